@@ -1,0 +1,205 @@
+"""Tables of the catalog: sites, zones and their nesting, points, sensors, calibrations, items, storage profiles."""
+
+from datetime import datetime, timedelta
+
+from sqlalchemy import BigInteger, CheckConstraint, Column, Index, Interval, UniqueConstraint
+from sqlmodel import Field, SQLModel
+
+from core.erp.kernel.model import identity, moment
+
+
+def span(*, nullable: bool = False) -> timedelta | None:
+    """A column for a length of time."""
+    return Field(default=None, sa_column=Column(Interval, nullable=nullable))  # type: ignore[no-any-return]
+
+
+def ref(*, nullable: bool = False, index: bool = False) -> int | None:
+    """A column for another module's id."""
+    return Field(default=None, sa_column=Column(BigInteger, nullable=nullable, index=index))  # type: ignore[no-any-return]
+
+
+class Site(SQLModel, table=True):
+    """A place of business. Its time zone decides what day it is there, and so when goods expire (rule 10)."""
+
+    __tablename__ = "site"
+
+    id: int | None = identity()
+    code: str = Field(unique=True)
+    name: str
+    timezone: str = "UTC"
+
+
+class Zone(SQLModel, table=True):
+    """Any space whose climate matters: a cold room, a truck box, a shipper, an oven, a dock.
+
+    `address` is site/area/zone and never changes. The band is the room's own (its alarm), whatever stands in it;
+    in degrees Celsius. A zone without required points spends at `worst_temperature` if that is declared.
+    """
+
+    __tablename__ = "zone"
+    __table_args__ = (CheckConstraint("band_low IS NULL OR band_high IS NULL OR band_low < band_high"),)
+
+    id: int | None = identity()
+    site_id: int | None = ref(index=True)
+    address: str = Field(unique=True)
+    name: str
+    kind: str = "room"
+    accepts_held: bool = False
+    worst_temperature: float | None = None
+    band_low: float | None = None
+    band_high: float | None = None
+    band_delay: timedelta = Field(default=timedelta(0), sa_column=Column(Interval, nullable=False))
+    band_hysteresis: float = 0.0
+    allowed_gap: timedelta = Field(default=timedelta(minutes=30), sa_column=Column(Interval, nullable=False))
+    simulated: bool = False
+
+
+class ZoneNesting(SQLModel, table=True):
+    """A zone stands in another from-until (shipper in truck). The innermost monitored zone judges."""
+
+    __tablename__ = "zone_nesting"
+
+    id: int | None = identity()
+    zone_id: int | None = ref(index=True)
+    parent_id: int | None = ref()
+    from_at: datetime = moment()
+    to_at: datetime | None = moment(nullable=True)
+
+
+class Point(SQLModel, table=True):
+    """One measured quantity of a zone or machine. `role` is required or spare; `unit` is UCUM.
+
+    `gap_limits` values outside plausible_low…plausible_high make a reading bad (out of sensor range).
+    """
+
+    __tablename__ = "point"
+    __table_args__ = (CheckConstraint("role IN ('required', 'spare', 'machine')"),)
+
+    id: int | None = identity()
+    zone_id: int | None = ref(index=True)
+    address: str = Field(unique=True)
+    quantity: str
+    unit: str
+    role: str = "required"
+    plausible_low: float | None = None
+    plausible_high: float | None = None
+
+
+class Sensor(SQLModel, table=True):
+    """A physical instrument."""
+
+    __tablename__ = "sensor"
+
+    id: int | None = identity()
+    serial: str = Field(unique=True)
+    model: str = ""
+
+
+class Installation(SQLModel, table=True):
+    """A sensor spoke for a point from-until. Exchanging a sensor resets nothing."""
+
+    __tablename__ = "installation"
+
+    id: int | None = identity()
+    sensor_id: int | None = ref(index=True)
+    point_id: int | None = ref(index=True)
+    from_at: datetime = moment()
+    to_at: datetime | None = moment(nullable=True)
+
+
+class Calibration(SQLModel, table=True):
+    """A calibration of a sensor. Overdue makes its readings uncertain from `due_at`.
+
+    `as_found_error` is the largest error found before adjustment; when `as_found_ok` is false every reading since
+    the last good calibration is judged again with it, as uncertain. `known_at` is when we learned it.
+    """
+
+    __tablename__ = "calibration"
+
+    id: int | None = identity()
+    sensor_id: int | None = ref(index=True)
+    done_at: datetime = moment()
+    due_at: datetime = moment()
+    as_found_ok: bool = True
+    as_found_error: float = 0.0
+    certificate: str = ""
+    known_at: datetime = moment()
+
+
+class StorageProfile(SQLModel, table=True):
+    """What an item tolerates; the content is in its versions."""
+
+    __tablename__ = "storage_profile"
+
+    id: int | None = identity()
+    code: str = Field(unique=True)
+    name: str
+
+
+class ProfileVersion(SQLModel, table=True):
+    """One version of a storage profile; immutable once used. See exposure.rules.Profile for the meaning of each."""
+
+    __tablename__ = "profile_version"
+    __table_args__ = (UniqueConstraint("profile_id", "version"),)
+
+    id: int | None = identity()
+    profile_id: int | None = ref(index=True)
+    version: int
+    allowed_gap: timedelta = Field(sa_column=Column(Interval, nullable=False))
+    shortest_event: timedelta = Field(default=timedelta(0), sa_column=Column(Interval, nullable=False))
+    probe_kind: str = "air"
+    mkt_limit: float | None = None
+    mkt_window: timedelta | None = span(nullable=True)
+    activation_energy: float = 83.14472
+    created_at: datetime = moment()
+
+
+class ProfileLimit(SQLModel, table=True):
+    """One limit of a profile version. `op` is >, >=, < or <=; `kind` instant, consecutive or cumulative."""
+
+    __tablename__ = "profile_limit"
+    __table_args__ = (
+        UniqueConstraint("version_id", "key"),
+        CheckConstraint("op IN ('>', '>=', '<', '<=')"),
+        CheckConstraint("kind IN ('instant', 'consecutive', 'cumulative')"),
+    )
+
+    id: int | None = identity()
+    version_id: int | None = ref(index=True)
+    key: str
+    quantity: str = "temperature"
+    unit: str = "Cel"
+    op: str
+    threshold: float
+    kind: str
+    delay: timedelta = Field(default=timedelta(0), sa_column=Column(Interval, nullable=False))
+    hysteresis: float = 0.0
+    allowance: str | None = None
+    """Limits of one version with the same allowance share one budget: the delay of the first of them."""
+
+
+class Item(SQLModel, table=True):
+    """A product or material. `profile_id` may be empty for goods without storage conditions."""
+
+    __tablename__ = "item"
+
+    id: int | None = identity()
+    code: str = Field(unique=True)
+    name: str
+    uom: str = "each"
+    profile_id: int | None = ref(nullable=True)
+    kind: str = "product"
+    gtin: str | None = None
+    shelf_life: timedelta | None = span(nullable=True)
+
+
+class ItemProfile(SQLModel, table=True):
+    """Which profile version an item is judged by, from `from_at` on. Append-only."""
+
+    __tablename__ = "item_profile"
+    __table_args__ = (Index("item_profile_item", "item_id", "from_at"),)
+
+    id: int | None = identity()
+    item_id: int | None = ref()
+    version_id: int | None = ref()
+    from_at: datetime = moment()

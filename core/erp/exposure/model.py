@@ -1,0 +1,64 @@
+"""Tables of exposure: zone summaries per profile version and hour, and how far they go."""
+
+from datetime import datetime
+
+from sqlalchemy import BigInteger, Column, DateTime, Index, LargeBinary
+from sqlmodel import Field, SQLModel
+
+from core.erp.catalog.model import ref
+from core.erp.kernel.model import identity, moment
+
+
+class ZoneSummary(SQLModel, table=True):
+    """What a profile version's limits saw in a zone during one closed hour: exposure.rules.Summary, encoded.
+
+    `clean` is true when every instant was covered by good readings in range: such rows need not be read for counts.
+    """
+
+    __tablename__ = "zone_summary"
+    __table_args__ = (
+        Index("zone_summary_unclean", "zone_id", "version_id", "start_at", postgresql_where="NOT clean"),
+    )
+
+    zone_id: int = Field(sa_column=Column(BigInteger, primary_key=True, autoincrement=False))
+    version_id: int = Field(sa_column=Column(BigInteger, primary_key=True, autoincrement=False))
+    start_at: datetime = Field(sa_column=Column(DateTime(timezone=True), primary_key=True))
+    clean: bool
+    data: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+
+
+class ZoneProfile(SQLModel, table=True):
+    """A profile version that is judged in a zone, and since when its summaries exist."""
+
+    __tablename__ = "zone_profile"
+
+    zone_id: int = Field(sa_column=Column(BigInteger, primary_key=True, autoincrement=False))
+    version_id: int = Field(sa_column=Column(BigInteger, primary_key=True, autoincrement=False))
+    from_at: datetime = moment()
+
+
+class SourceWatermark(SQLModel, table=True):
+    """How far a source of a gateway has spoken for a zone. `received_at` is when the core learned it."""
+
+    __tablename__ = "source_watermark"
+
+    zone_id: int = Field(sa_column=Column(BigInteger, primary_key=True, autoincrement=False))
+    gateway: str = Field(primary_key=True)
+    source: str = Field(primary_key=True)
+    upto: datetime = moment()
+    received_at: datetime = moment()
+
+
+class GapRecord(SQLModel, table=True):
+    """A span for which a point, or a whole zone, is known to have nothing. Append-only."""
+
+    __tablename__ = "gap_record"
+    __table_args__ = (Index("gap_zone", "zone_id", "start_at"),)
+
+    id: int | None = identity()
+    zone_id: int | None = ref(nullable=True)
+    point_id: int | None = ref(nullable=True)
+    start_at: datetime = moment()
+    stop_at: datetime | None = moment(nullable=True)
+    reason: str
+    known_at: datetime = moment()

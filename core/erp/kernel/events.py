@@ -1,0 +1,51 @@
+"""In-transaction events: what must happen in the same transaction, further up than the module that causes it.
+
+Modules declare an event class; the app registers its handlers; an event class that declares handlers by name
+refuses to start without them.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, ClassVar
+
+if TYPE_CHECKING:
+    from core.erp.kernel.unit import Unit
+
+
+class Event:
+    """Base of in-transaction events; subclasses are frozen dataclasses. `required` names handlers that must exist."""
+
+    required: ClassVar[tuple[str, ...]] = ()
+
+
+Handler = Callable[["Unit", Any], None]
+
+
+class MissingHandlers(RuntimeError):
+    """An event's declared handlers are not all registered: the app must not start."""
+
+
+class Events:
+    """Who listens to what. Built once by the app; handlers run in the order of registration."""
+
+    def __init__(self) -> None:
+        self._handlers: dict[type[Event], list[tuple[str, Handler]]] = defaultdict(list)
+
+    def on(self, event: type[Event], name: str, handler: Handler) -> None:
+        """Registers a handler under a name (`production.stop_orders`)."""
+        self._handlers[event].append((name, handler))
+
+    def run(self, work: Unit, event: Event) -> None:
+        """Runs every handler of the event's class, in order."""
+        for _, handler in self._handlers[type(event)]:
+            handler(work, event)
+
+    def check(self, *kinds: type[Event]) -> None:
+        """Raises MissingHandlers if a class lacks one of its required handlers."""
+        for kind in kinds:
+            names = {name for name, _ in self._handlers[kind]}
+            missing = [name for name in kind.required if name not in names]
+            if missing:
+                raise MissingHandlers(f"{kind.__name__} lacks {', '.join(missing)}")

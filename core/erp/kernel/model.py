@@ -1,0 +1,135 @@
+"""Tables of the kernel: users, audit rows and their seals, outbox, idempotency keys, signatures."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import BigInteger, Column, DateTime, Index, LargeBinary, Text, UniqueConstraint
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+from sqlmodel import Field, SQLModel
+
+
+def moment(*, nullable: bool = False, **options: Any) -> Any:
+    """A column for an instant with its time zone."""
+    return Field(sa_column=Column(DateTime(timezone=True), nullable=nullable, **options))
+
+
+def identity() -> Any:
+    """A 64-bit primary key that the database gives."""
+    return Field(default=None, sa_column=Column(BigInteger, primary_key=True, autoincrement=True))
+
+
+class User(SQLModel, table=True):
+    """Somebody who signs in. `roles` are values of permits.Role."""
+
+    __tablename__ = "app_user"
+
+    id: int | None = identity()
+    login: str = Field(unique=True)
+    name: str
+    password_hash: str
+    roles: list[str] = Field(sa_column=Column(ARRAY(Text), nullable=False))
+    active: bool = True
+    created_at: datetime = moment()
+
+
+class AuditRow(SQLModel, table=True):
+    """Who did what to which record, when and why, with values before and after. Append-only.
+
+    `hash` is over the row's own content; the sealer chains committed rows (rule 5).
+    """
+
+    __tablename__ = "audit"
+    __table_args__ = (Index("audit_entity", "entity", "entity_id"), Index("audit_at", "at"))
+
+    id: int | None = identity()
+    at: datetime = moment()
+    actor: str
+    action: str
+    entity: str
+    entity_id: str
+    before: dict[str, Any] | None = Field(default=None, sa_column=Column(JSONB))
+    after: dict[str, Any] | None = Field(default=None, sa_column=Column(JSONB))
+    reason: str | None = None
+    hash: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+
+
+class AuditSeal(SQLModel, table=True):
+    """A sealed batch of audit rows: their ids in sealing order and a hash chained to the seal before. Append-only."""
+
+    __tablename__ = "audit_seal"
+
+    number: int = Field(sa_column=Column(BigInteger, primary_key=True, autoincrement=False))
+    at: datetime = moment()
+    row_ids: list[int] = Field(sa_column=Column(ARRAY(BigInteger), nullable=False))
+    previous: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    hash: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+
+
+class AuditSealed(SQLModel, table=True):
+    """Which seal an audit row is in. Append-only."""
+
+    __tablename__ = "audit_sealed"
+
+    audit_id: int = Field(sa_column=Column(BigInteger, primary_key=True, autoincrement=False))
+    seal: int = Field(sa_column=Column(BigInteger, nullable=False))
+
+
+class OutboxRow(SQLModel, table=True):
+    """Something to tell others once the transaction is committed. Append-only."""
+
+    __tablename__ = "outbox"
+    __table_args__ = (Index("outbox_topic", "topic"),)
+
+    id: int | None = identity()
+    at: datetime = moment()
+    topic: str
+    key: str
+    payload: dict[str, Any] = Field(sa_column=Column(JSONB, nullable=False))
+
+
+class OutboxTask(SQLModel, table=True):
+    """One row per outbox row and handler, deleted never; `done_at` set when handled once."""
+
+    __tablename__ = "outbox_task"
+    __table_args__ = (
+        UniqueConstraint("outbox_id", "handler"),
+        Index("outbox_task_open", "handler", "next_at", postgresql_where="done_at IS NULL"),
+    )
+
+    id: int | None = identity()
+    outbox_id: int = Field(sa_column=Column(BigInteger, nullable=False))
+    handler: str
+    attempts: int = 0
+    next_at: datetime = moment()
+    done_at: datetime | None = moment(nullable=True)
+    last_error: str | None = None
+
+
+class IdempotencyKey(SQLModel, table=True):
+    """The answer already given to a posting, so that the same key posts once (rule 9)."""
+
+    __tablename__ = "idempotency_key"
+
+    key: str = Field(primary_key=True)
+    actor: str = Field(primary_key=True)
+    request_hash: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    status: int
+    response: Any = Field(sa_column=Column(JSONB, nullable=False))
+    at: datetime = moment()
+
+
+class Signature(SQLModel, table=True):
+    """Name, time, meaning and the hash of the record it signs (21 CFR 11.50, 11.70). Append-only."""
+
+    __tablename__ = "signature"
+    __table_args__ = (Index("signature_entity", "entity", "entity_id"),)
+
+    id: int | None = identity()
+    user_id: int = Field(sa_column=Column(BigInteger, nullable=False))
+    name: str
+    at: datetime = moment()
+    meaning: str
+    entity: str
+    entity_id: str
+    record_hash: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    reason: str | None = None

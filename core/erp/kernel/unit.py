@@ -1,0 +1,167 @@
+"""The unit of work: one transaction, opened at the door, handed to services that never commit.
+
+`Unit` carries the connection, the session, the actor and the time; it writes audit and outbox rows and runs
+in-transaction events. `transact` retries the whole transaction on deadlock or serialization failure.
+"""
+
+import hashlib
+import json
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from enum import Enum
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection, Engine, insert
+from sqlalchemy.exc import OperationalError
+from sqlmodel import Session
+
+from core.erp.kernel.errors import Forbidden
+from core.erp.kernel.events import Event, Events
+from core.erp.kernel.model import AuditRow, OutboxRow
+from core.erp.kernel.permits import Role, permits_of
+
+T = TypeVar("T")
+
+RETRIES = 8
+_DEADLOCK, _SERIALIZATION = "40P01", "40001"
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Who acts: a user's login and roles, or a part of the system (`system:judge`)."""
+
+    login: str
+    roles: frozenset[Role] = frozenset()
+    user_id: int | None = None
+    system: bool = False
+
+    def may(self, permit: str) -> bool:
+        """Whether the actor holds the permit; the system holds all but those that need a signature."""
+        return self.system or permit in permits_of(self.roles)
+
+
+def system(name: str) -> Actor:
+    """The actor for a part of the system that acts by itself."""
+    return Actor(login=f"system:{name}", system=True)
+
+
+def plain(value: Any) -> Any:
+    """The value as JSON can carry it: times as ISO 8601 UTC, decimals as text, bytes as hex."""
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).isoformat()
+    if isinstance(value, date):
+        return value.isoformat()
+    if isinstance(value, Enum):
+        return plain(value.value)
+    if isinstance(value, Decimal):
+        return format(value.normalize(), "f") if value.is_finite() else str(value)
+    if isinstance(value, bytes):
+        return value.hex()
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [plain(item) for item in value]
+    return value
+
+
+def canonical(record: Mapping[str, Any]) -> bytes:
+    """The record as bytes that do not depend on key order or spacing: what hashes are taken over."""
+    return json.dumps(plain(record), sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+def record_hash(record: Mapping[str, Any]) -> bytes:
+    """SHA-256 over the canonical form of a record, 32 bytes."""
+    return hashlib.sha256(canonical(record)).digest()
+
+
+@dataclass(slots=True)
+class Unit:
+    """A transaction in progress. `now` is handed in and the same throughout."""
+
+    conn: Connection
+    actor: Actor
+    now: datetime
+    events: Events
+    session: Session = field(init=False)
+    _audits: list[dict[str, Any]] = field(default_factory=list)
+    _outbox: list[dict[str, Any]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.session = Session(bind=self.conn, autoflush=True, expire_on_commit=False)
+
+    def need(self, permit: str) -> None:
+        """Raises Forbidden unless the actor holds the permit."""
+        if not self.actor.may(permit):
+            raise Forbidden(f"{self.actor.login} may not: needs the permit {permit}", permit=permit)
+
+    def audit(
+        self,
+        action: str,
+        entity: str,
+        entity_id: object,
+        *,
+        before: Mapping[str, Any] | None = None,
+        after: Mapping[str, Any] | None = None,
+        reason: str | None = None,
+    ) -> None:
+        """Writes an audit row with this transaction (at its end, in one statement)."""
+        row: dict[str, Any] = {
+            "at": self.now,
+            "actor": self.actor.login,
+            "action": action,
+            "entity": entity,
+            "entity_id": str(entity_id),
+            "before": plain(before) if before is not None else None,
+            "after": plain(after) if after is not None else None,
+            "reason": reason,
+        }
+        row["hash"] = record_hash(row)
+        self._audits.append(row)
+
+    def outbox(self, topic: str, key: object, payload: Mapping[str, Any]) -> None:
+        """Queues something to tell others after the commit."""
+        self._outbox.append({"at": self.now, "topic": topic, "key": str(key), "payload": plain(payload)})
+
+    def emit(self, event: Event) -> None:
+        """Runs the event's handlers now, in this transaction; their refusal is the caller's refusal."""
+        self.events.run(self, event)
+
+    def flush(self) -> None:
+        """Sends what is pending to the database; called by `unit` before the commit."""
+        self.session.flush()
+        if self._audits:
+            self.conn.execute(insert(AuditRow), self._audits)
+            self._audits.clear()
+        if self._outbox:
+            self.conn.execute(insert(OutboxRow), self._outbox)
+            self._outbox.clear()
+
+
+@contextmanager
+def unit(engine: Engine, actor: Actor, events: Events, now: datetime | None = None) -> Iterator[Unit]:
+    """One transaction: commits when the block ends, rolls back when it raises."""
+    with engine.begin() as conn:
+        work = Unit(conn=conn, actor=actor, now=now or datetime.now(UTC), events=events)
+        with work.session:
+            yield work
+            work.flush()
+
+
+def transact(
+    engine: Engine, actor: Actor, events: Events, work: Callable[[Unit], T], now: datetime | None = None
+) -> T:
+    """Runs `work` in a unit and retries the whole of it on deadlock or serialization failure, up to RETRIES times."""
+    for attempt in range(RETRIES):
+        try:
+            with unit(engine, actor, events, now) as u:
+                return work(u)
+        except OperationalError as error:
+            state = getattr(error.orig, "sqlstate", None)
+            if state not in (_DEADLOCK, _SERIALIZATION) or attempt == RETRIES - 1:
+                raise
+            time.sleep(0.01 * 2**attempt)
+    raise AssertionError("unreachable: the last attempt returns or raises")

@@ -1,0 +1,201 @@
+"""Tables of lots: lots, sublots, holds, restrictions, genealogy, the ledger of moves, reservations, what zones are judged to."""
+
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
+
+from sqlalchemy import BigInteger, CheckConstraint, Column, Index, Numeric, UniqueConstraint
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlmodel import Field, SQLModel
+
+from core.erp.catalog.model import ref
+from core.erp.kernel.model import identity, moment
+
+
+def quantity() -> Any:
+    """A column for an amount: 18 digits, 6 of them decimals."""
+    return Field(sa_column=Column(Numeric(18, 6), nullable=False))
+
+
+class Lot(SQLModel, table=True):
+    """A batch: item, number, maker, expiry."""
+
+    __tablename__ = "lot"
+    __table_args__ = (UniqueConstraint("item_id", "maker", "number"),)
+
+    id: int | None = identity()
+    item_id: int | None = ref(index=True)
+    number: str
+    maker: str = ""
+    expiry: date | None = None
+    created_at: datetime = moment()
+
+
+class Sublot(SQLModel, table=True):
+    """A quantity of one lot with one place or handling unit, one status and one history.
+
+    States: expected, quarantine, released, rejected, reworked, returned, destroyed. `zone_id` is where it is now
+    (written by custody; None: not with us). Quantity on hand is the ledger's sum, never a column here.
+    """
+
+    __tablename__ = "sublot"
+    __table_args__ = (
+        CheckConstraint(
+            "state IN ('expected', 'quarantine', 'released', 'rejected', 'reworked', 'returned', 'destroyed')"
+        ),
+        Index("sublot_zone", "zone_id"),
+    )
+
+    id: int | None = identity()
+    code: str = Field(unique=True)
+    lot_id: int | None = ref(index=True)
+    state: str = "quarantine"
+    zone_id: int | None = ref(nullable=True)
+    handling_unit: str | None = None
+    serial: str | None = None
+    created_at: datetime = moment()
+    carried: dict[str, Any] | None = Field(default=None, sa_column=Column(JSONB))
+    """Exposure from before its own custody (merged sublots: the worst of them), by "version:limit" key:
+    {"p": seconds, "u": seconds, "w": seconds}."""
+
+
+class Hold(SQLModel, table=True):
+    """One reason why a lot, sublot or shipment may not move on. Many may stand at once.
+
+    `kind`: exposure, quality, deviation, logger, manual. `certainty` of exposure holds: proven, uncertain, unproven.
+    `since_at` is when the cause was so; `placed_at` when we learned it and held. Lifted once, by who may.
+    """
+
+    __tablename__ = "hold"
+    __table_args__ = (
+        CheckConstraint("num_nonnulls(lot_id, sublot_id, shipment_id) = 1"),
+        CheckConstraint("(lifted_at IS NULL) = (lifted_by IS NULL)"),
+        Index("hold_sublot_open", "sublot_id", postgresql_where="lifted_at IS NULL"),
+        Index("hold_lot_open", "lot_id", postgresql_where="lifted_at IS NULL"),
+        Index("hold_shipment_open", "shipment_id", postgresql_where="lifted_at IS NULL"),
+        Index("hold_excursion", "excursion_id"),
+    )
+
+    id: int | None = identity()
+    lot_id: int | None = ref(nullable=True)
+    sublot_id: int | None = ref(nullable=True)
+    shipment_id: int | None = ref(nullable=True)
+    kind: str
+    certainty: str | None = None
+    reason: str
+    excursion_id: int | None = ref(nullable=True)
+    origin_hold_id: int | None = ref(nullable=True)
+    """The hold this one was inherited from (a parent's, at birth or by propagation)."""
+    since_at: datetime = moment()
+    placed_at: datetime = moment()
+    placed_by: str
+    lift_permit: str = "hold.lift"
+    lifted_at: datetime | None = moment(nullable=True)
+    lifted_by: str | None = None
+    lift_reason: str | None = None
+
+
+class Restriction(SQLModel, table=True):
+    """A condition on use, tested where stock is picked and posted, inherited by descendants.
+
+    `kind`: purpose, market, customer, use_by, remaining_life. `value` depends on the kind.
+    """
+
+    __tablename__ = "restriction"
+
+    id: int | None = identity()
+    sublot_id: int | None = ref(index=True)
+    kind: str
+    value: dict[str, Any] = Field(sa_column=Column(JSONB, nullable=False))
+    placed_at: datetime = moment()
+    placed_by: str
+    reason: str
+    lifted_at: datetime | None = moment(nullable=True)
+    lifted_by: str | None = None
+
+
+class Genealogy(SQLModel, table=True):
+    """Parent sublot → child sublot through a transformation. Acyclic; never deleted (rule 4)."""
+
+    __tablename__ = "genealogy"
+    __table_args__ = (
+        UniqueConstraint("parent_id", "child_id", "transformation"),
+        CheckConstraint("parent_id <> child_id"),
+        Index("genealogy_child", "child_id"),
+    )
+
+    id: int | None = identity()
+    parent_id: int | None = ref()
+    child_id: int | None = ref()
+    transformation: str
+    """split:ID, merge:ID or work_order:ID."""
+    amount: Decimal = quantity()
+    at: datetime = moment()
+
+
+class StockMove(SQLModel, table=True):
+    """A two-sided move of one sublot's quantity between accounts. Append-only; corrections are reversals (rule 3).
+
+    Accounts: `stock` is on hand; `supplier`, `production`, `customer`, `scrap`, `sample`, `split`, `adjustment`
+    are outside. On hand of a sublot = sum into stock minus sum out of stock, never negative (trigger).
+    """
+
+    __tablename__ = "stock_move"
+    __table_args__ = (
+        CheckConstraint("amount > 0"),
+        CheckConstraint("source <> target"),
+        Index("stock_move_sublot", "sublot_id"),
+    )
+
+    id: int | None = identity()
+    sublot_id: int | None = ref()
+    source: str
+    target: str
+    amount: Decimal = quantity()
+    at: datetime = moment()
+    posted_at: datetime = moment()
+    actor: str
+    purpose: str
+    reference: str = ""
+    reason: str | None = None
+    reverses_id: int | None = ref(nullable=True)
+
+
+class Reservation(SQLModel, table=True):
+    """An intention to take a quantity of a sublot. States: active, picked, suspended, consumed, cancelled."""
+
+    __tablename__ = "reservation"
+    __table_args__ = (
+        CheckConstraint("amount > 0"),
+        CheckConstraint("state IN ('active', 'picked', 'suspended', 'consumed', 'cancelled')"),
+        Index("reservation_sublot", "sublot_id"),
+        Index("reservation_reference", "reference"),
+    )
+
+    id: int | None = identity()
+    sublot_id: int | None = ref()
+    amount: Decimal = quantity()
+    purpose: str
+    reference: str
+    """work_order:ID or shipment:ID."""
+    state: str = "active"
+    created_at: datetime = moment()
+
+
+class ZoneJudged(SQLModel, table=True):
+    """How far a zone is known, one row a zone; written by exposure, read by `movable`.
+
+    `last_good_at`: the oldest, over required points, of the last good reading (a good spare may stand in).
+    `judged_to`: all readings and watermarks up to here are folded. `watermark`: silence before this is real.
+    `version` grows by one with each transaction that folds something into the zone.
+    """
+
+    __tablename__ = "zone_judged"
+
+    zone_id: int | None = Field(default=None, sa_column=Column(BigInteger, primary_key=True, autoincrement=False))
+    last_good_at: datetime | None = moment(nullable=True)
+    judged_to: datetime | None = moment(nullable=True)
+    watermark: datetime | None = moment(nullable=True)
+    last_value: float | None = None
+    silent_since: datetime | None = moment(nullable=True)
+    version: int = 0

@@ -1,0 +1,58 @@
+"""Addresses of points and zones, and the partition a zone belongs to.
+
+A point is `site/area/zone/device/quantity`; its first three segments are the zone (ISA-95).
+"""
+
+import hashlib
+import re
+from functools import lru_cache
+
+PARTITIONS = 64
+_SEGMENT = re.compile(r"[A-Za-z0-9_-]{1,64}\Z")
+
+
+class BadAddress(ValueError):
+    """The text is not an address of the kind asked for."""
+
+
+def _segments(address: str, count: int, what: str) -> list[str]:
+    parts = address.split("/")
+    if len(parts) != count or not all(_SEGMENT.match(part) for part in parts):
+        raise BadAddress(
+            f"{address!r} is not a {what}: needs {count} segments of letters, digits, '_' or '-' joined by '/'"
+        )
+    return parts
+
+
+@lru_cache(maxsize=65536)
+def check_point(address: str) -> str:
+    """The address itself, if it is a point's. Raises BadAddress."""
+    _segments(address, 5, "point (site/area/zone/device/quantity)")
+    return address
+
+
+@lru_cache(maxsize=16384)
+def check_zone(address: str) -> str:
+    """The address itself, if it is a zone's. Raises BadAddress."""
+    _segments(address, 3, "zone (site/area/zone)")
+    return address
+
+
+def check_segment(text: str) -> str:
+    """The text itself, if it can be one segment of an address. Raises BadAddress."""
+    if not _SEGMENT.match(text):
+        raise BadAddress(f"{text!r} cannot be part of an address: letters, digits, '_' or '-', at most 64")
+    return text
+
+
+@lru_cache(maxsize=65536)
+def zone_of(point: str) -> str:
+    """The zone's address of a point. Raises BadAddress."""
+    return "/".join(_segments(point, 5, "point (site/area/zone/device/quantity)")[:3])
+
+
+@lru_cache(maxsize=65536)
+def partition_of(zone: str) -> int:
+    """The zone's partition, 0 to 63: the same on every machine and for ever, so that a zone has one way."""
+    digest = hashlib.blake2b(check_zone(zone).encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "big") % PARTITIONS
