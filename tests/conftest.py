@@ -1,0 +1,74 @@
+"""Servers for tests: one PostgreSQL a session, a fresh database a test; nats-server per test module."""
+
+import itertools
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+from sqlalchemy import Engine, create_engine
+
+from lotwise.embedded.nats import EmbeddedNats
+from lotwise.embedded.postgres import EmbeddedPostgres
+
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedPostgres]:
+    """A PostgreSQL of this worker's own, without fsync."""
+    server = EmbeddedPostgres(tmp_path_factory.mktemp("postgres"), durable=False)
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def template(postgres: EmbeddedPostgres) -> str:
+    """The name of a database with the whole schema, to copy from."""
+    from core.erp.kernel.schema import create_schema
+
+    with psycopg.connect(postgres.conninfo(), autocommit=True) as conn:
+        conn.execute("CREATE DATABASE lotwise_template")
+    engine = create_engine(postgres.url("lotwise_template"))
+    create_schema(engine)
+    engine.dispose()
+    return "lotwise_template"
+
+
+@pytest.fixture
+def postgres_url(postgres: EmbeddedPostgres, template: str) -> Iterator[str]:
+    """SQLAlchemy URL of a fresh database with the whole schema."""
+    name = f"t_{os.getpid()}_{next(_numbers)}"
+    with psycopg.connect(postgres.conninfo(), autocommit=True) as conn:
+        conn.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"'.encode())
+    yield postgres.url(name)
+    with psycopg.connect(postgres.conninfo(), autocommit=True) as conn:
+        conn.execute(f'DROP DATABASE "{name}" WITH (FORCE)'.encode())
+
+
+@pytest.fixture
+def engine(postgres_url: str) -> Iterator[Engine]:
+    """A fresh database with the whole schema."""
+    made = create_engine(postgres_url, pool_size=10, max_overflow=20)
+    yield made
+    made.dispose()
+
+
+@pytest.fixture
+def nats_server(tmp_path: Path) -> Iterator[EmbeddedNats]:
+    """A stream server of this test's own; the test may stop, kill and start it."""
+    server = EmbeddedNats(tmp_path / "nats")
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def mqtt_broker(tmp_path: Path) -> Iterator[EmbeddedNats]:
+    """The embedded MQTT broker (3.1.1) on `mqtt_port`."""
+    server = EmbeddedNats(tmp_path / "broker", mqtt=True)
+    server.start()
+    yield server
+    server.stop()

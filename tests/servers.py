@@ -1,0 +1,56 @@
+"""Finding the real servers of others. A test that needs one it cannot have skips with a reason, or fails in CI."""
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from lotwise.embedded.process import accepts, free_port
+
+__all__ = ["accepts", "find_influxd", "find_mosquitto", "free_port", "need_influxd", "need_mosquitto", "shared_data"]
+
+
+def _find(name: str, variable: str, *places: Path) -> str | None:
+    given = os.environ.get(variable)
+    if given:
+        return given
+    found = shutil.which(name)
+    return found or next((str(place) for place in places if place.exists()), None)
+
+
+def find_mosquitto() -> str | None:
+    """Path of a mosquitto, if there is one."""
+    return _find("mosquitto", "LOTWISE_TEST_MOSQUITTO", Path("/usr/sbin/mosquitto"))
+
+
+def find_influxd() -> str | None:
+    """Path of an influxd 1.8, if there is one."""
+    return _find("influxd", "LOTWISE_TEST_INFLUXD", Path.home() / "go" / "bin" / "influxd")
+
+
+def _need(found: str | None, what: str) -> str:
+    if found is not None:
+        return found
+    reason = f"no {what} on the PATH"
+    if os.environ.get("LOTWISE_TEST_REQUIRE_SERVERS") == "1":
+        pytest.fail(f"{reason}, and LOTWISE_TEST_REQUIRE_SERVERS=1")
+    pytest.skip(reason)
+
+
+def need_mosquitto() -> str:
+    """Path of a mosquitto; skips without one, fails where servers are required."""
+    return _need(find_mosquitto(), "mosquitto")
+
+
+def need_influxd() -> str:
+    """Path of an influxd; skips without one, fails where servers are required."""
+    return _need(find_influxd(), "influxd")
+
+
+def shared_data(name: str) -> Path:
+    """A recorded file from ../shared/data; skips where that folder is absent."""
+    path = Path(__file__).parents[2] / "shared" / "data" / name
+    if not path.exists():
+        pytest.skip(f"recorded file {name} is not at ../shared/data")
+    return path
