@@ -142,16 +142,23 @@ class ConfirmAsk(msgspec.Struct, frozen=True):
     upto: tuple[tuple[str, int, int], ...]
 
 
+MISSING_MAX = 4096
+"""How many missing numbers an answer lists at most; a longer list would outgrow the stream's message size."""
+
+
 class Confirmed(msgspec.Struct, frozen=True, array_like=True):
     """All numbers through `through` are confirmed, and of those above it, up to the asked, all but `missing`.
 
-    `missing` lists numbers in (through, asked] that are not confirmed.
+    `missing` lists numbers in (through, asked] that are not confirmed, ascending. Where there are more than
+    MISSING_MAX of them, the list is cut there and `upto` is the last number the answer speaks of; None means as far
+    as was asked.
     """
 
     epoch: str
     partition: int
     through: int
     missing: tuple[int, ...]
+    upto: int | None = None
 
 
 class ConfirmReply(msgspec.Struct, frozen=True):
@@ -160,12 +167,23 @@ class ConfirmReply(msgspec.Struct, frozen=True):
     `stream` names the stream's incarnation (its creation time); `floors` gives for each partition the stream
     sequence through which the core's consumer has acknowledged. A batch that was published to another
     incarnation, or at a sequence at or below its partition's floor, and is not confirmed, was passed over.
+    `stream` is `core.telemetry.stream.incarnation(created)`. `floors` should be read before `confirmed`; the
+    gateway believes a floor only from the next reply on, so that either order is safe.
     """
 
     confirmed: tuple[Confirmed, ...]
     stream: str
     floors: dict[int, int]
     closed_epochs: tuple[str, ...] = ()
+
+
+CHAIN_START = bytes(32)
+"""What an hour's chained hash starts from."""
+
+
+def chain(link: bytes, sha256: bytes) -> bytes:
+    """The next link of a chained hash: SHA-256 of the link so far and the next batch's hash, by ascending number."""
+    return hashlib.sha256(link + sha256).digest()
 
 
 def encode(message: msgspec.Struct) -> bytes:
