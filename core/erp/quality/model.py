@@ -1,8 +1,10 @@
 """Tables of quality: incidents, excursions, dispositions, batch releases, deviations, zone alarms."""
 
 from datetime import datetime, timedelta
+from typing import Any
 
-from sqlalchemy import CheckConstraint, Column, Index, Interval, UniqueConstraint
+from sqlalchemy import BigInteger, CheckConstraint, Column, Index, Interval, UniqueConstraint
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlmodel import Field, SQLModel
 
 from core.erp.catalog.model import ref
@@ -10,10 +12,18 @@ from core.erp.kernel.model import identity, moment
 
 
 class Incident(SQLModel, table=True):
-    """One cause (a room that got warm, a sensor that fell silent) and the excursions it made."""
+    """One cause (a room that got warm, a sensor that fell silent) and the excursions it made.
+
+    A silent gateway is one incident however many zones it speaks for: `gateway` names it and `zone_id` is empty.
+    """
 
     __tablename__ = "incident"
-    __table_args__ = (UniqueConstraint("zone_id", "kind", "started_at"),)
+    __table_args__ = (
+        UniqueConstraint("zone_id", "kind", "started_at"),
+        Index(
+            "incident_silent", "gateway", unique=True, postgresql_where="kind = 'silent_gateway' AND ended_at IS NULL"
+        ),
+    )
 
     id: int | None = identity()
     zone_id: int | None = ref(nullable=True, index=True)
@@ -22,6 +32,8 @@ class Incident(SQLModel, table=True):
     started_at: datetime = moment()
     known_at: datetime = moment()
     title: str
+    gateway: str | None = None
+    ended_at: datetime | None = moment(nullable=True)
 
 
 class Excursion(SQLModel, table=True):
@@ -30,11 +42,15 @@ class Excursion(SQLModel, table=True):
     Its identity is (sublot, profile version, limit, started_at): a function of the data. `broke_at` is when the
     count reached its delay, `known_at` when we learned it. States: open, ended, assessed, dispositioned, closed,
     superseded. `certainty`: proven, uncertain, unproven. `accepted` is the count a disposition has accepted.
+    The identity binds what stands: a superseded row keeps its own, so that data may come round to it again.
     """
 
     __tablename__ = "excursion"
     __table_args__ = (
-        UniqueConstraint("sublot_id", "version_id", "limit_key", "started_at", "accepted_before"),
+        Index(
+            "excursion_identity", "sublot_id", "version_id", "limit_key", "started_at", "accepted_before",
+            unique=True, postgresql_where="state <> 'superseded'",
+        ),
         CheckConstraint("certainty IN ('proven', 'uncertain', 'unproven')"),
         CheckConstraint("state IN ('open', 'ended', 'assessed', 'dispositioned', 'closed', 'superseded')"),
         Index("excursion_sublot", "sublot_id"),
@@ -62,10 +78,17 @@ class Excursion(SQLModel, table=True):
     accepted_before: timedelta = Field(default=timedelta(0), sa_column=Column(Interval, nullable=False))
     """What an earlier disposition had accepted of the same count, when a further breach opened this one."""
     accepted: timedelta | None = Field(default=None, sa_column=Column(Interval, nullable=True))
+    replaces_id: int | None = ref(nullable=True, index=True)
+    """The superseded excursion that this one continues: late data moved the start of the same run."""
+    assessed_by: str | None = None
+    assessment: str | None = None
 
 
 class Disposition(SQLModel, table=True):
-    """QA's signed decision on one excursion of one sublot. Append-only; lifts its own hold and nothing else."""
+    """QA's signed decision on one excursion of one sublot. Append-only; lifts its own hold and nothing else.
+
+    `record` is what was signed, as canonical JSON values; `hold_ids` are the holds the decision lifted.
+    """
 
     __tablename__ = "disposition"
     __table_args__ = (CheckConstraint("decision IN ('accept', 'restrict', 'reject', 'rework', 'return', 'destroy')"),)
@@ -77,17 +100,25 @@ class Disposition(SQLModel, table=True):
     signature_id: int | None = ref()
     accepted: timedelta = Field(sa_column=Column(Interval, nullable=False))
     at: datetime = moment()
+    record: dict[str, Any] = Field(sa_column=Column(JSONB, nullable=False))
+    hold_ids: list[int] = Field(sa_column=Column(ARRAY(BigInteger), nullable=False))
 
 
 class BatchRelease(SQLModel, table=True):
-    """The signed act by which a sublot leaves quarantine. Append-only."""
+    """The act by which a sublot leaves quarantine, signed unless `automatic`. Append-only.
+
+    `record` is what the signature covers: the sublot, its exposure and the audit trail that was reviewed.
+    """
 
     __tablename__ = "batch_release"
+    __table_args__ = (CheckConstraint("automatic = (signature_id IS NULL)"),)
 
     id: int | None = identity()
     sublot_id: int | None = ref(index=True)
-    signature_id: int | None = ref()
+    signature_id: int | None = ref(nullable=True)
     at: datetime = moment()
+    automatic: bool = False
+    record: dict[str, Any] = Field(sa_column=Column(JSONB, nullable=False))
 
 
 class Deviation(SQLModel, table=True):
@@ -103,6 +134,9 @@ class Deviation(SQLModel, table=True):
     happened_at: datetime = moment()
     known_at: datetime = moment()
     state: str = "open"
+    conclusion: str | None = None
+    closed_by: str | None = None
+    closed_at: datetime | None = moment(nullable=True)
 
 
 class ZoneAlarm(SQLModel, table=True):
@@ -115,7 +149,10 @@ class ZoneAlarm(SQLModel, table=True):
     __tablename__ = "zone_alarm"
     __table_args__ = (
         CheckConstraint("state IN ('unacknowledged', 'acknowledged', 'returned_unacknowledged', 'normal')"),
-        Index("zone_alarm_open", "zone_id", "kind", unique=True, postgresql_where="state <> 'normal' AND returned_at IS NULL"),
+        Index(
+            "zone_alarm_open", "zone_id", "kind", unique=True,
+            postgresql_where="state <> 'normal' AND returned_at IS NULL",
+        ),
     )
 
     id: int | None = identity()
@@ -132,3 +169,21 @@ class ZoneAlarm(SQLModel, table=True):
     suppressed: bool = False
     out_of_service: bool = False
     value: float | None = None
+
+
+class ZoneAlarmMode(SQLModel, table=True):
+    """How alarms of one kind in one zone are shown: shelved for a while, suppressed by design, or out of service.
+
+    Outlives the single alarm, which copies it when raised. It changes what the operator hears, never what is judged.
+    """
+
+    __tablename__ = "zone_alarm_mode"
+
+    zone_id: int = Field(sa_column=Column(BigInteger, primary_key=True, autoincrement=False))
+    kind: str = Field(primary_key=True)
+    shelved_until: datetime | None = moment(nullable=True)
+    suppressed: bool = False
+    out_of_service: bool = False
+    reason: str
+    by: str
+    at: datetime = moment()

@@ -1,0 +1,197 @@
+"""Tables of production: work centres, bills of material, routings, work orders with their material and output."""
+
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from sqlalchemy import BigInteger, CheckConstraint, Column, Index, Interval, Numeric, UniqueConstraint
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlmodel import Field, SQLModel
+
+from core.erp.catalog.model import ref
+from core.erp.kernel.model import identity, moment
+from core.erp.lots.model import quantity
+
+
+def no_amount() -> Decimal:
+    """A column for an amount that begins at nothing."""
+    return Field(default=Decimal(0), sa_column=Column(Numeric(18, 6), nullable=False))  # type: ignore[no-any-return]
+
+
+def ids() -> list[int]:
+    """A column for several ids."""
+    return Field(default_factory=list, sa_column=Column(ARRAY(BigInteger), nullable=False))  # type: ignore[no-any-return]
+
+
+class WorkCentre(SQLModel, table=True):
+    """A machine or bench that does one operation at a time. `zone_id` is the climate its goods stand in."""
+
+    __tablename__ = "work_centre"
+
+    id: int | None = identity()
+    code: str = Field(unique=True)
+    name: str
+    zone_id: int | None = ref(nullable=True)
+    up: bool = True
+    state_since: datetime = moment()
+    state_reason: str = ""
+
+
+class WorkCentreState(SQLModel, table=True):
+    """A work centre went up or down: when it was so and when we learned it. Append-only."""
+
+    __tablename__ = "work_centre_state"
+
+    id: int | None = identity()
+    work_centre_id: int | None = ref(index=True)
+    up: bool
+    at: datetime = moment()
+    known_at: datetime = moment()
+    actor: str
+    reason: str
+
+
+class Bom(SQLModel, table=True):
+    """What `output_amount` of an item is made of; immutable once an order uses it.
+
+    `tolerance` is the part by which what went in and what came out may differ (rule 4), 0.02 = 2 %.
+    """
+
+    __tablename__ = "bom"
+    __table_args__ = (
+        UniqueConstraint("item_id", "version"),
+        CheckConstraint("output_amount > 0"),
+        CheckConstraint("tolerance >= 0 AND tolerance < 1"),
+    )
+
+    id: int | None = identity()
+    item_id: int | None = ref(index=True)
+    version: int = 1
+    output_amount: Decimal = quantity()
+    tolerance: Decimal = no_amount()
+
+
+class BomLine(SQLModel, table=True):
+    """One material of a bill: `amount` of the item goes into the bill's `output_amount`."""
+
+    __tablename__ = "bom_line"
+    __table_args__ = (UniqueConstraint("bom_id", "item_id"), CheckConstraint("amount > 0"))
+
+    id: int | None = identity()
+    bom_id: int | None = ref(index=True)
+    item_id: int | None = ref()
+    amount: Decimal = quantity()
+
+
+class RoutingStep(SQLModel, table=True):
+    """One step of how a bill's item is made. `alternatives` are work centres that may stand in while it is down."""
+
+    __tablename__ = "routing_step"
+    __table_args__ = (UniqueConstraint("bom_id", "number"),)
+
+    id: int | None = identity()
+    bom_id: int | None = ref(index=True)
+    number: int
+    name: str
+    work_centre_id: int | None = ref()
+    alternatives: list[int] = ids()
+    duration: timedelta = Field(default=timedelta(0), sa_column=Column(Interval, nullable=False))
+
+
+class WorkOrder(SQLModel, table=True):
+    """An order to make `amount` of an item by `due_at`. A lower `priority` number is more urgent.
+
+    States: planned, material_ok, released, running, held, blocked, completed, reconciled, closed. `held` stops a
+    running order, `blocked` one that has not started; both say why in `stopped_reason`.
+    """
+
+    __tablename__ = "work_order"
+    __table_args__ = (
+        CheckConstraint("amount > 0"),
+        CheckConstraint(
+            "state IN ('planned', 'material_ok', 'released', 'running', 'held', 'blocked', 'completed', 'reconciled',"
+            " 'closed')"
+        ),
+        Index("work_order_state", "state"),
+    )
+
+    id: int | None = identity()
+    code: str = Field(unique=True)
+    item_id: int | None = ref(index=True)
+    bom_id: int | None = ref()
+    amount: Decimal = quantity()
+    due_at: datetime = moment()
+    priority: int = 100
+    state: str = "planned"
+    stopped_reason: str | None = None
+    output_lot_id: int | None = ref(nullable=True)
+    scrap: Decimal = no_amount()
+    created_at: datetime = moment()
+    started_at: datetime | None = moment(nullable=True)
+    completed_at: datetime | None = moment(nullable=True)
+
+
+class WorkOrderOperation(SQLModel, table=True):
+    """A step of one order. States: waiting, running, done. `done_on_id` is the work centre that really did it."""
+
+    __tablename__ = "work_order_operation"
+    __table_args__ = (
+        UniqueConstraint("order_id", "number"),
+        CheckConstraint("state IN ('waiting', 'running', 'done')"),
+        Index("work_order_operation_centre", "work_centre_id", postgresql_where="state <> 'done'"),
+    )
+
+    id: int | None = identity()
+    order_id: int | None = ref(index=True)
+    number: int
+    name: str
+    work_centre_id: int | None = ref()
+    alternatives: list[int] = ids()
+    duration: timedelta = Field(default=timedelta(0), sa_column=Column(Interval, nullable=False))
+    state: str = "waiting"
+    started_at: datetime | None = moment(nullable=True)
+    done_at: datetime | None = moment(nullable=True)
+    done_on_id: int | None = ref(nullable=True)
+
+
+class WorkOrderLine(SQLModel, table=True):
+    """What an order needs of one material: the bill's line, scaled to the order's amount."""
+
+    __tablename__ = "work_order_line"
+    __table_args__ = (UniqueConstraint("order_id", "item_id"), CheckConstraint("needed > 0"))
+
+    id: int | None = identity()
+    order_id: int | None = ref(index=True)
+    item_id: int | None = ref()
+    needed: Decimal = quantity()
+
+
+class WorkOrderMaterial(SQLModel, table=True):
+    """What of one sublot an order has reserved, brought to the line (issued) and used up (consumed)."""
+
+    __tablename__ = "work_order_material"
+    __table_args__ = (
+        UniqueConstraint("order_id", "sublot_id"),
+        CheckConstraint("reserved >= 0 AND issued >= 0 AND consumed >= 0"),
+        Index("work_order_material_sublot", "sublot_id"),
+    )
+
+    id: int | None = identity()
+    order_id: int | None = ref()
+    line_id: int | None = ref()
+    sublot_id: int | None = ref()
+    reservation_id: int | None = ref(nullable=True)
+    reserved: Decimal = no_amount()
+    issued: Decimal = no_amount()
+    consumed: Decimal = no_amount()
+
+
+class WorkOrderOutput(SQLModel, table=True):
+    """A sublot that an order brought forth, in quarantine."""
+
+    __tablename__ = "work_order_output"
+
+    id: int | None = identity()
+    order_id: int | None = ref(index=True)
+    sublot_id: int | None = ref(index=True)
+    amount: Decimal = quantity()
+    at: datetime = moment()

@@ -1,0 +1,169 @@
+"""Tables of shipments: shipments, legs, lines, required loggers, put-back tasks, field actions."""
+
+from datetime import datetime
+from decimal import Decimal
+
+from sqlalchemy import CheckConstraint, Index, UniqueConstraint
+from sqlmodel import Field, SQLModel
+
+from core.erp.catalog.model import ref
+from core.erp.kernel.model import identity, moment
+from core.erp.lots.model import quantity
+
+
+class Shipment(SQLModel, table=True):
+    """What travels to one consignee. *Held* is not a state: any open shipment may have holds.
+
+    `kind`: sale (leaves our stock), transfer (between our own zones), inbound (from a supplier).
+    States: planned, picked, dispatched, in_transit, arrived, accepted, refused. `receiving_zone_id` is where it
+    arrives, if that place is ours or watched by us.
+    """
+
+    __tablename__ = "shipment"
+    __table_args__ = (
+        CheckConstraint("kind IN ('sale', 'transfer', 'inbound')"),
+        CheckConstraint(
+            "state IN ('planned', 'picked', 'dispatched', 'in_transit', 'arrived', 'accepted', 'refused')"
+        ),
+        Index("shipment_state", "state"),
+    )
+
+    id: int | None = identity()
+    code: str = Field(unique=True)
+    kind: str = "sale"
+    consignee: str
+    market: str = ""
+    receiving_zone_id: int | None = ref(nullable=True)
+    state: str = "planned"
+    created_at: datetime = moment()
+    due_at: datetime | None = moment(nullable=True)
+    picked_at: datetime | None = moment(nullable=True)
+    dispatched_at: datetime | None = moment(nullable=True)
+    departed_at: datetime | None = moment(nullable=True)
+    arrived_at: datetime | None = moment(nullable=True)
+    closed_at: datetime | None = moment(nullable=True)
+
+
+class ShipmentLeg(SQLModel, table=True):
+    """One stretch of the way in one vehicle. `to_zone_id` is where the goods stand after it, if we watch that place."""
+
+    __tablename__ = "shipment_leg"
+    __table_args__ = (UniqueConstraint("shipment_id", "number"),)
+
+    id: int | None = identity()
+    shipment_id: int | None = ref(index=True)
+    number: int
+    origin: str
+    destination: str
+    carrier: str = ""
+    vehicle_zone_id: int | None = ref(nullable=True, index=True)
+    to_zone_id: int | None = ref(nullable=True)
+    departed_at: datetime | None = moment(nullable=True)
+    arrived_at: datetime | None = moment(nullable=True)
+
+
+class ShipmentLine(SQLModel, table=True):
+    """An amount of one sublot in a shipment. Picking part of a sublot splits it: the line then names the part.
+
+    States: planned, picked, shipped, put_back (taken out again). `from_zone_id` is where it stood when picked.
+    """
+
+    __tablename__ = "shipment_line"
+    __table_args__ = (
+        CheckConstraint("amount > 0"),
+        CheckConstraint("state IN ('planned', 'picked', 'shipped', 'put_back')"),
+        Index("shipment_line_sublot", "sublot_id"),
+    )
+
+    id: int | None = identity()
+    shipment_id: int | None = ref(index=True)
+    sublot_id: int | None = ref()
+    amount: Decimal = quantity()
+    handling_unit_id: int | None = ref(nullable=True)
+    reservation_id: int | None = ref(nullable=True)
+    from_zone_id: int | None = ref(nullable=True)
+    state: str = "planned"
+
+
+class ShipmentLogger(SQLModel, table=True):
+    """A recorder that must be read before the shipment's receipt leaves quarantine, or be waived with a signature.
+
+    States: required, read, waived.
+    """
+
+    __tablename__ = "shipment_logger"
+    __table_args__ = (
+        UniqueConstraint("shipment_id", "serial"),
+        CheckConstraint("state IN ('required', 'read', 'waived')"),
+        CheckConstraint("(state = 'waived') = (signature_id IS NOT NULL)"),
+    )
+
+    id: int | None = identity()
+    shipment_id: int | None = ref(index=True)
+    serial: str
+    zone_id: int | None = ref(nullable=True)
+    """The zone whose climate the logger records (its box, or the truck)."""
+    state: str = "required"
+    read_at: datetime | None = moment(nullable=True)
+    signature_id: int | None = ref(nullable=True)
+    reason: str | None = None
+
+
+class Task(SQLModel, table=True):
+    """Something a person must do in the warehouse. `kind`: put_back. States: open, done."""
+
+    __tablename__ = "task"
+    __table_args__ = (
+        CheckConstraint("state IN ('open', 'done')"),
+        Index("task_line_open", "line_id", unique=True, postgresql_where="state = 'open'"),
+    )
+
+    id: int | None = identity()
+    kind: str = "put_back"
+    shipment_id: int | None = ref(index=True)
+    line_id: int | None = ref()
+    sublot_id: int | None = ref()
+    amount: Decimal = quantity()
+    zone_id: int | None = ref(nullable=True)
+    """Where to bring it, as far as the plan knows."""
+    reason: str
+    state: str = "open"
+    created_at: datetime = moment()
+    done_at: datetime | None = moment(nullable=True)
+    done_by: str | None = None
+
+
+class FieldAction(SQLModel, table=True):
+    """An excursion became known after goods had left: who must be told, by when. One row per excursion and sublot.
+
+    `happened_at` is when the limit broke, `known_at` when we learned it. States: open, closed.
+    """
+
+    __tablename__ = "field_action"
+    __table_args__ = (UniqueConstraint("excursion_id", "sublot_id"), CheckConstraint("state IN ('open', 'closed')"))
+
+    id: int | None = identity()
+    excursion_id: int | None = ref(index=True)
+    sublot_id: int | None = ref(index=True)
+    happened_at: datetime = moment()
+    known_at: datetime = moment()
+    deadline: datetime = moment()
+    state: str = "open"
+    conclusion: str | None = None
+    closed_at: datetime | None = moment(nullable=True)
+    closed_by: str | None = None
+
+
+class FieldActionConsignee(SQLModel, table=True):
+    """One consignee of a field action: how much went there with which shipment, and when he was told."""
+
+    __tablename__ = "field_action_consignee"
+    __table_args__ = (UniqueConstraint("action_id", "shipment_id"),)
+
+    id: int | None = identity()
+    action_id: int | None = ref(index=True)
+    shipment_id: int | None = ref()
+    consignee: str
+    amount: Decimal = quantity()
+    told_at: datetime | None = moment(nullable=True)
+    told_by: str | None = None
