@@ -1,0 +1,256 @@
+"""The Modbus collector: polls the units of one bus so that none costs another its turn.
+
+Watermark: Modbus has no stamps and no history, so a reading's time is the gateway's receipt of its answer. While the
+line is open `live_upto` is the start of the poll that is under way and not yet kept, or now if none is. A unit that
+does not answer yields bad readings, not silence. When the line itself is lost, every point gets one bad reading and the
+watermark is None until it is open again.
+"""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
+
+from core.telemetry.address import zone_of
+from core.telemetry.quality import Quality, Reason
+from core.telemetry.reading import Reading
+from edge.collectors.modbus_blocks import Block, Plan
+from edge.collectors.modbus_bus import Bus, Garbled, NoAnswer, Refused
+from edge.collectors.modbus_config import ModbusPoint, ModbusSource, ModbusUnit
+from edge.collectors.modbus_values import Outcome, decode
+from edge.collectors.port import Keeper, SourceLost, SpoolFull
+
+log = logging.getLogger(__name__)
+
+GARBLED = "garbled_response"
+"""What came back was no answer to the request (bad)."""
+BUSY = "device_busy"
+"""The device is there but puts us off (bad)."""
+
+_SILENT: Outcome = (None, Quality.BAD, Reason.COMMUNICATION)
+_GARBLED: Outcome = (None, Quality.BAD, GARBLED)
+
+_REFUSALS: dict[int, tuple[str, bool, bool]] = {
+    1: (Reason.CONFIGURATION, False, True),
+    2: (Reason.CONFIGURATION, True, True),
+    3: (Reason.CONFIGURATION, True, True),
+    4: (Reason.DEVICE, True, False),
+    5: (BUSY, False, False),
+    6: (BUSY, False, False),
+}
+"""Exception code → reason, whether halving the block may help, whether the refusal is remembered.
+
+1 illegal function, 2 illegal address, 3 illegal value, 4 device failure (which many devices also answer for
+registers they lack), 5 acknowledge, 6 busy.
+"""
+_OTHER_REFUSAL = (Reason.DEVICE, False, False)
+_SPLITS_PER_POLL = 24
+"""Requests that halving may add to one poll; the rest of a search goes on in the next."""
+_FULL_PAUSE = 1.0
+
+
+class UnitState:
+    """One unit's turn, plan and health."""
+
+    def __init__(self, config: ModbusUnit, plan: Plan) -> None:
+        self.config = config
+        self.plan = plan
+        self.every = config.every.total_seconds()
+        self.due = 0.0
+        self.backoff = 0.0
+        self.ask_at = 0.0
+
+    @property
+    def down(self) -> bool:
+        """Whether it failed to answer when last asked."""
+        return self.backoff > 0
+
+
+class _Poll:
+    """What one poll of one unit brings."""
+
+    def __init__(self) -> None:
+        self.readings: list[Reading] = []
+        self.blocks: list[Block] = []
+        self.refused: dict[str, tuple[ModbusPoint, str]] = {}
+        self.splits = _SPLITS_PER_POLL
+
+
+class ModbusCollector:
+    """One bus. Implements `edge.collectors.port.Collector`."""
+
+    def __init__(self, config: ModbusSource, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+        self.name = config.name
+        self.overruns = 0
+        """Polls that were skipped because the bus was too slow for them."""
+        self._config = config
+        self._clock = clock
+        self._units = [UnitState(unit, Plan(unit, config.retry_refused)) for unit in config.units]
+        self._zones = frozenset(zone_of(point.point) for unit in config.units for point in unit.points)
+        self._connected = False
+        self._was_up = True
+        self._unkept_since: datetime | None = None
+
+    @property
+    def zones(self) -> frozenset[str]:
+        """Zones of all configured points."""
+        return self._zones
+
+    @property
+    def connected(self) -> bool:
+        """Whether the line is open."""
+        return self._connected
+
+    def live_upto(self, now: datetime) -> datetime | None:
+        """Start of the poll that is not yet kept, else now; None while the line is lost."""
+        if not self._connected:
+            return None
+        return min(now, self._unkept_since or now)
+
+    async def run(self, keeper: Keeper) -> None:
+        """Polls until cancelled. Raises SourceLost when the line cannot be opened, or not again."""
+        bus = Bus(self._config)
+        try:
+            await bus.open()
+            self._connected = True
+            log.info("%s: %s open, %d units", self.name, bus.name, len(self._units))
+            self._was_up = True
+            await self._poll_for_ever(bus, keeper)
+        except SourceLost as lost:
+            self._connected = False
+            if self._was_up:
+                log.warning("%s: %s lost: %s", self.name, bus.name, lost)
+            self._was_up = False
+            points = [point for unit in self._units for point in unit.config.points]
+            await self._keep(keeper, [self._reading(point, _SILENT, self._clock()) for point in points])
+            raise
+        finally:
+            self._connected = False
+            self._unkept_since = None
+            bus.close()
+
+    async def _poll_for_ever(self, bus: Bus, keeper: Keeper) -> None:
+        loop = asyncio.get_running_loop()
+        # First turns are spread over the shortest interval, so that units do not queue up behind each other.
+        spread = min(unit.every for unit in self._units) / len(self._units)
+        for index, unit in enumerate(self._units):
+            unit.due = loop.time() + index * spread
+        while True:
+            unit = min(self._units, key=lambda state: state.due)
+            await asyncio.sleep(max(0.0, unit.due - loop.time()))
+            self._unkept_since = self._clock()
+            poll = _Poll()
+            try:
+                await self._poll(bus, unit, poll)
+            except SourceLost:
+                await self._keep(keeper, poll.readings)
+                raise
+            await self._keep(keeper, poll.readings)
+            self._unkept_since = None
+            unit.due += unit.every
+            missed = int((loop.time() - unit.due) // unit.every) + 1
+            if missed > 0:
+                self.overruns += missed
+                unit.due += missed * unit.every
+
+    async def _keep(self, keeper: Keeper, readings: list[Reading]) -> None:
+        """Waits as long as the spool is full: the bus is not asked for what could not be kept."""
+        full = False
+        while True:
+            try:
+                await keeper.keep(readings)
+            except SpoolFull:
+                if not full:
+                    log.warning("%s: spool full, polling stops", self.name)
+                full = True
+                await asyncio.sleep(_FULL_PAUSE)
+            else:
+                return
+
+    async def _poll(self, bus: Bus, unit: UnitState, poll: _Poll) -> None:
+        """One reading for every point of the unit: its value, or bad with the reason."""
+        if unit.down and asyncio.get_running_loop().time() < unit.ask_at:
+            poll.readings += self._readings(unit.config.points, _SILENT)
+            return
+        unit.plan.start_over(self._clock())
+        queue = deque(unit.plan.blocks)
+        while queue:
+            block = queue.popleft()
+            try:
+                await self._read(bus, unit, block, queue, poll)
+            except NoAnswer as silence:
+                self._went_down(bus, unit, silence)
+                for skipped in (block, *queue):
+                    poll.readings += self._readings(skipped.points, _SILENT)
+                    poll.blocks.append(skipped)
+                break
+        unit.plan.learn(poll.blocks, poll.refused, self._clock())
+        for point, reason in unit.plan.refused.values():
+            poll.readings.append(self._reading(point, (None, Quality.BAD, reason), self._clock()))
+
+    async def _read(self, bus: Bus, unit: UnitState, block: Block, queue: deque[Block], poll: _Poll) -> None:
+        """Reads one block into `poll`, or puts its halves at the head of the queue. Raises NoAnswer, SourceLost."""
+        try:
+            cells = await bus.read(unit.config.id, block, 0 if unit.down else self._config.retries)
+        except Refused as refusal:
+            self._came_back(unit)
+            self._refused(unit, block, refusal, queue, poll)
+        except Garbled as garbled:
+            log.debug("%s: %s", self.name, garbled)
+            poll.readings += self._readings(block.points, _GARBLED)
+            poll.blocks.append(block)
+        else:
+            self._came_back(unit)
+            at = self._clock()
+            for point in block.points:
+                first = point.address - block.start
+                poll.readings.append(self._reading(point, decode(point, cells[first : first + point.width]), at))
+            poll.blocks.append(block)
+
+    def _refused(self, unit: UnitState, block: Block, refusal: Refused, queue: deque[Block], poll: _Poll) -> None:
+        reason, halve, remember = _REFUSALS.get(refusal.code, _OTHER_REFUSAL)
+        if halve and len(block.points) > 1 and poll.splits > 0:
+            poll.splits -= 2
+            queue.extendleft(reversed(block.halves()))
+            return
+        if remember and (len(block.points) == 1 or not halve):
+            for point in block.points:
+                log.warning("%s: unit %d refuses %s (%s)", self.name, unit.config.id, point.point, refusal)
+                poll.refused[point.point] = (point, reason)
+            return
+        poll.readings += self._readings(block.points, (None, Quality.BAD, reason))
+        poll.blocks.append(block)
+
+    def _went_down(self, bus: Bus, unit: UnitState, silence: NoAnswer) -> None:
+        if not unit.down:
+            log.warning("%s: %s", self.name, silence)
+        longest = max(unit.every, self._config.backoff_max.total_seconds())
+        unit.backoff = min(longest, unit.backoff * 2 or unit.every)
+        # Half an interval early, so that the poll that falls on the end of the back-off asks.
+        unit.ask_at = asyncio.get_running_loop().time() + unit.backoff - unit.every / 2
+        if all(state.down for state in self._units):
+            # Nobody answers: the connection may be a dead one that TCP has not noticed. The next read opens it anew.
+            bus.close()
+
+    def _came_back(self, unit: UnitState) -> None:
+        if unit.down:
+            log.info("%s: unit %d answers again", self.name, unit.config.id)
+            unit.backoff = 0.0
+
+    def _readings(self, points: Iterable[ModbusPoint], outcome: Outcome) -> list[Reading]:
+        at = self._clock()
+        return [self._reading(point, outcome, at) for point in points]
+
+    def _reading(self, point: ModbusPoint, outcome: Outcome, at: datetime) -> Reading:
+        value, quality, reason = outcome
+        return Reading(
+            point=point.point,
+            at=at,
+            value=value,
+            unit=point.unit,
+            edge_at=at,
+            quality=quality,
+            reason=reason,
+            simulated=self._config.simulated,
+        )

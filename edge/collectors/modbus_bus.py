@@ -1,0 +1,184 @@
+"""One bus: a client with one request in flight, and every way a unit can fail told apart."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from pymodbus.client import AsyncModbusSerialClient, AsyncModbusTcpClient
+from pymodbus.exceptions import ConnectionException, ModbusException, ModbusIOException
+from pymodbus.framer import FramerType
+from pymodbus.pdu import ExceptionResponse, ModbusPDU
+
+from edge.collectors.modbus_blocks import Block
+from edge.collectors.modbus_config import ModbusSource, SerialTransport, Table, TcpTransport
+from edge.collectors.port import SourceLost
+
+_GATEWAY_FAILURES = {10, 11}
+"""Exception codes by which a TCP-to-serial gateway says that the unit behind it is not reached or silent."""
+_NEVER = 1 << 30
+
+
+class NoAnswer(Exception):
+    """The unit stayed silent through all attempts, or a gateway says so for it."""
+
+
+class Garbled(Exception):
+    """Something came back that is no answer to the request: cut short, of another unit, of another size."""
+
+
+class Refused(Exception):
+    """The unit answered with an exception code (application protocol §7)."""
+
+    def __init__(self, code: int) -> None:
+        super().__init__(f"exception {code}")
+        self.code = code
+
+
+Client = AsyncModbusTcpClient | AsyncModbusSerialClient
+
+
+class Bus:
+    """Opens the line, reads blocks, one at a time. Opens it again when it was lost."""
+
+    def __init__(self, config: ModbusSource) -> None:
+        self._config = config
+        self._timeout = config.timeout.total_seconds()
+        self._client: Client | None = None
+        self._heard = 0
+        self._frames_named = isinstance(config.transport, TcpTransport)
+        # The driver logs every silent unit on every attempt; the collector logs changes.
+        driver = logging.getLogger("pymodbus.logging")
+        if driver.level == logging.NOTSET:
+            driver.setLevel(logging.CRITICAL)
+
+    @property
+    def name(self) -> str:
+        """Host and port, or the serial port."""
+        transport = self._config.transport
+        if isinstance(transport, SerialTransport):
+            return transport.port
+        return f"{transport.host}:{transport.port}"
+
+    async def open(self) -> None:
+        """Raises SourceLost if the line cannot be opened."""
+        self.close()
+        client = self._make()
+        if not await client.connect():
+            client.close()
+            raise SourceLost(f"cannot open {self.name}")
+        self._client = client
+
+    def close(self) -> None:
+        """Closes the line; the next read opens it again."""
+        if self._client is not None:
+            self._client.close()
+            self._client = None
+
+    async def read(self, unit: int, block: Block, retries: int) -> list[int] | list[bool]:
+        """The block's cells, as many as it counts. Raises NoAnswer, Garbled, Refused, or SourceLost when the line
+        is gone and cannot be opened again.
+        """
+        for attempt in range(retries + 1):
+            try:
+                cells = await self._once(unit, block)
+            except (NoAnswer, Garbled):
+                if attempt == retries:
+                    raise
+            else:
+                if attempt and not self._frames_named:
+                    # RTU frames carry no number: the answer to the first attempt may still be on its way, and would
+                    # pass for the answer to the unit's next block. While nothing is asked the driver drops it.
+                    await asyncio.sleep(self._timeout)
+                return cells
+        raise AssertionError("unreachable: the last attempt returns or raises")
+
+    async def _once(self, unit: int, block: Block) -> list[int] | list[bool]:
+        if self._client is None or not self._client.connected:
+            await self.open()
+        assert self._client is not None
+        self._heard = 0
+        try:
+            answer = await _READ[block.table](self._client)(block.start, count=block.count, device_id=unit)
+        except ConnectionException as error:
+            raise SourceLost(f"{self.name}: {error}") from error
+        except ModbusIOException as error:
+            raise self._failure(unit, block, str(error)) from error
+        except ModbusException as error:
+            raise Garbled(str(error)) from error
+        return self._cells(unit, block, answer)
+
+    def _failure(self, unit: int, block: Block, text: str) -> NoAnswer | Garbled:
+        where = f"unit {unit}, {block.table} {block.start}+{block.count}"
+        if self._heard:
+            self._resynchronise()
+            return Garbled(f"{where}: {self._heard} bytes that are no answer ({text})")
+        return NoAnswer(f"{where}: no answer within {self._timeout} s")
+
+    def _cells(self, unit: int, block: Block, answer: ModbusPDU) -> list[int] | list[bool]:
+        if isinstance(answer, ExceptionResponse):
+            if answer.exception_code in _GATEWAY_FAILURES:
+                raise NoAnswer(f"unit {unit}: the gateway says it does not answer ({answer.exception_code})")
+            raise Refused(answer.exception_code)
+        if block.table.of_bits:
+            bits = list(answer.bits)
+            # Bits come in whole bytes, filled up with zeros.
+            if (block.count + 7) // 8 * 8 == len(bits) and answer.function_code == _FUNCTION[block.table]:
+                return bits[: block.count]
+            got = len(bits)
+        else:
+            registers = list(answer.registers)
+            if len(registers) == block.count and answer.function_code == _FUNCTION[block.table]:
+                return registers
+            got = len(registers)
+        self._resynchronise()
+        raise Garbled(f"unit {unit}: asked {block.count} cells of {block.table}, got {got} by {answer.function_code}")
+
+    def _resynchronise(self) -> None:
+        """A TCP stream that once lost its framing is closed; a serial line is quiet again by the next request."""
+        if not isinstance(self._config.transport, SerialTransport):
+            self.close()
+
+    def _trace(self, sending: bool, data: bytes) -> bytes:
+        if not sending:
+            self._heard += len(data)
+        return data
+
+    def _make(self) -> Client:
+        transport = self._config.transport
+        # Attempts, back-off and reconnection are ours: the driver's own (3 s × 4, then on by itself) stall the bus.
+        client: Client
+        if isinstance(transport, SerialTransport):
+            client = AsyncModbusSerialClient(
+                transport.port,
+                framer=FramerType.RTU,
+                baudrate=transport.baudrate,
+                bytesize=transport.bytesize,
+                parity=transport.parity,
+                stopbits=transport.stopbits,
+                timeout=self._timeout,
+                retries=0,
+                reconnect_delay=0,
+                trace_packet=self._trace,
+            )
+        else:
+            client = AsyncModbusTcpClient(
+                transport.host,
+                port=transport.port,
+                framer=FramerType.SOCKET if self._frames_named else FramerType.RTU,
+                timeout=self._timeout,
+                retries=0,
+                reconnect_delay=0,
+                trace_packet=self._trace,
+            )
+        client.set_max_no_responses(_NEVER)
+        return client
+
+
+_READ: dict[Table, Callable[[Client], Callable[..., Awaitable[Any]]]] = {
+    Table.COIL: lambda client: client.read_coils,
+    Table.DISCRETE: lambda client: client.read_discrete_inputs,
+    Table.HOLDING: lambda client: client.read_holding_registers,
+    Table.INPUT: lambda client: client.read_input_registers,
+}
+_FUNCTION = {Table.COIL: 1, Table.DISCRETE: 2, Table.HOLDING: 3, Table.INPUT: 4}
