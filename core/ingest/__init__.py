@@ -1,0 +1,1 @@
+"""From the stream to the database: consumers, the landing transaction, confirmations, dead letters, the shipper."""

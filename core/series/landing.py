@@ -1,0 +1,202 @@
+"""Landing readings in PostgreSQL: binary COPY, and a key (point, at) that decides new, duplicate or conflict."""
+
+# ruff: noqa: S608 - what is put into the texts are lists of our own column names; values are parameters
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import psycopg
+from sqlalchemy import Connection
+
+from core.series.rows import COLUMNS, TYPES, VALUE_COLUMNS, from_row, to_row
+from core.telemetry.reading import Reading
+
+WEEK = timedelta(days=7)
+_MONDAY = datetime(1999, 12, 27, tzinfo=UTC)
+_NAMES = ", ".join(COLUMNS)
+_COPY = f"COPY landing (seq, {_NAMES}) FROM STDIN (FORMAT BINARY)"
+
+
+@dataclass(frozen=True, slots=True)
+class Landed:
+    """What came of readings handed to `land`; indices are their places in the call.
+
+    `conflicts` are (first, second): the first is in the series, the second in `reading_conflict`.
+    """
+
+    new: tuple[int, ...] = ()
+    duplicates: tuple[int, ...] = ()
+    conflicts: tuple[tuple[int, Reading, Reading], ...] = ()
+
+
+@dataclass(slots=True)
+class _Sorted:
+    rows: dict[tuple[str, datetime], int] = field(default_factory=dict)
+    duplicates: list[int] = field(default_factory=list)
+    conflicts: list[tuple[int, Reading, Reading]] = field(default_factory=list)
+
+
+def agree(first: Reading, second: Reading) -> bool:
+    """Whether two readings at one key say the same: value, unit and quality.
+
+    The gateway's receipt may differ: a history read after a break tells a value again that was heard live.
+    """
+    return (
+        first.value == second.value
+        and isinstance(first.value, bool) == isinstance(second.value, bool)
+        and first.unit == second.unit
+        and first.quality is second.quality
+    )
+
+
+def driver(conn: Connection) -> psycopg.Connection[Any]:
+    """The driver's own connection under a SQLAlchemy one, in the same transaction."""
+    raw = conn.connection.driver_connection
+    if not isinstance(raw, psycopg.Connection):
+        raise TypeError(f"readings land through psycopg, not {type(raw).__name__}")
+    return raw
+
+
+def land(conn: Connection, readings: Sequence[Reading], batch_ids: Sequence[int], now: datetime) -> Landed:
+    """Lands readings[i] under batch_ids[i] in the caller's transaction and says what was new.
+
+    The first value at a key stays; an equal one is a duplicate; a different one goes to `reading_conflict`.
+    """
+    if len(readings) != len(batch_ids):
+        raise ValueError(f"{len(readings)} readings under {len(batch_ids)} batches")
+    if not readings:
+        return Landed()
+    raw = driver(conn)
+    sorted_out = _sort_out(readings)
+    ids = point_ids(raw, {point for point, _ in sorted_out.rows})
+    duplicates, conflicts = sorted_out.duplicates, sorted_out.conflicts
+    losers: set[int] = set()
+    for seq, first in _copy(raw, readings, batch_ids, sorted_out.rows.values(), ids):
+        losers.add(seq)
+        if agree(first, readings[seq]):
+            duplicates.append(seq)
+        else:
+            conflicts.append((seq, first, readings[seq]))
+    if conflicts:
+        _keep_conflicts(raw, [(ids[two.point], two, batch_ids[seq]) for seq, _, two in conflicts], now)
+    new = tuple(seq for seq in sorted_out.rows.values() if seq not in losers)
+    return Landed(new, tuple(duplicates), tuple(conflicts))
+
+
+def _sort_out(readings: Sequence[Reading]) -> _Sorted:
+    found = _Sorted()
+    for seq, reading in enumerate(readings):
+        first = found.rows.setdefault((reading.point, reading.at), seq)
+        if first == seq:
+            continue
+        if agree(readings[first], reading):
+            found.duplicates.append(seq)
+        else:
+            found.conflicts.append((seq, readings[first], reading))
+    return found
+
+
+def point_ids(raw: psycopg.Connection[Any], points: Iterable[str]) -> dict[str, int]:
+    """The number of each point, given to it if it has none. Sorted, so that two writers meet in one order."""
+    wanted = sorted(points)
+    query = "SELECT address, id FROM series_point WHERE address = ANY(%s)"
+    ids: dict[str, int] = dict(raw.execute(query, [wanted]).fetchall())
+    missing = [point for point in wanted if point not in ids]
+    if missing:
+        raw.execute(
+            "INSERT INTO series_point (address) SELECT unnest(%s::text[]) ON CONFLICT (address) DO NOTHING", [missing]
+        )
+        ids.update(raw.execute(query, [missing]).fetchall())
+    return ids
+
+
+def _copy(
+    raw: psycopg.Connection[Any],
+    readings: Sequence[Reading],
+    batch_ids: Sequence[int | None],
+    seqs: Iterable[int],
+    ids: dict[str, int],
+) -> list[tuple[int, Reading]]:
+    """Copies and inserts; gives the place and the standing reading of every row whose key was taken.
+
+    With no batch, an equal row may have been new or there before: neither is told.
+    """
+    order = list(seqs)
+    ensure_weeks(raw, {week_of(readings[seq].at) for seq in order})
+    columns = ", ".join(f"{name} {kind}" for name, kind in zip(COLUMNS, TYPES, strict=True))
+    raw.execute(f"CREATE TEMPORARY TABLE IF NOT EXISTS landing (seq int4, {columns}) ON COMMIT DELETE ROWS")
+    raw.execute("DELETE FROM landing")
+    with raw.cursor() as cursor:
+        with cursor.copy(_COPY) as copy:
+            copy.set_types(["int4", *TYPES])
+            for seq in order:
+                reading = readings[seq]
+                copy.write_row((seq, *to_row(reading, ids[reading.point], batch_ids[seq])))
+        cursor.execute(
+            f"INSERT INTO reading ({_NAMES}) SELECT {_NAMES} FROM landing ON CONFLICT (point_id, at) DO NOTHING"
+        )
+        if cursor.rowcount == len(order):
+            return []
+        # which were there: rows not of our batch. Probed one by one: without statistics on the temporary table
+        # the planner would scan all readings
+        cursor.execute(
+            f"SELECT l.seq, {', '.join('r.' + name for name in VALUE_COLUMNS.split(', '))} FROM landing l, "
+            "LATERAL (SELECT * FROM reading r WHERE r.point_id = l.point_id AND r.at = l.at LIMIT 1) r "
+            "WHERE r.batch_id IS DISTINCT FROM l.batch_id OR l.batch_id IS NULL"
+        )
+        return [(row[0], from_row(readings[row[0]].point, row[1:])) for row in cursor.fetchall()]
+
+
+def write_rows(conn: Connection, readings: Sequence[Reading]) -> None:
+    """Stores readings that came in no batch; the first value at a key stays."""
+    if readings:
+        raw = driver(conn)
+        found = _sort_out(readings)
+        _copy(raw, readings, [None] * len(readings), found.rows.values(), point_ids(raw, {r.point for r in readings}))
+
+
+def _keep_conflicts(raw: psycopg.Connection[Any], rows: list[tuple[int, Reading, int]], now: datetime) -> None:
+    marks = ", ".join(["%s"] * (len(COLUMNS) + 1))
+    with raw.cursor() as cursor:
+        cursor.executemany(
+            f"INSERT INTO reading_conflict ({_NAMES}, known_at) VALUES ({marks})",
+            [(*to_row(reading, point_id, batch_id), now) for point_id, reading, batch_id in rows],
+        )
+
+
+def week_of(at: datetime) -> datetime:
+    """The Monday, 00:00 UTC, whose week the instant is in."""
+    return _MONDAY + (at - _MONDAY) // WEEK * WEEK
+
+
+def partition_name(week: datetime) -> str:
+    """The name of a week's partition."""
+    return f"reading_{week:%Y%m%d}"
+
+
+def ensure_weeks(raw: psycopg.Connection[Any], weeks: Iterable[datetime]) -> None:
+    """Makes the partitions that are missing.
+
+    Made apart and attached: that locks only other makers out, where CREATE … PARTITION OF would wait for, and stop,
+    every reader and writer of readings.
+    """
+    names = {partition_name(week): week for week in weeks}
+    missing = raw.execute("SELECT n FROM unnest(%s::text[]) n WHERE to_regclass(n) IS NULL", [sorted(names)]).fetchall()
+    if not missing:
+        return
+    raw.execute("SELECT pg_advisory_xact_lock(hashtext('reading partitions'))")
+    for (name,) in missing:
+        if raw.execute("SELECT to_regclass(%s)", [name]).fetchone() != (None,):
+            continue
+        start = names[name]
+        raw.execute(f'CREATE TABLE "{name}" (LIKE reading INCLUDING DEFAULTS INCLUDING CONSTRAINTS)')
+        raw.execute(
+            f'ALTER TABLE reading ATTACH PARTITION "{name}" '
+            f"FOR VALUES FROM ('{start.isoformat()}') TO ('{(start + WEEK).isoformat()}')"
+        )
+        raw.execute(
+            f'CREATE TRIGGER "{name}_no_truncate" BEFORE TRUNCATE ON "{name}" '
+            "FOR EACH STATEMENT EXECUTE FUNCTION series_append_only()"
+        )

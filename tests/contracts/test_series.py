@@ -1,0 +1,206 @@
+"""The series port's contract, held against every adapter."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import ClassVar
+
+import httpx
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlalchemy import Engine, text
+from sqlalchemy.exc import DBAPIError
+
+from core.series.influx import InfluxSettings, InfluxStore
+from core.series.memory import MemoryStore
+from core.series.port import RefusedReading, SeriesStore, StoreRefused, StoreUnavailable
+from core.series.postgres import PostgresStore
+from core.telemetry.quality import Quality
+from core.telemetry.reading import INT_MAX, INT_MIN, Reading, Value
+from tests.contracts.series_influxd import influxd
+from tests.servers import free_port
+
+AT = datetime(2026, 3, 2, 8, 0, 0, 123456, tzinfo=UTC)
+POINT = "north/cold/room-1/probe_1/temperature"
+OTHER = "north/cold/room-1/probe_2/temperature"
+S = timedelta(seconds=1)
+US = timedelta(microseconds=1)
+
+
+def reading(seconds: float, value: Value, point: str = POINT, quality: Quality = Quality.GOOD) -> Reading:
+    at = AT + seconds * S
+    reason = "" if quality is Quality.GOOD else "sentinel"
+    return Reading(point=point, at=at, value=value, unit="Cel", edge_at=at + S, quality=quality, reason=reason)
+
+
+class SeriesContract:
+    """What every adapter promises."""
+
+    store: SeriesStore
+
+    def test_a_reading_comes_back_as_it_went_in(self) -> None:
+        values: list[Value] = [4.1, -0.0, 1e-300, 12, INT_MAX, INT_MIN, True, False, "läuft, \"so\" 'la' \\ =\nx", ""]
+        written = [reading(n, value) for n, value in enumerate(values)]
+        written.append(reading(50, None, quality=Quality.BAD))
+        written.append(
+            Reading(
+                point=POINT, at=AT + 60 * S + US, value=8.25, unit="[degF]", edge_at=AT, source_at=AT - 3 * S + US,
+                quality=Quality.UNCERTAIN, reason="clock_out_of_tolerance", simulated=True,
+            )
+        )  # fmt: skip
+        self.store.write(written)
+        got = self.store.read(POINT, AT, AT + 100 * S)
+        assert got == written
+        assert [type(r.value) for r in got] == [type(r.value) for r in written]
+        assert all(r.at.utcoffset() == timedelta(0) for r in got)
+
+    def test_writing_twice_is_writing_once(self) -> None:
+        written = [reading(n, float(n)) for n in range(50)]
+        self.store.write(written)
+        self.store.write(written[10:])
+        self.store.write([*written, *written])
+        assert self.store.read(POINT, AT, AT + 100 * S) == written
+
+    def test_a_range_is_half_open_and_ordered(self) -> None:
+        self.store.write([reading(n, float(n)) for n in (3, 1, 2, 0)])
+        assert [r.value for r in self.store.read(POINT, AT + S, AT + 3 * S)] == [1.0, 2.0]
+        assert [r.value for r in self.store.read(POINT, AT, AT + 3 * S + US)] == [0.0, 1.0, 2.0, 3.0]
+        assert self.store.read(POINT, AT + 4 * S, AT + 9 * S) == []
+
+    def test_points_do_not_mix(self) -> None:
+        self.store.write([reading(0, 1.0), reading(0, 2.0, OTHER)])
+        assert [r.value for r in self.store.read(OTHER, AT, AT + S)] == [2.0]
+
+    def test_last_and_before(self) -> None:
+        self.store.write([reading(0, 1.0), reading(1, 2), reading(0, "x", OTHER), reading(86400 * 30, 9.0)])
+        last = self.store.last([POINT, OTHER, "north/cold/room-1/none/temperature", "north/cold/room-1/p/none"])
+        assert {point: r.value for point, r in last.items()} == {POINT: 9.0, OTHER: "x"}
+        assert self.store.last([]) == {}
+        assert self.store.before(POINT, AT) is None
+        assert self.store.before(POINT, AT + US) == reading(0, 1.0)
+        assert self.store.before(POINT, AT + 5 * S) == reading(1, 2)
+        assert self.store.before("north/cold/room-1/none/temperature", AT) is None
+
+    def test_downsample_gives_columns_of_equal_width(self) -> None:
+        self.store.write([reading(n, float(n)) for n in range(100)])
+        self.store.write([reading(0.5, 200), reading(0.6, "text"), reading(0.7, True)])
+        self.store.write([reading(0.8, 85.0, quality=Quality.BAD), reading(0.9, -50.0, quality=Quality.UNCERTAIN)])
+        columns = self.store.downsample(POINT, AT, AT + 100 * S, 10)
+        assert [c.start for c in columns] == [AT + 10 * n * S for n in range(10)]
+        assert [c.count for c in columns] == [12] + [10] * 9
+        assert (columns[0].min, columns[0].max) == (-50.0, 200.0)
+        assert columns[0].mean == pytest.approx((45 + 200 - 50) / 12)
+        assert (columns[9].min, columns[9].max, columns[9].mean) == (90.0, 99.0, pytest.approx(94.5))
+
+    def test_downsample_leaves_empty_columns_out(self) -> None:
+        self.store.write([reading(1, 1.0), reading(91, 2.0)])
+        columns = self.store.downsample(POINT, AT, AT + 100 * S, 7)
+        assert [(c.min, c.count) for c in columns] == [(1.0, 1), (2.0, 1)]
+        with pytest.raises(ValueError, match="shows nothing"):
+            self.store.downsample(POINT, AT, AT, 7)
+
+    def test_downsample_counts_what_is_read(self) -> None:
+        @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+        @given(
+            st.lists(st.integers(0, 10**9), min_size=1, max_size=30, unique=True),
+            st.integers(1, 300),
+            st.integers(1, 10**9),
+        )
+        def check(offsets: list[int], pixels: int, span: int) -> None:
+            self.number += 1
+            point = f"north/cold/room-1/p{self.number}/temperature"
+            self.store.write(
+                [Reading(point=point, at=AT + n * US, value=float(n), unit="Cel", edge_at=AT) for n in offsets]
+            )
+            expected = MemoryStore()
+            expected.write(self.store.read(point, AT, AT + span * US))
+            got = self.store.downsample(point, AT, AT + span * US, pixels)
+            want = expected.downsample(point, AT, AT + span * US, pixels)
+            assert [(c.start, c.min, c.max, c.count) for c in got] == [(c.start, c.min, c.max, c.count) for c in want]
+            assert [c.mean for c in got] == pytest.approx([c.mean for c in want])
+
+        check()
+
+    number: ClassVar[int] = 0
+
+
+class TestMemory(SeriesContract):
+    @pytest.fixture(autouse=True)
+    def _store(self) -> None:
+        self.store = MemoryStore()
+
+
+class TestPostgres(SeriesContract):
+    @pytest.fixture(autouse=True)
+    def _store(self, engine: Engine) -> None:
+        self.engine = engine
+        self.store = PostgresStore(engine)
+
+    @pytest.mark.parametrize(
+        "statement",
+        [
+            "UPDATE reading SET num = 3",
+            "DELETE FROM reading",
+            "TRUNCATE reading",
+            "TRUNCATE reading_20260302",
+            "DELETE FROM reading_20260302",
+            "UPDATE reading_20260302 SET quality = 0",
+        ],
+    )
+    def test_readings_are_never_changed(self, statement: str) -> None:
+        self.store.write([reading(0, 1.0)])
+        with pytest.raises(DBAPIError, match="append-only"), self.engine.begin() as conn:
+            conn.execute(text(statement))
+        assert self.store.read(POINT, AT, AT + S) == [reading(0, 1.0)]
+
+    def test_a_text_it_cannot_hold_is_refused_by_itself(self) -> None:
+        with pytest.raises(StoreRefused) as refusal:
+            self.store.write([reading(0, 1.0), reading(1, "a\0b"), reading(2, 3.0)])
+        assert [r.reading.value for r in refusal.value.refused] == ["a\0b"]
+        assert [r.value for r in self.store.read(POINT, AT, AT + 9 * S)] == [1.0, 3.0]
+
+
+@pytest.fixture(scope="module")
+def influx(tmp_path_factory: pytest.TempPathFactory) -> Iterator[InfluxSettings]:
+    with influxd(tmp_path_factory.mktemp("influx")) as running:
+        yield running.settings
+
+
+class TestInflux(SeriesContract):
+    @pytest.fixture(autouse=True)
+    def _store(self, influx: InfluxSettings) -> Iterator[None]:
+        for query in ('DROP DATABASE "lotwise"', 'CREATE DATABASE "lotwise"'):
+            httpx.post(f"{influx.url}/query", data={"q": query}).raise_for_status()
+        self.store: InfluxStore = InfluxStore(influx)
+        yield
+        self.store.close()
+
+    def test_one_refused_reading_costs_no_other(self) -> None:
+        # a foreign writer has made value_int a string there: our whole numbers are refused, the rest is not
+        spoiled = f'temperature,area=cold,device=probe_1,point={POINT},site=north,zone=north/cold/room-1 value_int="x"'
+        httpx.post(
+            f"{self.store.settings.url}/write", params={"db": "lotwise", "precision": "u"},
+            content=f"{spoiled} {int(AT.timestamp() * 1_000_000)}",
+        ).raise_for_status()  # fmt: skip
+        with pytest.raises(StoreRefused) as refusal:
+            self.store.write([reading(n, n if n == 7 else float(n)) for n in range(1, 21)])
+        assert [(r.reading.value, "value_int" in r.reason) for r in refusal.value.refused] == [(7, True)]
+        assert len(self.store.read(POINT, AT + S, AT + 99 * S)) == 19
+        assert isinstance(refusal.value.refused[0], RefusedReading)
+
+    def test_a_missing_database_is_no_fault_of_the_data(self) -> None:
+        store = InfluxStore(InfluxSettings(url=self.store.settings.url, bucket="nowhere/autogen"))
+        with pytest.raises(StoreUnavailable, match="404"):
+            store.write([reading(0, 1.0)])
+        store.close()
+
+    def test_a_server_that_is_away(self) -> None:
+        store = InfluxStore(InfluxSettings(url=f"http://127.0.0.1:{free_port()}", bucket="lotwise/autogen"))
+        for act in (
+            lambda: store.write([reading(0, 1.0)]),
+            lambda: store.read(POINT, AT, AT + S),
+            lambda: store.last([POINT]),
+        ):
+            with pytest.raises(StoreUnavailable):
+                act()
+        store.close()
