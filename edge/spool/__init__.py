@@ -1,0 +1,30 @@
+"""The spool: where readings become safe, and where batches wait until the core has confirmed them."""
+
+from edge.spool.headers import FoldedHeaders, SpoolHeader, SpoolHeaders, spool_headers
+from edge.spool.records import (
+    Depth,
+    DropPolicy,
+    SentMark,
+    SpooledBatch,
+    SpoolFailed,
+    SpoolInUse,
+    SpoolMismatch,
+    SpoolOptions,
+)
+from edge.spool.spool import Spool
+
+__all__ = [
+    "Depth",
+    "DropPolicy",
+    "FoldedHeaders",
+    "SentMark",
+    "Spool",
+    "SpoolFailed",
+    "SpoolHeader",
+    "SpoolHeaders",
+    "SpoolInUse",
+    "SpoolMismatch",
+    "SpoolOptions",
+    "SpooledBatch",
+    "spool_headers",
+]

@@ -1,0 +1,208 @@
+"""How batches move from sent to confirmed, back again where the core or the stream forgot, and out of the spool.
+
+Functions over the spool's rows, each inside the writer's transaction.
+"""
+
+import logging
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
+
+from core.telemetry.batch import MISSING_MAX, Confirmed, ConfirmReply, decode_body, digest, encode_body
+from edge.spool.cutting import tombstone
+from edge.spool.records import Outstanding, Settled, micros
+from edge.spool.store import Rows
+
+log = logging.getLogger("lotwise.edge.spool")
+
+DROPPED = "dropped by the spool's byte bound"
+PATIENCE_MAX = timedelta(minutes=5)
+
+
+def outstanding(rows: Rows) -> list[Outstanding]:
+    """For each (epoch, partition) with batches sent and not confirmed: how far to ask.
+
+    At most MISSING_MAX beyond the lowest open one, so that no answer outgrows a message.
+    """
+    found = rows.db.execute(
+        "SELECT e.epoch, b.partition, min(b.number), max(b.number) FROM batch b INDEXED BY batch_open"
+        " CROSS JOIN epoch e ON e.id = b.epoch WHERE b.confirmed_at IS NULL AND b.sequence IS NOT NULL"
+        " GROUP BY b.epoch, b.partition"
+    )
+    return [Outstanding(epoch, part, min(high, low + MISSING_MAX - 1)) for epoch, part, low, high in found]
+
+
+def replayable(rows: Rows) -> list[Outstanding]:
+    """For each (epoch, partition) whose payloads are still here: how far the core said that it has them.
+
+    Asked now and then, since a core restored from a backup answers less than it once did.
+    """
+    found = rows.db.execute(
+        "SELECT e.epoch, b.partition, max(b.number) FROM batch b CROSS JOIN payload p ON p.batch = b.id"
+        " CROSS JOIN epoch e ON e.id = b.epoch WHERE b.confirmed_at IS NOT NULL GROUP BY b.epoch, b.partition"
+    )
+    return [Outstanding(*row) for row in found]
+
+
+def settle(
+    rows: Rows, asked: Iterable[Outstanding], reply: ConfirmReply, floors: Mapping[int, int], now: datetime
+) -> Settled:
+    """Moves cursors by the core's answer. `floors` are those of the reply before this one, of the same stream.
+
+    Confirmed batches are done. A batch once confirmed that the core now misses goes back and is sent again. Of those
+    still open, what was published to the stream that the floors speak of, at or below its partition's floor, was
+    passed over and is sent again under the next attempt; all else waits.
+    """
+    upto = {(ask.epoch, ask.partition): ask.upto for ask in asked}
+    total = Settled()
+    for answer in reply.confirmed:
+        limit = upto.get((answer.epoch, answer.partition))
+        if limit is None:
+            continue
+        if answer.upto is not None:
+            limit = min(limit, answer.upto)
+        epoch_id = _epoch_id(rows, answer.epoch)
+        confirmed = _confirm(rows, epoch_id, answer, limit, now)
+        back, beyond = _take_back(rows, epoch_id, answer, limit)
+        floor = floors.get(answer.partition, 0)
+        again = _passed_over(rows, (epoch_id, answer.partition, limit), (reply.stream, floor), now)
+        total = Settled(
+            total.confirmed + confirmed, total.taken_back + back, total.resend + again, total.beyond_replay + beyond
+        )
+    return total
+
+
+def _epoch_id(rows: Rows, epoch: str) -> int:
+    found: int = rows.db.execute("SELECT id FROM epoch WHERE epoch = ?", (epoch,)).fetchone()[0]
+    return found
+
+
+def _confirm(rows: Rows, epoch_id: int, answer: Confirmed, limit: int, now: datetime) -> int:
+    missing = set(answer.missing)
+    open_rows = rows.db.execute(
+        "SELECT id, number, count, size FROM batch WHERE confirmed_at IS NULL AND epoch = ? AND partition = ?"
+        " AND number <= ?",
+        (epoch_id, answer.partition, limit),
+    ).fetchall()
+    done = [row for row in open_rows if row[1] <= answer.through or row[1] not in missing]
+    rows.db.executemany(
+        "UPDATE batch SET confirmed_at = ? WHERE id = ?", [(micros(now), row_id) for row_id, *_ in done]
+    )
+    rows.open_batches -= len(done)
+    rows.open_readings -= sum(row[2] for row in done)
+    rows.open_bytes -= sum(row[3] for row in done)
+    return len(done)
+
+
+def _take_back(rows: Rows, epoch_id: int, answer: Confirmed, limit: int) -> tuple[int, int]:
+    """Batches that the core once confirmed and now misses: (sent again, no longer here to be sent)."""
+    missing = [number for number in answer.missing if answer.through < number <= limit]
+    if not missing:
+        return 0, 0
+    found = rows.db.execute(
+        "SELECT b.id, b.number, b.count, b.size, p.batch IS NOT NULL FROM batch b LEFT JOIN payload p ON p.batch = b.id"
+        " WHERE b.confirmed_at IS NOT NULL AND b.epoch = ? AND b.partition = ? AND b.number BETWEEN ? AND ?",
+        (epoch_id, answer.partition, min(missing), max(missing)),
+    ).fetchall()
+    wanted = set(missing)
+    back = [row for row in found if row[1] in wanted and row[4]]
+    rows.db.executemany(
+        "UPDATE batch SET confirmed_at = NULL, sequence = NULL, incarnation = NULL, attempt = attempt + 1 WHERE id = ?",
+        [(row[0],) for row in back],
+    )
+    rows.open_batches += len(back)
+    rows.open_readings += sum(row[2] for row in back)
+    rows.open_bytes += sum(row[3] for row in back)
+    folded: int = rows.db.execute(
+        "SELECT coalesce(max(last_number), 0) FROM fold WHERE epoch = ? AND partition = ?", (epoch_id, answer.partition)
+    ).fetchone()[0]
+    beyond = sum(1 for row in found if row[1] in wanted and not row[4]) + sum(1 for n in missing if n <= folded)
+    return len(back), beyond
+
+
+def _passed_over(rows: Rows, through: tuple[int, int, int], position: tuple[str, int], now: datetime) -> int:
+    """Of the (epoch, partition) up to a number: those that a stream's incarnation carried at or below a floor."""
+    stream, floor = position
+    found = rows.db.execute(
+        "SELECT id, attempt, sent_at FROM batch WHERE confirmed_at IS NULL AND epoch = ? AND partition = ?"
+        " AND number <= ? AND sequence <= ? AND incarnation = ?",
+        (*through, floor, stream),
+    ).fetchall()
+    due = [row_id for row_id, attempt, sent_at in found if sent_at + _patience(attempt) <= micros(now)]
+    _send_again(rows, due)
+    return len(due)
+
+
+def _patience(attempt: int) -> int:
+    """A batch that the core keeps passing over is offered ever more rarely: 0, 2, 4 … s, at most 5 min."""
+    return 0 if attempt <= 1 else min(2 ** (attempt - 1), int(PATIENCE_MAX.total_seconds())) * 1_000_000
+
+
+def _send_again(rows: Rows, ids: Iterable[int]) -> None:
+    rows.db.executemany(
+        "UPDATE batch SET attempt = attempt + 1, sequence = NULL, incarnation = NULL WHERE id = ?",
+        [(row_id,) for row_id in ids],
+    )
+
+
+def lost_with_stream(rows: Rows, incarnation: str, last_sequence: int, asked_at: datetime) -> int:
+    """Sends again what the present stream cannot hold: published to another incarnation, or, before `asked_at`,
+    at a sequence that the stream has since lost its end to. Returns how many batches.
+    """
+    found = rows.db.execute(
+        "SELECT id FROM batch INDEXED BY batch_open WHERE confirmed_at IS NULL AND sequence IS NOT NULL"
+        " AND (incarnation <> ? OR (sequence > ? AND sent_at < ?))",
+        (incarnation, last_sequence, micros(asked_at)),
+    ).fetchall()
+    _send_again(rows, [row[0] for row in found])
+    return len(found)
+
+
+def forget_confirmed(rows: Rows, size: int) -> int:
+    """Gives up confirmed payloads, oldest first, until `size` bytes are free. Returns the bytes freed."""
+    freed = 0
+    while freed < size:
+        found = rows.db.execute(
+            "SELECT p.batch, b.size FROM payload p CROSS JOIN batch b ON b.id = p.batch"
+            " WHERE b.confirmed_at IS NOT NULL ORDER BY p.batch LIMIT 200"
+        ).fetchall()
+        if not found:
+            break
+        for row_id, length in found:
+            rows.db.execute("DELETE FROM payload WHERE batch = ?", (row_id,))
+            freed += length
+            rows.kept_bytes -= length
+            if freed >= size:
+                break
+    return freed
+
+
+def drop_oldest(rows: Rows, size: int) -> tuple[int, int]:
+    """Puts tombstones in place of the oldest unconfirmed readings until `size` bytes are free.
+
+    A tombstone keeps its batch's number, so numbers stay without holes. A batch that is in the stream already stays
+    *sent*: if it arrives after all, its tombstone is never needed. Returns (bytes freed, readings dropped).
+    """
+    freed = dropped = 0
+    last_row = 0
+    while freed < size:
+        found = rows.db.execute(
+            "SELECT b.id, b.count, b.size, p.body FROM batch b CROSS JOIN payload p ON p.batch = b.id"
+            " WHERE b.confirmed_at IS NULL AND b.count > 0 AND b.id > ? ORDER BY b.id LIMIT 1",
+            (last_row,),
+        ).fetchone()
+        if found is None:
+            break
+        last_row, count, length, payload = found
+        body = encode_body(tombstone(decode_body(payload), DROPPED))
+        rows.db.execute(
+            "UPDATE batch SET kind = 'tombstone', replaced = sha256, sha256 = ?, dropped = count, count = 0,"
+            " first_at = NULL, last_at = NULL, size = ? WHERE id = ?",
+            (digest(body), len(body), last_row),
+        )
+        rows.db.execute("UPDATE payload SET body = ? WHERE batch = ?", (body, last_row))
+        freed += length - len(body)
+        dropped += count
+        rows.open_readings -= count
+        rows.open_bytes -= length - len(body)
+        rows.kept_bytes -= length - len(body)
+    return freed, dropped

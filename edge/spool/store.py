@@ -1,0 +1,311 @@
+"""The spool's rows: keeping, cutting, and the cursors of batches. Every method runs inside the writer's transaction.
+
+Memory is only a copy of the file: after a rollback `load` reads it again, so the two never part.
+"""
+
+import sqlite3
+import uuid
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from core.telemetry.batch import Body, Gap, Header, PreviousEpoch, Watermark, decode_body, digest, encode_body
+from core.telemetry.reading import Reading
+from edge.spool.cutting import partition_of_point, pieces
+from edge.spool.records import (
+    Depth,
+    Piece,
+    RawRow,
+    SentMark,
+    SpooledBatch,
+    SpoolMismatch,
+    SpoolOptions,
+    micros,
+    moment,
+    moment_or_none,
+)
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode_raw = msgspec.msgpack.Decoder(RawRow).decode
+_decode_previous = msgspec.msgpack.Decoder(PreviousEpoch).decode
+
+ASIDE_ROWS = 10_000
+ASIDE_BYTES = 64 * 1024
+KEPT_FLUSH = 5_000_000
+"""Microseconds between writings of each point's last kept time; what lies after is read back from the batches."""
+
+_HEADER = "e.epoch, e.site, b.partition, b.number, b.kind, b.sha256, b.count, b.first_at, b.last_at, b.cut_at"
+
+
+class Rows:
+    """A gateway's spool file and what is remembered of it: the epoch, its numbers, the readings not yet cut."""
+
+    def __init__(self, connection: sqlite3.Connection, gateway: str, site: str, options: SpoolOptions) -> None:
+        self.db = connection
+        self.gateway = gateway
+        self.site = site
+        self.options = options
+        self.epoch = ""
+        self.epoch_id = 0
+        self.previous: PreviousEpoch | None = None
+        self.numbers: dict[int, int] = {}
+        self.pending: list[Reading] = []
+        self.pending_gaps: list[tuple[int, Gap]] = []
+        self.raw_bytes = 0
+        self.kept_bytes = 0
+        self.open_batches = 0
+        self.open_readings = 0
+        self.open_bytes = 0
+        self.last_kept: dict[str, datetime] = {}
+        self._kept_dirty: set[str] = set()
+        self._kept_flushed = 0
+
+    # -- start -------------------------------------------------------------------------------------------------
+
+    def begin_epoch(self, now: datetime) -> None:
+        """Opens this start's epoch. Rows kept but not cut when the last process ended are cut first, as the last
+        batches of the epoch they were kept in, so that the numbers this epoch names as that one's last are final.
+
+        An epoch that never cut a batch was never heard of outside and is forgotten rather than named. Raises
+        SpoolMismatch.
+        """
+        self._check_owner()
+        self._forget_empty_epochs()
+        last = self.db.execute("SELECT id FROM epoch ORDER BY id DESC LIMIT 1").fetchone()
+        previous = None
+        if last is not None:
+            self.load(last[0])
+            self.cut({}, now)
+            previous = PreviousEpoch(self.epoch, dict(self.numbers))
+        row = self.db.execute(
+            "INSERT INTO epoch (epoch, site, previous, started_at) VALUES (?, ?, ?, ?)",
+            (uuid.uuid4().hex, self.site, None if previous is None else _encode(previous), micros(now)),
+        )
+        assert row.lastrowid is not None
+        self.load(row.lastrowid)
+
+    def _check_owner(self) -> None:
+        row = self.db.execute("SELECT value FROM meta WHERE key = 'gateway'").fetchone()
+        if row is None:
+            self.db.execute("INSERT INTO meta VALUES ('gateway', ?)", (self.gateway,))
+        elif row[0] != self.gateway:
+            raise SpoolMismatch(f"this spool belongs to gateway {row[0]!r}, not {self.gateway!r}")
+
+    def _forget_empty_epochs(self) -> None:
+        waiting = self.db.execute("SELECT 1 FROM raw LIMIT 1").fetchone()
+        if waiting is None:
+            self.db.execute(
+                "DELETE FROM epoch WHERE id = (SELECT max(id) FROM epoch)"
+                " AND NOT EXISTS (SELECT 1 FROM counter WHERE counter.epoch = epoch.id)"
+            )
+
+    def load(self, epoch_id: int) -> None:
+        """Reads everything remembered back from the file. Also after a rollback."""
+        row = self.db.execute("SELECT epoch, site, previous FROM epoch WHERE id = ?", (epoch_id,)).fetchone()
+        self.epoch_id, self.epoch = epoch_id, row[0]
+        self.previous = None if row[2] is None else _decode_previous(row[2])
+        self.numbers = dict(
+            self.db.execute("SELECT partition, last FROM counter WHERE epoch = ?", (epoch_id,)).fetchall()
+        )
+        self.pending, self.pending_gaps, self.raw_bytes = [], [], 0
+        for (body,) in self.db.execute("SELECT body FROM raw ORDER BY id"):
+            raw = _decode_raw(body)
+            self.pending.extend(raw.readings)
+            self.pending_gaps.extend(raw.gaps)
+            self.raw_bytes += len(body)
+        self.kept_bytes = self.db.execute(
+            "SELECT coalesce(sum(size), 0) FROM batch WHERE id IN (SELECT batch FROM payload)"
+        ).fetchone()[0]
+        self.open_batches, self.open_readings, self.open_bytes = self.db.execute(
+            "SELECT count(*), coalesce(sum(count), 0), coalesce(sum(size), 0) FROM batch WHERE confirmed_at IS NULL"
+        ).fetchone()
+        self._load_last_kept()
+
+    def _load_last_kept(self) -> None:
+        rows = self.db.execute("SELECT point, last_at FROM point")
+        self.last_kept = {point: moment(at) for point, at in rows}
+        self._kept_dirty = set()
+        flushed = self.db.execute("SELECT value FROM meta WHERE key = 'kept_through'").fetchone()
+        after = 0 if flushed is None else int(flushed[0])
+        for (body,) in self.db.execute("SELECT body FROM payload WHERE batch > ?", (after,)):
+            self.note_kept(decode_body(body).readings)
+        self.note_kept(self.pending)
+
+    # -- keeping -----------------------------------------------------------------------------------------------
+
+    def keep_raw(self, body: bytes) -> None:
+        """Writes what a group commit keeps; `remember` it once the commit has returned."""
+        self.db.execute("INSERT INTO raw (body) VALUES (?)", (body,))
+
+    def remember(self, raw: RawRow, size: int) -> None:
+        """After the commit: the rows wait in memory to be cut."""
+        self.pending.extend(raw.readings)
+        self.pending_gaps.extend(raw.gaps)
+        self.raw_bytes += size
+        self.note_kept(raw.readings)
+
+    def note_kept(self, readings: Iterable[Reading]) -> None:
+        """Moves each point's last kept time on."""
+        known = self.last_kept
+        for reading in readings:
+            last = known.get(reading.point)
+            if last is None or reading.at > last:
+                known[reading.point] = reading.at
+                self._kept_dirty.add(reading.point)
+
+    # -- cutting -----------------------------------------------------------------------------------------------
+
+    def cut(self, watermarks: Mapping[int, Sequence[Watermark]], now: datetime, extra: RawRow | None = None) -> int:
+        """Fixes everything kept so far, and `extra` which then needs no raw row, into numbered batches.
+
+        Returns how many. Memory moves on at once; a rollback loads it again.
+        """
+        readings = [*self.pending, *extra.readings] if extra else self.pending
+        gaps = [*self.pending_gaps, *extra.gaps] if extra else self.pending_gaps
+        if extra:
+            self.note_kept(extra.readings)
+        cut = pieces(readings, gaps, watermarks, self.options)
+        for piece in cut:
+            self._insert(piece, now)
+        if self.raw_bytes:
+            self.db.execute("DELETE FROM raw")
+        self.pending, self.pending_gaps, self.raw_bytes = [], [], 0
+        if micros(now) - self._kept_flushed > KEPT_FLUSH:
+            self._flush_kept(now)
+        return len(cut)
+
+    def moving(self, marks: Mapping[int, Sequence[Watermark]]) -> dict[int, Sequence[Watermark]]:
+        """The marks without those that would only queue up: an empty batch behind one that the stream has not taken.
+
+        Else a gateway cut off for a day would have tens of thousands of empty batches to send before it is heard.
+        """
+        busy = {partition_of_point(reading.point) for reading in self.pending}
+        waiting = {
+            partition
+            for partition in marks.keys() - busy
+            if self.db.execute(
+                "SELECT 1 FROM batch WHERE epoch = ? AND partition = ? AND number = ?"
+                " AND sequence IS NULL AND confirmed_at IS NULL",
+                (self.epoch_id, partition, self.numbers.get(partition, 0)),
+            ).fetchone()
+        }
+        return {partition: mark for partition, mark in marks.items() if partition not in waiting}
+
+    def _insert(self, piece: Piece, now: datetime) -> None:
+        number = self.numbers.get(piece.partition, 0) + 1
+        body = piece.body
+        if number == 1 and self.previous is not None:
+            body = Body(body.readings, body.watermarks, body.gaps, self.previous)
+        encoded = encode_body(body)
+        times = [reading.at for reading in body.readings]
+        row = self.db.execute(
+            "INSERT INTO batch (epoch, partition, number, kind, sha256, count, first_at, last_at, cut_at, size)"
+            " VALUES (?, ?, ?, 'readings', ?, ?, ?, ?, ?, ?)",
+            (
+                self.epoch_id,
+                piece.partition,
+                number,
+                digest(encoded),
+                len(times),
+                micros(min(times)) if times else None,
+                micros(max(times)) if times else None,
+                micros(now),
+                len(encoded),
+            ),
+        )
+        self.db.execute("INSERT INTO payload VALUES (?, ?)", (row.lastrowid, encoded))
+        self.db.execute(
+            "INSERT INTO counter VALUES (?, ?, ?) ON CONFLICT (epoch, partition) DO UPDATE SET last = excluded.last",
+            (self.epoch_id, piece.partition, number),
+        )
+        self.numbers[piece.partition] = number
+        self.open_batches += 1
+        self.open_readings += len(times)
+        self.open_bytes += len(encoded)
+        self.kept_bytes += len(encoded)
+
+    def _flush_kept(self, now: datetime) -> None:
+        self.db.executemany(
+            "INSERT INTO point VALUES (?, ?) ON CONFLICT (point) DO UPDATE SET last_at = excluded.last_at",
+            [(point, micros(self.last_kept[point])) for point in self._kept_dirty],
+        )
+        self.db.execute(
+            "INSERT OR REPLACE INTO meta SELECT 'kept_through', coalesce(max(id), 0) FROM batch",
+        )
+        self._kept_dirty.clear()
+        self._kept_flushed = micros(now)
+
+    # -- sending -----------------------------------------------------------------------------------------------
+
+    def unsent(self, limit: int, besides: frozenset[int]) -> list[SpooledBatch]:
+        """The oldest batches that the stream has not taken, leaving out the rows in `besides`."""
+        rows = self.db.execute(
+            f"SELECT b.id, p.body, b.attempt, {_HEADER} FROM batch b INDEXED BY batch_unsent"  # noqa: S608 - a constant
+            " CROSS JOIN payload p ON p.batch = b.id CROSS JOIN epoch e ON e.id = b.epoch"
+            " WHERE b.sequence IS NULL AND b.confirmed_at IS NULL"
+            " ORDER BY b.id LIMIT ?",
+            (limit + len(besides),),
+        ).fetchall()
+        free = [row for row in rows if row[0] not in besides][:limit]
+        return [SpooledBatch(row[0], self._header(row[3:]), row[1], row[2]) for row in free]
+
+    def _header(self, row: Sequence[Any]) -> Header:
+        epoch, site, partition, number, kind, sha256, count, first_at, last_at, cut_at = row
+        return Header(
+            self.gateway,
+            site,
+            epoch,
+            partition,
+            number,
+            kind,
+            sha256,
+            count,
+            moment_or_none(first_at),
+            moment_or_none(last_at),
+            moment(cut_at),
+        )
+
+    def mark_sent(self, marks: Iterable[SentMark], now: datetime) -> None:
+        """Moves the sent cursor of each batch; a mark of an earlier attempt than the present one is out of date."""
+        self.db.executemany(
+            "UPDATE batch SET sequence = ?, incarnation = ?, sent_at = ? WHERE id = ? AND attempt = ?",
+            [(m.sequence, m.incarnation, micros(now), m.row, m.attempt) for m in marks],
+        )
+
+    # -- figures -----------------------------------------------------------------------------------------------
+
+    def depth(self) -> Depth:
+        """How much is not yet confirmed, and since when."""
+        oldest = self.db.execute(
+            "SELECT cut_at FROM batch WHERE confirmed_at IS NULL ORDER BY id LIMIT 1"
+            if self.open_batches
+            else "SELECT NULL"
+        ).fetchone()
+        return Depth(
+            self.open_batches,
+            self.open_readings + len(self.pending),
+            self.open_bytes + self.raw_bytes,
+            moment_or_none(oldest[0] if oldest else None),
+            self.kept_bytes + self.raw_bytes,
+            len(self.pending),
+        )
+
+    def last_number(self, partition: int) -> int:
+        """The last number cut in a partition in this epoch; 0 before the first."""
+        return self.numbers.get(partition, 0)
+
+    def aside(self, origin: str, payload: bytes, reason: str, now: datetime) -> None:
+        """Keeps a payload that could not be decoded, its first 64 KiB, among the last 10 000."""
+        row = self.db.execute(
+            "INSERT INTO aside (at, origin, reason, size, payload) VALUES (?, ?, ?, ?, ?)",
+            (micros(now), _text(origin), _text(reason), len(payload), payload[:ASIDE_BYTES]),
+        )
+        assert row.lastrowid is not None
+        self.db.execute("DELETE FROM aside WHERE id <= ?", (row.lastrowid - ASIDE_ROWS,))
+
+
+def _text(text: str) -> str:
+    """At most 1 024 characters that SQLite takes, whatever a hostile payload put into a topic or an error."""
+    return text[:1024].encode("utf-8", "replace").decode("utf-8")
