@@ -27,6 +27,8 @@ class CustodyFact(SQLModel, table=True):
     actor: str
     reason: str = ""
     retracts_id: int | None = ref(nullable=True)
+    copy_of_id: int | None = ref(nullable=True)
+    """The parent's fact this one repeats, where a split copied the history."""
 
 
 class HandlingUnit(SQLModel, table=True):

@@ -105,6 +105,15 @@ class OutboxTask(SQLModel, table=True):
     last_error: str | None = None
 
 
+class OutboxSubscription(SQLModel, table=True):
+    """A handler and the topics it wants (a LIKE pattern). A trigger makes the task with the outbox row."""
+
+    __tablename__ = "outbox_subscription"
+
+    handler: str = Field(primary_key=True)
+    pattern: str
+
+
 class IdempotencyKey(SQLModel, table=True):
     """The answer already given to a posting, so that the same key posts once (rule 9)."""
 
@@ -133,3 +142,18 @@ class Signature(SQLModel, table=True):
     entity_id: str
     record_hash: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
     reason: str | None = None
+    session: str | None = None
+    """The session (access token) it was made in; the first signing of a session gives login and password."""
+
+
+class LoginAttempt(SQLModel, table=True):
+    """Somebody tried a password: what the rate limit counts."""
+
+    __tablename__ = "login_attempt"
+    __table_args__ = (Index("login_attempt_login", "login", "at"), Index("login_attempt_address", "address", "at"))
+
+    id: int | None = identity()
+    login: str
+    address: str
+    at: datetime = moment()
+    ok: bool

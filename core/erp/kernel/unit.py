@@ -38,6 +38,8 @@ class Actor:
     roles: frozenset[Role] = frozenset()
     user_id: int | None = None
     system: bool = False
+    session: str | None = None
+    """The signed-in session (the access token's id), None for the system and the command line."""
 
     def may(self, permit: str) -> bool:
         """Whether the actor holds the permit; the system holds all but those that need a signature."""

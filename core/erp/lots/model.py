@@ -159,6 +159,10 @@ class StockMove(SQLModel, table=True):
     reference: str = ""
     reason: str | None = None
     reverses_id: int | None = ref(nullable=True)
+    fact: bool = False
+    """True for what has happened and is never refused; false for an intention, which the database checks again."""
+    key: str | None = Field(default=None, unique=True)
+    """The same key posts once (rule 9)."""
 
 
 class Reservation(SQLModel, table=True):
@@ -180,6 +184,26 @@ class Reservation(SQLModel, table=True):
     """work_order:ID or shipment:ID."""
     state: str = "active"
     created_at: datetime = moment()
+
+
+class StockTask(SQLModel, table=True):
+    """Something a hold asks the warehouse or the planner to do: `put_back` picked goods, `reallocate` a reservation."""
+
+    __tablename__ = "stock_task"
+    __table_args__ = (
+        CheckConstraint("kind IN ('put_back', 'reallocate')"),
+        Index("stock_task_open", "kind", postgresql_where="done_at IS NULL"),
+    )
+
+    id: int | None = identity()
+    kind: str
+    reservation_id: int | None = ref(index=True)
+    sublot_id: int | None = ref()
+    reference: str
+    amount: Decimal = quantity()
+    created_at: datetime = moment()
+    done_at: datetime | None = moment(nullable=True)
+    done_by: str | None = None
 
 
 class ZoneJudged(SQLModel, table=True):

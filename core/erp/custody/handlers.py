@@ -1,0 +1,31 @@
+"""What custody does on others' events: it writes the first fact of a birth, or copies the history of a split."""
+
+from core.erp.custody import service
+from core.erp.kernel.events import Events
+from core.erp.kernel.unit import Unit
+from core.erp.lots.events import SublotBorn
+
+
+def enter(u: Unit, event: SublotBorn) -> None:
+    """A split takes its parent's history; every other birth begins where it stands."""
+    if event.how == "split":
+        service.inherit_history(u, event.parent_ids[0], event.sublot_id)
+    else:
+        service.put(u, event.sublot_id, event.zone_id, event.at, event.reason)
+
+
+def leave(u: Unit, sublot_ids: tuple[int, ...]) -> None:
+    """Sublots that were merged into another are with us no more as themselves."""
+    for sublot_id in sublot_ids:
+        service.put(u, sublot_id, None, u.now, "merged")
+
+
+def _born(u: Unit, event: SublotBorn) -> None:
+    enter(u, event)
+    if event.how == "merge":
+        leave(u, event.parent_ids)
+
+
+def register(events: Events) -> None:
+    """Tells the app what custody listens to."""
+    events.on(SublotBorn, "custody.enter", _born)

@@ -1,0 +1,49 @@
+"""What the database itself guards in the kernel: append-only tables, and outbox tasks made as rows arrive.
+
+Errors raised by our triggers have a SQLSTATE of class `LW`; the door turns them into refusals.
+"""
+
+FORBID_CHANGE = """
+CREATE OR REPLACE FUNCTION lotwise_forbid_change() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    RAISE EXCEPTION '% of % is forbidden: its rows are never changed or removed', TG_OP, TG_TABLE_NAME
+        USING ERRCODE = 'LW005';
+END $$
+"""
+
+
+def append_only(name: str) -> tuple[str, ...]:
+    """Triggers that forbid UPDATE, DELETE and TRUNCATE of a table (row triggers do not fire on TRUNCATE)."""
+    return (
+        f"CREATE TRIGGER {name}_append_only BEFORE UPDATE OR DELETE ON {name} "
+        "FOR EACH ROW EXECUTE FUNCTION lotwise_forbid_change()",
+        f"CREATE TRIGGER {name}_no_truncate BEFORE TRUNCATE ON {name} "
+        "FOR EACH STATEMENT EXECUTE FUNCTION lotwise_forbid_change()",
+    )
+
+
+def no_removal(name: str) -> tuple[str, ...]:
+    """Triggers that forbid DELETE and TRUNCATE; another trigger says what may be updated."""
+    return (
+        f"CREATE TRIGGER {name}_no_delete BEFORE DELETE ON {name} "
+        "FOR EACH ROW EXECUTE FUNCTION lotwise_forbid_change()",
+        f"CREATE TRIGGER {name}_no_truncate BEFORE TRUNCATE ON {name} "
+        "FOR EACH STATEMENT EXECUTE FUNCTION lotwise_forbid_change()",
+    )
+
+
+_TASKS = """
+CREATE OR REPLACE FUNCTION lotwise_outbox_tasks() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO outbox_task (outbox_id, handler, attempts, next_at)
+    SELECT n.id, s.handler, 0, n.at FROM fresh n JOIN outbox_subscription s ON n.topic LIKE s.pattern;
+    RETURN NULL;
+END $$
+"""
+
+_TASKS_TRIGGER = """
+CREATE TRIGGER outbox_tasks AFTER INSERT ON outbox REFERENCING NEW TABLE AS fresh
+FOR EACH STATEMENT EXECUTE FUNCTION lotwise_outbox_tasks()
+"""
+
+DDL: tuple[str, ...] = (_TASKS, _TASKS_TRIGGER)

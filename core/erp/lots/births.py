@@ -1,0 +1,201 @@
+"""How sublots begin: receipt, output, split, merge. A birth locks its parents and copies their holds and restrictions."""
+
+import uuid
+from collections.abc import Sequence
+from datetime import date, datetime
+from decimal import Decimal
+
+from sqlalchemy import insert, select
+from sqlalchemy.dialects.postgresql import insert as upsert
+
+from core.erp.catalog.model import Item
+from core.erp.kernel.errors import Conflict, Invalid, NotFound, Refused
+from core.erp.kernel.tables import table
+from core.erp.kernel.unit import Unit
+from core.erp.lots.events import SublotBorn
+from core.erp.lots.holds import inherit_holds
+from core.erp.lots.ledger import post
+from core.erp.lots.model import Genealogy, Lot, Restriction, Sublot
+from core.erp.lots.predicate import amount_of, get_lot, get_sublot, lock_sublots, on_hand
+from core.erp.lots.rules import Internal, merged_carried
+
+
+def create_lot(u: Unit, item_id: int, number: str, maker: str = "", expiry: date | None = None) -> Lot:
+    """A new lot. Raises Conflict if the item's lot of that maker and number is there, NotFound, Invalid."""
+    if not number.strip():
+        raise Invalid("a lot needs a number")
+    if u.session.get(Item, item_id) is None:
+        raise NotFound(f"no item {item_id}", item_id=item_id)
+    values = {"item_id": item_id, "number": number, "maker": maker, "expiry": expiry, "created_at": u.now}
+    lot_id = u.conn.execute(upsert(Lot).values(**values).on_conflict_do_nothing().returning(table(Lot).c.id)).scalar()
+    if lot_id is None:
+        raise Conflict(f"lot {number} of item {item_id} is there already", item_id=item_id, number=number)
+    u.audit("lot.create", "lot", lot_id, after=values)
+    return get_lot(u, lot_id)
+
+
+def receive(
+    u: Unit,
+    lot_id: int,
+    amount: Decimal,
+    zone_id: int | None,
+    *,
+    at: datetime | None = None,
+    source: str = "supplier",
+    code: str | None = None,
+    state: str = "quarantine",
+    reason: str = "",
+    serial: str | None = None,
+    handling_unit: str | None = None,
+    reference: str = "",
+    parents: Sequence[tuple[int, Decimal]] = (),
+    transformation: str = "",
+) -> Sublot:
+    """A sublot is born in quarantine (or expected: no stock, no custody yet), from `source`, standing in the zone.
+
+    `parents` (sublot, amount) are what it was made of: it inherits their open holds and restrictions, and the
+    genealogy is written. `at` may lie in the past. Raises Invalid, NotFound.
+    """
+    if state not in {"quarantine", "expected"}:
+        raise Invalid(f"a receipt begins in quarantine, not {state}: release is an act of its own")
+    if source == "stock":
+        raise Invalid("a receipt comes from outside the stock")
+    amount, at = amount_of(amount), at or u.now
+    if at > u.now:
+        raise Invalid(f"{at.isoformat()} has not happened yet")
+    get_lot(u, lot_id, lock=True)
+    lock_sublots(u, [parent for parent, _ in parents])
+    sublot = _born(u, Sublot(
+        code=code or f"S-{uuid.uuid4().hex[:12].upper()}", lot_id=lot_id, state=state, serial=serial,
+        handling_unit=handling_unit, created_at=u.now,
+    ))  # fmt: skip
+    assert sublot.id is not None
+    for parent, used in parents:
+        link(u, parent, sublot.id, transformation, used, at=at)
+    if state == "quarantine":
+        _arrive(u, sublot.id, amount, zone_id, at, source, reason, reference, tuple(p for p, _ in parents))
+    u.audit("sublot.receive", "sublot", sublot.id, reason=reason or None, after={
+        "code": sublot.code, "lot_id": lot_id, "amount": amount, "zone_id": zone_id, "at": at, "source": source,
+        "state": state, "parents": [parent for parent, _ in parents],
+    })  # fmt: skip
+    return get_sublot(u, sublot.id)
+
+
+def arrive(u: Unit, sublot_id: int, amount: Decimal, zone_id: int | None, *, at: datetime | None = None,
+           source: str = "supplier", reason: str = "", reference: str = "") -> Sublot:  # fmt: skip
+    """An expected sublot is here: stock and custody begin, in quarantine. Raises IllegalMove."""
+    from core.erp.lots.workflow import SUBLOT
+
+    sublot = get_sublot(u, sublot_id, lock=True)
+    SUBLOT.apply(u, sublot, "arrive", reason=reason)
+    _arrive(u, sublot_id, amount_of(amount), zone_id, at or u.now, source, reason, reference, ())
+    return get_sublot(u, sublot_id)
+
+
+def _arrive(
+    u: Unit, sublot_id: int, amount: Decimal, zone_id: int | None, at: datetime, source: str, reason: str,
+    reference: str, parents: tuple[int, ...],
+) -> None:  # fmt: skip
+    post(u, sublot_id, source, "stock", amount, purpose=Internal.RECEIPT, reference=reference, at=at, fact=True)
+    u.emit(SublotBorn(sublot_id, "receipt", parents, zone_id, at, reason))
+
+
+def _born(u: Unit, sublot: Sublot) -> Sublot:
+    codes = table(Sublot)
+    if u.conn.execute(select(codes.c.id).where(codes.c.code == sublot.code)).first() is not None:
+        raise Conflict(f"there is a sublot {sublot.code} already", code=sublot.code)
+    u.session.add(sublot)
+    u.session.flush()
+    return sublot
+
+
+def link(u: Unit, parent_id: int, child_id: int, transformation: str, amount: Decimal, *,
+         at: datetime | None = None) -> None:  # fmt: skip
+    """Parent → child, by a quantity of the parent. The child inherits the parent's open holds and restrictions.
+
+    A second link of the same three is refused (Conflict); a circle is refused by the database (Refused).
+    """
+    if not transformation:
+        raise Invalid("a transformation needs a name: work_order:ID, split:ID or merge:ID")
+    lock_sublots(u, [parent_id, child_id])
+    inherit_holds(u, parent_id, child_id)
+    _inherit_restrictions(u, parent_id, child_id)
+    edge = {
+        "parent_id": parent_id, "child_id": child_id, "transformation": transformation, "amount": amount_of(amount),
+        "at": at or u.now,
+    }  # fmt: skip
+    new = u.conn.execute(upsert(Genealogy).values(**edge).on_conflict_do_nothing().returning(table(Genealogy).c.id))
+    if new.scalar() is None:
+        raise Conflict(f"{transformation} has taken sublot {parent_id} into sublot {child_id} already")
+    u.audit("genealogy.link", "sublot", child_id, after=edge)
+
+
+def _inherit_restrictions(u: Unit, parent_id: int, child_id: int) -> None:
+    r = table(Restriction)
+    theirs = u.conn.execute(select(r).where(r.c.sublot_id == parent_id, r.c.lifted_at.is_(None)).order_by(r.c.id))
+    own = [
+        (row.kind, row.value)
+        for row in u.conn.execute(select(r).where(r.c.sublot_id == child_id, r.c.lifted_at.is_(None)))
+    ]
+    copies = [
+        {"sublot_id": child_id, "kind": row.kind, "value": row.value, "placed_at": u.now, "placed_by": u.actor.login,
+         "reason": row.reason}
+        for row in theirs if (row.kind, row.value) not in own
+    ]  # fmt: skip
+    if copies:
+        u.conn.execute(insert(Restriction), copies)
+
+
+def split(u: Unit, sublot_id: int, amount: Decimal, *, code: str | None = None) -> Sublot:
+    """Part of a sublot becomes a sublot of its own, with the whole history. Raises Refused if it has not that much."""
+    amount = amount_of(amount)
+    parent = get_sublot(u, sublot_id, lock=True)
+    if (have := on_hand(u, sublot_id)) < amount:
+        raise Refused(f"sublot {parent.code} has {have:f}, {amount:f} wanted", sublot_id=sublot_id)
+    child = _born(u, Sublot(
+        code=code or f"S-{uuid.uuid4().hex[:12].upper()}", lot_id=parent.lot_id, state=parent.state,
+        handling_unit=parent.handling_unit, created_at=u.now, carried=parent.carried,
+    ))  # fmt: skip
+    assert child.id is not None
+    name = f"split:{child.id}"
+    post(u, sublot_id, "stock", "split", amount, purpose=Internal.SPLIT, reference=name)
+    post(u, child.id, "split", "stock", amount, purpose=Internal.SPLIT, reference=name)
+    link(u, sublot_id, child.id, name, amount)
+    u.emit(SublotBorn(child.id, "split", (sublot_id,), parent.zone_id, u.now, f"split of {parent.code}"))
+    u.audit("sublot.split", "sublot", sublot_id, after={"into": child.id, "amount": amount})
+    return get_sublot(u, child.id)
+
+
+def merge(u: Unit, sublot_ids: Sequence[int], *, code: str | None = None) -> Sublot:
+    """Sublots of one lot, one status and one place become one, with the worst budget, all holds and restrictions.
+
+    Refused across lots, states or zones, and for parts that are empty.
+    """
+    ids = sorted(set(sublot_ids))
+    if len(ids) < 2:  # noqa: PLR2004 - a merge needs two
+        raise Invalid("a merge needs at least two sublots")
+    lock_sublots(u, ids)
+    parts = [get_sublot(u, sublot_id) for sublot_id in ids]
+    for what in ("lot_id", "state", "zone_id"):
+        values = {getattr(part, what) for part in parts}
+        if len(values) > 1:
+            raise Refused(
+                f"sublots of different {what.removesuffix('_id')} do not merge", **{what: sorted(map(str, values))}
+            )
+    amounts = {part.id: on_hand(u, part.id) for part in parts if part.id is not None}
+    empty = [part.code for part in parts if part.id is not None and amounts[part.id] <= 0]
+    if empty:
+        raise Refused(f"nothing on hand of {', '.join(empty)}")
+    child = _born(u, Sublot(
+        code=code or f"S-{uuid.uuid4().hex[:12].upper()}", lot_id=parts[0].lot_id, state=parts[0].state,
+        created_at=u.now, carried=merged_carried([part.carried for part in parts]),
+    ))  # fmt: skip
+    assert child.id is not None
+    name = f"merge:{child.id}"
+    for sublot_id, amount in amounts.items():
+        post(u, sublot_id, "stock", "split", amount, purpose=Internal.MERGE, reference=name)
+        post(u, child.id, "split", "stock", amount, purpose=Internal.MERGE, reference=name)
+        link(u, sublot_id, child.id, name, amount)
+    u.emit(SublotBorn(child.id, "merge", tuple(ids), parts[0].zone_id, u.now, "merge"))
+    u.audit("sublot.merge", "sublot", child.id, after={"of": ids, "amounts": {str(k): v for k, v in amounts.items()}})
+    return get_sublot(u, child.id)

@@ -1,0 +1,308 @@
+"""The append-only ledger: intentions, which may be refused, and facts, which never are (design, rules 1 and 3)."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from sqlalchemy import select
+
+from core.erp.kernel.errors import Conflict, IllegalMove, Invalid, NotFound, Refused
+from core.erp.kernel.tables import table
+from core.erp.kernel.unit import Unit
+from core.erp.lots.events import FactBrokeRule
+from core.erp.lots.model import Reservation, StockMove
+from core.erp.lots.predicate import amount_of, get_sublot, lock_sublots, movable, on_hand, require_movable
+from core.erp.lots.rules import TARGETS, Internal, Obstacle, ObstacleKind, Purpose
+
+ACCOUNTS = ("stock", "supplier", "production", "customer", "scrap", "sample", "split", "adjustment")
+
+
+def post(
+    u: Unit,
+    sublot_id: int,
+    source: str,
+    target: str,
+    amount: Decimal,
+    *,
+    purpose: str,
+    reference: str = "",
+    at: datetime | None = None,
+    fact: bool = False,
+    reason: str | None = None,
+    reverses_id: int | None = None,
+    key: str | None = None,
+) -> StockMove:
+    """Writes one row of the ledger; the database locks the sublot and checks again. For the verbs of this module."""
+    move = StockMove(
+        sublot_id=sublot_id, source=source, target=target, amount=amount, at=at or u.now, posted_at=u.now,
+        actor=u.actor.login, purpose=str(purpose), reference=reference, reason=reason, reverses_id=reverses_id,
+        fact=fact, key=key,
+    )  # fmt: skip
+    u.session.add(move)
+    u.session.flush()
+    u.audit("stock.fact" if fact else "stock.move", "sublot", sublot_id, reason=reason, after={
+        "move_id": move.id, "source": source, "target": target, "amount": amount, "at": move.at, "purpose": purpose,
+        "reference": reference,
+    })  # fmt: skip
+    u.outbox("stock.moved", sublot_id, {
+        "move_id": move.id, "sublot_id": sublot_id, "source": source, "target": target, "amount": amount,
+        "at": move.at, "purpose": purpose, "reference": reference, "fact": fact,
+    })  # fmt: skip
+    return move
+
+
+def _check_target(purpose: str, target: str) -> None:
+    allowed = TARGETS.get(purpose, frozenset()) if purpose in set(Purpose) else frozenset()
+    if target not in allowed:
+        raise Invalid(f"stock does not go to {target} for {purpose}")
+
+
+def _posted(u: Unit, key: str | None, same: Mapping[str, Any]) -> StockMove | None:
+    """The move already posted under the key. Raises Conflict if it was another one."""
+    if key is None:
+        return None
+    moves = table(StockMove)
+    found = u.conn.execute(select(moves.c.id).where(moves.c.key == key)).scalar()
+    if found is None:
+        return None
+    move = u.session.get_one(StockMove, found)
+    if any(getattr(move, name) != value for name, value in same.items()):
+        raise Conflict(f"the key {key} has posted another move", move_id=move.id)
+    return move
+
+
+def move(
+    u: Unit,
+    sublot_id: int,
+    amount: Decimal,
+    target_account: str,
+    *,
+    purpose: str,
+    reference: str,
+    key: str | None = None,
+    context: Mapping[str, Any] | None = None,
+    reason: str | None = None,
+) -> StockMove:
+    """Takes a quantity out of stock: an intention, checked again here under the sublot's row lock.
+
+    The same `key` posts once. Raises Refused with every obstacle, Invalid, NotFound, Conflict (key used otherwise).
+    """
+    amount = amount_of(amount)
+    _check_target(purpose, target_account)
+    same = {"sublot_id": sublot_id, "amount": amount, "target": target_account, "purpose": str(purpose)}
+    if key is not None:
+        get_sublot(u, sublot_id, lock=True)  # two with the same key wait for each other here
+    if (done := _posted(u, key, same)) is not None:
+        return done
+    require_movable(u, sublot_id, purpose, amount, context=context)
+    return post(u, sublot_id, "stock", target_account, amount, purpose=purpose, reference=reference, key=key,
+                reason=reason)  # fmt: skip
+
+
+def post_fact(
+    u: Unit,
+    sublot_id: int,
+    amount: Decimal,
+    target_account: str,
+    *,
+    purpose: str,
+    reference: str,
+    at: datetime,
+    reason: str,
+    permit: str = "fact.post",
+    key: str | None = None,
+    context: Mapping[str, Any] | None = None,
+) -> StockMove:
+    """What has happened: never refused for what stands against the goods, posted with its true time.
+
+    Tested as it was at `at` and against the holds standing now; a breach emits FactBrokeRule, for a deviation and a
+    hold. More than the ledger has is found first (adjustment), since goods that left were there. Raises Forbidden
+    without the permit, Invalid without a reason or for a time to come.
+    """
+    u.need(permit)
+    amount = amount_of(amount)
+    _check_target(purpose, target_account)
+    if not reason.strip():
+        raise Invalid("a fact needs a reason")
+    if at > u.now:
+        raise Invalid(f"{at.isoformat()} has not happened yet")
+    get_sublot(u, sublot_id, lock=True)
+    same = {"sublot_id": sublot_id, "amount": amount, "target": target_account, "purpose": str(purpose)}
+    if (done := _posted(u, key, same)) is not None:
+        return done
+    against = movable(u, sublot_id, purpose, context=context, at=at, amount=amount)
+    have = on_hand(u, sublot_id)
+    if have < amount:
+        post(u, sublot_id, "adjustment", "stock", amount - have, purpose=Internal.ADJUSTMENT, reference=reference,
+             at=at, fact=True, reason=f"not on record, yet it left: {reason}")  # fmt: skip
+    done = post(u, sublot_id, "stock", target_account, amount, purpose=purpose, reference=reference, at=at, fact=True,
+                reason=reason, key=key)  # fmt: skip
+    if against:
+        _broke(u, done, against)
+    return done
+
+
+def _broke(u: Unit, fact: StockMove, against: list[Obstacle]) -> None:
+    assert fact.id is not None
+    assert fact.sublot_id is not None
+    u.emit(FactBrokeRule(fact.sublot_id, fact.id, fact.purpose, fact.reference, fact.at, tuple(against)))
+
+
+def found(u: Unit, sublot_id: int, amount: Decimal, *, at: datetime, reason: str) -> StockMove:
+    """Stock that was found (a fact). It comes back under the sublot's status and holds."""
+    u.need("fact.post")
+    if not reason.strip():
+        raise Invalid("a fact needs a reason")
+    if at > u.now:
+        raise Invalid(f"{at.isoformat()} has not happened yet")
+    get_sublot(u, sublot_id, lock=True)
+    return post(u, sublot_id, "adjustment", "stock", amount_of(amount), purpose=Internal.ADJUSTMENT, at=at, fact=True,
+                reason=reason)  # fmt: skip
+
+
+def lost(u: Unit, sublot_id: int, amount: Decimal, *, at: datetime, reason: str) -> StockMove:
+    """Stock that is not there (a fact). Raises Refused if the ledger has less."""
+    u.need("fact.post")
+    if not reason.strip():
+        raise Invalid("a fact needs a reason")
+    sublot = get_sublot(u, sublot_id, lock=True)
+    amount, have = amount_of(amount), on_hand(u, sublot_id)
+    if have < amount:
+        raise Refused(f"sublot {sublot.code} has {have:f} on hand: {amount:f} cannot be missing")
+    return post(u, sublot_id, "stock", "adjustment", amount, purpose=Internal.ADJUSTMENT, at=at, fact=True,
+                reason=reason)  # fmt: skip
+
+
+def reverse(u: Unit, move_id: int, *, reason: str) -> StockMove:
+    """Undoes a move by its mirror image: the only correction there is (rule 3). Once, and never below nothing."""
+    if not reason.strip():
+        raise Invalid("a reversal needs a reason")
+    first = u.session.get(StockMove, move_id)
+    if first is None or first.sublot_id is None:
+        raise NotFound(f"no move {move_id}", move_id=move_id)
+    sublot = get_sublot(u, first.sublot_id, lock=True)
+    moves = table(StockMove)
+    if u.conn.execute(select(moves.c.id).where(moves.c.reverses_id == move_id)).first() is not None:
+        raise Refused(f"move {move_id} is reversed already", move_id=move_id)
+    if first.reverses_id is not None or first.purpose in {Internal.SPLIT, Internal.MERGE}:
+        raise Refused(f"a {first.purpose} is not reversed: post the opposite move", move_id=move_id)
+    if first.target == "stock" and on_hand(u, first.sublot_id) < first.amount:
+        raise Refused(f"sublot {sublot.code} has less than move {move_id} brought", move_id=move_id)
+    return post(u, first.sublot_id, first.target, first.source, first.amount, purpose=Internal.REVERSAL,
+                reference=first.reference, fact=True, reason=reason, reverses_id=move_id)  # fmt: skip
+
+
+def reserve(u: Unit, sublot_id: int, amount: Decimal, purpose: str, reference: str, *,
+            context: Mapping[str, Any] | None = None) -> Reservation:  # fmt: skip
+    """Keeps a quantity for a work order or shipment. Refused beyond what is on hand and not yet reserved."""
+    amount = amount_of(amount)
+    sublot = require_movable(u, sublot_id, purpose, amount, context=context)
+    free = on_hand(u, sublot_id) - reserved(u, sublot_id)
+    if free < amount:
+        raise Refused(
+            f"sublot {sublot.code} has {free:f} free, {amount:f} wanted",
+            sublot_id=sublot_id, obstacles=[{"kind": ObstacleKind.INSUFFICIENT, "detail": f"{free:f} free", "hold_id": None}],
+        )  # fmt: skip
+    reservation = Reservation(sublot_id=sublot_id, amount=amount, purpose=str(purpose), reference=reference,
+                              created_at=u.now)  # fmt: skip
+    u.session.add(reservation)
+    u.session.flush()
+    u.audit("reservation.create", "reservation", reservation.id,
+            after={"sublot_id": sublot_id, "amount": amount, "purpose": purpose, "reference": reference})  # fmt: skip
+    return reservation
+
+
+def reserved(u: Unit, sublot_id: int) -> Decimal:
+    """What open reservations keep of a sublot. Suspended ones keep nothing: they are to be re-allocated."""
+    r = table(Reservation)
+    u.session.flush()
+    rows = u.conn.execute(select(r.c.amount).where(r.c.sublot_id == sublot_id, r.c.state.in_(("active", "picked"))))
+    return sum(rows.scalars(), Decimal(0))
+
+
+def _reservation(u: Unit, reservation_id: int) -> Reservation:
+    """The reservation, with its sublot's row locked first, then its own."""
+    seen = u.session.get(Reservation, reservation_id)
+    if seen is None or seen.sublot_id is None:
+        raise NotFound(f"no reservation {reservation_id}", reservation_id=reservation_id)
+    lock_sublots(u, [seen.sublot_id])
+    return u.session.get_one(Reservation, reservation_id, populate_existing=True, with_for_update=True)
+
+
+def _set(u: Unit, reservation: Reservation, sources: set[str], target: str) -> None:
+    if reservation.state not in sources:
+        raise IllegalMove(f"a {reservation.state} reservation cannot become {target}", state=reservation.state)
+    before, reservation.state = reservation.state, target
+    u.session.add(reservation)
+    u.session.flush()
+    u.audit(f"reservation.{target}", "reservation", reservation.id, before={"state": before}, after={"state": target})
+
+
+def pick(u: Unit, reservation_id: int, *, context: Mapping[str, Any] | None = None) -> Reservation:
+    """Takes reserved goods to hand: an intention, so refused for whatever stands against them now."""
+    reservation = _reservation(u, reservation_id)
+    assert reservation.sublot_id is not None
+    require_movable(u, reservation.sublot_id, reservation.purpose, reservation.amount, context=context)
+    _set(u, reservation, {"active"}, "picked")
+    return reservation
+
+
+def consume(u: Unit, reservation_id: int, *, target_account: str | None = None, key: str | None = None,
+            context: Mapping[str, Any] | None = None) -> StockMove:  # fmt: skip
+    """Posts what was reserved or picked out of stock, for its purpose. Refused like any intention."""
+    reservation = _reservation(u, reservation_id)
+    assert reservation.sublot_id is not None
+    target = target_account or next(iter(TARGETS.get(reservation.purpose, ("production",))))
+    if reservation.state == "consumed" and key is not None:
+        return move(u, reservation.sublot_id, reservation.amount, target, purpose=reservation.purpose,
+                    reference=reservation.reference, key=key, context=context)  # fmt: skip
+    if reservation.state not in {"active", "picked"}:
+        require_movable(u, reservation.sublot_id, reservation.purpose, reservation.amount, context=context)
+        raise IllegalMove(f"a {reservation.state} reservation cannot be consumed", state=reservation.state)
+    posted = move(u, reservation.sublot_id, reservation.amount, target, purpose=reservation.purpose,
+                  reference=reservation.reference, key=key, context=context)  # fmt: skip
+    _set(u, reservation, {"active", "picked"}, "consumed")
+    return posted
+
+
+def cancel(u: Unit, reservation_id: int, *, reason: str = "") -> Reservation:
+    """Gives reserved goods free."""
+    reservation = _reservation(u, reservation_id)
+    _set(u, reservation, {"active", "picked", "suspended"}, "cancelled")
+    if reason:
+        u.audit("reservation.reason", "reservation", reservation_id, reason=reason)
+    return reservation
+
+
+def resume(u: Unit, reservation_id: int) -> Reservation:
+    """A suspended reservation is active again, if its goods may be taken again and are still free."""
+    reservation = _reservation(u, reservation_id)
+    assert reservation.sublot_id is not None
+    require_movable(u, reservation.sublot_id, reservation.purpose, reservation.amount)
+    free = on_hand(u, reservation.sublot_id) - reserved(u, reservation.sublot_id)
+    if free < reservation.amount:
+        raise Refused(f"{free:f} free, {reservation.amount:f} wanted", sublot_id=reservation.sublot_id)
+    _set(u, reservation, {"suspended"}, "active")
+    return reservation
+
+
+def close_task(u: Unit, task_id: int) -> None:
+    """A put-back or re-allocation task is done."""
+    from core.erp.lots.model import StockTask
+
+    task = u.session.get(StockTask, task_id, with_for_update=True)
+    if task is None:
+        raise NotFound(f"no task {task_id}", task_id=task_id)
+    if task.done_at is not None:
+        raise IllegalMove(f"task {task_id} is done already", state="done")
+    task.done_at, task.done_by = u.now, u.actor.login
+    u.session.add(task)
+    u.session.flush()
+    u.audit("stock_task.done", "stock_task", task_id, after={"kind": task.kind})
+
+
+__all__ = [
+    "ACCOUNTS", "cancel", "close_task", "consume", "found", "lost", "move", "pick", "post", "post_fact", "reserve",
+    "reserved", "resume", "reverse",
+]  # fmt: skip

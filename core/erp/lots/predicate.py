@@ -1,0 +1,159 @@
+"""May this sublot be taken for that purpose? The one predicate, and the locks under which it is asked last."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from sqlalchemy import func, select, text
+
+from core.erp.kernel.errors import Invalid, NotFound, Refused
+from core.erp.kernel.tables import table
+from core.erp.kernel.unit import Unit
+from core.erp.lots.model import Lot, StockMove, Sublot
+from core.erp.lots.rules import POLICY, Obstacle, ObstacleKind, Purpose, restricted
+
+_OBSTACLES = text("SELECT * FROM lotwise_obstacles(CAST(:ids AS bigint[]), :purpose, :at) ORDER BY sublot_id, hold_id")
+_RESTRICTIONS = text(
+    "SELECT r.sublot_id, r.kind, r.value, l.expiry, lotwise_local_date(s.zone_id, :at) AS today "
+    "FROM restriction r JOIN sublot s ON s.id = r.sublot_id JOIN lot l ON l.id = s.lot_id "
+    "WHERE r.sublot_id = ANY (CAST(:ids AS bigint[])) AND r.lifted_at IS NULL ORDER BY r.id"
+)
+_SHIPMENT_HOLDS = text("SELECT id, reason FROM hold WHERE shipment_id = :shipment AND lifted_at IS NULL ORDER BY id")
+
+
+def amount_of(value: object) -> Decimal:
+    """A positive amount with at most 6 decimals. Raises Invalid."""
+    amount = Decimal(str(value))
+    if not amount.is_finite() or amount <= 0:
+        raise Invalid(f"an amount must be more than nothing, not {value}")
+    if amount != round(amount, 6):
+        raise Invalid(f"{value} has more than 6 decimals")
+    return amount
+
+
+def get_sublot(u: Unit, sublot_id: int, *, lock: bool = False) -> Sublot:
+    """The sublot as it stands, with its row locked if asked. Raises NotFound."""
+    u.session.flush()
+    found = u.session.get(Sublot, sublot_id, populate_existing=True, with_for_update=True if lock else None)
+    if found is None:
+        raise NotFound(f"no sublot {sublot_id}", sublot_id=sublot_id)
+    return found
+
+
+def get_lot(u: Unit, lot_id: int, *, lock: bool = False) -> Lot:
+    """The lot, with its row locked if asked. Raises NotFound."""
+    found = u.session.get(Lot, lot_id, populate_existing=lock, with_for_update=True if lock else None)
+    if found is None:
+        raise NotFound(f"no lot {lot_id}", lot_id=lot_id)
+    return found
+
+
+def lock_sublots(u: Unit, sublot_ids: Sequence[int]) -> None:
+    """Locks the rows ascending: the one order everybody takes them in (design, rule 2)."""
+    sublots = table(Sublot)
+    u.session.flush()
+    u.conn.execute(
+        select(sublots.c.id).where(sublots.c.id.in_(sorted(set(sublot_ids)))).order_by(sublots.c.id).with_for_update()
+    ).all()
+
+
+def on_hand(u: Unit, sublot_id: int) -> Decimal:
+    """What the ledger says is in stock: the sum in minus the sum out."""
+    u.session.flush()
+    return Decimal(u.conn.execute(select(func.lotwise_on_hand(sublot_id))).scalar_one())
+
+
+def on_hands(u: Unit, sublot_ids: Sequence[int]) -> dict[int, Decimal]:
+    """On hand of many sublots; those without moves have none."""
+    moves = table(StockMove)
+    u.session.flush()
+    into = func.sum(moves.c.amount).filter(moves.c.target == "stock")
+    out = func.sum(moves.c.amount).filter(moves.c.source == "stock")
+    rows = u.conn.execute(
+        select(moves.c.sublot_id, func.coalesce(into, 0) - func.coalesce(out, 0))
+        .where(moves.c.sublot_id.in_(list(sublot_ids)))
+        .group_by(moves.c.sublot_id)
+    ).all()
+    found = {row[0]: Decimal(row[1]) for row in rows}
+    return {sublot_id: found.get(sublot_id, Decimal(0)) for sublot_id in sublot_ids}
+
+
+def obstacles(
+    u: Unit,
+    sublot_ids: Sequence[int],
+    purpose: str,
+    *,
+    context: Mapping[str, Any] | None = None,
+    at: datetime | None = None,
+) -> dict[int, list[Obstacle]]:
+    """What stands against taking each of the sublots, at `at` (now). Empty lists: nothing does.
+
+    `context` knows what restrictions ask for: `market`, `customer`; and `shipment_id`, whose own holds count too.
+    Raises Invalid for an unknown purpose.
+    """
+    if purpose not in POLICY:
+        raise Invalid(f"unknown purpose {purpose!r}: one of {', '.join(POLICY)}")
+    at, context = at or u.now, context or {}
+    found: dict[int, list[Obstacle]] = {sublot_id: [] for sublot_id in sublot_ids}
+    parameters = {"ids": list(found), "purpose": str(purpose), "at": at}
+    u.session.flush()
+    for row in u.conn.execute(_OBSTACLES, parameters):
+        found[row.sublot_id].append(Obstacle(ObstacleKind(row.kind), row.detail, row.hold_id))
+    policy = POLICY[Purpose(purpose)]
+    if policy.restricted:
+        for row in u.conn.execute(_RESTRICTIONS, {"ids": list(found), "at": at}):
+            why = restricted(row.kind, row.value, purpose, context, row.today, row.expiry)
+            if why is not None:
+                found[row.sublot_id].append(Obstacle(ObstacleKind.RESTRICTED, why))
+    if policy.held and context.get("shipment_id") is not None:
+        for row in u.conn.execute(_SHIPMENT_HOLDS, {"shipment": context["shipment_id"]}):
+            for against in found.values():
+                against.append(Obstacle(ObstacleKind.HELD, f"its shipment is held: {row.reason}", row.id))
+    return found
+
+
+def movable(
+    u: Unit,
+    sublot_id: int,
+    purpose: str,
+    *,
+    context: Mapping[str, Any] | None = None,
+    at: datetime | None = None,
+    amount: Decimal | None = None,
+) -> list[Obstacle]:
+    """The one predicate (design, rule 1): what stands against taking the sublot; an empty list means movable."""
+    against = obstacles(u, [sublot_id], purpose, context=context, at=at)[sublot_id]
+    if amount is not None:
+        have = on_hand(u, sublot_id)
+        if have < amount:
+            against.append(Obstacle(ObstacleKind.INSUFFICIENT, f"{have:f} on hand, {amount:f} wanted"))
+    return against
+
+
+def require_movable(
+    u: Unit,
+    sublot_id: int,
+    purpose: str,
+    amount: Decimal | None = None,
+    *,
+    context: Mapping[str, Any] | None = None,
+) -> Sublot:
+    """The sublot, locked, if it may be taken now. Raises Refused with every obstacle, or NotFound."""
+    sublot = get_sublot(u, sublot_id, lock=True)
+    against = movable(u, sublot_id, purpose, context=context, amount=amount)
+    if against:
+        raise refusal(sublot, purpose, against)
+    return sublot
+
+
+def refusal(sublot: Sublot, purpose: str, against: Sequence[Obstacle]) -> Refused:
+    """The refusal that names every obstacle."""
+    return Refused(
+        f"sublot {sublot.code} may not be taken for {purpose}: "
+        + "; ".join(f"{obstacle.kind} ({obstacle.detail})" for obstacle in against),
+        sublot_id=sublot.id,
+        purpose=str(purpose),
+        obstacles=[asdict(obstacle) for obstacle in against],
+    )

@@ -1,0 +1,50 @@
+"""Conditions on use: placed, lifted, inherited at birth; tested by the predicate."""
+
+from collections.abc import Mapping
+from datetime import date
+from typing import Any
+
+from core.erp.kernel.errors import IllegalMove, Invalid, NotFound
+from core.erp.kernel.unit import Unit
+from core.erp.lots.model import Restriction
+from core.erp.lots.predicate import get_sublot
+from core.erp.lots.rules import restricted
+
+
+def restrict(u: Unit, sublot_id: int, kind: str, value: Mapping[str, Any], reason: str) -> Restriction:
+    """Puts a condition on a sublot, and on what is made of it from now on. Raises Invalid, NotFound.
+
+    `kind` and `value` as in `rules.restricted`: purpose, market, customer, use_by, remaining_life.
+    """
+    if not reason.strip():
+        raise Invalid("a restriction needs a reason")
+    try:
+        restricted(kind, value, "sale", {}, date(2000, 1, 1), date(2001, 1, 1))
+        if kind in {"purpose", "market", "customer"} and not ({"only", "except"} & set(value)):
+            raise ValueError(f'a {kind} restriction says {{"only": […]}} or {{"except": […]}}')
+    except (KeyError, TypeError, ValueError) as error:
+        raise Invalid(f"not a restriction: {error}") from error
+    get_sublot(u, sublot_id, lock=True)
+    row = Restriction(sublot_id=sublot_id, kind=kind, value=dict(value), placed_at=u.now, placed_by=u.actor.login,
+                      reason=reason)  # fmt: skip
+    u.session.add(row)
+    u.session.flush()
+    u.audit("restriction.place", "sublot", sublot_id, after={"kind": kind, "value": value}, reason=reason)
+    u.outbox("restriction.placed", sublot_id, {"restriction_id": row.id, "kind": kind, "value": value})
+    return row
+
+
+def lift_restriction(u: Unit, restriction_id: int, reason: str) -> Restriction:
+    """Takes a condition away from this one sublot. Raises NotFound, Invalid, IllegalMove."""
+    if not reason.strip():
+        raise Invalid("to lift a restriction needs a reason")
+    row = u.session.get(Restriction, restriction_id, with_for_update=True, populate_existing=True)
+    if row is None:
+        raise NotFound(f"no restriction {restriction_id}", restriction_id=restriction_id)
+    if row.lifted_at is not None:
+        raise IllegalMove(f"restriction {restriction_id} is lifted already", state="lifted")
+    row.lifted_at, row.lifted_by = u.now, u.actor.login
+    u.session.add(row)
+    u.session.flush()
+    u.audit("restriction.lift", "sublot", row.sublot_id, before={"kind": row.kind, "value": row.value}, reason=reason)
+    return row

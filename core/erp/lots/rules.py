@@ -1,0 +1,161 @@
+"""What may be done with a sublot: one table, status × purpose, that decides everywhere (design, rule 1).
+
+Pure. `service.obstacles` and the database's trigger on stock moves both read POLICY (the latter through `ddl`).
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from enum import StrEnum
+from typing import Any
+
+
+class Purpose(StrEnum):
+    """What somebody wants a sublot for."""
+
+    SALE = "sale"
+    USE = "use"
+    SAMPLING = "sampling"
+    RESCUE = "rescue"
+    QUARANTINE_TRANSFER = "quarantine_transfer"
+    SUPPLIER_RETURN = "supplier_return"
+    DESTRUCTION = "destruction"
+
+
+class Internal(StrEnum):
+    """Why else the ledger moves: births, splits, merges and corrections. Each is bound to its own accounts."""
+
+    RECEIPT = "receipt"
+    SPLIT = "split"
+    MERGE = "merge"
+    ADJUSTMENT = "adjustment"
+    REVERSAL = "reversal"
+
+
+class ObstacleKind(StrEnum):
+    """Why a sublot may not be taken."""
+
+    HELD = "held"
+    EXPIRED = "expired"
+    UNRELEASED = "unreleased"
+    RESTRICTED = "restricted"
+    UNJUDGED = "unjudged"
+    INSUFFICIENT = "insufficient"
+
+
+@dataclass(frozen=True, slots=True)
+class Obstacle:
+    """One reason against a movement; `detail` is for people, `hold_id` names the hold if it is one."""
+
+    kind: ObstacleKind
+    detail: str
+    hold_id: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What stands in the way of a purpose: the states it is open to, and which computed conditions block it."""
+
+    states: frozenset[str]
+    held: bool
+    expired: bool
+    unjudged: bool
+    restricted: bool
+
+
+_ANY_PRESENT = frozenset({"quarantine", "released", "rejected"})
+
+POLICY: dict[Purpose, Policy] = {
+    Purpose.SALE: Policy(frozenset({"released"}), held=True, expired=True, unjudged=True, restricted=True),
+    Purpose.USE: Policy(frozenset({"released"}), held=True, expired=True, unjudged=True, restricted=True),
+    # A hold is there to be investigated: samples may be drawn while it stands.
+    Purpose.SAMPLING: Policy(_ANY_PRESENT, held=False, expired=False, unjudged=False, restricted=False),
+    Purpose.RESCUE: Policy(_ANY_PRESENT, held=False, expired=False, unjudged=False, restricted=False),
+    Purpose.QUARANTINE_TRANSFER: Policy(_ANY_PRESENT, held=False, expired=False, unjudged=False, restricted=False),
+    # What is held is evidence until QA has decided: it neither leaves the house nor goes up in smoke before.
+    Purpose.SUPPLIER_RETURN: Policy(
+        frozenset({"rejected", "returned"}), held=True, expired=False, unjudged=False, restricted=True
+    ),
+    Purpose.DESTRUCTION: Policy(
+        frozenset({"rejected", "destroyed"}), held=True, expired=False, unjudged=False, restricted=False
+    ),
+}
+
+TARGETS: dict[str, frozenset[str]] = {
+    Purpose.SALE: frozenset({"customer"}),
+    Purpose.USE: frozenset({"production"}),
+    Purpose.SAMPLING: frozenset({"sample"}),
+    Purpose.SUPPLIER_RETURN: frozenset({"supplier"}),
+    Purpose.DESTRUCTION: frozenset({"scrap"}),
+    Internal.SPLIT: frozenset({"split"}),
+    Internal.MERGE: frozenset({"split"}),
+    Internal.ADJUSTMENT: frozenset({"adjustment"}),
+}
+"""To which accounts stock may leave, by purpose. Zone to zone (rescue, quarantine transfer) moves no stock."""
+
+HISTORY_KINDS = ("exposure",)
+"""Kinds of hold that reach what was made *after* their cause; every other kind reaches all descendants."""
+
+CERTAINTIES = ("unproven", "uncertain", "proven")
+"""From weak to strong: proof upgrades a hold, it never adds a second one."""
+
+
+def stronger(one: str | None, other: str | None) -> str | None:
+    """The more certain of the two."""
+    known = [c for c in (one, other) if c is not None]
+    return max(known, key=CERTAINTIES.index) if known else None
+
+
+def _listed(value: Mapping[str, Any], given: str | None) -> bool:
+    """Whether a list of permitted (`only`) or forbidden (`except`) names lets the given one pass; unknown does not."""
+    if "only" in value:
+        return given is not None and given in value["only"]
+    return given is not None and given not in value.get("except", ())
+
+
+def restricted(
+    kind: str, value: Mapping[str, Any], purpose: str, context: Mapping[str, Any], today: date, expiry: date | None
+) -> str | None:
+    """Why a restriction forbids the purpose, or None if it does not.
+
+    `purpose`, `market`, `customer`: {"only": [...]} or {"except": [...]}; market and customer bind sales.
+    `use_by`: {"date": ISO date}, good through that day. `remaining_life`: {"days": n} of shelf life left today.
+    A market or customer that is not known is not permitted. Raises ValueError for an unknown kind.
+    """
+    if kind == "purpose":
+        return None if _listed(value, purpose) else f"not for {purpose}"
+    if kind in {"market", "customer"}:
+        if purpose != Purpose.SALE or _listed(value, context.get(kind)):
+            return None
+        return f"not for {kind} {context.get(kind) or '(not given)'}"
+    if kind == "use_by":
+        limit = date.fromisoformat(value["date"])
+        return f"to be used by {limit}" if today > limit else None
+    if kind == "remaining_life":
+        if expiry is not None and expiry - today >= timedelta(days=value["days"]):
+            return None
+        return f"needs {value['days']} days of remaining life"
+    raise ValueError(f"unknown kind of restriction {kind!r}")
+
+
+def merged_carried(parts: Sequence[Mapping[str, Mapping[str, float]] | None]) -> dict[str, dict[str, float]] | None:
+    """The worst of each budget over what several sublots carry; None if none carries anything."""
+    worst: dict[str, dict[str, float]] = {}
+    for part in parts:
+        for key, spent in (part or {}).items():
+            into = worst.setdefault(key, {})
+            for field, seconds in spent.items():
+                into[field] = max(into.get(field, 0.0), seconds)
+    return worst or None
+
+
+def balanced(inputs: Sequence[Decimal], outputs: Sequence[Decimal], tolerance: Decimal) -> bool:
+    """Whether a transformation's outputs weigh its inputs within a fraction (0.02 is 2 %) of the inputs (rule 4)."""
+    taken, given = sum(inputs, Decimal(0)), sum(outputs, Decimal(0))
+    return abs(taken - given) <= tolerance * taken
+
+
+def unjudged(now: datetime, last_good: datetime | None, allowed_gap: timedelta) -> bool:
+    """Whether a zone is unknown at `now`: later than its last good reading plus the gap allowed (equal is still known)."""
+    return last_good is None or now > last_good + allowed_gap

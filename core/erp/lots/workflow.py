@@ -1,0 +1,41 @@
+"""The life cycle of a sublot (design §5). *Held*, *expired*, *restricted* and *unjudged* are computed, never states."""
+
+from typing import Any
+
+from sqlalchemy import bindparam, text
+
+from core.erp.kernel.errors import Refused
+from core.erp.kernel.unit import Unit
+from core.erp.kernel.workflow import Move, Workflow
+from core.erp.lots.events import SublotReleasing
+
+EXPECTED, QUARANTINE, RELEASED, REJECTED = "expected", "quarantine", "released", "rejected"
+REWORKED, RETURNED, DESTROYED = "reworked", "returned", "destroyed"
+
+_OPEN_HOLDS = text(
+    "SELECT h.id, h.reason FROM hold h JOIN sublot s ON s.id = :sublot "
+    "WHERE h.lifted_at IS NULL AND (h.sublot_id = s.id OR h.lot_id = s.lot_id) ORDER BY h.id"
+).bindparams(bindparam("sublot"))
+
+
+def ready_for_release(u: Unit, sublot: Any) -> None:
+    """Refused while a hold stands, or while a module above vetoes (SublotReleasing)."""
+    holds = u.conn.execute(_OPEN_HOLDS, {"sublot": sublot.id}).all()
+    if holds:
+        raise Refused(
+            f"sublot {sublot.code} is held: {'; '.join(row.reason for row in holds)}", holds=[row.id for row in holds]
+        )
+    u.emit(SublotReleasing(sublot_id=sublot.id))
+
+
+SUBLOT = Workflow("sublot", (
+    Move("arrive", frozenset({EXPECTED}), QUARANTINE),
+    Move("release", frozenset({QUARANTINE}), RELEASED, needs="batch.release", guard=ready_for_release),
+    Move("reject", frozenset({QUARANTINE, RELEASED}), REJECTED, needs="lot.disposition", reasoned=True),
+    Move("retest", frozenset({RELEASED}), QUARANTINE, needs="lot.disposition", reasoned=True),
+    Move("recall", frozenset({RELEASED}), QUARANTINE, reasoned=True),
+    Move("take_back", frozenset({RELEASED}), QUARANTINE, reasoned=True),
+    Move("rework", frozenset({REJECTED}), REWORKED, needs="lot.disposition", reasoned=True),
+    Move("return", frozenset({REJECTED}), RETURNED, needs="lot.disposition", reasoned=True),
+    Move("destroy", frozenset({REJECTED}), DESTROYED, needs="lot.disposition", reasoned=True),
+))  # fmt: skip
