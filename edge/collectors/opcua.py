@@ -1,0 +1,99 @@
+"""The OPC UA collector: one server, one subscription, nothing lost silently.
+
+Acknowledgement: a publish response is answered (and its acknowledgement sent) only after its readings are on disk, so
+the server keeps what we could not. Sequence numbers are checked: what is missing is asked for again, else read from
+history, else recorded as a gap for every point.
+
+Time: a reading keeps the source's stamp (the server's, where the source gave none). The first report of a value after
+(re)connecting may be old because nothing changed since: it is kept only if it is newer than what was kept before, and
+in any case the value is then read at the server's clock, as it is whenever it has been silent for `longest_silence`:
+such a reading is judged by the server's time, since it says that the value still stands, and keeps its source stamp.
+
+Breaks: after one, what lies between the last kept value and the first live one is read from history where the node has
+one, else it is a gap. What a break left open survives a new break, though not the end of the process.
+
+Watermark: receipt of the last publish response that has been kept, keep-alives included, less the longest sampling
+interval (a stamp may be that much older than its publishing) and, unless the gateway's clock judges, less `tolerance`.
+None while disconnected, until every node has reported or been read, and while history is being read.
+"""
+
+import logging
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
+
+from core.telemetry.address import zone_of
+from edge.collectors.opcua_config import OpcUaSource
+from edge.collectors.opcua_items import Item
+from edge.collectors.opcua_security import StrictClient
+from edge.collectors.opcua_service import reaching
+from edge.collectors.opcua_session import Session
+from edge.collectors.port import Clock, Keeper, SourceLost
+
+log = logging.getLogger(__name__)
+
+
+class OpcUaCollector:
+    """One server. Implements `edge.collectors.port.Collector`.
+
+    `last_kept` gives, per point, the time of its last kept reading, so that a new process knows what it missed; within
+    the process the collector remembers.
+    """
+
+    def __init__(
+        self,
+        config: OpcUaSource,
+        last_kept: Mapping[str, datetime] | None = None,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self.name = config.name
+        self._config = config
+        self._clock = clock
+        known = last_kept or {}
+        self._items = [Item(node, handle, known.get(node.point)) for handle, node in enumerate(config.nodes, start=1)]
+        self._zones = frozenset(zone_of(node.point) for node in config.nodes)
+        self._session: Session | None = None
+        self._was_up: bool | None = None
+
+    @property
+    def zones(self) -> frozenset[str]:
+        """Zones of all configured nodes."""
+        return self._zones
+
+    @property
+    def connected(self) -> bool:
+        """Whether the subscription stands."""
+        return self._session is not None
+
+    def live_upto(self, now: datetime) -> datetime | None:
+        """See the module's text on the watermark."""
+        complete = self._session.complete_upto() if self._session is not None else None
+        if complete is None:
+            return None
+        sampling = max(item.sampling for item in self._items)
+        tolerance = timedelta(0) if self._config.clock is Clock.GATEWAY else self._config.tolerance
+        return min(now, complete) - sampling - tolerance
+
+    async def run(self, keeper: Keeper) -> None:
+        """Subscribes and keeps until cancelled. Raises SourceLost, SourceMisconfigured."""
+        try:
+            await self._run_once(keeper)
+        except SourceLost as lost:
+            if self._was_up is not False:
+                log.warning("%s: lost: %s", self.name, lost)
+            self._was_up = False
+            raise
+
+    async def _run_once(self, keeper: Keeper) -> None:
+        client = StrictClient(self._config)
+        with reaching(self._config.endpoint):
+            await client.secure()
+            await client.connect()
+        try:
+            log.info("%s: %s to %s", self.name, "reconnected" if self._was_up is False else "connected", client)
+            self._was_up = True
+            session = Session(self._config, client, self._items, keeper, self._clock)
+            self._session = session
+            await session.serve()
+        finally:
+            self._session = None
+            await client.disconnect()

@@ -1,0 +1,390 @@
+"""One connection: subscribe, keep what is reported, tend the silent, fill what was missed."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from datetime import datetime
+
+from asyncua import ua
+
+from core.telemetry.batch import Gap
+from core.telemetry.reading import Reading
+from edge.collectors.opcua_config import OpcUaSource
+from edge.collectors.opcua_items import Item, Missed, first_report, reading_of, refusal
+from edge.collectors.opcua_security import StrictClient
+from edge.collectors.opcua_service import (
+    KEEPALIVE,
+    create_items,
+    create_subscription,
+    history,
+    in_groups,
+    item_request,
+    may_read_history,
+    node_id,
+    reaching,
+    read_now,
+)
+from edge.collectors.opcua_values import Told, severity, told
+from edge.collectors.port import Clock, Keeper, SourceLost, SourceMisconfigured, SpoolFull
+
+log = logging.getLogger(__name__)
+
+_CHUNK = 1000
+_FULL_PAUSE = 1.0
+_TICK = 0.25
+_REPUBLISH_AT_MOST = 50
+_SEQUENCE_END = 0xFFFFFFFF
+_RETRY_REFUSED = 60.0
+_HISTORY_LAG = 1.0
+"""Seconds a server may take to file a value it has already reported."""
+
+Report = tuple[Item, Reading, Told]
+
+
+class Session:
+    """One connection's life. `serve` ends only by an error or by being cancelled."""
+
+    def __init__(
+        self,
+        config: OpcUaSource,
+        client: StrictClient,
+        items: Sequence[Item],
+        keeper: Keeper,
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._config = config
+        self._client = client
+        self._items = items
+        self._by_handle = {item.handle: item for item in items}
+        self._keeper = keeper
+        self._clock = clock
+        self._inbox: asyncio.Queue[tuple[ua.PublishResult, asyncio.Future[None]]] = asyncio.Queue(maxsize=1)
+        self._lost = asyncio.Event()
+        self._subscription = 0
+        self._patience = 0.0
+        self._sequence: int | None = None
+        self._heard = 0.0
+        self._busy = 0
+        self._kept_upto: datetime | None = None
+        self._reading_since: datetime | None = None
+        self._settled = False
+
+    def complete_upto(self) -> datetime | None:
+        """Everything the server published by then has been kept; None while that cannot be said."""
+        if not self._settled or self._kept_upto is None:
+            return None
+        return min(self._kept_upto, self._reading_since or self._kept_upto)
+
+    async def serve(self) -> None:
+        """Raises SourceLost or SourceMisconfigured."""
+        failed: Exception | None = None
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._watch())
+                tasks.create_task(self._consume())
+                await self._subscribe()
+                tasks.create_task(self._tend())
+                tasks.create_task(self._fill_owed())
+        except* (SourceLost, SourceMisconfigured) as group:
+            failed = group.exceptions[0]
+        if failed is not None:
+            raise failed
+
+    # -- subscribing ---------------------------------------------------------------------------------------------
+
+    async def _subscribe(self) -> None:
+        loop = asyncio.get_running_loop()
+        self._client.connection_lost_callback = self._on_lost
+        with reaching(self._config.endpoint):
+            namespaces = await self._client.get_namespace_array()
+            made = await create_subscription(self._client, self._config, self._on_publish)
+        self._subscription = made.SubscriptionId
+        keepalive = made.RevisedPublishingInterval / 1000 * max(1, made.RevisedMaxKeepAliveCount)
+        self._patience = 3 * max(keepalive, KEEPALIVE.total_seconds()) + self._config.timeout.total_seconds()
+        self._heard = loop.time()
+        for item in self._items:
+            item.attach()
+            item.seen = loop.time()
+            try:
+                item.node_id = node_id(item.node.node, namespaces)
+            except (LookupError, ua.UaError) as error:
+                self._refuse(item, str(error))
+        await self._monitor([item for item in self._items if not item.refused])
+        if all(item.refused for item in self._items):
+            raise SourceMisconfigured(f"{self._config.endpoint} refuses every node: {self._items[0].refused}")
+
+    async def _monitor(self, items: Sequence[Item]) -> None:
+        for group in in_groups(items, self._config.per_call):
+            ids = [item.node_id for item in group]
+            requests = [
+                item_request(item.node, each, item.handle, self._config.queue_of(item.node))
+                for item, each in zip(group, ids, strict=True)
+            ]
+            for item in group:
+                item.awaited = True
+            with reaching(self._config.endpoint):
+                results = await create_items(self._client, self._subscription, requests)
+                histories = await may_read_history(self._client, ids)
+            for item, result, has_history in zip(group, results, histories, strict=True):
+                item.has_history = has_history
+                self._created(item, result)
+
+    def _created(self, item: Item, result: ua.MonitoredItemCreateResult) -> None:
+        if not result.StatusCode.is_good():
+            self._refuse(item, severity(int(result.StatusCode.value))[1])
+            return
+        item.refused = ""
+        item.sampling = max(
+            item.node.sampling, item.node.sampling.__class__(milliseconds=result.RevisedSamplingInterval)
+        )
+        asked = self._config.queue_of(item.node)
+        if result.RevisedQueueSize < asked:
+            log.info(
+                "%s: %s: queue of %d instead of %d", self._config.name, item.node.node, result.RevisedQueueSize, asked
+            )
+
+    def _refuse(self, item: Item, reason: str) -> None:
+        item.awaited = False
+        if item.refused != reason:
+            log.warning("%s: the server does not monitor %s: %s", self._config.name, item.node.node, reason)
+        item.refused = reason
+        item.recheck = True
+
+    # -- receiving -----------------------------------------------------------------------------------------------
+
+    async def _on_publish(self, result: ua.PublishResult) -> None:
+        """Called by the library's publish loop, which acknowledges when this returns."""
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        await self._inbox.put((result, done))
+        await done
+
+    async def _on_lost(self, _error: Exception) -> None:
+        self._lost.set()
+
+    async def _watch(self) -> None:
+        await self._lost.wait()
+        raise SourceLost(f"{self._config.endpoint}: connection lost")
+
+    async def _consume(self) -> None:
+        while True:
+            result, done = await self._inbox.get()
+            received = self._clock()
+            self._busy += 1
+            try:
+                await self._take(result, received)
+            except BaseException:
+                # The library's loop must not acknowledge what was not kept.
+                done.cancel()
+                raise
+            done.set_result(None)
+            self._busy -= 1
+            self._heard = asyncio.get_running_loop().time()
+            self._kept_upto = received
+
+    async def _take(self, result: ua.PublishResult, received: datetime) -> None:
+        message = result.NotificationMessage
+        has_data = bool(message.NotificationData)
+        number = int(message.SequenceNumber)
+        expected = None if self._sequence is None else self._sequence % _SEQUENCE_END + 1
+        if expected is not None and number > expected:
+            await self._recover(range(expected, number), received)
+        if has_data:
+            self._sequence = number
+        elif self._sequence is None:
+            # A keep-alive bears the number of the message to come.
+            self._sequence = number - 1
+        await self._take_message(message, received)
+
+    async def _take_message(self, message: ua.NotificationMessage, received: datetime) -> None:
+        for notification in message.NotificationData or ():
+            if isinstance(notification, ua.StatusChangeNotification):
+                name = severity(int(notification.Status.value))[1]
+                raise SourceLost(f"{self._config.endpoint}: the server ended the subscription: {name}")
+            if isinstance(notification, ua.DataChangeNotification):
+                await self._take_changes(notification.MonitoredItems, received)
+
+    async def _take_changes(self, changes: Sequence[ua.MonitoredItemNotification], received: datetime) -> None:
+        reports: list[Report] = []
+        for change in changes:
+            item = self._by_handle.get(change.ClientHandle)
+            if item is None or change.Value is None:
+                continue
+            word = told(change.Value, item.node.index)
+            if word.aside:
+                await self._aside(item, change.Value, word.aside)
+            reading = self._report(item, word, received)
+            if reading is not None:
+                reports.append((item, reading, word))
+        await self._keep(reports)
+
+    def _report(self, item: Item, word: Told, received: datetime) -> Reading | None:
+        if item.awaited:
+            item.awaited = False
+            reading, missed = first_report(item, self._config, word, received)
+            if missed is not None:
+                item.owed.append(missed)
+            return reading
+        reading = reading_of(item, self._config, word, received, by=word.stamp)
+        if word.overflow and item.last_at is not None and item.last_stamp is not None:
+            upto = word.stamp or received
+            item.owed.append(Missed(item.last_stamp, upto, item.last_at, reading.at, "queue_overflow", expected=True))
+        return reading
+
+    async def _recover(self, numbers: range, received: datetime) -> None:
+        """Asks for messages that did not come; what the server no longer has is missed by every point."""
+        lost = len(numbers) > _REPUBLISH_AT_MOST
+        for number in [] if lost else numbers:
+            try:
+                with reaching(self._config.endpoint):
+                    message = await self._client.uaclient.session.republish(self._subscription, number)
+            except SourceLost as error:
+                log.debug("%s: message %d: %s", self._config.name, number, error)
+                lost = True
+                continue
+            if message.SequenceNumber == number and message.NotificationData:
+                await self._take_message(message, received)
+            else:
+                lost = True
+        if not lost:
+            return
+        log.warning("%s: messages %d to %d are lost", self._config.name, numbers[0], numbers[-1])
+        for item in self._items:
+            if item.last_at is not None and item.last_stamp is not None:
+                item.owed.append(
+                    Missed(item.last_stamp, received, item.last_at, received, "message_lost", expected=False)
+                )
+
+    # -- keeping -------------------------------------------------------------------------------------------------
+
+    async def _keep(self, reports: Sequence[Report], *, told_by_source: bool = True) -> None:
+        """Waits as long as the spool is full; meanwhile nothing is acknowledged and the server's queues hold."""
+        for group in in_groups(reports, _CHUNK):
+            full = False
+            while True:
+                try:
+                    await self._keeper.keep([reading for _, reading, _ in group])
+                except SpoolFull:
+                    if not full:
+                        log.warning("%s: spool full, waiting", self._config.name)
+                    full = True
+                    await asyncio.sleep(_FULL_PAUSE)
+                else:
+                    break
+            now = asyncio.get_running_loop().time()
+            for item, reading, word in group:
+                item.kept(reading, word if told_by_source else None, now)
+
+    async def _aside(self, item: Item, value: ua.DataValue, reason: str) -> None:
+        await self._keeper.aside(item.node.node, repr(value.Value).encode()[:4096], reason)
+
+    # -- tending -------------------------------------------------------------------------------------------------
+
+    async def _tend(self) -> None:
+        """Reads the silent again, retries the refused, notices a subscription that went dead."""
+        loop = asyncio.get_running_loop()
+        silence = self._config.longest_silence.total_seconds()
+        grace = loop.time() + 2 * self._config.publishing.total_seconds() + self._config.timeout.total_seconds()
+        retry = loop.time() + _RETRY_REFUSED
+        while True:
+            now = loop.time()
+            if not self._busy and now - self._heard > self._patience:
+                raise SourceLost(f"{self._config.endpoint}: no publish response for {self._patience:.0f} s")
+            if now > grace:
+                for item in self._items:
+                    item.recheck = item.recheck or item.awaited
+            if now > retry:
+                await self._monitor([item for item in self._items if item.refused and item.node_id is not None])
+                retry = now + _RETRY_REFUSED
+            due = [item for item in self._items if item.recheck or (not item.awaited and now - item.seen >= silence)]
+            await self._read_again([item for item in due if not item.refused])
+            await self._report_refused([item for item in due if item.refused])
+            self._settled = not any(item.recheck or item.owed or item.awaited for item in self._items)
+            await asyncio.sleep(min(_TICK, silence / 4))
+
+    async def _read_again(self, items: Sequence[Item]) -> None:
+        for group in in_groups(items, self._config.per_call):
+            self._reading_since = self._clock()
+            with reaching(self._config.endpoint):
+                server_now, values = await read_now(self._client, [item.node_id for item in group])
+            received = self._clock()
+            reports: list[Report] = []
+            for item, value in zip(group, values, strict=True):
+                word = told(value, item.node.index)
+                by = self._proof(item, word, server_now)
+                reports.append((item, reading_of(item, self._config, word, received, by=by), word))
+                item.recheck = item.awaited = False
+            await self._keep(reports, told_by_source=False)
+            self._reading_since = None
+
+    def _proof(self, item: Item, word: Told, server_now: datetime | None) -> datetime | None:
+        """When the server says that the value stands: its stamp, or its clock if it stamps with the last change."""
+        stamp = word.server_at
+        if server_now is None:
+            return stamp if stamp is not None and (item.last_at is None or stamp > item.last_at) else None
+        fresh = stamp is not None and server_now - stamp < self._config.longest_silence
+        return stamp if fresh and (item.last_at is None or (stamp is not None and stamp > item.last_at)) else server_now
+
+    async def _report_refused(self, items: Sequence[Item]) -> None:
+        at = self._clock()
+        for item in items:
+            await self._keeper.keep([refusal(item, self._config, at)])
+            item.recheck = False
+            item.seen = asyncio.get_running_loop().time()
+
+    # -- filling -------------------------------------------------------------------------------------------------
+
+    async def _fill_owed(self) -> None:
+        """Pays what items are owed, one span after the other; a span is struck off when it is on disk."""
+        while True:
+            for item in self._items:
+                while item.owed:
+                    await self._fill(item, item.owed[0])
+                    item.owed.pop(0)
+            await asyncio.sleep(_TICK)
+
+    async def _fill(self, item: Item, missed: Missed) -> None:
+        config = self._config
+        if not config.history or not item.has_history or item.node_id is None or config.clock is Clock.GATEWAY:
+            await self._gap(item, missed, missed.stop)
+            return
+        after = max(missed.after, missed.upto - config.history_limit)
+        try:
+            found = await self._backfill(item, after, missed.upto)
+            if not found and missed.expected:
+                await asyncio.sleep(_HISTORY_LAG)
+                found = await self._backfill(item, after, missed.upto)
+        except ua.UaStatusCodeError as error:
+            log.warning("%s: history of %s: %s", config.name, item.node.node, ua.StatusCode(error.code).name)
+            found = 0
+            await self._gap(item, missed, missed.stop)
+        else:
+            if not found and missed.expected:
+                await self._gap(item, missed, missed.stop)
+            elif after > missed.after:
+                await self._gap(item, missed, after)
+        if found:
+            log.info("%s: %d values of %s from history", config.name, found, item.node.node)
+
+    async def _backfill(self, item: Item, after: datetime, upto: datetime) -> int:
+        """Keeps what history has over (after, upto]; how many. Raises ua.UaStatusCodeError, SourceLost."""
+        found = 0
+        try:
+            async for page in history(self._client, item.node_id, after, upto):
+                received = self._clock()
+                reports: list[Report] = []
+                for value in page:
+                    word = told(value, item.node.index)
+                    if word.stamp is not None and after < word.stamp <= upto:
+                        by = word.stamp
+                        reports.append(
+                            (item, reading_of(item, self._config, word, received, by=by, historical=True), word)
+                        )
+                await self._keep(reports)
+                found += len(reports)
+        except (OSError, TimeoutError) as error:
+            raise SourceLost(f"{self._config.endpoint}: while reading history: {error}") from error
+        return found
+
+    async def _gap(self, item: Item, missed: Missed, stop: datetime) -> None:
+        if missed.start < stop:
+            await self._keeper.gap(Gap(item.node.point, missed.start, stop, missed.reason))
