@@ -16,9 +16,7 @@ class ZoneSummary(SQLModel, table=True):
     """
 
     __tablename__ = "zone_summary"
-    __table_args__ = (
-        Index("zone_summary_unclean", "zone_id", "version_id", "start_at", postgresql_where="NOT clean"),
-    )
+    __table_args__ = (Index("zone_summary_unclean", "zone_id", "version_id", "start_at", postgresql_where="NOT clean"),)
 
     zone_id: int = Field(sa_column=Column(BigInteger, primary_key=True, autoincrement=False))
     version_id: int = Field(sa_column=Column(BigInteger, primary_key=True, autoincrement=False))

@@ -1,0 +1,45 @@
+"""The zone's own conditions: out of its band, or silent. The operator's; what goods went through is another matter."""
+
+from collections.abc import Iterator
+from typing import Literal
+
+from core.erp.exposure.events import ZoneState
+from core.erp.exposure.places import BAND
+from core.erp.exposure.times import moment
+from core.erp.exposure.zone import ZoneFold
+
+
+def zone_states(fold: ZoneFold) -> Iterator[ZoneState]:
+    """The conditions that have changed since the fold was last asked; all of them the first time."""
+    for kind, active, at, value in (*_band(fold), *_stale(fold)):
+        if fold.alarms.get(kind) is not active:
+            fold.alarms[kind] = active
+            yield ZoneState(fold.place.zone_id, kind, active, moment(at), value)
+
+
+def _band(fold: ZoneFold) -> Iterator[tuple[Literal["high", "low"], bool, int, float | None]]:
+    band, seen = fold.place.band, fold.current.get(BAND)
+    if band is None or seen is None:
+        return
+    for limit in band.limits:
+        kind: Literal["high", "low"] = "high" if limit.high else "low"
+        tracks = seen.of(limit.key)
+        still_open = bool(tracks.open) and tracks.open[-1][1] >= fold.stop
+        # silence is the stale alarm's; only what a reading said, however uncertain, moves the band's
+        run = tracks.uncertain[-1] if tracks.uncertain else None
+        broken = run is not None and run[1] >= fold.stop and run[1] - run[0] >= limit.delay
+        if broken and run is not None:
+            yield kind, True, run[0] + limit.delay, fold.value
+        elif not still_open:
+            yield kind, False, fold.stop - 1, fold.value
+
+
+def _stale(fold: ZoneFold) -> Iterator[tuple[Literal["stale"], bool, int, None]]:
+    if not fold.place.monitored:
+        return
+    gap = min((profile.allowed_gap for profile in fold.all_profiles().values()), default=None)
+    last = fold.last_good()
+    if gap is None or last is None:
+        return
+    active = fold.watermark >= last + gap and fold.heard_to < last + gap
+    yield "stale", active, last + gap if active else last, None

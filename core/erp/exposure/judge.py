@@ -1,0 +1,309 @@
+"""The judge: folds readings, watermarks and silences into zones, and says what the goods there went through.
+
+One call of `Judge.fold` is part of one transaction of the ingest. It keeps zones' running folds in memory between
+calls and trusts one only while the zone's row was last written by the very transaction that left it so.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+
+from sqlalchemy import Connection, text
+
+from core.erp.exposure import summaries
+from core.erp.exposure.alarms import zone_states
+from core.erp.exposure.events import Judged, SublotsJudged
+from core.erp.exposure.look_again import due_versions, judge_again
+from core.erp.exposure.places import PointRef, load_places, load_profiles
+from core.erp.exposure.raw import judged_value, last_good, load_heard
+from core.erp.exposure.rules.summary import Summary
+from core.erp.exposure.times import bucket, micros, moment
+from core.erp.exposure.ways import Ways
+from core.erp.exposure.zone import Watch, ZoneFold
+from core.erp.kernel.unit import Unit
+from core.telemetry.batch import Gap, Watermark
+from core.telemetry.reading import Reading
+
+
+class Judge:
+    """Folds what came in. Not for several threads at once; make one a worker."""
+
+    def __init__(self) -> None:
+        self._folds: dict[int, ZoneFold] = {}
+        self._written: dict[int, int] = {}
+        """Zone → the transaction that last wrote its row, when it was ours."""
+        self._points: dict[str, PointRef] = {}
+
+    def fold(
+        self,
+        u: Unit,
+        readings: Sequence[Reading],
+        conflicts: Sequence[tuple[Reading, Reading]] = (),
+        watermarks: Sequence[tuple[str, Watermark]] = (),
+        gaps: Sequence[tuple[str, Gap]] = (),
+    ) -> None:
+        """Judges new readings (already landed), pairs of (kept, second) values, (gateway, watermark) and gaps.
+
+        Locks the zones it touches, ascending; emits SublotsJudged and ZoneState in the same transaction.
+        """
+        by_zone: dict[int, list[tuple[PointRef, Reading]]] = defaultdict(list)
+        for reading in readings:
+            point = self._point(u.conn, reading.point)
+            if point is not None:
+                by_zone[point.zone_id].append((point, reading))
+        doubled: dict[int, list[int]] = defaultdict(list)
+        for _, second in conflicts:
+            point = self._point(u.conn, second.point)
+            if point is not None:
+                doubled[point.zone_id].append(micros(second.at))
+        marks = _by_zone_id(u.conn, watermarks)
+        _record_gaps(u, gaps)
+        zones = sorted({*by_zone, *doubled, *marks})
+        if not zones:
+            return
+        _write_marks(u, marks)
+        self._lock_and_load(u, zones, by_zone, doubled, marks)
+        late: dict[int, int] = {}
+        for zone in zones:
+            fold = self._folds[zone]
+            fold.recompute_marks(marks.get(zone, {}))
+            first = self._hear(fold, by_zone.get(zone, ()))
+            first = min([first, *doubled.get(zone, ())]) if doubled.get(zone) else first
+            if first < fold.settled or doubled.get(zone):
+                late[zone] = first
+        self._finish(u, zones, late)
+
+    def again(self, u: Unit, zone_id: int, start: datetime) -> None:
+        """Judges a zone again from raw readings since `start` (calibrations, points or bands have changed)."""
+        self._folds.pop(zone_id, None)
+        self._points.clear()
+        self._lock_and_load(u, [zone_id], {}, {}, {})
+        self._finish(u, [zone_id], {zone_id: micros(start)})
+
+    def stand_in(self, u: Unit, marks: Mapping[int, int]) -> None:
+        """The core's own timer takes zones' watermarks (microseconds) forward where no gateway does."""
+        zones = sorted(marks)
+        if not zones:
+            return
+        self._lock_and_load(u, zones, {}, {}, {})
+        for zone in zones:
+            self._folds[zone].watermark = max(self._folds[zone].watermark, marks[zone])
+        self._finish(u, zones, {})
+
+    # --- one fold
+
+    def _hear(self, fold: ZoneFold, pairs: Iterable[tuple[PointRef, Reading]]) -> int:
+        """Takes readings into the tail; returns the earliest time among them."""
+        first = 2**62
+        for point, reading in pairs:
+            at = micros(reading.at)
+            first = min(first, at)
+            if at >= fold.settled:
+                fold.disordered = fold.disordered or at <= fold.heard_to
+                fold.hear(point, at, *judged_value(point, at, reading.value, reading.unit, reading.quality))
+            else:
+                fold.heard_to = max(fold.heard_to, at)
+        return first
+
+    def _finish(self, u: Unit, zones: Sequence[int], late: Mapping[int, int]) -> None:
+        for zone, first in late.items():
+            self._rebuild(u, zone, first)
+        closed = {zone: list(self._folds[zone].settle()) for zone in zones}
+        summaries.write(u.conn, [(zone, *row) for zone, rows in closed.items() for row in rows])
+        ways = Ways(u.conn, u.now, {zone: self._folds[zone] for zone in zones})
+        judged: list[Judged] = []
+        for zone in zones:
+            fold = self._folds[zone]
+            fold.look_now()
+            for state in zone_states(fold):
+                u.emit(state)
+            judged += judge_again(ways, fold, due_versions(fold, closed[zone]))
+        if judged:
+            u.emit(SublotsJudged(tuple(judged)))
+        self._save(u.conn, zones)
+
+    def _rebuild(self, u: Unit, zone: int, first: int) -> None:
+        """Late data: the hours they touch are made anew from raw readings, and the fold is loaded again."""
+        fold = self._folds[zone]
+        start = bucket(first)
+        if fold.profiles and start < fold.hour:
+            from_at = _profiles_since(u.conn, zone)
+            for version, since in from_at.items():
+                profile = fold.profiles[version]
+                summaries.rebuild(u.conn, fold.place, [profile], max(start, since), fold.hour, fold.watermark)
+        again = self._load(u.conn, zone, heard_to=fold.heard_to, watermark=fold.watermark, hour=fold.hour)
+        again.marks = fold.marks
+        again.watches = fold.watches
+        again.alarms = fold.alarms
+        for version in again.profiles:
+            watch = again.watches.setdefault(version, Watch())
+            watch.dirty_from = first if watch.dirty_from is None else min(watch.dirty_from, first)
+        self._folds[zone] = again
+
+    # --- loading and saving
+
+    def _point(self, conn: Connection, address: str) -> PointRef | None:
+        if address not in self._points:
+            row = conn.execute(text("SELECT zone_id FROM point WHERE address = :a"), {"a": address}).one_or_none()
+            if row is None:
+                return None
+            for point in load_places(conn, [row.zone_id])[row.zone_id].points:
+                self._points[point.address] = point
+        return self._points.get(address)
+
+    def _lock_and_load(
+        self,
+        u: Unit,
+        zones: Sequence[int],
+        by_zone: Mapping[int, Sequence[tuple[PointRef, Reading]]],
+        doubled: Mapping[int, Sequence[int]],
+        marks: Mapping[int, Mapping[tuple[str, str], int]],
+    ) -> None:
+        conn = u.conn
+        conn.execute(
+            text(
+                "INSERT INTO zone_judged (zone_id, version) SELECT z, 0 FROM unnest(CAST(:zones AS bigint[])) z"
+                " ON CONFLICT DO NOTHING"
+            ),
+            {"zones": list(zones)},
+        )
+        rows = conn.execute(
+            text(
+                "SELECT zone_id, xmin::text::bigint AS writer, judged_to, watermark FROM zone_judged"
+                " WHERE zone_id = ANY(:zones) ORDER BY zone_id FOR UPDATE"
+            ),
+            {"zones": list(zones)},
+        ).all()
+        for row in rows:
+            zone = row.zone_id
+            if zone in self._folds and self._written.get(zone) == row.writer:
+                continue
+            watermark = 0 if row.watermark is None else micros(row.watermark)
+            heard_to = 0 if row.judged_to is None else micros(row.judged_to)
+            if row.watermark is not None:
+                hour = bucket(min(watermark, heard_to + 1))
+            else:
+                times = [micros(reading.at) for _, reading in by_zone.get(zone, ())]
+                times += doubled.get(zone, ())
+                times += marks.get(zone, {}).values()
+                hour = bucket(min([*times, *([heard_to] if heard_to else []), *_earliest(conn, zone)], default=micros(u.now)))
+            self._folds[zone] = self._load(conn, zone, heard_to=heard_to, watermark=watermark, hour=hour)
+            self._points.update({point.address: point for point in self._folds[zone].place.points})
+
+    def _load(self, conn: Connection, zone: int, *, heard_to: int, watermark: int, hour: int) -> ZoneFold:
+        place = load_places(conn, [zone])[zone]
+        versions = _versions_in(conn, zone)
+        profiles = load_profiles(conn, versions)
+        made = ZoneFold(place, profiles, hour, hour, {}, heard_to, watermark)
+        made.heard = load_heard(conn, place, hour, made.stop, made.longest_gap)
+        made.good_at = last_good(conn, place.points, made.stop)
+        made.watches = {version: Watch(dirty_from=made.stop) for version in profiles}
+        made.marks = {
+            (row.gateway, row.source): micros(row.upto)
+            for row in conn.execute(
+                text("SELECT gateway, source, upto FROM source_watermark WHERE zone_id = :zone"), {"zone": zone}
+            )
+        }
+        return made
+
+    def _save(self, conn: Connection, zones: Sequence[int]) -> None:
+        folds = [self._folds[zone] for zone in zones]
+        good = [fold.last_good() for fold in folds]
+        writer = conn.execute(
+            text(
+                "WITH new AS (SELECT * FROM unnest(CAST(:zones AS bigint[]), CAST(:goods AS timestamptz[]),"
+                " CAST(:judged AS timestamptz[]), CAST(:marks AS timestamptz[]), CAST(:values AS float8[]))"
+                " AS n(zone_id, good, judged, mark, value)), done AS ("
+                " UPDATE zone_judged z SET last_good_at = n.good, judged_to = n.judged, watermark = n.mark,"
+                " last_value = coalesce(n.value, z.last_value), version = z.version + 1"
+                " FROM new n WHERE z.zone_id = n.zone_id)"
+                " SELECT pg_current_xact_id()::text::bigint % 4294967296"
+            ),
+            {
+                "zones": list(zones),
+                "goods": [None if at is None else moment(at) for at in good],
+                "judged": [moment(fold.stop - 1) if fold.heard_to or fold.watermark else None for fold in folds],
+                "marks": [moment(fold.watermark) if fold.watermark else None for fold in folds],
+                "values": [fold.value for fold in folds],
+            },
+        ).scalar_one()
+        for zone in zones:
+            self._written[zone] = writer
+
+
+def _by_zone_id(
+    conn: Connection, watermarks: Sequence[tuple[str, Watermark]]
+) -> dict[int, dict[tuple[str, str], int]]:
+    addresses = sorted({zone for _, mark in watermarks for zone in mark.zones})
+    if not addresses:
+        return {}
+    ids = {
+        row.address: row.id
+        for row in conn.execute(text("SELECT id, address FROM zone WHERE address = ANY(:a)"), {"a": addresses})
+    }
+    out: dict[int, dict[tuple[str, str], int]] = defaultdict(dict)
+    for gateway, mark in watermarks:
+        for zone in mark.zones:
+            if zone in ids:
+                key = (gateway, mark.source)
+                out[ids[zone]][key] = max(out[ids[zone]].get(key, 0), micros(mark.upto))
+    return dict(out)
+
+
+def _write_marks(u: Unit, marks: Mapping[int, Mapping[tuple[str, str], int]]) -> None:
+    rows = sorted((zone, gateway, source, upto) for zone, of in marks.items() for (gateway, source), upto in of.items())
+    if not rows:
+        return
+    u.conn.execute(
+        text(
+            "INSERT INTO source_watermark (zone_id, gateway, source, upto, received_at)"
+            " SELECT *, CAST(:now AS timestamptz) FROM unnest(CAST(:zones AS bigint[]), CAST(:gateways AS text[]),"
+            " CAST(:sources AS text[]), CAST(:uptos AS timestamptz[]))"
+            " ON CONFLICT (zone_id, gateway, source) DO UPDATE"
+            " SET upto = greatest(source_watermark.upto, excluded.upto), received_at = excluded.received_at"
+        ),
+        {
+            "now": u.now,
+            "zones": [row[0] for row in rows],
+            "gateways": [row[1] for row in rows],
+            "sources": [row[2] for row in rows],
+            "uptos": [moment(row[3]) for row in rows],
+        },
+    )
+
+
+def _record_gaps(u: Unit, gaps: Sequence[tuple[str, Gap]]) -> None:
+    for gateway, gap in gaps:
+        parts = gap.scope.split("/")
+        zone = "/".join(parts[:3]) if len(parts) in (3, 5) else None
+        u.conn.execute(
+            text(
+                "INSERT INTO gap_record (zone_id, point_id, start_at, stop_at, reason, known_at) VALUES ("
+                "(SELECT id FROM zone WHERE address = :zone), (SELECT id FROM point WHERE address = :point),"
+                " :start, :stop, :reason, :now)"
+            ),
+            {
+                "zone": zone,
+                "point": gap.scope if len(parts) == 5 else None,  # noqa: PLR2004 - a point has five segments
+                "start": gap.start,
+                "stop": gap.stop,
+                "reason": f"{gateway}: {gap.reason}",
+                "now": u.now,
+            },
+        )
+
+
+def _earliest(conn: Connection, zone: int) -> list[int]:
+    """When goods first stood in the zone, if any have."""
+    at = conn.execute(text("SELECT min(at) FROM custody_fact WHERE zone_id = :zone"), {"zone": zone}).scalar_one()
+    return [] if at is None else [micros(at)]
+
+
+def _profiles_since(conn: Connection, zone: int) -> dict[int, int]:
+    rows = conn.execute(text("SELECT version_id, from_at FROM zone_profile WHERE zone_id = :zone"), {"zone": zone})
+    return {row.version_id: micros(row.from_at) for row in rows}
+
+
+def _versions_in(conn: Connection, zone: int) -> list[int]:
+    """Every profile version that is, or was, judged in the zone."""
+    return list(_profiles_since(conn, zone))

@@ -1,0 +1,150 @@
+"""Raw readings of zones as traces, from the landing table."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from sqlalchemy import Connection, text
+
+from core.erp.exposure.places import CANONICAL, Place, PointRef
+from core.erp.exposure.rules.signal import BAD, GOOD, UNCERTAIN, Trace
+from core.erp.exposure.times import moment
+from core.telemetry.units import NotConvertible, convert
+
+
+@dataclass(slots=True)
+class Heard:
+    """One point's readings in order of time, as lists that grow. Each list has one entry a reading."""
+
+    at: list[int] = field(default_factory=list)
+    low: list[float] = field(default_factory=list)
+    high: list[float] = field(default_factory=list)
+    quality: list[int] = field(default_factory=list)
+
+    def put(self, at: int, value: float, quality: int, error: float) -> None:
+        """Adds a reading in its place; at a time already there the worse of the two is kept (conflict)."""
+        index = len(self.at)
+        while index and self.at[index - 1] >= at:
+            index -= 1
+        if index < len(self.at) and self.at[index] == at:
+            self._worsen(index, value - error, value + error, quality)
+            return
+        self.at.insert(index, at)
+        self.low.insert(index, value - error)
+        self.high.insert(index, value + error)
+        self.quality.insert(index, quality)
+
+    def _worsen(self, index: int, low: float, high: float, quality: int) -> None:
+        """Two values at one time: the span of both. A value beside none is uncertain: it covers nothing."""
+        mine = self.quality[index]
+        if BAD in (mine, quality) and mine != quality:
+            if mine == BAD:
+                self.low[index], self.high[index] = low, high
+            self.quality[index] = UNCERTAIN
+            return
+        self.low[index], self.high[index] = min(self.low[index], low), max(self.high[index], high)
+        self.quality[index] = max(mine, quality)
+
+    def forget_before(self, at: int) -> None:
+        """Drops what cannot speak at or after `at`: all before the last reading at or before it."""
+        keep = 0
+        while keep + 1 < len(self.at) and self.at[keep + 1] <= at:
+            keep += 1
+        for column in (self.at, self.low, self.high, self.quality):
+            del column[:keep]
+
+    def trace(self, *, required: bool) -> Trace:
+        """As the rules take it."""
+        return Trace(
+            required,
+            np.array(self.at, np.int64),
+            np.array(self.low, np.float64),
+            np.array(self.high, np.float64),
+            np.array(self.quality, np.int8),
+        )
+
+
+def judged_value(point: PointRef, at: int, value: object, unit: str, quality: int) -> tuple[float, int, float]:
+    """(value in the canonical unit or NaN, quality judged by, error) of one reading."""
+    if quality == BAD or isinstance(value, bool | str) or value is None:
+        return float("nan"), BAD, 0.0
+    number = float(value)  # type: ignore[arg-type]
+    canonical = CANONICAL.get(point.quantity)
+    if canonical is not None and unit != canonical:
+        try:
+            number = convert(number, unit, canonical)
+        except NotConvertible:
+            return float("nan"), BAD, 0.0
+    trusted, error = point.trusted(at) if point.trust else (GOOD, 0.0)
+    return number, max(quality, trusted), error
+
+
+_RAW = text(
+    "SELECT s.address, (extract(epoch FROM r.at) * 1000000)::bigint AS us, r.kind, r.num, r.whole, r.unit, r.quality"
+    " FROM series_point s JOIN reading r ON r.point_id = s.id"
+    " WHERE s.address = ANY(:points) AND r.at >= :start AND r.at < :stop ORDER BY r.at"
+)
+_CONFLICTS = text(
+    "SELECT s.address, (extract(epoch FROM r.at) * 1000000)::bigint AS us, r.kind, r.num, r.whole, r.unit, r.quality"
+    " FROM series_point s JOIN reading_conflict r ON r.point_id = s.id"
+    " WHERE s.address = ANY(:points) AND r.at >= :start AND r.at < :stop ORDER BY r.id"
+)
+_BEFORE = text(
+    "SELECT s.address, (extract(epoch FROM r.at) * 1000000)::bigint AS us, r.kind, r.num, r.whole, r.unit, r.quality"
+    " FROM series_point s CROSS JOIN LATERAL ("
+    "  SELECT * FROM reading x WHERE x.point_id = s.id AND x.at < :start AND x.at >= :oldest"
+    "  ORDER BY x.at DESC LIMIT 1) r"
+    " WHERE s.address = ANY(:points)"
+)
+
+
+def load_heard(conn: Connection, place: Place, start: int, stop: int, carry: int) -> dict[str, Heard]:
+    """Readings of the zone's points in [start, stop), with each point's last one before, at most `carry` older."""
+    points = {point.address: point for point in place.points}
+    out = {address: Heard() for address in points}
+    spans: Mapping[str, object] = {
+        "points": list(points), "start": moment(start), "stop": moment(stop), "oldest": moment(start - carry),
+    }  # fmt: skip
+    before = conn.execute(_BEFORE, spans).all() if points else []
+    rows = conn.execute(_RAW, spans).all() if points else []
+    for row in [*before, *rows]:
+        _hear(out[row.address], points[row.address], row)
+    if points:
+        early = {**spans, "start": moment(start - carry)}
+        for row in conn.execute(_CONFLICTS, early):
+            if row.us in out[row.address].at:
+                _hear(out[row.address], points[row.address], row)
+    return out
+
+
+def _hear(heard: Heard, point: PointRef, row: object) -> None:
+    us, kind, num, whole, unit, quality = row.us, row.kind, row.num, row.whole, row.unit, row.quality  # type: ignore[attr-defined]
+    value = num if kind == 1 else whole if kind == 2 else None  # noqa: PLR2004 - the landing table's kinds
+    heard.put(us, *judged_value(point, us, value, unit, quality))
+
+
+def by_quantity(place: Place, heard: Mapping[str, Heard]) -> dict[str, Sequence[Trace]]:
+    """Traces of the zone's points, by quantity, as summary.Look takes them."""
+    out: dict[str, list[Trace]] = defaultdict(list)
+    for point in place.points:
+        out[point.quantity].append(heard[point.address].trace(required=point.required))
+    return dict(out)
+
+
+def last_good(conn: Connection, points: Iterable[PointRef], before: int) -> dict[str, int]:
+    """Each point's last good reading before an instant, by address; points that never had one are left out."""
+    points = list(points)
+    rows = conn.execute(
+        text(
+            "SELECT s.address, (extract(epoch FROM r.at) * 1000000)::bigint AS us"
+            " FROM series_point s CROSS JOIN LATERAL ("
+            "  SELECT x.at FROM reading x WHERE x.point_id = s.id AND x.at < :before AND x.quality = 0"
+            "  ORDER BY x.at DESC LIMIT 1) r"
+            " WHERE s.address = ANY(:points)"
+        ),
+        {"points": [point.address for point in points], "before": moment(before)},
+    )
+    found = {row.address: row.us for row in rows}
+    trusted = {point.address: point for point in points}
+    return {address: us for address, us in found.items() if trusted[address].trusted(us)[0] == GOOD}

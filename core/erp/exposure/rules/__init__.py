@@ -1,0 +1,1 @@
+"""The judge's rules: pure, on whole microseconds since 1970 (UTC) and plain floats. No framework, no driver."""

@@ -1,0 +1,161 @@
+"""Summaries: what a profile's limits saw in a zone over [start, stop). They add up: (a + b) + c = a + (b + c).
+
+The runs of a summary hold what head, tail and interior runs would: a run at its start goes on from the summary
+before, a run at its stop goes on into the next (`runs.join`).
+"""
+
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+
+import msgspec
+
+from core.erp.exposure.rules import runs as r
+from core.erp.exposure.rules.profile import Profile
+from core.erp.exposure.rules.runs import Runs
+from core.erp.exposure.rules.signal import Climate, Signal, Trace, climate, signal, tracks
+
+
+class Seen(msgspec.Struct, frozen=True, array_like=True):
+    """One limit's runs: proven, uncertain, worst case, open (see signal.Tracks)."""
+
+    proven: Runs
+    uncertain: Runs
+    worst: Runs
+    open: Runs
+
+
+UNSEEN = Seen([], [], [], [])
+
+
+class Summary(msgspec.Struct, frozen=True, array_like=True):
+    """What a profile's limits saw over [start, stop) microseconds, and the climate of it.
+
+    `seen` has only limits that saw something. `covered` … `arrhenius` as in signal.Climate.
+    """
+
+    start: int
+    stop: int
+    seen: dict[str, Seen]
+    covered: int
+    lowest: float | None
+    highest: float | None
+    heat: float
+    arrhenius: float
+
+    @property
+    def clean(self) -> bool:
+        """Covered throughout by good readings, and no limit saw anything."""
+        return not self.seen and self.covered == self.stop - self.start
+
+    def of(self, key: str) -> Seen:
+        """What a limit saw."""
+        return self.seen.get(key, UNSEEN)
+
+
+_encoder = msgspec.msgpack.Encoder()
+_decoder = msgspec.msgpack.Decoder(Summary)
+
+
+def encode(summary: Summary) -> bytes:
+    """For the table."""
+    return _encoder.encode(summary)
+
+
+def decode(data: bytes) -> Summary:
+    """From the table. Raises msgspec.MsgspecError for anything else."""
+    return _decoder.decode(data)
+
+
+def empty(start: int, stop: int) -> Summary:
+    """A summary of a span of which nothing is known, and nothing counted either."""
+    return Summary(start, stop, {}, 0, None, None, 0.0, 0.0)
+
+
+def add(parts: Sequence[Summary]) -> Summary:
+    """The summary of neighbours in order. Raises ValueError if they do not touch, or if there are none."""
+    if not parts:
+        raise ValueError("no summaries to add")
+    for before, after in pairwise(parts):
+        if before.stop != after.start:
+            raise ValueError(f"summaries do not touch: {before.stop} and {after.start}")
+    if len(parts) == 1:
+        return parts[0]
+    keys = {key for part in parts for key in part.seen}
+    return Summary(
+        parts[0].start,
+        parts[-1].stop,
+        {key: _join([part.of(key) for part in parts]) for key in sorted(keys)},
+        sum(part.covered for part in parts),
+        min((part.lowest for part in parts if part.lowest is not None), default=None),
+        max((part.highest for part in parts if part.highest is not None), default=None),
+        sum(part.heat for part in parts),
+        sum(part.arrhenius for part in parts),
+    )
+
+
+def _join(parts: Sequence[Seen]) -> Seen:
+    return Seen(
+        r.join(part.proven for part in parts),
+        r.join(part.uncertain for part in parts),
+        r.join(part.worst for part in parts),
+        r.join(part.open for part in parts),
+    )
+
+
+class Look:
+    """A zone's readings over [start, stop), looked at by any number of profiles: signals are made once per gap.
+
+    `traces` gives for each quantity the points that measure it; each trace may carry one reading from before
+    `start`. `silence_known_to` as in signal.tracks.
+    """
+
+    def __init__(self, traces: Mapping[str, Sequence[Trace]], start: int, stop: int, silence_known_to: int) -> None:
+        self._traces = traces
+        self.start = start
+        self.stop = stop
+        self._silence = silence_known_to
+        self._signals: dict[tuple[str, int], Signal] = {}
+        self._climates: dict[tuple[int, float], Climate] = {}
+
+    def signal(self, quantity: str, gap: int) -> Signal:
+        """The quantity's signal under an allowed gap."""
+        key = (quantity, gap)
+        if key not in self._signals:
+            self._signals[key] = signal(
+                self._traces.get(quantity, ()), gap, self.start, self.stop, self._silence
+            )
+        return self._signals[key]
+
+    def summary(self, profile: Profile) -> Summary:
+        """What the profile's limits saw."""
+        if self.stop <= self.start:
+            return empty(self.start, self.start)
+        seen: dict[str, Seen] = {}
+        for limit in profile.limits:
+            found = tracks(self.signal(limit.quantity, profile.allowed_gap), limit, self._silence)
+            if found:
+                seen[limit.key] = Seen(found.proven, found.uncertain, found.worst, found.open)
+        figures = self._climate(profile)
+        return Summary(
+            self.start, self.stop, seen, figures.covered, figures.lowest, figures.highest, figures.heat,
+            figures.arrhenius,
+        )  # fmt: skip
+
+    def _climate(self, profile: Profile) -> Climate:
+        key = (profile.allowed_gap, profile.activation_energy)
+        if key not in self._climates:
+            self._climates[key] = climate(self.signal("temperature", profile.allowed_gap), profile.activation_energy)
+        return self._climates[key]
+
+
+def cut(summary: Summary, start: int, stop: int) -> dict[str, Seen]:
+    """What each limit saw within [start, stop) of the summary's span (runs only: climate does not divide)."""
+    return {
+        key: Seen(
+            r.clip(seen.proven, start, stop),
+            r.clip(seen.uncertain, start, stop),
+            r.clip(seen.worst, start, stop),
+            r.clip(seen.open, start, stop),
+        )
+        for key, seen in summary.seen.items()
+    }

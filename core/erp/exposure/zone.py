@@ -1,0 +1,141 @@
+"""A zone being judged, live: what is settled of the open hour, and the tail of readings that may still change."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from core.erp.exposure.places import BAND, Place, PointRef
+from core.erp.exposure.raw import Heard, by_quantity
+from core.erp.exposure.rules.profile import Profile
+from core.erp.exposure.rules.signal import GOOD
+from core.erp.exposure.rules.summary import Look, Seen, Summary, add
+from core.erp.exposure.times import BUCKET, SECOND
+
+LONG_TAIL = 512 * SECOND
+"""Settled this far behind the watermark at the latest, so that a fold never looks at a long tail again."""
+
+
+@dataclass(slots=True)
+class Watch:
+    """When a profile's goods in this zone must be looked at again, from the last time they were."""
+
+    due: int = 0
+    looked_to: int = 0
+    seen_to: int = 0
+    seen: dict[str, Seen] = field(default_factory=dict)
+    """What was seen up to `seen_to` when the zone was last folded; readings out of order may change it."""
+    open_keys: frozenset[str] = frozenset()
+    dirty_from: int | None = 0
+    """Something before what was looked at has changed since this instant; None when nothing has."""
+
+
+@dataclass(slots=True)
+class ZoneFold:
+    """One zone's running fold. Times in microseconds.
+
+    Settled through `settled` (within the hour that starts at `hour`); beyond it, `heard` holds the tail and one
+    reading carried in for each point. `heard_to` is the last reading, `watermark` how far silence is real.
+    """
+
+    place: Place
+    profiles: dict[int, Profile]
+    hour: int
+    settled: int
+    heard: dict[str, Heard]
+    heard_to: int
+    watermark: int
+    version: int = 0
+    base: dict[int, Summary] = field(default_factory=dict)
+    watches: dict[int, Watch] = field(default_factory=dict)
+    marks: dict[tuple[str, str], int] = field(default_factory=dict)
+    good_at: dict[str, int] = field(default_factory=dict)
+    alarms: dict[str, bool] = field(default_factory=dict)
+    value: float | None = None
+    disordered: bool = False
+    """A reading came in before one that had been folded."""
+    current: dict[int, Summary] = field(default_factory=dict)
+    """By version: from the start of the open hour to `stop`, as of the last `look_now`."""
+
+    @property
+    def stop(self) -> int:
+        """One microsecond past the last instant known: the last reading's own instant counts."""
+        return max(max(self.heard_to, self.watermark) + 1, self.settled)
+
+    @property
+    def longest_gap(self) -> int:
+        """The longest any of its profiles lets a value speak."""
+        return max((profile.allowed_gap for profile in self.all_profiles().values()), default=BUCKET)
+
+    def all_profiles(self) -> dict[int, Profile]:
+        """The goods' profiles, and the zone's own band under BAND."""
+        return self.profiles if self.place.band is None else {**self.profiles, BAND: self.place.band}
+
+    def hear(self, point: PointRef, at: int, value: float, quality: int, error: float) -> None:
+        """Takes a reading into the tail; `at` must not lie before `settled`."""
+        self.heard[point.address].put(at, value, quality, error)
+        self.heard_to = max(self.heard_to, at)
+        if quality == GOOD:
+            self.good_at[point.address] = max(self.good_at.get(point.address, at), at)
+            if point.required and point.quantity == "temperature":
+                self.value = value
+
+    def last_good(self) -> int | None:
+        """The oldest, over required points, of the last good reading; a good spare of its quantity may stand in."""
+        spare: dict[str, int] = {}
+        for point in self.place.points:
+            if not point.required and point.address in self.good_at:
+                spare[point.quantity] = max(spare.get(point.quantity, 0), self.good_at[point.address])
+        found = [
+            max(self.good_at.get(point.address, 0), spare.get(point.quantity, 0))
+            for point in self.place.points
+            if point.required
+        ]
+        oldest = min(found, default=0)
+        return oldest or None
+
+    def look(self, start: int, stop: int) -> Look:
+        """The tail over [start, stop); start not before `settled`."""
+        return Look(by_quantity(self.place, self.heard), start, stop, self.watermark)
+
+    def now(self, version: int, tail: Look) -> Summary:
+        """What a profile's limits saw from the start of the open hour to the tail's stop."""
+        seen = tail.summary(self.all_profiles()[version])
+        base = self.base.get(version)
+        return seen if base is None else add([base, seen])
+
+    def look_now(self) -> None:
+        """Brings `current` up to date."""
+        tail = self.look(self.settled, self.stop)
+        self.current = {version: self.now(version, tail) for version in self.all_profiles()}
+
+    def settle(self) -> Iterator[tuple[int, Summary]]:
+        """Moves `settled` up to the watermark, hour by hour; yields (version, summary) of each hour it closes.
+
+        Only what a watermark has passed can settle: before that, a spool may still tell.
+        """
+        target = min(self.watermark, self.stop)
+        while target >= self.hour + BUCKET:
+            end = self.hour + BUCKET
+            look = self.look(self.settled, end)
+            for version in self.profiles:
+                yield version, self.now(version, look)
+            self.base.clear()
+            self.hour = self.settled = end
+            self._forget()
+        if target > self.settled and (target - self.settled > LONG_TAIL or self._tail_length() > LONG_TAIL // SECOND):
+            look = self.look(self.settled, target)
+            self.base = {version: self.now(version, look) for version in self.all_profiles()}
+            self.settled = target
+            self._forget()
+
+    def _forget(self) -> None:
+        for heard in self.heard.values():
+            heard.forget_before(self.settled)
+
+    def _tail_length(self) -> int:
+        return max((len(heard.at) for heard in self.heard.values()), default=0)
+
+    def recompute_marks(self, marks: Mapping[tuple[str, str], int]) -> None:
+        """Takes sources' watermarks; the zone's is the least of them."""
+        self.marks.update(marks)
+        if self.marks:
+            self.watermark = max(self.watermark, min(self.marks.values()))
