@@ -1,0 +1,168 @@
+"""What every payload decoder takes and gives.
+
+A decoder turns one message into values as the device said them: nothing is converted, rounded or repaired. What is
+not the dialect's becomes BadPayload, and the message goes aside.
+"""
+
+import json
+import math
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import Any, Protocol
+
+import msgspec
+from pydantic import BaseModel, ConfigDict
+
+from core.telemetry.quality import Quality, Reason
+from core.telemetry.reading import INT_MAX, INT_MIN, TEXT_MAX, Value
+
+EVERY_FIELD = "*"
+"""The field of a Decoded that speaks of everything its device has said so far, such as its death."""
+MAX_DEPTH = 32
+MAX_FIELDS = 2000
+
+INTEGER_TOO_LARGE = "integer_outside_64_bits"
+TEXT_TOO_LONG = "text_too_long"
+NOT_A_VALUE = "not_a_single_value"
+
+
+class Decoded(msgspec.Struct, frozen=True, gc=False):
+    """One value as the device said it.
+
+    `device` is the identity the payload or topic names ("" if none), `field` the quantity's name in the dialect, `unit`
+    UCUM or "" where the payload says none. `historical` values are old by nature (buffered by the device). `simulated`
+    is the network's own mark of a made-up message. `complete` says that the message lists every field that is not
+    zero, so that what it leaves out is zero.
+    """
+
+    device: str
+    field: str
+    value: Value
+    unit: str = ""
+    source_at: datetime | None = None
+    quality: Quality = Quality.GOOD
+    reason: str = Reason.NONE
+    historical: bool = False
+    simulated: bool = False
+    complete: bool = False
+
+
+class BadPayload(ValueError):
+    """The message, or part of it, is not what its decoder reads; the text says what is wrong with it.
+
+    `decoded` holds what could be read all the same.
+    """
+
+    def __init__(self, message: str, decoded: Sequence[Decoded] = ()) -> None:
+        super().__init__(message)
+        self.decoded = tuple(decoded)
+
+
+class Options(BaseModel):
+    """Options of a decoder, checked when the configuration is read."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Decoder(Protocol):
+    """One dialect. May remember earlier messages (births, ids already seen); one object serves one source."""
+
+    def decode(self, topic: str, payload: bytes, received_at: datetime) -> list[Decoded]:
+        """The values of one message, in its order; none if it carries no measurement. Raises only BadPayload."""
+
+
+def parse_json(payload: bytes) -> Any:
+    """The document, with NaN and infinities as floats. Raises BadPayload.
+
+    A key that occurs twice makes the document ambiguous, so it is refused.
+    """
+    try:
+        return _decode_json(payload.decode("utf-8"))
+    except UnicodeDecodeError as error:
+        raise BadPayload(f"not UTF-8 at byte {error.start}") from error
+    except RecursionError as error:
+        raise BadPayload("JSON nested too deeply") from error
+    except ValueError as error:
+        raise BadPayload(f"not JSON: {str(error)[:200]}") from error
+
+
+def parse_object(payload: bytes) -> dict[str, Any]:
+    """The document, which must be a JSON object. Raises BadPayload."""
+    document = parse_json(payload)
+    if not isinstance(document, dict):
+        raise BadPayload(f"a JSON object is expected, not {_kind(document)}")
+    return document
+
+
+def member(document: dict[str, Any], key: str) -> dict[str, Any]:
+    """The object under `key`, empty if absent or null. Raises BadPayload if it is something else."""
+    found = document.get(key)
+    if found is None:
+        return {}
+    if not isinstance(found, dict):
+        raise BadPayload(f"{key!r} must be a JSON object, not {_kind(found)}")
+    return found
+
+
+def text(document: dict[str, Any], key: str) -> str:
+    """The text under `key`. Raises BadPayload if there is none."""
+    found = document.get(key)
+    if not isinstance(found, str) or not found:
+        raise BadPayload(f"{key!r} is missing")
+    return found
+
+
+def judge(raw: object) -> tuple[Value, Quality, str]:
+    """A JSON scalar as (value, quality, reason): what cannot be a reading's value has none and is bad."""
+    if raw is None:
+        return None, Quality.BAD, Reason.NO_VALUE
+    if isinstance(raw, float):
+        return (raw, Quality.GOOD, Reason.NONE) if math.isfinite(raw) else (None, Quality.BAD, Reason.NOT_A_NUMBER)
+    if isinstance(raw, bool):
+        return raw, Quality.GOOD, Reason.NONE
+    if isinstance(raw, int):
+        return (raw, Quality.GOOD, Reason.NONE) if INT_MIN <= raw <= INT_MAX else (None, Quality.BAD, INTEGER_TOO_LARGE)
+    if isinstance(raw, str):
+        return (raw, Quality.GOOD, Reason.NONE) if len(raw) <= TEXT_MAX else (None, Quality.BAD, TEXT_TOO_LONG)
+    return None, Quality.BAD, NOT_A_VALUE
+
+
+def leaves(document: dict[str, Any]) -> Iterator[tuple[str, str, object]]:
+    """Every scalar below an object as (path joined by dots, last key, value). Raises BadPayload when there are too
+    many or they lie too deep. Lists are numbered.
+    """
+    count = 0
+    stack: list[tuple[str, str, object, int]] = [("", "", document, 0)]
+    while stack:
+        path, key, node, depth = stack.pop()
+        if depth > MAX_DEPTH:
+            raise BadPayload(f"nested deeper than {MAX_DEPTH}")
+        items: list[tuple[str, object]]
+        if isinstance(node, dict):
+            items = list(node.items())
+        elif isinstance(node, list):
+            items = [(str(index), item) for index, item in enumerate(node)]
+        else:
+            count += 1
+            if count > MAX_FIELDS:
+                raise BadPayload(f"more than {MAX_FIELDS} values")
+            yield path, key, node
+            continue
+        prefix = f"{path}." if path else ""
+        stack.extend((f"{prefix}{name}", name, item, depth + 1) for name, item in reversed(items))
+
+
+def _pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    made = dict(pairs)
+    if len(made) != len(pairs):
+        seen: set[str] = set()
+        twice = next(name for name, _ in pairs if name in seen or seen.add(name))  # type: ignore[func-returns-value]
+        raise BadPayload(f"key {twice[:64]!r} occurs twice")
+    return made
+
+
+_decode_json = json.JSONDecoder(object_pairs_hook=_pairs).decode
+
+
+def _kind(value: object) -> str:
+    return "null" if value is None else type(value).__name__

@@ -1,0 +1,118 @@
+"""Tasmota: `tele/DEVICE/SENSOR`, `stat/DEVICE/STATUS10` and `STATUS8`, `tele/DEVICE/LWT`.
+
+Fields are paths such as `DS18B20.Temperature`. `Time` has no offset unless the device is set to give one; without a
+configured time zone such a stamp cannot be placed and is not used.
+"""
+
+from datetime import datetime
+from typing import Any, Literal
+from zoneinfo import ZoneInfo
+
+from core.telemetry.quality import Quality, Reason
+from core.telemetry.reading import Value
+from edge.collectors.decoders.base import EVERY_FIELD, BadPayload, Decoded, Options, judge, leaves, member, parse_object
+from edge.collectors.decoders.times import ZoneName, stamp
+from edge.collectors.decoders.units import ucum
+
+SENSOR_TOPICS = {"SENSOR": "", "STATUS8": "StatusSNS", "STATUS10": "StatusSNS"}
+"""Last level of a topic that carries measurements, and the member they are in."""
+UNIT_FIELDS = frozenset({"TempUnit", "PressureUnit", "SpeedUnit"})
+UNITS_SAID = {
+    "Temperature": "TempUnit",
+    "DewPoint": "TempUnit",
+    "HeatIndex": "TempUnit",
+    "Pressure": "PressureUnit",
+    "SeaPressure": "PressureUnit",
+}
+UNITS = {
+    "Humidity": "%",
+    "Illuminance": "lx",
+    "CarbonDioxide": "[ppm]",
+    "eCO2": "[ppm]",
+    "TVOC": "[ppb]",
+    "Power": "W",
+    "ApparentPower": "V.A",
+    "ReactivePower": "V.A",
+    "Voltage": "V",
+    "Current": "A",
+    "Total": "kW.h",
+    "Today": "kW.h",
+    "Yesterday": "kW.h",
+    "Frequency": "Hz",
+    "Distance": "cm",
+}
+DS18B20_ERRORS = {"Cel": (85.0, -127.0), "[degF]": (185.0, -196.6)}
+"""85 is the register at power-on, -127 a device that does not answer (facts §4)."""
+
+
+class TasmotaOptions(Options):
+    """`timezone` is the device's `Timezone` setting, as a name of the tz database."""
+
+    name: Literal["tasmota"] = "tasmota"
+    timezone: ZoneName | None = None
+
+
+class Tasmota:
+    """Reads sensor messages and last wills."""
+
+    def __init__(self, options: TasmotaOptions) -> None:
+        self._zone = ZoneInfo(options.timezone) if options.timezone else None
+
+    def decode(self, topic: str, payload: bytes, received_at: datetime) -> list[Decoded]:
+        """The sensors' values; a lost device's death. Topics without measurements give none. Raises BadPayload."""
+        del received_at
+        levels = topic.split("/")
+        device = levels[-2] if len(levels) > 1 else ""
+        if levels[-1] == "LWT":
+            return _last_will(device, payload)
+        within = SENSOR_TOPICS.get(levels[-1])
+        if within is None:
+            return []
+        document = parse_object(payload)
+        if within:
+            document = member(document, within)
+            if not document:
+                raise BadPayload(f"{within!r} is missing")
+        return self._sensors(device, document)
+
+    def _sensors(self, device: str, document: dict[str, Any]) -> list[Decoded]:
+        source_at, clock = self._time(document.get("Time"))
+        said = {key: ucum(str(document.get(key) or "")) for key in UNIT_FIELDS}
+        found: list[Decoded] = []
+        for path, key, raw in leaves({k: v for k, v in document.items() if k != "Time" and k not in UNIT_FIELDS}):
+            if key == "Id":
+                continue
+            unit = said[UNITS_SAID[key]] if key in UNITS_SAID else UNITS.get(key, "")
+            value, quality, reason = judge(raw)
+            if _is_ds18b20_error(path, key, value, unit):
+                quality, reason = Quality.BAD, Reason.SENTINEL
+            if clock > quality:
+                quality, reason = clock, Reason.CLOCK
+            found.append(Decoded(device, path, value, unit, source_at, quality, reason))
+        return found
+
+    def _time(self, raw: object) -> tuple[datetime | None, Quality]:
+        if self._zone is None and isinstance(raw, str) and _is_naive_iso(raw):
+            return None, Quality.GOOD  # a local time of an unknown zone: as good as none
+        return stamp(raw, zone=self._zone)
+
+
+def _is_naive_iso(raw: str) -> bool:
+    try:
+        return datetime.fromisoformat(raw).tzinfo is None
+    except ValueError:
+        return False
+
+
+def _is_ds18b20_error(path: str, key: str, value: Value, unit: str) -> bool:
+    if key != "Temperature" or not path.startswith("DS18") or isinstance(value, bool | str) or value is None:
+        return False
+    return value in DS18B20_ERRORS.get(unit, DS18B20_ERRORS["Cel"])
+
+
+def _last_will(device: str, payload: bytes) -> list[Decoded]:
+    if payload == b"Offline":
+        return [Decoded(device, EVERY_FIELD, None, quality=Quality.BAD, reason=Reason.DISCONNECTED)]
+    if payload == b"Online":
+        return []
+    raise BadPayload("LWT is neither Online nor Offline")

@@ -1,0 +1,43 @@
+"""Spellings of units that payloads use, as UCUM codes. Writing °C as Cel changes the name, not the value."""
+
+UCUM = {
+    "C": "Cel",
+    "°C": "Cel",
+    "℃": "Cel",
+    "degC": "Cel",
+    "celsius": "Cel",
+    "Celsius": "Cel",
+    "F": "[degF]",
+    "°F": "[degF]",
+    "℉": "[degF]",
+    "degF": "[degF]",
+    "fahrenheit": "[degF]",
+    "Fahrenheit": "[degF]",
+    "kelvin": "K",
+    "Kelvin": "K",
+    "%RH": "%",
+    "%rH": "%",
+    "% RH": "%",
+    "percent": "%",
+    "mbar": "mbar",
+    "mmHg": "mm[Hg]",
+    "inHg": "[in_i'Hg]",
+    "psi": "[psi]",
+    "lux": "lx",
+    "ppm": "[ppm]",
+    "ppb": "[ppb]",
+    "kWh": "kW.h",
+    "Wh": "W.h",
+    "VA": "V.A",
+    "var": "V.A",
+    "sec": "s",
+    "rpm": "{rev}/min",
+    "°": "deg",
+    "µg/m³": "ug/m3",
+    "dBm": "dB[mW]",
+}
+
+
+def ucum(said: str) -> str:
+    """The UCUM code of a unit as a payload spells it; a spelling we do not know stays as it is."""
+    return UCUM.get(said.strip(), said.strip())

@@ -1,0 +1,268 @@
+"""The MQTT collector: a persistent session whose messages are acknowledged only once their readings are on disk.
+
+It does not reconnect by itself: it raises SourceLost once and the supervisor runs it again, on the same object, so
+that what it has received and not yet kept, and what it has kept and perhaps not acknowledged, is remembered.
+
+What is old is never taken as new:
+- A retained message with a device stamp is kept under that stamp; without one it goes aside.
+- What the broker had queued while we were away is judged by its device stamp, however old; without one it is kept as
+  uncertain (`queued_by_broker`), since its receipt says nothing of when it was so. The queue counts as delivered when
+  nothing has come for `quiet`, when a stamp is fresh, or after `catch_up_limit`; until then there is no watermark.
+"""
+
+import asyncio
+import logging
+from collections import Counter, deque
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+
+from core.telemetry.batch import Gap
+from core.telemetry.reading import Reading
+from edge.collectors.mqtt_client import BrokerLink, Message
+from edge.collectors.mqtt_config import MqttSource, PointRule, Subscription, Tls
+from edge.collectors.mqtt_memory import Redeliveries
+from edge.collectors.mqtt_points import MessageReader
+from edge.collectors.port import Clock, Keeper, SpoolFull
+
+__all__ = ["MqttCollector", "MqttSource", "PointRule", "Subscription", "Tls"]
+
+log = logging.getLogger(__name__)
+
+CHUNK = 1000
+MAX_PENDING_BYTES = 32 * 1024 * 1024
+ASIDE_BYTES = 65_536
+FIRST_WAIT, LONGEST_WAIT = 0.1, 5.0
+INSTANT = timedelta(microseconds=1)
+NTP_STEP = timedelta(seconds=1)
+SESSION_LOST = "session_lost"
+NOT_QUEUED = "not_queued_while_disconnected"
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+class MqttCollector:
+    """One broker session. `counts` tells what came and what became of it, for the gateway's metrics."""
+
+    def __init__(self, config: MqttSource, clock: Callable[[], datetime] = _now) -> None:
+        self.name = config.name
+        self._config = config
+        self._clock = clock
+        self._reader = MessageReader(config)
+        self._memory = Redeliveries(config.receive_maximum)
+        self._pending: deque[Message] = deque()
+        self._pending_bytes = 0
+        self._working: list[Message] = []
+        self._session = 0
+        self._link: BrokerLink | None = None
+        self._wake = asyncio.Event()
+        self._catching_up = False
+        self._catch_up_until = datetime.min.replace(tzinfo=UTC)
+        self._last_receipt = datetime.min.replace(tzinfo=UTC)
+        self._alive_at: datetime | None = None
+        self._saw_unqueued = False
+
+    @property
+    def counts(self) -> Counter[str]:
+        """Messages received, repeated, kept, put aside; readings; fields without a point; and so on."""
+        return self._reader.counts
+
+    @property
+    def zones(self) -> frozenset[str]:
+        """Zones of the fixed points, and of those that templates have made so far."""
+        return self._reader.zones
+
+    @property
+    def connected(self) -> bool:
+        """Whether the broker has accepted us and the connection stands."""
+        return self._link is not None
+
+    def live_upto(self, now: datetime) -> datetime | None:
+        """Behind the oldest message not yet kept and, where a device's clock judges, behind by its tolerance.
+
+        None while disconnected and while the broker still delivers what it queued.
+        """
+        if self._link is None or self._catching_up:
+            return None
+        oldest = self._working[0] if self._working else self._pending[0] if self._pending else None
+        upto = now if oldest is None or oldest.received_at is None else min(now, oldest.received_at)
+        if self._config.clock is not Clock.GATEWAY:
+            upto -= self._config.tolerance
+        return upto - INSTANT
+
+    async def run(self, keeper: Keeper) -> None:
+        """Connects and keeps what comes until cancelled. Raises SourceLost, SourceMisconfigured."""
+        self._wake = asyncio.Event()
+        self._session += 1
+        link = BrokerLink(self._config, self._arrived, self._wake.set)
+        try:
+            await link.open(self._resumed)
+            await self._begin(link, keeper)
+            await self._work(link, keeper)
+        finally:
+            if self._link is not None:
+                self._link = None
+                self._alive_at = self._clock()
+                log.warning("%s: broker lost", self.name)
+            link.close()
+
+    def _resumed(self, session_present: bool) -> None:
+        """Called at the broker's word that it accepts us, before anything it queued is read."""
+        self._catching_up = session_present
+        self._reader.saw_fresh = False
+        self._catch_up_until = self._clock() + self._config.catch_up_limit
+        if not session_present:
+            self._memory.new_session()
+
+    async def _begin(self, link: BrokerLink, keeper: Keeper) -> None:
+        now = self._clock()
+        self._link = link
+        log.info("%s: connected, session %s", self.name, "resumed" if link.session_present else "new")
+        gap = SESSION_LOST if not link.session_present else NOT_QUEUED if self._saw_unqueued else ""
+        if gap and self._alive_at is not None and self._alive_at < now:
+            record = Gap(f"source:{self.name}", self._alive_at, now, gap)
+            await self._until_kept(lambda: keeper.gap(record))
+
+    def _arrived(self, message: Message) -> None:
+        counts = self._reader.counts
+        counts["received"] += 1
+        message.session = self._session
+        message.queued = self._catching_up and message.qos > 0
+        if message.qos:
+            if self._memory.kept(message):
+                counts["repeated"] += 1
+                message.payload = b""  # goes through the queue for its acknowledgement only, in order
+                message.topic = ""
+            elif (same := self._memory.waiting(message)) is not None:
+                counts["repeated"] += 1
+                same.session = self._session
+                return
+            else:
+                self._memory.expect(message)
+        elif not message.retained:
+            self._saw_unqueued = True
+        message.received_at = self._stamp()
+        self._pending.append(message)
+        self._pending_bytes += len(message.payload)
+        self._wake.set()
+        if self._link is not None and self._too_much():
+            self._link.pause()
+
+    def _stamp(self) -> datetime:
+        """Receipt times that never repeat, so that two values of a point never share one; a stepped clock is followed."""
+        now = self._clock()
+        if now <= self._last_receipt < now + NTP_STEP:
+            now = self._last_receipt + INSTANT
+        self._last_receipt = now
+        return now
+
+    def _too_much(self) -> bool:
+        return len(self._pending) > 2 * self._config.receive_maximum or self._pending_bytes > MAX_PENDING_BYTES
+
+    async def _work(self, link: BrokerLink, keeper: Keeper) -> None:
+        while True:
+            if self._pending:
+                await self._chunk(link, keeper)
+                if not self._too_much():
+                    link.resume()
+                continue
+            if link.lost is not None:
+                raise link.lost
+            await self._wait()
+
+    async def _wait(self) -> None:
+        """Until something has come, or, while catching up, nothing has for `quiet`."""
+        self._wake.clear()
+        if not self._catching_up:
+            await self._wake.wait()
+            return
+        try:
+            await asyncio.wait_for(self._wake.wait(), self._config.quiet.total_seconds())
+        except TimeoutError:
+            self._caught_up("quiet")
+
+    def _caught_up(self, why: str) -> None:
+        if self._catching_up:
+            self._catching_up = False
+            log.info("%s: caught up (%s)", self.name, why)
+
+    async def _chunk(self, link: BrokerLink, keeper: Keeper) -> None:
+        chunk = [self._pending.popleft() for _ in range(min(CHUNK, len(self._pending)))]
+        self._pending_bytes -= sum(len(message.payload) for message in chunk)
+        self._working = chunk
+        try:
+            readings, asides = self._read(chunk)
+            if readings:
+                await self._until_kept(lambda: keeper.keep(readings))
+            if asides:
+                await asyncio.gather(*(self._aside(keeper, *one) for one in asides))
+        except BaseException:
+            # cancelled, or the keeper failed: nothing of this chunk is acknowledged, all of it is read again
+            self._pending.extendleft(reversed(chunk))
+            self._pending_bytes += sum(len(message.payload) for message in chunk)
+            self._reader.forget()
+            raise
+        finally:
+            self._working = []
+        self._done(chunk, link, len(readings))
+
+    def _read(self, chunk: list[Message]) -> tuple[list[Reading], list[tuple[str, bytes, str]]]:
+        readings: list[Reading] = []
+        asides: list[tuple[str, bytes, str]] = []
+        for message in chunk:
+            if not message.topic:
+                continue  # kept before
+            assert message.received_at is not None
+            read = self._reader.read(
+                message.topic,
+                message.payload,
+                message.received_at,
+                retained=message.retained,
+                queued=message.queued,
+            )
+            readings.extend(read.readings)
+            if read.problems:
+                asides.append((message.topic, message.payload[:ASIDE_BYTES], "; ".join(read.problems)[:1000]))
+        return readings, asides
+
+    async def _aside(self, keeper: Keeper, topic: str, payload: bytes, reason: str) -> None:
+        self._reader.counts["aside"] += 1
+        await self._until_kept(lambda: keeper.aside(topic, payload, reason))
+
+    async def _until_kept(self, call: Callable[[], Awaitable[None]]) -> None:
+        """Repeats the call while the spool is full. Nothing is acknowledged meanwhile, so the broker keeps the rest."""
+        wait = FIRST_WAIT
+        full = False
+        while True:
+            try:
+                await call()
+            except SpoolFull as error:
+                if not full:
+                    log.warning("%s: %s; waiting, nothing is acknowledged", self.name, error)
+                full = True
+                self._reader.counts["spool_full"] += 1
+                await asyncio.sleep(wait)
+                wait = min(2 * wait, LONGEST_WAIT)
+                self._catch_up_until = self._clock() + self._config.catch_up_limit
+            else:
+                if full:
+                    log.warning("%s: the spool takes readings again", self.name)
+                return
+
+    def _done(self, chunk: list[Message], link: BrokerLink, readings: int) -> None:
+        counts = self._reader.counts
+        counts["kept"] += len(chunk)
+        counts["readings"] += readings
+        for message in chunk:
+            if message.qos and message.topic:
+                self._memory.keep(message)
+        link.ack([message.mid for message in chunk if message.qos and message.session == self._session])
+        for topic, payload in self._reader.take_requests():
+            counts["requests"] += 1
+            link.publish(topic, payload)
+        if self._catching_up:
+            if self._reader.saw_fresh:
+                self._caught_up("fresh")
+            elif self._clock() >= self._catch_up_until:
+                self._caught_up("limit")

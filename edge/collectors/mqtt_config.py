@@ -1,0 +1,177 @@
+"""Configuration of an MQTT source, checked whole before anything starts."""
+
+from datetime import timedelta
+from functools import cached_property
+from itertools import combinations
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, model_validator
+
+from edge.collectors.decoders import DecoderOptions
+from edge.collectors.decoders.base import EVERY_FIELD
+from edge.collectors.mqtt_topics import DEVICE, FIELD, PointTemplate, TopicFilter
+from edge.collectors.port import SourceConfig
+
+PLAIN_PORT, TLS_PORT = 1883, 8883
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Tls(_Part):
+    """The broker's certificate is always verified, against `ca` or the system's store; `cert` and `key` are ours."""
+
+    ca: Path | None = None
+    cert: Path | None = None
+    key: Path | None = None
+
+    @model_validator(mode="after")
+    def _pair(self) -> Self:
+        if (self.cert is None) != (self.key is None):
+            raise ValueError("cert and key go together")
+        for path in (self.ca, self.cert, self.key):
+            if path is not None and not path.is_file():
+                raise ValueError(f"{path} is not a file")
+        return self
+
+
+class PointRule(_Part):
+    """Which point takes a field.
+
+    `field` is the decoder's name of it, `*` for every field without a rule of its own; `device` restricts the rule to
+    one device. `point` is an address or a template with `{1}`, `{name}`, `{rest}`, `{device}`, `{field}`. `unit`
+    (UCUM) speaks where the payload does not. `kind` states what the value must be (text that spells a number is
+    then read as one); a value with a unit must be a number anyway. `sentinels` are error codes, `minimum` and
+    `maximum` the sensor's range. `omitted_is_zero`: an uplink that leaves the field out says 0, false or "" by kind.
+    """
+
+    field: str = Field(min_length=1)
+    point: str
+    device: str | None = None
+    unit: str = ""
+    kind: Literal["number", "bool", "text"] | None = None
+    sentinels: tuple[float, ...] = ()
+    minimum: float | None = None
+    maximum: float | None = None
+    omitted_is_zero: bool = False
+
+    @model_validator(mode="after")
+    def _sense(self) -> Self:
+        if self.minimum is not None and self.maximum is not None and self.minimum > self.maximum:
+            raise ValueError("minimum is above maximum")
+        if self.omitted_is_zero and (self.field == EVERY_FIELD or self.kind is None):
+            raise ValueError("omitted_is_zero needs a field by name and a kind, which says what its zero is")
+        return self
+
+
+class Subscription(_Part):
+    """One topic filter, how its payloads are read, and which points they speak for.
+
+    `point` is short for one rule that takes every field; `points` may be empty where only deaths are announced.
+    Fields in `ignore` are deliberately not taken.
+    """
+
+    topic: str
+    decoder: DecoderOptions
+    point: str | None = None
+    points: tuple[PointRule, ...] | None = None
+    unit: str = ""
+    ignore: frozenset[str] = frozenset()
+
+    @model_validator(mode="after")
+    def _sense(self) -> Self:
+        if (self.point is None) == (self.points is None):
+            raise ValueError(f"{self.topic}: give either point or points")
+        names = {*self.filter.placeholders, DEVICE, FIELD}
+        seen: set[tuple[str | None, str]] = set()
+        for rule in self.rules:
+            PointTemplate(rule.point, names)
+            if (rule.device, rule.field) in seen:
+                raise ValueError(f"{self.topic}: field {rule.field!r} has two points")
+            seen.add((rule.device, rule.field))
+            if rule.omitted_is_zero and self.decoder.name != "ttn_v3":
+                raise ValueError(f"{self.topic}: only ttn_v3 leaves out zeros; {self.decoder.name} does not")
+        return self
+
+    @cached_property
+    def filter(self) -> TopicFilter:
+        """The topic filter, parsed."""
+        return TopicFilter(self.topic)
+
+    @cached_property
+    def rules(self) -> tuple[PointRule, ...]:
+        """The point rules, with the short form written out."""
+        if self.point is not None:
+            return (PointRule(field=EVERY_FIELD, point=self.point, unit=self.unit),)
+        return self.points or ()
+
+    @cached_property
+    def placeholders(self) -> set[str]:
+        """Names that a point template may use."""
+        return {*self.filter.placeholders, DEVICE, FIELD}
+
+
+class MqttSource(SourceConfig):
+    """One broker session.
+
+    `client_id` names the persistent session and must be the gateway's alone; the broker keeps what it queued for
+    `session_expiry` (MQTT 5; with 3.1.1 as long as it is set to). `receive_maximum` bounds what is in flight.
+    `quiet` without a message, or `catch_up_limit` at most, ends the delivery of what was queued while we were away.
+    """
+
+    protocol: Literal["mqtt"]
+    host: str = Field(min_length=1)
+    port: int | None = Field(default=None, ge=1, le=65535)
+    version: Annotated[Literal["3.1.1", "5"], BeforeValidator(str)] = "5"
+    client_id: str = Field(default="", max_length=64)
+    session_expiry: timedelta = Field(default=timedelta(days=7), gt=timedelta(0), le=timedelta(days=3650))
+    tls: Tls | None = None
+    username: str | None = None
+    password: SecretStr | None = None
+    shared_group: str | None = Field(default=None, pattern=r"^[^/+#\s]+$")
+    receive_maximum: int = Field(default=4000, ge=1, le=65535)
+    keepalive: int = Field(default=30, ge=5, le=65535)
+    connect_timeout: timedelta = Field(default=timedelta(seconds=10), gt=timedelta(0))
+    max_payload: int = Field(default=1_048_576, ge=64)
+    quiet: timedelta = Field(default=timedelta(milliseconds=500), gt=timedelta(0))
+    catch_up_limit: timedelta = Field(default=timedelta(seconds=30), gt=timedelta(0))
+    subscriptions: tuple[Subscription, ...] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _sense(self) -> Self:
+        if self.password is not None and self.username is None:
+            raise ValueError("a password needs a username")
+        for one, other in combinations(self.subscriptions, 2):
+            if one.filter.overlaps(other.filter):
+                raise ValueError(
+                    f"topic filters {one.topic!r} and {other.topic!r} overlap: a broker may deliver a message twice; "
+                    "make them distinct or use two sources"
+                )
+        fields: dict[str, tuple[str | None, str]] = {}
+        for subscription in self.subscriptions:
+            for rule in subscription.rules:
+                if "{" not in rule.point and fields.setdefault(rule.point, (rule.device, rule.field)) != (
+                    rule.device,
+                    rule.field,
+                ):
+                    raise ValueError(f"point {rule.point} is given to two fields")
+        if self.shared_group and any(one.decoder.name == "sparkplug_b" for one in self.subscriptions):
+            raise ValueError("sparkplug_b needs every message of a node in order: no shared_group")
+        return self
+
+    @property
+    def session(self) -> str:
+        """The client identifier of the persistent session."""
+        return self.client_id or f"lotwise-{self.name}"
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Host and port, with the protocol's usual port where none is given."""
+        return self.host, self.port or (TLS_PORT if self.tls else PLAIN_PORT)
+
+    def wire_filters(self) -> list[str]:
+        """The filters as subscribed, in the order of `subscriptions`."""
+        prefix = f"$share/{self.shared_group}/" if self.shared_group else ""
+        return [prefix + one.filter.wire for one in self.subscriptions]

@@ -1,0 +1,304 @@
+"""From an MQTT message to readings: route by topic, decode, find the point, judge the time."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+from core.telemetry.address import BadAddress, check_point, zone_of
+from core.telemetry.quality import Quality, Reason
+from core.telemetry.reading import Reading, Value
+from edge.collectors.decoders import BadPayload, Decoded, Decoder, make_decoder
+from edge.collectors.decoders.base import EVERY_FIELD, judge
+from edge.collectors.decoders.number import parse_number
+from edge.collectors.decoders.sparkplug_b import SparkplugB
+from edge.collectors.mqtt_config import MqttSource, PointRule, Subscription
+from edge.collectors.mqtt_topics import PointTemplate
+from edge.collectors.port import Clock, judged_at
+
+QUEUED = "queued_by_broker"
+"""Delivered late by the broker and without a time of its own: receipt says nothing of when it was so (uncertain)."""
+WRONG_TYPE = "wrong_type"
+"""The value is not of the kind the point takes (bad)."""
+ABSURD = datetime(2000, 1, 1, tzinfo=UTC)
+"""No reading is older; such a stamp is a clock that was never set."""
+FRESH = timedelta(seconds=2)
+MAX_POINTS = 100_000
+MAX_CACHED = 200_000
+ZERO: dict[str | None, Value] = {"number": 0, "bool": False, "text": ""}
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A point and the rule that chose it; no point if no rule takes the field or its address cannot be."""
+
+    point: str
+    rule: PointRule | None
+    problem: str = ""
+
+
+@dataclass(slots=True)
+class Read:
+    """What came of a message: readings, and why what is missing among them is missing."""
+
+    readings: list[Reading] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+
+
+class Route:
+    """One subscription with its decoder and its templates."""
+
+    def __init__(self, subscription: Subscription) -> None:
+        self.subscription = subscription
+        self.decoder: Decoder = make_decoder(subscription.decoder)
+        self.rules = {(rule.device, rule.field): rule for rule in subscription.rules}
+        self.templates = {
+            rule.point: PointTemplate(rule.point, subscription.placeholders) for rule in subscription.rules
+        }
+        self.zeros = [rule for rule in subscription.rules if rule.omitted_is_zero]
+
+    def rule(self, device: str, name: str) -> PointRule | None:
+        """The rule for a field: the device's own before anybody's, by name before `*`."""
+        for key in ((device, name), (None, name), (device, EVERY_FIELD), (None, EVERY_FIELD)):
+            if key in self.rules:
+                return self.rules[key]
+        return None
+
+
+class MessageReader:
+    """All subscriptions of one source. Remembers which points a device has spoken for, so that its death reaches
+    them, and which field made each point, so that two never share one.
+    """
+
+    def __init__(self, config: MqttSource) -> None:
+        self._config = config
+        self._routes = [Route(one) for one in config.subscriptions]
+        self._by_topic: dict[str, tuple[Route, dict[str, str]] | None] = {}
+        self._targets: dict[tuple[str, str, str], Target] = {}
+        self._origins: dict[str, str] = {}
+        self._spoken: dict[tuple[str, str], dict[str, str]] = {}
+        self._complained: set[tuple[str, str, str]] = set()
+        self._zones: set[str] = set()
+        self.zones: frozenset[str] = frozenset()
+        self.counts: Counter[str] = Counter()
+        self.saw_fresh = False
+        """Whether a queued message bore a stamp of just now: what the broker had queued is delivered."""
+        self._announce_fixed_points()
+
+    def forget(self) -> None:
+        """Makes the decoders anew: what they learned from messages that were then not kept must not count."""
+        for route in self._routes:
+            route.decoder = make_decoder(route.subscription.decoder)
+
+    def take_requests(self) -> list[tuple[str, bytes]]:
+        """What decoders want published, as (topic, payload)."""
+        return [
+            request
+            for route in self._routes
+            if isinstance(route.decoder, SparkplugB)
+            for request in route.decoder.take_requests()
+        ]
+
+    def read(self, topic: str, payload: bytes, received_at: datetime, *, retained: bool, queued: bool) -> Read:
+        """The readings of one message. Never raises for what a device may send."""
+        routed = self._route(topic)
+        read = Read()
+        if routed is None:
+            read.problems.append("no subscription for this topic")
+            return read
+        if len(payload) > self._config.max_payload:
+            read.problems.append(f"payload of {len(payload)} bytes, at most {self._config.max_payload}")
+            return read
+        route, matched = routed
+        try:
+            decoded: list[Decoded] = route.decoder.decode(topic, payload, received_at)
+        except BadPayload as error:
+            read.problems.append(str(error))
+            decoded = list(error.decoded)
+        if route.zeros:
+            decoded = _with_zeros(route, decoded)
+        for item in decoded:
+            if item.field == EVERY_FIELD:
+                self._death(route, item, received_at, read)
+            elif item.field:
+                self._one(route, topic, matched, item, received_at, read, retained=retained, queued=queued)
+        return read
+
+    def _route(self, topic: str) -> tuple[Route, dict[str, str]] | None:
+        if topic in self._by_topic:
+            return self._by_topic[topic]
+        if len(self._by_topic) >= MAX_CACHED:
+            self._by_topic.clear()
+        found: tuple[Route, dict[str, str]] | None = None
+        for route in self._routes:
+            matched = route.subscription.filter.match(topic)
+            if matched is not None:
+                found = route, matched
+                break
+        self._by_topic[topic] = found
+        return found
+
+    def _one(
+        self,
+        route: Route,
+        topic: str,
+        matched: dict[str, str],
+        item: Decoded,
+        received_at: datetime,
+        read: Read,
+        *,
+        retained: bool,
+        queued: bool,
+    ) -> None:
+        key = (topic, item.device, item.field)
+        target = self._targets.get(key)
+        if target is None:
+            target = self._target(route, matched, item)
+            if len(self._targets) >= MAX_CACHED:
+                self._targets.clear()
+            self._targets[key] = target
+        if target.rule is None:
+            self._complain(route, item, target.problem, read)
+            return
+        undated = item.source_at is None or item.source_at < ABSURD or self._config.clock is Clock.GATEWAY
+        if retained and undated:
+            self.counts["retained_without_time"] += 1
+            read.problems.append("retained and without a time: not taken as new")
+            return
+        value, quality, reason = _checked(item, target.rule)
+        at, clock, why = self._when(item, received_at, late=retained or queued)
+        if queued and undated and clock is Quality.GOOD:
+            clock, why = Quality.UNCERTAIN, QUEUED
+        if queued and item.source_at is not None and abs(received_at - item.source_at) <= FRESH:
+            self.saw_fresh = True
+        if clock > quality:
+            quality, reason = clock, why
+        unit = item.unit or target.rule.unit
+        simulated = self._config.simulated or item.simulated
+        read.readings.append(
+            Reading(target.point, at, value, unit, received_at, item.source_at, quality, reason, simulated)
+        )
+
+    def _when(self, item: Decoded, received_at: datetime, *, late: bool) -> tuple[datetime, Quality, str]:
+        if item.source_at is not None and item.source_at < ABSURD:
+            return received_at, Quality.UNCERTAIN, Reason.CLOCK
+        return judged_at(self._config, item.source_at, received_at, historical=late or item.historical)
+
+    def _target(self, route: Route, matched: dict[str, str], item: Decoded) -> Target:
+        rule = route.rule(item.device, item.field)
+        if rule is None or item.field in route.subscription.ignore:
+            return Target("", None, "" if item.field in route.subscription.ignore else "no point takes this field")
+        point = route.templates[rule.point].fill({**matched, "device": item.device, "field": item.field})
+        try:
+            check_point(point)
+        except BadAddress as error:
+            return Target("", None, str(error)[:200])
+        # where the payload names no device, what the wildcards matched stands for it
+        origin = f"{item.device or matched}\0{item.field}"
+        if self._origins.setdefault(point, origin) != origin:
+            return Target("", None, f"{point} already stands for another field")
+        if len(self._origins) > MAX_POINTS:
+            del self._origins[point]
+            return Target("", None, f"more than {MAX_POINTS} points")
+        self._spoken.setdefault((route.subscription.decoder.name, item.device), {})[point] = item.unit or rule.unit
+        self._speak_for(point)
+        return Target(point, rule)
+
+    def _speak_for(self, point: str) -> None:
+        zone = zone_of(point)
+        if zone not in self._zones:
+            self._zones.add(zone)
+            self.zones = frozenset(self._zones)
+
+    def _announce_fixed_points(self) -> None:
+        for route in self._routes:
+            for rule in route.subscription.rules:
+                if route.templates[rule.point].literal:
+                    self._speak_for(rule.point)
+                    if rule.device is not None:
+                        key = (route.subscription.decoder.name, rule.device)
+                        self._spoken.setdefault(key, {})[rule.point] = rule.unit
+
+    def _complain(self, route: Route, item: Decoded, problem: str, read: Read) -> None:
+        """An unknown field goes aside once, with its message; after that it is only counted."""
+        if not problem:
+            return
+        self.counts["fields_without_point"] += 1
+        key = (route.subscription.topic, item.device, item.field)
+        if key not in self._complained and len(self._complained) < MAX_POINTS:
+            self._complained.add(key)
+            read.problems.append(f"field {item.field[:128]!r} of {item.device[:64]!r}: {problem}")
+
+    def _death(self, route: Route, item: Decoded, received_at: datetime, read: Read) -> None:
+        at, _, _ = self._when(item, received_at, late=False)
+        for point, unit in self._spoken.get((route.subscription.decoder.name, item.device), {}).items():
+            read.readings.append(
+                Reading(
+                    point,
+                    at,
+                    None,
+                    unit,
+                    received_at,
+                    item.source_at,
+                    item.quality,
+                    item.reason,
+                    self._config.simulated,
+                )
+            )
+
+
+def _checked(item: Decoded, rule: PointRule) -> tuple[Value, Quality, str]:
+    """The value against what its point takes; the value itself stays as sent, but for text that spells a number."""
+    value = item.value
+    if value is None:
+        return value, item.quality, item.reason
+    if rule.kind == "number" and isinstance(value, str):
+        number = parse_number(value.strip())
+        if number is not None:
+            value, quality, reason = judge(number)
+            if quality is Quality.BAD:
+                return value, quality, reason
+    if not _fits(value, rule.kind, item.unit or rule.unit):
+        return value, Quality.BAD, WRONG_TYPE
+    if isinstance(value, str):
+        return value, item.quality, item.reason
+    if value in rule.sentinels:
+        return value, Quality.BAD, Reason.SENTINEL
+    if (rule.minimum is not None and value < rule.minimum) or (rule.maximum is not None and value > rule.maximum):
+        return value, Quality.BAD, Reason.OUT_OF_SENSOR_RANGE
+    return value, item.quality, item.reason
+
+
+def _fits(value: Value, kind: str | None, unit: str) -> bool:
+    if kind == "text":
+        return isinstance(value, str)
+    if kind == "bool":
+        return isinstance(value, bool)
+    if kind == "number" or unit:
+        return isinstance(value, int | float) and not isinstance(value, bool)
+    return True
+
+
+def _with_zeros(route: Route, decoded: list[Decoded]) -> list[Decoded]:
+    """Adds the zeros that a complete message left out, and drops the bare carrier of an empty one."""
+    if not decoded or not decoded[0].complete:
+        return decoded
+    first = decoded[0]
+    named = {item.field for item in decoded}
+    kept = [item for item in decoded if item.field]
+    for rule in route.zeros:
+        if rule.field not in named and rule.device in (None, first.device):
+            quality, reason = (first.quality, first.reason) if first.reason == Reason.CLOCK else (Quality.GOOD, "")
+            kept.append(
+                Decoded(
+                    first.device,
+                    rule.field,
+                    ZERO[rule.kind],
+                    "",
+                    first.source_at,
+                    quality,
+                    reason,
+                    simulated=first.simulated,
+                    complete=True,
+                )
+            )
+    return kept
