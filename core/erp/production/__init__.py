@@ -1,0 +1,1 @@
+"""Production: what is made, from what, by which steps, on which machine."""

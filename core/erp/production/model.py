@@ -166,23 +166,26 @@ class WorkOrderLine(SQLModel, table=True):
 
 
 class WorkOrderMaterial(SQLModel, table=True):
-    """What of one sublot an order has reserved, brought to the line (issued) and used up (consumed)."""
+    """An amount of one sublot that an order takes: reserved, picked (issued) and consumed through its reservation.
+
+    A fact (used up without a reservation) has none. `consumed` left stock for the order; `returned` came back as a
+    sublot of its own.
+    """
 
     __tablename__ = "work_order_material"
     __table_args__ = (
-        UniqueConstraint("order_id", "sublot_id"),
-        CheckConstraint("reserved >= 0 AND issued >= 0 AND consumed >= 0"),
+        CheckConstraint("amount > 0 AND consumed >= 0 AND returned >= 0 AND returned <= consumed"),
         Index("work_order_material_sublot", "sublot_id"),
     )
 
     id: int | None = identity()
-    order_id: int | None = ref()
+    order_id: int | None = ref(index=True)
     line_id: int | None = ref()
     sublot_id: int | None = ref()
     reservation_id: int | None = ref(nullable=True)
-    reserved: Decimal = no_amount()
-    issued: Decimal = no_amount()
+    amount: Decimal = quantity()
     consumed: Decimal = no_amount()
+    returned: Decimal = no_amount()
 
 
 class WorkOrderOutput(SQLModel, table=True):

@@ -1,0 +1,1 @@
+"""Quality: excursions, dispositions, batch release, deviations, zone alarms."""

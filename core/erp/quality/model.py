@@ -48,8 +48,14 @@ class Excursion(SQLModel, table=True):
     __tablename__ = "excursion"
     __table_args__ = (
         Index(
-            "excursion_identity", "sublot_id", "version_id", "limit_key", "started_at", "accepted_before",
-            unique=True, postgresql_where="state <> 'superseded'",
+            "excursion_identity",
+            "sublot_id",
+            "version_id",
+            "limit_key",
+            "started_at",
+            "accepted_before",
+            unique=True,
+            postgresql_where="state <> 'superseded'",
         ),
         CheckConstraint("certainty IN ('proven', 'uncertain', 'unproven')"),
         CheckConstraint("state IN ('open', 'ended', 'assessed', 'dispositioned', 'closed', 'superseded')"),
@@ -150,7 +156,10 @@ class ZoneAlarm(SQLModel, table=True):
     __table_args__ = (
         CheckConstraint("state IN ('unacknowledged', 'acknowledged', 'returned_unacknowledged', 'normal')"),
         Index(
-            "zone_alarm_open", "zone_id", "kind", unique=True,
+            "zone_alarm_open",
+            "zone_id",
+            "kind",
+            unique=True,
             postgresql_where="state <> 'normal' AND returned_at IS NULL",
         ),
     )

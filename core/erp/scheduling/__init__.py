@@ -1,0 +1,1 @@
+"""Scheduling: what each work centre does next."""

@@ -1,0 +1,1 @@
+"""Shipments: what travels, on which stretch, in which box."""

@@ -1,4 +1,4 @@
-"""Tables of shipments: shipments, legs, lines, required loggers, put-back tasks, field actions."""
+"""Tables of shipments: shipments, legs, lines, required loggers, field actions."""
 
 from datetime import datetime
 from decimal import Decimal
@@ -22,9 +22,7 @@ class Shipment(SQLModel, table=True):
     __tablename__ = "shipment"
     __table_args__ = (
         CheckConstraint("kind IN ('sale', 'transfer', 'inbound')"),
-        CheckConstraint(
-            "state IN ('planned', 'picked', 'dispatched', 'in_transit', 'arrived', 'accepted', 'refused')"
-        ),
+        CheckConstraint("state IN ('planned', 'picked', 'dispatched', 'in_transit', 'arrived', 'accepted', 'refused')"),
         Index("shipment_state", "state"),
     )
 
@@ -107,30 +105,6 @@ class ShipmentLogger(SQLModel, table=True):
     read_at: datetime | None = moment(nullable=True)
     signature_id: int | None = ref(nullable=True)
     reason: str | None = None
-
-
-class Task(SQLModel, table=True):
-    """Something a person must do in the warehouse. `kind`: put_back. States: open, done."""
-
-    __tablename__ = "task"
-    __table_args__ = (
-        CheckConstraint("state IN ('open', 'done')"),
-        Index("task_line_open", "line_id", unique=True, postgresql_where="state = 'open'"),
-    )
-
-    id: int | None = identity()
-    kind: str = "put_back"
-    shipment_id: int | None = ref(index=True)
-    line_id: int | None = ref()
-    sublot_id: int | None = ref()
-    amount: Decimal = quantity()
-    zone_id: int | None = ref(nullable=True)
-    """Where to bring it, as far as the plan knows."""
-    reason: str
-    state: str = "open"
-    created_at: datetime = moment()
-    done_at: datetime | None = moment(nullable=True)
-    done_by: str | None = None
 
 
 class FieldAction(SQLModel, table=True):

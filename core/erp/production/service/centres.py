@@ -1,0 +1,76 @@
+"""Work centres: made, up, down."""
+
+from datetime import datetime
+
+from sqlalchemy import select, text, update
+
+from core.erp.kernel.errors import Conflict, Invalid, NotFound
+from core.erp.kernel.tables import table
+from core.erp.kernel.unit import Unit
+from core.erp.production.events import WorkCentresChanged
+from core.erp.production.model import WorkCentre, WorkCentreState, WorkOrderOperation
+
+
+def create_work_centre(u: Unit, code: str, name: str, zone_id: int | None = None) -> WorkCentre:
+    """A new work centre, up from now on. Raises Conflict if the code is taken."""
+    u.need("production.plan")
+    if u.conn.scalar(select(table(WorkCentre).c.id).where(table(WorkCentre).c.code == code)) is not None:
+        raise Conflict(f"there is a work centre {code} already")
+    made = WorkCentre(code=code, name=name, zone_id=zone_id, state_since=u.now)
+    u.session.add(made)
+    u.session.flush()
+    u.audit("work_centre.create", "work_centre", made.id, after={"code": code, "name": name, "zone_id": zone_id})
+    return made
+
+
+def work_centre(u: Unit, code: str, *, lock: bool = False) -> WorkCentre:
+    """The work centre of that code. Raises NotFound."""
+    c = table(WorkCentre).c
+    found = u.conn.scalar(select(c.id).where(c.code == code))
+    if found is None:
+        raise NotFound(f"no work centre {code}", code=code)
+    return u.session.get_one(WorkCentre, found, populate_existing=True, with_for_update=True if lock else None)
+
+
+_AFFECTED = text("""
+    SELECT DISTINCT c FROM (
+        SELECT CAST(:id AS bigint) AS c
+        UNION ALL
+        SELECT unnest(p.alternatives) FROM work_order_operation p
+        WHERE p.work_centre_id = :id AND p.state <> 'done'
+    ) t ORDER BY c
+""")
+
+
+def set_state(u: Unit, code: str, *, up: bool, reason: str, at: datetime | None = None) -> WorkCentre:
+    """A machine went up or down at `at` (now): a fact, recorded with when we learned it.
+
+    Down interrupts what runs on it: the operation waits again, here or on an alternative. Lists are remade in the
+    same transaction. Raises Forbidden without `machine.state`, Invalid without a reason or for a time to come.
+    """
+    u.need("machine.state")
+    at = at or u.now
+    if not reason.strip():
+        raise Invalid("a machine's change of state needs a reason")
+    if at > u.now:
+        raise Invalid(f"{at.isoformat()} has not happened yet")
+    centre = work_centre(u, code, lock=True)
+    assert centre.id is not None
+    u.session.add(
+        WorkCentreState(work_centre_id=centre.id, up=up, at=at, known_at=u.now, actor=u.actor.login, reason=reason)
+    )
+    if at < centre.state_since or centre.up == up:  # learned late, or nothing new: recorded, and that is all
+        u.session.flush()
+        return centre
+    before = centre.up
+    centre.up, centre.state_since, centre.state_reason = up, at, reason
+    u.session.add(centre)
+    u.session.flush()
+    if not up:
+        op = table(WorkOrderOperation)
+        u.conn.execute(update(op).where(op.c.done_on_id == centre.id, op.c.state == "running").values(state="waiting"))
+    u.audit("work_centre.state", "work_centre", centre.id, before={"up": before}, after={"up": up}, reason=reason)
+    u.outbox("work_centre.state", centre.id, {"code": code, "up": up, "at": at, "reason": reason})
+    affected = tuple(u.conn.scalars(_AFFECTED, {"id": centre.id}))
+    u.emit(WorkCentresChanged(affected, f"{code} is {'up' if up else 'down'}: {reason}"))
+    return centre

@@ -1,0 +1,39 @@
+"""The life cycle of a work order (design §5). A hold stops a running order (held) and one not yet begun (blocked)."""
+
+from typing import Any
+
+from sqlalchemy import select
+
+from core.erp.kernel.errors import Refused
+from core.erp.kernel.tables import table
+from core.erp.kernel.unit import Unit
+from core.erp.kernel.workflow import Move, Workflow
+from core.erp.production.material import require_balance, require_material
+from core.erp.production.model import WorkOrderOperation
+
+PLANNED, MATERIAL_OK, RELEASED, RUNNING, HELD = "planned", "material_ok", "released", "running", "held"
+BLOCKED, COMPLETED, RECONCILED, CLOSED = "blocked", "completed", "reconciled", "closed"
+
+
+def nothing_running(u: Unit, order: Any) -> None:
+    """Refused while an operation of the order is under way."""
+    c = table(WorkOrderOperation).c
+    busy = u.conn.scalar(select(c.name).where(c.order_id == order.id, c.state == "running"))
+    if busy is not None:
+        raise Refused(f"work order {order.code} is still at {busy}")
+
+
+WORK_ORDER = Workflow("work_order", (
+    Move("check_material", frozenset({PLANNED}), MATERIAL_OK, needs="production.plan", guard=require_material),
+    Move("release", frozenset({MATERIAL_OK}), RELEASED, needs="production.release", guard=require_material),
+    Move("start", frozenset({RELEASED}), RUNNING, needs="production.report", guard=require_material),
+    Move("hold", frozenset({RUNNING}), HELD),
+    Move("block", frozenset({MATERIAL_OK, RELEASED}), BLOCKED),
+    Move("resume", frozenset({HELD}), RUNNING, needs="production.release", guard=require_material),
+    Move("unblock", frozenset({BLOCKED}), MATERIAL_OK, needs="production.release", guard=require_material),
+    Move("complete", frozenset({RUNNING}), COMPLETED, needs="production.report", guard=nothing_running),
+    # An order whose material was rejected never resumes: it ends with what it has made.
+    Move("abort", frozenset({HELD}), COMPLETED, needs="production.release", reasoned=True),
+    Move("reconcile", frozenset({COMPLETED}), RECONCILED, needs="production.release", guard=require_balance),
+    Move("close", frozenset({RECONCILED}), CLOSED, needs="production.release"),
+))  # fmt: skip

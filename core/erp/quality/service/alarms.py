@@ -1,0 +1,181 @@
+"""Zone alarms with the states of ISA-18.2, and incidents of silent gateways. Shelving never silences the judge."""
+
+from datetime import datetime, timedelta
+
+from sqlalchemy import insert, select, text, update
+from sqlalchemy.dialects.postgresql import insert as upsert
+
+from core.erp.catalog.model import Zone
+from core.erp.exposure.events import ZoneState
+from core.erp.exposure.model import SourceWatermark
+from core.erp.kernel.errors import Conflict, Invalid, NotFound
+from core.erp.kernel.tables import table
+from core.erp.kernel.unit import Unit
+from core.erp.quality.model import Incident, ZoneAlarm, ZoneAlarmMode
+from core.erp.quality.workflow import ACKNOWLEDGED, ALARM, NORMAL, RETURNED, UNACKNOWLEDGED
+
+_ALARM, _MODE, _INCIDENT = table(ZoneAlarm), table(ZoneAlarmMode), table(Incident)
+
+KINDS = frozenset({"high", "low", "stale", "silent_gateway"})
+LONGEST_SHELF = timedelta(hours=24)
+"""Nobody shelves an alarm for longer than a day at a time (ISA-18.2: shelving is bounded)."""
+
+
+def follow(u: Unit, state: ZoneState) -> None:
+    """Raises or returns the zone's alarm as the judge says; a silent gateway also opens or ends its one incident."""
+    if state.active:
+        raise_alarm(u, state.zone_id, state.kind, state.at, state.value)
+    else:
+        return_alarm(u, state.zone_id, state.kind, state.at)
+    if state.kind == "silent_gateway":
+        _silence(u, state)
+
+
+def raise_alarm(u: Unit, zone_id: int, kind: str, started_at: datetime, value: float | None) -> int:
+    """Raises the alarm, or answers the one that stands. Returns its id. What is shelved, suppressed or out of service
+    is recorded all the same and marked so; only its annunciation differs (`annunciate` in the outbox row).
+    """
+    standing = u.conn.scalar(select(_ALARM.c.id).where(*_active(zone_id, kind)))
+    if standing is not None:
+        return int(standing)
+    mode = u.conn.execute(select(_MODE).where(_MODE.c.zone_id == zone_id, _MODE.c.kind == kind)).mappings().first()
+    shelved = mode["shelved_until"] if mode and mode["shelved_until"] and mode["shelved_until"] > u.now else None
+    row = {
+        "zone_id": zone_id, "kind": kind, "state": UNACKNOWLEDGED, "started_at": started_at, "raised_at": u.now,
+        "shelved_until": shelved, "shelve_reason": mode["reason"] if mode and shelved else None,
+        "suppressed": bool(mode and mode["suppressed"]), "out_of_service": bool(mode and mode["out_of_service"]),
+        "value": value,
+    }  # fmt: skip
+    made = u.conn.scalar(insert(_ALARM).values(row).returning(_ALARM.c.id))
+    assert made is not None
+    heard = not (shelved or row["suppressed"] or row["out_of_service"])
+    u.audit("alarm.raised", "alarm", made, after=row)
+    u.outbox("alarm.raised", made, {**row, "annunciate": heard})
+    return int(made)
+
+
+def return_alarm(u: Unit, zone_id: int, kind: str, at: datetime) -> int | None:
+    """The condition is over at `at`: acknowledged becomes normal, unacknowledged waits for its acknowledgement.
+
+    Returns the alarm's id, or None if none stood.
+    """
+    found = u.conn.scalar(select(_ALARM.c.id).where(*_active(zone_id, kind)))
+    if found is None:
+        return None
+    alarm = _get(u, int(found))
+    alarm.returned_at = at
+    ALARM.apply(u, alarm, "return" if alarm.state == UNACKNOWLEDGED else "clear")
+    return alarm.id
+
+
+def acknowledge(u: Unit, alarm_id: int) -> ZoneAlarm:
+    """Somebody has seen it. An alarm that has returned becomes normal. Acknowledging releases nothing."""
+    alarm = _get(u, alarm_id)
+    name = "acknowledge_returned" if alarm.state == RETURNED else "acknowledge"
+    alarm.acknowledged_at, alarm.acknowledged_by = u.now, u.actor.login
+    ALARM.apply(u, alarm, name)
+    return alarm
+
+
+def shelve(u: Unit, zone_id: int, kind: str, until: datetime, reason: str) -> None:
+    """Takes the zone's alarms of a kind off the operator's list until then; the judge goes on.
+
+    Raises Invalid unless `until` lies ahead and within LONGEST_SHELF, or without a reason.
+    """
+    if not u.now < until <= u.now + LONGEST_SHELF:
+        raise Invalid(f"shelve until a time ahead, at most {LONGEST_SHELF} from now")
+    _set_mode(u, zone_id, kind, reason, "shelve", shelved_until=until)
+
+
+def unshelve(u: Unit, zone_id: int, kind: str, reason: str) -> None:
+    """Puts the zone's alarms of a kind back on the list now."""
+    _set_mode(u, zone_id, kind, reason, "unshelve", shelved_until=None)
+
+
+def suppress(u: Unit, zone_id: int, kind: str, *, on: bool, reason: str) -> None:
+    """Suppresses the alarm by design (an empty room being defrosted), or stops doing so."""
+    _set_mode(u, zone_id, kind, reason, "suppress" if on else "unsuppress", suppressed=on)
+
+
+def out_of_service(u: Unit, zone_id: int, kind: str, *, on: bool, reason: str) -> None:
+    """Takes the alarm out of service (its equipment is under repair), or puts it back."""
+    _set_mode(u, zone_id, kind, reason, "out_of_service" if on else "in_service", out_of_service=on)
+
+
+def _set_mode(u: Unit, zone_id: int, kind: str, reason: str, action: str, **values: datetime | bool | None) -> None:
+    u.need("alarm.shelve")
+    if kind not in KINDS:
+        raise Invalid(f"no alarm of kind {kind!r}; there are {', '.join(sorted(KINDS))}")
+    if not reason.strip():
+        raise Invalid(f"to {action} an alarm needs a reason")
+    if u.conn.scalar(select(table(Zone).c.id).where(table(Zone).c.id == zone_id)) is None:
+        raise NotFound(f"no zone {zone_id}")
+    said = {"reason": reason, "by": u.actor.login, "at": u.now, **values}
+    fresh = {"shelved_until": None, "suppressed": False, "out_of_service": False, **said}
+    u.conn.execute(
+        upsert(_MODE)
+        .values(zone_id=zone_id, kind=kind, **fresh)
+        .on_conflict_do_update(index_elements=["zone_id", "kind"], set_=said)
+    )
+    shown = {**values, "shelve_reason": reason} if "shelved_until" in values else values
+    u.conn.execute(update(_ALARM).where(*_active(zone_id, kind)).values(**shown))
+    u.audit(f"alarm.{action}", "zone", zone_id, after={"kind": kind, **values}, reason=reason)
+    u.outbox(f"alarm.{action}", zone_id, {"kind": kind, **values, "reason": reason})
+
+
+def _active(zone_id: int, kind: str) -> tuple[object, ...]:
+    c = _ALARM.c
+    return c.zone_id == zone_id, c.kind == kind, c.state.in_((UNACKNOWLEDGED, ACKNOWLEDGED)), c.returned_at.is_(None)
+
+
+def _get(u: Unit, alarm_id: int) -> ZoneAlarm:
+    alarm = u.session.get(ZoneAlarm, alarm_id, with_for_update=True, populate_existing=True)
+    if alarm is None:
+        raise NotFound(f"no alarm {alarm_id}")
+    if alarm.state == NORMAL:
+        raise Conflict(f"alarm {alarm_id} is over and acknowledged")
+    return alarm
+
+
+_STILL_SILENT = text("""
+    SELECT EXISTS (
+        SELECT FROM zone_alarm a JOIN source_watermark w ON w.zone_id = a.zone_id
+        WHERE w.gateway = :gateway AND a.kind = 'silent_gateway' AND a.returned_at IS NULL AND a.state <> 'normal'
+    )
+""")
+
+
+def _silence(u: Unit, state: ZoneState) -> None:
+    """One incident for a gateway that is silent, however many zones it speaks for; no hold (design §2.3)."""
+    mark = table(SourceWatermark).c
+    gateway = u.conn.scalar(
+        select(mark.gateway).where(mark.zone_id == state.zone_id).order_by(mark.received_at.desc()).limit(1)
+    )
+    name = gateway or f"of zone {state.zone_id}"
+    c = _INCIDENT.c
+    if state.active:
+        row = {
+            "zone_id": None, "kind": "silent_gateway", "started_at": state.at, "known_at": u.now, "gateway": name,
+            "title": f"gateway {name} is silent: its goods are unjudged", "ended_at": None,
+        }  # fmt: skip
+        made = u.conn.scalar(
+            upsert(_INCIDENT)
+            .values(row)
+            .on_conflict_do_nothing(
+                index_elements=["gateway"], index_where=text("kind = 'silent_gateway' AND ended_at IS NULL")
+            )
+            .returning(c.id)
+        )
+        if made is not None:
+            u.audit("incident.opened", "incident", made, after=row)
+            u.outbox("incident.opened", made, row)
+    elif not u.conn.scalar(_STILL_SILENT, {"gateway": name}):
+        ended = u.conn.scalars(
+            update(_INCIDENT)
+            .where(c.kind == "silent_gateway", c.gateway == name, c.ended_at.is_(None))
+            .values(ended_at=state.at)
+            .returning(c.id)
+        ).all()
+        for incident in ended:
+            u.audit("incident.ended", "incident", incident, after={"ended_at": state.at})
+            u.outbox("incident.ended", incident, {"ended_at": state.at})

@@ -1,0 +1,77 @@
+"""Deviations: facts that broke a rule. QA concludes them; each holds the goods until then."""
+
+from datetime import datetime
+
+from sqlalchemy import select
+
+from core.erp.kernel.errors import NotFound
+from core.erp.kernel.tables import table
+from core.erp.kernel.unit import Unit
+from core.erp.lots import service as lots
+from core.erp.lots.events import FactBrokeRule
+from core.erp.lots.model import Hold
+from core.erp.quality.model import Deviation
+from core.erp.quality.service.release import acting_as_system
+from core.erp.quality.workflow import DEVIATION
+
+
+def open_for_fact(u: Unit, fact: FactBrokeRule) -> None:
+    """Opens a deviation for a fact that would have been refused as an intention, and holds its sublot for it."""
+    detail = "; ".join(f"{o.kind}: {o.detail}" for o in fact.obstacles)
+    open_deviation(
+        u, sublot_id=fact.sublot_id, shipment_id=_shipment(fact.reference),
+        title=f"{fact.purpose} of a sublot against the rules", detail=detail, happened_at=fact.at,
+    )  # fmt: skip
+
+
+def _shipment(reference: str) -> int | None:
+    kind, _, number = reference.partition(":")
+    return int(number) if kind == "shipment" and number.isdigit() else None
+
+
+def open_deviation(
+    u: Unit, *, sublot_id: int, shipment_id: int | None, title: str, detail: str, happened_at: datetime
+) -> Deviation:
+    """Writes the deviation and its hold. The hold is QA's to lift, and stands beside any other."""
+    made = Deviation(
+        sublot_id=sublot_id, shipment_id=shipment_id, title=title, detail=detail, happened_at=happened_at,
+        known_at=u.now,
+    )  # fmt: skip
+    u.session.add(made)
+    u.session.flush()
+    after = {
+        "sublot_id": sublot_id, "shipment_id": shipment_id, "title": title, "detail": detail,
+        "happened_at": happened_at,
+    }  # fmt: skip
+    u.audit("deviation.opened", "deviation", made.id, after=after)
+    u.outbox("deviation.opened", made.id, after)
+    with acting_as_system(u, "quality"):  # whoever may post a fact need not be one who may hold
+        lots.place_hold(
+            u, sublot_id=sublot_id, kind="deviation", reason=f"deviation {made.id}: {detail}", since_at=happened_at
+        )
+    return made
+
+
+def close_deviation(u: Unit, deviation_id: int, conclusion: str) -> Deviation:
+    """QA concludes a deviation. Its hold is lifted by itself, not by this."""
+    found = u.session.get(Deviation, deviation_id, with_for_update=True, populate_existing=True)
+    if found is None:
+        raise NotFound(f"no deviation {deviation_id}", deviation_id=deviation_id)
+    DEVIATION.apply(u, found, "close", reason=conclusion)
+    found.conclusion, found.closed_by, found.closed_at = conclusion, u.actor.login, u.now
+    u.session.add(found)
+    u.session.flush()
+    return found
+
+
+def holds_of(u: Unit, deviation: Deviation) -> list[int]:
+    """The standing holds that the deviation placed."""
+    h = table(Hold).c
+    return list(
+        u.conn.scalars(
+            select(h.id).where(
+                h.sublot_id == deviation.sublot_id, h.kind == "deviation", h.lifted_at.is_(None),
+                h.reason.startswith(f"deviation {deviation.id}:"),
+            )
+        )
+    )  # fmt: skip

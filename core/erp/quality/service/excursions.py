@@ -1,0 +1,176 @@
+"""What QA does with an excursion: assess, dispose with a signature, close."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import select, text
+
+from core.erp.kernel import signatures
+from core.erp.kernel.errors import Invalid, NotFound, Refused
+from core.erp.kernel.tables import table
+from core.erp.kernel.unit import Unit, plain
+from core.erp.lots import service as lots
+from core.erp.lots.events import HoldLifted
+from core.erp.lots.model import Hold, Sublot
+from core.erp.lots.workflow import SUBLOT
+from core.erp.quality.model import Disposition, Excursion
+from core.erp.quality.rules import LIVE, REJECTING, RELEASING
+from core.erp.quality.workflow import EXCURSION
+
+DECISIONS = RELEASING | REJECTING
+
+
+@dataclass(frozen=True, slots=True)
+class Restrict:
+    """A condition on use that a `restrict` decision puts on the sublot: lots.rules.restricted says what kinds mean."""
+
+    kind: str
+    value: dict[str, Any]
+
+
+def get(u: Unit, excursion_id: int, *, lock: bool = False) -> Excursion:
+    """The excursion as it stands; `lock` takes its sublot's row first, then its own. Raises NotFound."""
+    u.session.flush()
+    if lock:
+        sublot = u.conn.scalar(select(table(Excursion).c.sublot_id).where(table(Excursion).c.id == excursion_id))
+        if sublot is not None:
+            lots.lock_sublots(u, [sublot])
+    found = u.session.get(Excursion, excursion_id, populate_existing=True, with_for_update=True if lock else None)
+    if found is None:
+        raise NotFound(f"no excursion {excursion_id}", excursion_id=excursion_id)
+    return found
+
+
+def assess(u: Unit, excursion_id: int, assessment: str) -> Excursion:
+    """QA has looked at an excursion that has ended and says what it means. Releases nothing."""
+    excursion = get(u, excursion_id, lock=True)
+    EXCURSION.apply(u, excursion, "assess", reason=assessment)
+    excursion.assessed_by, excursion.assessment = u.actor.login, assessment
+    u.session.add(excursion)
+    u.session.flush()
+    return excursion
+
+
+def record_of(excursion: Excursion, decision: str, reason: str) -> dict[str, Any]:
+    """What a disposition signs: the excursion as it stood, the count accepted, the decision and why."""
+    names = (
+        "id", "incident_id", "sublot_id", "zone_id", "version_id", "limit_key", "kind", "started_at", "broke_at",
+        "ended_at", "known_at", "certainty", "lowest", "highest", "assessed_by", "assessment",
+    )  # fmt: skip
+    values = {name: getattr(excursion, name) for name in names}
+    counts = {"out": excursion.out.total_seconds(), "accepted_before": excursion.accepted_before.total_seconds()}
+    return {str(k): v for k, v in plain({**values, **counts, "decision": decision, "reason": reason}).items()}
+
+
+def disposition(
+    u: Unit, excursion_id: int, decision: str, reason: str, password: str, *, restrictions: Sequence[Restrict] = ()
+) -> Disposition:
+    """QA's signed decision on one excursion × sublot.
+
+    `accept` and `restrict` lift the excursion's own hold (with those of superseded excursions of the same run, which
+    it replaced) and nothing else; `restrict` also puts its restrictions on the sublot. `reject`, `rework`, `return`
+    and `destroy` leave the hold and reject the sublot. Nothing is released: that is another act.
+    Raises IllegalMove unless assessed, Forbidden, Unauthenticated (password), Invalid (decision, reason).
+    """
+    _check(decision, reason, restrictions)
+    u.need("excursion.disposition")
+    excursion = get(u, excursion_id, lock=True)
+    record = record_of(excursion, decision, reason)
+    EXCURSION.apply(u, excursion, "dispose", reason=reason)
+    signature = signatures.sign(
+        u, password, "excursion", excursion_id, record, f"disposition: {decision}", reason
+    )  # fmt: skip
+    excursion.accepted = excursion.out
+    u.session.add(excursion)
+    u.session.flush()
+    assert excursion.sublot_id is not None
+    lifted = _own_holds(u, excursion_id) if decision in RELEASING else []
+    for hold in lifted:
+        lots.lift_hold(u, hold, f"disposition of excursion {excursion_id}: {decision}: {reason}")
+    for wanted in restrictions:
+        lots.restrict(u, excursion.sublot_id, wanted.kind, wanted.value, reason)
+    if decision in REJECTING:
+        _reject(u, excursion.sublot_id, f"excursion {excursion_id}: {decision}: {reason}")
+    made = Disposition(
+        excursion_id=excursion_id, decision=decision, reason=reason, signature_id=signature.id,
+        accepted=excursion.out, at=u.now, record=record, hold_ids=lifted,
+    )  # fmt: skip
+    u.session.add(made)
+    u.session.flush()
+    u.audit("disposition.signed", "excursion", excursion_id, after={**record, "hold_ids": lifted}, reason=reason)
+    u.outbox(
+        "disposition.signed", excursion_id,
+        {"decision": decision, "reason": reason, "sublot_id": excursion.sublot_id, "hold_ids": lifted},
+    )  # fmt: skip
+    return made
+
+
+def dispose_many(
+    u: Unit, excursion_ids: Sequence[int], decision: str, reason: str, password: str,
+    *, restrictions: Sequence[Restrict] = (),
+) -> list[Disposition]:  # fmt: skip
+    """The same decision on several excursions, usually of one incident: one signature per record, all or none.
+
+    Sublots are locked ascending before the first is signed.
+    """
+    if not excursion_ids:
+        raise Invalid("no excursion named")
+    c = table(Excursion).c
+    found = u.conn.execute(select(c.id, c.sublot_id).where(c.id.in_(sorted(set(excursion_ids))))).all()
+    missing = set(excursion_ids) - {row.id for row in found}
+    if missing:
+        raise NotFound(f"no excursion {', '.join(map(str, sorted(missing)))}")
+    lots.lock_sublots(u, [row.sublot_id for row in found])
+    ordered = sorted(found, key=lambda row: (row.sublot_id, row.id))
+    return [disposition(u, row.id, decision, reason, password, restrictions=restrictions) for row in ordered]
+
+
+def close(u: Unit, excursion_id: int) -> Excursion:
+    """Nothing is left to do about an excursion that has been disposed of."""
+    excursion = get(u, excursion_id, lock=True)
+    EXCURSION.apply(u, excursion, "close")
+    return excursion
+
+
+def _check(decision: str, reason: str, restrictions: Sequence[Restrict]) -> None:
+    if decision not in DECISIONS:
+        raise Invalid(f"no decision {decision!r}; there are {', '.join(sorted(DECISIONS))}")
+    if not reason.strip():
+        raise Invalid("a disposition needs a reason")
+    if (decision == "restrict") != bool(restrictions):
+        raise Invalid("a restrict decision, and no other, names its restrictions")
+
+
+_OWN = text("""
+    WITH RECURSIVE same(id) AS (
+        SELECT CAST(:id AS bigint)
+        UNION
+        SELECT e.replaces_id FROM excursion e JOIN same s ON e.id = s.id WHERE e.replaces_id IS NOT NULL
+    )
+    SELECT h.id FROM hold h JOIN same s ON h.excursion_id = s.id
+    WHERE h.origin_hold_id IS NULL AND h.lifted_at IS NULL ORDER BY h.id
+""")
+
+
+def _own_holds(u: Unit, excursion_id: int) -> list[int]:
+    """Standing holds of the excursion and of the superseded ones it replaced; not what others inherited from them."""
+    return list(u.conn.scalars(_OWN, {"id": excursion_id}))
+
+
+def _reject(u: Unit, sublot_id: int, reason: str) -> None:
+    sublot = u.session.get_one(Sublot, sublot_id, populate_existing=True)
+    if "reject" in SUBLOT.available(sublot.state):
+        SUBLOT.apply(u, sublot, "reject", reason=reason)
+
+
+def keep_hold(u: Unit, lifted: HoldLifted) -> None:
+    """The hold of an excursion that still stands is lifted by its disposition only: a veto on any other way."""
+    e, h = table(Excursion).c, table(Hold).c
+    live = u.conn.execute(
+        select(e.id, e.state)
+        .join_from(table(Hold), table(Excursion), e.id == h.excursion_id)
+        .where(h.id == lifted.hold_id, e.state.in_(sorted(LIVE)))
+    ).first()
+    if live is not None:
+        raise Refused(f"hold {lifted.hold_id} is lifted by disposing of excursion {live.id}, which is {live.state}")

@@ -1,0 +1,218 @@
+"""Excursions follow the data: the judge says what every sublot broke, and what stands is made to say the same."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import bindparam, func, insert, select, text, update
+
+from core.erp.catalog.model import ProfileLimit
+from core.erp.exposure.events import Breach, Judged, SublotsJudged
+from core.erp.kernel.tables import table
+from core.erp.kernel.unit import Unit
+from core.erp.lots import service as lots
+from core.erp.lots.model import Sublot
+from core.erp.quality.events import ExcursionAfterDeparture, Gone
+from core.erp.quality.model import Excursion
+from core.erp.quality.rules import CERTAINTY, LIVE, SIGNED, Changes, Known, Opening, changes
+from core.erp.quality.service.incidents import assign
+from core.erp.quality.workflow import EXCURSION
+
+_EXCURSION, _SUBLOT = table(Excursion), table(Sublot)
+
+Key = tuple[int, int]
+"""Sublot and profile version."""
+
+
+def sync(u: Unit, judged: SublotsJudged) -> None:
+    """Makes the standing excursions of the judged sublots say what the data say, whatever order data came in.
+
+    Missing ones are opened with an incident and an exposure hold each; those that stand follow the data until they
+    are signed; refuted ones become superseded and their holds stand until QA lifts them. A run whose start late data
+    moved is superseded and opened anew, naming the old one (`replaces_id`): its own hold is placed, and the
+    disposition that lifts it lifts the replaced one's hold too, for it is the same cause. The caller holds the locks
+    on the zones; sublots are locked here, ascending, and only when something changes.
+    """
+    plan = _plan(u, judged.items)
+    if not any(plan.values()):
+        return
+    u.conn.execute(
+        select(_SUBLOT.c.id)
+        .where(_SUBLOT.c.id.in_(sorted({sublot for (sublot, _), change in plan.items() if change})))
+        .order_by(_SUBLOT.c.id)
+        .with_for_update()
+    )
+    plan = _plan(u, judged.items)  # QA may have signed while we waited
+    _supersede(u, [known for change in plan.values() for known in change.superseded])
+    _update(u, plan)
+    opened = [(key, opening) for key, change in plan.items() for opening in change.opened]
+    if opened:
+        _open(u, opened)
+
+
+def _plan(u: Unit, items: Sequence[Judged]) -> dict[Key, Changes]:
+    """What has to change, by sublot and version."""
+    known = _known(u, items)
+    delays = _delays(u, {item.version_id for item in items})
+    plan: dict[Key, Changes] = {}
+    for item in items:
+        key = (item.sublot_id, item.version_id)
+        if item.breaches or key in known:
+            plan[key] = changes(known.get(key, []), item.breaches, delays[item.version_id])
+    return plan
+
+
+def _known(u: Unit, items: Sequence[Judged]) -> dict[Key, list[Known]]:
+    c = _EXCURSION.c
+    rows = u.conn.execute(
+        select(
+            c.sublot_id, c.version_id, c.id, c.limit_key, c.started_at, c.broke_at, c.ended_at, c.certainty, c.out,
+            c.lowest, c.highest, c.state, c.accepted_before, c.accepted,
+        )
+        .where(
+            c.sublot_id == func.any(bindparam("sublots", [item.sublot_id for item in items])),
+            c.state.in_(sorted(LIVE | SIGNED)),
+        )
+        .order_by(c.id)
+    )  # fmt: skip
+    found: dict[Key, list[Known]] = defaultdict(list)
+    for sublot, version, *rest in rows:
+        found[sublot, version].append(Known(*rest))
+    return found
+
+
+def _delays(u: Unit, versions: Iterable[int]) -> dict[int, dict[str, timedelta]]:
+    limit = table(ProfileLimit).c
+    found: dict[int, dict[str, timedelta]] = {version: {} for version in versions}
+    query = select(limit.version_id, limit.key, limit.delay).where(limit.version_id.in_(sorted(found)))
+    for version, key, delay in u.conn.execute(query):
+        found[version][key] = delay
+    return found
+
+
+def _supersede(u: Unit, refuted: Sequence[Known]) -> None:
+    if not refuted:
+        return
+    u.conn.execute(update(_EXCURSION).where(_EXCURSION.c.id.in_([k.id for k in refuted])).values(state="superseded"))
+    for known in refuted:
+        record_move(u, known.id, "supersede", known.state, "later data refute it")
+
+
+def record_move(u: Unit, excursion_id: int, name: str, before: str, reason: str | None) -> None:
+    """The audit and outbox rows of a move made on many excursions at once, as Workflow.apply writes them."""
+    move = EXCURSION.moves[name]
+    assert before in move.sources, f"cannot {name} a {before} excursion"
+    u.audit(
+        f"excursion.{name}", "excursion", excursion_id, before={"state": before}, after={"state": move.target},
+        reason=reason,
+    )  # fmt: skip
+    u.outbox(f"excursion.{name}", excursion_id, {"from": before, "to": move.target, "reason": reason})
+
+
+def _next_state(known: Known, breach: Breach) -> str:
+    if breach.ended_at is None:
+        return "open"
+    return "ended" if known.state == "open" else known.state
+
+
+def _update(u: Unit, plan: dict[Key, Changes]) -> None:
+    """Lets standing excursions follow the data; holds gain in certainty, never lose."""
+    updated = [(key, known, breach) for key, change in plan.items() for known, breach in change.updated]
+    if not updated:
+        return
+    u.conn.execute(
+        update(_EXCURSION).where(_EXCURSION.c.id == bindparam("excursion")),
+        [
+            {"excursion": known.id, "state": _next_state(known, breach), **_measured(breach)}
+            for _, known, breach in updated
+        ],
+    )
+    for _, known, breach in updated:
+        state = _next_state(known, breach)
+        if state != known.state:
+            record_move(u, known.id, "end" if state == "ended" else "reopen", known.state, "as the data now stand")
+        if known.certainty != breach.certainty:
+            u.audit(
+                "excursion.certainty", "excursion", known.id,
+                before={"certainty": known.certainty}, after={"certainty": breach.certainty},
+            )  # fmt: skip
+    _raise_certainty(u, updated)
+
+
+def _measured(breach: Breach) -> dict[str, Any]:
+    return {
+        "broke_at": breach.broke_at, "ended_at": breach.ended_at, "certainty": breach.certainty, "out": breach.out,
+        "lowest": breach.lowest, "highest": breach.highest,
+    }  # fmt: skip
+
+
+def _raise_certainty(u: Unit, updated: Sequence[tuple[Key, Known, Breach]]) -> None:
+    """Proof upgrades the hold that stands; where QA had lifted an excursion's hold already, proof places it again."""
+    grown = [item for item in updated if CERTAINTY[item[2].certainty] > CERTAINTY[item[1].certainty]]
+    lots.place_holds(u, [_hold(key, known.id, breach) for key, known, breach in grown])
+
+
+def _hold(key: Key, excursion_id: int, breach: Breach) -> lots.NewHold:
+    return lots.NewHold(
+        sublot_id=key[0],
+        kind="exposure",
+        reason=f"{breach.limit_key} broken at {breach.broke_at:%Y-%m-%d %H:%M:%S}Z ({breach.certainty})",
+        since_at=breach.broke_at,
+        certainty=breach.certainty,
+        excursion_id=excursion_id,
+        lift_permit="excursion.disposition",
+    )
+
+
+def _open(u: Unit, opened: Sequence[tuple[Key, Opening]]) -> None:
+    """Opens excursions with their incidents, holds, and field actions where goods have left."""
+    incidents = assign(u, [opening.breach for _, opening in opened])
+    rows = [
+        {
+            "incident_id": incident, "sublot_id": key[0], "zone_id": opening.breach.zone_id, "version_id": key[1],
+            "limit_key": opening.breach.limit_key, "kind": opening.breach.kind,
+            "started_at": opening.breach.started_at, "known_at": u.now,
+            "state": "open" if opening.breach.ended_at is None else "ended",
+            "accepted_before": opening.accepted_before, "replaces_id": opening.replaces_id,
+            **_measured(opening.breach),
+        }
+        for (key, opening), incident in zip(opened, incidents, strict=True)
+    ]  # fmt: skip
+    made = u.conn.scalars(insert(_EXCURSION).returning(_EXCURSION.c.id, sort_by_parameter_order=True), rows).all()
+    for excursion, row in zip(made, rows, strict=True):
+        after = {name: row[name] for name in row if name != "known_at"}
+        u.audit("excursion.opened", "excursion", excursion, after=after)
+        u.outbox("excursion.opened", excursion, after)
+    lots.place_holds(
+        u, [_hold(key, made_id, opening.breach) for made_id, (key, opening) in zip(made, opened, strict=True)]
+    )
+    gone = _shipped(u, {key[0] for key, _ in opened})
+    if gone:
+        u.emit(
+            ExcursionAfterDeparture(
+                tuple(
+                    Gone(made_id, key[0], opening.breach.certainty, opening.breach.broke_at, u.now)
+                    for made_id, (key, opening) in zip(made, opened, strict=True)
+                    if key[0] in gone
+                )
+            )
+        )
+
+
+_SHIPPED = text("""
+    WITH RECURSIVE made(root, id) AS (
+        SELECT s, s FROM unnest(CAST(:ids AS bigint[])) AS s
+        UNION
+        SELECT m.root, g.child_id FROM made m JOIN genealogy g ON g.parent_id = m.id
+        WHERE g.transformation LIKE 'work\\_order:%'
+    )
+    SELECT m.root FROM made m JOIN stock_move v ON v.sublot_id = m.id
+    WHERE 'customer' IN (v.source, v.target)
+    GROUP BY m.root HAVING sum(CASE v.target WHEN 'customer' THEN v.amount ELSE -v.amount END) > 0
+""")
+
+
+def _shipped(u: Unit, sublots: set[int]) -> set[int]:
+    """Which of the sublots, or what was made from them, has a quantity at customers."""
+    return set(u.conn.scalars(_SHIPPED, {"ids": sorted(sublots)}))
