@@ -1,0 +1,296 @@
+"""Reads the text reports of Berlinger's Fridge-tag and Q-tag loggers.
+
+The frame (indented keys, tables) is read first and keeps everything; the typed report is taken from it by name, so
+that another order of keys, a missing section or a key never seen before harms nothing. What is in doubt is said.
+"""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
+from pathlib import Path
+
+from core.telemetry.readers import limits as limit_rules
+from core.telemetry.readers.report import (
+    CELSIUS,
+    FAHRENHEIT,
+    DayAlarm,
+    DeviceDay,
+    DeviceEvent,
+    Report,
+    Sample,
+    Totals,
+)
+from core.telemetry.readers.text import BadFile, lines_of, number, parse_time, read_text
+from core.telemetry.readers.tree import Node, parse_tree
+from core.telemetry.readers.values import Values
+
+_TABLES = frozenset({"data", "marker"})
+_FIRST_YEAR, _LAST_YEAR = 2000, 2098
+
+
+def read_fridgetag(path: Path, zone: tzinfo = UTC) -> Report:
+    """The report in a file; `zone` is what the device's clock was set to. Raises BadFile when it is no such report."""
+    return parse_fridgetag(read_text(path), zone)
+
+
+def parse_fridgetag(text: str, zone: tzinfo = UTC) -> Report:
+    """The report in a text. Raises BadFile (with the line) when the text is no Fridge-tag or Q-tag report.
+
+    A report that is cut short or has unreadable lines is returned as far as it goes; `damaged` is then true and
+    `doubts` names the lines.
+    """
+    lines = lines_of(text)
+    root, doubts = parse_tree(lines, _TABLES)
+    if root.get("Device") is None or (
+        root.get("Conf") is None and root.get("Hist") is None and root.get("Data") is None
+    ):
+        first = next((number for number, line in enumerate(lines, start=1) if line.strip()), 1)
+        raise BadFile(
+            "not a Fridge-tag or Q-tag report: no 'Device:' with a 'Conf:', 'Hist:' or 'Data:' section", first
+        )
+    return _Parser(root, lines, Values(zone, doubts)).report()
+
+
+@dataclass(slots=True)
+class _Parser:
+    """One parse: the tree, the lines, and the reader of its values with the doubts met so far."""
+
+    root: Node
+    lines: list[str]
+    values: Values
+
+    def report(self) -> Report:
+        """Everything, in the order in which one part needs another."""
+        root = self.root
+        data = root.get("Data")
+        self.values.learn_formats(data)
+        count = len(self.values.doubts)
+        begun = self._activated()
+        del self.values.doubts[count:]
+        self.values.fix_clock(begun)
+        unit = self._unit()
+        columns, samples = self._samples(data)
+        limits, doubts = limit_rules.limits_of(root, unit)
+        self.values.doubts += doubts
+        interval = self.values.minutes(root.get("Conf", "Logging Interval"))
+        record = root.get("Hist") or root.get("Res")
+        ends = {key: self.values.when(record.get(key) if record else None) for key in ("TS Report Creation", "TS Stop")}
+        created = ends["TS Report Creation"] or ends["TS Stop"]
+        days = tuple(self._days(root.get("Hist")))
+        events = tuple(self._events(root.get("Res", "Alarm")))
+        self._look_for_the_end(samples, created, interval)
+        self._look_at_times(samples, created)
+        marker, conf = root.get("Marker"), root.get("Conf")
+        plain = conf.plain() if conf else {}
+        return Report(
+            device=root.text("Device") or "",
+            serial=root.text("Conf", "Serial") or "",
+            firmware=root.text("Fw Vers") or "",
+            format_version=root.text("Vers") or "",
+            unit=unit,
+            configuration=plain if isinstance(plain, dict) else {},
+            interval=interval,
+            measurement_delay=self.values.minutes(root.get("Conf", "Measurement delay")) or timedelta(0),
+            activation_energy=self.values.value(root.get("Conf", "MKT Energy")),
+            limits=limits,
+            activated=self._activated(),
+            created=created,
+            days=days,
+            events=events,
+            totals=self._totals(root.get("Res")),
+            columns=columns,
+            judged_column=self._judged(columns),
+            samples=samples,
+            markers=tuple(text.strip() for _, text in marker.rows[1:]) if marker else (),
+            certificate=self._verbatim("Cert"),
+            signature="\n".join(
+                f"{node.key}: {node.value}" for node in root.children if node.key in ("Sig Cert", "Sig")
+            ),
+            clock=self.values.clock,
+            doubts=tuple(sorted(self.values.doubts, key=lambda doubt: doubt.line)),
+            lines=len(self.lines),
+        )
+
+    def _activated(self) -> datetime | None:
+        record = self.root.get("Hist") or self.root.get("Res")
+        if record is None:
+            return None
+        return self.values.when(record.get("TS Start")) or self.values.when(record.get("TS Actv"))
+
+    def _unit(self) -> str:
+        node = self.root.get("Conf", "Temp unit")
+        word = node.value.strip().lstrip("°").upper() if node else "C"
+        if word not in ("C", "F", "CELSIUS", "FAHRENHEIT"):
+            self.values.doubt(
+                node.line if node else 0, "malformed", f"Temp unit {word!r} is neither C nor F: taken as C", damage=True
+            )
+        return FAHRENHEIT if word.startswith("F") else CELSIUS
+
+    # -- the log -----------------------------------------------------------------------------------------------
+
+    def _samples(self, data: Node | None) -> tuple[tuple[str, ...], tuple[Sample, ...]]:
+        if data is None or not data.rows:
+            return (), ()
+        rows = data.rows
+        head = [cell.strip() for cell in rows[0][1].strip("\r\n").split("\t")]
+        while head and not head[0]:
+            head.pop(0)
+        if re.search(r"\d", rows[0][1]):
+            head = ["yyyy-MM-dd hh:mm", "T", "Out of limits"]
+        else:
+            rows = rows[1:]
+        names = [name for name in head[1:] if name]
+        columns = tuple(name for name in names if not name.lower().startswith(("out of", "alarm", "mark")))
+        samples = [sample for line, text in rows if (sample := self._sample(line, text, len(columns))) is not None]
+        return columns, tuple(samples)
+
+    def _sample(self, line: int, text: str, width: int) -> Sample | None:
+        cells = [cell.strip() for cell in text.strip().split("\t")]
+        if len(cells) == 1:
+            cells = re.split(r"\s{2,}|;|(?<=\d:\d\d)\s+", text.strip())
+        try:
+            at = self.values.stamp(cells[0])
+        except ValueError as error:
+            self.values.doubt(line, "malformed", str(error), damage=True)
+            return None
+        values: list[float | None] = []
+        for index in range(1, width + 1):
+            if index >= len(cells):
+                self.values.doubt(
+                    line, "malformed", f"{cells[0]}: {width} value(s) expected, {len(cells) - 1} there", damage=True
+                )
+                return None
+            try:
+                values.append(number(cells[index]))
+            except ValueError as error:
+                self.values.doubt(line, "malformed", f"{cells[0]}: {error}", damage=True)
+                values.append(None)
+        return Sample(line, at, tuple(values), flagged=any(cell.lower() == "x" for cell in cells[width + 1 :]))
+
+    def _judged(self, columns: tuple[str, ...]) -> int:
+        """The column that the device judges: the external sensor's where one is used, else the first temperature."""
+        external = self.root.text("Conf", "Use ext devices") not in (None, "0")
+        for index, name in enumerate(columns):
+            if external and "ext" in name.lower():
+                return index
+        temperatures = [index for index, name in enumerate(columns) if name.lower().startswith("t")]
+        return temperatures[0] if temperatures else 0
+
+    # -- the device's own record -------------------------------------------------------------------------------
+
+    def _days(self, record: Node | None) -> Iterable[DeviceDay]:
+        for node in record.children if record else ():
+            stamp = node.get("Date")
+            if stamp is None:
+                continue
+            try:
+                day = parse_time(stamp.value, self.values.dates).date()
+            except ValueError as error:
+                self.values.doubt(stamp.line, "malformed", f"Date: {error}", damage=True)
+                continue
+            alarms = node.get("Alarm")
+            timeouts = {
+                child.key.lower().removesuffix(" sensor timeout"): self.values.whole(child.get("t AccST")) or 0
+                for child in node.children
+                if child.key.lower().endswith("sensor timeout")
+            }
+            checked = node.get("Checked")
+            yield DeviceDay(
+                day=day,
+                lowest=self.values.value(node.get("Min T")),
+                highest=self.values.value(node.get("Max T")),
+                average=self.values.value(node.get("Avrg T")),
+                lowest_at=self.values.when(node.get("TS Min T"), day),
+                highest_at=self.values.when(node.get("TS Max T"), day),
+                alarms=tuple(self._day_alarm(alarm, day) for alarm in (alarms.children if alarms else ())),
+                timeouts=timeouts,
+                events=self.values.whole(node.get("Events")),
+                checked=tuple(f"{child.key} {child.value}".strip() for child in (checked.children if checked else ())),
+                line=node.line,
+            )
+
+    def _day_alarm(self, node: Node, day: date) -> DayAlarm:
+        return DayAlarm(
+            limit=node.key,
+            minutes=self.values.whole(node.get("t Acc")),
+            at=self.values.when(node.get("TS A"), day),
+            c_a=self.values.whole(node.get("C A")),
+            ambient=self.values.value(node.get("T Amb")),
+            line=node.line,
+        )
+
+    def _events(self, alarms: Node | None) -> Iterable[DeviceEvent]:
+        for limit in alarms.children if alarms else ():
+            for group in limit.lines():
+                event = Node("", "", group[0].line, children=group)
+                yield DeviceEvent(
+                    limit=limit.key,
+                    at=self.values.when(event.get("TS A")),
+                    start=self.values.when(event.get("TS S")),
+                    stop=self.values.when(event.get("TS E")),
+                    minutes=self.values.whole(event.get("t A")),
+                    extreme=self.values.value(event.get("T M")),
+                    line=event.line,
+                )
+
+    def _totals(self, record: Node | None) -> Totals | None:
+        if record is None:
+            return None
+        names = ("Min T", "Max T", "Avrg T", "MKT")
+        return Totals(*(self.values.value(record.get(name)) for name in names))
+
+    def _verbatim(self, key: str) -> str:
+        """A section's lines as they stand in the file."""
+        node = self.root.get(key)
+        if node is None:
+            return ""
+        out = [self.lines[node.line - 1]]
+        for line in self.lines[node.line :]:
+            if line.strip() and not line[0].isspace():
+                break
+            out.append(line)
+        return "\n".join(out).rstrip()
+
+    # -- whether it is whole -----------------------------------------------------------------------------------
+
+    def _look_for_the_end(
+        self, samples: tuple[Sample, ...], created: datetime | None, interval: timedelta | None
+    ) -> None:
+        """A report ends with its signature; without one it may have been cut, and the log's end tells whether."""
+        if self.root.text("Sig") is not None:
+            return
+        last = max((number for number, line in enumerate(self.lines, start=1) if line.strip()), default=0)
+        self.values.doubt(last, "unsigned", "the report ends here without its signature")
+        if samples and created and created - samples[-1].at > 2 * (interval or timedelta(minutes=30)):
+            self.values.doubt(
+                last, "truncated", f"cut short: the log ends {samples[-1].at:%Y-%m-%d %H:%M}, the report was made "
+                f"{created:%Y-%m-%d %H:%M}", damage=True,
+            )  # fmt: skip
+        elif self.lines[-1].strip():
+            self.values.doubt(last, "truncated", "cut short: the last line has no end", damage=True)
+
+    def _look_at_times(self, samples: tuple[Sample, ...], created: datetime | None) -> None:
+        """Steps back, doubled times and absurd times of the log, each with its line."""
+        seen: dict[datetime, Sample] = {}
+        before: Sample | None = None
+        midnight = time(0, 0, tzinfo=self.values.offset)
+        latest = datetime.combine(created.date() + timedelta(days=2), midnight) if created else None
+        for sample in samples:
+            stamp = f"{sample.at:%Y-%m-%d %H:%M}"
+            twin = seen.setdefault(sample.at, sample)
+            if twin is not sample:
+                same = twin.values == sample.values
+                kind, word = (
+                    ("duplicate", "again with the same value") if same else ("conflict", "again, another value")
+                )
+                self.values.doubt(sample.line, kind, f"{stamp} {word} (first on line {twin.line})")
+            if before is not None and sample.at < before.at:
+                self.values.doubt(
+                    sample.line, "step_back", f"the clock steps back from {before.at:%Y-%m-%d %H:%M} to {stamp}"
+                )
+            if not _FIRST_YEAR <= sample.at.year <= _LAST_YEAR or (latest is not None and sample.at > latest):
+                self.values.doubt(
+                    sample.line, "absurd_time", f"{stamp} cannot be: before {_FIRST_YEAR} or after the report was made"
+                )
+            before = sample

@@ -1,0 +1,82 @@
+"""A logger's alarm limits as its configuration gives them; what it leaves unsaid is taken by rule, and said."""
+
+from datetime import timedelta
+
+from core.telemetry.readers.report import AlarmKind, Limit, Side
+from core.telemetry.readers.text import Doubt, number
+from core.telemetry.readers.tree import Node
+
+_TYPES = {
+    1: (Side.LOW, AlarmKind.CONSECUTIVE),
+    2: (Side.HIGH, AlarmKind.CONSECUTIVE),
+    3: (Side.LOW, AlarmKind.CUMULATIVE),
+    4: (Side.HIGH, AlarmKind.CUMULATIVE),
+}
+"""Q-tag alarm types (facts §1); 0 is a limit that is not used."""
+_ASSUMED_SIDE = "which side is not in the file: taken as {side}, by its place among the thresholds"
+
+
+def limits_of(root: Node, unit: str) -> tuple[tuple[Limit, ...], list[Doubt]]:
+    """The limits that are in use, in the file's order, and what could not be understood of them."""
+    doubts: list[Doubt] = []
+    section = root.get("Conf", "Alarm")
+    nodes = section.children if section else []
+    raw: list[tuple[Node, int | None, float, timedelta]] = []
+    for node in nodes:
+        try:
+            kind = _whole(node, "Type", "Alarm type", "Typ")
+            threshold, minutes = _number(node, "T AL"), _number(node, "t AL")
+        except ValueError as error:
+            doubts.append(Doubt(node.line, "malformed", f"alarm limit {node.key}: {error}", damage=True))
+            continue
+        if kind == 0 or (threshold is None and minutes is None):
+            continue
+        if threshold is None or (minutes or 0) < 0 or (kind is not None and kind not in _TYPES):
+            message = f"alarm limit {node.key}: type {kind}, threshold {threshold}, minutes {minutes} cannot be judged"
+            doubts.append(Doubt(node.line, "malformed", message, damage=True))
+            continue
+        raw.append((node, kind, threshold, timedelta(minutes=minutes or 0)))
+    thresholds = [threshold for _, _, threshold, _ in raw]
+    return tuple(_limit(*entry, thresholds=thresholds, unit=unit) for entry in raw), doubts
+
+
+def _limit(
+    node: Node, kind: int | None, threshold: float, delay: timedelta, *, thresholds: list[float], unit: str
+) -> Limit:
+    if kind is not None:
+        side, how = _TYPES[kind]
+        assumed = ""
+    else:
+        side, assumed = _side(node.key, threshold, thresholds)
+        cumulative = (_whole(node, "C AL") or 0) == 1
+        how = AlarmKind.CUMULATIVE if cumulative else AlarmKind.CONSECUTIVE
+    if delay == timedelta(0) and how is AlarmKind.CONSECUTIVE:
+        how = AlarmKind.INSTANT
+    return Limit(node.key, side, how, threshold, delay, unit, assumed)
+
+
+def _side(key: str, threshold: float, thresholds: list[float]) -> tuple[Side, str]:
+    """A Fridge-tag's limit 0 is the low one and 1 the high one; with others, thresholds below the middle are low."""
+    if len(thresholds) == 2 and key in ("0", "1") and thresholds[0] < thresholds[1]:  # noqa: PLR2004 - low and high
+        return (Side.LOW if threshold == thresholds[0] else Side.HIGH), ""
+    if len(thresholds) == 1:
+        side = Side.LOW if key == "0" else Side.HIGH
+    else:
+        middle = (min(thresholds) + max(thresholds)) / 2
+        side = Side.LOW if threshold < middle else Side.HIGH
+    return side, _ASSUMED_SIDE.format(side=side.value)
+
+
+def _number(node: Node, name: str) -> float | None:
+    """The number under exactly this name: `T AL` and `t AL` differ by case alone."""
+    child = next((child for child in node.children if child.key == name), None)
+    return None if child is None else number(child.value)
+
+
+def _whole(node: Node, *names: str) -> int | None:
+    for name in names:
+        child = node.get(name)
+        if child is not None:
+            value = number(child.value)
+            return None if value is None else round(value)
+    return None

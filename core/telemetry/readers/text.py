@@ -1,0 +1,100 @@
+"""What every recorded file needs: its text whatever the encoding, numbers and times as devices write them."""
+
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+MAX_BYTES = 256 * 1024 * 1024
+_NUMBER = re.compile(r"[+-]?(?:\d+(?:[.,]\d*)?|[.,]\d+)(?:[eE][+-]?\d+)?")
+_MISSING = re.compile(r"[-–—]+(?:[.,][-–—]+)?|", re.ASCII)
+_MISSING_WORDS = frozenset({"na", "n/a", "nan", "null", "none", "err", "error", "inf", "+inf", "-inf", "infinity"})
+_LINE_END = re.compile(r"\r\n|\n|\r")
+_UTF16 = (b"\xff\xfe", b"\xfe\xff")
+
+
+class BadFile(ValueError):
+    """The file cannot be read at all, or not beyond `line` (1 for the first; 0 when no line is to blame)."""
+
+    def __init__(self, message: str, line: int = 0) -> None:
+        super().__init__(f"line {line}: {message}" if line else message)
+        self.line = line
+
+
+@dataclass(frozen=True, slots=True)
+class Doubt:
+    """Something in the file that is not as it should be: where, what, and whether the file is damaged by it.
+
+    `kind` is a word for programs: duplicate, conflict, step_back, no_value, absurd_time, malformed, truncated, ….
+    """
+
+    line: int
+    kind: str
+    message: str
+    damage: bool = False
+
+
+def read_text(path: Path) -> str:
+    """The file's text: UTF-8 (with or without mark), UTF-16 with mark, else Latin-1. Raises BadFile."""
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            raise BadFile(f"{path}: larger than {MAX_BYTES} bytes")
+        data = path.read_bytes()
+    except OSError as error:
+        raise BadFile(f"{path}: {error.strerror or error}") from error
+    return decode(data)
+
+
+def decode(data: bytes) -> str:
+    """Bytes as text, as `read_text` does. Raises BadFile when they are no text."""
+    if data.startswith(_UTF16):
+        try:
+            return data.decode("utf-16")
+        except UnicodeDecodeError as error:
+            raise BadFile(f"not text: {error.reason} at byte {error.start}") from error
+    if b"\0" in data:
+        raise BadFile("not text: a zero byte", line=data[: data.index(b"\0")].count(b"\n") + 1)
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return data.decode("latin-1")
+
+
+def lines_of(text: str) -> list[str]:
+    """The lines, whatever ends them (CRLF, LF or CR)."""
+    return _LINE_END.split(text)
+
+
+def missing(text: str) -> bool:
+    """Whether the text stands for no value: empty, dashes such as `--.-`, or a word such as NaN or n/a."""
+    bare = text.strip()
+    return _MISSING.fullmatch(bare) is not None or bare.lower() in _MISSING_WORDS
+
+
+def number(text: str) -> float | None:
+    """The number, with a decimal point or comma; None where a value is missing. Raises ValueError for anything else."""
+    bare = text.strip()
+    if missing(bare):
+        return None
+    if _NUMBER.fullmatch(bare) is None:
+        raise ValueError(f"{bare!r} is not a number")
+    value = float(bare.replace(",", "."))
+    if not math.isfinite(value):
+        raise ValueError(f"{bare!r} is too large")
+    return value
+
+
+def parse_time(text: str, formats: Sequence[str]) -> datetime:
+    """The time by the first of the strptime formats that fits (naive unless the text has an offset).
+
+    Raises ValueError when none fits.
+    """
+    bare = text.strip()
+    for form in formats:
+        try:
+            return datetime.strptime(bare, form)  # noqa: DTZ007 - the caller gives the device's zone
+        except ValueError:
+            continue
+    raise ValueError(f"{bare!r} is not a date and time as this file writes them")

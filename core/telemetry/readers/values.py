@@ -1,0 +1,98 @@
+"""The nodes of a report as numbers and times: the device's formats and clock, and what could not be read. Pure."""
+
+import re
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta, timezone, tzinfo
+
+from core.telemetry.readers.text import Doubt, missing, number, parse_time
+from core.telemetry.readers.tree import Node
+
+DATES = ("%Y-%m-%d", "%d.%m.%Y", "%Y/%m/%d", "%d.%m.%y")
+TIMES = ("%H:%M", "%H:%M:%S", "%I:%M %p", "%I:%M:%S %p")
+_HEADER_CODES = (
+    ("yyyy", "%Y"), ("yy", "%y"), ("MMM", "%b"), ("MM", "%m"), ("dd", "%d"),
+    ("HH", "%H"), ("hh", "%H"), ("mm", "%M"), ("ss", "%S"),
+)  # fmt: skip
+_MOST_MINUTES = 10 * 366 * 1440
+
+
+@dataclass(slots=True)
+class Values:
+    """Reads nodes; gathers in `doubts` what it could not. `offset` is the device clock's, once it has been fixed."""
+
+    zone: tzinfo
+    doubts: list[Doubt]
+    dates: tuple[str, ...] = DATES
+    times: tuple[str, ...] = TIMES
+    clock: str = ""
+    offset: timezone = field(default=timezone.utc)  # noqa: UP017 - a fixed offset is what a logger's clock has
+
+    def doubt(self, line: int, kind: str, message: str, *, damage: bool = False) -> None:
+        """Notes something about a line."""
+        self.doubts.append(Doubt(line, kind, message, damage))
+
+    def value(self, node: Node | None) -> float | None:
+        """The node's number; None where it has none or it cannot be read (a doubt)."""
+        if node is None:
+            return None
+        try:
+            return number(node.value)
+        except ValueError as error:
+            self.doubt(node.line, "malformed", f"{node.key}: {error}", damage=True)
+            return None
+
+    def whole(self, node: Node | None) -> int | None:
+        """The node's number, rounded."""
+        value = self.value(node)
+        return None if value is None else round(value)
+
+    def minutes(self, node: Node | None) -> timedelta | None:
+        """The node's number as minutes; a negative one is a doubt and None."""
+        value = self.value(node)
+        if value is None or node is None:
+            return None
+        if not 0 <= value <= _MOST_MINUTES:
+            self.doubt(node.line, "malformed", f"{node.key}: {value:g} minutes cannot be", damage=True)
+            return None
+        return timedelta(minutes=value)
+
+    def when(self, node: Node | None, day: date | None = None) -> datetime | None:
+        """The node's date and time, or its time of day on `day`; None where it has none."""
+        if node is None or missing(node.value):
+            return None
+        try:
+            if day is not None and not re.search(r"\d[-./]\d+[-./]\d", node.value):
+                return datetime.combine(day, parse_time(node.value, self.times).time(), self.offset)
+            return self.stamp(node.value)
+        except ValueError as error:
+            self.doubt(node.line, "malformed", f"{node.key}: {error}", damage=True)
+            return None
+
+    def stamp(self, text: str) -> datetime:
+        """A date and time as this report writes them, in the device's offset. Raises ValueError."""
+        forms = [f"{day}{between}{clock}" for day in self.dates for clock in self.times for between in (" ", "T")]
+        return parse_time(text, [*forms, *self.dates]).replace(tzinfo=self.offset)
+
+    def learn_formats(self, data: Node | None) -> None:
+        """Takes the date format from the head of the log, which alone tells dd/mm from mm/dd."""
+        if data is None or not data.rows:
+            return
+        form = data.rows[0][1].strip().split("\t")[0].strip()
+        if "yy" not in form:
+            return
+        for code, directive in _HEADER_CODES:
+            form = form.replace(code, directive)
+        if re.search(r"\ba+\b|tt", form):
+            form = re.sub(r"\ba+\b|tt", "%p", form).replace("%H", "%I")
+        day, _, clock = form.partition(" ")
+        self.dates = tuple(dict.fromkeys((day, *DATES)))
+        self.times = tuple(dict.fromkeys((clock, *TIMES))) if clock else TIMES
+
+    def fix_clock(self, begun: datetime | None) -> None:
+        """A logger's clock knows no summer time: the zone's offset when it was started holds for the whole report."""
+        moment = begun.replace(tzinfo=None) if begun else datetime(2000, 1, 1)  # noqa: DTZ001 - given its zone below
+        self.offset = timezone(moment.replace(tzinfo=self.zone).utcoffset() or timedelta(0))
+        given = f"clock of {self.zone}"
+        if self.zone is UTC:
+            given = "no time zone given: the device's clock is taken as UTC"
+        self.clock = f"{given} (offset {self.offset.tzname(None)} throughout)"

@@ -1,0 +1,110 @@
+"""Wall-clock times of a file as instants: offsets, time zones, the hour that comes twice in autumn. Pure."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from core.telemetry.readers.text import BadFile, parse_time
+
+ISO = "iso"
+EPOCHS = {"unix": 1.0, "unix_ms": 1e-3, "unix_us": 1e-6}
+_POSSIBLE = (1900, 2199)
+_EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
+
+
+class Ambiguous(StrEnum):
+    """What a wall-clock time means that comes twice, when clocks go back."""
+
+    ORDER = "order"
+    """The first pass until the file steps back, then the second; uncertain where the file never steps back."""
+    FIRST = "first"
+    SECOND = "second"
+
+
+@dataclass(frozen=True, slots=True)
+class Instant:
+    """An instant in UTC and, if it is not certain, why: ambiguous_time, nonexistent_time or absurd_time."""
+
+    at: datetime
+    doubt: str = ""
+
+
+def zone_named(name: str) -> ZoneInfo:
+    """The time zone of that IANA name. Raises BadFile for an unknown one."""
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError) as error:
+        raise BadFile(f"{name!r} is no time zone: give an IANA name such as Europe/Zurich") from error
+
+
+def parse_wall(text: str, form: str | None) -> datetime:
+    """The time as written: aware where the text has an offset or is an epoch, else naive. Raises ValueError.
+
+    `form` is a strptime format, "iso" (also the default), or "unix", "unix_ms", "unix_us".
+    """
+    bare = text.strip()
+    if form in EPOCHS:
+        try:
+            wall = datetime.fromtimestamp(0, UTC) + timedelta(seconds=float(bare) * EPOCHS[form])
+        except OverflowError as error:
+            raise ValueError(f"{bare!r} is no time") from error
+    elif form in (None, ISO):
+        wall = datetime.fromisoformat(bare)
+    else:
+        wall = parse_time(bare, (form or ISO,))
+    if not _POSSIBLE[0] <= wall.year <= _POSSIBLE[1]:
+        raise ValueError(f"{bare!r} is no time of a logger")
+    return wall
+
+
+def resolve(walls: Sequence[datetime], zone: ZoneInfo, rule: Ambiguous, now: datetime) -> list[Instant]:
+    """Each wall-clock time as an instant, in the file's order; `now` tells what lies in the future."""
+    twice = [_twice(wall, zone) for wall in walls]
+    stepped = _days_that_step(walls, twice)
+    out: list[Instant] = []
+    second: set[tuple[int, int]] = set()
+    before: datetime | None = None
+    for wall, ambiguous in zip(walls, twice, strict=True):
+        fold, doubt = 0, ""
+        if ambiguous:
+            key = (wall.year, wall.timetuple().tm_yday)
+            if rule is Ambiguous.ORDER:
+                if before is not None and before.date() == wall.date() and wall <= before and _twice(before, zone):
+                    second.add(key)
+                fold = int(key in second)
+                doubt = "" if key in stepped else "ambiguous_time"
+            else:
+                fold = int(rule is Ambiguous.SECOND)
+        elif wall.tzinfo is None and not _exists(wall, zone):
+            doubt = "nonexistent_time"
+        aware = wall if wall.tzinfo is not None else wall.replace(tzinfo=zone, fold=fold)
+        at = aware.astimezone(UTC)
+        if not _EARLIEST <= at <= now + timedelta(days=1):
+            doubt = "absurd_time"
+        out.append(Instant(at, doubt))
+        before = wall if wall.tzinfo is None else None
+    return out
+
+
+def _twice(wall: datetime, zone: ZoneInfo) -> bool:
+    """Whether the naive time comes twice in the zone."""
+    if wall.tzinfo is not None:
+        return False
+    first, second = wall.replace(tzinfo=zone, fold=0).utcoffset(), wall.replace(tzinfo=zone, fold=1).utcoffset()
+    return first is not None and second is not None and first > second
+
+
+def _exists(wall: datetime, zone: ZoneInfo) -> bool:
+    """Whether clocks of the zone ever show the naive time."""
+    return wall.replace(tzinfo=zone).astimezone(UTC).astimezone(zone).replace(tzinfo=None) == wall
+
+
+def _days_that_step(walls: Sequence[datetime], twice: Sequence[bool]) -> set[tuple[int, int]]:
+    """The days on which the file itself goes through the doubled hour a second time."""
+    days: set[tuple[int, int]] = set()
+    for index in range(1, len(walls)):
+        if twice[index] and twice[index - 1] and walls[index] <= walls[index - 1]:
+            days.add((walls[index].year, walls[index].timetuple().tm_yday))
+    return days
