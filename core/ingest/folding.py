@@ -1,0 +1,284 @@
+"""One transaction of the ingest: batches, dead letters, landing, judge, watermarks, confirmation. All or nothing.
+
+A crash anywhere before the commit repeats the same work with the same result; after it, the batches are there and a
+redelivery finds them.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Protocol
+
+from sqlalchemy import Connection, insert, text
+
+from core.erp.kernel.tables import table
+from core.erp.kernel.unit import Unit
+from core.ingest.decoding import Arrival, arrival
+from core.ingest.model import BatchRow, DeadLetter, IngestAlarm
+from core.ingest.progress import Confirmed, Key, advance
+from core.ingest.validation import PointBook, Refusal, check, partition_of_point
+from core.series.landing import Landed, land
+from core.telemetry.batch import BadBatch, Gap, Watermark, encode
+from core.telemetry.reading import Reading
+
+
+class Fold(Protocol):
+    """What judges. Given only what is new, and conflicts; it locks what it needs itself."""
+
+    def fold(
+        self,
+        u: Unit,
+        readings: Sequence[Reading],
+        conflicts: Sequence[tuple[Reading, Reading]],
+        watermarks: Sequence[tuple[str, Watermark]],
+        gaps: Sequence[tuple[str, Gap]],
+    ) -> None:
+        """Judges in the caller's transaction. Any error undoes all of it and stops the partition."""
+
+
+@dataclass(frozen=True, slots=True)
+class Carried:
+    """A message as it came out of the stream."""
+
+    partition: int
+    data: bytes
+
+
+@dataclass(slots=True)
+class Folded:
+    """What a transaction did, in numbers."""
+
+    batches: int = 0
+    repeated: int = 0
+    readings: int = 0
+    new: int = 0
+    duplicates: int = 0
+    conflicts: int = 0
+    dead: int = 0
+
+
+@dataclass(slots=True)
+class _Work:
+    """What is gathered while a transaction goes on."""
+
+    arrivals: dict[tuple[str, str, int, int], Arrival] = field(default_factory=dict)
+    dead: list[dict[str, Any]] = field(default_factory=list)
+    alarms: list[dict[str, Any]] = field(default_factory=list)
+    readings: list[Reading] = field(default_factory=list)
+    batch_ids: list[int] = field(default_factory=list)
+
+
+class NotOurs(Exception):
+    """Another worker has taken the partition over; drop what is in hand, it will see it."""
+
+
+@dataclass(slots=True)
+class Folder:
+    """Folds messages into the database. `live` instances refuse simulated readings; `worker` must hold the leases."""
+
+    judge: Fold
+    live: bool
+    worker: str | None = None
+    points: PointBook = field(default_factory=PointBook)
+
+    def fold(self, u: Unit, messages: Sequence[Carried]) -> Folded:
+        """Does all of it in the caller's transaction. Raises NotOurs, and whatever the database or judge raise."""
+        self._hold_partitions(u.conn, {message.partition for message in messages})
+        work, done = _Work(), Folded()
+        for message in messages:
+            _take(work, done, message, u.now)
+        _drop_known(u.conn, work, done, u.now)
+        rows = _insert_batches(u, work)
+        self._validate(u, work, rows)
+        landed = land(u.conn, work.readings, work.batch_ids, u.now)
+        conflicts = [(first, second) for _, first, second in landed.conflicts]
+        _count(u.conn, work, rows, landed)
+        _keep_dead(u, work)
+        watermarks = advance(u, [_confirmed(found) for found in work.arrivals.values()])
+        gaps = [(found.header.gateway, gap) for found in work.arrivals.values() for gap in found.body.gaps]
+        new = [work.readings[seq] for seq in landed.new]
+        if new or conflicts or watermarks or gaps:
+            self.judge.fold(u, new, conflicts, watermarks, gaps)
+        done.batches += len(work.arrivals)
+        done.readings, done.new = len(work.readings), len(new)
+        done.duplicates, done.conflicts, done.dead = len(landed.duplicates), len(conflicts), len(work.dead)
+        return done
+
+    def _hold_partitions(self, conn: Connection, partitions: set[int]) -> None:
+        ordered = sorted(partitions)
+        conn.execute(
+            text("SELECT pg_advisory_xact_lock(1281852233, p) FROM unnest(cast(:p AS int[])) p"), {"p": ordered}
+        )
+        if self.worker is None:
+            return
+        held = conn.execute(
+            text("SELECT count(*) FROM ingest_lease WHERE partition = ANY(:p) AND worker = :w AND until > now()"),
+            {"p": ordered, "w": self.worker},
+        ).scalar_one()
+        if held != len(ordered):
+            raise NotOurs(f"{self.worker} holds {held} of partitions {ordered}")
+
+    def _validate(self, u: Unit, work: _Work, rows: dict[tuple[str, str, int, int], int]) -> None:
+        wanted = {reading.point for found in work.arrivals.values() for reading in found.body.readings}
+        units = self.points.units(u.conn, wanted, u.now)
+        for key, found in work.arrivals.items():
+            batch_id = rows[key]
+            good, refused = check(found.body.readings, units, found.header.partition, u.now, live=self.live)
+            work.readings.extend(good)
+            work.batch_ids.extend([batch_id] * len(good))
+            for reading, refusal in refused:
+                work.dead.append(dead_reading(u.now, found.header.gateway, batch_id, reading, refusal))
+            work.dead.extend(
+                _dead(
+                    u.now, "part", "undecodable", part.detail, part.raw, batch_id=batch_id,
+                    gateway=found.header.gateway, partition=found.header.partition,
+                )
+                for part in found.bad
+            )  # fmt: skip
+
+
+def _dead(at: datetime, kind: str, reason: str, detail: str, raw: bytes, **more: Any) -> dict[str, Any]:
+    return {
+        "at": at, "kind": kind, "reason": reason, "detail": detail[:2000], "raw": raw, "batch_id": None,
+        "gateway": None, "partition": None, "point": None, "reading_at": None, **more,
+    }  # fmt: skip
+
+
+def dead_reading(
+    at: datetime,
+    gateway: str | None,
+    batch_id: int | None,
+    reading: Reading,
+    refusal: Refusal,
+    *,
+    kind: str = "reading",
+) -> dict[str, Any]:
+    """A dead letter's row for one decoded reading."""
+    return _dead(
+        at, kind, refusal.reason, refusal.detail, encode(reading), gateway=gateway, batch_id=batch_id,
+        point=reading.point, reading_at=reading.at, partition=partition_of_point(reading.point),
+    )  # fmt: skip
+
+
+def _take(work: _Work, done: Folded, message: Carried, now: datetime) -> None:
+    """Sorts a message: a batch, one that is in hand already, or a dead letter."""
+    try:
+        found = arrival(message.data)
+    except BadBatch as error:
+        work.dead.append(_dead(now, "message", "not_a_batch", str(error), message.data, partition=message.partition))
+        return
+    header = found.header
+    if header.partition != message.partition:
+        detail = f"{header.id} came on partition {message.partition}"
+        work.dead.append(
+            _dead(now, "message", "wrong_subject", detail, message.data, partition=message.partition,
+                  gateway=header.gateway)
+        )  # fmt: skip
+        return
+    key = (header.gateway, header.epoch, header.partition, header.number)
+    other = work.arrivals.get(key)
+    if other is None:
+        work.arrivals[key] = found
+        return
+    done.repeated += 1
+    if other.header.sha256 != header.sha256:
+        _mismatch(work, found, other.header.kind, now)
+
+
+def _mismatch(work: _Work, found: Arrival, standing: str, now: datetime) -> None:
+    """A batch of a number that stands with other content.
+
+    A tombstone after its readings is nothing new: the gateway gave up what had arrived. All else is kept apart, whole.
+    """
+    header = found.header
+    if header.kind == "tombstone" and standing == "readings":
+        return
+    detail = f"{header.id}: here with hash {header.sha256.hex()}, confirmed before with another"
+    reason = "after_tombstone" if standing == "tombstone" else "batch_mismatch"
+    work.dead.append(
+        _dead(now, "message", reason, detail, found.message, gateway=header.gateway, partition=header.partition)
+    )
+    work.alarms.append(
+        {"at": now, "kind": reason, "gateway": header.gateway, "partition": header.partition, "detail": detail}
+    )
+
+
+def _drop_known(conn: Connection, work: _Work, done: Folded, now: datetime) -> None:
+    if not work.arrivals:
+        return
+    keys = list(work.arrivals)
+    known = conn.execute(
+        text(
+            "SELECT b.gateway, b.epoch, b.partition, b.number, b.sha256, b.kind FROM batch b JOIN "
+            "unnest(cast(:g AS text[]), cast(:e AS text[]), cast(:p AS int[]), cast(:n AS bigint[])) k(g, e, p, n) "
+            "ON b.gateway = k.g AND b.epoch = k.e AND b.partition = k.p AND b.number = k.n"
+        ),
+        dict(zip("gepn", ([key[i] for key in keys] for i in range(4)), strict=True)),
+    )
+    for gateway, epoch, partition, number, sha256, kind in known.all():
+        found = work.arrivals.pop((gateway, epoch, partition, number))
+        done.repeated += 1
+        if bytes(sha256) != found.header.sha256:
+            _mismatch(work, found, kind, now)
+
+
+def _insert_batches(u: Unit, work: _Work) -> dict[tuple[str, str, int, int], int]:
+    if not work.arrivals:
+        return {}
+    batch = table(BatchRow)
+    rows = [
+        {
+            "gateway": h.gateway, "site": h.site, "epoch": h.epoch, "partition": h.partition, "number": h.number,
+            "kind": h.kind, "sha256": h.sha256, "count": h.count, "first_at": h.first_at, "last_at": h.last_at,
+            "cut_at": h.cut_at, "received_at": u.now,
+        }
+        for h in (found.header for found in work.arrivals.values())
+    ]  # fmt: skip
+    ids = u.conn.execute(insert(batch).returning(batch.c.id, sort_by_parameter_order=True), rows).scalars().all()
+    return dict(zip(work.arrivals, ids, strict=True))
+
+
+def _confirmed(found: Arrival) -> Confirmed:
+    header, body = found.header, found.body
+    key = Key(header.gateway, header.epoch, header.partition)
+    return Confirmed(key, header.number, body.watermarks, body.previous)
+
+
+def _count(
+    conn: Connection,
+    work: _Work,
+    rows: dict[tuple[str, str, int, int], int],
+    landed: Landed,
+) -> None:
+    """Writes on each batch what became of its readings."""
+    counts = {batch_id: [0, 0, 0, 0] for batch_id in rows.values()}
+    conflicts = [seq for seq, _, _ in landed.conflicts]
+    for column, seqs in enumerate((landed.new, landed.duplicates, conflicts)):
+        for seq in seqs:
+            counts[work.batch_ids[seq]][column] += 1
+    for letter in work.dead:
+        if letter["batch_id"] is not None:
+            counts[letter["batch_id"]][3] += 1
+    told = {batch_id: tuple(four) for batch_id, four in counts.items() if any(four)}
+    if told:
+        conn.execute(
+            text(
+                "UPDATE batch SET landed_count = k.a, duplicate_count = k.b, conflict_count = k.c, dead_count = k.d "
+                "FROM unnest(cast(:i AS bigint[]), cast(:a AS int[]), cast(:b AS int[]), cast(:c AS int[]), "
+                "cast(:d AS int[])) k(i, a, b, c, d) WHERE batch.id = k.i"
+            ),
+            {"i": list(told), **{name: [four[at] for four in told.values()] for at, name in enumerate("abcd")}},
+        )
+
+
+def _keep_dead(u: Unit, work: _Work) -> None:
+    if work.dead:
+        u.conn.execute(insert(DeadLetter), work.dead)
+        reasons: dict[str, int] = {}
+        for letter in work.dead:
+            reasons[letter["reason"]] = reasons.get(letter["reason"], 0) + 1
+        u.outbox("ingest.dead_letters", "ingest", {"reasons": reasons})
+    if work.alarms:
+        u.conn.execute(insert(IngestAlarm), work.alarms)
+        for alarm in work.alarms:
+            u.outbox("ingest.alarm", alarm["gateway"], {"kind": alarm["kind"], "detail": alarm["detail"]})

@@ -1,0 +1,260 @@
+"""The stream from the core's side: connecting, making what is missing, pulling, and where the consumers stand.
+
+Requests go to JetStream's own API as JSON. The library's pull subscription is not used: it stays dead after the
+stream is made again; a plain request into an inbox of ours has no state to die.
+"""
+
+import asyncio
+import contextlib
+import json
+import logging
+import ssl
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import nats
+import nats.errors
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+
+from core.telemetry.stream import (
+    STREAM,
+    STREAM_NAME_IN_USE,
+    STREAM_NOT_FOUND,
+    StreamSettings,
+    create_request,
+    incarnation,
+    partition_filter,
+)
+
+log = logging.getLogger("lotwise.ingest")
+
+CONSUMER_NOT_FOUND = 10014
+_API = "$JS.API"
+_PAGE = 256
+
+
+class StreamUnavailable(Exception):
+    """The stream's server cannot be reached, or refuses: try again."""
+
+
+@dataclass(frozen=True, slots=True)
+class NatsSettings:
+    """Where the stream is, and as whom. `credentials` is a .creds file; `ca`, `certificate` and `key` are PEM files."""
+
+    urls: tuple[str, ...] = ("nats://127.0.0.1:4222",)
+    user: str | None = None
+    password: str | None = None
+    token: str | None = None
+    credentials: Path | None = None
+    ca: Path | None = None
+    certificate: Path | None = None
+    key: Path | None = None
+    stream: StreamSettings = field(default_factory=StreamSettings)
+
+    def tls(self) -> ssl.SSLContext | None:
+        """The TLS context, or None where neither a scheme nor a file asks for one."""
+        if not (self.ca or self.certificate or any(url.startswith("tls://") for url in self.urls)):
+            return None
+        context = ssl.create_default_context(cafile=str(self.ca) if self.ca else None)
+        if self.certificate:
+            context.load_cert_chain(str(self.certificate), str(self.key) if self.key else None)
+        return context
+
+    def options(self) -> dict[str, Any]:
+        """The client library's options."""
+        given = {
+            "user": self.user,
+            "password": self.password,
+            "token": self.token,
+            "user_credentials": str(self.credentials) if self.credentials else None,
+            "tls": self.tls(),
+        }
+        return {"servers": list(self.urls), **{name: value for name, value in given.items() if value is not None}}
+
+
+async def connect(settings: NatsSettings, name: str, *, within: float = 10.0) -> Client:
+    """A connection that reconnects for ever. Raises StreamUnavailable if there is none within so many seconds."""
+    up = [True]
+
+    async def lost() -> None:
+        if up[0]:
+            up[0] = False
+            log.warning("stream server lost")
+
+    async def back() -> None:
+        up[0] = True
+        log.warning("stream server back")
+
+    async def error(problem: Exception) -> None:
+        log.debug("stream: %s", problem)
+
+    try:
+        return await asyncio.wait_for(
+            nats.connect(
+                **settings.options(),
+                name=name,
+                max_reconnect_attempts=-1,
+                reconnect_time_wait=0.25,
+                disconnected_cb=lost,
+                reconnected_cb=back,
+                error_cb=error,
+            ),
+            within,
+        )
+    except (OSError, TimeoutError, nats.errors.Error) as problem:
+        raise StreamUnavailable(f"stream at {', '.join(settings.urls)}: {problem!r}") from problem
+
+
+async def api(
+    client: Client, subject: str, request: Mapping[str, Any] | None = None, timeout: float = 5.0
+) -> dict[str, Any]:
+    """A JetStream API call. Gives the answer, errors included (`error.err_code`). Raises StreamUnavailable."""
+    try:
+        answer = await client.request(
+            f"{_API}.{subject}", json.dumps(request).encode() if request is not None else b"", timeout=timeout
+        )
+    except (OSError, TimeoutError, nats.errors.Error) as problem:
+        raise StreamUnavailable(f"{subject}: {problem!r}") from problem
+    parsed: dict[str, Any] = json.loads(answer.data)
+    return parsed
+
+
+def _error(answer: Mapping[str, Any]) -> int | None:
+    error = answer.get("error")
+    return int(error.get("err_code", error.get("code", -1))) if error else None
+
+
+@dataclass(frozen=True, slots=True)
+class StreamState:
+    """The stream's incarnation (its creation, as text) and the last sequence it holds."""
+
+    incarnation: str
+    last_sequence: int
+    messages: int
+
+
+async def ensure_stream(client: Client, settings: StreamSettings) -> StreamState:
+    """The stream's state, made first if there is none. Raises StreamUnavailable."""
+    answer = await api(client, f"STREAM.INFO.{STREAM}")
+    if _error(answer) == STREAM_NOT_FOUND:
+        log.warning("stream %s is not there: making it", STREAM)
+        answer = await api(client, f"STREAM.CREATE.{STREAM}", create_request(settings))
+        if _error(answer) == STREAM_NAME_IN_USE:
+            answer = await api(client, f"STREAM.INFO.{STREAM}")
+    if "error" in answer:
+        raise StreamUnavailable(f"stream {STREAM}: {answer['error']}")
+    state = answer["state"]
+    return StreamState(incarnation(_moment(answer["created"])), int(state["last_seq"]), int(state["messages"]))
+
+
+def _moment(text: str) -> datetime:
+    """An RFC 3339 time with nanoseconds, cut to the microsecond."""
+    head, _, fraction = text.removesuffix("Z").partition(".")
+    return datetime.fromisoformat(f"{head}.{fraction[:6]:0<6}+00:00")
+
+
+def consumer_name(partition: int) -> str:
+    """The durable consumer of a partition."""
+    return f"ingest-{partition}"
+
+
+async def ensure_consumer(client: Client, partition: int, ack_wait: timedelta, max_ack_pending: int) -> None:
+    """Makes the partition's durable consumer if it is not there. Raises StreamUnavailable."""
+    name = consumer_name(partition)
+    request = {
+        "stream_name": STREAM,
+        "config": {
+            "durable_name": name,
+            "name": name,
+            "filter_subject": partition_filter(partition),
+            "deliver_policy": "all",
+            "ack_policy": "explicit",
+            "ack_wait": int(ack_wait.total_seconds() * 1e9),
+            "max_deliver": -1,
+            "max_ack_pending": max_ack_pending,
+            "max_waiting": 64,
+            "replay_policy": "instant",
+        },
+    }
+    answer = await api(client, f"CONSUMER.DURABLE.CREATE.{STREAM}.{name}", request)
+    if "error" in answer:
+        raise StreamUnavailable(f"consumer {name}: {answer['error']}")
+
+
+async def floors(client: Client) -> dict[int, int]:
+    """For each partition with a consumer, the stream sequence through which all is acknowledged.
+
+    Raises StreamUnavailable.
+    """
+    found: dict[int, int] = {}
+    offset = 0
+    while True:
+        answer = await api(client, f"CONSUMER.LIST.{STREAM}", {"offset": offset})
+        if "error" in answer:
+            raise StreamUnavailable(f"consumers: {answer['error']}")
+        consumers = answer.get("consumers") or []
+        for info in consumers:
+            name = info["name"]
+            if name.startswith("ingest-") and name[7:].isdigit():
+                found[int(name[7:])] = int(info["ack_floor"]["stream_seq"])
+        offset += _PAGE
+        if offset >= int(answer.get("total", 0)) or not consumers:
+            return found
+
+
+class Inbox:
+    """Where a partition's messages are delivered: asked for by request, as many as there is room for."""
+
+    def __init__(self, client: Client, partition: int) -> None:
+        self._client = client
+        self._partition = partition
+        self._subject = client.new_inbox()
+        self._queue: asyncio.Queue[Msg] = asyncio.Queue()
+        self._subscription: Any = None
+
+    async def open(self) -> None:
+        """Subscribes."""
+
+        async def deliver(message: Msg) -> None:
+            self._queue.put_nowait(message)
+
+        self._subscription = await self._client.subscribe(
+            self._subject, cb=deliver, pending_msgs_limit=-1, pending_bytes_limit=-1
+        )
+
+    async def close(self) -> None:
+        """Unsubscribes; what was delivered and not acknowledged comes again to whoever asks next."""
+        with contextlib.suppress(nats.errors.Error):
+            await self._subscription.unsubscribe()
+
+    async def pull(self, batch: int, expires: timedelta) -> AsyncIterator[Msg]:
+        """Up to `batch` messages, one by one as they come, until the request expires.
+
+        Raises StreamUnavailable when the consumer is gone or nobody answers.
+        """
+        request = {"batch": batch, "expires": int(expires.total_seconds() * 1e9), "idle_heartbeat": 1_000_000_000}
+        name = consumer_name(self._partition)
+        await self._client.publish(
+            f"{_API}.CONSUMER.MSG.NEXT.{STREAM}.{name}", json.dumps(request).encode(), reply=self._subject
+        )
+        taken = 0
+        while taken < batch:
+            try:
+                # the server beats every second: silence means that the request died with its server
+                message = await asyncio.wait_for(self._queue.get(), 3.5)
+            except TimeoutError as silence:
+                raise StreamUnavailable(f"consumer {name} is silent") from silence
+            status = (message.headers or {}).get("Status") if not message.data else None
+            if status is None:
+                taken += 1
+                yield message
+            elif status == "100":
+                continue
+            elif status in {"404", "408"}:
+                return
+            else:
+                raise StreamUnavailable(f"consumer {name}: {status} {(message.headers or {}).get('Description', '')}")

@@ -1,0 +1,111 @@
+"""Which readings may be judged: known point, believable time, fitting unit, and none simulated on a live instance."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+import msgspec
+from sqlalchemy import Connection, text
+
+from core.telemetry.address import partition_of, zone_of
+from core.telemetry.reading import Reading
+from core.telemetry.units import NotConvertible, convert
+
+EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
+AHEAD = timedelta(days=1)
+_REFRESH = timedelta(seconds=10)
+_POINTS = text("SELECT address, unit FROM point WHERE address = ANY(:addresses)")
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a reading is not judged: a code to count by, and a sentence for the one who can act."""
+
+    reason: str
+    detail: str
+
+
+class PointBook:
+    """The catalog's points and their units, remembered for ten seconds: a point's unit may be mended while we run."""
+
+    def __init__(self) -> None:
+        self._units: dict[str, str] = {}
+        self._since: datetime | None = None
+
+    def units(self, conn: Connection, addresses: Iterable[str], now: datetime) -> dict[str, str]:
+        """The unit of each known point among the addresses (others may be in it too)."""
+        if self._since is None or now - self._since > _REFRESH or now < self._since:
+            self._units, self._since = {}, now
+        unknown = [address for address in addresses if address not in self._units]
+        if unknown:
+            for address, unit in conn.execute(_POINTS, {"addresses": unknown}):
+                self._units[address] = unit
+        return self._units
+
+
+def check(
+    readings: Sequence[Reading], units: dict[str, str], partition: int, now: datetime, *, live: bool
+) -> tuple[list[Reading], list[tuple[Reading, Refusal]]]:
+    """The readings that may land, in their point's unit, and those that may not with the reason."""
+    good: list[Reading] = []
+    refused: list[tuple[Reading, Refusal]] = []
+    latest = now + AHEAD
+    for reading in readings:
+        unit = units.get(reading.point)
+        if (
+            unit == reading.unit
+            and EARLIEST <= reading.at <= latest
+            and not (live and reading.simulated)
+            and reading.value.__class__ is not str
+            and not reading.reason
+            and partition_of_point(reading.point) == partition
+        ):
+            good.append(reading)
+            continue
+        outcome = _examine(reading, unit, partition, latest, live=live)
+        if isinstance(outcome, Refusal):
+            refused.append((reading, outcome))
+        else:
+            good.append(outcome)
+    return good, refused
+
+
+def _examine(reading: Reading, unit: str | None, partition: int, latest: datetime, *, live: bool) -> Reading | Refusal:
+    refusal = _place_and_time(reading, unit, partition, latest, live=live)
+    if refusal is not None:
+        return refusal
+    assert unit is not None
+    value = reading.value
+    if any("\0" in word for word in (reading.unit, reading.reason, value if isinstance(value, str) else "")):
+        return Refusal("unstorable_text", f"{reading.point}: text with a NUL")
+    if isinstance(value, bool | str) or value is None or reading.unit == unit:
+        return reading
+    try:
+        return msgspec.structs.replace(reading, value=convert(float(value), reading.unit, unit), unit=unit)
+    except NotConvertible as error:
+        return Refusal("wrong_unit", f"{reading.point}: {error}")
+
+
+def _place_and_time(
+    reading: Reading, unit: str | None, partition: int, latest: datetime, *, live: bool
+) -> Refusal | None:
+    if unit is None:
+        return Refusal("unknown_point", f"{reading.point} is not in the catalog")
+    if partition_of_point(reading.point) != partition:
+        return Refusal("wrong_partition", f"{reading.point} does not belong in partition {partition}")
+    if not EARLIEST <= reading.at <= latest:
+        return Refusal("absurd_time", f"{reading.point} at {reading.at.isoformat()}")
+    if live and reading.simulated:
+        return Refusal("simulated", f"{reading.point}: a simulated reading on a live instance")
+    return None
+
+
+_partitions: dict[str, int] = {}
+
+
+def partition_of_point(point: str) -> int:
+    """The partition of the point's zone, remembered."""
+    found = _partitions.get(point)
+    if found is None:
+        found = _partitions[point] = partition_of(zone_of(point))
+    return found

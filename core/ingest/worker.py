@@ -1,0 +1,353 @@
+"""The ingest worker: pulls its partitions, folds many batches in one transaction, acknowledges after the commit.
+
+What fails stops its partition and nothing else: never confirmed, never skipped, tried again with back-off.
+"""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+import nats.errors
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+from sqlalchemy import Engine
+from sqlalchemy.exc import OperationalError
+
+from core.erp.kernel.events import Events
+from core.erp.kernel.unit import Unit, system, transact
+from core.ingest import leases
+from core.ingest.alarms import clear_stopped, raise_stopped
+from core.ingest.confirming import Standing, answer
+from core.ingest.folding import Carried, Fold, Folded, Folder, NotOurs
+from core.ingest.stream import (
+    Inbox,
+    NatsSettings,
+    StreamUnavailable,
+    connect,
+    ensure_consumer,
+    ensure_stream,
+    floors,
+)
+from core.telemetry.batch import BadBatch, ConfirmAsk, decode, encode
+from core.telemetry.stream import CONFIRM_WILDCARD
+
+log = logging.getLogger("lotwise.ingest")
+
+ACTOR = system("ingest")
+
+
+@dataclass(frozen=True, slots=True)
+class IngestOptions:
+    """Bounds and paces. A transaction takes what has come within `linger`, at most about `fold_bytes` (some 20 000
+    readings); a partition has at most `lane_messages` in hand, all together `hand_bytes`.
+    """
+
+    linger: timedelta = timedelta(milliseconds=10)
+    fold_bytes: int = 2_000_000
+    lane_messages: int = 64
+    hand_bytes: int = 24_000_000
+    ack_wait: timedelta = timedelta(seconds=30)
+    tick: timedelta = timedelta(seconds=1)
+    lease: timedelta = leases.TTL
+    backoff_first: timedelta = timedelta(seconds=1)
+    backoff_most: timedelta = timedelta(minutes=1)
+    pull_expires: timedelta = timedelta(seconds=5)
+
+
+@dataclass(slots=True)
+class Lane:
+    """A partition in this worker's hands."""
+
+    partition: int
+    waiting: list[Msg] = field(default_factory=list)
+    failures: int = 0
+    stopped_until: float = 0.0
+    alarmed: bool = True  # there may be an alarm from an earlier life: the first success clears it
+    task: asyncio.Task[None] | None = None
+
+
+@dataclass(slots=True)
+class Totals:
+    """What the worker has done since it started, and how often a transaction failed."""
+
+    transactions: int = 0
+    failures: int = 0
+    folded: Folded = field(default_factory=Folded)
+
+    def add(self, done: Folded) -> None:
+        """Adds one transaction."""
+        self.transactions += 1
+        for name in Folded.__slots__:
+            setattr(self.folded, name, getattr(self.folded, name) + getattr(done, name))
+
+
+class IngestWorker:
+    """One worker. Several share the partitions and take over from each other while they run."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        stream: NatsSettings,
+        judge: Fold,
+        name: str,
+        *,
+        events: Events | None = None,
+        live: bool = False,
+        options: IngestOptions | None = None,
+    ) -> None:
+        self.name = name
+        self.totals = Totals()
+        self._engine = engine
+        self._stream = stream
+        self._events = events or Events()
+        self._options = options or IngestOptions()
+        self._folder = Folder(judge=judge, live=live, worker=name)
+        self._lanes: dict[int, Lane] = {}
+        self._standing = Standing()
+        self._arrived = asyncio.Event()
+        self._room = asyncio.Event()
+        self._hand_bytes = 0
+        self._was_well = True
+
+    @property
+    def partitions(self) -> frozenset[int]:
+        """The partitions in hand."""
+        return frozenset(self._lanes)
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Works until `stop` is set; then finishes the transaction in hand and gives its partitions back.
+
+        Raises StreamUnavailable if the stream's server cannot be reached at the start; later it waits for it.
+        """
+        client = await connect(self._stream, self.name)
+        try:
+            await client.subscribe(CONFIRM_WILDCARD, queue="confirm", cb=self._confirm)
+            async with asyncio.TaskGroup() as group:
+                tasks = [group.create_task(self._tend(client, group)), group.create_task(self._fold_all(client))]
+                await stop.wait()
+                tasks += [lane.task for lane in self._lanes.values() if lane.task is not None]
+                for task in tasks:
+                    task.cancel()
+        finally:
+            await client.close()
+            with contextlib.suppress(OperationalError):
+                await asyncio.to_thread(leases.leave, self._engine, self.name)
+
+    # -- partitions and stream -----------------------------------------------------------------------------------
+
+    async def _tend(self, client: Client, group: asyncio.TaskGroup) -> None:
+        """Keeps leases, the stream and the knowledge of its floors; starts and ends lanes."""
+        while True:
+            try:
+                held = await asyncio.to_thread(leases.renew, self._engine, self.name, self._options.lease)
+                self._hold(client, group, held)
+                state = await ensure_stream(client, self._stream.stream)
+                if state.incarnation != self._standing.stream and self._standing.stream:
+                    log.warning("stream is another one now, created %s", state.incarnation)
+                    self._restart(client, group)
+                self._standing = Standing(state.incarnation, await floors(client))
+                self._well(None)
+            except (StreamUnavailable, OperationalError) as problem:
+                self._well(problem)
+            await asyncio.sleep(self._options.tick.total_seconds())
+
+    def _well(self, problem: Exception | None) -> None:
+        if problem is not None and self._was_well:
+            log.warning("ingest %s cannot work: %s", self.name, problem)
+        elif problem is None and not self._was_well:
+            log.warning("ingest %s works again", self.name)
+        self._was_well = problem is None
+
+    def _hold(self, client: Client, group: asyncio.TaskGroup, held: frozenset[int]) -> None:
+        for partition in self._lanes.keys() - held:
+            self._drop(self._lanes.pop(partition))
+        for partition in sorted(held - self._lanes.keys()):
+            lane = self._lanes[partition] = Lane(partition)
+            lane.task = group.create_task(self._pull(client, lane))
+
+    def _drop(self, lane: Lane) -> None:
+        if lane.task is not None:
+            lane.task.cancel()
+        self._hand_bytes -= sum(len(message.data) for message in lane.waiting)
+        lane.waiting.clear()
+
+    def _restart(self, client: Client, group: asyncio.TaskGroup) -> None:
+        for lane in self._lanes.values():
+            if lane.task is not None:
+                lane.task.cancel()
+            lane.task = group.create_task(self._pull(client, lane))
+
+    async def _pull(self, client: Client, lane: Lane) -> None:
+        """Takes a partition's messages in hand for as long as it is ours."""
+        loop = asyncio.get_running_loop()
+        while True:
+            inbox = Inbox(client, lane.partition)
+            try:
+                await ensure_consumer(client, lane.partition, self._options.ack_wait, 4 * self._options.lane_messages)
+                await inbox.open()
+                while True:
+                    while lane.stopped_until > loop.time():
+                        await asyncio.sleep(lane.stopped_until - loop.time())
+                    room = self._options.lane_messages - len(lane.waiting)
+                    if room <= 0 or self._hand_bytes > self._options.hand_bytes:
+                        self._room.clear()
+                        await self._room.wait()
+                        continue
+                    async for message in inbox.pull(room, self._options.pull_expires):
+                        lane.waiting.append(message)
+                        self._hand_bytes += len(message.data)
+                        self._arrived.set()
+            except (StreamUnavailable, nats.errors.Error, OSError) as problem:
+                log.debug("partition %d: %s", lane.partition, problem)
+                await asyncio.sleep(0.25)
+            finally:
+                await inbox.close()
+
+    # -- folding -------------------------------------------------------------------------------------------------
+
+    async def _fold_all(self, client: Client) -> None:
+        while True:
+            await self._arrived.wait()
+            await asyncio.sleep(self._options.linger.total_seconds())
+            self._arrived.clear()
+            while taken := self._take():
+                await asyncio.shield(self._fold(client, taken))
+                self._room.set()
+
+    def _take(self) -> dict[int, list[Msg]]:
+        """Messages for one transaction: from each lane that is not stopped, oldest first, up to the bound."""
+        now = asyncio.get_running_loop().time()
+        taken: dict[int, list[Msg]] = {}
+        size = 0
+        lanes = [lane for lane in self._lanes.values() if lane.waiting and lane.stopped_until <= now]
+        # those that have waited longest in turn: a long lane must not starve the others
+        for lane in sorted(lanes, key=lambda each: len(each.waiting)):
+            count = 0
+            while count < len(lane.waiting) and size < self._options.fold_bytes:
+                size += len(lane.waiting[count].data)
+                count += 1
+            if count:
+                taken[lane.partition], lane.waiting = lane.waiting[:count], lane.waiting[count:]
+        self._hand_bytes -= size
+        return taken
+
+    async def _fold(self, client: Client, taken: dict[int, list[Msg]]) -> None:
+        """One transaction for all; if it fails, one for each partition; where that fails, one for each batch."""
+        if await self._attempt(client, taken) is None:
+            return
+        for partition, messages in sorted(taken.items()):
+            whole = {partition: messages}
+            problem = await self._attempt(client, whole) if len(taken) > 1 else RuntimeError("tried")
+            if problem is None:
+                continue
+            for index, message in enumerate(messages):
+                problem = await self._attempt(client, {partition: [message]})
+                if problem is not None:
+                    await self._stop(client, partition, messages[index:], problem)
+                    break
+
+    async def _attempt(self, client: Client, taken: dict[int, list[Msg]]) -> Exception | None:
+        carried = [Carried(partition, message.data) for partition, some in taken.items() for message in some]
+        try:
+            done = await asyncio.to_thread(self._transact, carried, self._alarmed(taken))
+        except Exception as problem:  # noqa: BLE001 - whatever it is, it stops its partition and is told in an alarm
+            self.totals.failures += 1
+            return problem
+        self.totals.add(done)
+        for partition, messages in taken.items():
+            lane = self._lanes.get(partition)
+            if lane is not None:
+                lane.failures, lane.alarmed = 0, False
+            for message in messages:
+                await _say(client, message, b"+ACK")
+        return None
+
+    def _alarmed(self, taken: dict[int, list[Msg]]) -> list[int]:
+        return [partition for partition in taken if (lane := self._lanes.get(partition)) and lane.alarmed]
+
+    def _transact(self, carried: Sequence[Carried], alarmed: Sequence[int]) -> Folded:
+        def work(u: Unit) -> Folded:
+            done = self._folder.fold(u, carried)
+            for partition in alarmed:
+                clear_stopped(u, partition)
+            return done
+
+        return transact(self._engine, ACTOR, self._events, work, datetime.now(UTC))
+
+    async def _stop(self, client: Client, partition: int, messages: Sequence[Msg], problem: Exception) -> None:
+        """Stops a partition for its back-off, gives its messages back, and alarms."""
+        lane = self._lanes.get(partition)
+        waiting = list(messages)
+        if lane is not None:
+            waiting += lane.waiting
+            self._hand_bytes -= sum(len(message.data) for message in lane.waiting)
+            lane.waiting = []
+        if isinstance(problem, NotOurs):
+            log.warning("partition %d is another worker's now", partition)
+            wait = 0.0
+        else:
+            wait = await self._alarm(lane, partition, problem)
+        for message in waiting:
+            await _say(client, message, b'-NAK {"delay": %d}' % int(wait * 1e9))
+
+    async def _alarm(self, lane: Lane | None, partition: int, problem: Exception) -> float:
+        failures = lane.failures if lane is not None else 0
+        first, most = self._options.backoff_first.total_seconds(), self._options.backoff_most.total_seconds()
+        wait = min(first * 2.0 ** min(failures, 16), most)
+        if lane is not None:
+            lane.failures += 1
+            lane.stopped_until = asyncio.get_running_loop().time() + wait
+        if not failures:
+            log.error("partition %d stopped", partition, exc_info=problem)
+        if lane is None or not lane.alarmed or not failures:
+            with contextlib.suppress(OperationalError):  # told in the log; the next failure tries again
+                await asyncio.to_thread(self._tell, partition, problem)
+                if lane is not None:
+                    lane.alarmed = True
+        return wait
+
+    def _tell(self, partition: int, problem: Exception) -> None:
+        detail = f"{type(problem).__name__}: {problem}"
+        transact(self._engine, ACTOR, self._events, lambda u: raise_stopped(u, partition, detail))
+
+    # -- confirmations -------------------------------------------------------------------------------------------
+
+    async def _confirm(self, message: Msg) -> None:
+        standing = self._standing
+        try:
+            ask = decode(ConfirmAsk, message.data)
+            if message.subject != f"confirm.{ask.gateway}":
+                raise BadBatch(f"{ask.gateway} asks on {message.subject}")
+            reply = await asyncio.to_thread(answer, self._engine, ask, standing)
+        except BadBatch as problem:
+            log.warning("a question for confirmation is none: %s", problem)
+            return
+        except OperationalError as problem:
+            log.debug("cannot answer %s: %s", message.subject, problem)  # the gateway asks again
+            return
+        with contextlib.suppress(nats.errors.Error, OSError):
+            await message.respond(encode(reply))
+
+
+async def _say(client: Client, message: Msg, word: bytes) -> None:
+    """Acknowledges or gives back; if it is lost the message comes again, and is found confirmed."""
+    with contextlib.suppress(nats.errors.Error, OSError):
+        await client.publish(message.reply, word)
+
+
+async def run_ingest(
+    engine: Engine,
+    stream: NatsSettings,
+    judge: Fold,
+    stop: asyncio.Event,
+    name: str,
+    *,
+    events: Events | None = None,
+    live: bool = False,
+    options: IngestOptions | None = None,
+) -> None:
+    """Runs one worker until `stop`. See IngestWorker.run."""
+    await IngestWorker(engine, stream, judge, name, events=events, live=live, options=options).run(stop)
