@@ -93,7 +93,11 @@ class Unit:
     _outbox: list[dict[str, Any]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.session = Session(bind=self.conn, autoflush=True, expire_on_commit=False)
+        # It only ever joins our transaction: with the default mode a session first used inside a savepoint would
+        # open one of its own and undo it when it is closed.
+        self.session = Session(
+            bind=self.conn, autoflush=True, expire_on_commit=False, join_transaction_mode="rollback_only"
+        )
 
     def need(self, permit: str) -> None:
         """Raises Forbidden unless the actor holds the permit."""
@@ -131,6 +135,12 @@ class Unit:
     def emit(self, event: Event) -> None:
         """Runs the event's handlers now, in this transaction; their refusal is the caller's refusal."""
         self.events.run(self, event)
+
+    def discard(self) -> None:
+        """Forgets what was not yet sent, after a savepoint was rolled back."""
+        self.session.expunge_all()
+        self._audits.clear()
+        self._outbox.clear()
 
     def flush(self) -> None:
         """Sends what is pending to the database; called by `unit` before the commit."""

@@ -16,7 +16,7 @@ from core.erp.lots.events import SublotBorn
 from core.erp.lots.holds import inherit_holds
 from core.erp.lots.ledger import post
 from core.erp.lots.model import Genealogy, Lot, Restriction, Sublot
-from core.erp.lots.predicate import amount_of, get_lot, get_sublot, lock_sublots, on_hand
+from core.erp.lots.predicate import amount_of, get_lot, get_sublot, lock_sublots, on_hand, said
 from core.erp.lots.rules import Internal, merged_carried
 
 
@@ -151,7 +151,7 @@ def split(u: Unit, sublot_id: int, amount: Decimal, *, code: str | None = None) 
     amount = amount_of(amount)
     parent = get_sublot(u, sublot_id, lock=True)
     if (have := on_hand(u, sublot_id)) < amount:
-        raise Refused(f"sublot {parent.code} has {have:f}, {amount:f} wanted", sublot_id=sublot_id)
+        raise Refused(f"sublot {parent.code} has {said(have)}, {said(amount)} wanted", sublot_id=sublot_id)
     child = _born(u, Sublot(
         code=code or f"S-{uuid.uuid4().hex[:12].upper()}", lot_id=parent.lot_id, state=parent.state,
         handling_unit=parent.handling_unit, created_at=u.now, carried=parent.carried,

@@ -12,7 +12,7 @@ from core.erp.kernel.tables import table
 from core.erp.kernel.unit import Unit
 from core.erp.lots.events import FactBrokeRule
 from core.erp.lots.model import Reservation, StockMove
-from core.erp.lots.predicate import amount_of, get_sublot, lock_sublots, movable, on_hand, require_movable
+from core.erp.lots.predicate import amount_of, get_sublot, lock_sublots, movable, on_hand, require_movable, said
 from core.erp.lots.rules import TARGETS, Internal, Obstacle, ObstacleKind, Purpose
 
 ACCOUNTS = ("stock", "supplier", "production", "customer", "scrap", "sample", "split", "adjustment")
@@ -169,7 +169,7 @@ def lost(u: Unit, sublot_id: int, amount: Decimal, *, at: datetime, reason: str)
     sublot = get_sublot(u, sublot_id, lock=True)
     amount, have = amount_of(amount), on_hand(u, sublot_id)
     if have < amount:
-        raise Refused(f"sublot {sublot.code} has {have:f} on hand: {amount:f} cannot be missing")
+        raise Refused(f"sublot {sublot.code} has {said(have)} on hand: {said(amount)} cannot be missing")
     return post(u, sublot_id, "stock", "adjustment", amount, purpose=Internal.ADJUSTMENT, at=at, fact=True,
                 reason=reason)  # fmt: skip
 
@@ -201,8 +201,9 @@ def reserve(u: Unit, sublot_id: int, amount: Decimal, purpose: str, reference: s
     free = on_hand(u, sublot_id) - reserved(u, sublot_id)
     if free < amount:
         raise Refused(
-            f"sublot {sublot.code} has {free:f} free, {amount:f} wanted",
-            sublot_id=sublot_id, obstacles=[{"kind": ObstacleKind.INSUFFICIENT, "detail": f"{free:f} free", "hold_id": None}],
+            f"sublot {sublot.code} has {said(free)} free, {said(amount)} wanted",
+            sublot_id=sublot_id,
+            obstacles=[{"kind": ObstacleKind.INSUFFICIENT, "detail": f"{said(free)} free", "hold_id": None}],
         )  # fmt: skip
     reservation = Reservation(sublot_id=sublot_id, amount=amount, purpose=str(purpose), reference=reference,
                               created_at=u.now)  # fmt: skip
@@ -230,6 +231,16 @@ def _reservation(u: Unit, reservation_id: int) -> Reservation:
     return u.session.get_one(Reservation, reservation_id, populate_existing=True, with_for_update=True)
 
 
+def _ready(u: Unit, reservation: Reservation, sources: set[str], context: Mapping[str, Any] | None) -> None:
+    """Raises what stands against taking the reserved goods now; a hold says more than the state it left behind."""
+    if reservation.state in {"consumed", "cancelled"}:
+        raise IllegalMove(f"the reservation is {reservation.state} already", state=reservation.state)
+    assert reservation.sublot_id is not None
+    require_movable(u, reservation.sublot_id, reservation.purpose, reservation.amount, context=context)
+    if reservation.state not in sources:
+        raise IllegalMove(f"a {reservation.state} reservation cannot be taken", state=reservation.state)
+
+
 def _set(u: Unit, reservation: Reservation, sources: set[str], target: str) -> None:
     if reservation.state not in sources:
         raise IllegalMove(f"a {reservation.state} reservation cannot become {target}", state=reservation.state)
@@ -242,8 +253,7 @@ def _set(u: Unit, reservation: Reservation, sources: set[str], target: str) -> N
 def pick(u: Unit, reservation_id: int, *, context: Mapping[str, Any] | None = None) -> Reservation:
     """Takes reserved goods to hand: an intention, so refused for whatever stands against them now."""
     reservation = _reservation(u, reservation_id)
-    assert reservation.sublot_id is not None
-    require_movable(u, reservation.sublot_id, reservation.purpose, reservation.amount, context=context)
+    _ready(u, reservation, {"active"}, context)
     _set(u, reservation, {"active"}, "picked")
     return reservation
 
@@ -257,9 +267,7 @@ def consume(u: Unit, reservation_id: int, *, target_account: str | None = None, 
     if reservation.state == "consumed" and key is not None:
         return move(u, reservation.sublot_id, reservation.amount, target, purpose=reservation.purpose,
                     reference=reservation.reference, key=key, context=context)  # fmt: skip
-    if reservation.state not in {"active", "picked"}:
-        require_movable(u, reservation.sublot_id, reservation.purpose, reservation.amount, context=context)
-        raise IllegalMove(f"a {reservation.state} reservation cannot be consumed", state=reservation.state)
+    _ready(u, reservation, {"active", "picked"}, context)
     posted = move(u, reservation.sublot_id, reservation.amount, target, purpose=reservation.purpose,
                   reference=reservation.reference, key=key, context=context)  # fmt: skip
     _set(u, reservation, {"active", "picked"}, "consumed")
@@ -279,10 +287,10 @@ def resume(u: Unit, reservation_id: int) -> Reservation:
     """A suspended reservation is active again, if its goods may be taken again and are still free."""
     reservation = _reservation(u, reservation_id)
     assert reservation.sublot_id is not None
-    require_movable(u, reservation.sublot_id, reservation.purpose, reservation.amount)
+    _ready(u, reservation, {"suspended"}, None)
     free = on_hand(u, reservation.sublot_id) - reserved(u, reservation.sublot_id)
     if free < reservation.amount:
-        raise Refused(f"{free:f} free, {reservation.amount:f} wanted", sublot_id=reservation.sublot_id)
+        raise Refused(f"{said(free)} free, {said(reservation.amount)} wanted", sublot_id=reservation.sublot_id)
     _set(u, reservation, {"suspended"}, "active")
     return reservation
 

@@ -33,6 +33,11 @@ def amount_of(value: object) -> Decimal:
     return amount
 
 
+def said(amount: Decimal) -> str:
+    """An amount as people write it: no exponent, no trailing zeros."""
+    return format(amount.normalize(), "f")
+
+
 def get_sublot(u: Unit, sublot_id: int, *, lock: bool = False) -> Sublot:
     """The sublot as it stands, with its row locked if asked. Raises NotFound."""
     u.session.flush()
@@ -128,7 +133,7 @@ def movable(
     if amount is not None:
         have = on_hand(u, sublot_id)
         if have < amount:
-            against.append(Obstacle(ObstacleKind.INSUFFICIENT, f"{have:f} on hand, {amount:f} wanted"))
+            against.append(Obstacle(ObstacleKind.INSUFFICIENT, f"{said(have)} on hand, {said(amount)} wanted"))
     return against
 
 

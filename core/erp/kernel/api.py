@@ -1,0 +1,193 @@
+"""Routes of the kernel: sign in, users, the audit trail."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Query, Request
+from fastapi.responses import JSONResponse
+from fastapi.security import OAuth2PasswordRequestForm
+from pydantic import AwareDatetime, BaseModel, Field, SecretStr
+from sqlalchemy import select
+
+from core.erp.kernel import audit, auth
+from core.erp.kernel.errors import NotFound
+from core.erp.kernel.http import PROBLEMS, Answer, Body, Cursor, Door, Id, Limit, Page, Text, paged
+from core.erp.kernel.model import AuditRow, User
+from core.erp.kernel.permits import Role, permits_of
+from core.erp.kernel.tables import table
+from core.erp.kernel.unit import Unit
+
+router = APIRouter(responses=PROBLEMS)
+
+
+class Token(BaseModel):
+    """A short-lived access token."""
+
+    access_token: str
+    token_type: str = "bearer"
+    expires_in: int = Field(description="seconds", examples=[900])
+
+
+@router.post("/token", tags=["sign in"], responses={429: PROBLEMS[409]})
+def sign_in(request: Request, form: Annotated[OAuth2PasswordRequestForm, Depends()]) -> Token:
+    """OAuth2 password flow. Five wrong tries in a quarter of an hour lock a login for as long."""
+    state, now = request.app.state, auth.now_utc()
+    address = request.client.host if request.client is not None else "unknown"
+    user = auth.check_password(state.engine, form.username, form.password, address, now)
+    token, lasts = auth.issue_token(user, state.signing_key, now, state.settings.token_minutes)
+    return Token(access_token=token, expires_in=lasts)
+
+
+class UserOut(Answer):
+    """Somebody who signs in."""
+
+    id: int
+    login: str
+    name: str
+    roles: list[Role]
+    active: bool
+
+
+class UserIn(Body):
+    """A new user."""
+
+    login: Annotated[str, Field(pattern=r"^[A-Za-z0-9._@-]{1,64}$", examples=["storekeeper"])]
+    name: Text
+    password: SecretStr
+    roles: Annotated[list[Role], Field(min_length=1)]
+
+
+class UserChange(Body):
+    """What to change of a user; what is left out stays."""
+
+    roles: list[Role] | None = None
+    active: bool | None = None
+    password: SecretStr | None = None
+
+
+class Me(BaseModel):
+    """Who asks, and what they may."""
+
+    login: str
+    roles: list[Role]
+    permits: list[str]
+
+
+@router.get("/me", tags=["sign in"])
+def me(door: Door) -> Me:
+    """Who I am, and what I may."""
+    roles = door.actor.roles
+    return Me(login=door.actor.login, roles=sorted(roles), permits=sorted(permits_of(roles)))
+
+
+@router.get("/users", tags=["users"])
+def list_users(door: Door, cursor: Cursor = None, limit: Limit = 100) -> Page[UserOut]:
+    """All users, in order of their ids."""
+
+    def work(u: Unit) -> Page[UserOut]:
+        rows, following = paged(u, select(table(User)), table(User).c.id, cursor, limit)
+        return Page(items=[UserOut.model_validate(row) for row in rows], next=following)
+
+    return door.read(work, permit="user.manage")
+
+
+@router.post("/users", tags=["users"], status_code=201, response_model=UserOut)
+def add_user(body: UserIn, door: Door) -> JSONResponse:
+    """A new user."""
+
+    def work(u: Unit) -> UserOut:
+        user = auth.create_user(u, body.login, body.name, body.password.get_secret_value(), body.roles)
+        return UserOut.model_validate(user)
+
+    return door.post(work, permit="user.manage")
+
+
+@router.post("/users/{user_id}/change", tags=["users"], response_model=UserOut)
+def change_user(user_id: Id, body: UserChange, door: Door) -> JSONResponse:
+    """Changes roles, password, or whether the user may sign in."""
+
+    def work(u: Unit) -> UserOut:
+        password = body.password.get_secret_value() if body.password is not None else None
+        user = auth.change_user(u, user_id, roles=body.roles, active=body.active, password=password)
+        return UserOut.model_validate(user)
+
+    return door.post(work, permit="user.manage", status=200)
+
+
+class AuditOut(Answer):
+    """Who did what to which record, when and why."""
+
+    id: int
+    at: AwareDatetime
+    actor: str
+    action: str
+    entity: str
+    entity_id: str
+    before: dict[str, Any] | None
+    after: dict[str, Any] | None
+    reason: str | None
+
+
+@router.get("/audit", tags=["audit"])
+def read_audit(
+    door: Door,
+    entity: Annotated[str | None, Query(examples=["sublot"])] = None,
+    entity_id: str | None = None,
+    actor: str | None = None,
+    action: str | None = None,
+    since: AwareDatetime | None = None,
+    until: AwareDatetime | None = None,
+    cursor: Cursor = None,
+    limit: Limit = 100,
+) -> Page[AuditOut]:
+    """The audit trail, newest first."""
+    a = table(AuditRow)
+    given = {"entity": entity, "entity_id": entity_id, "actor": actor, "action": action}
+    where = [a.c[name] == value for name, value in given.items() if value is not None]
+    if since is not None:
+        where.append(a.c.at >= since)
+    if until is not None:
+        where.append(a.c.at < until)
+
+    def work(u: Unit) -> Page[AuditOut]:
+        rows, following = paged(u, select(a).where(*where), a.c.id, cursor, limit, newest_first=True)
+        return Page(items=[AuditOut.model_validate(row) for row in rows], next=following)
+
+    return door.read(work, permit="audit.read")
+
+
+class FindingOut(Answer):
+    """Something wrong with the trail."""
+
+    kind: str
+    detail: str
+
+
+class Verdict(BaseModel):
+    """Whether the trail is whole."""
+
+    whole: bool
+    findings: list[FindingOut]
+
+
+@router.get("/audit/verify", tags=["audit"])
+def verify_audit(door: Door) -> Verdict:
+    """Checks every row and every seal."""
+
+    def work(u: Unit) -> Verdict:
+        findings = [FindingOut.model_validate(finding) for finding in audit.verify(u.conn, u.now)]
+        return Verdict(whole=not findings, findings=findings)
+
+    return door.read(work, permit="audit.read")
+
+
+@router.get("/audit/{row_id}", tags=["audit"])
+def one_audit_row(row_id: Id, door: Door) -> AuditOut:
+    """One row of the trail."""
+
+    def work(u: Unit) -> AuditOut:
+        row = u.conn.execute(select(table(AuditRow)).where(table(AuditRow).c.id == row_id)).one_or_none()
+        if row is None:
+            raise NotFound(f"no audit row {row_id}")
+        return AuditOut.model_validate(row)
+
+    return door.read(work, permit="audit.read")

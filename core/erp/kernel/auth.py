@@ -1,0 +1,154 @@
+"""Who is there: users, argon2 password hashes, rate-limited sign-in, short-lived tokens."""
+
+import uuid
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+
+import jwt
+from argon2 import PasswordHasher
+from argon2.exceptions import InvalidHashError, VerificationError
+from sqlalchemy import Engine, func, insert, select, text
+
+from core.erp.kernel.errors import Conflict, Invalid, NotFound, TooManyAttempts, Unauthenticated
+from core.erp.kernel.model import LoginAttempt, User
+from core.erp.kernel.permits import Role
+from core.erp.kernel.tables import table
+from core.erp.kernel.unit import Actor, Unit
+
+WINDOW = timedelta(minutes=15)
+PER_LOGIN = 5
+PER_ADDRESS = 30
+SHORTEST_PASSWORD = 10
+ALGORITHM = "HS256"
+ISSUER = "lotwise"
+
+
+@lru_cache(maxsize=1)
+def _hasher() -> PasswordHasher:
+    return PasswordHasher()
+
+
+@lru_cache(maxsize=1)
+def _nobody() -> str:
+    """A hash to check against where there is no such user, so that both answers take as long."""
+    return _hasher().hash(uuid.uuid4().hex)
+
+
+def create_user(u: Unit, login: str, name: str, password: str, roles: Iterable[str]) -> User:
+    """A new user. Raises Invalid (short password, unknown role, empty name), Conflict.
+
+    Permits are the door's business: the first administrator is made by the command line.
+    """
+    wanted = sorted(set(roles))
+    unknown = [role for role in wanted if role not in set(Role)]
+    if unknown or not wanted:
+        raise Invalid(f"unknown role {', '.join(unknown)}" if unknown else "a user needs a role")
+    if not login.strip() or not name.strip():
+        raise Invalid("a user needs a login and a name")
+    _check_password(password)
+    users = table(User)
+    if u.conn.execute(select(users.c.id).where(users.c.login == login)).first() is not None:
+        raise Conflict(f"there is a user {login} already", login=login)
+    user = User(login=login, name=name, password_hash=_hasher().hash(password), roles=wanted, created_at=u.now)
+    u.session.add(user)
+    u.session.flush()
+    u.audit("user.create", "user", user.id, after={"login": login, "name": name, "roles": wanted})
+    return user
+
+
+def _check_password(password: str) -> None:
+    if len(password) < SHORTEST_PASSWORD:
+        raise Invalid(f"a password needs at least {SHORTEST_PASSWORD} characters")
+
+
+def change_user(
+    u: Unit, user_id: int, *, roles: Iterable[str] | None = None, active: bool | None = None,
+    password: str | None = None,
+) -> User:  # fmt: skip
+    """Changes a user's roles, password, or whether they may sign in. Raises NotFound, Invalid."""
+    user = u.session.get(User, user_id, with_for_update=True, populate_existing=True)
+    if user is None:
+        raise NotFound(f"no user {user_id}", user_id=user_id)
+    before = {"roles": user.roles, "active": user.active}
+    if roles is not None:
+        unknown = [role for role in roles if role not in set(Role)]
+        if unknown:
+            raise Invalid(f"unknown role {', '.join(unknown)}")
+        user.roles = sorted(set(roles))
+    if active is not None:
+        user.active = active
+    if password is not None:
+        _check_password(password)
+        user.password_hash = _hasher().hash(password)
+    u.session.add(user)
+    u.session.flush()
+    after = {"roles": user.roles, "active": user.active, "password": "changed" if password else "as before"}
+    u.audit("user.change", "user", user_id, before=before, after=after)
+    return user
+
+
+def check_password(engine: Engine, login: str, password: str, address: str, now: datetime) -> User:
+    """The user, if the password is theirs and they may sign in.
+
+    Every try is recorded in a transaction of its own, before it is answered, so that no roll-back forgets it. Raises
+    TooManyAttempts (5 failures per login or 30 per address in 15 min), Unauthenticated.
+    """
+    users, tries = table(User), table(LoginAttempt)
+    with engine.begin() as conn:
+        conn.execute(text("SELECT pg_advisory_xact_lock(hashtext('lotwise.login'), hashtext(:l))"), {"l": login})
+        since = now - WINDOW
+        failed = select(func.count()).select_from(tries).where(tries.c.at > since, ~tries.c.ok)
+        good = select(func.max(tries.c.at)).where(tries.c.login == login, tries.c.ok)
+        last_good = conn.execute(good).scalar() or since
+        by_login = conn.execute(failed.where(tries.c.login == login, tries.c.at > last_good)).scalar_one()
+        by_address = conn.execute(failed.where(tries.c.address == address)).scalar_one()
+        if by_login >= PER_LOGIN or by_address >= PER_ADDRESS:
+            raise TooManyAttempts("too many failed tries: wait a quarter of an hour", retry_after=int(WINDOW.seconds))
+        row = conn.execute(select(users).where(users.c.login == login)).one_or_none()
+        ok = _verify(row.password_hash if row is not None else _nobody(), password) and row is not None and row.active
+        conn.execute(insert(LoginAttempt), {"login": login, "address": address, "at": now, "ok": ok})
+    if not ok or row is None:
+        raise Unauthenticated("wrong login or password")
+    return User(**row._mapping)  # noqa: SLF001 - SQLAlchemy's public way to a row's dict
+
+
+def _verify(hashed: str, password: str) -> bool:
+    try:
+        return _hasher().verify(hashed, password)
+    except (VerificationError, InvalidHashError):
+        return False
+
+
+def issue_token(user: User, key: str, now: datetime, minutes: int) -> tuple[str, int]:
+    """(access token, seconds it lasts). It names the user and a session; roles are read afresh at every request."""
+    lasts = minutes * 60
+    claims = {
+        "iss": ISSUER, "sub": str(user.id), "jti": uuid.uuid4().hex, "iat": now, "nbf": now,
+        "exp": now + timedelta(seconds=lasts),
+    }  # fmt: skip
+    return jwt.encode(claims, key, algorithm=ALGORITHM), lasts
+
+
+def actor_of(engine: Engine, token: str, key: str) -> Actor:
+    """The actor a token speaks for. Raises Unauthenticated: stale, forged, or a user who may not sign in any more."""
+    try:
+        claims = jwt.decode(
+            token, key, algorithms=[ALGORITHM], issuer=ISSUER, options={"require": ["exp", "sub", "jti"]}
+        )
+        user_id = int(claims["sub"])
+    except jwt.ExpiredSignatureError as error:
+        raise Unauthenticated("the token has expired: sign in again") from error
+    except (jwt.InvalidTokenError, ValueError) as error:
+        raise Unauthenticated("not a valid token") from error
+    users = table(User)
+    with engine.connect() as conn:
+        row = conn.execute(select(users).where(users.c.id == user_id)).one_or_none()
+    if row is None or not row.active:
+        raise Unauthenticated("this user may not sign in")
+    return Actor(row.login, frozenset(Role(role) for role in row.roles), row.id, session=claims["jti"])
+
+
+def now_utc() -> datetime:
+    """The door's clock: the one place where the API takes the time."""
+    return datetime.now(UTC)

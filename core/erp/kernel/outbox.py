@@ -1,0 +1,154 @@
+"""The outbox's runner: each row, each handler, once; row by row (never by a cursor over ids).
+
+A trigger makes one task per subscribed handler with the outbox row itself, so nothing can be passed over. Two kinds
+of handlers: *inside* ones run in the task's own transaction, exactly once; *outward* ones (another server) run under a
+lease and no lock, at least once, and are marked when done.
+"""
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Engine, delete, select, update
+from sqlalchemy.dialects.postgresql import insert as upsert
+
+from core.erp.kernel.events import Events
+from core.erp.kernel.model import OutboxRow, OutboxSubscription, OutboxTask
+from core.erp.kernel.tables import table
+from core.erp.kernel.unit import Unit, system, unit
+
+log = logging.getLogger(__name__)
+
+LEASE = timedelta(seconds=60)
+FIRST_WAIT = timedelta(seconds=1)
+LONGEST_WAIT = timedelta(minutes=10)
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """An outbox row as handlers see it."""
+
+    id: int
+    at: datetime
+    topic: str
+    key: str
+    payload: Mapping[str, Any]
+
+
+class TryAgain(Exception):
+    """An outward handler could not do it now (a server is away); it is tried again, later and later."""
+
+
+Inside = Callable[[Unit, Message], None]
+Outward = Callable[[Message], None]
+
+
+class Outbox:
+    """Who is told what, after the commit. Built once by the app, then run by one or many runners."""
+
+    def __init__(self) -> None:
+        self._inside: dict[str, Inside] = {}
+        self._outward: dict[str, Outward] = {}
+        self._patterns: dict[str, str] = {}
+
+    def on(self, pattern: str, name: str, handler: Inside) -> None:
+        """Registers a handler that writes to our own database, for topics like the pattern (`hold.%`)."""
+        self._add(pattern, name)
+        self._inside[name] = handler
+
+    def outward(self, pattern: str, name: str, handler: Outward) -> None:
+        """Registers a handler that calls another server; raises TryAgain when it should be repeated."""
+        self._add(pattern, name)
+        self._outward[name] = handler
+
+    def _add(self, pattern: str, name: str) -> None:
+        if name in self._patterns:
+            raise ValueError(f"two outbox handlers are called {name}")
+        self._patterns[name] = pattern
+
+    @property
+    def names(self) -> list[str]:
+        """Names of all handlers."""
+        return sorted(self._patterns)
+
+    def subscribe(self, engine: Engine) -> None:
+        """Writes the subscriptions down: from now on every outbox row gets its tasks with it."""
+        with engine.begin() as conn:
+            for name, pattern in sorted(self._patterns.items()):
+                statement = upsert(OutboxSubscription).values(handler=name, pattern=pattern)
+                conn.execute(statement.on_conflict_do_update(index_elements=["handler"], set_={"pattern": pattern}))
+
+    def run(self, engine: Engine, events: Events, now: datetime, most: int = 1000) -> int:
+        """Does the tasks that are due, oldest first. Returns how many were tried."""
+        tried = 0
+        while tried < most and self._one(engine, events, now):
+            tried += 1
+        return tried
+
+    def _one(self, engine: Engine, events: Events, now: datetime) -> bool:
+        tasks = table(OutboxTask)
+        due = (
+            select(tasks)
+            .where(tasks.c.handler.in_(self.names), tasks.c.done_at.is_(None), tasks.c.next_at <= now)
+            .order_by(tasks.c.id)
+            .limit(1)
+            .with_for_update(skip_locked=True)
+        )
+        task = None
+        try:
+            with unit(engine, system("outbox"), events, now) as u:
+                task = u.conn.execute(due).first()
+                if task is None:
+                    return False
+                message = _message(u, task.outbox_id)
+                inside = self._inside.get(task.handler)
+                if inside is not None:
+                    inside(u, message)
+                values = {"done_at": now, "last_error": None} if inside is not None else {"next_at": now + LEASE}
+                mine = update(tasks).where(tasks.c.id == task.id)
+                u.conn.execute(mine.values(attempts=task.attempts + 1, **values))
+        except Exception as error:  # a handler's fault costs no other: it is written down and tried again
+            if task is None:
+                raise
+            log.exception("outbox handler %s failed on row %s", task.handler, task.outbox_id)
+            self._settle(engine, task, _put_off(task, error, now))
+            return True
+        if inside is None:
+            self._do_outward(engine, task, message, now)
+        return True
+
+    def _do_outward(self, engine: Engine, task: Any, message: Message, now: datetime) -> None:
+        values: dict[str, Any] = {"done_at": now, "last_error": None}
+        try:
+            self._outward[task.handler](message)
+        except TryAgain as error:
+            values = _put_off(task, error, now)
+        except Exception as error:  # a handler's fault costs no other; it is kept and tried again
+            log.exception("outbox handler %s failed on %s", task.handler, message.id)
+            values = _put_off(task, error, now)
+        self._settle(engine, task, values)
+
+    def _settle(self, engine: Engine, task: Any, values: dict[str, Any]) -> None:
+        tasks = table(OutboxTask)
+        with engine.begin() as conn:
+            conn.execute(update(tasks).where(tasks.c.id == task.id, tasks.c.done_at.is_(None)).values(**values))
+
+
+def _message(u: Unit, outbox_id: int) -> Message:
+    rows = table(OutboxRow)
+    row = u.conn.execute(select(rows).where(rows.c.id == outbox_id)).one()
+    return Message(row.id, row.at, row.topic, row.key, row.payload)
+
+
+def _put_off(task: Any, error: BaseException, now: datetime) -> dict[str, Any]:
+    wait = min(FIRST_WAIT * 2 ** min(task.attempts, 16), LONGEST_WAIT)
+    return {"attempts": task.attempts + 1, "next_at": now + wait, "last_error": f"{type(error).__name__}: {error}"}
+
+
+def unsubscribe(engine: Engine, name: str) -> None:
+    """Takes a handler that no longer exists off the list; its open tasks stay on record."""
+    subscriptions = table(OutboxSubscription)
+    with engine.begin() as conn:
+        conn.execute(delete(subscriptions).where(subscriptions.c.handler == name))

@@ -1,0 +1,73 @@
+"""What the environment says (`LOTWISE_*`). An unset URL means the embedded server."""
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, SecretStr, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+PLACEHOLDER = "change-me"
+SHORTEST_SECRET = 32
+
+
+class Settings(BaseSettings):
+    """Settings of the core, the gateway's way to it and the demo. Secrets have no default and refuse the placeholder."""
+
+    model_config = SettingsConfigDict(env_prefix="LOTWISE_", extra="ignore")
+
+    instance: Literal["test", "live"] = "live"
+    data_dir: Path = Path(".lotwise")
+    database_url: str | None = None
+    database_readonly_password: SecretStr | None = None
+
+    secret_key: SecretStr | None = None
+    token_minutes: int = Field(default=15, ge=1, le=60)
+
+    nats_url: str | None = None
+    nats_user: str | None = None
+    nats_password: SecretStr | None = None
+    nats_token: SecretStr | None = None
+    nats_credentials: Path | None = None
+    nats_ca: Path | None = None
+
+    influx_url: str | None = None
+    influx_token: SecretStr | None = None
+    influx_org: str = "lotwise"
+    influx_bucket: str = "lotwise"
+
+    grafana_url: str | None = None
+    grafana_token: SecretStr | None = None
+
+    host: str = "127.0.0.1"
+    port: int = Field(default=8080, ge=0, le=65535)
+    log_level: str = "INFO"
+
+    @field_validator("secret_key", "database_readonly_password", "nats_password", "nats_token", "influx_token",
+                     "grafana_token")  # fmt: skip
+    @classmethod
+    def _no_placeholder(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and PLACEHOLDER in value.get_secret_value():
+            raise ValueError(f"is still the placeholder {PLACEHOLDER!r}: choose a secret of your own")
+        return value
+
+    @field_validator("database_url")
+    @classmethod
+    def _psycopg(cls, value: str | None) -> str | None:
+        """The URL with psycopg as its driver, whatever it was written with."""
+        if value is None:
+            return None
+        if PLACEHOLDER in value:
+            raise ValueError(f"its password is still the placeholder {PLACEHOLDER!r}")
+        scheme, _, rest = value.partition("://")
+        if scheme not in {"postgres", "postgresql", "postgresql+psycopg"}:
+            raise ValueError(f"only PostgreSQL keeps the ERP, not {scheme}")
+        return f"postgresql+psycopg://{rest}"
+
+    def signing_key(self) -> str:
+        """The key that tokens are signed with. Raises ValueError where it is missing or short: the core must not start."""
+        if self.secret_key is None:
+            raise ValueError("LOTWISE_SECRET_KEY is not set: tokens cannot be signed")
+        key = self.secret_key.get_secret_value()
+        if len(key) < SHORTEST_SECRET:
+            raise ValueError(f"LOTWISE_SECRET_KEY needs at least {SHORTEST_SECRET} characters")
+        return key
