@@ -13,6 +13,8 @@ _HEADER_CODES = (
     ("yyyy", "%Y"), ("yy", "%y"), ("MMM", "%b"), ("MM", "%m"), ("dd", "%d"),
     ("HH", "%H"), ("hh", "%H"), ("mm", "%M"), ("ss", "%S"),
 )  # fmt: skip
+_FORM = re.compile(r"(?:%[YymdbHIMSp]|[-./:T ])+")
+_DIRECTIVE = re.compile(r"%[YymdbHIMSp]")
 _MOST_MINUTES = 10 * 366 * 1440
 
 
@@ -84,6 +86,9 @@ class Values:
             form = form.replace(code, directive)
         if re.search(r"\ba+\b|tt", form):
             form = re.sub(r"\ba+\b|tt", "%p", form).replace("%H", "%I")
+        if _FORM.fullmatch(form) is None or len(set(_DIRECTIVE.findall(form))) < form.count("%"):
+            self.doubt(data.rows[0][0], "malformed", f"{form!r} is no form of a date: the usual ones are tried")
+            return
         day, _, clock = form.partition(" ")
         self.dates = tuple(dict.fromkeys((day, *DATES)))
         self.times = tuple(dict.fromkeys((clock, *TIMES))) if clock else TIMES
