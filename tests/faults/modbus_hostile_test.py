@@ -1,0 +1,240 @@
+"""Devices that answer wrongly, late or not at all: each costs its own points a value and nobody else anything."""
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from core.telemetry.quality import Quality, Reason
+from edge.collectors.modbus import BUSY, GARBLED, ModbusCollector
+from tests.faults.modbus_peer import (
+    Answer,
+    Memory,
+    asked,
+    bus,
+    exception,
+    holding,
+    hostile,
+    reply,
+    running,
+    until,
+    words,
+)
+
+
+def collect(answer: Answer, *units: dict[str, Any], polls: int, of: str, **changes: Any) -> tuple[Memory, list[bytes]]:
+    """Polls a hostile server until a point has that many readings."""
+
+    async def main() -> tuple[Memory, list[bytes]]:
+        async with hostile(answer) as (port, seen):
+            keeper = Memory()
+            async with running(ModbusCollector(bus(port, *units, **changes)), keeper):
+                await until(lambda: len(keeper.of(of)) >= polls)
+            return keeper, seen
+
+    return asyncio.run(main())
+
+
+ONE = {"id": 1, "points": [holding("u1/t", 0)]}
+TWO = {"id": 2, "points": [holding("u2/t", 0)]}
+
+
+def good(request: bytes) -> bytes:
+    _, function, address, count = asked(request)
+    return reply(request, words(*range(address, address + count), function=function))
+
+
+def for_unit_one(wrong: Answer) -> Answer:
+    """Unit 1 is hostile, unit 2 answers its address."""
+    return lambda request: wrong(request) if asked(request)[0] == 1 else good(request)
+
+
+HOSTILE: dict[str, tuple[Answer, str]] = {
+    "silence": (lambda _: None, Reason.COMMUNICATION),
+    "frame cut short": (lambda request: good(request)[:-1], GARBLED),
+    "header only": (lambda request: request[:7], GARBLED),
+    "wrong unit id": (lambda request: reply(request, words(1), unit=9), GARBLED),
+    "wrong transaction id": (lambda request: reply(request, words(1), tid=b"\xff\xfe"), GARBLED),
+    "too few registers": (lambda request: reply(request, b"\x03\x00"), GARBLED),
+    "too many registers": (lambda request: reply(request, words(1, 2, 3)), GARBLED),
+    "another function": (lambda request: reply(request, words(1, function=4)), GARBLED),
+    "byte count beyond the frame": (lambda request: reply(request, b"\x03\x08\x00\x01"), GARBLED),
+    "an odd byte count": (lambda request: reply(request, b"\x03\x01\x00"), GARBLED),
+    "unknown function": (lambda request: reply(request, b"\x55\x00\x01"), GARBLED),
+    "noise": (lambda _: b"HTTP/1.1 400 Bad Request\r\n\r\n", GARBLED),
+    "protocol id not 0": (lambda request: good(request)[:2] + b"\x00\x01" + good(request)[4:], GARBLED),
+    "gateway says the target is silent": (lambda request: reply(request, exception(11)), Reason.COMMUNICATION),
+    "gateway has no path": (lambda request: reply(request, exception(10)), Reason.COMMUNICATION),
+    "illegal function": (lambda request: reply(request, exception(1)), Reason.CONFIGURATION),
+    "illegal address": (lambda request: reply(request, exception(2)), Reason.CONFIGURATION),
+    "illegal value": (lambda request: reply(request, exception(3)), Reason.CONFIGURATION),
+    "device failure": (lambda request: reply(request, exception(4)), Reason.DEVICE),
+    "busy": (lambda request: reply(request, exception(6)), BUSY),
+    "an exception nobody knows": (lambda request: reply(request, exception(77)), Reason.DEVICE),
+}
+
+
+@pytest.mark.parametrize("how", sorted(HOSTILE))
+def test_each_wrong_answer_is_bad_with_its_reason_and_the_other_unit_is_read(how: str) -> None:
+    wrong, reason = HOSTILE[how]
+    keeper, _ = collect(for_unit_one(wrong), ONE, TWO, polls=3, of="u1/t")
+    assert set(keeper.reasons("u1/t")) == {reason}
+    assert {(reading.value, reading.quality) for reading in keeper.of("u1/t")} == {(None, Quality.BAD)}
+    assert len(keeper.of("u2/t")) >= 2
+    assert set(keeper.values("u2/t")) == {0}
+
+
+def test_a_right_answer_after_a_wrong_one_is_taken() -> None:
+    wrong_once = iter([True])
+
+    def answer(request: bytes) -> bytes:
+        if next(wrong_once, False):
+            return reply(request, words(666), tid=b"\xff\xfe") + good(request)
+        return good(request)
+
+    keeper, _ = collect(answer, ONE, polls=2, of="u1/t")
+    assert keeper.values("u1/t") == [0, 0]
+
+
+def test_one_illegal_address_inside_a_block_of_a_hundred() -> None:
+    def answer(request: bytes) -> bytes:
+        _, _, address, count = asked(request)
+        if address <= 63 < address + count:
+            return reply(request, exception(2))
+        return good(request)
+
+    points = [holding(f"reg/r{number}", number) for number in range(100)]
+    keeper, seen = collect(answer, {"id": 1, "points": points}, polls=3, of="reg/r99")
+    for number in range(100):
+        expected: set[object] = {None} if number == 63 else {number}
+        assert set(keeper.values(f"reg/r{number}")) == expected, number
+        assert len(keeper.of(f"reg/r{number}")) == len(keeper.of("reg/r99"))
+    assert set(keeper.reasons("reg/r63")) == {Reason.CONFIGURATION}
+    # The search: one block, then two halves a level, seven levels down.
+    assert 13 <= sum(1 for request in seen if asked(request)[2] <= 63 < sum(asked(request)[2:])) + 6 <= 15
+    # Once found, it is not asked for again, and the rest is read in the few blocks the search left.
+    third = [asked(request)[2:] for request in seen[-7:]]
+    assert all(not address <= 63 < address + count for address, count in third)
+
+
+def test_a_hole_that_may_not_be_read_parts_the_block_and_loses_nobody() -> None:
+    def answer(request: bytes) -> bytes:
+        _, _, address, count = asked(request)
+        return reply(request, exception(2)) if address <= 2 < address + count else good(request)
+
+    points = [holding("reg/a", 0), holding("reg/b", 4)]
+    keeper, _ = collect(answer, {"id": 1, "points": points}, polls=3, of="reg/b")
+    assert set(keeper.values("reg/a")) == {0}
+    assert set(keeper.values("reg/b")) == {4}
+
+
+def test_a_device_without_the_function_is_not_searched_register_by_register() -> None:
+    points = [holding(f"reg/r{number}", number) for number in range(60)]
+    keeper, seen = collect(
+        lambda request: reply(request, exception(1)), {"id": 1, "points": points}, TWO, polls=3, of="reg/r59"
+    )
+    assert set(keeper.reasons("reg/r0")) == {Reason.CONFIGURATION}
+    assert sum(1 for request in seen if asked(request)[0] == 1) == 1
+
+
+def test_a_dead_unit_is_asked_ever_more_rarely_and_heard_when_it_returns() -> None:
+    alive: list[bool] = []
+
+    async def main() -> None:
+        def answer(request: bytes) -> bytes | None:
+            return good(request) if asked(request)[0] == 2 or alive else None
+
+        async with hostile(answer) as (port, seen):
+            keeper = Memory()
+            collector = ModbusCollector(bus(port, ONE, TWO, timeout=0.05, backoff_max=0.4, retries=1))
+            async with running(collector, keeper):
+                await until(lambda: len(keeper.of("u1/t")) >= 14)
+                asked_dead = sum(1 for request in seen if asked(request)[0] == 1)
+                # 2 attempts at first, then after 1, 2, 4, 4 intervals one each.
+                assert 4 <= asked_dead <= 7
+                assert len(keeper.of("u2/t")) >= 13
+                alive.append(True)
+                await until(lambda: 0 in keeper.values("u1/t"))
+                before = len(keeper.of("u1/t"))
+                await until(lambda: len(keeper.of("u1/t")) >= before + 3)
+                assert keeper.values("u1/t")[-3:] == [0, 0, 0]
+
+    asyncio.run(main())
+
+
+def test_a_connection_that_hangs_up_is_opened_again() -> None:
+    calls: list[bytes] = []
+
+    def answer(request: bytes) -> bytes:
+        calls.append(request)
+        return b"" if len(calls) % 3 == 0 else good(request)
+
+    keeper, _ = collect(answer, ONE, polls=8, of="u1/t", retries=1)
+    assert keeper.values("u1/t").count(0) >= 7
+
+
+def test_a_bus_too_slow_for_its_intervals_skips_polls_and_counts_them() -> None:
+    async def main() -> None:
+        async with hostile(good) as (port, _):
+            config = bus(port, {"id": 1, "every": 0.05, "points": [holding("u1/t", 0)]})
+            keeper = Memory()
+
+            class Slow(Memory):
+                async def keep(self, readings: Any) -> None:
+                    await asyncio.sleep(0.12)
+                    await keeper.keep(readings)
+
+            collector = ModbusCollector(config)
+            async with running(collector, Slow()):
+                await until(lambda: len(keeper.of("u1/t")) >= 5)
+            assert 5 <= collector.overruns <= 15
+
+    asyncio.run(main())
+
+
+def test_the_watermark_stays_behind_what_is_not_kept_and_waits_for_a_full_spool() -> None:
+    async def main() -> None:
+        async with hostile(good) as (port, _):
+            keeper = Memory()
+            collector = ModbusCollector(bus(port, ONE))
+            async with running(collector, keeper):
+                await until(lambda: len(keeper.of("u1/t")) >= 2)
+                keeper.full = True
+                await asyncio.sleep(0.3)
+                held = collector.live_upto(datetime.now(UTC))
+                kept = len(keeper.readings)
+                assert held is not None
+                await asyncio.sleep(0.2)
+                assert collector.live_upto(datetime.now(UTC)) == held
+                keeper.full = False
+                await until(lambda: len(keeper.readings) > kept)
+                # The reading that waited was taken after the watermark that waited for it.
+                assert keeper.readings[kept].at >= held
+                await until(lambda: (collector.live_upto(datetime.now(UTC)) or held) > held + timedelta(seconds=0.2))
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"units": []},
+        {"timeout": 0},
+        {"retries": -1},
+        {"clock": "device"},
+        {"transport": {"kind": "udp", "host": "h", "port": 502}},
+        {"transport": {"kind": "tcp", "host": "h", "port": 0}},
+        {"transport": {"kind": "serial", "port": "/dev/ttyS0", "parity": "X"}},
+        {"units": [ONE, ONE]},
+        {"units": [ONE | {"every": 0}]},
+        {"units": [ONE | {"id": 256}]},
+        {"units": [ONE | {"max_registers": 126}]},
+        {"units": [{"id": 1, "max_registers": 3, "points": [holding("a/b", 0, "int64")]}]},
+        {"speed": 3},
+    ],
+)
+def test_sources_that_are_refused(changes: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        bus(502, ONE, **changes)
