@@ -1,0 +1,1 @@
+"""The gateway process: reads machines, keeps what they say, and delivers it to the core."""

@@ -45,6 +45,7 @@ class Spool:
         self._lock = lock
         self._loop = asyncio.get_running_loop()
         self._asides: Counter[str] = Counter()
+        self.last_depth = Depth()
         self.cut = asyncio.Event()
         """Set whenever there may be batches to send."""
         self.cut.set()
@@ -168,8 +169,9 @@ class Spool:
     # -- figures -----------------------------------------------------------------------------------------------
 
     async def depth(self) -> Depth:
-        """How much is not yet confirmed, and since when."""
-        return await self._do(lambda rows: rows.depth())
+        """How much is not yet confirmed, and since when. Raises SpoolFailed; `last_depth` is the latest known."""
+        self.last_depth = await self._do(lambda rows: rows.depth())
+        return self.last_depth
 
     @property
     def epoch(self) -> str:

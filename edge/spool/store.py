@@ -241,15 +241,21 @@ class Rows:
 
     def unsent(self, limit: int, besides: frozenset[int]) -> list[SpooledBatch]:
         """The oldest batches that the stream has not taken, leaving out the rows in `besides`."""
-        rows = self.db.execute(
-            f"SELECT b.id, p.body, b.attempt, {_HEADER} FROM batch b INDEXED BY batch_unsent"  # noqa: S608 - a constant
-            " CROSS JOIN payload p ON p.batch = b.id CROSS JOIN epoch e ON e.id = b.epoch"
-            " WHERE b.sequence IS NULL AND b.confirmed_at IS NULL"
-            " ORDER BY b.id LIMIT ?",
+        waiting = self.db.execute(
+            "SELECT id FROM batch INDEXED BY batch_unsent WHERE sequence IS NULL AND confirmed_at IS NULL"
+            " ORDER BY id LIMIT ?",
             (limit + len(besides),),
         ).fetchall()
-        free = [row for row in rows if row[0] not in besides][:limit]
-        return [SpooledBatch(row[0], self._header(row[3:]), row[1], row[2]) for row in free]
+        free = [row_id for (row_id,) in waiting if row_id not in besides][:limit]
+        return [self._spooled(row_id) for row_id in free]
+
+    def _spooled(self, row_id: int) -> SpooledBatch:
+        row = self.db.execute(
+            f"SELECT p.body, b.attempt, {_HEADER} FROM batch b"  # noqa: S608 - a constant
+            " CROSS JOIN payload p ON p.batch = b.id CROSS JOIN epoch e ON e.id = b.epoch WHERE b.id = ?",
+            (row_id,),
+        ).fetchone()
+        return SpooledBatch(row_id, self._header(row[2:]), row[0], row[1])
 
     def _header(self, row: Sequence[Any]) -> Header:
         epoch, site, partition, number, kind, sha256, count, first_at, last_at, cut_at = row

@@ -1,0 +1,266 @@
+"""The gateway process: sources, spool, forwarder and health put together, and its two commands."""
+
+import asyncio
+import contextlib
+import functools
+import logging
+import signal
+import socket
+import sqlite3
+import time
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+
+from edge.carrier import NatsCarrier
+from edge.collectors.port import Collector
+from edge.config import GatewayConfig, load
+from edge.forwarder import Forwarder
+from edge.health import ClockHealth, Health, SourceHealth, SpoolHealth, StreamHealth, listen, serve_health
+from edge.located import ConfigErrors
+from edge.sources import PROTOCOLS, SourceKind
+from edge.spool import Spool, SpoolFailed, SpoolInUse, SpoolMismatch
+from edge.supervisor import Source, Supervisor
+
+log = logging.getLogger("lotwise.edge")
+
+FAREWELL = 2.0
+"""Seconds that a gateway asked to stop gives its last batches to reach the stream; the spool keeps the rest."""
+CUT_OFF_PACE = 15.0
+"""Seconds between watermarks while no core answers: nobody is waiting for them, and each is a batch to send later."""
+PRUNE_EVERY = 60.0
+STEP = 1.0
+"""Seconds by which the clock must jump against the monotonic one to count as set."""
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+class Clockwatch:
+    """Notices a clock that is set or that is away from the stream server's. Says so once for each change."""
+
+    def __init__(self, max_offset: float) -> None:
+        self._max_offset = max_offset
+        self._last: tuple[float, float] | None = None
+        self._ok = True
+        self.steps = 0
+
+    def tick(self, wall: datetime, monotonic: float) -> None:
+        """Compares how far both clocks went since the last tick."""
+        if self._last is not None:
+            jump = (wall.timestamp() - self._last[0]) - (monotonic - self._last[1])
+            if abs(jump) > STEP:
+                self.steps += 1
+                log.warning("the clock was set by %+.1f s", jump)
+        self._last = (wall.timestamp(), monotonic)
+
+    def judge(self, offset: float | None) -> ClockHealth:
+        """What health says about an offset (seconds ahead of the stream server; None: unknown)."""
+        ok = offset is None or abs(offset) <= self._max_offset
+        trouble = None if ok else f"{offset:+.3f} s from the stream server's clock, allowed {self._max_offset} s"
+        if ok is not self._ok:
+            log.warning("the clock: %s", trouble or "within its tolerance again")
+            self._ok = ok
+        return ClockHealth(ok, offset, self.steps, trouble)
+
+
+class Gateway:
+    """All parts of one running gateway."""
+
+    def __init__(self, config: GatewayConfig, spool: Spool, protocols: Mapping[str, SourceKind]) -> None:
+        self.config = config
+        self.spool = spool
+        self.carrier = NatsCarrier(config.stream, f"edge {config.gateway}")
+        self.forwarder = Forwarder(
+            spool,
+            self.carrier,
+            config.gateway,
+            window=config.forwarder.window,
+            confirm_every=config.forwarder.confirm_every.total_seconds(),
+        )
+        self.supervisor = Supervisor(_makers(config, spool, protocols), spool)
+        self.clock = Clockwatch(config.clock.max_offset.total_seconds())
+
+    async def run(self, stop: asyncio.Event, listener: socket.socket) -> None:
+        """Runs until `stop`; then ends the sources, writes everything down and gives the last batches a moment."""
+        async with asyncio.TaskGroup() as group:
+            sources = group.create_task(self.supervisor.run(), name="sources")
+            others = [
+                group.create_task(self.carrier.run(), name="carrier"),
+                group.create_task(self.forwarder.run(), name="forwarder"),
+                group.create_task(self._watermarks(), name="watermarks"),
+                group.create_task(self._prune(), name="prune"),
+                group.create_task(serve_health(self.health, listener), name="health"),
+            ]
+            await stop.wait()
+            log.info("stopping")
+            sources.cancel()
+            await asyncio.wait([sources])
+            await self._farewell()
+            for task in others:
+                task.cancel()
+
+    async def _farewell(self) -> None:
+        with contextlib.suppress(SpoolFailed, TimeoutError):
+            async with asyncio.timeout(FAREWELL):
+                await self.spool.flush()
+                await self.forwarder.drained()
+
+    async def _watermarks(self) -> None:
+        every = self.config.forwarder.watermark_every.total_seconds()
+        cut_off_since = time.monotonic()
+        marked = 0.0
+        while True:
+            await asyncio.sleep(every)
+            now = time.monotonic()
+            self.clock.tick(_now(), now)
+            if self.forwarder.core_answers:
+                cut_off_since = now
+            if now - cut_off_since > CUT_OFF_PACE and now - marked < CUT_OFF_PACE:
+                continue
+            marked = now
+            with contextlib.suppress(SpoolFailed):  # the spool has said why; the mark after it will tell more
+                await self.supervisor.mark()
+
+    async def _prune(self) -> None:
+        while True:
+            with contextlib.suppress(SpoolFailed):
+                await self.spool.prune()
+            await asyncio.sleep(PRUNE_EVERY)
+
+    async def health(self) -> Health:
+        """Everything that /healthz and /metrics tell."""
+        now = _now()
+        spool = await self._spool_health(now)
+        facts = self.forwarder.facts
+        clock = self.clock.judge(facts.offset if facts else None)
+        stream = StreamHealth(
+            connected=self.carrier.connected,
+            incarnation=facts.incarnation if facts else None,
+            core_answers=self.forwarder.core_answers,
+            trouble=self.forwarder.trouble,
+            sent=self.forwarder.sent,
+            resent=self.forwarder.resent,
+            confirmed=self.forwarder.confirmed,
+            taken_back=self.forwarder.taken_back,
+            beyond_replay=self.forwarder.beyond_replay,
+        )
+        sources = tuple(_source_health(source, now) for source in self.supervisor.sources)
+        ok = (
+            all(source.connected for source in sources)
+            and spool.error is None
+            and stream.connected
+            and not stream.trouble
+            and stream.core_answers
+            and clock.ok
+        )
+        config = self.config
+        return Health(ok, config.gateway, config.site, config.instance, now, sources, spool, stream, clock)
+
+    async def _spool_health(self, now: datetime) -> SpoolHealth:
+        spool = self.spool
+        error = spool.error
+        try:
+            depth = await spool.depth()
+        except SpoolFailed as failed:
+            error = str(failed)
+            depth = spool.last_depth
+        return SpoolHealth(
+            epoch=spool.epoch,
+            batches=depth.batches,
+            readings=depth.readings,
+            bytes=depth.bytes,
+            kept_bytes=depth.kept_bytes,
+            max_bytes=self.config.spool.max_bytes,
+            oldest_unconfirmed=depth.oldest,
+            age_seconds=max(0.0, (now - depth.oldest).total_seconds()) if depth.oldest else 0.0,
+            error=error,
+            dropped_readings=spool.dropped_readings,
+            asides=dict(spool.asides),
+        )
+
+
+def _makers(config: GatewayConfig, spool: Spool, protocols: Mapping[str, SourceKind]) -> list[Callable[[], Collector]]:
+    kinds = {kind.config: kind for kind in protocols.values()}
+    return [functools.partial(kinds[type(source)].make, source, spool.last_kept) for source in config.sources]
+
+
+def _source_health(source: Source, now: datetime) -> SourceHealth:
+    mark = source.watermark(now)
+    return SourceHealth(
+        name=source.name,
+        state=source.state,
+        connected=source.connected,
+        since=source.since,
+        trouble=source.trouble,
+        last_reading=source.last_reading,
+        watermark=mark.upto if mark else None,
+        readings=source.readings,
+        restarts=source.restarts,
+        asides=source.asides,
+        zones=len(source.zones),
+    )
+
+
+async def run_gateway(
+    config: GatewayConfig,
+    *,
+    stop: asyncio.Event,
+    protocols: Mapping[str, SourceKind] = PROTOCOLS,
+    started: Callable[[int], None] = lambda _port: None,
+) -> None:
+    """Runs a gateway until `stop` is set. `started` is told the port that health is served on.
+
+    Raises OSError (health's port is taken, the folder cannot be used), SpoolInUse, SpoolMismatch.
+    """
+    listener = listen(config.health.host, config.health.port)
+    try:
+        spool = await Spool.open(config.data_dir, config.gateway, config.site, config.spool.options)
+    except BaseException:
+        listener.close()
+        raise
+    async with spool:
+        port = listener.getsockname()[1]
+        log.info("gateway %s, epoch %s, health on port %s", config.gateway, spool.epoch, port)
+        started(port)
+        await Gateway(config, spool, protocols).run(stop, listener)
+
+
+def check(path: Path) -> int:
+    """`lotwise edge --check FILE`: prints every error, or what the gateway would do. 0 if it is right, else 1."""
+    try:
+        config = load(path)
+    except ConfigErrors as errors:
+        print(errors)
+        return 1
+    print(f"{path}: gateway {config.gateway} at {config.site}, {config.instance} instance")
+    print(f"  spool in {config.data_dir}, at most {config.spool.max_bytes} bytes, policy {config.spool.policy}")
+    print(f"  stream {', '.join(config.stream.urls)}; health on {config.health.host}:{config.health.port}")
+    for source in config.sources:
+        simulated = ", simulated" if source.simulated else ""
+        print(f"  source {source.name}: {getattr(source, 'protocol', type(source).__name__)}{simulated}")
+    return 0
+
+
+def main(path: Path) -> int:
+    """`lotwise edge FILE`: runs the gateway until SIGTERM or SIGINT. 0 after an orderly end, 1 if it cannot start."""
+    try:
+        config = load(path)
+    except ConfigErrors as errors:
+        print(errors)
+        return 1
+    try:
+        asyncio.run(_until_signalled(config))
+    except (OSError, SpoolInUse, SpoolMismatch, sqlite3.Error) as error:
+        log.error("the gateway cannot run: %s", error)  # noqa: TRY400 - the message is for the operator
+        return 1
+    return 0
+
+
+async def _until_signalled(config: GatewayConfig) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    await run_gateway(config, stop=stop)

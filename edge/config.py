@@ -1,0 +1,301 @@
+"""The gateway's configuration: typed, and every error told at once with file and line, before anything starts."""
+
+import difflib
+import re
+from collections.abc import Iterator, Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, SerializeAsAny, ValidationError, model_validator
+from pydantic_core import ErrorDetails
+
+from core.telemetry.address import BadAddress, check_point
+from core.telemetry.stream import StreamSettings
+from edge.collectors.port import Segment, SourceConfig
+from edge.located import ConfigErrors, Located, Where
+from edge.sources import PROTOCOLS, SourceKind
+from edge.spool import DropPolicy, SpoolOptions
+
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|min|h|d)\Z")
+_SECONDS = {"ms": 0.001, "s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
+_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*(kB|KiB|MB|MiB|GB|GiB)\Z")
+_BYTES = {"kB": 10**3, "KiB": 2**10, "MB": 10**6, "MiB": 2**20, "GB": 10**9, "GiB": 2**30}
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class TlsConfig(_Strict):
+    """TLS towards the stream: whom to trust, and who we are. Paths of PEM files."""
+
+    ca: Path | None = None
+    cert: Path | None = None
+    key: Path | None = None
+
+    @model_validator(mode="after")
+    def _pair(self) -> Self:
+        if (self.cert is None) != (self.key is None):
+            raise ValueError("cert and key go together")
+        for path in (self.ca, self.cert, self.key):
+            if path is not None and not path.is_file():
+                raise ValueError(f"{path}: no such file")
+        return self
+
+
+class StreamConfig(_Strict):
+    """The NATS servers, who we are to them, and what the stream is created with if it is not there."""
+
+    urls: tuple[str, ...] = Field(min_length=1)
+    user: str | None = None
+    password: SecretStr | None = None
+    token: SecretStr | None = None
+    credentials: Path | None = None
+    tls: TlsConfig | None = None
+    domain: str | None = None
+    """JetStream domain, where the gateway connects to a leaf node and the stream is in the hub."""
+    replicas: int = Field(default=1, ge=1, le=5)
+    max_age: timedelta = Field(default=timedelta(hours=24), gt=timedelta(minutes=2))
+    max_bytes: int | None = Field(default=None, ge=1024 * 1024)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_url(cls, data: Any) -> Any:
+        if isinstance(data, dict) and isinstance(data.get("urls"), str):
+            return data | {"urls": [data["urls"]]}
+        return data
+
+    @model_validator(mode="after")
+    def _one_identity(self) -> Self:
+        if (self.user is None) != (self.password is None):
+            raise ValueError("user and password go together")
+        if sum(given is not None for given in (self.user, self.token, self.credentials)) > 1:
+            raise ValueError("give one of: user and password, token, credentials")
+        if self.credentials is not None and not self.credentials.is_file():
+            raise ValueError(f"credentials: no such file {self.credentials}")
+        for url in self.urls:
+            if not re.match(r"(nats|tls|ws|wss)://[^/\s]+", url):
+                raise ValueError(f"{url!r} is not a URL like nats://host:4222")
+        return self
+
+    @property
+    def settings(self) -> StreamSettings:
+        """What a missing stream is created with."""
+        return StreamSettings(self.replicas, self.max_age, self.max_bytes)
+
+
+class SpoolConfig(_Strict):
+    """Bounds of the spool. `policy`: refuse new readings when full, or drop the oldest and leave a tombstone."""
+
+    max_bytes: int = Field(default=4 * 1024**3, ge=1024 * 1024)
+    policy: DropPolicy = DropPolicy.REFUSE
+    keep_confirmed: timedelta = Field(default=timedelta(hours=48), ge=timedelta(0))
+
+    @property
+    def options(self) -> SpoolOptions:
+        """The spool's own words for this."""
+        return SpoolOptions(max_bytes=self.max_bytes, policy=self.policy, keep_confirmed=self.keep_confirmed)
+
+
+class ForwarderConfig(_Strict):
+    """How batches are sent: how many may be in flight, and how often the core is asked what it has."""
+
+    window: int = Field(default=256, ge=1, le=4096)
+    confirm_every: timedelta = Field(default=timedelta(seconds=1), ge=timedelta(milliseconds=50))
+    watermark_every: timedelta = Field(default=timedelta(seconds=2), ge=timedelta(milliseconds=100))
+
+
+class HealthConfig(_Strict):
+    """Where /healthz and /metrics are served. Port 0 takes a free one."""
+
+    host: str = "127.0.0.1"
+    port: int = Field(default=9180, ge=0, le=65535)
+
+
+class ClockConfig(_Strict):
+    """How far the gateway's clock may be from the stream server's before health says so."""
+
+    max_offset: timedelta = Field(default=timedelta(seconds=2), gt=timedelta(0))
+
+
+class GatewayConfig(_Strict):
+    """One gateway process: its name, its site, where it keeps its spool, where it sends, what it reads."""
+
+    gateway: Segment
+    site: Segment
+    instance: Literal["test", "live"]
+    """A live instance refuses simulated sources."""
+    data_dir: Path
+    stream: StreamConfig
+    spool: SpoolConfig = SpoolConfig()
+    forwarder: ForwarderConfig = ForwarderConfig()
+    health: HealthConfig = HealthConfig()
+    clock: ClockConfig = ClockConfig()
+    sources: tuple[SerializeAsAny[SourceConfig], ...] = ()
+
+
+def load(
+    path: Path, environment: Mapping[str, str] | None = None, protocols: Mapping[str, SourceKind] = PROTOCOLS
+) -> GatewayConfig:
+    """The configuration of a file. Relative paths are as written. Raises ConfigErrors with everything that is wrong."""
+    document = Located(path, environment)
+    if not isinstance(document.data, dict):
+        document.error((), "the file must be a mapping with gateway, site, instance, data_dir, stream and sources")
+        raise ConfigErrors(document.errors)
+    head = {key: value for key, value in document.data.items() if key != "sources"}
+    gateway = _validated(GatewayConfig, document, (), head)
+    sources = _sources(document, protocols)
+    _check_names(document)
+    _check_points(document)
+    if head.get("instance") == "live":
+        for i, source in enumerate(_listed(document)):
+            if isinstance(source, dict) and source.get("simulated") is True:
+                document.error(("sources", i, "simulated"), "a live instance refuses simulated sources")
+    if document.errors or gateway is None:
+        raise ConfigErrors(document.errors)
+    return gateway.model_copy(update={"sources": tuple(sources)})
+
+
+def _listed(document: Located) -> list[Any]:
+    sources = document.data.get("sources")
+    return sources if isinstance(sources, list) else []
+
+
+def _sources(document: Located, protocols: Mapping[str, SourceKind]) -> Iterator[SourceConfig]:
+    """Every source that is right; what is wrong is noted."""
+    return iter([s for s in (_source(document, i, protocols) for i in range(_count(document))) if s is not None])
+
+
+def _count(document: Located) -> int:
+    if "sources" not in document.data:
+        document.error(("sources",), "is required")
+    elif not isinstance(document.data["sources"], list):
+        document.error(("sources",), "must be a list")
+    elif not document.data["sources"]:
+        document.error(("sources",), "must name at least one source")
+    return len(_listed(document))
+
+
+def _source(document: Located, index: int, protocols: Mapping[str, SourceKind]) -> SourceConfig | None:
+    where: Where = ("sources", index)
+    data = document.value(where)
+    if not isinstance(data, dict):
+        document.error(where, "a source must be a mapping with name, protocol and so on")
+        return None
+    protocol = data.get("protocol")
+    known = ", ".join(sorted(protocols))
+    if protocol is None:
+        document.error((*where, "protocol"), f"is required: one of {known}")
+        return None
+    if protocol not in protocols:
+        document.error((*where, "protocol"), f"{protocol!r} is not one of {known}{_meant(str(protocol), protocols)}")
+        return None
+    return _validated(protocols[protocol].config, document, where, data)
+
+
+def _validated(model: type[Any], document: Located, base: Where, data: dict[str, Any]) -> Any:
+    """The model, or None with its errors noted. Durations such as "5 min" and sizes such as "4 GiB" are understood."""
+    try:
+        return model.model_validate(data)
+    except ValidationError as error:
+        found = error.errors(include_url=False)
+    if any(_reworded(document, base, detail) for detail in found):
+        fresh = document.value(base)
+        return _validated(model, document, base, {key: fresh[key] for key in data})
+    for detail in found:
+        where = document.resolve((*base, *detail["loc"]))
+        if where not in document.unreadable:
+            document.error(where, _message(model, detail))
+    return None
+
+
+def _reworded(document: Located, base: Where, detail: ErrorDetails) -> bool:
+    """Turns a duration or size in words into a number, in place. False if the error is about something else."""
+    text = detail["input"]
+    if not isinstance(text, str):
+        return False
+    value: object = None
+    if detail["type"].startswith("time_delta") and (span := _DURATION.match(text)):
+        value = timedelta(seconds=float(span[1]) * _SECONDS[span[2]])
+    elif detail["type"].startswith("int_") and (size := _SIZE.match(text)):
+        value = int(float(size[1]) * _BYTES[size[2]])
+    if value is None:
+        return False
+    document.replace(document.resolve((*base, *detail["loc"])), value)
+    return True
+
+
+_WORDS = {
+    "missing": "is required",
+    "time_delta_parsing": "is not a duration: write 30 s, 5 min, 48 h, ISO 8601 (PT5M), or a number of seconds",
+}
+
+
+def _message(model: type[BaseModel], detail: ErrorDetails) -> str:
+    if detail["type"] == "extra_forbidden":
+        key = str(detail["loc"][-1])
+        return f"unknown key{_meant(key, _names(model))}"
+    return _WORDS.get(detail["type"], detail["msg"].removeprefix("Value error, "))
+
+
+def _meant(word: str, known: Mapping[str, Any] | set[str]) -> str:
+    close = difflib.get_close_matches(word, sorted(known), n=1, cutoff=0.6)
+    return f"; did you mean {close[0]!r}?" if close else ""
+
+
+def _names(model: type[BaseModel], seen: frozenset[Any] = frozenset()) -> set[str]:
+    """Every key that a model or a model inside it takes."""
+    names = set(model.model_fields)
+    for field in model.model_fields.values():
+        for inner in _models_in(field.annotation):
+            if inner not in seen:
+                names |= _names(inner, seen | {model, inner})
+    return names
+
+
+def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for argument in getattr(annotation, "__args__", ()):
+        yield from _models_in(argument)
+
+
+def _check_names(document: Located) -> None:
+    seen: dict[str, int] = {}
+    for i, source in enumerate(_listed(document)):
+        name = source.get("name") if isinstance(source, dict) else None
+        if isinstance(name, str):
+            where: Where = ("sources", i, "name")
+            if name in seen:
+                document.error(where, f"{name!r} is the name of another source, on line {seen[name]}")
+            seen.setdefault(name, document.lines[where])
+
+
+def _check_points(document: Located) -> None:
+    """A point has one source, and lies at the gateway's site."""
+    owners: dict[str, tuple[int, int]] = {}
+    site = document.data.get("site")
+    for i, source in enumerate(_listed(document)):
+        for where, point in _points(source, ("sources", i)):
+            try:
+                check_point(point)
+            except BadAddress:
+                continue
+            owner, line = owners.setdefault(point, (i, document.lines[where]))
+            if owner != i:
+                document.error(where, f"{point} is also read by another source, on line {line}")
+            if isinstance(site, str) and point.split("/", 1)[0] != site:
+                document.error(where, f"{point} is not at this gateway's site, {site!r}")
+
+
+def _points(data: Any, where: Where) -> Iterator[tuple[Where, str]]:
+    if isinstance(data, dict):
+        for key, value in data.items():
+            if key == "point" and isinstance(value, str):
+                yield (*where, key), value
+            else:
+                yield from _points(value, (*where, key))
+    elif isinstance(data, list):
+        for i, value in enumerate(data):
+            yield from _points(value, (*where, i))

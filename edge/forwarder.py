@@ -1,0 +1,266 @@
+"""Sends batches through the stream and learns from the core which of them are done.
+
+The stream's acknowledgement only says *sent*. Sent again is what the core has passed over: because the stream is
+another one than the batch went to, or because its consumer stands beyond the batch. Never because the core is slow.
+"""
+
+import asyncio
+import contextlib
+import logging
+import random
+import time
+from collections.abc import Awaitable, Callable
+
+from core.telemetry.batch import BadBatch, ConfirmAsk, ConfirmReply, decode, encode, pack
+from core.telemetry.stream import confirm_subject
+from edge.carrier import Carrier, CarrierDown, CoreSilent, StreamFacts, StreamGone
+from edge.spool import SentMark, Spool, SpooledBatch, SpoolFailed
+from edge.spool.records import Outstanding
+
+log = logging.getLogger("lotwise.edge.forwarder")
+
+STREAM_EVERY = 5.0
+"""Seconds between looks at the stream itself."""
+REPLAYABLE_EVERY = 60.0
+"""Seconds between asking for what was long confirmed: a restored core answers less than it once did."""
+ASK_AT_ONCE = 128
+"""(epoch, partition) pairs a request asks for."""
+BACKOFF_MAX = 15.0
+
+
+class Forwarder:
+    """Runs until cancelled. One for each gateway."""
+
+    def __init__(
+        self,
+        spool: Spool,
+        carrier: Carrier,
+        gateway: str,
+        *,
+        window: int = 256,
+        confirm_every: float = 1.0,
+    ) -> None:
+        self._spool = spool
+        self._carrier = carrier
+        self._gateway = gateway
+        self._window = window
+        self._confirm_every = confirm_every
+        self._in_flight: set[int] = set()
+        self._marks: list[SentMark] = []
+        self._marked = asyncio.Event()
+        self._freed = asyncio.Event()
+        self._ready = asyncio.Event()
+        self._publishes: set[asyncio.Task[None]] = set()
+        self._floors: tuple[str, dict[int, int]] = ("", {})
+        self._trouble: dict[str, str] = {}
+        self.facts: StreamFacts | None = None
+        self.core_answers = False
+        self.sent = 0
+        self.resent = 0
+        self.confirmed = 0
+        self.taken_back = 0
+        self.beyond_replay = 0
+        self.closed_epochs: frozenset[str] = frozenset()
+
+    async def run(self) -> None:
+        """Forwards until cancelled."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                for part in (self._watch, self._send, self._mark, self._confirm):
+                    group.create_task(self._again(part))
+        finally:
+            for task in self._publishes:
+                task.cancel()
+            await asyncio.gather(*self._publishes, return_exceptions=True)
+            if self._marks:
+                with contextlib.suppress(SpoolFailed):  # then they are sent once more, under the same message id
+                    await self._spool.mark_sent(self._marks)
+
+    async def _again(self, part: Callable[[], Awaitable[None]]) -> None:
+        """Starts a part again while the disk refuses the spool; the spool has said why."""
+        while True:
+            try:
+                await part()
+            except SpoolFailed:
+                await asyncio.sleep(1.0)
+
+    # -- the stream --------------------------------------------------------------------------------------------
+
+    async def _watch(self) -> None:
+        """Knows which incarnation of the stream is there, and sends again what it cannot hold."""
+        while True:
+            self._carrier.changed.clear()
+            try:
+                facts = await self._carrier.stream()
+            except CarrierDown as error:
+                self._say("stream", str(error))
+                self._ready.clear()
+                await _first(self._carrier.changed, 1.0)
+                continue
+            self._say("stream", None)
+            lost = await self._spool.lost_with_stream(facts.incarnation, facts.last_sequence, facts.asked_at)
+            if lost:
+                self.resent += lost
+                log.warning("%d batches were in a stream that is no more: sent again", lost)
+            self.facts = facts
+            self._ready.set()
+            await _first(self._carrier.changed, STREAM_EVERY)
+
+    async def drained(self) -> None:
+        """Returns once the stream has taken everything that is cut now."""
+        while self._in_flight or await self._spool.unsent(1):
+            self._freed.clear()
+            await _first(self._freed, 0.1)
+
+    # -- sending -----------------------------------------------------------------------------------------------
+
+    async def _send(self) -> None:
+        while True:
+            await self._ready.wait()
+            free = self._window - len(self._in_flight)
+            if free <= 0:
+                self._freed.clear()
+                await self._freed.wait()
+                continue
+            self._spool.cut.clear()
+            batches = await self._spool.unsent(free, frozenset(self._in_flight))
+            if not batches:
+                await _first(self._spool.cut, 1.0)
+                continue
+            facts = self.facts
+            assert facts is not None
+            for batch in batches:
+                self._in_flight.add(batch.row)
+                task = asyncio.create_task(self._publish(batch, facts.incarnation))
+                self._publishes.add(task)
+                task.add_done_callback(self._publishes.discard)
+
+    async def _publish(self, batch: SpooledBatch, incarnation: str) -> None:
+        header = batch.header
+        try:
+            sequence = await self._carrier.publish(
+                header.subject, f"{header.id}:{batch.attempt}", pack(header, batch.body)
+            )
+        except CarrierDown as error:
+            self._say("publish", str(error))
+            if isinstance(error, StreamGone):
+                self._ready.clear()
+                self._carrier.changed.set()
+            # in flight until the pause is over, so that it is not tried again at once
+            await asyncio.sleep(random.uniform(0.2, 0.6))  # noqa: S311 - jitter
+            self._in_flight.discard(batch.row)
+            self._freed.set()
+            self._spool.cut.set()
+            return
+        self._say("publish", None)
+        self.sent += 1
+        self._marks.append(SentMark(batch.row, batch.attempt, sequence, incarnation))
+        self._marked.set()
+
+    async def _mark(self) -> None:
+        """Moves the sent cursors, many at a time; until then a batch counts as in flight."""
+        while True:
+            await self._marked.wait()
+            self._marked.clear()
+            marks, self._marks = self._marks, []
+            try:
+                await self._spool.mark_sent(marks)
+            except SpoolFailed:
+                self._marks = marks + self._marks
+                self._marked.set()
+                raise
+            self._in_flight.difference_update(mark.row for mark in marks)
+            self._freed.set()
+
+    # -- confirmation ------------------------------------------------------------------------------------------
+
+    async def _confirm(self) -> None:
+        pause = self._confirm_every
+        everything_at = 0.0
+        while True:
+            await asyncio.sleep(pause * random.uniform(0.9, 1.1))  # noqa: S311 - jitter
+            asks = await self._spool.outstanding()
+            everything = time.monotonic() >= everything_at
+            if everything:
+                asks = _widest(asks, await self._spool.replayable())
+            if not asks:
+                continue
+            try:
+                await self._ask_all(asks)
+            except CoreSilent as error:
+                self.core_answers = False
+                self._say("core", str(error))
+                pause = min(pause * 2, BACKOFF_MAX)
+                everything_at = 0.0
+                continue
+            self.core_answers = True
+            self._say("core", None)
+            pause = self._confirm_every
+            if everything:
+                everything_at = time.monotonic() + REPLAYABLE_EVERY
+
+    async def _ask_all(self, asks: list[Outstanding]) -> None:
+        stream, floors = self._floors
+        for i in range(0, len(asks), ASK_AT_ONCE):
+            some = asks[i : i + ASK_AT_ONCE]
+            ask = ConfirmAsk(self._gateway, tuple((a.epoch, a.partition, a.upto) for a in some))
+            data = await self._carrier.ask(confirm_subject(self._gateway), encode(ask))
+            try:
+                reply = decode(ConfirmReply, data)
+            except BadBatch as error:
+                raise CoreSilent(f"its answer is not one: {error}") from error
+            # a floor counts from the reply after the one that told it: the confirmations beside it may be older
+            settled = await self._spool.settle(some, reply, floors if stream == reply.stream else {})
+            self.confirmed += settled.confirmed
+            self.resent += settled.resend
+            self._note(settled.taken_back, settled.beyond_replay, settled.resend)
+            self._note_closed(frozenset(reply.closed_epochs) & {a.epoch for a in some})
+            self._floors = (reply.stream, dict(reply.floors))
+            if self.facts is not None and reply.stream != self.facts.incarnation:
+                self._carrier.changed.set()
+
+    def _note(self, taken_back: int, beyond_replay: int, resend: int) -> None:
+        if taken_back:
+            self.taken_back += taken_back
+            log.warning("the core no longer has %d batches that it had confirmed: sent again", taken_back)
+        if resend:
+            log.warning("the core passed over %d batches: sent again", resend)
+        if beyond_replay != self.beyond_replay:
+            self.beyond_replay = beyond_replay
+            if beyond_replay:
+                log.error("the core misses %d batches whose payloads are past their replay window", beyond_replay)
+
+    def _note_closed(self, closed: frozenset[str]) -> None:
+        for epoch in closed - self.closed_epochs:
+            log.warning("the core has closed epoch %s, of which this spool still has unconfirmed batches", epoch)
+        self.closed_epochs |= closed
+
+    def _say(self, what: str, trouble: str | None) -> None:
+        """Logs changes, not conditions."""
+        before = self._trouble.get(what)
+        if trouble is None and before is not None:
+            del self._trouble[what]
+            log.info("%s: all right again", what)
+        elif trouble is not None and before is None:
+            self._trouble[what] = trouble
+            log.warning("%s: %s", what, trouble)
+
+    @property
+    def trouble(self) -> dict[str, str]:
+        """What does not work now, by part: stream, publish, core."""
+        return dict(self._trouble)
+
+
+def _widest(some: list[Outstanding], others: list[Outstanding]) -> list[Outstanding]:
+    """Each (epoch, partition) once. The open ones bound their own answer, so theirs stand."""
+    known = {(ask.epoch, ask.partition) for ask in some}
+    return some + [ask for ask in others if (ask.epoch, ask.partition) not in known]
+
+
+async def _first(event: asyncio.Event, seconds: float) -> None:
+    """Waits for the event, at most so long."""
+    try:
+        async with asyncio.timeout(seconds):
+            await event.wait()
+    except TimeoutError:
+        return

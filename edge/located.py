@@ -1,0 +1,164 @@
+"""YAML read with the line of every key and value, so that an error can say where it is. Secrets come by `${NAME}`."""
+
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from ruamel.yaml import YAML
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
+
+Step = str | int
+Where = tuple[Step, ...]
+
+_ENV = re.compile(r"\$(\$)?\{([A-Za-z_][A-Za-z0-9_]*)\}")
+_MERGE = "tag:yaml.org,2002:merge"
+UNSET = "unset"
+"""Stands for a value that could not be read, so that everything else can still be checked."""
+
+
+class ConfigError(msgspec.Struct, frozen=True, order=True):
+    """One thing that is wrong, and where. Lines count from 1."""
+
+    file: str
+    line: int
+    path: str
+    message: str
+
+    def __str__(self) -> str:
+        where = f" {self.path}:" if self.path else ""
+        return f"{self.file}:{self.line}:{where} {self.message}"
+
+
+class ConfigErrors(Exception):
+    """Everything that is wrong with a configuration, by line."""
+
+    def __init__(self, errors: list[ConfigError]) -> None:
+        self.errors = tuple(sorted(set(errors)))
+        super().__init__("\n".join(str(error) for error in self.errors))
+
+
+class Located:
+    """A YAML document as plain data, with the line of each path, and what was wrong with it so far."""
+
+    def __init__(self, path: Path, environment: Mapping[str, str] | None = None) -> None:
+        self.file = str(path)
+        self.lines: dict[Where, int] = {(): 1}
+        self.errors: list[ConfigError] = []
+        self.unreadable: set[Where] = set()
+        self._environment = os.environ if environment is None else environment
+        self._yaml = YAML(typ="safe", pure=True)
+        self.data: Any = self._read(path)
+
+    def error(self, where: Where, message: str) -> None:
+        """Notes an error at a path; the line is that of the nearest part of the path that the file has."""
+        known = where
+        while known not in self.lines:
+            known = known[:-1]
+        self.errors.append(ConfigError(self.file, self.lines[known], dotted(where), message))
+
+    def resolve(self, where: Where) -> Where:
+        """A validator's location as a path of the file: steps that name an alternative rather than a key drop out.
+
+        A last step that the file does not have stays: it is what is missing.
+        """
+        path: Where = ()
+        for i, step in enumerate(where):
+            if (*path, step) in self.lines or (i == len(where) - 1 and self._may_hold(path, step)):
+                path = (*path, step)
+        return path
+
+    def _may_hold(self, path: Where, step: Step) -> bool:
+        value = self.value(path)
+        return isinstance(value, dict) and isinstance(step, str) and "[" not in step
+
+    def value(self, where: Where) -> Any:
+        """The data at a path that the file has."""
+        value = self.data
+        for step in where:
+            value = value[step]
+        return value
+
+    def replace(self, where: Where, value: Any) -> None:
+        """Puts another value at a path that the file has."""
+        self.value(where[:-1])[where[-1]] = value
+
+    def _read(self, path: Path) -> Any:
+        try:
+            text = path.read_text("utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigErrors([ConfigError(self.file, 1, "", f"cannot be read: {error}")]) from error
+        try:
+            root = self._yaml.compose(text)
+        except MarkedYAMLError as error:
+            mark = error.problem_mark or error.context_mark
+            message = error.problem or error.context or str(error)
+            if "{" in message and "${" in text:
+                message += " (a ${NAME} inside braces or brackets needs quotes)"
+            raise ConfigErrors([ConfigError(self.file, mark.line + 1 if mark else 1, "", message)]) from error
+        except YAMLError as error:
+            raise ConfigErrors([ConfigError(self.file, 1, "", str(error))]) from error
+        return None if root is None else self._build(root, ())
+
+    def _build(self, node: Node, where: Where) -> Any:
+        self.lines.setdefault(where, node.start_mark.line + 1)
+        if isinstance(node, MappingNode):
+            return self._mapping(node, where)
+        if isinstance(node, SequenceNode):
+            return [self._build(item, (*where, i)) for i, item in enumerate(node.value)]
+        return self._scalar(node, where)
+
+    def _mapping(self, node: MappingNode, where: Where) -> dict[str, Any]:
+        built: dict[str, Any] = {}
+        merged: dict[str, Any] = {}
+        for key_node, value_node in node.value:
+            line = key_node.start_mark.line + 1
+            if key_node.tag == _MERGE:
+                sources = value_node.value if isinstance(value_node, SequenceNode) else [value_node]
+                for source in sources:
+                    found = self._build(source, where)
+                    merged = (found if isinstance(found, dict) else {}) | merged
+                continue
+            key = str(key_node.value)
+            path = (*where, key)
+            if key in built:
+                message = f"the key stands twice; first on line {self.lines[path]}"
+                self.errors.append(ConfigError(self.file, line, dotted(path), message))
+                continue
+            self.lines[path] = line
+            built[key] = self._build(value_node, path)
+        return merged | built
+
+    def _scalar(self, node: ScalarNode, where: Where) -> Any:
+        try:
+            value = self._yaml.constructor.construct_object(node)
+        except (YAMLError, ValueError) as error:
+            self.unreadable.add(where)
+            self.error(where, getattr(error, "problem", None) or str(error))
+            return UNSET
+        return self._expand(value, where) if isinstance(value, str) else value
+
+    def _expand(self, text: str, where: Where) -> str:
+        def one(found: re.Match[str]) -> str:
+            escaped, name = found.groups()
+            if escaped:
+                return found.group(0)[1:]
+            value = self._environment.get(name)
+            if value is None:
+                self.unreadable.add(where)
+                self.error(where, f"the environment variable {name} is not set")
+                return UNSET
+            return value
+
+        return _ENV.sub(one, text)
+
+
+def dotted(where: Where) -> str:
+    """A path as people write it: `sources[2].points[0].address`."""
+    text = ""
+    for step in where:
+        text += f"[{step}]" if isinstance(step, int) else f".{step}" if text else step
+    return text

@@ -1,0 +1,186 @@
+"""Runs the collectors: restarts what is lost with a back-off, leaves down what only the operator can mend."""
+
+import asyncio
+import logging
+import random
+from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+
+from core.telemetry.address import partition_of
+from core.telemetry.batch import Gap, Watermark
+from core.telemetry.reading import Reading
+from edge.collectors.port import Collector, SourceLost, SourceMisconfigured
+from edge.spool import Spool
+
+log = logging.getLogger("lotwise.edge.supervisor")
+
+FIRST_PAUSE = 1.0
+LONGEST_PAUSE = 60.0
+MISCONFIGURED_PAUSE = 600.0
+"""Seconds after which a misconfigured source is tried again, in case somebody mended the other end."""
+
+
+class SourceState(StrEnum):
+    """What a source is doing."""
+
+    STARTING = "starting"
+    RUNNING = "running"
+    LOST = "lost"
+    MISCONFIGURED = "misconfigured"
+
+
+class Source:
+    """One collector, its keeper, and what is known of it. Implements `edge.collectors.port.Keeper`.
+
+    The watermark never passes a reading that the collector has handed over and that is not yet on disk.
+    """
+
+    def __init__(self, make: Callable[[], Collector], spool: Spool, clock: Callable[[], datetime]) -> None:
+        self._make = make
+        self._spool = spool
+        self._clock = clock
+        self._keeping: dict[int, datetime] = {}
+        self._keep_id = 0
+        self.collector = make()
+        self.name = self.collector.name
+        self.state = SourceState.STARTING
+        self.since = clock()
+        self.trouble: str | None = None
+        self.last_reading: datetime | None = None
+        self.readings = 0
+        self.restarts = 0
+        self.asides = 0
+        self.zones_seen: frozenset[str] = frozenset()
+
+    # -- Keeper ------------------------------------------------------------------------------------------------
+
+    async def keep(self, readings: Sequence[Reading]) -> None:
+        """Returns when the readings are on disk. Raises SpoolFull."""
+        if not readings:
+            return
+        self._keep_id = mine = self._keep_id + 1
+        self._keeping[mine] = min(reading.at for reading in readings)
+        try:
+            await self._spool.keep(readings)
+        finally:
+            del self._keeping[mine]
+        self.readings += len(readings)
+        last = readings[-1].at
+        if self.last_reading is None or last > self.last_reading:
+            self.last_reading = last
+
+    async def gap(self, gap: Gap) -> None:
+        """Records a gap; one of the whole source travels with each of its zones."""
+        await self._spool.gap(gap, self.zones)
+
+    async def aside(self, origin: str, payload: bytes, reason: str) -> None:
+        """Counts a payload that could not be decoded and keeps it."""
+        self.asides += 1
+        await self._spool.aside(f"{self.name}: {origin}", payload, reason)
+
+    # -- what the gateway asks ---------------------------------------------------------------------------------
+
+    @property
+    def zones(self) -> frozenset[str]:
+        """Every zone it speaks for, also of collectors before a restart."""
+        self.zones_seen |= self.collector.zones
+        return self.zones_seen
+
+    @property
+    def connected(self) -> bool:
+        """Whether the source is reachable now."""
+        return self.state is SourceState.RUNNING and self.collector.connected
+
+    def watermark(self, now: datetime) -> Watermark | None:
+        """Its word that all it will have live is in, or None while that cannot be said."""
+        if self.state is not SourceState.RUNNING or not self.zones:
+            return None
+        upto = self.collector.live_upto(now)
+        if upto is None:
+            return None
+        held = min(self._keeping.values(), default=None)
+        if held is not None and held <= upto:
+            upto = held - timedelta(microseconds=1)
+        return Watermark(self.name, upto, tuple(sorted(self.zones)))
+
+    # -- life --------------------------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Runs the collector until cancelled, whatever happens to its source."""
+        pause = FIRST_PAUSE
+        while True:
+            began = self._clock()
+            self._become(SourceState.RUNNING, None)
+            try:
+                await self.collector.run(self)
+                self._become(SourceState.LOST, "the collector ended by itself")
+            except SourceMisconfigured as error:
+                self._become(SourceState.MISCONFIGURED, str(error))
+                pause = MISCONFIGURED_PAUSE
+            except SourceLost as error:
+                # a source that was there for a while starts its back-off anew
+                if (self._clock() - began).total_seconds() > LONGEST_PAUSE:
+                    pause = FIRST_PAUSE
+                self._become(SourceState.LOST, str(error))
+            except Exception as error:
+                # a fault of ours in one collector costs no other source; it is loud, and restarted like a loss
+                log.exception("source %s: the collector failed", self.name)
+                self._become(SourceState.LOST, f"{type(error).__name__}: {error}")
+            await asyncio.sleep(pause * random.uniform(0.75, 1.25))  # noqa: S311 - jitter
+            pause = FIRST_PAUSE if pause == MISCONFIGURED_PAUSE else min(pause * 2, LONGEST_PAUSE)
+            self.restarts += 1
+            self.zones_seen |= self.collector.zones
+            self.collector = self._make()
+
+    def _become(self, state: SourceState, trouble: str | None) -> None:
+        if state is SourceState.MISCONFIGURED and self.trouble != trouble:
+            log.error("source %s cannot be read until the operator mends it: %s", self.name, trouble)
+        elif state is SourceState.LOST and self.trouble is None:
+            log.warning("source %s lost: %s", self.name, trouble)
+        if state is not self.state and state is not SourceState.RUNNING:
+            self.since = self._clock()
+        self.state = state
+        self.trouble = trouble if state is not SourceState.RUNNING else self.trouble
+        if state is SourceState.RUNNING and self.collector.connected:
+            self.trouble = None
+
+
+class Supervisor:
+    """All sources of a gateway."""
+
+    def __init__(
+        self,
+        makers: Iterable[Callable[[], Collector]],
+        spool: Spool,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._clock = clock
+        self._spool = spool
+        self._connected: dict[str, bool] = {}
+        self.sources = [Source(make, spool, clock) for make in makers]
+
+    async def run(self) -> None:
+        """Runs every source until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            for source in self.sources:
+                group.create_task(source.run(), name=f"source {source.name}")
+
+    async def mark(self) -> None:
+        """Cuts a batch of watermarks for every partition that the gateway serves."""
+        now = self._clock()
+        self._note_connections(now)
+        marks = [mark for source in self.sources if (mark := source.watermark(now)) is not None]
+        partitions = {partition_of(zone) for source in self.sources for zone in source.zones}
+        await self._spool.watermarks(marks, partitions)
+
+    def _note_connections(self, now: datetime) -> None:
+        for source in self.sources:
+            up = source.connected
+            if self._connected.get(source.name) is not up:
+                source.since = now
+                self._connected[source.name] = up
+                if up and source.trouble is not None:
+                    log.warning("source %s is back", source.name)
+            if up:
+                source.trouble = None
