@@ -16,6 +16,7 @@ from simulators.packml import WORDS, Command, IllegalCommand, State, after, way
 from simulators.physics import RoomSpec, SensorSpec
 from simulators.rooms import ColdRoom
 from simulators.sensors import Clock, Report, real_time
+from simulators.tasks import end
 
 NAMESPACE = "urn:lotwise:simulators:filling"
 CHAMBER = RoomSpec(
@@ -89,7 +90,7 @@ class FillingMachine:
         self._last: dict[str, ua.DataValue] = {}
         self._silent = False
         self._server: Server | None = None
-        self._task: asyncio.Task[None] | None = None
+        self.task: asyncio.Task[None] | None = None
 
     def node(self, variable: str) -> ua.NodeId:
         """Node id of a variable."""
@@ -101,16 +102,16 @@ class FillingMachine:
         await self.chamber.start()
         await self.tick()
         await self.connect()
-        self._task = asyncio.create_task(self._run(), name=f"machine {self.name}")
+        self.task = asyncio.create_task(self._run(), name=f"machine {self.name}")
 
     async def stop(self) -> None:
         """Stops machine and server."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
-            self._task = None
-        await self.disconnect()
-        await self.chamber.stop()
+        task, self.task = self.task, None
+        try:
+            await end(task)
+        finally:
+            await self.disconnect()
+            await self.chamber.stop()
 
     async def connect(self) -> None:
         """Brings the server up; nothing happens if it is."""

@@ -11,6 +11,7 @@ from simulators.dialects import DIALECTS, Identity, Message, Sample, garbage
 from simulators.faults import Fault, FaultKind, Faults, Measured
 from simulators.guard import refuse_unmarked
 from simulators.link import Broker, MqttLink
+from simulators.tasks import end
 
 Clock = Callable[[], datetime]
 Probe = Callable[[], float | int | bool | str]
@@ -75,7 +76,7 @@ class MqttSensor:
         self._random = random.Random(f"{seed}:{name}:garbage")  # noqa: S311 - spoils payloads
         self._broker = broker
         self._link: MqttLink | None = None
-        self._task: asyncio.Task[None] | None = None
+        self.task: asyncio.Task[None] | None = None
         self._silent = False
         self._held: tuple[int, list[Message]] | None = None
         self._count = 0
@@ -90,20 +91,26 @@ class MqttSensor:
         refuse_unmarked(os.environ.get("LOTWISE_INSTANCE"))
         self._link = MqttLink(self._broker, f"sim-{self.name}")
         await self._link.connect()
-        self._task = asyncio.create_task(self._run(), name=f"sensor {self.name}")
+        self.task = asyncio.create_task(self._run(), name=f"sensor {self.name}")
 
     async def stop(self, drain: float = 10.0) -> None:
         """Stops measuring, waits so many seconds for the broker's acknowledgements, and disconnects."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
-            self._task = None
-        if self._link is not None:
-            self._release()
-            if self.faults.has(FaultKind.DISCONNECT):
-                await self.clear(FaultKind.DISCONNECT)
-            await self._link.drain(drain)
-            await self._link.close()
+        task, self.task = self.task, None
+        try:
+            await end(task)
+        finally:
+            await self._leave(drain)
+
+    async def _leave(self, drain: float) -> None:
+        link = self._link
+        if link is None:
+            return
+        self._release()
+        try:
+            await self.clear(FaultKind.DISCONNECT)
+            await link.drain(drain)
+        finally:
+            await link.close()
             self._link = None
 
     def silence(self) -> None:

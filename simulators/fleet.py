@@ -1,0 +1,150 @@
+"""The rooms and devices of a scenario, alive: started together, stopped together, worked by name."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from typing import Self
+
+from simulators.controller import ColdRoomController
+from simulators.load import MqttLoad
+from simulators.machine import FillingMachine
+from simulators.rooms import ColdRoom
+from simulators.scenario import ControllerDevice, Device, LoadDevice, MachineDevice, Scenario, SensorDevice
+from simulators.sensors import MqttSensor, Probe, Report
+
+Live = MqttSensor | FillingMachine | ColdRoomController | MqttLoad
+
+
+class Fleet:
+    """`rooms` by zone and `devices` by name. Use as `async with Fleet(scenario) as fleet:`; leaving stops it all."""
+
+    def __init__(self, scenario: Scenario) -> None:
+        self.scenario = scenario
+        self.rooms = {
+            zone: ColdRoom(zone, found.spec(), speed_up=scenario.speed_up, seed=scenario.seed)
+            for zone, found in scenario.zones.items()
+        }
+        self.devices: dict[str, Live] = {device.name: self._make(device) for device in scenario.devices}
+
+    async def __aenter__(self) -> Self:
+        """Starts the rooms, then the devices. What failed to start takes the rest down again."""
+        try:
+            for room in self.rooms.values():
+                await room.start()
+            for device in self.devices.values():
+                await device.start()
+        except BaseException:
+            await self.stop()
+            raise
+        return self
+
+    async def __aexit__(self, *_exc: object) -> None:
+        """Stops everything."""
+        await self.stop()
+
+    async def stop(self) -> None:
+        """Stops the devices, at the same time, then the rooms. The first thing that went wrong is raised at the end."""
+        results = await asyncio.gather(*(device.stop() for device in self.devices.values()), return_exceptions=True)
+        for room in self.rooms.values():
+            await room.stop()
+        for result in results:
+            if isinstance(result, BaseException):
+                raise result
+
+    @property
+    def tasks(self) -> set[asyncio.Task[None]]:
+        """The devices' running tasks; one that is done has failed."""
+        found = (getattr(device, "task", None) for device in self.devices.values())
+        return {task for task in found if task is not None}
+
+    def reports(self) -> list[Report]:
+        """What each device did: a controller tells of each unit, a load of each of its sensors."""
+        return [report for device in self.devices.values() for report in _REPORTS[type(device)](device)]
+
+    def _make(self, device: Device) -> Live:
+        return _MAKERS[device.kind](self, device)
+
+    def sensor(self, device: SensorDevice) -> MqttSensor:
+        """An MQTT sensor as the scenario describes it."""
+        room, name = self.rooms[device.zone], device.name
+        makers: Mapping[str, tuple[Callable[[], Probe], str]] = {
+            "temperature": (lambda: room.probe(name, device.sensor), "Cel"),
+            "humidity": (lambda: room.humidity_probe(name), "%"),
+        }
+        probes: dict[str, tuple[Probe, str]] = {
+            quantity: (makers[quantity][0](), makers[quantity][1]) for quantity in device.quantities
+        }
+        return MqttSensor(
+            name,
+            device.zone,
+            probes,
+            broker=self.scenario.broker,
+            dialect=device.dialect,
+            interval=device.interval,
+            sequence=device.sequence,
+            topic=device.topic,
+            seed=self.scenario.seed,
+        )
+
+    def machine(self, device: MachineDevice) -> FillingMachine:
+        """A filling machine as the scenario describes it."""
+        return FillingMachine(
+            device.name,
+            device.zone,
+            port=device.port,
+            host=device.host,
+            interval=device.interval,
+            bottles_per_minute=device.bottles_per_minute,
+            reject_rate=device.reject_rate,
+            speed_up=self.scenario.speed_up,
+            seed=self.scenario.seed,
+        )
+
+    def controller(self, device: ControllerDevice) -> ColdRoomController:
+        """A controller as the scenario describes it."""
+        return ColdRoomController(
+            device.name,
+            {unit: self.rooms[zone] for unit, zone in device.units.items()},
+            port=device.port,
+            host=device.host,
+            rtu_over_tcp=device.rtu_over_tcp,
+            sensor=device.sensor,
+        )
+
+    def load(self, device: LoadDevice) -> MqttLoad:
+        """A load as the scenario describes it."""
+        return MqttLoad(
+            device.zone,
+            broker=self.scenario.broker,
+            rate=device.rate,
+            sensors=device.sensors,
+            prefix=device.name,
+            seed=self.scenario.seed,
+        )
+
+
+def _load_reports(load: MqttLoad) -> list[Report]:
+    return [
+        Report(
+            who,
+            "mqtt",
+            readings=last,
+            messages=last,
+            sequences=list(range(1, last + 1)),
+            acknowledged=set(range(1, last + 1)) - load.report.unacknowledged[who],
+        )
+        for who, last in load.report.last.items()
+    ]
+
+
+_MAKERS: dict[str, Callable[..., Live]] = {
+    "mqtt_sensor": Fleet.sensor,
+    "filling_machine": Fleet.machine,
+    "cold_room_controller": Fleet.controller,
+    "mqtt_load": Fleet.load,
+}
+_REPORTS: dict[type, Callable[..., list[Report]]] = {
+    MqttSensor: lambda device: [device.report],
+    FillingMachine: lambda device: [device.report],
+    ColdRoomController: lambda device: [unit.report for unit in device.units.values()],
+    MqttLoad: _load_reports,
+}

@@ -1,0 +1,339 @@
+"""Scenario files: rooms, devices, what happens to them and when. Typed; every error names its line.
+
+All times (`at`, `from`, `for`, `duration`, `interval`) are real time since the scenario began: "500ms", "10s", "2m",
+"1h", or a number of seconds. `speed_up` moves only the physics.
+"""
+
+import re
+from collections.abc import Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+
+from core.telemetry.address import check_segment, check_zone
+from simulators import yamlfile
+from simulators.dialects import DIALECTS
+from simulators.faults import APPLIES, Fault, FaultKind
+from simulators.link import Broker
+from simulators.packml import WORDS, State
+from simulators.physics import PRESETS, RoomSpec, SensorSpec
+
+_DURATION = re.compile(r"(-?\d+(?:\.\d+)?)\s*(ms|s|m|min|h|d)\Z")
+_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86_400.0}
+
+
+def seconds(said: object) -> float:
+    """A duration in seconds, from "90s", "1.5m", "1h" or a number. Raises ValueError."""
+    if isinstance(said, bool):
+        raise ValueError(f"{said!r} is not a duration such as 10s")  # noqa: TRY004 - pydantic collects ValueError
+    if isinstance(said, int | float):
+        return float(said)
+    found = _DURATION.match(str(said).strip())
+    if found is None:
+        raise ValueError(f"{said!r} is not a duration such as 500ms, 10s, 2m or 1h")
+    return float(found[1]) * _SECONDS[found[2]]
+
+
+def _known(name: str) -> str:
+    if name not in DIALECTS:
+        raise ValueError(f"unknown dialect {name!r}: one of {', '.join(DIALECTS)}")
+    return name
+
+
+Moment = Annotated[float, BeforeValidator(seconds), Field(ge=0)]
+Span = Annotated[float, BeforeValidator(seconds), Field(gt=0)]
+Step = Annotated[float, BeforeValidator(seconds)]
+ZoneName = Annotated[str, AfterValidator(check_zone)]
+DeviceName = Annotated[str, AfterValidator(check_segment)]
+Port = Annotated[int, Field(ge=1, le=65535)]
+Finite = Annotated[float, Field(allow_inf_nan=False)]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+
+class Zone(_Strict):
+    """A space: a kind with its usual physics, and what differs here (fields of RoomSpec)."""
+
+    kind: Literal["cold_room", "freezer", "truck", "warehouse"] = "cold_room"
+    physics: dict[str, Finite] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _possible(self) -> Self:
+        self.spec()
+        return self
+
+    def spec(self) -> RoomSpec:
+        """The physics of this space. Raises ValueError for an unknown or impossible figure."""
+        try:
+            return RoomSpec.model_validate(PRESETS[self.kind].model_dump() | self.physics)
+        except ValidationError as error:
+            raise ValueError(
+                "; ".join(f"physics.{item['loc'][0]}: {item['msg']}" for item in error.errors())
+            ) from error
+
+
+class SensorDevice(_Strict):
+    """An MQTT sensor in a zone."""
+
+    kind: Literal["mqtt_sensor"]
+    name: DeviceName
+    zone: ZoneName
+    dialect: Annotated[str, AfterValidator(_known)] = "json"
+    interval: Span = 1.0
+    quantities: tuple[Literal["temperature", "humidity"], ...] = Field(default=("temperature",), min_length=1)
+    sequence: bool = True
+    topic: str | None = None
+    sensor: SensorSpec = SensorSpec()
+
+
+class MachineDevice(_Strict):
+    """An OPC UA filling machine."""
+
+    kind: Literal["filling_machine"]
+    name: DeviceName
+    zone: ZoneName
+    port: Port
+    host: str = "127.0.0.1"
+    interval: Span = 1.0
+    bottles_per_minute: float = Field(default=120.0, gt=0)
+    reject_rate: float = Field(default=0.01, ge=0, le=1)
+
+
+class ControllerDevice(_Strict):
+    """A Modbus cold-room controller: one unit for each zone it controls."""
+
+    kind: Literal["cold_room_controller"]
+    name: DeviceName
+    port: Port
+    host: str = "127.0.0.1"
+    units: dict[int, ZoneName] = Field(min_length=1)
+    rtu_over_tcp: bool = False
+    sensor: SensorSpec = SensorSpec(noise=0.05, resolution=0.1)
+    interval: Span = 1.0
+    """How often a gateway should poll it (used for the configuration only)."""
+
+
+class LoadDevice(_Strict):
+    """Many MQTT sensors at a steady rate (messages a second)."""
+
+    kind: Literal["mqtt_load"]
+    name: DeviceName
+    zone: ZoneName
+    rate: float = Field(gt=0)
+    sensors: int = Field(default=10, ge=1, le=999)
+
+
+Device = Annotated[SensorDevice | MachineDevice | ControllerDevice | LoadDevice, Field(discriminator="kind")]
+PROTOCOLS = {"mqtt_sensor": "mqtt", "filling_machine": "opcua", "cold_room_controller": "modbus"}
+"""Protocol of each kind of device that can have faults."""
+
+
+class _At(_Strict):
+    at: Moment = 0.0
+    lasting: Span | None = Field(default=None, alias="for")
+
+
+class ZoneEvent(_At):
+    """Something that happens to a space; with `for` it is undone afterwards."""
+
+    do: Literal["door_open", "door_close", "compressor_fail", "compressor_repair", "power_off", "power_on"]
+    zone: ZoneName
+
+
+class ZoneSetting(_At):
+    """A figure of a space is changed, °C."""
+
+    do: Literal["set_ambient", "setpoint", "set_temperature"]
+    zone: ZoneName
+    to: Finite
+
+
+class LoadProduct(_At):
+    """Product of a temperature (°C) is brought in."""
+
+    do: Literal["load_product"]
+    zone: ZoneName
+    kg: float = Field(gt=0)
+    temperature: Finite
+
+
+class DeviceEvent(_At):
+    """A device falls silent or speaks again; a Modbus controller's `unit` alone if one is named."""
+
+    do: Literal["silence", "resume"]
+    device: DeviceName
+    unit: int = 1
+
+
+class MachineState(_At):
+    """The machine is brought to a state by the orders that lead there."""
+
+    do: Literal["opcua_state"]
+    device: DeviceName
+    state: Literal["stopped", "idle", "running", "held", "fault"]
+
+    def wanted(self) -> State:
+        """The state as PackML has it."""
+        return next(state for state, word in WORDS.items() if word == self.state)
+
+
+class MachineStatus(_At):
+    """A variable of the machine gets an OPC UA status, such as BadSensorFailure."""
+
+    do: Literal["opcua_status"]
+    device: DeviceName
+    variable: str
+    status: str | None = None
+
+
+class ProbeEvent(_At):
+    """A probe (1 to 8) of a controller's unit shows its error code, or measures again."""
+
+    do: Literal["break_probe", "mend_probe"]
+    device: DeviceName
+    unit: int = 1
+    probe: int = Field(ge=1, le=8)
+
+
+Event = Annotated[
+    ZoneEvent | ZoneSetting | LoadProduct | DeviceEvent | MachineState | MachineStatus | ProbeEvent,
+    Field(discriminator="do"),
+]
+
+
+class FaultEvent(_Strict):
+    """A fault of a device from a moment on, for a while or to the end."""
+
+    device: DeviceName
+    fault: FaultKind
+    begins: Moment = Field(default=0.0, alias="from")
+    lasting: Span | None = Field(default=None, alias="for")
+    unit: int = 1
+    amount: Finite = 20.0
+    step: Step = 3600.0
+    every: int = Field(default=1, ge=1)
+
+    def what(self) -> Fault:
+        """The fault as devices take it."""
+        return Fault(self.fault, self.amount, timedelta(seconds=self.step), self.every)
+
+
+class Scenario(_Strict):
+    """One scenario."""
+
+    name: str = Field(min_length=1)
+    about: str = ""
+    seed: int = 0
+    speed_up: float = Field(default=1.0, gt=0, allow_inf_nan=False)
+    duration: Span
+    broker: Broker = Broker()
+    zones: dict[ZoneName, Zone] = Field(min_length=1)
+    devices: tuple[Device, ...] = Field(min_length=1)
+    timeline: tuple[Event, ...] = ()
+    faults: tuple[FaultEvent, ...] = ()
+
+    def overridden(self, overrides: Mapping[str, Any]) -> Self:
+        """The scenario with other figures: any top-level field, and `ports` by device name.
+
+        Raises pydantic's ValidationError, ValueError for a device that is not there.
+        """
+        changed = self.model_dump(by_alias=True) | {key: value for key, value in overrides.items() if key != "ports"}
+        ports = dict(overrides.get("ports", {}))
+        for device in changed["devices"]:
+            if device["name"] in ports:
+                device["port"] = ports.pop(device["name"])
+        if ports:
+            raise ValueError(f"no device named {', '.join(sorted(ports))}")
+        return type(self).model_validate(changed)
+
+
+def read_scenario(path: Path) -> Scenario:
+    """The scenario of a file. Raises BadFile with every problem and its line."""
+    document = yamlfile.load(path)
+    raw = yamlfile.plain(document)
+    problems = [yamlfile.Problem(yamlfile.line_of(document, where), text) for where, text in _references(raw)]
+    try:
+        scenario = Scenario.model_validate(raw)
+    except ValidationError as error:
+        raise yamlfile.BadFile(path, [*yamlfile.problems_of(error, document), *problems]) from error
+    if problems:
+        raise yamlfile.BadFile(path, problems)
+    return scenario
+
+
+def _items(raw: Mapping[str, Any], key: str) -> list[tuple[int, dict[str, Any]]]:
+    """The mappings of a list, with their places; what has another shape is the models' to report."""
+    found = raw.get(key)
+    return [(n, item) for n, item in enumerate(found) if isinstance(item, dict)] if isinstance(found, list) else []
+
+
+def _references(raw: Mapping[str, Any]) -> list[tuple[yamlfile.Path_, str]]:
+    """What refers to something that is not there, or cannot be: place and text. Works on a half-right document."""
+    found: list[tuple[yamlfile.Path_, str]] = []
+    zones = raw.get("zones") if isinstance(raw.get("zones"), dict) else {}
+    assert isinstance(zones, dict)
+    kinds: dict[str, dict[str, Any]] = {}
+    ports: dict[Any, str] = {}
+    for n, device in _items(raw, "devices"):
+        name = str(device.get("name"))
+        if name in kinds:
+            found.append((("devices", n, "name"), f"device {name!r} is there twice"))
+        kinds[name] = device
+        port = device.get("port")
+        if port is not None and port in ports:
+            found.append((("devices", n, "port"), f"port {port} is taken by {ports[port]!r}"))
+        ports.setdefault(port, name)
+        units = device.get("units")
+        named = list(units.items()) if isinstance(units, dict) else []
+        found.extend((("devices", n, "units", unit), f"no zone {zone!r}") for unit, zone in named if zone not in zones)
+    for section in ("devices", "timeline"):
+        for n, item in _items(raw, section):
+            if "zone" in item and item["zone"] not in zones:
+                found.append(((section, n, "zone"), f"no zone {item['zone']!r}"))
+    for section in ("timeline", "faults"):
+        for n, item in _items(raw, section):
+            found.extend(((section, n, *where), text) for where, text in _about_device(item, kinds, raw))
+    return found
+
+
+_NEEDS = {
+    "opcua_state": "filling_machine",
+    "opcua_status": "filling_machine",
+    "break_probe": "cold_room_controller",
+    "mend_probe": "cold_room_controller",
+}
+
+
+def _about_device(
+    item: Mapping[str, Any], kinds: Mapping[str, Mapping[str, Any]], raw: Mapping[str, Any]
+) -> list[tuple[yamlfile.Path_, str]]:
+    """Whether an event or fault fits the device it names and the scenario's duration."""
+    found: list[tuple[yamlfile.Path_, str]] = []
+    if "device" in item:
+        device = kinds.get(str(item["device"]))
+        if device is None:
+            return [(("device",), f"no device {item['device']!r}")]
+        kind = str(device.get("kind"))
+        wanted = _NEEDS.get(str(item.get("do")))
+        if wanted is not None and kind != wanted:
+            found.append((("do",), f"{item['do']} needs a {wanted}, and {item['device']!r} is a {kind}"))
+        if kind == "mqtt_load":
+            found.append((("device",), f"{item['device']!r} is a load: it takes neither events nor faults"))
+        units = device.get("units")
+        if isinstance(units, dict) and item.get("unit", 1) not in units:
+            found.append((("unit",), f"{item['device']!r} has no unit {item.get('unit', 1)}"))
+        fault = item.get("fault")
+        if fault in set(FaultKind) and fault not in APPLIES.get(PROTOCOLS.get(kind, ""), frozenset()):
+            found.append((("fault",), f"a {kind} cannot show the fault {fault}"))
+    key = "from" if "fault" in item else "at"
+    try:
+        late = seconds(item.get(key, 0)) >= seconds(raw.get("duration", 0))
+    except ValueError:
+        return found
+    if late:
+        found.append(((key,), f"{key}: {item.get(key, 0)} is not before the scenario's end"))
+    return found
