@@ -22,10 +22,7 @@ def answer(engine: Engine, ask: ConfirmAsk, standing: Standing) -> ConfirmReply:
     """What is confirmed of all that is asked, from one snapshot of committed batches."""
     with engine.connect().execution_options(isolation_level="REPEATABLE READ") as conn:
         through = _through(conn, ask)
-        confirmed = tuple(
-            _confirmed(conn, ask.gateway, epoch, partition, upto, through.get((epoch, partition), 0))
-            for epoch, partition, upto in ask.upto
-        )
+        confirmed = tuple(_confirmed(conn, ask.gateway, asked, through.get(asked[:2], 0)) for asked in ask.upto)
         closed = conn.execute(
             text("SELECT epoch FROM epoch_closed WHERE gateway = :g ORDER BY epoch"), {"g": ask.gateway}
         ).scalars()
@@ -40,7 +37,8 @@ def _through(conn: Connection, ask: ConfirmAsk) -> dict[tuple[str, int], int]:
     return {(epoch, partition): through for epoch, partition, through in rows}
 
 
-def _confirmed(conn: Connection, gateway: str, epoch: str, partition: int, upto: int, through: int) -> Confirmed:
+def _confirmed(conn: Connection, gateway: str, asked: tuple[str, int, int], through: int) -> Confirmed:
+    epoch, partition, upto = asked
     if through >= upto:
         return Confirmed(epoch, partition, through, ())
     missing: Sequence[int] = (

@@ -228,8 +228,9 @@ class Inbox:
 
     async def close(self) -> None:
         """Unsubscribes; what was delivered and not acknowledged comes again to whoever asks next."""
-        with contextlib.suppress(nats.errors.Error):
-            await self._subscription.unsubscribe()
+        if self._subscription is not None:
+            with contextlib.suppress(nats.errors.Error):
+                await self._subscription.unsubscribe()
 
     async def pull(self, batch: int, expires: timedelta) -> AsyncIterator[Msg]:
         """Up to `batch` messages, one by one as they come, until the request expires.

@@ -59,10 +59,10 @@ class IngestOptions:
 
 @dataclass(slots=True)
 class Lane:
-    """A partition in this worker's hands."""
+    """A partition in this worker's hands. `waiting` is by stream sequence: what comes again takes its own place."""
 
     partition: int
-    waiting: list[Msg] = field(default_factory=list)
+    waiting: dict[int, Msg] = field(default_factory=dict)
     failures: int = 0
     stopped_until: float = 0.0
     alarmed: bool = True  # there may be an alarm from an earlier life: the first success clears it
@@ -142,9 +142,9 @@ class IngestWorker:
         """Keeps leases, the stream and the knowledge of its floors; starts and ends lanes."""
         while True:
             try:
+                state = await ensure_stream(client, self._stream.stream)
                 held = await asyncio.to_thread(leases.renew, self._engine, self.name, self._options.lease)
                 self._hold(client, group, held)
-                state = await ensure_stream(client, self._stream.stream)
                 if state.incarnation != self._standing.stream and self._standing.stream:
                     log.warning("stream is another one now, created %s", state.incarnation)
                     self._restart(client, group)
@@ -169,36 +169,39 @@ class IngestWorker:
             lane.task = group.create_task(self._pull(client, lane))
 
     def _drop(self, lane: Lane) -> None:
+        """What was in hand comes again to the partition's next worker, or from the gateway if the stream is gone."""
         if lane.task is not None:
             lane.task.cancel()
-        self._hand_bytes -= sum(len(message.data) for message in lane.waiting)
+        self._hand_bytes -= sum(len(message.data) for message in lane.waiting.values())
         lane.waiting.clear()
 
     def _restart(self, client: Client, group: asyncio.TaskGroup) -> None:
         for lane in self._lanes.values():
-            if lane.task is not None:
-                lane.task.cancel()
+            self._drop(lane)
             lane.task = group.create_task(self._pull(client, lane))
+
+    def _put(self, lane: Lane, messages: Sequence[Msg]) -> None:
+        for message in messages:
+            sequence = message.metadata.sequence.stream
+            before = lane.waiting.get(sequence)
+            self._hand_bytes += len(message.data) - (len(before.data) if before is not None else 0)
+            lane.waiting[sequence] = message
 
     async def _pull(self, client: Client, lane: Lane) -> None:
         """Takes a partition's messages in hand for as long as it is ours."""
-        loop = asyncio.get_running_loop()
         while True:
             inbox = Inbox(client, lane.partition)
             try:
                 await ensure_consumer(client, lane.partition, self._options.ack_wait, 4 * self._options.lane_messages)
                 await inbox.open()
                 while True:
-                    while lane.stopped_until > loop.time():
-                        await asyncio.sleep(lane.stopped_until - loop.time())
                     room = self._options.lane_messages - len(lane.waiting)
                     if room <= 0 or self._hand_bytes > self._options.hand_bytes:
                         self._room.clear()
                         await self._room.wait()
                         continue
                     async for message in inbox.pull(room, self._options.pull_expires):
-                        lane.waiting.append(message)
-                        self._hand_bytes += len(message.data)
+                        self._put(lane, [message])
                         self._arrived.set()
             except (StreamUnavailable, nats.errors.Error, OSError) as problem:
                 log.debug("partition %d: %s", lane.partition, problem)
@@ -223,31 +226,45 @@ class IngestWorker:
         taken: dict[int, list[Msg]] = {}
         size = 0
         lanes = [lane for lane in self._lanes.values() if lane.waiting and lane.stopped_until <= now]
-        # those that have waited longest in turn: a long lane must not starve the others
+        # short lanes first: a long one must not starve the others
         for lane in sorted(lanes, key=lambda each: len(each.waiting)):
-            count = 0
-            while count < len(lane.waiting) and size < self._options.fold_bytes:
-                size += len(lane.waiting[count].data)
-                count += 1
-            if count:
-                taken[lane.partition], lane.waiting = lane.waiting[:count], lane.waiting[count:]
+            some: list[Msg] = []
+            for sequence in sorted(lane.waiting):
+                if size >= self._options.fold_bytes:
+                    break
+                message = lane.waiting.pop(sequence)
+                size += len(message.data)
+                some.append(message)
+            if some:
+                taken[lane.partition] = some
         self._hand_bytes -= size
         return taken
 
     async def _fold(self, client: Client, taken: dict[int, list[Msg]]) -> None:
         """One transaction for all; if it fails, one for each partition; where that fails, one for each batch."""
-        if await self._attempt(client, taken) is None:
+        problem = await self._attempt(client, taken)
+        if problem is None:
+            return
+        if _database_away(problem):
+            self._well(problem)
+            for partition, messages in taken.items():
+                self._give_back(partition, messages)
+            await asyncio.sleep(self._options.tick.total_seconds())
+            self._arrived.set()
             return
         for partition, messages in sorted(taken.items()):
-            whole = {partition: messages}
-            problem = await self._attempt(client, whole) if len(taken) > 1 else RuntimeError("tried")
-            if problem is None:
+            if len(taken) > 1 and await self._attempt(client, {partition: messages}) is None:
                 continue
             for index, message in enumerate(messages):
                 problem = await self._attempt(client, {partition: [message]})
                 if problem is not None:
                     await self._stop(client, partition, messages[index:], problem)
                     break
+
+    def _give_back(self, partition: int, messages: Sequence[Msg]) -> None:
+        lane = self._lanes.get(partition)
+        if lane is not None:
+            self._put(lane, messages)
 
     async def _attempt(self, client: Client, taken: dict[int, list[Msg]]) -> Exception | None:
         carried = [Carried(partition, message.data) for partition, some in taken.items() for message in some]
@@ -278,40 +295,35 @@ class IngestWorker:
         return transact(self._engine, ACTOR, self._events, work, datetime.now(UTC))
 
     async def _stop(self, client: Client, partition: int, messages: Sequence[Msg], problem: Exception) -> None:
-        """Stops a partition for its back-off, gives its messages back, and alarms."""
+        """Stops a partition at the batch that fails, for its back-off, and alarms. What follows waits behind it."""
         lane = self._lanes.get(partition)
-        waiting = list(messages)
-        if lane is not None:
-            waiting += lane.waiting
-            self._hand_bytes -= sum(len(message.data) for message in lane.waiting)
-            lane.waiting = []
-        if isinstance(problem, NotOurs):
+        if lane is None or isinstance(problem, NotOurs):
             log.warning("partition %d is another worker's now", partition)
-            wait = 0.0
-        else:
-            wait = await self._alarm(lane, partition, problem)
-        for message in waiting:
-            await _say(client, message, b'-NAK {"delay": %d}' % int(wait * 1e9))
-
-    async def _alarm(self, lane: Lane | None, partition: int, problem: Exception) -> float:
-        failures = lane.failures if lane is not None else 0
+            for message in messages:
+                await _say(client, message, b"-NAK")
+            return
+        self._put(lane, messages)
         first, most = self._options.backoff_first.total_seconds(), self._options.backoff_most.total_seconds()
-        wait = min(first * 2.0 ** min(failures, 16), most)
-        if lane is not None:
-            lane.failures += 1
-            lane.stopped_until = asyncio.get_running_loop().time() + wait
-        if not failures:
+        wait = min(first * 2.0 ** min(lane.failures, 16), most)
+        loop = asyncio.get_running_loop()
+        lane.stopped_until = loop.time() + wait
+        loop.call_later(wait, self._arrived.set)
+        if not lane.failures:
             log.error("partition %d stopped", partition, exc_info=problem)
-        if lane is None or not lane.alarmed or not failures:
-            with contextlib.suppress(OperationalError):  # told in the log; the next failure tries again
-                await asyncio.to_thread(self._tell, partition, problem)
-                if lane is not None:
-                    lane.alarmed = True
-        return wait
+        lane.failures += 1
+        for message in lane.waiting.values():
+            await _say(client, message, b"+WPI")
+        if lane.failures == 1 or not lane.alarmed:
+            lane.alarmed = await asyncio.to_thread(self._tell, partition, problem)
 
-    def _tell(self, partition: int, problem: Exception) -> None:
+    def _tell(self, partition: int, problem: Exception) -> bool:
         detail = f"{type(problem).__name__}: {problem}"
-        transact(self._engine, ACTOR, self._events, lambda u: raise_stopped(u, partition, detail))
+        try:
+            transact(self._engine, ACTOR, self._events, lambda u: raise_stopped(u, partition, detail))
+        except OperationalError as away:
+            log.warning("alarm of partition %d not recorded yet: %s", partition, away)
+            return False
+        return True
 
     # -- confirmations -------------------------------------------------------------------------------------------
 
@@ -319,17 +331,23 @@ class IngestWorker:
         standing = self._standing
         try:
             ask = decode(ConfirmAsk, message.data)
-            if message.subject != f"confirm.{ask.gateway}":
-                raise BadBatch(f"{ask.gateway} asks on {message.subject}")
             reply = await asyncio.to_thread(answer, self._engine, ask, standing)
         except BadBatch as problem:
-            log.warning("a question for confirmation is none: %s", problem)
+            log.warning("a question on %s is none: %s", message.subject, problem)
             return
         except OperationalError as problem:
             log.debug("cannot answer %s: %s", message.subject, problem)  # the gateway asks again
             return
         with contextlib.suppress(nats.errors.Error, OSError):
             await message.respond(encode(reply))
+
+
+def _database_away(problem: Exception) -> bool:
+    """Whether the database itself is gone: no partition's fault, nothing to stop one for."""
+    if not isinstance(problem, OperationalError):
+        return False
+    state = getattr(problem.orig, "sqlstate", None)
+    return problem.connection_invalidated or state is None or state[:2] in {"08", "57"}
 
 
 async def _say(client: Client, message: Msg, word: bytes) -> None:

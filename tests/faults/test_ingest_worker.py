@@ -1,0 +1,138 @@
+"""The worker against a real stream and a real database, with what can go wrong between them."""
+
+import asyncio
+import shutil
+
+import msgspec
+from sqlalchemy import Engine
+
+from core.telemetry.batch import ConfirmAsk, ConfirmReply, decode, encode
+from lotwise.embedded.nats import EmbeddedNats
+from tests.faults.ingest_running import count, publish, publisher, until, worker
+from tests.services.ingest_support import (
+    PARTITION,
+    POINT,
+    Gateway,
+    Recorder,
+    add_points,
+    mark,
+    reading,
+    zone_in,
+)
+
+
+def test_published_batches_are_landed_judged_and_confirmed(engine: Engine, nats_server: EmbeddedNats) -> None:
+    add_points(engine)
+    judge = Recorder()
+    gw = Gateway()
+    batches = [gw.cut([reading(n)], [mark(n)]) for n in range(20)]
+
+    async def main() -> None:
+        async with worker(engine, nats_server.url, judge) as w, publisher(nats_server.url) as client:
+            await until(lambda: len(w.partitions) == 64)
+            await publish(client, *batches)
+            await until(lambda: count(engine, "batch") == 20)
+            ask = encode(ConfirmAsk("gw-1", (("e1", PARTITION, 22), ("nope", 3, 2))))
+            await until(lambda: w._standing.floors.get(PARTITION) == 20)
+            answer = await client.request("confirm.gw-1", ask, timeout=5)
+            reply = decode(ConfirmReply, answer.data)
+            assert [(c.epoch, c.through, c.missing) for c in reply.confirmed] == [
+                ("e1", 20, (21, 22)),
+                ("nope", 0, (1, 2)),
+            ]
+            assert reply.floors[PARTITION] == 20
+            assert reply.stream == w._standing.stream != ""
+            await client.publish("confirm.gw-1", b"garbage")  # no answer, no harm
+            assert (await client.request("confirm.gw-1", ask, timeout=5)).data == answer.data
+
+    asyncio.run(main())
+    assert [r.at for r in judge.readings] == [reading(n).at for n in range(20)]
+    assert count(engine, "ingest_lease") == 0
+
+
+def test_a_batch_the_judge_fails_on_stops_its_partition_only(engine: Engine, nats_server: EmbeddedNats) -> None:
+    elsewhere = f"{zone_in((PARTITION + 1) % 64)}/p/temperature"
+    poison = POINT.replace("probe_1", "probe_9")
+    add_points(engine, [POINT, elsewhere, poison])
+    judge = Recorder(poison=frozenset({poison}))
+    gw = Gateway()
+
+    async def main() -> None:
+        async with worker(engine, nats_server.url, judge) as w, publisher(nats_server.url) as client:
+            await until(lambda: len(w.partitions) == 64)
+            first, bad, after = gw.cut([reading(0)]), gw.cut([reading(1, point=poison)]), gw.cut([reading(2)])
+            other = [gw.cut([reading(n, point=elsewhere)]) for n in range(5)]
+            await publish(client, first, bad, after, *other)
+            await until(lambda: count(engine, "batch") == 6)
+            await until(lambda: count(engine, "ingest_alarm WHERE kind = 'stopped' AND cleared_at IS NULL") == 1)
+            failures = w.totals.failures
+            await until(lambda: w.totals.failures > failures + 2)  # tried again, with back-off
+            assert count(engine, f"batch WHERE partition = {PARTITION}") == 1
+            assert count(engine, "ingest_alarm") == 1
+            judge.poison = frozenset()
+            await until(lambda: count(engine, "batch") == 8)
+            await until(lambda: count(engine, "ingest_alarm WHERE cleared_at IS NULL") == 0)
+
+    asyncio.run(main())
+    assert count(engine, "outbox WHERE topic = 'ingest.stopped'") == 1
+    assert count(engine, "outbox WHERE topic = 'ingest.going'") == 1
+    assert sorted(r.at for r in judge.readings if r.point == POINT) == [reading(0).at, reading(2).at]
+
+
+def test_workers_share_and_take_over(engine: Engine, nats_server: EmbeddedNats) -> None:
+    add_points(engine)
+    judge = Recorder()
+    gw = Gateway()
+
+    async def main() -> None:
+        async with worker(engine, nats_server.url, judge, "w1") as one, publisher(nats_server.url) as client:
+            await until(lambda: len(one.partitions) == 64)
+            async with worker(engine, nats_server.url, judge, "w2") as two:
+                await until(lambda: len(two.partitions) == 32)
+                assert not one.partitions & two.partitions
+                await publish(client, *[gw.cut([reading(n)]) for n in range(10)])
+                await until(lambda: count(engine, "batch") == 10)
+            await until(lambda: len(one.partitions) == 64)
+            await publish(client, *[gw.cut([reading(20 + n)]) for n in range(10)])
+            await until(lambda: count(engine, "batch") == 20)
+
+    asyncio.run(main())
+    assert len(judge.readings) == 20
+
+
+def test_a_stream_whose_files_are_deleted_is_made_again(engine: Engine, nats_server: EmbeddedNats) -> None:
+    add_points(engine)
+    judge = Recorder()
+    gw = Gateway()
+
+    async def main() -> None:
+        async with worker(engine, nats_server.url, judge) as w, publisher(nats_server.url) as client:
+            await until(lambda: len(w.partitions) == 64)
+            await publish(client, *[gw.cut([reading(n)]) for n in range(5)])
+            await until(lambda: count(engine, "batch") == 5)
+            before = w._standing.stream
+            nats_server.kill()
+            shutil.rmtree(nats_server.store_dir)
+            nats_server.start()
+            await until(lambda: w._standing.stream not in {"", before})
+            await publish(client, *[gw.cut([reading(10 + n)]) for n in range(5)])
+            await until(lambda: count(engine, "batch") == 10)
+            await until(lambda: w._standing.floors.get(PARTITION) == 5)
+
+    asyncio.run(main())
+    assert len(judge.readings) == 10
+
+
+def test_simulated_readings_keep_their_mark(engine: Engine, nats_server: EmbeddedNats) -> None:
+    add_points(engine)
+    judge = Recorder()
+    fake = msgspec.structs.replace(reading(0), simulated=True)
+
+    async def main() -> None:
+        async with worker(engine, nats_server.url, judge) as w, publisher(nats_server.url) as client:
+            await until(lambda: len(w.partitions) == 64)
+            await publish(client, Gateway().cut([fake]))
+            await until(lambda: count(engine, "batch") == 1)
+
+    asyncio.run(main())
+    assert count(engine, "reading WHERE simulated") == 1
