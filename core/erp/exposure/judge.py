@@ -186,7 +186,9 @@ class Judge:
                 times = [micros(reading.at) for _, reading in by_zone.get(zone, ())]
                 times += doubled.get(zone, ())
                 times += marks.get(zone, {}).values()
-                hour = bucket(min([*times, *([heard_to] if heard_to else []), *_earliest(conn, zone)], default=micros(u.now)))
+                hour = bucket(
+                    min([*times, *([heard_to] if heard_to else []), *_earliest(conn, zone)], default=micros(u.now))
+                )
             self._folds[zone] = self._load(conn, zone, heard_to=heard_to, watermark=watermark, hour=hour)
             self._points.update({point.address: point for point in self._folds[zone].place.points})
 
@@ -231,9 +233,7 @@ class Judge:
             self._written[zone] = writer
 
 
-def _by_zone_id(
-    conn: Connection, watermarks: Sequence[tuple[str, Watermark]]
-) -> dict[int, dict[tuple[str, str], int]]:
+def _by_zone_id(conn: Connection, watermarks: Sequence[tuple[str, Watermark]]) -> dict[int, dict[tuple[str, str], int]]:
     addresses = sorted({zone for _, mark in watermarks for zone in mark.zones})
     if not addresses:
         return {}

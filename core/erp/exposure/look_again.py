@@ -32,7 +32,12 @@ def due_versions(fold: ZoneFold, closed: Sequence[tuple[int, Summary]]) -> list[
             seen.worst and seen.worst[-1][1] > watch.looked_to for part in parts for seen in part.seen.values()
         )
         ended = any(not _open_at(now.of(key), fold.stop) for key in watch.open_keys)
-        if watch.dirty_from is not None or ended or (touched and fold.stop >= watch.due) or _kinetic(fold, version, closed):
+        if (
+            watch.dirty_from is not None
+            or ended
+            or (touched and fold.stop >= watch.due)
+            or _kinetic(fold, version, closed)
+        ):
             out.append(version)
         watch.seen, watch.seen_to = now.seen, fold.stop
     fold.disordered = False

@@ -48,7 +48,7 @@ def rebuild(conn: Connection, place: Place, profiles: Iterable[Profile], start: 
         traces = by_quantity(place, heard)
         rows = []
         for hour in range(day, end, BUCKET):
-            look = Look(traces, hour, hour + BUCKET, watermark)
+            look = Look(traces, hour, hour + BUCKET, watermark + 1)
             rows += [(place.zone_id, profile.version_id, look.summary(profile)) for profile in profiles]
         write(conn, rows)
 
@@ -66,9 +66,7 @@ def ensure(conn: Connection, place: Place, profile: Profile, since: int) -> None
     if row is not None and micros(row.from_at) <= start:
         return
     known = conn.execute(
-        text(
-            "UPDATE zone_judged SET version = version + 1 WHERE zone_id = :zone RETURNING judged_to, watermark"
-        ),
+        text("UPDATE zone_judged SET version = version + 1 WHERE zone_id = :zone RETURNING judged_to, watermark"),
         key,
     ).one_or_none()
     row = conn.execute(kept, key).one_or_none()

@@ -112,7 +112,8 @@ class Ways:
 
     def _carried(self, ids: Sequence[int], version_id: int) -> dict[int, dict[str, Carried]]:
         rows = self.conn.execute(
-            text("SELECT id, carried FROM sublot WHERE id = ANY(:ids) AND carried IS NOT NULL"), {"ids": list(ids)}
+            text("SELECT id, carried FROM sublot WHERE id = ANY(:ids) AND jsonb_typeof(carried) = 'object'"),
+            {"ids": list(ids)},
         )
         prefix = f"{version_id}:"
         return {
@@ -133,14 +134,26 @@ class Ways:
             place = self.place(zone)
             end = micros(self.now) + 1 if stop is None else stop
             heard = load_heard(self.conn, place, start, end, self.profile(version).allowed_gap)
-            lows = [low for point in heard.values() for low, quality in zip(point.low, point.quality, strict=True) if quality < BAD]
-            highs = [high for point in heard.values() for high, quality in zip(point.high, point.quality, strict=True) if quality < BAD]
+            lows = [
+                low
+                for point in heard.values()
+                for low, quality in zip(point.low, point.quality, strict=True)
+                if quality < BAD
+            ]
+            highs = [
+                high
+                for point in heard.values()
+                for high, quality in zip(point.high, point.quality, strict=True)
+                if quality < BAD
+            ]
             self._extremes[key] = (min(lows, default=None), max(highs, default=None))
         return self._extremes[key]
 
     # --- where it was judged
 
-    def _judging(self, spans: Sequence[tuple[int | None, datetime, datetime | None]]) -> list[tuple[int, int, int | None]]:
+    def _judging(
+        self, spans: Sequence[tuple[int | None, datetime, datetime | None]]
+    ) -> list[tuple[int, int, int | None]]:
         """Custody as (judging zone, from, to): the innermost monitored zone around each place."""
         out: list[tuple[int, int, int | None]] = []
         for zone, start, stop in spans:
@@ -182,7 +195,9 @@ class Ways:
         if key in self._tracks and self._tracks[key].start <= since:
             return
         place = self.place(zone)
-        self._tracks[key] = self._track(place, profile, since) if place.monitored else self._blind(place, profile, since)
+        self._tracks[key] = (
+            self._track(place, profile, since) if place.monitored else self._blind(place, profile, since)
+        )
 
     def _track(self, place: Place, profile: Profile, since: int) -> Track:
         summaries.ensure(self.conn, place, profile, since)
@@ -216,7 +231,7 @@ class Ways:
         else:
             start = bucket(min(watermark, judged_to + 1))
         heard = load_heard(self.conn, place, start, judged_to + 1, profile.allowed_gap)
-        return Look(by_quantity(place, heard), start, judged_to + 1, watermark).summary(profile)
+        return Look(by_quantity(place, heard), start, judged_to + 1, watermark + 1).summary(profile)
 
     def _blind(self, place: Place, profile: Profile, since: int) -> Track:
         """A zone nobody measures: unknown until now, or at its declared worst temperature (uncertain)."""
@@ -233,5 +248,3 @@ class Ways:
 
 def _least(a: int | None, b: int | None) -> int | None:
     return b if a is None else a if b is None else min(a, b)
-
-

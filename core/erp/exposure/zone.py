@@ -94,7 +94,7 @@ class ZoneFold:
 
     def look(self, start: int, stop: int) -> Look:
         """The tail over [start, stop); start not before `settled`."""
-        return Look(by_quantity(self.place, self.heard), start, stop, self.watermark)
+        return Look(by_quantity(self.place, self.heard), start, stop, self.watermark + 1)
 
     def now(self, version: int, tail: Look) -> Summary:
         """What a profile's limits saw from the start of the open hour to the tail's stop."""

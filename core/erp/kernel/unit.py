@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from enum import Enum
 from typing import Any, TypeVar
@@ -52,11 +52,15 @@ def system(name: str) -> Actor:
 
 
 def plain(value: Any) -> Any:
-    """The value as JSON can carry it: times as ISO 8601 UTC, decimals as text, bytes as hex."""
+    """The value as JSON can carry it: times as ISO 8601 UTC, lengths of time as seconds,
+    decimals as text, bytes as hex.
+    """
     if isinstance(value, datetime):
         return value.astimezone(UTC).isoformat()
     if isinstance(value, date):
         return value.isoformat()
+    if isinstance(value, timedelta):
+        return value.total_seconds()
     if isinstance(value, Enum):
         return plain(value.value)
     if isinstance(value, Decimal):

@@ -106,7 +106,7 @@ class Look:
     """A zone's readings over [start, stop), looked at by any number of profiles: signals are made once per gap.
 
     `traces` gives for each quantity the points that measure it; each trace may carry one reading from before
-    `start`. `silence_known_to` as in signal.tracks.
+    `start`. `silence_known_to` as in signal.tracks: one past the watermark, which speaks for its own instant too.
     """
 
     def __init__(self, traces: Mapping[str, Sequence[Trace]], start: int, stop: int, silence_known_to: int) -> None:
@@ -121,9 +121,7 @@ class Look:
         """The quantity's signal under an allowed gap."""
         key = (quantity, gap)
         if key not in self._signals:
-            self._signals[key] = signal(
-                self._traces.get(quantity, ()), gap, self.start, self.stop, self._silence
-            )
+            self._signals[key] = signal(self._traces.get(quantity, ()), gap, self.start, self.stop, self._silence)
         return self._signals[key]
 
     def summary(self, profile: Profile) -> Summary:
