@@ -18,8 +18,8 @@ from datetime import UTC, datetime, timedelta
 
 from core.telemetry.batch import Gap
 from core.telemetry.reading import Reading
-from edge.collectors.mqtt_client import BrokerLink, Message
 from edge.collectors.mqtt_config import MqttSource, PointRule, Subscription, Tls
+from edge.collectors.mqtt_link import BrokerLink, Message
 from edge.collectors.mqtt_memory import Redeliveries
 from edge.collectors.mqtt_points import MessageReader
 from edge.collectors.port import Clock, Keeper, SpoolFull
@@ -150,7 +150,7 @@ class MqttCollector:
             self._link.pause()
 
     def _stamp(self) -> datetime:
-        """Receipt times that never repeat, so that two values of a point never share one; a stepped clock is followed."""
+        """Receipt times that never repeat, so that two values never share one; a clock that steps is followed."""
         now = self._clock()
         if now <= self._last_receipt < now + NTP_STEP:
             now = self._last_receipt + INSTANT

@@ -6,25 +6,22 @@ from datetime import UTC, datetime, timedelta
 
 from core.telemetry.address import BadAddress, check_point, zone_of
 from core.telemetry.quality import Quality, Reason
-from core.telemetry.reading import Reading, Value
+from core.telemetry.reading import Reading
 from edge.collectors.decoders import BadPayload, Decoded, Decoder, make_decoder
-from edge.collectors.decoders.base import EVERY_FIELD, judge
-from edge.collectors.decoders.number import parse_number
+from edge.collectors.decoders.base import EVERY_FIELD
 from edge.collectors.decoders.sparkplug_b import SparkplugB
 from edge.collectors.mqtt_config import MqttSource, PointRule, Subscription
 from edge.collectors.mqtt_topics import PointTemplate
+from edge.collectors.mqtt_values import checked, with_zeros
 from edge.collectors.port import Clock, judged_at
 
 QUEUED = "queued_by_broker"
 """Delivered late by the broker and without a time of its own: receipt says nothing of when it was so (uncertain)."""
-WRONG_TYPE = "wrong_type"
-"""The value is not of the kind the point takes (bad)."""
 ABSURD = datetime(2000, 1, 1, tzinfo=UTC)
 """No reading is older; such a stamp is a clock that was never set."""
 FRESH = timedelta(seconds=2)
 MAX_POINTS = 100_000
 MAX_CACHED = 200_000
-ZERO: dict[str | None, Value] = {"number": 0, "bool": False, "text": ""}
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +59,18 @@ class Route:
             if key in self.rules:
                 return self.rules[key]
         return None
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """A routed message: what its wildcards matched, when it came, and whether it may be old."""
+
+    route: Route
+    topic: str
+    matched: dict[str, str]
+    received_at: datetime
+    retained: bool
+    queued: bool
 
 
 class MessageReader:
@@ -109,18 +118,19 @@ class MessageReader:
             read.problems.append(f"payload of {len(payload)} bytes, at most {self._config.max_payload}")
             return read
         route, matched = routed
+        heard = Heard(route, topic, matched, received_at, retained, queued)
         try:
             decoded: list[Decoded] = route.decoder.decode(topic, payload, received_at)
         except BadPayload as error:
             read.problems.append(str(error))
             decoded = list(error.decoded)
         if route.zeros:
-            decoded = _with_zeros(route, decoded)
+            decoded = with_zeros(route.zeros, decoded)
         for item in decoded:
             if item.field == EVERY_FIELD:
                 self._death(route, item, received_at, read)
             elif item.field:
-                self._one(route, topic, matched, item, received_at, read, retained=retained, queued=queued)
+                self._one(heard, item, read)
         return read
 
     def _route(self, topic: str) -> tuple[Route, dict[str, str]] | None:
@@ -137,45 +147,34 @@ class MessageReader:
         self._by_topic[topic] = found
         return found
 
-    def _one(
-        self,
-        route: Route,
-        topic: str,
-        matched: dict[str, str],
-        item: Decoded,
-        received_at: datetime,
-        read: Read,
-        *,
-        retained: bool,
-        queued: bool,
-    ) -> None:
-        key = (topic, item.device, item.field)
+    def _one(self, heard: Heard, item: Decoded, read: Read) -> None:
+        key = (heard.topic, item.device, item.field)
         target = self._targets.get(key)
         if target is None:
-            target = self._target(route, matched, item)
+            target = self._target(heard.route, heard.matched, item)
             if len(self._targets) >= MAX_CACHED:
                 self._targets.clear()
             self._targets[key] = target
         if target.rule is None:
-            self._complain(route, item, target.problem, read)
+            self._complain(heard.route, item, target.problem, read)
             return
         undated = item.source_at is None or item.source_at < ABSURD or self._config.clock is Clock.GATEWAY
-        if retained and undated:
+        if heard.retained and undated:
             self.counts["retained_without_time"] += 1
             read.problems.append("retained and without a time: not taken as new")
             return
-        value, quality, reason = _checked(item, target.rule)
-        at, clock, why = self._when(item, received_at, late=retained or queued)
-        if queued and undated and clock is Quality.GOOD:
+        value, quality, reason = checked(item, target.rule)
+        at, clock, why = self._when(item, heard.received_at, late=heard.retained or heard.queued)
+        if heard.queued and undated and clock is Quality.GOOD:
             clock, why = Quality.UNCERTAIN, QUEUED
-        if queued and item.source_at is not None and abs(received_at - item.source_at) <= FRESH:
+        if heard.queued and item.source_at is not None and abs(heard.received_at - item.source_at) <= FRESH:
             self.saw_fresh = True
         if clock > quality:
             quality, reason = clock, why
         unit = item.unit or target.rule.unit
         simulated = self._config.simulated or item.simulated
         read.readings.append(
-            Reading(target.point, at, value, unit, received_at, item.source_at, quality, reason, simulated)
+            Reading(target.point, at, value, unit, heard.received_at, item.source_at, quality, reason, simulated)
         )
 
     def _when(self, item: Decoded, received_at: datetime, *, late: bool) -> tuple[datetime, Quality, str]:
@@ -231,74 +230,7 @@ class MessageReader:
     def _death(self, route: Route, item: Decoded, received_at: datetime, read: Read) -> None:
         at, _, _ = self._when(item, received_at, late=False)
         for point, unit in self._spoken.get((route.subscription.decoder.name, item.device), {}).items():
+            simulated = self._config.simulated or item.simulated
             read.readings.append(
-                Reading(
-                    point,
-                    at,
-                    None,
-                    unit,
-                    received_at,
-                    item.source_at,
-                    item.quality,
-                    item.reason,
-                    self._config.simulated,
-                )
+                Reading(point, at, None, unit, received_at, item.source_at, item.quality, item.reason, simulated)
             )
-
-
-def _checked(item: Decoded, rule: PointRule) -> tuple[Value, Quality, str]:
-    """The value against what its point takes; the value itself stays as sent, but for text that spells a number."""
-    value = item.value
-    if value is None:
-        return value, item.quality, item.reason
-    if rule.kind == "number" and isinstance(value, str):
-        number = parse_number(value.strip())
-        if number is not None:
-            value, quality, reason = judge(number)
-            if quality is Quality.BAD:
-                return value, quality, reason
-    if not _fits(value, rule.kind, item.unit or rule.unit):
-        return value, Quality.BAD, WRONG_TYPE
-    if isinstance(value, str):
-        return value, item.quality, item.reason
-    if value in rule.sentinels:
-        return value, Quality.BAD, Reason.SENTINEL
-    if (rule.minimum is not None and value < rule.minimum) or (rule.maximum is not None and value > rule.maximum):
-        return value, Quality.BAD, Reason.OUT_OF_SENSOR_RANGE
-    return value, item.quality, item.reason
-
-
-def _fits(value: Value, kind: str | None, unit: str) -> bool:
-    if kind == "text":
-        return isinstance(value, str)
-    if kind == "bool":
-        return isinstance(value, bool)
-    if kind == "number" or unit:
-        return isinstance(value, int | float) and not isinstance(value, bool)
-    return True
-
-
-def _with_zeros(route: Route, decoded: list[Decoded]) -> list[Decoded]:
-    """Adds the zeros that a complete message left out, and drops the bare carrier of an empty one."""
-    if not decoded or not decoded[0].complete:
-        return decoded
-    first = decoded[0]
-    named = {item.field for item in decoded}
-    kept = [item for item in decoded if item.field]
-    for rule in route.zeros:
-        if rule.field not in named and rule.device in (None, first.device):
-            quality, reason = (first.quality, first.reason) if first.reason == Reason.CLOCK else (Quality.GOOD, "")
-            kept.append(
-                Decoded(
-                    first.device,
-                    rule.field,
-                    ZERO[rule.kind],
-                    "",
-                    first.source_at,
-                    quality,
-                    reason,
-                    simulated=first.simulated,
-                    complete=True,
-                )
-            )
-    return kept

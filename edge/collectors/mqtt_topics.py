@@ -25,52 +25,37 @@ class TopicFilter:
     def __init__(self, text: str) -> None:
         levels = text.split("/")
         self.text = text
-        self.placeholders: list[str] = []
-        wire: list[str] = []
-        pattern: list[str] = []
-        singles = 0
-        for index, level in enumerate(levels):
-            named = _NAMED.fullmatch(level)
-            if level == "+" or named:
-                singles += 1
-                self._name(str(singles))
-                if named:
-                    self._name(named[1])
-                wire.append("+")
-                pattern.append("([^/]*)")
-            elif level == "#":
-                if index != len(levels) - 1:
-                    raise ValueError(f"topic filter {text!r}: '#' must be the last level")
-                self._name(REST)
-                wire.append("#")
-            elif set(level) & set("+#{}\0"):
+        self._group_names: list[list[str]] = []
+        for number, level in enumerate(levels, start=1):
+            if set(level) & set("+#{}\0") and level not in ("+", "#") and not _NAMED.fullmatch(level):
                 raise ValueError(f"topic filter {text!r}: a wildcard must fill its level, {level!r} does not")
-            else:
-                wire.append(level)
-                pattern.append(re.escape(level))
-        self.wire = "/".join(wire)
+            if level == "#" and number != len(levels):
+                raise ValueError(f"topic filter {text!r}: '#' must be the last level")
+            self._name(level)
+        self.wire = "/".join("+" if _NAMED.fullmatch(level) else level for level in levels)
         if not text or len(self.wire.encode()) > MAX_TOPIC_BYTES:
             raise ValueError("a topic filter has 1 to 65535 bytes")
         if levels[0] == "$share":
             raise ValueError(f"topic filter {text!r}: use shared_group for a shared subscription")
-        tail = "" if wire[-1] != "#" else "(?:/(.*))?" if len(wire) > 1 else "(.*)"
-        # wildcards in the first level do not match the broker's own $ topics (MQTT 5, 4.7.2)
-        guard = r"(?!\$)" if wire[0] in ("+", "#") else ""
-        self._regex = re.compile(guard + "/".join(pattern) + tail, re.DOTALL)
-        # one name per group, numbered first, so that groups and names line up
-        self._group_names: list[list[str]] = []
-        singles = 0
-        for level in levels:
-            if level == "#":
-                self._group_names.append([REST])
-            elif level == "+" or _NAMED.fullmatch(level):
-                singles += 1
-                self._group_names.append([str(singles)] + ([level[1:-1]] if level != "+" else []))
+        self._regex = _regex(self.wire.split("/"))
 
-    def _name(self, name: str) -> None:
-        if name in (DEVICE, FIELD) or name in self.placeholders:
-            raise ValueError(f"topic filter {self.text!r}: the name {name!r} is taken")
-        self.placeholders.append(name)
+    def _name(self, level: str) -> None:
+        """Names what a wildcard matches: single levels by number, and by name if they have one."""
+        if level == "#":
+            names = [REST]
+        elif level == "+" or _NAMED.fullmatch(level):
+            names = [str(len(self._group_names) + 1)] + ([level[1:-1]] if level != "+" else [])
+        else:
+            return
+        for name in names:
+            if name in (DEVICE, FIELD) or name in self.placeholders or (name == REST and level != "#"):
+                raise ValueError(f"topic filter {self.text!r}: the name {name!r} is taken")
+        self._group_names.append(names)
+
+    @property
+    def placeholders(self) -> list[str]:
+        """Names of what the wildcards match."""
+        return [name for names in self._group_names for name in names]
 
     def match(self, topic: str) -> dict[str, str] | None:
         """What each placeholder matched; None if the topic does not match."""
@@ -124,6 +109,14 @@ class PointTemplate:
             values[REST] if segment == "{rest}" else _PLACEHOLDER.sub(lambda f: _segment(values[f[1]]), segment)
             for segment in self.text.split("/")
         )
+
+
+def _regex(levels: list[str]) -> re.Pattern[str]:
+    """Levels as on the wire. `a/#` matches `a` too; leading wildcards do not match $ topics (MQTT 5, 4.7)."""
+    tail = "" if levels[-1] != "#" else "(?:/(.*))?" if len(levels) > 1 else "(.*)"
+    head = "/".join("([^/]*)" if level == "+" else re.escape(level) for level in levels if level != "#")
+    guard = r"(?!\$)" if levels[0] in ("+", "#") else ""
+    return re.compile(guard + head + tail, re.DOTALL)
 
 
 def _segment(said: str) -> str:

@@ -75,10 +75,7 @@ def _iso(raw: str, zone: ZoneInfo | None) -> datetime:
 
 def _epoch(raw: object, per_second: int) -> datetime:
     if isinstance(raw, str):
-        try:
-            raw = int(raw) if raw.lstrip("-").isdecimal() else float(raw)
-        except ValueError as error:
-            raise BadTime(f"{raw[:40]!r} is not a number of seconds") from error
+        raw = _spelled(raw)
     if isinstance(raw, bool) or not isinstance(raw, int | float):
         raise BadTime(f"{str(raw)[:40]!r} is not a number of seconds")
     try:
@@ -86,6 +83,13 @@ def _epoch(raw: object, per_second: int) -> datetime:
         return EPOCH + timedelta(microseconds=micros)
     except (OverflowError, ValueError) as error:
         raise BadTime("outside the calendar") from error
+
+
+def _spelled(raw: str) -> int | float:
+    try:
+        return int(raw) if raw.lstrip("-").isdecimal() else float(raw)
+    except ValueError as error:
+        raise BadTime(f"{raw[:40]!r} is not a number of seconds") from error
 
 
 def stamp(

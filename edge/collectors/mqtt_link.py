@@ -1,0 +1,215 @@
+"""One connection to an MQTT broker, driven by the event loop: one thread, so nothing needs a lock."""
+
+import asyncio
+import ssl
+import struct
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from edge.collectors.mqtt_client import make_client
+from edge.collectors.mqtt_config import MqttSource
+from edge.collectors.port import SourceLost, SourceMisconfigured
+
+MAX_PACKETS = 500
+"""Packets read before the loop's other work gets its turn."""
+TICK = 1.0
+REFUSED = 128
+"""Reason codes and granted levels from here on are failures (MQTT 5, 2.4; MQTT 3.1.1, 3.9.3)."""
+OPERATORS_FAULT = frozenset({129, 130, 132, 133, 134, 135, 138, 140, 142, 144, 155})
+"""CONNACK and DISCONNECT codes that trying again does not mend: credentials, rights, identifier, version, a session
+taken over by another client of the same identifier."""
+
+
+class Message(msgspec.Struct, gc=False):
+    """One publication as it came. `session` counts connections: only the current one's can be acknowledged."""
+
+    topic: str
+    payload: bytes
+    qos: int
+    mid: int
+    dup: bool
+    retained: bool
+    session: int = 0
+    queued: bool = False
+    received_at: datetime | None = None
+
+
+class BrokerLink:
+    """One connection. `arrived` is called on the loop for every message; `changed` when the link is lost."""
+
+    def __init__(self, config: MqttSource, arrived: Callable[[Message], None], changed: Callable[[], None]) -> None:
+        self._config = config
+        self._arrived = arrived
+        self._changed = changed
+        self._loop = asyncio.get_running_loop()
+        self._client = make_client(config)
+        self._accepted: asyncio.Future[tuple[int, str, bool]] = self._loop.create_future()
+        self._granted: asyncio.Future[list[int]] = self._loop.create_future()
+        self._ticker: asyncio.TimerHandle | None = None
+        self._again: asyncio.Handle | None = None
+        self._on_accepted: Callable[[bool], None] | None = None
+        self._paused = False
+        self.lost: Exception | None = None
+        self.session_present = False
+
+    async def open(self, accepted: Callable[[bool], None]) -> None:
+        """Connects, resumes the session, subscribes. Raises SourceLost or SourceMisconfigured.
+
+        `accepted` is told at once whether the broker still has the session, before any of its messages arrives.
+        """
+        self._on_accepted = accepted
+        host, port = self._config.address
+        connecting = self._loop.run_in_executor(None, self._client.connect_to, self._config)
+        try:
+            await asyncio.shield(connecting)
+        except asyncio.CancelledError:
+            connecting.add_done_callback(self._abandon)
+            raise
+        except (ssl.SSLEOFError, ssl.SSLZeroReturnError) as error:
+            raise SourceLost(f"{host}:{port}: {error}") from error
+        except (ssl.SSLError, UnicodeError) as error:
+            raise SourceMisconfigured(f"{host}:{port}: {error}") from error
+        except OSError as error:
+            raise SourceLost(f"{host}:{port}: {error}") from error
+        self._attach()
+        code, text, self.session_present = await self._answer(self._accepted, "CONNACK")
+        if code >= REFUSED:
+            kind = SourceMisconfigured if code in OPERATORS_FAULT else SourceLost
+            raise kind(f"{host}:{port} refuses the connection: {text}")
+        await self._subscribe()
+
+    async def _subscribe(self) -> None:
+        filters = self._config.wire_filters()
+        self._client.subscribe_to(self._config)
+        granted = await self._answer(self._granted, "SUBACK")
+        refused = [name for name, code in zip(filters, granted, strict=False) if code >= REFUSED]
+        if refused:
+            raise SourceMisconfigured(f"the broker refuses the subscription to {', '.join(refused)}")
+
+    async def _answer(self, future: "asyncio.Future[Any]", what: str) -> Any:
+        try:
+            return await asyncio.wait_for(future, self._config.connect_timeout.total_seconds())
+        except TimeoutError as error:
+            raise SourceLost(f"no {what} within {self._config.connect_timeout}") from error
+
+    def ack(self, mids: Sequence[int]) -> None:
+        """Acknowledges, in the order of receipt."""
+        if self.lost is None:
+            self._client.ack_all(mids)
+
+    def publish(self, topic: str, payload: bytes) -> None:
+        """Sends at most once; used for rebirth requests, which are repeated when they matter."""
+        if self.lost is None:
+            self._client.publish(topic, payload, qos=0)
+
+    def pause(self) -> None:
+        """Stops reading, so that the broker keeps what it has."""
+        sock = self._client.socket()
+        if not self._paused and sock is not None:
+            self._paused = True
+            self._loop.remove_reader(sock)
+
+    def resume(self) -> None:
+        """Reads again."""
+        sock = self._client.socket()
+        if self._paused and sock is not None:
+            self._paused = False
+            self._loop.add_reader(sock, self._readable)
+            self._read_on()
+
+    def close(self) -> None:
+        """Says good-bye where it still can; the broker keeps the session. Frees every file."""
+        for handle in (self._ticker, self._again):
+            if handle is not None:
+                handle.cancel()
+        self._ticker = self._again = None
+        self._client.on_message = self._client.on_disconnect = None
+        if self._client.socket() is not None:
+            self._client.disconnect()
+            self._client.loop_write()
+        self._client.free()
+        for future in (self._accepted, self._granted):
+            future.cancel()
+
+    def _abandon(self, connecting: "asyncio.Future[Any]") -> None:
+        if not connecting.cancelled():
+            connecting.exception()  # retrieved, so that nobody reports it
+        self._client.free()
+
+    def _attach(self) -> None:
+        client = self._client
+        client.on_connect, client.on_subscribe = self._on_connect, self._on_subscribe
+        client.on_message, client.on_disconnect = self._on_message, self._on_disconnect
+        client.on_socket_close = self._on_socket_close
+        client.on_socket_register_write = lambda _c, _u, sock: self._loop.add_writer(sock, client.loop_write)
+        client.on_socket_unregister_write = lambda _c, _u, sock: self._loop.remove_writer(sock)
+        self._loop.add_reader(client.socket(), self._readable)
+        self._ticker = self._loop.call_later(TICK, self._tick)
+
+    def _readable(self) -> None:
+        client = self._client
+        for _ in range(MAX_PACKETS):
+            if self._paused or client.socket() is None:
+                return
+            try:
+                client.loop_read()
+            except (ValueError, IndexError, KeyError, struct.error) as error:
+                self._lose(SourceLost(f"the broker sent what is not MQTT: {error!r}"))
+                client.free()  # the stream has lost its frame
+                return
+            if not client.holds_bytes:
+                return
+        self._read_on()
+
+    def _read_on(self) -> None:
+        if self._again is None:
+            self._again = self._loop.call_soon(self._continue)
+
+    def _continue(self) -> None:
+        self._again = None
+        self._readable()
+
+    def _tick(self) -> None:
+        self._ticker = self._loop.call_later(TICK, self._tick)
+        if self._paused:
+            self._client.ping_unanswered()
+        else:
+            self._client.loop_misc()
+
+    def _on_connect(self, _client: Any, _data: Any, flags: Any, reason: Any, _properties: Any) -> None:
+        if not self._accepted.done():
+            if reason.value < REFUSED and self._on_accepted is not None:
+                self._on_accepted(bool(flags.session_present))
+            self._accepted.set_result((reason.value, str(reason), bool(flags.session_present)))
+
+    def _on_subscribe(self, _client: Any, _data: Any, _mid: int, reasons: Any, _properties: Any) -> None:
+        if not self._granted.done():
+            self._granted.set_result([reason.value for reason in reasons])
+
+    def _on_message(self, _client: Any, _data: Any, said: Any) -> None:
+        try:
+            topic = said.topic
+        except UnicodeDecodeError as error:
+            topic = error.object.decode("utf-8", "backslashreplace")
+        self._arrived(Message(topic, bytes(said.payload), said.qos, said.mid, bool(said.dup), bool(said.retain)))
+
+    def _on_disconnect(self, _client: Any, _data: Any, flags: Any, reason: Any, _properties: Any) -> None:
+        by_broker = flags.is_disconnect_packet_from_server
+        kind = SourceMisconfigured if by_broker and reason.value in OPERATORS_FAULT else SourceLost
+        self._lose(kind(f"{self._config.host}: {'the broker disconnects us: ' if by_broker else ''}{reason}"))
+
+    def _lose(self, why: Exception) -> None:
+        if self.lost is None:
+            self.lost = why
+            for future in (self._accepted, self._granted):
+                if not future.done():
+                    future.set_exception(why)
+                    future.exception()  # whoever does not wait for it must not be told again
+            self._changed()
+
+    def _on_socket_close(self, _client: Any, _data: Any, sock: Any) -> None:
+        self._loop.remove_reader(sock)
+        self._loop.remove_writer(sock)
