@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, SerializeAsAny, ValidationError, model_validator
 from pydantic_core import ErrorDetails
@@ -194,7 +194,10 @@ def _source(document: Located, index: int, protocols: Mapping[str, SourceKind]) 
     return _validated(protocols[protocol].config, document, where, data)
 
 
-def _validated(model: type[Any], document: Located, base: Where, data: dict[str, Any]) -> Any:
+M = TypeVar("M", bound=BaseModel)
+
+
+def _validated(model: type[M], document: Located, base: Where, data: dict[str, Any]) -> M | None:
     """The model, or None with its errors noted. Durations such as "5 min" and sizes such as "4 GiB" are understood."""
     try:
         return model.model_validate(data)
@@ -204,10 +207,16 @@ def _validated(model: type[Any], document: Located, base: Where, data: dict[str,
         fresh = document.value(base)
         return _validated(model, document, base, {key: fresh[key] for key in data})
     for detail in found:
+        if detail["type"] == "too_short" and any(_beneath(detail, other) for other in found):
+            continue  # the items are there, and wrong
         where = document.resolve((*base, *detail["loc"]))
         if where not in document.unreadable:
             document.error(where, _message(model, detail))
     return None
+
+
+def _beneath(detail: ErrorDetails, other: ErrorDetails) -> bool:
+    return len(other["loc"]) > len(detail["loc"]) and other["loc"][: len(detail["loc"])] == detail["loc"]
 
 
 def _reworded(document: Located, base: Where, detail: ErrorDetails) -> bool:

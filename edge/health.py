@@ -89,6 +89,9 @@ class Health(msgspec.Struct, frozen=True):
 Probe = Callable[[], Awaitable[Health]]
 
 
+_Family = tuple[str, str, type[GaugeMetricFamily | CounterMetricFamily], Callable[[SourceHealth], float | None]]
+
+
 class _Figures:
     """A Prometheus collector over one state of health."""
 
@@ -137,7 +140,7 @@ class _Figures:
 
     def _sources(self) -> Iterator[Metric]:
         h = self._health
-        families: tuple[tuple[str, str, type[Metric], Callable[[SourceHealth], float | None]], ...] = (
+        families: tuple[_Family, ...] = (
             ("source_connected", "1 while the source is reachable.", GaugeMetricFamily, lambda s: int(s.connected)),
             ("source_readings", "Readings kept.", CounterMetricFamily, lambda s: s.readings),
             ("source_restarts", "Times the collector was started again.", CounterMetricFamily, lambda s: s.restarts),
@@ -156,7 +159,7 @@ class _Figures:
             ),
         )
         for name, text, family, figure in families:
-            metric: Any = family(f"lotwise_edge_{name}", text, labels=["source"])  # type: ignore[call-arg, arg-type]
+            metric = family(f"lotwise_edge_{name}", text, labels=["source"])
             for source in h.sources:
                 value = figure(source)
                 if value is not None:
@@ -167,7 +170,7 @@ class _Figures:
 def metrics(health: Health) -> bytes:
     """The Prometheus text of a state of health."""
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(_Figures(health))  # type: ignore[arg-type]
+    registry.register(_Figures(health))
     return generate_latest(registry)
 
 

@@ -109,6 +109,7 @@ class Located:
             return self._mapping(node, where)
         if isinstance(node, SequenceNode):
             return [self._build(item, (*where, i)) for i, item in enumerate(node.value)]
+        assert isinstance(node, ScalarNode)
         return self._scalar(node, where)
 
     def _mapping(self, node: MappingNode, where: Where) -> dict[str, Any]:

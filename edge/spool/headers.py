@@ -100,7 +100,14 @@ def _read_only(path: Path) -> sqlite3.Connection:
 
 def _header(row: tuple[Any, ...]) -> SpoolHeader:
     return SpoolHeader(
-        *row[:8],
+        epoch=row[0],
+        partition=row[1],
+        number=row[2],
+        kind=row[3],
+        sha256=row[4],
+        replaced=row[5],
+        count=row[6],
+        dropped=row[7],
         first_at=moment_or_none(row[8]),
         last_at=moment_or_none(row[9]),
         cut_at=moment(row[10]),
@@ -112,5 +119,14 @@ def _header(row: tuple[Any, ...]) -> SpoolHeader:
 
 def _fold(row: tuple[Any, ...]) -> FoldedHeaders:
     return FoldedHeaders(
-        row[0], row[1], moment(row[2]), *row[3:7], moment_or_none(row[7]), moment_or_none(row[8]), row[9]
+        row[0],
+        row[1],
+        moment(row[2]),
+        row[3],
+        row[4],
+        row[5],
+        row[6],
+        moment_or_none(row[7]),
+        moment_or_none(row[8]),
+        row[9],
     )

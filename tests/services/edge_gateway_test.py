@@ -19,9 +19,7 @@ async def running(config: GatewayConfig, collector: FedCollector) -> AsyncIterat
     stop = asyncio.Event()
     port: asyncio.Future[int] = asyncio.get_running_loop().create_future()
     task = asyncio.create_task(run_gateway(config, stop=stop, protocols=fed(collector), started=port.set_result))
-    await asyncio.wait([task, port], return_when=asyncio.FIRST_COMPLETED)
-    if task.done():
-        await task
+    task.add_done_callback(lambda ended: port.cancel() if not port.done() and ended.exception() else None)
     yield await port
     stop.set()
     await task
@@ -84,7 +82,7 @@ def test_watermarks_travel_per_partition_and_wait_for_a_source_that_holds_back(
 
 
 def test_a_lost_source_is_restarted_and_told_in_health(tmp_path: Path, nats_server: EmbeddedNats) -> None:
-    async def story(core: SmallCore, collector: FedCollector) -> None:
+    async def story(_core: SmallCore, collector: FedCollector) -> None:
         async with running(gateway_config(tmp_path / "gw", nats_server.url), collector) as port:
             collector.box.put_nowait([reading(1)])
             await probe(port, 10, lambda h: h["ok"] is True)

@@ -1,0 +1,226 @@
+"""What an OPC UA server has: a walk through its address space, and the YAML to read it by."""
+
+import re
+from collections.abc import AsyncIterator, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from asyncua import ua
+from asyncua.ua.object_ids import ObjectIdNames
+
+from edge.collectors.opcua_config import OpcUaServer
+from edge.collectors.opcua_security import StrictClient
+from edge.collectors.opcua_service import reaching
+from edge.collectors.opcua_values import told
+
+_ATTRIBUTES = (
+    ua.AttributeIds.Value,
+    ua.AttributeIds.DataType,
+    ua.AttributeIds.UserAccessLevel,
+    ua.AttributeIds.Historizing,
+)
+_ACCESS = ((ua.AccessLevel.CurrentRead, "read"), (ua.AccessLevel.CurrentWrite, "write"))
+_SHOWN = 60
+_OUTSIDE = re.compile(r"[^A-Za-z0-9_-]+")
+_SEGMENT = 64
+
+UCUM = {
+    "CEL": "Cel", "FAH": "[degF]", "KEL": "K", "P1": "%", "C62": "1", "BAR": "bar", "MBR": "mbar", "PAL": "Pa",
+    "A97": "hPa", "KPA": "kPa", "MPA": "MPa", "SEC": "s", "MIN": "min", "HUR": "h", "MTR": "m", "CMT": "cm",
+    "MMT": "mm", "KGM": "kg", "GRM": "g", "MGM": "mg", "LTR": "L", "MLT": "mL", "VLT": "V", "AMP": "A", "WTT": "W",
+    "KWT": "kW", "KWH": "kW.h", "HTZ": "Hz", "RPM": "/min", "MTS": "m/s", "MQH": "m3/h", "L2": "L/min", "DD": "deg",
+}  # fmt: skip
+"""UN/ECE Recommendation 20 codes, which OPC UA packs into a unit's id, to UCUM."""
+_UCUM_OF_TEXT = {"°C": "Cel", "℃": "Cel", "C": "Cel", "°F": "[degF]", "K": "K", "%": "%", "% RH": "%", "%RH": "%"}
+
+
+@dataclass(frozen=True)
+class BrowsedNode:
+    """One variable of the server."""
+
+    path: tuple[str, ...]
+    """Browse names from the start down to it."""
+    node_id: str
+    """With the namespace's URI, as the configuration takes it."""
+    type: str
+    value: object
+    """Its value now, None if it has none or is not readable."""
+    status: str
+    """What is wrong with the value, "" if nothing is."""
+    unit: str
+    """UCUM, "" if the server tells none or one that is not known here."""
+    unit_text: str
+    """The unit as the server writes it."""
+    access: tuple[str, ...]
+    """read, write, history."""
+    historizing: bool
+    array: int | None
+    """Number of elements where the value is an array."""
+
+
+async def browse(
+    server: OpcUaServer, start: str = "i=85", *, depth: int = 12, everything: bool = False
+) -> AsyncIterator[BrowsedNode]:
+    """Every variable below a node (by default the Objects folder), depth first, in the server's order.
+
+    The Server object and other diagnostics of namespace 0 are left out unless `everything`. Raises SourceLost,
+    SourceMisconfigured, and ValueError for a start that is no node id.
+    """
+    client = StrictClient(server)
+    with reaching(server.endpoint):
+        await client.secure()
+        await client.connect()
+    try:
+        with reaching(server.endpoint):
+            walk = _Walk(client, await client.get_namespace_array(), everything)
+            async for node in walk.below(client.get_node(ua.NodeId.from_string(start)), (), depth):
+                yield node
+    finally:
+        await client.disconnect()
+
+
+class _Walk:
+    """Goes down once into every node."""
+
+    def __init__(self, client: StrictClient, namespaces: Sequence[str], everything: bool) -> None:
+        self._client = client
+        self._namespaces = namespaces
+        self._everything = everything
+        self._seen: set[ua.NodeId] = set()
+
+    async def below(self, node: Any, path: tuple[str, ...], depth: int) -> AsyncIterator[BrowsedNode]:
+        if depth == 0 or node.nodeid in self._seen:
+            return
+        self._seen.add(node.nodeid)
+        for reference in await _children(node):
+            if reference.ReferenceTypeId == ua.NodeId(ua.ObjectIds.HasProperty):
+                continue
+            if reference.NodeId.NamespaceIndex == 0 and not self._everything:
+                continue
+            child = self._client.get_node(reference.NodeId)
+            names = (*path, reference.BrowseName.Name)
+            if reference.NodeClass == ua.NodeClass.Variable and child.nodeid not in self._seen:
+                yield await self._describe(child, names)
+            async for found in self.below(child, names, depth - 1):
+                yield found
+
+    async def _describe(self, node: Any, path: tuple[str, ...]) -> BrowsedNode:
+        params = ua.ReadParameters()
+        params.TimestampsToReturn = ua.TimestampsToReturn.Both
+        params.NodesToRead = [ua.ReadValueId(NodeId=node.nodeid, AttributeId=each) for each in _ATTRIBUTES]
+        value, kind, access, historizing = await self._client.uaclient.session.read(params)
+        raw = value.Value.Value if value.Value is not None else None
+        array = len(raw) if isinstance(raw, list) else None
+        word = told(value, 0 if array else None)
+        level = access.Value.Value if access.Value is not None else 0
+        unit, unit_text = await self._unit(node)
+        may = [name for bit, name in _ACCESS if level & 1 << int(bit)]
+        return BrowsedNode(
+            path=path,
+            node_id=self._id(node.nodeid),
+            type=self._type(kind, value),
+            value=raw if array is not None else word.value,
+            status=word.reason,
+            unit=unit,
+            unit_text=unit_text,
+            access=(*may, "history") if level & 1 << int(ua.AccessLevel.HistoryRead) else tuple(may),
+            historizing=bool(historizing.Value.Value) if historizing.Value is not None else False,
+            array=array,
+        )
+
+    async def _unit(self, node: Any) -> tuple[str, str]:
+        for reference in await _children(node):
+            if reference.BrowseName.Name == "EngineeringUnits":
+                told_unit = (await self._client.get_node(reference.NodeId).read_data_value(False)).Value
+                if told_unit is not None and isinstance(told_unit.Value, ua.EUInformation):
+                    return unit_of(told_unit.Value)
+        return "", ""
+
+    def _id(self, node_id: ua.NodeId) -> str:
+        text = str(node_id.to_string())
+        index = node_id.NamespaceIndex
+        return re.sub(r"^ns=\d+", f"nsu={self._namespaces[index]}", text) if index < len(self._namespaces) else text
+
+    @staticmethod
+    def _type(kind: ua.DataValue, value: ua.DataValue) -> str:
+        named = kind.Value.Value if kind.Value is not None else None
+        if isinstance(named, ua.NodeId) and named.NamespaceIndex == 0:
+            return str(ObjectIdNames.get(named.Identifier, named.to_string()))
+        return str(value.Value.VariantType.name) if value.Value is not None else "?"
+
+
+async def _children(node: Any) -> list[ua.ReferenceDescription]:
+    return list(
+        await node.get_references(
+            refs=ua.ObjectIds.HierarchicalReferences, direction=ua.BrowseDirection.Forward, includesubtypes=True
+        )
+    )
+
+
+def unit_of(information: ua.EUInformation) -> tuple[str, str]:
+    """UCUM code (or "") and the server's own text of an engineering unit (OPC 10000-8 §5.6.4.3)."""
+    text = information.DisplayName.Text or ""
+    packed = information.UnitId
+    code = packed.to_bytes(4, "big").strip(b"\0").decode("ascii", "replace") if packed and packed > 0 else ""
+    return UCUM.get(code) or _UCUM_OF_TEXT.get(text.strip(), ""), text
+
+
+def yaml_lines(nodes: Sequence[BrowsedNode], zone: str = "SITE/AREA/ZONE") -> Iterator[str]:
+    """A `nodes:` section to paste into a source: points are made of the last two browse names, below `zone`."""
+    taken: set[str] = set()
+    yield "nodes:"
+    for node in nodes:
+        unit = f", unit {node.unit_text}" if node.unit_text and not node.unit else ""
+        yield f"  # {'/'.join(node.path)}: {node.type}, {_shown(node)}{unit}"
+        lead = "  - " if node.status == "" else "  # - "
+        rest = "    " if node.status == "" else "  #   "
+        yield f"{lead}node: {_quoted(node.node_id)}"
+        yield f"{rest}point: {_point(node, zone, taken)}"
+        if node.unit:
+            yield f"{rest}unit: {_quoted(node.unit)}"
+        if node.array is not None:
+            yield f"{rest}index: 0"
+
+
+async def browse_lines(
+    server: OpcUaServer,
+    start: str = "i=85",
+    *,
+    zone: str = "SITE/AREA/ZONE",
+    depth: int = 12,
+    everything: bool = False,
+    yaml: bool = True,
+) -> AsyncIterator[str]:
+    """The server's variables, one a line as they are found; then, if `yaml`, a section to paste. Raises as `browse`."""
+    found: list[BrowsedNode] = []
+    async for node in browse(server, start, depth=depth, everything=everything):
+        found.append(node)
+        access = "+".join(node.access) + (", historizing" if node.historizing else "")
+        value = f"{_shown(node)} {node.unit or node.unit_text}".rstrip()
+        yield f"{'/'.join(node.path)}  {node.node_id}  {node.type}  {value}  ({access})"
+    if not found:
+        yield f"no variables below {start}"
+    elif yaml:
+        yield ""
+        for line in yaml_lines(found, zone):
+            yield line
+
+
+def _shown(node: BrowsedNode) -> str:
+    text = repr(node.value) if node.status == "" else node.status
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
+
+
+def _quoted(text: str) -> str:
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def _point(node: BrowsedNode, zone: str, taken: set[str]) -> str:
+    names = [_OUTSIDE.sub("-", name).strip("-")[:_SEGMENT] or "x" for name in ("server", *node.path)[-2:]]
+    point = f"{zone}/{'/'.join(names)}"
+    number = 2
+    while point in taken:
+        point = f"{zone}/{names[0]}/{names[1][: _SEGMENT - 4]}-{number}"
+        number += 1
+    taken.add(point)
+    return point

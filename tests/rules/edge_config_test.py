@@ -1,0 +1,171 @@
+"""A wrong configuration is told whole, by line, before anything starts."""
+
+from pathlib import Path
+
+import pytest
+
+from edge.app import check
+from edge.config import load
+from edge.located import ConfigErrors
+
+EXAMPLE = Path(__file__).parents[2] / "edge" / "examples" / "gateway.yaml"
+SECRETS = {"LOTWISE_STREAM_PASSWORD": "one-secret", "LOTWISE_MQTT_PASSWORD": "two"}
+
+RIGHT = """\
+gateway: gw-1
+site: plant
+instance: test
+data_dir: /tmp/gw-1
+stream:
+  urls: nats://localhost:4222
+sources:
+  - name: a
+    protocol: modbus
+    transport: {kind: tcp, host: localhost}
+    units:
+      - id: 1
+        points:
+          - {point: plant/store/room/probe/temperature, address: "40001", type: int16}
+"""
+
+
+def told(tmp_path: Path, text: str, environment: dict[str, str] | None = None) -> list[tuple[int, str, str]]:
+    file = tmp_path / "gateway.yaml"
+    file.write_text(text)
+    with pytest.raises(ConfigErrors) as caught:
+        load(file, environment or {})
+    assert all(str(error).startswith(f"{file}:{error.line}: ") for error in caught.value.errors)
+    return [(error.line, error.path, error.message) for error in caught.value.errors]
+
+
+def test_the_example_is_right() -> None:
+    config = load(EXAMPLE, SECRETS)
+    assert [source.name for source in config.sources] == ["floor-broker", "filler", "coldroom-controller"]
+    assert config.spool.max_bytes == 4 * 1024**3
+    assert config.forwarder.confirm_every.total_seconds() == 1.0
+    assert config.stream.password is not None
+    assert config.stream.password.get_secret_value() == "one-secret"
+    assert "one-secret" not in repr(config)
+
+
+def test_a_small_one_is_right(tmp_path: Path) -> None:
+    file = tmp_path / "gateway.yaml"
+    file.write_text(RIGHT)
+    assert load(file, {}).stream.urls == ("nats://localhost:4222",)
+
+
+def test_everything_is_told_at_once_with_its_line(tmp_path: Path) -> None:
+    text = """\
+gateway: gw 1
+site: plant
+instance: live
+data_dir: /tmp/gw-1
+stream:
+  urls: http://localhost
+  pasword: x
+site: other
+spool: {max_bytes: lots}
+forwarder:
+  confirm_every: soon
+sources:
+  - name: a
+    protocol: modbus
+    simulated: true
+    transport: {kind: tcp, host: localhost}
+    units:
+      - id: 300
+        points:
+          - {point: plant/store/room/probe, address: "40001", type: int16}
+          - {point: plant/store/room/probe/temperature, adress: 5, table: holding, type: int16}
+  - name: a
+    protocol: modbuss
+  - name: c
+    protocol: modbus
+    transport: {kind: tcp, host: "${NO_SUCH_HOST}"}
+    units:
+      - id: 1
+        points:
+          - {point: plant/store/room/probe/temperature, address: "40001", type: int16}
+          - {point: elsewhere/store/room/probe/humidity, address: "40002", type: int16}
+"""
+    errors = told(tmp_path, text)
+    assert [(line, path) for line, path, _ in errors] == [
+        (1, "gateway"),
+        (7, "stream.pasword"),
+        (8, "site"),
+        (9, "spool.max_bytes"),
+        (11, "forwarder.confirm_every"),
+        (15, "sources[0].simulated"),
+        (18, "sources[0].units[0].id"),
+        (20, "sources[0].units[0].points[0].point"),
+        (21, "sources[0].units[0].points[1].address"),
+        (21, "sources[0].units[0].points[1].adress"),
+        (22, "sources[1].name"),
+        (23, "sources[1].protocol"),
+        (26, "sources[2].transport.host"),
+        (30, "sources[2].units[0].points[0].point"),
+        (31, "sources[2].units[0].points[1].point"),
+    ]
+    messages = {path: message for _, path, message in errors}
+    assert messages["stream.pasword"] == "unknown key; did you mean 'password'?"
+    assert messages["site"] == "the key stands twice; first on line 2"
+    assert messages["sources[0].units[0].points[1].adress"] == "unknown key; did you mean 'address'?"
+    assert messages["sources[0].units[0].points[1].address"] == "is required"
+    assert messages["sources[1].protocol"] == "'modbuss' is not one of modbus, mqtt, opcua; did you mean 'modbus'?"
+    assert messages["sources[2].transport.host"] == "the environment variable NO_SUCH_HOST is not set"
+    assert "on line 21" in messages["sources[2].units[0].points[0].point"]
+    assert "not at this gateway's site" in messages["sources[2].units[0].points[1].point"]
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "part"),
+    [
+        ("a: [1\nb: 2", 2, "expected"),
+        ("", 1, "must be a mapping"),
+        ("- 1\n- 2\n", 1, "must be a mapping"),
+        (RIGHT.split("sources:", maxsplit=1)[0], 1, "is required"),
+        (RIGHT.split("sources:", maxsplit=1)[0] + "sources: []\n", 7, "at least one source"),
+        (RIGHT.replace("nats://localhost:4222", "{a: ${B}}"), 6, "needs quotes"),
+        (RIGHT.replace("test", "!secret test"), 3, "tag"),
+        (RIGHT.replace("site: plant", "site: plant\nsites: plant"), 3, "did you mean 'site'"),
+    ],
+)
+def test_files_that_are_not_a_configuration(tmp_path: Path, text: str, line: int, part: str) -> None:
+    errors = told(tmp_path, text)
+    assert any(found == line and part in message for found, _, message in errors), errors
+
+
+def test_a_file_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(ConfigErrors, match="cannot be read"):
+        load(tmp_path / "none.yaml", {})
+
+
+def test_secrets_come_from_the_environment_and_can_be_escaped(tmp_path: Path) -> None:
+    text = RIGHT.replace("  urls:", "  user: gw\n  password: a${P}b\n  urls:").replace("gw-1\nstream", "$${x}\nstream")
+    file = tmp_path / "gateway.yaml"
+    file.write_text(text)
+    config = load(file, {"P": "${Q}"})
+    assert config.stream.password is not None
+    assert config.stream.password.get_secret_value() == "a${Q}b"
+    assert config.data_dir == Path("/tmp/${x}")
+
+
+def test_anchors_and_merges_keep_their_lines(tmp_path: Path) -> None:
+    text = RIGHT.replace("    transport: {kind: tcp", "    transport: &t {kind: tcp") + (
+        "  - name: b\n    protocol: modbus\n    transport:\n      <<: *t\n      hots: other\n    units: []\n"
+    )
+    errors = told(tmp_path, text)
+    assert [(line, path) for line, path, _ in errors] == [
+        (19, "sources[1].transport.hots"),
+        (20, "sources[1].units"),
+    ]
+
+
+def test_check_says_what_is_wrong_or_what_it_would_do(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "gateway.yaml"
+    file.write_text(RIGHT)
+    assert check(file) == 0
+    assert "source a: modbus" in capsys.readouterr().out
+    file.write_text(RIGHT.replace("instance: test", "instance: tset"))
+    assert check(file) == 1
+    assert f"{file}:3: instance: " in capsys.readouterr().out
