@@ -1,5 +1,6 @@
 """Whether an order has its material, and whether what went in came out: the guards of its life cycle."""
 
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -36,6 +37,21 @@ def materials(u: Unit, order_id: int) -> list[Any]:
     return list(u.conn.execute(_MATERIAL, {"order": order_id}))
 
 
+def standing_against(u: Unit, taken: Sequence[Any]) -> list[str]:
+    """What stands against using these materials now; of what is used up already only a hold matters.
+
+    (It stands in no zone and cannot expire any more.)
+    """
+    against = lots.obstacles(u, sorted({row.sublot_id for row in taken}), lots.Purpose.USE) if taken else {}
+    waiting = {row.sublot_id for row in taken if row.state in _WAITING}
+    return [
+        f"sublot {sublot}: {o.kind} ({o.detail})"
+        for sublot, found in against.items()
+        for o in found
+        if sublot in waiting or o.kind == lots.ObstacleKind.HELD
+    ]
+
+
 def require_material(u: Unit, order: Any) -> None:
     """Refused unless every line is secured by sublots that may be used now. Suspended reservations secure nothing."""
     taken = materials(u, order.id)
@@ -44,15 +60,7 @@ def require_material(u: Unit, order: Any) -> None:
         amount = row.amount if row.state in _SECURED else row.consumed - row.returned
         secured[row.line_id] = secured.get(row.line_id, Decimal(0)) + amount
     short = lacking(needs(u, order.id), secured)
-    against = lots.obstacles(u, sorted({row.sublot_id for row in taken}), lots.Purpose.USE) if taken else {}
-    waiting = {row.sublot_id for row in taken if row.state in _WAITING}
-    blocked = [
-        f"sublot {sublot}: {o.kind} ({o.detail})"
-        for sublot, found in against.items()
-        for o in found
-        # Of what is used up already only a hold matters: it stands in no zone and cannot expire any more.
-        if sublot in waiting or o.kind == lots.ObstacleKind.HELD
-    ]
+    blocked = standing_against(u, taken)
     if short or blocked:
         raise Refused(
             f"work order {order.code} has not its material: {'; '.join(short + blocked)}",

@@ -7,7 +7,6 @@ from sqlalchemy import text
 
 from core.erp.kernel.errors import Refused
 from core.erp.kernel.unit import Unit
-from core.erp.lots import service as lots
 from core.erp.lots.events import HoldPlaced
 from core.erp.production import service as production
 from core.erp.production.events import OrdersChanged, WorkCentresChanged
@@ -123,9 +122,7 @@ def next_ready(u: Unit, centre_code: str) -> int | None:
     None if there is none, or the work centre is down.
     """
     for entry in dispatch_list(u, centre_code)["entries"]:
-        ids = sorted({row.sublot_id for row in production.materials(u, entry["order_id"])})
-        against = lots.obstacles(u, ids, lots.Purpose.USE) if ids else {}
-        if not any(against.values()):
+        if not production.standing_against(u, production.materials(u, entry["order_id"])):
             return int(entry["operation_id"])
     return None
 

@@ -136,7 +136,7 @@ class FieldActionConsignee(SQLModel, table=True):
 
     id: int | None = identity()
     action_id: int | None = ref(index=True)
-    shipment_id: int | None = ref()
+    shipment_id: int | None = ref(nullable=True)
     consignee: str
     amount: Decimal = quantity()
     told_at: datetime | None = moment(nullable=True)

@@ -1,6 +1,6 @@
 """What production does, inside a transaction somebody else opened."""
 
-from core.erp.production.material import balances, materials, needs
+from core.erp.production.material import balances, materials, needs, standing_against
 from core.erp.production.service.centres import create_work_centre, set_state, work_centre
 from core.erp.production.service.floor import (
     consume,
@@ -18,5 +18,5 @@ from core.erp.production.service.orders import MOVES, Step, apply, create_bom, g
 __all__ = [
     "MOVES", "Step", "apply", "balances", "consume", "create_bom", "create_work_centre", "finish_operation",
     "get_order", "give_back", "issue", "materials", "needs", "plan", "report_output", "report_scrap", "reserve",
-    "set_state", "start_operation", "stop_orders", "used_up", "work_centre",
+    "set_state", "standing_against", "start_operation", "stop_orders", "used_up", "work_centre",
 ]  # fmt: skip

@@ -12,7 +12,7 @@ from core.erp.kernel.unit import Unit
 from core.erp.lots import service as lots
 from core.erp.lots.model import Lot, Sublot
 from core.erp.production.events import OrdersChanged
-from core.erp.production.material import materials
+from core.erp.production.material import materials, require_material
 from core.erp.production.model import (
     WorkCentre,
     WorkOrder,
@@ -189,7 +189,7 @@ def start_operation(u: Unit, operation_id: int, centre_code: str | None = None) 
         order.started_at = u.now
         WORK_ORDER.apply(u, order, "start")
     elif order.state == "running":
-        WORK_ORDER.moves["start"].guard(u, order)  # type: ignore[misc]
+        require_material(u, order)
     else:
         raise IllegalMove(f"cannot start an operation of a {order.state} work order", state=order.state)
     centre = _centre_for(u, step, centre_code)

@@ -64,7 +64,14 @@ def record_of(excursion: Excursion, decision: str, reason: str) -> dict[str, Any
 
 
 def disposition(
-    u: Unit, excursion_id: int, decision: str, reason: str, password: str, *, restrictions: Sequence[Restrict] = ()
+    u: Unit,
+    excursion_id: int,
+    decision: str,
+    reason: str,
+    password: str,
+    *,
+    restrictions: Sequence[Restrict] = (),
+    login: str | None = None,
 ) -> Disposition:
     """QA's signed decision on one excursion × sublot.
 
@@ -79,8 +86,8 @@ def disposition(
     record = record_of(excursion, decision, reason)
     EXCURSION.apply(u, excursion, "dispose", reason=reason)
     signature = signatures.sign(
-        u, password, "excursion", excursion_id, record, f"disposition: {decision}", reason
-    )  # fmt: skip
+        u, password, "excursion", excursion_id, record, f"disposition: {decision}", reason, login=login
+    )
     excursion.accepted = excursion.out
     u.session.add(excursion)
     u.session.flush()
@@ -108,7 +115,7 @@ def disposition(
 
 def dispose_many(
     u: Unit, excursion_ids: Sequence[int], decision: str, reason: str, password: str,
-    *, restrictions: Sequence[Restrict] = (),
+    *, restrictions: Sequence[Restrict] = (), login: str | None = None,
 ) -> list[Disposition]:  # fmt: skip
     """The same decision on several excursions, usually of one incident: one signature per record, all or none.
 
@@ -123,7 +130,9 @@ def dispose_many(
         raise NotFound(f"no excursion {', '.join(map(str, sorted(missing)))}")
     lots.lock_sublots(u, [row.sublot_id for row in found])
     ordered = sorted(found, key=lambda row: (row.sublot_id, row.id))
-    return [disposition(u, row.id, decision, reason, password, restrictions=restrictions) for row in ordered]
+    return [
+        disposition(u, row.id, decision, reason, password, restrictions=restrictions, login=login) for row in ordered
+    ]
 
 
 def close(u: Unit, excursion_id: int) -> Excursion:

@@ -135,14 +135,21 @@ def veto(u: Unit, releasing: SublotReleasing) -> None:
     _refuse(releasing.sublot_id, [a for a in against(u, releasing.sublot_id, automatic=False) if a.kind == "excursion"])
 
 
-def release(u: Unit, sublot_id: int, password: str, reason: str = "") -> BatchRelease:
+def release(
+    u: Unit,
+    sublot_id: int,
+    password: str,
+    reason: str = "exposure and audit trail reviewed",
+    *,
+    login: str | None = None,
+) -> BatchRelease:
     """Releases a sublot by signature. Refused with every reason against it; Forbidden without `batch.release`."""
     u.need("batch.release")
     sublot = lots.get_sublot(u, sublot_id, lock=True)
     _refuse(sublot_id, against(u, sublot_id, automatic=False))
     record = review(u, sublot_id)
-    signature = signatures.sign(u, password, "sublot", sublot_id, record, "batch release", reason or None)
-    SUBLOT.apply(u, sublot, "release", reason=reason or None)
+    signature = signatures.sign(u, password, "sublot", sublot_id, record, "batch release", reason, login=login)
+    SUBLOT.apply(u, sublot, "release", reason=reason)
     return _written(u, sublot_id, record, signature.id)
 
 

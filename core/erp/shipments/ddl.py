@@ -1,0 +1,42 @@
+"""What the database itself guards in shipments: held goods are neither dispatched nor accepted, whoever asks."""
+
+from core.erp.kernel.ddl import no_removal
+from core.erp.shipments.workflow import SHIPMENT
+
+
+def _pairs() -> str:
+    pairs = sorted({(source, move.target) for move in SHIPMENT.moves.values() for source in move.sources})
+    return ", ".join(f"('{source}', '{target}')" for source, target in pairs)
+
+
+_SHIPMENT = f"""
+CREATE OR REPLACE FUNCTION lotwise_guard_shipment() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    against text;
+BEGIN
+    IF NEW.state = OLD.state THEN
+        RETURN NEW;
+    END IF;
+    IF NOT EXISTS (SELECT FROM (VALUES {_pairs()}) AS t(source, target)
+            WHERE t.source = OLD.state AND t.target = NEW.state) THEN
+        RAISE EXCEPTION 'a % shipment cannot become %', OLD.state, NEW.state USING ERRCODE = 'LW003';
+    END IF;
+    IF NEW.state IN ('dispatched', 'accepted') THEN
+        SELECT string_agg(h.reason, '; ') INTO against FROM hold h
+        WHERE h.lifted_at IS NULL AND (h.shipment_id = NEW.id OR EXISTS (
+            SELECT FROM shipment_line l JOIN sublot s ON s.id = l.sublot_id
+            WHERE l.shipment_id = NEW.id AND l.state <> 'put_back' AND (h.sublot_id = s.id OR h.lot_id = s.lot_id)));
+        IF against IS NOT NULL THEN
+            RAISE EXCEPTION 'shipment % is held: %', NEW.code, against USING ERRCODE = 'LW001';
+        END IF;
+    END IF;
+    RETURN NEW;
+END $$
+"""  # noqa: S608 - the pairs come from our own table
+
+DDL: tuple[str, ...] = (
+    _SHIPMENT,
+    "CREATE TRIGGER shipment_guard BEFORE UPDATE ON shipment FOR EACH ROW EXECUTE FUNCTION lotwise_guard_shipment()",
+    *no_removal("shipment"),
+    *no_removal("field_action"),
+)

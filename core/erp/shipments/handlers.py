@@ -1,0 +1,13 @@
+"""What shipments do on others' events."""
+
+from core.erp.kernel.events import Events
+from core.erp.lots.events import HoldPlaced, SublotReleasing
+from core.erp.quality.events import ExcursionAfterDeparture
+from core.erp.shipments import service
+
+
+def register(events: Events) -> None:
+    """Registers the handlers of shipments."""
+    events.on(HoldPlaced, "shipments.stop", service.stop)
+    events.on(ExcursionAfterDeparture, "shipments.field_action", service.open_field_actions)
+    events.on(SublotReleasing, "shipments.loggers", service.veto)

@@ -1,0 +1,43 @@
+"""Rules of shipments, pure: SSCC numbers, and what a journey asks of each kind of shipment."""
+
+from core.erp.kernel.errors import Invalid
+
+SSCC_DIGITS = 18
+OPEN = ("planned", "picked", "dispatched", "in_transit", "arrived")
+"""States in which a hold on its goods stops a shipment."""
+
+PURPOSE = {"sale": "sale", "transfer": "use", "inbound": "quarantine_transfer"}
+"""What its goods are taken for, by the shipment's kind (lots.rules.POLICY says what stands against that)."""
+
+
+def check_digit(digits: str) -> int:
+    """GS1's modulo-10 check digit of the digits before it: weights 3, 1, 3 … from the right (GS1 General Spec. 7.9)."""
+    total = sum(int(digit) * (3 if index % 2 == 0 else 1) for index, digit in enumerate(reversed(digits)))
+    return -total % 10
+
+
+def sscc(extension: int, company_prefix: str, serial: int) -> str:
+    """An SSCC: extension digit, GS1 company prefix, serial reference, check digit; 18 digits.
+
+    Raises Invalid for an extension that is no digit, a prefix that is not 7 to 10 digits, or a serial too long.
+    """
+    room = SSCC_DIGITS - 2 - len(company_prefix)
+    shortest, longest = 7, 10
+    if not company_prefix.isdecimal() or not shortest <= len(company_prefix) <= longest:
+        raise Invalid(f"a GS1 company prefix has 7 to 10 digits, not {company_prefix!r}")
+    if extension not in range(10) or serial < 0 or len(str(serial)) > room:
+        raise Invalid(f"{extension}, {company_prefix}, {serial} make no SSCC")
+    body = f"{extension}{company_prefix}{serial:0{room}d}"
+    return f"{body}{check_digit(body)}"
+
+
+def checked_sscc(text: str) -> str:
+    """The SSCC, without the application identifier (00) if it stood before it. Raises Invalid (length, check digit)."""
+    digits = text.strip().replace(" ", "").removeprefix("(00)")
+    if len(digits) == SSCC_DIGITS + 2 and digits.startswith("00"):
+        digits = digits[2:]
+    if not (digits.isascii() and digits.isdecimal()) or len(digits) != SSCC_DIGITS:
+        raise Invalid(f"an SSCC has {SSCC_DIGITS} digits, not {text!r}")
+    if check_digit(digits[:-1]) != int(digits[-1]):
+        raise Invalid(f"{digits}: the check digit should be {check_digit(digits[:-1])}")
+    return digits

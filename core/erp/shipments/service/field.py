@@ -1,0 +1,88 @@
+"""Field actions: an excursion became known after goods had left; consignees must be told in time."""
+
+from datetime import timedelta
+
+from sqlalchemy import insert, select, text
+
+from core.erp.kernel.errors import Conflict, NotFound, Refused
+from core.erp.kernel.tables import table
+from core.erp.kernel.unit import Unit
+from core.erp.quality.events import ExcursionAfterDeparture, Gone
+from core.erp.quality.rules import FIELD_ACTION_DAYS
+from core.erp.shipments.model import FieldAction, FieldActionConsignee
+from core.erp.shipments.workflow import need_any
+
+_WENT = text("""
+    WITH RECURSIVE made(id) AS (
+        SELECT CAST(:sublot AS bigint)
+        UNION
+        SELECT g.child_id FROM genealogy g JOIN made m ON g.parent_id = m.id
+        WHERE g.transformation LIKE 'work\\_order:%' AND g.at >= :since
+    )
+    SELECT s.id AS shipment_id, COALESCE(s.consignee, v.reference) AS consignee,
+           sum(CASE v.target WHEN 'customer' THEN v.amount ELSE -v.amount END) AS amount
+    FROM made m JOIN stock_move v ON v.sublot_id = m.id AND 'customer' IN (v.source, v.target)
+    LEFT JOIN shipment s ON v.reference = 'shipment:' || s.id
+    GROUP BY s.id, COALESCE(s.consignee, v.reference)
+    HAVING sum(CASE v.target WHEN 'customer' THEN v.amount ELSE -v.amount END) > 0
+    ORDER BY 1, 2
+""")
+
+
+def open_field_actions(u: Unit, gone: ExcursionAfterDeparture) -> None:
+    """Opens a field action for each excursion of goods that have left: consignees, quantities, times, deadline."""
+    for item in gone.items:
+        _open(u, item)
+
+
+def _open(u: Unit, item: Gone) -> None:
+    u.session.flush()
+    went = u.conn.execute(_WENT, {"sublot": item.sublot_id, "since": item.happened_at}).mappings().all()
+    if not went:
+        return
+    action = FieldAction(
+        excursion_id=item.excursion_id, sublot_id=item.sublot_id, happened_at=item.happened_at,
+        known_at=item.known_at, deadline=item.known_at + timedelta(days=FIELD_ACTION_DAYS[item.certainty]),
+    )  # fmt: skip
+    u.session.add(action)
+    u.session.flush()
+    u.conn.execute(insert(FieldActionConsignee), [{"action_id": action.id, **dict(row)} for row in went])
+    after = {
+        "excursion_id": item.excursion_id, "sublot_id": item.sublot_id, "happened_at": item.happened_at,
+        "known_at": item.known_at, "deadline": action.deadline, "consignees": [dict(row) for row in went],
+    }  # fmt: skip
+    u.audit("field_action.opened", "field_action", action.id, after=after)
+    u.outbox("field_action.opened", action.id, after)
+
+
+def told(u: Unit, consignee_id: int) -> FieldActionConsignee:
+    """The consignee has been told. Telling twice keeps the first time."""
+    need_any(u, "shipment.report", "excursion.disposition")
+    found = u.session.get(FieldActionConsignee, consignee_id, with_for_update=True, populate_existing=True)
+    if found is None:
+        raise NotFound(f"no consignee {consignee_id} of a field action", consignee_id=consignee_id)
+    if found.told_at is None:
+        found.told_at, found.told_by = u.now, u.actor.login
+        u.session.add(found)
+        u.session.flush()
+        u.audit("field_action.told", "field_action", found.action_id, after={"consignee": found.consignee})
+    return found
+
+
+def close_field_action(u: Unit, action_id: int, conclusion: str) -> FieldAction:
+    """QA concludes a field action once everybody has been told."""
+    u.need("excursion.disposition")
+    found = u.session.get(FieldAction, action_id, with_for_update=True, populate_existing=True)
+    if found is None:
+        raise NotFound(f"no field action {action_id}", action_id=action_id)
+    if found.state == "closed":
+        raise Conflict(f"field action {action_id} is closed")
+    c = table(FieldActionConsignee).c
+    waiting = u.conn.scalars(select(c.consignee).where(c.action_id == action_id, c.told_at.is_(None))).all()
+    if waiting or not conclusion.strip():
+        raise Refused(f"field action {action_id} needs a conclusion and everybody told; waiting: {', '.join(waiting)}")
+    found.state, found.conclusion, found.closed_at, found.closed_by = "closed", conclusion, u.now, u.actor.login
+    u.session.add(found)
+    u.session.flush()
+    u.audit("field_action.closed", "field_action", action_id, reason=conclusion)
+    return found

@@ -1,0 +1,81 @@
+"""Required loggers: read, or waived by signature. Until then the receipt stays in quarantine."""
+
+from datetime import datetime
+
+from sqlalchemy import select, text
+
+from core.erp.kernel import signatures
+from core.erp.kernel.errors import IllegalMove, NotFound, Refused
+from core.erp.kernel.tables import table
+from core.erp.kernel.unit import Unit
+from core.erp.lots.events import SublotReleasing
+from core.erp.shipments.model import ShipmentLogger
+from core.erp.shipments.service.planning import get_shipment
+
+
+def logger(u: Unit, shipment_id: int, serial: str, *, lock: bool = False) -> ShipmentLogger:
+    """A logger that the shipment requires. Raises NotFound."""
+    c = table(ShipmentLogger).c
+    found = u.conn.scalar(select(c.id).where(c.shipment_id == shipment_id, c.serial == serial))
+    if found is None:
+        raise NotFound(f"shipment {shipment_id} requires no logger {serial}", shipment_id=shipment_id, serial=serial)
+    return u.session.get_one(ShipmentLogger, found, populate_existing=True, with_for_update=True if lock else None)
+
+
+def logger_read(u: Unit, shipment_id: int, serial: str, *, at: datetime | None = None) -> ShipmentLogger:
+    """The logger has been read out and its readings judged. Reading it again changes nothing."""
+    u.need("logger.import")
+    get_shipment(u, shipment_id, lock=True)
+    found = logger(u, shipment_id, serial, lock=True)
+    if found.state == "required":
+        found.state, found.read_at = "read", at or u.now
+        u.session.add(found)
+        u.session.flush()
+        u.audit("logger.read", "shipment", shipment_id, after={"serial": serial})
+        u.outbox("logger.read", shipment_id, {"serial": serial})
+    return found
+
+
+def waive_logger(
+    u: Unit, shipment_id: int, serial: str, reason: str, password: str, *, login: str | None = None
+) -> ShipmentLogger:
+    """QA does without a logger that cannot be read, by signature. Raises IllegalMove unless it is still required."""
+    u.need("logger.waive")
+    shipment = get_shipment(u, shipment_id, lock=True)
+    found = logger(u, shipment_id, serial, lock=True)
+    if found.state != "required":
+        raise IllegalMove(f"logger {serial} is {found.state}: nothing to waive", state=found.state)
+    record = {"shipment": shipment.code, "serial": serial, "reason": reason}
+    signed = signatures.sign(
+        u, password, "shipment_logger", found.id, record, "waiver of a required logger", reason, login=login
+    )
+    found.state, found.signature_id, found.reason = "waived", signed.id, reason
+    u.session.add(found)
+    u.session.flush()
+    u.audit("logger.waive", "shipment", shipment_id, after={"serial": serial}, reason=reason)
+    u.outbox("logger.waived", shipment_id, {"serial": serial, "reason": reason})
+    return found
+
+
+_WAITING = text("""
+    WITH RECURSIVE up(id) AS (
+        SELECT CAST(:sublot AS bigint)
+        UNION
+        SELECT g.parent_id FROM genealogy g JOIN up ON g.child_id = up.id
+        WHERE g.transformation LIKE 'split:%' OR g.transformation LIKE 'merge:%'
+    )
+    SELECT DISTINCT s.code, r.serial FROM up
+    JOIN shipment_line l ON l.sublot_id = up.id AND l.state <> 'put_back'
+    JOIN shipment s ON s.id = l.shipment_id AND s.state IN ('dispatched', 'in_transit', 'arrived')
+    JOIN shipment_logger r ON r.shipment_id = s.id AND r.state = 'required'
+    ORDER BY s.code, r.serial
+""")
+
+
+def veto(u: Unit, releasing: SublotReleasing) -> None:
+    """A receipt is not released while a logger that travelled with it is neither read nor waived."""
+    u.session.flush()
+    waiting = u.conn.execute(_WAITING, {"sublot": releasing.sublot_id}).all()
+    if waiting:
+        what = "; ".join(f"logger {row.serial} of {row.code}" for row in waiting)
+        raise Refused(f"sublot {releasing.sublot_id} waits for {what}", loggers=[row.serial for row in waiting])

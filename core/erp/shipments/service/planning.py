@@ -1,0 +1,219 @@
+"""Shipments planned: lines reserved, legs laid out, loggers required, goods packed."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from sqlalchemy import select
+
+from core.erp.custody.model import HandlingUnit, HandlingUnitContent
+from core.erp.kernel.errors import Conflict, IllegalMove, Invalid, NotFound
+from core.erp.kernel.tables import table
+from core.erp.kernel.unit import Unit
+from core.erp.lots import service as lots
+from core.erp.shipments.model import Shipment, ShipmentLeg, ShipmentLine, ShipmentLogger
+from core.erp.shipments.rules import PURPOSE, checked_sscc
+
+
+@dataclass(frozen=True, slots=True)
+class Leg:
+    """One stretch of the way, as planned."""
+
+    origin: str
+    destination: str
+    vehicle_zone_id: int | None = None
+    to_zone_id: int | None = None
+    carrier: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Logger:
+    """A recorder that must be read, and the zone whose climate it records."""
+
+    serial: str
+    zone_id: int | None = None
+
+
+def create(
+    u: Unit,
+    code: str,
+    consignee: str,
+    lines: Sequence[tuple[int, Decimal]],
+    legs: Sequence[Leg],
+    *,
+    kind: str = "sale",
+    market: str = "",
+    receiving_zone_id: int | None = None,
+    loggers: Sequence[Logger] = (),
+    due_at: datetime | None = None,
+) -> Shipment:
+    """Plans a shipment and reserves its goods (sublot, amount); what may not be taken is refused.
+
+    An inbound shipment reserves nothing: its sublots are expected. Raises Conflict, Invalid, Refused, Forbidden.
+    """
+    u.need("shipment.plan")
+    if not code.strip() or not consignee.strip():
+        raise Invalid("a shipment needs a code and a consignee")
+    if kind not in PURPOSE:
+        raise Invalid(f"no shipment of kind {kind!r}; there are {', '.join(PURPOSE)}")
+    if not lines or not legs:
+        raise Invalid("a shipment needs lines and at least one leg")
+    if u.conn.scalar(select(table(Shipment).c.id).where(table(Shipment).c.code == code)) is not None:
+        raise Conflict(f"there is a shipment {code} already", code=code)
+    lots.lock_sublots(u, [sublot for sublot, _ in lines])
+    shipment = Shipment(
+        code=code, kind=kind, consignee=consignee, market=market, receiving_zone_id=receiving_zone_id,
+        created_at=u.now, due_at=due_at,
+    )  # fmt: skip
+    u.session.add(shipment)
+    u.session.flush()
+    u.session.add_all(
+        ShipmentLeg(
+            shipment_id=shipment.id, number=number, origin=leg.origin, destination=leg.destination,
+            vehicle_zone_id=leg.vehicle_zone_id, to_zone_id=leg.to_zone_id, carrier=leg.carrier,
+        )
+        for number, leg in enumerate(legs, 1)
+    )  # fmt: skip
+    for sublot_id, amount in lines:
+        _add_line(u, shipment, sublot_id, amount)
+    for logger in loggers:
+        _require(u, shipment, logger)
+    u.session.flush()
+    u.audit(
+        "shipment.plan", "shipment", shipment.id,
+        after={"code": code, "kind": kind, "consignee": consignee, "lines": lines, "loggers": [x.serial for x in loggers]},
+    )  # fmt: skip
+    u.outbox("shipment.plan", shipment.id, {"code": code, "consignee": consignee})
+    return shipment
+
+
+def context(shipment: Shipment) -> dict[str, Any]:
+    """What restrictions on its goods ask about; its own holds count against them too."""
+    return {"market": shipment.market or None, "customer": shipment.consignee, "shipment_id": shipment.id}
+
+
+def _add_line(u: Unit, shipment: Shipment, sublot_id: int, amount: Decimal) -> ShipmentLine:
+    amount = lots.amount_of(amount)
+    reservation = None
+    if shipment.kind != "inbound":
+        reservation = lots.reserve(
+            u, sublot_id, amount, PURPOSE[shipment.kind], f"shipment:{shipment.id}", context=context(shipment)
+        ).id
+    line = ShipmentLine(shipment_id=shipment.id, sublot_id=sublot_id, amount=amount, reservation_id=reservation)
+    u.session.add(line)
+    u.session.flush()
+    return line
+
+
+def add_line(u: Unit, shipment_id: int, sublot_id: int, amount: Decimal) -> ShipmentLine:
+    """Another line of a shipment that is still planned. Refused like any reservation."""
+    u.need("shipment.plan")
+    lots.get_sublot(u, sublot_id, lock=True)
+    shipment = get_shipment(u, shipment_id, lock=True)
+    _only(shipment, "planned")
+    line = _add_line(u, shipment, sublot_id, amount)
+    u.audit("shipment.add_line", "shipment", shipment_id, after={"sublot_id": sublot_id, "amount": amount})
+    return line
+
+
+def _only(shipment: Shipment, *states: str) -> None:
+    if shipment.state not in states:
+        raise IllegalMove(f"cannot change a {shipment.state} shipment so", state=shipment.state)
+
+
+def require_logger(u: Unit, shipment_id: int, serial: str, zone_id: int | None = None) -> ShipmentLogger:
+    """The shipment's receipt waits for this logger. Only before it has arrived."""
+    u.need("shipment.plan")
+    shipment = get_shipment(u, shipment_id, lock=True)
+    _only(shipment, "planned", "picked", "dispatched", "in_transit")
+    made = _require(u, shipment, Logger(serial, zone_id))
+    u.audit("shipment.require_logger", "shipment", shipment_id, after={"serial": serial})
+    return made
+
+
+def _require(u: Unit, shipment: Shipment, logger: Logger) -> ShipmentLogger:
+    if not logger.serial.strip():
+        raise Invalid("a logger needs a serial number")
+    c = table(ShipmentLogger).c
+    if u.conn.scalar(select(c.id).where(c.shipment_id == shipment.id, c.serial == logger.serial)) is not None:
+        raise Conflict(f"shipment {shipment.code} requires logger {logger.serial} already")
+    made = ShipmentLogger(shipment_id=shipment.id, serial=logger.serial, zone_id=logger.zone_id)
+    u.session.add(made)
+    u.session.flush()
+    return made
+
+
+def get_shipment(u: Unit, shipment_id: int, *, lock: bool = False) -> Shipment:
+    """The shipment as it stands, its row locked if asked (sublots are locked before shipments). Raises NotFound."""
+    u.session.flush()
+    found = u.session.get(Shipment, shipment_id, populate_existing=True, with_for_update=True if lock else None)
+    if found is None:
+        raise NotFound(f"no shipment {shipment_id}", shipment_id=shipment_id)
+    return found
+
+
+def lines_of(u: Unit, shipment_id: int) -> list[ShipmentLine]:
+    """Its lines that are not put back, by sublot ascending."""
+    c = table(ShipmentLine).c
+    u.session.flush()
+    ids = u.conn.scalars(
+        select(c.id).where(c.shipment_id == shipment_id, c.state != "put_back").order_by(c.sublot_id, c.id)
+    ).all()
+    return [u.session.get_one(ShipmentLine, line, populate_existing=True) for line in ids]
+
+
+def legs_of(u: Unit, shipment_id: int) -> list[ShipmentLeg]:
+    """Its legs in order."""
+    c = table(ShipmentLeg).c
+    u.session.flush()
+    ids = u.conn.scalars(select(c.id).where(c.shipment_id == shipment_id).order_by(c.number)).all()
+    return [u.session.get_one(ShipmentLeg, leg, populate_existing=True) for leg in ids]
+
+
+def lock_with_goods(u: Unit, shipment_id: int) -> Shipment:
+    """The shipment, locked after its sublots: the order of locks of design rule 2."""
+    lots.lock_sublots(u, [line.sublot_id for line in lines_of(u, shipment_id) if line.sublot_id is not None])
+    return get_shipment(u, shipment_id, lock=True)
+
+
+def pack(u: Unit, line_id: int, sscc: str, *, kind: str = "pallet", zone_id: int | None = None) -> HandlingUnit:
+    """Packs a line into the handling unit of that SSCC, made if new. `zone_id`: the unit's own climate (a shipper).
+
+    Raises Invalid (check digit), NotFound, Conflict (the unit has another zone), IllegalMove once dispatched.
+    """
+    need_pack(u)
+    line = get_line(u, line_id)
+    assert line.shipment_id is not None
+    _only(get_shipment(u, line.shipment_id), "planned", "picked")
+    number = checked_sscc(sscc)
+    found = u.conn.scalar(select(table(HandlingUnit).c.id).where(table(HandlingUnit).c.sscc == number))
+    if found is None:
+        box = HandlingUnit(sscc=number, kind=kind, zone_id=zone_id)
+        u.session.add(box)
+        u.session.flush()
+    else:
+        box = u.session.get_one(HandlingUnit, found)
+        if zone_id is not None and box.zone_id != zone_id:
+            raise Conflict(f"handling unit {number} is monitored as zone {box.zone_id}, not {zone_id}")
+    u.session.add(HandlingUnitContent(handling_unit_id=box.id, sublot_id=line.sublot_id, from_at=u.now))
+    line.handling_unit_id = box.id
+    u.session.add(line)
+    u.session.flush()
+    u.audit("shipment.pack", "shipment", line.shipment_id, after={"line_id": line_id, "sscc": number})
+    return box
+
+
+def need_pack(u: Unit) -> None:
+    """Packing is the warehouse's, or the planner's of the shipment."""
+    if not u.actor.may("stock.pick"):
+        u.need("shipment.plan")
+
+
+def get_line(u: Unit, line_id: int) -> ShipmentLine:
+    """A line. Raises NotFound."""
+    found = u.session.get(ShipmentLine, line_id, populate_existing=True)
+    if found is None:
+        raise NotFound(f"no shipment line {line_id}", line_id=line_id)
+    return found
