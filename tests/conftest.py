@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,12 +17,17 @@ _numbers = itertools.count(1)
 
 
 @pytest.fixture(scope="session")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedPostgres]:
-    """A PostgreSQL of this worker's own, without fsync."""
-    server = EmbeddedPostgres(tmp_path_factory.mktemp("postgres"), durable=False)
-    server.start()
-    yield server
-    server.stop()
+def postgres() -> Iterator[EmbeddedPostgres]:
+    """A PostgreSQL of this worker's own, without fsync.
+
+    Not below pytest's own folder: under root PostgreSQL runs as nobody, and every pytest that starts closes that
+    folder to others again.
+    """
+    with tempfile.TemporaryDirectory(prefix="lotwise-postgres-") as folder:
+        server = EmbeddedPostgres(Path(folder), durable=False)
+        server.start()
+        yield server
+        server.stop()
 
 
 @pytest.fixture(scope="session")
