@@ -112,6 +112,11 @@ def text(document: dict[str, Any], key: str) -> str:
     return found
 
 
+def on_ports(port: object, ports: frozenset[int] | None) -> bool:
+    """Whether a LoRaWAN port is among those that carry measurements; no list means every port."""
+    return ports is None or (isinstance(port, int) and port in ports)
+
+
 def judge(raw: object) -> tuple[Value, Quality, str]:
     """A JSON scalar as (value, quality, reason): what cannot be a reading's value has none and is bad."""
     if raw is None:

@@ -9,7 +9,17 @@ from datetime import datetime
 from typing import Any, Literal
 
 from core.telemetry.quality import Reason
-from edge.collectors.decoders.base import BadPayload, Decoded, Options, judge, leaves, member, parse_object, text
+from edge.collectors.decoders.base import (
+    BadPayload,
+    Decoded,
+    Options,
+    judge,
+    leaves,
+    member,
+    on_ports,
+    parse_object,
+    text,
+)
 from edge.collectors.decoders.number import parse_number
 from edge.collectors.decoders.times import stamp
 
@@ -58,8 +68,7 @@ class ChirpStackV4:
         return made
 
     def _uplink(self, document: dict[str, Any]) -> list[tuple[str, str, object]]:
-        port = document.get("fPort")
-        if self._options.f_ports is not None and port not in self._options.f_ports:
+        if not on_ports(document.get("fPort"), self._options.f_ports):
             return []
         decoded = member(document, "object")
         if not decoded and document.get("data"):

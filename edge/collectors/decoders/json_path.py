@@ -84,7 +84,9 @@ def compile_path(path: str) -> Query:
     instead of 12); both ways find the same.
     """
     if not _PLAIN.fullmatch(path):
-        return jsonpath.compile(path).findall
+        query = jsonpath.compile(path)
+        # the library would parse a text as a document of its own
+        return lambda document: query.findall(document) if isinstance(document, dict | list) else []
     keys = tuple(part for part in path.removeprefix("$").split(".") if part)
 
     def walk(document: Any) -> list[Any]:

@@ -7,8 +7,8 @@ from typing import Literal
 from core.telemetry.quality import Quality, Reason
 from edge.collectors.decoders.base import BadPayload, Decoded, Options, judge
 
-NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
-INTEGER = re.compile(r"[+-]?\d{1,30}")
+NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
+INTEGER = re.compile(r"[+-]?[0-9]{1,30}")
 NOT_FINITE = frozenset({"nan", "+nan", "-nan", "inf", "+inf", "-inf", "infinity", "+infinity", "-infinity"})
 ON_OFF = {"on": True, "true": True, "1": True, "open": True, "off": False, "false": False, "0": False, "closed": False}
 

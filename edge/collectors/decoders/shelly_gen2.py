@@ -70,7 +70,8 @@ class ShellyGen2:
 
 def _notification(payload: bytes) -> list[Decoded]:
     document = parse_object(payload)
-    if document.get("method") not in NOTIFICATIONS:
+    method = document.get("method")
+    if not isinstance(method, str) or method not in NOTIFICATIONS:
         return []
     device = text(document, "src")
     params = member(document, "params")

@@ -9,7 +9,17 @@ from datetime import datetime
 from typing import Any, Literal
 
 from core.telemetry.quality import Reason
-from edge.collectors.decoders.base import BadPayload, Decoded, Options, judge, leaves, member, parse_object, text
+from edge.collectors.decoders.base import (
+    BadPayload,
+    Decoded,
+    Options,
+    judge,
+    leaves,
+    member,
+    on_ports,
+    parse_object,
+    text,
+)
 from edge.collectors.decoders.times import stamp
 
 
@@ -36,7 +46,7 @@ class TtnV3:
         uplink = member(document, "uplink_message")
         if not uplink:
             raise BadPayload("'uplink_message' is missing")
-        if self._options.f_ports is not None and uplink.get("f_port") not in self._options.f_ports:
+        if not on_ports(uplink.get("f_port"), self._options.f_ports):
             return []
         if "decoded_payload" not in uplink:
             if not uplink.get("frm_payload"):

@@ -1,0 +1,371 @@
+"""Payloads as the devices and networks send them, and what each decoder makes of them."""
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from pydantic import TypeAdapter
+
+from core.telemetry.quality import Quality, Reason
+from core.telemetry.reading import Value
+from edge.collectors.decoders import DECODERS, BadPayload, Decoded, Decoder, DecoderOptions, make_decoder
+from edge.collectors.decoders.base import EVERY_FIELD
+
+NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
+OPTIONS: TypeAdapter[Any] = TypeAdapter(DecoderOptions)
+
+
+def decoder(options: object) -> Decoder:
+    return make_decoder(OPTIONS.validate_python(options))
+
+
+def read(options: object, topic: str, payload: object) -> dict[str, Decoded]:
+    raw = payload if isinstance(payload, bytes) else json.dumps(payload).encode()
+    return {item.field: item for item in decoder(options).decode(topic, raw, NOW)}
+
+
+def said(items: dict[str, Decoded]) -> dict[str, tuple[Value, str]]:
+    return {name: (item.value, item.unit) for name, item in items.items()}
+
+
+TASMOTA = {
+    "Time": "2019-01-01T00:00:00",
+    "DS18B20": {"Id": "0316A2795CFF", "Temperature": 49.7},
+    "AM2301": {"Temperature": 21.3, "Humidity": 48.1, "DewPoint": 9.9},
+    "TempUnit": "C",
+}
+
+
+def test_tasmota_keeps_each_sensor_and_its_unit() -> None:
+    found = read("tasmota", "tele/fridge-1/SENSOR", TASMOTA)
+    assert said(found) == {
+        "DS18B20.Temperature": (49.7, "Cel"),
+        "AM2301.Temperature": (21.3, "Cel"),
+        "AM2301.Humidity": (48.1, "%"),
+        "AM2301.DewPoint": (9.9, "Cel"),
+    }
+    assert {item.device for item in found.values()} == {"fridge-1"}
+
+
+def test_tasmota_time_without_offset_is_placed_only_with_a_configured_zone() -> None:
+    assert read("tasmota", "tele/f/SENSOR", TASMOTA)["DS18B20.Temperature"].source_at is None
+    placed = read({"name": "tasmota", "timezone": "Europe/Berlin"}, "tele/f/SENSOR", TASMOTA)
+    assert placed["DS18B20.Temperature"].source_at == datetime(2018, 12, 31, 23, 0, tzinfo=UTC)
+    with_offset = read("tasmota", "tele/f/SENSOR", {**TASMOTA, "Time": "2019-01-01T00:00:00+02:00"})
+    assert with_offset["DS18B20.Temperature"].source_at == datetime(2018, 12, 31, 22, 0, tzinfo=UTC)
+
+
+def test_a_local_time_that_the_zone_repeats_or_skips_is_uncertain() -> None:
+    options = {"name": "tasmota", "timezone": "Europe/Berlin"}
+    for local in ("2025-10-26T02:30:00", "2025-03-30T02:30:00"):
+        item = read(options, "tele/f/SENSOR", {"Time": local, "DS18B20": {"Temperature": 4.0}, "TempUnit": "C"})
+        assert item["DS18B20.Temperature"].source_at is None
+        assert item["DS18B20.Temperature"].quality is Quality.UNCERTAIN
+
+
+@pytest.mark.parametrize(("value", "unit"), [(85.0, "C"), (-127, "C"), (185.0, "F"), (-196.6, "F")])
+def test_ds18b20_error_codes_are_no_temperatures(value: float, unit: str) -> None:
+    found = read("tasmota", "tele/f/SENSOR", {"DS18B20-1": {"Temperature": value}, "TempUnit": unit})
+    item = found["DS18B20-1.Temperature"]
+    assert (item.quality, item.reason, item.value) == (Quality.BAD, Reason.SENTINEL, value)
+
+
+def test_tasmota_fahrenheit_stays_fahrenheit() -> None:
+    found = read("tasmota", "tele/f/SENSOR", {"SI7021": {"Temperature": 39.2}, "TempUnit": "F"})
+    assert said(found) == {"SI7021.Temperature": (39.2, "[degF]")}
+
+
+def test_tasmota_status_answer_null_and_last_will() -> None:
+    found = read("tasmota", "stat/f/STATUS10", {"StatusSNS": {"DS18B20": {"Temperature": None}, "TempUnit": "C"}})
+    assert (found["DS18B20.Temperature"].quality, found["DS18B20.Temperature"].reason) == (
+        Quality.BAD,
+        Reason.NO_VALUE,
+    )
+    dead = read("tasmota", "tele/f/LWT", b"Offline")[EVERY_FIELD]
+    assert (dead.device, dead.quality, dead.reason) == ("f", Quality.BAD, Reason.DISCONNECTED)
+    assert read("tasmota", "tele/f/LWT", b"Online") == {}
+    assert read("tasmota", "tele/f/STATE", b"{}") == {}
+
+
+SHELLY = {
+    "src": "shellyplusht-08b61fcb7f3c",
+    "dst": "shellyplusht-08b61fcb7f3c/events",
+    "method": "NotifyFullStatus",
+    "params": {
+        "ts": 1680962879.62,
+        "ble": {},
+        "devicepower:0": {"id": 0, "battery": {"V": 0.47, "percent": 0}, "external": {"present": True}},
+        "humidity:0": {"id": 0, "rh": 42.2},
+        "temperature:0": {"id": 0, "tC": 19.8, "tF": 67.6},
+        "sys": {"mac": "08B61FCB7F3C", "time": None, "unixtime": None, "uptime": 2},
+    },
+}
+
+
+def test_shelly_full_status() -> None:
+    found = read("shelly_gen2", "shellyplusht-08b61fcb7f3c/events/rpc", SHELLY)
+    assert said(found)["temperature:0.tC"] == (19.8, "Cel")
+    assert said(found)["temperature:0.tF"] == (67.6, "[degF]")
+    assert said(found)["humidity:0.rh"] == (42.2, "%")
+    assert found["temperature:0.tC"].device == "shellyplusht-08b61fcb7f3c"
+    assert found["temperature:0.tC"].source_at == datetime(2023, 4, 8, 14, 7, 59, 620000, tzinfo=UTC)
+    assert found["sys.time"].reason == Reason.NO_VALUE
+
+
+def test_shelly_battery_on_external_power_is_no_battery_value() -> None:
+    found = read("shelly_gen2", "s/events/rpc", SHELLY)
+    assert (found["devicepower:0.battery.percent"].quality, found["devicepower:0.battery.percent"].value) == (
+        Quality.BAD,
+        0,
+    )
+    assert found["devicepower:0.external.present"].value is True
+
+
+def test_shelly_status_topic_errors_energy_and_online() -> None:
+    item = read("shelly_gen2", "site/shelly-1/status/temperature:100", {"id": 100, "tC": None, "errors": ["read"]})
+    assert (item["temperature:100.tC"].device, item["temperature:100.tC"].quality) == ("shelly-1", Quality.BAD)
+    plug = read("shelly_gen2", "p/status/switch:0", {"id": 0, "apower": 8.9, "aenergy": {"total": 6.532}})
+    assert said(plug) == {"switch:0.apower": (8.9, "W"), "switch:0.aenergy.total": (6.532, "W.h")}
+    assert read("shelly_gen2", "p/online", b"false")[EVERY_FIELD].reason == Reason.DISCONNECTED
+    assert read("shelly_gen2", "p/online", b"true") == {}
+    assert read("shelly_gen2", "p/events/rpc", {"src": "p", "method": "NotifyEvent", "params": {}}) == {}
+
+
+def test_zigbee2mqtt_battery_sensor() -> None:
+    payload = {
+        "battery": 100,
+        "humidity": 51.2,
+        "linkquality": 120,
+        "pressure": 998.1,
+        "temperature": 5.43,
+        "voltage": 3005,
+        "last_seen": "2026-03-01T12:59:58+01:00",
+    }
+    found = read("zigbee2mqtt", "zigbee2mqtt/Cold Room/probe 3", payload)
+    assert said(found) == {
+        "battery": (100, "%"),
+        "humidity": (51.2, "%"),
+        "linkquality": (120, ""),
+        "pressure": (998.1, "hPa"),
+        "temperature": (5.43, "Cel"),
+        "voltage": (3005, "mV"),
+    }
+    assert found["temperature"].device == "Cold Room/probe 3"
+    assert found["temperature"].source_at == datetime(2026, 3, 1, 11, 59, 58, tzinfo=UTC)
+    millis = read("zigbee2mqtt", "zigbee2mqtt/p", {"temperature": 5, "last_seen": 1772366398000})
+    assert millis["temperature"].source_at == datetime(2026, 3, 1, 11, 59, 58, tzinfo=UTC)
+
+
+def test_zigbee2mqtt_availability_bridge_and_mains_voltage() -> None:
+    for payload in (b"offline", b'{"state":"offline"}'):
+        assert read("zigbee2mqtt", "zigbee2mqtt/a/b/availability", payload)[EVERY_FIELD].device == "a/b"
+    assert read("zigbee2mqtt", "zigbee2mqtt/bridge/state", b'{"state":"online"}') == {}
+    assert read("zigbee2mqtt", "zigbee2mqtt/plug/set", b'{"state":"ON"}') == {}
+    assert said(read("zigbee2mqtt", "zigbee2mqtt/plug", {"voltage": 231}))["voltage"] == (231, "")
+    with pytest.raises(BadPayload, match="topic"):
+        read("zigbee2mqtt", "other/plug", b"{}")
+
+
+CHIRPSTACK = {
+    "deduplicationId": "3ac7e3c4-4401-4b8d-9386-a5c902f9202d",
+    "time": "2022-07-18T09:34:15.775023242+00:00",
+    "deviceInfo": {"tenantName": "t", "deviceName": "probe", "devEui": "0101010101010101"},
+    "devAddr": "00189440",
+    "dr": 1,
+    "fCnt": 4,
+    "fPort": 2,
+    "data": "AgI=",
+    "object": {"temperature": "4.7", "humidity": 61, "door": "open", "nested": {"battery": 3.1}},
+    "rxInfo": [{"gatewayId": "0016c001f153a14c", "rssi": -48}, {"gatewayId": "0016c001f153a14d", "rssi": -90}],
+}
+UP = "application/7/device/0101010101010101/event/up"
+
+
+def test_chirpstack_uplink_ignores_gateways_and_reads_text_numbers() -> None:
+    found = read("chirpstack_v4", UP, CHIRPSTACK)
+    assert said(found) == {
+        "temperature": (4.7, ""),
+        "humidity": (61, ""),
+        "door": ("open", ""),
+        "nested.battery": (3.1, ""),
+    }
+    assert found["temperature"].source_at == datetime(2022, 7, 18, 9, 34, 15, 775023, tzinfo=UTC)
+    assert found["temperature"].device == "0101010101010101"
+    as_sent = read({"name": "chirpstack_v4", "numeric_strings": False}, UP, CHIRPSTACK)
+    assert as_sent["temperature"].value == "4.7"
+
+
+def test_chirpstack_reads_an_uplink_once() -> None:
+    one = decoder("chirpstack_v4")
+    raw = json.dumps(CHIRPSTACK).encode()
+    assert len(one.decode(UP, raw, NOW)) == 4
+    assert one.decode(UP, raw, NOW) == []
+    other = json.dumps({**CHIRPSTACK, "deduplicationId": "another"}).encode()
+    assert len(one.decode(UP, other, NOW)) == 4
+
+
+def test_chirpstack_ports_status_and_missing_codec() -> None:
+    assert read({"name": "chirpstack_v4", "f_ports": [3]}, UP, CHIRPSTACK) == {}
+    bare = {key: value for key, value in CHIRPSTACK.items() if key != "object"}
+    with pytest.raises(BadPayload, match="codec"):
+        read("chirpstack_v4", UP, bare)
+    status = {**bare, "margin": 7, "batteryLevel": 75.3, "batteryLevelUnavailable": False}
+    assert said(read("chirpstack_v4", UP.replace("/up", "/status"), status)) == {
+        "batteryLevel": (75.3, "%"),
+        "margin": (7, "dB"),
+    }
+    assert read("chirpstack_v4", UP.replace("/up", "/join"), b"{}") == {}
+
+
+TTN: dict[str, Any] = {
+    "end_device_ids": {"device_id": "dock-3", "dev_eui": "0004A30B001C0530"},
+    "received_at": "2020-02-12T15:15:45.9Z",
+    "uplink_message": {
+        "f_port": 1,
+        "frm_payload": "AA==",
+        "decoded_payload": {"temperature": -1.25, "sensor": {"name": "a"}},
+        "received_at": "2020-02-12T15:15:45.787123456Z",
+        "rx_metadata": [{"rssi": -35}],
+    },
+}
+TTN_UP = "v3/app@tenant/devices/dock-3/up"
+
+
+def test_ttn_uplink() -> None:
+    found = read("ttn_v3", TTN_UP, TTN)
+    assert said(found) == {"temperature": (-1.25, ""), "sensor.name": ("a", "")}
+    assert found["temperature"].source_at == datetime(2020, 2, 12, 15, 15, 45, 787123, tzinfo=UTC)
+    assert found["temperature"].device == "dock-3"
+    assert found["temperature"].complete
+    assert not found["temperature"].simulated
+    assert read("ttn_v3", TTN_UP, {**TTN, "simulated": True})["temperature"].simulated
+    assert read("ttn_v3", TTN_UP.replace("/up", "/down/sent"), b"{}") == {}
+
+
+def test_ttn_without_a_formatter_says_so() -> None:
+    uplink = {key: value for key, value in TTN["uplink_message"].items() if key != "decoded_payload"}
+    with pytest.raises(BadPayload, match="formatter"):
+        read("ttn_v3", TTN_UP, {**TTN, "uplink_message": uplink})
+
+
+JSON = {
+    "name": "json",
+    "values": {"temperature": {"path": "$.t.v", "unit_path": "$.t.u"}, "door": "$.door"},
+    "device": "$.id",
+    "time": {"path": "$.ts", "format": "epoch_ms"},
+    "quality": {"path": "$.q"},
+}
+
+
+def test_json_paths() -> None:
+    found = read(JSON, "x", {"id": 7, "t": {"v": 4.1, "u": "°C"}, "door": True, "ts": 1772366398123, "q": "good"})
+    assert said(found) == {"temperature": (4.1, "Cel"), "door": (True, "")}
+    assert found["temperature"].source_at == datetime(2026, 3, 1, 11, 59, 58, 123000, tzinfo=UTC)
+    assert found["temperature"].device == "7"
+
+
+@pytest.mark.parametrize(
+    ("mark", "quality"),
+    [
+        ("good", Quality.GOOD),
+        (192, Quality.GOOD),
+        ("uncertain", Quality.UNCERTAIN),
+        ("broken", Quality.BAD),
+        (True, Quality.BAD),
+        (None, Quality.BAD),
+    ],
+)
+def test_json_device_verdict(mark: object, quality: Quality) -> None:
+    assert read(JSON, "x", {"t": {"v": 4.1}, "q": mark})["temperature"].quality is quality
+
+
+def test_json_list_of_records_with_their_own_times() -> None:
+    options = {
+        "name": "json",
+        "each": "$.samples[*]",
+        "values": {"temperature": "c"},
+        "time": {"path": "at"},
+        "historical": "buffered",
+    }
+    payload = {
+        "samples": [
+            {"c": 5.0, "at": "2026-03-01T11:00:00Z", "buffered": True},
+            {"c": 5.5, "at": "2026-03-01T12:00:00Z"},
+        ]
+    }
+    found = decoder(options).decode("x", json.dumps(payload).encode(), NOW)
+    assert [(item.value, item.source_at, item.historical) for item in found] == [
+        (5.0, datetime(2026, 3, 1, 11, tzinfo=UTC), True),
+        (5.5, datetime(2026, 3, 1, 12, tzinfo=UTC), False),
+    ]
+    assert decoder(options).decode("x", b'{"samples": []}', NOW) == []
+
+
+def test_json_path_that_finds_nothing_or_too_much_is_said() -> None:
+    with pytest.raises(BadPayload, match="none of the configured paths"):
+        read(JSON, "x", {"other": 1})
+    with pytest.raises(BadPayload, match="finds 2 values"):
+        read({"name": "json", "values": {"t": "$..c"}}, "x", {"a": {"c": 1}, "b": {"c": 2}})
+
+
+def test_json_filter_expressions_are_the_librarys() -> None:
+    options = {"name": "json", "values": {"t": "$.s[?@.kind=='temp'].v"}}
+    assert said(read(options, "x", {"s": [{"kind": "rh", "v": 50}, {"kind": "temp", "v": 4}]})) == {"t": (4, "")}
+
+
+@pytest.mark.parametrize(
+    ("form", "raw"),
+    [
+        ("iso", "2026-03-01T12:00:00Z"),
+        ("iso", "2026-03-01T13:00:00.000000000+01:00"),
+        ("epoch_s", 1772366400),
+        ("epoch_s", "1772366400.0"),
+        ("epoch_ms", 1772366400000),
+        ("epoch_us", 1772366400000000),
+        ("epoch_ns", 1772366400000000000),
+    ],
+)
+def test_time_formats(form: str, raw: object) -> None:
+    options = {"name": "json", "values": {"t": "t"}, "time": {"path": "ts", "format": form}}
+    assert read(options, "x", {"t": 1, "ts": raw})["t"].source_at == datetime(2026, 3, 1, 12, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("options", "payload", "value"),
+    [
+        ("number", b"21.5", 21.5),
+        ("number", b" -4 \n", -4),
+        ("number", b"+1.2E1", 12.0),
+        ({"name": "number", "decimal_comma": True}, b"21,5", 21.5),
+        ({"name": "number", "kind": "text"}, b"RUNNING", "RUNNING"),
+        ({"name": "number", "kind": "bool"}, b"ON", True),
+        ({"name": "number", "kind": "bool"}, b"closed", False),
+    ],
+)
+def test_bare_values(options: object, payload: bytes, value: object) -> None:
+    assert read(options, "x", payload)["value"].value == value
+
+
+@pytest.mark.parametrize("payload", [b"21,5", b"1_000", b"0x10", b"warm", b"1 2", "٣".encode()])
+def test_what_is_not_a_number_is_refused(payload: bytes) -> None:
+    with pytest.raises(BadPayload, match="is not a number"):
+        read("number", "x", payload)
+
+
+def test_an_empty_payload_is_a_missing_value() -> None:
+    item = read("number", "x", b"")["value"]
+    assert (item.value, item.quality, item.reason) == (None, Quality.BAD, Reason.NO_VALUE)
+
+
+def test_every_decoder_has_a_name() -> None:
+    assert set(DECODERS) == {
+        "json",
+        "number",
+        "tasmota",
+        "shelly_gen2",
+        "zigbee2mqtt",
+        "chirpstack_v4",
+        "ttn_v3",
+        "sparkplug_b",
+    }
