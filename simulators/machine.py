@@ -27,20 +27,21 @@ CHAMBER = RoomSpec(
 
 @dataclass(frozen=True)
 class Variable:
-    """One node of the machine: its OPC UA type and UCUM unit."""
+    """One node of the machine: its OPC UA type, the quantity of its point, and its UCUM unit."""
 
     kind: str
+    quantity: str
     unit: str = ""
 
 
 VARIABLES: dict[str, Variable] = {
-    "State": Variable("Int32"),
-    "StateText": Variable("String"),
-    "Good": Variable("UInt32"),
-    "Reject": Variable("UInt32"),
-    "ChamberTemperature": Variable("Double", "Cel"),
-    "Speed": Variable("Double", "/min"),
-    "Sequence": Variable("Int64"),
+    "State": Variable("Int32", "state"),
+    "StateText": Variable("String", "state_text"),
+    "Good": Variable("UInt32", "good"),
+    "Reject": Variable("UInt32", "reject"),
+    "ChamberTemperature": Variable("Double", "chamber_temperature", "Cel"),
+    "Speed": Variable("Double", "speed", "/min"),
+    "Sequence": Variable("Int64", "sequence"),
 }
 """What it publishes, with history. `Command` (Int32) beside these is writable."""
 

@@ -10,9 +10,11 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from simulators.describe import gateway_yaml
 from simulators.guard import EXIT_REFUSED, InstanceSettings, LiveInstance
 from simulators.link import BrokerUnreachable
 from simulators.runner import Happened, Summary, run_scenario
+from simulators.scenario import read_scenario
 from simulators.yamlfile import BadFile
 
 EXIT_OK = 0
@@ -85,3 +87,11 @@ def simulate(
         return EXIT_FAILED
     show(summary, out)
     return EXIT_OK
+
+
+def describe(path: str | Path, **options: Any) -> str:
+    """The gateway configuration (YAML) for the devices of a scenario file; options as for gateway_config.
+
+    Raises BadFile.
+    """
+    return gateway_yaml(read_scenario(find_scenario(path)), **options)
