@@ -5,9 +5,18 @@ import re
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, Literal, Self, TypeVar
+from typing import Annotated, Any, Literal, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, SerializeAsAny, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    SerializeAsAny,
+    ValidationError,
+    model_validator,
+)
 from pydantic_core import ErrorDetails
 
 from core.telemetry.address import BadAddress, check_point
@@ -25,6 +34,15 @@ _BYTES = {"kB": 10**3, "KiB": 2**10, "MB": 10**6, "MiB": 2**20, "GB": 10**9, "Gi
 
 class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def _nats_url(text: str) -> str:
+    if not re.match(r"(nats|tls|ws|wss)://[^/\s]+", text):
+        raise ValueError("is not a URL like nats://host:4222")
+    return text
+
+
+Url = Annotated[str, AfterValidator(_nats_url)]
 
 
 class TlsConfig(_Strict):
@@ -47,7 +65,7 @@ class TlsConfig(_Strict):
 class StreamConfig(_Strict):
     """The NATS servers, who we are to them, and what the stream is created with if it is not there."""
 
-    urls: tuple[str, ...] = Field(min_length=1)
+    urls: tuple[Url, ...] = Field(min_length=1)
     user: str | None = None
     password: SecretStr | None = None
     token: SecretStr | None = None
@@ -74,9 +92,6 @@ class StreamConfig(_Strict):
             raise ValueError("give one of: user and password, token, credentials")
         if self.credentials is not None and not self.credentials.is_file():
             raise ValueError(f"credentials: no such file {self.credentials}")
-        for url in self.urls:
-            if not re.match(r"(nats|tls|ws|wss)://[^/\s]+", url):
-                raise ValueError(f"{url!r} is not a URL like nats://host:4222")
         return self
 
     @property

@@ -170,13 +170,17 @@ class Writer(threading.Thread):
             return None
         freed = forget_confirmed(rows, over)
         self.forgotten_bytes += freed
-        if freed < over and rows.options.policy is DropPolicy.DROP_OLDEST:
-            # a little more than needed, so that not every commit has to drop
-            got, dropped = drop_oldest(rows, over - freed + rows.options.max_bytes // 100)
-            freed += got
-            self.dropped_readings += dropped
         if freed >= over:
             return None
+        if rows.options.policy is DropPolicy.DROP_OLDEST:
+            # all that is kept must be in batches, so that whatever is oldest can be dropped
+            rows.cut({}, self._clock())
+            # a little more than needed, so that not every commit has to drop
+            over = rows.kept_bytes + size - rows.options.max_bytes
+            freed, dropped = drop_oldest(rows, over + rows.options.max_bytes // 100)
+            self.dropped_readings += dropped
+            if freed >= over:
+                return None
         return SpoolFull(f"the spool holds {rows.kept_bytes + rows.raw_bytes} bytes of {rows.options.max_bytes}")
 
     def _failed(self, items: list[Keep | Task], error: sqlite3.Error) -> None:

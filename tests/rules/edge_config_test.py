@@ -91,6 +91,7 @@ sources:
     errors = told(tmp_path, text)
     assert [(line, path) for line, path, _ in errors] == [
         (1, "gateway"),
+        (6, "stream.urls"),
         (7, "stream.pasword"),
         (8, "site"),
         (9, "spool.max_bytes"),

@@ -36,12 +36,8 @@ async def probe(port: int, seconds: float, want: Callable[[dict[str, object]], b
 
 def staged(story: Callable[[SmallCore, FedCollector], Awaitable[None]], server: EmbeddedNats) -> None:
     async def main() -> None:
-        core = SmallCore(server.url)
-        await core.start()
-        try:
+        async with SmallCore(server.url) as core:
             await story(core, FedCollector())
-        finally:
-            await core.stop()
 
     asyncio.run(main())
 

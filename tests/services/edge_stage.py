@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Self
 
 import nats
 from nats.aio.client import Client
@@ -129,6 +130,13 @@ class SmallCore:
         self._client: Client | None = None
         self._task: asyncio.Task[None] | None = None
         self._reply = ("", 0)
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(self, *_exc: object) -> None:
+        await self.stop()
 
     async def start(self) -> None:
         self._client = await nats.connect(self.url, max_reconnect_attempts=-1, reconnect_time_wait=0.1)
