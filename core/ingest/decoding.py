@@ -6,10 +6,24 @@ from typing import TypeVar
 
 import msgspec
 
-from core.telemetry.batch import BadBatch, Body, Gap, Header, PreviousEpoch, Watermark, decode_body, unpack_header
-from core.telemetry.reading import Reading
+from core.telemetry.address import PARTITIONS, BadAddress, check_zone
+from core.telemetry.batch import (
+    BadBatch,
+    Body,
+    Gap,
+    Header,
+    PreviousEpoch,
+    Watermark,
+    decode_body,
+    encode,
+    unpack_header,
+)
+from core.telemetry.reading import INT_MAX, Reading
 
 T = TypeVar("T")
+
+NAME_MAX = 200
+COUNT_MAX = 1_000_000
 
 
 class _RawBody(msgspec.Struct, frozen=True, array_like=True):
@@ -50,11 +64,58 @@ def arrival(message: bytes) -> Arrival:
     sending it again would bring the same; its bad parts are given apart.
     """
     header, raw = unpack_header(message)
+    _check_header(header)
+    bad: tuple[BadPart, ...] = ()
     try:
-        return Arrival(header, decode_body(raw), message)
+        body = decode_body(raw)
     except BadBatch as error:
         body, bad = _piecewise(raw, str(error))
-        return Arrival(header, body, message, bad)
+    body, worse = _sound(body)
+    return Arrival(header, body, message, bad + worse)
+
+
+def _check_header(header: Header) -> None:
+    """Raises BadBatch for what no table takes: names that are none, numbers out of range, a time without a zone."""
+    names = (header.gateway, header.epoch, header.site)
+    if not all(_named(name) for name in names):
+        raise BadBatch(f"a header's names are {NAME_MAX} characters at most, printable and not empty: {names!r}")
+    if not (1 <= header.number <= INT_MAX and 0 <= header.partition < PARTITIONS and 0 <= header.count <= COUNT_MAX):
+        raise BadBatch(f"{header.id}: number, partition or count out of range")
+    if header.cut_at.tzinfo is None:
+        raise BadBatch(f"{header.id}: cut at a time without a zone")
+
+
+def _named(name: str) -> bool:
+    return 0 < len(name) <= NAME_MAX and name.isprintable()
+
+
+def _sound(body: Body) -> tuple[Body, tuple[BadPart, ...]]:
+    """The body without watermarks and gaps that mean nothing."""
+    marks = tuple(mark for mark in body.watermarks if _sound_mark(mark))
+    gaps = tuple(gap for gap in body.gaps if _sound_gap(gap))
+    previous = body.previous
+    if previous is not None and not _named(previous.epoch):
+        previous = None
+    if len(marks) == len(body.watermarks) and len(gaps) == len(body.gaps) and previous is body.previous:
+        return body, ()
+    lost = [part for part in (*body.watermarks, *body.gaps) if part not in marks and part not in gaps]
+    bad = [BadPart(encode(part), f"{type(part).__name__} that means nothing: {part!r}") for part in lost]
+    if previous is not body.previous and body.previous is not None:
+        bad.append(BadPart(encode(body.previous), "the epoch before has no name"))
+    return Body(body.readings, marks, gaps, previous), tuple(bad)
+
+
+def _sound_mark(mark: Watermark) -> bool:
+    try:
+        return mark.upto.tzinfo is not None and _named(mark.source) and all(map(check_zone, mark.zones))
+    except BadAddress:
+        return False
+
+
+def _sound_gap(gap: Gap) -> bool:
+    if gap.start.tzinfo is None or gap.stop.tzinfo is None:
+        return False
+    return gap.start <= gap.stop and _named(gap.scope) and "\0" not in gap.reason
 
 
 def _piecewise(raw: bytes, detail: str) -> tuple[Body, tuple[BadPart, ...]]:

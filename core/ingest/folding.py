@@ -4,7 +4,7 @@ A crash anywhere before the commit repeats the same work with the same result; a
 redelivery finds them.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
@@ -16,7 +16,7 @@ from core.erp.kernel.unit import Unit
 from core.ingest.decoding import Arrival, arrival
 from core.ingest.model import BatchRow, DeadLetter, IngestAlarm
 from core.ingest.progress import Confirmed, Key, advance
-from core.ingest.validation import PointBook, Refusal, check, partition_of_point
+from core.ingest.validation import PointBook, Refusal, check, check_marks, partition_of_point
 from core.series.landing import Landed, land
 from core.telemetry.batch import BadBatch, Gap, Watermark, encode
 from core.telemetry.reading import Reading
@@ -62,6 +62,7 @@ class _Work:
     """What is gathered while a transaction goes on."""
 
     arrivals: dict[tuple[str, str, int, int], Arrival] = field(default_factory=dict)
+    marks: dict[tuple[str, str, int, int], tuple[Watermark, ...]] = field(default_factory=dict)
     dead: list[dict[str, Any]] = field(default_factory=list)
     alarms: list[dict[str, Any]] = field(default_factory=list)
     readings: list[Reading] = field(default_factory=list)
@@ -94,7 +95,7 @@ class Folder:
         conflicts = [(first, second) for _, first, second in landed.conflicts]
         _count(u.conn, work, rows, landed)
         _keep_dead(u, work)
-        watermarks = advance(u, [_confirmed(found) for found in work.arrivals.values()])
+        watermarks = advance(u, [_confirmed(found, work.marks[key]) for key, found in work.arrivals.items()])
         gaps = [(found.header.gateway, gap) for found in work.arrivals.values() for gap in found.body.gaps]
         new = [work.readings[seq] for seq in landed.new]
         if new or conflicts or watermarks or gaps:
@@ -104,11 +105,8 @@ class Folder:
         done.duplicates, done.conflicts, done.dead = len(landed.duplicates), len(conflicts), len(work.dead)
         return done
 
-    def _hold_partitions(self, conn: Connection, partitions: set[int]) -> None:
-        ordered = sorted(partitions)
-        conn.execute(
-            text("SELECT pg_advisory_xact_lock(1281852233, p) FROM unnest(cast(:p AS int[])) p"), {"p": ordered}
-        )
+    def _hold_partitions(self, conn: Connection, partitions: Iterable[int]) -> None:
+        ordered = hold_partitions(conn, partitions)
         if self.worker is None:
             return
         held = conn.execute(
@@ -123,6 +121,7 @@ class Folder:
         units = self.points.units(u.conn, wanted, u.now)
         for key, found in work.arrivals.items():
             batch_id = rows[key]
+            work.marks[key], bad = check_marks(found.body, found.header.partition, u.now)
             good, refused = check(found.body.readings, units, found.header.partition, u.now, live=self.live)
             work.readings.extend(good)
             work.batch_ids.extend([batch_id] * len(good))
@@ -133,13 +132,20 @@ class Folder:
                     u.now, "part", "undecodable", part.detail, part.raw, batch_id=batch_id,
                     gateway=found.header.gateway, partition=found.header.partition,
                 )
-                for part in found.bad
+                for part in (*found.bad, *bad)
             )  # fmt: skip
+
+
+def hold_partitions(conn: Connection, partitions: Iterable[int]) -> list[int]:
+    """Locks partitions until the transaction ends, ascending: only one transaction folds a partition at a time."""
+    ordered = sorted(partitions)
+    conn.execute(text("SELECT pg_advisory_xact_lock(1281852233, p) FROM unnest(cast(:p AS int[])) p"), {"p": ordered})
+    return ordered
 
 
 def _dead(at: datetime, kind: str, reason: str, detail: str, raw: bytes, **more: Any) -> dict[str, Any]:
     return {
-        "at": at, "kind": kind, "reason": reason, "detail": detail[:2000], "raw": raw, "batch_id": None,
+        "at": at, "kind": kind, "reason": reason, "detail": detail[:2000].replace("\0", "?"), "raw": raw, "batch_id": None,
         "gateway": None, "partition": None, "point": None, "reading_at": None, **more,
     }  # fmt: skip
 
@@ -170,10 +176,7 @@ def _take(work: _Work, done: Folded, message: Carried, now: datetime) -> None:
     header = found.header
     if header.partition != message.partition:
         detail = f"{header.id} came on partition {message.partition}"
-        work.dead.append(
-            _dead(now, "message", "wrong_subject", detail, message.data, partition=message.partition,
-                  gateway=header.gateway)
-        )  # fmt: skip
+        work.dead.append(_dead(now, "message", "wrong_subject", detail, message.data, partition=message.partition))
         return
     key = (header.gateway, header.epoch, header.partition, header.number)
     other = work.arrivals.get(key)
@@ -226,22 +229,26 @@ def _insert_batches(u: Unit, work: _Work) -> dict[tuple[str, str, int, int], int
     if not work.arrivals:
         return {}
     batch = table(BatchRow)
-    rows = [
-        {
-            "gateway": h.gateway, "site": h.site, "epoch": h.epoch, "partition": h.partition, "number": h.number,
-            "kind": h.kind, "sha256": h.sha256, "count": h.count, "first_at": h.first_at, "last_at": h.last_at,
-            "cut_at": h.cut_at, "received_at": u.now,
-        }
-        for h in (found.header for found in work.arrivals.values())
-    ]  # fmt: skip
+    rows = [_batch_row(found, u.now) for found in work.arrivals.values()]
     ids = u.conn.execute(insert(batch).returning(batch.c.id, sort_by_parameter_order=True), rows).scalars().all()
     return dict(zip(work.arrivals, ids, strict=True))
 
 
-def _confirmed(found: Arrival) -> Confirmed:
-    header, body = found.header, found.body
-    key = Key(header.gateway, header.epoch, header.partition)
-    return Confirmed(key, header.number, body.watermarks, body.previous)
+def _batch_row(found: Arrival, now: datetime) -> dict[str, Any]:
+    header = found.header
+    # of the readings themselves: the shipper looks for them there, whatever the header says
+    times = [reading.at for reading in found.body.readings]
+    return {
+        "gateway": header.gateway, "site": header.site, "epoch": header.epoch, "partition": header.partition,
+        "number": header.number, "kind": header.kind, "sha256": header.sha256, "count": header.count,
+        "first_at": min(times, default=None), "last_at": max(times, default=None),
+        "cut_at": header.cut_at, "received_at": now,
+    }  # fmt: skip
+
+
+def _confirmed(found: Arrival, marks: tuple[Watermark, ...]) -> Confirmed:
+    header = found.header
+    return Confirmed(Key(header.gateway, header.epoch, header.partition), header.number, marks, found.body.previous)
 
 
 def _count(

@@ -3,11 +3,14 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 
 import msgspec
 from sqlalchemy import Connection, text
 
+from core.ingest.decoding import BadPart
 from core.telemetry.address import partition_of, zone_of
+from core.telemetry.batch import Body, Watermark, encode
 from core.telemetry.reading import Reading
 from core.telemetry.units import NotConvertible, convert
 
@@ -98,6 +101,28 @@ def _place_and_time(
     if live and reading.simulated:
         return Refusal("simulated", f"{reading.point}: a simulated reading on a live instance")
     return None
+
+
+def check_marks(body: Body, partition: int, now: datetime) -> tuple[tuple[Watermark, ...], list[BadPart]]:
+    """The watermarks that may count, and those that may not: of a zone elsewhere, or of a day to come, which would
+    call silent what has not yet had the time to speak.
+    """
+    good: list[Watermark] = []
+    bad: list[BadPart] = []
+    for mark in body.watermarks:
+        elsewhere = [zone for zone in mark.zones if _zone_partition(zone) != partition]
+        if elsewhere:
+            bad.append(BadPart(encode(mark), f"watermark of {elsewhere[0]}, which has another partition"))
+        elif not EARLIEST <= mark.upto <= now + AHEAD:
+            bad.append(BadPart(encode(mark), f"watermark at {mark.upto.isoformat()}"))
+        else:
+            good.append(mark)
+    return tuple(good), bad
+
+
+@lru_cache(maxsize=16384)
+def _zone_partition(zone: str) -> int:
+    return partition_of(zone)
 
 
 _partitions: dict[str, int] = {}

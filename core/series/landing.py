@@ -59,7 +59,7 @@ def driver(conn: Connection) -> psycopg.Connection[Any]:
     return raw
 
 
-def land(conn: Connection, readings: Sequence[Reading], batch_ids: Sequence[int], now: datetime) -> Landed:
+def land(conn: Connection, readings: Sequence[Reading], batch_ids: Sequence[int | None], now: datetime) -> Landed:
     """Lands readings[i] under batch_ids[i] in the caller's transaction and says what was new.
 
     The first value at a key stays; an equal one is a duplicate; a different one goes to `reading_conflict`.
@@ -157,7 +157,7 @@ def write_rows(conn: Connection, readings: Sequence[Reading]) -> None:
         _copy(raw, readings, [None] * len(readings), found.rows.values(), point_ids(raw, {r.point for r in readings}))
 
 
-def _keep_conflicts(raw: psycopg.Connection[Any], rows: list[tuple[int, Reading, int]], now: datetime) -> None:
+def _keep_conflicts(raw: psycopg.Connection[Any], rows: list[tuple[int, Reading, int | None]], now: datetime) -> None:
     marks = ", ".join(["%s"] * (len(COLUMNS) + 1))
     with raw.cursor() as cursor:
         cursor.executemany(

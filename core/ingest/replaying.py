@@ -1,0 +1,217 @@
+"""Replaying dead letters: what was refused for a reason that has been mended is judged after all."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import partial
+from typing import Any
+
+import msgspec
+from sqlalchemy import Engine, text
+
+from core.erp.kernel.events import Events
+from core.erp.kernel.unit import Actor, Unit, transact
+from core.ingest.decoding import arrival
+from core.ingest.folding import Carried, Fold, Folder, hold_partitions
+from core.ingest.validation import PointBook, check, partition_of_point
+from core.series.landing import land
+from core.telemetry.batch import BadBatch
+from core.telemetry.reading import Reading
+
+CHUNK = 500
+_decode_reading = msgspec.msgpack.Decoder(Reading).decode
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Which open dead letters. Empty fields do not narrow."""
+
+    reason: str | None = None
+    point: str | None = None
+    gateway: str | None = None
+    ids: Sequence[int] | None = None
+
+
+@dataclass(slots=True)
+class Replayed:
+    """What came of it. `still` counts letters that are refused as before and stay; they are left as they were."""
+
+    landed: int = 0
+    duplicates: int = 0
+    conflicts: int = 0
+    batches: int = 0
+    still: dict[str, int] = field(default_factory=dict)
+
+    def refuse(self, reason: str) -> None:
+        """Counts one that stays."""
+        self.still[reason] = self.still.get(reason, 0) + 1
+
+
+@dataclass(slots=True)
+class _Found:
+    readings: list[Reading] = field(default_factory=list)
+    letters: list[int] = field(default_factory=list)
+    batches: list[int | None] = field(default_factory=list)
+
+
+def replay(
+    engine: Engine, judge: Fold, events: Events, actor: Actor, only: Filter, *, live: bool, now: datetime
+) -> Replayed:
+    """Tries open dead letters again, oldest first, CHUNK a transaction; each that succeeds is marked and counted on
+    its batch. Raises Forbidden without the permit `ingest.manage`.
+    """
+    total, after = Replayed(), 0
+    replayer = _Replayer(judge, live)
+    while True:
+        last, done = transact(engine, actor, events, partial(replayer.chunk, only=only, after=after), now)
+        _add(total, done)
+        if last is None:
+            return total
+        after = last
+
+
+@dataclass(slots=True)
+class _Replayer:
+    judge: Fold
+    live: bool
+    book: PointBook = field(default_factory=PointBook)
+
+    def chunk(self, u: Unit, only: Filter, after: int) -> tuple[int | None, Replayed]:
+        """Replays the next letters after an id, and gives the last id it looked at, None when there was none."""
+        letters = _open_letters(u, only, after)
+        done, found = Replayed(), _Found()
+        for letter in letters:
+            if letter.kind == "message":
+                self._message(u, letter, done)
+            else:
+                _collect(found, letter, done)
+        self._land(u, found, done)
+        return (letters[-1].id if letters else None), done
+
+    def _message(self, u: Unit, letter: Any, done: Replayed) -> None:
+        """A whole message: folded if its number is free by now; if it stands with other content, its readings land
+        beside what stands, where a difference becomes a conflict that both the record and the judge see.
+        """
+        try:
+            batch = arrival(bytes(letter.raw))
+        except BadBatch:
+            done.refuse(letter.reason)
+            return
+        header = batch.header
+        standing = u.conn.execute(
+            text("SELECT id FROM batch WHERE gateway = :g AND epoch = :e AND partition = :p AND number = :n"),
+            {"g": header.gateway, "e": header.epoch, "p": header.partition, "n": header.number},
+        ).scalar_one_or_none()
+        if standing is None:
+            Folder(judge=self.judge, live=self.live).fold(u, [Carried(header.partition, bytes(letter.raw))])
+            done.batches += 1
+            _mark(u, [letter.id], "folded")
+            return
+        readings = list(batch.body.readings)
+        hold_partitions(u.conn, {header.partition})
+        units = self.book.units(u.conn, {r.point for r in readings}, u.now)
+        good, refused = check(readings, units, header.partition, u.now, live=self.live)
+        if refused:
+            done.refuse(letter.reason)
+            return
+        self._land_good(u, good, [standing] * len(good), done)
+        _mark(u, [letter.id], "landed beside")
+
+    def _land(self, u: Unit, found: _Found, done: Replayed) -> None:
+        if not found.readings:
+            return
+        hold_partitions(u.conn, {partition_of_point(r.point) for r in found.readings})
+        units = self.book.units(u.conn, {r.point for r in found.readings}, u.now)
+        good: list[Reading] = []
+        batches: list[int | None] = []
+        letters: list[int] = []
+        for reading, letter, batch in zip(found.readings, found.letters, found.batches, strict=True):
+            passed, refused = check([reading], units, partition_of_point(reading.point), u.now, live=self.live)
+            good += passed
+            if passed:
+                letters.append(letter)
+                batches.append(batch)
+            for _, refusal in refused:
+                done.refuse(refusal.reason)
+        self._land_good(u, good, batches, done)
+        _mark(u, letters, "landed")
+        u.conn.execute(
+            text(
+                "UPDATE batch SET dead_count = dead_count - k.n FROM (SELECT batch_id, count(*) AS n FROM dead_letter "
+                "WHERE id = ANY(:ids) AND batch_id IS NOT NULL GROUP BY 1) k WHERE batch.id = k.batch_id"
+            ),
+            {"ids": letters},
+        )
+
+    def _land_good(self, u: Unit, good: Sequence[Reading], batches: Sequence[int | None], done: Replayed) -> None:
+        landed = land(u.conn, good, batches, u.now)
+        done.landed += len(landed.new)
+        done.duplicates += len(landed.duplicates)
+        done.conflicts += len(landed.conflicts)
+        counts: dict[int, list[int]] = {}
+        parts = (landed.new, landed.duplicates, [seq for seq, _, _ in landed.conflicts])
+        for column, seqs in enumerate(parts):
+            for seq in seqs:
+                batch = batches[seq]
+                if batch is not None:
+                    counts.setdefault(batch, [0, 0, 0])[column] += 1
+        for batch, (new, duplicates, conflicts) in sorted(counts.items()):
+            u.conn.execute(
+                text(
+                    "UPDATE batch SET landed_count = landed_count + :new, duplicate_count = duplicate_count + :dup, "
+                    "conflict_count = conflict_count + :con, status = 'landed', shipped_at = NULL WHERE id = :id"
+                ),
+                {"id": batch, "new": new, "dup": duplicates, "con": conflicts},
+            )
+        conflicts = [(first, second) for _, first, second in landed.conflicts]
+        new_readings = [good[seq] for seq in landed.new]
+        if new_readings or conflicts:
+            self.judge.fold(u, new_readings, conflicts, [], [])
+
+
+def _open_letters(u: Unit, only: Filter, after: int) -> Sequence[Any]:
+    u.need("ingest.manage")
+    return u.conn.execute(
+        text(
+            "SELECT id, batch_id, gateway, partition, kind, reason, raw FROM dead_letter WHERE replayed_at IS NULL "
+            "AND id > :after AND (cast(:reason AS text) IS NULL OR reason = :reason) "
+            "AND (cast(:point AS text) IS NULL OR point = :point) "
+            "AND (cast(:gateway AS text) IS NULL OR gateway = :gateway) "
+            "AND (cast(:ids AS bigint[]) IS NULL OR id = ANY(:ids)) AND kind <> 'unstored' ORDER BY id LIMIT :n"
+        ),
+        {
+            "after": after, "reason": only.reason, "point": only.point, "gateway": only.gateway,
+            "ids": list(only.ids) if only.ids is not None else None, "n": CHUNK,
+        },
+    ).all()  # fmt: skip
+
+
+def _add(total: Replayed, done: Replayed) -> None:
+    total.landed += done.landed
+    total.duplicates += done.duplicates
+    total.conflicts += done.conflicts
+    total.batches += done.batches
+    for reason, count in done.still.items():
+        total.still[reason] = total.still.get(reason, 0) + count
+
+
+def _collect(found: _Found, letter: Any, done: Replayed) -> None:
+    try:
+        reading = _decode_reading(letter.raw)
+    except (msgspec.MsgspecError, ValueError):
+        done.refuse(letter.reason)
+        return
+    found.readings.append(reading)
+    found.letters.append(letter.id)
+    found.batches.append(letter.batch_id)
+
+
+def _mark(u: Unit, letters: Sequence[int], outcome: str) -> None:
+    if letters:
+        u.conn.execute(
+            text(
+                "UPDATE dead_letter SET replayed_at = :at, replayed_by = :by, outcome = :outcome WHERE id = ANY(:ids)"
+            ),
+            {"at": u.now, "by": u.actor.login, "outcome": outcome, "ids": list(letters)},
+        )
+        u.audit("dead_letter.replay", "dead_letter", letters[0], after={"letters": list(letters), "outcome": outcome})

@@ -1,0 +1,204 @@
+"""The shipper: what has landed goes to the series store behind, batch by batch, and is marked when it is there.
+
+It works apart from the ingest: a store that is down for an hour delays nothing but itself.
+"""
+
+import asyncio
+import contextlib
+import logging
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
+
+from sqlalchemy import Connection, Engine, insert, text
+from sqlalchemy.exc import OperationalError
+
+from core.ingest.folding import dead_reading
+from core.ingest.model import DeadLetter
+from core.ingest.validation import Refusal
+from core.series.landing import partition_name
+from core.series.port import SeriesStore, StoreRefused, StoreUnavailable
+from core.series.rows import VALUE_COLUMNS, from_row
+from core.telemetry.reading import Reading
+
+log = logging.getLogger("lotwise.ingest.shipper")
+
+_UNSHIPPED = text(
+    "SELECT id, gateway, first_at, last_at, landed_count FROM batch WHERE status = 'landed' AND landed_count > 0 "
+    "ORDER BY id LIMIT :n"
+)
+_READINGS = text(
+    f"SELECT r.batch_id, p.address, {', '.join('r.' + name for name in VALUE_COLUMNS.split(', '))} FROM reading r "  # noqa: S608 - our own column names
+    "JOIN series_point p ON p.id = r.point_id WHERE r.batch_id = ANY(:ids) AND r.batch_id BETWEEN :low AND :high "
+    "AND r.at >= :start AND r.at <= :stop"
+)
+
+
+class _Row(NamedTuple):
+    """A batch to ship."""
+
+    id: int
+    gateway: str
+    first_at: datetime
+    last_at: datetime
+    landed_count: int
+
+
+@dataclass(frozen=True, slots=True)
+class ShipOptions:
+    """Bounds and paces: readings a write, pause when there is nothing, back-off while the store is away."""
+
+    readings: int = 20_000
+    batches: int = 2_000
+    idle: timedelta = timedelta(seconds=1)
+    backoff_first: timedelta = timedelta(seconds=1)
+    backoff_most: timedelta = timedelta(seconds=30)
+
+
+def ship(engine: Engine, store: SeriesStore, now: datetime, options: ShipOptions | None = None) -> int:
+    """Ships one load of the oldest landed batches; gives how many batches it marked.
+
+    No transaction is open while the store is written: two shippers would write the same twice, which is once. A
+    reading that the store will never take becomes a dead letter; it stays in PostgreSQL. Raises StoreUnavailable.
+    """
+    options = options or ShipOptions()
+    with engine.connect() as conn:
+        batches = _load(conn, options)
+        if not batches:
+            return 0
+        readings = _readings(conn, batches)
+    refused: Sequence[tuple[Reading, Refusal]] = ()
+    try:
+        store.write([reading for some in readings.values() for reading in some])
+    except StoreRefused as error:
+        refused = [(one.reading, Refusal("series_store", one.reason)) for one in error.refused]
+        log.warning("the series store refused %d readings: %s", len(refused), refused[0][1].detail)
+    with engine.begin() as conn:
+        if refused:
+            _bury(conn, refused, readings, {row.id: row.gateway for row in batches}, now)
+        # a batch that has been given more readings meanwhile (a replay) is not done
+        conn.execute(
+            text(
+                "UPDATE batch SET status = 'shipped', shipped_at = :now FROM unnest(cast(:ids AS bigint[]), "
+                "cast(:counts AS int[])) k(id, n) WHERE batch.id = k.id AND batch.landed_count = k.n"
+            ),
+            {"now": now, "ids": [row.id for row in batches], "counts": [row.landed_count for row in batches]},
+        )
+    return len(batches)
+
+
+def _load(conn: Connection, options: ShipOptions) -> list[_Row]:
+    found: list[_Row] = []
+    total = 0
+    for row in conn.execute(_UNSHIPPED, {"n": options.batches}):
+        found.append(_Row(*row))
+        total += row.landed_count
+        if total >= options.readings:
+            break
+    return found
+
+
+def _readings(conn: Connection, batches: Sequence[_Row]) -> dict[int, list[Reading]]:
+    found: defaultdict[int, list[Reading]] = defaultdict(list)
+    rows = conn.execute(
+        _READINGS,
+        {
+            "ids": [row.id for row in batches],
+            "low": min(row.id for row in batches),
+            "high": max(row.id for row in batches),
+            "start": min(row.first_at for row in batches),
+            "stop": max(row.last_at for row in batches),
+        },
+    )
+    for batch_id, address, *values in rows:
+        found[batch_id].append(from_row(address, values))
+    return found
+
+
+def _bury(
+    conn: Connection,
+    refused: Sequence[tuple[Reading, Refusal]],
+    readings: dict[int, list[Reading]],
+    gateways: dict[int, str],
+    now: datetime,
+) -> None:
+    owner = {(r.point, r.at): batch_id for batch_id, some in readings.items() for r in some}
+    for reading, refusal in refused:
+        batch_id = owner[reading.point, reading.at]
+        known = conn.execute(
+            text(
+                "SELECT 1 FROM dead_letter WHERE kind = 'unstored' AND batch_id = :b AND point = :p "
+                "AND reading_at = :at"
+            ),
+            {"b": batch_id, "p": reading.point, "at": reading.at},
+        ).first()
+        if known is None:
+            conn.execute(
+                insert(DeadLetter),
+                [dead_reading(now, gateways[batch_id], batch_id, reading, refusal, kind="unstored")],
+            )
+
+
+def prune(engine: Engine, now: datetime, hot_window: timedelta = timedelta(hours=24)) -> list[str]:
+    """Drops weekly partitions that ended before the hot window and whose batches are all shipped; gives their names.
+
+    To be called only where a series store behind is configured: without one the partitions are the series.
+    """
+    dropped: list[str] = []
+    with engine.begin() as conn:
+        names = conn.execute(
+            text(
+                "SELECT c.relname FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid "
+                "WHERE i.inhparent = 'reading'::regclass ORDER BY 1"
+            )
+        ).scalars()
+        for name in names.all():
+            start = datetime.strptime(name.removeprefix("reading_"), "%Y%m%d").replace(tzinfo=UTC)
+            stop = start + timedelta(days=7)
+            if stop > now - hot_window or partition_name(start) != name:
+                continue
+            if _all_shipped(conn, name, start, stop):
+                conn.execute(text(f'DROP TABLE "{name}"'))
+                log.warning("partition %s is shipped and past the hot window: dropped", name)
+                dropped.append(name)
+    return dropped
+
+
+def _all_shipped(conn: Connection, name: str, start: datetime, stop: datetime) -> bool:
+    # nobody lands there between the look and the drop
+    conn.execute(text(f'LOCK TABLE "{name}" IN SHARE ROW EXCLUSIVE MODE'))
+    pending = conn.execute(
+        text(
+            "SELECT 1 FROM batch WHERE status = 'landed' AND landed_count > 0 AND first_at < :stop "
+            "AND last_at >= :start LIMIT 1"
+        ),
+        {"start": start, "stop": stop},
+    ).first()
+    unbatched = conn.execute(
+        text(f'SELECT 1 FROM "{name}" WHERE batch_id IS NULL LIMIT 1')  # noqa: S608 - a name from the catalog
+    ).first()
+    return pending is None and unbatched is None
+
+
+async def run_shipper(
+    engine: Engine, store: SeriesStore, stop: asyncio.Event, options: ShipOptions | None = None
+) -> None:
+    """Ships until `stop` is set. A store or database that is away is waited for, told of once."""
+    options = options or ShipOptions()
+    wait, well = options.backoff_first.total_seconds(), True
+    while not stop.is_set():
+        try:
+            shipped = await asyncio.to_thread(ship, engine, store, datetime.now(UTC), options)
+            if not well:
+                log.warning("the series store takes readings again")
+            wait, well = options.backoff_first.total_seconds(), True
+            pause = 0.0 if shipped else options.idle.total_seconds()
+        except (StoreUnavailable, OperationalError) as problem:
+            if well:
+                log.warning("nothing can be shipped: %s", problem)
+            well, pause = False, wait
+            wait = min(wait * 2, options.backoff_most.total_seconds())
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(stop.wait(), pause or 0.001)
