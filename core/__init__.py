@@ -1,0 +1,1 @@
+"""The core: telemetry words, series, ERP, ingest, web, outbound."""

@@ -1,0 +1,1 @@
+"""The ERP: one folder a module; lower modules never import upper ones."""

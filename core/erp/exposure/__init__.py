@@ -1,0 +1,1 @@
+"""Exposure: what goods went through, judged from readings, custody and profiles."""

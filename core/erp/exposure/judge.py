@@ -16,7 +16,6 @@ from core.erp.exposure.events import Judged, SublotsJudged
 from core.erp.exposure.look_again import due_versions, judge_again
 from core.erp.exposure.places import PointRef, load_places, load_profiles
 from core.erp.exposure.raw import judged_value, last_good, load_heard
-from core.erp.exposure.rules.summary import Summary
 from core.erp.exposure.times import bucket, micros, moment
 from core.erp.exposure.ways import Ways
 from core.erp.exposure.zone import Watch, ZoneFold

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, TextClause, text
 
 from core.erp.exposure.places import Place
 from core.erp.exposure.raw import by_quantity, load_heard
@@ -86,22 +86,29 @@ def ensure(conn: Connection, place: Place, profile: Profile, since: int) -> None
     )
 
 
+_CLOSED = text(
+    "SELECT data FROM zone_summary WHERE zone_id = :zone AND version_id = :version"
+    " AND start_at >= :start AND start_at < :stop ORDER BY start_at"
+)
+_UNCLEAN = text(
+    "SELECT data FROM zone_summary WHERE zone_id = :zone AND version_id = :version"
+    " AND start_at >= :start AND start_at < :stop AND NOT clean ORDER BY start_at"
+)
+
+
 def unclean(conn: Connection, zone_id: int, version_id: int, start: int, stop: int) -> list[Summary]:
     """Closed hours that overlap [start, stop) and in which something counted, in order."""
-    return _read(conn, zone_id, version_id, start, stop, "AND NOT clean")
+    return _read(conn, _UNCLEAN, zone_id, version_id, start, stop)
 
 
 def closed(conn: Connection, zone_id: int, version_id: int, start: int, stop: int) -> list[Summary]:
     """All closed hours that overlap [start, stop), in order."""
-    return _read(conn, zone_id, version_id, start, stop, "")
+    return _read(conn, _CLOSED, zone_id, version_id, start, stop)
 
 
-def _read(conn: Connection, zone_id: int, version_id: int, start: int, stop: int, extra: str) -> list[Summary]:
+def _read(conn: Connection, which: TextClause, zone_id: int, version_id: int, start: int, stop: int) -> list[Summary]:
     rows = conn.execute(
-        text(
-            "SELECT data FROM zone_summary WHERE zone_id = :zone AND version_id = :version"
-            f" AND start_at >= :start AND start_at < :stop {extra} ORDER BY start_at"
-        ),
+        which,
         {"zone": zone_id, "version": version_id, "start": moment(bucket(start)), "stop": moment(stop)},
     )
     return [decode(row.data) for row in rows]

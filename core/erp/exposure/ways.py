@@ -11,10 +11,11 @@ from core.erp.exposure import summaries
 from core.erp.exposure.places import Place, load_places, load_profiles
 from core.erp.exposure.raw import by_quantity, load_heard
 from core.erp.exposure.rules import runs as r
-from core.erp.exposure.rules.assess import Carried, Slice, Verdict, assess
+from core.erp.exposure.rules.assess import Break, Carried, Slice, Verdict, assess
+from core.erp.exposure.rules.kinetic import applicable, kinetic_breaks
 from core.erp.exposure.rules.profile import Profile
 from core.erp.exposure.rules.signal import BAD
-from core.erp.exposure.rules.summary import UNSEEN, Look, Seen, Summary
+from core.erp.exposure.rules.summary import UNSEEN, Look, Seen, Summary, add
 from core.erp.exposure.times import bucket, micros
 from core.erp.exposure.zone import ZoneFold
 
@@ -68,6 +69,7 @@ class Ways:
     _profiles: dict[int, Profile] = field(default_factory=dict)
     _tracks: dict[tuple[int, int], Track] = field(default_factory=dict)
     _known: dict[int, tuple[int, int | None] | None] = field(default_factory=dict)
+    _hours: dict[tuple[int, int], dict[int, Summary]] = field(default_factory=dict)
     _extremes: dict[tuple[int, int, int, int | None], tuple[float | None, float | None]] = field(default_factory=dict)
 
     def place(self, zone_id: int) -> Place:
@@ -95,10 +97,72 @@ class Ways:
         for zone, start in first.items():
             self._load(zone, profile, start)
         carried = self._carried(ids, version_id)
-        return {
-            sublot: assess(profile, self.slices(spans, version_id), carried.get(sublot, {}))
-            for sublot, spans in ways.items()
-        }
+        out: dict[int, Verdict] = {}
+        for sublot, spans in ways.items():
+            verdict = assess(profile, self.slices(spans, version_id), carried.get(sublot, {}))
+            warm = self._kinetic(spans, profile) if applicable(profile) else []
+            out[sublot] = Verdict((*verdict.breaks, *warm), verdict.due)
+        return out
+
+    def exact(self, zone: int, version_id: int, start: int, stop: int) -> Summary:
+        """What was seen in one monitored zone over [start, stop): whole closed hours, and raw readings at the ends."""
+        profile, place = self.profile(version_id), self.place(zone)
+        summaries.ensure(self.conn, place, profile, start)
+        hours = [
+            hour
+            for hour in summaries.closed(self.conn, zone, version_id, start, stop)
+            if hour.start >= start and hour.stop <= stop
+        ]
+        if not hours:
+            return self._from_raw(place, profile, start, stop)
+        head = [self._from_raw(place, profile, start, hours[0].start)] if start < hours[0].start else []
+        tail = [self._from_raw(place, profile, hours[-1].stop, stop)] if hours[-1].stop < stop else []
+        return add([*head, *hours, *tail])
+
+    def _from_raw(self, place: Place, profile: Profile, start: int, stop: int) -> Summary:
+        heard = load_heard(self.conn, place, start, stop, profile.allowed_gap)
+        return Look(by_quantity(place, heard), start, stop, self.watermark(place.zone_id) + 1).summary(profile)
+
+    def watermark(self, zone: int) -> int:
+        """How far silence in a zone is real."""
+        fold = self.live.get(zone)
+        if fold is not None:
+            return fold.watermark
+        self._standing(zone)
+        known = self._known[zone]
+        return 0 if known is None or known[1] is None else known[1]
+
+    def _kinetic(self, spans: Sequence[tuple[int, int, int | None]], profile: Profile) -> list[Break]:
+        """Breaks of the mean kinetic temperature; an hour in which goods moved is put together from its parts."""
+        hours: list[Summary] = []
+        zones: dict[int, int] = {}
+        for zone, start, stop in spans:
+            if not self.place(zone).monitored:
+                hours = []
+                continue
+            key = (zone, profile.version_id)
+            if key not in self._hours:
+                rows = summaries.closed(self.conn, zone, profile.version_id, start, micros(self.now))
+                self._hours[key] = {row.start: row for row in rows}
+            for hour in sorted(self._hours[key]):
+                row = self._hours[key][hour]
+                if row.start >= start and (stop is None or row.stop <= stop):
+                    hours.append(row)
+                    zones[row.start] = zone
+                elif row.start < start < row.stop and hours and hours[-1].stop == row.start:
+                    before = self._before(spans, start)
+                    if before is not None:
+                        parts = [
+                            self.exact(before, profile.version_id, row.start, start),
+                            self.exact(zone, profile.version_id, start, row.stop),
+                        ]
+                        hours.append(add(parts))
+                        zones[row.start] = zone
+        return kinetic_breaks(profile, hours, zones)
+
+    def _before(self, spans: Sequence[tuple[int, int, int | None]], start: int) -> int | None:
+        """The monitored zone that a stay beginning at `start` was entered from, if it was left then."""
+        return next((zone for zone, _, stop in spans if stop == start and self.place(zone).monitored), None)
 
     def slices(self, spans: Sequence[tuple[int, int, int | None]], version_id: int) -> list[Slice]:
         """What was seen along (judging zone, from, to) spans, as far as it is known."""
@@ -214,15 +278,7 @@ class Ways:
 
     def _open_part(self, place: Place, profile: Profile, since: int) -> Summary | None:
         """The open hours of a zone that nobody folds in this process, from raw readings; None if nothing is known."""
-        if place.zone_id not in self._known:
-            row = self.conn.execute(
-                text("SELECT judged_to, watermark FROM zone_judged WHERE zone_id = :zone"), {"zone": place.zone_id}
-            ).one_or_none()
-            known = None
-            if row is not None and row.judged_to is not None:
-                known = (micros(row.judged_to), None if row.watermark is None else micros(row.watermark))
-            self._known[place.zone_id] = known
-        standing = self._known[place.zone_id]
+        standing = self._standing(place.zone_id)
         if standing is None:
             return None
         judged_to, watermark = standing
@@ -232,6 +288,18 @@ class Ways:
             start = bucket(min(watermark, judged_to + 1))
         heard = load_heard(self.conn, place, start, judged_to + 1, profile.allowed_gap)
         return Look(by_quantity(place, heard), start, judged_to + 1, watermark + 1).summary(profile)
+
+    def _standing(self, zone: int) -> tuple[int, int | None] | None:
+        """(judged to, watermark) of a zone as stored; None if nothing was ever folded into it."""
+        if zone not in self._known:
+            row = self.conn.execute(
+                text("SELECT judged_to, watermark FROM zone_judged WHERE zone_id = :zone"), {"zone": zone}
+            ).one_or_none()
+            known = None
+            if row is not None and row.judged_to is not None:
+                known = (micros(row.judged_to), None if row.watermark is None else micros(row.watermark))
+            self._known[zone] = known
+        return self._known[zone]
 
     def _blind(self, place: Place, profile: Profile, since: int) -> Track:
         """A zone nobody measures: unknown until now, or at its declared worst temperature (uncertain)."""

@@ -129,7 +129,8 @@ def _single(limit: Limit, levels: _Levels, horizon: int) -> tuple[list[Break], i
             )
         )  # fmt: skip
     if out and out[-1].ended is None:
-        return out, REFRESH
+        # another could only begin after this one ends, and ends are looked for by themselves
+        return out, min(limit.delay, REFRESH) or REFRESH
     if limit.kind == "instant":
         return out, 0
     running = levels.worst[-1] if levels.worst and levels.worst[-1][1] >= horizon else None

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from core.erp.exposure.rules.profile import Limit
 from core.erp.exposure.rules.runs import Runs
+from core.telemetry.mkt import GAS_CONSTANT, KELVIN
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -20,10 +21,6 @@ Bools = NDArray[np.bool_]
 Bool1 = NDArray[np.bool_]
 
 GOOD, UNCERTAIN, BAD = 0, 1, 2
-
-GAS_CONSTANT = 0.008314472
-"""kJ/(mol·K), as USP <1079.2> takes it."""
-KELVIN = 273.15
 
 
 @dataclass(frozen=True, slots=True)
