@@ -175,7 +175,7 @@ _BAND = text("""
 
 def _within_band(u: Unit, sublot_id: int, zone: Zone) -> bool:
     """Whether the zone's own band lies within every temperature limit of the goods' profile."""
-    for op, threshold in u.conn.execute(_BAND, {"sublot": sublot_id, "now": u.now}).tuples():
+    for op, threshold in u.conn.execute(_BAND, {"sublot": sublot_id, "now": u.now}):
         edge = zone.band_high if op.startswith(">") else zone.band_low
         if edge is None or (edge > threshold if op.startswith(">") else edge < threshold):
             return False

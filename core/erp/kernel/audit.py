@@ -110,7 +110,7 @@ def verify(
     """
     rows = {row.id: row for row in conn.execute(select(table(AuditRow)).order_by(table(AuditRow).c.id))}
     seals = conn.execute(select(table(AuditSeal)).order_by(table(AuditSeal).c.number)).all()
-    sealed = dict(conn.execute(select(table(AuditSealed).c.audit_id, table(AuditSealed).c.seal)).tuples())
+    sealed = {row.audit_id: row.seal for row in conn.execute(select(table(AuditSealed)))}
     findings = [
         Finding("edited", f"audit row {row.id} no longer matches its hash")
         for row in rows.values()

@@ -281,9 +281,8 @@ def inherit_holds(u: Unit, parent_id: int, child_id: int) -> list[Hold]:
     Both rows must be locked. Holds the child inherited already are not doubled.
     """
     holds, sublots = table(Hold), table(Sublot)
-    lot_of = dict(
-        u.conn.execute(select(sublots.c.id, sublots.c.lot_id).where(sublots.c.id.in_((parent_id, child_id)))).tuples()
-    )
+    rows_of = u.conn.execute(select(sublots.c.id, sublots.c.lot_id).where(sublots.c.id.in_((parent_id, child_id))))
+    lot_of = {row.id: row.lot_id for row in rows_of}
     if len(lot_of) < 2:  # noqa: PLR2004 - parent and child
         raise NotFound(f"no sublot {parent_id} or {child_id}")
     on = holds.c.sublot_id == parent_id

@@ -1,0 +1,196 @@
+"""Routes of the catalog: places, points, instruments."""
+
+from typing import Annotated, Any, TypeVar
+
+from fastapi import APIRouter, Query
+from fastapi.responses import JSONResponse
+from pydantic import AwareDatetime, BaseModel, Field
+from sqlalchemy import select
+from sqlmodel import SQLModel
+
+from core.erp.catalog import service
+from core.erp.catalog.items_api import router as items
+from core.erp.catalog.model import Calibration, Installation, Point, Sensor, Site, Zone, ZoneNesting
+from core.erp.catalog.shapes import (
+    CalibrationIn,
+    CalibrationOut,
+    InstallationIn,
+    InstallationOut,
+    NestingIn,
+    NestingOut,
+    PointIn,
+    PointOut,
+    SensorIn,
+    SensorOut,
+    SiteIn,
+    SiteOut,
+    ZoneIn,
+    ZoneOut,
+)
+from core.erp.kernel.http import PROBLEMS, Body, Cursor, Door, DoorKeeper, Id, Limit, Page, paged
+from core.erp.kernel.tables import table
+from core.erp.kernel.unit import Unit
+
+router = APIRouter(tags=["catalog"], responses=PROBLEMS)
+Out = TypeVar("Out", bound=BaseModel)
+
+
+def listed(
+    door: DoorKeeper, model: type[SQLModel], out: type[Out], cursor: str | None, limit: int, **filters: Any
+) -> Page[Out]:
+    """A page of a plain table; filters that are None do not count."""
+    t = table(model)
+    where = [t.c[name] == value for name, value in filters.items() if value is not None]
+
+    def work(u: Unit) -> Page[Out]:
+        rows, following = paged(u, select(t).where(*where), t.c.id, cursor, limit)
+        return Page(items=[out.model_validate(row, from_attributes=True) for row in rows], next=following)
+
+    return door.read(work)
+
+
+def one(door: DoorKeeper, model: type[SQLModel], out: type[Out], row_id: int) -> Out:
+    """One row of a plain table."""
+    return door.read(lambda u: out.model_validate(service.get(u, model, row_id), from_attributes=True))
+
+
+@router.get("/sites")
+def list_sites(door: Door, cursor: Cursor = None, limit: Limit = 100) -> Page[SiteOut]:
+    """All sites."""
+    return listed(door, Site, SiteOut, cursor, limit)
+
+
+@router.post("/sites", status_code=201, response_model=SiteOut)
+def add_site(body: SiteIn, door: Door) -> JSONResponse:
+    """A place of business; its time zone decides when goods expire there."""
+    return door.post(lambda u: SiteOut.model_validate(service.create_site(u, **body.model_dump())),
+                     permit="catalog.manage")  # fmt: skip
+
+
+@router.get("/sites/{site_id}")
+def one_site(site_id: Id, door: Door) -> SiteOut:
+    """One site."""
+    return one(door, Site, SiteOut, site_id)
+
+
+@router.get("/zones")
+def list_zones(
+    door: Door, site_id: int | None = None, address: str | None = None, cursor: Cursor = None, limit: Limit = 100
+) -> Page[ZoneOut]:
+    """All zones."""
+    return listed(door, Zone, ZoneOut, cursor, limit, site_id=site_id, address=address)
+
+
+@router.post("/zones", status_code=201, response_model=ZoneOut)
+def add_zone(body: ZoneIn, door: Door) -> JSONResponse:
+    """A space whose climate matters. Its address (site/area/zone) never changes."""
+    return door.post(lambda u: ZoneOut.model_validate(service.create_zone(u, **body.model_dump())),
+                     permit="catalog.manage")  # fmt: skip
+
+
+@router.get("/zones/{zone_id}")
+def one_zone(zone_id: Id, door: Door) -> ZoneOut:
+    """One zone."""
+    return one(door, Zone, ZoneOut, zone_id)
+
+
+@router.get("/nestings")
+def list_nestings(
+    door: Door, zone_id: int | None = None, parent_id: int | None = None, cursor: Cursor = None, limit: Limit = 100
+) -> Page[NestingOut]:
+    """Which zone stood in which, from-until."""
+    return listed(door, ZoneNesting, NestingOut, cursor, limit, zone_id=zone_id, parent_id=parent_id)
+
+
+@router.post("/nestings", status_code=201, response_model=NestingOut)
+def add_nesting(body: NestingIn, door: Door) -> JSONResponse:
+    """A zone stands in another from then on (a shipper in a truck)."""
+    return door.post(lambda u: NestingOut.model_validate(service.nest(u, **body.model_dump())),
+                     permit="catalog.points")  # fmt: skip
+
+
+class EndIn(Body):
+    """When something ended."""
+
+    to_at: AwareDatetime
+
+
+@router.post("/nestings/{nesting_id}/end", response_model=NestingOut)
+def end_nesting(nesting_id: Id, body: EndIn, door: Door) -> JSONResponse:
+    """The zone left the other one."""
+    return door.post(lambda u: NestingOut.model_validate(service.end_nesting(u, nesting_id, body.to_at)),
+                     permit="catalog.points", status=200)  # fmt: skip
+
+
+@router.get("/points")
+def list_points(
+    door: Door,
+    zone_id: int | None = None,
+    role: Annotated[str | None, Query(pattern="^(required|spare|machine)$")] = None,
+    address: str | None = None,
+    cursor: Cursor = None,
+    limit: Limit = 100,
+) -> Page[PointOut]:
+    """All points."""
+    return listed(door, Point, PointOut, cursor, limit, zone_id=zone_id, role=role, address=address)
+
+
+@router.post("/points", status_code=201, response_model=PointOut)
+def add_point(body: PointIn, door: Door) -> JSONResponse:
+    """One measured quantity of a zone or machine."""
+    return door.post(lambda u: PointOut.model_validate(service.create_point(u, **body.model_dump())),
+                     permit="catalog.points")  # fmt: skip
+
+
+@router.get("/points/{point_id}")
+def one_point(point_id: Id, door: Door) -> PointOut:
+    """One point."""
+    return one(door, Point, PointOut, point_id)
+
+
+@router.get("/sensors")
+def list_sensors(
+    door: Door, serial: Annotated[str | None, Field(max_length=200)] = None, cursor: Cursor = None, limit: Limit = 100
+) -> Page[SensorOut]:
+    """All instruments."""
+    return listed(door, Sensor, SensorOut, cursor, limit, serial=serial)
+
+
+@router.post("/sensors", status_code=201, response_model=SensorOut)
+def add_sensor(body: SensorIn, door: Door) -> JSONResponse:
+    """A physical instrument."""
+    return door.post(lambda u: SensorOut.model_validate(service.create_sensor(u, **body.model_dump())),
+                     permit="catalog.points")  # fmt: skip
+
+
+@router.get("/installations")
+def list_installations(
+    door: Door, sensor_id: int | None = None, point_id: int | None = None, cursor: Cursor = None, limit: Limit = 100
+) -> Page[InstallationOut]:
+    """Which sensor spoke for which point, from-until."""
+    return listed(door, Installation, InstallationOut, cursor, limit, sensor_id=sensor_id, point_id=point_id)
+
+
+@router.post("/installations", status_code=201, response_model=InstallationOut)
+def add_installation(body: InstallationIn, door: Door) -> JSONResponse:
+    """A sensor speaks for a point from then on; the one before ends there."""
+    return door.post(lambda u: InstallationOut.model_validate(service.install(u, **body.model_dump())),
+                     permit="catalog.points")  # fmt: skip
+
+
+@router.get("/calibrations")
+def list_calibrations(
+    door: Door, sensor_id: int | None = None, cursor: Cursor = None, limit: Limit = 100
+) -> Page[CalibrationOut]:
+    """All calibrations."""
+    return listed(door, Calibration, CalibrationOut, cursor, limit, sensor_id=sensor_id)
+
+
+@router.post("/calibrations", status_code=201, response_model=CalibrationOut)
+def add_calibration(body: CalibrationIn, door: Door) -> JSONResponse:
+    """A calibration. A failed as-found check judges everything again since the last good one."""
+    return door.post(lambda u: CalibrationOut.model_validate(service.record_calibration(u, **body.model_dump())),
+                     permit="calibration.record")  # fmt: skip
+
+
+router.include_router(items)

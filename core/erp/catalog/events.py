@@ -1,0 +1,19 @@
+"""What the catalog tells the modules above, inside the same transaction."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from core.erp.kernel.events import Event
+
+
+@dataclass(frozen=True)
+class JudgingChanged(Event):
+    """Something by which readings are judged is known differently from `from_at` on: calibrations, installations,
+    nesting of these zones, or the profile of these items.
+    """
+
+    zone_ids: tuple[int, ...]
+    item_ids: tuple[int, ...]
+    from_at: datetime
+    reason: str
+    """calibration, installation, nesting, profile."""

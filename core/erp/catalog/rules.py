@@ -1,0 +1,30 @@
+"""Rules on what the catalog may say. Pure."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+from core.erp.catalog.model import ProfileLimit
+
+OPS = (">", ">=", "<", "<=")
+KINDS = ("instant", "consecutive", "cumulative")
+
+
+def faults(limits: Sequence[ProfileLimit], allowed_gap: timedelta) -> list[str]:
+    """What is wrong with a profile version's limits; an empty list: nothing."""
+    found: list[str] = []
+    if allowed_gap <= timedelta(0):
+        found.append("the allowed gap must be longer than nothing")
+    keys = [limit.key for limit in limits]
+    found += [f"two limits are called {key}" for key in sorted({k for k in keys if keys.count(k) > 1})]
+    for limit in limits:
+        if limit.kind == "instant" and limit.delay != timedelta(0):
+            found.append(f"{limit.key}: an instant limit has no delay")
+        if limit.kind != "instant" and limit.delay <= timedelta(0):
+            found.append(f"{limit.key}: a {limit.kind} limit needs a delay")
+        if limit.hysteresis < 0:
+            found.append(f"{limit.key}: hysteresis cannot be negative")
+    for allowance in {limit.allowance for limit in limits if limit.allowance is not None}:
+        sharing = [limit for limit in limits if limit.allowance == allowance]
+        if any(limit.kind != "cumulative" for limit in sharing):
+            found.append(f"allowance {allowance}: only cumulative limits share one")
+    return found

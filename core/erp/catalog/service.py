@@ -1,0 +1,292 @@
+"""The verbs of the catalog: places, points, instruments, items and what they tolerate. They never commit."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any, TypeVar
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from sqlalchemy import func, or_, select, update
+from sqlmodel import SQLModel
+
+from core.erp.catalog.events import JudgingChanged
+from core.erp.catalog.model import (
+    Calibration,
+    Installation,
+    Item,
+    ItemProfile,
+    Point,
+    ProfileLimit,
+    ProfileVersion,
+    Sensor,
+    Site,
+    StorageProfile,
+    Zone,
+    ZoneNesting,
+)
+from core.erp.catalog.rules import faults
+from core.erp.kernel.errors import Conflict, Invalid, NotFound, Refused
+from core.erp.kernel.tables import table
+from core.erp.kernel.unit import Unit
+from core.telemetry.address import BadAddress, check_point, check_segment, check_zone, zone_of
+
+Row = TypeVar("Row", bound=SQLModel)
+
+
+def get(u: Unit, model: type[Row], row_id: int) -> Row:
+    """The row. Raises NotFound."""
+    found = u.session.get(model, row_id)
+    if found is None:
+        name = str(table(model).name).replace("_", " ")
+        raise NotFound(f"no {name} {row_id}", id=row_id)
+    return found
+
+
+def _add(u: Unit, row: Row, entity: str, unique: str | None = None) -> Row:
+    if unique is not None:
+        t, value = table(type(row)), getattr(row, unique)
+        if u.conn.execute(select(t.c.id).where(t.c[unique] == value)).first() is not None:
+            raise Conflict(f"there is a {entity} {value} already", **{unique: value})
+    u.session.add(row)
+    u.session.flush()
+    u.audit(f"{entity}.create", entity, row.id, after=row.model_dump())  # type: ignore[attr-defined]
+    return row
+
+
+def _checked(check: Any, address: str) -> str:
+    try:
+        return str(check(address))
+    except BadAddress as error:
+        raise Invalid(str(error)) from error
+
+
+def create_site(u: Unit, code: str, name: str, timezone: str = "UTC") -> Site:
+    """A place of business. Raises Invalid (bad code, unknown time zone), Conflict."""
+    _checked(check_segment, code)
+    try:
+        ZoneInfo(timezone)
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        raise Invalid(f"no such time zone: {timezone}") from error
+    return _add(u, Site(code=code, name=name, timezone=timezone), "site", "code")
+
+
+def create_zone(u: Unit, site_id: int, address: str, name: str, **options: Any) -> Zone:
+    """A zone of a site; `options` are Zone's other fields. Raises Invalid, NotFound, Conflict."""
+    site = get(u, Site, site_id)
+    _checked(check_zone, address)
+    if address.split("/", maxsplit=1)[0] != site.code:
+        raise Invalid(f"{address} is not of site {site.code}")
+    zone = Zone(site_id=site_id, address=address, name=name, **options)
+    if zone.band_low is not None and zone.band_high is not None and zone.band_low >= zone.band_high:
+        raise Invalid("the band's low end must be below its high end")
+    return _add(u, zone, "zone", "address")
+
+
+def nest(u: Unit, zone_id: int, parent_id: int, from_at: datetime, to_at: datetime | None = None) -> ZoneNesting:
+    """From `from_at` the zone stands in the parent. Raises Refused for a circle or for two parents at once."""
+    get(u, Zone, zone_id)
+    get(u, Zone, parent_id)
+    if to_at is not None and to_at <= from_at:
+        raise Invalid("a stay ends after it begins")
+    n = table(ZoneNesting)
+    u.conn.execute(select(table(Zone).c.id).where(table(Zone).c.id.in_((zone_id, parent_id))).with_for_update()).all()
+    overlap = or_(n.c.to_at.is_(None), n.c.to_at > from_at)
+    when = (overlap,) if to_at is None else (overlap, n.c.from_at < to_at)
+    if u.conn.execute(select(n.c.id).where(n.c.zone_id == zone_id, *when)).first() is not None:
+        raise Refused(f"zone {zone_id} stands somewhere else then: end that stay first")
+    above, seen = {parent_id}, set[int]()
+    while above - seen:
+        seen |= above
+        above = set(u.conn.execute(select(n.c.parent_id).where(n.c.zone_id.in_(seen), *when)).scalars())
+    if zone_id in seen | above:
+        raise Refused(f"zone {parent_id} stands in zone {zone_id}")
+    row = _add(u, ZoneNesting(zone_id=zone_id, parent_id=parent_id, from_at=from_at, to_at=to_at), "zone_nesting")
+    u.emit(JudgingChanged((zone_id, parent_id), (), from_at, "nesting"))
+    return row
+
+
+def end_nesting(u: Unit, nesting_id: int, to_at: datetime) -> ZoneNesting:
+    """The zone left its parent at `to_at`. Raises NotFound, Refused (ended already), Invalid."""
+    row = get(u, ZoneNesting, nesting_id)
+    if row.to_at is not None:
+        raise Refused(f"stay {nesting_id} has ended already")
+    if to_at <= row.from_at:
+        raise Invalid("a stay ends after it begins")
+    row.to_at = to_at
+    u.session.add(row)
+    u.session.flush()
+    u.audit("zone_nesting.end", "zone_nesting", nesting_id, after={"to_at": to_at})
+    assert row.zone_id is not None
+    assert row.parent_id is not None
+    u.emit(JudgingChanged((row.zone_id, row.parent_id), (), to_at, "nesting"))
+    return row
+
+
+def create_point(u: Unit, zone_id: int, address: str, quantity: str, unit: str, **options: Any) -> Point:
+    """A measured quantity of a zone or machine. Raises Invalid (not an address of that zone), NotFound, Conflict."""
+    zone = get(u, Zone, zone_id)
+    _checked(check_point, address)
+    if zone_of(address) != zone.address:
+        raise Invalid(f"{address} is not in zone {zone.address}")
+    point = Point(zone_id=zone_id, address=address, quantity=quantity, unit=unit, **options)
+    if point.role not in {"required", "spare", "machine"}:
+        raise Invalid(f"a point is required, spare or machine, not {point.role}")
+    low, high = point.plausible_low, point.plausible_high
+    if low is not None and high is not None and low >= high:
+        raise Invalid("the lowest plausible value must be below the highest")
+    return _add(u, point, "point", "address")
+
+
+def create_sensor(u: Unit, serial: str, model: str = "") -> Sensor:
+    """A physical instrument. Raises Conflict."""
+    return _add(u, Sensor(serial=serial, model=model), "sensor", "serial")
+
+
+def install(u: Unit, sensor_id: int, point_id: int, from_at: datetime, to_at: datetime | None = None) -> Installation:
+    """The sensor speaks for the point from then on; the one before ends there. Exchanging a sensor resets nothing.
+
+    Raises Refused if the sensor speaks for another point then.
+    """
+    get(u, Sensor, sensor_id)
+    point = get(u, Point, point_id)
+    if to_at is not None and to_at <= from_at:
+        raise Invalid("an installation ends after it begins")
+    i = table(Installation)
+    u.conn.execute(select(table(Point).c.id).where(table(Point).c.id == point_id).with_for_update()).all()
+    still = or_(i.c.to_at.is_(None), i.c.to_at > from_at)
+    other = select(i.c.point_id).where(i.c.sensor_id == sensor_id, i.c.point_id != point_id, still)
+    if to_at is not None:
+        other = other.where(i.c.from_at < to_at)
+    if u.conn.execute(other).first() is not None:
+        raise Refused(f"sensor {sensor_id} speaks for another point then")
+    if u.conn.execute(select(i.c.id).where(i.c.point_id == point_id, i.c.from_at >= from_at)).first() is not None:
+        raise Refused(f"a later installation at point {point_id} is on record")
+    ended = update(i).where(i.c.point_id == point_id, i.c.from_at < from_at, still).values(to_at=from_at)
+    u.conn.execute(ended)
+    row = Installation(sensor_id=sensor_id, point_id=point_id, from_at=from_at, to_at=to_at)
+    _add(u, row, "installation")
+    if point.zone_id is not None:
+        u.emit(JudgingChanged((point.zone_id,), (), from_at, "installation"))
+    return row
+
+
+def record_calibration(
+    u: Unit, sensor_id: int, done_at: datetime, due_at: datetime, *, as_found_ok: bool = True,
+    as_found_error: float = 0.0, certificate: str = "",
+) -> Calibration:  # fmt: skip
+    """A calibration; a failed as-found check re-judges everything since the last good one. Raises Invalid, NotFound."""
+    get(u, Sensor, sensor_id)
+    if due_at <= done_at:
+        raise Invalid("the next calibration is due after this one")
+    if done_at > u.now:
+        raise Invalid(f"{done_at.isoformat()} has not happened yet")
+    if not as_found_ok and as_found_error <= 0:
+        raise Invalid("a failed as-found check says how large the error was")
+    row = _add(u, Calibration(
+        sensor_id=sensor_id, done_at=done_at, due_at=due_at, as_found_ok=as_found_ok, as_found_error=as_found_error,
+        certificate=certificate, known_at=u.now,
+    ), "calibration")  # fmt: skip
+    since = done_at if as_found_ok else _last_good(u, sensor_id, done_at)
+    i, p = table(Installation), table(Point)
+    zones = u.conn.execute(
+        select(p.c.zone_id).distinct().join(i, i.c.point_id == p.c.id)
+        .where(i.c.sensor_id == sensor_id, or_(i.c.to_at.is_(None), i.c.to_at > since)).order_by(p.c.zone_id)
+    ).scalars()  # fmt: skip
+    u.emit(JudgingChanged(tuple(zones), (), since, "calibration"))
+    return row
+
+
+def _last_good(u: Unit, sensor_id: int, before: datetime) -> datetime:
+    """When the sensor was last found good before then, or else first installed."""
+    c, i = table(Calibration), table(Installation)
+    good = select(func.max(c.c.done_at)).where(c.c.sensor_id == sensor_id, c.c.as_found_ok, c.c.done_at < before)
+    first = select(func.min(i.c.from_at)).where(i.c.sensor_id == sensor_id)
+    return u.conn.execute(good).scalar() or u.conn.execute(first).scalar() or before
+
+
+def create_profile(u: Unit, code: str, name: str) -> StorageProfile:
+    """A storage profile, still without a version. Raises Conflict."""
+    return _add(u, StorageProfile(code=code, name=name), "storage_profile", "code")
+
+
+def add_version(
+    u: Unit, profile_id: int, allowed_gap: timedelta, limits: Sequence[ProfileLimit], **options: Any
+) -> ProfileVersion:
+    """The next version of a profile, with its limits; never changed afterwards. Raises Invalid, NotFound."""
+    profile = u.session.get(StorageProfile, profile_id, with_for_update=True)
+    if profile is None:
+        raise NotFound(f"no storage profile {profile_id}", id=profile_id)
+    wrong = faults(limits, allowed_gap)
+    if wrong:
+        raise Invalid("; ".join(wrong))
+    v = table(ProfileVersion)
+    last = u.conn.execute(select(func.max(v.c.version)).where(v.c.profile_id == profile_id)).scalar() or 0
+    version = ProfileVersion(
+        profile_id=profile_id, version=last + 1, allowed_gap=allowed_gap, created_at=u.now, **options
+    )
+    if (version.mkt_limit is None) != (version.mkt_window is None):
+        raise Invalid("an MKT limit and its window come together")
+    _add(u, version, "profile_version")
+    for limit in limits:
+        limit.version_id = version.id
+        u.session.add(limit)
+    u.session.flush()
+    u.audit("profile_version.limits", "profile_version", version.id,
+            after={"limits": [limit.model_dump() for limit in limits]})  # fmt: skip
+    return version
+
+
+def limits_of(u: Unit, version_ids: Sequence[int]) -> dict[int, list[ProfileLimit]]:
+    """The limits of each version, in order."""
+    t = table(ProfileLimit)
+    found: dict[int, list[ProfileLimit]] = {version_id: [] for version_id in version_ids}
+    rows = u.conn.execute(select(t).where(t.c.version_id.in_(list(version_ids))).order_by(t.c.id))
+    for row in rows:
+        found[row.version_id].append(ProfileLimit(**row._mapping))  # noqa: SLF001 - a row's public dict
+    return found
+
+
+def create_item(u: Unit, code: str, name: str, **options: Any) -> Item:
+    """A product or material; with `profile_id` it is judged by that profile's newest version from now on."""
+    profile_id = options.get("profile_id")
+    version = newest_version(u, profile_id) if profile_id is not None else None
+    item = _add(u, Item(code=code, name=name, **options), "item", "code")
+    if version is not None:
+        assert item.id is not None
+        assert version.id is not None
+        assign_profile(u, item.id, version.id, u.now)
+    return item
+
+
+def newest_version(u: Unit, profile_id: int) -> ProfileVersion:
+    """The newest version of a profile. Raises NotFound, Refused if it has none."""
+    get(u, StorageProfile, profile_id)
+    v = table(ProfileVersion)
+    newest = select(v.c.id).where(v.c.profile_id == profile_id).order_by(v.c.version.desc()).limit(1)
+    found = u.conn.execute(newest).scalar()
+    if found is None:
+        raise Refused(f"profile {profile_id} has no version yet", profile_id=profile_id)
+    return u.session.get_one(ProfileVersion, found)
+
+
+def assign_profile(u: Unit, item_id: int, version_id: int, from_at: datetime) -> ItemProfile:
+    """The item is judged by the version from then on. Raises NotFound, Refused (out of order)."""
+    item, version = get(u, Item, item_id), get(u, ProfileVersion, version_id)
+    t = table(ItemProfile)
+    if u.conn.execute(select(t.c.id).where(t.c.item_id == item_id, t.c.from_at > from_at)).first() is not None:
+        raise Refused(f"item {item.code} has a later profile on record")
+    row = _add(u, ItemProfile(item_id=item_id, version_id=version_id, from_at=from_at), "item_profile")
+    item.profile_id = version.profile_id
+    u.session.add(item)
+    u.session.flush()
+    u.emit(JudgingChanged((), (item_id,), from_at, "profile"))
+    return row
+
+
+def profile_version_of(u: Unit, item_id: int, at: datetime) -> ProfileVersion | None:
+    """The version by which an item is judged at an instant; None: none."""
+    t = table(ItemProfile)
+    found = u.conn.execute(
+        select(t.c.version_id).where(t.c.item_id == item_id, t.c.from_at <= at)
+        .order_by(t.c.from_at.desc(), t.c.id.desc()).limit(1)
+    ).scalar()  # fmt: skip
+    return u.session.get_one(ProfileVersion, found) if found is not None else None

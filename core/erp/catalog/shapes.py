@@ -1,0 +1,286 @@
+"""Wire shapes of the catalog. Lengths of time are ISO 8601 durations or seconds."""
+
+from datetime import timedelta
+from typing import Annotated, Literal
+
+from pydantic import AwareDatetime, ConfigDict, Field, FiniteFloat
+
+from core.erp.kernel.http import Answer, Body, Ref, Text
+
+Span = Annotated[timedelta, Field(ge=timedelta(0), le=timedelta(days=3660), examples=["PT30M"])]
+Code = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,64}$")]
+
+
+class SiteIn(Body):
+    """A place of business."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"code": "north", "name": "North plant", "timezone": "Europe/Berlin"}]}
+    )
+    code: Code
+    name: Text
+    timezone: Annotated[str, Field(max_length=64)] = "UTC"
+
+
+class SiteOut(Answer):
+    """A place of business."""
+
+    id: int
+    code: str
+    name: str
+    timezone: str
+
+
+class ZoneIn(Body):
+    """A zone; the band (°C) is the room's own, for its alarm."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{
+        "site_id": 1, "address": "north/store/cold-1", "name": "Cold room 1", "band_low": 2, "band_high": 8,
+        "band_delay": "PT5M", "allowed_gap": "PT30M",
+    }]})  # fmt: skip
+    site_id: Ref
+    address: Annotated[str, Field(max_length=200, examples=["north/store/cold-1"])]
+    name: Text
+    kind: Annotated[str, Field(min_length=1, max_length=64)] = "room"
+    accepts_held: bool = False
+    worst_temperature: FiniteFloat | None = None
+    band_low: FiniteFloat | None = None
+    band_high: FiniteFloat | None = None
+    band_delay: Span = timedelta(0)
+    band_hysteresis: Annotated[FiniteFloat, Field(ge=0)] = 0.0
+    allowed_gap: Span = timedelta(minutes=30)
+    simulated: bool = False
+
+
+class ZoneOut(Answer):
+    """A zone."""
+
+    id: int
+    site_id: int
+    address: str
+    name: str
+    kind: str
+    accepts_held: bool
+    worst_temperature: float | None
+    band_low: float | None
+    band_high: float | None
+    band_delay: timedelta
+    band_hysteresis: float
+    allowed_gap: timedelta
+    simulated: bool
+
+
+class NestingIn(Body):
+    """A zone stands in another."""
+
+    zone_id: Ref
+    parent_id: Ref
+    from_at: AwareDatetime
+    to_at: AwareDatetime | None = None
+
+
+class NestingOut(Answer):
+    """A zone stands in another, from-until."""
+
+    id: int
+    zone_id: int
+    parent_id: int
+    from_at: AwareDatetime
+    to_at: AwareDatetime | None
+
+
+class PointIn(Body):
+    """One measured quantity, addressed site/area/zone/device/quantity; the unit is UCUM."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{
+        "zone_id": 1, "address": "north/store/cold-1/probe-1/temperature", "quantity": "temperature", "unit": "Cel",
+        "role": "required", "plausible_low": -40, "plausible_high": 80,
+    }]})  # fmt: skip
+    zone_id: Ref
+    address: Annotated[str, Field(max_length=400)]
+    quantity: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
+    unit: Annotated[str, Field(max_length=32)]
+    role: Literal["required", "spare", "machine"] = "required"
+    plausible_low: FiniteFloat | None = None
+    plausible_high: FiniteFloat | None = None
+
+
+class PointOut(Answer):
+    """A point."""
+
+    id: int
+    zone_id: int
+    address: str
+    quantity: str
+    unit: str
+    role: str
+    plausible_low: float | None
+    plausible_high: float | None
+
+
+class SensorIn(Body):
+    """A physical instrument."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"serial": "PT-10021", "model": "Pt100"}]})
+    serial: Text
+    model: Annotated[str, Field(max_length=200)] = ""
+
+
+class SensorOut(Answer):
+    """A physical instrument."""
+
+    id: int
+    serial: str
+    model: str
+
+
+class InstallationIn(Body):
+    """A sensor speaks for a point."""
+
+    sensor_id: Ref
+    point_id: Ref
+    from_at: AwareDatetime
+    to_at: AwareDatetime | None = None
+
+
+class InstallationOut(Answer):
+    """A sensor speaks for a point, from-until."""
+
+    id: int
+    sensor_id: int
+    point_id: int
+    from_at: AwareDatetime
+    to_at: AwareDatetime | None
+
+
+class CalibrationIn(Body):
+    """A calibration and what was found before adjustment."""
+
+    sensor_id: Ref
+    done_at: AwareDatetime
+    due_at: AwareDatetime
+    as_found_ok: bool = True
+    as_found_error: Annotated[FiniteFloat, Field(ge=0)] = 0.0
+    certificate: Annotated[str, Field(max_length=200)] = ""
+
+
+class CalibrationOut(Answer):
+    """A calibration."""
+
+    id: int
+    sensor_id: int
+    done_at: AwareDatetime
+    due_at: AwareDatetime
+    as_found_ok: bool
+    as_found_error: float
+    certificate: str
+    known_at: AwareDatetime
+
+
+class ProfileIn(Body):
+    """A storage profile; its content is in its versions."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"code": "cold-2-8", "name": "2 to 8 °C"}]})
+    code: Code
+    name: Text
+
+
+class ProfileOut(Answer):
+    """A storage profile."""
+
+    id: int
+    code: str
+    name: str
+
+
+class LimitShape(Body):
+    """One limit: when it is out, and how long it may be."""
+
+    model_config = ConfigDict(from_attributes=True, extra="forbid")
+    key: Code
+    quantity: Annotated[str, Field(max_length=64)] = "temperature"
+    unit: Annotated[str, Field(max_length=32)] = "Cel"
+    op: Literal[">", ">=", "<", "<="]
+    threshold: FiniteFloat
+    kind: Literal["instant", "consecutive", "cumulative"]
+    delay: Span = timedelta(0)
+    hysteresis: Annotated[FiniteFloat, Field(ge=0)] = 0.0
+    allowance: Annotated[str | None, Field(max_length=64)] = None
+
+
+class VersionIn(Body):
+    """A version of a profile; never changed once made."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{
+        "allowed_gap": "PT30M", "limits": [
+            {"key": "high", "op": ">", "threshold": 8, "kind": "consecutive", "delay": "PT1H"},
+            {"key": "low", "op": "<", "threshold": 2, "kind": "consecutive", "delay": "PT1H"},
+        ],
+    }]})  # fmt: skip
+    allowed_gap: Span
+    limits: Annotated[list[LimitShape], Field(max_length=50)]
+    shortest_event: Span = timedelta(0)
+    probe_kind: Literal["air", "buffered", "product"] = "air"
+    mkt_limit: FiniteFloat | None = None
+    mkt_window: Span | None = None
+    activation_energy: Annotated[FiniteFloat, Field(gt=0)] = 83.14472
+
+
+class VersionOut(Answer):
+    """A version of a profile."""
+
+    id: int
+    profile_id: int
+    version: int
+    allowed_gap: timedelta
+    shortest_event: timedelta
+    probe_kind: str
+    mkt_limit: float | None
+    mkt_window: timedelta | None
+    activation_energy: float
+    created_at: AwareDatetime
+    limits: list[LimitShape] = Field(default_factory=list)
+
+
+class ItemIn(Body):
+    """A product or material; without a profile it has no storage conditions."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"code": "vaccine-10", "name": "Vaccine", "uom": "vial"}]}
+    )
+    code: Code
+    name: Text
+    uom: Annotated[str, Field(min_length=1, max_length=32)] = "each"
+    profile_id: Ref | None = None
+    kind: Annotated[str, Field(min_length=1, max_length=64)] = "product"
+    gtin: Annotated[str | None, Field(pattern=r"^\d{8}(\d{4,6})?$")] = None
+    shelf_life: Span | None = None
+
+
+class ItemOut(Answer):
+    """A product or material."""
+
+    id: int
+    code: str
+    name: str
+    uom: str
+    profile_id: int | None
+    kind: str
+    gtin: str | None
+    shelf_life: timedelta | None
+
+
+class AssignIn(Body):
+    """By which profile version an item is judged, from when (now, if left out)."""
+
+    version_id: Ref
+    from_at: AwareDatetime | None = None
+
+
+class AssignOut(Answer):
+    """By which profile version an item is judged, from when."""
+
+    id: int
+    item_id: int
+    version_id: int
+    from_at: AwareDatetime

@@ -1,0 +1,128 @@
+"""Routes of custody: where goods were, when, and when we learned it."""
+
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Query
+from fastapi.responses import JSONResponse
+from pydantic import AwareDatetime, Field
+from sqlalchemy import select
+
+from core.erp.custody import service
+from core.erp.custody.model import CustodyFact
+from core.erp.kernel.auth import now_utc
+from core.erp.kernel.http import PROBLEMS, Answer, Body, Cursor, Door, Id, Limit, Page, Ref, Text, not_future, paged
+from core.erp.kernel.tables import table
+from core.erp.kernel.unit import Unit
+
+router = APIRouter(tags=["custody"], responses=PROBLEMS)
+
+
+class PutIn(Body):
+    """From `at` (now, if left out) on the sublot was in the zone; null: not with us."""
+
+    zone_id: Ref | None
+    at: AwareDatetime | None = None
+    reason: Annotated[str, Field(max_length=2000)] = ""
+
+
+class TransferIn(Body):
+    """Brings a sublot into another zone."""
+
+    zone_id: Ref
+    purpose: Literal["quarantine_transfer", "rescue"] | None = None
+    reason: Annotated[str, Field(max_length=2000)] = ""
+
+
+class RetractIn(Body):
+    """Why a fact was wrong."""
+
+    reason: Text
+
+
+class FactOut(Answer):
+    """One custody fact: `at` is when it was so, `known_at` when we learned it."""
+
+    id: int
+    sublot_id: int
+    zone_id: int | None
+    at: AwareDatetime
+    known_at: AwareDatetime
+    actor: str
+    reason: str
+    retracts_id: int | None
+    copy_of_id: int | None
+
+
+class StayOut(Answer):
+    """A sublot was in a zone (null: not with us) from-until."""
+
+    sublot_id: int
+    zone_id: int | None
+    from_at: AwareDatetime
+    to_at: AwareDatetime | None
+
+
+@router.post("/sublots/{sublot_id}/custody", status_code=201, response_model=FactOut)
+def put(sublot_id: Id, body: PutIn, door: Door) -> JSONResponse:
+    """A fact, never refused; it may be learned late, and what the goods went through is judged again."""
+    return door.post(lambda u: FactOut.model_validate(
+        service.put(u, sublot_id, body.zone_id, not_future(body.at, u), body.reason)
+    ), permit="custody.post")  # fmt: skip
+
+
+@router.post("/sublots/{sublot_id}/transfer", status_code=201, response_model=FactOut)
+def transfer(sublot_id: Id, body: TransferIn, door: Door) -> JSONResponse:
+    """An intention: held stock goes only where it is accepted, or by rescue into a zone within its profile."""
+
+    def work(u: Unit) -> FactOut:
+        if body.purpose != "rescue":
+            u.need("stock.move")
+        fact = service.transfer(u, sublot_id, body.zone_id, purpose=body.purpose, reason=body.reason)
+        return FactOut.model_validate(fact)
+
+    return door.post(work)
+
+
+@router.get("/sublots/{sublot_id}/custody")
+def list_facts(sublot_id: Id, door: Door, cursor: Cursor = None, limit: Limit = 100) -> Page[FactOut]:
+    """Every fact ever learned about where the sublot was, in the order of learning."""
+    t = table(CustodyFact)
+
+    def work(u: Unit) -> Page[FactOut]:
+        rows, following = paged(u, select(t).where(t.c.sublot_id == sublot_id), t.c.id, cursor, limit)
+        return Page(items=[FactOut.model_validate(row) for row in rows], next=following)
+
+    return door.read(work)
+
+
+@router.get("/sublots/{sublot_id}/stays")
+def stays(sublot_id: Id, door: Door, known_at: AwareDatetime | None = None) -> list[StayOut]:
+    """Where the sublot was, from-until; as known now or at `known_at`."""
+
+    def work(u: Unit) -> list[StayOut]:
+        spans = service.intervals(u, [sublot_id], known_at=known_at)[sublot_id]
+        return [StayOut(sublot_id=sublot_id, zone_id=z, from_at=a, to_at=b) for z, a, b in spans]
+
+    return door.read(work)
+
+
+@router.post("/custody/{fact_id}/retract", status_code=201, response_model=FactOut)
+def retract(fact_id: Id, body: RetractIn, door: Door) -> JSONResponse:
+    """Says that a fact was wrong; it stays on record."""
+    return door.post(lambda u: FactOut.model_validate(service.retract(u, fact_id, body.reason)),
+                     permit="custody.post")  # fmt: skip
+
+
+@router.get("/zones/{zone_id}/stays")
+def zone_stays(
+    zone_id: Id,
+    door: Door,
+    start: Annotated[AwareDatetime | None, Query(description="now, if left out")] = None,
+    stop: AwareDatetime | None = None,
+) -> list[StayOut]:
+    """Which sublots stood in the zone during a time."""
+    since = start or now_utc()
+    return door.read(lambda u: [
+        StayOut(sublot_id=sublot_id, zone_id=zone_id, from_at=a, to_at=b)
+        for sublot_id, a, b in service.standing_in(u.conn, zone_id, since, stop)
+    ])  # fmt: skip
