@@ -58,10 +58,10 @@ def reserve(u: Unit, order_id: int, sublot_id: int, amount: Decimal) -> WorkOrde
     return made
 
 
-def material(u: Unit, material_id: int) -> WorkOrderMaterial:
-    """One material of an order. Raises NotFound."""
+def material(u: Unit, material_id: int, order_id: int | None = None) -> WorkOrderMaterial:
+    """One material of an order (of this one, if it is named). Raises NotFound."""
     found = u.session.get(WorkOrderMaterial, material_id, populate_existing=True)
-    if found is None:
+    if found is None or order_id not in {None, found.order_id}:
         raise NotFound(f"no material {material_id}", material_id=material_id)
     return found
 
@@ -72,19 +72,19 @@ def _reservation_of(row: WorkOrderMaterial) -> int:
     return row.reservation_id
 
 
-def issue(u: Unit, material_id: int) -> WorkOrderMaterial:
+def issue(u: Unit, material_id: int, *, order_id: int | None = None) -> WorkOrderMaterial:
     """Brings reserved material to the line (picks it). Refused for whatever stands against it now."""
     if not u.actor.may("stock.pick"):
         u.need("production.report")
-    row = material(u, material_id)
+    row = material(u, material_id, order_id)
     lots.pick(u, _reservation_of(row))
     return row
 
 
-def consume(u: Unit, material_id: int) -> WorkOrderMaterial:
+def consume(u: Unit, material_id: int, *, order_id: int | None = None) -> WorkOrderMaterial:
     """Uses the material up: posts it out of stock. Refused like any intention, and unless the order is running."""
     u.need("production.report")
-    row = material(u, material_id)
+    row = material(u, material_id, order_id)
     assert row.order_id is not None
     assert row.sublot_id is not None
     lots.consume(u, _reservation_of(row))
@@ -122,13 +122,15 @@ def _leave_if_empty(u: Unit, sublot_id: int, at: datetime) -> None:
         custody.put(u, sublot_id, None, at, "used up")
 
 
-def give_back(u: Unit, material_id: int, amount: Decimal, zone_id: int | None) -> Sublot:
+def give_back(
+    u: Unit, material_id: int, amount: Decimal, zone_id: int | None, *, order_id: int | None = None
+) -> Sublot:
     """What was taken and not needed comes back: a sublot of its own, in quarantine, descended from what it was.
 
     Raises Invalid for more than was consumed and not yet returned.
     """
     u.need("production.report")
-    row = material(u, material_id)
+    row = material(u, material_id, order_id)
     assert row.sublot_id is not None
     assert row.order_id is not None
     source = lots.get_sublot(u, row.sublot_id)
