@@ -1,0 +1,185 @@
+"""Excursions and holds as annotations in Grafana. The only place that knows grafana-api.
+
+That library raises errors by status class, has a time-out of its own and no retry: retrying is the outbox's. Its
+search by type and its partial update are broken (1.0.3), so these two go by its raw GET and PATCH.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import urlencode, urlsplit
+
+from grafana_api.grafana_api import GrafanaClientError, GrafanaException
+from grafana_api.grafana_face import GrafanaFace
+from requests.exceptions import RequestException
+
+from core.erp.kernel.outbox import Message, TryAgain
+
+TIMEOUT = 5.0
+TAG = "lotwise"
+_DATA_REFUSED = frozenset({400, 413, 422})
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class AnnotationRefused(Exception):
+    """Grafana will never take this annotation as it is (400, 413, 422); somebody must look at it."""
+
+
+@contextmanager
+def _translated(what: str) -> Any:
+    """The library's errors as ours: what may pass (no answer, 401, 403, 404, 429, 5xx) is tried again."""
+    try:
+        yield
+    except GrafanaException as error:
+        detail = f"Grafana, {what}: {error.status_code} {error.message}"
+        if isinstance(error, GrafanaClientError) and error.status_code in _DATA_REFUSED:
+            raise AnnotationRefused(detail) from error
+        raise TryAgain(detail) from error
+    except RequestException as error:
+        raise TryAgain(f"Grafana, {what}: {type(error).__name__}: {error}") from error
+
+
+class Annotator:
+    """Writes one annotation per excursion and per hold, found again by its tag: doing it twice is doing it once."""
+
+    def __init__(self, url: str, token: str, *, timeout: float = TIMEOUT, verify: bool = True) -> None:
+        parts = urlsplit(url)
+        prefix = parts.path.strip("/")
+        self._face = GrafanaFace(
+            auth=token,
+            host=parts.hostname or "localhost",
+            port=parts.port,
+            url_path_prefix=f"{prefix}/" if prefix else "",
+            protocol=parts.scheme or "http",
+            verify=verify,
+            timeout=timeout,
+        )
+
+    def close(self) -> None:
+        """Closes the connections."""
+        self._face.api.s.close()
+
+    def excursion_opened(self, message: Message) -> None:
+        """An annotation from the instant the limit broke; over the whole span if it has ended already."""
+        p = message.payload
+        start = _time(p.get("broke_at")) or message.at
+        stop = _time(p.get("ended_at"))
+        text = (
+            f"Excursion {message.key}: {p.get('limit_key', 'limit')} broken ({p.get('certainty', 'proven')}), "
+            f"sublot {p.get('sublot_id')}, out since {_text(p.get('started_at'))}, known {_text(message.at)}"
+        )
+        tags = ["excursion", *_tags(p, "certainty", "zone_id", "sublot_id", "incident_id")]
+        self._begin(f"excursion:{message.key}", start, stop, text, tags)
+
+    def excursion_ended(self, message: Message) -> None:
+        """Ends the excursion's annotation: when it was so if the message says, else when we learned it."""
+        stop = _time(message.payload.get("ended_at")) or message.at
+        self._end(f"excursion:{message.key}", stop, "ended", f"Excursion {message.key} ended")
+
+    def excursion_reopened(self, message: Message) -> None:
+        """Late data show it goes on: the annotation is a point again until it ends."""
+        key = f"excursion:{message.key}"
+        found = self._find(key)
+        if found is not None:
+            self._patch(found, {"timeEnd": found["time"], "tags": [tag for tag in found["tags"] if tag != "ended"]})
+
+    def excursion_superseded(self, message: Message) -> None:
+        """Later data refute it: the annotation stays and says so."""
+        self._end(
+            f"excursion:{message.key}", message.at, "superseded", f"Excursion {message.key}: refuted by later data"
+        )
+
+    def hold_placed(self, message: Message) -> None:
+        """An annotation from when the hold was placed."""
+        p = message.payload
+        about = ", ".join(_tags(p, "lot_id", "sublot_id", "shipment_id")).replace("_id:", " ").replace(":", " ")
+        text = f"Hold {message.key} ({p.get('kind')}) on {about}: {p.get('reason')}, since {_text(p.get('since_at'))}"
+        tags = ["hold", *_tags(p, "kind", "certainty", "lot_id", "sublot_id", "shipment_id", "excursion_id")]
+        self._begin(f"hold:{message.key}", _time(p.get("placed_at")) or message.at, None, text, tags)
+
+    def hold_lifted(self, message: Message) -> None:
+        """Ends the hold's annotation at its lifting, with the reason."""
+        text = f"Hold {message.key} lifted: {message.payload.get('reason')}"
+        self._end(f"hold:{message.key}", message.at, "lifted", text)
+
+    def _find(self, key: str) -> dict[str, Any] | None:
+        """Our annotation of that key, if it is there (the oldest, should there be two)."""
+        query = urlencode([("tags", TAG), ("tags", key), ("type", "annotation"), ("limit", "10")])
+        with _translated(f"searching {key}"):
+            found = self._face.api.GET(f"/annotations?{query}")
+        if not isinstance(found, list):
+            raise TryAgain(f"Grafana, searching {key}: no list of annotations")
+        ours = [row for row in found if {TAG, key} <= set(row.get("tags") or ())]
+        return min(ours, key=lambda row: int(row["id"]), default=None)
+
+    def _begin(self, key: str, start: datetime, stop: datetime | None, text: str, tags: Sequence[str]) -> None:
+        """Creates the annotation, or completes one that an end, handled before its beginning, has created."""
+        found = self._find(key)
+        if found is None:
+            self._create(key, start, stop or start, text, [*tags, *(["ended"] if stop else [])])
+            return
+        if "begun" in found["tags"]:
+            return
+        end = max(int(found.get("timeEnd") or 0), _ms(start))
+        merged = list(dict.fromkeys([*found["tags"], *tags, "begun"]))
+        self._patch(found, {"time": _ms(start), "timeEnd": end, "text": f"{text}. {found['text']}", "tags": merged})
+
+    def _end(self, key: str, stop: datetime, mark: str, text: str) -> None:
+        """Ends the annotation; one that does not exist yet is created, so that no order of handling loses it."""
+        found = self._find(key)
+        if found is None:
+            kind = key.partition(":")[0]
+            self._create(key, stop, stop, text, [kind, mark], begun=False)
+            return
+        if mark in found["tags"]:
+            return
+        end = max(_ms(stop), int(found["time"]))
+        self._patch(found, {"timeEnd": end, "text": f"{found['text']}. {text}", "tags": [*found["tags"], mark]})
+
+    def _create(
+        self, key: str, start: datetime, stop: datetime, text: str, tags: Sequence[str], *, begun: bool = True
+    ) -> None:
+        marks = [TAG, key, *tags, *(["begun"] if begun else [])]
+        with _translated(f"annotating {key}"):
+            self._face.annotations.add_annotation(time_from=_ms(start), time_to=_ms(stop), tags=marks, text=text)
+
+    def _patch(self, found: Mapping[str, Any], changes: Mapping[str, Any]) -> None:
+        with _translated(f"changing annotation {found['id']}"):
+            self._face.api.PATCH(f"/annotations/{int(found['id'])}", json=dict(changes))
+
+
+def handlers(annotator: Annotator) -> dict[str, Callable[[Message], None]]:
+    """What is done on which topic."""
+    return {
+        "excursion.opened": annotator.excursion_opened,
+        "excursion.end": annotator.excursion_ended,
+        "excursion.ended": annotator.excursion_ended,
+        "excursion.reopen": annotator.excursion_reopened,
+        "excursion.supersede": annotator.excursion_superseded,
+        "hold.placed": annotator.hold_placed,
+        "hold.lifted": annotator.hold_lifted,
+    }
+
+
+def _ms(moment: datetime) -> int:
+    return int((moment - _EPOCH).total_seconds() * 1000)
+
+
+def _time(value: object) -> datetime | None:
+    """A payload's time (ISO 8601 with offset), None where there is none. Raises ValueError for a naive one."""
+    if value is None:
+        return None
+    moment = datetime.fromisoformat(str(value))
+    if moment.tzinfo is None:
+        raise ValueError(f"naive time {value!r} in an outbox payload")
+    return moment
+
+
+def _text(value: object) -> str:
+    moment = value if isinstance(value, datetime) else _time(value)
+    return "unknown" if moment is None else f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S}Z"
+
+
+def _tags(payload: Mapping[str, Any], *names: str) -> list[str]:
+    return [f"{name}:{payload[name]}" for name in names if payload.get(name) is not None]

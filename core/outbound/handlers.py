@@ -1,0 +1,22 @@
+"""Registers what the outbox tells others, as far as the settings name somebody to tell."""
+
+from core.erp.kernel.outbox import Outbox
+from core.outbound.grafana import Annotator, handlers
+from core.outbound.settings import OutboundSettings
+from core.outbound.webhook import Webhook
+
+
+def register_outbox(outbox: Outbox, settings: OutboundSettings | None = None) -> None:
+    """Grafana's annotations and the webhook; nothing where neither is set. Raises ValueError for unfit settings."""
+    chosen = settings or OutboundSettings()
+    if chosen.grafana_url and chosen.grafana_token:
+        register_grafana(outbox, Annotator(chosen.grafana_url, chosen.grafana_token.get_secret_value()))
+    if chosen.webhook_url and chosen.webhook_secret:
+        webhook = Webhook(chosen.webhook_url, chosen.webhook_secret.get_secret_value())
+        outbox.outward(chosen.webhook_topics, "webhook", webhook.send)
+
+
+def register_grafana(outbox: Outbox, annotator: Annotator) -> None:
+    """One outbox handler per topic, so that one that fails holds up no other."""
+    for topic, handle in handlers(annotator).items():
+        outbox.outward(topic, f"grafana:{topic}", handle)

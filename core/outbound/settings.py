@@ -1,0 +1,52 @@
+"""Where the outbox tells others: Grafana and webhooks (`LOTWISE_*`). What is unset is not told."""
+
+from functools import partial
+from typing import Annotated
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, SecretStr, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from core.settings import PLACEHOLDER
+
+SHORTEST_WEBHOOK_SECRET = 32
+
+
+def _own(value: SecretStr, shortest: int = 1) -> SecretStr:
+    text = value.get_secret_value()
+    if PLACEHOLDER in text:
+        raise ValueError(f"is still the placeholder {PLACEHOLDER!r}: choose a secret of your own")
+    if len(text) < shortest:
+        raise ValueError(f"needs at least {shortest} characters")
+    return value
+
+
+def _http(url: str) -> str:
+    parts = urlsplit(url)
+    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.username or parts.password:
+        raise ValueError("must be an http or https URL without user and password")
+    return url
+
+
+Url = Annotated[str, AfterValidator(_http)]
+
+
+class OutboundSettings(BaseSettings):
+    """Grafana's address and service-account token; one webhook's address, secret and topics."""
+
+    model_config = SettingsConfigDict(env_prefix="LOTWISE_", extra="ignore", env_ignore_empty=True)
+
+    grafana_url: Url | None = None
+    grafana_token: Annotated[SecretStr, AfterValidator(_own)] | None = None
+    webhook_url: Url | None = None
+    webhook_secret: Annotated[SecretStr, AfterValidator(partial(_own, shortest=SHORTEST_WEBHOOK_SECRET))] | None = None
+    webhook_topics: str = "hold.%"
+    """An SQL LIKE pattern over topics."""
+
+    @model_validator(mode="after")
+    def _together(self) -> "OutboundSettings":
+        if self.grafana_url and self.grafana_token is None:
+            raise ValueError("LOTWISE_GRAFANA_URL is set but LOTWISE_GRAFANA_TOKEN is not")
+        if self.webhook_url and self.webhook_secret is None:
+            raise ValueError("LOTWISE_WEBHOOK_URL is set but LOTWISE_WEBHOOK_SECRET is not: webhooks are always signed")
+        return self

@@ -1,0 +1,216 @@
+"""Excursions and holds become annotations: once, whatever is repeated, late, out of order or down."""
+
+import itertools
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from pydantic import SecretStr, ValidationError
+from sqlalchemy import Engine, select
+
+from core.erp.kernel.events import Events
+from core.erp.kernel.model import OutboxTask
+from core.erp.kernel.outbox import Message, Outbox, TryAgain
+from core.erp.kernel.tables import table
+from core.erp.kernel.unit import system, unit
+from core.outbound.grafana import AnnotationRefused, Annotator, handlers
+from core.outbound.handlers import register_grafana, register_outbox
+from core.outbound.settings import OutboundSettings
+from tests.services.outbound_servers import TOKEN, grafana
+
+T0 = datetime(2026, 3, 5, 3, 0, tzinfo=UTC)
+_ids = itertools.count(1)
+OPENED = {
+    "sublot_id": 12, "zone_id": 3, "incident_id": 2, "limit_key": "high", "certainty": "proven",
+    "started_at": "2026-03-05T02:00:00+00:00", "broke_at": "2026-03-05T03:00:00+00:00", "ended_at": None,
+}  # fmt: skip
+PLACED = {
+    "hold_id": 9, "sublot_id": 12, "lot_id": None, "shipment_id": None, "kind": "exposure", "certainty": "proven",
+    "reason": "high broken", "excursion_id": 5, "since_at": "2026-03-05T03:00:00+00:00",
+    "placed_at": "2026-03-05T03:00:01+00:00",
+}  # fmt: skip
+
+
+def say(topic: str, key: str, payload: dict[str, Any], at: datetime = T0) -> Message:
+    return Message(id=next(_ids), at=at, topic=topic, key=key, payload=payload)
+
+
+def ms(moment: datetime) -> int:
+    return int(moment.timestamp() * 1000)
+
+
+@pytest.fixture
+def server() -> Iterator[Any]:
+    with grafana() as running:
+        yield running
+
+
+@pytest.fixture
+def annotator(server: Any) -> Iterator[Annotator]:
+    made = Annotator(f"{server.url}/grafana", TOKEN, timeout=0.5)
+    yield made
+    made.close()
+
+
+def tell(annotator: Annotator, *messages: Message) -> None:
+    table_of = handlers(annotator)
+    for message in messages:
+        table_of[message.topic](message)
+
+
+OPEN = say("excursion.opened", "5", OPENED)
+END = say("excursion.end", "5", {"from": "open", "to": "ended", "reason": "x"}, T0 + timedelta(minutes=40))
+
+
+def test_an_excursion_is_one_annotation_from_break_to_end(server: Any, annotator: Annotator) -> None:
+    tell(annotator, OPEN)
+    (row,) = server.annotations.values()
+    assert row["time"] == row["timeEnd"] == ms(T0)
+    assert {"lotwise", "excursion", "excursion:5", "certainty:proven", "zone_id:3"} <= set(row["tags"])
+    assert "high broken (proven), sublot 12, out since 2026-03-05 02:00:00Z" in row["text"]
+    tell(annotator, END)
+    (row,) = server.annotations.values()
+    assert (row["time"], row["timeEnd"]) == (ms(T0), ms(T0 + timedelta(minutes=40)))
+    assert "ended" in row["tags"]
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations([OPEN, OPEN, END, END])), ids=str)
+def test_repeated_and_out_of_order_is_the_same_annotation(server: Any, annotator: Annotator, order: Any) -> None:
+    tell(annotator, *order)
+    (row,) = server.annotations.values()
+    assert (row["time"], row["timeEnd"]) == (ms(T0), ms(T0 + timedelta(minutes=40)))
+    assert {"begun", "ended", "certainty:proven"} <= set(row["tags"])
+    assert row["text"].count("Excursion 5: high broken") == 1
+    assert row["text"].count("Excursion 5 ended") == 1
+
+
+def test_an_excursion_known_late_is_annotated_over_its_span(server: Any, annotator: Annotator) -> None:
+    late = say("excursion.opened", "6", {**OPENED, "ended_at": "2026-03-05T04:00:00+00:00"}, T0 + timedelta(hours=9))
+    tell(annotator, late)
+    (row,) = server.annotations.values()
+    assert (row["time"], row["timeEnd"]) == (ms(T0), ms(T0 + timedelta(hours=1)))
+    assert "known 2026-03-05 12:00:00Z" in row["text"]
+
+
+def test_reopened_and_superseded(server: Any, annotator: Annotator) -> None:
+    tell(annotator, OPEN, END, say("excursion.reopen", "5", {}))
+    (row,) = server.annotations.values()
+    assert row["timeEnd"] == row["time"]
+    assert "ended" not in row["tags"]
+    tell(annotator, say("excursion.supersede", "5", {}, T0 + timedelta(hours=2)))
+    (row,) = server.annotations.values()
+    assert "superseded" in row["tags"]
+    assert "refuted by later data" in row["text"]
+
+
+def test_a_hold_is_placed_and_lifted(server: Any, annotator: Annotator) -> None:
+    lifted = say("hold.lifted", "9", {"hold_id": 9, "reason": "accepted"}, T0 + timedelta(hours=5))
+    tell(annotator, say("hold.placed", "9", PLACED), lifted, lifted)
+    (row,) = server.annotations.values()
+    assert row["time"] == ms(T0 + timedelta(seconds=1))
+    assert row["timeEnd"] == ms(T0 + timedelta(hours=5))
+    assert row["text"].count("lifted: accepted") == 1
+    assert {"hold:9", "kind:exposure", "excursion_id:5", "lifted"} <= set(row["tags"])
+
+
+def test_another_tools_annotations_are_left_alone(server: Any, annotator: Annotator) -> None:
+    server.annotations[1] = {"id": 1, "tags": ["excursion:5"], "time": 1, "text": "mine"}
+    tell(annotator, OPEN)
+    assert server.annotations[1]["text"] == "mine"
+    assert len(server.annotations) == 2
+
+
+@pytest.mark.parametrize("status", [401, 403, 404, 408, 429, 500, 502, 503])
+def test_what_may_pass_is_tried_again(server: Any, annotator: Annotator, status: int) -> None:
+    server.fail = [status]
+    with pytest.raises(TryAgain, match=str(status)):
+        tell(annotator, OPEN)
+    assert not server.annotations
+    tell(annotator, OPEN)
+    assert len(server.annotations) == 1
+
+
+def test_a_failure_between_search_and_writing_makes_no_second_one(server: Any, annotator: Annotator) -> None:
+    server.fail = []
+    tell(annotator, OPEN)
+    before = len(server.requests)
+    server.fail = [500]
+    with pytest.raises(TryAgain):
+        tell(annotator, END)
+    tell(annotator, END)
+    assert len(server.annotations) == 1
+    assert [method for method, _ in server.requests[before:]] == ["GET", "GET", "PATCH"]
+
+
+@pytest.mark.parametrize("status", [400, 422])
+def test_what_is_refused_is_said(server: Any, annotator: Annotator, status: int) -> None:
+    server.fail = [status]
+    with pytest.raises(AnnotationRefused, match=str(status)):
+        tell(annotator, OPEN)
+
+
+def test_a_wrong_token_is_tried_again(server: Any) -> None:
+    wrong = Annotator(f"{server.url}/grafana", "other")
+    with pytest.raises(TryAgain, match="401"):
+        wrong.excursion_opened(OPEN)
+    wrong.close()
+
+
+def test_no_answer_in_time_and_nobody_there(server: Any, annotator: Annotator) -> None:
+    server.delay = 1.0
+    with pytest.raises(TryAgain, match="Timeout"):
+        tell(annotator, OPEN)
+    server.delay = 0.0
+    gone = Annotator("http://127.0.0.1:9", TOKEN, timeout=0.5)
+    with pytest.raises(TryAgain, match="ConnectionError"):
+        gone.excursion_opened(OPEN)
+    gone.close()
+
+
+def test_from_the_outbox_with_retry(server: Any, annotator: Annotator, engine: Engine) -> None:
+    """Grafana is down when the hold is placed; the annotation comes when it is up, and is then done for good."""
+    outbox, events = Outbox(), Events()
+    register_grafana(outbox, annotator)
+    outbox.subscribe(engine)
+    with unit(engine, system("test"), events, T0) as u:
+        u.outbox("hold.placed", 9, PLACED)
+    server.fail = [503]
+    assert outbox.run(engine, events, T0) == 1
+    assert not server.annotations
+    assert outbox.run(engine, events, T0) == 0, "it waits before it tries again"
+    assert outbox.run(engine, events, T0 + timedelta(minutes=1)) == 1
+    assert outbox.run(engine, events, T0 + timedelta(hours=1)) == 0
+    assert len(server.annotations) == 1
+    tasks = table(OutboxTask)
+    with engine.connect() as conn:
+        (task,) = conn.execute(select(tasks)).all()
+    assert task.done_at is not None
+    assert task.handler == "grafana:hold.placed"
+
+
+def test_settings_name_whom_to_tell(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("GRAFANA_URL", "GRAFANA_TOKEN", "WEBHOOK_URL", "WEBHOOK_SECRET"):
+        monkeypatch.delenv(f"LOTWISE_{name}", raising=False)
+    nobody = Outbox()
+    register_outbox(nobody)
+    assert nobody.names == []
+    both = Outbox()
+    register_outbox(
+        both,
+        OutboundSettings(
+            grafana_url="https://grafana.example/x", grafana_token=SecretStr("t"),
+            webhook_url="https://hook.example", webhook_secret=SecretStr("s" * 32),
+        ),
+    )  # fmt: skip
+    assert "webhook" in both.names
+    assert "grafana:hold.lifted" in both.names
+    for wrong in (
+        {"grafana_url": "https://g.example"},
+        {"grafana_url": "ftp://g.example", "grafana_token": "t"},
+        {"grafana_url": "https://u:p@g.example", "grafana_token": "t"},
+        {"grafana_url": "https://g.example", "grafana_token": "change-me"},
+        {"webhook_url": "https://h.example", "webhook_secret": "short"},
+    ):
+        with pytest.raises(ValidationError):
+            OutboundSettings.model_validate(wrong)
