@@ -22,7 +22,7 @@ def _binaries() -> Path:
     return Path(spec.origin).parent / "pginstall18" / "bin"
 
 
-_BIN = _binaries()
+BIN = _binaries()
 
 SETTINGS = {
     "listen_addresses": "127.0.0.1",
@@ -86,7 +86,7 @@ class EmbeddedPostgres:
         options = [word for key, value in settings.items() for word in ("-c", f"{key}={value}")]
         server = ServerProcess(
             "postgres",
-            [str(_BIN / "postgres"), "-D", str(self._cluster), "-p", str(self.port), *options],
+            [str(BIN / "postgres"), "-D", str(self._cluster), "-p", str(self.port), *options],
             self.data_dir / "postgres.log",
             stop_signal=signal.SIGINT,  # PostgreSQL's fast shutdown
             user=self._user,
@@ -118,10 +118,10 @@ class EmbeddedPostgres:
             for path in (self._cluster, self._password_file):
                 os.chown(path, self._user, self._user)
             traversable(self.data_dir)
-            traversable(_BIN)
+            traversable(BIN)
         done = subprocess.run(
             [
-                str(_BIN / "initdb"), "-D", str(self._cluster), "-U", "postgres", "--encoding=UTF8", "--locale=C.UTF-8",
+                str(BIN / "initdb"), "-D", str(self._cluster), "-U", "postgres", "--encoding=UTF8", "--locale=C.UTF-8",
                 "--auth=scram-sha-256", f"--pwfile={self._password_file}", "--no-instructions",
                 *([] if self._durable else ["--no-sync"]),
             ],
@@ -141,7 +141,7 @@ class EmbeddedPostgres:
         ours = command.exists() and str(self._cluster).encode() in command.read_bytes()
         if ours:
             subprocess.run(
-                [str(_BIN / "pg_ctl"), "-D", str(self._cluster), "stop", "-m", "immediate", "-w"],
+                [str(BIN / "pg_ctl"), "-D", str(self._cluster), "stop", "-m", "immediate", "-w"],
                 check=False, capture_output=True, user=self._user, group=self._user,
                 extra_groups=[] if self._user is not None else None, cwd="/",
             )  # fmt: skip

@@ -175,7 +175,8 @@ class Judge:
         ).all()
         for row in rows:
             zone = row.zone_id
-            if zone in self._folds and self._written.get(zone) == row.writer:
+            # until this transaction has saved it, what is in memory is nobody's: a failure must not be trusted later
+            if self._written.pop(zone, None) == row.writer and zone in self._folds:
                 continue
             watermark = 0 if row.watermark is None else micros(row.watermark)
             heard_to = 0 if row.judged_to is None else micros(row.judged_to)

@@ -15,7 +15,7 @@ from core.erp.exposure.rules.assess import Break, Carried, Slice, Verdict, asses
 from core.erp.exposure.rules.kinetic import applicable, kinetic_breaks
 from core.erp.exposure.rules.profile import Profile
 from core.erp.exposure.rules.signal import BAD
-from core.erp.exposure.rules.summary import UNSEEN, Look, Seen, Summary, add
+from core.erp.exposure.rules.summary import UNSEEN, Look, Seen, Summary, add, empty
 from core.erp.exposure.times import bucket, micros
 from core.erp.exposure.zone import ZoneFold
 
@@ -88,7 +88,7 @@ class Ways:
     def verdicts(self, sublot_ids: Iterable[int], version_id: int) -> dict[int, Verdict]:
         """The verdict on each sublot under a profile version, from all its custody."""
         ids = sorted(set(sublot_ids))
-        ways = {sublot: self._judging(spans) for sublot, spans in intervals(self.conn, ids).items()}
+        ways = {sublot: self.judging(spans) for sublot, spans in intervals(self.conn, ids).items()}
         first: dict[int, int] = {}
         for spans in ways.values():
             for zone, start, _ in spans:
@@ -118,6 +118,18 @@ class Ways:
         head = [self._from_raw(place, profile, start, hours[0].start)] if start < hours[0].start else []
         tail = [self._from_raw(place, profile, hours[-1].stop, stop)] if hours[-1].stop < stop else []
         return add([*head, *hours, *tail])
+
+    def part(self, zone: int, version_id: int, start: int, stop: int) -> Summary:
+        """What was seen in any zone over [start, stop), as far as it is known: monitored or not, closed or open."""
+        if not self.place(zone).monitored:
+            blind = self._blind(self.place(zone), self.profile(version_id), start)
+            end = min(stop, blind.stop)
+            return Summary(start, end, blind.within(start, end), 0, None, None, 0.0, 0.0)
+        standing = self._standing(zone)
+        known_to = start if standing is None else min(stop, standing[0] + 1)
+        if known_to <= start:
+            return empty(start, start)
+        return self.exact(zone, version_id, start, known_to)
 
     def _from_raw(self, place: Place, profile: Profile, start: int, stop: int) -> Summary:
         heard = load_heard(self.conn, place, start, stop, profile.allowed_gap)
@@ -215,7 +227,7 @@ class Ways:
 
     # --- where it was judged
 
-    def _judging(
+    def judging(
         self, spans: Sequence[tuple[int | None, datetime, datetime | None]]
     ) -> list[tuple[int, int, int | None]]:
         """Custody as (judging zone, from, to): the innermost monitored zone around each place."""

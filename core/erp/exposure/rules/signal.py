@@ -114,8 +114,8 @@ def _cover(made: Signal, traces: Sequence[Trace], known: Bools) -> None:
     required = np.array([trace.required for trace in traces], np.bool_)
     if required.any():
         spare = made.good[: len(traces)][~required].any(axis=0)
-        made.covered = (made.good[required] | spare).all(axis=0)
-        made.unknown = ~(known[required] | spare).all(axis=0)
+        made.covered = np.asarray((made.good[required] | spare).all(axis=0), np.bool_)
+        made.unknown = np.asarray(~(known[required] | spare).all(axis=0), np.bool_)
     else:
         made.covered = np.zeros(len(made.edges), np.bool_)
         made.unknown = ~made.covered

@@ -1,0 +1,146 @@
+"""Routes of exposure: zones as they stand, what a sublot went through, readings for a chart."""
+
+from datetime import datetime, timedelta
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+from pydantic import AwareDatetime
+
+from core.erp.exposure import service
+from core.erp.kernel.errors import Invalid, NotFound
+from core.erp.kernel.http import PROBLEMS, Answer, Door, Id
+from core.erp.kernel.unit import Unit
+from core.series.postgres import PostgresStore
+
+router = APIRouter(tags=["exposure"], responses=PROBLEMS)
+
+WIDEST = timedelta(days=400)
+
+
+class ZoneStatusOut(Answer):
+    """How a zone stands now."""
+
+    id: int
+    address: str
+    name: str
+    value: float | None
+    last_good_at: datetime | None
+    judged_to: datetime | None
+    watermark: datetime | None
+    band_low: float | None
+    band_high: float | None
+    sublots: int
+    held: int
+
+
+class LimitOut(Answer):
+    """Time out of one limit, in seconds."""
+
+    key: str
+    proven: timedelta
+    uncertain: timedelta
+    worst: timedelta
+    longest: timedelta
+    budget: timedelta | None
+
+
+class ExposureOut(Answer):
+    """What a sublot went through. Temperatures in °C; `covered` is a share from 0 to 1."""
+
+    sublot_id: int
+    version_id: int
+    start: datetime
+    stop: datetime
+    lowest: float | None
+    highest: float | None
+    mean: float | None
+    mkt: float | None
+    covered: float
+    limits: list[LimitOut]
+
+
+class BucketOut(Answer):
+    """One pixel of a chart."""
+
+    start: datetime
+    lowest: float
+    highest: float
+    mean: float
+    count: int
+
+
+class ReadingOut(Answer):
+    """A raw reading, as it was said."""
+
+    point: str
+    at: datetime
+    value: bool | int | float | str | None
+    unit: str
+    quality: int
+    reason: str
+    source_at: datetime | None
+    edge_at: datetime
+    simulated: bool
+
+
+@router.get("/zone-status")
+def zone_status(door: Door) -> list[ZoneStatusOut]:
+    """Every zone: last good value, how far it is judged, who stands in it."""
+    return door.read(lambda u: [ZoneStatusOut.model_validate(zone) for zone in service.zones(u.conn)])
+
+
+@router.get("/sublots/{sublot_id}/exposure")
+def sublot_exposure(
+    sublot_id: Id, door: Door, start: AwareDatetime | None = None, stop: AwareDatetime | None = None
+) -> ExposureOut:
+    """What the sublot went through, from all its custody or within [start, stop)."""
+
+    def work(u: Unit) -> ExposureOut:
+        found = service.exposure(u.conn, sublot_id, u.now, start, stop)
+        if found is None:
+            raise NotFound(f"sublot {sublot_id} has no storage profile, or stood nowhere then")
+        return ExposureOut.model_validate(found)
+
+    return door.read(work)
+
+
+@router.get("/readings")
+def readings(
+    door: Door,
+    point: Annotated[str, Query(examples=["s1/cold/room-1/probe-1/temperature"])],
+    start: AwareDatetime,
+    stop: AwareDatetime,
+    limit: Annotated[int, Query(ge=1, le=10_000)] = 1000,
+) -> list[ReadingOut]:
+    """Raw readings of a point over [start, stop), oldest first."""
+    _check(start, stop)
+    return door.read(
+        lambda u: [
+            ReadingOut(point=found.point, at=found.at, value=found.value, unit=found.unit, quality=int(found.quality),
+                       reason=found.reason, source_at=found.source_at, edge_at=found.edge_at, simulated=found.simulated)
+            for found in PostgresStore(u.conn).read(point, start, stop)[:limit]
+        ]
+    )  # fmt: skip
+
+
+@router.get("/readings/chart")
+def chart(
+    door: Door,
+    point: str,
+    start: AwareDatetime,
+    stop: AwareDatetime,
+    pixels: Annotated[int, Query(ge=1, le=4000)] = 800,
+) -> list[BucketOut]:
+    """Least, greatest and mean value for each pixel of a chart over [start, stop)."""
+    _check(start, stop)
+    return door.read(
+        lambda u: [BucketOut(start=b[0], lowest=b[1], highest=b[2], mean=b[3], count=b[4])
+                   for b in PostgresStore(u.conn).downsample(point, start, stop, pixels)]
+    )  # fmt: skip
+
+
+def _check(start: datetime, stop: datetime) -> None:
+    if not start < stop:
+        raise Invalid("start must lie before stop")
+    if stop - start > WIDEST:
+        raise Invalid(f"at most {WIDEST.days} days at a time")

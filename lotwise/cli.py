@@ -1,0 +1,280 @@
+"""The command line: `lotwise COMMAND --help` says what each does."""
+
+import asyncio
+import logging
+import signal
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import click
+import typer
+from pydantic import ValidationError
+from rich.console import Console
+from typer.core import TyperGroup
+
+from core.settings import Settings
+
+app = typer.Typer(
+    name="lotwise",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="Every reading knows its lot, and no lot moves while a reading is against it.",
+)
+
+
+class RunByDefault(TyperGroup):
+    """`lotwise edge FILE` and `lotwise edge --check FILE` mean `lotwise edge run …`."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Puts `run` first where no command is named."""
+        if args and args[0] not in self.commands and args[0] not in ctx.help_option_names:
+            args = ["run", *args]
+        return super().parse_args(ctx, args)
+
+
+edge_app = typer.Typer(
+    no_args_is_help=True,
+    cls=RunByDefault,
+    help="The gateway: collectors, spool and forwarder. `lotwise edge FILE` runs it.",
+)
+ingest_app = typer.Typer(invoke_without_command=True, help="Take readings from the stream, judge and store them.")
+users_app = typer.Typer(no_args_is_help=True, help="People who may sign in.")
+app.add_typer(edge_app, name="edge")
+app.add_typer(ingest_app, name="ingest")
+app.add_typer(users_app, name="users")
+
+out = Console()
+
+
+def settings() -> Settings:
+    """Settings from the environment; prints every fault and exits 2 if there are any."""
+    try:
+        return Settings()
+    except ValidationError as error:
+        for fault in error.errors():
+            where = "LOTWISE_" + "_".join(str(part) for part in fault["loc"]).upper()
+            out.print(f"[red]{where}[/red]: {fault['msg']}", highlight=False)
+        raise typer.Exit(2) from error
+
+
+def start_logging(level: str) -> None:
+    """One line an event on standard error."""
+    logging.basicConfig(level=level, format="%(asctime)s %(levelname)-7s %(name)s: %(message)s", stream=sys.stderr)
+    for chatty in ("httpx", "httpcore", "nats.aio.client", "asyncua", "pymodbus"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)
+
+
+async def _signalled() -> asyncio.Event:
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    return stop
+
+
+@edge_app.command("run")
+def edge_run(
+    file: Annotated[Path, typer.Argument(help="The gateway's YAML configuration (examples in edge/examples).")],
+    *,
+    check: Annotated[
+        bool, typer.Option("--check", help="Only say what is wrong with it, or what it would do.")
+    ] = False,
+    log_level: str = "INFO",
+) -> None:
+    """Run a gateway until Ctrl-C. All errors of its configuration are printed at once, before anything starts."""
+    from edge import app as gateway
+
+    start_logging(log_level)
+    raise typer.Exit(gateway.check(file) if check else gateway.main(file))
+
+
+@edge_app.command("check")
+def edge_check(file: Path) -> None:
+    """Say what is wrong with a gateway's configuration, with file and line, or what it would do."""
+    from edge import app as gateway
+
+    raise typer.Exit(gateway.check(file))
+
+
+@edge_app.command("browse")
+def edge_browse(
+    endpoint: Annotated[str, typer.Argument(help="opc.tcp://host:port/path")],
+    *,
+    start: Annotated[str, typer.Option(help="The node to start at.")] = "i=85",
+    zone: Annotated[str, typer.Option(help="Zone address for the YAML section.")] = "SITE/AREA/ZONE",
+    user: str | None = None,
+    password: Annotated[str | None, typer.Option(envvar="LOTWISE_OPCUA_PASSWORD")] = None,
+    everything: Annotated[bool, typer.Option(help="The server's own nodes too.")] = False,
+) -> None:
+    """List an OPC UA server's variables, with a section to paste into a gateway's configuration."""
+    from lotwise.browsing import browse
+
+    raise typer.Exit(browse(endpoint, start, zone, user, password, everything=everything))
+
+
+@ingest_app.callback()
+def ingest(
+    context: typer.Context,
+    name: Annotated[str | None, typer.Option(help="This worker's name; several workers share the work.")] = None,
+) -> None:
+    """Run an ingest worker until Ctrl-C."""
+    if context.invoked_subcommand is not None:
+        return
+    from lotwise.ingesting import ingest as run
+    from lotwise.runtime import nats_settings, servers
+
+    conf = settings()
+    start_logging(conf.log_level)
+
+    async def main() -> None:
+        await run(conf, engine, nats_settings(conf, found), await _signalled(), name=name)
+
+    with servers(conf) as found:
+        engine = found.engine()
+        prepare(engine)
+        asyncio.run(main())
+        engine.dispose()
+
+
+@ingest_app.command("replay")
+def ingest_replay(
+    *,
+    reason: Annotated[str | None, typer.Option(help="Only dead letters of this reason.")] = None,
+    gateway: Annotated[str | None, typer.Option(help="Only those of this gateway.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be tried.")] = False,
+) -> None:
+    """Try dead letters again, such as readings of a point that is known by now."""
+    from lotwise.replaying import replay
+
+    raise typer.Exit(replay(settings(), reason=reason, gateway=gateway, dry_run=dry_run))
+
+
+@app.command()
+def serve(
+    *,
+    host: Annotated[str | None, typer.Option(help="Default LOTWISE_HOST.")] = None,
+    port: Annotated[int | None, typer.Option(help="Default LOTWISE_PORT.")] = None,
+) -> None:
+    """Serve the API and the web pages until Ctrl-C."""
+    from lotwise.serving import serve as run
+
+    conf = settings()
+    start_logging(conf.log_level)
+    run(conf, host or conf.host, conf.port if port is None else port)
+
+
+@app.command()
+def migrate() -> None:
+    """Bring the database to the newest schema."""
+    from lotwise.runtime import servers
+
+    with servers(settings(), stream=False) as found:
+        engine = found.engine()
+        prepare(engine)
+        engine.dispose()
+    out.print("the database is up to date")
+
+
+def prepare(engine: object) -> None:
+    """Brings the database to the newest schema."""
+    from sqlalchemy import Engine
+
+    from core.erp.migrations import upgrade
+
+    assert isinstance(engine, Engine)
+    upgrade(engine)
+
+
+@users_app.command("add")
+def users_add(
+    login: str,
+    name: Annotated[str, typer.Option(help="Printed name, as signatures show it.")],
+    role: Annotated[list[str], typer.Option(help="May be repeated: qa, warehouse, admin, …")],
+    password: Annotated[str, typer.Option(prompt=True, hide_input=True, confirmation_prompt=True)],
+) -> None:
+    """Add somebody who may sign in."""
+    from core.app import build_events
+    from core.erp.kernel.auth import create_user
+    from core.erp.kernel.errors import LotwiseError
+    from core.erp.kernel.unit import system, transact
+    from lotwise.runtime import servers
+
+    with servers(settings(), stream=False) as found:
+        engine = found.engine()
+        prepare(engine)
+        try:
+            transact(
+                engine, system("command line"), build_events(), lambda u: create_user(u, login, name, password, role)
+            )
+        except LotwiseError as error:
+            out.print(f"[red]{error.title}[/red]: {error.detail}", highlight=False)
+            raise typer.Exit(1) from error
+        finally:
+            engine.dispose()
+    out.print(f"{login} may sign in")
+
+
+@app.command()
+def simulate(
+    scenario: Annotated[str, typer.Argument(help="A scenario file, or the name of one in simulators/scenarios.")],
+    *,
+    describe: Annotated[bool, typer.Option("--describe", help="Print the gateway configuration that fits it.")] = False,
+) -> None:
+    """Run simulated devices that speak the real protocols. Refuses an instance that is not marked `test`."""
+    from simulators import run
+
+    start_logging("WARNING")
+    if describe:
+        out.print(run.describe(scenario), markup=False, highlight=False)
+        raise typer.Exit(0)
+    raise typer.Exit(run.simulate(scenario))
+
+
+@app.command()
+def dashboards(
+    *, check: Annotated[bool, typer.Option("--check", help="Fail if the committed JSON differs.")] = False
+) -> None:
+    """Build the Grafana boards' JSON from code."""
+    from dashboards.build import main
+
+    raise typer.Exit(main(["--check"] if check else []))
+
+
+@app.command()
+def doctor() -> None:
+    """Say which servers there are, which embedded ones would start, and what is wrong with the settings."""
+    from lotwise.doctor import examine
+
+    raise typer.Exit(examine())
+
+
+@app.command()
+def demo(
+    *,
+    check: Annotated[
+        bool, typer.Option("--check", help="Run unattended, assert every step, print JSON, exit 0/1.")
+    ] = False,
+    data_dir: Annotated[Path | None, typer.Option(help="Default: a folder of its own, removed at the end.")] = None,
+    port: Annotated[int, typer.Option(help="For the web pages and the API; 0 picks a free one.")] = 8080,
+) -> None:
+    """Tell the main story on embedded servers and real protocols: from a warm room to a held lot."""
+    from lotwise.demo.run import run
+
+    start_logging("ERROR")
+    raise typer.Exit(run(check=check, data_dir=data_dir, port=port))
+
+
+def _mount() -> None:
+    from lotwise.bench.cli import app as bench_app
+    from lotwise.importing import app as import_app
+    from lotwise.prove import app as prove_app
+
+    app.add_typer(import_app, name="import")
+    app.add_typer(bench_app, name="bench")
+    app.add_typer(prove_app, name="prove")
+
+
+def main() -> None:
+    """The entry point."""
+    _mount()
+    app()

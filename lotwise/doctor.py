@@ -1,0 +1,136 @@
+"""`lotwise doctor`: which servers there are, which embedded ones would start, what is wrong with the settings."""
+
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import psycopg
+from pydantic import ValidationError
+from rich.console import Console
+from rich.table import Table
+
+from core.settings import Settings
+from lotwise.embedded.nats import nats_binary
+from lotwise.embedded.process import ServerFailed
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing looked at. `well` is None for what is optional and absent."""
+
+    what: str
+    well: bool | None
+    detail: str
+
+
+def examine() -> int:
+    """Prints what was found; 0 if nothing is wrong, else 1."""
+    out = Console()
+    findings = list(look())
+    table = Table("", "what", "found")
+    marks = {True: "[green]✓[/green]", False: "[red]✗[/red]", None: "–"}
+    for finding in findings:
+        table.add_row(marks[finding.well], finding.what, finding.detail)
+    out.print(table)
+    return 1 if any(finding.well is False for finding in findings) else 0
+
+
+def look() -> Iterator[Finding]:
+    """Everything worth knowing before a start."""
+    yield Finding("Python", sys.version_info >= (3, 11), sys.version.split()[0])
+    try:
+        settings = Settings()
+    except ValidationError as error:
+        for fault in error.errors():
+            name = "LOTWISE_" + "_".join(str(part) for part in fault["loc"]).upper()
+            yield Finding(name, well=False, detail=fault["msg"])
+        return
+    yield Finding("instance", well=True, detail=settings.instance)
+    yield _data_dir(settings.data_dir)
+    yield _database(settings)
+    yield _stream(settings)
+    yield _secret(settings)
+    yield _http("InfluxDB", settings.influx_url, "/ping", "the PostgreSQL table is the series store")
+    yield _http("Grafana", settings.grafana_url, "/api/health", "no annotations; the built-in pages show all")
+    for name, role in (("mosquitto", "tests with another maker's broker"), ("influxd", "tests with InfluxDB"),
+                       ("chromium", "tests of the pages")):  # fmt: skip
+        found = shutil.which(name)
+        yield Finding(name, True if found else None, found or f"not on the PATH: {role} are skipped")
+
+
+def _data_dir(path: Path) -> Finding:
+    nearest = next(folder for folder in [path.absolute(), *path.absolute().parents] if folder.exists())
+    probe = nearest / ".lotwise-writable"
+    try:
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        return Finding("LOTWISE_DATA_DIR", well=False, detail=f"{path}: {error}")
+    return Finding("LOTWISE_DATA_DIR", well=True, detail=str(path.absolute()))
+
+
+def _database(settings: Settings) -> Finding:
+    if settings.database_url is None:
+        return _embedded("PostgreSQL", "LOTWISE_DATABASE_URL", _postgres_binary)
+    try:
+        with psycopg.connect(settings.database_url.replace("postgresql+psycopg", "postgresql"), connect_timeout=5) as c:
+            version = c.info.parameter_status("server_version")
+    except psycopg.OperationalError as error:
+        return Finding("PostgreSQL", well=False, detail=f"LOTWISE_DATABASE_URL: {error}".strip())
+    return Finding("PostgreSQL", well=True, detail=f"{version}, by LOTWISE_DATABASE_URL")
+
+
+def _postgres_binary() -> str:
+    from lotwise.embedded import postgres
+
+    return str(postgres.BIN / "postgres")
+
+
+def _stream(settings: Settings) -> Finding:
+    if settings.nats_url is None:
+        return _embedded("NATS", "LOTWISE_NATS_URL", nats_binary)
+    import asyncio
+
+    from core.ingest.stream import StreamUnavailable, connect
+    from lotwise.runtime import Servers, nats_settings
+
+    async def probe() -> None:
+        client = await connect(nats_settings(settings, Servers("", settings.nats_url or "", ())), "doctor", within=5)
+        await client.close()
+
+    try:
+        asyncio.run(probe())
+    except StreamUnavailable as error:
+        return Finding("NATS", well=False, detail=f"LOTWISE_NATS_URL: {error}")
+    return Finding("NATS", well=True, detail=f"{settings.nats_url}, by LOTWISE_NATS_URL")
+
+
+def _embedded(what: str, variable: str, binary: Callable[[], str]) -> Finding:
+    try:
+        path = binary()
+    except (FileNotFoundError, ServerFailed) as error:
+        return Finding(what, well=False, detail=f"{variable} is not set, and there is no embedded one: {error}")
+    return Finding(what, Path(path).exists(), f"{variable} is not set: the embedded one would start ({path})")
+
+
+def _secret(settings: Settings) -> Finding:
+    if settings.secret_key is None and settings.database_url is None:
+        return Finding("LOTWISE_SECRET_KEY", well=True, detail="not set: one is made and kept beside the embedded data")
+    try:
+        settings.signing_key()
+    except ValueError as error:
+        return Finding("LOTWISE_SECRET_KEY", well=False, detail=str(error))
+    return Finding("LOTWISE_SECRET_KEY", well=True, detail="set")
+
+
+def _http(what: str, url: str | None, path: str, without: str) -> Finding:
+    if url is None:
+        return Finding(what, None, f"not set: {without}")
+    try:
+        answer = httpx.get(url.rstrip("/") + path, timeout=5)
+    except httpx.HTTPError as error:
+        return Finding(what, well=False, detail=f"{url}: {error}")
+    return Finding(what, answer.is_success, f"{url}: {answer.status_code}")

@@ -1,0 +1,73 @@
+"""The ingest process: worker, judge, timer and shipper, put together."""
+
+import asyncio
+import contextlib
+import logging
+import os
+import socket
+from datetime import UTC, datetime
+
+from sqlalchemy import Engine
+from sqlalchemy.exc import OperationalError
+
+from core.app import build_events
+from core.erp.exposure.judge import Judge
+from core.erp.exposure.timer import Patience, tick
+from core.erp.kernel.events import Events
+from core.erp.kernel.unit import system, transact
+from core.ingest.stream import NatsSettings
+from core.ingest.worker import run_ingest
+from core.settings import Settings
+
+log = logging.getLogger("lotwise.ingest")
+
+BEAT = 2.0
+
+
+async def ingest(
+    settings: Settings, engine: Engine, stream: NatsSettings, stop: asyncio.Event, *, name: str | None = None
+) -> None:
+    """Runs one ingest worker until `stop`. Several may run at once, here and elsewhere; they share the partitions."""
+    events = build_events()
+    worker = name or f"{socket.gethostname()}-{os.getpid()}"
+    live = settings.instance == "live"
+    async with asyncio.TaskGroup() as group:
+        timer = group.create_task(_timer(engine, events, stop))
+        shipper = group.create_task(_ship(settings, engine, stop))
+        await run_ingest(engine, stream, Judge(), stop, worker, events=events, live=live)
+        for task in (timer, shipper):
+            task.cancel()
+
+
+async def _timer(engine: Engine, events: Events, stop: asyncio.Event) -> None:
+    """The core's own clock: silent gateways and unmeasured zones."""
+    judge, rules, silent = Judge(), Patience(), set[int]()
+    well = True
+    while not stop.is_set():
+        try:
+            known = frozenset(silent)
+            silent = await asyncio.to_thread(
+                transact, engine, system("timer"), events, lambda u, k=known: tick(u, judge, rules, set(k)),
+                datetime.now(UTC),
+            )  # fmt: skip
+            well = True
+        except OperationalError as error:
+            if well:
+                log.warning("the timer cannot reach the database: %s", error)
+            well = False
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(stop.wait(), BEAT)
+
+
+async def _ship(settings: Settings, engine: Engine, stop: asyncio.Event) -> None:
+    if settings.influx_url is None:
+        return
+    from core.ingest.shipping import run_shipper
+    from core.series.influx import InfluxSettings, InfluxStore
+
+    token = settings.influx_token.get_secret_value() if settings.influx_token else ""
+    store = InfluxStore(InfluxSettings(settings.influx_url, settings.influx_bucket, token, settings.influx_org))
+    try:
+        await run_shipper(engine, store, stop)
+    finally:
+        store.close()
