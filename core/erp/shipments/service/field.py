@@ -55,11 +55,11 @@ def _open(u: Unit, item: Gone) -> None:
     u.outbox("field_action.opened", action.id, after)
 
 
-def told(u: Unit, consignee_id: int) -> FieldActionConsignee:
+def told(u: Unit, consignee_id: int, action_id: int | None = None) -> FieldActionConsignee:
     """The consignee has been told. Telling twice keeps the first time."""
     need_any(u, "shipment.report", "excursion.disposition")
     found = u.session.get(FieldActionConsignee, consignee_id, with_for_update=True, populate_existing=True)
-    if found is None:
+    if found is None or action_id not in {None, found.action_id}:
         raise NotFound(f"no consignee {consignee_id} of a field action", consignee_id=consignee_id)
     if found.told_at is None:
         found.told_at, found.told_by = u.now, u.actor.login

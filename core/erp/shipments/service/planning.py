@@ -83,7 +83,9 @@ def create(
     u.session.flush()
     u.audit(
         "shipment.plan", "shipment", shipment.id,
-        after={"code": code, "kind": kind, "consignee": consignee, "lines": lines, "loggers": [x.serial for x in loggers]},
+        after={
+            "code": code, "kind": kind, "consignee": consignee, "lines": lines, "loggers": [x.serial for x in loggers],
+        },
     )  # fmt: skip
     u.outbox("shipment.plan", shipment.id, {"code": code, "consignee": consignee})
     return shipment
