@@ -1,7 +1,7 @@
 """The MQTT collector: a persistent session whose messages are acknowledged only once their readings are on disk.
 
-It does not reconnect by itself: it raises SourceLost once and the supervisor runs it again, on the same object, so
-that what it has received and not yet kept, and what it has kept and perhaps not acknowledged, is remembered.
+It does not reconnect by itself: it raises SourceLost once and the supervisor starts it again. What it has received and
+not yet kept, and what it has kept and perhaps not acknowledged, is remembered beside its configuration.
 
 What is old is never taken as new:
 - A retained message with a device stamp is kept under that stamp; without one it goes aside.
@@ -15,6 +15,7 @@ import logging
 from collections import Counter, deque
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
+from typing import Self
 
 from core.telemetry.batch import Gap
 from core.telemetry.reading import Reading
@@ -36,10 +37,31 @@ INSTANT = timedelta(microseconds=1)
 NTP_STEP = timedelta(seconds=1)
 SESSION_LOST = "session_lost"
 NOT_QUEUED = "not_queued_while_disconnected"
+BEGINNING = datetime.min.replace(tzinfo=UTC)
 
 
 def _now() -> datetime:
     return datetime.now(UTC)
+
+
+class Known:
+    """What outlives a connection: received and not kept, kept and perhaps not acknowledged, decoders' births."""
+
+    def __init__(self, config: MqttSource) -> None:
+        self.reader = MessageReader(config)
+        self.memory = Redeliveries(config.receive_maximum)
+        self.pending: deque[Message] = deque()
+        self.connections = 0
+        self.last_receipt = BEGINNING
+        self.alive_at: datetime | None = None
+        self.saw_unqueued = False
+
+    @classmethod
+    def of(cls, config: MqttSource) -> Self:
+        """The one of this configuration: the supervisor makes the collector anew after a loss."""
+        known = config.remembered.setdefault("mqtt", cls(config))
+        assert isinstance(known, cls)
+        return known
 
 
 class MqttCollector:
@@ -49,19 +71,16 @@ class MqttCollector:
         self.name = config.name
         self._config = config
         self._clock = clock
-        self._reader = MessageReader(config)
-        self._memory = Redeliveries(config.receive_maximum)
-        self._pending: deque[Message] = deque()
-        self._pending_bytes = 0
+        self._known = Known.of(config)
+        self._reader = self._known.reader
+        self._memory = self._known.memory
+        self._pending = self._known.pending
+        self._pending_bytes = sum(len(message.payload) for message in self._pending)
         self._working: list[Message] = []
-        self._session = 0
         self._link: BrokerLink | None = None
         self._wake = asyncio.Event()
         self._catching_up = False
-        self._catch_up_until = datetime.min.replace(tzinfo=UTC)
-        self._last_receipt = datetime.min.replace(tzinfo=UTC)
-        self._alive_at: datetime | None = None
-        self._saw_unqueued = False
+        self._catch_up_until = BEGINNING
 
     @property
     def counts(self) -> Counter[str]:
@@ -94,7 +113,7 @@ class MqttCollector:
     async def run(self, keeper: Keeper) -> None:
         """Connects and keeps what comes until cancelled. Raises SourceLost, SourceMisconfigured."""
         self._wake = asyncio.Event()
-        self._session += 1
+        self._known.connections += 1
         link = BrokerLink(self._config, self._arrived, self._wake.set)
         try:
             await link.open(self._resumed)
@@ -103,7 +122,7 @@ class MqttCollector:
         finally:
             if self._link is not None:
                 self._link = None
-                self._alive_at = self._clock()
+                self._known.alive_at = self._clock()
                 log.warning("%s: broker lost", self.name)
             link.close()
 
@@ -119,15 +138,15 @@ class MqttCollector:
         now = self._clock()
         self._link = link
         log.info("%s: connected, session %s", self.name, "resumed" if link.session_present else "new")
-        gap = SESSION_LOST if not link.session_present else NOT_QUEUED if self._saw_unqueued else ""
-        if gap and self._alive_at is not None and self._alive_at < now:
-            record = Gap(f"source:{self.name}", self._alive_at, now, gap)
+        gap = SESSION_LOST if not link.session_present else NOT_QUEUED if self._known.saw_unqueued else ""
+        if gap and self._known.alive_at is not None and self._known.alive_at < now:
+            record = Gap(f"source:{self.name}", self._known.alive_at, now, gap)
             await self._until_kept(lambda: keeper.gap(record))
 
     def _arrived(self, message: Message) -> None:
         counts = self._reader.counts
         counts["received"] += 1
-        message.session = self._session
+        message.session = self._known.connections
         message.queued = self._catching_up and message.qos > 0
         if message.qos:
             if self._memory.kept(message):
@@ -136,12 +155,12 @@ class MqttCollector:
                 message.topic = ""
             elif (same := self._memory.waiting(message)) is not None:
                 counts["repeated"] += 1
-                same.session = self._session
+                same.session = self._known.connections
                 return
             else:
                 self._memory.expect(message)
         elif not message.retained:
-            self._saw_unqueued = True
+            self._known.saw_unqueued = True
         message.received_at = self._stamp()
         self._pending.append(message)
         self._pending_bytes += len(message.payload)
@@ -152,9 +171,9 @@ class MqttCollector:
     def _stamp(self) -> datetime:
         """Receipt times that never repeat, so that two values never share one; a clock that steps is followed."""
         now = self._clock()
-        if now <= self._last_receipt < now + NTP_STEP:
-            now = self._last_receipt + INSTANT
-        self._last_receipt = now
+        if now <= self._known.last_receipt < now + NTP_STEP:
+            now = self._known.last_receipt + INSTANT
+        self._known.last_receipt = now
         return now
 
     def _too_much(self) -> bool:
@@ -257,7 +276,7 @@ class MqttCollector:
         for message in chunk:
             if message.qos and message.topic:
                 self._memory.keep(message)
-        link.ack([message.mid for message in chunk if message.qos and message.session == self._session])
+        link.ack([message.mid for message in chunk if message.qos and message.session == self._known.connections])
         for topic, payload in self._reader.take_requests():
             counts["requests"] += 1
             link.publish(topic, payload)

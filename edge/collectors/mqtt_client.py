@@ -1,9 +1,11 @@
 """The paho-mqtt client as we use it: read in large pieces, acknowledged in one write, never without verification.
 
-The only importer of paho. It overrides the private `_sock_recv` of version 2.2.0 and uses four more private names
-(`_packet_queue`, `_send_pingreq`, `_ping_t`, `_reset_sockets`); the version is pinned and a test compares.
+The only importer of paho. It overrides the private `_sock_recv` and `_ssl_wrap_socket` of version 2.2.0 and uses
+four more private names (`_packet_queue`, `_send_pingreq`, `_ping_t`, `_reset_sockets`); the version is pinned and a
+test compares.
 """
 
+import socket
 import ssl
 import struct
 from collections.abc import Sequence
@@ -40,6 +42,20 @@ class BufferedClient(paho.Client):  # type: ignore[misc]  # paho is untyped for 
         start = self._piece_at
         self._piece_at = min(start + bufsize, len(self._piece))
         return self._piece[start : self._piece_at]
+
+    def _ssl_wrap_socket(self, tcp_sock: socket.socket) -> ssl.SSLSocket:
+        """As paho's, which leaves the socket open when the handshake fails."""
+        assert self._ssl_context is not None
+        wrapped: ssl.SSLSocket = self._ssl_context.wrap_socket(
+            tcp_sock, server_hostname=self._host, do_handshake_on_connect=False
+        )
+        try:
+            wrapped.settimeout(self._connect_timeout)
+            wrapped.do_handshake()
+        except OSError:
+            wrapped.close()
+            raise
+        return wrapped
 
     @property
     def holds_bytes(self) -> bool:

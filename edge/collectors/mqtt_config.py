@@ -6,7 +6,7 @@ from itertools import combinations
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr, SecretStr, model_validator
 
 from edge.collectors.decoders import DecoderOptions
 from edge.collectors.decoders.base import EVERY_FIELD
@@ -138,6 +138,7 @@ class MqttSource(SourceConfig):
     quiet: timedelta = Field(default=timedelta(milliseconds=500), gt=timedelta(0))
     catch_up_limit: timedelta = Field(default=timedelta(seconds=30), gt=timedelta(0))
     subscriptions: tuple[Subscription, ...] = Field(min_length=1)
+    _remembered: dict[str, object] = PrivateAttr(default_factory=dict)
 
     @model_validator(mode="after")
     def _sense(self) -> Self:
@@ -160,6 +161,13 @@ class MqttSource(SourceConfig):
         if self.shared_group and any(one.decoder.name == "sparkplug_b" for one in self.subscriptions):
             raise ValueError("sparkplug_b needs every message of a node in order: no shared_group")
         return self
+
+    @property
+    def remembered(self) -> dict[str, object]:
+        """What this process knows of the session, for the collector alone. It lives as long as the configuration, so
+        that a collector made anew after a loss does not take a repeated message for a new one.
+        """
+        return self._remembered
 
     @property
     def session(self) -> str:

@@ -4,6 +4,8 @@ from collections import Counter
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
+import msgspec
+
 from core.telemetry.address import BadAddress, check_point, zone_of
 from core.telemetry.quality import Quality, Reason
 from core.telemetry.reading import Reading
@@ -11,7 +13,7 @@ from edge.collectors.decoders import BadPayload, Decoded, Decoder, make_decoder
 from edge.collectors.decoders.base import EVERY_FIELD
 from edge.collectors.decoders.sparkplug_b import SparkplugB
 from edge.collectors.mqtt_config import MqttSource, PointRule, Subscription
-from edge.collectors.mqtt_topics import PointTemplate
+from edge.collectors.mqtt_topics import DEVICE, PointTemplate
 from edge.collectors.mqtt_values import checked, with_zeros
 from edge.collectors.port import Clock, judged_at
 
@@ -124,6 +126,9 @@ class MessageReader:
         except BadPayload as error:
             read.problems.append(str(error))
             decoded = list(error.decoded)
+        named = matched.get(DEVICE)
+        if named:
+            decoded = [item if item.device else msgspec.structs.replace(item, device=named) for item in decoded]
         if route.zeros:
             decoded = with_zeros(route.zeros, decoded)
         for item in decoded:

@@ -16,7 +16,7 @@ _NOT_ADDRESS = re.compile(r"[^A-Za-z0-9_-]")
 
 
 class TopicFilter:
-    """An MQTT topic filter in which `{name}` may stand for `+`.
+    """An MQTT topic filter in which `{name}` may stand for `+`, and `{device}` for the device of payloads without one.
 
     `wire` is the filter as the broker takes it. Single-level wildcards are also numbered from 1; what `#` matches is
     called `rest`. Raises ValueError for what is not a filter.
@@ -48,7 +48,7 @@ class TopicFilter:
         else:
             return
         for name in names:
-            if name in (DEVICE, FIELD) or name in self.placeholders or (name == REST and level != "#"):
+            if name == FIELD or name in self.placeholders or (name == REST and level != "#"):
                 raise ValueError(f"topic filter {self.text!r}: the name {name!r} is taken")
         self._group_names.append(names)
 
