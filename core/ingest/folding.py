@@ -145,8 +145,8 @@ def hold_partitions(conn: Connection, partitions: Iterable[int]) -> list[int]:
 
 def _dead(at: datetime, kind: str, reason: str, detail: str, raw: bytes, **more: Any) -> dict[str, Any]:
     return {
-        "at": at, "kind": kind, "reason": reason, "detail": detail[:2000].replace("\0", "?"), "raw": raw, "batch_id": None,
-        "gateway": None, "partition": None, "point": None, "reading_at": None, **more,
+        "at": at, "kind": kind, "reason": reason, "detail": detail[:2000].replace("\0", "?"), "raw": raw,
+        "batch_id": None, "gateway": None, "partition": None, "point": None, "reading_at": None, **more,
     }  # fmt: skip
 
 

@@ -144,7 +144,7 @@ class _Replayer:
         )
 
     def _land_good(self, u: Unit, good: Sequence[Reading], batches: Sequence[int | None], done: Replayed) -> None:
-        landed = land(u.conn, good, batches, u.now)
+        landed = land(u.conn, good, batches, u.now, afresh=False)
         done.landed += len(landed.new)
         done.duplicates += len(landed.duplicates)
         done.conflicts += len(landed.conflicts)

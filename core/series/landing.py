@@ -59,10 +59,18 @@ def driver(conn: Connection) -> psycopg.Connection[Any]:
     return raw
 
 
-def land(conn: Connection, readings: Sequence[Reading], batch_ids: Sequence[int | None], now: datetime) -> Landed:
+def land(
+    conn: Connection,
+    readings: Sequence[Reading],
+    batch_ids: Sequence[int | None],
+    now: datetime,
+    *,
+    afresh: bool = True,
+) -> Landed:
     """Lands readings[i] under batch_ids[i] in the caller's transaction and says what was new.
 
-    The first value at a key stays; an equal one is a duplicate; a different one goes to `reading_conflict`.
+    The first value at a key stays; an equal one is a duplicate; a different one goes to `reading_conflict`. `afresh`
+    promises that nothing has landed under these batches before, which makes telling cheap; a replay cannot promise it.
     """
     if len(readings) != len(batch_ids):
         raise ValueError(f"{len(readings)} readings under {len(batch_ids)} batches")
@@ -73,7 +81,7 @@ def land(conn: Connection, readings: Sequence[Reading], batch_ids: Sequence[int 
     ids = point_ids(raw, {point for point, _ in sorted_out.rows})
     duplicates, conflicts = sorted_out.duplicates, sorted_out.conflicts
     losers: set[int] = set()
-    for seq, first in _copy(raw, readings, batch_ids, sorted_out.rows.values(), ids):
+    for seq, first in _copy(raw, readings, batch_ids, sorted_out.rows.values(), ids, afresh=afresh):
         losers.add(seq)
         if agree(first, readings[seq]):
             duplicates.append(seq)
@@ -118,11 +126,10 @@ def _copy(
     batch_ids: Sequence[int | None],
     seqs: Iterable[int],
     ids: dict[str, int],
+    *,
+    afresh: bool,
 ) -> list[tuple[int, Reading]]:
-    """Copies and inserts; gives the place and the standing reading of every row whose key was taken.
-
-    With no batch, an equal row may have been new or there before: neither is told.
-    """
+    """Copies and inserts; gives the place and the standing reading of every row whose key was taken."""
     order = list(seqs)
     ensure_weeks(raw, {week_of(readings[seq].at) for seq in order})
     columns = ", ".join(f"{name} {kind}" for name, kind in zip(COLUMNS, TYPES, strict=True))
@@ -134,19 +141,19 @@ def _copy(
             for seq in order:
                 reading = readings[seq]
                 copy.write_row((seq, *to_row(reading, ids[reading.point], batch_ids[seq])))
-        cursor.execute(
-            f"INSERT INTO reading ({_NAMES}) SELECT {_NAMES} FROM landing ON CONFLICT (point_id, at) DO NOTHING"
-        )
+        insert = f"INSERT INTO reading ({_NAMES}) SELECT {_NAMES} FROM landing ON CONFLICT (point_id, at) DO NOTHING"
+        cursor.execute(insert if afresh else f"{insert} RETURNING point_id, at")
         if cursor.rowcount == len(order):
             return []
-        # which were there: rows not of our batch. Probed one by one: without statistics on the temporary table
-        # the planner would scan all readings
+        mine = set() if afresh else set(cursor.fetchall())
+        # probed one by one: without statistics on the temporary table the planner would scan all readings
         cursor.execute(
             f"SELECT l.seq, {', '.join('r.' + name for name in VALUE_COLUMNS.split(', '))} FROM landing l, "
-            "LATERAL (SELECT * FROM reading r WHERE r.point_id = l.point_id AND r.at = l.at LIMIT 1) r "
-            "WHERE r.batch_id IS DISTINCT FROM l.batch_id OR l.batch_id IS NULL"
+            "LATERAL (SELECT * FROM reading r WHERE r.point_id = l.point_id AND r.at = l.at LIMIT 1) r"
+            + (" WHERE r.batch_id IS DISTINCT FROM l.batch_id" if afresh else "")
         )
-        return [(row[0], from_row(readings[row[0]].point, row[1:])) for row in cursor.fetchall()]
+        found = [(row[0], from_row(readings[row[0]].point, row[1:])) for row in cursor.fetchall()]
+        return [(seq, first) for seq, first in found if (ids[first.point], first.at) not in mine]
 
 
 def write_rows(conn: Connection, readings: Sequence[Reading]) -> None:
@@ -154,7 +161,8 @@ def write_rows(conn: Connection, readings: Sequence[Reading]) -> None:
     if readings:
         raw = driver(conn)
         found = _sort_out(readings)
-        _copy(raw, readings, [None] * len(readings), found.rows.values(), point_ids(raw, {r.point for r in readings}))
+        ids = point_ids(raw, {r.point for r in readings})
+        _copy(raw, readings, [None] * len(readings), found.rows.values(), ids, afresh=True)
 
 
 def _keep_conflicts(raw: psycopg.Connection[Any], rows: list[tuple[int, Reading, int | None]], now: datetime) -> None:

@@ -22,7 +22,7 @@ PARTITION = partition_of(ZONE)
 S = timedelta(seconds=1)
 
 
-def reading(seconds: float, value: float | int | bool | str = 4.0, point: str = POINT, unit: str = "Cel") -> Reading:
+def reading(seconds: float, value: float | bool | str = 4.0, point: str = POINT, unit: str = "Cel") -> Reading:
     at = AT + seconds * S
     return Reading(point=point, at=at, value=value, unit=unit, edge_at=at)
 
@@ -62,7 +62,7 @@ class Gateway:
         header = Header(
             gateway=self.name, site="north", epoch=self.epoch, partition=partition, number=number, kind=kind,  # type: ignore[arg-type]
             sha256=digest(raw), count=len(times), first_at=min(times, default=None), last_at=max(times, default=None),
-            cut_at=AT,
+            cut_at=max(times, default=AT),
         )  # fmt: skip
         return Carried(partition, pack(header, raw))
 
@@ -72,7 +72,7 @@ class Gateway:
 
 @dataclass
 class Recorder:
-    """A judge that keeps what it was given, for committed transactions too if `engine` marks it, and can be told to fail."""
+    """A judge that keeps what it was given, and fails on the points in `poison`."""
 
     readings: list[Reading] = field(default_factory=list)
     conflicts: list[tuple[Reading, Reading]] = field(default_factory=list)
@@ -82,7 +82,7 @@ class Recorder:
 
     def fold(
         self,
-        u: Unit,
+        u: Unit,  # noqa: ARG002 - the port's
         readings: Sequence[Reading],
         conflicts: Sequence[tuple[Reading, Reading]],
         watermarks: Sequence[tuple[str, Watermark]],

@@ -1,0 +1,76 @@
+"""How far the ingest is behind: what metrics are drawn from and alarms decided by."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import Engine, text
+
+from core.ingest.alarms import STOPPED
+
+
+@dataclass(frozen=True, slots=True)
+class Lag:
+    """What waits, and for how long.
+
+    `quiet` is, by gateway, how long ago its last batch was received; `runs_with_holes` counts (gateway, epoch,
+    partition) that miss a number below one that came; `unowned` partitions have no worker.
+    """
+
+    unshipped_batches: int
+    unshipped_readings: int
+    oldest_unshipped: timedelta | None
+    dead_letters: dict[str, int]
+    pending_watermarks: int
+    runs_with_holes: int
+    stopped: tuple[tuple[int, str], ...]
+    alarms: int
+    quiet: dict[str, timedelta]
+    unowned: tuple[int, ...]
+
+
+def lag(engine: Engine, now: datetime) -> Lag:
+    """Reads it all in one snapshot. Unshipped counts mean nothing where no series store is behind."""
+    with engine.connect().execution_options(isolation_level="REPEATABLE READ") as conn:
+        batches, readings, oldest = conn.execute(
+            text(
+                "SELECT count(*), coalesce(sum(landed_count), 0), min(received_at) FROM batch "
+                "WHERE status = 'landed' AND landed_count > 0"
+            )
+        ).one()
+        dead = conn.execute(text("SELECT reason, count(*) FROM dead_letter WHERE replayed_at IS NULL GROUP BY 1"))
+        stopped = conn.execute(
+            text("SELECT partition, detail FROM ingest_alarm WHERE kind = :k AND cleared_at IS NULL ORDER BY 1"),
+            {"k": STOPPED},
+        )
+        quiet = conn.execute(
+            # the latest of each gateway, not the maximum over all batches: its newest run is its highest id
+            text(
+                "SELECT g.gateway, (SELECT max(b.received_at) FROM batch b WHERE b.gateway = g.gateway "
+                "AND b.cut_at = (SELECT max(cut_at) FROM batch c WHERE c.gateway = g.gateway)) "
+                "FROM (SELECT DISTINCT gateway FROM gateway_epoch) g"
+            )
+        )
+        unowned = conn.execute(
+            text(
+                "SELECT n FROM generate_series(0, 63) n WHERE NOT EXISTS "
+                "(SELECT FROM ingest_lease l WHERE l.partition = n AND l.until >= now()) ORDER BY 1"
+            )
+        ).scalars()
+        holes = conn.execute(
+            text(
+                "SELECT count(*) FROM batch_progress p WHERE EXISTS (SELECT FROM batch b WHERE b.gateway = p.gateway "
+                "AND b.epoch = p.epoch AND b.partition = p.partition AND b.number > p.through)"
+            )
+        ).scalar_one()
+        return Lag(
+            unshipped_batches=batches,
+            unshipped_readings=int(readings),
+            oldest_unshipped=now - oldest if oldest is not None else None,
+            dead_letters={row[0]: row[1] for row in dead},
+            pending_watermarks=conn.execute(text("SELECT count(*) FROM pending_watermark")).scalar_one(),
+            runs_with_holes=holes,
+            stopped=tuple((partition, detail) for partition, detail in stopped),
+            alarms=conn.execute(text("SELECT count(*) FROM ingest_alarm WHERE cleared_at IS NULL")).scalar_one(),
+            quiet={gateway: now - at for gateway, at in quiet if at is not None},
+            unowned=tuple(unowned.all()),
+        )
