@@ -13,7 +13,8 @@ from ruamel.yaml import YAML
 from simulators.controller import REGISTERS, Register
 from simulators.dialects import DIALECTS, Identity
 from simulators.load import load_filter
-from simulators.machine import NAMESPACE, VARIABLES
+from simulators.machine import VARIABLES
+from simulators.opcua import NAMESPACE
 from simulators.scenario import ControllerDevice, LoadDevice, MachineDevice, Scenario, SensorDevice
 
 UNITS = {"temperature": "Cel", "humidity": "%", "sequence": ""}

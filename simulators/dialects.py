@@ -65,13 +65,14 @@ class Dialect:
         return [(self.topic_of(who, name), _bare(measured.value)) for name, measured in values.items()]
 
 
-def _bare(value: float | bool | str) -> bytes:
-    return str(int(value) if isinstance(value, bool) else value).encode()
+def _bare(value: float | bool | str | None) -> bytes:
+    """The bare value as text; an empty payload where there is none."""
+    return b"" if value is None else str(int(value) if isinstance(value, bool) else value).encode()
 
 
 def _number(sample: Sample, quantity: str) -> float | None:
     measured = sample.values.get(quantity)
-    if measured is None or isinstance(measured.value, str):
+    if measured is None or not isinstance(measured.value, int | float):
         return None
     return measured.value
 

@@ -43,9 +43,9 @@ APPLIES: dict[str, frozenset[FaultKind]] = {
 
 @dataclass(frozen=True)
 class Measured:
-    """One value as the device would tell it, with its UCUM unit ("" where it has none)."""
+    """One value as the device would tell it (None: it has none), with its UCUM unit ("" where that has none)."""
 
-    value: float | int | bool | str
+    value: float | int | bool | str | None
     unit: str = ""
 
 
@@ -61,7 +61,7 @@ class Fault:
 
 def fahrenheit(measured: Measured) -> Measured:
     """A temperature in °C told in °F; anything else as it is."""
-    if measured.unit != "Cel" or isinstance(measured.value, bool | str):
+    if measured.unit != "Cel" or not isinstance(measured.value, int | float):
         return measured
     return Measured(round(measured.value * 9 / 5 + 32, 3), "[degF]")
 

@@ -127,6 +127,8 @@ class MqttLink:
         carrier = self._client.socket()
         if isinstance(carrier, socket.socket):
             carrier.shutdown(socket.SHUT_RDWR)
+        # loop_start makes a new pair to wake its thread and forgets the old one, open (paho 2.2.0, pinned)
+        self._client._reset_sockets(sockpair_only=True)  # noqa: SLF001
 
     async def mend(self) -> None:
         """Connects again; what waited is sent. Raises BrokerUnreachable."""

@@ -3,37 +3,23 @@
 import asyncio
 import os
 import random
-from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Awaitable, Callable
 
-from asyncua import Server, ua
+from asyncua import ua
 
 from simulators.faults import Fault, FaultKind, Faults, Measured
 from simulators.guard import refuse_unmarked
-from simulators.history import MachineMemory
+from simulators.opcua import SimulatedServer, Variable
 from simulators.packml import WORDS, Command, IllegalCommand, State, after, way
 from simulators.physics import RoomSpec, SensorSpec
 from simulators.rooms import ColdRoom
 from simulators.sensors import Clock, Report, real_time
 from simulators.tasks import end
 
-NAMESPACE = "urn:lotwise:simulators:filling"
 CHAMBER = RoomSpec(
     air_capacity=60_000, wall=15, door=80, cooling=900, setpoint=18, start=18, hysteresis=0.6, product_kg=20
 )
 """The machine's own chamber: small, quick, kept at 18 °C."""
-
-
-@dataclass(frozen=True)
-class Variable:
-    """One node of the machine: its OPC UA type, the quantity of its point, and its UCUM unit."""
-
-    kind: str
-    quantity: str
-    unit: str = ""
-
-
 VARIABLES: dict[str, Variable] = {
     "State": Variable("Int32", "state"),
     "StateText": Variable("String", "state_text"),
@@ -43,14 +29,14 @@ VARIABLES: dict[str, Variable] = {
     "Speed": Variable("Double", "speed", "/min"),
     "Sequence": Variable("Int64", "sequence"),
 }
-"""What it publishes, with history. `Command` (Int32) beside these is writable."""
+"""What it publishes, with history."""
 
 
 class FillingMachine:
     """One machine with its OPC UA server at opc.tcp://host:port/lotwise/.
 
-    Nodes are `ns=2;s=<name>.<Variable>`. Each tick gives every variable a new source time; `Sequence` counts ticks.
-    The machine lives from `start` to `stop`; `disconnect`/`connect` take only its server down and up again on
+    Nodes are `ns=2;s=<name>.<Variable>`. Each tick gives every variable a new source time; `Sequence` counts ticks
+    from 1. The machine lives from `start` to `stop`; `disconnect`/`connect` take only its server down and up again on
     the same port: meanwhile it goes on and remembers, so that a client can backfill. Needs LOTWISE_INSTANCE=test.
     """
 
@@ -70,17 +56,18 @@ class FillingMachine:
     ) -> None:
         self.name = name
         self.zone = zone
-        self.endpoint = f"opc.tcp://{host}:{port}/lotwise/"
         self.interval = interval
         self.speed = bottles_per_minute
         self.reject_rate = reject_rate
         self.chamber = ColdRoom(zone, CHAMBER, speed_up=speed_up, seed=seed)
-        self.memory = MachineMemory()
+        methods = {order.name.title(): self._method(order) for order in Command}
+        self.server = SimulatedServer(name, VARIABLES, port=port, host=host, methods=methods)
         self.faults = Faults()
         self.report = Report(name, "opcua")
         self.state = State.IDLE
         self.good = 0
         self.reject = 0
+        self.task: asyncio.Task[None] | None = None
         self._probe = self.chamber.probe(name, SensorSpec(noise=0.05, lag=10))
         self._speed_up = speed_up
         self._clock = clock
@@ -88,14 +75,16 @@ class FillingMachine:
         self._due_bottles = 0.0
         self._status: dict[str, int] = {}
         self._count = 0
-        self._last: dict[str, ua.DataValue] = {}
         self._silent = False
-        self._server: Server | None = None
-        self.task: asyncio.Task[None] | None = None
+
+    @property
+    def endpoint(self) -> str:
+        """URL of its server."""
+        return self.server.endpoint
 
     def node(self, variable: str) -> ua.NodeId:
         """Node id of a variable."""
-        return ua.NodeId(f"{self.name}.{variable}", 2)
+        return self.server.node(variable)
 
     async def start(self) -> None:
         """Starts machine and server. Raises LiveInstance; OSError if the port is taken."""
@@ -116,38 +105,11 @@ class FillingMachine:
 
     async def connect(self) -> None:
         """Brings the server up; nothing happens if it is."""
-        if self._server is not None:
-            return
-        server = Server()
-        await server.init()
-        server.set_endpoint(self.endpoint)
-        server.set_server_name(f"Lotwise simulated filling machine {self.name}")
-        server.set_security_policy([ua.SecurityPolicyType.NoSecurity])
-        server.iserver.history_manager.set_storage(self.memory)
-        index = await server.register_namespace(NAMESPACE)
-        folder = await server.nodes.objects.add_object(ua.NodeId(self.name, index), f"{index}:{self.name}")
-        for name, variable in VARIABLES.items():
-            empty = ua.Variant("" if variable.kind == "String" else 0, ua.VariantType[variable.kind])
-            node = await folder.add_variable(self.node(name), f"{index}:{name}", empty)
-            await node.write_attribute(ua.AttributeIds.Historizing, ua.DataValue(True))
-            await node.set_attr_bit(ua.AttributeIds.AccessLevel, ua.AccessLevel.HistoryRead)
-            await node.set_attr_bit(ua.AttributeIds.UserAccessLevel, ua.AccessLevel.HistoryRead)
-        command = await folder.add_variable(
-            self.node("Command"), f"{index}:Command", ua.Variant(0, ua.VariantType.Int32)
-        )
-        await command.set_writable()
-        for order in Command:
-            method = ua.NodeId(f"{self.name}.{order.name.title()}", index)
-            await folder.add_method(method, f"{index}:{order.name.title()}", self._method(order), [], [])
-        await self._write_all(server, self._last)
-        await server.start()
-        self._server = server
+        await self.server.connect()
 
     async def disconnect(self) -> None:
         """Takes the server down; the machine itself goes on and remembers."""
-        if self._server is not None:
-            server, self._server = self._server, None
-            await server.stop()
+        await self.server.disconnect()
 
     def command(self, order: Command) -> None:
         """Gives the machine an order. Raises IllegalCommand."""
@@ -191,7 +153,7 @@ class FillingMachine:
         if kind is FaultKind.DISCONNECT:
             await self.connect()
 
-    def _method(self, order: Command) -> Callable[..., object]:
+    def _method(self, order: Command) -> Callable[..., Awaitable[object]]:
         async def call(_parent: ua.NodeId, *_arguments: object) -> object:
             try:
                 self.command(order)
@@ -214,18 +176,15 @@ class FillingMachine:
 
     async def _obey(self) -> None:
         """Takes an order a client wrote to `Command`; one that cannot be is answered with minus its number."""
-        if self._server is None:
-            return
-        node = self._server.get_node(self.node("Command"))
-        written = await node.read_value()
-        if not isinstance(written, int) or written <= 0:
+        written = await self.server.take_command()
+        if not written:
             return
         try:
             self.command(Command(written))
             answer = 0
         except (IllegalCommand, ValueError):
             answer = -written
-        await node.write_value(ua.Variant(answer, ua.VariantType.Int32))
+        await self.server.answer_command(answer)
 
     def _produce(self, seconds: float) -> None:
         if self.state is not State.EXECUTE:
@@ -240,30 +199,26 @@ class FillingMachine:
 
     def _values(self) -> dict[str, ua.DataValue]:
         """Every variable now, as the faults leave it."""
-        truth = {
-            "State": Measured(int(self.state)),
-            "StateText": Measured(WORDS[self.state]),
-            "Good": Measured(self.good),
-            "Reject": Measured(self.reject),
-            "ChamberTemperature": Measured(self._probe(), "Cel"),
-            "Speed": Measured(self.speed if self.state is State.EXECUTE else 0.0, "/min"),
+        told = {
+            "State": int(self.state),
+            "StateText": WORDS[self.state],
+            "Good": self.good,
+            "Reject": self.reject,
+            "Speed": self.speed if self.state is State.EXECUTE else 0.0,
+            "Sequence": self._count,
         }
-        told = truth | self.faults.distort({"ChamberTemperature": truth["ChamberTemperature"]})
-        told["Sequence"] = Measured(self._count)
+        chamber = self.faults.distort({"chamber": Measured(self._probe(), "Cel")})["chamber"]
         now = self._clock()
         stamp = self.faults.stamp(now)
-        return {name: self._data_value(name, measured, stamp, now) for name, measured in told.items()}
+        return {
+            name: self.server.value(name, value, at=stamp, now=now, status=self._status_of(name))
+            for name, value in {**told, "ChamberTemperature": chamber.value}.items()
+        }
 
-    def _data_value(self, name: str, measured: Measured, stamp: datetime, now: datetime) -> ua.DataValue:
-        status = self._status.get(name, ua.StatusCodes.Good)
+    def _status_of(self, name: str) -> int:
         if name == "ChamberTemperature" and self.faults.has(FaultKind.GARBAGE):
-            status = ua.StatusCodes.BadSensorFailure
-        return ua.DataValue(
-            Value=ua.Variant(measured.value, ua.VariantType[VARIABLES[name].kind]),
-            StatusCode=ua.StatusCode(status),
-            SourceTimestamp=stamp,
-            ServerTimestamp=now,
-        )
+            return int(ua.StatusCodes.BadSensorFailure)
+        return self._status.get(name, int(ua.StatusCodes.Good))
 
     async def tick(self) -> None:
         """Takes one reading of everything, remembers it and serves it."""
@@ -272,14 +227,7 @@ class FillingMachine:
         if self.faults.has(FaultKind.DROP_OUT):
             self.report.lost.append(self._count)
             return
-        values = self._last = self._values()
+        values = self._values()
         self.report.sequences.append(self._count)
         self.report.messages += len(values)
-        for name, value in values.items():
-            self.memory.remember(self.node(name), value)
-        if self._server is not None:
-            await self._write_all(self._server, values)
-
-    async def _write_all(self, server: Server, values: dict[str, ua.DataValue]) -> None:
-        for name, value in values.items():
-            await server.write_attribute_value(self.node(name), value)
+        await self.server.publish(values)

@@ -61,14 +61,16 @@ def line_of(document: Any, where: Path_) -> int:
 
 
 def problems_of(error: ValidationError, document: Any) -> list[Problem]:
-    """Pydantic's findings, each on its line."""
-    return [
-        Problem(
-            line_of(document, item["loc"]),
-            f"{'.'.join(str(part) for part in item['loc']) or 'file'}: {item['msg'].removeprefix('Value error, ')}",
-        )
-        for item in error.errors()
-    ]
+    """Pydantic's findings, each on its line; a single wrong value is quoted, unless it is a password."""
+    found = []
+    for item in error.errors():
+        where = ".".join(str(part) for part in item["loc"]) or "file"
+        given = item["input"]
+        quoted = isinstance(given, str | int | float) and "password" not in where and item["type"] != "extra_forbidden"
+        text = item["msg"].removeprefix("Value error, ")
+        said = f" (found {given!r})" if quoted and repr(given) not in text else ""
+        found.append(Problem(line_of(document, item["loc"]), f"{where}: {text}{said}"))
+    return found
 
 
 def plain(node: Any) -> Any:

@@ -1,0 +1,281 @@
+"""Scenario files: what is right is read, what is wrong is told all at once with file and line; the guard holds."""
+
+import json
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+from rich.console import Console
+
+from edge.config import load as load_gateway
+from simulators.describe import gateway_config, gateway_yaml
+from simulators.dialects import DIALECTS
+from simulators.faults import FaultKind
+from simulators.guard import LiveInstance, require_test_instance
+from simulators.run import SCENARIOS, find_scenario, simulate
+from simulators.scenario import Scenario, read_scenario, seconds
+from simulators.yamlfile import BadFile
+from tests.servers import free_port
+
+SHIPPED = sorted(SCENARIOS.glob("*.yaml"))
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [("10s", 10), ("500ms", 0.5), ("2m", 120), ("1.5 h", 5400), ("1d", 86400), (3, 3), ("-2h", -7200)],
+)
+def test_durations(said: object, expected: float) -> None:
+    assert seconds(said) == expected
+
+
+@pytest.mark.parametrize("said", ["", "10", "s", "10 parsecs", True, None, "nan s", "1e3s"])
+def test_what_is_no_duration(said: object) -> None:
+    with pytest.raises(ValueError, match="not a duration"):
+        seconds(said)
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
+def test_the_scenarios_that_come_along_are_right(path: Path) -> None:
+    assert read_scenario(path).devices
+
+
+def test_the_scenarios_asked_for_are_there_and_show_every_fault() -> None:
+    assert {path.stem for path in SHIPPED} >= {
+        "cold_room_failure",
+        "truck_door",
+        "sensor_silent",
+        "all_faults",
+        "filling_line",
+    }
+    shown = {fault.fault for fault in read_scenario(SCENARIOS / "all_faults.yaml").faults}
+    assert shown == set(FaultKind)
+
+
+WRONG = """\
+name: wrong
+speed_up: 0
+duration: 30s
+zones:
+  plant/cold/room-1: {kind: igloo}
+  plant/cold/room-2: {kind: cold_room, physics: {walls: 3}}
+  plant/cold: {}
+devices:
+  - {kind: mqtt_sensor, name: probe-1, zone: plant/cold/room-9, dialect: klingon}
+  - {kind: mqtt_sensor, name: probe-1, zone: plant/cold/room-1, interval: soon}
+  - kind: cold_room_controller
+    name: ctl
+    port: 70000
+    units: {1: plant/cold/room-1, 2: plant/cold/room-8}
+  - {kind: toaster, name: t}
+timeline:
+  - {at: 40s, do: door_open, zone: plant/cold/room-1}
+  - {at: 1s, do: opcua_state, device: ctl, state: running}
+  - {at: 1s, do: dance, zone: plant/cold/room-1}
+  - {at: 1s, do: silence, device: nobody}
+faults:
+  - {device: ctl, fault: clock_step, from: 1s}
+  - {device: probe-1, fault: hiccup, from: 1s}
+  - {device: ctl, unit: 7, fault: freeze, from: 1s}
+surprise: 1
+"""
+FAULTS = {
+    2: "speed_up",
+    5: "cold_room",
+    6: "walls",
+    7: "site/area/zone",
+    9: "no zone 'plant/cold/room-9'",
+    10: "there twice",
+    13: "port",
+    14: "no zone 'plant/cold/room-8'",
+    15: "toaster",
+    17: "not before the scenario's end",
+    18: "needs a filling_machine",
+    19: "dance",
+    20: "no device 'nobody'",
+    22: "cannot show the fault clock_step",
+    23: "hiccup",
+    24: "no unit 7",
+    25: "surprise",
+}
+
+
+def test_everything_that_is_wrong_is_told_at_once_with_its_line(tmp_path: Path) -> None:
+    path = tmp_path / "wrong.yaml"
+    path.write_text(WRONG)
+    with pytest.raises(BadFile) as caught:
+        read_scenario(path)
+    told: dict[int, str] = {}
+    for line in str(caught.value).splitlines():
+        file, number, text = line.split(":", 2)
+        assert file == str(path)
+        told[int(number)] = told.get(int(number), "") + text
+    assert {number: text for number, text in FAULTS.items() if text not in told.get(number, "")} == {}
+    assert "klingon" in told[9]
+    assert "soon" in told[10]
+
+
+@pytest.mark.parametrize(
+    ("text", "line"), [("name: [", 1), ("- 1\n- 2\n", 1), ("", 1), ("name: a\nname: b\n", 2), ("\ttab: 1", 1)]
+)
+def test_what_is_no_mapping_at_all_is_told_with_its_line(tmp_path: Path, text: str, line: int) -> None:
+    path = tmp_path / "wrong.yaml"
+    path.write_text(text)
+    with pytest.raises(BadFile) as caught:
+        read_scenario(path)
+    assert caught.value.problems[0].line in {line, line + 1}
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(BadFile, match=r"nothing\.yaml:1: cannot be read"):
+        read_scenario(tmp_path / "nothing.yaml")
+
+
+def test_a_scenario_is_found_by_name_too() -> None:
+    assert find_scenario("truck_door") == find_scenario("scenarios/truck_door.yaml") == SCENARIOS / "truck_door.yaml"
+
+
+def small() -> Scenario:
+    return read_scenario(SCENARIOS / "filling_line.yaml")
+
+
+def test_overrides_change_figures_and_ports_and_are_checked() -> None:
+    changed = small().overridden({"speed_up": 5, "duration": 3, "ports": {"filler-1": 4999}})
+    assert (changed.speed_up, changed.duration) == (5, 3)
+    assert {device.name: getattr(device, "port", None) for device in changed.devices}["filler-1"] == 4999
+    with pytest.raises(ValueError, match="no device named nobody"):
+        small().overridden({"ports": {"nobody": 1}})
+    with pytest.raises(ValidationError):
+        small().overridden({"speed_up": -1})
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
+def test_the_gateway_configuration_made_for_a_scenario_is_one_the_gateway_takes(path: Path, tmp_path: Path) -> None:
+    scenario = read_scenario(path)
+    file = tmp_path / "gateway.yaml"
+    file.write_text(gateway_yaml(scenario, data_dir=str(tmp_path)))
+    config = load_gateway(file)
+    assert config.instance == "test"
+    assert all(source.simulated for source in config.sources)
+
+
+def test_the_gateway_configuration_covers_every_dialect_and_every_broker_setting(tmp_path: Path) -> None:
+    devices = [
+        {
+            "kind": "mqtt_sensor",
+            "name": f"d-{n}",
+            "zone": "p/c/r",
+            "dialect": name,
+            "quantities": ["temperature", "humidity"],
+        }
+        for n, name in enumerate(DIALECTS)
+    ]
+    devices.append({"kind": "mqtt_load", "name": "load", "zone": "p/c/r", "rate": 10})
+    scenario = Scenario.model_validate(
+        {
+            "name": "all",
+            "duration": 1,
+            "zones": {"p/c/r": {}},
+            "devices": devices,
+            "broker": {"username": "u", "password": "secret", "protocol": "5"},
+        }
+    )
+    file = tmp_path / "gateway.yaml"
+    file.write_text(gateway_yaml(scenario, data_dir=str(tmp_path)))
+    assert {source.name for source in load_gateway(file).sources} == {"mqtt-stamped", "mqtt-unstamped"}
+
+
+def test_one_gateway_has_one_site() -> None:
+    two = Scenario.model_validate(
+        {
+            "name": "two",
+            "duration": 1,
+            "zones": {"a/b/c": {}, "x/y/z": {}},
+            "devices": [{"kind": "mqtt_sensor", "name": "p", "zone": "a/b/c"}],
+        }
+    )
+    with pytest.raises(ValueError, match="one site"):
+        gateway_config(two)
+
+
+@dataclass
+class Said:
+    instance: str | None
+    api_url: str | None = None
+
+
+@pytest.mark.parametrize("mark", [None, "", "live", "Test", "testing", " test"])
+def test_only_the_mark_test_is_let_in(mark: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(LiveInstance, match="LOTWISE_INSTANCE"):
+        require_test_instance(Said(mark))
+    if mark is None:
+        monkeypatch.delenv("LOTWISE_INSTANCE", raising=False)
+    else:
+        monkeypatch.setenv("LOTWISE_INSTANCE", mark)
+    with pytest.raises(LiveInstance):
+        require_test_instance()
+
+
+def test_the_environment_says_test(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LOTWISE_INSTANCE", "test")
+    monkeypatch.delenv("LOTWISE_API_URL", raising=False)
+    require_test_instance()
+
+
+@pytest.fixture
+def core(request: pytest.FixtureRequest) -> Iterator[str]:
+    """A core that answers what the test says."""
+    status, body = request.param
+
+    class Answer(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(status if self.path == "/api/v1/instance" else 404)
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            """Keeps quiet."""
+
+    server = HTTPServer(("127.0.0.1", 0), Answer)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.mark.parametrize("core", [(200, json.dumps({"instance": "test", "more": 1}).encode())], indirect=True)
+def test_a_core_that_says_test_is_let_in(core: str) -> None:
+    require_test_instance(Said("test", core))
+
+
+REFUSED = [
+    (200, b'{"instance": "live"}'),
+    (200, b'{"instance": null}'),
+    (200, b"[]"),
+    (200, b"<html>"),
+    (500, b'{"instance": "test"}'),
+]
+
+
+@pytest.mark.parametrize("core", REFUSED, indirect=True)
+def test_a_core_that_does_not_say_test_is_refused_with_exit_code_2(core: str) -> None:
+    with pytest.raises(LiveInstance):
+        require_test_instance(Said("test", core))
+    assert simulate("truck_door", settings=Said("test", core), console=Console(quiet=True)) == 2
+
+
+@pytest.mark.parametrize("url", [f"http://127.0.0.1:{free_port()}", "ftp://core", "file:///etc/passwd", "core"])
+def test_a_core_that_cannot_be_asked_is_refused(url: str) -> None:
+    with pytest.raises(LiveInstance):
+        require_test_instance(Said("test", url))
+
+
+def test_a_live_instance_is_refused_with_exit_code_2(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert simulate("truck_door", settings=Said("live"), console=Console(quiet=True)) == 2
+    monkeypatch.setenv("LOTWISE_INSTANCE", "live")
+    assert simulate("truck_door", console=Console(quiet=True)) == 2

@@ -1,0 +1,419 @@
+"""Scenarios run on real servers: what the timeline says happens, and every reading told has arrived."""
+
+import asyncio
+import csv
+import io
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Self
+
+import paho.mqtt.client as paho
+import pytest
+from asyncua import Client, ua
+from paho.mqtt.enums import CallbackAPIVersion
+from pymodbus.client import AsyncModbusTcpClient
+from rich.console import Console
+
+from core.telemetry.readers.csvfile import Column, CsvMapping
+from core.telemetry.reading import Reading
+from edge.collectors.modbus_config import ModbusSource
+from edge.collectors.mqtt_config import MqttSource
+from edge.collectors.mqtt_points import MessageReader
+from edge.collectors.opcua_config import OpcUaSource
+from lotwise.embedded.nats import EmbeddedNats
+from simulators.describe import gateway_config
+from simulators.guard import LiveInstance
+from simulators.link import Broker
+from simulators.replay import Device, recording, replay, replay_source
+from simulators.run import SCENARIOS, simulate
+from simulators.runner import Summary, run_scenario
+from simulators.scenario import Scenario, read_scenario
+from tests.servers import accepts, free_port, shared_data
+
+ROOM, OTHER = "plant/cold/room-1", "plant/cold/room-2"
+
+
+@pytest.fixture(autouse=True)
+def test_instance(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LOTWISE_INSTANCE", "test")
+    monkeypatch.delenv("LOTWISE_API_URL", raising=False)
+
+
+@pytest.fixture
+def broker(mqtt_broker: EmbeddedNats) -> Broker:
+    assert mqtt_broker.mqtt_port is not None
+    return Broker(port=mqtt_broker.mqtt_port)
+
+
+class Recorder:
+    """Everything the broker delivers, with the time it came."""
+
+    def __init__(self, broker: Broker) -> None:
+        self.heard: list[tuple[str, bytes, datetime]] = []
+        ready = threading.Event()
+        self._client = paho.Client(CallbackAPIVersion.VERSION2, "recorder")
+        self._client.on_connect = lambda client, *_: client.subscribe("#", qos=1)
+        self._client.on_subscribe = lambda *_: ready.set()
+        self._client.on_message = lambda _client, _data, message: self.heard.append(
+            (message.topic, message.payload, datetime.now(UTC))
+        )
+        self._client.connect(broker.host, broker.port)
+        self._client.loop_start()
+        assert ready.wait(10)
+
+    def stop(self, expected: int) -> None:
+        end = time.monotonic() + 10
+        while len(self.heard) < expected and time.monotonic() < end:
+            time.sleep(0.02)
+        self._client.disconnect()
+        self._client.loop_stop()
+
+
+@pytest.fixture
+def recorder(broker: Broker) -> Iterator[Recorder]:
+    made = Recorder(broker)
+    yield made
+    made.stop(0)
+
+
+def scenario(broker: Broker, devices: list[dict[str, Any]], **fields: Any) -> Scenario:
+    return Scenario.model_validate(
+        {
+            "name": "trial",
+            "duration": "2s",
+            "speed_up": 600,
+            "broker": broker.model_dump(),
+            "zones": {ROOM: {"physics": {"product_kg": 0}}, OTHER: {}},
+            "devices": devices,
+        }
+        | fields
+    )
+
+
+def probe(name: str, **fields: Any) -> dict[str, Any]:
+    return {"kind": "mqtt_sensor", "name": name, "zone": ROOM, "interval": "50ms"} | fields
+
+
+async def until_up(port: int) -> None:
+    end = time.monotonic() + 20
+    while not accepts(port):
+        assert time.monotonic() < end, "the server did not come up"
+        await asyncio.sleep(0.05)
+
+
+def run(trial: Scenario) -> Summary:
+    return asyncio.run(run_scenario(trial))
+
+
+def readings_of(trial: Scenario, recorder: Recorder) -> list[Reading]:
+    """What the gateway's own decoders make of what was heard, by the configuration made for the scenario."""
+    sources = [MqttSource.model_validate(source) for source in gateway_config(trial)["sources"]]
+    readers = [(source, MessageReader(source)) for source in sources]
+    found: list[Reading] = []
+    for topic, payload, at in recorder.heard:
+        for source, reader in readers:
+            if any(one.filter.match(topic) is not None for one in source.subscriptions):
+                read = reader.read(topic, payload, at, retained=False, queued=False)
+                assert read.problems == [], (topic, payload)
+                found.extend(read.readings)
+    return found
+
+
+def test_the_gateways_decoders_read_every_dialect_without_a_complaint(broker: Broker, recorder: Recorder) -> None:
+    dialects = ["json", "bare", "tasmota", "shelly", "zigbee2mqtt", "chirpstack", "things_stack"]
+    both = ["temperature", "humidity"]
+    devices = [probe(f"p-{name}", dialect=name, quantities=both, interval="200ms") for name in dialects]
+    devices.append({"kind": "mqtt_load", "name": "load", "zone": OTHER, "rate": 50, "sensors": 3})
+    trial = scenario(broker, devices, speed_up=1)
+    summary = run(trial)
+    recorder.stop(sum(report.messages for report in summary.reports))
+    readings = readings_of(trial, recorder)
+    for name in dialects:
+        report = summary.report(f"p-{name}")
+        by_quantity = {
+            quantity: [r for r in readings if r.point == f"{ROOM}/p-{name}/{quantity}"]
+            for quantity in ("temperature", "humidity", "sequence")
+        }
+        assert report.unacknowledged == []
+        assert all(4.0 < float(r.value or 0) < 6.5 and r.unit == "Cel" for r in by_quantity["temperature"])
+        assert all(r.unit == "%" for r in by_quantity["humidity"])
+        assert len(by_quantity["temperature"]) == len(by_quantity["humidity"]) == report.readings > 5
+        told = [] if name == "shelly" else report.sequences
+        assert [r.value for r in by_quantity["sequence"]] == told
+        assert len({r.at for r in by_quantity["temperature"]}) == report.readings
+    for sensor in ("load-001", "load-002", "load-003"):
+        numbers = [r.value for r in readings if r.point == f"{OTHER}/{sensor}/sequence"]
+        assert numbers == summary.report(sensor).sequences
+        assert len(numbers) > 20
+    assert all(r.quality == 0 and r.simulated for r in readings)
+
+
+def test_a_failed_compressor_warms_its_room_only_and_a_repair_cools_it(broker: Broker, recorder: Recorder) -> None:
+    trial = scenario(
+        broker,
+        [probe("here"), probe("there", zone=OTHER)],
+        duration="4s",
+        speed_up=3600,
+        timeline=[
+            {"at": "500ms", "do": "compressor_fail", "zone": ROOM, "for": "1500ms"},
+            {"at": "500ms", "do": "set_ambient", "zone": ROOM, "to": 35},
+        ],
+    )
+    summary = run(trial)
+    recorder.stop(sum(report.messages for report in summary.reports))
+    told = [json.loads(payload) for _, payload, _ in recorder.heard]
+    here = [document["temperature"] for document in told if document["device"] == "here"]
+    there = [document["temperature"] for document in told if document["device"] == "there"]
+    assert max(here) > 12
+    assert here[-1] < 8
+    assert max(there) < 8
+    texts = [event.text for event in summary.happened]
+    assert texts.index(f"{ROOM}: compressor_fail") < texts.index(f"{ROOM}: compressor_repair")
+    fail, repair = (next(e.at for e in summary.happened if word in e.text) for word in ("_fail", "_repair"))
+    assert 0.5 <= fail < 0.9
+    assert repair - fail == pytest.approx(1.5, abs=0.3)
+
+
+def test_faults_and_silence_happen_when_the_scenario_says(broker: Broker, recorder: Recorder) -> None:
+    trial = scenario(
+        broker,
+        [probe("lossy"), probe("quiet"), probe("cut")],
+        duration="3s",
+        speed_up=1,
+        faults=[
+            {"device": "lossy", "fault": "drop_out", "from": "500ms", "for": "500ms"},
+            {"device": "cut", "fault": "disconnect", "from": "500ms", "for": "1s"},
+        ],
+        timeline=[{"at": "500ms", "do": "silence", "device": "quiet", "for": "1s"}],
+    )
+    summary = run(trial)
+    recorder.stop(sum(report.messages for report in summary.reports))
+    heard: dict[str, list[int]] = {}
+    for _, payload, _ in recorder.heard:
+        document = json.loads(payload)
+        heard.setdefault(document["device"], []).append(document["sequence"])
+    lossy, quiet, cut = (summary.report(name) for name in ("lossy", "quiet", "cut"))
+    assert lossy.lost == list(range(lossy.lost[0], lossy.lost[-1] + 1))
+    assert 6 <= len(lossy.lost) <= 13
+    assert sorted(heard["lossy"] + lossy.lost) == list(range(1, lossy.readings + 1))
+    assert heard["quiet"] == list(range(1, quiet.readings + 1))
+    assert quiet.readings < cut.readings - 10
+    assert sorted(set(heard["cut"])) == list(range(1, cut.readings + 1))
+    assert cut.unacknowledged == []
+
+
+def test_machine_and_controller_follow_the_timeline_and_are_gone_afterwards() -> None:
+    ports = {"filler-1": free_port(), "controller-1": free_port()}
+    seen: dict[str, Any] = {}
+
+    async def watch() -> None:
+        await asyncio.sleep(0.1)
+        await until_up(ports["controller-1"])
+        async with Client(f"opc.tcp://127.0.0.1:{ports['filler-1']}/lotwise/") as client:
+            await asyncio.sleep(1.5)
+            node = client.get_node("ns=2;s=filler-1.StateText")
+            seen["state"] = await node.read_value()
+            seen["good"] = await client.get_node("ns=2;s=filler-1.Good").read_value()
+        modbus = AsyncModbusTcpClient("127.0.0.1", port=ports["controller-1"])
+        await modbus.connect()
+        seen["setpoint"] = (await modbus.read_holding_registers(0, count=1, device_id=1)).registers[0]
+        seen["probes"] = (await modbus.read_input_registers(0, count=8, device_id=1)).registers
+        modbus.close()
+
+    async def main() -> Summary:
+        trial = read_scenario(SCENARIOS / "filling_line.yaml").model_dump(by_alias=True)
+        trial["timeline"] = [
+            {"at": 0.2, "do": "opcua_state", "device": "filler-1", "state": "running"},
+            {"at": 0.3, "do": "setpoint", "zone": ROOM, "to": 3},
+            {"at": 0.4, "do": "break_probe", "device": "controller-1", "probe": 8},
+        ]
+        watcher = asyncio.create_task(watch())
+        summary = await run_scenario(
+            Scenario.model_validate(trial), overrides={"duration": 4, "speed_up": 600, "ports": ports}
+        )
+        await watcher
+        return summary
+
+    summary = asyncio.run(main())
+    assert seen["state"] == "running"
+    assert seen["good"] > 100
+    assert seen["setpoint"] == 30
+    assert [n for n, word in enumerate(seen["probes"]) if word == 0x8000] == [7]
+    assert summary.report("filler-1").sequences == list(range(1, summary.report("filler-1").readings + 1))
+    assert summary.report("controller-1.1").readings == 2
+    assert not any(accepts(port) for port in ports.values())
+
+
+def test_a_scenario_whose_port_is_taken_leaves_nothing_behind(broker: Broker) -> None:
+    with EmptyPort() as taken:
+        trial = scenario(
+            broker,
+            [
+                probe("p"),
+                {"kind": "cold_room_controller", "name": "ctl", "port": taken.port, "units": {1: ROOM}},
+            ],
+        )
+        with pytest.raises((OSError, RuntimeError)):
+            run(trial)
+
+
+class EmptyPort:
+    """A port somebody else listens on."""
+
+    def __init__(self) -> None:
+        self._socket = socket.socket()
+        self._socket.bind(("127.0.0.1", 0))
+        self._socket.listen()
+        self.port: int = self._socket.getsockname()[1]
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._socket.close()
+
+
+def test_the_command_shows_what_happened_and_what_was_sent(broker: Broker) -> None:
+    text = io.StringIO()
+    overrides = {"broker": broker.model_dump(), "duration": 1, "timeline": []}
+    assert simulate("truck_door", overrides=overrides, console=Console(file=text, width=120)) == 0
+    assert "1 rooms and 2 devices are up" in text.getvalue()
+    assert "truck-probe-1" in text.getvalue()
+
+
+def test_the_command_says_what_it_cannot_reach_and_what_is_wrong(tmp_path: Path) -> None:
+    text = io.StringIO()
+    nowhere = {"broker": {"port": free_port()}}
+    assert simulate("truck_door", overrides=nowhere, console=Console(file=text, width=120)) == 1
+    assert f"127.0.0.1:{nowhere['broker']['port']}" in text.getvalue()
+    wrong = tmp_path / "wrong.yaml"
+    wrong.write_text("name: x\nduration: soon\n")
+    assert simulate(wrong, console=Console(file=text, width=500)) == 1
+    assert f"{wrong}:2: duration" in text.getvalue()
+
+
+@pytest.mark.parametrize("deadly", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_stops_every_server(deadly: int) -> None:
+    ports = [free_port(), free_port()]
+    overrides = {"ports": {"filler-1": ports[0], "controller-1": ports[1]}}
+    code = f"import sys; from simulators.run import simulate; sys.exit(simulate('filling_line', overrides={overrides}))"
+    process = subprocess.Popen(
+        [sys.executable, "-c", code], env=os.environ | {"LOTWISE_INSTANCE": "test"}, stdout=subprocess.PIPE, text=True
+    )
+    end = time.monotonic() + 30
+    while not all(accepts(port) for port in ports):
+        assert time.monotonic() < end
+        time.sleep(0.1)
+    process.send_signal(deadly)
+    out, _ = process.communicate(timeout=20)
+    assert process.returncode == 130
+    assert "every simulated device is down" in out
+    assert not any(accepts(port) for port in ports)
+
+
+def table(path: Path, rows: list[tuple[str, str]]) -> Path:
+    with path.open("w", newline="") as file:
+        csv.writer(file).writerows([("timestamp", "value"), *rows])
+    return path
+
+
+@pytest.fixture
+def recorded(tmp_path: Path) -> Path:
+    rows = [(f"2025-05-01 08:{minute:02d}:00", f"{4 + minute / 10:.1f}") for minute in range(30)]
+    rows[5] = (rows[5][0], "")
+    return table(tmp_path / "recorded.csv", rows)
+
+
+def test_a_recording_is_replayed_by_mqtt_with_its_own_times(recorded: Path, broker: Broker, recorder: Recorder) -> None:
+    device = Device("old", ROOM, broker=broker)
+    report = asyncio.run(replay(recorded, "mqtt", device))
+    recorder.stop(30)
+    assert report.unacknowledged == []
+    assert report.sequences == list(range(1, 31))
+    source = MqttSource.model_validate(replay_source("mqtt", device))
+    reader = MessageReader(source)
+    readings: list[Reading] = []
+    for topic, payload, at in recorder.heard:
+        read = reader.read(topic, payload, at, retained=False, queued=False)
+        readings += [r for r in read.readings if r.point.endswith("/temperature")]
+    begun = datetime(2025, 5, 1, 8, tzinfo=UTC)
+    assert [r.at for r in readings] == [begun + timedelta(minutes=n) for n in range(30)]
+    assert readings[4].value == 4.4
+    assert (readings[5].value, readings[5].quality) == (None, 2)
+
+
+def test_a_recording_is_replayed_by_opc_ua_into_history_with_its_own_times(recorded: Path) -> None:
+    device = Device("old", ROOM, port=free_port())
+    OpcUaSource.model_validate(replay_source("opcua", device))
+
+    async def main() -> None:
+        playing = asyncio.create_task(replay(recorded, "opcua", device, linger=3.0))
+        await until_up(device.port)
+        async with Client(f"opc.tcp://127.0.0.1:{device.port}/lotwise/") as client:
+            await asyncio.sleep(0.3)
+            node = client.get_node("ns=2;s=old.Temperature")
+            begun = datetime(2025, 5, 1, 8, tzinfo=UTC)
+            history = await node.read_raw_history(begun, begun + timedelta(hours=1))
+            assert [v.SourceTimestamp for v in history] == [begun + timedelta(minutes=n) for n in range(30)]
+            assert history[4].Value.Value == 4.4
+            assert history[5].StatusCode.value == ua.StatusCodes.BadNoData
+        await playing
+
+    asyncio.run(main())
+
+
+def test_a_recording_is_replayed_by_modbus_at_its_pace(recorded: Path) -> None:
+    device = Device("old", ROOM, port=free_port())
+    ModbusSource.model_validate(replay_source("modbus", device))
+
+    async def main() -> list[int]:
+        playing = asyncio.create_task(replay(recorded, "modbus", device, speed=600))
+        await until_up(device.port)
+        client = AsyncModbusTcpClient("127.0.0.1", port=device.port, retries=0)
+        await client.connect()
+        seen: list[int] = []
+        while not playing.done() and accepts(device.port):
+            answer = await client.read_input_registers(0, count=1, device_id=1)
+            seen.append(answer.registers[0])
+            await asyncio.sleep(0.03)
+            if seen[-1] == 69:
+                break
+        await playing
+        client.close()
+        return seen
+
+    seen = asyncio.run(main())
+    assert 0x8000 in seen
+    told = [word for word in seen if word not in {0, 0x8000}]
+    assert told == sorted(told)
+    assert len(set(told)) > 15
+    with pytest.raises(ValueError, match="needs a speed"):
+        asyncio.run(replay(recorded, "modbus", device))
+
+
+def test_a_replay_refuses_a_live_instance_and_units_it_cannot_tell(
+    recorded: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mapping = CsvMapping(values=(Column("value", f"{ROOM}/old/temperature", "[degF]"),), time=("timestamp",))
+    with pytest.raises(ValueError, match="°C only"):
+        asyncio.run(replay(recorded, "opcua", Device("old", ROOM, port=free_port()), mapping=mapping))
+    monkeypatch.setenv("LOTWISE_INSTANCE", "live")
+    with pytest.raises(LiveInstance):
+        asyncio.run(replay(recorded, "mqtt", Device("old", ROOM)))
+
+
+def test_a_real_logger_report_is_a_recording() -> None:
+    lines = recording(shared_data("fridgetag-2l_130500109088.txt"))
+    assert len(lines) == 10_653
+    values = [line.value for line in lines if line.value is not None]
+    assert (min(values), max(values)) == (-8.4, 30.2)
+    assert {line.unit for line in lines} == {"Cel"}
