@@ -160,6 +160,7 @@ def lost_with_stream(rows: Rows, incarnation: str, last_sequence: int, asked_at:
 def forget_confirmed(rows: Rows, size: int) -> int:
     """Gives up confirmed payloads, oldest first, until `size` bytes are free. Returns the bytes freed."""
     freed = 0
+    rows.flush_kept()
     while freed < size:
         found = rows.db.execute(
             "SELECT p.batch, b.size FROM payload p CROSS JOIN batch b ON b.id = p.batch"
@@ -183,6 +184,7 @@ def drop_oldest(rows: Rows, size: int) -> tuple[int, int]:
     *sent*: if it arrives after all, its tombstone is never needed. Returns (bytes freed, readings dropped).
     """
     freed = dropped = 0
+    rows.flush_kept()
     last_row = 0
     while freed < size:
         found = rows.db.execute(

@@ -22,6 +22,7 @@ AT_ONCE = 5_000
 def prune(rows: Rows, now: datetime) -> bool:
     """One bounded round of forgetting. True if there is more to do."""
     before = micros(now - rows.options.keep_confirmed)
+    rows.flush_kept()
     payloads = _forget_payloads(rows, before)
     headers = 0
     for epoch, partition in rows.db.execute("SELECT epoch, partition FROM counter").fetchall():

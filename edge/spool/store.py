@@ -173,7 +173,8 @@ class Rows:
             self.db.execute("DELETE FROM raw")
         self.pending, self.pending_gaps, self.raw_bytes = [], [], 0
         if micros(now) - self._kept_flushed > KEPT_FLUSH:
-            self._flush_kept(now)
+            self.flush_kept()
+            self._kept_flushed = micros(now)
         return len(cut)
 
     def moving(self, marks: Mapping[int, Sequence[Watermark]]) -> dict[int, Sequence[Watermark]]:
@@ -226,7 +227,8 @@ class Rows:
         self.open_bytes += len(encoded)
         self.kept_bytes += len(encoded)
 
-    def _flush_kept(self, now: datetime) -> None:
+    def flush_kept(self) -> None:
+        """Writes each point's last kept time; needed before payloads go, which else could tell it."""
         self.db.executemany(
             "INSERT INTO point VALUES (?, ?) ON CONFLICT (point) DO UPDATE SET last_at = excluded.last_at",
             [(point, micros(self.last_kept[point])) for point in self._kept_dirty],
@@ -235,7 +237,6 @@ class Rows:
             "INSERT OR REPLACE INTO meta SELECT 'kept_through', coalesce(max(id), 0) FROM batch",
         )
         self._kept_dirty.clear()
-        self._kept_flushed = micros(now)
 
     # -- sending -----------------------------------------------------------------------------------------------
 

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import Self
 
@@ -34,20 +34,7 @@ from core.telemetry.stream import CONFIRM_WILDCARD, STREAM, incarnation
 from edge.collectors.port import Keeper, SourceConfig, SourceLost
 from edge.config import GatewayConfig, StreamConfig
 from edge.sources import SourceKind
-
-START = datetime(2026, 3, 1, tzinfo=UTC)
-
-
-def reading(number: int, *, zones: int = 8, text: str | None = None) -> Reading:
-    """Reading number `number`: its value is the number, its time its own."""
-    at = START + timedelta(milliseconds=number)
-    value: float | str = float(number) if text is None else text
-    return Reading(f"plant/cold/zone{number % zones}/probe/temperature", at, value, "Cel", at)
-
-
-def numbers(body: Body) -> list[int]:
-    """Which readings a batch carries."""
-    return [int(r.value) for r in body.readings if isinstance(r.value, float)]
+from tests.services.edge_readings import numbers, reading
 
 
 async def eventually(what: Callable[[], bool], seconds: float = 20.0) -> None:
