@@ -35,7 +35,7 @@ def run_and_kill(folder: Path, start: int, after: float) -> list[int]:
             victim.send_signal(signal.SIGKILL)
         lines += output.readlines()
     assert victim.wait() == -signal.SIGKILL
-    safe = []
+    safe: list[int] = []
     for line in lines:
         words = line.split()
         if line.endswith(b"\n") and len(words) == 3:
