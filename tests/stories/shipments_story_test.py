@@ -1,0 +1,258 @@
+"""Stories of logistics, at the service, with the time handed in."""
+
+from decimal import Decimal
+
+import pytest
+from sqlalchemy import Engine
+
+from core.erp.exposure.events import Judged, SublotsJudged
+from core.erp.kernel.errors import Forbidden, IllegalMove, Invalid, Refused
+from core.erp.kernel.unit import Unit
+from core.erp.lots import service as lots
+from core.erp.quality import service as quality
+from core.erp.shipments import service as shipments
+from tests.services.quality_plant import PASSWORD, Plant, at, build
+
+
+@pytest.fixture
+def plant(engine: Engine) -> Plant:
+    return build(engine)
+
+
+def ship(
+    plant: Plant, code: str, *lines: tuple[int, object], now: str = "01:00", kind: str = "sale", to: str | None = None,
+    loggers: tuple[str, ...] = (),
+) -> int:  # fmt: skip
+    """A planned shipment by the truck."""
+    made = plant.do(
+        "lou", at(now), shipments.create, code, "C-100", [(s, Decimal(str(a))) for s, a in lines],
+        [shipments.Leg("dock", "C-100", plant.zones["truck"])], kind=kind,
+        receiving_zone_id=plant.zones[to] if to else None, loggers=[shipments.Logger(x) for x in loggers],
+    )  # fmt: skip
+    assert made.id is not None
+    return made.id
+
+
+def holds_on(plant: Plant, shipment: int) -> int:
+    return int(plant.one("SELECT count(*) FROM hold WHERE shipment_id = :s AND lifted_at IS NULL", s=shipment))  # type: ignore[call-overload,no-any-return]
+
+
+def line(plant: Plant, shipment: int) -> tuple[int, int, str]:
+    return plant.one("SELECT id, sublot_id, state FROM shipment_line WHERE shipment_id = :s", s=shipment)  # type: ignore[return-value]
+
+
+def test_a_lot_of_1000_with_600_in_the_broken_room(plant: Plant) -> None:
+    """600 in room A, 400 in room B. A breaks the limit: 400 stay available, 401 are refused."""
+    room_a = plant.goods(amount=1000)
+
+    def cut(u: Unit) -> int:
+        from core.erp.custody import service as custody
+
+        part = lots.split(u, room_a, Decimal(400))
+        assert part.id is not None
+        custody.put(u, part.id, plant.zones["room-b"], u.now, "moved")
+        return part.id
+
+    room_b = plant.act("wanda", at("00:30"), cut)
+    plant.judged(at("03:00"), room_a, plant.breach("02:00", "03:00"))
+    with pytest.raises(Refused, match="held"):
+        ship(plant, "SH-A", (room_a, 1), now="03:05")
+    with pytest.raises(Refused, match="400"):
+        ship(plant, "SH-401", (room_b, 401), now="03:05")
+    shipment = ship(plant, "SH-400", (room_b, 400), now="03:05")
+    plant.do("wanda", at("03:06"), shipments.pick, shipment)
+    plant.do("lou", at("03:07"), shipments.dispatch, shipment)
+    assert plant.act("lou", at("03:08"), lambda u: lots.on_hand(u, room_b)) == 0
+
+
+def test_the_truck_that_left_at_0258(plant: Plant) -> None:
+    """It left at 02:58 and is posted at 03:05, after the hold of 03:00: the departure stands, a deviation and the
+    shipment's hold exist, and a new dispatch command at 03:05 is refused."""
+    gone, waiting = plant.goods(), plant.goods()
+    left, stays = ship(plant, "SH-1", (gone, 100)), ship(plant, "SH-2", (waiting, 100))
+    for shipment in (left, stays):
+        plant.do("wanda", at("02:30"), shipments.pick, shipment)
+    version = plant.versions["cold"]
+    plant.emit(at("03:00"), SublotsJudged(tuple(
+        Judged(s, version, (plant.breach("02:00", "03:00"),)) for s in (gone, waiting)
+    )))  # fmt: skip
+    with pytest.raises(Refused, match="held") as refusal:
+        plant.do("lou", at("03:05"), shipments.dispatch, stays)
+    assert any(o["kind"] == "held" for o in refusal.value.extra["obstacles"])
+    plant.do("lou", at("03:05"), shipments.departed, left, at("02:58"), "driver's paper")
+    assert plant.one("SELECT state, departed_at FROM shipment WHERE id = :s", s=left) == ("in_transit", at("02:58"))
+    posted = plant.one(
+        "SELECT at, posted_at, fact, target FROM stock_move WHERE sublot_id = :s AND source = 'stock'", s=gone
+    )
+    assert posted == (at("02:58"), at("03:05"), True, "customer")
+    assert plant.one("SELECT happened_at, known_at, shipment_id FROM deviation") == (at("02:58"), at("03:05"), left)
+    assert holds_on(plant, left) == 1
+    assert plant.one(
+        "SELECT zone_id FROM custody_fact WHERE sublot_id = :s AND at = :t", s=gone, t=at("02:58")
+    ) == plant.zones["truck"]  # fmt: skip
+    assert plant.one("SELECT state FROM shipment WHERE id = :s", s=stays) == "picked"
+
+
+def test_a_held_shipment_arrives_into_quarantine_and_is_never_accepted(plant: Plant) -> None:
+    sublot = plant.goods()
+    shipment = ship(plant, "SH-1", (sublot, 100), kind="transfer", to="far-room")
+    plant.do("wanda", at("02:00"), shipments.pick, shipment)
+    plant.do("lou", at("02:10"), shipments.dispatch, shipment)
+    assert plant.one("SELECT zone_id FROM sublot WHERE id = :s", s=sublot) == plant.zones["truck"]
+    plant.do("lou", at("02:12"), shipments.departed, shipment, at("02:11"), "left")
+    plant.judged(at("04:00"), sublot, plant.breach("03:00", "04:00", zone="truck"))
+    assert holds_on(plant, shipment) == 1
+    plant.do("lou", at("05:00"), shipments.arrived, shipment, at("04:55"), "unloaded")
+    assert plant.one("SELECT state FROM shipment") == "arrived"
+    assert plant.one("SELECT state, zone_id FROM sublot WHERE id = :s", s=sublot) == (
+        "quarantine", plant.zones["far-room"],
+    )  # fmt: skip
+    with pytest.raises(Refused, match="held"):
+        plant.do("wanda", at("05:10"), shipments.accept, shipment)
+    plant.judged(at("05:20"), sublot, plant.breach("03:00", "04:00", "04:55", zone="truck"))
+    plant.dispose(at("06:00"), plant.excursions(sublot)[0][0])
+    with pytest.raises(Refused, match="goods held"):  # the disposition has lifted its own hold and nothing else
+        plant.do("wanda", at("06:10"), shipments.accept, shipment)
+    hold = plant.one("SELECT id FROM hold WHERE shipment_id = :s AND lifted_at IS NULL", s=shipment)
+    plant.do("quinn", at("06:20"), lots.lift_hold, hold, "its goods are cleared")
+    plant.do("rory", at("06:30"), quality.release, sublot, PASSWORD, login="rory")
+    plant.do("wanda", at("06:40"), shipments.accept, shipment)
+    assert plant.one("SELECT state FROM shipment") == "accepted"
+    assert plant.one("SELECT state FROM reservation") == "cancelled"
+
+
+def test_required_loggers_keep_the_receipt_in_quarantine(plant: Plant) -> None:
+    sublot = plant.goods()
+    shipment = ship(plant, "SH-1", (sublot, 100), kind="transfer", to="far-room", loggers=("LOG-1", "LOG-2"))
+    plant.do("wanda", at("02:00"), shipments.pick, shipment)
+    plant.do("lou", at("02:10"), shipments.dispatch, shipment)
+    plant.do("lou", at("05:00"), shipments.arrived, shipment, at("04:55"), "unloaded")
+    assert plant.one("SELECT state FROM sublot WHERE id = :s", s=sublot) == "quarantine"
+    for who, verb, args in (
+        ("wanda", shipments.accept, (shipment,)),
+        ("rory", quality.release, (sublot, PASSWORD)),
+        ("wanda", quality.auto_release, (sublot,)),
+    ):
+        with pytest.raises(Refused, match=r"LOG-1.*LOG-2"):
+            plant.do(who, at("05:10"), verb, *args, **({"login": "rory"} if who == "rory" else {}))
+    plant.do("wanda", at("05:20"), shipments.logger_read, shipment, "LOG-1")
+    with pytest.raises(Forbidden):
+        plant.do("wanda", at("05:25"), shipments.waive_logger, shipment, "LOG-2", "lost", PASSWORD, login="wanda")
+    with pytest.raises(Refused, match="LOG-2"):
+        plant.do("wanda", at("05:25"), shipments.accept, shipment)
+    plant.do("quinn", at("05:30"), shipments.waive_logger, shipment, "LOG-2", "lost", PASSWORD, login="quinn")
+    plant.do("wanda", at("05:40"), shipments.accept, shipment)  # nothing else is in doubt: released automatically
+    assert plant.one("SELECT state FROM sublot WHERE id = :s", s=sublot) == "released"
+    assert plant.one("SELECT automatic, signature_id FROM batch_release") == (True, None)
+    assert plant.one("SELECT actor FROM audit WHERE action = 'sublot.release' AND at > :t", t=at("05:00")) == (
+        "system:release"
+    )
+
+
+def test_picking_part_of_a_sublot_gives_it_a_place_of_its_own(plant: Plant) -> None:
+    sublot = plant.goods(amount=100)
+    shipment = ship(plant, "SH-1", (sublot, 30))
+    plant.do("wanda", at("02:00"), shipments.pick, shipment)
+    _, part, state = line(plant, shipment)
+    assert part != sublot
+    assert state == "picked"
+    assert plant.act("wanda", at("02:01"), lambda u: (lots.on_hand(u, sublot), lots.on_hand(u, part))) == (70, 30)
+    plant.do("lou", at("02:10"), shipments.dispatch, shipment)
+    zones = dict(plant.rows("SELECT id, zone_id FROM sublot"))  # type: ignore[arg-type]
+    assert (zones[sublot], zones[part]) == (plant.zones["room-a"], plant.zones["truck"])
+
+
+def test_picked_goods_on_hold_are_put_back_and_the_rest_goes(plant: Plant) -> None:
+    bad, good = plant.goods(), plant.goods(zone="room-b")
+    shipment = ship(plant, "SH-1", (bad, 100), (good, 100))
+    plant.do("wanda", at("02:00"), shipments.pick, shipment)
+    plant.judged(at("03:00"), bad, plant.breach("02:00", "03:00"))
+    assert plant.rows("SELECT kind FROM stock_task WHERE done_at IS NULL ORDER BY kind") == [
+        ("put_back",), ("reallocate",),
+    ]  # fmt: skip
+    (bad_line,) = plant.rows("SELECT id FROM shipment_line WHERE sublot_id = :s", s=bad)
+    plant.do("wanda", at("03:10"), shipments.put_back, bad_line[0])
+    assert plant.rows("SELECT kind FROM stock_task WHERE done_at IS NULL") == []
+    with pytest.raises(Refused, match="goods held"):
+        plant.do("lou", at("03:15"), shipments.dispatch, shipment)
+    hold = plant.one("SELECT id FROM hold WHERE shipment_id = :s AND lifted_at IS NULL", s=shipment)
+    plant.do("quinn", at("03:20"), lots.lift_hold, hold, "held goods taken out")
+    plant.do("lou", at("03:25"), shipments.dispatch, shipment)
+    assert plant.one("SELECT count(*) FROM stock_move WHERE target = 'customer'") == 1
+
+
+def test_an_excursion_known_after_departure_opens_a_field_action(plant: Plant) -> None:
+    sublot = plant.goods(amount=100)
+    shipment = ship(plant, "SH-1", (sublot, 40))
+    plant.do("wanda", at("04:00"), shipments.pick, shipment)
+    plant.do("lou", at("04:10"), shipments.dispatch, shipment)
+    _, part, _ = line(plant, shipment)
+    version = plant.versions["cold"]
+    breach = plant.breach("02:00", "03:00", "03:30")
+    plant.emit(at("09:00"), SublotsJudged((Judged(sublot, version, (breach,)), Judged(part, version, (breach,)))))
+    assert plant.one("SELECT a.sublot_id, happened_at, known_at, deadline, c.consignee, c.amount, c.shipment_id "
+                     "FROM field_action a JOIN field_action_consignee c ON c.action_id = a.id") == (
+        part, at("03:00"), at("09:00"), at("09:00", day=1), "C-100", Decimal(40), shipment,
+    )  # fmt: skip
+    action, whom = plant.one("SELECT action_id, id FROM field_action_consignee")  # type: ignore[misc]
+    with pytest.raises(Refused, match="C-100"):
+        plant.do("quinn", at("10:00"), shipments.close_field_action, action, "all told")
+    plant.do("lou", at("10:05"), shipments.told, whom)
+    plant.do("quinn", at("10:10"), shipments.close_field_action, action, "consignee destroys the goods")
+    assert plant.one("SELECT state FROM field_action") == "closed"
+
+
+def test_the_shippers_own_climate_is_the_innermost(plant: Plant) -> None:
+    sublot = plant.goods()
+    shipment = ship(plant, "SH-1", (sublot, 100))
+    number, _, _ = line(plant, shipment)
+    with pytest.raises(Invalid, match="check digit"):
+        plant.do("wanda", at("01:30"), shipments.pack, number, "340123450000000018")
+    plant.do(
+        "wanda", at("01:30"), shipments.pack, number, "(00)340123450000000017", kind="shipper",
+        zone_id=plant.zones["shipper"],
+    )  # fmt: skip
+    plant.do("wanda", at("02:00"), shipments.pick, shipment)
+    plant.do("lou", at("02:10"), shipments.dispatch, shipment)
+    assert plant.one("SELECT zone_id FROM sublot WHERE id = :s", s=sublot) == plant.zones["shipper"]
+
+
+def test_a_customers_return_is_a_new_sublot_in_quarantine(plant: Plant) -> None:
+    sublot = plant.goods()
+    shipment = ship(plant, "SH-1", (sublot, 100))
+    plant.do("wanda", at("02:00"), shipments.pick, shipment)
+    plant.do("lou", at("02:10"), shipments.dispatch, shipment)
+    plant.do("lou", at("04:00"), shipments.arrived, shipment, at("03:55"), "at the door")
+    plant.do("lou", at("04:10"), shipments.refuse, shipment, "wet boxes")
+    number, _, _ = line(plant, shipment)
+    with pytest.raises(Invalid):
+        plant.do(
+            "wanda", at("06:00"), shipments.returned, number, 101, plant.zones["cage"], at=at("05:50"), reason="back"
+        )
+    back = plant.do(
+        "wanda", at("06:00"), shipments.returned, number, 60, plant.zones["cage"], at=at("05:50"), reason="back"
+    )
+    assert (back.state, back.zone_id) == ("quarantine", plant.zones["cage"])
+    assert plant.one("SELECT parent_id FROM genealogy WHERE child_id = :c", c=back.id) == sublot
+
+
+FORBIDDEN = [
+    ("planned", "dispatch"), ("planned", "accept"), ("planned", "refuse"), ("picked", "pick"), ("picked", "accept"),
+    ("picked", "refuse"), ("dispatched", "pick"), ("dispatched", "dispatch"), ("dispatched", "accept"),
+    ("in_transit", "pick"), ("in_transit", "dispatch"), ("in_transit", "depart"), ("in_transit", "accept"),
+    ("in_transit", "refuse"), ("arrived", "pick"), ("arrived", "dispatch"), ("arrived", "depart"),
+    ("arrived", "arrive"), ("accepted", "pick"), ("accepted", "dispatch"), ("accepted", "depart"),
+    ("accepted", "arrive"), ("accepted", "accept"), ("accepted", "refuse"), ("refused", "pick"),
+    ("refused", "dispatch"), ("refused", "depart"), ("refused", "arrive"), ("refused", "accept"),
+    ("refused", "refuse"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("state", "move"), FORBIDDEN)
+def test_forbidden_moves(state: str, move: str) -> None:
+    from core.erp.shipments.model import Shipment
+    from core.erp.shipments.workflow import SHIPMENT
+
+    shipment = Shipment(id=1, code="x", consignee="y", state=state, created_at=at("00:00"))
+    with pytest.raises(IllegalMove, match=state):
+        SHIPMENT.apply(None, shipment, move, reason="try")  # type: ignore[arg-type]
