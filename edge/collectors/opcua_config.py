@@ -79,10 +79,9 @@ class Security(_Strict):
         return self
 
 
-class OpcUaSource(SourceConfig):
-    """One server."""
+class OpcUaServer(_Strict):
+    """A server and the way to it: all that browsing needs."""
 
-    protocol: Literal["opcua"]
     endpoint: str
     security: Security = Security()
     user: str | None = None
@@ -90,15 +89,6 @@ class OpcUaSource(SourceConfig):
     allow_clear_password: bool = False
     """Allows a password to travel readable by others, or to a server whose certificate nobody checked."""
     timeout: Seconds = timedelta(seconds=4)
-    publishing: Seconds = timedelta(seconds=0.5)
-    """Publishing interval."""
-    history: bool = True
-    """After a break, read what was missed from the server's history where the node has one."""
-    history_limit: Seconds = timedelta(days=7)
-    """How far back history is read at most; what lies before is a gap."""
-    per_call: int = Field(default=100, ge=1, le=10_000)
-    """Nodes in one request, for servers with operation limits."""
-    nodes: tuple[OpcUaNode, ...] = Field(min_length=1)
 
     @field_validator("endpoint")
     @classmethod
@@ -111,19 +101,38 @@ class OpcUaSource(SourceConfig):
         return text if parts.port else text.replace(parts.netloc, f"{parts.netloc}:4840", 1)
 
     @model_validator(mode="after")
-    def _coherent(self) -> Self:
+    def _identity(self) -> Self:
         if (self.user is None) != (self.password is None):
             raise ValueError("user and password go together")
-        for what, values in (("point", [n.point for n in self.nodes]),):
-            twice = {value for value in values if values.count(value) > 1}
-            if twice:
-                raise ValueError(f"{what} configured twice: {', '.join(sorted(twice))}")
         return self
 
     @property
     def host(self) -> str:
         """Host of the endpoint."""
         return urlsplit(self.endpoint).hostname or ""
+
+
+class OpcUaSource(OpcUaServer, SourceConfig):
+    """One server and the nodes read from it."""
+
+    protocol: Literal["opcua"]
+    publishing: Seconds = timedelta(seconds=0.5)
+    """Publishing interval."""
+    history: bool = True
+    """After a break, read what was missed from the server's history where the node has one."""
+    history_limit: Seconds = timedelta(days=7)
+    """How far back history is read at most; what lies before is a gap."""
+    per_call: int = Field(default=100, ge=1, le=10_000)
+    """Nodes in one request, for servers with operation limits."""
+    nodes: tuple[OpcUaNode, ...] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _one_owner(self) -> Self:
+        points = [node.point for node in self.nodes]
+        twice = sorted({point for point in points if points.count(point) > 1})
+        if twice:
+            raise ValueError(f"point configured twice: {', '.join(twice)}")
+        return self
 
     def queue_of(self, node: OpcUaNode) -> int:
         """The queue to ask for: never 0, which a server takes as 1."""

@@ -12,7 +12,7 @@ from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from edge.collectors.opcua_config import OpcUaSource, Security
+from edge.collectors.opcua_config import OpcUaServer, Security
 from edge.collectors.port import SourceMisconfigured
 
 _POLICIES: dict[str, type[security_policies.SecurityPolicy]] = {
@@ -35,7 +35,7 @@ class StrictClient(Client):  # type: ignore[misc] # asyncua publishes no types
     channel or the token must encrypt it, to a certificate that was checked, unless the configuration says otherwise.
     """
 
-    def __init__(self, config: OpcUaSource) -> None:
+    def __init__(self, config: OpcUaServer) -> None:
         seconds = config.timeout.total_seconds()
         super().__init__(config.endpoint, timeout=seconds, watchdog_intervall=seconds)
         self._config = config
@@ -106,7 +106,7 @@ class StrictClient(Client):  # type: ignore[misc] # asyncua publishes no types
             raise SourceMisconfigured(f"certificate {security.certificate} or key {security.key}: {error}") from error
 
 
-def exact_endpoint(endpoints: list[ua.EndpointDescription], config: OpcUaSource) -> ua.EndpointDescription:
+def exact_endpoint(endpoints: list[ua.EndpointDescription], config: OpcUaServer) -> ua.EndpointDescription:
     """The endpoint with the configured policy and mode. Raises SourceMisconfigured with what there is instead."""
     uri = _POLICIES[config.security.policy].URI
     mode = (

@@ -311,8 +311,12 @@ class Session:
             for item, value in zip(group, values, strict=True):
                 word = told(value, item.node.index)
                 by = self._proof(item, word, server_now)
-                reports.append((item, reading_of(item, self._config, word, received, by=by), word))
+                reading = reading_of(item, self._config, word, received, by=by)
                 item.recheck = item.awaited = False
+                item.seen = asyncio.get_running_loop().time()
+                if item.last_at is None or reading.at > item.last_at:
+                    reports.append((item, reading, word))
+                # Else the server's clock has not moved on since the last reading: nothing new is proven.
             await self._keep(reports, told_by_source=False)
             self._reading_since = None
 

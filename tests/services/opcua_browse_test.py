@@ -1,0 +1,72 @@
+"""Browsing: every variable with its path, node id, type, value and unit, and a section that can be pasted as it is."""
+
+import asyncio
+import io
+from typing import Any
+
+from asyncua import ua
+from ruamel.yaml import YAML
+
+from edge.browse import browse_lines, unit_of
+from edge.collectors.opcua import OpcUaCollector
+from edge.collectors.opcua_config import OpcUaServer
+from tests.faults.opcua_peer import NAMESPACE, Machine, Memory, machine, running, source, until
+from tests.servers import free_port
+
+
+async def furnish(peer: Machine) -> None:
+    """An object with a measured variable that has a unit, a readable history, and a loop in the address space."""
+    index = await peer.server.get_namespace_index(NAMESPACE)
+    chamber = await peer.server.nodes.objects.add_object(ua.NodeId("Chamber", index), f"{index}:Chamber")
+    probe = await chamber.add_variable(ua.NodeId("Chamber.T", index), f"{index}:Air temperature", 4.5)
+    unit = ua.EUInformation(DisplayName=ua.LocalizedText("°C"), UnitId=4408652)
+    await probe.add_property(index, "EngineeringUnits", unit)
+    await peer.server.historize_node_data_change(probe)
+    await chamber.add_variable(ua.NodeId("Chamber.Probes", index), f"{index}:Probes", [1.0, 2.0])
+    await chamber.add_variable(ua.NodeId("Chamber.Key", index), f"{index}:Key", b"\x01")
+    await chamber.add_reference(peer.server.nodes.objects, ua.ObjectIds.Organizes)
+
+
+async def lines_of(peer: Machine) -> list[str]:
+    server = OpcUaServer(endpoint=peer.endpoint)
+    return [line async for line in browse_lines(server, zone="plant/hall/cell")]
+
+
+def test_what_is_found_can_be_pasted_and_read() -> None:
+    async def main() -> None:
+        async with machine(free_port(), {"n": 7}) as peer:
+            await furnish(peer)
+            lines = await lines_of(peer)
+            listed = lines[: lines.index("")]
+            air = next(line for line in listed if line.startswith("Chamber/Air temperature"))
+            assert f"nsu={NAMESPACE};s=Chamber.T  Double  4.5 Cel  (read+history, historizing)" in air
+            assert sum("Air temperature" in line for line in listed) == 1
+            assert not any(line.startswith("Server/") for line in listed)
+            assert not any("EngineeringUnits" in line for line in listed)
+
+            pasted: Any = YAML(typ="safe").load(io.StringIO("\n".join(lines[lines.index("") + 1 :])))
+            by_node = {node["node"]: node for node in pasted["nodes"]}
+            assert by_node[f"nsu={NAMESPACE};s=Chamber.T"]["unit"] == "Cel"
+            assert by_node[f"nsu={NAMESPACE};s=Chamber.T"]["point"] == "plant/hall/cell/Chamber/Air-temperature"
+            assert by_node[f"nsu={NAMESPACE};s=Chamber.Probes"]["index"] == 0
+            # What no reading can carry is there as a comment only.
+            assert f"nsu={NAMESPACE};s=Chamber.Key" not in by_node
+            assert any("Chamber.Key" in line and line.startswith("  #") for line in lines)
+
+            keeper = Memory()
+            async with running(OpcUaCollector(source(peer, **pasted)), keeper):
+                await until(lambda: keeper.of("Air-temperature") and keeper.of("Probes") and keeper.of("n"))
+            assert keeper.values("Air-temperature") == [4.5]
+            assert keeper.of("Air-temperature")[0].unit == "Cel"
+
+    asyncio.run(main())
+
+
+def test_units() -> None:
+    def unit(text: str, code: int) -> tuple[str, str]:
+        return unit_of(ua.EUInformation(DisplayName=ua.LocalizedText(text), UnitId=code))
+
+    assert unit("degrees", int.from_bytes(b"CEL", "big")) == ("Cel", "degrees")
+    assert unit("%", int.from_bytes(b"P1", "big")) == ("%", "%")
+    assert unit("°C", -1) == ("Cel", "°C")
+    assert unit("furlong", -1) == ("", "furlong")
