@@ -15,7 +15,7 @@ from tests.servers import free_port
 
 
 async def furnish(peer: Machine) -> None:
-    """An object with a measured variable that has a unit, a readable history, and a loop in the address space."""
+    """An object with a measured variable that has a unit, a readable history, shown twice, and a loop."""
     index = await peer.server.get_namespace_index(NAMESPACE)
     chamber = await peer.server.nodes.objects.add_object(ua.NodeId("Chamber", index), f"{index}:Chamber")
     probe = await chamber.add_variable(ua.NodeId("Chamber.T", index), f"{index}:Air temperature", 4.5)
@@ -24,7 +24,9 @@ async def furnish(peer: Machine) -> None:
     await peer.server.historize_node_data_change(probe)
     await chamber.add_variable(ua.NodeId("Chamber.Probes", index), f"{index}:Probes", [1.0, 2.0])
     await chamber.add_variable(ua.NodeId("Chamber.Key", index), f"{index}:Key", b"\x01")
-    await chamber.add_reference(peer.server.nodes.objects, ua.ObjectIds.Organizes)
+    view = await chamber.add_object(ua.NodeId("View", index), f"{index}:View")
+    for shown in (probe, chamber):
+        await view.add_reference(shown, ua.ObjectIds.Organizes, bidirectional=False)
 
 
 async def lines_of(peer: Machine) -> list[str]:
