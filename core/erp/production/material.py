@@ -17,7 +17,7 @@ _NEEDS = text("""
 """)
 
 _MATERIAL = text("""
-    SELECT m.id, m.line_id, m.sublot_id, m.amount, m.consumed, m.returned, r.state
+    SELECT m.id, m.line_id, m.sublot_id, m.reservation_id, m.amount, m.consumed, m.returned, r.state
     FROM work_order_material m LEFT JOIN reservation r ON r.id = m.reservation_id
     WHERE m.order_id = :order AND (r.state IS NULL OR r.state <> 'cancelled') ORDER BY m.id
 """)
@@ -32,7 +32,7 @@ def needs(u: Unit, order_id: int) -> list[Need]:
 
 
 def materials(u: Unit, order_id: int) -> list[Any]:
-    """Rows of what the order has taken or reserved: id, line_id, sublot_id, amount, consumed, returned, state."""
+    """Rows of what the order has taken or reserved: id, line, sublot, reservation, amounts and its state."""
     u.session.flush()
     return list(u.conn.execute(_MATERIAL, {"order": order_id}))
 

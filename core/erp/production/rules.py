@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import ROUND_UP, Decimal
 
+from core.erp.lots.rules import balanced
+
 STEP = Decimal("0.000001")
 """The smallest amount the ledger keeps."""
 
@@ -42,8 +44,8 @@ class Balance:
 
     @property
     def holds(self) -> bool:
-        """Whether they agree within the tolerance, a part of what was expected (rule 4); both ends are in."""
-        return abs(self.consumed - self.expected) <= self.tolerance * self.expected
+        """Whether they agree within the tolerance, a part of what went in (rule 4, as lots.rules.balanced)."""
+        return balanced((self.consumed,), (self.expected,), self.tolerance)
 
 
 def share(consumed: Decimal, output: Decimal, planned: Decimal) -> Decimal:
