@@ -10,12 +10,12 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
-from simulators.controller import REGISTERS, Register
 from simulators.dialects import DIALECTS, Identity
 from simulators.load import load_filter
 from simulators.machine import VARIABLES
 from simulators.opcua import NAMESPACE
 from simulators.scenario import ControllerDevice, LoadDevice, MachineDevice, Scenario, SensorDevice
+from simulators.unit import REGISTERS, Register
 
 UNITS = {"temperature": "Cel", "humidity": "%", "sequence": ""}
 JSON_DECODER = {
@@ -82,7 +82,8 @@ def _rule(field: str, device: SensorDevice, quantity: str) -> dict[str, str]:
 
 def _quantities(device: SensorDevice) -> list[str]:
     told = device.sequence and device.dialect != "shelly"
-    return [*device.quantities, *(["sequence"] if told else [])]
+    humidity = ["humidity"] if "humidity" in device.quantities else []
+    return ["temperature", *humidity, *(["sequence"] if told else [])]
 
 
 def _subscriptions(device: SensorDevice) -> list[dict[str, Any]]:

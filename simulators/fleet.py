@@ -1,7 +1,7 @@
 """The rooms and devices of a scenario, alive: started together, stopped together, worked by name."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Self
 
 from simulators.controller import ColdRoomController
@@ -9,7 +9,7 @@ from simulators.load import MqttLoad
 from simulators.machine import FillingMachine
 from simulators.rooms import ColdRoom
 from simulators.scenario import ControllerDevice, Device, LoadDevice, MachineDevice, Scenario, SensorDevice
-from simulators.sensors import MqttSensor, Probe, Report
+from simulators.sensors import MqttSensor, Report
 
 Live = MqttSensor | FillingMachine | ColdRoomController | MqttLoad
 
@@ -65,24 +65,16 @@ class Fleet:
 
     def sensor(self, device: SensorDevice) -> MqttSensor:
         """An MQTT sensor as the scenario describes it."""
-        room, name = self.rooms[device.zone], device.name
-        makers: Mapping[str, tuple[Callable[[], Probe], str]] = {
-            "temperature": (lambda: room.probe(name, device.sensor), "Cel"),
-            "humidity": (lambda: room.humidity_probe(name), "%"),
-        }
-        probes: dict[str, tuple[Probe, str]] = {
-            quantity: (makers[quantity][0](), makers[quantity][1]) for quantity in device.quantities
-        }
-        return MqttSensor(
-            name,
-            device.zone,
-            probes,
+        return MqttSensor.in_room(
+            self.rooms[device.zone],
+            device.name,
             broker=self.scenario.broker,
+            humidity="humidity" in device.quantities,
+            sensor=device.sensor,
             dialect=device.dialect,
             interval=device.interval,
             sequence=device.sequence,
             topic=device.topic,
-            seed=self.scenario.seed,
         )
 
     def machine(self, device: MachineDevice) -> FillingMachine:

@@ -95,6 +95,8 @@ class Room:
         self.running = False
         self.elapsed = 0.0
         self.run_seconds = 0.0
+        self.door_seconds = 0.0
+        """How long the door has been open now; 0 while it is shut."""
         self.heat = Heat()
         self._rested = spec.shortest_rest
 
@@ -156,6 +158,7 @@ class Room:
         target, constant = (85.0, 300.0) if self.door_open else (55.0, 1200.0)
         self.humidity += (target - self.humidity) * -math.expm1(-h / constant)
         self.elapsed += h
+        self.door_seconds = self.door_seconds + h if self.door_open else 0.0
         if self.running:
             self.run_seconds += h
 

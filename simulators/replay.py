@@ -18,7 +18,7 @@ from core.telemetry.quality import Quality
 from core.telemetry.readers.csvfile import Column, CsvMapping, read_csv
 from core.telemetry.readers.fridgetag import read_fridgetag
 from core.telemetry.readers.text import BadFile
-from simulators.controller import PROBES, ColdRoomController
+from simulators.controller import ColdRoomController
 from simulators.describe import JSON_DECODER
 from simulators.dialects import DIALECTS, Identity, Sample
 from simulators.faults import Measured
@@ -27,6 +27,7 @@ from simulators.link import Broker, MqttLink
 from simulators.opcua import NAMESPACE, SimulatedServer, Variable
 from simulators.rooms import ColdRoom
 from simulators.sensors import Clock, Report, real_time
+from simulators.unit import PROBES
 
 Protocol = Literal["mqtt", "opcua", "modbus"]
 OnProgress = Callable[[int, int], None]

@@ -3,9 +3,9 @@
 import asyncio
 import contextlib
 import signal
-from collections.abc import Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from rich.console import Console
 from rich.table import Table
@@ -13,9 +13,13 @@ from rich.table import Table
 from simulators.describe import gateway_yaml
 from simulators.guard import EXIT_REFUSED, InstanceSettings, LiveInstance
 from simulators.link import BrokerUnreachable
+from simulators.replay import Device, Protocol, replay
 from simulators.runner import Happened, Summary, run_scenario
-from simulators.scenario import read_scenario
+from simulators.scenariofile import read_scenario
+from simulators.sensors import Report
 from simulators.yamlfile import BadFile
+
+Result = TypeVar("Result")
 
 EXIT_OK = 0
 EXIT_FAILED = 1
@@ -68,14 +72,23 @@ def simulate(
         out.print(f"[dim]{happened.at:7.1f} s[/dim]  {happened.text}", highlight=False)
 
     async def main() -> Summary:
+        return await run_scenario(find_scenario(path), overrides=overrides, on_event=tell, settings=settings)
+
+    return _carry_out(main, lambda summary: show(summary, out), out)
+
+
+def _carry_out(main: Callable[[], Coroutine[Any, Any, Result]], finish: Callable[[Result], None], out: Console) -> int:
+    """Runs it to its end, or to a signal, and turns what comes of it into an exit code."""
+
+    async def guarded() -> Result:
         task = asyncio.current_task()
         assert task is not None
         with contextlib.suppress(NotImplementedError):  # no signal handlers on Windows' loop
             asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
-        return await run_scenario(find_scenario(path), overrides=overrides, on_event=tell, settings=settings)
+        return await main()
 
     try:
-        summary = asyncio.run(main())
+        result = asyncio.run(guarded())
     except (KeyboardInterrupt, asyncio.CancelledError):
         out.print("stopped; every simulated device is down")
         return EXIT_INTERRUPTED
@@ -83,10 +96,35 @@ def simulate(
         out.print(f"[red]refused:[/red] {error}", highlight=False)
         return EXIT_REFUSED
     except (BadFile, BrokerUnreachable, OSError, RuntimeError, ValueError) as error:
-        out.print(f"[red]cannot simulate:[/red]\n{error}", highlight=False, soft_wrap=True)
+        out.print("[red]cannot simulate:[/red]")
+        out.print(str(error), highlight=False, markup=False, soft_wrap=True)
         return EXIT_FAILED
-    show(summary, out)
+    finish(result)
     return EXIT_OK
+
+
+def replay_file(
+    path: str | Path,
+    protocol: Protocol,
+    device: Device,
+    *,
+    console: Console | None = None,
+    **options: Any,
+) -> int:
+    """Replays a recorded file, printing how far it is; the exit code as for `simulate`. Options as for `replay`."""
+    out = console or Console()
+
+    def tell(done: int, of: int) -> None:
+        out.print(f"{done} of {of} lines", highlight=False)
+
+    async def main() -> Report:
+        return await replay(path, protocol, device, on_progress=tell, **options)
+
+    def finish(report: Report) -> None:
+        waiting = f", {len(report.unacknowledged)} not acknowledged" if protocol == "mqtt" else ""
+        out.print(f"{report.device}: {report.readings} lines replayed by {protocol}{waiting}", highlight=False)
+
+    return _carry_out(main, finish, out)
 
 
 def describe(path: str | Path, **options: Any) -> str:

@@ -1,32 +1,18 @@
 """Runs a scenario: starts its fleet, does what its timeline says when it says so, and tells what was sent."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from simulators.controller import ColdRoomController
 from simulators.fleet import Fleet
 from simulators.guard import InstanceSettings, require_test_instance
-from simulators.machine import FillingMachine
-from simulators.rooms import ColdRoom
-from simulators.scenario import (
-    DeviceEvent,
-    Event,
-    FaultEvent,
-    LoadProduct,
-    MachineState,
-    MachineStatus,
-    ProbeEvent,
-    Scenario,
-    ZoneEvent,
-    ZoneSetting,
-    read_scenario,
-)
-from simulators.sensors import MqttSensor, Report
+from simulators.scenario import Scenario
+from simulators.scenariofile import read_scenario
+from simulators.sensors import Report
+from simulators.timetable import Timetable
 
-Act = Callable[[], Awaitable[None]]
 OnEvent = Callable[["Happened"], None]
 
 
@@ -53,165 +39,6 @@ class Summary:
             if report.device == device:
                 return report
         raise KeyError(device)
-
-
-@dataclass(frozen=True)
-class Step:
-    """One thing to do at a time, seconds after the beginning."""
-
-    at: float
-    text: str
-    act: Act
-
-
-_ZONE_ACTS: dict[str, tuple[Callable[[ColdRoom], None], str]] = {
-    "door_open": (ColdRoom.open_door, "door_close"),
-    "door_close": (ColdRoom.close_door, "door_open"),
-    "compressor_fail": (ColdRoom.fail_compressor, "compressor_repair"),
-    "compressor_repair": (ColdRoom.repair, "compressor_fail"),
-    "power_off": (ColdRoom.power_off, "power_on"),
-    "power_on": (ColdRoom.power_on, "power_off"),
-}
-"""What each zone event does, and the event that undoes it."""
-_ZONE_SETTINGS: dict[str, tuple[Callable[[ColdRoom, float], None], Callable[[ColdRoom], float]]] = {
-    "set_ambient": (ColdRoom.set_ambient, lambda room: room.state().ambient),
-    "setpoint": (ColdRoom.set_setpoint, lambda room: room.state().setpoint),
-    "set_temperature": (ColdRoom.force_temperature, lambda room: room.state().air),
-}
-"""What each setting sets, and how it is now."""
-
-
-def _now(act: Callable[[], None]) -> Act:
-    async def run() -> None:
-        act()
-
-    return run
-
-
-class Timetable:
-    """The steps of a scenario on a fleet, in order."""
-
-    def __init__(self, fleet: Fleet) -> None:
-        self._fleet = fleet
-        self._makers: dict[type, Callable[[Any], list[Step]]] = {
-            ZoneEvent: self._zone_event,
-            ZoneSetting: self._zone_setting,
-            LoadProduct: self._load_product,
-            DeviceEvent: self._device_event,
-            MachineState: self._machine_state,
-            MachineStatus: self._machine_status,
-            ProbeEvent: self._probe_event,
-        }
-
-    def steps(self) -> list[Step]:
-        """Every step by its time; those of one time in the order of the file."""
-        events: list[Event] = list(self._fleet.scenario.timeline)
-        steps = [step for event in events for step in self._makers[type(event)](event)]
-        steps += [step for fault in self._fleet.scenario.faults for step in self._fault(fault)]
-        return sorted(steps, key=lambda step: step.at)
-
-    def _room(self, zone: str) -> ColdRoom:
-        return self._fleet.rooms[zone]
-
-    def _zone_event(self, event: ZoneEvent) -> list[Step]:
-        room = self._room(event.zone)
-        act, undo = _ZONE_ACTS[event.do]
-        steps = [Step(event.at, f"{event.zone}: {event.do}", _now(lambda: act(room)))]
-        if event.lasting is not None:
-            back = _ZONE_ACTS[undo][0]
-            steps.append(Step(event.at + event.lasting, f"{event.zone}: {undo}", _now(lambda: back(room))))
-        return steps
-
-    def _zone_setting(self, event: ZoneSetting) -> list[Step]:
-        room = self._room(event.zone)
-        put, read = _ZONE_SETTINGS[event.do]
-        before: list[float] = []
-
-        def act() -> None:
-            before.append(read(room))
-            put(room, event.to)
-
-        steps = [Step(event.at, f"{event.zone}: {event.do} {event.to} °C", _now(act))]
-        if event.lasting is not None:
-            ends = event.at + event.lasting
-            steps.append(Step(ends, f"{event.zone}: {event.do} as before", _now(lambda: put(room, before[-1]))))
-        return steps
-
-    def _load_product(self, event: LoadProduct) -> list[Step]:
-        room = self._room(event.zone)
-        text = f"{event.zone}: {event.kg} kg of {event.temperature} °C brought in"
-        return [Step(event.at, text, _now(lambda: room.load_product(event.kg, event.temperature)))]
-
-    def _device_event(self, event: DeviceEvent) -> list[Step]:
-        device = self._fleet.devices[event.device]
-        acts: dict[str, Callable[[], None]] = {}
-        if isinstance(device, ColdRoomController):
-            acts = {"silence": lambda: device.kill(event.unit), "resume": lambda: device.revive(event.unit)}
-        elif isinstance(device, MqttSensor | FillingMachine):
-            acts = {"silence": device.silence, "resume": device.resume}
-        undo = {"silence": "resume", "resume": "silence"}[event.do]
-        steps = [Step(event.at, f"{event.device}: {event.do}", _now(acts[event.do]))]
-        if event.lasting is not None:
-            steps.append(Step(event.at + event.lasting, f"{event.device}: {undo}", _now(acts[undo])))
-        return steps
-
-    def _machine(self, name: str) -> FillingMachine:
-        device = self._fleet.devices[name]
-        assert isinstance(device, FillingMachine), f"{name} is not a machine"
-        return device
-
-    def _machine_state(self, event: MachineState) -> list[Step]:
-        machine = self._machine(event.device)
-        wanted = event.wanted()
-        return [Step(event.at, f"{event.device}: {event.state}", _now(lambda: machine.bring_to(wanted)))]
-
-    def _machine_status(self, event: MachineStatus) -> list[Step]:
-        machine = self._machine(event.device)
-
-        def put(status: str | None) -> Act:
-            return _now(lambda: machine.set_status(event.variable, status))
-
-        text = f"{event.device}.{event.variable}: status"
-        steps = [Step(event.at, f"{text} {event.status or 'Good'}", put(event.status))]
-        if event.lasting is not None:
-            steps.append(Step(event.at + event.lasting, f"{text} Good", put(None)))
-        return steps
-
-    def _probe_event(self, event: ProbeEvent) -> list[Step]:
-        controller = self._fleet.devices[event.device]
-        assert isinstance(controller, ColdRoomController), f"{event.device} is not a controller"
-        acts = {"break_probe": controller.break_probe, "mend_probe": controller.mend_probe}
-        undo = {"break_probe": "mend_probe", "mend_probe": "break_probe"}[event.do]
-
-        def do(name: str) -> Act:
-            return _now(lambda: acts[name](event.probe - 1, event.unit))
-
-        text = f"{event.device}.{event.unit}: "
-        steps = [Step(event.at, f"{text}{event.do} {event.probe}", do(event.do))]
-        if event.lasting is not None:
-            steps.append(Step(event.at + event.lasting, f"{text}{undo} {event.probe}", do(undo)))
-        return steps
-
-    def _fault(self, event: FaultEvent) -> list[Step]:
-        device = self._fleet.devices[event.device]
-        fault = event.what()
-
-        async def begin() -> None:
-            if isinstance(device, ColdRoomController):
-                await device.fault(fault, event.unit)
-            elif isinstance(device, MqttSensor | FillingMachine):
-                await device.fault(fault)
-
-        async def end() -> None:
-            if isinstance(device, ColdRoomController):
-                await device.clear(fault.kind, event.unit)
-            elif isinstance(device, MqttSensor | FillingMachine):
-                await device.clear(fault.kind)
-
-        steps = [Step(event.begins, f"{event.device}: fault {fault.kind}", begin)]
-        if event.lasting is not None:
-            steps.append(Step(event.begins + event.lasting, f"{event.device}: fault {fault.kind} over", end))
-        return steps
 
 
 async def run_scenario(

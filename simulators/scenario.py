@@ -7,15 +7,13 @@ All times (`at`, `from`, `for`, `duration`, `interval`) are real time since the 
 import re
 from collections.abc import Mapping
 from datetime import timedelta
-from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from core.telemetry.address import check_segment, check_zone
-from simulators import yamlfile
 from simulators.dialects import DIALECTS
-from simulators.faults import APPLIES, Fault, FaultKind
+from simulators.faults import Fault, FaultKind
 from simulators.link import Broker
 from simulators.packml import WORDS, State
 from simulators.physics import PRESETS, RoomSpec, SensorSpec
@@ -84,7 +82,8 @@ class SensorDevice(_Strict):
     zone: ZoneName
     dialect: Annotated[str, AfterValidator(_known)] = "json"
     interval: Span = 1.0
-    quantities: tuple[Literal["temperature", "humidity"], ...] = Field(default=("temperature",), min_length=1)
+    quantities: tuple[Literal["temperature", "humidity"], ...] = ("temperature",)
+    """Temperature always; humidity where it is named."""
     sequence: bool = True
     topic: str | None = None
     sensor: SensorSpec = SensorSpec()
@@ -128,8 +127,6 @@ class LoadDevice(_Strict):
 
 
 Device = Annotated[SensorDevice | MachineDevice | ControllerDevice | LoadDevice, Field(discriminator="kind")]
-PROTOCOLS = {"mqtt_sensor": "mqtt", "filling_machine": "opcua", "cold_room_controller": "modbus"}
-"""Protocol of each kind of device that can have faults."""
 
 
 class _At(_Strict):
@@ -249,91 +246,3 @@ class Scenario(_Strict):
         if ports:
             raise ValueError(f"no device named {', '.join(sorted(ports))}")
         return type(self).model_validate(changed)
-
-
-def read_scenario(path: Path) -> Scenario:
-    """The scenario of a file. Raises BadFile with every problem and its line."""
-    document = yamlfile.load(path)
-    raw = yamlfile.plain(document)
-    problems = [yamlfile.Problem(yamlfile.line_of(document, where), text) for where, text in _references(raw)]
-    try:
-        scenario = Scenario.model_validate(raw)
-    except ValidationError as error:
-        raise yamlfile.BadFile(path, [*yamlfile.problems_of(error, document), *problems]) from error
-    if problems:
-        raise yamlfile.BadFile(path, problems)
-    return scenario
-
-
-def _items(raw: Mapping[str, Any], key: str) -> list[tuple[int, dict[str, Any]]]:
-    """The mappings of a list, with their places; what has another shape is the models' to report."""
-    found = raw.get(key)
-    return [(n, item) for n, item in enumerate(found) if isinstance(item, dict)] if isinstance(found, list) else []
-
-
-def _references(raw: Mapping[str, Any]) -> list[tuple[yamlfile.Path_, str]]:
-    """What refers to something that is not there, or cannot be: place and text. Works on a half-right document."""
-    found: list[tuple[yamlfile.Path_, str]] = []
-    zones = raw.get("zones") if isinstance(raw.get("zones"), dict) else {}
-    assert isinstance(zones, dict)
-    kinds: dict[str, dict[str, Any]] = {}
-    ports: dict[Any, str] = {}
-    for n, device in _items(raw, "devices"):
-        name = str(device.get("name"))
-        if name in kinds:
-            found.append((("devices", n, "name"), f"device {name!r} is there twice"))
-        kinds[name] = device
-        port = device.get("port")
-        if port is not None and port in ports:
-            found.append((("devices", n, "port"), f"port {port} is taken by {ports[port]!r}"))
-        ports.setdefault(port, name)
-        units = device.get("units")
-        named = list(units.items()) if isinstance(units, dict) else []
-        found.extend((("devices", n, "units", unit), f"no zone {zone!r}") for unit, zone in named if zone not in zones)
-    for section in ("devices", "timeline"):
-        for n, item in _items(raw, section):
-            if "zone" in item and item["zone"] not in zones:
-                found.append(((section, n, "zone"), f"no zone {item['zone']!r}"))
-    for section in ("timeline", "faults"):
-        for n, item in _items(raw, section):
-            found.extend(((section, n, *where), text) for where, text in _about_device(item, kinds, raw))
-    return found
-
-
-_NEEDS = {
-    "opcua_state": "filling_machine",
-    "opcua_status": "filling_machine",
-    "break_probe": "cold_room_controller",
-    "mend_probe": "cold_room_controller",
-}
-
-
-def _about_device(
-    item: Mapping[str, Any], kinds: Mapping[str, Mapping[str, Any]], raw: Mapping[str, Any]
-) -> list[tuple[yamlfile.Path_, str]]:
-    """Whether an event or fault fits the device it names and the scenario's duration."""
-    found: list[tuple[yamlfile.Path_, str]] = []
-    if "device" in item:
-        device = kinds.get(str(item["device"]))
-        if device is None:
-            return [(("device",), f"no device {item['device']!r}")]
-        kind = str(device.get("kind"))
-        wanted = _NEEDS.get(str(item.get("do")))
-        if wanted is not None and kind != wanted:
-            found.append((("do",), f"{item['do']} needs a {wanted}, and {item['device']!r} is a {kind}"))
-        if kind == "mqtt_load":
-            found.append((("device",), f"{item['device']!r} is a load: it takes neither events nor faults"))
-        units = device.get("units")
-        if isinstance(units, dict) and item.get("unit", 1) not in units:
-            found.append((("unit",), f"{item['device']!r} has no unit {item.get('unit', 1)}"))
-        fault = item.get("fault")
-        if fault in set(FaultKind) and fault not in APPLIES.get(PROTOCOLS.get(kind, ""), frozenset()):
-            found.append((("fault",), f"a {kind} cannot show the fault {fault}"))
-    key = "from" if "fault" in item else "at"
-    try:
-        late = seconds(item.get(key, 0)) >= seconds(raw.get("duration", 0))
-    except ValueError:
-        return found
-    if late:
-        found.append(((key,), f"{key}: {item.get(key, 0)} is not before the scenario's end"))
-    return found

@@ -6,11 +6,14 @@ import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import Any, Self
 
 from simulators.dialects import DIALECTS, Identity, Message, Sample, garbage
 from simulators.faults import Fault, FaultKind, Faults, Measured
 from simulators.guard import refuse_unmarked
 from simulators.link import Broker, MqttLink
+from simulators.physics import SensorSpec
+from simulators.rooms import ColdRoom
 from simulators.tasks import end
 
 Clock = Callable[[], datetime]
@@ -81,6 +84,23 @@ class MqttSensor:
         self._held: tuple[int, list[Message]] | None = None
         self._count = 0
 
+    @classmethod
+    def in_room(
+        cls,
+        room: ColdRoom,
+        name: str,
+        *,
+        broker: Broker,
+        humidity: bool = False,
+        sensor: SensorSpec | None = None,
+        **options: Any,
+    ) -> Self:
+        """A temperature (and humidity) sensor in a room; options as for the class."""
+        probes: dict[str, tuple[Probe, str]] = {"temperature": (room.probe(name, sensor), "Cel")}
+        if humidity:
+            probes["humidity"] = (room.humidity_probe(name), "%")
+        return cls(name, room.zone, probes, broker=broker, **({"seed": room.seed} | options))
+
     @property
     def name(self) -> str:
         """Its name."""
@@ -89,7 +109,7 @@ class MqttSensor:
     async def start(self) -> None:
         """Connects and begins to measure. Raises BrokerUnreachable, LiveInstance."""
         refuse_unmarked(os.environ.get("LOTWISE_INSTANCE"))
-        self._link = MqttLink(self._broker, f"sim-{self.name}")
+        self._link = MqttLink(self._broker, f"sim-{self.name}-{os.getpid()}")
         await self._link.connect()
         self.task = asyncio.create_task(self._run(), name=f"sensor {self.name}")
 

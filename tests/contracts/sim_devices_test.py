@@ -487,7 +487,7 @@ class Bus:
     async def inputs(self, address: int, count: int, unit: int = 1) -> list[int]:
         answer = await self.client.read_input_registers(address, count=count, device_id=unit)
         assert not answer.isError(), answer
-        return answer.registers
+        return list(answer.registers)
 
 
 @pytest.mark.parametrize("rtu", [False, True], ids=["tcp", "rtu over tcp"])

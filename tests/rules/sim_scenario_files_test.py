@@ -17,7 +17,8 @@ from simulators.dialects import DIALECTS
 from simulators.faults import FaultKind
 from simulators.guard import LiveInstance, require_test_instance
 from simulators.run import SCENARIOS, find_scenario, simulate
-from simulators.scenario import Scenario, read_scenario, seconds
+from simulators.scenario import Scenario, seconds
+from simulators.scenariofile import read_scenario
 from simulators.yamlfile import BadFile
 from tests.servers import free_port
 
@@ -163,7 +164,7 @@ def test_the_gateway_configuration_made_for_a_scenario_is_one_the_gateway_takes(
 
 
 def test_the_gateway_configuration_covers_every_dialect_and_every_broker_setting(tmp_path: Path) -> None:
-    devices = [
+    devices: list[dict[str, object]] = [
         {
             "kind": "mqtt_sensor",
             "name": f"d-{n}",

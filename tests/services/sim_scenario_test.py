@@ -33,10 +33,12 @@ from lotwise.embedded.nats import EmbeddedNats
 from simulators.describe import gateway_config
 from simulators.guard import LiveInstance
 from simulators.link import Broker
+from simulators.load import MqttLoad
 from simulators.replay import Device, recording, replay, replay_source
-from simulators.run import SCENARIOS, simulate
+from simulators.run import SCENARIOS, replay_file, simulate
 from simulators.runner import Summary, run_scenario
-from simulators.scenario import Scenario, read_scenario
+from simulators.scenario import Scenario
+from simulators.scenariofile import read_scenario
 from tests.servers import accepts, free_port, shared_data
 
 ROOM, OTHER = "plant/cold/room-1", "plant/cold/room-2"
@@ -249,7 +251,7 @@ def test_machine_and_controller_follow_the_timeline_and_are_gone_afterwards() ->
     assert seen["setpoint"] == 30
     assert [n for n, word in enumerate(seen["probes"]) if word == 0x8000] == [7]
     assert summary.report("filler-1").sequences == list(range(1, summary.report("filler-1").readings + 1))
-    assert summary.report("controller-1.1").readings == 2
+    assert (summary.report("controller-1.1").readings, summary.report("controller-1.1").messages) == (1, 2)
     assert not any(accepts(port) for port in ports.values())
 
 
@@ -409,6 +411,41 @@ def test_a_replay_refuses_a_live_instance_and_units_it_cannot_tell(
     monkeypatch.setenv("LOTWISE_INSTANCE", "live")
     with pytest.raises(LiveInstance):
         asyncio.run(replay(recorded, "mqtt", Device("old", ROOM)))
+
+
+def test_the_command_replays_a_file_and_names_a_wrong_one(recorded: Path, broker: Broker, tmp_path: Path) -> None:
+    text = io.StringIO()
+    console = Console(file=text, width=200)
+    device = Device("old", ROOM, broker=broker)
+    assert replay_file(recorded, "mqtt", device, console=console) == 0
+    assert "30 of 30 lines" in text.getvalue()
+    assert "0 not acknowledged" in text.getvalue()
+    assert replay_file(tmp_path / "nothing.csv", "mqtt", device, console=console) == 1
+    assert "nothing.csv" in text.getvalue()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LOTWISE_INSTANCE", "live")
+        assert replay_file(recorded, "mqtt", device, console=console) == 2
+
+
+def test_a_load_survives_the_brokers_death_without_a_hole(mqtt_broker: EmbeddedNats) -> None:
+    assert mqtt_broker.mqtt_port is not None
+    broker = Broker(port=mqtt_broker.mqtt_port)
+
+    async def main() -> None:
+        load = MqttLoad(ROOM, broker=broker, rate=300, sensors=4)
+        await load.start()
+        await asyncio.sleep(0.5)
+        await asyncio.to_thread(mqtt_broker.kill)
+        await asyncio.sleep(0.5)
+        during = load.report.acknowledged
+        await asyncio.to_thread(mqtt_broker.start)
+        await asyncio.sleep(2.0)
+        report = await load.stop()
+        assert report.complete, report.unacknowledged
+        assert report.acknowledged > during
+        assert sum(report.last.values()) == report.published
+
+    asyncio.run(main())
 
 
 def test_a_real_logger_report_is_a_recording() -> None:
