@@ -246,7 +246,8 @@ class Inbox:
         while taken < batch:
             try:
                 # the server beats every second: silence means that the request died with its server
-                message = await asyncio.wait_for(self._queue.get(), 3.5)
+                async with asyncio.timeout(3.5):
+                    message = await self._queue.get()
             except TimeoutError as silence:
                 raise StreamUnavailable(f"consumer {name} is silent") from silence
             status = (message.headers or {}).get("Status") if not message.data else None

@@ -67,6 +67,13 @@ class Lane:
     stopped_until: float = 0.0
     alarmed: bool = True  # there may be an alarm from an earlier life: the first success clears it
     task: asyncio.Task[None] | None = None
+    gone: bool = False
+
+    def end(self) -> None:
+        """Ends its task. Said twice: a cancellation that meets a request's end can be lost (bpo-37658)."""
+        self.gone = True
+        if self.task is not None:
+            self.task.cancel()
 
 
 @dataclass(slots=True)
@@ -111,6 +118,8 @@ class IngestWorker:
         self._room = asyncio.Event()
         self._hand_bytes = 0
         self._was_well = True
+        self._stopping = False
+        self._folding: asyncio.Task[None] | None = None
 
     @property
     def partitions(self) -> frozenset[int]:
@@ -128,10 +137,15 @@ class IngestWorker:
             async with asyncio.TaskGroup() as group:
                 tasks = [group.create_task(self._tend(client, group)), group.create_task(self._fold_all(client))]
                 await stop.wait()
-                tasks += [lane.task for lane in self._lanes.values() if lane.task is not None]
+                self._stopping = True
+                self._arrived.set()
                 for task in tasks:
                     task.cancel()
+                for lane in self._lanes.values():
+                    lane.end()
         finally:
+            if self._folding is not None:
+                await asyncio.wait([self._folding])
             await client.close()
             with contextlib.suppress(OperationalError):
                 await asyncio.to_thread(leases.leave, self._engine, self.name)
@@ -140,7 +154,7 @@ class IngestWorker:
 
     async def _tend(self, client: Client, group: asyncio.TaskGroup) -> None:
         """Keeps leases, the stream and the knowledge of its floors; starts and ends lanes."""
-        while True:
+        while not self._stopping:
             try:
                 state = await ensure_stream(client, self._stream.stream)
                 held = await asyncio.to_thread(leases.renew, self._engine, self.name, self._options.lease)
@@ -165,20 +179,22 @@ class IngestWorker:
         for partition in self._lanes.keys() - held:
             self._drop(self._lanes.pop(partition))
         for partition in sorted(held - self._lanes.keys()):
-            lane = self._lanes[partition] = Lane(partition)
-            lane.task = group.create_task(self._pull(client, lane))
+            self._start(client, group, partition)
+
+    def _start(self, client: Client, group: asyncio.TaskGroup, partition: int) -> None:
+        lane = self._lanes[partition] = Lane(partition, gone=self._stopping)
+        lane.task = group.create_task(self._pull(client, lane))
 
     def _drop(self, lane: Lane) -> None:
         """What was in hand comes again to the partition's next worker, or from the gateway if the stream is gone."""
-        if lane.task is not None:
-            lane.task.cancel()
+        lane.end()
         self._hand_bytes -= sum(len(message.data) for message in lane.waiting.values())
         lane.waiting.clear()
 
     def _restart(self, client: Client, group: asyncio.TaskGroup) -> None:
-        for lane in self._lanes.values():
+        for lane in list(self._lanes.values()):
             self._drop(lane)
-            lane.task = group.create_task(self._pull(client, lane))
+            self._start(client, group, lane.partition)
 
     def _put(self, lane: Lane, messages: Sequence[Msg]) -> None:
         for message in messages:
@@ -189,35 +205,41 @@ class IngestWorker:
 
     async def _pull(self, client: Client, lane: Lane) -> None:
         """Takes a partition's messages in hand for as long as it is ours."""
-        while True:
+        while not lane.gone:
             inbox = Inbox(client, lane.partition)
             try:
                 await ensure_consumer(client, lane.partition, self._options.ack_wait, 4 * self._options.lane_messages)
                 await inbox.open()
-                while True:
-                    room = self._options.lane_messages - len(lane.waiting)
-                    if room <= 0 or self._hand_bytes > self._options.hand_bytes:
-                        self._room.clear()
-                        await self._room.wait()
-                        continue
-                    async for message in inbox.pull(room, self._options.pull_expires):
-                        self._put(lane, [message])
-                        self._arrived.set()
+                await self._pull_from(inbox, lane)
             except (StreamUnavailable, nats.errors.Error, OSError) as problem:
                 log.debug("partition %d: %s", lane.partition, problem)
                 await asyncio.sleep(0.25)
             finally:
                 await inbox.close()
 
+    async def _pull_from(self, inbox: Inbox, lane: Lane) -> None:
+        while not lane.gone:
+            room = self._options.lane_messages - len(lane.waiting)
+            if room <= 0 or self._hand_bytes > self._options.hand_bytes:
+                self._room.clear()
+                await self._room.wait()
+                continue
+            async for message in inbox.pull(room, self._options.pull_expires):
+                if lane.gone:
+                    return
+                self._put(lane, [message])
+                self._arrived.set()
+
     # -- folding -------------------------------------------------------------------------------------------------
 
     async def _fold_all(self, client: Client) -> None:
-        while True:
+        while not self._stopping:
             await self._arrived.wait()
             await asyncio.sleep(self._options.linger.total_seconds())
             self._arrived.clear()
             while taken := self._take():
-                await asyncio.shield(self._fold(client, taken))
+                self._folding = asyncio.create_task(self._fold(client, taken))
+                await asyncio.shield(self._folding)
                 self._room.set()
 
     def _take(self) -> dict[int, list[Msg]]:

@@ -2,13 +2,20 @@
 
 import asyncio
 import shutil
+import subprocess
+import sys
+from pathlib import Path
 
 import msgspec
-from sqlalchemy import Engine
+import pytest
+from sqlalchemy import Engine, text
 
+from core.ingest.stream import NatsSettings, StreamUnavailable, connect, ensure_stream
 from core.telemetry.batch import ConfirmAsk, ConfirmReply, decode, encode
-from lotwise.embedded.nats import EmbeddedNats
+from lotwise.embedded.nats import EmbeddedNats, nats_binary
+from lotwise.embedded.process import ServerProcess
 from tests.faults.ingest_running import count, publish, publisher, until, worker
+from tests.servers import accepts, free_port
 from tests.services.ingest_support import (
     PARTITION,
     POINT,
@@ -136,3 +143,84 @@ def test_simulated_readings_keep_their_mark(engine: Engine, nats_server: Embedde
 
     asyncio.run(main())
     assert count(engine, "reading WHERE simulated") == 1
+
+
+def test_a_worker_killed_between_landing_and_commit_leaves_all_to_the_next(
+    engine: Engine, postgres_url: str, nats_server: EmbeddedNats, tmp_path: Path
+) -> None:
+    add_points(engine)
+    judge = Recorder()
+    gw = Gateway()
+    sign = tmp_path / "in the transaction"
+    command = [sys.executable, "-m", "tests.faults.ingest_victim", postgres_url, nats_server.url, str(sign)]
+
+    async def main() -> None:
+        async with publisher(nats_server.url) as client:
+            victim = await asyncio.to_thread(subprocess.Popen, command)
+            try:
+                await until(lambda: count(engine, "ingest_lease") == 64, 30)
+                await publish(client, *[gw.cut([reading(n)], [mark(n)]) for n in range(10)])
+                await until(sign.exists)
+            finally:
+                victim.kill()
+                await asyncio.to_thread(victim.wait)
+            assert count(engine, "batch") == 0
+            async with worker(engine, nats_server.url, judge):
+                await until(lambda: count(engine, "batch") == 10, 30)
+
+    asyncio.run(main())
+    assert [r.at for r in judge.readings] == [reading(n).at for n in range(10)]
+    assert count(engine, "reading") == 10
+
+
+def test_a_database_that_goes_away_stops_nothing_for_good(engine: Engine, nats_server: EmbeddedNats) -> None:
+    add_points(engine)
+    judge = Recorder()
+    gw = Gateway()
+
+    async def main() -> None:
+        async with worker(engine, nats_server.url, judge) as w, publisher(nats_server.url) as client:
+            await until(lambda: len(w.partitions) == 64)
+            for n in range(5):
+                await publish(client, *[gw.cut([reading(n * 10 + i)]) for i in range(10)])
+                with engine.connect() as conn:  # every other connection of this database is cut off
+                    conn.execute(
+                        text(
+                            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                            "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+                        )
+                    )
+            await until(lambda: count(engine, "batch") == 50, 30)
+
+    asyncio.run(main())
+    assert count(engine, "reading") == 50
+    assert count(engine, "ingest_alarm") == 0
+
+
+@pytest.mark.parametrize("secret", ["user", "token"])
+def test_a_stream_that_wants_credentials(tmp_path: Path, secret: str) -> None:
+    guarded = {
+        "user": ('user: "core", password: "s3cret"', {"user": "core", "password": "s3cret"}),
+        "token": ('token: "t0ken"', {"token": "t0ken"}),
+    }
+    wanted, given = guarded[secret]
+    port = free_port()
+    config = tmp_path / "nats.conf"
+    config.write_text(
+        f'listen: 127.0.0.1:{port}\nauthorization {{ {wanted} }}\njetstream {{ store_dir: "{tmp_path}/js" }}\n'
+    )
+    server = ServerProcess("nats-server", [nats_binary(), "-c", str(config)], tmp_path / "nats.log")
+    server.start(lambda: accepts(port))
+
+    async def main() -> None:
+        url = f"nats://127.0.0.1:{port}"
+        with pytest.raises(StreamUnavailable):
+            await connect(NatsSettings(urls=(url,)), "nobody", within=2)
+        client = await connect(NatsSettings(urls=(url,), **given), "core")
+        assert (await ensure_stream(client, NatsSettings().stream)).incarnation
+        await client.close()
+
+    try:
+        asyncio.run(main())
+    finally:
+        server.stop()

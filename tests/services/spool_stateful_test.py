@@ -1,5 +1,6 @@
 """The spool against a model: whatever is kept, cut, sent, confirmed, dropped and interrupted, in any order."""
 
+import os
 import tempfile
 from collections import defaultdict
 from datetime import UTC, datetime, timedelta
@@ -196,4 +197,5 @@ class SpoolMachine(RuleBasedStateMachine):
 
 
 TestSpool = SpoolMachine.TestCase
-TestSpool.settings = settings(max_examples=25, stateful_step_count=30, deadline=None)
+HEAVY = os.environ.get("LOTWISE_TEST_HEAVY") == "1"
+TestSpool.settings = settings(max_examples=300 if HEAVY else 25, stateful_step_count=60 if HEAVY else 30, deadline=None)

@@ -1,0 +1,46 @@
+"""A worker process to be killed: stops for ever inside the transaction, after the landing, once told to."""
+
+import asyncio
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from sqlalchemy import create_engine
+
+from core.erp.kernel.unit import Unit
+from core.ingest.stream import NatsSettings
+from core.ingest.worker import IngestWorker
+from core.telemetry.batch import Gap, Watermark
+from core.telemetry.reading import Reading
+from tests.faults.ingest_running import QUICK
+
+
+class Stuck:
+    """Judges nothing; hangs when it is given a reading, and says so by a file."""
+
+    def __init__(self, sign: Path) -> None:
+        self._sign = sign
+
+    def fold(
+        self,
+        u: Unit,  # noqa: ARG002 - the port's
+        readings: Sequence[Reading],
+        conflicts: Sequence[tuple[Reading, Reading]],  # noqa: ARG002
+        watermarks: Sequence[tuple[str, Watermark]],  # noqa: ARG002
+        gaps: Sequence[tuple[str, Gap]],  # noqa: ARG002
+    ) -> None:
+        if readings:
+            self._sign.touch()
+            time.sleep(3600)
+
+
+async def main(database: str, url: str, sign: str) -> None:
+    engine = create_engine(database)
+    await IngestWorker(engine, NatsSettings(urls=(url,)), Stuck(Path(sign)), "victim", options=QUICK).run(
+        asyncio.Event()
+    )
+
+
+if __name__ == "__main__":
+    asyncio.run(main(*sys.argv[1:]))
