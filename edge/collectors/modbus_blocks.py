@@ -59,19 +59,20 @@ class Plan:
         self._unit = unit
         self._retry = retry_refused
         self.blocks = plan(unit, unit.points)
+        self._whole = len(self.blocks)
         self.refused: dict[str, tuple[ModbusPoint, str]] = {}
         """Point → itself and the reason of its bad quality."""
         self._ask_again: datetime | None = None
 
     def learn(self, blocks: Sequence[Block], refused: dict[str, tuple[ModbusPoint, str]], now: datetime) -> None:
-        """Keeps what one poll found out."""
+        """Keeps what one poll found out, for a time: a device that failed for a moment is not split for ever."""
         self.blocks = list(blocks)
-        if refused:
-            self.refused |= refused
+        self.refused |= refused
+        if self.refused or len(self.blocks) > self._whole:
             self._ask_again = self._ask_again or now + self._retry
 
     def start_over(self, now: datetime) -> None:
-        """Forgets the refusals when it is time to ask again."""
+        """Forgets refusals and splits when it is time to ask again."""
         if self._ask_again is not None and now >= self._ask_again:
             self.blocks = plan(self._unit, self._unit.points)
             self.refused = {}

@@ -56,10 +56,14 @@ class Item:
         self.refused = ""
         self.awaited = self.recheck = False
 
-    def kept(self, reading: Reading, told: Told | None, seen: float) -> None:
-        """Remembers a reading that is on disk; `told` is None for one that no report of the source stands behind."""
+    def kept(self, reading: Reading, told: Told, seen: float, *, reported: bool) -> None:
+        """Remembers a reading that is on disk.
+
+        A value that was read again rather than `reported` counts as the newest report only if there was none yet:
+        reports before it may still be on their way, and history is read from the newest report on.
+        """
         self.last_at = max(self.last_at or reading.at, reading.at)
-        if told is not None and told.stamp is not None:
+        if told.stamp is not None and (reported or self.last_stamp is None):
             self.last_stamp = max(self.last_stamp or told.stamp, told.stamp)
         self.seen = seen
 

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 from asyncua import Client, ua
+from cryptography.exceptions import InvalidSignature
 
 from edge.collectors.opcua_config import OpcUaNode, OpcUaSource
 from edge.collectors.opcua_values import moment
@@ -22,6 +23,10 @@ _NOTIFICATIONS_PER_PUBLISH = 5000
 _HISTORY_SLICE = timedelta(hours=6)
 _HISTORY_READ = 1 << int(ua.AccessLevel.HistoryRead)
 _SERVER_TIME = ua.NodeId(ua.ObjectIds.Server_ServerStatus_CurrentTime)
+_LIMITS = tuple(
+    ua.NodeId(getattr(ua.ObjectIds, f"Server_ServerCapabilities_OperationLimits_{name}"))
+    for name in ("MaxNodesPerRead", "MaxMonitoredItemsPerCall")
+)
 
 _OPERATORS = {
     code: hint
@@ -59,6 +64,8 @@ def reaching(endpoint: str) -> Iterator[None]:
         if name in _OPERATORS:
             raise SourceMisconfigured(f"{endpoint}: {name}: {_OPERATORS[name]}") from error
         raise SourceLost(f"{endpoint}: {name}") from error
+    except InvalidSignature as error:
+        raise SourceMisconfigured(f"{endpoint}: the server does not hold the key to its certificate") from error
     except (OSError, TimeoutError, ua.UaError) as error:
         raise SourceLost(f"{endpoint}: {type(error).__name__} {error}".rstrip()) from error
 
@@ -77,6 +84,13 @@ def node_id(text: str, namespaces: Sequence[str]) -> ua.NodeId:
             raise LookupError(f"the server has no namespace {uri}")
         text = f"ns={namespaces.index(uri)};{rest}"
     return ua.NodeId.from_string(text)
+
+
+async def operation_limit(client: Client, asked: int) -> int:
+    """Nodes one request may name: as asked, or fewer where the server says so. One is left for the server's clock."""
+    values = await client.uaclient.session.read_attributes(list(_LIMITS), ua.AttributeIds.Value)
+    told = [value.Value.Value for value in values if value.Value is not None]
+    return max(1, min([asked, *(limit - 1 for limit in told if isinstance(limit, int) and limit > 0)]))
 
 
 async def create_subscription(

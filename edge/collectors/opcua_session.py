@@ -1,4 +1,4 @@
-"""One connection: subscribe, keep what is reported, tend the silent, fill what was missed."""
+"""One connection: subscribe, keep what is reported, tend the silent."""
 
 import asyncio
 import logging
@@ -7,38 +7,33 @@ from datetime import datetime
 
 from asyncua import ua
 
-from core.telemetry.batch import Gap
 from core.telemetry.reading import Reading
 from edge.collectors.opcua_config import OpcUaSource
+from edge.collectors.opcua_fill import Filling
 from edge.collectors.opcua_items import Item, Missed, first_report, reading_of, refusal
+from edge.collectors.opcua_safe import Report, Safe
 from edge.collectors.opcua_security import StrictClient
 from edge.collectors.opcua_service import (
     KEEPALIVE,
     create_items,
     create_subscription,
-    history,
     in_groups,
     item_request,
     may_read_history,
     node_id,
+    operation_limit,
     reaching,
     read_now,
 )
 from edge.collectors.opcua_values import Told, severity, told
-from edge.collectors.port import Clock, Keeper, SourceLost, SourceMisconfigured, SpoolFull
+from edge.collectors.port import Keeper, SourceLost, SourceMisconfigured
 
 log = logging.getLogger(__name__)
 
-_CHUNK = 1000
-_FULL_PAUSE = 1.0
 _TICK = 0.25
 _REPUBLISH_AT_MOST = 50
 _SEQUENCE_END = 0xFFFFFFFF
 _RETRY_REFUSED = 60.0
-_HISTORY_LAG = 1.0
-"""Seconds a server may take to file a value it has already reported."""
-
-Report = tuple[Item, Reading, Told]
 
 
 class Session:
@@ -56,11 +51,13 @@ class Session:
         self._client = client
         self._items = items
         self._by_handle = {item.handle: item for item in items}
-        self._keeper = keeper
+        self._safe = Safe(config.name, keeper)
+        self._fill = Filling(config, client, items, self._safe, clock)
         self._clock = clock
         self._inbox: asyncio.Queue[tuple[ua.PublishResult, asyncio.Future[None]]] = asyncio.Queue(maxsize=1)
         self._lost = asyncio.Event()
         self._subscription = 0
+        self._per_call = config.per_call
         self._patience = 0.0
         self._sequence: int | None = None
         self._heard = 0.0
@@ -84,7 +81,7 @@ class Session:
                 tasks.create_task(self._consume())
                 await self._subscribe()
                 tasks.create_task(self._tend())
-                tasks.create_task(self._fill_owed())
+                tasks.create_task(self._fill.run())
         except* (SourceLost, SourceMisconfigured) as group:
             failed = group.exceptions[0]
         if failed is not None:
@@ -97,6 +94,7 @@ class Session:
         self._client.connection_lost_callback = self._on_lost
         with reaching(self._config.endpoint):
             namespaces = await self._client.get_namespace_array()
+            self._per_call = await operation_limit(self._client, self._config.per_call)
             made = await create_subscription(self._client, self._config, self._on_publish)
         self._subscription = made.SubscriptionId
         keepalive = made.RevisedPublishingInterval / 1000 * max(1, made.RevisedMaxKeepAliveCount)
@@ -114,7 +112,7 @@ class Session:
             raise SourceMisconfigured(f"{self._config.endpoint} refuses every node: {self._items[0].refused}")
 
     async def _monitor(self, items: Sequence[Item]) -> None:
-        for group in in_groups(items, self._config.per_call):
+        for group in in_groups(items, self._per_call):
             ids = [item.node_id for item in group]
             requests = [
                 item_request(item.node, each, item.handle, self._config.queue_of(item.node))
@@ -211,11 +209,11 @@ class Session:
                 continue
             word = told(change.Value, item.node.index)
             if word.aside:
-                await self._aside(item, change.Value, word.aside)
+                await self._safe.aside(item, change.Value, word.aside)
             reading = self._report(item, word, received)
             if reading is not None:
                 reports.append((item, reading, word))
-        await self._keep(reports)
+        await self._safe.reports(reports)
 
     def _report(self, item: Item, word: Told, received: datetime) -> Reading | None:
         if item.awaited:
@@ -254,29 +252,6 @@ class Session:
                     Missed(item.last_stamp, received, item.last_at, received, "message_lost", expected=False)
                 )
 
-    # -- keeping -------------------------------------------------------------------------------------------------
-
-    async def _keep(self, reports: Sequence[Report], *, told_by_source: bool = True) -> None:
-        """Waits as long as the spool is full; meanwhile nothing is acknowledged and the server's queues hold."""
-        for group in in_groups(reports, _CHUNK):
-            full = False
-            while True:
-                try:
-                    await self._keeper.keep([reading for _, reading, _ in group])
-                except SpoolFull:
-                    if not full:
-                        log.warning("%s: spool full, waiting", self._config.name)
-                    full = True
-                    await asyncio.sleep(_FULL_PAUSE)
-                else:
-                    break
-            now = asyncio.get_running_loop().time()
-            for item, reading, word in group:
-                item.kept(reading, word if told_by_source else None, now)
-
-    async def _aside(self, item: Item, value: ua.DataValue, reason: str) -> None:
-        await self._keeper.aside(item.node.node, repr(value.Value).encode()[:4096], reason)
-
     # -- tending -------------------------------------------------------------------------------------------------
 
     async def _tend(self) -> None:
@@ -302,7 +277,7 @@ class Session:
             await asyncio.sleep(min(_TICK, silence / 4))
 
     async def _read_again(self, items: Sequence[Item]) -> None:
-        for group in in_groups(items, self._config.per_call):
+        for group in in_groups(items, self._per_call):
             self._reading_since = self._clock()
             with reaching(self._config.endpoint):
                 server_now, values = await read_now(self._client, [item.node_id for item in group])
@@ -317,7 +292,7 @@ class Session:
                 if item.last_at is None or reading.at > item.last_at:
                     reports.append((item, reading, word))
                 # Else the server's clock has not moved on since the last reading: nothing new is proven.
-            await self._keep(reports, told_by_source=False)
+            await self._safe.reports(reports, reported=False)
             self._reading_since = None
 
     def _proof(self, item: Item, word: Told, server_now: datetime | None) -> datetime | None:
@@ -331,64 +306,6 @@ class Session:
     async def _report_refused(self, items: Sequence[Item]) -> None:
         at = self._clock()
         for item in items:
-            await self._keeper.keep([refusal(item, self._config, at)])
+            await self._safe.keep([refusal(item, self._config, at)])
             item.recheck = False
             item.seen = asyncio.get_running_loop().time()
-
-    # -- filling -------------------------------------------------------------------------------------------------
-
-    async def _fill_owed(self) -> None:
-        """Pays what items are owed, one span after the other; a span is struck off when it is on disk."""
-        while True:
-            for item in self._items:
-                while item.owed:
-                    await self._fill(item, item.owed[0])
-                    item.owed.pop(0)
-            await asyncio.sleep(_TICK)
-
-    async def _fill(self, item: Item, missed: Missed) -> None:
-        config = self._config
-        if not config.history or not item.has_history or item.node_id is None or config.clock is Clock.GATEWAY:
-            await self._gap(item, missed, missed.stop)
-            return
-        after = max(missed.after, missed.upto - config.history_limit)
-        try:
-            found = await self._backfill(item, after, missed.upto)
-            if not found and missed.expected:
-                await asyncio.sleep(_HISTORY_LAG)
-                found = await self._backfill(item, after, missed.upto)
-        except ua.UaStatusCodeError as error:
-            log.warning("%s: history of %s: %s", config.name, item.node.node, ua.StatusCode(error.code).name)
-            found = 0
-            await self._gap(item, missed, missed.stop)
-        else:
-            if not found and missed.expected:
-                await self._gap(item, missed, missed.stop)
-            elif after > missed.after:
-                await self._gap(item, missed, after)
-        if found:
-            log.info("%s: %d values of %s from history", config.name, found, item.node.node)
-
-    async def _backfill(self, item: Item, after: datetime, upto: datetime) -> int:
-        """Keeps what history has over (after, upto]; how many. Raises ua.UaStatusCodeError, SourceLost."""
-        found = 0
-        try:
-            async for page in history(self._client, item.node_id, after, upto):
-                received = self._clock()
-                reports: list[Report] = []
-                for value in page:
-                    word = told(value, item.node.index)
-                    if word.stamp is not None and after < word.stamp <= upto:
-                        by = word.stamp
-                        reports.append(
-                            (item, reading_of(item, self._config, word, received, by=by, historical=True), word)
-                        )
-                await self._keep(reports)
-                found += len(reports)
-        except (OSError, TimeoutError) as error:
-            raise SourceLost(f"{self._config.endpoint}: while reading history: {error}") from error
-        return found
-
-    async def _gap(self, item: Item, missed: Missed, stop: datetime) -> None:
-        if missed.start < stop:
-            await self._keeper.gap(Gap(item.node.point, missed.start, stop, missed.reason))
