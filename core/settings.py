@@ -11,7 +11,7 @@ SHORTEST_SECRET = 32
 
 
 class Settings(BaseSettings):
-    """Settings of the core, the gateway's way to it and the demo. Secrets have no default and refuse the placeholder."""
+    """Settings of the core, its ways to other servers and the demo. Secrets have no default."""
 
     model_config = SettingsConfigDict(env_prefix="LOTWISE_", extra="ignore")
 
@@ -64,7 +64,7 @@ class Settings(BaseSettings):
         return f"postgresql+psycopg://{rest}"
 
     def signing_key(self) -> str:
-        """The key that tokens are signed with. Raises ValueError where it is missing or short: the core must not start."""
+        """The key that tokens are signed with. Raises ValueError where it is missing or short: do not start."""
         if self.secret_key is None:
             raise ValueError("LOTWISE_SECRET_KEY is not set: tokens cannot be signed")
         key = self.secret_key.get_secret_value()

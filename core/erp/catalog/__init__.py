@@ -1,0 +1,1 @@
+"""Places, points, instruments, items and what they tolerate."""

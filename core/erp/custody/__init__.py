@@ -1,0 +1,1 @@
+"""Where goods were, when, and when we learned it."""

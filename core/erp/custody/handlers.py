@@ -3,7 +3,7 @@
 from core.erp.custody import service
 from core.erp.kernel.events import Events
 from core.erp.kernel.unit import Unit
-from core.erp.lots.events import SublotBorn
+from core.erp.lots.events import SublotBorn, ZonesConcerned
 
 
 def enter(u: Unit, event: SublotBorn) -> None:
@@ -26,6 +26,11 @@ def _born(u: Unit, event: SublotBorn) -> None:
         leave(u, event.parent_ids)
 
 
+def _lock_zones(u: Unit, event: ZonesConcerned) -> None:
+    service.lock_zones(u, event.sublot_ids, event.zone_ids)
+
+
 def register(events: Events) -> None:
     """Tells the app what custody listens to."""
     events.on(SublotBorn, "custody.enter", _born)
+    events.on(ZonesConcerned, "custody.lock_zones", _lock_zones)

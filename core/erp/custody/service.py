@@ -26,12 +26,30 @@ def put(u: Unit, sublot_id: int, zone_id: int | None, at: datetime, reason: str 
         raise Invalid(f"{at.isoformat()} has not happened yet")
     if zone_id is not None and u.session.get(Zone, zone_id) is None:
         raise NotFound(f"no zone {zone_id}", zone_id=zone_id)
+    lock_zones(u, [sublot_id], () if zone_id is None else (zone_id,))
     lots.get_sublot(u, sublot_id, lock=True)
     fact = _append(u, sublot_id, zone_id, at, reason)
     for child_id in _split_off_after(u, sublot_id, at):
         lots.lock_sublots(u, [child_id])
         _append(u, child_id, zone_id, at, reason, copy_of_id=fact.id)
     return fact
+
+
+_LOCK_ZONES = (
+    text(
+        "INSERT INTO zone_judged (zone_id, version) SELECT z, 0 FROM unnest(CAST(:zones AS bigint[])) z "
+        "ON CONFLICT DO NOTHING"
+    ),
+    text("SELECT FROM zone_judged WHERE zone_id = ANY (CAST(:zones AS bigint[])) ORDER BY zone_id FOR UPDATE"),
+)
+
+
+def lock_zones(u: Unit, sublot_ids: Sequence[int], zone_ids: Sequence[int] = ()) -> None:
+    """Locks, ascending, these zones and every zone the sublots have been in: before any sublot is locked."""
+    been = {zone for spans in intervals(u, sublot_ids).values() for zone, _, _ in spans if zone is not None}
+    zones = sorted(been | set(zone_ids))
+    for statement in _LOCK_ZONES if zones else ():
+        u.conn.execute(statement, {"zones": zones})
 
 
 def _append(
@@ -89,6 +107,7 @@ def retract(u: Unit, fact_id: int, reason: str) -> CustodyFact:
         raise NotFound(f"no custody fact {fact_id}", fact_id=fact_id)
     if wrong.retracts_id is not None:
         raise Conflict(f"fact {fact_id} is a retraction itself", fact_id=fact_id)
+    lock_zones(u, [wrong.sublot_id])
     lots.get_sublot(u, wrong.sublot_id, lock=True)
     facts = table(CustodyFact)
     if u.conn.execute(select(facts.c.id).where(facts.c.retracts_id == fact_id)).first() is not None:
@@ -191,6 +210,7 @@ def transfer(u: Unit, sublot_id: int, zone_id: int, *, purpose: str | None = Non
     zone = u.session.get(Zone, zone_id)
     if zone is None:
         raise NotFound(f"no zone {zone_id}", zone_id=zone_id)
+    lock_zones(u, [sublot_id], (zone_id,))
     sublot = lots.get_sublot(u, sublot_id, lock=True)
     wanted = purpose or lots.Purpose.QUARANTINE_TRANSFER
     if wanted not in {lots.Purpose.QUARANTINE_TRANSFER, lots.Purpose.RESCUE}:

@@ -1,0 +1,1 @@
+"""What every module of the ERP stands on: transactions, permits, audit, outbox, the door."""

@@ -23,7 +23,7 @@ class Token(BaseModel):
     """A short-lived access token."""
 
     access_token: str
-    token_type: str = "bearer"
+    token_type: str = "bearer"  # noqa: S105 - the name of a scheme
     expires_in: int = Field(description="seconds", examples=[900])
 
 

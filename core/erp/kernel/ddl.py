@@ -12,24 +12,22 @@ END $$
 """
 
 
+def _forbid(name: str, trigger: str, operation: str, each: str) -> str:
+    on = f"CREATE TRIGGER {name}_{trigger} BEFORE {operation} ON {name}"
+    return f"{on} FOR EACH {each} EXECUTE FUNCTION lotwise_forbid_change()"
+
+
 def append_only(name: str) -> tuple[str, ...]:
     """Triggers that forbid UPDATE, DELETE and TRUNCATE of a table (row triggers do not fire on TRUNCATE)."""
     return (
-        f"CREATE TRIGGER {name}_append_only BEFORE UPDATE OR DELETE ON {name} "
-        "FOR EACH ROW EXECUTE FUNCTION lotwise_forbid_change()",
-        f"CREATE TRIGGER {name}_no_truncate BEFORE TRUNCATE ON {name} "
-        "FOR EACH STATEMENT EXECUTE FUNCTION lotwise_forbid_change()",
+        _forbid(name, "append_only", "UPDATE OR DELETE", "ROW"),
+        _forbid(name, "no_truncate", "TRUNCATE", "STATEMENT"),
     )
 
 
 def no_removal(name: str) -> tuple[str, ...]:
     """Triggers that forbid DELETE and TRUNCATE; another trigger says what may be updated."""
-    return (
-        f"CREATE TRIGGER {name}_no_delete BEFORE DELETE ON {name} "
-        "FOR EACH ROW EXECUTE FUNCTION lotwise_forbid_change()",
-        f"CREATE TRIGGER {name}_no_truncate BEFORE TRUNCATE ON {name} "
-        "FOR EACH STATEMENT EXECUTE FUNCTION lotwise_forbid_change()",
-    )
+    return _forbid(name, "no_delete", "DELETE", "ROW"), _forbid(name, "no_truncate", "TRUNCATE", "STATEMENT")
 
 
 _TASKS = """

@@ -20,7 +20,7 @@ from fastapi.security import OAuth2PasswordBearer
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer
 from sqlalchemy import ColumnElement, Engine, Row, Select, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DataError, DBAPIError
 from starlette.exceptions import HTTPException
 
 from core.erp.kernel.auth import actor_of, now_utc
@@ -148,7 +148,8 @@ def translate(error: DBAPIError) -> LotwiseError | None:
         if state.startswith(prefix):
             diag = getattr(error.orig, "diag", None)
             return kind(lead + (getattr(diag, "message_primary", None) or str(error.orig)))
-    return None
+    # The driver itself refuses what PostgreSQL cannot hold (a NUL in a text) and knows no SQLSTATE for it.
+    return Invalid(f"a value does not fit: {error.orig}") if isinstance(error, DataError) else None
 
 
 def _database_error(request: Request, error: Exception) -> JSONResponse:

@@ -6,7 +6,7 @@ lease and no lock, at least once, and are marked when done.
 """
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -80,18 +80,30 @@ class Outbox:
                 statement = upsert(OutboxSubscription).values(handler=name, pattern=pattern)
                 conn.execute(statement.on_conflict_do_update(index_elements=["handler"], set_={"pattern": pattern}))
 
-    def run(self, engine: Engine, events: Events, now: datetime, most: int = 1000) -> int:
-        """Does the tasks that are due, oldest first. Returns how many were tried."""
-        tried = 0
-        while tried < most and self._one(engine, events, now):
+    @property
+    def inside_names(self) -> list[str]:
+        """Names of the handlers that write to our own database."""
+        return sorted(self._inside)
+
+    @property
+    def outward_names(self) -> list[str]:
+        """Names of the handlers that call other servers, and so may be slow."""
+        return sorted(self._outward)
+
+    def run(
+        self, engine: Engine, events: Events, now: datetime, *, names: Sequence[str] | None = None, most: int = 1000
+    ) -> int:
+        """Does the tasks of these handlers (all) that are due, oldest first. Returns how many were tried."""
+        wanted, tried = self.names if names is None else names, 0
+        while wanted and tried < most and self._one(engine, events, now, wanted):
             tried += 1
         return tried
 
-    def _one(self, engine: Engine, events: Events, now: datetime) -> bool:
+    def _one(self, engine: Engine, events: Events, now: datetime, names: Sequence[str]) -> bool:
         tasks = table(OutboxTask)
         due = (
             select(tasks)
-            .where(tasks.c.handler.in_(self.names), tasks.c.done_at.is_(None), tasks.c.next_at <= now)
+            .where(tasks.c.handler.in_(names), tasks.c.done_at.is_(None), tasks.c.next_at <= now)
             .order_by(tasks.c.id)
             .limit(1)
             .with_for_update(skip_locked=True)

@@ -26,17 +26,30 @@ PERMITS: dict[Role, frozenset[str]] = {
     Role.QA: frozenset(
         _EVERYONE
         | {
-            "catalog.profiles", "excursion.assess", "excursion.disposition", "hold.place", "hold.lift",
-            "lot.disposition", "lot.restrict", "alarm.acknowledge", "logger.waive", "calibration.record",
-            "epoch.close", "audit.read", "fact.post", "rescue",
+            "catalog.profiles",
+            "excursion.assess",
+            "excursion.disposition",
+            "hold.place",
+            "hold.lift",
+            "lot.disposition",
+            "lot.restrict",
+            "alarm.acknowledge",
+            "logger.waive",
+            "calibration.record",
+            "epoch.close",
+            "audit.read",
+            "fact.post",
+            "rescue",
         }
     ),
     Role.RESPONSIBLE_PERSON: frozenset(_EVERYONE | {"batch.release", "lot.disposition", "audit.read"}),
     Role.WAREHOUSE: frozenset(
-        _EVERYONE | {"stock.move", "stock.receive", "stock.pick", "custody.post", "fact.post", "rescue", "logger.import"}
+        _EVERYONE
+        | {"stock.move", "stock.receive", "stock.pick", "custody.post", "fact.post", "rescue", "logger.import"}
     ),
     Role.LOGISTICS: frozenset(
-        _EVERYONE | {"shipment.plan", "shipment.dispatch", "shipment.report", "custody.post", "fact.post", "logger.import"}
+        _EVERYONE
+        | {"shipment.plan", "shipment.dispatch", "shipment.report", "custody.post", "fact.post", "logger.import"}
     ),
     Role.BUYER: frozenset(_EVERYONE | {"procurement.order"}),
     Role.PLANNER: frozenset(

@@ -11,7 +11,7 @@ from core.erp.kernel.ddl import FORBID_CHANGE, append_only
 MODULES = (
     "core.erp.kernel", "core.erp.catalog", "core.erp.lots", "core.erp.custody", "core.erp.exposure",
     "core.erp.quality", "core.erp.production", "core.erp.shipments", "core.erp.scheduling", "core.erp.recall",
-    "core.series", "core.ingest", "core.outbound",
+    "core.series", "core.ingest", "core.outbound", "core.web",
 )  # fmt: skip
 """Rooms that may bring tables, by name: the kernel imports none of them, it only asks them to load."""
 

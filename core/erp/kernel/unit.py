@@ -6,6 +6,7 @@ in-transaction events. `transact` retries the whole transaction on deadlock or s
 
 import hashlib
 import json
+import math
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -51,26 +52,33 @@ def system(name: str) -> Actor:
     return Actor(login=f"system:{name}", system=True)
 
 
+def _number(value: float) -> float | int | str:
+    """A float as JSON and JSONB agree on it: whole numbers without a fraction, what is no number as text."""
+    if not math.isfinite(value):
+        return str(value)
+    return int(value) if value.is_integer() else value
+
+
+_PLAIN: tuple[tuple[type | tuple[type, ...], Callable[[Any], Any]], ...] = (
+    (datetime, lambda value: value.astimezone(UTC).isoformat()),
+    (date, lambda value: value.isoformat()),
+    (timedelta, lambda value: _number(value.total_seconds())),
+    (Enum, lambda value: plain(value.value)),
+    (Decimal, lambda value: format(value.normalize(), "f") if value.is_finite() else str(value)),
+    (float, _number),
+    (bytes, lambda value: value.hex()),
+    (Mapping, lambda value: {str(key): plain(item) for key, item in value.items()}),
+    ((list, tuple, set, frozenset), lambda value: [plain(item) for item in value]),
+)
+
+
 def plain(value: Any) -> Any:
     """The value as JSON can carry it: times as ISO 8601 UTC, lengths of time as seconds,
     decimals as text, bytes as hex.
     """
-    if isinstance(value, datetime):
-        return value.astimezone(UTC).isoformat()
-    if isinstance(value, date):
-        return value.isoformat()
-    if isinstance(value, timedelta):
-        return value.total_seconds()
-    if isinstance(value, Enum):
-        return plain(value.value)
-    if isinstance(value, Decimal):
-        return format(value.normalize(), "f") if value.is_finite() else str(value)
-    if isinstance(value, bytes):
-        return value.hex()
-    if isinstance(value, Mapping):
-        return {str(key): plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple | set | frozenset):
-        return [plain(item) for item in value]
+    for kind, convert in _PLAIN:
+        if isinstance(value, kind):
+            return convert(value)
     return value
 
 
@@ -167,9 +175,7 @@ def unit(engine: Engine, actor: Actor, events: Events, now: datetime | None = No
             work.flush()
 
 
-def transact(
-    engine: Engine, actor: Actor, events: Events, work: Callable[[Unit], T], now: datetime | None = None
-) -> T:
+def transact(engine: Engine, actor: Actor, events: Events, work: Callable[[Unit], T], now: datetime | None = None) -> T:
     """Runs `work` in a unit and retries the whole of it on deadlock or serialization failure, up to RETRIES times."""
     for attempt in range(RETRIES):
         try:

@@ -66,7 +66,11 @@ class Workflow:
         work.session.add(entity)
         work.session.flush()
         work.audit(
-            f"{self.noun}.{name}", self.noun, entity.id, before={"state": before}, after={"state": move.target},
+            f"{self.noun}.{name}",
+            self.noun,
+            entity.id,
+            before={"state": before},
+            after={"state": move.target},
             reason=reason,
         )
         work.outbox(f"{self.noun}.{name}", entity.id, {"from": before, "to": move.target, "reason": reason})

@@ -1,4 +1,4 @@
-"""How sublots begin: receipt, output, split, merge. A birth locks its parents and copies their holds and restrictions."""
+"""How sublots begin: receipt, output, split, merge. A birth locks its parents and copies what stands on them."""
 
 import uuid
 from collections.abc import Sequence
@@ -8,11 +8,11 @@ from decimal import Decimal
 from sqlalchemy import insert, select
 from sqlalchemy.dialects.postgresql import insert as upsert
 
-from core.erp.catalog.model import Item
+from core.erp.catalog.model import Item, Zone
 from core.erp.kernel.errors import Conflict, Invalid, NotFound, Refused
 from core.erp.kernel.tables import table
 from core.erp.kernel.unit import Unit
-from core.erp.lots.events import SublotBorn
+from core.erp.lots.events import SublotBorn, ZonesConcerned
 from core.erp.lots.holds import inherit_holds
 from core.erp.lots.ledger import post
 from core.erp.lots.model import Genealogy, Lot, Restriction, Sublot
@@ -63,6 +63,9 @@ def receive(
     amount, at = amount_of(amount), at or u.now
     if at > u.now:
         raise Invalid(f"{at.isoformat()} has not happened yet")
+    if zone_id is not None and u.session.get(Zone, zone_id) is None:
+        raise NotFound(f"no zone {zone_id}", zone_id=zone_id)
+    u.emit(ZonesConcerned((), () if zone_id is None else (zone_id,)))
     get_lot(u, lot_id, lock=True)
     lock_sublots(u, [parent for parent, _ in parents])
     sublot = _born(u, Sublot(
@@ -86,6 +89,7 @@ def arrive(u: Unit, sublot_id: int, amount: Decimal, zone_id: int | None, *, at:
     """An expected sublot is here: stock and custody begin, in quarantine. Raises IllegalMove."""
     from core.erp.lots.workflow import SUBLOT
 
+    u.emit(ZonesConcerned((), () if zone_id is None else (zone_id,)))
     sublot = get_sublot(u, sublot_id, lock=True)
     SUBLOT.apply(u, sublot, "arrive", reason=reason)
     _arrive(u, sublot_id, amount_of(amount), zone_id, at or u.now, source, reason, reference, ())
@@ -117,6 +121,8 @@ def link(u: Unit, parent_id: int, child_id: int, transformation: str, amount: De
     """
     if not transformation:
         raise Invalid("a transformation needs a name: work_order:ID, split:ID or merge:ID")
+    if parent_id == child_id:
+        raise Invalid("nothing is made of itself")
     lock_sublots(u, [parent_id, child_id])
     inherit_holds(u, parent_id, child_id)
     _inherit_restrictions(u, parent_id, child_id)
@@ -149,6 +155,7 @@ def _inherit_restrictions(u: Unit, parent_id: int, child_id: int) -> None:
 def split(u: Unit, sublot_id: int, amount: Decimal, *, code: str | None = None) -> Sublot:
     """Part of a sublot becomes a sublot of its own, with the whole history. Raises Refused if it has not that much."""
     amount = amount_of(amount)
+    u.emit(ZonesConcerned((sublot_id,)))
     parent = get_sublot(u, sublot_id, lock=True)
     if (have := on_hand(u, sublot_id)) < amount:
         raise Refused(f"sublot {parent.code} has {said(have)}, {said(amount)} wanted", sublot_id=sublot_id)
@@ -174,6 +181,7 @@ def merge(u: Unit, sublot_ids: Sequence[int], *, code: str | None = None) -> Sub
     ids = sorted(set(sublot_ids))
     if len(ids) < 2:  # noqa: PLR2004 - a merge needs two
         raise Invalid("a merge needs at least two sublots")
+    u.emit(ZonesConcerned(tuple(ids)))
     lock_sublots(u, ids)
     parts = [get_sublot(u, sublot_id) for sublot_id in ids]
     for what in ("lot_id", "state", "zone_id"):

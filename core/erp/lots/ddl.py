@@ -93,7 +93,7 @@ LANGUAGE sql STABLE AS $$
             AND (zj.last_good_at IS NULL OR at > zj.last_good_at + gap.allowed_gap))
     )
 $$
-"""
+"""  # noqa: S608 - the rows come from our own table
 
 _ON_HAND = """
 CREATE OR REPLACE FUNCTION lotwise_on_hand(wanted bigint) RETURNS numeric LANGUAGE sql STABLE AS $$
@@ -142,7 +142,7 @@ BEGIN
     END IF;
     RETURN NEW;
 END $$
-"""
+"""  # noqa: S608 - the rows come from our own table
 
 _HOLD = """
 CREATE OR REPLACE FUNCTION lotwise_guard_hold() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -235,6 +235,15 @@ END $$
 
 _PURPOSES = ", ".join(f"'{name}'" for name in (*Purpose, *Internal))
 
+_ON_RESTRICTION = """
+CREATE TRIGGER restriction_guard BEFORE UPDATE ON restriction
+FOR EACH ROW EXECUTE FUNCTION lotwise_guard_restriction()
+"""
+_ON_BIRTH = """
+CREATE CONSTRAINT TRIGGER genealogy_born_held AFTER INSERT ON genealogy DEFERRABLE INITIALLY DEFERRED
+FOR EACH ROW EXECUTE FUNCTION lotwise_born_held()
+"""
+
 DDL: tuple[str, ...] = (
     _JUDGING_ZONE,
     _TODAY,
@@ -247,14 +256,12 @@ DDL: tuple[str, ...] = (
     "CREATE TRIGGER hold_guard BEFORE UPDATE ON hold FOR EACH ROW EXECUTE FUNCTION lotwise_guard_hold()",
     *no_removal("hold"),
     _RESTRICTION,
-    "CREATE TRIGGER restriction_guard BEFORE UPDATE ON restriction "
-    "FOR EACH ROW EXECUTE FUNCTION lotwise_guard_restriction()",
+    _ON_RESTRICTION,
     *no_removal("restriction"),
     _GENEALOGY,
     "CREATE TRIGGER genealogy_guard BEFORE INSERT ON genealogy FOR EACH ROW EXECUTE FUNCTION lotwise_guard_genealogy()",
     _BORN_HELD,
-    "CREATE CONSTRAINT TRIGGER genealogy_born_held AFTER INSERT ON genealogy DEFERRABLE INITIALLY DEFERRED "
-    "FOR EACH ROW EXECUTE FUNCTION lotwise_born_held()",
+    _ON_BIRTH,
     _SUBLOT,
     "CREATE TRIGGER sublot_guard BEFORE UPDATE ON sublot FOR EACH ROW EXECUTE FUNCTION lotwise_guard_sublot()",
     *no_removal("sublot"),

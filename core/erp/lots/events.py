@@ -24,6 +24,19 @@ class SublotBorn(Event):
 
 
 @dataclass(frozen=True)
+class ZonesConcerned(Event):
+    """Sublots are about to be locked whose history is about to change: custody locks their zones first.
+
+    The one order of locks is zones, sublots, work orders, shipments (design, rule 2).
+    """
+
+    required: ClassVar[tuple[str, ...]] = ("custody.lock_zones",)
+
+    sublot_ids: tuple[int, ...]
+    zone_ids: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
 class HoldPlaced(Event):
     """Holds were placed on these; what stands on them must stop now."""
 

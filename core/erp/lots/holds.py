@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, insert, select, text, update
+from sqlalchemy import ColumnElement, Row, insert, select, text, update
 
 from core.erp.kernel.errors import IllegalMove, Invalid, NotFound
 from core.erp.kernel.tables import table
@@ -382,7 +382,7 @@ def open_holds(u: Unit, *, sublot_id: int | None = None, shipment_id: int | None
     u.session.flush()
     if sublot_id is not None:
         lot = select(sublots.c.lot_id).where(sublots.c.id == sublot_id).scalar_subquery()
-        on = (holds.c.sublot_id == sublot_id) | (holds.c.lot_id == lot)
+        on: ColumnElement[bool] = (holds.c.sublot_id == sublot_id) | (holds.c.lot_id == lot)
     else:
         on = holds.c.shipment_id == shipment_id
     ids = u.conn.execute(select(holds.c.id).where(on, holds.c.lifted_at.is_(None)).order_by(holds.c.id)).scalars().all()

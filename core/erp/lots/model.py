@@ -1,4 +1,4 @@
-"""Tables of lots: lots, sublots, holds, restrictions, genealogy, the ledger of moves, reservations, what zones are judged to."""
+"""Tables of lots: lots, sublots, holds, restrictions, genealogy, the ledger, reservations, how far zones are judged."""
 
 from datetime import date, datetime
 from decimal import Decimal

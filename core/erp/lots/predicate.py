@@ -109,7 +109,7 @@ def obstacles(
     policy = POLICY[Purpose(purpose)]
     if policy.restricted:
         for row in u.conn.execute(_RESTRICTIONS, {"ids": list(found), "at": at}):
-            why = restricted(row.kind, row.value, purpose, context, row.today, row.expiry)
+            why = restricted(row.kind, row.value, purpose, context, today=row.today, expiry=row.expiry)
             if why is not None:
                 found[row.sublot_id].append(Obstacle(ObstacleKind.RESTRICTED, why))
     if policy.held and context.get("shipment_id") is not None:

@@ -18,10 +18,10 @@ def restrict(u: Unit, sublot_id: int, kind: str, value: Mapping[str, Any], reaso
     """
     if not reason.strip():
         raise Invalid("a restriction needs a reason")
+    if kind in {"purpose", "market", "customer"} and not ({"only", "except"} & set(value)):
+        raise Invalid(f'a {kind} restriction says {{"only": […]}} or {{"except": […]}}')
     try:
-        restricted(kind, value, "sale", {}, date(2000, 1, 1), date(2001, 1, 1))
-        if kind in {"purpose", "market", "customer"} and not ({"only", "except"} & set(value)):
-            raise ValueError(f'a {kind} restriction says {{"only": […]}} or {{"except": […]}}')
+        restricted(kind, value, "sale", {}, today=date(2000, 1, 1), expiry=date(2001, 1, 1))
     except (KeyError, TypeError, ValueError) as error:
         raise Invalid(f"not a restriction: {error}") from error
     get_sublot(u, sublot_id, lock=True)

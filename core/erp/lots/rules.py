@@ -115,7 +115,13 @@ def _listed(value: Mapping[str, Any], given: str | None) -> bool:
 
 
 def restricted(
-    kind: str, value: Mapping[str, Any], purpose: str, context: Mapping[str, Any], today: date, expiry: date | None
+    kind: str,
+    value: Mapping[str, Any],
+    purpose: str,
+    context: Mapping[str, Any],
+    *,
+    today: date,
+    expiry: date | None,
 ) -> str | None:
     """Why a restriction forbids the purpose, or None if it does not.
 
@@ -157,5 +163,5 @@ def balanced(inputs: Sequence[Decimal], outputs: Sequence[Decimal], tolerance: D
 
 
 def unjudged(now: datetime, last_good: datetime | None, allowed_gap: timedelta) -> bool:
-    """Whether a zone is unknown at `now`: later than its last good reading plus the gap allowed (equal is still known)."""
+    """Whether a zone is unknown at `now`: later than its last good reading plus the allowed gap (equal is known)."""
     return last_good is None or now > last_good + allowed_gap

@@ -1,0 +1,59 @@
+"""Writes the first revision from the models and the modules' DDL: `python -m core.erp.migrations.generate URL`.
+
+The URL names an empty PostgreSQL database (nothing is left in it). Later revisions are written by
+`alembic revision --autogenerate`, with changed triggers and functions added by hand; the fresh-versus-migrated test
+says what was forgotten.
+"""
+
+import sys
+from pathlib import Path
+
+from alembic.autogenerate import produce_migrations, render_python_code
+from alembic.migration import MigrationContext
+from sqlalchemy import create_engine
+from sqlmodel import SQLModel
+
+from core.erp.kernel.schema import load_models, statements
+
+FIRST = Path(__file__).parent / "versions" / "0001_the_whole_schema.py"
+
+_HEAD = '''"""The whole schema: every module's tables, and the triggers, functions and views that guard them.
+
+Written by `python -m core.erp.migrations.generate`.
+"""
+
+import sqlalchemy as sa
+import sqlmodel
+from alembic import op
+from sqlalchemy import Text
+from sqlalchemy.dialects import postgresql
+
+revision = "0001"
+down_revision = None
+branch_labels = None
+depends_on = None
+
+'''
+
+
+def first_revision(url: str) -> str:
+    """The source of the first revision."""
+    load_models()
+    engine = create_engine(url)
+    with engine.connect() as conn:
+        context = MigrationContext.configure(conn, opts={"compare_type": True})
+        migrations = produce_migrations(context, SQLModel.metadata)
+        assert migrations.upgrade_ops is not None
+        tables = render_python_code(migrations.upgrade_ops, migration_context=context)
+    engine.dispose()
+    ddl = "\n".join(f"    r'''\n{statement}\n    '''," for statement in statements())
+    return (
+        f"{_HEAD}GUARDS = (\n{ddl}\n)\n\n\ndef upgrade() -> None:\n    {tables.strip()}\n"
+        "    for statement in GUARDS:\n        op.execute(sa.text(statement.replace(':', '\\\\:')))\n\n\n"
+        "def downgrade() -> None:\n"
+        '    raise NotImplementedError("records are never unmade: restore a backup instead")\n'
+    )
+
+
+if __name__ == "__main__":
+    FIRST.write_text(first_revision(sys.argv[1]), encoding="utf-8")

@@ -1,0 +1,1625 @@
+"""The whole schema: every module's tables, and the triggers, functions and views that guard them.
+
+Written by `python -m core.erp.migrations.generate`.
+"""
+
+import sqlalchemy as sa
+import sqlmodel
+from alembic import op
+from sqlalchemy import Text
+from sqlalchemy.dialects import postgresql
+
+revision = "0001"
+down_revision = None
+branch_labels = None
+depends_on = None
+
+GUARDS = (
+    r'''
+CREATE OR REPLACE FUNCTION lotwise_forbid_change() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    RAISE EXCEPTION '% of % is forbidden: its rows are never changed or removed', TG_OP, TG_TABLE_NAME
+        USING ERRCODE = 'LW005';
+END $$
+    ''',
+    r'''
+CREATE TRIGGER audit_append_only BEFORE UPDATE OR DELETE ON audit FOR EACH ROW EXECUTE FUNCTION lotwise_forbid_change()
+    ''',
+    r'''
+CREATE TRIGGER audit_no_truncate BEFORE TRUNCATE ON audit FOR EACH STATEMENT EXECUTE FUNCTION lotwise_forbid_change()
+    ''',
+    r'''
+CREATE TRIGGER audit_seal_append_only BEFORE UPDATE OR DELETE ON audit_seal FOR EACH ROW EXECUTE FUNCTION lotwise_forbid_change()
+    ''',
+    r'''
+CREATE TRIGGER audit_seal_no_truncate BEFORE TRUNCATE ON audit_seal FOR EACH STATEMENT EXECUTE FUNCTION lotwise_forbid_change()
+    ''',
+    r'''
+CREATE TRIGGER audit_sealed_append_only BEFORE UPDATE OR DELETE ON audit_sealed FOR EACH ROW EXECUTE FUNCTION lotwise_forbid_change()
+    ''',
+    r'''
+CREATE TRIGGER audit_sealed_no_truncate BEFORE TRUNCATE ON audit_sealed FOR EACH STATEMENT EXECUTE FUNCTION lotwise_forbid_change()
+    ''',
+    r'''
+CREATE TRIGGER outbox_append_only BEFORE UPDATE OR DELETE ON outbox FOR EACH ROW EXECUTE FUNCTION lotwise_forbid_change()
+    ''',
+    r'''
+CREATE TRIGGER outbox_no_truncate BEFORE TRUNCATE ON outbox FOR EACH STATEMENT EXECUTE FUNCTION lotwise_forbid_change()
+    ''',
+    r'''
+CREATE TRIGGER signature_append_only BEFORE UPDATE OR DELETE ON signature FOR EACH ROW EXECUTE FUNCTION lotwise_forbid_change()
+    ''',
+    r'''
+CREATE TRIGGER signature_no_truncate BEFORE TRUNCATE ON signature FOR EACH STATEMENT EXECUTE FUNCTION lotwise_forbid_change()
+    ''',
+    r'''
+CREATE TRIGGER stock_move_append_only BEFORE UPDATE OR DELETE ON stock_move FOR EACH ROW EXECUTE FUNCTION lotwise_forbid_change()
+    ''',
+    r'''
+CREATE TRIGGER stock_move_no_truncate BEFORE TRUNCATE ON stock_move FOR EACH STATEMENT EXECUTE FUNCTION lotwise_forbid_change()
+    ''',
+    r'''
+CREATE TRIGGER custody_fact_append_only BEFORE UPDATE OR DELETE ON custody_fact FOR EACH ROW EXECUTE FUNCTION lotwise_forbid_change()
+    ''',
+    r'''
+CREATE TRIGGER custody_fact_no_truncate BEFORE TRUNCATE ON custody_fact FOR EACH STATEMENT EXECUTE FUNCTION lotwise_forbid_change()
+    ''',
+    r'''
+CREATE TRIGGER genealogy_append_only BEFORE UPDATE OR DELETE ON genealogy FOR EACH ROW EXECUTE FUNCTION lotwise_forbid_change()
+    ''',
+    r'''
+CREATE TRIGGER genealogy_no_truncate BEFORE TRUNCATE ON genealogy FOR EACH STATEMENT EXECUTE FUNCTION lotwise_forbid_change()
+    ''',
+    r'''
+CREATE TRIGGER disposition_append_only BEFORE UPDATE OR DELETE ON disposition FOR EACH ROW EXECUTE FUNCTION lotwise_forbid_change()
+    ''',
+    r'''
+CREATE TRIGGER disposition_no_truncate BEFORE TRUNCATE ON disposition FOR EACH STATEMENT EXECUTE FUNCTION lotwise_forbid_change()
+    ''',
+    r'''
+CREATE TRIGGER batch_release_append_only BEFORE UPDATE OR DELETE ON batch_release FOR EACH ROW EXECUTE FUNCTION lotwise_forbid_change()
+    ''',
+    r'''
+CREATE TRIGGER batch_release_no_truncate BEFORE TRUNCATE ON batch_release FOR EACH STATEMENT EXECUTE FUNCTION lotwise_forbid_change()
+    ''',
+    r'''
+CREATE TRIGGER gap_record_append_only BEFORE UPDATE OR DELETE ON gap_record FOR EACH ROW EXECUTE FUNCTION lotwise_forbid_change()
+    ''',
+    r'''
+CREATE TRIGGER gap_record_no_truncate BEFORE TRUNCATE ON gap_record FOR EACH STATEMENT EXECUTE FUNCTION lotwise_forbid_change()
+    ''',
+    r'''
+CREATE TRIGGER item_profile_append_only BEFORE UPDATE OR DELETE ON item_profile FOR EACH ROW EXECUTE FUNCTION lotwise_forbid_change()
+    ''',
+    r'''
+CREATE TRIGGER item_profile_no_truncate BEFORE TRUNCATE ON item_profile FOR EACH STATEMENT EXECUTE FUNCTION lotwise_forbid_change()
+    ''',
+    r'''
+CREATE TRIGGER profile_limit_append_only BEFORE UPDATE OR DELETE ON profile_limit FOR EACH ROW EXECUTE FUNCTION lotwise_forbid_change()
+    ''',
+    r'''
+CREATE TRIGGER profile_limit_no_truncate BEFORE TRUNCATE ON profile_limit FOR EACH STATEMENT EXECUTE FUNCTION lotwise_forbid_change()
+    ''',
+    r'''
+CREATE TRIGGER profile_version_append_only BEFORE UPDATE OR DELETE ON profile_version FOR EACH ROW EXECUTE FUNCTION lotwise_forbid_change()
+    ''',
+    r'''
+CREATE TRIGGER profile_version_no_truncate BEFORE TRUNCATE ON profile_version FOR EACH STATEMENT EXECUTE FUNCTION lotwise_forbid_change()
+    ''',
+    r'''
+CREATE OR REPLACE FUNCTION lotwise_outbox_tasks() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO outbox_task (outbox_id, handler, attempts, next_at)
+    SELECT n.id, s.handler, 0, n.at FROM fresh n JOIN outbox_subscription s ON n.topic LIKE s.pattern;
+    RETURN NULL;
+END $$
+    ''',
+    r'''
+CREATE TRIGGER outbox_tasks AFTER INSERT ON outbox REFERENCING NEW TABLE AS fresh
+FOR EACH STATEMENT EXECUTE FUNCTION lotwise_outbox_tasks()
+    ''',
+    r'''
+CREATE OR REPLACE FUNCTION lotwise_judging_zone(zone bigint, at timestamptz) RETURNS bigint
+LANGUAGE sql STABLE AS $$
+    WITH RECURSIVE up(id, depth) AS (
+        SELECT zone, 0
+        UNION ALL
+        SELECT n.parent_id, up.depth + 1 FROM up JOIN zone_nesting n
+            ON n.zone_id = up.id AND n.from_at <= at AND (n.to_at IS NULL OR n.to_at > at)
+        WHERE up.depth < 16
+    )
+    SELECT up.id FROM up JOIN zone z ON z.id = up.id
+    WHERE z.worst_temperature IS NOT NULL
+        OR EXISTS (SELECT FROM point p WHERE p.zone_id = up.id AND p.role = 'required')
+    ORDER BY up.depth LIMIT 1
+$$
+    ''',
+    r'''
+CREATE OR REPLACE FUNCTION lotwise_local_date(zone bigint, at timestamptz) RETURNS date
+LANGUAGE sql STABLE AS $$
+    SELECT (at AT TIME ZONE COALESCE(
+        (SELECT s.timezone FROM zone z JOIN site s ON s.id = z.site_id WHERE z.id = zone), 'UTC'))::date
+$$
+    ''',
+    r'''
+CREATE OR REPLACE FUNCTION lotwise_obstacles(ids bigint[], wanted text, at timestamptz)
+RETURNS TABLE (sublot_id bigint, kind text, detail text, hold_id bigint)
+LANGUAGE sql STABLE AS $$
+    WITH policy(purpose, states, held, expired, unjudged) AS (VALUES
+        ('sale', ARRAY['released'], true, true, true),
+        ('use', ARRAY['released'], true, true, true),
+        ('sampling', ARRAY['quarantine', 'rejected', 'released'], false, false, false),
+        ('rescue', ARRAY['quarantine', 'rejected', 'released'], false, false, false),
+        ('quarantine_transfer', ARRAY['quarantine', 'rejected', 'released'], false, false, false),
+        ('supplier_return', ARRAY['rejected', 'returned'], true, false, false),
+        ('destruction', ARRAY['destroyed', 'rejected'], true, false, false)
+    ), s AS (
+        SELECT b.id, b.state, b.zone_id, b.lot_id, l.expiry, l.item_id, p.states, p.held, p.expired, p.unjudged
+        FROM sublot b JOIN lot l ON l.id = b.lot_id JOIN policy p ON p.purpose = wanted
+        WHERE b.id = ANY (ids)
+    )
+    SELECT s.id, 'held', 'held since ' || to_char(h.since_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS"Z"')
+        || ': ' || h.reason, h.id
+    FROM s JOIN hold h ON h.lifted_at IS NULL AND h.sublot_id = s.id WHERE s.held
+    UNION ALL
+    SELECT s.id, 'held', 'lot held since ' || to_char(h.since_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS"Z"')
+        || ': ' || h.reason, h.id
+    FROM s JOIN hold h ON h.lifted_at IS NULL AND h.lot_id = s.lot_id WHERE s.held
+    UNION ALL
+    SELECT s.id, 'expired', 'expired at the end of ' || s.expiry, NULL::bigint
+    FROM s WHERE s.expired AND s.expiry IS NOT NULL AND lotwise_local_date(s.zone_id, at) > s.expiry
+    UNION ALL
+    SELECT s.id, 'unreleased', s.state || ', not ' || array_to_string(s.states, ' or '), NULL::bigint
+    FROM s WHERE NOT s.state = ANY (s.states)
+    UNION ALL
+    SELECT s.id, 'unjudged', CASE
+        WHEN j.zone IS NULL THEN 'stands in no zone that is measured'
+        WHEN zj.last_good_at IS NULL THEN 'no good reading of its zone'
+        ELSE 'no good reading of its zone since '
+            || to_char(zj.last_good_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS"Z"') END, NULL::bigint
+    FROM s
+    JOIN LATERAL (
+        SELECT v.allowed_gap FROM item_profile ip JOIN profile_version v ON v.id = ip.version_id
+        WHERE ip.item_id = s.item_id AND ip.from_at <= at ORDER BY ip.from_at DESC, ip.id DESC LIMIT 1
+    ) gap ON true
+    CROSS JOIN LATERAL (SELECT lotwise_judging_zone(s.zone_id, at) AS zone) j
+    LEFT JOIN zone_judged zj ON zj.zone_id = j.zone
+    WHERE s.unjudged AND (
+        j.zone IS NULL
+        OR (EXISTS (SELECT FROM point p WHERE p.zone_id = j.zone AND p.role = 'required')
+            AND (zj.last_good_at IS NULL OR at > zj.last_good_at + gap.allowed_gap))
+    )
+$$
+    ''',
+    r'''
+CREATE OR REPLACE FUNCTION lotwise_on_hand(wanted bigint) RETURNS numeric LANGUAGE sql STABLE AS $$
+    SELECT COALESCE(sum(CASE WHEN target = 'stock' THEN amount WHEN source = 'stock' THEN -amount END), 0)
+    FROM stock_move WHERE sublot_id = wanted
+$$
+    ''',
+    r'''
+CREATE OR REPLACE FUNCTION lotwise_guard_move() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    left_over numeric;
+    against text;
+BEGIN
+    PERFORM FROM sublot WHERE id = NEW.sublot_id FOR UPDATE;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'sublot % does not exist', NEW.sublot_id USING ERRCODE = 'LW004';
+    END IF;
+    IF 'stock' NOT IN (NEW.source, NEW.target) THEN
+        RAISE EXCEPTION 'a move goes into stock or out of it' USING ERRCODE = 'LW003';
+    END IF;
+    IF NEW.source <> 'stock' THEN
+        RETURN NEW;
+    END IF;
+    IF NEW.purpose = 'reversal' THEN
+        IF NEW.reverses_id IS NULL OR NOT EXISTS (SELECT FROM stock_move m WHERE m.id = NEW.reverses_id
+                AND m.sublot_id = NEW.sublot_id AND m.target = 'stock' AND m.source = NEW.target
+                AND m.amount = NEW.amount) THEN
+            RAISE EXCEPTION 'a reversal names the move it undoes, and undoes all of it' USING ERRCODE = 'LW003';
+        END IF;
+    ELSIF NOT EXISTS (SELECT FROM (VALUES ('sale', 'customer'), ('use', 'production'), ('sampling', 'sample'), ('supplier_return', 'supplier'), ('destruction', 'scrap'), ('split', 'split'), ('merge', 'split'), ('adjustment', 'adjustment')) AS t(purpose, target)
+            WHERE t.purpose = NEW.purpose AND t.target = NEW.target) THEN
+        RAISE EXCEPTION 'stock does not go to % for %', NEW.target, NEW.purpose USING ERRCODE = 'LW003';
+    END IF;
+    left_over := lotwise_on_hand(NEW.sublot_id) - NEW.amount;
+    IF left_over < 0 THEN
+        RAISE EXCEPTION 'sublot % would have % on hand', NEW.sublot_id, left_over USING ERRCODE = 'LW002';
+    END IF;
+    IF NOT NEW.fact THEN
+        SELECT string_agg(o.kind || ': ' || o.detail, '; ') INTO against
+        FROM lotwise_obstacles(ARRAY[NEW.sublot_id], NEW.purpose, NEW.posted_at) o;
+        IF against IS NOT NULL THEN
+            RAISE EXCEPTION 'sublot % may not be taken for %: %', NEW.sublot_id, NEW.purpose, against
+                USING ERRCODE = 'LW001';
+        END IF;
+    END IF;
+    RETURN NEW;
+END $$
+    ''',
+    r'''
+CREATE TRIGGER stock_move_guard BEFORE INSERT ON stock_move FOR EACH ROW EXECUTE FUNCTION lotwise_guard_move()
+    ''',
+    r'''
+ALTER TABLE stock_move ADD CONSTRAINT stock_move_purpose CHECK (purpose IN ('sale', 'use', 'sampling', 'rescue', 'quarantine_transfer', 'supplier_return', 'destruction', 'receipt', 'split', 'merge', 'adjustment', 'reversal'))
+    ''',
+    r'''
+CREATE OR REPLACE FUNCTION lotwise_guard_hold() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    before hold := OLD;
+    rank text[] := ARRAY['unproven', 'uncertain', 'proven'];
+BEGIN
+    IF OLD.lifted_at IS NOT NULL THEN
+        RAISE EXCEPTION 'hold % is lifted and stays as it is', OLD.id USING ERRCODE = 'LW005';
+    END IF;
+    IF NEW.certainty IS DISTINCT FROM OLD.certainty AND
+            COALESCE(array_position(rank, NEW.certainty), 0) < COALESCE(array_position(rank, OLD.certainty), 0) THEN
+        RAISE EXCEPTION 'the certainty of hold % only grows', OLD.id USING ERRCODE = 'LW005';
+    END IF;
+    before.lifted_at := NEW.lifted_at;
+    before.lifted_by := NEW.lifted_by;
+    before.lift_reason := NEW.lift_reason;
+    before.certainty := NEW.certainty;
+    IF before IS DISTINCT FROM NEW THEN
+        RAISE EXCEPTION 'of hold % only its lifting may be written', OLD.id USING ERRCODE = 'LW005';
+    END IF;
+    RETURN NEW;
+END $$
+    ''',
+    r'''
+CREATE TRIGGER hold_guard BEFORE UPDATE ON hold FOR EACH ROW EXECUTE FUNCTION lotwise_guard_hold()
+    ''',
+    r'''
+CREATE TRIGGER hold_no_delete BEFORE DELETE ON hold FOR EACH ROW EXECUTE FUNCTION lotwise_forbid_change()
+    ''',
+    r'''
+CREATE TRIGGER hold_no_truncate BEFORE TRUNCATE ON hold FOR EACH STATEMENT EXECUTE FUNCTION lotwise_forbid_change()
+    ''',
+    r'''
+CREATE OR REPLACE FUNCTION lotwise_guard_restriction() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    before restriction := OLD;
+BEGIN
+    before.lifted_at := NEW.lifted_at;
+    before.lifted_by := NEW.lifted_by;
+    IF OLD.lifted_at IS NOT NULL OR before IS DISTINCT FROM NEW THEN
+        RAISE EXCEPTION 'of restriction % only its lifting may be written', OLD.id USING ERRCODE = 'LW005';
+    END IF;
+    RETURN NEW;
+END $$
+    ''',
+    r'''
+CREATE TRIGGER restriction_guard BEFORE UPDATE ON restriction
+FOR EACH ROW EXECUTE FUNCTION lotwise_guard_restriction()
+    ''',
+    r'''
+CREATE TRIGGER restriction_no_delete BEFORE DELETE ON restriction FOR EACH ROW EXECUTE FUNCTION lotwise_forbid_change()
+    ''',
+    r'''
+CREATE TRIGGER restriction_no_truncate BEFORE TRUNCATE ON restriction FOR EACH STATEMENT EXECUTE FUNCTION lotwise_forbid_change()
+    ''',
+    r'''
+CREATE OR REPLACE FUNCTION lotwise_guard_genealogy() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM FROM sublot WHERE id IN (NEW.parent_id, NEW.child_id) ORDER BY id FOR UPDATE;
+    -- Two edges that share no sublot can close a circle together: only one transaction links at a time.
+    PERFORM pg_advisory_xact_lock(hashtext('lotwise.genealogy'));
+    IF EXISTS (
+        WITH RECURSIVE down(id) AS (
+            SELECT NEW.child_id
+            UNION
+            SELECT g.child_id FROM genealogy g JOIN down ON g.parent_id = down.id
+        ) SELECT FROM down WHERE id = NEW.parent_id
+    ) THEN
+        RAISE EXCEPTION 'sublot % is made from sublot % already', NEW.parent_id, NEW.child_id USING ERRCODE = 'LW003';
+    END IF;
+    RETURN NEW;
+END $$
+    ''',
+    r'''
+CREATE TRIGGER genealogy_guard BEFORE INSERT ON genealogy FOR EACH ROW EXECUTE FUNCTION lotwise_guard_genealogy()
+    ''',
+    r'''
+CREATE OR REPLACE FUNCTION lotwise_born_held() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF EXISTS (SELECT FROM hold WHERE sublot_id = NEW.parent_id AND lifted_at IS NULL)
+            AND NOT EXISTS (SELECT FROM hold h WHERE h.sublot_id = NEW.child_id) THEN
+        RAISE EXCEPTION 'sublot % comes from held sublot % and must be held', NEW.child_id, NEW.parent_id
+            USING ERRCODE = 'LW001';
+    END IF;
+    RETURN NULL;
+END $$
+    ''',
+    r'''
+CREATE CONSTRAINT TRIGGER genealogy_born_held AFTER INSERT ON genealogy DEFERRABLE INITIALLY DEFERRED
+FOR EACH ROW EXECUTE FUNCTION lotwise_born_held()
+    ''',
+    r'''
+CREATE OR REPLACE FUNCTION lotwise_guard_sublot() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF NEW.lot_id <> OLD.lot_id OR NEW.code <> OLD.code THEN
+        RAISE EXCEPTION 'a sublot keeps its lot and its code' USING ERRCODE = 'LW005';
+    END IF;
+    IF NEW.state <> OLD.state AND NOT EXISTS (SELECT FROM (VALUES ('expected', 'quarantine'), ('quarantine', 'rejected'), ('quarantine', 'released'), ('rejected', 'destroyed'), ('rejected', 'returned'), ('rejected', 'reworked'), ('released', 'quarantine'), ('released', 'rejected')) AS t(source, target)
+            WHERE t.source = OLD.state AND t.target = NEW.state) THEN
+        RAISE EXCEPTION 'a % sublot cannot become %', OLD.state, NEW.state USING ERRCODE = 'LW003';
+    END IF;
+    RETURN NEW;
+END $$
+    ''',
+    r'''
+CREATE TRIGGER sublot_guard BEFORE UPDATE ON sublot FOR EACH ROW EXECUTE FUNCTION lotwise_guard_sublot()
+    ''',
+    r'''
+CREATE TRIGGER sublot_no_delete BEFORE DELETE ON sublot FOR EACH ROW EXECUTE FUNCTION lotwise_forbid_change()
+    ''',
+    r'''
+CREATE TRIGGER sublot_no_truncate BEFORE TRUNCATE ON sublot FOR EACH STATEMENT EXECUTE FUNCTION lotwise_forbid_change()
+    ''',
+    r'''
+CREATE TRIGGER lot_no_delete BEFORE DELETE ON lot FOR EACH ROW EXECUTE FUNCTION lotwise_forbid_change()
+    ''',
+    r'''
+CREATE TRIGGER lot_no_truncate BEFORE TRUNCATE ON lot FOR EACH STATEMENT EXECUTE FUNCTION lotwise_forbid_change()
+    ''',
+    r'''
+CREATE OR REPLACE FUNCTION lotwise_bump_zone() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN
+        IF TG_TABLE_NAME = 'item_profile' THEN
+            UPDATE zone_judged j SET version = version + 1 WHERE j.zone_id IN (
+                SELECT s.zone_id FROM sublot s JOIN lot l ON l.id = s.lot_id WHERE l.item_id = NEW.item_id);
+        ELSIF TG_TABLE_NAME = 'zone' THEN
+            UPDATE zone_judged SET version = version + 1 WHERE zone_id = NEW.id;
+        ELSIF TG_TABLE_NAME = 'point' THEN
+            UPDATE zone_judged SET version = version + 1 WHERE zone_id = NEW.zone_id;
+        ELSIF TG_TABLE_NAME = 'zone_nesting' THEN
+            UPDATE zone_judged SET version = version + 1 WHERE zone_id IN (NEW.zone_id, NEW.parent_id);
+        ELSIF TG_TABLE_NAME = 'installation' THEN
+            UPDATE zone_judged SET version = version + 1 WHERE zone_id IN (
+                SELECT zone_id FROM point WHERE id = NEW.point_id);
+        ELSE
+            UPDATE zone_judged SET version = version + 1 WHERE zone_id IN (
+                SELECT p.zone_id FROM installation i JOIN point p ON p.id = i.point_id
+                WHERE i.sensor_id = NEW.sensor_id);
+        END IF;
+        RETURN NULL;
+    END $$
+    ''',
+    r'''
+CREATE OR REPLACE TRIGGER item_profile_bumps_zone AFTER INSERT ON item_profile
+        FOR EACH ROW EXECUTE FUNCTION lotwise_bump_zone()
+    ''',
+    r'''
+CREATE OR REPLACE TRIGGER zone_bumps_zone AFTER UPDATE ON zone
+        FOR EACH ROW EXECUTE FUNCTION lotwise_bump_zone()
+    ''',
+    r'''
+CREATE OR REPLACE TRIGGER point_bumps_zone AFTER INSERT OR UPDATE ON point
+        FOR EACH ROW EXECUTE FUNCTION lotwise_bump_zone()
+    ''',
+    r'''
+CREATE OR REPLACE TRIGGER zone_nesting_bumps_zone AFTER INSERT OR UPDATE ON zone_nesting
+        FOR EACH ROW EXECUTE FUNCTION lotwise_bump_zone()
+    ''',
+    r'''
+CREATE OR REPLACE TRIGGER installation_bumps_zone AFTER INSERT OR UPDATE ON installation
+        FOR EACH ROW EXECUTE FUNCTION lotwise_bump_zone()
+    ''',
+    r'''
+CREATE OR REPLACE TRIGGER calibration_bumps_zone AFTER INSERT ON calibration
+        FOR EACH ROW EXECUTE FUNCTION lotwise_bump_zone()
+    ''',
+    r'''
+CREATE OR REPLACE FUNCTION lotwise_guard_excursion() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    before excursion := OLD;
+BEGIN
+    IF NEW.state <> OLD.state AND NOT EXISTS (SELECT FROM (VALUES ('assessed', 'dispositioned'), ('assessed', 'open'), ('assessed', 'superseded'), ('dispositioned', 'closed'), ('ended', 'assessed'), ('ended', 'open'), ('ended', 'superseded'), ('open', 'ended'), ('open', 'superseded')) AS t(source, target)
+            WHERE t.source = OLD.state AND t.target = NEW.state) THEN
+        RAISE EXCEPTION 'a % excursion cannot become %', OLD.state, NEW.state USING ERRCODE = 'LW003';
+    END IF;
+    before.state := NEW.state;
+    IF OLD.state = 'dispositioned' AND OLD.accepted IS NULL THEN
+        before.accepted := NEW.accepted;
+    END IF;
+    IF OLD.state IN ('dispositioned', 'closed', 'superseded') AND before IS DISTINCT FROM NEW THEN
+        RAISE EXCEPTION 'excursion % is % and stays as it is', OLD.id, OLD.state USING ERRCODE = 'LW005';
+    END IF;
+    IF (NEW.sublot_id, NEW.version_id, NEW.limit_key, NEW.started_at, NEW.accepted_before) IS DISTINCT FROM
+            (OLD.sublot_id, OLD.version_id, OLD.limit_key, OLD.started_at, OLD.accepted_before) THEN
+        RAISE EXCEPTION 'an excursion keeps its identity' USING ERRCODE = 'LW005';
+    END IF;
+    RETURN NEW;
+END $$
+    ''',
+    r'''
+CREATE TRIGGER excursion_guard BEFORE UPDATE ON excursion FOR EACH ROW EXECUTE FUNCTION lotwise_guard_excursion()
+    ''',
+    r'''
+CREATE TRIGGER excursion_no_delete BEFORE DELETE ON excursion FOR EACH ROW EXECUTE FUNCTION lotwise_forbid_change()
+    ''',
+    r'''
+CREATE TRIGGER excursion_no_truncate BEFORE TRUNCATE ON excursion FOR EACH STATEMENT EXECUTE FUNCTION lotwise_forbid_change()
+    ''',
+    r'''
+CREATE TRIGGER deviation_no_delete BEFORE DELETE ON deviation FOR EACH ROW EXECUTE FUNCTION lotwise_forbid_change()
+    ''',
+    r'''
+CREATE TRIGGER deviation_no_truncate BEFORE TRUNCATE ON deviation FOR EACH STATEMENT EXECUTE FUNCTION lotwise_forbid_change()
+    ''',
+    r'''
+CREATE TRIGGER incident_no_delete BEFORE DELETE ON incident FOR EACH ROW EXECUTE FUNCTION lotwise_forbid_change()
+    ''',
+    r'''
+CREATE TRIGGER incident_no_truncate BEFORE TRUNCATE ON incident FOR EACH STATEMENT EXECUTE FUNCTION lotwise_forbid_change()
+    ''',
+    r'''
+CREATE TRIGGER work_centre_state_append_only BEFORE UPDATE OR DELETE ON work_centre_state FOR EACH ROW EXECUTE FUNCTION lotwise_forbid_change()
+    ''',
+    r'''
+CREATE TRIGGER work_centre_state_no_truncate BEFORE TRUNCATE ON work_centre_state FOR EACH STATEMENT EXECUTE FUNCTION lotwise_forbid_change()
+    ''',
+    r'''
+CREATE TRIGGER work_order_output_append_only BEFORE UPDATE OR DELETE ON work_order_output FOR EACH ROW EXECUTE FUNCTION lotwise_forbid_change()
+    ''',
+    r'''
+CREATE TRIGGER work_order_output_no_truncate BEFORE TRUNCATE ON work_order_output FOR EACH STATEMENT EXECUTE FUNCTION lotwise_forbid_change()
+    ''',
+    r'''
+CREATE TRIGGER bom_line_append_only BEFORE UPDATE OR DELETE ON bom_line FOR EACH ROW EXECUTE FUNCTION lotwise_forbid_change()
+    ''',
+    r'''
+CREATE TRIGGER bom_line_no_truncate BEFORE TRUNCATE ON bom_line FOR EACH STATEMENT EXECUTE FUNCTION lotwise_forbid_change()
+    ''',
+    r'''
+CREATE TRIGGER work_order_no_delete BEFORE DELETE ON work_order FOR EACH ROW EXECUTE FUNCTION lotwise_forbid_change()
+    ''',
+    r'''
+CREATE TRIGGER work_order_no_truncate BEFORE TRUNCATE ON work_order FOR EACH STATEMENT EXECUTE FUNCTION lotwise_forbid_change()
+    ''',
+    r'''
+CREATE OR REPLACE FUNCTION lotwise_guard_shipment() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    against text;
+BEGIN
+    IF NEW.state = OLD.state THEN
+        RETURN NEW;
+    END IF;
+    IF NOT EXISTS (SELECT FROM (VALUES ('arrived', 'accepted'), ('arrived', 'refused'), ('dispatched', 'arrived'), ('dispatched', 'in_transit'), ('in_transit', 'arrived'), ('picked', 'arrived'), ('picked', 'dispatched'), ('picked', 'in_transit'), ('planned', 'arrived'), ('planned', 'in_transit'), ('planned', 'picked')) AS t(source, target)
+            WHERE t.source = OLD.state AND t.target = NEW.state) THEN
+        RAISE EXCEPTION 'a % shipment cannot become %', OLD.state, NEW.state USING ERRCODE = 'LW003';
+    END IF;
+    IF NEW.state IN ('dispatched', 'accepted') THEN
+        SELECT string_agg(h.reason, '; ') INTO against FROM hold h
+        WHERE h.lifted_at IS NULL AND (h.shipment_id = NEW.id OR EXISTS (
+            SELECT FROM shipment_line l JOIN sublot s ON s.id = l.sublot_id
+            WHERE l.shipment_id = NEW.id AND l.state <> 'put_back' AND (h.sublot_id = s.id OR h.lot_id = s.lot_id)));
+        IF against IS NOT NULL THEN
+            RAISE EXCEPTION 'shipment % is held: %', NEW.code, against USING ERRCODE = 'LW001';
+        END IF;
+    END IF;
+    RETURN NEW;
+END $$
+    ''',
+    r'''
+CREATE TRIGGER shipment_guard BEFORE UPDATE ON shipment FOR EACH ROW EXECUTE FUNCTION lotwise_guard_shipment()
+    ''',
+    r'''
+CREATE TRIGGER shipment_no_delete BEFORE DELETE ON shipment FOR EACH ROW EXECUTE FUNCTION lotwise_forbid_change()
+    ''',
+    r'''
+CREATE TRIGGER shipment_no_truncate BEFORE TRUNCATE ON shipment FOR EACH STATEMENT EXECUTE FUNCTION lotwise_forbid_change()
+    ''',
+    r'''
+CREATE TRIGGER field_action_no_delete BEFORE DELETE ON field_action FOR EACH ROW EXECUTE FUNCTION lotwise_forbid_change()
+    ''',
+    r'''
+CREATE TRIGGER field_action_no_truncate BEFORE TRUNCATE ON field_action FOR EACH STATEMENT EXECUTE FUNCTION lotwise_forbid_change()
+    ''',
+    r'''
+CREATE OR REPLACE FUNCTION series_append_only() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN
+        RAISE EXCEPTION '% is append-only: % refused', TG_TABLE_NAME, TG_OP USING ERRCODE = 'LW005';
+    END $$
+    ''',
+    r'''
+CREATE OR REPLACE TRIGGER reading_append_only BEFORE UPDATE OR DELETE ON reading
+            FOR EACH ROW EXECUTE FUNCTION series_append_only()
+    ''',
+    r'''
+CREATE OR REPLACE TRIGGER reading_no_truncate BEFORE TRUNCATE ON reading
+            FOR EACH STATEMENT EXECUTE FUNCTION series_append_only()
+    ''',
+    r'''
+CREATE OR REPLACE TRIGGER reading_conflict_append_only BEFORE UPDATE OR DELETE ON reading_conflict
+            FOR EACH ROW EXECUTE FUNCTION series_append_only()
+    ''',
+    r'''
+CREATE OR REPLACE TRIGGER reading_conflict_no_truncate BEFORE TRUNCATE ON reading_conflict
+            FOR EACH STATEMENT EXECUTE FUNCTION series_append_only()
+    ''',
+    r'''
+CREATE OR REPLACE TRIGGER series_point_append_only BEFORE UPDATE OR DELETE ON series_point
+            FOR EACH ROW EXECUTE FUNCTION series_append_only()
+    ''',
+    r'''
+CREATE OR REPLACE TRIGGER series_point_no_truncate BEFORE TRUNCATE ON series_point
+            FOR EACH STATEMENT EXECUTE FUNCTION series_append_only()
+    ''',
+    r'''
+CREATE TRIGGER epoch_closed_append_only BEFORE UPDATE OR DELETE ON epoch_closed FOR EACH ROW EXECUTE FUNCTION lotwise_forbid_change()
+    ''',
+    r'''
+CREATE TRIGGER epoch_closed_no_truncate BEFORE TRUNCATE ON epoch_closed FOR EACH STATEMENT EXECUTE FUNCTION lotwise_forbid_change()
+    ''',
+    r'''
+CREATE TRIGGER dead_letter_no_delete BEFORE DELETE ON dead_letter FOR EACH ROW EXECUTE FUNCTION lotwise_forbid_change()
+    ''',
+    r'''
+CREATE TRIGGER dead_letter_no_truncate BEFORE TRUNCATE ON dead_letter FOR EACH STATEMENT EXECUTE FUNCTION lotwise_forbid_change()
+    ''',
+    r'''
+CREATE TRIGGER ingest_alarm_no_delete BEFORE DELETE ON ingest_alarm FOR EACH ROW EXECUTE FUNCTION lotwise_forbid_change()
+    ''',
+    r'''
+CREATE TRIGGER ingest_alarm_no_truncate BEFORE TRUNCATE ON ingest_alarm FOR EACH STATEMENT EXECUTE FUNCTION lotwise_forbid_change()
+    ''',
+    r'''
+CREATE OR REPLACE VIEW v_zone_status AS
+SELECT z.address AS zone, z.name, z.kind, z.band_low, z.band_high, j.last_value, j.last_good_at, j.judged_to,
+    j.watermark, j.silent_since, z.accepts_held, z.simulated,
+    (SELECT count(*) FROM sublot s WHERE s.zone_id = z.id) AS sublots,
+    (SELECT count(*) FROM zone_alarm a WHERE a.zone_id = z.id AND a.state <> 'normal') AS alarms,
+    CASE
+        WHEN j.silent_since IS NOT NULL THEN 'silent'
+        WHEN j.last_value IS NULL THEN 'unknown'
+        WHEN j.last_value > z.band_high THEN 'high'
+        WHEN j.last_value < z.band_low THEN 'low'
+        ELSE 'in range'
+    END AS status
+FROM zone z LEFT JOIN zone_judged j ON j.zone_id = z.id
+    ''',
+    r'''
+CREATE OR REPLACE VIEW v_excursions_timeline AS
+SELECT e.id, e.incident_id, z.address AS zone, i.code AS item, l.number AS lot, s.code AS sublot, e.limit_key, e.kind,
+    e.certainty, e.state, e.started_at, e.broke_at, e.ended_at, e.known_at,
+    extract(epoch FROM e.out) / 60 AS minutes_out, e.lowest, e.highest
+FROM excursion e
+JOIN sublot s ON s.id = e.sublot_id JOIN lot l ON l.id = s.lot_id JOIN item i ON i.id = l.item_id
+LEFT JOIN zone z ON z.id = e.zone_id
+WHERE e.state <> 'superseded'
+    ''',
+    r'''
+CREATE OR REPLACE VIEW v_open_excursions AS
+SELECT * FROM v_excursions_timeline WHERE state IN ('open', 'ended', 'assessed')
+    ''',
+    r'''
+CREATE OR REPLACE VIEW v_holds AS
+SELECT h.id, h.kind, h.certainty, h.reason, coalesce(l.number, sl.number) AS lot, s.code AS sublot,
+    sh.code AS shipment, z.address AS zone, h.excursion_id, h.since_at, h.placed_at, h.placed_by, h.lift_permit,
+    h.lifted_at, h.lifted_by
+FROM hold h
+LEFT JOIN lot l ON l.id = h.lot_id
+LEFT JOIN sublot s ON s.id = h.sublot_id LEFT JOIN lot sl ON sl.id = s.lot_id LEFT JOIN zone z ON z.id = s.zone_id
+LEFT JOIN shipment sh ON sh.id = h.shipment_id
+    ''',
+    r'''
+CREATE OR REPLACE VIEW v_zone_alarms AS
+SELECT a.id, z.address AS zone, a.kind, a.state, a.value, a.started_at, a.raised_at, a.returned_at,
+    a.acknowledged_at, a.acknowledged_by, a.shelved_until
+FROM zone_alarm a JOIN zone z ON z.id = a.zone_id
+    ''',
+    r'''
+CREATE OR REPLACE VIEW v_gaps AS
+SELECT g.id, z.address AS zone, p.address AS point, g.start_at, g.stop_at, g.reason, g.known_at,
+    extract(epoch FROM g.stop_at - g.start_at) / 60 AS minutes
+FROM gap_record g LEFT JOIN point p ON p.id = g.point_id LEFT JOIN zone z ON z.id = coalesce(g.zone_id, p.zone_id)
+    ''',
+    r'''
+CREATE OR REPLACE VIEW v_gateway_batches AS
+SELECT b.gateway, b.site, b.epoch, b.partition, b.number, b.kind, b.count AS readings, b.landed_count AS landed,
+    b.duplicate_count AS duplicates, b.conflict_count AS conflicts, b.dead_count AS dead, b.cut_at, b.received_at,
+    extract(epoch FROM b.received_at - b.cut_at) AS seconds_on_the_way, b.shipped_at
+FROM batch b
+    ''',
+    r'''
+CREATE OR REPLACE VIEW v_gateway_status AS
+SELECT b.gateway, max(b.site) AS site, count(DISTINCT b.epoch) AS epochs, count(*) AS batches,
+    sum(b.count) AS readings, sum(b.landed_count) AS landed, sum(b.duplicate_count) AS duplicates,
+    sum(b.conflict_count) AS conflicts, sum(b.dead_count) AS dead, max(b.cut_at) AS last_cut_at,
+    max(b.received_at) AS last_received_at,
+    (SELECT min(w.upto) FROM source_watermark w WHERE w.gateway = b.gateway) AS spoken_to,
+    (SELECT max(w.received_at) FROM source_watermark w WHERE w.gateway = b.gateway) AS last_watermark_at,
+    extract(epoch FROM now() - max(b.received_at)) AS seconds_since
+FROM batch b GROUP BY b.gateway
+    ''',
+    r'''
+CREATE OR REPLACE VIEW v_watermarks AS
+SELECT w.gateway, w.source, z.address AS zone, w.upto, w.received_at,
+    extract(epoch FROM w.received_at - w.upto) AS seconds_behind
+FROM source_watermark w JOIN zone z ON z.id = w.zone_id
+    ''',
+    r'''
+CREATE OR REPLACE VIEW v_ingest_alarms AS
+SELECT id, at, kind, partition, gateway, detail, cleared_at FROM ingest_alarm
+    ''',
+    r'''
+CREATE OR REPLACE VIEW v_dead_letters AS
+SELECT id, at, gateway, partition, kind, reason, detail, point, reading_at, replayed_at, outcome FROM dead_letter
+    ''',
+    r'''
+DO $$
+BEGIN
+    -- asked first: an owner who may not make roles needs none made where one is there already
+    IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'lotwise_reader') THEN
+        CREATE ROLE lotwise_reader NOLOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE;
+    END IF;
+EXCEPTION
+    WHEN duplicate_object OR unique_violation THEN NULL;
+END $$
+    ''',
+    r'''
+GRANT USAGE ON SCHEMA public TO lotwise_reader
+    ''',
+    r'''
+GRANT SELECT ON v_zone_status, v_excursions_timeline, v_open_excursions, v_holds, v_zone_alarms, v_gaps, v_gateway_batches, v_gateway_status, v_watermarks, v_ingest_alarms, v_dead_letters TO lotwise_reader
+    ''',
+)
+
+
+def upgrade() -> None:
+    # ### commands auto generated by Alembic - please adjust! ###
+    op.create_table('app_user',
+    sa.Column('id', sa.BigInteger(), autoincrement=True, nullable=False),
+    sa.Column('login', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('name', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('password_hash', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('roles', postgresql.ARRAY(sa.Text()), nullable=False),
+    sa.Column('active', sa.Boolean(), nullable=False),
+    sa.Column('created_at', sa.DateTime(timezone=True), nullable=False),
+    sa.PrimaryKeyConstraint('id'),
+    sa.UniqueConstraint('login')
+    )
+    op.create_table('audit',
+    sa.Column('id', sa.BigInteger(), autoincrement=True, nullable=False),
+    sa.Column('at', sa.DateTime(timezone=True), nullable=False),
+    sa.Column('actor', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('action', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('entity', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('entity_id', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('before', postgresql.JSONB(astext_type=sa.Text()), nullable=True),
+    sa.Column('after', postgresql.JSONB(astext_type=sa.Text()), nullable=True),
+    sa.Column('reason', sqlmodel.sql.sqltypes.AutoString(), nullable=True),
+    sa.Column('hash', sa.LargeBinary(), nullable=False),
+    sa.PrimaryKeyConstraint('id')
+    )
+    op.create_index('audit_at', 'audit', ['at'], unique=False)
+    op.create_index('audit_entity', 'audit', ['entity', 'entity_id'], unique=False)
+    op.create_table('audit_seal',
+    sa.Column('number', sa.BigInteger(), autoincrement=False, nullable=False),
+    sa.Column('at', sa.DateTime(timezone=True), nullable=False),
+    sa.Column('row_ids', postgresql.ARRAY(sa.BigInteger()), nullable=False),
+    sa.Column('previous', sa.LargeBinary(), nullable=False),
+    sa.Column('hash', sa.LargeBinary(), nullable=False),
+    sa.PrimaryKeyConstraint('number')
+    )
+    op.create_table('audit_sealed',
+    sa.Column('audit_id', sa.BigInteger(), autoincrement=False, nullable=False),
+    sa.Column('seal', sa.BigInteger(), nullable=False),
+    sa.PrimaryKeyConstraint('audit_id')
+    )
+    op.create_table('batch',
+    sa.Column('id', sa.BigInteger(), autoincrement=True, nullable=False),
+    sa.Column('gateway', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('site', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('epoch', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('partition', sa.Integer(), nullable=False),
+    sa.Column('number', sa.BigInteger(), nullable=False),
+    sa.Column('kind', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('sha256', sa.LargeBinary(), nullable=False),
+    sa.Column('count', sa.Integer(), nullable=False),
+    sa.Column('landed_count', sa.Integer(), nullable=False),
+    sa.Column('duplicate_count', sa.Integer(), nullable=False),
+    sa.Column('conflict_count', sa.Integer(), nullable=False),
+    sa.Column('dead_count', sa.Integer(), nullable=False),
+    sa.Column('first_at', sa.DateTime(timezone=True), nullable=True),
+    sa.Column('last_at', sa.DateTime(timezone=True), nullable=True),
+    sa.Column('cut_at', sa.DateTime(timezone=True), nullable=False),
+    sa.Column('received_at', sa.DateTime(timezone=True), nullable=False),
+    sa.Column('status', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('shipped_at', sa.DateTime(timezone=True), nullable=True),
+    sa.PrimaryKeyConstraint('id'),
+    sa.UniqueConstraint('gateway', 'epoch', 'partition', 'number')
+    )
+    op.create_index('batch_time', 'batch', ['gateway', 'cut_at'], unique=False)
+    op.create_index('batch_unshipped', 'batch', ['id'], unique=False, postgresql_where=sa.text("status = 'landed' AND landed_count > 0"))
+    op.create_table('batch_progress',
+    sa.Column('gateway', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('epoch', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('partition', sa.Integer(), nullable=False),
+    sa.Column('through', sa.BigInteger(), nullable=False),
+    sa.Column('follows', sa.Boolean(), nullable=False),
+    sa.PrimaryKeyConstraint('gateway', 'epoch', 'partition')
+    )
+    op.create_table('batch_release',
+    sa.Column('id', sa.BigInteger(), autoincrement=True, nullable=False),
+    sa.Column('sublot_id', sa.BigInteger(), nullable=False),
+    sa.Column('signature_id', sa.BigInteger(), nullable=True),
+    sa.Column('at', sa.DateTime(timezone=True), nullable=False),
+    sa.Column('automatic', sa.Boolean(), nullable=False),
+    sa.Column('record', postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+    sa.CheckConstraint('automatic = (signature_id IS NULL)'),
+    sa.PrimaryKeyConstraint('id')
+    )
+    op.create_index(op.f('ix_batch_release_sublot_id'), 'batch_release', ['sublot_id'], unique=False)
+    op.create_table('bom',
+    sa.Column('id', sa.BigInteger(), autoincrement=True, nullable=False),
+    sa.Column('item_id', sa.BigInteger(), nullable=False),
+    sa.Column('version', sa.Integer(), nullable=False),
+    sa.Column('output_amount', sa.Numeric(precision=18, scale=6), nullable=False),
+    sa.Column('tolerance', sa.Numeric(precision=18, scale=6), nullable=False),
+    sa.CheckConstraint('output_amount > 0'),
+    sa.CheckConstraint('tolerance >= 0 AND tolerance < 1'),
+    sa.PrimaryKeyConstraint('id'),
+    sa.UniqueConstraint('item_id', 'version')
+    )
+    op.create_index(op.f('ix_bom_item_id'), 'bom', ['item_id'], unique=False)
+    op.create_table('bom_line',
+    sa.Column('id', sa.BigInteger(), autoincrement=True, nullable=False),
+    sa.Column('bom_id', sa.BigInteger(), nullable=False),
+    sa.Column('item_id', sa.BigInteger(), nullable=False),
+    sa.Column('amount', sa.Numeric(precision=18, scale=6), nullable=False),
+    sa.CheckConstraint('amount > 0'),
+    sa.PrimaryKeyConstraint('id'),
+    sa.UniqueConstraint('bom_id', 'item_id')
+    )
+    op.create_index(op.f('ix_bom_line_bom_id'), 'bom_line', ['bom_id'], unique=False)
+    op.create_table('calibration',
+    sa.Column('id', sa.BigInteger(), autoincrement=True, nullable=False),
+    sa.Column('sensor_id', sa.BigInteger(), nullable=False),
+    sa.Column('done_at', sa.DateTime(timezone=True), nullable=False),
+    sa.Column('due_at', sa.DateTime(timezone=True), nullable=False),
+    sa.Column('as_found_ok', sa.Boolean(), nullable=False),
+    sa.Column('as_found_error', sa.Float(), nullable=False),
+    sa.Column('certificate', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('known_at', sa.DateTime(timezone=True), nullable=False),
+    sa.PrimaryKeyConstraint('id')
+    )
+    op.create_index(op.f('ix_calibration_sensor_id'), 'calibration', ['sensor_id'], unique=False)
+    op.create_table('custody_fact',
+    sa.Column('id', sa.BigInteger(), autoincrement=True, nullable=False),
+    sa.Column('sublot_id', sa.BigInteger(), nullable=False),
+    sa.Column('zone_id', sa.BigInteger(), nullable=True),
+    sa.Column('at', sa.DateTime(timezone=True), nullable=False),
+    sa.Column('known_at', sa.DateTime(timezone=True), nullable=False),
+    sa.Column('actor', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('reason', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('retracts_id', sa.BigInteger(), nullable=True),
+    sa.Column('copy_of_id', sa.BigInteger(), nullable=True),
+    sa.PrimaryKeyConstraint('id')
+    )
+    op.create_index('custody_sublot', 'custody_fact', ['sublot_id', 'at'], unique=False)
+    op.create_index('custody_zone', 'custody_fact', ['zone_id', 'at'], unique=False)
+    op.create_table('dead_letter',
+    sa.Column('id', sa.BigInteger(), autoincrement=True, nullable=False),
+    sa.Column('at', sa.DateTime(timezone=True), nullable=False),
+    sa.Column('batch_id', sa.BigInteger(), nullable=True),
+    sa.Column('gateway', sqlmodel.sql.sqltypes.AutoString(), nullable=True),
+    sa.Column('partition', sa.Integer(), nullable=True),
+    sa.Column('kind', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('reason', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('detail', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('point', sqlmodel.sql.sqltypes.AutoString(), nullable=True),
+    sa.Column('reading_at', sa.DateTime(timezone=True), nullable=True),
+    sa.Column('raw', sa.LargeBinary(), nullable=False),
+    sa.Column('replayed_at', sa.DateTime(timezone=True), nullable=True),
+    sa.Column('replayed_by', sqlmodel.sql.sqltypes.AutoString(), nullable=True),
+    sa.Column('outcome', sqlmodel.sql.sqltypes.AutoString(), nullable=True),
+    sa.PrimaryKeyConstraint('id')
+    )
+    op.create_index('dead_letter_open', 'dead_letter', ['reason', 'id'], unique=False, postgresql_where=sa.text('replayed_at IS NULL'))
+    op.create_table('deviation',
+    sa.Column('id', sa.BigInteger(), autoincrement=True, nullable=False),
+    sa.Column('sublot_id', sa.BigInteger(), nullable=True),
+    sa.Column('shipment_id', sa.BigInteger(), nullable=True),
+    sa.Column('title', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('detail', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('happened_at', sa.DateTime(timezone=True), nullable=False),
+    sa.Column('known_at', sa.DateTime(timezone=True), nullable=False),
+    sa.Column('state', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('conclusion', sqlmodel.sql.sqltypes.AutoString(), nullable=True),
+    sa.Column('closed_by', sqlmodel.sql.sqltypes.AutoString(), nullable=True),
+    sa.Column('closed_at', sa.DateTime(timezone=True), nullable=True),
+    sa.PrimaryKeyConstraint('id')
+    )
+    op.create_index(op.f('ix_deviation_sublot_id'), 'deviation', ['sublot_id'], unique=False)
+    op.create_table('dispatch_entry',
+    sa.Column('id', sa.BigInteger(), autoincrement=True, nullable=False),
+    sa.Column('work_centre_id', sa.BigInteger(), nullable=False),
+    sa.Column('rank', sa.Integer(), nullable=False),
+    sa.Column('operation_id', sa.BigInteger(), nullable=False),
+    sa.Column('order_id', sa.BigInteger(), nullable=False),
+    sa.PrimaryKeyConstraint('id'),
+    sa.UniqueConstraint('work_centre_id', 'operation_id'),
+    sa.UniqueConstraint('work_centre_id', 'rank')
+    )
+    op.create_index('dispatch_entry_order', 'dispatch_entry', ['order_id'], unique=False)
+    op.create_table('dispatch_plan',
+    sa.Column('work_centre_id', sa.BigInteger(), autoincrement=False, nullable=False),
+    sa.Column('version', sa.Integer(), nullable=False),
+    sa.Column('made_at', sa.DateTime(timezone=True), nullable=False),
+    sa.Column('cause', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.PrimaryKeyConstraint('work_centre_id')
+    )
+    op.create_table('disposition',
+    sa.Column('id', sa.BigInteger(), autoincrement=True, nullable=False),
+    sa.Column('excursion_id', sa.BigInteger(), nullable=False),
+    sa.Column('decision', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('reason', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('signature_id', sa.BigInteger(), nullable=False),
+    sa.Column('accepted', sa.Interval(), nullable=False),
+    sa.Column('at', sa.DateTime(timezone=True), nullable=False),
+    sa.Column('record', postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+    sa.Column('hold_ids', postgresql.ARRAY(sa.BigInteger()), nullable=False),
+    sa.CheckConstraint("decision IN ('accept', 'restrict', 'reject', 'rework', 'return', 'destroy')"),
+    sa.PrimaryKeyConstraint('id')
+    )
+    op.create_index(op.f('ix_disposition_excursion_id'), 'disposition', ['excursion_id'], unique=False)
+    op.create_table('epoch_closed',
+    sa.Column('gateway', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('epoch', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('closed_at', sa.DateTime(timezone=True), nullable=False),
+    sa.Column('actor', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('reason', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('signature_id', sa.BigInteger(), nullable=True),
+    sa.Column('missing', postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+    sa.PrimaryKeyConstraint('gateway', 'epoch')
+    )
+    op.create_table('excursion',
+    sa.Column('id', sa.BigInteger(), autoincrement=True, nullable=False),
+    sa.Column('incident_id', sa.BigInteger(), nullable=False),
+    sa.Column('sublot_id', sa.BigInteger(), nullable=False),
+    sa.Column('zone_id', sa.BigInteger(), nullable=True),
+    sa.Column('version_id', sa.BigInteger(), nullable=False),
+    sa.Column('limit_key', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('kind', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('started_at', sa.DateTime(timezone=True), nullable=False),
+    sa.Column('broke_at', sa.DateTime(timezone=True), nullable=False),
+    sa.Column('ended_at', sa.DateTime(timezone=True), nullable=True),
+    sa.Column('known_at', sa.DateTime(timezone=True), nullable=False),
+    sa.Column('certainty', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('out', sa.Interval(), nullable=False),
+    sa.Column('lowest', sa.Float(), nullable=True),
+    sa.Column('highest', sa.Float(), nullable=True),
+    sa.Column('state', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('accepted_before', sa.Interval(), nullable=False),
+    sa.Column('accepted', sa.Interval(), nullable=True),
+    sa.Column('replaces_id', sa.BigInteger(), nullable=True),
+    sa.Column('assessed_by', sqlmodel.sql.sqltypes.AutoString(), nullable=True),
+    sa.Column('assessment', sqlmodel.sql.sqltypes.AutoString(), nullable=True),
+    sa.CheckConstraint("certainty IN ('proven', 'uncertain', 'unproven')"),
+    sa.CheckConstraint("state IN ('open', 'ended', 'assessed', 'dispositioned', 'closed', 'superseded')"),
+    sa.PrimaryKeyConstraint('id')
+    )
+    op.create_index('excursion_identity', 'excursion', ['sublot_id', 'version_id', 'limit_key', 'started_at', 'accepted_before'], unique=True, postgresql_where="state <> 'superseded'")
+    op.create_index('excursion_state', 'excursion', ['state'], unique=False)
+    op.create_index('excursion_sublot', 'excursion', ['sublot_id'], unique=False)
+    op.create_index('excursion_zone', 'excursion', ['zone_id'], unique=False)
+    op.create_index(op.f('ix_excursion_incident_id'), 'excursion', ['incident_id'], unique=False)
+    op.create_index(op.f('ix_excursion_replaces_id'), 'excursion', ['replaces_id'], unique=False)
+    op.create_table('field_action',
+    sa.Column('id', sa.BigInteger(), autoincrement=True, nullable=False),
+    sa.Column('excursion_id', sa.BigInteger(), nullable=False),
+    sa.Column('sublot_id', sa.BigInteger(), nullable=False),
+    sa.Column('happened_at', sa.DateTime(timezone=True), nullable=False),
+    sa.Column('known_at', sa.DateTime(timezone=True), nullable=False),
+    sa.Column('deadline', sa.DateTime(timezone=True), nullable=False),
+    sa.Column('state', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('conclusion', sqlmodel.sql.sqltypes.AutoString(), nullable=True),
+    sa.Column('closed_at', sa.DateTime(timezone=True), nullable=True),
+    sa.Column('closed_by', sqlmodel.sql.sqltypes.AutoString(), nullable=True),
+    sa.CheckConstraint("state IN ('open', 'closed')"),
+    sa.PrimaryKeyConstraint('id'),
+    sa.UniqueConstraint('excursion_id', 'sublot_id')
+    )
+    op.create_index(op.f('ix_field_action_excursion_id'), 'field_action', ['excursion_id'], unique=False)
+    op.create_index(op.f('ix_field_action_sublot_id'), 'field_action', ['sublot_id'], unique=False)
+    op.create_table('field_action_consignee',
+    sa.Column('id', sa.BigInteger(), autoincrement=True, nullable=False),
+    sa.Column('action_id', sa.BigInteger(), nullable=False),
+    sa.Column('shipment_id', sa.BigInteger(), nullable=True),
+    sa.Column('consignee', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('amount', sa.Numeric(precision=18, scale=6), nullable=False),
+    sa.Column('told_at', sa.DateTime(timezone=True), nullable=True),
+    sa.Column('told_by', sqlmodel.sql.sqltypes.AutoString(), nullable=True),
+    sa.PrimaryKeyConstraint('id'),
+    sa.UniqueConstraint('action_id', 'shipment_id')
+    )
+    op.create_index(op.f('ix_field_action_consignee_action_id'), 'field_action_consignee', ['action_id'], unique=False)
+    op.create_table('gap_record',
+    sa.Column('id', sa.BigInteger(), autoincrement=True, nullable=False),
+    sa.Column('zone_id', sa.BigInteger(), nullable=True),
+    sa.Column('point_id', sa.BigInteger(), nullable=True),
+    sa.Column('start_at', sa.DateTime(timezone=True), nullable=False),
+    sa.Column('stop_at', sa.DateTime(timezone=True), nullable=True),
+    sa.Column('reason', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('known_at', sa.DateTime(timezone=True), nullable=False),
+    sa.PrimaryKeyConstraint('id')
+    )
+    op.create_index('gap_zone', 'gap_record', ['zone_id', 'start_at'], unique=False)
+    op.create_table('gateway_epoch',
+    sa.Column('id', sa.BigInteger(), autoincrement=True, nullable=False),
+    sa.Column('gateway', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('epoch', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('told', sa.Boolean(), nullable=False),
+    sa.Column('previous', sqlmodel.sql.sqltypes.AutoString(), nullable=True),
+    sa.Column('last_numbers', postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+    sa.Column('first_seen_at', sa.DateTime(timezone=True), nullable=False),
+    sa.PrimaryKeyConstraint('id'),
+    sa.UniqueConstraint('gateway', 'epoch')
+    )
+    op.create_table('genealogy',
+    sa.Column('id', sa.BigInteger(), autoincrement=True, nullable=False),
+    sa.Column('parent_id', sa.BigInteger(), nullable=False),
+    sa.Column('child_id', sa.BigInteger(), nullable=False),
+    sa.Column('transformation', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('amount', sa.Numeric(precision=18, scale=6), nullable=False),
+    sa.Column('at', sa.DateTime(timezone=True), nullable=False),
+    sa.CheckConstraint('parent_id <> child_id'),
+    sa.PrimaryKeyConstraint('id'),
+    sa.UniqueConstraint('parent_id', 'child_id', 'transformation')
+    )
+    op.create_index('genealogy_child', 'genealogy', ['child_id'], unique=False)
+    op.create_table('handling_unit',
+    sa.Column('id', sa.BigInteger(), autoincrement=True, nullable=False),
+    sa.Column('sscc', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('kind', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('zone_id', sa.BigInteger(), nullable=True),
+    sa.PrimaryKeyConstraint('id'),
+    sa.UniqueConstraint('sscc')
+    )
+    op.create_table('handling_unit_content',
+    sa.Column('id', sa.BigInteger(), autoincrement=True, nullable=False),
+    sa.Column('handling_unit_id', sa.BigInteger(), nullable=False),
+    sa.Column('sublot_id', sa.BigInteger(), nullable=False),
+    sa.Column('from_at', sa.DateTime(timezone=True), nullable=False),
+    sa.Column('to_at', sa.DateTime(timezone=True), nullable=True),
+    sa.PrimaryKeyConstraint('id')
+    )
+    op.create_index(op.f('ix_handling_unit_content_handling_unit_id'), 'handling_unit_content', ['handling_unit_id'], unique=False)
+    op.create_index(op.f('ix_handling_unit_content_sublot_id'), 'handling_unit_content', ['sublot_id'], unique=False)
+    op.create_table('hold',
+    sa.Column('id', sa.BigInteger(), autoincrement=True, nullable=False),
+    sa.Column('lot_id', sa.BigInteger(), nullable=True),
+    sa.Column('sublot_id', sa.BigInteger(), nullable=True),
+    sa.Column('shipment_id', sa.BigInteger(), nullable=True),
+    sa.Column('kind', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('certainty', sqlmodel.sql.sqltypes.AutoString(), nullable=True),
+    sa.Column('reason', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('excursion_id', sa.BigInteger(), nullable=True),
+    sa.Column('origin_hold_id', sa.BigInteger(), nullable=True),
+    sa.Column('since_at', sa.DateTime(timezone=True), nullable=False),
+    sa.Column('placed_at', sa.DateTime(timezone=True), nullable=False),
+    sa.Column('placed_by', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('lift_permit', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('lifted_at', sa.DateTime(timezone=True), nullable=True),
+    sa.Column('lifted_by', sqlmodel.sql.sqltypes.AutoString(), nullable=True),
+    sa.Column('lift_reason', sqlmodel.sql.sqltypes.AutoString(), nullable=True),
+    sa.CheckConstraint('(lifted_at IS NULL) = (lifted_by IS NULL)'),
+    sa.CheckConstraint('num_nonnulls(lot_id, sublot_id, shipment_id) = 1'),
+    sa.PrimaryKeyConstraint('id')
+    )
+    op.create_index('hold_excursion', 'hold', ['excursion_id'], unique=False)
+    op.create_index('hold_lot_open', 'hold', ['lot_id'], unique=False, postgresql_where='lifted_at IS NULL')
+    op.create_index('hold_shipment_open', 'hold', ['shipment_id'], unique=False, postgresql_where='lifted_at IS NULL')
+    op.create_index('hold_sublot_open', 'hold', ['sublot_id'], unique=False, postgresql_where='lifted_at IS NULL')
+    op.create_table('idempotency_key',
+    sa.Column('key', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('actor', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('request_hash', sa.LargeBinary(), nullable=False),
+    sa.Column('status', sa.Integer(), nullable=False),
+    sa.Column('response', postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+    sa.Column('at', sa.DateTime(timezone=True), nullable=False),
+    sa.PrimaryKeyConstraint('key', 'actor')
+    )
+    op.create_table('incident',
+    sa.Column('id', sa.BigInteger(), autoincrement=True, nullable=False),
+    sa.Column('zone_id', sa.BigInteger(), nullable=True),
+    sa.Column('kind', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('started_at', sa.DateTime(timezone=True), nullable=False),
+    sa.Column('known_at', sa.DateTime(timezone=True), nullable=False),
+    sa.Column('title', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('gateway', sqlmodel.sql.sqltypes.AutoString(), nullable=True),
+    sa.Column('ended_at', sa.DateTime(timezone=True), nullable=True),
+    sa.PrimaryKeyConstraint('id'),
+    sa.UniqueConstraint('zone_id', 'kind', 'started_at')
+    )
+    op.create_index('incident_silent', 'incident', ['gateway'], unique=True, postgresql_where="kind = 'silent_gateway' AND ended_at IS NULL")
+    op.create_index(op.f('ix_incident_zone_id'), 'incident', ['zone_id'], unique=False)
+    op.create_table('ingest_alarm',
+    sa.Column('id', sa.BigInteger(), autoincrement=True, nullable=False),
+    sa.Column('at', sa.DateTime(timezone=True), nullable=False),
+    sa.Column('kind', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('partition', sa.Integer(), nullable=True),
+    sa.Column('gateway', sqlmodel.sql.sqltypes.AutoString(), nullable=True),
+    sa.Column('detail', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('cleared_at', sa.DateTime(timezone=True), nullable=True),
+    sa.PrimaryKeyConstraint('id')
+    )
+    op.create_index('ingest_alarm_open', 'ingest_alarm', ['kind', 'partition'], unique=False, postgresql_where=sa.text('cleared_at IS NULL'))
+    op.create_table('ingest_lease',
+    sa.Column('partition', sa.Integer(), nullable=False),
+    sa.Column('worker', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('until', sa.DateTime(timezone=True), nullable=False),
+    sa.PrimaryKeyConstraint('partition')
+    )
+    op.create_table('ingest_worker',
+    sa.Column('name', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('until', sa.DateTime(timezone=True), nullable=False),
+    sa.PrimaryKeyConstraint('name')
+    )
+    op.create_table('installation',
+    sa.Column('id', sa.BigInteger(), autoincrement=True, nullable=False),
+    sa.Column('sensor_id', sa.BigInteger(), nullable=False),
+    sa.Column('point_id', sa.BigInteger(), nullable=False),
+    sa.Column('from_at', sa.DateTime(timezone=True), nullable=False),
+    sa.Column('to_at', sa.DateTime(timezone=True), nullable=True),
+    sa.PrimaryKeyConstraint('id')
+    )
+    op.create_index(op.f('ix_installation_point_id'), 'installation', ['point_id'], unique=False)
+    op.create_index(op.f('ix_installation_sensor_id'), 'installation', ['sensor_id'], unique=False)
+    op.create_table('item',
+    sa.Column('id', sa.BigInteger(), autoincrement=True, nullable=False),
+    sa.Column('code', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('name', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('uom', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('profile_id', sa.BigInteger(), nullable=True),
+    sa.Column('kind', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('gtin', sqlmodel.sql.sqltypes.AutoString(), nullable=True),
+    sa.Column('shelf_life', sa.Interval(), nullable=True),
+    sa.PrimaryKeyConstraint('id'),
+    sa.UniqueConstraint('code')
+    )
+    op.create_table('item_profile',
+    sa.Column('id', sa.BigInteger(), autoincrement=True, nullable=False),
+    sa.Column('item_id', sa.BigInteger(), nullable=False),
+    sa.Column('version_id', sa.BigInteger(), nullable=False),
+    sa.Column('from_at', sa.DateTime(timezone=True), nullable=False),
+    sa.PrimaryKeyConstraint('id')
+    )
+    op.create_index('item_profile_item', 'item_profile', ['item_id', 'from_at'], unique=False)
+    op.create_table('login_attempt',
+    sa.Column('id', sa.BigInteger(), autoincrement=True, nullable=False),
+    sa.Column('login', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('address', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('at', sa.DateTime(timezone=True), nullable=False),
+    sa.Column('ok', sa.Boolean(), nullable=False),
+    sa.PrimaryKeyConstraint('id')
+    )
+    op.create_index('login_attempt_address', 'login_attempt', ['address', 'at'], unique=False)
+    op.create_index('login_attempt_login', 'login_attempt', ['login', 'at'], unique=False)
+    op.create_table('lot',
+    sa.Column('id', sa.BigInteger(), autoincrement=True, nullable=False),
+    sa.Column('item_id', sa.BigInteger(), nullable=False),
+    sa.Column('number', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('maker', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('expiry', sa.Date(), nullable=True),
+    sa.Column('created_at', sa.DateTime(timezone=True), nullable=False),
+    sa.PrimaryKeyConstraint('id'),
+    sa.UniqueConstraint('item_id', 'maker', 'number')
+    )
+    op.create_index(op.f('ix_lot_item_id'), 'lot', ['item_id'], unique=False)
+    op.create_table('outbox',
+    sa.Column('id', sa.BigInteger(), autoincrement=True, nullable=False),
+    sa.Column('at', sa.DateTime(timezone=True), nullable=False),
+    sa.Column('topic', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('key', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('payload', postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+    sa.PrimaryKeyConstraint('id')
+    )
+    op.create_index('outbox_topic', 'outbox', ['topic'], unique=False)
+    op.create_table('outbox_subscription',
+    sa.Column('handler', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('pattern', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.PrimaryKeyConstraint('handler')
+    )
+    op.create_table('outbox_task',
+    sa.Column('id', sa.BigInteger(), autoincrement=True, nullable=False),
+    sa.Column('outbox_id', sa.BigInteger(), nullable=False),
+    sa.Column('handler', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('attempts', sa.Integer(), nullable=False),
+    sa.Column('next_at', sa.DateTime(timezone=True), nullable=False),
+    sa.Column('done_at', sa.DateTime(timezone=True), nullable=True),
+    sa.Column('last_error', sqlmodel.sql.sqltypes.AutoString(), nullable=True),
+    sa.PrimaryKeyConstraint('id'),
+    sa.UniqueConstraint('outbox_id', 'handler')
+    )
+    op.create_index('outbox_task_open', 'outbox_task', ['handler', 'next_at'], unique=False, postgresql_where='done_at IS NULL')
+    op.create_table('pending_watermark',
+    sa.Column('gateway', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('epoch', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('partition', sa.Integer(), nullable=False),
+    sa.Column('number', sa.BigInteger(), autoincrement=False, nullable=False),
+    sa.Column('data', sa.LargeBinary(), nullable=False),
+    sa.PrimaryKeyConstraint('gateway', 'epoch', 'partition', 'number')
+    )
+    op.create_table('point',
+    sa.Column('id', sa.BigInteger(), autoincrement=True, nullable=False),
+    sa.Column('zone_id', sa.BigInteger(), nullable=False),
+    sa.Column('address', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('quantity', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('unit', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('role', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('plausible_low', sa.Float(), nullable=True),
+    sa.Column('plausible_high', sa.Float(), nullable=True),
+    sa.CheckConstraint("role IN ('required', 'spare', 'machine')"),
+    sa.PrimaryKeyConstraint('id'),
+    sa.UniqueConstraint('address')
+    )
+    op.create_index(op.f('ix_point_zone_id'), 'point', ['zone_id'], unique=False)
+    op.create_table('profile_limit',
+    sa.Column('id', sa.BigInteger(), autoincrement=True, nullable=False),
+    sa.Column('version_id', sa.BigInteger(), nullable=False),
+    sa.Column('key', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('quantity', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('unit', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('op', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('threshold', sa.Float(), nullable=False),
+    sa.Column('kind', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('delay', sa.Interval(), nullable=False),
+    sa.Column('hysteresis', sa.Float(), nullable=False),
+    sa.Column('allowance', sqlmodel.sql.sqltypes.AutoString(), nullable=True),
+    sa.CheckConstraint("kind IN ('instant', 'consecutive', 'cumulative')"),
+    sa.CheckConstraint("op IN ('>', '>=', '<', '<=')"),
+    sa.PrimaryKeyConstraint('id'),
+    sa.UniqueConstraint('version_id', 'key')
+    )
+    op.create_index(op.f('ix_profile_limit_version_id'), 'profile_limit', ['version_id'], unique=False)
+    op.create_table('profile_version',
+    sa.Column('id', sa.BigInteger(), autoincrement=True, nullable=False),
+    sa.Column('profile_id', sa.BigInteger(), nullable=False),
+    sa.Column('version', sa.Integer(), nullable=False),
+    sa.Column('allowed_gap', sa.Interval(), nullable=False),
+    sa.Column('shortest_event', sa.Interval(), nullable=False),
+    sa.Column('probe_kind', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('mkt_limit', sa.Float(), nullable=True),
+    sa.Column('mkt_window', sa.Interval(), nullable=True),
+    sa.Column('activation_energy', sa.Float(), nullable=False),
+    sa.Column('created_at', sa.DateTime(timezone=True), nullable=False),
+    sa.PrimaryKeyConstraint('id'),
+    sa.UniqueConstraint('profile_id', 'version')
+    )
+    op.create_index(op.f('ix_profile_version_profile_id'), 'profile_version', ['profile_id'], unique=False)
+    op.create_table('reading',
+    sa.Column('point_id', sa.BigInteger(), autoincrement=False, nullable=False),
+    sa.Column('at', sa.DateTime(timezone=True), nullable=False),
+    sa.Column('edge_at', sa.DateTime(timezone=True), nullable=False),
+    sa.Column('source_at', sa.DateTime(timezone=True), nullable=True),
+    sa.Column('batch_id', sa.BigInteger(), nullable=True),
+    sa.Column('num', sa.Float(), nullable=True),
+    sa.Column('whole', sa.BigInteger(), nullable=True),
+    sa.Column('kind', sa.SmallInteger(), nullable=False),
+    sa.Column('quality', sa.SmallInteger(), nullable=False),
+    sa.Column('simulated', sa.Boolean(), nullable=False),
+    sa.Column('unit', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('reason', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('txt', sqlmodel.sql.sqltypes.AutoString(), nullable=True),
+    sa.PrimaryKeyConstraint('point_id', 'at'),
+    postgresql_partition_by='RANGE (at)'
+    )
+    op.create_index('reading_batch', 'reading', ['batch_id'], unique=False, postgresql_using='brin', postgresql_with={'pages_per_range': 16, 'autosummarize': 'on'})
+    op.create_table('reading_conflict',
+    sa.Column('id', sa.BigInteger(), autoincrement=True, nullable=False),
+    sa.Column('point_id', sa.BigInteger(), nullable=False),
+    sa.Column('at', sa.DateTime(timezone=True), nullable=False),
+    sa.Column('edge_at', sa.DateTime(timezone=True), nullable=False),
+    sa.Column('source_at', sa.DateTime(timezone=True), nullable=True),
+    sa.Column('batch_id', sa.BigInteger(), nullable=True),
+    sa.Column('num', sa.Float(), nullable=True),
+    sa.Column('whole', sa.BigInteger(), nullable=True),
+    sa.Column('kind', sa.SmallInteger(), nullable=False),
+    sa.Column('quality', sa.SmallInteger(), nullable=False),
+    sa.Column('simulated', sa.Boolean(), nullable=False),
+    sa.Column('unit', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('reason', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('txt', sqlmodel.sql.sqltypes.AutoString(), nullable=True),
+    sa.Column('known_at', sa.DateTime(timezone=True), nullable=False),
+    sa.PrimaryKeyConstraint('id')
+    )
+    op.create_index('reading_conflict_point', 'reading_conflict', ['point_id', 'at'], unique=False)
+    op.create_table('reservation',
+    sa.Column('id', sa.BigInteger(), autoincrement=True, nullable=False),
+    sa.Column('sublot_id', sa.BigInteger(), nullable=False),
+    sa.Column('amount', sa.Numeric(precision=18, scale=6), nullable=False),
+    sa.Column('purpose', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('reference', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('state', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('created_at', sa.DateTime(timezone=True), nullable=False),
+    sa.CheckConstraint("state IN ('active', 'picked', 'suspended', 'consumed', 'cancelled')"),
+    sa.CheckConstraint('amount > 0'),
+    sa.PrimaryKeyConstraint('id')
+    )
+    op.create_index('reservation_reference', 'reservation', ['reference'], unique=False)
+    op.create_index('reservation_sublot', 'reservation', ['sublot_id'], unique=False)
+    op.create_table('restriction',
+    sa.Column('id', sa.BigInteger(), autoincrement=True, nullable=False),
+    sa.Column('sublot_id', sa.BigInteger(), nullable=False),
+    sa.Column('kind', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('value', postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+    sa.Column('placed_at', sa.DateTime(timezone=True), nullable=False),
+    sa.Column('placed_by', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('reason', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('lifted_at', sa.DateTime(timezone=True), nullable=True),
+    sa.Column('lifted_by', sqlmodel.sql.sqltypes.AutoString(), nullable=True),
+    sa.PrimaryKeyConstraint('id')
+    )
+    op.create_index(op.f('ix_restriction_sublot_id'), 'restriction', ['sublot_id'], unique=False)
+    op.create_table('routing_step',
+    sa.Column('id', sa.BigInteger(), autoincrement=True, nullable=False),
+    sa.Column('bom_id', sa.BigInteger(), nullable=False),
+    sa.Column('number', sa.Integer(), nullable=False),
+    sa.Column('name', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('work_centre_id', sa.BigInteger(), nullable=False),
+    sa.Column('alternatives', postgresql.ARRAY(sa.BigInteger()), nullable=False),
+    sa.Column('duration', sa.Interval(), nullable=False),
+    sa.PrimaryKeyConstraint('id'),
+    sa.UniqueConstraint('bom_id', 'number')
+    )
+    op.create_index(op.f('ix_routing_step_bom_id'), 'routing_step', ['bom_id'], unique=False)
+    op.create_table('sensor',
+    sa.Column('id', sa.BigInteger(), autoincrement=True, nullable=False),
+    sa.Column('serial', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('model', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.PrimaryKeyConstraint('id'),
+    sa.UniqueConstraint('serial')
+    )
+    op.create_table('series_point',
+    sa.Column('id', sa.BigInteger(), autoincrement=True, nullable=False),
+    sa.Column('address', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.PrimaryKeyConstraint('id'),
+    sa.UniqueConstraint('address')
+    )
+    op.create_table('shipment',
+    sa.Column('id', sa.BigInteger(), autoincrement=True, nullable=False),
+    sa.Column('code', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('kind', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('consignee', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('market', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('receiving_zone_id', sa.BigInteger(), nullable=True),
+    sa.Column('state', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('created_at', sa.DateTime(timezone=True), nullable=False),
+    sa.Column('due_at', sa.DateTime(timezone=True), nullable=True),
+    sa.Column('picked_at', sa.DateTime(timezone=True), nullable=True),
+    sa.Column('dispatched_at', sa.DateTime(timezone=True), nullable=True),
+    sa.Column('departed_at', sa.DateTime(timezone=True), nullable=True),
+    sa.Column('arrived_at', sa.DateTime(timezone=True), nullable=True),
+    sa.Column('closed_at', sa.DateTime(timezone=True), nullable=True),
+    sa.CheckConstraint("kind IN ('sale', 'transfer', 'inbound')"),
+    sa.CheckConstraint("state IN ('planned', 'picked', 'dispatched', 'in_transit', 'arrived', 'accepted', 'refused')"),
+    sa.PrimaryKeyConstraint('id'),
+    sa.UniqueConstraint('code')
+    )
+    op.create_index('shipment_state', 'shipment', ['state'], unique=False)
+    op.create_table('shipment_leg',
+    sa.Column('id', sa.BigInteger(), autoincrement=True, nullable=False),
+    sa.Column('shipment_id', sa.BigInteger(), nullable=False),
+    sa.Column('number', sa.Integer(), nullable=False),
+    sa.Column('origin', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('destination', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('carrier', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('vehicle_zone_id', sa.BigInteger(), nullable=True),
+    sa.Column('to_zone_id', sa.BigInteger(), nullable=True),
+    sa.Column('departed_at', sa.DateTime(timezone=True), nullable=True),
+    sa.Column('arrived_at', sa.DateTime(timezone=True), nullable=True),
+    sa.PrimaryKeyConstraint('id'),
+    sa.UniqueConstraint('shipment_id', 'number')
+    )
+    op.create_index(op.f('ix_shipment_leg_shipment_id'), 'shipment_leg', ['shipment_id'], unique=False)
+    op.create_index(op.f('ix_shipment_leg_vehicle_zone_id'), 'shipment_leg', ['vehicle_zone_id'], unique=False)
+    op.create_table('shipment_line',
+    sa.Column('id', sa.BigInteger(), autoincrement=True, nullable=False),
+    sa.Column('shipment_id', sa.BigInteger(), nullable=False),
+    sa.Column('sublot_id', sa.BigInteger(), nullable=False),
+    sa.Column('amount', sa.Numeric(precision=18, scale=6), nullable=False),
+    sa.Column('handling_unit_id', sa.BigInteger(), nullable=True),
+    sa.Column('reservation_id', sa.BigInteger(), nullable=True),
+    sa.Column('from_zone_id', sa.BigInteger(), nullable=True),
+    sa.Column('state', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.CheckConstraint("state IN ('planned', 'picked', 'shipped', 'put_back')"),
+    sa.CheckConstraint('amount > 0'),
+    sa.PrimaryKeyConstraint('id')
+    )
+    op.create_index(op.f('ix_shipment_line_shipment_id'), 'shipment_line', ['shipment_id'], unique=False)
+    op.create_index('shipment_line_sublot', 'shipment_line', ['sublot_id'], unique=False)
+    op.create_table('shipment_logger',
+    sa.Column('id', sa.BigInteger(), autoincrement=True, nullable=False),
+    sa.Column('shipment_id', sa.BigInteger(), nullable=False),
+    sa.Column('serial', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('zone_id', sa.BigInteger(), nullable=True),
+    sa.Column('state', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('read_at', sa.DateTime(timezone=True), nullable=True),
+    sa.Column('signature_id', sa.BigInteger(), nullable=True),
+    sa.Column('reason', sqlmodel.sql.sqltypes.AutoString(), nullable=True),
+    sa.CheckConstraint("(state = 'waived') = (signature_id IS NOT NULL)"),
+    sa.CheckConstraint("state IN ('required', 'read', 'waived')"),
+    sa.PrimaryKeyConstraint('id'),
+    sa.UniqueConstraint('shipment_id', 'serial')
+    )
+    op.create_index(op.f('ix_shipment_logger_shipment_id'), 'shipment_logger', ['shipment_id'], unique=False)
+    op.create_table('signature',
+    sa.Column('id', sa.BigInteger(), autoincrement=True, nullable=False),
+    sa.Column('user_id', sa.BigInteger(), nullable=False),
+    sa.Column('name', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('at', sa.DateTime(timezone=True), nullable=False),
+    sa.Column('meaning', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('entity', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('entity_id', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('record_hash', sa.LargeBinary(), nullable=False),
+    sa.Column('reason', sqlmodel.sql.sqltypes.AutoString(), nullable=True),
+    sa.Column('session', sqlmodel.sql.sqltypes.AutoString(), nullable=True),
+    sa.PrimaryKeyConstraint('id')
+    )
+    op.create_index('signature_entity', 'signature', ['entity', 'entity_id'], unique=False)
+    op.create_table('site',
+    sa.Column('id', sa.BigInteger(), autoincrement=True, nullable=False),
+    sa.Column('code', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('name', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('timezone', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.PrimaryKeyConstraint('id'),
+    sa.UniqueConstraint('code')
+    )
+    op.create_table('source_watermark',
+    sa.Column('zone_id', sa.BigInteger(), autoincrement=False, nullable=False),
+    sa.Column('gateway', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('source', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('upto', sa.DateTime(timezone=True), nullable=False),
+    sa.Column('received_at', sa.DateTime(timezone=True), nullable=False),
+    sa.PrimaryKeyConstraint('zone_id', 'gateway', 'source')
+    )
+    op.create_table('stock_move',
+    sa.Column('id', sa.BigInteger(), autoincrement=True, nullable=False),
+    sa.Column('sublot_id', sa.BigInteger(), nullable=False),
+    sa.Column('source', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('target', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('amount', sa.Numeric(precision=18, scale=6), nullable=False),
+    sa.Column('at', sa.DateTime(timezone=True), nullable=False),
+    sa.Column('posted_at', sa.DateTime(timezone=True), nullable=False),
+    sa.Column('actor', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('purpose', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('reference', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('reason', sqlmodel.sql.sqltypes.AutoString(), nullable=True),
+    sa.Column('reverses_id', sa.BigInteger(), nullable=True),
+    sa.Column('fact', sa.Boolean(), nullable=False),
+    sa.Column('key', sqlmodel.sql.sqltypes.AutoString(), nullable=True),
+    sa.CheckConstraint('amount > 0'),
+    sa.CheckConstraint('source <> target'),
+    sa.PrimaryKeyConstraint('id'),
+    sa.UniqueConstraint('key')
+    )
+    op.create_index('stock_move_sublot', 'stock_move', ['sublot_id'], unique=False)
+    op.create_table('stock_task',
+    sa.Column('id', sa.BigInteger(), autoincrement=True, nullable=False),
+    sa.Column('kind', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('reservation_id', sa.BigInteger(), nullable=False),
+    sa.Column('sublot_id', sa.BigInteger(), nullable=False),
+    sa.Column('reference', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('amount', sa.Numeric(precision=18, scale=6), nullable=False),
+    sa.Column('created_at', sa.DateTime(timezone=True), nullable=False),
+    sa.Column('done_at', sa.DateTime(timezone=True), nullable=True),
+    sa.Column('done_by', sqlmodel.sql.sqltypes.AutoString(), nullable=True),
+    sa.CheckConstraint("kind IN ('put_back', 'reallocate')"),
+    sa.PrimaryKeyConstraint('id')
+    )
+    op.create_index(op.f('ix_stock_task_reservation_id'), 'stock_task', ['reservation_id'], unique=False)
+    op.create_index('stock_task_open', 'stock_task', ['kind'], unique=False, postgresql_where='done_at IS NULL')
+    op.create_table('storage_profile',
+    sa.Column('id', sa.BigInteger(), autoincrement=True, nullable=False),
+    sa.Column('code', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('name', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.PrimaryKeyConstraint('id'),
+    sa.UniqueConstraint('code')
+    )
+    op.create_table('sublot',
+    sa.Column('id', sa.BigInteger(), autoincrement=True, nullable=False),
+    sa.Column('code', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('lot_id', sa.BigInteger(), nullable=False),
+    sa.Column('state', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('zone_id', sa.BigInteger(), nullable=True),
+    sa.Column('handling_unit', sqlmodel.sql.sqltypes.AutoString(), nullable=True),
+    sa.Column('serial', sqlmodel.sql.sqltypes.AutoString(), nullable=True),
+    sa.Column('created_at', sa.DateTime(timezone=True), nullable=False),
+    sa.Column('carried', postgresql.JSONB(astext_type=sa.Text()), nullable=True),
+    sa.CheckConstraint("state IN ('expected', 'quarantine', 'released', 'rejected', 'reworked', 'returned', 'destroyed')"),
+    sa.PrimaryKeyConstraint('id'),
+    sa.UniqueConstraint('code')
+    )
+    op.create_index(op.f('ix_sublot_lot_id'), 'sublot', ['lot_id'], unique=False)
+    op.create_index('sublot_zone', 'sublot', ['zone_id'], unique=False)
+    op.create_table('work_centre',
+    sa.Column('id', sa.BigInteger(), autoincrement=True, nullable=False),
+    sa.Column('code', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('name', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('zone_id', sa.BigInteger(), nullable=True),
+    sa.Column('up', sa.Boolean(), nullable=False),
+    sa.Column('state_since', sa.DateTime(timezone=True), nullable=False),
+    sa.Column('state_reason', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.PrimaryKeyConstraint('id'),
+    sa.UniqueConstraint('code')
+    )
+    op.create_table('work_centre_state',
+    sa.Column('id', sa.BigInteger(), autoincrement=True, nullable=False),
+    sa.Column('work_centre_id', sa.BigInteger(), nullable=False),
+    sa.Column('up', sa.Boolean(), nullable=False),
+    sa.Column('at', sa.DateTime(timezone=True), nullable=False),
+    sa.Column('known_at', sa.DateTime(timezone=True), nullable=False),
+    sa.Column('actor', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('reason', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.PrimaryKeyConstraint('id')
+    )
+    op.create_index(op.f('ix_work_centre_state_work_centre_id'), 'work_centre_state', ['work_centre_id'], unique=False)
+    op.create_table('work_order',
+    sa.Column('id', sa.BigInteger(), autoincrement=True, nullable=False),
+    sa.Column('code', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('item_id', sa.BigInteger(), nullable=False),
+    sa.Column('bom_id', sa.BigInteger(), nullable=False),
+    sa.Column('amount', sa.Numeric(precision=18, scale=6), nullable=False),
+    sa.Column('due_at', sa.DateTime(timezone=True), nullable=False),
+    sa.Column('priority', sa.Integer(), nullable=False),
+    sa.Column('state', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('stopped_reason', sqlmodel.sql.sqltypes.AutoString(), nullable=True),
+    sa.Column('output_lot_id', sa.BigInteger(), nullable=True),
+    sa.Column('scrap', sa.Numeric(precision=18, scale=6), nullable=False),
+    sa.Column('created_at', sa.DateTime(timezone=True), nullable=False),
+    sa.Column('started_at', sa.DateTime(timezone=True), nullable=True),
+    sa.Column('completed_at', sa.DateTime(timezone=True), nullable=True),
+    sa.CheckConstraint("state IN ('planned', 'material_ok', 'released', 'running', 'held', 'blocked', 'completed', 'reconciled', 'closed')"),
+    sa.CheckConstraint('amount > 0'),
+    sa.PrimaryKeyConstraint('id'),
+    sa.UniqueConstraint('code')
+    )
+    op.create_index(op.f('ix_work_order_item_id'), 'work_order', ['item_id'], unique=False)
+    op.create_index('work_order_state', 'work_order', ['state'], unique=False)
+    op.create_table('work_order_line',
+    sa.Column('id', sa.BigInteger(), autoincrement=True, nullable=False),
+    sa.Column('order_id', sa.BigInteger(), nullable=False),
+    sa.Column('item_id', sa.BigInteger(), nullable=False),
+    sa.Column('needed', sa.Numeric(precision=18, scale=6), nullable=False),
+    sa.CheckConstraint('needed > 0'),
+    sa.PrimaryKeyConstraint('id'),
+    sa.UniqueConstraint('order_id', 'item_id')
+    )
+    op.create_index(op.f('ix_work_order_line_order_id'), 'work_order_line', ['order_id'], unique=False)
+    op.create_table('work_order_material',
+    sa.Column('id', sa.BigInteger(), autoincrement=True, nullable=False),
+    sa.Column('order_id', sa.BigInteger(), nullable=False),
+    sa.Column('line_id', sa.BigInteger(), nullable=False),
+    sa.Column('sublot_id', sa.BigInteger(), nullable=False),
+    sa.Column('reservation_id', sa.BigInteger(), nullable=True),
+    sa.Column('amount', sa.Numeric(precision=18, scale=6), nullable=False),
+    sa.Column('consumed', sa.Numeric(precision=18, scale=6), nullable=False),
+    sa.Column('returned', sa.Numeric(precision=18, scale=6), nullable=False),
+    sa.CheckConstraint('amount > 0 AND consumed >= 0 AND returned >= 0 AND returned <= consumed'),
+    sa.PrimaryKeyConstraint('id')
+    )
+    op.create_index(op.f('ix_work_order_material_order_id'), 'work_order_material', ['order_id'], unique=False)
+    op.create_index('work_order_material_sublot', 'work_order_material', ['sublot_id'], unique=False)
+    op.create_table('work_order_operation',
+    sa.Column('id', sa.BigInteger(), autoincrement=True, nullable=False),
+    sa.Column('order_id', sa.BigInteger(), nullable=False),
+    sa.Column('number', sa.Integer(), nullable=False),
+    sa.Column('name', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('work_centre_id', sa.BigInteger(), nullable=False),
+    sa.Column('alternatives', postgresql.ARRAY(sa.BigInteger()), nullable=False),
+    sa.Column('duration', sa.Interval(), nullable=False),
+    sa.Column('state', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('started_at', sa.DateTime(timezone=True), nullable=True),
+    sa.Column('done_at', sa.DateTime(timezone=True), nullable=True),
+    sa.Column('done_on_id', sa.BigInteger(), nullable=True),
+    sa.CheckConstraint("state IN ('waiting', 'running', 'done')"),
+    sa.PrimaryKeyConstraint('id'),
+    sa.UniqueConstraint('order_id', 'number')
+    )
+    op.create_index(op.f('ix_work_order_operation_order_id'), 'work_order_operation', ['order_id'], unique=False)
+    op.create_index('work_order_operation_centre', 'work_order_operation', ['work_centre_id'], unique=False, postgresql_where="state <> 'done'")
+    op.create_table('work_order_output',
+    sa.Column('id', sa.BigInteger(), autoincrement=True, nullable=False),
+    sa.Column('order_id', sa.BigInteger(), nullable=False),
+    sa.Column('sublot_id', sa.BigInteger(), nullable=False),
+    sa.Column('amount', sa.Numeric(precision=18, scale=6), nullable=False),
+    sa.Column('at', sa.DateTime(timezone=True), nullable=False),
+    sa.PrimaryKeyConstraint('id')
+    )
+    op.create_index(op.f('ix_work_order_output_order_id'), 'work_order_output', ['order_id'], unique=False)
+    op.create_index(op.f('ix_work_order_output_sublot_id'), 'work_order_output', ['sublot_id'], unique=False)
+    op.create_table('zone',
+    sa.Column('id', sa.BigInteger(), autoincrement=True, nullable=False),
+    sa.Column('site_id', sa.BigInteger(), nullable=False),
+    sa.Column('address', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('name', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('kind', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('accepts_held', sa.Boolean(), nullable=False),
+    sa.Column('worst_temperature', sa.Float(), nullable=True),
+    sa.Column('band_low', sa.Float(), nullable=True),
+    sa.Column('band_high', sa.Float(), nullable=True),
+    sa.Column('band_delay', sa.Interval(), nullable=False),
+    sa.Column('band_hysteresis', sa.Float(), nullable=False),
+    sa.Column('allowed_gap', sa.Interval(), nullable=False),
+    sa.Column('simulated', sa.Boolean(), nullable=False),
+    sa.CheckConstraint('band_low IS NULL OR band_high IS NULL OR band_low < band_high'),
+    sa.PrimaryKeyConstraint('id'),
+    sa.UniqueConstraint('address')
+    )
+    op.create_index(op.f('ix_zone_site_id'), 'zone', ['site_id'], unique=False)
+    op.create_table('zone_alarm',
+    sa.Column('id', sa.BigInteger(), autoincrement=True, nullable=False),
+    sa.Column('zone_id', sa.BigInteger(), nullable=False),
+    sa.Column('kind', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('state', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('started_at', sa.DateTime(timezone=True), nullable=False),
+    sa.Column('raised_at', sa.DateTime(timezone=True), nullable=False),
+    sa.Column('returned_at', sa.DateTime(timezone=True), nullable=True),
+    sa.Column('acknowledged_at', sa.DateTime(timezone=True), nullable=True),
+    sa.Column('acknowledged_by', sqlmodel.sql.sqltypes.AutoString(), nullable=True),
+    sa.Column('shelved_until', sa.DateTime(timezone=True), nullable=True),
+    sa.Column('shelve_reason', sqlmodel.sql.sqltypes.AutoString(), nullable=True),
+    sa.Column('suppressed', sa.Boolean(), nullable=False),
+    sa.Column('out_of_service', sa.Boolean(), nullable=False),
+    sa.Column('value', sa.Float(), nullable=True),
+    sa.CheckConstraint("state IN ('unacknowledged', 'acknowledged', 'returned_unacknowledged', 'normal')"),
+    sa.PrimaryKeyConstraint('id')
+    )
+    op.create_index(op.f('ix_zone_alarm_zone_id'), 'zone_alarm', ['zone_id'], unique=False)
+    op.create_index('zone_alarm_open', 'zone_alarm', ['zone_id', 'kind'], unique=True, postgresql_where="state <> 'normal' AND returned_at IS NULL")
+    op.create_table('zone_alarm_mode',
+    sa.Column('zone_id', sa.BigInteger(), autoincrement=False, nullable=False),
+    sa.Column('kind', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('shelved_until', sa.DateTime(timezone=True), nullable=True),
+    sa.Column('suppressed', sa.Boolean(), nullable=False),
+    sa.Column('out_of_service', sa.Boolean(), nullable=False),
+    sa.Column('reason', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('by', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('at', sa.DateTime(timezone=True), nullable=False),
+    sa.PrimaryKeyConstraint('zone_id', 'kind')
+    )
+    op.create_table('zone_judged',
+    sa.Column('zone_id', sa.BigInteger(), autoincrement=False, nullable=False),
+    sa.Column('last_good_at', sa.DateTime(timezone=True), nullable=True),
+    sa.Column('judged_to', sa.DateTime(timezone=True), nullable=True),
+    sa.Column('watermark', sa.DateTime(timezone=True), nullable=True),
+    sa.Column('last_value', sa.Float(), nullable=True),
+    sa.Column('silent_since', sa.DateTime(timezone=True), nullable=True),
+    sa.Column('version', sa.Integer(), nullable=False),
+    sa.PrimaryKeyConstraint('zone_id')
+    )
+    op.create_table('zone_nesting',
+    sa.Column('id', sa.BigInteger(), autoincrement=True, nullable=False),
+    sa.Column('zone_id', sa.BigInteger(), nullable=False),
+    sa.Column('parent_id', sa.BigInteger(), nullable=False),
+    sa.Column('from_at', sa.DateTime(timezone=True), nullable=False),
+    sa.Column('to_at', sa.DateTime(timezone=True), nullable=True),
+    sa.PrimaryKeyConstraint('id')
+    )
+    op.create_index(op.f('ix_zone_nesting_zone_id'), 'zone_nesting', ['zone_id'], unique=False)
+    op.create_table('zone_profile',
+    sa.Column('zone_id', sa.BigInteger(), autoincrement=False, nullable=False),
+    sa.Column('version_id', sa.BigInteger(), autoincrement=False, nullable=False),
+    sa.Column('from_at', sa.DateTime(timezone=True), nullable=False),
+    sa.PrimaryKeyConstraint('zone_id', 'version_id')
+    )
+    op.create_table('zone_summary',
+    sa.Column('zone_id', sa.BigInteger(), autoincrement=False, nullable=False),
+    sa.Column('version_id', sa.BigInteger(), autoincrement=False, nullable=False),
+    sa.Column('start_at', sa.DateTime(timezone=True), nullable=False),
+    sa.Column('clean', sa.Boolean(), nullable=False),
+    sa.Column('data', sa.LargeBinary(), nullable=False),
+    sa.PrimaryKeyConstraint('zone_id', 'version_id', 'start_at')
+    )
+    op.create_index('zone_summary_unclean', 'zone_summary', ['zone_id', 'version_id', 'start_at'], unique=False, postgresql_where='NOT clean')
+    # ### end Alembic commands ###
+    for statement in GUARDS:
+        op.execute(sa.text(statement.replace(':', '\\:')))
+
+
+def downgrade() -> None:
+    raise NotImplementedError("records are never unmade: restore a backup instead")
