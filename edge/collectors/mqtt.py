@@ -20,7 +20,8 @@ from typing import Self
 from core.telemetry.batch import Gap
 from core.telemetry.reading import Reading
 from edge.collectors.mqtt_config import MqttSource, PointRule, Subscription, Tls
-from edge.collectors.mqtt_link import BrokerLink, Message
+from edge.collectors.mqtt_frames import Message
+from edge.collectors.mqtt_link import BrokerLink
 from edge.collectors.mqtt_memory import Redeliveries
 from edge.collectors.mqtt_points import MessageReader
 from edge.collectors.port import Clock, Keeper, SpoolFull

@@ -4,13 +4,11 @@ import asyncio
 import ssl
 import struct
 from collections.abc import Callable, Sequence
-from datetime import datetime
 from typing import Any
-
-import msgspec
 
 from edge.collectors.mqtt_client import make_client
 from edge.collectors.mqtt_config import MqttSource
+from edge.collectors.mqtt_frames import Message
 from edge.collectors.port import SourceLost, SourceMisconfigured
 
 MAX_PACKETS = 500
@@ -21,20 +19,6 @@ REFUSED = 128
 OPERATORS_FAULT = frozenset({129, 130, 132, 133, 134, 135, 138, 140, 142, 144, 155})
 """CONNACK and DISCONNECT codes that trying again does not mend: credentials, rights, identifier, version, a session
 taken over by another client of the same identifier."""
-
-
-class Message(msgspec.Struct, gc=False):
-    """One publication as it came. `session` counts connections: only the current one's can be acknowledged."""
-
-    topic: str
-    payload: bytes
-    qos: int
-    mid: int
-    dup: bool
-    retained: bool
-    session: int = 0
-    queued: bool = False
-    received_at: datetime | None = None
 
 
 class BrokerLink:
@@ -126,7 +110,7 @@ class BrokerLink:
             if handle is not None:
                 handle.cancel()
         self._ticker = self._again = None
-        self._client.on_message = self._client.on_disconnect = None
+        self._client.on_disconnect = None
         if self._client.socket() is not None:
             self._client.disconnect()
             self._client.loop_write()
@@ -142,7 +126,7 @@ class BrokerLink:
     def _attach(self) -> None:
         client = self._client
         client.on_connect, client.on_subscribe = self._on_connect, self._on_subscribe
-        client.on_message, client.on_disconnect = self._on_message, self._on_disconnect
+        client.on_disconnect, client.heard = self._on_disconnect, self._arrived
         client.on_socket_close = self._on_socket_close
         client.on_socket_register_write = lambda _c, _u, sock: self._loop.add_writer(sock, client.loop_write)
         client.on_socket_unregister_write = lambda _c, _u, sock: self._loop.remove_writer(sock)
@@ -151,11 +135,14 @@ class BrokerLink:
 
     def _readable(self) -> None:
         client = self._client
-        for _ in range(MAX_PACKETS):
+        taken = 0
+        while taken < MAX_PACKETS:
             if self._paused or client.socket() is None:
                 return
             try:
-                client.loop_read()
+                if not (more := client.take_publications(MAX_PACKETS)):
+                    client.loop_read()
+                taken += more or 1
             except (ValueError, IndexError, KeyError, struct.error) as error:
                 self._lose(SourceLost(f"the broker sent what is not MQTT: {error!r}"))
                 client.free()  # the stream has lost its frame
@@ -188,13 +175,6 @@ class BrokerLink:
     def _on_subscribe(self, _client: Any, _data: Any, _mid: int, reasons: Any, _properties: Any) -> None:
         if not self._granted.done():
             self._granted.set_result([reason.value for reason in reasons])
-
-    def _on_message(self, _client: Any, _data: Any, said: Any) -> None:
-        try:
-            topic = said.topic
-        except UnicodeDecodeError as error:
-            topic = error.object.decode("utf-8", "backslashreplace")
-        self._arrived(Message(topic, bytes(said.payload), said.qos, said.mid, bool(said.dup), bool(said.retain)))
 
     def _on_disconnect(self, _client: Any, _data: Any, flags: Any, reason: Any, _properties: Any) -> None:
         by_broker = flags.is_disconnect_packet_from_server

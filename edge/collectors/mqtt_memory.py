@@ -11,7 +11,7 @@ was lost on the way the first time, whose identifier and exact content are those
 
 from collections import OrderedDict
 
-from edge.collectors.mqtt_link import Message
+from edge.collectors.mqtt_frames import Message
 
 
 class Redeliveries:
