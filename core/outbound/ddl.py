@@ -108,7 +108,10 @@ VIEWS = (
 _ROLE = f"""
 DO $$
 BEGIN
-    CREATE ROLE {READER} NOLOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE;
+    -- asked first: an owner who may not make roles needs none made where one is there already
+    IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = '{READER}') THEN
+        CREATE ROLE {READER} NOLOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE;
+    END IF;
 EXCEPTION
     WHEN duplicate_object OR unique_violation THEN NULL;
 END $$
