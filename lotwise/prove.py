@@ -6,30 +6,36 @@ shipped must be in the series store, equal reading by reading. Hours whose heade
 their chained hash.
 """
 
+import contextlib
 import hashlib
 import json
+import sqlite3
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import groupby
 from operator import attrgetter
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+import typer
 from rich.console import Console
 from rich.table import Table
 from sqlalchemy import Connection, Engine, text
+from sqlalchemy.exc import SQLAlchemyError
 
-from core.series.port import SeriesStore
+from core.series.port import SeriesStore, StoreUnavailable
 from core.series.rows import VALUE_COLUMNS, from_row
 from core.telemetry.batch import CHAIN_START, chain, encode
 from core.telemetry.reading import Reading
 from edge.spool import FoldedHeaders, SpoolHeader, SpoolHeaders, spool_headers
+from lotwise.embedded.process import ServerFailed
 
 _US = timedelta(microseconds=1)
 _SHOWN = 50
 _CHUNK = 500
+_DEPTHS = ("", "*/", "*/*/", "*/*/*/")
 _LANDED = text(
     f"SELECT r.batch_id, p.address, {', '.join('r.' + name for name in VALUE_COLUMNS.split(', '))} FROM reading r "  # noqa: S608 - our own column names
     "JOIN series_point p ON p.id = r.point_id WHERE r.batch_id = ANY(:ids) AND r.batch_id BETWEEN :low AND :high "
@@ -276,6 +282,15 @@ def _refused(conn: Connection) -> set[tuple[str, datetime]]:
     return {(point, at) for point, at in rows}
 
 
+def instant(given: str) -> datetime:
+    """An ISO 8601 time; one without an offset is taken as UTC. Raises typer.BadParameter."""
+    try:
+        found = datetime.fromisoformat(given)
+    except ValueError as error:
+        raise typer.BadParameter(f"{given!r} is no time: write 2026-03-02T08:00:00Z") from error
+    return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+
+
 def show(report: Report, console: Console) -> None:
     """The report as tables for people."""
     table = Table(title=f"{report.gateway}  {report.start.isoformat()} … {report.stop.isoformat()}")
@@ -294,3 +309,79 @@ def show(report: Report, console: Console) -> None:
         console.print(wrong)
     verdict = "delivery proved" if report.ok else "nothing to prove in this span" if report.empty else "NOT proved"
     console.print(verdict)
+
+
+app = typer.Typer()
+
+
+@app.callback(invoke_without_command=True)
+def command(
+    *,
+    gateway: Annotated[str, typer.Option(help="The gateway's name.")],
+    start: Annotated[datetime, typer.Option("--from", parser=instant, help="First instant, ISO 8601; UTC if bare.")],
+    stop: Annotated[
+        datetime | None, typer.Option("--to", parser=instant, help="Instant after the last; now if left out.")
+    ] = None,
+    spool: Annotated[
+        Path | None,
+        typer.Option(
+            help="The gateway's data folder. Looked for under LOTWISE_DATA_DIR if left out.", envvar="LOTWISE_SPOOL"
+        ),
+    ] = None,
+    config: Annotated[Path | None, typer.Option(help="The gateway's configuration, which names its folder.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object instead of tables.")] = False,
+) -> None:
+    """Lay a gateway's spool, its confirmations and the series store side by side, for what it cut in a span.
+
+    Exit 0: delivery is proved. 1: something differs, or there is nothing in the span. 2: it could not be looked at.
+    """
+    console = Console(stderr=as_json)
+    try:
+        folder = spool if spool is not None else _folder(gateway, config)
+        report = _look(gateway, start, stop or datetime.now(UTC), folder)
+    except (OSError, ValueError, sqlite3.Error, SQLAlchemyError, StoreUnavailable, ServerFailed) as error:
+        console.print(f"cannot prove anything: {error}", highlight=False)
+        raise typer.Exit(2) from error
+    if as_json:
+        print(report.as_json())
+    else:
+        show(report, console)
+    raise typer.Exit(0 if report.ok else 1)
+
+
+def _folder(gateway: str, config: Path | None) -> Path:
+    """Where the gateway's configuration says its spool is, or where one of its name lies under LOTWISE_DATA_DIR."""
+    if config is not None:
+        from edge.config import load
+        from edge.located import ConfigErrors
+
+        try:
+            return load(config).data_dir
+        except ConfigErrors as error:
+            raise ValueError(f"{config}: {error}") from error
+    from core.settings import Settings
+
+    root = Settings().data_dir
+    distant = datetime(9999, 1, 1, tzinfo=UTC)  # no batch: only whose it is
+    for path in sorted({found.parent for depth in _DEPTHS for found in root.glob(f"{depth}spool.sqlite")}):
+        if spool_headers(path, distant, distant).gateway == gateway:
+            return path
+    raise ValueError(f"no spool of {gateway} under {root}: say where it is with --spool FOLDER or --config FILE")
+
+
+def _look(gateway: str, start: datetime, stop: datetime, folder: Path) -> Report:
+    from core.series.influx import InfluxSettings, InfluxStore
+    from core.settings import Settings
+    from lotwise.runtime import servers
+
+    settings = Settings()
+    with contextlib.ExitStack() as stack:
+        engine = stack.enter_context(servers(settings, stream=False)).engine()
+        stack.callback(engine.dispose)
+        series = None
+        if settings.influx_url is not None:
+            token = settings.influx_token.get_secret_value() if settings.influx_token else ""
+            given = InfluxSettings(settings.influx_url, settings.influx_bucket, token, settings.influx_org)
+            series = InfluxStore(given)
+            stack.callback(series.close)
+        return prove(gateway, start, stop, folder, engine, series)

@@ -163,10 +163,10 @@ class _Replayer:
                 ),
                 {"id": batch, "new": new, "dup": duplicates, "con": conflicts},
             )
-        conflicts = [(first, second) for _, first, second in landed.conflicts]
+        pairs = [(first, second) for _, first, second in landed.conflicts]
         new_readings = [good[seq] for seq in landed.new]
-        if new_readings or conflicts:
-            self.judge.fold(u, new_readings, conflicts, [], [])
+        if new_readings or pairs:
+            self.judge.fold(u, new_readings, pairs, [], [])
 
 
 def _open_letters(u: Unit, only: Filter, after: int) -> Sequence[Any]:

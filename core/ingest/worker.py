@@ -225,10 +225,9 @@ class IngestWorker:
                 await self._room.wait()
                 continue
             async for message in inbox.pull(room, self._options.pull_expires):
-                if lane.gone:
-                    return
-                self._put(lane, [message])
-                self._arrived.set()
+                if not lane.gone:
+                    self._put(lane, [message])
+                    self._arrived.set()
 
     # -- folding -------------------------------------------------------------------------------------------------
 

@@ -6,7 +6,7 @@ Adapters: PostgreSQL (also the landing table), InfluxDB, memory; one contract te
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 from core.telemetry.quality import Quality
 from core.telemetry.reading import Reading
@@ -32,7 +32,8 @@ class StoreRefused(Exception):
         self.refused = tuple(refused)
 
 
-class Bucket(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Bucket:
     """One column of a chart: what the numbers in [start, start + width) were. Empty columns are left out."""
 
     start: datetime

@@ -1,8 +1,8 @@
 """The series port's contract, held against every adapter."""
 
+import itertools
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from typing import ClassVar
 
 import httpx
 import pytest
@@ -31,6 +31,9 @@ def reading(seconds: float, value: Value, point: str = POINT, quality: Quality =
     at = AT + seconds * S
     reason = "" if quality is Quality.GOOD else "sentinel"
     return Reading(point=point, at=at, value=value, unit="Cel", edge_at=at + S, quality=quality, reason=reason)
+
+
+_numbers = itertools.count(1)
 
 
 class SeriesContract:
@@ -90,7 +93,8 @@ class SeriesContract:
         assert [c.count for c in columns] == [12] + [10] * 9
         assert (columns[0].min, columns[0].max) == (-50.0, 200.0)
         assert columns[0].mean == pytest.approx((45 + 200 - 50) / 12)
-        assert (columns[9].min, columns[9].max, columns[9].mean) == (90.0, 99.0, pytest.approx(94.5))
+        assert (columns[9].min, columns[9].max) == (90.0, 99.0)
+        assert columns[9].mean == pytest.approx(94.5)
 
     def test_downsample_leaves_empty_columns_out(self) -> None:
         self.store.write([reading(1, 1.0), reading(91, 2.0)])
@@ -107,8 +111,7 @@ class SeriesContract:
             st.integers(1, 10**9),
         )
         def check(offsets: list[int], pixels: int, span: int) -> None:
-            self.number += 1
-            point = f"north/cold/room-1/p{self.number}/temperature"
+            point = f"north/cold/room-1/p{next(_numbers)}/temperature"
             self.store.write(
                 [Reading(point=point, at=AT + n * US, value=float(n), unit="Cel", edge_at=AT) for n in offsets]
             )
@@ -120,8 +123,6 @@ class SeriesContract:
             assert [c.mean for c in got] == pytest.approx([c.mean for c in want])
 
         check()
-
-    number: ClassVar[int] = 0
 
 
 class TestMemory(SeriesContract):

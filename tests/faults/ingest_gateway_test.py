@@ -14,6 +14,7 @@ import pytest
 from rich.console import Console
 from sqlalchemy import Engine, text
 from sqlalchemy.exc import DBAPIError
+from typer.testing import CliRunner, Result
 
 from core.ingest.shipping import ship
 from core.series.memory import MemoryStore
@@ -23,7 +24,7 @@ from edge.config import StreamConfig
 from edge.forwarder import Forwarder
 from edge.spool import Spool, SpoolOptions
 from lotwise.embedded.nats import EmbeddedNats
-from lotwise.prove import Report, prove, show
+from lotwise.prove import Report, app, prove, show
 from tests.faults.ingest_running import count, until, worker
 from tests.services.ingest_support import AT, POINT, Recorder, S, add_points, mark
 
@@ -153,6 +154,26 @@ def test_prove_agrees_and_says_so(delivered: Path, engine: Engine) -> None:
     console = Console(record=True, width=160, file=io.StringIO())
     show(report, console)
     assert "delivery proved" in console.export_text()
+
+
+def test_the_command_finds_the_spool_and_says_what_it_saw(
+    delivered: Path, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LOTWISE_DATA_DIR", str(delivered.parent))
+    monkeypatch.setenv("LOTWISE_DATABASE_URL", engine.url.render_as_string(hide_password=False))
+
+    def run(*options: str) -> Result:
+        return CliRunner().invoke(app, ["--gateway", "gw-1", *options])
+
+    since = (datetime.now(UTC) - SPAN).isoformat()
+    found = run("--from", since, "--json")
+    assert found.exit_code == 0, found.output
+    assert json.loads(found.stdout)["core"]["readings"] == 100
+    assert "delivery proved" in run("--from", since).stdout
+    assert run("--from", "2020-01-01", "--to", "2020-01-02T00:00:00Z").exit_code == 1
+    assert run("--from", "yesterday").exit_code == 2
+    assert run("--from", since, "--spool", str(delivered / "nowhere")).exit_code == 2
+    assert CliRunner().invoke(app, ["--gateway", "gw-9", "--from", since]).exit_code == 2
 
 
 def kinds(report: Report) -> set[str]:

@@ -4,6 +4,7 @@ import asyncio
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -200,8 +201,8 @@ def test_a_database_that_goes_away_stops_nothing_for_good(engine: Engine, nats_s
 @pytest.mark.parametrize("secret", ["user", "token"])
 def test_a_stream_that_wants_credentials(tmp_path: Path, secret: str) -> None:
     guarded = {
-        "user": ('user: "core", password: "s3cret"', {"user": "core", "password": "s3cret"}),
-        "token": ('token: "t0ken"', {"token": "t0ken"}),
+        "user": ('user: "core", password: "s3cret"', NatsSettings(user="core", password="s3cret")),
+        "token": ('token: "t0ken"', NatsSettings(token="t0ken")),
     }
     wanted, given = guarded[secret]
     port = free_port()
@@ -216,7 +217,7 @@ def test_a_stream_that_wants_credentials(tmp_path: Path, secret: str) -> None:
         url = f"nats://127.0.0.1:{port}"
         with pytest.raises(StreamUnavailable):
             await connect(NatsSettings(urls=(url,)), "nobody", within=2)
-        client = await connect(NatsSettings(urls=(url,), **given), "core")
+        client = await connect(replace(given, urls=(url,)), "core")
         assert (await ensure_stream(client, NatsSettings().stream)).incarnation
         await client.close()
 

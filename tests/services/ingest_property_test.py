@@ -3,6 +3,7 @@
 import itertools
 from collections import defaultdict
 from collections.abc import Sequence
+from datetime import datetime
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -29,9 +30,9 @@ def deliveries(draw: st.DrawFn) -> tuple[list[list[tuple[int, int]]], int, list[
     return batches, draw(st.integers(0, len(batches))), [list(stream[a:b]) for a, b in itertools.pairwise(cuts)]
 
 
-def values(engine: Engine, point: str) -> dict[object, set[float]]:
+def values(engine: Engine, point: str) -> dict[datetime, set[float]]:
     """Every value known at each time of a point, the standing and the second ones."""
-    found: defaultdict[object, set[float]] = defaultdict(set)
+    found: defaultdict[datetime, set[float]] = defaultdict(set)
     with engine.connect() as conn:
         for table in ("reading", "reading_conflict"):
             rows = conn.execute(
@@ -68,14 +69,14 @@ def test_any_delivery_ends_the_same(engine: Engine) -> None:
         for some in transactions:
             fold(engine, ingest, *[carried[index] for index in some])
 
-        expected: defaultdict[object, set[float]] = defaultdict(set)
+        expected: defaultdict[datetime, set[float]] = defaultdict(set)
         for each in itertools.chain.from_iterable(made):
             assert isinstance(each.value, float)
             expected[each.at].add(each.value)
         assert values(engine, point) == dict(expected)
         # the judge was given each key once, and every second value as a conflict
         assert sorted(r.at for r in judge.readings) == sorted(expected)
-        judged: defaultdict[object, set[object]] = defaultdict(set)
+        judged: defaultdict[datetime, set[object]] = defaultdict(set)
         for each in [*judge.readings, *[second for _, second in judge.conflicts]]:
             judged[each.at].add(each.value)
         assert judged == expected
