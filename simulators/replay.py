@@ -124,7 +124,7 @@ async def replay(
     mapping: CsvMapping | None = None,
     zone: tzinfo = UTC,
     limit: int | None = None,
-    linger: float = 0.0,
+    linger: float | None = None,
     on_progress: OnProgress | None = None,
     settings: InstanceSettings | None = None,
     clock: Clock = real_time,
@@ -132,7 +132,8 @@ async def replay(
     """Replays a file to its end (or `limit` lines) and tells what was sent; sequence numbers count lines from 1.
 
     `speed` is recorded seconds for each real one; without it lines follow each other as fast as they are taken (not on
-    Modbus, which is polled). A server stays up `linger` seconds afterwards. A line without a value is told as none:
+    Modbus, which is polled). A server stays up `linger` seconds
+    afterwards (2 unless given), so that the last line can be read. A line without a value is told as none:
     null, BadNoData, the controller's error code. Raises BadFile, LiveInstance, BrokerUnreachable, OSError,
     ValueError.
     """
@@ -150,7 +151,7 @@ async def replay(
     await player.open()
     try:
         await _play(lines, player, report, speed, on_progress)
-        await asyncio.sleep(linger)
+        await asyncio.sleep(_LINGER[protocol] if linger is None else linger)
     finally:
         await player.close()
     return report
@@ -253,4 +254,5 @@ class _Modbus(_Player):
         await self.controller.stop()
 
 
+_LINGER = {"mqtt": 0.0, "opcua": 2.0, "modbus": 2.0}
 _PLAYERS: dict[str, type[_Player]] = {"mqtt": _Mqtt, "opcua": _OpcUa, "modbus": _Modbus}

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 from core.telemetry.batch import Gap
 from core.telemetry.quality import Quality, Reason
 from core.telemetry.reading import Reading
+from edge.collectors.port import SourceLost
 from edge.config import load
 from edge.sources import PROTOCOLS
 from lotwise.embedded.nats import EmbeddedNats
@@ -127,3 +129,56 @@ def test_the_collectors_read_all_devices_of_a_scenario(mqtt_broker: EmbeddedNats
     assert kept.of(f"{LINE}/filler-1/chamber_temperature")[-1].quality is Quality.BAD
     assert {r.value for r in kept.of(f"{LINE}/filler-1/state_text")} >= {"running"}
     assert all(reading.simulated for reading in kept.readings)
+
+
+def test_the_collector_backfills_what_the_machine_remembered_while_its_server_was_down(tmp_path: Path) -> None:
+    scenario = Scenario.model_validate(
+        {
+            "name": "machine alone",
+            "duration": 60,
+            "zones": {LINE: {"kind": "warehouse"}},
+            "devices": [
+                {"kind": "filling_machine", "name": "filler-1", "zone": LINE, "port": free_port(), "interval": "100ms"}
+            ],
+        }
+    )
+    file = tmp_path / "gateway.yaml"
+    file.write_text(gateway_yaml(scenario, data_dir=str(tmp_path)))
+    [source] = load(file).sources
+    kept = Kept()
+    point = f"{LINE}/filler-1/sequence"
+
+    async def collect() -> None:
+        """Restarts the collector as the gateway's supervisor does."""
+        while True:
+            last = {found.point: found.at for found in sorted(kept.readings, key=lambda reading: reading.at)}
+            with contextlib.suppress(SourceLost):
+                await PROTOCOLS["opcua"].make(source, partial(dict, last)).run(kept)
+            await asyncio.sleep(0.2)
+
+    async def main() -> int:
+        async with Fleet(scenario) as fleet:
+            machine = fleet.devices["filler-1"]
+            assert isinstance(machine, FillingMachine)
+            collecting = asyncio.create_task(collect())
+            await kept.until(point, 5)
+            await machine.disconnect()
+            missed = machine.report.sequences[-1]
+            await asyncio.sleep(1.5)
+            back = machine.report.sequences[-1]
+            assert back > missed + 5
+            await machine.connect()
+            await kept.until(point, back + 5 - first(kept.of(point)))
+            collecting.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await collecting
+            return back
+
+    back = asyncio.run(main())
+    numbers = {reading.value for reading in kept.of(point)}
+    assert set(range(first(kept.of(point)), back + 1)) <= numbers
+
+
+def first(readings: list[Reading]) -> int:
+    """The lowest sequence number among readings."""
+    return min(reading.value for reading in readings if isinstance(reading.value, int))
