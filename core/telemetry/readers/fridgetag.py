@@ -7,7 +7,7 @@ that another order of keys, a missing section or a key never seen before harms n
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta, tzinfo
+from datetime import UTC, date, datetime, timedelta, tzinfo
 from pathlib import Path
 
 from core.telemetry.readers import limits as limit_rules
@@ -24,9 +24,9 @@ from core.telemetry.readers.report import (
 from core.telemetry.readers.text import BadFile, lines_of, number, parse_time, read_text
 from core.telemetry.readers.tree import Node, parse_tree
 from core.telemetry.readers.values import Values
+from core.telemetry.readers.wholeness import Claim, end_doubts, time_doubts
 
 _TABLES = frozenset({"data", "marker"})
-_FIRST_YEAR, _LAST_YEAR = 2000, 2098
 
 
 def read_fridgetag(path: Path, zone: tzinfo = UTC) -> Report:
@@ -79,8 +79,9 @@ class _Parser:
         created = ends["TS Report Creation"] or ends["TS Stop"]
         days = tuple(self._days(root.get("Hist")))
         events = tuple(self._events(root.get("Res", "Alarm")))
-        self._look_for_the_end(samples, created, interval)
-        self._look_at_times(samples, created)
+        claim = Claim(begun, created, interval)
+        self.values.doubts += end_doubts(root, self.lines, samples, days, claim)
+        self.values.doubts += time_doubts(samples, created)
         marker, conf = root.get("Marker"), root.get("Conf")
         plain = conf.plain() if conf else {}
         return Report(
@@ -251,46 +252,3 @@ class _Parser:
                 break
             out.append(line)
         return "\n".join(out).rstrip()
-
-    # -- whether it is whole -----------------------------------------------------------------------------------
-
-    def _look_for_the_end(
-        self, samples: tuple[Sample, ...], created: datetime | None, interval: timedelta | None
-    ) -> None:
-        """A report ends with its signature; without one it may have been cut, and the log's end tells whether."""
-        if self.root.text("Sig") is not None:
-            return
-        last = max((number for number, line in enumerate(self.lines, start=1) if line.strip()), default=0)
-        self.values.doubt(last, "unsigned", "the report ends here without its signature")
-        if samples and created and created - samples[-1].at > 2 * (interval or timedelta(minutes=30)):
-            self.values.doubt(
-                last, "truncated", f"cut short: the log ends {samples[-1].at:%Y-%m-%d %H:%M}, the report was made "
-                f"{created:%Y-%m-%d %H:%M}", damage=True,
-            )  # fmt: skip
-        elif self.lines[-1].strip():
-            self.values.doubt(last, "truncated", "cut short: the last line has no end", damage=True)
-
-    def _look_at_times(self, samples: tuple[Sample, ...], created: datetime | None) -> None:
-        """Steps back, doubled times and absurd times of the log, each with its line."""
-        seen: dict[datetime, Sample] = {}
-        before: Sample | None = None
-        midnight = time(0, 0, tzinfo=self.values.offset)
-        latest = datetime.combine(created.date() + timedelta(days=2), midnight) if created else None
-        for sample in samples:
-            stamp = f"{sample.at:%Y-%m-%d %H:%M}"
-            twin = seen.setdefault(sample.at, sample)
-            if twin is not sample:
-                same = twin.values == sample.values
-                kind, word = (
-                    ("duplicate", "again with the same value") if same else ("conflict", "again, another value")
-                )
-                self.values.doubt(sample.line, kind, f"{stamp} {word} (first on line {twin.line})")
-            if before is not None and sample.at < before.at:
-                self.values.doubt(
-                    sample.line, "step_back", f"the clock steps back from {before.at:%Y-%m-%d %H:%M} to {stamp}"
-                )
-            if not _FIRST_YEAR <= sample.at.year <= _LAST_YEAR or (latest is not None and sample.at > latest):
-                self.values.doubt(
-                    sample.line, "absurd_time", f"{stamp} cannot be: before {_FIRST_YEAR} or after the report was made"
-                )
-            before = sample

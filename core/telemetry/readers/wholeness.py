@@ -1,0 +1,77 @@
+"""Whether a logger's report is whole, and whether its times can be: what is in doubt, each with its line. Pure."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+
+from core.telemetry.readers.report import DeviceDay, Sample
+from core.telemetry.readers.text import Doubt
+from core.telemetry.readers.tree import Node
+
+_RECORDS = ("Hist", "Res", "Data")
+_FIRST_YEAR, _LAST_YEAR = 2000, 2098
+_USUAL_INTERVAL = timedelta(minutes=30)
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """From when to when the report says it goes, and how often it logged, as far as it says so."""
+
+    activated: datetime | None
+    created: datetime | None
+    interval: timedelta | None
+
+
+def end_doubts(
+    root: Node, lines: Sequence[str], samples: Sequence[Sample], days: Sequence[DeviceDay], claim: Claim
+) -> Iterator[Doubt]:
+    """A report ends with its signature. One without it was cut if its log, its days or its last line say so."""
+    if root.text("Sig") is not None:
+        return
+    last = max((number for number, line in enumerate(lines, start=1) if line.strip()), default=0)
+    yield Doubt(last, "unsigned", "the report ends here without its signature")
+    reason = _cut(root, lines, samples, days, claim)
+    if reason:
+        yield Doubt(last, "truncated", f"cut short: {reason}", damage=True)
+
+
+def _cut(root: Node, lines: Sequence[str], samples: Sequence[Sample], days: Sequence[DeviceDay], claim: Claim) -> str:
+    """What shows that an unsigned report is not whole; empty if nothing does."""
+    if not any(root.get(name) for name in _RECORDS):
+        return "nothing but the configuration is there"
+    if lines[-1].strip():
+        return "the last line has no end"
+    if samples:
+        newest = max(sample.at for sample in samples)
+        if claim.created and claim.created - newest > 2 * (claim.interval or _USUAL_INTERVAL):
+            return f"the log ends {newest:%Y-%m-%d %H:%M}, the report was made {claim.created:%Y-%m-%d %H:%M}"
+        return ""
+    kept = root.text("Conf", "Report history length")
+    oldest = min((day.day for day in days), default=date.max)
+    begun = claim.activated.date() if claim.activated else oldest
+    if days and oldest > begun and not (kept and kept.isdigit() and len(days) >= int(kept)):
+        return f"the history goes back to {oldest}, the device was started {begun}"
+    return ""
+
+
+def time_doubts(samples: Sequence[Sample], created: datetime | None) -> Iterator[Doubt]:
+    """Steps back, doubled times and absurd times of the log."""
+    seen: dict[datetime, Sample] = {}
+    before: Sample | None = None
+    latest: datetime | None = None
+    if created is not None:
+        latest = datetime.combine(created.date() + timedelta(days=2), time(0, 0), created.tzinfo)
+    for sample in samples:
+        stamp = f"{sample.at:%Y-%m-%d %H:%M}"
+        twin = seen.setdefault(sample.at, sample)
+        if twin is not sample:
+            same = twin.values == sample.values
+            kind, word = ("duplicate", "again with the same value") if same else ("conflict", "again, another value")
+            yield Doubt(sample.line, kind, f"{stamp} {word} (first on line {twin.line})")
+        if before is not None and sample.at < before.at:
+            message = f"the clock steps back from {before.at:%Y-%m-%d %H:%M} to {stamp}"
+            yield Doubt(sample.line, "step_back", message)
+        if not _FIRST_YEAR <= sample.at.year <= _LAST_YEAR or (latest is not None and sample.at > latest):
+            message = f"{stamp} cannot be: before {_FIRST_YEAR} or after the report was made"
+            yield Doubt(sample.line, "absurd_time", message)
+        before = sample
