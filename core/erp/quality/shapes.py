@@ -134,7 +134,7 @@ class DispositionOut(Answer):
 class ExcursionDetail(ExcursionOut):
     """An excursion with its evidence's index."""
 
-    moves: list[str] = Field(description="what its life cycle allows next")
+    moves: list[str] = Field(description="what people may do with it next")
     holds: list[HoldOut]
     dispositions: list[DispositionOut]
 
