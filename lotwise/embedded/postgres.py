@@ -68,7 +68,7 @@ class EmbeddedPostgres:
         )
 
     def conninfo(self, database: str = "postgres") -> str:
-        """libpq URL of a database on this server."""
+        """Libpq URL of a database on this server."""
         return self.url(database).replace("postgresql+psycopg", "postgresql")
 
     def start(self) -> None:

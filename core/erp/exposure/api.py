@@ -134,7 +134,7 @@ def chart(
     """Least, greatest and mean value for each pixel of a chart over [start, stop)."""
     _check(start, stop)
     return door.read(
-        lambda u: [BucketOut(start=b[0], lowest=b[1], highest=b[2], mean=b[3], count=b[4])
+        lambda u: [BucketOut(start=b.start, lowest=b.min, highest=b.max, mean=b.mean, count=b.count)
                    for b in PostgresStore(u.conn).downsample(point, start, stop, pixels)]
     )  # fmt: skip
 

@@ -26,7 +26,7 @@ def rejudge(u: Unit, event: CustodyChanged) -> None:
         return
     lock_zones(u, event.zone_ids)
     ways = Ways(u.conn, u.now)
-    u.emit(SublotsJudged(tuple(judged(ways, ways.verdicts([event.sublot_id], version), version))))
+    u.emit(SublotsJudged(tuple(judged(ways, ways.verdicts({version: [event.sublot_id]})))))
 
 
 def lock_zones(u: Unit, zone_ids: tuple[int, ...]) -> None:

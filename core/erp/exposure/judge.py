@@ -12,10 +12,12 @@ from sqlalchemy import Connection, text
 
 from core.erp.exposure import summaries
 from core.erp.exposure.alarms import zone_states
-from core.erp.exposure.events import Judged, SublotsJudged
+from core.erp.exposure.events import SublotsJudged
+from core.erp.exposure.loading import Standing, earliest, load_folds
 from core.erp.exposure.look_again import due_versions, judge_again
-from core.erp.exposure.places import PointRef, load_places, load_profiles
-from core.erp.exposure.raw import judged_value, last_good, load_heard
+from core.erp.exposure.places import PointRef, load_places
+from core.erp.exposure.raw import judged_value
+from core.erp.exposure.rules.profile import Profile
 from core.erp.exposure.times import bucket, micros, moment
 from core.erp.exposure.ways import Ways
 from core.erp.exposure.zone import Watch, ZoneFold
@@ -32,6 +34,7 @@ class Judge:
         self._written: dict[int, int] = {}
         """Zone → the transaction that last wrote its row, when it was ours."""
         self._points: dict[str, PointRef] = {}
+        self._profiles: dict[int, Profile] = {}
 
     def fold(
         self,
@@ -110,13 +113,14 @@ class Judge:
         closed = {zone: list(self._folds[zone].settle()) for zone in zones}
         summaries.write(u.conn, [(zone, *row) for zone, rows in closed.items() for row in rows])
         ways = Ways(u.conn, u.now, {zone: self._folds[zone] for zone in zones})
-        judged: list[Judged] = []
+        due = []
         for zone in zones:
             fold = self._folds[zone]
             fold.look_now()
             for state in zone_states(fold):
                 u.emit(state)
-            judged += judge_again(ways, fold, due_versions(fold, closed[zone]))
+            due.append((fold, due_versions(fold, closed[zone])))
+        judged = judge_again(ways, due)
         if judged:
             u.emit(SublotsJudged(tuple(judged)))
         self._save(u.conn, zones)
@@ -126,11 +130,11 @@ class Judge:
         fold = self._folds[zone]
         start = bucket(first)
         if fold.profiles and start < fold.hour:
-            from_at = _profiles_since(u.conn, zone)
-            for version, since in from_at.items():
+            for version, since in summaries.profiles_since(u.conn, [zone])[zone].items():
                 profile = fold.profiles[version]
                 summaries.rebuild(u.conn, fold.place, [profile], max(start, since), fold.hour, fold.watermark)
-        again = self._load(u.conn, zone, heard_to=fold.heard_to, watermark=fold.watermark, hour=fold.hour)
+        standing = Standing(fold.heard_to, fold.watermark, fold.hour)
+        again = load_folds(u.conn, u.now, {zone: standing}, self._profiles)[zone]
         again.marks = fold.marks
         again.watches = fold.watches
         again.alarms = fold.alarms
@@ -173,40 +177,30 @@ class Judge:
             ),
             {"zones": list(zones)},
         ).all()
-        for row in rows:
+        # until this transaction has saved it, what is in memory is nobody's: a failure must not be trusted later
+        foreign = [
+            row for row in rows if self._written.pop(row.zone_id, None) != row.writer or row.zone_id not in self._folds
+        ]
+        if not foreign:
+            return
+        first = earliest(conn, [row.zone_id for row in foreign])
+        wanted = {}
+        for row in foreign:
             zone = row.zone_id
-            # until this transaction has saved it, what is in memory is nobody's: a failure must not be trusted later
-            if self._written.pop(zone, None) == row.writer and zone in self._folds:
-                continue
             watermark = 0 if row.watermark is None else micros(row.watermark)
             heard_to = 0 if row.judged_to is None else micros(row.judged_to)
             if row.watermark is not None:
                 hour = bucket(min(watermark, heard_to + 1))
             else:
                 times = [micros(reading.at) for _, reading in by_zone.get(zone, ())]
-                times += doubled.get(zone, ())
-                times += marks.get(zone, {}).values()
-                hour = bucket(
-                    min([*times, *([heard_to] if heard_to else []), *_earliest(conn, zone)], default=micros(u.now))
-                )
-            self._folds[zone] = self._load(conn, zone, heard_to=heard_to, watermark=watermark, hour=hour)
+                times += [*doubled.get(zone, ()), *marks.get(zone, {}).values()]
+                times += [first[zone]] if zone in first else []
+                times += [heard_to] if heard_to else []
+                hour = bucket(min(times, default=micros(u.now)))
+            wanted[zone] = Standing(heard_to, watermark, hour)
+        self._folds.update(load_folds(conn, u.now, wanted, self._profiles))
+        for zone in wanted:
             self._points.update({point.address: point for point in self._folds[zone].place.points})
-
-    def _load(self, conn: Connection, zone: int, *, heard_to: int, watermark: int, hour: int) -> ZoneFold:
-        place = load_places(conn, [zone])[zone]
-        versions = _versions_in(conn, zone)
-        profiles = load_profiles(conn, versions)
-        made = ZoneFold(place, profiles, hour, hour, {}, heard_to, watermark)
-        made.heard = load_heard(conn, place, hour, made.stop, made.longest_gap)
-        made.good_at = last_good(conn, place.points, made.stop)
-        made.watches = {version: Watch(dirty_from=made.stop) for version in profiles}
-        made.marks = {
-            (row.gateway, row.source): micros(row.upto)
-            for row in conn.execute(
-                text("SELECT gateway, source, upto FROM source_watermark WHERE zone_id = :zone"), {"zone": zone}
-            )
-        }
-        return made
 
     def _save(self, conn: Connection, zones: Sequence[int]) -> None:
         folds = [self._folds[zone] for zone in zones]
@@ -291,19 +285,3 @@ def _record_gaps(u: Unit, gaps: Sequence[tuple[str, Gap]]) -> None:
                 "now": u.now,
             },
         )
-
-
-def _earliest(conn: Connection, zone: int) -> list[int]:
-    """When goods first stood in the zone, if any have."""
-    at = conn.execute(text("SELECT min(at) FROM custody_fact WHERE zone_id = :zone"), {"zone": zone}).scalar_one()
-    return [] if at is None else [micros(at)]
-
-
-def _profiles_since(conn: Connection, zone: int) -> dict[int, int]:
-    rows = conn.execute(text("SELECT version_id, from_at FROM zone_profile WHERE zone_id = :zone"), {"zone": zone})
-    return {row.version_id: micros(row.from_at) for row in rows}
-
-
-def _versions_in(conn: Connection, zone: int) -> list[int]:
-    """Every profile version that is, or was, judged in the zone."""
-    return list(_profiles_since(conn, zone))

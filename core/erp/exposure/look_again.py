@@ -1,6 +1,7 @@
 """Which profiles' goods must be looked at again after a fold, and what looking at them gives."""
 
-from collections.abc import Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 
 from sqlalchemy import Connection, text
@@ -73,58 +74,77 @@ def _kinetic(fold: ZoneFold, version: int, closed: Sequence[tuple[int, Summary]]
     )
 
 
-def judge_again(ways: Ways, fold: ZoneFold, versions: Iterable[int]) -> list[Judged]:
-    """What the goods of these versions in the zone went through, all of it; sets when to look again."""
-    out: list[Judged] = []
-    for version in versions:
-        watch = fold.watches[version]
-        since = fold.stop if watch.dirty_from is None else watch.dirty_from
-        ids = goods_in(ways.conn, fold.place.zone_id, min(since, watch.looked_to or since))
-        mine = [sublot for sublot, theirs in versions_of(ways.conn, ids, ways.now).items() if theirs == version]
-        verdicts = ways.verdicts(mine, version) if mine else {}
-        out += judged(ways, verdicts, version)
-        watch.due = min((verdict.due for verdict in verdicts.values()), default=NEVER)
-        watch.looked_to = fold.stop
-        watch.dirty_from = None
-        open_breaks = any(item.ended is None for verdict in verdicts.values() for item in verdict.breaks)
-        now = fold.current[version]
-        watch.open_keys = frozenset(key for key in now.seen if open_breaks and _open_at(now.of(key), fold.stop))
-    return out
+def judge_again(ways: Ways, due: Sequence[tuple[ZoneFold, Sequence[int]]]) -> list[Judged]:
+    """What the goods of the versions due in each zone went through, all of it; sets when to look again."""
+    due = [(fold, versions) for fold, versions in due if versions]
+    since = {fold.place.zone_id: min(_since(fold, version) for version in versions) for fold, versions in due}
+    goods = goods_in(ways.conn, since)
+    theirs = versions_of(ways.conn, {sublot for ids in goods.values() for sublot in ids}, ways.now)
+    wanted: dict[int, set[int]] = defaultdict(set)
+    mine: dict[tuple[int, int], list[int]] = {}
+    for fold, versions in due:
+        zone = fold.place.zone_id
+        for version in versions:
+            mine[(zone, version)] = [sublot for sublot in goods[zone] if theirs.get(sublot) == version]
+            wanted[version].update(mine[(zone, version)])
+    verdicts = ways.verdicts(wanted)
+    for fold, versions in due:
+        for version in versions:
+            found = [verdicts[(sublot, version)] for sublot in mine[(fold.place.zone_id, version)]]
+            _looked(fold, version, found)
+    return judged(ways, verdicts)
 
 
-def goods_in(conn: Connection, zone_id: int, since: int) -> list[int]:
-    """Sublots judged by the zone at any time since: standing in it, or in an unmonitored zone nested in it."""
-    zones = [
-        row.id
-        for row in conn.execute(
-            text(
-                "WITH RECURSIVE inside AS (SELECT CAST(:zone AS bigint) AS id UNION"
-                " SELECT n.zone_id FROM zone_nesting n JOIN inside i ON n.parent_id = i.id"
-                " WHERE NOT EXISTS (SELECT 1 FROM point p WHERE p.zone_id = n.zone_id AND p.role = 'required'))"
-                " SELECT id FROM inside"
-            ),
-            {"zone": zone_id},
-        )
-    ]
-    now_there = conn.execute(text("SELECT id FROM sublot WHERE zone_id = ANY(:zones)"), {"zones": zones})
-    found = {row.id for row in now_there}
-    # and those that moved on since; one too many does no harm, for the verdict is from all of its custody
-    left = conn.execute(
-        text(
-            "SELECT DISTINCT a.sublot_id FROM custody_fact a WHERE a.zone_id = ANY(:zones)"
-            " AND EXISTS (SELECT 1 FROM custody_fact b WHERE b.sublot_id = a.sublot_id AND b.at > :since)"
-        ),
-        {"zones": zones, "since": moment(since)},
-    )
-    found.update(row.sublot_id for row in left)
-    return sorted(found)
+def _since(fold: ZoneFold, version: int) -> int:
+    watch = fold.watches[version]
+    dirty = fold.stop if watch.dirty_from is None else watch.dirty_from
+    return min(dirty, watch.looked_to or dirty)
 
 
-def judged(ways: Ways, verdicts: dict[int, Verdict], version: int) -> list[Judged]:
-    """Verdicts as events, with the extremes of each break."""
+def _looked(fold: ZoneFold, version: int, verdicts: Sequence[Verdict]) -> None:
+    watch, now = fold.watches[version], fold.current[version]
+    watch.due = min((verdict.due for verdict in verdicts), default=NEVER)
+    watch.looked_to = fold.stop
+    watch.dirty_from = None
+    open_breaks = any(item.ended is None for verdict in verdicts for item in verdict.breaks)
+    watch.open_keys = frozenset(key for key in now.seen if open_breaks and _open_at(now.of(key), fold.stop))
+
+
+_INSIDE = text(
+    "WITH RECURSIVE inside AS (SELECT z AS root, z AS id FROM unnest(CAST(:zones AS bigint[])) z UNION"
+    " SELECT i.root, n.zone_id FROM zone_nesting n JOIN inside i ON n.parent_id = i.id"
+    " WHERE NOT EXISTS (SELECT 1 FROM point p WHERE p.zone_id = n.zone_id AND p.role = 'required'))"
+    " SELECT root, id FROM inside"
+)
+_STANDING = text("SELECT id, zone_id FROM sublot WHERE zone_id = ANY(:zones)")
+# those that moved on since; one too many does no harm, for the verdict is from all of its custody
+_LEFT = text(
+    "SELECT DISTINCT a.sublot_id AS id, a.zone_id FROM custody_fact b JOIN custody_fact a ON a.sublot_id = b.sublot_id"
+    " WHERE b.at > :since AND a.zone_id = ANY(:zones)"
+)
+
+
+def goods_in(conn: Connection, since: Mapping[int, int]) -> dict[int, list[int]]:
+    """By zone: sublots judged by it at any time since its instant: standing in it, or in an unmonitored zone inside."""
+    if not since:
+        return {}
+    roots: dict[int, set[int]] = defaultdict(set)
+    for row in conn.execute(_INSIDE, {"zones": sorted(since)}):
+        roots[row.id].add(row.root)
+    out: dict[int, set[int]] = {zone: set() for zone in since}
+    places = {"zones": sorted(roots)}
+    for query in (_STANDING, _LEFT):
+        for row in conn.execute(query, {**places, "since": moment(min(since.values()))}):
+            for root in roots[row.zone_id]:
+                out[root].add(row.id)
+    return {zone: sorted(ids) for zone, ids in out.items()}
+
+
+def judged(ways: Ways, verdicts: Mapping[tuple[int, int], Verdict]) -> list[Judged]:
+    """Verdicts by (sublot, version) as events, with the extremes of each break."""
     return [
         Judged(sublot, version, tuple(_breach(ways, item, version) for item in verdict.breaks))
-        for sublot, verdict in verdicts.items()
+        for (sublot, version), verdict in verdicts.items()
     ]
 
 

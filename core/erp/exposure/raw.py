@@ -1,7 +1,7 @@
 """Raw readings of zones as traces, from the landing table."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -132,19 +132,20 @@ def by_quantity(place: Place, heard: Mapping[str, Heard]) -> dict[str, Sequence[
     return dict(out)
 
 
-def last_good(conn: Connection, points: Iterable[PointRef], before: int) -> dict[str, int]:
-    """Each point's last good reading before an instant, by address; points that never had one are left out."""
-    points = list(points)
+_LAST_GOOD = text(
+    "SELECT s.address, (extract(epoch FROM r.at) * 1000000)::bigint AS us"
+    " FROM unnest(CAST(:points AS text[]), CAST(:befores AS timestamptz[])) AS w(address, before)"
+    " JOIN series_point s ON s.address = w.address CROSS JOIN LATERAL ("
+    "  SELECT x.at FROM reading x WHERE x.point_id = s.id AND x.at < w.before AND x.quality = 0"
+    "  ORDER BY x.at DESC LIMIT 1) r"
+)
+
+
+def last_good(conn: Connection, before: Mapping[PointRef, int]) -> dict[str, int]:
+    """Each point's last good reading before its instant, by address; points that never had one are left out."""
+    points = {point.address: point for point in before}
     rows = conn.execute(
-        text(
-            "SELECT s.address, (extract(epoch FROM r.at) * 1000000)::bigint AS us"
-            " FROM series_point s CROSS JOIN LATERAL ("
-            "  SELECT x.at FROM reading x WHERE x.point_id = s.id AND x.at < :before AND x.quality = 0"
-            "  ORDER BY x.at DESC LIMIT 1) r"
-            " WHERE s.address = ANY(:points)"
-        ),
-        {"points": [point.address for point in points], "before": moment(before)},
+        _LAST_GOOD,
+        {"points": list(points), "befores": [moment(before[point]) for point in points.values()]},
     )
-    found = {row.address: row.us for row in rows}
-    trusted = {point.address: point for point in points}
-    return {address: us for address, us in found.items() if trusted[address].trusted(us)[0] == GOOD}
+    return {row.address: row.us for row in rows if points[row.address].trusted(row.us)[0] == GOOD}

@@ -1,8 +1,9 @@
 """Closed hours of zones under profile versions: writing them, making them anew from raw readings, reading them."""
 
-from collections.abc import Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 
-from sqlalchemy import Connection, TextClause, text
+from sqlalchemy import Connection, text
 
 from core.erp.exposure.places import Place
 from core.erp.exposure.raw import by_quantity, load_heard
@@ -53,37 +54,74 @@ def rebuild(conn: Connection, place: Place, profiles: Iterable[Profile], start: 
         write(conn, rows)
 
 
-def ensure(conn: Connection, place: Place, profile: Profile, since: int) -> None:
-    """Sees to it that the zone's closed hours exist under the profile from `since` on.
+_KEPT = text("SELECT zone_id, version_id, from_at FROM zone_profile WHERE zone_id = ANY(:zones)")
+_LOCK = text("SELECT 1 FROM zone_judged WHERE zone_id = ANY(:zones) ORDER BY zone_id FOR UPDATE")
+_BUMP = text(
+    "UPDATE zone_judged SET version = version + 1 WHERE zone_id = ANY(:zones) RETURNING zone_id, judged_to, watermark"
+)
+_KEEP = text(
+    "INSERT INTO zone_profile (zone_id, version_id, from_at)"
+    " SELECT * FROM unnest(CAST(:zones AS bigint[]), CAST(:versions AS bigint[]), CAST(:starts AS timestamptz[]))"
+    " ON CONFLICT (zone_id, version_id) DO UPDATE SET from_at = excluded.from_at"
+)
 
-    Where it has to make some it locks the zone and bumps its version, so that a live fold learns of the profile
+
+def profiles_since(conn: Connection, zones: Iterable[int]) -> dict[int, dict[int, int]]:
+    """By zone: the profile versions that are, or were, judged in it, and since when their closed hours exist."""
+    out: dict[int, dict[int, int]] = {zone: {} for zone in zones}
+    for row in conn.execute(_KEPT, {"zones": sorted(out)}):
+        out[row.zone_id][row.version_id] = micros(row.from_at)
+    return out
+
+
+def ensure(
+    conn: Connection,
+    places: Mapping[int, Place],
+    profiles: Mapping[int, Profile],
+    wanted: Mapping[tuple[int, int], int],
+) -> None:
+    """Sees to it that closed hours exist: `wanted` gives by (zone, version) since when they are needed.
+
+    Where it has to make some it locks those zones and bumps their versions, so that a live fold learns of a profile
     before it closes the next hour.
     """
-    key = {"zone": place.zone_id, "version": profile.version_id}
-    kept = text("SELECT from_at FROM zone_profile WHERE zone_id = :zone AND version_id = :version")
-    row = conn.execute(kept, key).one_or_none()
-    start = bucket(since)
-    if row is not None and micros(row.from_at) <= start:
+    missing = _missing(conn, wanted)
+    if not missing:
         return
-    known = conn.execute(
-        text("UPDATE zone_judged SET version = version + 1 WHERE zone_id = :zone RETURNING judged_to, watermark"),
-        key,
-    ).one_or_none()
-    row = conn.execute(kept, key).one_or_none()
-    if row is not None and micros(row.from_at) <= start:
-        return
-    if known is not None and known.watermark is not None:
-        watermark = micros(known.watermark)
-        closed_to = bucket(min(watermark, micros(known.judged_to) + 1))
-        start = min(start, closed_to)
-        rebuild(conn, place, [profile], start, closed_to if row is None else micros(row.from_at), watermark)
+    zones = sorted({zone for zone, _ in missing})
     conn.execute(
-        text(
-            "INSERT INTO zone_profile (zone_id, version_id, from_at) VALUES (:zone, :version, :start)"
-            " ON CONFLICT (zone_id, version_id) DO UPDATE SET from_at = excluded.from_at"
-        ),
-        {**key, "start": moment(start)},
+        text("SELECT 1 FROM zone_judged WHERE zone_id = ANY(:zones) ORDER BY zone_id FOR UPDATE"), {"zones": zones}
     )
+    known = {row.zone_id: row for row in conn.execute(_BUMP, {"zones": zones})}
+    kept = profiles_since(conn, zones)
+    missing = _missing(conn, wanted)
+    spans: dict[tuple[int, int, int], list[Profile]] = defaultdict(list)
+    for zone, version in missing:
+        row = known.get(zone)
+        if row is not None and row.watermark is not None:
+            closed_to = bucket(min(micros(row.watermark), micros(row.judged_to) + 1))
+            missing[(zone, version)] = min(missing[(zone, version)], closed_to)
+            spans[(zone, missing[(zone, version)], kept[zone].get(version, closed_to))].append(profiles[version])
+    for (zone, since, stop), of in spans.items():
+        rebuild(conn, places[zone], of, since, stop, micros(known[zone].watermark))
+    keys = sorted(missing)
+    conn.execute(
+        _KEEP,
+        {
+            "zones": [zone for zone, _ in keys],
+            "versions": [version for _, version in keys],
+            "starts": [moment(missing[key]) for key in keys],
+        },
+    )
+
+
+def _missing(conn: Connection, wanted: Mapping[tuple[int, int], int]) -> dict[tuple[int, int], int]:
+    kept = profiles_since(conn, {zone for zone, _ in wanted})
+    return {
+        (zone, version): bucket(since)
+        for (zone, version), since in wanted.items()
+        if version not in kept[zone] or kept[zone][version] > bucket(since)
+    }
 
 
 _CLOSED = text(
@@ -91,24 +129,34 @@ _CLOSED = text(
     " AND start_at >= :start AND start_at < :stop ORDER BY start_at"
 )
 _UNCLEAN = text(
-    "SELECT data FROM zone_summary WHERE zone_id = :zone AND version_id = :version"
-    " AND start_at >= :start AND start_at < :stop AND NOT clean ORDER BY start_at"
+    "SELECT s.zone_id, s.version_id, s.data FROM zone_summary s"
+    " JOIN unnest(CAST(:zones AS bigint[]), CAST(:versions AS bigint[]), CAST(:starts AS timestamptz[]))"
+    " AS w(zone_id, version_id, start_at) ON s.zone_id = w.zone_id AND s.version_id = w.version_id"
+    " AND s.start_at >= w.start_at WHERE NOT s.clean ORDER BY s.start_at"
 )
 
 
-def unclean(conn: Connection, zone_id: int, version_id: int, start: int, stop: int) -> list[Summary]:
-    """Closed hours that overlap [start, stop) and in which something counted, in order."""
-    return _read(conn, _UNCLEAN, zone_id, version_id, start, stop)
+def unclean(conn: Connection, wanted: Mapping[tuple[int, int], int]) -> dict[tuple[int, int], list[Summary]]:
+    """By (zone, version): the closed hours since its `wanted` instant in which something counted, in order."""
+    out: dict[tuple[int, int], list[Summary]] = {key: [] for key in wanted}
+    keys = sorted(wanted)
+    rows = conn.execute(
+        _UNCLEAN,
+        {
+            "zones": [zone for zone, _ in keys],
+            "versions": [version for _, version in keys],
+            "starts": [moment(bucket(wanted[key])) for key in keys],
+        },
+    )
+    for row in rows:
+        out[(row.zone_id, row.version_id)].append(decode(row.data))
+    return out
 
 
 def closed(conn: Connection, zone_id: int, version_id: int, start: int, stop: int) -> list[Summary]:
     """All closed hours that overlap [start, stop), in order."""
-    return _read(conn, _CLOSED, zone_id, version_id, start, stop)
-
-
-def _read(conn: Connection, which: TextClause, zone_id: int, version_id: int, start: int, stop: int) -> list[Summary]:
     rows = conn.execute(
-        which,
+        _CLOSED,
         {"zone": zone_id, "version": version_id, "start": moment(bucket(start)), "stop": moment(stop)},
     )
     return [decode(row.data) for row in rows]

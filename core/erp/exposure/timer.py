@@ -11,7 +11,7 @@ from datetime import timedelta
 
 from sqlalchemy import text
 
-from core.erp.exposure.events import Judged, SublotsJudged, ZoneState
+from core.erp.exposure.events import SublotsJudged, ZoneState
 from core.erp.exposure.judge import Judge
 from core.erp.exposure.look_again import judged
 from core.erp.exposure.places import versions_of
@@ -66,8 +66,6 @@ def blind(u: Unit) -> None:
     for sublot, version in versions_of(u.conn, ids, u.now).items():
         by_version[version].append(sublot)
     ways = Ways(u.conn, u.now)
-    items: list[Judged] = []
-    for version, sublots in by_version.items():
-        items += judged(ways, ways.verdicts(sublots, version), version)
+    items = judged(ways, ways.verdicts(by_version))
     if items:
         u.emit(SublotsJudged(tuple(items)))

@@ -85,29 +85,38 @@ class Ways:
             self._profiles.update(load_profiles(self.conn, [version_id]))
         return self._profiles[version_id]
 
-    def verdicts(self, sublot_ids: Iterable[int], version_id: int) -> dict[int, Verdict]:
-        """The verdict on each sublot under a profile version, from all its custody."""
-        ids = sorted(set(sublot_ids))
+    def verdicts(self, wanted: Mapping[int, Iterable[int]]) -> dict[tuple[int, int], Verdict]:
+        """By (sublot, version): the verdict from all its custody. `wanted` gives the sublots of each version."""
+        groups = {version: sorted(set(sublots)) for version, sublots in wanted.items()}
+        ids = sorted({sublot for sublots in groups.values() for sublot in sublots})
+        if not ids:
+            return {}
         ways = {sublot: self.judging(spans) for sublot, spans in intervals(self.conn, ids).items()}
-        first: dict[int, int] = {}
-        for spans in ways.values():
-            for zone, start, _ in spans:
-                first[zone] = min(first.get(zone, start), start)
-        profile = self.profile(version_id)
-        for zone, start in first.items():
-            self._load(zone, profile, start)
-        carried = self._carried(ids, version_id)
-        out: dict[int, Verdict] = {}
-        for sublot, spans in ways.items():
-            verdict = assess(profile, self.slices(spans, version_id), carried.get(sublot, {}))
-            warm = self._kinetic(spans, profile) if applicable(profile) else []
-            out[sublot] = Verdict((*verdict.breaks, *warm), verdict.due)
-        return out
+        first: dict[tuple[int, int], int] = {}
+        for version, sublots in groups.items():
+            for zone, start, _ in (span for sublot in sublots for span in ways[sublot]):
+                first[(zone, version)] = min(first.get((zone, version), start), start)
+        self._load(first)
+        carried = self._carried(ids)
+        return {
+            (sublot, version): self._verdict(ways[sublot], version, carried.get(sublot, {}))
+            for version, sublots in groups.items()
+            for sublot in sublots
+        }
+
+    def _verdict(
+        self, spans: Sequence[tuple[int, int, int | None]], version: int, carried: Mapping[str, Carried]
+    ) -> Verdict:
+        profile = self.profile(version)
+        mine = {key.removeprefix(f"{version}:"): spent for key, spent in carried.items()}
+        verdict = assess(profile, self.slices(spans, version), mine)
+        warm = self._kinetic(spans, profile) if applicable(profile) else []
+        return Verdict((*verdict.breaks, *warm), verdict.due)
 
     def exact(self, zone: int, version_id: int, start: int, stop: int) -> Summary:
         """What was seen in one monitored zone over [start, stop): whole closed hours, and raw readings at the ends."""
         profile, place = self.profile(version_id), self.place(zone)
-        summaries.ensure(self.conn, place, profile, start)
+        summaries.ensure(self.conn, {zone: place}, {version_id: profile}, {(zone, version_id): start})
         hours = [
             hour
             for hour in summaries.closed(self.conn, zone, version_id, start, stop)
@@ -186,19 +195,16 @@ class Ways:
                 out.append(Slice(zone, start, end, track.within(start, end)))
         return out
 
-    def _carried(self, ids: Sequence[int], version_id: int) -> dict[int, dict[str, Carried]]:
+    def _carried(self, ids: Sequence[int]) -> dict[int, dict[str, Carried]]:
+        """By sublot and "version:limit": what it brings from before its own custody."""
         rows = self.conn.execute(
             text("SELECT id, carried FROM sublot WHERE id = ANY(:ids) AND jsonb_typeof(carried) = 'object'"),
             {"ids": list(ids)},
         )
-        prefix = f"{version_id}:"
         return {
             row.id: {
-                key.removeprefix(prefix): Carried(
-                    *(round(float(counts[level]) * 1_000_000) for level in ("p", "u", "w"))
-                )
+                key: Carried(*(round(float(counts[level]) * 1_000_000) for level in ("p", "u", "w")))
                 for key, counts in row.carried.items()
-                if key.startswith(prefix)
             }
             for row in rows
         }
@@ -266,17 +272,25 @@ class Ways:
 
     # --- what was seen there
 
-    def _load(self, zone: int, profile: Profile, since: int) -> None:
-        key = (zone, profile.version_id)
-        if key in self._tracks and self._tracks[key].start <= since:
-            return
-        place = self.place(zone)
-        self._tracks[key] = (
-            self._track(place, profile, since) if place.monitored else self._blind(place, profile, since)
-        )
+    def _load(self, wanted: Mapping[tuple[int, int], int]) -> None:
+        """Reads what was seen, by (zone, version) since an instant; what was read before is not read again."""
+        new = {
+            key: since for key, since in wanted.items() if key not in self._tracks or self._tracks[key].start > since
+        }
+        watched = {key: since for key, since in new.items() if self.place(key[0]).monitored}
+        if watched:
+            for version in {version for _, version in watched}:
+                self.profile(version)
+            summaries.ensure(self.conn, self._places, self._profiles, watched)
+            before = summaries.unclean(self.conn, watched)
+        for key, since in new.items():
+            place, profile = self.place(key[0]), self.profile(key[1])
+            if key in watched:
+                self._tracks[key] = self._track(place, profile, since, before[key])
+            else:
+                self._tracks[key] = self._blind(place, profile, since)
 
-    def _track(self, place: Place, profile: Profile, since: int) -> Track:
-        summaries.ensure(self.conn, place, profile, since)
+    def _track(self, place: Place, profile: Profile, since: int, before: Sequence[Summary]) -> Track:
         fold = self.live.get(place.zone_id)
         if fold is not None and profile.version_id in fold.profiles:
             open_part = fold.current[profile.version_id]
@@ -285,8 +299,8 @@ class Ways:
             if made is None:
                 return Track(since, since, {})
             open_part = made
-        before = summaries.unclean(self.conn, place.zone_id, profile.version_id, since, open_part.start)
-        return Track(since, open_part.stop, joined([*before, open_part]))
+        closed = [hour for hour in before if hour.stop <= open_part.start]
+        return Track(since, open_part.stop, joined([*closed, open_part]))
 
     def _open_part(self, place: Place, profile: Profile, since: int) -> Summary | None:
         """The open hours of a zone that nobody folds in this process, from raw readings; None if nothing is known."""

@@ -1,0 +1,93 @@
+"""Zones' folds made from what is stored: after a start, after somebody else has written, after late data."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, MutableMapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection, text
+
+from core.erp.exposure import summaries
+from core.erp.exposure.look_again import goods_in
+from core.erp.exposure.places import Place, load_places, load_profiles, versions_of
+from core.erp.exposure.raw import last_good, load_heard
+from core.erp.exposure.rules.profile import Profile
+from core.erp.exposure.times import micros
+from core.erp.exposure.zone import Watch, ZoneFold
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How far a zone had got, in microseconds: last instant heard, watermark (0 each for none), the open hour."""
+
+    heard_to: int
+    watermark: int
+    hour: int
+
+
+def load_folds(
+    conn: Connection, now: datetime, wanted: Mapping[int, Standing], profiles: MutableMapping[int, Profile]
+) -> dict[int, ZoneFold]:
+    """The folds of zones, as far as their standing goes; everything about them is to be looked at.
+
+    `profiles` is a cache: versions never change.
+    """
+    if not wanted:
+        return {}
+    places = load_places(conn, wanted)
+    versions = _versions(conn, now, wanted, profiles, places)
+    out: dict[int, ZoneFold] = {}
+    for zone, standing in wanted.items():
+        mine = {version: profiles[version] for version in sorted(versions[zone])}
+        made = ZoneFold(places[zone], mine, standing.hour, standing.hour, {}, standing.heard_to, standing.watermark)
+        made.heard = load_heard(conn, places[zone], standing.hour, made.stop, made.longest_gap)
+        made.watches = {version: Watch(dirty_from=made.stop) for version in mine}
+        out[zone] = made
+    good = last_good(conn, {point: fold.stop for fold in out.values() for point in fold.place.points})
+    for fold in out.values():
+        fold.good_at = {point.address: good[point.address] for point in fold.place.points if point.address in good}
+    _load_marks(conn, out)
+    return out
+
+
+def _versions(
+    conn: Connection,
+    now: datetime,
+    zones: Mapping[int, Standing],
+    profiles: MutableMapping[int, Profile],
+    places: Mapping[int, Place],
+) -> dict[int, set[int]]:
+    """Every profile that is or was judged in each zone, and those of the goods that stand there now."""
+    known = summaries.profiles_since(conn, zones)
+    goods = goods_in(conn, dict.fromkeys(zones, micros(now)))
+    theirs = versions_of(conn, {sublot for ids in goods.values() for sublot in ids}, now)
+    out = {zone: set(known[zone]) for zone in zones}
+    for zone, ids in goods.items():
+        out[zone].update(theirs[sublot] for sublot in ids if sublot in theirs)
+    unknown = {version for versions in out.values() for version in versions} - profiles.keys()
+    profiles.update(load_profiles(conn, unknown))
+    new = {(zone, version) for zone, versions in out.items() for version in versions if version not in known[zone]}
+    if new:
+        since = earliest(conn, {zone for zone, _ in new})
+        summaries.ensure(conn, places, profiles, {key: since.get(key[0], micros(now)) for key in new})
+    return out
+
+
+def _load_marks(conn: Connection, folds: Mapping[int, ZoneFold]) -> None:
+    marks: dict[int, dict[tuple[str, str], int]] = defaultdict(dict)
+    for row in conn.execute(
+        text("SELECT zone_id, gateway, source, upto FROM source_watermark WHERE zone_id = ANY(:zones)"),
+        {"zones": sorted(folds)},
+    ):
+        marks[row.zone_id][(row.gateway, row.source)] = micros(row.upto)
+    for zone, fold in folds.items():
+        fold.marks = dict(marks[zone])
+
+
+def earliest(conn: Connection, zones: Iterable[int]) -> dict[int, int]:
+    """When goods first stood in each zone; zones where none ever did are left out."""
+    rows = conn.execute(
+        text("SELECT zone_id, min(at) AS at FROM custody_fact WHERE zone_id = ANY(:zones) GROUP BY zone_id"),
+        {"zones": sorted(zones)},
+    )
+    return {row.zone_id: micros(row.at) for row in rows}

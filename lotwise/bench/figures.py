@@ -1,0 +1,34 @@
+"""How a figure is said: one JSON object a line, with the machine it was measured on."""
+
+import json
+import os
+import platform
+from pathlib import Path
+
+
+def machine() -> str:
+    """Cores, memory and processor of this machine."""
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    model = platform.processor() or platform.machine()
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        names = [line.partition(":")[2].strip() for line in cpuinfo.read_text().splitlines() if "model name" in line]
+        model = names[0] if names else model
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return f"{cores} cores, {memory:.0f} GiB, {model}, Python {platform.python_version()}, {platform.system()}"
+
+
+def figure(bench: str, metric: str, value: float, unit: str, n: int, method: str) -> None:
+    """Prints one figure."""
+    said = {
+        "bench": bench, "metric": metric, "value": round(value, 3), "unit": unit, "n": n, "method": method,
+        "machine": machine(),
+    }  # fmt: skip
+    print(json.dumps(said), flush=True)
+
+
+def resident() -> float:
+    """Resident memory of this process in MiB."""
+    status = Path("/proc/self/status").read_text()
+    line = next(line for line in status.splitlines() if line.startswith("VmRSS"))
+    return int(line.split()[1]) / 1024

@@ -1,0 +1,130 @@
+"""A plant of any size for benchmarks: zones, profiles, lots and sublots, written in bulk."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import numpy as np
+from sqlalchemy import Engine, text
+
+
+@dataclass(frozen=True, slots=True)
+class Plant:
+    """Addresses of the zones' single points, and ids in the same order."""
+
+    zones: tuple[str, ...]
+    zone_ids: tuple[int, ...]
+    points: tuple[str, ...]
+    versions: tuple[int, ...]
+    sublots: tuple[int, ...]
+
+
+LIMITS = (
+    ("high", ">", 8.0, "consecutive", "60 min"),
+    ("low", "<", 2.0, "consecutive", "60 min"),
+    ("spent", ">", 8.0, "cumulative", "24 h"),
+)
+
+
+def build(engine: Engine, since: datetime, *, zones: int, profiles: int, sublots: int, seed: int = 1) -> Plant:
+    """Makes the plant; every sublot is of a random item and stands in a random zone since `since`, released."""
+    rng = np.random.default_rng(seed)
+    with engine.begin() as conn:
+        site = conn.execute(
+            text("INSERT INTO site (code, name, timezone) VALUES ('B1', 'Bench', 'UTC') RETURNING id")
+        ).scalar_one()
+        zone_rows = conn.execute(
+            text(
+                "INSERT INTO zone (site_id, address, name, kind, accepts_held, band_delay, band_hysteresis, allowed_gap,"
+                " simulated) SELECT :site, 'b1/store/z' || n, 'Zone ' || n, 'room', false, '0', 0, '30 min', true"
+                " FROM generate_series(1, :n) n RETURNING id, address"
+            ),
+            {"site": site, "n": zones},
+        ).all()
+        conn.execute(
+            text(
+                "INSERT INTO point (zone_id, address, quantity, unit, role)"
+                " SELECT id, address || '/p1/temperature', 'temperature', 'Cel', 'required' FROM zone"
+            )
+        )
+        versions, items = _profiles(conn, since, profiles)
+        ids = _goods(conn, since, items, [row.id for row in zone_rows], sublots, rng)
+    return Plant(
+        tuple(row.address for row in zone_rows),
+        tuple(row.id for row in zone_rows),
+        tuple(f"{row.address}/p1/temperature" for row in zone_rows),
+        tuple(versions),
+        tuple(ids),
+    )
+
+
+def _profiles(conn: object, since: datetime, count: int) -> tuple[list[int], list[int]]:
+    versions: list[int] = []
+    items: list[int] = []
+    execute = conn.execute  # type: ignore[attr-defined]
+    for number in range(count):
+        profile = execute(
+            text("INSERT INTO storage_profile (code, name) VALUES (:c, :c) RETURNING id"), {"c": f"BP{number}"}
+        ).scalar_one()
+        version = execute(
+            text(
+                "INSERT INTO profile_version (profile_id, version, allowed_gap, shortest_event, probe_kind,"
+                " activation_energy, created_at) VALUES (:p, 1, '30 min', '0', 'air', 83.14472, :at) RETURNING id"
+            ),
+            {"p": profile, "at": since},
+        ).scalar_one()
+        for key, op, threshold, kind, delay in LIMITS:
+            execute(
+                text(
+                    "INSERT INTO profile_limit (version_id, key, quantity, unit, op, threshold, kind, delay, hysteresis)"
+                    " VALUES (:v, :k, 'temperature', 'Cel', :o, :t, :kind, CAST(:d AS interval), 0)"
+                ),
+                {"v": version, "k": key, "o": op, "t": threshold + 0.01 * number, "kind": kind, "d": delay},
+            )
+        item = execute(
+            text(
+                "INSERT INTO item (code, name, uom, profile_id, kind) VALUES (:c, :c, 'each', :p, 'product') RETURNING id"
+            ),
+            {"c": f"BI{number}", "p": profile},
+        ).scalar_one()
+        execute(
+            text("INSERT INTO item_profile (item_id, version_id, from_at) VALUES (:i, :v, :at)"),
+            {"i": item, "v": version, "at": since - timedelta(days=1)},
+        )
+        versions.append(version)
+        items.append(item)
+    return versions, items
+
+
+def _goods(
+    conn: object, since: datetime, items: list[int], zones: list[int], count: int, rng: np.random.Generator
+) -> list[int]:
+    execute = conn.execute  # type: ignore[attr-defined]
+    ids = execute(
+        text(
+            "WITH l AS (INSERT INTO lot (item_id, number, maker, created_at)"
+            " SELECT i, 'BL' || n, '', :at FROM unnest(CAST(:items AS bigint[])) WITH ORDINALITY x(i, n) RETURNING id, number)"
+            " INSERT INTO sublot (code, lot_id, state, zone_id, created_at)"
+            " SELECT 'B' || l.number, l.id, 'released', z.zone, :at FROM l"
+            " JOIN unnest(CAST(:zones AS bigint[])) WITH ORDINALITY z(zone, n) ON l.number = 'BL' || z.n RETURNING id"
+        ),
+        {
+            "at": since,
+            "items": [items[k] for k in rng.integers(0, len(items), count)],
+            "zones": [zones[k] for k in rng.integers(0, len(zones), count)],
+        },
+    ).scalars().all()  # fmt: skip
+    execute(
+        text(
+            "INSERT INTO custody_fact (sublot_id, zone_id, at, known_at, actor, reason)"
+            " SELECT id, zone_id, :at, :at, 'bench', '' FROM sublot"
+        ),
+        {"at": since},
+    )
+    execute(
+        text(
+            "INSERT INTO stock_move (sublot_id, source, target, amount, at, posted_at, actor, purpose, reference, fact)"
+            " SELECT id, 'supplier', 'stock', 10, :at, :at, 'bench', 'receipt', '', false FROM sublot"
+        ),
+        {"at": since},
+    )
+    return list(ids)
