@@ -113,6 +113,7 @@ def test_fahrenheit_with_its_limits() -> None:
 
 def test_no_readings_leaves_the_device_alone() -> None:
     comparison = evaluate(parse_fridgetag(report(configuration(), history(warm_day()), SIGNED)))
+    assert not comparison.report.damaged
     assert [alarm.agree for alarm in comparison.alarms] == [None]
     assert comparison.agree is None
     assert comparison.mkt is None

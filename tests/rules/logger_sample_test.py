@@ -11,7 +11,8 @@ from typer.testing import CliRunner
 from core.telemetry.readers.comparison import Comparison, to_json
 from core.telemetry.readers.fridgetag import read_fridgetag
 from core.telemetry.readers.judging import evaluate
-from lotwise.importing import app, markdown_table
+from lotwise.import_shown import markdown_table
+from lotwise.importing import app
 
 SAMPLE = Path(__file__).resolve().parents[3] / "shared" / "data" / "fridgetag-2l_130500109088.txt"
 pytestmark = pytest.mark.skipif(not SAMPLE.exists(), reason=f"{SAMPLE} is absent")

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta
+from datetime import datetime, time, timedelta
 
 from core.telemetry.readers.report import DeviceDay, Sample
 from core.telemetry.readers.text import Doubt
@@ -30,28 +30,31 @@ def end_doubts(
         return
     last = max((number for number, line in enumerate(lines, start=1) if line.strip()), default=0)
     yield Doubt(last, "unsigned", "the report ends here without its signature")
-    reason = _cut(root, lines, samples, days, claim)
-    if reason:
-        yield Doubt(last, "truncated", f"cut short: {reason}", damage=True)
+    for sign in _signs(root, lines, samples, days, claim):
+        yield Doubt(last, "truncated", f"cut short: {sign}", damage=True)
+        return
 
 
-def _cut(root: Node, lines: Sequence[str], samples: Sequence[Sample], days: Sequence[DeviceDay], claim: Claim) -> str:
-    """What shows that an unsigned report is not whole; empty if nothing does."""
+def _signs(
+    root: Node, lines: Sequence[str], samples: Sequence[Sample], days: Sequence[DeviceDay], claim: Claim
+) -> Iterator[str]:
+    """What shows that an unsigned report is not whole, the plainest first."""
     if not any(root.get(name) for name in _RECORDS):
-        return "nothing but the configuration is there"
+        yield "nothing but the configuration is there"
     if lines[-1].strip():
-        return "the last line has no end"
-    if samples:
-        newest = max(sample.at for sample in samples)
-        if claim.created and claim.created - newest > 2 * (claim.interval or _USUAL_INTERVAL):
-            return f"the log ends {newest:%Y-%m-%d %H:%M}, the report was made {claim.created:%Y-%m-%d %H:%M}"
-        return ""
+        yield "the last line has no end"
+    if root.get("Cert") or root.get("Sig Cert"):
+        yield "it has a certificate and no signature"
+    if claim.interval and not samples:
+        yield "it logged, and there is no log"
+    newest = max((sample.at for sample in samples), default=None)
+    if newest and claim.created and claim.created - newest > 2 * (claim.interval or _USUAL_INTERVAL):
+        yield f"the log ends {newest:%Y-%m-%d %H:%M}, the report was made {claim.created:%Y-%m-%d %H:%M}"
     kept = root.text("Conf", "Report history length")
-    oldest = min((day.day for day in days), default=date.max)
-    begun = claim.activated.date() if claim.activated else oldest
-    if days and oldest > begun and not (kept and kept.isdigit() and len(days) >= int(kept)):
-        return f"the history goes back to {oldest}, the device was started {begun}"
-    return ""
+    full = kept is not None and kept.isdigit() and len(days) >= int(kept)
+    oldest = min((day.day for day in days), default=None)
+    if not samples and oldest and claim.activated and oldest > claim.activated.date() and not full:
+        yield f"the history goes back to {oldest}, the device was started {claim.activated.date()}"
 
 
 def time_doubts(samples: Sequence[Sample], created: datetime | None) -> Iterator[Doubt]:
