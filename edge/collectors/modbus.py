@@ -89,7 +89,7 @@ class ModbusCollector:
         self._units = [UnitState(unit, Plan(unit, config.retry_refused)) for unit in config.units]
         self._zones = frozenset(zone_of(point.point) for unit in config.units for point in unit.points)
         self._connected = False
-        self._was_up = True
+        self._was_up = False
         self._unkept_since: datetime | None = None
 
     @property
@@ -119,6 +119,7 @@ class ModbusCollector:
             await self._poll_for_ever(bus, keeper)
         except SourceLost as lost:
             self._connected = False
+            # An attempt that fails is the supervisor's to tell; a line that is lost is told here, once.
             if self._was_up:
                 log.warning("%s: %s lost: %s", self.name, bus.name, lost)
             self._was_up = False

@@ -10,7 +10,8 @@ in any case the value is then read at the server's clock, as it is whenever it h
 such a reading is judged by the server's time, since it says that the value still stands, and keeps its source stamp.
 
 Breaks: after one, what lies between the last kept value and the first live one is read from history where the node has
-one, else it is a gap. What a break left open survives a new break, though not the end of the process.
+one, else it is a gap; either is kept before anything later of that point, so that a second break, or the end of the
+process, leaves no hole behind the last kept reading.
 
 Watermark: receipt of the last publish response that has been kept, keep-alives included, less the longest sampling
 interval (a stamp may be that much older than its publishing) and, unless the gateway's clock judges, less `tolerance`.
@@ -52,7 +53,8 @@ class OpcUaCollector:
         self._items = [Item(node, handle, known.get(node.point)) for handle, node in enumerate(config.nodes, start=1)]
         self._zones = frozenset(zone_of(node.point) for node in config.nodes)
         self._session: Session | None = None
-        self._was_up: bool | None = None
+        self._was_up = False
+        self._lost_before = False
 
     @property
     def zones(self) -> frozenset[str]:
@@ -78,8 +80,10 @@ class OpcUaCollector:
         try:
             await self._run_once(keeper)
         except SourceLost as lost:
-            if self._was_up is not False:
+            # An attempt that fails is the supervisor's to tell; a connection that ends is told here, once.
+            if self._was_up:
                 log.warning("%s: lost: %s", self.name, lost)
+                self._lost_before = True
             self._was_up = False
             raise
 
@@ -89,7 +93,7 @@ class OpcUaCollector:
             await client.secure()
             await client.connect()
         try:
-            log.info("%s: %s to %s", self.name, "reconnected" if self._was_up is False else "connected", client)
+            log.info("%s: %s to %s", self.name, "reconnected" if self._lost_before else "connected", client)
             self._was_up = True
             session = Session(self._config, client, self._items, keeper, self._clock)
             self._session = session

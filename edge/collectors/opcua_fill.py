@@ -1,4 +1,9 @@
-"""Paying what items are owed: history where the node has it, a gap where it has not."""
+"""What was missed: history where the node has it, a gap where it has not, and either before anything later.
+
+The order is what makes a second failure harmless. While a span is being read from history, the point's live reports
+are held; should the connection or the process end meanwhile, the last kept reading still lies before the hole, and the
+next start reads from there.
+"""
 
 import asyncio
 import logging
@@ -39,24 +44,50 @@ class Filling:
         self._items = items
         self._safe = safe
         self._clock = clock
+        self._settled = asyncio.Event()
+
+    @property
+    def held(self) -> int:
+        """Reports that wait."""
+        return sum(len(item.held) for item in self._items)
+
+    async def owe(self, item: Item, missed: Missed) -> None:
+        """Notes a span to be read from history, or records it as a gap at once where there is none to be read."""
+        # By the gateway's clock a value of the past has no time: the gateway was not there.
+        if self._config.history and item.has_history and self._config.clock is not Clock.GATEWAY:
+            item.owed.append(missed)
+        else:
+            await self._gap(item, missed, missed.stop)
 
     async def run(self) -> None:
-        """One span after the other; a span is struck off only when what it held is on disk. Raises SourceLost."""
+        """Settles one item after the other for as long as the connection lasts. Raises SourceLost."""
         while True:
             for item in self._items:
                 while item.owed:
-                    await self._pay(item, item.owed[0])
-                    item.owed.pop(0)
+                    await self._settle(item)
+            self._settled.set()
             await asyncio.sleep(_TICK)
+
+    async def all_settled(self) -> None:
+        """Waits until every item has been gone through once more."""
+        self._settled.clear()
+        await self._settled.wait()
+
+    async def _settle(self, item: Item) -> None:
+        """Pays the oldest span; after the last, lets go what was held. The span is struck off at the very end."""
+        await self._pay(item, item.owed[0])
+        while item.held and len(item.owed) == 1:
+            held = list(item.held)
+            await self._safe.reports([(item, reading, word) for reading, word in held])
+            del item.held[: len(held)]
+        item.owed.pop(0)
 
     async def _pay(self, item: Item, missed: Missed) -> None:
         config = self._config
-        # By the gateway's clock a value of the past has no time: the gateway was not there.
-        if not config.history or not item.has_history or config.clock is Clock.GATEWAY:
-            await self._gap(item, missed, missed.stop)
-            return
         after = max(missed.after, missed.upto - config.history_limit)
         try:
+            if after > missed.after:
+                await self._gap(item, missed, after)
             found = await self._backfill(item, after, missed.upto)
             if not found and missed.expected:
                 await asyncio.sleep(_HISTORY_LAG)
@@ -67,10 +98,8 @@ class Filling:
             return
         if found:
             log.info("%s: %d values of %s from history", config.name, found, item.node.node)
-        if not found and missed.expected:
+        elif missed.expected:
             await self._gap(item, missed, missed.stop)
-        elif after > missed.after:
-            await self._gap(item, missed, after)
 
     async def _backfill(self, item: Item, after: datetime, upto: datetime) -> int:
         """Keeps what history has over (after, upto]; how many. Raises ua.UaError, SourceLost."""

@@ -38,7 +38,9 @@ class Item:
         self.last_at = last_kept
         """Time of the newest kept reading."""
         self.owed: list[Missed] = []
-        """Spans still to be read from history or recorded as gaps."""
+        """Spans still to be read from history."""
+        self.held: list[tuple[Reading, Told]] = []
+        """Live reports that wait for what lies before them."""
         self.node_id: ua.NodeId | None = None
         self.refused = ""
         """Why the server does not monitor it, if so."""
@@ -51,7 +53,12 @@ class Item:
         """Monotonic time of the last reading."""
 
     def attach(self) -> None:
-        """Forgets what belonged to the last connection."""
+        """Forgets what belonged to the last connection.
+
+        What was owed is owed again: nothing later than it has been kept, so the next first report finds it missing.
+        """
+        self.owed.clear()
+        self.held.clear()
         self.node_id = None
         self.refused = ""
         self.awaited = self.recheck = False

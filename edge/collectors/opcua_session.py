@@ -32,6 +32,7 @@ log = logging.getLogger(__name__)
 
 _TICK = 0.25
 _REPUBLISH_AT_MOST = 50
+_HELD_AT_MOST = 200_000
 _SEQUENCE_END = 0xFFFFFFFF
 _RETRY_REFUSED = 60.0
 
@@ -118,13 +119,13 @@ class Session:
                 item_request(item.node, each, item.handle, self._config.queue_of(item.node))
                 for item, each in zip(group, ids, strict=True)
             ]
-            for item in group:
-                item.awaited = True
             with reaching(self._config.endpoint):
+                # Asked first: a first report may come before the answer to the creation of its item.
+                for item, has_history in zip(group, await may_read_history(self._client, ids), strict=True):
+                    item.has_history = has_history
+                    item.awaited = True
                 results = await create_items(self._client, self._subscription, requests)
-                histories = await may_read_history(self._client, ids)
-            for item, result, has_history in zip(group, results, histories, strict=True):
-                item.has_history = has_history
+            for item, result in zip(group, results, strict=True):
                 self._created(item, result)
 
     def _created(self, item: Item, result: ua.MonitoredItemCreateResult) -> None:
@@ -210,23 +211,30 @@ class Session:
             word = told(change.Value, item.node.index)
             if word.aside:
                 await self._safe.aside(item, change.Value, word.aside)
-            reading = self._report(item, word, received)
-            if reading is not None:
+            reading, missed = self._report(item, word, received)
+            if missed is not None:
+                await self._fill.owe(item, missed)
+            if reading is None:
+                continue
+            if item.owed:
+                item.held.append((reading, word))
+            else:
                 reports.append((item, reading, word))
         await self._safe.reports(reports)
+        if self._fill.held > _HELD_AT_MOST:
+            # The server's queues hold the rest; if they overflow, they say so.
+            await self._fill.all_settled()
 
-    def _report(self, item: Item, word: Told, received: datetime) -> Reading | None:
+    def _report(self, item: Item, word: Told, received: datetime) -> tuple[Reading | None, Missed | None]:
+        """The reading of a report, if it is one to keep, and what was missed before it."""
         if item.awaited:
             item.awaited = False
-            reading, missed = first_report(item, self._config, word, received)
-            if missed is not None:
-                item.owed.append(missed)
-            return reading
+            return first_report(item, self._config, word, received)
         reading = reading_of(item, self._config, word, received, by=word.stamp)
-        if word.overflow and item.last_at is not None and item.last_stamp is not None:
-            upto = word.stamp or received
-            item.owed.append(Missed(item.last_stamp, upto, item.last_at, reading.at, "queue_overflow", expected=True))
-        return reading
+        if not word.overflow or item.last_at is None or item.last_stamp is None:
+            return reading, None
+        upto = word.stamp or received
+        return reading, Missed(item.last_stamp, upto, item.last_at, reading.at, "queue_overflow", expected=True)
 
     async def _recover(self, numbers: range, received: datetime) -> None:
         """Asks for messages that did not come; what the server no longer has is missed by every point."""
@@ -248,9 +256,8 @@ class Session:
         log.warning("%s: messages %d to %d are lost", self._config.name, numbers[0], numbers[-1])
         for item in self._items:
             if item.last_at is not None and item.last_stamp is not None:
-                item.owed.append(
-                    Missed(item.last_stamp, received, item.last_at, received, "message_lost", expected=False)
-                )
+                missed = Missed(item.last_stamp, received, item.last_at, received, "message_lost", expected=False)
+                await self._fill.owe(item, missed)
 
     # -- tending -------------------------------------------------------------------------------------------------
 
@@ -271,7 +278,7 @@ class Session:
                 await self._monitor([item for item in self._items if item.refused and item.node_id is not None])
                 retry = now + _RETRY_REFUSED
             due = [item for item in self._items if item.recheck or (not item.awaited and now - item.seen >= silence)]
-            await self._read_again([item for item in due if not item.refused])
+            await self._read_again([item for item in due if not item.refused and not item.owed])
             await self._report_refused([item for item in due if item.refused])
             self._settled = not any(item.recheck or item.owed or item.awaited for item in self._items)
             await asyncio.sleep(min(_TICK, silence / 4))

@@ -139,6 +139,28 @@ def test_a_device_without_the_function_is_not_searched_register_by_register() ->
     assert sum(1 for request in seen if asked(request)[0] == 1) == 1
 
 
+def test_a_device_that_failed_for_a_moment_is_not_split_for_ever() -> None:
+    failing = [True]
+
+    async def main() -> None:
+        def answer(request: bytes) -> bytes:
+            return reply(request, exception(4)) if failing else good(request)
+
+        async with hostile(answer) as (port, seen):
+            points = [holding(f"reg/r{number}", number) for number in range(16)]
+            keeper = Memory()
+            config = bus(port, {"id": 1, "points": points}, retry_refused=0.5)
+            async with running(ModbusCollector(config), keeper):
+                await until(lambda: len(keeper.of("reg/r0")) >= 2)
+                assert set(keeper.reasons("reg/r0")) == {Reason.DEVICE}
+                failing.clear()
+                await until(lambda: keeper.values("reg/r15")[-1] == 15)
+                await until(lambda: asked(seen[-1])[2:] == (0, 16) and asked(seen[-2])[2:] == (0, 16))
+                assert keeper.values("reg/r7")[-1] == 7
+
+    asyncio.run(main())
+
+
 def test_a_dead_unit_is_asked_ever_more_rarely_and_heard_when_it_returns() -> None:
     alive: list[bool] = []
 

@@ -131,6 +131,27 @@ def test_without_history_a_break_is_a_gap_from_the_last_kept_to_the_first_live()
     asyncio.run(main())
 
 
+def test_a_break_after_a_value_that_was_old_at_first_start_is_seen() -> None:
+    async def main() -> None:
+        async with machine(free_port(), {"t": 4.0}) as peer, cable(peer.port) as wire:
+            await peer.write("t", 3.0, datetime.now(UTC) - timedelta(days=1))
+            keeper = Memory()
+            collector = OpcUaCollector(source(f"opc.tcp://127.0.0.1:{wire.port}", "t"))
+            async with running(collector, keeper) as first:
+                await until(lambda: keeper.of("t"))
+                wire.cut()
+                await lost(first)
+            await peer.write("t", 9.0)
+            wire.mend()
+            async with running(collector, keeper):
+                await until(lambda: keeper.gaps)
+            old, new = keeper.of("t")[:2]
+            assert (old.value, new.value) == (3.0, 9.0)
+            assert (keeper.gaps[0].start, keeper.gaps[0].stop) == (old.at, new.at)
+
+    asyncio.run(main())
+
+
 def test_history_switched_off_is_a_gap() -> None:
     async def main() -> None:
         async with machine(free_port(), {"t": 4.0}) as peer, cable(peer.port) as wire:
@@ -196,12 +217,14 @@ def test_a_new_process_that_is_told_what_was_kept_fills_in_the_rest() -> None:
     asyncio.run(main())
 
 
-def test_what_a_break_left_open_is_filled_after_the_next_one() -> None:
+@pytest.mark.parametrize("new_process", [False, True])
+def test_what_a_break_left_open_is_filled_after_the_next_one(new_process: bool) -> None:
     async def main() -> None:
         async with machine(free_port(), {"t": 4.0}) as peer, cable(peer.port) as wire:
             await peer.historize("t")
             keeper = Memory()
-            collector = OpcUaCollector(source(f"opc.tcp://127.0.0.1:{wire.port}", "t"))
+            config = source(f"opc.tcp://127.0.0.1:{wire.port}", "t")
+            collector = OpcUaCollector(config)
             manager = peer.server.iserver.history_manager
             read, broken = manager.read_history, True
 
@@ -220,11 +243,18 @@ def test_what_a_break_left_open_is_filled_after_the_next_one() -> None:
             wire.mend()
             async with running(collector, keeper) as second:
                 await lost(second)
+            # Nothing later than the hole is kept before the hole is filled, or a new process would not know of it.
+            assert keeper.values("t") == [4.0]
             broken = False
-            assert 5.0 not in keeper.values("t")
             wire.mend()
+            if new_process:
+                kept = {f"{ZONE}/machine/t": max(reading.at for reading in keeper.readings)}
+                collector = OpcUaCollector(config, last_kept=kept)
             async with running(collector, keeper):
-                await until(lambda: 5.0 in keeper.values("t"))
+                await until(lambda: 6.0 in keeper.values("t"))
+                await until(lambda: collector.live_upto(datetime.now(UTC)))
+            values = [value for _, value in sorted({(r.at, r.value) for r in keeper.of("t")})]
+            assert values == [4.0, 5.0, 6.0]
             assert keeper.gaps == []
 
     asyncio.run(main())
@@ -289,6 +319,48 @@ def test_a_message_that_is_gone_for_good_is_a_gap_for_every_point_unless_history
             assert {gap.scope for gap in keeper.gaps} == (
                 set() if history else {f"{ZONE}/machine/n", f"{ZONE}/machine/t"}
             )
+
+    asyncio.run(main())
+
+
+def test_a_server_without_the_history_it_promises_leaves_a_gap() -> None:
+    async def main() -> None:
+        async with machine(free_port(), {"t": 4.0}) as peer, cable(peer.port) as wire:
+            await peer.historize("t")
+            keeper = Memory()
+            collector = OpcUaCollector(source(f"opc.tcp://127.0.0.1:{wire.port}", "t"))
+            async with running(collector, keeper) as first:
+                await until(lambda: keeper.of("t"))
+                wire.cut()
+                await lost(first)
+            last = keeper.of("t")[-1].at
+            await peer.write("t", 5.0)
+            await asyncio.sleep(0.1)
+            peer.server.iserver.history_manager.storage._datachanges[peer.nodes["t"].nodeid].clear()
+            wire.mend()
+            async with running(collector, keeper):
+                await until(lambda: keeper.gaps)
+            assert (keeper.gaps[0].start, keeper.gaps[0].stop) == (last, keeper.of("t")[-1].at)
+
+    asyncio.run(main())
+
+
+def test_what_is_older_than_the_history_limit_is_a_gap() -> None:
+    async def main() -> None:
+        async with machine(free_port(), {"t": 4.0}) as peer:
+            await peer.historize("t")
+            now = datetime.now(UTC)
+            for age, value in ((120, 5.0), (50, 6.0), (20, 7.0)):
+                await peer.write("t", value, now - timedelta(seconds=age))
+            await asyncio.sleep(0.1)
+            keeper = Memory()
+            kept = now - timedelta(seconds=200)
+            config = source(peer, "t", history_limit=60)
+            async with running(OpcUaCollector(config, last_kept={f"{ZONE}/machine/t": kept}), keeper):
+                await until(lambda: {6.0, 7.0} <= set(keeper.values("t")))
+            assert 5.0 not in keeper.values("t")
+            gap = keeper.gaps[0]
+            assert (gap.start, gap.stop) == (kept, now - timedelta(seconds=20) - timedelta(seconds=60))
 
     asyncio.run(main())
 

@@ -254,3 +254,26 @@ def test_a_server_time_is_the_fallback_for_a_source_that_gives_none() -> None:
             assert (keeper.of("t")[1].at, keeper.of("t")[1].source_at) == (stamp, stamp)
 
     asyncio.run(main())
+
+
+def test_a_servers_limits_are_kept() -> None:
+    async def main() -> None:
+        names = [f"n{number}" for number in range(7)]
+        async with machine(free_port(), dict.fromkeys(names, 1)) as peer:
+            limits = ua.ObjectIds.Server_ServerCapabilities_OperationLimits_MaxMonitoredItemsPerCall
+            await peer.server.get_node(ua.NodeId(limits)).write_value(3, ua.VariantType.UInt32)
+            service = peer.server.iserver.subscription_service
+            create, sizes = service.create_monitored_items, []
+
+            async def counted(params: Any, *others: Any) -> Any:
+                sizes.append(len(params.ItemsToCreate))
+                return await create(params, *others)
+
+            service.create_monitored_items = counted
+            keeper = Memory()
+            async with running(OpcUaCollector(source(peer, *names)), keeper):
+                await until(lambda: all(keeper.of(name) for name in names))
+            assert sum(sizes) == 7
+            assert max(sizes) <= 3
+
+    asyncio.run(main())
