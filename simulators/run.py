@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import logging
 import signal
 from collections.abc import Callable, Coroutine, Mapping
 from pathlib import Path
@@ -87,6 +88,8 @@ def _carry_out(main: Callable[[], Coroutine[Any, Any, Result]], finish: Callable
             asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
         return await main()
 
+    for noisy in ("asyncua", "pymodbus.logging"):  # their warnings are of servers and clients that are meant to fail
+        logging.getLogger(noisy).setLevel(logging.ERROR)
     try:
         result = asyncio.run(guarded())
     except (KeyboardInterrupt, asyncio.CancelledError):
