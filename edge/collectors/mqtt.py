@@ -60,8 +60,9 @@ class Known:
     @classmethod
     def of(cls, config: MqttSource) -> Self:
         """The one of this configuration: the supervisor makes the collector anew after a loss."""
-        known = config.remembered.setdefault("mqtt", cls(config))
-        assert isinstance(known, cls)
+        known = config.remembered.get("mqtt")
+        if not isinstance(known, cls):
+            known = config.remembered["mqtt"] = cls(config)
         return known
 
 

@@ -1,6 +1,7 @@
 """One connection to an MQTT broker, driven by the event loop: one thread, so nothing needs a lock."""
 
 import asyncio
+import logging
 import ssl
 import struct
 from collections.abc import Callable, Sequence
@@ -10,6 +11,8 @@ from edge.collectors.mqtt_client import make_client
 from edge.collectors.mqtt_config import MqttSource
 from edge.collectors.mqtt_frames import Message
 from edge.collectors.port import SourceLost, SourceMisconfigured
+
+log = logging.getLogger(__name__)
 
 MAX_PACKETS = 500
 """Packets read before the loop's other work gets its turn."""
@@ -72,6 +75,9 @@ class BrokerLink:
         refused = [name for name, code in zip(filters, granted, strict=False) if code >= REFUSED]
         if refused:
             raise SourceMisconfigured(f"the broker refuses the subscription to {', '.join(refused)}")
+        lossy = [name for name, code in zip(filters, granted, strict=False) if code == 0]
+        if lossy:
+            log.warning("the broker delivers %s at most once and will not queue it", ", ".join(lossy))
 
     async def _answer(self, future: "asyncio.Future[Any]", what: str) -> Any:
         try:

@@ -9,7 +9,7 @@ import msgspec
 from core.telemetry.address import BadAddress, check_point, zone_of
 from core.telemetry.quality import Quality, Reason
 from core.telemetry.reading import Reading
-from edge.collectors.decoders import BadPayload, Decoded, Decoder, make_decoder
+from edge.collectors.decoders import BadPayload, Decoded, Decoder, DecoderOptions, make_decoder
 from edge.collectors.decoders.base import EVERY_FIELD
 from edge.collectors.decoders.sparkplug_b import SparkplugB
 from edge.collectors.mqtt_config import MqttSource, PointRule, Subscription
@@ -48,7 +48,7 @@ class Route:
 
     def __init__(self, subscription: Subscription) -> None:
         self.subscription = subscription
-        self.decoder: Decoder = make_decoder(subscription.decoder)
+        self.decoder: Decoder
         self.rules = {(rule.device, rule.field): rule for rule in subscription.rules}
         self.templates = {
             rule.point: PointTemplate(rule.point, subscription.placeholders) for rule in subscription.rules
@@ -93,12 +93,22 @@ class MessageReader:
         self.counts: Counter[str] = Counter()
         self.saw_fresh = False
         """Whether a queued message bore a stamp of just now: what the broker had queued is delivered."""
+        self.forget()
         self._announce_fixed_points()
 
     def forget(self) -> None:
-        """Makes the decoders anew: what they learned from messages that were then not kept must not count."""
+        """Makes the decoders anew: what they learned from messages that were then not kept must not count.
+
+        Subscriptions with the same decoder and options share it, so that births on one topic serve data on another.
+        """
+        made: list[tuple[DecoderOptions, Decoder]] = []
         for route in self._routes:
-            route.decoder = make_decoder(route.subscription.decoder)
+            options = route.subscription.decoder
+            decoder = next((one for known, one in made if known == options), None)
+            if decoder is None:
+                decoder = make_decoder(options)
+                made.append((options, decoder))
+            route.decoder = decoder
 
     def take_requests(self) -> list[tuple[str, bytes]]:
         """What decoders want published, as (topic, payload)."""

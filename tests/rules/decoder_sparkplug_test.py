@@ -230,7 +230,7 @@ ARRAYS: list[tuple[int, bytes, list[Value]]] = [
     (29, struct.pack("<Q", 5), [5]),
     (30, struct.pack("<2f", 1.5, -2.5), [1.5, -2.5]),
     (31, struct.pack("<d", 4.1), [4.1]),
-    (32, struct.pack("<I", 10) + bytes([0b10100000, 0b01000000]), [True, False, True] + [False] * 6 + [True]),
+    (32, struct.pack("<I", 10) + bytes([0b10100000, 0b01000000]), [True, False, True, *[False] * 6, True]),
     (33, b"a\0bc\0", ["a", "bc"]),
     (34, struct.pack("<q", MILLIS), [MILLIS]),
 ]
