@@ -35,7 +35,7 @@ class People:
         headers = {"Authorization": f"Bearer {self._tokens[login]}"}
         if key:
             headers["Idempotency-Key"] = key
-        more = {"params": body} if method == "GET" else {"json": body}
+        more: dict[str, Any] = {"params": body} if method == "GET" else {"json": body}
         answer = self._client.request(method, f"{API}{path}", headers=headers, **more)
         assert answer.status_code == expect, (path, answer.status_code, answer.text)
         return answer.json()
@@ -112,7 +112,7 @@ def test_pages_and_filters(plant: Plant, people: People) -> None:
 
 def test_a_shipment_from_plan_to_acceptance(plant: Plant, people: People) -> None:
     sublot = plant.goods(amount=1000)
-    plan = {
+    plan: dict[str, Any] = {
         "code": "SH-1", "kind": "transfer", "consignee": "far", "receiving_zone_id": plant.zones["far-room"],
         "lines": [{"sublot_id": sublot, "amount": "400"}],
         "legs": [{"origin": "dock", "destination": "far", "vehicle_zone_id": plant.zones["truck"]}],

@@ -48,8 +48,8 @@ def order(
     return made.id
 
 
-def state(plant: Plant, order_id: int) -> object:
-    return plant.one("SELECT state FROM work_order WHERE id = :o", o=order_id)
+def state(plant: Plant, order_id: int) -> str:
+    return str(plant.one("SELECT state FROM work_order WHERE id = :o", o=order_id))
 
 
 def listed(plant: Plant, centre: str, now: str = "00:10") -> list[str]:
@@ -58,14 +58,14 @@ def listed(plant: Plant, centre: str, now: str = "00:10") -> list[str]:
 
 
 def step(plant: Plant, order_id: int, number: int = 10) -> int:
-    return plant.one(  # type: ignore[return-value]
-        "SELECT id FROM work_order_operation WHERE order_id = :o AND number = :n", o=order_id, n=number
+    return int(
+        plant.one("SELECT id FROM work_order_operation WHERE order_id = :o AND number = :n", o=order_id, n=number)
     )
 
 
 def material(plant: Plant, order_id: int, sublot: int) -> int:
-    return plant.one(  # type: ignore[return-value]
-        "SELECT id FROM work_order_material WHERE order_id = :o AND sublot_id = :s", o=order_id, s=sublot
+    return int(
+        plant.one("SELECT id FROM work_order_material WHERE order_id = :o AND sublot_id = :s", o=order_id, s=sublot)
     )
 
 
@@ -84,7 +84,7 @@ def test_a_hold_stops_the_running_order_and_the_next_ready_one_starts(plant: Pla
     assert state(plant, first) == "running"
     assert listed(plant, "FILL-1") == ["WO-3", "WO-2"]
     for sublot in (warm, warm3):
-        plant.judged(at("03:00"), sublot, plant.breach("02:00", "03:00"))  # type: ignore[arg-type]
+        plant.judged(at("03:00"), sublot, plant.breach("02:00", "03:00"))
     assert (state(plant, first), state(plant, blocked), state(plant, second)) == ("held", "blocked", "released")
     found = plant.do("pat", at("03:00"), scheduling.dispatch_list, "FILL-1")
     assert ([e["order_code"] for e in found["entries"]], found["running"]) == (["WO-2"], None)
@@ -135,7 +135,7 @@ def test_from_material_to_a_closed_order(plant: Plant) -> None:
     born = plant.do("pat", at("03:00"), production.report_output, made, Decimal(90), plant.zones["room-b"])
     assert born.state == "quarantine"
     edges = plant.rows("SELECT parent_id, amount, transformation FROM genealogy WHERE child_id = :c", c=born.id)
-    assert sorted(edges) == [  # type: ignore[type-var]
+    assert sorted(edges) == [
         (vaccine, Decimal(90), f"work_order:{made}"), (labels, Decimal(180), f"work_order:{made}"),
     ]  # fmt: skip
     with pytest.raises(Refused, match="still at pack"):

@@ -17,7 +17,7 @@ from core.erp.quality import service as quality
 from core.erp.quality.model import Disposition, Excursion
 from core.erp.quality.service.excursions import record_of
 from core.erp.quality.workflow import ALARM, EXCURSION
-from tests.services.quality_plant import PASSWORD, Plant, at, build
+from tests.services.quality_plant import PASSWORD, Plant, at, build, build_events
 
 
 @pytest.fixture
@@ -222,7 +222,7 @@ def test_what_was_decided_survives_a_restart(plant: Plant) -> None:
     sublot, excursion = ended(plant)
     plant.do("quinn", at("05:00"), quality.assess, excursion, "seen")
     plant.engine.dispose()
-    again = Plant(plant.engine, build_again(), plant.actors, plant.zones, plant.items, plant.versions)
+    again = Plant(plant.engine, build_events(), plant.actors, plant.zones, plant.items, plant.versions)
     again.judged(at("05:05"), sublot, again.breach("02:00", "03:00", "03:20"))
     assert again.excursions(sublot) == [(excursion, "assessed")]
     again.do("quinn", at("05:10"), quality.disposition, excursion, "accept", "stable", PASSWORD, login="quinn")
@@ -230,12 +230,6 @@ def test_what_was_decided_survives_a_restart(plant: Plant) -> None:
     assert again.excursions(sublot) == [(excursion, "dispositioned")]
     again.do("quinn", at("05:20"), quality.close, excursion)
     assert again.excursions(sublot) == [(excursion, "closed")]
-
-
-def build_again() -> object:
-    from tests.services.quality_plant import build_events
-
-    return build_events()
 
 
 def test_alarm_states(plant: Plant) -> None:
@@ -314,7 +308,7 @@ def test_a_deviation_is_concluded_by_qa_and_its_hold_lifted_by_itself(plant: Pla
     sublot = plant.goods(released=False)
     plant.do("wanda", at("05:00"), lots.post_fact, sublot, 5, "customer", purpose="sale", reference="paper 7",
              at=at("04:50"), reason="found in the book")  # fmt: skip
-    deviation, detail = plant.one("SELECT id, detail FROM deviation")  # type: ignore[misc]
+    deviation, detail = plant.one("SELECT id, detail FROM deviation")
     assert "unreleased" in detail
     with pytest.raises(Forbidden):
         plant.do("wanda", at("05:05"), quality.close_deviation, deviation, "my mistake")

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 from fastapi.responses import JSONResponse
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, select
 
 from core.erp.kernel.errors import NotFound
 from core.erp.kernel.http import PROBLEMS, Cursor, Door, DoorKeeper, Id, Limit, Page, paged
@@ -117,7 +117,7 @@ def list_orders(
     limit: Limit = 100,
 ) -> Page[OrderOut]:
     """Work orders, newest first."""
-    where = [_o.c.state.in_(state)] if state else []
+    where: list[ColumnElement[bool]] = [_o.c.state.in_(state)] if state else []
     if item_id is not None:
         where.append(_o.c.item_id == item_id)
     if sublot_id is not None:

@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from fastapi.responses import JSONResponse
 from pydantic import AwareDatetime
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, select
 
 from core.erp.kernel.http import PROBLEMS, Body, Cursor, Door, DoorKeeper, Id, Limit, Page, paged
 from core.erp.kernel.tables import table
@@ -53,7 +53,7 @@ def list_shipments(
     limit: Limit = 100,
 ) -> Page[ShipmentOut]:
     """Shipments, newest first."""
-    where = [_s.c.state.in_(state)] if state else []
+    where: list[ColumnElement[bool]] = [_s.c.state.in_(state)] if state else []
     if consignee is not None:
         where.append(_s.c.consignee == consignee)
     if held is not None:
@@ -214,7 +214,7 @@ def list_tasks(
     door: Door, kind: str | None = None, *, done: bool = False, cursor: Cursor = None, limit: Limit = 100
 ) -> Page[TaskOut]:
     """What holds ask the warehouse and the planner to do: goods to put back, reservations to re-allocate."""
-    where = [_t.c.done_at.is_not(None) if done else _t.c.done_at.is_(None)]
+    where: list[ColumnElement[bool]] = [_t.c.done_at.is_not(None) if done else _t.c.done_at.is_(None)]
     if kind is not None:
         where.append(_t.c.kind == kind)
     query = (

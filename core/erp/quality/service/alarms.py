@@ -2,7 +2,7 @@
 
 from datetime import datetime, timedelta
 
-from sqlalchemy import insert, select, text, update
+from sqlalchemy import ColumnElement, insert, select, text, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from core.erp.catalog.model import Zone
@@ -123,7 +123,7 @@ def _set_mode(u: Unit, zone_id: int, kind: str, reason: str, action: str, **valu
     u.outbox(f"alarm.{action}", zone_id, {"kind": kind, **values, "reason": reason})
 
 
-def _active(zone_id: int, kind: str) -> tuple[object, ...]:
+def _active(zone_id: int, kind: str) -> tuple[ColumnElement[bool], ...]:
     c = _ALARM.c
     return c.zone_id == zone_id, c.kind == kind, c.state.in_((UNACKNOWLEDGED, ACKNOWLEDGED)), c.returned_at.is_(None)
 

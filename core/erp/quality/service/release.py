@@ -38,7 +38,7 @@ _GAPS = text("""
     SELECT DISTINCT g.id, COALESCE(g.zone_id, p.zone_id) AS zone_id, g.point_id, g.start_at, g.stop_at, g.reason
     FROM unnest(CAST(:zones AS bigint[]), CAST(:froms AS timestamptz[]), CAST(:tos AS timestamptz[]))
         AS s(zone_id, from_at, to_at)
-    JOIN gap_record g ON (g.stop_at IS NULL OR s.from_at < g.stop_at) AND (s.to_at IS NULL OR g.start_at < s.to_at)
+    JOIN gap_standing g ON (g.stop_at IS NULL OR s.from_at < g.stop_at) AND (s.to_at IS NULL OR g.start_at < s.to_at)
     LEFT JOIN point p ON p.id = g.point_id
     WHERE COALESCE(g.zone_id, p.zone_id) IN (s.zone_id, lotwise_judging_zone(s.zone_id, s.from_at))
       AND (p.id IS NULL OR p.role = 'required')

@@ -1,0 +1,117 @@
+"""Which excursions should stand: properties, and the arithmetic of what a signature has accepted."""
+
+from datetime import UTC, datetime, timedelta
+from itertools import count
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from core.erp.exposure.events import Breach
+from core.erp.quality.rules import Known, breaks_further, changes, same_run
+
+DAY = datetime(2026, 3, 2, tzinfo=UTC)
+MINUTE = timedelta(minutes=1)
+DELAYS = {"warm": 60 * MINUTE, "cold": timedelta(0)}
+
+
+def breach(start: int, length: int | None, limit: str = "warm", kind: str = "consecutive", out: int | None = None,
+           certainty: str = "proven") -> Breach:  # fmt: skip
+    begun = DAY + start * MINUTE
+    return Breach(
+        limit, kind, begun, begun + DELAYS[limit], begun + length * MINUTE if length is not None else None,
+        certainty, (out if out is not None else length or 60) * MINUTE, 1.0, 9.0, 1,  # type: ignore[arg-type]
+    )  # fmt: skip
+
+
+def distinct(found: list[Breach]) -> tuple[Breach, ...]:
+    return tuple({(b.limit_key, b.started_at): b for b in found}.values())
+
+
+breaches = st.lists(
+    st.builds(
+        breach, st.integers(0, 500), st.none() | st.integers(60, 300), st.sampled_from(sorted(DELAYS)),
+        certainty=st.sampled_from(["proven", "uncertain", "unproven"]),
+    ),
+    max_size=5,
+).map(distinct)  # fmt: skip
+
+
+class Standing:
+    """What a database would hold after each answer of the judge."""
+
+    def __init__(self) -> None:
+        self.rows: dict[int, Known] = {}
+        self._ids = count(1)
+
+    def sync(self, said: tuple[Breach, ...]) -> bool:
+        change = changes(list(self.rows.values()), said, DELAYS)
+        for known in change.superseded:
+            del self.rows[known.id]
+        for known, b in change.updated:
+            self.rows[known.id] = self._row(known.id, b, known.accepted_before)
+        for opening in change.opened:
+            number = next(self._ids)
+            self.rows[number] = self._row(number, opening.breach, opening.accepted_before)
+        return bool(change)
+
+    @staticmethod
+    def _row(number: int, b: Breach, before: timedelta) -> Known:
+        state = "open" if b.ended_at is None else "ended"
+        return Known(number, b.limit_key, b.started_at, b.broke_at, b.ended_at, b.certainty, b.out, b.lowest, b.highest,
+                     state, before, None)  # fmt: skip
+
+    def says(self) -> set[tuple[object, ...]]:
+        return {(k.limit_key, k.started_at, k.broke_at, k.ended_at, k.certainty, k.out) for k in self.rows.values()}
+
+
+@given(st.lists(breaches, max_size=5), breaches)
+def test_what_stands_is_what_the_data_say_whatever_they_said_before(history: list[tuple[Breach, ...]],
+                                                                    last: tuple[Breach, ...]) -> None:  # fmt: skip
+    standing = Standing()
+    for said in history:
+        standing.sync(said)
+    standing.sync(last)
+    assert standing.says() == {(b.limit_key, b.started_at, b.broke_at, b.ended_at, b.certainty, b.out) for b in last}
+    assert not standing.sync(last), "a second time changes nothing"
+
+
+@given(st.integers(0, 400), st.integers(0, 400))
+def test_a_further_breach_is_one_delay_beyond_what_was_accepted(accepted: int, out: int) -> None:
+    found = breaks_further(breach(0, None, out=out), accepted * MINUTE, 60 * MINUTE)
+    assert found == (out >= accepted + 60)
+
+
+def test_an_instant_limit_breaks_further_only_if_it_grew() -> None:
+    for out, expected in ((10, False), (9, False), (11, True)):
+        assert breaks_further(breach(0, None, "cold", "instant", out), 10 * MINUTE, timedelta(0)) is expected
+
+
+def signed(start: int, end: int, accepted: int, limit: str = "warm") -> Known:
+    begun, over = DAY + start * MINUTE, DAY + end * MINUTE
+    return Known(1, limit, begun, begun, over, "proven", (end - start) * MINUTE, 1.0, 9.0, "dispositioned",
+                 timedelta(0), accepted * MINUTE)  # fmt: skip
+
+
+def test_a_signed_run_answers_for_its_run_and_no_other() -> None:
+    known = signed(0, 80, 80)
+    assert not changes([known], [breach(0, 80)], DELAYS)
+    assert not changes([known], [breach(-20, 110)], DELAYS)  # the same run, known better: 110 < 80 + 60
+    assert changes([known], [breach(-20, 160)], DELAYS).opened[0].accepted_before == 80 * MINUTE
+    # half-open: what begins where the signed one ends is another run
+    assert changes([known], [breach(80, 60)], DELAYS).opened[0].accepted_before == timedelta(0)
+    assert not changes([known], [], DELAYS), "a signed disposition stands whatever later data say"
+
+
+def test_a_cumulative_count_is_one_run_for_ever() -> None:
+    first, later = signed(0, 80, 80), breach(900, 30, kind="cumulative", out=110)
+    assert same_run(first, later)
+    assert not changes([first], [later], DELAYS)
+
+
+def test_a_moved_start_names_what_it_replaces() -> None:
+    standing = Standing()
+    standing.sync((breach(10, 90),))
+    (old,) = standing.rows
+    change = changes(list(standing.rows.values()), [breach(0, 100), breach(300, 60)], DELAYS)
+    assert [opening.replaces_id for opening in change.opened] == [old, None]
+    assert [known.id for known in change.superseded] == [old]
