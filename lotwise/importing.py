@@ -17,7 +17,8 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from core.telemetry.readers.comparison import to_json
-from core.telemetry.readers.csvfile import Column, CsvMapping, columns_of, parse_csv
+from core.telemetry.readers.csvfile import parse_csv
+from core.telemetry.readers.csvframe import Column, CsvMapping, open_table
 from core.telemetry.readers.fridgetag import read_fridgetag
 from core.telemetry.readers.judging import evaluate
 from core.telemetry.readers.text import BadFile, read_text
@@ -84,7 +85,7 @@ def _unfit(path: Path, error: BadFile) -> int:
 
 def _guess(path: Path, text: str, mapping: CsvMapping) -> CsvMapping:
     """Every column but the time's as a point of its own, under import/csv/<file>."""
-    _, names = columns_of(text, mapping)
+    names = open_table(text, mapping).names
     stem = _segment(path.stem)
     times = {str(name).lower() for name in mapping.time}
     values = tuple(
@@ -148,13 +149,15 @@ def csv_command(
         typer.Option("--value", "-v", help="COLUMN=site/area/zone/device/quantity[:UNIT[>UNIT]]; may be repeated."),
     ] = None,
     time: Annotated[list[str] | None, typer.Option("--time", help="Column(s) of the time; default the first.")] = None,
-    time_format: Annotated[str | None, typer.Option(help="strptime, iso (default), unix, unix_ms or unix_us.")] = None,
+    time_format: Annotated[
+        str | None, typer.Option(help="strptime, iso, unix, unix_ms, unix_us; else found out.")
+    ] = None,
     timezone: Annotated[str, typer.Option("--timezone", "--tz", help="For times without an offset.")] = "UTC",
     ambiguous: Annotated[
         Ambiguous, typer.Option(help="What a time means that comes twice in autumn.")
     ] = Ambiguous.ORDER,
     delimiter: Annotated[str | None, typer.Option(help="Found out if not given.")] = None,
-    header: Annotated[bool, typer.Option(help="Whether the first line names the columns.")] = True,
+    header: Annotated[bool | None, typer.Option(help="Whether the first line names the columns; found out.")] = None,
     skip_lines: Annotated[int, typer.Option(min=0, help="Lines before the table.")] = 0,
     allowed_gap: Annotated[
         float | None, typer.Option(min=0, help="Minutes of silence that are no gap yet; default 1.5 usual steps.")

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from core.telemetry.quality import Quality, Reason
-from core.telemetry.readers.csvfile import Column, CsvMapping, CsvResult, parse_csv, read_csv
+from core.telemetry.readers.csvfile import CsvResult, parse_csv, read_csv
+from core.telemetry.readers.csvframe import Column, CsvMapping
 from core.telemetry.readers.text import BadFile
 from core.telemetry.readers.walltime import Ambiguous
 from lotwise.importing import app, parse_value, read_mapping
@@ -87,6 +88,37 @@ def test_date_and_time_apart_without_header_and_with_a_preamble() -> None:
 def test_epochs(form: str, stamp: str) -> None:
     mapping = CsvMapping(values=ONE.values, time_format=form)
     assert parse_csv(f"t,value\n{stamp},1\n", mapping, NOW).readings[0].at == datetime(2024, 3, 5, 10, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("stamps", "form"),
+    [
+        (["05.03.2024 10:00", "05.03.2024 10:05"], "%d.%m.%Y %H:%M"),
+        (["05/03/2024 10:00:00", "13/03/2024 10:05:00"], "%d/%m/%Y %H:%M:%S"),
+        (["03/05/2024 10:00 AM", "03/13/2024 10:05 PM"], "%m/%d/%Y %I:%M %p"),
+        (["1709632800", "1709633100"], "unix"),
+        (["1709632800000", "1709633100000"], "unix_ms"),
+        (["2024-03-05 10:00", "2024-03-05 10:05"], "iso"),
+    ],
+)
+def test_the_form_of_times_is_found_out(stamps: list[str], form: str) -> None:
+    result = parse_csv("t,value\n" + "".join(f"{stamp},1\n" for stamp in stamps), ONE, NOW)
+    assert result.time_format == form
+    assert result.readings[0].at == datetime(2024, 3, 5, 10, tzinfo=UTC)
+    assert not result.doubts
+
+
+def test_a_date_that_can_be_two_days_must_be_explained() -> None:
+    with pytest.raises(BadFile, match="say which"):
+        parse_csv("t,value\n03/04/2024 10:00,1\n", ONE, NOW)
+    told = CsvMapping(values=ONE.values, time_format="%m/%d/%Y %H:%M")
+    assert parse_csv("t,value\n03/04/2024 10:00,1\n", told, NOW).readings[0].at.month == 3
+
+
+def test_a_first_line_that_holds_a_reading_is_no_header() -> None:
+    mapping = CsvMapping(values=(Column(2, POINT),))
+    assert len(parse_csv("2024-03-05 10:00,1\n2024-03-05 10:05,2\n", mapping, NOW).readings) == 2
+    assert len(parse_csv("when,what\n2024-03-05 10:00,1\n", mapping, NOW).readings) == 1
 
 
 def test_a_missing_value_is_a_bad_reading_never_the_one_before() -> None:

@@ -3,8 +3,6 @@
 Nothing is dropped in silence: what cannot be read becomes a bad reading or, without a time, a doubt with its line.
 """
 
-import csv
-import io
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -12,56 +10,24 @@ from itertools import pairwise
 from pathlib import Path
 from statistics import median_low
 
-import msgspec
-
-from core.telemetry.address import BadAddress, check_point
 from core.telemetry.batch import Gap
 from core.telemetry.quality import Quality, Reason
-from core.telemetry.readers.text import BadFile, Doubt, missing, number, read_text
-from core.telemetry.readers.walltime import Ambiguous, Instant, parse_wall, resolve, zone_named
+from core.telemetry.readers.csvframe import (
+    CONVERSIONS,
+    Column,
+    CsvMapping,
+    CsvTable,
+    check_mapping,
+    index_of,
+    open_table,
+)
+from core.telemetry.readers.text import Doubt, missing, number, read_text
+from core.telemetry.readers.walltime import Instant, parse_wall, resolve, zone_named
 from core.telemetry.reading import Reading
 
 GAP_FACTOR = 1.5
 """Without an allowed gap, a silence longer than this many usual steps is one."""
-_DELIMITERS = (";", "\t", "|", ",")
-_SNIFFED_LINES = 50
-_CONVERSIONS = {
-    ("[degF]", "Cel"): (5 / 9, -160 / 9),
-    ("K", "Cel"): (1.0, -273.15),
-    ("Cel", "[degF]"): (1.8, 32.0),
-}
 _NOT_A_NUMBER = frozenset({"nan", "inf", "+inf", "-inf", "infinity", "+infinity", "-infinity"})
-
-
-class Column(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A column of values: its name or number (1 for the first), the point it goes to, its unit (UCUM).
-
-    With `to_unit` the value is converted (between °C, °F and K) before it becomes a reading.
-    """
-
-    column: str | int
-    point: str
-    unit: str = ""
-    to_unit: str | None = None
-
-
-class CsvMapping(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How to read a table. `time` names one column or several, joined by a space (date and time apart).
-
-    `time_format`: strptime, "iso" (default), "unix", "unix_ms" or "unix_us". `timezone` holds for times without an
-    offset. `delimiter` is found out where it is not given. `allowed_gap` in minutes; by default 1.5 usual steps.
-    """
-
-    values: tuple[Column, ...]
-    time: tuple[str | int, ...] = (1,)
-    time_format: str | None = None
-    timezone: str = "UTC"
-    ambiguous: Ambiguous = Ambiguous.ORDER
-    delimiter: str | None = None
-    header: bool = True
-    skip_lines: int = 0
-    allowed_gap: float | None = None
-    simulated: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +40,7 @@ class CsvResult:
     doubts: tuple[Doubt, ...]
     columns: tuple[str, ...]
     delimiter: str
+    time_format: str
     steps: Mapping[str, timedelta]
     """The usual distance between readings, by point."""
 
@@ -98,26 +65,18 @@ def read_csv(path: Path, mapping: CsvMapping, edge_at: datetime) -> CsvResult:
     return parse_csv(read_text(path), mapping, edge_at)
 
 
-def columns_of(text: str, mapping: CsvMapping) -> tuple[str, list[str]]:
-    """The delimiter in use and the names of the columns (1, 2, … without a header). Raises BadFile."""
-    delimiter = mapping.delimiter or _sniff(text, mapping.skip_lines)
-    for _, cells in _records(text, delimiter, mapping.skip_lines):
-        names = [cell.strip() for cell in cells] if mapping.header else [str(n) for n in range(1, len(cells) + 1)]
-        return delimiter, names
-    raise BadFile("the file is empty")
-
-
 def parse_csv(text: str, mapping: CsvMapping, edge_at: datetime) -> CsvResult:
     """As `read_csv`, from text."""
-    delimiter, names = columns_of(text, mapping)
-    _check(mapping, names)
+    table = open_table(text, mapping)
+    names = table.names
+    check_mapping(mapping, names)
     zone = zone_named(mapping.timezone)
     doubts: list[Doubt] = []
-    rows = list(_rows(text, mapping, delimiter, names, doubts))
+    rows = list(_rows(table, mapping, doubts))
     instants = resolve([row.wall for row in rows], zone, mapping.ambiguous, edge_at)
     readings: list[Reading] = []
     for column in mapping.values:
-        index = _index(column.column, names)
+        index = index_of(column.column, names)
         for row, instant in zip(rows, instants, strict=True):
             value = _value(row, column, index, doubts)
             readings.append(_reading(value, instant, column, edge_at, simulated=mapping.simulated))
@@ -129,89 +88,22 @@ def parse_csv(text: str, mapping: CsvMapping, edge_at: datetime) -> CsvResult:
         readings=tuple(readings),
         gaps=tuple(gaps),
         doubts=tuple(sorted(doubts, key=lambda doubt: doubt.line)),
-        columns=tuple(names),
-        delimiter=delimiter,
+        columns=names,
+        delimiter=table.delimiter,
+        time_format=table.time_format,
         steps=steps,
     )
 
 
-def _sniff(text: str, skip: int) -> str:
-    """The delimiter that cuts most lines like the first; a semicolon, tab or bar goes before a comma."""
-    lines = [line for line in text.splitlines()[skip : skip + _SNIFFED_LINES] if line.strip()]
-    if not lines:
-        raise BadFile("the file is empty")
-
-    def score(delimiter: str) -> int:
-        counts = [line.count(delimiter) for line in lines]
-        return sum(count == counts[0] for count in counts) if counts[0] else 0
-
-    best = max(_DELIMITERS, key=score)
-    if not score(best):
-        raise BadFile(f"no delimiter found in {lines[0][:60]!r}: give it (one of ; , | or tab)", skip + 1)
-    return best
-
-
-def _records(text: str, delimiter: str, skip: int) -> Iterator[tuple[int, list[str]]]:
-    """Line number and cells of every record that is not blank. Raises BadFile for broken quoting."""
-    stream = io.StringIO(text, newline="")
-    for _ in range(skip):
-        stream.readline()
-    reader = csv.reader(stream, delimiter=delimiter, strict=True)
-    line = skip + 1
-    try:
-        for cells in reader:
-            if any(cell.strip() for cell in cells):
-                yield line, cells
-            line = skip + reader.line_num + 1
-    except csv.Error as error:
-        raise BadFile(f"broken table: {error}", skip + reader.line_num) from error
-
-
-def _check(mapping: CsvMapping, names: Sequence[str]) -> None:
-    """Every fault of the mapping at once. Raises BadFile."""
-    wanted = (*mapping.time, *(column.column for column in mapping.values))
-    there = ", ".join(names)
-    faults = [f"no column {name!r} (there are {there})" for name in wanted if _find(name, names) is None]
-    for column in mapping.values:
-        try:
-            check_point(column.point)
-        except BadAddress as error:
-            faults.append(str(error))
-        if column.to_unit not in (None, column.unit) and (column.unit, column.to_unit) not in _CONVERSIONS:
-            faults.append(f"{column.column!r}: cannot convert {column.unit!r} to {column.to_unit!r}")
-    if not mapping.values:
-        faults.append("no column of values is given")
-    if faults:
-        raise BadFile("; ".join(faults), mapping.skip_lines + 1)
-
-
-def _find(wanted: str | int, names: Sequence[str]) -> int | None:
-    if isinstance(wanted, int):
-        return wanted - 1 if 1 <= wanted <= len(names) else None
-    lowered = [name.lower() for name in names]
-    return lowered.index(wanted.strip().lower()) if wanted.strip().lower() in lowered else None
-
-
-def _index(wanted: str | int, names: Sequence[str]) -> int:
-    found = _find(wanted, names)
-    if found is None:
-        raise BadFile(f"no column {wanted!r}")
-    return found
-
-
-def _rows(text: str, mapping: CsvMapping, delimiter: str, names: Sequence[str], doubts: list[Doubt]) -> Iterator[_Row]:
+def _rows(table: CsvTable, mapping: CsvMapping, doubts: list[Doubt]) -> Iterator[_Row]:
     """The rows that have a time; the others become doubts."""
-    times = [_index(column, names) for column in mapping.time]
-    header = mapping.header
-    for line, cells in _records(text, delimiter, mapping.skip_lines):
-        if header:
-            header = False
-            continue
+    times = [index_of(column, table.names) for column in mapping.time]
+    for line, cells in table.records:
         try:
-            stamp = " ".join(cells[index].strip() for index in times)
-            yield _Row(line, parse_wall(stamp, mapping.time_format), cells)
+            yield _Row(line, parse_wall(table.stamp(cells, times), table.time_format), cells)
         except IndexError:
-            doubts.append(Doubt(line, "malformed_row", f"{len(cells)} columns, {len(names)} expected", damage=True))
+            message = f"{len(cells)} columns, {len(table.names)} expected"
+            doubts.append(Doubt(line, "malformed_row", message, damage=True))
         except ValueError as error:
             doubts.append(Doubt(line, "malformed_row", str(error), damage=True))
 
@@ -224,8 +116,8 @@ def _reading(
     if instant.doubt and quality is Quality.GOOD:
         quality, reason = Quality.UNCERTAIN, Reason.CLOCK
     unit = column.unit if column.to_unit is None else column.to_unit
-    if value is not None and (column.unit, unit) in _CONVERSIONS:
-        factor, offset = _CONVERSIONS[column.unit, unit]
+    if value is not None and (column.unit, unit) in CONVERSIONS:
+        factor, offset = CONVERSIONS[column.unit, unit]
         value = value * factor + offset
     return Reading(
         point=column.point,

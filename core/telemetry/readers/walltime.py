@@ -10,6 +10,13 @@ from core.telemetry.readers.text import BadFile, parse_time
 
 ISO = "iso"
 EPOCHS = {"unix": 1.0, "unix_ms": 1e-3, "unix_us": 1e-6}
+_FORMS = tuple(
+    f"{day} {clock}"
+    for day in ("%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%d-%m-%Y", "%Y/%m/%d", "%d.%m.%y")
+    for clock in ("%H:%M:%S", "%H:%M", "%I:%M:%S %p", "%I:%M %p")
+)
+"""Forms that are tried where none is given and the times are not ISO 8601."""
+_TRIED = 50
 _POSSIBLE = (1900, 2199)
 _EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 
@@ -57,6 +64,35 @@ def parse_wall(text: str, form: str | None) -> datetime:
     if not _POSSIBLE[0] <= wall.year <= _POSSIBLE[1]:
         raise ValueError(f"{bare!r} is no time of a logger")
     return wall
+
+
+def fits(text: str, form: str | None) -> bool:
+    """Whether the text is a time of that form."""
+    try:
+        parse_wall(text, form)
+    except ValueError:
+        return False
+    return True
+
+
+def form_of(stamps: Sequence[str]) -> str:
+    """The form in which times are written: ISO 8601, seconds or milliseconds since 1970, or one of the usual others.
+
+    Raises BadFile where two forms fit all that one fits and mean different days (03/04/2024): it must be given.
+    """
+    some = stamps[:_TRIED]
+    for form in (ISO, "unix", "unix_ms"):
+        if any(fits(stamp, form) for stamp in some):
+            return form
+    counted = {form: sum(fits(stamp, form) for stamp in some) for form in _FORMS}
+    hopeful = [form for form, count in counted.items() if count]
+    counts = {form: sum(fits(stamp, form) for stamp in stamps) for form in hopeful}
+    best = [form for form in hopeful if counts[form] == max(counts.values())]
+    if not best:
+        return ISO
+    if len(best) > 1:
+        raise BadFile(f"{some[0]!r} fits {' and '.join(best)}: say which (time_format)")
+    return best[0]
 
 
 def resolve(walls: Sequence[datetime], zone: ZoneInfo, rule: Ambiguous, now: datetime) -> list[Instant]:
