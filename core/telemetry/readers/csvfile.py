@@ -25,6 +25,8 @@ from core.telemetry.readers.text import Doubt, missing, number, read_text
 from core.telemetry.readers.walltime import Instant, parse_wall, resolve, zone_named
 from core.telemetry.reading import Reading
 
+__all__ = ["Column", "CsvMapping", "CsvResult", "parse_csv", "read_csv"]
+
 GAP_FACTOR = 1.5
 """Without an allowed gap, a silence longer than this many usual steps is one."""
 _NOT_A_NUMBER = frozenset({"nan", "inf", "+inf", "-inf", "infinity", "+infinity", "-infinity"})

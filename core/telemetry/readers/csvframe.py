@@ -36,9 +36,9 @@ class Column(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class CsvMapping(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How to read a table. `time` names one column or several, joined by a space (date and time apart).
 
-    `time_format`: strptime, "iso", "unix", "unix_ms" or "unix_us". `timezone` holds for times without an offset. What
-    is not given is found out: `delimiter`, `time_format`, and whether there is a `header` line. `allowed_gap` in minutes;
-    by default 1.5 usual steps.
+    `time_format`: strptime, "iso", "unix", "unix_ms" or "unix_us". `timezone` holds for times without an offset.
+    What is not given is found out: `delimiter`, `time_format`, and whether there is a `header` line. `allowed_gap` in
+    minutes; by default 1.5 usual steps.
     """
 
     values: tuple[Column, ...]
