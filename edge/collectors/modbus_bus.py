@@ -82,16 +82,27 @@ class Bus:
         for attempt in range(retries + 1):
             try:
                 cells = await self._once(unit, block)
-            except (NoAnswer, Garbled):
+            except Garbled:
+                await self._hush()
+                if attempt == retries:
+                    raise
+            except NoAnswer:
                 if attempt == retries:
                     raise
             else:
-                if attempt and not self._frames_named:
-                    # RTU frames carry no number: the answer to the first attempt may still be on its way, and would
-                    # pass for the answer to the unit's next block. While nothing is asked the driver drops it.
-                    await asyncio.sleep(self._timeout)
+                if attempt:
+                    await self._hush()
                 return cells
         raise AssertionError("unreachable: the last attempt returns or raises")
+
+    async def _hush(self) -> None:
+        """Lets an RTU line fall silent, where frames carry no number.
+
+        The answer to an earlier attempt may still be on its way, and would pass for that to the unit's next block.
+        While nothing is asked the driver drops it.
+        """
+        if not self._frames_named:
+            await asyncio.sleep(self._timeout)
 
     async def _once(self, unit: int, block: Block) -> list[int] | list[bool]:
         if self._client is None or not self._client.connected:

@@ -9,8 +9,13 @@ from pathlib import Path
 from asyncua import Client, ua
 from asyncua.crypto import security_policies, uacrypto
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    PublicFormat,
+    load_der_private_key,
+    load_pem_private_key,
+)
 
 from edge.collectors.opcua_config import OpcUaServer, Security
 from edge.collectors.port import SourceMisconfigured
@@ -26,6 +31,7 @@ _TOKEN_POLICIES = tuple(policy.URI for name, policy in _POLICIES.items() if name
 _NONE = security_policies.SecurityPolicyNone.URI
 _CERTIFICATE_FILES = {".der", ".crt", ".cer", ".pem"}
 _DER_LONG = 0x80
+_PEM = b"-----BEGIN "
 
 
 class StrictClient(Client):  # type: ignore[misc] # asyncua publishes no types
@@ -41,7 +47,7 @@ class StrictClient(Client):  # type: ignore[misc] # asyncua publishes no types
         self._config = config
         self._checked: bytes | None = None
         # The library logs every failure with its traceback, a lost server's once a second; the collector logs changes.
-        library = logging.getLogger("asyncua")
+        library = logging.getLogger("asyncua.client")
         if library.level == logging.NOTSET:
             library.setLevel(logging.CRITICAL)
 
@@ -90,20 +96,29 @@ class StrictClient(Client):  # type: ignore[misc] # asyncua publishes no types
         password = security.key_password.get_secret_value() if security.key_password else None
         try:
             own = certificates_in(security.certificate.read_bytes())[0]
-            uris = _names(own).get_values_for_type(x509.UniformResourceIdentifier)
+            key = security.key.read_bytes()
             # Servers compare the certificate's URI with the one the client says it has.
+            uris = _names(own).get_values_for_type(x509.UniformResourceIdentifier)
             if uris:
                 self.application_uri: str = uris[0]
             await self.set_security(
                 _POLICIES[security.policy],
-                certificate=security.certificate,
-                private_key=security.key,
-                private_key_password=password,
+                certificate=uacrypto.CertProperties(own.public_bytes(Encoding.DER), "der"),
+                private_key=uacrypto.CertProperties(key, "pem" if _PEM in key else "der", password),
                 server_certificate=uacrypto.CertProperties(server, "der"),
                 mode=ua.MessageSecurityMode[security.mode],
             )
-        except (OSError, ValueError, TypeError) as error:
+        except (OSError, ValueError, TypeError, UnsupportedAlgorithm) as error:
             raise SourceMisconfigured(f"certificate {security.certificate} or key {security.key}: {error}") from error
+        if not _belong_together(own, key, password):
+            raise SourceMisconfigured(f"key {security.key} is not that of certificate {security.certificate}")
+
+
+def _belong_together(certificate: x509.Certificate, key: bytes, password: str | None) -> bool:
+    secret = password.encode() if password else None
+    private = load_pem_private_key(key, secret) if _PEM in key else load_der_private_key(key, secret)
+    form = (Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    return private.public_key().public_bytes(*form) == certificate.public_key().public_bytes(*form)
 
 
 def exact_endpoint(endpoints: list[ua.EndpointDescription], config: OpcUaServer) -> ua.EndpointDescription:
@@ -144,7 +159,7 @@ def thumbprint(der: bytes) -> str:
 
 def certificates_in(data: bytes) -> list[x509.Certificate]:
     """Certificates of a .pem or .der file. Raises ValueError."""
-    if b"-----BEGIN CERTIFICATE-----" in data:
+    if _PEM in data:
         return x509.load_pem_x509_certificates(data)
     return [x509.load_der_x509_certificate(data)]
 

@@ -1,14 +1,17 @@
 """Devices that answer wrongly, late or not at all: each costs its own points a value and nobody else anything."""
 
 import asyncio
+import contextlib
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from pydantic import ValidationError
+from pymodbus.framer import FramerRTU
 
 from core.telemetry.quality import Quality, Reason
 from edge.collectors.modbus import BUSY, GARBLED, ModbusCollector
+from edge.collectors.port import SourceLost
 from tests.faults.modbus_peer import (
     Answer,
     Memory,
@@ -260,3 +263,45 @@ def test_the_watermark_stays_behind_what_is_not_kept_and_waits_for_a_full_spool(
 def test_sources_that_are_refused(changes: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         bus(502, ONE, **changes)
+
+
+def test_a_late_answer_on_a_line_without_numbers_is_not_taken_for_the_next_block() -> None:
+    """Block A is answered twice, once late; block B has the same size. B must never show A's value."""
+
+    async def main() -> None:
+        first = [True]
+
+        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
+                while True:
+                    request = await reader.readexactly(8)
+                    if first:
+                        first.clear()
+                        await asyncio.sleep(0.22)
+                    body = request[:2] + b"\x02" + request[2:4]
+                    writer.write(body + FramerRTU.compute_CRC(body).to_bytes(2, "big"))
+            writer.close()
+
+        server = await asyncio.start_server(serve, "127.0.0.1", 0)
+        port = server.sockets[0].getsockname()[1]
+        unit = {"id": 1, "holes": 0, "points": [holding("reg/a", 100), holding("reg/b", 200)]}
+        line = {"kind": "rtu_over_tcp", "host": "127.0.0.1", "port": port}
+        keeper = Memory()
+        async with running(ModbusCollector(bus(port, unit, transport=line, retries=1)), keeper):
+            await until(lambda: len(keeper.of("reg/b")) >= 4)
+        server.close()
+        await server.wait_closed()
+        await asyncio.sleep(0.05)
+        assert set(keeper.values("reg/a")) == {100}
+        assert set(keeper.values("reg/b")) == {200}
+
+    asyncio.run(main())
+
+
+def test_a_serial_port_that_is_not_there_is_a_lost_line() -> None:
+    async def main() -> None:
+        line = {"kind": "serial", "port": "/dev/no-such-port"}
+        with pytest.raises(SourceLost, match="no-such-port"):
+            await ModbusCollector(bus(0, ONE, transport=line)).run(Memory())
+
+    asyncio.run(main())

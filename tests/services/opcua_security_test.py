@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from asyncua import ua
 from asyncua.crypto.permission_rules import User, UserRole
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from edge.collectors.opcua import OpcUaCollector
 from edge.collectors.opcua_security import thumbprint
@@ -263,5 +264,22 @@ def test_a_broken_client_identity_is_the_operators(
         async with secured(ids["server"], "Basic256Sha256/Sign") as (peer, _):
             security = channel(ids, store, "Basic256Sha256", "Sign") | {field: broken}
             assert str(broken) in await refused(peer, security=security)
+
+    asyncio.run(main())
+
+
+def test_pem_files_whatever_they_are_called(ids: dict[str, Identity], tmp_path: Path) -> None:
+    async def main() -> None:
+        store = tmp_path / "trusted"
+        store.mkdir()
+        (store / "server.crt").write_bytes(ids["server"].certificate.public_bytes(Encoding.PEM))
+        own, key = tmp_path / "own.crt", tmp_path / "own.key"
+        own.write_bytes(ids["client"].certificate.public_bytes(Encoding.PEM))
+        key.write_bytes(ids["client"].pem.read_bytes())
+        async with secured(ids["server"], "Basic256Sha256/SignAndEncrypt") as (peer, _):
+            security = channel(ids, store, "Basic256Sha256", "SignAndEncrypt") | {"certificate": own, "key": key}
+            await reads(peer, security=security)
+            foreign = security | {"key": ids["stranger"].pem}
+            assert "is not that of certificate" in await refused(peer, security=foreign)
 
     asyncio.run(main())
