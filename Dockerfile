@@ -2,7 +2,7 @@
 # One file, all images of ours. `docker compose build` builds the targets core, ingest, edge, simulators, tool and nats.
 
 ARG PYTHON_IMAGE=python:3.11-slim-bookworm
-ARG NATS_IMAGE=nats:2.12-alpine
+ARG NATS_IMAGE=nats:2.15-alpine
 
 # -- what is installed: exactly the lock file, nothing for development ----------------------------------------------
 FROM ${PYTHON_IMAGE} AS build
