@@ -2,6 +2,12 @@
 
 DDL: tuple[str, ...] = (
     """
+    CREATE OR REPLACE VIEW gap_standing AS
+    SELECT g.* FROM gap_record g
+    WHERE (g.stop_at IS NULL OR g.stop_at > g.start_at)
+      AND NOT EXISTS (SELECT FROM gap_record n WHERE n.replaces_id = g.id)
+    """,
+    """
     CREATE OR REPLACE FUNCTION lotwise_bump_zone() RETURNS trigger LANGUAGE plpgsql AS $$
     BEGIN
         IF TG_TABLE_NAME = 'item_profile' THEN

@@ -10,7 +10,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, text
 
-from core.erp.exposure import summaries
+from core.erp.exposure import gaps, summaries
 from core.erp.exposure.alarms import zone_states
 from core.erp.exposure.events import SublotsJudged
 from core.erp.exposure.loading import Standing, earliest, load_folds
@@ -42,24 +42,26 @@ class Judge:
         readings: Sequence[Reading],
         conflicts: Sequence[tuple[Reading, Reading]] = (),
         watermarks: Sequence[tuple[str, Watermark]] = (),
-        gaps: Sequence[tuple[str, Gap]] = (),
+        told: Sequence[tuple[str, Gap]] = (),
     ) -> None:
-        """Judges new readings (already landed), pairs of (kept, second) values, (gateway, watermark) and gaps.
+        """Judges new readings (already landed), pairs of (kept, second) values, (gateway, watermark), and
+        gaps that gateways told of.
 
         Locks the zones it touches, ascending; emits SublotsJudged and ZoneState in the same transaction.
         """
         by_zone: dict[int, list[tuple[PointRef, Reading]]] = defaultdict(list)
+        self._know(u.conn, [*(r.point for r in readings), *(second.point for _, second in conflicts)])
         for reading in readings:
-            point = self._point(u.conn, reading.point)
+            point = self._points.get(reading.point)
             if point is not None:
                 by_zone[point.zone_id].append((point, reading))
         doubled: dict[int, list[int]] = defaultdict(list)
         for _, second in conflicts:
-            point = self._point(u.conn, second.point)
+            point = self._points.get(second.point)
             if point is not None:
                 doubled[point.zone_id].append(micros(second.at))
         marks = _by_zone_id(u.conn, watermarks)
-        _record_gaps(u, gaps)
+        _record_told(u, told)
         zones = sorted({*by_zone, *doubled, *marks})
         if not zones:
             return
@@ -110,6 +112,10 @@ class Judge:
     def _finish(self, u: Unit, zones: Sequence[int], late: Mapping[int, int]) -> None:
         for zone, first in late.items():
             self._rebuild(u, zone, first)
+        # before settling forgets the tail's beginning
+        for zone in zones:
+            if zone in late or gaps.due(self._folds[zone]):
+                gaps.record(u, self._folds[zone], late.get(zone))
         closed = {zone: list(self._folds[zone].settle()) for zone in zones}
         summaries.write(u.conn, [(zone, *row) for zone, rows in closed.items() for row in rows])
         ways = Ways(u.conn, u.now, {zone: self._folds[zone] for zone in zones})
@@ -145,14 +151,16 @@ class Judge:
 
     # --- loading and saving
 
-    def _point(self, conn: Connection, address: str) -> PointRef | None:
-        if address not in self._points:
-            row = conn.execute(text("SELECT zone_id FROM point WHERE address = :a"), {"a": address}).one_or_none()
-            if row is None:
-                return None
-            for point in load_places(conn, [row.zone_id])[row.zone_id].points:
-                self._points[point.address] = point
-        return self._points.get(address)
+    def _know(self, conn: Connection, addresses: Iterable[str]) -> None:
+        """Learns of points not met before; those that the catalog does not have, or does not judge, stay unknown."""
+        unknown = set(addresses) - self._points.keys()
+        if not unknown:
+            return
+        rows = conn.execute(
+            text("SELECT DISTINCT zone_id FROM point WHERE address = ANY(:a)"), {"a": sorted(unknown)}
+        ).all()
+        for place in load_places(conn, [row.zone_id for row in rows]).values():
+            self._points.update({point.address: point for point in place.points})
 
     def _lock_and_load(
         self,
@@ -266,8 +274,8 @@ def _write_marks(u: Unit, marks: Mapping[int, Mapping[tuple[str, str], int]]) ->
     )
 
 
-def _record_gaps(u: Unit, gaps: Sequence[tuple[str, Gap]]) -> None:
-    for gateway, gap in gaps:
+def _record_told(u: Unit, told: Sequence[tuple[str, Gap]]) -> None:
+    for gateway, gap in told:
         parts = gap.scope.split("/")
         zone = "/".join(parts[:3]) if len(parts) in (3, 5) else None
         u.conn.execute(

@@ -48,7 +48,11 @@ class SourceWatermark(SQLModel, table=True):
 
 
 class GapRecord(SQLModel, table=True):
-    """A span for which a point, or a whole zone, is known to have nothing. Append-only."""
+    """A span for which a point, or a whole zone, is known to have nothing. Append-only.
+
+    An open one (`stop_at` empty) is closed, and one that late data shortened or filled is put right, by a row that
+    names it in `replaces_id`; filled ones stop where they start. `gap_standing` is the view of those that stand.
+    """
 
     __tablename__ = "gap_record"
     __table_args__ = (Index("gap_zone", "zone_id", "start_at"),)
@@ -60,3 +64,4 @@ class GapRecord(SQLModel, table=True):
     stop_at: datetime | None = moment(nullable=True)
     reason: str
     known_at: datetime = moment()
+    replaces_id: int | None = ref(nullable=True, index=True)

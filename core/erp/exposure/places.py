@@ -31,6 +31,7 @@ class Trust:
 class PointRef:
     """A measured point. `trust` is sorted; before its first entry readings are taken as they are."""
 
+    id: int
     address: str
     zone_id: int
     quantity: str
@@ -57,6 +58,8 @@ class Place:
     points: tuple[PointRef, ...]
     band: Profile | None
     worst_temperature: float | None
+    allowed_gap: int
+    """How long the zone's own points may be silent, microseconds."""
 
     @property
     def monitored(self) -> bool:
@@ -85,7 +88,9 @@ def load_places(conn: Connection, zone_ids: Iterable[int]) -> dict[int, Place]:
     by_zone: dict[int, list[PointRef]] = defaultdict(list)
     for row in points:
         by_zone[row.zone_id].append(
-            PointRef(row.address, row.zone_id, row.quantity, row.unit, row.role == "required", trust.get(row.id, ()))
+            PointRef(
+                row.id, row.address, row.zone_id, row.quantity, row.unit, row.role == "required", trust.get(row.id, ())
+            )
         )
     return {
         row.id: Place(
@@ -94,6 +99,7 @@ def load_places(conn: Connection, zone_ids: Iterable[int]) -> dict[int, Place]:
             tuple(by_zone[row.id]),
             _band(row.band_low, row.band_high, span(row.band_delay), row.band_hysteresis, span(row.allowed_gap)),
             row.worst_temperature,
+            span(row.allowed_gap),
         )
         for row in zones
     }

@@ -50,6 +50,8 @@ class ZoneFold:
     good_at: dict[str, int] = field(default_factory=dict)
     alarms: dict[str, bool] = field(default_factory=dict)
     value: float | None = None
+    silences: dict[str, tuple[tuple[int, int | None], ...]] = field(default_factory=dict)
+    """By point: the silences of the tail that are on record."""
     disordered: bool = False
     """A reading came in before one that had been folded."""
     current: dict[int, Summary] = field(default_factory=dict)
@@ -62,8 +64,8 @@ class ZoneFold:
 
     @property
     def longest_gap(self) -> int:
-        """The longest any of its profiles lets a value speak."""
-        return max((profile.allowed_gap for profile in self.all_profiles().values()), default=BUCKET)
+        """The longest any of its profiles, or the zone itself, lets a value speak."""
+        return max([self.place.allowed_gap, *(profile.allowed_gap for profile in self.all_profiles().values())])
 
     def all_profiles(self) -> dict[int, Profile]:
         """The goods' profiles, and the zone's own band under BAND."""

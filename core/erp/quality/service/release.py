@@ -71,7 +71,7 @@ _MADE_HERE = text("""
 
 
 def gaps(u: Unit, sublot_id: int) -> list[dict[str, Any]]:
-    """Gap records of the zones where the sublot was, while it was there: what nobody knows about it."""
+    """Unfilled gaps of the zones where the sublot was, while it was there: what nobody knows about it."""
     stays = [stay for stay in custody.intervals(u, [sublot_id])[sublot_id] if stay[0] is not None]
     parameters = {"zones": [s[0] for s in stays], "froms": [s[1] for s in stays], "tos": [s[2] for s in stays]}
     return [dict(row) for row in u.conn.execute(_GAPS, parameters).mappings()]
@@ -108,15 +108,18 @@ def _seconds(row: dict[str, Any]) -> dict[str, Any]:
     return {key: value.total_seconds() if key in {"out", "accepted"} and value else value for key, value in row.items()}
 
 
-def against(u: Unit, sublot_id: int, *, automatic: bool) -> list[Against]:
-    """Every reason against releasing the sublot now. Gaps and an unjudged present bar only the automatic way."""
+def against(u: Unit, sublot_id: int, *, automatic: bool, away: bool = False) -> list[Against]:
+    """Every reason against releasing the sublot now. Gaps and an unjudged present bar only the automatic way.
+
+    `away`: it stands at a consignee's, where nobody of ours watches: its present there is no reason against it.
+    """
     sublot = lots.get_sublot(u, sublot_id)
     found = [
         Against("excursion", f"excursion {row.id} of {row.limit_key} is {row.state}")
         for row in u.conn.execute(_EXCURSIONS, {"id": sublot_id})
         if row.state in {"open", "ended", "assessed"}
     ]
-    bars = {"held", "expired", "unjudged"} if automatic else {"held", "expired"}
+    bars = {"held", "expired", "unjudged"} if automatic and not away else {"held", "expired"}
     found += [Against(str(o.kind), o.detail) for o in lots.movable(u, sublot_id, Purpose.USE) if o.kind in bars]
     if sublot.state != "quarantine":
         found.append(Against("state", f"it is {sublot.state}, not in quarantine"))
@@ -153,14 +156,15 @@ def release(
     return _written(u, sublot_id, record, signature.id)
 
 
-def auto_release(u: Unit, sublot_id: int) -> BatchRelease:
+def auto_release(u: Unit, sublot_id: int, *, away: bool = False) -> BatchRelease:
     """Releases a receipt about which nothing is in doubt, without a signature, in the system's name.
 
     Refused with every reason: what bars a signed release, and also a gap record while the sublot stood there, an
-    unjudged zone now, and goods made here that no batch release was ever signed for.
+    unjudged zone now (unless it is `away`, at a consignee's), and goods made here that no batch release was ever
+    signed for.
     """
     sublot = lots.get_sublot(u, sublot_id, lock=True)
-    _refuse(sublot_id, against(u, sublot_id, automatic=True))
+    _refuse(sublot_id, against(u, sublot_id, automatic=True, away=away))
     record = review(u, sublot_id)
     with acting_as_system(u, "release"):
         SUBLOT.apply(u, sublot, "release", reason="automatic: nothing against it")

@@ -1,0 +1,108 @@
+"""Silences as records: what is known to be unknown of each required point (design §1, gap)."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from sqlalchemy import insert, text
+
+from core.erp.exposure.model import GapRecord
+from core.erp.exposure.places import Place
+from core.erp.exposure.raw import Heard, load_heard
+from core.erp.exposure.rules.signal import BAD
+from core.erp.exposure.times import micros, moment
+from core.erp.exposure.zone import ZoneFold
+from core.erp.kernel.unit import Unit
+
+SILENT = "silent"
+
+Span = tuple[int, int | None]
+
+
+def silences(heard: Heard, gap: int, start: int, watermark: int) -> list[Span]:
+    """Spans [from, to) after `start` in which the point said nothing that speaks; the last is open (None) when the
+    watermark has passed its beginning. A value speaks until the next reading, at most for `gap`; a bad one does not.
+    """
+    out: list[Span] = []
+    quiet_from: int | None = None
+    for index, (at, quality) in enumerate(zip(heard.at, heard.quality, strict=True)):
+        if quality == BAD:
+            quiet_from = at if quiet_from is None else quiet_from
+            continue
+        if quiet_from is not None:
+            out.append((quiet_from, at))
+        following = heard.at[index + 1] if index + 1 < len(heard.at) else None
+        quiet_from = at + gap if following is None or following > at + gap else None
+    if quiet_from is not None and watermark >= quiet_from:
+        out.append((quiet_from, None))
+    return [(max(a, start), b) for a, b in out if (b is None or b > start) and (b is None or b > a)]
+
+
+def due(fold: ZoneFold) -> bool:
+    """Whether the tail has a silence that may not be on record, or one on record that may have ended."""
+    gap = fold.place.allowed_gap
+    for point in fold.place.points:
+        if point.required:
+            found = tuple(silences(fold.heard[point.address], gap, fold.settled, fold.watermark))
+            if found != fold.silences.get(point.address, ()):
+                return True
+    return False
+
+
+def record(u: Unit, fold: ZoneFold, since: int | None = None) -> None:
+    """Makes the records of the zone's silences say what the readings say, from `since` (default: the tail) on."""
+    place, gap = fold.place, fold.place.allowed_gap
+    start = fold.settled if since is None else min(since - gap, fold.settled)
+    heard = fold.heard if since is None else load_heard(u.conn, place, start, fold.stop, gap)
+    rows: list[dict[str, Any]] = []
+    standing = _standing(u, place, start)
+    for point in place.points:
+        if not point.required:
+            continue
+        found = silences(heard[point.address], gap, start, fold.watermark)
+        fold.silences[point.address] = tuple(silences(fold.heard[point.address], gap, fold.settled, fold.watermark))
+        rows += _changes(u, place, point.id, found, standing.get(point.id, ()))
+    if rows:
+        u.session.flush()
+        u.conn.execute(insert(GapRecord), rows)
+
+
+def _standing(u: Unit, place: Place, start: int) -> dict[int, list[tuple[int, int, int | None]]]:
+    """By point: (id, start, stop) of the silences on record that reach past `start`."""
+    out: dict[int, list[tuple[int, int, int | None]]] = {}
+    rows = u.conn.execute(
+        text(
+            "SELECT id, point_id, start_at, stop_at FROM gap_standing WHERE zone_id = :zone AND reason = :reason"
+            " AND (stop_at IS NULL OR stop_at > :start) ORDER BY start_at"
+        ),
+        {"zone": place.zone_id, "reason": SILENT, "start": moment(start)},
+    )
+    for row in rows:
+        stop = None if row.stop_at is None else micros(row.stop_at)
+        out.setdefault(row.point_id, []).append((row.id, micros(row.start_at), stop))
+    return out
+
+
+def _changes(
+    u: Unit, place: Place, point_id: int, found: Sequence[Span], standing: Iterable[tuple[int, int, int | None]]
+) -> list[dict[str, Any]]:
+    """The rows to add. A record that began before what was looked at goes on under its own beginning."""
+    common = {"zone_id": place.zone_id, "point_id": point_id, "reason": SILENT, "known_at": u.now}
+    left = list(found)
+    out: list[dict[str, Any]] = []
+    for gap_id, start, stop in standing:
+        same = next((span for span in left if span[0] == start or (start < span[0] and _touches(stop, span))), None)
+        if same is None:
+            out.append({**common, "start_at": moment(start), "stop_at": moment(start), "replaces_id": gap_id})
+            continue
+        left.remove(same)
+        if same[1] != stop:
+            until = None if same[1] is None else moment(same[1])
+            out.append({**common, "start_at": moment(start), "stop_at": until, "replaces_id": gap_id})
+    for start, stop in left:
+        until = None if stop is None else moment(stop)
+        out.append({**common, "start_at": moment(start), "stop_at": until, "replaces_id": None})
+    return out
+
+
+def _touches(stop: int | None, span: Span) -> bool:
+    return stop is None or stop >= span[0]
