@@ -6,7 +6,7 @@ redelivery finds them.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 from sqlalchemy import Connection, insert, text
@@ -20,6 +20,9 @@ from core.ingest.validation import PointBook, Refusal, check, check_marks, parti
 from core.series.landing import Landed, land
 from core.telemetry.batch import BadBatch, Gap, Watermark, encode
 from core.telemetry.reading import Reading
+
+QUIET = timedelta(hours=1)
+"""How long nobody is told again of dead letters of one reason."""
 
 
 class Fold(Protocol):
@@ -280,12 +283,27 @@ def _count(
 
 def _keep_dead(u: Unit, work: _Work) -> None:
     if work.dead:
+        fresh = _newly(u, {letter["reason"] for letter in work.dead})
         u.conn.execute(insert(DeadLetter), work.dead)
-        reasons: dict[str, int] = {}
-        for letter in work.dead:
-            reasons[letter["reason"]] = reasons.get(letter["reason"], 0) + 1
-        u.outbox("ingest.dead_letters", "ingest", {"reasons": reasons})
+        for reason in sorted(fresh):
+            letter = next(each for each in work.dead if each["reason"] == reason)
+            u.outbox(
+                "ingest.dead_letters", reason,
+                {"reason": reason, "gateway": letter["gateway"], "detail": letter["detail"]},
+            )  # fmt: skip
     if work.alarms:
         u.conn.execute(insert(IngestAlarm), work.alarms)
         for alarm in work.alarms:
             u.outbox("ingest.alarm", alarm["gateway"], {"kind": alarm["kind"], "detail": alarm["detail"]})
+
+
+def _newly(u: Unit, reasons: set[str]) -> set[str]:
+    """Those for which there was no open dead letter within QUIET: a device that is wrong every second is told once."""
+    latest = u.conn.execute(
+        text(
+            "SELECT k.r FROM unnest(cast(:reasons AS text[])) k(r) JOIN LATERAL (SELECT at FROM dead_letter d "
+            "WHERE d.reason = k.r AND d.replayed_at IS NULL ORDER BY id DESC LIMIT 1) d ON d.at > :since"
+        ),
+        {"reasons": sorted(reasons), "since": u.now - QUIET},
+    )
+    return reasons - set(latest.scalars())

@@ -83,6 +83,9 @@ class _Replayer:
         for letter in letters:
             if letter.kind == "message":
                 self._message(u, letter, done)
+            elif letter.kind == "unstored":
+                _ship_again(u, letter)
+                done.batches += 1
             else:
                 _collect(found, letter, done)
         self._land(u, found, done)
@@ -177,7 +180,7 @@ def _open_letters(u: Unit, only: Filter, after: int) -> Sequence[Any]:
             "AND id > :after AND (cast(:reason AS text) IS NULL OR reason = :reason) "
             "AND (cast(:point AS text) IS NULL OR point = :point) "
             "AND (cast(:gateway AS text) IS NULL OR gateway = :gateway) "
-            "AND (cast(:ids AS bigint[]) IS NULL OR id = ANY(:ids)) AND kind <> 'unstored' ORDER BY id LIMIT :n"
+            "AND (cast(:ids AS bigint[]) IS NULL OR id = ANY(:ids)) ORDER BY id LIMIT :n"
         ),
         {
             "after": after, "reason": only.reason, "point": only.point, "gateway": only.gateway,
@@ -204,6 +207,14 @@ def _collect(found: _Found, letter: Any, done: Replayed) -> None:
     found.readings.append(reading)
     found.letters.append(letter.id)
     found.batches.append(letter.batch_id)
+
+
+def _ship_again(u: Unit, letter: Any) -> None:
+    """The shipper takes the batch once more; what the store refuses again becomes a dead letter again."""
+    u.conn.execute(
+        text("UPDATE batch SET status = 'landed', shipped_at = NULL WHERE id = :id"), {"id": letter.batch_id}
+    )
+    _mark(u, [letter.id], "shipped again")
 
 
 def _mark(u: Unit, letters: Sequence[int], outcome: str) -> None:

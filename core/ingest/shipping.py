@@ -130,7 +130,7 @@ def _bury(
         known = conn.execute(
             text(
                 "SELECT 1 FROM dead_letter WHERE kind = 'unstored' AND batch_id = :b AND point = :p "
-                "AND reading_at = :at"
+                "AND reading_at = :at AND replayed_at IS NULL"
             ),
             {"b": batch_id, "p": reading.point, "at": reading.at},
         ).first()

@@ -79,6 +79,7 @@ class NatsSettings:
 async def connect(settings: NatsSettings, name: str, *, within: float = 10.0) -> Client:
     """A connection that reconnects for ever. Raises StreamUnavailable if there is none within so many seconds."""
     up = [True]
+    said: list[Exception] = []
 
     async def lost() -> None:
         if up[0]:
@@ -90,6 +91,7 @@ async def connect(settings: NatsSettings, name: str, *, within: float = 10.0) ->
         log.warning("stream server back")
 
     async def error(problem: Exception) -> None:
+        said[:] = [problem]  # the last word of a server that refuses, such as wrong credentials
         log.debug("stream: %s", problem)
 
     try:
@@ -106,7 +108,9 @@ async def connect(settings: NatsSettings, name: str, *, within: float = 10.0) ->
             within,
         )
     except (OSError, TimeoutError, nats.errors.Error) as problem:
-        raise StreamUnavailable(f"stream at {', '.join(settings.urls)}: {problem!r}") from problem
+        raise StreamUnavailable(
+            f"stream at {', '.join(settings.urls)}: {said[0] if said else repr(problem)}"
+        ) from problem
 
 
 async def api(

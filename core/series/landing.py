@@ -3,7 +3,7 @@
 # ruff: noqa: S608 - what is put into the texts are lists of our own column names; values are parameters
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -29,13 +29,6 @@ class Landed:
     new: tuple[int, ...] = ()
     duplicates: tuple[int, ...] = ()
     conflicts: tuple[tuple[int, Reading, Reading], ...] = ()
-
-
-@dataclass(slots=True)
-class _Sorted:
-    rows: dict[tuple[str, datetime], int] = field(default_factory=dict)
-    duplicates: list[int] = field(default_factory=list)
-    conflicts: list[tuple[int, Reading, Reading]] = field(default_factory=list)
 
 
 def agree(first: Reading, second: Reading) -> bool:
@@ -77,33 +70,30 @@ def land(
     if not readings:
         return Landed()
     raw = driver(conn)
-    sorted_out = _sort_out(readings)
-    ids = point_ids(raw, {point for point, _ in sorted_out.rows})
-    duplicates, conflicts = sorted_out.duplicates, sorted_out.conflicts
-    losers: set[int] = set()
-    for seq, first in _copy(raw, readings, batch_ids, sorted_out.rows.values(), ids, afresh=afresh):
-        losers.add(seq)
-        if agree(first, readings[seq]):
+    firsts, repeats = _by_key(readings)
+    ids = point_ids(raw, {point for point, _ in firsts})
+    standing = dict(_copy(raw, readings, batch_ids, firsts.values(), ids, afresh=afresh))
+    duplicates: list[int] = []
+    conflicts: list[tuple[int, Reading, Reading]] = []
+    for seq in [*standing, *repeats]:
+        second = readings[seq]
+        place = firsts[second.point, second.at]
+        first = standing.get(place, readings[place])
+        if agree(first, second):
             duplicates.append(seq)
         else:
-            conflicts.append((seq, first, readings[seq]))
+            conflicts.append((seq, first, second))
     if conflicts:
         _keep_conflicts(raw, [(ids[two.point], two, batch_ids[seq]) for seq, _, two in conflicts], now)
-    new = tuple(seq for seq in sorted_out.rows.values() if seq not in losers)
+    new = tuple(seq for seq in firsts.values() if seq not in standing)
     return Landed(new, tuple(duplicates), tuple(conflicts))
 
 
-def _sort_out(readings: Sequence[Reading]) -> _Sorted:
-    found = _Sorted()
-    for seq, reading in enumerate(readings):
-        first = found.rows.setdefault((reading.point, reading.at), seq)
-        if first == seq:
-            continue
-        if agree(readings[first], reading):
-            found.duplicates.append(seq)
-        else:
-            found.conflicts.append((seq, readings[first], reading))
-    return found
+def _by_key(readings: Sequence[Reading]) -> tuple[dict[tuple[str, datetime], int], list[int]]:
+    """The place of the first reading of each key, and the places of those that repeat a key."""
+    firsts: dict[tuple[str, datetime], int] = {}
+    repeats = [seq for seq, each in enumerate(readings) if firsts.setdefault((each.point, each.at), seq) != seq]
+    return firsts, repeats
 
 
 def point_ids(raw: psycopg.Connection[Any], points: Iterable[str]) -> dict[str, int]:
@@ -160,9 +150,9 @@ def write_rows(conn: Connection, readings: Sequence[Reading]) -> None:
     """Stores readings that came in no batch; the first value at a key stays."""
     if readings:
         raw = driver(conn)
-        found = _sort_out(readings)
-        ids = point_ids(raw, {r.point for r in readings})
-        _copy(raw, readings, [None] * len(readings), found.rows.values(), ids, afresh=True)
+        firsts, _ = _by_key(readings)
+        ids = point_ids(raw, {point for point, _ in firsts})
+        _copy(raw, readings, [None] * len(readings), firsts.values(), ids, afresh=True)
 
 
 def _keep_conflicts(raw: psycopg.Connection[Any], rows: list[tuple[int, Reading, int | None]], now: datetime) -> None:
@@ -191,13 +181,10 @@ def ensure_weeks(raw: psycopg.Connection[Any], weeks: Iterable[datetime]) -> Non
     every reader and writer of readings.
     """
     names = {partition_name(week): week for week in weeks}
-    missing = raw.execute("SELECT n FROM unnest(%s::text[]) n WHERE to_regclass(n) IS NULL", [sorted(names)]).fetchall()
-    if not missing:
+    if not _missing(raw, names):
         return
     raw.execute("SELECT pg_advisory_xact_lock(hashtext('reading partitions'))")
-    for (name,) in missing:
-        if raw.execute("SELECT to_regclass(%s)", [name]).fetchone() != (None,):
-            continue
+    for name in _missing(raw, names):
         start = names[name]
         raw.execute(f'CREATE TABLE "{name}" (LIKE reading INCLUDING DEFAULTS INCLUDING CONSTRAINTS)')
         raw.execute(
@@ -208,3 +195,13 @@ def ensure_weeks(raw: psycopg.Connection[Any], weeks: Iterable[datetime]) -> Non
             f'CREATE TRIGGER "{name}_no_truncate" BEFORE TRUNCATE ON "{name}" '
             "FOR EACH STATEMENT EXECUTE FUNCTION series_append_only()"
         )
+
+
+def _missing(raw: psycopg.Connection[Any], names: Iterable[str]) -> list[str]:
+    # asked of the catalog itself: to_regclass may answer from a cache that has not heard of what was just committed
+    rows = raw.execute(
+        "SELECT n FROM unnest(%s::text[]) n WHERE NOT EXISTS (SELECT FROM pg_class c WHERE c.relname = n "
+        "AND c.relnamespace = current_schema()::regnamespace) ORDER BY n",
+        [sorted(names)],
+    )
+    return [name for (name,) in rows]

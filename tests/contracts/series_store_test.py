@@ -1,7 +1,7 @@
 """The series port's contract, held against every adapter."""
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 
 import httpx
@@ -15,6 +15,7 @@ from core.series.influx import InfluxSettings, InfluxStore
 from core.series.memory import MemoryStore
 from core.series.port import RefusedReading, SeriesStore, StoreRefused, StoreUnavailable
 from core.series.postgres import PostgresStore
+from core.series.tiered import TieredStore
 from core.telemetry.quality import Quality
 from core.telemetry.reading import INT_MAX, INT_MIN, Reading, Value
 from tests.contracts.series_influxd import influxd
@@ -129,6 +130,21 @@ class TestMemory(SeriesContract):
     @pytest.fixture(autouse=True)
     def _store(self) -> None:
         self.store = MemoryStore()
+
+
+class Halves(TieredStore):
+    """A tiered store where a third was never shipped, and a third, but no point's latest, dropped when it was."""
+
+    def write(self, readings: Sequence[Reading]) -> None:
+        latest = {r.point: max(s.at for s in readings if s.point == r.point) for r in readings}
+        self._hot.write([r for r in readings if r.at.second % 3 or r.at == latest[r.point]])
+        self._cold.write([r for r in readings if r.at.second % 3 != 1])
+
+
+class TestTiered(SeriesContract):
+    @pytest.fixture(autouse=True)
+    def _store(self) -> None:
+        self.store = Halves(MemoryStore(), MemoryStore())
 
 
 class TestPostgres(SeriesContract):

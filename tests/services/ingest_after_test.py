@@ -261,3 +261,28 @@ def test_lag_tells_what_is_overdue(engine: Engine) -> None:
     assert told.oldest_unshipped == 60 * S
     assert told.runs_with_holes == 1
     assert told.stopped == ()
+
+
+def test_what_the_store_refused_is_shipped_again_on_replay(engine: Engine) -> None:
+    readings = landed(engine, batches=1)
+    store = Moody(refuses=4.3)
+    ship(engine, store, NOW)
+    assert again(engine, Recorder()).batches == 1
+    ship(engine, store, NOW)  # refused again: a dead letter again
+    assert rows(engine, "SELECT count(*) FROM dead_letter WHERE replayed_at IS NULL") == [(1,)]
+    store.refuses = None
+    again(engine, Recorder())
+    ship(engine, store, NOW)
+    assert store.read(POINT, AT, NOW) == readings
+    assert rows(engine, "SELECT count(*) FROM dead_letter WHERE replayed_at IS NULL") == [(0,)]
+
+
+def test_a_device_that_is_wrong_every_second_is_told_of_once_an_hour(engine: Engine) -> None:
+    ingest = Folder(judge=Recorder(), live=False)
+    gw = Gateway()
+    for minute in range(0, 130, 10):
+        fold(engine, ingest, gw.cut([reading(minute * 60)]), now=AT + minute * 60 * S)
+        ingest.points = type(ingest.points)()
+    assert rows(engine, "SELECT key FROM outbox WHERE topic = 'ingest.dead_letters'") == [("unknown_point",)]
+    fold(engine, ingest, gw.cut([reading(0)]), now=AT + 7 * 3600 * S)
+    assert rows(engine, "SELECT count(*) FROM outbox WHERE topic = 'ingest.dead_letters'") == [(2,)]
