@@ -275,9 +275,8 @@ def test_a_late_answer_on_a_line_without_numbers_is_not_taken_for_the_next_block
             with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
                 while True:
                     request = await reader.readexactly(8)
-                    if first:
-                        first.clear()
-                        await asyncio.sleep(0.22)
+                    await asyncio.sleep(0.22 if first else 0.05)
+                    first.clear()
                     body = request[:2] + b"\x02" + request[2:4]
                     writer.write(body + FramerRTU.compute_CRC(body).to_bytes(2, "big"))
             writer.close()
