@@ -17,7 +17,7 @@ import psycopg
 import pytest
 from sqlalchemy import create_engine
 
-from core.erp.kernel.schema import create_schema
+from core.erp.migrations import upgrade
 from core.outbound.ddl import VIEWS
 from edge.config import load
 from lotwise.embedded.nats import nats_binary
@@ -196,7 +196,7 @@ def _make_and_read(server: EmbeddedPostgres, statements: list[str]) -> None:
             conn.execute(statement.encode())
     place = f"127.0.0.1:{server.port}/lotwise"
     engine = create_engine(f"postgresql+psycopg://lotwise:kowner@{place}")
-    create_schema(engine)
+    upgrade(engine)
     engine.dispose()
     with psycopg.connect(f"postgresql://lotwise_grafana:kreader@{place}", autocommit=True) as reader:
         for view in VIEWS:
