@@ -221,6 +221,80 @@ def test_the_shippers_own_climate_is_the_innermost(plant: Plant) -> None:
     assert plant.one("SELECT zone_id FROM sublot WHERE id = :s", s=sublot) == plant.zones["shipper"]
 
 
+def test_after_qa_has_decided_one_lot_moves_and_the_other_never(plant: Plant) -> None:
+    """Both picked, both held; QA accepts one and rejects the other."""
+    good, bad = plant.goods(), plant.goods()
+    goes, stays = ship(plant, "SH-1", (good, 100)), ship(plant, "SH-2", (bad, 100))
+    version = plant.versions["cold"]
+    for shipment in (goes, stays):
+        plant.do("wanda", at("01:30"), shipments.pick, shipment)
+    breach = plant.breach("02:00", "03:00", "03:20")
+    plant.emit(at("04:00"), SublotsJudged(tuple(Judged(s, version, (breach,)) for s in (good, bad))))
+    plant.dispose(at("05:00"), plant.excursions(good)[0][0], "accept")
+    plant.dispose(at("05:00"), plant.excursions(bad)[0][0], "reject")
+    for shipment in (goes, stays):
+        hold = plant.one("SELECT id FROM hold WHERE shipment_id = :s AND lifted_at IS NULL", s=shipment)
+        plant.do("quinn", at("05:10"), lots.lift_hold, hold, "its goods are decided on")
+    plant.do("lou", at("05:20"), shipments.dispatch, goes)
+    assert plant.one("SELECT state FROM shipment WHERE id = :s", s=goes) == "dispatched"
+    assert plant.rows("SELECT kind FROM stock_task WHERE done_at IS NULL AND sublot_id = :s", s=good) == []
+    with pytest.raises(Refused, match=r"held|rejected"):
+        plant.do("lou", at("05:20"), shipments.dispatch, stays)
+
+
+def test_a_suppliers_goods_arrive_into_quarantine_with_their_journey(plant: Plant) -> None:
+    def expect(u: Unit) -> int:
+        lot = lots.create_lot(u, plant.items["vaccine"], "L-IN")
+        assert lot.id is not None
+        born = lots.receive(u, lot.id, Decimal(50), None, state="expected")
+        assert born.id is not None
+        return born.id
+
+    sublot = plant.act("wanda", at("00:30"), expect)
+    shipment = ship(plant, "IN-1", (sublot, 50), kind="inbound", to="room-a", loggers=("LOG-1",))
+    plant.do("lou", at("03:00"), shipments.departed, shipment, at("02:00"), "supplier's notice")
+    plant.do("wanda", at("05:00"), shipments.arrived, shipment, at("04:50"), "at the dock")
+    assert plant.one("SELECT state, zone_id FROM sublot WHERE id = :s", s=sublot) == (
+        "quarantine",
+        plant.zones["room-a"],
+    )
+    stays = plant.rows("SELECT zone_id, at FROM custody_fact WHERE sublot_id = :s ORDER BY at", s=sublot)
+    assert stays == [(plant.zones["truck"], at("02:00")), (plant.zones["room-a"], at("04:50"))]
+    with pytest.raises(Refused, match="LOG-1"):
+        plant.do("rory", at("05:10"), quality.release, sublot, PASSWORD, login="rory")
+    plant.do("wanda", at("05:20"), shipments.logger_read, shipment, "LOG-1")
+    plant.do("wanda", at("05:30"), shipments.accept, shipment)
+    assert plant.one("SELECT state FROM sublot WHERE id = :s", s=sublot) == "quarantine", "accepted is not released"
+    plant.do("rory", at("05:40"), quality.release, sublot, PASSWORD, login="rory")
+
+
+def test_a_journey_of_two_legs(plant: Plant) -> None:
+    sublot = plant.goods()
+    legs = [
+        shipments.Leg("dock", "hub", plant.zones["truck"], plant.zones["dock"]),
+        shipments.Leg("hub", "C-100", plant.zones["shipper"]),
+    ]
+    made = plant.do("lou", at("01:00"), shipments.create, "SH-1", "C-100", [(sublot, Decimal(100))], legs).id
+    assert made is not None
+    plant.do("wanda", at("02:00"), shipments.pick, made)
+    plant.do("lou", at("02:10"), shipments.dispatch, made)
+    plant.do("lou", at("02:20"), shipments.departed, made, at("02:15"), "left")
+    with pytest.raises(IllegalMove, match="already"):
+        plant.do("lou", at("02:25"), shipments.departed, made, at("02:15"), "left")
+    plant.do("lou", at("05:00"), shipments.arrived, made, at("04:30"), "at the hub", leg=1)
+    assert plant.one("SELECT state FROM shipment") == "in_transit"
+    plant.do("lou", at("06:00"), shipments.departed, made, at("05:30"), "on again", leg=2)
+    plant.do("lou", at("09:00"), shipments.arrived, made, at("08:30"), "at the door")
+    stays = plant.rows("SELECT zone_id, at FROM custody_fact WHERE sublot_id = :s ORDER BY at, id", s=sublot)
+    zones = [plant.zones[z] for z in ("room-a", "truck", "truck", "dock", "shipper")]
+    assert stays == list(
+        zip([*zones, None], map(at, ("00:00", "02:10", "02:15", "04:30", "05:30", "08:30")), strict=True)
+    )
+    plant.do("lou", at("09:10"), shipments.accept, made)
+    with pytest.raises(IllegalMove, match="accepted"):
+        plant.do("lou", at("09:20"), shipments.refuse, made, "too late")
+
+
 def test_a_customers_return_is_a_new_sublot_in_quarantine(plant: Plant) -> None:
     sublot = plant.goods()
     shipment = ship(plant, "SH-1", (sublot, 100))

@@ -10,6 +10,7 @@ from core.erp.kernel.errors import Conflict, IllegalMove, Invalid, NotFound, Ref
 from core.erp.kernel.tables import table
 from core.erp.kernel.unit import Unit
 from core.erp.lots import service as lots
+from core.erp.lots.events import ZonesConcerned
 from core.erp.lots.model import Lot, Sublot
 from core.erp.production.events import OrdersChanged
 from core.erp.production.material import materials, require_material
@@ -87,6 +88,7 @@ def consume(u: Unit, material_id: int, *, order_id: int | None = None) -> WorkOr
     row = material(u, material_id, order_id)
     assert row.order_id is not None
     assert row.sublot_id is not None
+    u.emit(ZonesConcerned((row.sublot_id,)))
     lots.consume(u, _reservation_of(row))
     order = get_order(u, row.order_id, lock=True)
     if order.state != "running":
@@ -102,6 +104,7 @@ def consume(u: Unit, material_id: int, *, order_id: int | None = None) -> WorkOr
 
 def used_up(u: Unit, order_id: int, sublot_id: int, amount: Decimal, *, at: datetime, reason: str) -> WorkOrderMaterial:
     """A fact: the order has used this up, whatever stands against it. A breach opens a deviation and a hold."""
+    u.emit(ZonesConcerned((sublot_id,)))
     lots.get_sublot(u, sublot_id, lock=True)
     line = _line(u, order_id, sublot_id)
     row = WorkOrderMaterial(order_id=order_id, line_id=line, sublot_id=sublot_id, amount=lots.amount_of(amount))
@@ -136,6 +139,7 @@ def give_back(
     source = lots.get_sublot(u, row.sublot_id)
     assert source.lot_id is not None
     amount = lots.amount_of(amount)
+    u.emit(ZonesConcerned((), () if zone_id is None else (zone_id,)))
     lots.get_lot(u, source.lot_id, lock=True)
     lots.lock_sublots(u, [row.sublot_id])
     get_order(u, row.order_id, lock=True)
@@ -184,6 +188,7 @@ def start_operation(u: Unit, operation_id: int, centre_code: str | None = None) 
     order_id = operation(u, operation_id).order_id
     assert order_id is not None
     order = lock_with_material(u, order_id)
+    centre = _centre_for(u, operation(u, operation_id), centre_code)  # locked before the operation, as `set_state` does
     step = operation(u, operation_id, lock=True)
     if step.state != "waiting":
         raise IllegalMove(f"cannot start a {step.state} operation", state=step.state)
@@ -194,7 +199,6 @@ def start_operation(u: Unit, operation_id: int, centre_code: str | None = None) 
         require_material(u, order)
     else:
         raise IllegalMove(f"cannot start an operation of a {order.state} work order", state=order.state)
-    centre = _centre_for(u, step, centre_code)
     blocking = u.conn.execute(_IN_THE_WAY, {"order": order_id, "number": step.number, "centre": centre.id}).first()
     if blocking is not None:
         what = "is not done" if blocking.own and blocking.number < step.number else "is running there"

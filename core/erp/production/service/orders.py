@@ -157,6 +157,8 @@ def apply(u: Unit, order_id: int, move: str, *, reason: str | None = None) -> Wo
         for row in materials(u, order_id):
             if row.state == "suspended":
                 lots.resume(u, row.reservation_id)
+                for task in u.conn.scalars(_OPEN_TASKS, {"reservation": row.reservation_id}).all():
+                    lots.close_task(u, task)
         order.stopped_reason = None
     if move in {"complete", "abort"}:
         order.completed_at = u.now
@@ -164,6 +166,8 @@ def apply(u: Unit, order_id: int, move: str, *, reason: str | None = None) -> Wo
     u.emit(OrdersChanged((order_id,), f"{order.code}: {move}"))
     return order
 
+
+_OPEN_TASKS = text("SELECT id FROM stock_task WHERE reservation_id = :reservation AND done_at IS NULL ORDER BY id")
 
 _TOUCHED = text("""
     SELECT o.id FROM work_order o

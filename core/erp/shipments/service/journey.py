@@ -43,6 +43,7 @@ def _pick_line(u: Unit, shipment: Shipment, line: ShipmentLine) -> None:
         lots.require_movable(u, line.sublot_id, PURPOSE[shipment.kind], line.amount, context=context(shipment))
         _part(u, shipment, line)
     assert line.reservation_id is not None
+    _take_up(u, line)
     lots.pick(u, line.reservation_id, context=context(shipment))
     line.state = "picked"
     u.session.add(line)
@@ -64,6 +65,17 @@ def _part(u: Unit, shipment: Shipment, line: ShipmentLine) -> None:
     u.session.flush()
 
 
+def _take_up(u: Unit, line: ShipmentLine) -> None:
+    """A reservation that a hold had suspended counts again once its goods are free; Refused while they are not."""
+    if line.reservation_id is None:
+        return
+    if u.session.get_one(Reservation, line.reservation_id, populate_existing=True).state != "suspended":
+        return
+    lots.resume(u, line.reservation_id)
+    for task in open_tasks(u, line):
+        lots.close_task(u, task)
+
+
 def dispatch(u: Unit, shipment_id: int) -> Shipment:
     """Hands the goods to the vehicle now: the final test and the posting are one, under the sublots' row locks.
 
@@ -75,6 +87,7 @@ def dispatch(u: Unit, shipment_id: int) -> Shipment:
     leg = legs_of(u, shipment_id)[0]
     for line in lines_of(u, shipment_id):
         assert line.sublot_id is not None
+        _take_up(u, line)
         if shipment.kind == "sale" and line.reservation_id is not None:
             lots.consume(u, line.reservation_id, target_account="customer", context=context(shipment))
         else:
@@ -251,7 +264,7 @@ def _take(u: Unit, shipment: Shipment, line: ShipmentLine) -> None:
     assert line.sublot_id is not None
     sublot = lots.get_sublot(u, line.sublot_id)
     if shipment.kind != "inbound" and sublot.state == "quarantine":
-        quality.auto_release(u, line.sublot_id)
+        quality.auto_release(u, line.sublot_id, away=shipment.kind == "sale")
     waived = {"unjudged", "insufficient"} if shipment.kind == "sale" else set()  # the consignee's place is not ours
     if shipment.kind == "inbound":
         against = [lots.Obstacle(lots.ObstacleKind.HELD, h.reason) for h in lots.open_holds(u, sublot_id=sublot.id)]
@@ -307,7 +320,7 @@ def put_back(u: Unit, line_id: int, zone_id: int | None = None) -> ShipmentLine:
     u.need("stock.pick")
     line = get_line(u, line_id)
     assert line.shipment_id is not None
-    shipment = lock_with_goods(u, line.shipment_id)
+    shipment = lock_with_goods(u, line.shipment_id, zone_id=zone_id)
     line = get_line(u, line_id)
     if shipment.state not in {"planned", "picked"} or line.state not in {"planned", "picked"}:
         raise IllegalMove(f"a {line.state} line of a {shipment.state} shipment is not put back", state=line.state)

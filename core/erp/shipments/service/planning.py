@@ -6,13 +6,14 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import select, text
 
 from core.erp.custody.model import HandlingUnit, HandlingUnitContent
 from core.erp.kernel.errors import Conflict, IllegalMove, Invalid, NotFound
 from core.erp.kernel.tables import table
 from core.erp.kernel.unit import Unit
 from core.erp.lots import service as lots
+from core.erp.lots.events import ZonesConcerned
 from core.erp.shipments.model import Shipment, ShipmentLeg, ShipmentLine, ShipmentLogger
 from core.erp.shipments.rules import PURPOSE, checked_sscc
 
@@ -174,9 +175,25 @@ def legs_of(u: Unit, shipment_id: int) -> list[ShipmentLeg]:
     return [u.session.get_one(ShipmentLeg, leg, populate_existing=True) for leg in ids]
 
 
-def lock_with_goods(u: Unit, shipment_id: int) -> Shipment:
-    """The shipment, locked after its sublots: the order of locks of design rule 2."""
-    lots.lock_sublots(u, [line.sublot_id for line in lines_of(u, shipment_id) if line.sublot_id is not None])
+_WAY = text("""
+    SELECT vehicle_zone_id FROM shipment_leg WHERE shipment_id = :s
+    UNION SELECT to_zone_id FROM shipment_leg WHERE shipment_id = :s
+    UNION SELECT receiving_zone_id FROM shipment WHERE id = :s
+    UNION SELECT from_zone_id FROM shipment_line WHERE shipment_id = :s
+    UNION SELECT u.zone_id FROM shipment_line l JOIN handling_unit u ON u.id = l.handling_unit_id
+          WHERE l.shipment_id = :s
+""")
+
+
+def lock_with_goods(u: Unit, shipment_id: int, *, zone_id: int | None = None) -> Shipment:
+    """The shipment, locked after its sublots, and those after every zone on its way: the one order of locks (rule 2).
+
+    `zone_id`: another zone that its goods are about to stand in.
+    """
+    goods = [line.sublot_id for line in lines_of(u, shipment_id) if line.sublot_id is not None]
+    zones = {*u.conn.scalars(_WAY, {"s": shipment_id}), zone_id} - {None}
+    u.emit(ZonesConcerned(tuple(goods), tuple(sorted(zones))))
+    lots.lock_sublots(u, goods)
     return get_shipment(u, shipment_id, lock=True)
 
 
