@@ -42,7 +42,7 @@ NEVER_REMOVED = ("hold", "restriction", "sublot", "lot", "excursion", "deviation
 def filled(engine: Engine) -> Engine:
     """A row in every table that is never changed, put there with triggers of insertion off."""
     with engine.begin() as conn:
-        conn.execute(text("SET session_replication_role = replica"))
+        conn.execute(text("SET LOCAL session_replication_role = replica"))
         conn.execute(text("CREATE TABLE reading_rest PARTITION OF reading DEFAULT"))
         for table in (*NEVER_CHANGED, *NEVER_REMOVED):
             checks = text("SELECT conname FROM pg_constraint WHERE conrelid = CAST(:t AS regclass) AND contype = 'c'")
@@ -104,7 +104,7 @@ def findings(engine: Engine, **options: object) -> set[str]:
 def tamper(engine: Engine, *statements: str) -> None:
     """As somebody would who owns the database: triggers off."""
     with engine.begin() as conn:
-        conn.execute(text("SET session_replication_role = replica"))
+        conn.execute(text("SET LOCAL session_replication_role = replica"))
         for statement in statements:
             conn.execute(text(statement))
 
@@ -271,10 +271,14 @@ def test_outward_handlers_hold_no_lock_and_back_off(engine: Engine) -> None:
 
 
 def test_a_rolled_back_transaction_tells_nobody(engine: Engine) -> None:
-    with pytest.raises(Forbidden), work(engine) as u:
+    def refused(u: Unit) -> None:
         u.outbox("hold.placed", 1, {})
         u.audit("x", "y", 1)
-        raise Forbidden("no")
+        u.flush()
+        u.need("nothing")
+
+    with pytest.raises(Forbidden):
+        transact(engine, Actor("nobody"), Events(), refused, NOW)
     with engine.connect() as conn:
         assert conn.execute(text("SELECT (SELECT count(*) FROM outbox) + (SELECT count(*) FROM audit)")).scalar() == 0
 
@@ -349,6 +353,17 @@ def test_signatures_that_are_refused(engine: Engine) -> None:
         sign(qa)
     with engine.connect() as conn:
         assert conn.execute(text("SELECT count(*) FROM signature")).scalar_one() == 0
+
+
+def test_an_administrator_signs_nothing_even_in_sql(engine: Engine) -> None:
+    admin = person(engine, "root", Role.ADMIN)
+    with pytest.raises(DBAPIError) as refused, engine.begin() as conn:
+        conn.execute(
+            text("INSERT INTO signature (user_id, name, at, meaning, entity, entity_id, record_hash) "
+                 "VALUES (:u, 'Root', now(), 'accepted', 'disposition', '1', '\\x00')"),
+            {"u": admin.user_id},
+        )  # fmt: skip
+    assert getattr(refused.value.orig, "sqlstate", None) == "LW001"
 
 
 def test_users(engine: Engine) -> None:

@@ -55,8 +55,9 @@ def test_each_obstacle_by_itself(world: World) -> None:
     for sublot in (held, expired, raw, bound):
         with pytest.raises(Refused), world.unit() as u:
             dispatch(u, sublot)
-    with pytest.raises(Refused, match="held.*expired"), world.unit() as u:
+    with world.unit() as u:
         lots.place_hold(u, sublot_id=expired, kind="manual", reason="and", since_at=NOON)
+    with pytest.raises(Refused, match=r"held.*expired"), world.unit() as u:
         dispatch(u, expired)
 
 
@@ -348,3 +349,42 @@ def test_states_do_not_jump_even_in_sql(world: World, source: str, target: str) 
         conn.execute(text("ALTER TABLE sublot ENABLE TRIGGER sublot_guard"))
     with pytest.raises(DBAPIError), world.engine.begin() as conn:
         conn.execute(text("UPDATE sublot SET state = :s WHERE id = :id"), {"s": target, "id": sublot})
+
+
+RESTRICTIONS = [
+    ("purpose", {"only": ["sampling", "use"]}, {"sale"}), ("purpose", {"except": ["use"]}, {"use"}),
+    ("use_by", {"date": "2026-03-01"}, {"sale", "use"}), ("use_by", {"date": "2026-03-02"}, set()),
+    ("remaining_life", {"days": 304}, set()), ("remaining_life", {"days": 306}, {"sale", "use"}),
+    ("customer", {"only": ["C1"]}, {"sale"}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("kind", "value", "forbidden"), RESTRICTIONS)
+def test_restrictions(world: World, kind: str, value: dict[str, object], forbidden: set[str]) -> None:
+    sublot = world.stock()
+    with world.unit() as u:
+        placed = lots.restrict(u, sublot, kind, value, "registration")
+    for purpose, target in (("sale", "customer"), ("use", "production")):
+        with world.unit() as u:
+            assert kinds(u, sublot, purpose) == ({"restricted"} if purpose in forbidden else set())
+        if purpose in forbidden and kind != "customer":
+            with pytest.raises(DBAPIError), world.engine.begin() as conn:
+                conn.execute(
+                    text(
+                        "INSERT INTO stock_move (sublot_id, source, target, amount, at, posted_at, actor, purpose,"
+                        " reference, fact) VALUES (:s, 'stock', :t, 1, :now, :now, 'me', :p, '', false)"
+                    ),
+                    {"s": sublot, "t": target, "now": NOON, "p": purpose},
+                )
+    with world.unit(QA) as u:
+        lots.lift_restriction(u, placed.id or 0, "registered now")
+        assert kinds(u, sublot) == set()
+    with pytest.raises(IllegalMove), world.unit(QA) as u:
+        lots.lift_restriction(u, placed.id or 0, "again")
+
+
+def test_restrictions_that_cannot_be(world: World) -> None:
+    sublot = world.stock()
+    for kind, value, reason in (("market", {}, "r"), ("use_by", {"date": "x"}, "r"), ("market", {"only": []}, " ")):
+        with pytest.raises(Invalid), world.unit() as u:
+            lots.restrict(u, sublot, kind, value, reason)

@@ -44,4 +44,18 @@ CREATE TRIGGER outbox_tasks AFTER INSERT ON outbox REFERENCING NEW TABLE AS fres
 FOR EACH STATEMENT EXECUTE FUNCTION lotwise_outbox_tasks()
 """
 
-DDL: tuple[str, ...] = (_TASKS, _TASKS_TRIGGER)
+_NO_ADMIN = """
+CREATE OR REPLACE FUNCTION lotwise_guard_signature() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF EXISTS (SELECT FROM app_user WHERE id = NEW.user_id AND 'admin' = ANY (roles)) THEN
+        RAISE EXCEPTION 'administrators sign no quality decision' USING ERRCODE = 'LW001';
+    END IF;
+    RETURN NEW;
+END $$
+"""
+
+_NO_ADMIN_TRIGGER = (
+    "CREATE TRIGGER signature_guard BEFORE INSERT ON signature FOR EACH ROW EXECUTE FUNCTION lotwise_guard_signature()"
+)
+
+DDL: tuple[str, ...] = (_TASKS, _TASKS_TRIGGER, _NO_ADMIN, _NO_ADMIN_TRIGGER)

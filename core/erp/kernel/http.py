@@ -116,7 +116,9 @@ def _error_body(error: LotwiseError) -> dict[str, Any]:
 
 def _lotwise_error(_: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, LotwiseError)
-    headers = {"WWW-Authenticate": "Bearer"} if isinstance(error, Unauthenticated) else None
+    headers = {"WWW-Authenticate": "Bearer"} if isinstance(error, Unauthenticated) else {}
+    if "retry_after" in error.extra:
+        headers["Retry-After"] = str(error.extra["retry_after"])
     return JSONResponse(_error_body(error), error.status, headers, media_type=PROBLEM)
 
 

@@ -12,7 +12,7 @@ from core.erp.catalog.model import Item, Zone
 from core.erp.kernel.errors import Conflict, Invalid, NotFound, Refused
 from core.erp.kernel.tables import table
 from core.erp.kernel.unit import Unit
-from core.erp.lots.events import SublotBorn, ZonesConcerned
+from core.erp.lots.events import BudgetsMerging, SublotBorn, ZonesConcerned
 from core.erp.lots.holds import inherit_holds
 from core.erp.lots.ledger import post
 from core.erp.lots.model import Genealogy, Lot, Restriction, Sublot
@@ -204,6 +204,7 @@ def merge(u: Unit, sublot_ids: Sequence[int], *, code: str | None = None) -> Sub
         post(u, sublot_id, "stock", "split", amount, purpose=Internal.MERGE, reference=name)
         post(u, child.id, "split", "stock", amount, purpose=Internal.MERGE, reference=name)
         link(u, sublot_id, child.id, name, amount)
+    u.emit(BudgetsMerging(child.id, tuple(ids)))
     u.emit(SublotBorn(child.id, "merge", tuple(ids), parts[0].zone_id, u.now, "merge"))
     u.audit("sublot.merge", "sublot", child.id, after={"of": ids, "amounts": {str(k): v for k, v in amounts.items()}})
     return get_sublot(u, child.id)

@@ -16,7 +16,7 @@ def _bool(value: bool) -> str:
 def _policy_rows() -> str:
     return ",\n        ".join(
         f"('{purpose}', ARRAY[{', '.join(repr(s) for s in sorted(p.states))}], "
-        f"{_bool(p.held)}, {_bool(p.expired)}, {_bool(p.unjudged)})"
+        f"{_bool(p.held)}, {_bool(p.expired)}, {_bool(p.unjudged)}, {_bool(p.restricted)})"
         for purpose, p in POLICY.items()
     )
 
@@ -54,10 +54,10 @@ _OBSTACLES = f"""
 CREATE OR REPLACE FUNCTION lotwise_obstacles(ids bigint[], wanted text, at timestamptz)
 RETURNS TABLE (sublot_id bigint, kind text, detail text, hold_id bigint)
 LANGUAGE sql STABLE AS $$
-    WITH policy(purpose, states, held, expired, unjudged) AS (VALUES
+    WITH policy(purpose, states, held, expired, unjudged, restricted) AS (VALUES
         {_policy_rows()}
     ), s AS (
-        SELECT b.id, b.state, b.zone_id, b.lot_id, l.expiry, l.item_id, p.states, p.held, p.expired, p.unjudged
+        SELECT b.id, b.state, b.zone_id, b.lot_id, l.expiry, l.item_id, p.*, lotwise_local_date(b.zone_id, at) AS today
         FROM sublot b JOIN lot l ON l.id = b.lot_id JOIN policy p ON p.purpose = wanted
         WHERE b.id = ANY (ids)
     )
@@ -70,10 +70,21 @@ LANGUAGE sql STABLE AS $$
     FROM s JOIN hold h ON h.lifted_at IS NULL AND h.lot_id = s.lot_id WHERE s.held
     UNION ALL
     SELECT s.id, 'expired', 'expired at the end of ' || s.expiry, NULL::bigint
-    FROM s WHERE s.expired AND s.expiry IS NOT NULL AND lotwise_local_date(s.zone_id, at) > s.expiry
+    FROM s WHERE s.expired AND s.expiry IS NOT NULL AND s.today > s.expiry
     UNION ALL
     SELECT s.id, 'unreleased', s.state || ', not ' || array_to_string(s.states, ' or '), NULL::bigint
     FROM s WHERE NOT s.state = ANY (s.states)
+    UNION ALL
+    SELECT s.id, 'restricted', CASE r.kind
+        WHEN 'purpose' THEN 'not for ' || wanted
+        WHEN 'use_by' THEN 'to be used by ' || (r.value ->> 'date')
+        ELSE 'needs ' || (r.value ->> 'days') || ' days of remaining life' END, NULL::bigint
+    FROM s JOIN restriction r ON r.sublot_id = s.id AND r.lifted_at IS NULL
+    WHERE s.restricted AND CASE r.kind
+        WHEN 'purpose' THEN COALESCE(NOT r.value -> 'only' ? wanted, r.value -> 'except' ? wanted)
+        WHEN 'use_by' THEN s.today > (r.value ->> 'date')::date
+        WHEN 'remaining_life' THEN s.expiry IS NULL OR s.expiry - s.today < (r.value ->> 'days')::int
+        ELSE false END
     UNION ALL
     SELECT s.id, 'unjudged', CASE
         WHEN j.zone IS NULL THEN 'stands in no zone that is measured'

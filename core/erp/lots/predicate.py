@@ -12,13 +12,12 @@ from core.erp.kernel.errors import Invalid, NotFound, Refused
 from core.erp.kernel.tables import table
 from core.erp.kernel.unit import Unit
 from core.erp.lots.model import Lot, StockMove, Sublot
-from core.erp.lots.rules import POLICY, Obstacle, ObstacleKind, Purpose, restricted
+from core.erp.lots.rules import CONTEXTUAL, POLICY, Obstacle, ObstacleKind, Purpose, forbids
 
 _OBSTACLES = text("SELECT * FROM lotwise_obstacles(CAST(:ids AS bigint[]), :purpose, :at) ORDER BY sublot_id, hold_id")
 _RESTRICTIONS = text(
-    "SELECT r.sublot_id, r.kind, r.value, l.expiry, lotwise_local_date(s.zone_id, :at) AS today "
-    "FROM restriction r JOIN sublot s ON s.id = r.sublot_id JOIN lot l ON l.id = s.lot_id "
-    "WHERE r.sublot_id = ANY (CAST(:ids AS bigint[])) AND r.lifted_at IS NULL ORDER BY r.id"
+    "SELECT sublot_id, kind, value FROM restriction WHERE sublot_id = ANY (CAST(:ids AS bigint[])) "
+    "AND lifted_at IS NULL AND kind = ANY (:kinds) ORDER BY id"
 )
 _SHIPMENT_HOLDS = text("SELECT id, reason FROM hold WHERE shipment_id = :shipment AND lifted_at IS NULL ORDER BY id")
 
@@ -108,9 +107,10 @@ def obstacles(
         found[row.sublot_id].append(Obstacle(ObstacleKind(row.kind), row.detail, row.hold_id))
     policy = POLICY[Purpose(purpose)]
     if policy.restricted:
-        for row in u.conn.execute(_RESTRICTIONS, {"ids": list(found), "at": at}):
-            why = restricted(row.kind, row.value, purpose, context, today=row.today, expiry=row.expiry)
-            if why is not None:
+        for row in u.conn.execute(_RESTRICTIONS, {"ids": list(found), "kinds": list(CONTEXTUAL)}):
+            given = context.get(row.kind)
+            if forbids(row.kind, row.value, purpose, given):
+                why = f"not for {row.kind} {given or '(not given)'}"
                 found[row.sublot_id].append(Obstacle(ObstacleKind.RESTRICTED, why))
     if policy.held and context.get("shipment_id") is not None:
         for row in u.conn.execute(_SHIPMENT_HOLDS, {"shipment": context["shipment_id"]}):

@@ -5,7 +5,7 @@ Pure. `service.obstacles` and the database's trigger on stock moves both read PO
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date
 from decimal import Decimal
 from enum import StrEnum
 from typing import Any
@@ -107,42 +107,47 @@ def stronger(one: str | None, other: str | None) -> str | None:
     return max(known, key=CERTAINTIES.index) if known else None
 
 
-def _listed(value: Mapping[str, Any], given: str | None) -> bool:
-    """Whether a list of permitted (`only`) or forbidden (`except`) names lets the given one pass; unknown does not."""
-    if "only" in value:
-        return given is not None and given in value["only"]
-    return given is not None and given not in value.get("except", ())
+LONGEST_LIFE = 36500
+"""Days: a hundred years."""
+
+CONTEXTUAL = ("market", "customer")
+"""Kinds of restriction that only the movement's context can answer; the database answers the others."""
 
 
-def restricted(
-    kind: str,
-    value: Mapping[str, Any],
-    purpose: str,
-    context: Mapping[str, Any],
-    *,
-    today: date,
-    expiry: date | None,
-) -> str | None:
-    """Why a restriction forbids the purpose, or None if it does not.
+def forbids(kind: str, value: Mapping[str, Any], purpose: str, given: str | None) -> bool:
+    """Whether a market's or customer's restriction forbids a movement to the one given; it binds sales.
 
-    `purpose`, `market`, `customer`: {"only": [...]} or {"except": [...]}; market and customer bind sales.
-    `use_by`: {"date": ISO date}, good through that day. `remaining_life`: {"days": n} of shelf life left today.
-    A market or customer that is not known is not permitted. Raises ValueError for an unknown kind.
+    `value` is {"only": [...]} or {"except": [...]}. One that is not known (None) is not permitted.
     """
-    if kind == "purpose":
-        return None if _listed(value, purpose) else f"not for {purpose}"
-    if kind in {"market", "customer"}:
-        if purpose != Purpose.SALE or _listed(value, context.get(kind)):
-            return None
-        return f"not for {kind} {context.get(kind) or '(not given)'}"
+    if kind not in CONTEXTUAL or purpose != Purpose.SALE:
+        return False
+    if given is None:
+        return True
+    return given not in value["only"] if "only" in value else given in value["except"]
+
+
+def restriction_fault(kind: str, value: Mapping[str, Any]) -> str | None:
+    """What is wrong with a restriction's value, or None.
+
+    `purpose`, `market`, `customer`: {"only": [...]} or {"except": [...]}. `use_by`: {"date": ISO date}, good through
+    that day. `remaining_life`: {"days": n} of shelf life left on the day.
+    """
+    keys = set(value)
+    if kind in {"purpose", *CONTEXTUAL}:
+        names = value.get("only", value.get("except"))
+        fits = keys in ({"only"}, {"except"}) and isinstance(names, list) and all(isinstance(n, str) for n in names)
+        return None if fits else f'a {kind} restriction says {{"only": [names]}} or {{"except": [names]}}'
     if kind == "use_by":
-        limit = date.fromisoformat(value["date"])
-        return f"to be used by {limit}" if today > limit else None
+        try:
+            date.fromisoformat(value["date"])
+        except (KeyError, TypeError, ValueError):
+            return 'a use_by restriction says {"date": "2027-07-31"}'
+        return None if keys == {"date"} else 'a use_by restriction says {"date": "2027-07-31"}'
     if kind == "remaining_life":
-        if expiry is not None and expiry - today >= timedelta(days=value["days"]):
-            return None
-        return f"needs {value['days']} days of remaining life"
-    raise ValueError(f"unknown kind of restriction {kind!r}")
+        days = value.get("days")
+        fits = keys == {"days"} and isinstance(days, int) and not isinstance(days, bool) and 0 < days <= LONGEST_LIFE
+        return None if fits else 'a remaining_life restriction says {"days": 90}'
+    return f"unknown kind of restriction {kind!r}"
 
 
 def merged_carried(parts: Sequence[Mapping[str, Mapping[str, float]] | None]) -> dict[str, dict[str, float]] | None:
@@ -160,8 +165,3 @@ def balanced(inputs: Sequence[Decimal], outputs: Sequence[Decimal], tolerance: D
     """Whether a transformation's outputs weigh its inputs within a fraction (0.02 is 2 %) of the inputs (rule 4)."""
     taken, given = sum(inputs, Decimal(0)), sum(outputs, Decimal(0))
     return abs(taken - given) <= tolerance * taken
-
-
-def unjudged(now: datetime, last_good: datetime | None, allowed_gap: timedelta) -> bool:
-    """Whether a zone is unknown at `now`: later than its last good reading plus the allowed gap (equal is known)."""
-    return last_good is None or now > last_good + allowed_gap

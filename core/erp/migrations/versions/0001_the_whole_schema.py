@@ -119,6 +119,18 @@ CREATE TRIGGER outbox_tasks AFTER INSERT ON outbox REFERENCING NEW TABLE AS fres
 FOR EACH STATEMENT EXECUTE FUNCTION lotwise_outbox_tasks()
     ''',
     r'''
+CREATE OR REPLACE FUNCTION lotwise_guard_signature() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF EXISTS (SELECT FROM app_user WHERE id = NEW.user_id AND 'admin' = ANY (roles)) THEN
+        RAISE EXCEPTION 'administrators sign no quality decision' USING ERRCODE = 'LW001';
+    END IF;
+    RETURN NEW;
+END $$
+    ''',
+    r'''
+CREATE TRIGGER signature_guard BEFORE INSERT ON signature FOR EACH ROW EXECUTE FUNCTION lotwise_guard_signature()
+    ''',
+    r'''
 CREATE OR REPLACE FUNCTION lotwise_judging_zone(zone bigint, at timestamptz) RETURNS bigint
 LANGUAGE sql STABLE AS $$
     WITH RECURSIVE up(id, depth) AS (
@@ -145,16 +157,16 @@ $$
 CREATE OR REPLACE FUNCTION lotwise_obstacles(ids bigint[], wanted text, at timestamptz)
 RETURNS TABLE (sublot_id bigint, kind text, detail text, hold_id bigint)
 LANGUAGE sql STABLE AS $$
-    WITH policy(purpose, states, held, expired, unjudged) AS (VALUES
-        ('sale', ARRAY['released'], true, true, true),
-        ('use', ARRAY['released'], true, true, true),
-        ('sampling', ARRAY['quarantine', 'rejected', 'released'], false, false, false),
-        ('rescue', ARRAY['quarantine', 'rejected', 'released'], false, false, false),
-        ('quarantine_transfer', ARRAY['quarantine', 'rejected', 'released'], false, false, false),
-        ('supplier_return', ARRAY['rejected', 'returned'], true, false, false),
-        ('destruction', ARRAY['destroyed', 'rejected'], true, false, false)
+    WITH policy(purpose, states, held, expired, unjudged, restricted) AS (VALUES
+        ('sale', ARRAY['released'], true, true, true, true),
+        ('use', ARRAY['released'], true, true, true, true),
+        ('sampling', ARRAY['quarantine', 'rejected', 'released'], false, false, false, false),
+        ('rescue', ARRAY['quarantine', 'rejected', 'released'], false, false, false, false),
+        ('quarantine_transfer', ARRAY['quarantine', 'rejected', 'released'], false, false, false, false),
+        ('supplier_return', ARRAY['rejected', 'returned'], true, false, false, true),
+        ('destruction', ARRAY['destroyed', 'rejected'], true, false, false, false)
     ), s AS (
-        SELECT b.id, b.state, b.zone_id, b.lot_id, l.expiry, l.item_id, p.states, p.held, p.expired, p.unjudged
+        SELECT b.id, b.state, b.zone_id, b.lot_id, l.expiry, l.item_id, p.*, lotwise_local_date(b.zone_id, at) AS today
         FROM sublot b JOIN lot l ON l.id = b.lot_id JOIN policy p ON p.purpose = wanted
         WHERE b.id = ANY (ids)
     )
@@ -167,10 +179,21 @@ LANGUAGE sql STABLE AS $$
     FROM s JOIN hold h ON h.lifted_at IS NULL AND h.lot_id = s.lot_id WHERE s.held
     UNION ALL
     SELECT s.id, 'expired', 'expired at the end of ' || s.expiry, NULL::bigint
-    FROM s WHERE s.expired AND s.expiry IS NOT NULL AND lotwise_local_date(s.zone_id, at) > s.expiry
+    FROM s WHERE s.expired AND s.expiry IS NOT NULL AND s.today > s.expiry
     UNION ALL
     SELECT s.id, 'unreleased', s.state || ', not ' || array_to_string(s.states, ' or '), NULL::bigint
     FROM s WHERE NOT s.state = ANY (s.states)
+    UNION ALL
+    SELECT s.id, 'restricted', CASE r.kind
+        WHEN 'purpose' THEN 'not for ' || wanted
+        WHEN 'use_by' THEN 'to be used by ' || (r.value ->> 'date')
+        ELSE 'needs ' || (r.value ->> 'days') || ' days of remaining life' END, NULL::bigint
+    FROM s JOIN restriction r ON r.sublot_id = s.id AND r.lifted_at IS NULL
+    WHERE s.restricted AND CASE r.kind
+        WHEN 'purpose' THEN COALESCE(NOT r.value -> 'only' ? wanted, r.value -> 'except' ? wanted)
+        WHEN 'use_by' THEN s.today > (r.value ->> 'date')::date
+        WHEN 'remaining_life' THEN s.expiry IS NULL OR s.expiry - s.today < (r.value ->> 'days')::int
+        ELSE false END
     UNION ALL
     SELECT s.id, 'unjudged', CASE
         WHEN j.zone IS NULL THEN 'stands in no zone that is measured'
