@@ -3,7 +3,7 @@
 import json
 import os
 from typing import Protocol
-from urllib.error import URLError
+from urllib.error import HTTPError, URLError
 from urllib.parse import urlsplit
 from urllib.request import urlopen
 
@@ -70,6 +70,9 @@ def _ask(base: str) -> None:
     try:
         with urlopen(url, timeout=5) as reply:  # noqa: S310 - the scheme is checked above
             answer = json.load(reply)
+    except HTTPError as error:
+        error.close()
+        raise LiveInstance(f"{url} answered {error.code}: an instance that cannot be asked is refused") from error
     except (URLError, TimeoutError, ValueError, ConnectionError) as error:
         raise LiveInstance(
             f"{url} did not say what it is ({error}); an instance that cannot be asked is refused"
