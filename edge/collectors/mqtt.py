@@ -12,18 +12,16 @@ What is old is never taken as new:
 
 import asyncio
 import logging
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
-from typing import Self
 
 from core.telemetry.batch import Gap
 from core.telemetry.reading import Reading
 from edge.collectors.mqtt_config import MqttSource, PointRule, Subscription, Tls
 from edge.collectors.mqtt_frames import Message
 from edge.collectors.mqtt_link import BrokerLink
-from edge.collectors.mqtt_memory import Redeliveries
-from edge.collectors.mqtt_points import MessageReader
+from edge.collectors.mqtt_memory import BEGINNING, Known
 from edge.collectors.port import Clock, Keeper, SpoolFull
 
 __all__ = ["MqttCollector", "MqttSource", "PointRule", "Subscription", "Tls"]
@@ -38,32 +36,19 @@ INSTANT = timedelta(microseconds=1)
 NTP_STEP = timedelta(seconds=1)
 SESSION_LOST = "session_lost"
 NOT_QUEUED = "not_queued_while_disconnected"
-BEGINNING = datetime.min.replace(tzinfo=UTC)
 
 
 def _now() -> datetime:
     return datetime.now(UTC)
 
 
-class Known:
-    """What outlives a connection: received and not kept, kept and perhaps not acknowledged, decoders' births."""
-
-    def __init__(self, config: MqttSource) -> None:
-        self.reader = MessageReader(config)
-        self.memory = Redeliveries(config.receive_maximum)
-        self.pending: deque[Message] = deque()
-        self.connections = 0
-        self.last_receipt = BEGINNING
-        self.alive_at: datetime | None = None
-        self.saw_unqueued = False
-
-    @classmethod
-    def of(cls, config: MqttSource) -> Self:
-        """The one of this configuration: the supervisor makes the collector anew after a loss."""
-        known = config.remembered.get("mqtt")
-        if not isinstance(known, cls):
-            known = config.remembered["mqtt"] = cls(config)
-        return known
+async def _put_aside(keeper: Keeper, asides: list[tuple[str, bytes, str]]) -> None:
+    """Puts all aside at once, so that they share a commit, and removes from the list what is. Raises SpoolFull."""
+    results = await asyncio.gather(*(keeper.aside(*one) for one in asides), return_exceptions=True)
+    asides[:] = [one for one, result in zip(asides, results, strict=True) if result is not None]
+    for result in results:
+        if result is not None:
+            raise result
 
 
 class MqttCollector:
@@ -97,14 +82,14 @@ class MqttCollector:
     @property
     def connected(self) -> bool:
         """Whether the broker has accepted us and the connection stands."""
-        return self._link is not None
+        return self._link is not None and self._link.lost is None
 
     def live_upto(self, now: datetime) -> datetime | None:
         """Behind the oldest message not yet kept and, where a device's clock judges, behind by its tolerance.
 
         None while disconnected and while the broker still delivers what it queued.
         """
-        if self._link is None or self._catching_up:
+        if not self.connected or self._catching_up:
             return None
         oldest = self._working[0] if self._working else self._pending[0] if self._pending else None
         upto = now if oldest is None or oldest.received_at is None else min(now, oldest.received_at)
@@ -124,8 +109,9 @@ class MqttCollector:
         finally:
             if self._link is not None:
                 self._link = None
-                self._known.alive_at = self._clock()
-                log.warning("%s: broker lost", self.name)
+                self._known.alive_at = self._clock() - timedelta(seconds=link.silent_for)
+            if link.lost is not None:
+                log.warning("%s: %s", self.name, link.lost)
             link.close()
 
     def _resumed(self, session_present: bool) -> None:
@@ -217,7 +203,8 @@ class MqttCollector:
             if readings:
                 await self._until_kept(lambda: keeper.keep(readings))
             if asides:
-                await asyncio.gather(*(self._aside(keeper, *one) for one in asides))
+                self._reader.counts["aside"] += len(asides)
+                await self._until_kept(lambda: _put_aside(keeper, asides))
         except BaseException:
             # cancelled, or the keeper failed: nothing of this chunk is acknowledged, all of it is read again
             self._pending.extendleft(reversed(chunk))
@@ -246,10 +233,6 @@ class MqttCollector:
             if read.problems:
                 asides.append((message.topic, message.payload[:ASIDE_BYTES], "; ".join(read.problems)[:1000]))
         return readings, asides
-
-    async def _aside(self, keeper: Keeper, topic: str, payload: bytes, reason: str) -> None:
-        self._reader.counts["aside"] += 1
-        await self._until_kept(lambda: keeper.aside(topic, payload, reason))
 
     async def _until_kept(self, call: Callable[[], Awaitable[None]]) -> None:
         """Repeats the call while the spool is full. Nothing is acknowledged meanwhile, so the broker keeps the rest."""

@@ -99,6 +99,7 @@ class BufferedClient(paho.Client):  # type: ignore[misc]  # paho is untyped for 
         if mids:
             packet = b"".join(struct.pack("!BBH", PUBACK, 2, mid) for mid in mids)
             self._packet_queue(PUBACK, packet, mids[-1], 1)
+            self.loop_write()  # now, not at the loop's next turn: what is not sent when we die comes again
 
     def ping_unanswered(self) -> None:
         """Keeps the broker's patience while we do not read, hence cannot see the answer."""

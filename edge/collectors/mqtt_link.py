@@ -39,6 +39,7 @@ class BrokerLink:
         self._again: asyncio.Handle | None = None
         self._on_accepted: Callable[[bool], None] | None = None
         self._paused = False
+        self._heard_at = self._loop.time()
         self.lost: Exception | None = None
         self.session_present = False
 
@@ -139,7 +140,13 @@ class BrokerLink:
         self._loop.add_reader(client.socket(), self._readable)
         self._ticker = self._loop.call_later(TICK, self._tick)
 
+    @property
+    def silent_for(self) -> float:
+        """Seconds since the broker last sent anything."""
+        return self._loop.time() - self._heard_at
+
     def _readable(self) -> None:
+        self._heard_at = self._loop.time()
         client = self._client
         taken = 0
         while taken < MAX_PACKETS:

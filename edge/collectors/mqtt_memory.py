@@ -9,9 +9,15 @@ was lost on the way the first time, whose identifier and exact content are those
 `receive_maximum` messages, is taken for that one; its value is the same, its moment is lost.
 """
 
-from collections import OrderedDict
+from collections import OrderedDict, deque
+from datetime import UTC, datetime
+from typing import Self
 
+from edge.collectors.mqtt_config import MqttSource
 from edge.collectors.mqtt_frames import Message
+from edge.collectors.mqtt_points import MessageReader
+
+BEGINNING = datetime.min.replace(tzinfo=UTC)
 
 
 class Redeliveries:
@@ -50,3 +56,24 @@ class Redeliveries:
         """The broker has forgotten the session: its identifiers mean nothing any more."""
         self._waiting.clear()
         self._kept.clear()
+
+
+class Known:
+    """What outlives a connection: received and not kept, kept and perhaps not acknowledged, decoders' births."""
+
+    def __init__(self, config: MqttSource) -> None:
+        self.reader = MessageReader(config)
+        self.memory = Redeliveries(config.receive_maximum)
+        self.pending: deque[Message] = deque()
+        self.connections = 0
+        self.last_receipt = BEGINNING
+        self.alive_at: datetime | None = None
+        self.saw_unqueued = False
+
+    @classmethod
+    def of(cls, config: MqttSource) -> Self:
+        """The one of this configuration: the supervisor makes the collector anew after a loss."""
+        known = config.remembered.get("mqtt")
+        if not isinstance(known, cls):
+            known = config.remembered["mqtt"] = cls(config)
+        return known

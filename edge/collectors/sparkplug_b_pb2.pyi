@@ -1,3 +1,4 @@
+# ruff: noqa: A002, I001, RUF023, UP007, UP045
 from google.protobuf.internal import containers as _containers
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
@@ -22,12 +23,22 @@ class DataSet(_message.Message):
         double_value: float
         boolean_value: bool
         string_value: str
-        def __init__(self, int_value: _Optional[int] = ..., long_value: _Optional[int] = ..., float_value: _Optional[float] = ..., double_value: _Optional[float] = ..., boolean_value: _Optional[bool] = ..., string_value: _Optional[str] = ...) -> None: ...
+        def __init__(
+            self,
+            int_value: _Optional[int] = ...,
+            long_value: _Optional[int] = ...,
+            float_value: _Optional[float] = ...,
+            double_value: _Optional[float] = ...,
+            boolean_value: _Optional[bool] = ...,
+            string_value: _Optional[str] = ...,
+        ) -> None: ...
+
     class Row(_message.Message):
         __slots__ = ("elements",)
         ELEMENTS_FIELD_NUMBER: _ClassVar[int]
         elements: _containers.RepeatedCompositeFieldContainer[DataSet.Cell]
         def __init__(self, elements: _Optional[_Iterable[_Union[DataSet.Cell, _Mapping]]] = ...) -> None: ...
+
     NUM_OF_COLUMNS_FIELD_NUMBER: _ClassVar[int]
     COLUMNS_FIELD_NUMBER: _ClassVar[int]
     TYPES_FIELD_NUMBER: _ClassVar[int]
@@ -36,12 +47,27 @@ class DataSet(_message.Message):
     columns: _containers.RepeatedScalarFieldContainer[str]
     types: _containers.RepeatedScalarFieldContainer[int]
     rows: _containers.RepeatedCompositeFieldContainer[DataSet.Row]
-    def __init__(self, num_of_columns: _Optional[int] = ..., columns: _Optional[_Iterable[str]] = ..., types: _Optional[_Iterable[int]] = ..., rows: _Optional[_Iterable[_Union[DataSet.Row, _Mapping]]] = ...) -> None: ...
+    def __init__(
+        self,
+        num_of_columns: _Optional[int] = ...,
+        columns: _Optional[_Iterable[str]] = ...,
+        types: _Optional[_Iterable[int]] = ...,
+        rows: _Optional[_Iterable[_Union[DataSet.Row, _Mapping]]] = ...,
+    ) -> None: ...
 
 class Template(_message.Message):
     __slots__ = ("version", "metrics", "parameters", "template_ref", "is_definition")
     class Parameter(_message.Message):
-        __slots__ = ("name", "type", "int_value", "long_value", "float_value", "double_value", "boolean_value", "string_value")
+        __slots__ = (
+            "name",
+            "type",
+            "int_value",
+            "long_value",
+            "float_value",
+            "double_value",
+            "boolean_value",
+            "string_value",
+        )
         NAME_FIELD_NUMBER: _ClassVar[int]
         TYPE_FIELD_NUMBER: _ClassVar[int]
         INT_VALUE_FIELD_NUMBER: _ClassVar[int]
@@ -58,7 +84,18 @@ class Template(_message.Message):
         double_value: float
         boolean_value: bool
         string_value: str
-        def __init__(self, name: _Optional[str] = ..., type: _Optional[int] = ..., int_value: _Optional[int] = ..., long_value: _Optional[int] = ..., float_value: _Optional[float] = ..., double_value: _Optional[float] = ..., boolean_value: _Optional[bool] = ..., string_value: _Optional[str] = ...) -> None: ...
+        def __init__(
+            self,
+            name: _Optional[str] = ...,
+            type: _Optional[int] = ...,
+            int_value: _Optional[int] = ...,
+            long_value: _Optional[int] = ...,
+            float_value: _Optional[float] = ...,
+            double_value: _Optional[float] = ...,
+            boolean_value: _Optional[bool] = ...,
+            string_value: _Optional[str] = ...,
+        ) -> None: ...
+
     VERSION_FIELD_NUMBER: _ClassVar[int]
     METRICS_FIELD_NUMBER: _ClassVar[int]
     PARAMETERS_FIELD_NUMBER: _ClassVar[int]
@@ -69,10 +106,28 @@ class Template(_message.Message):
     parameters: _containers.RepeatedCompositeFieldContainer[Template.Parameter]
     template_ref: str
     is_definition: bool
-    def __init__(self, version: _Optional[str] = ..., metrics: _Optional[_Iterable[_Union[Metric, _Mapping]]] = ..., parameters: _Optional[_Iterable[_Union[Template.Parameter, _Mapping]]] = ..., template_ref: _Optional[str] = ..., is_definition: _Optional[bool] = ...) -> None: ...
+    def __init__(
+        self,
+        version: _Optional[str] = ...,
+        metrics: _Optional[_Iterable[_Union[Metric, _Mapping]]] = ...,
+        parameters: _Optional[_Iterable[_Union[Template.Parameter, _Mapping]]] = ...,
+        template_ref: _Optional[str] = ...,
+        is_definition: _Optional[bool] = ...,
+    ) -> None: ...
 
 class PropertyValue(_message.Message):
-    __slots__ = ("type", "is_null", "int_value", "long_value", "float_value", "double_value", "boolean_value", "string_value", "propertyset_value", "propertysets_value")
+    __slots__ = (
+        "type",
+        "is_null",
+        "int_value",
+        "long_value",
+        "float_value",
+        "double_value",
+        "boolean_value",
+        "string_value",
+        "propertyset_value",
+        "propertysets_value",
+    )
     TYPE_FIELD_NUMBER: _ClassVar[int]
     IS_NULL_FIELD_NUMBER: _ClassVar[int]
     INT_VALUE_FIELD_NUMBER: _ClassVar[int]
@@ -93,7 +148,19 @@ class PropertyValue(_message.Message):
     string_value: str
     propertyset_value: PropertySet
     propertysets_value: PropertySetList
-    def __init__(self, type: _Optional[int] = ..., is_null: _Optional[bool] = ..., int_value: _Optional[int] = ..., long_value: _Optional[int] = ..., float_value: _Optional[float] = ..., double_value: _Optional[float] = ..., boolean_value: _Optional[bool] = ..., string_value: _Optional[str] = ..., propertyset_value: _Optional[_Union[PropertySet, _Mapping]] = ..., propertysets_value: _Optional[_Union[PropertySetList, _Mapping]] = ...) -> None: ...
+    def __init__(
+        self,
+        type: _Optional[int] = ...,
+        is_null: _Optional[bool] = ...,
+        int_value: _Optional[int] = ...,
+        long_value: _Optional[int] = ...,
+        float_value: _Optional[float] = ...,
+        double_value: _Optional[float] = ...,
+        boolean_value: _Optional[bool] = ...,
+        string_value: _Optional[str] = ...,
+        propertyset_value: _Optional[_Union[PropertySet, _Mapping]] = ...,
+        propertysets_value: _Optional[_Union[PropertySetList, _Mapping]] = ...,
+    ) -> None: ...
 
 class PropertySet(_message.Message):
     __slots__ = ("keys", "values")
@@ -101,7 +168,9 @@ class PropertySet(_message.Message):
     VALUES_FIELD_NUMBER: _ClassVar[int]
     keys: _containers.RepeatedScalarFieldContainer[str]
     values: _containers.RepeatedCompositeFieldContainer[PropertyValue]
-    def __init__(self, keys: _Optional[_Iterable[str]] = ..., values: _Optional[_Iterable[_Union[PropertyValue, _Mapping]]] = ...) -> None: ...
+    def __init__(
+        self, keys: _Optional[_Iterable[str]] = ..., values: _Optional[_Iterable[_Union[PropertyValue, _Mapping]]] = ...
+    ) -> None: ...
 
 class PropertySetList(_message.Message):
     __slots__ = ("propertyset",)
@@ -127,10 +196,39 @@ class MetaData(_message.Message):
     file_type: str
     md5: str
     description: str
-    def __init__(self, is_multi_part: _Optional[bool] = ..., content_type: _Optional[str] = ..., size: _Optional[int] = ..., seq: _Optional[int] = ..., file_name: _Optional[str] = ..., file_type: _Optional[str] = ..., md5: _Optional[str] = ..., description: _Optional[str] = ...) -> None: ...
+    def __init__(
+        self,
+        is_multi_part: _Optional[bool] = ...,
+        content_type: _Optional[str] = ...,
+        size: _Optional[int] = ...,
+        seq: _Optional[int] = ...,
+        file_name: _Optional[str] = ...,
+        file_type: _Optional[str] = ...,
+        md5: _Optional[str] = ...,
+        description: _Optional[str] = ...,
+    ) -> None: ...
 
 class Metric(_message.Message):
-    __slots__ = ("name", "alias", "timestamp", "datatype", "is_historical", "is_transient", "is_null", "metadata", "properties", "int_value", "long_value", "float_value", "double_value", "boolean_value", "string_value", "bytes_value", "dataset_value", "template_value")
+    __slots__ = (
+        "name",
+        "alias",
+        "timestamp",
+        "datatype",
+        "is_historical",
+        "is_transient",
+        "is_null",
+        "metadata",
+        "properties",
+        "int_value",
+        "long_value",
+        "float_value",
+        "double_value",
+        "boolean_value",
+        "string_value",
+        "bytes_value",
+        "dataset_value",
+        "template_value",
+    )
     NAME_FIELD_NUMBER: _ClassVar[int]
     ALIAS_FIELD_NUMBER: _ClassVar[int]
     TIMESTAMP_FIELD_NUMBER: _ClassVar[int]
@@ -167,7 +265,27 @@ class Metric(_message.Message):
     bytes_value: bytes
     dataset_value: DataSet
     template_value: Template
-    def __init__(self, name: _Optional[str] = ..., alias: _Optional[int] = ..., timestamp: _Optional[int] = ..., datatype: _Optional[int] = ..., is_historical: _Optional[bool] = ..., is_transient: _Optional[bool] = ..., is_null: _Optional[bool] = ..., metadata: _Optional[_Union[MetaData, _Mapping]] = ..., properties: _Optional[_Union[PropertySet, _Mapping]] = ..., int_value: _Optional[int] = ..., long_value: _Optional[int] = ..., float_value: _Optional[float] = ..., double_value: _Optional[float] = ..., boolean_value: _Optional[bool] = ..., string_value: _Optional[str] = ..., bytes_value: _Optional[bytes] = ..., dataset_value: _Optional[_Union[DataSet, _Mapping]] = ..., template_value: _Optional[_Union[Template, _Mapping]] = ...) -> None: ...
+    def __init__(
+        self,
+        name: _Optional[str] = ...,
+        alias: _Optional[int] = ...,
+        timestamp: _Optional[int] = ...,
+        datatype: _Optional[int] = ...,
+        is_historical: _Optional[bool] = ...,
+        is_transient: _Optional[bool] = ...,
+        is_null: _Optional[bool] = ...,
+        metadata: _Optional[_Union[MetaData, _Mapping]] = ...,
+        properties: _Optional[_Union[PropertySet, _Mapping]] = ...,
+        int_value: _Optional[int] = ...,
+        long_value: _Optional[int] = ...,
+        float_value: _Optional[float] = ...,
+        double_value: _Optional[float] = ...,
+        boolean_value: _Optional[bool] = ...,
+        string_value: _Optional[str] = ...,
+        bytes_value: _Optional[bytes] = ...,
+        dataset_value: _Optional[_Union[DataSet, _Mapping]] = ...,
+        template_value: _Optional[_Union[Template, _Mapping]] = ...,
+    ) -> None: ...
 
 class Payload(_message.Message):
     __slots__ = ("timestamp", "metrics", "seq", "uuid", "body")
@@ -181,4 +299,11 @@ class Payload(_message.Message):
     seq: int
     uuid: str
     body: bytes
-    def __init__(self, timestamp: _Optional[int] = ..., metrics: _Optional[_Iterable[_Union[Metric, _Mapping]]] = ..., seq: _Optional[int] = ..., uuid: _Optional[str] = ..., body: _Optional[bytes] = ...) -> None: ...
+    def __init__(
+        self,
+        timestamp: _Optional[int] = ...,
+        metrics: _Optional[_Iterable[_Union[Metric, _Mapping]]] = ...,
+        seq: _Optional[int] = ...,
+        uuid: _Optional[str] = ...,
+        body: _Optional[bytes] = ...,
+    ) -> None: ...
