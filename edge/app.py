@@ -21,6 +21,7 @@ from edge.located import ConfigErrors
 from edge.sources import PROTOCOLS, SourceKind
 from edge.spool import Spool, SpoolFailed, SpoolInUse, SpoolMismatch
 from edge.supervisor import Source, Supervisor
+from edge.tasks import end
 
 log = logging.getLogger("lotwise.edge")
 
@@ -84,22 +85,27 @@ class Gateway:
 
     async def run(self, stop: asyncio.Event, listener: socket.socket) -> None:
         """Runs until `stop`; then ends the sources, writes everything down and gives the last batches a moment."""
-        async with asyncio.TaskGroup() as group:
-            sources = group.create_task(self.supervisor.run(), name="sources")
-            others = [
-                group.create_task(self.carrier.run(), name="carrier"),
-                group.create_task(self.forwarder.run(), name="forwarder"),
-                group.create_task(self._watermarks(), name="watermarks"),
-                group.create_task(self._prune(), name="prune"),
-                group.create_task(serve_health(self.health, listener), name="health"),
-            ]
-            await stop.wait()
+        sources = asyncio.create_task(self.supervisor.run())
+        others = [
+            asyncio.create_task(part)
+            for part in (
+                self.carrier.run(),
+                self.forwarder.run(),
+                self._watermarks(),
+                self._prune(),
+                serve_health(self.health, listener),
+            )
+        ]
+        stopping = asyncio.create_task(stop.wait())
+        try:
+            done, _ = await asyncio.wait([sources, *others, stopping], return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()  # a part that fails ends the gateway, loudly; whoever runs it starts it again
             log.info("stopping")
-            sources.cancel()
-            await asyncio.wait([sources])
+            await end([sources])
             await self._farewell()
-            for task in others:
-                task.cancel()
+        finally:
+            await end([sources, *others, stopping])
 
     async def _farewell(self) -> None:
         with contextlib.suppress(SpoolFailed, TimeoutError):

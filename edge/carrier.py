@@ -25,6 +25,7 @@ from core.telemetry.stream import (
     incarnation,
 )
 from edge.config import StreamConfig, TlsConfig
+from edge.tasks import end
 
 log = logging.getLogger("lotwise.edge.carrier")
 
@@ -90,6 +91,7 @@ class NatsCarrier:
         self._clock = clock
         self._client: Client | None = None
         self._trouble: str | None = None
+        self._forbidden = ""
         prefix = f"$JS.{config.domain}.API" if config.domain else "$JS.API"
         self._info = f"{prefix}.STREAM.INFO.{STREAM}"
         self._create = f"{prefix}.STREAM.CREATE.{STREAM}"
@@ -101,17 +103,24 @@ class NatsCarrier:
 
     async def run(self) -> None:
         """Connects, and again whenever the client gives up, until cancelled."""
+        connecting = asyncio.create_task(self._keep_connected())
         try:
-            while True:
-                closed = asyncio.Event()
-                try:
-                    await self._connect(closed)
-                    await closed.wait()
-                except (TimeoutError, OSError, errors.Error) as error:
-                    self._lost(error)
-                await asyncio.sleep(1.0)
+            # not awaited directly: the library swallows a cancellation that comes while it connects or closes
+            await asyncio.wait([connecting])
+            connecting.result()
         finally:
+            await end([connecting])
             await self._close()
+
+    async def _keep_connected(self) -> None:
+        while True:
+            closed = asyncio.Event()
+            try:
+                await self._connect(closed)
+                await closed.wait()
+            except (OSError, errors.Error, TimeoutError) as error:
+                self._lost(error)
+            await asyncio.sleep(1.0)
 
     async def _connect(self, closed: asyncio.Event) -> None:
         async def on_close() -> None:
@@ -147,6 +156,10 @@ class NatsCarrier:
     async def _on_error(self, error: Exception) -> None:
         if not self.connected:
             self._lost(error)
+        elif str(error) != self._forbidden:
+            # a request that is not permitted is never answered; this is the only word of it
+            self._forbidden = str(error)
+            log.error("the stream's server says: %s", error)
 
     async def _on_disconnect(self) -> None:
         self._lost(ConnectionError("connection lost"))
@@ -222,7 +235,8 @@ class NatsCarrier:
         except errors.NoRespondersError:
             raise
         except (TimeoutError, errors.Error, OSError) as error:
-            raise CarrierDown(f"{subject.split('.', 1)[0]}: {error or type(error).__name__}") from error
+            why = f"; the server said: {self._forbidden}" if self._forbidden else ""
+            raise CarrierDown(f"{subject}: {error or type(error).__name__}{why}") from error
         data: bytes = message.data
         return data
 

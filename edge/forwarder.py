@@ -16,6 +16,7 @@ from core.telemetry.stream import confirm_subject
 from edge.carrier import Carrier, CarrierDown, CoreSilent, StreamFacts, StreamGone
 from edge.spool import SentMark, Spool, SpooledBatch, SpoolFailed
 from edge.spool.records import Outstanding
+from edge.tasks import end, run_together
 
 log = logging.getLogger("lotwise.edge.forwarder")
 
@@ -65,13 +66,9 @@ class Forwarder:
     async def run(self) -> None:
         """Forwards until cancelled."""
         try:
-            async with asyncio.TaskGroup() as group:
-                for part in (self._watch, self._send, self._mark, self._confirm):
-                    group.create_task(self._again(part))
+            await run_together(self._again(part) for part in (self._watch, self._send, self._mark, self._confirm))
         finally:
-            for task in self._publishes:
-                task.cancel()
-            await asyncio.gather(*self._publishes, return_exceptions=True)
+            await end(self._publishes)
             if self._marks:
                 with contextlib.suppress(SpoolFailed):  # then they are sent once more, under the same message id
                     await self._spool.mark_sent(self._marks)

@@ -10,8 +10,9 @@ from enum import StrEnum
 from core.telemetry.address import partition_of
 from core.telemetry.batch import Gap, Watermark
 from core.telemetry.reading import Reading
-from edge.collectors.port import Collector, SourceLost, SourceMisconfigured
+from edge.collectors.port import Collector, SourceLost, SourceMisconfigured, SpoolFull
 from edge.spool import Spool
+from edge.tasks import run_together
 
 log = logging.getLogger("lotwise.edge.supervisor")
 
@@ -123,6 +124,8 @@ class Source:
                 if (self._clock() - began).total_seconds() > LONGEST_PAUSE:
                     pause = FIRST_PAUSE
                 self._become(SourceState.LOST, str(error))
+            except SpoolFull as error:
+                self._become(SourceState.LOST, f"not kept: {error}")
             except Exception as error:
                 # a fault of ours in one collector costs no other source; it is loud, and restarted like a loss
                 log.exception("source %s: the collector failed", self.name)
@@ -162,9 +165,8 @@ class Supervisor:
 
     async def run(self) -> None:
         """Runs every source until cancelled."""
-        async with asyncio.TaskGroup() as group:
-            for source in self.sources:
-                group.create_task(source.run(), name=f"source {source.name}")
+        idle = asyncio.Event()
+        await run_together([idle.wait(), *(source.run() for source in self.sources)])
 
     async def mark(self) -> None:
         """Cuts a batch of watermarks for every partition that the gateway serves."""
