@@ -70,6 +70,17 @@ def replay(
         after = last
 
 
+def replay_in(u: Unit, judge: Fold, only: Filter, *, live: bool) -> Replayed:
+    """As `replay`, all in the caller's transaction. Raises Forbidden without the permit `ingest.manage`."""
+    total, replayer, after = Replayed(), _Replayer(judge, live), 0
+    while True:
+        last, done = replayer.chunk(u, only, after)
+        _add(total, done)
+        if last is None:
+            return total
+        after = last
+
+
 @dataclass(slots=True)
 class _Replayer:
     judge: Fold

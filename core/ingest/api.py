@@ -1,0 +1,289 @@
+"""Routes of the ingest: its lag, dead letters and their replay, conflicts, alarms, epochs and closing one."""
+
+from datetime import datetime, timedelta
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request
+from fastapi.responses import JSONResponse
+from pydantic import AwareDatetime, BaseModel, Field, SecretStr
+from sqlalchemy import select, text
+
+from core.erp.exposure.judge import Judge
+from core.erp.kernel.auth import now_utc
+from core.erp.kernel.http import PROBLEMS, Answer, Body, Cursor, Door, Limit, Page, Ref, Text, paged
+from core.erp.kernel.signatures import sign
+from core.erp.kernel.tables import table
+from core.erp.kernel.unit import Unit
+from core.ingest.epochs import close_epoch, epoch_record
+from core.ingest.lagging import lag
+from core.ingest.model import DeadLetter, EpochClosed, GatewayEpoch, IngestAlarm
+from core.ingest.replaying import Filter, replay_in
+from core.series.model import ReadingConflict, ReadingRow, SeriesPoint
+from core.series.rows import Kind
+
+router = APIRouter(prefix="/ingest", tags=["ingest"], responses=PROBLEMS)
+
+
+class LagOut(Answer):
+    """How far the ingest is behind. Unshipped counts mean nothing where no series store is behind."""
+
+    unshipped_batches: int
+    unshipped_readings: int
+    oldest_unshipped: timedelta | None
+    dead_letters: dict[str, int]
+    pending_watermarks: int
+    runs_with_holes: int
+    stopped: list[tuple[int, str]]
+    alarms: int
+    quiet: dict[str, timedelta]
+    unowned: list[int]
+
+
+@router.get("/lag")
+def read_lag(door: Door) -> LagOut:
+    """What waits, and for how long: unshipped batches, dead letters, stopped partitions, gateways not heard of."""
+    door.read(lambda _: None)
+    return LagOut.model_validate(lag(door.engine, now_utc()))
+
+
+class DeadLetterOut(Answer):
+    """What could not be decoded, validated or stored, and why. `raw` is as it came, in hex."""
+
+    id: int
+    at: datetime
+    kind: str
+    reason: str
+    detail: str
+    gateway: str | None
+    partition: int | None
+    point: str | None
+    reading_at: datetime | None
+    raw: str
+    replayed_at: datetime | None
+    outcome: str | None
+
+
+@router.get("/dead-letters")
+def read_dead_letters(
+    door: Door,
+    reason: Annotated[str | None, Query(examples=["unknown_point"])] = None,
+    gateway: str | None = None,
+    point: str | None = None,
+    open_only: Annotated[bool, Query(alias="open", description="only those not yet replayed")] = True,
+    cursor: Cursor = None,
+    limit: Limit = 100,
+) -> Page[DeadLetterOut]:
+    """Dead letters, newest first."""
+    t = table(DeadLetter)
+    given = {"reason": reason, "gateway": gateway, "point": point}
+    where = [t.c[name] == value for name, value in given.items() if value is not None]
+    if open_only:
+        where.append(t.c.replayed_at.is_(None))
+
+    def work(u: Unit) -> Page[DeadLetterOut]:
+        rows, following = paged(u, select(t).where(*where), t.c.id, cursor, limit, newest_first=True)
+        items = [DeadLetterOut.model_validate({**row._mapping, "raw": bytes(row.raw).hex()}) for row in rows]  # noqa: SLF001 - SQLAlchemy's public way to a row's dict
+        return Page(items=items, next=following)
+
+    return door.read(work)
+
+
+class ReplayIn(Body):
+    """Which dead letters to try again; empty fields do not narrow."""
+
+    reason: str | None = Field(default=None, examples=["unknown_point"])
+    gateway: str | None = None
+    point: str | None = None
+    ids: list[Ref] | None = None
+
+
+class ReplayOut(Answer):
+    """What came of it; `still` counts by reason those that stay as they were."""
+
+    landed: int
+    duplicates: int
+    conflicts: int
+    batches: int
+    still: dict[str, int]
+
+
+@router.post("/dead-letters/replay", status_code=200, response_model=ReplayOut)
+def replay_dead_letters(body: ReplayIn, door: Door, request: Request) -> JSONResponse:
+    """Tries dead letters again, such as readings of a point that has been made meanwhile, and judges what lands."""
+    live = request.app.state.settings.instance == "live"
+    only = Filter(body.reason, body.point, body.gateway, body.ids)
+    return door.post(
+        lambda u: ReplayOut.model_validate(replay_in(u, Judge(), only, live=live)),
+        permit="ingest.manage",
+        status=200,
+    )
+
+
+class ValueOut(BaseModel):
+    """One of two values at one time."""
+
+    value: bool | int | float | str | None
+    unit: str
+    quality: int
+    reason: str
+    batch_id: int | None
+
+
+class ConflictOut(BaseModel):
+    """Two different values of one point at one time: `first` is in the series, the judge took the worse."""
+
+    id: int
+    point: str
+    at: datetime
+    known_at: datetime
+    first: ValueOut | None
+    second: ValueOut
+
+
+@router.get("/conflicts")
+def read_conflicts(
+    door: Door,
+    point: str | None = None,
+    start: AwareDatetime | None = None,
+    stop: AwareDatetime | None = None,
+    cursor: Cursor = None,
+    limit: Limit = 100,
+) -> Page[ConflictOut]:
+    """Second, different values at a time that had one, newest known first. `first` is null once past the hot window."""
+    c, r, p = table(ReadingConflict), table(ReadingRow), table(SeriesPoint)
+    firsts = [r.c[name].label(f"first_{name}") for name in _VALUE]
+    query = (
+        select(c, p.c.address, *firsts)
+        .join(p, p.c.id == c.c.point_id)
+        .outerjoin(r, (r.c.point_id == c.c.point_id) & (r.c.at == c.c.at))
+    )
+    if point is not None:
+        query = query.where(p.c.address == point)
+    if start is not None:
+        query = query.where(c.c.at >= start)
+    if stop is not None:
+        query = query.where(c.c.at < stop)
+
+    def work(u: Unit) -> Page[ConflictOut]:
+        rows, following = paged(u, query, c.c.id, cursor, limit, newest_first=True)
+        return Page(items=[_conflict(row._mapping) for row in rows], next=following)  # noqa: SLF001 - see above
+
+    return door.read(work)
+
+
+_VALUE = ("kind", "num", "whole", "txt", "unit", "quality", "reason", "batch_id")
+
+
+def _conflict(row: Any) -> ConflictOut:
+    return ConflictOut(
+        id=row["id"], point=row["address"], at=row["at"], known_at=row["known_at"],
+        first=_value(row, "first_") if row["first_kind"] is not None else None, second=_value(row, ""),
+    )  # fmt: skip
+
+
+def _value(row: Any, prefix: str) -> ValueOut:
+    kind, num, whole, txt, unit, quality, reason, batch_id = (row[prefix + name] for name in _VALUE)
+    values = {Kind.NUM: num, Kind.WHOLE: whole, Kind.FLAG: bool(whole), Kind.TEXT: txt, Kind.NONE: None}
+    return ValueOut(value=values[Kind(kind)], unit=unit, quality=quality, reason=reason, batch_id=batch_id)
+
+
+class IngestAlarmOut(Answer):
+    """Something a person must look at."""
+
+    id: int
+    at: datetime
+    kind: str
+    partition: int | None
+    gateway: str | None
+    detail: str
+    cleared_at: datetime | None
+
+
+@router.get("/alarms")
+def read_alarms(
+    door: Door,
+    standing: Annotated[bool, Query(description="only those not cleared")] = True,
+    cursor: Cursor = None,
+    limit: Limit = 100,
+) -> Page[IngestAlarmOut]:
+    """Stopped partitions, and batches that were not what was confirmed under their number; newest first."""
+    t = table(IngestAlarm)
+    query = select(t).where(t.c.cleared_at.is_(None)) if standing else select(t)
+
+    def work(u: Unit) -> Page[IngestAlarmOut]:
+        rows, following = paged(u, query, t.c.id, cursor, limit, newest_first=True)
+        return Page(items=[IngestAlarmOut.model_validate(row) for row in rows], next=following)
+
+    return door.read(work)
+
+
+class EpochOut(Answer):
+    """One start of a gateway. `told` once its first batch has said what came before."""
+
+    id: int
+    gateway: str
+    epoch: str
+    told: bool
+    previous: str | None
+    first_seen_at: datetime
+    closed_at: datetime | None
+    reason: str | None
+    waiting: int = Field(description="watermarks that wait for lower numbers or for earlier epochs")
+
+
+@router.get("/epochs")
+def read_epochs(door: Door, gateway: str | None = None, cursor: Cursor = None, limit: Limit = 100) -> Page[EpochOut]:
+    """Every start of every gateway, newest first; what waits there shows where something is missing."""
+    e, c = table(GatewayEpoch), table(EpochClosed)
+    waiting = (
+        text("(SELECT count(*) FROM pending_watermark w WHERE w.gateway = gateway_epoch.gateway "
+             "AND w.epoch = gateway_epoch.epoch) AS waiting")
+    )  # fmt: skip
+    query = select(e, c.c.closed_at, c.c.reason, waiting).outerjoin(
+        c, (c.c.gateway == e.c.gateway) & (c.c.epoch == e.c.epoch)
+    )
+    if gateway is not None:
+        query = query.where(e.c.gateway == gateway)
+
+    def work(u: Unit) -> Page[EpochOut]:
+        rows, following = paged(u, query, e.c.id, cursor, limit, newest_first=True)
+        return Page(items=[EpochOut.model_validate(row) for row in rows], next=following)
+
+    return door.read(work)
+
+
+class CloseIn(Body):
+    """A signature that an epoch's spool is lost. `login` with the first signing of a session."""
+
+    reason: Text = Field(examples=["disk of gateway gw-1 replaced after a fire"])
+    password: SecretStr
+    login: str | None = None
+
+
+class ClosedOut(BaseModel):
+    """What was signed: how far the epoch was confirmed, and which numbers are known to be missing, per partition."""
+
+    gateway: str
+    epoch: str
+    through: dict[str, int]
+    missing: dict[str, list[int]]
+    signature_id: int
+
+
+@router.post("/epochs/{gateway}/{epoch}/close", status_code=201, response_model=ClosedOut)
+def close(gateway: str, epoch: str, body: CloseIn, door: Door) -> JSONResponse:
+    """Closes an epoch whose spool is lost: what is missing becomes gaps on record, and later watermarks count again."""
+
+    def work(u: Unit) -> ClosedOut:
+        record = epoch_record(u.conn, gateway, epoch)
+        signature = sign(
+            u, body.password.get_secret_value(), "epoch", f"{gateway}:{epoch}", record, "spool lost, epoch closed",
+            body.reason, login=body.login,
+        )  # fmt: skip
+        assert signature.id is not None
+        done = close_epoch(u, Judge(), gateway, epoch, reason=body.reason, signature_id=signature.id)
+        return ClosedOut(
+            gateway=gateway, epoch=epoch, through=done["through"], missing=done["missing"], signature_id=signature.id
+        )
+
+    return door.post(work, permit="epoch.close")

@@ -1,0 +1,120 @@
+"""The ingest's routes: what is wrong can be seen, and mended by those who may."""
+
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import uvicorn
+from pydantic import SecretStr
+from sqlalchemy import Engine
+
+from core.app import build_events, create_app
+from core.erp.kernel.auth import create_user
+from core.erp.kernel.unit import system, unit
+from core.ingest.folding import Folder
+from core.settings import Settings
+from tests.servers import free_port
+from tests.services.ingest_support import PARTITION, POINT, ZONE, Gateway, Recorder, add_points, fold, mark, reading
+
+PASSWORD = "correct horse battery"
+NEW = f"{ZONE}/probe_2/temperature"
+
+
+class Client:
+    """Somebody who is signed in."""
+
+    def __init__(self, http: httpx.Client, login: str) -> None:
+        self._http = http
+        token = http.post("/api/v1/token", data={"username": login, "password": PASSWORD}).json()["access_token"]
+        self._headers = {"Authorization": f"Bearer {token}"}
+
+    def get(self, path: str, **params: Any) -> Any:
+        answer = self._http.get(f"/api/v1/ingest{path}", params=params, headers=self._headers)
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    def post(self, path: str, body: dict[str, Any], status: int = 200) -> Any:
+        answer = self._http.post(f"/api/v1/ingest{path}", json=body, headers=self._headers)
+        assert answer.status_code == status, answer.text
+        return answer.json()
+
+
+@pytest.fixture
+def http(engine: Engine, tmp_path: Path) -> Iterator[httpx.Client]:
+    events = build_events()
+    with unit(engine, system("test"), events) as u:
+        for login, role in (("admin", "admin"), ("quality", "qa")):
+            create_user(u, login, login.title(), PASSWORD, [role])
+    settings = Settings(instance="test", secret_key=SecretStr("s" * 40), data_dir=tmp_path)
+    port = free_port()
+    app = create_app(settings, engine, events=events, run_background=False)
+    server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=port, log_level="warning"))
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    while not server.started:
+        time.sleep(0.01)
+    with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30) as client:
+        yield client
+    server.should_exit = True
+    thread.join()
+
+
+def test_dead_letters_are_shown_and_replayed(engine: Engine, http: httpx.Client) -> None:
+    add_points(engine)
+    fold(engine, Folder(judge=Recorder(), live=False), Gateway().cut([reading(0), reading(1, point=NEW)]))
+    admin, quality = Client(http, "admin"), Client(http, "quality")
+    (letter,) = quality.get("/dead-letters")["items"]
+    assert (letter["reason"], letter["point"], letter["kind"]) == ("unknown_point", NEW, "reading")
+    assert quality.get("/lag")["dead_letters"] == {"unknown_point": 1}
+    quality.post("/dead-letters/replay", {}, 403)
+    assert admin.post("/dead-letters/replay", {})["still"] == {"unknown_point": 1}
+    add_points(engine, [NEW])
+    assert admin.post("/dead-letters/replay", {"reason": "unknown_point"})["landed"] == 1
+    assert quality.get("/dead-letters")["items"] == []
+    assert quality.get("/dead-letters", open=False)["items"][0]["outcome"] == "landed"
+
+
+def test_both_values_of_a_conflict_are_shown(engine: Engine, http: httpx.Client) -> None:
+    add_points(engine)
+    gw = Gateway()
+    ingest = Folder(judge=Recorder(), live=False)
+    fold(engine, ingest, gw.cut([reading(0, 4.0)]))
+    fold(engine, ingest, gw.cut([reading(0, 9.5)]))
+    (conflict,) = Client(http, "quality").get("/conflicts", point=POINT)["items"]
+    assert (conflict["point"], conflict["first"]["value"], conflict["second"]["value"]) == (POINT, 4.0, 9.5)
+    assert conflict["first"]["batch_id"] != conflict["second"]["batch_id"]
+
+
+def test_a_lost_epoch_is_closed_by_a_signature(engine: Engine, http: httpx.Client) -> None:
+    add_points(engine)
+    ingest = Folder(judge=Recorder(), live=False)
+    lost = Gateway()
+    one, _, three = lost.cut([reading(0)], [mark(0)]), lost.cut([reading(1)]), lost.cut([reading(2)], [mark(2)])
+    fold(engine, ingest, one, three)
+    fold(engine, ingest, Gateway(epoch="f1").cut([reading(10)], [mark(10)]))
+    admin, quality = Client(http, "admin"), Client(http, "quality")
+    waiting = {each["epoch"]: each["waiting"] for each in quality.get("/epochs", gateway="gw-1")["items"]}
+    assert waiting == {"e1": 1, "f1": 1}
+    signed = {"reason": "the gateway burnt", "password": PASSWORD, "login": "quality"}
+    admin.post("/epochs/gw-1/e1/close", signed, 403)
+    quality.post("/epochs/gw-1/e1/close", {**signed, "password": "wrong"}, 403)
+    quality.post("/epochs/gw-1/nope/close", signed, 404)
+    done = quality.post("/epochs/gw-1/e1/close", signed, 201)
+    assert (done["through"], done["missing"]) == ({str(PARTITION): 1}, {str(PARTITION): [2]})
+    epochs = {each["epoch"]: each for each in quality.get("/epochs")["items"]}
+    assert epochs["e1"]["closed_at"] is not None
+    assert epochs["f1"]["waiting"] == 0
+    quality.post("/epochs/gw-1/e1/close", signed, 409)
+
+
+def test_a_batch_that_is_not_what_was_confirmed_alarms(engine: Engine, http: httpx.Client) -> None:
+    add_points(engine)
+    ingest = Folder(judge=Recorder(), live=False)
+    fold(engine, ingest, Gateway().cut([reading(0)]))
+    fold(engine, ingest, Gateway().cut([reading(0, 99.0)]))
+    (alarm,) = Client(http, "quality").get("/alarms")["items"]
+    assert (alarm["kind"], alarm["gateway"]) == ("batch_mismatch", "gw-1")
