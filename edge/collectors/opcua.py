@@ -89,15 +89,19 @@ class OpcUaCollector:
 
     async def _run_once(self, keeper: Keeper) -> None:
         client = StrictClient(self._config)
-        with reaching(self._config.endpoint):
-            await client.secure()
-            await client.connect()
+        try:
+            with reaching(self._config.endpoint):
+                await client.secure()
+                await client.connect()
+        except BaseException:
+            # The library closes the socket for errors of its own, not when it is cancelled half-way.
+            client.disconnect_socket()
+            raise
         try:
             log.info("%s: %s to %s", self.name, "reconnected" if self._lost_before else "connected", client)
             self._was_up = True
-            session = Session(self._config, client, self._items, keeper, self._clock)
-            self._session = session
-            await session.serve()
+            self._session = Session(self._config, client, self._items, keeper, self._clock)
+            await self._session.serve()
         finally:
             self._session = None
             await client.disconnect()

@@ -8,9 +8,10 @@ from datetime import datetime
 from asyncua import ua
 
 from core.telemetry.reading import Reading
+from edge.collectors.opcua_again import Again
 from edge.collectors.opcua_config import OpcUaSource
 from edge.collectors.opcua_fill import Filling
-from edge.collectors.opcua_items import Item, Missed, first_report, reading_of, refusal
+from edge.collectors.opcua_items import Item, Missed, first_report, reading_of
 from edge.collectors.opcua_safe import Report, Safe
 from edge.collectors.opcua_security import StrictClient
 from edge.collectors.opcua_service import (
@@ -23,7 +24,6 @@ from edge.collectors.opcua_service import (
     node_id,
     operation_limit,
     reaching,
-    read_now,
 )
 from edge.collectors.opcua_values import Told, severity, told
 from edge.collectors.port import Keeper, SourceLost, SourceMisconfigured
@@ -54,6 +54,7 @@ class Session:
         self._by_handle = {item.handle: item for item in items}
         self._safe = Safe(config.name, keeper)
         self._fill = Filling(config, client, items, self._safe, clock)
+        self._again = Again(config, client, self._safe, clock)
         self._clock = clock
         self._inbox: asyncio.Queue[tuple[ua.PublishResult, asyncio.Future[None]]] = asyncio.Queue(maxsize=1)
         self._lost = asyncio.Event()
@@ -64,14 +65,15 @@ class Session:
         self._heard = 0.0
         self._busy = 0
         self._kept_upto: datetime | None = None
-        self._reading_since: datetime | None = None
-        self._settled = False
+        self._subscribed = False
 
     def complete_upto(self) -> datetime | None:
         """Everything the server published by then has been kept; None while that cannot be said."""
-        if not self._settled or self._kept_upto is None:
+        if not self._subscribed or self._kept_upto is None:
             return None
-        return min(self._kept_upto, self._reading_since or self._kept_upto)
+        if any(item.awaited or item.recheck or item.owed for item in self._items):
+            return None
+        return min(self._kept_upto, self._again.since or self._kept_upto)
 
     async def serve(self) -> None:
         """Raises SourceLost or SourceMisconfigured."""
@@ -111,6 +113,7 @@ class Session:
         await self._monitor([item for item in self._items if not item.refused])
         if all(item.refused for item in self._items):
             raise SourceMisconfigured(f"{self._config.endpoint} refuses every node: {self._items[0].refused}")
+        self._subscribed = True
 
     async def _monitor(self, items: Sequence[Item]) -> None:
         for group in in_groups(items, self._per_call):
@@ -278,41 +281,6 @@ class Session:
                 await self._monitor([item for item in self._items if item.refused and item.node_id is not None])
                 retry = now + _RETRY_REFUSED
             due = [item for item in self._items if item.recheck or (not item.awaited and now - item.seen >= silence)]
-            await self._read_again([item for item in due if not item.refused and not item.owed])
-            await self._report_refused([item for item in due if item.refused])
-            self._settled = not any(item.recheck or item.owed or item.awaited for item in self._items)
+            await self._again.read([item for item in due if not item.refused and not item.owed], self._per_call)
+            await self._again.refuse([item for item in due if item.refused])
             await asyncio.sleep(min(_TICK, silence / 4))
-
-    async def _read_again(self, items: Sequence[Item]) -> None:
-        for group in in_groups(items, self._per_call):
-            self._reading_since = self._clock()
-            with reaching(self._config.endpoint):
-                server_now, values = await read_now(self._client, [item.node_id for item in group])
-            received = self._clock()
-            reports: list[Report] = []
-            for item, value in zip(group, values, strict=True):
-                word = told(value, item.node.index)
-                by = self._proof(item, word, server_now)
-                reading = reading_of(item, self._config, word, received, by=by)
-                item.recheck = item.awaited = False
-                item.seen = asyncio.get_running_loop().time()
-                if item.last_at is None or reading.at > item.last_at:
-                    reports.append((item, reading, word))
-                # Else the server's clock has not moved on since the last reading: nothing new is proven.
-            await self._safe.reports(reports, reported=False)
-            self._reading_since = None
-
-    def _proof(self, item: Item, word: Told, server_now: datetime | None) -> datetime | None:
-        """When the server says that the value stands: its stamp, or its clock if it stamps with the last change."""
-        stamp = word.server_at
-        if server_now is None:
-            return stamp if stamp is not None and (item.last_at is None or stamp > item.last_at) else None
-        fresh = stamp is not None and server_now - stamp < self._config.longest_silence
-        return stamp if fresh and (item.last_at is None or (stamp is not None and stamp > item.last_at)) else server_now
-
-    async def _report_refused(self, items: Sequence[Item]) -> None:
-        at = self._clock()
-        for item in items:
-            await self._safe.keep([refusal(item, self._config, at)])
-            item.recheck = False
-            item.seen = asyncio.get_running_loop().time()

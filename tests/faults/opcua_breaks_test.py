@@ -365,6 +365,39 @@ def test_what_is_older_than_the_history_limit_is_a_gap() -> None:
     asyncio.run(main())
 
 
+def test_history_comes_in_as_many_pages_as_the_server_likes() -> None:
+    async def main() -> None:
+        async with machine(free_port(), {"n": 0}) as peer:
+            await peer.historize("n")
+            kept = datetime.now(UTC)
+            peer.server.iserver.history_manager.storage.max_history_data_response_size = 3
+            for value in range(1, 11):
+                await peer.write("n", value)
+                await asyncio.sleep(0.005)
+            await asyncio.sleep(0.1)
+            keeper = Memory()
+            async with running(OpcUaCollector(source(peer, "n"), last_kept={f"{ZONE}/machine/n": kept}), keeper):
+                await until(lambda: 10 in keeper.values("n"))
+            assert sorted({reading.value for reading in keeper.of("n")}, key=str) == sorted(range(1, 11), key=str)
+            assert keeper.gaps == []
+
+    asyncio.run(main())
+
+
+def test_a_subscription_that_the_server_dropped_is_noticed() -> None:
+    async def main() -> None:
+        async with machine(free_port(), {"t": 4.0}) as peer:
+            keeper = Memory()
+            async with running(OpcUaCollector(source(peer, "t", timeout=0.5)), keeper) as task:
+                await until(lambda: keeper.of("t"))
+                await peer.server.iserver.subscription_service.delete_subscriptions(
+                    [subscription(peer).data.SubscriptionId]
+                )
+                await lost(task)
+
+    asyncio.run(main())
+
+
 def test_an_overflowed_queue_is_a_gap() -> None:
     async def main() -> None:
         async with machine(free_port(), {"t": 4.0}) as peer:
@@ -414,5 +447,31 @@ def test_a_server_that_hangs_is_noticed() -> None:
                 for pipe in wire._pipes:
                     pipe.cancel()
                 await lost(task)
+
+    asyncio.run(main())
+
+
+def test_a_server_that_accepts_and_says_nothing_is_lost_and_can_be_given_up_half_way() -> None:
+    async def main() -> None:
+        writers: list[asyncio.StreamWriter] = []
+
+        async def mute(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            writers.append(writer)
+
+        server = await asyncio.start_server(mute, "127.0.0.1", 0)
+        port = server.sockets[0].getsockname()[1]
+        config = source(f"opc.tcp://127.0.0.1:{port}", "t", timeout=0.3)
+        with pytest.raises(SourceLost):
+            await OpcUaCollector(config).run(Memory())
+        task = asyncio.create_task(OpcUaCollector(config).run(Memory()))
+        await until(lambda: len(writers) == 2)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        server.close()
+        for writer in writers:
+            writer.close()
+        await server.wait_closed()
+        await asyncio.sleep(0.05)
 
     asyncio.run(main())
