@@ -132,7 +132,7 @@ class MqttSource(SourceConfig):
     password: SecretStr | None = None
     shared_group: str | None = Field(default=None, pattern=r"^[^/+#\s]+$")
     receive_maximum: int = Field(default=4000, ge=1, le=65535)
-    keepalive: int = Field(default=30, ge=5, le=65535)
+    keepalive: int = Field(default=30, ge=2, le=65535)
     connect_timeout: timedelta = Field(default=timedelta(seconds=10), gt=timedelta(0))
     max_payload: int = Field(default=1_048_576, ge=64)
     quiet: timedelta = Field(default=timedelta(milliseconds=500), gt=timedelta(0))

@@ -149,13 +149,13 @@ def test_a_full_spool_stops_acknowledging_and_loses_nothing(broker: Mosquitto) -
 
 def test_a_flood_that_nobody_queues_stops_being_read(broker: Mosquitto) -> None:
     async def main() -> None:
-        keeper, collector = MemoryKeeper(), MqttCollector(source(broker.port, receive_maximum=10, keepalive=5))
+        keeper, collector = MemoryKeeper(), MqttCollector(source(broker.port, receive_maximum=10, keepalive=2))
         async with running(collector, keeper) as task:
             keeper.full = True
             publishing = asyncio.to_thread(publish, broker.port, temperatures(3000), qos=0)
             await publishing
             await until(lambda: keeper.refusals)
-            await asyncio.sleep(6.5)  # longer than the keep-alive: the broker must not drop us
+            await asyncio.sleep(4)  # longer than one and a half keep-alives: the broker must not drop us
             assert collector.counts["received"] < 3000
             assert not task.done()
             keeper.full = False
@@ -203,6 +203,45 @@ def test_a_session_the_broker_has_forgotten_is_a_gap(broker: Mosquitto) -> None:
         (gap,) = keeper.gaps
         assert (gap.scope, gap.reason) == ("source:plant", "session_lost")
         assert gap.start <= left < gap.stop
+
+    asyncio.run(main())
+
+
+def test_what_a_broker_does_not_queue_is_a_gap_after_a_break(broker: Mosquitto) -> None:
+    async def main() -> None:
+        keeper, config = MemoryKeeper(), source(broker.port)
+        async with running(MqttCollector(config), keeper):
+            await asyncio.to_thread(publish, broker.port, temperatures(1), qos=0)
+            await until(lambda: keeper.readings)
+        async with running(MqttCollector(config), keeper):
+            await until(lambda: keeper.gaps)
+        (gap,) = keeper.gaps
+        assert (gap.scope, gap.reason) == ("source:plant", "not_queued_while_disconnected")
+        assert gap.start < gap.stop
+
+    asyncio.run(main())
+
+
+def test_a_broker_lost_while_the_spool_is_full_shows_as_lost_and_nothing_is_twice(broker: Mosquitto) -> None:
+    async def main() -> None:
+        keeper, config = MemoryKeeper(), source(broker.port)
+        collector = MqttCollector(config)
+        async with running(collector, keeper) as task:
+            keeper.full = True
+            await asyncio.to_thread(publish, broker.port, temperatures(20))
+            await until(lambda: keeper.refusals)
+            await asyncio.to_thread(broker.stop)
+            await until(lambda: not collector.connected)
+            assert collector.live_upto(datetime.now(UTC)) is None
+            assert not task.done()
+            keeper.full = False
+            with pytest.raises(SourceLost):
+                await asyncio.wait_for(task, 10)
+        await asyncio.to_thread(broker.start)
+        again = MqttCollector(config)
+        async with running(again, keeper):
+            await until(lambda: again.counts["repeated"] == 20)
+        assert keeper.values == [index / 10 for index in range(20)]
 
     asyncio.run(main())
 
