@@ -1,6 +1,7 @@
 """Stories of QA: who may decide what, what a signature covers, what releases and what does not."""
 
 from datetime import timedelta
+from decimal import Decimal
 
 import pytest
 from sqlalchemy import Engine
@@ -108,6 +109,18 @@ def test_proof_after_a_lifted_unproven_hold_holds_again(plant: Plant) -> None:
     plant.judged(at("05:00"), sublot, plant.breach("02:00", "03:00", "03:30"))
     assert len(plant.open_holds(sublot)) == 1
     assert [s for _, s in plant.excursions(sublot)] == ["superseded", "ended"]
+
+
+def test_a_part_split_off_while_held_answers_once_for_the_run_it_went_through(plant: Plant) -> None:
+    whole, excursion = ended(plant)
+    part = plant.act("wanda", at("04:30"), lambda u: lots.split(u, whole, Decimal(40)).id)
+    assert part is not None
+    plant.judged(at("04:31"), part, plant.breach("02:00", "03:00", "03:20"))
+    assert len(plant.open_holds(part)) == 2, "the copy of its parent's, and its own excursion's"
+    plant.dispose(at("05:00"), excursion)
+    assert len(plant.open_holds(part)) == 2, "its parent's disposition is not its own"
+    plant.dispose(at("05:10"), plant.excursions(part)[0][0])
+    assert plant.open_holds(part) == []
 
 
 @pytest.mark.parametrize("decision", ["reject", "rework", "return", "destroy"])

@@ -156,14 +156,29 @@ _OWN = text("""
         SELECT CAST(:id AS bigint)
         UNION
         SELECT e.replaces_id FROM excursion e JOIN same s ON e.id = s.id WHERE e.replaces_id IS NOT NULL
+    ), up(id) AS (
+        SELECT sublot_id FROM excursion WHERE id = :id
+        UNION
+        SELECT g.parent_id FROM genealogy g JOIN up ON g.child_id = up.id WHERE g.transformation LIKE 'split:%'
     )
-    SELECT h.id FROM hold h JOIN same s ON h.excursion_id = s.id
-    WHERE h.origin_hold_id IS NULL AND h.lifted_at IS NULL ORDER BY h.id
+    SELECT h.id FROM hold h JOIN same s ON h.excursion_id = s.id WHERE h.lifted_at IS NULL
+    UNION
+    SELECT h.id FROM excursion e
+    JOIN hold h ON h.sublot_id = e.sublot_id AND h.lifted_at IS NULL
+    JOIN hold o ON o.id = h.origin_hold_id AND o.sublot_id IN (SELECT id FROM up)
+    JOIN excursion x ON x.id = o.excursion_id AND x.version_id = e.version_id AND x.limit_key = e.limit_key
+    WHERE e.id = :id AND (x.started_at = e.started_at OR (
+        x.started_at < COALESCE(e.ended_at, 'infinity') AND e.started_at < COALESCE(x.ended_at, 'infinity')))
+    ORDER BY 1
 """)
 
 
 def _own_holds(u: Unit, excursion_id: int) -> list[int]:
-    """Standing holds of the excursion and of the superseded ones it replaced; not what others inherited from them."""
+    """The standing holds of this cause on this sublot, and no other.
+
+    Its own, those of the superseded excursions it replaced, and the copy that a split took from its parent for the
+    very same run: the goods went through it once. What a transformation inherited is another thing and stays.
+    """
     return list(u.conn.scalars(_OWN, {"id": excursion_id}))
 
 
