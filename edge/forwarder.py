@@ -183,7 +183,7 @@ class Forwarder:
             if not asks:
                 continue
             try:
-                await self._ask_all(asks)
+                await self._ask_all(asks, everything=everything)
             except CoreSilent as error:
                 self.core_answers = False
                 self._say("core", str(error))
@@ -196,11 +196,14 @@ class Forwarder:
             if everything:
                 everything_at = time.monotonic() + REPLAYABLE_EVERY
 
-    async def _ask_all(self, asks: list[Outstanding]) -> None:
+    async def _ask_all(self, asks: list[Outstanding], *, everything: bool) -> None:
         stream, floors = self._floors
+        beyond_replay = 0
         for i in range(0, len(asks), ASK_AT_ONCE):
             some = asks[i : i + ASK_AT_ONCE]
-            ask = ConfirmAsk(self._gateway, tuple((a.epoch, a.partition, a.upto) for a in some))
+            ask = ConfirmAsk(
+                self._gateway, tuple((a.epoch, a.partition, a.upto) for a in some), tuple(a.since for a in some)
+            )
             data = await self._carrier.ask(confirm_subject(self._gateway), encode(ask))
             try:
                 reply = decode(ConfirmReply, data)
@@ -210,22 +213,26 @@ class Forwarder:
             settled = await self._spool.settle(some, reply, floors if stream == reply.stream else {})
             self.confirmed += settled.confirmed
             self.resent += settled.resend
-            self._note(settled.taken_back, settled.beyond_replay, settled.resend)
+            beyond_replay += settled.beyond_replay
+            self._note(settled.taken_back, settled.resend)
             self._note_closed(frozenset(reply.closed_epochs) & {a.epoch for a in some})
             self._floors = (reply.stream, dict(reply.floors))
             if self.facts is not None and reply.stream != self.facts.incarnation:
                 self._carrier.changed.set()
+        if everything or beyond_replay > self.beyond_replay:
+            self._note_beyond(beyond_replay)
 
-    def _note(self, taken_back: int, beyond_replay: int, resend: int) -> None:
+    def _note(self, taken_back: int, resend: int) -> None:
         if taken_back:
             self.taken_back += taken_back
             log.warning("the core no longer has %d batches that it had confirmed: sent again", taken_back)
         if resend:
             log.warning("the core passed over %d batches: sent again", resend)
-        if beyond_replay != self.beyond_replay:
-            self.beyond_replay = beyond_replay
-            if beyond_replay:
-                log.error("the core misses %d batches whose payloads are past their replay window", beyond_replay)
+
+    def _note_beyond(self, count: int) -> None:
+        if count > self.beyond_replay:
+            log.error("the core misses up to %d batches whose payloads are past their replay window", count)
+        self.beyond_replay = count
 
     def _note_closed(self, closed: frozenset[str]) -> None:
         for epoch in closed - self.closed_epochs:

@@ -135,11 +135,13 @@ def decode_body(body: bytes) -> Body:
 class ConfirmAsk(msgspec.Struct, frozen=True):
     """A gateway asks, on subject `confirm.<gateway>`: how far are these (epoch, partition) confirmed?
 
-    `upto` gives for each the highest number the gateway has sent.
+    `upto` gives for each the highest number the gateway has sent. `since`, where given, goes along with it: the
+    gateway no longer has anything at or below that number, so that `missing` need not list it.
     """
 
     gateway: str
     upto: tuple[tuple[str, int, int], ...]
+    since: tuple[int, ...] = ()
 
 
 MISSING_MAX = 4096

@@ -15,6 +15,8 @@ from edge.spool.store import Rows
 log = logging.getLogger("lotwise.edge.spool")
 
 DROPPED = "dropped by the spool's byte bound"
+# headers are folded in order of number, so that what is left begins right after what is gone
+_SINCE = "(SELECT min(l.number) - 1 FROM batch l WHERE l.epoch = b.epoch AND l.partition = b.partition)"
 PATIENCE_MAX = timedelta(minutes=5)
 
 
@@ -24,11 +26,14 @@ def outstanding(rows: Rows) -> list[Outstanding]:
     At most MISSING_MAX beyond the lowest open one, so that no answer outgrows a message.
     """
     found = rows.db.execute(
-        "SELECT e.epoch, b.partition, min(b.number), max(b.number) FROM batch b INDEXED BY batch_open"
+        f"SELECT e.epoch, b.partition, min(b.number), max(b.number), {_SINCE} FROM batch b INDEXED BY batch_open"  # noqa: S608 - a constant
         " CROSS JOIN epoch e ON e.id = b.epoch WHERE b.confirmed_at IS NULL AND b.sequence IS NOT NULL"
         " GROUP BY b.epoch, b.partition"
     )
-    return [Outstanding(epoch, part, min(high, low + MISSING_MAX - 1)) for epoch, part, low, high in found]
+    return [
+        Outstanding(epoch, partition, min(high, low + MISSING_MAX - 1), since)
+        for epoch, partition, low, high, since in found
+    ]
 
 
 def replayable(rows: Rows) -> list[Outstanding]:
@@ -37,7 +42,7 @@ def replayable(rows: Rows) -> list[Outstanding]:
     Asked now and then, since a core restored from a backup answers less than it once did.
     """
     found = rows.db.execute(
-        "SELECT e.epoch, b.partition, max(b.number) FROM batch b CROSS JOIN payload p ON p.batch = b.id"
+        f"SELECT e.epoch, b.partition, max(b.number), {_SINCE} FROM batch b CROSS JOIN payload p ON p.batch = b.id"  # noqa: S608 - a constant
         " CROSS JOIN epoch e ON e.id = b.epoch WHERE b.confirmed_at IS NOT NULL GROUP BY b.epoch, b.partition"
     )
     return [Outstanding(*row) for row in found]
@@ -52,17 +57,17 @@ def settle(
     still open, what was published to the stream that the floors speak of, at or below its partition's floor, was
     passed over and is sent again under the next attempt; all else waits.
     """
-    upto = {(ask.epoch, ask.partition): ask.upto for ask in asked}
+    asks = {(ask.epoch, ask.partition): ask for ask in asked}
     total = Settled()
     for answer in reply.confirmed:
-        limit = upto.get((answer.epoch, answer.partition))
-        if limit is None:
+        ask = asks.get((answer.epoch, answer.partition))
+        if ask is None:
             continue
-        if answer.upto is not None:
-            limit = min(limit, answer.upto)
+        limit = ask.upto if answer.upto is None else min(ask.upto, answer.upto)
         epoch_id = _epoch_id(rows, answer.epoch)
         confirmed = _confirm(rows, epoch_id, answer, limit, now)
         back, beyond = _take_back(rows, epoch_id, answer, limit)
+        beyond += max(0, ask.since - answer.through)
         floor = floors.get(answer.partition, 0)
         again = _passed_over(rows, (epoch_id, answer.partition, limit), (reply.stream, floor), now)
         total = Settled(
@@ -104,6 +109,8 @@ def _take_back(rows: Rows, epoch_id: int, answer: Confirmed, limit: int) -> tupl
         (epoch_id, answer.partition, min(missing), max(missing)),
     ).fetchall()
     wanted = set(missing)
+    # a header whose payload is gone and that is not yet folded
+    beyond = sum(1 for row in found if row[1] in wanted and not row[4])
     back = [row for row in found if row[1] in wanted and row[4]]
     rows.db.executemany(
         "UPDATE batch SET confirmed_at = NULL, sequence = NULL, incarnation = NULL, attempt = attempt + 1 WHERE id = ?",
@@ -112,10 +119,6 @@ def _take_back(rows: Rows, epoch_id: int, answer: Confirmed, limit: int) -> tupl
     rows.open_batches += len(back)
     rows.open_readings += sum(row[2] for row in back)
     rows.open_bytes += sum(row[3] for row in back)
-    folded: int = rows.db.execute(
-        "SELECT coalesce(max(last_number), 0) FROM fold WHERE epoch = ? AND partition = ?", (epoch_id, answer.partition)
-    ).fetchone()[0]
-    beyond = sum(1 for row in found if row[1] in wanted and not row[4]) + sum(1 for n in missing if n <= folded)
     return len(back), beyond
 
 

@@ -81,11 +81,15 @@ class SentMark(msgspec.Struct, frozen=True):
 
 
 class Outstanding(msgspec.Struct, frozen=True):
-    """What to ask the core about one (epoch, partition): everything through `upto`."""
+    """What to ask the core about one (epoch, partition): everything above `since` through `upto`.
+
+    At or below `since` the spool has nothing left: it was confirmed, and its replay window is past.
+    """
 
     epoch: str
     partition: int
     upto: int
+    since: int = 0
 
 
 class Settled(msgspec.Struct, frozen=True):

@@ -419,8 +419,14 @@ def test_headers_fold_after_the_replay_window_and_can_be_proved(tmp_path: Path) 
             assert found.folds[0].chain == link
             assert (await spool.depth()).batches == 1
             missing = ConfirmReply((Confirmed(spool.epoch, PARTITION, 0, (1, 2, 3, 4, 5, 6)),), "s1", {})
-            settled = await spool.settle([Outstanding(spool.epoch, PARTITION, 6)], missing, {})
+            await spool.mark_sent([SentMark(b.row, b.attempt, 9, "s1") for b in await spool.unsent(9)])
+            asks = await spool.outstanding()
+            assert asks == [Outstanding(spool.epoch, PARTITION, 6, 5)]
+            settled = await spool.settle(asks, missing, {})
             assert (settled.taken_back, settled.beyond_replay) == (0, 5)
+            # a core that need not list what is gone still confirms what is there
+            settled = await spool.settle(asks, ConfirmReply((Confirmed(spool.epoch, PARTITION, 0, ()),), "s1", {}), {})
+            assert (settled.confirmed, settled.beyond_replay) == (1, 5)
             clock.now += timedelta(days=400)
             await spool.prune()
             assert spool_headers(tmp_path, *ALWAYS).folds == ()
