@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from itertools import pairwise
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -116,9 +117,15 @@ def test_intervals_say_the_same_as_asking_instant_by_instant(
     assert all(a[2] == b[1] and a[0] != b[0] for a, b in pairwise(spans))
 
 
-def limit(**changes: object) -> ProfileLimit:
-    given_fields = {"key": "high", "op": ">", "threshold": 8.0, "kind": "consecutive", "delay": timedelta(hours=1)}
-    return ProfileLimit(**(given_fields | changes))
+def limit(**changes: Any) -> ProfileLimit:
+    fields: dict[str, Any] = {
+        "key": "high",
+        "op": ">",
+        "threshold": 8.0,
+        "kind": "consecutive",
+        "delay": timedelta(hours=1),
+    }
+    return ProfileLimit(**(fields | changes))
 
 
 HOUR = timedelta(hours=1)

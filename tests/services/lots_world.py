@@ -114,9 +114,8 @@ def build(engine: Engine) -> World:
         for zone in (cold, pen):
             add(Point(zone_id=zone.id, address=f"{zone.address}/probe/temperature", quantity="temperature", unit="Cel"))
         u.session.flush()
-        ids = [x.id for x in (cold, freezer, pen, vaccine, vial)]
-    assert all(x is not None for x in ids)
-    world = World(engine, events, seen, *[x for x in ids if x is not None])
+        ids = [x.id or 0 for x in (cold, freezer, pen, vaccine, vial)]
+    world = World(engine, events, seen, ids[0], ids[1], ids[2], ids[3], ids[4])
     world.good_until(world.cold, NOON)
     world.good_until(world.pen, NOON)
     return world

@@ -11,13 +11,13 @@ from typing import Any
 import httpx
 import pytest
 import uvicorn
+from argon2 import PasswordHasher
 from pydantic import SecretStr
 from sqlalchemy import Engine, text
 
-from core.app import create_app
-from core.erp.custody import handlers as custody_handlers
+from core.app import build_events, create_app
+from core.erp.kernel import auth
 from core.erp.kernel.auth import create_user
-from core.erp.kernel.events import Events
 from core.erp.kernel.unit import system, unit
 from core.settings import Settings
 from tests.servers import free_port
@@ -44,9 +44,10 @@ class Api:
 
 
 @pytest.fixture
-def api(engine: Engine, tmp_path: Path) -> Iterator[Api]:
-    events = Events()
-    custody_handlers.register(events)
+def api(engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Api]:
+    cheap = PasswordHasher(time_cost=1, memory_cost=64, parallelism=1)
+    monkeypatch.setattr(auth, "_hasher", lambda: cheap)
+    events = build_events()
     with unit(engine, system("test"), events) as u:
         for login, roles in (
             ("admin", ["admin"]), ("store", ["warehouse"]), ("quality", ["qa"]), ("release", ["responsible_person"]),

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from argon2 import PasswordHasher
 from sqlalchemy import Engine, text
 from sqlalchemy.exc import DBAPIError
 
@@ -28,6 +29,13 @@ PASSWORD = "correct horse battery"
 def work(engine: Engine, actor: Actor = SYSTEM, now: datetime = NOW) -> Iterator[Unit]:
     with unit(engine, actor, Events(), now) as u:
         yield u
+
+
+@pytest.fixture(autouse=True)
+def cheap_hashes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same algorithm with little memory and one pass: these tests try many passwords."""
+    cheap = PasswordHasher(time_cost=1, memory_cost=64, parallelism=1)
+    monkeypatch.setattr(auth, "_hasher", lambda: cheap)
 
 
 # Written by hand: what the design says is never updated, deleted or truncated.
@@ -138,14 +146,20 @@ TAMPERING = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("how", TAMPERING)
-def test_tampering_is_found(engine: Engine, how: str) -> None:
+def test_tampering_is_found(engine: Engine) -> None:
     audited(engine, 3)
     seal(engine)
     audited(engine, 2)
     seal(engine)
-    tamper(engine, *TAMPERING[how])
-    assert findings(engine)
+    assert findings(engine) == set()
+    for how, statements in TAMPERING.items():
+        with engine.connect() as conn, conn.begin() as undone:
+            conn.execute(text("SET LOCAL session_replication_role = replica"))
+            for statement in statements:
+                conn.execute(text(statement))
+            assert verify(conn), how
+            undone.rollback()
+    assert findings(engine) == set()
 
 
 def test_the_tail_cut_off_with_its_seal_is_found_by_a_witness(engine: Engine) -> None:
@@ -183,7 +197,11 @@ def test_a_row_that_commits_late_is_sealed_later(engine: Engine) -> None:
 def test_sealers_side_by_side(engine: Engine) -> None:
     audited(engine, 20)
     done: list[int] = []
-    threads = [threading.Thread(target=lambda: done.append(seal(engine))) for _ in range(3)]
+
+    def run() -> None:
+        done.append(seal(engine))
+
+    threads = [threading.Thread(target=run) for _ in range(3)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -339,11 +357,12 @@ def test_signatures_that_are_refused(engine: Engine) -> None:
         with work(engine, actor) as u:
             signatures.sign(u, password, "x", 1, {}, meaning, "r", login=login or actor.login)
 
-    for attempt in (
-        lambda: sign(admin), lambda: sign(SYSTEM), lambda: sign(qa, "wrong"), lambda: sign(qa, login="root"),
-    ):  # fmt: skip
+    attempts: tuple[tuple[Actor, str, str | None], ...] = (
+        (admin, PASSWORD, None), (SYSTEM, PASSWORD, None), (qa, "wrong", None), (qa, PASSWORD, "root"),
+    )  # fmt: skip
+    for actor, password, login in attempts:
         with pytest.raises(Forbidden):
-            attempt()
+            sign(actor, password, login)
     with pytest.raises(Invalid):
         sign(qa, meaning=" ")
     for _ in range(4):

@@ -1,5 +1,6 @@
 """Whatever is tried in whatever order: nothing below nothing, nothing out of nothing, nothing held leaves."""
 
+from collections.abc import Callable
 from decimal import Decimal
 
 from hypothesis import HealthCheck, given, settings
@@ -24,7 +25,7 @@ def _step(u: Unit, name: str, ids: list[int], first: int, second: int, amount: D
     last = u.conn.execute(text("SELECT max(id) FROM stock_move")).scalar_one()
     holds = lots.open_holds(u, sublot_id=one)
     reservation = u.conn.execute(text("SELECT max(id) FROM reservation")).scalar() or 0
-    verbs = {
+    verbs: dict[str, Callable[[], object]] = {
         "move": lambda: lots.move(u, one, amount, "customer", purpose="sale", reference="r"),
         "fact": lambda: lots.post_fact(u, one, amount, "production", purpose="use", reference="r", at=NOON, reason="f"),
         "split": lambda: ids.append(lots.split(u, one, amount).id or 0),

@@ -387,6 +387,12 @@ CREATE TRIGGER lot_no_delete BEFORE DELETE ON lot FOR EACH ROW EXECUTE FUNCTION 
 CREATE TRIGGER lot_no_truncate BEFORE TRUNCATE ON lot FOR EACH STATEMENT EXECUTE FUNCTION lotwise_forbid_change()
     ''',
     r'''
+CREATE OR REPLACE VIEW gap_standing AS
+    SELECT g.* FROM gap_record g
+    WHERE (g.stop_at IS NULL OR g.stop_at > g.start_at)
+      AND NOT EXISTS (SELECT FROM gap_record n WHERE n.replaces_id = g.id)
+    ''',
+    r'''
 CREATE OR REPLACE FUNCTION lotwise_bump_zone() RETURNS trigger LANGUAGE plpgsql AS $$
     BEGIN
         IF TG_TABLE_NAME = 'item_profile' THEN
@@ -968,9 +974,11 @@ def upgrade() -> None:
     sa.Column('stop_at', sa.DateTime(timezone=True), nullable=True),
     sa.Column('reason', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
     sa.Column('known_at', sa.DateTime(timezone=True), nullable=False),
+    sa.Column('replaces_id', sa.BigInteger(), nullable=True),
     sa.PrimaryKeyConstraint('id')
     )
     op.create_index('gap_zone', 'gap_record', ['zone_id', 'start_at'], unique=False)
+    op.create_index(op.f('ix_gap_record_replaces_id'), 'gap_record', ['replaces_id'], unique=False)
     op.create_table('gateway_epoch',
     sa.Column('id', sa.BigInteger(), autoincrement=True, nullable=False),
     sa.Column('gateway', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
