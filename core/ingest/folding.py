@@ -13,9 +13,10 @@ from sqlalchemy import Connection, insert, text
 
 from core.erp.kernel.tables import table
 from core.erp.kernel.unit import Unit
+from core.ingest.chain import Key
 from core.ingest.decoding import Arrival, arrival
 from core.ingest.model import BatchRow, DeadLetter, IngestAlarm
-from core.ingest.progress import Confirmed, Key, advance
+from core.ingest.progress import Confirmed, advance
 from core.ingest.validation import PointBook, Refusal, check, check_marks, partition_of_point
 from core.series.landing import Landed, land
 from core.telemetry.batch import BadBatch, Gap, Watermark, encode

@@ -7,26 +7,18 @@ numbers. An epoch that names none while others of its gateway are open (a spool 
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import msgspec
 from sqlalchemy import Connection, text
 
 from core.erp.kernel.unit import Unit
+from core.ingest.chain import Key, Run, load_chain
 from core.telemetry.batch import PreviousEpoch, Watermark
 
 _CHUNK = 1000
 _encode = msgspec.msgpack.encode
 _decode_marks = msgspec.msgpack.Decoder(tuple[Watermark, ...]).decode
-
-
-class Key(NamedTuple):
-    """One run of numbers."""
-
-    gateway: str
-    epoch: str
-    partition: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,76 +29,6 @@ class Confirmed:
     number: int
     watermarks: tuple[Watermark, ...]
     previous: PreviousEpoch | None
-
-
-@dataclass(slots=True)
-class _Run:
-    through: int = 0
-    follows: bool = False
-    is_new: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class _Epoch:
-    number: int
-    told: bool
-    previous: str | None
-    last_numbers: dict[str, int]
-    closed: bool
-
-
-@dataclass(slots=True)
-class _Chain:
-    """The epochs of some gateways, and how far they are confirmed in some partitions."""
-
-    epochs: dict[str, dict[str, _Epoch]] = field(default_factory=lambda: defaultdict(dict))
-    runs: dict[Key, _Run] = field(default_factory=dict)
-
-    def earlier_complete(self, key: Key) -> bool:
-        """Whether nothing of an earlier epoch can still come in the key's partition."""
-        known = self.epochs[key.gateway]
-        epoch = known[key.epoch]
-        seen = {key.epoch}
-        while True:
-            if epoch.previous is None:
-                return self._root_complete(key, epoch, seen)
-            name = epoch.previous
-            if name in seen:
-                return False
-            seen.add(name)
-            last = epoch.last_numbers.get(str(key.partition), 0)
-            run = self.runs.get(Key(key.gateway, name, key.partition))
-            before = known.get(name)
-            closed = before is not None and before.closed
-            if not closed and (run.through if run else 0) < last:
-                return False
-            if run is not None and run.follows:
-                return True
-            if before is None:
-                return closed
-            epoch = before
-
-    def _root_complete(self, key: Key, epoch: _Epoch, chain: set[str]) -> bool:
-        if not epoch.told and not epoch.closed:
-            return False
-        others = self.epochs[key.gateway]
-        return all(
-            other.closed or name in chain or other.number > epoch.number or self._follows(others, name, chain)
-            for name, other in others.items()
-        )
-
-    @staticmethod
-    def _follows(others: dict[str, _Epoch], name: str, chain: set[str]) -> bool:
-        """Whether the epoch's own chain runs through this one: it is a later start of the same spool."""
-        walked: set[str] = set()
-        current: str | None = name
-        while current is not None and current not in walked:
-            if current in chain:
-                return True
-            walked.add(current)
-            known = others.get(current)
-            current = known.previous if known is not None else None
-        return False
 
 
 def advance(u: Unit, batches: Sequence[Confirmed]) -> list[tuple[str, Watermark]]:
@@ -149,9 +71,9 @@ def recount(u: Unit, gateway: str) -> list[tuple[str, Watermark]]:
     return _latest(counting)
 
 
-def _runs(conn: Connection, keys: Iterable[Key]) -> dict[Key, _Run]:
+def _runs(conn: Connection, keys: Iterable[Key]) -> dict[Key, Run]:
     wanted = sorted(keys)
-    runs = {key: _Run() for key in wanted}
+    runs = {key: Run() for key in wanted}
     rows = conn.execute(
         text(
             "SELECT p.gateway, p.epoch, p.partition, p.through, p.follows FROM batch_progress p JOIN "
@@ -161,7 +83,7 @@ def _runs(conn: Connection, keys: Iterable[Key]) -> dict[Key, _Run]:
         _columns(wanted),
     )
     for gateway, epoch, partition, through, follows in rows:
-        runs[Key(gateway, epoch, partition)] = _Run(through, follows, is_new=False)
+        runs[Key(gateway, epoch, partition)] = Run(through, follows, is_new=False)
     return runs
 
 
@@ -169,7 +91,7 @@ def _columns(keys: Sequence[Key]) -> dict[str, list[str] | list[int]]:
     return {"g": [k.gateway for k in keys], "e": [k.epoch for k in keys], "p": [k.partition for k in keys]}
 
 
-def _hear_epochs(u: Unit, batches: Sequence[Confirmed], runs: dict[Key, _Run]) -> None:
+def _hear_epochs(u: Unit, batches: Sequence[Confirmed], runs: dict[Key, Run]) -> None:
     heard = {(key.gateway, key.epoch) for key, run in runs.items() if run.is_new}
     for gateway, epoch in sorted(heard):
         u.conn.execute(
@@ -195,7 +117,7 @@ def _hear_epochs(u: Unit, batches: Sequence[Confirmed], runs: dict[Key, _Run]) -
         )
 
 
-def _move_on(conn: Connection, runs: dict[Key, _Run], batches: Sequence[Confirmed]) -> None:
+def _move_on(conn: Connection, runs: dict[Key, Run], batches: Sequence[Confirmed]) -> None:
     numbers: defaultdict[Key, set[int]] = defaultdict(set)
     for batch in batches:
         numbers[batch.key].add(batch.number)
@@ -261,13 +183,13 @@ def _waiting(conn: Connection, lanes: set[tuple[str, int]]) -> dict[tuple[Key, i
     return {(Key(g, e, p), n): _decode_marks(data) for g, e, p, n, data in rows}
 
 
-def _follow(conn: Connection, runs: dict[Key, _Run], waiting: dict[tuple[Key, int], tuple[Watermark, ...]]) -> None:
+def _follow(conn: Connection, runs: dict[Key, Run], waiting: dict[tuple[Key, int], tuple[Watermark, ...]]) -> None:
     """Finds out which runs' earlier epochs are complete, and remembers it: it stays so."""
     runs.update(_runs(conn, {key for key, _ in waiting if key not in runs}))
     asking = [key for key in sorted(runs) if not runs[key].follows]
     if not asking:
         return
-    chain = _chain(conn, {key.gateway for key in asking}, {key.partition for key in asking}, runs)
+    chain = load_chain(conn, {key.gateway for key in asking}, {key.partition for key in asking}, runs)
     found = [key for key in asking if chain.earlier_complete(key)]
     for key in found:
         runs[key].follows = True
@@ -279,31 +201,6 @@ def _follow(conn: Connection, runs: dict[Key, _Run], waiting: dict[tuple[Key, in
             ),
             _columns(found),
         )
-
-
-def _chain(conn: Connection, gateways: set[str], partitions: set[int], runs: dict[Key, _Run]) -> _Chain:
-    chain = _Chain()
-    rows = conn.execute(
-        text(
-            "SELECT e.gateway, e.epoch, e.id, e.told, e.previous, e.last_numbers, c.epoch IS NOT NULL "
-            "FROM gateway_epoch e LEFT JOIN epoch_closed c ON c.gateway = e.gateway AND c.epoch = e.epoch "
-            "WHERE e.gateway = ANY(:gateways)"
-        ),
-        {"gateways": sorted(gateways)},
-    )
-    for gateway, epoch, number, told, previous, last_numbers, closed in rows:
-        chain.epochs[gateway][epoch] = _Epoch(number, told, previous, last_numbers, closed)
-    progress = conn.execute(
-        text(
-            "SELECT gateway, epoch, partition, through, follows FROM batch_progress "
-            "WHERE gateway = ANY(:gateways) AND partition = ANY(:partitions)"
-        ),
-        {"gateways": sorted(gateways), "partitions": sorted(partitions)},
-    )
-    for gateway, epoch, partition, through, follows in progress:
-        chain.runs[Key(gateway, epoch, partition)] = _Run(through, follows, is_new=False)
-    chain.runs.update(runs)
-    return chain
 
 
 def _keep(conn: Connection, kept: dict[tuple[Key, int], tuple[Watermark, ...]]) -> None:

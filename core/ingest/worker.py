@@ -8,7 +8,7 @@ import contextlib
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 import nats.errors
 from nats.aio.client import Client
@@ -22,12 +22,11 @@ from core.ingest import leases
 from core.ingest.alarms import clear_stopped, raise_stopped
 from core.ingest.confirming import Standing, answer
 from core.ingest.folding import Carried, Fold, Folded, Folder, NotOurs
+from core.ingest.lanes import IngestOptions, Lanes
 from core.ingest.stream import (
-    Inbox,
     NatsSettings,
     StreamUnavailable,
     connect,
-    ensure_consumer,
     ensure_stream,
     floors,
 )
@@ -37,43 +36,6 @@ from core.telemetry.stream import CONFIRM_WILDCARD
 log = logging.getLogger("lotwise.ingest")
 
 ACTOR = system("ingest")
-
-
-@dataclass(frozen=True, slots=True)
-class IngestOptions:
-    """Bounds and paces. A transaction takes what has come within `linger`, at most about `fold_bytes` (some 20 000
-    readings); a partition has at most `lane_messages` in hand, all together `hand_bytes`.
-    """
-
-    linger: timedelta = timedelta(milliseconds=10)
-    fold_bytes: int = 2_000_000
-    lane_messages: int = 64
-    hand_bytes: int = 24_000_000
-    ack_wait: timedelta = timedelta(seconds=30)
-    tick: timedelta = timedelta(seconds=1)
-    lease: timedelta = leases.TTL
-    backoff_first: timedelta = timedelta(seconds=1)
-    backoff_most: timedelta = timedelta(minutes=1)
-    pull_expires: timedelta = timedelta(seconds=5)
-
-
-@dataclass(slots=True)
-class Lane:
-    """A partition in this worker's hands. `waiting` is by stream sequence: what comes again takes its own place."""
-
-    partition: int
-    waiting: dict[int, Msg] = field(default_factory=dict)
-    failures: int = 0
-    stopped_until: float = 0.0
-    alarmed: bool = True  # there may be an alarm from an earlier life: the first success clears it
-    task: asyncio.Task[None] | None = None
-    gone: bool = False
-
-    def end(self) -> None:
-        """Ends its task. Said twice: a cancellation that meets a request's end can be lost (bpo-37658)."""
-        self.gone = True
-        if self.task is not None:
-            self.task.cancel()
 
 
 @dataclass(slots=True)
@@ -112,11 +74,8 @@ class IngestWorker:
         self._events = events or Events()
         self._options = options or IngestOptions()
         self._folder = Folder(judge=judge, live=live, worker=name)
-        self._lanes: dict[int, Lane] = {}
+        self._lanes = Lanes(self._options)
         self._standing = Standing()
-        self._arrived = asyncio.Event()
-        self._room = asyncio.Event()
-        self._hand_bytes = 0
         self._was_well = True
         self._stopping = False
         self._folding: asyncio.Task[None] | None = None
@@ -138,11 +97,9 @@ class IngestWorker:
                 tasks = [group.create_task(self._tend(client, group)), group.create_task(self._fold_all(client))]
                 await stop.wait()
                 self._stopping = True
-                self._arrived.set()
                 for task in tasks:
                     task.cancel()
-                for lane in self._lanes.values():
-                    lane.end()
+                self._lanes.end()
         finally:
             if self._folding is not None:
                 await asyncio.wait([self._folding])
@@ -158,10 +115,10 @@ class IngestWorker:
             try:
                 state = await ensure_stream(client, self._stream.stream)
                 held = await asyncio.to_thread(leases.renew, self._engine, self.name, self._options.lease)
-                self._hold(client, group, held)
+                self._lanes.hold(client, group, held)
                 if state.incarnation != self._standing.stream and self._standing.stream:
                     log.warning("stream is another one now, created %s", state.incarnation)
-                    self._restart(client, group)
+                    self._lanes.restart(client, group)
                 self._standing = Standing(state.incarnation, await floors(client))
                 self._well(None)
             except (StreamUnavailable, OperationalError) as problem:
@@ -175,91 +132,17 @@ class IngestWorker:
             log.warning("ingest %s works again", self.name)
         self._was_well = problem is None
 
-    def _hold(self, client: Client, group: asyncio.TaskGroup, held: frozenset[int]) -> None:
-        for partition in self._lanes.keys() - held:
-            self._drop(self._lanes.pop(partition))
-        for partition in sorted(held - self._lanes.keys()):
-            self._start(client, group, partition)
-
-    def _start(self, client: Client, group: asyncio.TaskGroup, partition: int) -> None:
-        lane = self._lanes[partition] = Lane(partition, gone=self._stopping)
-        lane.task = group.create_task(self._pull(client, lane))
-
-    def _drop(self, lane: Lane) -> None:
-        """What was in hand comes again to the partition's next worker, or from the gateway if the stream is gone."""
-        lane.end()
-        self._hand_bytes -= sum(len(message.data) for message in lane.waiting.values())
-        lane.waiting.clear()
-
-    def _restart(self, client: Client, group: asyncio.TaskGroup) -> None:
-        for lane in list(self._lanes.values()):
-            self._drop(lane)
-            self._start(client, group, lane.partition)
-
-    def _put(self, lane: Lane, messages: Sequence[Msg]) -> None:
-        for message in messages:
-            sequence = message.metadata.sequence.stream
-            before = lane.waiting.get(sequence)
-            self._hand_bytes += len(message.data) - (len(before.data) if before is not None else 0)
-            lane.waiting[sequence] = message
-
-    async def _pull(self, client: Client, lane: Lane) -> None:
-        """Takes a partition's messages in hand for as long as it is ours."""
-        while not lane.gone:
-            inbox = Inbox(client, lane.partition)
-            try:
-                await ensure_consumer(client, lane.partition, self._options.ack_wait, 4 * self._options.lane_messages)
-                await inbox.open()
-                await self._pull_from(inbox, lane)
-            except (StreamUnavailable, nats.errors.Error, OSError) as problem:
-                log.debug("partition %d: %s", lane.partition, problem)
-                await asyncio.sleep(0.25)
-            finally:
-                await inbox.close()
-
-    async def _pull_from(self, inbox: Inbox, lane: Lane) -> None:
-        while not lane.gone:
-            room = self._options.lane_messages - len(lane.waiting)
-            if room <= 0 or self._hand_bytes > self._options.hand_bytes:
-                self._room.clear()
-                await self._room.wait()
-                continue
-            async for message in inbox.pull(room, self._options.pull_expires):
-                if not lane.gone:
-                    self._put(lane, [message])
-                    self._arrived.set()
-
     # -- folding -------------------------------------------------------------------------------------------------
 
     async def _fold_all(self, client: Client) -> None:
         while not self._stopping:
-            await self._arrived.wait()
+            await self._lanes.arrived.wait()
             await asyncio.sleep(self._options.linger.total_seconds())
-            self._arrived.clear()
-            while taken := self._take():
+            self._lanes.arrived.clear()
+            while taken := self._lanes.take():
                 self._folding = asyncio.create_task(self._fold(client, taken))
                 await asyncio.shield(self._folding)
-                self._room.set()
-
-    def _take(self) -> dict[int, list[Msg]]:
-        """Messages for one transaction: from each lane that is not stopped, oldest first, up to the bound."""
-        now = asyncio.get_running_loop().time()
-        taken: dict[int, list[Msg]] = {}
-        size = 0
-        lanes = [lane for lane in self._lanes.values() if lane.waiting and lane.stopped_until <= now]
-        # short lanes first: a long one must not starve the others
-        for lane in sorted(lanes, key=lambda each: len(each.waiting)):
-            some: list[Msg] = []
-            for sequence in sorted(lane.waiting):
-                if size >= self._options.fold_bytes:
-                    break
-                message = lane.waiting.pop(sequence)
-                size += len(message.data)
-                some.append(message)
-            if some:
-                taken[lane.partition] = some
-        self._hand_bytes -= size
-        return taken
+                self._lanes.made_room()
 
     async def _fold(self, client: Client, taken: dict[int, list[Msg]]) -> None:
         """One transaction for all; if it fails, one for each partition; where that fails, one for each batch."""
@@ -269,9 +152,9 @@ class IngestWorker:
         if _database_away(problem):
             self._well(problem)
             for partition, messages in taken.items():
-                self._give_back(partition, messages)
+                self._lanes.give_back(partition, messages)
             await asyncio.sleep(self._options.tick.total_seconds())
-            self._arrived.set()
+            self._lanes.arrived.set()
             return
         for partition, messages in sorted(taken.items()):
             if len(taken) > 1 and await self._attempt(client, {partition: messages}) is None:
@@ -281,11 +164,6 @@ class IngestWorker:
                 if problem is not None:
                     await self._stop(client, partition, messages[index:], problem)
                     break
-
-    def _give_back(self, partition: int, messages: Sequence[Msg]) -> None:
-        lane = self._lanes.get(partition)
-        if lane is not None:
-            self._put(lane, messages)
 
     async def _attempt(self, client: Client, taken: dict[int, list[Msg]]) -> Exception | None:
         carried = [Carried(partition, message.data) for partition, some in taken.items() for message in some]
@@ -323,12 +201,12 @@ class IngestWorker:
             for message in messages:
                 await _say(client, message, b"-NAK")
             return
-        self._put(lane, messages)
+        self._lanes.put(lane, messages)
         first, most = self._options.backoff_first.total_seconds(), self._options.backoff_most.total_seconds()
         wait = min(first * 2.0 ** min(lane.failures, 16), most)
         loop = asyncio.get_running_loop()
         lane.stopped_until = loop.time() + wait
-        loop.call_later(wait, self._arrived.set)
+        loop.call_later(wait, self._lanes.arrived.set)
         if not lane.failures:
             log.error("partition %d stopped", partition, exc_info=problem)
         lane.failures += 1

@@ -11,8 +11,9 @@ from nats.aio.client import Client
 from sqlalchemy import Engine, text
 
 from core.ingest.folding import Carried, Fold
+from core.ingest.lanes import IngestOptions
 from core.ingest.stream import NatsSettings
-from core.ingest.worker import IngestOptions, IngestWorker
+from core.ingest.worker import IngestWorker
 
 QUICK = IngestOptions(
     tick=timedelta(milliseconds=100), lease=timedelta(seconds=1), ack_wait=timedelta(seconds=2),
@@ -22,10 +23,12 @@ QUICK = IngestOptions(
 
 
 @asynccontextmanager
-async def worker(engine: Engine, url: str, judge: Fold, name: str = "w1") -> AsyncIterator[IngestWorker]:
+async def worker(
+    engine: Engine, url: str, judge: Fold, name: str = "w1", options: IngestOptions = QUICK
+) -> AsyncIterator[IngestWorker]:
     """A worker that runs while the block does."""
     stop = asyncio.Event()
-    made = IngestWorker(engine, NatsSettings(urls=(url,)), judge, name, options=QUICK)
+    made = IngestWorker(engine, NatsSettings(urls=(url,)), judge, name, options=options)
     task = asyncio.create_task(made.run(stop))
     try:
         yield made

@@ -9,13 +9,14 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine, create_engine, text
+from sqlalchemy.pool import NullPool
 
 from core.ingest.stream import NatsSettings, StreamUnavailable, connect, ensure_stream
 from core.telemetry.batch import ConfirmAsk, ConfirmReply, decode, encode
 from lotwise.embedded.nats import EmbeddedNats, nats_binary
 from lotwise.embedded.process import ServerProcess
-from tests.faults.ingest_running import count, publish, publisher, until, worker
+from tests.faults.ingest_running import QUICK, count, publish, publisher, until, worker
 from tests.servers import accepts, free_port
 from tests.services.ingest_support import (
     PARTITION,
@@ -85,6 +86,27 @@ def test_a_batch_the_judge_fails_on_stops_its_partition_only(engine: Engine, nat
     assert count(engine, "outbox WHERE topic = 'ingest.stopped'") == 1
     assert count(engine, "outbox WHERE topic = 'ingest.going'") == 1
     assert sorted(r.at for r in judge.readings if r.point == POINT) == [reading(0).at, reading(2).at]
+
+
+def test_what_a_stopped_partition_holds_does_not_fill_the_hands(engine: Engine, nats_server: EmbeddedNats) -> None:
+    elsewhere = f"{zone_in((PARTITION + 1) % 64)}/p/temperature"
+    add_points(engine, [POINT, elsewhere])
+    judge = Recorder(poison=frozenset({POINT}))
+    gw = Gateway()
+    small = replace(QUICK, hand_bytes=2_000)
+
+    async def main() -> None:
+        async with (
+            worker(engine, nats_server.url, judge, options=small) as w,
+            publisher(nats_server.url) as client,
+        ):
+            await until(lambda: len(w.partitions) == 64)
+            await publish(client, *[gw.cut([reading(n) for n in range(i, i + 20)]) for i in range(0, 400, 20)])
+            await until(lambda: count(engine, "ingest_alarm") == 1)
+            await publish(client, *[gw.cut([reading(n, point=elsewhere)]) for n in range(30)])
+            await until(lambda: count(engine, "batch") == 30)
+
+    asyncio.run(main())
 
 
 def test_workers_share_and_take_over(engine: Engine, nats_server: EmbeddedNats) -> None:
@@ -174,28 +196,31 @@ def test_a_worker_killed_between_landing_and_commit_leaves_all_to_the_next(
     assert count(engine, "reading") == 10
 
 
-def test_a_database_that_goes_away_stops_nothing_for_good(engine: Engine, nats_server: EmbeddedNats) -> None:
+def test_a_database_that_goes_away_stops_nothing_for_good(
+    engine: Engine, postgres_url: str, nats_server: EmbeddedNats
+) -> None:
     add_points(engine)
     judge = Recorder()
     gw = Gateway()
+    cut_off = text(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+        "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    )
+    # the test's own connections are fresh ones: it cuts off all others, pooled ones included
+    fresh = create_engine(postgres_url, poolclass=NullPool)
 
     async def main() -> None:
         async with worker(engine, nats_server.url, judge) as w, publisher(nats_server.url) as client:
             await until(lambda: len(w.partitions) == 64)
             for n in range(5):
                 await publish(client, *[gw.cut([reading(n * 10 + i)]) for i in range(10)])
-                with engine.connect() as conn:  # every other connection of this database is cut off
-                    conn.execute(
-                        text(
-                            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
-                            "WHERE datname = current_database() AND pid <> pg_backend_pid()"
-                        )
-                    )
-            await until(lambda: count(engine, "batch") == 50, 30)
+                with fresh.connect() as conn:
+                    conn.execute(cut_off)
+            await until(lambda: count(fresh, "batch") == 50, 30)
 
     asyncio.run(main())
-    assert count(engine, "reading") == 50
-    assert count(engine, "ingest_alarm") == 0
+    assert count(fresh, "reading") == 50
+    assert count(fresh, "ingest_alarm") == 0
 
 
 @pytest.mark.parametrize("secret", ["user", "token"])
