@@ -48,6 +48,19 @@ def test_the_example_is_right() -> None:
     assert "one-secret" not in repr(config)
 
 
+class Everything(dict[str, str]):
+    """An environment in which every name is set."""
+
+    def get(self, key: str, default: object = None) -> str:  # type: ignore[override]
+        del default
+        return f"value of {key}"
+
+
+@pytest.mark.parametrize("file", sorted(EXAMPLE.parent.glob("*.yaml")), ids=lambda file: file.name)
+def test_every_example_is_right(file: Path) -> None:
+    assert load(file, Everything()).sources
+
+
 def test_a_small_one_is_right(tmp_path: Path) -> None:
     file = tmp_path / "gateway.yaml"
     file.write_text(RIGHT)

@@ -1,0 +1,366 @@
+"""The API's frame: sign-in, problems, pages, idempotency, permits; and the routes of catalog, lots and custody."""
+
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import uvicorn
+from argon2 import PasswordHasher
+from pydantic import SecretStr
+from sqlalchemy import Engine, text
+
+from core.app import build_events, create_app
+from core.erp.kernel import auth
+from core.erp.kernel.auth import create_user
+from core.erp.kernel.unit import system, unit
+from core.settings import Settings
+from tests.servers import free_port
+
+PASSWORD = "correct horse battery"
+SECRET = "s" * 40
+
+
+@dataclass
+class Api:
+    client: httpx.Client
+    engine: Engine
+
+    def sign_in(self, login: str, password: str = PASSWORD) -> dict[str, str]:
+        answer = self.client.post("/api/v1/token", data={"username": login, "password": password})
+        assert answer.status_code == 200, answer.text
+        return {"Authorization": f"Bearer {answer.json()['access_token']}"}
+
+    def post(self, path: str, who: dict[str, str], body: Any = None, **headers: str) -> Any:
+        return self.client.post(f"/api/v1{path}", json=body, headers={**who, **headers})
+
+    def get(self, path: str, who: dict[str, str], **params: Any) -> Any:
+        return self.client.get(f"/api/v1{path}", params=params, headers=who)
+
+
+@pytest.fixture
+def api(engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Api]:
+    cheap = PasswordHasher(time_cost=1, memory_cost=64, parallelism=1)
+    monkeypatch.setattr(auth, "_hasher", lambda: cheap)
+    events = build_events()
+    with unit(engine, system("test"), events) as u:
+        for login, roles in (
+            ("admin", ["admin"]), ("store", ["warehouse"]), ("quality", ["qa"]), ("release", ["responsible_person"]),
+            ("engineer", ["plant_engineer"]),
+        ):  # fmt: skip
+            create_user(u, login, login.title(), PASSWORD, roles)
+    settings = Settings(instance="test", secret_key=SecretStr(SECRET), data_dir=tmp_path)
+    app = create_app(settings, engine, events=events, run_background=False)
+    port = free_port()
+    server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=port, log_level="warning"))
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    while not server.started:
+        time.sleep(0.01)
+    with httpx.Client(base_url=f"http://127.0.0.1:{port}") as client:
+        yield Api(client, engine)
+    server.should_exit = True
+    thread.join()
+
+
+@dataclass
+class Plant:
+    admin: dict[str, str]
+    store: dict[str, str]
+    quality: dict[str, str]
+    zone: int
+    pen: int
+    item: int
+
+
+@pytest.fixture
+def plant(api: Api) -> Plant:
+    admin, store, quality = api.sign_in("admin"), api.sign_in("store"), api.sign_in("quality")
+    engineer = api.sign_in("engineer")
+    site = api.post("/sites", admin, {"code": "north", "name": "North", "timezone": "Europe/Berlin"}).json()
+    zones = [
+        api.post("/zones", admin, {
+            "site_id": site["id"], "address": f"north/store/{name}", "name": name, "band_low": 2, "band_high": 8,
+            "accepts_held": name == "pen",
+        }).json()["id"] for name in ("cold", "pen")
+    ]  # fmt: skip
+    profile = api.post("/profiles", quality, {"code": "cold", "name": "2 to 8"}).json()
+    version = api.post(f"/profiles/{profile['id']}/versions", quality, {
+        "allowed_gap": "PT30M",
+        "limits": [{"key": "high", "op": ">", "threshold": 8, "kind": "consecutive", "delay": "PT1H"}],
+    })  # fmt: skip
+    assert version.status_code == 201, version.text
+    assert version.json()["limits"][0]["delay"] == "PT1H"
+    item = api.post("/items", admin, {"code": "vaccine", "name": "Vaccine", "profile_id": profile["id"]})
+    assert item.status_code == 201, item.text
+    point = api.post("/points", engineer, {
+        "zone_id": zones[0], "address": "north/store/cold/probe/temperature", "quantity": "temperature", "unit": "Cel",
+    })  # fmt: skip
+    assert point.status_code == 201, point.text
+    sensor = api.post("/sensors", engineer, {"serial": "PT-1"}).json()
+    now = datetime.now(UTC)
+    assert api.post("/installations", engineer, {
+        "sensor_id": sensor["id"], "point_id": point.json()["id"], "from_at": now.isoformat(),
+    }).status_code == 201  # fmt: skip
+    assert api.post("/calibrations", quality, {
+        "sensor_id": sensor["id"], "done_at": now.isoformat(), "due_at": (now + timedelta(days=365)).isoformat(),
+    }).status_code == 201  # fmt: skip
+    with api.engine.begin() as conn:
+        conn.execute(text("INSERT INTO zone_judged (zone_id, last_good_at, version) VALUES (:z, now(), 1)"),
+                     {"z": zones[0]})  # fmt: skip
+    return Plant(admin, store, quality, zones[0], zones[1], item.json()["id"])
+
+
+def received(api: Api, plant: Plant, number: str = "A1", amount: str = "100") -> dict[str, Any]:
+    lot = api.post("/lots", plant.store, {"item_id": plant.item, "number": number, "expiry": "2099-01-01"}).json()
+    answer = api.post(f"/lots/{lot['id']}/receive", plant.store, {"amount": amount, "zone_id": plant.zone})
+    assert answer.status_code == 201, answer.text
+    return dict(answer.json())
+
+
+def release(api: Api, sublot: int) -> None:
+    with api.engine.begin() as conn:
+        conn.execute(text("UPDATE sublot SET state = 'released' WHERE id = :s"), {"s": sublot})
+
+
+SALE = {"amount": "10", "target": "customer", "purpose": "sale", "reference": "shipment:1"}
+
+
+def test_from_receipt_to_dispatch(api: Api, plant: Plant) -> None:
+    sublot = received(api, plant)
+    assert (sublot["state"], sublot["on_hand"], sublot["zone_id"], sublot["held"]) == (
+        "quarantine", "100", plant.zone, False,
+    )  # fmt: skip
+    refused = api.post(f"/sublots/{sublot['id']}/move", plant.store, SALE)
+    assert refused.status_code == 409
+    assert refused.headers["content-type"] == "application/problem+json"
+    assert [o["kind"] for o in refused.json()["obstacles"]] == ["unreleased"]
+    release(api, sublot["id"])
+    assert api.get(f"/sublots/{sublot['id']}/movable", plant.store, purpose="sale").json()["movable"] is True
+    assert api.post(f"/sublots/{sublot['id']}/move", plant.store, SALE).status_code == 201
+    held = api.post("/holds", plant.quality, {"sublot_id": sublot["id"], "reason": "complaint"})
+    assert held.status_code == 201, held.text
+    seen = api.get(f"/sublots/{sublot['id']}/movable", plant.store, purpose="sale").json()
+    assert (seen["movable"], [o["kind"] for o in seen["obstacles"]]) == (False, ["held"])
+    assert api.post(f"/sublots/{sublot['id']}/move", plant.store, SALE).status_code == 409
+    hold = held.json()[0]["id"]
+    assert api.post(f"/holds/{hold}/lift", plant.store, {"reason": "fine"}).status_code == 403
+    assert api.post(f"/holds/{hold}/lift", plant.quality, {"reason": " "}).status_code == 422
+    assert api.post(f"/holds/{hold}/lift", plant.quality, {"reason": "fine"}).status_code == 200
+    assert api.post(f"/holds/{hold}/lift", plant.quality, {"reason": "fine"}).status_code == 409
+    assert api.post(f"/sublots/{sublot['id']}/move", plant.store, SALE).status_code == 201
+    assert api.get(f"/sublots/{sublot['id']}", plant.store).json()["on_hand"] == "80"
+    trail = api.get("/audit", plant.quality, entity="sublot", entity_id=str(sublot["id"])).json()["items"]
+    assert [row["action"] for row in trail if row["action"] == "stock.move"] == ["stock.move"] * 2
+
+
+def test_split_merge_transfer_and_custody(api: Api, plant: Plant) -> None:
+    sublot = received(api, plant)
+    part = api.post(f"/sublots/{sublot['id']}/split", plant.store, {"amount": "40"}).json()
+    assert part["on_hand"] == "40"
+    moved = api.post(f"/sublots/{part['id']}/transfer", plant.store, {"zone_id": plant.pen})
+    assert moved.status_code == 201, moved.text
+    refused = api.post("/sublots/merge", plant.store, {"sublot_ids": [sublot["id"], part["id"]]})
+    assert refused.status_code == 409
+    api.post(f"/sublots/{part['id']}/transfer", plant.store, {"zone_id": plant.zone})
+    merged = api.post("/sublots/merge", plant.store, {"sublot_ids": [sublot["id"], part["id"]]})
+    assert merged.json()["on_hand"] == "100"
+    early = (datetime.now(UTC) - timedelta(hours=1)).isoformat()
+    late = api.post(f"/sublots/{merged.json()['id']}/custody", plant.store, {"zone_id": plant.pen, "at": early})
+    assert late.status_code == 201
+    stays = api.get(f"/sublots/{merged.json()['id']}/stays", plant.store).json()
+    assert [stay["zone_id"] for stay in stays] == [plant.pen, plant.zone]
+    before = api.get(f"/sublots/{merged.json()['id']}/stays", plant.store, known_at=early).json()
+    assert before == []
+    gone = api.post(f"/custody/{late.json()['id']}/retract", plant.store, {"reason": "wrong label"})
+    assert gone.status_code == 201
+    stays = api.get(f"/sublots/{merged.json()['id']}/stays", plant.store).json()
+    assert [stay["zone_id"] for stay in stays] == [plant.zone]
+    here = api.get(f"/zones/{plant.zone}/stays", plant.store).json()
+    assert [stay["sublot_id"] for stay in here] == [merged.json()["id"]]
+
+
+def test_reserve_pick_consume(api: Api, plant: Plant) -> None:
+    sublot = received(api, plant)
+    release(api, sublot["id"])
+    made = api.post(f"/sublots/{sublot['id']}/reserve", plant.store,
+                    {"amount": "5", "purpose": "use", "reference": "work_order:1"})  # fmt: skip
+    assert made.status_code == 201, made.text
+    number = made.json()["id"]
+    assert api.post(f"/reservations/{number}/pick", plant.store).json()["state"] == "picked"
+    assert api.post("/holds", plant.quality, {"lot_id": sublot["lot_id"], "reason": "recall"}).status_code == 201
+    refused = api.post(f"/reservations/{number}/consume", plant.store)
+    assert (refused.status_code, [o["kind"] for o in refused.json()["obstacles"]]) == (409, ["held"])
+    assert api.get("/reservations", plant.store, state="suspended").json()["items"][0]["id"] == number
+    tasks = api.get("/stock-tasks", plant.store).json()["items"]
+    assert {task["kind"] for task in tasks} == {"put_back", "reallocate"}
+    assert api.post(f"/stock-tasks/{tasks[0]['id']}/done", plant.store).status_code == 200
+
+
+BAD = [
+    ("/sublots/{s}/move", SALE | {"amount": "-1"}, 422),
+    ("/sublots/{s}/move", SALE | {"amount": "0"}, 422),
+    ("/sublots/{s}/move", SALE | {"amount": "NaN"}, 422),
+    ("/sublots/{s}/move", SALE | {"amount": "1e40"}, 422),
+    ("/sublots/{s}/move", SALE | {"amount": "0.0000001"}, 422),
+    ("/sublots/{s}/move", SALE | {"purpose": "party"}, 422),
+    ("/sublots/{s}/move", SALE | {"target": "stock"}, 422),
+    ("/sublots/{s}/move", SALE | {"colour": "red"}, 422),
+    ("/sublots/{s}/move", SALE | {"reference": "\x00"}, 422),
+    ("/sublots/{s}/move", [], 422),
+    ("/sublots/999999/move", SALE, 404),
+    ("/sublots/99999999999999999999/move", SALE, 422),
+    ("/sublots/{s}/split", {"amount": "101"}, 409),
+    ("/sublots/{s}/custody", {"zone_id": 999999}, 404),
+    ("/sublots/{s}/custody", {"zone_id": 1, "at": "2099-01-01T00:00:00Z"}, 422),
+    ("/sublots/{s}/custody", {"zone_id": 1, "at": "2026-01-01T00:00:00"}, 422),
+    ("/sublots/{s}/facts", SALE | {"at": "2099-01-01T00:00:00Z", "reason": "seen"}, 422),
+    ("/lots", {"item_id": 1, "number": "A1", "expiry": "2099-01-01"}, 409),
+    ("/lots", {"item_id": 999999, "number": "A1"}, 404),
+    ("/nothing", {}, 404),
+]  # fmt: skip
+
+
+def test_bad_requests_are_problems_and_change_nothing(api: Api, plant: Plant) -> None:
+    sublot = received(api, plant)
+    release(api, sublot["id"])
+    for path, body, status in BAD:
+        answer = api.post(path.format(s=sublot["id"]), plant.store, body)
+        assert answer.status_code == status, (path, body, answer.text)
+        problem = answer.json()
+        assert answer.headers["content-type"] == "application/problem+json"
+        assert problem["status"] == status
+        assert problem["title"]
+        assert problem["type"]
+        assert api.get(f"/sublots/{sublot['id']}", plant.store).json()["on_hand"] == "100"
+
+
+def test_body_that_is_no_json(api: Api, plant: Plant) -> None:
+    answer = api.client.post("/api/v1/lots", content=b"{", headers={**plant.store, "Content-Type": "application/json"})
+    assert answer.status_code == 422
+    assert answer.headers["content-type"] == "application/problem+json"
+
+
+def test_permits(api: Api, plant: Plant) -> None:
+    for who in (plant.store, plant.quality):
+        assert api.post("/sites", who, {"code": "x", "name": "X"}).status_code == 403
+    assert api.post("/holds", plant.admin, {"lot_id": 1, "reason": "r"}).status_code == 403
+    assert api.get("/users", plant.store).status_code == 403
+    assert api.get("/audit", plant.store).status_code == 403
+    assert api.get("/sublots", {}).status_code == 401
+    assert api.get("/sublots", {"Authorization": "Bearer nonsense"}).json()["title"] == "Not authenticated"
+
+
+def test_stale_token_and_revoked_user(api: Api, plant: Plant) -> None:
+    from core.erp.kernel.auth import issue_token
+    from core.erp.kernel.model import User
+
+    user = User(id=2, login="store", name="Store", password_hash="", roles=["warehouse"], created_at=datetime.now(UTC))
+    old, _ = issue_token(user, SECRET, datetime.now(UTC) - timedelta(hours=1), 15)
+    stale = api.get("/sublots", {"Authorization": f"Bearer {old}"})
+    assert (stale.status_code, "expired" in stale.json()["detail"]) == (401, True)
+    forged, _ = issue_token(user, "another key that is long enough!", datetime.now(UTC), 15)
+    assert api.get("/sublots", {"Authorization": f"Bearer {forged}"}).status_code == 401
+    users = {u["login"]: u["id"] for u in api.get("/users", plant.admin).json()["items"]}
+    assert api.post(f"/users/{users['store']}/change", plant.admin, {"active": False}).status_code == 200
+    assert api.get("/sublots", plant.store).status_code == 401
+
+
+def test_sign_in_is_rate_limited(api: Api) -> None:
+    wrong = {"username": "store", "password": "guess"}
+    for _ in range(5):
+        assert api.client.post("/api/v1/token", data=wrong).status_code == 401
+    assert api.client.post("/api/v1/token", data=wrong | {"password": PASSWORD}).status_code == 429
+    nobody = api.client.post("/api/v1/token", data={"username": "nobody", "password": "guess"})
+    assert (nobody.status_code, nobody.json()["detail"]) == (401, "wrong login or password")
+
+
+def test_pages(api: Api, plant: Plant) -> None:
+    ids = [received(api, plant, f"N{n}")["id"] for n in range(5)]
+    seen: list[int] = []
+    cursor = None
+    while True:
+        page = api.get("/sublots", plant.store, limit=2, **({"cursor": cursor} if cursor else {})).json()
+        seen += [s["id"] for s in page["items"]]
+        cursor = page["next"]
+        if cursor is None:
+            break
+    assert seen == ids
+    assert api.get("/sublots", plant.store, cursor="???").status_code == 422
+    assert api.get("/sublots", plant.store, limit=0).status_code == 422
+    api.post("/holds", plant.quality, {"sublot_id": ids[0], "reason": "r"})
+    assert [s["id"] for s in api.get("/sublots", plant.store, held=True).json()["items"]] == ids[:1]
+    assert [s["id"] for s in api.get("/sublots", plant.store, held=False).json()["items"]] == ids[1:]
+    assert api.get("/sublots", plant.store, state="released").json()["items"] == []
+
+
+def test_the_same_key_posts_once(api: Api, plant: Plant) -> None:
+    sublot = received(api, plant)
+    release(api, sublot["id"])
+    path = f"/sublots/{sublot['id']}/move"
+    key = {"Idempotency-Key": "k-1"}
+    first = api.post(path, plant.store, SALE, **key)
+    again = api.post(path, plant.store, SALE, **key)
+    assert (first.status_code, again.status_code) == (201, 201)
+    assert first.json() == again.json()
+    assert again.headers["Idempotency-Replayed"] == "true"
+    other = api.post(path, plant.store, SALE | {"amount": "11"}, **key)
+    assert other.status_code == 422
+    assert api.get(f"/sublots/{sublot['id']}", plant.store).json()["on_hand"] == "90"
+
+
+def test_a_refusal_is_kept_under_its_key(api: Api, plant: Plant) -> None:
+    sublot = received(api, plant)
+    key = {"Idempotency-Key": "k-2"}
+    path = f"/sublots/{sublot['id']}/move"
+    assert api.post(path, plant.store, SALE, **key).status_code == 409
+    release(api, sublot["id"])
+    again = api.post(path, plant.store, SALE, **key)
+    assert (again.status_code, again.headers["content-type"]) == (409, "application/problem+json")
+    assert api.get(f"/sublots/{sublot['id']}", plant.store).json()["on_hand"] == "100"
+
+
+def test_the_same_key_at_the_same_time_posts_once(api: Api, plant: Plant) -> None:
+    sublot = received(api, plant)
+    release(api, sublot["id"])
+    gate, answers = threading.Barrier(4), []
+
+    def go() -> None:
+        gate.wait()
+        answers.append(api.post(f"/sublots/{sublot['id']}/move", plant.store, SALE, **{"Idempotency-Key": "k-3"}))
+
+    threads = [threading.Thread(target=go) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [a.status_code for a in answers] == [201] * 4
+    assert len({a.json()["id"] for a in answers}) == 1
+    assert api.get(f"/sublots/{sublot['id']}", plant.store).json()["on_hand"] == "90"
+
+
+def test_unexpected_faults_are_logged_not_told(api: Api, plant: Plant, monkeypatch: pytest.MonkeyPatch) -> None:
+    from core.erp.lots import service
+
+    def broken(*_: object, **__: object) -> None:
+        raise RuntimeError("secret detail")
+
+    monkeypatch.setattr(service, "get_lot", broken)
+    answer = api.get("/lots/1", plant.store)
+    assert answer.status_code == 500
+    assert "secret" not in answer.text
+    assert answer.json()["id"]
+
+
+def test_open_pages_and_schema(api: Api) -> None:
+    assert api.client.get("/api/v1/instance").json() == {"instance": "test", "simulated_allowed": True}
+    assert api.client.get("/healthz").json() == {"status": "ok"}
+    schema = api.client.get("/api/v1/openapi.json").json()
+    assert "/api/v1/sublots/{sublot_id}/move" in schema["paths"]
+    examples = [s for s in schema["components"]["schemas"].values() if "examples" in s]
+    assert len(examples) > 5
