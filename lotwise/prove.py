@@ -2,6 +2,8 @@
 
 import contextlib
 import sqlite3
+import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -18,6 +20,7 @@ from lotwise.proving import Report, prove
 
 __all__ = ["Report", "app", "prove", "show"]
 
+TRIES = 5
 _SHOWN = 50
 _DEPTHS = ("", "*/", "*/*/", "*/*/*/")
 
@@ -124,4 +127,17 @@ def _look(gateway: str, start: datetime, stop: datetime, folder: Path) -> Report
             given = InfluxSettings(settings.influx_url, settings.influx_bucket, token, settings.influx_org)
             series = InfluxStore(given)
             stack.callback(series.close)
-        return prove(gateway, start, stop, folder, engine, series)
+        return patient(lambda: prove(gateway, start, stop, folder, engine, series))
+
+
+def patient(look: Callable[[], Report], tries: int = TRIES, pause: float = 1.0) -> Report:
+    """What `look` says once nothing is merely on its way: where the only differences are batches not confirmed yet, it
+    looks again a few times. The span is fixed, so that what is cut meanwhile is not in it.
+    """
+    report = look()
+    for _ in range(tries - 1):
+        if not report.differences or any(each.kind != "missing" for each in report.differences):
+            break
+        time.sleep(pause)
+        report = look()
+    return report

@@ -24,7 +24,8 @@ from edge.config import StreamConfig
 from edge.forwarder import Forwarder
 from edge.spool import Spool, SpoolOptions
 from lotwise.embedded.nats import EmbeddedNats
-from lotwise.prove import Report, app, prove, show
+from lotwise.prove import Report, app, patient, prove, show
+from lotwise.proving import Difference
 from tests.faults.ingest_running import count, until, worker
 from tests.services.ingest_support import AT, POINT, Recorder, S, add_points, mark
 
@@ -174,6 +175,20 @@ def test_the_command_finds_the_spool_and_says_what_it_saw(
     assert run("--from", "yesterday").exit_code == 2
     assert run("--from", since, "--spool", str(delivered / "nowhere")).exit_code == 2
     assert CliRunner().invoke(app, ["--gateway", "gw-9", "--from", since]).exit_code == 2
+
+
+def test_the_command_waits_for_what_is_on_its_way_and_for_nothing_else() -> None:
+    def report(*kinds: str) -> Report:
+        found = Report("gw-1", AT, AT + S, differences=[Difference(kind, "e", 1, 1, "") for kind in kinds])
+        found.spool.readings = 1
+        return found
+
+    def looks(*reports: Report) -> Report:
+        return patient(iter(reports).__next__, tries=3, pause=0)
+
+    assert looks(report("missing"), report("missing"), report()).ok
+    assert not looks(report("missing"), report("missing"), report("missing")).ok
+    assert not looks(report("missing", "hash"), report()).ok
 
 
 def kinds(report: Report) -> set[str]:
