@@ -1,11 +1,10 @@
 """The gateway's configuration: typed, and every error told at once with file and line, before anything starts."""
 
-import difflib
 import re
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, TypeVar
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     AfterValidator,
@@ -14,22 +13,16 @@ from pydantic import (
     Field,
     SecretStr,
     SerializeAsAny,
-    ValidationError,
     model_validator,
 )
-from pydantic_core import ErrorDetails
 
 from core.telemetry.address import BadAddress, check_point
 from core.telemetry.stream import StreamSettings
+from edge.checking import meant, validated
 from edge.collectors.port import Segment, SourceConfig
 from edge.located import ConfigErrors, Located, Where
 from edge.sources import PROTOCOLS, SourceKind
 from edge.spool import DropPolicy, SpoolOptions
-
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|min|h|d)\Z")
-_SECONDS = {"ms": 0.001, "s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
-_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*(kB|KiB|MB|MiB|GB|GiB)\Z")
-_BYTES = {"kB": 10**3, "KiB": 2**10, "MB": 10**6, "MiB": 2**20, "GB": 10**9, "GiB": 2**30}
 
 
 class _Strict(BaseModel):
@@ -159,7 +152,7 @@ def load(
         document.error((), "the file must be a mapping with gateway, site, instance, data_dir, stream and sources")
         raise ConfigErrors(document.errors)
     head = {key: value for key, value in document.data.items() if key != "sources"}
-    gateway = _validated(GatewayConfig, document, (), head)
+    gateway = validated(GatewayConfig, document, (), head)
     sources = _sources(document, protocols)
     _check_names(document)
     _check_points(document)
@@ -204,85 +197,9 @@ def _source(document: Located, index: int, protocols: Mapping[str, SourceKind]) 
         document.error((*where, "protocol"), f"is required: one of {known}")
         return None
     if protocol not in protocols:
-        document.error((*where, "protocol"), f"{protocol!r} is not one of {known}{_meant(str(protocol), protocols)}")
+        document.error((*where, "protocol"), f"{protocol!r} is not one of {known}{meant(str(protocol), protocols)}")
         return None
-    return _validated(protocols[protocol].config, document, where, data)
-
-
-M = TypeVar("M", bound=BaseModel)
-
-
-def _validated(model: type[M], document: Located, base: Where, data: dict[str, Any]) -> M | None:
-    """The model, or None with its errors noted. Durations such as "5 min" and sizes such as "4 GiB" are understood."""
-    try:
-        return model.model_validate(data)
-    except ValidationError as error:
-        found = error.errors(include_url=False)
-    if any(_reworded(document, base, detail) for detail in found):
-        fresh = document.value(base)
-        return _validated(model, document, base, {key: fresh[key] for key in data})
-    for detail in found:
-        if detail["type"] == "too_short" and any(_beneath(detail, other) for other in found):
-            continue  # the items are there, and wrong
-        where = document.resolve((*base, *detail["loc"]))
-        if where not in document.unreadable:
-            document.error(where, _message(model, detail))
-    return None
-
-
-def _beneath(detail: ErrorDetails, other: ErrorDetails) -> bool:
-    return len(other["loc"]) > len(detail["loc"]) and other["loc"][: len(detail["loc"])] == detail["loc"]
-
-
-def _reworded(document: Located, base: Where, detail: ErrorDetails) -> bool:
-    """Turns a duration or size in words into a number, in place. False if the error is about something else."""
-    text = detail["input"]
-    if not isinstance(text, str):
-        return False
-    value: object = None
-    if detail["type"].startswith("time_delta") and (span := _DURATION.match(text)):
-        value = timedelta(seconds=float(span[1]) * _SECONDS[span[2]])
-    elif detail["type"].startswith("int_") and (size := _SIZE.match(text)):
-        value = int(float(size[1]) * _BYTES[size[2]])
-    if value is None:
-        return False
-    document.replace(document.resolve((*base, *detail["loc"])), value)
-    return True
-
-
-_WORDS = {
-    "missing": "is required",
-    "time_delta_parsing": "is not a duration: write 30 s, 5 min, 48 h, ISO 8601 (PT5M), or a number of seconds",
-}
-
-
-def _message(model: type[BaseModel], detail: ErrorDetails) -> str:
-    if detail["type"] == "extra_forbidden":
-        key = str(detail["loc"][-1])
-        return f"unknown key{_meant(key, _names(model))}"
-    return _WORDS.get(detail["type"], detail["msg"].removeprefix("Value error, "))
-
-
-def _meant(word: str, known: Mapping[str, Any] | set[str]) -> str:
-    close = difflib.get_close_matches(word, sorted(known), n=1, cutoff=0.6)
-    return f"; did you mean {close[0]!r}?" if close else ""
-
-
-def _names(model: type[BaseModel], seen: frozenset[Any] = frozenset()) -> set[str]:
-    """Every key that a model or a model inside it takes."""
-    names = set(model.model_fields)
-    for field in model.model_fields.values():
-        for inner in _models_in(field.annotation):
-            if inner not in seen:
-                names |= _names(inner, seen | {model, inner})
-    return names
-
-
-def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        yield annotation
-    for argument in getattr(annotation, "__args__", ()):
-        yield from _models_in(argument)
+    return validated(protocols[protocol].config, document, where, data)
 
 
 def _check_names(document: Located) -> None:

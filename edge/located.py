@@ -50,6 +50,7 @@ class Located:
         self.errors: list[ConfigError] = []
         self.unreadable: set[Where] = set()
         self._environment = os.environ if environment is None else environment
+        self._inside: list[Node] = []
         self._yaml = YAML(typ="safe", pure=True)
         self.data: Any = self._read(path)
 
@@ -105,12 +106,19 @@ class Located:
 
     def _build(self, node: Node, where: Where) -> Any:
         self.lines.setdefault(where, node.start_mark.line + 1)
-        if isinstance(node, MappingNode):
-            return self._mapping(node, where)
-        if isinstance(node, SequenceNode):
+        if isinstance(node, ScalarNode):
+            return self._scalar(node, where)
+        if node in self._inside:
+            self.error(where, "an alias of something that it is itself part of")
+            self.unreadable.add(where)
+            return UNSET
+        self._inside.append(node)
+        try:
+            if isinstance(node, MappingNode):
+                return self._mapping(node, where)
             return [self._build(item, (*where, i)) for i, item in enumerate(node.value)]
-        assert isinstance(node, ScalarNode)
-        return self._scalar(node, where)
+        finally:
+            self._inside.pop()
 
     def _mapping(self, node: MappingNode, where: Where) -> dict[str, Any]:
         built: dict[str, Any] = {}

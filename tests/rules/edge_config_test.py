@@ -51,7 +51,7 @@ def test_the_example_is_right() -> None:
 class Everything(dict[str, str]):
     """An environment in which every name is set."""
 
-    def get(self, key: str, default: object = None) -> str:  # type: ignore[override]
+    def get(self, key: str, default: object = None) -> str:
         del default
         return f"value of {key}"
 
@@ -141,6 +141,10 @@ sources:
         (RIGHT.split("sources:", maxsplit=1)[0] + "sources: []\n", 7, "at least one source"),
         (RIGHT.replace("nats://localhost:4222", "{a: ${B}}"), 6, "needs quotes"),
         (RIGHT.replace("test", "!secret test"), 3, "tag"),
+        (RIGHT.replace("sources:\n", "spool: &s {max_bytes: *s}\nsources:\n"), 7, "itself part of"),
+        (RIGHT.replace("sources:\n", "spool: {max_bytes: 5 min}\nsources:\n"), 7, "valid integer"),
+        (RIGHT.replace("sources:\n", "spool: {keep_confirmed: 5 MB}\nsources:\n"), 7, "not a duration"),
+        (RIGHT.replace("sources:\n", "forwarder: {confirm_every: 0 s}\nsources:\n"), 7, "greater than"),
         (RIGHT.replace("site: plant", "site: plant\nsites: plant"), 3, "did you mean 'site'"),
     ],
 )

@@ -1,0 +1,96 @@
+"""Pydantic's findings in an operator's words, at the line of the file that they are about."""
+
+import difflib
+import re
+from collections.abc import Iterator, Mapping
+from datetime import timedelta
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from edge.located import Located, Where
+
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|min|h|d)\Z")
+_SECONDS = {"ms": 0.001, "s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
+_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*(kB|KiB|MB|MiB|GB|GiB)\Z")
+_BYTES = {"kB": 10**3, "KiB": 2**10, "MB": 10**6, "MiB": 2**20, "GB": 10**9, "GiB": 2**30}
+
+
+M = TypeVar("M", bound=BaseModel)
+
+
+def validated(model: type[M], document: Located, base: Where, data: dict[str, Any]) -> M | None:
+    """The model, or None with its errors noted. Durations such as "5 min" and sizes such as "4 GiB" are understood."""
+    try:
+        return model.model_validate(data)
+    except ValidationError as error:
+        found = error.errors(include_url=False)
+    if any(_reworded(document, base, detail) for detail in found):
+        fresh = document.value(base)
+        return validated(model, document, base, {key: fresh[key] for key in data})
+    for detail in found:
+        if detail["type"] == "too_short" and any(_beneath(detail, other) for other in found):
+            continue  # the items are there, and wrong
+        where = document.resolve((*base, *detail["loc"]))
+        if where not in document.unreadable:
+            document.error(where, _message(model, detail))
+    return None
+
+
+def _beneath(detail: ErrorDetails, other: ErrorDetails) -> bool:
+    return len(other["loc"]) > len(detail["loc"]) and other["loc"][: len(detail["loc"])] == detail["loc"]
+
+
+def _reworded(document: Located, base: Where, detail: ErrorDetails) -> bool:
+    """Turns a duration or size in words into a number, in place. False if the error is about something else."""
+    text = detail["input"]
+    if not isinstance(text, str):
+        return False
+    value: object = None
+    if detail["type"].startswith("time_delta") and (span := _DURATION.match(text)):
+        value = timedelta(seconds=float(span[1]) * _SECONDS[span[2]])
+    elif detail["type"].startswith("int_") and (size := _SIZE.match(text)):
+        value = int(float(size[1]) * _BYTES[size[2]])
+    where = document.resolve((*base, *detail["loc"]))
+    # what a model made of the text, rather than the text itself, is not ours to change
+    if value is None or where not in document.lines or document.value(where) != text:
+        return False
+    document.replace(where, value)
+    return True
+
+
+_WORDS = {
+    "missing": "is required",
+    "time_delta_parsing": "is not a duration: write 30 s, 5 min, 48 h, ISO 8601 (PT5M), or a number of seconds",
+}
+
+
+def _message(model: type[BaseModel], detail: ErrorDetails) -> str:
+    if detail["type"] == "extra_forbidden":
+        key = str(detail["loc"][-1])
+        return f"unknown key{meant(key, _names(model))}"
+    return _WORDS.get(detail["type"], detail["msg"].removeprefix("Value error, "))
+
+
+def meant(word: str, known: Mapping[str, Any] | set[str]) -> str:
+    """A question after the known word that is closest, or nothing if none is close."""
+    close = difflib.get_close_matches(word, sorted(known), n=1, cutoff=0.6)
+    return f"; did you mean {close[0]!r}?" if close else ""
+
+
+def _names(model: type[BaseModel], seen: frozenset[Any] = frozenset()) -> set[str]:
+    """Every key that a model or a model inside it takes."""
+    names = set(model.model_fields)
+    for field in model.model_fields.values():
+        for inner in _models_in(field.annotation):
+            if inner not in seen:
+                names |= _names(inner, seen | {model, inner})
+    return names
+
+
+def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for argument in getattr(annotation, "__args__", ()):
+        yield from _models_in(argument)
