@@ -228,7 +228,7 @@ def test_the_review_changes_with_the_audit_trail(plant: Plant) -> None:
     plant.do("quinn", at("05:10"), lots.restrict, sublot, "market", {"only": ["DE"]}, "registered there only")
     second = plant.do("rory", at("05:20"), quality.review, sublot)
     assert second["audit_hash"] != first["audit_hash"]
-    assert second["exposure_hash"] == first["exposure_hash"]
+    assert second["exposure"]["stays"] == first["exposure"]["stays"]
 
 
 def test_what_was_decided_survives_a_restart(plant: Plant) -> None:

@@ -99,7 +99,8 @@ def _excursion(u: Unit, excursion_id: int) -> ExcursionDetail:
 def one_excursion(excursion_id: Id, door: Door) -> ExcursionDetail:
     """One excursion with its holds, its dispositions and what may be done next.
 
-    The readings behind it: GET /api/v1/zones/{zone_id}/chart over `started_at` … `ended_at`.
+    The readings behind it: GET /api/v1/readings/chart of the zone's points over `started_at` … `ended_at`; what the
+    goods went through: GET /api/v1/sublots/{sublot_id}/exposure.
     """
     return door.read(lambda u: _excursion(u, excursion_id))
 

@@ -12,7 +12,6 @@ from sqlalchemy import ColumnElement, select
 from core.erp.kernel.http import PROBLEMS, Body, Cursor, Door, DoorKeeper, Id, Limit, Page, paged
 from core.erp.kernel.tables import table
 from core.erp.kernel.unit import Unit
-from core.erp.lots import service as lots
 from core.erp.lots.model import StockTask
 from core.erp.shipments import service
 from core.erp.shipments.model import FieldAction, Shipment, ShipmentLine
@@ -213,7 +212,10 @@ def returned(line_id: Id, body: ReturnIn, door: Door) -> JSONResponse:
 def list_tasks(
     door: Door, kind: str | None = None, *, done: bool = False, cursor: Cursor = None, limit: Limit = 100
 ) -> Page[TaskOut]:
-    """What holds ask the warehouse and the planner to do: goods to put back, reservations to re-allocate."""
+    """What holds ask for: goods to put back (with their line and place), reservations to re-allocate.
+
+    Done by POST /api/v1/shipment-lines/{line_id}/put-back, or by POST /api/v1/stock-tasks/{id}/done.
+    """
     where: list[ColumnElement[bool]] = [_t.c.done_at.is_not(None) if done else _t.c.done_at.is_(None)]
     if kind is not None:
         where.append(_t.c.kind == kind)
@@ -228,19 +230,6 @@ def list_tasks(
         return Page(items=[TaskOut.model_validate(row) for row in rows], next=following)
 
     return door.read(work)
-
-
-@router.post("/tasks/{task_id}/done", response_model=TaskOut)
-def task_done(task_id: Id, door: Door) -> JSONResponse:
-    """A task is done."""
-
-    def work(u: Unit) -> TaskOut:
-        lots.close_task(u, task_id)
-        query = select(_t, _l.c.id.label("line_id"), _l.c.from_zone_id.label("zone_id"))
-        query = query.outerjoin(_l, _l.c.reservation_id == _t.c.reservation_id).where(_t.c.id == task_id)
-        return TaskOut.model_validate(u.conn.execute(query).one())
-
-    return door.post(work, permit="stock.pick", status=200)
 
 
 @router.get("/field-actions")

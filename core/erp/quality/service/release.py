@@ -3,12 +3,14 @@
 import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import text
 
 from core.erp.custody import service as custody
+from core.erp.exposure import service as exposure
 from core.erp.kernel import signatures
 from core.erp.kernel.errors import Refused
 from core.erp.kernel.unit import Unit, plain, record_hash, system
@@ -90,22 +92,34 @@ def review(u: Unit, sublot_id: int) -> dict[str, Any]:
     for row_hash in u.conn.scalars(_TRAIL, one):
         trail.update(row_hash)
         rows += 1
-    exposure = {
+    history = {
         "stays": custody.intervals(u, [sublot_id])[sublot_id],
-        "excursions": [_seconds(dict(row)) for row in u.conn.execute(_EXCURSIONS, one).mappings()],
+        "excursions": [_in_seconds(dict(row)) for row in u.conn.execute(_EXCURSIONS, one).mappings()],
         "gaps": gaps(u, sublot_id),
+        "went_through": _went_through(u, sublot_id),
     }
     head = u.conn.execute(_HEAD, one).mappings().one()
     return dict(
         plain({
-            **head, "exposure": exposure, "exposure_hash": record_hash(exposure),
+            **head, "exposure": history, "exposure_hash": record_hash(history),
             "audit_rows": rows, "audit_hash": trail.digest(),
         })
     )  # fmt: skip
 
 
-def _seconds(row: dict[str, Any]) -> dict[str, Any]:
-    return {key: value.total_seconds() if key in {"out", "accepted"} and value else value for key, value in row.items()}
+def _went_through(u: Unit, sublot_id: int) -> dict[str, Any] | None:
+    """The sublot's exposure up to now: minutes out of each limit, extremes, MKT, coverage; None without a profile."""
+    found = exposure.exposure(u.conn, sublot_id, u.now)
+    return _in_seconds(asdict(found)) if found is not None else None
+
+
+def _in_seconds(value: Any) -> Any:
+    """Lengths of time as seconds, wherever they stand."""
+    if isinstance(value, timedelta):
+        return value.total_seconds()
+    if isinstance(value, dict):
+        return {key: _in_seconds(item) for key, item in value.items()}
+    return [_in_seconds(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 def against(u: Unit, sublot_id: int, *, automatic: bool, away: bool = False) -> list[Against]:
