@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -43,6 +44,22 @@ class Api:
         return self.client.get(f"/api/v1{path}", params=params, headers=who)
 
 
+@contextmanager
+def serving(engine: Engine, settings: Settings, *, run_background: bool) -> Iterator[httpx.Client]:
+    """The whole app on a port of its own."""
+    app = create_app(settings, engine, run_background=run_background)
+    port = free_port()
+    server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=port, log_level="warning"))
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    while not server.started:
+        time.sleep(0.01)
+    with httpx.Client(base_url=f"http://127.0.0.1:{port}") as client:
+        yield client
+    server.should_exit = True
+    thread.join()
+
+
 @pytest.fixture
 def api(engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Api]:
     cheap = PasswordHasher(time_cost=1, memory_cost=64, parallelism=1)
@@ -55,17 +72,8 @@ def api(engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iter
         ):  # fmt: skip
             create_user(u, login, login.title(), PASSWORD, roles)
     settings = Settings(instance="test", secret_key=SecretStr(SECRET), data_dir=tmp_path)
-    app = create_app(settings, engine, events=events, run_background=False)
-    port = free_port()
-    server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=port, log_level="warning"))
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    while not server.started:
-        time.sleep(0.01)
-    with httpx.Client(base_url=f"http://127.0.0.1:{port}") as client:
+    with serving(engine, settings, run_background=False) as client:
         yield Api(client, engine)
-    server.should_exit = True
-    thread.join()
 
 
 @dataclass
@@ -364,3 +372,23 @@ def test_open_pages_and_schema(api: Api) -> None:
     assert "/api/v1/sublots/{sublot_id}/move" in schema["paths"]
     examples = [s for s in schema["components"]["schemas"].values() if "examples" in s]
     assert len(examples) > 5
+
+
+def test_audit_rows_are_sealed_within_a_second_and_witnessed(api: Api, plant: Plant, tmp_path: Path) -> None:
+    settings = Settings(instance="test", secret_key=SecretStr(SECRET), data_dir=tmp_path / "served")
+    with serving(api.engine, settings, run_background=True) as client:
+        answer = client.post("/api/v1/sites", json={"code": "south", "name": "South"}, headers=plant.admin)
+        assert answer.status_code == 201, answer.text
+        deadline = time.monotonic() + 5
+        while True:
+            with api.engine.connect() as conn:
+                left = conn.execute(
+                    text("SELECT count(*) FROM audit WHERE id NOT IN (SELECT audit_id FROM audit_sealed)")
+                ).scalar_one()
+            if left == 0:
+                break
+            assert time.monotonic() < deadline, f"{left} rows unsealed"
+            time.sleep(0.05)
+        verdict = client.get("/api/v1/audit/verify", headers=plant.quality).json()
+        assert verdict == {"whole": True, "findings": []}
+        assert (tmp_path / "served" / "audit-heads.jsonl").read_text().count("seal") >= 1
