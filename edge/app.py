@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import functools
+import hashlib
 import logging
 import signal
 import socket
@@ -80,7 +81,8 @@ class Gateway:
             window=config.forwarder.window,
             confirm_every=config.forwarder.confirm_every.total_seconds(),
         )
-        self.supervisor = Supervisor(_makers(config, spool, protocols), spool)
+        identities = [hashlib.sha256(source.model_dump_json().encode()).hexdigest() for source in config.sources]
+        self.supervisor = Supervisor(_makers(config, spool, protocols), spool, identities=identities)
         self.clock = Clockwatch(config.clock.max_offset.total_seconds())
 
     async def run(self, stop: asyncio.Event, listener: socket.socket) -> None:

@@ -1,6 +1,8 @@
 """Runs the collectors: restarts what is lost with a back-off, leaves down what only the operator can mend."""
 
 import asyncio
+import contextlib
+import itertools
 import logging
 import random
 from collections.abc import Callable, Iterable, Sequence
@@ -11,7 +13,7 @@ from core.telemetry.address import partition_of
 from core.telemetry.batch import Gap, Watermark
 from core.telemetry.reading import Reading
 from edge.collectors.port import Collector, SourceLost, SourceMisconfigured, SpoolFull
-from edge.spool import Spool
+from edge.spool import Spool, SpoolFailed
 from edge.tasks import run_together
 
 log = logging.getLogger("lotwise.edge.supervisor")
@@ -37,10 +39,14 @@ class Source:
     The watermark never passes a reading that the collector has handed over and that is not yet on disk.
     """
 
-    def __init__(self, make: Callable[[], Collector], spool: Spool, clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self, make: Callable[[], Collector], spool: Spool, clock: Callable[[], datetime], identity: str = ""
+    ) -> None:
         self._make = make
         self._spool = spool
         self._clock = clock
+        self._identity = identity
+        self._zones_noted: frozenset[str] = frozenset()
         self._keeping: dict[int, datetime] = {}
         self._keep_id = 0
         self.collector = make()
@@ -105,6 +111,26 @@ class Source:
             upto = held - timedelta(microseconds=1)
         return Watermark(self.name, upto, tuple(sorted(self.zones)))
 
+    async def recall_zones(self) -> None:
+        """Takes up the zones that it spoke for before the gateway was started again, under the same configuration.
+
+        A source with wildcards learns its zones from what comes. Without this, a sensor that fell silent before a
+        restart would take its zone's watermarks with it, and its silence would look like the gateway's.
+        """
+        noted = await self._spool.noted(f"zones of {self.name}")
+        if noted is not None and self._identity:
+            identity, *zones = noted.split(" ")
+            if identity == self._identity:
+                self._zones_noted = frozenset(zones)
+                self.zones_seen |= self._zones_noted
+
+    async def note_zones(self) -> None:
+        """Writes down which zones it speaks for, when there are new ones."""
+        zones = self.zones
+        if self._identity and zones != self._zones_noted:
+            await self._spool.note(f"zones of {self.name}", " ".join([self._identity, *sorted(zones)]))
+            self._zones_noted = zones
+
     # -- life --------------------------------------------------------------------------------------------------
 
     async def run(self) -> None:
@@ -157,14 +183,22 @@ class Supervisor:
         makers: Iterable[Callable[[], Collector]],
         spool: Spool,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        identities: Sequence[str] = (),
     ) -> None:
         self._clock = clock
         self._spool = spool
         self._connected: dict[str, bool] = {}
-        self.sources = [Source(make, spool, clock) for make in makers]
+        self.sources = [
+            Source(make, spool, clock, identity)
+            for make, identity in itertools.zip_longest(makers, identities, fillvalue="")
+            if not isinstance(make, str)
+        ]
 
     async def run(self) -> None:
         """Runs every source until cancelled."""
+        with contextlib.suppress(SpoolFailed):  # the spool has said why; what comes tells the zones again
+            for source in self.sources:
+                await source.recall_zones()
         idle = asyncio.Event()
         await run_together([idle.wait(), *(source.run() for source in self.sources)])
 
@@ -172,6 +206,8 @@ class Supervisor:
         """Cuts a batch of watermarks for every partition that the gateway serves."""
         now = self._clock()
         self._note_connections(now)
+        for source in self.sources:
+            await source.note_zones()
         marks = [mark for source in self.sources if (mark := source.watermark(now)) is not None]
         partitions = {partition_of(zone) for source in self.sources for zone in source.zones}
         await self._spool.watermarks(marks, partitions)

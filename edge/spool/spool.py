@@ -121,6 +121,14 @@ class Spool:
         split.update(split_watermarks(marks))
         await self._do(lambda rows: rows.cut(rows.moving(split), now))
 
+    async def note(self, key: str, value: str) -> None:
+        """Writes down a word of the gateway's own, for its next start. Raises SpoolFailed."""
+        await self._do(lambda rows: rows.note(key, value))
+
+    async def noted(self, key: str) -> str | None:
+        """What an earlier start, or this one, wrote down under the key. Raises SpoolFailed."""
+        return await self._do(lambda rows: rows.noted(key))
+
     async def flush(self) -> None:
         """Cuts everything kept now."""
         await self.watermarks(())

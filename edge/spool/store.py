@@ -299,6 +299,15 @@ class Rows:
             len(self.pending),
         )
 
+    def note(self, key: str, value: str) -> None:
+        """Writes down a word of the gateway's own, in place of what stood under the key."""
+        self.db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (f"note:{key}", value))
+
+    def noted(self, key: str) -> str | None:
+        """What stands under the key."""
+        row = self.db.execute("SELECT value FROM meta WHERE key = ?", (f"note:{key}",)).fetchone()
+        return None if row is None else str(row[0])
+
     def last_number(self, partition: int) -> int:
         """The last number cut in a partition in this epoch; 0 before the first."""
         return self.numbers.get(partition, 0)

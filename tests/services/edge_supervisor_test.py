@@ -105,6 +105,9 @@ class Slow:
         self.spool = spool
         self.may = asyncio.Event()
 
+    async def noted(self, key: str) -> str | None:
+        return await self.spool.noted(key)
+
     async def keep(self, readings: Sequence[Reading]) -> None:
         await self.may.wait()
         await self.spool.keep(readings)
@@ -149,6 +152,31 @@ def test_a_source_that_is_not_there_says_nothing(tmp_path: Path, monkeypatch: py
             await eventually(lambda: boss.sources[0].state is SourceState.LOST)
             await boss.mark()
             assert not [m for b in await spool.unsent(100) for m in decode_body(b.body).watermarks]
+
+    asyncio.run(story())
+
+
+@pytest.mark.parametrize(("identity", "zones"), [("same", 8), ("other", 1)])
+def test_the_zones_of_a_source_outlive_a_restart_but_not_a_new_configuration(
+    tmp_path: Path, identity: str, zones: int
+) -> None:
+    async def once(folder: Path, identity: str, count: int) -> Supervisor:
+        collector = FedCollector()
+        collector.upto = reading(1000).at
+        async with await Spool.open(folder, "gw", "plant") as spool:
+            boss = Supervisor([lambda: collector], spool, identities=[identity])
+            task = asyncio.create_task(boss.run())
+            collector.box.put_nowait([reading(n) for n in range(count)])
+            await eventually(lambda: boss.sources[0].readings == count)
+            await boss.mark()
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+        return boss
+
+    async def story() -> None:
+        await once(tmp_path, "same", 8)
+        boss = await once(tmp_path, identity, 1)
+        assert len(boss.sources[0].zones) == zones
 
     asyncio.run(story())
 
