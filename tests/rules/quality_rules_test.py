@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.erp.exposure.events import Breach
+from core.erp.quality import rules
 from core.erp.quality.rules import Known, breaks_further, changes, same_run
 
 DAY = datetime(2026, 3, 2, tzinfo=UTC)
@@ -55,7 +56,7 @@ class Standing:
         return bool(change)
 
     @staticmethod
-    def _row(number: int, b: Breach, before: timedelta) -> Known:
+    def _row(number: int, b: rules.Breach, before: timedelta) -> Known:
         state = "open" if b.ended_at is None else "ended"
         return Known(number, b.limit_key, b.started_at, b.broke_at, b.ended_at, b.certainty, b.out, b.lowest, b.highest,
                      state, before, None)  # fmt: skip

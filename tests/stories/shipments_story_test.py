@@ -311,6 +311,10 @@ def test_a_customers_return_is_a_new_sublot_in_quarantine(plant: Plant) -> None:
         "wanda", at("06:00"), shipments.returned, number, 60, plant.zones["cage"], at=at("05:50"), reason="back"
     )
     assert (back.state, back.zone_id) == ("quarantine", plant.zones["cage"])
+    with pytest.raises(Invalid, match="40"):
+        plant.do(
+            "wanda", at("06:10"), shipments.returned, number, 41, plant.zones["cage"], at=at("05:50"), reason="back"
+        )
     assert plant.one("SELECT parent_id FROM genealogy WHERE child_id = :c", c=back.id) == sublot
 
 

@@ -3,8 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-
-from core.erp.exposure.events import Breach
+from typing import Protocol
 
 LIVE = frozenset({"open", "ended", "assessed"})
 """States in which data still shape an excursion."""
@@ -21,6 +20,50 @@ RELEASING = frozenset({"accept", "restrict"})
 """Decisions that lift the excursion's own hold."""
 REJECTING = frozenset({"reject", "rework", "return", "destroy"})
 """Decisions that leave the hold and reject the sublot; what is done with it then is another act."""
+
+
+class Breach(Protocol):
+    """What the judge says a sublot broke (core.erp.exposure.events.Breach), as far as these rules look at it."""
+
+    @property
+    def limit_key(self) -> str:
+        """Which limit."""
+
+    @property
+    def kind(self) -> str:
+        """instant, consecutive or cumulative."""
+
+    @property
+    def started_at(self) -> datetime:
+        """When the count began."""
+
+    @property
+    def broke_at(self) -> datetime:
+        """When the count reached the delay."""
+
+    @property
+    def ended_at(self) -> datetime | None:
+        """When the limit was no longer out; None while it is."""
+
+    @property
+    def certainty(self) -> str:
+        """proven, uncertain or unproven."""
+
+    @property
+    def out(self) -> timedelta:
+        """Time out of the limit."""
+
+    @property
+    def lowest(self) -> float | None:
+        """The least value seen."""
+
+    @property
+    def highest(self) -> float | None:
+        """The greatest value seen."""
+
+    @property
+    def zone_id(self) -> int:
+        """Where it broke."""
 
 
 @dataclass(frozen=True, slots=True)

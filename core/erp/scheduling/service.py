@@ -11,6 +11,7 @@ from core.erp.lots.events import HoldPlaced
 from core.erp.production import service as production
 from core.erp.production.events import OrdersChanged, WorkCentresChanged
 from core.erp.production.model import WorkOrderOperation
+from core.erp.scheduling.rules import RANKED_BY
 
 _LOCK = text("""
     INSERT INTO dispatch_plan (work_centre_id, version, made_at, cause)
@@ -21,9 +22,12 @@ _LOCK = text("""
 
 _CLEAR = text("DELETE FROM dispatch_entry WHERE work_centre_id = ANY (CAST(:centres AS bigint[]))")
 
-_MAKE = text("""
+_COLUMNS = {"due_at": "o.due_at", "priority": "o.priority", "order_id": "o.id", "number": "p.number"}
+_RANK = ", ".join(_COLUMNS[name] for name in RANKED_BY)
+
+_MAKE = text(f"""
     INSERT INTO dispatch_entry (work_centre_id, rank, operation_id, order_id)
-    SELECT w.id, row_number() OVER (PARTITION BY w.id ORDER BY o.due_at, o.priority, o.id, p.number), p.id, o.id
+    SELECT w.id, row_number() OVER (PARTITION BY w.id ORDER BY {_RANK}), p.id, o.id
     FROM work_order_operation p
     JOIN work_order o ON o.id = p.order_id
     JOIN work_centre own ON own.id = p.work_centre_id
@@ -33,7 +37,7 @@ _MAKE = text("""
       AND NOT EXISTS (
         SELECT FROM work_order_operation e WHERE e.order_id = p.order_id AND e.number < p.number AND e.state <> 'done'
       )
-""")
+""")  # noqa: S608 - the columns come from our own table
 
 _CENTRES_OF_ORDERS = text("""
     SELECT work_centre_id FROM work_order_operation WHERE order_id = ANY (CAST(:orders AS bigint[]))

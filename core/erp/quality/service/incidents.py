@@ -7,11 +7,10 @@ from sqlalchemy import or_, select
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from core.erp.catalog.model import Zone
-from core.erp.exposure.events import Breach
 from core.erp.kernel.tables import table
 from core.erp.kernel.unit import Unit
 from core.erp.quality.model import Excursion, Incident
-from core.erp.quality.rules import incident_kind
+from core.erp.quality.rules import Breach, incident_kind
 
 _INCIDENT, _EXCURSION = table(Incident), table(Excursion)
 

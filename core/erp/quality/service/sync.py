@@ -9,14 +9,14 @@ from typing import Any
 from sqlalchemy import bindparam, func, select, text, update
 
 from core.erp.catalog.model import ProfileLimit
-from core.erp.exposure.events import Breach, Judged, SublotsJudged
+from core.erp.exposure.events import Judged, SublotsJudged
 from core.erp.kernel.tables import table
 from core.erp.kernel.unit import Unit
 from core.erp.lots import service as lots
 from core.erp.lots.model import Sublot
 from core.erp.quality.events import ExcursionAfterDeparture, Gone
 from core.erp.quality.model import Excursion
-from core.erp.quality.rules import CERTAINTY, LIVE, SIGNED, Changes, Known, Opening, changes
+from core.erp.quality.rules import CERTAINTY, LIVE, SIGNED, Breach, Changes, Known, Opening, changes
 from core.erp.quality.service.incidents import assign
 from core.erp.quality.workflow import EXCURSION
 

@@ -1,17 +1,8 @@
 """What shipments do, inside a transaction somebody else opened."""
 
+from core.erp.shipments.service.facts import arrived, departed, returned
 from core.erp.shipments.service.field import close_field_action, open_field_actions, told
-from core.erp.shipments.service.journey import (
-    accept,
-    arrived,
-    departed,
-    dispatch,
-    open_tasks,
-    pick,
-    put_back,
-    refuse,
-    returned,
-)  # fmt: skip
+from core.erp.shipments.service.journey import accept, dispatch, open_tasks, pick, put_back, refuse
 from core.erp.shipments.service.loggers import logger_read, veto, waive_logger
 from core.erp.shipments.service.planning import (
     Leg,

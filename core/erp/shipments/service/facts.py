@@ -1,0 +1,176 @@
+"""Facts of the journey: departed, arrived, returned. They stand, with their true time; what they break is on record."""
+
+from datetime import datetime
+
+from sqlalchemy import text
+
+from core.erp.custody import service as custody
+from core.erp.kernel.errors import IllegalMove, Invalid, NotFound
+from core.erp.kernel.unit import Unit
+from core.erp.lots import service as lots
+from core.erp.lots.events import ZonesConcerned
+from core.erp.lots.model import Sublot
+from core.erp.quality import service as quality
+from core.erp.shipments.model import Shipment, ShipmentLeg, ShipmentLine
+from core.erp.shipments.rules import PURPOSE
+from core.erp.shipments.service.journey import saved, settle, travels_in
+from core.erp.shipments.service.planning import context, get_line, legs_of, lines_of, lock_with_goods
+from core.erp.shipments.service.stopping import stop_these
+from core.erp.shipments.workflow import SHIPMENT, need_any, outstanding
+
+
+def departed(u: Unit, shipment_id: int, at: datetime, reason: str, *, leg: int = 1) -> Shipment:
+    """A fact: it left on this leg at `at`, whatever stood against it. It stands.
+
+    Tested as it was at `at` and against the holds that stand now; a breach opens a deviation with its hold, and the
+    shipment is held. Goods not dispatched before are posted out with their true time.
+    """
+    u.need("shipment.report")
+    _happened(u, at, reason)
+    shipment = lock_with_goods(u, shipment_id)
+    stretch = _leg(u, shipment_id, leg)
+    if stretch.departed_at is not None:
+        raise IllegalMove(f"leg {leg} of {shipment.code} departed at {stretch.departed_at.isoformat()} already")
+    if leg == 1 and shipment.state not in SHIPMENT.moves["depart"].sources:
+        raise IllegalMove(f"cannot depart a {shipment.state} shipment", state=shipment.state)
+    stretch.departed_at = at
+    u.session.add(stretch)
+    for line in lines_of(u, shipment_id):
+        _left(u, shipment, line, at, reason)
+        assert line.sublot_id is not None
+        custody.put(u, line.sublot_id, travels_in(u, line, stretch), at, f"left with {shipment.code}")
+    if leg == 1:
+        SHIPMENT.apply(u, shipment, "depart", reason=reason)
+        shipment.departed_at = at
+    saved(u, shipment)
+    stop_these(u, [shipment_id])
+    return shipment
+
+
+def _left(u: Unit, shipment: Shipment, line: ShipmentLine, at: datetime, reason: str) -> None:
+    """Posts what left without a dispatch, and opens deviations for what should not have left."""
+    assert line.sublot_id is not None
+    if shipment.kind == "inbound":
+        line.state = "shipped"
+        u.session.add(line)
+        return
+    if line.state == "shipped":  # dispatched as an intention: only what came to stand since can be against it
+        held = [h.reason for h in lots.open_holds(u, sublot_id=line.sublot_id)]
+        if held:
+            _deviate(u, shipment, line, at, "; ".join(held))
+        return
+    purpose = PURPOSE[shipment.kind]
+    if lots.on_hand(u, line.sublot_id) > line.amount:
+        line.sublot_id = lots.split(u, line.sublot_id, line.amount).id
+        assert line.sublot_id is not None
+    line.state = "shipped"
+    u.session.add(line)
+    u.session.flush()
+    if shipment.kind == "sale":
+        lots.post_fact(
+            u, line.sublot_id, line.amount, "customer", purpose=purpose, reference=f"shipment:{shipment.id}", at=at,
+            reason=reason, context=context(shipment),
+        )  # fmt: skip
+    else:
+        against = lots.movable(u, line.sublot_id, purpose, context=context(shipment), at=at)
+        if against:
+            _deviate(u, shipment, line, at, "; ".join(f"{o.kind}: {o.detail}" for o in against))
+    settle(u, line)
+
+
+def _deviate(u: Unit, shipment: Shipment, line: ShipmentLine, at: datetime, detail: str) -> None:
+    assert line.sublot_id is not None
+    quality.open_deviation(
+        u, sublot_id=line.sublot_id, shipment_id=shipment.id, title=f"shipment {shipment.code} left against the rules",
+        detail=detail, happened_at=at,
+    )  # fmt: skip
+
+
+def _happened(u: Unit, at: datetime, reason: str) -> None:
+    if at > u.now:
+        raise Invalid(f"{at.isoformat()} has not happened yet")
+    if not reason.strip():
+        raise Invalid("a fact needs a reason")
+
+
+def _leg(u: Unit, shipment_id: int, number: int) -> ShipmentLeg:
+    found = next((leg for leg in legs_of(u, shipment_id) if leg.number == number), None)
+    if found is None:
+        raise NotFound(f"shipment {shipment_id} has no leg {number}")
+    return found
+
+
+def arrived(u: Unit, shipment_id: int, at: datetime, reason: str, *, leg: int | None = None) -> Shipment:
+    """A fact: it arrived at the end of this leg (the last one by default) at `at`. A held shipment may arrive.
+
+    At the end of the last leg its goods stand in the receiving zone; in quarantine if a hold stands on them or the
+    shipment, or while a logger it requires is neither read nor waived, or if it is a supplier's.
+    """
+    need_any(u, "shipment.report", "stock.receive")
+    _happened(u, at, reason)
+    shipment = lock_with_goods(u, shipment_id)
+    legs = legs_of(u, shipment_id)
+    stretch = legs[-1] if leg is None else _leg(u, shipment_id, leg)
+    if stretch.arrived_at is not None:
+        raise IllegalMove(
+            f"leg {stretch.number} of {shipment.code} arrived at {stretch.arrived_at.isoformat()} already"
+        )
+    stretch.arrived_at = at
+    u.session.add(stretch)
+    last = stretch.number == legs[-1].number
+    zone = (shipment.receiving_zone_id or stretch.to_zone_id) if last else stretch.to_zone_id
+    if last:
+        SHIPMENT.apply(u, shipment, "arrive", reason=reason)
+        shipment.arrived_at = at
+        saved(u, shipment)
+    for line in lines_of(u, shipment_id):
+        _received(u, shipment, line, zone, at, last=last)
+    stop_these(u, [shipment_id])
+    return shipment
+
+
+def _received(u: Unit, shipment: Shipment, line: ShipmentLine, zone: int | None, at: datetime, *, last: bool) -> None:
+    assert line.sublot_id is not None
+    if line.state != "shipped":  # nobody had posted that it left: it must have
+        _left(u, shipment, line, at, f"arrived with {shipment.code}")
+    where = f"arrived with {shipment.code}"
+    sublot = lots.get_sublot(u, line.sublot_id)
+    if last and shipment.kind == "inbound" and sublot.state == "expected":
+        lots.arrive(u, line.sublot_id, line.amount, zone, at=at, reason=where, reference=f"shipment:{shipment.id}")
+        return
+    custody.put(u, line.sublot_id, zone, at, where)
+    assert shipment.id is not None
+    doubt = outstanding(u, shipment.id) or lots.open_holds(u, shipment_id=shipment.id)
+    if last and sublot.state == "released" and (doubt or lots.open_holds(u, sublot_id=line.sublot_id)):
+        fresh = u.session.get_one(Sublot, line.sublot_id, populate_existing=True)
+        lots.SUBLOT.apply(u, fresh, "take_back", reason=f"receipt of {shipment.code} in quarantine")
+
+
+_BACK = text("SELECT COALESCE(sum(amount), 0) FROM genealogy WHERE transformation = :name")
+
+
+def returned(u: Unit, line_id: int, amount: object, zone_id: int | None, *, at: datetime, reason: str) -> Sublot:
+    """A customer's return: a sublot of its own, in quarantine, descended from what was shipped.
+
+    Raises Invalid for more than was shipped with the line and has not come back.
+    """
+    u.need("stock.receive")
+    _happened(u, at, reason)
+    line = get_line(u, line_id)
+    assert line.sublot_id is not None
+    quantity = lots.amount_of(amount)
+    source = lots.get_sublot(u, line.sublot_id)
+    assert source.lot_id is not None
+    u.emit(ZonesConcerned((), () if zone_id is None else (zone_id,)))
+    lots.get_lot(u, source.lot_id, lock=True)
+    lots.lock_sublots(u, [line.sublot_id])
+    back_already = u.conn.execute(_BACK, {"name": f"return:line:{line_id}"}).scalar_one()
+    if line.state != "shipped" or quantity > line.amount - back_already:
+        raise Invalid(f"of line {line_id} {line.amount - back_already:f} may come back, not {quantity:f}")
+    back = lots.receive(
+        u, source.lot_id, quantity, zone_id, at=at, source="customer", reason=reason,
+        reference=f"shipment:{line.shipment_id}", parents=[(line.sublot_id, quantity)],
+        transformation=f"return:line:{line_id}",
+    )  # fmt: skip
+    u.audit("shipment.return", "shipment", line.shipment_id, after={"line_id": line_id, "sublot_id": back.id})
+    return back
