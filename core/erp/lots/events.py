@@ -30,6 +30,8 @@ class BudgetsMerging(Event):
     Emitted before SublotBorn. `carried` holds the worst of what the parents carried already.
     """
 
+    required: ClassVar[tuple[str, ...]] = ("exposure.carry",)
+
     sublot_id: int
     parent_ids: tuple[int, ...]
 
