@@ -1,12 +1,12 @@
 """`lotwise serve`: the API and the pages over HTTP."""
 
 import uvicorn
-from core.web.pages import install_pages
 from rich.console import Console
 
 from core.app import create_app
 from core.erp.migrations import upgrade
 from core.settings import Settings
+from core.web.pages import install_pages
 from lotwise.runtime import servers, with_secret
 
 

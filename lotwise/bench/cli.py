@@ -1,15 +1,69 @@
 """`lotwise bench`: speed and memory, measured on this machine."""
 
+import logging
+import sys
 from typing import Annotated
 
 import typer
 
-app = typer.Typer(no_args_is_help=True, help="Measure speed and memory; one JSON object per figure and line.")
+app = typer.Typer(
+    no_args_is_help=True,
+    help="Measure speed and memory on embedded servers of the benchmark's own. Prints one JSON object per figure and"
+    " line: bench, metric, value, unit, n, method, machine. Everything else goes to standard error.",
+)
+
+
+@app.callback()
+def _quiet() -> None:
+    logging.basicConfig(level="WARNING", format="%(asctime)s %(levelname)-7s %(name)s: %(message)s", stream=sys.stderr)
 
 
 @app.command()
 def ingest(readings: Annotated[int, typer.Option(min=1000, help="How many readings.")] = 1_000_000) -> None:
-    """Stream → series → judged, over 200 zones, 20 profiles, 10 000 sublots."""
+    """Stream → landed → judged → confirmed, over 200 zones, 20 profiles, 10 000 sublots: readings_per_s, rss_growth_mb."""
     from lotwise.bench.ingest import run
 
     run(readings)
+
+
+@app.command()
+def mqtt(
+    messages: Annotated[int, typer.Option(min=100, help="How many messages the broker has queued.")] = 100_000,
+    *,
+    embedded: Annotated[bool, typer.Option("--embedded", help="The embedded broker even where Mosquitto is.")] = False,
+) -> None:
+    """A broker's queue of QoS 1 messages → fsynced in the spool → acknowledged: messages_per_s, cpu_s_per_million.
+
+    On Mosquitto where it is on the PATH (or in /usr/sbin), else on the embedded NATS broker; the line says which.
+    """
+    from lotwise.bench.mqtt import run
+
+    run(messages, embedded=embedded)
+
+
+@app.command()
+def latency(
+    rate: Annotated[int, typer.Option(min=1, help="Readings a second, all the time.")] = 2000,
+    holds: Annotated[int, typer.Option(min=1, help="How many holds, at least.")] = 1000,
+    *,
+    embedded: Annotated[bool, typer.Option("--embedded", help="The embedded broker even where Mosquitto is.")] = False,
+) -> None:
+    """Source time of the reading that breaks a limit → its hold row committed, under load: p50_ms, p99_ms, max_ms.
+
+    Real processes: publisher, MQTT broker, gateway (`lotwise edge run`), stream, `lotwise ingest`, PostgreSQL.
+    """
+    from lotwise.bench.latency import run
+
+    run(rate, holds, embedded=embedded)
+
+
+@app.command()
+def exposure(
+    days: Annotated[int, typer.Option(min=1, help="How many days of readings.")] = 30,
+    lots: Annotated[int, typer.Option(min=1, help="How many sublots.")] = 10_000,
+    sample: Annotated[int, typer.Option(min=1, help="How many are compared with brute force.")] = 200,
+) -> None:
+    """Exposure of every sublot over a random interval, 5 profiles: seconds, and mismatches against brute force."""
+    from lotwise.bench.exposure import run
+
+    run(days, lots, sample)

@@ -237,3 +237,25 @@ def test_the_excursions_are_a_function_of_the_data(world: World, seed: int) -> N
     assert found[0] == found[1] == found[2]
     assert all(count >= len(found[0]) for count in held)
     assert found[0] or list(itertools.islice(held, 1)) == [0]
+
+
+def gaps(world: World) -> list[tuple[object, object]]:
+    from sqlalchemy import text
+
+    with world.engine.connect() as conn:
+        return [(r.start_at, r.stop_at) for r in conn.execute(text("SELECT * FROM gap_standing ORDER BY start_at"))]
+
+
+def test_a_silence_is_on_record_until_late_data_fill_it(world: World) -> None:
+    world.zone("room")
+    world.feed("room", every(10, at("13:00"), at("14:00"), 5.0), upto=at("14:00"))
+    world.feed("room", [], upto=at("14:29"))
+    assert gaps(world) == []
+    world.feed("room", [], upto=at("14:31"))
+    assert gaps(world) == [(at("14:30"), None)]
+    world.feed("room", [(at("16:00"), 5.0)], upto=at("16:00"))
+    assert gaps(world) == [(at("14:30"), at("16:00"))]
+    world.feed("room", every(10, at("14:10"), at("15:00"), 5.0), upto=at("16:05"))
+    assert gaps(world) == [(at("15:30"), at("16:00"))]
+    world.feed("room", every(10, at("15:10"), at("15:50"), 5.0), upto=at("16:06"))
+    assert gaps(world) == []

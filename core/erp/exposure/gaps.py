@@ -60,7 +60,7 @@ def record(u: Unit, fold: ZoneFold, since: int | None = None) -> None:
             continue
         found = silences(heard[point.address], gap, start, fold.watermark)
         fold.silences[point.address] = tuple(silences(fold.heard[point.address], gap, fold.settled, fold.watermark))
-        rows += _changes(u, place, point.id, found, standing.get(point.id, ()))
+        rows += _changes(u, (place, point.id), start, found, standing.get(point.id, ()))
     if rows:
         u.session.flush()
         u.conn.execute(insert(GapRecord), rows)
@@ -83,26 +83,28 @@ def _standing(u: Unit, place: Place, start: int) -> dict[int, list[tuple[int, in
 
 
 def _changes(
-    u: Unit, place: Place, point_id: int, found: Sequence[Span], standing: Iterable[tuple[int, int, int | None]]
+    u: Unit,
+    of: tuple[Place, int],
+    looked_from: int,
+    found: Sequence[Span],
+    standing: Iterable[tuple[int, int, int | None]],
 ) -> list[dict[str, Any]]:
     """The rows to add. A record that began before what was looked at goes on under its own beginning."""
-    common = {"zone_id": place.zone_id, "point_id": point_id, "reason": SILENT, "known_at": u.now}
+    common = {"zone_id": of[0].zone_id, "point_id": of[1], "reason": SILENT, "known_at": u.now}
     left = list(found)
     out: list[dict[str, Any]] = []
     for gap_id, start, stop in standing:
-        same = next((span for span in left if span[0] == start or (start < span[0] and _touches(stop, span))), None)
+        begins = max(start, looked_from)
+        same = next((span for span in left if span[0] == begins), None)
         if same is None:
-            out.append({**common, "start_at": moment(start), "stop_at": moment(start), "replaces_id": gap_id})
+            until = max(start, min(looked_from, start if stop is None else stop))
+            out.append({**common, "start_at": moment(start), "stop_at": moment(until), "replaces_id": gap_id})
             continue
         left.remove(same)
         if same[1] != stop:
-            until = None if same[1] is None else moment(same[1])
-            out.append({**common, "start_at": moment(start), "stop_at": until, "replaces_id": gap_id})
+            until_or_open = None if same[1] is None else moment(same[1])
+            out.append({**common, "start_at": moment(start), "stop_at": until_or_open, "replaces_id": gap_id})
     for start, stop in left:
-        until = None if stop is None else moment(stop)
-        out.append({**common, "start_at": moment(start), "stop_at": until, "replaces_id": None})
+        ends = None if stop is None else moment(stop)
+        out.append({**common, "start_at": moment(start), "stop_at": ends, "replaces_id": None})
     return out
-
-
-def _touches(stop: int | None, span: Span) -> bool:
-    return stop is None or stop >= span[0]

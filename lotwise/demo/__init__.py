@@ -1,0 +1,1 @@
+"""The demo: the main story, told on embedded servers and real protocols."""
