@@ -48,6 +48,15 @@ format: setup  ## Format and mend what ruff can
 	$(BIN)/ruff check --fix $(CODE)
 	$(BIN)/ruff format $(CODE)
 
+sparkplug: setup  ## Generate the Sparkplug B code from its .proto
+	$(BIN)/python -m grpc_tools.protoc -I edge/collectors --python_out=edge/collectors --pyi_out=edge/collectors \
+	  edge/collectors/sparkplug_b.proto
+	sed -i '1i # ruff: noqa: A002, I001, RUF023, UP007, UP045' edge/collectors/sparkplug_b_pb2.pyi
+	$(BIN)/ruff format edge/collectors/sparkplug_b_pb2.pyi
+
+migrations: setup  ## Write the first migration anew from the tables (until the first release)
+	$(BIN)/python -m tests.services.migrations_write
+
 lock: setup  ## Lock the newest versions that pyproject.toml allows
 	$(BIN)/uv lock --upgrade --default-index https://pypi.org/simple
 

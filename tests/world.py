@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from sqlalchemy import Engine, text
 from sqlmodel import SQLModel
@@ -73,7 +73,7 @@ class World:
         self._serial += 1
         return self._serial
 
-    def zone(self, name: str, *, points: Sequence[str] = ("p1",), gap: timedelta = 30 * MINUTE, **more: object) -> int:
+    def zone(self, name: str, *, points: Sequence[str] = ("p1",), gap: timedelta = 30 * MINUTE, **more: Any) -> int:
         """A zone s1/a/NAME with required temperature points (`~` before a point's name makes it a spare)."""
         address = f"s1/a/{name}"
         zone = self._add(Zone(site_id=self.site, address=address, name=name, allowed_gap=gap, **more))
@@ -85,7 +85,7 @@ class World:
             )  # fmt: skip
         return zone
 
-    def sensor(self, zone: str, point: str = "p1", *, done: datetime, due: datetime, **more: object) -> int:
+    def sensor(self, zone: str, point: str = "p1", *, done: datetime, due: datetime, **more: Any) -> int:
         """A calibrated sensor, installed at the point for ever."""
         sensor = self._add(Sensor(serial=f"SN-{self._number()}"))
         with self.engine.connect() as conn:
@@ -96,7 +96,7 @@ class World:
         self._add(Calibration(sensor_id=sensor, done_at=done, due_at=due, known_at=done, **more))
         return sensor
 
-    def item(self, *limits: ProfileLimit, gap: timedelta = 30 * MINUTE, **more: object) -> int:
+    def item(self, *limits: ProfileLimit, gap: timedelta = 30 * MINUTE, **more: Any) -> int:
         """An item with a profile of these limits."""
         number = self._number()
         profile = self._add(StorageProfile(code=f"P{number}", name=f"P{number}"))

@@ -1,0 +1,1 @@
+"""Collectors: one for each protocol, all behind one port."""

@@ -1,6 +1,5 @@
 """The demo's plant: devices, places, items and people's master data, posted through the public API."""
 
-import asyncio
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -124,12 +123,12 @@ async def furnish(stage: Stage, config: dict[str, Any]) -> Plant:
          "worst_temperature": 5.0},
     )  # fmt: skip
     plant.zones["plant/cold/cage"] = cage["id"]
-    await _points(stage, plant, config, engineer, qa)
+    await _points(plant, config, engineer, qa)
     await _items(plant, admin, qa)
     return plant
 
 
-async def _points(stage: Stage, plant: Plant, config: dict[str, Any], engineer: Any, qa: Any) -> None:
+async def _points(plant: Plant, config: dict[str, Any], engineer: Any, qa: Any) -> None:
     points = dict(points_of(config))
     expanded: dict[str, str] = {}
     for address, unit in points.items():
@@ -137,7 +136,6 @@ async def _points(stage: Stage, plant: Plant, config: dict[str, Any], engineer: 
             expanded |= {address.replace("{name}", f"rig-{n:03d}"): unit for n in range(1, 11)}
         else:
             expanded[address] = unit
-    required = set()
     now = datetime.now(UTC)
 
     async def add(address: str, unit: str) -> None:
@@ -152,7 +150,6 @@ async def _points(stage: Stage, plant: Plant, config: dict[str, Any], engineer: 
             {"zone_id": plant.zones[zone], "address": address, "quantity": quantity, "unit": unit, "role": role},
         )
         if role == "required":
-            required.add(address)
             sensor = await engineer.post("/sensors", {"serial": f"SN-{device}", "model": "demo"})
             await qa.post(
                 "/calibrations",
@@ -166,7 +163,6 @@ async def _points(stage: Stage, plant: Plant, config: dict[str, Any], engineer: 
 
     for address, unit in expanded.items():
         await add(address, unit)
-    await asyncio.sleep(0)
 
 
 PROFILES: dict[str, tuple[float, str]] = {"vaccine": (8.0, "2–8 °C"), "saline": (25.0, "2–25 °C")}

@@ -115,11 +115,7 @@ class Stage:
 @contextlib.asynccontextmanager
 async def stage(folder: Path, port: int) -> AsyncIterator[Stage]:
     """Servers and the core, up; everything is stopped when the block ends. Raises ServerFailed."""
-    folder.mkdir(parents=True, exist_ok=True)
-    key = folder / "secret.key"
-    if not key.exists():
-        key.touch(mode=0o600)
-        key.write_text(secrets.token_urlsafe(48))
+    _furnish(folder)
     async with contextlib.AsyncExitStack() as stack:
         postgres = EmbeddedPostgres(folder / "postgres")
         stream = EmbeddedNats(folder / "stream")
@@ -136,6 +132,15 @@ async def stage(folder: Path, port: int) -> AsyncIterator[Stage]:
         await made.start("ingest", ["ingest", "--name", "demo"], lambda: True)
         made.people = {login: Person(http, login, PASSWORD) for login in PEOPLE}
         yield made
+
+
+def _furnish(folder: Path) -> None:
+    """The folder and the key that this demo's tokens are signed with."""
+    folder.mkdir(parents=True, exist_ok=True)
+    key = folder / "secret.key"
+    if not key.exists():
+        key.touch(mode=0o600)
+        key.write_text(secrets.token_urlsafe(48))
 
 
 def _stop_children(made: Stage) -> None:

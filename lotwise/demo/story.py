@@ -1,6 +1,7 @@
 """The story's steps. Each asserts through the public API what it tells, and returns its evidence."""
 
 import asyncio
+import functools
 import json
 import shutil
 import sys
@@ -279,9 +280,8 @@ async def nothing_is_lost(scene: Scene) -> Evidence:
     expect(report.complete, f"the broker acknowledged {report.acknowledged} of {report.published}")
     counts = {}
     for name, last in report.last.items():
-        counts[name] = await scene.until(
-            f"all {last} readings of {name}", lambda n=name, k=last: _all_there(scene, n, k), 60
-        )
+        ask = functools.partial(_all_there, scene, name, last)
+        counts[name] = await scene.until(f"all {last} readings of {name}", ask, 60)
     return {"published": report.published, "each present once": sum(counts.values())}
 
 

@@ -1,0 +1,1 @@
+"""Recall: trace with customers; built when asked for."""
