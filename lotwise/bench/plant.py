@@ -1,10 +1,11 @@
 """A plant of any size for benchmarks: zones, profiles, lots and sublots, written in bulk."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import numpy as np
-from sqlalchemy import Engine, text
+from sqlalchemy import Connection, Engine, text
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,14 +19,30 @@ class Plant:
     sublots: tuple[int, ...]
 
 
-LIMITS = (
+LimitRow = tuple[str, str, float, str, str]
+"""Key, comparator, threshold in °C, kind, delay."""
+
+LIMITS: tuple[LimitRow, ...] = (
     ("high", ">", 8.0, "consecutive", "60 min"),
     ("low", "<", 2.0, "consecutive", "60 min"),
     ("spent", ">", 8.0, "cumulative", "24 h"),
 )
 
 
-def build(engine: Engine, since: datetime, *, zones: int, profiles: int, sublots: int, seed: int = 1) -> Plant:
+INSTANT: tuple[LimitRow, ...] = (("high", ">", 8.0, "instant", "0"),)
+"""One reading above 8 °C breaks it."""
+
+
+def build(
+    engine: Engine,
+    since: datetime,
+    *,
+    zones: int,
+    profiles: int,
+    sublots: int,
+    limits: Sequence[LimitRow] = LIMITS,
+    seed: int = 1,
+) -> Plant:
     """Makes the plant; every sublot is of a random item and stands in a random zone since `since`, released."""
     rng = np.random.default_rng(seed)
     with engine.begin() as conn:
@@ -46,7 +63,7 @@ def build(engine: Engine, since: datetime, *, zones: int, profiles: int, sublots
                 " SELECT id, address || '/p1/temperature', 'temperature', 'Cel', 'required' FROM zone"
             )
         )
-        versions, items = _profiles(conn, since, profiles)
+        versions, items = _profiles(conn, since, profiles, limits)
         ids = _goods(conn, since, items, [row.id for row in zone_rows], sublots, rng)
     return Plant(
         tuple(row.address for row in zone_rows),
@@ -57,10 +74,10 @@ def build(engine: Engine, since: datetime, *, zones: int, profiles: int, sublots
     )
 
 
-def _profiles(conn: object, since: datetime, count: int) -> tuple[list[int], list[int]]:
+def _profiles(conn: Connection, since: datetime, count: int, limits: Sequence[LimitRow]) -> tuple[list[int], list[int]]:
     versions: list[int] = []
     items: list[int] = []
-    execute = conn.execute  # type: ignore[attr-defined]
+    execute = conn.execute
     for number in range(count):
         profile = execute(
             text("INSERT INTO storage_profile (code, name) VALUES (:c, :c) RETURNING id"), {"c": f"BP{number}"}
@@ -72,7 +89,7 @@ def _profiles(conn: object, since: datetime, count: int) -> tuple[list[int], lis
             ),
             {"p": profile, "at": since},
         ).scalar_one()
-        for key, op, threshold, kind, delay in LIMITS:
+        for key, op, threshold, kind, delay in limits:
             execute(
                 text(
                     "INSERT INTO profile_limit (version_id, key, quantity, unit, op, threshold, kind, delay, hysteresis)"
@@ -96,9 +113,9 @@ def _profiles(conn: object, since: datetime, count: int) -> tuple[list[int], lis
 
 
 def _goods(
-    conn: object, since: datetime, items: list[int], zones: list[int], count: int, rng: np.random.Generator
+    conn: Connection, since: datetime, items: list[int], zones: list[int], count: int, rng: np.random.Generator
 ) -> list[int]:
-    execute = conn.execute  # type: ignore[attr-defined]
+    execute = conn.execute
     ids = execute(
         text(
             "WITH l AS (INSERT INTO lot (item_id, number, maker, created_at)"

@@ -7,6 +7,7 @@ import secrets
 import shutil
 import signal
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 
 import psycopg
@@ -43,10 +44,19 @@ class EmbeddedPostgres:
     """PostgreSQL on a free port of 127.0.0.1, its data kept in `data_dir` between starts.
 
     `durable=False` turns fsync off: for tests that do not pull the plug. The superuser's password is made at first
-    start and kept beside the data, readable by the owner only.
+    start and kept beside the data, readable by the owner only. `settings` are further server parameters; they go
+    before our own.
     """
 
-    def __init__(self, data_dir: Path, *, port: int | None = None, durable: bool = True) -> None:
+    def __init__(
+        self,
+        data_dir: Path,
+        *,
+        port: int | None = None,
+        durable: bool = True,
+        settings: Mapping[str, str] | None = None,
+    ) -> None:
+        self._settings = dict(settings or {})
         self.data_dir = data_dir.resolve()
         self.port = port or free_port()
         self._durable = durable
@@ -83,6 +93,7 @@ class EmbeddedPostgres:
         settings = SETTINGS | (
             {} if self._durable else {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
         )
+        settings |= self._settings
         options = [word for key, value in settings.items() for word in ("-c", f"{key}={value}")]
         server = ServerProcess(
             "postgres",
