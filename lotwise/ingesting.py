@@ -12,9 +12,9 @@ from sqlalchemy.exc import OperationalError
 
 from core.app import build_events
 from core.erp.exposure.judge import Judge
-from core.erp.exposure.timer import Patience, tick
+from core.erp.exposure.timer import Patience, in_force, tick
 from core.erp.kernel.events import Events
-from core.erp.kernel.unit import system, transact
+from core.erp.kernel.unit import Unit, system, transact
 from core.ingest.stream import NatsSettings
 from core.ingest.worker import run_ingest
 from core.settings import Settings
@@ -40,17 +40,19 @@ async def ingest(
 
 
 async def _timer(engine: Engine, events: Events, stop: asyncio.Event) -> None:
-    """The core's own clock: silent gateways and unmeasured zones."""
+    """The core's own clock: silent gateways, unmeasured zones, profiles that come into force."""
     judge, rules, silent = Judge(), Patience(), set[int]()
-    well = True
+    well, before = True, datetime.now(UTC)
     while not stop.is_set():
+        now = datetime.now(UTC)
+
+        def beat(u: Unit, known: frozenset[int] = frozenset(silent), since: datetime = before) -> set[int]:
+            in_force(u, since)
+            return tick(u, judge, rules, set(known))
+
         try:
-            known = frozenset(silent)
-            silent = await asyncio.to_thread(
-                transact, engine, system("timer"), events, lambda u, k=known: tick(u, judge, rules, set(k)),
-                datetime.now(UTC),
-            )  # fmt: skip
-            well = True
+            silent = await asyncio.to_thread(transact, engine, system("timer"), events, beat, now)
+            well, before = True, now
         except OperationalError as error:
             if well:
                 log.warning("the timer cannot reach the database: %s", error)

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import repeat
 
 from sqlalchemy import Connection, Engine, text
 
@@ -22,7 +23,11 @@ def answer(engine: Engine, ask: ConfirmAsk, standing: Standing) -> ConfirmReply:
     """What is confirmed of all that is asked, from one snapshot of committed batches."""
     with engine.connect().execution_options(isolation_level="REPEATABLE READ") as conn:
         through = _through(conn, ask)
-        confirmed = tuple(_confirmed(conn, ask.gateway, asked, through.get(asked[:2], 0)) for asked in ask.upto)
+        since = (*ask.since, *repeat(0, len(ask.upto) - len(ask.since)))
+        confirmed = tuple(
+            _confirmed(conn, ask.gateway, asked, through.get(asked[:2], 0), gone)
+            for asked, gone in zip(ask.upto, since, strict=False)
+        )
         closed = conn.execute(
             text("SELECT epoch FROM epoch_closed WHERE gateway = :g ORDER BY epoch"), {"g": ask.gateway}
         ).scalars()
@@ -37,7 +42,8 @@ def _through(conn: Connection, ask: ConfirmAsk) -> dict[tuple[str, int], int]:
     return {(epoch, partition): through for epoch, partition, through in rows}
 
 
-def _confirmed(conn: Connection, gateway: str, asked: tuple[str, int, int], through: int) -> Confirmed:
+def _confirmed(conn: Connection, gateway: str, asked: tuple[str, int, int], through: int, since: int) -> Confirmed:
+    """`since` is the last number that the gateway no longer has: what is missing up to there it cannot send again."""
     epoch, partition, upto = asked
     if through >= upto:
         return Confirmed(epoch, partition, through, ())
@@ -48,7 +54,7 @@ def _confirmed(conn: Connection, gateway: str, asked: tuple[str, int, int], thro
                 "(SELECT FROM batch b WHERE b.gateway = :g AND b.epoch = :e AND b.partition = :p AND b.number = n) "
                 "ORDER BY n LIMIT :limit"
             ),
-            {"t": through, "u": upto, "g": gateway, "e": epoch, "p": partition, "limit": MISSING_MAX},
+            {"t": max(through, since), "u": upto, "g": gateway, "e": epoch, "p": partition, "limit": MISSING_MAX},
         )
         .scalars()
         .all()

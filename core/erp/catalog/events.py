@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import ClassVar
 
 from core.erp.kernel.events import Event
 
@@ -17,3 +18,4 @@ class JudgingChanged(Event):
     from_at: datetime
     reason: str
     """calibration, installation, nesting, profile."""
+    required: ClassVar[tuple[str, ...]] = ("exposure.rejudge",)

@@ -1,11 +1,17 @@
-"""What the judge does when others change where goods were."""
+"""What the judge does when others change where goods were, or by what they are judged."""
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable
 
 from sqlalchemy import text
 
+from core.erp.catalog.events import JudgingChanged
 from core.erp.custody.events import CustodyChanged
-from core.erp.exposure.events import SublotsJudged
-from core.erp.exposure.look_again import judged
+from core.erp.exposure.events import Judged, SublotsJudged
+from core.erp.exposure.judge import Judge
+from core.erp.exposure.look_again import goods_in, judged
 from core.erp.exposure.places import versions_of
+from core.erp.exposure.times import micros
 from core.erp.exposure.ways import Ways
 from core.erp.kernel.events import Events
 from core.erp.kernel.unit import Unit
@@ -14,6 +20,7 @@ from core.erp.kernel.unit import Unit
 def register(events: Events) -> None:
     """Says which events this module answers."""
     events.on(CustodyChanged, "exposure.rejudge", rejudge)
+    events.on(JudgingChanged, "exposure.rejudge", judge_anew)
 
 
 def rejudge(u: Unit, event: CustodyChanged) -> None:
@@ -29,7 +36,74 @@ def rejudge(u: Unit, event: CustodyChanged) -> None:
     u.emit(SublotsJudged(tuple(judged(ways, ways.verdicts({version: [event.sublot_id]})))))
 
 
-def lock_zones(u: Unit, zone_ids: tuple[int, ...]) -> None:
+def judge_anew(u: Unit, event: JudgingChanged) -> None:
+    """What is known differently since an instant judges again what it touches.
+
+    Calibrations and installations: the zones, from raw readings. Nesting: the goods that stood in these zones or in
+    unmonitored ones inside. A profile in force: all goods of the items, over all of their custody.
+    """
+    zones = _judged(u, event.zone_ids)
+    lock_zones(u, zones)
+    if event.reason == "nesting":
+        goods = goods_in(u.conn, dict.fromkeys(event.zone_ids, micros(event.from_at)))
+        _judge_goods(u, {sublot for ids in goods.values() for sublot in ids})
+    else:
+        judge = Judge()
+        for zone in zones:
+            judge.again(u, zone, event.from_at)
+    if event.from_at <= u.now:
+        judge_items(u, event.item_ids)
+
+
+def judge_items(u: Unit, item_ids: Collection[int]) -> None:
+    """Judges all goods of the items by the profile version that is in force now.
+
+    What an earlier version said of them is no longer said: its excursions become superseded, unless they are signed.
+    """
+    if not item_ids:
+        return
+    ids = u.conn.execute(
+        text("SELECT s.id FROM sublot s JOIN lot l ON l.id = s.lot_id WHERE l.item_id = ANY(:items) ORDER BY s.id"),
+        {"items": sorted(item_ids)},
+    ).scalars()
+    _judge_goods(u, ids, instead=True)
+
+
+def _judge_goods(u: Unit, sublot_ids: Iterable[int], *, instead: bool = False) -> None:
+    """Judges sublots from all of their custody; `instead` of what versions no longer in force said of them."""
+    versions = versions_of(u.conn, sublot_ids, u.now)
+    by_version: dict[int, list[int]] = defaultdict(list)
+    for sublot, version in versions.items():
+        by_version[version].append(sublot)
+    ways = Ways(u.conn, u.now)
+    items = judged(ways, ways.verdicts(by_version))
+    if instead:
+        items += _no_longer(u, versions)
+    if items:
+        u.emit(SublotsJudged(tuple(items)))
+
+
+def _no_longer(u: Unit, versions: dict[int, int]) -> list[Judged]:
+    rows = u.conn.execute(
+        text(
+            "SELECT DISTINCT s.id AS sublot_id, p.version_id FROM sublot s JOIN lot l ON l.id = s.lot_id"
+            " JOIN item_profile p ON p.item_id = l.item_id WHERE s.id = ANY(:ids) AND p.from_at <= :now ORDER BY 1, 2"
+        ),
+        {"ids": sorted(versions), "now": u.now},
+    )
+    return [Judged(row.sublot_id, row.version_id, ()) for row in rows if row.version_id != versions[row.sublot_id]]
+
+
+def _judged(u: Unit, zone_ids: Collection[int]) -> tuple[int, ...]:
+    """Those of the zones of which anything was ever heard: the others have nothing to judge again."""
+    rows = u.conn.execute(
+        text("SELECT zone_id FROM zone_judged WHERE zone_id = ANY(:zones) AND judged_to IS NOT NULL ORDER BY zone_id"),
+        {"zones": sorted(zone_ids)},
+    )
+    return tuple(rows.scalars())
+
+
+def lock_zones(u: Unit, zone_ids: Collection[int]) -> None:
     """Locks zones ascending and bumps their versions."""
     zones = {"zones": sorted(zone_ids)}
     u.conn.execute(

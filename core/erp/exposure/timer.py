@@ -7,11 +7,12 @@ without points run on this timer from the start (design §2.3).
 
 from collections import defaultdict
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from sqlalchemy import text
 
 from core.erp.exposure.events import SublotsJudged, ZoneState
+from core.erp.exposure.handlers import judge_items
 from core.erp.exposure.judge import Judge
 from core.erp.exposure.look_again import judged
 from core.erp.exposure.places import versions_of
@@ -48,6 +49,15 @@ def tick(u: Unit, judge: Judge, rules: Patience, silent: set[int]) -> set[int]:
     judge.stand_in(u, {row.zone_id: stand_in for row in rows if row.upto < u.now - rules.patience})
     blind(u)
     return now_silent
+
+
+def in_force(u: Unit, since: datetime) -> None:
+    """Judges the goods of items whose next profile came into force after `since`, as if it had been assigned now."""
+    items = u.conn.execute(
+        text("SELECT DISTINCT item_id FROM item_profile WHERE from_at > :since AND from_at <= :now ORDER BY 1"),
+        {"since": since, "now": u.now},
+    ).scalars()
+    judge_items(u, items.all())
 
 
 def blind(u: Unit) -> None:
