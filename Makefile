@@ -43,6 +43,7 @@ check: setup  ## The linters: ruff, mypy, the rooms, the dashboards' JSON
 	$(BIN)/mypy $(CODE)
 	$(BIN)/lint-imports
 	$(BIN)/python -m dashboards.build --check
+	$(BIN)/python -m lotwise.lifecycles --check
 
 format: setup  ## Format and mend what ruff can
 	$(BIN)/ruff check --fix $(CODE)

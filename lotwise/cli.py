@@ -230,6 +230,30 @@ def simulate(
 
 
 @app.command()
+def replay(
+    file: Annotated[Path, typer.Argument(help="A recorded CSV or a logger's report.")],
+    *,
+    protocol: Annotated[str, typer.Option(help="mqtt, opcua or modbus: what the replaying device speaks.")] = "mqtt",
+    zone: Annotated[str, typer.Option(help="The zone it says it is in: site/area/zone.")] = "plant/cold/room-1",
+    name: Annotated[str, typer.Option(help="The device's name.")] = "replay",
+    host: Annotated[str, typer.Option(help="Broker (mqtt), or the address to serve on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Broker's port, or the port to serve on.")] = 1883,
+    speed: Annotated[float, typer.Option(min=0.001, help="How many times faster than it was recorded.")] = 60.0,
+) -> None:
+    """Replay a recorded file through a protocol, with its own times as the device's. Refuses a live instance."""
+    from simulators.link import Broker
+    from simulators.replay import Device
+    from simulators.run import replay_file
+
+    start_logging("WARNING")
+    if protocol not in {"mqtt", "opcua", "modbus"}:
+        out.print(f"unknown protocol {protocol!r}: one of mqtt, opcua, modbus")
+        raise typer.Exit(2)
+    device = Device(name, zone, Broker(host=host, port=port), host, port)
+    raise typer.Exit(replay_file(file, protocol, device, speed=speed))  # type: ignore[arg-type] # checked above
+
+
+@app.command()
 def dashboards(
     *, check: Annotated[bool, typer.Option("--check", help="Fail if the committed JSON differs.")] = False
 ) -> None:

@@ -1,0 +1,47 @@
+"""docs/lifecycles.md, drawn from the tables that decide: `python -m lotwise.lifecycles [--check]`."""
+
+import sys
+from pathlib import Path
+
+from core.erp.kernel.workflow import Workflow
+from core.erp.lots.workflow import SUBLOT
+from core.erp.production.workflow import WORK_ORDER
+from core.erp.quality.workflow import ALARM, DEVIATION, EXCURSION
+from core.erp.shipments.workflow import SHIPMENT
+
+FILE = Path(__file__).parents[1] / "docs" / "lifecycles.md"
+WORKFLOWS: tuple[Workflow, ...] = (SUBLOT, EXCURSION, DEVIATION, ALARM, WORK_ORDER, SHIPMENT)
+LEAD = """# Life cycles
+
+Drawn by `python -m lotwise.lifecycles` from the tables that the core itself goes by; `make check` fails where they differ.
+*Held*, *expired*, *restricted* and *unjudged* are computed, never states.
+"""
+
+
+def rendered() -> str:
+    """The page."""
+    parts = [LEAD]
+    for workflow in WORKFLOWS:
+        rows = [
+            f"| {move.name} | {', '.join(sorted(move.sources))} | {move.target} | {move.needs or '–'} |"
+            f" {'yes' if move.reasoned else ''} |"
+            for move in workflow.moves.values()
+        ]
+        table = "\n".join(["| move | from | to | permit | reason |", "| --- | --- | --- | --- | --- |", *rows])
+        parts.append(f"## {workflow.noun.capitalize()}\n\n```mermaid\n{workflow.diagram()}\n```\n\n{table}\n")
+    return "\n".join(parts)
+
+
+def main(arguments: list[str]) -> int:
+    """Writes the page, or with --check says whether the committed one is true."""
+    if "--check" in arguments:
+        same = FILE.exists() and FILE.read_text(encoding="utf-8") == rendered()
+        print(f"{FILE.name} is {'true' if same else 'out of date: python -m lotwise.lifecycles'}")
+        return 0 if same else 1
+    FILE.parent.mkdir(exist_ok=True)
+    FILE.write_text(rendered(), encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

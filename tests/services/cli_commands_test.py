@@ -1,0 +1,80 @@
+"""The command line as people type it."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+def lotwise(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Runs the command in a process of its own, with nothing of LOTWISE_* but what is given."""
+    clean = {key: value for key, value in os.environ.items() if not key.startswith("LOTWISE_")}
+    return subprocess.run(
+        [sys.executable, "-c", "from lotwise.cli import main; main()", *words],
+        capture_output=True, text=True, timeout=100, check=False, env=clean | {"COLUMNS": "200"} | environment, cwd=ROOT,
+    )  # fmt: skip
+
+
+def test_every_command_explains_itself() -> None:
+    done = lotwise("--help")
+    assert done.returncode == 0
+    for command in ("demo", "edge", "ingest", "serve", "simulate", "import", "prove", "bench", "dashboards", "doctor"):
+        assert command in done.stdout
+
+
+def test_a_doctor_without_settings_names_the_embedded_servers(tmp_path: Path) -> None:
+    done = lotwise("doctor", LOTWISE_DATA_DIR=str(tmp_path))
+    assert done.returncode == 0, done.stdout
+    assert "LOTWISE_DATABASE_URL is not set: the embedded one would start" in done.stdout
+    assert "LOTWISE_NATS_URL is not set: the embedded one would start" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "said"),
+    [
+        ("LOTWISE_INSTANCE", "prod", "LOTWISE_INSTANCE"),
+        ("LOTWISE_SECRET_KEY", "change-me", "placeholder"),
+        ("LOTWISE_DATABASE_URL", "mysql://x", "only PostgreSQL"),
+        ("LOTWISE_DATABASE_URL", "postgresql://nobody@127.0.0.1:1/none", "LOTWISE_DATABASE_URL"),
+        ("LOTWISE_NATS_URL", "nats://127.0.0.1:1", "LOTWISE_NATS_URL"),
+        ("LOTWISE_INFLUX_URL", "http://127.0.0.1:1", "InfluxDB"),
+    ],
+)
+def test_a_doctor_says_what_is_wrong(tmp_path: Path, variable: str, value: str, said: str) -> None:
+    done = lotwise("doctor", LOTWISE_DATA_DIR=str(tmp_path), **{variable: value})
+    assert done.returncode == 1
+    assert said in done.stdout
+
+
+def test_edge_check_says_everything_that_is_wrong_with_its_lines(tmp_path: Path) -> None:
+    file = tmp_path / "gateway.yaml"
+    file.write_text("gateway: g 1\nsite: s1\nsources:\n  - {name: a, protocol: mqt}\n")
+    done = lotwise("edge", "--check", str(file))
+    assert done.returncode == 1
+    assert f"{file}:1" in done.stdout
+    assert f"{file}:4" in done.stdout
+    assert lotwise("edge", "check", str(file)).stdout == done.stdout
+
+
+def test_edge_check_takes_every_example(tmp_path: Path) -> None:
+    for example in sorted((ROOT / "edge" / "examples").glob("*.yaml")):
+        done = lotwise("edge", "--check", str(example), LOTWISE_FILLING_2_PASSWORD="x", LOTWISE_MQTT_PASSWORD="x",
+                       LOTWISE_STREAM_PASSWORD="x")  # fmt: skip
+        assert done.returncode == 0, (example, done.stdout)
+    assert not list(tmp_path.iterdir())
+
+
+def test_simulators_refuse_an_instance_that_is_not_a_test_instance() -> None:
+    done = lotwise("simulate", "truck_door", LOTWISE_INSTANCE="live")
+    assert done.returncode == 2
+    assert "refused" in done.stdout
+
+
+def test_a_server_with_a_database_of_its_own_needs_a_secret_key() -> None:
+    done = lotwise("serve", LOTWISE_DATABASE_URL="postgresql://x@127.0.0.1:1/x")
+    assert done.returncode == 2
+    assert "LOTWISE_SECRET_KEY" in done.stdout
