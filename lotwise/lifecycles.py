@@ -13,7 +13,8 @@ FILE = Path(__file__).parents[1] / "docs" / "lifecycles.md"
 WORKFLOWS: tuple[Workflow, ...] = (SUBLOT, EXCURSION, DEVIATION, ALARM, WORK_ORDER, SHIPMENT)
 LEAD = """# Life cycles
 
-Drawn by `python -m lotwise.lifecycles` from the tables that the core itself goes by; `make check` fails where they differ.
+Drawn by `python -m lotwise.lifecycles` from the tables that the core itself goes by; `make check` fails where they
+differ.
 *Held*, *expired*, *restricted* and *unjudged* are computed, never states.
 """
 

@@ -8,12 +8,18 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from hypothesis import settings
 from sqlalchemy import Engine, create_engine
 
 from lotwise.embedded.nats import EmbeddedNats
 from lotwise.embedded.postgres import EmbeddedPostgres
 
 _numbers = itertools.count(1)
+
+# small by default, so that the whole suite stays within minutes; large in `make test-full`
+settings.register_profile("small", max_examples=50, deadline=None)
+settings.register_profile("large", max_examples=1000, deadline=None)
+settings.load_profile("large" if os.environ.get("LOTWISE_TEST_HEAVY") == "1" else "small")
 
 
 @pytest.fixture(scope="session")

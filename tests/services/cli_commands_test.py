@@ -15,7 +15,8 @@ def lotwise(*words: str, **environment: str) -> subprocess.CompletedProcess[str]
     clean = {key: value for key, value in os.environ.items() if not key.startswith("LOTWISE_")}
     return subprocess.run(
         [sys.executable, "-c", "from lotwise.cli import main; main()", *words],
-        capture_output=True, text=True, timeout=100, check=False, env=clean | {"COLUMNS": "200"} | environment, cwd=ROOT,
+        capture_output=True, text=True, timeout=100, check=False, cwd=ROOT,
+        env=clean | {"COLUMNS": "200"} | environment,
     )  # fmt: skip
 
 
