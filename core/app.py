@@ -21,6 +21,7 @@ from core.erp.kernel.auth import now_utc
 from core.erp.kernel.events import Event, Events
 from core.erp.kernel.outbox import Outbox
 from core.erp.lots.events import FactBrokeRule, HoldPlaced, SublotBorn
+from core.series.restoring import influx_behind
 from core.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -171,11 +172,12 @@ def create_app(
         del app
         loops = background(settings, engine, events, outbox) if run_background else []
         await asyncio.to_thread(outbox.subscribe, engine)
-        for loop in loops:
-            loop.start()
-        yield
-        for loop in loops:
-            await asyncio.to_thread(loop.stop)
+        with influx_behind(engine, *settings.store_behind()):
+            for loop in loops:
+                loop.start()
+            yield
+            for loop in loops:
+                await asyncio.to_thread(loop.stop)
 
     app = FastAPI(
         title="Lotwise", version="1", lifespan=lifespan, openapi_url="/api/v1/openapi.json", docs_url="/api/v1/docs",

@@ -63,6 +63,11 @@ class Settings(BaseSettings):
             raise ValueError(f"only PostgreSQL keeps the ERP, not {scheme}")
         return f"postgresql+psycopg://{rest}"
 
+    def store_behind(self) -> tuple[str | None, str, str, str]:
+        """(URL, bucket, token, organisation) of the series store behind; no URL: PostgreSQL is the series store."""
+        token = self.influx_token.get_secret_value() if self.influx_token else ""
+        return self.influx_url, self.influx_bucket, token, self.influx_org
+
     def signing_key(self) -> str:
         """The key that tokens are signed with. Raises ValueError where it is missing or short: do not start."""
         if self.secret_key is None:

@@ -15,13 +15,17 @@ from core.erp.exposure.judge import Judge
 from core.erp.exposure.timer import Patience, in_force, tick
 from core.erp.kernel.events import Events
 from core.erp.kernel.unit import Unit, system, transact
+from core.ingest.shipping import prune, run_shipper
 from core.ingest.stream import NatsSettings
 from core.ingest.worker import run_ingest
+from core.series.port import StoreUnavailable
+from core.series.restoring import influx_behind
 from core.settings import Settings
 
 log = logging.getLogger("lotwise.ingest")
 
 BEAT = 2.0
+PRUNE_EVERY = 3600.0
 
 
 async def ingest(
@@ -31,12 +35,15 @@ async def ingest(
     events = build_events()
     worker = name or f"{socket.gethostname()}-{os.getpid()}"
     live = settings.instance == "live"
-    async with asyncio.TaskGroup() as group:
-        timer = group.create_task(_timer(engine, events, stop))
-        shipper = group.create_task(_ship(settings, engine, stop))
-        await run_ingest(engine, stream, Judge(), stop, worker, events=events, live=live)
-        for task in (timer, shipper):
-            task.cancel()
+    with influx_behind(engine, *settings.store_behind()) as store:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(_timer(engine, events, stop))]
+            if store is not None:
+                tasks.append(group.create_task(run_shipper(engine, store, stop)))
+                tasks.append(group.create_task(_prune(engine, stop)))
+            await run_ingest(engine, stream, Judge(), stop, worker, events=events, live=live)
+            for task in tasks:
+                task.cancel()
 
 
 async def _timer(engine: Engine, events: Events, stop: asyncio.Event) -> None:
@@ -53,23 +60,24 @@ async def _timer(engine: Engine, events: Events, stop: asyncio.Event) -> None:
         try:
             silent = await asyncio.to_thread(transact, engine, system("timer"), events, beat, now)
             well, before = True, now
-        except OperationalError as error:
+        except (OperationalError, StoreUnavailable) as error:
             if well:
-                log.warning("the timer cannot reach the database: %s", error)
+                log.warning("the timer cannot judge: %s", error)
             well = False
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(stop.wait(), BEAT)
 
 
-async def _ship(settings: Settings, engine: Engine, stop: asyncio.Event) -> None:
-    if settings.influx_url is None:
-        return
-    from core.ingest.shipping import run_shipper
-    from core.series.influx import InfluxSettings, InfluxStore
-
-    token = settings.influx_token.get_secret_value() if settings.influx_token else ""
-    store = InfluxStore(InfluxSettings(settings.influx_url, settings.influx_bucket, token, settings.influx_org))
-    try:
-        await run_shipper(engine, store, stop)
-    finally:
-        store.close()
+async def _prune(engine: Engine, stop: asyncio.Event, every: float = PRUNE_EVERY) -> None:
+    """Drops what is shipped and no longer hot, now and then; only ever run with a series store behind."""
+    well = True
+    while not stop.is_set():
+        try:
+            await asyncio.to_thread(prune, engine, datetime.now(UTC))
+            well = True
+        except OperationalError as error:
+            if well:
+                log.warning("nothing can be dropped: %s", error)
+            well = False
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(stop.wait(), every)

@@ -18,7 +18,7 @@ from sqlalchemy.exc import OperationalError
 from core.ingest.folding import dead_reading
 from core.ingest.model import DeadLetter
 from core.ingest.validation import Refusal
-from core.series.landing import partition_name
+from core.series.landing import WEEK, partition_name
 from core.series.port import SeriesStore, StoreRefused, StoreUnavailable
 from core.series.rows import VALUE_COLUMNS, from_row
 from core.telemetry.reading import Reading
@@ -141,45 +141,80 @@ def _bury(
             )
 
 
+RESTORED_FOR = timedelta(hours=24)
+"""How long what was put back stays: whoever needed it once soon needs it again."""
+_LOCK_WAIT = "2s"
+
+
 def prune(engine: Engine, now: datetime, hot_window: timedelta = timedelta(hours=24)) -> list[str]:
     """Drops weekly partitions that ended before the hot window and whose batches are all shipped; gives their names.
 
-    To be called only where a series store behind is configured: without one the partitions are the series.
+    To be called only where a series store behind is configured: without one the partitions are the series. A week
+    that is in use just then is left for the next time.
     """
-    dropped: list[str] = []
-    with engine.begin() as conn:
+    with engine.connect() as conn:
         names = conn.execute(
             text(
                 "SELECT c.relname FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid "
                 "WHERE i.inhparent = 'reading'::regclass ORDER BY 1"
             )
         ).scalars()
-        for name in names.all():
-            start = datetime.strptime(name.removeprefix("reading_"), "%Y%m%d").replace(tzinfo=UTC)
-            stop = start + timedelta(days=7)
-            if stop > now - hot_window or partition_name(start) != name:
-                continue
-            if _all_shipped(conn, name, start, stop):
-                conn.execute(text(f'DROP TABLE "{name}"'))
-                log.warning("partition %s is shipped and past the hot window: dropped", name)
-                dropped.append(name)
-    return dropped
+        weeks = {name: _week(name) for name in names.all()}
+        due = {
+            name: week
+            for name, week in weeks.items()
+            if week + WEEK <= now - hot_window and partition_name(week) == name and _all_shipped(conn, name, week, now)
+        }
+    return [name for name, week in due.items() if _drop(engine, name, week, now)]
 
 
-def _all_shipped(conn: Connection, name: str, start: datetime, stop: datetime) -> bool:
-    # nobody lands there between the look and the drop
-    conn.execute(text(f'LOCK TABLE "{name}" IN SHARE ROW EXCLUSIVE MODE'))
-    pending = conn.execute(
-        text(
-            "SELECT 1 FROM batch WHERE status = 'landed' AND landed_count > 0 AND first_at < :stop "
-            "AND last_at >= :start LIMIT 1"
-        ),
-        {"start": start, "stop": stop},
-    ).first()
-    unbatched = conn.execute(
-        text(f'SELECT 1 FROM "{name}" WHERE batch_id IS NULL LIMIT 1')  # noqa: S608 - a name from the catalog
-    ).first()
-    return pending is None and unbatched is None
+def _week(name: str) -> datetime:
+    return datetime.strptime(name.removeprefix("reading_"), "%Y%m%d").replace(tzinfo=UTC)
+
+
+def _drop(engine: Engine, name: str, week: datetime, now: datetime) -> bool:
+    """Drops one week and writes down that it is gone; False where others are reading or writing just now."""
+    try:
+        with engine.begin() as conn:
+            conn.execute(text(f"SET LOCAL lock_timeout = '{_LOCK_WAIT}'"))
+            # the whole table first, as everybody who lands does; and nobody lands between the look and the drop
+            conn.execute(text("LOCK TABLE ONLY reading IN ACCESS EXCLUSIVE MODE"))
+            if not _all_shipped(conn, name, week, now):
+                return False
+            conn.execute(text(f'DROP TABLE "{name}"'))
+            conn.execute(
+                text(
+                    "INSERT INTO series_dropped (week, dropped_at) VALUES (:week, :now) "
+                    "ON CONFLICT (week) DO UPDATE SET dropped_at = excluded.dropped_at"
+                ),
+                {"week": week, "now": now},
+            )
+            conn.execute(
+                text("DELETE FROM reading_restored WHERE day >= :week AND day < :stop"),
+                {"week": week, "stop": week + WEEK},
+            )
+    except OperationalError as error:
+        if getattr(error.orig, "sqlstate", None) not in _BUSY:
+            raise
+        log.info("partition %s is in use: dropped another time", name)
+        return False
+    log.warning("partition %s is shipped and past the hot window: dropped", name)
+    return True
+
+
+_BUSY = frozenset({"55P03", "40P01"})
+_STAYS = (
+    "SELECT 1 FROM batch WHERE status = 'landed' AND landed_count > 0 AND first_at < :stop AND last_at >= :week",
+    "SELECT 1 FROM reading_restored WHERE day >= :week AND day < :stop AND restored_at > :recent",
+    # what the store will not take stands nowhere else
+    "SELECT 1 FROM dead_letter WHERE kind = 'unstored' AND reading_at BETWEEN :week AND :stop AND replayed_at IS NULL",
+)
+
+
+def _all_shipped(conn: Connection, name: str, week: datetime, now: datetime) -> bool:
+    values = {"week": week, "stop": week + WEEK, "recent": now - RESTORED_FOR}
+    queries = (*_STAYS, f'SELECT 1 FROM "{name}" WHERE batch_id IS NULL')  # noqa: S608 - a name from the catalog
+    return all(conn.execute(text(query + " LIMIT 1"), values).first() is None for query in queries)
 
 
 async def run_shipper(

@@ -10,6 +10,7 @@ from typing import Any
 import psycopg
 from sqlalchemy import Connection
 
+from core.series.older import check_keys
 from core.series.rows import COLUMNS, TYPES, VALUE_COLUMNS, from_row, to_row
 from core.telemetry.reading import Reading
 
@@ -64,6 +65,7 @@ def land(
 
     The first value at a key stays; an equal one is a duplicate; a different one goes to `reading_conflict`. `afresh`
     promises that nothing has landed under these batches before, which makes telling cheap; a replay cannot promise it.
+    Raises NeedsOlder where what stood at a key is no longer here to compare with.
     """
     if len(readings) != len(batch_ids):
         raise ValueError(f"{len(readings)} readings under {len(batch_ids)} batches")
@@ -73,6 +75,7 @@ def land(
     firsts, repeats = _by_key(readings)
     ids = point_ids(raw, {point for point, _ in firsts})
     standing = dict(_copy(raw, readings, batch_ids, firsts.values(), ids, afresh=afresh))
+    check_keys(conn, firsts, now)
     duplicates: list[int] = []
     conflicts: list[tuple[int, Reading, Reading]] = []
     for seq in [*standing, *repeats]:
@@ -153,6 +156,19 @@ def write_rows(conn: Connection, readings: Sequence[Reading]) -> None:
         firsts, _ = _by_key(readings)
         ids = point_ids(raw, {point for point, _ in firsts})
         _copy(raw, readings, [None] * len(readings), firsts.values(), ids, afresh=True)
+
+
+RESTORED = 0
+"""The batch of readings that came back from the store behind; their own batch is confirmed and shipped."""
+
+
+def put_back(conn: Connection, readings: Sequence[Reading]) -> None:
+    """Readings from the store behind take their places again; what stands at a key stays."""
+    if readings:
+        raw = driver(conn)
+        firsts, _ = _by_key(readings)
+        ids = point_ids(raw, {point for point, _ in firsts})
+        _copy(raw, readings, [RESTORED] * len(readings), firsts.values(), ids, afresh=True)
 
 
 def _keep_conflicts(raw: psycopg.Connection[Any], rows: list[tuple[int, Reading, int | None]], now: datetime) -> None:

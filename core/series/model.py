@@ -73,3 +73,25 @@ class ReadingConflict(SQLModel, table=True):
     reason: str = ""
     txt: str | None = None
     known_at: datetime = Field(sa_column=Column(DateTime(timezone=True), nullable=False))
+
+
+class SeriesDropped(SQLModel, table=True):
+    """A week (its Monday, 00:00 UTC) that was shipped and dropped: only the store behind has all of it.
+
+    What is put back, or lands late, makes the week's partition again; the row stays.
+    """
+
+    __tablename__ = "series_dropped"
+
+    week: datetime = Field(sa_column=Column(DateTime(timezone=True), primary_key=True))
+    dropped_at: datetime = Field(sa_column=Column(DateTime(timezone=True), nullable=False))
+
+
+class ReadingRestored(SQLModel, table=True):
+    """A point's day (00:00 UTC) of a dropped week that was put back, whole, until the week is dropped again."""
+
+    __tablename__ = "reading_restored"
+
+    point_id: int = Field(sa_column=Column(BigInteger, primary_key=True, autoincrement=False))
+    day: datetime = Field(sa_column=Column(DateTime(timezone=True), primary_key=True))
+    restored_at: datetime = Field(sa_column=Column(DateTime(timezone=True), nullable=False))

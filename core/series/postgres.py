@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import DataError, OperationalError
 
 from core.series.landing import write_rows
+from core.series.older import check
 from core.series.port import Bucket, RefusedReading, StoreRefused, StoreUnavailable, width
 from core.series.rows import VALUE_COLUMNS, from_row
 from core.telemetry.quality import Quality
@@ -41,7 +42,11 @@ _DOWNSAMPLE = text(
 
 
 class PostgresStore:
-    """Readings in PostgreSQL. Works through an Engine, or inside a transaction through its Connection."""
+    """Readings in PostgreSQL. Works through an Engine, or inside a transaction through its Connection.
+
+    Inside a transaction a range that was dropped raises NeedsOlder, which the transaction's door answers by putting it
+    back. Through an Engine only what is there is read: see `restoring.series_of`.
+    """
 
     def __init__(self, bind: Engine | Connection) -> None:
         self._bind = bind
@@ -56,6 +61,10 @@ class PostgresStore:
                 yield self._bind
         except OperationalError as error:
             raise StoreUnavailable(f"PostgreSQL: {error.orig}") from error
+
+    def _check(self, conn: Connection, point: str, start: datetime, stop: datetime) -> None:
+        if self._bind is conn:
+            check(conn, [point], start, stop)
 
     def write(self, readings: Sequence[Reading]) -> None:
         """Stores them; the first value at a key stays. Text that PostgreSQL cannot hold (NUL) is refused by itself."""
@@ -72,7 +81,8 @@ class PostgresStore:
     def read(self, point: str, start: datetime, stop: datetime) -> list[Reading]:
         """Readings with start <= at < stop."""
         with self._open() as conn:
-            rows = conn.execute(_READ, {"point": point, "start": start, "stop": stop})
+            rows = conn.execute(_READ, {"point": point, "start": start, "stop": stop}).all()
+            self._check(conn, point, start, stop)
             return [from_row(point, row) for row in rows]
 
     def last(self, points: Collection[str]) -> dict[str, Reading]:
@@ -100,7 +110,8 @@ class PostgresStore:
                     "step": step // timedelta(microseconds=1),
                     "bad": int(Quality.BAD),
                 },
-            )
+            ).all()
+            self._check(conn, point, start, stop)
             zero = start.astimezone(UTC)
             return [Bucket(zero + int(index) * step, low, high, mean, count) for index, low, high, mean, count in rows]
 

@@ -1,19 +1,30 @@
 """Two stores as one: the hot one in PostgreSQL and the one behind, which holds what is shipped and no longer hot."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
 
 from core.series.memory import MemoryStore
-from core.series.port import Bucket, SeriesStore
+from core.series.port import Bucket, SeriesStore, width
 from core.telemetry.reading import Reading
+
+Dropped = Callable[[datetime, datetime], Sequence[tuple[datetime, datetime]]]
+"""The parts of [start, stop) that the hot store has dropped, in order: only for them the store behind is asked."""
+
+
+def _everything(start: datetime, stop: datetime) -> Sequence[tuple[datetime, datetime]]:
+    return ((start, stop),) if start < stop else ()
 
 
 class TieredStore:
-    """Reads both and lets the hot one have the last word; writes to the hot one (the shipper fills the other)."""
+    """Reads both and lets the hot one have the last word; writes to the hot one (the shipper fills the other).
 
-    def __init__(self, hot: SeriesStore, cold: SeriesStore) -> None:
+    What is hot can be read while the store behind is away. Without `dropped` both are asked for everything.
+    """
+
+    def __init__(self, hot: SeriesStore, cold: SeriesStore, dropped: Dropped = _everything) -> None:
         self._hot = hot
         self._cold = cold
+        self._dropped = dropped
 
     def write(self, readings: Sequence[Reading]) -> None:
         """Stores them in the hot store."""
@@ -21,8 +32,12 @@ class TieredStore:
 
     def read(self, point: str, start: datetime, stop: datetime) -> list[Reading]:
         """Readings with start <= at < stop, of either."""
-        merged = {reading.at: reading for reading in self._cold.read(point, start, stop)}
-        merged |= {reading.at: reading for reading in self._hot.read(point, start, stop)}
+        # the hot one last: what is dropped between the two looks was not there to be missed
+        merged = {r.at: r for a, b in self._dropped(start, stop) for r in self._cold.read(point, a, b)}
+        found = self._hot.read(point, start, stop)
+        if not merged:
+            return found
+        merged |= {reading.at: reading for reading in found}
         return [merged[at] for at in sorted(merged)]
 
     def last(self, points: Collection[str]) -> dict[str, Reading]:
@@ -33,11 +48,42 @@ class TieredStore:
 
     def before(self, point: str, at: datetime) -> Reading | None:
         """The latest before `at`, of either."""
-        candidates = [found for store in (self._cold, self._hot) if (found := store.before(point, at)) is not None]
-        return max(candidates, key=lambda reading: reading.at, default=None)
+        hot = self._hot.before(point, at)
+        if hot is not None and not self._dropped(hot.at, at):
+            return hot
+        found = [each for each in (self._cold.before(point, at), hot) if each is not None]
+        return max(found, key=lambda reading: reading.at, default=None)
 
     def downsample(self, point: str, start: datetime, stop: datetime, pixels: int) -> list[Bucket]:
-        """Columns of a chart, from the readings of both: a column may lie half in the one and half in the other."""
+        """Columns of a chart: each from the store that has all of it, from both where it lies half in the one and half
+        in the other.
+        """
+        dropped = self._dropped(start, stop)
+        step = width(start, stop, pixels)
+        if self._dropped is _everything:
+            return self._whole(point, start, stop, pixels)
+        hot = self._hot.downsample(point, start, stop, pixels)
+        if not dropped:
+            return hot
+        columns = {column.start: column for column in hot}
+        cold = {column.start: column for column in self._cold.downsample(point, start, stop, pixels)}
+        out = []
+        for index in range(pixels):
+            a = start + index * step
+            b = min(a + step, stop)
+            inside = [span for span in dropped if span[0] < b and a < span[1]]
+            if not inside:
+                found = columns.get(a)
+            elif len(inside) == 1 and inside[0][0] <= a and b <= inside[0][1]:
+                found = cold.get(a)
+            else:
+                found = next(iter(self._whole(point, a, b, 1)), None)
+            if found is not None:
+                out.append(found)
+        return out
+
+    def _whole(self, point: str, start: datetime, stop: datetime, pixels: int) -> list[Bucket]:
+        """Columns from the readings of both."""
         whole = MemoryStore()
         whole.write(self.read(point, start, stop))
         return whole.downsample(point, start, stop, pixels)

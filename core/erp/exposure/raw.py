@@ -1,7 +1,7 @@
 """Raw readings of zones as traces, from the landing table."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -10,6 +10,7 @@ from sqlalchemy import Connection, text
 from core.erp.exposure.places import CANONICAL, Place, PointRef
 from core.erp.exposure.rules.signal import BAD, GOOD, UNCERTAIN, Trace
 from core.erp.exposure.times import moment
+from core.series.older import check
 from core.telemetry.units import NotConvertible, convert
 
 
@@ -100,7 +101,10 @@ _BEFORE = text(
 
 
 def load_heard(conn: Connection, place: Place, start: int, stop: int, carry: int) -> dict[str, Heard]:
-    """Readings of the zone's points in [start, stop), with each point's last one before, at most `carry` older."""
+    """Readings of the zone's points in [start, stop), with each point's last one before, at most `carry` older.
+
+    Raises NeedsOlder where PostgreSQL no longer has all of them.
+    """
     points = {point.address: point for point in place.points}
     out = {address: Heard() for address in points}
     spans: Mapping[str, object] = {
@@ -115,7 +119,16 @@ def load_heard(conn: Connection, place: Place, start: int, stop: int, carry: int
         for row in conn.execute(_CONFLICTS, early):
             if row.us in out[row.address].at:
                 _hear(out[row.address], points[row.address], row)
+        need(conn, points, start, stop, carry)
     return out
+
+
+def need(conn: Connection, points: Collection[str], start: int, stop: int, carry: int) -> None:
+    """Raises NeedsOlder unless PostgreSQL has the points' readings of [start - carry, stop): what `load_heard` reads.
+
+    A long reading says so for all of it before it begins, and is not told day by day.
+    """
+    check(conn, points, moment(start - carry), moment(stop))
 
 
 def _hear(heard: Heard, point: PointRef, row: object) -> None:
@@ -142,7 +155,10 @@ _LAST_GOOD = text(
 
 
 def last_good(conn: Connection, before: Mapping[PointRef, int]) -> dict[str, int]:
-    """Each point's last good reading before its instant, by address; points that never had one are left out."""
+    """Each point's last good reading before its instant, by address; points that never had one are left out.
+
+    Weeks that were dropped are not asked: what was last said so long ago has outlived every allowed gap.
+    """
     points = {point.address: point for point in before}
     rows = conn.execute(
         _LAST_GOOD,

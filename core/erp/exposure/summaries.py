@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from sqlalchemy import Connection, text
 
 from core.erp.exposure.places import Place
-from core.erp.exposure.raw import by_quantity, load_heard
+from core.erp.exposure.raw import by_quantity, load_heard, need
 from core.erp.exposure.rules.profile import Profile
 from core.erp.exposure.rules.summary import Look, Summary, decode, encode
 from core.erp.exposure.times import BUCKET, bucket, micros, moment
@@ -43,6 +43,7 @@ def rebuild(conn: Connection, place: Place, profiles: Iterable[Profile], start: 
     if not profiles or start >= stop:
         return
     carry = max(profile.allowed_gap for profile in profiles)
+    need(conn, [point.address for point in place.points], start, stop, carry)
     for day in range(start, stop, DAY):
         end = min(day + DAY, stop)
         heard = load_heard(conn, place, day, end, carry)

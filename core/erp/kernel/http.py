@@ -29,6 +29,7 @@ from core.erp.kernel.events import Events
 from core.erp.kernel.model import IdempotencyKey
 from core.erp.kernel.tables import table
 from core.erp.kernel.unit import Actor, Unit, transact
+from core.series.port import StoreUnavailable
 
 log = logging.getLogger(__name__)
 
@@ -167,12 +168,17 @@ def _unexpected(request: Request, error: Exception) -> JSONResponse:
     return _problem(500, "Internal error", f"something went wrong here; our log has it as {number}", id=number)
 
 
+def _store_away(_: Request, error: Exception) -> JSONResponse:
+    return _problem(503, "Unavailable", f"the series store cannot answer now: {error}", {"Retry-After": "5"})
+
+
 def install(app: FastAPI) -> None:
     """Makes every error of the app a problem document."""
     app.add_exception_handler(LotwiseError, _lotwise_error)
     app.add_exception_handler(RequestValidationError, _bad_request)
     app.add_exception_handler(HTTPException, _http_error)
     app.add_exception_handler(DBAPIError, _database_error)
+    app.add_exception_handler(StoreUnavailable, _store_away)
     app.add_exception_handler(Exception, _unexpected)
 
 

@@ -24,10 +24,14 @@ from core.erp.kernel.errors import Forbidden
 from core.erp.kernel.events import Event, Events
 from core.erp.kernel.model import AuditRow, OutboxRow
 from core.erp.kernel.permits import Role, permits_of
+from core.series.older import NeedsOlder
+from core.series.restoring import put_back
 
 T = TypeVar("T")
 
 RETRIES = 8
+OLDER_ROUNDS = 50
+"""How many older ranges one piece of work may ask for, one after another."""
 _DEADLOCK, _SERIALIZATION = "40P01", "40001"
 
 
@@ -176,14 +180,24 @@ def unit(engine: Engine, actor: Actor, events: Events, now: datetime | None = No
 
 
 def transact(engine: Engine, actor: Actor, events: Events, work: Callable[[Unit], T], now: datetime | None = None) -> T:
-    """Runs `work` in a unit and retries the whole of it on deadlock or serialization failure, up to RETRIES times."""
-    for attempt in range(RETRIES):
+    """Runs `work` in a unit and retries the whole of it on deadlock or serialization failure, up to RETRIES times.
+
+    Where it needs readings that PostgreSQL no longer has, it is undone, they are put back while nothing is locked, and
+    it begins anew. Raises StoreUnavailable where they cannot be had now.
+    """
+    failures = rounds = 0
+    while True:
         try:
             with unit(engine, actor, events, now) as u:
                 return work(u)
-        except OperationalError as error:
-            state = getattr(error.orig, "sqlstate", None)
-            if state not in (_DEADLOCK, _SERIALIZATION) or attempt == RETRIES - 1:
+        except NeedsOlder as need:
+            rounds += 1
+            if rounds > OLDER_ROUNDS:
                 raise
-            time.sleep(0.01 * 2**attempt)
-    raise AssertionError("unreachable: the last attempt returns or raises")
+            put_back(engine, need, now)
+        except OperationalError as error:
+            failures += 1
+            state = getattr(error.orig, "sqlstate", None)
+            if state not in (_DEADLOCK, _SERIALIZATION) or failures == RETRIES:
+                raise
+            time.sleep(0.01 * 2 ** (failures - 1))

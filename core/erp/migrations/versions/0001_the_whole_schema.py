@@ -1259,6 +1259,12 @@ def upgrade() -> None:
     sa.PrimaryKeyConstraint('id')
     )
     op.create_index('reading_conflict_point', 'reading_conflict', ['point_id', 'at'], unique=False)
+    op.create_table('reading_restored',
+    sa.Column('point_id', sa.BigInteger(), autoincrement=False, nullable=False),
+    sa.Column('day', sa.DateTime(timezone=True), nullable=False),
+    sa.Column('restored_at', sa.DateTime(timezone=True), nullable=False),
+    sa.PrimaryKeyConstraint('point_id', 'day')
+    )
     op.create_table('reservation',
     sa.Column('id', sa.BigInteger(), autoincrement=True, nullable=False),
     sa.Column('sublot_id', sa.BigInteger(), nullable=False),
@@ -1304,6 +1310,11 @@ def upgrade() -> None:
     sa.Column('model', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
     sa.PrimaryKeyConstraint('id'),
     sa.UniqueConstraint('serial')
+    )
+    op.create_table('series_dropped',
+    sa.Column('week', sa.DateTime(timezone=True), nullable=False),
+    sa.Column('dropped_at', sa.DateTime(timezone=True), nullable=False),
+    sa.PrimaryKeyConstraint('week')
     )
     op.create_table('series_point',
     sa.Column('id', sa.BigInteger(), autoincrement=True, nullable=False),
