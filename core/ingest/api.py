@@ -14,14 +14,16 @@ from core.erp.kernel.http import PROBLEMS, Answer, Body, Cursor, Door, Limit, Pa
 from core.erp.kernel.signatures import sign
 from core.erp.kernel.tables import table
 from core.erp.kernel.unit import Unit
+from core.ingest import imports_api
 from core.ingest.epochs import close_epoch, epoch_record
 from core.ingest.lagging import lag
 from core.ingest.model import DeadLetter, EpochClosed, GatewayEpoch, IngestAlarm
 from core.ingest.replaying import Filter, replay_in
+from core.ingest.sources import retire_source
 from core.series.model import ReadingConflict, ReadingRow, SeriesPoint
 from core.series.rows import Kind
 
-router = APIRouter(prefix="/ingest", tags=["ingest"], responses=PROBLEMS)
+_ingest = APIRouter(prefix="/ingest", tags=["ingest"], responses=PROBLEMS)
 
 
 class LagOut(Answer):
@@ -39,7 +41,7 @@ class LagOut(Answer):
     unowned: list[int]
 
 
-@router.get("/lag")
+@_ingest.get("/lag")
 def read_lag(door: Door) -> LagOut:
     """What waits, and for how long: unshipped batches, dead letters, stopped partitions, gateways not heard of."""
     door.read(lambda _: None)
@@ -63,7 +65,7 @@ class DeadLetterOut(Answer):
     outcome: str | None
 
 
-@router.get("/dead-letters")
+@_ingest.get("/dead-letters")
 def read_dead_letters(
     door: Door,
     reason: Annotated[str | None, Query(examples=["unknown_point"])] = None,
@@ -107,7 +109,7 @@ class ReplayOut(Answer):
     still: dict[str, int]
 
 
-@router.post("/dead-letters/replay", status_code=200, response_model=ReplayOut)
+@_ingest.post("/dead-letters/replay", status_code=200, response_model=ReplayOut)
 def replay_dead_letters(body: ReplayIn, door: Door, request: Request) -> JSONResponse:
     """Tries dead letters again, such as readings of a point that has been made meanwhile, and judges what lands."""
     live = request.app.state.settings.instance == "live"
@@ -140,7 +142,7 @@ class ConflictOut(BaseModel):
     second: ValueOut
 
 
-@router.get("/conflicts")
+@_ingest.get("/conflicts")
 def read_conflicts(
     door: Door,
     point: str | None = None,
@@ -199,7 +201,7 @@ class IngestAlarmOut(Answer):
     cleared_at: datetime | None
 
 
-@router.get("/alarms")
+@_ingest.get("/alarms")
 def read_alarms(
     door: Door,
     standing: Annotated[bool, Query(description="only those not cleared")] = True,
@@ -231,7 +233,7 @@ class EpochOut(Answer):
     waiting: int = Field(description="watermarks that wait for lower numbers or for earlier epochs")
 
 
-@router.get("/epochs")
+@_ingest.get("/epochs")
 def read_epochs(door: Door, gateway: str | None = None, cursor: Cursor = None, limit: Limit = 100) -> Page[EpochOut]:
     """Every start of every gateway, newest first; what waits there shows where something is missing."""
     e, c = table(GatewayEpoch), table(EpochClosed)
@@ -270,7 +272,7 @@ class ClosedOut(BaseModel):
     signature_id: int
 
 
-@router.post("/epochs/{gateway}/{epoch}/close", status_code=201, response_model=ClosedOut)
+@_ingest.post("/epochs/{gateway}/{epoch}/close", status_code=201, response_model=ClosedOut)
 def close(gateway: str, epoch: str, body: CloseIn, door: Door) -> JSONResponse:
     """Closes an epoch whose spool is lost: what is missing becomes gaps on record, and later watermarks count again."""
 
@@ -287,3 +289,55 @@ def close(gateway: str, epoch: str, body: CloseIn, door: Door) -> JSONResponse:
         )
 
     return door.post(work, permit="epoch.close")
+
+
+class SourceOut(Answer):
+    """How far a source of a gateway has spoken; `retired_at` where nobody waits for it any more."""
+
+    gateway: str
+    source: str
+    zones: int
+    spoken_to: datetime
+    received_at: datetime
+    retired_at: datetime | None
+
+
+@_ingest.get("/sources")
+def read_sources(door: Door, gateway: str | None = None) -> list[SourceOut]:
+    """Every source that ever spoke for a zone. One removed from its gateway holds its zones back: retire it."""
+    query = text(
+        "SELECT gateway, source, count(*) AS zones, min(upto) AS spoken_to, max(received_at) AS received_at, "
+        "max(retired_at) AS retired_at FROM source_watermark WHERE cast(:g AS text) IS NULL OR gateway = :g "
+        "GROUP BY gateway, source ORDER BY gateway, source"
+    )
+    return door.read(lambda u: [SourceOut.model_validate(row) for row in u.conn.execute(query, {"g": gateway})])
+
+
+class RetireIn(Body):
+    """Why nobody need wait for the source any more."""
+
+    reason: Text = Field(examples=["freezer 3 was taken out of service"])
+
+
+class RetiredOut(BaseModel):
+    """The zones that no longer wait for it."""
+
+    gateway: str
+    source: str
+    zones: list[str]
+
+
+@_ingest.post("/sources/{gateway}/{source}/retire", status_code=201, response_model=RetiredOut)
+def retire(gateway: str, source: str, body: RetireIn, door: Door) -> JSONResponse:
+    """Retires a source that was removed from its gateway's configuration: its zones wait for it no more."""
+    return door.post(
+        lambda u: RetiredOut(
+            gateway=gateway, source=source, zones=retire_source(u, Judge(), gateway, source, reason=body.reason)
+        ),
+        permit="ingest.manage",
+    )
+
+
+router = APIRouter()
+router.include_router(_ingest)
+router.include_router(imports_api.router)

@@ -36,7 +36,10 @@ class ZoneProfile(SQLModel, table=True):
 
 
 class SourceWatermark(SQLModel, table=True):
-    """How far a source of a gateway has spoken for a zone. `received_at` is when the core learned it."""
+    """How far a source of a gateway has spoken for a zone. `received_at` is when the core learned it.
+
+    One that is retired (removed from its gateway) holds nobody back; if it speaks of a later time, it counts again.
+    """
 
     __tablename__ = "source_watermark"
 
@@ -45,6 +48,7 @@ class SourceWatermark(SQLModel, table=True):
     source: str = Field(primary_key=True)
     upto: datetime = moment()
     received_at: datetime = moment()
+    retired_at: datetime | None = moment(nullable=True)
 
 
 class GapRecord(SQLModel, table=True):

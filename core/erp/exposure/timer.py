@@ -33,9 +33,11 @@ def tick(u: Unit, judge: Judge, rules: Patience, silent: set[int]) -> set[int]:
     """One beat of the timer. `silent` are the zones whose gateway was silent at the last beat; returns who is now."""
     rows = u.conn.execute(
         text(
-            "SELECT zone_id, min(upto) AS upto FROM source_watermark"
-            " GROUP BY zone_id HAVING min(upto) < CAST(:now AS timestamptz) - CAST(:overdue AS interval)"
-            " ORDER BY zone_id"
+            # where all sources are retired nobody speaks any more: that is silence too
+            "SELECT zone_id, upto FROM (SELECT zone_id,"
+            " coalesce(min(upto) FILTER (WHERE retired_at IS NULL), max(upto)) AS upto"
+            " FROM source_watermark GROUP BY zone_id) z"
+            " WHERE upto < CAST(:now AS timestamptz) - CAST(:overdue AS interval) ORDER BY zone_id"
         ),
         {"now": u.now, "overdue": rules.overdue},
     ).all()

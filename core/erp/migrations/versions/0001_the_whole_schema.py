@@ -658,7 +658,7 @@ SELECT b.gateway, max(b.site) AS site, count(DISTINCT b.epoch) AS epochs, count(
     sum(b.count) AS readings, sum(b.landed_count) AS landed, sum(b.duplicate_count) AS duplicates,
     sum(b.conflict_count) AS conflicts, sum(b.dead_count) AS dead, max(b.cut_at) AS last_cut_at,
     max(b.received_at) AS last_received_at,
-    (SELECT min(w.upto) FROM source_watermark w WHERE w.gateway = b.gateway) AS spoken_to,
+    (SELECT min(w.upto) FROM source_watermark w WHERE w.gateway = b.gateway AND w.retired_at IS NULL) AS spoken_to,
     (SELECT max(w.received_at) FROM source_watermark w WHERE w.gateway = b.gateway) AS last_watermark_at,
     extract(epoch FROM now() - max(b.received_at)) AS seconds_since
 FROM batch b GROUP BY b.gateway
@@ -667,7 +667,7 @@ FROM batch b GROUP BY b.gateway
 CREATE OR REPLACE VIEW v_watermarks AS
 SELECT w.gateway, w.source, z.address AS zone, w.upto, w.received_at,
     extract(epoch FROM w.received_at - w.upto) AS seconds_behind
-FROM source_watermark w JOIN zone z ON z.id = w.zone_id
+FROM source_watermark w JOIN zone z ON z.id = w.zone_id WHERE w.retired_at IS NULL
     ''',
     r'''
 CREATE OR REPLACE VIEW v_ingest_alarms AS
@@ -1417,6 +1417,7 @@ def upgrade() -> None:
     sa.Column('source', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
     sa.Column('upto', sa.DateTime(timezone=True), nullable=False),
     sa.Column('received_at', sa.DateTime(timezone=True), nullable=False),
+    sa.Column('retired_at', sa.DateTime(timezone=True), nullable=True),
     sa.PrimaryKeyConstraint('zone_id', 'gateway', 'source')
     )
     op.create_table('stock_move',
