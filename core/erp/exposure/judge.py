@@ -65,7 +65,7 @@ class Judge:
         zones = sorted({*by_zone, *doubled, *marks})
         if not zones:
             return
-        _write_marks(u, marks)
+        marks = _write_marks(u, marks)
         self._lock_and_load(u, zones, by_zone, doubled, marks)
         late: dict[int, int] = {}
         for zone in zones:
@@ -252,17 +252,22 @@ def _by_zone_id(conn: Connection, watermarks: Sequence[tuple[str, Watermark]]) -
     return dict(out)
 
 
-def _write_marks(u: Unit, marks: Mapping[int, Mapping[tuple[str, str], int]]) -> None:
+def _write_marks(
+    u: Unit, marks: Mapping[int, Mapping[tuple[str, str], int]]
+) -> dict[int, dict[tuple[str, str], int]]:
+    """Writes them and gives those that count: a retired source counts again once it speaks of a time since then."""
     rows = sorted((zone, gateway, source, upto) for zone, of in marks.items() for (gateway, source), upto in of.items())
     if not rows:
-        return
-    u.conn.execute(
+        return {}
+    written = u.conn.execute(
         text(
             "INSERT INTO source_watermark (zone_id, gateway, source, upto, received_at)"
             " SELECT *, CAST(:now AS timestamptz) FROM unnest(CAST(:zones AS bigint[]), CAST(:gateways AS text[]),"
             " CAST(:sources AS text[]), CAST(:uptos AS timestamptz[]))"
             " ON CONFLICT (zone_id, gateway, source) DO UPDATE"
-            " SET upto = greatest(source_watermark.upto, excluded.upto), received_at = excluded.received_at"
+            " SET upto = greatest(source_watermark.upto, excluded.upto), received_at = excluded.received_at,"
+            " retired_at = CASE WHEN excluded.upto <= source_watermark.retired_at THEN source_watermark.retired_at END"
+            " RETURNING zone_id, gateway, source, retired_at"
         ),
         {
             "now": u.now,
@@ -272,6 +277,11 @@ def _write_marks(u: Unit, marks: Mapping[int, Mapping[tuple[str, str], int]]) ->
             "uptos": [moment(row[3]) for row in rows],
         },
     )
+    out: dict[int, dict[tuple[str, str], int]] = {zone: {} for zone in marks}
+    for row in written:
+        if row.retired_at is None:
+            out[row.zone_id][(row.gateway, row.source)] = marks[row.zone_id][(row.gateway, row.source)]
+    return out
 
 
 def _record_told(u: Unit, told: Sequence[tuple[str, Gap]]) -> None:
