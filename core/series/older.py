@@ -13,6 +13,7 @@ from sqlalchemy import Connection, text
 DAY = timedelta(days=1)
 WEEK = timedelta(days=7)
 
+_KEEP = text("LOCK TABLE ONLY reading IN ACCESS SHARE MODE")
 _WEEKS = text("SELECT week FROM series_dropped WHERE week < :stop AND week > :first ORDER BY week")
 _RESTORED = text(
     "SELECT s.address, r.day FROM series_point s LEFT JOIN reading_restored r ON r.point_id = s.id"
@@ -58,9 +59,9 @@ def missing(conn: Connection, points: Collection[str], start: datetime, stop: da
 def check(conn: Connection, points: Collection[str], start: datetime, stop: datetime) -> None:
     """Raises NeedsOlder where readings of the points in [start, stop) are not all in PostgreSQL.
 
-    To be called after they were read: reading locks the table against dropping, so what was there before this look
-    will stay until the transaction ends.
+    Locks the table against dropping: what is there by this look stays until the transaction ends.
     """
+    conn.execute(_KEEP)
     lacking = missing(conn, points, start, stop)
     if lacking:
         days = [day for _, day in lacking]
