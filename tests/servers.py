@@ -8,7 +8,10 @@ import pytest
 
 from lotwise.embedded.process import accepts, free_port
 
-__all__ = ["accepts", "find_influxd", "find_mosquitto", "free_port", "need_influxd", "need_mosquitto", "shared_data"]
+__all__ = [
+    "accepts", "find_chromium", "find_influxd", "find_mosquitto", "free_port", "need_chromium", "need_influxd",
+    "need_mosquitto", "shared_data",
+]  # fmt: skip
 
 
 def _find(name: str, variable: str, *places: Path) -> str | None:
@@ -29,6 +32,11 @@ def find_influxd() -> str | None:
     return _find("influxd", "LOTWISE_TEST_INFLUXD", Path.home() / "go" / "bin" / "influxd")
 
 
+def find_chromium() -> str | None:
+    """Path of a chromium, if there is one."""
+    return _find("chromium", "LOTWISE_TEST_CHROMIUM", Path("/usr/bin/chromium"))
+
+
 def _need(found: str | None, what: str) -> str:
     if found is not None:
         return found
@@ -46,6 +54,11 @@ def need_mosquitto() -> str:
 def need_influxd() -> str:
     """Path of an influxd; skips without one, fails where servers are required."""
     return _need(find_influxd(), "influxd")
+
+
+def need_chromium() -> str:
+    """Path of a chromium; skips without one, fails where servers are required."""
+    return _need(find_chromium(), "chromium")
 
 
 def shared_data(name: str) -> Path:

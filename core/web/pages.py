@@ -1,227 +1,181 @@
-"""The pages people use: zones live, excursions, holds, and QA's disposition with its evidence."""
+"""Puts the pages on the core's app: routes, signing in and out, and what is neither page nor API."""
 
-import functools
+import re
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Annotated
 
-from fastapi import FastAPI
-from nicegui import app as pages
+from fastapi import FastAPI, Form, HTTPException, Request
+from fastapi.responses import RedirectResponse, Response
 from nicegui import ui
+from starlette.datastructures import MutableHeaders
+from starlette.routing import Match
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from core.erp.kernel.auth import now_utc
-from core.erp.kernel.errors import LotwiseError, Unauthenticated
-from core.erp.quality import service as quality
-from core.web import desk as d
+from core.erp.kernel.errors import LotwiseError, TooManyAttempts, Unauthenticated
+from core.erp.kernel.http import BIGGEST_ID
+from core.web import excursion, flow, home, stock
 from core.web.desk import Desk
+from core.web.frame import COOKIE, Visit, header, signing_in, visit
 
-REFRESH = 1.0
+WHY = {
+    "first": "Sign in to go on.",
+    "expired": "Your session has ended: sign in again. Nothing that you had not sent was posted.",
+    "out": "You have signed out.",
+    "wrong": "Wrong login or password.",
+    "many": "Too many failed tries: wait a quarter of an hour.",
+}
+_BACK = re.compile(r"/[a-z]*(/\d{1,19})?")
+"""Where signing in may lead back to: our own pages only."""
+HEADERS = {
+    "X-Frame-Options": "DENY",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "same-origin",
+    "Content-Security-Policy": (
+        "default-src 'self' data: blob:; script-src 'self' 'unsafe-inline' 'unsafe-eval'; "
+        "style-src 'self' 'unsafe-inline'; connect-src 'self' ws: wss:; frame-ancestors 'none'; form-action 'self'"
+    ),
+}
+"""Nothing is loaded from elsewhere. The page library compiles templates in the browser, hence unsafe-eval."""
 
-ZONES = (("address", "Zone"), ("name", "Name"), ("value", "°C"), ("band", "Band °C"), ("last_good", "Last good reading"),
-         ("judged", "Judged to"), ("sublots", "Sublots"), ("held", "Held"))  # fmt: skip
-EXCURSIONS = (("id", "No."), ("lot", "Lot"), ("sublot", "Sublot"), ("item", "Item"), ("zone", "Zone"), ("limit_key", "Limit"),
-              ("certainty", "Certainty"), ("state", "State"), ("started", "Since"), ("broke", "Broke"), ("known", "Known"),
-              ("out", "Out for"), ("extremes", "Min / max °C"))  # fmt: skip
-HOLDS = (("id", "No."), ("target", "Held"), ("lot", "Lot"), ("kind", "Kind"), ("certainty", "Certainty"), ("reason", "Reason"),
-         ("since", "Since"), ("placed", "Placed"))  # fmt: skip
+Draw = Callable[[Visit], Awaitable[None]]
 
 
 def install_pages(app: FastAPI) -> None:
-    """Mounts the pages on the core's app, at `/`. The session cookie is signed with the app's own key."""
+    """Mounts the pages on the core's app, at `/`; the API keeps its paths and its problem documents.
+
+    The session is the API's own short-lived token in an HttpOnly, SameSite=Strict cookie: no script and no other site
+    can read or use it, and nothing of it is stored here.
+    """
     desk = Desk(app.state.engine, app.state.events, app.state.signing_key, app.state.settings.token_minutes)
+    _session_routes(app, desk)
+    _unknown_api(app)
 
-    @ui.page("/login")
-    def login() -> None:
-        _login_page(desk)
+    @ui.page("/login", title="Lotwise: sign in")
+    def login(why: str = "first", back: str = "/") -> None:
+        _login_page(why, back)
 
-    @ui.page("/")
-    async def home() -> None:
-        await _signed_in(desk, _home)
+    for path, title, draw in (
+        ("/", "Lotwise", home.overview),
+        ("/stock", "Lotwise: lots", stock.stock),
+        ("/release", "Lotwise: release", stock.release),
+        ("/shipments", "Lotwise: shipments", flow.shipments),
+        ("/centres", "Lotwise: work centres", flow.centres),
+    ):
+        _page(desk, path, title, draw)
+    _numbered(desk, "/excursions", "Lotwise: excursion", excursion.excursion)
+    _numbered(desk, "/sublots", "Lotwise: sublot", stock.sublot)
+    ui.run_with(app, title="Lotwise", mount_path="/", show_welcome_message=False)
+    app.add_middleware(PageHeaders)
 
-    @ui.page("/excursions/{excursion_id}")
-    async def excursion(excursion_id: int) -> None:
-        await _signed_in(desk, functools.partial(_excursion, excursion_id=excursion_id))
 
-    ui.run_with(app, title="Lotwise", storage_secret=app.state.signing_key, mount_path="/")
-
-
-async def _signed_in(desk: Desk, page: Callable[[Desk, str], Awaitable[None]]) -> None:
-    token = pages.storage.user.get("token")
+async def _shown(desk: Desk, request: Request, draw: Draw) -> Response | None:
+    found = await visit(desk, request)
+    if isinstance(found, Response):
+        return found
+    header(found)
     try:
-        if token is None:
-            raise Unauthenticated("sign in first")
-        await desk.actor(token)
-    except Unauthenticated:
-        ui.navigate.to("/login")
-        return
-    await page(desk, token)
+        await draw(found)
+    except LotwiseError as error:
+        ui.label(f"{error.title}: {error.detail}").props("role=alert")
+    return None
 
 
-def _login_page(desk: Desk) -> None:
-    async def sign_in() -> None:
-        request = ui.context.client.request
-        address = request.client.host if request is not None and request.client else "unknown"
+def _page(desk: Desk, path: str, title: str, draw: Draw) -> None:
+    @ui.page(path, title=title)
+    async def page(request: Request) -> Response | None:
+        return await _shown(desk, request, draw)
+
+
+def _numbered(desk: Desk, path: str, title: str, draw: Callable[[Visit, int], Awaitable[None]]) -> None:
+    @ui.page(path + "/{number}", title=title)
+    async def page(request: Request, number: int) -> Response | None:
+        if not 0 < number <= BIGGEST_ID:
+            raise HTTPException(404, f"there is no {path}/{number}")
+        return await _shown(desk, request, lambda found: draw(found, number))
+
+
+def _session_routes(app: FastAPI, desk: Desk) -> None:
+    @app.post("/login", include_in_schema=False)
+    def sign_in(
+        request: Request,
+        login: Annotated[str, Form()] = "",
+        password: Annotated[str, Form()] = "",
+        back: Annotated[str, Form()] = "/",
+    ) -> Response:
+        """Signs in and leads back, or says why not. Runs in a thread: a password takes time to check."""
+        address = request.client.host if request.client else "unknown"
+        back = _own(back)
         try:
-            token = await desk.sign_in(name.value or "", password.value or "", address)
-        except LotwiseError as error:
-            ui.notify(error.detail, type="negative")
-            return
-        pages.storage.user["token"] = token
-        pages.storage.user["login"] = name.value
-        ui.navigate.to("/")
-
-    with ui.card().classes("absolute-center w-80"):
-        ui.label("Lotwise").classes("text-2xl")
-        name = ui.input("Login").classes("w-full").props("autofocus autocomplete=username")
-        password = ui.input("Password", password=True).classes("w-full").props("autocomplete=current-password")
-        password.on("keydown.enter", sign_in)
-        ui.button("Sign in", on_click=sign_in).classes("w-full")
-
-
-def _header() -> None:
-    def sign_out() -> None:
-        pages.storage.user.clear()
-        ui.navigate.to("/login")
-
-    with ui.header().classes("items-center justify-between"):
-        ui.link("Lotwise", "/").classes("text-white text-xl no-underline")
-        with ui.row().classes("items-center"):
-            ui.label(f"{pages.storage.user.get('login', '')} · times in UTC")
-            ui.button("Sign out", on_click=sign_out).props("flat color=white")
-
-
-def _table(title: str, columns: tuple[tuple[str, str], ...], empty: str) -> ui.table:
-    ui.label(title).classes("text-lg mt-4")
-    table = ui.table(
-        columns=[{"name": key, "label": label, "field": key, "align": "left", "sortable": True} for key, label in columns],
-        rows=[], row_key="id", pagination=20,
-    ).classes("w-full")  # fmt: skip
-    table.props(f'dense no-data-label="{empty}"')
-    return table
-
-
-async def _home(desk: Desk, token: str) -> None:
-    _header()
-    zones = _table("Zones", ZONES, "No zones yet")
-    excursions = _table("Open excursions", EXCURSIONS, "Nothing is against any lot")
-    excursions.on("rowClick", lambda event: ui.navigate.to(f"/excursions/{event.args[1]['id']}"))
-    excursions.classes("cursor-pointer")
-    holds = _table("Holds", HOLDS, "Nothing is held")
-
-    async def refresh() -> None:
-        try:
-            found = await desk.do(token, lambda u: (d.overview(u), d.excursions(u), d.holds(u)))
+            token, lasts = desk.sign_in(login, password, address)
         except Unauthenticated:
-            ui.navigate.to("/login")
-            return
-        zones.rows = [_zone_row(zone) for zone in found[0]]
-        excursions.rows = [_excursion_row(row) for row in found[1]]
-        holds.rows = [_hold_row(row) for row in found[2]]
-        for table in (zones, excursions, holds):
-            table.update()
+            return RedirectResponse(signing_in("wrong", back), 303)
+        except TooManyAttempts:
+            return RedirectResponse(signing_in("many", back), 303)
+        answer = RedirectResponse(back, 303)
+        secure = request.url.scheme == "https"
+        answer.set_cookie(COOKIE, token, max_age=lasts, httponly=True, samesite="strict", secure=secure)
+        return answer
 
-    await refresh()
-    ui.timer(REFRESH, refresh)
+    @app.post("/logout", include_in_schema=False)
+    def sign_out(request: Request) -> Response:
+        """Ends the session, in every tab."""
+        token = request.cookies.get(COOKIE)
+        if token is not None:
+            desk.sign_out(token)
+        answer = RedirectResponse(signing_in("out"), 303)
+        answer.delete_cookie(COOKIE, httponly=True, samesite="strict")
+        return answer
 
 
-async def _excursion(desk: Desk, token: str, excursion_id: int) -> None:
-    _header()
-    rows = await desk.do(token, lambda u: d.excursions(u, excursion_id=excursion_id))
-    if not rows:
-        ui.label(f"There is no excursion {excursion_id}.")
-        return
-    row = rows[0]
-    ui.label(f"Excursion {row['id']}: lot {row['lot']}, sublot {row['sublot']}").classes("text-xl")
-    ui.label(
-        f"{row['item']} · limit {row['limit_key']} ({row['kind']}) broken in {row['zone']} at {_clock(row['broke_at'])}, "
-        f"known at {_clock(row['known_at'])} · {row['certainty']} · {row['state']} · out for {_length(row['out_for'])}"
+def _unknown_api(app: FastAPI) -> None:
+    """Below /api a path that nobody serves is a problem document, not a page."""
+    known = list(app.router.routes)
+
+    @app.api_route(
+        "/api/{rest:path}",
+        methods=["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"],
+        include_in_schema=False,
     )
-    start, stop = d.span_around(row["started_at"], row["ended_at"], now_utc())
-    lines = await desk.do(token, lambda u: d.evidence(u, row["zone_id"], start, stop))
-    ui.echart(_chart(lines, row)).classes("w-full h-80")
-    if row["state"] in {"open", "ended", "assessed"}:
-        _disposition_form(desk, token, row)
+    def unknown(request: Request) -> None:
+        """404, or 405 where another method would have been served."""
+        if any(route.matches(request.scope)[0] is Match.PARTIAL for route in known):
+            raise HTTPException(405, f"{request.url.path} has no {request.method}")
+        raise HTTPException(404, f"there is no {request.url.path}")
 
 
-def _disposition_form(desk: Desk, token: str, row: dict[str, Any]) -> None:
-    async def sign() -> None:
-        try:
-            await desk.do(
-                token,
-                lambda u: quality.disposition(
-                    u, row["id"], decision.value or "", reason.value or "", password.value or "",
-                    login=pages.storage.user.get("login"),
-                ).id,
-                "excursion.disposition",
-            )  # fmt: skip
-        except LotwiseError as error:
-            ui.notify(error.detail, type="negative", multi_line=True)
+def _own(back: str) -> str:
+    return back if _BACK.fullmatch(back) else "/"
+
+
+def _login_page(why: str, back: str) -> None:
+    with (
+        ui.card().classes("absolute-center w-96"),
+        ui.element("form").props("method=post action=/login").classes("w-full"),
+    ):
+        with ui.element("h1").classes("text-2xl"):
+            ui.label("Lotwise")
+        ui.label(WHY.get(why, WHY["first"])).props("role=status" if why in {"first", "out"} else "role=alert")
+        ui.input("Login").classes("w-full").props("name=login autofocus autocomplete=username")
+        ui.input("Password", password=True).classes("w-full").props("name=password autocomplete=current-password")
+        ui.element("input").props(f'type=hidden name=back value="{_own(back)}"')
+        ui.button("Sign in").classes("w-full mt-4").props("type=submit")
+
+
+class PageHeaders:
+    """Puts `HEADERS` on what is not the API's, whose own documentation page brings scripts of its own."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One request."""
+        if scope["type"] != "http" or scope["path"].startswith("/api/"):
+            await self._app(scope, receive, send)
             return
-        ui.notify("Signed.", type="positive")
-        ui.navigate.to("/")
 
-    with ui.card().classes("w-full max-w-xl"):
-        ui.label("Disposition").classes("text-lg")
-        ui.label("Lifts this excursion's own hold and nothing else. Batch release is another act.").classes("text-sm")
-        decision = ui.select(["accept", "restrict", "reject", "rework", "return", "destroy"], label="Decision").classes(
-            "w-full"
-        )
-        reason = ui.textarea("Reason").classes("w-full")
-        password = ui.input("Your password", password=True).classes("w-full").props("autocomplete=off")
-        ui.button("Sign", on_click=sign)
+        async def with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                MutableHeaders(scope=message).update(HEADERS)
+            await send(message)
 
-
-def _chart(lines: dict[str, list[Any]], row: dict[str, Any]) -> dict[str, Any]:
-    spell = [{"xAxis": _ms(row["started_at"])}, {"xAxis": _ms(row["ended_at"] or now_utc())}]
-    series: list[dict[str, Any]] = [
-        {"name": point.split("/")[3], "type": "line", "showSymbol": False,
-         "data": [[_ms(bucket.start), round(bucket.mean, 2)] for bucket in buckets]}
-        for point, buckets in lines.items()
-    ]  # fmt: skip
-    if series:
-        series[0]["markArea"] = {"itemStyle": {"opacity": 0.15}, "data": [spell]}
-        series[0]["markLine"] = {"symbol": "none", "data": [{"xAxis": _ms(row["broke_at"]), "name": "broke"}]}
-    return {
-        "xAxis": {"type": "time"},
-        "yAxis": {"type": "value", "name": "°C", "scale": True},
-        "legend": {},
-        "tooltip": {"trigger": "axis"},
-        "series": series,
-    }
-
-
-def _zone_row(zone: Any) -> dict[str, Any]:
-    band = f"{_number(zone.band_low)} … {_number(zone.band_high)}" if zone.band_low or zone.band_high else ""
-    return {"id": zone.id, "address": zone.address, "name": zone.name, "value": _number(zone.value), "band": band,
-            "last_good": _clock(zone.last_good_at), "judged": _clock(zone.judged_to), "sublots": zone.sublots,
-            "held": zone.held}  # fmt: skip
-
-
-def _excursion_row(row: dict[str, Any]) -> dict[str, Any]:
-    return {"id": row["id"], "lot": row["lot"], "sublot": row["sublot"], "item": row["item"], "zone": row["zone"],
-            "limit_key": row["limit_key"], "certainty": row["certainty"], "state": row["state"],
-            "started": _clock(row["started_at"]), "broke": _clock(row["broke_at"]), "known": _clock(row["known_at"]),
-            "out": _length(row["out_for"]), "extremes": f"{_number(row['lowest'])} / {_number(row['highest'])}"}  # fmt: skip
-
-
-def _hold_row(row: dict[str, Any]) -> dict[str, Any]:
-    return {"id": row["id"], "target": row["target"], "lot": row["lot"], "kind": row["kind"],
-            "certainty": row["certainty"] or "", "reason": row["reason"], "since": _clock(row["since_at"]),
-            "placed": _clock(row["placed_at"])}  # fmt: skip
-
-
-def _clock(moment: datetime | None) -> str:
-    return "" if moment is None else moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S")
-
-
-def _length(span: timedelta) -> str:
-    minutes, seconds = divmod(int(span.total_seconds()), 60)
-    return f"{minutes} min {seconds} s"
-
-
-def _number(value: float | None) -> str:
-    return "–" if value is None else f"{value:.1f}"
-
-
-def _ms(moment: datetime) -> int:
-    return int(moment.timestamp() * 1000)
+        await self._app(scope, receive, with_headers)

@@ -1,0 +1,184 @@
+"""One excursion: its evidence, what the goods went through, and what QA says and signs about it."""
+
+from typing import Any
+
+from nicegui import ui
+
+from core.erp.exposure.service import Exposure, exposure
+from core.erp.kernel.errors import Invalid
+from core.erp.kernel.unit import Unit
+from core.erp.quality import service as quality
+from core.web import evidence
+from core.web import questions as q
+from core.web.frame import Visit, facts, heading, refusal, signing, table
+from core.web.home import holds_table
+from core.web.words import NONE, clock, length, limit, number
+
+DECISIONS = {
+    "accept": "accept: the goods are fit for use; lifts this excursion's hold",
+    "restrict": "restrict: fit under a condition; lifts this excursion's hold",
+    "reject": "reject: the sublot is rejected, the hold stays",
+    "rework": "rework: the sublot is rejected, to be reworked",
+    "return": "return: the sublot is rejected, to go back to its maker",
+    "destroy": "destroy: the sublot is rejected, to be destroyed",
+}
+RESTRICTIONS = {
+    "purpose": "only for these purposes (comma separated)",
+    "market": "only for these markets (comma separated)",
+    "customer": "only for these customers (comma separated)",
+    "use_by": "use by this day (2027-07-31)",
+    "remaining_life": "days of shelf life that must be left",
+}
+LIMITS = (("key", "Limit"), ("proven", "Out, proven"), ("uncertain", "Out, if uncertain values are believed"),
+          ("worst", "Out, worst case"), ("longest", "Longest proven stretch"), ("budget", "Budget left"))  # fmt: skip
+
+
+async def excursion(of: Visit, excursion_id: int) -> None:
+    """The page of one excursion."""
+
+    def ask(u: Unit) -> Any:
+        row = q.excursion(u, excursion_id)
+        if row is None:
+            return (None,)
+        start, stop = evidence.span_around(row, u.now)
+        found = evidence.lines(u, row, start, stop)
+        return (
+            row, evidence.options(found, row, start, stop), exposure(u.conn, row["sublot_id"], u.now),
+            q.dispositions(u, excursion_id), q.holds_of(u, row["sublot_id"]), q.signed_before(u), bool(found),
+        )  # fmt: skip
+
+    found = await of.ask(ask)
+    if found is None:
+        return
+    if found[0] is None:
+        ui.label(f"There is no excursion {excursion_id}.")
+        return
+    row, chart, went_through, decided, holds, signed, read = found
+    _told(row)
+    heading("Evidence")
+    ui.echart(chart).classes("w-full h-96")
+    if not read:
+        ui.label("No readings of this span are in the database any more.")
+    show_exposure(went_through)
+    if decided:
+        heading("Disposition")
+        for one in decided:
+            ui.label(signature_text(one["name"], one["at"], one["meaning"], one["reason"])).classes("font-medium")
+            lifted = ", ".join(map(str, one["hold_ids"])) or "none"
+            ui.label(f"Accepted {length(one['accepted'])} out of the limit; holds lifted: {lifted}.")
+    _forms(of, row, first=not signed)
+    heading("Holds on this sublot")
+    holds_table(holds)
+
+
+def _told(row: dict[str, Any]) -> None:
+    with ui.element("h1").classes("text-xl font-medium"):
+        ui.label(f"Excursion {row['id']}: lot {row['lot']}, sublot {row['sublot']}")
+    facts((
+        ("Item", row["item"]),
+        ("Limit", f"{row['limit_key']}: {limit(row['op'], row['threshold'], row['kind'], row['delay'])}"),
+        ("Profile", f"{row['profile']} version {row['profile_version']}"),
+        ("State", row["state"]),
+        ("Certainty", row["certainty"]),
+        ("Out since", clock(row["started_at"])),
+        ("Broke", f"{clock(row['broke_at'])} in {row['zone'] or 'no zone'}"),
+        ("Ended", clock(row["ended_at"])),
+        ("Known", clock(row["known_at"])),
+        ("Out for", length(row["out_for"])),
+        ("Min / max", f"{number(row['lowest'])} / {number(row['highest'])} °C"),
+        ("Incident", f"{row['incident_id']}: {row['incident']}"),
+        ("Assessment", f"{row['assessment']} ({row['assessed_by']})" if row["assessment"] else NONE),
+    ))  # fmt: skip
+
+
+def show_exposure(found: Exposure | None) -> None:
+    """What a sublot went through up to now."""
+    heading("What the sublot went through, up to now")
+    if found is None:
+        ui.label("No exposure: these goods have no profile, or were never in a place.")
+        return
+    facts((
+        ("From", clock(found.start)),
+        ("To", clock(found.stop)),
+        ("Min / mean / max", " / ".join(number(v) for v in (found.lowest, found.mean, found.highest)) + " °C"),
+        ("Mean kinetic temperature", f"{number(found.mkt, 2)} °C" if found.mkt is not None else
+         "not applicable (frozen goods, or coverage is not complete)"),
+        ("Covered by good readings", f"{found.covered * 100:.2f} %"),
+    ))  # fmt: skip
+    rows = [
+        {"id": one.key, "key": one.key, "proven": length(one.proven), "uncertain": length(one.uncertain),
+         "worst": length(one.worst), "longest": length(one.longest),
+         "budget": length(one.budget) if one.budget is not None else "no shared budget"}
+        for one in found.limits
+    ]  # fmt: skip
+    table(LIMITS, rows, "The profile has no limits")
+
+
+def signature_text(name: str, at: Any, meaning: str, reason: str | None) -> str:
+    """A signature as people read it (21 CFR 11.50): printed name, time, meaning."""
+    return f"Signed by {name}, {clock(at)} UTC, {meaning}: {reason or ''}"
+
+
+def _forms(of: Visit, row: dict[str, Any], *, first: bool) -> None:
+    if row["state"] == "open" and of.actor.may("excursion.assess"):
+        ui.label("It goes on: it can be assessed when it has ended.").classes("mt-4")
+    if row["state"] == "ended" and of.actor.may("excursion.assess"):
+        _assess(of, row)
+    if row["state"] == "assessed" and of.actor.may("excursion.disposition"):
+        _dispose(of, row, first=first)
+
+
+def _assess(of: Visit, row: dict[str, Any]) -> None:
+    with ui.card().classes("w-full max-w-2xl mt-4"):
+        heading("Assess")
+        ui.label("What it means for the goods. Assessing releases nothing.").classes("text-sm text-grey-8")
+        words = ui.textarea("Assessment").classes("w-full")
+        said = refusal()
+
+        async def assess() -> None:
+            meaning = (words.value or "").strip()
+            if await of.act(lambda u: quality.assess(u, row["id"], meaning), "excursion.assess", said):
+                ui.navigate.reload()
+
+        ui.button("Record assessment", on_click=assess)
+
+
+def _dispose(of: Visit, row: dict[str, Any], *, first: bool) -> None:
+    with ui.card().classes("w-full max-w-2xl mt-4"):
+        heading("Dispose")
+        ui.label("Lifts this excursion's own hold and nothing else. Batch release is another act.").classes(
+            "text-sm text-grey-8"
+        )
+        decision = ui.select(DECISIONS, label="Decision").classes("w-full")
+        kind = ui.select(RESTRICTIONS, label="Restriction").classes("w-full")
+        value = ui.input("Restricted to").classes("w-full")
+        for field in (kind, value):
+            field.bind_visibility_from(decision, "value", value="restrict")
+        reason = ui.textarea("Reason").classes("w-full")
+        said = refusal()
+
+        async def sign(login: str | None, password: str) -> None:
+            chosen, why = decision.value or "", reason.value or ""
+
+            def work(u: Unit) -> object:
+                wanted = [restriction(kind.value, value.value or "")] if chosen == "restrict" else []
+                return quality.disposition(u, row["id"], chosen, why, password, restrictions=wanted, login=login).id
+
+            if await of.act(work, "excursion.disposition", said):
+                ui.navigate.reload()
+
+        signing("Sign the disposition", sign, first=first)
+
+
+def restriction(kind: str | None, value: str) -> quality.Restrict:
+    """The restriction that a form says. Raises Invalid."""
+    names = [name.strip() for name in value.split(",") if name.strip()]
+    if kind is None or not names:
+        raise Invalid("a restrict decision says which restriction, and to what")
+    if kind == "use_by":
+        return quality.Restrict(kind, {"date": names[0]})
+    if kind == "remaining_life":
+        if not names[0].isascii() or not names[0].isdigit():
+            raise Invalid(f"{names[0]!r} is no number of days")
+        return quality.Restrict(kind, {"days": int(names[0])})
+    return quality.Restrict(kind, {"only": names})

@@ -1,0 +1,131 @@
+"""The overview: zones live, zone alarms, open excursions by incident, holds."""
+
+from datetime import datetime
+from itertools import groupby
+from typing import Any
+
+from nicegui import ui
+
+from core.erp.kernel.unit import Unit
+from core.erp.quality import service as quality
+from core.web import questions as q
+from core.web.frame import Visit, heading, live, refusal, table
+from core.web.words import NONE, age, band, clock, length, limit, number
+
+ZONES = (("address", "Zone"), ("name", "Name"), ("value", "Last good value, °C"), ("band", "Band, °C"),
+         ("state", "State"), ("last_good", "Last good reading"), ("judged", "Judged to"), ("sublots", "Sublots"),
+         ("held", "Held"))  # fmt: skip
+ALARMS = (("zone", "Zone"), ("kind", "Alarm"), ("state", "State"), ("value", "Value"), ("started", "Since"),
+          ("returned", "Returned"), ("shelved", "Shelved until"), ("who", "Acknowledged by"))  # fmt: skip
+EXCURSIONS = (("id", "No."), ("lot", "Lot"), ("sublot", "Sublot"), ("item", "Item"), ("zone", "Broke in"),
+              ("limit", "Limit"), ("certainty", "Certainty"), ("state", "State"), ("started", "Out since"),
+              ("broke", "Broke"), ("known", "Known"), ("out", "Out for"), ("extremes", "Min / max, °C"))  # fmt: skip
+HOLDS = (("id", "No."), ("target", "On"), ("lot", "Lot"), ("zone", "Zone"), ("kind", "Kind"),
+         ("certainty", "Certainty"), ("reason", "Reason"), ("since", "Since"), ("known", "Known"),
+         ("excursion", "Excursion"), ("lifts", "Lifted by"))  # fmt: skip
+COLOURS = {"good": "positive", "warm": "negative", "cold": "negative", "stale": "orange-10", "unknown": "grey-7",
+           "no band": "grey-7", "proven": "negative", "uncertain": "orange-10", "unproven": "grey-8"}  # fmt: skip
+
+
+async def overview(of: Visit) -> None:
+    """The page."""
+    heading("Zones")
+    zones = table(ZONES, (), "No zones yet", badges=("state",))
+    await live(of, _zones, lambda rows, _: _show(zones, rows))
+    heading("Zone alarms")
+    ui.label("The operator's: the room is out of its own band, or silent. Acknowledging releases nothing.").classes(
+        "text-sm text-grey-8"
+    )
+    said = refusal()
+    await live(of, q.alarms, lambda rows, _: _draw_alarms(of, rows, said))
+    heading("Open excursions")
+    await live(of, q.excursions, lambda rows, _: _draw_excursions(rows))
+    heading("Holds")
+    await live(of, q.holds, lambda rows, _: _draw_holds(rows))
+
+
+def _zones(u: Unit) -> list[dict[str, Any]]:
+    """Rows as shown: the ages in them change each second, and the table with them."""
+    return [_zone(zone, u.now) for zone in q.zones(u)]
+
+
+def _zone(zone: dict[str, Any], now: datetime) -> dict[str, Any]:
+    state = q.standing(zone, now)
+    marks = [word for word, on in (("accepts held", zone["accepts_held"]), ("simulated", zone["simulated"])) if on]
+    return {
+        "id": zone["id"], "address": zone["address"], "value": number(zone["last_value"]), "state": state,
+        "name": zone["name"] + (f" ({', '.join(marks)})" if marks else ""), "state_colour": COLOURS[state],
+        "band": band(zone["band_low"], zone["band_high"]), "last_good": age(zone["last_good_at"], now),
+        "judged": clock(zone["judged_to"]), "sublots": zone["sublots"], "held": zone["held"],
+    }  # fmt: skip
+
+
+def _show(made: ui.table, rows: list[dict[str, Any]]) -> None:
+    """New rows in the same table: what somebody sorted stays sorted."""
+    made.rows = rows
+    made.update()
+
+
+def _draw_alarms(of: Visit, rows: list[dict[str, Any]], said: ui.label) -> None:
+    async def acknowledge(alarm_id: int) -> None:
+        await of.act(lambda u: quality.acknowledge(u, alarm_id), "alarm.acknowledge", said)
+
+    shown = [
+        {"id": row["id"], "zone": row["zone"], "kind": row["kind"], "state": row["state"].replace("_", " "),
+         "value": number(row["value"]), "started": clock(row["started_at"]), "returned": clock(row["returned_at"]),
+         "shelved": clock(row["shelved_until"]), "who": row["acknowledged_by"] or NONE,
+         "open": row["state"] in {"unacknowledged", "returned_unacknowledged"}}
+        for row in rows
+    ]  # fmt: skip
+    may = of.actor.may("alarm.acknowledge")
+    made = table((*ALARMS, ("act", "")) if may else ALARMS, shown, "No alarms")
+    if may:
+        made.add_slot("body-cell-act", """<q-td :props="props"><q-btn v-if="props.row.open" dense flat color="primary"
+            label="Acknowledge" @click="() => $parent.$emit('acknowledge', props.row.id)" /></q-td>""")  # fmt: skip
+        made.on("acknowledge", lambda event: acknowledge(int(event.args)))
+
+
+def _draw_excursions(rows: list[dict[str, Any]]) -> None:
+    if not rows:
+        ui.label("Nothing is against any lot.")
+    for _, group in groupby(rows, key=lambda row: row["incident_id"]):
+        members = list(group)
+        first = members[0]
+        ui.label(
+            f"Incident {first['incident_id']}: {first['incident']}, known {clock(first['incident_known'])}"
+        ).classes("font-medium mt-2")
+        table(EXCURSIONS, map(excursion_row, members), "", links=("id", "sublot"), badges=("certainty",))
+    if len(rows) == q.MOST:
+        ui.label(f"The newest {q.MOST}; there may be more.")
+
+
+def excursion_row(row: dict[str, Any]) -> dict[str, Any]:
+    """An excursion as tables show it."""
+    return {
+        "id": row["id"], "id_link": f"/excursions/{row['id']}", "lot": row["lot"], "sublot": row["sublot"],
+        "sublot_link": f"/sublots/{row['sublot_id']}", "item": row["item"], "zone": row["zone"] or NONE,
+        "limit": f"{row['limit_key']}: {limit(row['op'], row['threshold'], row['kind'], row['delay'])}",
+        "certainty": row["certainty"], "certainty_colour": COLOURS[row["certainty"]], "state": row["state"],
+        "started": clock(row["started_at"]), "broke": clock(row["broke_at"]), "known": clock(row["known_at"]),
+        "out": length(row["out_for"]), "extremes": f"{number(row['lowest'])} / {number(row['highest'])}",
+    }  # fmt: skip
+
+
+def _draw_holds(rows: list[dict[str, Any]]) -> None:
+    holds_table(rows)
+    if len(rows) == q.MOST:
+        ui.label(f"The newest {q.MOST}; there may be more.")
+
+
+def holds_table(rows: list[dict[str, Any]]) -> None:
+    """Holds that stand, each with its reason, since when it is so and when it was known."""
+    shown = [
+        {"id": row["id"], "target": row["target"], "target_link": row["sublot_id"] and f"/sublots/{row['sublot_id']}",
+         "lot": row["lot"] or NONE, "zone": row["zone"] or NONE, "kind": row["kind"],
+         "certainty": row["certainty"] or NONE, "reason": row["reason"], "since": clock(row["since_at"]),
+         "known": clock(row["placed_at"]), "excursion": row["excursion_id"] or NONE,
+         "excursion_link": row["excursion_id"] and f"/excursions/{row['excursion_id']}",
+         "lifts": row["lift_permit"]}
+        for row in rows
+    ]  # fmt: skip
+    table(HOLDS, shown, "Nothing is held", links=("target", "excursion"))

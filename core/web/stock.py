@@ -1,0 +1,150 @@
+"""Lots and sublots: what may be done with them and what stands in the way, and their release."""
+
+from typing import Any
+
+from nicegui import ui
+
+from core.erp.exposure.service import exposure
+from core.erp.kernel.unit import Unit
+from core.erp.lots.rules import Purpose
+from core.erp.quality import service as quality
+from core.web import questions as q
+from core.web.excursion import show_exposure, signature_text
+from core.web.frame import Visit, facts, heading, live, refusal, signing, table
+from core.web.home import EXCURSIONS, excursion_row, holds_table
+from core.web.words import NONE, clock
+
+SUBLOTS = (("code", "Sublot"), ("lot", "Lot"), ("item", "Item"), ("state", "State"), ("expiry", "Expiry"),
+           ("zone", "Zone"), ("on_hand", "On hand"))  # fmt: skip
+AGAINST = (("purpose", "Purpose"), ("may", "May be taken"), ("why", "What stands against it"))
+WAITING = (*SUBLOTS, ("why", "What stands against its release"))
+FREE = "yes"
+
+
+async def stock(of: Visit) -> None:
+    """Search among sublots; each says for which purposes it is free."""
+    heading("Lots and sublots")
+    words = ui.input("Search by sublot, lot or item").classes("w-96").props("clearable autofocus debounce=300")
+    columns = (*SUBLOTS, *((str(purpose), str(purpose).replace("_", " ")) for purpose in Purpose))
+    await live(of, lambda u: q.sublots(u, words.value or ""), lambda rows, _: _draw(columns, rows))
+
+
+def _draw(columns: tuple[tuple[str, str], ...], rows: list[dict[str, Any]]) -> None:
+    purposes = [str(purpose) for purpose in Purpose]
+    shown = [
+        _row(row) | {name: _in_short(row["against"][name]) for name in purposes}
+        | {f"{name}_colour": "negative" if row["against"][name] else "positive" for name in purposes}
+        for row in rows
+    ]  # fmt: skip
+    table(columns, shown, "No sublot of that name", links=("code",), badges=purposes)
+    if len(rows) == q.MOST:
+        ui.label(f"The first {q.MOST}; search for the others.")
+
+
+def _in_short(against: list[str]) -> str:
+    return ", ".join(dict.fromkeys(one.partition(":")[0] for one in against)) or "free"
+
+
+def _row(row: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "id": row["id"], "code": row["code"], "code_link": f"/sublots/{row['id']}", "lot": row["lot"],
+        "item": row["item"], "state": row["state"], "expiry": str(row["expiry"] or NONE), "zone": row["zone"] or NONE,
+        "on_hand": format(row["on_hand"].normalize(), "f"),
+    }  # fmt: skip
+
+
+async def sublot(of: Visit, sublot_id: int) -> None:
+    """One sublot: what may be done with it, what it went through, and its release."""
+
+    def ask(u: Unit) -> Any:
+        row = q.sublot(u, sublot_id)
+        if row is None:
+            return (None,)
+        waits = row["state"] == "quarantine"
+        reviewed = quality.review(u, sublot_id) if waits else None
+        bars = [one.detail for one in quality.against(u, sublot_id, automatic=False)] if waits else []
+        return (
+            row, exposure(u.conn, sublot_id, u.now), q.excursions_of(u, sublot_id), q.holds_of(u, sublot_id),
+            q.releases(u, sublot_id), reviewed, bars, q.signed_before(u),
+        )  # fmt: skip
+
+    found = await of.ask(ask)
+    if found is None:
+        return
+    if found[0] is None:
+        ui.label(f"There is no sublot {sublot_id}.")
+        return
+    row, went_through, excursions, holds, released, reviewed, bars, signed = found
+    _told(row, released)
+    if reviewed is not None:
+        _release(of, row, reviewed, bars, first=not signed)
+    heading("Holds")
+    holds_table(holds)
+    heading("Excursions")
+    table(EXCURSIONS, map(excursion_row, excursions), "None", links=("id",), badges=("certainty",))
+    show_exposure(went_through)
+
+
+def _told(row: dict[str, Any], released: list[dict[str, Any]]) -> None:
+    with ui.element("h1").classes("text-xl font-medium"):
+        ui.label(f"Sublot {row['code']} of lot {row['lot']}")
+    shown = _row(row)
+    facts((
+        ("Item", row["item"]), ("State", row["state"]), ("Zone", shown["zone"]), ("On hand", shown["on_hand"]),
+        ("Expiry", shown["expiry"]),
+        *(("Released", "automatically, " + clock(one["at"]) + " UTC: nothing stood against it" if one["automatic"] else
+           signature_text(one["name"], one["at"], one["meaning"], one["reason"])) for one in released),
+    ))  # fmt: skip
+    heading("What it may be taken for, now")
+    rows = [
+        {"id": name, "purpose": name.replace("_", " "), "may": "no" if why else FREE,
+         "may_colour": "negative" if why else "positive", "why": "; ".join(why) or NONE}
+        for name, why in row["against"].items()
+    ]  # fmt: skip
+    table(AGAINST, rows, "", badges=("may",))
+
+
+def _release(of: Visit, row: dict[str, Any], reviewed: dict[str, Any], bars: list[str], *, first: bool) -> None:
+    heading("Batch release")
+    history = reviewed["exposure"]
+    facts((
+        ("To be reviewed", f"{len(history['stays'])} stays, {len(history['excursions'])} excursions (below)"),
+        ("Audit trail", f"{reviewed['audit_rows']} rows, SHA-256 {reviewed['audit_hash']}"),
+        ("Unfilled gaps", "; ".join(f"{gap['reason']} from {gap['start_at']} to {gap['stop_at'] or 'now'}"
+                           for gap in history["gaps"]) or "none"),
+        ("Against it", "; ".join(bars) or "nothing"),
+    ))  # fmt: skip
+    if bars or not of.actor.may("batch.release"):
+        return
+    with ui.card().classes("w-full max-w-2xl mt-2"):
+        reason = ui.textarea("Reason", value="exposure and audit trail reviewed").classes("w-full")
+        said = refusal()
+
+        async def sign(login: str | None, password: str) -> None:
+            why = reason.value or ""
+            if await of.act(
+                lambda u: quality.release(u, row["id"], password, why, login=login).id, "batch.release", said
+            ):
+                ui.navigate.reload()
+
+        signing("Sign the release", sign, first=first)
+
+
+async def release(of: Visit) -> None:
+    """What waits in quarantine, with everything that stands against its release."""
+    heading("Sublots in quarantine")
+    ui.label("Open one to review and release it. Releasing needs the responsible person's signature.").classes(
+        "text-sm text-grey-8"
+    )
+
+    def ask(u: Unit) -> list[dict[str, Any]]:
+        return [
+            _row(row) | {"why": "; ".join(one.detail for one in quality.against(u, row["id"], automatic=False)) or NONE}
+            for row in q.quarantine(u)
+        ]
+
+    await live(of, ask, lambda rows, _: _draw_waiting(rows))
+
+
+def _draw_waiting(rows: list[dict[str, Any]]) -> None:
+    table(WAITING, rows, "Nothing waits", links=("code",))
