@@ -7,7 +7,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 from sqlalchemy import Engine, create_engine, text
 
 from core.erp.migrations import upgrade
+from core.series.landing import write_rows
+from core.telemetry.reading import Reading
 from lotwise.bench.broker import Broker, broker
 from lotwise.bench.figures import figure
 from lotwise.bench.plant import INSTANT, build
@@ -50,9 +52,9 @@ _LATENCIES = text(
     " extract(epoch FROM pg_xact_commit_timestamp(h.xmin) - b.received_at) * 1000 AS core"
     " FROM hold h JOIN excursion e ON e.id = h.excursion_id JOIN point p ON p.zone_id = e.zone_id"
     " JOIN series_point s ON s.address = p.address JOIN reading r ON r.point_id = s.id AND r.at = e.broke_at"
-    " JOIN batch b ON b.id = r.batch_id WHERE h.kind = 'exposure' ORDER BY h.id"
+    " JOIN batch b ON b.id = r.batch_id WHERE h.kind = 'exposure' AND h.certainty = 'proven' ORDER BY h.id"
 )
-"""For each hold, in ms: all of it; until the batch was cut; until the ingest's transaction began; until it was committed."""
+"""For each hold, in ms: all of it; until the batch was cut; until the ingest's transaction; until the commit."""
 
 
 def gateway_file(folder: Path, of: Broker, stream: str) -> Path:
@@ -60,7 +62,7 @@ def gateway_file(folder: Path, of: Broker, stream: str) -> Path:
     file = folder / "gateway.yaml"
     source = {
         "name": "bench", "protocol": "mqtt", "host": "127.0.0.1", "port": of.port, "version": of.version,
-        "clock": "device_within",
+        "clock": "device_within", "tolerance": "10 s",
         "subscriptions": [
             {
                 "topic": "bench/{zone}/{device}",
@@ -130,7 +132,7 @@ def _measure(engine: Engine, of: Broker, rate: int, zones: int, expected: int) -
         devices.stdin.flush()
         devices.stdout.readline()
         landed, seconds = _count(engine, "reading") - before, time.monotonic() - begun
-        _until(engine, "hold WHERE kind = 'exposure'", expected)
+        _until(engine, "hold WHERE kind = 'exposure' AND certainty = 'proven'", expected)
     with engine.connect() as conn:
         return np.array(conn.execute(_LATENCIES).all(), np.float64), landed, seconds
 
@@ -147,7 +149,11 @@ def run(rate: int, holds: int, *, embedded: bool = False) -> None:
         engine = create_engine(postgres.url())
         stack.callback(engine.dispose)
         upgrade(engine)
-        build(engine, datetime.now(UTC), zones=ZONES, profiles=PROFILES, sublots=ZONES * PER_ZONE, limits=INSTANT)
+        now = datetime.now(UTC)
+        plant = build(engine, now, zones=ZONES, profiles=PROFILES, sublots=ZONES * PER_ZONE, limits=INSTANT)
+        with engine.begin() as conn:  # every zone has spoken before its goods came
+            before = now - timedelta(seconds=30)
+            write_rows(conn, [Reading(point, before, 5.0, "Cel", before) for point in plant.points])
         zones, expected = _zones_for(engine, holds)
         env = {
             "LOTWISE_INSTANCE": "test", "LOTWISE_DATABASE_URL": postgres.url(), "LOTWISE_NATS_URL": stream.url,

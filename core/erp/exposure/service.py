@@ -10,6 +10,7 @@ from core.erp.exposure.places import versions_of
 from core.erp.exposure.rules import runs as r
 from core.erp.exposure.rules.assess import Slice
 from core.erp.exposure.rules.kinetic import applicable, kinetic_mean
+from core.erp.exposure.rules.profile import Profile
 from core.erp.exposure.rules.summary import Summary
 from core.erp.exposure.times import micros, moment
 from core.erp.exposure.ways import Ways
@@ -91,17 +92,14 @@ def _summed(ways: Ways, sublot_id: int, version: int, slices: list[Slice], parts
         lowest=min((part.lowest for part in parts if part.lowest is not None), default=None),
         highest=max((part.highest for part in parts if part.highest is not None), default=None),
         mean=sum(part.heat for part in parts) / covered if covered else None,
-        mkt=kinetic_mean(arrhenius, covered, profile.activation_energy)
-        if whole and not _frozen(ways, version)
-        else None,
+        mkt=kinetic_mean(arrhenius, covered, profile.activation_energy) if whole and not frozen(profile) else None,
         covered=covered / length if length else 0.0,
         limits=tuple(_limit(limit.key, limit.kind, limit.delay, slices) for limit in profile.limits),
     )
 
 
-def _frozen(ways: Ways, version: int) -> bool:
+def frozen(profile: Profile) -> bool:
     """Goods whose upper limit is at or below 0 °C: MKT says nothing of them."""
-    profile = ways.profile(version)
     if applicable(profile):
         return False
     highs = [limit.threshold for limit in profile.limits if limit.high and limit.quantity == "temperature"]
