@@ -37,9 +37,9 @@ def _band(fold: ZoneFold) -> Iterator[tuple[Literal["high", "low"], bool, int, f
 def _stale(fold: ZoneFold) -> Iterator[tuple[Literal["stale"], bool, int, None]]:
     if not fold.place.monitored:
         return
-    gap = min((profile.allowed_gap for profile in fold.all_profiles().values()), default=None)
+    gap = min([fold.place.allowed_gap, *(profile.allowed_gap for profile in fold.profiles.values())])
     last = fold.last_good()
-    if gap is None or last is None:
+    if last is None:
         return
-    active = fold.watermark >= last + gap and fold.heard_to < last + gap
+    active = fold.watermark >= last + gap
     yield "stale", active, last + gap if active else last, None

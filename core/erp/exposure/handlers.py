@@ -7,6 +7,7 @@ from sqlalchemy import text
 
 from core.erp.catalog.events import JudgingChanged
 from core.erp.custody.events import CustodyChanged
+from core.erp.custody.service import intervals
 from core.erp.exposure.events import Judged, SublotsJudged
 from core.erp.exposure.judge import Judge
 from core.erp.exposure.look_again import goods_in, judged
@@ -31,7 +32,9 @@ def rejudge(u: Unit, event: CustodyChanged) -> None:
     version = versions_of(u.conn, [event.sublot_id], u.now).get(event.sublot_id)
     if version is None:
         return
-    lock_zones(u, event.zone_ids)
+    # goods in an unmeasured zone are watched by the zone around it
+    around = Ways(u.conn, u.now).judging(intervals(u, [event.sublot_id])[event.sublot_id])
+    lock_zones(u, {*event.zone_ids, *(zone for zone, _, _ in around)})
     ways = Ways(u.conn, u.now)
     u.emit(SublotsJudged(tuple(judged(ways, ways.verdicts({version: [event.sublot_id]})))))
 
@@ -43,11 +46,16 @@ def judge_anew(u: Unit, event: JudgingChanged) -> None:
     unmonitored ones inside. A profile in force: all goods of the items, over all of their custody.
     """
     zones = _judged(u, event.zone_ids)
-    lock_zones(u, zones)
     if event.reason == "nesting":
-        goods = goods_in(u.conn, dict.fromkeys(event.zone_ids, micros(event.from_at)))
-        _judge_goods(u, {sublot for ids in goods.values() for sublot in ids})
+        found = goods_in(u.conn, dict.fromkeys(event.zone_ids, micros(event.from_at)))
+        goods = sorted({sublot for ids in found.values() for sublot in ids})
+        ways = Ways(u.conn, u.now)
+        # the zone that judges them from now on may lie further out than the two that were nested
+        around = {zone for spans in intervals(u.conn, goods).values() for zone, _, _ in ways.judging(spans)}
+        lock_zones(u, {*zones, *_judged(u, around)})
+        _judge_goods(u, goods)
     else:
+        lock_zones(u, zones)
         judge = Judge()
         for zone in zones:
             judge.again(u, zone, event.from_at)

@@ -91,7 +91,7 @@ class Judge:
             return
         self._lock_and_load(u, zones, {}, {}, {})
         for zone in zones:
-            self._folds[zone].watermark = max(self._folds[zone].watermark, marks[zone])
+            self._folds[zone].pass_by(marks[zone])
         self._finish(u, zones, {})
 
     # --- one fold
@@ -99,8 +99,12 @@ class Judge:
     def _hear(self, fold: ZoneFold, pairs: Iterable[tuple[PointRef, Reading]]) -> int:
         """Takes readings into the tail; returns the earliest time among them."""
         first = 2**62
-        for point, reading in pairs:
+        for met, reading in pairs:
+            # as the zone was loaded under its lock: what was known of the point before may have changed since
+            point = self._points[met.address]
             at = micros(reading.at)
+            if met.address not in fold.heard:
+                continue
             first = min(first, at)
             if at >= fold.settled:
                 fold.disordered = fold.disordered or at <= fold.heard_to
@@ -126,7 +130,7 @@ class Judge:
             for state in zone_states(fold):
                 u.emit(state)
             due.append((fold, due_versions(fold, closed[zone])))
-        judged = judge_again(ways, due)
+        judged = judge_again(ways, due, self._folds)
         if judged:
             u.emit(SublotsJudged(tuple(judged)))
         self._save(u.conn, zones)

@@ -40,14 +40,22 @@ def load_folds(
     for zone, standing in wanted.items():
         mine = {version: profiles[version] for version in sorted(versions[zone])}
         made = ZoneFold(places[zone], mine, standing.hour, standing.hour, {}, standing.heard_to, standing.watermark)
-        made.heard = load_heard(conn, places[zone], standing.hour, made.stop, made.longest_gap)
-        made.watches = {version: Watch(dirty_from=made.stop) for version in mine}
+        early = standing.hour - _band_delay(places[zone])
+        made.heard = load_heard(conn, places[zone], early, made.stop, made.longest_gap)
+        if early < standing.hour:
+            made.remember_band(early)
+        # what was seen of the open hour before is not known here: goods that have left since may be concerned
+        made.watches = {version: Watch(dirty_from=standing.hour) for version in mine}
         out[zone] = made
     good = last_good(conn, {point: fold.stop for fold in out.values() for point in fold.place.points})
     for fold in out.values():
         fold.good_at = {point.address: good[point.address] for point in fold.place.points if point.address in good}
     _load_marks(conn, out)
     return out
+
+
+def _band_delay(place: Place) -> int:
+    return 0 if place.band is None else max((limit.delay for limit in place.band.limits), default=0)
 
 
 def _versions(
@@ -76,10 +84,8 @@ def _versions(
 def _load_marks(conn: Connection, folds: Mapping[int, ZoneFold]) -> None:
     marks: dict[int, dict[tuple[str, str], int]] = defaultdict(dict)
     for row in conn.execute(
-        text(
-            "SELECT zone_id, gateway, source, upto FROM source_watermark"
-            " WHERE zone_id = ANY(:zones) AND retired_at IS NULL"
-        ),
+        text("SELECT zone_id, gateway, source, upto FROM source_watermark"
+            " WHERE zone_id = ANY(:zones) AND retired_at IS NULL"),
         {"zones": sorted(folds)},
     ):
         marks[row.zone_id][(row.gateway, row.source)] = micros(row.upto)

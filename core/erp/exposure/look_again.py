@@ -28,15 +28,14 @@ def due_versions(fold: ZoneFold, closed: Sequence[tuple[int, Summary]]) -> list[
         parts = [summary for closed_version, summary in closed if closed_version == version]
         parts.append(now)
         if fold.disordered and _changed(watch, parts):
-            watch.dirty_from = min(watch.looked_to, fold.hour)
-        touched = any(
-            seen.worst and seen.worst[-1][1] > watch.looked_to for part in parts for seen in part.seen.values()
-        )
-        ended = any(not _open_at(now.of(key), fold.stop) for key in watch.open_keys)
+            watch.dirty_from = min(watch.looked_to, parts[0].start)
+        touched = any(_touches(seen.worst, watch) for part in parts for seen in part.seen.values())
+        ended = any(not _goes_on(key, parts, watch.seen_to) for key in watch.open_keys)
         if (
             watch.dirty_from is not None
             or ended
             or (touched and fold.stop >= watch.due)
+            or _surer(watch, parts, fold.stop)
             or _kinetic(fold, version, closed)
         ):
             out.append(version)
@@ -47,6 +46,24 @@ def due_versions(fold: ZoneFold, closed: Sequence[tuple[int, Summary]]) -> list[
 
 def _open_at(seen: Seen, stop: int) -> bool:
     return bool(seen.open) and seen.open[-1][1] >= stop
+
+
+def _surer(watch: Watch, parts: Sequence[Summary], stop: int) -> bool:
+    """Whether a break that stands may have become more certain."""
+    return any(
+        stop >= due and any(_touches(getattr(seen, certainty), watch) for part in parts for seen in part.seen.values())
+        for certainty, due in watch.surer.items()
+    )
+
+
+def _touches(runs: Sequence[r.Run], watch: Watch) -> bool:
+    return bool(runs) and runs[-1][1] > watch.looked_to
+
+
+def _goes_on(key: str, parts: Sequence[Summary], since: int) -> bool:
+    """Whether the run that was open at `since` still is: one that came back in between is another."""
+    runs = r.join(part.of(key).open for part in parts)
+    return bool(runs) and runs[-1][1] >= parts[-1].stop and (runs[-1][0] < since or runs[-1][0] == parts[0].start)
 
 
 def _changed(watch: Watch, parts: Sequence[Summary]) -> bool:
@@ -63,19 +80,26 @@ def _changed(watch: Watch, parts: Sequence[Summary]) -> bool:
 
 
 def _kinetic(fold: ZoneFold, version: int, closed: Sequence[tuple[int, Summary]]) -> bool:
-    """Whether a closed hour was warm enough to move a mean kinetic temperature past its limit."""
+    """Whether a closed hour can move a mean kinetic temperature past its limit or back: it was warm, or a warm one
+    is still in the window, which a cool one may fill up or push a cold one out of.
+    """
     limit = fold.profiles[version].mkt_limit
     if limit is None:
         return False
     return any(
-        summary.highest is not None and summary.highest > limit
+        (summary.highest is not None and summary.highest > limit) or summary.start < fold.watches[version].warm_until
         for closed_version, summary in closed
         if closed_version == version
     )
 
 
-def judge_again(ways: Ways, due: Sequence[tuple[ZoneFold, Sequence[int]]]) -> list[Judged]:
-    """What the goods of the versions due in each zone went through, all of it; sets when to look again."""
+def judge_again(
+    ways: Ways, due: Sequence[tuple[ZoneFold, Sequence[int]]], others: Mapping[int, ZoneFold]
+) -> list[Judged]:
+    """What the goods of the versions due in each zone went through, all of it; sets when to look again.
+
+    `others` are the folds this process keeps of any zones: goods that have moved on may break there earlier now.
+    """
     due = [(fold, versions) for fold, versions in due if versions]
     since = {fold.place.zone_id: min(_since(fold, version) for version in versions) for fold, versions in due}
     goods = goods_in(ways.conn, since)
@@ -92,7 +116,43 @@ def judge_again(ways: Ways, due: Sequence[tuple[ZoneFold, Sequence[int]]]) -> li
         for version in versions:
             found = [verdicts[(sublot, version)] for sublot in mine[(fold.place.zone_id, version)]]
             _looked(fold, version, found)
+    _tell_where_they_stand(ways, due, verdicts, others)
     return judged(ways, verdicts)
+
+
+def _tell_where_they_stand(
+    ways: Ways,
+    due: Sequence[tuple[ZoneFold, Sequence[int]]],
+    verdicts: Mapping[tuple[int, int], Verdict],
+    others: Mapping[int, ZoneFold],
+) -> None:
+    """Goods that have spent something and stand in another zone now may break there sooner than it thought."""
+    looked = {(fold.place.zone_id, version) for fold, versions in due for version in versions}
+    elsewhere: set[int] = set()
+    for (sublot, version), verdict in verdicts.items():
+        zone = ways.stands.get(sublot)
+        if zone is None or (zone, version) in looked or (sublot, version) not in ways.spent:
+            continue
+        watch = others[zone].watches.get(version) if zone in others else None
+        if watch is None:
+            elsewhere.add(zone)
+        else:
+            _watch_for(others[zone], version, verdict)
+    if elsewhere:  # somebody else's: its next fold looks at everything
+        ways.conn.execute(
+            text("UPDATE zone_judged SET version = version + 1 WHERE zone_id = ANY(:zones)"),
+            {"zones": sorted(elsewhere)},
+        )
+
+
+def _watch_for(fold: ZoneFold, version: int, verdict: Verdict) -> None:
+    watch, now = fold.watches[version], fold.current.get(version)
+    watch.due = min(watch.due, verdict.due)
+    watch.warm_until = max(watch.warm_until, verdict.warm_until)
+    for certainty, at in verdict.surer.items():
+        watch.surer[certainty] = min(watch.surer.get(certainty, NEVER), at)
+    if now is not None and any(item.ended is None for item in verdict.breaks):
+        watch.open_keys |= {key for key, seen in now.seen.items() if _open_at(seen, now.stop)}
 
 
 def _since(fold: ZoneFold, version: int) -> int:
@@ -102,12 +162,12 @@ def _since(fold: ZoneFold, version: int) -> int:
 
 
 def _looked(fold: ZoneFold, version: int, verdicts: Sequence[Verdict]) -> None:
-    watch, now = fold.watches[version], fold.current[version]
-    watch.due = min((verdict.due for verdict in verdicts), default=NEVER)
+    watch = fold.watches[version]
+    watch.due, watch.warm_until, watch.surer, watch.open_keys = NEVER, 0, {}, frozenset()
     watch.looked_to = fold.stop
     watch.dirty_from = None
-    open_breaks = any(item.ended is None for verdict in verdicts for item in verdict.breaks)
-    watch.open_keys = frozenset(key for key in now.seen if open_breaks and _open_at(now.of(key), fold.stop))
+    for verdict in verdicts:
+        _watch_for(fold, version, verdict)
 
 
 _INSIDE = text(

@@ -1,7 +1,8 @@
 """The way of sublots through zones, and the verdict on it."""
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from sqlalchemy import Connection, text
@@ -11,12 +12,12 @@ from core.erp.exposure import summaries
 from core.erp.exposure.places import Place, load_places, load_profiles
 from core.erp.exposure.raw import by_quantity, load_heard
 from core.erp.exposure.rules import runs as r
-from core.erp.exposure.rules.assess import Break, Carried, Slice, Verdict, assess
-from core.erp.exposure.rules.kinetic import applicable, kinetic_breaks
+from core.erp.exposure.rules.assess import Carried, Slice, Verdict, assess
+from core.erp.exposure.rules.kinetic import applicable, kinetic_breaks, warm_until
 from core.erp.exposure.rules.profile import Profile
 from core.erp.exposure.rules.signal import BAD
 from core.erp.exposure.rules.summary import UNSEEN, Look, Seen, Summary, add, empty
-from core.erp.exposure.times import bucket, micros
+from core.erp.exposure.times import BUCKET, bucket, micros
 from core.erp.exposure.zone import ZoneFold
 
 
@@ -69,8 +70,14 @@ class Ways:
     _profiles: dict[int, Profile] = field(default_factory=dict)
     _tracks: dict[tuple[int, int], Track] = field(default_factory=dict)
     _known: dict[int, tuple[int, int | None] | None] = field(default_factory=dict)
-    _hours: dict[tuple[int, int], dict[int, Summary]] = field(default_factory=dict)
+    _hours: dict[tuple[int, int], tuple[int, dict[int, Summary]]] = field(default_factory=dict)
+    """By (zone, version): since when, and its closed hours by their start."""
+    stands: dict[int, int] = field(default_factory=dict)
+    """By sublot judged: the zone that judges it now."""
+    spent: set[tuple[int, int]] = field(default_factory=set)
+    """(sublot, version) of goods for which something counted, at least in the worst case."""
     _extremes: dict[tuple[int, int, int, int | None], tuple[float | None, float | None]] = field(default_factory=dict)
+    """By (zone, allowed gap, from, to): profiles of one allowed gap hear the same."""
 
     def place(self, zone_id: int) -> Place:
         """The zone as judged."""
@@ -99,19 +106,30 @@ class Ways:
         self._load(first)
         carried = self._carried(ids)
         return {
-            (sublot, version): self._verdict(ways[sublot], version, carried.get(sublot, {}))
+            (sublot, version): self._verdict(sublot, ways[sublot], version, carried.get(sublot, {}))
             for version, sublots in groups.items()
             for sublot in sublots
         }
 
     def _verdict(
-        self, spans: Sequence[tuple[int, int, int | None]], version: int, carried: Mapping[str, Carried]
+        self, sublot: int, spans: Sequence[tuple[int, int, int | None]], version: int, carried: Mapping[str, Carried]
     ) -> Verdict:
         profile = self.profile(version)
         mine = {key.removeprefix(f"{version}:"): spent for key, spent in carried.items()}
-        verdict = assess(profile, self.slices(spans, version), mine)
-        warm = self._kinetic(spans, profile) if applicable(profile) else []
-        return Verdict((*verdict.breaks, *warm), verdict.due)
+        slices = self.slices(spans, version)
+        if any(seen.worst for part in slices for seen in part.seen.values()):
+            self.spent.add((sublot, version))
+        if spans and spans[-1][2] is None:
+            self.stands[sublot] = spans[-1][0]
+        verdict = assess(profile, slices, mine)
+        if not applicable(profile):
+            return verdict
+        hours, zones = self._kinetic(spans, profile)
+        return replace(
+            verdict,
+            breaks=(*verdict.breaks, *kinetic_breaks(profile, hours, zones)),
+            warm_until=warm_until(profile, hours),
+        )
 
     def exact(self, zone: int, version_id: int, start: int, stop: int) -> Summary:
         """What was seen in one monitored zone over [start, stop): whole closed hours, and raw readings at the ends."""
@@ -153,37 +171,37 @@ class Ways:
         known = self._known[zone]
         return 0 if known is None or known[1] is None else known[1]
 
-    def _kinetic(self, spans: Sequence[tuple[int, int, int | None]], profile: Profile) -> list[Break]:
-        """Breaks of the mean kinetic temperature; an hour in which goods moved is put together from its parts."""
-        hours: list[Summary] = []
+    def _kinetic(
+        self, spans: Sequence[tuple[int, int, int | None]], profile: Profile
+    ) -> tuple[list[Summary], dict[int, int]]:
+        """The closed hours a sublot was measured throughout, in order, and by an hour's start the zone it was in at
+        its end; an hour in which goods moved is put together from its parts.
+        """
+        hours: dict[int, Summary] = {}
         zones: dict[int, int] = {}
+        pieces: dict[int, list[tuple[int, int, int]]] = defaultdict(list)
         for zone, start, stop in spans:
             if not self.place(zone).monitored:
-                hours = []
                 continue
-            key = (zone, profile.version_id)
-            if key not in self._hours:
-                rows = summaries.closed(self.conn, zone, profile.version_id, start, micros(self.now))
-                self._hours[key] = {row.start: row for row in rows}
-            for hour in sorted(self._hours[key]):
-                row = self._hours[key][hour]
-                if row.start >= start and (stop is None or row.stop <= stop):
-                    hours.append(row)
-                    zones[row.start] = zone
-                elif row.start < start < row.stop and hours and hours[-1].stop == row.start:
-                    before = self._before(spans, start)
-                    if before is not None:
-                        parts = [
-                            self.exact(before, profile.version_id, row.start, start),
-                            self.exact(zone, profile.version_id, start, row.stop),
-                        ]
-                        hours.append(add(parts))
-                        zones[row.start] = zone
-        return kinetic_breaks(profile, hours, zones)
+            for at, row in self._closed(zone, profile.version_id, start).items():
+                a, b = max(at, start), row.stop if stop is None else min(row.stop, stop)
+                if (a, b) == (at, row.stop):
+                    hours[at], zones[at] = row, zone
+                elif a < b:
+                    pieces[at].append((zone, a, b))
+        for at, parts in pieces.items():
+            if sum(b - a for _, a, b in parts) == BUCKET:
+                hours[at] = add([self.exact(zone, profile.version_id, a, b) for zone, a, b in parts])
+                zones[at] = parts[-1][0]
+        return [hours[at] for at in sorted(hours)], zones
 
-    def _before(self, spans: Sequence[tuple[int, int, int | None]], start: int) -> int | None:
-        """The monitored zone that a stay beginning at `start` was entered from, if it was left then."""
-        return next((zone for zone, _, stop in spans if stop == start and self.place(zone).monitored), None)
+    def _closed(self, zone: int, version: int, since: int) -> dict[int, Summary]:
+        """The zone's closed hours by their start, at least since that instant."""
+        known = self._hours.get((zone, version))
+        if known is None or known[0] > bucket(since):
+            rows = summaries.closed(self.conn, zone, version, since, micros(self.now))
+            known = self._hours[(zone, version)] = (bucket(since), {row.start: row for row in rows})
+        return known[1]
 
     def slices(self, spans: Sequence[tuple[int, int, int | None]], version_id: int) -> list[Slice]:
         """What was seen along (judging zone, from, to) spans, as far as it is known."""
@@ -211,11 +229,12 @@ class Ways:
 
     def extremes(self, zone: int, version: int, start: int, stop: int | None) -> tuple[float | None, float | None]:
         """Least and greatest value read in the zone over [start, stop), in the canonical unit; bad ones left out."""
-        key = (zone, version, start, stop)
+        gap = self.profile(version).allowed_gap
+        key = (zone, gap, start, stop)
         if key not in self._extremes:
             place = self.place(zone)
             end = micros(self.now) + 1 if stop is None else stop
-            heard = load_heard(self.conn, place, start, end, self.profile(version).allowed_gap)
+            heard = load_heard(self.conn, place, start, end, gap)
             lows = [
                 low
                 for point in heard.values()

@@ -5,9 +5,10 @@ from dataclasses import dataclass, field
 
 from core.erp.exposure.places import BAND, Place, PointRef
 from core.erp.exposure.raw import Heard, by_quantity
+from core.erp.exposure.rules.assess import NEVER, Certainty
 from core.erp.exposure.rules.profile import Profile
 from core.erp.exposure.rules.signal import GOOD
-from core.erp.exposure.rules.summary import Look, Seen, Summary, add
+from core.erp.exposure.rules.summary import Look, Seen, Summary, add, reaching
 from core.erp.exposure.times import BUCKET, SECOND
 
 LONG_TAIL = 512 * SECOND
@@ -24,6 +25,10 @@ class Watch:
     seen: dict[str, Seen] = field(default_factory=dict)
     """What was seen up to `seen_to` when the zone was last folded; readings out of order may change it."""
     open_keys: frozenset[str] = frozenset()
+    surer: dict[Certainty, int] = field(default_factory=dict)
+    """As assess.Verdict: when what stands could become more certain."""
+    warm_until: int = NEVER
+    """As assess.Verdict; not known before the first look."""
     dirty_from: int | None = 0
     """Something before what was looked at has changed since this instant; None when nothing has."""
 
@@ -53,7 +58,7 @@ class ZoneFold:
     silences: dict[str, tuple[tuple[int, int | None], ...]] = field(default_factory=dict)
     """By point: the silences of the tail that are on record."""
     disordered: bool = False
-    """A reading came in before one that had been folded."""
+    """A reading came in before one that had been folded, or silence before one was told of."""
     current: dict[int, Summary] = field(default_factory=dict)
     """By version: from the start of the open hour to `stop`, as of the last `look_now`."""
 
@@ -120,7 +125,7 @@ class ZoneFold:
             look = self.look(self.settled, end)
             for version in self.profiles:
                 yield version, self.now(version, look)
-            self.base.clear()
+            self.base = {} if self.place.band is None else {BAND: reaching(self.now(BAND, look))}
             self.hour = self.settled = end
             self._forget()
         if target > self.settled and (target - self.settled > LONG_TAIL or self._tail_length() > LONG_TAIL // SECOND):
@@ -128,6 +133,13 @@ class ZoneFold:
             self.base = {version: self.now(version, look) for version in self.all_profiles()}
             self.settled = target
             self._forget()
+
+    def remember_band(self, early: int) -> None:
+        """Takes the zone's own band up from `early`, before `settled`: no summary of closed hours keeps it, and its
+        delay may have begun to run in the hour before. `heard` must reach back to `early`.
+        """
+        self.base[BAND] = reaching(self.now(BAND, self.look(early, self.settled)))
+        self._forget()
 
     def _forget(self) -> None:
         for heard in self.heard.values():
@@ -138,6 +150,14 @@ class ZoneFold:
 
     def recompute_marks(self, marks: Mapping[tuple[str, str], int]) -> None:
         """Takes sources' watermarks; the zone's is the least of them."""
-        self.marks.update(marks)
+        for key, upto in marks.items():
+            self.marks[key] = max(self.marks.get(key, 0), upto)
         if self.marks:
-            self.watermark = max(self.watermark, min(self.marks.values()))
+            self.pass_by(min(self.marks.values()))
+
+    def pass_by(self, watermark: int) -> None:
+        """Silence is real up to this watermark; one that lies back changes nothing."""
+        if watermark > self.watermark:
+            # silence between the old one and what was looked at since is told only now
+            self.disordered = self.disordered or self.watermark + 1 < self.stop
+            self.watermark = watermark

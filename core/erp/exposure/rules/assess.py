@@ -1,7 +1,7 @@
 """From what zones were like to what one sublot went through: its breaches, as a function of the data."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from core.erp.exposure.rules import runs as r
@@ -57,6 +57,10 @@ class Verdict:
 
     breaks: tuple[Break, ...]
     due: int
+    surer: Mapping[Certainty, int] = field(default_factory=dict)
+    """By certainty: the earliest instant at which a break that stands could gain it."""
+    warm_until: int = 0
+    """Until then an hour that closes, however cool, may bring the mean kinetic temperature past its limit or back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +83,7 @@ def assess(profile: Profile, slices: Sequence[Slice], carried: Mapping[str, Carr
     horizon = slices[-1].stop
     breaks: list[Break] = []
     due = NEVER
+    surer: dict[Certainty, int] = {}
     for limit, members in _counted(profile):
         levels = _levels(slices, members)
         if limit.kind == "cumulative":
@@ -87,7 +92,23 @@ def assess(profile: Profile, slices: Sequence[Slice], carried: Mapping[str, Carr
             found, left = _single(limit, levels, horizon)
         breaks += [_placed(item, slices) for item in found]
         due = min(due, horizon + left)
-    return Verdict(tuple(breaks), due)
+        if found:
+            _surer(surer, found[-1], limit, levels, carried.get(limit.key, Carried()), horizon)
+    return Verdict(tuple(breaks), due, surer)
+
+
+def _surer(
+    surer: dict[Certainty, int], last: Break, limit: Limit, levels: _Levels, carried: Carried, horizon: int
+) -> None:
+    """When the break that stands may be known more surely, should every moment after the horizon count surely."""
+    for certainty, runs in levels.ranked():
+        if certainty == last.certainty:
+            return
+        if limit.kind == "cumulative":
+            spent = r.length(runs) + (carried.proven if certainty == "proven" else carried.uncertain)
+        else:
+            spent = runs[-1][1] - runs[-1][0] if runs and runs[-1][1] >= horizon else 0
+        surer[certainty] = min(surer.get(certainty, NEVER), horizon + max(limit.delay - spent, 0))
 
 
 def _counted(profile: Profile) -> list[tuple[Limit, tuple[str, ...]]]:

@@ -43,11 +43,18 @@ def kinetic_breaks(profile: Profile, hours: Sequence[Summary], zones: Mapping[in
         if above:
             spell = [*(spell or [window[0]]), hour]
         elif spell is not None:
-            out.append(_spell(spell, hour.start, zones))
+            out.append(_spell(spell, spell[-1].stop, zones))
             spell = None
     if spell is not None:
         out.append(_spell(spell, None, zones))
     return out
+
+
+def warm_until(profile: Profile, hours: Sequence[Summary]) -> int:
+    """Until when windows hold an hour that was warmer than the limit, and one hour more in which they may end."""
+    limit = math.inf if profile.mkt_limit is None else profile.mkt_limit
+    warm = [hour for hour in hours if hour.highest is not None and hour.highest > limit]
+    return warm[-1].stop + profile.mkt_window + (warm[-1].stop - warm[-1].start) if warm else 0
 
 
 def _whole(window: Sequence[Summary], count: int) -> bool:

@@ -93,6 +93,16 @@ def add(parts: Sequence[Summary]) -> Summary:
     )
 
 
+def reaching(summary: Summary) -> Summary:
+    """The same span with only those runs that go on past its stop."""
+    stop = summary.stop
+    kept = {
+        key: Seen(*([run for run in runs if run[1] >= stop] for runs in (s.proven, s.uncertain, s.worst, s.open)))
+        for key, s in summary.seen.items()
+    }
+    return msgspec.structs.replace(summary, seen={key: seen for key, seen in kept.items() if seen.open})
+
+
 def _join(parts: Sequence[Seen]) -> Seen:
     return Seen(
         r.join(part.proven for part in parts),
