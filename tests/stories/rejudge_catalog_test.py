@@ -169,3 +169,17 @@ def test_nesting_known_late_judges_the_goods_of_the_shipper_by_the_truck(world: 
     assert world.excursions(sublot) == []
     world.do(lambda u: catalog.nest(u, shipper, truck, at("01:00")), now=at("03:05"))
     assert world.excursions(sublot) == [(sublot, "high", at("01:00"), at("02:00"), "proven")]
+
+
+def test_nesting_in_an_unmeasured_crate_is_watched_by_the_truck_around_it(world: World) -> None:
+    truck = world.zone("truck")
+    crate, shipper = (
+        world._add(Zone(site_id=world.site, address=f"s1/a/{name}", name=name)) for name in ("crate", "shipper")
+    )
+    world.do(lambda u: catalog.nest(u, crate, truck, at("00:30")), now=at("00:30"))
+    sublot = world.sublot(world.item(OVER_8_FOR_60), shipper, at("01:00"))
+    world.feed("truck", every(5, at("01:00"), at("02:00"), 5.0), upto=at("02:00"))
+    world.do(lambda u: catalog.nest(u, shipper, crate, at("01:00")), now=at("02:01"))
+    world.feed("truck", every(5, at("02:05"), at("02:30"), 9.0), upto=at("02:30"))
+    world.feed("truck", every(5, at("02:35"), at("03:30"), 9.0), upto=at("03:30"))
+    assert world.excursions(sublot) == [(sublot, "high", at("02:05"), at("03:05"), "proven")]
