@@ -112,6 +112,10 @@ class Bus:
         try:
             answer = await _READ[block.table](self._client)(block.start, count=block.count, device_id=unit)
         except ConnectionException as error:
+            if self._heard:
+                # the driver hangs up on what it cannot decode: this unit's fault, and the next is asked on a new line
+                self._resynchronise()
+                raise Garbled(f"unit {unit}: {self._heard} bytes that are no answer ({error})") from error
             raise SourceLost(f"{self.name}: {error}") from error
         except ModbusIOException as error:
             raise self._failure(unit, block, str(error)) from error
