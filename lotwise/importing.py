@@ -1,7 +1,10 @@
 """`lotwise import`: reads recorded files, judges loggers by their own limits, and prints what was found.
 
+With --shipment, --lot, --sublot or --zone the readings are bound to goods and judged by the core as well.
+
 Exit codes: 0 the file was read whole; 1 it is damaged (what could be read is shown, the lines are named) or, with
---strict, device and readings disagree; 2 it is no such file or the options do not fit it.
+--strict, device and readings disagree; 2 it is no such file, the options do not fit it, or the core cannot be asked;
+3 the core refused. A damaged file is bound as far as it could be read.
 """
 
 import json as jsonlib
@@ -21,8 +24,24 @@ from core.telemetry.readers.csvfile import parse_csv
 from core.telemetry.readers.csvframe import Column, CsvMapping, open_table
 from core.telemetry.readers.fridgetag import read_fridgetag
 from core.telemetry.readers.judging import evaluate
+from core.telemetry.readers.report import Report
 from core.telemetry.readers.text import BadFile, read_text
 from core.telemetry.readers.walltime import Ambiguous, zone_named
+from core.telemetry.reading import Reading
+from lotwise.binding import (
+    DEFAULT_API,
+    ApiOption,
+    Binding,
+    DryRunOption,
+    FromOption,
+    LoginOption,
+    LotOption,
+    ShipmentOption,
+    SublotOption,
+    ToOption,
+    ZoneOption,
+    bind,
+)
 from lotwise.import_shown import csv_json, markdown_table, print_csv, print_doubts, print_logger
 
 OK, DAMAGED, UNFIT = 0, 1, 2
@@ -34,7 +53,13 @@ app = typer.Typer(
 
 
 def import_logger(
-    path: Path, *, json: bool = False, markdown: bool = False, timezone: str | None = None, strict: bool = False
+    path: Path,
+    *,
+    json: bool = False,
+    markdown: bool = False,
+    timezone: str | None = None,
+    strict: bool = False,
+    binding: Binding | None = None,
 ) -> int:
     """Reads a Fridge-tag or Q-tag report, judges it by its own limits, prints both records; returns the exit code.
 
@@ -46,20 +71,41 @@ def import_logger(
     except BadFile as error:
         return _unfit(path, error)
     comparison = evaluate(report)
-    if json:
+    if binding is not None and json:
+        pass  # the core's answer is the one JSON object
+    elif json:
         print(jsonlib.dumps(to_json(comparison), ensure_ascii=False, allow_nan=False))
     elif markdown:
         print(markdown_table(comparison))
     else:
         print_logger(comparison)
     print_doubts(path, report.doubts)
+    if binding is not None:
+        code = bind(binding, report.serial or path.stem, _logged(report, report.serial or path.stem), json=json)
+        if code:
+            return code
     if report.damaged or (strict and comparison.agree is False):
         return DAMAGED
     return OK
 
 
+def _logged(report: Report, serial: str) -> list[Reading]:
+    """The log's readings: of several columns of one quantity, the one the device judges by; humidity besides."""
+    judged = report.columns[report.judged_column]
+    points = {judged: f"import/logger/file/{_segment(serial)}/temperature"}
+    moist = [name for name in report.columns if name.lower().startswith("rh")]
+    points |= {name: f"import/logger/file/{_segment(serial)}/humidity" for name in moist[:1] if name != judged}
+    return report.readings(points, datetime.now(UTC))
+
+
 def import_csv(
-    path: Path, mapping: CsvMapping | None = None, *, json: bool = False, now: datetime | None = None
+    path: Path,
+    mapping: CsvMapping | None = None,
+    *,
+    json: bool = False,
+    now: datetime | None = None,
+    binding: Binding | None = None,
+    serial: str | None = None,
 ) -> int:
     """Reads a table by its mapping (None: first column time, every other a value); prints it; returns the exit code."""
     try:
@@ -70,11 +116,17 @@ def import_csv(
         result = parse_csv(text, chosen, now or datetime.now(UTC))
     except BadFile as error:
         return _unfit(path, error)
-    if json:
+    if binding is not None and json:
+        pass  # the core's answer is the one JSON object
+    elif json:
         print(jsonlib.dumps(csv_json(result), ensure_ascii=False, allow_nan=False))
     else:
         print_csv(path, result)
     print_doubts(path, result.doubts)
+    if binding is not None:
+        code = bind(binding, serial or path.stem, result.readings, json=json)
+        if code:
+            return code
     return DAMAGED if result.damaged else OK
 
 
@@ -132,12 +184,27 @@ def logger_command(
         typer.Option("--timezone", "--tz", help="Where the device's clock was set (IANA name); default UTC."),
     ] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Exit 1 where device and readings disagree.")] = False,
+    shipment: ShipmentOption = None,
+    lot: LotOption = None,
+    sublot: SublotOption = None,
+    zone: ZoneOption = None,
+    since: FromOption = None,
+    until: ToOption = None,
+    api: ApiOption = DEFAULT_API,
+    login: LoginOption = None,
+    dry_run: DryRunOption = False,
 ) -> None:
     """Read a logger's report, judge it by its own limits, and lay its own alarm record beside.
 
     Exit code 0: read whole. 1: damaged (or, with --strict, they disagree). 2: not such a report.
     """
-    raise typer.Exit(import_logger(file, json=json, markdown=markdown, timezone=timezone, strict=strict))
+    try:
+        binding = _binding(api, login, shipment, lot, sublot, zone, (since, until), timezone or "UTC", dry_run=dry_run)
+    except BadFile as error:
+        raise typer.Exit(_unfit(file, error)) from error
+    raise typer.Exit(
+        import_logger(file, json=json, markdown=markdown, timezone=timezone, strict=strict, binding=binding)
+    )
 
 
 @app.command("csv")
@@ -164,6 +231,16 @@ def csv_command(
     ] = None,
     mapping: Annotated[Path | None, typer.Option(help="A YAML file with all of this instead.")] = None,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    serial: Annotated[str | None, typer.Option(help="The recorder's number; default the file's name.")] = None,
+    shipment: ShipmentOption = None,
+    lot: LotOption = None,
+    sublot: SublotOption = None,
+    zone: ZoneOption = None,
+    since: FromOption = None,
+    until: ToOption = None,
+    api: ApiOption = DEFAULT_API,
+    login: LoginOption = None,
+    dry_run: DryRunOption = False,
 ) -> None:
     """Read a table of values by a mapping of columns to points; gaps and doubtful lines are reported.
 
@@ -177,6 +254,19 @@ def csv_command(
             delimiter="\t" if delimiter in ("tab", "\\t") else delimiter,
             header=header, skip_lines=skip_lines, allowed_gap=allowed_gap,
         )  # fmt: skip
+        zoned = (since, until)
+        binding = _binding(api, login, shipment, lot, sublot, zone, zoned, chosen.timezone, dry_run=dry_run)
     except BadFile as error:
         raise typer.Exit(_unfit(file, error)) from error
-    raise typer.Exit(import_csv(file, chosen, json=json))
+    raise typer.Exit(import_csv(file, chosen, json=json, binding=binding, serial=serial))
+
+
+def _binding(
+    api: str, login: str | None, shipment: str | None, lot: str | None, sublot: str | None, zone: str | None,
+    between: tuple[datetime | None, datetime | None], timezone: str, *, dry_run: bool,
+) -> Binding | None:  # fmt: skip
+    """What the options bind to, times by the recorder's clock; None where they name nothing. Raises BadFile."""
+    clock = zone_named(timezone)
+    start, stop = (at if at is None or at.tzinfo else at.replace(tzinfo=clock) for at in between)
+    made = Binding(api, login, shipment, lot, sublot, zone, start, stop, dry_run)
+    return made if made.wanted else None

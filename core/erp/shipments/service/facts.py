@@ -15,6 +15,7 @@ from core.erp.shipments.model import Shipment, ShipmentLeg, ShipmentLine
 from core.erp.shipments.rules import PURPOSE
 from core.erp.shipments.service.journey import saved, settle, travels_in
 from core.erp.shipments.service.planning import context, get_line, legs_of, lines_of, lock_with_goods
+from core.erp.shipments.service.recorders import waiting_zone
 from core.erp.shipments.service.stopping import stop_these
 from core.erp.shipments.workflow import SHIPMENT, need_any, outstanding
 
@@ -38,7 +39,8 @@ def departed(u: Unit, shipment_id: int, at: datetime, reason: str, *, leg: int =
     for line in lines_of(u, shipment_id):
         _left(u, shipment, line, at, reason)
         assert line.sublot_id is not None
-        custody.put(u, line.sublot_id, travels_in(u, line, stretch), at, f"left with {shipment.code}")
+        zone = waiting_zone(u, shipment, line, travels_in(u, line, stretch), at)
+        custody.put(u, line.sublot_id, zone, at, f"left with {shipment.code}")
     if leg == 1:
         SHIPMENT.apply(u, shipment, "depart", reason=reason)
         shipment.departed_at = at

@@ -13,6 +13,7 @@ from core.erp.quality import service as quality
 from core.erp.shipments.model import Shipment, ShipmentLeg, ShipmentLine
 from core.erp.shipments.rules import PURPOSE
 from core.erp.shipments.service.planning import context, get_line, legs_of, lines_of, lock_with_goods
+from core.erp.shipments.service.recorders import waiting_zone
 from core.erp.shipments.workflow import SHIPMENT, acceptable, need_any
 
 
@@ -91,7 +92,8 @@ def dispatch(u: Unit, shipment_id: int) -> Shipment:
             lots.require_movable(u, line.sublot_id, PURPOSE[shipment.kind], line.amount, context=context(shipment))
         line.state = "shipped"
         u.session.add(line)
-        custody.put(u, line.sublot_id, travels_in(u, line, leg), u.now, f"dispatched with {shipment.code}")
+        zone = waiting_zone(u, shipment, line, travels_in(u, line, leg), u.now)
+        custody.put(u, line.sublot_id, zone, u.now, f"dispatched with {shipment.code}")
     SHIPMENT.apply(u, shipment, "dispatch")
     shipment.dispatched_at = u.now
     return saved(u, shipment)

@@ -9,7 +9,9 @@ from core.erp.kernel.errors import IllegalMove, NotFound, Refused
 from core.erp.kernel.tables import table
 from core.erp.kernel.unit import Unit
 from core.erp.lots.events import SublotReleasing
-from core.erp.shipments.model import ShipmentLogger
+from core.erp.shipments.model import Shipment, ShipmentLogger
+from core.erp.shipments.service import recorders
+from core.erp.shipments.service.journey import travels_in
 from core.erp.shipments.service.planning import get_shipment
 
 
@@ -54,7 +56,18 @@ def waive_logger(
     u.session.flush()
     u.audit("logger.waive", "shipment", shipment_id, after={"serial": serial}, reason=reason)
     u.outbox("logger.waived", shipment_id, {"serial": serial, "reason": reason})
+    _nobody_tells(u, shipment, found)
     return found
+
+
+def _nobody_tells(u: Unit, shipment: Shipment, waived: ShipmentLogger) -> None:
+    """The last recorder of a box is waived and none was read: no data is not good data, the vehicle's rule holds."""
+    assert shipment.id is not None
+    box = recorders.box_of(u, shipment, waived.zone_id)
+    c = table(ShipmentLogger).c
+    rows = u.conn.execute(select(c.state, c.zone_id).where(c.shipment_id == shipment.id)).all()
+    if all(row.state == "waived" for row in rows if recorders.box_of(u, shipment, row.zone_id) == box):
+        recorders.give_back(u, shipment, box, travels_in)
 
 
 _WAITING = text("""

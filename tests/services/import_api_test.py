@@ -1,0 +1,128 @@
+"""Recorders through the public API and the command line: as a tester with curl does it, and as `lotwise import`."""
+
+import json
+import threading
+import time
+from collections.abc import Iterator
+from datetime import datetime
+from decimal import Decimal
+from pathlib import Path
+
+import httpx
+import pytest
+import uvicorn
+from pydantic import SecretStr
+from sqlalchemy import Engine, text
+from typer.testing import CliRunner
+
+from core.app import build_events, create_app
+from core.erp.kernel import auth
+from core.erp.kernel.permits import Role
+from core.erp.shipments import service as shipments
+from core.settings import Settings
+from lotwise.importing import app as import_app
+from tests.servers import free_port
+from tests.world import OVER_8_FOR_60, World, at, every
+
+PASSWORD = "correct horse battery"
+
+
+@pytest.fixture
+def world(engine: Engine) -> World:
+    """Goods that travelled from 08:00 to 12:00 with recorder R-1 in a truck nobody measures."""
+    made = World(engine, build_events())
+    made.zone("room")
+    truck, far = made.zone("truck", points=()), made.zone("far")
+    made.sublot(made.item(OVER_8_FOR_60), 1, at("01:00"))
+    made.feed("room", every(5, at("01:00"), at("08:00"), 5.0), upto=at("08:00"))
+    made.do(lambda u: shipments.create(
+        u, "SH-1", "C-1", [(1, Decimal(100))], [shipments.Leg("dock", "far", truck)], kind="transfer",
+        receiving_zone_id=far, loggers=[shipments.Logger("R-1")],
+    ), now=at("07:00"))  # fmt: skip
+    made.do(lambda u: shipments.departed(u, 1, at("08:00"), "paper"), now=at("08:05"))
+    made.do(lambda u: shipments.arrived(u, 1, at("12:00"), "unloaded"), now=at("12:10"))
+    for login, role in (("lou", Role.LOGISTICS), ("pat", Role.PLANNER)):
+        made.do(lambda u, who=login, r=role: auth.create_user(u, who, who, PASSWORD, [r]))  # type: ignore[misc]
+    return made
+
+
+@pytest.fixture
+def url(world: World, tmp_path: Path) -> Iterator[str]:
+    settings = Settings(instance="live", data_dir=tmp_path, secret_key=SecretStr("k" * 40))
+    app = create_app(settings, world.engine, events=world.events, run_background=False)
+    port = free_port()
+    server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=port, log_level="warning"))
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    while not server.started:
+        time.sleep(0.02)
+    yield f"http://127.0.0.1:{port}"
+    server.should_exit = True
+    thread.join(timeout=10)
+
+
+def rows() -> list[tuple[datetime, float]]:
+    return [
+        *every(5, at("06:00"), at("07:55"), 22.0), *every(5, at("08:00"), at("09:00"), 5.0),
+        *every(5, at("09:05"), at("11:00"), 9.5), *every(5, at("11:05"), at("12:00"), 5.0),
+        *every(5, at("12:05"), at("14:00"), 22.0),
+    ]  # fmt: skip
+
+
+def file(tmp_path: Path) -> Path:
+    """The recorder's table, as it was read out."""
+    lines = [f"{when.replace(tzinfo=None).isoformat()},{value}" for when, value in rows()]
+    path = tmp_path / "R-1.csv"
+    path.write_text("\n".join(["time,temperature", *lines]) + "\n")
+    return path
+
+
+def arguments(path: Path, url: str, *more: str) -> list[str]:
+    return [
+        "csv", str(path), "--value", "temperature=import/csv/r/file/temperature:Cel", "--shipment", "SH-1",
+        "--serial", "R-1", "--api", url, "--login", "lou", *more,
+    ]  # fmt: skip
+
+
+def test_the_command_line_tries_then_binds_then_finds_it_known(
+    world: World, url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LOTWISE_PASSWORD", PASSWORD)
+    path, run = file(tmp_path), CliRunner()
+    tried = run.invoke(import_app, arguments(path, url, "--dry-run", "--json"))
+    assert tried.exit_code == 0, tried.output
+    said = json.loads(tried.stdout)
+    assert (said["dry_run"], said["logger"], len(said["excursions"]), len(said["holds"])) == (True, "read", 1, 1)
+    assert world.holds(1) == []
+    with world.engine.connect() as conn:
+        assert conn.execute(text("SELECT state FROM shipment_logger")).scalar_one() == "required"
+    bound = run.invoke(import_app, arguments(path, url, "--json"))
+    assert bound.exit_code == 0, bound.output
+    said = json.loads(bound.stdout)
+    assert (said["landed"], said["counted"], said["before"], said["after"]) == (len(rows()), 48, 24, 25)
+    assert world.excursions(1) == [(1, "high", at("09:05"), at("10:05"), "proven")]
+    assert world.holds(1) == ["proven"]
+    again = run.invoke(import_app, arguments(path, url))
+    assert again.exit_code == 0, again.output
+    assert f"0 readings new, {len(rows())} known already" in again.stdout
+    assert "required logger: read" in again.stdout
+
+
+def test_refusals_are_said_to_who_can_act(
+    world: World, url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, path = CliRunner(), file(tmp_path)
+    monkeypatch.setenv("LOTWISE_PASSWORD", "wrong")
+    assert run.invoke(import_app, arguments(path, url)).exit_code == 3
+    monkeypatch.setenv("LOTWISE_PASSWORD", PASSWORD)
+    twice = run.invoke(import_app, arguments(path, url, "--lot", "L1"))
+    assert twice.exit_code == 2
+    nowhere = run.invoke(import_app, arguments(path, f"http://127.0.0.1:{free_port()}"))
+    assert nowhere.exit_code == 2
+    with httpx.Client(base_url=url, timeout=30) as client:
+        token = client.post("/api/v1/token", data={"username": "pat", "password": PASSWORD}).json()["access_token"]
+        values = [{"at": at("09:00").isoformat(), "value": 5.0}]
+        body = {"serial": "R-1", "shipment": "SH-1", "series": [{"values": values}]}
+        answer = client.post("/api/v1/imports", json=body, headers={"Authorization": f"Bearer {token}"})
+        assert (answer.status_code, "logger.import" in answer.text) == (403, True)
+    assert world.excursions(1) == []
