@@ -37,6 +37,8 @@ HEADERS = {
 }
 """Nothing is loaded from elsewhere. The page library compiles templates in the browser, hence unsafe-eval."""
 
+METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
+
 Draw = Callable[[Visit], Awaitable[None]]
 
 
@@ -131,11 +133,8 @@ def _unknown_api(app: FastAPI) -> None:
     """Below /api a path that nobody serves is a problem document, not a page."""
     known = list(app.router.routes)
 
-    @app.api_route(
-        "/api/{rest:path}",
-        methods=["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"],
-        include_in_schema=False,
-    )
+    @app.api_route("/api", methods=METHODS, include_in_schema=False)
+    @app.api_route("/api/{rest:path}", methods=METHODS, include_in_schema=False)
     def unknown(request: Request) -> None:
         """404, or 405 where another method would have been served."""
         if any(route.matches(request.scope)[0] is Match.PARTIAL for route in known):
