@@ -154,8 +154,10 @@ class World:
     def fold(self, readings: Sequence[Reading], marks: Sequence[tuple[str, Watermark]], *, now: datetime) -> None:
         """Lands and judges in one transaction."""
 
+        batch = self._number()  # each fold brings another: nothing has landed under it before
+
         def work(u: Unit) -> None:
-            landed = land(u.conn, readings, [1] * len(readings), u.now)
+            landed = land(u.conn, readings, [batch] * len(readings), u.now)
             new = [readings[index] for index in landed.new]
             self.judge.fold(u, new, [(first, second) for _, first, second in landed.conflicts], marks)
 
