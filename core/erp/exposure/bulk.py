@@ -4,8 +4,10 @@ Closed hours are added by prefix sums, and the parts of hours at the ends come f
 from each zone's own. So any number of sublots over any intervals cost little more than the zones they stood in.
 """
 
+import contextlib
+import gc
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -55,6 +57,23 @@ def exposures(conn: Connection, wanted: Sequence[Wanted], now: datetime) -> list
 
     Raises NeedsOlder where PostgreSQL no longer has the readings of the ends.
     """
+    with _uncollected():
+        return _exposures(conn, wanted, now)
+
+
+@contextlib.contextmanager
+def _uncollected() -> Iterator[None]:
+    """Without the collector of cycles: none are made here, and walking all these new values takes half of the time."""
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()
+
+
+def _exposures(conn: Connection, wanted: Sequence[Wanted], now: datetime) -> list[Exposure | None]:
     ids = sorted({sublot for sublot, _, _ in wanted})
     versions = versions_of(conn, ids, now)
     ways = Ways(conn, now)
@@ -193,8 +212,10 @@ _NOTHING = timedelta(0)
 
 def _exposed(key: str, kind: str, delay: int, parts: Sequence[_Told]) -> LimitExposure:
     mine = [(part.limits[key], part) for part in parts if key in part.limits]
-    proven, uncertain, worst = (sum(counts[level] for counts, _ in mine) for level in range(3))
-    longest = max((counts[3] for counts, _ in mine), default=0)
+    proven = uncertain = worst = longest = 0
+    for counts, _ in mine:
+        proven, uncertain, worst = proven + counts[0], uncertain + counts[1], worst + counts[2]
+        longest = max(longest, counts[3])
     running, ended = 0, None
     for counts, part in mine if len(mine) > 1 and proven else ():
         # a run at the end of one stay goes on at the start of the next
