@@ -15,7 +15,7 @@ from core.series.port import Bucket
 from core.series.postgres import PostgresStore
 
 COLUMNS = 600
-ROOM = timedelta(minutes=5)
+ROOM = timedelta(minutes=1)
 """Shown at least on either side."""
 
 

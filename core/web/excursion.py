@@ -108,7 +108,7 @@ def show_exposure(found: Exposure | None) -> None:
     rows = [
         {"id": one.key, "key": one.key, "proven": length(one.proven), "uncertain": length(one.uncertain),
          "worst": length(one.worst), "longest": length(one.longest),
-         "budget": length(one.budget) if one.budget is not None else "no shared budget"}
+         "budget": length(one.budget) if one.budget is not None else "not cumulative"}
         for one in found.limits
     ]  # fmt: skip
     table(LIMITS, rows, "The profile has no limits")

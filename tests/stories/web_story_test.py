@@ -1,5 +1,6 @@
 """The pages in a real browser, on the real server: QA sees, assesses and disposes; others see what is theirs."""
 
+import functools
 import os
 import re
 import subprocess
@@ -20,6 +21,7 @@ from sqlalchemy import create_engine, text
 from core.app import build_events
 from core.erp.kernel.auth import create_user, now_utc
 from core.erp.kernel.permits import Role
+from core.erp.kernel.unit import Unit
 from lotwise.embedded.postgres import EmbeddedPostgres
 from tests.servers import free_port, need_chromium
 from tests.world import OVER_8_FOR_60, World, at, every
@@ -86,9 +88,13 @@ def _wait(url: str, log: Path) -> None:
     raise AssertionError(log.read_text())
 
 
+def _person(u: Unit, login: str, role: Role) -> None:
+    create_user(u, login, f"{login.upper()} Person", PASSWORD, [role])
+
+
 def _furnished(url: str, world: World) -> Served:
     for login, role in (("qa", Role.QA), ("engineer", Role.PLANT_ENGINEER), ("rp", Role.RESPONSIBLE_PERSON)):
-        world.do(lambda u, who=login, what=role: create_user(u, who, f"{who.upper()} Person", PASSWORD, [what]))
+        world.do(functools.partial(_person, login=login, role=role))
     room = world.zone("room", band_low=2.0, band_high=8.0, band_delay=timedelta(0))
     item = world.item(OVER_8_FOR_60)
     sublots = [world.sublot(item, room, at("00:30")) for _ in range(3)]
