@@ -1,5 +1,6 @@
 """The devices' broker for benchmarks: Mosquitto where there is one, else the embedded NATS broker."""
 
+import getpass
 import shutil
 import time
 from pathlib import Path
@@ -53,7 +54,8 @@ class Mosquitto:
         config = self._folder / "mosquitto.conf"
         config.write_text(
             "allow_anonymous true\nmax_queued_messages 0\nmax_inflight_messages 4000\npersistence false\n"
-            f"listener {self.port} 127.0.0.1\n"
+            # another user would lose the signal that ends it with its parent
+            f"user {getpass.getuser()}\nlistener {self.port} 127.0.0.1\n"
         )
         server = ServerProcess("mosquitto", [self._binary, "-c", str(config)], self._folder / "mosquitto.log")
         server.start(lambda: accepts(self.port))
