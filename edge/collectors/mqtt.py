@@ -135,7 +135,8 @@ class MqttCollector:
         counts = self._reader.counts
         counts["received"] += 1
         message.session = self._known.connections
-        message.queued = self._catching_up and message.qos > 0
+        # what comes again waited at the broker as well: its old stamp is the truth, its receipt is not
+        message.queued = message.qos > 0 and (self._catching_up or message.dup)
         if message.qos:
             if self._memory.kept(message):
                 counts["repeated"] += 1
