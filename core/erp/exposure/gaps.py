@@ -42,7 +42,7 @@ def due(fold: ZoneFold) -> bool:
     gap = fold.place.allowed_gap
     for point in fold.place.points:
         if point.required:
-            found = tuple(silences(fold.heard[point.address], gap, fold.settled, fold.watermark))
+            found = tuple(silences(fold.recent(point.address), gap, fold.settled, fold.watermark))
             if found != fold.silences.get(point.address, ()):
                 return True
     return False
@@ -59,7 +59,7 @@ def record(u: Unit, fold: ZoneFold, since: int | None = None) -> None:
         if not point.required:
             continue
         found = silences(heard[point.address], gap, start, fold.watermark)
-        fold.silences[point.address] = tuple(silences(fold.heard[point.address], gap, fold.settled, fold.watermark))
+        fold.silences[point.address] = tuple(silences(fold.recent(point.address), gap, fold.settled, fold.watermark))
         rows += _changes(u, (place, point.id), start, found, standing.get(point.id, ()))
     if rows:
         u.session.flush()

@@ -256,9 +256,7 @@ def _by_zone_id(conn: Connection, watermarks: Sequence[tuple[str, Watermark]]) -
     return dict(out)
 
 
-def _write_marks(
-    u: Unit, marks: Mapping[int, Mapping[tuple[str, str], int]]
-) -> dict[int, dict[tuple[str, str], int]]:
+def _write_marks(u: Unit, marks: Mapping[int, Mapping[tuple[str, str], int]]) -> dict[int, dict[tuple[str, str], int]]:
     """Writes them and gives those that count: a retired source counts again once it speaks of a time since then."""
     rows = sorted((zone, gateway, source, upto) for zone, of in marks.items() for (gateway, source), upto in of.items())
     if not rows:

@@ -84,8 +84,10 @@ def _versions(
 def _load_marks(conn: Connection, folds: Mapping[int, ZoneFold]) -> None:
     marks: dict[int, dict[tuple[str, str], int]] = defaultdict(dict)
     for row in conn.execute(
-        text("SELECT zone_id, gateway, source, upto FROM source_watermark"
-            " WHERE zone_id = ANY(:zones) AND retired_at IS NULL"),
+        text(
+            "SELECT zone_id, gateway, source, upto FROM source_watermark"
+            " WHERE zone_id = ANY(:zones) AND retired_at IS NULL"
+        ),
         {"zones": sorted(folds)},
     ):
         marks[row.zone_id][(row.gateway, row.source)] = micros(row.upto)

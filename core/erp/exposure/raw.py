@@ -1,5 +1,6 @@
 """Raw readings of zones as traces, from the landing table."""
 
+from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -54,6 +55,11 @@ class Heard:
             keep += 1
         for column in (self.at, self.low, self.high, self.quality):
             del column[:keep]
+
+    def since(self, at: int) -> "Heard":
+        """What can speak at or after `at`: the last reading at or before it, and all that follow."""
+        keep = max(bisect_right(self.at, at) - 1, 0)
+        return Heard(self.at[keep:], self.low[keep:], self.high[keep:], self.quality[keep:])
 
     def trace(self, *, required: bool) -> Trace:
         """As the rules take it."""

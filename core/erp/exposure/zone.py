@@ -11,6 +11,8 @@ from core.erp.exposure.rules.signal import GOOD
 from core.erp.exposure.rules.summary import Look, Seen, Summary, add, reaching
 from core.erp.exposure.times import BUCKET, SECOND
 
+MARGIN = 5 * SECOND
+"""Readings of one zone's points come this much out of order, at most, without anything being looked at twice."""
 LONG_TAIL = 512 * SECOND
 """Settled this far behind the watermark at the latest, so that a fold never looks at a long tail again."""
 
@@ -62,6 +64,10 @@ class ZoneFold:
     current: dict[int, Summary] = field(default_factory=dict)
     """By version: from the start of the open hour to `stop`, as of the last `look_now`."""
 
+    sure: dict[int, Summary] = field(default_factory=dict)
+    """By version: [settled, sure_to), covered throughout by good readings, so that no watermark changes it."""
+    sure_to: int = 0
+
     @property
     def stop(self) -> int:
         """One microsecond past the last instant known: the last reading's own instant counts."""
@@ -78,6 +84,8 @@ class ZoneFold:
 
     def hear(self, point: PointRef, at: int, value: float, quality: int, error: float) -> None:
         """Takes a reading into the tail; `at` must not lie before `settled`."""
+        if at < self.sure_to:
+            self._unsure()
         self.heard[point.address].put(at, value, quality, error)
         self.heard_to = max(self.heard_to, at)
         if quality == GOOD:
@@ -110,9 +118,46 @@ class ZoneFold:
         return seen if base is None else add([base, seen])
 
     def look_now(self) -> None:
-        """Brings `current` up to date."""
-        tail = self.look(self.settled, self.stop)
-        self.current = {version: self.now(version, tail) for version in self.all_profiles()}
+        """Brings `current` up to date. Only what came since the sure part is looked at."""
+        start = max(self.sure_to, self.settled)
+        tail = self._look_since(start, self.stop)
+        self.current = {
+            version: add(
+                [*(part for part in (self.base.get(version), self.sure.get(version)) if part is not None),
+                 tail.summary(profile)]
+            )
+            for version, profile in self.all_profiles().items()
+        }  # fmt: skip
+        self._be_sure(start)
+
+    def _look_since(self, start: int, stop: int) -> Look:
+        heard = {address: heard.since(start) for address, heard in self.heard.items()}
+        return Look(by_quantity(self.place, heard), start, stop, self.watermark + 1)
+
+    def _be_sure(self, start: int) -> None:
+        """Moves `sure_to` on, behind what may still come a little out of order, while everything is covered."""
+        upto = self.heard_to - MARGIN
+        if upto - start < MARGIN or not self.place.monitored:
+            return
+        look = self._look_since(start, upto)
+        profiles = self.all_profiles()
+        gaps = {(limit.quantity, self.place.allowed_gap) for profile in profiles.values() for limit in profile.limits}
+        gaps |= {(limit.quantity, profile.allowed_gap) for profile in profiles.values() for limit in profile.limits}
+        gaps |= {(point.quantity, self.place.allowed_gap) for point in self.place.points if point.required}
+        if not all(look.signal(quantity, gap).settled for quantity, gap in gaps):
+            return
+        self.sure = {
+            version: add([*([self.sure[version]] if version in self.sure else []), look.summary(profile)])
+            for version, profile in profiles.items()
+        }
+        self.sure_to = upto
+
+    def _unsure(self) -> None:
+        self.sure, self.sure_to = {}, self.settled
+
+    def recent(self, address: str) -> Heard:
+        """A point's readings since the sure part, which has no silence in it."""
+        return self.heard[address].since(max(self.sure_to, self.settled))
 
     def settle(self) -> Iterator[tuple[int, Summary]]:
         """Moves `settled` up to the watermark, hour by hour; yields (version, summary) of each hour it closes.
@@ -142,6 +187,7 @@ class ZoneFold:
         self._forget()
 
     def _forget(self) -> None:
+        self._unsure()
         for heard in self.heard.values():
             heard.forget_before(self.settled)
 

@@ -56,6 +56,8 @@ class Signal:
     highest: float = np.nan
     whole: bool = False
     """Covered throughout."""
+    settled: bool = False
+    """Every required point is good throughout, by itself: no watermark and no spare has a say in it."""
 
     def spans(self, mask: Bools) -> Runs:
         """The stretches where the mask is true, as runs."""
@@ -116,6 +118,7 @@ def _cover(made: Signal, traces: Sequence[Trace], known: Bools) -> None:
         spare = made.good[: len(traces)][~required].any(axis=0)
         made.covered = np.asarray((made.good[required] | spare).all(axis=0), np.bool_)
         made.unknown = np.asarray(~(known[required] | spare).all(axis=0), np.bool_)
+        made.settled = bool(made.good[required].all())
     else:
         made.covered = np.zeros(len(made.edges), np.bool_)
         made.unknown = ~made.covered
