@@ -51,6 +51,8 @@ def load_folds(
     for fold in out.values():
         fold.good_at = {point.address: good[point.address] for point in fold.place.points if point.address in good}
     _load_marks(conn, out)
+    for zone, since in summaries.profiles_since(conn, out).items():
+        out[zone].closed_since = since
     return out
 
 

@@ -86,7 +86,7 @@ def ensure(
     Where it has to make some it locks those zones and bumps their versions, so that a live fold learns of a profile
     before it closes the next hour.
     """
-    missing = _missing(conn, wanted)
+    missing = _missing(conn, wanted) if wanted else {}
     if not missing:
         return
     zones = sorted({zone for zone, _ in missing})

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, text
 from core.erp.custody.service import intervals
 from core.erp.exposure import summaries
 from core.erp.exposure.places import Place, load_places, load_profiles
-from core.erp.exposure.raw import by_quantity, load_heard
+from core.erp.exposure.raw import Heard, by_quantity, load_heard
 from core.erp.exposure.rules import runs as r
 from core.erp.exposure.rules.assess import Carried, Slice, Verdict, assess
 from core.erp.exposure.rules.kinetic import applicable, kinetic_breaks, warm_until
@@ -232,9 +232,7 @@ class Ways:
         gap = self.profile(version).allowed_gap
         key = (zone, gap, start, stop)
         if key not in self._extremes:
-            place = self.place(zone)
-            end = micros(self.now) + 1 if stop is None else stop
-            heard = load_heard(self.conn, place, start, end, gap)
+            heard = self._heard(zone, start, micros(self.now) + 1 if stop is None else stop, gap)
             lows = [
                 low
                 for point in heard.values()
@@ -249,6 +247,13 @@ class Ways:
             ]
             self._extremes[key] = (min(lows, default=None), max(highs, default=None))
         return self._extremes[key]
+
+    def _heard(self, zone: int, start: int, stop: int, gap: int) -> Mapping[str, Heard]:
+        """The zone's readings that speak in [start, stop): from memory where a live fold has them all."""
+        fold = self.live.get(zone)
+        if fold is not None and fold.settled <= start and fold.stop <= stop:
+            return {address: heard.since(start) for address, heard in fold.heard.items()}
+        return load_heard(self.conn, self.place(zone), start, stop, gap)
 
     # --- where it was judged
 
@@ -300,7 +305,7 @@ class Ways:
         if watched:
             for version in {version for _, version in watched}:
                 self.profile(version)
-            summaries.ensure(self.conn, self._places, self._profiles, watched)
+            summaries.ensure(self.conn, self._places, self._profiles, self._unsure_of(watched))
             before = summaries.unclean(self.conn, watched)
         for key, since in new.items():
             place, profile = self.place(key[0]), self.profile(key[1])
@@ -308,6 +313,15 @@ class Ways:
                 self._tracks[key] = self._track(place, profile, since, before[key])
             else:
                 self._tracks[key] = self._blind(place, profile, since)
+
+    def _unsure_of(self, wanted: Mapping[tuple[int, int], int]) -> dict[tuple[int, int], int]:
+        """Of what is wanted: that of which no live fold knows that its closed hours exist."""
+        out = {}
+        for (zone, version), since in wanted.items():
+            fold = self.live.get(zone)
+            if fold is None or version not in fold.closed_since or fold.closed_since[version] > bucket(since):
+                out[(zone, version)] = since
+        return out
 
     def _track(self, place: Place, profile: Profile, since: int, before: Sequence[Summary]) -> Track:
         fold = self.live.get(place.zone_id)

@@ -50,7 +50,8 @@ class ZoneFold:
     heard: dict[str, Heard]
     heard_to: int
     watermark: int
-    version: int = 0
+    closed_since: dict[int, int] = field(default_factory=dict)
+    """By version: since when its closed hours are known to exist."""
     base: dict[int, Summary] = field(default_factory=dict)
     watches: dict[int, Watch] = field(default_factory=dict)
     marks: dict[tuple[str, str], int] = field(default_factory=dict)
