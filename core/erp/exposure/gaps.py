@@ -39,27 +39,32 @@ def silences(heard: Heard, gap: int, start: int, watermark: int) -> list[Span]:
 
 def due(fold: ZoneFold) -> bool:
     """Whether the tail has a silence that may not be on record, or one on record that may have ended."""
-    gap = fold.place.allowed_gap
+    start = fold.open_from
     for point in fold.place.points:
         if point.required:
-            found = tuple(silences(fold.recent(point.address), gap, fold.settled, fold.watermark))
-            if found != fold.silences.get(point.address, ()):
+            on_record = [(max(a, start), b) for a, b in fold.silences.get(point.address, ()) if b is None or b > start]
+            if _of_tail(fold, point.address) != on_record:
                 return True
     return False
+
+
+def _of_tail(fold: ZoneFold, address: str) -> list[Span]:
+    return silences(fold.recent(address), fold.place.allowed_gap, fold.open_from, fold.watermark)
 
 
 def record(u: Unit, fold: ZoneFold, since: int | None = None) -> None:
     """Makes the records of the zone's silences say what the readings say, from `since` (default: the tail) on."""
     place, gap = fold.place, fold.place.allowed_gap
-    start = fold.settled if since is None else min(since - gap, fold.settled)
-    heard = fold.heard if since is None else load_heard(u.conn, place, start, fold.stop, gap)
+    start = fold.open_from if since is None else min(since - gap, fold.open_from)
+    heard = None if since is None else load_heard(u.conn, place, start, fold.stop, gap)
     rows: list[dict[str, Any]] = []
     standing = _standing(u, place, start)
     for point in place.points:
         if not point.required:
             continue
-        found = silences(heard[point.address], gap, start, fold.watermark)
-        fold.silences[point.address] = tuple(silences(fold.recent(point.address), gap, fold.settled, fold.watermark))
+        tail = _of_tail(fold, point.address)
+        found = tail if heard is None else silences(heard[point.address], gap, start, fold.watermark)
+        fold.silences[point.address] = tuple(tail)
         rows += _changes(u, (place, point.id), start, found, standing.get(point.id, ()))
     if rows:
         u.session.flush()

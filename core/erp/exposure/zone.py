@@ -1,6 +1,6 @@
 """A zone being judged, live: what is settled of the open hour, and the tail of readings that may still change."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from core.erp.exposure.places import BAND, Place, PointRef
@@ -66,7 +66,7 @@ class ZoneFold:
     """By version: from the start of the open hour to `stop`, as of the last `look_now`."""
 
     sure: dict[int, Summary] = field(default_factory=dict)
-    """By version: [settled, sure_to), covered throughout by good readings, so that no watermark changes it."""
+    """By version: [settled, sure_to), of which no watermark will tell anything new; late readings undo it."""
     sure_to: int = 0
 
     @property
@@ -120,7 +120,7 @@ class ZoneFold:
 
     def look_now(self) -> None:
         """Brings `current` up to date. Only what came since the sure part is looked at."""
-        start = max(self.sure_to, self.settled)
+        start = self.open_from
         tail = self._look_since(start, self.stop)
         self.current = {
             version: add(
@@ -136,16 +136,18 @@ class ZoneFold:
         return Look(by_quantity(self.place, heard), start, stop, self.watermark + 1)
 
     def _be_sure(self, start: int) -> None:
-        """Moves `sure_to` on, behind what may still come a little out of order, while everything is covered."""
-        upto = self.heard_to - MARGIN
-        if upto - start < MARGIN or not self.place.monitored:
+        """Moves `sure_to` on: up to the watermark, before which nothing is untold; and beyond it, behind what may
+        still come a little out of order, while everything is covered.
+        """
+        if not self.place.monitored:
+            return
+        told, said = min(self.watermark, self.heard_to), self.heard_to - MARGIN
+        upto = told if told - start >= MARGIN else said
+        if upto - start < MARGIN:
             return
         look = self._look_since(start, upto)
         profiles = self.all_profiles()
-        gaps = {(limit.quantity, self.place.allowed_gap) for profile in profiles.values() for limit in profile.limits}
-        gaps |= {(limit.quantity, profile.allowed_gap) for profile in profiles.values() for limit in profile.limits}
-        gaps |= {(point.quantity, self.place.allowed_gap) for point in self.place.points if point.required}
-        if not all(look.signal(quantity, gap).settled for quantity, gap in gaps):
+        if upto > told and not self._covered(look, profiles.values()):
             return
         self.sure = {
             version: add([*([self.sure[version]] if version in self.sure else []), look.summary(profile)])
@@ -153,12 +155,24 @@ class ZoneFold:
         }
         self.sure_to = upto
 
+    def _covered(self, look: Look, profiles: Iterable[Profile]) -> bool:
+        """Whether every required point is good throughout, whatever a watermark may tell later."""
+        gaps = {(point.quantity, self.place.allowed_gap) for point in self.place.points if point.required}
+        for profile in profiles:
+            gaps |= {(limit.quantity, profile.allowed_gap) for limit in profile.limits}
+        return all(look.signal(quantity, gap).settled for quantity, gap in gaps)
+
     def _unsure(self) -> None:
         self.sure, self.sure_to = {}, self.settled
 
     def recent(self, address: str) -> Heard:
-        """A point's readings since the sure part, which has no silence in it."""
-        return self.heard[address].since(max(self.sure_to, self.settled))
+        """A point's readings since the sure part, whose silences are on record."""
+        return self.heard[address].since(self.open_from)
+
+    @property
+    def open_from(self) -> int:
+        """Where the part begins that is looked at in every fold."""
+        return max(self.sure_to, self.settled)
 
     def settle(self) -> Iterator[tuple[int, Summary]]:
         """Moves `settled` up to the watermark, hour by hour; yields (version, summary) of each hour it closes.
