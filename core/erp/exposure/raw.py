@@ -1,6 +1,6 @@
 """Raw readings of zones as traces, from the landing table."""
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -60,6 +60,11 @@ class Heard:
         """What can speak at or after `at`: the last reading at or before it, and all that follow."""
         keep = max(bisect_right(self.at, at) - 1, 0)
         return Heard(self.at[keep:], self.low[keep:], self.high[keep:], self.quality[keep:])
+
+    def before(self, at: int) -> "Heard":
+        """All that was said before `at`."""
+        end = bisect_left(self.at, at)
+        return Heard(self.at[:end], self.low[:end], self.high[:end], self.quality[:end])
 
     def trace(self, *, required: bool) -> Trace:
         """As the rules take it."""

@@ -251,8 +251,8 @@ class Ways:
     def _heard(self, zone: int, start: int, stop: int, gap: int) -> Mapping[str, Heard]:
         """The zone's readings that speak in [start, stop): from memory where a live fold has them all."""
         fold = self.live.get(zone)
-        if fold is not None and fold.settled <= start and fold.stop <= stop:
-            return {address: heard.since(start) for address, heard in fold.heard.items()}
+        if fold is not None and fold.settled <= start:
+            return {address: heard.since(start).before(stop) for address, heard in fold.heard.items()}
         return load_heard(self.conn, self.place(zone), start, stop, gap)
 
     # --- where it was judged
