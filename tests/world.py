@@ -186,7 +186,8 @@ class World:
         with self.engine.connect() as conn:
             rows = conn.execute(
                 text(
-                    "SELECT coalesce(certainty, kind) AS c FROM hold WHERE sublot_id = :s AND lifted_at IS NULL ORDER BY id"
+                    "SELECT coalesce(certainty, kind) AS c FROM hold"
+                    " WHERE sublot_id = :s AND lifted_at IS NULL ORDER BY id"
                 ),
                 {"s": sublot},
             )

@@ -20,7 +20,10 @@ def _quiet() -> None:
 
 @app.command()
 def ingest(readings: Annotated[int, typer.Option(min=1000, help="How many readings.")] = 1_000_000) -> None:
-    """Stream → landed → judged → confirmed, over 200 zones, 20 profiles, 10 000 sublots: readings_per_s, rss_growth_mb."""
+    """Stream → landed → judged → confirmed, over 200 zones, 20 profiles, 10 000 sublots.
+
+    Prints readings_per_s and rss_growth_mb.
+    """
     from lotwise.bench.ingest import run
 
     run(readings)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import nats
 import numpy as np
+from numpy.typing import NDArray
 from sqlalchemy import Engine, create_engine, text
 
 from core.app import build_events
@@ -29,8 +30,10 @@ ZONES, PROFILES, SUBLOTS = 200, 20, 10_000
 PER_BATCH = 500
 OUT_SHARE = 0.01
 METHOD = (
-    f"one reading a second of data time from each of {ZONES} zones, {PROFILES} profiles of 3 limits, {SUBLOTS} sublots,"
-    f" {OUT_SHARE:.0%} of readings above a limit, in batches of {PER_BATCH} with watermarks; the stream is filled first,"
+    f"one reading a second of data time from each of {ZONES} zones, {PROFILES} profiles of 3 limits,"
+    f" {SUBLOTS} sublots,"
+    f" {OUT_SHARE:.0%} of readings above a limit, in batches of {PER_BATCH} with watermarks;"
+    " the stream is filled first,"
     " then one worker drains it: landed in PostgreSQL, judged, confirmed; embedded servers, fsync on"
 )
 
@@ -56,7 +59,7 @@ def batches(plant: Plant, start: datetime, readings: int, seed: int = 7) -> Iter
 
 
 def _batch(
-    plant: Plant, start: datetime, part: range, members: list[int], values: "np.ndarray[tuple[int, ...], np.dtype[np.float64]]",
+    plant: Plant, start: datetime, part: range, members: list[int], values: NDArray[np.float64],
     partition: int, number: int,
 ) -> tuple[str, bytes]:  # fmt: skip
     readings = tuple(
@@ -93,7 +96,8 @@ async def _drain(engine: Engine, settings: NatsSettings, expected: int, total: i
     stop = asyncio.Event()
     worker = IngestWorker(engine, settings, Judge(), "bench", events=build_events())
     task = asyncio.create_task(worker.run(stop))
-    begun, memory, seen = 0.0, [], 0
+    memory: list[float] = []
+    begun, seen = 0.0, 0
     while worker.totals.folded.batches < expected:
         await asyncio.sleep(0.05)
         if task.done():
@@ -132,7 +136,7 @@ def run(readings: int) -> None:
                 seconds, memory = await _drain(engine, settings, expected, total)
                 return seconds, memory, total
 
-            seconds, memory, total = asyncio.run(main())
+            seconds, memory, _ = asyncio.run(main())
             with engine.connect() as conn:
                 landed = conn.execute(text("SELECT count(*) FROM reading")).scalar_one()
             figure("ingest", "readings_per_s", landed / seconds, "1/s", landed, METHOD)

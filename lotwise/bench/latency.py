@@ -11,8 +11,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
-import yaml
 from numpy.typing import NDArray
+from ruamel.yaml import YAML
 from sqlalchemy import Engine, create_engine, text
 
 from core.erp.migrations import upgrade
@@ -77,7 +77,8 @@ def gateway_file(folder: Path, of: Broker, stream: str) -> Path:
         "gateway": "bench", "site": "b1", "instance": "test", "data_dir": str(folder / "gateway"),
         "stream": {"urls": [stream]}, "health": {"port": free_port()}, "sources": [source],
     }  # fmt: skip
-    file.write_text(yaml.safe_dump(said))
+    with file.open("w") as out:
+        YAML(typ="safe").dump(said, out)
     return file
 
 

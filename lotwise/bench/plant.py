@@ -51,7 +51,8 @@ def build(
         ).scalar_one()
         zone_rows = conn.execute(
             text(
-                "INSERT INTO zone (site_id, address, name, kind, accepts_held, band_delay, band_hysteresis, allowed_gap,"
+                "INSERT INTO zone (site_id, address, name, kind, accepts_held,"
+                " band_delay, band_hysteresis, allowed_gap,"
                 " simulated) SELECT :site, 'b1/store/z' || n, 'Zone ' || n, 'room', false, '0', 0, '30 min', true"
                 " FROM generate_series(1, :n) n RETURNING id, address"
             ),
@@ -92,14 +93,16 @@ def _profiles(conn: Connection, since: datetime, count: int, limits: Sequence[Li
         for key, op, threshold, kind, delay in limits:
             execute(
                 text(
-                    "INSERT INTO profile_limit (version_id, key, quantity, unit, op, threshold, kind, delay, hysteresis)"
+                    "INSERT INTO profile_limit (version_id, key, quantity, unit, op,"
+                    " threshold, kind, delay, hysteresis)"
                     " VALUES (:v, :k, 'temperature', 'Cel', :o, :t, :kind, CAST(:d AS interval), 0)"
                 ),
                 {"v": version, "k": key, "o": op, "t": threshold + 0.01 * number, "kind": kind, "d": delay},
             )
         item = execute(
             text(
-                "INSERT INTO item (code, name, uom, profile_id, kind) VALUES (:c, :c, 'each', :p, 'product') RETURNING id"
+                "INSERT INTO item (code, name, uom, profile_id, kind) VALUES "
+                "(:c, :c, 'each', :p, 'product') RETURNING id"
             ),
             {"c": f"BI{number}", "p": profile},
         ).scalar_one()
@@ -119,7 +122,8 @@ def _goods(
     ids = execute(
         text(
             "WITH l AS (INSERT INTO lot (item_id, number, maker, created_at)"
-            " SELECT i, 'BL' || n, '', :at FROM unnest(CAST(:items AS bigint[])) WITH ORDINALITY x(i, n) RETURNING id, number)"
+            " SELECT i, 'BL' || n, '', :at FROM unnest(CAST(:items AS bigint[])) WITH ORDINALITY x(i, n)"
+            " RETURNING id, number)"
             " INSERT INTO sublot (code, lot_id, state, zone_id, created_at)"
             " SELECT 'B' || l.number, l.id, 'released', z.zone, :at FROM l"
             " JOIN unnest(CAST(:zones AS bigint[])) WITH ORDINALITY z(zone, n) ON l.number = 'BL' || z.n RETURNING id"

@@ -1,7 +1,7 @@
 """The devices of `bench latency`, as a process of their own: a steady load, and single readings out of range.
 
-`python -m lotwise.bench.publisher PORT RATE ZONES EVERY`: sensor z1 … zZONES in turn, RATE readings a second in all, each
-with the device's stamp in microseconds. After "go N" on standard input, N zones one after the other, every EVERY
+`python -m lotwise.bench.publisher PORT RATE ZONES EVERY`: sensor z1 … zZONES in turn, RATE readings a second in all,
+each with the device's stamp in microseconds. After "go N" on standard input, N zones one after the other, every EVERY
 seconds, say one warm value; then "done" is printed. It ends when its input ends.
 """
 

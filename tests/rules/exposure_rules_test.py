@@ -1,6 +1,7 @@
 """The judge's rules against brute force: every second looked at by itself, by the words of the design."""
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from hypothesis import given
@@ -71,9 +72,7 @@ def brute(of: list[tuple[bool, list[Said]]], limit: Limit, gap: int, known_to: i
         out["proven"].append(proven)
         out["uncertain"].append(uncertain)
         out["worst"].append(uncertain or (unknown and t < known_to))
-        out["covered"].append(
-            all((s is not None and s.quality == GOOD) or spare for required, s in now if required)
-        )
+        out["covered"].append(all((s is not None and s.quality == GOOD) or spare for required, s in now if required))
     return out
 
 
@@ -82,7 +81,7 @@ def seconds(runs: Runs) -> list[bool]:
 
 
 def is_sorted_apart(runs: Runs) -> bool:
-    return all(a < b for a, b in runs) and all(x[1] < y[0] for x, y in zip(runs, runs[1:], strict=False))
+    return all(a < b for a, b in runs) and all(x[1] < y[0] for x, y in pairwise(runs))
 
 
 @given(points(), st.integers(1, 20), st.integers(0, END))
@@ -99,11 +98,11 @@ def test_runs_say_what_every_second_says(of: list[tuple[bool, list[Said]]], gap:
     assert summary.covered == sum(brute(of, HIGH, gap, known_to)["covered"])
 
 
-@given(points(), st.integers(1, 20), st.lists(st.integers(1, END - 1), max_size=4), st.randoms())
-def test_summaries_add_up_however_they_are_cut(of: list[tuple[bool, list[Said]]], gap: int, cuts: list[int], random: object) -> None:
+@given(points(), st.integers(1, 20), st.lists(st.integers(1, END - 1), max_size=4))
+def test_summaries_add_up_however_they_are_cut(of: list[tuple[bool, list[Said]]], gap: int, cuts: list[int]) -> None:
     profile = Profile(1, (HIGH, LOW, STICKY), gap)
     bounds = [0, *sorted(set(cuts)), END]
-    parts = [look(of, a, b).summary(profile) for a, b in zip(bounds, bounds[1:], strict=False)]
+    parts = [look(of, a, b).summary(profile) for a, b in pairwise(bounds)]
     whole = look(of, 0, END).summary(profile)
     left = parts[0]
     for part in parts[1:]:
@@ -124,8 +123,7 @@ def test_a_sublots_breaks_are_what_its_own_seconds_say(
     a: list[tuple[bool, list[Said]]], b: list[tuple[bool, list[Said]]], gap: int, entry: int, move: int
 ) -> None:
     """It stood in zone 1 from `entry` to `move` and in zone 2 after that."""
-    if entry >= move:
-        entry, move = move - 1, move
+    entry = min(entry, move - 1)
     profile = Profile(1, (HIGH, LOW), gap)
     one, two = look(a, 0, END).summary(profile), look(b, 0, END).summary(profile)
     slices = [Slice(1, entry, move, cut(one, entry, move)), Slice(2, move, END, cut(two, move, END))]
@@ -175,7 +173,8 @@ def test_nothing_can_break_before_it_is_due(of: list[tuple[bool, list[Said]]], g
 def test_a_run_of_exactly_the_delay_breaks_and_one_second_less_does_not() -> None:
     profile = Profile(1, (HIGH,), 1000)
     warm = [(True, [Said(0, 9.0, GOOD), Said(10, 5.0, GOOD)])]
-    assert [b.broke for b in assess(profile, [Slice(1, 0, END, look(warm, 0, END).summary(profile).seen)], {}).breaks] == [10]
+    seen = look(warm, 0, END).summary(profile).seen
+    assert [b.broke for b in assess(profile, [Slice(1, 0, END, seen)], {}).breaks] == [10]
     short = [(True, [Said(1, 9.0, GOOD), Said(10, 5.0, GOOD)])]
     early = [(True, [Said(0, 5.0, GOOD), *short[0][1]])]
     assert not assess(profile, [Slice(1, 0, END, look(early, 0, END).summary(profile).seen)], {}).breaks

@@ -1,6 +1,7 @@
 """What the judge must not overlook: only the nearest threshold is watched, and yet nothing is late, lost or made up."""
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from sqlalchemy import Engine, text
@@ -186,7 +187,7 @@ def test_readings_out_of_order_after_a_restart_reach_goods_that_have_left(world:
     assert world.excursions(sublot) == [(sublot, "high", at("01:15"), at("01:25"), "proven")]
 
 
-MKT = {"mkt_limit": 25.0, "mkt_window": 3 * HOUR}
+MKT: dict[str, Any] = {"mkt_limit": 25.0, "mkt_window": 3 * HOUR}
 
 
 def test_a_cool_hour_that_completes_the_window_is_judged(world: World) -> None:
