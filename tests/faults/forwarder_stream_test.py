@@ -15,6 +15,7 @@ from edge.carrier import NatsCarrier
 from edge.config import StreamConfig
 from edge.forwarder import Forwarder
 from edge.spool import DropPolicy, Spool, SpoolOptions
+from edge.tasks import end
 from lotwise.embedded.nats import EmbeddedNats
 from tests.services.edge_stage import SmallCore, eventually, reading
 
@@ -31,6 +32,7 @@ async def forwarding(spool: Spool, url: str) -> AsyncIterator[Forwarder]:
     finally:
         for task in reversed(tasks):
             task.cancel()
+            await end([task])
             await asyncio.gather(task, return_exceptions=True)
 
 

@@ -23,6 +23,7 @@ from edge.carrier import NatsCarrier
 from edge.config import StreamConfig
 from edge.forwarder import Forwarder
 from edge.spool import Spool, SpoolOptions
+from edge.tasks import end
 from lotwise.embedded.nats import EmbeddedNats
 from lotwise.prove import Report, app, patient, prove, show
 from lotwise.proving import Difference
@@ -48,6 +49,7 @@ async def forwarding(spool: Spool, url: str) -> AsyncIterator[Forwarder]:
     finally:
         for task in reversed(tasks):
             task.cancel()
+            await end([task])
             await asyncio.gather(task, return_exceptions=True)
 
 

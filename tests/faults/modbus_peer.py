@@ -14,6 +14,7 @@ from core.telemetry.reading import Reading
 from edge.collectors.modbus import ModbusCollector
 from edge.collectors.modbus_config import ModbusSource
 from edge.collectors.port import SpoolFull
+from edge.tasks import end
 
 PREFIX = "plant/hall/cold-room"
 
@@ -169,5 +170,5 @@ async def running(collector: ModbusCollector, keeper: Memory) -> AsyncIterator[a
     try:
         yield task
     finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+        # not cancelled once only: a request that ends in that very moment swallows it (asyncio.wait_for on 3.11)
+        await end([task])

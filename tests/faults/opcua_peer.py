@@ -16,6 +16,7 @@ from core.telemetry.batch import Gap
 from core.telemetry.reading import Reading
 from edge.collectors.opcua import OpcUaCollector
 from edge.collectors.opcua_config import OpcUaSource
+from edge.tasks import end
 
 NAMESPACE = "urn:test:machine"
 ZONE = "plant/hall/cell"
@@ -158,4 +159,5 @@ async def running(collector: OpcUaCollector, keeper: Memory) -> AsyncIterator[as
         yield task
     finally:
         task.cancel()
+        await end([task])
         await asyncio.gather(task, return_exceptions=True)

@@ -22,6 +22,7 @@ from pydantic import SecretStr
 
 from edge.carrier import CarrierDown, NatsCarrier, StreamFacts
 from edge.config import StreamConfig, TlsConfig
+from edge.tasks import end
 from lotwise.embedded.nats import nats_binary
 from lotwise.embedded.process import ServerProcess, accepts
 from tests.servers import free_port
@@ -59,6 +60,7 @@ async def reach(config: StreamConfig, seconds: float = 8.0) -> StreamFacts:
         raise last
     finally:
         task.cancel()
+        await end([task])
         await asyncio.gather(task, return_exceptions=True)
 
 
