@@ -9,8 +9,10 @@ from core.erp.custody.service import intervals
 from core.erp.exposure.places import versions_of
 from core.erp.exposure.rules import runs as r
 from core.erp.exposure.rules.assess import Slice, _counted, _levels
+from core.erp.exposure.rules.profile import Limit
 from core.erp.exposure.times import micros
 from core.erp.exposure.ways import Ways
+from core.erp.kernel.errors import Refused
 from core.erp.kernel.events import Events
 from core.erp.kernel.unit import Unit
 from core.erp.lots.events import BudgetsMerging
@@ -54,7 +56,10 @@ def _spent(ways: Ways, u: Unit, sublot_id: int, version: int, before: Mapping[st
             slices.append(Slice(zone, part.start, part.stop, part.seen))
     spent: Budgets = {key: dict(counts) for key, counts in before.items()}
     for limit, members in _counted(profile):
-        if limit.kind != "cumulative" or not slices:
+        if not slices:
+            continue
+        if limit.kind != "cumulative":
+            _refuse_running(sublot_id, limit, _levels(slices, members).uncertain, slices[-1].stop)
             continue
         key = f"{version}:{limit.key}"
         mine = spent.setdefault(key, dict.fromkeys(_FIELDS.values(), 0.0))
@@ -62,3 +67,18 @@ def _spent(ways: Ways, u: Unit, sublot_id: int, version: int, before: Mapping[st
             events = [run for run in runs if run[1] - run[0] >= profile.shortest_event]
             mine[_FIELDS[certainty]] += r.length(events) / 1_000_000
     return spent
+
+
+def _refuse_running(sublot_id: int, limit: Limit, out: r.Runs, known_to: int) -> None:
+    """A consecutive count that still runs would begin anew with the merger: such goods cannot be merged now.
+
+    `out`: its runs, uncertain ones among them. One that nothing known has ended runs still; a
+    spell that only silence makes is not looked at. Raises Refused.
+    """
+    if limit.kind == "consecutive" and out and out[-1][1] >= known_to:
+        raise Refused(
+            f"sublot {sublot_id} is out of {limit.key} now: its count would be lost by merging; bring"
+            " it back into range first",
+            sublot_id=sublot_id,
+            limit=limit.key,
+        )
