@@ -50,10 +50,10 @@ format: setup  ## Format and mend what ruff can
 	$(BIN)/ruff format $(CODE)
 
 sparkplug: setup  ## Generate the Sparkplug B code from its .proto
-	$(BIN)/python -m grpc_tools.protoc -I edge/collectors --python_out=edge/collectors --pyi_out=edge/collectors \
-	  edge/collectors/sparkplug_b.proto
-	sed -i '1i # ruff: noqa: A002, I001, RUF023, UP007, UP045' edge/collectors/sparkplug_b_pb2.pyi
-	$(BIN)/ruff format edge/collectors/sparkplug_b_pb2.pyi
+	$(BIN)/python -m grpc_tools.protoc -I core/telemetry/sparkplug --python_out=core/telemetry/sparkplug \
+	  --pyi_out=core/telemetry/sparkplug core/telemetry/sparkplug/sparkplug_b.proto
+	sed -i '1i # ruff: noqa: A002, I001, RUF023, UP007, UP045' core/telemetry/sparkplug/sparkplug_b_pb2.pyi
+	$(BIN)/ruff format core/telemetry/sparkplug/sparkplug_b_pb2.pyi
 
 migrations: setup  ## Write the first migration anew from the tables (until the first release)
 	$(BIN)/python -m tests.services.migrations_write

@@ -13,12 +13,12 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
+from core.telemetry.located import ConfigErrors
 from edge.carrier import NatsCarrier
 from edge.collectors.port import Collector
 from edge.config import GatewayConfig, load
 from edge.forwarder import Forwarder
 from edge.health import ClockHealth, Health, SourceHealth, SpoolHealth, StreamHealth, listen, serve_health
-from edge.located import ConfigErrors
 from edge.sources import PROTOCOLS, SourceKind
 from edge.spool import Spool, SpoolFailed, SpoolInUse, SpoolMismatch
 from edge.supervisor import Source, Supervisor

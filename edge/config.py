@@ -17,10 +17,10 @@ from pydantic import (
 )
 
 from core.telemetry.address import BadAddress, check_point
+from core.telemetry.located import ConfigErrors, Located, Where
 from core.telemetry.stream import StreamSettings
 from edge.checking import meant, validated
 from edge.collectors.port import Segment, SourceConfig
-from edge.located import ConfigErrors, Located, Where
 from edge.sources import PROTOCOLS, SourceKind
 from edge.spool import DropPolicy, SpoolOptions
 

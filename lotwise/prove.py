@@ -95,8 +95,8 @@ def command(
 def _folder(gateway: str, config: Path | None) -> Path:
     """Where the gateway's configuration says its spool is, or where one of its name lies under LOTWISE_DATA_DIR."""
     if config is not None:
+        from core.telemetry.located import ConfigErrors
         from edge.config import load
-        from edge.located import ConfigErrors
 
         try:
             return load(config).data_dir

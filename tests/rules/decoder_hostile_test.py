@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
 from core.telemetry.quality import Quality, Reason
+from core.telemetry.sparkplug import Metric, Payload
 from edge.collectors.decoders import DECODERS, BadPayload, Decoded, DecoderOptions, make_decoder
 from edge.collectors.decoders.base import INTEGER_TOO_LARGE, judge, leaves
 from edge.collectors.decoders.json_path import compile_path
-from edge.collectors.sparkplug_b_pb2 import Metric, Payload
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 OPTIONS: TypeAdapter[Any] = TypeAdapter(DecoderOptions)

@@ -8,10 +8,10 @@ import pytest
 
 from core.telemetry.quality import Quality, Reason
 from core.telemetry.reading import Value
+from core.telemetry.sparkplug import DataSet, Metric, Payload, PropertySet, PropertyValue, Template
 from edge.collectors.decoders.base import EVERY_FIELD, INTEGER_TOO_LARGE, NOT_A_VALUE, BadPayload, Decoded
 from edge.collectors.decoders.sparkplug_b import SEQUENCE_GAP, SparkplugB, SparkplugOptions
 from edge.collectors.decoders.sparkplug_values import STALE
-from edge.collectors.sparkplug_b_pb2 import DataSet, Metric, Payload, PropertySet, PropertyValue, Template
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 MILLIS = 1772366398123

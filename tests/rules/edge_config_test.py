@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from core.telemetry.located import ConfigErrors
 from edge.app import check
 from edge.config import load
-from edge.located import ConfigErrors
 
 EXAMPLE = Path(__file__).parents[2] / "edge" / "examples" / "gateway.yaml"
 SECRETS = {"LOTWISE_STREAM_PASSWORD": "one-secret", "LOTWISE_MQTT_PASSWORD": "two"}

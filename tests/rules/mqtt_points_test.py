@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 
 from core.telemetry.quality import Quality, Reason
 from core.telemetry.reading import Reading
+from core.telemetry.sparkplug import Metric, Payload
 from edge.collectors.mqtt_config import MqttSource
 from edge.collectors.mqtt_frames import Message
 from edge.collectors.mqtt_memory import Redeliveries
 from edge.collectors.mqtt_points import QUEUED, MessageReader, Read
 from edge.collectors.mqtt_values import WRONG_TYPE
-from edge.collectors.sparkplug_b_pb2 import Metric, Payload
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 JSON = {"name": "json", "values": {"t": "t", "u": "u"}, "time": {"path": "ts"}}

@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 
 from core.telemetry.quality import Quality, Reason
+from core.telemetry.sparkplug import Metric, Payload
 from edge.collectors.mqtt import MqttCollector
 from edge.collectors.mqtt_points import QUEUED
 from edge.collectors.port import SourceLost
-from edge.collectors.sparkplug_b_pb2 import Metric, Payload
 from lotwise.embedded.nats import EmbeddedNats
 from tests.services.mqtt_support import (
     MemoryKeeper,

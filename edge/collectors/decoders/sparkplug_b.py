@@ -13,23 +13,19 @@ from google.protobuf.message import DecodeError
 from pydantic import Field
 
 from core.telemetry.quality import Quality, Reason
+from core.telemetry.sparkplug import BD_SEQ, NAMESPACE, SEQUENCE, DataType, Metric, Payload
 from edge.collectors.decoders.base import EVERY_FIELD, BadPayload, Decoded, Options
 from edge.collectors.decoders.sparkplug_values import (
-    DataType,
     engineering_unit,
     marked,
     needs_type,
     scalars,
 )
 from edge.collectors.decoders.times import TimeFormat, stamp
-from edge.collectors.sparkplug_b_pb2 import Metric, Payload
 
-NAMESPACE = "spBv1.0"
 SEQUENCE_GAP = "sequence_gap"
-SEQUENCE = 256
 MAX_NODES = 10_000
 CONTROL = ("Node Control/", "Device Control/")
-BD_SEQ = "bdSeq"
 NODE_LEVELS, DEVICE_LEVELS = 4, 5
 DEVICE_MESSAGES = frozenset({"DBIRTH", "DDATA", "DDEATH"})
 READ = DEVICE_MESSAGES | {"NBIRTH", "NDATA", "NDEATH"}

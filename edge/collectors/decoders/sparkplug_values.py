@@ -2,41 +2,16 @@
 
 import struct
 from collections.abc import Iterator
-from enum import IntEnum
 
 from core.telemetry.quality import Quality, Reason
 from core.telemetry.reading import Value
+from core.telemetry.sparkplug import DataType, Metric
 from edge.collectors.decoders.base import MAX_DEPTH, NOT_A_VALUE, BadPayload, judge
 from edge.collectors.decoders.units import ucum
-from edge.collectors.sparkplug_b_pb2 import Metric
 
 STALE = "stale"
 GOOD_QUALITY, BAD_QUALITY, STALE_QUALITY = 192, 0, 500
 MAX_ARRAY = 4096
-
-
-class DataType(IntEnum):
-    """Data types by their number in the specification."""
-
-    INT8 = 1
-    INT16 = 2
-    INT32 = 3
-    INT64 = 4
-    UINT8 = 5
-    UINT16 = 6
-    UINT32 = 7
-    UINT64 = 8
-    FLOAT = 9
-    DOUBLE = 10
-    BOOLEAN = 11
-    STRING = 12
-    DATETIME = 13
-    TEXT = 14
-    UUID = 15
-    TEMPLATE = 19
-    INT8_ARRAY = 22
-    BOOLEAN_ARRAY = 32
-    STRING_ARRAY = 33
 
 
 BITS = {1: 8, 2: 16, 3: 32, 4: 64, 5: 8, 6: 16, 7: 32, 8: 64, 13: 64}

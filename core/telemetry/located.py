@@ -1,4 +1,7 @@
-"""YAML read with the line of every key and value, so that an error can say where it is. Secrets come by `${NAME}`."""
+"""YAML read with the line of every key and value, so that an error can say where it is. Secrets come by `${NAME}`.
+
+Shared by gateway files and scenario files.
+"""
 
 import os
 import re
