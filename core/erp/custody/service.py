@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import Connection, insert, select, text, update
+from sqlalchemy import ARRAY, BigInteger, Connection, any_, insert, literal, select, text, update
 
 from core.erp.catalog.model import Zone
 from core.erp.custody.events import CustodyChanged
@@ -145,11 +145,11 @@ def _facts(conn: Connection, sublot_ids: Sequence[int]) -> dict[int, list[Fact]]
     found: dict[int, list[Fact]] = {sublot_id: [] for sublot_id in sublot_ids}
     rows = conn.execute(
         select(f.c.sublot_id, f.c.id, f.c.zone_id, f.c.at, f.c.known_at, f.c.retracts_id).where(
-            f.c.sublot_id.in_(list(sublot_ids))
+            f.c.sublot_id == any_(literal(list(sublot_ids), ARRAY(BigInteger)))
         )
     )
-    for row in rows:
-        found[row.sublot_id].append(Fact(row.id, row.zone_id, row.at, row.known_at, row.retracts_id))
+    for sublot_id, *fact in rows:
+        found[sublot_id].append(Fact(*fact))
     return found
 
 

@@ -8,48 +8,25 @@ import contextlib
 import gc
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from dataclasses import replace
+from datetime import datetime
 
 import numpy as np
-from numpy.typing import NDArray
 from sqlalchemy import Connection, text
 
 from core.erp.custody.service import intervals
 from core.erp.exposure import summaries
-from core.erp.exposure.bulk_zone import LEVELS, Figures, Tracks, Zone
+from core.erp.exposure.bulk_index import LEVELS, Figures, Ints, Tracks
+from core.erp.exposure.bulk_sum import Stays, Told, summed
+from core.erp.exposure.bulk_zone import Zone
 from core.erp.exposure.places import versions_of
 from core.erp.exposure.rules import runs as r
-from core.erp.exposure.rules.kinetic import kinetic_mean
-from core.erp.exposure.rules.profile import Profile
-from core.erp.exposure.service import Exposure, LimitExposure, frozen
-from core.erp.exposure.times import micros, moment
+from core.erp.exposure.service import Exposure
+from core.erp.exposure.times import micros
 from core.erp.exposure.ways import Ways
 
 Wanted = tuple[int, datetime | None, datetime | None]
 """(sublot, from or None for all its custody, to or None for now), half-open."""
-Ints = NDArray[np.int64]
-
-
-@dataclass(slots=True)
-class _Part:
-    """One stay of one wanted sublot in a zone, as far as it is known."""
-
-    wanted: int
-    order: int
-    start: int
-    stop: int
-
-
-@dataclass(slots=True)
-class _Told:
-    """What one part saw: its figures; per limit the time out, and the runs at its ends, to be joined."""
-
-    start: int
-    stop: int
-    figures: Figures
-    limits: dict[str, tuple[int, int, int, int, int, int]] = field(default_factory=dict)
-    """By limit: proven, uncertain, worst, longest proven, proven from the start on, proven until the stop."""
 
 
 def exposures(conn: Connection, wanted: Sequence[Wanted], now: datetime) -> list[Exposure | None]:
@@ -78,7 +55,7 @@ def _exposures(conn: Connection, wanted: Sequence[Wanted], now: datetime) -> lis
     versions = versions_of(conn, ids, now)
     ways = Ways(conn, now)
     spans = {sublot: ways.judging(found) for sublot, found in intervals(conn, ids).items()}
-    parts: dict[tuple[int, int], list[_Part]] = defaultdict(list)
+    rows: dict[tuple[int, int], list[tuple[int, int, int, int]]] = defaultdict(list)
     for index, (sublot, start, stop) in enumerate(wanted):
         version = versions.get(sublot)
         if version is None:
@@ -87,44 +64,42 @@ def _exposures(conn: Connection, wanted: Sequence[Wanted], now: datetime) -> lis
         for order, (zone, a, b) in enumerate(spans[sublot]):
             since, until = max(a, begin), end if b is None else min(end, b)
             if until > since:
-                parts[(zone, version)].append(_Part(index, order, since, until))
-    told: list[list[tuple[int, _Told]]] = [[] for _ in wanted]
-    for part, found in _seen(ways, parts):
-        told[part.wanted].append((part.order, found))
-    return [
-        _summed(ways.profile(versions[sublot]), sublot, [found for _, found in sorted(mine, key=lambda m: m[0])])
-        if mine
-        else None
-        for (sublot, _, _), mine in zip(wanted, told, strict=True)
-    ]
+                rows[(zone, version)].append((index, order, since, until))
+    told: dict[int, list[Told]] = defaultdict(list)
+    for version, found in _seen(ways, {key: Stays(*np.array(mine, np.int64).T) for key, mine in rows.items()}):
+        told[version].append(found)
+    out: list[Exposure | None] = [None] * len(wanted)
+    for version, mine in told.items():
+        for index, figures in summed(ways.profile(version), mine, [sublot for sublot, _, _ in wanted]):
+            out[index] = figures
+    return out
 
 
-def _seen(ways: Ways, parts: dict[tuple[int, int], list[_Part]]) -> Iterable[tuple[_Part, _Told]]:
-    """What each part saw."""
-    watched: dict[int, dict[int, list[_Part]]] = defaultdict(dict)
-    for (zone, version), mine in parts.items():
+def _seen(ways: Ways, stays: dict[tuple[int, int], Stays]) -> Iterable[tuple[int, Told]]:
+    """What the stays saw, by the version of the profile."""
+    watched: dict[int, dict[int, Stays]] = defaultdict(dict)
+    for (zone, version), mine in stays.items():
         if ways.place(zone).monitored:
             watched[zone][version] = mine
         else:
-            yield from ((part, _blind(ways, zone, version, part)) for part in mine)
+            yield version, _blind(ways, zone, version, mine)
     profiles = {version: ways.profile(version) for mine in watched.values() for version in mine}
-    since = {
-        (zone, version): min(part.start for part in mine)
-        for zone, of in watched.items()
-        for version, mine in of.items()
-    }
+    since = {(zone, version): int(mine.start.min()) for zone, of in watched.items() for version, mine in of.items()}
     if since:
         summaries.ensure(ways.conn, {zone: ways.place(zone) for zone in watched}, profiles, since)
     standing = _standing(ways.conn, watched)
     for zone, of in watched.items():
         judged_to, watermark = standing.get(zone, (None, 0))
-        known: dict[int, list[_Part]] = {}
+        known: dict[int, Stays] = {}
         for version, mine in of.items():
-            for part in mine:
-                part.stop = part.start if judged_to is None else max(min(part.stop, judged_to + 1), part.start)
-            yield from ((p, _Told(p.start, p.stop, Figures())) for p in mine if p.stop == p.start)
-            known[version] = [part for part in mine if part.stop > part.start]
-        yield from _in_zone(ways, zone, watermark, {version: mine for version, mine in known.items() if mine})
+            stop = mine.start if judged_to is None else np.maximum(np.minimum(mine.stop, judged_to + 1), mine.start)
+            cut = replace(mine, stop=stop)
+            some = stop > mine.start
+            yield version, Told(cut.only(~some), Figures.nothing(int((~some).sum())), {})
+            if some.any():
+                known[version] = cut.only(some)
+        if known:
+            yield from _in_zone(ways, zone, watermark, known)
 
 
 def _standing(conn: Connection, zones: Iterable[int]) -> dict[int, tuple[int | None, int]]:
@@ -142,92 +117,34 @@ def _standing(conn: Connection, zones: Iterable[int]) -> dict[int, tuple[int | N
     }
 
 
-def _in_zone(ways: Ways, zone: int, watermark: int, parts: dict[int, list[_Part]]) -> Iterable[tuple[_Part, _Told]]:
-    if not parts:
-        return
-    asked = {
-        ways.profile(version): (_array(p.start for p in mine), _array(p.stop for p in mine))
-        for version, mine in parts.items()
-    }
+def _in_zone(ways: Ways, zone: int, watermark: int, stays: dict[int, Stays]) -> Iterable[tuple[int, Told]]:
+    asked = {ways.profile(version): (mine.start, mine.stop) for version, mine in stays.items()}
     looked = Zone(ways.conn, ways.place(zone), watermark, asked)
-    for version, mine in parts.items():
+    for version, mine in stays.items():
         profile = ways.profile(version)
-        starts, stops = asked[profile]
-        figures = looked.figures(profile, starts, stops)
-        limits = {key: _limit(tracks, starts, stops) for key, tracks in looked.tracks(profile).items()}
-        for index, part in enumerate(mine):
-            yield (
-                part,
-                _Told(part.start, part.stop, figures[index], {key: columns[index] for key, columns in limits.items()}),
-            )
+        limits = {key: _limit(tracks, mine) for key, tracks in looked.tracks(profile).items()}
+        yield version, Told(mine, looked.figures(profile, mine.start, mine.stop), limits)
 
 
-def _limit(tracks: Tracks, starts: Ints, stops: Ints) -> list[tuple[int, int, int, int, int, int]]:
-    lengths = [tracks.runs[level].length(starts, stops).tolist() for level in LEVELS]
-    longest, head, tail = (column.tolist() for column in tracks.runs["proven"].stretches(starts, stops))
-    return list(zip(*lengths, longest, head, tail, strict=True))
+def _limit(tracks: Tracks, stays: Stays) -> Ints:
+    lengths = [tracks.runs[level].length(stays.start, stays.stop) for level in LEVELS]
+    return np.stack([*lengths, *tracks.runs["proven"].stretches(stays.start, stays.stop)])
 
 
-def _blind(ways: Ways, zone: int, version: int, part: _Part) -> _Told:
-    """A part in a zone nobody measures."""
-    seen = ways.part(zone, version, part.start, part.stop)
-    limits = {}
-    for key, of in seen.seen.items():
-        proven = of.proven
-        head = proven[0][1] - proven[0][0] if proven and proven[0][0] == seen.start else 0
-        tail = proven[-1][1] - proven[-1][0] if proven and proven[-1][1] == seen.stop else 0
-        limits[key] = (
-            r.length(proven), r.length(of.uncertain), r.length(of.worst), max((b - a for a, b in proven), default=0),
-            head, tail,
-        )  # fmt: skip
-    return _Told(seen.start, seen.stop, Figures(), limits)
-
-
-def _array(values: Iterable[int]) -> Ints:
-    return np.fromiter(values, np.int64)
-
-
-def _summed(profile: Profile, sublot_id: int, parts: Sequence[_Told]) -> Exposure:
-    figures = [part.figures for part in parts]
-    covered = sum(each.covered for each in figures)
-    length = sum(part.stop - part.start for part in parts)
-    arrhenius = sum(each.arrhenius for each in figures)
-    whole = covered == length and length > 0
-    return Exposure(
-        sublot_id=sublot_id,
-        version_id=profile.version_id,
-        start=moment(parts[0].start),
-        stop=moment(parts[-1].stop),
-        lowest=min((each.lowest for each in figures if each.lowest is not None), default=None),
-        highest=max((each.highest for each in figures if each.highest is not None), default=None),
-        mean=sum(each.heat for each in figures) / covered if covered else None,
-        mkt=kinetic_mean(arrhenius, covered, profile.activation_energy) if whole and not frozen(profile) else None,
-        covered=covered / length if length else 0.0,
-        limits=tuple(_exposed(limit.key, limit.kind, limit.delay, parts) for limit in profile.limits),
-    )
-
-
-_NOTHING = timedelta(0)
-
-
-def _exposed(key: str, kind: str, delay: int, parts: Sequence[_Told]) -> LimitExposure:
-    mine = [(part.limits[key], part) for part in parts if key in part.limits]
-    proven = uncertain = worst = longest = 0
-    for counts, _ in mine:
-        proven, uncertain, worst = proven + counts[0], uncertain + counts[1], worst + counts[2]
-        longest = max(longest, counts[3])
-    running, ended = 0, None
-    for counts, part in mine if len(mine) > 1 and proven else ():
-        # a run at the end of one stay goes on at the start of the next
-        going_on = running if ended == part.start else 0
-        longest = max(longest, going_on + counts[4])
-        running = going_on + counts[5] if counts[5] == part.stop - part.start else counts[5]
-        ended = part.stop
-    return LimitExposure(
-        key, _span(proven), _span(uncertain), _span(worst), _span(longest),
-        _span(max(delay - worst, 0)) if kind == "cumulative" else None,
-    )  # fmt: skip
-
-
-def _span(us: int) -> timedelta:
-    return timedelta(microseconds=us) if us else _NOTHING
+def _blind(ways: Ways, zone: int, version: int, stays: Stays) -> Told:
+    """Stays in a zone nobody measures."""
+    count = len(stays.start)
+    stop = np.zeros(count, np.int64)
+    limits: dict[str, Ints] = defaultdict(lambda: np.zeros((6, count), np.int64))
+    for index, (start, until) in enumerate(zip(stays.start.tolist(), stays.stop.tolist(), strict=True)):
+        seen = ways.part(zone, version, start, until)
+        stop[index] = seen.stop
+        for key, of in seen.seen.items():
+            proven = of.proven
+            head = proven[0][1] - proven[0][0] if proven and proven[0][0] == seen.start else 0
+            tail = proven[-1][1] - proven[-1][0] if proven and proven[-1][1] == seen.stop else 0
+            limits[key][:, index] = (
+                r.length(proven), r.length(of.uncertain), r.length(of.worst),
+                max((b - a for a, b in proven), default=0), head, tail,
+            )  # fmt: skip
+    return Told(replace(stays, stop=stop), Figures.nothing(count), limits)

@@ -54,6 +54,7 @@ class Summary(msgspec.Struct, frozen=True, array_like=True):
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(Summary)
+_many = msgspec.msgpack.Decoder(list[Summary])
 
 
 def encode(summary: Summary) -> bytes:
@@ -64,6 +65,12 @@ def encode(summary: Summary) -> bytes:
 def decode(data: bytes) -> Summary:
     """From the table. Raises msgspec.MsgspecError for anything else."""
     return _decoder.decode(data)
+
+
+def decode_many(data: bytes, count: int) -> list[Summary]:
+    """`count` encoded summaries, one behind the other. Raises msgspec.MsgspecError for anything else."""
+    # MessagePack's array 32 is a byte, the count, and the members one behind the other
+    return _many.decode(b"\xdd" + count.to_bytes(4, "big") + data)
 
 
 def empty(start: int, stop: int) -> Summary:

@@ -1,0 +1,114 @@
+"""Adding up what many goods saw in the zones they stood in, a column at a time."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.erp.exposure.bulk_index import Figures, Ints
+from core.erp.exposure.rules.kinetic import kinetic_mean
+from core.erp.exposure.rules.profile import Limit, Profile
+from core.erp.exposure.service import Exposure, LimitExposure, frozen
+from core.erp.exposure.times import moment
+
+
+@dataclass(frozen=True, slots=True)
+class Stays:
+    """Stays of wanted goods in one zone under one profile, a column each: [start, stop) microseconds.
+
+    `wanted` says whose they are, `order` their places on those goods' ways.
+    """
+
+    wanted: Ints
+    order: Ints
+    start: Ints
+    stop: Ints
+
+    def only(self, which: NDArray[np.bool_]) -> "Stays":
+        """Those at the places that are true."""
+        return Stays(self.wanted[which], self.order[which], self.start[which], self.stop[which])
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What stays saw: their figures; by limit (those that saw anything) the time out and the runs at the ends.
+
+    A limit's rows: proven, uncertain, worst, longest proven, proven from the start on, proven until the stop.
+    """
+
+    stays: Stays
+    figures: Figures
+    limits: Mapping[str, Ints]
+
+
+def summed(profile: Profile, told: Sequence[Told], sublots: Sequence[int]) -> Iterator[tuple[int, Exposure]]:
+    """(index into `sublots`, exposure) of all goods that these stays, all under one profile, are of."""
+    wanted = np.concatenate([each.stays.wanted for each in told])
+    by = np.lexsort((np.concatenate([each.stays.order for each in told]), wanted))
+    wanted = wanted[by]
+    first = np.flatnonzero(np.concatenate(([True], wanted[1:] != wanted[:-1])))
+    last = np.concatenate((first[1:], [len(wanted)])) - 1
+    start, stop = (np.concatenate([getattr(each.stays, name) for each in told])[by] for name in ("start", "stop"))
+    column = {
+        name: np.concatenate([getattr(each.figures, name) for each in told])[by]
+        for name in ("covered", "lowest", "highest", "heat", "arrhenius")
+    }
+    limits = []
+    for limit in profile.limits:
+        nothing = [np.zeros((6, len(each.stays.wanted)), np.int64) for each in told]
+        rows = [each.limits.get(limit.key, none) for each, none in zip(told, nothing, strict=True)]
+        limits.append(_limits(limit, np.concatenate(rows, axis=1)[:, by], start, stop, first, last))
+    meaningful = not frozen(profile)
+    columns = zip(
+        wanted[first].tolist(), start[first].tolist(), stop[last].tolist(),
+        np.add.reduceat(stop - start, first).tolist(), np.add.reduceat(column["covered"], first).tolist(),
+        np.minimum.reduceat(column["lowest"], first).tolist(), np.maximum.reduceat(column["highest"], first).tolist(),
+        np.add.reduceat(column["heat"], first).tolist(), np.add.reduceat(column["arrhenius"], first).tolist(),
+        zip(*limits, strict=True) if limits else ((),) * len(first),
+        strict=True,
+    )  # fmt: skip
+    for index, begin, end, length, covered, lowest, highest, heat, arrhenius, seen in columns:
+        whole = meaningful and 0 < covered == length
+        yield (
+            index,
+            Exposure(
+                sublot_id=sublots[index],
+                version_id=profile.version_id,
+                start=moment(begin),
+                stop=moment(end),
+                lowest=lowest if covered else None,
+                highest=highest if covered else None,
+                mean=heat / covered if covered else None,
+                mkt=kinetic_mean(arrhenius, covered, profile.activation_energy) if whole else None,
+                covered=covered / length if length else 0.0,
+                limits=seen,
+            ),
+        )
+
+
+def _limits(limit: Limit, rows: Ints, start: Ints, stop: Ints, first: Ints, last: Ints) -> list[LimitExposure]:
+    """One limit of each goods, whose stays are [first, last]."""
+    proven, uncertain, worst = (np.add.reduceat(rows[row], first).tolist() for row in range(3))
+    longest = np.maximum.reduceat(rows[3], first)
+    head, tail = rows[4], rows[5]
+    # a run at the end of one stay goes on at the start of the next
+    on = np.concatenate(([False], (tail[:-1] > 0) & (head[1:] > 0) & (stop[:-1] == start[1:])))
+    on[first] = False
+    for group in np.flatnonzero(np.add.reduceat(on, first)):
+        running = 0
+        for k in range(first[group], last[group] + 1):
+            before = running if on[k] else 0
+            longest[group] = max(longest[group], before + head[k])
+            running = before + int(tail[k]) if tail[k] == stop[k] - start[k] else int(tail[k])
+    budget = [_span(max(limit.delay - w, 0)) if limit.kind == "cumulative" else None for w in worst]
+    times = [[_span(us) for us in column] for column in (proven, uncertain, worst, longest.tolist())]
+    return [LimitExposure(limit.key, *row) for row in zip(*times, budget, strict=True)]
+
+
+_NOTHING = timedelta(0)
+
+
+def _span(us: int) -> timedelta:
+    return timedelta(microseconds=us) if us else _NOTHING
