@@ -70,25 +70,29 @@ class Annotator:
             f"sublot {p.get('sublot_id')}, out since {_text(p.get('started_at'))}, known {_text(message.at)}"
         )
         tags = ["excursion", *_tags(p, "certainty", "zone_id", "sublot_id", "incident_id")]
-        self._begin(f"excursion:{message.key}", start, stop, text, tags)
+        self._begin(message, f"excursion:{message.key}", start, stop, text, tags)
 
     def excursion_ended(self, message: Message) -> None:
-        """Ends the excursion's annotation: when it was so if the message says, else when we learned it."""
+        """Ends the excursion's annotation when it was so, whenever that was learned, which the text says."""
         stop = _time(message.payload.get("ended_at")) or message.at
-        self._end(f"excursion:{message.key}", stop, "ended", f"Excursion {message.key} ended")
+        text = f"Excursion {message.key} ended {_text(stop)}, known {_text(message.at)}"
+        self._end(message, f"excursion:{message.key}", stop, "ended", text)
 
     def excursion_reopened(self, message: Message) -> None:
         """Late data show it goes on: the annotation is a point again until it ends."""
-        key = f"excursion:{message.key}"
-        found = self._find(key)
-        if found is not None:
-            self._patch(found, {"timeEnd": found["time"], "tags": [tag for tag in found["tags"] if tag != "ended"]})
+        self._revise(message, None)
+
+    def excursion_revised(self, message: Message) -> None:
+        """Late data show that it broke or ended at another time: the annotation moves there."""
+        self._revise(message, _time(message.payload.get("ended_at")))
 
     def excursion_superseded(self, message: Message) -> None:
-        """Later data refute it: the annotation stays and says so."""
+        """Later data refute it: the annotation stays where it was and says so."""
+        stop = _time(message.payload.get("ended_at")) or message.at
         self._end(
-            f"excursion:{message.key}", message.at, "superseded", f"Excursion {message.key}: refuted by later data"
-        )
+            message, f"excursion:{message.key}", stop, "superseded",
+            f"Excursion {message.key}: refuted by later data, known {_text(message.at)}",
+        )  # fmt: skip
 
     def hold_placed(self, message: Message) -> None:
         """An annotation from when the hold was placed."""
@@ -96,12 +100,12 @@ class Annotator:
         about = ", ".join(_tags(p, "lot_id", "sublot_id", "shipment_id")).replace("_id:", " ").replace(":", " ")
         text = f"Hold {message.key} ({p.get('kind')}) on {about}: {p.get('reason')}, since {_text(p.get('since_at'))}"
         tags = ["hold", *_tags(p, "kind", "certainty", "lot_id", "sublot_id", "shipment_id", "excursion_id")]
-        self._begin(f"hold:{message.key}", _time(p.get("placed_at")) or message.at, None, text, tags)
+        self._begin(message, f"hold:{message.key}", _time(p.get("placed_at")) or message.at, None, text, tags)
 
     def hold_lifted(self, message: Message) -> None:
         """Ends the hold's annotation at its lifting, with the reason."""
         text = f"Hold {message.key} lifted: {message.payload.get('reason')}"
-        self._end(f"hold:{message.key}", message.at, "lifted", text)
+        self._end(message, f"hold:{message.key}", message.at, "lifted", text)
 
     def _find(self, key: str) -> dict[str, Any] | None:
         """Our annotation of that key, if it is there (the oldest, should there be two)."""
@@ -113,40 +117,76 @@ class Annotator:
         ours = [row for row in found if {TAG, key} <= set(row.get("tags") or ())]
         return min(ours, key=lambda row: int(row["id"]), default=None)
 
-    def _begin(self, key: str, start: datetime, stop: datetime | None, text: str, tags: Sequence[str]) -> None:
-        """Creates the annotation, or completes one that an end, handled before its beginning, has created."""
+    def _begin(
+        self, message: Message, key: str, start: datetime, stop: datetime | None, text: str, tags: Sequence[str]
+    ) -> None:
+        """Creates the annotation, or completes one that something later, handled before its beginning, has created."""
         found = self._find(key)
         if found is None:
-            self._create(key, start, stop or start, text, [*tags, *(["ended"] if stop else [])])
+            marks = [*tags, "begun", *(["ended"] if stop else []), _seen(message)]
+            self._create(key, start, stop or start, text, marks)
             return
         if "begun" in found["tags"]:
             return
-        end = max(int(found.get("timeEnd") or 0), _ms(start))
+        # what came later and was handled first knew when an excursion broke; a hold's lifting does not say its placing
+        begin = int(found["time"]) if key.startswith("excursion:") else _ms(start)
+        end = max(int(found.get("timeEnd") or 0), begin)
         merged = list(dict.fromkeys([*found["tags"], *tags, "begun"]))
-        self._patch(found, {"time": _ms(start), "timeEnd": end, "text": f"{text}. {found['text']}", "tags": merged})
+        self._patch(found, {"time": begin, "timeEnd": end, "text": f"{text}. {found['text']}", "tags": merged})
 
-    def _end(self, key: str, stop: datetime, mark: str, text: str) -> None:
+    def _end(self, message: Message, key: str, stop: datetime, mark: str, text: str) -> None:
         """Ends the annotation; one that does not exist yet is created, so that no order of handling loses it."""
         found = self._find(key)
         if found is None:
-            kind = key.partition(":")[0]
-            self._create(key, stop, stop, text, [kind, mark], begun=False)
+            start = _time(message.payload.get("broke_at")) or stop
+            self._create(key, start, max(start, stop), text, [key.partition(":")[0], mark, _seen(message)])
             return
-        if mark in found["tags"]:
+        if message.id <= _last_seen(found):
             return
         end = max(_ms(stop), int(found["time"]))
-        self._patch(found, {"timeEnd": end, "text": f"{found['text']}. {text}", "tags": [*found["tags"], mark]})
+        tags = [*_without(found["tags"], mark), mark, _seen(message)]
+        self._patch(found, {"timeEnd": end, "text": f"{found['text']}. {text}", "tags": tags})
 
-    def _create(
-        self, key: str, start: datetime, stop: datetime, text: str, tags: Sequence[str], *, begun: bool = True
-    ) -> None:
-        marks = [TAG, key, *tags, *(["begun"] if begun else [])]
+    def _revise(self, message: Message, stop: datetime | None) -> None:
+        """Puts an excursion's annotation where the data now say, unless a later message has been there already."""
+        key, start = f"excursion:{message.key}", _time(message.payload.get("broke_at"))
+        found = self._find(key)
+        ended = ["ended"] if stop else []
+        if found is None:
+            begin = start or message.at
+            self._create(key, begin, stop or begin, f"Excursion {message.key}", ["excursion", *ended, _seen(message)])
+            return
+        if message.id <= _last_seen(found):
+            return
+        begin_ms = _ms(start) if start else int(found["time"])
+        tags = [*_without(found["tags"], "ended"), *ended, _seen(message)]
+        self._patch(found, {"time": begin_ms, "timeEnd": _ms(stop) if stop else begin_ms, "tags": tags})
+
+    def _create(self, key: str, start: datetime, stop: datetime, text: str, tags: Sequence[str]) -> None:
         with _translated(f"annotating {key}"):
-            self._face.annotations.add_annotation(time_from=_ms(start), time_to=_ms(stop), tags=marks, text=text)
+            self._face.annotations.add_annotation(
+                time_from=_ms(start), time_to=_ms(stop), tags=[TAG, key, *tags], text=text
+            )
 
     def _patch(self, found: Mapping[str, Any], changes: Mapping[str, Any]) -> None:
         with _translated(f"changing annotation {found['id']}"):
             self._face.api.PATCH(f"/annotations/{int(found['id'])}", json=dict(changes))
+
+
+SEEN = "outbox:"
+"""The tag that names the last outbox row which moved an annotation: an older one, handled later, does not."""
+
+
+def _seen(message: Message) -> str:
+    return f"{SEEN}{message.id}"
+
+
+def _last_seen(found: Mapping[str, Any]) -> int:
+    return max((int(tag.removeprefix(SEEN)) for tag in found["tags"] if tag.startswith(SEEN)), default=0)
+
+
+def _without(tags: Sequence[str], mark: str) -> list[str]:
+    return [tag for tag in tags if tag != mark and not tag.startswith(SEEN)]
 
 
 def handlers(annotator: Annotator) -> dict[str, Callable[[Message], None]]:
@@ -156,6 +196,7 @@ def handlers(annotator: Annotator) -> dict[str, Callable[[Message], None]]:
         "excursion.end": annotator.excursion_ended,
         "excursion.ended": annotator.excursion_ended,
         "excursion.reopen": annotator.excursion_reopened,
+        "excursion.revised": annotator.excursion_revised,
         "excursion.supersede": annotator.excursion_superseded,
         "hold.placed": annotator.hold_placed,
         "hold.lifted": annotator.hold_lifted,

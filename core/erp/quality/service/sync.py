@@ -24,6 +24,8 @@ _EXCURSION, _SUBLOT = table(Excursion), table(Sublot)
 
 Key = tuple[int, int]
 """Sublot and profile version."""
+_Span = Known | Breach
+"""What knows when it began, broke and ended."""
 
 
 def sync(u: Unit, judged: SublotsJudged) -> None:
@@ -97,18 +99,26 @@ def _supersede(u: Unit, refuted: Sequence[Known]) -> None:
         return
     u.conn.execute(update(_EXCURSION).where(_EXCURSION.c.id.in_([k.id for k in refuted])).values(state="superseded"))
     for known in refuted:
-        record_move(u, known.id, "supersede", known.state, "later data refute it")
+        record_move(u, known.id, "supersede", known.state, "later data refute it", known)
 
 
-def record_move(u: Unit, excursion_id: int, name: str, before: str, reason: str | None) -> None:
-    """The audit and outbox rows of a move made on many excursions at once, as Workflow.apply writes them."""
+def record_move(u: Unit, excursion_id: int, name: str, before: str, reason: str | None, span: _Span) -> None:
+    """The audit and outbox rows of a move made on many excursions at once, as Workflow.apply writes them.
+
+    Both also say when it broke and ended, which is not when it was learned.
+    """
     move = EXCURSION.moves[name]
     assert before in move.sources, f"cannot {name} a {before} excursion"
+    when = _when(span)
     u.audit(
-        f"excursion.{name}", "excursion", excursion_id, before={"state": before}, after={"state": move.target},
+        f"excursion.{name}", "excursion", excursion_id, before={"state": before}, after={"state": move.target, **when},
         reason=reason,
     )  # fmt: skip
-    u.outbox(f"excursion.{name}", excursion_id, {"from": before, "to": move.target, "reason": reason})
+    u.outbox(f"excursion.{name}", excursion_id, {"from": before, "to": move.target, "reason": reason, **when})
+
+
+def _when(span: _Span) -> dict[str, datetime | None]:
+    return {"started_at": span.started_at, "broke_at": span.broke_at, "ended_at": span.ended_at}
 
 
 def _next_state(known: Known, breach: Breach) -> str:
@@ -132,7 +142,10 @@ def _update(u: Unit, plan: dict[Key, Changes]) -> None:
     for _, known, breach in updated:
         state = _next_state(known, breach)
         if state != known.state:
-            record_move(u, known.id, "end" if state == "ended" else "reopen", known.state, "as the data now stand")
+            name = "end" if state == "ended" else "reopen"
+            record_move(u, known.id, name, known.state, "as the data now stand", breach)
+        elif (known.broke_at, known.ended_at) != (breach.broke_at, breach.ended_at):
+            u.outbox("excursion.revised", known.id, {"state": state, **_when(breach)})
         if known.certainty != breach.certainty:
             u.audit(
                 "excursion.certainty", "excursion", known.id,
