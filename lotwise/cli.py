@@ -224,8 +224,7 @@ def simulate(
 
     start_logging("WARNING")
     if describe:
-        out.print(run.describe(scenario), markup=False, highlight=False)
-        raise typer.Exit(0)
+        raise typer.Exit(run.show_gateway(scenario))
     raise typer.Exit(run.simulate(scenario))
 
 

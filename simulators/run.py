@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from rich.console import Console
 from rich.table import Table
 
+from core.telemetry.located import ConfigErrors
 from simulators.describe import gateway_yaml
 from simulators.guard import EXIT_REFUSED, InstanceSettings, LiveInstance
 from simulators.link import BrokerUnreachable
@@ -18,7 +19,6 @@ from simulators.replay import Device, Protocol, replay
 from simulators.runner import Happened, Summary, run_scenario
 from simulators.scenariofile import read_scenario
 from simulators.sensors import Report
-from simulators.yamlfile import BadFile
 
 Result = TypeVar("Result")
 
@@ -98,7 +98,7 @@ def _carry_out(main: Callable[[], Coroutine[Any, Any, Result]], finish: Callable
     except LiveInstance as error:
         out.print(f"[red]refused:[/red] {error}", highlight=False)
         return EXIT_REFUSED
-    except (BadFile, BrokerUnreachable, OSError, RuntimeError, ValueError) as error:
+    except (ConfigErrors, BrokerUnreachable, OSError, RuntimeError, ValueError) as error:
         out.print("[red]cannot simulate:[/red]")
         out.print(str(error), highlight=False, markup=False, soft_wrap=True)
         return EXIT_FAILED
@@ -130,9 +130,13 @@ def replay_file(
     return _carry_out(main, finish, out)
 
 
-def describe(path: str | Path, **options: Any) -> str:
-    """The gateway configuration (YAML) for the devices of a scenario file; options as for gateway_config.
-
-    Raises BadFile.
-    """
-    return gateway_yaml(read_scenario(find_scenario(path)), **options)
+def show_gateway(path: str | Path, *, console: Console | None = None) -> int:
+    """Prints the gateway configuration (YAML) for the devices of a scenario file; 1 if the file is wrong, else 0."""
+    out = console or Console()
+    try:
+        text = gateway_yaml(read_scenario(find_scenario(path)))
+    except (ConfigErrors, ValueError) as error:
+        out.print(str(error), highlight=False, markup=False, soft_wrap=True)
+        return EXIT_FAILED
+    out.print(text, highlight=False, markup=False, soft_wrap=True)
+    return EXIT_OK

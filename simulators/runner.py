@@ -50,7 +50,7 @@ async def run_scenario(
 ) -> Summary:
     """Runs a scenario to its end and returns what it did. Cancelling stops every server and is passed on.
 
-    `overrides` replaces top-level fields (duration, speed_up, seed, broker) and `ports` by device. Raises BadFile,
+    `overrides` replaces top-level fields (duration, speed_up, seed, broker) and `ports` by device. Raises ConfigErrors,
     LiveInstance, BrokerUnreachable, OSError for a port that is taken, and whatever a device failed with.
     """
     await asyncio.to_thread(require_test_instance, settings)

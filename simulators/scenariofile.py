@@ -5,8 +5,9 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
-from simulators import yamlfile
+from core.telemetry.located import ConfigErrors, Located, Where
 from simulators.faults import APPLIES, FaultKind
 from simulators.scenario import Scenario, seconds
 
@@ -14,18 +15,40 @@ PROTOCOLS = {"mqtt_sensor": "mqtt", "filling_machine": "opcua", "cold_room_contr
 """Protocol of each kind of device that can have faults."""
 
 
-def read_scenario(path: Path) -> Scenario:
-    """The scenario of a file. Raises BadFile with every problem and its line."""
-    document = yamlfile.load(path)
-    raw = yamlfile.plain(document)
-    problems = [yamlfile.Problem(yamlfile.line_of(document, where), text) for where, text in _references(raw)]
+def read_scenario(path: Path, environment: Mapping[str, str] | None = None) -> Scenario:
+    """The scenario of a file. A `${NAME}` in it stands for what the environment says, so that no secret need be in it.
+
+    Raises ConfigErrors with every problem and its line.
+    """
+    document = Located(path, environment)
+    if not isinstance(document.data, dict):
+        document.error((), "a mapping of settings is expected")
+        raise ConfigErrors(document.errors)
+    for where, text in _references(document.data):
+        if where not in document.unreadable:
+            document.error(where, text)
     try:
-        scenario = Scenario.model_validate(raw)
+        scenario = Scenario.model_validate(document.data)
     except ValidationError as error:
-        raise yamlfile.BadFile(path, [*yamlfile.problems_of(error, document), *problems]) from error
-    if problems:
-        raise yamlfile.BadFile(path, problems)
+        for found in error.errors(include_url=False):
+            where = document.resolve(found["loc"])
+            if where not in document.unreadable:
+                document.error(where, _text(found))
+        raise ConfigErrors(document.errors) from error
+    if document.errors:
+        raise ConfigErrors(document.errors)
     return scenario
+
+
+def _text(found: ErrorDetails) -> str:
+    """Pydantic's finding; a single wrong value is quoted, unless it is a password."""
+    text = found["msg"].removeprefix("Value error, ")
+    if found["type"] == "extra_forbidden":
+        return "unknown key"
+    given = found["input"]
+    secret = "password" in found["loc"]
+    quoted = isinstance(given, str | int | float) and not secret and repr(given) not in text
+    return f"{text} (found {given!r})" if quoted else text
 
 
 def _items(raw: Mapping[str, Any], key: str) -> list[tuple[int, dict[str, Any]]]:
@@ -34,9 +57,9 @@ def _items(raw: Mapping[str, Any], key: str) -> list[tuple[int, dict[str, Any]]]
     return [(n, item) for n, item in enumerate(found) if isinstance(item, dict)] if isinstance(found, list) else []
 
 
-def _references(raw: Mapping[str, Any]) -> list[tuple[yamlfile.Path_, str]]:
+def _references(raw: Mapping[str, Any]) -> list[tuple[Where, str]]:
     """What refers to something that is not there, or cannot be: place and text. Works on a half-right document."""
-    found: list[tuple[yamlfile.Path_, str]] = []
+    found: list[tuple[Where, str]] = []
     zones = raw.get("zones") if isinstance(raw.get("zones"), dict) else {}
     assert isinstance(zones, dict)
     kinds: dict[str, dict[str, Any]] = {}
@@ -73,9 +96,9 @@ _NEEDS = {
 
 def _about_device(
     item: Mapping[str, Any], kinds: Mapping[str, Mapping[str, Any]], raw: Mapping[str, Any]
-) -> list[tuple[yamlfile.Path_, str]]:
+) -> list[tuple[Where, str]]:
     """Whether an event or fault fits the device it names and the scenario's duration."""
-    found: list[tuple[yamlfile.Path_, str]] = []
+    found: list[tuple[Where, str]] = []
     if "device" in item:
         device = kinds.get(str(item["device"]))
         if device is None:
@@ -87,7 +110,7 @@ def _about_device(
         if kind == "mqtt_load":
             found.append((("device",), f"{item['device']!r} is a load: it takes neither events nor faults"))
         units = device.get("units")
-        if isinstance(units, dict) and item.get("unit", 1) not in units:
+        if isinstance(units, dict) and str(item.get("unit", 1)) not in units:
             found.append((("unit",), f"{item['device']!r} has no unit {item.get('unit', 1)}"))
         fault = item.get("fault")
         if fault in set(FaultKind) and fault not in APPLIES.get(PROTOCOLS.get(kind, ""), frozenset()):

@@ -11,6 +11,7 @@ import pytest
 from pydantic import ValidationError
 from rich.console import Console
 
+from core.telemetry.located import ConfigErrors
 from edge.config import load as load_gateway
 from simulators.describe import gateway_config, gateway_yaml
 from simulators.dialects import DIALECTS
@@ -19,7 +20,6 @@ from simulators.guard import LiveInstance, require_test_instance
 from simulators.run import SCENARIOS, find_scenario, simulate
 from simulators.scenario import Scenario, seconds
 from simulators.scenariofile import read_scenario
-from simulators.yamlfile import BadFile
 from tests.servers import free_port
 
 SHIPPED = sorted(SCENARIOS.glob("*.yaml"))
@@ -107,7 +107,7 @@ FAULTS = {
 def test_everything_that_is_wrong_is_told_at_once_with_its_line(tmp_path: Path) -> None:
     path = tmp_path / "wrong.yaml"
     path.write_text(WRONG)
-    with pytest.raises(BadFile) as caught:
+    with pytest.raises(ConfigErrors) as caught:
         read_scenario(path)
     told: dict[int, str] = {}
     for line in str(caught.value).splitlines():
@@ -120,18 +120,38 @@ def test_everything_that_is_wrong_is_told_at_once_with_its_line(tmp_path: Path) 
 
 
 @pytest.mark.parametrize(
-    ("text", "line"), [("name: [", 1), ("- 1\n- 2\n", 1), ("", 1), ("name: a\nname: b\n", 2), ("\ttab: 1", 1)]
+    ("text", "line"), [("name: [", 1), ("- 1\n- 2\n", 1), ("", 1), ("\ttab: 1", 1)]
 )
 def test_what_is_no_mapping_at_all_is_told_with_its_line(tmp_path: Path, text: str, line: int) -> None:
     path = tmp_path / "wrong.yaml"
     path.write_text(text)
-    with pytest.raises(BadFile) as caught:
+    with pytest.raises(ConfigErrors) as caught:
         read_scenario(path)
-    assert caught.value.problems[0].line in {line, line + 1}
+    assert caught.value.errors[0].line in {line, line + 1}
+
+
+def test_a_key_that_stands_twice_and_a_variable_that_is_not_set_are_told_with_their_lines(tmp_path: Path) -> None:
+    path = tmp_path / "wrong.yaml"
+    path.write_text("name: a\nname: b\nabout: ${NOT_SET}\nbroker: {password: [x]}\n")
+    with pytest.raises(ConfigErrors) as caught:
+        read_scenario(path, {})
+    told = {error.line: error.message for error in caught.value.errors if error.line > 1}
+    assert "first on line 1" in told[2]
+    assert told[3] == "the environment variable NOT_SET is not set"
+    assert "'x'" not in told[4]
+
+
+def test_a_secret_comes_from_the_environment(tmp_path: Path) -> None:
+    path = tmp_path / "secret.yaml"
+    text = (SCENARIOS / "truck_door.yaml").read_text()
+    path.write_text(text + "broker: {username: tester, password: '${BROKER_PASSWORD}'}\n")
+    password = read_scenario(path, {"BROKER_PASSWORD": "quiet"}).broker.password
+    assert password is not None
+    assert password.get_secret_value() == "quiet"
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
-    with pytest.raises(BadFile, match=r"nothing\.yaml:1: cannot be read"):
+    with pytest.raises(ConfigErrors, match=r"nothing\.yaml:1: cannot be read"):
         read_scenario(tmp_path / "nothing.yaml")
 
 
