@@ -14,7 +14,6 @@ from pydantic import BaseModel
 from sqlalchemy import Engine, text
 
 from core.erp.custody.events import CustodyChanged
-from core.erp.exposure import merging
 from core.erp.kernel import http
 from core.erp.kernel.audit import Sealer, witness_line
 from core.erp.kernel.auth import now_utc
@@ -66,7 +65,6 @@ def build_events() -> Events:
         register = getattr(import_module(room), "register", None)
         if register is not None:
             register(events)
-    merging.register(events)
     kinds = {CustodyChanged, FactBrokeRule, HoldPlaced, SublotBorn}
     for room in _rooms("events"):
         kinds.update(_declared(room))

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from core.erp.catalog.model import ProfileLimit
 from core.erp.catalog.rules import faults
 from core.erp.custody.rules import Fact, effective, intervals_of
-from core.erp.lots.rules import POLICY, Purpose, balanced, forbids, merged_carried, restriction_fault, stronger
+from core.erp.lots.rules import POLICY, Purpose, balanced, forbids, restriction_fault, stronger
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -50,25 +50,6 @@ def test_restrictions_that_say_nothing_clear(kind: str, value: dict[str, object]
 ])  # fmt: skip
 def test_restrictions_that_are_clear(kind: str, value: dict[str, object]) -> None:
     assert restriction_fault(kind, value) is None
-
-
-BUDGET = st.dictionaries(
-    st.sampled_from(["1:high", "1:low", "2:high"]),
-    st.dictionaries(st.sampled_from(["p", "u", "w"]), st.floats(0, 1e6), min_size=1),
-)
-
-
-@given(st.lists(st.one_of(st.none(), BUDGET), max_size=4))
-def test_a_merge_spends_no_less_than_any_part(parts: list[dict[str, dict[str, float]] | None]) -> None:
-    worst = merged_carried(parts) or {}
-    for part in parts:
-        for key, spent in (part or {}).items():
-            assert all(worst[key][field] >= seconds for field, seconds in spent.items())
-    assert all(
-        any((part or {}).get(key, {}).get(field) == seconds for part in parts)
-        for key, spent in worst.items()
-        for field, seconds in spent.items()
-    )
 
 
 def test_proof_is_stronger() -> None:

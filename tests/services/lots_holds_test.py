@@ -113,17 +113,6 @@ def test_split_and_merge_keep_every_hold_and_restriction(world: World) -> None:
         assert {str(o.kind) for o in lots.movable(u, grand.id or 0, "sale")} == {"held", "restricted"}
 
 
-def test_merge_takes_the_worst_budget(world: World) -> None:
-    one, two = world.stock(10), None
-    with world.unit() as u:
-        two = lots.split(u, one, Decimal(5)).id
-        for sublot, spent in ((one, 100), (two, 300)):
-            u.conn.execute(text("UPDATE sublot SET carried = CAST(:c AS jsonb) WHERE id = :s"),
-                           {"c": f'{{"1:high": {{"p": {spent}, "w": {400 - spent}}}}}', "s": sublot})  # fmt: skip
-        merged = lots.merge(u, [one, two or 0])
-        assert merged.carried == {"1:high": {"p": 300, "w": 300}}
-
-
 def test_merges_that_are_refused(world: World) -> None:
     one, other_lot = world.stock(number="A"), world.stock(number="B")
     with world.unit() as u:

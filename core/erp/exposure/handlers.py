@@ -7,9 +7,9 @@ from sqlalchemy import text
 
 from core.erp.catalog.events import JudgingChanged
 from core.erp.custody.events import CustodyChanged
-from core.erp.custody.service import intervals
 from core.erp.exposure.events import Judged, SublotsJudged
 from core.erp.exposure.judge import Judge
+from core.erp.exposure.lineage import mergers
 from core.erp.exposure.look_again import goods_in, judged
 from core.erp.exposure.places import versions_of
 from core.erp.exposure.times import micros
@@ -25,18 +25,24 @@ def register(events: Events) -> None:
 
 
 def rejudge(u: Unit, event: CustodyChanged) -> None:
-    """Late custody is like late data: the zones are locked and the sublot is judged from all of its custody.
+    """Late custody is like late data: the zones are locked and the sublot is judged from all of its custody, and so is
+    what it was merged into.
 
     The zones' rows are bumped, so that a live fold learns of goods whose threshold may now be the nearest.
     """
-    version = versions_of(u.conn, [event.sublot_id], u.now).get(event.sublot_id)
-    if version is None:
+    u.session.flush()
+    goods = [event.sublot_id, *mergers(u.conn, [event.sublot_id])]
+    if not versions_of(u.conn, goods, u.now):
         return
     # goods in an unmeasured zone are watched by the zone around it
-    around = Ways(u.conn, u.now).judging(intervals(u, [event.sublot_id])[event.sublot_id])
-    lock_zones(u, {*event.zone_ids, *(zone for zone, _, _ in around)})
-    ways = Ways(u.conn, u.now)
-    u.emit(SublotsJudged(tuple(judged(ways, ways.verdicts({version: [event.sublot_id]})))))
+    lock_zones(u, {*event.zone_ids, *_judging(u, goods)})
+    _judge_goods(u, goods)
+
+
+def _judging(u: Unit, goods: Collection[int]) -> set[int]:
+    """Every zone that judges, or judged, these goods."""
+    came = Ways(u.conn, u.now).ways(goods)
+    return {zone for ways in came.values() for way in ways for zone, _, _ in way}
 
 
 def judge_anew(u: Unit, event: JudgingChanged) -> None:
@@ -49,10 +55,8 @@ def judge_anew(u: Unit, event: JudgingChanged) -> None:
     if event.reason == "nesting":
         found = goods_in(u.conn, dict.fromkeys(event.zone_ids, micros(event.from_at)))
         goods = sorted({sublot for ids in found.values() for sublot in ids})
-        ways = Ways(u.conn, u.now)
         # the zone that judges them from now on may lie further out than the two that were nested
-        around = {zone for spans in intervals(u.conn, goods).values() for zone, _, _ in ways.judging(spans)}
-        lock_zones(u, {*zones, *_judged(u, around)})
+        lock_zones(u, {*zones, *_judged(u, _judging(u, goods))})
         _judge_goods(u, goods)
     else:
         lock_zones(u, zones)

@@ -177,10 +177,15 @@ _INSIDE = text(
     " SELECT root, id FROM inside"
 )
 _STANDING = text("SELECT id, zone_id FROM sublot WHERE zone_id = ANY(:zones)")
-# those that moved on since; one too many does no harm, for the verdict is from all of its custody
+# those that moved on since, and what they were merged into, which is judged by where they were before; one too many
+# does no harm, for the verdict is from all of its custody
 _LEFT = text(
-    "SELECT DISTINCT a.sublot_id AS id, a.zone_id FROM custody_fact b JOIN custody_fact a ON a.sublot_id = b.sublot_id"
+    "WITH RECURSIVE gone(id, zone_id) AS ("
+    " SELECT a.sublot_id, a.zone_id FROM custody_fact b JOIN custody_fact a ON a.sublot_id = b.sublot_id"
     " WHERE b.at > :since AND a.zone_id = ANY(:zones)"
+    " UNION SELECT g.child_id, gone.zone_id FROM gone JOIN genealogy g ON g.parent_id = gone.id"
+    " WHERE g.transformation LIKE 'merge:%' OR g.transformation LIKE 'split:%')"
+    " SELECT id, zone_id FROM gone"
 )
 
 
@@ -203,13 +208,13 @@ def goods_in(conn: Connection, since: Mapping[int, int]) -> dict[int, list[int]]
 def judged(ways: Ways, verdicts: Mapping[tuple[int, int], Verdict]) -> list[Judged]:
     """Verdicts by (sublot, version) as events, with the extremes of each break."""
     return [
-        Judged(sublot, version, tuple(_breach(ways, item, version) for item in verdict.breaks))
+        Judged(sublot, version, tuple(_breach(ways, item, sublot, version) for item in verdict.breaks))
         for (sublot, version), verdict in verdicts.items()
     ]
 
 
-def _breach(ways: Ways, item: Break, version: int) -> Breach:
-    lowest, highest = ways.extremes(item.zone_id, version, item.started, item.ended)
+def _breach(ways: Ways, item: Break, sublot: int, version: int) -> Breach:
+    lowest, highest = ways.extremes(sublot, version, item)
     return Breach(
         limit_key=item.limit_key,
         kind=item.kind,

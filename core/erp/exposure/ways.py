@@ -7,18 +7,22 @@ from datetime import datetime
 
 from sqlalchemy import Connection, text
 
-from core.erp.custody.service import intervals
 from core.erp.exposure import summaries
+from core.erp.exposure.lineage import paths
 from core.erp.exposure.places import Place, load_places, load_profiles
 from core.erp.exposure.raw import Heard, by_quantity, load_heard
 from core.erp.exposure.rules import runs as r
-from core.erp.exposure.rules.assess import Carried, Slice, Verdict, assess
+from core.erp.exposure.rules.assess import Break, Slice, Verdict, assess
 from core.erp.exposure.rules.kinetic import applicable, kinetic_breaks, warm_until
 from core.erp.exposure.rules.profile import Profile
 from core.erp.exposure.rules.signal import BAD
 from core.erp.exposure.rules.summary import UNSEEN, Look, Seen, Summary, add, empty
+from core.erp.exposure.rules.worst import worst_of
 from core.erp.exposure.times import BUCKET, bucket, micros
 from core.erp.exposure.zone import ZoneFold
+
+Way = tuple[tuple[int, int, int | None], ...]
+"""(judging zone, from, to or None), in order: how goods came, as they are judged."""
 
 
 @dataclass(slots=True)
@@ -72,12 +76,16 @@ class Ways:
     _known: dict[int, tuple[int, int | None] | None] = field(default_factory=dict)
     _hours: dict[tuple[int, int], tuple[int, dict[int, Summary]]] = field(default_factory=dict)
     """By (zone, version): since when, and its closed hours by their start."""
+    came: dict[int, tuple[Way, ...]] = field(default_factory=dict)
+    """By sublot judged: each way its goods came (see lineage)."""
     stands: dict[int, int] = field(default_factory=dict)
     """By sublot judged: the zone that judges it now."""
     spent: set[tuple[int, int]] = field(default_factory=set)
     """(sublot, version) of goods for which something counted, at least in the worst case."""
-    _extremes: dict[tuple[int, int, int, int | None], tuple[float | None, float | None]] = field(default_factory=dict)
-    """By (zone, allowed gap, from, to): profiles of one allowed gap hear the same."""
+    _extremes: dict[tuple[int, str, int, int, int | None], tuple[float | None, float | None]] = field(
+        default_factory=dict
+    )
+    """By (zone, quantity, allowed gap, from, to): profiles of one allowed gap hear the same."""
 
     def place(self, zone_id: int) -> Place:
         """The zone as judged."""
@@ -98,33 +106,41 @@ class Ways:
         ids = sorted({sublot for sublots in groups.values() for sublot in sublots})
         if not ids:
             return {}
-        ways = {sublot: self.judging(spans) for sublot, spans in intervals(self.conn, ids).items()}
+        self.came.update(self.ways(ids))
         first: dict[tuple[int, int], int] = {}
         for version, sublots in groups.items():
-            for zone, start, _ in (span for sublot in sublots for span in ways[sublot]):
+            for zone, start, _ in (span for sublot in sublots for way in self.came[sublot] for span in way):
                 first[(zone, version)] = min(first.get((zone, version), start), start)
         self._load(first)
-        carried = self._carried(ids)
         return {
-            (sublot, version): self._verdict(sublot, ways[sublot], version, carried.get(sublot, {}))
+            (sublot, version): self._verdict(sublot, version)
             for version, sublots in groups.items()
             for sublot in sublots
         }
 
-    def _verdict(
-        self, sublot: int, spans: Sequence[tuple[int, int, int | None]], version: int, carried: Mapping[str, Carried]
-    ) -> Verdict:
+    def ways(self, sublot_ids: Iterable[int]) -> dict[int, tuple[Way, ...]]:
+        """By sublot: each way its goods came, as it is judged. One, unless there is a merger among its ancestors."""
+        return {
+            sublot: tuple(dict.fromkeys(tuple(self.judging(path)) for path in found))
+            for sublot, found in paths(self.conn, sublot_ids).items()
+        }
+
+    def _verdict(self, sublot: int, version: int) -> Verdict:
+        """The worst over the ways its goods came."""
+        ways = self.came[sublot]
+        if ways[0] and ways[0][-1][2] is None:
+            self.stands[sublot] = ways[0][-1][0]
+        return worst_of([self._along(way, sublot, version) for way in ways])
+
+    def _along(self, way: Way, sublot: int, version: int) -> Verdict:
         profile = self.profile(version)
-        mine = {key.removeprefix(f"{version}:"): spent for key, spent in carried.items()}
-        slices = self.slices(spans, version)
+        slices = self.slices(way, version)
         if any(seen.worst for part in slices for seen in part.seen.values()):
             self.spent.add((sublot, version))
-        if spans and spans[-1][2] is None:
-            self.stands[sublot] = spans[-1][0]
-        verdict = assess(profile, slices, mine)
+        verdict = assess(profile, slices, {})
         if not applicable(profile):
             return verdict
-        hours, zones = self._kinetic(spans, profile)
+        hours, zones = self._kinetic(way, profile)
         return replace(
             verdict,
             breaks=(*verdict.breaks, *kinetic_breaks(profile, hours, zones)),
@@ -213,39 +229,38 @@ class Ways:
                 out.append(Slice(zone, start, end, track.within(start, end)))
         return out
 
-    def _carried(self, ids: Sequence[int]) -> dict[int, dict[str, Carried]]:
-        """By sublot and "version:limit": what it brings from before its own custody."""
-        rows = self.conn.execute(
-            text("SELECT id, carried FROM sublot WHERE id = ANY(:ids) AND jsonb_typeof(carried) = 'object'"),
-            {"ids": list(ids)},
+    def extremes(self, sublot: int, version: int, item: Break) -> tuple[float | None, float | None]:
+        """Least and greatest value of the broken limit's quantity read where the goods were while the break lasted,
+        in the canonical unit; bad ones left out.
+        """
+        profile = self.profile(version)
+        quantity = quantity_of(profile, item.limit_key)
+        found = [
+            self._extremes_in(zone, quantity, profile.allowed_gap, max(start, item.started), _least(stop, item.ended))
+            for way in self.came[sublot]
+            for zone, start, stop in way
+            if (item.ended is None or start < item.ended) and (stop is None or stop > item.started)
+        ]
+        return (
+            min((low for low, _ in found if low is not None), default=None),
+            max((high for _, high in found if high is not None), default=None),
         )
-        return {
-            row.id: {
-                key: Carried(*(round(float(counts[level]) * 1_000_000) for level in ("p", "u", "w")))
-                for key, counts in row.carried.items()
-            }
-            for row in rows
-        }
 
-    def extremes(self, zone: int, version: int, start: int, stop: int | None) -> tuple[float | None, float | None]:
-        """Least and greatest value read in the zone over [start, stop), in the canonical unit; bad ones left out."""
-        gap = self.profile(version).allowed_gap
-        key = (zone, gap, start, stop)
+    def _extremes_in(
+        self, zone: int, quantity: str, gap: int, start: int, stop: int | None
+    ) -> tuple[float | None, float | None]:
+        key = (zone, quantity, gap, start, stop)
         if key not in self._extremes:
+            mine = {point.address for point in self.place(zone).points if point.quantity == quantity}
             heard = self._heard(zone, start, micros(self.now) + 1 if stop is None else stop, gap)
-            lows = [
-                low
-                for point in heard.values()
-                for low, quality in zip(point.low, point.quality, strict=True)
-                if quality < BAD
+            said = [
+                (low, high)
+                for address, point in heard.items()
+                if address in mine
+                for at, low, high, quality in zip(point.at, point.low, point.high, point.quality, strict=True)
+                if quality < BAD and at + gap > start
             ]
-            highs = [
-                high
-                for point in heard.values()
-                for high, quality in zip(point.high, point.quality, strict=True)
-                if quality < BAD
-            ]
-            self._extremes[key] = (min(lows, default=None), max(highs, default=None))
+            self._extremes[key] = (min((low for low, _ in said), default=None), max((h for _, h in said), default=None))
         return self._extremes[key]
 
     def _heard(self, zone: int, start: int, stop: int, gap: int) -> Mapping[str, Heard]:
@@ -253,7 +268,8 @@ class Ways:
         fold = self.live.get(zone)
         if fold is not None and fold.settled <= start:
             return {address: heard.since(start).before(stop) for address, heard in fold.heard.items()}
-        return load_heard(self.conn, self.place(zone), start, stop, gap)
+        heard = load_heard(self.conn, self.place(zone), start, stop, gap)
+        return {address: said.since(start) for address, said in heard.items()}
 
     # --- where it was judged
 
@@ -375,3 +391,9 @@ class Ways:
 
 def _least(a: int | None, b: int | None) -> int | None:
     return b if a is None else a if b is None else min(a, b)
+
+
+def quantity_of(profile: Profile, key: str) -> str:
+    """What a break's limit key is about: a limit's quantity, that of the limits of an allowance, or the temperature."""
+    found = (limit.quantity for limit in profile.limits if key in (limit.key, f"allowance:{limit.allowance}"))
+    return next(found, "temperature")

@@ -12,12 +12,12 @@ from core.erp.catalog.model import Item, Zone
 from core.erp.kernel.errors import Conflict, Invalid, NotFound, Refused
 from core.erp.kernel.tables import table
 from core.erp.kernel.unit import Unit
-from core.erp.lots.events import BudgetsMerging, SublotBorn, ZonesConcerned
+from core.erp.lots.events import SublotBorn, ZonesConcerned
 from core.erp.lots.holds import inherit_holds
 from core.erp.lots.ledger import post
 from core.erp.lots.model import Genealogy, Lot, Restriction, Sublot
 from core.erp.lots.predicate import amount_of, get_lot, get_sublot, lock_sublots, on_hand, said
-from core.erp.lots.rules import Internal, merged_carried
+from core.erp.lots.rules import Internal
 
 
 def create_lot(u: Unit, item_id: int, number: str, maker: str = "", expiry: date | None = None) -> Lot:
@@ -161,7 +161,7 @@ def split(u: Unit, sublot_id: int, amount: Decimal, *, code: str | None = None) 
         raise Refused(f"sublot {parent.code} has {said(have)}, {said(amount)} wanted", sublot_id=sublot_id)
     child = _born(u, Sublot(
         code=code or f"S-{uuid.uuid4().hex[:12].upper()}", lot_id=parent.lot_id, state=parent.state,
-        handling_unit=parent.handling_unit, created_at=u.now, carried=parent.carried,
+        handling_unit=parent.handling_unit, created_at=u.now,
     ))  # fmt: skip
     assert child.id is not None
     name = f"split:{child.id}"
@@ -174,8 +174,9 @@ def split(u: Unit, sublot_id: int, amount: Decimal, *, code: str | None = None) 
 
 
 def merge(u: Unit, sublot_ids: Sequence[int], *, code: str | None = None) -> Sublot:
-    """Sublots of one lot, one status and one place become one, with the worst budget, all holds and restrictions.
+    """Sublots of one lot, one status and one place become one, with all holds and restrictions of its parts.
 
+    From then on it is judged by what each of them went through, the worst of them, whenever that becomes known.
     Refused across lots, states or zones, and for parts that are empty.
     """
     ids = sorted(set(sublot_ids))
@@ -196,7 +197,7 @@ def merge(u: Unit, sublot_ids: Sequence[int], *, code: str | None = None) -> Sub
         raise Refused(f"nothing on hand of {', '.join(empty)}")
     child = _born(u, Sublot(
         code=code or f"S-{uuid.uuid4().hex[:12].upper()}", lot_id=parts[0].lot_id, state=parts[0].state,
-        created_at=u.now, carried=merged_carried([part.carried for part in parts]),
+        created_at=u.now,
     ))  # fmt: skip
     assert child.id is not None
     name = f"merge:{child.id}"
@@ -204,7 +205,6 @@ def merge(u: Unit, sublot_ids: Sequence[int], *, code: str | None = None) -> Sub
         post(u, sublot_id, "stock", "split", amount, purpose=Internal.MERGE, reference=name)
         post(u, child.id, "split", "stock", amount, purpose=Internal.MERGE, reference=name)
         link(u, sublot_id, child.id, name, amount)
-    u.emit(BudgetsMerging(child.id, tuple(ids)))
     u.emit(SublotBorn(child.id, "merge", tuple(ids), parts[0].zone_id, u.now, "merge"))
     u.audit("sublot.merge", "sublot", child.id, after={"of": ids, "amounts": {str(k): v for k, v in amounts.items()}})
     return get_sublot(u, child.id)

@@ -24,19 +24,6 @@ class SublotBorn(Event):
 
 
 @dataclass(frozen=True)
-class BudgetsMerging(Event):
-    """A sublot is about to begin as the merger of others: whoever counts writes what they spent into its `carried`.
-
-    Emitted before SublotBorn. `carried` holds the worst of what the parents carried already.
-    """
-
-    required: ClassVar[tuple[str, ...]] = ("exposure.carry",)
-
-    sublot_id: int
-    parent_ids: tuple[int, ...]
-
-
-@dataclass(frozen=True)
 class ZonesConcerned(Event):
     """Sublots are about to be locked whose history is about to change: custody locks their zones first.
 

@@ -54,9 +54,6 @@ class Sublot(SQLModel, table=True):
     handling_unit: str | None = None
     serial: str | None = None
     created_at: datetime = moment()
-    carried: dict[str, Any] | None = Field(default=None, sa_column=Column(JSONB))
-    """Exposure from before its own custody (merged sublots: the worst of them), by "version:limit" key:
-    {"p": seconds, "u": seconds, "w": seconds}."""
 
 
 class Hold(SQLModel, table=True):

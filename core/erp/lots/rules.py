@@ -150,17 +150,6 @@ def restriction_fault(kind: str, value: Mapping[str, Any]) -> str | None:
     return f"unknown kind of restriction {kind!r}"
 
 
-def merged_carried(parts: Sequence[Mapping[str, Mapping[str, float]] | None]) -> dict[str, dict[str, float]] | None:
-    """The worst of each budget over what several sublots carry; None if none carries anything."""
-    worst: dict[str, dict[str, float]] = {}
-    for part in parts:
-        for key, spent in (part or {}).items():
-            into = worst.setdefault(key, {})
-            for field, seconds in spent.items():
-                into[field] = max(into.get(field, 0.0), seconds)
-    return worst or None
-
-
 def balanced(inputs: Sequence[Decimal], outputs: Sequence[Decimal], tolerance: Decimal) -> bool:
     """Whether a transformation's outputs weigh its inputs within a fraction (0.02 is 2 %) of the inputs (rule 4)."""
     taken, given = sum(inputs, Decimal(0)), sum(outputs, Decimal(0))

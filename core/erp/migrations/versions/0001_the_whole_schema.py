@@ -1472,7 +1472,6 @@ def upgrade() -> None:
     sa.Column('handling_unit', sqlmodel.sql.sqltypes.AutoString(), nullable=True),
     sa.Column('serial', sqlmodel.sql.sqltypes.AutoString(), nullable=True),
     sa.Column('created_at', sa.DateTime(timezone=True), nullable=False),
-    sa.Column('carried', postgresql.JSONB(astext_type=sa.Text()), nullable=True),
     sa.CheckConstraint("state IN ('expected', 'quarantine', 'released', 'rejected', 'reworked', 'returned', 'destroyed')"),
     sa.PrimaryKeyConstraint('id'),
     sa.UniqueConstraint('code')
