@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,6 +23,13 @@ settings.register_profile("large", max_examples=1000, deadline=None)
 settings.load_profile("large" if os.environ.get("LOTWISE_TEST_HEAVY") == "1" else "small")
 
 
+def _in_memory() -> str | None:
+    """A folder in memory if there is a large one: a test's database is hundreds of files, made 20 times faster there."""
+    folder = Path("/dev/shm")
+    roomy = folder.is_dir() and os.access(folder, os.W_OK) and shutil.disk_usage(folder).free > 4 * 2**30
+    return str(folder) if roomy else None
+
+
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[EmbeddedPostgres]:
     """A PostgreSQL of this worker's own, without fsync.
@@ -29,7 +37,7 @@ def postgres() -> Iterator[EmbeddedPostgres]:
     Not below pytest's own folder: under root PostgreSQL runs as nobody, and every pytest that starts closes that
     folder to others again.
     """
-    with tempfile.TemporaryDirectory(prefix="lotwise-postgres-") as folder:
+    with tempfile.TemporaryDirectory(prefix="lotwise-postgres-", dir=_in_memory()) as folder:
         server = EmbeddedPostgres(Path(folder), durable=False)
         server.start()
         yield server
@@ -54,7 +62,7 @@ def postgres_url(postgres: EmbeddedPostgres, template: str) -> Iterator[str]:
     """SQLAlchemy URL of a fresh database with the whole schema."""
     name = f"t_{os.getpid()}_{next(_numbers)}"
     with psycopg.connect(postgres.conninfo(), autocommit=True) as conn:
-        conn.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"'.encode())
+        conn.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}" STRATEGY FILE_COPY'.encode())
     yield postgres.url(name)
     with psycopg.connect(postgres.conninfo(), autocommit=True) as conn:
         conn.execute(f'DROP DATABASE "{name}" WITH (FORCE)'.encode())
