@@ -24,7 +24,7 @@ settings.load_profile("large" if os.environ.get("LOTWISE_TEST_HEAVY") == "1" els
 
 
 def _in_memory() -> str | None:
-    """A folder in memory if there is a large one: a test's database is hundreds of files, made 20 times faster there."""
+    """A folder in memory if there is a large one: a test's database is hundreds of files, made 20 times faster so."""
     folder = Path("/dev/shm")
     roomy = folder.is_dir() and os.access(folder, os.W_OK) and shutil.disk_usage(folder).free > 4 * 2**30
     return str(folder) if roomy else None
