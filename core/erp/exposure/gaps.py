@@ -8,6 +8,8 @@ from sqlalchemy import insert, text
 from core.erp.exposure.model import GapRecord
 from core.erp.exposure.places import Place
 from core.erp.exposure.raw import Heard, load_heard
+from core.erp.exposure.rules.assess import NEVER
+from core.erp.exposure.rules.runs import clip
 from core.erp.exposure.rules.signal import BAD
 from core.erp.exposure.times import micros, moment
 from core.erp.exposure.zone import ZoneFold
@@ -49,7 +51,17 @@ def due(fold: ZoneFold) -> bool:
 
 
 def _of_tail(fold: ZoneFold, address: str) -> list[Span]:
-    return silences(fold.recent(address), fold.place.allowed_gap, fold.open_from, fold.watermark)
+    found = silences(fold.recent(address), fold.place.allowed_gap, fold.open_from, fold.watermark)
+    return _while_there(fold, found)
+
+
+def _while_there(fold: ZoneFold, found: Sequence[Span]) -> list[Span]:
+    """The silences, or of a recorder's only what of them was while goods were with it."""
+    if fold.place.stays is None:
+        return list(found)
+    closed = [(start, NEVER if stop is None else stop) for start, stop in found]
+    cut = [span for start, stop in fold.place.stays for span in clip(closed, start, stop)]
+    return [(start, None if stop == NEVER else stop) for start, stop in cut]
 
 
 def record(u: Unit, fold: ZoneFold, since: int | None = None) -> None:
@@ -63,7 +75,9 @@ def record(u: Unit, fold: ZoneFold, since: int | None = None) -> None:
         if not point.required:
             continue
         tail = _of_tail(fold, point.address)
-        found = tail if heard is None else silences(heard[point.address], gap, start, fold.watermark)
+        found = tail
+        if heard is not None:
+            found = _while_there(fold, silences(heard[point.address], gap, start, fold.watermark))
         fold.silences[point.address] = tuple(tail)
         rows += _changes(u, (place, point.id), start, found, standing.get(point.id, ()))
     if rows:

@@ -12,6 +12,7 @@ from core.erp.exposure.judge import Judge
 from core.erp.exposure.lineage import mergers
 from core.erp.exposure.look_again import goods_in, judged
 from core.erp.exposure.places import versions_of
+from core.erp.exposure.stays import of_recorders
 from core.erp.exposure.times import micros
 from core.erp.exposure.ways import Ways
 from core.erp.kernel.events import Events
@@ -36,6 +37,8 @@ def rejudge(u: Unit, event: CustodyChanged) -> None:
         return
     # goods in an unmeasured zone are watched by the zone around it
     lock_zones(u, {*event.zone_ids, *_judging(u, goods)})
+    for zone in of_recorders(u.conn, _judged(u, event.zone_ids)):
+        Judge().again(u, zone, event.from_at)  # what of its readings counts is another part now
     _judge_goods(u, goods)
 
 

@@ -41,7 +41,9 @@ def load_folds(
         mine = {version: profiles[version] for version in sorted(versions[zone])}
         made = ZoneFold(places[zone], mine, standing.hour, standing.hour, {}, standing.heard_to, standing.watermark)
         early = standing.hour - _band_delay(places[zone])
-        made.heard = load_heard(conn, places[zone], early, made.stop, made.longest_gap)
+        # a recorder's readings came all at once and have landed: how each stay begins is to be seen in them
+        stop = made.stop if places[zone].stays is None else max(made.stop, micros(now))
+        made.heard = load_heard(conn, places[zone], early, stop, made.longest_gap)
         if early < standing.hour:
             made.remember_band(early)
         # what was seen of the open hour before is not known here: goods that have left since may be concerned

@@ -8,7 +8,9 @@ from datetime import datetime
 from sqlalchemy import Connection, text
 
 from core.erp.exposure.rules.profile import Limit, Profile
-from core.erp.exposure.rules.signal import GOOD, UNCERTAIN
+from core.erp.exposure.rules.runs import Runs
+from core.erp.exposure.rules.signal import BAD, GOOD, UNCERTAIN
+from core.erp.exposure.stays import RECORDER, stays_in
 from core.erp.exposure.times import micros, span
 
 BAND = 0
@@ -60,6 +62,8 @@ class Place:
     worst_temperature: float | None
     allowed_gap: int
     """How long the zone's own points may be silent, microseconds."""
+    stays: Runs | None = None
+    """When goods were with the recorders whose zone this is; None for a zone that is a place."""
 
     @property
     def monitored(self) -> bool:
@@ -72,7 +76,7 @@ def load_places(conn: Connection, zone_ids: Iterable[int]) -> dict[int, Place]:
     ids = sorted(set(zone_ids))
     zones = conn.execute(
         text(
-            "SELECT id, address, band_low, band_high, band_delay, band_hysteresis, allowed_gap, worst_temperature"
+            "SELECT id, address, band_low, band_high, band_delay, band_hysteresis, allowed_gap, worst_temperature, kind"
             " FROM zone WHERE id = ANY(:ids)"
         ),
         {"ids": ids},
@@ -85,12 +89,14 @@ def load_places(conn: Connection, zone_ids: Iterable[int]) -> dict[int, Place]:
         {"ids": ids},
     ).all()
     trust = _trust(conn, [row.id for row in points])
+    stays = {row.id: stays_in(conn, row.id) for row in zones if row.kind == RECORDER}
     by_zone: dict[int, list[PointRef]] = defaultdict(list)
     for row in points:
+        trusted = trust.get(row.id, ())
+        if row.zone_id in stays:
+            trusted = _only_during(stays[row.zone_id], trusted)
         by_zone[row.zone_id].append(
-            PointRef(
-                row.id, row.address, row.zone_id, row.quantity, row.unit, row.role == "required", trust.get(row.id, ())
-            )
+            PointRef(row.id, row.address, row.zone_id, row.quantity, row.unit, row.role == "required", trusted)
         )
     return {
         row.id: Place(
@@ -100,9 +106,23 @@ def load_places(conn: Connection, zone_ids: Iterable[int]) -> dict[int, Place]:
             _band(row.band_low, row.band_high, span(row.band_delay), row.band_hysteresis, span(row.allowed_gap)),
             row.worst_temperature,
             span(row.allowed_gap),
+            stays.get(row.id),
         )
         for row in zones
     }
+
+
+def _only_during(stays: Runs, trust: Sequence[Trust]) -> tuple[Trust, ...]:
+    """What a recorder's readings are trusted with: nothing while no goods were there, else what calibration allows."""
+    starts = sorted({0, *(at for stay in stays for at in stay), *(entry.start for entry in trust)})
+    out = []
+    for at in starts:
+        before = [entry for entry in trust if entry.start <= at]
+        there = any(start <= at < stop for start, stop in stays)
+        error = before[-1].error if before else 0.0
+        quality = before[-1].quality if before else GOOD
+        out.append(Trust(at, quality, error) if there else Trust(at, BAD, 0.0))
+    return tuple(out)
 
 
 def _band(low: float | None, high: float | None, delay: int, hysteresis: float, gap: int) -> Profile | None:

@@ -114,8 +114,21 @@ _BEFORE = text(
 def load_heard(conn: Connection, place: Place, start: int, stop: int, carry: int) -> dict[str, Heard]:
     """Readings of the zone's points in [start, stop), with each point's last one before, at most `carry` older.
 
-    Raises NeedsOlder where PostgreSQL no longer has all of them.
+    In a recorder's zone each stay of goods begins with what was read first. Raises NeedsOlder where PostgreSQL no
+    longer has all of them.
     """
+    out = _heard(conn, place, start, stop, carry)
+    for entry, leaves in place.stays or ():
+        if start - carry <= entry < stop:
+            first = _heard(conn, place, entry, min(entry + place.allowed_gap, leaves), 0)
+            for address, heard in first.items():
+                if heard.at and heard.at[0] > entry:
+                    middle, error = (heard.low[0] + heard.high[0]) / 2, (heard.high[0] - heard.low[0]) / 2
+                    out[address].put(entry, middle, heard.quality[0], error)
+    return out
+
+
+def _heard(conn: Connection, place: Place, start: int, stop: int, carry: int) -> dict[str, Heard]:
     points = {point.address: point for point in place.points}
     out = {address: Heard() for address in points}
     spans: Mapping[str, object] = {

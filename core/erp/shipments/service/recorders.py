@@ -16,6 +16,7 @@ from sqlalchemy import select, text
 from core.erp.catalog import service as catalog
 from core.erp.catalog.model import Point, Site, Zone
 from core.erp.custody import service as custody
+from core.erp.exposure.stays import RECORDER
 from core.erp.exposure.times import micros
 from core.erp.exposure.ways import Ways
 from core.erp.kernel.errors import Conflict, Invalid, Refused
@@ -23,9 +24,6 @@ from core.erp.kernel.tables import table
 from core.erp.kernel.unit import Unit
 from core.erp.shipments.model import Shipment, ShipmentLeg, ShipmentLine, ShipmentLogger
 from core.erp.shipments.service.planning import legs_of, lines_of
-
-RECORDER = "recorder"
-"""The kind of a zone that is where a recorder was, and nowhere else."""
 
 Travels = Callable[[Unit, ShipmentLine, ShipmentLeg], int | None]
 
