@@ -4,6 +4,7 @@ import asyncio
 import logging
 import signal
 import sys
+from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -18,8 +19,21 @@ app = typer.Typer(
     name="lotwise",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    help="Every reading knows its lot, and no lot moves while a reading is against it.",
 )
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        print(f"lotwise {version('lotwise')}")
+        raise typer.Exit
+
+
+@app.callback()
+def lotwise(
+    *,
+    _: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Say which this is.")] = False,
+) -> None:
+    """Every reading knows its lot, and no lot moves while a reading is against it."""
 
 
 class RunByDefault(TyperGroup):
@@ -35,7 +49,8 @@ class RunByDefault(TyperGroup):
 edge_app = typer.Typer(
     no_args_is_help=True,
     cls=RunByDefault,
-    help="The gateway: collectors, spool and forwarder. `lotwise edge FILE` runs it.",
+    help="The gateway: collectors, spool and forwarder.\n\n`lotwise edge FILE` runs it, `lotwise edge --check FILE`"
+    " only says what is wrong with its configuration.",
 )
 ingest_app = typer.Typer(invoke_without_command=True, help="Take readings from the stream, judge and store them.")
 users_app = typer.Typer(no_args_is_help=True, help="People who may sign in.")

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,10 @@ def test_every_command_explains_itself() -> None:
     assert done.returncode == 0
     for command in ("demo", "edge", "ingest", "serve", "simulate", "import", "prove", "bench", "dashboards", "doctor"):
         assert command in done.stdout
+
+
+def test_it_says_which_version_it_is() -> None:
+    assert lotwise("--version").stdout.strip() == f"lotwise {version('lotwise')}"
 
 
 def test_a_doctor_without_settings_names_the_embedded_servers(tmp_path: Path) -> None:
