@@ -2,17 +2,16 @@
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from datetime import datetime
+from dataclasses import dataclass
 from typing import TypeVar
 
 from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError
 
-from core.erp.kernel.auth import actor_of, check_password, issue_token, now_utc
-from core.erp.kernel.errors import Unauthenticated
+from core.erp.kernel.auth import check_password, now_utc
 from core.erp.kernel.events import Events
 from core.erp.kernel.http import translate
+from core.erp.kernel.tokens import actor_of, issue_token, renew, revoke
 from core.erp.kernel.unit import Actor, Unit, transact
 
 T = TypeVar("T")
@@ -26,8 +25,6 @@ class Desk:
     events: Events
     key: str
     minutes: int
-    _out: dict[str, datetime] = field(default_factory=dict)
-    """Tokens signed out before their time, and when. Tokens outlive no restart by more than `minutes`."""
 
     def sign_in(self, login: str, password: str, address: str) -> tuple[str, int]:
         """(token, seconds it lasts). Raises Unauthenticated, TooManyAttempts."""
@@ -36,15 +33,12 @@ class Desk:
         return issue_token(user, self.key, now, self.minutes)
 
     def sign_out(self, token: str) -> None:
-        """From here on the token opens no page, in whatever tab it still is."""
-        now = now_utc()
-        for old in [old for old, at in self._out.items() if (now - at).total_seconds() > self.minutes * 60]:
-            del self._out[old]
-        self._out[token] = now
+        """From here on the token opens nothing, in whatever tab and on whatever instance."""
+        revoke(self.engine, token, self.key, now_utc())
 
-    def left(self, token: str | None) -> str:
-        """Why a token opens nothing: there is none (`first`), its owner signed `out`, or it has `expired`."""
-        return "first" if token is None else "out" if token in self._out else "expired"
+    def renew(self, token: str) -> tuple[str, int]:
+        """A fresh token for a wall display. Raises Unauthenticated, Forbidden."""
+        return renew(self.engine, token, self.key, now_utc(), self.minutes)
 
     async def actor(self, token: str) -> Actor:
         """Who the token speaks for. Raises Unauthenticated."""
@@ -58,8 +52,6 @@ class Desk:
         return await asyncio.to_thread(self._do, token, work, permit)
 
     def _actor(self, token: str) -> Actor:
-        if token in self._out:
-            raise Unauthenticated("signed out: sign in again")
         return actor_of(self.engine, token, self.key)
 
     def _do(self, token: str, work: Callable[[Unit], T], permit: str) -> T:

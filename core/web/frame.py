@@ -13,6 +13,7 @@ from nicegui import ui
 
 from core.erp.kernel.auth import now_utc
 from core.erp.kernel.errors import LotwiseError, Unauthenticated
+from core.erp.kernel.permits import READ_ONLY, permits_of
 from core.erp.kernel.unit import Actor, Unit
 from core.web.desk import Desk
 
@@ -42,21 +43,21 @@ class Visit:
         """What `work` finds, at now; None where the session has ended meanwhile, and then the page leaves."""
         try:
             return await self.desk.do(self.token, work)
-        except Unauthenticated:
-            self.leave()
+        except Unauthenticated as error:
+            self.leave(error)
             return None
 
-    def leave(self) -> None:
-        """To the sign-in page, which says why and leads back."""
-        ui.navigate.to(signing_in(self.desk.left(self.token), self.path))
+    def leave(self, error: Unauthenticated) -> None:
+        """To where the session may go on, or to the sign-in page, which says why and leads back."""
+        ui.navigate.to(way_out(error, self.path))
 
     async def act(self, work: Callable[[Unit], object], permit: str, said: ui.label) -> bool:
         """Does it in one transaction; a refusal is written into `said`, in the core's words."""
         said.set_text("")
         try:
             await self.desk.do(self.token, work, permit)
-        except Unauthenticated:
-            self.leave()
+        except Unauthenticated as error:
+            self.leave(error)
             return False
         except LotwiseError as error:
             said.set_text(f"{error.title}: {error.detail}")
@@ -73,16 +74,37 @@ async def visit(desk: Desk, request: Request) -> Visit | RedirectResponse:
     """The visit of whoever the request's cookie speaks for, or the way to the sign-in page."""
     token = request.cookies.get(COOKIE)
     path = request.url.path
+    if token is None:
+        return RedirectResponse(signing_in("first", path), 303)
     try:
-        actor = await desk.actor(token or "")
-    except Unauthenticated:
-        return RedirectResponse(signing_in(desk.left(token), path), 303)
-    return Visit(desk, token or "", actor, path)
+        actor = await desk.actor(token)
+    except Unauthenticated as error:
+        return RedirectResponse(way_out(error, path), 303)
+    return Visit(desk, token, actor, path)
+
+
+def way_out(error: Unauthenticated, path: str) -> str:
+    """Where to when a token opens nothing: an expired one may be a wall display's, which is renewed."""
+    if error.extra.get("why") == "expired":
+        return "/renew?" + urlencode({"back": path})
+    return signing_in("out" if error.extra.get("why") == "out" else "expired", path)
+
+
+def keep_alive(of: Visit) -> None:
+    """A wall display asks for a fresh session in time, and goes on asking while we are away."""
+    if permits_of(of.actor.roles) != READ_ONLY:
+        return
+    every = of.desk.minutes * 60_000 // 2
+    ui.add_body_html(
+        f"<script>setInterval(() => fetch('/healthz').then(found => {{ if (found.ok) location.replace('/renew?back=' +"
+        f" encodeURIComponent(location.pathname)) }}).catch(() => null), {every})</script>"
+    )
 
 
 def header(of: Visit) -> None:
     """Where one can go, who is signed in, and what the times are."""
     ui.colors(primary=PRIMARY)
+    keep_alive(of)
     with ui.header().classes("items-center justify-between bg-primary q-py-sm"):
         with (
             ui.row().classes("items-center gap-4"),

@@ -11,8 +11,9 @@ from starlette.datastructures import MutableHeaders
 from starlette.routing import Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from core.erp.kernel.errors import LotwiseError, TooManyAttempts, Unauthenticated
+from core.erp.kernel.errors import Forbidden, LotwiseError, TooManyAttempts, Unauthenticated
 from core.erp.kernel.http import BIGGEST_ID
+from core.erp.kernel.tokens import RENEWABLE
 from core.web import excursion, flow, home, stock
 from core.web.desk import Desk
 from core.web.frame import COOKIE, Visit, header, signing_in, visit
@@ -113,10 +114,19 @@ def _session_routes(app: FastAPI, desk: Desk) -> None:
             return RedirectResponse(signing_in("wrong", back), 303)
         except TooManyAttempts:
             return RedirectResponse(signing_in("many", back), 303)
-        answer = RedirectResponse(back, 303)
-        secure = request.url.scheme == "https"
-        answer.set_cookie(COOKIE, token, max_age=lasts, httponly=True, samesite="strict", secure=secure)
-        return answer
+        return _with_session(request, back, token, lasts)
+
+    @app.get("/renew", include_in_schema=False)
+    def renew(request: Request, back: str = "/") -> Response:
+        """A wall display goes on; everybody else signs in again."""
+        back = _own(back)
+        try:
+            token, lasts = desk.renew(request.cookies.get(COOKIE) or "")
+        except Unauthenticated as error:
+            return RedirectResponse(signing_in("out" if error.extra.get("why") == "out" else "expired", back), 303)
+        except Forbidden:
+            return RedirectResponse(signing_in("expired", back), 303)
+        return _with_session(request, back, token, lasts)
 
     @app.post("/logout", include_in_schema=False)
     def sign_out(request: Request) -> Response:
@@ -127,6 +137,15 @@ def _session_routes(app: FastAPI, desk: Desk) -> None:
         answer = RedirectResponse(signing_in("out"), 303)
         answer.delete_cookie(COOKIE, httponly=True, samesite="strict")
         return answer
+
+
+def _with_session(request: Request, back: str, token: str, lasts: int) -> Response:
+    """Leads back with the session in a cookie, kept as long as it could still be renewed."""
+    answer = RedirectResponse(back, 303)
+    kept = lasts + int(RENEWABLE.total_seconds())
+    secure = request.url.scheme == "https"
+    answer.set_cookie(COOKIE, token, max_age=kept, httponly=True, samesite="strict", secure=secure)
+    return answer
 
 
 def _unknown_api(app: FastAPI) -> None:

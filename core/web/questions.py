@@ -182,7 +182,7 @@ _SHIPMENTS = text("""
         (SELECT string_agg(h.reason, '; ' ORDER BY h.id) FROM hold h
             WHERE h.shipment_id = s.id AND h.lifted_at IS NULL) AS held,
         (SELECT min(h.since_at) FROM hold h WHERE h.shipment_id = s.id AND h.lifted_at IS NULL) AS held_since
-    FROM shipment s ORDER BY s.state IN ('accepted', 'refused'), s.due_at NULLS LAST, s.id DESC LIMIT :most
+    FROM shipment s ORDER BY s.state IN ('accepted', 'refused', 'cancelled'), s.due_at NULLS LAST, s.id DESC LIMIT :most
 """)
 _CENTRES = text("SELECT code FROM work_centre ORDER BY code")
 

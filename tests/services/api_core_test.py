@@ -3,7 +3,6 @@
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -11,7 +10,6 @@ from typing import Any
 
 import httpx
 import pytest
-import uvicorn
 from argon2 import PasswordHasher
 from pydantic import SecretStr
 from sqlalchemy import Engine, text
@@ -21,7 +19,7 @@ from core.erp.kernel import auth
 from core.erp.kernel.auth import create_user
 from core.erp.kernel.unit import system, unit
 from core.settings import Settings
-from tests.servers import free_port
+from tests.serving import serving
 
 PASSWORD = "correct horse battery"
 SECRET = "s" * 40
@@ -44,22 +42,6 @@ class Api:
         return self.client.get(f"/api/v1{path}", params=params, headers=who)
 
 
-@contextmanager
-def serving(engine: Engine, settings: Settings, *, run_background: bool) -> Iterator[httpx.Client]:
-    """The whole app on a port of its own."""
-    app = create_app(settings, engine, run_background=run_background)
-    port = free_port()
-    server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=port, log_level="warning"))
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    while not server.started:
-        time.sleep(0.01)
-    with httpx.Client(base_url=f"http://127.0.0.1:{port}") as client:
-        yield client
-    server.should_exit = True
-    thread.join()
-
-
 @pytest.fixture
 def api(engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Api]:
     cheap = PasswordHasher(time_cost=1, memory_cost=64, parallelism=1)
@@ -72,7 +54,7 @@ def api(engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iter
         ):  # fmt: skip
             create_user(u, login, login.title(), PASSWORD, roles)
     settings = Settings(instance="test", secret_key=SecretStr(SECRET), data_dir=tmp_path)
-    with serving(engine, settings, run_background=False) as client:
+    with serving(create_app(settings, engine, run_background=False)) as client:
         yield Api(client, engine)
 
 
@@ -265,8 +247,8 @@ def test_permits(api: Api, plant: Plant) -> None:
 
 
 def test_stale_token_and_revoked_user(api: Api, plant: Plant) -> None:
-    from core.erp.kernel.auth import issue_token
     from core.erp.kernel.model import User
+    from core.erp.kernel.tokens import issue_token
 
     user = User(id=2, login="store", name="Store", password_hash="", roles=["warehouse"], created_at=datetime.now(UTC))
     old, _ = issue_token(user, SECRET, datetime.now(UTC) - timedelta(hours=1), 15)
@@ -376,7 +358,7 @@ def test_open_pages_and_schema(api: Api) -> None:
 
 def test_audit_rows_are_sealed_within_a_second_and_witnessed(api: Api, plant: Plant, tmp_path: Path) -> None:
     settings = Settings(instance="test", secret_key=SecretStr(SECRET), data_dir=tmp_path / "served")
-    with serving(api.engine, settings, run_background=True) as client:
+    with serving(create_app(settings, api.engine)) as client:
         answer = client.post("/api/v1/sites", json={"code": "south", "name": "South"}, headers=plant.admin)
         assert answer.status_code == 201, answer.text
         deadline = time.monotonic() + 5

@@ -1,14 +1,9 @@
 """From a warm room to Grafana and back: the served app's own outbox runner tells a real HTTP server."""
 
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
-import httpx
-import uvicorn
-from fastapi import FastAPI
 from pydantic import SecretStr
 from sqlalchemy import Engine
 
@@ -18,8 +13,8 @@ from core.erp.kernel.permits import Role
 from core.outbound.grafana import Annotator
 from core.outbound.handlers import register_grafana
 from core.settings import Settings
-from tests.servers import free_port
 from tests.services.outbound_servers import TOKEN, grafana
+from tests.serving import serving
 from tests.world import OVER_8_FOR_60, World, at, every
 
 PASSWORD = "correct horse battery"
@@ -33,22 +28,6 @@ def until(found: Callable[[], list[Any]], what: str) -> Any:
             return rows[0]
         time.sleep(0.05)
     raise AssertionError(f"no {what}")
-
-
-@contextmanager
-def served(app: FastAPI) -> Iterator[httpx.Client]:
-    """The app on a port of its own, with its background loops."""
-    port = free_port()
-    server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=port, log_level="warning"))
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    until(lambda: [server] if server.started else [], "start")
-    try:
-        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30) as http:
-            yield http
-    finally:
-        server.should_exit = True
-        thread.join(20)
 
 
 def ms(clock: str) -> int:
@@ -70,7 +49,7 @@ def test_a_hold_that_the_judge_places_is_annotated_and_ended_by_its_disposition(
         def tagged(*tags: str) -> Callable[[], list[Any]]:
             return lambda: [row for row in list(server.annotations.values()) if set(tags) <= set(row["tags"])]
 
-        with served(app) as http:
+        with serving(app) as http:
             server.fail = [503]  # a Grafana that is away for a moment is asked again
             world.feed("room", every(10, at("01:00"), at("02:00"), 5.0), upto=at("02:00"))
             world.feed("room", every(10, at("02:10"), at("03:30"), 9.5), upto=at("03:30"))

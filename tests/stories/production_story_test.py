@@ -4,7 +4,8 @@ from datetime import timedelta
 from decimal import Decimal
 
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import Engine, text
+from sqlalchemy.exc import DBAPIError
 
 from core.erp.kernel.errors import Forbidden, IllegalMove, Invalid, Refused
 from core.erp.lots import service as lots
@@ -275,3 +276,48 @@ def test_forbidden_moves(source: str, move: str) -> None:
     made = WorkOrder(id=1, code="x", amount=Decimal(1), due_at=at("00:00"), state=source, created_at=at("00:00"))
     with pytest.raises(IllegalMove, match=source):
         WORK_ORDER.apply(None, made, move, reason="try")  # type: ignore[arg-type]
+
+
+def test_a_cancelled_order_frees_its_material_and_is_off_every_list(plant: Plant) -> None:
+    vaccine, label = plant.goods(amount=100), plant.goods("label", amount=200)
+    one = order(plant, "WO-X", bill(plant), vaccine, label)
+    assert listed(plant, "FILL-1") == ["WO-X"]
+    issued = plant.one("SELECT id FROM work_order_material WHERE sublot_id = :s", s=vaccine)
+    plant.do("pat", at("00:11"), production.issue, issued)
+    with pytest.raises(Invalid, match="reason"):
+        plant.do("pat", at("00:12"), production.apply, one, "cancel")
+    with pytest.raises(Forbidden):
+        plant.do("wanda", at("00:12"), production.apply, one, "cancel", reason="no demand")
+    plant.do("pat", at("00:13"), production.apply, one, "cancel", reason="no demand")
+    assert state(plant, one) == "cancelled"
+    assert listed(plant, "FILL-1") == []
+    assert plant.rows("SELECT DISTINCT state FROM reservation") == [("cancelled",)]
+    assert plant.rows("SELECT kind, sublot_id FROM stock_task WHERE done_at IS NULL") == [("put_back", vaccine)]
+    assert order(plant, "WO-Y", bill(plant), vaccine, label), "its goods are free for the next order"
+    for move in ("release", "check_material", "complete", "cancel"):
+        with pytest.raises(IllegalMove):
+            plant.do("pat", at("00:20"), production.apply, one, move, reason="again")
+    with pytest.raises(IllegalMove):
+        plant.do("pat", at("00:20"), production.reserve, one, vaccine, Decimal(1))
+
+
+def test_an_order_that_has_begun_is_not_cancelled(plant: Plant) -> None:
+    vaccine, label = plant.goods(amount=100), plant.goods("label", amount=200)
+    one = order(plant, "WO-X", bill(plant), vaccine, label)
+    plant.do("wanda", at("00:09"), production.used_up, one, label, Decimal(1), at=at("00:05"), reason="torn off")
+    with pytest.raises(Refused, match="used or made"):
+        plant.do("pat", at("00:10"), production.apply, one, "cancel", reason="no demand")
+    plant.do("pat", at("00:11"), production.start_operation, step(plant, one))
+    with pytest.raises(IllegalMove):
+        plant.do("pat", at("00:12"), production.apply, one, "cancel", reason="no demand")
+
+
+def test_the_database_itself_starts_no_order_on_held_material_and_skips_no_state(plant: Plant) -> None:
+    vaccine, label = plant.goods(amount=100), plant.goods("label", amount=200)
+    one = order(plant, "WO-X", bill(plant), vaccine, label)
+    plant.judged(at("03:00"), vaccine, plant.breach("02:00", "03:00"))
+    assert state(plant, one) == "blocked"
+    for target, code in (("material_ok", "LW001"), ("running", "LW003"), ("closed", "LW003")):
+        with pytest.raises(DBAPIError) as caught, plant.engine.begin() as conn:
+            conn.execute(text("UPDATE work_order SET state = :t WHERE id = :o"), {"t": target, "o": one})
+        assert getattr(caught.value.orig, "sqlstate", None) == code

@@ -3,7 +3,8 @@
 from decimal import Decimal
 
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import Engine, text
+from sqlalchemy.exc import DBAPIError
 
 from core.erp.exposure.events import Judged, SublotsJudged
 from core.erp.kernel.errors import Forbidden, IllegalMove, Invalid, Refused
@@ -338,3 +339,38 @@ def test_forbidden_moves(state: str, move: str) -> None:
     shipment = Shipment(id=1, code="x", consignee="y", state=state, created_at=at("00:00"))
     with pytest.raises(IllegalMove, match=state):
         SHIPMENT.apply(None, shipment, move, reason="try")  # type: ignore[arg-type]
+
+
+def test_a_cancelled_shipment_frees_its_goods(plant: Plant) -> None:
+    goods = plant.goods(amount=10)
+    planned, picked = ship(plant, "SH-P", (goods, 4)), ship(plant, "SH-K", (goods, 6))
+    plant.do("wanda", at("01:10"), shipments.pick, picked)
+    with pytest.raises(Refused):
+        ship(plant, "SH-N", (goods, 4))
+    with pytest.raises(Invalid, match="reason"):
+        plant.do("lou", at("01:20"), shipments.cancel, planned, " ")
+    with pytest.raises(Forbidden):
+        plant.do("wanda", at("01:20"), shipments.cancel, planned, "order withdrawn")
+    for shipment in (planned, picked):
+        plant.do("lou", at("01:21"), shipments.cancel, shipment, "order withdrawn")
+    assert plant.rows("SELECT DISTINCT state FROM shipment") == [("cancelled",)]
+    assert plant.rows("SELECT DISTINCT state FROM shipment_line") == [("put_back",)]
+    assert plant.rows("SELECT kind, amount FROM stock_task WHERE done_at IS NULL") == [("put_back", Decimal(6))]
+    assert ship(plant, "SH-N", (goods, 4)), "the goods are free again"
+    plant.judged(at("03:00"), goods, plant.breach("02:00", "03:00"))
+    assert holds_on(plant, planned) == 0, "what is called off is not stopped"
+    for move in (shipments.pick, shipments.dispatch, shipments.accept):
+        with pytest.raises(IllegalMove):
+            plant.do("lou" if move != shipments.pick else "wanda", at("01:30"), move, planned)
+    with pytest.raises(IllegalMove):
+        plant.do("lou", at("01:30"), shipments.departed, planned, at("01:25"), "left all the same")
+
+
+def test_what_has_left_is_not_cancelled(plant: Plant) -> None:
+    shipment = ship(plant, "SH-1", (plant.goods(amount=10), 10))
+    plant.do("wanda", at("01:10"), shipments.pick, shipment)
+    plant.do("lou", at("01:20"), shipments.dispatch, shipment)
+    with pytest.raises(IllegalMove):
+        plant.do("lou", at("01:21"), shipments.cancel, shipment, "too late")
+    with pytest.raises(DBAPIError), plant.engine.begin() as conn:
+        conn.execute(text("UPDATE shipment SET state = 'cancelled' WHERE id = :s"), {"s": shipment})

@@ -8,9 +8,9 @@ from fastapi.security import OAuth2PasswordRequestForm
 from pydantic import AwareDatetime, BaseModel, Field, SecretStr
 from sqlalchemy import select
 
-from core.erp.kernel import audit, auth
-from core.erp.kernel.errors import NotFound
-from core.erp.kernel.http import PROBLEMS, Answer, Body, Cursor, Door, Id, Limit, Page, Text, paged
+from core.erp.kernel import audit, auth, tokens
+from core.erp.kernel.errors import NotFound, Unauthenticated
+from core.erp.kernel.http import PROBLEMS, Answer, Body, Cursor, Door, Id, Limit, Page, Text, bearer, paged
 from core.erp.kernel.model import AuditRow, User
 from core.erp.kernel.permits import Role, permits_of
 from core.erp.kernel.tables import table
@@ -33,8 +33,44 @@ def sign_in(request: Request, form: Annotated[OAuth2PasswordRequestForm, Depends
     state, now = request.app.state, auth.now_utc()
     address = request.client.host if request.client is not None else "unknown"
     user = auth.check_password(state.engine, form.username, form.password, address, now)
-    token, lasts = auth.issue_token(user, state.signing_key, now, state.settings.token_minutes)
+    token, lasts = tokens.issue_token(user, state.signing_key, now, state.settings.token_minutes)
     return Token(access_token=token, expires_in=lasts)
+
+
+_Held = Annotated[str | None, Depends(bearer)]
+
+
+@router.post("/token/renew", tags=["sign in"])
+def renew(request: Request, token: _Held) -> Token:
+    """A fresh token for a wall display (role `display`), up to a day after the old one's end, for at most 30 days.
+
+    Anybody who may do more than read signs in again.
+    """
+    state = request.app.state
+    fresh, lasts = tokens.renew(
+        state.engine, _given(token), state.signing_key, auth.now_utc(), state.settings.token_minutes
+    )
+    return Token(access_token=fresh, expires_in=lasts)
+
+
+class SignedOut(BaseModel):
+    """The session has ended."""
+
+    signed_out: bool = True
+
+
+@router.post("/token/revoke", tags=["sign in"])
+def revoke(request: Request, token: _Held) -> SignedOut:
+    """Ends this session: its token opens nothing any more, on whatever instance. Also for one that has expired."""
+    state = request.app.state
+    tokens.revoke(state.engine, _given(token), state.signing_key, auth.now_utc())
+    return SignedOut()
+
+
+def _given(token: str | None) -> str:
+    if token is None:
+        raise Unauthenticated("no token was given: Authorization: Bearer …")
+    return token
 
 
 class UserOut(Answer):

@@ -1,11 +1,10 @@
-"""Who is there: users, argon2 password hashes, rate-limited sign-in, short-lived tokens."""
+"""Who is there: users, argon2 password hashes, rate-limited sign-in."""
 
 import uuid
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 
-import jwt
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 from sqlalchemy import Engine, func, insert, select, text
@@ -14,14 +13,12 @@ from core.erp.kernel.errors import Conflict, Invalid, NotFound, TooManyAttempts,
 from core.erp.kernel.model import LoginAttempt, User
 from core.erp.kernel.permits import Role
 from core.erp.kernel.tables import table
-from core.erp.kernel.unit import Actor, Unit
+from core.erp.kernel.unit import Unit
 
 WINDOW = timedelta(minutes=15)
 PER_LOGIN = 5
 PER_ADDRESS = 30
 SHORTEST_PASSWORD = 10
-ALGORITHM = "HS256"
-ISSUER = "lotwise"
 
 
 @lru_cache(maxsize=1)
@@ -81,6 +78,7 @@ def change_user(
     if password is not None:
         _check_password(password)
         user.password_hash = _hasher().hash(password)
+        user.token_epoch += 1  # whoever had the old one is out, everywhere
     u.session.add(user)
     u.session.flush()
     after = {"roles": user.roles, "active": user.active, "password": "changed" if password else "as before"}
@@ -118,35 +116,6 @@ def _verify(hashed: str, password: str) -> bool:
         return _hasher().verify(hashed, password)
     except (VerificationError, InvalidHashError):
         return False
-
-
-def issue_token(user: User, key: str, now: datetime, minutes: int) -> tuple[str, int]:
-    """(access token, seconds it lasts). It names the user and a session; roles are read afresh at every request."""
-    lasts = minutes * 60
-    claims = {
-        "iss": ISSUER, "sub": str(user.id), "jti": uuid.uuid4().hex, "iat": now, "nbf": now,
-        "exp": now + timedelta(seconds=lasts),
-    }  # fmt: skip
-    return jwt.encode(claims, key, algorithm=ALGORITHM), lasts
-
-
-def actor_of(engine: Engine, token: str, key: str) -> Actor:
-    """The actor a token speaks for. Raises Unauthenticated: stale, forged, or a user who may not sign in any more."""
-    try:
-        claims = jwt.decode(
-            token, key, algorithms=[ALGORITHM], issuer=ISSUER, options={"require": ["exp", "sub", "jti"]}
-        )
-        user_id = int(claims["sub"])
-    except jwt.ExpiredSignatureError as error:
-        raise Unauthenticated("the token has expired: sign in again") from error
-    except (jwt.InvalidTokenError, ValueError) as error:
-        raise Unauthenticated("not a valid token") from error
-    users = table(User)
-    with engine.connect() as conn:
-        row = conn.execute(select(users).where(users.c.id == user_id)).one_or_none()
-    if row is None or not row.active:
-        raise Unauthenticated("this user may not sign in")
-    return Actor(row.login, frozenset(Role(role) for role in row.roles), row.id, session=claims["jti"])
 
 
 def now_utc() -> datetime:

@@ -23,11 +23,12 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.exc import DataError, DBAPIError
 from starlette.exceptions import HTTPException
 
-from core.erp.kernel.auth import actor_of, now_utc
+from core.erp.kernel.auth import now_utc
 from core.erp.kernel.errors import Conflict, Invalid, LotwiseError, NotFound, Refused, Unauthenticated
 from core.erp.kernel.events import Events
 from core.erp.kernel.model import IdempotencyKey
 from core.erp.kernel.tables import table
+from core.erp.kernel.tokens import actor_of
 from core.erp.kernel.unit import Actor, Unit, transact
 from core.series.port import StoreUnavailable
 

@@ -30,6 +30,19 @@ class User(SQLModel, table=True):
     roles: list[str] = Field(sa_column=Column(ARRAY(Text), nullable=False))
     active: bool = True
     created_at: datetime = moment()
+    token_epoch: int = 0
+    """Grows with each change of password: tokens of an earlier epoch are dead."""
+
+
+class RevokedToken(SQLModel, table=True):
+    """A session that was signed out of. Kept `until` none of its tokens could be used or renewed any more."""
+
+    __tablename__ = "revoked_token"
+
+    jti: str = Field(primary_key=True)
+    user_id: int = Field(sa_column=Column(BigInteger, nullable=False))
+    at: datetime = moment()
+    until: datetime = moment(index=True)
 
 
 class AuditRow(SQLModel, table=True):

@@ -15,9 +15,12 @@ class Role(StrEnum):
     PLANNER = "planner"
     TESTER = "tester"
     ADMIN = "admin"
+    DISPLAY = "display"
+    """A screen on a wall: it reads and does nothing else, so its session may be renewed without a person."""
 
 
-_EVERYONE = {"read"}
+READ_ONLY = frozenset({"read"})
+_EVERYONE = READ_ONLY
 
 PERMITS: dict[Role, frozenset[str]] = {
     Role.PLANT_ENGINEER: frozenset(
@@ -60,6 +63,7 @@ PERMITS: dict[Role, frozenset[str]] = {
     Role.ADMIN: frozenset(
         _EVERYONE | {"user.manage", "catalog.manage", "catalog.points", "ingest.manage", "audit.read"}
     ),
+    Role.DISPLAY: READ_ONLY,
 }
 
 

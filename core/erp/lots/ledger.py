@@ -5,13 +5,13 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import insert, select, update
 
 from core.erp.kernel.errors import Conflict, IllegalMove, Invalid, NotFound, Refused
 from core.erp.kernel.tables import table
 from core.erp.kernel.unit import Unit
 from core.erp.lots.events import FactBrokeRule
-from core.erp.lots.model import Reservation, StockMove
+from core.erp.lots.model import Reservation, StockMove, StockTask
 from core.erp.lots.predicate import amount_of, get_sublot, lock_sublots, movable, on_hand, require_movable, said
 from core.erp.lots.rules import TARGETS, Internal, Obstacle, ObstacleKind, Purpose
 
@@ -283,6 +283,26 @@ def cancel(u: Unit, reservation_id: int, *, reason: str = "") -> Reservation:
     return reservation
 
 
+def give_up(u: Unit, reservation_id: int, *, reason: str) -> Reservation:
+    """Gives reserved goods free for good: nothing is left to re-allocate, and what was picked is to be put back."""
+    reservation = _reservation(u, reservation_id)
+    picked = reservation.state == "picked"
+    tasks = table(StockTask)
+    u.conn.execute(
+        update(tasks)
+        .where(tasks.c.reservation_id == reservation_id, tasks.c.kind == "reallocate", tasks.c.done_at.is_(None))
+        .values(done_at=u.now, done_by=u.actor.login)
+    )
+    if picked:
+        task = {
+            "kind": "put_back", "reservation_id": reservation_id, "sublot_id": reservation.sublot_id,
+            "reference": reservation.reference, "amount": reservation.amount, "created_at": u.now,
+        }  # fmt: skip
+        u.conn.execute(insert(tasks), task)
+        u.outbox("stock.put_back", reservation_id, task)
+    return cancel(u, reservation_id, reason=reason)
+
+
 def resume(u: Unit, reservation_id: int) -> Reservation:
     """A suspended reservation is active again, if its goods may be taken again and are still free."""
     reservation = _reservation(u, reservation_id)
@@ -297,8 +317,6 @@ def resume(u: Unit, reservation_id: int) -> Reservation:
 
 def close_task(u: Unit, task_id: int) -> None:
     """A put-back or re-allocation task is done."""
-    from core.erp.lots.model import StockTask
-
     task = u.session.get(StockTask, task_id, with_for_update=True)
     if task is None:
         raise NotFound(f"no task {task_id}", task_id=task_id)
@@ -311,6 +329,6 @@ def close_task(u: Unit, task_id: int) -> None:
 
 
 __all__ = [
-    "ACCOUNTS", "cancel", "close_task", "consume", "found", "lost", "move", "pick", "post", "post_fact", "reserve",
-    "reserved", "resume", "reverse",
+    "ACCOUNTS", "cancel", "close_task", "consume", "found", "give_up", "lost", "move", "pick", "post", "post_fact",
+    "reserve", "reserved", "resume", "reverse",
 ]  # fmt: skip

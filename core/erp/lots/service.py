@@ -7,6 +7,7 @@ from core.erp.lots.ledger import (
     close_task,
     consume,
     found,
+    give_up,
     lost,
     move,
     pick,
@@ -34,7 +35,7 @@ from core.erp.lots.workflow import SUBLOT
 
 __all__ = [
     "SUBLOT", "NewHold", "Obstacle", "ObstacleKind", "Purpose", "amount_of", "arrive", "balanced", "cancel",
-    "close_task", "consume", "create_lot", "found", "get_lot", "get_sublot", "inherit_holds", "lift_hold",
+    "close_task", "consume", "create_lot", "found", "get_lot", "get_sublot", "give_up", "inherit_holds", "lift_hold",
     "lift_restriction", "link", "lock_sublots", "lost", "merge", "movable", "move", "obstacles", "on_hand", "on_hands",
     "open_holds", "pick", "place_hold", "place_holds", "post_fact", "receive", "refusal", "require_movable", "reserve",
     "reserved", "restrict", "resume", "reverse", "split", "upgrade_hold",

@@ -100,8 +100,8 @@ class RoutingStep(SQLModel, table=True):
 class WorkOrder(SQLModel, table=True):
     """An order to make `amount` of an item by `due_at`. A lower `priority` number is more urgent.
 
-    States: planned, material_ok, released, running, held, blocked, completed, reconciled, closed. `held` stops a
-    running order, `blocked` one that has not started; both say why in `stopped_reason`.
+    States: planned, material_ok, released, running, held, blocked, completed, reconciled, closed, cancelled.
+    `held` stops a running order, `blocked` one that has not started; both say why in `stopped_reason`.
     """
 
     __tablename__ = "work_order"
@@ -109,7 +109,7 @@ class WorkOrder(SQLModel, table=True):
         CheckConstraint("amount > 0"),
         CheckConstraint(
             "state IN ('planned', 'material_ok', 'released', 'running', 'held', 'blocked', 'completed', 'reconciled',"
-            " 'closed')"
+            " 'closed', 'cancelled')"
         ),
         Index("work_order_state", "state"),
     )

@@ -202,7 +202,7 @@ class MoveIn(Body):
     """A move of an order's life cycle."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"move": "release"}]})
-    move: Literal["check_material", "release", "resume", "unblock", "complete", "abort", "reconcile", "close"]
+    move: Literal["check_material", "release", "resume", "unblock", "complete", "abort", "reconcile", "close", "cancel"]
     reason: str | None = None
 
 

@@ -9,10 +9,21 @@ from core.erp.kernel.tables import table
 from core.erp.kernel.unit import Unit
 from core.erp.kernel.workflow import Move, Workflow
 from core.erp.production.material import require_balance, require_material
-from core.erp.production.model import WorkOrderOperation
+from core.erp.production.model import WorkOrderMaterial, WorkOrderOperation, WorkOrderOutput
 
 PLANNED, MATERIAL_OK, RELEASED, RUNNING, HELD = "planned", "material_ok", "released", "running", "held"
 BLOCKED, COMPLETED, RECONCILED, CLOSED = "blocked", "completed", "reconciled", "closed"
+CANCELLED = "cancelled"
+
+
+def nothing_used(u: Unit, order: Any) -> None:
+    """Refused once the order has used or made anything: it is completed and reconciled then, never cancelled."""
+    u.session.flush()
+    m, o = table(WorkOrderMaterial).c, table(WorkOrderOutput).c
+    used = select(m.id).where(m.order_id == order.id, m.consumed > 0)
+    made = select(o.id).where(o.order_id == order.id)
+    if u.conn.scalar(used.union_all(made).limit(1)) is not None:
+        raise Refused(f"work order {order.code} has used or made something: it cannot be cancelled")
 
 
 def nothing_running(u: Unit, order: Any) -> None:
@@ -34,6 +45,11 @@ WORK_ORDER = Workflow("work_order", (
     Move("complete", frozenset({RUNNING}), COMPLETED, needs="production.report", guard=nothing_running),
     # An order whose material was rejected never resumes: it ends with what it has made.
     Move("abort", frozenset({HELD}), COMPLETED, needs="production.release", reasoned=True),
+    # Nothing was begun: an order that has used or made anything must account for it.
+    Move(
+        "cancel", frozenset({PLANNED, MATERIAL_OK, RELEASED, BLOCKED}), CANCELLED, needs="production.plan",
+        guard=nothing_used, reasoned=True,
+    ),
     Move("reconcile", frozenset({COMPLETED}), RECONCILED, needs="production.release", guard=require_balance),
     Move("close", frozenset({RECONCILED}), CLOSED, needs="production.release"),
 ))  # fmt: skip

@@ -144,6 +144,12 @@ def refuse(shipment_id: Id, body: ReasonIn, door: Door) -> JSONResponse:
     return _after(door, shipment_id, lambda u: service.refuse(u, shipment_id, body.reason))
 
 
+@router.post("/shipments/{shipment_id}/cancel", response_model=ShipmentDetail)
+def cancel(shipment_id: Id, body: ReasonIn, door: Door) -> JSONResponse:
+    """Calls off a shipment of which nothing has left: its goods are free again, what was picked is to be put back."""
+    return _after(door, shipment_id, lambda u: service.cancel(u, shipment_id, body.reason))
+
+
 @router.post("/shipments/{shipment_id}/loggers", status_code=201, response_model=ShipmentDetail)
 def require_logger(shipment_id: Id, body: LoggerIn, door: Door) -> JSONResponse:
     """Its receipt waits for this logger."""

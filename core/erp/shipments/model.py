@@ -15,14 +15,16 @@ class Shipment(SQLModel, table=True):
     """What travels to one consignee. *Held* is not a state: any open shipment may have holds.
 
     `kind`: sale (leaves our stock), transfer (between our own zones), inbound (from a supplier).
-    States: planned, picked, dispatched, in_transit, arrived, accepted, refused. `receiving_zone_id` is where it
-    arrives, if that place is ours or watched by us.
+    States: planned, picked, dispatched, in_transit, arrived, accepted, refused, cancelled. `receiving_zone_id` is
+    where it arrives, if that place is ours or watched by us.
     """
 
     __tablename__ = "shipment"
     __table_args__ = (
         CheckConstraint("kind IN ('sale', 'transfer', 'inbound')"),
-        CheckConstraint("state IN ('planned', 'picked', 'dispatched', 'in_transit', 'arrived', 'accepted', 'refused')"),
+        CheckConstraint(
+            "state IN ('planned', 'picked', 'dispatched', 'in_transit', 'arrived', 'accepted', 'refused', 'cancelled')"
+        ),
         Index("shipment_state", "state"),
     )
 

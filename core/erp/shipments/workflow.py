@@ -9,10 +9,10 @@ from core.erp.kernel.tables import table
 from core.erp.kernel.unit import Unit
 from core.erp.kernel.workflow import Move, Workflow
 from core.erp.lots import service as lots
-from core.erp.shipments.model import ShipmentLogger
+from core.erp.shipments.model import ShipmentLeg, ShipmentLine, ShipmentLogger
 
 PLANNED, PICKED, DISPATCHED, IN_TRANSIT = "planned", "picked", "dispatched", "in_transit"
-ARRIVED, ACCEPTED, REFUSED = "arrived", "accepted", "refused"
+ARRIVED, ACCEPTED, REFUSED, CANCELLED = "arrived", "accepted", "refused", "cancelled"
 
 
 def need_any(u: Unit, *permits: str) -> None:
@@ -38,6 +38,16 @@ def outstanding(u: Unit, shipment_id: int) -> list[str]:
     return list(u.conn.scalars(query))
 
 
+def not_gone(u: Unit, shipment: Any) -> None:
+    """Refused once any of it has left, whatever the paper says."""
+    u.session.flush()
+    line, leg = table(ShipmentLine).c, table(ShipmentLeg).c
+    left = select(line.id).where(line.shipment_id == shipment.id, line.state == "shipped")
+    under_way = select(leg.id).where(leg.shipment_id == shipment.id, leg.departed_at.is_not(None))
+    if u.conn.scalar(left.union_all(under_way).limit(1)) is not None:
+        raise Refused(f"shipment {shipment.code} has left in part: it cannot be cancelled")
+
+
 def acceptable(u: Unit, shipment: Any) -> None:
     """Refused while held, while a logger is neither read nor waived, or to who neither receives nor reports."""
     need_any(u, "stock.receive", "shipment.report")
@@ -54,4 +64,6 @@ SHIPMENT = Workflow("shipment", (
     Move("arrive", frozenset({PLANNED, PICKED, DISPATCHED, IN_TRANSIT}), ARRIVED),
     Move("accept", frozenset({ARRIVED}), ACCEPTED, guard=acceptable),
     Move("refuse", frozenset({ARRIVED}), REFUSED, reasoned=True),
+    # What has left cannot be called off any more: from there on only facts and the consignee's word count.
+    Move("cancel", frozenset({PLANNED, PICKED}), CANCELLED, needs="shipment.plan", guard=not_gone, reasoned=True),
 ))  # fmt: skip

@@ -508,6 +508,37 @@ CREATE TRIGGER work_order_no_delete BEFORE DELETE ON work_order FOR EACH ROW EXE
 CREATE TRIGGER work_order_no_truncate BEFORE TRUNCATE ON work_order FOR EACH STATEMENT EXECUTE FUNCTION lotwise_forbid_change()
     ''',
     r'''
+CREATE OR REPLACE FUNCTION lotwise_guard_work_order() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    against text;
+BEGIN
+    IF NEW.state = OLD.state THEN
+        RETURN NEW;
+    END IF;
+    IF NOT EXISTS (SELECT FROM (VALUES ('blocked', 'cancelled'), ('blocked', 'material_ok'), ('completed', 'reconciled'), ('held', 'completed'), ('held', 'running'), ('material_ok', 'blocked'), ('material_ok', 'cancelled'), ('material_ok', 'released'), ('planned', 'cancelled'), ('planned', 'material_ok'), ('reconciled', 'closed'), ('released', 'blocked'), ('released', 'cancelled'), ('released', 'running'), ('running', 'completed'), ('running', 'held')) AS t(source, target)
+            WHERE t.source = OLD.state AND t.target = NEW.state) THEN
+        RAISE EXCEPTION 'a % work order cannot become %', OLD.state, NEW.state USING ERRCODE = 'LW003';
+    END IF;
+    IF NEW.state IN ('material_ok', 'released', 'running') THEN
+        PERFORM FROM sublot WHERE id IN (SELECT sublot_id FROM work_order_material WHERE order_id = NEW.id)
+            ORDER BY id FOR SHARE;
+        SELECT string_agg(DISTINCT h.reason, '; ') INTO against
+        FROM work_order_material m LEFT JOIN reservation r ON r.id = m.reservation_id
+        JOIN sublot s ON s.id = m.sublot_id
+        JOIN hold h ON h.lifted_at IS NULL AND (h.sublot_id = s.id OR h.lot_id = s.lot_id)
+        WHERE m.order_id = NEW.id AND (r.state IS NULL OR r.state <> 'cancelled');
+        IF against IS NOT NULL THEN
+            RAISE EXCEPTION 'the material of work order % is held: %', NEW.code, against USING ERRCODE = 'LW001';
+        END IF;
+    END IF;
+    RETURN NEW;
+END $$
+    ''',
+    r'''
+CREATE TRIGGER work_order_guard BEFORE UPDATE ON work_order
+FOR EACH ROW EXECUTE FUNCTION lotwise_guard_work_order()
+    ''',
+    r'''
 CREATE OR REPLACE FUNCTION lotwise_guard_shipment() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
     against text;
@@ -515,7 +546,7 @@ BEGIN
     IF NEW.state = OLD.state THEN
         RETURN NEW;
     END IF;
-    IF NOT EXISTS (SELECT FROM (VALUES ('arrived', 'accepted'), ('arrived', 'refused'), ('dispatched', 'arrived'), ('dispatched', 'in_transit'), ('in_transit', 'arrived'), ('picked', 'arrived'), ('picked', 'dispatched'), ('picked', 'in_transit'), ('planned', 'arrived'), ('planned', 'in_transit'), ('planned', 'picked')) AS t(source, target)
+    IF NOT EXISTS (SELECT FROM (VALUES ('arrived', 'accepted'), ('arrived', 'refused'), ('dispatched', 'arrived'), ('dispatched', 'in_transit'), ('in_transit', 'arrived'), ('picked', 'arrived'), ('picked', 'cancelled'), ('picked', 'dispatched'), ('picked', 'in_transit'), ('planned', 'arrived'), ('planned', 'cancelled'), ('planned', 'in_transit'), ('planned', 'picked')) AS t(source, target)
             WHERE t.source = OLD.state AND t.target = NEW.state) THEN
         RAISE EXCEPTION 'a % shipment cannot become %', OLD.state, NEW.state USING ERRCODE = 'LW003';
     END IF;
@@ -707,6 +738,7 @@ def upgrade() -> None:
     sa.Column('roles', postgresql.ARRAY(sa.Text()), nullable=False),
     sa.Column('active', sa.Boolean(), nullable=False),
     sa.Column('created_at', sa.DateTime(timezone=True), nullable=False),
+    sa.Column('token_epoch', sa.Integer(), nullable=False),
     sa.PrimaryKeyConstraint('id'),
     sa.UniqueConstraint('login')
     )
@@ -1292,6 +1324,14 @@ def upgrade() -> None:
     sa.PrimaryKeyConstraint('id')
     )
     op.create_index(op.f('ix_restriction_sublot_id'), 'restriction', ['sublot_id'], unique=False)
+    op.create_table('revoked_token',
+    sa.Column('jti', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('user_id', sa.BigInteger(), nullable=False),
+    sa.Column('at', sa.DateTime(timezone=True), nullable=False),
+    sa.Column('until', sa.DateTime(timezone=True), nullable=False),
+    sa.PrimaryKeyConstraint('jti')
+    )
+    op.create_index(op.f('ix_revoked_token_until'), 'revoked_token', ['until'], unique=False)
     op.create_table('routing_step',
     sa.Column('id', sa.BigInteger(), autoincrement=True, nullable=False),
     sa.Column('bom_id', sa.BigInteger(), nullable=False),
@@ -1338,7 +1378,7 @@ def upgrade() -> None:
     sa.Column('arrived_at', sa.DateTime(timezone=True), nullable=True),
     sa.Column('closed_at', sa.DateTime(timezone=True), nullable=True),
     sa.CheckConstraint("kind IN ('sale', 'transfer', 'inbound')"),
-    sa.CheckConstraint("state IN ('planned', 'picked', 'dispatched', 'in_transit', 'arrived', 'accepted', 'refused')"),
+    sa.CheckConstraint("state IN ('planned', 'picked', 'dispatched', 'in_transit', 'arrived', 'accepted', 'refused', 'cancelled')"),
     sa.PrimaryKeyConstraint('id'),
     sa.UniqueConstraint('code')
     )
@@ -1515,7 +1555,7 @@ def upgrade() -> None:
     sa.Column('created_at', sa.DateTime(timezone=True), nullable=False),
     sa.Column('started_at', sa.DateTime(timezone=True), nullable=True),
     sa.Column('completed_at', sa.DateTime(timezone=True), nullable=True),
-    sa.CheckConstraint("state IN ('planned', 'material_ok', 'released', 'running', 'held', 'blocked', 'completed', 'reconciled', 'closed')"),
+    sa.CheckConstraint("state IN ('planned', 'material_ok', 'released', 'running', 'held', 'blocked', 'completed', 'reconciled', 'closed', 'cancelled')"),
     sa.CheckConstraint('amount > 0'),
     sa.PrimaryKeyConstraint('id'),
     sa.UniqueConstraint('code')

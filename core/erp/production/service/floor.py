@@ -47,7 +47,7 @@ def reserve(u: Unit, order_id: int, sublot_id: int, amount: Decimal) -> WorkOrde
     u.need("stock.reserve")
     lots.get_sublot(u, sublot_id, lock=True)
     order = get_order(u, order_id, lock=True)
-    if order.state in {"completed", "reconciled", "closed"}:
+    if order.state in {"completed", "reconciled", "closed", "cancelled"}:
         raise IllegalMove(f"a {order.state} work order takes no material", state=order.state)
     line = _line(u, order_id, sublot_id)
     reservation = lots.reserve(u, sublot_id, amount, lots.Purpose.USE, f"work_order:{order_id}")

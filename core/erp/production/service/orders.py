@@ -137,7 +137,8 @@ def lock_with_material(u: Unit, order_id: int) -> WorkOrder:
     return get_order(u, order_id, lock=True)
 
 
-MOVES = frozenset({"check_material", "release", "resume", "unblock", "complete", "abort", "reconcile", "close"})
+MOVES = frozenset({"check_material", "release", "resume", "unblock", "complete", "abort", "reconcile", "close",
+                   "cancel"})  # fmt: skip
 """Moves that people make by name; `start` comes with the first operation, `hold` and `block` with a hold."""
 
 
@@ -154,17 +155,31 @@ def apply(u: Unit, order_id: int, move: str, *, reason: str | None = None) -> Wo
     if needed is not None:
         u.need(needed)
     if move in {"resume", "unblock"} and order.state in WORK_ORDER.moves[move].sources:
-        for row in materials(u, order_id):
-            if row.state == "suspended":
-                lots.resume(u, row.reservation_id)
-                for task in u.conn.scalars(_OPEN_TASKS, {"reservation": row.reservation_id}).all():
-                    lots.close_task(u, task)
+        _take_up(u, order_id)
         order.stopped_reason = None
     if move in {"complete", "abort"}:
         order.completed_at = u.now
     WORK_ORDER.apply(u, order, move, reason=reason)
+    if move == "cancel":
+        _set_free(u, order, reason or "")
     u.emit(OrdersChanged((order_id,), f"{order.code}: {move}"))
     return order
+
+
+def _take_up(u: Unit, order_id: int) -> None:
+    """Reservations that a hold had suspended count again; Refused where their goods are not free."""
+    for row in materials(u, order_id):
+        if row.state == "suspended":
+            lots.resume(u, row.reservation_id)
+            for task in u.conn.scalars(_OPEN_TASKS, {"reservation": row.reservation_id}).all():
+                lots.close_task(u, task)
+
+
+def _set_free(u: Unit, order: WorkOrder, reason: str) -> None:
+    assert order.id is not None
+    for row in materials(u, order.id):
+        if row.reservation_id is not None:
+            lots.give_up(u, row.reservation_id, reason=f"work order {order.code} cancelled: {reason}")
 
 
 _OPEN_TASKS = text("SELECT id FROM stock_task WHERE reservation_id = :reservation AND done_at IS NULL ORDER BY id")

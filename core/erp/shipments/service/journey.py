@@ -161,6 +161,22 @@ def refuse(u: Unit, shipment_id: int, reason: str) -> Shipment:
     return saved(u, shipment)
 
 
+def cancel(u: Unit, shipment_id: int, reason: str) -> Shipment:
+    """Calls off a shipment of which nothing has left. Its goods are free again; what was picked is to be put back.
+
+    Raises IllegalMove once it is dispatched, Refused once anything has left, Forbidden, Invalid without a reason.
+    """
+    shipment = lock_with_goods(u, shipment_id)
+    SHIPMENT.apply(u, shipment, "cancel", reason=reason)
+    for line in lines_of(u, shipment_id):
+        if line.reservation_id is not None:
+            lots.give_up(u, line.reservation_id, reason=f"shipment {shipment.code} cancelled: {reason}")
+        line.state = "put_back"
+        u.session.add(line)
+    shipment.closed_at = u.now
+    return saved(u, shipment)
+
+
 def put_back(u: Unit, line_id: int, zone_id: int | None = None) -> ShipmentLine:
     """Takes a line out of a shipment that has not left; picked goods go back where they stood, or to `zone_id`.
 

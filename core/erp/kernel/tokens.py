@@ -1,0 +1,108 @@
+"""Access tokens: short-lived, dead everywhere as soon as their owner signs out or changes the password.
+
+A token names the user, a session (`jti`) and the epoch of the user's password. What ends a session is written to the
+database, so every instance of the core goes by it. Only a wall display, which may read and nothing else, has its token
+renewed; everybody else signs in again.
+"""
+
+import uuid
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import jwt
+from sqlalchemy import Engine, delete, exists, select
+from sqlalchemy.dialects.postgresql import insert as upsert
+
+from core.erp.kernel.errors import Forbidden, Unauthenticated
+from core.erp.kernel.model import RevokedToken, User
+from core.erp.kernel.permits import READ_ONLY, Role, permits_of
+from core.erp.kernel.tables import table
+from core.erp.kernel.unit import Actor
+
+ALGORITHM = "HS256"
+ISSUER = "lotwise"
+RENEWABLE = timedelta(hours=24)
+"""How long after its end a wall display's token may still be renewed: the display may have been without us as long."""
+LONGEST_SESSION = timedelta(days=30)
+"""After this even a wall display is signed in anew, by a person."""
+
+
+def issue_token(user: User, key: str, now: datetime, minutes: int) -> tuple[str, int]:
+    """(access token, seconds it lasts). It names the user and a session; roles are read afresh at every request."""
+    return _signed({"sub": str(user.id), "jti": uuid.uuid4().hex, "epoch": user.token_epoch, "began": int(
+        now.timestamp())}, key, now, minutes)  # fmt: skip
+
+
+def _signed(claims: dict[str, Any], key: str, now: datetime, minutes: int) -> tuple[str, int]:
+    lasts = minutes * 60
+    span = {"iss": ISSUER, "iat": now, "nbf": now, "exp": now + timedelta(seconds=lasts)}
+    return jwt.encode(claims | span, key, algorithm=ALGORITHM), lasts
+
+
+def actor_of(engine: Engine, token: str, key: str) -> Actor:
+    """The actor a token speaks for.
+
+    Raises Unauthenticated, with `why`: `expired`, `out` (signed out), or `invalid` (forged, the password changed since,
+    or a user who may not sign in any more).
+    """
+    claims = _claims(token, key)
+    row = _user(engine, claims)
+    return Actor(row.login, frozenset(Role(role) for role in row.roles), row.id, session=claims["jti"])
+
+
+def renew(engine: Engine, token: str, key: str, now: datetime, minutes: int) -> tuple[str, int]:
+    """A fresh token of the same session for a wall display, up to RENEWABLE after the old one's end.
+
+    Raises Unauthenticated, or Forbidden for anybody who may do more than read.
+    """
+    claims = _claims(token, key, lenient=True)
+    row = _user(engine, claims)
+    if permits_of(frozenset(Role(role) for role in row.roles)) != READ_ONLY:
+        raise Forbidden("only a display that may read and nothing else is renewed: sign in again")
+    ended, began = (datetime.fromtimestamp(claims[name], UTC) for name in ("exp", "began"))
+    if now > ended + RENEWABLE or now > began + LONGEST_SESSION:
+        raise Unauthenticated("too old to be renewed: sign in again", why="expired")
+    return _signed({name: claims[name] for name in ("sub", "jti", "epoch", "began")}, key, now, minutes)
+
+
+def revoke(engine: Engine, token: str, key: str, now: datetime) -> None:
+    """Ends the token's session, on every instance and in every tab; a token that is none ends nothing.
+
+    What could no longer be used or renewed anyway is forgotten at the same time.
+    """
+    try:
+        claims = _claims(token, key, lenient=True)
+    except Unauthenticated:
+        return
+    revoked = table(RevokedToken)
+    with engine.begin() as conn:
+        conn.execute(delete(revoked).where(revoked.c.until < now))
+        row = {"jti": claims["jti"], "user_id": int(claims["sub"]), "at": now, "until": now + LONGEST_SESSION}
+        conn.execute(upsert(RevokedToken).values(row).on_conflict_do_nothing())
+
+
+def _claims(token: str, key: str, *, lenient: bool = False) -> dict[str, Any]:
+    """What the token says; `lenient` takes one that has ended too. Raises Unauthenticated."""
+    options: Any = {"require": ["exp", "sub", "jti", "epoch", "began"], "verify_exp": not lenient}
+    try:
+        claims: dict[str, Any] = jwt.decode(token, key, algorithms=[ALGORITHM], issuer=ISSUER, options=options)
+        int(claims["sub"])
+    except jwt.ExpiredSignatureError as error:
+        raise Unauthenticated("the token has expired: sign in again", why="expired") from error
+    except (jwt.InvalidTokenError, ValueError) as error:
+        raise Unauthenticated("not a valid token", why="invalid") from error
+    return claims
+
+
+def _user(engine: Engine, claims: dict[str, Any]) -> Any:
+    users, revoked = table(User), table(RevokedToken)
+    out = exists().where(revoked.c.jti == claims["jti"]).label("out")
+    with engine.connect() as conn:
+        row = conn.execute(select(users, out).where(users.c.id == int(claims["sub"]))).one_or_none()
+    if row is None or not row.active:
+        raise Unauthenticated("this user may not sign in", why="invalid")
+    if row.out:
+        raise Unauthenticated("signed out: sign in again", why="out")
+    if row.token_epoch != claims["epoch"]:
+        raise Unauthenticated("the password was changed: sign in again", why="invalid")
+    return row
