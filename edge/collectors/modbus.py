@@ -17,64 +17,19 @@ from core.telemetry.quality import Quality, Reason
 from core.telemetry.reading import Reading
 from edge.collectors.modbus_blocks import Block, Plan
 from edge.collectors.modbus_bus import Bus, Garbled, NoAnswer, Refused
-from edge.collectors.modbus_config import ModbusPoint, ModbusSource, ModbusUnit
+from edge.collectors.modbus_config import ModbusPoint, ModbusSource
+from edge.collectors.modbus_unit import BUSY, GARBLED, OTHER_REFUSAL, REFUSALS, Poll, UnitState
 from edge.collectors.modbus_values import Outcome, decode
 from edge.collectors.port import Keeper, SourceLost, SpoolFull
 
-log = logging.getLogger(__name__)
+__all__ = ["BUSY", "GARBLED", "ModbusCollector", "ModbusSource"]
 
-GARBLED = "garbled_response"
-"""What came back was no answer to the request (bad)."""
-BUSY = "device_busy"
-"""The device is there but puts us off (bad)."""
+log = logging.getLogger(__name__)
 
 _SILENT: Outcome = (None, Quality.BAD, Reason.COMMUNICATION)
 _GARBLED: Outcome = (None, Quality.BAD, GARBLED)
 
-_REFUSALS: dict[int, tuple[str, bool, bool]] = {
-    1: (Reason.CONFIGURATION, False, True),
-    2: (Reason.CONFIGURATION, True, True),
-    3: (Reason.CONFIGURATION, True, True),
-    4: (Reason.DEVICE, True, False),
-    5: (BUSY, False, False),
-    6: (BUSY, False, False),
-}
-"""Exception code → reason, whether halving the block may help, whether the refusal is remembered.
-
-1 illegal function, 2 illegal address, 3 illegal value, 4 device failure (which many devices also answer for
-registers they lack), 5 acknowledge, 6 busy.
-"""
-_OTHER_REFUSAL = (Reason.DEVICE, False, False)
-_SPLITS_PER_POLL = 24
-"""Requests that halving may add to one poll; the rest of a search goes on in the next."""
 _FULL_PAUSE = 1.0
-
-
-class UnitState:
-    """One unit's turn, plan and health."""
-
-    def __init__(self, config: ModbusUnit, plan: Plan) -> None:
-        self.config = config
-        self.plan = plan
-        self.every = config.every.total_seconds()
-        self.due = 0.0
-        self.backoff = 0.0
-        self.ask_at = 0.0
-
-    @property
-    def down(self) -> bool:
-        """Whether it failed to answer when last asked."""
-        return self.backoff > 0
-
-
-class _Poll:
-    """What one poll of one unit brings."""
-
-    def __init__(self) -> None:
-        self.readings: list[Reading] = []
-        self.blocks: list[Block] = []
-        self.refused: dict[str, tuple[ModbusPoint, str]] = {}
-        self.splits = _SPLITS_PER_POLL
 
 
 class ModbusCollector:
@@ -141,7 +96,7 @@ class ModbusCollector:
             unit = min(self._units, key=lambda state: state.due)
             await asyncio.sleep(max(0.0, unit.due - loop.time()))
             self._unkept_since = self._clock()
-            poll = _Poll()
+            poll = Poll()
             try:
                 await self._poll(bus, unit, poll)
             except SourceLost:
@@ -169,59 +124,85 @@ class ModbusCollector:
             else:
                 return
 
-    async def _poll(self, bus: Bus, unit: UnitState, poll: _Poll) -> None:
+    async def _poll(self, bus: Bus, unit: UnitState, poll: Poll) -> None:
         """One reading for every point of the unit: its value, or bad with the reason."""
         if unit.down and asyncio.get_running_loop().time() < unit.ask_at:
             poll.readings += self._readings(unit.config.points, _SILENT)
             return
-        unit.plan.start_over(self._clock())
+        unit.start_over(self._clock())
         queue = deque(unit.plan.blocks)
         while queue:
             block = queue.popleft()
             try:
                 await self._read(bus, unit, block, queue, poll)
             except NoAnswer as silence:
+                expected = unit.expects_nothing(block)
+                if poll.answered and (expected or not poll.silent):
+                    poll.silent = poll.silent or not expected
+                    self._do_without(unit, block, _SILENT, poll)
+                    continue
                 self._went_down(bus, unit, silence)
-                for skipped in (block, *queue):
+                poll.readings += self._readings(block.points, _SILENT)
+                poll.last.append(block)
+                for skipped in queue:
                     poll.readings += self._readings(skipped.points, _SILENT)
-                    poll.blocks.append(skipped)
+                poll.blocks += queue
                 break
-        unit.plan.learn(poll.blocks, poll.refused, self._clock())
+        unit.plan.learn(poll.blocks + poll.last, poll.refused, self._clock())
         for point, reason in unit.plan.refused.values():
             poll.readings.append(self._reading(point, (None, Quality.BAD, reason), self._clock()))
 
-    async def _read(self, bus: Bus, unit: UnitState, block: Block, queue: deque[Block], poll: _Poll) -> None:
+    async def _read(self, bus: Bus, unit: UnitState, block: Block, queue: deque[Block], poll: Poll) -> None:
         """Reads one block into `poll`, or puts its halves at the head of the queue. Raises NoAnswer, SourceLost."""
         try:
-            cells = await bus.read(unit.config.id, block, 0 if unit.down else self._config.retries)
+            once = unit.down or unit.expects_nothing(block)
+            cells = await bus.read(unit.config.id, block, 0 if once else self._config.retries)
         except Refused as refusal:
-            self._came_back(unit)
+            self._came_back(unit, poll)
             self._refused(unit, block, refusal, queue, poll)
         except Garbled as garbled:
-            log.debug("%s: %s", self.name, garbled)
-            poll.readings += self._readings(block.points, _GARBLED)
-            poll.blocks.append(block)
+            if not unit.garbles:
+                log.warning("%s: unit %d does not answer what it is asked: %s", self.name, unit.config.id, garbled)
+            unit.garbles = True
+            self._do_without(unit, block, _GARBLED, poll)
         else:
-            self._came_back(unit)
+            self._came_back(unit, poll)
+            unit.garbles = False
+            unit.answered(block)
             at = self._clock()
             for point in block.points:
                 first = point.address - block.start
                 poll.readings.append(self._reading(point, decode(point, cells[first : first + point.width]), at))
             poll.blocks.append(block)
 
-    def _refused(self, unit: UnitState, block: Block, refusal: Refused, queue: deque[Block], poll: _Poll) -> None:
-        reason, halve, remember = _REFUSALS.get(refusal.code, _OTHER_REFUSAL)
+    def _refused(self, unit: UnitState, block: Block, refusal: Refused, queue: deque[Block], poll: Poll) -> None:
+        reason, halve, remember = REFUSALS.get(refusal.code, OTHER_REFUSAL)
         if halve and len(block.points) > 1 and poll.splits > 0:
             poll.splits -= 2
             queue.extendleft(reversed(block.halves()))
             return
         if remember and (len(block.points) == 1 or not halve):
             for point in block.points:
-                log.warning("%s: unit %d refuses %s (%s)", self.name, unit.config.id, point.point, refusal)
+                if unit.first_refusal(point):
+                    log.warning("%s: unit %d refuses %s (%s)", self.name, unit.config.id, point.point, refusal)
                 poll.refused[point.point] = (point, reason)
             return
         poll.readings += self._readings(block.points, (None, Quality.BAD, reason))
         poll.blocks.append(block)
+
+    def _do_without(self, unit: UnitState, block: Block, outcome: Outcome, poll: Poll) -> None:
+        """The unit is there, but this block is not answered rightly. When that goes on, it is parted; a single point
+        that alone is not answered, while others are, is refused.
+        """
+        given_up = unit.failed(block)
+        if given_up and poll.answered and len(block.points) == 1:
+            point = block.points[0]
+            if unit.first_refusal(point):
+                log.warning("%s: unit %d answers, but not for %s", self.name, unit.config.id, point.point)
+            poll.refused[point.point] = (point, outcome[2])
+            return
+        poll.readings += self._readings(block.points, outcome)
+        poll.last += block.halves() if given_up and len(block.points) > 1 else (block,)
 
     def _went_down(self, bus: Bus, unit: UnitState, silence: NoAnswer) -> None:
         if not unit.down:
@@ -234,7 +215,8 @@ class ModbusCollector:
             # Nobody answers: the connection may be a dead one that TCP has not noticed. The next read opens it anew.
             bus.close()
 
-    def _came_back(self, unit: UnitState) -> None:
+    def _came_back(self, unit: UnitState, poll: Poll) -> None:
+        poll.answered = True
         if unit.down:
             log.info("%s: unit %d answers again", self.name, unit.config.id)
             unit.backoff = 0.0

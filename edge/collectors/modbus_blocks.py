@@ -71,9 +71,11 @@ class Plan:
         if self.refused or len(self.blocks) > self._whole:
             self._ask_again = self._ask_again or now + self._retry
 
-    def start_over(self, now: datetime) -> None:
-        """Forgets refusals and splits when it is time to ask again."""
-        if self._ask_again is not None and now >= self._ask_again:
-            self.blocks = plan(self._unit, self._unit.points)
-            self.refused = {}
-            self._ask_again = None
+    def start_over(self, now: datetime) -> bool:
+        """Forgets refusals and splits when it is time to ask again; whether it was."""
+        if self._ask_again is None or now < self._ask_again:
+            return False
+        self.blocks = plan(self._unit, self._unit.points)
+        self.refused = {}
+        self._ask_again = None
+        return True

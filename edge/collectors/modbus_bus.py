@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 from pymodbus.client import AsyncModbusSerialClient, AsyncModbusTcpClient
@@ -13,6 +13,7 @@ from pymodbus.pdu import ExceptionResponse, ModbusPDU
 from edge.collectors.modbus_blocks import Block
 from edge.collectors.modbus_config import ModbusSource, SerialTransport, Table, TcpTransport
 from edge.collectors.port import SourceLost
+from edge.tasks import end
 
 _GATEWAY_FAILURES = {10, 11}
 """Exception codes by which a TCP-to-serial gateway says that the unit behind it is not reached or silent."""
@@ -21,6 +22,10 @@ _NEVER = 1 << 30
 
 class NoAnswer(Exception):
     """The unit stayed silent through all attempts, or a gateway says so for it."""
+
+
+class HungUp(NoAnswer):
+    """The other side closed the connection instead of answering."""
 
 
 class Garbled(Exception):
@@ -46,6 +51,8 @@ class Bus:
         self._timeout = config.timeout.total_seconds()
         self._client: Client | None = None
         self._heard = 0
+        self._gone: asyncio.Future[Any] | None = None
+        self._used = False
         self._frames_named = isinstance(config.transport, TcpTransport)
         # The driver logs every silent unit on every attempt; the collector logs changes.
         driver = logging.getLogger("pymodbus.logging")
@@ -63,6 +70,8 @@ class Bus:
     async def open(self) -> None:
         """Raises SourceLost if the line cannot be opened."""
         self.close()
+        self._gone = asyncio.get_running_loop().create_future()
+        self._used = False
         client = self._make()
         if not await client.connect():
             client.close()
@@ -78,22 +87,27 @@ class Bus:
     async def read(self, unit: int, block: Block, retries: int) -> list[int] | list[bool]:
         """The block's cells, as many as it counts. Raises NoAnswer, Garbled, Refused, or SourceLost when the line
         is gone and cannot be opened again.
+
+        A connection that has served and is closed is no attempt: many devices close an idle one, some after every
+        answer. The request goes out again at once on a new one.
         """
-        for attempt in range(retries + 1):
+        attempt = 0
+        while True:
+            served = self._used
             try:
                 cells = await self._once(unit, block)
-            except Garbled:
-                await self._hush()
+            except (NoAnswer, Garbled) as failure:
+                if isinstance(failure, HungUp) and served:
+                    continue
+                if isinstance(failure, Garbled):
+                    await self._hush()
                 if attempt == retries:
                     raise
-            except NoAnswer:
-                if attempt == retries:
-                    raise
+                attempt += 1
             else:
                 if attempt:
                     await self._hush()
                 return cells
-        raise AssertionError("unreachable: the last attempt returns or raises")
 
     async def _hush(self) -> None:
         """Lets an RTU line fall silent, where frames carry no number.
@@ -110,7 +124,7 @@ class Bus:
         assert self._client is not None
         self._heard = 0
         try:
-            answer = await _READ[block.table](self._client)(block.start, count=block.count, device_id=unit)
+            answer = await self._ask(_READ[block.table](self._client)(block.start, count=block.count, device_id=unit))
         except ConnectionException as error:
             if self._heard:
                 # the driver hangs up on what it cannot decode: this unit's fault, and the next is asked on a new line
@@ -122,6 +136,22 @@ class Bus:
         except ModbusException as error:
             raise Garbled(str(error)) from error
         return self._cells(unit, block, answer)
+
+    async def _ask(self, asking: Coroutine[Any, Any, ModbusPDU]) -> ModbusPDU:
+        """The driver's answer. Raises HungUp as soon as the other side closes: the driver would wait its timeout."""
+        assert self._gone is not None
+        request = asyncio.create_task(asking)
+        waited: list[asyncio.Future[Any]] = [request, self._gone]
+        try:
+            await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
+            if request.done():
+                return request.result()
+        finally:
+            await end([request])
+        self.close()
+        if self._heard:
+            raise Garbled(f"{self._heard} bytes that are no answer, then the connection was closed")
+        raise HungUp(f"{self.name} closes the connection instead of answering")
 
     def _failure(self, unit: int, block: Block, text: str) -> NoAnswer | Garbled:
         where = f"unit {unit}, {block.table} {block.start}+{block.count}"
@@ -154,9 +184,14 @@ class Bus:
         if not isinstance(self._config.transport, SerialTransport):
             self.close()
 
+    def _connection(self, there: bool) -> None:
+        if not there and self._gone is not None and not self._gone.done():
+            self._gone.set_result(None)
+
     def _trace(self, sending: bool, data: bytes) -> bytes:
         if not sending:
             self._heard += len(data)
+            self._used = True
         return data
 
     def _make(self) -> Client:
@@ -175,6 +210,7 @@ class Bus:
                 retries=0,
                 reconnect_delay=0,
                 trace_packet=self._trace,
+                trace_connect=self._connection,
             )
         else:
             client = AsyncModbusTcpClient(
@@ -185,12 +221,13 @@ class Bus:
                 retries=0,
                 reconnect_delay=0,
                 trace_packet=self._trace,
+                trace_connect=self._connection,
             )
         client.set_max_no_responses(_NEVER)
         return client
 
 
-_READ: dict[Table, Callable[[Client], Callable[..., Awaitable[Any]]]] = {
+_READ: dict[Table, Callable[[Client], Callable[..., Any]]] = {
     Table.COIL: lambda client: client.read_coils,
     Table.DISCRETE: lambda client: client.read_discrete_inputs,
     Table.HOLDING: lambda client: client.read_holding_registers,

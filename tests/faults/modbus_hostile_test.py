@@ -200,6 +200,75 @@ def test_a_connection_that_hangs_up_is_opened_again() -> None:
     assert keeper.values("u1/t").count(0) >= 7
 
 
+def test_a_device_that_hangs_up_after_every_answer_loses_no_poll() -> None:
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(asyncio.IncompleteReadError):
+            writer.write(good(await reader.readexactly(12)))
+        writer.close()
+
+    async def main() -> None:
+        server = await asyncio.start_server(serve, "127.0.0.1", 0)
+        keeper = Memory()
+        apart = [holding("u1/a", 0), holding("u1/b", 100), holding("u1/c", 200)]
+        # with the time-out waited for once a block, three polls would take half a minute
+        config = bus(server.sockets[0].getsockname()[1], {"id": 1, "points": apart}, timeout=3)
+        async with running(ModbusCollector(config), keeper):
+            await until(lambda: len(keeper.of("u1/c")) >= 3, seconds=5)
+        server.close()
+        await server.wait_closed()
+        assert {reading.value for reading in keeper.readings} == {0, 100, 200}
+
+    asyncio.run(main())
+
+
+def test_a_device_that_hangs_up_on_everybody_is_silent_not_lost() -> None:
+    """As one does that serves one master only, and has one."""
+    keeper, _ = collect(lambda _: b"", ONE, polls=3, of="u1/t", retries=1)
+    assert set(keeper.reasons("u1/t")) == {Reason.COMMUNICATION}
+
+
+@pytest.mark.parametrize("how", ["keeps silent", "hangs up", "sends too little"])
+def test_a_device_that_refuses_without_an_exception_loses_only_what_it_refuses(
+    how: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Register 2 is not there, and no read may span more than eight."""
+
+    def answer(request: bytes) -> bytes | None:
+        _, _, address, count = asked(request)
+        if address <= 2 < address + count or count > 8:
+            return {"keeps silent": None, "hangs up": b""}.get(how, reply(request, b"\x03\x00"))
+        return good(request)
+
+    async def main() -> tuple[Memory, list[bytes]]:
+        async with hostile(answer) as (port, seen):
+            points = [holding(f"reg/r{number}", number) for number in (0, 1, 2, 3, 100)]
+            wide = [holding("reg/r200", 200), holding("reg/r220", 220)]
+            config = bus(
+                port, {"id": 1, "holes": 30, "points": points + wide}, TWO, timeout=0.05, retry_refused=2, backoff_max=1
+            )
+            keeper = Memory()
+            async with running(ModbusCollector(config), keeper):
+                await until(lambda: all(keeper.values(f"reg/r{n}")[-1:] == [n] for n in (0, 1, 3, 100, 200, 220)), 20)
+                learnt = len(keeper.of("reg/r0"))
+                # when it is time to ask again, nothing of what was learnt is lost
+                await until(lambda: len(keeper.of("reg/r0")) >= learnt + 22)
+            for number in (0, 1, 3, 100, 200, 220):
+                assert set(keeper.values(f"reg/r{number}")[-20:]) == {number}
+            return keeper, seen
+
+    keeper, _ = asyncio.run(main())
+    assert set(keeper.values("reg/r2")) == {None}
+    assert set(keeper.values("u2/t")) == {0}
+    assert len([record for record in caplog.records if "not for plant/hall/cold-room/reg/r2" in record.message]) == 1
+
+
+def test_what_is_wrong_with_an_answer_is_told_once(caplog: pytest.LogCaptureFixture) -> None:
+    collect(lambda request: reply(request, words(1), unit=255), ONE, polls=4, of="u1/t")
+    told = [record.message for record in caplog.records if record.levelname == "WARNING"]
+    assert len(told) == 1
+    assert "unit 1 does not answer what it is asked" in told[0]
+
+
 def test_a_bus_too_slow_for_its_intervals_skips_polls_and_counts_them() -> None:
     async def main() -> None:
         async with hostile(good) as (port, _):
