@@ -1,4 +1,4 @@
-"""Cold-room controllers that speak Modbus TCP (or RTU frames over TCP): the server in front of the units.
+"""Cold-room controllers that speak Modbus TCP, RTU frames over TCP, or RTU on a serial line: the server and its units.
 
 One server may answer for several units, as a gateway to a serial bus does; each unit controls its own room.
 """
@@ -10,35 +10,42 @@ from typing import cast
 from pymodbus import FramerType
 from pymodbus.constants import ExcCodes
 from pymodbus.pdu import ModbusPDU
-from pymodbus.server import ModbusTcpServer
+from pymodbus.server import ModbusSerialServer, ModbusTcpServer
 from pymodbus.simulator import DataType, SimData, SimDevice
 
 from simulators.faults import Fault, FaultKind
 from simulators.guard import refuse_unmarked
 from simulators.physics import SensorSpec
 from simulators.rooms import ColdRoom
+from simulators.scenario import SerialLine
 from simulators.sensors import Report
+from simulators.serialline import PtyLine
 from simulators.unit import PROBES, Unit
 
 _FUNCTION_TABLES = {1: "coil", 5: "coil", 15: "coil", 2: "discrete", 4: "input"}
 
 
 class ColdRoomController:
-    """A Modbus server for one room (unit 1) or several (by unit number). Needs LOTWISE_INSTANCE=test to start."""
+    """A Modbus server for one room (unit 1) or several (by unit number), on a TCP port or, if one is given, a serial
+    line. Needs LOTWISE_INSTANCE=test to start.
+    """
 
     def __init__(
         self,
         name: str,
         rooms: ColdRoom | Mapping[int, ColdRoom],
         *,
-        port: int,
+        port: int = 0,
         host: str = "127.0.0.1",
+        serial: SerialLine | None = None,
         rtu_over_tcp: bool = False,
         sensor: SensorSpec | None = None,
     ) -> None:
         self.name = name
         self.host = host
         self.port = port
+        self._serial = serial
+        self._line = None if serial is None or serial.pty is None else PtyLine(serial.pty)
         self._framer = FramerType.RTU if rtu_over_tcp else FramerType.SOCKET
         spec = sensor or SensorSpec(noise=0.05, resolution=0.1)
         self.units = {
@@ -51,31 +58,43 @@ class ColdRoomController:
             )
             for number, room in (rooms if isinstance(rooms, Mapping) else {1: rooms}).items()
         }
-        self._server: ModbusTcpServer | None = None
+        self._server: ModbusTcpServer | ModbusSerialServer | None = None
 
     async def start(self) -> None:
-        """Starts to answer. Raises LiveInstance; RuntimeError if the port is taken."""
+        """Starts to answer. Raises LiveInstance; RuntimeError if the port is taken, OSError if no line can be made."""
         refuse_unmarked(os.environ.get("LOTWISE_INSTANCE"))
+        if self._line is not None:
+            self._line.open()
         await self.connect()
 
     async def stop(self) -> None:
         """Stops answering and closes every connection."""
         await self.disconnect()
+        if self._line is not None:
+            self._line.close()
 
     async def connect(self) -> None:
         """Brings the server up; nothing happens if it is."""
         if self._server is None:
-            server = ModbusTcpServer(
-                [self._device(unit) for unit in self.units.values()],
-                framer=self._framer,
-                address=(self.host, self.port),
-                trace_pdu=self._hear,
-            )
+            server = self._make()
             await server.serve_forever(background=True)
             self._server = server
 
+    def _make(self) -> ModbusTcpServer | ModbusSerialServer:
+        units = [self._device(unit) for unit in self.units.values()]
+        if self._serial is None:
+            return ModbusTcpServer(units, framer=self._framer, address=(self.host, self.port), trace_pdu=self._hear)
+        return ModbusSerialServer(
+            units,
+            port=self._line.inner if self._line is not None else self._serial.port or "",
+            baudrate=self._serial.baudrate,
+            parity=self._serial.parity,
+            stopbits=self._serial.stopbits,
+            trace_pdu=self._hear,
+        )
+
     async def disconnect(self) -> None:
-        """Takes the server down, for all its units."""
+        """Takes the server down, for all its units; a serial line falls silent."""
         if self._server is not None:
             server, self._server = self._server, None
             await server.shutdown()  # type: ignore[no-untyped-call] # pymodbus leaves it untyped

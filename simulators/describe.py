@@ -10,14 +10,24 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
+from core.telemetry.sparkplug import NAMESPACE
 from simulators.dialects import DIALECTS, Identity
 from simulators.load import load_filter
 from simulators.machine import VARIABLES
-from simulators.opcua import NAMESPACE
-from simulators.scenario import ControllerDevice, LoadDevice, MachineDevice, Scenario, SensorDevice
+from simulators.opcua import NAMESPACE as NODES
+from simulators.opcua_security import GATEWAY, Papers
+from simulators.scenario import (
+    ControllerDevice,
+    LoadDevice,
+    MachineDevice,
+    Scenario,
+    SensorDevice,
+    SparkplugDevice,
+)
+from simulators.sparkplug_voice import METRICS, SOFTWARE
 from simulators.unit import REGISTERS, Register
 
-UNITS = {"temperature": "Cel", "humidity": "%", "sequence": ""}
+UNITS = {"temperature": "Cel", "humidity": "%", "sequence": "", "uptime": "s"}
 JSON_DECODER = {
     "name": "json",
     "device": "device",
@@ -111,6 +121,25 @@ def _subscriptions(device: SensorDevice) -> list[dict[str, Any]]:
     ]
 
 
+def _sparkplug(device: SparkplugDevice) -> dict[str, Any]:
+    """One subscription for the node and all its devices: a decoder must see all messages of a node, in order."""
+    node = f"{device.group}/{device.name}"
+    members = {node: (f"{device.zone}/{device.name}", ("uptime",))}
+    humidity = ("humidity",) if "humidity" in device.quantities else ()
+    for name, zone in device.devices.items():
+        members[f"{node}/{name}"] = (f"{zone}/{name}", ("temperature", *humidity, "sequence"))
+    return {
+        "topic": f"{NAMESPACE}/{device.group}/+/{device.name}/#",
+        "decoder": "sparkplug_b",
+        "points": [
+            {"device": who, "field": METRICS[quantity].name, "point": f"{where}/{quantity}"}
+            for who, (where, quantities) in members.items()
+            for quantity in quantities
+        ],
+        "ignore": [SOFTWARE],
+    }
+
+
 def _load(device: LoadDevice) -> dict[str, Any]:
     return {
         "topic": load_filter(device.zone, device.name),
@@ -132,6 +161,8 @@ def _mqtt(scenario: Scenario, devices: Iterable[Any]) -> list[dict[str, Any]]:
     for device in devices:
         if isinstance(device, LoadDevice):
             by_clock["device_within"].append(_load(device))
+        elif isinstance(device, SparkplugDevice):
+            by_clock["device_within"].append(_sparkplug(device))
         elif isinstance(device, SensorDevice):
             timed = device.dialect != "bare" and SPOKEN[device.dialect].device_time
             by_clock["device_within" if timed else "gateway"].extend(_subscriptions(device))
@@ -158,16 +189,36 @@ def _mqtt(scenario: Scenario, devices: Iterable[Any]) -> list[dict[str, Any]]:
     ]
 
 
+def _guarded(device: MachineDevice) -> dict[str, Any]:
+    """How the gateway gets in where the machine is guarded."""
+    found: dict[str, Any] = {}
+    if device.security is not None:
+        papers = Papers(device.security.certificates)
+        found["security"] = {
+            "policy": device.security.policy,
+            "mode": device.security.mode,
+            "certificate": str(papers.certificate(GATEWAY)),
+            "key": str(papers.key(GATEWAY)),
+            "trust": str(papers.servers),
+        }
+    if device.user is not None and device.password is not None:
+        found |= {"user": device.user, "password": device.password.get_secret_value()}
+        if device.security is None:
+            found["allow_clear_password"] = True  # nothing else is offered, and the instance is a test
+    return found
+
+
 def _opcua(device: MachineDevice) -> dict[str, Any]:
     return {
         "name": device.name,
         "protocol": "opcua",
         "simulated": True,
         "endpoint": f"opc.tcp://{device.host}:{device.port}/lotwise/",
+        **_guarded(device),
         "publishing": min(0.5, device.interval),
         "nodes": [
             {
-                "node": f"nsu={NAMESPACE};s={device.name}.{name}",
+                "node": f"nsu={NODES};s={device.name}.{name}",
                 "point": f"{device.zone}/{device.name}/{variable.quantity}",
                 **({"unit": variable.unit} if variable.unit else {}),
                 "sampling": device.interval / 4,
@@ -195,12 +246,20 @@ def _register(register: Register, device: str) -> dict[str, Any]:
 
 
 def _modbus(device: ControllerDevice) -> dict[str, Any]:
-    kind = "rtu_over_tcp" if device.rtu_over_tcp else "tcp"
+    where: dict[str, Any] = {
+        "kind": "rtu_over_tcp" if device.rtu_over_tcp else "tcp",
+        "host": device.host,
+        "port": device.port,
+    }
+    if device.serial is not None:
+        line = device.serial
+        where = {"kind": "serial", "port": str(line.pty or line.port)}
+        where |= {"baudrate": line.baudrate, "parity": line.parity, "stopbits": line.stopbits}
     return {
         "name": device.name,
         "protocol": "modbus",
         "simulated": True,
-        "transport": {"kind": kind, "host": device.host, "port": device.port},
+        "transport": where,
         "units": [
             {
                 "id": unit,

@@ -35,6 +35,7 @@ class FaultKind(StrEnum):
 _VALUES = {FaultKind.FREEZE, FaultKind.SPIKE, FaultKind.WRONG_UNIT}
 APPLIES: dict[str, frozenset[FaultKind]] = {
     "mqtt": frozenset(FaultKind),
+    "sparkplug": frozenset(FaultKind),
     "opcua": frozenset(_VALUES | {FaultKind.DROP_OUT, FaultKind.CLOCK_STEP, FaultKind.DISCONNECT, FaultKind.GARBAGE}),
     "modbus": frozenset(_VALUES | {FaultKind.DROP_OUT, FaultKind.DISCONNECT, FaultKind.GARBAGE}),
 }

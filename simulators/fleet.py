@@ -7,11 +7,21 @@ from typing import Self
 from simulators.controller import ColdRoomController
 from simulators.load import MqttLoad
 from simulators.machine import FillingMachine
+from simulators.opcua_security import Guarded
 from simulators.rooms import ColdRoom
-from simulators.scenario import ControllerDevice, Device, LoadDevice, MachineDevice, Scenario, SensorDevice
+from simulators.scenario import (
+    ControllerDevice,
+    Device,
+    LoadDevice,
+    MachineDevice,
+    Scenario,
+    SensorDevice,
+    SparkplugDevice,
+)
 from simulators.sensors import MqttSensor, Report
+from simulators.sparkplug import SparkplugNode, probes_in
 
-Live = MqttSensor | FillingMachine | ColdRoomController | MqttLoad
+Live = MqttSensor | SparkplugNode | FillingMachine | ColdRoomController | MqttLoad
 
 
 class Fleet:
@@ -77,6 +87,21 @@ class Fleet:
             topic=device.topic,
         )
 
+    def sparkplug(self, device: SparkplugDevice) -> SparkplugNode:
+        """A Sparkplug B edge node as the scenario describes it."""
+        humidity = "humidity" in device.quantities
+        return SparkplugNode(
+            device.name,
+            {
+                name: probes_in(self.rooms[zone], f"{device.name}.{name}", device.sensor, humidity=humidity)
+                for name, zone in device.devices.items()
+            },
+            broker=self.scenario.broker,
+            group=device.group,
+            interval=device.interval,
+            seed=self.scenario.seed,
+        )
+
     def machine(self, device: MachineDevice) -> FillingMachine:
         """A filling machine as the scenario describes it."""
         return FillingMachine(
@@ -89,6 +114,11 @@ class Fleet:
             reject_rate=device.reject_rate,
             speed_up=self.scenario.speed_up,
             seed=self.scenario.seed,
+            guarded=Guarded(
+                security=device.security,
+                user=device.user,
+                password=None if device.password is None else device.password.get_secret_value(),
+            ),
         )
 
     def controller(self, device: ControllerDevice) -> ColdRoomController:
@@ -96,8 +126,9 @@ class Fleet:
         return ColdRoomController(
             device.name,
             {unit: self.rooms[zone] for unit, zone in device.units.items()},
-            port=device.port,
+            port=device.port or 0,
             host=device.host,
+            serial=device.serial,
             rtu_over_tcp=device.rtu_over_tcp,
             sensor=device.sensor,
         )
@@ -130,12 +161,14 @@ def _load_reports(load: MqttLoad) -> list[Report]:
 
 _MAKERS: dict[str, Callable[..., Live]] = {
     "mqtt_sensor": Fleet.sensor,
+    "sparkplug_node": Fleet.sparkplug,
     "filling_machine": Fleet.machine,
     "cold_room_controller": Fleet.controller,
     "mqtt_load": Fleet.load,
 }
 _REPORTS: dict[type, Callable[..., list[Report]]] = {
     MqttSensor: lambda device: [device.report],
+    SparkplugNode: lambda device: [device.report],
     FillingMachine: lambda device: [device.report],
     ColdRoomController: lambda device: [unit.report for unit in device.units.values()],
     MqttLoad: _load_reports,

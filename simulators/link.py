@@ -1,18 +1,19 @@
 """A device's connection to an MQTT broker, which knows what the broker has acknowledged.
 
-paho's network thread does the transport; everything here is called from one event loop. Acknowledgements cross over
-by an append-only queue, because paho holds its own lock while it reports them.
+paho's network thread does the transport; everything else happens in one event loop. Acknowledgements cross over by an
+append-only queue, because paho holds its own lock while it reports them.
 """
 
 import asyncio
 import socket
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Literal
 
 import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from paho.mqtt.properties import Properties
+from paho.mqtt.reasoncodes import ReasonCode
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 
@@ -34,18 +35,39 @@ class BrokerUnreachable(Exception):
     """The broker cannot be reached, or does not let the device in; the text says which."""
 
 
+_IN = "Success"
+"""What a broker says that lets a device in."""
 _VERSIONS = {"3.1.1": MQTTProtocolVersion.MQTTv311, "5": MQTTProtocolVersion.MQTTv5}
 
 
 class MqttLink:
-    """One connection, QoS 1. What is published while it is down waits and is sent when it is up again."""
+    """One connection, QoS 1. What is published while it is down waits and is sent when it is up again.
 
-    def __init__(self, broker: Broker, client_id: str, *, will: tuple[str, bytes] | None = None) -> None:
+    `will` is asked for the last message (topic, payload; QoS 1) at every connection, also where one that broke is made
+    again by itself. `topics` are listened to; `on_message` gets each message's topic and payload, and `on_up` is
+    called each time the broker has let the device in and taken its subscriptions. `up` says whether it stands.
+    """
+
+    def __init__(
+        self,
+        broker: Broker,
+        client_id: str,
+        *,
+        will: Callable[[], tuple[str, bytes]] | None = None,
+        topics: Sequence[str] = (),
+        on_message: Callable[[str, bytes], None] | None = None,
+        on_up: Callable[[], None] | None = None,
+    ) -> None:
         self.broker = broker
         self.acknowledged = 0
+        self.up = False
         self._acks: deque[int] = deque()
         self._waiting: dict[int, Callable[[], None]] = {}
-        self._connected: asyncio.Future[str] | None = None
+        self._answered: asyncio.Future[str] | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._topics = [(topic, 1) for topic in topics]
+        self._on_message = on_message or _nothing
+        self._on_up = on_up or _nothing
         self._client = paho.Client(
             CallbackAPIVersion.VERSION2, client_id, protocol=_VERSIONS[broker.protocol], reconnect_on_failure=True
         )
@@ -58,50 +80,78 @@ class MqttLink:
             )
         if broker.ca_file is not None:
             self._client.tls_set(ca_certs=broker.ca_file)
-        if will is not None:
-            self._client.will_set(will[0], will[1], qos=1, retain=True)
+        self._listen(will)
+
+    def _listen(self, will: Callable[[], tuple[str, bytes]] | None) -> None:
+        """Paho's callbacks, all but one called from its thread: what they have to say is handed to the loop."""
+        client = self._client
+
+        def connected(
+            _client: paho.Client, _data: object, _flags: object, code: ReasonCode, _properties: Properties | None
+        ) -> None:
+            if self._topics and not code.is_failure:
+                client.subscribe(self._topics)
+            else:
+                self._post(self._answer, str(code))
+
+        def lost(*_: object) -> None:
+            self.up = False
+
+        def bequeath(*_: object) -> None:
+            if will is not None:
+                client.will_set(*will(), qos=1)
+
+        client.on_connect = connected
+        client.on_disconnect = lost
+        client.on_pre_connect = bequeath
+        client.on_subscribe = lambda *_: self._post(self._answer, _IN)
+        client.on_publish = lambda _client, _data, mid, *_: self._acks.append(mid)
+        client.on_message = lambda _client, _data, message: self._post(self._on_message, message.topic, message.payload)
+
+    def _post(self, call: Callable[..., None], *arguments: object) -> None:
+        if self._loop is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(call, *arguments)
+
+    def _answer(self, said: str) -> None:
+        if said == _IN:
+            self.up = True
+            self._on_up()
+        if self._answered is not None and not self._answered.done():
+            self._answered.set_result(said)
 
     async def connect(self, wait: float = 10.0) -> None:
         """Connects and returns when the broker has let it in. Raises BrokerUnreachable."""
-        loop = asyncio.get_running_loop()
-        connected: asyncio.Future[str] = loop.create_future()
+        await self._dial(lambda: self._client.connect(self.broker.host, self.broker.port, 30), wait)
 
-        def tell(said: str) -> None:
-            if not connected.done():
-                connected.set_result(said)
+    async def mend(self, wait: float = 10.0) -> None:
+        """Connects again; what waited is sent. Raises BrokerUnreachable."""
+        await self._dial(self._client.reconnect, wait)
 
-        def on_connect(
-            _client: paho.Client, _data: object, _flags: object, code: object, _properties: Properties | None
-        ) -> None:
-            if not loop.is_closed():
-                loop.call_soon_threadsafe(tell, str(code))
-
-        def on_publish(
-            _client: paho.Client, _data: object, mid: int, _code: object, _properties: Properties | None
-        ) -> None:
-            self._acks.append(mid)
-
-        self._client.on_connect = on_connect
-        self._client.on_publish = on_publish
-        where = f"{self.broker.host}:{self.broker.port}"
+    async def _dial(self, call: Callable[[], object], wait: float) -> None:
+        where = f"broker {self.broker.host}:{self.broker.port}"
+        self._loop = asyncio.get_running_loop()
+        self._answered = self._loop.create_future()
         try:
-            await asyncio.to_thread(self._client.connect, self.broker.host, self.broker.port, 30)
+            await asyncio.to_thread(call)
             self._client.loop_start()
-            said = await asyncio.wait_for(connected, wait)
+            async with asyncio.timeout(wait):
+                said = await self._answered
         except (OSError, TimeoutError) as error:
             await self.close()
-            raise BrokerUnreachable(f"broker {where}: {error or 'no answer'}") from error
-        if said != "Success":
+            raise BrokerUnreachable(f"{where}: {error or 'no answer'}") from error
+        if said != _IN:
             await self.close()
-            raise BrokerUnreachable(f"broker {where} refuses: {said}")
+            raise BrokerUnreachable(f"{where} refuses: {said}")
 
-    def publish(
-        self, topic: str, payload: bytes, *, on_ack: Callable[[], None] | None = None, retain: bool = False
-    ) -> None:
+    def publish(self, topic: str, payload: bytes, *, on_ack: Callable[[], None] | None = None) -> None:
         """Hands a message over, QoS 1; `on_ack` is called, at a later `settle`, once the broker has acknowledged."""
         self.settle()
-        info = self._client.publish(topic, payload, qos=1, retain=retain)
+        info = self._client.publish(topic, payload, qos=1)
         self._waiting[info.mid] = on_ack or _nothing
+
+    def say(self, topic: str, payload: bytes) -> None:
+        """Sends a message, QoS 0: nobody will say whether it came, and it is lost if the connection is down."""
+        self._client.publish(topic, payload, qos=0)
 
     def settle(self) -> int:
         """Books the acknowledgements that have come in; how many messages still wait for theirs."""
@@ -123,27 +173,25 @@ class MqttLink:
 
     async def cut(self) -> None:
         """Breaks the connection as a pulled cable would (no goodbye), until `mend`."""
+        self.up = False
         await asyncio.to_thread(self._client.loop_stop)
         carrier = self._client.socket()
         if isinstance(carrier, socket.socket):
             carrier.shutdown(socket.SHUT_RDWR)
-        # loop_start makes a new pair to wake its thread and forgets the old one, open (paho 2.2.0, pinned)
-        self._client._reset_sockets(sockpair_only=True)  # noqa: SLF001
-
-    async def mend(self) -> None:
-        """Connects again; what waited is sent. Raises BrokerUnreachable."""
-        try:
-            await asyncio.to_thread(self._client.reconnect)
-        except OSError as error:
-            raise BrokerUnreachable(f"broker {self.broker.host}:{self.broker.port}: {error}") from error
-        self._client.loop_start()
+        self._forget_pair()
 
     async def close(self) -> None:
         """Says goodbye and ends the network thread. What was not acknowledged stays so."""
+        self.up = False
         self._client.disconnect()
         await asyncio.to_thread(self._client.loop_stop)
+        self._forget_pair()
         self.settle()
 
+    def _forget_pair(self) -> None:
+        """Closes the pair that wakes paho's thread; paho leaves it open (2.2.0, pinned), and makes a new one."""
+        self._client._reset_sockets(sockpair_only=True)  # noqa: SLF001
 
-def _nothing() -> None:
-    """For messages whose acknowledgement nobody waits for."""
+
+def _nothing(*_: object) -> None:
+    """For what nobody waits for."""

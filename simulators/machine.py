@@ -10,6 +10,7 @@ from asyncua import ua
 from simulators.faults import Fault, FaultKind, Faults, Measured
 from simulators.guard import refuse_unmarked
 from simulators.opcua import SimulatedServer, Variable
+from simulators.opcua_security import Guarded
 from simulators.packml import WORDS, Command, IllegalCommand, State, after, way
 from simulators.physics import RoomSpec, SensorSpec
 from simulators.rooms import ColdRoom
@@ -52,6 +53,7 @@ class FillingMachine:
         reject_rate: float = 0.01,
         speed_up: float = 1.0,
         seed: int = 0,
+        guarded: Guarded | None = None,
         clock: Clock = real_time,
     ) -> None:
         self.name = name
@@ -61,7 +63,7 @@ class FillingMachine:
         self.reject_rate = reject_rate
         self.chamber = ColdRoom(zone, CHAMBER, speed_up=speed_up, seed=seed)
         methods = {order.name.title(): self._method(order) for order in Command}
-        self.server = SimulatedServer(name, VARIABLES, port=port, host=host, methods=methods)
+        self.server = SimulatedServer(name, VARIABLES, port=port, host=host, methods=methods, guarded=guarded)
         self.faults = Faults()
         self.report = Report(name, "opcua")
         self.state = State.IDLE
@@ -100,7 +102,7 @@ class FillingMachine:
         try:
             await end(task)
         finally:
-            await self.disconnect()
+            await self.server.close()
             await self.chamber.stop()
 
     async def connect(self) -> None:

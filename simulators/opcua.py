@@ -7,6 +7,7 @@ from datetime import datetime
 from asyncua import Server, ua
 
 from simulators.history import MachineMemory
+from simulators.opcua_security import Guarded, guard
 
 NAMESPACE = "urn:lotwise:simulators"
 Method = Callable[..., Awaitable[object]]
@@ -25,7 +26,7 @@ class SimulatedServer:
     """One folder of variables, served at opc.tcp://host:port/lotwise/ as `ns=2;s=<folder>.<Variable>`.
 
     Every variable has a history of all that was ever published, also while the server was down. Beside them stand
-    the methods given, and `Command` (Int32, writable).
+    the methods given, and `Command` (Int32, writable). It lets in whom `guarded` says: everybody unless given.
     """
 
     def __init__(
@@ -36,19 +37,19 @@ class SimulatedServer:
         port: int,
         host: str = "127.0.0.1",
         methods: Mapping[str, Method] | None = None,
+        guarded: Guarded | None = None,
     ) -> None:
         self.folder = folder
         self.variables = dict(variables)
         self.endpoint = f"opc.tcp://{host}:{port}/lotwise/"
         self.memory = MachineMemory()
+        self._host = host
+        self._guarded = guarded or Guarded()
         self._methods = dict(methods or {})
         self._last: dict[str, ua.DataValue] = {}
-        self._server: Server | None = None
-
-    @property
-    def up(self) -> bool:
+        self.up = False
         """Whether it serves now."""
-        return self._server is not None
+        self._server: Server | None = None
 
     def node(self, variable: str) -> ua.NodeId:
         """Node id of a variable."""
@@ -67,13 +68,32 @@ class SimulatedServer:
 
     async def connect(self) -> None:
         """Brings the server up, with the values published last; nothing happens if it is. Raises OSError."""
+        if self._server is None:
+            server = await self._build()
+            await server.start()
+            self._server = server
+        elif not self.up:
+            await self._server.bserver.start()
+        self.up = True
+
+    async def disconnect(self) -> None:
+        """Takes the server down: its port and every session. The memory stays, and `connect` is quick."""
+        if self._server is not None and self.up:
+            self.up = False
+            await self._server.bserver.stop()
+
+    async def close(self) -> None:
+        """Takes the server down for good; the memory stays."""
         if self._server is not None:
-            return
-        server = Server()
+            server, self._server, self.up = self._server, None, False
+            await server.stop()
+
+    async def _build(self) -> Server:
+        server = Server(user_manager=self._guarded.user_manager())
         await server.init()
         server.set_endpoint(self.endpoint)
         server.set_server_name(f"Lotwise simulated {self.folder}")
-        server.set_security_policy([ua.SecurityPolicyType.NoSecurity])
+        await guard(server, self.folder, self._host, self._guarded)
         server.iserver.history_manager.set_storage(self.memory)
         index = await server.register_namespace(NAMESPACE)
         folder = await server.nodes.objects.add_object(ua.NodeId(self.folder, index), f"{index}:{self.folder}")
@@ -90,17 +110,10 @@ class SimulatedServer:
         for name, method in self._methods.items():
             await folder.add_method(ua.NodeId(f"{self.folder}.{name}", index), f"{index}:{name}", method, [], [])
         await self._write(server, self._last)
-        await server.start()
-        self._server = server
-
-    async def disconnect(self) -> None:
-        """Takes the server down; the memory stays."""
-        if self._server is not None:
-            server, self._server = self._server, None
-            await server.stop()
+        return server
 
     async def publish(self, values: Mapping[str, ua.DataValue]) -> None:
-        """Remembers the values, and serves them if the server is up."""
+        """Remembers the values, and shows them to whoever is connected."""
         self._last |= values
         for name, value in values.items():
             self.memory.remember(self.node(name), value)
@@ -109,7 +122,7 @@ class SimulatedServer:
 
     async def take_command(self) -> int:
         """What a client has written to `Command`; 0 if nothing, or the server is down."""
-        if self._server is None:
+        if self._server is None or not self.up:
             return 0
         written = await self._server.get_node(self.node("Command")).read_value()
         return written if isinstance(written, int) and written > 0 else 0

@@ -230,7 +230,7 @@ class _OpcUa(_Player):
         await self.server.publish({"Temperature": told, "Sequence": sequence})
 
     async def close(self) -> None:
-        await self.server.disconnect()
+        await self.server.close()
 
 
 class _Modbus(_Player):

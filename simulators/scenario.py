@@ -7,9 +7,19 @@ All times (`at`, `from`, `for`, `duration`, `interval`) are real time since the 
 import re
 from collections.abc import Mapping
 from datetime import timedelta
+from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    model_validator,
+)
 
 from core.telemetry.address import check_segment, check_zone
 from simulators.dialects import DIALECTS
@@ -47,6 +57,8 @@ ZoneName = Annotated[str, AfterValidator(check_zone)]
 DeviceName = Annotated[str, AfterValidator(check_segment)]
 Port = Annotated[int, Field(ge=1, le=65535)]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
+Quantities = tuple[Literal["temperature", "humidity"], ...]
+"""Temperature always; humidity where it is named."""
 
 
 class _Strict(BaseModel):
@@ -82,11 +94,34 @@ class SensorDevice(_Strict):
     zone: ZoneName
     dialect: Annotated[str, AfterValidator(_known)] = "json"
     interval: Span = 1.0
-    quantities: tuple[Literal["temperature", "humidity"], ...] = ("temperature",)
-    """Temperature always; humidity where it is named."""
+    quantities: Quantities = ("temperature",)
     sequence: bool = True
     topic: str | None = None
     sensor: SensorSpec = SensorSpec()
+
+
+class SparkplugDevice(_Strict):
+    """A Sparkplug B edge node, where it stands, and its devices, each in a zone."""
+
+    kind: Literal["sparkplug_node"]
+    name: DeviceName
+    zone: ZoneName
+    devices: dict[DeviceName, ZoneName] = Field(min_length=1)
+    group: DeviceName = "plant"
+    interval: Annotated[Span, Field(ge=0.01)] = 1.0
+    """Times have whole milliseconds, so readings keep a distance."""
+    quantities: Quantities = ("temperature",)
+    sensor: SensorSpec = SensorSpec()
+
+
+class ChannelSecurity(_Strict):
+    """A channel that an OPC UA machine insists on; it offers no other. In `certificates` (a folder) the machine's own
+    certificate is made, and one for its gateway, each trusted by the other.
+    """
+
+    policy: Literal["Basic256Sha256", "Aes128Sha256RsaOaep", "Aes256Sha256RsaPss"] = "Basic256Sha256"
+    mode: Literal["Sign", "SignAndEncrypt"] = "SignAndEncrypt"
+    certificates: Path
 
 
 class MachineDevice(_Strict):
@@ -100,20 +135,57 @@ class MachineDevice(_Strict):
     interval: Span = 1.0
     bottles_per_minute: float = Field(default=120.0, gt=0)
     reject_rate: float = Field(default=0.01, ge=0, le=1)
+    security: ChannelSecurity | None = None
+    user: str | None = None
+    """The only user it lets in; everybody where none is named."""
+    password: SecretStr | None = None
+
+    @model_validator(mode="after")
+    def _identity(self) -> Self:
+        if (self.user is None) != (self.password is None):
+            raise ValueError("user and password go together")
+        return self
+
+
+class SerialLine(_Strict):
+    """A serial line: `pty` makes a pseudo-terminal whose other end the gateway finds at that path; `port` is a serial
+    port that is there.
+    """
+
+    pty: Path | None = None
+    port: str | None = None
+    baudrate: int = Field(default=9600, ge=110)
+    parity: Literal["N", "E", "O"] = "N"
+    stopbits: Literal[1, 2] = 1
+
+    @model_validator(mode="after")
+    def _one_end(self) -> Self:
+        if (self.pty is None) == (self.port is None):
+            raise ValueError("give either pty (a path to make) or port (a serial port that is there)")
+        return self
 
 
 class ControllerDevice(_Strict):
-    """A Modbus cold-room controller: one unit for each zone it controls."""
+    """A Modbus cold-room controller: one unit for each zone it controls, reached by TCP or by a serial line."""
 
     kind: Literal["cold_room_controller"]
     name: DeviceName
-    port: Port
+    port: Port | None = None
     host: str = "127.0.0.1"
+    serial: SerialLine | None = None
     units: dict[int, ZoneName] = Field(min_length=1)
     rtu_over_tcp: bool = False
     sensor: SensorSpec = SensorSpec(noise=0.05, resolution=0.1)
     interval: Span = 1.0
     """How often a gateway should poll it (used for the configuration only)."""
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        if (self.port is None) == (self.serial is None):
+            raise ValueError("give either port (TCP) or serial")
+        if self.serial is not None and self.rtu_over_tcp:
+            raise ValueError("rtu_over_tcp needs port, not serial")
+        return self
 
 
 class LoadDevice(_Strict):
@@ -126,7 +198,9 @@ class LoadDevice(_Strict):
     sensors: int = Field(default=10, ge=1, le=999)
 
 
-Device = Annotated[SensorDevice | MachineDevice | ControllerDevice | LoadDevice, Field(discriminator="kind")]
+Device = Annotated[
+    SensorDevice | SparkplugDevice | MachineDevice | ControllerDevice | LoadDevice, Field(discriminator="kind")
+]
 
 
 class _At(_Strict):
@@ -159,11 +233,14 @@ class LoadProduct(_At):
 
 
 class DeviceEvent(_At):
-    """A device falls silent or speaks again; a Modbus controller's `unit` alone if one is named."""
+    """A device falls silent or speaks again; of a Modbus controller its `unit`, of a Sparkplug node its `member` alone
+    if one is named.
+    """
 
     do: Literal["silence", "resume"]
     device: DeviceName
     unit: int = 1
+    member: DeviceName | None = None
 
 
 class MachineState(_At):

@@ -11,7 +11,12 @@ from core.telemetry.located import ConfigErrors, Located, Where
 from simulators.faults import APPLIES, FaultKind
 from simulators.scenario import Scenario, seconds
 
-PROTOCOLS = {"mqtt_sensor": "mqtt", "filling_machine": "opcua", "cold_room_controller": "modbus"}
+PROTOCOLS = {
+    "mqtt_sensor": "mqtt",
+    "filling_machine": "opcua",
+    "cold_room_controller": "modbus",
+    "sparkplug_node": "sparkplug",
+}
 """Protocol of each kind of device that can have faults."""
 
 
@@ -59,30 +64,43 @@ def _items(raw: Mapping[str, Any], key: str) -> list[tuple[int, dict[str, Any]]]
 
 def _references(raw: Mapping[str, Any]) -> list[tuple[Where, str]]:
     """What refers to something that is not there, or cannot be: place and text. Works on a half-right document."""
-    found: list[tuple[Where, str]] = []
-    zones = raw.get("zones") if isinstance(raw.get("zones"), dict) else {}
-    assert isinstance(zones, dict)
-    kinds: dict[str, dict[str, Any]] = {}
-    ports: dict[Any, str] = {}
-    for n, device in _items(raw, "devices"):
-        name = str(device.get("name"))
-        if name in kinds:
-            found.append((("devices", n, "name"), f"device {name!r} is there twice"))
-        kinds[name] = device
-        port = device.get("port")
-        if port is not None and port in ports:
-            found.append((("devices", n, "port"), f"port {port} is taken by {ports[port]!r}"))
-        ports.setdefault(port, name)
-        units = device.get("units")
-        named = list(units.items()) if isinstance(units, dict) else []
-        found.extend((("devices", n, "units", unit), f"no zone {zone!r}") for unit, zone in named if zone not in zones)
+    zones = raw.get("zones")
+    known = set(zones) if isinstance(zones, dict) else set()
+    kinds = {str(device.get("name")): device for _, device in _items(raw, "devices")}
+    found = _among_devices(raw)
     for section in ("devices", "timeline"):
         for n, item in _items(raw, section):
-            if "zone" in item and item["zone"] not in zones:
-                found.append(((section, n, "zone"), f"no zone {item['zone']!r}"))
+            found.extend(
+                ((section, n, *where), f"no zone {zone!r}") for where, zone in _zones_of(item) if str(zone) not in known
+            )
     for section in ("timeline", "faults"):
         for n, item in _items(raw, section):
             found.extend(((section, n, *where), text) for where, text in _about_device(item, kinds, raw))
+    return found
+
+
+def _among_devices(raw: Mapping[str, Any]) -> list[tuple[Where, str]]:
+    """Names, ports and serial lines that two devices would share."""
+    found: list[tuple[Where, str]] = []
+    owners: dict[tuple[str, str], str] = {}
+    for n, device in _items(raw, "devices"):
+        name = str(device.get("name"))
+        if owners.setdefault(("name", name), f"devices[{n}]") != f"devices[{n}]":
+            found.append((("devices", n, "name"), f"device {name!r} is there twice"))
+        for key in ("port", "serial"):
+            end = str(device.get(key))
+            if device.get(key) is not None and owners.setdefault((key, end), name) != name:
+                found.append((("devices", n, key), f"{key} {end} is taken by {owners[key, end]!r}"))
+    return found
+
+
+def _zones_of(item: Mapping[str, Any]) -> list[tuple[Where, Any]]:
+    """The zones that a device or an event names, and where."""
+    found: list[tuple[Where, Any]] = [(("zone",), item["zone"])] if "zone" in item else []
+    for key in ("units", "devices"):
+        parts = item.get(key)
+        if isinstance(parts, dict):
+            found.extend(((key, part), zone) for part, zone in parts.items())
     return found
 
 
@@ -109,10 +127,13 @@ def _about_device(
             found.append((("do",), f"{item['do']} needs a {wanted}, and {item['device']!r} is a {kind}"))
         if kind == "mqtt_load":
             found.append((("device",), f"{item['device']!r} is a load: it takes neither events nor faults"))
+        members, member = device.get("devices"), item.get("member")
+        if member is not None and (not isinstance(members, dict) or str(member) not in members):
+            found.append((("member",), f"{item['device']!r} has no member {member!r}"))
         units = device.get("units")
         if isinstance(units, dict) and str(item.get("unit", 1)) not in units:
             found.append((("unit",), f"{item['device']!r} has no unit {item.get('unit', 1)}"))
-        fault = item.get("fault")
+        fault = str(item.get("fault"))
         if fault in set(FaultKind) and fault not in APPLIES.get(PROTOCOLS.get(kind, ""), frozenset()):
             found.append((("fault",), f"a {kind} cannot show the fault {fault}"))
     key = "from" if "fault" in item else "at"

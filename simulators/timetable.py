@@ -6,6 +6,7 @@ from typing import Any
 
 from simulators.controller import ColdRoomController
 from simulators.fleet import Fleet
+from simulators.load import MqttLoad
 from simulators.machine import FillingMachine
 from simulators.rooms import ColdRoom
 from simulators.scenario import (
@@ -20,6 +21,7 @@ from simulators.scenario import (
     ZoneSetting,
 )
 from simulators.sensors import MqttSensor
+from simulators.sparkplug import SparkplugNode
 
 Act = Callable[[], Awaitable[None]]
 
@@ -116,12 +118,16 @@ class Timetable:
         acts: dict[str, Callable[[], None]] = {}
         if isinstance(device, ColdRoomController):
             acts = {"silence": lambda: device.kill(event.unit), "resume": lambda: device.revive(event.unit)}
+        elif isinstance(device, SparkplugNode):
+            member = event.member or ""
+            acts = {"silence": lambda: device.silence(member), "resume": lambda: device.resume(member)}
         elif isinstance(device, MqttSensor | FillingMachine):
             acts = {"silence": device.silence, "resume": device.resume}
         undo = {"silence": "resume", "resume": "silence"}[event.do]
-        steps = [Step(event.at, f"{event.device}: {event.do}", _now(acts[event.do]))]
+        name = "/".join(filter(None, (event.device, event.member)))
+        steps = [Step(event.at, f"{name}: {event.do}", _now(acts[event.do]))]
         if event.lasting is not None:
-            steps.append(Step(event.at + event.lasting, f"{event.device}: {undo}", _now(acts[undo])))
+            steps.append(Step(event.at + event.lasting, f"{name}: {undo}", _now(acts[undo])))
         return steps
 
     def _machine(self, name: str) -> FillingMachine:
@@ -168,13 +174,13 @@ class Timetable:
         async def begin() -> None:
             if isinstance(device, ColdRoomController):
                 await device.fault(fault, event.unit)
-            elif isinstance(device, MqttSensor | FillingMachine):
+            elif not isinstance(device, MqttLoad):
                 await device.fault(fault)
 
         async def end() -> None:
             if isinstance(device, ColdRoomController):
                 await device.clear(fault.kind, event.unit)
-            elif isinstance(device, MqttSensor | FillingMachine):
+            elif not isinstance(device, MqttLoad):
                 await device.clear(fault.kind)
 
         steps = [Step(event.begins, f"{event.device}: fault {fault.kind}", begin)]
