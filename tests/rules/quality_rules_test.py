@@ -1,5 +1,6 @@
 """Which excursions should stand: properties, and the arithmetic of what a signature has accepted."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import count
 
@@ -8,7 +9,17 @@ from hypothesis import strategies as st
 
 from core.erp.exposure.events import Breach
 from core.erp.quality import rules
-from core.erp.quality.rules import Known, breaks_further, changes, same_run
+from core.erp.quality.rules import (
+    CERTAINTY,
+    Accepted,
+    Known,
+    Origin,
+    Part,
+    accepted_count,
+    breaks_further,
+    changes,
+    same_run,
+)
 
 DAY = datetime(2026, 3, 2, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
@@ -76,15 +87,25 @@ def test_what_stands_is_what_the_data_say_whatever_they_said_before(history: lis
     assert not standing.sync(last), "a second time changes nothing"
 
 
+PROVEN, UNPROVEN = CERTAINTY["proven"], CERTAINTY["unproven"]
+
+
 @given(st.integers(0, 400), st.integers(0, 400))
 def test_a_further_breach_is_one_delay_beyond_what_was_accepted(accepted: int, out: int) -> None:
-    found = breaks_further(breach(0, None, out=out), accepted * MINUTE, 60 * MINUTE)
+    found = breaks_further(breach(0, None, out=out), Accepted(accepted * MINUTE, PROVEN), 60 * MINUTE)
     assert found == (out >= accepted + 60)
+
+
+@given(st.integers(0, 400), st.integers(0, 400))
+def test_proof_of_more_than_was_accepted_unproven_is_a_further_breach(accepted: int, out: int) -> None:
+    found = breaks_further(breach(0, None, out=out), Accepted(accepted * MINUTE, UNPROVEN), 60 * MINUTE)
+    assert found == (out > accepted)
 
 
 def test_an_instant_limit_breaks_further_only_if_it_grew() -> None:
     for out, expected in ((10, False), (9, False), (11, True)):
-        assert breaks_further(breach(0, None, "cold", "instant", out), 10 * MINUTE, timedelta(0)) is expected
+        grown = breach(0, None, "cold", "instant", out)
+        assert breaks_further(grown, Accepted(10 * MINUTE, PROVEN), timedelta(0)) is expected
 
 
 def signed(start: int, end: int, accepted: int, limit: str = "warm") -> Known:
@@ -116,3 +137,30 @@ def test_a_moved_start_names_what_it_replaces() -> None:
     change = changes(list(standing.rows.values()), [breach(0, 100), breach(300, 60)], DELAYS)
     assert [opening.replaces_id for opening in change.opened] == [old, None]
     assert [known.id for known in change.superseded] == [old]
+
+
+def unsigned(start: int, end: int) -> Known:
+    return replace(signed(start, end, 0), state="assessed", accepted=None)
+
+
+def test_what_was_signed_for_every_part_is_signed_for_the_merger() -> None:
+    """3 is merged of 1 and 2, and 4 is split off from it."""
+    run = breach(0, 80)
+
+    def accepted(one: list[Known], two: list[Known]) -> timedelta | None:
+        parts = {3: (Part(1, tuple(one)), Part(2, tuple(two))), 4: (Part(3, ()),)}
+        found = accepted_count([], run, Origin(4, parts))
+        return found.out if found else None
+
+    assert accepted([signed(0, 80, 80)], []) == 80 * MINUTE, "the other went through nothing"
+    assert accepted([signed(0, 80, 80)], [signed(0, 80, 70)]) == 70 * MINUTE
+    assert accepted([signed(0, 80, 80)], [unsigned(0, 80)]) is None
+    assert accepted([signed(200, 280, 80)], []) is None, "that was another run"
+
+
+def test_goods_split_and_merged_again_and_again_are_asked_of_once_each() -> None:
+    parts: dict[int, tuple[Part, ...]] = {2 * n + 3: (Part(2 * n + 1, ()), Part(2 * n + 2, ())) for n in range(60)}
+    parts |= {2 * n + 2: (Part(2 * n + 1, ()),) for n in range(60)}
+    parts[3] = (Part(1, (signed(0, 80, 80),)), Part(2, (signed(0, 80, 80),)))
+    found = accepted_count([], breach(0, 80), Origin(121, parts))
+    assert found == Accepted(80 * MINUTE, PROVEN)

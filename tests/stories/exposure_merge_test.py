@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 from decimal import Decimal
+from functools import partial
 
 import pytest
 from sqlalchemy import Engine, text
@@ -11,10 +12,15 @@ from core.erp.custody import handlers as custody_handlers
 from core.erp.exposure import handlers as exposure_handlers
 from core.erp.exposure.lineage import paths
 from core.erp.kernel.events import Events
+from core.erp.kernel.model import User
+from core.erp.kernel.permits import Role
+from core.erp.kernel.unit import Actor
 from core.erp.lots import service as lots
 from core.erp.quality import handlers as quality_handlers
+from core.erp.quality import service as quality
 from core.telemetry.batch import Watermark
 from core.telemetry.reading import Reading
+from tests.services.quality_plant import PASSWORD, _hash
 from tests.world import HOUR, MINUTE, OVER_8_FOR_60, World, at, every
 
 BUDGET_2H = ProfileLimit(key="spent", op=">", threshold=8.0, kind="cumulative", delay=2 * HOUR)
@@ -50,7 +56,7 @@ def two(world: World, limit: ProfileLimit, one: int, other: int, since: str = "0
 def outs(world: World, sublot: int) -> list[tuple[str, timedelta]]:
     with world.engine.connect() as conn:
         rows = conn.execute(
-            text("SELECT limit_key, out FROM excursion WHERE sublot_id = :s AND state <> 'superseded' ORDER BY 1"),
+            text("SELECT limit_key, out FROM excursion WHERE sublot_id = :s AND state <> 'superseded' ORDER BY 1, 2"),
             {"s": sublot},
         )
         return [(row[0], row[1]) for row in rows]
@@ -159,7 +165,7 @@ def test_parts_that_stood_together_are_one_way_again(world: World) -> None:
     """Goods that are split and put together day after day in one room do not grow ways without end."""
     room, dock = world.zone("room"), world.zone("dock")
     sublot = world.sublot(world.item(OVER_8_FOR_60), room, at("01:00"))
-    for hour in range(2, 20):
+    for hour in range(12, 18):
         sublot = merge(world, f"{hour:02}:30", sublot, split(world, f"{hour:02}:00", sublot))
     with world.engine.connect() as conn:
         assert paths(conn, [sublot]) == {sublot: (((room, at("01:00"), None),),)}
@@ -186,3 +192,112 @@ def test_evidence_is_what_the_goods_met_where_they_were_and_of_what_was_broken(w
     with world.engine.connect() as conn:
         row = conn.execute(text("SELECT started_at, broke_at, lowest, highest FROM excursion")).one()
     assert tuple(row) == (at("02:00"), at("03:00"), 9.0, 12.0)
+
+
+def accepted(world: World, sublot: int) -> None:
+    """QA assesses, and accepts with a signature, what stands against it."""
+    with world.engine.connect() as conn:
+        found = conn.execute(text("SELECT id FROM app_user WHERE login = 'quinn'")).scalar()
+        ended = conn.execute(text("SELECT id FROM excursion WHERE sublot_id = :s AND state = 'ended'"), {"s": sublot})
+        ids = list(ended.scalars())
+    user = found or world._add(
+        User(login="quinn", name="Quinn", password_hash=_hash(), roles=["qa"], created_at=world.now)
+    )
+    quinn = Actor("quinn", frozenset({Role.QA}), user, session="session")
+    for excursion in ids:
+        world.do(partial(quality.assess, excursion_id=excursion, assessment="stability data"), actor=quinn)
+        sign = partial(quality.disposition, excursion_id=excursion, decision="accept", reason="stable",
+                       password=PASSWORD, login="quinn")  # fmt: skip
+        world.do(sign, actor=quinn)
+    assert world.holds(sublot) == []
+
+
+def warmed(world: World) -> tuple[int, int, int]:
+    """(room, dock, sublot) of eighty warm minutes that are over, and that QA has accepted."""
+    room, dock = world.zone("room"), world.zone("dock")
+    sublot = world.sublot(world.item(OVER_8_FOR_60), room, at("01:00"))
+    world.feed("dock", every(10, at("01:00"), at("04:00"), 5.0), upto=at("04:00"))
+    world.feed("room", [*every(10, at("01:00"), at("02:10"), 9.0), *every(10, at("02:20"), at("04:00"), 5.0)],
+               upto=at("04:00"))  # fmt: skip
+    assert world.holds(sublot) == ["proven"]
+    accepted(world, sublot)
+    return room, dock, sublot
+
+
+def test_what_qa_accepted_is_accepted_for_what_is_split_off_later(world: World) -> None:
+    _, dock, sublot = warmed(world)
+    part = split(world, "04:00", sublot)
+    assert world.holds(part) == []
+    world.put(part, dock, at("04:05"))
+    assert world.holds(part) == []
+
+
+def test_what_qa_accepted_of_every_part_is_accepted_of_the_merger(world: World) -> None:
+    """Part one was accepted, part two went through nothing: the merger is free; it is not, were part two in it too."""
+    room, dock, sublot = warmed(world)
+    part = split(world, "04:00", sublot)
+    with world.engine.connect() as conn:
+        lot = conn.execute(text("SELECT lot_id FROM sublot WHERE id = :s"), {"s": sublot}).scalar_one()
+        item = conn.execute(text("SELECT item_id FROM lot WHERE id = :l"), {"l": lot}).scalar_one()
+    fresh = world.sublot(item, room, at("03:00"), lot=lot)
+    whole = merge(world, "04:10", part, fresh)
+    assert world.holds(whole) == []
+    assert world.holds(split(world, "04:12", whole)) == []
+    late = world.sublot(item, dock, at("01:00"), lot=lot)
+    world.put(late, room, at("03:00"))
+    second = merge(world, "04:15", sublot, late)
+    assert world.holds(second) == []
+    world.put(late, room, at("01:10"), known=at("04:20"))
+    assert world.excursions(second) == [(second, "high", at("01:00"), at("02:00"), "proven")]
+    assert "proven" in world.holds(second), "of the seventy minutes of part two nobody has signed anything"
+
+
+def test_one_decision_answers_for_the_run_that_parts_went_through_before_they_were_merged(world: World) -> None:
+    room = world.zone("room")
+    one, other = two(world, OVER_8_FOR_60, room, room)
+    world.feed("room", [*every(10, at("01:00"), at("02:10"), 9.0), *every(10, at("02:20"), at("04:00"), 5.0)],
+               upto=at("04:00"))  # fmt: skip
+    whole = merge(world, "04:00", one, other)
+    assert len(world.holds(whole)) == 3, "copies of its parts', and its own excursion's"
+    accepted(world, whole)
+    world.feed("room", every(10, at("04:10"), at("05:00"), 5.0), upto=at("05:00"))
+    assert world.holds(whole) == []
+
+
+def test_a_further_hour_after_what_was_accepted_holds_what_was_split_off(world: World) -> None:
+    """The budget is two hours; ninety minutes more were accepted before the split, and are not accepted twice."""
+    warm, cold = world.zone("warm"), world.zone("cold")
+    sublot = world.sublot(world.item(BUDGET_2H), warm, at("01:00"))
+    world.feed("warm", every(10, at("01:00"), at("05:00"), 9.0), upto=at("05:00"))
+    world.feed("cold", every(10, at("01:00"), at("05:00"), 5.0), upto=at("05:00"))
+    world.put(sublot, cold, at("04:30"))
+    accepted(world, sublot)
+    part = split(world, "05:00", sublot)
+    world.feed("warm", every(10, at("05:10"), at("09:00"), 9.0), upto=at("09:00"))
+    world.feed("cold", every(10, at("05:10"), at("09:00"), 5.0), upto=at("09:00"))
+    world.put(part, cold, at("07:59"), known=at("09:00"))
+    world.put(part, warm, at("06:00"), known=at("09:00"))
+    assert world.holds(part) == []
+    world.put(part, warm, at("08:10"), known=at("09:00"))
+    assert world.holds(part) == ["proven"]
+    assert world.holds(sublot) == []
+
+
+def test_an_hour_that_was_accepted_unproven_and_turns_out_worse_is_a_further_excursion(world: World) -> None:
+    """QA signed for 70 minutes of silence. The logger then proves 65 warm minutes of them: that was signed for; and
+    then 75: that was not.
+    """
+    room = world.zone("room", gap=10 * MINUTE)
+    limit = ProfileLimit(key="high", op=">", threshold=8.0, kind="consecutive", delay=HOUR)
+    sublot = world.sublot(world.item(limit, gap=10 * MINUTE), room, at("13:00"))
+    world.feed("room", [*every(5, at("13:00"), at("13:20"), 5.0), *every(5, at("15:00"), at("16:00"), 5.0)],
+               upto=at("16:00"))  # fmt: skip
+    assert outs(world, sublot) == [("high", 90 * MINUTE)]
+    world.feed("room", every(5, at("13:25"), at("13:40"), 5.0))
+    assert outs(world, sublot) == [("high", 70 * MINUTE)]
+    accepted(world, sublot)
+    world.feed("room", every(5, at("13:55"), at("14:55"), 9.0))
+    assert world.holds(sublot) == [], "65 proven minutes are no more than the 70 that were signed for"
+    world.feed("room", [(at("13:45"), 9.0), (at("13:50"), 9.0)])
+    assert outs(world, sublot) == [("high", 70 * MINUTE), ("high", 75 * MINUTE)]
+    assert world.holds(sublot) == ["proven"]

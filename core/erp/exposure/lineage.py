@@ -20,7 +20,7 @@ Path = tuple[Interval, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class _Birth:
+class Birth:
     """`child` began as part of `parent` (a split), or with it as one of its parts (a merger)."""
 
     parent: int
@@ -31,9 +31,9 @@ class _Birth:
 def paths(conn: Connection, sublot_ids: Iterable[int]) -> dict[int, tuple[Path, ...]]:
     """By sublot: every different way its goods came. One, unless there is a merger among what it came from."""
     ids = sorted(set(sublot_ids))
-    births = _births(conn, ids)
-    parts = {birth.parent for of in births.values() for birth in of if birth.merged}
-    known = _Known(births, intervals(conn, sorted({*ids, *parts})))
+    of = births(conn, ids)
+    parts = {birth.parent for some in of.values() for birth in some if birth.merged}
+    known = _Known(of, intervals(conn, sorted({*ids, *parts})))
     return {sublot: known.paths(sublot) for sublot in ids}
 
 
@@ -52,7 +52,7 @@ def mergers(conn: Connection, sublot_ids: Iterable[int]) -> list[int]:
     return list(rows.scalars())
 
 
-def _births(conn: Connection, ids: Sequence[int]) -> dict[int, list[_Birth]]:
+def births(conn: Connection, ids: Sequence[int]) -> dict[int, list[Birth]]:
     """By child: how it and everything it came from began, where that was a split or a merger."""
     rows = conn.execute(
         text(
@@ -66,15 +66,15 @@ def _births(conn: Connection, ids: Sequence[int]) -> dict[int, list[_Birth]]:
         ),
         {"ids": list(ids)},
     )
-    out: dict[int, list[_Birth]] = defaultdict(list)
+    out: dict[int, list[Birth]] = defaultdict(list)
     for row in rows:
-        out[row.child_id].append(_Birth(row.parent_id, row.at, row.transformation.startswith("merge:")))
+        out[row.child_id].append(Birth(row.parent_id, row.at, row.transformation.startswith("merge:")))
     return out
 
 
 @dataclass(slots=True)
 class _Known:
-    births: Mapping[int, Sequence[_Birth]]
+    births: Mapping[int, Sequence[Birth]]
     own: Mapping[int, Sequence[Interval]]
     _paths: dict[int, tuple[Path, ...]] = field(default_factory=dict)
 

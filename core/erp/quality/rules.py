@@ -120,18 +120,94 @@ def same_run(known: Known, breach: Breach) -> bool:
     )
 
 
-def accepted_count(known: Sequence[Known], breach: Breach) -> timedelta | None:
-    """The largest count that a signed disposition of the same run has accepted, or None if none was signed."""
-    counts = [k.accepted for k in known if k.state in SIGNED and k.accepted is not None and same_run(k, breach)]
-    return max(counts, default=None)
+@dataclass(frozen=True, slots=True, order=True)
+class Accepted:
+    """A count that QA has signed for, and how sure it was (rank of CERTAINTY)."""
+
+    out: timedelta
+    rank: int
 
 
-def breaks_further(breach: Breach, accepted: timedelta | None, delay: timedelta) -> bool:
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A sublot that another began from, and what stood against it, signed or not, when those goods went."""
+
+    sublot: int
+    known: tuple[Known, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """What a sublot began from: one part (a split) or several (a merger), and so on for each of them: `parts`."""
+
+    sublot: int
+    parts: Mapping[int, tuple[Part, ...]]
+
+    def accepted(self, breach: Breach) -> Accepted | None:
+        """The count of the run that was signed for the goods before they became this sublot; None if none was.
+
+        Every part that went through the run must have been signed for; the least of what was is accepted.
+        """
+        return self._of(self.sublot, breach, {})[1]
+
+    def ancestors(self) -> set[int]:
+        """All sublots it came from."""
+        found: set[int] = set()
+        more = [self.sublot]
+        while more:
+            new = {part.sublot for part in self.parts.get(more.pop(), ())} - found
+            found |= new
+            more += new
+        return found
+
+    def _of(
+        self, sublot: int, breach: Breach, told: dict[int, tuple[bool, Accepted | None]]
+    ) -> tuple[bool, Accepted | None]:
+        """(whether any of its parts went through the run, what was signed for all that did)."""
+        if sublot not in told:
+            counts: list[Accepted | None] = []
+            for part in self.parts.get(sublot, ()):
+                went_before, before = self._of(part.sublot, breach, told)
+                if went_before or any(same_run(k, breach) for k in part.known):
+                    counts.append(_most(before, _signed(part.known, breach)))
+            accepted = [count for count in counts if count is not None]
+            told[sublot] = (bool(counts), min(accepted) if accepted and len(accepted) == len(counts) else None)
+        return told[sublot]
+
+
+def _signed(known: Sequence[Known], breach: Breach) -> Accepted | None:
+    return _most(
+        *(
+            Accepted(k.accepted, CERTAINTY[k.certainty])
+            for k in known
+            if k.state in SIGNED and k.accepted is not None and same_run(k, breach)
+        )
+    )
+
+
+def _most(*counts: Accepted | None) -> Accepted | None:
+    return max((count for count in counts if count is not None), default=None)
+
+
+def accepted_count(known: Sequence[Known], breach: Breach, origin: Origin | None = None) -> Accepted | None:
+    """The largest count that a signed disposition of the same run has accepted, or None if none was signed.
+
+    What was signed before goods were split off or merged is signed for them.
+    """
+    return _most(_signed(known, breach), origin.accepted(breach) if origin else None)
+
+
+def breaks_further(breach: Breach, accepted: Accepted | None, delay: timedelta) -> bool:
     """Whether the breach stands against the goods although `accepted` of its count has been signed for.
 
-    The count must have grown past what was accepted, by at least the limit's delay.
+    The count must have grown past what was accepted: by at least the limit's delay, or by anything at all if it is
+    known more surely now than when it was signed. Proof of no more than what was accepted changes nothing: QA signed
+    for that many minutes.
     """
-    return accepted is None or (breach.out > accepted and breach.out - accepted >= delay)
+    if accepted is None:
+        return True
+    more = breach.out - accepted.out
+    return more > timedelta(0) and (more >= delay or CERTAINTY[breach.certainty] > accepted.rank)
 
 
 def _differs(known: Known, breach: Breach) -> bool:
@@ -140,22 +216,27 @@ def _differs(known: Known, breach: Breach) -> bool:
     )  # fmt: skip
 
 
-def changes(known: Sequence[Known], breaches: Sequence[Breach], delays: Mapping[str, timedelta]) -> Changes:
+def changes(
+    known: Sequence[Known],
+    breaches: Sequence[Breach],
+    delays: Mapping[str, timedelta],
+    origin: Origin | None = None,
+) -> Changes:
     """Compares what stands with what the data say.
 
     Identity is (limit, start, count accepted before). What stands and is no longer said is superseded; what is said
     and does not stand is opened, naming the superseded excursion of the same run if there is one. Applied twice to
     the same breaches it changes nothing the second time. `delays` holds each limit's delay; a limit without one
-    (MKT) has none.
+    (MKT) has none. `origin` is what the sublot began from, for what was signed before it did.
     """
     live = {(k.limit_key, k.started_at, k.accepted_before): k for k in known if k.state in LIVE}
     updated: list[tuple[Known, Breach]] = []
     fresh: list[tuple[Breach, timedelta]] = []
     for breach in breaches:
-        accepted = accepted_count(known, breach)
+        accepted = accepted_count(known, breach, origin)
         if not breaks_further(breach, accepted, delays.get(breach.limit_key, timedelta(0))):
             continue
-        before = accepted or timedelta(0)
+        before = accepted.out if accepted else timedelta(0)
         match = live.pop((breach.limit_key, breach.started_at, before), None)
         if match is None:
             fresh.append((breach, before))

@@ -159,7 +159,8 @@ _OWN = text("""
     ), up(id) AS (
         SELECT sublot_id FROM excursion WHERE id = :id
         UNION
-        SELECT g.parent_id FROM genealogy g JOIN up ON g.child_id = up.id WHERE g.transformation LIKE 'split:%'
+        SELECT g.parent_id FROM genealogy g JOIN up ON g.child_id = up.id
+        WHERE g.transformation LIKE 'split:%' OR g.transformation LIKE 'merge:%'
     )
     SELECT h.id FROM hold h JOIN same s ON h.excursion_id = s.id WHERE h.lifted_at IS NULL
     UNION
@@ -176,8 +177,9 @@ _OWN = text("""
 def _own_holds(u: Unit, excursion_id: int) -> list[int]:
     """The standing holds of this cause on this sublot, and no other.
 
-    Its own, those of the superseded excursions it replaced, and the copy that a split took from its parent for the
-    very same run: the goods went through it once. What a transformation inherited is another thing and stays.
+    Its own, those of the superseded excursions it replaced, and the copies that a split or a merger took from its
+    parents for the very same run: the goods went through it once, and its own excursion is of the worst of them. What
+    a work order's output inherited is another thing and stays.
     """
     return list(u.conn.scalars(_OWN, {"id": excursion_id}))
 

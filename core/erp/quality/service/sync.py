@@ -16,8 +16,9 @@ from core.erp.lots import service as lots
 from core.erp.lots.model import Sublot
 from core.erp.quality.events import ExcursionAfterDeparture, Gone
 from core.erp.quality.model import Excursion
-from core.erp.quality.rules import CERTAINTY, LIVE, SIGNED, Breach, Changes, Known, Opening, changes
+from core.erp.quality.rules import CERTAINTY, LIVE, SIGNED, Breach, Changes, Known, Opening, Origin, changes
 from core.erp.quality.service.incidents import assign
+from core.erp.quality.service.origins import origins
 from core.erp.quality.workflow import EXCURSION
 
 _EXCURSION, _SUBLOT = table(Excursion), table(Sublot)
@@ -35,35 +36,47 @@ def sync(u: Unit, judged: SublotsJudged) -> None:
     are signed; refuted ones become superseded and their holds stand until QA lifts them. A run whose start late data
     moved is superseded and opened anew, naming the old one (`replaces_id`): its own hold is placed, and the
     disposition that lifts it lifts the replaced one's hold too, for it is the same cause. The caller holds the locks
-    on the zones; sublots are locked here, ascending, and only when something changes.
+    on the zones; sublots are locked here, ascending, and only when something changes. What begins or ends to stand
+    against goods is known to those that began from them.
     """
-    plan = _plan(u, judged.items)
+    items: Sequence[Judged] = judged.items
+    while items:
+        items = _follow(u, items)
+
+
+def _follow(u: Unit, items: Sequence[Judged]) -> list[Judged]:
+    """One round; gives those judged that began, by a split or a merger, from what it has changed."""
+    plan, _ = _plan(u, items)
     if not any(plan.values()):
-        return
+        return []
     u.conn.execute(
         select(_SUBLOT.c.id)
         .where(_SUBLOT.c.id.in_(sorted({sublot for (sublot, _), change in plan.items() if change})))
         .order_by(_SUBLOT.c.id)
         .with_for_update()
     )
-    plan = _plan(u, judged.items)  # QA may have signed while we waited
+    plan, came = _plan(u, items)  # QA may have signed while we waited
     _supersede(u, [known for change in plan.values() for known in change.superseded])
     _update(u, plan)
     opened = [(key, opening) for key, change in plan.items() for opening in change.opened]
     if opened:
         _open(u, opened)
+    changed = {sublot for (sublot, _), change in plan.items() if change.opened or change.superseded}
+    after = {key for key, origin in came.items() if not changed.isdisjoint(origin.ancestors())}
+    return [item for item in items if (item.sublot_id, item.version_id) in after]
 
 
-def _plan(u: Unit, items: Sequence[Judged]) -> dict[Key, Changes]:
-    """What has to change, by sublot and version."""
+def _plan(u: Unit, items: Sequence[Judged]) -> tuple[dict[Key, Changes], dict[Key, Origin]]:
+    """What has to change, by sublot and version; and what those began from that began from others."""
     known = _known(u, items)
     delays = _delays(u, {item.version_id for item in items})
+    came = origins(u, [(item.sublot_id, item.version_id) for item in items if item.breaches])
     plan: dict[Key, Changes] = {}
     for item in items:
         key = (item.sublot_id, item.version_id)
         if item.breaches or key in known:
-            plan[key] = changes(known.get(key, []), item.breaches, delays[item.version_id])
-    return plan
+            plan[key] = changes(known.get(key, []), item.breaches, delays[item.version_id], came.get(key))
+    return plan, came
 
 
 def _known(u: Unit, items: Sequence[Judged]) -> dict[Key, list[Known]]:
@@ -88,9 +101,15 @@ def _known(u: Unit, items: Sequence[Judged]) -> dict[Key, list[Known]]:
 def _delays(u: Unit, versions: Iterable[int]) -> dict[int, dict[str, timedelta]]:
     limit = table(ProfileLimit).c
     found: dict[int, dict[str, timedelta]] = {version: {} for version in versions}
-    query = select(limit.version_id, limit.key, limit.delay).where(limit.version_id.in_(sorted(found)))
-    for version, key, delay in u.conn.execute(query):
+    query = (
+        select(limit.version_id, limit.key, limit.delay, limit.allowance)
+        .where(limit.version_id.in_(sorted(found)))
+        .order_by(limit.id)
+    )
+    for version, key, delay, allowance in u.conn.execute(query):
         found[version][key] = delay
+        if allowance is not None:  # limits that share one are judged as the first of them
+            found[version].setdefault(f"allowance:{allowance}", delay)
     return found
 
 
