@@ -15,7 +15,7 @@ from sqlalchemy import Engine, text
 
 from core.erp.custody.events import CustodyChanged
 from core.erp.kernel import http
-from core.erp.kernel.audit import Sealer, witness_line
+from core.erp.kernel.audit import HEADS, Sealer, witness_line
 from core.erp.kernel.auth import now_utc
 from core.erp.kernel.events import Event, Events
 from core.erp.kernel.outbox import Outbox
@@ -139,7 +139,7 @@ def _witness(data_dir: Path) -> Callable[[int, bytes], None]:
 
     def write(number: int, head: bytes) -> None:
         data_dir.mkdir(parents=True, exist_ok=True)
-        with (data_dir / "audit-heads.jsonl").open("a", encoding="utf-8") as file:
+        with (data_dir / HEADS).open("a", encoding="utf-8") as file:
             file.write(witness_line(number, head) + "\n")
 
     return write

@@ -1,23 +1,26 @@
 """The kernel on a real PostgreSQL: append-only tables, the audit's chain, the outbox, signatures, users."""
 
 import threading
+import tracemalloc
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from argon2 import PasswordHasher
 from sqlalchemy import Engine, text
 from sqlalchemy.exc import DBAPIError
 
-from core.erp.kernel import auth, signatures
-from core.erp.kernel.audit import Sealer, verify
+from core.erp.kernel import audit, auth, signatures, verifying
+from core.erp.kernel.audit import Sealer, witness_line
 from core.erp.kernel.errors import Conflict, Forbidden, Invalid, TooManyAttempts, Unauthenticated
 from core.erp.kernel.events import Event, Events, MissingHandlers
 from core.erp.kernel.outbox import Message, Outbox, TryAgain
 from core.erp.kernel.permits import Role
 from core.erp.kernel.schema import APPEND_ONLY
 from core.erp.kernel.unit import Actor, Unit, system, transact, unit
+from core.erp.kernel.verifying import heads_of, verify
 from tests.services.lots_world import World, build
 
 NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
@@ -169,10 +172,54 @@ def test_the_tail_cut_off_with_its_seal_is_found_by_a_witness(engine: Engine) ->
     sealer.seal(NOW)
     audited(engine, 2)
     sealer.seal(NOW)
-    assert findings(engine, witnessed=heads) == set()
+    assert findings(engine, witnessed=heads.items()) == set()
     tamper(engine, "DELETE FROM audit WHERE id > 3", "DELETE FROM audit_sealed WHERE audit_id > 3",
            "DELETE FROM audit_seal WHERE number = 2")  # fmt: skip
-    assert findings(engine, witnessed=heads) == {"broken_chain"}
+    assert findings(engine, witnessed=heads.items()) == {"broken_chain"}
+
+
+def test_a_torn_or_edited_witness_is_told(engine: Engine, tmp_path: Path) -> None:
+    kept = tmp_path / "heads.jsonl"
+    assert list(heads_of(kept)) == []
+
+    def witness(number: int, head: bytes) -> None:
+        with kept.open("a") as file:
+            file.write(witness_line(number, head) + "\n")
+
+    audited(engine, 1)
+    Sealer(engine, witness).seal(NOW)
+    assert findings(engine, witnessed=heads_of(kept)) == set()
+    kept.write_text(kept.read_text() + '{"seal": 2, "ha')
+    assert findings(engine, witnessed=heads_of(kept)) == {"broken_chain"}
+
+
+def test_a_long_trail_is_read_in_batches(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Five times the rows, the same memory: nothing is loaded whole."""
+    monkeypatch.setattr(audit, "SEAL_MOST", 25)
+    monkeypatch.setattr(verifying, "BATCH", 25)
+    monkeypatch.setattr(verifying, "MOST", 20)
+
+    def peak() -> int:
+        with work(engine) as u:
+            for number in range(150):
+                u.audit("test.act", "thing", number, after={"text": "x" * 2000})
+        Sealer(engine).seal(NOW)
+        with engine.connect() as conn:
+            assert verify(conn) == []  # what is made once and kept is made now
+            tracemalloc.start()
+            assert verify(conn) == []
+            used = tracemalloc.get_traced_memory()[1]
+            tracemalloc.stop()
+        return used
+
+    few = peak()
+    many = [peak() for _ in range(4)][-1]
+    assert many < 2 * few, f"{few} bytes for 150 rows, {many} for 750"
+    with engine.begin() as conn:
+        conn.execute(text("SET LOCAL session_replication_role = replica"))
+        conn.execute(text("UPDATE audit SET reason = 'other'"))
+    with engine.connect() as conn:
+        assert len(verify(conn)) == 20
 
 
 def test_old_unsealed_rows_are_an_alarm(engine: Engine) -> None:

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from pydantic import SecretStr
@@ -34,7 +35,7 @@ def ms(clock: str) -> int:
     return int(at(clock).timestamp() * 1000)
 
 
-def test_a_hold_that_the_judge_places_is_annotated_and_ended_by_its_disposition(engine: Engine) -> None:
+def test_a_hold_that_the_judge_places_is_annotated_and_ended_by_its_disposition(engine: Engine, tmp_path: Path) -> None:
     world = World(engine, build_events())
     world.do(lambda u: create_user(u, "qa", "QA Person", PASSWORD, [Role.QA]))
     room = world.zone("room")
@@ -43,7 +44,7 @@ def test_a_hold_that_the_judge_places_is_annotated_and_ended_by_its_disposition(
         annotator = Annotator(f"{server.url}/grafana", TOKEN, timeout=2)
         outbox = build_outbox()
         register_grafana(outbox, annotator)
-        settings = Settings(secret_key=SecretStr("k" * 40), instance="test")
+        settings = Settings(secret_key=SecretStr("k" * 40), instance="test", data_dir=tmp_path)
         app = create_app(settings, engine, events=world.events, outbox=outbox)
 
         def tagged(*tags: str) -> Callable[[], list[Any]]:
