@@ -14,7 +14,7 @@ from core.erp.exposure import gaps, summaries
 from core.erp.exposure.alarms import zone_states
 from core.erp.exposure.events import SublotsJudged
 from core.erp.exposure.loading import Standing, earliest, load_folds
-from core.erp.exposure.look_again import due_versions, judge_again
+from core.erp.exposure.look_again import due_versions, judge_again, rest_until, resting
 from core.erp.exposure.places import PointRef, load_places
 from core.erp.exposure.raw import judged_value
 from core.erp.exposure.rules.profile import Profile
@@ -118,7 +118,7 @@ class Judge:
             self._rebuild(u, zone, first)
         # before settling forgets the tail's beginning
         for zone in zones:
-            if zone in late or gaps.due(self._folds[zone]):
+            if zone in late or (not self._folds[zone].is_calm and gaps.due(self._folds[zone])):
                 gaps.record(u, self._folds[zone], late.get(zone))
         closed = {zone: list(self._folds[zone].settle()) for zone in zones}
         summaries.write(u.conn, [(zone, *row) for zone, rows in closed.items() for row in rows])
@@ -127,12 +127,17 @@ class Judge:
         for zone in zones:
             fold = self._folds[zone]
             fold.look_now()
+            if resting(fold) and not closed[zone]:
+                fold.rest()
+                continue
             for state in zone_states(fold):
                 u.emit(state)
             due.append((fold, due_versions(fold, closed[zone])))
         judged = judge_again(ways, due, self._folds)
         if judged:
             u.emit(SublotsJudged(tuple(judged)))
+        for fold, _ in due:
+            fold.rests_until = rest_until(fold)
         self._save(u.conn, zones)
 
     def _rebuild(self, u: Unit, zone: int, first: int) -> None:
@@ -148,6 +153,7 @@ class Judge:
         again.marks = fold.marks
         again.watches = fold.watches
         again.alarms = fold.alarms
+        again.rested_to = fold.rested_to
         for version in again.profiles:
             watch = again.watches.setdefault(version, Watch())
             watch.dirty_from = first if watch.dirty_from is None else min(watch.dirty_from, first)

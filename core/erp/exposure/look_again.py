@@ -16,15 +16,39 @@ from core.erp.exposure.ways import Ways
 from core.erp.exposure.zone import Watch, ZoneFold
 
 
+def resting(fold: ZoneFold) -> bool:
+    """Whether no version can be due: all that has come since the zone was last looked at is calm."""
+    return fold.stop < fold.rests_until and fold.is_calm
+
+
+def rest_until(fold: ZoneFold) -> int:
+    """Up to when no version comes to be due while the zone is calm; 0 if it is not, or one is due now."""
+    if not fold.is_calm:
+        return 0
+    out = NEVER
+    for version in fold.profiles:
+        watch, seen = fold.watches[version], fold.current[version].seen.values()
+        if watch.dirty_from is not None or watch.open_keys:
+            return 0
+        if any(_touches(each.worst, watch) for each in seen):
+            out = min(out, watch.due)
+        for certainty, due in watch.surer.items():
+            if any(_touches(getattr(each, certainty), watch) for each in seen):
+                out = min(out, due)
+    return out
+
+
 def due_versions(fold: ZoneFold, closed: Sequence[tuple[int, Summary]]) -> list[int]:
     """The versions under which something could have broken, ended or changed since they were last looked at.
 
     Cost grows with zones × profiles, not with goods: only the nearest threshold of each is watched.
     """
     out = []
+    current = fold.current
     for version in fold.profiles:
         watch = fold.watches.setdefault(version, Watch(dirty_from=fold.stop))
-        now = fold.current[version]
+        watch.seen_to = max(watch.seen_to, fold.rested_to)
+        now = current[version]
         parts = [summary for closed_version, summary in closed if closed_version == version]
         parts.append(now)
         if fold.disordered and _changed(watch, parts):
@@ -101,6 +125,8 @@ def judge_again(
     `others` are the folds this process keeps of any zones: goods that have moved on may break there earlier now.
     """
     due = [(fold, versions) for fold, versions in due if versions]
+    if not due:
+        return []
     since = {fold.place.zone_id: min(_since(fold, version) for version in versions) for fold, versions in due}
     goods = goods_in(ways.conn, since)
     theirs = versions_of(ways.conn, {sublot for ids in goods.values() for sublot in ids}, ways.now)
@@ -147,6 +173,7 @@ def _tell_where_they_stand(
 
 def _watch_for(fold: ZoneFold, version: int, verdict: Verdict) -> None:
     watch, now = fold.watches[version], fold.current.get(version)
+    fold.rests_until = 0
     watch.due = min(watch.due, verdict.due)
     watch.warm_until = max(watch.warm_until, verdict.warm_until)
     for certainty, at in verdict.surer.items():

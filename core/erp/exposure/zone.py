@@ -1,11 +1,13 @@
 """A zone being judged, live: what is settled of the open hour, and the tail of readings that may still change."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from core.erp.exposure.calm import Calm
 from core.erp.exposure.places import BAND, Place, PointRef
 from core.erp.exposure.raw import Heard, by_quantity
 from core.erp.exposure.rules.assess import NEVER, Certainty
+from core.erp.exposure.rules.nearest import nearest
 from core.erp.exposure.rules.profile import Profile
 from core.erp.exposure.rules.signal import GOOD
 from core.erp.exposure.rules.summary import Look, Seen, Summary, add, reaching
@@ -15,6 +17,8 @@ MARGIN = 5 * SECOND
 """Readings of one zone's points come this much out of order, at most, without anything being looked at twice."""
 LONG_TAIL = 512 * SECOND
 """Settled this far behind the watermark at the latest, so that a fold never looks at a long tail again."""
+CALM_TAIL = 60 * SECOND
+"""A calm tail is looked at only when it is this long: what breaks the calm looks at all of it."""
 
 
 @dataclass(slots=True)
@@ -62,12 +66,19 @@ class ZoneFold:
     """By point: the silences of the tail that are on record."""
     disordered: bool = False
     """A reading came in before one that had been folded, or silence before one was told of."""
-    current: dict[int, Summary] = field(default_factory=dict)
-    """By version: from the start of the open hour to `stop`, as of the last `look_now`."""
-
     sure: dict[int, Summary] = field(default_factory=dict)
     """By version: [settled, sure_to), of which no watermark will tell anything new; late readings undo it."""
     sure_to: int = 0
+    calm: Calm = field(init=False)
+    """Whether the tail from `open_from` on is calm."""
+    rests_until: int = 0
+    """While it stays calm nothing has to be looked at before this; 0 when that has to be worked out anew."""
+    rested_to: int = 0
+    """Up to here it was calm when last folded without being looked at."""
+    _current: dict[int, Summary] | None = None
+
+    def __post_init__(self) -> None:
+        self.calm = Calm(nearest(self.all_profiles().values(), self.place.allowed_gap))
 
     @property
     def stop(self) -> int:
@@ -87,7 +98,9 @@ class ZoneFold:
         """Takes a reading into the tail; `at` must not lie before `settled`."""
         if at < self.sure_to:
             self._unsure()
-        self.heard[point.address].put(at, value, quality, error)
+        heard = self.heard[point.address]
+        self.calm.hear(point, heard, at, value, quality, error)
+        heard.put(at, value, quality, error)
         self.heard_to = max(self.heard_to, at)
         if quality == GOOD:
             self.good_at[point.address] = max(self.good_at.get(point.address, at), at)
@@ -112,24 +125,43 @@ class ZoneFold:
         """The tail over [start, stop); start not before `settled`."""
         return Look(by_quantity(self.place, self.heard), start, stop, self.watermark + 1)
 
-    def now(self, version: int, tail: Look) -> Summary:
-        """What a profile's limits saw from the start of the open hour to the tail's stop."""
-        seen = tail.summary(self.all_profiles()[version])
-        base = self.base.get(version)
-        return seen if base is None else add([base, seen])
+    @property
+    def current(self) -> Mapping[int, Summary]:
+        """By version: from the start of the open hour to `stop`. Only what came since the sure part is looked at."""
+        if self._current is None:
+            tail = self._look_since(self.open_from, self.stop)
+            self._current = self._together([self.base, self.sure], tail)
+            self.calm.found(self.place, tail)
+        return self._current
 
     def look_now(self) -> None:
-        """Brings `current` up to date. Only what came since the sure part is looked at."""
-        start = self.open_from
-        tail = self._look_since(start, self.stop)
-        self.current = {
-            version: add(
-                [*(part for part in (self.base.get(version), self.sure.get(version)) if part is not None),
-                 tail.summary(profile)]
-            )
-            for version, profile in self.all_profiles().items()
-        }  # fmt: skip
-        self._be_sure(start)
+        """Takes it that something has come since `current` was looked at, and that silences are on record."""
+        self._current = None
+        if not self.is_calm or self.heard_to - self.open_from > CALM_TAIL:
+            self._current = dict(self.current)
+            self._be_sure(self.open_from)
+
+    def rest(self) -> None:
+        """Nothing that has come since the last fold has to be looked at."""
+        self.rested_to = self.stop
+        self.disordered = False
+
+    @property
+    def is_calm(self) -> bool:
+        """Whether all that came since the sure part is calm, up to `stop`."""
+        return self.stop <= self.calm.until(self.place, self.heard)
+
+    def _together(self, parts: Sequence[Mapping[int, Summary]], tail: Look) -> dict[int, Summary]:
+        """What all profiles saw in the parts and the tail after them; profiles that saw the same share one summary."""
+        made: dict[tuple[int, ...], Summary] = {}
+        out: dict[int, Summary] = {}
+        for version, profile in self.all_profiles().items():
+            mine = [*(part[version] for part in parts if version in part), tail.summary(profile)]
+            key = tuple(map(id, mine))
+            if key not in made:
+                made[key] = add(mine)
+            out[version] = made[key]
+        return out
 
     def _look_since(self, start: int, stop: int) -> Look:
         heard = {address: heard.since(start) for address, heard in self.heard.items()}
@@ -149,10 +181,7 @@ class ZoneFold:
         profiles = self.all_profiles()
         if upto > told and not self._covered(look, profiles.values()):
             return
-        self.sure = {
-            version: add([*([self.sure[version]] if version in self.sure else []), look.summary(profile)])
-            for version, profile in profiles.items()
-        }
+        self.sure = self._together([self.sure], look)
         self.sure_to = upto
 
     def _covered(self, look: Look, profiles: Iterable[Profile]) -> bool:
@@ -163,7 +192,7 @@ class ZoneFold:
         return all(look.signal(quantity, gap).settled for quantity, gap in gaps)
 
     def _unsure(self) -> None:
-        self.sure, self.sure_to = {}, self.settled
+        self.sure, self.sure_to, self.calm.holds = {}, self.settled, False
 
     def recent(self, address: str) -> Heard:
         """A point's readings since the sure part, whose silences are on record."""
@@ -182,15 +211,14 @@ class ZoneFold:
         target = min(self.watermark, self.stop)
         while target >= self.hour + BUCKET:
             end = self.hour + BUCKET
-            look = self.look(self.settled, end)
+            hour = self._together([self.base], self.look(self.settled, end))
             for version in self.profiles:
-                yield version, self.now(version, look)
-            self.base = {} if self.place.band is None else {BAND: reaching(self.now(BAND, look))}
+                yield version, hour[version]
+            self.base = {} if self.place.band is None else {BAND: reaching(hour[BAND])}
             self.hour = self.settled = end
             self._forget()
         if target > self.settled and (target - self.settled > LONG_TAIL or self._tail_length() > LONG_TAIL // SECOND):
-            look = self.look(self.settled, target)
-            self.base = {version: self.now(version, look) for version in self.all_profiles()}
+            self.base = self._together([self.base], self.look(self.settled, target))
             self.settled = target
             self._forget()
 
@@ -198,7 +226,7 @@ class ZoneFold:
         """Takes the zone's own band up from `early`, before `settled`: no summary of closed hours keeps it, and its
         delay may have begun to run in the hour before. `heard` must reach back to `early`.
         """
-        self.base[BAND] = reaching(self.now(BAND, self.look(early, self.settled)))
+        self.base[BAND] = reaching(self._together([], self.look(early, self.settled))[BAND])
         self._forget()
 
     def _forget(self) -> None:

@@ -1,7 +1,8 @@
 """Storage profiles as the judge sees them: limits, allowances, MKT, the longest allowed gap."""
 
 import operator
-from collections.abc import Callable
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -50,10 +51,21 @@ class Limit:
         """Whether a value (or each of an array) is out; NaN is not."""
         return _COMPARE[self.op](value, self.threshold)
 
+    @property
+    def back(self) -> float:
+        """The threshold moved by the hysteresis into the range: beyond it a value has come back."""
+        return self.threshold - self.hysteresis if self.high else self.threshold + self.hysteresis
+
     def not_back(self, value: Any) -> Any:
         """Whether a value (or each of an array) has not come back past the hysteresis; NaN has."""
-        back = self.threshold - self.hysteresis if self.high else self.threshold + self.hysteresis
-        return _COMPARE[self.op](value, back)
+        return _COMPARE[self.op](value, self.back)
+
+    def rank(self, values: Sequence[float]) -> tuple[int, int]:
+        """Where threshold and `back` fall among sorted values: limits of one direction and one rank take the same
+        ones of them as out, and as not back.
+        """
+        place = bisect_right if self.op in (">", "<=") else bisect_left
+        return place(values, self.threshold), place(values, self.back)
 
 
 @dataclass(frozen=True, slots=True)

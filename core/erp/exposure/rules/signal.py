@@ -58,6 +58,7 @@ class Signal:
     """Covered throughout."""
     settled: bool = False
     """Every required point is good throughout, by itself: no watermark and no spare has a say in it."""
+    _ranked: dict[bool, list[float]] = field(default_factory=dict)
 
     def spans(self, mask: Bools) -> Runs:
         """The stretches where the mask is true, as runs."""
@@ -66,6 +67,13 @@ class Signal:
         change = np.flatnonzero(np.diff(np.concatenate(([False], mask, [False])).astype(np.int8)))
         bounds = np.append(self.edges, self.stop)
         return [(int(bounds[a]), int(bounds[b])) for a, b in zip(change[::2], change[1::2], strict=True)]
+
+    def rank(self, limit: Limit) -> tuple[int, int]:
+        """See Limit.rank: limits of one direction and rank have the same tracks."""
+        if limit.high not in self._ranked:
+            said = self.high if limit.high else self.low
+            self._ranked[limit.high] = np.unique(said[~np.isnan(said)]).tolist()
+        return limit.rank(self._ranked[limit.high])
 
     def widths(self) -> Ints:
         """Length of each stretch, microseconds."""

@@ -10,7 +10,7 @@ from itertools import pairwise
 import msgspec
 
 from core.erp.exposure.rules import runs as r
-from core.erp.exposure.rules.profile import Profile
+from core.erp.exposure.rules.profile import Limit, Profile
 from core.erp.exposure.rules.runs import Runs
 from core.erp.exposure.rules.signal import Climate, Signal, Trace, climate, signal, tracks
 
@@ -119,8 +119,13 @@ def _join(parts: Sequence[Seen]) -> Seen:
     )
 
 
+_Alike = tuple[str, int, bool, int, int]
+"""Quantity, allowed gap, direction and rank of a limit: those of the same see the same."""
+
+
 class Look:
-    """A zone's readings over [start, stop), looked at by any number of profiles: signals are made once per gap.
+    """A zone's readings over [start, stop), looked at by any number of profiles: signals are made once per gap, and
+    limits between whose thresholds no value lies share what they saw.
 
     `traces` gives for each quantity the points that measure it; each trace may carry one reading from before
     `start`. `silence_known_to` as in signal.tracks: one past the watermark, which speaks for its own instant too.
@@ -132,7 +137,10 @@ class Look:
         self.stop = stop
         self._silence = silence_known_to
         self._signals: dict[tuple[str, int], Signal] = {}
+        self._seen: dict[_Alike, Seen] = {}
         self._climates: dict[tuple[int, float], Climate] = {}
+        self._summaries: dict[tuple[object, ...], Summary] = {}
+        self._nothing = empty(start, start)
 
     def signal(self, quantity: str, gap: int) -> Signal:
         """The quantity's signal under an allowed gap."""
@@ -142,19 +150,31 @@ class Look:
         return self._signals[key]
 
     def summary(self, profile: Profile) -> Summary:
-        """What the profile's limits saw."""
+        """What the profile's limits saw. Profiles that saw the same are given one and the same summary."""
         if self.stop <= self.start:
-            return empty(self.start, self.start)
-        seen: dict[str, Seen] = {}
-        for limit in profile.limits:
-            found = tracks(self.signal(limit.quantity, profile.allowed_gap), limit, self._silence)
-            if found:
-                seen[limit.key] = Seen(found.proven, found.uncertain, found.worst, found.open)
-        figures = self._climate(profile)
-        return Summary(
-            self.start, self.stop, seen, figures.covered, figures.lowest, figures.highest, figures.heat,
-            figures.arrhenius,
-        )  # fmt: skip
+            return self._nothing
+        gap = profile.allowed_gap
+        alike = [(limit.key, self._alike(limit, gap)) for limit in profile.limits]
+        key = (gap, profile.activation_energy, *(each for each in alike if each[1] is not None))
+        if key not in self._summaries:
+            seen = {limit: self._seen[each] for limit, each in alike if each is not None}
+            figures = self._climate(profile)
+            self._summaries[key] = Summary(
+                self.start, self.stop, seen, figures.covered, figures.lowest, figures.highest, figures.heat,
+                figures.arrhenius,
+            )  # fmt: skip
+        return self._summaries[key]
+
+    def _alike(self, limit: Limit, gap: int) -> "_Alike | None":
+        """Under what the limit's runs are kept in `_seen`; None if it saw nothing."""
+        said = self.signal(limit.quantity, gap)
+        if said.whole and not limit.not_back(said.highest if limit.high else said.lowest):
+            return None
+        key = (limit.quantity, gap, limit.high, *said.rank(limit))
+        if key not in self._seen:
+            found = tracks(said, limit, self._silence)
+            self._seen[key] = Seen(found.proven, found.uncertain, found.worst, found.open)
+        return key if self._seen[key].open else None
 
     def _climate(self, profile: Profile) -> Climate:
         key = (profile.allowed_gap, profile.activation_energy)
