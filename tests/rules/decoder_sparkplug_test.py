@@ -109,6 +109,19 @@ def test_a_missing_number_makes_values_uncertain_until_the_next_birth() -> None:
     assert after.quality is Quality.GOOD
 
 
+def test_a_node_that_is_not_trusted_is_asked_again_after_the_interval_though_its_order_is_right_since() -> None:
+    node = Node(rebirth_interval=timedelta(seconds=30))
+    node.born(TEMPERATURE)
+    node.says("NDATA", Metric(alias=7, float_value=5.0), seq=2)
+    node.born(TEMPERATURE)
+    node.says("NDATA", Metric(alias=7, float_value=5.0), seq=2)
+    assert len(node.asked()) == 1
+    node.now += timedelta(seconds=31)
+    (item,) = node.says("NDATA", Metric(alias=7, float_value=5.0), seq=3)
+    assert item.quality is Quality.UNCERTAIN
+    assert len(node.asked()) == 1
+
+
 def test_numbers_wrap_at_255() -> None:
     node = Node()
     node.born(TEMPERATURE)

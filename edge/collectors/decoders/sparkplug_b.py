@@ -139,6 +139,8 @@ class SparkplugB:
         broken = not node.born or seq is None or seq >= SEQUENCE or node.next_seq not in (None, seq)
         if broken and not birth:
             node.trusted = False
+        if not node.trusted and not birth:
+            # again after the interval, though the order is right since: an earlier request may have come too soon
             self._ask(key, node, now)
         node.next_seq = None if seq is None else (seq + 1) % SEQUENCE
 
