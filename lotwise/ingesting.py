@@ -1,4 +1,4 @@
-"""The ingest process: worker, judge, timer and shipper, put together."""
+"""The ingest process: worker, judge, timer, shipper and housekeeping, put together."""
 
 import asyncio
 import contextlib
@@ -14,7 +14,9 @@ from core.app import build_events
 from core.erp.exposure.judge import Judge
 from core.erp.exposure.timer import Patience, in_force, tick
 from core.erp.kernel.events import Events
+from core.erp.kernel.forgetting import forget
 from core.erp.kernel.unit import Unit, system, transact
+from core.ingest.headers import fold_headers, forget_headers
 from core.ingest.shipping import prune, run_shipper
 from core.ingest.stream import NatsSettings
 from core.ingest.worker import run_ingest
@@ -25,7 +27,7 @@ from core.settings import Settings
 log = logging.getLogger("lotwise.ingest")
 
 BEAT = 2.0
-PRUNE_EVERY = 3600.0
+TIDY_EVERY = 600.0
 
 
 async def ingest(
@@ -38,9 +40,9 @@ async def ingest(
     with influx_behind(engine, *settings.store_behind()) as store:
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(_timer(engine, events, stop))]
+            tasks.append(group.create_task(_tidy(engine, stop, behind=store is not None)))
             if store is not None:
                 tasks.append(group.create_task(run_shipper(engine, store, stop)))
-                tasks.append(group.create_task(_prune(engine, stop)))
             await run_ingest(engine, stream, Judge(), stop, worker, events=events, live=live)
             for task in tasks:
                 task.cancel()
@@ -68,16 +70,26 @@ async def _timer(engine: Engine, events: Events, stop: asyncio.Event) -> None:
             await asyncio.wait_for(stop.wait(), BEAT)
 
 
-async def _prune(engine: Engine, stop: asyncio.Event, every: float = PRUNE_EVERY) -> None:
-    """Drops what is shipped and no longer hot, now and then; only ever run with a series store behind."""
+def tidy(engine: Engine, now: datetime, *, behind: bool) -> None:
+    """One round of housekeeping: batch headers fold, what is kept for a while is forgotten, and with a series store
+    behind the weeks that are shipped and no longer hot are dropped, and then the headers of their batches.
+    """
+    fold_headers(engine, now)
+    forget(engine, now)
+    if behind and prune(engine, now):
+        forget_headers(engine, now)
+
+
+async def _tidy(engine: Engine, stop: asyncio.Event, *, behind: bool, every: float = TIDY_EVERY) -> None:
+    """Keeps house now and then; several processes that do so do not disturb each other."""
     well = True
     while not stop.is_set():
         try:
-            await asyncio.to_thread(prune, engine, datetime.now(UTC))
+            await asyncio.to_thread(tidy, engine, datetime.now(UTC), behind=behind)
             well = True
         except OperationalError as error:
             if well:
-                log.warning("nothing can be dropped: %s", error)
+                log.warning("the house cannot be kept: %s", error)
             well = False
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(stop.wait(), every)

@@ -96,7 +96,9 @@ def _gaps(u: Unit, gateway: str, epoch: str, reason: str) -> list[tuple[str, Gap
         text(
             "SELECT coalesce(min(b.cut_at), :now) FROM gateway_epoch mine "
             "JOIN gateway_epoch later ON later.gateway = mine.gateway AND later.id > mine.id "
-            "JOIN batch b ON b.gateway = later.gateway AND b.epoch = later.epoch "
+            "JOIN (SELECT gateway, epoch, cut_at FROM batch "
+            "UNION ALL SELECT gateway, epoch, first_cut_at FROM batch_fold) b "
+            "ON b.gateway = later.gateway AND b.epoch = later.epoch "
             "WHERE mine.gateway = :g AND mine.epoch = :e"
         ),
         {"g": gateway, "e": epoch, "now": u.now},

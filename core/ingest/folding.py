@@ -215,17 +215,30 @@ def _drop_known(conn: Connection, work: _Work, done: Folded, now: datetime) -> N
     keys = list(work.arrivals)
     known = conn.execute(
         text(
-            "SELECT b.gateway, b.epoch, b.partition, b.number, b.sha256, b.kind FROM batch b JOIN "
+            "SELECT k.g, k.e, k.p, k.n, b.sha256, b.kind FROM "
             "unnest(cast(:g AS text[]), cast(:e AS text[]), cast(:p AS int[]), cast(:n AS bigint[])) k(g, e, p, n) "
-            "ON b.gateway = k.g AND b.epoch = k.e AND b.partition = k.p AND b.number = k.n"
+            "LEFT JOIN batch b ON b.gateway = k.g AND b.epoch = k.e AND b.partition = k.p AND b.number = k.n "
+            "LEFT JOIN batch_progress r ON r.gateway = k.g AND r.epoch = k.e AND r.partition = k.p "
+            "WHERE b.id IS NOT NULL OR k.n <= r.through"
         ),
         dict(zip("gepn", ([key[i] for key in keys] for i in range(4)), strict=True)),
     )
     for gateway, epoch, partition, number, sha256, kind in known.all():
         found = work.arrivals.pop((gateway, epoch, partition, number))
         done.repeated += 1
-        if bytes(sha256) != found.header.sha256:
+        if sha256 is None:
+            _folded_away(work, found, now)
+        elif bytes(sha256) != found.header.sha256:
             _mismatch(work, found, kind, now)
+
+
+def _folded_away(work: _Work, found: Arrival, now: datetime) -> None:
+    """A batch whose header is folded (core.ingest.headers): confirmed, but whether this is the same is not known."""
+    header = found.header
+    if found.body.readings:
+        detail = f"{header.id}: confirmed long ago, and its hash is folded away"
+        whose = {"gateway": header.gateway, "partition": header.partition}
+        work.dead.append(_dead(now, "message", "after_fold", detail, found.message, **whose))
 
 
 _BATCH_TYPES = {

@@ -29,8 +29,8 @@ from core.erp.shipments.service import recorders
 from core.erp.shipments.service.planning import lock_with_goods
 from core.erp.shipments.service.recorders import Span
 from core.ingest.folding import hold_partitions
+from core.ingest.own import land_own
 from core.ingest.validation import check
-from core.series.landing import land
 from core.telemetry.address import partition_of
 from core.telemetry.batch import Watermark
 from core.telemetry.quality import Quality, Reason
@@ -288,7 +288,7 @@ def _readings(u: Unit, order: Order, done: Imported, *, live: bool) -> list[Read
 def _land(u: Unit, judge: Judge, readings: Sequence[Reading], done: Imported, told_to: datetime | None) -> None:
     hold_partitions(u.conn, {partition_of(done.zone.address)})
     u.session.flush()
-    landed = land(u.conn, readings, [None] * len(readings), u.now, afresh=False)
+    landed = land_own(u, GATEWAY, readings)
     done.landed, done.duplicates, done.conflicts = len(landed.new), len(landed.duplicates), len(landed.conflicts)
     marks = [] if told_to is None else [(GATEWAY, Watermark("recorder", told_to, (done.zone.address,)))]
     new = [readings[index] for index in landed.new]

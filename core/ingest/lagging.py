@@ -45,8 +45,10 @@ def lag(engine: Engine, now: datetime) -> Lag:
         quiet = conn.execute(
             # the latest of each gateway, not the maximum over all batches: its newest run is its highest id
             text(
-                "SELECT g.gateway, (SELECT max(b.received_at) FROM batch b WHERE b.gateway = g.gateway "
-                "AND b.cut_at = (SELECT max(cut_at) FROM batch c WHERE c.gateway = g.gateway)) "
+                "SELECT g.gateway, greatest((SELECT max(b.received_at) FROM batch b WHERE b.gateway = g.gateway "
+                "AND b.cut_at = (SELECT max(cut_at) FROM batch c WHERE c.gateway = g.gateway)), "
+                "(SELECT max(f.last_received_at) FROM batch_fold f WHERE f.gateway = g.gateway "
+                "AND f.hour = (SELECT max(hour) FROM batch_fold c WHERE c.gateway = g.gateway))) "
                 "FROM (SELECT DISTINCT gateway FROM gateway_epoch) g"
             )
         )

@@ -13,7 +13,9 @@ from core.erp.kernel.model import identity, moment
 class BatchRow(SQLModel, table=True):
     """A confirmed batch: its row is the confirmation. `count` = landed + duplicates + conflicts + dead.
 
-    `status` is landed, or shipped once its readings are in the series store behind.
+    The figures say what became of its readings when it came; a dead letter replayed later lands in a batch of the
+    core's own (`kind` own). `status` is landed, or shipped once its readings are in the series store behind;
+    `shipped_at` is when that first was so. A row lives as long as its readings are here, then in a `BatchFold`.
     """
 
     __tablename__ = "batch"
@@ -42,6 +44,37 @@ class BatchRow(SQLModel, table=True):
     received_at: datetime = moment()
     status: str = "landed"
     shipped_at: datetime | None = moment(nullable=True)
+
+
+class BatchFold(SQLModel, table=True):
+    """A run of confirmed batches that were cut within one hour (UTC), one number after another without holes.
+
+    `chain` is the chained hash of all of them by ascending number, as in the gateway's own folds. The figures are of
+    those `gone`, whose own rows are removed; `slowest` is the longest that one of these was on the way, in seconds.
+    """
+
+    __tablename__ = "batch_fold"
+    __table_args__ = (Index("batch_fold_time", "gateway", "hour"),)
+
+    gateway: str = Field(primary_key=True)
+    epoch: str = Field(primary_key=True)
+    partition: int = Field(primary_key=True)
+    first_number: int = Field(sa_column=Column(BigInteger, primary_key=True, autoincrement=False))
+    last_number: int = Field(sa_column=Column(BigInteger, nullable=False))
+    site: str
+    hour: datetime = moment()
+    chain: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    gone: int = 0
+    count: int = Field(default=0, sa_column=Column(BigInteger, nullable=False))
+    landed_count: int = Field(default=0, sa_column=Column(BigInteger, nullable=False))
+    duplicate_count: int = Field(default=0, sa_column=Column(BigInteger, nullable=False))
+    conflict_count: int = Field(default=0, sa_column=Column(BigInteger, nullable=False))
+    first_at: datetime | None = moment(nullable=True)
+    last_at: datetime | None = moment(nullable=True)
+    first_cut_at: datetime = moment()
+    last_cut_at: datetime = moment()
+    last_received_at: datetime = moment()
+    slowest: float = 0.0
 
 
 class BatchProgress(SQLModel, table=True):

@@ -13,12 +13,17 @@ from core.erp.kernel.events import Events
 from core.erp.kernel.unit import Actor, Unit, transact
 from core.ingest.decoding import arrival
 from core.ingest.folding import Carried, Fold, Folder, hold_partitions
+from core.ingest.own import land_own
 from core.ingest.validation import PointBook, check, partition_of_point
-from core.series.landing import land
 from core.telemetry.batch import BadBatch
 from core.telemetry.reading import Reading
 
 CHUNK = 500
+ORIGIN = "replay"
+_CONFIRMED = text(
+    "SELECT EXISTS (SELECT FROM batch WHERE gateway = :g AND epoch = :e AND partition = :p AND number = :n)"
+    " OR EXISTS (SELECT FROM batch_progress WHERE gateway = :g AND epoch = :e AND partition = :p AND through >= :n)"
+)
 _decode_reading = msgspec.msgpack.Decoder(Reading).decode
 
 
@@ -51,14 +56,13 @@ class Replayed:
 class _Found:
     readings: list[Reading] = field(default_factory=list)
     letters: list[int] = field(default_factory=list)
-    batches: list[int | None] = field(default_factory=list)
 
 
 def replay(
     engine: Engine, judge: Fold, events: Events, actor: Actor, only: Filter, *, live: bool, now: datetime
 ) -> Replayed:
-    """Tries open dead letters again, oldest first, CHUNK a transaction; each that succeeds is marked and counted on
-    its batch. Raises Forbidden without the permit `ingest.manage`.
+    """Tries open dead letters again, oldest first, CHUNK a transaction; each that succeeds is marked. Its batch goes
+    on saying what became of its readings when it came. Raises Forbidden without the permit `ingest.manage`.
     """
     total, after = Replayed(), 0
     replayer = _Replayer(judge, live)
@@ -112,11 +116,10 @@ class _Replayer:
             done.refuse(letter.reason)
             return
         header = batch.header
-        standing = u.conn.execute(
-            text("SELECT id FROM batch WHERE gateway = :g AND epoch = :e AND partition = :p AND number = :n"),
-            {"g": header.gateway, "e": header.epoch, "p": header.partition, "n": header.number},
-        ).scalar_one_or_none()
-        if standing is None:
+        confirmed = u.conn.execute(
+            _CONFIRMED, {"g": header.gateway, "e": header.epoch, "p": header.partition, "n": header.number}
+        ).scalar_one()
+        if not confirmed:
             Folder(judge=self.judge, live=self.live).fold(u, [Carried(header.partition, bytes(letter.raw))])
             done.batches += 1
             _mark(u, [letter.id], "folded")
@@ -128,7 +131,7 @@ class _Replayer:
         if refused:
             done.refuse(letter.reason)
             return
-        self._land_good(u, good, [standing] * len(good), done)
+        self._land_good(u, good, done)
         _mark(u, [letter.id], "landed beside")
 
     def _land(self, u: Unit, found: _Found, done: Replayed) -> None:
@@ -137,46 +140,22 @@ class _Replayer:
         hold_partitions(u.conn, {partition_of_point(r.point) for r in found.readings})
         units = self.book.units(u.conn, {r.point for r in found.readings}, u.now)
         good: list[Reading] = []
-        batches: list[int | None] = []
         letters: list[int] = []
-        for reading, letter, batch in zip(found.readings, found.letters, found.batches, strict=True):
+        for reading, letter in zip(found.readings, found.letters, strict=True):
             passed, refused = check([reading], units, partition_of_point(reading.point), u.now, live=self.live)
             good += passed
             if passed:
                 letters.append(letter)
-                batches.append(batch)
             for _, refusal in refused:
                 done.refuse(refusal.reason)
-        self._land_good(u, good, batches, done)
+        self._land_good(u, good, done)
         _mark(u, letters, "landed")
-        u.conn.execute(
-            text(
-                "UPDATE batch SET dead_count = dead_count - k.n FROM (SELECT batch_id, count(*) AS n FROM dead_letter "
-                "WHERE id = ANY(:ids) AND batch_id IS NOT NULL GROUP BY 1) k WHERE batch.id = k.batch_id"
-            ),
-            {"ids": letters},
-        )
 
-    def _land_good(self, u: Unit, good: Sequence[Reading], batches: Sequence[int | None], done: Replayed) -> None:
-        landed = land(u.conn, good, batches, u.now, afresh=False)
+    def _land_good(self, u: Unit, good: Sequence[Reading], done: Replayed) -> None:
+        landed = land_own(u, ORIGIN, good)
         done.landed += len(landed.new)
         done.duplicates += len(landed.duplicates)
         done.conflicts += len(landed.conflicts)
-        counts: dict[int, list[int]] = {}
-        parts = (landed.new, landed.duplicates, [seq for seq, _, _ in landed.conflicts])
-        for column, seqs in enumerate(parts):
-            for seq in seqs:
-                batch = batches[seq]
-                if batch is not None:
-                    counts.setdefault(batch, [0, 0, 0])[column] += 1
-        for batch, (new, duplicates, conflicts) in sorted(counts.items()):
-            u.conn.execute(
-                text(
-                    "UPDATE batch SET landed_count = landed_count + :new, duplicate_count = duplicate_count + :dup, "
-                    "conflict_count = conflict_count + :con, status = 'landed', shipped_at = NULL WHERE id = :id"
-                ),
-                {"id": batch, "new": new, "dup": duplicates, "con": conflicts},
-            )
         pairs = [(first, second) for _, first, second in landed.conflicts]
         new_readings = [good[seq] for seq in landed.new]
         if new_readings or pairs:
@@ -217,14 +196,11 @@ def _collect(found: _Found, letter: Any, done: Replayed) -> None:
         return
     found.readings.append(reading)
     found.letters.append(letter.id)
-    found.batches.append(letter.batch_id)
 
 
 def _ship_again(u: Unit, letter: Any) -> None:
     """The shipper takes the batch once more; what the store refuses again becomes a dead letter again."""
-    u.conn.execute(
-        text("UPDATE batch SET status = 'landed', shipped_at = NULL WHERE id = :id"), {"id": letter.batch_id}
-    )
+    u.conn.execute(text("UPDATE batch SET status = 'landed' WHERE id = :id"), {"id": letter.batch_id})
     _mark(u, [letter.id], "shipped again")
 
 

@@ -21,6 +21,7 @@ from core.ingest.validation import Refusal
 from core.series.landing import WEEK, partition_name
 from core.series.port import SeriesStore, StoreRefused, StoreUnavailable
 from core.series.rows import VALUE_COLUMNS, from_row
+from core.series.shipped import add_shipped
 from core.telemetry.reading import Reading
 
 log = logging.getLogger("lotwise.ingest.shipper")
@@ -33,6 +34,15 @@ _READINGS = text(
     f"SELECT r.batch_id, p.address, {', '.join('r.' + name for name in VALUE_COLUMNS.split(', '))} FROM reading r "  # noqa: S608 - our own column names
     "JOIN series_point p ON p.id = r.point_id WHERE r.batch_id = ANY(:ids) AND r.batch_id BETWEEN :low AND :high "
     "AND r.at >= :start AND r.at <= :stop"
+)
+
+
+_FIRST_TIME = text(
+    "SELECT id FROM batch WHERE id = ANY(:ids) AND status = 'landed' AND shipped_at IS NULL ORDER BY id FOR UPDATE"
+)
+_SHIPPED = text(
+    "UPDATE batch SET status = 'shipped', shipped_at = coalesce(shipped_at, :now) WHERE id = ANY(:ids)"
+    " AND status = 'landed'"
 )
 
 
@@ -60,8 +70,9 @@ class ShipOptions:
 def ship(engine: Engine, store: SeriesStore, now: datetime, options: ShipOptions | None = None) -> int:
     """Ships one load of the oldest landed batches; gives how many batches it marked.
 
-    No transaction is open while the store is written: two shippers would write the same twice, which is once. A
-    reading that the store will never take becomes a dead letter; it stays in PostgreSQL. Raises StoreUnavailable.
+    No transaction is open while the store is written: two shippers would write the same twice, which is once. What
+    was shipped is added up as it is marked, once (core.series.shipped). A reading that the store will never take
+    becomes a dead letter; it stays in PostgreSQL. Raises StoreUnavailable.
     """
     options = options or ShipOptions()
     with engine.connect() as conn:
@@ -75,17 +86,15 @@ def ship(engine: Engine, store: SeriesStore, now: datetime, options: ShipOptions
     except StoreRefused as error:
         refused = [(one.reading, Refusal("series_store", one.reason)) for one in error.refused]
         log.warning("the series store refused %d readings: %s", len(refused), refused[0][1].detail)
+    gateways = {row.id: row.gateway for row in batches}
     with engine.begin() as conn:
         if refused:
-            _bury(conn, refused, readings, {row.id: row.gateway for row in batches}, now)
-        # a batch that has been given more readings meanwhile (a replay) is not done
-        conn.execute(
-            text(
-                "UPDATE batch SET status = 'shipped', shipped_at = :now FROM unnest(cast(:ids AS bigint[]), "
-                "cast(:counts AS int[])) k(id, n) WHERE batch.id = k.id AND batch.landed_count = k.n"
-            ),
-            {"now": now, "ids": [row.id for row in batches], "counts": [row.landed_count for row in batches]},
-        )
+            _bury(conn, refused, readings, gateways, now)
+        told: defaultdict[str, list[Reading]] = defaultdict(list)
+        for batch_id in conn.execute(_FIRST_TIME, {"ids": list(gateways)}).scalars():
+            told[gateways[batch_id]] += readings.get(batch_id, ())
+        add_shipped(conn, told)
+        conn.execute(_SHIPPED, {"now": now, "ids": list(gateways)})
     return len(batches)
 
 

@@ -5,8 +5,9 @@ a check per row costs the landing a third of its speed, and only `landing.land` 
 """
 
 from datetime import datetime
+from decimal import Decimal
 
-from sqlalchemy import BigInteger, Column, DateTime, Index, SmallInteger
+from sqlalchemy import BigInteger, Column, DateTime, Index, Numeric, SmallInteger
 from sqlmodel import Field, SQLModel
 
 
@@ -85,6 +86,20 @@ class SeriesDropped(SQLModel, table=True):
 
     week: datetime = Field(sa_column=Column(DateTime(timezone=True), primary_key=True))
     dropped_at: datetime = Field(sa_column=Column(DateTime(timezone=True), nullable=False))
+
+
+class ReadingShipped(SQLModel, table=True):
+    """What of a point's day (00:00 UTC) a gateway told and was shipped: how many readings, and the sum of their
+    fingerprints (`core.series.shipped`), by which the store behind can be compared once they are no longer here.
+    """
+
+    __tablename__ = "reading_shipped"
+
+    gateway: str = Field(primary_key=True)
+    point_id: int = Field(sa_column=Column(BigInteger, primary_key=True, autoincrement=False))
+    day: datetime = Field(sa_column=Column(DateTime(timezone=True), primary_key=True))
+    count: int = Field(sa_column=Column(BigInteger, nullable=False))
+    digest: Decimal = Field(sa_column=Column(Numeric(40, 0), nullable=False))
 
 
 class ReadingRestored(SQLModel, table=True):

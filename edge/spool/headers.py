@@ -37,7 +37,9 @@ class SpoolHeader(msgspec.Struct, frozen=True):
 
 
 class FoldedHeaders(msgspec.Struct, frozen=True):
-    """A run of batches of one hour whose headers were folded; `chain` is their chained hash by ascending number."""
+    """A run of batches of one hour whose headers were folded; `chain` is their chained hash by ascending number, empty
+    where it cannot be known (see `edge.spool.retention`).
+    """
 
     epoch: str
     partition: int

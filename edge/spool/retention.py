@@ -1,7 +1,9 @@
 """What the spool forgets, and when: payloads after their replay window, headers into hourly folds, folds after a year.
 
 A fold says of a run of batches within an hour: first and last number, how many batches and readings, their time
-range, and the chained hash of their hashes (`core.telemetry.batch.chain`), so that delivery can still be proved.
+range, and the chained hash of their hashes (`core.telemetry.batch.chain`), so that delivery can still be proved. Where
+a tombstone stands for readings that may have arrived all the same, nobody here knows under which hash the core has
+that number: such a fold has no chained hash, and only its numbers can be compared.
 """
 
 import itertools
@@ -47,7 +49,7 @@ def _forget_payloads(rows: Rows, before: int) -> int:
 def _fold_headers(rows: Rows, epoch: int, partition: int, before: int, limit: int) -> int:
     """Folds a partition's oldest headers, in number order and only up to the first that must stay."""
     found = rows.db.execute(
-        "SELECT b.id, b.number, b.sha256, b.count, b.first_at, b.last_at, b.cut_at,"
+        "SELECT b.id, b.number, iif(b.replaced IS NULL, b.sha256, NULL), b.count, b.first_at, b.last_at, b.cut_at,"
         " coalesce(b.confirmed_at < ?, 0) AND p.batch IS NULL FROM batch b LEFT JOIN payload p ON p.batch = b.id"
         " WHERE b.epoch = ? AND b.partition = ? ORDER BY b.number LIMIT ?",
         (before, epoch, partition, limit),
@@ -81,6 +83,6 @@ def _fold(rows: Rows, epoch: int, partition: int, header: Sequence[Any]) -> None
             total + count,
             min((t for t in (first, first_at) if t is not None), default=None),
             max((t for t in (last, last_at) if t is not None), default=None),
-            chain(link, sha256),
+            chain(link, sha256) if link and sha256 else b"",
         ),
     )

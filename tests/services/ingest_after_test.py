@@ -21,8 +21,10 @@ from core.ingest.replaying import Filter, Replayed, replay
 from core.ingest.shipping import ShipOptions, prune, run_shipper, ship
 from core.series.influx import InfluxStore
 from core.series.memory import MemoryStore
+from core.series.older import day_of
 from core.series.port import RefusedReading, StoreRefused, StoreUnavailable
 from core.series.postgres import PostgresStore
+from core.series.shipped import shipped, tally
 from core.telemetry.batch import Body, encode_body
 from core.telemetry.reading import Reading
 from tests.contracts.series_influxd import influxd
@@ -68,7 +70,10 @@ def test_a_point_made_meanwhile_gets_its_readings(engine: Engine) -> None:
     done = again(engine, judge, Filter(reason="unknown_point"))
     assert (done.landed, done.still) == (600, {})
     assert sum(r.point == new for r in judge.readings) == 600
-    assert rows(engine, "SELECT landed_count, dead_count FROM batch") == [(601, 1)]
+    # what became of them when they came, and what came of it since
+    assert rows(engine, "SELECT kind, landed_count, dead_count FROM batch ORDER BY id") == [
+        ("readings", 1, 601), *[("own", count, 0) for count in (500, 100)],
+    ]  # fmt: skip
     assert rows(engine, "SELECT count(*) FROM dead_letter WHERE replayed_at IS NULL") == [(1,)]
     assert again(engine, judge).landed == 0
 
@@ -226,6 +231,8 @@ def test_what_is_shipped_is_equal_in_influx(engine: Engine, tmp_path: Path) -> N
         server.start()
         assert ship(engine, store, NOW) == 5
         assert store.read(POINT, AT, NOW) == readings + more
+        with engine.connect() as conn:
+            assert shipped(conn, "gw-1", AT, NOW) == {(POINT, day_of(AT)): tally(store.read(POINT, AT, NOW))}
         store.close()
 
 

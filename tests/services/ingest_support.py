@@ -39,6 +39,8 @@ class Gateway:
     epoch: str = "e1"
     previous: PreviousEpoch | None = None
     numbers: dict[int, int] = field(default_factory=dict)
+    now: datetime | None = None
+    """When it cuts; the last reading's time if not said."""
 
     def cut(
         self,
@@ -62,7 +64,7 @@ class Gateway:
         header = Header(
             gateway=self.name, site="north", epoch=self.epoch, partition=partition, number=number, kind=kind,  # type: ignore[arg-type]
             sha256=digest(raw), count=len(times), first_at=min(times, default=None), last_at=max(times, default=None),
-            cut_at=max(times, default=AT),
+            cut_at=self.now or max(times, default=AT),
         )  # fmt: skip
         return Carried(partition, pack(header, raw))
 

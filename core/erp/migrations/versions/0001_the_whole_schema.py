@@ -154,6 +154,19 @@ LANGUAGE sql STABLE AS $$
 $$
     ''',
     r'''
+CREATE OR REPLACE FUNCTION lotwise_zone_at(wanted bigint, at timestamptz, otherwise bigint) RETURNS bigint
+LANGUAGE sql STABLE AS $$
+    -- where it stood then, as known now; a fact without a zone (not with us) is an answer too
+    SELECT CASE WHEN f.id IS NULL THEN otherwise ELSE f.zone_id END
+    FROM (SELECT 1) one LEFT JOIN LATERAL (
+        SELECT c.id, c.zone_id FROM custody_fact c
+        WHERE c.sublot_id = wanted AND c.at <= lotwise_zone_at.at AND c.retracts_id IS NULL
+            AND NOT EXISTS (SELECT FROM custody_fact r WHERE r.sublot_id = wanted AND r.retracts_id = c.id)
+        ORDER BY c.at DESC, c.known_at DESC, c.id DESC LIMIT 1
+    ) f ON true
+$$
+    ''',
+    r'''
 CREATE OR REPLACE FUNCTION lotwise_obstacles(ids bigint[], wanted text, at timestamptz)
 RETURNS TABLE (sublot_id bigint, kind text, detail text, hold_id bigint)
 LANGUAGE sql STABLE AS $$
@@ -166,8 +179,9 @@ LANGUAGE sql STABLE AS $$
         ('supplier_return', ARRAY['rejected', 'returned'], true, false, false, true),
         ('destruction', ARRAY['destroyed', 'rejected'], true, false, false, false)
     ), s AS (
-        SELECT b.id, b.state, b.zone_id, b.lot_id, l.expiry, l.item_id, p.*, lotwise_local_date(b.zone_id, at) AS today
+        SELECT b.id, b.state, z.zone_id, b.lot_id, l.expiry, l.item_id, p.*, lotwise_local_date(z.zone_id, at) AS today
         FROM sublot b JOIN lot l ON l.id = b.lot_id JOIN policy p ON p.purpose = wanted
+        CROSS JOIN LATERAL (SELECT lotwise_zone_at(b.id, at, b.zone_id) AS zone_id) z
         WHERE b.id = ANY (ids)
     )
     SELECT s.id, 'held', 'held since ' || to_char(h.since_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS"Z"')
@@ -197,6 +211,9 @@ LANGUAGE sql STABLE AS $$
     UNION ALL
     SELECT s.id, 'unjudged', CASE
         WHEN j.zone IS NULL THEN 'stands in no zone that is measured'
+        WHEN past.id IS NOT NULL THEN 'no good reading of its zone from '
+            || to_char(past.start_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS"Z"') || ' to '
+            || to_char(past.stop_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS"Z"')
         WHEN zj.last_good_at IS NULL THEN 'no good reading of its zone'
         ELSE 'no good reading of its zone since '
             || to_char(zj.last_good_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS"Z"') END, NULL::bigint
@@ -207,8 +224,16 @@ LANGUAGE sql STABLE AS $$
     ) gap ON true
     CROSS JOIN LATERAL (SELECT lotwise_judging_zone(s.zone_id, at) AS zone) j
     LEFT JOIN zone_judged zj ON zj.zone_id = j.zone
+    -- a fact learned late: the zone has spoken since, yet it may have been silent then
+    LEFT JOIN LATERAL (
+        SELECT g.id, g.start_at, g.stop_at FROM gap_record g JOIN point p ON p.id = g.point_id AND p.role = 'required'
+        WHERE zj.last_good_at > at AND p.zone_id = j.zone AND g.start_at < at AND g.stop_at > at
+            AND NOT EXISTS (SELECT FROM gap_record n WHERE n.replaces_id = g.id)
+        ORDER BY g.start_at LIMIT 1
+    ) past ON true
     WHERE s.unjudged AND (
         j.zone IS NULL
+        OR past.id IS NOT NULL
         OR (EXISTS (SELECT FROM point p WHERE p.zone_id = j.zone AND p.role = 'required')
             AND (zj.last_good_at IS NULL OR at > zj.last_good_at + gap.allowed_gap))
     )
@@ -681,18 +706,28 @@ CREATE OR REPLACE VIEW v_gateway_batches AS
 SELECT b.gateway, b.site, b.epoch, b.partition, b.number, b.kind, b.count AS readings, b.landed_count AS landed,
     b.duplicate_count AS duplicates, b.conflict_count AS conflicts, b.dead_count AS dead, b.cut_at, b.received_at,
     extract(epoch FROM b.received_at - b.cut_at) AS seconds_on_the_way, b.shipped_at
-FROM batch b
+FROM batch b WHERE b.kind <> 'own'
+UNION ALL
+SELECT f.gateway, f.site, f.epoch, f.partition, f.last_number, 'hour', f.count, f.landed_count, f.duplicate_count,
+    f.conflict_count, 0, f.last_cut_at, f.last_received_at, f.slowest::numeric, NULL
+FROM batch_fold f WHERE f.gone > 0
     ''',
     r'''
 CREATE OR REPLACE VIEW v_gateway_status AS
-SELECT b.gateway, max(b.site) AS site, count(DISTINCT b.epoch) AS epochs, count(*) AS batches,
-    sum(b.count) AS readings, sum(b.landed_count) AS landed, sum(b.duplicate_count) AS duplicates,
-    sum(b.conflict_count) AS conflicts, sum(b.dead_count) AS dead, max(b.cut_at) AS last_cut_at,
-    max(b.received_at) AS last_received_at,
+SELECT b.gateway, max(b.site) AS site, count(DISTINCT b.epoch) AS epochs, sum(b.batches)::bigint AS batches,
+    sum(b.count)::bigint AS readings, sum(b.landed_count)::bigint AS landed,
+    sum(b.duplicate_count)::bigint AS duplicates, sum(b.conflict_count)::bigint AS conflicts,
+    sum(b.dead_count)::bigint AS dead, max(b.cut_at) AS last_cut_at, max(b.received_at) AS last_received_at,
     (SELECT min(w.upto) FROM source_watermark w WHERE w.gateway = b.gateway AND w.retired_at IS NULL) AS spoken_to,
     (SELECT max(w.received_at) FROM source_watermark w WHERE w.gateway = b.gateway) AS last_watermark_at,
     extract(epoch FROM now() - max(b.received_at)) AS seconds_since
-FROM batch b GROUP BY b.gateway
+FROM (
+    SELECT gateway, site, epoch, 1 AS batches, count, landed_count, duplicate_count, conflict_count, dead_count, cut_at,
+        received_at FROM batch WHERE kind <> 'own'
+    UNION ALL
+    SELECT gateway, site, epoch, gone, count, landed_count, duplicate_count, conflict_count, 0, last_cut_at,
+        last_received_at FROM batch_fold
+) b GROUP BY b.gateway
     ''',
     r'''
 CREATE OR REPLACE VIEW v_watermarks AS
@@ -795,6 +830,29 @@ def upgrade() -> None:
     )
     op.create_index('batch_time', 'batch', ['gateway', 'cut_at'], unique=False)
     op.create_index('batch_unshipped', 'batch', ['id'], unique=False, postgresql_where=sa.text("status = 'landed' AND landed_count > 0"))
+    op.create_table('batch_fold',
+    sa.Column('gateway', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('epoch', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('partition', sa.Integer(), nullable=False),
+    sa.Column('first_number', sa.BigInteger(), autoincrement=False, nullable=False),
+    sa.Column('last_number', sa.BigInteger(), nullable=False),
+    sa.Column('site', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('hour', sa.DateTime(timezone=True), nullable=False),
+    sa.Column('chain', sa.LargeBinary(), nullable=False),
+    sa.Column('gone', sa.Integer(), nullable=False),
+    sa.Column('count', sa.BigInteger(), nullable=False),
+    sa.Column('landed_count', sa.BigInteger(), nullable=False),
+    sa.Column('duplicate_count', sa.BigInteger(), nullable=False),
+    sa.Column('conflict_count', sa.BigInteger(), nullable=False),
+    sa.Column('first_at', sa.DateTime(timezone=True), nullable=True),
+    sa.Column('last_at', sa.DateTime(timezone=True), nullable=True),
+    sa.Column('first_cut_at', sa.DateTime(timezone=True), nullable=False),
+    sa.Column('last_cut_at', sa.DateTime(timezone=True), nullable=False),
+    sa.Column('last_received_at', sa.DateTime(timezone=True), nullable=False),
+    sa.Column('slowest', sa.Float(), nullable=False),
+    sa.PrimaryKeyConstraint('gateway', 'epoch', 'partition', 'first_number')
+    )
+    op.create_index('batch_fold_time', 'batch_fold', ['gateway', 'hour'], unique=False)
     op.create_table('batch_progress',
     sa.Column('gateway', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
     sa.Column('epoch', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
@@ -1296,6 +1354,14 @@ def upgrade() -> None:
     sa.Column('day', sa.DateTime(timezone=True), nullable=False),
     sa.Column('restored_at', sa.DateTime(timezone=True), nullable=False),
     sa.PrimaryKeyConstraint('point_id', 'day')
+    )
+    op.create_table('reading_shipped',
+    sa.Column('gateway', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('point_id', sa.BigInteger(), autoincrement=False, nullable=False),
+    sa.Column('day', sa.DateTime(timezone=True), nullable=False),
+    sa.Column('count', sa.BigInteger(), nullable=False),
+    sa.Column('digest', sa.Numeric(precision=40, scale=0), nullable=False),
+    sa.PrimaryKeyConstraint('gateway', 'point_id', 'day')
     )
     op.create_table('reservation',
     sa.Column('id', sa.BigInteger(), autoincrement=True, nullable=False),
