@@ -374,3 +374,16 @@ def test_audit_rows_are_sealed_within_a_second_and_witnessed(api: Api, plant: Pl
         verdict = client.get("/api/v1/audit/verify", headers=plant.quality).json()
         assert verdict == {"whole": True, "findings": []}
         assert (tmp_path / "served" / "audit-heads.jsonl").read_text().count("seal") >= 1
+
+
+def test_a_shipper_in_a_truck_is_written_by_whoever_loads(api: Api, plant: Plant) -> None:
+    stay = {"zone_id": plant.pen, "parent_id": plant.zone, "from_at": "2026-03-02T08:00:00Z"}
+    assert api.post("/nestings", plant.quality, stay).status_code == 403
+    made = api.post("/nestings", plant.store, stay)
+    assert made.status_code == 201, made.text
+    assert api.post("/nestings", plant.store, stay).status_code == 409
+    unloaded = {"to_at": "2026-03-02T12:00:00Z"}
+    ended = api.post(f"/nestings/{made.json()['id']}/end", plant.store, unloaded)
+    assert (ended.status_code, ended.json()["to_at"]) == (200, "2026-03-02T12:00:00Z")
+    (listed,) = api.get("/nestings", plant.store, zone_id=plant.pen).json()["items"]
+    assert (listed["parent_id"], listed["from_at"]) == (plant.zone, "2026-03-02T08:00:00Z")

@@ -183,3 +183,20 @@ def test_nesting_in_an_unmeasured_crate_is_watched_by_the_truck_around_it(world:
     world.feed("truck", every(5, at("02:05"), at("02:30"), 9.0), upto=at("02:30"))
     world.feed("truck", every(5, at("02:35"), at("03:30"), 9.0), upto=at("03:30"))
     assert world.excursions(sublot) == [(sublot, "high", at("02:05"), at("03:05"), "proven")]
+
+
+def test_of_shipper_and_truck_the_innermost_that_is_monitored_judges(world: World) -> None:
+    """A warm shipper in a cold truck breaks its goods; a cold one in a warm truck keeps them; a blind one does not."""
+    item = world.item(OVER_8_FOR_60)
+    cold, warm = world.zone("cold-truck"), world.zone("warm-truck")
+    boxes = {name: world.zone(name) for name in ("warm-box", "cold-box")}
+    boxes["blind-box"] = world._add(Zone(site_id=world.site, address="s1/a/blind-box", name="blind-box"))
+    for box, truck in (("warm-box", cold), ("cold-box", warm), ("blind-box", warm)):
+        world.do(lambda u, b=box, t=truck: catalog.nest(u, boxes[b], t, at("01:00")), now=at("01:00"))  # type: ignore[misc]
+    goods = {name: world.sublot(item, zone, at("01:00")) for name, zone in boxes.items()}
+    for name, value in (("cold-truck", 5.0), ("warm-truck", 9.0), ("warm-box", 9.0), ("cold-box", 5.0)):
+        world.feed(name, every(10, at("01:00"), at("02:30"), value), upto=at("02:30"))
+    broken = {name: world.excursions(sublot) for name, sublot in goods.items()}
+    assert broken["cold-box"] == []
+    for name in ("warm-box", "blind-box"):
+        assert broken[name] == [(goods[name], "high", at("01:00"), at("02:00"), "proven")]

@@ -104,9 +104,22 @@ def list_nestings(
 
 @router.post("/nestings", status_code=201, response_model=NestingOut)
 def add_nesting(body: NestingIn, door: Door) -> JSONResponse:
-    """A zone stands in another from then on (a shipper in a truck)."""
-    return door.post(lambda u: NestingOut.model_validate(service.nest(u, **body.model_dump())),
-                     permit="catalog.points")  # fmt: skip
+    """A zone stands in another from `from_at` on (a shipper in a truck): a fact, which may be learned late.
+
+    Of the zones around goods the innermost that is monitored judges them; what they went through since then is judged
+    again. Written by whoever looks after the places, or whoever loads (`custody.post`).
+    """
+
+    def work(u: Unit) -> NestingOut:
+        _loads(u)
+        return NestingOut.model_validate(service.nest(u, **body.model_dump()))
+
+    return door.post(work)
+
+
+def _loads(u: Unit) -> None:
+    if not u.actor.may("catalog.points"):
+        u.need("custody.post")
 
 
 class EndIn(Body):
@@ -118,8 +131,12 @@ class EndIn(Body):
 @router.post("/nestings/{nesting_id}/end", response_model=NestingOut)
 def end_nesting(nesting_id: Id, body: EndIn, door: Door) -> JSONResponse:
     """The zone left the other one."""
-    return door.post(lambda u: NestingOut.model_validate(service.end_nesting(u, nesting_id, body.to_at)),
-                     permit="catalog.points", status=200)  # fmt: skip
+
+    def work(u: Unit) -> NestingOut:
+        _loads(u)
+        return NestingOut.model_validate(service.end_nesting(u, nesting_id, body.to_at))
+
+    return door.post(work, status=200)
 
 
 @router.get("/points")

@@ -50,6 +50,20 @@ LANGUAGE sql STABLE AS $$
 $$
 """
 
+_ZONE_AT = """
+CREATE OR REPLACE FUNCTION lotwise_zone_at(wanted bigint, at timestamptz, otherwise bigint) RETURNS bigint
+LANGUAGE sql STABLE AS $$
+    -- where it stood then, as known now; a fact without a zone (not with us) is an answer too
+    SELECT CASE WHEN f.id IS NULL THEN otherwise ELSE f.zone_id END
+    FROM (SELECT 1) one LEFT JOIN LATERAL (
+        SELECT c.id, c.zone_id FROM custody_fact c
+        WHERE c.sublot_id = wanted AND c.at <= lotwise_zone_at.at AND c.retracts_id IS NULL
+            AND NOT EXISTS (SELECT FROM custody_fact r WHERE r.sublot_id = wanted AND r.retracts_id = c.id)
+        ORDER BY c.at DESC, c.known_at DESC, c.id DESC LIMIT 1
+    ) f ON true
+$$
+"""
+
 _OBSTACLES = f"""
 CREATE OR REPLACE FUNCTION lotwise_obstacles(ids bigint[], wanted text, at timestamptz)
 RETURNS TABLE (sublot_id bigint, kind text, detail text, hold_id bigint)
@@ -57,8 +71,9 @@ LANGUAGE sql STABLE AS $$
     WITH policy(purpose, states, held, expired, unjudged, restricted) AS (VALUES
         {_policy_rows()}
     ), s AS (
-        SELECT b.id, b.state, b.zone_id, b.lot_id, l.expiry, l.item_id, p.*, lotwise_local_date(b.zone_id, at) AS today
+        SELECT b.id, b.state, z.zone_id, b.lot_id, l.expiry, l.item_id, p.*, lotwise_local_date(z.zone_id, at) AS today
         FROM sublot b JOIN lot l ON l.id = b.lot_id JOIN policy p ON p.purpose = wanted
+        CROSS JOIN LATERAL (SELECT lotwise_zone_at(b.id, at, b.zone_id) AS zone_id) z
         WHERE b.id = ANY (ids)
     )
     SELECT s.id, 'held', 'held since ' || to_char(h.since_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS"Z"')
@@ -88,6 +103,9 @@ LANGUAGE sql STABLE AS $$
     UNION ALL
     SELECT s.id, 'unjudged', CASE
         WHEN j.zone IS NULL THEN 'stands in no zone that is measured'
+        WHEN past.id IS NOT NULL THEN 'no good reading of its zone from '
+            || to_char(past.start_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS"Z"') || ' to '
+            || to_char(past.stop_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS"Z"')
         WHEN zj.last_good_at IS NULL THEN 'no good reading of its zone'
         ELSE 'no good reading of its zone since '
             || to_char(zj.last_good_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS"Z"') END, NULL::bigint
@@ -98,8 +116,16 @@ LANGUAGE sql STABLE AS $$
     ) gap ON true
     CROSS JOIN LATERAL (SELECT lotwise_judging_zone(s.zone_id, at) AS zone) j
     LEFT JOIN zone_judged zj ON zj.zone_id = j.zone
+    -- a fact learned late: the zone has spoken since, yet it may have been silent then
+    LEFT JOIN LATERAL (
+        SELECT g.id, g.start_at, g.stop_at FROM gap_record g JOIN point p ON p.id = g.point_id AND p.role = 'required'
+        WHERE zj.last_good_at > at AND p.zone_id = j.zone AND g.start_at < at AND g.stop_at > at
+            AND NOT EXISTS (SELECT FROM gap_record n WHERE n.replaces_id = g.id)
+        ORDER BY g.start_at LIMIT 1
+    ) past ON true
     WHERE s.unjudged AND (
         j.zone IS NULL
+        OR past.id IS NOT NULL
         OR (EXISTS (SELECT FROM point p WHERE p.zone_id = j.zone AND p.role = 'required')
             AND (zj.last_good_at IS NULL OR at > zj.last_good_at + gap.allowed_gap))
     )
@@ -258,6 +284,7 @@ FOR EACH ROW EXECUTE FUNCTION lotwise_born_held()
 DDL: tuple[str, ...] = (
     _JUDGING_ZONE,
     _TODAY,
+    _ZONE_AT,
     _OBSTACLES,
     _ON_HAND,
     _LEDGER,
