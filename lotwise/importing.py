@@ -25,6 +25,7 @@ from core.telemetry.readers.csvframe import Column, CsvMapping, open_table
 from core.telemetry.readers.fridgetag import read_fridgetag
 from core.telemetry.readers.judging import evaluate
 from core.telemetry.readers.report import Report
+from core.telemetry.readers.signature import Authenticity
 from core.telemetry.readers.text import BadFile, read_text
 from core.telemetry.readers.walltime import Ambiguous, zone_named
 from core.telemetry.reading import Reading
@@ -84,7 +85,7 @@ def import_logger(
         code = bind(binding, report.serial or path.stem, _logged(report, report.serial or path.stem), json=json)
         if code:
             return code
-    if report.damaged or (strict and comparison.agree is False):
+    if report.damaged or (strict and (comparison.agree is False or report.authenticity is Authenticity.ALTERED)):
         return DAMAGED
     return OK
 
@@ -183,7 +184,10 @@ def logger_command(
         str | None,
         typer.Option("--timezone", "--tz", help="Where the device's clock was set (IANA name); default UTC."),
     ] = None,
-    strict: Annotated[bool, typer.Option("--strict", help="Exit 1 where device and readings disagree.")] = False,
+    strict: Annotated[
+        bool,
+        typer.Option("--strict", help="Exit 1 where device and readings disagree, or it was altered."),
+    ] = False,
     shipment: ShipmentOption = None,
     lot: LotOption = None,
     sublot: SublotOption = None,

@@ -280,7 +280,7 @@ def test_a_consecutive_alarm_is_never_earlier_than_its_delay(values: list[float 
             assert value > 8 if high else value < 2
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(st.text(max_size=400), st.integers(0, 3000))
 def test_hostile_text_never_escapes(text: str, cut: int) -> None:
     whole = warm_report()

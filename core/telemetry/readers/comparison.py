@@ -98,6 +98,7 @@ def to_json(comparison: Comparison) -> dict[str, Any]:
             ],
             "configuration": dict(report.configuration),
             "signed": bool(report.signature),
+            "authenticity": report.authenticity.value,
             "certificate": report.certificate or None,
             "signature": report.signature or None,
         },

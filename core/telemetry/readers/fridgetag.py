@@ -21,12 +21,16 @@ from core.telemetry.readers.report import (
     Sample,
     Totals,
 )
+from core.telemetry.readers.signature import Authenticity, authenticity_of
 from core.telemetry.readers.text import BadFile, lines_of, number, parse_time, read_text
 from core.telemetry.readers.tree import Node, parse_tree
 from core.telemetry.readers.values import Values
-from core.telemetry.readers.wholeness import Claim, end_doubts, time_doubts
+from core.telemetry.readers.wholeness import Claim, day_doubts, end_doubts, mark_doubts, time_doubts
 
 _TABLES = frozenset({"data", "marker"})
+_BETWEEN = re.compile(r" *[\t;] *| {2,}")
+_MARKS = ("out of", "alarm", "mark")
+"""How columns begin that hold the device's mark, not a value."""
 
 
 def read_fridgetag(path: Path, zone: tzinfo = UTC) -> Report:
@@ -49,7 +53,17 @@ def parse_fridgetag(text: str, zone: tzinfo = UTC) -> Report:
         raise BadFile(
             "not a Fridge-tag or Q-tag report: no 'Device:' with a 'Conf:', 'Hist:' or 'Data:' section", first
         )
+    if len(root.all("Device")) > 1:
+        raise BadFile("a second report begins here: give each in a file of its own", root.all("Device")[1].line)
     return _Parser(root, lines, Values(zone, doubts)).report()
+
+
+def _cells(text: str) -> list[str]:
+    """A row's cells: between tabs, semicolons or wide spaces; by a time's single space where there is no other."""
+    cells = _BETWEEN.split(text.strip())
+    if len(cells) == 1:
+        cells = re.split(r"(?<=\d:\d\d)\s+", cells[0])
+    return cells
 
 
 @dataclass(slots=True)
@@ -64,7 +78,7 @@ class _Parser:
         """Everything, in the order in which one part needs another."""
         root = self.root
         data = root.get("Data")
-        self.values.learn_formats(data)
+        self.values.learn_formats(data, self.lines)
         count = len(self.values.doubts)
         begun = self._activated()
         del self.values.doubts[count:]
@@ -73,6 +87,8 @@ class _Parser:
         columns, samples = self._samples(data)
         limits, doubts = limit_rules.limits_of(root, unit)
         self.values.doubts += doubts
+        judged = self._judged(columns)
+        limits = limit_rules.by_marks(limits, samples, judged)
         interval = self.values.minutes(root.get("Conf", "Logging Interval"))
         record = root.get("Hist") or root.get("Res")
         ends = {key: self.values.when(record.get(key) if record else None) for key in ("TS Report Creation", "TS Stop")}
@@ -80,8 +96,14 @@ class _Parser:
         days = tuple(self._days(root.get("Hist")))
         events = tuple(self._events(root.get("Res", "Alarm")))
         claim = Claim(begun, created, interval)
+        authenticity = authenticity_of(self.lines)
+        if authenticity is Authenticity.ALTERED:
+            line = root.all("Sig")[-1].line if root.all("Sig") else 0
+            self.values.doubt(line, "altered", "the signature does not fit: the text was changed after it was signed")
         self.values.doubts += end_doubts(root, self.lines, samples, days, claim)
         self.values.doubts += time_doubts(samples, created)
+        self.values.doubts += day_doubts(days)
+        self.values.doubts += mark_doubts(samples, judged, limits)
         marker, conf = root.get("Marker"), root.get("Conf")
         plain = conf.plain() if conf else {}
         return Report(
@@ -101,13 +123,14 @@ class _Parser:
             events=events,
             totals=self._totals(root.get("Res")),
             columns=columns,
-            judged_column=self._judged(columns),
+            judged_column=judged,
             samples=samples,
             markers=tuple(text.strip() for _, text in marker.rows[1:]) if marker else (),
             certificate=self._verbatim("Cert"),
             signature="\n".join(
                 f"{node.key}: {node.value}" for node in root.children if node.key in ("Sig Cert", "Sig")
             ),
+            authenticity=authenticity,
             clock=self.values.clock,
             doubts=tuple(sorted(self.values.doubts, key=lambda doubt: doubt.line)),
             lines=len(self.lines),
@@ -134,22 +157,19 @@ class _Parser:
         if data is None or not data.rows:
             return (), ()
         rows = data.rows
-        head = [cell.strip() for cell in rows[0][1].strip("\r\n").split("\t")]
-        while head and not head[0]:
-            head.pop(0)
+        head = _cells(rows[0][1])
         if re.search(r"\d", rows[0][1]):
             head = ["yyyy-MM-dd hh:mm", "T", "Out of limits"]
         else:
             rows = rows[1:]
-        names = [name for name in head[1:] if name]
-        columns = tuple(name for name in names if not name.lower().startswith(("out of", "alarm", "mark")))
+        columns = tuple(name for name in head[1:] if name and not name.lower().startswith(_MARKS))
+        if not columns:
+            raise BadFile(f"the log has no column of values: {data.rows[0][1].strip()!r}", data.rows[0][0])
         samples = [sample for line, text in rows if (sample := self._sample(line, text, len(columns))) is not None]
         return columns, tuple(samples)
 
     def _sample(self, line: int, text: str, width: int) -> Sample | None:
-        cells = [cell.strip() for cell in text.strip().split("\t")]
-        if len(cells) == 1:
-            cells = re.split(r"\s{2,}|;|(?<=\d:\d\d)\s+", text.strip())
+        cells = _cells(text)
         try:
             at = self.values.stamp(cells[0])
         except ValueError as error:

@@ -16,9 +16,17 @@ from core.telemetry.readers.runs import (
     triggers_of,
 )
 from core.telemetry.readers.series import Span, gaps_of, interval_of, spans_of
+from core.telemetry.readers.signature import Authenticity
 
 DAY_TOLERANCE = 1.5
 """Minutes out of a day agree within this many logging intervals, as a crossing falls anywhere between two readings."""
+_SIGNATURES = {
+    Authenticity.AUTHENTIC: "signature: authentic, as the device wrote it",
+    Authenticity.UNCERTIFIED: "signature: fits the text, but its key is not certified by the maker known here",
+    Authenticity.ALTERED: "signature: DOES NOT FIT, the text was changed after the device signed it",
+    Authenticity.UNCHECKED: "signature: not of the form known here, not checked",
+    Authenticity.UNSIGNED: "signature: none",
+}
 ROUNDING = 0.051
 """The device rounds what it notes to 0.1."""
 
@@ -59,6 +67,9 @@ def _notes(report: Report, spans: Sequence[Span]) -> Iterable[str]:
         yield "the report holds no readings: the device's record stands alone"
     if not report.limits:
         yield "the report holds no alarm limits: nothing to judge by"
+    if spans and not report.days and not report.events and not report.totals:
+        yield "the report holds no record of the device's own: the readings stand alone"
+    yield _SIGNATURES[report.authenticity]
     if len(report.columns) > 1:
         yield f"judged by column {report.columns[report.judged_column]!r} of {list(report.columns)}"
     for limit in report.limits:
@@ -75,13 +86,14 @@ def _by_day(report: Report, limit: Limit, spans: Sequence[Span], tolerance: time
         for alarm in day.alarms
         if alarm.limit == limit.key and alarm.at is not None
     }
-    noted = {day.day for day in report.days}
+    noted = {day.day for day in report.days if any(alarm.limit == limit.key for alarm in day.alarms)}
     out: list[Alarm] = []
     for day in sorted(theirs.keys() | ours.keys()):
         device, trigger = theirs.get(day), ours.get(day)
         if device is None and trigger is not None and (not trigger.certain or (noted and day not in noted)):
             continue
-        out.append(_alarm(limit, day, device.at if device else None, trigger, tolerance, judged=bool(spans)))
+        comparable = bool(spans) and bool(noted)
+        out.append(_alarm(limit, day, device.at if device else None, trigger, tolerance, judged=comparable))
     return out
 
 
@@ -96,7 +108,7 @@ def _alarm(
     note = ""
     if not certain:
         note = "long enough only at its most: the log is too coarse to prove it"
-    elif device is None:
+    elif device is None and judged:
         note = "the device noted none: what lay between the readings is not in the log"
     return Alarm(str(limit), day, device, ours, agree, ran_on=ran_on, certain=certain, note=note)
 
@@ -161,7 +173,7 @@ def _days_agree(device: DaySide, ours: DaySide, interval: timedelta) -> bool:
     """Minutes out within 1.5 intervals, and no reading beyond the extremes that the device saw in every minute."""
     allowed = DAY_TOLERANCE * interval.total_seconds() / 60
     for key, minutes in device.minutes.items():
-        if abs(minutes - ours.minutes.get(key, 0.0)) > allowed:
+        if key in ours.minutes and abs(minutes - ours.minutes[key]) > allowed:
             return False
     within_low = device.lowest is None or ours.lowest is None or ours.lowest >= device.lowest - ROUNDING
     within_high = device.highest is None or ours.highest is None or ours.highest <= device.highest + ROUNDING

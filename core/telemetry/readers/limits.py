@@ -1,8 +1,10 @@
 """A logger's alarm limits as its configuration gives them; what it leaves unsaid is taken by rule, and said."""
 
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 
-from core.telemetry.readers.report import AlarmKind, Limit, Side
+from core.telemetry.readers.report import AlarmKind, Limit, Sample, Side
 from core.telemetry.readers.text import Doubt, number
 from core.telemetry.readers.tree import Node
 
@@ -65,6 +67,33 @@ def _side(key: str, threshold: float, thresholds: list[float]) -> tuple[Side, st
         middle = (min(thresholds) + max(thresholds)) / 2
         side = Side.LOW if threshold < middle else Side.HIGH
     return side, _ASSUMED_SIDE.format(side=side.value)
+
+
+def by_marks(limits: tuple[Limit, ...], samples: Sequence[Sample], judged: int) -> tuple[Limit, ...]:
+    """The limits whose side the file does not say, on the sides that fit the device's own marks in the log best."""
+    guessed = sorted(limit.threshold for limit in limits if limit.assumed)
+    read = [(value, sample.flagged) for sample in samples if (value := sample.values[judged]) is not None]
+    if not guessed or not any(flagged for _, flagged in read):
+        return limits
+
+    def sided(below: int) -> tuple[Limit, ...]:
+        low = guessed[:below]
+        return tuple(
+            replace(limit, side=Side.LOW if limit.threshold in low else Side.HIGH) if limit.assumed else limit
+            for limit in limits
+        )
+
+    def fit(chosen: Sequence[Limit]) -> int:
+        return sum(any(limit.out(value) for limit in chosen) == flagged for value, flagged in read)
+
+    best = max((limits, *(sided(below) for below in range(len(guessed) + 1))), key=fit)
+    told = f"by the device's own marks, which {{side}} fits on {fit(best)} of {len(read)} readings"
+    return tuple(
+        replace(limit, assumed=f"which side is not in the file: {told.format(side=limit.side.value)}")
+        if limit.assumed
+        else limit
+        for limit in best
+    )
 
 
 def _number(node: Node, name: str) -> float | None:

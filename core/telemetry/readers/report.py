@@ -6,6 +6,7 @@ from datetime import date, datetime, timedelta
 from enum import StrEnum
 
 from core.telemetry.quality import Quality, Reason
+from core.telemetry.readers.signature import Authenticity
 from core.telemetry.readers.text import Doubt
 from core.telemetry.reading import Reading
 
@@ -145,6 +146,8 @@ class Report:
     markers: tuple[str, ...]
     certificate: str
     signature: str
+    authenticity: Authenticity
+    """Whether it is as the device wrote it."""
     clock: str
     doubts: tuple[Doubt, ...]
     lines: int

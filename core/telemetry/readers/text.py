@@ -13,6 +13,7 @@ _MISSING = re.compile(r"[-–—]+(?:[.,][-–—]+)?|", re.ASCII)
 _MISSING_WORDS = frozenset({"na", "n/a", "nan", "null", "none", "err", "error", "inf", "+inf", "-inf", "infinity"})
 _LINE_END = re.compile(r"\r\n|\n|\r")
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
+_LOOKED_AT, _MOSTLY = 1024, 0.9
 
 
 class BadFile(ValueError):
@@ -37,7 +38,7 @@ class Doubt:
 
 
 def read_text(path: Path) -> str:
-    """The file's text: UTF-8 (with or without mark), UTF-16 with mark, else Latin-1. Raises BadFile."""
+    """The file's text: UTF-8 or UTF-16 (with or without mark), else Latin-1. Raises BadFile."""
     try:
         if path.stat().st_size > MAX_BYTES:
             raise BadFile(f"{path}: larger than {MAX_BYTES} bytes")
@@ -49,9 +50,10 @@ def read_text(path: Path) -> str:
 
 def decode(data: bytes) -> str:
     """Bytes as text, as `read_text` does. Raises BadFile when they are no text."""
-    if data.startswith(_UTF16):
+    wide = _wide(data)
+    if wide is not None:
         try:
-            return data.decode("utf-16")
+            return data.decode(wide)
         except UnicodeDecodeError as error:
             raise BadFile(f"not text: {error.reason} at byte {error.start}") from error
     if b"\0" in data:
@@ -60,6 +62,17 @@ def decode(data: bytes) -> str:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError:
         return data.decode("latin-1")
+
+
+def _wide(data: bytes) -> str | None:
+    """The form of UTF-16 by its mark or, without one, by the zero bytes beside every plain letter."""
+    if data.startswith(_UTF16):
+        return "utf-16"
+    head = data[:_LOOKED_AT]
+    for form, zeros, letters in (("utf-16-le", head[1::2], head[::2]), ("utf-16-be", head[::2], head[1::2])):
+        if zeros and zeros.count(0) > _MOSTLY * len(zeros) and 0 not in letters:
+            return form
+    return None
 
 
 def lines_of(text: str) -> list[str]:

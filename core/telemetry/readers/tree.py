@@ -8,6 +8,8 @@ from core.telemetry.readers.text import Doubt
 
 _NEXT_KEY = re.compile(r",\s*(?=[A-Za-z][A-Za-z0-9 _/&.()-]{0,40}:)")
 _KEY_VALUE = re.compile(r"([^:\t]{1,60}?)\s*:(.*)")
+_SECTION = re.compile(r"[A-Za-z][A-Za-z _-]*:(?:\s.*)?")
+"""A line that ends a table: a key by itself at its beginning, and not the head of a column such as hh:mm."""
 _FREE_TEXT = re.compile(r"user string|comment|owner|issuer|description", re.IGNORECASE)
 
 
@@ -83,7 +85,7 @@ def parse_tree(lines: list[str], tables: frozenset[str]) -> tuple[Node, list[Dou
         indent = len(text) - len(text.lstrip())
         match = _KEY_VALUE.fullmatch(text.strip())
         if table is not None:
-            if indent or match is None or not text[0].isalpha():
+            if indent or match is None or _SECTION.fullmatch(text) is None:
                 table.rows.append((line, text))
                 continue
             table = None

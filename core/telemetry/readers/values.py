@@ -1,6 +1,7 @@
 """The nodes of a report as numbers and times: the device's formats and clock, and what could not be read. Pure."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta, timezone, tzinfo
 
@@ -13,6 +14,9 @@ _HEADER_CODES = (
     ("yyyy", "%Y"), ("yy", "%y"), ("MMM", "%b"), ("MM", "%m"), ("dd", "%d"),
     ("HH", "%H"), ("hh", "%H"), ("mm", "%M"), ("ss", "%S"),
 )  # fmt: skip
+_HEAD = re.compile(r"(?=\S*yy)[yMd./-]+(?:[ T][Hhms:.]+(?: ?(?:a+|tt)\b)?)?")
+_SLASHED = re.compile(r"\b(\d{1,2})/(\d{1,2})/\d{4}\b")
+_MONTHS = 12
 _FORM = re.compile(r"(?:%[YymdbHIMSp]|[-./:T ])+")
 _DIRECTIVE = re.compile(r"%[YymdbHIMSp]")
 _MOST_MINUTES = 10 * 366 * 1440
@@ -75,23 +79,32 @@ class Values:
         forms = [f"{day}{between}{clock}" for day in self.dates for clock in self.times for between in (" ", "T")]
         return parse_time(text, [*forms, *self.dates]).replace(tzinfo=self.offset)
 
-    def learn_formats(self, data: Node | None) -> None:
-        """Takes the date format from the head of the log, which alone tells dd/mm from mm/dd."""
-        if data is None or not data.rows:
+    def learn_formats(self, data: Node | None, lines: Sequence[str]) -> None:
+        """Takes the date format from the head of the log, which alone tells dd/mm from mm/dd; else from the dates."""
+        form = data.rows[0][1].strip() if data is not None and data.rows else ""
+        found = _HEAD.match(form)
+        if found is None:
+            self._learn_from_dates(lines)
             return
-        form = data.rows[0][1].strip().split("\t")[0].strip()
-        if "yy" not in form:
-            return
+        form = found[0].strip()
         for code, directive in _HEADER_CODES:
             form = form.replace(code, directive)
         if re.search(r"\ba+\b|tt", form):
             form = re.sub(r"\ba+\b|tt", "%p", form).replace("%H", "%I")
         if _FORM.fullmatch(form) is None or len(set(_DIRECTIVE.findall(form))) < form.count("%"):
+            assert data is not None
             self.doubt(data.rows[0][0], "malformed", f"{form!r} is no form of a date: the usual ones are tried")
             return
         day, _, clock = form.partition(" ")
         self.dates = tuple(dict.fromkeys((day, *DATES)))
         self.times = tuple(dict.fromkeys((clock, *TIMES))) if clock else TIMES
+
+    def _learn_from_dates(self, lines: Sequence[str]) -> None:
+        """dd/mm/yyyy or mm/dd/yyyy, where a date that cannot be the other tells; else neither is taken."""
+        pairs = [(int(first), int(second)) for line in lines for first, second in _SLASHED.findall(line)]
+        day_first, month_first = (any(pair[place] > _MONTHS for pair in pairs) for place in (0, 1))
+        if day_first != month_first:
+            self.dates = (*DATES, "%d/%m/%Y" if day_first else "%m/%d/%Y")
 
     def fix_clock(self, begun: datetime | None) -> None:
         """A logger's clock knows no summer time: the zone's offset when it was started holds for the whole report."""

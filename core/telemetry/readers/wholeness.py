@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime, time, timedelta
+from datetime import date, datetime, time, timedelta
 
-from core.telemetry.readers.report import DeviceDay, Sample
+from core.telemetry.readers.report import DeviceDay, Limit, Sample
 from core.telemetry.readers.text import Doubt
 from core.telemetry.readers.tree import Node
 
@@ -55,6 +55,29 @@ def _signs(
     oldest = min((day.day for day in days), default=None)
     if not samples and oldest and claim.activated and oldest > claim.activated.date() and not full:
         yield f"the history goes back to {oldest}, the device was started {claim.activated.date()}"
+
+
+def day_doubts(days: Sequence[DeviceDay]) -> Iterator[Doubt]:
+    """Days that the device notes twice, as after its clock was set back."""
+    seen: dict[date, DeviceDay] = {}
+    for day in days:
+        first = seen.setdefault(day.day, day)
+        if first is not day:
+            yield Doubt(day.line, "duplicate", f"{day.day} is noted again (first on line {first.line})")
+
+
+def mark_doubts(samples: Sequence[Sample], judged: int, limits: Sequence[Limit]) -> Iterator[Doubt]:
+    """Readings that the device marked as out of its limits and that are not, or the other way: all as one."""
+    if not limits:
+        return
+    odd = [
+        sample
+        for sample in samples
+        if (value := sample.values[judged]) is not None and any(limit.out(value) for limit in limits) != sample.flagged
+    ]
+    if odd:
+        message = f"the device marks {len(odd)} reading(s), this the first, otherwise than its limits say"
+        yield Doubt(odd[0].line, "marks", message)
 
 
 def time_doubts(samples: Sequence[Sample], created: datetime | None) -> Iterator[Doubt]:

@@ -1,0 +1,123 @@
+"""Reports written a little differently: each reads right, or is refused with its line; none is silently wrong."""
+
+import re
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from core.telemetry.readers.fridgetag import parse_fridgetag, read_fridgetag
+from core.telemetry.readers.judging import evaluate
+from core.telemetry.readers.report import Side
+from core.telemetry.readers.text import BadFile
+from tests.rules.logger_reports import SIGNED, configuration, day, history, log, report
+
+WARM = [5.0] * 12 + [9.0] * 13 + [5.0] * 263
+ALARM = "   0:\n    t Acc: 0\n   1:\n    t Acc: 65, TS A: 02:00, C A: 0\n"
+
+
+def warm() -> str:
+    return report(configuration(), history(day(1, "2024-03-05", ALARM, "+4.9", "+9.0")), log(WARM), SIGNED)
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-8-sig"])
+def test_wide_letters_with_and_without_a_mark(encoding: str, tmp_path: Path) -> None:
+    path = tmp_path / "report.txt"
+    path.write_bytes(warm().encode(encoding))
+    assert evaluate(read_fridgetag(path)).agree is True
+
+
+@pytest.mark.parametrize(("old", "new"), [("\t", "    "), ("\t", " ; "), (r"(?<=\d)\t(?=\d)", "  ")])
+def test_a_log_without_tabs(old: str, new: str) -> None:
+    """Pasted through a form or another program, a log has wide spaces or semicolons where the device writes tabs."""
+    head, data = warm().split("Data:\n")
+    lines = [re.sub(old, new, line.strip()) if line.startswith("\t") else line for line in data.split("\n")]
+    comparison = evaluate(parse_fridgetag(head + "Data:\n" + "\n".join(lines)))
+    assert (len(comparison.report.samples), comparison.agree) == (288, True)
+
+
+def test_a_log_whose_head_names_no_value_is_refused() -> None:
+    text = warm().replace("yyyy-MM-dd hh:mm\tT\tOut of limits", "yyyy-MM-dd hh:mm")
+    with pytest.raises(BadFile, match=r"line 1\d+|line \d\d: the log has no column"):
+        parse_fridgetag(text)
+
+
+def test_two_reports_in_one_file_are_refused_at_the_second() -> None:
+    with pytest.raises(BadFile, match=f"line {warm().count(chr(10)) + 1}: a second report"):
+        parse_fridgetag(warm() + warm())
+
+
+@pytest.mark.parametrize(("form", "days"), [("{2}/{1}/{0}", (5, 17)), ("{1}/{2}/{0}", (5, 17))])
+def test_dates_with_slashes_are_told_apart_by_one_that_cannot_be_the_other(form: str, days: tuple[int, int]) -> None:
+    text = report(configuration(), history(day(1, "2024-03-17"), day(2, "2024-03-05")), SIGNED)
+    slashed = re.sub(r"(\d{4})-(\d\d)-(\d\d)", lambda found: form.format(*found.groups()), text)
+    parsed = parse_fridgetag(slashed)
+    assert sorted(found.day for found in parsed.days) == [date(2024, 3, number) for number in days]
+    assert not parsed.damaged
+
+
+def test_dates_that_can_be_two_days_are_not_guessed() -> None:
+    text = report(configuration(), history(day(1, "03/05/2024"), activated="03/04/2024 00:00"), SIGNED)
+    parsed = parse_fridgetag(text)
+    assert parsed.days == ()
+    assert parsed.damaged
+    assert any("03/05/2024" in doubt.message for doubt in parsed.doubts)
+
+
+def test_a_report_without_the_devices_own_record_is_compared_with_nothing() -> None:
+    for text in (report(configuration(), log(WARM), SIGNED), report(configuration(), history(), log(WARM), SIGNED)):
+        comparison = evaluate(parse_fridgetag(text))
+        assert [(alarm.agree, alarm.device_time) for alarm in comparison.alarms] == [(None, None)]
+        assert comparison.agree is None
+
+
+def test_a_limit_the_devices_record_does_not_speak_of_is_compared_with_nothing() -> None:
+    limits = "  0:\n   T AL: +2.0, t AL: 60\n  1:\n   T AL: +8.0, t AL: 60\n  2:\n   T AL: +8.5, t AL: 0\n"
+    text = report(configuration(limits), history(day(1, "2024-03-05", ALARM, "+4.9", "+9.0")), log(WARM), SIGNED)
+    comparison = evaluate(parse_fridgetag(text))
+    assert {alarm.limit[0]: alarm.agree for alarm in comparison.alarms} == {"1": True, "2": None}
+    assert comparison.agree is True
+
+
+def test_which_side_a_third_limit_is_on_is_read_off_the_devices_marks() -> None:
+    """2, 8 and 25: the middle would put 8 below. The marks in the log say otherwise."""
+    limits = "  0:\n   T AL: +2.0, t AL: 60\n  1:\n   T AL: +8.0, t AL: 60\n  2:\n   T AL: +25.0, t AL: 0\n"
+    parsed = parse_fridgetag(report(configuration(limits), log(WARM), SIGNED))
+    assert [limit.side for limit in parsed.limits] == [Side.LOW, Side.HIGH, Side.HIGH]
+    assert "288 of 288" in parsed.limits[1].assumed
+    assert not [doubt for doubt in parsed.doubts if doubt.kind == "marks"]
+
+
+def test_marks_that_the_limits_do_not_explain_are_said() -> None:
+    unmarked = warm().replace("9.0\tx", "9.0", 1)
+    (doubt,) = [doubt for doubt in parse_fridgetag(unmarked).doubts if doubt.kind == "marks"]
+    assert unmarked.split("\n")[doubt.line - 1].strip() == "2024-03-05 01:00\t9.0"
+    celsius_limits_on_fahrenheit = report(configuration(Temp_unit="F"), log([41.0] * 5, low=35.6, high=46.4), SIGNED)
+    assert "5 reading(s)" in parse_fridgetag(celsius_limits_on_fahrenheit).doubts[0].message
+
+
+def test_a_day_noted_twice_is_said() -> None:
+    text = report(configuration(), history(day(1, "2024-03-05"), day(2, "2024-03-05")), SIGNED)
+    assert [doubt.kind for doubt in parse_fridgetag(text).doubts] == ["duplicate"]
+
+
+def test_an_ultra_low_logger_with_its_sensor_outside() -> None:
+    """The outer sensor was not in place at first and was taken out at the end; the ambient temperature is noted."""
+    limits = "  0:\n   T AL: -90.0, t AL: 60\n  1:\n   T AL: -60.0, t AL: 60\n"
+    alarms = "   0:\n    t Acc: 0\n   1:\n    t Acc: 115, TS A: 01:00, T Amb: +14.9, C A: 0\n"
+    outer = "  Ext Sensor timeout:\n   t AccST: 17, TS ST: 01:55\n"
+    record = day(1, "2024-03-05", alarms, "-16.8", "+21.5").replace("  Int Sensor", f"{outer}  Int Sensor")
+    values: list[float | str] = ["--.-"] * 3 + [-15.0] * 20 + ["--.-"] * 3
+    text = report(
+        configuration(limits, Use_ext_devices=1, Measurement_delay=10),
+        history(record, created="2024-03-05 02:10"),
+        log(values, low=-90, high=-60),
+        SIGNED,
+        device="Q-tag Fridge-tag Ultra Low",
+    )
+    comparison = evaluate(parse_fridgetag(text))
+    (noted,) = comparison.report.days
+    assert dict(noted.timeouts) == {"ext": 17, "int": 0}
+    assert noted.alarms[1].ambient == 14.9
+    assert [(alarm.agree, alarm.our_time and alarm.our_time.hour) for alarm in comparison.alarms] == [(True, 1)]
+    assert (comparison.agree, comparison.mkt) == (True, None)
