@@ -8,53 +8,20 @@ of its own excursion and nothing else, and every inherited hold is lifted by its
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
-from sqlalchemy import ColumnElement, Row, insert, select, text, update
+from sqlalchemy import ColumnElement, bindparam, func, insert, select, text, update
 
 from core.erp.kernel.errors import IllegalMove, Invalid, NotFound
 from core.erp.kernel.tables import table
 from core.erp.kernel.unit import Unit
+from core.erp.lots import hold_rows as rows
 from core.erp.lots.events import HoldLifted, HoldPlaced
-from core.erp.lots.model import Hold, Lot, Reservation, StockTask, Sublot
+from core.erp.lots.hold_reach import lock_lots, reach, sublots_of
+from core.erp.lots.hold_rows import NewHold, PlacedHold
+from core.erp.lots.model import Hold, Reservation, StockTask, Sublot
 from core.erp.lots.predicate import lock_sublots
-from core.erp.lots.rules import HISTORY_KINDS, stronger
-
-
-@dataclass(frozen=True, slots=True)
-class NewHold:
-    """A hold to be placed, on exactly one of lot, sublot and shipment. `since_at` is when its cause was so."""
-
-    kind: str
-    reason: str
-    since_at: datetime
-    lot_id: int | None = None
-    sublot_id: int | None = None
-    shipment_id: int | None = None
-    certainty: str | None = None
-    excursion_id: int | None = None
-    lift_permit: str = "hold.lift"
-
-    def __post_init__(self) -> None:
-        if sum(x is not None for x in (self.lot_id, self.sublot_id, self.shipment_id)) != 1:
-            raise Invalid("a hold is on one lot, one sublot or one shipment")
-        if not self.reason.strip():
-            raise Invalid("a hold needs a reason")
-
-
-_REACHED = text("""
-    WITH RECURSIVE root AS (
-        SELECT * FROM unnest(CAST(:roots AS bigint[]), CAST(:sinces AS timestamptz[])) AS r(id, since)
-    ), reach(root, id, since) AS (
-        SELECT id, id, since FROM root
-        UNION
-        SELECT reach.root, g.child_id, reach.since FROM reach JOIN genealogy g
-            ON g.parent_id = reach.id AND (reach.since IS NULL OR g.at >= reach.since)
-    )
-    SELECT root, id FROM reach WHERE root <> id ORDER BY id, root
-""")
+from core.erp.lots.rules import stronger
 
 
 def place_hold(
@@ -69,7 +36,7 @@ def place_hold(
     certainty: str | None = None,
     excursion_id: int | None = None,
     lift_permit: str = "hold.lift",
-) -> list[Hold]:
+) -> list[PlacedHold]:
     """Places one hold and those its descendants inherit; the one asked for comes first. See `place_holds`."""
     return place_holds(u, [NewHold(
         kind=kind, reason=reason, since_at=since_at, lot_id=lot_id, sublot_id=sublot_id, shipment_id=shipment_id,
@@ -77,7 +44,7 @@ def place_hold(
     )])  # fmt: skip
 
 
-def place_holds(u: Unit, wanted: Sequence[NewHold]) -> list[Hold]:
+def place_holds(u: Unit, wanted: Sequence[NewHold]) -> list[PlacedHold]:
     """Places the holds, with everything they must reach, in this transaction; set-based.
 
     An exposure hold reaches what was made from its sublot at or after `since_at`; a lot's hold all its sublots and
@@ -91,153 +58,38 @@ def place_holds(u: Unit, wanted: Sequence[NewHold]) -> list[Hold]:
     if not wanted:
         return []
     u.session.flush()
-    _lock_lots(u, [h.lot_id for h in wanted if h.lot_id is not None])
-    reach = _reach(u, wanted)
+    lock_lots(u, [h.lot_id for h in wanted if h.lot_id is not None])
+    reached = reach(u, wanted)
     direct, fresh = _insert_direct(u, wanted)
-    inherited = _insert_inherited(u, wanted, direct, reach)
-    placed = [*fresh, *inherited]
-    if placed:
-        sublots = sorted({h for hold in placed if (h := hold.sublot_id) is not None} | _of_lots(u, fresh))
-        _suspend(u, sublots)
-        for hold in placed:
-            _announce(u, hold)
-        ids = tuple(hold.id for hold in placed if hold.id is not None)
-        u.emit(HoldPlaced(ids, tuple(sublots), tuple(sorted({s for h in placed if (s := h.shipment_id) is not None}))))
+    inherited = _insert_inherited(u, wanted, direct, reached)
+    _take_effect(u, [*fresh, *inherited], sublots_of(u, fresh))
     return [*direct, *inherited]
 
 
-def _lock_lots(u: Unit, lot_ids: Iterable[int]) -> None:
-    lots, ids = table(Lot), sorted(set(lot_ids))
-    if ids:
-        found = u.conn.execute(select(lots.c.id).where(lots.c.id.in_(ids)).order_by(lots.c.id).with_for_update()).all()
-        if len(found) < len(ids):
-            raise NotFound(f"no such lot among {ids}")
-
-
-def _of_lots(u: Unit, holds: Iterable[Hold | NewHold]) -> set[int]:
-    """The sublots of the lots these holds are on."""
-    lot_ids = [h.lot_id for h in holds if h.lot_id is not None]
-    if not lot_ids:
-        return set()
-    sublots = table(Sublot)
-    return set(u.conn.execute(select(sublots.c.id).where(sublots.c.lot_id.in_(lot_ids))).scalars())
-
-
-def _roots(u: Unit, wanted: Sequence[NewHold]) -> list[tuple[int, int, datetime | None]]:
-    """(index of the hold, sublot it starts from, since when its descendants count; None: all of them)."""
-    sublots = table(Sublot)
-    lots: dict[int, list[int]] = {}
-    lot_ids = [h.lot_id for h in wanted if h.lot_id is not None]
-    if lot_ids:
-        for row in u.conn.execute(select(sublots.c.lot_id, sublots.c.id).where(sublots.c.lot_id.in_(lot_ids))):
-            lots.setdefault(row.lot_id, []).append(row.id)
-    found: list[tuple[int, int, datetime | None]] = []
-    for index, hold in enumerate(wanted):
-        since = hold.since_at if hold.kind in HISTORY_KINDS else None
-        if hold.sublot_id is not None:
-            found.append((index, hold.sublot_id, since))
-        elif hold.lot_id is not None:
-            found += [(index, sublot_id, since) for sublot_id in lots.get(hold.lot_id, [])]
-    return found
-
-
-def _reach(u: Unit, wanted: Sequence[NewHold]) -> set[tuple[int, int]]:
-    """(index of the hold, descendant it reaches), with all rows locked: repeated until nothing new appears."""
-    locked: set[int] = set()
-    while True:
-        roots = _roots(u, wanted)
-        reached = _descend(u, roots)
-        everything = {sublot_id for _, sublot_id, _ in roots} | {sublot_id for _, sublot_id in reached}
-        if everything <= locked:
-            own = {(index, sublot_id) for index, sublot_id, _ in roots}
-            return reached - own
-        lock_sublots(u, sorted(everything - locked))
-        locked |= everything
-
-
-def _descend(u: Unit, roots: Sequence[tuple[int, int, datetime | None]]) -> set[tuple[int, int]]:
-    starts = sorted({(sublot_id, since) for _, sublot_id, since in roots}, key=str)
-    reached: set[tuple[int, int]] = set()
-    for since in {since for _, since in starts}:
-        ids = [sublot_id for sublot_id, s in starts if s == since]
-        rows = u.conn.execute(_REACHED, {"roots": ids, "sinces": [since] * len(ids)}).all()
-        by_root: dict[int, list[int]] = {}
-        for row in rows:
-            by_root.setdefault(row.root, []).append(row.id)
-        for index, sublot_id, s in roots:
-            if s == since:
-                reached |= {(index, child) for child in by_root.get(sublot_id, [])}
-    return reached
-
-
-def _columns(u: Unit, hold: NewHold) -> dict[str, Any]:
-    return {
-        "lot_id": hold.lot_id, "sublot_id": hold.sublot_id, "shipment_id": hold.shipment_id, "kind": hold.kind,
-        "certainty": hold.certainty, "reason": hold.reason, "excursion_id": hold.excursion_id, "origin_hold_id": None,
-        "since_at": hold.since_at, "placed_at": u.now, "placed_by": u.actor.login, "lift_permit": hold.lift_permit,
-    }  # fmt: skip
-
-
-def _insert(u: Unit, rows: Sequence[dict[str, Any]]) -> list[Hold]:
-    if not rows:
-        return []
-    holds = table(Hold)
-    ids = u.conn.execute(insert(Hold).returning(holds.c.id, sort_by_parameter_order=True), list(rows)).scalars()
-    return [Hold(id=hold_id, **row) for hold_id, row in zip(ids, rows, strict=True)]
-
-
-def _same(hold: Row[Any] | NewHold) -> tuple[Any, ...]:
-    """What makes two open holds the same one."""
-    on = (hold.lot_id, hold.sublot_id, hold.shipment_id)
-    if hold.excursion_id is not None:
-        return (*on, hold.excursion_id)
-    return (*on, hold.kind, hold.reason, hold.since_at)
-
-
-def _open_on(u: Unit, wanted: Sequence[NewHold]) -> dict[tuple[Any, ...], Row[Any]]:
-    holds = table(Hold)
-    found: dict[tuple[Any, ...], Row[Any]] = {}
-    for column in ("lot_id", "sublot_id", "shipment_id"):
-        ids = sorted({value for h in wanted if (value := getattr(h, column)) is not None})
-        if ids:
-            where = (holds.c[column].in_(ids), holds.c.lifted_at.is_(None), holds.c.origin_hold_id.is_(None))
-            found.update({_same(row): row for row in u.conn.execute(select(holds).where(*where))})
-    return found
-
-
-def _insert_direct(u: Unit, wanted: Sequence[NewHold]) -> tuple[list[Hold], list[Hold]]:
-    """(one hold for each asked for, in order; those of them that are new)."""
-    standing = _open_on(u, wanted)
-    new: dict[tuple[Any, ...], NewHold] = {}
-    for hold in wanted:
-        if _same(hold) not in standing:
-            new.setdefault(_same(hold), hold)
-    fresh = _insert(u, [_columns(u, hold) for hold in new.values()])
-    by_key = dict(zip(new, fresh, strict=True))
-    direct: list[Hold] = []
-    for hold in wanted:
-        stood = standing.get(_same(hold))
-        if stood is None:
-            direct.append(by_key[_same(hold)])
-        else:
-            _upgrade(u, stood.id, stood.certainty, hold.certainty)
-            direct.append(u.session.get_one(Hold, stood.id, populate_existing=True))
-    return direct, fresh
-
-
-def _upgrade(u: Unit, hold_id: int, before: str | None, now: str | None) -> None:
-    """A surer hold takes the place of an unsure one: proof upgrades, it does not add a second one."""
-    after = stronger(before, now)
-    if after == before:
+def _take_effect(u: Unit, placed: Sequence[PlacedHold], of_lots: Iterable[int] = ()) -> None:
+    """What follows from holds just written, on sublots and on lots whose sublots are given: reservations wait, it is
+    written down and told, and what else stands on the goods is stopped.
+    """
+    if not placed:
         return
-    holds = table(Hold)
-    u.conn.execute(
-        update(holds)
-        .where(holds.c.lifted_at.is_(None), (holds.c.id == hold_id) | (holds.c.origin_hold_id == hold_id))
-        .values(certainty=after)
-    )
-    u.audit("hold.upgrade", "hold", hold_id, before={"certainty": before}, after={"certainty": after})
-    u.outbox("hold.upgraded", hold_id, {"hold_id": hold_id, "from": before, "to": after})
+    sublots = tuple(sorted({*of_lots, *(hold.sublot_id for hold in placed if hold.sublot_id is not None)}))
+    shipments = tuple(sorted({hold.shipment_id for hold in placed if hold.shipment_id is not None}))
+    _suspend(u, sublots)
+    for hold in placed:
+        _announce(u, hold)
+    u.emit(HoldPlaced(tuple(hold.id for hold in placed), sublots, shipments))
+
+
+def _insert_direct(u: Unit, wanted: Sequence[NewHold]) -> tuple[list[PlacedHold], list[PlacedHold]]:
+    """(one hold for each asked for, in order; those of them that are new)."""
+    stood = rows.standing(u, wanted)
+    new: dict[rows.Same, NewHold] = {}
+    for hold in wanted:
+        if rows.same(hold) not in stood:
+            new.setdefault(rows.same(hold), hold)
+    fresh = rows.insert_holds(u, [rows.columns(u, hold) for hold in new.values()])
+    by_key = {**rows.make_surer(u, stood, wanted), **dict(zip(new, fresh, strict=True))}
+    return [by_key[rows.same(hold)] for hold in wanted], fresh
 
 
 def upgrade_hold(u: Unit, hold_id: int, certainty: str) -> None:
@@ -246,36 +98,35 @@ def upgrade_hold(u: Unit, hold_id: int, certainty: str) -> None:
     if hold is None:
         raise NotFound(f"no hold {hold_id}", hold_id=hold_id)
     if hold.lifted_at is None:
-        _upgrade(u, hold_id, hold.certainty, certainty)
+        rows.raise_certainty(u, {hold_id: (hold.certainty, stronger(hold.certainty, certainty))})
+
+
+_INHERITED = text(
+    "SELECT origin_hold_id, sublot_id FROM hold WHERE origin_hold_id = ANY(:origins) AND lifted_at IS NULL"
+)
 
 
 def _insert_inherited(
-    u: Unit, wanted: Sequence[NewHold], direct: Sequence[Hold], reach: set[tuple[int, int]]
-) -> list[Hold]:
-    holds = table(Hold)
-    origins = [hold.id for hold in direct]
-    have = {
-        (row.origin_hold_id, row.sublot_id)
-        for row in u.conn.execute(
-            select(holds.c.origin_hold_id, holds.c.sublot_id).where(
-                holds.c.origin_hold_id.in_(origins), holds.c.lifted_at.is_(None)
-            )
-        )
-    }
-    rows = []
-    for index, sublot_id in sorted(reach, key=lambda pair: (pair[1], pair[0])):
+    u: Unit, wanted: Sequence[NewHold], direct: Sequence[PlacedHold], reached: set[tuple[int, int]]
+) -> list[PlacedHold]:
+    if not reached:
+        return []
+    origins = sorted({direct[index].id for index, _ in reached})
+    have = {tuple(row) for row in u.conn.execute(_INHERITED, {"origins": origins})}
+    made = []
+    for index, sublot_id in sorted(reached, key=lambda pair: (pair[1], pair[0])):
         origin = direct[index].id
         if (origin, sublot_id) in have:
             continue
         have.add((origin, sublot_id))
-        rows.append({
-            **_columns(u, wanted[index]), "lot_id": None, "sublot_id": sublot_id, "excursion_id": None,
+        made.append({
+            **rows.columns(u, wanted[index]), "lot_id": None, "sublot_id": sublot_id, "excursion_id": None,
             "origin_hold_id": origin,
         })  # fmt: skip
-    return _insert(u, rows)
+    return rows.insert_holds(u, made)
 
 
-def inherit_holds(u: Unit, parent_id: int, child_id: int) -> list[Hold]:
+def inherit_holds(u: Unit, parent_id: int, child_id: int) -> list[PlacedHold]:
     """A birth copies what stands on its parent: sublot holds, and the lot's where the child is of another lot.
 
     Both rows must be locked. Holds the child inherited already are not doubled.
@@ -294,23 +145,19 @@ def inherit_holds(u: Unit, parent_id: int, child_id: int) -> list[Hold]:
             select(holds.c.origin_hold_id).where(holds.c.sublot_id == child_id, holds.c.lifted_at.is_(None))
         ).scalars()
     )
-    rows = []
+    made = []
     for hold in theirs:
         origin = hold.origin_hold_id or hold.id
         if origin not in have:
             have.add(origin)
-            rows.append({
+            made.append({
                 "lot_id": None, "sublot_id": child_id, "shipment_id": None, "kind": hold.kind,
                 "certainty": hold.certainty, "reason": hold.reason, "excursion_id": None, "origin_hold_id": origin,
                 "since_at": hold.since_at, "placed_at": u.now, "placed_by": u.actor.login,
                 "lift_permit": hold.lift_permit,
             })  # fmt: skip
-    placed = _insert(u, rows)
-    if placed:
-        _suspend(u, [child_id])
-        for one in placed:
-            _announce(u, one)
-        u.emit(HoldPlaced(tuple(h.id for h in placed if h.id is not None), (child_id,), ()))
+    placed = rows.insert_holds(u, made)
+    _take_effect(u, placed)
     return placed
 
 
@@ -318,7 +165,8 @@ def _suspend(u: Unit, sublot_ids: Sequence[int]) -> None:
     """Open reservations wait: active ones are proposed for re-allocation, picked goods go back to their place."""
     r = table(Reservation)
     hit = u.conn.execute(
-        select(r).where(r.c.sublot_id.in_(list(sublot_ids)), r.c.state.in_(("active", "picked"))).order_by(r.c.id)
+        select(r).where(r.c.sublot_id == func.any(bindparam("sublots", list(sublot_ids))),
+                        r.c.state.in_(("active", "picked"))).order_by(r.c.id)
         .with_for_update()
     ).all()  # fmt: skip
     if not hit:
@@ -336,7 +184,7 @@ def _suspend(u: Unit, sublot_ids: Sequence[int]) -> None:
         u.outbox(f"stock.{task['kind']}", task["reservation_id"], task)
 
 
-def _announce(u: Unit, hold: Hold) -> None:
+def _announce(u: Unit, hold: PlacedHold) -> None:
     facts = {
         "hold_id": hold.id, "lot_id": hold.lot_id, "sublot_id": hold.sublot_id, "shipment_id": hold.shipment_id,
         "kind": hold.kind, "certainty": hold.certainty, "reason": hold.reason, "excursion_id": hold.excursion_id,
@@ -358,8 +206,8 @@ def lift_hold(u: Unit, hold_id: int, reason: str) -> Hold:
     if not reason.strip():
         raise Invalid("to lift a hold needs a reason")
     if seen.lot_id is not None:
-        _lock_lots(u, [seen.lot_id])
-    reached = sorted({seen.sublot_id} if seen.sublot_id is not None else _of_lots(u, [seen]))
+        lock_lots(u, [seen.lot_id])
+    reached = sorted({seen.sublot_id} if seen.sublot_id is not None else sublots_of(u, [seen]))
     lock_sublots(u, reached)
     hold = u.session.get_one(Hold, hold_id, populate_existing=True, with_for_update=True)
     if hold.lifted_at is not None:

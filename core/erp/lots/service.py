@@ -1,7 +1,8 @@
 """The verbs of lots, in one place for the modules above. They take a Unit and never commit."""
 
 from core.erp.lots.births import arrive, create_lot, link, merge, receive, split
-from core.erp.lots.holds import NewHold, inherit_holds, lift_hold, open_holds, place_hold, place_holds, upgrade_hold
+from core.erp.lots.hold_rows import NewHold
+from core.erp.lots.holds import inherit_holds, lift_hold, open_holds, place_hold, place_holds, upgrade_hold
 from core.erp.lots.ledger import (
     cancel,
     close_task,
