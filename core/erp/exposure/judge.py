@@ -122,7 +122,7 @@ class Judge:
                 gaps.record(u, self._folds[zone], late.get(zone))
         closed = {zone: list(self._folds[zone].settle()) for zone in zones}
         summaries.write(u.conn, [(zone, *row) for zone, rows in closed.items() for row in rows])
-        ways = Ways(u.conn, u.now, {zone: self._folds[zone] for zone in zones})
+        ways = Ways(u.conn, u.now, {zone: self._folds[zone] for zone in zones}, profiles=self._profiles)
         due = []
         for zone in zones:
             fold = self._folds[zone]

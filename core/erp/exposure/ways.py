@@ -1,7 +1,7 @@
 """The way of sublots through zones, and the verdict on it."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -71,7 +71,8 @@ class Ways:
     now: datetime
     live: Mapping[int, ZoneFold] = field(default_factory=dict)
     _places: dict[int, Place] = field(default_factory=dict)
-    _profiles: dict[int, Profile] = field(default_factory=dict)
+    profiles: MutableMapping[int, Profile] = field(default_factory=dict)
+    """Those known by version; a version never changes."""
     _tracks: dict[tuple[int, int], Track] = field(default_factory=dict)
     _known: dict[int, tuple[int, int | None] | None] = field(default_factory=dict)
     _hours: dict[tuple[int, int], tuple[int, dict[int, Summary]]] = field(default_factory=dict)
@@ -96,9 +97,13 @@ class Ways:
 
     def profile(self, version_id: int) -> Profile:
         """The profile version."""
-        if version_id not in self._profiles:
-            self._profiles.update(load_profiles(self.conn, [version_id]))
-        return self._profiles[version_id]
+        self._know([version_id])
+        return self.profiles[version_id]
+
+    def _know(self, version_ids: Iterable[int]) -> None:
+        unknown = set(version_ids) - self.profiles.keys()
+        if unknown:
+            self.profiles.update(load_profiles(self.conn, unknown))
 
     def verdicts(self, wanted: Mapping[int, Iterable[int]]) -> dict[tuple[int, int], Verdict]:
         """By (sublot, version): the verdict from all its custody. `wanted` gives the sublots of each version."""
@@ -319,9 +324,8 @@ class Ways:
         }
         watched = {key: since for key, since in new.items() if self.place(key[0]).monitored}
         if watched:
-            for version in {version for _, version in watched}:
-                self.profile(version)
-            summaries.ensure(self.conn, self._places, self._profiles, self._unsure_of(watched))
+            self._know(version for _, version in watched)
+            summaries.ensure(self.conn, self._places, self.profiles, self._unsure_of(watched))
             before = summaries.unclean(self.conn, watched)
         for key, since in new.items():
             place, profile = self.place(key[0]), self.profile(key[1])

@@ -16,13 +16,12 @@ from decimal import Decimal
 from enum import Enum
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Engine, insert
+from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import OperationalError
 from sqlmodel import Session
 
 from core.erp.kernel.errors import Forbidden
 from core.erp.kernel.events import Event, Events
-from core.erp.kernel.model import AuditRow, OutboxRow
 from core.erp.kernel.permits import Role, permits_of
 from core.series.older import NeedsOlder
 from core.series.restoring import put_back
@@ -76,10 +75,15 @@ _PLAIN: tuple[tuple[type | tuple[type, ...], Callable[[Any], Any]], ...] = (
 )
 
 
+_AS_THEY_ARE = frozenset({str, int, bool, type(None)})
+
+
 def plain(value: Any) -> Any:
     """The value as JSON can carry it: times as ISO 8601 UTC, lengths of time as seconds,
     decimals as text, bytes as hex.
     """
+    if type(value) in _AS_THEY_ARE:
+        return value
     for kind, convert in _PLAIN:
         if isinstance(value, kind):
             return convert(value)
@@ -94,6 +98,20 @@ def canonical(record: Mapping[str, Any]) -> bytes:
 def record_hash(record: Mapping[str, Any]) -> bytes:
     """SHA-256 over the canonical form of a record, 32 bytes."""
     return hashlib.sha256(canonical(record)).digest()
+
+
+# one value carries all rows: row by row, each would be parsed, planned and told to the triggers by itself
+_AUDIT = text("""
+    INSERT INTO audit (at, actor, action, entity, entity_id, before, after, reason, hash)
+    SELECT r.at, r.actor, r.action, r.entity, r.entity_id, r.before, r.after, r.reason, decode(r.hash, 'hex')
+    FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS r(at timestamptz, actor text, action text, entity text,
+        entity_id text, before jsonb, after jsonb, reason text, hash text)
+""")
+_OUTBOX = text("""
+    INSERT INTO outbox (at, topic, key, payload)
+    SELECT r.at, r.topic, r.key, r.payload FROM jsonb_to_recordset(CAST(:rows AS jsonb))
+        AS r(at timestamptz, topic text, key text, payload jsonb)
+""")
 
 
 @dataclass(slots=True)
@@ -161,12 +179,10 @@ class Unit:
     def flush(self) -> None:
         """Sends what is pending to the database; called by `unit` before the commit."""
         self.session.flush()
-        if self._audits:
-            self.conn.execute(insert(AuditRow), self._audits)
-            self._audits.clear()
-        if self._outbox:
-            self.conn.execute(insert(OutboxRow), self._outbox)
-            self._outbox.clear()
+        for statement, rows in ((_AUDIT, self._audits), (_OUTBOX, self._outbox)):
+            if rows:
+                self.conn.execute(statement, {"rows": json.dumps([plain(row) for row in rows])})
+                rows.clear()
 
 
 @contextmanager

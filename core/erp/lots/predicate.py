@@ -6,7 +6,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import func, select, text
+from sqlalchemy import bindparam, func, select, text
 
 from core.erp.kernel.errors import Invalid, NotFound, Refused
 from core.erp.kernel.tables import table
@@ -59,7 +59,10 @@ def lock_sublots(u: Unit, sublot_ids: Sequence[int]) -> None:
     sublots = table(Sublot)
     u.session.flush()
     u.conn.execute(
-        select(sublots.c.id).where(sublots.c.id.in_(sorted(set(sublot_ids)))).order_by(sublots.c.id).with_for_update()
+        select(sublots.c.id)
+        .where(sublots.c.id == func.any(bindparam("ids", sorted(set(sublot_ids)))))
+        .order_by(sublots.c.id)
+        .with_for_update()
     ).all()
 
 

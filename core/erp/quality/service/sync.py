@@ -51,7 +51,7 @@ def _follow(u: Unit, items: Sequence[Judged]) -> list[Judged]:
         return []
     u.conn.execute(
         select(_SUBLOT.c.id)
-        .where(_SUBLOT.c.id.in_(sorted({sublot for (sublot, _), change in plan.items() if change})))
+        .where(_SUBLOT.c.id == func.any(bindparam("ids", sorted({s for (s, _), change in plan.items() if change}))))
         .order_by(_SUBLOT.c.id)
         .with_for_update()
     )
