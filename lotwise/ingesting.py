@@ -50,17 +50,17 @@ async def ingest(
 
 async def _timer(engine: Engine, events: Events, stop: asyncio.Event) -> None:
     """The core's own clock: silent gateways, unmeasured zones, profiles that come into force."""
-    judge, rules, silent = Judge(), Patience(), set[int]()
+    judge, rules = Judge(), Patience()
     well, before = True, datetime.now(UTC)
     while not stop.is_set():
         now = datetime.now(UTC)
 
-        def beat(u: Unit, known: frozenset[int] = frozenset(silent), since: datetime = before) -> set[int]:
+        def beat(u: Unit, since: datetime = before) -> None:
             in_force(u, since)
-            return tick(u, judge, rules, set(known))
+            tick(u, judge, rules)
 
         try:
-            silent = await asyncio.to_thread(transact, engine, system("timer"), events, beat, now)
+            await asyncio.to_thread(transact, engine, system("timer"), events, beat, now)
             well, before = True, now
         except (OperationalError, StoreUnavailable) as error:
             if well:

@@ -39,6 +39,11 @@ def convertible(source: str, target: str) -> bool:
     return source == target or (source in _WHERE and _WHERE[source] == _WHERE.get(target))
 
 
+def alike(unit: str) -> tuple[str, ...]:
+    """The units that its values can be given in, itself among them."""
+    return tuple(_DIMENSIONS[_WHERE[unit]]) if unit in _WHERE else (unit,)
+
+
 def convert(value: float, source: str, target: str) -> float:
     """The value, given in UCUM unit `source`, in `target`. Raises NotConvertible."""
     if source == target:

@@ -64,6 +64,7 @@ def test_a_zone_alarms_though_its_delay_runs_over_the_hour(world: World, restart
 @pytest.mark.parametrize("restarts", [False, True])
 def test_one_of_two_sensors_that_falls_silent_is_stale(world: World, restarts: bool) -> None:
     world.zone("room", points=("p1", "p2"))
+    world.feed("room", every(10, at("01:00"), at("01:50"), 5.0), point="p2")
     world.feed("room", every(10, at("01:00"), at("02:00"), 5.0), upto=at("02:00"))
     for minute in range(0, 60, 10):
         start = at("02:00") + minute * MINUTE

@@ -74,7 +74,7 @@ class Journey:
         return [row[1:] for row in self.world.excursions(self.goods)]
 
     def beat(self, now: datetime) -> None:
-        self.world.do(lambda u: tick(u, self.world.judge, Patience(), set()), now=now)
+        self.world.do(lambda u: tick(u, self.world.judge, Patience()), now=now)
 
 
 def person(world: World, login: str, role: Role) -> Actor:

@@ -70,11 +70,13 @@ def test_what_it_said_before_holds_nobody_back_and_what_it_says_after_does(world
 
 
 def test_a_zone_whose_only_source_is_retired_is_silent(world: World) -> None:
-    world.zone("room")
+    room = world.zone("room")
     world.fold([], [mark("source", "02:00")], now=at("02:00"))
     retire(world, "source", "02:01")
-    silent = world.do(lambda u: tick(u, Judge(), Patience(), set()), now=at("02:10"))
-    assert len(silent) == 1
+    world.do(lambda u: tick(u, Judge(), Patience()), now=at("02:10"))
+    with world.engine.connect() as conn:
+        since = conn.execute(text("SELECT silent_since FROM zone_judged WHERE zone_id = :z"), {"z": room}).scalar_one()
+    assert since == at("02:00")
 
 
 def test_who_may_not_and_what_cannot_be_retired(world: World) -> None:

@@ -38,8 +38,8 @@ def _stale(fold: ZoneFold) -> Iterator[tuple[Literal["stale"], bool, int, None]]
     if not fold.place.monitored:
         return
     gap = min([fold.place.allowed_gap, *(profile.allowed_gap for profile in fold.profiles.values())])
-    last = fold.last_good()
+    last = fold.expected_since()
     if last is None:
         return
     active = fold.watermark >= last + gap
-    yield "stale", active, last + gap if active else last, None
+    yield "stale", active, last + gap if active else max(fold.good_at.values(), default=last), None

@@ -58,8 +58,9 @@ def load_traces(conn: Connection, place: Place, ranges: Runs, carry: int) -> dic
             "oldest": [moment(a - carry) for a, _ in ranges],
         },
     ).all()
-    if doubled or place.stays is not None or any(row.odd for row in found):
-        # second values, other units and recorders: by the way that reads one by one
+    bounded = any(point.bounds is not None for point in place.points)
+    if doubled or bounded or place.stays is not None or any(row.odd for row in found):
+        # second values, other units, implausible values and recorders: by the way that reads one by one
         return by_quantity(place, load_heard(conn, place, start, stop, carry))
     packed = {row.address: np.frombuffer(row.rows, _ROW) for row in found}
     out: dict[str, list[Trace]] = defaultdict(list)

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, text
 from core.erp.exposure import summaries
 from core.erp.exposure.look_again import goods_in
 from core.erp.exposure.places import Place, load_places, load_profiles, versions_of
-from core.erp.exposure.raw import last_good, load_heard
+from core.erp.exposure.raw import first_heard, last_good, load_heard
 from core.erp.exposure.rules.profile import Profile
 from core.erp.exposure.times import micros
 from core.erp.exposure.zone import Watch, ZoneFold
@@ -52,6 +52,8 @@ def load_folds(
     good = last_good(conn, {point: fold.stop for fold in out.values() for point in fold.place.points})
     for fold in out.values():
         fold.good_at = {point.address: good[point.address] for point in fold.place.points if point.address in good}
+        if any(point.required and point.since is None and point.address not in good for point in fold.place.points):
+            fold.since = first_heard(conn, fold.place)
     _load_marks(conn, out)
     for zone, since in summaries.profiles_since(conn, out).items():
         out[zone].closed_since = since

@@ -1,5 +1,6 @@
 """What the judge needs to know of a zone: its points with their calibrations, its band, and who stands in whom."""
 
+import math
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from core.erp.exposure.rules.runs import Runs
 from core.erp.exposure.rules.signal import BAD, GOOD, UNCERTAIN
 from core.erp.exposure.stays import RECORDER, stays_in
 from core.erp.exposure.times import micros, span
+from core.telemetry.units import alike, convert
 
 BAND = 0
 """The version id under which a zone's own band is judged, as if it were a profile."""
@@ -40,6 +42,28 @@ class PointRef:
     unit: str
     required: bool
     trust: tuple[Trust, ...]
+    since: int | None = None
+    """When a sensor was first installed; None where none is on record."""
+    bounds: tuple[float, float] | None = None
+    """Least and greatest value the sensor can have measured, in the point's unit; None where any is plausible."""
+
+    def bounds_in(self) -> dict[str | None, tuple[float, float]]:
+        """The bounds by each unit a reading may come in; under None where any value is plausible in any unit."""
+        if self.bounds is None:
+            return {None: (-math.inf, math.inf)}
+        low, high = self.bounds
+        return {unit: (convert(low, self.unit, unit), convert(high, self.unit, unit)) for unit in alike(self.unit)}
+
+    def plausible(self, value: float, unit: str) -> bool:
+        """Whether the sensor can have measured this. Raises NotConvertible for a unit that is not its quantity's."""
+        return self.bounds is None or self.bounds[0] <= convert(value, unit, self.unit) <= self.bounds[1]
+
+    def good_before(self, at: int) -> list[tuple[int, int]]:
+        """The spans [from, to) up to an instant in which readings that are good are trusted, in order of time."""
+        changes = [Trust(0, GOOD, 0.0), *self.trust]
+        stops = [*(entry.start for entry in self.trust), at]
+        spans = [(entry, min(stop, at)) for entry, stop in zip(changes, stops, strict=True)]
+        return [(entry.start, stop) for entry, stop in spans if entry.quality == GOOD and entry.start < stop]
 
     def trusted(self, at: int) -> tuple[int, float]:
         """(quality, error) that the sensor's calibration allows at an instant."""
@@ -83,7 +107,8 @@ def load_places(conn: Connection, zone_ids: Iterable[int]) -> dict[int, Place]:
     ).all()
     points = conn.execute(
         text(
-            "SELECT id, zone_id, address, quantity, unit, role FROM point"
+            "SELECT p.id, p.zone_id, p.address, p.quantity, p.unit, p.role, p.plausible_low, p.plausible_high,"
+            " (SELECT min(i.from_at) FROM installation i WHERE i.point_id = p.id) AS since FROM point p"
             " WHERE zone_id = ANY(:ids) AND role IN ('required', 'spare') ORDER BY address"
         ),
         {"ids": ids},
@@ -96,7 +121,17 @@ def load_places(conn: Connection, zone_ids: Iterable[int]) -> dict[int, Place]:
         if row.zone_id in stays:
             trusted = _only_during(stays[row.zone_id], trusted)
         by_zone[row.zone_id].append(
-            PointRef(row.id, row.address, row.zone_id, row.quantity, row.unit, row.role == "required", trusted)
+            PointRef(
+                row.id,
+                row.address,
+                row.zone_id,
+                row.quantity,
+                row.unit,
+                row.role == "required",
+                trusted,
+                _micros_or_none(row.since),
+                _bounds(row.plausible_low, row.plausible_high),
+            )
         )
     return {
         row.id: Place(
@@ -110,6 +145,12 @@ def load_places(conn: Connection, zone_ids: Iterable[int]) -> dict[int, Place]:
         )
         for row in zones
     }
+
+
+def _bounds(low: float | None, high: float | None) -> tuple[float, float] | None:
+    if low is None and high is None:
+        return None
+    return (-math.inf if low is None else low, math.inf if high is None else high)
 
 
 def _only_during(stays: Runs, trust: Sequence[Trust]) -> tuple[Trust, ...]:
@@ -172,7 +213,9 @@ def _micros_or_none(value: datetime | None) -> int | None:
 
 
 def _sensor_trust(calibrations: Sequence[tuple[int, int, bool, float]], start: int, stop: int | None) -> list[Trust]:
-    changes: list[Trust] = [Trust(start, UNCERTAIN, 0.0)]
+    # what the first calibration finds wrong has been so since nobody knows when
+    error = calibrations[0][3] if calibrations and not calibrations[0][2] else 0.0
+    changes: list[Trust] = [Trust(start, UNCERTAIN, error)]
     for index, (done, due, _, _) in enumerate(calibrations):
         later = calibrations[index + 1] if index + 1 < len(calibrations) else None
         if later is not None and not later[2]:
@@ -192,8 +235,6 @@ def _sensor_trust(calibrations: Sequence[tuple[int, int, bool, float]], start: i
 
 def load_profiles(conn: Connection, version_ids: Iterable[int]) -> dict[int, Profile]:
     """Profile versions as the rules take them, thresholds in canonical units."""
-    from core.telemetry.units import convert
-
     ids = sorted(set(version_ids))
     limits: dict[int, list[Limit]] = defaultdict(list)
     for row in conn.execute(

@@ -83,11 +83,13 @@ def judged_value(point: PointRef, at: int, value: object, unit: str, quality: in
         return float("nan"), BAD, 0.0
     number = float(value)  # type: ignore[arg-type]
     canonical = CANONICAL.get(point.quantity)
-    if canonical is not None and unit != canonical:
-        try:
-            number = convert(number, unit, canonical)
-        except NotConvertible:
+    try:
+        if not point.plausible(number, unit):
             return float("nan"), BAD, 0.0
+        if canonical is not None and unit != canonical:
+            number = convert(number, unit, canonical)
+    except NotConvertible:
+        return float("nan"), BAD, 0.0
     trusted, error = point.trusted(at) if point.trust else (GOOD, 0.0)
     return number, max(quality, trusted), error
 
@@ -170,22 +172,68 @@ def by_quantity(place: Place, heard: Mapping[str, Heard]) -> dict[str, Sequence[
 
 
 _LAST_GOOD = text(
-    "SELECT s.address, (extract(epoch FROM r.at) * 1000000)::bigint AS us"
-    " FROM unnest(CAST(:points AS text[]), CAST(:befores AS timestamptz[])) AS w(address, before)"
+    "SELECT w.address, max((extract(epoch FROM r.at) * 1000000)::bigint) AS us"
+    " FROM unnest(CAST(:points AS text[]), CAST(:sinces AS timestamptz[]), CAST(:befores AS timestamptz[]),"
+    " CAST(:units AS text[]), CAST(:lows AS float8[]), CAST(:highs AS float8[]))"
+    " AS w(address, since, before, unit, low, high)"
     " JOIN series_point s ON s.address = w.address CROSS JOIN LATERAL ("
-    "  SELECT x.at FROM reading x WHERE x.point_id = s.id AND x.at < w.before AND x.quality = 0"
-    "  ORDER BY x.at DESC LIMIT 1) r"
+    "  SELECT x.at FROM reading x WHERE x.point_id = s.id AND x.at < w.before AND x.at >= w.since AND x.quality = 0"
+    "  AND x.kind IN (1, 2) AND x.unit = coalesce(w.unit, x.unit)"
+    "  AND coalesce(x.num, x.whole) BETWEEN w.low AND w.high"
+    "  AND NOT EXISTS (SELECT FROM reading_conflict c WHERE c.point_id = s.id AND c.at = x.at AND c.quality <> 0)"
+    "  ORDER BY x.at DESC LIMIT 1) r GROUP BY w.address"
+)
+_DROPPED = text(
+    "SELECT zone_id, (extract(epoch FROM last_good_at) * 1000000)::bigint AS us FROM zone_judged"
+    " WHERE zone_id = ANY(:zones) AND last_good_at IS NOT NULL AND EXISTS (SELECT FROM series_dropped)"
 )
 
 
 def last_good(conn: Connection, before: Mapping[PointRef, int]) -> dict[str, int]:
     """Each point's last good reading before its instant, by address; points that never had one are left out.
 
-    Weeks that were dropped are not asked: what was last said so long ago has outlived every allowed gap.
+    Where weeks have been dropped, a point without one since is as its zone was last left: that is the oldest of its
+    points', and never later than this one's.
     """
-    points = {point.address: point for point in before}
+    spans = [
+        (point, span, unit, bounds)
+        for point, at in before.items()
+        for span in point.good_before(at)
+        for unit, bounds in point.bounds_in().items()
+    ]
     rows = conn.execute(
         _LAST_GOOD,
-        {"points": list(points), "befores": [moment(before[point]) for point in points.values()]},
+        {
+            "points": [point.address for point, _, _, _ in spans],
+            "sinces": [moment(start) for _, (start, _), _, _ in spans],
+            "befores": [moment(stop) for _, (_, stop), _, _ in spans],
+            "units": [unit for _, _, unit, _ in spans],
+            "lows": [low for _, _, _, (low, _) in spans],
+            "highs": [high for _, _, _, (_, high) in spans],
+        },
     )
-    return {row.address: row.us for row in rows if points[row.address].trusted(row.us)[0] == GOOD}
+    found: dict[str, int] = {row.address: row.us for row in rows}
+    missing = [point for point in before if point.address not in found]
+    if missing:
+        zones = {"zones": sorted({point.zone_id for point in missing})}
+        kept = {row.zone_id: row.us for row in conn.execute(_DROPPED, zones)}
+        found.update({point.address: kept[point.zone_id] for point in missing if point.zone_id in kept})
+    return found
+
+
+_FIRST_HEARD = text(
+    "SELECT (extract(epoch FROM least("
+    " (SELECT min(r.at) FROM series_point s CROSS JOIN LATERAL ("
+    "   SELECT x.at FROM reading x WHERE x.point_id = s.id ORDER BY x.at LIMIT 1) r WHERE s.address = ANY(:points)),"
+    " (SELECT min(f.at) FROM custody_fact f WHERE f.zone_id = :zone))) * 1000000)::bigint"
+)
+
+
+def first_heard(conn: Connection, place: Place) -> int | None:
+    """When any of the zone's points first said something that is still here, or goods first stood in it; None if
+    neither ever was.
+    """
+    found: int | None = conn.execute(
+        _FIRST_HEARD, {"points": [point.address for point in place.points], "zone": place.zone_id}
+    ).scalar()
+    return found

@@ -1,8 +1,8 @@
 """The core's own timer: gateways that fall silent, and zones that nobody measures.
 
-An overdue watermark is a silent gateway: one alarm, goods there are unjudged, no sensor is blamed and no hold placed
-for a patience, since its spool may still tell. Then the timer stands in and the worst case runs. Goods in zones
-without points run on this timer from the start (design §2.3).
+An overdue watermark, and one that never came, is a silent gateway: one alarm, goods there are unjudged, no sensor is
+blamed and no hold placed for a patience, since its spool may still tell. Then the timer stands in and the worst case
+runs. Goods in zones without points run on this timer from the start (design §2.3).
 """
 
 from collections import defaultdict
@@ -16,6 +16,7 @@ from core.erp.exposure.handlers import judge_items
 from core.erp.exposure.judge import Judge
 from core.erp.exposure.look_again import judged
 from core.erp.exposure.places import versions_of
+from core.erp.exposure.stays import RECORDER
 from core.erp.exposure.times import micros
 from core.erp.exposure.ways import Ways
 from core.erp.kernel.unit import Unit
@@ -29,28 +30,79 @@ class Patience:
     patience: timedelta = timedelta(hours=24)
 
 
-def tick(u: Unit, judge: Judge, rules: Patience, silent: set[int]) -> set[int]:
-    """One beat of the timer. `silent` are the zones whose gateway was silent at the last beat; returns who is now."""
-    rows = u.conn.execute(
-        text(
-            # where all sources are retired nobody speaks any more: that is silence too
-            "SELECT zone_id, upto FROM (SELECT zone_id,"
-            " coalesce(min(upto) FILTER (WHERE retired_at IS NULL), max(upto)) AS upto"
-            " FROM source_watermark GROUP BY zone_id) z"
-            " WHERE upto < CAST(:now AS timestamptz) - CAST(:overdue AS interval) ORDER BY zone_id"
-        ),
-        {"now": u.now, "overdue": rules.overdue},
-    ).all()
-    now_silent = {row.zone_id for row in rows}
-    for row in rows:
-        if row.zone_id not in silent:
-            u.emit(ZoneState(row.zone_id, "silent_gateway", active=True, at=row.upto, value=None))
-    for zone in sorted(silent - now_silent):
-        u.emit(ZoneState(zone, "silent_gateway", active=False, at=u.now, value=None))
-    stand_in = micros(u.now - rules.overdue)
-    judge.stand_in(u, {row.zone_id: stand_in for row in rows if row.upto < u.now - rules.patience})
+# where all sources are retired nobody speaks any more: that is silence too
+_OVERDUE = text("""
+    SELECT zone_id, upto FROM (
+        SELECT zone_id, coalesce(min(upto) FILTER (WHERE retired_at IS NULL), max(upto)) AS upto
+        FROM source_watermark GROUP BY zone_id
+    ) z WHERE upto < CAST(:before AS timestamptz)
+""")
+# a recorder says all it has to say when it is read out: nothing is expected of it before
+_MUTE = text("""
+    WITH RECURSIVE inside(root, id, since, until) AS (
+        SELECT z.id, z.id, CAST('-infinity' AS timestamptz), CAST('infinity' AS timestamptz) FROM zone z
+        WHERE z.kind <> :recorder AND NOT EXISTS (SELECT FROM source_watermark w WHERE w.zone_id = z.id)
+            AND EXISTS (SELECT FROM point p WHERE p.zone_id = z.id AND p.role = 'required')
+        UNION
+        SELECT i.root, n.zone_id, greatest(i.since, n.from_at), least(i.until, coalesce(n.to_at, 'infinity'))
+        FROM zone_nesting n JOIN inside i ON n.parent_id = i.id AND n.from_at < i.until
+            AND coalesce(n.to_at, 'infinity') > i.since
+        WHERE NOT EXISTS (SELECT FROM point p WHERE p.zone_id = n.zone_id AND p.role = 'required')
+    )
+    SELECT i.root AS zone_id, min(greatest(f.at, i.since)) AS upto
+    FROM inside i JOIN custody_fact f ON f.zone_id = i.id AND f.at < i.until
+    WHERE coalesce((SELECT min(n.at) FROM custody_fact n WHERE n.sublot_id = f.sublot_id AND n.at > f.at), 'infinity')
+        > i.since
+    GROUP BY i.root HAVING min(greatest(f.at, i.since)) < CAST(:before AS timestamptz)
+""")
+_STANDING = text("SELECT zone_id FROM zone_judged WHERE silent_since IS NOT NULL")
+_MADE = text(
+    "INSERT INTO zone_judged (zone_id, version) SELECT z, 0 FROM unnest(CAST(:zones AS bigint[])) z"
+    " ON CONFLICT DO NOTHING"
+)
+_LOCK = text("SELECT FROM zone_judged WHERE zone_id = ANY(:zones) ORDER BY zone_id FOR UPDATE")
+_FALLEN = text(
+    "UPDATE zone_judged z SET silent_since = n.upto"
+    " FROM unnest(CAST(:zones AS bigint[]), CAST(:uptos AS timestamptz[])) n(zone_id, upto)"
+    " WHERE z.zone_id = n.zone_id AND z.silent_since IS NULL RETURNING z.zone_id"
+)
+_RISEN = text(
+    "UPDATE zone_judged SET silent_since = NULL WHERE zone_id = ANY(:zones) AND silent_since IS NOT NULL"
+    " RETURNING zone_id"
+)
+
+
+def tick(u: Unit, judge: Judge, rules: Patience) -> None:
+    """One beat of the timer. Who is silent stands with the zones, so that a restart forgets nobody."""
+    quiet = _quiet(u, rules)
+    standing = set(u.conn.execute(_STANDING).scalars())
+    fallen, risen = sorted(quiet.keys() - standing), sorted(standing - quiet.keys())
+    waited = [zone for zone, upto in quiet.items() if upto < u.now - rules.patience]
+    zones = sorted({*fallen, *risen, *waited})
+    if zones:
+        for statement in (_MADE, _LOCK):
+            u.conn.execute(statement, {"zones": zones})
+    # of several timers that see it at once, one says so
+    if fallen:
+        uptos = [quiet[zone] for zone in fallen]
+        for zone in sorted(u.conn.execute(_FALLEN, {"zones": fallen, "uptos": uptos}).scalars()):
+            u.emit(ZoneState(zone, "silent_gateway", active=True, at=quiet[zone], value=None))
+    if risen:
+        for zone in sorted(u.conn.execute(_RISEN, {"zones": risen}).scalars()):
+            u.emit(ZoneState(zone, "silent_gateway", active=False, at=u.now, value=None))
+    judge.stand_in(u, dict.fromkeys(waited, micros(u.now - rules.overdue)))
     blind(u)
-    return now_silent
+
+
+def _quiet(u: Unit, rules: Patience) -> dict[int, datetime]:
+    """Zones of which nobody has spoken for too long, and since when.
+
+    One that is measured and of which no gateway ever spoke is silent since goods have stood in it.
+    """
+    before = u.now - rules.overdue
+    spoken = u.conn.execute(_OVERDUE, {"before": before}).all()
+    mute = u.conn.execute(_MUTE, {"before": before, "recorder": RECORDER}).all()
+    return {row.zone_id: row.upto for row in (*spoken, *mute)}
 
 
 def in_force(u: Unit, since: datetime) -> None:

@@ -60,6 +60,8 @@ class ZoneFold:
     watches: dict[int, Watch] = field(default_factory=dict)
     marks: dict[tuple[str, str], int] = field(default_factory=dict)
     good_at: dict[str, int] = field(default_factory=dict)
+    since: int | None = None
+    """When it was first heard of, as far as that is needed."""
     alarms: dict[str, bool] = field(default_factory=dict)
     value: float | None = None
     silences: dict[str, tuple[tuple[int, int | None], ...]] = field(default_factory=dict)
@@ -102,6 +104,7 @@ class ZoneFold:
         self.calm.hear(point, heard, at, value, quality, error)
         heard.put(at, value, quality, error)
         self.heard_to = max(self.heard_to, at)
+        self.since = at if self.since is None else self.since
         if quality == GOOD:
             self.good_at[point.address] = max(self.good_at.get(point.address, at), at)
             if point.required and point.quantity == "temperature":
@@ -109,17 +112,29 @@ class ZoneFold:
 
     def last_good(self) -> int | None:
         """The oldest, over required points, of the last good reading; a good spare of its quantity may stand in."""
+        return min(self._last_good_of_each(), default=0) or None
+
+    def expected_since(self) -> int | None:
+        """The oldest, over required points, of the last good reading or, for one that never had any, of when its
+        sensor was installed or, where none is on record, of when the zone was first heard of. None if nothing is known.
+        """
+        required = [point for point in self.place.points if point.required]
+        found = [
+            good or point.since or self.since for point, good in zip(required, self._last_good_of_each(), strict=True)
+        ]
+        return min((at for at in found if at is not None), default=None)
+
+    def _last_good_of_each(self) -> list[int]:
+        """By required point, in order; 0 for none."""
         spare: dict[str, int] = {}
         for point in self.place.points:
             if not point.required and point.address in self.good_at:
                 spare[point.quantity] = max(spare.get(point.quantity, 0), self.good_at[point.address])
-        found = [
+        return [
             max(self.good_at.get(point.address, 0), spare.get(point.quantity, 0))
             for point in self.place.points
             if point.required
         ]
-        oldest = min(found, default=0)
-        return oldest or None
 
     def look(self, start: int, stop: int) -> Look:
         """The tail over [start, stop); start not before `settled`."""

@@ -2,7 +2,8 @@
 
 A good value speaks until its point's next reading, at most for the allowed gap. At each instant a limit is *out*
 if any counted point is out, else *unknown* if a required point is and no good spare stands in, else *in*
-(design §2.7). An uncertain value out of range counts in the worse tracks only; in range it covers nothing.
+(design §2.7). Where no point is required, its spares are all there is: good while one is good, unknown while none
+speaks. An uncertain value out of range counts in the worse tracks only; in range it covers nothing.
 """
 
 from collections.abc import Sequence
@@ -128,8 +129,10 @@ def _cover(made: Signal, traces: Sequence[Trace], known: Bools) -> None:
         made.unknown = np.asarray(~(known[required] | spare).all(axis=0), np.bool_)
         made.settled = bool(made.good[required].all())
     else:
-        made.covered = np.zeros(len(made.edges), np.bool_)
-        made.unknown = ~made.covered
+        # of a quantity that no point is required to measure, its spares are all that can be known
+        made.covered = np.asarray(made.good.any(axis=0), np.bool_)
+        made.unknown = np.asarray(~known.any(axis=0), np.bool_)
+        made.settled = bool(made.covered.all())
     made.whole = bool(made.covered.all())
     if known.any():
         made.lowest, made.highest = float(np.nanmin(made.low)), float(np.nanmax(made.high))

@@ -170,9 +170,11 @@ def _silence(u: Unit, state: ZoneState) -> None:
             u.audit("incident.opened", "incident", made, after=row)
             u.outbox("incident.opened", made, row)
     elif not u.conn.scalar(_STILL_SILENT, {"gateway": name}):
+        # it was nobody's zone for as long as no gateway had ever spoken of it
+        names = (name, f"of zone {state.zone_id}")
         ended = u.conn.scalars(
             update(_INCIDENT)
-            .where(c.kind == "silent_gateway", c.gateway == name, c.ended_at.is_(None))
+            .where(c.kind == "silent_gateway", c.gateway.in_(names), c.ended_at.is_(None))
             .values(ended_at=state.at)
             .returning(c.id)
         ).all()
