@@ -4,6 +4,7 @@ One server may answer for several units, as a gateway to a serial bus does; each
 """
 
 import os
+import random
 from collections.abc import Callable, Mapping
 from typing import cast
 
@@ -58,6 +59,8 @@ class ColdRoomController:
             )
             for number, room in (rooms if isinstance(rooms, Mapping) else {1: rooms}).items()
         }
+        self._unit_at = 6 if serial is None and not rtu_over_tcp else 0
+        self._random = random.Random(f"{name}:garbage")  # noqa: S311 - spoils frames
         self._server: ModbusTcpServer | ModbusSerialServer | None = None
 
     async def start(self) -> None:
@@ -83,7 +86,13 @@ class ColdRoomController:
     def _make(self) -> ModbusTcpServer | ModbusSerialServer:
         units = [self._device(unit) for unit in self.units.values()]
         if self._serial is None:
-            return ModbusTcpServer(units, framer=self._framer, address=(self.host, self.port), trace_pdu=self._hear)
+            return ModbusTcpServer(
+                units,
+                framer=self._framer,
+                address=(self.host, self.port),
+                trace_pdu=self._hear,
+                trace_packet=self._spoil,
+            )
         return ModbusSerialServer(
             units,
             port=self._line.inner if self._line is not None else self._serial.port or "",
@@ -91,6 +100,7 @@ class ColdRoomController:
             parity=self._serial.parity,
             stopbits=self._serial.stopbits,
             trace_pdu=self._hear,
+            trace_packet=self._spoil,
         )
 
     async def disconnect(self) -> None:
@@ -137,6 +147,15 @@ class ColdRoomController:
             return pdu
         # the server takes "no request" for an answer, though its signature does not say so
         return cast("ModbusPDU", None)
+
+    def _spoil(self, sending: bool, frame: bytes) -> bytes:
+        """What goes over the wire: a unit under garbage answers with what is no answer."""
+        if not sending or len(frame) <= self._unit_at:
+            return frame
+        unit = self.units.get(frame[self._unit_at])
+        if unit is None or not unit.faults.has(FaultKind.GARBAGE):
+            return frame
+        return self._random.choice((frame[: len(frame) // 2], self._random.randbytes(len(frame))))
 
     def _device(self, unit: Unit) -> SimDevice:
         """The unit's map as pymodbus wants it; values are filled in at each request."""

@@ -29,17 +29,18 @@ class FaultKind(StrEnum):
     DISCONNECT = "disconnect"
     """The connection, server or unit is gone; what the protocol lets a device keep it tells afterwards."""
     GARBAGE = "garbage"
-    """The payload is not what it should be: torn JSON, a bad status, the controller's error code."""
+    """The payload is not what it should be: torn JSON, half a frame, NaN or a bad status in place of a value."""
 
 
-_VALUES = {FaultKind.FREEZE, FaultKind.SPIKE, FaultKind.WRONG_UNIT}
 APPLIES: dict[str, frozenset[FaultKind]] = {
     "mqtt": frozenset(FaultKind),
     "sparkplug": frozenset(FaultKind),
-    "opcua": frozenset(_VALUES | {FaultKind.DROP_OUT, FaultKind.CLOCK_STEP, FaultKind.DISCONNECT, FaultKind.GARBAGE}),
-    "modbus": frozenset(_VALUES | {FaultKind.DROP_OUT, FaultKind.DISCONNECT, FaultKind.GARBAGE}),
+    "opcua": frozenset(FaultKind) - {FaultKind.DUPLICATE},
+    "modbus": frozenset(FaultKind) - {FaultKind.DUPLICATE, FaultKind.OUT_OF_ORDER, FaultKind.CLOCK_STEP},
 }
-"""Faults a protocol can show. Modbus has no device time and is polled: nothing to double, reorder or mis-stamp."""
+"""Faults a protocol can show. An OPC UA subscription tells changes only: nothing to double. Modbus has no device time
+and is polled: nothing to double, reorder or mis-stamp.
+"""
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """A filling machine that speaks OPC UA: states, counters, a chamber, status codes and a memory of its own."""
 
 import asyncio
+import math
 import os
 import random
 from collections.abc import Awaitable, Callable
@@ -77,6 +78,7 @@ class FillingMachine:
         self._due_bottles = 0.0
         self._status: dict[str, int] = {}
         self._count = 0
+        self._held: tuple[int, dict[str, ua.DataValue]] | None = None
         self._silent = False
 
     @property
@@ -154,6 +156,8 @@ class FillingMachine:
         self.faults.end(kind)
         if kind is FaultKind.DISCONNECT:
             await self.connect()
+        if kind is FaultKind.OUT_OF_ORDER:
+            await self._release()
 
     def _method(self, order: Command) -> Callable[..., Awaitable[object]]:
         async def call(_parent: ua.NodeId, *_arguments: object) -> object:
@@ -209,16 +213,18 @@ class FillingMachine:
             "Speed": self.speed if self.state is State.EXECUTE else 0.0,
             "Sequence": self._count,
         }
-        chamber = self.faults.distort({"chamber": Measured(self._probe(), "Cel")})["chamber"]
+        chamber = self.faults.distort({"chamber": Measured(self._probe(), "Cel")})["chamber"].value
+        if self.faults.has(FaultKind.GARBAGE) and self._count % 2:
+            chamber = math.nan
         now = self._clock()
         stamp = self.faults.stamp(now)
         return {
             name: self.server.value(name, value, at=stamp, now=now, status=self._status_of(name))
-            for name, value in {**told, "ChamberTemperature": chamber.value}.items()
+            for name, value in {**told, "ChamberTemperature": chamber}.items()
         }
 
     def _status_of(self, name: str) -> int:
-        if name == "ChamberTemperature" and self.faults.has(FaultKind.GARBAGE):
+        if name == "ChamberTemperature" and self.faults.has(FaultKind.GARBAGE) and not self._count % 2:
             return int(ua.StatusCodes.BadSensorFailure)
         return self._status.get(name, int(ua.StatusCodes.Good))
 
@@ -230,6 +236,18 @@ class FillingMachine:
             self.report.lost.append(self._count)
             return
         values = self._values()
-        self.report.sequences.append(self._count)
+        if self.faults.has(FaultKind.OUT_OF_ORDER) and self._held is None:
+            self._held = (self._count, values)
+            return
+        await self._publish(self._count, values)
+        await self._release()
+
+    async def _publish(self, number: int, values: dict[str, ua.DataValue]) -> None:
+        self.report.sequences.append(number)
         self.report.messages += len(values)
         await self.server.publish(values)
+
+    async def _release(self) -> None:
+        if self._held is not None:
+            held, self._held = self._held, None
+            await self._publish(*held)

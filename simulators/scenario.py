@@ -162,6 +162,8 @@ class SerialLine(_Strict):
     def _one_end(self) -> Self:
         if (self.pty is None) == (self.port is None):
             raise ValueError("give either pty (a path to make) or port (a serial port that is there)")
+        if self.pty is not None and self.parity != "N":
+            raise ValueError("a pseudo-terminal knows no parity: leave it out, or use a serial port")
         return self
 
 

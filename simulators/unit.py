@@ -7,7 +7,7 @@ import struct
 from dataclasses import dataclass, field
 from typing import cast
 
-from simulators.faults import FaultKind, Faults, Measured
+from simulators.faults import Faults, Measured
 from simulators.rooms import ColdRoom
 from simulators.sensors import Probe, Report
 
@@ -93,8 +93,7 @@ class Unit:
         """The eight probes now, as the faults leave them; None where one is broken."""
         truth = {f"{n}": Measured(probe(), "Cel") for n, probe in enumerate(self.probes)}
         told = [cast("float", measured.value) for measured in self.faults.distort(truth).values()]
-        everything = self.faults.has(FaultKind.GARBAGE)
-        return [None if everything or n in self.broken else value for n, value in enumerate(told)]
+        return [None if n in self.broken else value for n, value in enumerate(told)]
 
     def alarms(self, shown: list[float]) -> int:
         """The alarm bits for the temperatures shown."""

@@ -1,0 +1,46 @@
+"""What the simulated devices are tried on: a test instance, and real brokers."""
+
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from lotwise.embedded.nats import EmbeddedNats
+from simulators.link import Broker
+from tests.servers import accepts, free_port, need_mosquitto
+
+
+@pytest.fixture
+def test_instance(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Simulators run on a test instance only."""
+    monkeypatch.setenv("LOTWISE_INSTANCE", "test")
+
+
+@pytest.fixture(params=["nats", "mosquitto"])
+def broker(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Broker]:
+    """A broker of the test's own, of each make."""
+    yield from (_nats if request.param == "nats" else _mosquitto)(tmp_path)
+
+
+def _nats(folder: Path) -> Iterator[Broker]:
+    server = EmbeddedNats(folder, mqtt=True)
+    server.start()
+    assert server.mqtt_port is not None
+    yield Broker(port=server.mqtt_port)
+    server.stop()
+
+
+def _mosquitto(folder: Path) -> Iterator[Broker]:
+    port = free_port()
+    config = folder / "mosquitto.conf"
+    config.write_text(f"listener {port} 127.0.0.1\nallow_anonymous true\nmax_queued_messages 0\n")
+    process = subprocess.Popen(
+        [need_mosquitto(), "-c", str(config)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    while not accepts(port):
+        time.sleep(0.02)
+    yield Broker(port=port)
+    process.terminate()
+    process.wait(10)
