@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
+from core.telemetry.batch import Announced
 from core.telemetry.located import ConfigErrors
 from edge.carrier import NatsCarrier
 from edge.collectors.port import Collector
@@ -81,8 +82,7 @@ class Gateway:
             window=config.forwarder.window,
             confirm_every=config.forwarder.confirm_every.total_seconds(),
         )
-        identities = [hashlib.sha256(source.model_dump_json().encode()).hexdigest() for source in config.sources]
-        self.supervisor = Supervisor(_makers(config, spool, protocols), spool, identities=identities)
+        self.supervisor = Supervisor(_makers(config, spool, protocols), spool, identities=_identities(config))
         self.clock = Clockwatch(config.clock.max_offset.total_seconds())
 
     async def run(self, stop: asyncio.Event, listener: socket.socket) -> None:
@@ -189,6 +189,16 @@ class Gateway:
         )
 
 
+def _identities(config: GatewayConfig) -> list[str]:
+    return [hashlib.sha256(source.model_dump_json().encode()).hexdigest() for source in config.sources]
+
+
+def announced(config: GatewayConfig) -> Announced:
+    """What the gateway tells the core of its sources: one that a later start no longer names is waited for no more."""
+    whole = hashlib.sha256("\n".join(_identities(config)).encode()).hexdigest()
+    return Announced(whole, tuple(sorted(source.name for source in config.sources)))
+
+
 def _makers(config: GatewayConfig, spool: Spool, protocols: Mapping[str, SourceKind]) -> list[Callable[[], Collector]]:
     kinds = {kind.config: kind for kind in protocols.values()}
     return [functools.partial(kinds[type(source)].make, source, spool.last_kept) for source in config.sources]
@@ -224,7 +234,9 @@ async def run_gateway(
     """
     listener = listen(config.health.host, config.health.port)
     try:
-        spool = await Spool.open(config.data_dir, config.gateway, config.site, config.spool.options)
+        spool = await Spool.open(
+            config.data_dir, config.gateway, config.site, config.spool.options, announced=announced(config)
+        )
     except BaseException:
         listener.close()
         raise

@@ -188,6 +188,7 @@ class Supervisor:
         self._clock = clock
         self._spool = spool
         self._connected: dict[str, bool] = {}
+        self._marked = False
         self.sources = [
             Source(make, spool, clock, identity)
             for make, identity in itertools.zip_longest(makers, identities, fillvalue="")
@@ -203,14 +204,18 @@ class Supervisor:
         await run_together([idle.wait(), *(source.run() for source in self.sources)])
 
     async def mark(self) -> None:
-        """Cuts a batch of watermarks for every partition that the gateway serves."""
+        """Cuts a batch of watermarks for every partition that the gateway serves.
+
+        The first is cut even if no source knows a zone yet, in partition 0: the core hears which sources there are.
+        """
         now = self._clock()
         self._note_connections(now)
         for source in self.sources:
             await source.note_zones()
         marks = [mark for source in self.sources if (mark := source.watermark(now)) is not None]
         partitions = {partition_of(zone) for source in self.sources for zone in source.zones}
-        await self._spool.watermarks(marks, partitions)
+        await self._spool.watermarks(marks, partitions if partitions or self._marked else {0})
+        self._marked = True
 
     def _note_connections(self, now: datetime) -> None:
         for source in self.sources:

@@ -5,7 +5,9 @@ import contextlib
 import logging
 import os
 import socket
+from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 
 from sqlalchemy import Engine
 from sqlalchemy.exc import OperationalError
@@ -18,6 +20,7 @@ from core.erp.kernel.forgetting import forget
 from core.erp.kernel.unit import Unit, system, transact
 from core.ingest.headers import fold_headers, forget_headers
 from core.ingest.shipping import prune, run_shipper
+from core.ingest.sources import retire_unnamed
 from core.ingest.stream import NatsSettings
 from core.ingest.worker import run_ingest
 from core.series.port import StoreUnavailable
@@ -39,8 +42,11 @@ async def ingest(
     live = settings.instance == "live"
     with influx_behind(engine, *settings.store_behind()) as store:
         async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(_timer(engine, events, stop))]
-            tasks.append(group.create_task(_tidy(engine, stop, behind=store is not None)))
+            beat, house = _Timer(engine, events).beat, partial(tidy, engine, behind=store is not None)
+            tasks = [
+                group.create_task(_repeat(stop, BEAT, "the timer cannot judge", beat)),
+                group.create_task(_repeat(stop, TIDY_EVERY, "the house cannot be kept", house)),
+            ]
             if store is not None:
                 tasks.append(group.create_task(run_shipper(engine, store, stop)))
             await run_ingest(engine, stream, Judge(), stop, worker, events=events, live=live)
@@ -48,26 +54,24 @@ async def ingest(
                 task.cancel()
 
 
-async def _timer(engine: Engine, events: Events, stop: asyncio.Event) -> None:
-    """The core's own clock: silent gateways, unmeasured zones, profiles that come into force."""
-    judge, rules = Judge(), Patience()
-    well, before = True, datetime.now(UTC)
-    while not stop.is_set():
-        now = datetime.now(UTC)
+class _Timer:
+    """The core's own clock: silent gateways, unmeasured zones, profiles that come into force, sources that are gone."""
 
-        def beat(u: Unit, since: datetime = before) -> None:
-            in_force(u, since)
-            tick(u, judge, rules)
+    def __init__(self, engine: Engine, events: Events) -> None:
+        self._engine = engine
+        self._events = events
+        self._judge = Judge()
+        self._before = datetime.now(UTC)
 
-        try:
-            await asyncio.to_thread(transact, engine, system("timer"), events, beat, now)
-            well, before = True, now
-        except (OperationalError, StoreUnavailable) as error:
-            if well:
-                log.warning("the timer cannot judge: %s", error)
-            well = False
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(stop.wait(), BEAT)
+    def beat(self, now: datetime) -> None:
+        """One beat."""
+        transact(self._engine, system("timer"), self._events, self._tick, now)
+        self._before = now
+        retire_unnamed(self._engine, self._judge, self._events, now)
+
+    def _tick(self, u: Unit) -> None:
+        in_force(u, self._before)
+        tick(u, self._judge, Patience())
 
 
 def tidy(engine: Engine, now: datetime, *, behind: bool) -> None:
@@ -80,16 +84,16 @@ def tidy(engine: Engine, now: datetime, *, behind: bool) -> None:
         forget_headers(engine, now)
 
 
-async def _tidy(engine: Engine, stop: asyncio.Event, *, behind: bool, every: float = TIDY_EVERY) -> None:
-    """Keeps house now and then; several processes that do so do not disturb each other."""
+async def _repeat(stop: asyncio.Event, every: float, trouble: str, work: Callable[[datetime], None]) -> None:
+    """Works again and again until `stop`, in a thread. A server that is away is waited for, told of once."""
     well = True
     while not stop.is_set():
         try:
-            await asyncio.to_thread(tidy, engine, datetime.now(UTC), behind=behind)
+            await asyncio.to_thread(work, datetime.now(UTC))
             well = True
-        except OperationalError as error:
+        except (OperationalError, StoreUnavailable) as error:
             if well:
-                log.warning("the house cannot be kept: %s", error)
+                log.warning("%s: %s", trouble, error)
             well = False
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(stop.wait(), every)

@@ -227,6 +227,8 @@ class EpochOut(Answer):
     epoch: str
     told: bool
     previous: str | None
+    config: str | None = Field(description="hash of the configuration it was started with")
+    sources: list[str] | None = Field(description="the sources that this configuration names")
     first_seen_at: datetime
     closed_at: datetime | None
     reason: str | None
@@ -304,7 +306,9 @@ class SourceOut(Answer):
 
 @_ingest.get("/sources")
 def read_sources(door: Door, gateway: str | None = None) -> list[SourceOut]:
-    """Every source that ever spoke for a zone. One removed from its gateway holds its zones back: retire it."""
+    """Every source that ever spoke for a zone. One removed from its gateway's configuration is retired by itself once
+    the gateway was started without it; one whose gateway is gone for good holds its zones back: retire it.
+    """
     query = text(
         "SELECT gateway, source, count(*) AS zones, min(upto) AS spoken_to, max(received_at) AS received_at, "
         "max(retired_at) AS retired_at FROM source_watermark WHERE cast(:g AS text) IS NULL OR gateway = :g "
@@ -329,7 +333,7 @@ class RetiredOut(BaseModel):
 
 @_ingest.post("/sources/{gateway}/{source}/retire", status_code=201, response_model=RetiredOut)
 def retire(gateway: str, source: str, body: RetireIn, door: Door) -> JSONResponse:
-    """Retires a source that was removed from its gateway's configuration: its zones wait for it no more."""
+    """Retires a source of a gateway that will not be started again: its zones wait for it no more."""
     return door.post(
         lambda u: RetiredOut(
             gateway=gateway, source=source, zones=retire_source(u, Judge(), gateway, source, reason=body.reason)

@@ -1,7 +1,7 @@
 """The chain of a gateway's epochs: whether anything of an earlier one can still come.
 
 Each epoch's number 1 names the one before and its last numbers. An epoch that names none while others of its gateway
-are open (a spool was lost) waits for them to be closed.
+are open (a spool was lost) waits for them to be closed. It also says which sources the gateway has.
 """
 
 from collections import defaultdict
@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from sqlalchemy import Connection, text
+
+from core.telemetry.batch import Announced
 
 
 class Key(NamedTuple):
@@ -91,6 +93,17 @@ class Chain:
             known = others.get(current)
             current = known.previous if known is not None else None
         return False
+
+
+def hear_sources(conn: Connection, key: Key, announced: Announced) -> None:
+    """Writes down what an epoch, heard of before, says of its sources; what it said first stands."""
+    conn.execute(
+        text(
+            "UPDATE gateway_epoch SET config = :config, sources = :sources "
+            "WHERE gateway = :g AND epoch = :e AND sources IS NULL"
+        ),
+        {"g": key.gateway, "e": key.epoch, "config": announced.config, "sources": sorted(announced.sources)},
+    )
 
 
 def load_chain(conn: Connection, gateways: set[str], partitions: set[int], runs: dict[Key, Run]) -> Chain:

@@ -8,6 +8,7 @@ import msgspec
 
 from core.telemetry.address import PARTITIONS, BadAddress, check_zone
 from core.telemetry.batch import (
+    Announced,
     BadBatch,
     Body,
     Gap,
@@ -31,6 +32,7 @@ class _RawBody(msgspec.Struct, frozen=True, array_like=True):
     watermarks: tuple[msgspec.Raw, ...] = ()
     gaps: tuple[msgspec.Raw, ...] = ()
     previous: PreviousEpoch | None = None
+    announced: Announced | None = None
 
 
 _decode_raw_body = msgspec.msgpack.Decoder(_RawBody)
@@ -93,16 +95,17 @@ def _sound(body: Body) -> tuple[Body, tuple[BadPart, ...]]:
     """The body without watermarks and gaps that mean nothing."""
     marks = tuple(mark for mark in body.watermarks if _sound_mark(mark))
     gaps = tuple(gap for gap in body.gaps if _sound_gap(gap))
-    previous = body.previous
+    previous, announced = body.previous, body.announced
     if previous is not None and not _named(previous.epoch):
         previous = None
-    if len(marks) == len(body.watermarks) and len(gaps) == len(body.gaps) and previous is body.previous:
+    if announced is not None and not all(map(_named, (announced.config, *announced.sources))):
+        announced = None
+    sound = Body(body.readings, marks, gaps, previous, announced)
+    if sound == body:
         return body, ()
-    lost = [part for part in (*body.watermarks, *body.gaps) if part not in marks and part not in gaps]
-    bad = [BadPart(encode(part), f"{type(part).__name__} that means nothing: {part!r}") for part in lost]
-    if previous is not body.previous and body.previous is not None:
-        bad.append(BadPart(encode(body.previous), "the epoch before has no name"))
-    return Body(body.readings, marks, gaps, previous), tuple(bad)
+    lost: list[msgspec.Struct] = [p for p in (*body.watermarks, *body.gaps) if p not in marks and p not in gaps]
+    lost += [told for told in (body.previous, body.announced) if told is not None and told not in (previous, announced)]
+    return sound, tuple(BadPart(encode(part), f"{type(part).__name__} that means nothing: {part!r}") for part in lost)
 
 
 def _sound_mark(mark: Watermark) -> bool:
@@ -129,6 +132,7 @@ def _piecewise(raw: bytes, detail: str) -> tuple[Body, tuple[BadPart, ...]]:
         tuple(_good(parts.watermarks, _decode_watermark.decode, bad)),
         tuple(_good(parts.gaps, _decode_gap.decode, bad)),
         parts.previous,
+        parts.announced,
     )
     return body, tuple(bad)
 

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 from sqlalchemy import Connection, insert, text
 
 from core.erp.kernel.unit import Unit
-from core.ingest.chain import Key
+from core.ingest.chain import Key, hear_sources
 from core.ingest.decoding import Arrival, arrival
 from core.ingest.model import DeadLetter, IngestAlarm
 from core.ingest.progress import Confirmed, advance
@@ -99,6 +99,9 @@ class Folder:
         _count(u.conn, work, rows, landed)
         _keep_dead(u, work)
         watermarks = advance(u, [_confirmed(found, work.marks[key]) for key, found in work.arrivals.items()])
+        for found in work.arrivals.values():
+            if found.body.announced is not None:
+                hear_sources(u.conn, _key(found), found.body.announced)
         gaps = [(found.header.gateway, gap) for found in work.arrivals.values() for gap in found.body.gaps]
         new = [work.readings[seq] for seq in landed.new]
         if new or conflicts or watermarks or gaps:
@@ -276,9 +279,12 @@ def _batch_row(found: Arrival, now: datetime) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def _key(found: Arrival) -> Key:
+    return Key(found.header.gateway, found.header.epoch, found.header.partition)
+
+
 def _confirmed(found: Arrival, marks: tuple[Watermark, ...]) -> Confirmed:
-    header = found.header
-    return Confirmed(Key(header.gateway, header.epoch, header.partition), header.number, marks, found.body.previous)
+    return Confirmed(_key(found), found.header.number, marks, found.body.previous)
 
 
 def _count(

@@ -3,8 +3,8 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, Boolean, Column, Index, LargeBinary, UniqueConstraint, text
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy import BigInteger, Boolean, Column, Index, LargeBinary, Text, UniqueConstraint, text
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlmodel import Field, SQLModel
 
 from core.erp.kernel.model import identity, moment
@@ -90,7 +90,10 @@ class BatchProgress(SQLModel, table=True):
 
 
 class GatewayEpoch(SQLModel, table=True):
-    """An epoch heard of. `told` once a number 1 has said what came before: `previous` and its last numbers."""
+    """An epoch heard of. `told` once a number 1 has said what came before: `previous` and its last numbers.
+
+    `sources` are those that the gateway's configuration, whose hash is `config`, then named; null where it never said.
+    """
 
     __tablename__ = "gateway_epoch"
     __table_args__ = (UniqueConstraint("gateway", "epoch"),)
@@ -101,6 +104,8 @@ class GatewayEpoch(SQLModel, table=True):
     told: bool = False
     previous: str | None = None
     last_numbers: dict[str, int] = Field(default_factory=dict, sa_column=Column(JSONB, nullable=False))
+    config: str | None = None
+    sources: list[str] | None = Field(default=None, sa_column=Column(ARRAY(Text)))
     first_seen_at: datetime = moment()
 
 

@@ -1,19 +1,86 @@
-"""Retiring a source: one that was removed from its gateway would hold its zones' watermarks back for ever."""
+"""Retiring a source: one that was removed from its gateway would hold its zones' watermarks back for ever.
+
+A gateway says with each start which sources its configuration names. One that its newest start no longer names is
+retired by itself, zone by zone, once all that was cut before that start is confirmed there: until then it may still
+have something to tell. One that is named and cannot be reached is not: its silence is silence.
+"""
 
 from collections import defaultdict
+from collections.abc import Collection
+from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import text
+from sqlalchemy import Connection, Engine, text
 
 from core.erp.kernel.errors import Conflict, Invalid, NotFound
-from core.erp.kernel.unit import Unit
+from core.erp.kernel.events import Events
+from core.erp.kernel.unit import Unit, system, transact
+from core.ingest.chain import Key, load_chain
 from core.ingest.folding import Fold, hold_partitions
 from core.telemetry.address import partition_of
 from core.telemetry.batch import Watermark
 
+_UNNAMED = text("""
+    WITH newest AS (
+        SELECT e.gateway, e.epoch, e.sources, e.config, count(*) OVER (PARTITION BY e.gateway) AS starts
+        FROM gateway_epoch e
+        WHERE NOT EXISTS (SELECT FROM gateway_epoch n WHERE n.gateway = e.gateway AND n.previous = e.epoch)
+        AND NOT EXISTS (SELECT FROM epoch_closed c WHERE c.gateway = e.gateway AND c.epoch = e.epoch)
+    )
+    SELECT w.gateway, w.source, n.epoch, n.config, array_agg(z.address ORDER BY z.address) AS zones
+    FROM source_watermark w JOIN newest n ON n.gateway = w.gateway JOIN zone z ON z.id = w.zone_id
+    WHERE n.starts = 1 AND w.retired_at IS NULL AND w.source <> ALL (n.sources)
+    GROUP BY 1, 2, 3, 4 ORDER BY 1, 2
+""")
 
-def retire_source(u: Unit, judge: Fold, gateway: str, source: str, *, reason: str) -> list[str]:
-    """From now on nobody waits for the source: its zones are known as far as their other sources say.
+
+@dataclass(frozen=True, slots=True)
+class Unnamed:
+    """A source that its gateway's newest start, under a configuration of that hash, does not name; and the zones
+    for which nothing of it can still come.
+    """
+
+    gateway: str
+    source: str
+    epoch: str
+    config: str
+    zones: tuple[str, ...]
+
+
+def unnamed(conn: Connection) -> list[Unnamed]:
+    """Sources to retire. None of a gateway whose starts do not follow one another: a lost epoch is to be closed first.
+
+    A start that says nothing of its sources, or of which not yet enough is heard, retires none.
+    """
+    found = []
+    for row in conn.execute(_UNNAMED).all():
+        partitions = {zone: partition_of(zone) for zone in row.zones}
+        chain = load_chain(conn, {row.gateway}, set(partitions.values()), {})
+        zones = tuple(z for z, p in partitions.items() if chain.earlier_complete(Key(row.gateway, row.epoch, p)))
+        if zones:
+            found.append(Unnamed(row.gateway, row.source, row.epoch, row.config, zones))
+    return found
+
+
+def retire_unnamed(engine: Engine, judge: Fold, events: Events, now: datetime) -> list[Unnamed]:
+    """Retires them, each in a transaction of its own; gives which. Raises StoreUnavailable as `transact` does."""
+    with engine.connect() as conn:
+        found = unnamed(conn)
+    for each in found:
+        reason = f"no longer in the gateway's configuration {each.config[:12]} since its start {each.epoch[:12]}"
+        transact(
+            engine, system("ingest"), events,
+            lambda u, e=each, why=reason: retire_source(u, judge, e.gateway, e.source, reason=why, only=e.zones),  # type: ignore[misc]
+            now,
+        )  # fmt: skip
+    return found
+
+
+def retire_source(
+    u: Unit, judge: Fold, gateway: str, source: str, *, reason: str, only: Collection[str] | None = None
+) -> list[str]:
+    """From now on nobody waits for the source, in all zones or in `only` these: they are known as far as their other
+    sources say.
 
     A zone that has no other source stays where it is, and is silent from now on, like one whose gateway is: retiring
     makes no data good. A source that speaks again of a later time counts again by itself. Audited. Gives the zones'
@@ -22,15 +89,15 @@ def retire_source(u: Unit, judge: Fold, gateway: str, source: str, *, reason: st
     u.need("ingest.manage")
     if not reason.strip():
         raise Invalid("to retire a source needs a reason")
-    zones = _spoken_for(u, gateway, source)
+    zones = [zone for zone in _spoken_for(u, gateway, source) if only is None or zone in only]
     # as the ingest does: nobody folds these partitions meanwhile
     hold_partitions(u.conn, {partition_of(address) for address in zones})
     ended = u.conn.execute(
         text(
             "UPDATE source_watermark SET retired_at = :now WHERE gateway = :g AND source = :s AND retired_at IS NULL "
-            "RETURNING zone_id, upto"
+            "AND zone_id IN (SELECT id FROM zone WHERE address = ANY(:zones)) RETURNING zone_id, upto"
         ),
-        {"now": u.now, "g": gateway, "s": source},
+        {"now": u.now, "g": gateway, "s": source, "zones": zones},
     ).all()
     if not ended:
         raise Conflict(f"source {source} of {gateway} is retired already")

@@ -46,13 +46,24 @@ class PreviousEpoch(msgspec.Struct, frozen=True, array_like=True):
     last_numbers: dict[int, int]
 
 
+class Announced(msgspec.Struct, frozen=True, array_like=True):
+    """Every source that a gateway's configuration names, whether it can be reached or not; `config` is its hash."""
+
+    config: str
+    sources: tuple[str, ...]
+
+
 class Body(msgspec.Struct, frozen=True, array_like=True):
-    """What a batch carries. A tombstone carries no readings but the gaps that stand for the dropped ones."""
+    """What a batch carries. A tombstone carries no readings but the gaps that stand for the dropped ones.
+
+    `previous` and `announced` come with number 1 of each partition.
+    """
 
     readings: tuple[Reading, ...] = ()
     watermarks: tuple[Watermark, ...] = ()
     gaps: tuple[Gap, ...] = ()
     previous: PreviousEpoch | None = None
+    announced: Announced | None = None
 
 
 class Header(msgspec.Struct, frozen=True, array_like=True):

@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 
+import msgspec
+
 from core.telemetry.address import BadAddress, partition_of, zone_of
 from core.telemetry.batch import Body, Gap, Watermark, encode_body
 from core.telemetry.reading import Reading
@@ -100,7 +102,7 @@ def tombstone(body: Body, reason: str) -> Body:
             gaps.append(_gap(zone, first, last, reason))
         else:
             gaps.extend(_gap(point, *spans[point], reason) for point in sorted(points))
-    return Body((), body.watermarks, tuple(gaps), body.previous)
+    return msgspec.structs.replace(body, readings=(), gaps=tuple(gaps))
 
 
 def _gap(scope: str, first: datetime, last: datetime, reason: str) -> Gap:

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Self, TypeVar
 
-from core.telemetry.batch import ConfirmReply, Gap, Watermark
+from core.telemetry.batch import Announced, ConfirmReply, Gap, Watermark
 from core.telemetry.reading import Reading
 from edge.spool import cursors, retention
 from edge.spool.cutting import partitions_of_gap, split_watermarks
@@ -59,14 +59,15 @@ class Spool:
         site: str,
         options: SpoolOptions | None = None,
         clock: Callable[[], datetime] = _now,
+        announced: Announced | None = None,
     ) -> Self:
-        """Opens the folder's spool and begins a new epoch.
+        """Opens the folder's spool and begins a new epoch, in which each partition's first batch says `announced`.
 
         Raises SpoolInUse, SpoolMismatch, or sqlite3.Error or OSError if the disk does not let it.
         """
         lock = await asyncio.to_thread(_lock, folder)
         try:
-            rows = await asyncio.to_thread(_open, folder, gateway, site, options or SpoolOptions(), clock)
+            rows = await asyncio.to_thread(_open, folder, (gateway, site, announced), options or SpoolOptions(), clock)
         except BaseException:
             os.close(lock)
             raise
@@ -219,13 +220,16 @@ class Spool:
         return await done
 
 
-def _open(folder: Path, gateway: str, site: str, options: SpoolOptions, clock: Callable[[], datetime]) -> Rows:
+def _open(
+    folder: Path, whose: tuple[str, str, Announced | None], options: SpoolOptions, clock: Callable[[], datetime]
+) -> Rows:
     now = clock()
+    gateway, site, announced = whose
     connection = open_spool(folder, now)
     rows = Rows(connection, gateway, site, options)
     try:
         connection.execute("BEGIN IMMEDIATE")
-        rows.begin_epoch(now)
+        rows.begin_epoch(now, announced)
         connection.execute("COMMIT")
     except BaseException:
         connection.close()

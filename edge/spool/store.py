@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from core.telemetry.batch import Body, Gap, Header, PreviousEpoch, Watermark, decode_body, digest, encode_body
+from core.telemetry.batch import Announced, Gap, Header, PreviousEpoch, Watermark, decode_body, digest, encode_body
 from core.telemetry.reading import Reading
 from edge.spool.cutting import partition_of_point, pieces
 from edge.spool.records import (
@@ -30,6 +30,7 @@ from edge.spool.records import (
 _encode = msgspec.msgpack.Encoder().encode
 _decode_raw = msgspec.msgpack.Decoder(RawRow).decode
 _decode_previous = msgspec.msgpack.Decoder(PreviousEpoch).decode
+_decode_announced = msgspec.json.Decoder(Announced).decode
 
 ASIDE_ROWS = 10_000
 ASIDE_BYTES = 64 * 1024
@@ -50,6 +51,7 @@ class Rows:
         self.epoch = ""
         self.epoch_id = 0
         self.previous: PreviousEpoch | None = None
+        self.announced: Announced | None = None
         self.numbers: dict[int, int] = {}
         self.pending: list[Reading] = []
         self.pending_gaps: list[tuple[int, Gap]] = []
@@ -64,9 +66,10 @@ class Rows:
 
     # -- start -------------------------------------------------------------------------------------------------
 
-    def begin_epoch(self, now: datetime) -> None:
-        """Opens this start's epoch. Rows kept but not cut when the last process ended are cut first, as the last
-        batches of the epoch they were kept in, so that the numbers this epoch names as that one's last are final.
+    def begin_epoch(self, now: datetime, announced: Announced | None = None) -> None:
+        """Opens this start's epoch, which says which sources it has. Rows kept but not cut when the last process ended
+        are cut first, as the last batches of the epoch they were kept in, so that the numbers this epoch names as that
+        one's last are final.
 
         An epoch that never cut a batch was never heard of outside and is forgotten rather than named. Raises
         SpoolMismatch.
@@ -84,6 +87,11 @@ class Rows:
             (uuid.uuid4().hex, self.site, None if previous is None else _encode(previous), micros(now)),
         )
         assert row.lastrowid is not None
+        # after the cut above: what is left of the epoch before still speaks of its own sources
+        self.db.execute("DELETE FROM meta WHERE key = 'announced'")
+        if announced is not None:
+            said = msgspec.json.encode(announced).decode()
+            self.db.execute("INSERT INTO meta VALUES ('announced', ?)", (said,))
         self.load(row.lastrowid)
 
     def _check_owner(self) -> None:
@@ -106,6 +114,8 @@ class Rows:
         row = self.db.execute("SELECT epoch, site, previous FROM epoch WHERE id = ?", (epoch_id,)).fetchone()
         self.epoch_id, self.epoch = epoch_id, row[0]
         self.previous = None if row[2] is None else _decode_previous(row[2])
+        said = self.db.execute("SELECT value FROM meta WHERE key = 'announced'").fetchone()
+        self.announced = None if said is None else _decode_announced(said[0])
         self.numbers = dict(
             self.db.execute("SELECT partition, last FROM counter WHERE epoch = ?", (epoch_id,)).fetchall()
         )
@@ -197,8 +207,8 @@ class Rows:
     def _insert(self, piece: Piece, now: datetime) -> None:
         number = self.numbers.get(piece.partition, 0) + 1
         body = piece.body
-        if number == 1 and self.previous is not None:
-            body = Body(body.readings, body.watermarks, body.gaps, self.previous)
+        if number == 1:
+            body = msgspec.structs.replace(body, previous=self.previous, announced=self.announced)
         encoded = encode_body(body)
         times = [reading.at for reading in body.readings]
         row = self.db.execute(

@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
+import msgspec
 from sqlalchemy import Engine, text
 
 from core.erp.kernel.events import Events
 from core.erp.kernel.unit import Unit, system, transact
 from core.ingest.folding import Carried, Folded, Folder
 from core.telemetry.address import partition_of, zone_of
-from core.telemetry.batch import Body, Gap, Header, PreviousEpoch, Watermark, digest, encode_body, pack
+from core.telemetry.batch import Announced, Body, Gap, Header, PreviousEpoch, Watermark, digest, encode_body, pack
 from core.telemetry.reading import Reading
 
 AT = datetime(2026, 3, 2, 8, 0, tzinfo=UTC)
@@ -41,6 +42,7 @@ class Gateway:
     numbers: dict[int, int] = field(default_factory=dict)
     now: datetime | None = None
     """When it cuts; the last reading's time if not said."""
+    announced: Announced | None = None
 
     def cut(
         self,
@@ -54,7 +56,9 @@ class Gateway:
         if partition is None:
             partition = partition_of(zone_of(readings[0].point)) if readings else PARTITION
         number = self.numbers[partition] = self.numbers.get(partition, 0) + 1
-        body = Body(tuple(readings), tuple(watermarks), tuple(gaps), self.previous if number == 1 else None)
+        body = Body(tuple(readings), tuple(watermarks), tuple(gaps))
+        if number == 1:
+            body = msgspec.structs.replace(body, previous=self.previous, announced=self.announced)
         return self.carry(partition, number, encode_body(body), readings, kind)
 
     def carry(
@@ -68,8 +72,10 @@ class Gateway:
         )  # fmt: skip
         return Carried(partition, pack(header, raw))
 
-    def restart(self, epoch: str) -> "Gateway":
-        return Gateway(self.name, epoch, PreviousEpoch(self.epoch, dict(self.numbers)))
+    def restart(self, epoch: str, *sources: str) -> "Gateway":
+        """The next start of its spool, under a configuration that names these sources; none: it does not say."""
+        announced = Announced(f"config of {epoch}", sources) if sources else None
+        return Gateway(self.name, epoch, PreviousEpoch(self.epoch, dict(self.numbers)), announced=announced)
 
 
 @dataclass

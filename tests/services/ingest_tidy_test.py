@@ -2,6 +2,7 @@
 
 import asyncio
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from sqlalchemy import Engine, text
@@ -9,8 +10,11 @@ from sqlalchemy import Engine, text
 from core.erp.kernel import forgetting
 from core.erp.kernel.forgetting import KEYS, TRIES, forget
 from core.ingest.shipping import ship
+from core.ingest.stream import NatsSettings
 from core.series.memory import MemoryStore
+from core.settings import Settings
 from lotwise import ingesting
+from lotwise.embedded.nats import EmbeddedNats
 from lotwise.ingesting import tidy
 from tests.faults.ingest_running import until
 from tests.services.ingest_after_test import landed, rows
@@ -63,10 +67,16 @@ def test_a_round_of_housekeeping(filled: Engine) -> None:
     assert rows(filled, "SELECT gone, landed_count FROM batch_fold") == [(5, 50)]
 
 
-def test_the_ingest_keeps_house_by_itself(filled: Engine) -> None:
+def test_the_ingest_keeps_house_by_itself(
+    filled: Engine, nats_server: EmbeddedNats, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ingesting, "TIDY_EVERY", 0.05)
+    settings = Settings(instance="test", data_dir=tmp_path)
+
     async def main() -> None:
         stop = asyncio.Event()
-        task = asyncio.create_task(ingesting._tidy(filled, stop, behind=False, every=0.05))
+        stream = NatsSettings(urls=(nats_server.url,))
+        task = asyncio.create_task(ingesting.ingest(settings, filled, stream, stop, name="w"))
         await until(lambda: rows(filled, "SELECT count(*) FROM login_attempt") == [(0,)])
         stop.set()
         await task

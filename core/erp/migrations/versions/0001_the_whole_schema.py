@@ -1076,6 +1076,8 @@ def upgrade() -> None:
     sa.Column('told', sa.Boolean(), nullable=False),
     sa.Column('previous', sqlmodel.sql.sqltypes.AutoString(), nullable=True),
     sa.Column('last_numbers', postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+    sa.Column('config', sqlmodel.sql.sqltypes.AutoString(), nullable=True),
+    sa.Column('sources', postgresql.ARRAY(sa.Text()), nullable=True),
     sa.Column('first_seen_at', sa.DateTime(timezone=True), nullable=False),
     sa.PrimaryKeyConstraint('id'),
     sa.UniqueConstraint('gateway', 'epoch')
