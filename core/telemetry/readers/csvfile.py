@@ -21,7 +21,8 @@ from core.telemetry.readers.csvframe import (
     index_of,
     open_table,
 )
-from core.telemetry.readers.text import Doubt, missing, number, read_text
+from core.telemetry.readers.figures import Decimal, decimal_of, figure
+from core.telemetry.readers.text import BadFile, Doubt, missing, read_text
 from core.telemetry.readers.walltime import Instant, parse_wall, resolve, zone_named
 from core.telemetry.reading import Reading
 
@@ -29,6 +30,7 @@ __all__ = ["Column", "CsvMapping", "CsvResult", "parse_csv", "read_csv"]
 
 GAP_FACTOR = 1.5
 """Without an allowed gap, a silence longer than this many usual steps is one."""
+_DIGITS = frozenset("0123456789")
 _NOT_A_NUMBER = frozenset({"nan", "inf", "+inf", "-inf", "infinity", "+infinity", "-infinity"})
 
 
@@ -54,9 +56,11 @@ class CsvResult:
 
 @dataclass(frozen=True, slots=True)
 class _Row:
+    """A line's time, and its cells of values in the order of the mapping; None where the line has no such column."""
+
     line: int
     wall: datetime
-    cells: list[str]
+    cells: tuple[str | None, ...]
 
 
 def read_csv(path: Path, mapping: CsvMapping, edge_at: datetime) -> CsvResult:
@@ -74,13 +78,16 @@ def parse_csv(text: str, mapping: CsvMapping, edge_at: datetime) -> CsvResult:
     check_mapping(mapping, names)
     zone = zone_named(mapping.timezone)
     doubts: list[Doubt] = []
-    rows = list(_rows(table, mapping, doubts))
+    if table.skipped > mapping.skip_lines:
+        lines = f"the lines up to {table.skipped} are not part of the table, and left out"
+        doubts.append(Doubt(mapping.skip_lines + 1, "preamble", lines))
+    rows = list(_rows(table, [index_of(column.column, names) for column in mapping.values], doubts))
     instants = resolve([row.wall for row in rows], zone, mapping.ambiguous, edge_at)
     readings: list[Reading] = []
-    for column in mapping.values:
-        index = index_of(column.column, names)
+    for index, column in enumerate(mapping.values):
+        decimal = mapping.decimal or _decimal(rows, column, index)
         for row, instant in zip(rows, instants, strict=True):
-            value = _value(row, column, index, doubts)
+            value = _value(row.line, row.cells[index], column, decimal, doubts)
             readings.append(_reading(value, instant, column, edge_at, simulated=mapping.simulated))
     _look_at_times(rows, instants, doubts)
     _look_for_twins(readings, rows, doubts)
@@ -97,17 +104,29 @@ def parse_csv(text: str, mapping: CsvMapping, edge_at: datetime) -> CsvResult:
     )
 
 
-def _rows(table: CsvTable, mapping: CsvMapping, doubts: list[Doubt]) -> Iterator[_Row]:
-    """The rows that have a time; the others become doubts."""
-    times = [index_of(column, table.names) for column in mapping.time]
-    for line, cells in table.records:
+def _rows(table: CsvTable, places: Sequence[int], doubts: list[Doubt]) -> Iterator[_Row]:
+    """The rows that have a time and no more cells than there are columns; the others become doubts."""
+    width = len(table.names)
+    for line, cells in table.records():
+        if len(cells) > width and any(cell.strip() for cell in cells[width:]):
+            message = f"{len(cells)} columns, {width} expected"
+            doubts.append(Doubt(line, "malformed_row", message, damage=True))
+            continue
         try:
-            yield _Row(line, parse_wall(table.stamp(cells, times), table.time_format), cells)
+            wall = parse_wall(table.stamp(cells), table.time_format)
+            yield _Row(line, wall, tuple(cells[place] if place < len(cells) else None for place in places))
         except IndexError:
-            message = f"{len(cells)} columns, {len(table.names)} expected"
+            message = f"{len(cells)} columns, {width} expected"
             doubts.append(Doubt(line, "malformed_row", message, damage=True))
         except ValueError as error:
             doubts.append(Doubt(line, "malformed_row", str(error), damage=True))
+
+
+def _decimal(rows: Sequence[_Row], column: Column, index: int) -> Decimal:
+    try:
+        return decimal_of((row.line, cell) for row in rows if (cell := row.cells[index]) is not None)
+    except BadFile as error:
+        raise BadFile(f"column {column.column!r}: {error.message}", error.line) from error
 
 
 def _reading(
@@ -134,19 +153,21 @@ def _reading(
     )
 
 
-def _value(row: _Row, column: Column, index: int, doubts: list[Doubt]) -> tuple[float | None, Quality, str]:
-    if index >= len(row.cells):
-        doubts.append(Doubt(row.line, "malformed", f"no column {column.column!r} in this line", damage=True))
+def _value(
+    line: int, cell: str | None, column: Column, decimal: Decimal, doubts: list[Doubt]
+) -> tuple[float | None, Quality, str]:
+    if cell is None:
+        doubts.append(Doubt(line, "malformed", f"no column {column.column!r} in this line", damage=True))
         return None, Quality.BAD, Reason.NO_VALUE
-    text = row.cells[index].strip()
-    if missing(text):
+    text = cell.strip()
+    if text[:1] not in _DIGITS and missing(text):
         strange = text.lower() in _NOT_A_NUMBER
-        doubts.append(Doubt(row.line, "no_value", f"{column.column!r} has no value ({text!r})"))
+        doubts.append(Doubt(line, "no_value", f"{column.column!r} has no value ({text!r})"))
         return None, Quality.BAD, Reason.NOT_A_NUMBER if strange else Reason.NO_VALUE
     try:
-        return number(text), Quality.GOOD, Reason.NONE
+        return figure(text, decimal), Quality.GOOD, Reason.NONE
     except ValueError as error:
-        doubts.append(Doubt(row.line, "malformed", f"{column.column!r}: {error}", damage=True))
+        doubts.append(Doubt(line, "malformed", f"{column.column!r}: {error}", damage=True))
         return None, Quality.BAD, Reason.NOT_A_NUMBER
 
 

@@ -2,17 +2,25 @@
 
 import csv
 import io
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
+from typing import Literal
 
 import msgspec
 
 from core.telemetry.address import BadAddress, check_point
 from core.telemetry.readers.text import BadFile
-from core.telemetry.readers.walltime import Ambiguous, fits, form_of
+from core.telemetry.readers.walltime import ISO, Ambiguous, fits, form_of
 
 _DELIMITERS = (";", "\t", "|", ",")
-_SNIFFED_LINES = 50
+_SNIFFED_LINES, _SNIFFED_LETTERS = 50, 100_000
+_QUOTED = re.compile(r'"[^"]*"')
+_CLOCK = re.compile(r"\d{1,2}:\d\d(?::\d\d(?:\.\d+)?)?(?: ?[AaPp][Mm])?")
+FIRST_COLUMN: tuple[str | int, ...] = (1,)
+"""Where the time is if it is not said; with the second, if that one holds a time of day beside a date."""
 CONVERSIONS = {
     ("[degF]", "Cel"): (5 / 9, -160 / 9),
     ("K", "Cel"): (1.0, -273.15),
@@ -37,16 +45,17 @@ class CsvMapping(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How to read a table. `time` names one column or several, joined by a space (date and time apart).
 
     `time_format`: strptime, "iso", "unix", "unix_ms" or "unix_us". `timezone` holds for times without an offset.
-    What is not given is found out: `delimiter`, `time_format`, and whether there is a `header` line. `allowed_gap` in
-    minutes; by default 1.5 usual steps.
+    What is not given is found out: `delimiter`, `time_format`, `decimal` ("." or ","), whether there is a `header`
+    line, and lines before the table (`skip_lines` 0). `allowed_gap` in minutes; by default 1.5 usual steps.
     """
 
     values: tuple[Column, ...]
-    time: tuple[str | int, ...] = (1,)
+    time: tuple[str | int, ...] = FIRST_COLUMN
     time_format: str | None = None
     timezone: str = "UTC"
     ambiguous: Ambiguous = Ambiguous.ORDER
     delimiter: str | None = None
+    decimal: Literal[".", ","] | None = None
     header: bool | None = None
     skip_lines: int = 0
     allowed_gap: float | None = None
@@ -55,34 +64,63 @@ class CsvMapping(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 @dataclass(frozen=True, slots=True)
 class CsvTable:
-    """The table as it stands: column names (1, 2, … without a header), records with their lines, the form of times."""
+    """The table as it stands: column names (1, 2, … without a header) and the form of times.
 
+    `times` are the places of the time's columns, `skipped` the lines before the table that are no part of it.
+    """
+
+    text: str
     delimiter: str
     names: tuple[str, ...]
-    records: tuple[tuple[int, list[str]], ...]
+    header: bool
+    times: tuple[int, ...]
     time_format: str
+    skipped: int
 
-    def stamp(self, cells: Sequence[str], times: Sequence[int]) -> str:
+    def records(self) -> Iterator[tuple[int, list[str]]]:
+        """Line and cells of every record but the header, read anew each time. Raises BadFile for broken quoting."""
+        return islice(_records(self.text, self.delimiter, self.skipped), int(self.header), None)
+
+    def stamp(self, cells: Sequence[str]) -> str:
         """The time of a record as written. Raises IndexError where the record is too short."""
-        return " ".join(cells[index].strip() for index in times)
+        if len(self.times) == 1:
+            return cells[self.times[0]].strip()
+        return " ".join(cells[index].strip() for index in self.times)
 
 
 def open_table(text: str, mapping: CsvMapping) -> CsvTable:
     """The table in a text. Raises BadFile when there is none, or when its times can be read in two ways."""
-    delimiter = mapping.delimiter or _sniff(text, mapping.skip_lines)
-    records = list(_records(text, delimiter, mapping.skip_lines))
-    if not records:
+    delimiter, skip = mapping.delimiter, mapping.skip_lines
+    if delimiter is None:
+        delimiter, skip = _sniff(text, skip)
+    first = next(_records(text, delimiter, skip), None)
+    if first is None:
         raise BadFile("the file is empty")
-    first = records[0][1]
-    header = _has_header(first, mapping) if mapping.header is None else mapping.header
-    names = tuple(cell.strip() for cell in first) if header else tuple(str(n) for n in range(1, len(first) + 1))
-    body = tuple(records[1:] if header else records)
-    form = mapping.time_format
-    if form is None:
-        times = [found for column in mapping.time if (found := _find(column, names)) is not None]
-        stamps = [" ".join(cells[n].strip() for n in times) for _, cells in body if len(cells) > max(times, default=0)]
-        form = form_of([stamp for stamp in stamps if stamp])
-    return CsvTable(delimiter, names, body, form)
+    header = _has_header(first[1], mapping) if mapping.header is None else mapping.header
+    names = tuple(cell.strip() for cell in first[1]) if header else tuple(str(n + 1) for n in range(len(first[1])))
+    times = tuple(found for column in mapping.time if (found := _find(column, names)) is not None)
+    table = CsvTable(text, delimiter, names, header, times, mapping.time_format or ISO, skip)
+    some = [cells for _, cells in islice(table.records(), _SNIFFED_LINES)]
+    if mapping.time == FIRST_COLUMN and _clock_beside(some):
+        table = replace(table, times=(0, 1))
+    if mapping.time_format is not None:
+        return table
+    try:
+        form = form_of(_stamps(table, some))
+    except BadFile:
+        form = form_of(_stamps(table, (cells for _, cells in table.records())))  # a later date may tell
+    return replace(table, time_format=form)
+
+
+def _stamps(table: CsvTable, records: Iterable[Sequence[str]]) -> list[str]:
+    last = max(table.times, default=0)
+    return [stamp for cells in records if len(cells) > last and (stamp := table.stamp(cells))]
+
+
+def _clock_beside(some: Sequence[Sequence[str]]) -> bool:
+    """Whether the first column holds days and the second times of day."""
+    filled = [cells for cells in some if len(cells) > 1 and cells[0].strip()]
+    return bool(filled) and all(":" not in cells[0] and _CLOCK.fullmatch(cells[1].strip()) for cells in filled)
 
 
 def _has_header(first: Sequence[str], mapping: CsvMapping) -> bool:
@@ -94,20 +132,23 @@ def _has_header(first: Sequence[str], mapping: CsvMapping) -> bool:
     return not fits(stamp, mapping.time_format or form_of([stamp]))
 
 
-def _sniff(text: str, skip: int) -> str:
-    """The delimiter that cuts most lines like the first; a semicolon, tab or bar goes before a comma."""
-    lines = [line for line in text.splitlines()[skip : skip + _SNIFFED_LINES] if line.strip()]
-    if not lines:
+def _sniff(text: str, skip: int) -> tuple[str, int]:
+    """The delimiter that cuts most lines alike (a semicolon, tab or bar goes before a comma), and how many lines lie
+    before the first that has one.
+    """
+    lines = [_QUOTED.sub("", line) for line in text[:_SNIFFED_LETTERS].splitlines()[skip : skip + _SNIFFED_LINES]]
+    filled = [line for line in lines if line.strip()]
+    if not filled:
         raise BadFile("the file is empty")
 
-    def score(delimiter: str) -> int:
-        counts = [line.count(delimiter) for line in lines]
-        return sum(count == counts[0] for count in counts) if counts[0] else 0
+    def alike(delimiter: str) -> int:
+        """How many lines have the commonest number of them."""
+        return max(Counter(line.count(delimiter) for line in filled if delimiter in line).values(), default=0)
 
-    best = max(_DELIMITERS, key=score)
-    if not score(best):
-        raise BadFile(f"no delimiter found in {lines[0][:60]!r}: give it (one of ; , | or tab)", skip + 1)
-    return best
+    best = max(_DELIMITERS, key=alike)
+    if not alike(best):
+        raise BadFile(f"no delimiter found in {filled[0][:60]!r}: give it (one of ; , | or tab)", skip + 1)
+    return best, skip + next(index for index, line in enumerate(lines) if best in line)
 
 
 def _records(text: str, delimiter: str, skip: int) -> Iterator[tuple[int, list[str]]]:
@@ -119,7 +160,7 @@ def _records(text: str, delimiter: str, skip: int) -> Iterator[tuple[int, list[s
     line = skip + 1
     try:
         for cells in reader:
-            if any(cell.strip() for cell in cells):
+            if cells and (cells[0] or any(cell.strip() for cell in cells)):
                 yield line, cells
             line = skip + reader.line_num + 1
     except csv.Error as error:
@@ -130,7 +171,11 @@ def check_mapping(mapping: CsvMapping, names: Sequence[str]) -> None:
     """Every fault of the mapping at once. Raises BadFile."""
     wanted = (*mapping.time, *(column.column for column in mapping.values))
     there = ", ".join(names)
-    faults = [f"no column {name!r} (there are {there})" for name in wanted if _find(name, names) is None]
+    faults = [f"no column {name!r} (there are {there})" for name in wanted if not _places(name, names)]
+    for name in wanted:
+        if len(places := _places(name, names)) > 1:
+            numbers = ", ".join(str(place + 1) for place in places)
+            faults.append(f"several columns are called {name!r}: give the number, one of {numbers}")
     for column in mapping.values:
         try:
             check_point(column.point)
@@ -144,11 +189,16 @@ def check_mapping(mapping: CsvMapping, names: Sequence[str]) -> None:
         raise BadFile("; ".join(faults), mapping.skip_lines + 1)
 
 
-def _find(wanted: str | int, names: Sequence[str]) -> int | None:
+def _places(wanted: str | int, names: Sequence[str]) -> list[int]:
+    """Where the columns are that have the number or name; names compare without case."""
     if isinstance(wanted, int):
-        return wanted - 1 if 1 <= wanted <= len(names) else None
-    lowered = [name.lower() for name in names]
-    return lowered.index(wanted.strip().lower()) if wanted.strip().lower() in lowered else None
+        return [wanted - 1] if 1 <= wanted <= len(names) else []
+    bare = wanted.strip().lower()
+    return [place for place, name in enumerate(names) if name.lower() == bare]
+
+
+def _find(wanted: str | int, names: Sequence[str]) -> int | None:
+    return next(iter(_places(wanted, names)), None)
 
 
 def index_of(wanted: str | int, names: Sequence[str]) -> int:

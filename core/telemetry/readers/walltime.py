@@ -1,24 +1,29 @@
 """Wall-clock times of a file as instants: offsets, time zones, the hour that comes twice in autumn. Pure."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
+from functools import lru_cache
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from core.telemetry.readers.text import BadFile, parse_time
 
 ISO = "iso"
-EPOCHS = {"unix": 1.0, "unix_ms": 1e-3, "unix_us": 1e-6}
-_FORMS = tuple(
-    f"{day} {clock}"
-    for day in ("%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%d-%m-%Y", "%Y/%m/%d", "%d.%m.%y")
-    for clock in ("%H:%M:%S", "%H:%M", "%I:%M:%S %p", "%I:%M %p")
-)
+EPOCHS = {"unix": 1_000_000.0, "unix_ms": 1_000.0, "unix_us": 1.0, "unix_ns": 1e-3}
+"""Microseconds of one count since 1970."""
+_DAYS = ("%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%d-%m-%Y", "%m-%d-%Y", "%Y/%m/%d", "%d.%m.%y", "%d-%b-%Y", "%d %b %Y")
+_CLOCKS = (" %H:%M:%S", " %H:%M", " %H:%M:%S.%f", " %I:%M:%S %p", " %I:%M %p", "")
+_FORMS = ("%Y-%m-%d %H:%M:%S %z", "%Y-%m-%d %H:%M %z", *(f"{day}{clock}" for day in _DAYS for clock in _CLOCKS))
 """Forms that are tried where none is given and the times are not ISO 8601."""
 _TRIED = 50
 _POSSIBLE = (1900, 2199)
 _EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_COUNT = re.compile(r"\d{9,20}(?:\.\d*)?")
+_SECONDS_MOST = 10.0**11
+"""Counts of seconds stay below it until the year 5138; of milliseconds they have passed it in 1973, and so on."""
 
 
 class Ambiguous(StrEnum):
@@ -49,12 +54,13 @@ def zone_named(name: str) -> ZoneInfo:
 def parse_wall(text: str, form: str | None) -> datetime:
     """The time as written: aware where the text has an offset or is an epoch, else naive. Raises ValueError.
 
-    `form` is a strptime format, "iso" (also the default), or "unix", "unix_ms", "unix_us".
+    `form` is a strptime format, "iso" (also the default), or "unix", "unix_ms", "unix_us", "unix_ns".
     """
     bare = text.strip()
     if form in EPOCHS:
         try:
-            wall = datetime.fromtimestamp(0, UTC) + timedelta(seconds=float(bare) * EPOCHS[form])
+            count = int(bare) if bare.isdecimal() else float(bare)
+            wall = _EPOCH + timedelta(microseconds=round(count * EPOCHS[form]))
         except OverflowError as error:
             raise ValueError(f"{bare!r} is no time") from error
     elif form in (None, ISO):
@@ -76,18 +82,20 @@ def fits(text: str, form: str | None) -> bool:
 
 
 def form_of(stamps: Sequence[str]) -> str:
-    """The form in which times are written: ISO 8601, seconds or milliseconds since 1970, or one of the usual others.
+    """The form in which times are written: ISO 8601, a count since 1970 (by its size), or one of the usual others.
 
     Raises BadFile where two forms fit all that one fits and mean different days (03/04/2024): it must be given.
     """
     some = stamps[:_TRIED]
-    for form in (ISO, "unix", "unix_ms"):
-        if any(fits(stamp, form) for stamp in some):
-            return form
+    counts = [float(stamp) for stamp in some if _COUNT.fullmatch(stamp)]
+    if counts and len(counts) == len(some):
+        return next((form for step, form in enumerate(EPOCHS) if max(counts) < _SECONDS_MOST * 1000**step), "unix_ns")
+    if any(fits(stamp, ISO) for stamp in some):
+        return ISO
     counted = {form: sum(fits(stamp, form) for stamp in some) for form in _FORMS}
     hopeful = [form for form, count in counted.items() if count]
-    counts = {form: sum(fits(stamp, form) for stamp in stamps) for form in hopeful}
-    best = [form for form in hopeful if counts[form] == max(counts.values())]
+    among = {form: sum(fits(stamp, form) for stamp in stamps) for form in hopeful}
+    best = [form for form in hopeful if among[form] == max(among.values())]
     if not best:
         return ISO
     if len(best) > 1:
@@ -126,14 +134,23 @@ def resolve(walls: Sequence[datetime], zone: ZoneInfo, rule: Ambiguous, now: dat
 
 def _twice(wall: datetime, zone: ZoneInfo) -> bool:
     """Whether the naive time comes twice in the zone."""
-    if wall.tzinfo is not None:
+    if wall.tzinfo is not None or not _changes(wall.date(), zone):
         return False
     first, second = wall.replace(tzinfo=zone, fold=0).utcoffset(), wall.replace(tzinfo=zone, fold=1).utcoffset()
     return first is not None and second is not None and first > second
 
 
+@lru_cache(maxsize=4096)
+def _changes(day: date, zone: ZoneInfo) -> bool:
+    """Whether the zone's clocks change on the day, or in the night before or after it."""
+    noon = datetime.combine(day, time(12), zone)
+    return (noon - timedelta(days=1)).utcoffset() != (noon + timedelta(days=1)).utcoffset()
+
+
 def _exists(wall: datetime, zone: ZoneInfo) -> bool:
     """Whether clocks of the zone ever show the naive time."""
+    if not _changes(wall.date(), zone):
+        return True
     return wall.replace(tzinfo=zone).astimezone(UTC).astimezone(zone).replace(tzinfo=None) == wall
 
 
