@@ -10,8 +10,9 @@ from asyncua.ua.object_ids import ObjectIdNames
 
 from edge.collectors.opcua_config import OpcUaServer
 from edge.collectors.opcua_security import StrictClient
-from edge.collectors.opcua_service import reaching
+from edge.collectors.opcua_service import in_groups, node_id, operation_limit, reaching
 from edge.collectors.opcua_values import told
+from edge.collectors.port import SourceMisconfigured
 
 _ATTRIBUTES = (
     ua.AttributeIds.Value,
@@ -20,6 +21,7 @@ _ATTRIBUTES = (
     ua.AttributeIds.Historizing,
 )
 _ACCESS = ((ua.AccessLevel.CurrentRead, "read"), (ua.AccessLevel.CurrentWrite, "write"))
+_PER_CALL = 100
 _SHOWN = 60
 _OUTSIDE = re.compile(r"[^A-Za-z0-9_-]+")
 _SEGMENT = 64
@@ -58,13 +60,11 @@ class BrowsedNode:
     """Number of elements where the value is an array."""
 
 
-async def browse(
-    server: OpcUaServer, start: str = "i=85", *, depth: int = 12, everything: bool = False
-) -> AsyncIterator[BrowsedNode]:
-    """Every variable below a node (by default the Objects folder), depth first, in the server's order.
+async def browse(server: OpcUaServer, start: str = "i=85", *, everything: bool = False) -> AsyncIterator[BrowsedNode]:
+    """Every variable below a node (by default the Objects folder), depth first, in the server's order, each once.
 
     The Server object and other diagnostics of namespace 0 are left out unless `everything`. Raises SourceLost,
-    SourceMisconfigured, and ValueError for a start that is no node id.
+    SourceMisconfigured (also where the start is no node id, or the server has no such node).
     """
     client = StrictClient(server)
     with reaching(server.endpoint):
@@ -72,48 +72,90 @@ async def browse(
         await client.connect()
     try:
         with reaching(server.endpoint):
-            walk = _Walk(client, await client.get_namespace_array(), everything)
-            async for node in walk.below(client.get_node(ua.NodeId.from_string(start)), (), depth):
-                yield node
+            per_call = await operation_limit(client, _PER_CALL * len(_ATTRIBUTES)) // len(_ATTRIBUTES)
+            namespaces = await client.get_namespace_array()
+            walk = _Walk(client, namespaces, max(1, per_call), everything=everything)
+            async for found in walk.below(client.get_node(_start(start, namespaces))):
+                yield found
+    except LookupError as error:
+        raise SourceMisconfigured(f"{server.endpoint}: {error}") from error
     finally:
         await client.disconnect()
 
 
-class _Walk:
-    """Goes down once into every node."""
+def _start(text: str, namespaces: Sequence[str]) -> ua.NodeId:
+    try:
+        return node_id(text, namespaces)
+    except ua.UaStringParsingError as error:
+        raise LookupError(f"{text!r} is no node id such as i=85 or 'nsu=http://x;s=Line 1'") from error
 
-    def __init__(self, client: StrictClient, namespaces: Sequence[str], everything: bool) -> None:
+
+class _Walk:
+    """Goes down once into every node, however deep, and however its references run in circles."""
+
+    def __init__(self, client: StrictClient, namespaces: Sequence[str], per_call: int, *, everything: bool) -> None:
         self._client = client
         self._namespaces = namespaces
+        self._per_call = per_call
         self._everything = everything
         self._seen: set[ua.NodeId] = set()
+        self._read: dict[ua.NodeId, list[ua.DataValue]] = {}
 
-    async def below(self, node: Any, path: tuple[str, ...], depth: int) -> AsyncIterator[BrowsedNode]:
-        if depth == 0 or node.nodeid in self._seen:
+    async def below(self, start: Any) -> AsyncIterator[BrowsedNode]:
+        """Every variable below the start. Raises LookupError if the server does not have it."""
+        if not (await start.read_attribute(ua.AttributeIds.NodeClass, raise_on_bad_status=False)).StatusCode.is_good():
+            raise LookupError(f"the server has no node {start.nodeid.to_string()}")
+        self._seen.add(start.nodeid)
+        ways = [self._entries((), await self._children(start))]
+        while ways:
+            entry = await anext(ways[-1], None)
+            if entry is None:
+                ways.pop()
+                continue
+            reference, path = entry
+            node = self._client.get_node(reference.NodeId)
+            if node.nodeid in self._seen:
+                continue
+            self._seen.add(node.nodeid)
+            children = await self._children(node)
+            if reference.NodeClass == ua.NodeClass.Variable:
+                yield await self._describe(node, path, children)
+            ways.append(self._entries(path, children))
+
+    async def _entries(
+        self, path: tuple[str, ...], children: Sequence[ua.ReferenceDescription]
+    ) -> AsyncIterator[tuple[ua.ReferenceDescription, tuple[str, ...]]]:
+        """Children that are not properties nor the server's own, their values read a group at a time."""
+        wanted = [
+            child
+            for child in children
+            if child.ReferenceTypeId != ua.NodeId(ua.ObjectIds.HasProperty)
+            and (self._everything or child.NodeId.NamespaceIndex != 0)
+        ]
+        for group in in_groups(wanted, self._per_call):
+            await self._read_all([child.NodeId for child in group if child.NodeClass == ua.NodeClass.Variable])
+            for child in group:
+                yield child, (*path, child.BrowseName.Name or "")
+
+    async def _read_all(self, nodes: Sequence[ua.NodeId]) -> None:
+        if not nodes:
             return
-        self._seen.add(node.nodeid)
-        for reference in await _children(node):
-            if reference.ReferenceTypeId == ua.NodeId(ua.ObjectIds.HasProperty):
-                continue
-            if reference.NodeId.NamespaceIndex == 0 and not self._everything:
-                continue
-            child = self._client.get_node(reference.NodeId)
-            names = (*path, reference.BrowseName.Name)
-            if reference.NodeClass == ua.NodeClass.Variable and child.nodeid not in self._seen:
-                yield await self._describe(child, names)
-            async for found in self.below(child, names, depth - 1):
-                yield found
-
-    async def _describe(self, node: Any, path: tuple[str, ...]) -> BrowsedNode:
         params = ua.ReadParameters()
         params.TimestampsToReturn = ua.TimestampsToReturn.Both
-        params.NodesToRead = [ua.ReadValueId(NodeId=node.nodeid, AttributeId=each) for each in _ATTRIBUTES]
-        value, kind, access, historizing = await self._client.uaclient.session.read(params)
+        params.NodesToRead = [ua.ReadValueId(NodeId=node, AttributeId=each) for node in nodes for each in _ATTRIBUTES]
+        values = await self._client.uaclient.session.read(params)
+        for node, of_node in zip(nodes, in_groups(values, len(_ATTRIBUTES)), strict=True):
+            self._read[node] = list(of_node)
+
+    async def _describe(
+        self, node: Any, path: tuple[str, ...], children: Sequence[ua.ReferenceDescription]
+    ) -> BrowsedNode:
+        value, kind, access, historizing = self._read.pop(node.nodeid)
         raw = value.Value.Value if value.Value is not None else None
         array = len(raw) if isinstance(raw, list) else None
         word = told(value, 0 if array else None)
         level = access.Value.Value if access.Value is not None else 0
-        unit, unit_text = await self._unit(node)
+        unit, unit_text = await self._unit(children)
         may = [name for bit, name in _ACCESS if level & 1 << int(bit)]
         return BrowsedNode(
             path=path,
@@ -128,13 +170,21 @@ class _Walk:
             array=array,
         )
 
-    async def _unit(self, node: Any) -> tuple[str, str]:
-        for reference in await _children(node):
+    async def _unit(self, children: Sequence[ua.ReferenceDescription]) -> tuple[str, str]:
+        for reference in children:
             if reference.BrowseName.Name == "EngineeringUnits":
                 told_unit = (await self._client.get_node(reference.NodeId).read_data_value(False)).Value
                 if told_unit is not None and isinstance(told_unit.Value, ua.EUInformation):
                     return unit_of(told_unit.Value)
         return "", ""
+
+    @staticmethod
+    async def _children(node: Any) -> list[ua.ReferenceDescription]:
+        """What the node points down to on this server."""
+        references = await node.get_references(
+            refs=ua.ObjectIds.HierarchicalReferences, direction=ua.BrowseDirection.Forward, includesubtypes=True
+        )
+        return [each for each in references or () if not getattr(each.NodeId, "ServerIndex", 0)]
 
     def _id(self, node_id: ua.NodeId) -> str:
         text = str(node_id.to_string())
@@ -147,14 +197,6 @@ class _Walk:
         if isinstance(named, ua.NodeId) and named.NamespaceIndex == 0:
             return str(ObjectIdNames.get(named.Identifier, named.to_string()))
         return str(value.Value.VariantType.name) if value.Value is not None else "?"
-
-
-async def _children(node: Any) -> list[ua.ReferenceDescription]:
-    return list(
-        await node.get_references(
-            refs=ua.ObjectIds.HierarchicalReferences, direction=ua.BrowseDirection.Forward, includesubtypes=True
-        )
-    )
 
 
 def unit_of(information: ua.EUInformation) -> tuple[str, str]:
@@ -187,13 +229,12 @@ async def browse_lines(
     start: str = "i=85",
     *,
     zone: str = "SITE/AREA/ZONE",
-    depth: int = 12,
     everything: bool = False,
     yaml: bool = True,
 ) -> AsyncIterator[str]:
     """The server's variables, one a line as they are found; then, if `yaml`, a section to paste. Raises as `browse`."""
     found: list[BrowsedNode] = []
-    async for node in browse(server, start, depth=depth, everything=everything):
+    async for node in browse(server, start, everything=everything):
         found.append(node)
         access = "+".join(node.access) + (", historizing" if node.historizing else "")
         value = f"{_shown(node)} {node.unit or node.unit_text}".rstrip()

@@ -53,7 +53,7 @@ class Again:
         newer = stamp is not None and (item.last_at is None or stamp > item.last_at)
         if server_now is None:
             return stamp if newer else None
-        fresh = stamp is not None and server_now - stamp < self._config.longest_silence
+        fresh = stamp is not None and abs(server_now - stamp) < self._config.longest_silence
         return stamp if newer and fresh else server_now
 
     async def refuse(self, items: Sequence[Item]) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, SecretStr, field_validator, model_validator
 
 from edge.collectors.port import PointAddress, SourceConfig
 
@@ -125,6 +125,12 @@ class OpcUaSource(OpcUaServer, SourceConfig):
     per_call: int = Field(default=100, ge=1, le=10_000)
     """Nodes in one request, for servers with operation limits."""
     nodes: tuple[OpcUaNode, ...] = Field(min_length=1)
+    _remembered: dict[str, object] = PrivateAttr(default_factory=dict)
+
+    @property
+    def remembered(self) -> dict[str, object]:
+        """What this process knows of the server, for the collector alone; it outlives a collector made anew."""
+        return self._remembered
 
     @model_validator(mode="after")
     def _one_owner(self) -> Self:

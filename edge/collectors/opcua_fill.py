@@ -24,6 +24,7 @@ from edge.collectors.port import Clock, SourceLost
 log = logging.getLogger(__name__)
 
 _TICK = 0.25
+_STARTED = "server started"
 _HISTORY_LAG = 1.0
 """Seconds a server may take to file a value it has already reported."""
 
@@ -45,6 +46,7 @@ class Filling:
         self._safe = safe
         self._clock = clock
         self._settled = asyncio.Event()
+        self.server_started: datetime | None = None
 
     @property
     def held(self) -> int:
@@ -65,6 +67,8 @@ class Filling:
             for item in self._items:
                 while item.owed:
                     await self._settle(item)
+            if not any(item.awaited for item in self._items):
+                self._config.remembered[_STARTED] = self.server_started
             self._settled.set()
             await asyncio.sleep(_TICK)
 
@@ -88,22 +92,28 @@ class Filling:
         try:
             if after > missed.after:
                 await self._gap(item, missed, after)
-            found = await self._backfill(item, after, missed.upto)
-            if not found and missed.expected:
+            first = await self._backfill(item, after, missed.upto)
+            if first is None and missed.expected:
                 await asyncio.sleep(_HISTORY_LAG)
-                found = await self._backfill(item, after, missed.upto)
+                first = await self._backfill(item, after, missed.upto)
         except ua.UaError as error:
             log.warning("%s: history of %s: %s", config.name, item.node.node, error)
             await self._gap(item, missed, missed.stop)
             return
-        if found:
-            log.info("%s: %d values of %s from history", config.name, found, item.node.node)
-        elif missed.expected:
+        if first is None and missed.expected:
             await self._gap(item, missed, missed.stop)
+        elif first is not None and self._was_away(after, first):
+            await self._gap(item, missed, first)
 
-    async def _backfill(self, item: Item, after: datetime, upto: datetime) -> int:
-        """Keeps what history has over (after, upto]; how many. Raises ua.UaError, SourceLost."""
+    def _was_away(self, after: datetime, first: datetime) -> bool:
+        """Whether the server was started anew between two instants: history does not reach across that."""
+        started, before = self.server_started, self._config.remembered.get(_STARTED)
+        return started is not None and before is not None and started != before and after < started < first
+
+    async def _backfill(self, item: Item, after: datetime, upto: datetime) -> datetime | None:
+        """Keeps what history has over (after, upto]; the time of the first. Raises ua.UaError, SourceLost."""
         found = 0
+        first: datetime | None = None
         try:
             async for page in history(self._client, item.node_id, after, upto):
                 received = self._clock()
@@ -116,9 +126,12 @@ class Filling:
                     reports.append((item, reading, word))
                 await self._safe.reports(reports)
                 found += len(reports)
+                first = min([reading.at for _, reading, _ in reports] + ([first] if first else []), default=None)
         except (OSError, TimeoutError) as error:
             raise SourceLost(f"{self._config.endpoint}: while reading history: {error}") from error
-        return found
+        if found:
+            log.info("%s: %d values of %s from history", self._config.name, found, item.node.node)
+        return first
 
     async def _gap(self, item: Item, missed: Missed, stop: datetime) -> None:
         await self._safe.gap(Gap(item.node.point, missed.start, stop, missed.reason))

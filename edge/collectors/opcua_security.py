@@ -68,7 +68,7 @@ class StrictClient(Client):  # type: ignore[misc] # asyncua publishes no types
             return encrypted[0]
         if self._config.allow_clear_password:
             return offered[0]
-        why = "to a server whose certificate is not checked (set security.trust)" if encrypted else "readable"
+        why = "to a server whose certificate is not checked (set security.trust)" if encrypted else _bared(offered)
         raise SourceMisconfigured(
             f"{self._config.endpoint}: the password of {self._config.user!r} would be sent {why}; "
             "use mode SignAndEncrypt, or set allow_clear_password if that is meant"
@@ -112,6 +112,14 @@ class StrictClient(Client):  # type: ignore[misc] # asyncua publishes no types
             raise SourceMisconfigured(f"certificate {security.certificate} or key {security.key}: {error}") from error
         if not _belong_together(own, key, password):
             raise SourceMisconfigured(f"key {security.key} is not that of certificate {security.certificate}")
+
+
+def _bared(offered: list[ua.UserTokenPolicy]) -> str:
+    """How little the offered policies would hide a password."""
+    named = {
+        str(policy.SecurityPolicyUri).rpartition("#")[2] for policy in offered if policy.SecurityPolicyUri != _NONE
+    }
+    return f"encrypted only by what is outdated, {', '.join(sorted(named))}" if named else "readable"
 
 
 def _belong_together(certificate: x509.Certificate, key: bytes, password: str | None) -> bool:

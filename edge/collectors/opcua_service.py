@@ -23,6 +23,7 @@ _NOTIFICATIONS_PER_PUBLISH = 5000
 _HISTORY_SLICE = timedelta(hours=6)
 _HISTORY_READ = 1 << int(ua.AccessLevel.HistoryRead)
 _SERVER_TIME = ua.NodeId(ua.ObjectIds.Server_ServerStatus_CurrentTime)
+_STARTED = ua.NodeId(ua.ObjectIds.Server_ServerStatus_StartTime)
 _LIMITS = tuple(
     ua.NodeId(getattr(ua.ObjectIds, f"Server_ServerCapabilities_OperationLimits_{name}"))
     for name in ("MaxNodesPerRead", "MaxMonitoredItemsPerCall")
@@ -48,10 +49,11 @@ _OPERATORS = {
             "the server does not accept our certificate: put it into the server's trust list",
         ),
         (("BadSecurityPolicyRejected", "BadSecurityModeRejected"), "the server refuses this policy or mode"),
+        (("BadTooManyOperations",), "the server takes fewer nodes in one request: lower per_call"),
     )
     for code in codes
 }
-"""Refusals at connect that only an operator can mend, and what to do."""
+"""Refusals that only an operator can mend, and what to do."""
 
 
 @contextmanager
@@ -91,6 +93,13 @@ async def operation_limit(client: Client, asked: int) -> int:
     values = await client.uaclient.session.read_attributes(list(_LIMITS), ua.AttributeIds.Value)
     told = [value.Value.Value for value in values if value.Value is not None]
     return max(1, min([asked, *(limit - 1 for limit in told if isinstance(limit, int) and limit > 0)]))
+
+
+async def started_at(client: Client) -> datetime | None:
+    """When the server was started, by its own clock; None if it does not tell."""
+    (value,) = await client.uaclient.session.read_attributes([_STARTED], ua.AttributeIds.Value)
+    told = value.Value.Value if value.Value is not None else None
+    return moment(told) if isinstance(told, datetime) else None
 
 
 async def create_subscription(

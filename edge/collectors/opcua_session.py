@@ -24,6 +24,7 @@ from edge.collectors.opcua_service import (
     node_id,
     operation_limit,
     reaching,
+    started_at,
 )
 from edge.collectors.opcua_values import Told, severity, told
 from edge.collectors.port import Keeper, SourceLost, SourceMisconfigured
@@ -96,8 +97,8 @@ class Session:
         loop = asyncio.get_running_loop()
         self._client.connection_lost_callback = self._on_lost
         with reaching(self._config.endpoint):
-            namespaces = await self._client.get_namespace_array()
             self._per_call = await operation_limit(self._client, self._config.per_call)
+            self._fill.server_started = await started_at(self._client)
             made = await create_subscription(self._client, self._config, self._on_publish)
         self._subscription = made.SubscriptionId
         keepalive = made.RevisedPublishingInterval / 1000 * max(1, made.RevisedMaxKeepAliveCount)
@@ -106,14 +107,24 @@ class Session:
         for item in self._items:
             item.attach()
             item.seen = loop.time()
+        await self._locate(self._items)
+        await self._monitor([item for item in self._items if not item.refused])
+        if all(item.refused for item in self._items):
+            # A server that had them is still loading its project; one that never had is configured wrongly.
+            known = any(item.last_at is not None for item in self._items)
+            kind = SourceLost if known else SourceMisconfigured
+            raise kind(f"{self._config.endpoint} refuses every node: {self._items[0].refused}")
+        self._subscribed = True
+
+    async def _locate(self, items: Sequence[Item]) -> None:
+        """Finds the items' node ids by the server's namespaces as they are now."""
+        with reaching(self._config.endpoint):
+            namespaces = await self._client.get_namespace_array()
+        for item in items:
             try:
                 item.node_id = node_id(item.node.node, namespaces)
             except (LookupError, ua.UaError) as error:
                 self._refuse(item, str(error))
-        await self._monitor([item for item in self._items if not item.refused])
-        if all(item.refused for item in self._items):
-            raise SourceMisconfigured(f"{self._config.endpoint} refuses every node: {self._items[0].refused}")
-        self._subscribed = True
 
     async def _monitor(self, items: Sequence[Item]) -> None:
         for group in in_groups(items, self._per_call):
@@ -278,9 +289,15 @@ class Session:
                 for item in self._items:
                     item.recheck = item.recheck or item.awaited
             if now > retry:
-                await self._monitor([item for item in self._items if item.refused and item.node_id is not None])
+                await self._retry([item for item in self._items if item.refused])
                 retry = now + _RETRY_REFUSED
             due = [item for item in self._items if item.recheck or (not item.awaited and now - item.seen >= silence)]
             await self._again.read([item for item in due if not item.refused and not item.owed], self._per_call)
             await self._again.refuse([item for item in due if item.refused])
             await asyncio.sleep(min(_TICK, silence / 4))
+
+    async def _retry(self, refused: Sequence[Item]) -> None:
+        """Asks again for what the server did not have: it may have come to know the namespace, or the node."""
+        if refused:
+            await self._locate([item for item in refused if item.node_id is None])
+            await self._monitor([item for item in refused if item.node_id is not None])

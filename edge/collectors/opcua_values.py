@@ -22,8 +22,9 @@ _SEVERITY = (Quality.GOOD, Quality.UNCERTAIN, Quality.BAD, Quality.BAD)
 _CONDITION = 0xFFFF0000
 _INFO_BITS = 0x0C80
 _OVERFLOW = 0x0480
-_NULL_YEAR = 1601
-"""OPC UA counts time from 1601-01-01; zero means that there is no time."""
+_NULL_YEAR, _ENDLESS_YEAR = 1601, 9999
+"""OPC UA counts time from 1601-01-01; zero means that there is no time, and so does the last instant of 9999
+(OPC 10000-6 §5.2.2.5), which some servers send where they have none."""
 
 Scalar = bool | int | float | str
 
@@ -68,8 +69,8 @@ def overflowed(status: int) -> bool:
 
 
 def moment(stamp: datetime | None) -> datetime | None:
-    """A stamp in UTC, None for OPC UA's null time. The binding's naive times are UTC."""
-    if stamp is None or stamp.year <= _NULL_YEAR:
+    """A stamp in UTC, None for either of OPC UA's times that are none. The binding's naive times are UTC."""
+    if stamp is None or not _NULL_YEAR < stamp.year < _ENDLESS_YEAR:
         return None
     return stamp.replace(tzinfo=UTC) if stamp.tzinfo is None else stamp.astimezone(UTC)
 
@@ -112,6 +113,8 @@ def scalar(variant: ua.Variant | None, index: int | None) -> Scalar | None:
         if index >= len(value):
             raise Unsupported(f"an array of {len(value)} elements, none at index {index}")
         value = value[index]
+        if isinstance(value, list):
+            raise Unsupported("an array of more than one dimension")
     elif index is not None:
         raise Unsupported("no array, though an index is configured")
     return _plain(value, variant.VariantType)
