@@ -7,8 +7,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import pytest
-from click.testing import Result
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 ROOT = Path(__file__).parents[2]
 
@@ -23,7 +22,7 @@ def lotwise(*words: str, **environment: str) -> Result:
 
 def started(*words: str) -> str:
     """What the installed command prints, in a process of its own."""
-    command = [Path(sys.executable).with_name("lotwise"), *words]
+    command = [str(Path(sys.executable).with_name("lotwise")), *words]
     return subprocess.run(command, capture_output=True, text=True, timeout=100, check=True).stdout
 
 
