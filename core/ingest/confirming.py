@@ -24,9 +24,10 @@ def answer(engine: Engine, ask: ConfirmAsk, standing: Standing) -> ConfirmReply:
     with engine.connect().execution_options(isolation_level="REPEATABLE READ") as conn:
         through = _through(conn, ask)
         since = (*ask.since, *repeat(0, len(ask.upto) - len(ask.since)))
+        missing = _missing(conn, ask, [max(*pair) for pair in zip(through, since, strict=False)])
         confirmed = tuple(
-            _confirmed(conn, ask.gateway, asked, through.get(asked[:2], 0), gone)
-            for asked, gone in zip(ask.upto, since, strict=False)
+            Confirmed(epoch, partition, done, tuple(gone), gone[-1] if len(gone) == MISSING_MAX else None)
+            for (epoch, partition, _), done, gone in zip(ask.upto, through, missing, strict=True)
         )
         closed = conn.execute(
             text("SELECT epoch FROM epoch_closed WHERE gateway = :g ORDER BY epoch"), {"g": ask.gateway}
@@ -34,30 +35,40 @@ def answer(engine: Engine, ask: ConfirmAsk, standing: Standing) -> ConfirmReply:
         return ConfirmReply(confirmed, standing.stream, dict(standing.floors), tuple(closed))
 
 
-def _through(conn: Connection, ask: ConfirmAsk) -> dict[tuple[str, int], int]:
+def _through(conn: Connection, ask: ConfirmAsk) -> list[int]:
+    """For each run asked for: through which number all is confirmed."""
     rows = conn.execute(
         text("SELECT epoch, partition, through FROM batch_progress WHERE gateway = :g AND epoch = ANY(:e)"),
         {"g": ask.gateway, "e": sorted({epoch for epoch, _, _ in ask.upto})},
     )
-    return {(epoch, partition): through for epoch, partition, through in rows}
+    known = {(epoch, partition): through for epoch, partition, through in rows}
+    return [known.get((epoch, partition), 0) for epoch, partition, _ in ask.upto]
 
 
-def _confirmed(conn: Connection, gateway: str, asked: tuple[str, int, int], through: int, since: int) -> Confirmed:
-    """`since` is the last number that the gateway no longer has: what is missing up to there it cannot send again."""
-    epoch, partition, upto = asked
-    if through >= upto:
-        return Confirmed(epoch, partition, through, ())
-    missing: Sequence[int] = (
-        conn.execute(
-            text(
-                "SELECT n FROM generate_series(cast(:t AS bigint) + 1, cast(:u AS bigint)) n WHERE NOT EXISTS "
-                "(SELECT FROM batch b WHERE b.gateway = :g AND b.epoch = :e AND b.partition = :p AND b.number = n) "
-                "ORDER BY n LIMIT :limit"
-            ),
-            {"t": max(through, since), "u": upto, "g": gateway, "e": epoch, "p": partition, "limit": MISSING_MAX},
-        )
-        .scalars()
-        .all()
-    )
-    cut = missing[-1] if len(missing) == MISSING_MAX else None
-    return Confirmed(epoch, partition, through, tuple(missing), cut)
+# the bounds of b.number are there for the index's sake; where all is confirmed there is no n
+_MISSING = text(
+    "SELECT k.i - 1, m.n FROM unnest(CAST(:e AS text[]), CAST(:p AS int[]), CAST(:t AS bigint[]), CAST(:u AS bigint[]))"
+    " WITH ORDINALITY k(e, p, t, u, i) CROSS JOIN LATERAL ("
+    " SELECT n FROM generate_series(k.t + 1, k.u) n WHERE NOT EXISTS (SELECT FROM batch b WHERE b.gateway = :g"
+    " AND b.epoch = k.e AND b.partition = k.p AND b.number = n AND b.number > k.t AND b.number <= k.u)"
+    " ORDER BY n LIMIT :limit) m ORDER BY k.i, m.n"
+)
+
+
+def _missing(conn: Connection, ask: ConfirmAsk, after: Sequence[int]) -> list[list[int]]:
+    """For each run asked for: the numbers that are not there, up to what is asked for and MISSING_MAX of them.
+
+    `after` is through which number nothing is missing, or the last that the gateway no longer has: what is missing up
+    to there it cannot send again.
+    """
+    missing: list[list[int]] = [[] for _ in ask.upto]
+    rows = conn.execute(
+        _MISSING,
+        {
+            "g": ask.gateway, "limit": MISSING_MAX, "t": list(after),
+            **dict(zip("epu", ([asked[at] for asked in ask.upto] for at in range(3)), strict=True)),
+        },
+    )  # fmt: skip
+    for index, number in rows:
+        missing[index].append(number)
+    return missing

@@ -15,12 +15,15 @@ from numpy.typing import NDArray
 from ruamel.yaml import YAML
 from sqlalchemy import Engine, create_engine, text
 
+from core.app import build_events
+from core.erp.exposure.judge import Judge
+from core.erp.kernel.unit import Unit, system, transact
 from core.erp.migrations import upgrade
 from core.series.landing import write_rows
 from core.telemetry.reading import Reading
 from lotwise.bench.broker import Broker, broker
 from lotwise.bench.figures import figure
-from lotwise.bench.plant import INSTANT, build
+from lotwise.bench.plant import INSTANT, Plant, build
 from lotwise.embedded.nats import EmbeddedNats
 from lotwise.embedded.postgres import EmbeddedPostgres
 from lotwise.embedded.process import ServerProcess, free_port
@@ -138,6 +141,17 @@ def _measure(engine: Engine, of: Broker, rate: int, zones: int, expected: int) -
         return np.array(conn.execute(_LATENCIES).all(), np.float64), landed, seconds
 
 
+def _spoken(engine: Engine, plant: Plant, at: datetime) -> None:
+    """Every zone has said something, and was judged by it, before its goods came: no goods stand there unknown."""
+    readings = [Reading(point, at, 5.0, "Cel", at) for point in plant.points]
+
+    def work(u: Unit) -> None:
+        write_rows(u.conn, readings)
+        Judge().fold(u, readings)
+
+    transact(engine, system("bench"), build_events(), work, at)
+
+
 def run(rate: int, holds: int, *, embedded: bool = False) -> None:
     """Prints `p50_ms`, `p99_ms` and `max_ms`. Raises TimeoutError if the holds do not come."""
     with tempfile.TemporaryDirectory(prefix="lotwise-bench-") as name, ExitStack() as stack:
@@ -152,9 +166,7 @@ def run(rate: int, holds: int, *, embedded: bool = False) -> None:
         upgrade(engine)
         now = datetime.now(UTC)
         plant = build(engine, now, zones=ZONES, profiles=PROFILES, sublots=ZONES * PER_ZONE, limits=INSTANT)
-        with engine.begin() as conn:  # every zone has spoken before its goods came
-            before = now - timedelta(seconds=30)
-            write_rows(conn, [Reading(point, before, 5.0, "Cel", before) for point in plant.points])
+        _spoken(engine, plant, now - timedelta(seconds=30))
         zones, expected = _zones_for(engine, holds)
         env = {
             "LOTWISE_INSTANCE": "test", "LOTWISE_DATABASE_URL": postgres.url(), "LOTWISE_NATS_URL": stream.url,
