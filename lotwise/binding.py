@@ -18,6 +18,8 @@ from rich.console import Console
 from rich.table import Table
 
 from core.telemetry.quality import Quality
+from core.telemetry.readers.recorded import by_quantity
+from core.telemetry.readers.text import BadFile
 from core.telemetry.reading import Reading
 
 OK, FAILED, REFUSED = 0, 2, 3
@@ -77,14 +79,18 @@ class Binding:
 
 
 def series_of(readings: Iterable[Reading]) -> list[dict[str, Any]]:
-    """Readings as the body's series, by the last segment of their points and their unit, in the file's order."""
-    out: dict[tuple[str, str], list[dict[str, Any]]] = {}
-    for reading in readings:
-        value = {"at": reading.at.isoformat(), "value": reading.value}
-        if reading.quality is not Quality.GOOD:
-            value |= {"quality": reading.quality.name.lower(), "reason": reading.reason}
-        out.setdefault((reading.point.rsplit("/", 1)[1], reading.unit), []).append(value)
-    return [{"quantity": quantity, "unit": unit, "values": values} for (quantity, unit), values in out.items()]
+    """Readings as the body's series, one a quantity, in the file's order. Raises BadFile as `by_quantity` does."""
+    return [
+        {"quantity": quantity, "unit": unit, "values": [_value(reading) for reading in found]}
+        for (quantity, unit), found in by_quantity(readings).items()
+    ]
+
+
+def _value(reading: Reading) -> dict[str, Any]:
+    value = {"at": reading.at.isoformat(), "value": reading.value}
+    if reading.quality is not Quality.GOOD:
+        value |= {"quality": reading.quality.name.lower(), "reason": reading.reason}
+    return value
 
 
 def send(binding: Binding, serial: str, series: Sequence[dict[str, Any]]) -> dict[str, Any]:
@@ -97,7 +103,8 @@ def send(binding: Binding, serial: str, series: Sequence[dict[str, Any]]) -> dic
         with httpx.Client(base_url=binding.api.rstrip("/"), timeout=_TIMEOUT) as client:
             token = client.post("/api/v1/token", data={"username": binding.login, "password": password})
             headers = {"Authorization": f"Bearer {_said(token)['access_token']}"}
-            return _said(client.post("/api/v1/imports", json=body, headers=headers))
+            with Console(stderr=True).status(f"binding {sum(len(one['values']) for one in series)} readings …"):
+                return _said(client.post("/api/v1/imports", json=body, headers=headers))
     except httpx.HTTPError as error:
         raise NotBound(f"{binding.api}: {error or type(error).__name__}", FAILED) from error
     except httpx.InvalidURL as error:
@@ -121,6 +128,9 @@ def bind(binding: Binding, serial: str, readings: Iterable[Reading], *, json: bo
     except NotBound as error:
         print(f"not bound: {error}", file=sys.stderr)
         return error.code
+    except BadFile as error:
+        print(f"not bound: {error}", file=sys.stderr)
+        return FAILED
     if json:
         print(jsonlib.dumps(answer, ensure_ascii=False))
     else:

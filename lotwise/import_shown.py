@@ -1,6 +1,8 @@
 """What `lotwise import` prints: tables for people, the README's table, JSON for programs, doubts on standard error."""
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,17 @@ from core.telemetry.readers.csvfile import CsvResult
 from core.telemetry.readers.text import Doubt
 
 _SHOWN_DOUBTS = 20
+
+
+@contextmanager
+def busy(path: Path) -> Iterator[None]:
+    """Says on a terminal that a file is being read, for as long as it is; on standard error."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield
+        return
+    with console.status(f"reading {path.name} …"):
+        yield
 
 
 def csv_json(result: CsvResult) -> dict[str, Any]:

@@ -8,7 +8,6 @@ Exit codes: 0 the file was read whole; 1 it is damaged (what could be read is sh
 """
 
 import json as jsonlib
-import re
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,19 +15,16 @@ from typing import Annotated
 
 import msgspec
 import typer
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
 
 from core.telemetry.readers.comparison import to_json
 from core.telemetry.readers.csvfile import parse_csv
-from core.telemetry.readers.csvframe import Column, CsvMapping, open_table
+from core.telemetry.readers.csvframe import CsvMapping
 from core.telemetry.readers.fridgetag import read_fridgetag
 from core.telemetry.readers.judging import evaluate
-from core.telemetry.readers.report import Report
+from core.telemetry.readers.recorded import guess, logged
 from core.telemetry.readers.signature import Authenticity
 from core.telemetry.readers.text import BadFile, read_text
 from core.telemetry.readers.walltime import Ambiguous, zone_named
-from core.telemetry.reading import Reading
 from lotwise.binding import (
     DEFAULT_API,
     ApiOption,
@@ -43,7 +39,8 @@ from lotwise.binding import (
     ZoneOption,
     bind,
 )
-from lotwise.import_shown import csv_json, markdown_table, print_csv, print_doubts, print_logger
+from lotwise.import_columns import parse_decimal, parse_value, read_mapping
+from lotwise.import_shown import busy, csv_json, markdown_table, print_csv, print_doubts, print_logger
 
 OK, DAMAGED, UNFIT = 0, 1, 2
 
@@ -68,7 +65,8 @@ def import_logger(
     standard error in full.
     """
     try:
-        report = read_fridgetag(path, zone_named(timezone) if timezone else UTC)
+        with busy(path):
+            report = read_fridgetag(path, zone_named(timezone) if timezone else UTC)
     except BadFile as error:
         return _unfit(path, error)
     comparison = evaluate(report)
@@ -82,21 +80,17 @@ def import_logger(
         print_logger(comparison)
     print_doubts(path, report.doubts)
     if binding is not None:
-        code = bind(binding, report.serial or path.stem, _logged(report, report.serial or path.stem), json=json)
+        serial = report.serial or path.stem
+        try:
+            readings = logged(report, serial, datetime.now(UTC))
+        except BadFile as error:
+            return _unfit(path, error)
+        code = bind(binding, serial, readings, json=json)
         if code:
             return code
     if report.damaged or (strict and (comparison.agree is False or report.authenticity is Authenticity.ALTERED)):
         return DAMAGED
     return OK
-
-
-def _logged(report: Report, serial: str) -> list[Reading]:
-    """The log's readings: of several columns of one quantity, the one the device judges by; humidity besides."""
-    judged = report.columns[report.judged_column]
-    points = {judged: f"import/logger/file/{_segment(serial)}/temperature"}
-    moist = [name for name in report.columns if name.lower().startswith("rh")]
-    points |= {name: f"import/logger/file/{_segment(serial)}/humidity" for name in moist[:1] if name != judged}
-    return report.readings(points, datetime.now(UTC))
 
 
 def import_csv(
@@ -110,11 +104,12 @@ def import_csv(
 ) -> int:
     """Reads a table by its mapping (None: first column time, every other a value); prints it; returns the exit code."""
     try:
-        text = read_text(path)
-        chosen = (
-            mapping if mapping is not None and mapping.values else _guess(path, text, mapping or CsvMapping(values=()))
-        )
-        result = parse_csv(text, chosen, now or datetime.now(UTC))
+        with busy(path):
+            text = read_text(path)
+            chosen = mapping or CsvMapping(values=())
+            if not chosen.values:
+                chosen = msgspec.structs.replace(chosen, values=guess(path.name.partition(".")[0], text, chosen))
+            result = parse_csv(text, chosen, now or datetime.now(UTC))
     except BadFile as error:
         return _unfit(path, error)
     if binding is not None and json:
@@ -134,44 +129,6 @@ def import_csv(
 def _unfit(path: Path, error: BadFile) -> int:
     print(f"{path}: {error}", file=sys.stderr)
     return UNFIT
-
-
-def _guess(path: Path, text: str, mapping: CsvMapping) -> CsvMapping:
-    """Every column but the time's as a point of its own, under import/csv/<file>."""
-    names = open_table(text, mapping).names
-    stem = _segment(path.stem)
-    times = {str(name).lower() for name in mapping.time}
-    values = tuple(
-        Column(index, f"import/csv/{stem}/file/{_segment(name)}")
-        for index, name in enumerate(names, start=1)
-        if str(index) not in times and name.lower() not in times
-    )
-    return msgspec.structs.replace(mapping, values=values)
-
-
-def _segment(text: str) -> str:
-    return re.sub(r"[^A-Za-z0-9_-]+", "_", text)[:64] or "_"
-
-
-def parse_value(text: str) -> Column:
-    """`COLUMN=site/area/zone/device/quantity[:UNIT[>UNIT]]` as a column. Raises BadFile."""
-    name, equals, rest = text.rpartition("=")
-    if not equals or not name:
-        raise BadFile(f"--value {text!r}: give COLUMN=site/area/zone/device/quantity[:UNIT[>UNIT]]")
-    point, _, units = rest.partition(":")
-    unit, _, wanted = units.partition(">")
-    return Column(int(name) if name.isdigit() else name, point, unit, wanted or None)
-
-
-def read_mapping(path: Path) -> CsvMapping:
-    """A mapping from a YAML file; see CsvMapping for its keys. Raises BadFile."""
-    try:
-        data = YAML(typ="safe", pure=True).load(read_text(path))
-        return msgspec.convert(data, CsvMapping)
-    except YAMLError as error:
-        raise BadFile(f"{path}: {error}") from error
-    except msgspec.ValidationError as error:
-        raise BadFile(f"{path}: {error}") from error
 
 
 @app.command("logger")
@@ -200,6 +157,10 @@ def logger_command(
 ) -> None:
     """Read a logger's report, judge it by its own limits, and lay its own alarm record beside.
 
+    lotwise import logger 130500109088.txt --tz Europe/Zurich
+
+    lotwise import logger 130500109088.txt --shipment SH-1 --login logistics --dry-run
+
     Exit code 0: read whole. 1: damaged (or, with --strict, they disagree). 2: not such a report.
     """
     try:
@@ -219,15 +180,21 @@ def csv_command(
         list[str] | None,
         typer.Option("--value", "-v", help="COLUMN=site/area/zone/device/quantity[:UNIT[>UNIT]]; may be repeated."),
     ] = None,
-    time: Annotated[list[str] | None, typer.Option("--time", help="Column(s) of the time; default the first.")] = None,
+    time: Annotated[
+        list[str] | None,
+        typer.Option("--time", "--time-column", help="Column of the time, name or number; twice for date and clock."),
+    ] = None,
     time_format: Annotated[
-        str | None, typer.Option(help="strptime, iso, unix, unix_ms, unix_us; else found out.")
+        str | None, typer.Option(help="strptime, iso, unix, unix_ms, unix_us, unix_ns; else found out.")
     ] = None,
     timezone: Annotated[str, typer.Option("--timezone", "--tz", help="For times without an offset.")] = "UTC",
     ambiguous: Annotated[
         Ambiguous, typer.Option(help="What a time means that comes twice in autumn.")
     ] = Ambiguous.ORDER,
     delimiter: Annotated[str | None, typer.Option(help="Found out if not given.")] = None,
+    decimal: Annotated[
+        str | None, typer.Option(help="'.' or ','; found out by the whole column, unless 1,013 is all it has.")
+    ] = None,
     header: Annotated[bool | None, typer.Option(help="Whether the first line names the columns; found out.")] = None,
     skip_lines: Annotated[int, typer.Option(min=0, help="Lines before the table.")] = 0,
     allowed_gap: Annotated[
@@ -246,7 +213,13 @@ def csv_command(
     login: LoginOption = None,
     dry_run: DryRunOption = False,
 ) -> None:
-    """Read a table of values by a mapping of columns to points; gaps and doubtful lines are reported.
+    r"""Read a table of values by a mapping of columns to points; gaps and doubtful lines are reported.
+
+    Without --value every column but the time's is taken, named and with the unit that its heading says.
+
+    lotwise import csv room.csv --time timestamp --value "value=plant/store/cold-1/probe/temperature:\[degF]>Cel"
+
+    lotwise import csv R-1.csv.gz --tz Europe/Zurich --shipment SH-1 --serial R-1 --login logistics --dry-run
 
     Exit code 0: every line was read. 1: some could not be (they are named). 2: file or mapping do not fit.
     """
@@ -255,7 +228,7 @@ def csv_command(
             values=tuple(parse_value(text) for text in value or ()),
             time=tuple(int(name) if name.isdigit() else name for name in time or ("1",)),
             time_format=time_format, timezone=timezone, ambiguous=ambiguous,
-            delimiter="\t" if delimiter in ("tab", "\\t") else delimiter,
+            delimiter="\t" if delimiter in ("tab", "\\t") else delimiter, decimal=parse_decimal(decimal),
             header=header, skip_lines=skip_lines, allowed_gap=allowed_gap,
         )  # fmt: skip
         zoned = (since, until)

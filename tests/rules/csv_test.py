@@ -14,7 +14,8 @@ from core.telemetry.readers.csvfile import CsvResult, parse_csv, read_csv
 from core.telemetry.readers.csvframe import Column, CsvMapping
 from core.telemetry.readers.text import BadFile
 from core.telemetry.readers.walltime import Ambiguous
-from lotwise.importing import app, parse_value, read_mapping
+from lotwise.import_columns import parse_value, read_mapping
+from lotwise.importing import app
 
 NAB = Path(__file__).resolve().parents[3] / "shared" / "data" / "nab_ambient_temperature_system_failure.csv"
 NOW = datetime(2026, 1, 1, tzinfo=UTC)

@@ -1,0 +1,82 @@
+"""What a recorded file says of a recorder's surroundings, ready to be bound to goods: one series a quantity.
+
+Also the guess at what a table's columns are, where nobody says.
+"""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+
+from core.telemetry.readers.csvframe import Column, CsvMapping, open_table
+from core.telemetry.readers.report import Report
+from core.telemetry.readers.text import BadFile
+from core.telemetry.reading import Reading
+
+_QUANTITIES = (
+    ("temperature", re.compile(r"temp|°\s*[cf]\b", re.IGNORECASE)),
+    ("humidity", re.compile(r"hum|feucht|\brh\b|%", re.IGNORECASE)),
+    ("pressure", re.compile(r"press|\bh?pa\b", re.IGNORECASE)),
+)
+_UNITS = (
+    ("Cel", re.compile(r"°\s*c\b|\bdeg ?c\b|\[c\]|\(c\)|celsius|_c$", re.IGNORECASE)),
+    ("[degF]", re.compile(r"°\s*f\b|\bdeg ?f\b|\[f\]|\(f\)|fahrenheit|_f$", re.IGNORECASE)),
+    ("%", re.compile(r"%|\brh\b", re.IGNORECASE)),
+    ("hPa", re.compile(r"\bhpa\b|mbar", re.IGNORECASE)),
+    ("Pa", re.compile(r"\bpa\b", re.IGNORECASE)),
+)
+"""What a column's name says, the first that fits; a name that says no unit is given none."""
+
+
+def segment(text: str) -> str:
+    """The text as one segment of an address."""
+    return re.sub(r"[^A-Za-z0-9_-]+", "_", text).strip("_")[:64] or "_"
+
+
+def guess(stem: str, text: str, mapping: CsvMapping) -> tuple[Column, ...]:
+    """Every column but the time's as a point import/csv/STEM/COLUMN/QUANTITY, with the unit its name gives.
+
+    Raises BadFile as `open_table` does.
+    """
+    table = open_table(text, mapping)
+    columns = [(place, name) for place, name in enumerate(table.names) if place not in table.times and name]
+    seen: dict[str, int] = {}
+    out = []
+    for place, name in columns:
+        bare = segment(name)
+        seen[bare] = seen.get(bare, 0) + 1
+        device = bare if seen[bare] == 1 else f"{bare}_{place + 1}"
+        quantity = next((word for word, form in _QUANTITIES if form.search(name)), bare)
+        unit = next((word for word, form in _UNITS if form.search(name)), "")
+        out.append(Column(place + 1, f"import/csv/{segment(stem)}/{device}/{quantity}", unit))
+    return tuple(out)
+
+
+def logged(report: Report, serial: str, edge_at: datetime) -> list[Reading]:
+    """A logger's readings: of several columns of one quantity, the one the device judges by; humidity besides.
+
+    Raises BadFile for a report that has none, as of a device that only notes its days.
+    """
+    if not report.columns or not report.samples:
+        raise BadFile(f"{report.device} {report.serial} keeps no readings, only days: there is nothing to bind")
+    judged = report.columns[report.judged_column]
+    points = {judged: f"import/logger/file/{segment(serial)}/temperature"}
+    moist = [name for name in report.columns if name.lower().startswith("rh")]
+    points |= {name: f"import/logger/file/{segment(serial)}/humidity" for name in moist[:1] if name != judged}
+    return report.readings(points, edge_at)
+
+
+def by_quantity(readings: Iterable[Reading]) -> Mapping[tuple[str, str], Sequence[Reading]]:
+    """Readings by (quantity, unit), in the file's order.
+
+    Raises BadFile where two columns measure one quantity, or a column has no unit: it must be said which counts.
+    """
+    out: dict[tuple[str, str], list[Reading]] = {}
+    points: dict[str, str] = {}
+    for reading in readings:
+        device, quantity = reading.point.rsplit("/", 1)
+        if points.setdefault(quantity, device) != device:
+            raise BadFile(f"several columns are of {quantity}: name the one that counts (--value)")
+        if not reading.unit:
+            raise BadFile(f"{quantity} has no unit: give it (--value COLUMN=site/area/zone/device/{quantity}:UNIT)")
+        out.setdefault((quantity, reading.unit), []).append(reading)
+    return out
