@@ -12,7 +12,7 @@ from core.erp.exposure.lineage import paths
 from core.erp.exposure.places import Place, load_places, load_profiles
 from core.erp.exposure.raw import Heard, by_quantity, load_heard
 from core.erp.exposure.rules import runs as r
-from core.erp.exposure.rules.assess import Break, Slice, Verdict, assess
+from core.erp.exposure.rules.assess import NEVER, Break, Slice, Verdict, assess
 from core.erp.exposure.rules.kinetic import applicable, kinetic_breaks, warm_until
 from core.erp.exposure.rules.profile import Profile
 from core.erp.exposure.rules.signal import BAD
@@ -142,6 +142,9 @@ class Ways:
         slices = self.slices(way, version)
         if any(seen.worst for part in slices for seen in part.seen.values()):
             self.spent.add((sublot, version))
+        if not slices and way:
+            # they came ahead of what is known: what could break first is what breaks if all of it counts from then on
+            return Verdict((), way[0][1] + min((limit.delay for limit in profile.limits), default=NEVER))
         verdict = assess(profile, slices, {})
         if not applicable(profile):
             return verdict
@@ -290,6 +293,9 @@ class Ways:
         return out
 
     def _innermost(self, zone: int, start: int, stop: int | None) -> list[tuple[int, int, int | None]]:
+        """The zones around it that judge over [start, stop): where none is monitored, the innermost that declares its
+        worst temperature, else the zone itself.
+        """
         if self.place(zone).monitored:
             return [(zone, start, stop)]
         rows = self.conn.execute(
@@ -304,16 +310,21 @@ class Ways:
             if b is not None and b <= a:
                 continue
             if a > at:
-                out.append((zone, at, a if stop is None else min(a, stop)))
-            if stop is not None and a >= stop:
-                break
-            out += self._innermost(row.parent_id, a, b)
+                out.append((zone, at, a))
+            out += [(self._better(zone, around), c, d) for around, c, d in self._innermost(row.parent_id, a, b)]
             if b is None:
                 return out
             at = b
         if stop is None or at < stop:
             out.append((zone, at, stop))
         return out
+
+    def _better(self, inner: int, outer: int) -> int:
+        """Which of an unmonitored zone and the one that judges around it says more of what is inside."""
+        around = self.place(outer)
+        if around.monitored or (self.place(inner).worst_temperature is None and around.worst_temperature is not None):
+            return outer
+        return inner
 
     # --- what was seen there
 

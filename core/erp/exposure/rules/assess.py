@@ -197,6 +197,7 @@ def _cumulative(
 
 
 def _placed(item: Break, slices: Sequence[Slice]) -> Break:
-    """The break with the zone the sublot stood in when it broke."""
-    zone = next((part.zone_id for part in slices if part.start <= item.broke < part.stop), slices[-1].zone_id)
+    """The break with the zone the sublot stood in when it broke: of a count, where it spent the last of it."""
+    at = item.broke if item.broke == item.started else item.broke - 1
+    zone = next((part.zone_id for part in slices if part.start <= at < part.stop), slices[-1].zone_id)
     return replace(item, zone_id=zone)

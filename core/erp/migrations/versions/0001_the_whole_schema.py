@@ -141,9 +141,12 @@ LANGUAGE sql STABLE AS $$
         WHERE up.depth < 16
     )
     SELECT up.id FROM up JOIN zone z ON z.id = up.id
-    WHERE z.worst_temperature IS NOT NULL
-        OR EXISTS (SELECT FROM point p WHERE p.zone_id = up.id AND p.role = 'required')
-    ORDER BY up.depth LIMIT 1
+    CROSS JOIN LATERAL (
+        SELECT EXISTS (SELECT FROM point p WHERE p.zone_id = up.id AND p.role = 'required') AS monitored
+    ) m
+    WHERE m.monitored OR z.worst_temperature IS NOT NULL
+    -- the innermost monitored one judges; where there is none, the innermost that declares its worst temperature
+    ORDER BY NOT m.monitored, up.depth LIMIT 1
 $$
     ''',
     r'''
