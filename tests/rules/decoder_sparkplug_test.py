@@ -287,3 +287,47 @@ def test_what_is_not_for_us(topic: str) -> None:
 def test_topics_that_are_not_sparkplug(topic: str) -> None:
     with pytest.raises(BadPayload):
         SparkplugB(SparkplugOptions()).decode(topic, b"", NOW)
+
+
+def probe(value: int, datatype: int = 0, **changes: Any) -> Metric:
+    """An instance of a template, its member with or without its data type."""
+    inner = Metric(name="Temp", datatype=datatype, int_value=value % 2**32)
+    return Metric(name="Probe", datatype=19, template_value=Template(template_ref="P", metrics=[inner]), **changes)
+
+
+def test_a_templates_definition_is_no_measurement() -> None:
+    definition = Template(is_definition=True, metrics=[Metric(name="Temp", datatype=3, int_value=0)])
+    found = Node().born(Metric(name="_types_/P", datatype=19, template_value=definition), probe(-7, 3))
+    assert [(item.field, item.value) for item in found] == [("Probe/Temp", -7)]
+
+
+def test_a_templates_members_have_the_types_of_their_birth() -> None:
+    node = Node()
+    node.born(probe(-7, 3))
+    (item,) = node.says("NDATA", probe(-9), seq=1)
+    assert (item.value, item.quality, node.asked()) == (-9, Quality.GOOD, [])
+    with pytest.raises(BadPayload, match="Probe/Temp"):
+        Node().says("NDATA", probe(-9), seq=1)
+
+
+def test_a_templates_member_has_the_worse_verdict_and_its_own_time() -> None:
+    bad = PropertySet(keys=["Quality"], values=[PropertyValue(type=3, int_value=0)])
+    (item,) = Node().born(probe(4, 3, properties=bad))
+    assert (item.quality, item.reason) == (Quality.BAD, Reason.DEVICE)
+    own = probe(4, 3, timestamp=MILLIS - 5000)
+    own.template_value.metrics[0].timestamp = MILLIS - 7000
+    (item,) = Node().born(own)
+    assert item.source_at == STAMP - timedelta(seconds=7)
+
+
+def test_data_of_a_device_after_its_death_is_uncertain_and_its_birth_is_asked_for() -> None:
+    node = Node()
+    node.born()
+    node.says("DBIRTH", TEMPERATURE, seq=1, device="Freezer")
+    node.says("DDEATH", seq=2, device="Freezer")
+    (item,) = node.says("DDATA", Metric(alias=7, float_value=5.0), seq=3, device="Freezer")
+    assert (item.quality, item.reason) == (Quality.UNCERTAIN, SEQUENCE_GAP)
+    assert node.asked() == ["spBv1.0/Plant/NCMD/Line-1"]
+    node.says("DBIRTH", TEMPERATURE, seq=4, device="Freezer")
+    (item,) = node.says("DDATA", Metric(alias=7, float_value=5.0), seq=5, device="Freezer")
+    assert item.quality is Quality.GOOD

@@ -18,6 +18,7 @@ from edge.collectors.decoders.base import EVERY_FIELD, BadPayload, Decoded, Opti
 from edge.collectors.decoders.sparkplug_values import (
     engineering_unit,
     marked,
+    members,
     needs_type,
     scalars,
 )
@@ -160,12 +161,21 @@ class SparkplugB:
     def _values(self, key: tuple[str, str], node: _Node, device: str, message: Payload, now: datetime) -> list[Decoded]:
         found: list[Decoded] = []
         unknown: list[str] = []
+        trusted = node.trusted and (device in node.devices or device == "/".join(key))
+        if node.trusted and not trusted:
+            self._ask(key, node, now)  # data of a device after its death, or before its birth
         for metric in message.metrics:
             born = _resolve(node, device, metric)
             if born is None:
                 unknown.append(metric.name or f"alias {metric.alias}")
             elif born.name != BD_SEQ and not born.name.startswith(CONTROL):
-                found.extend(_decoded(device, metric, born, message, trusted=node.trusted or bool(metric.name)))
+                for name, part in members(born.name, metric):
+                    known = born if part is metric else _known(node, device, name, part)
+                    if known is None:
+                        unknown.append(name)
+                    else:
+                        sure = trusted or bool(metric.name)
+                        found.extend(_decoded(device, metric, part, known, message, trusted=sure))
         if unknown:
             node.trusted = False
             self._ask(key, node, now)
@@ -180,25 +190,42 @@ def _learn(node: _Node, device: str, metric: Metric) -> None:
     node.names[device, metric.name] = born
     if metric.HasField("alias"):
         node.aliases[device, metric.alias] = born
+    for name, part in members(metric.name, metric):
+        node.names[device, name] = _Born(name, part.datatype, engineering_unit(part))
 
 
 def _resolve(node: _Node, device: str, metric: Metric) -> _Born | None:
     """What the metric is, from its own words and its birth; None if they do not tell."""
-    born = node.names.get((device, metric.name)) if metric.name else node.aliases.get((device, metric.alias))
-    if born is None:
-        if not metric.name or (needs_type(metric) and not metric.datatype):
-            return None
-        return _Born(metric.name, metric.datatype, engineering_unit(metric))
-    unit = engineering_unit(metric) or born.unit
-    return _Born(born.name, metric.datatype or born.datatype, unit)
+    if metric.name:
+        return _known(node, device, metric.name, metric)
+    born = node.aliases.get((device, metric.alias))
+    return None if born is None else _completed(born, metric)
 
 
-def _decoded(device: str, metric: Metric, born: _Born, message: Payload, *, trusted: bool) -> list[Decoded]:
-    source_at, clock = _time(metric if metric.HasField("timestamp") else message)
-    verdicts = [marked(metric), (clock, Reason.CLOCK), (Quality.GOOD if trusted else Quality.UNCERTAIN, SEQUENCE_GAP)]
+def _known(node: _Node, device: str, name: str, metric: Metric) -> _Born | None:
+    born = node.names.get((device, name))
+    if born is not None:
+        return _completed(born, metric)
+    if needs_type(metric) and not metric.datatype:
+        return None
+    return _Born(name, metric.datatype, engineering_unit(metric))
+
+
+def _completed(born: _Born, metric: Metric) -> _Born:
+    return _Born(born.name, metric.datatype or born.datatype, engineering_unit(metric) or born.unit)
+
+
+def _decoded(
+    device: str, metric: Metric, part: Metric, born: _Born, message: Payload, *, trusted: bool
+) -> list[Decoded]:
+    """The values of a metric, or of the `part` of it that is a member of its template."""
+    stamped = next((one for one in (part, metric) if one.HasField("timestamp")), message)
+    source_at, clock = _time(stamped)
+    gap = (Quality.GOOD if trusted else Quality.UNCERTAIN, SEQUENCE_GAP)
+    verdicts = [marked(metric), marked(part), (clock, Reason.CLOCK), gap]
     unit = "ms" if born.datatype == DataType.DATETIME else born.unit
     found: list[Decoded] = []
-    for name, value, quality, reason in scalars(born.name, metric, born.datatype):
+    for name, value, quality, reason in scalars(born.name, part, born.datatype):
         for other, why in verdicts:
             if other > quality:
                 quality, reason = other, why  # noqa: PLW2901  the worst verdict wins

@@ -29,23 +29,33 @@ def needs_type(metric: Metric) -> bool:
     return metric.WhichOneof("value") in {"int_value", "long_value", "bytes_value"} and not metric.is_null
 
 
-def scalars(name: str, metric: Metric, datatype: int, depth: int = 0) -> Iterator[Scalar]:
-    """The metric's values: one, or one for each member of a template and element of an array.
+def members(name: str, metric: Metric, depth: int = 0) -> Iterator[tuple[str, Metric]]:
+    """The metric under its name or, for an instance of a template, its members under theirs, joined by slashes.
 
-    Raises BadPayload when templates lie too deep or an array does not fit its bytes.
+    A template's definition says what instances look like; its values are nobody's, so it has no members. Raises
+    BadPayload when templates lie too deep.
+    """
+    if metric.is_null or metric.WhichOneof("value") != "template_value":
+        yield name, metric
+    elif not metric.template_value.is_definition:
+        if depth > MAX_DEPTH:
+            raise BadPayload(f"templates nested deeper than {MAX_DEPTH}")
+        for inner in metric.template_value.metrics:
+            yield from members(f"{name}/{inner.name}", inner, depth + 1)
+
+
+def scalars(name: str, metric: Metric, datatype: int) -> Iterator[Scalar]:
+    """The value of a metric that is no template: one, or one for each element of an array.
+
+    Raises BadPayload when an array does not fit its bytes.
     """
     kind = metric.WhichOneof("value")
     if metric.is_null or kind is None:
         yield name, None, Quality.BAD, Reason.NO_VALUE
-    elif kind == "template_value":
-        if depth > MAX_DEPTH:
-            raise BadPayload(f"templates nested deeper than {MAX_DEPTH}")
-        for inner in metric.template_value.metrics:
-            yield from scalars(f"{name}/{inner.name}", inner, inner.datatype, depth + 1)
     elif kind == "bytes_value" and datatype >= DataType.INT8_ARRAY:
         for index, element in enumerate(_array(metric.bytes_value, datatype)):
             yield f"{name}[{index}]", *judge(element)
-    elif kind in {"bytes_value", "dataset_value"}:
+    elif kind in {"bytes_value", "dataset_value", "template_value"}:
         yield name, None, Quality.BAD, NOT_A_VALUE
     else:
         raw = getattr(metric, kind)
