@@ -5,30 +5,15 @@ from typing import Any
 from nicegui import ui
 
 from core.erp.exposure.service import Exposure, exposure
-from core.erp.kernel.errors import Invalid
 from core.erp.kernel.unit import Unit
 from core.erp.quality import service as quality
 from core.web import evidence
 from core.web import questions as q
-from core.web.frame import Visit, facts, heading, refusal, signing, table
+from core.web.deciding import assessing, disposing
+from core.web.frame import Visit, facts, heading, table
 from core.web.home import holds_table
 from core.web.words import NONE, clock, length, limit, number
 
-DECISIONS = {
-    "accept": "accept: the goods are fit for use; lifts this excursion's hold",
-    "restrict": "restrict: fit under a condition; lifts this excursion's hold",
-    "reject": "reject: the sublot is rejected, the hold stays",
-    "rework": "rework: the sublot is rejected, to be reworked",
-    "return": "return: the sublot is rejected, to go back to its maker",
-    "destroy": "destroy: the sublot is rejected, to be destroyed",
-}
-RESTRICTIONS = {
-    "purpose": "only for these purposes (comma separated)",
-    "market": "only for these markets (comma separated)",
-    "customer": "only for these customers (comma separated)",
-    "use_by": "use by this day (2027-07-31)",
-    "remaining_life": "days of shelf life that must be left",
-}
 LIMITS = (("key", "Limit"), ("proven", "Out, proven"), ("uncertain", "Out, if uncertain values are believed"),
           ("worst", "Out, worst case"), ("longest", "Longest proven stretch"), ("budget", "Budget left"))  # fmt: skip
 
@@ -122,63 +107,10 @@ def signature_text(name: str, at: Any, meaning: str, reason: str | None) -> str:
 def _forms(of: Visit, row: dict[str, Any], *, first: bool) -> None:
     if row["state"] == "open" and of.actor.may("excursion.assess"):
         ui.label("It goes on: it can be assessed when it has ended.").classes("mt-4")
+    number_ = row["id"]
     if row["state"] == "ended" and of.actor.may("excursion.assess"):
-        _assess(of, row)
+        assessing(of, "Record assessment", lambda u, meaning: quality.assess(u, number_, meaning))
     if row["state"] == "assessed" and of.actor.may("excursion.disposition"):
-        _dispose(of, row, first=first)
-
-
-def _assess(of: Visit, row: dict[str, Any]) -> None:
-    with ui.card().classes("w-full max-w-2xl mt-4"):
-        heading("Assess")
-        ui.label("What it means for the goods. Assessing releases nothing.").classes("text-sm text-grey-8")
-        words = ui.textarea("Assessment").classes("w-full")
-        said = refusal()
-
-        async def assess() -> None:
-            meaning = (words.value or "").strip()
-            if await of.act(lambda u: quality.assess(u, row["id"], meaning), "excursion.assess", said):
-                ui.navigate.reload()
-
-        ui.button("Record assessment", on_click=assess)
-
-
-def _dispose(of: Visit, row: dict[str, Any], *, first: bool) -> None:
-    with ui.card().classes("w-full max-w-2xl mt-4"):
-        heading("Dispose")
-        ui.label("Lifts this excursion's own hold and nothing else. Batch release is another act.").classes(
-            "text-sm text-grey-8"
-        )
-        decision = ui.select(DECISIONS, label="Decision").classes("w-full")
-        kind = ui.select(RESTRICTIONS, label="Restriction").classes("w-full")
-        value = ui.input("Restricted to").classes("w-full")
-        for field in (kind, value):
-            field.bind_visibility_from(decision, "value", value="restrict")
-        reason = ui.textarea("Reason").classes("w-full")
-        said = refusal()
-
-        async def sign(login: str | None, password: str) -> None:
-            chosen, why = decision.value or "", reason.value or ""
-
-            def work(u: Unit) -> object:
-                wanted = [restriction(kind.value, value.value or "")] if chosen == "restrict" else []
-                return quality.disposition(u, row["id"], chosen, why, password, restrictions=wanted, login=login).id
-
-            if await of.act(work, "excursion.disposition", said):
-                ui.navigate.reload()
-
-        signing("Sign the disposition", sign, first=first)
-
-
-def restriction(kind: str | None, value: str) -> quality.Restrict:
-    """The restriction that a form says. Raises Invalid."""
-    names = [name.strip() for name in value.split(",") if name.strip()]
-    if kind is None or not names:
-        raise Invalid("a restrict decision says which restriction, and to what")
-    if kind == "use_by":
-        return quality.Restrict(kind, {"date": names[0]})
-    if kind == "remaining_life":
-        if not names[0].isascii() or not names[0].isdigit():
-            raise Invalid(f"{names[0]!r} is no number of days")
-        return quality.Restrict(kind, {"days": int(names[0])})
-    return quality.Restrict(kind, {"only": names})
+        disposing(of, "Sign the disposition", lambda u, d: quality.disposition(
+            u, number_, d.decision, d.reason, d.password, restrictions=d.restrictions, login=d.login
+        ), first=first)  # fmt: skip

@@ -7,16 +7,14 @@ from typing import Any
 from nicegui import ui
 
 from core.erp.kernel.unit import Unit
-from core.erp.quality import service as quality
 from core.web import questions as q
-from core.web.frame import Visit, heading, live, refusal, table
+from core.web.alarms import alarms
+from core.web.frame import Visit, heading, live, table
 from core.web.words import NONE, age, band, clock, length, limit, number
 
 ZONES = (("address", "Zone"), ("name", "Name"), ("value", "Last good value, °C"), ("band", "Band, °C"),
          ("state", "State"), ("last_good", "Last good reading"), ("judged", "Judged to"), ("sublots", "Sublots"),
          ("held", "Held"))  # fmt: skip
-ALARMS = (("zone", "Zone"), ("kind", "Alarm"), ("state", "State"), ("value", "Value"), ("started", "Since"),
-          ("returned", "Returned"), ("shelved", "Shelved until"), ("who", "Acknowledged by"))  # fmt: skip
 EXCURSIONS = (("id", "No."), ("lot", "Lot"), ("sublot", "Sublot"), ("item", "Item"), ("zone", "Broke in"),
               ("limit", "Limit"), ("certainty", "Certainty"), ("state", "State"), ("started", "Out since"),
               ("broke", "Broke"), ("known", "Known"), ("out", "Out for"), ("extremes", "Min / max, °C"))  # fmt: skip
@@ -32,12 +30,7 @@ async def overview(of: Visit) -> None:
     heading("Zones")
     zones = table(ZONES, (), "No zones yet", badges=("state",))
     await live(of, _zones, lambda rows, _: _show(zones, rows))
-    heading("Zone alarms")
-    ui.label("The operator's: the room is out of its own band, or silent. Acknowledging releases nothing.").classes(
-        "text-sm text-grey-8"
-    )
-    said = refusal()
-    await live(of, q.alarms, lambda rows, _: _draw_alarms(of, rows, said))
+    await alarms(of)
     heading("Open excursions")
     await live(of, q.excursions, lambda rows, _: _draw_excursions(rows))
     heading("Holds")
@@ -66,33 +59,15 @@ def _show(made: ui.table, rows: list[dict[str, Any]]) -> None:
     made.update()
 
 
-def _draw_alarms(of: Visit, rows: list[dict[str, Any]], said: ui.label) -> None:
-    async def acknowledge(alarm_id: int) -> None:
-        await of.act(lambda u: quality.acknowledge(u, alarm_id), "alarm.acknowledge", said)
-
-    shown = [
-        {"id": row["id"], "zone": row["zone"], "kind": row["kind"], "state": row["state"].replace("_", " "),
-         "value": number(row["value"]), "started": clock(row["started_at"]), "returned": clock(row["returned_at"]),
-         "shelved": clock(row["shelved_until"]), "who": row["acknowledged_by"] or NONE,
-         "open": row["state"] in {"unacknowledged", "returned_unacknowledged"}}
-        for row in rows
-    ]  # fmt: skip
-    may = of.actor.may("alarm.acknowledge")
-    made = table((*ALARMS, ("act", "")) if may else ALARMS, shown, "No alarms")
-    if may:
-        made.add_slot("body-cell-act", """<q-td :props="props"><q-btn v-if="props.row.open" dense flat color="primary"
-            label="Acknowledge" @click="() => $parent.$emit('acknowledge', props.row.id)" /></q-td>""")  # fmt: skip
-        made.on("acknowledge", lambda event: acknowledge(int(event.args)))
-
-
 def _draw_excursions(rows: list[dict[str, Any]]) -> None:
     if not rows:
         ui.label("Nothing is against any lot.")
     for _, group in groupby(rows, key=lambda row: row["incident_id"]):
         members = list(group)
         first = members[0]
-        ui.label(
-            f"Incident {first['incident_id']}: {first['incident']}, known {clock(first['incident_known'])}"
+        ui.link(
+            f"Incident {first['incident_id']}: {first['incident']}, known {clock(first['incident_known'])}",
+            f"/incidents/{first['incident_id']}",
         ).classes("font-medium mt-2")
         table(EXCURSIONS, map(excursion_row, members), "", links=("id", "sublot"), badges=("certainty",))
     if len(rows) == q.MOST:
@@ -120,7 +95,8 @@ def _draw_holds(rows: list[dict[str, Any]]) -> None:
 def holds_table(rows: list[dict[str, Any]]) -> None:
     """Holds that stand, each with its reason, since when it is so and when it was known."""
     shown = [
-        {"id": row["id"], "target": row["target"], "target_link": row["sublot_id"] and f"/sublots/{row['sublot_id']}",
+        {"id": row["id"], "id_link": f"/holds/{row['id']}", "target": row["target"],
+         "target_link": row["sublot_id"] and f"/sublots/{row['sublot_id']}",
          "lot": row["lot"] or NONE, "zone": row["zone"] or NONE, "kind": row["kind"],
          "certainty": row["certainty"] or NONE, "reason": row["reason"], "since": clock(row["since_at"]),
          "known": clock(row["placed_at"]), "excursion": row["excursion_id"] or NONE,
@@ -128,4 +104,4 @@ def holds_table(rows: list[dict[str, Any]]) -> None:
          "lifts": row["lift_permit"]}
         for row in rows
     ]  # fmt: skip
-    table(HOLDS, shown, "Nothing is held", links=("target", "excursion"))
+    table(HOLDS, shown, "Nothing is held", links=("id", "target", "excursion"))

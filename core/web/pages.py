@@ -14,7 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from core.erp.kernel.errors import Forbidden, LotwiseError, TooManyAttempts, Unauthenticated
 from core.erp.kernel.http import BIGGEST_ID
 from core.erp.kernel.tokens import RENEWABLE
-from core.web import excursion, flow, home, stock
+from core.web import excursion, flow, hold, home, incident, stock
 from core.web.desk import Desk
 from core.web.frame import COOKIE, Visit, header, signing_in, visit
 
@@ -66,6 +66,8 @@ def install_pages(app: FastAPI) -> None:
     ):
         _page(desk, path, title, draw)
     _numbered(desk, "/excursions", "Lotwise: excursion", excursion.excursion)
+    _numbered(desk, "/incidents", "Lotwise: incident", incident.incident)
+    _numbered(desk, "/holds", "Lotwise: hold", hold.hold)
     _numbered(desk, "/sublots", "Lotwise: sublot", stock.sublot)
     ui.run_with(app, title="Lotwise", mount_path="/", show_welcome_message=False)
     app.add_middleware(PageHeaders)

@@ -40,16 +40,31 @@ def zones(u: Unit) -> Rows:
 
 
 _ALARMS = text("""
-    SELECT a.id, z.address AS zone, a.kind, a.state, a.value, a.started_at, a.returned_at, a.acknowledged_by,
+    SELECT a.id, a.zone_id, z.address AS zone, a.kind, a.state, a.value, a.started_at, a.returned_at, a.acknowledged_by,
         a.shelved_until
-    FROM zone_alarm a JOIN zone z ON z.id = a.zone_id WHERE a.state <> 'normal' ORDER BY a.raised_at DESC, a.id DESC
-    LIMIT :most
+    FROM zone_alarm a JOIN zone z ON z.id = a.zone_id
+    WHERE a.state <> 'normal' AND NOT a.suppressed AND NOT a.out_of_service
+        AND (a.shelved_until IS NULL OR a.shelved_until <= :now)
+    ORDER BY a.raised_at DESC, a.id DESC LIMIT :most
+""")
+_SILENCED = text("""
+    SELECT m.zone_id, z.address AS zone, m.kind, m.reason, m.by, m.at, m.suppressed, m.out_of_service,
+        CASE WHEN m.shelved_until > :now THEN m.shelved_until END AS shelved_until,
+        (SELECT count(*) FROM zone_alarm a WHERE a.zone_id = m.zone_id AND a.kind = m.kind
+            AND a.state <> 'normal') AS standing
+    FROM zone_alarm_mode m JOIN zone z ON z.id = m.zone_id
+    WHERE m.shelved_until > :now OR m.suppressed OR m.out_of_service ORDER BY z.address, m.kind
 """)
 
 
 def alarms(u: Unit) -> Rows:
-    """Zone alarms that are not yet normal, newest first."""
-    return _rows(u, _ALARMS, most=MOST)
+    """Zone alarms that are not yet normal and that somebody should hear, newest first."""
+    return _rows(u, _ALARMS, most=MOST, now=u.now)
+
+
+def silenced(u: Unit) -> Rows:
+    """What is shelved, suppressed or out of service now, by zone and kind, and how many alarms of it stand."""
+    return _rows(u, _SILENCED, now=u.now)
 
 
 _EXCURSIONS = """
@@ -67,6 +82,11 @@ _OPEN = text(
     f"{_EXCURSIONS} WHERE e.state IN ('open', 'ended', 'assessed') ORDER BY e.incident_id DESC, e.id LIMIT :most"
 )
 _ONE = text(f"{_EXCURSIONS} WHERE e.id = :id")
+_OF_INCIDENT = text(f"{_EXCURSIONS} WHERE e.incident_id = :id ORDER BY e.id")
+_INCIDENT = text("""
+    SELECT n.id, n.title, n.kind, n.started_at, n.ended_at, n.known_at, n.gateway, z.address AS zone
+    FROM incident n LEFT JOIN zone z ON z.id = n.zone_id WHERE n.id = :id
+""")
 _OF_SUBLOT = text(f"{_EXCURSIONS} WHERE e.sublot_id = :id ORDER BY e.id DESC LIMIT :most")
 
 
@@ -79,6 +99,12 @@ def excursion(u: Unit, excursion_id: int) -> dict[str, Any] | None:
     """One excursion, whatever its state; None if there is none."""
     found = _rows(u, _ONE, id=excursion_id)
     return found[0] if found else None
+
+
+def incident(u: Unit, incident_id: int) -> dict[str, Any] | None:
+    """One incident, with `excursions`: all of them, whatever their state; None if there is none."""
+    found = _rows(u, _INCIDENT, id=incident_id)
+    return {**found[0], "excursions": _rows(u, _OF_INCIDENT, id=incident_id)} if found else None
 
 
 def excursions_of(u: Unit, sublot_id: int) -> Rows:
@@ -115,14 +141,17 @@ def signed_before(u: Unit) -> bool:
 _HOLDS = """
     SELECT h.id, coalesce('sublot ' || s.code, 'shipment ' || sh.code, 'lot ' || l.number) AS target, l.number AS lot,
         s.id AS sublot_id, h.kind, h.certainty, h.reason, h.since_at, h.placed_at, h.placed_by, h.lift_permit,
-        h.excursion_id, z.address AS zone
-    FROM hold h LEFT JOIN sublot s ON s.id = h.sublot_id LEFT JOIN lot l ON l.id = coalesce(s.lot_id, h.lot_id)
+        h.excursion_id, z.address AS zone, h.origin_hold_id, h.lifted_at, h.lifted_by, h.lift_reason,
+        e.state AS excursion_state
+    FROM hold h LEFT JOIN excursion e ON e.id = h.excursion_id
+    LEFT JOIN sublot s ON s.id = h.sublot_id LEFT JOIN lot l ON l.id = coalesce(s.lot_id, h.lot_id)
     LEFT JOIN shipment sh ON sh.id = h.shipment_id LEFT JOIN zone z ON z.id = s.zone_id
-    WHERE h.lifted_at IS NULL
 """
-_ALL_HOLDS = text(f"{_HOLDS} ORDER BY h.placed_at DESC, h.id DESC LIMIT :most")
+_ALL_HOLDS = text(f"{_HOLDS} WHERE h.lifted_at IS NULL ORDER BY h.placed_at DESC, h.id DESC LIMIT :most")
+_ONE_HOLD = text(f"{_HOLDS} WHERE h.id = :id")
 _SUBLOT_HOLDS = text(
-    f"{_HOLDS} AND (h.sublot_id = :id OR h.lot_id = (SELECT lot_id FROM sublot WHERE id = :id)) ORDER BY h.id"
+    f"{_HOLDS} WHERE h.lifted_at IS NULL"
+    " AND (h.sublot_id = :id OR h.lot_id = (SELECT lot_id FROM sublot WHERE id = :id)) ORDER BY h.id"
 )
 
 
@@ -131,9 +160,26 @@ def holds(u: Unit) -> Rows:
     return _rows(u, _ALL_HOLDS, most=MOST)
 
 
+def hold(u: Unit, hold_id: int) -> dict[str, Any] | None:
+    """One hold, lifted or not; None if there is none."""
+    found = _rows(u, _ONE_HOLD, id=hold_id)
+    return found[0] if found else None
+
+
 def holds_of(u: Unit, sublot_id: int) -> Rows:
     """Holds that stand on a sublot or its lot."""
     return _rows(u, _SUBLOT_HOLDS, id=sublot_id)
+
+
+_RESTRICTIONS = text("""
+    SELECT id, kind, value, reason, placed_at, placed_by FROM restriction
+    WHERE sublot_id = :id AND lifted_at IS NULL ORDER BY id
+""")
+
+
+def restrictions(u: Unit, sublot_id: int) -> Rows:
+    """Conditions on use that stand on a sublot."""
+    return _rows(u, _RESTRICTIONS, id=sublot_id)
 
 
 _SUBLOTS = """

@@ -12,6 +12,7 @@ from core.web import questions as q
 from core.web.excursion import show_exposure, signature_text
 from core.web.frame import Visit, facts, heading, live, refusal, signing, table
 from core.web.home import EXCURSIONS, excursion_row, holds_table
+from core.web.restricting import restrictions
 from core.web.words import NONE, clock
 
 SUBLOTS = (("code", "Sublot"), ("lot", "Lot"), ("item", "Item"), ("state", "State"), ("expiry", "Expiry"),
@@ -65,7 +66,7 @@ async def sublot(of: Visit, sublot_id: int) -> None:
         bars = [one.detail for one in quality.against(u, sublot_id, automatic=False)] if waits else []
         return (
             row, exposure(u.conn, sublot_id, u.now), q.excursions_of(u, sublot_id), q.holds_of(u, sublot_id),
-            q.releases(u, sublot_id), reviewed, bars, q.signed_before(u),
+            q.releases(u, sublot_id), reviewed, bars, q.signed_before(u), q.restrictions(u, sublot_id),
         )  # fmt: skip
 
     found = await of.ask(ask)
@@ -74,12 +75,13 @@ async def sublot(of: Visit, sublot_id: int) -> None:
     if found[0] is None:
         ui.label(f"There is no sublot {sublot_id}.")
         return
-    row, went_through, excursions, holds, released, reviewed, bars, signed = found
+    row, went_through, excursions, holds, released, reviewed, bars, signed, bound = found
     _told(row, released)
     if reviewed is not None:
         _release(of, row, reviewed, bars, first=not signed)
     heading("Holds")
     holds_table(holds)
+    restrictions(of, sublot_id, bound)
     heading("Excursions")
     table(EXCURSIONS, map(excursion_row, excursions), "None", links=("id",), badges=("certainty",))
     show_exposure(went_through)

@@ -362,3 +362,40 @@ def test_forbidden_moves_of_an_alarm(source: str, move: str) -> None:
     alarm = ZoneAlarm(id=1, zone_id=1, kind="high", state=source, started_at=at("00:00"), raised_at=at("00:00"))
     with pytest.raises(IllegalMove, match=source):
         ALARM.apply(None, alarm, move)  # type: ignore[arg-type]
+
+
+def test_an_incident_is_decided_in_one_signed_act(plant: Plant) -> None:
+    """Three sublots of one warm room: one assessment, one password, three records; what came to light since is told."""
+    pairs = [ended(plant) for _ in range(3)]
+    seen = [excursion for _, excursion in pairs]
+    incident = plant.one("SELECT DISTINCT incident_id FROM excursion")
+    plant.do("quinn", at("05:00"), quality.assess_incident, incident, "80 min at 12 °C")
+    assert plant.rows("SELECT DISTINCT state, assessment FROM excursion") == [("assessed", "80 min at 12 °C")]
+    with pytest.raises(Refused, match="no excursion that waits"):
+        plant.do("quinn", at("05:01"), quality.assess_incident, incident, "again")
+    market = [quality.Restrict("market", {"only": ["DE"]})]
+
+    def decide(named: list[int], now: str, password: str = PASSWORD) -> None:
+        plant.do(
+            "quinn", at(now), quality.dispose_incident, incident, named, "restrict", "stable", password,
+            restrictions=market, login="quinn",
+        )  # fmt: skip
+
+    for named in (seen[:2], [*seen, 999], []):
+        with pytest.raises(Conflict, match="has changed"):
+            decide(named, "05:05")
+    with pytest.raises(Forbidden):
+        decide(seen, "05:06", "not my password")
+    late, fourth = ended(plant)
+    with pytest.raises(Conflict, match=f"undecided .{fourth}."):
+        decide(seen, "05:07")
+    plant.do("quinn", at("05:08"), quality.assess_incident, incident, "80 min too")
+    tried = plant.one("SELECT count(*) FROM login_attempt")
+    decide([*seen, fourth], "05:10")
+    assert plant.one("SELECT count(*) FROM login_attempt") == tried + 1, "one act, one password"
+    assert plant.one("SELECT count(DISTINCT entity_id) FROM signature") == 4
+    records = plant.rows("SELECT excursion_id, record -> 'restrictions' FROM disposition ORDER BY excursion_id")
+    assert records == [(e, [{"kind": "market", "value": {"only": ["DE"]}}]) for e in sorted([*seen, fourth])]
+    for sublot in [*(sublot for sublot, _ in pairs), late]:
+        assert plant.open_holds(sublot) == []
+        assert plant.one("SELECT count(*) FROM restriction WHERE sublot_id = :s", s=sublot) == 1

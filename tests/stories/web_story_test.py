@@ -15,13 +15,16 @@ import httpx
 import jwt
 import psycopg
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from argon2 import PasswordHasher
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 from sqlalchemy import create_engine, text
 
 from core.app import build_events
+from core.erp.kernel import auth
 from core.erp.kernel.auth import create_user, now_utc
 from core.erp.kernel.permits import Role
 from core.erp.kernel.unit import Unit
+from core.erp.lots import service as lots
 from lotwise.embedded.postgres import EmbeddedPostgres
 from tests.servers import free_port, need_chromium
 from tests.world import OVER_8_FOR_60, World, at, every
@@ -34,16 +37,19 @@ ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"
              "--disable-component-update", "--disable-sync"]  # fmt: skip
 SOON = 15_000
 DATABASE = "web_story"
+PEOPLE = {"qa": Role.QA, "engineer": Role.PLANT_ENGINEER, "rp": Role.RESPONSIBLE_PERSON, "wall": Role.DISPLAY}
 expect.set_options(timeout=SOON)
 
 
 @dataclass
 class Served:
-    """A served core whose one room was too warm for three sublots."""
+    """A served core whose one room was too warm for its sublots."""
 
     url: str
     world: World
     sublots: list[int]
+    context: BrowserContext
+    """One browser for all: what it has fetched and compiled once it keeps."""
     room: str = "s1/a/room"
 
     def excursion(self, sublot: int) -> int:
@@ -51,10 +57,16 @@ class Served:
         with self.world.engine.connect() as conn:
             return int(conn.scalar(text("SELECT id FROM excursion WHERE sublot_id = :s"), {"s": sublot}) or 0)
 
+    def values(self, query: str, **parameters: object) -> list[object]:
+        """The first column of a query's rows."""
+        with self.world.engine.connect() as conn:
+            return list(conn.scalars(text(query), parameters))
+
 
 @pytest.fixture(scope="module")
 def served(postgres: EmbeddedPostgres, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     folder = tmp_path_factory.mktemp("served")
+    chromium = need_chromium()
     with psycopg.connect(postgres.conninfo(), autocommit=True) as conn:
         conn.execute(f'CREATE DATABASE "{DATABASE}"'.encode())
     port = free_port()
@@ -66,19 +78,22 @@ def served(postgres: EmbeddedPostgres, tmp_path_factory: pytest.TempPathFactory)
     log = folder / "serve.log"
     with log.open("wb") as out, subprocess.Popen(command, env=env, cwd=folder, stdout=out, stderr=out) as process:
         try:
-            url = f"http://127.0.0.1:{port}"
-            _wait(url, log)
-            engine = create_engine(postgres.url(DATABASE))
-            yield _furnished(url, World(engine, build_events()))
-            engine.dispose()
+            with sync_playwright() as play:  # starts while the server does
+                browser = play.chromium.launch(executable_path=chromium, args=ARGUMENTS)
+                url = f"http://127.0.0.1:{port}"
+                _wait(url, log, process)
+                engine = create_engine(postgres.url(DATABASE))
+                yield _furnished(url, World(engine, build_events()), _context(browser, url))
+                engine.dispose()
+                browser.close()
         finally:
             process.terminate()
             process.wait(20)
     assert not [path for path in folder.rglob("*") if ".nicegui" in path.parts and path.is_file()], "a session on disk"
 
 
-def _wait(url: str, log: Path) -> None:
-    for _ in range(300):
+def _wait(url: str, log: Path, process: subprocess.Popen[bytes]) -> None:
+    while process.poll() is None:
         try:
             if httpx.get(f"{url}/healthz").is_success:
                 return
@@ -92,42 +107,61 @@ def _person(u: Unit, login: str, role: Role) -> None:
     create_user(u, login, f"{login.upper()} Person", PASSWORD, [role])
 
 
-def _furnished(url: str, world: World) -> Served:
-    for login, role in (("qa", Role.QA), ("engineer", Role.PLANT_ENGINEER), ("rp", Role.RESPONSIBLE_PERSON)):
-        world.do(functools.partial(_person, login=login, role=role))
+def _furnished(url: str, world: World, context: BrowserContext) -> Served:
+    with pytest.MonkeyPatch.context() as patch:  # a hash names its own cost
+        patch.setattr(auth, "_hasher", lambda: PasswordHasher(time_cost=1, memory_cost=64, parallelism=1))
+        for login, role in PEOPLE.items():
+            world.do(functools.partial(_person, login=login, role=role))
     room = world.zone("room", band_low=2.0, band_high=8.0, band_delay=timedelta(0))
     item = world.item(OVER_8_FOR_60)
-    sublots = [world.sublot(item, room, at("00:30")) for _ in range(3)]
+    sublots = [world.sublot(item, room, at("00:30")) for _ in range(5)]
     world.feed("room", every(10, at("01:00"), at("02:00"), 5.0), upto=at("02:00"))
     world.feed("room", every(10, at("02:10"), at("03:30"), 9.5), upto=at("03:30"))
     world.feed("room", every(10, at("03:40"), at("04:00"), 5.0), upto=at("04:00"))
-    assert len(world.excursions()) == 3
-    return Served(url, world, sublots)
+    assert len(world.excursions()) == 5
+    return Served(url, world, sublots, context)
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    path = need_chromium()
-    with sync_playwright() as play:
-        made = play.chromium.launch(executable_path=path, args=ARGUMENTS)
-        yield made
-        made.close()
-
-
-def page_of(browser: Browser, served: Served, login: str | None = None) -> Page:
-    """A browser of its own, signed in; a request to any other server fails the test."""
-    page = browser.new_context(viewport={"width": 1500, "height": 1000}).new_page()
-    page.set_default_timeout(SOON)
-    page.on("request", lambda r: _ours(r.url, served.url))
-    page.goto(served.url)
-    if login is not None:
-        sign_in(page, login)
-        expect(page.get_by_text("All times are UTC", exact=False)).to_be_visible()
-    return page
+def _context(browser: Browser, url: str) -> BrowserContext:
+    """Where a request to any other server fails the test."""
+    context = browser.new_context(viewport={"width": 1500, "height": 1000})
+    context.set_default_timeout(SOON)
+    context.on("request", lambda request: _ours(request.url, url))
+    return context
 
 
 def _ours(url: str, home: str) -> None:
     assert url.startswith((home, home.replace("http", "ws"), "data:", "blob:")), url
+
+
+def session(served: Served, login: str) -> str:
+    """A session of somebody, as the sign-in form gives it."""
+    form = {"login": login, "password": PASSWORD}
+    answer = httpx.post(f"{served.url}/login", data=form)
+    assert answer.status_code == 303, answer.text
+    return answer.cookies["lotwise_session"]
+
+
+def _ended(served: Served, login: str) -> None:
+    """The browser has a session of somebody's that ended a minute ago."""
+    claims = jwt.decode(session(served, login), KEY, algorithms=["HS256"], issuer="lotwise")
+    stale = jwt.encode(claims | {"exp": now_utc() - timedelta(minutes=1)}, KEY, algorithm="HS256")
+    served.context.add_cookies([{"name": "lotwise_session", "value": stale, "url": served.url}])
+
+
+def page_of(served: Served, login: str | None = None, path: str = "/") -> Page:
+    """A page of the browser, in which nobody but `login` is signed in."""
+    for page in served.context.pages:
+        page.close()
+    served.context.clear_cookies()
+    if login is not None:
+        cookie = {"name": "lotwise_session", "value": session(served, login), "url": served.url}
+        served.context.add_cookies([cookie])  # type: ignore[list-item]
+    page = served.context.new_page()
+    page.goto(served.url + path)
+    if login is not None:
+        expect(page.get_by_text("All times are UTC", exact=False)).to_be_visible()
+    return page
 
 
 def sign_in(page: Page, login: str, password: str = PASSWORD) -> None:
@@ -136,16 +170,21 @@ def sign_in(page: Page, login: str, password: str = PASSWORD) -> None:
     page.get_by_role("button", name="Sign in").click()
 
 
-def assess(page: Page, served: Served, number: int) -> None:
-    page.goto(f"{served.url}/excursions/{number}")
+def assess(page: Page) -> None:
     page.get_by_label("Assessment").fill("the compressor stood still")
     page.get_by_role("button", name="Record assessment").click()
     expect(page.get_by_role("button", name="Sign the disposition")).to_be_visible()
 
 
-def dispose(page: Page, reason: str, password: str = PASSWORD, login: str | None = None) -> None:
-    page.get_by_label("Decision").click()
-    page.get_by_role("option", name="accept:").click()
+def choose(page: Page, field: str, option: str) -> None:
+    page.get_by_label(field).click()
+    page.get_by_role("option", name=option).click()
+
+
+def dispose(
+    page: Page, reason: str, password: str = PASSWORD, login: str | None = None, decision: str = "accept:"
+) -> None:
+    choose(page, "Decision", decision)
     page.get_by_label("Reason").fill(reason)
     if login is not None:
         page.get_by_label("Your login").fill(login)
@@ -153,15 +192,19 @@ def dispose(page: Page, reason: str, password: str = PASSWORD, login: str | None
     page.get_by_role("button", name="Sign the disposition").click()
 
 
-def test_qa_sees_assesses_and_disposes(browser: Browser, served: Served) -> None:
+def told(page: Page, words: str) -> None:
+    expect(page.get_by_role("alert").filter(has_text=words)).to_be_visible()
+
+
+def test_qa_sees_assesses_and_disposes(served: Served) -> None:
     number = served.excursion(served.sublots[0])
-    page = page_of(browser, served, "qa")
+    page = page_of(served, "qa")
     row = page.get_by_role("row").filter(has_text=served.room).first
     expect(row).to_contain_text("stale")  # the story lies months back: its last value is no news
     expect(row).to_contain_text("2.0 … 8.0")
     expect(page.get_by_text("Incident 1", exact=False)).to_be_visible()
     holds = page.get_by_role("row").filter(has_text="high broken at 2026-03-02 03:10:00Z")
-    expect(holds).to_have_count(3)
+    expect(holds).to_have_count(5)
 
     page.get_by_role("link", name=str(number), exact=True).first.click()
     expect(page.get_by_text(f"Excursion {number}: lot", exact=False)).to_be_visible()
@@ -169,77 +212,128 @@ def test_qa_sees_assesses_and_disposes(browser: Browser, served: Served) -> None
     expect(page.get_by_text("> 8.0 for 1 h (consecutive)", exact=False)).to_be_visible()
     expect(page.locator(f'[aria-label="Readings around excursion {number}"] canvas')).to_be_visible()
 
-    assess(page, served, number)
+    assess(page)
     dispose(page, "stability data cover it")
-    expect(page.get_by_role("alert").filter(has_text="needs the login and the password")).to_be_visible()
+    told(page, "needs the login and the password")
     dispose(page, "stability data cover it", "not my password", login="qa")
-    expect(page.get_by_role("alert").filter(has_text="the password does not match: nothing was signed")).to_be_visible()
+    told(page, "the password does not match: nothing was signed")
     dispose(page, "stability data cover it")
     expect(page.get_by_text(re.compile(r"Signed by QA Person, .* UTC, disposition: accept: stability"))).to_be_visible()
 
     page.goto(served.url)
-    expect(holds).to_have_count(2)
+    expect(holds).to_have_count(4)
     assert served.world.holds(served.sublots[0]) == []
-    page.context.close()
 
 
-def test_two_at_once_one_wins_and_the_other_is_told(browser: Browser, served: Served) -> None:
+def test_two_at_once_one_wins_and_the_other_is_told(served: Served) -> None:
     number = served.excursion(served.sublots[1])
-    one, two = page_of(browser, served, "qa"), page_of(browser, served, "qa")
-    assess(one, served, number)
+    one = page_of(served, "qa", f"/excursions/{number}")
+    assess(one)
+    served.context.clear_cookies()  # each page goes on by the session it was opened with
+    served.context.add_cookies([{"name": "lotwise_session", "value": session(served, "qa"), "url": served.url}])
+    two = served.context.new_page()
     two.goto(f"{served.url}/excursions/{number}")
     dispose(one, "first", login="qa")
     expect(one.get_by_text(re.compile("Signed by QA Person"))).to_be_visible()
     dispose(two, "second", login="qa")
-    expect(two.get_by_role("alert").filter(has_text="cannot dispose a dispositioned excursion")).to_be_visible()
-    with served.world.engine.connect() as conn:
-        signed = conn.scalars(text("SELECT reason FROM disposition WHERE excursion_id = :e"), {"e": number}).all()
-    assert signed == ["first"]
-    for page in (one, two):
-        page.context.close()
+    told(two, "cannot dispose a dispositioned excursion")
+    assert served.values("SELECT reason FROM disposition WHERE excursion_id = :e", e=number) == ["first"]
 
 
-def test_a_plant_engineer_watches_and_acknowledges_and_decides_nothing(browser: Browser, served: Served) -> None:
+def test_a_plant_engineer_watches_shelves_and_acknowledges_and_decides_nothing(served: Served) -> None:
     number = served.excursion(served.sublots[2])
-    page = page_of(browser, served, "engineer")
-    page.goto(f"{served.url}/excursions/{number}")
+    page = page_of(served, "engineer", f"/excursions/{number}")
     expect(page.get_by_text(f"Excursion {number}: lot", exact=False)).to_be_visible()
     for forbidden in ("Record assessment", "Sign the disposition"):
         expect(page.get_by_role("button", name=forbidden)).to_have_count(0)
     page.goto(served.url)
     alarm = page.get_by_role("row").filter(has=page.get_by_role("button", name="Acknowledge"))
-    expect(alarm).to_have_count(1)
+    alarm.get_by_role("button", name="Shelve").click()
+    page.get_by_role("button", name="Shelve now").click()
+    told(page, "needs a reason")
+    choose(page, "For how long", "8 hours")
+    page.get_by_label("Reason").fill("defrosting, watched by hand")
+    page.get_by_role("button", name="Shelve now").click()
+    shelved = page.get_by_role("row").filter(has=page.get_by_role("button", name="Unshelve"))
+    expect(shelved).to_contain_text("defrosting, watched by hand")
+    expect(alarm).to_have_count(0)
+    lasts = served.values("SELECT round(extract(epoch FROM shelved_until - at) / 3600) FROM zone_alarm_mode")
+    assert lasts == [8]
+    shelved.get_by_role("button", name="Unshelve").click()
+    page.get_by_label("Reason").fill("defrosted")
+    page.get_by_role("button", name="Put back now").click()
+    expect(shelved).to_have_count(0)
     alarm.get_by_role("button", name="Acknowledge").click()
     expect(alarm).to_have_count(0)
-    with served.world.engine.connect() as conn:
-        assert conn.scalars(text("SELECT acknowledged_by FROM zone_alarm")).all() == ["engineer"]
-    page.context.close()
+    assert served.values("SELECT acknowledged_by FROM zone_alarm") == ["engineer"]
 
 
-@pytest.mark.parametrize("path", ["/stock", "/release", "/shipments", "/centres"])
-def test_every_page_opens(browser: Browser, served: Served, path: str) -> None:
-    page = page_of(browser, served, "rp")
+def test_qa_decides_an_incident_lifts_a_hold_and_the_rp_releases(served: Served) -> None:
+    """All that is left of the warm room in one signed act, under a condition; another hold by itself; then release."""
+    sublot = served.sublots[3]
+    (incident,) = served.values("SELECT DISTINCT incident_id FROM excursion WHERE state <> 'superseded'")
+
+    def held(u: Unit) -> int:
+        u.conn.execute(text("UPDATE sublot SET state = 'quarantine' WHERE id = :s"), {"s": sublot})
+        return lots.place_hold(u, sublot_id=sublot, kind="manual", reason="label torn", since_at=u.now)[0].id or 0
+
+    hold = served.world.do(held, now=now_utc())
+    page = page_of(served, "qa", f"/incidents/{incident}")
+    page.get_by_label("Assessment").fill("80 min at 9.5 °C")
+    page.get_by_role("button", name="Record assessment of 3").click()
+    expect(page.get_by_role("button", name="Sign the disposition of 3")).to_be_visible()
+    dispose(page, "stable, shortened life", login="qa", decision="restrict:")
+    told(page, "says which restriction")
+    choose(page, "Restriction", "only for these markets")
+    page.get_by_label("Restricted to").fill("DE, AT")
+    page.get_by_label("Your password").fill(PASSWORD)
+    page.get_by_role("button", name="Sign the disposition of 3").click()
+    expect(page.get_by_role("button", name="Sign the disposition")).to_have_count(0)
+    expect(page.get_by_role("row").filter(has_text="dispositioned")).to_have_count(5)
+    assert served.values("SELECT count(DISTINCT signature_id) FROM disposition WHERE decision = 'restrict'") == [3]
+    bound = served.values("SELECT value FROM restriction WHERE lifted_at IS NULL ORDER BY sublot_id")
+    assert bound == [{"only": ["DE", "AT"]}] * 3
+
+    page.goto(f"{served.url}/holds/{hold}")
+    page.get_by_role("button", name="Lift the hold").click()
+    told(page, "needs a reason")
+    page.get_by_label("Reason").fill("relabelled")
+    page.get_by_role("button", name="Lift the hold").click()
+    expect(page.get_by_text(re.compile(r"qa, .* UTC: relabelled"))).to_be_visible()
+    assert served.world.holds(sublot) == []
+
+    page = page_of(served, "rp", f"/sublots/{sublot}")
+    expect(page.get_by_role("row").filter(has_text="only DE, AT")).to_be_visible()
+    expect(page.get_by_role("button", name="Restrict")).to_have_count(0)
+    page.get_by_label("Your login").fill("rp")
+    page.get_by_label("Your password").fill(PASSWORD)
+    page.get_by_role("button", name="Sign the release").click()
+    expect(page.get_by_text(re.compile(r"Signed by RP Person, .* UTC, batch release: exposure"))).to_be_visible()
+    assert served.world.state(sublot) == "released"
+
+
+def test_every_page_opens(served: Served) -> None:
+    page = page_of(served, "rp")
     errors: list[str] = []
     page.on("console", lambda m: errors.append(m.text) if m.type == "error" else None)
-    page.goto(served.url + path)
-    expect(page.get_by_text("As of", exact=False)).to_be_visible()
+    for path in ("/stock", "/release", "/shipments", "/centres"):
+        page.goto(served.url + path)
+        expect(page.get_by_text("As of", exact=False).first).to_be_visible()
     assert errors == []
-    page.context.close()
 
 
-def test_sublots_say_what_stands_against_them(browser: Browser, served: Served) -> None:
-    held = served.sublots[2]
-    page = page_of(browser, served, "rp")
-    page.goto(f"{served.url}/sublots/{held}")
+def test_sublots_say_what_stands_against_them(served: Served) -> None:
+    sublot = served.sublots[4]
+    served.world.do(lambda u: lots.place_hold(u, sublot_id=sublot, kind="manual", reason="seal", since_at=at("03:10")))
+    page = page_of(served, "rp", f"/sublots/{sublot}")
     row = page.get_by_role("row").filter(has_text="sale")
     expect(row).to_contain_text("no")
     expect(row).to_contain_text("held: held since 2026-03-02 03:10:00Z")
     expect(page.get_by_role("row").filter(has_text="sampling")).to_contain_text("yes")
-    page.context.close()
 
 
-def test_signing_in_wrong_out_and_expired(browser: Browser, served: Served) -> None:
-    page = page_of(browser, served)
+def test_signing_in_wrong_out_and_expired(served: Served) -> None:
+    page = page_of(served)
     sign_in(page, "qa", "wrong password")
     expect(page.get_by_role("alert")).to_have_text("Wrong login or password.")
     sign_in(page, "qa")
@@ -252,12 +346,23 @@ def test_signing_in_wrong_out_and_expired(browser: Browser, served: Served) -> N
     page.context.add_cookies([{"name": cookie["name"], "value": cookie["value"], "url": served.url}])
     page.goto(served.url + "/stock")
     expect(page.get_by_text("You have signed out.")).to_be_visible()  # a copied cookie opens nothing either
-    claims = jwt.decode(cookie["value"], KEY, algorithms=["HS256"], issuer="lotwise")
-    stale = jwt.encode(claims | {"exp": now_utc() - timedelta(minutes=1)}, KEY, algorithm="HS256")
-    page.context.add_cookies([{"name": cookie["name"], "value": stale, "url": served.url}])
+    _ended(served, "qa")
     page.goto(served.url + "/stock")
     expect(page.get_by_role("alert")).to_contain_text("Your session has ended")
-    page.context.close()
+
+
+def test_a_wall_display_goes_on_by_itself(served: Served) -> None:
+    """Its session ended while nobody was there: it is renewed, where anybody else signs in again."""
+
+    page = page_of(served)
+    _ended(served, "rp")
+    page.goto(served.url + "/centres")
+    expect(page.get_by_role("alert")).to_contain_text("Your session has ended")
+    _ended(served, "wall")
+    page.goto(served.url + "/centres")
+    expect(page.get_by_text("wall (display)", exact=False)).to_be_visible()
+    assert page.url == served.url + "/centres"
+    assert "/renew?back=" in page.content(), "and asks in time from now on"
 
 
 def test_the_api_keeps_its_paths(served: Served) -> None:

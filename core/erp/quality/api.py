@@ -6,18 +6,17 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from fastapi.responses import JSONResponse
 from pydantic import AwareDatetime
-from sqlalchemy import func, select, text
+from sqlalchemy import select, text
 
-from core.erp.catalog.model import Item, Zone
-from core.erp.kernel.errors import NotFound
 from core.erp.kernel.http import PROBLEMS, Cursor, Door, Id, Limit, Page, paged
 from core.erp.kernel.tables import table
 from core.erp.kernel.unit import Unit
 from core.erp.lots import service as lots
-from core.erp.lots.model import Hold, Lot, Sublot
+from core.erp.lots.model import Sublot
 from core.erp.quality import service
 from core.erp.quality.alarms_api import router as alarms
-from core.erp.quality.model import BatchRelease, Deviation, Disposition, Excursion, Incident
+from core.erp.quality.incidents_api import router as incidents
+from core.erp.quality.model import BatchRelease, Deviation, Excursion
 from core.erp.quality.shapes import (
     AssessIn,
     BatchDispositionIn,
@@ -27,29 +26,19 @@ from core.erp.quality.shapes import (
     DispositionOut,
     ExcursionDetail,
     ExcursionOut,
-    HoldOut,
-    IncidentOut,
     Queue,
     ReleaseIn,
     ReleaseOut,
     Reviewed,
 )
-from core.erp.quality.workflow import EXCURSION
+from core.erp.quality.views import EXCURSIONS, excursion_detail
 
 router = APIRouter(tags=["quality"], responses=PROBLEMS)
 router.include_router(alarms)
+router.include_router(incidents)
 
 
-_e, _s, _l, _i, _z = table(Excursion), table(Sublot), table(Lot), table(Item), table(Zone)
-_EXCURSIONS = (
-    select(_e, _s.c.code.label("sublot"), _l.c.number.label("lot"), _i.c.code.label("item"), _z.c.address.label("zone"))
-    .select_from(_e)
-    .join(_s, _s.c.id == _e.c.sublot_id)
-    .join(_l, _l.c.id == _s.c.lot_id)
-    .join(_i, _i.c.id == _l.c.item_id)
-    .outerjoin(_z, _z.c.id == _e.c.zone_id)
-)
-"""Excursions with the names that people know things by."""
+_e, _s = table(Excursion), table(Sublot)
 
 
 @router.get("/excursions")
@@ -74,25 +63,10 @@ def list_excursions(
         where.append(_e.c.broke_at >= since)
 
     def work(u: Unit) -> Page[ExcursionOut]:
-        rows, following = paged(u, _EXCURSIONS.where(*where), _e.c.id, cursor, limit, newest_first=True)
+        rows, following = paged(u, EXCURSIONS.where(*where), _e.c.id, cursor, limit, newest_first=True)
         return Page(items=[ExcursionOut.model_validate(row) for row in rows], next=following)
 
     return door.read(work)
-
-
-def _excursion(u: Unit, excursion_id: int) -> ExcursionDetail:
-    row = u.conn.execute(_EXCURSIONS.where(_e.c.id == excursion_id)).one_or_none()
-    if row is None:
-        raise NotFound(f"no excursion {excursion_id}", excursion_id=excursion_id)
-    d, h = table(Disposition), table(Hold)
-    made = u.conn.execute(select(d).where(d.c.excursion_id == excursion_id).order_by(d.c.id)).all()
-    holds = u.conn.execute(select(h).where(h.c.excursion_id == excursion_id).order_by(h.c.id)).all()
-    return ExcursionDetail(
-        **ExcursionOut.model_validate(row).model_dump(),
-        moves=[name for name in EXCURSION.available(row.state) if EXCURSION.moves[name].needs],
-        holds=[HoldOut.model_validate(hold) for hold in holds],
-        dispositions=[DispositionOut.model_validate(one) for one in made],
-    )
 
 
 @router.get("/excursions/{excursion_id}")
@@ -102,7 +76,7 @@ def one_excursion(excursion_id: Id, door: Door) -> ExcursionDetail:
     The readings behind it: GET /api/v1/readings/chart of the zone's points over `started_at` … `ended_at`; what the
     goods went through: GET /api/v1/sublots/{sublot_id}/exposure.
     """
-    return door.read(lambda u: _excursion(u, excursion_id))
+    return door.read(lambda u: excursion_detail(u, excursion_id))
 
 
 @router.post("/excursions/{excursion_id}/assess", response_model=ExcursionDetail)
@@ -111,7 +85,7 @@ def assess(excursion_id: Id, body: AssessIn, door: Door) -> JSONResponse:
 
     def work(u: Unit) -> ExcursionDetail:
         service.assess(u, excursion_id, body.assessment)
-        return _excursion(u, excursion_id)
+        return excursion_detail(u, excursion_id)
 
     return door.post(work, status=200)
 
@@ -150,54 +124,9 @@ def close(excursion_id: Id, door: Door) -> JSONResponse:
 
     def work(u: Unit) -> ExcursionDetail:
         service.close(u, excursion_id)
-        return _excursion(u, excursion_id)
+        return excursion_detail(u, excursion_id)
 
     return door.post(work, status=200)
-
-
-_n = table(Incident)
-_INCIDENTS = (
-    select(
-        _n, _z.c.address.label("zone"),
-        func.count(_e.c.id).filter(_e.c.state != "superseded").label("excursions"),
-        func.count(_e.c.id).filter(_e.c.state.in_(("open", "ended", "assessed"))).label("undecided"),
-    )
-    .select_from(_n)
-    .outerjoin(_e, _e.c.incident_id == _n.c.id)
-    .outerjoin(_z, _z.c.id == _n.c.zone_id)
-    .group_by(_n.c.id, _z.c.address)
-)  # fmt: skip
-
-
-@router.get("/incidents")
-def list_incidents(
-    door: Door, kind: str | None = None, zone_id: int | None = None, *, undecided: bool = False,
-    cursor: Cursor = None, limit: Limit = 100,
-) -> Page[IncidentOut]:  # fmt: skip
-    """Incidents, newest first, with how many excursions each has and how many await a decision."""
-    where = [c == v for c, v in {_n.c.kind: kind, _n.c.zone_id: zone_id}.items() if v is not None]
-    query = _INCIDENTS.where(*where)
-    if undecided:
-        query = query.having(func.count(_e.c.id).filter(_e.c.state.in_(("open", "ended", "assessed"))) > 0)
-
-    def work(u: Unit) -> Page[IncidentOut]:
-        rows, following = paged(u, query, _n.c.id, cursor, limit, newest_first=True)
-        return Page(items=[IncidentOut.model_validate(row) for row in rows], next=following)
-
-    return door.read(work)
-
-
-@router.get("/incidents/{incident_id}")
-def one_incident(incident_id: Id, door: Door) -> IncidentOut:
-    """One incident; its excursions: GET /api/v1/excursions?incident_id=…"""
-
-    def work(u: Unit) -> IncidentOut:
-        row = u.conn.execute(_INCIDENTS.where(_n.c.id == incident_id)).one_or_none()
-        if row is None:
-            raise NotFound(f"no incident {incident_id}", incident_id=incident_id)
-        return IncidentOut.model_validate(row)
-
-    return door.read(work)
 
 
 @router.get("/sublots/{sublot_id}/release-review")
@@ -292,7 +221,7 @@ def queue(door: Door, limit: Limit = 100) -> Queue:
 
     def work(u: Unit) -> Queue:
         counts = {name: u.conn.execute(text(sql)).scalar_one() for name, sql in _QUEUE.items()}
-        waiting = _EXCURSIONS.where(_e.c.state.in_(("assessed", "ended", "open"))).order_by(_e.c.known_at, _e.c.id)
+        waiting = EXCURSIONS.where(_e.c.state.in_(("assessed", "ended", "open"))).order_by(_e.c.known_at, _e.c.id)
         rows = u.conn.execute(waiting.limit(limit)).all()
         return Queue(**counts, excursions=[ExcursionOut.model_validate(row) for row in rows])
 

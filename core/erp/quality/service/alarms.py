@@ -118,7 +118,8 @@ def _set_mode(u: Unit, zone_id: int, kind: str, reason: str, action: str, **valu
         .on_conflict_do_update(index_elements=["zone_id", "kind"], set_=said)
     )
     shown = {**values, "shelve_reason": reason} if "shelved_until" in values else values
-    u.conn.execute(update(_ALARM).where(*_active(zone_id, kind)).values(**shown))
+    c = _ALARM.c  # those that have returned and wait for somebody to acknowledge them are heard too
+    u.conn.execute(update(_ALARM).where(c.zone_id == zone_id, c.kind == kind, c.state != NORMAL).values(**shown))
     u.audit(f"alarm.{action}", "zone", zone_id, after={"kind": kind, **values}, reason=reason)
     u.outbox(f"alarm.{action}", zone_id, {"kind": kind, **values, "reason": reason})
 

@@ -7,12 +7,12 @@ from typing import Any
 from sqlalchemy import select, text
 
 from core.erp.kernel import signatures
-from core.erp.kernel.errors import Invalid, NotFound, Refused
+from core.erp.kernel.errors import IllegalMove, Invalid, NotFound, Refused
 from core.erp.kernel.tables import table
 from core.erp.kernel.unit import Unit, plain
 from core.erp.lots import service as lots
 from core.erp.lots.events import HoldLifted
-from core.erp.lots.model import Hold, Sublot
+from core.erp.lots.model import Hold, Restriction, Sublot
 from core.erp.lots.workflow import SUBLOT
 from core.erp.quality.model import Disposition, Excursion
 from core.erp.quality.rules import LIVE, REJECTING, RELEASING
@@ -52,15 +52,19 @@ def assess(u: Unit, excursion_id: int, assessment: str) -> Excursion:
     return excursion
 
 
-def record_of(excursion: Excursion, decision: str, reason: str) -> dict[str, Any]:
-    """What a disposition signs: the excursion as it stood, the count accepted, the decision and why."""
+def record_of(
+    excursion: Excursion, decision: str, reason: str, restrictions: Sequence[Restrict] = ()
+) -> dict[str, Any]:
+    """What a disposition signs: the excursion as it stood, its count, the decision, its conditions, and why."""
     names = (
         "id", "incident_id", "sublot_id", "zone_id", "version_id", "limit_key", "kind", "started_at", "broke_at",
         "ended_at", "known_at", "certainty", "lowest", "highest", "assessed_by", "assessment",
     )  # fmt: skip
     values = {name: getattr(excursion, name) for name in names}
     counts = {"out": excursion.out.total_seconds(), "accepted_before": excursion.accepted_before.total_seconds()}
-    return {str(k): v for k, v in plain({**values, **counts, "decision": decision, "reason": reason}).items()}
+    conditions = {"restrictions": [{"kind": r.kind, "value": r.value} for r in restrictions]} if restrictions else {}
+    signed = {**values, **counts, "decision": decision, "reason": reason, **conditions}
+    return {str(k): v for k, v in plain(signed).items()}
 
 
 def disposition(
@@ -82,12 +86,33 @@ def disposition(
     """
     _check(decision, reason, restrictions)
     u.need("excursion.disposition")
+    get(u, excursion_id, lock=True)
+    _assessed(u, [excursion_id])
+    pen = signatures.take_pen(u, password, reason, login=login)
+    return _dispose(u, excursion_id, decision, pen, restrictions)
+
+
+def _assessed(u: Unit, excursion_ids: Sequence[int]) -> None:
+    """Raises IllegalMove before anything is signed, if one of them cannot be disposed of."""
+    c = table(Excursion).c
+    u.session.flush()
+    for row in u.conn.execute(select(c.id, c.state).where(c.id.in_(excursion_ids)).order_by(c.id)):
+        if row.state not in EXCURSION.moves["dispose"].sources:
+            raise IllegalMove(
+                f"cannot dispose a {row.state} excursion: {row.id}", state=row.state, excursion_id=row.id,
+                moves=EXCURSION.available(row.state),
+            )  # fmt: skip
+
+
+def _dispose(
+    u: Unit, excursion_id: int, decision: str, pen: signatures.Pen, restrictions: Sequence[Restrict]
+) -> Disposition:
+    """The decision on one excursion, written with the pen; its sublot is locked."""
+    reason = pen.reason
     excursion = get(u, excursion_id, lock=True)
-    record = record_of(excursion, decision, reason)
+    record = record_of(excursion, decision, reason, restrictions)
     EXCURSION.apply(u, excursion, "dispose", reason=reason)
-    signature = signatures.sign(
-        u, password, "excursion", excursion_id, record, f"disposition: {decision}", reason, login=login
-    )
+    signature = pen.sign("excursion", excursion_id, record, f"disposition: {decision}")
     excursion.accepted = excursion.out
     u.session.add(excursion)
     u.session.flush()
@@ -96,7 +121,7 @@ def disposition(
     for hold in lifted:
         lots.lift_hold(u, hold, f"disposition of excursion {excursion_id}: {decision}: {reason}")
     for wanted in restrictions:
-        lots.restrict(u, excursion.sublot_id, wanted.kind, wanted.value, reason)
+        _bind(u, excursion.sublot_id, wanted, reason)
     if decision in REJECTING:
         _reject(u, excursion.sublot_id, f"excursion {excursion_id}: {decision}: {reason}")
     made = Disposition(
@@ -117,10 +142,12 @@ def dispose_many(
     u: Unit, excursion_ids: Sequence[int], decision: str, reason: str, password: str,
     *, restrictions: Sequence[Restrict] = (), login: str | None = None,
 ) -> list[Disposition]:  # fmt: skip
-    """The same decision on several excursions, usually of one incident: one signature per record, all or none.
+    """The same decision on several excursions: one act of signing, one signature per record, all or none.
 
     Sublots are locked ascending before the first is signed.
     """
+    _check(decision, reason, restrictions)
+    u.need("excursion.disposition")
     if not excursion_ids:
         raise Invalid("no excursion named")
     c = table(Excursion).c
@@ -129,10 +156,10 @@ def dispose_many(
     if missing:
         raise NotFound(f"no excursion {', '.join(map(str, sorted(missing)))}")
     lots.lock_sublots(u, [row.sublot_id for row in found])
-    ordered = sorted(found, key=lambda row: (row.sublot_id, row.id))
-    return [
-        disposition(u, row.id, decision, reason, password, restrictions=restrictions, login=login) for row in ordered
-    ]
+    ordered = [row.id for row in sorted(found, key=lambda row: (row.sublot_id, row.id))]
+    _assessed(u, ordered)
+    pen = signatures.take_pen(u, password, reason, login=login)
+    return [_dispose(u, excursion_id, decision, pen, restrictions) for excursion_id in ordered]
 
 
 def close(u: Unit, excursion_id: int) -> Excursion:
@@ -149,6 +176,15 @@ def _check(decision: str, reason: str, restrictions: Sequence[Restrict]) -> None
         raise Invalid("a disposition needs a reason")
     if (decision == "restrict") != bool(restrictions):
         raise Invalid("a restrict decision, and no other, names its restrictions")
+
+
+def _bind(u: Unit, sublot_id: int, wanted: Restrict, reason: str) -> None:
+    """Puts the condition on the sublot, unless the very same one stands there already."""
+    r = table(Restriction).c
+    u.session.flush()
+    same = (r.sublot_id == sublot_id, r.kind == wanted.kind, r.value == wanted.value, r.lifted_at.is_(None))
+    if u.conn.scalar(select(r.id).where(*same)) is None:
+        lots.restrict(u, sublot_id, wanted.kind, wanted.value, reason)
 
 
 _OWN = text("""

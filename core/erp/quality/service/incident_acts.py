@@ -1,0 +1,54 @@
+"""QA's acts on a whole incident: one assessment, one signature's password, yet each excursion recorded by itself."""
+
+from collections.abc import Sequence
+
+from sqlalchemy import select
+
+from core.erp.kernel.errors import Conflict, NotFound, Refused
+from core.erp.kernel.tables import table
+from core.erp.kernel.unit import Unit
+from core.erp.lots import service as lots
+from core.erp.quality.model import Disposition, Excursion, Incident
+from core.erp.quality.rules import LIVE
+from core.erp.quality.service.excursions import Restrict, assess, dispose_many
+from core.erp.quality.workflow import ENDED
+
+
+def undecided(u: Unit, incident_id: int) -> dict[int, str]:
+    """The excursions of an incident that nobody has disposed of, with their states. Raises NotFound."""
+    if u.session.get(Incident, incident_id) is None:
+        raise NotFound(f"no incident {incident_id}", incident_id=incident_id)
+    c = table(Excursion).c
+    u.session.flush()
+    where = (c.incident_id == incident_id, c.state.in_(sorted(LIVE)))
+    return {row.id: row.state for row in u.conn.execute(select(c.id, c.state).where(*where).order_by(c.id))}
+
+
+def assess_incident(u: Unit, incident_id: int, assessment: str) -> list[Excursion]:
+    """The same assessment of every excursion of an incident that has ended. Refused where none has."""
+    ended = [number for number, state in undecided(u, incident_id).items() if state == ENDED]
+    if not ended:
+        raise Refused(f"incident {incident_id} has no excursion that waits for its assessment", incident_id=incident_id)
+    c = table(Excursion).c
+    lots.lock_sublots(u, list(u.conn.scalars(select(c.sublot_id).where(c.id.in_(ended)))))
+    return [assess(u, number, assessment) for number in ended]
+
+
+def dispose_incident(
+    u: Unit, incident_id: int, excursion_ids: Sequence[int], decision: str, reason: str, password: str,
+    *, restrictions: Sequence[Restrict] = (), login: str | None = None,
+) -> list[Disposition]:  # fmt: skip
+    """One signed act on all that is undecided of an incident, each excursion × sublot recorded by itself; all or none.
+
+    `excursion_ids` are what the signer has seen. Raises Conflict if that is not, or no longer, all of it, and what
+    `dispose_many` raises.
+    """
+    waiting = undecided(u, incident_id)
+    if set(excursion_ids) != waiting.keys():
+        missing, gone = sorted(waiting.keys() - set(excursion_ids)), sorted(set(excursion_ids) - waiting.keys())
+        raise Conflict(
+            f"incident {incident_id} has changed: undecided {missing or 'none'} besides those named; "
+            f"{gone or 'none'} of those named are decided, refuted or another incident's",
+            incident_id=incident_id, missing=missing, gone=gone,
+        )  # fmt: skip
+    return dispose_many(u, excursion_ids, decision, reason, password, restrictions=restrictions, login=login)
