@@ -88,6 +88,29 @@ def test_tasmota_status_answer_null_and_last_will() -> None:
     assert read("tasmota", "tele/f/STATE", b"{}") == {}
 
 
+def test_tasmota_full_topics_with_the_device_first() -> None:
+    for topic in ("fridge-1/tele/SENSOR", "hall/fridge-1/tele/SENSOR", "tele/hall/fridge-1/SENSOR"):
+        assert {item.device for item in read("tasmota", topic, TASMOTA).values()} == {"fridge-1"}
+    assert read("tasmota", "fridge-1/tele/LWT", b"Offline")[EVERY_FIELD].device == "fridge-1"
+
+
+def test_tasmota_several_probes_on_one_wire() -> None:
+    """As documented for several DS18x20 sensors; the third has lost its wire."""
+    payload = {
+        "Time": "2021-01-02T09:09:44",
+        "DS18B20-1": {"Id": "00000566CC39", "Temperature": 13.3},
+        "DS18B20-2": {"Id": "000005E8BCC6", "Temperature": -127.0},
+        "DS18B20-3": {"Id": "0000059F2C11", "Temperature": None},
+        "TempUnit": "C",
+    }
+    found = read("tasmota", "tele/f/SENSOR", payload)
+    assert {name: (item.value, item.reason) for name, item in found.items()} == {
+        "DS18B20-1.Temperature": (13.3, ""),
+        "DS18B20-2.Temperature": (-127.0, Reason.SENTINEL),
+        "DS18B20-3.Temperature": (None, Reason.NO_VALUE),
+    }
+
+
 SHELLY = {
     "src": "shellyplusht-08b61fcb7f3c",
     "dst": "shellyplusht-08b61fcb7f3c/events",
@@ -130,6 +153,21 @@ def test_shelly_status_topic_errors_energy_and_online() -> None:
     assert read("shelly_gen2", "p/online", b"false")[EVERY_FIELD].reason == Reason.DISCONNECTED
     assert read("shelly_gen2", "p/online", b"true") == {}
     assert read("shelly_gen2", "p/events/rpc", {"src": "p", "method": "NotifyEvent", "params": {}}) == {}
+
+
+def test_a_shelly_that_goes_offline_is_the_one_its_notifications_name() -> None:
+    """The topic's prefix is the owner's, `src` is the maker's: seen on real devices."""
+    one = decoder("shelly_gen2")
+    notification = {
+        "src": "shelly1pmmini-348518e0bcfc",
+        "method": "NotifyStatus",
+        "params": {"temperature:100": {"tC": 4}},
+    }
+    item, *_ = one.decode("shelly1pmmini-solar/events/rpc", json.dumps(notification).encode(), NOW)
+    assert (item.device, item.source_at) == ("shelly1pmmini-348518e0bcfc", None)
+    gone = one.decode("shelly1pmmini-solar/online", b"false", NOW)
+    assert [item.device for item in gone] == ["shelly1pmmini-348518e0bcfc", "shelly1pmmini-solar"]
+    assert [item.device for item in one.decode("another/online", b"false", NOW)] == ["another"]
 
 
 def test_zigbee2mqtt_battery_sensor() -> None:

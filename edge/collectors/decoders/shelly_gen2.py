@@ -2,6 +2,9 @@
 
 Fields are component and path, such as `temperature:0.tC`. The stamp is `ts` of a notification, in seconds; a device
 that never learned the time sends null, or its uptime.
+
+A device is called as its notifications call it (`src`), whatever the topic's prefix; the online flag, which bears only
+the prefix, ends both. A device on batteries is offline between two reports: its flag is not worth a subscription.
 """
 
 from collections.abc import Iterable
@@ -40,6 +43,7 @@ UNITS = {
 }
 ENERGY = {"total": "W.h"}
 NOTIFICATIONS = frozenset({"NotifyStatus", "NotifyFullStatus"})
+MAX_DEVICES = 10_000
 NOT_MEASURED = frozenset({"id", "ts", "errors", "minute_ts", "by_minute"})
 
 
@@ -54,16 +58,22 @@ class ShellyGen2:
 
     def __init__(self, options: ShellyOptions) -> None:
         del options
+        self._names: dict[str, str] = {}
+        """What a topic's prefix calls itself."""
 
     def decode(self, topic: str, payload: bytes, received_at: datetime) -> list[Decoded]:
         """The components' values. Other topics and notifications give none. Raises BadPayload."""
         del received_at
         if topic.endswith("/events/rpc"):
-            return _notification(payload)
+            found = _notification(payload)
+            if found and len(self._names) < MAX_DEVICES:
+                self._names[topic.removesuffix("/events/rpc")] = found[0].device
+            return found
         if topic.endswith("/online"):
-            return _online(topic.removesuffix("/online"), payload)
-        prefix, found, component = topic.rpartition("/status/")
-        if found:
+            prefix = topic.removesuffix("/online")
+            return _online({_last_level(prefix), self._names.get(prefix, _last_level(prefix))}, payload)
+        prefix, status, component = topic.rpartition("/status/")
+        if status:
             return list(_component(_last_level(prefix), component, parse_object(payload), None, Quality.GOOD))
         return []
 
@@ -106,12 +116,15 @@ def _component(
         yield Decoded(device, f"{component}.{path}", value, unit, source_at, quality, reason)
 
 
-def _online(prefix: str, payload: bytes) -> list[Decoded]:
+def _online(devices: set[str], payload: bytes) -> list[Decoded]:
     online = parse_json(payload)
     if online is True:
         return []
     if online is False:
-        return [Decoded(_last_level(prefix), EVERY_FIELD, None, quality=Quality.BAD, reason=Reason.DISCONNECTED)]
+        return [
+            Decoded(device, EVERY_FIELD, None, quality=Quality.BAD, reason=Reason.DISCONNECTED)
+            for device in sorted(devices)
+        ]
     raise BadPayload("online is neither true nor false")
 
 

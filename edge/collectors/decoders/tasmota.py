@@ -1,4 +1,5 @@
-"""Tasmota: `tele/DEVICE/SENSOR`, `stat/DEVICE/STATUS10` and `STATUS8`, `tele/DEVICE/LWT`.
+"""Tasmota: `tele/DEVICE/SENSOR`, `stat/DEVICE/STATUS10` and `STATUS8`, `tele/DEVICE/LWT`; or, by another full topic,
+`DEVICE/tele/SENSOR` and so on.
 
 Fields are paths such as `DS18B20.Temperature`. `Time` has no offset unless the device is set to give one; without a
 configured time zone such a stamp cannot be placed and is not used.
@@ -16,6 +17,7 @@ from edge.collectors.decoders.units import ucum
 
 SENSOR_TOPICS = {"SENSOR": "", "STATUS8": "StatusSNS", "STATUS10": "StatusSNS"}
 """Last level of a topic that carries measurements, and the member they are in."""
+PREFIXES = frozenset({"tele", "stat", "cmnd"})
 UNIT_FIELDS = frozenset({"TempUnit", "PressureUnit", "SpeedUnit"})
 UNITS_SAID = {
     "Temperature": "TempUnit",
@@ -62,7 +64,7 @@ class Tasmota:
         """The sensors' values; a lost device's death. Topics without measurements give none. Raises BadPayload."""
         del received_at
         levels = topic.split("/")
-        device = levels[-2] if len(levels) > 1 else ""
+        device = next((level for level in reversed(levels[:-1]) if level not in PREFIXES), "")
         if levels[-1] == "LWT":
             return _last_will(device, payload)
         within = SENSOR_TOPICS.get(levels[-1])
