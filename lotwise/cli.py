@@ -14,6 +14,7 @@ from rich.console import Console
 from typer.core import TyperGroup
 
 from core.settings import Settings
+from lotwise.simulating import replay, simulate
 
 app = typer.Typer(
     name="lotwise",
@@ -57,6 +58,8 @@ users_app = typer.Typer(no_args_is_help=True, help="People who may sign in.")
 app.add_typer(edge_app, name="edge")
 app.add_typer(ingest_app, name="ingest")
 app.add_typer(users_app, name="users")
+app.command()(simulate)
+app.command()(replay)
 
 out = Console()
 
@@ -226,45 +229,6 @@ def users_add(
         finally:
             engine.dispose()
     out.print(f"{login} may sign in")
-
-
-@app.command()
-def simulate(
-    scenario: Annotated[str, typer.Argument(help="A scenario file, or the name of one in simulators/scenarios.")],
-    *,
-    describe: Annotated[bool, typer.Option("--describe", help="Print the gateway configuration that fits it.")] = False,
-) -> None:
-    """Run simulated devices that speak the real protocols. Refuses an instance that is not marked `test`."""
-    from simulators import run
-
-    start_logging("WARNING")
-    if describe:
-        raise typer.Exit(run.show_gateway(scenario))
-    raise typer.Exit(run.simulate(scenario))
-
-
-@app.command()
-def replay(
-    file: Annotated[Path, typer.Argument(help="A recorded CSV or a logger's report.")],
-    *,
-    protocol: Annotated[str, typer.Option(help="mqtt, opcua or modbus: what the replaying device speaks.")] = "mqtt",
-    zone: Annotated[str, typer.Option(help="The zone it says it is in: site/area/zone.")] = "plant/cold/room-1",
-    name: Annotated[str, typer.Option(help="The device's name.")] = "replay",
-    host: Annotated[str, typer.Option(help="Broker (mqtt), or the address to serve on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="Broker's port, or the port to serve on.")] = 1883,
-    speed: Annotated[float, typer.Option(min=0.001, help="How many times faster than it was recorded.")] = 60.0,
-) -> None:
-    """Replay a recorded file through a protocol, with its own times as the device's. Refuses a live instance."""
-    from simulators.link import Broker
-    from simulators.replay import Device
-    from simulators.run import replay_file
-
-    start_logging("WARNING")
-    if protocol not in {"mqtt", "opcua", "modbus"}:
-        out.print(f"unknown protocol {protocol!r}: one of mqtt, opcua, modbus")
-        raise typer.Exit(2)
-    device = Device(name, zone, Broker(host=host, port=port), host, port)
-    raise typer.Exit(replay_file(file, protocol, device, speed=speed))  # type: ignore[arg-type] # checked above
 
 
 @app.command()

@@ -272,16 +272,29 @@ def _modbus(device: ControllerDevice) -> dict[str, Any]:
     }
 
 
-def gateway_config(
-    scenario: Scenario,
+def gateway_around(
+    sources: list[dict[str, Any]],
+    site: str,
     *,
     gateway: str = "gateway-sim",
-    site: str | None = None,
     data_dir: str = "gateway-sim",
     stream: str = "nats://127.0.0.1:4222",
     health_port: int = 9180,
 ) -> dict[str, Any]:
-    """The configuration of a gateway that reads every device of the scenario, as `lotwise edge` takes it (YAML).
+    """The configuration of a gateway with these sources, as `lotwise edge` takes it (YAML)."""
+    return {
+        "gateway": gateway,
+        "site": site,
+        "instance": "test",
+        "data_dir": data_dir,
+        "stream": {"urls": [stream]},
+        "health": {"host": "127.0.0.1", "port": health_port},
+        "sources": sources,
+    }
+
+
+def gateway_config(scenario: Scenario, *, site: str | None = None, **options: Any) -> dict[str, Any]:
+    """The configuration of a gateway that reads every device of the scenario; options as for gateway_around.
 
     `site` is the scenario's only one unless given. Raises ValueError if the devices stand at several.
     """
@@ -291,21 +304,18 @@ def gateway_config(
     sources = _mqtt(scenario, scenario.devices)
     sources += [_opcua(device) for device in scenario.devices if isinstance(device, MachineDevice)]
     sources += [_modbus(device) for device in scenario.devices if isinstance(device, ControllerDevice)]
-    return {
-        "gateway": gateway,
-        "site": site or sites[0],
-        "instance": "test",
-        "data_dir": data_dir,
-        "stream": {"urls": [stream]},
-        "health": {"host": "127.0.0.1", "port": health_port},
-        "sources": sources,
-    }
+    return gateway_around(sources, site or sites[0], **options)
 
 
-def gateway_yaml(scenario: Scenario, **options: Any) -> str:
-    """The same as text; options as for gateway_config."""
+def as_yaml(config: dict[str, Any], what: str) -> str:
+    """A configuration as text, headed by what it is for."""
     out = io.StringIO()
     yaml = YAML()
     yaml.representer.ignore_aliases = lambda _data: True
-    yaml.dump(gateway_config(scenario, **options), out)
-    return f"# Gateway configuration for the scenario {scenario.name!r}\n{out.getvalue()}"
+    yaml.dump(config, out)
+    return f"# Gateway configuration for {what}\n{out.getvalue()}"
+
+
+def gateway_yaml(scenario: Scenario, **options: Any) -> str:
+    """The gateway configuration as text; options as for gateway_config."""
+    return as_yaml(gateway_config(scenario, **options), f"the scenario {scenario.name!r}")

@@ -174,7 +174,10 @@ class MqttLink:
     async def cut(self) -> None:
         """Breaks the connection as a pulled cable would (no goodbye), until `mend`."""
         self.up = False
-        await asyncio.to_thread(self._client.loop_stop)
+        stopping = asyncio.create_task(asyncio.to_thread(self._client.loop_stop))
+        while not stopping.done():  # paho's thread looks once a second whether it is to end, unless it is woken
+            self._client._sockpairW.send(b"0")  # noqa: SLF001
+            await asyncio.sleep(0.005)
         carrier = self._client.socket()
         if isinstance(carrier, socket.socket):
             carrier.shutdown(socket.SHUT_RDWR)

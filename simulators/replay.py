@@ -14,7 +14,6 @@ from typing import Any, Literal
 from asyncua import ua
 
 from core.telemetry.address import check_zone
-from core.telemetry.quality import Quality
 from core.telemetry.readers.csvfile import Column, CsvMapping, read_csv
 from core.telemetry.readers.fridgetag import read_fridgetag
 from core.telemetry.readers.text import BadFile
@@ -33,6 +32,8 @@ Protocol = Literal["mqtt", "opcua", "modbus"]
 OnProgress = Callable[[int, int], None]
 WAITING_MAX = 1_000
 PROGRESS_EVERY = 500
+POINT = "replay/replay/replay/replay/temperature"
+"""What a table's column is called on its way to the device that tells it."""
 VARIABLES = {"Temperature": Variable("Double", "temperature", "Cel"), "Sequence": Variable("Int64", "sequence")}
 
 
@@ -62,24 +63,30 @@ def recording(path: Path, *, mapping: CsvMapping | None = None, zone: tzinfo = U
     A logger report is told by its content; everything else is a table, by default with a header, the time in the first
     column and °C in the second. `zone` is what a logger's clock was set to.
     """
-    if mapping is None:
-        try:
-            report = read_fridgetag(path, zone)
-        except BadFile:
-            mapping = CsvMapping(values=(Column(2, "replay/replay/replay/replay/temperature", "Cel"),))
-        else:
-            judged = report.judged_column
-            return [
-                Recorded(sample.at.astimezone(UTC), sample.values[judged] if sample.values else None, report.unit)
-                for sample in report.samples
-            ]
-    table = read_csv(path, mapping, real_time())
-    first = mapping.values[0].point
+    try:
+        report = read_fridgetag(path, zone)
+    except BadFile:
+        return _rows(path, mapping or temperatures("1", "2"))
+    judged = report.judged_column
     return [
-        Recorded(r.at, r.value if isinstance(r.value, float) and r.quality is not Quality.BAD else None, r.unit)
-        for r in table.readings
-        if r.point == first
+        Recorded(sample.at.astimezone(UTC), sample.values[judged] if sample.values else None, report.unit)
+        for sample in report.samples
     ]
+
+
+def _rows(path: Path, mapping: CsvMapping) -> list[Recorded]:
+    return [
+        Recorded(r.at, float(r.value) if isinstance(r.value, int | float) else None, r.unit)
+        for r in read_csv(path, mapping, real_time()).readings
+        if r.point == mapping.values[0].point
+    ]
+
+
+def temperatures(time: str, value: str, unit: str = "Cel", timezone: str = "UTC") -> CsvMapping:
+    """How to read a table with one column of times and one of temperatures, by name or number; told in °C."""
+    column, times = (int(text) if text.isdecimal() else text for text in (value, time))
+    to_unit = None if unit == "Cel" else "Cel"
+    return CsvMapping(values=(Column(column, POINT, unit, to_unit),), time=(times,), timezone=timezone)
 
 
 def replay_source(protocol: Protocol, device: Device) -> dict[str, Any]:

@@ -11,11 +11,12 @@ from typing import Any, TypeVar
 from rich.console import Console
 from rich.table import Table
 
+from core.telemetry.address import check_zone
 from core.telemetry.located import ConfigErrors
-from simulators.describe import gateway_yaml
+from simulators.describe import as_yaml, gateway_around, gateway_yaml
 from simulators.guard import EXIT_REFUSED, InstanceSettings, LiveInstance
 from simulators.link import BrokerUnreachable
-from simulators.replay import Device, Protocol, replay
+from simulators.replay import Device, Protocol, replay, replay_source
 from simulators.runner import Happened, Summary, run_scenario
 from simulators.scenariofile import read_scenario
 from simulators.sensors import Report
@@ -130,13 +131,28 @@ def replay_file(
     return _carry_out(main, finish, out)
 
 
-def show_gateway(path: str | Path, *, console: Console | None = None) -> int:
+def show_gateway(
+    path: str | Path, *, overrides: Mapping[str, Any] | None = None, console: Console | None = None
+) -> int:
     """Prints the gateway configuration (YAML) for the devices of a scenario file; 1 if the file is wrong, else 0."""
     out = console or Console()
     try:
-        text = gateway_yaml(read_scenario(find_scenario(path)))
+        text = gateway_yaml(read_scenario(find_scenario(path)).overridden(overrides or {}))
     except (ConfigErrors, ValueError) as error:
         out.print(str(error), highlight=False, markup=False, soft_wrap=True)
         return EXIT_FAILED
     out.print(text, highlight=False, markup=False, soft_wrap=True)
+    return EXIT_OK
+
+
+def show_replay(protocol: Protocol, device: Device, *, console: Console | None = None) -> int:
+    """Prints the gateway configuration (YAML) that reads a replay; 1 if its zone cannot be, else 0."""
+    out = console or Console()
+    try:
+        check_zone(device.zone)
+    except ValueError as error:
+        out.print(str(error), highlight=False, markup=False, soft_wrap=True)
+        return EXIT_FAILED
+    config = gateway_around([replay_source(protocol, device)], device.zone.split("/")[0])
+    out.print(as_yaml(config, f"the replay {device.name!r}"), highlight=False, markup=False, soft_wrap=True)
     return EXIT_OK

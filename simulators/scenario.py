@@ -313,11 +313,13 @@ class Scenario(_Strict):
     faults: tuple[FaultEvent, ...] = ()
 
     def overridden(self, overrides: Mapping[str, Any]) -> Self:
-        """The scenario with other figures: any top-level field, and `ports` by device name.
+        """The scenario with other figures: any top-level field, parts of `broker`, and `ports` by device name.
 
         Raises pydantic's ValidationError, ValueError for a device that is not there.
         """
-        changed = self.model_dump(by_alias=True) | {key: value for key, value in overrides.items() if key != "ports"}
+        whole = self.model_dump(by_alias=True)
+        broker = whole["broker"] | dict(overrides.get("broker", {}))
+        changed = whole | {key: value for key, value in overrides.items() if key != "ports"} | {"broker": broker}
         ports = dict(overrides.get("ports", {}))
         for device in changed["devices"]:
             if device["name"] in ports:

@@ -167,7 +167,7 @@ def test_a_connection_that_breaks_by_itself_is_made_again_with_a_birth(broker: B
         await device.start()
         await listener.until(3)  # what is on its way when a connection breaks is lost
         assert device._link is not None
-        device._link._client.socket().shutdown(2)  # type: ignore[union-attr]
+        device._link._client.socket().shutdown(2)
         await until(lambda: kinds(listener).count("NBIRTH") == 2)
         await device.stop()
         births = [bd_seq(payload) for kind, payload in said(listener) if kind == "NBIRTH"]

@@ -15,11 +15,11 @@ from core.telemetry.located import ConfigErrors
 from edge.config import load as load_gateway
 from simulators.describe import gateway_config, gateway_yaml
 from simulators.dialects import DIALECTS
-from simulators.faults import FaultKind
+from simulators.faults import APPLIES
 from simulators.guard import LiveInstance, require_test_instance
 from simulators.run import SCENARIOS, find_scenario, simulate
 from simulators.scenario import Scenario, seconds
-from simulators.scenariofile import read_scenario
+from simulators.scenariofile import PROTOCOLS, read_scenario
 from tests.servers import free_port
 
 SHIPPED = sorted(SCENARIOS.glob("*.yaml"))
@@ -51,9 +51,17 @@ def test_the_scenarios_asked_for_are_there_and_show_every_fault() -> None:
         "sensor_silent",
         "all_faults",
         "filling_line",
+        "edge_node",
+        "serial_bus",
+        "secured_machine",
     }
-    shown = {fault.fault for fault in read_scenario(SCENARIOS / "all_faults.yaml").faults}
-    assert shown == set(FaultKind)
+
+
+def test_the_tour_of_faults_shows_each_on_every_protocol_that_can_show_it() -> None:
+    tour = read_scenario(SCENARIOS / "all_faults.yaml")
+    protocols = {device.name: PROTOCOLS[device.kind] for device in tour.devices}
+    shown = {(protocols[fault.device], fault.fault) for fault in tour.faults}
+    assert shown == {(protocol, kind) for protocol, kinds in APPLIES.items() for kind in kinds}
 
 
 WRONG = """\

@@ -1,0 +1,79 @@
+"""`lotwise simulate` and `lotwise replay`: devices that speak the real protocols, on an instance marked `test`.
+
+Exit codes: 0 it ran to its end; 1 a file is wrong, a server cannot be reached or a port is taken; 2 the instance is not
+a test instance, or the options cannot be; 130 stopped by Ctrl-C.
+"""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+PORTS = {"mqtt": 1883, "opcua": 14840, "modbus": 15020}
+"""Where a replay finds the broker, or serves, unless it is told."""
+UNITS = {"C": "Cel", "F": "[degF]", "K": "K"}
+
+
+def _address(text: str) -> dict[str, Any]:
+    """Host and port of `HOST` or `HOST:PORT`."""
+    host, _, port = text.partition(":")
+    if not host or (port and not port.isdecimal()):
+        raise typer.BadParameter(f"{text!r} is not HOST or HOST:PORT")
+    return {"host": host} | ({"port": int(port)} if port else {})
+
+
+def simulate(
+    scenario: Annotated[str, typer.Argument(help="A scenario file, or the name of one in simulators/scenarios.")],
+    *,
+    describe: Annotated[bool, typer.Option("--describe", help="Print the gateway configuration that fits it.")] = False,
+    broker: Annotated[str | None, typer.Option(help="Another MQTT broker than the file's: HOST or HOST:PORT.")] = None,
+    duration: Annotated[
+        str | None, typer.Option(help="How long, in place of what the file says: 90s, 10m, 8h.")
+    ] = None,
+    speed_up: Annotated[float | None, typer.Option(help="How much faster the physics run; clocks never do.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Another seed: other noise, other rejects.")] = None,
+) -> None:
+    """Run simulated devices that speak the real protocols. Refuses an instance that is not marked `test`."""
+    from simulators import run
+
+    given = {"duration": duration, "speed_up": speed_up, "seed": seed, "broker": broker and _address(broker)}
+    overrides = {name: value for name, value in given.items() if value is not None}
+    raise typer.Exit((run.show_gateway if describe else run.simulate)(scenario, overrides=overrides))
+
+
+def replay(
+    file: Annotated[Path, typer.Argument(help="A recorded CSV or a logger's report.")],
+    *,
+    protocol: Annotated[str, typer.Option(help="mqtt, opcua or modbus: what the replaying device speaks.")] = "mqtt",
+    zone: Annotated[str, typer.Option(help="The zone it says it is in: site/area/zone.")] = "plant/cold/room-1",
+    name: Annotated[str, typer.Option(help="The device's name.")] = "replay",
+    host: Annotated[str, typer.Option(help="Broker (mqtt), or the address to serve on.")] = "127.0.0.1",
+    port: Annotated[int | None, typer.Option(help="Broker's port (1883), or the port to serve on.")] = None,
+    speed: Annotated[float, typer.Option(min=0.001, help="How many times faster than it was recorded.")] = 60.0,
+    time: Annotated[str, typer.Option(help="CSV: the column of times, by name or number.")] = "1",
+    value: Annotated[str, typer.Option(help="CSV: the column of temperatures, by name or number.")] = "2",
+    unit: Annotated[str, typer.Option(help="CSV: the temperatures' unit, C, F or K; they are told in °C.")] = "C",
+    timezone: Annotated[str, typer.Option(help="What the recorder's clock was set to.")] = "UTC",
+    describe: Annotated[bool, typer.Option("--describe", help="Print the gateway configuration that fits it.")] = False,
+) -> None:
+    """Replay a recorded file through a protocol, with its own times as the device's. Refuses a live instance."""
+    from core.telemetry.readers.text import BadFile
+    from core.telemetry.readers.walltime import zone_named
+    from simulators.link import Broker
+    from simulators.replay import Device, temperatures
+    from simulators.run import replay_file, show_replay
+
+    if protocol not in PORTS:
+        raise typer.BadParameter(f"unknown protocol {protocol!r}: one of {', '.join(PORTS)}")
+    if unit not in UNITS:
+        raise typer.BadParameter(f"unknown unit {unit!r}: one of {', '.join(UNITS)}")
+    where = port or PORTS[protocol]
+    device = Device(name, zone, Broker(host=host, port=where), host, where)
+    if describe:
+        raise typer.Exit(show_replay(protocol, device))  # type: ignore[arg-type] # checked above
+    try:
+        clock = zone_named(timezone)
+    except BadFile as error:
+        raise typer.BadParameter(str(error)) from error
+    mapping = temperatures(time, value, UNITS[unit], timezone)
+    raise typer.Exit(replay_file(file, protocol, device, speed=speed, mapping=mapping, zone=clock))  # type: ignore[arg-type] # checked above
