@@ -1,0 +1,73 @@
+"""What is asked of an import, and what came of it."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from core.erp.catalog.model import Zone
+from core.erp.shipments.service.recorders import Span
+from core.telemetry.quality import Quality, Reason
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """One value of the file. `at` is aware; a missing value has quality bad."""
+
+    at: datetime
+    value: float | None
+    quality: Quality = Quality.GOOD
+    reason: str = Reason.NONE
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """One quantity the recorder measured, in a UCUM unit."""
+
+    quantity: str
+    unit: str
+    values: Sequence[Value]
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What to import, and what it was with: exactly one of shipment, lot, sublot, zone (ids, or codes as text).
+
+    `start` and `stop` narrow, or for a lot name, when recorder and goods were together.
+    """
+
+    serial: str
+    series: Sequence[Series]
+    shipment: int | str | None = None
+    lot: int | str | None = None
+    sublot: int | str | None = None
+    zone: int | str | None = None
+    start: datetime | None = None
+    stop: datetime | None = None
+    source: Mapping[str, Any] = field(default_factory=dict)
+    """What the readings were read from (a file's name, hash, signature), for the audit."""
+
+
+@dataclass(slots=True)
+class Imported:
+    """What came of it. `counted` readings were taken while goods were there; `before` and `after` are kept only."""
+
+    bound_to: str
+    zone: Zone
+    points: list[str]
+    spans: list[Span]
+    landed: int = 0
+    duplicates: int = 0
+    conflicts: int = 0
+    counted: int = 0
+    before: int = 0
+    after: int = 0
+    between: int = 0
+    refused: Counter[str] = field(default_factory=Counter)
+    details: list[str] = field(default_factory=list)
+    logger: str | None = None
+    """The state of the required logger of that number: read, required (the journey goes on); None if not required."""
+    sublots: list[int] = field(default_factory=list)
+    source: Mapping[str, Any] = field(default_factory=dict)
+    """As the order's."""

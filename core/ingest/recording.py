@@ -1,0 +1,177 @@
+"""The landing of an import: custody with the recorder, its readings, what of them is refused, and the judge.
+
+A whole file has been told: silence within it is real, up to its last reading, or to the end of its time with the goods
+where it stopped before that. That word is the zone's watermark once and is then forgotten, so that it holds back
+nothing that a live gateway says of the zone later, and nobody waits for a recorder that has finished.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import insert, text
+
+from core.erp.catalog.model import Zone
+from core.erp.custody import service as custody
+from core.erp.exposure.judge import Judge
+from core.erp.exposure.places import CANONICAL
+from core.erp.exposure.times import micros
+from core.erp.kernel.errors import Invalid, Refused
+from core.erp.kernel.unit import Unit
+from core.erp.shipments.service import recorders
+from core.erp.shipments.service.recorders import Span
+from core.ingest.folding import dead_reading, hold_partitions
+from core.ingest.model import DeadLetter
+from core.ingest.orders import Imported, Order, Series
+from core.ingest.own import land_own
+from core.ingest.validation import check
+from core.telemetry.address import partition_of
+from core.telemetry.batch import Watermark
+from core.telemetry.quality import Quality, Reason
+from core.telemetry.reading import Reading
+from core.telemetry.units import NotConvertible, convert
+
+GATEWAY = "import"
+SHOWN = 20
+"""How many refused readings an answer names; it counts and keeps all."""
+
+
+def bind(u: Unit, judge: Judge, order: Order, done: Imported, *, live: bool) -> None:
+    """Goods first, then readings: what the recorder saw is judged with everybody there.
+
+    Raises Invalid where no reading can be used, Refused for a file of another time.
+    """
+    readings = readings_of(u, order, done, live=live)
+    _of_that_time(readings, done)
+    for span in done.spans:
+        recorders.bring_together(u, done.zone, span, f"with recorder {order.serial} of {done.bound_to}")
+        if order.stop is not None and span.stop == order.stop:
+            _apart(u, done.zone, span)
+    done.sublots = sorted({one for span in done.spans for one in span.sublot_ids})
+    told = [r.at for r in readings if r.at <= u.now] + [s.stop for s in done.spans if s.stop is not None]
+    land(u, judge, readings, done, max(told, default=None))
+    _count(u, readings, done)
+
+
+def _of_that_time(readings: Sequence[Reading], done: Imported) -> None:
+    """Raises Refused for a file of another time: nothing in it would count, and its silence would count against."""
+    if any(span.start <= r.at and (span.stop is None or r.at < span.stop) for span in done.spans for r in readings):
+        return
+    first, last = min(r.at for r in readings), max(r.at for r in readings)
+    spans = ", ".join(f"{s.start.isoformat()} to {s.stop.isoformat() if s.stop else 'now'}" for s in done.spans)
+    raise Refused(
+        f"nothing in the file is of the time with the goods ({spans or 'none'}): it goes from {first.isoformat()} to "
+        f"{last.isoformat()}. Is it this recorder's, and is its time zone right?"
+    )
+
+
+def _apart(u: Unit, zone: Zone, span: Span) -> None:
+    """The recorder was taken out at the span's end while the goods stayed where they were: they are there again."""
+    assert span.stop is not None
+    before = text(
+        "SELECT zone_id FROM custody_fact f WHERE sublot_id = :s AND at <= :at AND zone_id IS DISTINCT FROM :zone"
+        " AND retracts_id IS NULL AND NOT EXISTS (SELECT FROM custody_fact g WHERE g.retracts_id = f.id)"
+        " ORDER BY at DESC, known_at DESC, id DESC LIMIT 1"
+    )
+    for sublot_id in span.sublot_ids:
+        for place, start, stop in custody.intervals(u, [sublot_id])[sublot_id]:
+            if place == zone.id and start < span.stop and (stop is None or stop > span.stop):
+                back = u.conn.scalar(before, {"s": sublot_id, "at": span.stop, "zone": zone.id})
+                custody.put(u, sublot_id, back, span.stop, "the recorder was taken out")
+
+
+def readings_of(u: Unit, order: Order, done: Imported, *, live: bool) -> list[Reading]:
+    """The file's values as readings that may land, in their points' units; the others are counted, named and kept.
+
+    Raises Invalid where none may land.
+    """
+    out: list[Reading] = []
+    dead: list[dict[str, Any]] = []
+    for series in order.series:
+        unit = _judged_unit(series)
+        point = recorders.point_for(u, done.zone, order.serial, series.quantity, unit)
+        done.points.append(point.address)
+        made = [
+            Reading(
+                point.address, value.at, value.value, series.unit, u.now, value.at,
+                Quality.BAD if value.value is None else value.quality,
+                (value.reason or Reason.NO_VALUE) if value.value is None else value.reason,
+            )
+            for value in series.values
+        ]  # fmt: skip
+        good, refused = check(made, {point.address: point.unit}, partition_of(done.zone.address), u.now, live=live)
+        out += good
+        done.refused.update(refusal.reason for _, refusal in refused)
+        done.details += [refusal.detail for _, refusal in refused[: SHOWN - len(done.details)]]
+        dead += [dead_reading(u.now, GATEWAY, None, reading, refusal) for reading, refusal in refused]
+    if not out:
+        raise Invalid(f"none of the {len(dead)} readings can be used: {'; '.join(done.details)}")
+    _keep_dead(u, dead)
+    return out
+
+
+def _judged_unit(series: Series) -> str:
+    """The unit of the series' point: its own, unless nobody could judge its quantity in it; then all are refused."""
+    canonical = CANONICAL.get(series.quantity)
+    if canonical is None or series.unit == canonical:
+        return series.unit
+    try:
+        convert(0.0, series.unit, canonical)
+    except NotConvertible:
+        return canonical
+    return series.unit
+
+
+_KNOWN = text(
+    "SELECT point, reading_at, reason FROM dead_letter WHERE gateway = :gateway AND point = ANY(:points)"
+    " AND replayed_at IS NULL"
+)
+
+
+def _keep_dead(u: Unit, dead: Sequence[dict[str, Any]]) -> None:
+    """Keeps what was refused as dead letters, which can be replayed; once, however often the file is read."""
+    if not dead:
+        return
+    asked = {"gateway": GATEWAY, "points": sorted({letter["point"] for letter in dead})}
+    known = {tuple(row) for row in u.conn.execute(_KNOWN, asked)}
+    fresh = [letter for letter in dead if (letter["point"], letter["reading_at"], letter["reason"]) not in known]
+    if fresh:
+        u.conn.execute(insert(DeadLetter), fresh)
+
+
+def land(u: Unit, judge: Judge, readings: Sequence[Reading], done: Imported, told_to: datetime | None) -> None:
+    """Lands and judges the readings; silence is real up to `told_to`."""
+    hold_partitions(u.conn, {partition_of(done.zone.address)})
+    u.session.flush()
+    landed = land_own(u, GATEWAY, readings)
+    done.landed, done.duplicates, done.conflicts = len(landed.new), len(landed.duplicates), len(landed.conflicts)
+    marks = [] if told_to is None else [(GATEWAY, Watermark("recorder", told_to, (done.zone.address,)))]
+    new = [readings[index] for index in landed.new]
+    judge.fold(u, new, [(first, second) for _, first, second in landed.conflicts], marks, [])
+    u.conn.execute(
+        text("DELETE FROM source_watermark WHERE zone_id = :zone AND gateway = :gateway"),
+        {"zone": done.zone.id, "gateway": GATEWAY},
+    )
+    u.audit(
+        "logger.import", "zone", done.zone.id,
+        after={"points": done.points, "bound_to": done.bound_to, "landed": done.landed, "duplicates": done.duplicates,
+               "conflicts": done.conflicts, "refused": dict(done.refused), "source": dict(done.source)},
+    )  # fmt: skip
+
+
+def _count(u: Unit, readings: Sequence[Reading], done: Imported) -> None:
+    """How many readings counted, and how many only are kept, by what the custody on record says."""
+    assert done.zone.id is not None
+    stays = [stay for found in recorders.together(u, done.zone.id, done.sublots).values() for stay in found]
+    first = min((start for start, _ in stays), default=0)
+    last = None if any(stop is None for _, stop in stays) else max((stop or 0 for _, stop in stays), default=0)
+    for reading in readings:
+        at = micros(reading.at)
+        if any(start <= at and (stop is None or at < stop) for start, stop in stays):
+            done.counted += 1
+        elif at < first:
+            done.before += 1
+        elif last is not None and at >= last:
+            done.after += 1
+        else:
+            done.between += 1
