@@ -126,10 +126,18 @@ class MqttCollector:
         now = self._clock()
         self._link = link
         log.info("%s: connected, session %s", self.name, "resumed" if link.session_present else "new")
+        self._note_expiry(link.session_expiry)
         gap = SESSION_LOST if not link.session_present else NOT_QUEUED if self._known.saw_unqueued else ""
         if gap and self._known.alive_at is not None and self._known.alive_at < now:
             record = Gap(f"source:{self.name}", self._known.alive_at, now, gap)
             await self._until_kept(lambda: keeper.gap(record))
+
+    def _note_expiry(self, seconds: int | None) -> None:
+        """Says once that the broker will forget what it queued for us sooner than asked."""
+        if seconds is not None and seconds != self._known.session_expiry:
+            if timedelta(seconds=seconds) < self._config.session_expiry:
+                log.warning("%s: while we are away the broker keeps messages for %d s only", self.name, seconds)
+            self._known.session_expiry = seconds
 
     def _arrived(self, message: Message) -> None:
         counts = self._reader.counts

@@ -34,7 +34,7 @@ class BrokerLink:
         self._loop = asyncio.get_running_loop()
         self._client = make_client(config)
         self._accepted: asyncio.Future[tuple[int, str, bool]] = self._loop.create_future()
-        self._granted: asyncio.Future[list[int]] = self._loop.create_future()
+        self._granted: asyncio.Future[list[tuple[int, str]]] = self._loop.create_future()
         self._ticker: asyncio.TimerHandle | None = None
         self._again: asyncio.Handle | None = None
         self._on_accepted: Callable[[bool], None] | None = None
@@ -42,6 +42,8 @@ class BrokerLink:
         self._heard_at = self._loop.time()
         self.lost: Exception | None = None
         self.session_present = False
+        self.session_expiry: int | None = None
+        """Seconds for which the broker keeps our session, where it says that they are others than we asked for."""
 
     async def open(self, accepted: Callable[[bool], None]) -> None:
         """Connects, resumes the session, subscribes. Raises SourceLost or SourceMisconfigured.
@@ -73,10 +75,11 @@ class BrokerLink:
         filters = self._config.wire_filters()
         self._client.subscribe_to(self._config)
         granted = await self._answer(self._granted, "SUBACK")
-        refused = [name for name, code in zip(filters, granted, strict=False) if code >= REFUSED]
+        answers = list(zip(filters, granted, strict=False))
+        refused = [f"{name} ({text})" for name, (code, text) in answers if code >= REFUSED]
         if refused:
             raise SourceMisconfigured(f"the broker refuses the subscription to {', '.join(refused)}")
-        lossy = [name for name, code in zip(filters, granted, strict=False) if code == 0]
+        lossy = [name for name, (code, _) in answers if code == 0]
         if lossy:
             log.warning("the broker delivers %s at most once and will not queue it", ", ".join(lossy))
 
@@ -179,15 +182,16 @@ class BrokerLink:
         else:
             self._client.loop_misc()
 
-    def _on_connect(self, _client: Any, _data: Any, flags: Any, reason: Any, _properties: Any) -> None:
+    def _on_connect(self, _client: Any, _data: Any, flags: Any, reason: Any, properties: Any) -> None:
         if not self._accepted.done():
+            self.session_expiry = getattr(properties, "SessionExpiryInterval", None)
             if reason.value < REFUSED and self._on_accepted is not None:
                 self._on_accepted(bool(flags.session_present))
             self._accepted.set_result((reason.value, str(reason), bool(flags.session_present)))
 
     def _on_subscribe(self, _client: Any, _data: Any, _mid: int, reasons: Any, _properties: Any) -> None:
         if not self._granted.done():
-            self._granted.set_result([reason.value for reason in reasons])
+            self._granted.set_result([(reason.value, str(reason)) for reason in reasons])
 
     def _on_disconnect(self, _client: Any, _data: Any, flags: Any, reason: Any, _properties: Any) -> None:
         by_broker = flags.is_disconnect_packet_from_server

@@ -121,10 +121,13 @@ class MessageReader:
 
     def read(self, topic: str, payload: bytes, received_at: datetime, *, retained: bool, queued: bool) -> Read:
         """The readings of one message. Never raises for what a device may send."""
+        heard_before = topic in self._by_topic
         routed = self._route(topic)
         read = Read()
         if routed is None:
-            read.problems.append("no subscription for this topic")
+            self.counts["topics_without_subscription"] += 1
+            if not heard_before:
+                read.problems.append("no subscription for this topic: the broker's session has one of earlier days")
             return read
         if len(payload) > self._config.max_payload:
             read.problems.append(f"payload of {len(payload)} bytes, at most {self._config.max_payload}")

@@ -142,7 +142,7 @@ def test_nobody_listening_is_a_loss() -> None:
     asyncio.run(main())
 
 
-async def _told_by(answers: dict[int, bytes], error: type[Exception]) -> str:
+async def _told_by(answers: dict[int, bytes], error: type[Exception], version: str = "3.1.1") -> str:
     """Runs the collector against a peer that gives these answers, by packet type; returns its complaint."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -158,7 +158,7 @@ async def _told_by(answers: dict[int, bytes], error: type[Exception]) -> str:
     try:
         with pytest.raises(error) as caught:
             await asyncio.wait_for(
-                MqttCollector(source(port, version="3.1.1", connect_timeout=1)).run(MemoryKeeper()), 10
+                MqttCollector(source(port, version=version, connect_timeout=1)).run(MemoryKeeper()), 10
             )
     finally:
         server.close()
@@ -174,6 +174,19 @@ ACCEPTED = bytes([0x20, 2, 0, 0])
 def test_a_refused_subscription_is_the_operators_to_mend() -> None:
     refused = {CONNECT: ACCEPTED, SUBSCRIBE: b"\x90\x03MI\x80"}
     assert "plant/+/+/temperature" in asyncio.run(_told_by(refused, SourceMisconfigured))
+
+
+def test_a_broker_that_keeps_the_session_shorter_is_told_of_and_its_reasons_are_passed_on(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    accepted = b"\x20\x08\x00\x00\x05\x11\x00\x00\x00\x78"  # session expiry 120 s
+    refused = {CONNECT: accepted, SUBSCRIBE: b"\x90\x04MI\x00\x9e"}
+    message = asyncio.run(_told_by(refused, SourceMisconfigured, version="5"))
+    assert "(Shared subscription not supported)" in message
+    granted = {CONNECT: accepted, SUBSCRIBE: b"\x90\x04MI\x00\x01\xe0\x02\x8b\x00"}  # and shuts down
+    assert "Server shutting down" in asyncio.run(_told_by(granted, SourceLost, version="5"))
+    told = [record.message for record in caplog.records if "keeps messages for 120 s only" in record.message]
+    assert len(told) == 1
 
 
 @pytest.mark.parametrize(
