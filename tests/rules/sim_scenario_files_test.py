@@ -1,10 +1,7 @@
 """Scenario files: what is right is read, what is wrong is told all at once with file and line; the guard holds."""
 
-import json
-import threading
-from collections.abc import Iterator
-from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, HTTPServer
+import io
+import re
 from pathlib import Path
 
 import pytest
@@ -15,12 +12,10 @@ from core.telemetry.located import ConfigErrors
 from edge.config import load as load_gateway
 from simulators.describe import gateway_config, gateway_yaml
 from simulators.dialects import DIALECTS
-from simulators.faults import APPLIES
-from simulators.guard import LiveInstance, require_test_instance
-from simulators.run import SCENARIOS, find_scenario, simulate
+from simulators.faults import APPLIES, FaultKind
+from simulators.run import SCENARIOS, find_scenario, show_gateway
 from simulators.scenario import Scenario, seconds
 from simulators.scenariofile import PROTOCOLS, read_scenario
-from tests.servers import free_port
 
 SHIPPED = sorted(SCENARIOS.glob("*.yaml"))
 
@@ -127,9 +122,7 @@ def test_everything_that_is_wrong_is_told_at_once_with_its_line(tmp_path: Path) 
     assert "soon" in told[10]
 
 
-@pytest.mark.parametrize(
-    ("text", "line"), [("name: [", 1), ("- 1\n- 2\n", 1), ("", 1), ("\ttab: 1", 1)]
-)
+@pytest.mark.parametrize(("text", "line"), [("name: [", 1), ("- 1\n- 2\n", 1), ("", 1), ("\ttab: 1", 1)])
 def test_what_is_no_mapping_at_all_is_told_with_its_line(tmp_path: Path, text: str, line: int) -> None:
     path = tmp_path / "wrong.yaml"
     path.write_text(text)
@@ -230,82 +223,97 @@ def test_one_gateway_has_one_site() -> None:
         gateway_config(two)
 
 
-@dataclass
-class Said:
-    instance: str | None
-    api_url: str | None = None
+def test_secured_and_serial_devices_are_described_as_the_gateway_needs_them(tmp_path: Path) -> None:
+    config = gateway_config(read_scenario(SCENARIOS / "secured_machine.yaml"))
+    [source] = config["sources"]
+    assert (source["user"], source["password"]) == ("gateway", "only-for-tests")
+    assert source["security"]["trust"] == "/tmp/lotwise-papers/trusted-servers"
+    [source] = gateway_config(read_scenario(SCENARIOS / "serial_bus.yaml"))["sources"]
+    assert source["transport"] == {
+        "kind": "serial",
+        "port": "/tmp/lotwise-bus-1",
+        "baudrate": 9600,
+        "parity": "N",
+        "stopbits": 1,
+    }
+    console = Console(file=io.StringIO(), width=40)
+    assert show_gateway("serial_bus", overrides={"broker": {"port": 1}}, console=console) == 0
+    file = tmp_path / "gateway.yaml"
+    file.write_text(str(console.file.getvalue()))  # type: ignore[attr-defined]
+    assert load_gateway(file).sources, "a narrow terminal breaks no line"
 
 
-@pytest.mark.parametrize("mark", [None, "", "live", "Test", "testing", " test"])
-def test_only_the_mark_test_is_let_in(mark: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(LiveInstance, match="LOTWISE_INSTANCE"):
-        require_test_instance(Said(mark))
-    if mark is None:
-        monkeypatch.delenv("LOTWISE_INSTANCE", raising=False)
-    else:
-        monkeypatch.setenv("LOTWISE_INSTANCE", mark)
-    with pytest.raises(LiveInstance):
-        require_test_instance()
+WRONG_DEVICES = """\
+name: wrong
+duration: 30s
+zones: {p/c/r: {}}
+devices:
+  - {kind: cold_room_controller, name: a, units: {1: p/c/r}}
+  - {kind: cold_room_controller, name: b, units: {1: p/c/r}, port: 15020, serial: {pty: /tmp/x}}
+  - {kind: cold_room_controller, name: c, units: {1: p/c/r}, serial: {pty: /tmp/x, port: /dev/ttyS0}}
+  - {kind: cold_room_controller, name: d, units: {1: p/c/r}, serial: {pty: /tmp/x, parity: E}}
+  - {kind: cold_room_controller, name: e, units: {1: p/c/r}, serial: {pty: /tmp/y}}
+  - {kind: cold_room_controller, name: f, units: {1: p/c/r}, serial: {pty: /tmp/y}}
+  - {kind: filling_machine, name: g, zone: p/c/r, port: 14840, user: somebody}
+  - {kind: filling_machine, name: h, zone: p/c/r, port: 14841, security: {mode: Shout, certificates: x}}
+  - {kind: filling_machine, name: i, zone: p/c/r, port: 14842, security: {mode: Sign}}
+  - {kind: sparkplug_node, name: j, zone: p/c/r, devices: {}}
+  - {kind: sparkplug_node, name: k, zone: p/c/r, devices: {m: p/c/x, n: p/c/r}}
+  - {kind: mqtt_sensor, name: l, zone: [p]}
+timeline:
+  - {at: 1s, do: silence, device: k, member: o}
+  - {at: 1s, do: silence, device: l, member: o}
+faults:
+  - {device: a, unit: 1, fault: [duplicate]}
+"""
+WRONG_DEVICE_TEXTS = {
+    5: "either port (TCP) or serial",
+    6: "either port (TCP) or serial",
+    7: "either pty",
+    8: "no parity",
+    10: "is taken by 'e'",
+    11: "user and password go together",
+    12: "SignAndEncrypt",
+    13: "certificates",
+    14: "devices",
+    15: "no zone 'p/c/x'",
+    16: "zone",
+    18: "'k' has no member 'o'",
+    19: "'l' has no member 'o'",
+    21: "fault",
+}
 
 
-def test_the_environment_says_test(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("LOTWISE_INSTANCE", "test")
-    monkeypatch.delenv("LOTWISE_API_URL", raising=False)
-    require_test_instance()
+def test_what_is_wrong_with_a_device_is_told_with_its_line(tmp_path: Path) -> None:
+    path = tmp_path / "wrong.yaml"
+    path.write_text(WRONG_DEVICES)
+    with pytest.raises(ConfigErrors) as caught:
+        read_scenario(path)
+    told: dict[int, str] = {}
+    for error in caught.value.errors:
+        told[error.line] = told.get(error.line, "") + str(error)
+    assert {number: text for number, text in WRONG_DEVICE_TEXTS.items() if text not in told.get(number, "")} == {}
 
 
-@pytest.fixture
-def core(request: pytest.FixtureRequest) -> Iterator[str]:
-    """A core that answers what the test says."""
-    status, body = request.param
-
-    class Answer(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self.send_response(status if self.path == "/api/v1/instance" else 404)
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, *_: object) -> None:
-            """Keeps quiet."""
-
-    server = HTTPServer(("127.0.0.1", 0), Answer)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    thread.join()
-    server.server_close()
+def examples() -> list[str]:
+    """The YAML of the README: scenarios, and lists of devices."""
+    text = (SCENARIOS.parent / "README.md").read_text("utf-8")
+    return re.findall(r"```yaml\n(.*?)```", text, flags=re.DOTALL)
 
 
-@pytest.mark.parametrize("core", [(200, json.dumps({"instance": "test", "more": 1}).encode())], indirect=True)
-def test_a_core_that_says_test_is_let_in(core: str) -> None:
-    require_test_instance(Said("test", core))
+@pytest.mark.parametrize("text", examples(), ids=range(len(examples())))
+def test_every_example_in_the_readme_is_right(text: str, tmp_path: Path) -> None:
+    path = tmp_path / "example.yaml"
+    if not text.startswith("name:"):
+        zones = sorted(set(re.findall(r"plant/\w+/[\w-]+", text)))
+        head = "name: example\nduration: 10s\nzones: {" + ", ".join(f"{zone}: {{}}" for zone in zones) + "}\ndevices:\n"
+        text = head + text
+    path.write_text(text)
+    assert read_scenario(path, {"FILLER_PASSWORD": "quiet"}).devices
 
 
-REFUSED = [
-    (200, b'{"instance": "live"}'),
-    (200, b'{"instance": null}'),
-    (200, b"[]"),
-    (200, b"<html>"),
-    (500, b'{"instance": "test"}'),
-]
-
-
-@pytest.mark.parametrize("core", REFUSED, indirect=True)
-def test_a_core_that_does_not_say_test_is_refused_with_exit_code_2(core: str) -> None:
-    with pytest.raises(LiveInstance):
-        require_test_instance(Said("test", core))
-    assert simulate("truck_door", settings=Said("test", core), console=Console(quiet=True)) == 2
-
-
-@pytest.mark.parametrize("url", ["http://127.0.0.1:PORT", "ftp://core", "file:///etc/passwd", "core"])
-def test_a_core_that_cannot_be_asked_is_refused(url: str) -> None:
-    url = url.replace("PORT", str(free_port()))  # not in the name: each worker would have its own
-    with pytest.raises(LiveInstance):
-        require_test_instance(Said("test", url))
-
-
-def test_a_live_instance_is_refused_with_exit_code_2(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert simulate("truck_door", settings=Said("live"), console=Console(quiet=True)) == 2
-    monkeypatch.setenv("LOTWISE_INSTANCE", "live")
-    assert simulate("truck_door", console=Console(quiet=True)) == 2
+def test_the_readme_has_an_example_of_every_device_and_names_every_fault_and_scenario() -> None:
+    text = (SCENARIOS.parent / "README.md").read_text("utf-8")
+    assert all(f"kind: {kind}" in text for kind in PROTOCOLS)
+    assert all(f"`{kind}`" in text for kind in FaultKind)
+    assert all(f"| `{path.stem}` |" in text for path in SHIPPED)
