@@ -93,9 +93,9 @@ def _value(reading: Reading) -> dict[str, Any]:
     return value
 
 
-def send(binding: Binding, serial: str, series: Sequence[dict[str, Any]]) -> dict[str, Any]:
+def send(binding: Binding, serial: str, series: Sequence[dict[str, Any]], source: str) -> dict[str, Any]:
     """Signs in and posts; the core's answer. Raises NotBound."""
-    body = {"serial": serial, "series": list(series), **binding.targets()}
+    body = {"serial": serial, "series": list(series), "source": source, **binding.targets()}
     if not binding.login:
         raise NotBound("who signs in? give --login or LOTWISE_LOGIN", FAILED)
     password = os.environ.get("LOTWISE_PASSWORD") or getpass.getpass(f"Password of {binding.login}: ", sys.stderr)
@@ -121,10 +121,10 @@ def _said(answer: httpx.Response) -> dict[str, Any]:
     return dict(body)
 
 
-def bind(binding: Binding, serial: str, readings: Iterable[Reading], *, json: bool = False) -> int:
-    """Sends the readings and prints what came of it; returns the exit code."""
+def bind(binding: Binding, serial: str, readings: Iterable[Reading], source: str, *, json: bool = False) -> int:
+    """Sends the readings and prints what came of it; returns the exit code. `source` names what was read."""
     try:
-        answer = send(binding, serial, series_of(readings))
+        answer = send(binding, serial, series_of(readings), source)
     except NotBound as error:
         print(f"not bound: {error}", file=sys.stderr)
         return error.code

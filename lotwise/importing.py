@@ -7,6 +7,7 @@ Exit codes: 0 the file was read whole; 1 it is damaged (what could be read is sh
 3 the core refused. A damaged file is bound as far as it could be read.
 """
 
+import hashlib
 import json as jsonlib
 import sys
 from datetime import UTC, datetime
@@ -85,7 +86,7 @@ def import_logger(
             readings = logged(report, serial, datetime.now(UTC))
         except BadFile as error:
             return _unfit(path, error)
-        code = bind(binding, serial, readings, json=json)
+        code = bind(binding, serial, readings, f"{_source(path)}, {report.authenticity}", json=json)
         if code:
             return code
     if report.damaged or (strict and (comparison.agree is False or report.authenticity is Authenticity.ALTERED)):
@@ -120,10 +121,15 @@ def import_csv(
         print_csv(path, result)
     print_doubts(path, result.doubts)
     if binding is not None:
-        code = bind(binding, serial or path.stem, result.readings, json=json)
+        code = bind(binding, serial or path.stem, result.readings, _source(path), json=json)
         if code:
             return code
     return DAMAGED if result.damaged else OK
+
+
+def _source(path: Path) -> str:
+    """The file as the audit names it."""
+    return f"{path.name[-100:]} sha256 {hashlib.sha256(path.read_bytes()).hexdigest()}"
 
 
 def _unfit(path: Path, error: BadFile) -> int:

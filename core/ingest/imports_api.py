@@ -1,122 +1,30 @@
-"""The route of imports: recorders read out, bound to goods and judged. curl can do it, and `lotwise import` does."""
+"""The routes of imports: recorders read out, bound to goods and judged. curl can do it, and `lotwise import` does."""
 
-from typing import Annotated, Any
+from collections.abc import Callable
+from typing import Any
 
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 from sqlalchemy import text
 
 from core.erp.exposure.judge import Judge
-from core.erp.kernel.http import PROBLEMS, Answer, Body, Door
+from core.erp.kernel.auth import now_utc
+from core.erp.kernel.http import PROBLEMS, Door, DoorKeeper
 from core.erp.kernel.unit import Unit
+from core.ingest.import_shapes import (
+    ExcursionOut,
+    FileImportOut,
+    HoldOut,
+    ImportIn,
+    ImportOut,
+    SpanOut,
+    ValueIn,
+)
 from core.ingest.importing import Imported, Order, Series, Value, import_recorder
+from core.ingest.uploads import FORM, Uploaded
 from core.telemetry.quality import Quality, Reason
 
 router = APIRouter(tags=["imports"], responses=PROBLEMS)
-
-Target = Annotated[str, Field(min_length=1, max_length=200)] | Annotated[int, Field(ge=1, le=2**63 - 1)] | None
-MOST = 500_000
-
-
-class ValueIn(Body):
-    """One value. null is a value the recorder has not got; `quality` is good unless said."""
-
-    at: AwareDatetime
-    value: Annotated[float, Field(allow_inf_nan=False)] | None
-    quality: Annotated[str, Field(pattern="^(good|uncertain|bad)$")] = "good"
-    reason: Annotated[str, Field(max_length=64)] = ""
-
-
-class SeriesIn(Body):
-    """What the recorder measured of one quantity. Units are UCUM: Cel, [degF], K, %."""
-
-    quantity: Annotated[str, Field(min_length=1, max_length=64)] = "temperature"
-    unit: Annotated[str, Field(min_length=1, max_length=32)] = "Cel"
-    values: Annotated[list[ValueIn], Field(min_length=1, max_length=MOST)]
-
-
-class ImportIn(Body):
-    """A recorder's file and what it was with: exactly one of shipment, lot, sublot, zone; an id, or a code.
-
-    A shipment's recorder counts from leaving to arrival. A lot's counts where nobody else measured, or wherever the lot
-    was over `start` to `stop` if given. A zone's counts throughout. What lies outside is kept and does not count.
-    """
-
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [{
-                "serial": "130500109088", "shipment": "SH-1",
-                "series": [{"quantity": "temperature", "unit": "Cel", "values": [
-                    {"at": "2026-03-02T08:00:00Z", "value": 5.1}, {"at": "2026-03-02T08:05:00Z", "value": 5.2}]}],
-            }]
-        }
-    )  # fmt: skip
-    serial: Annotated[str, Field(min_length=1, max_length=64, pattern=r"\S", examples=["130500109088"])]
-    series: Annotated[list[SeriesIn], Field(min_length=1, max_length=20)]
-    shipment: Target = None
-    lot: Target = None
-    sublot: Target = None
-    zone: Target = None
-    start: AwareDatetime | None = None
-    stop: AwareDatetime | None = None
-    dry_run: bool = Field(False, description="say what would come of it and keep nothing")
-
-
-class SpanOut(BaseModel):
-    """Recorder and goods were together then; `stop` is null while they still are."""
-
-    sublot_ids: list[int]
-    start: AwareDatetime
-    stop: AwareDatetime | None
-
-
-class ExcursionOut(Answer):
-    """An excursion of the goods, as it stands after the import."""
-
-    id: int
-    sublot_id: int
-    limit_key: str
-    started_at: AwareDatetime
-    broke_at: AwareDatetime
-    ended_at: AwareDatetime | None
-    certainty: str
-    state: str
-    lowest: float | None
-    highest: float | None
-
-
-class HoldOut(Answer):
-    """A hold that stands on the goods after the import."""
-
-    id: int
-    sublot_id: int
-    kind: str
-    certainty: str | None
-    reason: str
-    since_at: AwareDatetime
-
-
-class ImportOut(BaseModel):
-    """What came of it."""
-
-    dry_run: bool
-    bound_to: str
-    zone: str
-    points: list[str]
-    together: list[SpanOut]
-    landed: int
-    duplicates: int
-    conflicts: int
-    counted: int
-    before: int
-    after: int
-    between: int
-    refused: dict[str, int] = Field(description="readings that could not land, by reason")
-    refused_details: list[str]
-    logger: str | None = Field(description="the required logger's state; null if the shipment does not require it")
-    excursions: list[ExcursionOut]
-    holds: list[HoldOut]
 
 
 _QUALITY = {"good": Quality.GOOD, "uncertain": Quality.UNCERTAIN, "bad": Quality.BAD}
@@ -130,7 +38,10 @@ def _value(one: ValueIn) -> Value:
 
 def _order(body: ImportIn) -> Order:
     series = [Series(one.quantity, one.unit, [_value(value) for value in one.values]) for one in body.series]
-    return Order(body.serial.strip(), series, body.shipment, body.lot, body.sublot, body.zone, body.start, body.stop)
+    source = {"file": body.source} if body.source else {}
+    return Order(
+        body.serial.strip(), series, body.shipment, body.lot, body.sublot, body.zone, body.start, body.stop, source
+    )
 
 
 @router.post("/imports", status_code=201, response_model=ImportOut)
@@ -141,21 +52,45 @@ def post_import(body: ImportIn, door: Door, request: Request) -> JSONResponse:
     arrived.
     """
     live = request.app.state.settings.instance == "live"
+    order = _order(body)
+    return _post(door, body.dry_run, lambda u: _said(u, body.dry_run, import_recorder(u, Judge(), order, live=live)))
 
-    def work(u: Unit) -> ImportOut:
-        if not body.dry_run:
-            return _said(u, body, import_recorder(u, Judge(), _order(body), live=live))
+
+@router.post(
+    "/imports/files", status_code=201, response_model=FileImportOut,
+    openapi_extra={"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": FORM}}}},
+)  # fmt: skip
+def post_file(upload: Uploaded, door: Door, request: Request) -> JSONResponse:
+    """As `/imports`, with the device's own file: a Fridge-tag or Q-tag text report, or a table (CSV), plain or gzip.
+
+    `curl -H "Authorization: Bearer …" -F file=@130500109088.txt -F shipment=SH-1 …/api/v1/imports/files`
+    """
+    live = request.app.state.settings.instance == "live"
+    found = upload.read(now_utc())
+    order = upload.order(found)
+
+    def work(u: Unit) -> FileImportOut:
+        done = _said(u, upload.fields.dry_run, import_recorder(u, Judge(), order, live=live))
+        return FileImportOut(**done.model_dump(), file=upload.told(found))
+
+    return _post(door, upload.fields.dry_run, work)
+
+
+def _post(door: DoorKeeper, dry_run: bool, work: Callable[[Unit], ImportOut]) -> JSONResponse:
+    """Answers what the work returns, and keeps nothing of a dry run."""
+
+    def tried(u: Unit) -> ImportOut:
         trial = u.conn.begin_nested()
         try:
-            return _said(u, body, import_recorder(u, Judge(), _order(body), live=live))
+            return work(u)
         finally:
             trial.rollback()
             u.discard()
 
-    return door.post(work, permit="logger.import", status=200 if body.dry_run else 201)
+    return door.post(tried if dry_run else work, permit="logger.import", status=200 if dry_run else 201)
 
 
-def _said(u: Unit, body: ImportIn, done: Imported) -> ImportOut:
+def _said(u: Unit, dry_run: bool, done: Imported) -> ImportOut:
     u.session.flush()
     goods: dict[str, Any] = {"ids": done.sublots}
     excursions = u.conn.execute(
@@ -166,7 +101,7 @@ def _said(u: Unit, body: ImportIn, done: Imported) -> ImportOut:
         text("SELECT * FROM hold WHERE sublot_id = ANY(:ids) AND lifted_at IS NULL ORDER BY since_at, id"), goods
     )
     return ImportOut(
-        dry_run=body.dry_run, bound_to=done.bound_to, zone=done.zone.address, points=done.points,
+        dry_run=dry_run, bound_to=done.bound_to, zone=done.zone.address, points=done.points,
         together=[SpanOut(sublot_ids=list(s.sublot_ids), start=s.start, stop=s.stop) for s in done.spans],
         landed=done.landed, duplicates=done.duplicates, conflicts=done.conflicts, counted=done.counted,
         before=done.before, after=done.after, between=done.between, refused=dict(done.refused),

@@ -1,10 +1,11 @@
 """Recorders through the public API and the command line: as a tester with curl does it, and as `lotwise import`."""
 
+import gzip
 import json
 import threading
 import time
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from core.erp.kernel.permits import Role
 from core.erp.shipments import service as shipments
 from core.settings import Settings
 from lotwise.importing import app as import_app
+from tests.rules.logger_reports import SIGNED, configuration, report
 from tests.servers import free_port
 from tests.world import OVER_8_FOR_60, World, at, every
 
@@ -102,6 +104,9 @@ def test_the_command_line_tries_then_binds_then_finds_it_known(
     assert (said["landed"], said["counted"], said["before"], said["after"]) == (len(rows()), 48, 24, 25)
     assert world.excursions(1) == [(1, "high", at("09:05"), at("10:05"), "proven")]
     assert world.holds(1) == ["proven"]
+    with world.engine.connect() as conn:
+        kept = conn.execute(text("SELECT after FROM audit WHERE action = 'logger.import'")).scalar_one()
+    assert kept["source"]["file"].startswith("R-1.csv sha256 ")
     again = run.invoke(import_app, arguments(path, url))
     assert again.exit_code == 0, again.output
     assert f"0 readings new, {len(rows())} known already" in again.stdout
@@ -126,3 +131,66 @@ def test_refusals_are_said_to_who_can_act(
         answer = client.post("/api/v1/imports", json=body, headers={"Authorization": f"Bearer {token}"})
         assert (answer.status_code, "logger.import" in answer.text) == (403, True)
     assert world.excursions(1) == []
+
+
+def logger_file() -> bytes:
+    """The same recorder as a Fridge-tag's report, by the clock of Zurich (an hour ahead of UTC)."""
+    lines = [
+        f"\t{when + timedelta(hours=1):%Y-%m-%d %H:%M}\t{value}\t{61 - value:.0f}\t{'' if 2 <= value <= 8 else 'x'}"
+        for when, value in rows()
+    ]
+    data = "\n".join(["Data:", "\tyyyy-MM-dd hh:mm\tT\tRH\tOut of limits", *lines, ""])
+    return report(configuration(Serial="R-1"), data, SIGNED).replace("\n", "\r\n").encode("utf-16")
+
+
+def table_file(*more: str) -> bytes:
+    lines = [f"{when.replace(tzinfo=None).isoformat()};{value}" for when, value in rows()]
+    return gzip.compress("\n".join(["when;Temperature (°C)", *lines, *more, ""]).encode())
+
+
+def test_a_devices_own_file_is_handed_in_as_with_curl(world: World, url: str) -> None:
+    with httpx.Client(base_url=url, timeout=60) as client:
+        token = client.post("/api/v1/token", data={"username": "lou", "password": PASSWORD}).json()["access_token"]
+        client.headers["Authorization"] = f"Bearer {token}"
+
+        def hand_in(name: str, data: bytes, **fields: str) -> httpx.Response:
+            return client.post(
+                "/api/v1/imports/files", files={"file": (name, data)}, data={"shipment": "SH-1", **fields}
+            )
+
+        tried = hand_in("R-1.txt", logger_file(), timezone="Europe/Zurich", dry_run="true")
+        assert (tried.status_code, len(tried.json()["holds"])) == (200, 1), tried.text
+        assert world.holds(1) == []
+        bound = hand_in("R-1.txt", logger_file(), timezone="Europe/Zurich")
+        assert bound.status_code == 201, bound.text
+        said = bound.json()
+        assert (said["landed"], said["logger"]) == (2 * len(rows()), "read")
+        assert {point.rsplit("/", 1)[1] for point in said["points"]} == {"temperature", "humidity"}
+        assert (said["file"]["kind"], said["file"]["authenticity"], said["file"]["damaged"]) == (
+            "logger", "unchecked", False,
+        )  # fmt: skip
+        assert world.excursions(1) == [(1, "high", at("09:05"), at("10:05"), "proven")]
+        for _ in range(2):  # as a table, with a clock that once stood at its beginning
+            again = hand_in("R-1.csv.gz", table_file("1970-01-01T00:00:00;5.0")).json()
+            assert (again["landed"], again["duplicates"], again["refused"]) == (0, len(rows()), {"absurd_time": 1})
+            assert {doubt["kind"] for doubt in again["file"]["doubts"]} == {"absurd_time", "step_back"}
+        letters = client.get("/api/v1/ingest/dead-letters", params={"reason": "absurd_time"}).json()["items"]
+        assert [(letter["gateway"], letter["reading_at"][:4]) for letter in letters] == [("import", "1970")]
+        far = hand_in("R-1.txt", logger_file(), timezone="America/Lima")
+        assert (far.status_code, "time zone right" in far.text) == (409, True)
+        for name, data, fields, why in (
+            ("R-1.txt", logger_file()[:901], {}, "not text"),
+            ("R-1.txt", b"Device: X\n", {}, "line 1"),
+            ("R-1.csv", b"when,value\n2026-03-02 09:00,5\n", {}, "has no unit"),
+            ("R-1.csv", b"when,value\n2026-03-02 09:00,5\n", {"mapping": '{"values": 3}'}, "values"),
+            ("R-1.csv", table_file(), {"timezone": "Mars/Olympus"}, "no time zone"),
+            ("R-1.csv", table_file(), {"start": "2026-03-02 09:00"}, "timezone"),
+            ("R-1.csv", table_file(), {"colour": "red"}, "colour"),
+        ):
+            answer = hand_in(name, data, **fields)
+            assert (answer.status_code, why in answer.text) == (422, True), answer.text
+        nothing = client.post("/api/v1/imports/files", data={"shipment": "SH-1"})
+        assert (nothing.status_code, "field `file`" in nothing.text) == (422, True)
+        paths = client.get("/api/v1/openapi.json").json()["paths"]
+        form = paths["/api/v1/imports/files"]["post"]["requestBody"]["content"]["multipart/form-data"]["schema"]
+        assert {"file", "shipment", "lot", "timezone", "mapping", "dry_run"} <= set(form["properties"])

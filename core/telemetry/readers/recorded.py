@@ -5,13 +5,21 @@ Also the guess at what a table's columns are, where nobody says.
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
+from typing import Literal
 
+import msgspec
+
+from core.telemetry.readers.csvfile import parse_csv
 from core.telemetry.readers.csvframe import Column, CsvMapping, open_table
+from core.telemetry.readers.fridgetag import parse_fridgetag
 from core.telemetry.readers.report import Report
-from core.telemetry.readers.text import BadFile
+from core.telemetry.readers.text import BadFile, Doubt, decode
+from core.telemetry.readers.walltime import zone_named
 from core.telemetry.reading import Reading
 
+_REPORT = re.compile(r"\s*Device\s*:", re.IGNORECASE)
 _QUANTITIES = (
     ("temperature", re.compile(r"temp|°\s*[cf]\b", re.IGNORECASE)),
     ("humidity", re.compile(r"hum|feucht|\brh\b|%", re.IGNORECASE)),
@@ -25,6 +33,37 @@ _UNITS = (
     ("Pa", re.compile(r"\bpa\b", re.IGNORECASE)),
 )
 """What a column's name says, the first that fits; a name that says no unit is given none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """A recorder's file: who it is, its readings, and every doubtful line. `authenticity` is None for a table."""
+
+    kind: Literal["logger", "csv"]
+    device: str
+    serial: str
+    readings: Sequence[Reading]
+    doubts: Sequence[Doubt]
+    authenticity: str | None
+
+
+def read_recorded(
+    name: str, data: bytes, kind: Literal["auto", "logger", "csv"], zone: str, mapping: CsvMapping, now: datetime
+) -> Recorded:
+    """The file of that name as a logger's report, or as a table by the mapping (without values: by its headings).
+
+    `auto` takes for a report what begins as one. `zone` is what a logger's clock was set to. Raises BadFile.
+    """
+    text, stem = decode(data), name.rpartition("/")[2].partition(".")[0]
+    if kind == "logger" or (kind == "auto" and _REPORT.match(text)):
+        report = parse_fridgetag(text, zone_named(zone))
+        serial = report.serial or stem
+        readings = logged(report, serial, now)
+        return Recorded("logger", report.device, serial, readings, report.doubts, report.authenticity.value)
+    if not mapping.values:
+        mapping = msgspec.structs.replace(mapping, values=guess(stem, text, mapping))
+    table = parse_csv(text, mapping, now)
+    return Recorded("csv", "", stem, table.readings, table.doubts, None)
 
 
 def segment(text: str) -> str:

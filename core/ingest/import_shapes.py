@@ -1,0 +1,161 @@
+"""The wire shapes of imports."""
+
+from typing import Annotated, Literal
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+
+from core.erp.kernel.http import Answer, Body
+
+Target = Annotated[str, Field(min_length=1, max_length=200)] | Annotated[int, Field(ge=1, le=2**63 - 1)] | None
+MOST = 500_000
+
+
+class ValueIn(Body):
+    """One value. null is a value the recorder has not got; `quality` is good unless said."""
+
+    at: AwareDatetime
+    value: Annotated[float, Field(allow_inf_nan=False)] | None
+    quality: Annotated[str, Field(pattern="^(good|uncertain|bad)$")] = "good"
+    reason: Annotated[str, Field(max_length=64)] = ""
+
+
+class SeriesIn(Body):
+    """What the recorder measured of one quantity. Units are UCUM: Cel, [degF], K, %."""
+
+    quantity: Annotated[str, Field(min_length=1, max_length=64)] = "temperature"
+    unit: Annotated[str, Field(min_length=1, max_length=32)] = "Cel"
+    values: Annotated[list[ValueIn], Field(min_length=1, max_length=MOST)]
+
+
+class ImportIn(Body):
+    """A recorder's file and what it was with: exactly one of shipment, lot, sublot, zone; an id, or a code.
+
+    A shipment's recorder counts from leaving to arrival. A lot's counts where nobody else measured, or wherever the lot
+    was over `start` to `stop` if given. A zone's counts throughout. What lies outside is kept and does not count.
+    """
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{
+                "serial": "130500109088", "shipment": "SH-1",
+                "series": [{"quantity": "temperature", "unit": "Cel", "values": [
+                    {"at": "2026-03-02T08:00:00Z", "value": 5.1}, {"at": "2026-03-02T08:05:00Z", "value": 5.2}]}],
+            }]
+        }
+    )  # fmt: skip
+    serial: Annotated[str, Field(min_length=1, max_length=64, pattern=r"\S", examples=["130500109088"])]
+    series: Annotated[list[SeriesIn], Field(min_length=1, max_length=20)]
+    shipment: Target = None
+    lot: Target = None
+    sublot: Target = None
+    zone: Target = None
+    start: AwareDatetime | None = None
+    stop: AwareDatetime | None = None
+    dry_run: bool = Field(False, description="say what would come of it and keep nothing")
+    source: Annotated[str, Field(max_length=300)] = Field("", description="what it was read from, for the audit")
+
+
+class SpanOut(BaseModel):
+    """Recorder and goods were together then; `stop` is null while they still are."""
+
+    sublot_ids: list[int]
+    start: AwareDatetime
+    stop: AwareDatetime | None
+
+
+class ExcursionOut(Answer):
+    """An excursion of the goods, as it stands after the import."""
+
+    id: int
+    sublot_id: int
+    limit_key: str
+    started_at: AwareDatetime
+    broke_at: AwareDatetime
+    ended_at: AwareDatetime | None
+    certainty: str
+    state: str
+    lowest: float | None
+    highest: float | None
+
+
+class HoldOut(Answer):
+    """A hold that stands on the goods after the import."""
+
+    id: int
+    sublot_id: int
+    kind: str
+    certainty: str | None
+    reason: str
+    since_at: AwareDatetime
+
+
+class ImportOut(BaseModel):
+    """What came of it."""
+
+    dry_run: bool
+    bound_to: str
+    zone: str
+    points: list[str]
+    together: list[SpanOut]
+    landed: int
+    duplicates: int
+    conflicts: int
+    counted: int
+    before: int
+    after: int
+    between: int
+    refused: dict[str, int] = Field(description="readings that could not land, by reason")
+    refused_details: list[str]
+    logger: str | None = Field(description="the required logger's state; null if the shipment does not require it")
+    excursions: list[ExcursionOut]
+    holds: list[HoldOut]
+
+
+class FileIn(Body):
+    """The fields that go with an uploaded file: what the recorder was with, as ImportIn, and how to read the file.
+
+    `mapping` is JSON: {"values": [{"column", "point", "unit"}], "time": [...], ...}; without it a table's columns are
+    taken by their headings.
+    """
+
+    serial: Annotated[str, Field(max_length=64)] = Field("", description="default: as in the file, else its name")
+    shipment: Target = None
+    lot: Target = None
+    sublot: Target = None
+    zone: Target = None
+    start: AwareDatetime | None = None
+    stop: AwareDatetime | None = None
+    dry_run: bool = False
+    kind: Literal["auto", "logger", "csv"] = "auto"
+    timezone: Annotated[str, Field(max_length=64)] = Field("UTC", description="where the device's clock was set")
+    mapping: Annotated[str, Field(max_length=20_000)] = ""
+
+
+class DoubtOut(BaseModel):
+    """A line of the file that is not as it should be."""
+
+    line: int
+    kind: str
+    message: str
+    damage: bool
+
+
+class FileOut(BaseModel):
+    """What the file was found to be. `authenticity` is that of a logger's signature; null for a table."""
+
+    name: str
+    sha256: str
+    kind: str
+    device: str
+    serial: str
+    readings: int
+    damaged: bool
+    authenticity: str | None
+    doubts: list[DoubtOut] = Field(description="the first of them; damaged lines first")
+    doubts_in_all: int
+
+
+class FileImportOut(ImportOut):
+    """What came of an uploaded file."""
+
+    file: FileOut
