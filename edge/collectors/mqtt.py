@@ -270,7 +270,7 @@ class MqttCollector:
         for message in chunk:
             if message.qos and message.topic:
                 self._memory.keep(message)
-        link.ack([message.mid for message in chunk if message.qos and message.session == self._known.connections])
+        link.ack([message for message in chunk if message.qos and message.session == self._known.connections])
         for topic, payload in self._reader.take_requests():
             counts["requests"] += 1
             link.publish(topic, payload)

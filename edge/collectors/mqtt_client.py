@@ -1,7 +1,7 @@
 """The paho-mqtt client as we use it: read in large pieces, acknowledged in one write, never without verification.
 
-The only importer of paho. It overrides the private `_sock_recv`, `_handle_publish` and `_ssl_wrap_socket` of version
-2.2.0 and uses some more private names; the version is pinned and a test compares.
+The only importer of paho. It overrides the private `_sock_recv`, `_handle_publish`, `_handle_pubrel` and
+`_ssl_wrap_socket` of version 2.2.0 and uses some more private names; the version is pinned and a test compares.
 """
 
 import socket
@@ -17,11 +17,13 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from edge.collectors.mqtt_config import MqttSource
-from edge.collectors.mqtt_frames import Message, read_publish, whole_publish
+from edge.collectors.mqtt_frames import EXACTLY_ONCE, Message, read_publish, whole_publish
 from edge.collectors.port import SourceMisconfigured
 
 BUFFER = 262_144
-PUBACK = 0x40
+PUBACK, PUBREC = 0x40, 0x50
+FIRST_MID = 0x8000
+"""Packet identifiers of ours begin here: some brokers take one that they use themselves for one that is in use."""
 SEND_RETAINED_AT_NEW_SUBSCRIPTION = 1
 
 
@@ -38,6 +40,7 @@ class BufferedClient(paho.Client):  # type: ignore[misc]  # paho is untyped for 
         self._piece = b""
         self._piece_at = 0
         self._five = self._protocol == paho.MQTTv5
+        self._last_mid = FIRST_MID
 
     def take_publications(self, limit: int) -> int:
         """Hands over publications that are whole in the piece, until something else comes. Returns how many."""
@@ -60,6 +63,11 @@ class BufferedClient(paho.Client):  # type: ignore[misc]  # paho is untyped for 
         packet = self._in_packet
         self.heard(read_publish(packet["command"], bytes(packet["packet"]), five=self._five))
         return paho.MQTT_ERR_SUCCESS
+
+    def _handle_pubrel(self) -> object:
+        """The last step of a publication at QoS 2, which was kept before its first step was answered."""
+        (mid,) = struct.unpack_from("!H", self._in_packet["packet"])
+        return self._send_pubcomp(mid)
 
     def _sock_recv(self, bufsize: int) -> bytes:
         if self._piece_at >= len(self._piece):
@@ -94,11 +102,14 @@ class BufferedClient(paho.Client):  # type: ignore[misc]  # paho is untyped for 
         sock = self.socket()
         return isinstance(sock, ssl.SSLSocket) and sock.pending() > 0
 
-    def ack_all(self, mids: Sequence[int]) -> None:
-        """Acknowledges QoS 1 messages in one write, in this order."""
-        if mids:
-            packet = b"".join(struct.pack("!BBH", PUBACK, 2, mid) for mid in mids)
-            self._packet_queue(PUBACK, packet, mids[-1], 1)
+    def ack_all(self, messages: Sequence[Message]) -> None:
+        """Acknowledges messages in one write, in this order."""
+        if messages:
+            packet = b"".join(
+                struct.pack("!BBH", PUBREC if message.qos == EXACTLY_ONCE else PUBACK, 2, message.mid)
+                for message in messages
+            )
+            self._packet_queue(PUBACK, packet, messages[-1].mid, 1)
             self.loop_write()  # now, not at the loop's next turn: what is not sent when we die comes again
 
     def ping_unanswered(self) -> None:

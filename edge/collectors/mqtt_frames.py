@@ -9,6 +9,8 @@ import msgspec
 
 PUBLISH = 0x30
 DUP, QOS, RETAIN = 0x08, 0x06, 0x01
+EXACTLY_ONCE = 2
+"""Never asked for; some brokers send what was published at it all the same."""
 MAX_LENGTH_BYTES = 4
 MORE = 0x80
 
@@ -58,8 +60,8 @@ def whole_publish(data: bytes, at: int) -> tuple[int, int] | None:
 def read_publish(head: int, body: bytes, *, five: bool) -> Message:
     """The publication. `five`: the packet is of MQTT 5 and has properties, which are passed over. Raises BadFrame."""
     qos = (head & QOS) >> 1
-    if qos > 1:
-        raise BadFrame("a publication at a quality of service that was not granted")
+    if qos > EXACTLY_ONCE:
+        raise BadFrame("a publication at a quality of service that there is not")
     at = 2 + int.from_bytes(body[:2], "big")
     raw = body[2:at]
     mid = 0

@@ -89,10 +89,10 @@ class BrokerLink:
         except TimeoutError as error:
             raise SourceLost(f"no {what} within {self._config.connect_timeout}") from error
 
-    def ack(self, mids: Sequence[int]) -> None:
+    def ack(self, messages: Sequence[Message]) -> None:
         """Acknowledges, in the order of receipt."""
         if self.lost is None:
-            self._client.ack_all(mids)
+            self._client.ack_all(messages)
 
     def publish(self, topic: str, payload: bytes) -> None:
         """Sends at most once; used for rebirth requests, which are repeated when they matter."""

@@ -25,7 +25,7 @@ def frame(head: int, body: bytes) -> bytes:
 @given(
     topic=st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1, max_size=20),
     payload=st.binary(max_size=300),
-    qos=st.integers(0, 1),
+    qos=st.integers(0, 2),
     mid=st.integers(1, 65535),
     flags=st.tuples(st.booleans(), st.booleans()),
     five=st.booleans(),
