@@ -13,6 +13,7 @@ from core.erp.exposure import handlers as exposure_handlers
 from core.erp.exposure.bulk import Wanted, exposures
 from core.erp.exposure.service import Exposure, exposure
 from core.erp.kernel.events import Events
+from core.erp.lots import service as lots
 from core.telemetry.quality import Quality
 from tests.world import DAY, HOUR, MINUTE, World, at
 
@@ -48,6 +49,19 @@ def same(one: Exposure | None, other: Exposure | None) -> None:
             assert mine == pytest.approx(theirs, rel=1e-9)
 
 
+def merged(world: World, item: int, zones: list[int], dice: random.Random) -> int:
+    """A sublot of two that had each gone their way for some hours."""
+    lot = world.lot(item)
+    parts = [world.sublot(item, zone, at("00:30"), lot=lot) for zone in zones[:2]]
+    together = DAY + dice.randint(300, 600) * MINUTE
+    world.put(parts[0], zones[2], DAY + 200 * MINUTE, known=together)
+    for part in parts:
+        world.put(part, zones[2], together - 10 * MINUTE, known=together)
+    made = world.do(lambda u: lots.merge(u, parts).id, now=together)
+    assert made is not None
+    return made
+
+
 @pytest.mark.parametrize("seed", range(3 if os.environ.get("LOTWISE_TEST_HEAVY") == "1" else 1))
 def test_all_at_once_is_one_by_one(engine: Engine, seed: int) -> None:
     events, dice = Events(), random.Random(seed)
@@ -61,7 +75,8 @@ def test_all_at_once_is_one_by_one(engine: Engine, seed: int) -> None:
     limits = (
         ProfileLimit(key="high", op=">", threshold=8.0, kind="consecutive", delay=HOUR),
         ProfileLimit(key="low", op="<", threshold=2.0, kind="instant"),
-        ProfileLimit(key="spent", op=">=", threshold=25.0, kind="cumulative", delay=3 * HOUR),
+        ProfileLimit(key="spent", op=">=", threshold=25.0, kind="cumulative", delay=9 * HOUR, allowance="both"),
+        ProfileLimit(key="chilled", op="<", threshold=2.0, kind="cumulative", delay=9 * HOUR, allowance="both"),
     )
     items = [
         world.item(*[ProfileLimit(**limit.model_dump()) for limit in limits], gap=gap)
@@ -73,6 +88,7 @@ def test_all_at_once_is_one_by_one(engine: Engine, seed: int) -> None:
         for when in sorted(dice.sample(range(60, 700), dice.randint(0, 4))):
             where = dice.choice([*ids, *ids, *blind, None])
             world.put(sublot, where, DAY + when * MINUTE, known=DAY + 12 * HOUR)
+    sublots.append(merged(world, items[0], ids, dice))
     wanted: list[Wanted] = [(sublot, None, None) for sublot in sublots]
     for _ in range(60):
         a, b = sorted(DAY + timedelta(seconds=dice.randint(0, 13 * 3600)) for _ in range(2))

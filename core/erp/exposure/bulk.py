@@ -14,14 +14,13 @@ from datetime import datetime
 import numpy as np
 from sqlalchemy import Connection, text
 
-from core.erp.custody.service import intervals
 from core.erp.exposure import summaries
 from core.erp.exposure.bulk_index import LEVELS, Figures, Ints, Tracks
 from core.erp.exposure.bulk_sum import Stays, Told, summed
-from core.erp.exposure.bulk_zone import Zone
+from core.erp.exposure.bulk_zone import Zone, shared
 from core.erp.exposure.places import versions_of
 from core.erp.exposure.rules import runs as r
-from core.erp.exposure.service import Exposure
+from core.erp.exposure.service import Exposure, worst
 from core.erp.exposure.times import micros
 from core.erp.exposure.ways import Ways
 
@@ -54,25 +53,33 @@ def _exposures(conn: Connection, wanted: Sequence[Wanted], now: datetime) -> lis
     ids = sorted({sublot for sublot, _, _ in wanted})
     versions = versions_of(conn, ids, now)
     ways = Ways(conn, now)
-    spans = {sublot: ways.judging(found) for sublot, found in intervals(conn, ids).items()}
+    came = ways.ways(ids)
+    # a merger's goods came several ways: each is looked at by itself
+    each_way = [(index, way) for index, (sublot, _, _) in enumerate(wanted) for way in came[sublot]]
     rows: dict[tuple[int, int], list[tuple[int, int, int, int]]] = defaultdict(list)
-    for index, (sublot, start, stop) in enumerate(wanted):
+    for number, (index, way) in enumerate(each_way):
+        sublot, start, stop = wanted[index]
         version = versions.get(sublot)
         if version is None:
             continue
         begin, end = micros(start) if start else 0, micros(stop) if stop else micros(now) + 1
-        for order, (zone, a, b) in enumerate(spans[sublot]):
+        for order, (zone, a, b) in enumerate(way):
             since, until = max(a, begin), end if b is None else min(end, b)
             if until > since:
-                rows[(zone, version)].append((index, order, since, until))
+                rows[(zone, version)].append((number, order, since, until))
     told: dict[int, list[Told]] = defaultdict(list)
     for version, found in _seen(ways, {key: Stays(*np.array(mine, np.int64).T) for key, mine in rows.items()}):
         told[version].append(found)
-    out: list[Exposure | None] = [None] * len(wanted)
+    alone: list[Exposure | None] = [None] * len(each_way)
     for version, mine in told.items():
-        for index, figures in summed(ways.profile(version), mine, [sublot for sublot, _, _ in wanted]):
-            out[index] = figures
-    return out
+        for number, figures in summed(ways.profile(version), mine, [wanted[index][0] for index, _ in each_way]):
+            alone[number] = figures
+    if len(each_way) == len(wanted):
+        return alone
+    together: dict[int, list[Exposure | None]] = defaultdict(list)
+    for (index, _), one in zip(each_way, alone, strict=True):
+        together[index].append(one)
+    return [worst(together[index]) for index in range(len(wanted))]
 
 
 def _seen(ways: Ways, stays: dict[tuple[int, int], Stays]) -> Iterable[tuple[int, Told]]:
@@ -139,12 +146,13 @@ def _blind(ways: Ways, zone: int, version: int, stays: Stays) -> Told:
     for index, (start, until) in enumerate(zip(stays.start.tolist(), stays.stop.tolist(), strict=True)):
         seen = ways.part(zone, version, start, until)
         stop[index] = seen.stop
-        for key, of in seen.seen.items():
-            proven = of.proven
+        levels = {key: {level: getattr(of, level) for level in LEVELS} for key, of in seen.seen.items()}
+        for key, of in {**levels, **shared(ways.profile(version), levels)}.items():
+            proven = of["proven"]
             head = proven[0][1] - proven[0][0] if proven and proven[0][0] == seen.start else 0
             tail = proven[-1][1] - proven[-1][0] if proven and proven[-1][1] == seen.stop else 0
             limits[key][:, index] = (
-                r.length(proven), r.length(of.uncertain), r.length(of.worst),
+                *(r.length(of[level]) for level in LEVELS),
                 max((b - a for a, b in proven), default=0), head, tail,
             )  # fmt: skip
     return Told(replace(stays, stop=stop), Figures.nothing(count), limits)

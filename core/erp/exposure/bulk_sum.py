@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from core.erp.exposure.bulk_index import Figures, Ints
 from core.erp.exposure.rules.kinetic import kinetic_mean
-from core.erp.exposure.rules.profile import Limit, Profile
-from core.erp.exposure.service import Exposure, LimitExposure, frozen
+from core.erp.exposure.rules.profile import Profile
+from core.erp.exposure.service import Exposure, LimitExposure, budget_of, frozen
 from core.erp.exposure.times import moment
 
 
@@ -57,9 +57,12 @@ def summed(profile: Profile, told: Sequence[Told], sublots: Sequence[int]) -> It
     }
     limits = []
     for limit in profile.limits:
-        nothing = [np.zeros((6, len(each.stays.wanted)), np.int64) for each in told]
-        rows = [each.limits.get(limit.key, none) for each, none in zip(told, nothing, strict=True)]
-        limits.append(_limits(limit, np.concatenate(rows, axis=1)[:, by], start, stop, first, last))
+        rows = _rows(told, limit.key)[:, by]
+        spent = rows if limit.allowance is None else _rows(told, f"allowance:{limit.allowance}")[:, by]
+        worst = np.add.reduceat(spent[2], first).tolist()
+        allowed, _ = budget_of(profile, limit)
+        budget = [_span(max(allowed - w, 0)) if limit.kind == "cumulative" else None for w in worst]
+        limits.append(_limits(limit.key, rows, budget, start, stop, first, last))
     meaningful = not frozen(profile)
     columns = zip(
         wanted[first].tolist(), start[first].tolist(), stop[last].tolist(),
@@ -88,7 +91,20 @@ def summed(profile: Profile, told: Sequence[Told], sublots: Sequence[int]) -> It
         )
 
 
-def _limits(limit: Limit, rows: Ints, start: Ints, stop: Ints, first: Ints, last: Ints) -> list[LimitExposure]:
+def _rows(told: Sequence[Told], key: str) -> Ints:
+    nothing = [np.zeros((6, len(each.stays.wanted)), np.int64) for each in told]
+    return np.concatenate([each.limits.get(key, none) for each, none in zip(told, nothing, strict=True)], axis=1)
+
+
+def _limits(
+    key: str,
+    rows: Ints,
+    budget: Sequence[timedelta | None],
+    start: Ints,
+    stop: Ints,
+    first: Ints,
+    last: Ints,
+) -> list[LimitExposure]:
     """One limit of each goods, whose stays are [first, last]."""
     proven, uncertain, worst = (np.add.reduceat(rows[row], first).tolist() for row in range(3))
     longest = np.maximum.reduceat(rows[3], first)
@@ -102,9 +118,8 @@ def _limits(limit: Limit, rows: Ints, start: Ints, stop: Ints, first: Ints, last
             before = running if on[k] else 0
             longest[group] = max(longest[group], before + head[k])
             running = before + int(tail[k]) if tail[k] == stop[k] - start[k] else int(tail[k])
-    budget = [_span(max(limit.delay - w, 0)) if limit.kind == "cumulative" else None for w in worst]
     times = [[_span(us) for us in column] for column in (proven, uncertain, worst, longest.tolist())]
-    return [LimitExposure(limit.key, *row) for row in zip(*times, budget, strict=True)]
+    return [LimitExposure(key, *row) for row in zip(*times, budget, strict=True)]
 
 
 _NOTHING = timedelta(0)

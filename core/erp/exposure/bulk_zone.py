@@ -101,15 +101,10 @@ class Zone:
         beside = self._beside(profile, hours)
         parts = sorted([*(hour for hour in hours if hour.seen), *beside], key=lambda part: part.start)
         keys = sorted({key for part in parts for key in part.seen})
-        return {
-            key: Tracks(
-                {
-                    level: RunIndex(r.join(getattr(part.seen[key], level) for part in parts if key in part.seen))
-                    for level in LEVELS
-                }
-            )
-            for key in keys
-        }
+        of = {key: [part.seen[key] for part in parts if key in part.seen] for key in keys}
+        seen = {key: {level: r.join(getattr(one, level) for one in of[key]) for level in LEVELS} for key in keys}
+        seen |= shared(profile, seen)
+        return {key: Tracks({level: RunIndex(runs) for level, runs in by.items()}) for key, by in seen.items()}
 
     def _beside(self, profile: Profile, hours: Sequence[Summary]) -> list[Summary]:
         """What raw readings say of the read ranges before and after the closed hours."""
@@ -122,6 +117,20 @@ class Zone:
                 if stop > start
             ]
         return out
+
+
+def shared(profile: Profile, seen: Mapping[str, Mapping[str, Runs]]) -> dict[str, dict[str, Runs]]:
+    """By "allowance:name": what limits that share an allowance saw together, each instant once; by level, as `seen`."""
+    names = {limit.allowance for limit in profile.limits if limit.allowance is not None}
+    found = {
+        f"allowance:{name}": [seen[one.key] for one in profile.limits if one.allowance == name and one.key in seen]
+        for name in names
+    }
+    return {
+        key: {level: r.union(one[level] for one in members) for level in LEVELS}
+        for key, members in found.items()
+        if members
+    }
 
 
 def _within(traces: Mapping[str, Sequence[Trace]], start: int, stop: int) -> dict[str, list[Trace]]:

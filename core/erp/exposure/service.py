@@ -1,26 +1,27 @@
 """What a sublot went through, and how zones stand: for people, evidence and charts."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, text
 
-from core.erp.custody.service import intervals
 from core.erp.exposure.places import versions_of
 from core.erp.exposure.rules import runs as r
 from core.erp.exposure.rules.assess import Slice
 from core.erp.exposure.rules.kinetic import applicable, kinetic_mean
-from core.erp.exposure.rules.profile import Profile
+from core.erp.exposure.rules.profile import Limit, Profile
 from core.erp.exposure.rules.summary import Summary
 from core.erp.exposure.times import micros, moment
-from core.erp.exposure.ways import Ways
+from core.erp.exposure.ways import Way, Ways
 
 
 @dataclass(frozen=True, slots=True)
 class LimitExposure:
     """Time out of one limit: proven, if uncertain values are believed, and in the worst case (silence is out).
 
-    `longest` is the longest proven stretch. `budget` is what is left of a cumulative allowance in the worst case.
+    `longest` is the longest proven stretch. `budget` is what is left of a cumulative allowance in the worst case, after
+    all limits that share it.
     """
 
     key: str
@@ -56,26 +57,61 @@ def exposure(
 ) -> Exposure | None:
     """The sublot's exposure from all its custody, or within [start, stop); None for goods without a profile or place.
 
-    Adds whole hours' summaries and the raw readings at the two ends, so that any interval costs about the same.
+    Adds whole hours' summaries and the raw readings at the two ends, so that any interval costs about the same. A
+    merger's is the worst of what its parts went through.
     """
     version = versions_of(conn, [sublot_id], now).get(sublot_id)
-    ways = Ways(conn, now)
     if version is None:
         return None
-    spans = ways.judging(intervals(conn, [sublot_id])[sublot_id])
-    slices, parts = [], []
+    ways = Ways(conn, now)
     begin = micros(start) if start else 0
     end = micros(stop) if stop else micros(now) + 1
-    for zone, a, b in spans:
-        since, until = max(a, begin), min(end, end if b is None else b)
+    return worst([_along(ways, sublot_id, version, way, (begin, end)) for way in ways.ways([sublot_id])[sublot_id]])
+
+
+def _along(ways: Ways, sublot_id: int, version: int, way: Way, within: tuple[int, int]) -> Exposure | None:
+    slices, parts = [], []
+    for zone, a, b in way:
+        since, until = max(a, within[0]), within[1] if b is None else min(within[1], b)
         if until <= since:
             continue
         part = ways.part(zone, version, since, until)
         parts.append(part)
         slices.append(Slice(zone, part.start, part.stop, part.seen))
-    if not parts:
-        return None
-    return _summed(ways, sublot_id, version, slices, parts)
+    return _summed(ways, sublot_id, version, slices, parts) if parts else None
+
+
+def worst(found: Sequence[Exposure | None]) -> Exposure | None:
+    """One exposure of goods that came several ways: of each figure the worst, of each budget the least.
+
+    Times out are never added over ways; a mean kinetic temperature is told only if every way has one.
+    """
+    known = [one for one in found if one is not None]
+    if len(known) < 2:  # noqa: PLR2004 - nothing to compare
+        return known[0] if known else None
+    kinetic = [one.mkt for one in known if one.mkt is not None]
+    return replace(
+        known[0],
+        start=min(one.start for one in known),
+        stop=max(one.stop for one in known),
+        lowest=min((one.lowest for one in known if one.lowest is not None), default=None),
+        highest=max((one.highest for one in known if one.highest is not None), default=None),
+        mean=max((one.mean for one in known if one.mean is not None), default=None),
+        mkt=max(kinetic) if len(kinetic) == len(known) else None,
+        covered=min(one.covered for one in known),
+        limits=tuple(_worst_limit(same) for same in zip(*(one.limits for one in known), strict=True)),
+    )
+
+
+def _worst_limit(same: Sequence[LimitExposure]) -> LimitExposure:
+    return LimitExposure(
+        same[0].key,
+        max(one.proven for one in same),
+        max(one.uncertain for one in same),
+        max(one.worst for one in same),
+        max(one.longest for one in same),
+        min((one.budget for one in same if one.budget is not None), default=None),
+    )
 
 
 def _summed(ways: Ways, sublot_id: int, version: int, slices: list[Slice], parts: list[Summary]) -> Exposure:
@@ -94,7 +130,7 @@ def _summed(ways: Ways, sublot_id: int, version: int, slices: list[Slice], parts
         mean=sum(part.heat for part in parts) / covered if covered else None,
         mkt=kinetic_mean(arrhenius, covered, profile.activation_energy) if whole and not frozen(profile) else None,
         covered=covered / length if length else 0.0,
-        limits=tuple(_limit(limit.key, limit.kind, limit.delay, slices) for limit in profile.limits),
+        limits=tuple(_limit(limit, budget_of(profile, limit), slices) for limit in profile.limits),
     )
 
 
@@ -106,19 +142,28 @@ def frozen(profile: Profile) -> bool:
     return bool(highs) and max(highs) <= 0
 
 
-def _limit(key: str, kind: str, delay: int, slices: list[Slice]) -> LimitExposure:
-    def of(pick: str) -> r.Runs:
+def budget_of(profile: Profile, limit: Limit) -> tuple[int, tuple[str, ...]]:
+    """(microseconds allowed, limits that spend it): the limit's own or, where several share one, the first's."""
+    if limit.allowance is None:
+        return limit.delay, (limit.key,)
+    members = [one for one in profile.limits if one.allowance == limit.allowance]
+    return members[0].delay, tuple(one.key for one in members)
+
+
+def _limit(limit: Limit, budget: tuple[int, tuple[str, ...]], slices: list[Slice]) -> LimitExposure:
+    def of(pick: str, key: str = limit.key) -> r.Runs:
         return r.join(getattr(part.seen[key], pick) for part in slices if key in part.seen)
 
-    proven, worst = of("proven"), of("worst")
-    left = max(delay - r.length(worst), 0) if kind == "cumulative" else None
+    proven = of("proven")
+    allowed, members = budget
+    left = max(allowed - r.length(r.union(of("worst", key) for key in members)), 0)
     return LimitExposure(
-        key,
+        limit.key,
         _span(r.length(proven)),
         _span(r.length(of("uncertain"))),
-        _span(r.length(worst)),
+        _span(r.length(of("worst"))),
         _span(max((b - a for a, b in proven), default=0)),
-        None if left is None else _span(left),
+        _span(left) if limit.kind == "cumulative" else None,
     )
 
 
