@@ -67,7 +67,7 @@ def test_the_scenarios_seed_reaches_noise_rejects_and_spoiled_payloads() -> None
         assert isinstance(sensor, MqttSensor)
         read = sensor._probes["temperature"][0]
         noise = [read() for _ in range(20)]
-        return noise, sensor._random.random(), machine._random.random()  # type: ignore[union-attr]
+        return noise, sensor._random.random(), machine._random.random()
 
     assert drawn(3) == drawn(3)
     assert all(a != b for a, b in zip(drawn(3), drawn(4), strict=True))

@@ -1,7 +1,6 @@
 """Scenarios run on real servers: what the timeline says happens, and every reading told has arrived."""
 
 import asyncio
-import csv
 import io
 import json
 import os
@@ -12,34 +11,29 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
 
 import paho.mqtt.client as paho
 import pytest
-from asyncua import Client, ua
+from asyncua import Client
 from paho.mqtt.enums import CallbackAPIVersion
 from pymodbus.client import AsyncModbusTcpClient
 from rich.console import Console
 
-from core.telemetry.readers.csvfile import Column, CsvMapping
 from core.telemetry.reading import Reading
-from edge.collectors.modbus_config import ModbusSource
 from edge.collectors.mqtt_config import MqttSource
 from edge.collectors.mqtt_points import MessageReader
-from edge.collectors.opcua_config import OpcUaSource
 from lotwise.embedded.nats import EmbeddedNats
 from simulators.describe import gateway_config
-from simulators.guard import LiveInstance
 from simulators.link import Broker
 from simulators.load import MqttLoad
-from simulators.replay import Device, recording, replay, replay_source
-from simulators.run import SCENARIOS, replay_file, simulate
+from simulators.run import SCENARIOS, simulate
 from simulators.runner import Summary, run_scenario
 from simulators.scenario import Scenario
 from simulators.scenariofile import read_scenario
-from tests.servers import accepts, free_port, shared_data
+from tests.servers import accepts, free_port
 
 ROOM, OTHER = "plant/cold/room-1", "plant/cold/room-2"
 
@@ -322,111 +316,6 @@ def test_a_signal_stops_every_server(deadly: int) -> None:
     assert not any(accepts(port) for port in ports)
 
 
-def table(path: Path, rows: list[tuple[str, str]]) -> Path:
-    with path.open("w", newline="") as file:
-        csv.writer(file).writerows([("timestamp", "value"), *rows])
-    return path
-
-
-@pytest.fixture
-def recorded(tmp_path: Path) -> Path:
-    rows = [(f"2025-05-01 08:{minute:02d}:00", f"{4 + minute / 10:.1f}") for minute in range(30)]
-    rows[5] = (rows[5][0], "")
-    return table(tmp_path / "recorded.csv", rows)
-
-
-def test_a_recording_is_replayed_by_mqtt_with_its_own_times(recorded: Path, broker: Broker, recorder: Recorder) -> None:
-    device = Device("old", ROOM, broker=broker)
-    report = asyncio.run(replay(recorded, "mqtt", device))
-    recorder.stop(30)
-    assert report.unacknowledged == []
-    assert report.sequences == list(range(1, 31))
-    source = MqttSource.model_validate(replay_source("mqtt", device))
-    reader = MessageReader(source)
-    readings: list[Reading] = []
-    for topic, payload, at in recorder.heard:
-        read = reader.read(topic, payload, at, retained=False, queued=False)
-        readings += [r for r in read.readings if r.point.endswith("/temperature")]
-    begun = datetime(2025, 5, 1, 8, tzinfo=UTC)
-    assert [r.at for r in readings] == [begun + timedelta(minutes=n) for n in range(30)]
-    assert readings[4].value == 4.4
-    assert (readings[5].value, readings[5].quality) == (None, 2)
-
-
-def test_a_recording_is_replayed_by_opc_ua_into_history_with_its_own_times(recorded: Path) -> None:
-    device = Device("old", ROOM, port=free_port())
-    OpcUaSource.model_validate(replay_source("opcua", device))
-
-    async def main() -> None:
-        playing = asyncio.create_task(replay(recorded, "opcua", device, linger=3.0))
-        await until_up(device.port)
-        async with Client(f"opc.tcp://127.0.0.1:{device.port}/lotwise/") as client:
-            await asyncio.sleep(0.3)
-            node = client.get_node("ns=2;s=old.Temperature")
-            begun = datetime(2025, 5, 1, 8, tzinfo=UTC)
-            history = await node.read_raw_history(begun, begun + timedelta(hours=1))
-            assert [v.SourceTimestamp for v in history] == [begun + timedelta(minutes=n) for n in range(30)]
-            assert history[4].Value.Value == 4.4
-            assert history[5].StatusCode.value == ua.StatusCodes.BadNoData
-        await playing
-
-    asyncio.run(main())
-
-
-def test_a_recording_is_replayed_by_modbus_at_its_pace(recorded: Path) -> None:
-    device = Device("old", ROOM, port=free_port())
-    ModbusSource.model_validate(replay_source("modbus", device))
-
-    async def main() -> list[int]:
-        playing = asyncio.create_task(replay(recorded, "modbus", device, speed=600))
-        await until_up(device.port)
-        client = AsyncModbusTcpClient("127.0.0.1", port=device.port, retries=0)
-        await client.connect()
-        seen: list[int] = []
-        while not playing.done() and accepts(device.port):
-            answer = await client.read_input_registers(0, count=1, device_id=1)
-            seen.append(answer.registers[0])
-            await asyncio.sleep(0.03)
-            if seen[-1] == 69:
-                break
-        await playing
-        client.close()
-        return seen
-
-    seen = asyncio.run(main())
-    assert 0x8000 in seen
-    told = [word for word in seen if word not in {0, 0x8000}]
-    assert told == sorted(told)
-    assert len(set(told)) > 15
-    with pytest.raises(ValueError, match="needs a speed"):
-        asyncio.run(replay(recorded, "modbus", device))
-
-
-def test_a_replay_refuses_a_live_instance_and_units_it_cannot_tell(
-    recorded: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    mapping = CsvMapping(values=(Column("value", f"{ROOM}/old/temperature", "[degF]"),), time=("timestamp",))
-    with pytest.raises(ValueError, match="°C only"):
-        asyncio.run(replay(recorded, "opcua", Device("old", ROOM, port=free_port()), mapping=mapping))
-    monkeypatch.setenv("LOTWISE_INSTANCE", "live")
-    with pytest.raises(LiveInstance):
-        asyncio.run(replay(recorded, "mqtt", Device("old", ROOM)))
-
-
-def test_the_command_replays_a_file_and_names_a_wrong_one(recorded: Path, broker: Broker, tmp_path: Path) -> None:
-    text = io.StringIO()
-    console = Console(file=text, width=200)
-    device = Device("old", ROOM, broker=broker)
-    assert replay_file(recorded, "mqtt", device, console=console) == 0
-    assert "30 of 30 lines" in text.getvalue()
-    assert "0 not acknowledged" in text.getvalue()
-    assert replay_file(tmp_path / "nothing.csv", "mqtt", device, console=console) == 1
-    assert "nothing.csv" in text.getvalue()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("LOTWISE_INSTANCE", "live")
-        assert replay_file(recorded, "mqtt", device, console=console) == 2
-
-
 def test_a_load_survives_the_brokers_death_without_a_hole(mqtt_broker: EmbeddedNats) -> None:
     assert mqtt_broker.mqtt_port is not None
     broker = Broker(port=mqtt_broker.mqtt_port)
@@ -446,11 +335,3 @@ def test_a_load_survives_the_brokers_death_without_a_hole(mqtt_broker: EmbeddedN
         assert sum(report.last.values()) == report.published
 
     asyncio.run(main())
-
-
-def test_a_real_logger_report_is_a_recording() -> None:
-    lines = recording(shared_data("fridgetag-2l_130500109088.txt"))
-    assert len(lines) == 10_653
-    values = [line.value for line in lines if line.value is not None]
-    assert (min(values), max(values)) == (-8.4, 30.2)
-    assert {line.unit for line in lines} == {"Cel"}

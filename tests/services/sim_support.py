@@ -67,15 +67,8 @@ def scenario(devices: list[dict[str, Any]], **fields: Any) -> Scenario:
 
 
 @contextlib.asynccontextmanager
-async def collected(
-    found: Scenario, folder: Path, kept: Kept, rewrite: Callable[[str], str] = str
-) -> AsyncIterator[Fleet]:
-    """The scenario's fleet alive, and a gateway's collectors reading it; one that loses its source is started again.
-
-    `rewrite` may change the gateway's file before it is read.
-    """
-    file = folder / "gateway.yaml"
-    file.write_text(rewrite(gateway_yaml(found, data_dir=str(folder))))
+async def collecting(file: Path, kept: Kept) -> AsyncIterator[None]:
+    """The collectors of a gateway's file at work; one that loses its source is started again."""
 
     async def collect(source: Any) -> None:
         while True:
@@ -83,12 +76,22 @@ async def collected(
                 await PROTOCOLS[str(source.protocol)].make(source, kept.last).run(kept)
             await asyncio.sleep(0.1)
 
-    async with Fleet(found) as fleet:
-        tasks = [asyncio.create_task(collect(source)) for source in load(file).sources]
-        try:
-            yield fleet
-        finally:
-            await end(tasks)
-        for task in tasks:
-            if not task.cancelled():
-                task.result()
+    tasks = [asyncio.create_task(collect(source)) for source in load(file).sources]
+    try:
+        yield
+    finally:
+        await end(tasks)
+    for task in tasks:
+        if not task.cancelled():
+            task.result()
+
+
+@contextlib.asynccontextmanager
+async def collected(
+    found: Scenario, folder: Path, kept: Kept, rewrite: Callable[[str], str] = str
+) -> AsyncIterator[Fleet]:
+    """The scenario's fleet alive, and a gateway's collectors reading it. `rewrite` may change the gateway's file."""
+    file = folder / "gateway.yaml"
+    file.write_text(rewrite(gateway_yaml(found, data_dir=str(folder))))
+    async with Fleet(found) as fleet, collecting(file, kept):
+        yield fleet
