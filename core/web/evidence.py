@@ -7,7 +7,6 @@ from typing import Any
 
 from sqlalchemy import text
 
-from core.erp.custody.service import intervals
 from core.erp.exposure.times import micros, moment
 from core.erp.exposure.ways import Ways
 from core.erp.kernel.unit import Unit
@@ -43,7 +42,8 @@ _POINTS = text("""
 
 def lines(u: Unit, row: dict[str, Any], start: datetime, stop: datetime) -> list[Line]:
     """Readings over [start, stop) of the points that spoke for the sublot, each for as long as it stood there."""
-    stays = Ways(u.conn, u.now).judging(intervals(u, [row["sublot_id"]])[row["sublot_id"]])
+    came = Ways(u.conn, u.now).ways([row["sublot_id"]])[row["sublot_id"]]
+    stays = sorted({stay for way in came for stay in way}, key=lambda stay: stay[:2])
     store = PostgresStore(u.conn)
     found = []
     for zone, begin, end in stays:

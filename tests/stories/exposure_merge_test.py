@@ -301,3 +301,16 @@ def test_an_hour_that_was_accepted_unproven_and_turns_out_worse_is_a_further_exc
     world.feed("room", [(at("13:45"), 9.0), (at("13:50"), 9.0)])
     assert outs(world, sublot) == [("high", 70 * MINUTE), ("high", 75 * MINUTE)]
     assert world.holds(sublot) == ["proven"]
+
+
+def test_what_is_not_known_of_a_part_is_not_known_of_the_merger(world: World) -> None:
+    """The van's silence before the merge still bars an automatic release."""
+    van, room = world.zone("van"), world.zone("room")
+    one, other = two(world, BUDGET_2H, van, room)
+    world.feed("room", every(10, at("01:00"), at("04:00"), 5.0), upto=at("04:00"))
+    world.feed("van", [(at("01:00"), 5.0), (at("02:00"), 5.0)], upto=at("02:00"))
+    world.put(one, room, at("02:00"))
+    whole = merge(world, "03:00", one, other)
+    found = world.do(lambda u: quality.gaps(u, whole))
+    assert [(gap["zone_id"], gap["start_at"], gap["stop_at"]) for gap in found] == [(van, at("01:30"), at("02:00"))]
+    assert world.do(lambda u: quality.gaps(u, other)) == []

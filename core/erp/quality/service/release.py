@@ -9,8 +9,9 @@ from typing import Any
 
 from sqlalchemy import text
 
-from core.erp.custody import service as custody
+from core.erp.custody.rules import Interval
 from core.erp.exposure import service as exposure
+from core.erp.exposure.lineage import paths
 from core.erp.kernel import signatures
 from core.erp.kernel.errors import Refused
 from core.erp.kernel.unit import Unit, plain, record_hash, system
@@ -74,9 +75,16 @@ _MADE_HERE = text("""
 
 def gaps(u: Unit, sublot_id: int) -> list[dict[str, Any]]:
     """Unfilled gaps of the zones where the sublot was, while it was there: what nobody knows about it."""
-    stays = [stay for stay in custody.intervals(u, [sublot_id])[sublot_id] if stay[0] is not None]
+    stays = [stay for stay in _stays(u, sublot_id) if stay[0] is not None]
     parameters = {"zones": [s[0] for s in stays], "froms": [s[1] for s in stays], "tos": [s[2] for s in stays]}
     return [dict(row) for row in u.conn.execute(_GAPS, parameters).mappings()]
+
+
+def _stays(u: Unit, sublot_id: int) -> list[Interval]:
+    """Where its goods were, each stay once: a merger's parts, too, before they were merged."""
+    u.session.flush()
+    stays = {stay for path in paths(u.conn, [sublot_id])[sublot_id] for stay in path}
+    return sorted(stays, key=lambda stay: (stay[1], stay[0] or 0))
 
 
 def review(u: Unit, sublot_id: int) -> dict[str, Any]:
@@ -93,7 +101,7 @@ def review(u: Unit, sublot_id: int) -> dict[str, Any]:
         trail.update(row_hash)
         rows += 1
     history = {
-        "stays": custody.intervals(u, [sublot_id])[sublot_id],
+        "stays": _stays(u, sublot_id),
         "excursions": [_in_seconds(dict(row)) for row in u.conn.execute(_EXCURSIONS, one).mappings()],
         "gaps": gaps(u, sublot_id),
         "went_through": _went_through(u, sublot_id),
