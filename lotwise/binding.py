@@ -8,7 +8,7 @@ import json as jsonlib
 import os
 import sys
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -18,8 +18,9 @@ from rich.console import Console
 from rich.table import Table
 
 from core.telemetry.quality import Quality
-from core.telemetry.readers.recorded import by_quantity
+from core.telemetry.readers.recorded import by_quantity, set_right
 from core.telemetry.readers.text import BadFile
+from core.telemetry.readers.walltime import zone_named
 from core.telemetry.reading import Reading
 
 OK, FAILED, REFUSED = 0, 2, 3
@@ -37,6 +38,9 @@ FromOption = Annotated[
     datetime | None, typer.Option("--from", help="The recorder was with the goods since then (its --timezone).")
 ]
 ToOption = Annotated[datetime | None, typer.Option("--to", help="… until then (its --timezone).")]
+ClockOption = Annotated[
+    float, typer.Option("--clock-fast", help="Minutes by which the recorder's clock was fast (negative: slow).")
+]
 DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Say what would come of it; nothing is kept.")]
 DEFAULT_API = "http://127.0.0.1:8080"
 
@@ -62,11 +66,20 @@ class Binding:
     start: datetime | None = None
     stop: datetime | None = None
     dry_run: bool = False
+    clock_fast: float = 0.0
 
     @property
     def wanted(self) -> bool:
         """Whether anything was named to bind to, or to try."""
-        return self.dry_run or any((self.shipment, self.lot, self.sublot, self.zone, self.start, self.stop))
+        return any((
+            self.shipment, self.lot, self.sublot, self.zone, self.start, self.stop, self.dry_run, self.clock_fast,
+        ))  # fmt: skip
+
+    def by_clock_of(self, timezone: str) -> "Binding":
+        """With `start` and `stop` as instants, where they were given by the recorder's clock. Raises BadFile."""
+        zone = zone_named(timezone)
+        start, stop = (at if at is None or at.tzinfo else at.replace(tzinfo=zone) for at in (self.start, self.stop))
+        return replace(self, start=start, stop=stop)
 
     def targets(self) -> dict[str, Any]:
         """The body's part that says what it was with."""
@@ -76,6 +89,10 @@ class Binding:
             raise NotBound("name one of --shipment, --lot, --sublot, --zone", FAILED)
         times = {"start": self.start, "stop": self.stop}
         return out | {key: at.isoformat() for key, at in times.items() if at is not None} | {"dry_run": self.dry_run}
+
+
+NOTHING = Binding(DEFAULT_API, None)
+"""A file that is only read, and bound to nothing."""
 
 
 def series_of(readings: Iterable[Reading]) -> list[dict[str, Any]]:
@@ -124,7 +141,10 @@ def _said(answer: httpx.Response) -> dict[str, Any]:
 def bind(binding: Binding, serial: str, readings: Iterable[Reading], source: str, *, json: bool = False) -> int:
     """Sends the readings and prints what came of it; returns the exit code. `source` names what was read."""
     try:
-        answer = send(binding, serial, series_of(readings), source)
+        right = set_right(readings, binding.clock_fast)
+        if binding.clock_fast:
+            source = f"{source}, clock {binding.clock_fast:g} min fast"
+        answer = send(binding, serial, series_of(right), source)
     except NotBound as error:
         print(f"not bound: {error}", file=sys.stderr)
         return error.code

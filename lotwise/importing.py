@@ -28,8 +28,10 @@ from core.telemetry.readers.text import BadFile, read_text
 from core.telemetry.readers.walltime import Ambiguous, zone_named
 from lotwise.binding import (
     DEFAULT_API,
+    NOTHING,
     ApiOption,
     Binding,
+    ClockOption,
     DryRunOption,
     FromOption,
     LoginOption,
@@ -58,7 +60,7 @@ def import_logger(
     markdown: bool = False,
     timezone: str | None = None,
     strict: bool = False,
-    binding: Binding | None = None,
+    binding: Binding = NOTHING,
 ) -> int:
     """Reads a Fridge-tag or Q-tag report, judges it by its own limits, prints both records; returns the exit code.
 
@@ -71,7 +73,7 @@ def import_logger(
     except BadFile as error:
         return _unfit(path, error)
     comparison = evaluate(report)
-    if binding is not None and json:
+    if binding.wanted and json:
         pass  # the core's answer is the one JSON object
     elif json:
         print(jsonlib.dumps(to_json(comparison), ensure_ascii=False, allow_nan=False))
@@ -80,8 +82,8 @@ def import_logger(
     else:
         print_logger(comparison)
     print_doubts(path, report.doubts)
-    if binding is not None:
-        serial = report.serial or path.stem
+    if binding.wanted:
+        serial = report.serial or path.name.partition(".")[0]
         try:
             readings = logged(report, serial, datetime.now(UTC))
         except BadFile as error:
@@ -100,7 +102,7 @@ def import_csv(
     *,
     json: bool = False,
     now: datetime | None = None,
-    binding: Binding | None = None,
+    binding: Binding = NOTHING,
     serial: str | None = None,
 ) -> int:
     """Reads a table by its mapping (None: first column time, every other a value); prints it; returns the exit code."""
@@ -113,15 +115,15 @@ def import_csv(
             result = parse_csv(text, chosen, now or datetime.now(UTC))
     except BadFile as error:
         return _unfit(path, error)
-    if binding is not None and json:
+    if binding.wanted and json:
         pass  # the core's answer is the one JSON object
     elif json:
         print(jsonlib.dumps(csv_json(result), ensure_ascii=False, allow_nan=False))
     else:
         print_csv(path, result)
     print_doubts(path, result.doubts)
-    if binding is not None:
-        code = bind(binding, serial or path.stem, result.readings, _source(path), json=json)
+    if binding.wanted:
+        code = bind(binding, serial or path.name.partition(".")[0], result.readings, _source(path), json=json)
         if code:
             return code
     return DAMAGED if result.damaged else OK
@@ -157,6 +159,7 @@ def logger_command(
     zone: ZoneOption = None,
     since: FromOption = None,
     until: ToOption = None,
+    clock_fast: ClockOption = 0.0,
     api: ApiOption = DEFAULT_API,
     login: LoginOption = None,
     dry_run: DryRunOption = False,
@@ -170,7 +173,8 @@ def logger_command(
     Exit code 0: read whole. 1: damaged (or, with --strict, they disagree). 2: not such a report.
     """
     try:
-        binding = _binding(api, login, shipment, lot, sublot, zone, (since, until), timezone or "UTC", dry_run=dry_run)
+        binding = Binding(api, login, shipment, lot, sublot, zone, since, until, dry_run, clock_fast)
+        binding = binding.by_clock_of(timezone or "UTC")
     except BadFile as error:
         raise typer.Exit(_unfit(file, error)) from error
     raise typer.Exit(
@@ -215,6 +219,7 @@ def csv_command(
     zone: ZoneOption = None,
     since: FromOption = None,
     until: ToOption = None,
+    clock_fast: ClockOption = 0.0,
     api: ApiOption = DEFAULT_API,
     login: LoginOption = None,
     dry_run: DryRunOption = False,
@@ -237,19 +242,8 @@ def csv_command(
             delimiter="\t" if delimiter in ("tab", "\\t") else delimiter, decimal=parse_decimal(decimal),
             header=header, skip_lines=skip_lines, allowed_gap=allowed_gap,
         )  # fmt: skip
-        zoned = (since, until)
-        binding = _binding(api, login, shipment, lot, sublot, zone, zoned, chosen.timezone, dry_run=dry_run)
+        binding = Binding(api, login, shipment, lot, sublot, zone, since, until, dry_run, clock_fast)
+        binding = binding.by_clock_of(chosen.timezone)
     except BadFile as error:
         raise typer.Exit(_unfit(file, error)) from error
     raise typer.Exit(import_csv(file, chosen, json=json, binding=binding, serial=serial))
-
-
-def _binding(
-    api: str, login: str | None, shipment: str | None, lot: str | None, sublot: str | None, zone: str | None,
-    between: tuple[datetime | None, datetime | None], timezone: str, *, dry_run: bool,
-) -> Binding | None:  # fmt: skip
-    """What the options bind to, times by the recorder's clock; None where they name nothing. Raises BadFile."""
-    clock = zone_named(timezone)
-    start, stop = (at if at is None or at.tzinfo else at.replace(tzinfo=clock) for at in between)
-    made = Binding(api, login, shipment, lot, sublot, zone, start, stop, dry_run)
-    return made if made.wanted else None

@@ -128,6 +128,9 @@ class FileIn(Body):
     dry_run: bool = False
     kind: Literal["auto", "logger", "csv"] = "auto"
     timezone: Annotated[str, Field(max_length=64)] = Field("UTC", description="where the device's clock was set")
+    clock_fast: Annotated[float, Field(allow_inf_nan=False)] = Field(
+        0.0, description="minutes by which the device's clock was fast when it was read out (negative: slow)"
+    )
     mapping: Annotated[str, Field(max_length=20_000)] = ""
 
 

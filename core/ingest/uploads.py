@@ -17,7 +17,7 @@ from core.erp.kernel.http import Door
 from core.ingest.import_shapes import DoubtOut, FileIn, FileOut
 from core.ingest.orders import Order, Series, Value
 from core.telemetry.readers.csvframe import CsvMapping
-from core.telemetry.readers.recorded import Recorded, by_quantity, read_recorded
+from core.telemetry.readers.recorded import Recorded, by_quantity, read_recorded, set_right
 from core.telemetry.readers.text import BadFile
 from core.telemetry.reading import Reading
 
@@ -55,11 +55,12 @@ class Upload:
         """What to import. Raises Invalid where two columns are of one quantity, or one has no unit."""
         fields = self.fields
         try:
-            of = by_quantity(found.readings)
+            of = by_quantity(set_right(found.readings, fields.clock_fast))
         except BadFile as error:
             raise Invalid(f"{self.name}: {error}") from error
         series = [Series(quantity, unit, [_value(one) for one in values]) for (quantity, unit), values in of.items()]
-        source = {"file": self.name, "sha256": self.sha256, "authenticity": found.authenticity}
+        source: dict[str, Any] = {"file": self.name, "sha256": self.sha256, "authenticity": found.authenticity}
+        source |= {"clock_fast": fields.clock_fast} if fields.clock_fast else {}
         return Order(
             fields.serial.strip() or found.serial, series, fields.shipment, fields.lot, fields.sublot, fields.zone,
             fields.start, fields.stop, source,

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from core.telemetry.quality import Quality
 from core.telemetry.readers.csvfile import parse_csv, read_csv
 from core.telemetry.readers.csvframe import Column, CsvMapping
-from core.telemetry.readers.recorded import by_quantity, guess
+from core.telemetry.readers.recorded import by_quantity, guess, set_right
 from core.telemetry.readers.text import BadFile
 from lotwise.importing import app
 
@@ -168,3 +168,14 @@ def test_clocks_that_step_back_and_double_keep_every_row() -> None:
         (4, "duplicate"), (5, "step_back"), (7, "conflict"),
     ]  # fmt: skip
     assert [(gap.stop - gap.start).total_seconds() / 60 for gap in result.gaps] == [105.0]
+
+
+def test_a_clock_that_was_fast_is_set_right_and_its_own_stamps_stay() -> None:
+    readings = parse_csv(table("4.5", "4.6"), ONE, NOW).readings
+    right = set_right(readings, 7.5)
+    assert [reading.at for reading in right] == [reading.at - timedelta(minutes=7.5) for reading in readings]
+    assert [reading.source_at for reading in right] == [reading.at for reading in readings]
+    assert set_right(readings, -60)[0].at == TEN + timedelta(hours=1)
+    for wrong in (float("nan"), float("inf"), 1e9):
+        with pytest.raises(BadFile, match="cannot be set right"):
+            set_right(readings, wrong)

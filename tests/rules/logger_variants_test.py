@@ -5,12 +5,15 @@ from datetime import date
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from core.telemetry.readers.fridgetag import parse_fridgetag, read_fridgetag
 from core.telemetry.readers.judging import evaluate
 from core.telemetry.readers.report import Side
 from core.telemetry.readers.text import BadFile
+from lotwise.importing import app
 from tests.rules.logger_reports import SIGNED, configuration, day, history, log, report
+from tests.servers import free_port
 
 WARM = [5.0] * 12 + [9.0] * 13 + [5.0] * 263
 ALARM = "   0:\n    t Acc: 0\n   1:\n    t Acc: 65, TS A: 02:00, C A: 0\n"
@@ -121,3 +124,16 @@ def test_an_ultra_low_logger_with_its_sensor_outside() -> None:
     assert noted.alarms[1].ambient == 14.9
     assert [(alarm.agree, alarm.our_time and alarm.our_time.hour) for alarm in comparison.alarms] == [(True, 1)]
     assert (comparison.agree, comparison.mkt) == (True, None)
+
+
+def test_the_command_binds_what_has_readings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LOTWISE_PASSWORD", "secret")
+    days, whole = tmp_path / "days.txt", tmp_path / "whole.txt"
+    days.write_text(report(configuration(), history(day(1, "2024-03-05")), SIGNED))
+    whole.write_text(warm())
+    to_nobody = ["--lot", "L1", "--login", "lou", "--api", f"http://127.0.0.1:{free_port()}", "--clock-fast", "3"]
+    for path, why in ((days, "keeps no readings, only days"), (whole, "not bound: http://127.0.0.1")):
+        run = CliRunner().invoke(app, ["logger", str(path), *to_nobody])
+        assert (run.exit_code, why in run.stderr) == (2, True), run.stderr
+    assert CliRunner().invoke(app, ["logger", str(whole), "--clock-fast", "3"]).exit_code == 2, "nothing to bind it to"
+    assert CliRunner().invoke(app, ["logger", str(whole), "--tz", "Mars/Olympus"]).exit_code == 2

@@ -176,6 +176,8 @@ def test_a_devices_own_file_is_handed_in_as_with_curl(world: World, url: str) ->
             assert {doubt["kind"] for doubt in again["file"]["doubts"]} == {"absurd_time", "step_back"}
         letters = client.get("/api/v1/ingest/dead-letters", params={"reason": "absurd_time"}).json()["items"]
         assert [(letter["gateway"], letter["reading_at"][:4]) for letter in letters] == [("import", "1970")]
+        fast = hand_in("R-1.txt", logger_file(), clock_fast="60", dry_run="true")  # Zurich's clock, said in minutes
+        assert (fast.json()["landed"], fast.json()["duplicates"]) == (0, 2 * len(rows()))
         far = hand_in("R-1.txt", logger_file(), timezone="America/Lima")
         assert (far.status_code, "time zone right" in far.text) == (409, True)
         for name, data, fields, why in (

@@ -6,7 +6,7 @@ Also the guess at what a table's columns are, where nobody says.
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Literal
 
 import msgspec
@@ -19,6 +19,7 @@ from core.telemetry.readers.text import BadFile, Doubt, decode
 from core.telemetry.readers.walltime import zone_named
 from core.telemetry.reading import Reading
 
+_MOST_FAST = 366 * 1440.0
 _REPORT = re.compile(r"\s*Device\s*:", re.IGNORECASE)
 _QUANTITIES = (
     ("temperature", re.compile(r"temp|°\s*[cf]\b", re.IGNORECASE)),
@@ -102,6 +103,17 @@ def logged(report: Report, serial: str, edge_at: datetime) -> list[Reading]:
     moist = [name for name in report.columns if name.lower().startswith("rh")]
     points |= {name: f"import/logger/file/{segment(serial)}/humidity" for name in moist[:1] if name != judged}
     return report.readings(points, edge_at)
+
+
+def set_right(readings: Iterable[Reading], fast: float) -> list[Reading]:
+    """The readings of a clock that was `fast` by so many minutes (slow if negative), at the times they were taken.
+
+    Their own stamps stay in `source_at`. Raises BadFile for an offset of more than a year, or none at all.
+    """
+    if not abs(fast) <= _MOST_FAST:  # not a number is no offset either
+        raise BadFile(f"a clock that is {fast:g} minutes fast cannot be set right")
+    by = timedelta(minutes=fast)
+    return [msgspec.structs.replace(reading, at=reading.at - by) for reading in readings]
 
 
 def by_quantity(readings: Iterable[Reading]) -> Mapping[tuple[str, str], Sequence[Reading]]:
