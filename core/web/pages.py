@@ -38,7 +38,7 @@ HEADERS = {
 }
 """Nothing is loaded from elsewhere. The page library compiles templates in the browser, hence unsafe-eval."""
 
-METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
+METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"]
 
 Draw = Callable[[Visit], Awaitable[None]]
 
@@ -158,8 +158,11 @@ def _unknown_api(app: FastAPI) -> None:
     @app.api_route("/api/{rest:path}", methods=METHODS, include_in_schema=False)
     def unknown(request: Request) -> None:
         """404, or 405 where another method would have been served."""
-        if any(route.matches(request.scope)[0] is Match.PARTIAL for route in known):
-            raise HTTPException(405, f"{request.url.path} has no {request.method}")
+        served = [route for route in known if route.matches(request.scope)[0] is Match.PARTIAL]
+        if served:
+            allowed = {method for route in served for method in getattr(route, "methods", None) or ()}
+            headers = {"Allow": ", ".join(sorted(allowed))}
+            raise HTTPException(405, f"{request.url.path} has no {request.method}", headers)
         raise HTTPException(404, f"there is no {request.url.path}")
 
 

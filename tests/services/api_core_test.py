@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 import pytest
 from argon2 import PasswordHasher
+from jsonschema import Draft202012Validator
 from pydantic import SecretStr
 from sqlalchemy import Engine, text
 
@@ -387,3 +388,28 @@ def test_a_shipper_in_a_truck_is_written_by_whoever_loads(api: Api, plant: Plant
     assert (ended.status_code, ended.json()["to_at"]) == (200, "2026-03-02T12:00:00Z")
     (listed,) = api.get("/nestings", plant.store, zone_id=plant.pen).json()["items"]
     assert (listed["parent_id"], listed["from_at"]) == (plant.zone, "2026-03-02T08:00:00Z")
+
+
+def test_every_operation_shows_an_example_that_its_own_shape_accepts(api: Api) -> None:
+    described = api.client.get("/api/v1/openapi.json").json()
+    checker = Draft202012Validator({"components": described["components"]})
+
+    def examined(content: dict[str, Any], where: str) -> None:
+        for kind, media in content.items():
+            shown = media.get("example", media.get("examples"))
+            assert shown is not None, f"{where}: no example"
+            faults = list(checker.evolve(schema=media["schema"]).iter_errors(shown)) if kind.endswith("json") else []
+            assert not faults, f"{where}: {shown}: {[fault.message for fault in faults]}"
+
+    count = 0
+    for path, operations in described["paths"].items():
+        for method, operation in operations.items():
+            where = f"{method} {path}"
+            examined(operation.get("requestBody", {}).get("content", {}), f"{where}, body")
+            for status, answer in operation["responses"].items():
+                if int(status) < 400:
+                    examined(answer["content"], f"{where}, {status}")
+                else:
+                    assert list(answer["content"]) == ["application/problem+json"], where
+            count += 1
+    assert count > 150

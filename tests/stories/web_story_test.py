@@ -372,10 +372,11 @@ def test_the_api_keeps_its_paths(served: Served) -> None:
         assert http.get("/api/v1/openapi.json").json()["info"]["title"] == "Lotwise"
         for method, path, status in (
             ("GET", "/api/v1/no-such", 404), ("GET", "/api", 404), ("DELETE", "/api/v1/instance", 405),
-            ("GET", "/api/v1/excursions", 401),
+            ("GET", "/api/v1/excursions", 401), ("TRACE", "/api/v1/excursions", 405),
         ):  # fmt: skip
             answer = http.request(method, path)
             assert (answer.status_code, answer.headers["content-type"]) == (status, "application/problem+json"), path
+            assert (answer.headers.get("allow") == "GET") == (status == 405), path
         assert http.get("/excursions/999999").headers["location"].startswith("/login?why=first")
         page = http.get("/login", params={"back": "//elsewhere.example/"})
         assert "elsewhere.example" not in page.text

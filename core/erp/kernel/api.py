@@ -29,7 +29,7 @@ class Token(BaseModel):
     expires_in: int = Field(description="seconds", examples=[900])
 
 
-@router.post("/token", tags=["sign in"], responses={429: PROBLEMS[409]})
+@router.post("/token", tags=["sign in"])
 def sign_in(request: Request, form: Annotated[OAuth2PasswordRequestForm, Depends()]) -> Token:
     """OAuth2 password flow. Five wrong tries in a quarter of an hour lock a login for as long."""
     state, now = request.app.state, auth.now_utc()

@@ -27,6 +27,7 @@ from core.erp.kernel.auth import now_utc
 from core.erp.kernel.errors import Conflict, Invalid, LotwiseError, NotFound, Refused, Unauthenticated
 from core.erp.kernel.events import Events
 from core.erp.kernel.model import IdempotencyKey
+from core.erp.kernel.openapi import PROBLEM, describe
 from core.erp.kernel.tables import table
 from core.erp.kernel.tokens import actor_of
 from core.erp.kernel.unit import Actor, Unit, transact
@@ -37,7 +38,6 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 BIGGEST_ID = 2**63 - 1
 PAGE_MOST = 500
-PROBLEM = "application/problem+json"
 
 
 def _said(value: Decimal) -> str:
@@ -95,10 +95,12 @@ class Problem(BaseModel):
 
 
 PROBLEMS: dict[int | str, dict[str, Any]] = {
-    status: {"model": Problem, "description": HTTPStatus(status).phrase, "content": {PROBLEM: {}}}
-    for status in (401, 403, 404, 409, 422)
+    status: {"model": Problem, "description": HTTPStatus(status).phrase}
+    for status in (400, 401, 403, 404, 409, 422, 429, 503)
 }
-"""`responses=` of every route."""
+"""`responses=` of every route: 400 for a body that is no text at all, 429 for too many tries at a password, 503 where
+readings are needed that the series store behind cannot give now.
+"""
 
 
 def problem_body(status: int, title: str, detail: str, **extra: Any) -> dict[str, Any]:
@@ -181,6 +183,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(DBAPIError, _database_error)
     app.add_exception_handler(StoreUnavailable, _store_away)
     app.add_exception_handler(Exception, _unexpected)
+    describe(app)
 
 
 bearer = OAuth2PasswordBearer(tokenUrl="/api/v1/token", auto_error=False)

@@ -55,6 +55,15 @@ class DispositionIn(SignIn):
 class BatchDispositionIn(DispositionIn):
     """The same signed decision on several excursions."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{
+                "excursion_ids": [7, 8, 9], "decision": "accept", "reason": "within stability data",
+                "password": "••••••••••", "login": "quinn",
+            }]
+        }
+    )  # fmt: skip
+
     excursion_ids: Annotated[list[Ref], Field(min_length=1, max_length=500)]
 
 
