@@ -5,6 +5,7 @@ import contextlib
 import functools
 import hashlib
 import logging
+import re
 import signal
 import socket
 import sqlite3
@@ -217,6 +218,7 @@ def _source_health(source: Source, now: datetime) -> SourceHealth:
         readings=source.readings,
         restarts=source.restarts,
         asides=source.asides,
+        counts=source.counts,
         zones=len(source.zones),
     )
 
@@ -256,11 +258,17 @@ def check(path: Path) -> int:
         return 1
     print(f"{path}: gateway {config.gateway} at {config.site}, {config.instance} instance")
     print(f"  spool in {config.data_dir}, at most {config.spool.max_bytes} bytes, policy {config.spool.policy}")
-    print(f"  stream {', '.join(config.stream.urls)}; health on {config.health.host}:{config.health.port}")
+    streams = ", ".join(_without_secrets(url) for url in config.stream.urls)
+    print(f"  stream {streams}; health on {config.health.host}:{config.health.port}")
     for source in config.sources:
         simulated = ", simulated" if source.simulated else ""
         print(f"  source {source.name}: {getattr(source, 'protocol', type(source).__name__)}{simulated}")
     return 0
+
+
+def _without_secrets(url: str) -> str:
+    """A URL without the user and password that it may bear."""
+    return re.sub(r"//[^/@]*@", "//…@", url)
 
 
 def main(path: Path) -> int:

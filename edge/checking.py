@@ -29,10 +29,13 @@ def validated(model: type[M], document: Located, base: Where, data: dict[str, An
     if any(_reworded(document, base, detail) for detail in found):
         fresh = document.value(base)
         return validated(model, document, base, {key: fresh[key] for key in data})
+    told = [document.resolve((*base, *detail["loc"])) for detail in found]
     for detail in found:
         if detail["type"] == "too_short" and any(_beneath(detail, other) for other in found):
             continue  # the items are there, and wrong
         where = document.resolve((*base, *detail["loc"]))
+        if detail["type"] in _SHAPES and told.count(where) > 1:
+            continue  # one of the forms that the value may have; what is wrong with the form it has is told
         if where not in document.unreadable:
             document.error(where, _message(model, detail))
     return None
@@ -60,8 +63,11 @@ def _reworded(document: Located, base: Where, detail: ErrorDetails) -> bool:
     return True
 
 
+_SHAPES = frozenset({"model_type", "dict_type"})
 _WORDS = {
     "missing": "is required",
+    "path_type": "is not a path",
+    "string_type": "must be text: put it in quotes",
     "time_delta_parsing": "is not a duration: write 30 s, 5 min, 48 h, ISO 8601 (PT5M), or a number of seconds",
 }
 
@@ -70,6 +76,9 @@ def _message(model: type[BaseModel], detail: ErrorDetails) -> str:
     if detail["type"] == "extra_forbidden":
         key = str(detail["loc"][-1])
         return f"unknown key{meant(key, _names(model))}"
+    if detail["type"] == "union_tag_invalid":
+        tag, expected = str(detail["ctx"]["tag"]), str(detail["ctx"]["expected_tags"]).replace("'", "")
+        return f"{tag!r} is not one of {expected}{meant(tag, set(expected.split(', ')))}"
     return _WORDS.get(detail["type"], detail["msg"].removeprefix("Value error, "))
 
 

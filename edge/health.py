@@ -30,6 +30,8 @@ class SourceHealth(msgspec.Struct, frozen=True):
     readings: int
     restarts: int
     asides: int
+    counts: dict[str, int]
+    """What else the collector counts, by name."""
     zones: int
 
 
@@ -165,6 +167,13 @@ class _Figures:
                 if value is not None:
                     metric.add_metric([source.name], value)
             yield metric
+        events = CounterMetricFamily(
+            "lotwise_edge_source_events", "What else the collector counts.", labels=["source", "event"]
+        )
+        for source in h.sources:
+            for name, count in source.counts.items():
+                events.add_metric([source.name, name], count)
+        yield events
 
 
 def metrics(health: Health) -> bytes:

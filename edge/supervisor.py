@@ -12,7 +12,7 @@ from enum import StrEnum
 from core.telemetry.address import partition_of
 from core.telemetry.batch import Gap, Watermark
 from core.telemetry.reading import Reading
-from edge.collectors.port import Collector, SourceLost, SourceMisconfigured, SpoolFull
+from edge.collectors.port import Collector, Counting, SourceLost, SourceMisconfigured, SpoolFull
 from edge.spool import Spool, SpoolFailed
 from edge.tasks import run_together
 
@@ -93,6 +93,11 @@ class Source:
         """Every zone it speaks for, also of collectors before a restart."""
         self.zones_seen |= self.collector.zones
         return self.zones_seen
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """What its collector counts besides."""
+        return dict(self.collector.counts) if isinstance(self.collector, Counting) else {}
 
     @property
     def connected(self) -> bool:

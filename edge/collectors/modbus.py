@@ -48,6 +48,11 @@ class ModbusCollector:
         self._unkept_since: datetime | None = None
 
     @property
+    def counts(self) -> dict[str, int]:
+        """Polls skipped because the bus was too slow for them."""
+        return {"polls_skipped": self.overruns}
+
+    @property
     def zones(self) -> frozenset[str]:
         """Zones of all configured points."""
         return self._zones

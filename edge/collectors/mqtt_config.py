@@ -6,7 +6,16 @@ from itertools import combinations
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr, SecretStr, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    SecretStr,
+    model_validator,
+)
 
 from edge.collectors.decoders import DecoderOptions
 from edge.collectors.decoders.base import EVERY_FIELD
@@ -14,6 +23,21 @@ from edge.collectors.mqtt_topics import DEVICE, FIELD, PointTemplate, TopicFilte
 from edge.collectors.port import SourceConfig
 
 PLAIN_PORT, TLS_PORT = 1883, 8883
+
+
+def _check_topic(text: str) -> str:
+    TopicFilter(text)
+    return text
+
+
+def _check_template(text: str) -> str:
+    PointTemplate(text)
+    return text
+
+
+# Checked as fields, too, and not only against each other, so that all that is wrong with a file is told at once.
+Topic = Annotated[str, AfterValidator(_check_topic)]
+Template = Annotated[str, AfterValidator(_check_template)]
 
 
 class _Part(BaseModel):
@@ -48,7 +72,7 @@ class PointRule(_Part):
     """
 
     field: str = Field(min_length=1)
-    point: str
+    point: Template
     device: str | None = None
     unit: str = ""
     kind: Literal["number", "bool", "text"] | None = None
@@ -73,9 +97,9 @@ class Subscription(_Part):
     Fields in `ignore` are deliberately not taken.
     """
 
-    topic: str
+    topic: Topic
     decoder: DecoderOptions
-    point: str | None = None
+    point: Template | None = None
     points: tuple[PointRule, ...] | None = None
     unit: str = ""
     ignore: frozenset[str] = frozenset()

@@ -79,13 +79,16 @@ class TopicFilter:
 
 
 class PointTemplate:
-    """A point's address with `{placeholders}`. A placeholder that is the whole template may hold slashes."""
+    """A point's address with `{placeholders}`. A placeholder that is the whole template may hold slashes.
 
-    def __init__(self, text: str, allowed: set[str]) -> None:
+    `allowed` are the placeholders there are, None where that is not known yet. Raises ValueError.
+    """
+
+    def __init__(self, text: str, allowed: set[str] | None = None) -> None:
         self.text = text
         self.names = _PLACEHOLDER.findall(text)
         for name in self.names:
-            if name not in allowed:
+            if allowed is not None and name not in allowed:
                 known = ", ".join(sorted("{" + one + "}" for one in allowed))
                 raise ValueError(f"point {text!r}: {{{name}}} is unknown here; known are {known}")
         segments = text.split("/")

@@ -4,10 +4,10 @@ A collector hands readings to the keeper and may acknowledge its source only aft
 are on disk. What it cannot decode it puts aside with a reason; a silence it knows of it records as a gap.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Annotated, Protocol
+from typing import Annotated, Protocol, runtime_checkable
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
@@ -65,6 +65,15 @@ class Collector(Protocol):
 
     async def run(self, keeper: Keeper) -> None:
         """Reads the source until cancelled."""
+
+
+@runtime_checkable
+class Counting(Protocol):
+    """A collector that counts what happens to it."""
+
+    @property
+    def counts(self) -> Mapping[str, int]:
+        """How often what happened since it was made."""
 
 
 class Clock(StrEnum):

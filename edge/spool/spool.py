@@ -3,6 +3,7 @@
 import asyncio
 import fcntl
 import os
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -27,6 +28,11 @@ from edge.spool.store import Rows
 from edge.spool.writer import Keep, Task, Writer
 
 T = TypeVar("T")
+
+KINDS_OF_ASIDES = 100
+"""Reasons told apart by the counter of payloads put aside; what a hostile device makes up beyond counts as other."""
+_VARIES = re.compile(r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"|\d+")
+"""Parts of a reason that each payload has its own of: what it quotes, and numbers."""
 
 
 def _now() -> datetime:
@@ -101,7 +107,8 @@ class Spool:
 
     async def aside(self, origin: str, payload: bytes, reason: str) -> None:
         """Counts a payload that could not be decoded and keeps it. Raises SpoolFailed."""
-        self._asides[reason.split(":", 1)[0][:80]] += 1
+        kind = _VARIES.sub("…", reason).split(":", 1)[0][:80]
+        self._asides[kind if kind in self._asides or len(self._asides) < KINDS_OF_ASIDES else "other"] += 1
         now = self._clock()
         await self._do(lambda rows: rows.aside(origin, payload, reason, now))
 

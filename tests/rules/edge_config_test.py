@@ -153,6 +153,42 @@ def test_files_that_are_not_a_configuration(tmp_path: Path, text: str, line: int
     assert any(found == line and part in message for found, _, message in errors), errors
 
 
+def test_everything_wrong_with_subscriptions_is_told_at_once(tmp_path: Path) -> None:
+    text = """\
+gateway: gw-1
+site: plant
+instance: test
+data_dir:
+stream: {urls: [nats://localhost:4222], password: 12345}
+sources:
+  - name: a
+    protocol: mqtt
+    host: h
+    versoin: 5
+    subscriptions:
+      - topic: "a/#/b"
+        decoder: tasmotta
+        point: plant/a/b/c/d
+      - topic: x
+        decoder: {name: json, values: {t: "$.["}}
+        points:
+          - {field: t, point: plant/a/b/c}
+"""
+    errors = told(tmp_path, text)
+    assert [(line, path.rpartition("subscriptions")[2]) for line, path, _ in errors] == [
+        (4, "data_dir"),
+        (5, "stream.password"),
+        (10, "sources[0].versoin"),
+        (12, "[0].topic"),
+        (13, "[0].decoder"),
+        (16, "[1].decoder.values.t"),
+        (18, "[1].points[0].point"),
+    ]
+    messages = [message for _, _, message in errors]
+    assert messages[:2] == ["is not a path", "must be text: put it in quotes"]
+    assert messages[4].endswith("did you mean 'tasmota'?")
+
+
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(ConfigErrors, match="cannot be read"):
         load(tmp_path / "none.yaml", {})
@@ -184,6 +220,9 @@ def test_check_says_what_is_wrong_or_what_it_would_do(tmp_path: Path, capsys: py
     file.write_text(RIGHT)
     assert check(file) == 0
     assert "source a: modbus" in capsys.readouterr().out
+    file.write_text(RIGHT.replace("nats://localhost", "nats://gw:hidden@localhost"))
+    assert check(file) == 0
+    assert "hidden" not in capsys.readouterr().out
     file.write_text(RIGHT.replace("instance: test", "instance: tset"))
     assert check(file) == 1
     assert f"{file}:3: instance: " in capsys.readouterr().out

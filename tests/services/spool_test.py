@@ -24,6 +24,7 @@ from edge.spool import (
     spool_headers,
 )
 from edge.spool.records import Outstanding
+from edge.spool.spool import KINDS_OF_ASIDES
 from tests.services.edge_readings import numbers, reading
 
 SLOW = SpoolOptions(cut_every=timedelta(hours=1))
@@ -280,6 +281,13 @@ def test_payloads_put_aside_are_counted_kept_and_bounded(tmp_path: Path, monkeyp
             for n in range(20):
                 await spool.aside(f"topic/{n}", bytes([n]) * 100_000, f"bad json: at {n}")
             assert spool.asides == {"bad json": 20}
+            for n in range(20):
+                await spool.aside("topic", b"", f"'{n}: x' of {n} bytes is no number")
+            assert spool.asides["… of … bytes is no number"] == 20
+            for n in range(200):
+                await spool.aside("topic", b"", f"made up {chr(0x4E00 + n)}")
+            assert len(spool.asides) == KINDS_OF_ASIDES + 1
+            assert spool.asides["other"] > 50
 
     play(story)
     with reopened(tmp_path) as db:
