@@ -244,3 +244,53 @@ def test_what_was_good_before_its_week_was_dropped_is_not_never(world: World) ->
     world.feed("room", [], upto=at("01:00", 12))
     assert rows(world, "SELECT last_good_at FROM zone_judged") == [(at("01:00"),)]
     assert alarms(world, "stale") == [(at("01:30"), None)]
+
+
+# --- silences on record
+
+
+def gaps(world: World) -> list[tuple[Any, ...]]:
+    return rows(
+        world,
+        "SELECT split_part(p.address, '/', 4), g.start_at, g.stop_at FROM gap_standing g JOIN point p"
+        " ON p.id = g.point_id ORDER BY 1, 2",
+    )
+
+
+def test_a_silence_on_record_outlives_a_restart_and_ends_when_the_sensor_speaks(world: World) -> None:
+    world.zone("room")
+    world.feed("room", every(10, at("01:00"), at("02:00"), 5.0), upto=at("05:00"))
+    assert gaps(world) == [("p1", at("02:30"), None)]
+    world.restart()
+    world.feed("room", [], upto=at("05:10"))
+    assert gaps(world) == [("p1", at("02:30"), None)]
+    world.feed("room", [(at("05:20"), 5.0)], upto=at("05:20"))
+    assert gaps(world) == [("p1", at("02:30"), at("05:20"))]
+
+
+@pytest.mark.parametrize("restarts", [False, True])
+def test_what_another_sensor_says_late_fills_no_silence(world: World, restarts: bool) -> None:
+    world.zone("room", points=("p1", "p2"))
+    world.feed("room", every(10, at("01:00"), at("02:00"), 5.0))
+    world.feed("room", every(10, at("01:00"), at("05:00"), 5.0), point="p2", upto=at("05:00"))
+    if restarts:
+        world.restart()
+    world.feed("room", [(at("04:05"), 5.0)], point="p2", upto=at("05:01"))
+    assert gaps(world) == [("p1", at("02:30"), None)]
+    world.feed("room", every(10, at("02:10"), at("03:00"), 5.0), upto=at("05:02"))
+    assert gaps(world) == [("p1", at("03:30"), None)]
+    world.feed("room", [(at("05:03"), 5.0)], upto=at("05:03"))
+    assert gaps(world) == [("p1", at("03:30"), at("05:03"))]
+
+
+def test_a_sensor_that_never_spoke_since_it_was_installed_is_a_gap(world: World) -> None:
+    world.zone("room", points=("p1", "p2"))
+    install(world, "room", "p2", "01:20")
+    world.feed("room", every(10, at("01:00"), at("01:10"), 5.0), upto=at("01:10"))
+    assert gaps(world) == []
+    world.feed("room", every(10, at("01:20"), at("03:00"), 5.0), upto=at("03:00"))
+    assert gaps(world) == [("p2", at("01:20"), None)]
+    world.restart()
+    world.feed("room", [(at("03:10"), 5.0)], upto=at("03:10"))
+    world.feed("room", [(at("03:15"), 5.0)], point="p2", upto=at("03:15"))
+    assert gaps(world) == [("p2", at("01:20"), at("03:15"))]

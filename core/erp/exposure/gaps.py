@@ -1,12 +1,12 @@
 """Silences as records: what is known to be unknown of each required point (design §1, gap)."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import insert, text
+from sqlalchemy import Connection, insert, text
 
 from core.erp.exposure.model import GapRecord
-from core.erp.exposure.places import Place
+from core.erp.exposure.places import Place, PointRef
 from core.erp.exposure.raw import Heard, load_heard
 from core.erp.exposure.rules.assess import NEVER
 from core.erp.exposure.rules.runs import clip
@@ -20,12 +20,13 @@ SILENT = "silent"
 Span = tuple[int, int | None]
 
 
-def silences(heard: Heard, gap: int, start: int, watermark: int) -> list[Span]:
+def silences(heard: Heard, gap: int, start: int, watermark: int, quiet_from: int | None = None) -> list[Span]:
     """Spans [from, to) after `start` in which the point said nothing that speaks; the last is open (None) when the
     watermark has passed its beginning. A value speaks until the next reading, at most for `gap`; a bad one does not.
+
+    `quiet_from`: it is known to be silent from then on until the first of these readings.
     """
     out: list[Span] = []
-    quiet_from: int | None = None
     for index, (at, quality) in enumerate(zip(heard.at, heard.quality, strict=True)):
         if quality == BAD:
             quiet_from = at if quiet_from is None else quiet_from
@@ -45,14 +46,32 @@ def due(fold: ZoneFold) -> bool:
     for point in fold.place.points:
         if point.required:
             on_record = [(max(a, start), b) for a, b in fold.silences.get(point.address, ()) if b is None or b > start]
-            if _of_tail(fold, point.address) != on_record:
+            if _of_tail(fold, point) != on_record:
                 return True
     return False
 
 
-def _of_tail(fold: ZoneFold, address: str) -> list[Span]:
-    found = silences(fold.recent(address), fold.place.allowed_gap, fold.open_from, fold.watermark)
-    return _while_there(fold, found)
+def _of_tail(fold: ZoneFold, point: PointRef) -> list[Span]:
+    on_record = fold.silences.get(point.address, ())
+    return _found(fold, point, fold.recent(point.address), fold.open_from, on_record)
+
+
+def _found(fold: ZoneFold, point: PointRef, heard: Heard, start: int, on_record: Iterable[Span]) -> list[Span]:
+    """The point's silences after `start` by its readings, of which all that speak there are heard."""
+    quiet = _quiet_from(point, heard, start, on_record)
+    return _while_there(fold, silences(heard, fold.place.allowed_gap, start, fold.watermark, quiet))
+
+
+def _quiet_from(point: PointRef, heard: Heard, start: int, on_record: Iterable[Span]) -> int | None:
+    """From when a point of which nothing was heard that speaks at `start` is silent: from then, if it is on record as
+    silent; from when its sensor was installed. None for one that nobody expects to speak.
+    """
+    expected = start if point.since is None else max(start, point.since)
+    if heard.at and heard.at[0] <= expected:
+        return None
+    if any(a <= start and (b is None or b > start) for a, b in on_record):
+        return start
+    return None if point.since is None else expected
 
 
 def _while_there(fold: ZoneFold, found: Sequence[Span]) -> list[Span]:
@@ -74,11 +93,10 @@ def record(u: Unit, fold: ZoneFold, since: int | None = None) -> None:
     for point in place.points:
         if not point.required:
             continue
-        tail = _of_tail(fold, point.address)
-        found = tail
-        if heard is not None:
-            found = _while_there(fold, silences(heard[point.address], gap, start, fold.watermark))
-        fold.silences[point.address] = tuple(tail)
+        said = fold.recent(point.address) if heard is None else heard[point.address]
+        on_record = [(a, b) for _, a, b in standing.get(point.id, ())]
+        found = _found(fold, point, said, start, on_record)
+        fold.silences[point.address] = tuple(found)
         rows += _changes(u, (place, point.id), start, found, standing.get(point.id, ()))
     if rows:
         u.session.flush()
@@ -116,7 +134,7 @@ def _changes(
         begins = max(start, looked_from)
         same = next((span for span in left if span[0] == begins), None)
         if same is None:
-            until = max(start, min(looked_from, start if stop is None else stop))
+            until = max(start, looked_from if stop is None else min(looked_from, stop))
             out.append({**common, "start_at": moment(start), "stop_at": moment(until), "replaces_id": gap_id})
             continue
         left.remove(same)
@@ -126,4 +144,22 @@ def _changes(
     for start, stop in left:
         ends = None if stop is None else moment(stop)
         out.append({**common, "start_at": moment(start), "stop_at": ends, "replaces_id": None})
+    return out
+
+
+def of_zones(conn: Connection, since: Mapping[int, int]) -> dict[int, dict[str, tuple[Span, ...]]]:
+    """By zone and point: the silences on record that reach past the zone's instant."""
+    rows = conn.execute(
+        text(
+            "SELECT g.zone_id, p.address, g.start_at, g.stop_at FROM gap_standing g JOIN point p ON p.id = g.point_id"
+            " JOIN unnest(CAST(:zones AS bigint[]), CAST(:sinces AS timestamptz[])) w(zone_id, since)"
+            " ON w.zone_id = g.zone_id WHERE g.reason = :reason AND (g.stop_at IS NULL OR g.stop_at > w.since)"
+            " ORDER BY g.start_at"
+        ),
+        {"zones": list(since), "sinces": [moment(at) for at in since.values()], "reason": SILENT},
+    )
+    out: dict[int, dict[str, tuple[Span, ...]]] = {zone: {} for zone in since}
+    for row in rows:
+        span = (micros(row.start_at), None if row.stop_at is None else micros(row.stop_at))
+        out[row.zone_id][row.address] = (*out[row.zone_id].get(row.address, ()), span)
     return out

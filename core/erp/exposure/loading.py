@@ -7,7 +7,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, text
 
-from core.erp.exposure import summaries
+from core.erp.exposure import gaps, summaries
 from core.erp.exposure.look_again import goods_in
 from core.erp.exposure.places import Place, load_places, load_profiles, versions_of
 from core.erp.exposure.raw import first_heard, last_good, load_heard
@@ -54,6 +54,8 @@ def load_folds(
         fold.good_at = {point.address: good[point.address] for point in fold.place.points if point.address in good}
         if any(point.required and point.since is None and point.address not in good for point in fold.place.points):
             fold.since = first_heard(conn, fold.place)
+    for zone, silences in gaps.of_zones(conn, {zone: fold.open_from for zone, fold in out.items()}).items():
+        out[zone].silences = silences
     _load_marks(conn, out)
     for zone, since in summaries.profiles_since(conn, out).items():
         out[zone].closed_since = since
