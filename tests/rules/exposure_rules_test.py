@@ -1,6 +1,6 @@
 """The judge's rules against brute force: every second looked at by itself, by the words of the design."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
@@ -234,3 +234,27 @@ def test_nothing_known_is_a_summary_too() -> None:
     assert blank.of("high").worst == [(0, END)]
     assert blank.of("high").proven == []
     assert blank.covered == 0
+
+
+@given(points(), st.lists(st.integers(-5, END + 5), min_size=3, max_size=3), st.integers(1, 20), st.integers(0, END))
+def test_a_point_is_a_spare_until_its_sensor_was_installed(
+    of: list[tuple[bool, list[Said]]], since: list[int], gap: int, known_to: int
+) -> None:
+    """Cut where a point comes to be required, each piece is as if the points had always been what they are then."""
+    dated = [(required, said, at if required else 0) for (required, said), at in zip(of, since, strict=False)]
+    made = [replace(trace(required, said), since=at) for required, said, at in dated]
+    whole = Look({"temperature": made}, 0, END, known_to).summary(Profile(1, (HIGH, LOW), gap))
+    bounds = sorted({0, END, *(at for _, _, at in dated if 0 < at < END)})
+    pieces = []
+    for start, stop in pairwise(bounds):
+        now = [trace(required and at <= start, said) for required, said, at in dated]
+        pieces.append(Look({"temperature": now}, start, stop, known_to).summary(Profile(1, (HIGH, LOW), gap)))
+    joined = add(pieces)
+    assert (whole.seen, whole.covered) == (joined.seen, joined.covered)
+
+
+def test_spares_alone_are_all_there_is() -> None:
+    spares = [(False, [Said(0, 5.0, GOOD)]), (False, [Said(30, 5.0, UNCERTAIN)])]
+    summary = look(spares, 0, END).summary(Profile(1, (HIGH,), 20))
+    assert summary.of("high").worst == [(20, 30), (50, END)]
+    assert summary.covered == 20

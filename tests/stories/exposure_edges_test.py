@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, text
 
-from core.erp.catalog.model import Calibration, Installation, ProfileLimit, Sensor, ZoneNesting
+from core.erp.catalog.model import Calibration, Installation, Point, ProfileLimit, Sensor, ZoneNesting
 from core.erp.custody import handlers as custody_handlers
 from core.erp.exposure import handlers as exposure_handlers
 from core.erp.exposure.timer import blind
@@ -72,11 +72,13 @@ def test_the_value_at_entry_counts_from_entry(world: World) -> None:
     assert world.excursions(sublot) == [(sublot, "high", at("02:07"), at("03:07"), "proven")]
 
 
-def install(world: World, zone: str, since: str, until: str | None = None, **calibration: Any) -> int:
+def install(
+    world: World, zone: str, since: str, until: str | None = None, *, point: str = "p1", **calibration: Any
+) -> int:
     sensor = world._add(Sensor(serial=f"SN-{zone}-{since}"))
-    point = rows(world, f"SELECT id FROM point WHERE address = 's1/a/{zone}/p1/temperature'")[0][0]
+    at_point = rows(world, f"SELECT id FROM point WHERE address = 's1/a/{zone}/{point}/temperature'")[0][0]
     to = None if until is None else at(until)
-    world._add(Installation(sensor_id=sensor, point_id=point, from_at=at(since), to_at=to))
+    world._add(Installation(sensor_id=sensor, point_id=at_point, from_at=at(since), to_at=to))
     done = {"done_at": DAY - HOUR, "due_at": at("00:00", 365), "known_at": DAY, **calibration}
     world._add(Calibration(sensor_id=sensor, **done))
     return sensor
@@ -201,3 +203,28 @@ def test_hysteresis_keeps_an_excursion_open_over_hours_and_counts_no_minutes(wor
         world.restart()
     found = rows(world, "SELECT started_at, broke_at, ended_at, out FROM excursion WHERE state <> 'superseded'")
     assert found == [(at("01:50"), at("02:05"), at("05:00"), timedelta(minutes=70))]
+
+
+@pytest.mark.parametrize("restarts", [False, True])
+def test_a_second_sensor_says_nothing_of_the_time_before_it_was_installed(world: World, restarts: bool) -> None:
+    """It comes at 05:00. A reading of the first one from 02:30 comes late, and is judged by the first one alone."""
+    room = world.zone("room")
+    item = world.item(OVER_8_FOR_60)
+    sublot = world.sublot(item, room, at("01:00"))
+    world.feed("room", every(10, at("01:00"), at("04:50"), 5.0), upto=at("04:50"))
+    world._add(Point(zone_id=room, address="s1/a/room/p2/temperature", quantity="temperature", unit="Cel"))
+    install(world, "room", "05:00", point="p2")
+    if restarts:
+        world.restart()
+    world.feed("room", [(at("02:35"), 5.5)], upto=at("04:51"))
+    assert world.obstacles(sublot, at("04:51")) == []
+    world.feed("room", [(at("05:00"), 5.0), (at("05:05"), 5.0)], upto=at("05:05"))
+    assert world.obstacles(sublot, at("05:05")) == ["unjudged"], "from now on it has to speak"
+    world.feed("room", [(at("05:06"), 5.0)], point="p2", upto=at("05:06"))
+    assert world.obstacles(sublot, at("05:07")) == []
+    world.feed("room", [(at("02:36"), 5.5)])
+    assert world.excursions(sublot) == []
+    world.feed("room", every(10, at("05:10"), at("06:30"), 5.0), upto=at("06:30"))
+    assert world.excursions(sublot) == []
+    world.feed("room", every(10, at("06:40"), at("06:50"), 5.0), upto=at("06:36"))
+    assert world.excursions(sublot) == [(sublot, "high", at("05:36"), at("06:36"), "unproven")]

@@ -92,4 +92,4 @@ def _trace(point: PointRef, rows: "np.ndarray[tuple[int, ...], np.dtype[np.void]
         trusted = np.array([GOOD, *(each.quality for each in point.trust)], np.int8)[entry]
         quality = np.where(quality == BAD, quality, np.maximum(quality, trusted)).astype(np.int8)
         error = np.array([0.0, *(each.error for each in point.trust)])[entry]
-    return Trace(point.required, at, value - error, value + error, quality)
+    return Trace(point.required, at, value - error, value + error, quality, point.since or 0)

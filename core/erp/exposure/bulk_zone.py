@@ -1,7 +1,7 @@
 """One zone under several profiles, ready to be asked for any number of intervals at once."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from sqlalchemy import Connection, text
@@ -142,7 +142,7 @@ def _within(traces: Mapping[str, Sequence[Trace]], start: int, stop: int) -> dic
             a = max(int(np.searchsorted(trace.at, start, side="right")) - 1, 0)
             b = int(np.searchsorted(trace.at, stop))
             out[quantity].append(
-                Trace(trace.required, trace.at[a:b], trace.low[a:b], trace.high[a:b], trace.quality[a:b])
+                replace(trace, at=trace.at[a:b], low=trace.low[a:b], high=trace.high[a:b], quality=trace.quality[a:b])
             )
     return out
 

@@ -66,14 +66,15 @@ class Heard:
         end = bisect_left(self.at, at)
         return Heard(self.at[:end], self.low[:end], self.high[:end], self.quality[:end])
 
-    def trace(self, *, required: bool) -> Trace:
-        """As the rules take it."""
+    def trace(self, *, required: bool, since: int = 0) -> Trace:
+        """As the rules take it; `since` is from when on it is required."""
         return Trace(
             required,
             np.array(self.at, np.int64),
             np.array(self.low, np.float64),
             np.array(self.high, np.float64),
             np.array(self.quality, np.int8),
+            since,
         )
 
 
@@ -167,7 +168,7 @@ def by_quantity(place: Place, heard: Mapping[str, Heard]) -> dict[str, Sequence[
     """Traces of the zone's points, by quantity, as summary.Look takes them."""
     out: dict[str, list[Trace]] = defaultdict(list)
     for point in place.points:
-        out[point.quantity].append(heard[point.address].trace(required=point.required))
+        out[point.quantity].append(heard[point.address].trace(required=point.required, since=point.since or 0))
     return dict(out)
 
 

@@ -118,11 +118,15 @@ class ZoneFold:
         """The oldest, over required points, of the last good reading or, for one that never had any, of when its
         sensor was installed or, where none is on record, of when the zone was first heard of. None if nothing is known.
         """
-        required = [point for point in self.place.points if point.required]
         found = [
-            good or point.since or self.since for point, good in zip(required, self._last_good_of_each(), strict=True)
+            good or point.since or self.since
+            for point, good in zip(self._required_now(), self._last_good_of_each(), strict=True)
         ]
         return min((at for at in found if at is not None), default=None)
+
+    def _required_now(self) -> list[PointRef]:
+        """The required points whose sensors have been installed by now."""
+        return [p for p in self.place.points if p.required and (p.since is None or p.since < self.stop)]
 
     def _last_good_of_each(self) -> list[int]:
         """By required point, in order; 0 for none."""
@@ -130,11 +134,7 @@ class ZoneFold:
         for point in self.place.points:
             if not point.required and point.address in self.good_at:
                 spare[point.quantity] = max(spare.get(point.quantity, 0), self.good_at[point.address])
-        return [
-            max(self.good_at.get(point.address, 0), spare.get(point.quantity, 0))
-            for point in self.place.points
-            if point.required
-        ]
+        return [max(self.good_at.get(point.address, 0), spare.get(point.quantity, 0)) for point in self._required_now()]
 
     def look(self, start: int, stop: int) -> Look:
         """The tail over [start, stop); start not before `settled`."""

@@ -38,6 +38,8 @@ class Trace:
     low: Floats
     high: Floats
     quality: NDArray[np.int8]
+    since: int = 0
+    """From when on it is required (its sensor was installed); until then it is a spare."""
 
 
 @dataclass(slots=True)
@@ -111,6 +113,8 @@ def _edges(traces: Sequence[Trace], gap: int, start: int, stop: int, silence_kno
     first = [start, silence_known_to] if start < silence_known_to < stop else [start]
     parts = [np.array(first, np.int64)]
     for trace in traces:
+        if start < trace.since < stop:
+            parts.append(np.array([trace.since], np.int64))
         if not len(trace.at):
             continue
         parts.append(trace.at[(trace.at > start) & (trace.at < stop)])
@@ -123,7 +127,9 @@ def _edges(traces: Sequence[Trace], gap: int, start: int, stop: int, silence_kno
 
 def _cover(made: Signal, traces: Sequence[Trace], known: Bools) -> None:
     required = np.array([trace.required for trace in traces], np.bool_)
-    if required.any():
+    if any(trace.required and trace.since > made.start for trace in traces):
+        _cover_dated(made, traces, known)
+    elif required.any():
         spare = made.good[: len(traces)][~required].any(axis=0)
         made.covered = np.asarray((made.good[required] | spare).all(axis=0), np.bool_)
         made.unknown = np.asarray(~(known[required] | spare).all(axis=0), np.bool_)
@@ -136,6 +142,16 @@ def _cover(made: Signal, traces: Sequence[Trace], known: Bools) -> None:
     made.whole = bool(made.covered.all())
     if known.any():
         made.lowest, made.highest = float(np.nanmin(made.low)), float(np.nanmax(made.high))
+
+
+def _cover_dated(made: Signal, traces: Sequence[Trace], known: Bools) -> None:
+    """As `_cover`, where a point comes to be required within the span or after it."""
+    required = np.array([trace.required for trace in traces], np.bool_)[:, None]
+    asked = required & (made.edges >= np.array([trace.since for trace in traces], np.int64)[:, None])
+    spare = (made.good & ~asked).any(axis=0)
+    some = asked.any(axis=0)
+    made.covered = np.asarray((some & (made.good | ~asked).all(axis=0)) | spare, np.bool_)
+    made.unknown = np.asarray(np.where(some, ~(known | ~asked).all(axis=0) & ~spare, ~known.any(axis=0)), np.bool_)
 
 
 @dataclass(frozen=True, slots=True)
