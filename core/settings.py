@@ -1,9 +1,9 @@
 """What the environment says (`LOTWISE_*`). An unset URL means the embedded server."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 PLACEHOLDER = "change-me"
@@ -29,6 +29,8 @@ class Settings(BaseSettings):
     nats_token: SecretStr | None = None
     nats_credentials: Path | None = None
     nats_ca: Path | None = None
+    nats_certificate: Path | None = None
+    nats_key: Path | None = None
 
     influx_url: str | None = None
     influx_token: SecretStr | None = None
@@ -62,6 +64,19 @@ class Settings(BaseSettings):
         if scheme not in {"postgres", "postgresql", "postgresql+psycopg"}:
             raise ValueError(f"only PostgreSQL keeps the ERP, not {scheme}")
         return f"postgresql+psycopg://{rest}"
+
+    @model_validator(mode="after")
+    def _one_identity(self) -> Self:
+        if (self.nats_user is None) != (self.nats_password is None):
+            raise ValueError("LOTWISE_NATS_USER and LOTWISE_NATS_PASSWORD go together")
+        if (self.nats_certificate is None) != (self.nats_key is None):
+            raise ValueError("LOTWISE_NATS_CERTIFICATE and LOTWISE_NATS_KEY go together")
+        if sum(given is not None for given in (self.nats_user, self.nats_token, self.nats_credentials)) > 1:
+            raise ValueError("give the stream one of: user and password, token, credentials")
+        for file in (self.nats_credentials, self.nats_ca, self.nats_certificate, self.nats_key):
+            if file is not None and not file.is_file():
+                raise ValueError(f"no such file: {file}")
+        return self
 
     def store_behind(self) -> tuple[str | None, str, str, str]:
         """(URL, bucket, token, organisation) of the series store behind; no URL: PostgreSQL is the series store."""

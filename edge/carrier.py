@@ -13,21 +13,25 @@ from typing import Any, Protocol
 
 import msgspec
 import nats
+import nats.aio.client
 from nats import errors
 from nats.aio.client import Client
+from nats.aio.transport import TcpTransport
 
 from core.telemetry.stream import (
     MESSAGE_ID,
     STREAM,
     STREAM_NAME_IN_USE,
     STREAM_NOT_FOUND,
+    closing_within,
     create_request,
     incarnation,
 )
 from edge.config import StreamConfig, TlsConfig
-from edge.tasks import end
+from edge.tasks import end, surely
 
 log = logging.getLogger("lotwise.edge.carrier")
+nats.aio.client.TcpTransport = closing_within(TcpTransport)
 
 TIMEOUT = 5.0
 """Seconds to wait for the stream's acknowledgement or the core's answer."""
@@ -109,8 +113,7 @@ class NatsCarrier:
             await asyncio.wait([connecting])
             connecting.result()
         finally:
-            await end([connecting])
-            await self._close()
+            await surely(self._end(connecting))
 
     async def _keep_connected(self) -> None:
         while True:
@@ -149,7 +152,8 @@ class NatsCarrier:
         )
         await self._on_connect()
 
-    async def _close(self) -> None:
+    async def _end(self, connecting: asyncio.Task[None]) -> None:
+        await end([connecting])
         if self._client is not None:
             await self._client.close()
 

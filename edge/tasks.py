@@ -6,13 +6,36 @@ from typing import Any
 
 
 async def end(tasks: Iterable[asyncio.Task[Any]]) -> None:
-    """Cancels the tasks, again if need be, until all have ended. What they raise stays with them."""
+    """Cancels the tasks, again if need be, until all have ended. What they raise stays with them.
+
+    Whoever is cancelled while waiting here waits on, or its tasks would outlive it, and is cancelled then.
+    """
     left = {task for task in tasks if not task.done()}
+    cancelled: asyncio.CancelledError | None = None
     while left:
         for task in left:
             task.cancel()
-        await asyncio.wait(left, timeout=0.5)
+        try:
+            await asyncio.wait(left, timeout=0.5)
+        except asyncio.CancelledError as again:
+            cancelled = again
         left = {task for task in left if not task.done()}
+    if cancelled is not None:
+        raise cancelled
+
+
+async def surely(cleanup: Coroutine[Any, Any, None]) -> None:
+    """Runs a cleanup to its end, however often it is cancelled meanwhile; cancelled then. Raises what it raises."""
+    task = asyncio.create_task(cleanup)
+    cancelled: asyncio.CancelledError | None = None
+    while not task.done():
+        try:
+            await asyncio.wait([task])
+        except asyncio.CancelledError as again:
+            cancelled = again
+    task.result()
+    if cancelled is not None:
+        raise cancelled
 
 
 async def run_together(parts: Iterable[Coroutine[Any, Any, object]]) -> None:

@@ -42,6 +42,8 @@ def nats_settings(settings: Settings, servers: Servers) -> NatsSettings:
         token=_plain(settings.nats_token),
         credentials=settings.nats_credentials,
         ca=settings.nats_ca,
+        certificate=settings.nats_certificate,
+        key=settings.nats_key,
     )
 
 

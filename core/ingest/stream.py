@@ -16,21 +16,25 @@ from pathlib import Path
 from typing import Any
 
 import nats
+import nats.aio.client
 import nats.errors
 from nats.aio.client import Client
 from nats.aio.msg import Msg
+from nats.aio.transport import TcpTransport
 
 from core.telemetry.stream import (
     STREAM,
     STREAM_NAME_IN_USE,
     STREAM_NOT_FOUND,
     StreamSettings,
+    closing_within,
     create_request,
     incarnation,
     partition_filter,
 )
 
 log = logging.getLogger("lotwise.ingest")
+nats.aio.client.TcpTransport = closing_within(TcpTransport)
 
 CONSUMER_NOT_FOUND = 10014
 _API = "$JS.API"
@@ -91,7 +95,9 @@ async def connect(settings: NatsSettings, name: str, *, within: float = 10.0) ->
         log.warning("stream server back")
 
     async def error(problem: Exception) -> None:
-        said[:] = [problem]  # the last word of a server that refuses, such as wrong credentials
+        # the last word of a server that refuses, such as wrong credentials; that it then hangs up tells nobody anything
+        if not said or isinstance(problem, nats.errors.Error) or not isinstance(said[0], nats.errors.Error):
+            said[:] = [problem]
         log.debug("stream: %s", problem)
 
     try:

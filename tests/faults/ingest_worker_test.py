@@ -8,16 +8,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import msgspec
-import pytest
 from sqlalchemy import Engine, create_engine, text
 from sqlalchemy.pool import NullPool
 
-from core.ingest.stream import NatsSettings, StreamUnavailable, connect, ensure_stream
 from core.telemetry.batch import ConfirmAsk, ConfirmReply, decode, encode
-from lotwise.embedded.nats import EmbeddedNats, nats_binary
-from lotwise.embedded.process import ServerProcess
+from lotwise.embedded.nats import EmbeddedNats
 from tests.faults.ingest_running import QUICK, count, publish, publisher, until, worker
-from tests.servers import accepts, free_port
 from tests.services.ingest_support import (
     PARTITION,
     POINT,
@@ -221,32 +217,3 @@ def test_a_database_that_goes_away_stops_nothing_for_good(
     asyncio.run(main())
     assert count(fresh, "reading") == 50
     assert count(fresh, "ingest_alarm") == 0
-
-
-@pytest.mark.parametrize("secret", ["user", "token"])
-def test_a_stream_that_wants_credentials(tmp_path: Path, secret: str) -> None:
-    guarded = {
-        "user": ('user: "core", password: "s3cret"', NatsSettings(user="core", password="s3cret")),
-        "token": ('token: "t0ken"', NatsSettings(token="t0ken")),
-    }
-    wanted, given = guarded[secret]
-    port = free_port()
-    config = tmp_path / "nats.conf"
-    config.write_text(
-        f'listen: 127.0.0.1:{port}\nauthorization {{ {wanted} }}\njetstream {{ store_dir: "{tmp_path}/js" }}\n'
-    )
-    server = ServerProcess("nats-server", [nats_binary(), "-c", str(config)], tmp_path / "nats.log")
-    server.start(lambda: accepts(port))
-
-    async def main() -> None:
-        url = f"nats://127.0.0.1:{port}"
-        with pytest.raises(StreamUnavailable):
-            await connect(NatsSettings(urls=(url,)), "nobody", within=2)
-        client = await connect(replace(given, urls=(url,)), "core")
-        assert (await ensure_stream(client, NatsSettings().stream)).incarnation
-        await client.close()
-
-    try:
-        asyncio.run(main())
-    finally:
-        server.stop()
