@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from asyncua import Server, ua
+from asyncua.common.callback import CallbackType
 
 from simulators.history import MachineMemory
 from simulators.opcua_security import Guarded, guard
@@ -49,6 +50,8 @@ class SimulatedServer:
         self._last: dict[str, ua.DataValue] = {}
         self.up = False
         """Whether it serves now."""
+        self.subscribed = False
+        """Whether a client has ever subscribed to a variable."""
         self._server: Server | None = None
 
     def node(self, variable: str) -> ua.NodeId:
@@ -95,6 +98,7 @@ class SimulatedServer:
         server.set_server_name(f"Lotwise simulated {self.folder}")
         await guard(server, self.folder, self._host, self._guarded)
         server.iserver.history_manager.set_storage(self.memory)
+        server.subscribe_server_callback(CallbackType.ItemSubscriptionCreated, self._hear)
         index = await server.register_namespace(NAMESPACE)
         folder = await server.nodes.objects.add_object(ua.NodeId(self.folder, index), f"{index}:{self.folder}")
         for name, variable in self.variables.items():
@@ -109,8 +113,14 @@ class SimulatedServer:
         await command.set_writable()
         for name, method in self._methods.items():
             await folder.add_method(ua.NodeId(f"{self.folder}.{name}", index), f"{index}:{name}", method, [], [])
+        for name in self.variables.keys() - self._last.keys():
+            nothing = ua.DataValue(StatusCode=ua.StatusCode(ua.StatusCodes.BadWaitingForInitialData))
+            await server.write_attribute_value(self.node(name), nothing)
         await self._write(server, self._last)
         return server
+
+    def _hear(self, _event: object, _service: object) -> None:
+        self.subscribed = True
 
     async def publish(self, values: Mapping[str, ua.DataValue]) -> None:
         """Remembers the values, and shows them to whoever is connected."""

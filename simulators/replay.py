@@ -31,6 +31,7 @@ from simulators.unit import PROBES
 Protocol = Literal["mqtt", "opcua", "modbus"]
 OnProgress = Callable[[int, int], None]
 WAITING_MAX = 1_000
+WAIT_S = 30.0
 PROGRESS_EVERY = 500
 POINT = "replay/replay/replay/replay/temperature"
 """What a table's column is called on its way to the device that tells it."""
@@ -131,6 +132,7 @@ async def replay(
     mapping: CsvMapping | None = None,
     zone: tzinfo = UTC,
     limit: int | None = None,
+    wait: float = WAIT_S,
     linger: float | None = None,
     on_progress: OnProgress | None = None,
     settings: InstanceSettings | None = None,
@@ -139,8 +141,8 @@ async def replay(
     """Replays a file to its end (or `limit` lines) and tells what was sent; sequence numbers count lines from 1.
 
     `speed` is recorded seconds for each real one; without it lines follow each other as fast as they are taken (not on
-    Modbus, which is polled). A server stays up `linger` seconds
-    afterwards (2 unless given), so that the last line can be read. A line without a value is told as none:
+    Modbus, which is polled). A server waits up to `wait` seconds for somebody to read it before the first line, and
+    stays up `linger` seconds after the last (2 unless given). A line without a value is told as none:
     null, BadNoData, the controller's error code. Raises BadFile, LiveInstance, BrokerUnreachable, OSError,
     ValueError.
     """
@@ -157,11 +159,20 @@ async def replay(
     player = _PLAYERS[protocol](device, report, clock)
     await player.open()
     try:
+        await _awaited(player, wait)
         await _play(lines, player, report, speed, on_progress)
         await asyncio.sleep(_LINGER[protocol] if linger is None else linger)
     finally:
         await player.close()
     return report
+
+
+async def _awaited(player: "_Player", wait: float) -> None:
+    """Returns when the player is read, or after so many seconds."""
+    loop = asyncio.get_running_loop()
+    end = loop.time() + wait
+    while not player.read and loop.time() < end:  # noqa: ASYNC110 - neither server tells when it is read
+        await asyncio.sleep(0.02)
 
 
 async def _play(
@@ -182,7 +193,9 @@ async def _play(
 
 
 class _Player:
-    """One protocol's way to tell a line."""
+    """One protocol's way to tell a line. `read` is whether anybody would hear it."""
+
+    read = True
 
     def __init__(self, device: Device, report: Report, clock: Clock) -> None:
         self.device = device
@@ -225,6 +238,10 @@ class _Mqtt(_Player):
 class _OpcUa(_Player):
     """A variable whose source time is the recorded one, with history."""
 
+    @property
+    def read(self) -> bool:  # type: ignore[override]
+        return self.server.subscribed
+
     async def open(self) -> None:
         self.server = SimulatedServer(self.device.name, VARIABLES, port=self.device.port, host=self.device.host)
         await self.server.connect()
@@ -241,13 +258,18 @@ class _OpcUa(_Player):
 
 
 class _Modbus(_Player):
-    """The cold-room controller, whose eight probes all show the recorded value."""
+    """The cold-room controller, whose eight probes all show the recorded value, and before the first none."""
+
+    @property
+    def read(self) -> bool:  # type: ignore[override]
+        return self.controller.units[1].report.messages > 0
 
     async def open(self) -> None:
         self.controller = ColdRoomController(
             self.device.name, ColdRoom(self.device.zone), port=self.device.port, host=self.device.host
         )
         self.controller.units[1].probes = [lambda: self.shown] * PROBES
+        self.controller.units[1].broken = set(range(PROBES))
         self.shown = 0.0
         await self.controller.start()
 
