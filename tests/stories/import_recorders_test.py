@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 from sqlalchemy import Engine, text
@@ -13,9 +14,12 @@ from core.erp.exposure.judge import Judge
 from core.erp.kernel.errors import Refused
 from core.erp.shipments import service as shipments
 from core.ingest.importing import Imported, Order, Series, Value, import_recorder
+from core.telemetry.readers.csvfile import read_csv
+from core.telemetry.readers.csvframe import Column, CsvMapping
 from tests.stories.recorders import OFFICE, Journey, Values, series
 from tests.world import MINUTE, OVER_8_FOR_60, World, at, every
 
+NAB = Path(__file__).parents[3] / "shared" / "data" / "nab_ambient_temperature_system_failure.csv"
 DAMP = ProfileLimit(
     key="damp", quantity="humidity", unit="%", op=">", threshold=70.0, kind="consecutive", delay=30 * MINUTE
 )
@@ -166,3 +170,21 @@ def test_a_file_of_another_journey_reads_no_logger(world: World) -> None:
     with pytest.raises(Refused, match="R-1"):
         world.do(lambda u: shipments.accept(u, made.shipment), now=at("21:05"))
     assert load(world, made.shipment, "R-1", series(GOOD), now=at("21:10")).logger == "read"
+
+
+def test_the_recorded_years_of_a_room_become_readings_and_gap_records(world: World) -> None:
+    """The NAB file: hourly, so its room allows 90 minutes of silence."""
+    if not NAB.exists():
+        pytest.skip(f"{NAB} is not here")
+    world.zone("room", points=(), gap=90 * MINUTE)
+    column = Column("value", "s1/a/room/R-1/temperature", "[degF]", "Cel")
+    table = read_csv(NAB, CsvMapping(values=(column,)), at("00:00"))
+    values = [Value(reading.at, float(reading.value or 0), reading.quality) for reading in table.readings]
+    order = Order("R-1", [Series("temperature", "Cel", values)], zone="s1/a/room")
+    done = world.do(lambda u: import_recorder(u, Judge(), order, live=True), now=at("00:00"))
+    assert (done.landed, done.duplicates, done.conflicts, dict(done.refused)) == (7267, 0, 0, {})
+    with world.engine.connect() as conn:
+        gaps = conn.execute(text("SELECT start_at, stop_at FROM gap_standing ORDER BY start_at")).all()
+    spoke = 90 * MINUTE
+    assert [(start - spoke, stop) for start, stop in gaps] == [(gap.start, gap.stop) for gap in table.gaps]
+    assert len(gaps) == 10

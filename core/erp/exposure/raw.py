@@ -66,6 +66,11 @@ class Heard:
         end = bisect_left(self.at, at)
         return Heard(self.at[:end], self.low[:end], self.high[:end], self.quality[:end])
 
+    def between(self, start: int, stop: int) -> "Heard":
+        """What can speak in [start, stop), and no more of it: what lies outside costs nothing, however much it is."""
+        keep, end = max(bisect_right(self.at, start) - 1, 0), bisect_left(self.at, stop)
+        return Heard(self.at[keep:end], self.low[keep:end], self.high[keep:end], self.quality[keep:end])
+
     def trace(self, *, required: bool, since: int = 0) -> Trace:
         """As the rules take it; `since` is from when on it is required."""
         return Trace(

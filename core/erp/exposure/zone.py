@@ -138,7 +138,8 @@ class ZoneFold:
 
     def look(self, start: int, stop: int) -> Look:
         """The tail over [start, stop); start not before `settled`."""
-        return Look(by_quantity(self.place, self.heard), start, stop, self.watermark + 1)
+        heard = {address: heard.between(start, stop) for address, heard in self.heard.items()}
+        return Look(by_quantity(self.place, heard), start, stop, self.watermark + 1)
 
     @property
     def current(self) -> Mapping[int, Summary]:
