@@ -8,7 +8,7 @@ from fastapi import FastAPI, Form, HTTPException, Request
 from fastapi.responses import RedirectResponse, Response
 from nicegui import ui
 from starlette.datastructures import MutableHeaders
-from starlette.routing import Match
+from starlette.routing import BaseRoute, Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from core.erp.kernel.errors import Forbidden, LotwiseError, TooManyAttempts, Unauthenticated
@@ -158,12 +158,14 @@ def _unknown_api(app: FastAPI) -> None:
     @app.api_route("/api/{rest:path}", methods=METHODS, include_in_schema=False)
     def unknown(request: Request) -> None:
         """404, or 405 where another method would have been served."""
-        served = [route for route in known if route.matches(request.scope)[0] is Match.PARTIAL]
-        if served:
-            allowed = {method for route in served for method in getattr(route, "methods", None) or ()}
-            headers = {"Allow": ", ".join(sorted(allowed))}
-            raise HTTPException(405, f"{request.url.path} has no {request.method}", headers)
+        allowed = [method for method in METHODS if _served(known, request.scope, method)]
+        if allowed:
+            raise HTTPException(405, f"{request.url.path} has no {request.method}", {"Allow": ", ".join(allowed)})
         raise HTTPException(404, f"there is no {request.url.path}")
+
+
+def _served(routes: list[BaseRoute], scope: Scope, method: str) -> bool:
+    return any(route.matches({**scope, "method": method})[0] is Match.FULL for route in routes)
 
 
 def _own(back: str) -> str:

@@ -335,6 +335,28 @@ def test_the_same_key_at_the_same_time_posts_once(api: Api, plant: Plant) -> Non
     assert api.get(f"/sublots/{sublot['id']}", plant.store).json()["on_hand"] == "90"
 
 
+def test_one_key_at_the_same_time_for_different_requests_posts_the_first_and_refuses_the_others(
+    api: Api, plant: Plant
+) -> None:
+    sublot = received(api, plant)
+    release(api, sublot["id"])
+    gate, answers = threading.Barrier(4), []
+
+    def go(amount: int) -> None:
+        gate.wait()
+        body = SALE | {"amount": str(amount)}
+        answers.append(api.post(f"/sublots/{sublot['id']}/move", plant.store, body, **{"Idempotency-Key": "k-4"}))
+
+    threads = [threading.Thread(target=go, args=(amount,)) for amount in (1, 2, 3, 4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(a.status_code for a in answers) == [201, 422, 422, 422]
+    (posted,) = [a.json()["amount"] for a in answers if a.status_code == 201]
+    assert api.get(f"/sublots/{sublot['id']}", plant.store).json()["on_hand"] == str(100 - int(posted))
+
+
 def test_unexpected_faults_are_logged_not_told(api: Api, plant: Plant, monkeypatch: pytest.MonkeyPatch) -> None:
     from core.erp.lots import service
 

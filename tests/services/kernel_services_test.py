@@ -45,8 +45,21 @@ def cheap_hashes(monkeypatch: pytest.MonkeyPatch) -> None:
 NEVER_CHANGED = (
     "audit", "audit_seal", "audit_sealed", "outbox", "signature", "stock_move", "custody_fact", "genealogy",
     "disposition", "batch_release", "gap_record", "reading", "item_profile", "profile_limit", "profile_version",
+    "calibration",
 )  # fmt: skip
-NEVER_REMOVED = ("hold", "restriction", "sublot", "lot", "excursion", "deviation")
+NEVER_REMOVED = (
+    "hold", "restriction", "sublot", "lot", "excursion", "deviation", "incident", "shipment", "work_order", "app_user",
+    "site", "zone", "zone_nesting", "point", "sensor", "installation", "item", "storage_profile", "reservation",
+    "stock_task", "shipment_line", "shipment_leg", "shipment_logger", "work_order_material", "handling_unit",
+    "handling_unit_content", "zone_alarm",
+)  # fmt: skip
+IDENTITIES = (
+    ("app_user", "login = 'other'"), ("site", "code = 'other'"), ("zone", "address = 'a/b/other'"),
+    ("point", "zone_id = 2"), ("sensor", "serial = 'other'"), ("item", "code = 'other'"), ("lot", "number = 'other'"),
+    ("lot", "item_id = 2"), ("shipment", "kind = 'inbound'"), ("work_order", "item_id = 2"),
+    ("zone_nesting", "parent_id = 2"), ("zone_nesting", "from_at = now()"), ("installation", "sensor_id = 2"),
+    ("handling_unit_content", "sublot_id = 2"),
+)  # fmt: skip
 
 
 @pytest.fixture
@@ -95,6 +108,17 @@ def test_what_is_never_removed(filled: Engine) -> None:
             with pytest.raises(DBAPIError) as refused, filled.begin() as conn:
                 conn.execute(text(sql))
             assert getattr(refused.value.orig, "sqlstate", None) == "LW005", sql
+
+
+def test_what_keeps_its_identity(filled: Engine) -> None:
+    for table, change in IDENTITIES:
+        sql = f"UPDATE {table} SET {change}"
+        with pytest.raises(DBAPIError) as refused, filled.begin() as conn:
+            conn.execute(text(sql))
+        assert getattr(refused.value.orig, "sqlstate", None) == "LW005", sql
+    for table in ("zone_nesting", "installation", "handling_unit_content"):
+        with filled.begin() as conn:
+            conn.execute(text(f"UPDATE {table} SET to_at = now()"))
 
 
 def audited(engine: Engine, count: int, now: datetime = NOW) -> None:

@@ -30,6 +30,72 @@ def no_removal(name: str) -> tuple[str, ...]:
     return _forbid(name, "no_delete", "DELETE", "ROW"), _forbid(name, "no_truncate", "TRUNCATE", "STATEMENT")
 
 
+_ONLY = """
+CREATE OR REPLACE FUNCTION lotwise_guard_only() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF (to_jsonb(OLD) - TG_ARGV) IS DISTINCT FROM (to_jsonb(NEW) - TG_ARGV) THEN
+        RAISE EXCEPTION 'of % only % may be written', TG_TABLE_NAME, array_to_string(TG_ARGV, ', ')
+            USING ERRCODE = 'LW005';
+    END IF;
+    RETURN NEW;
+END $$
+"""
+
+_KEEPS = """
+CREATE OR REPLACE FUNCTION lotwise_guard_identity() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    name text;
+BEGIN
+    FOREACH name IN ARRAY TG_ARGV LOOP
+        IF to_jsonb(OLD) -> name IS DISTINCT FROM to_jsonb(NEW) -> name THEN
+            RAISE EXCEPTION 'the % of a % never changes', name, TG_TABLE_NAME USING ERRCODE = 'LW005';
+        END IF;
+    END LOOP;
+    RETURN NEW;
+END $$
+"""
+
+_SIGNED = """
+CREATE OR REPLACE FUNCTION lotwise_guard_signed() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF NEW.signature_id IS NOT NULL AND NOT EXISTS (SELECT FROM signature s WHERE s.id = NEW.signature_id
+            AND s.entity = TG_ARGV[0] AND s.entity_id = to_jsonb(NEW) ->> TG_ARGV[1]) THEN
+        RAISE EXCEPTION 'signature % does not sign this %', NEW.signature_id, TG_ARGV[0] USING ERRCODE = 'LW001';
+    END IF;
+    RETURN NEW;
+END $$
+"""
+
+
+def only(name: str, *columns: str) -> str:
+    """A trigger by which nothing but these columns of a row may be written."""
+    return _before_update(name, "only", "lotwise_guard_only", columns)
+
+
+def keeps(name: str, *columns: str) -> str:
+    """A trigger by which a row keeps these columns as they were born."""
+    return _before_update(name, "identity", "lotwise_guard_identity", columns)
+
+
+def _before_update(name: str, trigger: str, function: str, arguments: tuple[str, ...]) -> str:
+    said = ", ".join(f"'{argument}'" for argument in arguments)
+    return f"CREATE TRIGGER {name}_{trigger} BEFORE UPDATE ON {name} FOR EACH ROW EXECUTE FUNCTION {function}({said})"
+
+
+def signed(name: str, entity: str, column: str) -> tuple[str, str]:
+    """A row's signature is of that very record, and of no other row (21 CFR 11.70: it cannot be moved to another)."""
+    on = f"CREATE TRIGGER {name}_signed BEFORE INSERT OR UPDATE ON {name}"
+    return (
+        f"{on} FOR EACH ROW EXECUTE FUNCTION lotwise_guard_signed('{entity}', '{column}')",
+        f"CREATE UNIQUE INDEX {name}_signature ON {name} (signature_id)",
+    )
+
+
+_ONCE = """
+CREATE TRIGGER idempotency_key_once BEFORE UPDATE ON idempotency_key
+FOR EACH ROW WHEN (OLD.status <> 0) EXECUTE FUNCTION lotwise_forbid_change()
+"""
+
 _TASKS = """
 CREATE OR REPLACE FUNCTION lotwise_outbox_tasks() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
@@ -58,4 +124,7 @@ _NO_ADMIN_TRIGGER = (
     "CREATE TRIGGER signature_guard BEFORE INSERT ON signature FOR EACH ROW EXECUTE FUNCTION lotwise_guard_signature()"
 )
 
-DDL: tuple[str, ...] = (_TASKS, _TASKS_TRIGGER, _NO_ADMIN, _NO_ADMIN_TRIGGER)
+FUNCTIONS: tuple[str, ...] = (FORBID_CHANGE, _ONLY, _KEEPS, _SIGNED)
+"""What the guards of every room call."""
+
+DDL: tuple[str, ...] = (_TASKS, _TASKS_TRIGGER, _NO_ADMIN, _NO_ADMIN_TRIGGER, _ONCE)

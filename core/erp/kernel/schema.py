@@ -6,7 +6,7 @@ from importlib.util import find_spec
 from sqlalchemy import Connection, Engine, text
 from sqlmodel import SQLModel
 
-from core.erp.kernel.ddl import FORBID_CHANGE, append_only
+from core.erp.kernel.ddl import FUNCTIONS, append_only, keeps, no_removal, only
 
 MODULES = (
     "core.erp.kernel", "core.erp.catalog", "core.erp.lots", "core.erp.custody", "core.erp.exposure",
@@ -17,9 +17,27 @@ MODULES = (
 
 APPEND_ONLY = (
     "audit", "audit_seal", "audit_sealed", "outbox", "signature", "stock_move", "custody_fact", "genealogy",
-    "disposition", "batch_release", "gap_record", "item_profile", "profile_limit", "profile_version",
+    "disposition", "batch_release", "gap_record", "item_profile", "profile_limit", "profile_version", "calibration",
 )  # fmt: skip
 """Tables whose rows are never changed or removed (design, rules 3, 4 and 5). `reading` guards itself in core.series."""
+
+KEPT = (
+    "app_user", "site", "zone", "zone_nesting", "point", "sensor", "installation", "item", "storage_profile",
+    "work_centre", "bom", "routing_step", "work_order_line", "work_order_material", "work_order_operation",
+    "reservation", "stock_task", "shipment_leg", "shipment_line", "shipment_logger", "handling_unit",
+    "handling_unit_content", "zone_alarm", "field_action_consignee",
+)  # fmt: skip
+"""Tables whose rows change, and are never removed: what is signed, judged or shipped goes on naming them."""
+
+IDENTITIES = {
+    "app_user": ("login",), "site": ("code",), "zone": ("address", "site_id"), "point": ("address", "zone_id"),
+    "sensor": ("serial",), "item": ("code",), "lot": ("item_id", "number"), "work_order": ("code", "item_id"),
+    "shipment": ("code", "kind"),
+}  # fmt: skip
+"""By what a row is known for ever (a zone's address is its identity: design §2.5)."""
+
+DATED = ("zone_nesting", "installation", "handling_unit_content")
+"""From-until facts, of which only the end is written later (design, rule 8: judged again, they say the same)."""
 
 
 def load_models() -> None:
@@ -32,10 +50,14 @@ def load_models() -> None:
 def statements() -> tuple[str, ...]:
     """All DDL beyond tables, in an order that works on tables just created."""
     load_models()
-    found: list[str] = [FORBID_CHANGE]
+    found: list[str] = list(FUNCTIONS)
     for name in APPEND_ONLY:
         if name in SQLModel.metadata.tables:
             found += append_only(name)
+    for name in KEPT:
+        found += no_removal(name)
+    found += [keeps(name, *columns) for name, columns in IDENTITIES.items()]
+    found += [only(name, "to_at") for name in DATED]
     for module in MODULES:
         if find_spec(f"{module}.ddl") is not None:
             found += import_module(f"{module}.ddl").DDL

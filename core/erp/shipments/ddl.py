@@ -1,6 +1,6 @@
 """What the database itself guards in shipments: held goods are neither dispatched nor accepted, whoever asks."""
 
-from core.erp.kernel.ddl import no_removal
+from core.erp.kernel.ddl import no_removal, signed
 from core.erp.shipments.workflow import SHIPMENT
 
 
@@ -39,4 +39,5 @@ DDL: tuple[str, ...] = (
     "CREATE TRIGGER shipment_guard BEFORE UPDATE ON shipment FOR EACH ROW EXECUTE FUNCTION lotwise_guard_shipment()",
     *no_removal("shipment"),
     *no_removal("field_action"),
+    *signed("shipment_logger", "shipment_logger", "id"),
 )

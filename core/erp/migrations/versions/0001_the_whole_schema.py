@@ -23,6 +23,39 @@ BEGIN
 END $$
     ''',
     r'''
+CREATE OR REPLACE FUNCTION lotwise_guard_only() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF (to_jsonb(OLD) - TG_ARGV) IS DISTINCT FROM (to_jsonb(NEW) - TG_ARGV) THEN
+        RAISE EXCEPTION 'of % only % may be written', TG_TABLE_NAME, array_to_string(TG_ARGV, ', ')
+            USING ERRCODE = 'LW005';
+    END IF;
+    RETURN NEW;
+END $$
+    ''',
+    r'''
+CREATE OR REPLACE FUNCTION lotwise_guard_identity() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    name text;
+BEGIN
+    FOREACH name IN ARRAY TG_ARGV LOOP
+        IF to_jsonb(OLD) -> name IS DISTINCT FROM to_jsonb(NEW) -> name THEN
+            RAISE EXCEPTION 'the % of a % never changes', name, TG_TABLE_NAME USING ERRCODE = 'LW005';
+        END IF;
+    END LOOP;
+    RETURN NEW;
+END $$
+    ''',
+    r'''
+CREATE OR REPLACE FUNCTION lotwise_guard_signed() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF NEW.signature_id IS NOT NULL AND NOT EXISTS (SELECT FROM signature s WHERE s.id = NEW.signature_id
+            AND s.entity = TG_ARGV[0] AND s.entity_id = to_jsonb(NEW) ->> TG_ARGV[1]) THEN
+        RAISE EXCEPTION 'signature % does not sign this %', NEW.signature_id, TG_ARGV[0] USING ERRCODE = 'LW001';
+    END IF;
+    RETURN NEW;
+END $$
+    ''',
+    r'''
 CREATE TRIGGER audit_append_only BEFORE UPDATE OR DELETE ON audit FOR EACH ROW EXECUTE FUNCTION lotwise_forbid_change()
     ''',
     r'''
@@ -107,6 +140,192 @@ CREATE TRIGGER profile_version_append_only BEFORE UPDATE OR DELETE ON profile_ve
 CREATE TRIGGER profile_version_no_truncate BEFORE TRUNCATE ON profile_version FOR EACH STATEMENT EXECUTE FUNCTION lotwise_forbid_change()
     ''',
     r'''
+CREATE TRIGGER calibration_append_only BEFORE UPDATE OR DELETE ON calibration FOR EACH ROW EXECUTE FUNCTION lotwise_forbid_change()
+    ''',
+    r'''
+CREATE TRIGGER calibration_no_truncate BEFORE TRUNCATE ON calibration FOR EACH STATEMENT EXECUTE FUNCTION lotwise_forbid_change()
+    ''',
+    r'''
+CREATE TRIGGER app_user_no_delete BEFORE DELETE ON app_user FOR EACH ROW EXECUTE FUNCTION lotwise_forbid_change()
+    ''',
+    r'''
+CREATE TRIGGER app_user_no_truncate BEFORE TRUNCATE ON app_user FOR EACH STATEMENT EXECUTE FUNCTION lotwise_forbid_change()
+    ''',
+    r'''
+CREATE TRIGGER site_no_delete BEFORE DELETE ON site FOR EACH ROW EXECUTE FUNCTION lotwise_forbid_change()
+    ''',
+    r'''
+CREATE TRIGGER site_no_truncate BEFORE TRUNCATE ON site FOR EACH STATEMENT EXECUTE FUNCTION lotwise_forbid_change()
+    ''',
+    r'''
+CREATE TRIGGER zone_no_delete BEFORE DELETE ON zone FOR EACH ROW EXECUTE FUNCTION lotwise_forbid_change()
+    ''',
+    r'''
+CREATE TRIGGER zone_no_truncate BEFORE TRUNCATE ON zone FOR EACH STATEMENT EXECUTE FUNCTION lotwise_forbid_change()
+    ''',
+    r'''
+CREATE TRIGGER zone_nesting_no_delete BEFORE DELETE ON zone_nesting FOR EACH ROW EXECUTE FUNCTION lotwise_forbid_change()
+    ''',
+    r'''
+CREATE TRIGGER zone_nesting_no_truncate BEFORE TRUNCATE ON zone_nesting FOR EACH STATEMENT EXECUTE FUNCTION lotwise_forbid_change()
+    ''',
+    r'''
+CREATE TRIGGER point_no_delete BEFORE DELETE ON point FOR EACH ROW EXECUTE FUNCTION lotwise_forbid_change()
+    ''',
+    r'''
+CREATE TRIGGER point_no_truncate BEFORE TRUNCATE ON point FOR EACH STATEMENT EXECUTE FUNCTION lotwise_forbid_change()
+    ''',
+    r'''
+CREATE TRIGGER sensor_no_delete BEFORE DELETE ON sensor FOR EACH ROW EXECUTE FUNCTION lotwise_forbid_change()
+    ''',
+    r'''
+CREATE TRIGGER sensor_no_truncate BEFORE TRUNCATE ON sensor FOR EACH STATEMENT EXECUTE FUNCTION lotwise_forbid_change()
+    ''',
+    r'''
+CREATE TRIGGER installation_no_delete BEFORE DELETE ON installation FOR EACH ROW EXECUTE FUNCTION lotwise_forbid_change()
+    ''',
+    r'''
+CREATE TRIGGER installation_no_truncate BEFORE TRUNCATE ON installation FOR EACH STATEMENT EXECUTE FUNCTION lotwise_forbid_change()
+    ''',
+    r'''
+CREATE TRIGGER item_no_delete BEFORE DELETE ON item FOR EACH ROW EXECUTE FUNCTION lotwise_forbid_change()
+    ''',
+    r'''
+CREATE TRIGGER item_no_truncate BEFORE TRUNCATE ON item FOR EACH STATEMENT EXECUTE FUNCTION lotwise_forbid_change()
+    ''',
+    r'''
+CREATE TRIGGER storage_profile_no_delete BEFORE DELETE ON storage_profile FOR EACH ROW EXECUTE FUNCTION lotwise_forbid_change()
+    ''',
+    r'''
+CREATE TRIGGER storage_profile_no_truncate BEFORE TRUNCATE ON storage_profile FOR EACH STATEMENT EXECUTE FUNCTION lotwise_forbid_change()
+    ''',
+    r'''
+CREATE TRIGGER work_centre_no_delete BEFORE DELETE ON work_centre FOR EACH ROW EXECUTE FUNCTION lotwise_forbid_change()
+    ''',
+    r'''
+CREATE TRIGGER work_centre_no_truncate BEFORE TRUNCATE ON work_centre FOR EACH STATEMENT EXECUTE FUNCTION lotwise_forbid_change()
+    ''',
+    r'''
+CREATE TRIGGER bom_no_delete BEFORE DELETE ON bom FOR EACH ROW EXECUTE FUNCTION lotwise_forbid_change()
+    ''',
+    r'''
+CREATE TRIGGER bom_no_truncate BEFORE TRUNCATE ON bom FOR EACH STATEMENT EXECUTE FUNCTION lotwise_forbid_change()
+    ''',
+    r'''
+CREATE TRIGGER routing_step_no_delete BEFORE DELETE ON routing_step FOR EACH ROW EXECUTE FUNCTION lotwise_forbid_change()
+    ''',
+    r'''
+CREATE TRIGGER routing_step_no_truncate BEFORE TRUNCATE ON routing_step FOR EACH STATEMENT EXECUTE FUNCTION lotwise_forbid_change()
+    ''',
+    r'''
+CREATE TRIGGER work_order_line_no_delete BEFORE DELETE ON work_order_line FOR EACH ROW EXECUTE FUNCTION lotwise_forbid_change()
+    ''',
+    r'''
+CREATE TRIGGER work_order_line_no_truncate BEFORE TRUNCATE ON work_order_line FOR EACH STATEMENT EXECUTE FUNCTION lotwise_forbid_change()
+    ''',
+    r'''
+CREATE TRIGGER work_order_material_no_delete BEFORE DELETE ON work_order_material FOR EACH ROW EXECUTE FUNCTION lotwise_forbid_change()
+    ''',
+    r'''
+CREATE TRIGGER work_order_material_no_truncate BEFORE TRUNCATE ON work_order_material FOR EACH STATEMENT EXECUTE FUNCTION lotwise_forbid_change()
+    ''',
+    r'''
+CREATE TRIGGER work_order_operation_no_delete BEFORE DELETE ON work_order_operation FOR EACH ROW EXECUTE FUNCTION lotwise_forbid_change()
+    ''',
+    r'''
+CREATE TRIGGER work_order_operation_no_truncate BEFORE TRUNCATE ON work_order_operation FOR EACH STATEMENT EXECUTE FUNCTION lotwise_forbid_change()
+    ''',
+    r'''
+CREATE TRIGGER reservation_no_delete BEFORE DELETE ON reservation FOR EACH ROW EXECUTE FUNCTION lotwise_forbid_change()
+    ''',
+    r'''
+CREATE TRIGGER reservation_no_truncate BEFORE TRUNCATE ON reservation FOR EACH STATEMENT EXECUTE FUNCTION lotwise_forbid_change()
+    ''',
+    r'''
+CREATE TRIGGER stock_task_no_delete BEFORE DELETE ON stock_task FOR EACH ROW EXECUTE FUNCTION lotwise_forbid_change()
+    ''',
+    r'''
+CREATE TRIGGER stock_task_no_truncate BEFORE TRUNCATE ON stock_task FOR EACH STATEMENT EXECUTE FUNCTION lotwise_forbid_change()
+    ''',
+    r'''
+CREATE TRIGGER shipment_leg_no_delete BEFORE DELETE ON shipment_leg FOR EACH ROW EXECUTE FUNCTION lotwise_forbid_change()
+    ''',
+    r'''
+CREATE TRIGGER shipment_leg_no_truncate BEFORE TRUNCATE ON shipment_leg FOR EACH STATEMENT EXECUTE FUNCTION lotwise_forbid_change()
+    ''',
+    r'''
+CREATE TRIGGER shipment_line_no_delete BEFORE DELETE ON shipment_line FOR EACH ROW EXECUTE FUNCTION lotwise_forbid_change()
+    ''',
+    r'''
+CREATE TRIGGER shipment_line_no_truncate BEFORE TRUNCATE ON shipment_line FOR EACH STATEMENT EXECUTE FUNCTION lotwise_forbid_change()
+    ''',
+    r'''
+CREATE TRIGGER shipment_logger_no_delete BEFORE DELETE ON shipment_logger FOR EACH ROW EXECUTE FUNCTION lotwise_forbid_change()
+    ''',
+    r'''
+CREATE TRIGGER shipment_logger_no_truncate BEFORE TRUNCATE ON shipment_logger FOR EACH STATEMENT EXECUTE FUNCTION lotwise_forbid_change()
+    ''',
+    r'''
+CREATE TRIGGER handling_unit_no_delete BEFORE DELETE ON handling_unit FOR EACH ROW EXECUTE FUNCTION lotwise_forbid_change()
+    ''',
+    r'''
+CREATE TRIGGER handling_unit_no_truncate BEFORE TRUNCATE ON handling_unit FOR EACH STATEMENT EXECUTE FUNCTION lotwise_forbid_change()
+    ''',
+    r'''
+CREATE TRIGGER handling_unit_content_no_delete BEFORE DELETE ON handling_unit_content FOR EACH ROW EXECUTE FUNCTION lotwise_forbid_change()
+    ''',
+    r'''
+CREATE TRIGGER handling_unit_content_no_truncate BEFORE TRUNCATE ON handling_unit_content FOR EACH STATEMENT EXECUTE FUNCTION lotwise_forbid_change()
+    ''',
+    r'''
+CREATE TRIGGER zone_alarm_no_delete BEFORE DELETE ON zone_alarm FOR EACH ROW EXECUTE FUNCTION lotwise_forbid_change()
+    ''',
+    r'''
+CREATE TRIGGER zone_alarm_no_truncate BEFORE TRUNCATE ON zone_alarm FOR EACH STATEMENT EXECUTE FUNCTION lotwise_forbid_change()
+    ''',
+    r'''
+CREATE TRIGGER field_action_consignee_no_delete BEFORE DELETE ON field_action_consignee FOR EACH ROW EXECUTE FUNCTION lotwise_forbid_change()
+    ''',
+    r'''
+CREATE TRIGGER field_action_consignee_no_truncate BEFORE TRUNCATE ON field_action_consignee FOR EACH STATEMENT EXECUTE FUNCTION lotwise_forbid_change()
+    ''',
+    r'''
+CREATE TRIGGER app_user_identity BEFORE UPDATE ON app_user FOR EACH ROW EXECUTE FUNCTION lotwise_guard_identity('login')
+    ''',
+    r'''
+CREATE TRIGGER site_identity BEFORE UPDATE ON site FOR EACH ROW EXECUTE FUNCTION lotwise_guard_identity('code')
+    ''',
+    r'''
+CREATE TRIGGER zone_identity BEFORE UPDATE ON zone FOR EACH ROW EXECUTE FUNCTION lotwise_guard_identity('address', 'site_id')
+    ''',
+    r'''
+CREATE TRIGGER point_identity BEFORE UPDATE ON point FOR EACH ROW EXECUTE FUNCTION lotwise_guard_identity('address', 'zone_id')
+    ''',
+    r'''
+CREATE TRIGGER sensor_identity BEFORE UPDATE ON sensor FOR EACH ROW EXECUTE FUNCTION lotwise_guard_identity('serial')
+    ''',
+    r'''
+CREATE TRIGGER item_identity BEFORE UPDATE ON item FOR EACH ROW EXECUTE FUNCTION lotwise_guard_identity('code')
+    ''',
+    r'''
+CREATE TRIGGER lot_identity BEFORE UPDATE ON lot FOR EACH ROW EXECUTE FUNCTION lotwise_guard_identity('item_id', 'number')
+    ''',
+    r'''
+CREATE TRIGGER work_order_identity BEFORE UPDATE ON work_order FOR EACH ROW EXECUTE FUNCTION lotwise_guard_identity('code', 'item_id')
+    ''',
+    r'''
+CREATE TRIGGER shipment_identity BEFORE UPDATE ON shipment FOR EACH ROW EXECUTE FUNCTION lotwise_guard_identity('code', 'kind')
+    ''',
+    r'''
+CREATE TRIGGER zone_nesting_only BEFORE UPDATE ON zone_nesting FOR EACH ROW EXECUTE FUNCTION lotwise_guard_only('to_at')
+    ''',
+    r'''
+CREATE TRIGGER installation_only BEFORE UPDATE ON installation FOR EACH ROW EXECUTE FUNCTION lotwise_guard_only('to_at')
+    ''',
+    r'''
+CREATE TRIGGER handling_unit_content_only BEFORE UPDATE ON handling_unit_content FOR EACH ROW EXECUTE FUNCTION lotwise_guard_only('to_at')
+    ''',
+    r'''
 CREATE OR REPLACE FUNCTION lotwise_outbox_tasks() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     INSERT INTO outbox_task (outbox_id, handler, attempts, next_at)
@@ -129,6 +348,10 @@ END $$
     ''',
     r'''
 CREATE TRIGGER signature_guard BEFORE INSERT ON signature FOR EACH ROW EXECUTE FUNCTION lotwise_guard_signature()
+    ''',
+    r'''
+CREATE TRIGGER idempotency_key_once BEFORE UPDATE ON idempotency_key
+FOR EACH ROW WHEN (OLD.status <> 0) EXECUTE FUNCTION lotwise_forbid_change()
     ''',
     r'''
 CREATE OR REPLACE FUNCTION lotwise_judging_zone(zone bigint, at timestamptz) RETURNS bigint
@@ -468,6 +691,46 @@ CREATE OR REPLACE TRIGGER calibration_bumps_zone AFTER INSERT ON calibration
         FOR EACH ROW EXECUTE FUNCTION lotwise_bump_zone()
     ''',
     r'''
+CREATE OR REPLACE FUNCTION lotwise_guard_decided() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF NOT EXISTS (SELECT FROM disposition d WHERE d.excursion_id = NEW.id) THEN
+        RAISE EXCEPTION 'excursion % is disposed of by a signed disposition only', NEW.id USING ERRCODE = 'LW001';
+    END IF;
+    RETURN NULL;
+END $$
+    ''',
+    r'''
+CREATE CONSTRAINT TRIGGER excursion_decided AFTER UPDATE OF state ON excursion DEFERRABLE INITIALLY DEFERRED
+FOR EACH ROW WHEN (NEW.state = 'dispositioned') EXECUTE FUNCTION lotwise_guard_decided()
+    ''',
+    r'''
+CREATE OR REPLACE FUNCTION lotwise_keep_hold() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF EXISTS (SELECT FROM excursion e WHERE e.id = NEW.excursion_id
+            AND e.state IN ('assessed', 'ended', 'open')) THEN
+        RAISE EXCEPTION 'hold % is lifted by disposing of excursion %', NEW.id, NEW.excursion_id
+            USING ERRCODE = 'LW001';
+    END IF;
+    RETURN NULL;
+END $$
+    ''',
+    r'''
+CREATE CONSTRAINT TRIGGER hold_kept AFTER UPDATE OF lifted_at ON hold DEFERRABLE INITIALLY DEFERRED
+FOR EACH ROW WHEN (NEW.lifted_at IS NOT NULL AND NEW.excursion_id IS NOT NULL) EXECUTE FUNCTION lotwise_keep_hold()
+    ''',
+    r'''
+CREATE TRIGGER disposition_signed BEFORE INSERT OR UPDATE ON disposition FOR EACH ROW EXECUTE FUNCTION lotwise_guard_signed('excursion', 'excursion_id')
+    ''',
+    r'''
+CREATE UNIQUE INDEX disposition_signature ON disposition (signature_id)
+    ''',
+    r'''
+CREATE TRIGGER batch_release_signed BEFORE INSERT OR UPDATE ON batch_release FOR EACH ROW EXECUTE FUNCTION lotwise_guard_signed('sublot', 'sublot_id')
+    ''',
+    r'''
+CREATE UNIQUE INDEX batch_release_signature ON batch_release (signature_id)
+    ''',
+    r'''
 CREATE OR REPLACE FUNCTION lotwise_guard_excursion() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
     before excursion := OLD;
@@ -604,6 +867,12 @@ CREATE TRIGGER field_action_no_delete BEFORE DELETE ON field_action FOR EACH ROW
     ''',
     r'''
 CREATE TRIGGER field_action_no_truncate BEFORE TRUNCATE ON field_action FOR EACH STATEMENT EXECUTE FUNCTION lotwise_forbid_change()
+    ''',
+    r'''
+CREATE TRIGGER shipment_logger_signed BEFORE INSERT OR UPDATE ON shipment_logger FOR EACH ROW EXECUTE FUNCTION lotwise_guard_signed('shipment_logger', 'id')
+    ''',
+    r'''
+CREATE UNIQUE INDEX shipment_logger_signature ON shipment_logger (signature_id)
     ''',
     r'''
 CREATE OR REPLACE FUNCTION series_append_only() RETURNS trigger LANGUAGE plpgsql AS $$
