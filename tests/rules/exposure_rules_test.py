@@ -7,11 +7,11 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.erp.exposure.rules.assess import Carried, Slice, assess
+from core.erp.exposure.rules.assess import Slice, assess
 from core.erp.exposure.rules.profile import Limit, Profile
 from core.erp.exposure.rules.runs import Runs, length
 from core.erp.exposure.rules.signal import BAD, GOOD, UNCERTAIN, Trace
-from core.erp.exposure.rules.summary import Look, Seen, Summary, add, cut, decode, encode
+from core.erp.exposure.rules.summary import Look, Summary, add, cut, decode, encode
 
 END = 60
 HIGH = Limit("high", "temperature", ">", 8.0, "consecutive", 10)
@@ -127,7 +127,7 @@ def test_a_sublots_breaks_are_what_its_own_seconds_say(
     profile = Profile(1, (HIGH, LOW), gap)
     one, two = look(a, 0, END).summary(profile), look(b, 0, END).summary(profile)
     slices = [Slice(1, entry, move, cut(one, entry, move)), Slice(2, move, END, cut(two, move, END))]
-    verdict = assess(profile, slices, {})
+    verdict = assess(profile, slices)
     found = {(item.limit_key, item.certainty): item for item in verdict.breaks}
     for limit in profile.limits:
         zone1, zone2 = brute(a, limit, gap, END), brute(b, limit, gap, END)
@@ -162,11 +162,11 @@ def test_nothing_can_break_before_it_is_due(of: list[tuple[bool, list[Said]]], g
     """The watched threshold is never late: no new break lies between what is known and `due`."""
     profile = Profile(1, (HIGH, LOW), gap)
     early = look(of, 0, horizon + 1, horizon + 1).summary(profile)
-    verdict = assess(profile, [Slice(1, 0, horizon + 1, early.seen)], {})
+    verdict = assess(profile, [Slice(1, 0, horizon + 1, early.seen)])
     before = {(item.limit_key, item.started) for item in verdict.breaks}
     whole = look(of, 0, END).summary(profile)
     for stop in range(horizon + 2, min(END + 1, verdict.due)):
-        later = assess(profile, [Slice(1, 0, stop, cut(whole, 0, stop))], {})
+        later = assess(profile, [Slice(1, 0, stop, cut(whole, 0, stop))])
         assert {(item.limit_key, item.started) for item in later.breaks} <= before
 
 
@@ -174,10 +174,10 @@ def test_a_run_of_exactly_the_delay_breaks_and_one_second_less_does_not() -> Non
     profile = Profile(1, (HIGH,), 1000)
     warm = [(True, [Said(0, 9.0, GOOD), Said(10, 5.0, GOOD)])]
     seen = look(warm, 0, END).summary(profile).seen
-    assert [b.broke for b in assess(profile, [Slice(1, 0, END, seen)], {}).breaks] == [10]
+    assert [b.broke for b in assess(profile, [Slice(1, 0, END, seen)]).breaks] == [10]
     short = [(True, [Said(1, 9.0, GOOD), Said(10, 5.0, GOOD)])]
     early = [(True, [Said(0, 5.0, GOOD), *short[0][1]])]
-    assert not assess(profile, [Slice(1, 0, END, look(early, 0, END).summary(profile).seen)], {}).breaks
+    assert not assess(profile, [Slice(1, 0, END, look(early, 0, END).summary(profile).seen)]).breaks
 
 
 def test_8_0_is_in_range_for_a_label_of_2_to_8() -> None:
@@ -193,7 +193,7 @@ def test_hysteresis_ends_an_excursion_and_counts_no_minutes() -> None:
     profile = Profile(1, (STICKY,), 1000)
     said = [Said(0, 9.0, GOOD), Said(5, 7.5, GOOD), Said(20, 9.5, GOOD), Said(25, 7.0, GOOD), Said(30, 6.0, GOOD)]
     summary = look([(True, said)], 0, END).summary(profile)
-    verdict = assess(profile, [Slice(1, 0, END, summary.seen)], {})
+    verdict = assess(profile, [Slice(1, 0, END, summary.seen)])
     assert [(b.started, b.ended, b.out) for b in verdict.breaks] == [(0, 30, 10)]
 
 
@@ -207,25 +207,16 @@ def test_a_shared_allowance_is_spent_once() -> None:
     silent = [(True, [Said(0, 5.0, GOOD), Said(30, 5.0, GOOD)])]
     summary = look(silent, 0, 32).summary(profile)
     assert length(summary.of("warm").worst) == 25
-    assert not assess(profile, [Slice(1, 0, 32, summary.seen)], {}).breaks
+    assert not assess(profile, [Slice(1, 0, 32, summary.seen)]).breaks
     wider = look(silent, 0, 40).summary(profile)
-    found = assess(profile, [Slice(1, 0, 40, wider.seen)], {}).breaks
+    found = assess(profile, [Slice(1, 0, 40, wider.seen)]).breaks
     assert [(b.limit_key, b.certainty, b.broke) for b in found] == [("allowance:out", "unproven", 40)]
 
 
 def test_an_event_shorter_than_the_shortest_spends_nothing() -> None:
     profile = Profile(1, (LOW,), 1000, shortest_event=5)
     blips = [(True, [Said(t, 0.0 if t % 8 == 0 else 5.0, GOOD) for t in range(0, END, 4)])]
-    assert not assess(profile, [Slice(1, 0, END, look(blips, 0, END).summary(profile).seen)], {}).breaks
-
-
-def test_what_was_carried_counts() -> None:
-    profile = Profile(1, (LOW,), 1000)
-    cold = [(True, [Said(0, 5.0, GOOD), Said(10, 0.0, GOOD), Said(16, 5.0, GOOD)])]
-    seen: dict[str, Seen] = look(cold, 0, END).summary(profile).seen
-    assert not assess(profile, [Slice(1, 0, END, seen)], {}).breaks
-    found = assess(profile, [Slice(1, 0, END, seen)], {"low": Carried(10, 10, 10)}).breaks
-    assert [(b.broke, b.out) for b in found] == [(15, 16)]
+    assert not assess(profile, [Slice(1, 0, END, look(blips, 0, END).summary(profile).seen)]).breaks
 
 
 def test_nothing_known_is_a_summary_too() -> None:

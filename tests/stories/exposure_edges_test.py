@@ -228,3 +228,19 @@ def test_a_second_sensor_says_nothing_of_the_time_before_it_was_installed(world:
     assert world.excursions(sublot) == []
     world.feed("room", every(10, at("06:40"), at("06:50"), 5.0), upto=at("06:36"))
     assert world.excursions(sublot) == [(sublot, "high", at("05:36"), at("06:36"), "unproven")]
+
+
+def test_what_lasted_until_goods_left_us_has_ended_and_may_be_assessed(world: World) -> None:
+    room = world.zone("room")
+    limits = (OVER_8_FOR_60, ProfileLimit(key="spent", op=">", threshold=8.0, kind="cumulative", delay=HOUR))
+    item = world.item(*limits, mkt_limit=8.0, mkt_window=HOUR)
+    sublot, stays = world.sublot(item, room, at("01:00")), world.sublot(item, room, at("01:00"))
+    world.feed("room", every(5, at("01:00"), at("03:10"), 9.0), upto=at("03:10"))
+    ended = "SELECT limit_key, ended_at FROM excursion WHERE sublot_id = {} ORDER BY 1"
+    assert rows(world, ended.format(sublot)) == [("high", None), ("mkt", None), ("spent", None)]
+    world.put(sublot, None, at("03:05"), known=at("03:10"))
+    left = [("high", at("03:05")), ("mkt", at("03:00")), ("spent", at("03:05"))]
+    assert rows(world, ended.format(sublot)) == left
+    world.feed("room", every(5, at("03:15"), at("04:10"), 9.0), upto=at("04:10"))
+    assert rows(world, ended.format(sublot)) == left
+    assert rows(world, ended.format(stays)) == [("high", None), ("mkt", None), ("spent", None)]

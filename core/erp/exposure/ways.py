@@ -145,13 +145,17 @@ class Ways:
         if not slices and way:
             # they came ahead of what is known: what could break first is what breaks if all of it counts from then on
             return Verdict((), way[0][1] + min((limit.delay for limit in profile.limits), default=NEVER))
-        verdict = assess(profile, slices, {})
+        gone = bool(slices) and way[-1][2] is not None and slices[-1].stop >= way[-1][2]
+        verdict = assess(profile, slices, over=gone)
         if not applicable(profile):
             return verdict
         hours, zones = self._kinetic(way, profile)
+        kinetic = kinetic_breaks(profile, hours, zones)
+        if gone:
+            kinetic = [replace(item, ended=item.ended or hours[-1].stop) for item in kinetic]
         return replace(
             verdict,
-            breaks=(*verdict.breaks, *kinetic_breaks(profile, hours, zones)),
+            breaks=(*verdict.breaks, *kinetic),
             warm_until=warm_until(profile, hours),
         )
 

@@ -27,15 +27,6 @@ class Slice:
 
 
 @dataclass(frozen=True, slots=True)
-class Carried:
-    """What a sublot brings from before its own custody (merges take the worst): microseconds spent by a limit."""
-
-    proven: int = 0
-    uncertain: int = 0
-    worst: int = 0
-
-
-@dataclass(frozen=True, slots=True)
 class Break:
     """A limit broken. Times in microseconds; `out` is the time out at the break's certainty, so far."""
 
@@ -56,7 +47,7 @@ class Verdict:
     """
 
     breaks: tuple[Break, ...]
-    due: int
+    due: int = NEVER
     surer: Mapping[Certainty, int] = field(default_factory=dict)
     """By certainty: the earliest instant at which a break that stands could gain it."""
     warm_until: int = 0
@@ -76,36 +67,38 @@ class _Levels:
         return (("proven", self.proven), ("uncertain", self.uncertain), ("unproven", self.worst))
 
 
-def assess(profile: Profile, slices: Sequence[Slice], carried: Mapping[str, Carried]) -> Verdict:
-    """The sublot's breaks under the profile. A run goes on across a move between zones if both were out then."""
+def assess(profile: Profile, slices: Sequence[Slice], *, over: bool = False) -> Verdict:
+    """The sublot's breaks under the profile. A run goes on across a move between zones if both were out then.
+
+    `over`: the last slice is all there will be, for the goods left us then: what lasted until then has ended.
+    """
     if not slices:
         return Verdict((), NEVER)
     horizon = slices[-1].stop
+    known_to = NEVER if over else horizon
     breaks: list[Break] = []
     due = NEVER
     surer: dict[Certainty, int] = {}
     for limit, members in _counted(profile):
         levels = _levels(slices, members)
         if limit.kind == "cumulative":
-            found, left = _cumulative(limit, levels, profile.shortest_event, carried.get(limit.key, Carried()), horizon)
+            found, left = _cumulative(limit, levels, profile.shortest_event, known_to)
         else:
-            found, left = _single(limit, levels, horizon)
+            found, left = _single(limit, levels, known_to)
         breaks += [_placed(item, slices) for item in found]
         due = min(due, horizon + left)
         if found:
-            _surer(surer, found[-1], limit, levels, carried.get(limit.key, Carried()), horizon)
-    return Verdict(tuple(breaks), due, surer)
+            _surer(surer, found[-1], limit, levels, horizon)
+    return Verdict(tuple(breaks)) if over else Verdict(tuple(breaks), due, surer)
 
 
-def _surer(
-    surer: dict[Certainty, int], last: Break, limit: Limit, levels: _Levels, carried: Carried, horizon: int
-) -> None:
+def _surer(surer: dict[Certainty, int], last: Break, limit: Limit, levels: _Levels, horizon: int) -> None:
     """When the break that stands may be known more surely, should every moment after the horizon count surely."""
     for certainty, runs in levels.ranked():
         if certainty == last.certainty:
             return
         if limit.kind == "cumulative":
-            spent = r.length(runs) + (carried.proven if certainty == "proven" else carried.uncertain)
+            spent = r.length(runs)
         else:
             spent = runs[-1][1] - runs[-1][0] if runs and runs[-1][1] >= horizon else 0
         surer[certainty] = min(surer.get(certainty, NEVER), horizon + max(limit.delay - spent, 0))
@@ -171,28 +164,24 @@ def _breaks(limit: Limit, run: Run) -> bool:
     return run[1] - run[0] >= limit.delay
 
 
-def _cumulative(
-    limit: Limit, levels: _Levels, shortest: int, carried: Carried, horizon: int
-) -> tuple[list[Break], int]:
+def _cumulative(limit: Limit, levels: _Levels, shortest: int, horizon: int) -> tuple[list[Break], int]:
     """A cumulative limit is never reset: one break, once the events of at least `shortest` add up to the delay."""
-    counts = {"proven": carried.proven, "uncertain": carried.uncertain, "unproven": carried.worst}
     events = {certainty: [run for run in level if run[1] - run[0] >= shortest] for certainty, level in levels.ranked()}
-    worst_spent = counts["unproven"] + r.length(events["unproven"])
+    worst_spent = r.length(events["unproven"])
     # a run still too short to be an event counts whole once it is one
     pending = levels.worst[-1] if levels.worst and levels.worst[-1][1] >= horizon else None
     if pending is not None and pending[1] - pending[0] < shortest:
         worst_spent += pending[1] - pending[0]
     left = limit.delay - worst_spent if worst_spent < limit.delay else REFRESH
     for certainty, _ in levels.ranked():
-        mine, before = events[certainty], counts[certainty]
-        broke = r.instant_of(mine, max(limit.delay - before, 0)) if mine else None
+        mine = events[certainty]
+        broke = r.instant_of(mine, limit.delay) if mine else None
         if broke is None:
             continue
         start = events["unproven"][0][0]
         last = r.holding(levels.open, mine[-1])
         ended = None if last[1] >= horizon else last[1]
-        total = before + r.length(mine)
-        return [Break(limit.key, limit.kind, start, broke, ended, certainty, total, 0)], left
+        return [Break(limit.key, limit.kind, start, broke, ended, certainty, r.length(mine), 0)], left
     return [], left
 
 
