@@ -82,13 +82,13 @@ def _before_update(name: str, trigger: str, function: str, arguments: tuple[str,
     return f"CREATE TRIGGER {name}_{trigger} BEFORE UPDATE ON {name} FOR EACH ROW EXECUTE FUNCTION {function}({said})"
 
 
-def signed(name: str, entity: str, column: str) -> tuple[str, str]:
-    """A row's signature is of that very record, and of no other row (21 CFR 11.70: it cannot be moved to another)."""
+def signed(name: str, entity: str, column: str) -> str:
+    """A trigger by which a row's signature is of that very record (21 CFR 11.70: it cannot be moved to another).
+
+    That it is of no other row too, the table's own unique index on `signature_id` sees to.
+    """
     on = f"CREATE TRIGGER {name}_signed BEFORE INSERT OR UPDATE ON {name}"
-    return (
-        f"{on} FOR EACH ROW EXECUTE FUNCTION lotwise_guard_signed('{entity}', '{column}')",
-        f"CREATE UNIQUE INDEX {name}_signature ON {name} (signature_id)",
-    )
+    return f"{on} FOR EACH ROW EXECUTE FUNCTION lotwise_guard_signed('{entity}', '{column}')"
 
 
 _ONCE = """

@@ -97,7 +97,10 @@ class Disposition(SQLModel, table=True):
     """
 
     __tablename__ = "disposition"
-    __table_args__ = (CheckConstraint("decision IN ('accept', 'restrict', 'reject', 'rework', 'return', 'destroy')"),)
+    __table_args__ = (
+        CheckConstraint("decision IN ('accept', 'restrict', 'reject', 'rework', 'return', 'destroy')"),
+        Index("disposition_signature", "signature_id", unique=True),
+    )
 
     id: int | None = identity()
     excursion_id: int | None = ref(index=True)
@@ -117,7 +120,10 @@ class BatchRelease(SQLModel, table=True):
     """
 
     __tablename__ = "batch_release"
-    __table_args__ = (CheckConstraint("automatic = (signature_id IS NULL)"),)
+    __table_args__ = (
+        CheckConstraint("automatic = (signature_id IS NULL)"),
+        Index("batch_release_signature", "signature_id", unique=True),
+    )
 
     id: int | None = identity()
     sublot_id: int | None = ref(index=True)

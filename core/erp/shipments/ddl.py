@@ -39,5 +39,5 @@ DDL: tuple[str, ...] = (
     "CREATE TRIGGER shipment_guard BEFORE UPDATE ON shipment FOR EACH ROW EXECUTE FUNCTION lotwise_guard_shipment()",
     *no_removal("shipment"),
     *no_removal("field_action"),
-    *signed("shipment_logger", "shipment_logger", "id"),
+    signed("shipment_logger", "shipment_logger", "id"),
 )

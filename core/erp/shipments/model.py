@@ -96,6 +96,7 @@ class ShipmentLogger(SQLModel, table=True):
         UniqueConstraint("shipment_id", "serial"),
         CheckConstraint("state IN ('required', 'read', 'waived')"),
         CheckConstraint("(state = 'waived') = (signature_id IS NOT NULL)"),
+        Index("shipment_logger_signature", "signature_id", unique=True),
     )
 
     id: int | None = identity()

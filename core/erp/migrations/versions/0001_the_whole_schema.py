@@ -722,13 +722,7 @@ FOR EACH ROW WHEN (NEW.lifted_at IS NOT NULL AND NEW.excursion_id IS NOT NULL) E
 CREATE TRIGGER disposition_signed BEFORE INSERT OR UPDATE ON disposition FOR EACH ROW EXECUTE FUNCTION lotwise_guard_signed('excursion', 'excursion_id')
     ''',
     r'''
-CREATE UNIQUE INDEX disposition_signature ON disposition (signature_id)
-    ''',
-    r'''
 CREATE TRIGGER batch_release_signed BEFORE INSERT OR UPDATE ON batch_release FOR EACH ROW EXECUTE FUNCTION lotwise_guard_signed('sublot', 'sublot_id')
-    ''',
-    r'''
-CREATE UNIQUE INDEX batch_release_signature ON batch_release (signature_id)
     ''',
     r'''
 CREATE OR REPLACE FUNCTION lotwise_guard_excursion() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -870,9 +864,6 @@ CREATE TRIGGER field_action_no_truncate BEFORE TRUNCATE ON field_action FOR EACH
     ''',
     r'''
 CREATE TRIGGER shipment_logger_signed BEFORE INSERT OR UPDATE ON shipment_logger FOR EACH ROW EXECUTE FUNCTION lotwise_guard_signed('shipment_logger', 'id')
-    ''',
-    r'''
-CREATE UNIQUE INDEX shipment_logger_signature ON shipment_logger (signature_id)
     ''',
     r'''
 CREATE OR REPLACE FUNCTION series_append_only() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -1143,6 +1134,7 @@ def upgrade() -> None:
     sa.CheckConstraint('automatic = (signature_id IS NULL)'),
     sa.PrimaryKeyConstraint('id')
     )
+    op.create_index('batch_release_signature', 'batch_release', ['signature_id'], unique=True)
     op.create_index(op.f('ix_batch_release_sublot_id'), 'batch_release', ['sublot_id'], unique=False)
     op.create_table('bom',
     sa.Column('id', sa.BigInteger(), autoincrement=True, nullable=False),
@@ -1256,6 +1248,7 @@ def upgrade() -> None:
     sa.CheckConstraint("decision IN ('accept', 'restrict', 'reject', 'rework', 'return', 'destroy')"),
     sa.PrimaryKeyConstraint('id')
     )
+    op.create_index('disposition_signature', 'disposition', ['signature_id'], unique=True)
     op.create_index(op.f('ix_disposition_excursion_id'), 'disposition', ['excursion_id'], unique=False)
     op.create_table('epoch_closed',
     sa.Column('gateway', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
@@ -1770,6 +1763,7 @@ def upgrade() -> None:
     sa.UniqueConstraint('shipment_id', 'serial')
     )
     op.create_index(op.f('ix_shipment_logger_shipment_id'), 'shipment_logger', ['shipment_id'], unique=False)
+    op.create_index('shipment_logger_signature', 'shipment_logger', ['signature_id'], unique=True)
     op.create_table('signature',
     sa.Column('id', sa.BigInteger(), autoincrement=True, nullable=False),
     sa.Column('user_id', sa.BigInteger(), nullable=False),
