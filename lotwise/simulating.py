@@ -60,7 +60,8 @@ def replay(
     from core.telemetry.readers.text import BadFile
     from core.telemetry.readers.walltime import zone_named
     from simulators.link import Broker
-    from simulators.replay import Device, temperatures
+    from simulators.players import Device
+    from simulators.recordings import temperatures
     from simulators.run import replay_file, show_replay
 
     if protocol not in PORTS:

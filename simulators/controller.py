@@ -14,11 +14,11 @@ from pymodbus.pdu import ModbusPDU
 from pymodbus.server import ModbusSerialServer, ModbusTcpServer
 from pymodbus.simulator import DataType, SimData, SimDevice
 
+from simulators.devices import SerialLine
 from simulators.faults import Fault, FaultKind
 from simulators.guard import refuse_unmarked
 from simulators.physics import SensorSpec
 from simulators.rooms import ColdRoom
-from simulators.scenario import SerialLine
 from simulators.sensors import Report
 from simulators.serialline import PtyLine
 from simulators.unit import PROBES, Unit

@@ -5,19 +5,12 @@ from collections.abc import Callable
 from typing import Self
 
 from simulators.controller import ColdRoomController
+from simulators.devices import ControllerDevice, Device, LoadDevice, MachineDevice, SensorDevice, SparkplugDevice
 from simulators.load import MqttLoad
 from simulators.machine import FillingMachine
 from simulators.opcua_security import Guarded
 from simulators.rooms import ColdRoom
-from simulators.scenario import (
-    ControllerDevice,
-    Device,
-    LoadDevice,
-    MachineDevice,
-    Scenario,
-    SensorDevice,
-    SparkplugDevice,
-)
+from simulators.scenario import Scenario
 from simulators.sensors import MqttSensor, Report
 from simulators.sparkplug import SparkplugNode, probes_in
 

@@ -19,7 +19,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from simulators.scenario import ChannelSecurity
+from simulators.devices import ChannelSecurity
 
 GATEWAY = "gateway"
 _CHECKED = (

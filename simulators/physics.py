@@ -23,7 +23,7 @@ DAY_S = 86_400.0
 class RoomSpec(BaseModel):
     """What a cooled space is made of. The defaults are a walk-in cold room of about 100 m³ holding 2–8 °C goods."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     air_capacity: float = Field(default=600_000, gt=0)
     """Heat capacity of air, racking and inner skin, J/K."""
@@ -166,7 +166,7 @@ class Room:
 class SensorSpec(BaseModel):
     """How a sensor departs from the truth, in its own unit; times in simulated seconds."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     noise: float = Field(default=0.05, ge=0)
     """Standard deviation of each reading."""

@@ -16,7 +16,8 @@ from core.telemetry.located import ConfigErrors
 from simulators.describe import as_yaml, gateway_around, gateway_yaml
 from simulators.guard import EXIT_REFUSED, InstanceSettings, LiveInstance
 from simulators.link import BrokerUnreachable
-from simulators.replay import Device, Protocol, replay, replay_source
+from simulators.players import Device, Protocol
+from simulators.replay import replay, replay_source
 from simulators.runner import Happened, Summary, run_scenario
 from simulators.scenariofile import read_scenario
 from simulators.sensors import Report

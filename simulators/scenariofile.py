@@ -9,7 +9,8 @@ from pydantic_core import ErrorDetails
 
 from core.telemetry.located import ConfigErrors, Located, Where
 from simulators.faults import APPLIES, FaultKind
-from simulators.scenario import Scenario, seconds
+from simulators.scenario import Scenario
+from simulators.shapes import seconds
 
 PROTOCOLS = {
     "mqtt_sensor": "mqtt",

@@ -1,7 +1,6 @@
 """Scenario files: what is right is read, what is wrong is told all at once with file and line; the guard holds."""
 
 import io
-import re
 from pathlib import Path
 
 import pytest
@@ -12,10 +11,11 @@ from core.telemetry.located import ConfigErrors
 from edge.config import load as load_gateway
 from simulators.describe import gateway_config, gateway_yaml
 from simulators.dialects import DIALECTS
-from simulators.faults import APPLIES, FaultKind
+from simulators.faults import APPLIES
 from simulators.run import SCENARIOS, find_scenario, show_gateway
-from simulators.scenario import Scenario, seconds
+from simulators.scenario import Scenario
 from simulators.scenariofile import PROTOCOLS, read_scenario
+from simulators.shapes import seconds
 
 SHIPPED = sorted(SCENARIOS.glob("*.yaml"))
 
@@ -241,79 +241,3 @@ def test_secured_and_serial_devices_are_described_as_the_gateway_needs_them(tmp_
     file = tmp_path / "gateway.yaml"
     file.write_text(str(console.file.getvalue()))  # type: ignore[attr-defined]
     assert load_gateway(file).sources, "a narrow terminal breaks no line"
-
-
-WRONG_DEVICES = """\
-name: wrong
-duration: 30s
-zones: {p/c/r: {}}
-devices:
-  - {kind: cold_room_controller, name: a, units: {1: p/c/r}}
-  - {kind: cold_room_controller, name: b, units: {1: p/c/r}, port: 15020, serial: {pty: /tmp/x}}
-  - {kind: cold_room_controller, name: c, units: {1: p/c/r}, serial: {pty: /tmp/x, port: /dev/ttyS0}}
-  - {kind: cold_room_controller, name: d, units: {1: p/c/r}, serial: {pty: /tmp/x, parity: E}}
-  - {kind: cold_room_controller, name: e, units: {1: p/c/r}, serial: {pty: /tmp/y}}
-  - {kind: cold_room_controller, name: f, units: {1: p/c/r}, serial: {pty: /tmp/y}}
-  - {kind: filling_machine, name: g, zone: p/c/r, port: 14840, user: somebody}
-  - {kind: filling_machine, name: h, zone: p/c/r, port: 14841, security: {mode: Shout, certificates: x}}
-  - {kind: filling_machine, name: i, zone: p/c/r, port: 14842, security: {mode: Sign}}
-  - {kind: sparkplug_node, name: j, zone: p/c/r, devices: {}}
-  - {kind: sparkplug_node, name: k, zone: p/c/r, devices: {m: p/c/x, n: p/c/r}}
-  - {kind: mqtt_sensor, name: l, zone: [p]}
-timeline:
-  - {at: 1s, do: silence, device: k, member: o}
-  - {at: 1s, do: silence, device: l, member: o}
-faults:
-  - {device: a, unit: 1, fault: [duplicate]}
-"""
-WRONG_DEVICE_TEXTS = {
-    5: "either port (TCP) or serial",
-    6: "either port (TCP) or serial",
-    7: "either pty",
-    8: "no parity",
-    10: "is taken by 'e'",
-    11: "user and password go together",
-    12: "SignAndEncrypt",
-    13: "certificates",
-    14: "devices",
-    15: "no zone 'p/c/x'",
-    16: "zone",
-    18: "'k' has no member 'o'",
-    19: "'l' has no member 'o'",
-    21: "fault",
-}
-
-
-def test_what_is_wrong_with_a_device_is_told_with_its_line(tmp_path: Path) -> None:
-    path = tmp_path / "wrong.yaml"
-    path.write_text(WRONG_DEVICES)
-    with pytest.raises(ConfigErrors) as caught:
-        read_scenario(path)
-    told: dict[int, str] = {}
-    for error in caught.value.errors:
-        told[error.line] = told.get(error.line, "") + str(error)
-    assert {number: text for number, text in WRONG_DEVICE_TEXTS.items() if text not in told.get(number, "")} == {}
-
-
-def examples() -> list[str]:
-    """The YAML of the README: scenarios, and lists of devices."""
-    text = (SCENARIOS.parent / "README.md").read_text("utf-8")
-    return re.findall(r"```yaml\n(.*?)```", text, flags=re.DOTALL)
-
-
-@pytest.mark.parametrize("text", examples(), ids=range(len(examples())))
-def test_every_example_in_the_readme_is_right(text: str, tmp_path: Path) -> None:
-    path = tmp_path / "example.yaml"
-    if not text.startswith("name:"):
-        zones = sorted(set(re.findall(r"plant/\w+/[\w-]+", text)))
-        head = "name: example\nduration: 10s\nzones: {" + ", ".join(f"{zone}: {{}}" for zone in zones) + "}\ndevices:\n"
-        text = head + text
-    path.write_text(text)
-    assert read_scenario(path, {"FILLER_PASSWORD": "quiet"}).devices
-
-
-def test_the_readme_has_an_example_of_every_device_and_names_every_fault_and_scenario() -> None:
-    text = (SCENARIOS.parent / "README.md").read_text("utf-8")
-    assert all(f"kind: {kind}" in text for kind in PROTOCOLS)
-    assert all(f"`{kind}`" in text for kind in FaultKind)
-    assert all(f"| `{path.stem}` |" in text for path in SHIPPED)

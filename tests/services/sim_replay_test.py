@@ -19,7 +19,9 @@ from edge.tasks import end
 from lotwise.embedded.nats import EmbeddedNats
 from simulators.guard import LiveInstance
 from simulators.link import Broker
-from simulators.replay import Device, Protocol, recording, replay, temperatures
+from simulators.players import Device, Protocol
+from simulators.recordings import recording, temperatures
+from simulators.replay import replay
 from simulators.run import replay_file, show_replay
 from tests.servers import free_port, shared_data
 from tests.services.sim_support import ROOM, Kept, collecting, until

@@ -8,10 +8,10 @@ import pytest
 
 from core.telemetry.quality import Quality
 from simulators.controller import ColdRoomController
+from simulators.devices import SerialLine
 from simulators.faults import Fault, FaultKind
 from simulators.fleet import Fleet
 from simulators.rooms import ColdRoom
-from simulators.scenario import SerialLine
 from simulators.serialline import PtyLine
 from tests.services.sim_support import OTHER, ROOM, Kept, collected, scenario, until
 
