@@ -7,6 +7,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from asyncua import Client, ua
+from asyncua.client.ua_client import UaClient
+from asyncua.common.shortcuts import Shortcuts
 from asyncua.crypto import security_policies, uacrypto
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
@@ -17,8 +19,11 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
+from edge.collectors.opcua_channel import Transport
 from edge.collectors.opcua_config import OpcUaServer, Security
 from edge.collectors.port import SourceMisconfigured
+
+log = logging.getLogger(__name__)
 
 _POLICIES: dict[str, type[security_policies.SecurityPolicy]] = {
     "None": security_policies.SecurityPolicyNone,
@@ -46,6 +51,10 @@ class StrictClient(Client):  # type: ignore[misc] # asyncua publishes no types
         super().__init__(config.endpoint, timeout=seconds, watchdog_intervall=seconds)
         self._config = config
         self._checked: bytes | None = None
+        transport = Transport(seconds)
+        transport.pre_request_hook = self._wait_until_ready
+        self.uaclient: UaClient = transport
+        self.nodes: Shortcuts = Shortcuts(transport.session)
         # The library logs every failure with its traceback, a lost server's once a second; the collector logs changes.
         library = logging.getLogger("asyncua.client")
         if library.level == logging.NOTSET:
@@ -97,6 +106,7 @@ class StrictClient(Client):  # type: ignore[misc] # asyncua publishes no types
         try:
             own = certificates_in(security.certificate.read_bytes())[0]
             key = security.key.read_bytes()
+            _check_own(security.certificate, own)
             # Servers compare the certificate's URI with the one the client says it has.
             uris = _names(own).get_values_for_type(x509.UniformResourceIdentifier)
             if uris:
@@ -112,6 +122,17 @@ class StrictClient(Client):  # type: ignore[misc] # asyncua publishes no types
             raise SourceMisconfigured(f"certificate {security.certificate} or key {security.key}: {error}") from error
         if not _belong_together(own, key, password):
             raise SourceMisconfigured(f"key {security.key} is not that of certificate {security.certificate}")
+
+
+def _check_own(path: Path, own: x509.Certificate) -> None:
+    """Says what servers mostly refuse without saying why. Raises SourceMisconfigured."""
+    now = datetime.now(UTC)
+    if not own.not_valid_before_utc <= now <= own.not_valid_after_utc:
+        raise SourceMisconfigured(
+            f"our certificate {path} is valid from {own.not_valid_before_utc} to {own.not_valid_after_utc} only"
+        )
+    if not _names(own).get_values_for_type(x509.UniformResourceIdentifier):
+        log.warning("our certificate %s names no application URI (subjectAltName): most servers refuse it", path)
 
 
 def _bared(offered: list[ua.UserTokenPolicy]) -> str:

@@ -1,10 +1,12 @@
 """What OPC UA servers of other makers do: stamps that are none, namespaces that come late, deep address spaces."""
 
 import asyncio
+import contextlib
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from asyncua import ua
+from asyncua.ua.ua_binary import struct_to_binary, uatcp_to_binary
 
 from core.telemetry.quality import Quality
 from edge.browse import browse_lines
@@ -123,6 +125,37 @@ def test_an_outdated_encryption_of_the_password_is_called_that() -> None:
         client._policy_ids = [ua.UserTokenPolicy(TokenType=ua.UserTokenType.UserName, SecurityPolicyUri=uri)]
         with pytest.raises(SourceMisconfigured, match="encrypted only by what is outdated, Basic256;"):
             client.server_policy(ua.UserTokenType.UserName)
+
+    asyncio.run(main())
+
+
+async def refusing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Answers the opening of a secure channel with a fault, as node-opcua does a certificate it does not trust."""
+    with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
+        while True:
+            head = await reader.readexactly(8)
+            await reader.readexactly(int.from_bytes(head[4:8], "little") - 8)
+            if head.startswith(b"HEL"):
+                writer.write(uatcp_to_binary(ua.MessageType.Acknowledge, ua.Acknowledge(0, 65535, 65535, 0, 0)))
+                continue
+            fault = ua.ServiceFault()
+            fault.ResponseHeader.ServiceResult = ua.StatusCode(ua.UInt32(ua.StatusCodes.BadCertificateUntrusted))
+            policy = ua.AsymmetricAlgorithmHeader("http://opcfoundation.org/UA/SecurityPolicy#None")
+            body = b"".join(map(struct_to_binary, (policy, ua.SequenceHeader(1, 1), fault)))
+            writer.write(b"OPNF" + (len(body) + 12).to_bytes(4, "little") + bytes(4) + body)
+            await writer.drain()
+    writer.close()
+
+
+def test_a_server_that_refuses_the_channel_is_quoted() -> None:
+    async def main() -> None:
+        server = await asyncio.start_server(refusing, "127.0.0.1", 0)
+        config = source(f"opc.tcp://127.0.0.1:{server.sockets[0].getsockname()[1]}", "t")
+        with pytest.raises(SourceMisconfigured, match=r"BadCertificateUntrusted: .*trust list"):
+            await OpcUaCollector(config).run(Memory())
+        server.close()
+        await server.wait_closed()
+        await asyncio.sleep(0.05)
 
     asyncio.run(main())
 

@@ -268,6 +268,17 @@ def test_a_broken_client_identity_is_the_operators(
     asyncio.run(main())
 
 
+def test_our_own_expired_certificate_is_said_to_be_it(ids: dict[str, Identity], tmp_path: Path) -> None:
+    async def main() -> None:
+        store = ids["server"].trusted_in(tmp_path / "trusted")
+        async with secured(ids["server"], "Basic256Sha256/Sign") as (peer, _):
+            own = {"certificate": ids["expired"].der, "key": ids["expired"].pem}
+            message = await refused(peer, security=channel(ids, store, "Basic256Sha256", "Sign") | own)
+            assert f"our certificate {ids['expired'].der} is valid from" in message
+
+    asyncio.run(main())
+
+
 def test_pem_files_whatever_they_are_called(ids: dict[str, Identity], tmp_path: Path) -> None:
     async def main() -> None:
         store = tmp_path / "trusted"
