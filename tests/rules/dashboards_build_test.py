@@ -89,3 +89,31 @@ def test_provisioning_names_the_same_sources_and_no_secret() -> None:
         assert all("${" in value for value in source["secureJsonData"].values())
     (provider,) = yaml.load(PROVISIONING / "dashboards" / "lotwise.yaml")["providers"]
     assert provider["options"]["path"]
+
+
+def test_panels_lie_side_by_side_within_the_board_and_ask_under_names_of_their_own() -> None:
+    """What Grafana takes without a word and then shows wrong: overlaps, two queries of one name, a foreign source."""
+    yaml = YAML(typ="safe", pure=True)
+    sources = yaml.load(PROVISIONING / "datasources" / "lotwise.yaml")["datasources"]
+    kinds = {source["uid"]: source["type"] for source in sources}
+    for text in build.rendered().values():
+        model = json.loads(text)
+        taken: set[tuple[int, int]] = set()
+        for panel in model["panels"]:
+            place = panel["gridPos"]
+            assert place["x"] + place["w"] <= 24, panel["title"]
+            cells = {
+                (x, y)
+                for x in range(place["x"], place["x"] + place["w"])
+                for y in range(place["y"], place["y"] + place["h"])
+            }
+            assert not cells & taken, f"{panel['title']} lies over another panel"
+            taken |= cells
+            names = [target["refId"] for target in panel["targets"]]
+            assert len(set(names)) == len(names) > 0, panel["title"]
+            for asked in (panel, *panel["targets"]):
+                assert kinds[asked["datasource"]["uid"]] == asked["datasource"]["type"], panel["title"]
+        used = set(re.findall(r"\$\{?(\w+)", json.dumps(model["panels"])))
+        known = {variable["name"] for variable in model["templating"]["list"]}
+        # of Grafana's own: macros ($__…), the time filter, and an InfluxQL alias' tags
+        assert {name for name in used if not name.startswith(("__", "timeFilter", "tag_"))} <= known
