@@ -4,6 +4,7 @@ A crash anywhere before the commit repeats the same work with the same result; a
 redelivery finds them.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -12,6 +13,7 @@ from typing import Any, Protocol
 from sqlalchemy import Connection, insert, text
 
 from core.erp.kernel.unit import Unit
+from core.ingest.batches import Numbered, insert_batches, put_right
 from core.ingest.chain import Key, hear_sources
 from core.ingest.decoding import Arrival, arrival
 from core.ingest.model import DeadLetter, IngestAlarm
@@ -64,12 +66,15 @@ class Folded:
 class _Work:
     """What is gathered while a transaction goes on."""
 
-    arrivals: dict[tuple[str, str, int, int], Arrival] = field(default_factory=dict)
-    marks: dict[tuple[str, str, int, int], tuple[Watermark, ...]] = field(default_factory=dict)
+    arrivals: dict[Numbered, Arrival] = field(default_factory=dict)
+    marks: dict[Numbered, tuple[Watermark, ...]] = field(default_factory=dict)
     dead: list[dict[str, Any]] = field(default_factory=list)
     alarms: list[dict[str, Any]] = field(default_factory=list)
     readings: list[Reading] = field(default_factory=list)
-    batch_ids: list[int] = field(default_factory=list)
+    owners: list[Numbered] = field(default_factory=list)
+    """Of each reading: its batch."""
+    dead_of: dict[Numbered, list[dict[str, Any]]] = field(default_factory=dict)
+    """By batch: the dead letters of its parts."""
 
 
 class NotOurs(Exception):
@@ -92,11 +97,9 @@ class Folder:
         for message in messages:
             _take(work, done, message, u.now)
         _drop_known(u.conn, work, done, u.now)
-        rows = _insert_batches(u, work)
-        self._validate(u, work, rows)
-        landed = land(u.conn, work.readings, work.batch_ids, u.now)
+        self._validate(u, work)
+        landed = _land(u, work)
         conflicts = [(first, second) for _, first, second in landed.conflicts]
-        _count(u.conn, work, rows, landed)
         _keep_dead(u, work)
         watermarks = advance(u, [_confirmed(found, work.marks[key]) for key, found in work.arrivals.items()])
         for found in work.arrivals.values():
@@ -122,24 +125,31 @@ class Folder:
         if held != len(ordered):
             raise NotOurs(f"{self.worker} holds {held} of partitions {ordered}")
 
-    def _validate(self, u: Unit, work: _Work, rows: dict[tuple[str, str, int, int], int]) -> None:
+    def _validate(self, u: Unit, work: _Work) -> None:
         wanted = {reading.point for found in work.arrivals.values() for reading in found.body.readings}
         units = self.points.units(u.conn, wanted, u.now)
         for key, found in work.arrivals.items():
-            batch_id = rows[key]
-            work.marks[key], bad = check_marks(found.body, found.header.partition, u.now)
-            good, refused = check(found.body.readings, units, found.header.partition, u.now, live=self.live)
+            gateway, partition = found.header.gateway, found.header.partition
+            work.marks[key], bad = check_marks(found.body, partition, u.now)
+            good, refused = check(found.body.readings, units, partition, u.now, live=self.live)
             work.readings.extend(good)
-            work.batch_ids.extend([batch_id] * len(good))
-            for reading, refusal in refused:
-                work.dead.append(dead_reading(u.now, found.header.gateway, batch_id, reading, refusal))
-            work.dead.extend(
-                _dead(
-                    u.now, "part", "undecodable", part.detail, part.raw, batch_id=batch_id,
-                    gateway=found.header.gateway, partition=found.header.partition,
-                )
+            work.owners.extend([key] * len(good))
+            work.dead_of[key] = [dead_reading(u.now, gateway, None, *pair) for pair in refused] + [
+                _dead(u.now, "part", "undecodable", part.detail, part.raw, gateway=gateway, partition=partition)
                 for part in (*found.bad, *bad)
-            )  # fmt: skip
+            ]
+
+
+def _land(u: Unit, work: _Work) -> Landed:
+    """Writes the batches and lands their readings; what of them is dead now says which batch it was in."""
+    dead = {key: len(letters) for key, letters in work.dead_of.items()}
+    ids = insert_batches(u.conn, work.arrivals, Counter(work.owners), dead, u.now)
+    for key, letters in work.dead_of.items():
+        work.dead += [{**letter, "batch_id": ids[key]} for letter in letters]
+    batch_ids = [ids[key] for key in work.owners]
+    landed = land(u.conn, work.readings, batch_ids, u.now)
+    put_right(u.conn, batch_ids, landed)
+    return landed
 
 
 def hold_partitions(conn: Connection, partitions: Iterable[int]) -> list[int]:
@@ -244,74 +254,12 @@ def _folded_away(work: _Work, found: Arrival, now: datetime) -> None:
         work.dead.append(_dead(now, "message", "after_fold", detail, found.message, **whose))
 
 
-_BATCH_TYPES = {
-    "gateway": "text", "site": "text", "epoch": "text", "partition": "int", "number": "bigint", "kind": "text",
-    "sha256": "bytea", "count": "int", "first_at": "timestamptz", "last_at": "timestamptz", "cut_at": "timestamptz",
-    "received_at": "timestamptz",
-}  # fmt: skip
-# arrays, not a list of VALUES: hundreds of rows of parameters cost several times as much to parse as to insert
-_INSERT_BATCHES = text(
-    f"INSERT INTO batch ({', '.join(_BATCH_TYPES)}, landed_count, duplicate_count, conflict_count, dead_count, status)"  # noqa: S608 - our own columns
-    f" SELECT k.*, 0, 0, 0, 0, 'landed' FROM unnest("
-    f"{', '.join(f'CAST(:{name} AS {kind}[])' for name, kind in _BATCH_TYPES.items())}) k"
-    " RETURNING id, gateway, epoch, partition, number"
-)
-
-
-def _insert_batches(u: Unit, work: _Work) -> dict[tuple[str, str, int, int], int]:
-    if not work.arrivals:
-        return {}
-    rows = [_batch_row(found, u.now) for found in work.arrivals.values()]
-    found = u.conn.execute(_INSERT_BATCHES, {name: [row[name] for row in rows] for name in rows[0]})
-    ids = {(gateway, epoch, partition, number): batch_id for batch_id, gateway, epoch, partition, number in found}
-    return {key: ids[key] for key in work.arrivals}
-
-
-def _batch_row(found: Arrival, now: datetime) -> dict[str, Any]:
-    header = found.header
-    # of the readings themselves: the shipper looks for them there, whatever the header says
-    times = [reading.at for reading in found.body.readings]
-    return {
-        "gateway": header.gateway, "site": header.site, "epoch": header.epoch, "partition": header.partition,
-        "number": header.number, "kind": header.kind, "sha256": header.sha256, "count": header.count,
-        "first_at": min(times, default=None), "last_at": max(times, default=None),
-        "cut_at": header.cut_at, "received_at": now,
-    }  # fmt: skip
-
-
 def _key(found: Arrival) -> Key:
     return Key(found.header.gateway, found.header.epoch, found.header.partition)
 
 
 def _confirmed(found: Arrival, marks: tuple[Watermark, ...]) -> Confirmed:
     return Confirmed(_key(found), found.header.number, marks, found.body.previous)
-
-
-def _count(
-    conn: Connection,
-    work: _Work,
-    rows: dict[tuple[str, str, int, int], int],
-    landed: Landed,
-) -> None:
-    """Writes on each batch what became of its readings."""
-    counts = {batch_id: [0, 0, 0, 0] for batch_id in rows.values()}
-    conflicts = [seq for seq, _, _ in landed.conflicts]
-    for column, seqs in enumerate((landed.new, landed.duplicates, conflicts)):
-        for seq in seqs:
-            counts[work.batch_ids[seq]][column] += 1
-    for letter in work.dead:
-        if letter["batch_id"] is not None:
-            counts[letter["batch_id"]][3] += 1
-    told = {batch_id: tuple(four) for batch_id, four in counts.items() if any(four)}
-    if told:
-        conn.execute(
-            text(
-                "UPDATE batch SET landed_count = k.a, duplicate_count = k.b, conflict_count = k.c, dead_count = k.d "
-                "FROM unnest(cast(:i AS bigint[]), cast(:a AS int[]), cast(:b AS int[]), cast(:c AS int[]), "
-                "cast(:d AS int[])) k(i, a, b, c, d) WHERE batch.id = k.i"
-            ),
-            {"i": list(told), **{name: [four[at] for four in told.values()] for at, name in enumerate("abcd")}},
-        )
 
 
 def _keep_dead(u: Unit, work: _Work) -> None:

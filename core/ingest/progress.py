@@ -185,7 +185,9 @@ def _waiting(conn: Connection, lanes: set[tuple[str, int]]) -> dict[tuple[Key, i
 
 def _follow(conn: Connection, runs: dict[Key, Run], waiting: dict[tuple[Key, int], tuple[Watermark, ...]]) -> None:
     """Finds out which runs' earlier epochs are complete, and remembers it: it stays so."""
-    runs.update(_runs(conn, {key for key, _ in waiting if key not in runs}))
+    unknown = {key for key, _ in waiting} - runs.keys()
+    if unknown:
+        runs.update(_runs(conn, unknown))
     asking = [key for key in sorted(runs) if not runs[key].follows]
     if not asking:
         return

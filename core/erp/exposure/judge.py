@@ -25,6 +25,15 @@ from core.erp.kernel.unit import Unit
 from core.telemetry.batch import Gap, Watermark
 from core.telemetry.reading import Reading
 
+_LOCK = text(
+    "SELECT zone_id, xmin::text::bigint AS writer, judged_to, watermark FROM zone_judged"
+    " WHERE zone_id = ANY(:zones) ORDER BY zone_id FOR UPDATE"
+)
+_MAKE = text(
+    "INSERT INTO zone_judged (zone_id, version) SELECT z, 0 FROM unnest(CAST(:zones AS bigint[])) z"
+    " ON CONFLICT DO NOTHING"
+)
+
 
 class Judge:
     """Folds what came in. Not for several threads at once; make one a worker."""
@@ -34,6 +43,8 @@ class Judge:
         self._written: dict[int, int] = {}
         """Zone → the transaction that last wrote its row, when it was ours."""
         self._points: dict[str, PointRef] = {}
+        self._zones: dict[str, int] = {}
+        """By address, which never changes."""
         self._profiles: dict[int, Profile] = {}
 
     def fold(
@@ -60,7 +71,7 @@ class Judge:
             point = self._points.get(second.point)
             if point is not None:
                 doubled[point.zone_id].append(micros(second.at))
-        marks = _by_zone_id(u.conn, watermarks)
+        marks = self._by_zone_id(u.conn, watermarks)
         _record_told(u, told)
         zones = sorted({*by_zone, *doubled, *marks})
         if not zones:
@@ -172,6 +183,22 @@ class Judge:
         for place in load_places(conn, [row.zone_id for row in rows]).values():
             self._points.update({point.address: point for point in place.points})
 
+    def _by_zone_id(
+        self, conn: Connection, watermarks: Sequence[tuple[str, Watermark]]
+    ) -> dict[int, dict[tuple[str, str], int]]:
+        unknown = {zone for _, mark in watermarks for zone in mark.zones} - self._zones.keys()
+        if unknown:
+            query = text("SELECT address, id FROM zone WHERE address = ANY(:a)")
+            self._zones.update({row.address: row.id for row in conn.execute(query, {"a": sorted(unknown)})})
+        out: dict[int, dict[tuple[str, str], int]] = defaultdict(dict)
+        for gateway, mark in watermarks:
+            upto = micros(mark.upto)
+            for zone in mark.zones:
+                if zone in self._zones:
+                    said = out[self._zones[zone]]
+                    said[gateway, mark.source] = max(said.get((gateway, mark.source), 0), upto)
+        return dict(out)
+
     def _lock_and_load(
         self,
         u: Unit,
@@ -181,20 +208,11 @@ class Judge:
         marks: Mapping[int, Mapping[tuple[str, str], int]],
     ) -> None:
         conn = u.conn
-        conn.execute(
-            text(
-                "INSERT INTO zone_judged (zone_id, version) SELECT z, 0 FROM unnest(CAST(:zones AS bigint[])) z"
-                " ON CONFLICT DO NOTHING"
-            ),
-            {"zones": list(zones)},
-        )
-        rows = conn.execute(
-            text(
-                "SELECT zone_id, xmin::text::bigint AS writer, judged_to, watermark FROM zone_judged"
-                " WHERE zone_id = ANY(:zones) ORDER BY zone_id FOR UPDATE"
-            ),
-            {"zones": list(zones)},
-        ).all()
+        asked = {"zones": list(zones)}
+        rows = conn.execute(_LOCK, asked).all()
+        if len(rows) < len(zones):
+            conn.execute(_MAKE, asked)
+            rows = conn.execute(_LOCK, asked).all()
         # until this transaction has saved it, what is in memory is nobody's: a failure must not be trusted later
         foreign = [
             row for row in rows if self._written.pop(row.zone_id, None) != row.writer or row.zone_id not in self._folds
@@ -243,23 +261,6 @@ class Judge:
         ).scalar_one()
         for zone in zones:
             self._written[zone] = writer
-
-
-def _by_zone_id(conn: Connection, watermarks: Sequence[tuple[str, Watermark]]) -> dict[int, dict[tuple[str, str], int]]:
-    addresses = sorted({zone for _, mark in watermarks for zone in mark.zones})
-    if not addresses:
-        return {}
-    ids = {
-        row.address: row.id
-        for row in conn.execute(text("SELECT id, address FROM zone WHERE address = ANY(:a)"), {"a": addresses})
-    }
-    out: dict[int, dict[tuple[str, str], int]] = defaultdict(dict)
-    for gateway, mark in watermarks:
-        for zone in mark.zones:
-            if zone in ids:
-                key = (gateway, mark.source)
-                out[ids[zone]][key] = max(out[ids[zone]].get(key, 0), micros(mark.upto))
-    return dict(out)
 
 
 def _write_marks(u: Unit, marks: Mapping[int, Mapping[tuple[str, str], int]]) -> dict[int, dict[tuple[str, str], int]]:
