@@ -6,9 +6,9 @@ All times (`at`, `from`, `for`, `duration`, `interval`) are real time since the 
 
 from collections.abc import Mapping
 from datetime import timedelta
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, get_args
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from simulators.devices import Device, Zone
 from simulators.faults import Fault, FaultKind
@@ -22,26 +22,41 @@ class _At(Strict):
     lasting: Span | None = Field(default=None, alias="for")
 
 
-class ZoneEvent(_At):
+class _InSpace(_At):
+    """Of a zone, or of the chamber of a filling machine."""
+
+    zone: ZoneName | None = None
+    device: DeviceName | None = None
+
+    @model_validator(mode="after")
+    def _one_space(self) -> Self:
+        if (self.zone is None) == (self.device is None):
+            raise ValueError("give either zone, or device (a filling machine, whose chamber is meant)")
+        return self
+
+    @property
+    def space(self) -> str:
+        """The zone or the machine, by name."""
+        return self.zone or self.device or ""
+
+
+class ZoneEvent(_InSpace):
     """Something that happens to a space; with `for` it is undone afterwards."""
 
     do: Literal["door_open", "door_close", "compressor_fail", "compressor_repair", "power_off", "power_on"]
-    zone: ZoneName
 
 
-class ZoneSetting(_At):
+class ZoneSetting(_InSpace):
     """A figure of a space is changed, °C."""
 
     do: Literal["set_ambient", "setpoint", "set_temperature"]
-    zone: ZoneName
     to: Finite
 
 
-class LoadProduct(_At):
+class LoadProduct(_InSpace):
     """Product of a temperature (°C) is brought in."""
 
     do: Literal["load_product"]
-    zone: ZoneName
     kg: float = Field(gt=0)
     temperature: Finite
 
@@ -91,6 +106,12 @@ Event = Annotated[
     ZoneEvent | ZoneSetting | LoadProduct | DeviceEvent | MachineState | MachineStatus | ProbeEvent,
     Field(discriminator="do"),
 ]
+
+
+ZONE_ACTS = tuple(
+    word for model in (ZoneEvent, ZoneSetting, LoadProduct) for word in get_args(model.model_fields["do"].annotation)
+)
+"""Every event of a space."""
 
 
 class FaultEvent(Strict):

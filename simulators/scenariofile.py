@@ -9,7 +9,7 @@ from pydantic_core import ErrorDetails
 
 from core.telemetry.located import ConfigErrors, Located, Where
 from simulators.faults import APPLIES, FaultKind
-from simulators.scenario import Scenario
+from simulators.scenario import ZONE_ACTS, Scenario
 from simulators.shapes import seconds
 
 PROTOCOLS = {
@@ -110,7 +110,9 @@ _NEEDS = {
     "opcua_status": "filling_machine",
     "break_probe": "cold_room_controller",
     "mend_probe": "cold_room_controller",
+    **dict.fromkeys(ZONE_ACTS, "filling_machine"),
 }
+"""The kind of device that an event needs, where it names one."""
 
 
 def _about_device(

@@ -1,6 +1,6 @@
 """What a scenario's timeline and faults mean on its fleet: a table of steps, each with its time."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,7 +23,7 @@ from simulators.scenario import (
 from simulators.sensors import MqttSensor
 from simulators.sparkplug import SparkplugNode
 
-Act = Callable[[], Awaitable[None]]
+Act = Callable[[], Coroutine[Any, Any, None]]
 
 
 @dataclass(frozen=True)
@@ -81,20 +81,22 @@ class Timetable:
         steps += [step for fault in self._fleet.scenario.faults for step in self._fault(fault)]
         return sorted(steps, key=lambda step: step.at)
 
-    def _room(self, zone: str) -> ColdRoom:
-        return self._fleet.rooms[zone]
+    def _room(self, event: ZoneEvent | ZoneSetting | LoadProduct) -> ColdRoom:
+        if event.zone is None:
+            return self._machine(event.space).chamber
+        return self._fleet.rooms[event.zone]
 
     def _zone_event(self, event: ZoneEvent) -> list[Step]:
-        room = self._room(event.zone)
+        room = self._room(event)
         act, undo = _ZONE_ACTS[event.do]
-        steps = [Step(event.at, f"{event.zone}: {event.do}", _now(lambda: act(room)))]
+        steps = [Step(event.at, f"{event.space}: {event.do}", _now(lambda: act(room)))]
         if event.lasting is not None:
             back = _ZONE_ACTS[undo][0]
-            steps.append(Step(event.at + event.lasting, f"{event.zone}: {undo}", _now(lambda: back(room))))
+            steps.append(Step(event.at + event.lasting, f"{event.space}: {undo}", _now(lambda: back(room))))
         return steps
 
     def _zone_setting(self, event: ZoneSetting) -> list[Step]:
-        room = self._room(event.zone)
+        room = self._room(event)
         put, read = _ZONE_SETTINGS[event.do]
         before: list[float] = []
 
@@ -102,15 +104,15 @@ class Timetable:
             before.append(read(room))
             put(room, event.to)
 
-        steps = [Step(event.at, f"{event.zone}: {event.do} {event.to} °C", _now(act))]
+        steps = [Step(event.at, f"{event.space}: {event.do} {event.to} °C", _now(act))]
         if event.lasting is not None:
             ends = event.at + event.lasting
-            steps.append(Step(ends, f"{event.zone}: {event.do} as before", _now(lambda: put(room, before[-1]))))
+            steps.append(Step(ends, f"{event.space}: {event.do} as before", _now(lambda: put(room, before[-1]))))
         return steps
 
     def _load_product(self, event: LoadProduct) -> list[Step]:
-        room = self._room(event.zone)
-        text = f"{event.zone}: {event.kg} kg of {event.temperature} °C brought in"
+        room = self._room(event)
+        text = f"{event.space}: {event.kg} kg of {event.temperature} °C brought in"
         return [Step(event.at, text, _now(lambda: room.load_product(event.kg, event.temperature)))]
 
     def _device_event(self, event: DeviceEvent) -> list[Step]:

@@ -34,6 +34,8 @@ devices:
 timeline:
   - {at: 1s, do: silence, device: k, member: o}
   - {at: 1s, do: silence, device: l, member: o}
+  - {at: 1s, do: door_open, device: l}
+  - {at: 1s, do: door_open, device: g, zone: p/c/r}
 faults:
   - {device: a, unit: 1, fault: [duplicate]}
   - {device: l, fault: clock_step, step: 10000000d}
@@ -54,8 +56,10 @@ WRONG_DEVICE_TEXTS = {
     18: "interval",
     20: "'k' has no member 'o'",
     21: "'l' has no member 'o'",
-    23: "fault",
-    24: "step",
+    22: "needs a filling_machine",
+    23: "either zone",
+    25: "fault",
+    26: "step",
 }
 
 
