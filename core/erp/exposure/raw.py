@@ -26,9 +26,7 @@ class Heard:
 
     def put(self, at: int, value: float, quality: int, error: float) -> None:
         """Adds a reading in its place; at a time already there the worse of the two is kept (conflict)."""
-        index = len(self.at)
-        while index and self.at[index - 1] >= at:
-            index -= 1
+        index = len(self.at) if not self.at or self.at[-1] < at else bisect_left(self.at, at)
         if index < len(self.at) and self.at[index] == at:
             self._worsen(index, value - error, value + error, quality)
             return
