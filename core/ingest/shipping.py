@@ -7,7 +7,7 @@ import asyncio
 import contextlib
 import logging
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
@@ -15,6 +15,9 @@ from typing import NamedTuple
 from sqlalchemy import Connection, Engine, insert, text
 from sqlalchemy.exc import OperationalError
 
+from core.erp.kernel.events import Events
+from core.erp.kernel.unit import Unit, system, transact
+from core.ingest.alarms import clear_unshipped, raise_unshipped
 from core.ingest.folding import dead_reading
 from core.ingest.model import DeadLetter
 from core.ingest.validation import Refusal
@@ -58,13 +61,16 @@ class _Row(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class ShipOptions:
-    """Bounds and paces: readings a write, pause when there is nothing, back-off while the store is away."""
+    """Bounds and paces: readings a write, pause when there is nothing, back-off while the store is away, and after how
+    long of that somebody is called.
+    """
 
     readings: int = 20_000
     batches: int = 2_000
     idle: timedelta = timedelta(seconds=1)
     backoff_first: timedelta = timedelta(seconds=1)
     backoff_most: timedelta = timedelta(seconds=30)
+    alarm_after: timedelta = timedelta(minutes=1)
 
 
 def ship(engine: Engine, store: SeriesStore, now: datetime, options: ShipOptions | None = None) -> int:
@@ -229,20 +235,44 @@ def _all_shipped(conn: Connection, name: str, week: datetime, now: datetime) -> 
 async def run_shipper(
     engine: Engine, store: SeriesStore, stop: asyncio.Event, options: ShipOptions | None = None
 ) -> None:
-    """Ships until `stop` is set. A store or database that is away is waited for, told of once."""
+    """Ships until `stop` is set. A store or database that is away is waited for, told of once, and raises an alarm that
+    stands until readings are taken again.
+    """
     options = options or ShipOptions()
-    wait, well = options.backoff_first.total_seconds(), True
+    wait = options.backoff_first.total_seconds()
+    since: datetime | None = None
+    told, standing = False, True  # an alarm of an earlier life may stand: the first success clears it
     while not stop.is_set():
+        now = datetime.now(UTC)
         try:
-            shipped = await asyncio.to_thread(ship, engine, store, datetime.now(UTC), options)
-            if not well:
+            shipped = await asyncio.to_thread(ship, engine, store, now, options)
+            if told or standing:
+                await asyncio.to_thread(_tell, engine, clear_unshipped)
+            if since is not None:
                 log.warning("the series store takes readings again")
-            wait, well = options.backoff_first.total_seconds(), True
+            wait, since, told, standing = options.backoff_first.total_seconds(), None, False, False
             pause = 0.0 if shipped else options.idle.total_seconds()
         except (StoreUnavailable, OperationalError) as problem:
-            if well:
+            if since is None:
                 log.warning("nothing can be shipped: %s", problem)
-            well, pause = False, wait
+            since = since or now
+            if not told and now - since >= options.alarm_after:
+                told = await asyncio.to_thread(_alarm, engine, f"since {since.isoformat()}: {problem}")
+            pause = wait
             wait = min(wait * 2, options.backoff_most.total_seconds())
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(stop.wait(), pause or 0.001)
+
+
+def _alarm(engine: Engine, detail: str) -> bool:
+    """Whether the alarm could be put down."""
+    try:
+        _tell(engine, lambda u: raise_unshipped(u, detail))
+    except OperationalError as away:
+        log.warning("alarm of the shipper not recorded yet: %s", away)
+        return False
+    return True
+
+
+def _tell(engine: Engine, what: Callable[[Unit], None]) -> None:
+    transact(engine, system("shipper"), Events(), what)

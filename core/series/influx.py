@@ -194,11 +194,17 @@ class InfluxStore:
             raise StoreUnavailable(f"InfluxDB at {self.settings.url}: {error}") from error
         if answer.status_code != httpx.codes.OK:
             raise StoreUnavailable(f"InfluxDB: {answer.status_code} {answer.text.strip()}")
-        for result in answer.json()["results"]:
+        try:
+            results = answer.json()["results"]
+        except (ValueError, KeyError, TypeError) as error:
+            raise StoreUnavailable(f"InfluxDB at {self.settings.url}: no answer: {answer.text[:200]!r}") from error
+        for result in results:
             if "error" in result:
                 raise StoreUnavailable(f"InfluxDB: {result['error']}")
             for series in result.get("series", ()):
-                for values in series["values"]:
+                if result.get("partial") or series.get("partial"):
+                    raise StoreUnavailable("InfluxDB: its answer was cut short (max-row-limit): set it to 0")
+                for values in series.get("values", ()):
                     yield series.get("tags", {}), dict(zip(series["columns"], values, strict=True))
 
 

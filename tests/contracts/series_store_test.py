@@ -2,7 +2,7 @@
 
 import itertools
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 
 import httpx
 import pytest
@@ -17,7 +17,7 @@ from core.series.port import RefusedReading, SeriesStore, StoreRefused, StoreUna
 from core.series.postgres import PostgresStore
 from core.series.tiered import TieredStore
 from core.telemetry.quality import Quality
-from core.telemetry.reading import INT_MAX, INT_MIN, Reading, Value
+from core.telemetry.reading import INT_MAX, INT_MIN, BadReading, Reading, Value
 from tests.contracts.series_influxd import influxd
 from tests.servers import free_port
 
@@ -70,6 +70,109 @@ class SeriesContract:
         assert [r.value for r in self.store.read(POINT, AT + S, AT + 3 * S)] == [1.0, 2.0]
         assert [r.value for r in self.store.read(POINT, AT, AT + 3 * S + US)] == [0.0, 1.0, 2.0, 3.0]
         assert self.store.read(POINT, AT + 4 * S, AT + 9 * S) == []
+
+    def test_any_text_comes_back_as_it_went_in(self) -> None:
+        texts = [
+            "a,b c=d", "\\", "ends in \\", '"', '\\"', "'; DROP", "a\tb", "a\rb\n", "grüße 温度 🌡", "true", "1i",
+            "x" * 4096, " leads and trails ", "#no comment", "null",
+        ]  # fmt: skip
+        written = [reading(n, text) for n, text in enumerate(texts)]
+        self.store.write(written)
+        assert self.store.read(POINT, AT, AT + 100 * S) == written
+        strange = [
+            Reading(
+                point=OTHER, at=AT + n * S, value=1.0, unit=unit, edge_at=AT, quality=Quality.BAD, reason=f"why {unit}"
+            )
+            for n, unit in enumerate(('"', "\\", "m/s2", "[degF]", "%", "µg", "a b,c=d"))
+        ]
+        self.store.write(strange)
+        assert self.store.read(OTHER, AT, AT + 100 * S) == strange
+
+    def test_what_is_no_number_is_no_reading(self) -> None:
+        for value in (float("nan"), float("inf"), -float("inf"), 2**63, -(2**63) - 1):
+            with pytest.raises(BadReading):
+                reading(0, value)
+
+    def test_whole_numbers_beyond_what_a_fraction_can_tell_apart(self) -> None:
+        near = [2**53, 2**53 + 1, INT_MAX - 1, INT_MAX, INT_MIN, INT_MIN + 1, -(2**53) - 1]
+        written = [reading(n, value) for n, value in enumerate(near)]
+        self.store.write(written)
+        assert [r.value for r in self.store.read(POINT, AT, AT + 100 * S)] == near
+        assert self.store.last([POINT])[POINT].value == near[-1]
+        (column,) = self.store.downsample(POINT, AT, AT + 100 * S, 1)
+        assert (column.min, column.max, column.count) == (float(INT_MIN), float(INT_MAX), len(near))
+
+    def test_extreme_numbers(self) -> None:
+        values: list[Value] = [5e-324, 1.7976931348623157e308, -1.7976931348623157e308, 0.1, 1 / 3, 1e22, 123456789.123]
+        written = [reading(n, value) for n, value in enumerate(values)]
+        self.store.write(written)
+        assert self.store.read(POINT, AT, AT + 100 * S) == written
+
+    def test_a_point_may_change_its_kind_at_any_time(self) -> None:
+        kinds: list[Value] = [4.0, 4, True, "on", 5.0, "off", False, 6]
+        written = [reading(n, value) for n, value in enumerate(kinds)]
+        for each in written:  # each by itself, as it comes
+            self.store.write([each])
+        assert self.store.read(POINT, AT, AT + 100 * S) == written
+        assert [self.store.before(POINT, r.at + US) for r in written] == written
+        (column,) = self.store.downsample(POINT, AT, AT + 100 * S, 1)
+        assert (column.min, column.max, column.count) == (4.0, 6.0, 4)
+
+    def test_readings_a_microsecond_apart_are_two(self) -> None:
+        written = [
+            Reading(point=POINT, at=AT + n * US, value=float(n), unit="Cel", edge_at=AT, source_at=AT - n * US)
+            for n in range(20)
+        ]
+        self.store.write(written)
+        assert self.store.read(POINT, AT, AT + S) == written
+        assert self.store.read(POINT, AT + 3 * US, AT + 5 * US) == written[3:5]
+        assert self.store.before(POINT, AT + 7 * US) == written[6]
+        assert [(c.start, c.count) for c in self.store.downsample(POINT, AT, AT + 20 * US, 10)] == [
+            (AT + 2 * n * US, 2) for n in range(10)
+        ]
+        # more columns than microseconds: each microsecond has its own
+        assert len(self.store.downsample(POINT, AT, AT + 20 * US, 1000)) == 20
+
+    def test_times_are_instants_whatever_zone_they_are_written_in(self) -> None:
+        india = timezone(timedelta(hours=5, minutes=30))
+        one = Reading(point=POINT, at=AT.astimezone(india), value=1.0, unit="Cel", edge_at=AT.astimezone(india))
+        self.store.write([one])
+        assert self.store.read(POINT, AT.astimezone(india), (AT + US).astimezone(india)) == [one]
+        assert [c.start for c in self.store.downsample(POINT, AT.astimezone(india), AT + S, 1)] == [AT]
+
+    def test_times_far_from_now(self) -> None:
+        far = [datetime(2000, 1, 1, tzinfo=UTC), datetime(2026, 2, 28, 23, 59, 59, 999999, tzinfo=UTC)]
+        written = [Reading(point=POINT, at=at, value=1.0, unit="Cel", edge_at=at) for at in far]
+        self.store.write(written)
+        assert self.store.read(POINT, far[0], AT) == written
+
+    def test_nothing_asked_and_nothing_there(self) -> None:
+        self.store.write([])
+        assert self.store.read(POINT, AT, AT + S) == []
+        assert self.store.last([POINT]) == {}
+        assert self.store.before(POINT, AT) is None
+        assert self.store.downsample(POINT, AT, AT + S, 10) == []
+        self.store.write([reading(5, 1.0)])
+        assert self.store.read(POINT, AT, AT) == []
+        assert self.store.read(POINT, AT + 9 * S, AT) == []
+        assert self.store.downsample(POINT, AT, AT + 5 * S, 10) == []  # half-open: it is at the stop
+        assert [c.count for c in self.store.downsample(POINT, AT + 5 * S, AT + 6 * S, 10)] == [1]
+        for start, stop, pixels in ((AT, AT, 1), (AT + S, AT, 1), (AT, AT + S, 0), (AT, AT + S, -3)):
+            with pytest.raises(ValueError, match="shows nothing"):
+                self.store.downsample(POINT, start, stop, pixels)
+
+    def test_a_point_with_text_only_has_no_chart(self) -> None:
+        self.store.write([reading(0, "on"), reading(1, True), reading(2, None, quality=Quality.BAD)])
+        assert self.store.downsample(POINT, AT, AT + 10 * S, 5) == []
+        assert self.store.last([POINT])[POINT].quality is Quality.BAD
+
+    def test_last_of_many_points_of_many_quantities(self) -> None:
+        points = [f"north/cold/room-1/p{n}/{quantity}" for n in range(150) for quantity in ("temperature", "humidity")]
+        self.store.write([reading(n % 3, float(n), point) for n, point in enumerate(points)])
+        self.store.write([reading(-60, -1.0, point) for point in points])
+        assert {point: r.value for point, r in self.store.last(points).items()} == {
+            point: float(n) for n, point in enumerate(points)
+        }
 
     def test_points_do_not_mix(self) -> None:
         self.store.write([reading(0, 1.0), reading(0, 2.0, OTHER)])
