@@ -115,8 +115,11 @@ def edge_check(file: Path) -> None:
 
 @edge_app.command("browse")
 def edge_browse(
-    endpoint: Annotated[str, typer.Argument(help="opc.tcp://host:port/path")],
+    endpoint: Annotated[str, typer.Argument(help="opc.tcp://host:port/path or, with --file, a source's name.")],
     *,
+    file: Annotated[
+        Path | None, typer.Option(help="The gateway's configuration, for the source's certificate, user and password.")
+    ] = None,
     start: Annotated[str, typer.Option(help="The node to start at.")] = "i=85",
     zone: Annotated[str, typer.Option(help="Zone address for the YAML section.")] = "SITE/AREA/ZONE",
     user: str | None = None,
@@ -124,9 +127,10 @@ def edge_browse(
     everything: Annotated[bool, typer.Option(help="The server's own nodes too.")] = False,
 ) -> None:
     """List an OPC UA server's variables, with a section to paste into a gateway's configuration."""
-    from lotwise.browsing import browse
+    from lotwise.browsing import browse, configured, plain
 
-    raise typer.Exit(browse(endpoint, start, zone, user, password, everything=everything))
+    server = configured(file, endpoint) if file is not None else plain(endpoint, user, password)
+    raise typer.Exit(1 if server is None else browse(server, start, zone, everything=everything))
 
 
 @ingest_app.callback()

@@ -2,14 +2,17 @@
 
 import asyncio
 import io
+from pathlib import Path
 from typing import Any
 
+import pytest
 from asyncua import ua
 from ruamel.yaml import YAML
 
 from edge.browse import browse_lines, unit_of
 from edge.collectors.opcua import OpcUaCollector
 from edge.collectors.opcua_config import OpcUaServer
+from lotwise.browsing import configured, plain
 from tests.faults.opcua_peer import NAMESPACE, Machine, Memory, machine, running, source, until
 from tests.servers import free_port
 
@@ -62,6 +65,28 @@ def test_what_is_found_can_be_pasted_and_read() -> None:
             assert keeper.of("Air-temperature")[0].unit == "Cel"
 
     asyncio.run(main())
+
+
+def test_a_configured_source_is_browsed_by_its_own_channel_and_name(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "gateway.yaml"
+    file.write_text(
+        "{gateway: g, site: plant, instance: test, data_dir: d, stream: {urls: [nats://h]}, sources: [{name: filler, "
+        "protocol: opcua, endpoint: opc.tcp://h:4841, user: u, password: hidden, "
+        "nodes: [{node: i=1, point: plant/a/z/d/x}]}]}"
+    )
+    server = configured(file, "filler")
+    assert server is not None
+    assert (server.endpoint, server.user) == ("opc.tcp://h:4841", "u")
+    assert configured(file, "capper") is None
+    assert configured(tmp_path / "none.yaml", "filler") is None
+    assert plain("http://h", None, None) is None
+    told = capsys.readouterr().out
+    assert "no OPC UA source 'capper'; it has filler" in told
+    assert "cannot be read" in told
+    assert "not an endpoint" in told
+    assert "hidden" not in told
 
 
 def test_units() -> None:
