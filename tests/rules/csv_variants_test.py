@@ -93,6 +93,12 @@ def test_a_clock_beside_its_day_belongs_to_the_time() -> None:
     assert [reading.at.day for reading in days.readings] == [5, 6]
 
 
+def test_a_first_row_that_can_be_two_days_is_no_heading_and_a_later_one_tells() -> None:
+    rows = "".join(f"{day:02d}/03/2024 10:00,{day}\n" for day in range(4, 14))
+    result = parse_csv(rows, CsvMapping(values=(Column(2, POINT, "Cel"),)), NOW)
+    assert (len(result.readings), result.readings[0].at.day, result.time_format) == (10, 4, "%d/%m/%Y %H:%M")
+
+
 def test_lines_before_the_table_are_left_out_and_said() -> None:
     result = parse_csv("Logger 7\nread out by somebody\n\nt,value\n2024-03-05 10:00,4.5\n", ONE, NOW)
     assert [reading.value for reading in result.readings] == [4.5]

@@ -12,7 +12,7 @@ from typing import Literal
 import msgspec
 
 from core.telemetry.address import BadAddress, check_point
-from core.telemetry.readers.text import BadFile
+from core.telemetry.readers.text import BadFile, lines_of
 from core.telemetry.readers.walltime import ISO, Ambiguous, fits, form_of
 
 _DELIMITERS = (";", "\t", "|", ",")
@@ -129,14 +129,17 @@ def _has_header(first: Sequence[str], mapping: CsvMapping) -> bool:
     if len(places) < len(mapping.time):
         return True
     stamp = " ".join(first[place - 1].strip() for place in places)
-    return not fits(stamp, mapping.time_format or form_of([stamp]))
+    try:
+        return not fits(stamp, mapping.time_format or form_of([stamp]))
+    except BadFile:
+        return False  # a time in more than one form
 
 
 def _sniff(text: str, skip: int) -> tuple[str, int]:
     """The delimiter that cuts most lines alike (a semicolon, tab or bar goes before a comma), and how many lines lie
     before the first that has one.
     """
-    lines = [_QUOTED.sub("", line) for line in text[:_SNIFFED_LETTERS].splitlines()[skip : skip + _SNIFFED_LINES]]
+    lines = [_QUOTED.sub("", line) for line in lines_of(text[:_SNIFFED_LETTERS])[skip : skip + _SNIFFED_LINES]]
     filled = [line for line in lines if line.strip()]
     if not filled:
         raise BadFile("the file is empty")
