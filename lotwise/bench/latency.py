@@ -1,6 +1,7 @@
 """From the reading that breaks a limit to its committed hold, through real processes and under load."""
 
 import os
+import select
 import subprocess
 import sys
 import tempfile
@@ -32,6 +33,8 @@ ZONES, PROFILES, PER_ZONE = 200, 20, 10
 EVERY = 0.2
 """Seconds between two zones' warm readings."""
 PATIENCE = 120.0
+STOPPING = 10.0
+"""Seconds the devices are given to end by themselves."""
 SETTLED = 5.0
 """Seconds of load after everything is judged once, before the first warm reading."""
 STAGES = (
@@ -106,7 +109,11 @@ def _devices(port: int, rate: int) -> Iterator["subprocess.Popen[str]"]:
         yield process
     finally:
         process.stdin.close()
-        process.wait(PATIENCE)
+        try:
+            process.wait(STOPPING)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
         process.stdout.close()
 
 
@@ -125,7 +132,10 @@ def _until(engine: Engine, what: str, least: int) -> None:
 
 
 def _measure(engine: Engine, of: Broker, rate: int, zones: int, expected: int) -> tuple[Floats, int, float]:
-    """(milliseconds of every hold, whole and by stage; readings landed meanwhile; seconds meanwhile)."""
+    """(milliseconds of every hold, whole and by stage; readings landed meanwhile; seconds meanwhile).
+
+    Raises TimeoutError.
+    """
     with _devices(of.port, rate) as devices:
         assert devices.stdin is not None
         assert devices.stdout is not None
@@ -134,6 +144,8 @@ def _measure(engine: Engine, of: Broker, rate: int, zones: int, expected: int) -
         before, begun = _count(engine, "reading"), time.monotonic()
         devices.stdin.write(f"go {zones}\n")
         devices.stdin.flush()
+        if not select.select([devices.stdout], [], [], PATIENCE)[0]:
+            raise TimeoutError(f"the devices were not through after {PATIENCE:.0f} s: this machine is too busy to tell")
         devices.stdout.readline()
         landed, seconds = _count(engine, "reading") - before, time.monotonic() - begun
         _until(engine, "hold WHERE kind = 'exposure' AND certainty = 'proven'", expected)
