@@ -294,3 +294,21 @@ def test_a_sensor_that_never_spoke_since_it_was_installed_is_a_gap(world: World)
     world.feed("room", [(at("03:10"), 5.0)], upto=at("03:10"))
     world.feed("room", [(at("03:15"), 5.0)], point="p2", upto=at("03:15"))
     assert gaps(world) == [("p2", at("01:20"), at("03:15"))]
+
+
+def test_what_is_hot_is_judged_on_though_an_excursion_began_in_a_week_that_is_only_behind(world: World) -> None:
+    """The store behind is away. The room has been warm for a fortnight; other goods there break today."""
+    room = world.zone("room")
+    long = world.sublot(world.item(OVER_8_FOR_60), room, at("01:00"))
+    world.feed("room", [(at("00:30"), 5.0), *every(25, at("01:00"), at("12:00", 13), 9.0)], upto=at("12:00", 13))
+    week = {"w": DAY - DAY.weekday() * timedelta(days=1), "n": at("00:00", 9)}
+    with world.engine.begin() as conn:
+        conn.execute(text("INSERT INTO series_dropped (week, dropped_at) VALUES (:w, :n)"), week)
+        conn.execute(text("DROP TABLE reading_20260302"))
+    world.restart()
+    fresh = world.sublot(world.item(OVER_8_FOR_60), room, at("12:00", 13))
+    world.feed("room", every(20, at("12:20", 13), at("13:00", 13), 9.5), upto=at("13:00", 13))
+    assert world.excursions(fresh) == [(fresh, "high", at("12:00", 13), at("13:00", 13), "proven")]
+    world.put(long, None, at("13:00", 13))
+    found = rows(world, f"SELECT started_at, ended_at, lowest, highest FROM excursion WHERE sublot_id = {long}")
+    assert found == [(at("01:00"), at("13:00", 13), 9.0, 9.5)]

@@ -7,6 +7,7 @@ from datetime import timedelta
 from sqlalchemy import Connection, text
 
 from core.erp.exposure.events import Breach, Judged
+from core.erp.exposure.evidence import Evidence
 from core.erp.exposure.places import versions_of
 from core.erp.exposure.rules import runs as r
 from core.erp.exposure.rules.assess import NEVER, Break, Verdict
@@ -234,14 +235,15 @@ def goods_in(conn: Connection, since: Mapping[int, int]) -> dict[int, list[int]]
 
 def judged(ways: Ways, verdicts: Mapping[tuple[int, int], Verdict]) -> list[Judged]:
     """Verdicts by (sublot, version) as events, with the extremes of each break."""
+    evidence = Evidence(ways)
     return [
-        Judged(sublot, version, tuple(_breach(ways, item, sublot, version) for item in verdict.breaks))
+        Judged(sublot, version, tuple(_breach(evidence, item, sublot, version) for item in verdict.breaks))
         for (sublot, version), verdict in verdicts.items()
     ]
 
 
-def _breach(ways: Ways, item: Break, sublot: int, version: int) -> Breach:
-    lowest, highest = ways.extremes(sublot, version, item)
+def _breach(evidence: Evidence, item: Break, sublot: int, version: int) -> Breach:
+    lowest, highest = evidence.extremes(sublot, version, item)
     return Breach(
         limit_key=item.limit_key,
         kind=item.kind,

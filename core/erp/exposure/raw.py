@@ -59,11 +59,6 @@ class Heard:
         keep = max(bisect_right(self.at, at) - 1, 0)
         return Heard(self.at[keep:], self.low[keep:], self.high[keep:], self.quality[keep:])
 
-    def before(self, at: int) -> "Heard":
-        """All that was said before `at`."""
-        end = bisect_left(self.at, at)
-        return Heard(self.at[:end], self.low[:end], self.high[:end], self.quality[:end])
-
     def between(self, start: int, stop: int) -> "Heard":
         """What can speak in [start, stop), and no more of it: what lies outside costs nothing, however much it is."""
         keep, end = max(bisect_right(self.at, start) - 1, 0), bisect_left(self.at, stop)

@@ -10,12 +10,11 @@ from sqlalchemy import Connection, text
 from core.erp.exposure import summaries
 from core.erp.exposure.lineage import paths
 from core.erp.exposure.places import Place, load_places, load_profiles
-from core.erp.exposure.raw import Heard, by_quantity, load_heard
+from core.erp.exposure.raw import by_quantity, load_heard
 from core.erp.exposure.rules import runs as r
-from core.erp.exposure.rules.assess import NEVER, Break, Slice, Verdict, assess
+from core.erp.exposure.rules.assess import NEVER, Slice, Verdict, assess
 from core.erp.exposure.rules.kinetic import applicable, kinetic_breaks, warm_until
 from core.erp.exposure.rules.profile import Profile
-from core.erp.exposure.rules.signal import BAD
 from core.erp.exposure.rules.summary import UNSEEN, Look, Seen, Summary, add, empty
 from core.erp.exposure.rules.worst import worst_of
 from core.erp.exposure.times import BUCKET, bucket, micros
@@ -83,10 +82,6 @@ class Ways:
     """By sublot judged: the zone that judges it now."""
     spent: set[tuple[int, int]] = field(default_factory=set)
     """(sublot, version) of goods for which something counted, at least in the worst case."""
-    _extremes: dict[tuple[int, str, int, int, int | None], tuple[float | None, float | None]] = field(
-        default_factory=dict
-    )
-    """By (zone, quantity, allowed gap, from, to): profiles of one allowed gap hear the same."""
 
     def place(self, zone_id: int) -> Place:
         """The zone as judged."""
@@ -241,48 +236,6 @@ class Ways:
                 out.append(Slice(zone, start, end, track.within(start, end)))
         return out
 
-    def extremes(self, sublot: int, version: int, item: Break) -> tuple[float | None, float | None]:
-        """Least and greatest value of the broken limit's quantity read where the goods were while the break lasted,
-        in the canonical unit; bad ones left out.
-        """
-        profile = self.profile(version)
-        quantity = quantity_of(profile, item.limit_key)
-        found = [
-            self._extremes_in(zone, quantity, profile.allowed_gap, max(start, item.started), _least(stop, item.ended))
-            for way in self.came[sublot]
-            for zone, start, stop in way
-            if (item.ended is None or start < item.ended) and (stop is None or stop > item.started)
-        ]
-        return (
-            min((low for low, _ in found if low is not None), default=None),
-            max((high for _, high in found if high is not None), default=None),
-        )
-
-    def _extremes_in(
-        self, zone: int, quantity: str, gap: int, start: int, stop: int | None
-    ) -> tuple[float | None, float | None]:
-        key = (zone, quantity, gap, start, stop)
-        if key not in self._extremes:
-            mine = {point.address for point in self.place(zone).points if point.quantity == quantity}
-            heard = self._heard(zone, start, micros(self.now) + 1 if stop is None else stop, gap)
-            said = [
-                (low, high)
-                for address, point in heard.items()
-                if address in mine
-                for at, low, high, quality in zip(point.at, point.low, point.high, point.quality, strict=True)
-                if quality < BAD and at + gap > start
-            ]
-            self._extremes[key] = (min((low for low, _ in said), default=None), max((h for _, h in said), default=None))
-        return self._extremes[key]
-
-    def _heard(self, zone: int, start: int, stop: int, gap: int) -> Mapping[str, Heard]:
-        """The zone's readings that speak in [start, stop): from memory where a live fold has them all."""
-        fold = self.live.get(zone)
-        if fold is not None and fold.settled <= start:
-            return {address: heard.since(start).before(stop) for address, heard in fold.heard.items()}
-        heard = load_heard(self.conn, self.place(zone), start, stop, gap)
-        return {address: said.since(start) for address, said in heard.items()}
-
     # --- where it was judged
 
     def judging(
@@ -410,9 +363,3 @@ class Ways:
 
 def _least(a: int | None, b: int | None) -> int | None:
     return b if a is None else a if b is None else min(a, b)
-
-
-def quantity_of(profile: Profile, key: str) -> str:
-    """What a break's limit key is about: a limit's quantity, that of the limits of an allowance, or the temperature."""
-    found = (limit.quantity for limit in profile.limits if key in (limit.key, f"allowance:{limit.allowance}"))
-    return next(found, "temperature")

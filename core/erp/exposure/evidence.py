@@ -1,0 +1,93 @@
+"""The extremes of a break: the least and the greatest value that goods met where they were while it lasted."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from core.erp.exposure import summaries
+from core.erp.exposure.raw import Heard, load_heard
+from core.erp.exposure.rules.assess import Break
+from core.erp.exposure.rules.profile import Profile
+from core.erp.exposure.rules.signal import BAD
+from core.erp.exposure.times import micros, moment
+from core.erp.exposure.ways import Ways
+from core.series import older
+
+Extremes = tuple[float | None, float | None]
+"""Least and greatest value; None where there was none."""
+
+
+@dataclass(slots=True)
+class Evidence:
+    """Reads what the goods that `ways` has judged met. Everything is read once."""
+
+    ways: Ways
+    _found: dict[tuple[int, str, int, int, int | None], Extremes] = field(default_factory=dict)
+    """By (zone, quantity, allowed gap, from, to): profiles of one allowed gap hear the same."""
+
+    def extremes(self, sublot: int, version: int, item: Break) -> Extremes:
+        """Least and greatest value of the broken limit's quantity, in the canonical unit; bad ones left out.
+
+        Where PostgreSQL has no readings any more, as its closed hours have it: of good temperatures.
+        """
+        quantity = quantity_of(self.ways.profile(version), item.limit_key)
+        return _of(
+            self._in(zone, version, quantity, max(start, item.started), _least(stop, item.ended))
+            for way in self.ways.came[sublot]
+            for zone, start, stop in way
+            if (item.ended is None or start < item.ended) and (stop is None or stop > item.started)
+        )
+
+    def _in(self, zone: int, version: int, quantity: str, start: int, stop: int | None) -> Extremes:
+        gap = self.ways.profile(version).allowed_gap
+        key = (zone, quantity, gap, start, stop)
+        if key not in self._found:
+            until = micros(self.ways.now) + 1 if stop is None else stop
+            since = self._here_since(zone, start, until)
+            hours = summaries.closed(self.ways.conn, zone, version, start, since) if since > start else []
+            mine = {point.address for point in self.ways.place(zone).points if point.quantity == quantity}
+            # what is carried into the part that is here was said before it
+            heard = self._heard(zone, since, until, gap if since == start else 0)
+            said = [
+                (low, high)
+                for address, point in heard.items()
+                if address in mine
+                for at, low, high, quality in zip(point.at, point.low, point.high, point.quality, strict=True)
+                if quality < BAD and at + gap > start
+            ]
+            before = [(hour.lowest, hour.highest) for hour in hours if quantity == "temperature"]
+            self._found[key] = _of([*said, *before])
+        return self._found[key]
+
+    def _here_since(self, zone: int, start: int, stop: int) -> int:
+        """From when on PostgreSQL has all readings of the zone's points in [start, stop)."""
+        if moment(start) > self.ways.now - older.DAY:
+            return start  # nothing is dropped that soon
+        points = {point.address for point in self.ways.place(zone).points}
+        lacking = older.missing(self.ways.conn, points, moment(start), moment(stop))
+        return min(max([start, *(micros(day + older.DAY) for _, day in lacking)]), stop)
+
+    def _heard(self, zone: int, start: int, stop: int, gap: int) -> Mapping[str, Heard]:
+        """The zone's readings that speak in [start, stop): from memory where a live fold has them all."""
+        fold = self.ways.live.get(zone)
+        if fold is not None and fold.settled <= start:
+            return {address: heard.between(start, stop) for address, heard in fold.heard.items()}
+        heard = load_heard(self.ways.conn, self.ways.place(zone), start, stop, gap)
+        return {address: said.since(start) for address, said in heard.items()}
+
+
+def _of(found: Iterable[Extremes]) -> Extremes:
+    pairs = list(found)
+    return (
+        min((low for low, _ in pairs if low is not None), default=None),
+        max((high for _, high in pairs if high is not None), default=None),
+    )
+
+
+def _least(one: int | None, other: int | None) -> int | None:
+    return min((at for at in (one, other) if at is not None), default=None)
+
+
+def quantity_of(profile: Profile, key: str) -> str:
+    """What a break's limit key is about: a limit's quantity, that of the limits of an allowance, or the temperature."""
+    found = (limit.quantity for limit in profile.limits if key in (limit.key, f"allowance:{limit.allowance}"))
+    return next(found, "temperature")
