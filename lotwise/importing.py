@@ -3,7 +3,7 @@
 With --shipment, --lot, --sublot or --zone the readings are bound to goods and judged by the core as well.
 
 Exit codes: 0 the file was read whole; 1 it is damaged (what could be read is shown, the lines are named) or, with
---strict, device and readings disagree; 2 it is no such file, the options do not fit it, or the core cannot be asked;
+--strict, device and readings disagree or the signature does not fit; 2 it is no such file, the options do not fit it, or the core cannot be asked;
 3 the core refused. A damaged file is bound as far as it could be read.
 """
 
@@ -170,7 +170,7 @@ def logger_command(
 
     lotwise import logger 130500109088.txt --shipment SH-1 --login logistics --dry-run
 
-    Exit code 0: read whole. 1: damaged (or, with --strict, they disagree). 2: not such a report.
+    Exit code 0: read whole. 1: damaged (or, with --strict, they disagree or it was altered). 2: not such a report.
     """
     try:
         binding = Binding(api, login, shipment, lot, sublot, zone, since, until, dry_run, clock_fast)

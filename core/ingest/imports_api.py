@@ -58,7 +58,7 @@ def post_import(body: ImportIn, door: Door, request: Request) -> JSONResponse:
 
 @router.post(
     "/imports/files", status_code=201, response_model=FileImportOut,
-    openapi_extra={"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": FORM}}}},
+    openapi_extra={"requestBody": {"required": True, "content": {"multipart/form-data": FORM}}},
 )  # fmt: skip
 def post_file(upload: Uploaded, door: Door, request: Request) -> JSONResponse:
     """As `/imports`, with the device's own file: a Fridge-tag or Q-tag text report, or a table (CSV), plain or gzip.

@@ -24,10 +24,14 @@ from core.telemetry.reading import Reading
 MOST_BYTES = 64 * 1024 * 1024
 SHOWN = 100
 
+_FIELDS = FileIn.model_json_schema()
 FORM: dict[str, Any] = {
-    **FileIn.model_json_schema(),
-    "properties": {"file": {"type": "string", "format": "binary"}, **FileIn.model_json_schema()["properties"]},
-    "required": ["file"],
+    "schema": {
+        **_FIELDS,
+        "properties": {"file": {"type": "string", "format": "binary"}, **_FIELDS["properties"]},
+        "required": ["file"],
+    },
+    "example": {"file": "@130500109088.txt", "shipment": "SH-1", "timezone": "Europe/Zurich", "dry_run": True},
 }
 """The form, as OpenAPI describes it."""
 
