@@ -3,8 +3,8 @@
 With --shipment, --lot, --sublot or --zone the readings are bound to goods and judged by the core as well.
 
 Exit codes: 0 the file was read whole; 1 it is damaged (what could be read is shown, the lines are named) or, with
---strict, device and readings disagree or the signature does not fit; 2 it is no such file, the options do not fit it, or the core cannot be asked;
-3 the core refused. A damaged file is bound as far as it could be read.
+--strict, device and readings disagree or the signature does not fit; 2 it is no such file, the options do not fit it,
+or the core cannot be asked; 3 the core refused. A damaged file is bound as far as it could be read.
 """
 
 import hashlib
