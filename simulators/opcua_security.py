@@ -7,6 +7,7 @@ the stores in which each side finds the other, `trusted-servers` and `trusted-cl
 import hmac
 import ipaddress
 import os
+import socket
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -97,7 +98,11 @@ class Papers:
 
     def _issue(self, name: str, host: str) -> None:
         key = cert_gen.generate_private_key()
-        names: list[x509.GeneralName] = [x509.UniformResourceIdentifier(uri(name)), x509.DNSName("localhost")]
+        names: list[x509.GeneralName] = [
+            x509.UniformResourceIdentifier(uri(name)),
+            x509.DNSName("localhost"),
+            x509.DNSName(socket.gethostname()),
+        ]
         try:
             names.append(x509.IPAddress(ipaddress.ip_address(host)))
         except ValueError:
