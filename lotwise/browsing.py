@@ -18,9 +18,7 @@ def plain(endpoint: str, user: str | None, password: str | None) -> OpcUaServer 
     try:
         return OpcUaServer(endpoint=endpoint, user=user, password=SecretStr(password) if password is not None else None)
     except ValidationError as error:
-        _say(
-            f"cannot browse {endpoint}: {'; '.join(each['msg'].removeprefix('Value error, ') for each in error.errors())}"
-        )
+        _say("; ".join(each["msg"].removeprefix("Value error, ") for each in error.errors()))
         return None
 
 

@@ -94,10 +94,10 @@ class OpcUaServer(_Strict):
     @classmethod
     def _endpoint(cls, text: str) -> str:
         parts = urlsplit(text)
-        if parts.scheme != "opc.tcp" or not parts.hostname:
-            raise ValueError(f"{text!r} is not an endpoint such as opc.tcp://host:4840/path")
         if parts.username is not None or parts.password is not None:
             raise ValueError("put user and password into their own fields, not into the endpoint")
+        if parts.scheme != "opc.tcp" or not parts.hostname:
+            raise ValueError(f"{text!r} is not an endpoint such as opc.tcp://host:4840/path")
         return text if parts.port else text.replace(parts.netloc, f"{parts.netloc}:4840", 1)
 
     @model_validator(mode="after")

@@ -12,16 +12,12 @@ from edge.collectors.opcua_again import Again
 from edge.collectors.opcua_config import OpcUaSource
 from edge.collectors.opcua_fill import Filling
 from edge.collectors.opcua_items import Item, Missed, first_report, reading_of
+from edge.collectors.opcua_monitor import Monitoring
 from edge.collectors.opcua_safe import Report, Safe
 from edge.collectors.opcua_security import StrictClient
 from edge.collectors.opcua_service import (
     KEEPALIVE,
-    create_items,
     create_subscription,
-    in_groups,
-    item_request,
-    may_read_history,
-    node_id,
     operation_limit,
     reaching,
     started_at,
@@ -59,8 +55,7 @@ class Session:
         self._clock = clock
         self._inbox: asyncio.Queue[tuple[ua.PublishResult, asyncio.Future[None]]] = asyncio.Queue(maxsize=1)
         self._lost = asyncio.Event()
-        self._subscription = 0
-        self._per_call = config.per_call
+        self._monitoring = Monitoring(config, client)
         self._patience = 0.0
         self._sequence: int | None = None
         self._heard = 0.0
@@ -97,71 +92,24 @@ class Session:
         loop = asyncio.get_running_loop()
         self._client.connection_lost_callback = self._on_lost
         with reaching(self._config.endpoint):
-            self._per_call = await operation_limit(self._client, self._config.per_call)
+            self._monitoring.per_call = await operation_limit(self._client, self._config.per_call)
             self._fill.server_started = await started_at(self._client)
             made = await create_subscription(self._client, self._config, self._on_publish)
-        self._subscription = made.SubscriptionId
+        self._monitoring.subscription = made.SubscriptionId
         keepalive = made.RevisedPublishingInterval / 1000 * max(1, made.RevisedMaxKeepAliveCount)
         self._patience = 3 * max(keepalive, KEEPALIVE.total_seconds()) + self._config.timeout.total_seconds()
         self._heard = loop.time()
         for item in self._items:
             item.attach()
             item.seen = loop.time()
-        await self._locate(self._items)
-        await self._monitor([item for item in self._items if not item.refused])
+        await self._monitoring.locate(self._items)
+        await self._monitoring.monitor([item for item in self._items if not item.refused])
         if all(item.refused for item in self._items):
             # A server that had them is still loading its project; one that never had is configured wrongly.
             known = any(item.last_at is not None for item in self._items)
             kind = SourceLost if known else SourceMisconfigured
             raise kind(f"{self._config.endpoint} refuses every node: {self._items[0].refused}")
         self._subscribed = True
-
-    async def _locate(self, items: Sequence[Item]) -> None:
-        """Finds the items' node ids by the server's namespaces as they are now."""
-        with reaching(self._config.endpoint):
-            namespaces = await self._client.get_namespace_array()
-        for item in items:
-            try:
-                item.node_id = node_id(item.node.node, namespaces)
-            except (LookupError, ua.UaError) as error:
-                self._refuse(item, str(error))
-
-    async def _monitor(self, items: Sequence[Item]) -> None:
-        for group in in_groups(items, self._per_call):
-            ids = [item.node_id for item in group]
-            requests = [
-                item_request(item.node, each, item.handle, self._config.queue_of(item.node))
-                for item, each in zip(group, ids, strict=True)
-            ]
-            with reaching(self._config.endpoint):
-                # Asked first: a first report may come before the answer to the creation of its item.
-                for item, has_history in zip(group, await may_read_history(self._client, ids), strict=True):
-                    item.has_history = has_history
-                    item.awaited = True
-                results = await create_items(self._client, self._subscription, requests)
-            for item, result in zip(group, results, strict=True):
-                self._created(item, result)
-
-    def _created(self, item: Item, result: ua.MonitoredItemCreateResult) -> None:
-        if not result.StatusCode.is_good():
-            self._refuse(item, severity(int(result.StatusCode.value))[1])
-            return
-        item.refused = ""
-        item.sampling = max(
-            item.node.sampling, item.node.sampling.__class__(milliseconds=result.RevisedSamplingInterval)
-        )
-        asked = self._config.queue_of(item.node)
-        if result.RevisedQueueSize < asked:
-            log.info(
-                "%s: %s: queue of %d instead of %d", self._config.name, item.node.node, result.RevisedQueueSize, asked
-            )
-
-    def _refuse(self, item: Item, reason: str) -> None:
-        item.awaited = False
-        if item.refused != reason:
-            log.warning("%s: the server does not monitor %s: %s", self._config.name, item.node.node, reason)
-        item.refused = reason
-        item.recheck = True
 
     # -- receiving -----------------------------------------------------------------------------------------------
 
@@ -256,7 +204,7 @@ class Session:
         for number in [] if lost else numbers:
             try:
                 with reaching(self._config.endpoint):
-                    message = await self._client.uaclient.session.republish(self._subscription, number)
+                    message = await self._client.uaclient.session.republish(self._monitoring.subscription, number)
             except SourceLost as error:
                 log.debug("%s: message %d: %s", self._config.name, number, error)
                 lost = True
@@ -289,15 +237,11 @@ class Session:
                 for item in self._items:
                     item.recheck = item.recheck or item.awaited
             if now > retry:
-                await self._retry([item for item in self._items if item.refused])
+                await self._monitoring.retry([item for item in self._items if item.refused])
                 retry = now + _RETRY_REFUSED
             due = [item for item in self._items if item.recheck or (not item.awaited and now - item.seen >= silence)]
-            await self._again.read([item for item in due if not item.refused and not item.owed], self._per_call)
+            await self._again.read(
+                [item for item in due if not item.refused and not item.owed], self._monitoring.per_call
+            )
             await self._again.refuse([item for item in due if item.refused])
             await asyncio.sleep(min(_TICK, silence / 4))
-
-    async def _retry(self, refused: Sequence[Item]) -> None:
-        """Asks again for what the server did not have: it may have come to know the namespace, or the node."""
-        if refused:
-            await self._locate([item for item in refused if item.node_id is None])
-            await self._monitor([item for item in refused if item.node_id is not None])
