@@ -1,6 +1,6 @@
 """Routes of the ingest: its lag, dead letters and their replay, conflicts, alarms, epochs and closing one."""
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
@@ -10,7 +10,7 @@ from sqlalchemy import select, text
 
 from core.erp.exposure.judge import Judge
 from core.erp.kernel.auth import now_utc
-from core.erp.kernel.http import PROBLEMS, Answer, Body, Cursor, Door, Limit, Page, Ref, Text, paged
+from core.erp.kernel.http import PROBLEMS, Answer, Body, Cursor, Door, Length, Limit, Page, Ref, Text, paged
 from core.erp.kernel.signatures import sign
 from core.erp.kernel.tables import table
 from core.erp.kernel.unit import Unit
@@ -31,13 +31,13 @@ class LagOut(Answer):
 
     unshipped_batches: int
     unshipped_readings: int
-    oldest_unshipped: timedelta | None
+    oldest_unshipped: Length | None
     dead_letters: dict[str, int]
     pending_watermarks: int
     runs_with_holes: int
     stopped: list[tuple[int, str]]
     alarms: int
-    quiet: dict[str, timedelta]
+    quiet: dict[str, Length]
     unowned: list[int]
 
 

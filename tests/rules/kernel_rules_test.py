@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from core.erp.kernel.errors import Invalid
-from core.erp.kernel.http import decode_cursor, encode_cursor
+from core.erp.kernel.http import Length, decode_cursor, encode_cursor
 from core.erp.kernel.permits import Role, permits_of
 from core.erp.kernel.unit import Actor, canonical, plain, record_hash, system
 from core.erp.lots.workflow import SUBLOT
@@ -108,3 +108,18 @@ def test_the_life_cycle_of_a_sublot_is_the_one_of_the_design() -> None:
     assert SUBLOT.moves["release"].needs == "batch.release"
     assert (SUBLOT.moves["reject"].needs, SUBLOT.moves["reject"].reasoned) == ("lot.disposition", True)
     assert "quarantine --> released: release" in SUBLOT.diagram()
+
+
+@pytest.mark.parametrize(
+    ("length", "said"),
+    [
+        (timedelta(0), "PT0S"), (timedelta(minutes=30), "PT30M"), (timedelta(days=730), "P730D"),
+        (timedelta(days=1, hours=2, seconds=3), "P1DT2H3S"), (timedelta(seconds=90, milliseconds=500), "PT1M30.5S"),
+        (timedelta(minutes=-5), "-PT5M"), (timedelta(microseconds=1), "PT0.000001S"),
+        (timedelta(days=3660, seconds=59.25), "P3660DT59.25S"),
+    ],
+)  # fmt: skip
+def test_lengths_of_time_are_said_in_days_at_most_and_read_back(length: timedelta, said: str) -> None:
+    adapter = TypeAdapter(Length)
+    assert adapter.dump_python(length, mode="json") == said
+    assert adapter.validate_python(said) == length

@@ -2,7 +2,8 @@
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,7 +14,7 @@ import pytest
 from argon2 import PasswordHasher
 from jsonschema import Draft202012Validator
 from pydantic import SecretStr
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine, create_engine, text
 
 from core.app import build_events, create_app
 from core.erp.kernel import auth
@@ -368,6 +369,23 @@ def test_unexpected_faults_are_logged_not_told(api: Api, plant: Plant, monkeypat
     assert answer.status_code == 500
     assert "secret" not in answer.text
     assert answer.json()["id"]
+
+
+def test_a_database_that_is_away_is_said_and_not_our_fault(tmp_path: Path) -> None:
+    settings = Settings(instance="test", secret_key=SecretStr(SECRET), data_dir=tmp_path)
+    nobody = create_engine("postgresql+psycopg://lotwise@127.0.0.1:9/lotwise")
+    app = create_app(settings, nobody, run_background=False)
+    app.router.lifespan_context = _nothing  # what it writes at its start has been written before
+    with serving(app) as client:
+        for answer in (client.get("/healthz"), client.post("/api/v1/token", data={"username": "a", "password": "b"})):
+            assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
+            assert answer.headers["content-type"] == "application/problem+json"
+            assert "127.0.0.1" not in answer.text
+
+
+@asynccontextmanager
+async def _nothing(_: object) -> AsyncIterator[None]:
+    yield
 
 
 def test_open_pages_and_schema(api: Api) -> None:

@@ -5,9 +5,9 @@ from typing import Annotated, Literal
 
 from pydantic import AwareDatetime, ConfigDict, Field, FiniteFloat
 
-from core.erp.kernel.http import Answer, Body, Ref, Text
+from core.erp.kernel.http import Answer, Body, Length, Ref, Text
 
-Span = Annotated[timedelta, Field(ge=timedelta(0), le=timedelta(days=3660), examples=["PT30M"])]
+Span = Annotated[Length, Field(ge=timedelta(0), le=timedelta(days=3660), examples=["PT30M"])]
 Code = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,64}$")]
 
 
@@ -64,9 +64,9 @@ class ZoneOut(Answer):
     worst_temperature: float | None
     band_low: float | None
     band_high: float | None
-    band_delay: timedelta
+    band_delay: Length
     band_hysteresis: float
-    allowed_gap: timedelta
+    allowed_gap: Length
     simulated: bool
 
 
@@ -232,11 +232,11 @@ class VersionOut(Answer):
     id: int
     profile_id: int
     version: int
-    allowed_gap: timedelta
-    shortest_event: timedelta
+    allowed_gap: Length
+    shortest_event: Length
     probe_kind: str
     mkt_limit: float | None
-    mkt_window: timedelta | None
+    mkt_window: Length | None
     activation_energy: float
     created_at: AwareDatetime
     limits: list[LimitShape] = Field(default_factory=list)
@@ -267,7 +267,7 @@ class ItemOut(Answer):
     profile_id: int | None
     kind: str
     gtin: str | None
-    shelf_life: timedelta | None
+    shelf_life: Length | None
 
 
 class AssignIn(Body):

@@ -8,7 +8,7 @@ from pydantic import AwareDatetime
 
 from core.erp.exposure import service
 from core.erp.kernel.errors import Invalid, NotFound
-from core.erp.kernel.http import PROBLEMS, Answer, Door, Id
+from core.erp.kernel.http import PROBLEMS, Answer, Door, Id, Length
 from core.erp.kernel.unit import Unit
 from core.series.restoring import series_of
 
@@ -37,11 +37,11 @@ class LimitOut(Answer):
     """Time out of one limit, in seconds."""
 
     key: str
-    proven: timedelta
-    uncertain: timedelta
-    worst: timedelta
-    longest: timedelta
-    budget: timedelta | None
+    proven: Length
+    uncertain: Length
+    worst: Length
+    longest: Length
+    budget: Length | None
 
 
 class ExposureOut(Answer):

@@ -7,7 +7,7 @@ import logging
 import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from http import HTTPStatus
 from typing import Annotated, Any, Generic, TypeVar
@@ -20,7 +20,8 @@ from fastapi.security import OAuth2PasswordBearer
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer
 from sqlalchemy import ColumnElement, Engine, Row, Select, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
-from sqlalchemy.exc import DataError, DBAPIError
+from sqlalchemy.exc import DataError, DBAPIError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
 
 from core.erp.kernel.auth import now_utc
@@ -52,6 +53,20 @@ Amount = Annotated[Decimal, Field(gt=0, max_digits=18, decimal_places=6), PlainS
 """A quantity more than nothing, at most 6 decimals; text in answers, so that no digit is lost."""
 Quantity = Annotated[Decimal, PlainSerializer(_said, return_type=str)]
 """A quantity in an answer."""
+
+
+def _days(value: timedelta) -> str:
+    """ISO 8601 in days, hours, minutes and seconds: a year or a month has no length that everybody agrees on."""
+    seconds, sign = abs(value).seconds, "-" if value < timedelta(0) else ""
+    parts = ((seconds // 3600, "H"), (seconds // 60 % 60, "M"))
+    time = "".join(f"{count}{name}" for count, name in parts if count)
+    rest = Decimal(seconds % 60) + Decimal(abs(value).microseconds) / 1_000_000
+    time += f"{rest.normalize():f}S" if rest or not (time or abs(value).days) else ""
+    return f"{sign}P{f'{abs(value).days}D' if abs(value).days else ''}{'T' if time else ''}{time}"
+
+
+Length = Annotated[timedelta, PlainSerializer(_days, return_type=str), Field(json_schema_extra={"format": "duration"})]
+"""A length of time in an answer: PT30M, P730D."""
 Text = Annotated[str, Field(min_length=1, max_length=2000, pattern=r"\S")]
 """Words that must be there."""
 
@@ -161,7 +176,22 @@ def translate(error: DBAPIError) -> LotwiseError | None:
 def _database_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, DBAPIError)
     known = translate(error)
-    return _lotwise_error(request, known) if known is not None else _unexpected(request, error)
+    if known is not None:
+        return _lotwise_error(request, known)
+    state = getattr(error.orig, "sqlstate", None)
+    if isinstance(error, OperationalError) and (state is None or state.startswith(_PASSING)):
+        return _away(request, error)
+    return _unexpected(request, error)
+
+
+_PASSING = ("08", "40", "53", "57")
+"""SQLSTATE classes of what passes: no connection, deadlock, no room, shutting down. Without one nobody answered."""
+
+
+def _away(request: Request, error: Exception) -> JSONResponse:
+    """The database cannot be had now: nothing was posted, the same may be asked again."""
+    log.warning("database away in %s %s: %s", request.method, request.url.path, error)
+    return _problem(503, "Unavailable", "the database cannot answer now: ask again", {"Retry-After": "5"})
 
 
 def _unexpected(request: Request, error: Exception) -> JSONResponse:
@@ -181,6 +211,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, _bad_request)
     app.add_exception_handler(HTTPException, _http_error)
     app.add_exception_handler(DBAPIError, _database_error)
+    app.add_exception_handler(PoolTimeout, _away)
     app.add_exception_handler(StoreUnavailable, _store_away)
     app.add_exception_handler(Exception, _unexpected)
     describe(app)
