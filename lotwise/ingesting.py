@@ -16,7 +16,7 @@ from sqlalchemy.orm import configure_mappers
 
 from core.app import build_events
 from core.erp.exposure.judge import Judge
-from core.erp.exposure.timer import Patience, in_force, tick
+from core.erp.exposure.timer import Later, Patience, in_force, tick
 from core.erp.kernel.events import Events
 from core.erp.kernel.forgetting import forget
 from core.erp.kernel.unit import Unit, system, transact
@@ -74,16 +74,17 @@ class _Timer:
         self._events = events
         self._judge = Judge()
         self._before = datetime.now(UTC)
+        self._later: Later = {}
 
     def beat(self, now: datetime) -> None:
         """One beat."""
-        transact(self._engine, system("timer"), self._events, self._tick, now)
+        self._later = transact(self._engine, system("timer"), self._events, self._tick, now)
         self._before = now
         retire_unnamed(self._engine, self._judge, self._events, now)
 
-    def _tick(self, u: Unit) -> None:
+    def _tick(self, u: Unit) -> Later:
         in_force(u, self._before)
-        tick(u, self._judge, Patience())
+        return tick(u, self._judge, Patience(), self._later)
 
 
 def tidy(engine: Engine, now: datetime, *, behind: bool) -> None:

@@ -11,6 +11,7 @@ from core.erp.custody import handlers as custody_handlers
 from core.erp.exposure import handlers as exposure_handlers
 from core.erp.exposure.judge import Judge
 from core.erp.exposure.timer import Patience, tick
+from core.erp.exposure.times import micros
 from core.erp.kernel.events import Events
 from core.erp.quality import handlers as quality_handlers
 from core.telemetry.batch import Watermark
@@ -138,6 +139,31 @@ def test_silence_after_the_patience_goes_on_when_the_timers_process_is_another(w
     world.feed("room", every(5, at("02:05"), at("02:30", 1), 5.0), upto=at("02:30", 1), now=at("02:40", 1))
     world.feed("room", every(5, at("02:35", 1), at("04:00", 1), 9.0), upto=at("04:00", 1))
     assert world.excursions(sublot) == [(sublot, "high", at("02:35", 1), at("03:35", 1), "proven")]
+
+
+def test_goods_where_nobody_measures_are_looked_at_when_they_may_break_and_once_a_minute(world: World) -> None:
+    dock, yard, room = world.zone("dock", points=()), world.zone("yard", points=()), world.zone("room")
+    item = world.item(OVER_8_FOR_60)
+    sublot, measured = world.sublot(item, dock, at("01:00")), world.sublot(item, room, at("01:00"))
+    known: dict[int, tuple[int, int]] = {}
+
+    def look(clock: str) -> int | None:
+        """Beats, and gives until how many seconds after midnight it may wait."""
+        nonlocal known
+        known = world.do(lambda u: tick(u, Judge(), Patience(), known), now=at(clock))
+        assert measured not in known
+        return (known[sublot][1] - micros(DAY)) // 1_000_000 if sublot in known else None
+
+    assert look("01:00:02") == 3662
+    assert look("01:00:04") == 3662, "it may wait"
+    assert look("01:59:30") == 7200, "an hour after it came it may break"
+    assert world.holds(sublot) == []
+    look("02:00")
+    assert world.holds(sublot) == ["unproven"]
+    world.put(sublot, yard, at("02:00:10"))
+    assert look("02:00:12") == 7272, "it is somewhere else"
+    world.put(sublot, room, at("02:00:20"))
+    assert look("02:00:22") is None
 
 
 # --- sensors

@@ -16,10 +16,14 @@ from core.erp.exposure.handlers import judge_items
 from core.erp.exposure.judge import Judge
 from core.erp.exposure.look_again import judged
 from core.erp.exposure.places import versions_of
+from core.erp.exposure.rules.assess import REFRESH
 from core.erp.exposure.stays import RECORDER
 from core.erp.exposure.times import micros
 from core.erp.exposure.ways import Ways
 from core.erp.kernel.unit import Unit
+
+Later = dict[int, tuple[int, int]]
+"""By sublot that stands where nobody measures: its zone, and until when (microseconds) it need not be looked at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +59,11 @@ _MUTE = text("""
         > i.since
     GROUP BY i.root HAVING min(greatest(f.at, i.since)) < CAST(:before AS timestamptz)
 """)
+_UNMEASURED = text(
+    "SELECT s.id, s.zone_id FROM sublot s WHERE s.zone_id IS NOT NULL AND NOT EXISTS ("
+    " SELECT FROM point p WHERE p.zone_id = s.zone_id AND p.role = 'required')"
+    " AND s.state NOT IN ('destroyed', 'returned') ORDER BY s.id"
+)
 _STANDING = text("SELECT zone_id FROM zone_judged WHERE silent_since IS NOT NULL")
 _MADE = text(
     "INSERT INTO zone_judged (zone_id, version) SELECT z, 0 FROM unnest(CAST(:zones AS bigint[])) z"
@@ -72,8 +81,11 @@ _RISEN = text(
 )
 
 
-def tick(u: Unit, judge: Judge, rules: Patience) -> None:
-    """One beat of the timer. Who is silent stands with the zones, so that a restart forgets nobody."""
+def tick(u: Unit, judge: Judge, rules: Patience, known: Later | None = None) -> Later:
+    """One beat of the timer. Who is silent stands with the zones, so that a restart forgets nobody.
+
+    Gives what `blind` does, to be handed in at the next beat; without it all goods are looked at.
+    """
     quiet = _quiet(u, rules)
     standing = set(u.conn.execute(_STANDING).scalars())
     fallen, risen = sorted(quiet.keys() - standing), sorted(standing - quiet.keys())
@@ -91,7 +103,7 @@ def tick(u: Unit, judge: Judge, rules: Patience) -> None:
         for zone in sorted(u.conn.execute(_RISEN, {"zones": risen}).scalars()):
             u.emit(ZoneState(zone, "silent_gateway", active=False, at=u.now, value=None))
     judge.stand_in(u, dict.fromkeys(waited, micros(u.now - rules.overdue)))
-    blind(u)
+    return blind(u, known)
 
 
 def _quiet(u: Unit, rules: Patience) -> dict[int, datetime]:
@@ -114,22 +126,26 @@ def in_force(u: Unit, since: datetime) -> None:
     judge_items(u, items.all())
 
 
-def blind(u: Unit) -> None:
-    """Judges the goods that stand where nobody measures, up to now."""
-    ids = [
-        row.id
-        for row in u.conn.execute(
-            text(
-                "SELECT s.id FROM sublot s WHERE s.zone_id IS NOT NULL AND NOT EXISTS ("
-                " SELECT 1 FROM point p WHERE p.zone_id = s.zone_id AND p.role = 'required')"
-                " AND s.state NOT IN ('destroyed', 'returned') ORDER BY s.id"
-            )
-        )
-    ]
+def blind(u: Unit, known: Later | None = None) -> Later:
+    """Judges the goods that stand where nobody measures, up to now: those that `known` does not put off.
+
+    Gives until when each may wait: until its next count could be full, and a minute at most, for what becomes known
+    of where it was before may bring that forward. Its zones are locked, since others judge it too.
+    """
+    rows = u.conn.execute(_UNMEASURED).all()
+    now = micros(u.now)
+    later = {row.id: (known or {}).get(row.id, (0, 0)) for row in rows}
+    later = {row.id: later[row.id] if later[row.id][0] == row.zone_id else (row.zone_id, 0) for row in rows}
+    ids = [sublot for sublot, (_, at) in later.items() if at <= now]
     by_version: dict[int, list[int]] = defaultdict(list)
     for sublot, version in versions_of(u.conn, ids, u.now).items():
         by_version[version].append(sublot)
+    came = Ways(u.conn, u.now).ways(ids)
+    u.conn.execute(_LOCK, {"zones": sorted({zone for ways in came.values() for way in ways for zone, _, _ in way})})
     ways = Ways(u.conn, u.now)
-    items = judged(ways, ways.verdicts(by_version))
+    verdicts = ways.verdicts(by_version)
+    items = judged(ways, verdicts)
     if items:
         u.emit(SublotsJudged(tuple(items)))
+    due = dict.fromkeys(ids, now + REFRESH) | {sublot: verdict.due for (sublot, _), verdict in verdicts.items()}
+    return later | {sublot: (later[sublot][0], min(due[sublot], now + REFRESH)) for sublot in ids}
