@@ -27,12 +27,24 @@ class SeriesIn(Body):
     values: Annotated[list[ValueIn], Field(min_length=1, max_length=MOST)]
 
 
-class ImportIn(Body):
-    """A recorder's file and what it was with: exactly one of shipment, lot, sublot, zone; an id, or a code.
+class Company(Body):
+    """What a recorder was with: exactly one of shipment, lot, sublot, zone; an id, or a code.
 
     A shipment's recorder counts from leaving to arrival. A lot's counts where nobody else measured, or wherever the lot
     was over `start` to `stop` if given. A zone's counts throughout. What lies outside is kept and does not count.
     """
+
+    shipment: Target = None
+    lot: Target = None
+    sublot: Target = None
+    zone: Target = None
+    start: AwareDatetime | None = None
+    stop: AwareDatetime | None = None
+    dry_run: bool = Field(False, description="say what would come of it and keep nothing")
+
+
+class ImportIn(Company):
+    """A recorder's readings, and what it was with."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -45,13 +57,6 @@ class ImportIn(Body):
     )  # fmt: skip
     serial: Annotated[str, Field(min_length=1, max_length=64, pattern=r"\S", examples=["130500109088"])]
     series: Annotated[list[SeriesIn], Field(min_length=1, max_length=20)]
-    shipment: Target = None
-    lot: Target = None
-    sublot: Target = None
-    zone: Target = None
-    start: AwareDatetime | None = None
-    stop: AwareDatetime | None = None
-    dry_run: bool = Field(False, description="say what would come of it and keep nothing")
     source: Annotated[str, Field(max_length=300)] = Field("", description="what it was read from, for the audit")
 
 
@@ -111,21 +116,14 @@ class ImportOut(BaseModel):
     holds: list[HoldOut]
 
 
-class FileIn(Body):
-    """The fields that go with an uploaded file: what the recorder was with, as ImportIn, and how to read the file.
+class FileIn(Company):
+    """The fields that go with an uploaded file: what the recorder was with, and how to read the file.
 
     `mapping` is JSON: {"values": [{"column", "point", "unit"}], "time": [...], ...}; without it a table's columns are
     taken by their headings.
     """
 
     serial: Annotated[str, Field(max_length=64)] = Field("", description="default: as in the file, else its name")
-    shipment: Target = None
-    lot: Target = None
-    sublot: Target = None
-    zone: Target = None
-    start: AwareDatetime | None = None
-    stop: AwareDatetime | None = None
-    dry_run: bool = False
     kind: Literal["auto", "logger", "csv"] = "auto"
     timezone: Annotated[str, Field(max_length=64)] = Field("UTC", description="where the device's clock was set")
     clock_fast: Annotated[float, Field(allow_inf_nan=False)] = Field(
