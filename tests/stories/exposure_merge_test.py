@@ -11,6 +11,7 @@ from core.erp.catalog.model import Point, ProfileLimit
 from core.erp.custody import handlers as custody_handlers
 from core.erp.exposure import handlers as exposure_handlers
 from core.erp.exposure.lineage import paths
+from core.erp.kernel.errors import Refused
 from core.erp.kernel.events import Events
 from core.erp.kernel.model import User
 from core.erp.kernel.permits import Role
@@ -314,3 +315,24 @@ def test_what_is_not_known_of_a_part_is_not_known_of_the_merger(world: World) ->
     found = world.do(lambda u: quality.gaps(u, whole))
     assert [(gap["zone_id"], gap["start_at"], gap["stop_at"]) for gap in found] == [(van, at("01:30"), at("02:00"))]
     assert world.do(lambda u: quality.gaps(u, other)) == []
+
+
+def test_goods_that_came_too_many_different_ways_are_kept_apart(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Split, apart for ten minutes and merged again: each time twice as many histories."""
+    monkeypatch.setattr(exposure_handlers, "MOST_WAYS", 4)
+    room, dock = world.zone("room"), world.zone("dock")
+    sublot = world.sublot(world.item(OVER_8_FOR_60), room, at("01:00"))
+
+    def apart_and_together(hour: int, whole: int) -> int:
+        part = split(world, f"{hour:02}:00", whole)
+        world.put(part, dock, at(f"{hour:02}:10"))
+        world.put(part, room, at(f"{hour:02}:20"))
+        return merge(world, f"{hour:02}:30", whole, part)
+
+    sublot = apart_and_together(3, apart_and_together(2, sublot))
+    with world.engine.connect() as conn:
+        assert len(paths(conn, [sublot])[sublot]) == 4
+    with pytest.raises(Refused, match="8 different ways"):
+        apart_and_together(4, sublot)
+    with world.engine.connect() as conn:
+        assert conn.execute(text("SELECT lotwise_on_hand(:s)"), {"s": sublot}).scalar_one() > 0

@@ -9,20 +9,41 @@ from core.erp.catalog.events import JudgingChanged
 from core.erp.custody.events import CustodyChanged
 from core.erp.exposure.events import Judged, SublotsJudged
 from core.erp.exposure.judge import Judge
-from core.erp.exposure.lineage import mergers
+from core.erp.exposure.lineage import mergers, paths
 from core.erp.exposure.look_again import goods_in, judged
 from core.erp.exposure.places import versions_of
 from core.erp.exposure.stays import of_recorders
 from core.erp.exposure.times import micros
 from core.erp.exposure.ways import Ways
+from core.erp.kernel.errors import Refused
 from core.erp.kernel.events import Events
 from core.erp.kernel.unit import Unit
+from core.erp.lots.events import SublotBorn
+
+MOST_WAYS = 64
+"""Different histories that one merger may have."""
 
 
 def register(events: Events) -> None:
     """Says which events this module answers."""
     events.on(CustodyChanged, "exposure.rejudge", rejudge)
     events.on(JudgingChanged, "exposure.rejudge", judge_anew)
+    events.on(SublotBorn, "exposure.ways", keep_judgeable)
+
+
+def keep_judgeable(u: Unit, event: SublotBorn) -> None:
+    """A merger is judged along every way its parts came. Raises Refused for one that came too many different ones:
+    goods that are split, stand apart and are merged again and again double them each time.
+    """
+    if event.how == "merge":
+        u.session.flush()
+        count = len(paths(u.conn, [event.sublot_id])[event.sublot_id])
+        if count > MOST_WAYS:
+            raise Refused(
+                f"these parts have come {count} different ways, and a sublot is judged along at most {MOST_WAYS}:"
+                " keep them apart",
+                ways=count,
+            )
 
 
 def rejudge(u: Unit, event: CustodyChanged) -> None:
