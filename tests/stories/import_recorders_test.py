@@ -172,6 +172,17 @@ def test_a_file_of_another_journey_reads_no_logger(world: World) -> None:
     assert load(world, made.shipment, "R-1", series(GOOD), now=at("21:10")).logger == "read"
 
 
+def test_a_file_whose_clock_stepped_back_lands_whole_and_the_worse_of_two_values_counts(world: World) -> None:
+    """Its battery was changed at 11:00 and it began again at 10:00: the hour is there twice, once too warm."""
+    made = travelled(world, "R-1")
+    made.arrive()
+    first, second = every(5, at("08:02"), at("11:02"), 5.0), every(5, at("10:02"), at("11:57"), 5.0)
+    again = [(when, 9.5 if when <= at("11:02") else value) for when, value in second]
+    done = load(world, made.shipment, "R-1", series([*first, *first[-1:], *again]))
+    assert (done.landed, done.duplicates, done.conflicts) == (len(first) + 11, 1, 13)
+    assert [row for row in made.found() if row[0] == "high"] == [("high", at("10:02"), at("11:02"), "proven")]
+
+
 def test_the_recorded_years_of_a_room_become_readings_and_gap_records(world: World) -> None:
     """The NAB file: hourly, so its room allows 90 minutes of silence."""
     if not NAB.exists():
