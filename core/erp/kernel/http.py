@@ -65,7 +65,11 @@ def _days(value: timedelta) -> str:
     return f"{sign}P{f'{abs(value).days}D' if abs(value).days else ''}{'T' if time else ''}{time}"
 
 
-Length = Annotated[timedelta, PlainSerializer(_days, return_type=str), Field(json_schema_extra={"format": "duration"})]
+Length = Annotated[
+    timedelta,
+    PlainSerializer(_days, return_type=str, when_used="json"),
+    Field(json_schema_extra={"format": "duration"}),
+]
 """A length of time in an answer: PT30M, P730D."""
 Text = Annotated[str, Field(min_length=1, max_length=2000, pattern=r"\S")]
 """Words that must be there."""
