@@ -1,15 +1,18 @@
 """Where answers go wrong by a hair: edges of time, of custody, of what judges, of what a sensor may be trusted with."""
 
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
 from sqlalchemy import Engine, text
 
-from core.erp.catalog.model import Calibration, Installation, Point, ProfileLimit, Sensor, ZoneNesting
+from core.erp.catalog import service as catalog
+from core.erp.catalog.model import Calibration, Installation, Point, ProfileLimit, Sensor, StorageProfile, ZoneNesting
 from core.erp.custody import handlers as custody_handlers
 from core.erp.exposure import handlers as exposure_handlers
 from core.erp.exposure.timer import blind
+from core.erp.kernel.errors import Invalid
 from core.erp.kernel.events import Events
 from core.erp.quality import handlers as quality_handlers
 from tests.world import DAY, HOUR, MINUTE, OVER_8_FOR_60, World, at, every
@@ -244,3 +247,17 @@ def test_what_lasted_until_goods_left_us_has_ended_and_may_be_assessed(world: Wo
     world.feed("room", every(5, at("03:15"), at("04:10"), 9.0), upto=at("04:10"))
     assert rows(world, ended.format(sublot)) == left
     assert rows(world, ended.format(stays)) == [("high", None), ("mkt", None), ("spent", None)]
+
+
+def test_a_profile_that_could_not_be_judged_as_it_reads_is_refused(world: World) -> None:
+    """A window of ninety minutes would be judged as an hour's; two allowances under one name as the first of them."""
+    profile = world._add(StorageProfile(code="P", name="P"))
+    budget: dict[str, Any] = {"key": "warm", "op": ">", "threshold": 8.0, "kind": "cumulative", "allowance": "out"}
+    two = [ProfileLimit(**budget, delay=HOUR), ProfileLimit(**budget | {"key": "hot"}, delay=2 * HOUR)]
+    tries: list[tuple[list[ProfileLimit], dict[str, Any], str]] = [
+        ([], {"mkt_limit": 25.0, "mkt_window": 90 * MINUTE}, "whole hours"),
+        (two, {}, "the same time"),
+    ]
+    for limits, more, said in tries:
+        with pytest.raises(Invalid, match=said):
+            world.do(partial(catalog.add_version, profile_id=profile, allowed_gap=HOUR, limits=limits, **more))

@@ -27,4 +27,6 @@ def faults(limits: Sequence[ProfileLimit], allowed_gap: timedelta) -> list[str]:
         sharing = [limit for limit in limits if limit.allowance == allowance]
         if any(limit.kind != "cumulative" for limit in sharing):
             found.append(f"allowance {allowance}: only cumulative limits share one")
+        if len({limit.delay for limit in sharing}) > 1:
+            found.append(f"allowance {allowance}: those that share one allow the same time")
     return found

@@ -225,6 +225,9 @@ def add_version(
     )
     if (version.mkt_limit is None) != (version.mkt_window is None):
         raise Invalid("an MKT limit and its window come together")
+    window, hour = version.mkt_window, timedelta(hours=1)
+    if window is not None and (window < hour or window % hour):
+        raise Invalid("the window of an MKT limit is whole hours: it is judged as each hour closes")
     _add(u, version, "profile_version")
     for limit in limits:
         limit.version_id = version.id
