@@ -154,7 +154,7 @@ class _Walk:
         raw = value.Value.Value if value.Value is not None else None
         array = len(raw) if isinstance(raw, list) else None
         word = told(value, 0 if array else None)
-        level = access.Value.Value if access.Value is not None else 0
+        level = access.Value.Value if access.Value is not None and isinstance(access.Value.Value, int) else 0
         unit, unit_text = await self._unit(children)
         may = [name for bit, name in _ACCESS if level & 1 << int(bit)]
         return BrowsedNode(

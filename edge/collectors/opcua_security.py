@@ -5,6 +5,7 @@ import ipaddress
 import logging
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from asyncua import Client, ua
 from asyncua.client.ua_client import UaClient
@@ -33,6 +34,18 @@ _POLICIES: dict[str, type[security_policies.SecurityPolicy]] = {
 }
 _TOKEN_POLICIES = tuple(policy.URI for name, policy in _POLICIES.items() if name != "None")
 """Policies by which a password may be encrypted on its own; the deprecated ones (RSA 1.5, SHA-1) do not count."""
+_SIGNS_OF_LIFE = frozenset(
+    {
+        ua.StatusCodes.BadNodeIdUnknown,
+        ua.StatusCodes.BadAttributeIdInvalid,
+        ua.StatusCodes.BadNotReadable,
+        ua.StatusCodes.BadUserAccessDenied,
+        ua.StatusCodes.BadSecurityModeInsufficient,
+    }
+)
+"""Answers about the state node that only a living server gives."""
+_SESSION_TIMEOUT = 60_000.0
+"""Milliseconds; what a session is taken to last where the server says 0."""
 _NONE = security_policies.SecurityPolicyNone.URI
 _CERTIFICATE_FILES = {".der", ".crt", ".cer", ".pem"}
 _DER_LONG = 0x80
@@ -82,6 +95,21 @@ class StrictClient(Client):  # type: ignore[misc] # asyncua publishes no types
             f"{self._config.endpoint}: the password of {self._config.user!r} would be sent {why}; "
             "use mode SignAndEncrypt, or set allow_clear_password if that is meant"
         )
+
+    async def create_session(self) -> Any:
+        """As the library's, which gives a server no time to answer that says its sessions last for none."""
+        made = await super().create_session()
+        if self.session_timeout <= 0:
+            self.session_timeout: float = _SESSION_TIMEOUT
+        return made
+
+    async def _wait_for_health_signal(self) -> None:
+        """As the library's, which takes the server for lost where it does not tell this user what state it is in."""
+        try:
+            await super()._wait_for_health_signal()
+        except ua.UaStatusCodeError as error:
+            if error.code not in _SIGNS_OF_LIFE:
+                raise
 
     async def secure(self) -> None:
         """Chooses the configured endpoint and checks the server's certificate before anything is opened to it.

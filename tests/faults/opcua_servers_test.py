@@ -5,7 +5,7 @@ import contextlib
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from asyncua import ua
+from asyncua import Client, ua
 from asyncua.ua.ua_binary import struct_to_binary, uatcp_to_binary
 
 from core.telemetry.quality import Quality
@@ -156,6 +156,31 @@ def test_a_server_that_refuses_the_channel_is_quoted() -> None:
         server.close()
         await server.wait_closed()
         await asyncio.sleep(0.05)
+
+    asyncio.run(main())
+
+
+def test_a_server_that_does_not_tell_its_state_nor_how_long_a_session_lasts_is_not_lost(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def untold(client: Client) -> object:
+        made = await create(client)
+        client.session_timeout = 0.0
+        return made
+
+    create = Client.create_session
+    monkeypatch.setattr(Client, "create_session", untold)
+
+    async def main() -> None:
+        async with machine(free_port(), {"t": 4.0}) as peer:
+            state = peer.server.get_node(ua.ObjectIds.Server_ServerStatus_State)
+            denied = ua.StatusCode(ua.UInt32(ua.StatusCodes.BadUserAccessDenied))
+            await state.write_value(ua.DataValue(StatusCode=denied))
+            keeper = Memory()
+            async with running(OpcUaCollector(source(peer, "t", timeout=0.7)), keeper) as task:
+                await until(lambda: keeper.of("t"))
+                await asyncio.sleep(1.6)  # the library looks once every time-out
+                assert not task.done()
 
     asyncio.run(main())
 
