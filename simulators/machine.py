@@ -103,6 +103,7 @@ class FillingMachine:
         task, self.task = self.task, None
         try:
             await end(task)
+            await self._release()
         finally:
             await self.server.close()
             await self.chamber.stop()

@@ -4,11 +4,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from asyncua import ua
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from core.telemetry.located import ConfigErrors, Located, Where
 from simulators.faults import APPLIES, FaultKind
+from simulators.machine import VARIABLES
 from simulators.scenario import ZONE_ACTS, Scenario
 from simulators.shapes import seconds
 
@@ -76,7 +78,8 @@ def _references(raw: Mapping[str, Any]) -> list[tuple[Where, str]]:
             )
     for section in ("timeline", "faults"):
         for n, item in _items(raw, section):
-            found.extend(((section, n, *where), text) for where, text in _about_device(item, kinds, raw))
+            problems = [*_about_device(item, kinds), *_about_status(item), *_about_time(item, raw)]
+            found.extend(((section, n, *where), text) for where, text in problems)
     return found
 
 
@@ -115,35 +118,50 @@ _NEEDS = {
 """The kind of device that an event needs, where it names one."""
 
 
-def _about_device(
-    item: Mapping[str, Any], kinds: Mapping[str, Mapping[str, Any]], raw: Mapping[str, Any]
-) -> list[tuple[Where, str]]:
-    """Whether an event or fault fits the device it names and the scenario's duration."""
+def _about_status(item: Mapping[str, Any]) -> list[tuple[Where, str]]:
+    """Whether OPC UA has the status, and a machine the variable, that an event names."""
+    if item.get("do") != "opcua_status":
+        return []
+    variable, status = item.get("variable"), item.get("status")
     found: list[tuple[Where, str]] = []
-    if "device" in item:
-        device = kinds.get(str(item["device"]))
-        if device is None:
-            return [(("device",), f"no device {item['device']!r}")]
-        kind = str(device.get("kind"))
-        wanted = _NEEDS.get(str(item.get("do")))
-        if wanted is not None and kind != wanted:
-            found.append((("do",), f"{item['do']} needs a {wanted}, and {item['device']!r} is a {kind}"))
-        if kind == "mqtt_load":
-            found.append((("device",), f"{item['device']!r} is a load: it takes neither events nor faults"))
-        members, member = device.get("devices"), item.get("member")
-        if member is not None and (not isinstance(members, dict) or str(member) not in members):
-            found.append((("member",), f"{item['device']!r} has no member {member!r}"))
-        units = device.get("units")
-        if isinstance(units, dict) and str(item.get("unit", 1)) not in units:
-            found.append((("unit",), f"{item['device']!r} has no unit {item.get('unit', 1)}"))
-        fault = str(item.get("fault"))
-        if fault in set(FaultKind) and fault not in APPLIES.get(PROTOCOLS.get(kind, ""), frozenset()):
-            found.append((("fault",), f"a {kind} cannot show the fault {fault}"))
+    if variable is not None and str(variable) not in VARIABLES:
+        found.append((("variable",), f"a filling machine has no variable {variable!r}: one of {', '.join(VARIABLES)}"))
+    if status is not None and not isinstance(getattr(ua.StatusCodes, str(status), None), int):
+        found.append((("status",), f"OPC UA has no status {status!r}, such as BadSensorFailure"))
+    return found
+
+
+def _about_device(item: Mapping[str, Any], kinds: Mapping[str, Mapping[str, Any]]) -> list[tuple[Where, str]]:
+    """Whether an event or fault fits the device it names, if it names one."""
+    if "device" not in item:
+        return []
+    device = kinds.get(str(item["device"]))
+    if device is None:
+        return [(("device",), f"no device {item['device']!r}")]
+    found: list[tuple[Where, str]] = []
+    kind = str(device.get("kind"))
+    wanted = _NEEDS.get(str(item.get("do")))
+    if wanted is not None and kind != wanted:
+        found.append((("do",), f"{item['do']} needs a {wanted}, and {item['device']!r} is a {kind}"))
+    if kind == "mqtt_load":
+        found.append((("device",), f"{item['device']!r} is a load: it takes neither events nor faults"))
+    members, member = device.get("devices"), item.get("member")
+    if member is not None and (not isinstance(members, dict) or str(member) not in members):
+        found.append((("member",), f"{item['device']!r} has no member {member!r}"))
+    units = device.get("units")
+    if isinstance(units, dict) and str(item.get("unit", 1)) not in units:
+        found.append((("unit",), f"{item['device']!r} has no unit {item.get('unit', 1)}"))
+    fault = str(item.get("fault"))
+    if fault in set(FaultKind) and fault not in APPLIES.get(PROTOCOLS.get(kind, ""), frozenset()):
+        found.append((("fault",), f"a {kind} cannot show the fault {fault}"))
+    return found
+
+
+def _about_time(item: Mapping[str, Any], raw: Mapping[str, Any]) -> list[tuple[Where, str]]:
+    """Whether an event or fault begins before the scenario's end."""
     key = "from" if "fault" in item else "at"
     try:
         late = seconds(item.get(key, 0)) >= seconds(raw.get("duration", 0))
     except ValueError:
-        return found
-    if late:
-        found.append(((key,), f"{key}: {item.get(key, 0)} is not before the scenario's end"))
-    return found
+        return []  # the models say so
+    return [((key,), f"{key}: {item.get(key, 0)} is not before the scenario's end")] if late else []

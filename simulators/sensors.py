@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Self
 
+from simulators.cable import OnCable
 from simulators.dialects import DIALECTS, Identity, Message, Sample, garbage
-from simulators.faults import Fault, FaultKind, Faults, Measured
+from simulators.faults import FaultKind, Measured
 from simulators.guard import refuse_unmarked
 from simulators.link import Broker, MqttLink
 from simulators.physics import SensorSpec
@@ -45,7 +46,7 @@ class Report:
         return [number for number in self.sequences if number not in self.acknowledged]
 
 
-class MqttSensor:
+class MqttSensor(OnCable):
     """One sensor with its own connection.
 
     `probes` gives each quantity's reader and UCUM unit. Sequence numbers count measurements from 1 without holes;
@@ -68,17 +69,16 @@ class MqttSensor:
     ) -> None:
         if interval <= 0:
             raise ValueError(f"{name}: interval must be above zero, not {interval} s")
+        super().__init__()
         self.identity = Identity(name, zone, topic)
         self.dialect = DIALECTS[dialect]
         self.interval = interval
-        self.faults = Faults()
         self.report = Report(name, "mqtt")
         self._probes = dict(probes)
         self._tell_sequence = sequence
         self._clock = clock
         self._random = random.Random(f"{seed}:{name}:garbage")  # noqa: S311 - spoils payloads
         self._broker = broker
-        self._link: MqttLink | None = None
         self.task: asyncio.Task[None] | None = None
         self._silent = False
         self._held: tuple[int, list[Message]] | None = None
@@ -140,23 +140,6 @@ class MqttSensor:
     def resume(self) -> None:
         """Measures again; the sequence goes on without a hole."""
         self._silent = False
-
-    async def fault(self, fault: Fault) -> None:
-        """The fault acts from now on."""
-        already = self.faults.has(fault.kind)
-        self.faults.begin(fault)
-        if fault.kind is FaultKind.DISCONNECT and self._link is not None and not already:
-            await self._link.cut()
-
-    async def clear(self, kind: FaultKind) -> None:
-        """The fault is over. Raises BrokerUnreachable if it was a lost connection that cannot be made again."""
-        if not self.faults.has(kind):
-            return
-        self.faults.end(kind)
-        if kind is FaultKind.DISCONNECT and self._link is not None:
-            await self._link.mend()
-        if kind is FaultKind.OUT_OF_ORDER:
-            self._release()
 
     async def _run(self) -> None:
         loop = asyncio.get_running_loop()

@@ -10,8 +10,9 @@ from datetime import datetime, timedelta
 
 from google.protobuf.message import DecodeError
 
+from simulators.cable import OnCable
 from simulators.dialects import Message, garbage
-from simulators.faults import Fault, FaultKind, Faults, Measured
+from simulators.faults import FaultKind, Measured
 from simulators.guard import refuse_unmarked
 from simulators.link import Broker, MqttLink
 from simulators.physics import SensorSpec
@@ -49,7 +50,7 @@ def probes_in(room: ColdRoom, name: str, sensor: SensorSpec | None, *, humidity:
     return probes
 
 
-class SparkplugNode:
+class SparkplugNode(OnCable):
     """One edge node, one connection, several devices.
 
     It reads all its devices at its interval and tells each reading in one DDATA a device (and its own uptime in NDATA),
@@ -71,9 +72,9 @@ class SparkplugNode:
     ) -> None:
         if interval <= 0:
             raise ValueError(f"{name}: interval must be above zero, not {interval} s")
+        super().__init__()
         self.name = name
         self.interval = interval
-        self.faults = Faults()
         self.report = Report(name, "sparkplug")
         self.voice = Voice(group, name)
         self.task: asyncio.Task[None] | None = None
@@ -83,7 +84,6 @@ class SparkplugNode:
         self._broker = broker
         self._clock = clock
         self._random = random.Random(f"{seed}:{name}:garbage")  # noqa: S311 - spoils payloads
-        self._link: MqttLink | None = None
         self._begun: datetime | None = None
         self._taken: datetime | None = None
         self._last: Round | None = None
@@ -137,23 +137,6 @@ class SparkplugNode:
     def resume(self, device: str = "") -> None:
         """A device is back, and is born with the next reading; or the node measures again."""
         self._silent.discard(device)
-
-    async def fault(self, fault: Fault) -> None:
-        """The fault acts from now on."""
-        already = self.faults.has(fault.kind)
-        self.faults.begin(fault)
-        if fault.kind is FaultKind.DISCONNECT and self._link is not None and not already:
-            await self._link.cut()
-
-    async def clear(self, kind: FaultKind) -> None:
-        """The fault is over. Raises BrokerUnreachable if it was a lost connection that cannot be made again."""
-        if not self.faults.has(kind):
-            return
-        self.faults.end(kind)
-        if kind is FaultKind.DISCONNECT and self._link is not None:
-            await self._link.mend()
-        if kind is FaultKind.OUT_OF_ORDER:
-            self._release()
 
     async def _run(self) -> None:
         loop = asyncio.get_running_loop()

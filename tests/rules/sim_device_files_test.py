@@ -36,6 +36,8 @@ timeline:
   - {at: 1s, do: silence, device: l, member: o}
   - {at: 1s, do: door_open, device: l}
   - {at: 1s, do: door_open, device: g, zone: p/c/r}
+  - {at: 1s, do: opcua_status, device: g, variable: Pressure, status: BadSensorFailure}
+  - {at: 1s, do: opcua_status, device: g, variable: Good, status: BadMood}
 faults:
   - {device: a, unit: 1, fault: [duplicate]}
   - {device: l, fault: clock_step, step: 10000000d}
@@ -58,8 +60,10 @@ WRONG_DEVICE_TEXTS = {
     21: "'l' has no member 'o'",
     22: "needs a filling_machine",
     23: "either zone",
-    25: "fault",
-    26: "step",
+    24: "no variable 'Pressure'",
+    25: "no status 'BadMood'",
+    27: "fault",
+    28: "step",
 }
 
 

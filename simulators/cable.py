@@ -1,0 +1,33 @@
+"""What every device with one MQTT connection can suffer: faults, and among them a pulled cable."""
+
+from simulators.faults import Fault, FaultKind, Faults
+from simulators.link import MqttLink
+
+
+class OnCable:
+    """A device on one connection, `_link`, which is None until it is started."""
+
+    def __init__(self) -> None:
+        self.faults = Faults()
+        self._link: MqttLink | None = None
+
+    async def fault(self, fault: Fault) -> None:
+        """The fault acts from now on."""
+        already = self.faults.has(fault.kind)
+        self.faults.begin(fault)
+        if fault.kind is FaultKind.DISCONNECT and self._link is not None and not already:
+            await self._link.cut()
+
+    async def clear(self, kind: FaultKind) -> None:
+        """The fault is over. Raises BrokerUnreachable if it was a lost connection that cannot be made again."""
+        if not self.faults.has(kind):
+            return
+        self.faults.end(kind)
+        if kind is FaultKind.DISCONNECT and self._link is not None:
+            await self._link.mend()
+        if kind is FaultKind.OUT_OF_ORDER:
+            self._release()
+
+    def _release(self) -> None:
+        """Tells what was held back to come out of order."""
+        raise NotImplementedError
