@@ -8,6 +8,7 @@ import msgspec
 
 from core.telemetry.address import PARTITIONS, BadAddress, check_zone
 from core.telemetry.batch import (
+    UNDECODABLE,
     Announced,
     BadBatch,
     Body,
@@ -124,7 +125,7 @@ def _sound_gap(gap: Gap) -> bool:
 def _piecewise(raw: bytes, detail: str) -> tuple[Body, tuple[BadPart, ...]]:
     try:
         parts = _decode_raw_body.decode(raw)
-    except msgspec.MsgspecError:
+    except UNDECODABLE:
         return Body(), (BadPart(raw, detail),)
     bad: list[BadPart] = []
     body = Body(
@@ -142,6 +143,6 @@ def _good(parts: Iterable[msgspec.Raw], decode: Callable[[msgspec.Raw], T], bad:
     for part in parts:
         try:
             good.append(decode(part))
-        except (msgspec.MsgspecError, ValueError) as error:
+        except UNDECODABLE as error:
             bad.append(BadPart(bytes(part), str(error)))
     return good

@@ -15,7 +15,7 @@ from core.ingest.decoding import arrival
 from core.ingest.folding import Carried, Fold, Folder, hold_partitions
 from core.ingest.own import land_own
 from core.ingest.validation import PointBook, check, partition_of_point
-from core.telemetry.batch import BadBatch
+from core.telemetry.batch import UNDECODABLE, BadBatch
 from core.telemetry.reading import Reading
 
 CHUNK = 500
@@ -191,7 +191,7 @@ def _add(total: Replayed, done: Replayed) -> None:
 def _collect(found: _Found, letter: Any, done: Replayed) -> None:
     try:
         reading = _decode_reading(letter.raw)
-    except (msgspec.MsgspecError, ValueError):
+    except UNDECODABLE:
         done.refuse(letter.reason)
         return
     found.readings.append(reading)

@@ -16,6 +16,8 @@ from core.telemetry.units import NotConvertible, convert
 
 EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 AHEAD = timedelta(days=1)
+MOST = 1e100
+"""Beyond this nothing is measured, and sums over time overflow: a decoder read the wrong bytes."""
 _REFRESH = timedelta(seconds=10)
 _POINTS = text("SELECT address, unit FROM point WHERE address = ANY(:addresses)")
 
@@ -59,6 +61,7 @@ def check(
             unit == reading.unit
             and EARLIEST <= reading.at <= latest
             and not (live and reading.simulated)
+            and (reading.value.__class__ is not float or -MOST <= reading.value <= MOST)
             and reading.value.__class__ is not str
             and not reading.reason
             and partition_of_point(reading.point) == partition
@@ -74,13 +77,11 @@ def check(
 
 
 def _examine(reading: Reading, unit: str | None, partition: int, latest: datetime, *, live: bool) -> Reading | Refusal:
-    refusal = _place_and_time(reading, unit, partition, latest, live=live)
+    refusal = _refusal(reading, unit, partition, latest, live=live)
     if refusal is not None:
         return refusal
     assert unit is not None
     value = reading.value
-    if any("\0" in word for word in (reading.unit, reading.reason, value if isinstance(value, str) else "")):
-        return Refusal("unstorable_text", f"{reading.point}: text with a NUL")
     if isinstance(value, bool | str) or value is None or reading.unit == unit:
         return reading
     try:
@@ -89,9 +90,7 @@ def _examine(reading: Reading, unit: str | None, partition: int, latest: datetim
         return Refusal("wrong_unit", f"{reading.point}: {error}")
 
 
-def _place_and_time(
-    reading: Reading, unit: str | None, partition: int, latest: datetime, *, live: bool
-) -> Refusal | None:
+def _refusal(reading: Reading, unit: str | None, partition: int, latest: datetime, *, live: bool) -> Refusal | None:
     if unit is None:
         return Refusal("unknown_point", f"{reading.point} is not in the catalog")
     if partition_of_point(reading.point) != partition:
@@ -100,6 +99,15 @@ def _place_and_time(
         return Refusal("absurd_time", f"{reading.point} at {reading.at.isoformat()}")
     if live and reading.simulated:
         return Refusal("simulated", f"{reading.point}: a simulated reading on a live instance")
+    return _value(reading)
+
+
+def _value(reading: Reading) -> Refusal | None:
+    value = reading.value
+    if any("\0" in word for word in (reading.unit, reading.reason, value if isinstance(value, str) else "")):
+        return Refusal("unstorable_text", f"{reading.point}: text with a NUL")
+    if isinstance(value, float) and not -MOST <= value <= MOST:
+        return Refusal("absurd_value", f"{reading.point}: {value!r}")
     return None
 
 

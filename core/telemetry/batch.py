@@ -103,6 +103,9 @@ class BadBatch(ValueError):
     """The bytes are not a batch, or its body does not match its header."""
 
 
+UNDECODABLE = (msgspec.MsgspecError, ValueError, RecursionError)
+"""What decoding hostile bytes raises: no MessagePack, text that is not UTF-8, a thousand arrays within each other."""
+
 _encode = msgspec.msgpack.Encoder()
 _decode_envelope = msgspec.msgpack.Decoder(Envelope)
 _decode_body = msgspec.msgpack.Decoder(Body)
@@ -127,7 +130,7 @@ def unpack_header(message: bytes) -> tuple[Header, bytes]:
     """Header and encoded body of a message, hash checked. Raises BadBatch."""
     try:
         envelope = _decode_envelope.decode(message)
-    except msgspec.MsgspecError as error:
+    except UNDECODABLE as error:
         raise BadBatch(f"not a batch: {error}") from error
     body = bytes(envelope.body)
     if digest(body) != envelope.header.sha256:
@@ -139,7 +142,7 @@ def decode_body(body: bytes) -> Body:
     """The readings, watermarks and gaps. Raises BadBatch if any of it is malformed."""
     try:
         return _decode_body.decode(body)
-    except (msgspec.MsgspecError, ValueError) as error:
+    except UNDECODABLE as error:
         raise BadBatch(f"malformed body: {error}") from error
 
 
@@ -208,5 +211,5 @@ def decode(kind: type[T], data: bytes) -> T:
     """Bytes back to a request or reply. Raises BadBatch."""
     try:
         return msgspec.msgpack.decode(data, type=kind)
-    except msgspec.MsgspecError as error:
+    except UNDECODABLE as error:
         raise BadBatch(f"not a {kind.__name__}: {error}") from error
