@@ -49,6 +49,12 @@ NEVER = [
     (Role.WAREHOUSE, "batch.release"),
     (Role.LOGISTICS, "hold.lift"), (Role.PLANNER, "hold.lift"), (Role.PLANT_ENGINEER, "hold.lift"),
     (Role.BUYER, "stock.move"), (Role.TESTER, "stock.move"), (Role.TESTER, "hold.lift"),
+    (Role.DISPLAY, "alarm.acknowledge"), (Role.DISPLAY, "fact.post"), (Role.DISPLAY, "audit.read"),
+    (Role.QA, "user.manage"), (Role.QA, "shipment.dispatch"), (Role.LOGISTICS, "stock.pick"),
+    (Role.WAREHOUSE, "shipment.dispatch"), (Role.PLANNER, "lot.disposition"), (Role.PLANT_ENGINEER, "lot.restrict"),
+    (Role.RESPONSIBLE_PERSON, "hold.lift"), (Role.ADMIN, "rescue"), (Role.ADMIN, "fact.post"),
+    (Role.ADMIN, "lot.restrict"), (Role.ADMIN, "excursion.assess"), (Role.ADMIN, "logger.waive"),
+    (Role.ADMIN, "epoch.close"), (Role.ADMIN, "calibration.record"),
 ]  # fmt: skip
 
 

@@ -291,6 +291,23 @@ def test_pages(api: Api, plant: Plant) -> None:
     assert api.get("/sublots", plant.store, state="released").json()["items"] == []
 
 
+def test_pages_stay_true_while_others_write(api: Api, plant: Plant) -> None:
+    """What was there is seen once, whatever comes meanwhile; what is new follows, where the oldest come first."""
+    there = [received(api, plant, f"N{n}")["id"] for n in range(4)]
+    holds = [
+        api.post("/holds", plant.quality, {"sublot_id": sublot, "reason": "why"}).json()[0]["id"] for sublot in there
+    ]
+    first = api.get("/sublots", plant.store, limit=2).json()
+    newest = api.get("/holds", plant.quality, limit=2).json()
+    late = received(api, plant, "LATE")["id"]
+    assert api.post("/holds", plant.quality, {"sublot_id": late, "reason": "why"}).status_code == 201
+    assert api.post(f"/holds/{holds[0]}/lift", plant.quality, {"reason": "fine"}).status_code == 200
+    rest = api.get("/sublots", plant.store, limit=9, cursor=first["next"]).json()
+    assert [s["id"] for s in [*first["items"], *rest["items"]]] == [*there, late]
+    older = api.get("/holds", plant.quality, limit=9, cursor=newest["next"]).json()
+    assert [h["id"] for h in [*newest["items"], *older["items"]]] == holds[:0:-1], "and what was lifted is gone"
+
+
 def test_the_same_key_posts_once(api: Api, plant: Plant) -> None:
     sublot = received(api, plant)
     release(api, sublot["id"])
