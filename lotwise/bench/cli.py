@@ -1,7 +1,9 @@
 """`lotwise bench`: speed and memory, measured on this machine."""
 
 import logging
+import signal
 import sys
+from types import FrameType
 from typing import Annotated
 
 import typer
@@ -13,8 +15,14 @@ app = typer.Typer(
 )
 
 
+def _ended(number: int, _: FrameType | None) -> None:
+    """A benchmark that is told to end ends like one that fails: its servers stop and its folder goes."""
+    raise SystemExit(128 + number)
+
+
 @app.callback()
-def _quiet() -> None:
+def _begin() -> None:
+    signal.signal(signal.SIGTERM, _ended)
     logging.basicConfig(level="WARNING", format="%(asctime)s %(levelname)-7s %(name)s: %(message)s", stream=sys.stderr)
 
 

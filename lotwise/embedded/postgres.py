@@ -44,8 +44,8 @@ class EmbeddedPostgres:
     """PostgreSQL on a free port of 127.0.0.1, its data kept in `data_dir` between starts.
 
     `durable=False` turns fsync off: for tests that do not pull the plug. The superuser's password is made at first
-    start and kept beside the data, readable by the owner only. `settings` are further server parameters; they go
-    before our own.
+    start and kept beside the data, readable by the owner only. `settings` are server parameters by name; where one is
+    set here too (SETTINGS, and what `durable` says), the one given holds.
     """
 
     def __init__(
