@@ -73,7 +73,7 @@ class _Timer:
         self._engine = engine
         self._events = events
         self._judge = Judge()
-        self._before = datetime.now(UTC)
+        self._before: datetime | None = None
         self._later: Later = {}
 
     def beat(self, now: datetime) -> None:

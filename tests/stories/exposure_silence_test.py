@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, text
 
-from core.erp.catalog.model import Calibration, Installation, Point, ProfileLimit, Sensor, ZoneNesting
+from core.erp.catalog.model import Calibration, Installation, ItemProfile, Point, ProfileLimit, Sensor, ZoneNesting
 from core.erp.custody import handlers as custody_handlers
 from core.erp.exposure import handlers as exposure_handlers
 from core.erp.exposure.judge import Judge
-from core.erp.exposure.timer import Patience, tick
+from core.erp.exposure.timer import Patience, in_force, tick
 from core.erp.exposure.times import micros
 from core.erp.kernel.events import Events
 from core.erp.quality import handlers as quality_handlers
@@ -164,6 +164,20 @@ def test_goods_where_nobody_measures_are_looked_at_when_they_may_break_and_once_
     assert look("02:00:12") == 7272, "it is somewhere else"
     world.put(sublot, room, at("02:00:20"))
     assert look("02:00:22") is None
+
+
+def test_a_profile_that_came_into_force_while_the_core_was_down_is_judged_when_it_is_back(world: World) -> None:
+    room = world.zone("room")
+    over_6 = ProfileLimit(key="high", op=">", threshold=6.0, kind="consecutive", delay=HOUR)
+    item, other = world.item(OVER_8_FOR_60), world.item(over_6)
+    sublot = world.sublot(item, room, at("01:00"))
+    world.feed("room", every(5, at("01:00"), at("05:00"), 7.0), upto=at("05:00"))
+    stricter = rows(world, f"SELECT version_id FROM item_profile WHERE item_id = {other}")[0][0]
+    world._add(ItemProfile(item_id=item, version_id=stricter, from_at=at("05:30")))
+    world.do(lambda u: in_force(u, None), now=at("05:10"))
+    assert world.holds(sublot) == []
+    world.do(lambda u: in_force(u, None), now=at("09:00"))
+    assert world.holds(sublot) == ["proven"]
 
 
 # --- sensors

@@ -101,7 +101,8 @@ def judge_items(u: Unit, item_ids: Collection[int]) -> None:
     ids = u.conn.execute(
         text("SELECT s.id FROM sublot s JOIN lot l ON l.id = s.lot_id WHERE l.item_id = ANY(:items) ORDER BY s.id"),
         {"items": sorted(item_ids)},
-    ).scalars()
+    ).scalars().all()  # fmt: skip
+    lock_zones(u, _judging(u, ids))
     _judge_goods(u, ids, instead=True)
 
 

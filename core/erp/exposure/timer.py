@@ -117,8 +117,13 @@ def _quiet(u: Unit, rules: Patience) -> dict[int, datetime]:
     return {row.zone_id: row.upto for row in (*spoken, *mute)}
 
 
-def in_force(u: Unit, since: datetime) -> None:
-    """Judges the goods of items whose next profile came into force after `since`, as if it had been assigned now."""
+def in_force(u: Unit, since: datetime | None) -> None:
+    """Judges the goods of items whose next profile came into force after `since`, as if it had been assigned now.
+
+    None: since the core may have been down, which is since a gateway was last heard of.
+    """
+    if since is None:
+        since = u.conn.execute(text("SELECT min(received_at) FROM source_watermark")).scalar() or u.now
     items = u.conn.execute(
         text("SELECT DISTINCT item_id FROM item_profile WHERE from_at > :since AND from_at <= :now ORDER BY 1"),
         {"since": since, "now": u.now},
