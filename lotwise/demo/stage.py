@@ -35,6 +35,7 @@ PEOPLE = {
     "planner": ("Planner", "planner"),
     "tester": ("Tester", "tester"),
     "admin": ("Administrator", "admin"),
+    "wall": ("Wall display", "display"),
 }
 GATEWAY = "gateway-demo"
 
