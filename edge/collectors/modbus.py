@@ -166,13 +166,11 @@ class ModbusCollector:
             self._came_back(unit, poll)
             self._refused(unit, block, refusal, queue, poll)
         except Garbled as garbled:
-            if not unit.garbles:
+            if not unit.failing(block):
                 log.warning("%s: unit %d does not answer what it is asked: %s", self.name, unit.config.id, garbled)
-            unit.garbles = True
             self._do_without(unit, block, _GARBLED, poll)
         else:
             self._came_back(unit, poll)
-            unit.garbles = False
             unit.answered(block)
             at = self._clock()
             for point in block.points:

@@ -48,8 +48,6 @@ class UnitState:
         self.due = 0.0
         self.backoff = 0.0
         self.ask_at = 0.0
-        self.garbles = False
-        """Whether its last answer was none, so that only the first is told."""
         self._refusals_told: set[str] = set()
         self._failures: dict[tuple[Table, int, int], int] = {}
 
@@ -62,6 +60,10 @@ class UnitState:
         """Counts one more poll in which the block was not answered rightly. Whether it is time to do without it."""
         self._failures[_key(block)] = self._failures.get(_key(block), 0) + 1
         return self.expects_nothing(block)
+
+    def failing(self, block: Block) -> bool:
+        """Whether the block was not answered rightly when last asked for."""
+        return _key(block) in self._failures
 
     def expects_nothing(self, block: Block) -> bool:
         """Whether the block has failed so often that no answer to it says nothing of the unit."""
