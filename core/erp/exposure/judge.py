@@ -19,6 +19,7 @@ from core.erp.exposure.places import PointRef, load_places
 from core.erp.exposure.raw import judged_value
 from core.erp.exposure.rules.profile import Profile
 from core.erp.exposure.times import bucket, micros, moment
+from core.erp.exposure.told import record_told, write_marks
 from core.erp.exposure.ways import Ways
 from core.erp.exposure.zone import Watch, ZoneFold
 from core.erp.kernel.unit import Unit
@@ -72,11 +73,11 @@ class Judge:
             if point is not None:
                 doubled[point.zone_id].append(micros(second.at))
         marks = self._by_zone_id(u.conn, watermarks)
-        _record_told(u, told)
+        record_told(u, told)
         zones = sorted({*by_zone, *doubled, *marks})
         if not zones:
             return
-        marks = _write_marks(u, marks)
+        marks = write_marks(u, marks)
         self._lock_and_load(u, zones, by_zone, doubled, marks)
         late: dict[int, int] = {}
         for zone in zones:
@@ -261,54 +262,3 @@ class Judge:
         ).scalar_one()
         for zone in zones:
             self._written[zone] = writer
-
-
-def _write_marks(u: Unit, marks: Mapping[int, Mapping[tuple[str, str], int]]) -> dict[int, dict[tuple[str, str], int]]:
-    """Writes them and gives those that count: a retired source counts again once it speaks of a time since then."""
-    rows = sorted((zone, gateway, source, upto) for zone, of in marks.items() for (gateway, source), upto in of.items())
-    if not rows:
-        return {}
-    written = u.conn.execute(
-        text(
-            "INSERT INTO source_watermark (zone_id, gateway, source, upto, received_at)"
-            " SELECT *, CAST(:now AS timestamptz) FROM unnest(CAST(:zones AS bigint[]), CAST(:gateways AS text[]),"
-            " CAST(:sources AS text[]), CAST(:uptos AS timestamptz[]))"
-            " ON CONFLICT (zone_id, gateway, source) DO UPDATE"
-            " SET upto = greatest(source_watermark.upto, excluded.upto), received_at = excluded.received_at,"
-            " retired_at = CASE WHEN excluded.upto <= source_watermark.retired_at THEN source_watermark.retired_at END"
-            " RETURNING zone_id, gateway, source, retired_at"
-        ),
-        {
-            "now": u.now,
-            "zones": [row[0] for row in rows],
-            "gateways": [row[1] for row in rows],
-            "sources": [row[2] for row in rows],
-            "uptos": [moment(row[3]) for row in rows],
-        },
-    )
-    out: dict[int, dict[tuple[str, str], int]] = {zone: {} for zone in marks}
-    for row in written:
-        if row.retired_at is None:
-            out[row.zone_id][(row.gateway, row.source)] = marks[row.zone_id][(row.gateway, row.source)]
-    return out
-
-
-def _record_told(u: Unit, told: Sequence[tuple[str, Gap]]) -> None:
-    for gateway, gap in told:
-        parts = gap.scope.split("/")
-        zone = "/".join(parts[:3]) if len(parts) in (3, 5) else None
-        u.conn.execute(
-            text(
-                "INSERT INTO gap_record (zone_id, point_id, start_at, stop_at, reason, known_at) VALUES ("
-                "(SELECT id FROM zone WHERE address = :zone), (SELECT id FROM point WHERE address = :point),"
-                " :start, :stop, :reason, :now)"
-            ),
-            {
-                "zone": zone,
-                "point": gap.scope if len(parts) == 5 else None,  # noqa: PLR2004 - a point has five segments
-                "start": gap.start,
-                "stop": gap.stop,
-                "reason": f"{gateway}: {gap.reason}",
-                "now": u.now,
-            },
-        )

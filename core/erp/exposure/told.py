@@ -1,0 +1,61 @@
+"""What gateways tell of zones besides readings: how far their sources have told all, and what is lost."""
+
+from collections.abc import Mapping, Sequence
+
+from sqlalchemy import text
+
+from core.erp.exposure.times import moment
+from core.erp.kernel.unit import Unit
+from core.telemetry.batch import Gap
+
+
+def write_marks(u: Unit, marks: Mapping[int, Mapping[tuple[str, str], int]]) -> dict[int, dict[tuple[str, str], int]]:
+    """Writes them and gives those that count: a retired source counts again once it speaks of a time since then."""
+    rows = sorted((zone, gateway, source, upto) for zone, of in marks.items() for (gateway, source), upto in of.items())
+    if not rows:
+        return {}
+    written = u.conn.execute(
+        text(
+            "INSERT INTO source_watermark (zone_id, gateway, source, upto, received_at)"
+            " SELECT *, CAST(:now AS timestamptz) FROM unnest(CAST(:zones AS bigint[]), CAST(:gateways AS text[]),"
+            " CAST(:sources AS text[]), CAST(:uptos AS timestamptz[]))"
+            " ON CONFLICT (zone_id, gateway, source) DO UPDATE"
+            " SET upto = greatest(source_watermark.upto, excluded.upto), received_at = excluded.received_at,"
+            " retired_at = CASE WHEN excluded.upto <= source_watermark.retired_at THEN source_watermark.retired_at END"
+            " RETURNING zone_id, gateway, source, retired_at"
+        ),
+        {
+            "now": u.now,
+            "zones": [row[0] for row in rows],
+            "gateways": [row[1] for row in rows],
+            "sources": [row[2] for row in rows],
+            "uptos": [moment(row[3]) for row in rows],
+        },
+    )
+    out: dict[int, dict[tuple[str, str], int]] = {zone: {} for zone in marks}
+    for row in written:
+        if row.retired_at is None:
+            out[row.zone_id][(row.gateway, row.source)] = marks[row.zone_id][(row.gateway, row.source)]
+    return out
+
+
+def record_told(u: Unit, told: Sequence[tuple[str, Gap]]) -> None:
+    """Puts the gaps that gateways told of on record, each under its zone or point, where the catalog has it."""
+    for gateway, gap in told:
+        parts = gap.scope.split("/")
+        zone = "/".join(parts[:3]) if len(parts) in (3, 5) else None
+        u.conn.execute(
+            text(
+                "INSERT INTO gap_record (zone_id, point_id, start_at, stop_at, reason, known_at) VALUES ("
+                "(SELECT id FROM zone WHERE address = :zone), (SELECT id FROM point WHERE address = :point),"
+                " :start, :stop, :reason, :now)"
+            ),
+            {
+                "zone": zone,
+                "point": gap.scope if len(parts) == 5 else None,  # noqa: PLR2004 - a point has five segments
+                "start": gap.start,
+                "stop": gap.stop,
+                "reason": f"{gateway}: {gap.reason}",
+                "now": u.now,
+            },
+        )
