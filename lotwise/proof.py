@@ -4,17 +4,28 @@ import json
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 
+MEANING = {
+    "missing": "the gateway has cut it and the core has not confirmed it",
+    "stranger": "the core has confirmed it and this spool knows nothing of it",
+    "hole": "the spool itself has lost a number",
+    "hash": "both sides have it, with different content",
+    "count": "what was confirmed is not accounted for",
+    "absent": "it was shipped, and the series store does not have it",
+    "unlike": "it was shipped, and the series store has something else",
+    "foreign": "the series store has more than was shipped",
+}
+"""What each kind of difference says."""
 SHOWN = 50
 """How many differences of one kind are listed where there may be very many."""
 
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """One thing that does not agree."""
+    """One thing that does not agree. Without epoch, partition and number it is of the series, not of a batch."""
 
     kind: str
-    epoch: str
-    partition: int
+    epoch: str | None
+    partition: int | None
     number: int | None
     detail: str
 
@@ -54,8 +65,10 @@ class Report:
         """Whether delivery is proved."""
         return not self.empty and not self.differences
 
-    def differ(self, kind: str, detail: str, epoch: str = "", partition: int = -1, number: int | None = None) -> None:
-        """Puts down one difference; without epoch and partition it is of the series, not of a batch."""
+    def differ(
+        self, kind: str, detail: str, epoch: str | None = None, partition: int | None = None, number: int | None = None
+    ) -> None:
+        """Puts down one difference."""
         self.differences.append(Difference(kind, epoch, partition, number, detail))
 
     def as_json(self) -> str:

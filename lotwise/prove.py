@@ -16,6 +16,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from core.series.port import StoreUnavailable
 from edge.spool import spool_headers
 from lotwise.embedded.process import ServerFailed
+from lotwise.proof import MEANING
 from lotwise.proving import Report, prove
 
 __all__ = ["Report", "app", "prove", "show"]
@@ -48,8 +49,11 @@ def show(report: Report, console: Console) -> None:
         for name in ("kind", "epoch", "partition", "number", "detail"):
             wrong.add_column(name)
         for each in report.differences[:_SHOWN]:
-            wrong.add_row(each.kind, each.epoch, str(each.partition), str(each.number), each.detail)
+            whose = (each.epoch, each.partition, each.number)
+            wrong.add_row(each.kind, *("" if part is None else str(part) for part in whose), each.detail)
         console.print(wrong)
+        for kind in sorted({each.kind for each in report.differences}):
+            console.print(f"{kind}: {MEANING[kind]}")
     verdict = "delivery proved" if report.ok else "nothing to prove in this span" if report.empty else "NOT proved"
     console.print(verdict)
 

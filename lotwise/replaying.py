@@ -21,7 +21,7 @@ def replay(settings: Settings, *, reason: str | None, gateway: str | None, dry_r
         engine = found.engine()
         try:
             if dry_run:
-                return _show(engine)
+                return _show(engine, reason, gateway)
             done = run(
                 engine, Judge(), build_events(), system("command line"), Filter(reason=reason, gateway=gateway),
                 live=settings.instance == "live", now=datetime.now(UTC),
@@ -35,14 +35,16 @@ def replay(settings: Settings, *, reason: str | None, gateway: str | None, dry_r
     return 1 if done.still else 0
 
 
-def _show(engine: Engine) -> int:
+def _show(engine: Engine, reason: str | None, gateway: str | None) -> int:
     table = Table("reason", "dead letters", "oldest")
     with engine.connect() as conn:
         rows = conn.execute(
             text(
                 "SELECT reason, count(*) AS count, min(at) AS oldest FROM dead_letter WHERE replayed_at IS NULL"
-                " GROUP BY reason ORDER BY reason"
-            )
+                " AND (cast(:reason AS text) IS NULL OR reason = :reason)"
+                " AND (cast(:gateway AS text) IS NULL OR gateway = :gateway) GROUP BY reason ORDER BY reason"
+            ),
+            {"reason": reason, "gateway": gateway},
         ).all()
     for row in rows:
         table.add_row(row.reason, str(row.count), row.oldest.isoformat())
