@@ -21,12 +21,15 @@ from core.erp.catalog.model import (
     StorageProfile,
     Zone,
 )
+from core.erp.custody import handlers as custody_handlers
 from core.erp.custody import service as custody
+from core.erp.exposure import handlers as exposure_handlers
 from core.erp.exposure.judge import Judge
 from core.erp.kernel.events import Events
 from core.erp.kernel.unit import Actor, Unit, system, transact
 from core.erp.lots import service as lots
 from core.erp.lots.model import Sublot
+from core.erp.quality import handlers as quality_handlers
 from core.series.landing import land
 from core.telemetry.batch import Watermark
 from core.telemetry.quality import Quality, Reason
@@ -209,3 +212,11 @@ def every(minutes: float, start: datetime, stop: datetime, value: float) -> list
         out.append((when, value))
         when += timedelta(minutes=minutes)
     return out
+
+
+def judging(engine: Engine) -> World:
+    """A world in which custody, the judge and quality listen to each other, and nobody else does."""
+    events = Events()
+    for module in (custody_handlers, exposure_handlers, quality_handlers):
+        module.register(events)
+    return World(engine, events)

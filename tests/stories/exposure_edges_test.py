@@ -9,21 +9,14 @@ from sqlalchemy import Engine, text
 
 from core.erp.catalog import service as catalog
 from core.erp.catalog.model import Calibration, Installation, Point, ProfileLimit, Sensor, StorageProfile, ZoneNesting
-from core.erp.custody import handlers as custody_handlers
-from core.erp.exposure import handlers as exposure_handlers
 from core.erp.exposure.timer import blind
 from core.erp.kernel.errors import Invalid
-from core.erp.kernel.events import Events
-from core.erp.quality import handlers as quality_handlers
-from tests.world import DAY, HOUR, MINUTE, OVER_8_FOR_60, World, at, every
+from tests.world import DAY, HOUR, MINUTE, OVER_8_FOR_60, World, at, every, judging
 
 
 @pytest.fixture
 def world(engine: Engine) -> World:
-    events = Events()
-    for module in (custody_handlers, exposure_handlers, quality_handlers):
-        module.register(events)
-    return World(engine, events)
+    return judging(engine)
 
 
 def rows(world: World, sql: str) -> list[tuple[Any, ...]]:

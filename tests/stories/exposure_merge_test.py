@@ -8,31 +8,25 @@ import pytest
 from sqlalchemy import Engine, text
 
 from core.erp.catalog.model import Point, ProfileLimit
-from core.erp.custody import handlers as custody_handlers
 from core.erp.exposure import handlers as exposure_handlers
 from core.erp.exposure.lineage import paths
 from core.erp.kernel.errors import Refused
-from core.erp.kernel.events import Events
 from core.erp.kernel.model import User
 from core.erp.kernel.permits import Role
 from core.erp.kernel.unit import Actor
 from core.erp.lots import service as lots
-from core.erp.quality import handlers as quality_handlers
 from core.erp.quality import service as quality
 from core.telemetry.batch import Watermark
 from core.telemetry.reading import Reading
 from tests.services.quality_plant import PASSWORD, _hash
-from tests.world import HOUR, MINUTE, OVER_8_FOR_60, World, at, every
+from tests.world import HOUR, MINUTE, OVER_8_FOR_60, World, at, every, judging
 
 BUDGET_2H = ProfileLimit(key="spent", op=">", threshold=8.0, kind="cumulative", delay=2 * HOUR)
 
 
 @pytest.fixture
 def world(engine: Engine) -> World:
-    events = Events()
-    for module in (custody_handlers, exposure_handlers, quality_handlers):
-        module.register(events)
-    return World(engine, events)
+    return judging(engine)
 
 
 def merge(world: World, when: str, *parts: int) -> int:

@@ -12,22 +12,18 @@ import pytest
 from sqlalchemy import Engine, text
 
 from core.erp.catalog.model import ProfileLimit, ZoneNesting
-from core.erp.custody import handlers as custody_handlers
-from core.erp.exposure import handlers as exposure_handlers
 from core.erp.exposure.judge import Judge
 from core.erp.exposure.places import versions_of
 from core.erp.exposure.timer import blind
 from core.erp.exposure.times import moment
 from core.erp.exposure.ways import Ways
-from core.erp.kernel.events import Events
 from core.erp.kernel.unit import Unit, system, transact
 from core.erp.lots import service as lots
-from core.erp.quality import handlers as quality_handlers
 from core.series.landing import land
 from core.telemetry.batch import Watermark
 from core.telemetry.quality import Quality
 from core.telemetry.reading import Reading
-from tests.world import DAY, MINUTE, World, at
+from tests.world import DAY, MINUTE, World, at, judging
 
 START, END = at("01:00"), at("05:00")
 LAST = int((END - START) / MINUTE)
@@ -188,10 +184,7 @@ def ways(rng: random.Random) -> list[tuple[int, str]]:
 
 @pytest.fixture
 def world(engine: Engine) -> World:
-    events = Events()
-    for module in (custody_handlers, exposure_handlers, quality_handlers):
-        module.register(events)
-    return World(engine, events)
+    return judging(engine)
 
 
 def watermarks(upto: int, zones: list[str]) -> list[tuple[str, Watermark]]:

@@ -7,25 +7,18 @@ import pytest
 from sqlalchemy import Engine, text
 
 from core.erp.catalog.model import Calibration, Installation, ItemProfile, Point, ProfileLimit, Sensor, ZoneNesting
-from core.erp.custody import handlers as custody_handlers
-from core.erp.exposure import handlers as exposure_handlers
 from core.erp.exposure.judge import Judge
 from core.erp.exposure.timer import Patience, in_force, tick
 from core.erp.exposure.times import micros
-from core.erp.kernel.events import Events
-from core.erp.quality import handlers as quality_handlers
 from core.telemetry.batch import Watermark
 from core.telemetry.quality import Quality
 from core.telemetry.reading import Reading
-from tests.world import DAY, HOUR, MINUTE, OVER_8_FOR_60, World, at, every
+from tests.world import DAY, HOUR, MINUTE, OVER_8_FOR_60, World, at, every, judging
 
 
 @pytest.fixture
 def world(engine: Engine) -> World:
-    events = Events()
-    for module in (custody_handlers, exposure_handlers, quality_handlers):
-        module.register(events)
-    return World(engine, events)
+    return judging(engine)
 
 
 def beat(world: World, clock: str, day: int = 0, judge: Judge | None = None) -> None:

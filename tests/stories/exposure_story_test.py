@@ -1,6 +1,7 @@
 """What a quality manager expects of the judge. Unless stated: limit "> 8.0 °C for 60 min", allowed gap 30 min."""
 
 import itertools
+import os
 import random
 from datetime import timedelta
 
@@ -8,22 +9,15 @@ import pytest
 from sqlalchemy import Engine
 
 from core.erp.catalog.model import ProfileLimit
-from core.erp.custody import handlers as custody_handlers
-from core.erp.exposure import handlers as exposure_handlers
-from core.erp.kernel.events import Events
-from core.erp.quality import handlers as quality_handlers
 from core.telemetry.batch import Watermark
 from core.telemetry.quality import Quality
 from core.telemetry.reading import Reading
-from tests.world import DAY, HOUR, MINUTE, OVER_8_FOR_60, World, at, every
+from tests.world import DAY, HOUR, MINUTE, OVER_8_FOR_60, World, at, every, judging
 
 
 @pytest.fixture
 def world(engine: Engine) -> World:
-    events = Events()
-    for module in (custody_handlers, exposure_handlers, quality_handlers):
-        module.register(events)
-    return World(engine, events)
+    return judging(engine)
 
 
 def test_goods_that_came_for_the_last_five_minutes_of_a_warm_hour_are_not_held(world: World) -> None:
@@ -195,7 +189,7 @@ def test_a_restart_forgets_nothing(world: World) -> None:
     assert world.excursions(sublot) == [(sublot, "high", at("01:21"), at("02:21"), "proven")]
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", range(20 if os.environ.get("LOTWISE_TEST_HEAVY") == "1" else 3))
 def test_the_excursions_are_a_function_of_the_data(world: World, seed: int) -> None:
     """In one go, reading by reading, shuffled, with restarts: the set not superseded is the same, and it is held."""
     rng = random.Random(seed)

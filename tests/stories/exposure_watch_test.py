@@ -7,24 +7,17 @@ import pytest
 from sqlalchemy import Engine, text
 
 from core.erp.catalog.model import ProfileLimit, ZoneNesting
-from core.erp.custody import handlers as custody_handlers
-from core.erp.exposure import handlers as exposure_handlers
 from core.erp.exposure.judge import Judge
-from core.erp.kernel.events import Events
-from core.erp.quality import handlers as quality_handlers
 from core.telemetry.batch import Watermark
 from core.telemetry.quality import Quality
-from tests.world import DAY, HOUR, MINUTE, OVER_8_FOR_60, World, at, every
+from tests.world import DAY, HOUR, MINUTE, OVER_8_FOR_60, World, at, every, judging
 
 FROST = ProfileLimit(key="frost", op="<", threshold=0.0, kind="instant")
 
 
 @pytest.fixture
 def world(engine: Engine) -> World:
-    events = Events()
-    for module in (custody_handlers, exposure_handlers, quality_handlers):
-        module.register(events)
-    return World(engine, events)
+    return judging(engine)
 
 
 def alarms(world: World, kind: str) -> list[tuple[object, object]]:
