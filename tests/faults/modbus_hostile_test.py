@@ -243,17 +243,16 @@ def test_a_device_that_refuses_without_an_exception_loses_only_what_it_refuses(
         async with hostile(answer) as (port, seen):
             points = [holding(f"reg/r{number}", number) for number in (0, 1, 2, 3, 100)]
             wide = [holding("reg/r200", 200), holding("reg/r220", 220)]
-            config = bus(
-                port, {"id": 1, "holes": 30, "points": points + wide}, TWO, timeout=0.05, retry_refused=2, backoff_max=1
-            )
+            unit = {"id": 1, "every": 0.05, "holes": 30, "points": points + wide}
+            config = bus(port, unit, TWO, retry_refused=0.7, backoff_max=1)
             keeper = Memory()
             async with running(ModbusCollector(config), keeper):
                 await until(lambda: all(keeper.values(f"reg/r{n}")[-1:] == [n] for n in (0, 1, 3, 100, 200, 220)), 20)
                 learnt = len(keeper.of("reg/r0"))
                 # when it is time to ask again, nothing of what was learnt is lost
-                await until(lambda: len(keeper.of("reg/r0")) >= learnt + 22)
+                await until(lambda: len(keeper.of("reg/r0")) >= learnt + 16)
             for number in (0, 1, 3, 100, 200, 220):
-                assert set(keeper.values(f"reg/r{number}")[-20:]) == {number}
+                assert set(keeper.values(f"reg/r{number}")[-15:]) == {number}
             return keeper, seen
 
     keeper, _ = asyncio.run(main())
