@@ -14,7 +14,7 @@ from pydantic import BaseModel
 from sqlalchemy import Engine, text
 
 from core.erp.custody.events import CustodyChanged
-from core.erp.kernel import http
+from core.erp.kernel import problems
 from core.erp.kernel.audit import HEADS, Sealer, witness_line
 from core.erp.kernel.auth import now_utc
 from core.erp.kernel.events import Event, Events
@@ -183,7 +183,7 @@ def create_app(
     )  # fmt: skip
     app.state.settings, app.state.engine, app.state.events = settings, engine, events
     app.state.outbox, app.state.signing_key = outbox, key
-    http.install(app)
+    problems.install(app)
     app.include_router(_own_routes(settings, engine))
     for room in _rooms("api"):
         app.include_router(import_module(room).router, prefix="/api/v1")

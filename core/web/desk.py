@@ -10,7 +10,7 @@ from sqlalchemy.exc import DBAPIError
 
 from core.erp.kernel.auth import check_password, now_utc
 from core.erp.kernel.events import Events
-from core.erp.kernel.http import translate
+from core.erp.kernel.problems import translate
 from core.erp.kernel.tokens import actor_of, issue_token, renew, revoke
 from core.erp.kernel.unit import Actor, Unit, transact
 
