@@ -75,6 +75,11 @@ class Workflow:
         )
         work.outbox(f"{self.noun}.{name}", entity.id, {"from": before, "to": move.target, "reason": reason})
 
+    def pairs(self) -> str:
+        """The legal (from, to) pairs as rows of an SQL VALUES list: what the database's own guards go by."""
+        found = sorted({(source, move.target) for move in self.moves.values() for source in move.sources})
+        return ", ".join(f"('{source}', '{target}')" for source, target in found)
+
     def diagram(self) -> str:
         """The life cycle as a Mermaid state diagram."""
         lines = ["stateDiagram-v2"]

@@ -254,18 +254,13 @@ END $$
 """
 
 
-def _state_pairs() -> str:
-    pairs = sorted({(source, move.target) for move in SUBLOT.moves.values() for source in move.sources})
-    return ", ".join(f"('{source}', '{target}')" for source, target in pairs)
-
-
 _SUBLOT = f"""
 CREATE OR REPLACE FUNCTION lotwise_guard_sublot() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     IF NEW.lot_id <> OLD.lot_id OR NEW.code <> OLD.code THEN
         RAISE EXCEPTION 'a sublot keeps its lot and its code' USING ERRCODE = 'LW005';
     END IF;
-    IF NEW.state <> OLD.state AND NOT EXISTS (SELECT FROM (VALUES {_state_pairs()}) AS t(source, target)
+    IF NEW.state <> OLD.state AND NOT EXISTS (SELECT FROM (VALUES {SUBLOT.pairs()}) AS t(source, target)
             WHERE t.source = OLD.state AND t.target = NEW.state) THEN
         RAISE EXCEPTION 'a % sublot cannot become %', OLD.state, NEW.state USING ERRCODE = 'LW003';
     END IF;

@@ -3,12 +3,6 @@
 from core.erp.kernel.ddl import append_only, no_removal
 from core.erp.production.workflow import WORK_ORDER
 
-
-def _pairs() -> str:
-    pairs = sorted({(source, move.target) for move in WORK_ORDER.moves.values() for source in move.sources})
-    return ", ".join(f"('{source}', '{target}')" for source, target in pairs)
-
-
 _WORK_ORDER = f"""
 CREATE OR REPLACE FUNCTION lotwise_guard_work_order() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
@@ -17,7 +11,7 @@ BEGIN
     IF NEW.state = OLD.state THEN
         RETURN NEW;
     END IF;
-    IF NOT EXISTS (SELECT FROM (VALUES {_pairs()}) AS t(source, target)
+    IF NOT EXISTS (SELECT FROM (VALUES {WORK_ORDER.pairs()}) AS t(source, target)
             WHERE t.source = OLD.state AND t.target = NEW.state) THEN
         RAISE EXCEPTION 'a % work order cannot become %', OLD.state, NEW.state USING ERRCODE = 'LW003';
     END IF;

@@ -4,18 +4,12 @@ from core.erp.kernel.ddl import no_removal, signed
 from core.erp.quality.rules import LIVE
 from core.erp.quality.workflow import EXCURSION
 
-
-def _pairs() -> str:
-    pairs = sorted({(source, move.target) for move in EXCURSION.moves.values() for source in move.sources})
-    return ", ".join(f"('{source}', '{target}')" for source, target in pairs)
-
-
 _EXCURSION = f"""
 CREATE OR REPLACE FUNCTION lotwise_guard_excursion() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
     before excursion := OLD;
 BEGIN
-    IF NEW.state <> OLD.state AND NOT EXISTS (SELECT FROM (VALUES {_pairs()}) AS t(source, target)
+    IF NEW.state <> OLD.state AND NOT EXISTS (SELECT FROM (VALUES {EXCURSION.pairs()}) AS t(source, target)
             WHERE t.source = OLD.state AND t.target = NEW.state) THEN
         RAISE EXCEPTION 'a % excursion cannot become %', OLD.state, NEW.state USING ERRCODE = 'LW003';
     END IF;
