@@ -58,14 +58,12 @@ def land(
     readings: Sequence[Reading],
     batch_ids: Sequence[int | None],
     now: datetime,
-    *,
-    afresh: bool = True,
 ) -> Landed:
     """Lands readings[i] under batch_ids[i] in the caller's transaction and says what was new.
 
-    The first value at a key stays; an equal one is a duplicate; a different one goes to `reading_conflict`. `afresh`
-    promises that nothing has landed under these batches before, which makes telling cheap; a replay cannot promise it.
-    Raises NeedsOlder where what stood at a key is no longer here to compare with.
+    The first value at a key stays; an equal one is a duplicate; a different one goes to `reading_conflict`. Nothing may
+    have landed under these batches before: by that new and standing are told apart. Raises NeedsOlder where what stood
+    at a key is no longer here to compare with.
     """
     if len(readings) != len(batch_ids):
         raise ValueError(f"{len(readings)} readings under {len(batch_ids)} batches")
@@ -74,7 +72,7 @@ def land(
     raw = driver(conn)
     firsts, repeats = _by_key(readings)
     ids = point_ids(raw, {point for point, _ in firsts})
-    standing = dict(_copy(raw, readings, batch_ids, firsts.values(), ids, afresh=afresh))
+    standing = dict(_copy(raw, readings, batch_ids, firsts.values(), ids))
     check_keys(conn, firsts, now)
     duplicates: list[int] = []
     conflicts: list[tuple[int, Reading, Reading]] = []
@@ -119,8 +117,6 @@ def _copy(
     batch_ids: Sequence[int | None],
     seqs: Iterable[int],
     ids: dict[str, int],
-    *,
-    afresh: bool,
 ) -> list[tuple[int, Reading]]:
     """Copies and inserts; gives the place and the standing reading of every row whose key was taken."""
     order = list(seqs)
@@ -134,19 +130,18 @@ def _copy(
             for seq in order:
                 reading = readings[seq]
                 copy.write_row((seq, *to_row(reading, ids[reading.point], batch_ids[seq])))
-        insert = f"INSERT INTO reading ({_NAMES}) SELECT {_NAMES} FROM landing ON CONFLICT (point_id, at) DO NOTHING"
-        cursor.execute(insert if afresh else f"{insert} RETURNING point_id, at")
+        cursor.execute(
+            f"INSERT INTO reading ({_NAMES}) SELECT {_NAMES} FROM landing ON CONFLICT (point_id, at) DO NOTHING"
+        )
         if cursor.rowcount == len(order):
             return []
-        mine = set() if afresh else set(cursor.fetchall())
         # probed one by one: without statistics on the temporary table the planner would scan all readings
         cursor.execute(
             f"SELECT l.seq, {', '.join('r.' + name for name in VALUE_COLUMNS.split(', '))} FROM landing l, "
-            "LATERAL (SELECT * FROM reading r WHERE r.point_id = l.point_id AND r.at = l.at LIMIT 1) r"
-            + (" WHERE r.batch_id IS DISTINCT FROM l.batch_id" if afresh else "")
+            "LATERAL (SELECT * FROM reading r WHERE r.point_id = l.point_id AND r.at = l.at LIMIT 1) r "
+            "WHERE r.batch_id IS DISTINCT FROM l.batch_id"
         )
-        found = [(row[0], from_row(readings[row[0]].point, row[1:])) for row in cursor.fetchall()]
-        return [(seq, first) for seq, first in found if (ids[first.point], first.at) not in mine]
+        return [(row[0], from_row(readings[row[0]].point, row[1:])) for row in cursor.fetchall()]
 
 
 def write_rows(conn: Connection, readings: Sequence[Reading]) -> None:
@@ -155,7 +150,7 @@ def write_rows(conn: Connection, readings: Sequence[Reading]) -> None:
         raw = driver(conn)
         firsts, _ = _by_key(readings)
         ids = point_ids(raw, {point for point, _ in firsts})
-        _copy(raw, readings, [None] * len(readings), firsts.values(), ids, afresh=True)
+        _copy(raw, readings, [None] * len(readings), firsts.values(), ids)
 
 
 RESTORED = 0
@@ -168,7 +163,7 @@ def put_back(conn: Connection, readings: Sequence[Reading]) -> None:
         raw = driver(conn)
         firsts, _ = _by_key(readings)
         ids = point_ids(raw, {point for point, _ in firsts})
-        _copy(raw, readings, [RESTORED] * len(readings), firsts.values(), ids, afresh=True)
+        _copy(raw, readings, [RESTORED] * len(readings), firsts.values(), ids)
 
 
 def _keep_conflicts(raw: psycopg.Connection[Any], rows: list[tuple[int, Reading, int | None]], now: datetime) -> None:

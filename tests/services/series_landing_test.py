@@ -29,18 +29,16 @@ def test_each_reading_is_new_duplicate_or_conflict(engine: Engine) -> None:
         st.lists(
             st.lists(st.tuples(st.integers(0, 3), st.sampled_from([1.0, 2.0, 1, True, "x"])), max_size=8),
             min_size=1, max_size=4,
-        ),
-        st.booleans(),
+        )
     )  # fmt: skip
-    def check(calls: list[list[tuple[int, Value]]], afresh: bool) -> None:
+    def check(calls: list[list[tuple[int, Value]]]) -> None:
         point = f"north/cold/room-1/p{next(number)}/temperature"
         standing: dict[datetime, Reading] = {}
         for call in calls:
             readings = [reading(point, second, value) for second, value in call]
-            # under one batch throughout where the call does not promise otherwise
-            batch = next(number) if afresh else -1
+            batch = next(number)
             with engine.begin() as conn:
-                landed = land(conn, readings, [batch] * len(readings), AT, afresh=afresh)
+                landed = land(conn, readings, [batch] * len(readings), AT)
             wanted: Counter[str] = Counter()
             for each in readings:
                 first = standing.setdefault(each.at, each)
