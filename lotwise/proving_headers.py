@@ -204,16 +204,23 @@ def _account(report: Report, inside: Sequence[SpoolHeader], spool: SpoolHeaders,
     for fold in whole:
         report.core.batches += fold.gone
         _add(report, fold)
-    told = {(fold.epoch, fold.partition, fold.first_number) for fold in whole}
-    partly = []
+    return Confirmed(rows, [*whole, *_account_partly(report, inside, core, whole)])
+
+
+def _account_partly(
+    report: Report, inside: Sequence[SpoolHeader], core: CoreHeaders, whole: Sequence[Any]
+) -> Iterable[Any]:
+    """Counts batches of the span that are in folds which reach beyond it, by what the spool says; gives those folds."""
+    told = {id(fold) for fold in whole}
+    partly: dict[int, Any] = {}
     for header in inside:
         key = (header.epoch, header.partition, header.number)
-        fold = core.fold_of(key)
-        if fold is not None and key not in core.rows and (fold.epoch, fold.partition, fold.first_number) not in told:
+        found = core.fold_of(key)
+        if found is not None and key not in core.rows and id(found) not in told:
             report.core.batches += 1
             report.core.readings += header.count
-            partly.append(fold)
-    return Confirmed(rows, [*whole, *{id(fold): fold for fold in partly}.values()])
+            partly[id(found)] = found
+    return partly.values()
 
 
 def _all(core: CoreHeaders) -> Iterator[Any]:
