@@ -101,6 +101,19 @@ def test_goods_in_a_shipper_in_a_truck_nobody_ever_spoke_of(world: World) -> Non
     assert world.holds(sublot) == ["unproven"]
 
 
+@pytest.mark.parametrize("standing_in", [True, False])
+def test_the_first_word_of_a_truck_is_of_all_the_time_its_shippers_stood_in_it(world: World, standing_in: bool) -> None:
+    """Nothing was ever heard of the truck; its first watermark, or the timer in its stead, comes a day later."""
+    truck, shipper = world.zone("truck"), world.zone("shipper", points=())
+    world._add(ZoneNesting(zone_id=shipper, parent_id=truck, from_at=DAY))
+    sublot = world.sublot(world.item(OVER_8_FOR_60), shipper, at("06:00"))
+    if standing_in:
+        beat(world, "06:05", day=1)
+    else:
+        world.feed("truck", [], upto=at("06:05", 1))
+    assert world.excursions(sublot) == [(sublot, "high", at("06:00"), at("07:00"), "unproven")]
+
+
 def test_nothing_is_expected_of_a_recorder_before_it_is_read_out(world: World) -> None:
     box = world.zone("box", kind="recorder")
     sublot = world.sublot(world.item(OVER_8_FOR_60), box, at("01:00"))

@@ -104,9 +104,15 @@ def _load_marks(conn: Connection, folds: Mapping[int, ZoneFold]) -> None:
 
 
 def earliest(conn: Connection, zones: Iterable[int]) -> dict[int, int]:
-    """When goods first stood in each zone; zones where none ever did are left out."""
+    """When goods first stood in each zone, or in an unmonitored one inside; zones where none ever did are left out."""
     rows = conn.execute(
-        text("SELECT zone_id, min(at) AS at FROM custody_fact WHERE zone_id = ANY(:zones) GROUP BY zone_id"),
+        text(
+            "WITH RECURSIVE inside AS (SELECT z AS root, z AS id FROM unnest(CAST(:zones AS bigint[])) z UNION"
+            " SELECT i.root, n.zone_id FROM zone_nesting n JOIN inside i ON n.parent_id = i.id"
+            " WHERE NOT EXISTS (SELECT FROM point p WHERE p.zone_id = n.zone_id AND p.role = 'required'))"
+            " SELECT i.root AS zone_id, min(f.at) AS at FROM inside i JOIN custody_fact f ON f.zone_id = i.id"
+            " GROUP BY i.root"
+        ),
         {"zones": sorted(zones)},
     )
     return {row.zone_id: micros(row.at) for row in rows}
