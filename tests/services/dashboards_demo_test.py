@@ -27,7 +27,8 @@ from simulators.load import MqttLoad
 from simulators.sensors import MqttSensor
 from tests.contracts.series_influxd import Influxd, influxd
 
-SPAN = Span(datetime.now(UTC) - timedelta(minutes=10), datetime.now(UTC) + timedelta(minutes=10), timedelta(seconds=5))
+BEGUN = datetime.now(UTC)
+SPAN = Span(BEGUN - timedelta(minutes=10), BEGUN + timedelta(hours=1), timedelta(seconds=5))
 QUERIES = all_queries(SPAN, {"zone": [ROOM_1, TRUCK], "gateway": [GATEWAY]})
 
 FEW = 20.0
@@ -72,7 +73,8 @@ async def _told(folder: Path, server: Influxd) -> list[list[Any]]:
 
                 async def gap() -> bool:
                     with engine.connect() as conn:
-                        return bool(conn.scalar(text("SELECT count(*) FROM v_gaps")))
+                        asked = text("SELECT count(*) FROM v_gaps WHERE start_at > :begun")
+                        return bool(conn.scalar(asked, {"begun": BEGUN}))
 
                 await scene.until("a gap on record", gap, 45)
                 store = InfluxStore(server.settings)

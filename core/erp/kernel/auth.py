@@ -97,9 +97,10 @@ def check_password(engine: Engine, login: str, password: str, address: str, now:
         conn.execute(text("SELECT pg_advisory_xact_lock(hashtext('lotwise.login'), hashtext(:l))"), {"l": login})
         since = now - WINDOW
         failed = select(func.count()).select_from(tries).where(tries.c.at > since, ~tries.c.ok)
-        good = select(func.max(tries.c.at)).where(tries.c.login == login, tries.c.ok)
-        last_good = conn.execute(good).scalar() or since
-        by_login = conn.execute(failed.where(tries.c.login == login, tries.c.at > last_good)).scalar_one()
+        # tries of one login come one after the other, under its lock: their ids are in order, also within one instant
+        good = select(func.max(tries.c.id)).where(tries.c.login == login, tries.c.ok)
+        last_good = conn.execute(good).scalar() or 0
+        by_login = conn.execute(failed.where(tries.c.login == login, tries.c.id > last_good)).scalar_one()
         by_address = conn.execute(failed.where(tries.c.address == address)).scalar_one()
         if by_login >= PER_LOGIN or by_address >= PER_ADDRESS:
             raise TooManyAttempts("too many failed tries: wait a quarter of an hour", retry_after=int(WINDOW.seconds))
