@@ -1,5 +1,6 @@
 """Servers for tests: one PostgreSQL a session, a fresh database a test; nats-server per test module."""
 
+import gc
 import itertools
 import os
 import shutil
@@ -21,6 +22,13 @@ _numbers = itertools.count(1)
 settings.register_profile("small", max_examples=50, deadline=None)
 settings.register_profile("large", max_examples=1000, deadline=None)
 settings.load_profile("large" if os.environ.get("LOTWISE_TEST_HEAVY") == "1" else "small")
+
+
+def pytest_collection_finish() -> None:
+    """All modules are here to stay: the collector of cycles need not walk them again after every test's few objects."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 20)
 
 
 def _in_memory() -> str | None:
