@@ -31,9 +31,7 @@ async def forwarding(spool: Spool, url: str) -> AsyncIterator[Forwarder]:
         yield forwarder
     finally:
         for task in reversed(tasks):
-            task.cancel()
             await end([task])
-            await asyncio.gather(task, return_exceptions=True)
 
 
 async def fill(spool: Spool, start: int, stop: int) -> None:

@@ -158,6 +158,4 @@ async def running(collector: OpcUaCollector, keeper: Memory) -> AsyncIterator[as
     try:
         yield task
     finally:
-        task.cancel()
         await end([task])
-        await asyncio.gather(task, return_exceptions=True)

@@ -34,6 +34,7 @@ from core.telemetry.stream import CONFIRM_WILDCARD, STREAM, incarnation
 from edge.collectors.port import Keeper, SourceConfig, SourceLost
 from edge.config import GatewayConfig, StreamConfig
 from edge.sources import SourceKind
+from edge.tasks import end
 from tests.services.edge_readings import numbers, reading
 
 
@@ -132,8 +133,7 @@ class SmallCore:
 
     async def stop(self) -> None:
         if self._task is not None and self._client is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+            await end([self._task])
             await self._client.close()
             self._task = None
 

@@ -16,6 +16,7 @@ from edge.app import Clockwatch
 from edge.collectors.port import Collector, SourceLost, SourceMisconfigured
 from edge.spool import Spool
 from edge.supervisor import SourceState, Supervisor
+from edge.tasks import end
 from tests.services.edge_readings import numbers, reading
 from tests.services.edge_stage import FedCollector, eventually
 
@@ -35,8 +36,7 @@ async def supervised(folder: Path, *makers: Callable[[], Collector]) -> AsyncIte
         try:
             yield boss, spool
         finally:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
+            await end([task])
 
 
 async def arrived(spool: Spool) -> list[int]:

@@ -32,9 +32,7 @@ async def reach(config: StreamConfig, seconds: float = 8.0) -> StreamFacts:
             await asyncio.sleep(0.1)
         raise last
     finally:
-        task.cancel()
         await end([task])
-        await asyncio.gather(task, return_exceptions=True)
 
 
 def refused(config: StreamConfig) -> str:
