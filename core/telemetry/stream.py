@@ -63,12 +63,19 @@ def create_request(settings: StreamSettings) -> dict[str, object]:
 
 
 def closing_within(transport: type[Any], seconds: float = 2.0) -> type[Any]:
-    """A client library's transport whose `wait_closed` gives up after so many seconds and cuts the connection.
+    """A client library's transport whose `wait_closed` gives up after so many seconds and cuts the connection, and
+    which cuts the one before when another is made.
 
-    nats-py (2.16) waits for ever for the other end of a TLS connection that was refused, and with it its reconnecting.
+    nats-py (2.16) waits for ever for the other end of a TLS connection that was refused, and with it its reconnecting;
+    and it forgets a connection that broke off while it was being made, which stays open.
     """
 
     class Closing(transport):  # type: ignore[misc]
+        async def connect(self, *where: Any, **options: Any) -> None:
+            if self._io_writer is not None:
+                self._io_writer.transport.abort()
+            await super().connect(*where, **options)
+
         async def wait_closed(self) -> None:
             try:
                 async with asyncio.timeout(seconds):

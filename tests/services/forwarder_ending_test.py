@@ -2,6 +2,7 @@
 
 import asyncio
 from importlib import import_module
+from urllib.parse import urlparse
 
 import nats.aio.client
 import pytest
@@ -93,6 +94,21 @@ def test_a_connection_whose_other_end_never_says_goodbye_is_cut() -> None:
         transport._io_writer = writer = Writer()
         await asyncio.wait_for(transport.wait_closed(), 5)
         assert writer.aborted
+
+    asyncio.run(main())
+
+
+def test_a_connection_that_broke_off_while_it_was_made_is_cut_by_the_next() -> None:
+    async def main() -> None:
+        server = await asyncio.start_server(lambda _, writer: writer.close(), "127.0.0.1", 0)
+        uri = urlparse(f"nats://127.0.0.1:{server.sockets[0].getsockname()[1]}")
+        transport = closing_within(TcpTransport)()
+        transport._io_writer = writer = Writer()
+        await transport.connect(uri, 1024, 5)
+        assert writer.aborted
+        transport.close()
+        await transport.wait_closed()
+        server.close()
 
     asyncio.run(main())
 
