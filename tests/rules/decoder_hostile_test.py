@@ -14,6 +14,7 @@ from core.telemetry.sparkplug import Metric, Payload
 from edge.collectors.decoders import DECODERS, BadPayload, Decoded, DecoderOptions, make_decoder
 from edge.collectors.decoders.base import INTEGER_TOO_LARGE, judge, leaves
 from edge.collectors.decoders.json_path import compile_path
+from edge.collectors.decoders.units import UNIT_MAX
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 OPTIONS: TypeAdapter[Any] = TypeAdapter(DecoderOptions)
@@ -57,6 +58,7 @@ SCALARS = (
     | st.integers()
     | st.floats()
     | st.text(max_size=12)
+    | st.just("\ud800")  # half a character, which JSON can spell and nothing can store
     | st.sampled_from(["NotifyStatus", "2026-03-01T12:00:00", "0001-01-01T00:00:00+14:00", "9" * 40, 10**30, -1, 1e300])
 )
 DOCUMENTS = st.recursive(SCALARS, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(KEYS, inner, max_size=6))
@@ -70,6 +72,8 @@ def check(options: object, topic: str, payload: bytes) -> None:
     for item in found:
         assert isinstance(item, Decoded)
         assert item.value is None or judge(item.value)[1] is Quality.GOOD
+        f"{item.value} {item.unit}".encode()
+        assert len(item.unit) <= UNIT_MAX
         assert (item.quality is Quality.GOOD) == (item.reason == "")
         assert item.source_at is None or item.source_at.tzinfo is not None
         assert item.value is not None or item.quality is Quality.BAD
@@ -158,6 +162,8 @@ def test_hostile_payloads(name: str, payload: bytes) -> None:
         ("1" + "0" * 30, INTEGER_TOO_LARGE),
         ("[1, 2]", "not_a_single_value"),
         ('"' + "x" * 5000 + '"', "text_too_long"),
+        (r'"\ud800"', "text_not_unicode"),
+        (r'"a\udfffb"', "text_not_unicode"),
     ],
 )
 def test_what_no_reading_can_hold_is_bad_without_value(text: str, reason: str) -> None:
@@ -188,3 +194,10 @@ def test_the_short_way_through_plain_paths_finds_what_the_library_finds(document
         assert repr(compile_path(path)(document)) == repr(jsonpath.compile(path).findall(document))
     else:
         assert compile_path(path)(document) == []
+
+
+def test_a_unit_nobody_can_store_costs_the_value_nothing() -> None:
+    options = OPTIONS.validate_python({"name": "json", "values": {"t": {"path": "t", "unit_path": "u"}}})
+    for unit, kept in ((r"\ud800", "?"), ("m" * 100_000, "m" * UNIT_MAX)):
+        (item,) = make_decoder(options).decode("x", b'{"t": 4, "u": "%s"}' % unit.encode(), NOW)
+        assert (item.value, item.unit, item.quality) == (4, kept, Quality.GOOD)

@@ -155,6 +155,16 @@ def test_shelly_status_topic_errors_energy_and_online() -> None:
     assert read("shelly_gen2", "p/events/rpc", {"src": "p", "method": "NotifyEvent", "params": {}}) == {}
 
 
+def test_a_bluetooth_sensor_behind_a_shelly_is_not_heard_anew_by_a_full_status() -> None:
+    heard = {"id": 200, "value": 4.2, "last_updated_ts": 1709300000}
+    status = {"ts": 1709366391.23, "bthomesensor:200": heard, "bthomesensor:201": heard | {"last_updated_ts": None}}
+    found = read("shelly_gen2", "s/events/rpc", {"src": "s", "method": "NotifyFullStatus", "params": status})
+    assert found["bthomesensor:200.value"].source_at == datetime(2024, 3, 1, 13, 33, 20, tzinfo=UTC)
+    assert found["bthomesensor:201.value"].source_at == datetime(2024, 3, 2, 7, 59, 51, 230000, tzinfo=UTC)
+    assert set(found) == {"bthomesensor:200.value", "bthomesensor:201.value"}
+    assert read("shelly_gen2", "s/status/bthomesensor:200", heard)["bthomesensor:200.value"].source_at is not None
+
+
 def test_a_shelly_that_goes_offline_is_the_one_its_notifications_name() -> None:
     """The topic's prefix is the owner's, `src` is the maker's: seen on real devices."""
     one = decoder("shelly_gen2")
@@ -285,6 +295,8 @@ def test_ttn_without_a_formatter_says_so() -> None:
     uplink = {key: value for key, value in TTN["uplink_message"].items() if key != "decoded_payload"}
     with pytest.raises(BadPayload, match="formatter"):
         read("ttn_v3", TTN_UP, {**TTN, "uplink_message": uplink})
+    with pytest.raises(BadPayload, match="formatter"):  # null is no complete message either: nothing in it is zero
+        read("ttn_v3", TTN_UP, {**TTN, "uplink_message": {**uplink, "decoded_payload": None}})
 
 
 JSON = {

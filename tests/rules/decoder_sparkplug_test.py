@@ -1,6 +1,9 @@
 """Sparkplug B: births, aliases, sequence, deaths, rebirth requests, every data type."""
 
+import gzip
 import struct
+import zlib
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -11,6 +14,7 @@ from core.telemetry.reading import Value
 from core.telemetry.sparkplug import DataSet, Metric, Payload, PropertySet, PropertyValue, Template
 from edge.collectors.decoders.base import EVERY_FIELD, INTEGER_TOO_LARGE, NOT_A_VALUE, BadPayload, Decoded
 from edge.collectors.decoders.sparkplug_b import SEQUENCE_GAP, SparkplugB, SparkplugOptions
+from edge.collectors.decoders.sparkplug_payload import COMPRESSED, MAX_INFLATED
 from edge.collectors.decoders.sparkplug_values import STALE
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
@@ -50,6 +54,41 @@ def test_birth_and_data_by_alias() -> None:
     assert (second.field, second.value, second.quality) == ("Chamber/Temp", 5.5, Quality.GOOD)
     assert second.source_at == STAMP + timedelta(seconds=1)
     assert node.asked() == []
+
+
+@pytest.mark.parametrize("compress", [gzip.compress, zlib.compress], ids=["gzip", "deflate"])
+def test_compressed_payloads_are_opened(compress: Callable[[bytes], bytes]) -> None:
+    node = Node()
+    algorithm = Metric(name="algorithm", datatype=12, string_value="GZIP")
+
+    def says(kind: str, inner: Payload, seq: int) -> list[Decoded]:
+        body = compress(inner.SerializeToString())
+        outer = Payload(uuid=COMPRESSED, seq=seq, body=body, metrics=[algorithm])
+        return node.decoder.decode(f"spBv1.0/Plant/{kind}/Line-1", outer.SerializeToString(), NOW)
+
+    (first,) = says("NBIRTH", Payload(timestamp=MILLIS, seq=0, metrics=[TEMPERATURE]), 0)
+    (second,) = says("NDATA", Payload(timestamp=MILLIS, metrics=[Metric(alias=7, float_value=5.5)]), 1)
+    assert [(one.field, one.value, one.quality) for one in (first, second)] == [
+        ("Chamber/Temp", 4.5, Quality.GOOD),
+        ("Chamber/Temp", 5.5, Quality.GOOD),
+    ]
+    assert node.asked() == []
+
+
+@pytest.mark.parametrize(
+    ("body", "why"),
+    [
+        (b"", "cut off"),
+        (b"no compression", "cannot be inflated"),
+        (gzip.compress(bytes(100))[:-10], "cut off"),
+        (zlib.compress(bytes(MAX_INFLATED + 1)), "more than"),
+        (zlib.compress(b"\xff"), "not a Sparkplug payload"),
+    ],
+)
+def test_a_compressed_payload_that_is_none_goes_aside(body: bytes, why: str) -> None:
+    payload = Payload(uuid=COMPRESSED, seq=0, body=body).SerializeToString()
+    with pytest.raises(BadPayload, match=why):
+        Node().decoder.decode("spBv1.0/Plant/NBIRTH/Line-1", payload, NOW)
 
 
 def test_device_births_have_aliases_of_their_own() -> None:

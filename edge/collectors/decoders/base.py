@@ -6,6 +6,7 @@ not the dialect's becomes BadPayload, and the message goes aside.
 
 import json
 import math
+import re
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any, Protocol
@@ -23,7 +24,9 @@ MAX_FIELDS = 2000
 
 INTEGER_TOO_LARGE = "integer_outside_64_bits"
 TEXT_TOO_LONG = "text_too_long"
+NOT_UNICODE = "text_not_unicode"
 NOT_A_VALUE = "not_a_single_value"
+_HALF = re.compile("[\\ud800-\\udfff]")
 
 
 class Decoded(msgspec.Struct, frozen=True, gc=False):
@@ -128,8 +131,14 @@ def judge(raw: object) -> tuple[Value, Quality, str]:
     if isinstance(raw, int):
         return (raw, Quality.GOOD, Reason.NONE) if INT_MIN <= raw <= INT_MAX else (None, Quality.BAD, INTEGER_TOO_LARGE)
     if isinstance(raw, str):
-        return (raw, Quality.GOOD, Reason.NONE) if len(raw) <= TEXT_MAX else (None, Quality.BAD, TEXT_TOO_LONG)
+        fault = TEXT_TOO_LONG if len(raw) > TEXT_MAX else "" if is_unicode(raw) else NOT_UNICODE
+        return (None, Quality.BAD, fault) if fault else (raw, Quality.GOOD, Reason.NONE)
     return None, Quality.BAD, NOT_A_VALUE
+
+
+def is_unicode(said: str) -> bool:
+    """Whether a text can be written down: JSON's escapes can spell half a character."""
+    return said.isascii() or not _HALF.search(said)
 
 
 def leaves(document: dict[str, Any]) -> Iterator[tuple[str, str, object]]:

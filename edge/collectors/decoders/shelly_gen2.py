@@ -1,7 +1,7 @@
 """Shelly Gen2 and later: `PREFIX/events/rpc` notifications, `PREFIX/status/COMPONENT`, `PREFIX/online`.
 
 Fields are component and path, such as `temperature:0.tC`. The stamp is `ts` of a notification, in seconds; a device
-that never learned the time sends null, or its uptime.
+that never learned the time sends null, or its uptime. A Bluetooth sensor's is when it was last heard.
 
 A device is called as its notifications call it (`src`), whatever the topic's prefix; the online flag, which bears only
 the prefix, ends both. A device on batteries is offline between two reports: its flag is not worth a subscription.
@@ -44,7 +44,9 @@ UNITS = {
 ENERGY = {"total": "W.h"}
 NOTIFICATIONS = frozenset({"NotifyStatus", "NotifyFullStatus"})
 MAX_DEVICES = 10_000
-NOT_MEASURED = frozenset({"id", "ts", "errors", "minute_ts", "by_minute"})
+HEARD_AT = "last_updated_ts"
+"""When a Bluetooth sensor behind the device was last heard: a full status repeats its value at a time of its own."""
+NOT_MEASURED = frozenset({"id", "ts", "errors", "minute_ts", "by_minute", HEARD_AT})
 
 
 class ShellyOptions(Options):
@@ -100,6 +102,8 @@ def _component(
     device: str, component: str, status: dict[str, Any], source_at: datetime | None, clock: Quality
 ) -> Iterable[Decoded]:
     failed = status.get("errors")
+    if status.get(HEARD_AT) is not None:
+        source_at, clock = stamp(status[HEARD_AT], TimeFormat.EPOCH_S)
     on_mains = component.startswith("devicepower") and member(status, "external").get("present") is True
     for path, key, raw in leaves(status):
         parts = path.split(".")

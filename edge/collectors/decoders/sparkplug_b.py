@@ -9,12 +9,12 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Literal
 
-from google.protobuf.message import DecodeError
 from pydantic import Field
 
 from core.telemetry.quality import Quality, Reason
 from core.telemetry.sparkplug import BD_SEQ, NAMESPACE, SEQUENCE, DataType, Metric, Payload
 from edge.collectors.decoders.base import EVERY_FIELD, BadPayload, Decoded, Options
+from edge.collectors.decoders.sparkplug_payload import read_payload
 from edge.collectors.decoders.sparkplug_values import (
     engineering_unit,
     marked,
@@ -86,10 +86,7 @@ class SparkplugB:
             return []
         if kind not in READ or (kind in DEVICE_MESSAGES) != (len(levels) == DEVICE_LEVELS):
             raise BadPayload(f"{kind[:32]!r} is not a Sparkplug message of a {'device' if len(levels) > 4 else 'node'}")  # noqa: PLR2004
-        try:
-            return self._message(kind, levels, Payload.FromString(payload), received_at)
-        except (DecodeError, UnicodeDecodeError, RecursionError) as error:
-            raise BadPayload(f"not a Sparkplug payload: {str(error)[:200]}") from error
+        return self._message(kind, levels, read_payload(payload), received_at)
 
     def _message(self, kind: str, levels: list[str], message: Payload, now: datetime) -> list[Decoded]:
         key = (levels[1], levels[3])

@@ -48,7 +48,7 @@ class TtnV3:
             raise BadPayload("'uplink_message' is missing")
         if not on_ports(uplink.get("f_port"), self._options.f_ports):
             return []
-        if "decoded_payload" not in uplink:
+        if uplink.get("decoded_payload") is None:
             if not uplink.get("frm_payload"):
                 return []
             raise BadPayload("no decoded_payload: the application has no formatter for this uplink")

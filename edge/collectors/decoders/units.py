@@ -37,7 +37,11 @@ UCUM = {
     "dBm": "dB[mW]",
 }
 
+UNIT_MAX = 64
+"""Characters of a unit; what a payload has beyond is no unit."""
+
 
 def ucum(said: str) -> str:
-    """The UCUM code of a unit as a payload spells it; a spelling we do not know stays as it is."""
-    return UCUM.get(said.strip(), said.strip())
+    """The UCUM code of a unit as a payload spells it; a spelling we do not know stays as it is, bounded and Unicode."""
+    spelled = said.strip()[:UNIT_MAX]
+    return UCUM.get(spelled) or spelled.encode("utf-8", "replace").decode("utf-8")
