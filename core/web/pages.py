@@ -38,6 +38,9 @@ HEADERS = {
 }
 """Nothing is loaded from elsewhere. The page library compiles templates in the browser, hence unsafe-eval."""
 
+PATIENCE = 60.0
+"""Seconds a page with a form waits for its browser to come back before it is drawn anew, without what was written."""
+
 METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"]
 
 Draw = Callable[[Visit], Awaitable[None]]
@@ -92,7 +95,7 @@ def _page(desk: Desk, path: str, title: str, draw: Draw) -> None:
 
 
 def _numbered(desk: Desk, path: str, title: str, draw: Callable[[Visit, int], Awaitable[None]]) -> None:
-    @ui.page(path + "/{number}", title=title)
+    @ui.page(path + "/{number}", title=title, reconnect_timeout=PATIENCE)
     async def page(request: Request, number: int) -> Response | None:
         if not 0 < number <= BIGGEST_ID:
             raise HTTPException(404, f"there is no {path}/{number}")

@@ -233,11 +233,25 @@ def test_two_at_once_one_wins_and_the_other_is_told(served: Served) -> None:
     served.context.add_cookies([{"name": "lotwise_session", "value": session(served, "qa"), "url": served.url}])
     two = served.context.new_page()
     two.goto(f"{served.url}/excursions/{number}")
+    one.bring_to_front()  # a page in the background closes a menu again: it has no focus
     dispose(one, "first", login="qa")
     expect(one.get_by_text(re.compile("Signed by QA Person"))).to_be_visible()
+    two.bring_to_front()
     dispose(two, "second", login="qa")
     told(two, "cannot dispose a dispositioned excursion")
     assert served.values("SELECT reason FROM disposition WHERE excursion_id = :e", e=number) == ["first"]
+
+
+def test_a_break_of_the_network_keeps_what_somebody_wrote(served: Served) -> None:
+    page = page_of(served, "qa", f"/excursions/{served.excursion(served.sublots[2])}")
+    page.get_by_label("Assessment").fill("half a sentence")
+    page.evaluate("window.socket.disconnect()")
+    page.wait_for_timeout(5_000)
+    page.evaluate("window.socket.connect()")
+    expect(page.get_by_text("Connection lost", exact=False)).to_be_hidden()
+    page.get_by_label("Assessment").press_sequentially(" more")
+    page.wait_for_timeout(500)  # a page that is loaded anew would have lost it by now
+    expect(page.get_by_label("Assessment")).to_have_value("half a sentence more")
 
 
 def test_a_plant_engineer_watches_shelves_and_acknowledges_and_decides_nothing(served: Served) -> None:
