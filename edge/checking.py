@@ -50,17 +50,25 @@ def _reworded(document: Located, base: Where, detail: ErrorDetails) -> bool:
     text = detail["input"]
     if not isinstance(text, str):
         return False
-    value: object = None
-    if detail["type"].startswith("time_delta") and (span := _DURATION.match(text)):
-        value = timedelta(seconds=float(span[1]) * _SECONDS[span[2]])
-    elif detail["type"].startswith("int_") and (size := _SIZE.match(text)):
-        value = int(float(size[1]) * _BYTES[size[2]])
+    try:
+        value = _spelled(detail["type"], text)
+    except OverflowError:
+        return False
     where = document.resolve((*base, *detail["loc"]))
     # what a model made of the text, rather than the text itself, is not ours to change
     if value is None or where not in document.lines or document.value(where) != text:
         return False
     document.replace(where, value)
     return True
+
+
+def _spelled(kind: str, text: str) -> object:
+    """The duration or size in words; None if it is neither. Raises OverflowError."""
+    if kind.startswith("time_delta") and (span := _DURATION.match(text)):
+        return timedelta(seconds=float(span[1]) * _SECONDS[span[2]])
+    if kind.startswith("int_") and (size := _SIZE.match(text)):
+        return int(float(size[1]) * _BYTES[size[2]])
+    return None
 
 
 _SHAPES = frozenset({"model_type", "dict_type"})

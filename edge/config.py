@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -30,9 +31,22 @@ class _Strict(BaseModel):
 
 
 def _nats_url(text: str) -> str:
+    wrong = "is not a URL like nats://host:4222"
     if not re.match(r"(nats|tls|ws|wss)://[^/\s]+", text):
-        raise ValueError("is not a URL like nats://host:4222")
+        raise ValueError(wrong)
+    try:
+        _ = urlsplit(text).port
+    except ValueError as error:
+        raise ValueError(f"{wrong}: {error}") from error
     return text
+
+
+def _folder(path: Path) -> Path:
+    if path == Path():
+        raise ValueError("is not a path of a folder")
+    if path.exists() and not path.is_dir():
+        raise ValueError(f"{path} is not a folder")
+    return path
 
 
 Url = Annotated[str, AfterValidator(_nats_url)]
@@ -134,7 +148,7 @@ class GatewayConfig(_Strict):
     site: Segment
     instance: Literal["test", "live"]
     """A live instance refuses simulated sources."""
-    data_dir: Path
+    data_dir: Annotated[Path, AfterValidator(_folder)]
     stream: StreamConfig
     spool: SpoolConfig = SpoolConfig()
     forwarder: ForwarderConfig = ForwarderConfig()
@@ -155,14 +169,13 @@ def load(
     gateway = validated(GatewayConfig, document, (), head)
     sources = _sources(document, protocols)
     _check_names(document)
+    _check_sessions(document, sources)
     _check_points(document)
     if head.get("instance") == "live":
-        for i, source in enumerate(_listed(document)):
-            if isinstance(source, dict) and source.get("simulated") is True:
-                document.error(("sources", i, "simulated"), "a live instance refuses simulated sources")
+        _refuse_simulated(document, sources)
     if document.errors or gateway is None:
         raise ConfigErrors(document.errors)
-    return gateway.model_copy(update={"sources": tuple(sources)})
+    return gateway.model_copy(update={"sources": tuple(sources.values())})
 
 
 def _listed(document: Located) -> list[Any]:
@@ -170,9 +183,10 @@ def _listed(document: Located) -> list[Any]:
     return sources if isinstance(sources, list) else []
 
 
-def _sources(document: Located, protocols: Mapping[str, SourceKind]) -> Iterator[SourceConfig]:
-    """Every source that is right; what is wrong is noted."""
-    return iter([s for s in (_source(document, i, protocols) for i in range(_count(document))) if s is not None])
+def _sources(document: Located, protocols: Mapping[str, SourceKind]) -> dict[int, SourceConfig]:
+    """Every source that is right, by its place; what is wrong is noted."""
+    found = {i: _source(document, i, protocols) for i in range(_count(document))}
+    return {i: source for i, source in found.items() if source is not None}
 
 
 def _count(document: Located) -> int:
@@ -213,12 +227,33 @@ def _check_names(document: Located) -> None:
             seen.setdefault(name, document.lines[where])
 
 
+def _check_sessions(document: Located, sources: Mapping[int, SourceConfig]) -> None:
+    """Two sources with one session would throw each other out for ever."""
+    seen: dict[str, int] = {}
+    for i, source in sources.items():
+        if source.alone is None:
+            continue
+        where: Where = ("sources", i)
+        if source.alone in seen:
+            document.error(where, f"{source.alone} is also that of the source on line {seen[source.alone]}")
+        seen.setdefault(source.alone, document.lines[where])
+
+
+def _refuse_simulated(document: Located, sources: Mapping[int, SourceConfig]) -> None:
+    for i, source in enumerate(_listed(document)):
+        if sources[i].simulated if i in sources else isinstance(source, dict) and source.get("simulated") is True:
+            document.error(("sources", i, "simulated"), "a live instance refuses simulated sources")
+
+
 def _check_points(document: Located) -> None:
     """A point has one source, and lies at the gateway's site."""
     owners: dict[str, tuple[int, int]] = {}
     site = document.data.get("site")
     for i, source in enumerate(_listed(document)):
         for where, point in _points(source, ("sources", i)):
+            first, slash, _ = point.partition("/")
+            if isinstance(site, str) and slash and "{" not in first and first != site:
+                document.error(where, f"{point} is not at this gateway's site, {site!r}")
             try:
                 check_point(point)
             except BadAddress:
@@ -226,8 +261,6 @@ def _check_points(document: Located) -> None:
             owner, line = owners.setdefault(point, (i, document.lines[where]))
             if owner != i:
                 document.error(where, f"{point} is also read by another source, on line {line}")
-            if isinstance(site, str) and point.split("/", 1)[0] != site:
-                document.error(where, f"{point} is not at this gateway's site, {site!r}")
 
 
 def _points(data: Any, where: Where) -> Iterator[tuple[Where, str]]:

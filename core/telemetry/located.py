@@ -19,6 +19,7 @@ Where = tuple[Step, ...]
 
 _ENV = re.compile(r"\$(\$)?\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _MERGE = "tag:yaml.org,2002:merge"
+MAX_VALUES = 200_000
 UNSET = "unset"
 """Stands for a value that could not be read, so that everything else can still be checked."""
 
@@ -97,6 +98,9 @@ class Located:
             raise ConfigErrors([ConfigError(self.file, 1, "", f"cannot be read: {error}")]) from error
         try:
             root = self._yaml.compose(text)
+            return None if root is None else self._build(root, ())
+        except RecursionError as error:
+            raise ConfigErrors([ConfigError(self.file, 1, "", "nested too deeply")]) from error
         except MarkedYAMLError as error:
             mark = error.problem_mark or error.context_mark
             message = error.problem or error.context or str(error)
@@ -105,10 +109,12 @@ class Located:
             raise ConfigErrors([ConfigError(self.file, mark.line + 1 if mark else 1, "", message)]) from error
         except YAMLError as error:
             raise ConfigErrors([ConfigError(self.file, 1, "", str(error))]) from error
-        return None if root is None else self._build(root, ())
 
     def _build(self, node: Node, where: Where) -> Any:
         self.lines.setdefault(where, node.start_mark.line + 1)
+        if len(self.lines) > MAX_VALUES:
+            line = node.start_mark.line + 1
+            raise ConfigErrors([ConfigError(self.file, line, "", f"more than {MAX_VALUES} values, aliases counted")])
         if isinstance(node, ScalarNode):
             return self._scalar(node, where)
         if node in self._inside:
@@ -126,13 +132,11 @@ class Located:
     def _mapping(self, node: MappingNode, where: Where) -> dict[str, Any]:
         built: dict[str, Any] = {}
         merged: dict[str, Any] = {}
-        for key_node, value_node in node.value:
+        # what is merged in goes first, so that the lines of keys that stand here too are theirs
+        for key_node, value_node in sorted(node.value, key=lambda pair: pair[0].tag != _MERGE):
             line = key_node.start_mark.line + 1
             if key_node.tag == _MERGE:
-                sources = value_node.value if isinstance(value_node, SequenceNode) else [value_node]
-                for source in sources:
-                    found = self._build(source, where)
-                    merged = (found if isinstance(found, dict) else {}) | merged
+                merged = self._merged(value_node, where) | merged
                 continue
             key = str(key_node.value)
             path = (*where, key)
@@ -143,6 +147,17 @@ class Located:
             self.lines[path] = line
             built[key] = self._build(value_node, path)
         return merged | built
+
+    def _merged(self, node: Node, where: Where) -> dict[str, Any]:
+        """What a merge key brings in; of several mappings the first wins."""
+        merged: dict[str, Any] = {}
+        for source in node.value if isinstance(node, SequenceNode) else [node]:
+            if isinstance(source, MappingNode):
+                merged = self._build(source, where) | merged
+            else:
+                message = "only mappings can be merged in"
+                self.errors.append(ConfigError(self.file, source.start_mark.line + 1, dotted((*where, "<<")), message))
+        return merged
 
     def _scalar(self, node: ScalarNode, where: Where) -> Any:
         try:

@@ -1,5 +1,6 @@
 """Configuration of an MQTT source, checked whole before anything starts."""
 
+import re
 from datetime import timedelta
 from functools import cached_property
 from itertools import combinations
@@ -27,6 +28,12 @@ PLAIN_PORT, TLS_PORT = 1883, 8883
 
 def _check_topic(text: str) -> str:
     TopicFilter(text)
+    return text
+
+
+def _check_host(text: str) -> str:
+    if not text or re.search(r"[\s/]|^[^:]*:\d*$", text):
+        raise ValueError("is not a host's name or address: without mqtt:// before it, and the port goes in `port`")
     return text
 
 
@@ -146,7 +153,7 @@ class MqttSource(SourceConfig):
     """
 
     protocol: Literal["mqtt"]
-    host: str = Field(min_length=1)
+    host: Annotated[str, AfterValidator(_check_host)]
     port: int | None = Field(default=None, ge=1, le=65535)
     version: Annotated[Literal["3.1.1", "5"], BeforeValidator(str)] = "5"
     client_id: str = Field(default="", max_length=64)
@@ -197,6 +204,11 @@ class MqttSource(SourceConfig):
     def session(self) -> str:
         """The client identifier of the persistent session."""
         return self.client_id or f"lotwise-{self.name}"
+
+    @property
+    def alone(self) -> str:
+        """The session: the broker lets one client at a time have it."""
+        return f"MQTT session {self.session!r} at {':'.join(map(str, self.address))}"
 
     @property
     def address(self) -> tuple[str, int]:

@@ -101,6 +101,11 @@ class SourceConfig(BaseModel):
     simulated: bool = False
     """Marks every reading as simulated, indelibly. A live instance refuses them."""
 
+    @property
+    def alone(self) -> str | None:
+        """What two sources cannot have at once, in the operator's words; None if there is nothing of the kind."""
+        return None
+
 
 def judged_at(
     config: SourceConfig, source_at: datetime | None, edge_at: datetime, *, historical: bool = False

@@ -1,5 +1,6 @@
 """A wrong configuration is told whole, by line, before anything starts."""
 
+import itertools
 from pathlib import Path
 
 import pytest
@@ -146,6 +147,16 @@ sources:
         (RIGHT.replace("sources:\n", "spool: {keep_confirmed: 5 MB}\nsources:\n"), 7, "not a duration"),
         (RIGHT.replace("sources:\n", "forwarder: {confirm_every: 0 s}\nsources:\n"), 7, "greater than"),
         (RIGHT.replace("site: plant", "site: plant\nsites: plant"), 3, "did you mean 'site'"),
+        (RIGHT.replace("sources:\n", f"spool: {{keep_confirmed: {'9' * 20} h}}\nsources:\n"), 7, "not a duration"),
+        (RIGHT.replace("sources:\n", f"spool: {{max_bytes: {'9' * 400} GiB}}\nsources:\n"), 7, "valid integer"),
+        (RIGHT.replace("sources:\n", "<<: 3\nsources:\n"), 7, "only mappings"),
+        (RIGHT.replace("sources:\n", "<<: [{spool: {}}, x]\nsources:\n"), 7, "only mappings"),
+        (RIGHT.replace("/tmp/gw-1", '""'), 4, "not a path of a folder"),
+        (RIGHT.replace("/tmp/gw-1", "/dev/null"), 4, "not a folder"),
+        (RIGHT.replace("4222", "99999"), 6, "out of range"),
+        ("[" * 500 + "]" * 500, 1, "nested too deeply"),
+        ("\tgateway: gw-1", 1, "cannot start any token"),
+        (RIGHT + "---\n" + RIGHT, 15, "another document"),
     ],
 )
 def test_files_that_are_not_a_configuration(tmp_path: Path, text: str, line: int, part: str) -> None:
@@ -187,6 +198,53 @@ sources:
     messages = [message for _, _, message in errors]
     assert messages[:2] == ["is not a path", "must be text: put it in quotes"]
     assert messages[4].endswith("did you mean 'tasmota'?")
+
+
+MQTT = """\
+  - name: b
+    protocol: mqtt
+    host: h
+    subscriptions: [{topic: "a/{device}", decoder: number, point: "plant/a/b/{device}/t"}]
+"""
+
+
+def test_a_template_at_another_site_is_told(tmp_path: Path) -> None:
+    ((line, path, message),) = told(tmp_path, RIGHT + MQTT.replace("plant/a", "plnat/a"))
+    assert (line, path) == (18, "sources[1].subscriptions[0].point")
+    assert "is not at this gateway's site" in message
+
+
+def test_two_sources_cannot_have_one_session(tmp_path: Path) -> None:
+    """Nor by a default that is another's choice; the same name at another broker is another session."""
+    third = MQTT.replace("name: b", "name: c").replace("host: h", "host: h\n    client_id: lotwise-b")
+    third = third.replace("plant/a/b", "plant/a/c")
+    ((line, path, message),) = told(tmp_path, RIGHT + MQTT + third)
+    assert (line, path) == (19, "sources[2]")
+    assert message == "MQTT session 'lotwise-b' at h:1883 is also that of the source on line 15"
+    file = tmp_path / "gateway.yaml"
+    file.write_text(RIGHT + MQTT + third.replace("host: h", "host: h\n    port: 1884"))
+    assert len(load(file, {}).sources) == 3
+
+
+@pytest.mark.parametrize("host", ["mqtt://h", "h:1883", "h h", '""', '":1883"', "h/"])
+def test_a_host_is_a_host(tmp_path: Path, host: str) -> None:
+    ((line, path, message),) = told(tmp_path, RIGHT + MQTT.replace("host: h", f"host: {host}"))
+    assert (line, path, message.partition(":")[0]) == (17, "sources[1].host", "is not a host's name or address")
+
+
+@pytest.mark.parametrize("said", ["true", "yes", '"yes"', "1", '"1"', "${SIMULATED}"])
+def test_a_live_instance_refuses_simulated_sources_however_they_are_spelled(tmp_path: Path, said: str) -> None:
+    text = RIGHT.replace("instance: test", "instance: live").replace("modbus\n", f"modbus\n    simulated: {said}\n")
+    ((line, path, message),) = told(tmp_path, text, {"SIMULATED": "on"})
+    assert (line, path, message) == (10, "sources[0].simulated", "a live instance refuses simulated sources")
+
+
+def test_what_aliases_multiply_is_bounded(tmp_path: Path) -> None:
+    text = "a: &a [x, x, x, x, x, x, x, x, x, x]\n"
+    for before, name in itertools.pairwise("abcdefghi"):
+        text += f"{name}: &{name} [{', '.join(['*' + before] * 10)}]\n"
+    ((_, _, message),) = told(tmp_path, text)
+    assert message == "more than 200000 values, aliases counted"
 
 
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:
