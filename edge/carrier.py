@@ -18,12 +18,12 @@ from nats import errors
 from nats.aio.client import Client
 from nats.aio.transport import TcpTransport
 
+from core.telemetry.connection import closing_within, dial, hang_up
 from core.telemetry.stream import (
     MESSAGE_ID,
     STREAM,
     STREAM_NAME_IN_USE,
     STREAM_NOT_FOUND,
-    closing_within,
     create_request,
     incarnation,
 )
@@ -131,7 +131,9 @@ class NatsCarrier:
 
         config = self._config
         self._client = client = nats.NATS()
-        await client.connect(
+        await dial(
+            client,
+            None,
             servers=list(config.urls),
             name=self._name,
             user=config.user,
@@ -155,7 +157,7 @@ class NatsCarrier:
     async def _end(self, connecting: asyncio.Task[None]) -> None:
         await end([connecting])
         if self._client is not None:
-            await self._client.close()
+            await hang_up(self._client)
 
     async def _on_error(self, error: Exception) -> None:
         if not self.connected:

@@ -95,11 +95,12 @@ def _stream(settings: Settings) -> Finding:
     import asyncio
 
     from core.ingest.stream import StreamUnavailable, connect
+    from core.telemetry.connection import hang_up
     from lotwise.runtime import Servers, nats_settings
 
     async def probe() -> None:
         client = await connect(nats_settings(settings, Servers("", settings.nats_url or "", ())), "doctor", within=5)
-        await client.close()
+        await hang_up(client)
 
     try:
         asyncio.run(probe())

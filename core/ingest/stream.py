@@ -15,19 +15,18 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import nats
 import nats.aio.client
 import nats.errors
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.aio.transport import TcpTransport
 
+from core.telemetry.connection import closing_within, dial
 from core.telemetry.stream import (
     STREAM,
     STREAM_NAME_IN_USE,
     STREAM_NOT_FOUND,
     StreamSettings,
-    closing_within,
     create_request,
     incarnation,
     partition_filter,
@@ -80,8 +79,24 @@ class NatsSettings:
         return {"servers": list(self.urls), **{name: value for name, value in given.items() if value is not None}}
 
 
+class _Lasting(Client):  # type: ignore[misc] # the library's client is not typed
+    """A client that connects again after whatever the server says: the library's own closes for good where it is told
+    of credentials that have expired, and would not come back when they are renewed.
+    """
+
+    async def _process_err(self, err_msg: str) -> None:
+        if not self.is_connected or "permissions violation" in err_msg.lower():
+            await super()._process_err(err_msg)
+            return
+        problem = nats.errors.Error(f"nats: {err_msg.strip(chr(39))}")
+        await self._error_cb(problem)
+        await self._process_op_err(problem)
+
+
 async def connect(settings: NatsSettings, name: str, *, within: float = 10.0) -> Client:
-    """A connection that reconnects for ever. Raises StreamUnavailable if there is none within so many seconds."""
+    """A connection that reconnects for ever, to be ended by `hang_up`. Raises StreamUnavailable if there is none
+    within so many seconds.
+    """
     up = [True]
     said: list[Exception] = []
 
@@ -100,23 +115,24 @@ async def connect(settings: NatsSettings, name: str, *, within: float = 10.0) ->
             said[:] = [problem]
         log.debug("stream: %s", problem)
 
+    client = _Lasting()
     try:
-        return await asyncio.wait_for(
-            nats.connect(
-                **settings.options(),
-                name=name,
-                max_reconnect_attempts=-1,
-                reconnect_time_wait=0.25,
-                disconnected_cb=lost,
-                reconnected_cb=back,
-                error_cb=error,
-            ),
+        await dial(
+            client,
             within,
+            **settings.options(),
+            name=name,
+            max_reconnect_attempts=-1,
+            reconnect_time_wait=0.25,
+            disconnected_cb=lost,
+            reconnected_cb=back,
+            error_cb=error,
         )
     except (OSError, TimeoutError, nats.errors.Error) as problem:
         raise StreamUnavailable(
             f"stream at {', '.join(settings.urls)}: {said[0] if said else repr(problem)}"
         ) from problem
+    return client
 
 
 async def api(

@@ -31,6 +31,7 @@ from core.ingest.stream import (
     floors,
 )
 from core.telemetry.batch import BadBatch, ConfirmAsk, decode, encode
+from core.telemetry.connection import hang_up
 from core.telemetry.stream import CONFIRM_WILDCARD
 
 log = logging.getLogger("lotwise.ingest")
@@ -103,7 +104,7 @@ class IngestWorker:
         finally:
             if self._folding is not None:
                 await asyncio.wait([self._folding])
-            await client.close()
+            await hang_up(client)
             with contextlib.suppress(OperationalError):
                 await asyncio.to_thread(leases.leave, self._engine, self.name)
 

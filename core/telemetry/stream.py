@@ -4,9 +4,7 @@ The stream is a carrier, not a witness. Either end creates it when it is missing
 neither ever changes or trusts one that is there: what it holds is known only by the core's confirmations.
 """
 
-import asyncio
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import msgspec
 
@@ -60,30 +58,6 @@ def create_request(settings: StreamSettings) -> dict[str, object]:
         "max_consumers": -1,
         "duplicate_window": _nanoseconds(settings.duplicate_window),
     }
-
-
-def closing_within(transport: type[Any], seconds: float = 2.0) -> type[Any]:
-    """A client library's transport whose `wait_closed` gives up after so many seconds and cuts the connection, and
-    which cuts the one before when another is made.
-
-    nats-py (2.16) waits for ever for the other end of a TLS connection that was refused, and with it its reconnecting;
-    and it forgets a connection that broke off while it was being made, which stays open.
-    """
-
-    class Closing(transport):  # type: ignore[misc]
-        async def connect(self, *where: Any, **options: Any) -> None:
-            if self._io_writer is not None:
-                self._io_writer.transport.abort()
-            await super().connect(*where, **options)
-
-        async def wait_closed(self) -> None:
-            try:
-                async with asyncio.timeout(seconds):
-                    await super().wait_closed()
-            except TimeoutError:
-                self._io_writer.transport.abort()
-
-    return Closing
 
 
 def partition_filter(partition: int) -> str:

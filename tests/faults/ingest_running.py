@@ -14,6 +14,7 @@ from core.ingest.folding import Carried, Fold
 from core.ingest.lanes import IngestOptions
 from core.ingest.stream import NatsSettings
 from core.ingest.worker import IngestWorker
+from core.telemetry.connection import hang_up
 
 QUICK = IngestOptions(
     tick=timedelta(milliseconds=100), lease=timedelta(seconds=1), ack_wait=timedelta(seconds=2),
@@ -43,7 +44,7 @@ async def publisher(url: str) -> AsyncIterator[Client]:
     try:
         yield client
     finally:
-        await client.close()
+        await hang_up(client)
 
 
 async def publish(client: Client, *messages: Carried) -> None:

@@ -19,6 +19,7 @@ from sqlalchemy import create_engine
 
 from core.erp.migrations import upgrade
 from core.outbound.ddl import VIEWS
+from core.telemetry.connection import hang_up
 from edge.config import load
 from lotwise.embedded.nats import nats_binary
 from lotwise.embedded.postgres import EmbeddedPostgres
@@ -144,8 +145,8 @@ def test_the_stream_server_knows_its_users_and_their_limits(stream: int) -> None
         assert len([text for text in refused if "permissions violation" in text.lower()]) == 4
         info = await core.request("$JS.API.STREAM.INFO.READINGS", b"", timeout=5)
         assert b'"messages":1' in info.data.replace(b" ", b"")
-        await gateway.close()
-        await core.close()
+        await hang_up(gateway)
+        await hang_up(core)
 
     for credentials in (b"{}", b'{"user": "core", "pass": "wrong"}', b'{"user": "admin", "pass": ""}'):
         assert b"Authorization Violation" in _greet(stream, credentials)

@@ -29,6 +29,7 @@ from core.telemetry.batch import (
     encode,
     unpack_header,
 )
+from core.telemetry.connection import hang_up
 from core.telemetry.reading import Reading
 from core.telemetry.stream import CONFIRM_WILDCARD, STREAM, incarnation
 from edge.collectors.port import Keeper, SourceConfig, SourceLost
@@ -134,7 +135,7 @@ class SmallCore:
     async def stop(self) -> None:
         if self._task is not None and self._client is not None:
             await end([self._task])
-            await self._client.close()
+            await hang_up(self._client)
             self._task = None
 
     async def _consume(self, client: Client) -> None:

@@ -8,7 +8,7 @@ import nats.aio.client
 import pytest
 from nats.aio.transport import TcpTransport
 
-from core.telemetry.stream import closing_within
+from core.telemetry.connection import closing_within
 from edge.tasks import end, surely
 
 

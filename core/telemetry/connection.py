@@ -1,0 +1,86 @@
+"""Connections of nats-py, made and ended for certain: both ends of the stream use them so. No driver is imported here.
+
+nats-py (2.16) waits for ever for the other end of a TLS connection that was refused, and with it its reconnecting; it
+forgets a connection that broke off while it was being made; and a client that is closed, cancelled or refused while it
+connects may go on connecting behind one's back. What it leaves open is noticed only when its loop is gone.
+"""
+
+# ruff: noqa: SLF001 - the library tells nobody of the connection under a client
+
+import asyncio
+from typing import Any
+
+PATIENCE = 2.0
+"""Seconds that a connection has for closing in order."""
+
+
+def closing_within(transport: type[Any], seconds: float = PATIENCE) -> type[Any]:
+    """A client library's transport whose `wait_closed` gives up after so many seconds and cuts the connection, which
+    cuts the one before when another is made, and makes none once it is `over`.
+    """
+
+    class Closing(transport):  # type: ignore[misc]
+        over = False
+
+        async def connect(self, *where: Any, **options: Any) -> None:
+            cut(self)
+            if not self.over:
+                await super().connect(*where, **options)
+            if self.over:
+                cut(self)
+                raise asyncio.CancelledError  # the one thing after which the library does not try again
+
+        async def wait_closed(self) -> None:
+            try:
+                async with asyncio.timeout(seconds):
+                    await super().wait_closed()
+            except TimeoutError:
+                cut(self)
+
+    return Closing
+
+
+def cut(transport: Any) -> None:
+    """Ends a transport's connection at once: the one it has, and the bare one below if that is TLS."""
+    for writer in (transport._io_writer, transport._bare_io_writer):
+        if writer is not None:
+            writer.transport.abort()
+
+
+async def dial(client: Any, within: float | None, **options: Any) -> None:
+    """Connects a client that is new. Where that fails, takes longer or is cancelled, nothing is left open.
+
+    Raises TimeoutError, and what the library raises.
+    """
+    connecting = asyncio.create_task(client.connect(**options))
+    try:
+        async with asyncio.timeout(within):
+            # not awaited directly: the library swallows a cancellation that comes while it connects
+            await asyncio.wait([connecting])
+        connecting.result()
+    except BaseException:
+        _finish(client)
+        connecting.cancel()
+        await asyncio.wait([connecting])
+        await hang_up(client)
+        raise
+
+
+async def hang_up(client: Any, seconds: float = PATIENCE) -> None:
+    """Closes a client, whatever it is doing and whatever comes of that: in order within so many seconds, or at once.
+
+    Afterwards it has no connection and makes none.
+    """
+    closing = asyncio.create_task(client.close())
+    try:
+        await asyncio.wait([closing], timeout=seconds)
+    finally:
+        _finish(client)
+        closing.cancel()
+    await asyncio.gather(closing, return_exceptions=True)  # of what it says, nothing concerns anybody any more
+
+
+def _finish(client: Any) -> None:
+    if client._transport is not None:
+        client._transport.over = True
+        cut(client._transport)
