@@ -40,6 +40,7 @@ def table(*cells: str) -> str:
         (("1 013,5", "12\u00a0014,25"), [1013.5, 12014.25]),
         (("1'013.5", "-4"), [1013.5, -4.0]),
         (("1,234,567", "1"), [1234567.0, 1.0]),
+        (("\N{MINUS SIGN}4,5", "\N{MINUS SIGN}1 013,5"), [-4.5, -1013.5]),
     ],
 )
 def test_thousands_and_fractions_are_told_apart_by_the_column(cells: tuple[str, ...], expected: list[float]) -> None:
@@ -76,6 +77,9 @@ def test_trailing_delimiters_are_no_columns() -> None:
         (["1709632800.0", "1709633100.0"], "unix"),
         (["2024-03-05 11:00:00 +0100", "2024-03-05 11:05:00 +0100"], None),
         (["05-Mar-2024 10:00", "05-Mar-2024 10:05"], "%d-%b-%Y %H:%M"),
+        (["20240305100000", "20240305100500"], "%Y%m%d%H%M%S"),
+        (["202403051000", "202403051005"], "%Y%m%d%H%M"),
+        (["2024-03-05 10:00:00 UTC", "2024-03-05 10:05:00 GMT"], "iso"),
     ],
 )
 def test_more_forms_of_times(stamps: list[str], form: str | None) -> None:
@@ -185,3 +189,30 @@ def test_a_clock_that_was_fast_is_set_right_and_its_own_stamps_stay() -> None:
     for wrong in (float("nan"), float("inf"), 1e9):
         with pytest.raises(BadFile, match="cannot be set right"):
             set_right(readings, wrong)
+
+
+def test_a_table_with_the_newest_first_goes_through_the_doubled_hour_from_its_end() -> None:
+    """Read downwards, its first 02:30 would be taken for the earlier of the two."""
+    clocks = ["03:00", "02:30", "02:00", "02:30", "02:00", "01:30"]
+    text = "t,value\n" + "".join(f"2024-10-27 {clock},{value}\n" for value, clock in enumerate(clocks))
+    result = parse_csv(text, CsvMapping(values=ONE.values, timezone="Europe/Zurich"), NOW)
+    assert [(reading.at.hour, reading.at.minute) for reading in result.readings] == [
+        (2, 0), (1, 30), (1, 0), (0, 30), (0, 0), (23, 30),
+    ]  # fmt: skip
+    assert [(doubt.line, doubt.kind) for doubt in result.doubts] == [(2, "newest_first")]
+    stepped = text.replace("2024-10-27 01:30", "2024-10-27 04:30")
+    back = parse_csv(stepped, CsvMapping(values=ONE.values, timezone="Europe/Zurich"), NOW)
+    assert [(doubt.line, doubt.kind) for doubt in back.doubts] == [(2, "newest_first"), (6, "step_back")]
+
+
+def test_a_first_line_for_excel_names_the_delimiter() -> None:
+    result = parse_csv("sep=;\nt;value\n2024-03-05 10:00;4,5\n", ONE, NOW)
+    assert (result.readings[0].value, result.delimiter, result.doubts[0].kind) == (4.5, ";", "preamble")
+
+
+def test_a_table_that_is_another_one_is_told_so_and_every_line_named() -> None:
+    result = parse_csv("value,t\n4.5,2024-03-05 10:00\n4.6,2024-03-05 10:05\n", ONE, NOW)
+    assert [(doubt.line, doubt.kind) for doubt in result.doubts] == [
+        (2, "malformed_row"), (2, "unfit"), (3, "malformed_row"),
+    ]  # fmt: skip
+    assert (result.rows, result.readings) == (2, ())

@@ -1,7 +1,7 @@
 """Reports written a little differently: each reads right, or is refused with its line; none is silently wrong."""
 
 import re
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
@@ -12,7 +12,7 @@ from core.telemetry.readers.judging import evaluate
 from core.telemetry.readers.report import Side
 from core.telemetry.readers.text import BadFile
 from lotwise.importing import app
-from tests.rules.logger_reports import SIGNED, configuration, day, history, log, report
+from tests.rules.logger_reports import SIGNED, START, configuration, day, history, log, report
 from tests.servers import free_port
 
 WARM = [5.0] * 12 + [9.0] * 13 + [5.0] * 263
@@ -137,3 +137,76 @@ def test_the_command_binds_what_has_readings(tmp_path: Path, monkeypatch: pytest
         assert (run.exit_code, why in run.stderr) == (2, True), run.stderr
     assert CliRunner().invoke(app, ["logger", str(whole), "--clock-fast", "3"]).exit_code == 2, "nothing to bind it to"
     assert CliRunner().invoke(app, ["logger", str(whole), "--tz", "Mars/Olympus"]).exit_code == 2
+
+
+@pytest.mark.parametrize(
+    "head",
+    ["JJJJ-MM-TT hh:mm\tT\tAusserhalb der Grenzen", "aaaa-MM-jj hh:mm\tT\tHors limites", "Datum\tT1\tBuiten bereik"],
+)
+@pytest.mark.parametrize("values", [WARM, [5.0] * 288])
+def test_the_column_of_marks_is_known_in_other_languages(head: str, values: list[float]) -> None:
+    parsed = parse_fridgetag(report(configuration(), log(values, head=head), SIGNED))
+    assert (len(parsed.columns), len(parsed.samples), parsed.doubts) == (1, 288, ())
+    assert sum(sample.flagged for sample in parsed.samples) == values.count(9.0)
+
+
+def test_marks_between_the_columns_are_no_values() -> None:
+    head = "yyyy-MM-dd hh:mm\tT Int\tInnen\tT Ext\tAussen"
+    rows = ["5.0\t\t21.0\tx", "9.0\tx\t20.0\tx"]
+    parsed = parse_fridgetag(report(configuration(), log(rows, head=head).replace("\tx\n", "\n"), SIGNED))
+    assert parsed.columns == ("T Int", "T Ext")
+    assert [(sample.values, sample.flagged) for sample in parsed.samples] == [((5.0, 21.0), True), ((9.0, 20.0), True)]
+
+
+def test_second_sections_are_read_or_said() -> None:
+    again = log(WARM, start=START + timedelta(days=1))
+    parsed = parse_fridgetag(report(configuration(), log(WARM), again, SIGNED))
+    assert len(parsed.samples) == 576
+    assert [(doubt.kind, doubt.damage) for doubt in parsed.doubts] == [("second", False)]
+    other = again.replace("\tT\t", "\tT Ext\t")
+    days = history(day(1, "2024-03-05")), history(day(1, "2024-03-06"))
+    for sections in ((log(WARM), other), (*days, log(WARM))):
+        parsed = parse_fridgetag(report(configuration(), *sections, SIGNED))
+        assert parsed.damaged
+        assert len(parsed.samples) == 288
+        assert "not read" in "".join(doubt.message for doubt in parsed.doubts)
+
+
+def test_a_report_without_its_indentation_is_damaged() -> None:
+    parsed = parse_fridgetag("\n".join(line.strip() for line in warm().split("\n")))
+    assert [(doubt.line, doubt.kind) for doubt in parsed.doubts if doubt.damage] == [
+        (5, "malformed"),
+        (14, "malformed"),
+    ]
+
+
+def test_a_limit_written_in_another_way_is_not_passed_over() -> None:
+    """`0: T AL: …` on one line would judge by nothing at all; a limit that holds nothing is one not in use."""
+    odd = parse_fridgetag(report(configuration("  0: T AL: +2.0, t AL: 60\n  1:\n   T AL: +8.0, t AL: 60\n"), SIGNED))
+    assert (odd.damaged, len(odd.limits), odd.doubts[0].line) == (True, 1, 10)
+    unused = parse_fridgetag(report(configuration("  0:\n  1:\n   T AL: +8.0, t AL: 60\n"), log(WARM), SIGNED))
+    assert (unused.damaged, len(unused.limits)) == (False, 1)
+
+
+def test_a_day_that_the_log_does_not_reach_is_compared_with_nothing() -> None:
+    days = day(1, "2024-03-06", ALARM, "+4.9", "+9.0"), day(2, "2024-03-05", ALARM, "+4.9", "+9.0")
+    comparison = evaluate(parse_fridgetag(report(configuration(), history(*days), log(WARM), SIGNED)))
+    assert [(alarm.day.day, alarm.agree) for alarm in comparison.alarms] == [(5, True), (6, None)]
+    assert comparison.agree is True
+
+
+def test_what_the_configuration_says_and_the_log_does_not_is_noted() -> None:
+    text = report(configuration(Zone="5.50", Logging_Interval=1), log(WARM), SIGNED)
+    notes = "\n".join(evaluate(parse_fridgetag(text)).notes)
+    assert "its own setting is Zone 5.50" in notes
+    assert "every 1 min, and logged every 5 min" in notes
+    assert "Zone" not in "\n".join(evaluate(parse_fridgetag(warm().replace("Serial", "Zone: 0.00\n Serial"))).notes)
+
+
+def test_a_log_with_the_newest_first_is_said_once() -> None:
+    lines = log(WARM).splitlines()
+    turned = "\n".join([*lines[:2], *reversed(lines[2:])]) + "\n"
+    record = history(day(1, "2024-03-05", ALARM, "+4.9", "+9.0"))
+    comparison = evaluate(parse_fridgetag(report(configuration(), record, turned, SIGNED)))
+    assert [doubt.kind for doubt in comparison.report.doubts] == ["newest_first"]
+    assert comparison.agree is True

@@ -23,7 +23,7 @@ from core.telemetry.readers.csvframe import (
 )
 from core.telemetry.readers.figures import Decimal, decimal_of, figure
 from core.telemetry.readers.text import BadFile, Doubt, missing, read_text
-from core.telemetry.readers.walltime import Instant, parse_wall, resolve, zone_named
+from core.telemetry.readers.walltime import NEWEST_FIRST, Instant, newest_first, parse_wall, resolve, zone_named
 from core.telemetry.reading import Reading
 
 __all__ = ["Column", "CsvMapping", "CsvResult", "parse_csv", "read_csv"]
@@ -82,6 +82,7 @@ def parse_csv(text: str, mapping: CsvMapping, edge_at: datetime) -> CsvResult:
         lines = f"the lines up to {table.skipped} are not part of the table, and left out"
         doubts.append(Doubt(mapping.skip_lines + 1, "preamble", lines))
     rows = list(_rows(table, [index_of(column.column, names) for column in mapping.values], doubts))
+    doubts += _unfit(rows, doubts)
     instants = resolve([row.wall for row in rows], zone, mapping.ambiguous, edge_at)
     readings: list[Reading] = []
     for index, column in enumerate(mapping.values):
@@ -120,6 +121,14 @@ def _rows(table: CsvTable, places: Sequence[int], doubts: list[Doubt]) -> Iterat
             doubts.append(Doubt(line, "malformed_row", message, damage=True))
         except ValueError as error:
             doubts.append(Doubt(line, "malformed_row", str(error), damage=True))
+
+
+def _unfit(rows: Sequence[_Row], doubts: Sequence[Doubt]) -> Iterator[Doubt]:
+    """Where every line is refused it is no damaged table but another one than was thought: what can be said of it."""
+    refused = [doubt for doubt in doubts if doubt.kind == "malformed_row"]
+    if refused and not rows:
+        message = "not one line can be read: say which column has the time, how it is written, and what parts the cells"
+        yield Doubt(refused[0].line, "unfit", f"{message} (time, time_format, delimiter)", damage=True)
 
 
 def _decimal(rows: Sequence[_Row], column: Column, index: int) -> Decimal:
@@ -181,9 +190,13 @@ def _look_at_times(rows: Sequence[_Row], instants: Sequence[Instant], doubts: li
     for row, instant in zip(rows, instants, strict=True):
         if instant.doubt:
             doubts.append(Doubt(row.line, instant.doubt, f"{row.wall} {texts[instant.doubt]}"))
-    for (_, before), (row, instant) in pairwise(zip(rows, instants, strict=True)):
-        if instant.at < before.at:
-            doubts.append(Doubt(row.line, "step_back", f"the clock steps back from {before.at} to {instant.at}"))
+    timed = [(instant.at, row.line) for row, instant in zip(rows, instants, strict=True)]
+    if newest_first([at for at, _ in timed]):
+        doubts.append(Doubt(timed[0][1], "newest_first", NEWEST_FIRST))
+        timed.reverse()
+    for (before, _), (at, line) in pairwise(timed):
+        if at < before:
+            doubts.append(Doubt(line, "step_back", f"the clock steps back from {before} to {at}"))
 
 
 def _look_for_twins(readings: Sequence[Reading], rows: Sequence[_Row], doubts: list[Doubt]) -> None:

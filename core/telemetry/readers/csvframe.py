@@ -18,6 +18,8 @@ from core.telemetry.readers.walltime import ISO, Ambiguous, fits, form_of
 _DELIMITERS = (";", "\t", "|", ",")
 _SNIFFED_LINES, _SNIFFED_LETTERS = 50, 100_000
 _QUOTED = re.compile(r'"[^"]*"')
+_NAMED_DELIMITER = re.compile(r"sep=([;,|\t])[\r\n]", re.IGNORECASE)
+"""A first line that tells Excel what stands between the cells."""
 _CLOCK = re.compile(r"\d{1,2}:\d\d(?::\d\d(?:\.\d+)?)?(?: ?[AaPp][Mm])?")
 FIRST_COLUMN: tuple[str | int, ...] = (1,)
 """Where the time is if it is not said; with the second, if that one holds a time of day beside a date."""
@@ -91,6 +93,8 @@ class CsvTable:
 def open_table(text: str, mapping: CsvMapping) -> CsvTable:
     """The table in a text. Raises BadFile when there is none, or when its times can be read in two ways."""
     delimiter, skip = mapping.delimiter, mapping.skip_lines
+    if named := _NAMED_DELIMITER.match(text):
+        delimiter, skip = delimiter or named[1], max(skip, 1)
     if delimiter is None:
         delimiter, skip = _sniff(text, skip)
     first = next(_records(text, delimiter, skip), None)

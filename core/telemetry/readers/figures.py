@@ -1,4 +1,4 @@
-"""Numbers of a column as people write them: decimal point or comma, thousands apart. Pure.
+"""Numbers of a column as people write them: decimal point or comma, thousands apart, a true minus. Pure.
 
 A comma can be a fraction or a thousand, and one cell often does not tell: the whole column does, or it must be said.
 """
@@ -16,7 +16,9 @@ _THOUSANDS = {
     ".": re.compile(rf"[+-]?\d{{1,3}}(?:,\d{{3}})+(?:\.\d*)?|[+-]?\d{{1,3}}(?:{_APART}\d{{3}})+(?:\.\d*)?"),
     ",": re.compile(rf"[+-]?\d{{1,3}}(?:\.\d{{3}})+(?:,\d*)?|[+-]?\d{{1,3}}(?:{_APART}\d{{3}})+(?:,\d*)?"),
 }
-_EITHER = re.compile(r"[+-]?[1-9]\d{0,2}(?:,\d{3})+")
+_MINUS = "\N{MINUS SIGN}"
+"""As spreadsheets of some countries write it."""
+_EITHER = re.compile(rf"[+{_MINUS}-]?[1-9]\d{{0,2}}(?:,\d{{3}})+")
 """Thousands with commas, or with one comma three decimal places."""
 
 
@@ -44,7 +46,7 @@ def figure(text: str, decimal: Decimal) -> float | None:
     """The number of a cell; None where a value is missing. Raises ValueError for anything else, and for one that
     could be another number.
     """
-    bare = text.strip()
+    bare = text.strip().replace(_MINUS, "-")
     if _THOUSANDS[decimal].fullmatch(bare):
         whole = re.sub(rf"{_APART}|[{'.' if decimal == ',' else ','}]", "", bare)
         if decimal == "," and "," not in bare and bare.count(".") == 1:

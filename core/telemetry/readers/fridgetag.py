@@ -4,13 +4,13 @@ The frame (indented keys, tables) is read first and keeps everything; the typed 
 that another order of keys, a missing section or a key never seen before harms nothing. What is in doubt is said.
 """
 
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from pathlib import Path
 
 from core.telemetry.readers import limits as limit_rules
+from core.telemetry.readers.log import read_log
 from core.telemetry.readers.report import (
     CELSIUS,
     FAHRENHEIT,
@@ -18,19 +18,15 @@ from core.telemetry.readers.report import (
     DeviceDay,
     DeviceEvent,
     Report,
-    Sample,
     Totals,
 )
 from core.telemetry.readers.signature import Authenticity, authenticity_of
-from core.telemetry.readers.text import BadFile, lines_of, number, parse_time, read_text
+from core.telemetry.readers.text import BadFile, lines_of, parse_time, read_text
 from core.telemetry.readers.tree import Node, parse_tree
 from core.telemetry.readers.values import Values
-from core.telemetry.readers.wholeness import Claim, day_doubts, end_doubts, mark_doubts, time_doubts
+from core.telemetry.readers.wholeness import Claim, day_doubts, end_doubts, mark_doubts, section_doubts, time_doubts
 
 _TABLES = frozenset({"data", "marker"})
-_BETWEEN = re.compile(r" *[\t;] *| {2,}")
-_MARKS = ("out of", "alarm", "mark")
-"""How columns begin that hold the device's mark, not a value."""
 
 
 def read_fridgetag(path: Path, zone: tzinfo = UTC) -> Report:
@@ -58,14 +54,6 @@ def parse_fridgetag(text: str, zone: tzinfo = UTC) -> Report:
     return _Parser(root, lines, Values(zone, doubts)).report()
 
 
-def _cells(text: str) -> list[str]:
-    """A row's cells: between tabs, semicolons or wide spaces; by a time's single space where there is no other."""
-    cells = _BETWEEN.split(text.strip())
-    if len(cells) == 1:
-        cells = re.split(r"(?<=\d:\d\d)\s+", cells[0])
-    return cells
-
-
 @dataclass(slots=True)
 class _Parser:
     """One parse: the tree, the lines, and the reader of its values with the doubts met so far."""
@@ -82,12 +70,13 @@ class _Parser:
         count = len(self.values.doubts)
         begun = self._activated()
         del self.values.doubts[count:]
-        self.values.fix_clock(begun)
+        self.values.fix_clock(begun, root.text("Conf", "Zone"))
         unit = self._unit()
-        columns, samples = self._samples(data)
+        log = read_log(root.all("Data"), self.values)
+        columns, samples = log.columns, log.samples
+        judged = log.judged(external=root.text("Conf", "Use ext devices") not in (None, "0"))
         limits, doubts = limit_rules.limits_of(root, unit)
         self.values.doubts += doubts
-        judged = self._judged(columns)
         limits = limit_rules.by_marks(limits, samples, judged)
         interval = self.values.minutes(root.get("Conf", "Logging Interval"))
         record = root.get("Hist") or root.get("Res")
@@ -100,6 +89,7 @@ class _Parser:
         if authenticity is Authenticity.ALTERED:
             line = root.all("Sig")[-1].line if root.all("Sig") else 0
             self.values.doubt(line, "altered", "the signature does not fit: the text was changed after it was signed")
+        self.values.doubts += section_doubts(root)
         self.values.doubts += end_doubts(root, self.lines, samples, days, claim)
         self.values.doubts += time_doubts(samples, created)
         self.values.doubts += day_doubts(days)
@@ -150,53 +140,6 @@ class _Parser:
                 node.line if node else 0, "malformed", f"Temp unit {word!r} is neither C nor F: taken as C", damage=True
             )
         return FAHRENHEIT if word.startswith("F") else CELSIUS
-
-    # -- the log -----------------------------------------------------------------------------------------------
-
-    def _samples(self, data: Node | None) -> tuple[tuple[str, ...], tuple[Sample, ...]]:
-        if data is None or not data.rows:
-            return (), ()
-        rows = data.rows
-        head = _cells(rows[0][1])
-        if re.search(r"\d", rows[0][1]):
-            head = ["yyyy-MM-dd hh:mm", "T", "Out of limits"]
-        else:
-            rows = rows[1:]
-        columns = tuple(name for name in head[1:] if name and not name.lower().startswith(_MARKS))
-        if not columns:
-            raise BadFile(f"the log has no column of values: {data.rows[0][1].strip()!r}", data.rows[0][0])
-        samples = [sample for line, text in rows if (sample := self._sample(line, text, len(columns))) is not None]
-        return columns, tuple(samples)
-
-    def _sample(self, line: int, text: str, width: int) -> Sample | None:
-        cells = _cells(text)
-        try:
-            at = self.values.stamp(cells[0])
-        except ValueError as error:
-            self.values.doubt(line, "malformed", str(error), damage=True)
-            return None
-        values: list[float | None] = []
-        for index in range(1, width + 1):
-            if index >= len(cells):
-                self.values.doubt(
-                    line, "malformed", f"{cells[0]}: {width} value(s) expected, {len(cells) - 1} there", damage=True
-                )
-                return None
-            try:
-                values.append(number(cells[index]))
-            except ValueError as error:
-                self.values.doubt(line, "malformed", f"{cells[0]}: {error}", damage=True)
-                values.append(None)
-        return Sample(line, at, tuple(values), flagged=any(cell.lower() == "x" for cell in cells[width + 1 :]))
-
-    def _judged(self, columns: tuple[str, ...]) -> int:
-        """The column that the device judges: the external sensor's where one is used, else the first temperature."""
-        external = self.root.text("Conf", "Use ext devices") not in (None, "0")
-        for index, name in enumerate(columns):
-            if external and "ext" in name.lower():
-                return index
-        temperatures = [index for index, name in enumerate(columns) if name.lower().startswith("t")]
-        return temperatures[0] if temperatures else 0
 
     # -- the device's own record -------------------------------------------------------------------------------
 

@@ -15,7 +15,7 @@ from core.telemetry.readers.runs import (
     single_triggers,
     triggers_of,
 )
-from core.telemetry.readers.series import Span, gaps_of, interval_of, spans_of
+from core.telemetry.readers.series import GAP_FACTOR, Span, gaps_of, interval_of, spans_of, usual_step
 from core.telemetry.readers.signature import Authenticity
 
 DAY_TOLERANCE = 1.5
@@ -70,11 +70,18 @@ def _notes(report: Report, spans: Sequence[Span]) -> Iterable[str]:
     if spans and not report.days and not report.events and not report.totals:
         yield "the report holds no record of the device's own: the readings stand alone"
     yield _SIGNATURES[report.authenticity]
+    step = usual_step(report)
+    if report.interval and step and not 1 / GAP_FACTOR <= step / report.interval <= GAP_FACTOR:
+        yield f"configured to log every {_minutes(report.interval)} min, and logged every {_minutes(step)} min"
     if len(report.columns) > 1:
         yield f"judged by column {report.columns[report.judged_column]!r} of {list(report.columns)}"
     for limit in report.limits:
         if limit.assumed:
             yield f"limit {limit.key}: {limit.assumed}"
+
+
+def _minutes(length: timedelta) -> str:
+    return f"{length.total_seconds() / 60:g}"
 
 
 def _by_day(report: Report, limit: Limit, spans: Sequence[Span], tolerance: timedelta) -> list[Alarm]:
@@ -87,12 +94,13 @@ def _by_day(report: Report, limit: Limit, spans: Sequence[Span], tolerance: time
         if alarm.limit == limit.key and alarm.at is not None
     }
     noted = {day.day for day in report.days if any(alarm.limit == limit.key for alarm in day.alarms)}
+    logged = {span.start.date() for span in spans}
     out: list[Alarm] = []
     for day in sorted(theirs.keys() | ours.keys()):
         device, trigger = theirs.get(day), ours.get(day)
         if device is None and trigger is not None and (not trigger.certain or (noted and day not in noted)):
             continue
-        comparable = bool(spans) and bool(noted)
+        comparable = bool(noted) and (trigger is not None or day in logged)
         out.append(_alarm(limit, day, device.at if device else None, trigger, tolerance, judged=comparable))
     return out
 

@@ -25,6 +25,11 @@ def limits_of(root: Node, unit: str) -> tuple[tuple[Limit, ...], list[Doubt]]:
     nodes = section.children if section else []
     raw: list[tuple[Node, int | None, float, timedelta]] = []
     for node in nodes:
+        if not node.children:
+            if node.value:
+                message = f"alarm limit {node.key}: {node.value!r} is not understood"
+                doubts.append(Doubt(node.line, "malformed", message, damage=True))
+            continue
         try:
             kind = _whole(node, "Type", "Alarm type", "Typ")
             threshold, minutes = _number(node, "T AL"), _number(node, "t AL")

@@ -49,11 +49,14 @@ class Silence:
 
 def interval_of(report: Report) -> timedelta:
     """The logging interval: as configured, else the usual distance between readings, else 5 minutes."""
-    if report.interval:
-        return report.interval
+    return report.interval or usual_step(report) or DEFAULT_INTERVAL
+
+
+def usual_step(report: Report) -> timedelta | None:
+    """The usual distance between readings; None where there are not two."""
     moments = sorted({sample.at for sample in report.samples})
     steps = [later - earlier for earlier, later in pairwise(moments)]
-    return median_low(steps) if steps else DEFAULT_INTERVAL
+    return median_low(steps) if steps else None
 
 
 def gaps_of(moments: Sequence[datetime], interval: timedelta) -> list[Silence]:

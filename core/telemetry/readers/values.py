@@ -106,11 +106,17 @@ class Values:
         if day_first != month_first:
             self.dates = (*DATES, "%d/%m/%Y" if day_first else "%m/%d/%Y")
 
-    def fix_clock(self, begun: datetime | None) -> None:
-        """A logger's clock knows no summer time: the zone's offset when it was started holds for the whole report."""
+    def fix_clock(self, begun: datetime | None, own: str | None) -> None:
+        """A logger's clock knows no summer time: the zone's offset when it was started holds for the whole report.
+
+        `own` is the zone that the device itself is set to. What it means for the times is not known (a clock that is
+        set by hand goes by local time in zone 0.00), so that it is only told.
+        """
         moment = begun.replace(tzinfo=None) if begun else datetime(2000, 1, 1)  # noqa: DTZ001 - given its zone below
         self.offset = timezone(moment.replace(tzinfo=self.zone).utcoffset() or timedelta(0))
         given = f"clock of {self.zone}"
         if self.zone is UTC:
             given = "no time zone given: the device's clock is taken as UTC"
+            if own is not None and own.strip("+-0.,: "):
+                given += f", though its own setting is Zone {own}"
         self.clock = f"{given} (offset {self.offset.tzname(None)} throughout)"

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
 from functools import lru_cache
+from itertools import pairwise
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from core.telemetry.readers.text import BadFile, parse_time
@@ -21,6 +22,11 @@ _TRIED = 50
 _POSSIBLE = (1900, 2199)
 _EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+NEWEST_FIRST = "the newest comes first: read from the end"
+"""What is said of such a file, once; a step back of its clock is then one in the order of its times."""
+_COMPACT = {14: "%Y%m%d%H%M%S", 12: "%Y%m%d%H%M"}
+"""Days and times of digits alone, by their length: counts since 1970 have as many only before 2001, or after 2286."""
+_NAMED = re.compile(r"\s*(?:UTC|GMT)$")
 _COUNT = re.compile(r"\d{9,20}(?:\.\d*)?")
 _SECONDS_MOST = 10.0**11
 """Counts of seconds stay below it until the year 5138; of milliseconds they have passed it in 1973, and so on."""
@@ -64,7 +70,7 @@ def parse_wall(text: str, form: str | None) -> datetime:
         except OverflowError as error:
             raise ValueError(f"{bare!r} is no time") from error
     elif form in (None, ISO):
-        wall = datetime.fromisoformat(bare)
+        wall = datetime.fromisoformat(_NAMED.sub("+00:00", bare))
     else:
         wall = parse_time(bare, (form or ISO,))
     if not _POSSIBLE[0] <= wall.year <= _POSSIBLE[1]:
@@ -82,11 +88,15 @@ def fits(text: str, form: str | None) -> bool:
 
 
 def form_of(stamps: Sequence[str]) -> str:
-    """The form in which times are written: ISO 8601, a count since 1970 (by its size), or one of the usual others.
+    """The form in which times are written: ISO 8601 (or with UTC or GMT behind it), all in digits, a count since 1970
+    (by its size), or one of the usual others.
 
     Raises BadFile where two forms fit all that one fits and mean different days (03/04/2024): it must be given.
     """
     some = stamps[:_TRIED]
+    compact = _COMPACT.get(len(some[0]) if some else 0)
+    if compact is not None and all(len(stamp) == len(some[0]) and fits(stamp, compact) for stamp in some):
+        return compact
     counts = [float(stamp) for stamp in some if _COUNT.fullmatch(stamp)]
     if counts and len(counts) == len(some):
         return next((form for step, form in enumerate(EPOCHS) if max(counts) < _SECONDS_MOST * 1000**step), "unix_ns")
@@ -103,8 +113,25 @@ def form_of(stamps: Sequence[str]) -> str:
     return best[0]
 
 
+def newest_first(moments: Sequence[datetime]) -> bool:
+    """Whether a file's times run backwards, as many programs write their tables: more steps go back than on."""
+    bare = [moment.replace(tzinfo=None) for moment in moments]
+    back = sum(later < earlier for earlier, later in pairwise(bare))
+    on = sum(later > earlier for earlier, later in pairwise(bare))
+    return back > max(on, 1)
+
+
 def resolve(walls: Sequence[datetime], zone: ZoneInfo, rule: Ambiguous, now: datetime) -> list[Instant]:
-    """Each wall-clock time as an instant, in the file's order; `now` tells what lies in the future."""
+    """Each wall-clock time as an instant, in the file's order; `now` tells what lies in the future.
+
+    Of a file with the newest first, the hour that comes twice is read from the end.
+    """
+    if newest_first(walls):
+        return _resolve(walls[::-1], zone, rule, now)[::-1]
+    return _resolve(walls, zone, rule, now)
+
+
+def _resolve(walls: Sequence[datetime], zone: ZoneInfo, rule: Ambiguous, now: datetime) -> list[Instant]:
     twice = [_twice(wall, zone) for wall in walls]
     stepped = _days_that_step(walls, twice)
     out: list[Instant] = []

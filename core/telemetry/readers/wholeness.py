@@ -3,12 +3,15 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
+from itertools import pairwise
 
 from core.telemetry.readers.report import DeviceDay, Limit, Sample
 from core.telemetry.readers.text import Doubt
 from core.telemetry.readers.tree import Node
+from core.telemetry.readers.walltime import NEWEST_FIRST, newest_first
 
 _RECORDS = ("Hist", "Res", "Data")
+_SECTIONS = ("Conf", *_RECORDS)
 _FIRST_YEAR, _LAST_YEAR = 2000, 2098
 _USUAL_INTERVAL = timedelta(minutes=30)
 
@@ -57,6 +60,19 @@ def _signs(
         yield f"the history goes back to {oldest}, the device was started {claim.activated.date()}"
 
 
+def section_doubts(root: Node) -> Iterator[Doubt]:
+    """Sections that hold nothing, as where the indentation was lost, and second ones, of which only a log is read."""
+    for name in _SECTIONS:
+        for number, section in enumerate(root.all(name)):
+            if number and name != "Data":
+                yield Doubt(section.line, "second", f"a second {name!r} section is not read", damage=True)
+            elif number:
+                yield Doubt(section.line, "second", "a second log, read as if it went on")
+            elif not section.children and not section.rows:
+                message = f"there is nothing in {name!r}: what belongs to it must be indented"
+                yield Doubt(section.line, "malformed", message, damage=name != "Data")
+
+
 def day_doubts(days: Sequence[DeviceDay]) -> Iterator[Doubt]:
     """Days that the device notes twice, as after its clock was set back."""
     seen: dict[date, DeviceDay] = {}
@@ -81,9 +97,8 @@ def mark_doubts(samples: Sequence[Sample], judged: int, limits: Sequence[Limit])
 
 
 def time_doubts(samples: Sequence[Sample], created: datetime | None) -> Iterator[Doubt]:
-    """Steps back, doubled times and absurd times of the log."""
+    """Doubled times, steps back and absurd times of the log."""
     seen: dict[datetime, Sample] = {}
-    before: Sample | None = None
     latest: datetime | None = None
     if created is not None:
         latest = datetime.combine(created.date() + timedelta(days=2), time(0, 0), created.tzinfo)
@@ -94,10 +109,18 @@ def time_doubts(samples: Sequence[Sample], created: datetime | None) -> Iterator
             same = twin.values == sample.values
             kind, word = ("duplicate", "again with the same value") if same else ("conflict", "again, another value")
             yield Doubt(sample.line, kind, f"{stamp} {word} (first on line {twin.line})")
-        if before is not None and sample.at < before.at:
-            message = f"the clock steps back from {before.at:%Y-%m-%d %H:%M} to {stamp}"
-            yield Doubt(sample.line, "step_back", message)
         if not _FIRST_YEAR <= sample.at.year <= _LAST_YEAR or (latest is not None and sample.at > latest):
             message = f"{stamp} cannot be: before {_FIRST_YEAR} or after the report was made"
             yield Doubt(sample.line, "absurd_time", message)
-        before = sample
+    yield from _steps_back(samples)
+
+
+def _steps_back(samples: Sequence[Sample]) -> Iterator[Doubt]:
+    ordered = samples
+    if newest_first([sample.at for sample in samples]):
+        yield Doubt(samples[0].line, "newest_first", NEWEST_FIRST)
+        ordered = samples[::-1]
+    for before, sample in pairwise(ordered):
+        if sample.at < before.at:
+            message = f"the clock steps back from {before.at:%Y-%m-%d %H:%M} to {sample.at:%Y-%m-%d %H:%M}"
+            yield Doubt(sample.line, "step_back", message)
