@@ -82,7 +82,6 @@ def parse_csv(text: str, mapping: CsvMapping, edge_at: datetime) -> CsvResult:
         lines = f"the lines up to {table.skipped} are not part of the table, and left out"
         doubts.append(Doubt(mapping.skip_lines + 1, "preamble", lines))
     rows = list(_rows(table, [index_of(column.column, names) for column in mapping.values], doubts))
-    doubts += _unfit(rows, doubts)
     instants = resolve([row.wall for row in rows], zone, mapping.ambiguous, edge_at)
     readings: list[Reading] = []
     for index, column in enumerate(mapping.values):
@@ -120,15 +119,8 @@ def _rows(table: CsvTable, places: Sequence[int], doubts: list[Doubt]) -> Iterat
             message = f"{len(cells)} columns, {width} expected"
             doubts.append(Doubt(line, "malformed_row", message, damage=True))
         except ValueError as error:
-            doubts.append(Doubt(line, "malformed_row", str(error), damage=True))
-
-
-def _unfit(rows: Sequence[_Row], doubts: Sequence[Doubt]) -> Iterator[Doubt]:
-    """Where every line is refused it is no damaged table but another one than was thought: what can be said of it."""
-    refused = [doubt for doubt in doubts if doubt.kind == "malformed_row"]
-    if refused and not rows:
-        message = "not one line can be read: say which column has the time, how it is written, and what parts the cells"
-        yield Doubt(refused[0].line, "unfit", f"{message} (time, time_format, delimiter)", damage=True)
+            message = f"no time ({error}): time says which column has it, time_format how it is written"
+            doubts.append(Doubt(line, "malformed_row", message, damage=True))
 
 
 def _decimal(rows: Sequence[_Row], column: Column, index: int) -> Decimal:
