@@ -7,7 +7,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.erp.exposure.rules.assess import Slice, assess
+from core.erp.exposure.rules.assess import Slice, Verdict, assess
 from core.erp.exposure.rules.profile import Limit, Profile
 from core.erp.exposure.rules.runs import Runs, length
 from core.erp.exposure.rules.signal import BAD, GOOD, UNCERTAIN, Trace
@@ -157,10 +157,12 @@ def first_break(limit: Limit, out: list[bool], start: int) -> int | None:
     return None
 
 
-@given(points(), st.integers(1, 20), st.integers(0, 58))
-def test_nothing_can_break_before_it_is_due(of: list[tuple[bool, list[Said]]], gap: int, horizon: int) -> None:
+@given(points(), st.sampled_from([HIGH, LOW]), st.integers(1, 20), st.integers(0, 58), st.integers(0, 15))
+def test_nothing_can_break_before_it_is_due(
+    of: list[tuple[bool, list[Said]]], limit: Limit, gap: int, horizon: int, shortest: int
+) -> None:
     """The watched threshold is never late: no new break lies between what is known and `due`."""
-    profile = Profile(1, (HIGH, LOW), gap)
+    profile = Profile(1, (limit,), gap, shortest_event=shortest)
     early = look(of, 0, horizon + 1, horizon + 1).summary(profile)
     verdict = assess(profile, [Slice(1, 0, horizon + 1, early.seen)])
     before = {(item.limit_key, item.started) for item in verdict.breaks}
@@ -217,6 +219,28 @@ def test_an_event_shorter_than_the_shortest_spends_nothing() -> None:
     profile = Profile(1, (LOW,), 1000, shortest_event=5)
     blips = [(True, [Said(t, 0.0 if t % 8 == 0 else 5.0, GOOD) for t in range(0, END, 4)])]
     assert not assess(profile, [Slice(1, 0, END, look(blips, 0, END).summary(profile).seen)]).breaks
+
+
+def test_an_event_that_is_still_too_short_breaks_the_moment_it_is_long_enough() -> None:
+    """12 s are spent of 15, and an event of at least 10 s began at 20: it is one at 30, not a minute later."""
+    profile = Profile(1, (LOW,), 1000, shortest_event=10)
+    cold = [(True, [Said(0, 0.0, GOOD), Said(12, 5.0, GOOD), Said(20, 0.0, GOOD)])]
+
+    def judged(to: int) -> Verdict:
+        return assess(profile, [Slice(1, 0, to, look(cold, 0, to).summary(profile).seen)])
+
+    for horizon in range(21, 30):
+        assert (judged(horizon).breaks, judged(horizon).due) == ((), 30)
+    assert [item.broke for item in judged(30).breaks] == [23], "an event counts from its beginning"
+
+
+def test_a_short_spell_before_the_break_is_no_part_of_its_time_out() -> None:
+    """Out for 3 s, not back for 2, then out for 10: hysteresis keeps one excursion open, which began with the ten."""
+    limit = Limit("sticky", "temperature", ">", 9.0, "consecutive", 10, 3.0)
+    profile = Profile(1, (limit,), 1000)
+    said = [Said(0, 10.0, GOOD), Said(3, 8.0, GOOD), Said(5, 10.0, GOOD), Said(15, 5.0, GOOD)]
+    verdict = assess(profile, [Slice(1, 0, END, look([(True, said)], 0, END).summary(profile).seen)])
+    assert [(b.started, b.broke, b.ended, b.out) for b in verdict.breaks] == [(5, 15, 15, 10)]
 
 
 def test_nothing_known_is_a_summary_too() -> None:

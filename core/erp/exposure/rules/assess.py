@@ -139,7 +139,7 @@ def _single(limit: Limit, levels: _Levels, horizon: int) -> tuple[list[Break], i
             Break(
                 limit.key, limit.kind, first[0], run[0] + limit.delay,
                 None if group[1] >= horizon else group[1], certainty,
-                r.length(r.clip(dict(levels.ranked())[certainty], *group)), 0,
+                r.length(r.clip(dict(levels.ranked())[certainty], first[0], group[1])), 0,
             )
         )  # fmt: skip
     if out and out[-1].ended is None:
@@ -165,14 +165,17 @@ def _breaks(limit: Limit, run: Run) -> bool:
 
 
 def _cumulative(limit: Limit, levels: _Levels, shortest: int, horizon: int) -> tuple[list[Break], int]:
-    """A cumulative limit is never reset: one break, once the events of at least `shortest` add up to the delay."""
+    """A cumulative limit is never reset: one break, once the events of at least `shortest` add up to the delay.
+
+    An event counts from its beginning, once it has lasted for `shortest`: so `broke` may lie before the instant at
+    which that could be known.
+    """
     events = {certainty: [run for run in level if run[1] - run[0] >= shortest] for certainty, level in levels.ranked()}
-    worst_spent = r.length(events["unproven"])
-    # a run still too short to be an event counts whole once it is one
-    pending = levels.worst[-1] if levels.worst and levels.worst[-1][1] >= horizon else None
-    if pending is not None and pending[1] - pending[0] < shortest:
-        worst_spent += pending[1] - pending[0]
-    left = limit.delay - worst_spent if worst_spent < limit.delay else REFRESH
+    spent = r.length(events["unproven"])
+    running = levels.worst[-1][1] - levels.worst[-1][0] if levels.worst and levels.worst[-1][1] >= horizon else 0
+    missing = max(shortest - running, 0)
+    # one that goes on and is too short to be an event yet will count whole
+    left = max(limit.delay - spent - (running if missing else 0), missing) if spent < limit.delay else REFRESH
     for certainty, _ in levels.ranked():
         mine = events[certainty]
         broke = r.instant_of(mine, limit.delay) if mine else None
