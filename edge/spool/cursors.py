@@ -7,9 +7,10 @@ import logging
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 
-from core.telemetry.batch import MISSING_MAX, Confirmed, ConfirmReply, decode_body, digest, encode_body
+from core.telemetry.batch import MISSING_MAX, Confirmed, ConfirmReply, decode_body, digest
 from edge.spool.cutting import tombstone
 from edge.spool.records import Outstanding, Settled, micros
+from edge.spool.sending import bury, bury_damaged
 from edge.spool.store import Rows
 
 log = logging.getLogger("lotwise.edge.spool")
@@ -37,13 +38,18 @@ def outstanding(rows: Rows) -> list[Outstanding]:
 
 
 def replayable(rows: Rows) -> list[Outstanding]:
-    """For each (epoch, partition) whose payloads are still here: how far the core said that it has them.
+    """For each (epoch, partition) whose payloads are still here: how far the core said that it has every one.
 
     Asked now and then, since a core restored from a backup answers less than it once did.
     """
+    # by counters and indices: two days of batches are millions, and keeping waits while they are walked
     found = rows.db.execute(
-        f"SELECT e.epoch, b.partition, max(b.number), {_SINCE} FROM batch b CROSS JOIN payload p ON p.batch = b.id"  # noqa: S608 - a constant
-        " CROSS JOIN epoch e ON e.id = b.epoch WHERE b.confirmed_at IS NOT NULL GROUP BY b.epoch, b.partition"
+        "WITH done AS MATERIALIZED (SELECT c.epoch, c.partition, coalesce((SELECT min(o.number) - 1"  # noqa: S608 - a constant
+        " FROM batch o INDEXED BY batch_open WHERE o.epoch = c.epoch AND o.partition = c.partition"
+        " AND o.confirmed_at IS NULL), c.last) AS upto FROM counter c)"
+        f" SELECT e.epoch, b.partition, b.number, {_SINCE} FROM done d CROSS JOIN batch b"
+        " ON b.epoch = d.epoch AND b.partition = d.partition AND b.number = d.upto"
+        " CROSS JOIN payload p ON p.batch = b.id CROSS JOIN epoch e ON e.id = b.epoch"
     )
     return [Outstanding(*row) for row in found]
 
@@ -130,7 +136,9 @@ def _passed_over(rows: Rows, through: tuple[int, int, int], position: tuple[str,
         " AND number <= ? AND sequence <= ? AND incarnation = ?",
         (*through, floor, stream),
     ).fetchall()
-    due = [row_id for row_id, attempt, sent_at in found if sent_at + _patience(attempt) <= micros(now)]
+    # what was sent in the future was sent before the clock was set back, and is due
+    present = micros(now)
+    due = [row_id for row_id, attempt, sent_at in found if not present - _patience(attempt) < sent_at <= present]
     _send_again(rows, due)
     return len(due)
 
@@ -180,7 +188,7 @@ def forget_confirmed(rows: Rows, size: int) -> int:
     return freed
 
 
-def drop_oldest(rows: Rows, size: int) -> tuple[int, int]:
+def drop_oldest(rows: Rows, size: int, now: datetime) -> tuple[int, int]:
     """Puts tombstones in place of the oldest unconfirmed readings until `size` bytes are free.
 
     A tombstone keeps its batch's number, so numbers stay without holes. A batch that is in the stream already stays
@@ -188,26 +196,19 @@ def drop_oldest(rows: Rows, size: int) -> tuple[int, int]:
     """
     freed = dropped = 0
     rows.flush_kept()
-    last_row = 0
-    while freed < size:
+    oldest, _ = rows.oldest_open()
+    while freed < size and oldest is not None:
         found = rows.db.execute(
-            "SELECT b.id, b.count, b.size, p.body FROM batch b CROSS JOIN payload p ON p.batch = b.id"
-            " WHERE b.confirmed_at IS NULL AND b.count > 0 AND b.id > ? ORDER BY b.id LIMIT 1",
-            (last_row,),
+            "SELECT b.id, b.sha256, p.body FROM batch b CROSS JOIN payload p ON p.batch = b.id"
+            " WHERE b.confirmed_at IS NULL AND b.count > 0 AND b.id >= ? ORDER BY b.id LIMIT 1",
+            (oldest,),
         ).fetchone()
         if found is None:
             break
-        last_row, count, length, payload = found
-        body = encode_body(tombstone(decode_body(payload), DROPPED))
-        rows.db.execute(
-            "UPDATE batch SET kind = 'tombstone', replaced = sha256, sha256 = ?, dropped = count, count = 0,"
-            " first_at = NULL, last_at = NULL, size = ? WHERE id = ?",
-            (digest(body), len(body), last_row),
-        )
-        rows.db.execute("UPDATE payload SET body = ? WHERE batch = ?", (body, last_row))
-        freed += length - len(body)
-        dropped += count
-        rows.open_readings -= count
-        rows.open_bytes -= length - len(body)
-        rows.kept_bytes -= length - len(body)
+        row_id, sha256, payload = found
+        if digest(payload) == sha256:
+            size_freed, readings = bury(rows, row_id, tombstone(decode_body(payload), DROPPED))
+        else:
+            size_freed, readings = bury_damaged(rows, row_id, now)
+        freed, dropped, oldest = freed + size_freed, dropped + readings, row_id + 1
     return freed, dropped

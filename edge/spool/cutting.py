@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 import msgspec
 
 from core.telemetry.address import BadAddress, partition_of, zone_of
-from core.telemetry.batch import Body, Gap, Watermark, encode_body
+from core.telemetry.batch import Body, Gap, Header, Watermark, encode_body
 from core.telemetry.reading import Reading
 from edge.spool.records import Piece, SpoolOptions
 
@@ -83,6 +83,13 @@ def _fitting(body: Body, limit: int) -> list[Body]:
     head = Body(body.readings[: count // 2])
     tail = Body(body.readings[count // 2 :], body.watermarks, body.gaps)
     return _fitting(head, limit) + _fitting(tail, limit)
+
+
+def lost(header: Header, zones: Iterable[str], reason: str) -> Body:
+    """What stands for a batch of which only the header is left: a gap for each of the zones, over the batch's span."""
+    if header.first_at is None or header.last_at is None:
+        return Body()
+    return Body(gaps=tuple(_gap(zone, header.first_at, header.last_at, reason) for zone in sorted(zones)))
 
 
 def tombstone(body: Body, reason: str) -> Body:

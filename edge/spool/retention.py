@@ -53,8 +53,10 @@ def _fold_headers(rows: Rows, epoch: int, partition: int, before: int, limit: in
         " coalesce(b.confirmed_at < ?, 0) AND p.batch IS NULL FROM batch b LEFT JOIN payload p ON p.batch = b.id"
         " WHERE b.epoch = ? AND b.partition = ? ORDER BY b.number LIMIT ?",
         (before, epoch, partition, limit),
-    ).fetchall()
+    )
+    # not fetched whole: mostly the first must stay already
     done = list(itertools.takewhile(operator.itemgetter(7), found))
+    found.close()
     for row in done:
         _fold(rows, epoch, partition, row[1:7])
     rows.db.executemany("DELETE FROM batch WHERE id = ?", [(row[0],) for row in done])

@@ -12,7 +12,7 @@ from typing import Self, TypeVar
 
 from core.telemetry.batch import Announced, ConfirmReply, Gap, Watermark
 from core.telemetry.reading import Reading
-from edge.spool import cursors, retention
+from edge.spool import cursors, retention, sending
 from edge.spool.cutting import partitions_of_gap, split_watermarks
 from edge.spool.records import (
     Depth,
@@ -145,12 +145,13 @@ class Spool:
 
     async def unsent(self, limit: int, besides: frozenset[int] = frozenset()) -> list[SpooledBatch]:
         """The oldest batches the stream has not taken, without the rows in `besides`."""
-        return await self._do(lambda rows: rows.unsent(limit, besides))
+        now = self._clock()
+        return await self._do(lambda rows: sending.unsent(rows, limit, besides, now))
 
     async def mark_sent(self, marks: Sequence[SentMark]) -> None:
         """The stream has taken these."""
         now = self._clock()
-        await self._do(lambda rows: rows.mark_sent(marks, now))
+        await self._do(lambda rows: sending.mark_sent(rows, marks, now))
 
     async def outstanding(self) -> list[Outstanding]:
         """What to ask the core: (epoch, partition) with batches sent and not confirmed."""
@@ -201,8 +202,8 @@ class Spool:
 
     @property
     def asides(self) -> Mapping[str, int]:
-        """How many payloads were put aside since start, by reason."""
-        return self._asides
+        """How many payloads were put aside since start, by reason; what the disk gave back changed is among them."""
+        return self._asides + self._writer.rows.damaged.copy()
 
     @property
     def dropped_readings(self) -> int:

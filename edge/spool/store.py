@@ -3,29 +3,42 @@
 Memory is only a copy of the file: after a rollback `load` reads it again, so the two never part.
 """
 
+import contextlib
+import logging
 import sqlite3
 import uuid
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any
 
 import msgspec
 
-from core.telemetry.batch import Announced, Gap, Header, PreviousEpoch, Watermark, decode_body, digest, encode_body
+from core.telemetry.batch import (
+    UNDECODABLE,
+    Announced,
+    BadBatch,
+    Body,
+    Gap,
+    PreviousEpoch,
+    Watermark,
+    decode_body,
+    digest,
+    encode_body,
+)
 from core.telemetry.reading import Reading
 from edge.spool.cutting import partition_of_point, pieces
 from edge.spool.records import (
     Depth,
     Piece,
     RawRow,
-    SentMark,
-    SpooledBatch,
     SpoolMismatch,
     SpoolOptions,
     micros,
     moment,
     moment_or_none,
 )
+
+log = logging.getLogger("lotwise.edge.spool")
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode_raw = msgspec.msgpack.Decoder(RawRow).decode
@@ -36,8 +49,6 @@ ASIDE_ROWS = 10_000
 ASIDE_BYTES = 64 * 1024
 KEPT_FLUSH = 5_000_000
 """Microseconds between writings of each point's last kept time; what lies after is read back from the batches."""
-
-_HEADER = "e.epoch, e.site, b.partition, b.number, b.kind, b.sha256, b.count, b.first_at, b.last_at, b.cut_at"
 
 
 class Rows:
@@ -63,6 +74,8 @@ class Rows:
         self.last_kept: dict[str, datetime] = {}
         self._kept_dirty: set[str] = set()
         self._kept_flushed = 0
+        self.damaged: Counter[str] = Counter()
+        """What could no longer be read since start, by kind."""
 
     # -- start -------------------------------------------------------------------------------------------------
 
@@ -79,7 +92,7 @@ class Rows:
         last = self.db.execute("SELECT id FROM epoch ORDER BY id DESC LIMIT 1").fetchone()
         previous = None
         if last is not None:
-            self.load(last[0])
+            self.load(last[0], now)
             self.cut({}, now)
             previous = PreviousEpoch(self.epoch, dict(self.numbers))
         row = self.db.execute(
@@ -92,7 +105,7 @@ class Rows:
         if announced is not None:
             said = msgspec.json.encode(announced).decode()
             self.db.execute("INSERT INTO meta VALUES ('announced', ?)", (said,))
-        self.load(row.lastrowid)
+        self.load(row.lastrowid, now)
 
     def _check_owner(self) -> None:
         row = self.db.execute("SELECT value FROM meta WHERE key = 'gateway'").fetchone()
@@ -109,7 +122,7 @@ class Rows:
                 " AND NOT EXISTS (SELECT 1 FROM counter WHERE counter.epoch = epoch.id)"
             )
 
-    def load(self, epoch_id: int) -> None:
+    def load(self, epoch_id: int, now: datetime) -> None:
         """Reads everything remembered back from the file. Also after a rollback."""
         row = self.db.execute("SELECT epoch, site, previous FROM epoch WHERE id = ?", (epoch_id,)).fetchone()
         self.epoch_id, self.epoch = epoch_id, row[0]
@@ -120,8 +133,12 @@ class Rows:
             self.db.execute("SELECT partition, last FROM counter WHERE epoch = ?", (epoch_id,)).fetchall()
         )
         self.pending, self.pending_gaps, self.raw_bytes = [], [], 0
-        for (body,) in self.db.execute("SELECT body FROM raw ORDER BY id"):
-            raw = _decode_raw(body)
+        for row_id, body in self.db.execute("SELECT id, body FROM raw ORDER BY id").fetchall():
+            try:
+                raw = _decode_raw(body)
+            except UNDECODABLE as error:
+                self._raw_is_damaged(row_id, body, str(error), now)
+                continue
             self.pending.extend(raw.readings)
             self.pending_gaps.extend(raw.gaps)
             self.raw_bytes += len(body)
@@ -133,6 +150,15 @@ class Rows:
         ).fetchone()
         self._load_last_kept()
 
+    def _raw_is_damaged(self, row_id: int, body: bytes, why: str, now: datetime) -> None:
+        """What a commit kept and the disk gives back changed goes aside, loudly: nothing says any more of which points
+        it spoke.
+        """
+        log.error("a commit kept in the spool is damaged (%s): its readings are lost and were put aside", why)
+        self.aside("spool", body, f"damaged commit: {why}", now)
+        self.db.execute("DELETE FROM raw WHERE id = ?", (row_id,))
+        self.damaged["damaged commit"] += 1
+
     def _load_last_kept(self) -> None:
         rows = self.db.execute("SELECT point, last_at FROM point")
         self.last_kept = {point: moment(at) for point, at in rows}
@@ -140,7 +166,8 @@ class Rows:
         flushed = self.db.execute("SELECT value FROM meta WHERE key = 'kept_through'").fetchone()
         after = 0 if flushed is None else int(flushed[0])
         for (body,) in self.db.execute("SELECT body FROM payload WHERE batch > ?", (after,)):
-            self.note_kept(decode_body(body).readings)
+            with contextlib.suppress(BadBatch):  # damaged: told, and dealt with, when it is to be sent
+                self.note_kept(decode_body(body).readings)
         self.note_kept(self.pending)
 
     # -- keeping -----------------------------------------------------------------------------------------------
@@ -206,9 +233,7 @@ class Rows:
 
     def _insert(self, piece: Piece, now: datetime) -> None:
         number = self.numbers.get(piece.partition, 0) + 1
-        body = piece.body
-        if number == 1:
-            body = msgspec.structs.replace(body, previous=self.previous, announced=self.announced)
+        body = piece.body if number > 1 else self.opening(self.epoch, piece.body)
         encoded = encode_body(body)
         times = [reading.at for reading in body.readings]
         row = self.db.execute(
@@ -237,6 +262,13 @@ class Rows:
         self.open_bytes += len(encoded)
         self.kept_bytes += len(encoded)
 
+    def opening(self, epoch: str, body: Body) -> Body:
+        """The body as that of an epoch's first batch: with the epoch before, and the sources as far as is known."""
+        row = self.db.execute("SELECT previous FROM epoch WHERE epoch = ?", (epoch,)).fetchone()
+        previous = None if row[0] is None else _decode_previous(row[0])
+        announced = self.announced if epoch == self.epoch else None
+        return msgspec.structs.replace(body, previous=previous, announced=announced)
+
     def flush_kept(self) -> None:
         """Writes each point's last kept time; needed before payloads go, which else could tell it."""
         self.db.executemany(
@@ -248,66 +280,30 @@ class Rows:
         )
         self._kept_dirty.clear()
 
-    # -- sending -----------------------------------------------------------------------------------------------
-
-    def unsent(self, limit: int, besides: frozenset[int]) -> list[SpooledBatch]:
-        """The oldest batches that the stream has not taken, leaving out the rows in `besides`."""
-        waiting = self.db.execute(
-            "SELECT id FROM batch INDEXED BY batch_unsent WHERE sequence IS NULL AND confirmed_at IS NULL"
-            " ORDER BY id LIMIT ?",
-            (limit + len(besides),),
-        ).fetchall()
-        free = [row_id for (row_id,) in waiting if row_id not in besides][:limit]
-        return [self._spooled(row_id) for row_id in free]
-
-    def _spooled(self, row_id: int) -> SpooledBatch:
-        row = self.db.execute(
-            f"SELECT p.body, b.attempt, {_HEADER} FROM batch b"  # noqa: S608 - a constant
-            " CROSS JOIN payload p ON p.batch = b.id CROSS JOIN epoch e ON e.id = b.epoch WHERE b.id = ?",
-            (row_id,),
-        ).fetchone()
-        return SpooledBatch(row_id, self._header(row[2:]), row[0], row[1])
-
-    def _header(self, row: Sequence[Any]) -> Header:
-        epoch, site, partition, number, kind, sha256, count, first_at, last_at, cut_at = row
-        return Header(
-            self.gateway,
-            site,
-            epoch,
-            partition,
-            number,
-            kind,
-            sha256,
-            count,
-            moment_or_none(first_at),
-            moment_or_none(last_at),
-            moment(cut_at),
-        )
-
-    def mark_sent(self, marks: Iterable[SentMark], now: datetime) -> None:
-        """Moves the sent cursor of each batch; a mark of an earlier attempt than the present one is out of date."""
-        self.db.executemany(
-            "UPDATE batch SET sequence = ?, incarnation = ?, sent_at = ? WHERE id = ? AND attempt = ?",
-            [(m.sequence, m.incarnation, micros(now), m.row, m.attempt) for m in marks],
-        )
-
     # -- figures -----------------------------------------------------------------------------------------------
 
     def depth(self) -> Depth:
         """How much is not yet confirmed, and since when."""
-        oldest = self.db.execute(
-            "SELECT cut_at FROM batch WHERE confirmed_at IS NULL ORDER BY id LIMIT 1"
-            if self.open_batches
-            else "SELECT NULL"
-        ).fetchone()
+        _, oldest = self.oldest_open()
         return Depth(
             self.open_batches,
             self.open_readings + len(self.pending),
             self.open_bytes + self.raw_bytes,
-            moment_or_none(oldest[0] if oldest else None),
+            moment_or_none(oldest),
             self.kept_bytes + self.raw_bytes,
             len(self.pending),
         )
+
+    def oldest_open(self) -> tuple[int | None, int | None]:
+        """Of the batches not confirmed: the lowest row, and when the oldest was cut. By counters and an index: there
+        may be millions of confirmed ones.
+        """
+        found: tuple[int | None, int | None] = self.db.execute(
+            "SELECT min(b.id), min(b.cut_at) FROM counter c CROSS JOIN batch b ON b.id ="
+            " (SELECT o.id FROM batch o INDEXED BY batch_open WHERE o.epoch = c.epoch AND o.partition = c.partition"
+            " AND o.confirmed_at IS NULL ORDER BY o.number LIMIT 1)"
+        ).fetchone()
+        return found
 
     def note(self, key: str, value: str) -> None:
         """Writes down a word of the gateway's own, in place of what stood under the key."""

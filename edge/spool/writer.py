@@ -116,7 +116,7 @@ class Writer(threading.Thread):
         due = stopping or time.monotonic() - self._last_cut >= self.rows.options.cut_every.total_seconds()
         try:
             if self._stale:
-                self.rows.load(self.rows.epoch_id)
+                self.rows.load(self.rows.epoch_id, self._clock())
                 self._stale = False
             results, cut = self._work(items, due=due)
         except sqlite3.Error as error:
@@ -177,7 +177,7 @@ class Writer(threading.Thread):
             rows.cut({}, self._clock())
             # a little more than needed, so that not every commit has to drop
             over = rows.kept_bytes + size - rows.options.max_bytes
-            freed, dropped = drop_oldest(rows, over + rows.options.max_bytes // 100)
+            freed, dropped = drop_oldest(rows, over + rows.options.max_bytes // 100, self._clock())
             self.dropped_readings += dropped
             if freed >= over:
                 return None

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from core.telemetry.batch import Confirmed, ConfirmReply, decode_body, digest
-from edge.spool import SentMark, SpoolOptions, cursors
+from edge.spool import SentMark, SpoolOptions, cursors, sending
 from edge.spool.records import RawRow
 from edge.spool.retention import prune
 from edge.spool.schema import open_spool
@@ -79,7 +79,7 @@ class SpoolMachine(RuleBasedStateMachine):
             reply = ConfirmReply(tuple(Confirmed(a.epoch, a.partition, a.upto, ()) for a in asks), "s", {})
             cursors.settle(self.rows, asks, reply, {}, self.now)
         self.rows.db.execute("ROLLBACK")
-        self.rows.load(self.rows.epoch_id)
+        self.rows.load(self.rows.epoch_id, self.now)
 
     @rule()
     def killed_and_started(self) -> None:
@@ -89,7 +89,7 @@ class SpoolMachine(RuleBasedStateMachine):
     @rule(count=st.integers(1, 6), arrives=st.booleans())
     def send(self, count: int, arrives: bool) -> None:
         marks = []
-        for batch in self.rows.unsent(count, frozenset()):
+        for batch in sending.unsent(self.rows, count, frozenset(), self.now):
             self.sequence += 1
             marks.append(SentMark(batch.row, batch.attempt, self.sequence, "s"))
             header = batch.header
@@ -98,7 +98,7 @@ class SpoolMachine(RuleBasedStateMachine):
                 self.core.setdefault((header.epoch, header.partition, header.number), batch.body)
                 if header.kind == "tombstone":
                     assert decode_body(batch.body).gaps
-        self._in(lambda: self.rows.mark_sent(marks, self.now))
+        self._in(lambda: sending.mark_sent(self.rows, marks, self.now))
 
     @rule(believe=st.booleans())
     def confirm(self, believe: bool) -> None:
@@ -134,7 +134,7 @@ class SpoolMachine(RuleBasedStateMachine):
     @rule(size=st.integers(1, 400))
     def the_bound_is_reached(self, size: int) -> None:
         before = self._readings_here()
-        self._in(lambda: cursors.drop_oldest(self.rows, size))
+        self._in(lambda: cursors.drop_oldest(self.rows, size, self.now))
         self.dropped |= before - self._readings_here()
 
     @rule()
@@ -184,7 +184,7 @@ class SpoolMachine(RuleBasedStateMachine):
             rows.numbers, rows.pending, rows.raw_bytes, rows.kept_bytes, rows.open_batches, rows.open_readings,
             rows.open_bytes, rows.last_kept,
         )  # fmt: skip
-        rows.load(rows.epoch_id)
+        rows.load(rows.epoch_id, self.now)
         assert remembered == (
             rows.numbers, rows.pending, rows.raw_bytes, rows.kept_bytes, rows.open_batches, rows.open_readings,
             rows.open_bytes, rows.last_kept,
