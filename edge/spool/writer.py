@@ -113,6 +113,7 @@ class Writer(threading.Thread):
 
     def _transact(self, items: list[Keep | Task], *, stopping: bool) -> None:
         """One transaction for all of it: either everything is on disk, or everybody is told that nothing is."""
+        changes = self.rows.db.total_changes
         due = stopping or time.monotonic() - self._last_cut >= self.rows.options.cut_every.total_seconds()
         try:
             if self._stale:
@@ -126,7 +127,8 @@ class Writer(threading.Thread):
             self._rollback()
             self._answer([(item.done, error) for item in items])
             return
-        if self.error is not None:
+        # what only reads goes well on a full disk, too
+        if self.error is not None and self.rows.db.total_changes > changes:
             log.warning("the spool can be written again")
             self.error = None
         self.commits += 1

@@ -244,6 +244,8 @@ def test_a_full_disk_is_loud_and_nothing_is_acknowledged(tmp_path: Path, caplog:
             db.execute(f"PRAGMA max_page_count = {pages}")
             with pytest.raises(SpoolFailed, match="full"):
                 await spool.keep([reading(n, text="x" * 4000) for n in range(100)])
+            assert (await spool.depth()).readings == 1  # reading goes well on a full disk, and says nothing of it
+            assert await spool.unsent(100) == []
             assert "full" in str(spool.error)
             db.execute("PRAGMA max_page_count = 1000000")
             await spool.keep([reading(2)])
