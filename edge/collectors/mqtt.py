@@ -36,6 +36,8 @@ INSTANT = timedelta(microseconds=1)
 NTP_STEP = timedelta(seconds=1)
 SESSION_LOST = "session_lost"
 NOT_QUEUED = "not_queued_while_disconnected"
+TAKEN_OVER = "session_taken_over"
+"""Another client had our session, and with it whatever the broker delivered meanwhile."""
 
 
 def _now() -> datetime:
@@ -110,6 +112,7 @@ class MqttCollector:
             if self._link is not None:
                 self._link = None
                 self._known.alive_at = self._clock() - timedelta(seconds=link.silent_for)
+            self._known.taken_over |= link.taken_over
             if link.lost is not None:
                 log.warning("%s: %s", self.name, link.lost)
             link.close()
@@ -127,10 +130,13 @@ class MqttCollector:
         self._link = link
         log.info("%s: connected, session %s", self.name, "resumed" if link.session_present else "new")
         self._note_expiry(link.session_expiry)
-        gap = SESSION_LOST if not link.session_present else NOT_QUEUED if self._known.saw_unqueued else ""
+        known = self._known
+        kept = TAKEN_OVER if known.taken_over else NOT_QUEUED if known.saw_unqueued else ""
+        gap = kept if link.session_present else SESSION_LOST
         if gap and self._known.alive_at is not None and self._known.alive_at < now:
             record = Gap(f"source:{self.name}", self._known.alive_at, now, gap)
             await self._until_kept(lambda: keeper.gap(record))
+        known.taken_over = False
 
     def _note_expiry(self, seconds: int | None) -> None:
         """Says once that the broker will forget what it queued for us sooner than asked."""

@@ -19,7 +19,8 @@ MAX_PACKETS = 500
 TICK = 1.0
 REFUSED = 128
 """Reason codes and granted levels from here on are failures (MQTT 5, 2.4; MQTT 3.1.1, 3.9.3)."""
-OPERATORS_FAULT = frozenset({129, 130, 132, 133, 134, 135, 138, 140, 142, 144, 155})
+TAKEN_OVER = 142
+OPERATORS_FAULT = frozenset({129, 130, 132, 133, 134, 135, 138, 140, TAKEN_OVER, 144, 155})
 """CONNACK and DISCONNECT codes that trying again does not mend: credentials, rights, identifier, version, a session
 taken over by another client of the same identifier."""
 
@@ -42,6 +43,8 @@ class BrokerLink:
         self._heard_at = self._loop.time()
         self.lost: Exception | None = None
         self.session_present = False
+        self.taken_over = False
+        """Whether the broker says that another client of our identifier has the session now (MQTT 5)."""
         self.session_expiry: int | None = None
         """Seconds for which the broker keeps our session, where it says that they are others than we asked for."""
 
@@ -195,6 +198,7 @@ class BrokerLink:
 
     def _on_disconnect(self, _client: Any, _data: Any, flags: Any, reason: Any, _properties: Any) -> None:
         by_broker = flags.is_disconnect_packet_from_server
+        self.taken_over = by_broker and reason.value == TAKEN_OVER
         kind = SourceMisconfigured if by_broker and reason.value in OPERATORS_FAULT else SourceLost
         self._lose(kind(f"{self._config.host}: {'the broker disconnects us: ' if by_broker else ''}{reason}"))
 

@@ -69,6 +69,7 @@ class Known:
         self.last_receipt = BEGINNING
         self.alive_at: datetime | None = None
         self.saw_unqueued = False
+        self.taken_over = False
         self.session_expiry: int | None = None
 
     @classmethod

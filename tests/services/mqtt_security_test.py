@@ -16,7 +16,7 @@ from cryptography.x509.oid import NameOID
 from edge.collectors.mqtt import MqttCollector
 from edge.collectors.port import SourceLost, SourceMisconfigured
 from tests.servers import free_port
-from tests.services.mqtt_support import MemoryKeeper, mosquitto, publish, running, source, until
+from tests.services.mqtt_support import MemoryKeeper, mosquitto, peer, publish, running, source, until
 
 
 def _name(text: str) -> x509.Name:
@@ -151,19 +151,11 @@ async def _told_by(answers: dict[int, bytes], error: type[Exception], version: s
             answer = answers.get(head[0] >> 4, b"")
             writer.write(answer.replace(b"MI", body[:2]))
             await writer.drain()
-        writer.close()
 
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    port = server.sockets[0].getsockname()[1]
-    try:
+    async with peer(serve) as port:
+        collector = MqttCollector(source(port, version=version, connect_timeout=1))
         with pytest.raises(error) as caught:
-            await asyncio.wait_for(
-                MqttCollector(source(port, version=version, connect_timeout=1)).run(MemoryKeeper()), 10
-            )
-    finally:
-        server.close()
-        await server.wait_closed()
-        await asyncio.sleep(0.05)
+            await asyncio.wait_for(collector.run(MemoryKeeper()), 10)
     return str(caught.value)
 
 

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import subprocess
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from core.telemetry.batch import Gap
 from core.telemetry.reading import Reading
 from edge.collectors.mqtt import MqttCollector, MqttSource
 from edge.collectors.port import SpoolFull
+from edge.tasks import end
 from tests.servers import accepts, free_port, need_mosquitto
 
 PATIENCE = 15.0
@@ -148,6 +149,31 @@ def source(port: int, **more: object) -> MqttSource:
         ],
     }
     return MqttSource.model_validate(settings | more)
+
+
+@contextlib.asynccontextmanager
+async def peer(serve: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]) -> AsyncIterator[int]:
+    """A listener whose connections are served by `serve`, and closed for certain before this ends. Gives its port."""
+    serving: set[asyncio.Task[Any]] = set()
+
+    async def one(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        serving.add(task)
+        try:
+            with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
+                await serve(reader, writer)
+        finally:
+            writer.transport.abort()
+
+    server = await asyncio.start_server(one, "127.0.0.1", 0)
+    try:
+        yield server.sockets[0].getsockname()[1]
+    finally:
+        server.close()
+        await asyncio.sleep(0.01)  # what was accepted is being served by now
+        await end(serving)
+        await server.wait_closed()
 
 
 async def until(condition: Callable[[], object], patience: float = PATIENCE) -> None:
