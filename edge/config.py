@@ -167,7 +167,8 @@ def load(
         raise ConfigErrors(document.errors)
     head = {key: value for key, value in document.data.items() if key != "sources"}
     gateway = validated(GatewayConfig, document, (), head)
-    sources = _sources(document, protocols)
+    name = "" if gateway is None else gateway.gateway
+    sources = {i: source.of(name) for i, source in _sources(document, protocols).items()}
     _check_names(document)
     _check_sessions(document, sources)
     _check_points(document)

@@ -147,7 +147,8 @@ class Subscription(_Part):
 class MqttSource(SourceConfig):
     """One broker session.
 
-    `client_id` names the persistent session and must be the gateway's alone; the broker keeps what it queued for
+    `client_id` names the persistent session and must be the gateway's alone (by default it is made of the gateway's and
+    the source's name); the broker keeps what it queued for
     `session_expiry` (MQTT 5; with 3.1.1 as long as it is set to). `receive_maximum` bounds what is in flight.
     `quiet` without a message, or `catch_up_limit` at most, ends the delivery of what was queued while we were away.
     """
@@ -204,6 +205,10 @@ class MqttSource(SourceConfig):
     def session(self) -> str:
         """The client identifier of the persistent session."""
         return self.client_id or f"lotwise-{self.name}"
+
+    def of(self, gateway: str) -> Self:
+        """With a session of the gateway's own: others may read the same broker by a source of the same name."""
+        return self if self.client_id else self.model_copy(update={"client_id": f"lotwise-{gateway}-{self.name}"})
 
     @property
     def alone(self) -> str:

@@ -7,7 +7,7 @@ are on disk. What it cannot decode it puts aside with a reason; a silence it kno
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Annotated, Protocol, runtime_checkable
+from typing import Annotated, Protocol, Self, runtime_checkable
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
@@ -100,6 +100,11 @@ class SourceConfig(BaseModel):
     """A stable value is read again (where the protocol can) after this long without a report."""
     simulated: bool = False
     """Marks every reading as simulated, indelibly. A live instance refuses them."""
+
+    def of(self, gateway: str) -> Self:
+        """The source as one of this gateway's, for what it is called by where several gateways come together."""
+        del gateway
+        return self
 
     @property
     def alone(self) -> str | None:

@@ -216,14 +216,24 @@ def test_a_template_at_another_site_is_told(tmp_path: Path) -> None:
 
 def test_two_sources_cannot_have_one_session(tmp_path: Path) -> None:
     """Nor by a default that is another's choice; the same name at another broker is another session."""
-    third = MQTT.replace("name: b", "name: c").replace("host: h", "host: h\n    client_id: lotwise-b")
+    third = MQTT.replace("name: b", "name: c").replace("host: h", "host: h\n    client_id: lotwise-gw-1-b")
     third = third.replace("plant/a/b", "plant/a/c")
     ((line, path, message),) = told(tmp_path, RIGHT + MQTT + third)
     assert (line, path) == (19, "sources[2]")
-    assert message == "MQTT session 'lotwise-b' at h:1883 is also that of the source on line 15"
+    assert message == "MQTT session 'lotwise-gw-1-b' at h:1883 is also that of the source on line 15"
     file = tmp_path / "gateway.yaml"
     file.write_text(RIGHT + MQTT + third.replace("host: h", "host: h\n    port: 1884"))
     assert len(load(file, {}).sources) == 3
+
+
+def test_gateways_that_share_a_broker_have_sessions_of_their_own(tmp_path: Path) -> None:
+    file = tmp_path / "gateway.yaml"
+    sessions = set()
+    for gateway in ("gw-1", "gw-2"):
+        file.write_text((RIGHT + MQTT).replace("gw-1", gateway))
+        (*_, source) = load(file, {}).sources
+        sessions.add(source.alone)
+    assert sessions == {"MQTT session 'lotwise-gw-1-b' at h:1883", "MQTT session 'lotwise-gw-2-b' at h:1883"}
 
 
 @pytest.mark.parametrize("host", ["mqtt://h", "h:1883", "h h", '""', '":1883"', "h/"])
