@@ -40,7 +40,7 @@ def insert_batches(
     now: datetime,
 ) -> dict[Numbered, int]:
     """Writes the batches and gives their ids. By batch: how many readings are about to land, as if all were new, and
-    how many of its parts are dead.
+    how many are dead.
     """
     if not arrivals:
         return {}

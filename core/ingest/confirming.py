@@ -6,7 +6,15 @@ from itertools import repeat
 
 from sqlalchemy import Connection, Engine, text
 
-from core.telemetry.batch import MISSING_MAX, ConfirmAsk, Confirmed, ConfirmReply
+from core.telemetry.batch import MISSING_MAX, BadBatch, ConfirmAsk, Confirmed, ConfirmReply
+from core.telemetry.reading import INT_MAX
+
+LISTED_MAX = 65_536
+"""Missing numbers that an answer lists in all: with 9 bytes each it stays within a stream's usual message size."""
+LOOKED_AT = 100_000
+"""Numbers of a run that one answer speaks of at most: days of batches."""
+ASKED_MAX = 4_096
+"""Runs that one question may be about."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,19 +28,32 @@ class Standing:
 
 
 def answer(engine: Engine, ask: ConfirmAsk, standing: Standing) -> ConfirmReply:
-    """What is confirmed of all that is asked, from one snapshot of committed batches."""
+    """What is confirmed of all that is asked, from one snapshot of committed batches.
+
+    Of a run that misses very much it speaks as far as it has room; the rest is told when it is asked for again. Raises
+    BadBatch for a question about more than any gateway has.
+    """
+    if len(ask.upto) > ASKED_MAX:
+        raise BadBatch(f"a question about {len(ask.upto)} runs, at most {ASKED_MAX}")
+    room = min(MISSING_MAX, LISTED_MAX // max(len(ask.upto), 1))
     with engine.connect().execution_options(isolation_level="REPEATABLE READ") as conn:
         through = _through(conn, ask)
         since = (*ask.since, *repeat(0, len(ask.upto) - len(ask.since)))
-        missing = _missing(conn, ask, [max(*pair) for pair in zip(through, since, strict=False)])
+        after = [min(max(*pair), INT_MAX - LOOKED_AT) for pair in zip(through, since, strict=False)]
+        missing = _missing(conn, ask, after, room)
         confirmed = tuple(
-            Confirmed(epoch, partition, done, tuple(gone), gone[-1] if len(gone) == MISSING_MAX else None)
-            for (epoch, partition, _), done, gone in zip(ask.upto, through, missing, strict=True)
+            Confirmed(epoch, partition, done, tuple(gone), gone[-1] if len(gone) == room else _beyond(upto, start))
+            for (epoch, partition, upto), done, start, gone in zip(ask.upto, through, after, missing, strict=True)
         )
         closed = conn.execute(
             text("SELECT epoch FROM epoch_closed WHERE gateway = :g ORDER BY epoch"), {"g": ask.gateway}
         ).scalars()
         return ConfirmReply(confirmed, standing.stream, dict(standing.floors), tuple(closed))
+
+
+def _beyond(upto: int, start: int) -> int | None:
+    """The last number that the answer speaks of, where that is not as far as was asked."""
+    return start + LOOKED_AT if upto > start + LOOKED_AT else None
 
 
 def _through(conn: Connection, ask: ConfirmAsk) -> list[int]:
@@ -55,8 +76,8 @@ _MISSING = text(
 )
 
 
-def _missing(conn: Connection, ask: ConfirmAsk, after: Sequence[int]) -> list[list[int]]:
-    """For each run asked for: the numbers that are not there, up to what is asked for and MISSING_MAX of them.
+def _missing(conn: Connection, ask: ConfirmAsk, after: Sequence[int], room: int) -> list[list[int]]:
+    """For each run asked for: the numbers that are not there, up to what is asked for and `room` of them.
 
     `after` is through which number nothing is missing, or the last that the gateway no longer has: what is missing up
     to there it cannot send again.
@@ -65,8 +86,9 @@ def _missing(conn: Connection, ask: ConfirmAsk, after: Sequence[int]) -> list[li
     rows = conn.execute(
         _MISSING,
         {
-            "g": ask.gateway, "limit": MISSING_MAX, "t": list(after),
-            **dict(zip("epu", ([asked[at] for asked in ask.upto] for at in range(3)), strict=True)),
+            "g": ask.gateway, "limit": room, "t": list(after),
+            "e": [epoch for epoch, _, _ in ask.upto], "p": [partition for _, partition, _ in ask.upto],
+            "u": [min(upto, start + LOOKED_AT) for (_, _, upto), start in zip(ask.upto, after, strict=True)],
         },
     )  # fmt: skip
     for index, number in rows:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import Annotated, TypeVar
 
 import msgspec
 
@@ -23,15 +23,20 @@ from core.telemetry.batch import (
 from core.telemetry.reading import INT_MAX, Reading
 
 T = TypeVar("T")
+P = TypeVar("P", Watermark, Gap)
 
 NAME_MAX = 200
 COUNT_MAX = 1_000_000
+PARTS_MAX = 200_000
+"""Parts of a kind that a body with a bad one is taken apart into: more than one full of readings can have."""
+
+_Parts = Annotated[tuple[msgspec.Raw, ...], msgspec.Meta(max_length=PARTS_MAX)]
 
 
 class _RawBody(msgspec.Struct, frozen=True, array_like=True):
-    readings: tuple[msgspec.Raw, ...] = ()
-    watermarks: tuple[msgspec.Raw, ...] = ()
-    gaps: tuple[msgspec.Raw, ...] = ()
+    readings: _Parts = ()
+    watermarks: _Parts = ()
+    gaps: _Parts = ()
     previous: PreviousEpoch | None = None
     announced: Announced | None = None
 
@@ -44,10 +49,11 @@ _decode_gap = msgspec.msgpack.Decoder(Gap)
 
 @dataclass(frozen=True, slots=True)
 class BadPart:
-    """A part of a body that cannot be decoded: its bytes and why."""
+    """A part of a body that cannot be decoded: its bytes and why, and how many readings it should have been."""
 
     raw: bytes
     detail: str
+    readings: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +78,7 @@ def arrival(message: bytes) -> Arrival:
     try:
         body = decode_body(raw)
     except BadBatch as error:
-        body, bad = _piecewise(raw, str(error))
+        body, bad = _piecewise(raw, str(error), header.count)
     body, worse = _sound(body)
     return Arrival(header, body, message, bad + worse)
 
@@ -94,19 +100,28 @@ def _named(name: str) -> bool:
 
 def _sound(body: Body) -> tuple[Body, tuple[BadPart, ...]]:
     """The body without watermarks and gaps that mean nothing."""
-    marks = tuple(mark for mark in body.watermarks if _sound_mark(mark))
-    gaps = tuple(gap for gap in body.gaps if _sound_gap(gap))
+    marks, lost_marks = _apart(body.watermarks, _sound_mark)
+    gaps, lost_gaps = _apart(body.gaps, _sound_gap)
     previous, announced = body.previous, body.announced
     if previous is not None and not _named(previous.epoch):
         previous = None
     if announced is not None and not all(map(_named, (announced.config, *announced.sources))):
         announced = None
-    sound = Body(body.readings, marks, gaps, previous, announced)
-    if sound == body:
-        return body, ()
-    lost: list[msgspec.Struct] = [p for p in (*body.watermarks, *body.gaps) if p not in marks and p not in gaps]
+    lost: list[msgspec.Struct] = [*lost_marks, *lost_gaps]
     lost += [told for told in (body.previous, body.announced) if told is not None and told not in (previous, announced)]
+    if not lost:
+        return body, ()
+    sound = Body(body.readings, marks, gaps, previous, announced)
     return sound, tuple(BadPart(encode(part), f"{type(part).__name__} that means nothing: {part!r}") for part in lost)
+
+
+def _apart(parts: Iterable[P], sound: Callable[[P], bool]) -> tuple[tuple[P, ...], list[P]]:
+    """Those that are sound, and those that are not."""
+    good: list[P] = []
+    bad: list[P] = []
+    for part in parts:
+        (good if sound(part) else bad).append(part)
+    return tuple(good), bad
 
 
 def _sound_mark(mark: Watermark) -> bool:
@@ -122,14 +137,14 @@ def _sound_gap(gap: Gap) -> bool:
     return gap.start <= gap.stop and _named(gap.scope) and "\0" not in gap.reason
 
 
-def _piecewise(raw: bytes, detail: str) -> tuple[Body, tuple[BadPart, ...]]:
+def _piecewise(raw: bytes, detail: str, count: int) -> tuple[Body, tuple[BadPart, ...]]:
     try:
         parts = _decode_raw_body.decode(raw)
     except UNDECODABLE:
-        return Body(), (BadPart(raw, detail),)
+        return Body(), (BadPart(raw, detail, count),)
     bad: list[BadPart] = []
     body = Body(
-        tuple(_good(parts.readings, _decode_reading.decode, bad)),
+        tuple(_good(parts.readings, _decode_reading.decode, bad, 1)),
         tuple(_good(parts.watermarks, _decode_watermark.decode, bad)),
         tuple(_good(parts.gaps, _decode_gap.decode, bad)),
         parts.previous,
@@ -138,11 +153,13 @@ def _piecewise(raw: bytes, detail: str) -> tuple[Body, tuple[BadPart, ...]]:
     return body, tuple(bad)
 
 
-def _good(parts: Iterable[msgspec.Raw], decode: Callable[[msgspec.Raw], T], bad: list[BadPart]) -> list[T]:
+def _good(
+    parts: Iterable[msgspec.Raw], decode: Callable[[msgspec.Raw], T], bad: list[BadPart], readings: int = 0
+) -> list[T]:
     good: list[T] = []
     for part in parts:
         try:
             good.append(decode(part))
         except UNDECODABLE as error:
-            bad.append(BadPart(bytes(part), str(error)))
+            bad.append(BadPart(bytes(part), str(error), readings))
     return good

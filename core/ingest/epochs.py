@@ -11,6 +11,7 @@ from sqlalchemy import Connection, text
 
 from core.erp.kernel.errors import Conflict, Invalid, NotFound
 from core.erp.kernel.unit import Unit
+from core.ingest.confirming import LOOKED_AT
 from core.ingest.folding import Fold, hold_partitions
 from core.ingest.progress import recount
 from core.telemetry.address import PARTITIONS
@@ -22,7 +23,8 @@ REASON = "spool lost"
 def epoch_record(conn: Connection, gateway: str, epoch: str) -> dict[str, Any]:
     """What a signature to close an epoch signs: gateway, epoch, how far it is confirmed, what is known to be missing.
 
-    `missing` lists, per partition, at most MISSING_MAX numbers below the highest that came. Raises NotFound.
+    `missing` lists, per partition, at most MISSING_MAX numbers below the highest that came, of the LOOKED_AT after the
+    last confirmed one. Raises NotFound.
     """
     known = conn.execute(
         text("SELECT first_seen_at FROM gateway_epoch WHERE gateway = :g AND epoch = :e"), {"g": gateway, "e": epoch}
@@ -46,11 +48,12 @@ def _missing(conn: Connection, gateway: str, epoch: str, partition: int, through
     return list(
         conn.execute(
             text(
-                "SELECT n FROM generate_series(cast(:t AS bigint) + 1, (SELECT max(number) FROM batch WHERE "
-                "gateway = :g AND epoch = :e AND partition = :p)) n WHERE NOT EXISTS (SELECT FROM batch b WHERE "
-                "b.gateway = :g AND b.epoch = :e AND b.partition = :p AND b.number = n) ORDER BY n LIMIT :limit"
+                "SELECT n FROM generate_series(cast(:t AS bigint) + 1, (SELECT least(max(number), "
+                "cast(:t AS bigint) + :most) FROM batch WHERE gateway = :g AND epoch = :e AND partition = :p)) n "
+                "WHERE NOT EXISTS (SELECT FROM batch b WHERE b.gateway = :g AND b.epoch = :e AND b.partition = :p "
+                "AND b.number = n) ORDER BY n LIMIT :limit"
             ),
-            {"t": through, "g": gateway, "e": epoch, "p": partition, "limit": MISSING_MAX},
+            {"t": through, "g": gateway, "e": epoch, "p": partition, "limit": MISSING_MAX, "most": LOOKED_AT},
         ).scalars()
     )
 

@@ -15,7 +15,7 @@ from sqlalchemy import Connection, insert, text
 from core.erp.kernel.unit import Unit
 from core.ingest.batches import Numbered, insert_batches, put_right
 from core.ingest.chain import Key, hear_sources
-from core.ingest.decoding import Arrival, arrival
+from core.ingest.decoding import Arrival, BadPart, arrival
 from core.ingest.model import DeadLetter, IngestAlarm
 from core.ingest.progress import Confirmed, advance
 from core.ingest.validation import PointBook, Refusal, check, check_marks, partition_of_point
@@ -25,6 +25,8 @@ from core.telemetry.reading import Reading
 
 QUIET = timedelta(hours=1)
 """How long nobody is told again of dead letters of one reason."""
+APART_MAX = 1_000
+"""Parts of a batch that are dead letters of their own; of one with more that cannot be decoded, all of it is one."""
 
 
 class Fold(Protocol):
@@ -75,6 +77,8 @@ class _Work:
     """Of each reading: its batch."""
     dead_of: dict[Numbered, list[dict[str, Any]]] = field(default_factory=dict)
     """By batch: the dead letters of its parts."""
+    dead_readings: dict[Numbered, int] = field(default_factory=dict)
+    """By batch: how many of its readings are dead."""
 
 
 class NotOurs(Exception):
@@ -134,16 +138,23 @@ class Folder:
             good, refused = check(found.body.readings, units, partition, u.now, live=self.live)
             work.readings.extend(good)
             work.owners.extend([key] * len(good))
+            work.dead_readings[key] = len(refused) + sum(part.readings for part in found.bad)
             work.dead_of[key] = [dead_reading(u.now, gateway, None, *pair) for pair in refused] + [
                 _dead(u.now, "part", "undecodable", part.detail, part.raw, gateway=gateway, partition=partition)
-                for part in (*found.bad, *bad)
+                for part in _few((*found.bad, *bad), found.message)
             ]
+
+
+def _few(parts: Sequence[BadPart], message: bytes) -> Sequence[BadPart]:
+    """The parts; in place of very many the whole message, once."""
+    if len(parts) <= APART_MAX:
+        return parts
+    return (BadPart(message, f"{len(parts)} parts of the batch, the first: {parts[0].detail}"),)
 
 
 def _land(u: Unit, work: _Work) -> Landed:
     """Writes the batches and lands their readings; what of them is dead now says which batch it was in."""
-    dead = {key: len(letters) for key, letters in work.dead_of.items()}
-    ids = insert_batches(u.conn, work.arrivals, Counter(work.owners), dead, u.now)
+    ids = insert_batches(u.conn, work.arrivals, Counter(work.owners), work.dead_readings, u.now)
     for key, letters in work.dead_of.items():
         work.dead += [{**letter, "batch_id": ids[key]} for letter in letters]
     batch_ids = [ids[key] for key in work.owners]

@@ -5,7 +5,7 @@ A fold keeps how many there were, when, what became of their readings, and the c
 has passed are folded: whatever is asked of them, they are confirmed.
 
 Of an empty batch nothing but its header is here, so its row goes with the fold. One with readings keeps its row while
-they are here; a tombstone, and one with dead letters, for good.
+they are here; a tombstone, and one with dead readings, for good.
 """
 
 from collections.abc import Iterator, Sequence

@@ -4,6 +4,7 @@ The judge is the real one, with goods in the room: what gets that far must be so
 """
 
 import random
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
@@ -14,11 +15,13 @@ from sqlalchemy import Engine
 
 from core.app import build_events
 from core.erp.kernel.unit import system, transact
+from core.ingest import confirming
 from core.ingest.confirming import Standing, answer
 from core.ingest.decoding import arrival
 from core.ingest.folding import Carried, Folded, Folder
 from core.telemetry.address import partition_of
 from core.telemetry.batch import (
+    MISSING_MAX,
     BadBatch,
     Body,
     ConfirmAsk,
@@ -28,6 +31,7 @@ from core.telemetry.batch import (
     Watermark,
     decode,
     digest,
+    encode,
     encode_body,
     pack,
     unpack_header,
@@ -35,7 +39,7 @@ from core.telemetry.batch import (
 from core.telemetry.quality import Quality
 from core.telemetry.reading import Reading
 from tests.services.ingest_after_test import rows
-from tests.services.ingest_support import Gateway
+from tests.services.ingest_support import Gateway, Recorder, add_points, fold
 from tests.world import OVER_8_FOR_60, World, at, every
 
 ROOM = "s1/a/room"
@@ -231,6 +235,41 @@ def test_a_reading_that_means_nothing_costs_no_other(core: Core) -> None:
     core.goes_on()
 
 
+def test_a_batch_full_of_nonsense_is_one_dead_letter(core: Core) -> None:
+    """A million nothings fit into one message: a letter for each would take minutes, and the worker's memory."""
+    nothings = msgspec.msgpack.encode([[None] * 300_000])
+    core.take(core.gateway.carry(PARTITION, 1, nothings, [told("02:00")] * 7).data)
+    core.take(core.gateway.carry(PARTITION, 2, msgspec.msgpack.encode([[told("02:00"), *[None] * 1500]])).data)
+    assert core.dead() == [("part", "undecodable")] * 2
+    assert rows(core.engine, "SELECT landed_count, dead_count FROM batch ORDER BY number") == [(0, 7), (1, 1500)]
+    core.goes_on()
+
+
+def test_very_many_watermarks_and_gaps_with_a_bad_one_take_no_time(core: Core) -> None:
+    core.gateway.numbers[PARTITION] = 0
+    marks = tuple(Watermark(f"s{n}", at("02:00"), ()) for n in range(20_000))
+    nonsense = Watermark("", at("02:00"), ())
+    message = core.cut(told("02:00"), marks=(*marks, nonsense), gaps=())
+    begun = time.process_time()
+    assert len(arrival(message).bad) == 1
+    assert time.process_time() - begun < 5  # each laid beside each would be half a minute
+    core.take(message)
+    core.goes_on()
+
+
+def test_what_is_no_reading_is_not_counted_as_one(core: Core) -> None:
+    """Delivery is proved by `count` = landed + duplicates + conflicts + dead."""
+    core.take(
+        core.cut(
+            told("02:00"),
+            told("02:05", point=f"{ROOM}/p9/temperature"),
+            marks=(Watermark("probes", LAST, (ROOM,)), Watermark("", at("02:00"), ())),
+        )
+    )
+    assert core.dead() == [("reading", "unknown_point"), ("part", "undecodable"), ("part", "undecodable")]
+    assert rows(core.engine, "SELECT count, landed_count, dead_count FROM batch") == [(2, 1, 1)]
+
+
 def test_an_epoch_that_names_itself_or_nonsense_before_it_waits_for_nothing_else(core: Core) -> None:
     for previous in (
         PreviousEpoch("e1", {PARTITION: 5}),
@@ -246,10 +285,35 @@ def test_a_question_that_is_none_has_no_answer(engine: Engine) -> None:
     for data in (b"", b"\xc1", DEEP, b"\x81\xa1a" * 100_000, b"\x83\xa7gateway\xa2\xff\xfe"):
         with pytest.raises(BadBatch):
             decode(ConfirmAsk, data)
-    strange = (("e1", -1, -1), ("e1", 10**6, 2**62), ("", 0, 0))
-    for ask in (ConfirmAsk("", ()), ConfirmAsk("gw-1", strange, (-5, 2**62, 3, 4, 5))):
+    strange = (("e1", -1, -1), ("e1", 10**6, 2**62), ("", 0, 0), ("e1", 3, 2**62), ("e1", 4, 2**63 - 1))
+    for ask in (ConfirmAsk("", ()), ConfirmAsk("gw-1", strange, (-5, 2**62, 3, 4, 2**63 - 1))):
         told_back = answer(engine, ask, Standing()).confirmed
-        assert all(len(one.missing) <= 4096 for one in told_back)
+        assert all(len(one.missing) <= MISSING_MAX for one in told_back)
+    with pytest.raises(BadBatch, match="5000 runs"):
+        answer(engine, ConfirmAsk("gw-1", (("e1", 3, 1),) * 5000), Standing())
+
+
+def test_what_misses_in_every_partition_at_once_fits_into_one_message(engine: Engine) -> None:
+    """A core restored from an older copy misses thousands of batches of each: an answer too large is never sent."""
+    asked = tuple((epoch, partition, 80_000) for epoch in ("e1", "e2") for partition in range(64))
+    ask = ConfirmAsk("gw-1", asked, (70_000,) * len(asked))
+    reply = answer(engine, ask, Standing("s", dict.fromkeys(range(64), 9)))
+    assert len(encode(reply)) < 2**20
+    for one in reply.confirmed:
+        assert one.missing == tuple(range(70_001, 70_001 + len(one.missing)))
+        assert one.upto == one.missing[-1]  # and speaks of no more than it lists
+
+
+def test_an_answer_speaks_of_so_many_numbers_at_most(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(confirming, "LOOKED_AT", 10)
+    add_points(engine, (POINT,))
+    gateway = Gateway()
+    for _ in range(30):
+        gateway.cut(partition=PARTITION)
+    fold(engine, Folder(judge=Recorder(), live=False), *(gateway.cut(partition=PARTITION) for _ in range(5)))
+    for since, missing, upto in ((0, range(1, 11), 10), (25, range(26, 31), 35), (33, range(36, 37), None)):
+        (one,) = answer(engine, ConfirmAsk("gw-1", (("e1", PARTITION, 36),), (since,)), Standing()).confirmed
+        assert (one.through, list(one.missing), one.upto) == (0, list(missing), upto)
 
 
 def mutations(data: bytes, count: int, seal: Callable[[bytes], bytes]) -> list[bytes]:
