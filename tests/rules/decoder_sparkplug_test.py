@@ -63,14 +63,14 @@ def test_compressed_payloads_are_opened(compress: Callable[[bytes], bytes]) -> N
 
     def says(kind: str, inner: Payload, seq: int) -> list[Decoded]:
         body = compress(inner.SerializeToString())
-        outer = Payload(uuid=COMPRESSED, seq=seq, body=body, metrics=[algorithm])
+        outer = Payload(uuid=COMPRESSED, seq=seq, timestamp=MILLIS, body=body, metrics=[algorithm])
         return node.decoder.decode(f"spBv1.0/Plant/{kind}/Line-1", outer.SerializeToString(), NOW)
 
     (first,) = says("NBIRTH", Payload(timestamp=MILLIS, seq=0, metrics=[TEMPERATURE]), 0)
-    (second,) = says("NDATA", Payload(timestamp=MILLIS, metrics=[Metric(alias=7, float_value=5.5)]), 1)
-    assert [(one.field, one.value, one.quality) for one in (first, second)] == [
-        ("Chamber/Temp", 4.5, Quality.GOOD),
-        ("Chamber/Temp", 5.5, Quality.GOOD),
+    (second,) = says("NDATA", Payload(metrics=[Metric(alias=7, float_value=5.5)]), 1)
+    assert [(one.field, one.value, one.quality, one.source_at) for one in (first, second)] == [
+        ("Chamber/Temp", 4.5, Quality.GOOD, STAMP),
+        ("Chamber/Temp", 5.5, Quality.GOOD, STAMP),
     ]
     assert node.asked() == []
 

@@ -23,8 +23,11 @@ def read_payload(data: bytes) -> Payload:
     if outer.uuid != COMPRESSED:
         return outer
     inner = _parsed(_inflated(outer.body))
-    if not inner.HasField("seq") and outer.HasField("seq"):
+    # both have the same number and time, where the inner one has them at all
+    if outer.HasField("seq"):
         inner.seq = outer.seq
+    if not inner.HasField("timestamp") and outer.HasField("timestamp"):
+        inner.timestamp = outer.timestamp
     return inner
 
 
