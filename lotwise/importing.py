@@ -73,10 +73,9 @@ def import_logger(
     except BadFile as error:
         return _unfit(path, error)
     comparison = evaluate(report)
-    if binding.wanted and json:
-        pass  # the core's answer is the one JSON object
-    elif json:
-        print(jsonlib.dumps(to_json(comparison), ensure_ascii=False, allow_nan=False))
+    if json:
+        if not binding.wanted:  # else the core's answer is the one JSON object
+            print(jsonlib.dumps(to_json(comparison), ensure_ascii=False, allow_nan=False))
     elif markdown:
         print(markdown_table(comparison))
     else:
@@ -115,10 +114,9 @@ def import_csv(
             result = parse_csv(text, chosen, now or datetime.now(UTC))
     except BadFile as error:
         return _unfit(path, error)
-    if binding.wanted and json:
-        pass  # the core's answer is the one JSON object
-    elif json:
-        print(jsonlib.dumps(csv_json(result), ensure_ascii=False, allow_nan=False))
+    if json:
+        if not binding.wanted:  # else the core's answer is the one JSON object
+            print(jsonlib.dumps(csv_json(result), ensure_ascii=False, allow_nan=False))
     else:
         print_csv(path, result)
     print_doubts(path, result.doubts)

@@ -6,7 +6,9 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from core.erp.kernel.http import Answer, Body
 
-Target = Annotated[str, Field(min_length=1, max_length=200)] | Annotated[int, Field(ge=1, le=2**63 - 1)] | None
+Target = (
+    Annotated[str, Field(min_length=1, max_length=200)] | Annotated[int, Field(strict=True, ge=1, le=2**63 - 1)] | None
+)
 MOST = 500_000
 
 
@@ -14,7 +16,7 @@ class ValueIn(Body):
     """One value. null is a value the recorder has not got; `quality` is good unless said."""
 
     at: AwareDatetime
-    value: Annotated[float, Field(allow_inf_nan=False)] | None
+    value: Annotated[float, Field(strict=True, allow_inf_nan=False)] | None
     quality: Annotated[str, Field(pattern="^(good|uncertain|bad)$")] = "good"
     reason: Annotated[str, Field(max_length=64)] = ""
 

@@ -4,6 +4,7 @@ They land under a point of the recorder's own zone (core.erp.shipments.service.r
 like all readings: the same file twice lands nothing twice, another value at the same time is a conflict on record.
 """
 
+from collections.abc import Iterable
 from datetime import datetime
 
 from sqlalchemy import select, text
@@ -17,7 +18,7 @@ from core.erp.kernel.unit import Unit
 from core.erp.lots import service as lots
 from core.erp.lots.model import Lot, Sublot
 from core.erp.shipments import service as shipments
-from core.erp.shipments.model import Shipment, ShipmentLogger
+from core.erp.shipments.model import Shipment, ShipmentLine, ShipmentLogger
 from core.erp.shipments.service import recorders
 from core.erp.shipments.service.planning import lock_with_goods
 from core.erp.shipments.service.recorders import Span
@@ -62,7 +63,7 @@ def _shipment(u: Unit, judge: Judge, order: Order, *, live: bool) -> Imported:
     ).first()
     box = recorders.box_of(u, shipment, required.zone_id if required else None)
     start, stop = recorders.journey(u, shipment)
-    span = _narrowed(Span(_ids(line.sublot_id for line in recorders.lines_in(u, shipment, box)), start, stop), order)
+    span = _narrowed(Span(_sublots(recorders.lines_in(u, shipment, box)), start, stop), order)
     zone = recorders.logger_zone(u, shipment, box)
     done = Imported(f"shipment {shipment.code}", zone, [], [span] if span else [], source=order.source)
     bind(u, judge, order, done, live=live)
@@ -151,8 +152,8 @@ def _find(
     return int(rows[0])
 
 
-def _ids(found: object) -> tuple[int, ...]:
-    return tuple(sorted({one for one in found if isinstance(one, int)}))  # type: ignore[attr-defined]
+def _sublots(lines: Iterable[ShipmentLine]) -> tuple[int, ...]:
+    return tuple(sorted({line.sublot_id for line in lines if line.sublot_id is not None}))
 
 
 def _narrowed(span: Span, order: Order) -> Span | None:

@@ -88,8 +88,9 @@ def readings_of(u: Unit, order: Order, done: Imported, *, live: bool) -> list[Re
     out: list[Reading] = []
     dead: list[dict[str, Any]] = []
     for series in order.series:
-        unit = _judged_unit(series)
-        point = recorders.point_for(u, done.zone, order.serial, series.quantity, unit)
+        quantity = _quantity(series)
+        unit = _judged_unit(quantity, series.unit)
+        point = recorders.point_for(u, done.zone, order.serial, quantity, unit)
         done.points.append(point.address)
         made = [
             Reading(
@@ -110,16 +111,22 @@ def readings_of(u: Unit, order: Order, done: Imported, *, live: bool) -> list[Re
     return out
 
 
-def _judged_unit(series: Series) -> str:
+def _quantity(series: Series) -> str:
+    """The quantity as profiles call it: `Temperature` would be one that no limit speaks of."""
+    bare = series.quantity.strip()
+    return bare.lower() if bare.lower() in CANONICAL else bare
+
+
+def _judged_unit(quantity: str, unit: str) -> str:
     """The unit of the series' point: its own, unless nobody could judge its quantity in it; then all are refused."""
-    canonical = CANONICAL.get(series.quantity)
-    if canonical is None or series.unit == canonical:
-        return series.unit
+    canonical = CANONICAL.get(quantity)
+    if canonical is None or unit == canonical:
+        return unit
     try:
-        convert(0.0, series.unit, canonical)
+        convert(0.0, unit, canonical)
     except NotConvertible:
         return canonical
-    return series.unit
+    return unit
 
 
 _KNOWN = text(

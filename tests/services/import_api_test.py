@@ -130,6 +130,11 @@ def test_refusals_are_said_to_who_can_act(
         body = {"serial": "R-1", "shipment": "SH-1", "series": [{"values": values}]}
         answer = client.post("/api/v1/imports", json=body, headers={"Authorization": f"Bearer {token}"})
         assert (answer.status_code, "logger.import" in answer.text) == (403, True)
+        token = client.post("/api/v1/token", data={"username": "lou", "password": PASSWORD}).json()["access_token"]
+        truth = [{"values": [{"at": at("09:00").isoformat(), "value": True}]}]
+        for wrong in (body | {"shipment": True}, body | {"series": truth}):
+            answer = client.post("/api/v1/imports", json=wrong, headers={"Authorization": f"Bearer {token}"})
+            assert answer.status_code == 422, "a truth is neither a number nor an id"
     assert world.excursions(1) == []
 
 

@@ -61,6 +61,13 @@ def test_humidity_is_judged_beside_temperature(world: World) -> None:
     ]  # fmt: skip
 
 
+def test_a_quantity_is_the_profiles_however_it_is_written(world: World) -> None:
+    """`Temperature` as a point of its own would be judged by no limit, and the goods be unproven for lack of data."""
+    values = [Value(when, value) for when, value in WARM]
+    moist = [Value(when, 50.0) for when, _ in GOOD]
+    assert in_a_shed(world, Series("Temperature ", "Cel", values), Series("HUMIDITY", "%", moist)) == FOUND
+
+
 def test_a_quantity_nobody_recorded_is_not_good_for_lack_of_data(world: World) -> None:
     assert in_a_shed(world, *series(GOOD)) == [("damp", at("07:40"), at("08:10"), "unproven")]
 
