@@ -4,13 +4,13 @@ import sys
 from pathlib import Path
 
 from core.erp.kernel.workflow import Workflow
-from core.erp.lots.workflow import SUBLOT
+from core.erp.lots.workflow import RESERVATION, SUBLOT
 from core.erp.production.workflow import WORK_ORDER
 from core.erp.quality.workflow import ALARM, DEVIATION, EXCURSION
 from core.erp.shipments.workflow import SHIPMENT
 
 FILE = Path(__file__).parents[1] / "docs" / "lifecycles.md"
-WORKFLOWS: tuple[Workflow, ...] = (SUBLOT, EXCURSION, DEVIATION, ALARM, WORK_ORDER, SHIPMENT)
+WORKFLOWS: tuple[Workflow, ...] = (SUBLOT, RESERVATION, EXCURSION, DEVIATION, ALARM, WORK_ORDER, SHIPMENT)
 LEAD = """# Life cycles
 
 Drawn by `python -m lotwise.lifecycles` from the tables that the core itself goes by; `make check` fails where they

@@ -125,7 +125,7 @@ def _goods(
             " SELECT i, 'BL' || n, '', :at FROM unnest(CAST(:items AS bigint[])) WITH ORDINALITY x(i, n)"
             " RETURNING id, number)"
             " INSERT INTO sublot (code, lot_id, state, zone_id, created_at)"
-            " SELECT 'B' || l.number, l.id, 'released', z.zone, :at FROM l"
+            " SELECT 'B' || l.number, l.id, 'quarantine', z.zone, :at FROM l"
             " JOIN unnest(CAST(:zones AS bigint[])) WITH ORDINALITY z(zone, n) ON l.number = 'BL' || z.n RETURNING id"
         ),
         {
@@ -148,4 +148,9 @@ def _goods(
         ),
         {"at": since},
     )
+    execute(
+        text("INSERT INTO batch_release (sublot_id, at, automatic, record) SELECT id, :at, true, '{}' FROM sublot"),
+        {"at": since},
+    )
+    execute(text("UPDATE sublot SET state = 'released'"))
     return list(ids)

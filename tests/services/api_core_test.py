@@ -22,6 +22,7 @@ from core.erp.kernel.auth import create_user
 from core.erp.kernel.unit import system, unit
 from core.settings import Settings
 from tests.serving import serving
+from tests.world import RELEASE
 
 PASSWORD = "correct horse battery"
 SECRET = "s" * 40
@@ -117,7 +118,7 @@ def received(api: Api, plant: Plant, number: str = "A1", amount: str = "100") ->
 
 def release(api: Api, sublot: int) -> None:
     with api.engine.begin() as conn:
-        conn.execute(text("UPDATE sublot SET state = 'released' WHERE id = :s"), {"s": sublot})
+        conn.execute(RELEASE, {"id": sublot})
 
 
 SALE = {"amount": "10", "target": "customer", "purpose": "sale", "reference": "shipment:1"}

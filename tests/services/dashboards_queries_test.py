@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
-import httpx
 import pytest
 from sqlalchemy import Engine, text
 from sqlalchemy.exc import DBAPIError
@@ -19,7 +18,7 @@ from core.series.influx import InfluxStore
 from core.telemetry.reading import Reading
 from dashboards.queries import PanelQuery, Span, all_queries
 from dashboards.sources import ERP, TELEMETRY
-from tests.contracts.series_influxd import Influxd, influxd
+from tests.contracts.series_influxd import Influx, influxdb
 
 NOW = datetime.now(UTC).replace(microsecond=0)
 AGO = NOW - timedelta(minutes=30)
@@ -43,7 +42,7 @@ def erp(engine: Engine) -> Engine:
         ZoneJudged(zone_id=1, last_value=9.5, last_good_at=NOW, judged_to=NOW, watermark=NOW),
         Item(id=1, code="I1", name="Item"),
         Lot(id=1, item_id=1, number="L1", created_at=AGO),
-        Sublot(id=1, code="SL1", lot_id=1, state="released", zone_id=1, created_at=AGO),
+        Sublot(id=1, code="SL1", lot_id=1, zone_id=1, created_at=AGO),
         Excursion(
             id=1, incident_id=1, sublot_id=1, zone_id=1, version_id=1, limit_key="high", kind="consecutive",
             started_at=AGO, broke_at=AGO, known_at=NOW, certainty="proven", out=timedelta(minutes=60), highest=9.5,
@@ -114,29 +113,26 @@ def test_every_view_is_granted_and_listed(erp: Engine) -> None:
 
 
 @pytest.fixture(scope="module")
-def influx(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Influxd]:
-    with influxd(tmp_path_factory.mktemp("influx")) as server:
-        store = InfluxStore(server.settings)
+def influx(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Influx]:
+    with influxdb(tmp_path_factory.mktemp("influx")) as made:
+        store = InfluxStore(made.settings)
         store.write([
             Reading(f"{ZONE}/p1/temperature", AGO + timedelta(seconds=10 * n), 9.0 + n / 100, "Cel", edge_at=NOW)
             for n in range(60)
         ])  # fmt: skip
         store.close()
-        yield server
+        yield made
 
 
-def test_every_telemetry_panel_has_series(influx: Influxd) -> None:
+def test_every_telemetry_panel_has_series(influx: Influx) -> None:
     assert len(only(TELEMETRY)) >= 5
     for query in only(TELEMETRY):
-        parameters = {"db": "lotwise", "q": query.query}
-        answer = httpx.post(f"{influx.settings.url}/query", data=parameters).raise_for_status().json()
-        (result,) = answer["results"]
+        (result,) = influx.ask(query.query).raise_for_status().json()["results"]
         assert "error" not in result, f"{query.panel}: {result}"
         values = [row[1] for series in result.get("series", []) for row in series["values"]]
         assert any(value is not None for value in values), f"{query.board}: {query.panel} is empty"
 
 
-def test_a_wrong_query_is_an_error(influx: Influxd) -> None:
+def test_a_wrong_query_is_an_error(influx: Influx) -> None:
     """The check above can fail: this is what it would see."""
-    answer = httpx.post(f"{influx.settings.url}/query", data={"db": "lotwise", "q": "SELECT mean(value FROM x"})
-    assert answer.status_code == 400
+    assert influx.ask("SELECT mean(value FROM x").status_code == 400

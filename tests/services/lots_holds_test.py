@@ -298,7 +298,7 @@ def test_four_hundred_at_once(world: World) -> None:
         lot = lots.create_lot(u, world.vial, "many").id
         u.conn.execute(
             text("INSERT INTO sublot (code, lot_id, state, zone_id, created_at) "
-                 "SELECT 'M' || n, :lot, 'released', :zone, :now FROM generate_series(1, 400) n"),
+                 "SELECT 'M' || n, :lot, 'quarantine', :zone, :now FROM generate_series(1, 400) n"),
             {"lot": lot, "zone": world.cold, "now": NOON},
         )  # fmt: skip
         ids = list(u.conn.execute(text("SELECT id FROM sublot WHERE lot_id = :l ORDER BY id"), {"l": lot}).scalars())

@@ -15,6 +15,7 @@ from core.erp.lots import service as lots
 from core.erp.lots.events import FactBrokeRule
 from core.erp.lots.rules import ObstacleKind
 from tests.services.lots_world import ADMIN, NOON, QA, SYSTEM, WAREHOUSE, World, build
+from tests.world import RELEASE
 
 
 @pytest.fixture
@@ -331,8 +332,10 @@ def test_release_needs_the_permit_and_no_hold(world: World) -> None:
         lots.SUBLOT.apply(u, lots.get_sublot(u, sublot), "release")
     with world.unit(QA) as u:
         lots.lift_hold(u, hold.id or 0, "paper here")
-    with world.unit(RELEASER) as u:
+    with pytest.raises(DBAPIError, match="by a batch release only"), world.unit(RELEASER) as u:
         lots.SUBLOT.apply(u, lots.get_sublot(u, sublot), "release")
+    with world.engine.begin() as conn:
+        conn.execute(RELEASE, {"id": sublot})
     with pytest.raises(Invalid, match="reason"), world.unit(QA) as u:
         lots.SUBLOT.apply(u, lots.get_sublot(u, sublot), "reject")
 

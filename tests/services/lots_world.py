@@ -17,6 +17,7 @@ from core.erp.kernel.permits import Role
 from core.erp.kernel.unit import Actor, Unit, system, transact, unit
 from core.erp.lots import service as lots
 from core.erp.lots.events import FactBrokeRule, HoldLifted, HoldPlaced, SublotBorn
+from tests.world import RELEASE
 
 T = TypeVar("T")
 
@@ -66,7 +67,7 @@ class World:
             sublot = lots.receive(u, lot.id, Decimal(amount), zone or self.cold)
             assert sublot.id is not None
             if released:
-                u.conn.execute(text("UPDATE sublot SET state = 'released' WHERE id = :id"), {"id": sublot.id})
+                u.conn.execute(RELEASE, {"id": sublot.id})
             return sublot.id
 
     def good_until(self, zone: int, at: datetime | None) -> None:

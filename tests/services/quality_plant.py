@@ -33,6 +33,7 @@ from core.erp.quality import handlers as quality_handlers
 from core.erp.quality import service as quality
 from core.erp.scheduling import handlers as scheduling_handlers
 from core.erp.shipments import handlers as shipment_handlers
+from tests.world import RELEASE
 
 T = TypeVar("T")
 PASSWORD = "correct horse battery"
@@ -99,7 +100,7 @@ class Plant:
             born = lots.receive(u, lot.id, Decimal(str(amount)), self.zones[zone], reason="receipt")
             assert born.id is not None
             if released:
-                lots.SUBLOT.apply(u, born, "release", reason="for the test")
+                u.conn.execute(RELEASE, {"id": born.id})
             return born.id
 
         return self.act("setup", now or DAY, work)

@@ -3,6 +3,8 @@
 Errors raised by our triggers have a SQLSTATE of class `LW`; the door turns them into refusals.
 """
 
+from core.erp.kernel.workflow import Workflow
+
 FORBID_CHANGE = """
 CREATE OR REPLACE FUNCTION lotwise_forbid_change() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
@@ -55,6 +57,21 @@ BEGIN
 END $$
 """
 
+_CYCLE = """
+CREATE OR REPLACE FUNCTION lotwise_guard_cycle() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    -- arguments: the noun, the states it may begin in, and each legal pair of states
+    IF TG_OP = 'INSERT' THEN
+        IF NOT NEW.state = ANY (string_to_array(TG_ARGV[1], ' ')) THEN
+            RAISE EXCEPTION 'no % begins as %', TG_ARGV[0], NEW.state USING ERRCODE = 'LW003';
+        END IF;
+    ELSIF NEW.state <> OLD.state AND NOT OLD.state || '>' || NEW.state = ANY (TG_ARGV) THEN
+        RAISE EXCEPTION 'a % % cannot become %', OLD.state, TG_ARGV[0], NEW.state USING ERRCODE = 'LW003';
+    END IF;
+    RETURN NEW;
+END $$
+"""
+
 _SIGNED = """
 CREATE OR REPLACE FUNCTION lotwise_guard_signed() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
@@ -80,6 +97,23 @@ def keeps(name: str, *columns: str) -> str:
 def _before_update(name: str, trigger: str, function: str, arguments: tuple[str, ...]) -> str:
     said = ", ".join(f"'{argument}'" for argument in arguments)
     return f"CREATE TRIGGER {name}_{trigger} BEFORE UPDATE ON {name} FOR EACH ROW EXECUTE FUNCTION {function}({said})"
+
+
+def life_cycle(workflow: Workflow, *begins: str) -> str:
+    """A trigger by which a row begins in one of these states and goes the workflow's legal ways only.
+
+    The table is called as the workflow is. It comes before the table's own guard (`NAME_guard`): triggers fire by name.
+    """
+    said = ", ".join(
+        f"'{argument}'"
+        for argument in (
+            workflow.noun.replace("_", " "),
+            " ".join(begins),
+            *(f"{source}>{target}" for source, target in workflow.pairs()),
+        )
+    )
+    on = f"CREATE TRIGGER {workflow.noun}_cycle BEFORE INSERT OR UPDATE ON {workflow.noun}"
+    return f"{on} FOR EACH ROW EXECUTE FUNCTION lotwise_guard_cycle({said})"
 
 
 def signed(name: str, entity: str, column: str) -> str:
@@ -124,7 +158,7 @@ _NO_ADMIN_TRIGGER = (
     "CREATE TRIGGER signature_guard BEFORE INSERT ON signature FOR EACH ROW EXECUTE FUNCTION lotwise_guard_signature()"
 )
 
-FUNCTIONS: tuple[str, ...] = (FORBID_CHANGE, _ONLY, _KEEPS, _SIGNED)
+FUNCTIONS: tuple[str, ...] = (FORBID_CHANGE, _ONLY, _KEEPS, _CYCLE, _SIGNED)
 """What the guards of every room call."""
 
 DDL: tuple[str, ...] = (_TASKS, _TASKS_TRIGGER, _NO_ADMIN, _NO_ADMIN_TRIGGER, _ONCE)

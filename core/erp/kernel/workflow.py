@@ -75,10 +75,9 @@ class Workflow:
         )
         work.outbox(f"{self.noun}.{name}", entity.id, {"from": before, "to": move.target, "reason": reason})
 
-    def pairs(self) -> str:
-        """The legal (from, to) pairs as rows of an SQL VALUES list: what the database's own guards go by."""
-        found = sorted({(source, move.target) for move in self.moves.values() for source in move.sources})
-        return ", ".join(f"('{source}', '{target}')" for source, target in found)
+    def pairs(self) -> list[tuple[str, str]]:
+        """The legal (from, to) pairs of states, in order: what the database's own guard goes by."""
+        return sorted({(source, move.target) for move in self.moves.values() for source in move.sources})
 
     def diagram(self) -> str:
         """The life cycle as a Mermaid state diagram."""

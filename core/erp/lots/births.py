@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from datetime import date, datetime
 from decimal import Decimal
 
-from sqlalchemy import insert, select
+from sqlalchemy import insert, select, text
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from core.erp.catalog.model import Item, Zone
@@ -16,8 +16,9 @@ from core.erp.lots.events import SublotBorn, ZonesConcerned
 from core.erp.lots.holds import inherit_holds
 from core.erp.lots.ledger import post
 from core.erp.lots.model import Genealogy, Lot, Restriction, Sublot
-from core.erp.lots.predicate import amount_of, get_lot, get_sublot, lock_sublots, on_hand, said
+from core.erp.lots.predicate import amount_of, get_lot, get_sublot, lock_sublots, on_hand, reserved, said
 from core.erp.lots.rules import Internal
+from core.erp.lots.workflow import SUBLOT
 
 
 def create_lot(u: Unit, item_id: int, number: str, maker: str = "", expiry: date | None = None) -> Lot:
@@ -63,11 +64,15 @@ def receive(
     amount, at = amount_of(amount), at or u.now
     if at > u.now:
         raise Invalid(f"{at.isoformat()} has not happened yet")
+    if serial is not None and amount != 1:
+        raise Invalid(f"a serialised unit is a sublot of one, not of {said(amount)}", serial=serial)
     if zone_id is not None and u.session.get(Zone, zone_id) is None:
         raise NotFound(f"no zone {zone_id}", zone_id=zone_id)
     u.emit(ZonesConcerned((), () if zone_id is None else (zone_id,)))
-    get_lot(u, lot_id, lock=True)
+    lot = get_lot(u, lot_id, lock=True)
     lock_sublots(u, [parent for parent, _ in parents])
+    if serial is not None:
+        _require_new(u, lot, serial)
     sublot = _born(u, Sublot(
         code=code or f"S-{uuid.uuid4().hex[:12].upper()}", lot_id=lot_id, state=state, serial=serial,
         handling_unit=handling_unit, created_at=u.now,
@@ -87,8 +92,6 @@ def receive(
 def arrive(u: Unit, sublot_id: int, amount: Decimal, zone_id: int | None, *, at: datetime | None = None,
            source: str = "supplier", reason: str = "", reference: str = "") -> Sublot:  # fmt: skip
     """An expected sublot is here: stock and custody begin, in quarantine. Raises IllegalMove."""
-    from core.erp.lots.workflow import SUBLOT
-
     u.emit(ZonesConcerned((), () if zone_id is None else (zone_id,)))
     sublot = get_sublot(u, sublot_id, lock=True)
     SUBLOT.apply(u, sublot, "arrive", reason=reason)
@@ -102,6 +105,19 @@ def _arrive(
 ) -> None:  # fmt: skip
     post(u, sublot_id, source, "stock", amount, purpose=Internal.RECEIPT, reference=reference, at=at, fact=True)
     u.emit(SublotBorn(sublot_id, "receipt", parents, zone_id, at, reason))
+
+
+_UNITS = text("""
+    SELECT s.code FROM sublot s JOIN lot l ON l.id = s.lot_id
+    WHERE l.item_id = :item AND s.serial = :serial AND (s.state = 'expected' OR lotwise_on_hand(s.id) > 0) LIMIT 1
+""")
+
+
+def _require_new(u: Unit, lot: Lot, serial: str) -> None:
+    """Raises Conflict where a unit of the item with that serial number is on hand or on its way to us already."""
+    found = u.conn.scalar(_UNITS, {"item": lot.item_id, "serial": serial})
+    if found is not None:
+        raise Conflict(f"unit {serial} is here already, as sublot {found}", serial=serial)
 
 
 def _born(u: Unit, sublot: Sublot) -> Sublot:
@@ -152,13 +168,21 @@ def _inherit_restrictions(u: Unit, parent_id: int, child_id: int) -> None:
         u.conn.execute(insert(Restriction), copies)
 
 
-def split(u: Unit, sublot_id: int, amount: Decimal, *, code: str | None = None) -> Sublot:
-    """Part of a sublot becomes a sublot of its own, with the whole history. Raises Refused if it has not that much."""
+def split(u: Unit, sublot_id: int, amount: Decimal, *, code: str | None = None, gone: bool = False) -> Sublot:
+    """Part of a sublot becomes a sublot of its own, with the whole history.
+
+    Raises Refused if it has not that much, what is reserved apart (unless the part is `gone`: a fact), or is a
+    serialised unit.
+    """
     amount = amount_of(amount)
     u.emit(ZonesConcerned((sublot_id,)))
     parent = get_sublot(u, sublot_id, lock=True)
+    if parent.serial is not None:
+        raise Refused(f"unit {parent.serial} is one and stays one", sublot_id=sublot_id)
     if (have := on_hand(u, sublot_id)) < amount:
         raise Refused(f"sublot {parent.code} has {said(have)}, {said(amount)} wanted", sublot_id=sublot_id)
+    if not gone and (free := have - reserved(u, sublot_id)) < amount:
+        raise Refused(f"sublot {parent.code} has {said(free)} free, {said(amount)} wanted", sublot_id=sublot_id)
     child = _born(u, Sublot(
         code=code or f"S-{uuid.uuid4().hex[:12].upper()}", lot_id=parent.lot_id, state=parent.state,
         handling_unit=parent.handling_unit, created_at=u.now,
@@ -177,7 +201,7 @@ def merge(u: Unit, sublot_ids: Sequence[int], *, code: str | None = None) -> Sub
     """Sublots of one lot, one status and one place become one, with all holds and restrictions of its parts.
 
     From then on it is judged by what each of them went through, the worst of them, whenever that becomes known.
-    Refused across lots, states or zones, and for parts that are empty.
+    Refused across lots, states or zones, for parts that are empty, reserved for somebody, or serialised units.
     """
     ids = sorted(set(sublot_ids))
     if len(ids) < 2:  # noqa: PLR2004 - a merge needs two
@@ -192,9 +216,15 @@ def merge(u: Unit, sublot_ids: Sequence[int], *, code: str | None = None) -> Sub
                 f"sublots of different {what.removesuffix('_id')} do not merge", **{what: sorted(map(str, values))}
             )
     amounts = {part.id: on_hand(u, part.id) for part in parts if part.id is not None}
+    units = [part.serial for part in parts if part.serial is not None]
+    if units:
+        raise Refused(f"serialised units are not merged: {', '.join(units)}")
     empty = [part.code for part in parts if part.id is not None and amounts[part.id] <= 0]
     if empty:
         raise Refused(f"nothing on hand of {', '.join(empty)}")
+    waited_for = [part.code for part in parts if part.id is not None and reserved(u, part.id) > 0]
+    if waited_for:
+        raise Refused(f"reserved as they are: {', '.join(waited_for)}")
     child = _born(u, Sublot(
         code=code or f"S-{uuid.uuid4().hex[:12].upper()}", lot_id=parts[0].lot_id, state=parts[0].state,
         created_at=u.now,

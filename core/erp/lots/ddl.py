@@ -1,146 +1,16 @@
-"""What the database itself guards in lots: the predicate, the ledger, holds, genealogy and life cycles.
+"""What the database itself guards in lots: the ledger, reservations, holds, genealogy, births and life cycles."""
 
-`lotwise_obstacles` is the one predicate: `service.movable` and the trigger on stock moves both ask it, so that plain
-SQL cannot dispatch what the API would refuse.
-"""
+from collections.abc import Iterable
 
-from core.erp.kernel.ddl import no_removal
-from core.erp.lots.rules import POLICY, TARGETS, Internal, Purpose
-from core.erp.lots.workflow import SUBLOT
-
-
-def _bool(value: bool) -> str:
-    return "true" if value else "false"
-
-
-def _policy_rows() -> str:
-    return ",\n        ".join(
-        f"('{purpose}', ARRAY[{', '.join(repr(s) for s in sorted(p.states))}], "
-        f"{_bool(p.held)}, {_bool(p.expired)}, {_bool(p.unjudged)}, {_bool(p.restricted)})"
-        for purpose, p in POLICY.items()
-    )
+from core.erp.kernel.ddl import life_cycle, no_removal
+from core.erp.lots.asking import FUNCTIONS
+from core.erp.lots.rules import ACCOUNTS, TARGETS, Internal, Purpose
+from core.erp.lots.workflow import ACTIVE, RESERVATION, SUBLOT
 
 
 def _target_rows() -> str:
     return ", ".join(f"('{purpose}', '{target}')" for purpose, targets in TARGETS.items() for target in sorted(targets))
 
-
-_JUDGING_ZONE = """
-CREATE OR REPLACE FUNCTION lotwise_judging_zone(zone bigint, at timestamptz) RETURNS bigint
-LANGUAGE sql STABLE AS $$
-    WITH RECURSIVE up(id, depth) AS (
-        SELECT zone, 0
-        UNION ALL
-        SELECT n.parent_id, up.depth + 1 FROM up JOIN zone_nesting n
-            ON n.zone_id = up.id AND n.from_at <= at AND (n.to_at IS NULL OR n.to_at > at)
-        WHERE up.depth < 16
-    )
-    SELECT up.id FROM up JOIN zone z ON z.id = up.id
-    CROSS JOIN LATERAL (
-        SELECT EXISTS (SELECT FROM point p WHERE p.zone_id = up.id AND p.role = 'required') AS monitored
-    ) m
-    WHERE m.monitored OR z.worst_temperature IS NOT NULL
-    -- the innermost monitored one judges; where there is none, the innermost that declares its worst temperature
-    ORDER BY NOT m.monitored, up.depth LIMIT 1
-$$
-"""
-
-_TODAY = """
-CREATE OR REPLACE FUNCTION lotwise_local_date(zone bigint, at timestamptz) RETURNS date
-LANGUAGE sql STABLE AS $$
-    SELECT (at AT TIME ZONE COALESCE(
-        (SELECT s.timezone FROM zone z JOIN site s ON s.id = z.site_id WHERE z.id = zone), 'UTC'))::date
-$$
-"""
-
-_ZONE_AT = """
-CREATE OR REPLACE FUNCTION lotwise_zone_at(wanted bigint, at timestamptz, otherwise bigint) RETURNS bigint
-LANGUAGE sql STABLE AS $$
-    -- where it stood then, as known now; a fact without a zone (not with us) is an answer too
-    SELECT CASE WHEN f.id IS NULL THEN otherwise ELSE f.zone_id END
-    FROM (SELECT 1) one LEFT JOIN LATERAL (
-        SELECT c.id, c.zone_id FROM custody_fact c
-        WHERE c.sublot_id = wanted AND c.at <= lotwise_zone_at.at AND c.retracts_id IS NULL
-            AND NOT EXISTS (SELECT FROM custody_fact r WHERE r.sublot_id = wanted AND r.retracts_id = c.id)
-        ORDER BY c.at DESC, c.known_at DESC, c.id DESC LIMIT 1
-    ) f ON true
-$$
-"""
-
-_OBSTACLES = f"""
-CREATE OR REPLACE FUNCTION lotwise_obstacles(ids bigint[], wanted text, at timestamptz)
-RETURNS TABLE (sublot_id bigint, kind text, detail text, hold_id bigint)
-LANGUAGE sql STABLE AS $$
-    WITH policy(purpose, states, held, expired, unjudged, restricted) AS (VALUES
-        {_policy_rows()}
-    ), s AS (
-        SELECT b.id, b.state, z.zone_id, b.lot_id, l.expiry, l.item_id, p.*, lotwise_local_date(z.zone_id, at) AS today
-        FROM sublot b JOIN lot l ON l.id = b.lot_id JOIN policy p ON p.purpose = wanted
-        CROSS JOIN LATERAL (SELECT lotwise_zone_at(b.id, at, b.zone_id) AS zone_id) z
-        WHERE b.id = ANY (ids)
-    )
-    SELECT s.id, 'held', 'held since ' || to_char(h.since_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS"Z"')
-        || ': ' || h.reason, h.id
-    FROM s JOIN hold h ON h.lifted_at IS NULL AND h.sublot_id = s.id WHERE s.held
-    UNION ALL
-    SELECT s.id, 'held', 'lot held since ' || to_char(h.since_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS"Z"')
-        || ': ' || h.reason, h.id
-    FROM s JOIN hold h ON h.lifted_at IS NULL AND h.lot_id = s.lot_id WHERE s.held
-    UNION ALL
-    SELECT s.id, 'expired', 'expired at the end of ' || s.expiry, NULL::bigint
-    FROM s WHERE s.expired AND s.expiry IS NOT NULL AND s.today > s.expiry
-    UNION ALL
-    SELECT s.id, 'unreleased', s.state || ', not ' || array_to_string(s.states, ' or '), NULL::bigint
-    FROM s WHERE NOT s.state = ANY (s.states)
-    UNION ALL
-    SELECT s.id, 'restricted', CASE r.kind
-        WHEN 'purpose' THEN 'not for ' || wanted
-        WHEN 'use_by' THEN 'to be used by ' || (r.value ->> 'date')
-        ELSE 'needs ' || (r.value ->> 'days') || ' days of remaining life' END, NULL::bigint
-    FROM s JOIN restriction r ON r.sublot_id = s.id AND r.lifted_at IS NULL
-    WHERE s.restricted AND CASE r.kind
-        WHEN 'purpose' THEN COALESCE(NOT r.value -> 'only' ? wanted, r.value -> 'except' ? wanted)
-        WHEN 'use_by' THEN s.today > (r.value ->> 'date')::date
-        WHEN 'remaining_life' THEN s.expiry IS NULL OR s.expiry - s.today < (r.value ->> 'days')::int
-        ELSE false END
-    UNION ALL
-    SELECT s.id, 'unjudged', CASE
-        WHEN j.zone IS NULL THEN 'stands in no zone that is measured'
-        WHEN past.id IS NOT NULL THEN 'no good reading of its zone from '
-            || to_char(past.start_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS"Z"') || ' to '
-            || to_char(past.stop_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS"Z"')
-        WHEN zj.last_good_at IS NULL THEN 'no good reading of its zone'
-        ELSE 'no good reading of its zone since '
-            || to_char(zj.last_good_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS"Z"') END, NULL::bigint
-    FROM s
-    JOIN LATERAL (
-        SELECT v.allowed_gap FROM item_profile ip JOIN profile_version v ON v.id = ip.version_id
-        WHERE ip.item_id = s.item_id AND ip.from_at <= at ORDER BY ip.from_at DESC, ip.id DESC LIMIT 1
-    ) gap ON true
-    CROSS JOIN LATERAL (SELECT lotwise_judging_zone(s.zone_id, at) AS zone) j
-    LEFT JOIN zone_judged zj ON zj.zone_id = j.zone
-    -- a fact learned late: the zone has spoken since, yet it may have been silent then
-    LEFT JOIN LATERAL (
-        SELECT g.id, g.start_at, g.stop_at FROM gap_record g JOIN point p ON p.id = g.point_id AND p.role = 'required'
-        WHERE zj.last_good_at > at AND p.zone_id = j.zone AND g.start_at < at AND g.stop_at > at
-            AND NOT EXISTS (SELECT FROM gap_record n WHERE n.replaces_id = g.id)
-        ORDER BY g.start_at LIMIT 1
-    ) past ON true
-    WHERE s.unjudged AND (
-        j.zone IS NULL
-        OR past.id IS NOT NULL
-        OR (EXISTS (SELECT FROM point p WHERE p.zone_id = j.zone AND p.role = 'required')
-            AND (zj.last_good_at IS NULL OR at > zj.last_good_at + gap.allowed_gap))
-    )
-$$
-"""  # noqa: S608 - the rows come from our own table
-
-_ON_HAND = """
-CREATE OR REPLACE FUNCTION lotwise_on_hand(wanted bigint) RETURNS numeric LANGUAGE sql STABLE AS $$
-    SELECT COALESCE(sum(CASE WHEN target = 'stock' THEN amount WHEN source = 'stock' THEN -amount END), 0)
-    FROM stock_move WHERE sublot_id = wanted
-$$
-"""
 
 _LEDGER = f"""
 CREATE OR REPLACE FUNCTION lotwise_guard_move() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -184,6 +54,44 @@ BEGIN
 END $$
 """  # noqa: S608 - the rows come from our own table
 
+_SPLIT = """
+CREATE OR REPLACE FUNCTION lotwise_guard_split() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF (SELECT sum(CASE WHEN m.target = 'split' THEN m.amount ELSE -m.amount END) FROM stock_move m
+            WHERE m.reference = NEW.reference AND m.purpose IN ('split', 'merge')) <> 0 THEN
+        RAISE EXCEPTION '%: what goes into a split comes out of it', NEW.reference USING ERRCODE = 'LW003';
+    END IF;
+    RETURN NULL;
+END $$
+"""
+
+_RESERVATION = """
+CREATE OR REPLACE FUNCTION lotwise_guard_reservation() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    begins boolean := TG_OP = 'INSERT' OR OLD.state = 'suspended';
+    free numeric;
+    against text;
+BEGIN
+    IF NEW.state NOT IN ('active', 'picked') OR (TG_OP = 'UPDATE' AND NEW.state = OLD.state) THEN
+        RETURN NEW;
+    END IF;
+    PERFORM FROM sublot WHERE id = NEW.sublot_id FOR UPDATE;
+    -- what depends on the time of day is asked when it is made and when it is posted: here only the former is known
+    SELECT string_agg(o.kind || ': ' || o.detail, '; ') INTO against
+    FROM lotwise_obstacles(ARRAY[NEW.sublot_id], NEW.purpose, NEW.created_at) o
+    WHERE TG_OP = 'INSERT' OR o.kind IN ('held', 'unreleased');
+    IF against IS NOT NULL THEN
+        RAISE EXCEPTION 'sublot % may not be taken for %: %', NEW.sublot_id, NEW.purpose, against
+            USING ERRCODE = 'LW001';
+    END IF;
+    free := lotwise_free(NEW.sublot_id, NEW.id);
+    IF begins AND free < NEW.amount THEN
+        RAISE EXCEPTION 'sublot % has % free', NEW.sublot_id, free USING ERRCODE = 'LW002';
+    END IF;
+    RETURN NEW;
+END $$
+"""
+
 _HOLD = """
 CREATE OR REPLACE FUNCTION lotwise_guard_hold() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
@@ -226,6 +134,12 @@ _GENEALOGY = """
 CREATE OR REPLACE FUNCTION lotwise_guard_genealogy() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     PERFORM FROM sublot WHERE id IN (NEW.parent_id, NEW.child_id) ORDER BY id FOR UPDATE;
+    IF (NEW.transformation LIKE 'split:%' OR NEW.transformation LIKE 'merge:%') AND NOT EXISTS (
+            SELECT FROM sublot p JOIN sublot c ON (c.lot_id, c.state) = (p.lot_id, p.state)
+            WHERE p.id = NEW.parent_id AND c.id = NEW.child_id) THEN
+        RAISE EXCEPTION 'sublots of one lot and one state are split and merged, not % and %', NEW.parent_id,
+            NEW.child_id USING ERRCODE = 'LW003';
+    END IF;
     -- Two edges that share no sublot can close a circle together: only one transaction links at a time.
     PERFORM pg_advisory_xact_lock(hashtext('lotwise.genealogy'));
     IF EXISTS (
@@ -254,21 +168,47 @@ END $$
 """
 
 
-_SUBLOT = f"""
+_SUBLOT = """
 CREATE OR REPLACE FUNCTION lotwise_guard_sublot() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    IF NEW.lot_id <> OLD.lot_id OR NEW.code <> OLD.code THEN
-        RAISE EXCEPTION 'a sublot keeps its lot and its code' USING ERRCODE = 'LW005';
-    END IF;
-    IF NEW.state <> OLD.state AND NOT EXISTS (SELECT FROM (VALUES {SUBLOT.pairs()}) AS t(source, target)
-            WHERE t.source = OLD.state AND t.target = NEW.state) THEN
-        RAISE EXCEPTION 'a % sublot cannot become %', OLD.state, NEW.state USING ERRCODE = 'LW003';
+    IF (NEW.id, NEW.lot_id, NEW.code, NEW.serial, NEW.created_at) IS DISTINCT FROM
+            (OLD.id, OLD.lot_id, OLD.code, OLD.serial, OLD.created_at) THEN
+        RAISE EXCEPTION 'a sublot keeps its lot, its code and its serial number' USING ERRCODE = 'LW005';
     END IF;
     RETURN NEW;
 END $$
 """
 
-_PURPOSES = ", ".join(f"'{name}'" for name in (*Purpose, *Internal))
+_BORN_AS = """
+CREATE OR REPLACE FUNCTION lotwise_born_as() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF NOT EXISTS (SELECT FROM genealogy g WHERE g.child_id = NEW.id
+            AND (g.transformation LIKE 'split:%' OR g.transformation LIKE 'merge:%')) THEN
+        RAISE EXCEPTION 'sublot % begins in quarantine: only a split and a merger begin as %', NEW.code, NEW.state
+            USING ERRCODE = 'LW003';
+    END IF;
+    RETURN NULL;
+END $$
+"""
+
+_ON_BORN_AS = """
+CREATE CONSTRAINT TRIGGER sublot_born_as AFTER INSERT ON sublot DEFERRABLE INITIALLY DEFERRED
+FOR EACH ROW WHEN (NEW.state NOT IN ('expected', 'quarantine')) EXECUTE FUNCTION lotwise_born_as()
+"""
+_ON_SPLIT = """
+CREATE CONSTRAINT TRIGGER stock_move_split AFTER INSERT ON stock_move DEFERRABLE INITIALLY DEFERRED
+FOR EACH ROW WHEN ('split' IN (NEW.source, NEW.target)) EXECUTE FUNCTION lotwise_guard_split()
+"""
+_ON_RESERVATION = """
+CREATE TRIGGER reservation_guard BEFORE INSERT OR UPDATE OF state ON reservation
+FOR EACH ROW EXECUTE FUNCTION lotwise_guard_reservation()
+"""
+
+
+def _one_of(table: str, column: str, names: Iterable[str]) -> str:
+    said = ", ".join(f"'{name}'" for name in names)
+    return f"ALTER TABLE {table} ADD CONSTRAINT {table}_{column} CHECK ({column} IN ({said}))"
+
 
 _ON_RESTRICTION = """
 CREATE TRIGGER restriction_guard BEFORE UPDATE ON restriction
@@ -280,14 +220,18 @@ FOR EACH ROW EXECUTE FUNCTION lotwise_born_held()
 """
 
 DDL: tuple[str, ...] = (
-    _JUDGING_ZONE,
-    _TODAY,
-    _ZONE_AT,
-    _OBSTACLES,
-    _ON_HAND,
+    *FUNCTIONS,
     _LEDGER,
     "CREATE TRIGGER stock_move_guard BEFORE INSERT ON stock_move FOR EACH ROW EXECUTE FUNCTION lotwise_guard_move()",
-    f"ALTER TABLE stock_move ADD CONSTRAINT stock_move_purpose CHECK (purpose IN ({_PURPOSES}))",
+    _one_of("stock_move", "purpose", (*Purpose, *Internal)),
+    _one_of("stock_move", "source", ACCOUNTS),
+    _one_of("stock_move", "target", ACCOUNTS),
+    _SPLIT,
+    _ON_SPLIT,
+    life_cycle(RESERVATION, ACTIVE),
+    _one_of("reservation", "purpose", Purpose),
+    _RESERVATION,
+    _ON_RESERVATION,
     _HOLD,
     "CREATE TRIGGER hold_guard BEFORE UPDATE ON hold FOR EACH ROW EXECUTE FUNCTION lotwise_guard_hold()",
     *no_removal("hold"),
@@ -298,6 +242,9 @@ DDL: tuple[str, ...] = (
     "CREATE TRIGGER genealogy_guard BEFORE INSERT ON genealogy FOR EACH ROW EXECUTE FUNCTION lotwise_guard_genealogy()",
     _BORN_HELD,
     _ON_BIRTH,
+    life_cycle(SUBLOT, *sorted({state for pair in SUBLOT.pairs() for state in pair})),
+    _BORN_AS,
+    _ON_BORN_AS,
     _SUBLOT,
     "CREATE TRIGGER sublot_guard BEFORE UPDATE ON sublot FOR EACH ROW EXECUTE FUNCTION lotwise_guard_sublot()",
     *no_removal("sublot"),

@@ -13,6 +13,7 @@ from core.erp.lots.predicate import lock_sublots
 from core.erp.lots.rules import HISTORY_KINDS
 
 _LOTS = text("SELECT id FROM lot WHERE id = ANY(:ids) ORDER BY id FOR UPDATE")
+_MISSING = text("SELECT i FROM unnest(CAST(:ids AS bigint[])) i WHERE NOT EXISTS (SELECT FROM sublot WHERE id = i)")
 _OF_LOTS = text("SELECT lot_id, id FROM sublot WHERE lot_id = ANY(:ids)")
 _REACHED = text("""
     WITH RECURSIVE reach(root, id, since) AS (
@@ -34,6 +35,14 @@ def lock_lots(u: Unit, lot_ids: Iterable[int]) -> None:
     ids = sorted(set(lot_ids))
     if ids and len(u.conn.execute(_LOTS, {"ids": ids}).all()) < len(ids):
         raise NotFound(f"no such lot among {ids}")
+
+
+def there(u: Unit, wanted: Iterable[NewHold]) -> None:
+    """Raises NotFound for a hold on a sublot that nobody knows."""
+    ids = sorted({hold.sublot_id for hold in wanted if hold.sublot_id is not None})
+    missing = list(u.conn.execute(_MISSING, {"ids": ids}).scalars()) if ids else []
+    if missing:
+        raise NotFound(f"no sublot {', '.join(map(str, missing))}", sublot_ids=missing)
 
 
 def sublots_of(u: Unit, holds: Iterable[NewHold | PlacedHold | Hold]) -> set[int]:

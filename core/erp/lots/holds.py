@@ -17,7 +17,7 @@ from core.erp.kernel.tables import table
 from core.erp.kernel.unit import Unit
 from core.erp.lots import hold_rows as rows
 from core.erp.lots.events import HoldLifted, HoldPlaced
-from core.erp.lots.hold_reach import lock_lots, reach, sublots_of
+from core.erp.lots.hold_reach import lock_lots, reach, sublots_of, there
 from core.erp.lots.hold_rows import NewHold, PlacedHold
 from core.erp.lots.model import Hold, Reservation, StockTask, Sublot
 from core.erp.lots.predicate import lock_sublots
@@ -59,6 +59,7 @@ def place_holds(u: Unit, wanted: Sequence[NewHold]) -> list[PlacedHold]:
         return []
     u.session.flush()
     lock_lots(u, [h.lot_id for h in wanted if h.lot_id is not None])
+    there(u, wanted)
     reached = reach(u, wanted)
     direct, fresh = _insert_direct(u, wanted)
     inherited = _insert_inherited(u, wanted, direct, reached)

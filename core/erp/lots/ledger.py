@@ -11,11 +11,19 @@ from core.erp.kernel.errors import Conflict, IllegalMove, Invalid, NotFound, Ref
 from core.erp.kernel.tables import table
 from core.erp.kernel.unit import Unit
 from core.erp.lots.events import FactBrokeRule
-from core.erp.lots.model import Reservation, StockMove, StockTask
-from core.erp.lots.predicate import amount_of, get_sublot, lock_sublots, movable, on_hand, require_movable, said
-from core.erp.lots.rules import TARGETS, Internal, Obstacle, ObstacleKind, Purpose
-
-ACCOUNTS = ("stock", "supplier", "production", "customer", "scrap", "sample", "split", "adjustment")
+from core.erp.lots.model import Reservation, StockMove, StockTask, Sublot
+from core.erp.lots.predicate import (
+    amount_of,
+    get_sublot,
+    lock_sublots,
+    movable,
+    on_hand,
+    require_movable,
+    reserved,
+    said,
+)  # fmt: skip
+from core.erp.lots.rules import ACCOUNTS, RESERVED, TARGETS, Internal, Obstacle, ObstacleKind, Purpose
+from core.erp.lots.workflow import RESERVATION
 
 
 def post(
@@ -86,7 +94,8 @@ def move(
 ) -> StockMove:
     """Takes a quantity out of stock: an intention, checked again here under the sublot's row lock.
 
-    The same `key` posts once. Raises Refused with every obstacle, Invalid, NotFound, Conflict (key used otherwise).
+    What is sold or used leaves to others what is reserved for them. The same `key` posts once. Raises Refused with
+    every obstacle, Invalid, NotFound, Conflict (key used otherwise).
     """
     amount = amount_of(amount)
     _check_target(purpose, target_account)
@@ -95,7 +104,9 @@ def move(
         get_sublot(u, sublot_id, lock=True)  # two with the same key wait for each other here
     if (done := _posted(u, key, same)) is not None:
         return done
-    require_movable(u, sublot_id, purpose, amount, context=context)
+    sublot = require_movable(u, sublot_id, purpose, amount, context=context)
+    if purpose in RESERVED:
+        _require_free(u, sublot, amount, reference)
     return post(u, sublot_id, "stock", target_account, amount, purpose=purpose, reference=reference, key=key,
                 reason=reason)  # fmt: skip
 
@@ -166,6 +177,8 @@ def lost(u: Unit, sublot_id: int, amount: Decimal, *, at: datetime, reason: str)
     u.need("fact.post")
     if not reason.strip():
         raise Invalid("a fact needs a reason")
+    if at > u.now:
+        raise Invalid(f"{at.isoformat()} has not happened yet")
     sublot = get_sublot(u, sublot_id, lock=True)
     amount, have = amount_of(amount), on_hand(u, sublot_id)
     if have < amount:
@@ -197,14 +210,7 @@ def reserve(u: Unit, sublot_id: int, amount: Decimal, purpose: str, reference: s
             context: Mapping[str, Any] | None = None) -> Reservation:  # fmt: skip
     """Keeps a quantity for a work order or shipment. Refused beyond what is on hand and not yet reserved."""
     amount = amount_of(amount)
-    sublot = require_movable(u, sublot_id, purpose, amount, context=context)
-    free = on_hand(u, sublot_id) - reserved(u, sublot_id)
-    if free < amount:
-        raise Refused(
-            f"sublot {sublot.code} has {said(free)} free, {said(amount)} wanted",
-            sublot_id=sublot_id,
-            obstacles=[{"kind": ObstacleKind.INSUFFICIENT, "detail": f"{said(free)} free", "hold_id": None}],
-        )  # fmt: skip
+    _require_free(u, require_movable(u, sublot_id, purpose, amount, context=context), amount)
     reservation = Reservation(sublot_id=sublot_id, amount=amount, purpose=str(purpose), reference=reference,
                               created_at=u.now)  # fmt: skip
     u.session.add(reservation)
@@ -214,12 +220,16 @@ def reserve(u: Unit, sublot_id: int, amount: Decimal, purpose: str, reference: s
     return reservation
 
 
-def reserved(u: Unit, sublot_id: int) -> Decimal:
-    """What open reservations keep of a sublot. Suspended ones keep nothing: they are to be re-allocated."""
-    r = table(Reservation)
-    u.session.flush()
-    rows = u.conn.execute(select(r.c.amount).where(r.c.sublot_id == sublot_id, r.c.state.in_(("active", "picked"))))
-    return sum(rows.scalars(), Decimal(0))
+def _require_free(u: Unit, sublot: Sublot, amount: Decimal, reference: str | None = None) -> None:
+    """Raises Refused where so much is not on hand beside what is kept for others than the reference."""
+    assert sublot.id is not None
+    free = on_hand(u, sublot.id) - reserved(u, sublot.id, but=reference)
+    if free < amount:
+        raise Refused(
+            f"sublot {sublot.code} has {said(free)} free, {said(amount)} wanted",
+            sublot_id=sublot.id,
+            obstacles=[{"kind": ObstacleKind.INSUFFICIENT, "detail": f"{said(free)} free", "hold_id": None}],
+        )  # fmt: skip
 
 
 def _reservation(u: Unit, reservation_id: int) -> Reservation:
@@ -231,30 +241,34 @@ def _reservation(u: Unit, reservation_id: int) -> Reservation:
     return u.session.get_one(Reservation, reservation_id, populate_existing=True, with_for_update=True)
 
 
-def _ready(u: Unit, reservation: Reservation, sources: set[str], context: Mapping[str, Any] | None) -> None:
+def _ready(u: Unit, reservation: Reservation, name: str, context: Mapping[str, Any] | None) -> None:
     """Raises what stands against taking the reserved goods now; a hold says more than the state it left behind."""
     if reservation.state in {"consumed", "cancelled"}:
         raise IllegalMove(f"the reservation is {reservation.state} already", state=reservation.state)
     assert reservation.sublot_id is not None
     require_movable(u, reservation.sublot_id, reservation.purpose, reservation.amount, context=context)
-    if reservation.state not in sources:
+    if reservation.state not in RESERVATION.moves[name].sources:
         raise IllegalMove(f"a {reservation.state} reservation cannot be taken", state=reservation.state)
 
 
-def _set(u: Unit, reservation: Reservation, sources: set[str], target: str) -> None:
-    if reservation.state not in sources:
-        raise IllegalMove(f"a {reservation.state} reservation cannot become {target}", state=reservation.state)
-    before, reservation.state = reservation.state, target
+def _set(u: Unit, reservation: Reservation, name: str) -> None:
+    move = RESERVATION.moves[name]
+    if reservation.state not in move.sources:
+        raise IllegalMove(f"a {reservation.state} reservation cannot become {move.target}", state=reservation.state)
+    before, reservation.state = reservation.state, move.target
     u.session.add(reservation)
     u.session.flush()
-    u.audit(f"reservation.{target}", "reservation", reservation.id, before={"state": before}, after={"state": target})
+    u.audit(
+        f"reservation.{move.target}", "reservation", reservation.id, before={"state": before},
+        after={"state": move.target},
+    )  # fmt: skip
 
 
 def pick(u: Unit, reservation_id: int, *, context: Mapping[str, Any] | None = None) -> Reservation:
     """Takes reserved goods to hand: an intention, so refused for whatever stands against them now."""
     reservation = _reservation(u, reservation_id)
-    _ready(u, reservation, {"active"}, context)
-    _set(u, reservation, {"active"}, "picked")
+    _ready(u, reservation, "pick", context)
+    _set(u, reservation, "pick")
     return reservation
 
 
@@ -267,17 +281,17 @@ def consume(u: Unit, reservation_id: int, *, target_account: str | None = None, 
     if reservation.state == "consumed" and key is not None:
         return move(u, reservation.sublot_id, reservation.amount, target, purpose=reservation.purpose,
                     reference=reservation.reference, key=key, context=context)  # fmt: skip
-    _ready(u, reservation, {"active", "picked"}, context)
+    _ready(u, reservation, "consume", context)
     posted = move(u, reservation.sublot_id, reservation.amount, target, purpose=reservation.purpose,
                   reference=reservation.reference, key=key, context=context)  # fmt: skip
-    _set(u, reservation, {"active", "picked"}, "consumed")
+    _set(u, reservation, "consume")
     return posted
 
 
 def cancel(u: Unit, reservation_id: int, *, reason: str = "") -> Reservation:
     """Gives reserved goods free."""
     reservation = _reservation(u, reservation_id)
-    _set(u, reservation, {"active", "picked", "suspended"}, "cancelled")
+    _set(u, reservation, "cancel")
     if reason:
         u.audit("reservation.reason", "reservation", reservation_id, reason=reason)
     return reservation
@@ -307,11 +321,9 @@ def resume(u: Unit, reservation_id: int) -> Reservation:
     """A suspended reservation is active again, if its goods may be taken again and are still free."""
     reservation = _reservation(u, reservation_id)
     assert reservation.sublot_id is not None
-    _ready(u, reservation, {"suspended"}, None)
-    free = on_hand(u, reservation.sublot_id) - reserved(u, reservation.sublot_id)
-    if free < reservation.amount:
-        raise Refused(f"{said(free)} free, {said(reservation.amount)} wanted", sublot_id=reservation.sublot_id)
-    _set(u, reservation, {"suspended"}, "active")
+    _ready(u, reservation, "resume", None)
+    _require_free(u, get_sublot(u, reservation.sublot_id), reservation.amount)
+    _set(u, reservation, "resume")
     return reservation
 
 

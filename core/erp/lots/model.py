@@ -17,6 +17,11 @@ def quantity() -> Any:
     return Field(sa_column=Column(Numeric(18, 6), nullable=False))
 
 
+def some(column: str = "amount") -> CheckConstraint:
+    """A quantity is more than nothing; PostgreSQL's NaN is more than any number and has to be named."""
+    return CheckConstraint(f"{column} > 0 AND {column} <> 'NaN'")
+
+
 class Lot(SQLModel, table=True):
     """A batch: item, number, maker, expiry."""
 
@@ -66,7 +71,8 @@ class Hold(SQLModel, table=True):
     __tablename__ = "hold"
     __table_args__ = (
         CheckConstraint("num_nonnulls(lot_id, sublot_id, shipment_id) = 1"),
-        CheckConstraint("(lifted_at IS NULL) = (lifted_by IS NULL)"),
+        CheckConstraint("num_nonnulls(lifted_at, lifted_by, lift_reason) IN (0, 3)"),
+        CheckConstraint("kind IN ('exposure', 'quality', 'deviation', 'logger', 'manual')"),
         Index("hold_sublot_open", "sublot_id", postgresql_where="lifted_at IS NULL"),
         Index("hold_lot_open", "lot_id", postgresql_where="lifted_at IS NULL"),
         Index("hold_shipment_open", "shipment_id", postgresql_where="lifted_at IS NULL"),
@@ -119,6 +125,7 @@ class Genealogy(SQLModel, table=True):
     __table_args__ = (
         UniqueConstraint("parent_id", "child_id", "transformation"),
         CheckConstraint("parent_id <> child_id"),
+        some(),
         Index("genealogy_child", "child_id"),
     )
 
@@ -140,9 +147,10 @@ class StockMove(SQLModel, table=True):
 
     __tablename__ = "stock_move"
     __table_args__ = (
-        CheckConstraint("amount > 0"),
+        some(),
         CheckConstraint("source <> target"),
         Index("stock_move_sublot", "sublot_id"),
+        Index("stock_move_split_of", "reference", postgresql_where="purpose IN ('split', 'merge')"),
     )
 
     id: int | None = identity()
@@ -168,7 +176,7 @@ class Reservation(SQLModel, table=True):
 
     __tablename__ = "reservation"
     __table_args__ = (
-        CheckConstraint("amount > 0"),
+        some(),
         CheckConstraint("state IN ('active', 'picked', 'suspended', 'consumed', 'cancelled')"),
         Index("reservation_sublot", "sublot_id"),
         Index("reservation_reference", "reference"),

@@ -11,7 +11,7 @@ from sqlalchemy import bindparam, func, select, text
 from core.erp.kernel.errors import Invalid, NotFound, Refused
 from core.erp.kernel.tables import table
 from core.erp.kernel.unit import Unit
-from core.erp.lots.model import Lot, StockMove, Sublot
+from core.erp.lots.model import Lot, Reservation, StockMove, Sublot
 from core.erp.lots.rules import CONTEXTUAL, POLICY, Obstacle, ObstacleKind, Purpose, forbids
 
 _OBSTACLES = text("SELECT * FROM lotwise_obstacles(CAST(:ids AS bigint[]), :purpose, :at) ORDER BY sublot_id, hold_id")
@@ -85,6 +85,18 @@ def on_hands(u: Unit, sublot_ids: Sequence[int]) -> dict[int, Decimal]:
     ).all()
     found = {row[0]: Decimal(row[1]) for row in rows}
     return {sublot_id: found.get(sublot_id, Decimal(0)) for sublot_id in sublot_ids}
+
+
+def reserved(u: Unit, sublot_id: int, *, but: str | None = None) -> Decimal:
+    """What open reservations keep of a sublot, for others than the reference `but`.
+
+    Suspended ones keep nothing: they are to be re-allocated.
+    """
+    r = table(Reservation)
+    u.session.flush()
+    open_ones = select(r.c.amount).where(r.c.sublot_id == sublot_id, r.c.state.in_(("active", "picked")))
+    rows = u.conn.execute(open_ones if but is None else open_ones.where(r.c.reference != but))
+    return sum(rows.scalars(), Decimal(0))
 
 
 def obstacles(

@@ -82,6 +82,12 @@ POLICY: dict[Purpose, Policy] = {
     ),
 }
 
+RESERVED = frozenset({Purpose.SALE, Purpose.USE})
+"""What goods are reserved for. QA's samples and what is destroyed or sent back are taken whoever waits for it."""
+
+ACCOUNTS = ("stock", "supplier", "production", "customer", "scrap", "sample", "split", "adjustment")
+"""Between which accounts the ledger moves."""
+
 TARGETS: dict[str, frozenset[str]] = {
     Purpose.SALE: frozenset({"customer"}),
     Purpose.USE: frozenset({"production"}),

@@ -1,4 +1,7 @@
-"""The life cycle of a sublot (design §5). *Held*, *expired*, *restricted* and *unjudged* are computed, never states."""
+"""The life cycles of a sublot (design §5) and of a reservation.
+
+*Held*, *expired*, *restricted* and *unjudged* are computed, never states.
+"""
 
 from typing import Any
 
@@ -28,6 +31,8 @@ def ready_for_release(u: Unit, sublot: Any) -> None:
     u.emit(SublotReleasing(sublot_id=sublot.id))
 
 
+ACTIVE, PICKED, SUSPENDED, CONSUMED, CANCELLED = "active", "picked", "suspended", "consumed", "cancelled"
+
 SUBLOT = Workflow("sublot", (
     Move("arrive", frozenset({EXPECTED}), QUARANTINE),
     Move("release", frozenset({QUARANTINE}), RELEASED, needs="batch.release", guard=ready_for_release),
@@ -38,4 +43,12 @@ SUBLOT = Workflow("sublot", (
     Move("rework", frozenset({REJECTED}), REWORKED, needs="lot.disposition", reasoned=True),
     Move("return", frozenset({REJECTED}), RETURNED, needs="lot.disposition", reasoned=True),
     Move("destroy", frozenset({REJECTED}), DESTROYED, needs="lot.disposition", reasoned=True),
+))  # fmt: skip
+
+RESERVATION = Workflow("reservation", (
+    Move("pick", frozenset({ACTIVE}), PICKED),
+    Move("suspend", frozenset({ACTIVE, PICKED}), SUSPENDED),
+    Move("resume", frozenset({SUSPENDED}), ACTIVE),
+    Move("consume", frozenset({ACTIVE, PICKED}), CONSUMED),
+    Move("cancel", frozenset({ACTIVE, PICKED, SUSPENDED}), CANCELLED),
 ))  # fmt: skip

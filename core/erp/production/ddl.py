@@ -1,21 +1,14 @@
 """What the database itself guards in production: life cycles, and that nothing runs on held material."""
 
-from core.erp.kernel.ddl import append_only, no_removal
-from core.erp.production.workflow import WORK_ORDER
+from core.erp.kernel.ddl import append_only, life_cycle, no_removal
+from core.erp.production.workflow import PLANNED, WORK_ORDER
 
-_WORK_ORDER = f"""
+_WORK_ORDER = """
 CREATE OR REPLACE FUNCTION lotwise_guard_work_order() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
     against text;
 BEGIN
-    IF NEW.state = OLD.state THEN
-        RETURN NEW;
-    END IF;
-    IF NOT EXISTS (SELECT FROM (VALUES {WORK_ORDER.pairs()}) AS t(source, target)
-            WHERE t.source = OLD.state AND t.target = NEW.state) THEN
-        RAISE EXCEPTION 'a % work order cannot become %', OLD.state, NEW.state USING ERRCODE = 'LW003';
-    END IF;
-    IF NEW.state IN ('material_ok', 'released', 'running') THEN
+    IF NEW.state <> OLD.state AND NEW.state IN ('material_ok', 'released', 'running') THEN
         PERFORM FROM sublot WHERE id IN (SELECT sublot_id FROM work_order_material WHERE order_id = NEW.id)
             ORDER BY id FOR SHARE;
         SELECT string_agg(DISTINCT h.reason, '; ') INTO against
@@ -29,7 +22,7 @@ BEGIN
     END IF;
     RETURN NEW;
 END $$
-"""  # noqa: S608 - the pairs come from our own table
+"""
 
 _ON_WORK_ORDER = """
 CREATE TRIGGER work_order_guard BEFORE UPDATE ON work_order
@@ -41,6 +34,7 @@ DDL: tuple[str, ...] = (
     *append_only("work_order_output"),
     *append_only("bom_line"),
     *no_removal("work_order"),
+    life_cycle(WORK_ORDER, PLANNED),
     _WORK_ORDER,
     _ON_WORK_ORDER,
 )

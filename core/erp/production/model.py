@@ -9,7 +9,7 @@ from sqlmodel import Field, SQLModel
 
 from core.erp.catalog.model import ref
 from core.erp.kernel.model import identity, moment
-from core.erp.lots.model import quantity
+from core.erp.lots.model import quantity, some
 
 
 def no_amount() -> Decimal:
@@ -59,7 +59,7 @@ class Bom(SQLModel, table=True):
     __tablename__ = "bom"
     __table_args__ = (
         UniqueConstraint("item_id", "version"),
-        CheckConstraint("output_amount > 0"),
+        some("output_amount"),
         CheckConstraint("tolerance >= 0 AND tolerance < 1"),
     )
 
@@ -74,7 +74,7 @@ class BomLine(SQLModel, table=True):
     """One material of a bill: `amount` of the item goes into the bill's `output_amount`."""
 
     __tablename__ = "bom_line"
-    __table_args__ = (UniqueConstraint("bom_id", "item_id"), CheckConstraint("amount > 0"))
+    __table_args__ = (UniqueConstraint("bom_id", "item_id"), some())
 
     id: int | None = identity()
     bom_id: int | None = ref(index=True)
@@ -106,7 +106,7 @@ class WorkOrder(SQLModel, table=True):
 
     __tablename__ = "work_order"
     __table_args__ = (
-        CheckConstraint("amount > 0"),
+        some(),
         CheckConstraint(
             "state IN ('planned', 'material_ok', 'released', 'running', 'held', 'blocked', 'completed', 'reconciled',"
             " 'closed', 'cancelled')"
@@ -157,7 +157,7 @@ class WorkOrderLine(SQLModel, table=True):
     """What an order needs of one material: the bill's line, scaled to the order's amount."""
 
     __tablename__ = "work_order_line"
-    __table_args__ = (UniqueConstraint("order_id", "item_id"), CheckConstraint("needed > 0"))
+    __table_args__ = (UniqueConstraint("order_id", "item_id"), some("needed"))
 
     id: int | None = identity()
     order_id: int | None = ref(index=True)
@@ -174,7 +174,7 @@ class WorkOrderMaterial(SQLModel, table=True):
 
     __tablename__ = "work_order_material"
     __table_args__ = (
-        CheckConstraint("amount > 0 AND consumed >= 0 AND returned >= 0 AND returned <= consumed"),
+        CheckConstraint("consumed >= 0 AND consumed <> 'NaN' AND returned >= 0 AND returned <= consumed"),
         Index("work_order_material_sublot", "sublot_id"),
     )
 

@@ -1,18 +1,17 @@
-"""What the database itself guards in quality: what QA has signed is never edited, and no excursion disappears."""
+"""What the database itself guards in quality: what QA has signed is never edited, and no excursion disappears.
 
-from core.erp.kernel.ddl import no_removal, signed
+Goods are released by a batch release only, never against a hold or an excursion that nobody has disposed of.
+"""
+
+from core.erp.kernel.ddl import life_cycle, no_removal, signed
 from core.erp.quality.rules import LIVE
-from core.erp.quality.workflow import EXCURSION
+from core.erp.quality.workflow import DEVIATION, ENDED, EXCURSION, OPEN
 
-_EXCURSION = f"""
+_EXCURSION = """
 CREATE OR REPLACE FUNCTION lotwise_guard_excursion() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
     before excursion := OLD;
 BEGIN
-    IF NEW.state <> OLD.state AND NOT EXISTS (SELECT FROM (VALUES {EXCURSION.pairs()}) AS t(source, target)
-            WHERE t.source = OLD.state AND t.target = NEW.state) THEN
-        RAISE EXCEPTION 'a % excursion cannot become %', OLD.state, NEW.state USING ERRCODE = 'LW003';
-    END IF;
     before.state := NEW.state;
     IF OLD.state = 'dispositioned' AND OLD.accepted IS NULL THEN
         before.accepted := NEW.accepted;
@@ -20,13 +19,13 @@ BEGIN
     IF OLD.state IN ('dispositioned', 'closed', 'superseded') AND before IS DISTINCT FROM NEW THEN
         RAISE EXCEPTION 'excursion % is % and stays as it is', OLD.id, OLD.state USING ERRCODE = 'LW005';
     END IF;
-    IF (NEW.sublot_id, NEW.version_id, NEW.limit_key, NEW.started_at, NEW.accepted_before) IS DISTINCT FROM
-            (OLD.sublot_id, OLD.version_id, OLD.limit_key, OLD.started_at, OLD.accepted_before) THEN
+    IF (NEW.id, NEW.sublot_id, NEW.version_id, NEW.limit_key, NEW.started_at, NEW.accepted_before) IS DISTINCT FROM
+            (OLD.id, OLD.sublot_id, OLD.version_id, OLD.limit_key, OLD.started_at, OLD.accepted_before) THEN
         RAISE EXCEPTION 'an excursion keeps its identity' USING ERRCODE = 'LW005';
     END IF;
     RETURN NEW;
 END $$
-"""  # noqa: S608 - the pairs come from our own table
+"""
 
 _DECIDED = """
 CREATE OR REPLACE FUNCTION lotwise_guard_decided() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -43,16 +42,59 @@ CREATE CONSTRAINT TRIGGER excursion_decided AFTER UPDATE OF state ON excursion D
 FOR EACH ROW WHEN (NEW.state = 'dispositioned') EXECUTE FUNCTION lotwise_guard_decided()
 """
 
+_LIVE = ", ".join(f"'{state}'" for state in sorted(LIVE))
+
 _KEEP_HOLD = f"""
 CREATE OR REPLACE FUNCTION lotwise_keep_hold() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     IF EXISTS (SELECT FROM excursion e WHERE e.id = NEW.excursion_id
-            AND e.state IN ({", ".join(f"'{state}'" for state in sorted(LIVE))})) THEN
+            AND e.state IN ({_LIVE})) THEN
         RAISE EXCEPTION 'hold % is lifted by disposing of excursion %', NEW.id, NEW.excursion_id
             USING ERRCODE = 'LW001';
     END IF;
     RETURN NULL;
 END $$
+"""
+
+_CLEAR = f"""
+CREATE OR REPLACE FUNCTION lotwise_guard_release() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    against text;
+BEGIN
+    SELECT string_agg(f.what, '; ') INTO against FROM (
+        SELECT 'held: ' || h.reason FROM hold h
+        WHERE h.lifted_at IS NULL AND (h.sublot_id = NEW.id OR h.lot_id = NEW.lot_id)
+        UNION ALL
+        SELECT 'excursion ' || e.id || ' is ' || e.state FROM excursion e
+        WHERE e.sublot_id = NEW.id AND e.state IN ({_LIVE})
+    ) AS f(what);
+    IF against IS NOT NULL THEN
+        RAISE EXCEPTION 'sublot % may not be released: %', NEW.code, against USING ERRCODE = 'LW001';
+    END IF;
+    RETURN NEW;
+END $$
+"""  # noqa: S608 - the states come from our own table
+
+_RELEASED = """
+CREATE OR REPLACE FUNCTION lotwise_guard_released() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    -- this very release: one of the past stands for the goods as they were then
+    IF NOT EXISTS (SELECT FROM batch_release b WHERE b.sublot_id = NEW.id
+            AND b.transaction = pg_current_xact_id()::text::bigint) THEN
+        RAISE EXCEPTION 'sublot % is released by a batch release only', NEW.code USING ERRCODE = 'LW001';
+    END IF;
+    RETURN NULL;
+END $$
+"""
+
+_BECOMES_RELEASED = "WHEN (NEW.state = 'released' AND OLD.state <> 'released')"
+_ON_RELEASE = f"""
+CREATE TRIGGER sublot_release BEFORE UPDATE OF state ON sublot
+FOR EACH ROW {_BECOMES_RELEASED} EXECUTE FUNCTION lotwise_guard_release()
+"""
+_ON_RELEASED = f"""
+CREATE CONSTRAINT TRIGGER sublot_released AFTER UPDATE OF state ON sublot DEFERRABLE INITIALLY DEFERRED
+FOR EACH ROW {_BECOMES_RELEASED} EXECUTE FUNCTION lotwise_guard_released()
 """
 
 _ON_LIFT = """
@@ -67,6 +109,12 @@ DDL: tuple[str, ...] = (
     _ON_LIFT,
     signed("disposition", "excursion", "excursion_id"),
     signed("batch_release", "sublot", "sublot_id"),
+    _CLEAR,
+    _ON_RELEASE,
+    _RELEASED,
+    _ON_RELEASED,
+    life_cycle(DEVIATION, OPEN),
+    life_cycle(EXCURSION, OPEN, ENDED),
     _EXCURSION,
     "CREATE TRIGGER excursion_guard BEFORE UPDATE ON excursion FOR EACH ROW EXECUTE FUNCTION lotwise_guard_excursion()",
     *no_removal("excursion"),

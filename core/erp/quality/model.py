@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import BigInteger, CheckConstraint, Column, Index, Interval, UniqueConstraint
+from sqlalchemy import BigInteger, CheckConstraint, Column, Index, Interval, UniqueConstraint, text
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlmodel import Field, SQLModel
 
@@ -117,6 +117,7 @@ class BatchRelease(SQLModel, table=True):
     """The act by which a sublot leaves quarantine, signed unless `automatic`. Append-only.
 
     `record` is what the signature covers: the sublot, its exposure and the audit trail that was reviewed.
+    `transaction` is the one that wrote it: the sublot becomes released in the same (a trigger asks).
     """
 
     __tablename__ = "batch_release"
@@ -131,6 +132,10 @@ class BatchRelease(SQLModel, table=True):
     at: datetime = moment()
     automatic: bool = False
     record: dict[str, Any] = Field(sa_column=Column(JSONB, nullable=False))
+    transaction: int | None = Field(
+        default=None,
+        sa_column=Column(BigInteger, nullable=False, server_default=text("pg_current_xact_id()::text::bigint")),
+    )
 
 
 class Deviation(SQLModel, table=True):

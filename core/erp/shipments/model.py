@@ -8,7 +8,7 @@ from sqlmodel import Field, SQLModel
 
 from core.erp.catalog.model import ref
 from core.erp.kernel.model import identity, moment
-from core.erp.lots.model import quantity
+from core.erp.lots.model import quantity, some
 
 
 class Shipment(SQLModel, table=True):
@@ -70,7 +70,7 @@ class ShipmentLine(SQLModel, table=True):
 
     __tablename__ = "shipment_line"
     __table_args__ = (
-        CheckConstraint("amount > 0"),
+        some(),
         CheckConstraint("state IN ('planned', 'picked', 'shipped', 'put_back')"),
         Index("shipment_line_sublot", "sublot_id"),
     )

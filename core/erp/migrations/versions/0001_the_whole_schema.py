@@ -46,6 +46,20 @@ BEGIN
 END $$
     ''',
     r'''
+CREATE OR REPLACE FUNCTION lotwise_guard_cycle() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    -- arguments: the noun, the states it may begin in, and each legal pair of states
+    IF TG_OP = 'INSERT' THEN
+        IF NOT NEW.state = ANY (string_to_array(TG_ARGV[1], ' ')) THEN
+            RAISE EXCEPTION 'no % begins as %', TG_ARGV[0], NEW.state USING ERRCODE = 'LW003';
+        END IF;
+    ELSIF NEW.state <> OLD.state AND NOT OLD.state || '>' || NEW.state = ANY (TG_ARGV) THEN
+        RAISE EXCEPTION 'a % % cannot become %', OLD.state, TG_ARGV[0], NEW.state USING ERRCODE = 'LW003';
+    END IF;
+    RETURN NEW;
+END $$
+    ''',
+    r'''
 CREATE OR REPLACE FUNCTION lotwise_guard_signed() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     IF NEW.signature_id IS NOT NULL AND NOT EXISTS (SELECT FROM signature s WHERE s.id = NEW.signature_id
@@ -290,31 +304,34 @@ CREATE TRIGGER field_action_consignee_no_delete BEFORE DELETE ON field_action_co
 CREATE TRIGGER field_action_consignee_no_truncate BEFORE TRUNCATE ON field_action_consignee FOR EACH STATEMENT EXECUTE FUNCTION lotwise_forbid_change()
     ''',
     r'''
-CREATE TRIGGER app_user_identity BEFORE UPDATE ON app_user FOR EACH ROW EXECUTE FUNCTION lotwise_guard_identity('login')
+CREATE TRIGGER app_user_identity BEFORE UPDATE ON app_user FOR EACH ROW EXECUTE FUNCTION lotwise_guard_identity('id', 'login')
     ''',
     r'''
-CREATE TRIGGER site_identity BEFORE UPDATE ON site FOR EACH ROW EXECUTE FUNCTION lotwise_guard_identity('code')
+CREATE TRIGGER site_identity BEFORE UPDATE ON site FOR EACH ROW EXECUTE FUNCTION lotwise_guard_identity('id', 'code')
     ''',
     r'''
-CREATE TRIGGER zone_identity BEFORE UPDATE ON zone FOR EACH ROW EXECUTE FUNCTION lotwise_guard_identity('address', 'site_id')
+CREATE TRIGGER zone_identity BEFORE UPDATE ON zone FOR EACH ROW EXECUTE FUNCTION lotwise_guard_identity('id', 'address', 'site_id')
     ''',
     r'''
-CREATE TRIGGER point_identity BEFORE UPDATE ON point FOR EACH ROW EXECUTE FUNCTION lotwise_guard_identity('address', 'zone_id')
+CREATE TRIGGER point_identity BEFORE UPDATE ON point FOR EACH ROW EXECUTE FUNCTION lotwise_guard_identity('id', 'address', 'zone_id')
     ''',
     r'''
-CREATE TRIGGER sensor_identity BEFORE UPDATE ON sensor FOR EACH ROW EXECUTE FUNCTION lotwise_guard_identity('serial')
+CREATE TRIGGER sensor_identity BEFORE UPDATE ON sensor FOR EACH ROW EXECUTE FUNCTION lotwise_guard_identity('id', 'serial')
     ''',
     r'''
-CREATE TRIGGER item_identity BEFORE UPDATE ON item FOR EACH ROW EXECUTE FUNCTION lotwise_guard_identity('code')
+CREATE TRIGGER item_identity BEFORE UPDATE ON item FOR EACH ROW EXECUTE FUNCTION lotwise_guard_identity('id', 'code')
     ''',
     r'''
-CREATE TRIGGER lot_identity BEFORE UPDATE ON lot FOR EACH ROW EXECUTE FUNCTION lotwise_guard_identity('item_id', 'number')
+CREATE TRIGGER lot_identity BEFORE UPDATE ON lot FOR EACH ROW EXECUTE FUNCTION lotwise_guard_identity('id', 'item_id', 'number')
     ''',
     r'''
-CREATE TRIGGER work_order_identity BEFORE UPDATE ON work_order FOR EACH ROW EXECUTE FUNCTION lotwise_guard_identity('code', 'item_id')
+CREATE TRIGGER work_order_identity BEFORE UPDATE ON work_order FOR EACH ROW EXECUTE FUNCTION lotwise_guard_identity('id', 'code', 'item_id')
     ''',
     r'''
-CREATE TRIGGER shipment_identity BEFORE UPDATE ON shipment FOR EACH ROW EXECUTE FUNCTION lotwise_guard_identity('code', 'kind')
+CREATE TRIGGER shipment_identity BEFORE UPDATE ON shipment FOR EACH ROW EXECUTE FUNCTION lotwise_guard_identity('id', 'code', 'kind')
+    ''',
+    r'''
+CREATE TRIGGER reservation_identity BEFORE UPDATE ON reservation FOR EACH ROW EXECUTE FUNCTION lotwise_guard_identity('id', 'sublot_id', 'amount', 'purpose', 'reference')
     ''',
     r'''
 CREATE TRIGGER zone_nesting_only BEFORE UPDATE ON zone_nesting FOR EACH ROW EXECUTE FUNCTION lotwise_guard_only('to_at')
@@ -472,6 +489,13 @@ CREATE OR REPLACE FUNCTION lotwise_on_hand(wanted bigint) RETURNS numeric LANGUA
 $$
     ''',
     r'''
+CREATE OR REPLACE FUNCTION lotwise_free(wanted bigint, but bigint) RETURNS numeric LANGUAGE sql STABLE AS $$
+    -- on hand and kept for nobody else than the reservation `but`
+    SELECT lotwise_on_hand(wanted) - COALESCE((SELECT sum(r.amount) FROM reservation r
+        WHERE r.sublot_id = wanted AND r.state IN ('active', 'picked') AND r.id IS DISTINCT FROM but), 0)
+$$
+    ''',
+    r'''
 CREATE OR REPLACE FUNCTION lotwise_guard_move() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
     left_over numeric;
@@ -517,6 +541,62 @@ CREATE TRIGGER stock_move_guard BEFORE INSERT ON stock_move FOR EACH ROW EXECUTE
     ''',
     r'''
 ALTER TABLE stock_move ADD CONSTRAINT stock_move_purpose CHECK (purpose IN ('sale', 'use', 'sampling', 'rescue', 'quarantine_transfer', 'supplier_return', 'destruction', 'receipt', 'split', 'merge', 'adjustment', 'reversal'))
+    ''',
+    r'''
+ALTER TABLE stock_move ADD CONSTRAINT stock_move_source CHECK (source IN ('stock', 'supplier', 'production', 'customer', 'scrap', 'sample', 'split', 'adjustment'))
+    ''',
+    r'''
+ALTER TABLE stock_move ADD CONSTRAINT stock_move_target CHECK (target IN ('stock', 'supplier', 'production', 'customer', 'scrap', 'sample', 'split', 'adjustment'))
+    ''',
+    r'''
+CREATE OR REPLACE FUNCTION lotwise_guard_split() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF (SELECT sum(CASE WHEN m.target = 'split' THEN m.amount ELSE -m.amount END) FROM stock_move m
+            WHERE m.reference = NEW.reference AND m.purpose IN ('split', 'merge')) <> 0 THEN
+        RAISE EXCEPTION '%: what goes into a split comes out of it', NEW.reference USING ERRCODE = 'LW003';
+    END IF;
+    RETURN NULL;
+END $$
+    ''',
+    r'''
+CREATE CONSTRAINT TRIGGER stock_move_split AFTER INSERT ON stock_move DEFERRABLE INITIALLY DEFERRED
+FOR EACH ROW WHEN ('split' IN (NEW.source, NEW.target)) EXECUTE FUNCTION lotwise_guard_split()
+    ''',
+    r'''
+CREATE TRIGGER reservation_cycle BEFORE INSERT OR UPDATE ON reservation FOR EACH ROW EXECUTE FUNCTION lotwise_guard_cycle('reservation', 'active', 'active>cancelled', 'active>consumed', 'active>picked', 'active>suspended', 'picked>cancelled', 'picked>consumed', 'picked>suspended', 'suspended>active', 'suspended>cancelled')
+    ''',
+    r'''
+ALTER TABLE reservation ADD CONSTRAINT reservation_purpose CHECK (purpose IN ('sale', 'use', 'sampling', 'rescue', 'quarantine_transfer', 'supplier_return', 'destruction'))
+    ''',
+    r'''
+CREATE OR REPLACE FUNCTION lotwise_guard_reservation() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    begins boolean := TG_OP = 'INSERT' OR OLD.state = 'suspended';
+    free numeric;
+    against text;
+BEGIN
+    IF NEW.state NOT IN ('active', 'picked') OR (TG_OP = 'UPDATE' AND NEW.state = OLD.state) THEN
+        RETURN NEW;
+    END IF;
+    PERFORM FROM sublot WHERE id = NEW.sublot_id FOR UPDATE;
+    -- what depends on the time of day is asked when it is made and when it is posted: here only the former is known
+    SELECT string_agg(o.kind || ': ' || o.detail, '; ') INTO against
+    FROM lotwise_obstacles(ARRAY[NEW.sublot_id], NEW.purpose, NEW.created_at) o
+    WHERE TG_OP = 'INSERT' OR o.kind IN ('held', 'unreleased');
+    IF against IS NOT NULL THEN
+        RAISE EXCEPTION 'sublot % may not be taken for %: %', NEW.sublot_id, NEW.purpose, against
+            USING ERRCODE = 'LW001';
+    END IF;
+    free := lotwise_free(NEW.sublot_id, NEW.id);
+    IF begins AND free < NEW.amount THEN
+        RAISE EXCEPTION 'sublot % has % free', NEW.sublot_id, free USING ERRCODE = 'LW002';
+    END IF;
+    RETURN NEW;
+END $$
+    ''',
+    r'''
+CREATE TRIGGER reservation_guard BEFORE INSERT OR UPDATE OF state ON reservation
+FOR EACH ROW EXECUTE FUNCTION lotwise_guard_reservation()
     ''',
     r'''
 CREATE OR REPLACE FUNCTION lotwise_guard_hold() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -577,6 +657,12 @@ CREATE TRIGGER restriction_no_truncate BEFORE TRUNCATE ON restriction FOR EACH S
 CREATE OR REPLACE FUNCTION lotwise_guard_genealogy() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     PERFORM FROM sublot WHERE id IN (NEW.parent_id, NEW.child_id) ORDER BY id FOR UPDATE;
+    IF (NEW.transformation LIKE 'split:%' OR NEW.transformation LIKE 'merge:%') AND NOT EXISTS (
+            SELECT FROM sublot p JOIN sublot c ON (c.lot_id, c.state) = (p.lot_id, p.state)
+            WHERE p.id = NEW.parent_id AND c.id = NEW.child_id) THEN
+        RAISE EXCEPTION 'sublots of one lot and one state are split and merged, not % and %', NEW.parent_id,
+            NEW.child_id USING ERRCODE = 'LW003';
+    END IF;
     -- Two edges that share no sublot can close a circle together: only one transaction links at a time.
     PERFORM pg_advisory_xact_lock(hashtext('lotwise.genealogy'));
     IF EXISTS (
@@ -610,14 +696,29 @@ CREATE CONSTRAINT TRIGGER genealogy_born_held AFTER INSERT ON genealogy DEFERRAB
 FOR EACH ROW EXECUTE FUNCTION lotwise_born_held()
     ''',
     r'''
+CREATE TRIGGER sublot_cycle BEFORE INSERT OR UPDATE ON sublot FOR EACH ROW EXECUTE FUNCTION lotwise_guard_cycle('sublot', 'destroyed expected quarantine rejected released returned reworked', 'expected>quarantine', 'quarantine>rejected', 'quarantine>released', 'rejected>destroyed', 'rejected>returned', 'rejected>reworked', 'released>quarantine', 'released>rejected')
+    ''',
+    r'''
+CREATE OR REPLACE FUNCTION lotwise_born_as() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF NOT EXISTS (SELECT FROM genealogy g WHERE g.child_id = NEW.id
+            AND (g.transformation LIKE 'split:%' OR g.transformation LIKE 'merge:%')) THEN
+        RAISE EXCEPTION 'sublot % begins in quarantine: only a split and a merger begin as %', NEW.code, NEW.state
+            USING ERRCODE = 'LW003';
+    END IF;
+    RETURN NULL;
+END $$
+    ''',
+    r'''
+CREATE CONSTRAINT TRIGGER sublot_born_as AFTER INSERT ON sublot DEFERRABLE INITIALLY DEFERRED
+FOR EACH ROW WHEN (NEW.state NOT IN ('expected', 'quarantine')) EXECUTE FUNCTION lotwise_born_as()
+    ''',
+    r'''
 CREATE OR REPLACE FUNCTION lotwise_guard_sublot() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    IF NEW.lot_id <> OLD.lot_id OR NEW.code <> OLD.code THEN
-        RAISE EXCEPTION 'a sublot keeps its lot and its code' USING ERRCODE = 'LW005';
-    END IF;
-    IF NEW.state <> OLD.state AND NOT EXISTS (SELECT FROM (VALUES ('expected', 'quarantine'), ('quarantine', 'rejected'), ('quarantine', 'released'), ('rejected', 'destroyed'), ('rejected', 'returned'), ('rejected', 'reworked'), ('released', 'quarantine'), ('released', 'rejected')) AS t(source, target)
-            WHERE t.source = OLD.state AND t.target = NEW.state) THEN
-        RAISE EXCEPTION 'a % sublot cannot become %', OLD.state, NEW.state USING ERRCODE = 'LW003';
+    IF (NEW.id, NEW.lot_id, NEW.code, NEW.serial, NEW.created_at) IS DISTINCT FROM
+            (OLD.id, OLD.lot_id, OLD.code, OLD.serial, OLD.created_at) THEN
+        RAISE EXCEPTION 'a sublot keeps its lot, its code and its serial number' USING ERRCODE = 'LW005';
     END IF;
     RETURN NEW;
 END $$
@@ -725,14 +826,53 @@ CREATE TRIGGER disposition_signed BEFORE INSERT OR UPDATE ON disposition FOR EAC
 CREATE TRIGGER batch_release_signed BEFORE INSERT OR UPDATE ON batch_release FOR EACH ROW EXECUTE FUNCTION lotwise_guard_signed('sublot', 'sublot_id')
     ''',
     r'''
+CREATE OR REPLACE FUNCTION lotwise_guard_release() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    against text;
+BEGIN
+    SELECT string_agg(f.what, '; ') INTO against FROM (
+        SELECT 'held: ' || h.reason FROM hold h
+        WHERE h.lifted_at IS NULL AND (h.sublot_id = NEW.id OR h.lot_id = NEW.lot_id)
+        UNION ALL
+        SELECT 'excursion ' || e.id || ' is ' || e.state FROM excursion e
+        WHERE e.sublot_id = NEW.id AND e.state IN ('assessed', 'ended', 'open')
+    ) AS f(what);
+    IF against IS NOT NULL THEN
+        RAISE EXCEPTION 'sublot % may not be released: %', NEW.code, against USING ERRCODE = 'LW001';
+    END IF;
+    RETURN NEW;
+END $$
+    ''',
+    r'''
+CREATE TRIGGER sublot_release BEFORE UPDATE OF state ON sublot
+FOR EACH ROW WHEN (NEW.state = 'released' AND OLD.state <> 'released') EXECUTE FUNCTION lotwise_guard_release()
+    ''',
+    r'''
+CREATE OR REPLACE FUNCTION lotwise_guard_released() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    -- this very release: one of the past stands for the goods as they were then
+    IF NOT EXISTS (SELECT FROM batch_release b WHERE b.sublot_id = NEW.id
+            AND b.transaction = pg_current_xact_id()::text::bigint) THEN
+        RAISE EXCEPTION 'sublot % is released by a batch release only', NEW.code USING ERRCODE = 'LW001';
+    END IF;
+    RETURN NULL;
+END $$
+    ''',
+    r'''
+CREATE CONSTRAINT TRIGGER sublot_released AFTER UPDATE OF state ON sublot DEFERRABLE INITIALLY DEFERRED
+FOR EACH ROW WHEN (NEW.state = 'released' AND OLD.state <> 'released') EXECUTE FUNCTION lotwise_guard_released()
+    ''',
+    r'''
+CREATE TRIGGER deviation_cycle BEFORE INSERT OR UPDATE ON deviation FOR EACH ROW EXECUTE FUNCTION lotwise_guard_cycle('deviation', 'open', 'open>closed')
+    ''',
+    r'''
+CREATE TRIGGER excursion_cycle BEFORE INSERT OR UPDATE ON excursion FOR EACH ROW EXECUTE FUNCTION lotwise_guard_cycle('excursion', 'open ended', 'assessed>dispositioned', 'assessed>open', 'assessed>superseded', 'dispositioned>closed', 'ended>assessed', 'ended>open', 'ended>superseded', 'open>ended', 'open>superseded')
+    ''',
+    r'''
 CREATE OR REPLACE FUNCTION lotwise_guard_excursion() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
     before excursion := OLD;
 BEGIN
-    IF NEW.state <> OLD.state AND NOT EXISTS (SELECT FROM (VALUES ('assessed', 'dispositioned'), ('assessed', 'open'), ('assessed', 'superseded'), ('dispositioned', 'closed'), ('ended', 'assessed'), ('ended', 'open'), ('ended', 'superseded'), ('open', 'ended'), ('open', 'superseded')) AS t(source, target)
-            WHERE t.source = OLD.state AND t.target = NEW.state) THEN
-        RAISE EXCEPTION 'a % excursion cannot become %', OLD.state, NEW.state USING ERRCODE = 'LW003';
-    END IF;
     before.state := NEW.state;
     IF OLD.state = 'dispositioned' AND OLD.accepted IS NULL THEN
         before.accepted := NEW.accepted;
@@ -740,8 +880,8 @@ BEGIN
     IF OLD.state IN ('dispositioned', 'closed', 'superseded') AND before IS DISTINCT FROM NEW THEN
         RAISE EXCEPTION 'excursion % is % and stays as it is', OLD.id, OLD.state USING ERRCODE = 'LW005';
     END IF;
-    IF (NEW.sublot_id, NEW.version_id, NEW.limit_key, NEW.started_at, NEW.accepted_before) IS DISTINCT FROM
-            (OLD.sublot_id, OLD.version_id, OLD.limit_key, OLD.started_at, OLD.accepted_before) THEN
+    IF (NEW.id, NEW.sublot_id, NEW.version_id, NEW.limit_key, NEW.started_at, NEW.accepted_before) IS DISTINCT FROM
+            (OLD.id, OLD.sublot_id, OLD.version_id, OLD.limit_key, OLD.started_at, OLD.accepted_before) THEN
         RAISE EXCEPTION 'an excursion keeps its identity' USING ERRCODE = 'LW005';
     END IF;
     RETURN NEW;
@@ -793,18 +933,14 @@ CREATE TRIGGER work_order_no_delete BEFORE DELETE ON work_order FOR EACH ROW EXE
 CREATE TRIGGER work_order_no_truncate BEFORE TRUNCATE ON work_order FOR EACH STATEMENT EXECUTE FUNCTION lotwise_forbid_change()
     ''',
     r'''
+CREATE TRIGGER work_order_cycle BEFORE INSERT OR UPDATE ON work_order FOR EACH ROW EXECUTE FUNCTION lotwise_guard_cycle('work order', 'planned', 'blocked>cancelled', 'blocked>material_ok', 'completed>reconciled', 'held>completed', 'held>running', 'material_ok>blocked', 'material_ok>cancelled', 'material_ok>released', 'planned>cancelled', 'planned>material_ok', 'reconciled>closed', 'released>blocked', 'released>cancelled', 'released>running', 'running>completed', 'running>held')
+    ''',
+    r'''
 CREATE OR REPLACE FUNCTION lotwise_guard_work_order() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
     against text;
 BEGIN
-    IF NEW.state = OLD.state THEN
-        RETURN NEW;
-    END IF;
-    IF NOT EXISTS (SELECT FROM (VALUES ('blocked', 'cancelled'), ('blocked', 'material_ok'), ('completed', 'reconciled'), ('held', 'completed'), ('held', 'running'), ('material_ok', 'blocked'), ('material_ok', 'cancelled'), ('material_ok', 'released'), ('planned', 'cancelled'), ('planned', 'material_ok'), ('reconciled', 'closed'), ('released', 'blocked'), ('released', 'cancelled'), ('released', 'running'), ('running', 'completed'), ('running', 'held')) AS t(source, target)
-            WHERE t.source = OLD.state AND t.target = NEW.state) THEN
-        RAISE EXCEPTION 'a % work order cannot become %', OLD.state, NEW.state USING ERRCODE = 'LW003';
-    END IF;
-    IF NEW.state IN ('material_ok', 'released', 'running') THEN
+    IF NEW.state <> OLD.state AND NEW.state IN ('material_ok', 'released', 'running') THEN
         PERFORM FROM sublot WHERE id IN (SELECT sublot_id FROM work_order_material WHERE order_id = NEW.id)
             ORDER BY id FOR SHARE;
         SELECT string_agg(DISTINCT h.reason, '; ') INTO against
@@ -824,18 +960,14 @@ CREATE TRIGGER work_order_guard BEFORE UPDATE ON work_order
 FOR EACH ROW EXECUTE FUNCTION lotwise_guard_work_order()
     ''',
     r'''
+CREATE TRIGGER shipment_cycle BEFORE INSERT OR UPDATE ON shipment FOR EACH ROW EXECUTE FUNCTION lotwise_guard_cycle('shipment', 'planned', 'arrived>accepted', 'arrived>refused', 'dispatched>arrived', 'dispatched>in_transit', 'in_transit>arrived', 'picked>arrived', 'picked>cancelled', 'picked>dispatched', 'picked>in_transit', 'planned>arrived', 'planned>cancelled', 'planned>in_transit', 'planned>picked')
+    ''',
+    r'''
 CREATE OR REPLACE FUNCTION lotwise_guard_shipment() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
     against text;
 BEGIN
-    IF NEW.state = OLD.state THEN
-        RETURN NEW;
-    END IF;
-    IF NOT EXISTS (SELECT FROM (VALUES ('arrived', 'accepted'), ('arrived', 'refused'), ('dispatched', 'arrived'), ('dispatched', 'in_transit'), ('in_transit', 'arrived'), ('picked', 'arrived'), ('picked', 'cancelled'), ('picked', 'dispatched'), ('picked', 'in_transit'), ('planned', 'arrived'), ('planned', 'cancelled'), ('planned', 'in_transit'), ('planned', 'picked')) AS t(source, target)
-            WHERE t.source = OLD.state AND t.target = NEW.state) THEN
-        RAISE EXCEPTION 'a % shipment cannot become %', OLD.state, NEW.state USING ERRCODE = 'LW003';
-    END IF;
-    IF NEW.state IN ('dispatched', 'accepted') THEN
+    IF NEW.state <> OLD.state AND NEW.state IN ('dispatched', 'accepted') THEN
         SELECT string_agg(h.reason, '; ') INTO against FROM hold h
         WHERE h.lifted_at IS NULL AND (h.shipment_id = NEW.id OR EXISTS (
             SELECT FROM shipment_line l JOIN sublot s ON s.id = l.sublot_id
@@ -1131,6 +1263,7 @@ def upgrade() -> None:
     sa.Column('at', sa.DateTime(timezone=True), nullable=False),
     sa.Column('automatic', sa.Boolean(), nullable=False),
     sa.Column('record', postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+    sa.Column('transaction', sa.BigInteger(), server_default=sa.text('pg_current_xact_id()::text::bigint'), nullable=False),
     sa.CheckConstraint('automatic = (signature_id IS NULL)'),
     sa.PrimaryKeyConstraint('id')
     )
@@ -1142,7 +1275,7 @@ def upgrade() -> None:
     sa.Column('version', sa.Integer(), nullable=False),
     sa.Column('output_amount', sa.Numeric(precision=18, scale=6), nullable=False),
     sa.Column('tolerance', sa.Numeric(precision=18, scale=6), nullable=False),
-    sa.CheckConstraint('output_amount > 0'),
+    sa.CheckConstraint("output_amount > 0 AND output_amount <> 'NaN'"),
     sa.CheckConstraint('tolerance >= 0 AND tolerance < 1'),
     sa.PrimaryKeyConstraint('id'),
     sa.UniqueConstraint('item_id', 'version')
@@ -1153,7 +1286,7 @@ def upgrade() -> None:
     sa.Column('bom_id', sa.BigInteger(), nullable=False),
     sa.Column('item_id', sa.BigInteger(), nullable=False),
     sa.Column('amount', sa.Numeric(precision=18, scale=6), nullable=False),
-    sa.CheckConstraint('amount > 0'),
+    sa.CheckConstraint("amount > 0 AND amount <> 'NaN'"),
     sa.PrimaryKeyConstraint('id'),
     sa.UniqueConstraint('bom_id', 'item_id')
     )
@@ -1354,6 +1487,7 @@ def upgrade() -> None:
     sa.Column('transformation', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
     sa.Column('amount', sa.Numeric(precision=18, scale=6), nullable=False),
     sa.Column('at', sa.DateTime(timezone=True), nullable=False),
+    sa.CheckConstraint("amount > 0 AND amount <> 'NaN'"),
     sa.CheckConstraint('parent_id <> child_id'),
     sa.PrimaryKeyConstraint('id'),
     sa.UniqueConstraint('parent_id', 'child_id', 'transformation')
@@ -1394,7 +1528,8 @@ def upgrade() -> None:
     sa.Column('lifted_at', sa.DateTime(timezone=True), nullable=True),
     sa.Column('lifted_by', sqlmodel.sql.sqltypes.AutoString(), nullable=True),
     sa.Column('lift_reason', sqlmodel.sql.sqltypes.AutoString(), nullable=True),
-    sa.CheckConstraint('(lifted_at IS NULL) = (lifted_by IS NULL)'),
+    sa.CheckConstraint("kind IN ('exposure', 'quality', 'deviation', 'logger', 'manual')"),
+    sa.CheckConstraint('num_nonnulls(lifted_at, lifted_by, lift_reason) IN (0, 3)'),
     sa.CheckConstraint('num_nonnulls(lot_id, sublot_id, shipment_id) = 1'),
     sa.PrimaryKeyConstraint('id')
     )
@@ -1639,8 +1774,8 @@ def upgrade() -> None:
     sa.Column('reference', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
     sa.Column('state', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
     sa.Column('created_at', sa.DateTime(timezone=True), nullable=False),
+    sa.CheckConstraint("amount > 0 AND amount <> 'NaN'"),
     sa.CheckConstraint("state IN ('active', 'picked', 'suspended', 'consumed', 'cancelled')"),
-    sa.CheckConstraint('amount > 0'),
     sa.PrimaryKeyConstraint('id')
     )
     op.create_index('reservation_reference', 'reservation', ['reference'], unique=False)
@@ -1742,8 +1877,8 @@ def upgrade() -> None:
     sa.Column('reservation_id', sa.BigInteger(), nullable=True),
     sa.Column('from_zone_id', sa.BigInteger(), nullable=True),
     sa.Column('state', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.CheckConstraint("amount > 0 AND amount <> 'NaN'"),
     sa.CheckConstraint("state IN ('planned', 'picked', 'shipped', 'put_back')"),
-    sa.CheckConstraint('amount > 0'),
     sa.PrimaryKeyConstraint('id')
     )
     op.create_index(op.f('ix_shipment_line_shipment_id'), 'shipment_line', ['shipment_id'], unique=False)
@@ -1810,11 +1945,12 @@ def upgrade() -> None:
     sa.Column('reverses_id', sa.BigInteger(), nullable=True),
     sa.Column('fact', sa.Boolean(), nullable=False),
     sa.Column('key', sqlmodel.sql.sqltypes.AutoString(), nullable=True),
-    sa.CheckConstraint('amount > 0'),
+    sa.CheckConstraint("amount > 0 AND amount <> 'NaN'"),
     sa.CheckConstraint('source <> target'),
     sa.PrimaryKeyConstraint('id'),
     sa.UniqueConstraint('key')
     )
+    op.create_index('stock_move_split_of', 'stock_move', ['reference'], unique=False, postgresql_where="purpose IN ('split', 'merge')")
     op.create_index('stock_move_sublot', 'stock_move', ['sublot_id'], unique=False)
     op.create_table('stock_task',
     sa.Column('id', sa.BigInteger(), autoincrement=True, nullable=False),
@@ -1890,8 +2026,8 @@ def upgrade() -> None:
     sa.Column('created_at', sa.DateTime(timezone=True), nullable=False),
     sa.Column('started_at', sa.DateTime(timezone=True), nullable=True),
     sa.Column('completed_at', sa.DateTime(timezone=True), nullable=True),
+    sa.CheckConstraint("amount > 0 AND amount <> 'NaN'"),
     sa.CheckConstraint("state IN ('planned', 'material_ok', 'released', 'running', 'held', 'blocked', 'completed', 'reconciled', 'closed', 'cancelled')"),
-    sa.CheckConstraint('amount > 0'),
     sa.PrimaryKeyConstraint('id'),
     sa.UniqueConstraint('code')
     )
@@ -1902,7 +2038,7 @@ def upgrade() -> None:
     sa.Column('order_id', sa.BigInteger(), nullable=False),
     sa.Column('item_id', sa.BigInteger(), nullable=False),
     sa.Column('needed', sa.Numeric(precision=18, scale=6), nullable=False),
-    sa.CheckConstraint('needed > 0'),
+    sa.CheckConstraint("needed > 0 AND needed <> 'NaN'"),
     sa.PrimaryKeyConstraint('id'),
     sa.UniqueConstraint('order_id', 'item_id')
     )
@@ -1916,7 +2052,7 @@ def upgrade() -> None:
     sa.Column('amount', sa.Numeric(precision=18, scale=6), nullable=False),
     sa.Column('consumed', sa.Numeric(precision=18, scale=6), nullable=False),
     sa.Column('returned', sa.Numeric(precision=18, scale=6), nullable=False),
-    sa.CheckConstraint('amount > 0 AND consumed >= 0 AND returned >= 0 AND returned <= consumed'),
+    sa.CheckConstraint("consumed >= 0 AND consumed <> 'NaN' AND returned >= 0 AND returned <= consumed"),
     sa.PrimaryKeyConstraint('id')
     )
     op.create_index(op.f('ix_work_order_material_order_id'), 'work_order_material', ['order_id'], unique=False)

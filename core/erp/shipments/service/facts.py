@@ -63,7 +63,7 @@ def _left(u: Unit, shipment: Shipment, line: ShipmentLine, at: datetime, reason:
         return
     purpose = PURPOSE[shipment.kind]
     if lots.on_hand(u, line.sublot_id) > line.amount:
-        line.sublot_id = lots.split(u, line.sublot_id, line.amount).id
+        line.sublot_id = lots.split(u, line.sublot_id, line.amount, gone=True).id
         assert line.sublot_id is not None
     line.state = "shipped"
     u.session.add(line)
@@ -172,7 +172,7 @@ def returned(u: Unit, line_id: int, amount: object, zone_id: int | None, *, at: 
     back = lots.receive(
         u, source.lot_id, quantity, zone_id, at=at, source="customer", reason=reason,
         reference=f"shipment:{line.shipment_id}", parents=[(line.sublot_id, quantity)],
-        transformation=f"return:line:{line_id}",
+        transformation=f"return:line:{line_id}", serial=source.serial,
     )  # fmt: skip
     u.audit("shipment.return", "shipment", line.shipment_id, after={"line_id": line_id, "sublot_id": back.id})
     return back

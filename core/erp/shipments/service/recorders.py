@@ -17,8 +17,8 @@ from core.erp.catalog import service as catalog
 from core.erp.catalog.model import Point, Site, Zone
 from core.erp.custody import service as custody
 from core.erp.exposure.stays import RECORDER
+from core.erp.exposure.surroundings import Surroundings
 from core.erp.exposure.times import micros
-from core.erp.exposure.ways import Ways
 from core.erp.kernel.errors import Conflict, Invalid, Refused
 from core.erp.kernel.tables import table
 from core.erp.kernel.unit import Unit
@@ -156,9 +156,8 @@ def waiting_zone(u: Unit, shipment: Shipment, line: ShipmentLine, zone_id: int |
 
 def measured(u: Unit, zone_id: int, at: datetime) -> bool:
     """Whether sensors of its own, or of the zone around it, are required there."""
-    ways = Ways(u.conn, u.now)
-    judging = ways.judging([(zone_id, at, None)])
-    return bool(judging) and all(ways.place(zone).monitored for zone, _, _ in judging)
+    around = Surroundings(u.conn)
+    return all(around.place(zone).monitored for zone, _, _ in around.way([(zone_id, at, None)]))
 
 
 def journey(u: Unit, shipment: Shipment) -> tuple[datetime, datetime | None]:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from sqlalchemy import text
 
+from core.erp.kernel.errors import NotFound
 from core.erp.kernel.unit import Unit
 from core.erp.lots import service as lots
 from core.erp.lots.events import HoldPlaced
@@ -13,6 +14,7 @@ from core.erp.shipments.rules import OPEN
 MARK = "goods held: "
 """How the reason of a hold begins that a shipment has because of its goods."""
 
+_KNOWN = text("SELECT id FROM shipment WHERE id = ANY (CAST(:shipments AS bigint[]))")
 _CARRYING = text("""
     SELECT id FROM shipment s WHERE s.state = ANY (CAST(:open AS text[])) AND EXISTS (
         SELECT FROM shipment_line l WHERE l.shipment_id = s.id AND l.state <> 'put_back'
@@ -33,7 +35,13 @@ _AGAINST = text("""
 
 
 def stop(u: Unit, placed: HoldPlaced) -> None:
-    """Holds every open shipment that carries one of the sublots. It may arrive, into quarantine; never be accepted."""
+    """Holds every open shipment that carries one of the sublots. It may arrive, into quarantine; never be accepted.
+
+    Raises NotFound for a hold on a shipment that nobody knows.
+    """
+    known = u.conn.scalars(_KNOWN, {"shipments": list(placed.shipment_ids)}).all() if placed.shipment_ids else []
+    if len(known) < len(placed.shipment_ids):
+        raise NotFound(f"no such shipment among {list(placed.shipment_ids)}")
     if not placed.sublot_ids:
         return
     u.session.flush()

@@ -1,0 +1,147 @@
+"""The predicate as the database asks it: `lotwise_obstacles` and what it stands on.
+
+`service.movable` and the triggers on stock moves and reservations all ask it, so that plain SQL cannot dispatch what
+the API would refuse.
+"""
+
+from core.erp.lots.rules import POLICY
+
+
+def _bool(value: bool) -> str:
+    return "true" if value else "false"
+
+
+def _policy_rows() -> str:
+    return ",\n        ".join(
+        f"('{purpose}', ARRAY[{', '.join(repr(s) for s in sorted(p.states))}], "
+        f"{_bool(p.held)}, {_bool(p.expired)}, {_bool(p.unjudged)}, {_bool(p.restricted)})"
+        for purpose, p in POLICY.items()
+    )
+
+
+_JUDGING_ZONE = """
+CREATE OR REPLACE FUNCTION lotwise_judging_zone(zone bigint, at timestamptz) RETURNS bigint
+LANGUAGE sql STABLE AS $$
+    WITH RECURSIVE up(id, depth) AS (
+        SELECT zone, 0
+        UNION ALL
+        SELECT n.parent_id, up.depth + 1 FROM up JOIN zone_nesting n
+            ON n.zone_id = up.id AND n.from_at <= at AND (n.to_at IS NULL OR n.to_at > at)
+        WHERE up.depth < 16
+    )
+    SELECT up.id FROM up JOIN zone z ON z.id = up.id
+    CROSS JOIN LATERAL (
+        SELECT EXISTS (SELECT FROM point p WHERE p.zone_id = up.id AND p.role = 'required') AS monitored
+    ) m
+    WHERE m.monitored OR z.worst_temperature IS NOT NULL
+    -- the innermost monitored one judges; where there is none, the innermost that declares its worst temperature
+    ORDER BY NOT m.monitored, up.depth LIMIT 1
+$$
+"""
+
+_TODAY = """
+CREATE OR REPLACE FUNCTION lotwise_local_date(zone bigint, at timestamptz) RETURNS date
+LANGUAGE sql STABLE AS $$
+    SELECT (at AT TIME ZONE COALESCE(
+        (SELECT s.timezone FROM zone z JOIN site s ON s.id = z.site_id WHERE z.id = zone), 'UTC'))::date
+$$
+"""
+
+_ZONE_AT = """
+CREATE OR REPLACE FUNCTION lotwise_zone_at(wanted bigint, at timestamptz, otherwise bigint) RETURNS bigint
+LANGUAGE sql STABLE AS $$
+    -- where it stood then, as known now; a fact without a zone (not with us) is an answer too
+    SELECT CASE WHEN f.id IS NULL THEN otherwise ELSE f.zone_id END
+    FROM (SELECT 1) one LEFT JOIN LATERAL (
+        SELECT c.id, c.zone_id FROM custody_fact c
+        WHERE c.sublot_id = wanted AND c.at <= lotwise_zone_at.at AND c.retracts_id IS NULL
+            AND NOT EXISTS (SELECT FROM custody_fact r WHERE r.sublot_id = wanted AND r.retracts_id = c.id)
+        ORDER BY c.at DESC, c.known_at DESC, c.id DESC LIMIT 1
+    ) f ON true
+$$
+"""
+
+_OBSTACLES = f"""
+CREATE OR REPLACE FUNCTION lotwise_obstacles(ids bigint[], wanted text, at timestamptz)
+RETURNS TABLE (sublot_id bigint, kind text, detail text, hold_id bigint)
+LANGUAGE sql STABLE AS $$
+    WITH policy(purpose, states, held, expired, unjudged, restricted) AS (VALUES
+        {_policy_rows()}
+    ), s AS (
+        SELECT b.id, b.state, z.zone_id, b.lot_id, l.expiry, l.item_id, p.*, lotwise_local_date(z.zone_id, at) AS today
+        FROM sublot b JOIN lot l ON l.id = b.lot_id JOIN policy p ON p.purpose = wanted
+        CROSS JOIN LATERAL (SELECT lotwise_zone_at(b.id, at, b.zone_id) AS zone_id) z
+        WHERE b.id = ANY (ids)
+    )
+    SELECT s.id, 'held', 'held since ' || to_char(h.since_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS"Z"')
+        || ': ' || h.reason, h.id
+    FROM s JOIN hold h ON h.lifted_at IS NULL AND h.sublot_id = s.id WHERE s.held
+    UNION ALL
+    SELECT s.id, 'held', 'lot held since ' || to_char(h.since_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS"Z"')
+        || ': ' || h.reason, h.id
+    FROM s JOIN hold h ON h.lifted_at IS NULL AND h.lot_id = s.lot_id WHERE s.held
+    UNION ALL
+    SELECT s.id, 'expired', 'expired at the end of ' || s.expiry, NULL::bigint
+    FROM s WHERE s.expired AND s.expiry IS NOT NULL AND s.today > s.expiry
+    UNION ALL
+    SELECT s.id, 'unreleased', s.state || ', not ' || array_to_string(s.states, ' or '), NULL::bigint
+    FROM s WHERE NOT s.state = ANY (s.states)
+    UNION ALL
+    SELECT s.id, 'restricted', CASE r.kind
+        WHEN 'purpose' THEN 'not for ' || wanted
+        WHEN 'use_by' THEN 'to be used by ' || (r.value ->> 'date')
+        ELSE 'needs ' || (r.value ->> 'days') || ' days of remaining life' END, NULL::bigint
+    FROM s JOIN restriction r ON r.sublot_id = s.id AND r.lifted_at IS NULL
+    WHERE s.restricted AND CASE r.kind
+        WHEN 'purpose' THEN COALESCE(NOT r.value -> 'only' ? wanted, r.value -> 'except' ? wanted)
+        WHEN 'use_by' THEN s.today > (r.value ->> 'date')::date
+        WHEN 'remaining_life' THEN s.expiry IS NULL OR s.expiry - s.today < (r.value ->> 'days')::int
+        ELSE false END
+    UNION ALL
+    SELECT s.id, 'unjudged', CASE
+        WHEN j.zone IS NULL THEN 'stands in no zone that is measured'
+        WHEN past.id IS NOT NULL THEN 'no good reading of its zone from '
+            || to_char(past.start_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS"Z"') || ' to '
+            || to_char(past.stop_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS"Z"')
+        WHEN zj.last_good_at IS NULL THEN 'no good reading of its zone'
+        ELSE 'no good reading of its zone since '
+            || to_char(zj.last_good_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS"Z"') END, NULL::bigint
+    FROM s
+    JOIN LATERAL (
+        SELECT v.allowed_gap FROM item_profile ip JOIN profile_version v ON v.id = ip.version_id
+        WHERE ip.item_id = s.item_id AND ip.from_at <= at ORDER BY ip.from_at DESC, ip.id DESC LIMIT 1
+    ) gap ON true
+    CROSS JOIN LATERAL (SELECT lotwise_judging_zone(s.zone_id, at) AS zone) j
+    LEFT JOIN zone_judged zj ON zj.zone_id = j.zone
+    -- a fact learned late: the zone has spoken since, yet it may have been silent then
+    LEFT JOIN LATERAL (
+        SELECT g.id, g.start_at, g.stop_at FROM gap_record g JOIN point p ON p.id = g.point_id AND p.role = 'required'
+        WHERE zj.last_good_at > at AND p.zone_id = j.zone AND g.start_at < at AND g.stop_at > at
+            AND NOT EXISTS (SELECT FROM gap_record n WHERE n.replaces_id = g.id)
+        ORDER BY g.start_at LIMIT 1
+    ) past ON true
+    WHERE s.unjudged AND (
+        j.zone IS NULL
+        OR past.id IS NOT NULL
+        OR (EXISTS (SELECT FROM point p WHERE p.zone_id = j.zone AND p.role = 'required')
+            AND (zj.last_good_at IS NULL OR at > zj.last_good_at + gap.allowed_gap))
+    )
+$$
+"""  # noqa: S608 - the rows come from our own table
+
+_ON_HAND = """
+CREATE OR REPLACE FUNCTION lotwise_on_hand(wanted bigint) RETURNS numeric LANGUAGE sql STABLE AS $$
+    SELECT COALESCE(sum(CASE WHEN target = 'stock' THEN amount WHEN source = 'stock' THEN -amount END), 0)
+    FROM stock_move WHERE sublot_id = wanted
+$$
+"""
+
+_FREE = """
+CREATE OR REPLACE FUNCTION lotwise_free(wanted bigint, but bigint) RETURNS numeric LANGUAGE sql STABLE AS $$
+    -- on hand and kept for nobody else than the reservation `but`
+    SELECT lotwise_on_hand(wanted) - COALESCE((SELECT sum(r.amount) FROM reservation r
+        WHERE r.sublot_id = wanted AND r.state IN ('active', 'picked') AND r.id IS DISTINCT FROM but), 0)
+$$
+"""
+
+FUNCTIONS: tuple[str, ...] = (_JUDGING_ZONE, _TODAY, _ZONE_AT, _OBSTACLES, _ON_HAND, _FREE)
