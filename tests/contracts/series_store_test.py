@@ -2,9 +2,9 @@
 
 import itertools
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 
-import httpx
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -18,7 +18,7 @@ from core.series.postgres import PostgresStore
 from core.series.tiered import TieredStore
 from core.telemetry.quality import Quality
 from core.telemetry.reading import INT_MAX, INT_MIN, BadReading, Reading, Value
-from tests.contracts.series_influxd import influxd
+from tests.contracts.series_influxd import Influx, influxdb
 from tests.servers import free_port
 
 AT = datetime(2026, 3, 2, 8, 0, 0, 123456, tzinfo=UTC)
@@ -281,27 +281,24 @@ class TestPostgres(SeriesContract):
 
 
 @pytest.fixture(scope="module")
-def influx(tmp_path_factory: pytest.TempPathFactory) -> Iterator[InfluxSettings]:
-    with influxd(tmp_path_factory.mktemp("influx")) as running:
-        yield running.settings
+def influx(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Influx]:
+    with influxdb(tmp_path_factory.mktemp("influx")) as made:
+        yield made
 
 
 class TestInflux(SeriesContract):
     @pytest.fixture(autouse=True)
-    def _store(self, influx: InfluxSettings) -> Iterator[None]:
-        for query in ('DROP DATABASE "lotwise"', 'CREATE DATABASE "lotwise"'):
-            httpx.post(f"{influx.url}/query", data={"q": query}).raise_for_status()
-        self.store: InfluxStore = InfluxStore(influx)
+    def _store(self, influx: Influx) -> Iterator[None]:
+        influx.drop()
+        influx.make()
+        self.store: InfluxStore = InfluxStore(influx.settings)
         yield
         self.store.close()
 
-    def test_one_refused_reading_costs_no_other(self) -> None:
+    def test_one_refused_reading_costs_no_other(self, influx: Influx) -> None:
         # a foreign writer has made value_int a string there: our whole numbers are refused, the rest is not
         spoiled = f'temperature,area=cold,device=probe_1,point={POINT},site=north,zone=north/cold/room-1 value_int="x"'
-        httpx.post(
-            f"{self.store.settings.url}/write", params={"db": "lotwise", "precision": "u"},
-            content=f"{spoiled} {int(AT.timestamp() * 1_000_000)}",
-        ).raise_for_status()  # fmt: skip
+        influx.write(f"{spoiled} {int(AT.timestamp() * 1_000_000)}")
         with pytest.raises(StoreRefused) as refusal:
             self.store.write([reading(n, n if n == 7 else float(n)) for n in range(1, 21)])
         assert [(r.reading.value, "value_int" in r.reason) for r in refusal.value.refused] == [(7, True)]
@@ -309,7 +306,7 @@ class TestInflux(SeriesContract):
         assert isinstance(refusal.value.refused[0], RefusedReading)
 
     def test_a_missing_database_is_no_fault_of_the_data(self) -> None:
-        store = InfluxStore(InfluxSettings(url=self.store.settings.url, bucket="nowhere/autogen"))
+        store = InfluxStore(replace(self.store.settings, bucket="nowhere/autogen"))
         with pytest.raises(StoreUnavailable, match="404"):
             store.write([reading(0, 1.0)])
         store.close()

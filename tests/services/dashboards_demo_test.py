@@ -7,7 +7,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import httpx
 import pytest
 from argon2 import PasswordHasher
 from sqlalchemy import create_engine, text
@@ -25,7 +24,7 @@ from lotwise.embedded.process import free_port
 from simulators.fleet import Fleet
 from simulators.load import MqttLoad
 from simulators.sensors import MqttSensor
-from tests.contracts.series_influxd import Influxd, influxd
+from tests.contracts.series_influxd import Influx, influxdb
 
 BEGUN = datetime.now(UTC)
 SPAN = Span(BEGUN - timedelta(minutes=10), BEGUN + timedelta(hours=1), timedelta(seconds=5))
@@ -44,14 +43,14 @@ def answers() -> Iterator[list[list[Any]]]:
     with TemporaryDirectory(prefix="lotwise-boards-", ignore_cleanup_errors=True) as name:
         folder = Path(name)
         folder.chmod(0o755)
-        with influxd(folder / "influx") as server, pytest.MonkeyPatch.context() as patch:
+        with influxdb(folder / "influx") as influx, pytest.MonkeyPatch.context() as patch:
             patch.setenv("LOTWISE_INSTANCE", "test")  # the simulators refuse any other
             cheap = PasswordHasher(time_cost=1, memory_cost=64, parallelism=1)
             patch.setattr(auth, "_hasher", lambda: cheap)  # a hash names its own cost, to the core's process too
-            yield asyncio.run(_told(folder / "demo", server))
+            yield asyncio.run(_told(folder / "demo", influx))
 
 
-async def _told(folder: Path, server: Influxd) -> list[list[Any]]:
+async def _told(folder: Path, influx: Influx) -> list[list[Any]]:
     """The demo's story up to the truck's open door, with a sensor silent meanwhile; then all the panels' answers."""
     async with stage(folder, 0) as on:
         assert on.broker.mqtt_port is not None
@@ -77,13 +76,13 @@ async def _told(folder: Path, server: Influxd) -> list[list[Any]]:
                         return bool(conn.scalar(asked, {"begun": BEGUN}))
 
                 await scene.until("a gap on record", gap, 45)
-                store = InfluxStore(server.settings)
+                store = InfluxStore(influx.settings)
                 while await asyncio.to_thread(ship, engine, store, datetime.now(UTC)) > 1:
                     pass
                 store.close()
                 with engine.connect() as conn:
                     conn.execute(text(f"SET ROLE {READER}"))
-                    found = [_sql(conn, q) if q.datasource == ERP else _influx(server, q) for q in QUERIES]
+                    found = [_sql(conn, q) if q.datasource == ERP else _influx(influx, q) for q in QUERIES]
                 engine.dispose()
                 return found
             finally:
@@ -94,9 +93,8 @@ def _sql(conn: Any, query: PanelQuery) -> list[Any]:
     return [value for row in conn.exec_driver_sql(query.query.replace("%", "%%")) for value in row]
 
 
-def _influx(server: Influxd, query: PanelQuery) -> list[Any]:
-    answer = httpx.post(f"{server.settings.url}/query", data={"db": "lotwise", "q": query.query})
-    (result,) = answer.raise_for_status().json()["results"]
+def _influx(influx: Influx, query: PanelQuery) -> list[Any]:
+    (result,) = influx.ask(query.query).raise_for_status().json()["results"]
     assert "error" not in result, f"{query.board}: {query.panel}: {result['error']}"
     return [value for series in result.get("series", []) for row in series["values"] for value in row[1:]]
 

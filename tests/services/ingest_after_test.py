@@ -220,8 +220,8 @@ def test_a_reading_the_store_refuses_costs_no_other(engine: Engine) -> None:
 
 def test_what_is_shipped_is_equal_in_influx(engine: Engine, tmp_path: Path) -> None:
     readings = landed(engine)
-    with influxd(tmp_path / "influx") as server:
-        store = InfluxStore(server.settings)
+    with influxd(tmp_path / "influx") as (server, influx):
+        store = InfluxStore(influx.settings)
         assert ship(engine, store, NOW) == 5
         assert store.read(POINT, AT, NOW) == readings
         server.stop()

@@ -69,10 +69,10 @@ def test_shipped_dropped_shown_told_late_and_judged_right(engine: Engine, tmp_pa
     hear(early, upto=at("05:00"))
     world.put(sublot, None, at("05:00"))
     hear(every(30, at("00:00", 13), at("12:00", 13), 6.0), upto=LATER)
-    with influxd(tmp_path / "influx") as server:
+    with influxd(tmp_path / "influx") as (server, influx):
         settings = Settings(
-            instance="test", secret_key=SecretStr("s" * 40), data_dir=tmp_path, influx_url=server.settings.url,
-            influx_bucket=server.settings.bucket,
+            instance="test", secret_key=SecretStr("s" * 40), data_dir=tmp_path, influx_url=influx.settings.url,
+            influx_bucket=influx.settings.bucket,
         )  # fmt: skip
         with influx_behind(engine, *settings.store_behind()) as store:
             assert store is not None
