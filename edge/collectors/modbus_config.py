@@ -174,6 +174,9 @@ class ModbusPoint(_Strict):
             raise ValueError("type string needs `length` (registers), and only it does")
         if not self.is_number and (self.scale != 1 or self.offset != 0 or self.sentinels or self.valid):
             raise ValueError(f"scale, offset, sentinels and valid make no sense for type {self.type}")
+        impossible = [str(each) for each in self.sentinels if not self._can_be(each)]
+        if impossible:
+            raise ValueError(f"sentinels are raw values, and no {self.type} can be {', '.join(impossible)}")
         if self.scale == 0 or not self.scale.is_finite() or not self.offset.is_finite():
             raise ValueError("scale must be a number other than 0, offset a number")
         if self.valid is not None and not self.valid[0] < self.valid[1]:
@@ -181,6 +184,13 @@ class ModbusPoint(_Strict):
         if self.address + self.width > CELLS:
             raise ValueError("the value reaches past the last address, 65535")
         return self
+
+    def _can_be(self, raw: float) -> bool:
+        """Whether the raw number, or for an integer its unsigned bit pattern, can be this."""
+        if self.type in {Kind.FLOAT32, Kind.FLOAT64}:
+            return True
+        bits = 8 if self.type in {Kind.INT8, Kind.UINT8} else 16 * REGISTERS[self.type]
+        return -(1 << bits - 1) <= raw < 1 << bits and raw == int(raw)
 
     @property
     def is_number(self) -> bool:

@@ -6,6 +6,7 @@
 import math
 import struct
 from collections.abc import Sequence
+from ctypes import c_float
 from decimal import Decimal
 
 from core.telemetry.quality import Quality, Reason
@@ -57,8 +58,7 @@ def decode(point: ModbusPoint, cells: Sequence[int] | Sequence[bool]) -> Outcome
 
 
 def _number(point: ModbusPoint, raw: float, data: bytes) -> Outcome:
-    pattern = int.from_bytes(data, "big") if isinstance(raw, int) else None
-    if any(sentinel in (raw, pattern) for sentinel in point.sentinels):
+    if _is_sentinel(point, raw, data):
         return None, Quality.BAD, Reason.SENTINEL
     if not math.isfinite(raw):
         return None, Quality.BAD, Reason.NOT_A_NUMBER
@@ -68,6 +68,14 @@ def _number(point: ModbusPoint, raw: float, data: bytes) -> Outcome:
     if point.valid is not None and not point.valid[0] <= value <= point.valid[1]:
         return None, Quality.BAD, Reason.OUT_OF_SENSOR_RANGE
     return value, Quality.GOOD, Reason.NONE
+
+
+def _is_sentinel(point: ModbusPoint, raw: float, data: bytes) -> bool:
+    if point.type is Kind.FLOAT32:
+        # -999.9 of the manual is -999.9000244 in the device
+        return any(c_float(sentinel).value == raw for sentinel in point.sentinels)
+    pattern = int.from_bytes(data, "big") if isinstance(raw, int) else None
+    return any(sentinel in (raw, pattern) for sentinel in point.sentinels)
 
 
 def scaled(raw: float, scale: Decimal, offset: Decimal) -> int | float:

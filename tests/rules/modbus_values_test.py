@@ -122,6 +122,8 @@ def test_offset_and_whole_factors() -> None:
         ({"type": "int16", "sentinels": [-32768]}, [0x8000], Reason.SENTINEL),
         ({"type": "uint16", "sentinels": [65535], "scale": 0.1}, [0xFFFF], Reason.SENTINEL),
         ({"type": "float32", "sentinels": [-127]}, lay(struct.pack(">f", -127), Order.ABCD), Reason.SENTINEL),
+        ({"type": "float32", "sentinels": [-999.9]}, lay(struct.pack(">f", -999.9), Order.ABCD), Reason.SENTINEL),
+        ({"type": "float64", "sentinels": [-999.9]}, lay(struct.pack(">d", -999.9), Order.ABCD), Reason.SENTINEL),
         ({"type": "int16", "scale": 0.1, "valid": [-40, 125]}, [1251], Reason.OUT_OF_SENSOR_RANGE),
         ({"type": "float32"}, [0x7FC0, 0], Reason.NOT_A_NUMBER),
         ({"type": "float64"}, [0xFFF0, 0, 0, 0], Reason.NOT_A_NUMBER),
@@ -136,6 +138,8 @@ def test_what_is_no_value_is_bad_and_says_why(fields: dict[str, Any], cells: lis
 
 def test_a_good_value_beside_the_sentinel_stays_good() -> None:
     assert decode(point("int16", sentinels=[0x8000]), [0x8001]) == (-32767, Quality.GOOD, "")
+    beside = lay(struct.pack(">f", -999.95), Order.ABCD)
+    assert decode(point("float32", sentinels=[-999.9]), beside)[1] is Quality.GOOD
 
 
 @pytest.mark.parametrize(("byte", "value"), [("low", -1), ("high", 18)])
@@ -181,6 +185,9 @@ def test_no_notation(text: str) -> None:
         {"type": "int16", "scale": 0},
         {"type": "int16", "scale": "nan"},
         {"type": "int16", "valid": [5, 5]},
+        {"type": "int16", "scale": 0.1, "sentinels": [-999.9]},
+        {"type": "int16", "sentinels": [-9999, 65536]},
+        {"type": "uint8", "sentinels": [0x8000]},
         {"type": "int32", "address": 65535},
         {"type": "int16", "address": -1},
         {"type": "int16", "order": "ACBD"},
