@@ -15,7 +15,16 @@ Policy = Literal["None", "Basic256Sha256", "Aes128Sha256RsaOaep", "Aes256Sha256R
 Mode = Literal["None", "Sign", "SignAndEncrypt"]
 Seconds = Annotated[timedelta, Field(gt=timedelta(0))]
 
-_NODE_ID = re.compile(r"(?:ns=\d+;|nsu=[^;]+;)?(?:i=\d+|s=.+|g=[0-9A-Fa-f-]{36}|b=\S+)\Z", re.DOTALL)
+_NODE_ID = re.compile(
+    r"""
+    (?: ns=(?P<index>\d+); | nsu=[^;]+; )?
+    (?: i=(?P<number>\d+) | s=.+ | g=[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}
+      | b=(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{4}|[A-Za-z0-9+/]{3}=|[A-Za-z0-9+/]{2}==) )
+    """,
+    re.DOTALL | re.VERBOSE,
+)
+_INDEX_MAX, _NUMBER_MAX = 0xFFFF, 0xFFFFFFFF
+"""Of a namespace's index and a numeric identifier (OPC 10000-6 §5.2.2.9); larger ones cannot be sent."""
 
 
 class _Strict(BaseModel):
@@ -51,7 +60,8 @@ class OpcUaNode(_Strict):
     @field_validator("node")
     @classmethod
     def _node_id(cls, text: str) -> str:
-        if not _NODE_ID.match(text):
+        found = _NODE_ID.fullmatch(text)
+        if not found or int(found["index"] or 0) > _INDEX_MAX or int(found["number"] or 0) > _NUMBER_MAX:
             raise ValueError(f"{text!r} is not a node id such as 'ns=2;s=Chamber.Temperature' or 'nsu=http://x;i=7'")
         return text
 

@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 from typing import Any
+from uuid import UUID
 
 import pytest
 from asyncua import ua
@@ -140,6 +141,35 @@ def source(**changes: Any) -> OpcUaSource:
         "nodes": [{"node": "ns=2;s=T", "point": POINT}],
     }  # fmt: skip
     return OpcUaSource.model_validate(fields | changes)
+
+
+GUID = "09087e75-8e5e-499b-954f-f2a9603db28a"
+
+
+@pytest.mark.parametrize(
+    ("text", "identifier"),
+    [
+        ('ns=3;s="DB_Temp"."Value"', '"DB_Temp"."Value"'),
+        ("ns=3;s=Channel1.Device1.Tag 1", "Channel1.Device1.Tag 1"),
+        ("ns=3;s=|var|PLC.GVL.t;b=1", "|var|PLC.GVL.t;b=1"),
+        ("ns=3;i=4294967295", 4294967295),
+        (f"ns=3;g={GUID.upper()}", UUID(GUID)),
+        ("ns=3;b=AP8B", b"\0\xff\1"),
+        ("nsu=urn:c;b=AP8BAg==", b"\0\xff\1\2"),
+    ],
+)
+def test_node_ids_of_all_four_kinds(text: str, identifier: object) -> None:
+    (node,) = source(nodes=[{"node": text, "point": POINT}]).nodes
+    assert node_id(node.node, ["http://opcfoundation.org/UA/", "urn:a", "urn:b", "urn:c"]) == ua.NodeId(identifier, 3)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["ns=65536;i=1", "i=4294967296", "i=-1", "s=", f"g={GUID}0", f"g={'-' * 36}", "b=###", "b=A", "b=", "svr=1;i=2"],
+)
+def test_node_ids_that_no_server_can_have(text: str) -> None:
+    with pytest.raises(ValidationError, match="is not a node id"):
+        source(nodes=[{"node": text, "point": POINT}])
 
 
 def test_the_queue_is_never_none() -> None:
