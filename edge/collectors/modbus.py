@@ -20,7 +20,7 @@ from edge.collectors.modbus_bus import Bus, Garbled, NoAnswer, Refused
 from edge.collectors.modbus_config import ModbusPoint, ModbusSource
 from edge.collectors.modbus_unit import BUSY, GARBLED, OTHER_REFUSAL, REFUSALS, Poll, UnitState
 from edge.collectors.modbus_values import Outcome, decode
-from edge.collectors.port import Keeper, SourceLost, SpoolFull
+from edge.collectors.port import Keeper, SourceLost, SourceMisconfigured, SpoolFull
 
 __all__ = ["BUSY", "GARBLED", "ModbusCollector", "ModbusSource"]
 
@@ -69,7 +69,9 @@ class ModbusCollector:
         return min(now, self._unkept_since or now)
 
     async def run(self, keeper: Keeper) -> None:
-        """Polls until cancelled. Raises SourceLost when the line cannot be opened, or not again."""
+        """Polls until cancelled. Raises SourceLost when the line cannot be opened, or not again; SourceMisconfigured
+        when it cannot have its settings.
+        """
         bus = Bus(self._config)
         try:
             await bus.open()
@@ -77,7 +79,7 @@ class ModbusCollector:
             log.info("%s: %s open, %d units", self.name, bus.name, len(self._units))
             self._was_up = True
             await self._poll_for_ever(bus, keeper)
-        except SourceLost as lost:
+        except (SourceLost, SourceMisconfigured) as lost:
             self._connected = False
             # An attempt that fails is the supervisor's to tell; a line that is lost is told here, once.
             if self._was_up:
@@ -104,7 +106,7 @@ class ModbusCollector:
             poll = Poll()
             try:
                 await self._poll(bus, unit, poll)
-            except SourceLost:
+            except (SourceLost, SourceMisconfigured):
                 await self._keep(keeper, poll.readings)
                 raise
             await self._keep(keeper, poll.readings)
@@ -131,8 +133,8 @@ class ModbusCollector:
 
     async def _poll(self, bus: Bus, unit: UnitState, poll: Poll) -> None:
         """One reading for every point of the unit: its value, or bad with the reason."""
-        if unit.down and asyncio.get_running_loop().time() < unit.ask_at:
-            poll.readings += self._readings(unit.config.points, _SILENT)
+        if unit.down is not None and unit.rests(asyncio.get_running_loop().time()):
+            poll.readings += self._readings(unit.config.points, unit.down)
             return
         unit.start_over(self._clock())
         queue = deque(unit.plan.blocks)
@@ -146,13 +148,13 @@ class ModbusCollector:
                     poll.silent = poll.silent or not expected
                     self._do_without(unit, block, _SILENT, poll)
                     continue
-                self._went_down(bus, unit, silence)
+                if unit.down is None:
+                    log.warning("%s: %s", self.name, silence)
                 poll.readings += self._readings(block.points, _SILENT)
                 poll.last.append(block)
-                for skipped in queue:
-                    poll.readings += self._readings(skipped.points, _SILENT)
-                poll.blocks += queue
-                break
+                self._leave(queue, _SILENT, poll)
+        if poll.gone is not None:
+            self._went_down(bus, unit, poll.gone)
         unit.plan.learn(poll.blocks + poll.last, poll.refused, self._clock())
         for point, reason in unit.plan.refused.values():
             poll.readings.append(self._reading(point, (None, Quality.BAD, reason), self._clock()))
@@ -160,15 +162,19 @@ class ModbusCollector:
     async def _read(self, bus: Bus, unit: UnitState, block: Block, queue: deque[Block], poll: Poll) -> None:
         """Reads one block into `poll`, or puts its halves at the head of the queue. Raises NoAnswer, SourceLost."""
         try:
-            once = unit.down or unit.expects_nothing(block)
+            once = unit.down is not None or unit.expects_nothing(block)
             cells = await bus.read(unit.config.id, block, 0 if once else self._config.retries)
         except Refused as refusal:
             self._came_back(unit, poll)
             self._refused(unit, block, refusal, queue, poll)
         except Garbled as garbled:
-            if not unit.failing(block):
+            if unit.down is None and not unit.failing(block):
                 log.warning("%s: unit %d does not answer what it is asked: %s", self.name, unit.config.id, garbled)
             self._do_without(unit, block, _GARBLED, poll)
+            if poll.gone is not None:
+                self._leave(queue, _GARBLED, poll)
+            elif not poll.answered:
+                poll.gone = _GARBLED
         else:
             self._came_back(unit, poll)
             unit.answered(block)
@@ -207,22 +213,24 @@ class ModbusCollector:
         poll.readings += self._readings(block.points, outcome)
         poll.last += block.halves() if given_up and len(block.points) > 1 else (block,)
 
-    def _went_down(self, bus: Bus, unit: UnitState, silence: NoAnswer) -> None:
-        if not unit.down:
-            log.warning("%s: %s", self.name, silence)
-        longest = max(unit.every, self._config.backoff_max.total_seconds())
-        unit.backoff = min(longest, unit.backoff * 2 or unit.every)
-        # Half an interval early, so that the poll that falls on the end of the back-off asks.
-        unit.ask_at = asyncio.get_running_loop().time() + unit.backoff - unit.every / 2
-        if all(state.down for state in self._units):
+    def _leave(self, queue: deque[Block], outcome: Outcome, poll: Poll) -> None:
+        """Asks the unit nothing more in this poll: each of its blocks would cost the others a time-out."""
+        poll.gone = outcome
+        for skipped in queue:
+            poll.readings += self._readings(skipped.points, outcome)
+        poll.blocks += queue
+        queue.clear()
+
+    def _went_down(self, bus: Bus, unit: UnitState, outcome: Outcome) -> None:
+        unit.went_down(outcome, asyncio.get_running_loop().time(), self._config.backoff_max.total_seconds())
+        if all(state.down is not None for state in self._units):
             # Nobody answers: the connection may be a dead one that TCP has not noticed. The next read opens it anew.
             bus.close()
 
     def _came_back(self, unit: UnitState, poll: Poll) -> None:
-        poll.answered = True
-        if unit.down:
+        poll.answered, poll.gone = True, None
+        if unit.came_back():
             log.info("%s: unit %d answers again", self.name, unit.config.id)
-            unit.backoff = 0.0
 
     def _readings(self, points: Iterable[ModbusPoint], outcome: Outcome) -> list[Reading]:
         at = self._clock()

@@ -5,19 +5,17 @@ import logging
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from pymodbus.client import AsyncModbusSerialClient, AsyncModbusTcpClient
 from pymodbus.exceptions import ConnectionException, ModbusException, ModbusIOException
-from pymodbus.framer import FramerType
 from pymodbus.pdu import ExceptionResponse, ModbusPDU
 
 from edge.collectors.modbus_blocks import Block
 from edge.collectors.modbus_config import ModbusSource, SerialTransport, Table, TcpTransport
+from edge.collectors.modbus_line import Client, name_of, opened
 from edge.collectors.port import SourceLost
 from edge.tasks import end
 
 _GATEWAY_FAILURES = {10, 11}
 """Exception codes by which a TCP-to-serial gateway says that the unit behind it is not reached or silent."""
-_NEVER = 1 << 30
 
 
 class NoAnswer(Exception):
@@ -40,9 +38,6 @@ class Refused(Exception):
         self.code = code
 
 
-Client = AsyncModbusTcpClient | AsyncModbusSerialClient
-
-
 class Bus:
     """Opens the line, reads blocks, one at a time. Opens it again when it was lost."""
 
@@ -54,6 +49,8 @@ class Bus:
         self._gone: asyncio.Future[Any] | None = None
         self._used = False
         self._frames_named = isinstance(config.transport, TcpTransport)
+        self._late: dict[int, float] = {}
+        """Unit → until when (the loop's time) an answer to an attempt that was given up may still come."""
         # The driver logs every silent unit on every attempt; the collector logs changes.
         driver = logging.getLogger("pymodbus.logging")
         if driver.level == logging.NOTSET:
@@ -62,21 +59,14 @@ class Bus:
     @property
     def name(self) -> str:
         """Host and port, or the serial port."""
-        transport = self._config.transport
-        if isinstance(transport, SerialTransport):
-            return transport.port
-        return f"{transport.host}:{transport.port}"
+        return name_of(self._config)
 
     async def open(self) -> None:
-        """Raises SourceLost if the line cannot be opened."""
+        """Raises SourceLost if the line cannot be opened, SourceMisconfigured if it cannot have its settings."""
         self.close()
         self._gone = asyncio.get_running_loop().create_future()
         self._used = False
-        client = self._make()
-        if not await client.connect():
-            client.close()
-            raise SourceLost(f"cannot open {self.name}")
-        self._client = client
+        self._client = await opened(self._config, self._trace, self._connection)
 
     def close(self) -> None:
         """Closes the line; the next read opens it again."""
@@ -85,12 +75,13 @@ class Bus:
             self._client = None
 
     async def read(self, unit: int, block: Block, retries: int) -> list[int] | list[bool]:
-        """The block's cells, as many as it counts. Raises NoAnswer, Garbled, Refused, or SourceLost when the line
+        """The block's cells, as many as it counts. Raises NoAnswer, Garbled, Refused, or as `open` does when the line
         is gone and cannot be opened again.
 
         A connection that has served and is closed is no attempt: many devices close an idle one, some after every
         answer. The request goes out again at once on a new one.
         """
+        await self._hear_out(unit)
         attempt = 0
         while True:
             served = self._used
@@ -99,24 +90,28 @@ class Bus:
             except (NoAnswer, Garbled) as failure:
                 if isinstance(failure, HungUp) and served:
                     continue
-                if isinstance(failure, Garbled):
-                    await self._hush()
+                self._expect_late(unit)
+                if isinstance(failure, Garbled) and not self._frames_named:
+                    await asyncio.sleep(self._timeout)  # what is no answer may still go on
                 if attempt == retries:
                     raise
                 attempt += 1
             else:
                 if attempt:
-                    await self._hush()
+                    self._expect_late(unit)
                 return cells
 
-    async def _hush(self) -> None:
-        """Lets an RTU line fall silent, where frames carry no number.
+    def _expect_late(self, unit: int) -> None:
+        self._late[unit] = asyncio.get_running_loop().time() + self._timeout
 
-        The answer to an earlier attempt may still be on its way, and would pass for that to the unit's next block.
-        While nothing is asked the driver drops it.
+    async def _hear_out(self, unit: int) -> None:
+        """Asks a unit nothing more before it is too late for an answer that it owes, where frames carry no number.
+
+        That answer would pass for the one to the unit's next block. While nothing is asked, and from a unit that is
+        not asked, the driver drops it.
         """
-        if not self._frames_named:
-            await asyncio.sleep(self._timeout)
+        if not self._frames_named and unit in self._late:
+            await asyncio.sleep(self._late.pop(unit) - asyncio.get_running_loop().time())
 
     async def _once(self, unit: int, block: Block) -> list[int] | list[bool]:
         if self._client is None or not self._client.connected:
@@ -193,38 +188,6 @@ class Bus:
             self._heard += len(data)
             self._used = True
         return data
-
-    def _make(self) -> Client:
-        transport = self._config.transport
-        # Attempts, back-off and reconnection are ours: the driver's own (3 s × 4, then on by itself) stall the bus.
-        client: Client
-        if isinstance(transport, SerialTransport):
-            client = AsyncModbusSerialClient(
-                transport.port,
-                framer=FramerType.RTU,
-                baudrate=transport.baudrate,
-                bytesize=transport.bytesize,
-                parity=transport.parity,
-                stopbits=transport.stopbits,
-                timeout=self._timeout,
-                retries=0,
-                reconnect_delay=0,
-                trace_packet=self._trace,
-                trace_connect=self._connection,
-            )
-        else:
-            client = AsyncModbusTcpClient(
-                transport.host,
-                port=transport.port,
-                framer=FramerType.SOCKET if self._frames_named else FramerType.RTU,
-                timeout=self._timeout,
-                retries=0,
-                reconnect_delay=0,
-                trace_packet=self._trace,
-                trace_connect=self._connection,
-            )
-        client.set_max_no_responses(_NEVER)
-        return client
 
 
 _READ: dict[Table, Callable[[Client], Callable[..., Any]]] = {

@@ -8,6 +8,7 @@ from core.telemetry.quality import Reason
 from core.telemetry.reading import Reading
 from edge.collectors.modbus_blocks import Block, Plan
 from edge.collectors.modbus_config import ModbusPoint, ModbusUnit, Table
+from edge.collectors.modbus_values import Outcome
 
 GARBLED = "garbled_response"
 """What came back was no answer to the request (bad)."""
@@ -46,15 +47,29 @@ class UnitState:
         self.plan = plan
         self.every = config.every.total_seconds()
         self.due = 0.0
-        self.backoff = 0.0
-        self.ask_at = 0.0
+        self.down: Outcome | None = None
+        """What its points have while it is not asked, if it answered nothing rightly when last asked."""
+        self._backoff = 0.0
+        self._ask_at = 0.0
         self._refusals_told: set[str] = set()
         self._failures: dict[tuple[Table, int, int], int] = {}
 
-    @property
-    def down(self) -> bool:
-        """Whether it failed to answer when last asked."""
-        return self.backoff > 0
+    def rests(self, now: float) -> bool:
+        """Whether it is down and it is too early to ask again. `now` is the loop's time."""
+        return self.down is not None and now < self._ask_at
+
+    def went_down(self, outcome: Outcome, now: float, backoff_max: float) -> None:
+        """It is asked again after a while, each time twice as long, up to `backoff_max` seconds or its interval."""
+        self.down = outcome
+        self._backoff = min(max(self.every, backoff_max), self._backoff * 2 or self.every)
+        # Half an interval early, so that the poll that falls on the end of the back-off asks.
+        self._ask_at = now + self._backoff - self.every / 2
+
+    def came_back(self) -> bool:
+        """It answers rightly; whether it did not before."""
+        was_down = self.down is not None
+        self.down, self._backoff = None, 0.0
+        return was_down
 
     def failed(self, block: Block) -> bool:
         """Counts one more poll in which the block was not answered rightly. Whether it is time to do without it."""
@@ -113,5 +128,7 @@ class Poll:
     splits: int = SPLITS_PER_POLL
     answered: bool = False
     """Whether the unit has answered anything in this poll, be it by refusing."""
+    gone: Outcome | None = None
+    """What the unit's points have if it answers nothing rightly: it keeps silent, or what it sends is no answer."""
     silent: bool = False
     """Whether a block went without answer although others had one. A second one means that the unit is gone."""

@@ -64,28 +64,51 @@ def test_every_table_and_type_from_one_server() -> None:
 
 
 def test_a_dead_unit_costs_nobody_else_a_poll() -> None:
+    """Beside it a bus on which everybody lives: as many polls there as here, however slow the machine."""
+
     async def main() -> None:
-        port = free_port()
-        config = bus(
-            port,
-            *({"id": number, "every": 0.2, "points": [holding(f"u{number}/t", 0)]} for number in (1, 2, 3)),
-        )
-        keeper, collector = Memory(), ModbusCollector(config)
-        loop = asyncio.get_running_loop()
+        def three(port: int) -> ModbusCollector:
+            units = ({"id": number, "every": 0.25, "points": [holding(f"u{number}/t", 0)]} for number in (1, 2, 3))
+            return ModbusCollector(bus(port, *units, timeout=0.1))
+
+        ports = free_port(), free_port()
+        (keeper, collector), (healthy, other) = [(Memory(), three(port)) for port in ports]
         devices = [device(number, registers(0, 11 * number)) for number in (1, 2, 3)]
-        async with plc(port, *devices, dead=frozenset({2})), running(collector, keeper):
-            start = loop.time()
-            await until(lambda: len(keeper.of("u1/t")) >= 15)
-            took = loop.time() - start
-        assert took < 15 * 0.2 + 0.5
+        async with (
+            plc(ports[0], *devices, dead=frozenset({2})),
+            plc(ports[1], *devices),
+            running(collector, keeper),
+            running(other, healthy),
+        ):
+            await until(lambda: len(keeper.of("u1/t")) >= 10)
+        # a dead unit at the driver's own patience would cost 12 s at a time, one asked at every poll its time-outs
+        assert len(keeper.of("u1/t")) >= len(healthy.of("u1/t")) - 2
+        assert collector.overruns <= other.overruns + 2
         assert set(keeper.values("u1/t")) == {11}
         assert set(keeper.values("u3/t")) == {33}
-        assert len(keeper.of("u3/t")) >= 14
+        assert len(keeper.of("u3/t")) >= 9
         # Every poll of the dead unit is accounted for, though it is asked ever more rarely.
-        assert len(keeper.of("u2/t")) >= 13
+        assert len(keeper.of("u2/t")) >= 9
         assert set(keeper.reasons("u2/t")) == {Reason.COMMUNICATION}
         assert {reading.quality for reading in keeper.of("u2/t")} == {Quality.BAD}
-        assert collector.overruns <= 1
+
+    asyncio.run(main())
+
+
+def test_units_take_their_turns_spread_over_the_interval() -> None:
+    """No unit's first turn comes before its share of the shortest interval, nor its second before an interval more."""
+
+    async def main() -> None:
+        port = free_port()
+        units = ({"id": number, "every": 0.4, "points": [holding(f"u{number}/t", 0)]} for number in range(1, 5))
+        keeper, collector = Memory(), ModbusCollector(bus(port, *units))
+        async with plc(port, *(device(number, registers(0, number)) for number in range(1, 5))):
+            started = datetime.now(UTC)
+            async with running(collector, keeper):
+                await until(lambda: len(keeper.of("u4/t")) >= 2)
+        for turn in range(4):
+            for poll, reading in enumerate(keeper.of(f"u{turn + 1}/t")[:2]):
+                assert (reading.at - started).total_seconds() >= 0.1 * turn + 0.4 * poll
 
     asyncio.run(main())
 
