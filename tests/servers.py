@@ -3,15 +3,20 @@
 import os
 import shutil
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 import pytest
+from pydantic import SecretStr
 
 from lotwise.embedded.process import accepts, free_port
+from simulators.link import Broker
 
 __all__ = [
-    "accepts", "find_chromium", "find_influxd", "find_mosquitto", "free_port", "need_chromium", "need_influxd",
-    "need_mosquitto", "shared_data",
+    "accepts", "find_chromium", "find_influxd", "find_mosquitto", "free_port", "given_mqtt", "need_chromium",
+    "need_influxd", "need_mosquitto", "shared_data",
 ]  # fmt: skip
+
+PORTS = {"mqtt": 1883, "mqtts": 8883}
 
 
 def _find(name: str, variable: str, *places: Path) -> str | None:
@@ -35,6 +40,25 @@ def find_influxd() -> str | None:
 def find_chromium() -> str | None:
     """Path of a chromium, if there is one."""
     return _find("chromium", "LOTWISE_TEST_CHROMIUM", Path("/usr/bin/chromium"))
+
+
+def given_mqtt() -> Broker | None:
+    """The broker that LOTWISE_TEST_MQTT_URL names: `mqtt://user:password@host:1883`; `mqtts://` with a ca file.
+
+    The file with the trusted certificates (PEM) is named by LOTWISE_TEST_MQTT_CA. Raises ValueError for another URL.
+    """
+    url = os.environ.get("LOTWISE_TEST_MQTT_URL")
+    if not url:
+        return None
+    parts = urlsplit(url)
+    ca_file = os.environ.get("LOTWISE_TEST_MQTT_CA")
+    if parts.scheme not in PORTS or not parts.hostname or (parts.scheme == "mqtts") != bool(ca_file):
+        raise ValueError(f"LOTWISE_TEST_MQTT_URL={url}: mqtt://host, or mqtts://host with LOTWISE_TEST_MQTT_CA")
+    return Broker(
+        host=parts.hostname, port=parts.port or PORTS[parts.scheme], ca_file=ca_file,
+        username=unquote(parts.username) if parts.username else None,
+        password=SecretStr(unquote(parts.password)) if parts.password else None,
+    )  # fmt: skip
 
 
 def _need(found: str | None, what: str) -> str:
