@@ -12,8 +12,9 @@ from core.erp.exposure.rules.assess import Slice
 from core.erp.exposure.rules.kinetic import applicable, kinetic_mean
 from core.erp.exposure.rules.profile import Limit, Profile
 from core.erp.exposure.rules.summary import Summary
+from core.erp.exposure.surroundings import Way
 from core.erp.exposure.times import micros, moment
-from core.erp.exposure.ways import Way, Ways
+from core.erp.exposure.ways import Ways
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, text
 
 from core.erp.exposure import summaries
 from core.erp.exposure.lineage import paths
-from core.erp.exposure.places import Place, load_places, load_profiles
+from core.erp.exposure.places import Place, load_profiles
 from core.erp.exposure.raw import by_quantity, load_heard
 from core.erp.exposure.rules import runs as r
 from core.erp.exposure.rules.assess import NEVER, Slice, Verdict, assess
@@ -17,11 +17,9 @@ from core.erp.exposure.rules.kinetic import applicable, kinetic_breaks, warm_unt
 from core.erp.exposure.rules.profile import Profile
 from core.erp.exposure.rules.summary import UNSEEN, Look, Seen, Summary, add, empty
 from core.erp.exposure.rules.worst import worst_of
+from core.erp.exposure.surroundings import Surroundings, Way
 from core.erp.exposure.times import BUCKET, bucket, micros
 from core.erp.exposure.zone import ZoneFold
-
-Way = tuple[tuple[int, int, int | None], ...]
-"""(judging zone, from, to or None), in order: how goods came, as they are judged."""
 
 
 @dataclass(slots=True)
@@ -69,7 +67,6 @@ class Ways:
     conn: Connection
     now: datetime
     live: Mapping[int, ZoneFold] = field(default_factory=dict)
-    _places: dict[int, Place] = field(default_factory=dict)
     profiles: MutableMapping[int, Profile] = field(default_factory=dict)
     """Those known by version; a version never changes."""
     _tracks: dict[tuple[int, int], Track] = field(default_factory=dict)
@@ -82,13 +79,14 @@ class Ways:
     """By sublot judged: the zone that judges it now."""
     spent: set[tuple[int, int]] = field(default_factory=set)
     """(sublot, version) of goods for which something counted, at least in the worst case."""
+    around: Surroundings = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.around = Surroundings(self.conn, self.live)
 
     def place(self, zone_id: int) -> Place:
         """The zone as judged."""
-        if zone_id not in self._places:
-            fold = self.live.get(zone_id)
-            self._places[zone_id] = fold.place if fold else load_places(self.conn, [zone_id])[zone_id]
-        return self._places[zone_id]
+        return self.around.place(zone_id)
 
     def profile(self, version_id: int) -> Profile:
         """The profile version."""
@@ -120,10 +118,7 @@ class Ways:
 
     def ways(self, sublot_ids: Iterable[int]) -> dict[int, tuple[Way, ...]]:
         """By sublot: each way its goods came, as it is judged. One, unless there is a merger among its ancestors."""
-        return {
-            sublot: tuple(dict.fromkeys(tuple(self.judging(path)) for path in found))
-            for sublot, found in paths(self.conn, sublot_ids).items()
-        }
+        return self.around.ways(paths(self.conn, sublot_ids))
 
     def _verdict(self, sublot: int, version: int) -> Verdict:
         """The worst over the ways its goods came."""
@@ -194,17 +189,18 @@ class Ways:
         known = self._known[zone]
         return 0 if known is None or known[1] is None else known[1]
 
-    def _kinetic(
-        self, spans: Sequence[tuple[int, int, int | None]], profile: Profile
-    ) -> tuple[list[Summary], dict[int, int]]:
+    def _kinetic(self, way: Way, profile: Profile) -> tuple[list[Summary], dict[int, int]]:
         """The closed hours a sublot was measured throughout, in order, and by an hour's start the zone it was in at
-        its end; an hour in which goods moved is put together from its parts.
+        its end; an hour in which goods moved is put together from its parts. The first hour of a stay where nobody
+        measures is there too, with nothing in it: no window goes on across it.
         """
         hours: dict[int, Summary] = {}
         zones: dict[int, int] = {}
         pieces: dict[int, list[tuple[int, int, int]]] = defaultdict(list)
-        for zone, start, stop in spans:
+        for zone, start, stop in way:
             if not self.place(zone).monitored:
+                if (at := bucket(start)) + BUCKET <= micros(self.now):
+                    hours[at] = empty(at, at + BUCKET)
                 continue
             for at, row in self._closed(zone, profile.version_id, start).items():
                 a, b = max(at, start), row.stop if stop is None else min(row.stop, stop)
@@ -226,62 +222,15 @@ class Ways:
             known = self._hours[(zone, version)] = (bucket(since), {row.start: row for row in rows})
         return known[1]
 
-    def slices(self, spans: Sequence[tuple[int, int, int | None]], version_id: int) -> list[Slice]:
-        """What was seen along (judging zone, from, to) spans, as far as it is known."""
+    def slices(self, way: Way, version_id: int) -> list[Slice]:
+        """What was seen along the way, as far as it is known."""
         out: list[Slice] = []
-        for zone, start, stop in spans:
+        for zone, start, stop in way:
             track = self._tracks[(zone, version_id)]
             end = track.stop if stop is None else min(stop, track.stop)
             if end > start:
                 out.append(Slice(zone, start, end, track.within(start, end)))
         return out
-
-    # --- where it was judged
-
-    def judging(
-        self, spans: Sequence[tuple[int | None, datetime, datetime | None]]
-    ) -> list[tuple[int, int, int | None]]:
-        """Custody as (judging zone, from, to): the innermost monitored zone around each place."""
-        out: list[tuple[int, int, int | None]] = []
-        for zone, start, stop in spans:
-            if zone is None:
-                continue
-            out += self._innermost(zone, micros(start), None if stop is None else micros(stop))
-        return out
-
-    def _innermost(self, zone: int, start: int, stop: int | None) -> list[tuple[int, int, int | None]]:
-        """The zones around it that judge over [start, stop): where none is monitored, the innermost that declares its
-        worst temperature, else the zone itself.
-        """
-        if self.place(zone).monitored:
-            return [(zone, start, stop)]
-        rows = self.conn.execute(
-            text("SELECT parent_id, from_at, to_at FROM zone_nesting WHERE zone_id = :zone ORDER BY from_at"),
-            {"zone": zone},
-        ).all()
-        out: list[tuple[int, int, int | None]] = []
-        at = start
-        for row in rows:
-            a = max(micros(row.from_at), at)
-            b = _least(None if row.to_at is None else micros(row.to_at), stop)
-            if b is not None and b <= a:
-                continue
-            if a > at:
-                out.append((zone, at, a))
-            out += [(self._better(zone, around), c, d) for around, c, d in self._innermost(row.parent_id, a, b)]
-            if b is None:
-                return out
-            at = b
-        if stop is None or at < stop:
-            out.append((zone, at, stop))
-        return out
-
-    def _better(self, inner: int, outer: int) -> int:
-        """Which of an unmonitored zone and the one that judges around it says more of what is inside."""
-        around = self.place(outer)
-        if around.monitored or (self.place(inner).worst_temperature is None and around.worst_temperature is not None):
-            return outer
-        return inner
 
     # --- what was seen there
 
@@ -293,7 +242,7 @@ class Ways:
         watched = {key: since for key, since in new.items() if self.place(key[0]).monitored}
         if watched:
             self._know(version for _, version in watched)
-            summaries.ensure(self.conn, self._places, self.profiles, self._unsure_of(watched))
+            summaries.ensure(self.conn, self.around.places, self.profiles, self._unsure_of(watched))
             before = summaries.unclean(self.conn, watched)
         for key, since in new.items():
             place, profile = self.place(key[0]), self.profile(key[1])
@@ -359,7 +308,3 @@ class Ways:
             elif limit.out(place.worst_temperature):
                 seen[limit.key] = Seen([], whole, whole, whole)
         return Track(since, stop, seen)
-
-
-def _least(a: int | None, b: int | None) -> int | None:
-    return b if a is None else a if b is None else min(a, b)
