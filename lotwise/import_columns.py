@@ -39,3 +39,10 @@ def read_mapping(path: Path) -> CsvMapping:
         raise BadFile(f"{path}: {error}") from error
     except msgspec.ValidationError as error:
         raise BadFile(f"{path}: {error}") from error
+
+
+def only_one(mapping: CsvMapping, options: CsvMapping) -> CsvMapping:
+    """The mapping of a file, which says all. Raises BadFile where options of the command say anything besides."""
+    if options != CsvMapping():
+        raise BadFile("--mapping says how to read the table: put the command's other options into that file")
+    return mapping

@@ -42,7 +42,7 @@ from lotwise.binding import (
     ZoneOption,
     bind,
 )
-from lotwise.import_columns import parse_decimal, parse_value, read_mapping
+from lotwise.import_columns import only_one, parse_decimal, parse_value, read_mapping
 from lotwise.import_shown import busy, csv_json, markdown_table, print_csv, print_doubts, print_logger
 
 OK, DAMAGED, UNFIT = 0, 1, 2
@@ -108,7 +108,7 @@ def import_csv(
     try:
         with busy(path):
             text = read_text(path)
-            chosen = mapping or CsvMapping(values=())
+            chosen = mapping or CsvMapping()
             if not chosen.values:
                 chosen = msgspec.structs.replace(chosen, values=guess(path.name.partition(".")[0], text, chosen))
             result = parse_csv(text, chosen, now or datetime.now(UTC))
@@ -233,13 +233,14 @@ def csv_command(
     Exit code 0: every line was read. 1: some could not be (they are named). 2: file or mapping do not fit.
     """
     try:
-        chosen = read_mapping(mapping) if mapping else CsvMapping(
+        said = CsvMapping(
             values=tuple(parse_value(text) for text in value or ()),
             time=tuple(int(name) if name.isdigit() else name for name in time or ("1",)),
             time_format=time_format, timezone=timezone, ambiguous=ambiguous,
             delimiter="\t" if delimiter in ("tab", "\\t") else delimiter, decimal=parse_decimal(decimal),
             header=header, skip_lines=skip_lines, allowed_gap=allowed_gap,
         )  # fmt: skip
+        chosen = only_one(read_mapping(mapping), said) if mapping else said
         binding = Binding(api, login, shipment, lot, sublot, zone, since, until, dry_run, clock_fast)
         binding = binding.by_clock_of(chosen.timezone)
     except BadFile as error:

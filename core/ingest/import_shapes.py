@@ -10,6 +10,8 @@ Target = (
     Annotated[str, Field(min_length=1, max_length=200)] | Annotated[int, Field(strict=True, ge=1, le=2**63 - 1)] | None
 )
 MOST = 500_000
+CLOCK = "UTC"
+"""What a device's clock is taken for where nobody says it."""
 
 
 class ValueIn(Body):
@@ -127,7 +129,7 @@ class FileIn(Company):
 
     serial: Annotated[str, Field(max_length=64)] = Field("", description="default: as in the file, else its name")
     kind: Literal["auto", "logger", "csv"] = "auto"
-    timezone: Annotated[str, Field(max_length=64)] = Field("UTC", description="where the device's clock was set")
+    timezone: Annotated[str, Field(max_length=64)] = Field(CLOCK, description="where the device's clock was set")
     clock_fast: Annotated[float, Field(allow_inf_nan=False)] = Field(
         0.0, description="minutes by which the device's clock was fast when it was read out (negative: slow)"
     )

@@ -14,7 +14,7 @@ from starlette.formparsers import MultiPartException
 
 from core.erp.kernel.errors import Invalid
 from core.erp.kernel.http import Door
-from core.ingest.import_shapes import DoubtOut, FileIn, FileOut
+from core.ingest.import_shapes import CLOCK, DoubtOut, FileIn, FileOut
 from core.ingest.orders import Order, Series, Value
 from core.telemetry.readers.csvframe import CsvMapping
 from core.telemetry.readers.recorded import Recorded, by_quantity, read_recorded, set_right
@@ -48,12 +48,18 @@ class Upload:
         """What the file holds. Raises Invalid where it cannot be read, or the mapping does not fit it."""
         fields = self.fields
         try:
-            mapping = CsvMapping(values=(), timezone=fields.timezone)
-            if fields.mapping:
-                mapping = msgspec.json.decode(fields.mapping, type=CsvMapping)
-            return read_recorded(self.name, self.data, fields.kind, fields.timezone, mapping, now)
+            return read_recorded(self.name, self.data, fields.kind, fields.timezone, self._mapping(), now)
         except (BadFile, msgspec.DecodeError) as error:
             raise Invalid(f"{self.name}: {error}") from error
+
+    def _mapping(self) -> CsvMapping:
+        """As it is given, in the form's time zone unless it has one of its own. Raises BadFile, DecodeError."""
+        mapping = msgspec.json.decode(self.fields.mapping or "{}", type=CsvMapping)
+        if self.fields.timezone in (CLOCK, mapping.timezone):
+            return mapping
+        if mapping.timezone != CLOCK:
+            raise BadFile(f"the mapping says {mapping.timezone} and the form {self.fields.timezone}: say one time zone")
+        return msgspec.structs.replace(mapping, timezone=self.fields.timezone)
 
     def order(self, found: Recorded) -> Order:
         """What to import. Raises Invalid where two columns are of one quantity, or one has no unit."""

@@ -203,6 +203,11 @@ def test_a_mapping_from_yaml(tmp_path: Path) -> None:
     path = tmp_path / "mapping.yaml"
     path.write_text(f"time: [t]\ntimezone: Europe/Zurich\nvalues:\n- {{column: value, point: {POINT}, unit: Cel}}\n")
     assert read_mapping(path).values == ONE.values
+    table = tmp_path / "table.csv"
+    table.write_text("t,value\n2024-03-05 10:00,4.5\n")
+    run = CliRunner().invoke(app, ["csv", str(table), "--mapping", str(path), "--tz", "Europe/Zurich"])
+    assert (run.exit_code, "--mapping says" in run.stderr) == (2, True), "an option that would not count is refused"
+    assert CliRunner().invoke(app, ["csv", str(table), "--mapping", str(path)]).exit_code == 0
     path.write_text("values: 3\n")
     with pytest.raises(BadFile, match="values"):
         read_mapping(path)

@@ -11,9 +11,10 @@ from typer.testing import CliRunner
 from core.telemetry.quality import Quality
 from core.telemetry.readers.csvfile import parse_csv, read_csv
 from core.telemetry.readers.csvframe import Column, CsvMapping
-from core.telemetry.readers.recorded import by_quantity, guess, set_right
+from core.telemetry.readers.recorded import by_quantity, guess, read_recorded, set_right
 from core.telemetry.readers.text import BadFile
 from lotwise.importing import app
+from tests.rules.logger_reports import configuration, log
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 POINT = "plant/store/cold-1/probe/temperature"
@@ -92,7 +93,7 @@ def test_more_forms_of_times(stamps: list[str], form: str | None) -> None:
 def test_a_clock_beside_its_day_belongs_to_the_time() -> None:
     text = "date,clock,value\n05.03.2024,10:00:00,4.5\n05.03.2024,10:05:00,4.6\n"
     assert [reading.at.minute for reading in parse_csv(text, ONE, NOW).readings] == [0, 5]
-    assert [column.column for column in guess("f", text, CsvMapping(values=()))] == [3]
+    assert [column.column for column in guess("f", text, CsvMapping())] == [3]
     days = parse_csv("date,value\n05.03.2024,4.5\n06.03.2024,4.6\n", ONE, NOW)
     assert [reading.at.day for reading in days.readings] == [5, 6]
 
@@ -137,7 +138,7 @@ def test_the_clocks_of_zones_whose_hour_is_half_an_hour() -> None:
 
 def test_an_unknown_table_is_guessed_by_its_heading_and_not_beyond(tmp_path: Path) -> None:
     text = "when,Temperature (°C),RH [%],Door\n2024-03-05 10:00,4.5,60,0\n"
-    found = guess("R 1", text, CsvMapping(values=()))
+    found = guess("R 1", text, CsvMapping())
     assert [(column.point.rsplit("/", 1)[1], column.unit) for column in found] == [
         ("temperature", "Cel"), ("humidity", "%"), ("Door", ""),
     ]  # fmt: skip
@@ -145,8 +146,10 @@ def test_an_unknown_table_is_guessed_by_its_heading_and_not_beyond(tmp_path: Pat
     with pytest.raises(BadFile, match="Door has no unit"):
         by_quantity(readings)
     assert list(by_quantity(readings[:2])) == [("temperature", "Cel"), ("humidity", "%")]
+    one_sign = "t,Temp(\N{DEGREE CELSIUS})\n2024-03-05 10:00,4.5\n"
+    assert guess("R", one_sign, CsvMapping())[0].unit == "Cel"
     twice = "when,Temp 1 (°F),Temp 2 (°F)\n2024-03-05 10:00,40,41\n"
-    both = parse_csv(twice, CsvMapping(values=guess("R", twice, CsvMapping(values=()))), NOW)
+    both = parse_csv(twice, CsvMapping(values=guess("R", twice, CsvMapping())), NOW)
     assert [(reading.value, reading.unit) for reading in both.readings] == [(40.0, "[degF]"), (41.0, "[degF]")]
     with pytest.raises(BadFile, match="several columns are of temperature"):
         by_quantity(both.readings)
@@ -215,3 +218,14 @@ def test_a_column_that_holds_no_times_is_named_on_every_line() -> None:
     assert [(doubt.line, doubt.kind) for doubt in result.doubts] == [(2, "malformed_row"), (3, "malformed_row")]
     assert all("time says which column" in doubt.message for doubt in result.doubts)
     assert (result.rows, result.readings) == (2, ())
+
+
+def test_a_report_is_known_by_its_sections_and_a_table_may_begin_like_one() -> None:
+    parts = configuration(), log([4.5] * 3), "Device: Q-tag CLm doc\n"
+    for end in ("\n", "\r\n", "\r"):
+        data = "".join(parts).replace("\n", end).encode()
+        found = read_recorded("R-1.txt", data, "auto", "UTC", CsvMapping(), NOW)
+        assert (found.kind, found.device, len(found.readings)) == ("logger", "Q-tag CLm doc", 3)
+    lead = b"Device: thermometer 5\nData: all\n\ntime,Temp (C)\n2024-03-05 10:00,4.5\n"
+    found = read_recorded("R-1.csv", lead, "auto", "UTC", CsvMapping(), NOW)
+    assert (found.kind, [reading.value for reading in found.readings]) == ("csv", [4.5])

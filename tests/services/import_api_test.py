@@ -185,7 +185,13 @@ def test_a_devices_own_file_is_handed_in_as_with_curl(world: World, url: str) ->
         assert (fast.json()["landed"], fast.json()["duplicates"]) == (0, 2 * len(rows()))
         far = hand_in("R-1.txt", logger_file(), timezone="America/Lima")
         assert (far.status_code, "time zone right" in far.text) == (409, True)
+        columns = '{"values": [{"column": 2, "point": "import/csv/r/file/temperature", "unit": "Cel"}]'
+        said = {"mapping": columns + "}", "timezone": "Europe/Zurich", "clock_fast": "-60", "dry_run": "true"}
+        assert hand_in("R-1.csv", table_file(), **said).json()["duplicates"] == len(rows()), (
+            "the form's time zone counts"
+        )
         for name, data, fields, why in (
+            ("R-1.csv", table_file(), said | {"mapping": columns + ', "timezone": "Asia/Tokyo"}'}, "one time zone"),
             ("R-1.txt", logger_file()[:901], {}, "not text"),
             ("R-1.txt", b"Device: X\n", {}, "line 1"),
             ("R-1.csv", b"when,value\n2026-03-02 09:00,5\n", {}, "has no unit"),

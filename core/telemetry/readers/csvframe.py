@@ -51,7 +51,7 @@ class CsvMapping(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     line, and lines before the table (`skip_lines` 0). `allowed_gap` in minutes; by default 1.5 usual steps.
     """
 
-    values: tuple[Column, ...]
+    values: tuple[Column, ...] = ()
     time: tuple[str | int, ...] = FIRST_COLUMN
     time_format: str | None = None
     timezone: str = "UTC"

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
+from unicodedata import normalize
 
 import msgspec
 
@@ -20,7 +21,11 @@ from core.telemetry.readers.walltime import zone_named
 from core.telemetry.reading import Reading
 
 _MOST_FAST = 366 * 1440.0
-_REPORT = re.compile(r"\s*Device\s*:", re.IGNORECASE)
+_REPORT = (
+    re.compile(r"(?:\A|[\r\n]) *Device *:", re.IGNORECASE),
+    re.compile(r"(?:\A|[\r\n])(?:Conf|Hist|Res|Data) *:[ \t]*(?:[\r\n]|\Z)", re.IGNORECASE),
+)
+"""Lines that a logger's report has, in whatever order; a table may have one of them before its heading."""
 _QUANTITIES = (
     ("temperature", re.compile(r"temp|°\s*[cf]\b", re.IGNORECASE)),
     ("humidity", re.compile(r"hum|feucht|\brh\b|%", re.IGNORECASE)),
@@ -53,10 +58,10 @@ def read_recorded(
 ) -> Recorded:
     """The file of that name as a logger's report, or as a table by the mapping (without values: by its headings).
 
-    `auto` takes for a report what begins as one. `zone` is what a logger's clock was set to. Raises BadFile.
+    `auto` takes for a report what has the sections of one. `zone` is what a logger's clock was set to. Raises BadFile.
     """
     text, stem = decode(data), name.rpartition("/")[2].partition(".")[0]
-    if kind == "logger" or (kind == "auto" and _REPORT.match(text)):
+    if kind == "logger" or (kind == "auto" and all(line.search(text) for line in _REPORT)):
         report = parse_fridgetag(text, zone_named(zone))
         serial = report.serial or stem
         readings = logged(report, serial, now)
@@ -78,7 +83,8 @@ def guess(stem: str, text: str, mapping: CsvMapping) -> tuple[Column, ...]:
     Raises BadFile as `open_table` does.
     """
     table = open_table(text, mapping)
-    columns = [(place, name) for place, name in enumerate(table.names) if place not in table.times and name]
+    names = [normalize("NFKC", name) for name in table.names]  # a degree sign and its letter can be one character
+    columns = [(place, name) for place, name in enumerate(names) if place not in table.times and name]
     seen: dict[str, int] = {}
     out = []
     for place, name in columns:
