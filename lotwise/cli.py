@@ -164,7 +164,7 @@ def ingest(
     if context.invoked_subcommand is not None:
         return
     from lotwise.ingesting import ingest as run
-    from lotwise.runtime import nats_settings, servers
+    from lotwise.runtime import in_words, nats_settings, servers
 
     conf = settings()
     start_logging(conf.log_level)
@@ -172,7 +172,7 @@ def ingest(
     async def main() -> None:
         await run(conf, engine, nats_settings(conf, found), await _signalled(), name=name)
 
-    with servers(conf) as found:
+    with in_words(), servers(conf) as found:
         engine = found.engine()
         prepare(engine)
         asyncio.run(main())
@@ -188,8 +188,12 @@ def ingest_replay(
 ) -> None:
     """Try dead letters again, such as readings of a point that is known by now."""
     from lotwise.replaying import replay
+    from lotwise.runtime import in_words
 
-    raise typer.Exit(replay(settings(), reason=reason, gateway=gateway, dry_run=dry_run))
+    conf = settings()
+    with in_words():
+        left = replay(conf, reason=reason, gateway=gateway, dry_run=dry_run)
+    raise typer.Exit(left)
 
 
 @app.command()
@@ -209,9 +213,10 @@ def serve(
 @app.command()
 def migrate() -> None:
     """Bring the database to the newest schema."""
-    from lotwise.runtime import servers
+    from lotwise.runtime import in_words, servers
 
-    with servers(settings(), stream=False) as found:
+    conf = settings()
+    with in_words(), servers(conf, stream=False) as found:
         engine = found.engine()
         prepare(engine)
         engine.dispose()
@@ -240,9 +245,10 @@ def users_add(
     from core.erp.kernel.auth import create_user
     from core.erp.kernel.errors import LotwiseError
     from core.erp.kernel.unit import system, transact
-    from lotwise.runtime import servers
+    from lotwise.runtime import in_words, servers
 
-    with servers(settings(), stream=False) as found:
+    conf = settings()
+    with in_words(), servers(conf, stream=False) as found:
         engine = found.engine()
         prepare(engine)
         try:

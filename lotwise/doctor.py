@@ -1,9 +1,12 @@
 """`lotwise doctor`: which servers there are, which embedded ones would start, what is wrong with the settings."""
 
+import os
 import shutil
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from difflib import get_close_matches
 from pathlib import Path
 
 import httpx
@@ -53,8 +56,9 @@ def look() -> Iterator[Finding]:
     yield _database(settings)
     yield _stream(settings)
     yield _secret(settings)
-    yield _http("InfluxDB", settings.influx_url, "/ping", "the PostgreSQL table is the series store")
+    yield _influx(settings)
     yield _http("Grafana", settings.grafana_url, "/api/health", "no annotations; the built-in pages show all")
+    yield from _misspelt()
     for name, role in (("mosquitto", "tests with another maker's broker"), ("influxd", "tests with InfluxDB"),
                        ("chromium", "tests of the pages")):  # fmt: skip
         found = shutil.which(name)
@@ -95,18 +99,18 @@ def _stream(settings: Settings) -> Finding:
     import asyncio
 
     from core.ingest.stream import StreamUnavailable, connect
-    from core.telemetry.connection import hang_up
+    from core.telemetry.connection import hang_up, shown
     from lotwise.runtime import Servers, nats_settings
 
     async def probe() -> None:
-        client = await connect(nats_settings(settings, Servers("", settings.nats_url or "", ())), "doctor", within=5)
+        client = await connect(nats_settings(settings, Servers("", settings.nats_url or "", ())), "doctor", within=3)
         await hang_up(client)
 
     try:
         asyncio.run(probe())
     except StreamUnavailable as error:
         return Finding("NATS", well=False, detail=f"LOTWISE_NATS_URL: {error}")
-    return Finding("NATS", well=True, detail=f"{settings.nats_url}, by LOTWISE_NATS_URL")
+    return Finding("NATS", well=True, detail=f"{shown(settings.nats_url.split(','))}, by LOTWISE_NATS_URL")
 
 
 def _embedded(what: str, variable: str, binary: Callable[[], str]) -> Finding:
@@ -125,6 +129,32 @@ def _secret(settings: Settings) -> Finding:
     except ValueError as error:
         return Finding("LOTWISE_SECRET_KEY", well=False, detail=str(error))
     return Finding("LOTWISE_SECRET_KEY", well=True, detail="set")
+
+
+def _influx(settings: Settings) -> Finding:
+    """Whether its bucket can be read: that a server answers says nothing of the token and the bucket."""
+    if settings.influx_url is None:
+        return Finding("InfluxDB", None, "not set: the PostgreSQL table is the series store")
+    from core.series.influx import InfluxSettings, InfluxStore
+    from core.series.port import StoreUnavailable
+
+    url, bucket, token, org = settings.influx_url, *settings.store_behind()[1:]
+    store = InfluxStore(InfluxSettings(url, bucket, token, org, timeout=timedelta(seconds=5)))
+    try:
+        store.read("doctor/is/looking/for/nothing", datetime(2000, 1, 1, tzinfo=UTC), datetime(2000, 1, 2, tzinfo=UTC))
+    except StoreUnavailable as error:
+        return Finding("InfluxDB", well=False, detail=f"LOTWISE_INFLUX_URL: {error}")
+    finally:
+        store.close()
+    return Finding("InfluxDB", well=True, detail=f"{url}: bucket {bucket} can be read")
+
+
+def _misspelt() -> Iterator[Finding]:
+    """Variables that are no settings and look like one."""
+    known = [f"LOTWISE_{name.upper()}" for name in Settings.model_fields]
+    for name in sorted(name for name in os.environ if name.startswith("LOTWISE_") and name not in known):
+        for meant in get_close_matches(name, known, 1, 0.85):
+            yield Finding(name, None, f"is no setting of the core; was {meant} meant?")
 
 
 def _http(what: str, url: str | None, path: str, without: str) -> Finding:

@@ -7,15 +7,18 @@ import secrets
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from pydantic import SecretStr
 from sqlalchemy import Engine, create_engine
+from sqlalchemy.exc import OperationalError
 
-from core.ingest.stream import NatsSettings
+from core.ingest.stream import NatsSettings, StreamUnavailable
+from core.series.port import StoreUnavailable
 from core.settings import Settings
 from lotwise.embedded.nats import EmbeddedNats
 from lotwise.embedded.postgres import EmbeddedPostgres
-from lotwise.embedded.process import accepts
+from lotwise.embedded.process import ServerFailed, accepts
 
 STATE = "embedded.json"
 
@@ -94,6 +97,23 @@ def servers(settings: Settings, *, stream: bool = True) -> Iterator[Servers]:
         if started:
             stack.callback(_announce(settings.data_dir, database_url, nats_url))
         yield Servers(database_url, nats_url or "", tuple(started))
+
+
+@contextlib.contextmanager
+def in_words() -> Iterator[None]:
+    """A server that cannot be reached or does not start ends the command with a sentence and exit 1, no traceback."""
+    faults: list[str] = []
+    try:
+        yield
+    except* (OperationalError, StreamUnavailable, StoreUnavailable, ServerFailed) as group:
+        faults = [f"{getattr(fault, 'orig', fault)}".strip() for fault in _each(group)]
+    if faults:
+        raise SystemExit("\n".join(faults))
+
+
+def _each(group: BaseExceptionGroup[Any]) -> Iterator[BaseException]:
+    for fault in group.exceptions:
+        yield from _each(fault) if isinstance(fault, BaseExceptionGroup) else (fault,)
 
 
 def _announce(data_dir: Path, database_url: str, nats_url: str | None) -> Callable[[], None]:

@@ -7,7 +7,7 @@ from core.app import create_app
 from core.erp.migrations import upgrade
 from core.settings import Settings
 from core.web.pages import install_pages
-from lotwise.runtime import servers, with_secret
+from lotwise.runtime import in_words, servers, with_secret
 
 
 def serve(settings: Settings, host: str, port: int) -> None:
@@ -18,7 +18,7 @@ def serve(settings: Settings, host: str, port: int) -> None:
     except ValueError as error:
         Console().print(f"cannot start: {error}", markup=False)
         raise SystemExit(2) from error
-    with servers(settings, stream=False) as found:
+    with in_words(), servers(settings, stream=False) as found:
         engine = found.engine(20)
         upgrade(engine)
         app = create_app(settings, engine)

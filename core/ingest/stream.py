@@ -21,7 +21,7 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.aio.transport import TcpTransport
 
-from core.telemetry.connection import closing_within, dial
+from core.telemetry.connection import closing_within, dial, shown
 from core.telemetry.stream import (
     STREAM,
     STREAM_NAME_IN_USE,
@@ -129,9 +129,7 @@ async def connect(settings: NatsSettings, name: str, *, within: float = 10.0) ->
             error_cb=error,
         )
     except (OSError, TimeoutError, nats.errors.Error) as problem:
-        raise StreamUnavailable(
-            f"stream at {', '.join(settings.urls)}: {said[0] if said else repr(problem)}"
-        ) from problem
+        raise StreamUnavailable(f"stream at {shown(settings.urls)}: {said[0] if said else repr(problem)}") from problem
     return client
 
 

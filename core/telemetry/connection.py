@@ -8,10 +8,17 @@ connects may go on connecting behind one's back. What it leaves open is noticed 
 # ruff: noqa: SLF001 - the library tells nobody of the connection under a client
 
 import asyncio
+import re
+from collections.abc import Iterable
 from typing import Any
 
 PATIENCE = 2.0
 """Seconds that a connection has for closing in order."""
+
+
+def shown(urls: Iterable[str]) -> str:
+    """Addresses as they may be told and logged: without who signs in there, and with what."""
+    return ", ".join(re.sub(r"//[^/]*@", "//", url) for url in urls)
 
 
 def closing_within(transport: type[Any], seconds: float = PATIENCE) -> type[Any]:

@@ -3,11 +3,17 @@
 import os
 import subprocess
 import sys
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner, Result
+
+from core.ingest import worker
+from core.ingest.stream import connect
+from lotwise import cli
+from tests.services.series_http_test import Influx, serving
 
 ROOT = Path(__file__).parents[2]
 
@@ -50,7 +56,6 @@ def test_a_doctor_without_settings_names_the_embedded_servers(tmp_path: Path) ->
         ("LOTWISE_SECRET_KEY", "change-me", "placeholder"),
         ("LOTWISE_DATABASE_URL", "mysql://x", "only PostgreSQL"),
         ("LOTWISE_DATABASE_URL", "postgresql://nobody@127.0.0.1:1/none", "LOTWISE_DATABASE_URL"),
-        ("LOTWISE_NATS_URL", "nats://127.0.0.1:1", "LOTWISE_NATS_URL"),
         ("LOTWISE_INFLUX_URL", "http://127.0.0.1:1", "InfluxDB"),
     ],
 )
@@ -58,6 +63,55 @@ def test_a_doctor_says_what_is_wrong(tmp_path: Path, variable: str, value: str, 
     done = lotwise("doctor", LOTWISE_DATA_DIR=str(tmp_path), **{variable: value})
     assert done.exit_code == 1
     assert said in done.stdout
+
+
+def test_a_doctor_asks_influx_for_the_bucket_and_not_only_whether_it_lives(tmp_path: Path) -> None:
+    influx = Influx()
+    with serving(influx):
+        given = {"LOTWISE_DATA_DIR": str(tmp_path), "LOTWISE_INFLUX_URL": influx.url}
+        assert "bucket lotwise can be read" in lotwise("doctor", **given).stdout
+        influx.query_status, influx.answers = 401, '{"error": "authorization failed"}'
+        refused = lotwise("doctor", **given)
+        influx.query_status, influx.answers = 200, '{"results": [{"error": "database not found: lotwise"}]}'
+        missing = lotwise("doctor", **given)
+    assert (refused.exit_code, missing.exit_code) == (1, 1)
+    assert "401" in refused.stdout
+    assert "database not found" in missing.stdout
+
+
+def test_a_doctor_tells_a_stream_that_is_not_there_a_misspelt_variable_and_no_password(tmp_path: Path) -> None:
+    done = lotwise("doctor", LOTWISE_DATA_DIR=str(tmp_path), LOTWISE_NATS_URL="nats://core:hush@127.0.0.1:1",
+                   LOTWISE_NATS_CREDENTALS="x", LOTWISE_SPOOL="x")  # fmt: skip
+    assert done.exit_code == 1
+    assert "was LOTWISE_NATS_CREDENTIALS meant?" in done.stdout
+    assert "LOTWISE_NATS_URL: stream at nats://127.0.0.1:1" in done.stdout
+    assert "hush" not in done.stdout
+    assert "LOTWISE_SPOOL" not in done.stdout
+
+
+@pytest.mark.parametrize("words", [["ingest"], ["ingest", "replay"], ["migrate"], ["serve"]])
+def test_a_database_that_is_not_there_is_told_in_words(tmp_path: Path, words: list[str]) -> None:
+    done = lotwise(
+        *words, LOTWISE_DATA_DIR=str(tmp_path), LOTWISE_SECRET_KEY="k" * 40, LOTWISE_LOG_LEVEL="ERROR",
+        LOTWISE_DATABASE_URL="postgresql://me:hush@127.0.0.1:1/x", LOTWISE_NATS_URL="nats://127.0.0.1:1",
+    )  # fmt: skip
+    assert done.exit_code == 1
+    assert 'server at "127.0.0.1", port 1 failed' in done.output
+    assert "Traceback" not in done.output
+    assert "hush" not in done.output
+
+
+def test_a_stream_that_is_not_there_is_told_in_words(
+    postgres_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # the first connection is waited for
+    monkeypatch.setattr(worker, "connect", partial(connect, within=0.2))
+    monkeypatch.setattr(cli, "prepare", lambda _: None)
+    done = lotwise("ingest", LOTWISE_DATABASE_URL=postgres_url, LOTWISE_NATS_URL="nats://core:hush@127.0.0.1:1",
+                   LOTWISE_DATA_DIR=str(tmp_path), LOTWISE_LOG_LEVEL="ERROR")  # fmt: skip
+    assert done.exit_code == 1
+    assert "stream at nats://127.0.0.1:1" in done.output
+    assert "hush" not in done.output
 
 
 def test_edge_check_says_everything_that_is_wrong_with_its_lines(tmp_path: Path) -> None:
