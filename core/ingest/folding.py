@@ -29,6 +29,14 @@ APART_MAX = 1_000
 """Parts of a batch that are dead letters of their own; of one with more that cannot be decoded, all of it is one."""
 
 
+IDLE = timedelta(seconds=30)
+"""How long a transaction that holds partitions may say nothing; its successor waits for it no longer."""
+_HOLD = text(
+    "SELECT set_config('idle_in_transaction_session_timeout', :idle, true), pg_advisory_xact_lock(1281852233, p)"
+    " FROM unnest(cast(:p AS int[])) p"
+)
+
+
 class Fold(Protocol):
     """What judges. Given only what is new, and conflicts; it locks what it needs itself."""
 
@@ -164,9 +172,12 @@ def _land(u: Unit, work: _Work) -> Landed:
 
 
 def hold_partitions(conn: Connection, partitions: Iterable[int]) -> list[int]:
-    """Locks partitions until the transaction ends, ascending: only one transaction folds a partition at a time."""
+    """Locks partitions until the transaction ends, ascending: only one transaction folds a partition at a time.
+
+    Whoever is frozen in the middle of it, or whose machine is gone without a word, loses the transaction after IDLE.
+    """
     ordered = sorted(partitions)
-    conn.execute(text("SELECT pg_advisory_xact_lock(1281852233, p) FROM unnest(cast(:p AS int[])) p"), {"p": ordered})
+    conn.execute(_HOLD, {"p": ordered, "idle": str(int(IDLE.total_seconds() * 1000))})
     return ordered
 
 

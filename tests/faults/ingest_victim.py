@@ -1,14 +1,18 @@
-"""A worker process to be killed: stops for ever inside the transaction, after the landing, once told to."""
+"""A worker process to be killed, or frozen and woken: stops inside the transaction, after the landing, until the sign
+it gives of it is taken away.
+"""
 
 import asyncio
 import sys
 import time
 from collections.abc import Sequence
+from datetime import timedelta
 from pathlib import Path
 
 from sqlalchemy import create_engine
 
 from core.erp.kernel.unit import Unit
+from core.ingest import folding
 from core.ingest.stream import NatsSettings
 from core.ingest.worker import IngestWorker
 from core.telemetry.batch import Gap, Watermark
@@ -17,7 +21,7 @@ from tests.faults.ingest_running import QUICK
 
 
 class Stuck:
-    """Judges nothing; hangs when it is given a reading, and says so by a file."""
+    """Judges nothing; hangs when it is given a reading, and says so by a file, for as long as that is there."""
 
     def __init__(self, sign: Path) -> None:
         self._sign = sign
@@ -32,10 +36,12 @@ class Stuck:
     ) -> None:
         if readings:
             self._sign.touch()
-            time.sleep(3600)
+            while self._sign.exists():
+                time.sleep(0.02)
 
 
 async def main(database: str, url: str, sign: str) -> None:
+    folding.IDLE = timedelta(seconds=1)
     engine = create_engine(database)
     await IngestWorker(engine, NatsSettings(urls=(url,)), Stuck(Path(sign)), "victim", options=QUICK).run(
         asyncio.Event()

@@ -2,6 +2,7 @@
 
 import asyncio
 import shutil
+import signal
 import subprocess
 import sys
 from dataclasses import replace
@@ -190,6 +191,39 @@ def test_a_worker_killed_between_landing_and_commit_leaves_all_to_the_next(
     asyncio.run(main())
     assert [r.at for r in judge.readings] == [reading(n).at for n in range(10)]
     assert count(engine, "reading") == 10
+
+
+def test_a_worker_frozen_in_its_transaction_is_not_waited_for_and_does_no_harm_when_woken(
+    engine: Engine, postgres_url: str, nats_server: EmbeddedNats, tmp_path: Path
+) -> None:
+    add_points(engine)
+    judge = Recorder()
+    gw = Gateway()
+    sign = tmp_path / "in the transaction"
+    command = [sys.executable, "-m", "tests.faults.ingest_victim", postgres_url, nats_server.url, str(sign)]
+
+    async def main() -> None:
+        async with publisher(nats_server.url) as client:
+            victim = await asyncio.to_thread(subprocess.Popen, command)
+            try:
+                await until(lambda: count(engine, "ingest_lease") == 64, 30)
+                await publish(client, *[gw.cut([reading(n)], [mark(n)]) for n in range(10)])
+                await until(sign.exists)
+                victim.send_signal(signal.SIGSTOP)
+                async with worker(engine, nats_server.url, judge):
+                    await until(lambda: count(engine, "batch") == 10, 30)
+                    sign.unlink()
+                    victim.send_signal(signal.SIGCONT)
+                    await until(lambda: count(engine, "ingest_lease WHERE worker = 'victim'") == 32)
+                    # what it had in hand it has let go; it works on with what it holds now
+                    assert not sign.exists()
+            finally:
+                victim.kill()
+                await asyncio.to_thread(victim.wait)
+
+    asyncio.run(main())
+    assert sorted(r.at for r in judge.readings) == [reading(n).at for n in range(10)]
+    assert (count(engine, "batch"), count(engine, "reading"), count(engine, "ingest_alarm")) == (10, 10, 0)
 
 
 def test_a_database_that_goes_away_stops_nothing_for_good(
