@@ -24,6 +24,9 @@ _DIMENSIONS: dict[str, dict[str, _Affine]] = {
 }
 _WHERE = {unit: dimension for dimension, units in _DIMENSIONS.items() for unit in units}
 
+CANONICAL = {"temperature": "Cel", "humidity": "%", "pressure": "Pa"}
+"""In what these quantities are judged, whatever their points and limits are given in."""
+
 # the exact ones spelled out, so that 41 °F is 5 °C and not 4.999999999999986
 _EXACT: dict[tuple[str, str], Callable[[float], float]] = {
     ("[degF]", "Cel"): lambda value: (value - 32) * 5 / 9,

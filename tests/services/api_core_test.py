@@ -471,3 +471,47 @@ def test_every_operation_shows_an_example_that_its_own_shape_accepts(api: Api) -
                     assert list(answer["content"]) == ["application/problem+json"], where
             count += 1
     assert count > 150
+
+
+def test_a_unit_that_nobody_could_judge_is_refused(api: Api, plant: Plant) -> None:
+    """A humidity limit in Cel, or a temperature's in kg, would have stopped the judge in every zone it came to."""
+    profile = api.post("/profiles", plant.quality, {"code": "odd", "name": "odd"}).json()
+    for quantity, said in (("humidity", "Cel"), ("temperature", "kg"), ("temperature", "celsius"), ("pressure", "%")):
+        limit = {"key": "x", "quantity": quantity, "unit": said, "op": ">", "threshold": 8, "kind": "instant"}
+        answer = api.post(
+            f"/profiles/{profile['id']}/versions", plant.quality, {"allowed_gap": "PT30M", "limits": [limit]}
+        )
+        assert (answer.status_code, answer.json()["type"]) == (422, "urn:lotwise:invalid"), limit
+        assert f"{quantity} is not measured in" in answer.json()["detail"]
+    address = api.get(f"/zones/{plant.zone}", plant.quality).json()["address"]
+    point = {"zone_id": plant.zone, "address": f"{address}/p9/temperature", "quantity": "temperature", "unit": "°C"}
+    assert api.post("/points", plant.admin, point).status_code == 422
+    assert api.post("/points", plant.admin, {**point, "unit": "[degF]"}).status_code == 201
+
+
+def test_times_that_nobody_means_and_filters_that_nobody_has(api: Api, plant: Plant) -> None:
+    lot = api.post("/lots", plant.store, {"item_id": plant.item, "number": "T1"}).json()
+    for at in ("1970-01-01T00:00:00Z", "0001-01-01T00:00:00+14:00", "2206-01-01T00:00:00Z", "2026-01-01T00:00:00"):
+        answer = api.post(f"/lots/{lot['id']}/receive", plant.store, {"amount": "1", "zone_id": plant.zone, "at": at})
+        assert (answer.status_code, answer.json()["errors"][0]["where"]) == (422, "body/at"), at
+    assert api.get("/audit", plant.quality, since="0001-01-01T00:00:00+14:00").status_code == 422
+    answer = api.get("/sublots", plant.store, stat="released")
+    assert (answer.status_code, answer.json()["unknown"]) == (422, ["stat"]), "a misspelt filter would show everything"
+
+
+def test_places_that_nobody_knows(api: Api, plant: Plant) -> None:
+    release(api, sublot := received(api, plant)["id"])
+    held = api.post("/holds", plant.quality, {"shipment_id": 999, "reason": "paper missing"})
+    assert (held.status_code, held.json()["type"]) == (404, "urn:lotwise:not-found")
+    people = {"login": "lou", "name": "Lou", "password": "a long password of Lou", "roles": ["logistics", "planner"]}
+    assert api.post("/users", plant.admin, people).status_code == 201
+    lou = api.sign_in("lou", "a long password of Lou")
+    leg = {"origin": "dock", "destination": "C"}
+    shipment = {"code": "SH-1", "consignee": "C", "lines": [{"sublot_id": sublot, "amount": "1"}], "legs": [leg]}
+    for wrong in (
+        {"legs": [{**leg, "vehicle_zone_id": 999}]}, {"receiving_zone_id": 999},
+        {"loggers": [{"serial": "L-1", "zone_id": 999}]},
+    ):  # fmt: skip
+        assert api.post("/shipments", lou, {**shipment, **wrong}).status_code == 404
+    assert api.post("/work-centres", lou, {"code": "F1", "name": "Fill", "zone_id": 999}).status_code == 404
+    assert api.post("/shipments", lou, shipment).status_code == 201

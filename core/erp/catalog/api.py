@@ -4,7 +4,7 @@ from typing import Annotated, Any, TypeVar
 
 from fastapi import APIRouter, Query
 from fastapi.responses import JSONResponse
-from pydantic import AwareDatetime, BaseModel, Field
+from pydantic import BaseModel, Field
 from sqlalchemy import select
 from sqlmodel import SQLModel
 
@@ -27,7 +27,7 @@ from core.erp.catalog.shapes import (
     ZoneIn,
     ZoneOut,
 )
-from core.erp.kernel.http import PROBLEMS, Body, Cursor, Door, DoorKeeper, Id, Limit, Page, paged
+from core.erp.kernel.http import PROBLEMS, Body, Cursor, Door, DoorKeeper, Id, Limit, Moment, Page, paged
 from core.erp.kernel.tables import table
 from core.erp.kernel.unit import Unit
 
@@ -125,7 +125,7 @@ def _loads(u: Unit) -> None:
 class EndIn(Body):
     """When something ended."""
 
-    to_at: AwareDatetime
+    to_at: Moment
 
 
 @router.post("/nestings/{nesting_id}/end", response_model=NestingOut)

@@ -4,9 +4,21 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from core.erp.catalog.model import ProfileLimit
+from core.telemetry.units import CANONICAL, alike, convertible
 
 OPS = (">", ">=", "<", "<=")
 KINDS = ("instant", "consecutive", "cumulative")
+
+
+def unit_fault(quantity: str, unit: str) -> str | None:
+    """What is wrong with a quantity's unit, or None: what is judged in one unit must be given in one of its kind.
+
+    A limit whose unit cannot be converted could be judged by nobody.
+    """
+    canonical = CANONICAL.get(quantity)
+    if canonical is None or convertible(unit, canonical):
+        return None
+    return f"{quantity} is not measured in {unit!r}, but in {' or '.join(alike(canonical))}"
 
 
 def faults(limits: Sequence[ProfileLimit], allowed_gap: timedelta) -> list[str]:
@@ -21,6 +33,8 @@ def faults(limits: Sequence[ProfileLimit], allowed_gap: timedelta) -> list[str]:
             found.append(f"{limit.key}: an instant limit has no delay")
         if limit.kind != "instant" and limit.delay <= timedelta(0):
             found.append(f"{limit.key}: a {limit.kind} limit needs a delay")
+        if (fault := unit_fault(limit.quantity, limit.unit)) is not None:
+            found.append(f"{limit.key}: {fault}")
         if limit.hysteresis < 0:
             found.append(f"{limit.key}: hysteresis cannot be negative")
     for allowance in {limit.allowance for limit in limits if limit.allowance is not None}:

@@ -23,13 +23,20 @@ from core.erp.catalog.model import (
     Zone,
     ZoneNesting,
 )
-from core.erp.catalog.rules import faults
+from core.erp.catalog.rules import faults, unit_fault
 from core.erp.kernel.errors import Conflict, Invalid, NotFound, Refused
 from core.erp.kernel.tables import table
 from core.erp.kernel.unit import Unit
 from core.telemetry.address import BadAddress, check_point, check_segment, check_zone, zone_of
 
 Row = TypeVar("Row", bound=SQLModel)
+
+
+def require_zones(u: Unit, *zone_ids: int | None) -> None:
+    """Raises NotFound for a zone that is not there; None is none."""
+    for zone_id in zone_ids:
+        if zone_id is not None:
+            get(u, Zone, zone_id)
 
 
 def get(u: Unit, model: type[Row], row_id: int) -> Row:
@@ -127,6 +134,8 @@ def create_point(u: Unit, zone_id: int, address: str, quantity: str, unit: str, 
     _checked(check_point, address)
     if zone_of(address) != zone.address:
         raise Invalid(f"{address} is not in zone {zone.address}")
+    if (fault := unit_fault(quantity, unit)) is not None:
+        raise Invalid(fault)
     point = Point(zone_id=zone_id, address=address, quantity=quantity, unit=unit, **options)
     if point.role not in {"required", "spare", "machine"}:
         raise Invalid(f"a point is required, spare or machine, not {point.role}")

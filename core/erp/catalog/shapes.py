@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import AwareDatetime, ConfigDict, Field, FiniteFloat
 
-from core.erp.kernel.http import Answer, Body, Length, Ref, Text
+from core.erp.kernel.http import Answer, Body, Length, Moment, Ref, Text
 
 Span = Annotated[Length, Field(ge=timedelta(0), le=timedelta(days=3660), examples=["PT30M"])]
 Code = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,64}$")]
@@ -43,7 +43,7 @@ class ZoneIn(Body):
     name: Text
     kind: Annotated[str, Field(min_length=1, max_length=64)] = "room"
     accepts_held: bool = False
-    worst_temperature: FiniteFloat | None = None
+    worst_temperature: Annotated[FiniteFloat | None, Field(ge=-273.15)] = None
     band_low: FiniteFloat | None = None
     band_high: FiniteFloat | None = None
     band_delay: Span = timedelta(0)
@@ -75,8 +75,8 @@ class NestingIn(Body):
 
     zone_id: Ref
     parent_id: Ref
-    from_at: AwareDatetime
-    to_at: AwareDatetime | None = None
+    from_at: Moment
+    to_at: Moment | None = None
 
 
 class NestingOut(Answer):
@@ -139,8 +139,8 @@ class InstallationIn(Body):
 
     sensor_id: Ref
     point_id: Ref
-    from_at: AwareDatetime
-    to_at: AwareDatetime | None = None
+    from_at: Moment
+    to_at: Moment | None = None
 
 
 class InstallationOut(Answer):
@@ -157,8 +157,8 @@ class CalibrationIn(Body):
     """A calibration and what was found before adjustment."""
 
     sensor_id: Ref
-    done_at: AwareDatetime
-    due_at: AwareDatetime
+    done_at: Moment
+    due_at: Moment
     as_found_ok: bool = True
     as_found_error: Annotated[FiniteFloat, Field(ge=0)] = 0.0
     certificate: Annotated[str, Field(max_length=200)] = ""
@@ -274,7 +274,7 @@ class AssignIn(Body):
     """By which profile version an item is judged, from when (now, if left out)."""
 
     version_id: Ref
-    from_at: AwareDatetime | None = None
+    from_at: Moment | None = None
 
 
 class AssignOut(Answer):

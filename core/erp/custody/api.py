@@ -10,7 +10,21 @@ from sqlalchemy import select
 from core.erp.custody import service
 from core.erp.custody.model import CustodyFact
 from core.erp.kernel.auth import now_utc
-from core.erp.kernel.http import PROBLEMS, Answer, Body, Cursor, Door, Id, Limit, Page, Ref, Text, not_future, paged
+from core.erp.kernel.http import (
+    PROBLEMS,
+    Answer,
+    Body,
+    Cursor,
+    Door,
+    Id,
+    Limit,
+    Moment,
+    Page,
+    Ref,
+    Text,
+    not_future,
+    paged,
+)
 from core.erp.kernel.tables import table
 from core.erp.kernel.unit import Unit
 
@@ -21,7 +35,7 @@ class PutIn(Body):
     """From `at` (now, if left out) on the sublot was in the zone; null: not with us."""
 
     zone_id: Ref | None
-    at: AwareDatetime | None = None
+    at: Moment | None = None
     reason: Annotated[str, Field(max_length=2000)] = ""
 
 
@@ -96,7 +110,7 @@ def list_facts(sublot_id: Id, door: Door, cursor: Cursor = None, limit: Limit = 
 
 
 @router.get("/sublots/{sublot_id}/stays")
-def stays(sublot_id: Id, door: Door, known_at: AwareDatetime | None = None) -> list[StayOut]:
+def stays(sublot_id: Id, door: Door, known_at: Moment | None = None) -> list[StayOut]:
     """Where the sublot was, from-until; as known now or at `known_at`."""
 
     def work(u: Unit) -> list[StayOut]:
@@ -117,8 +131,8 @@ def retract(fact_id: Id, body: RetractIn, door: Door) -> JSONResponse:
 def zone_stays(
     zone_id: Id,
     door: Door,
-    start: Annotated[AwareDatetime | None, Query(description="now, if left out")] = None,
-    stop: AwareDatetime | None = None,
+    start: Annotated[Moment | None, Query(description="now, if left out")] = None,
+    stop: Moment | None = None,
 ) -> list[StayOut]:
     """Which sublots stood in the zone during a time."""
     since = start or now_utc()

@@ -13,12 +13,11 @@ from core.erp.exposure.rules.runs import Runs
 from core.erp.exposure.rules.signal import BAD, GOOD, UNCERTAIN
 from core.erp.exposure.stays import RECORDER, stays_in
 from core.erp.exposure.times import micros, span
-from core.telemetry.units import alike, convert
+from core.telemetry.units import CANONICAL, alike, convert
 
 BAND = 0
 """The version id under which a zone's own band is judged, as if it were a profile."""
 
-CANONICAL = {"temperature": "Cel", "humidity": "%", "pressure": "Pa"}
 """The unit the judge works in, by quantity; others are judged in the unit they come in."""
 
 

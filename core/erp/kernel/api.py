@@ -11,7 +11,7 @@ from sqlalchemy import select
 from core.erp.kernel import auth, tokens
 from core.erp.kernel.audit import HEADS
 from core.erp.kernel.errors import NotFound, Unauthenticated
-from core.erp.kernel.http import PROBLEMS, Answer, Body, Cursor, Door, Id, Limit, Page, Text, bearer, paged
+from core.erp.kernel.http import PROBLEMS, Answer, Body, Cursor, Door, Id, Limit, Moment, Page, Text, bearer, paged
 from core.erp.kernel.model import AuditRow, User
 from core.erp.kernel.permits import Role, permits_of
 from core.erp.kernel.tables import table
@@ -172,8 +172,8 @@ def read_audit(
     entity_id: str | None = None,
     actor: str | None = None,
     action: str | None = None,
-    since: AwareDatetime | None = None,
-    until: AwareDatetime | None = None,
+    since: Moment | None = None,
+    until: Moment | None = None,
     cursor: Cursor = None,
     limit: Limit = 100,
 ) -> Page[AuditOut]:

@@ -5,16 +5,17 @@ import binascii
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from http import HTTPStatus
 from typing import Annotated, Any, Generic, TypeVar
 
 from fastapi import Depends, Header, Path, Query, Request
+from fastapi.dependencies.utils import get_flat_params
 from fastapi.encoders import jsonable_encoder
 from fastapi.responses import JSONResponse
 from fastapi.security import OAuth2PasswordBearer
-from pydantic import BaseModel, ConfigDict, Field, PlainSerializer
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, PlainSerializer
 from sqlalchemy import ColumnElement, Engine, Row, Select, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
@@ -63,6 +64,18 @@ Length = Annotated[
     Field(json_schema_extra={"format": "duration"}),
 ]
 """A length of time in an answer: PT30M, P730D."""
+EARLIEST, LATEST = datetime(2000, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
+
+
+def _plausible(value: datetime) -> datetime:
+    """A clock that was never set says 1970, a slip of the finger 2206: neither is when anything was so here."""
+    if not EARLIEST <= value < LATEST:
+        raise ValueError("lies before 2000 or after 2099")
+    return value
+
+
+Moment = Annotated[AwareDatetime, AfterValidator(_plausible)]
+"""A time in a body or a query: with its offset, and one that can be meant."""
 Text = Annotated[str, Field(min_length=1, max_length=2000, pattern=r"\S")]
 """Words that must be there."""
 
@@ -194,6 +207,14 @@ def _answer(body: Any, status: int, headers: dict[str, str] | None = None) -> JS
     return JSONResponse(body, status, headers, media_type=kind)
 
 
+def _only_known(request: Request) -> None:
+    """Raises Invalid for a query parameter that the route does not have: a misspelt filter would show everything."""
+    known = {field.alias for field in get_flat_params(request.scope["route"].dependant)}
+    unknown = sorted(set(request.query_params) - known)
+    if unknown:
+        raise Invalid(f"unknown in the query: {', '.join(unknown)}", unknown=unknown)
+
+
 async def _open(
     request: Request,
     actor: Annotated[Actor, Depends(signed_in)],
@@ -203,6 +224,7 @@ async def _open(
                examples=["0b6f6a0e-2f0e-4a9e-8a57-2f0f2b9b9d0a"]),
     ] = None,
 ) -> DoorKeeper:  # fmt: skip
+    _only_known(request)
     body = await request.body()
     said = f"{request.method} {request.url.path}?{request.url.query}\n".encode() + body
     state = request.app.state

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AwareDatetime, ConfigDict, Field
 
-from core.erp.kernel.http import Amount, Answer, Body, Quantity, Ref, Text
+from core.erp.kernel.http import Amount, Answer, Body, Moment, Quantity, Ref, Text
 from core.erp.lots.rules import ObstacleKind, Purpose
 
 Code = Annotated[str, Field(pattern=r"^[A-Za-z0-9_./-]{1,64}$")]
@@ -43,7 +43,7 @@ class ReceiveIn(Body):
     )
     amount: Amount
     zone_id: Ref | None
-    at: AwareDatetime | None = None
+    at: Moment | None = None
     source: Literal["supplier", "production", "customer", "adjustment"] = "supplier"
     code: Code | None = None
     state: Literal["quarantine", "expected"] = "quarantine"
@@ -130,7 +130,7 @@ class ArriveIn(Body):
 
     amount: Amount
     zone_id: Ref | None
-    at: AwareDatetime | None = None
+    at: Moment | None = None
     reason: Annotated[str, Field(max_length=2000)] = ""
 
 
@@ -162,7 +162,7 @@ class FactIn(Body):
     target: Literal["customer", "production", "supplier", "scrap", "sample"]
     purpose: Purpose
     reference: Reference
-    at: AwareDatetime
+    at: Moment
     reason: Text
 
 
@@ -194,7 +194,7 @@ class CountIn(Body):
     """Stock that was found or is missing (a fact)."""
 
     amount: Amount
-    at: AwareDatetime
+    at: Moment
     reason: Text
 
 
@@ -228,7 +228,7 @@ class HoldIn(Body):
     shipment_id: Ref | None = None
     kind: Literal["quality", "manual", "logger"] = "quality"
     reason: Text
-    since_at: AwareDatetime | None = None
+    since_at: Moment | None = None
     lift_permit: Literal["hold.lift", "batch.release", "logger.waive"] = "hold.lift"
 
 

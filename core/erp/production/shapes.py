@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import AwareDatetime, ConfigDict, Field, PlainSerializer
 
-from core.erp.kernel.http import Amount, Answer, Body, Quantity, Ref, Text
+from core.erp.kernel.http import Amount, Answer, Body, Moment, Quantity, Ref, Text
 
 Seconds = Annotated[timedelta, PlainSerializer(timedelta.total_seconds, return_type=float)]
 """A length of time, in seconds on the wire."""
@@ -40,7 +40,7 @@ class StateIn(Body):
     model_config = ConfigDict(json_schema_extra={"examples": [{"up": False, "reason": "filling needle blocked"}]})
     up: bool
     reason: Text
-    at: AwareDatetime | None = None
+    at: Moment | None = None
 
 
 class BomLineIn(Body):
@@ -108,7 +108,7 @@ class OrderIn(Body):
     code: Code
     bom_id: Ref
     amount: Amount
-    due_at: AwareDatetime
+    due_at: Moment
     priority: Annotated[int, Field(ge=0, le=9999)] = 100
 
 
@@ -224,7 +224,7 @@ class UsedUpIn(ReserveIn):
             ]
         }
     )  # fmt: skip
-    at: AwareDatetime
+    at: Moment
     reason: Text
 
 
@@ -241,7 +241,7 @@ class OutputIn(Body):
     model_config = ConfigDict(json_schema_extra={"examples": [{"amount": "98", "zone_id": 1}]})
     amount: Amount
     zone_id: Ref | None = None
-    at: AwareDatetime | None = None
+    at: Moment | None = None
     code: Code | None = None
     serial: str | None = None
 

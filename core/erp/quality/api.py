@@ -5,10 +5,9 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 from fastapi.responses import JSONResponse
-from pydantic import AwareDatetime
 from sqlalchemy import select, text
 
-from core.erp.kernel.http import PROBLEMS, Cursor, Door, Id, Limit, Page, paged
+from core.erp.kernel.http import PROBLEMS, Cursor, Door, Id, Limit, Moment, Page, paged
 from core.erp.kernel.tables import table
 from core.erp.kernel.unit import Unit
 from core.erp.lots import service as lots
@@ -50,7 +49,7 @@ def list_excursions(
     lot_id: int | None = None,
     zone_id: int | None = None,
     incident_id: int | None = None,
-    since: AwareDatetime | None = None,
+    since: Moment | None = None,
     cursor: Cursor = None,
     limit: Limit = 100,
 ) -> Page[ExcursionOut]:

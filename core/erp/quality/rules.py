@@ -82,6 +82,8 @@ class Known:
     state: str
     accepted_before: timedelta
     accepted: timedelta | None
+    zone_id: int | None = None
+    """Where it broke; not needed to tell which run it is of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,8 +213,10 @@ def breaks_further(breach: Breach, accepted: Accepted | None, delay: timedelta) 
 
 
 def _differs(known: Known, breach: Breach) -> bool:
-    return (known.broke_at, known.ended_at, known.certainty, known.out, known.lowest, known.highest) != (
-        breach.broke_at, breach.ended_at, breach.certainty, breach.out, breach.lowest, breach.highest,
+    return (
+        known.broke_at, known.ended_at, known.certainty, known.out, known.lowest, known.highest, known.zone_id,
+    ) != (
+        breach.broke_at, breach.ended_at, breach.certainty, breach.out, breach.lowest, breach.highest, breach.zone_id,
     )  # fmt: skip
 
 

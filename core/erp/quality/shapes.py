@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AwareDatetime, ConfigDict, Field, PlainSerializer, SecretStr
 
-from core.erp.kernel.http import Answer, Body, Ref, Text
+from core.erp.kernel.http import Answer, Body, Moment, Ref, Text
 
 Seconds = Annotated[timedelta, PlainSerializer(timedelta.total_seconds, return_type=float)]
 """A length of time, in seconds on the wire."""
@@ -241,7 +241,7 @@ class ShelveIn(Body):
     model_config = ConfigDict(
         json_schema_extra={"examples": [{"until": "2026-03-02T12:00:00Z", "reason": "defrosting, watched by hand"}]}
     )
-    until: AwareDatetime
+    until: Moment
     reason: Text
 
 

@@ -6,10 +6,9 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 from fastapi.responses import JSONResponse
-from pydantic import AwareDatetime
 from sqlalchemy import ColumnElement, select
 
-from core.erp.kernel.http import PROBLEMS, Body, Cursor, Door, DoorKeeper, Id, Limit, Page, paged
+from core.erp.kernel.http import PROBLEMS, Body, Cursor, Door, DoorKeeper, Id, Limit, Moment, Page, paged
 from core.erp.kernel.tables import table
 from core.erp.kernel.unit import Unit
 from core.erp.lots.model import StockTask
@@ -159,7 +158,7 @@ def require_logger(shipment_id: Id, body: LoggerIn, door: Door) -> JSONResponse:
 class LoggerReadIn(Body):
     """When it was read out; now if not said."""
 
-    at: AwareDatetime | None = None
+    at: Moment | None = None
 
 
 @router.post("/shipments/{shipment_id}/loggers/{serial}/read", response_model=ShipmentDetail)

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import AwareDatetime, ConfigDict, Field, SecretStr
 
-from core.erp.kernel.http import Amount, Answer, Body, Quantity, Ref, Text
+from core.erp.kernel.http import Amount, Answer, Body, Moment, Quantity, Ref, Text
 
 Code = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9._/-]+$", examples=["SH-1"])]
 
@@ -51,7 +51,7 @@ class ShipmentIn(Body):
     consignee: Text
     market: str = ""
     receiving_zone_id: Ref | None = None
-    due_at: AwareDatetime | None = None
+    due_at: Moment | None = None
     lines: Annotated[list[LineIn], Field(min_length=1, max_length=500)]
     legs: Annotated[list[LegIn], Field(min_length=1, max_length=20)]
     loggers: list[LoggerIn] = Field(default_factory=list)
@@ -145,7 +145,7 @@ class FactIn(Body):
     model_config = ConfigDict(
         json_schema_extra={"examples": [{"at": "2026-03-02T02:58:00Z", "reason": "driver's paper, keyed at 03:05"}]}
     )
-    at: AwareDatetime
+    at: Moment
     reason: Text
     leg: Annotated[int, Field(ge=1, le=20)] | None = None
 
@@ -193,7 +193,7 @@ class ReturnIn(Body):
 
     amount: Amount
     zone_id: Ref
-    at: AwareDatetime
+    at: Moment
     reason: Text
 
 

@@ -4,6 +4,7 @@ from datetime import datetime
 
 from sqlalchemy import select, text, update
 
+from core.erp.catalog.service import require_zones
 from core.erp.kernel.errors import Conflict, Invalid, NotFound
 from core.erp.kernel.tables import table
 from core.erp.kernel.unit import Unit
@@ -12,10 +13,11 @@ from core.erp.production.model import WorkCentre, WorkCentreState, WorkOrderOper
 
 
 def create_work_centre(u: Unit, code: str, name: str, zone_id: int | None = None) -> WorkCentre:
-    """A new work centre, up from now on. Raises Conflict if the code is taken."""
+    """A new work centre, up from now on. Raises Conflict if the code is taken, NotFound."""
     u.need("production.plan")
     if u.conn.scalar(select(table(WorkCentre).c.id).where(table(WorkCentre).c.code == code)) is not None:
         raise Conflict(f"there is a work centre {code} already")
+    require_zones(u, zone_id)
     made = WorkCentre(code=code, name=name, zone_id=zone_id, state_since=u.now)
     u.session.add(made)
     u.session.flush()

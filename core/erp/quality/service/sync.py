@@ -84,7 +84,7 @@ def _known(u: Unit, items: Sequence[Judged]) -> dict[Key, list[Known]]:
     rows = u.conn.execute(
         select(
             c.sublot_id, c.version_id, c.id, c.limit_key, c.started_at, c.broke_at, c.ended_at, c.certainty, c.out,
-            c.lowest, c.highest, c.state, c.accepted_before, c.accepted,
+            c.lowest, c.highest, c.state, c.accepted_before, c.accepted, c.zone_id,
         )
         .where(
             c.sublot_id == func.any(bindparam("sublots", [item.sublot_id for item in items])),
@@ -176,7 +176,7 @@ def _update(u: Unit, plan: dict[Key, Changes]) -> None:
 def _measured(breach: Breach) -> dict[str, Any]:
     return {
         "broke_at": breach.broke_at, "ended_at": breach.ended_at, "certainty": breach.certainty, "out": breach.out,
-        "lowest": breach.lowest, "highest": breach.highest,
+        "lowest": breach.lowest, "highest": breach.highest, "zone_id": breach.zone_id,
     }  # fmt: skip
 
 
@@ -203,7 +203,7 @@ def _open(u: Unit, opened: Sequence[tuple[Key, Opening]]) -> None:
     incidents = assign(u, [opening.breach for _, opening in opened])
     rows = [
         {
-            "incident_id": incident, "sublot_id": key[0], "zone_id": opening.breach.zone_id, "version_id": key[1],
+            "incident_id": incident, "sublot_id": key[0], "version_id": key[1],
             "limit_key": opening.breach.limit_key, "kind": opening.breach.kind,
             "started_at": opening.breach.started_at, "known_at": u.now,
             "state": "open" if opening.breach.ended_at is None else "ended",

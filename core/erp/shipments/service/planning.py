@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import select, text
 
+from core.erp.catalog.service import require_zones
 from core.erp.custody.model import HandlingUnit, HandlingUnitContent
 from core.erp.kernel.errors import Conflict, IllegalMove, Invalid, NotFound
 from core.erp.kernel.tables import table
@@ -52,7 +53,8 @@ def create(
 ) -> Shipment:
     """Plans a shipment and reserves its goods (sublot, amount); what may not be taken is refused.
 
-    An inbound shipment reserves nothing: its sublots are expected. Raises Conflict, Invalid, Refused, Forbidden.
+    An inbound shipment reserves nothing: its sublots are expected. Raises Conflict, Invalid, NotFound, Refused,
+    Forbidden.
     """
     u.need("shipment.plan")
     if not code.strip() or not consignee.strip():
@@ -63,6 +65,7 @@ def create(
         raise Invalid("a shipment needs lines and at least one leg")
     if u.conn.scalar(select(table(Shipment).c.id).where(table(Shipment).c.code == code)) is not None:
         raise Conflict(f"there is a shipment {code} already", code=code)
+    require_zones(u, receiving_zone_id, *(zone for leg in legs for zone in (leg.vehicle_zone_id, leg.to_zone_id)))
     lots.lock_sublots(u, [sublot for sublot, _ in lines])
     shipment = Shipment(
         code=code, kind=kind, consignee=consignee, market=market, receiving_zone_id=receiving_zone_id,
@@ -139,6 +142,7 @@ def require_logger(u: Unit, shipment_id: int, serial: str, zone_id: int | None =
 def _require(u: Unit, shipment: Shipment, logger: Logger) -> ShipmentLogger:
     if not logger.serial.strip():
         raise Invalid("a logger needs a serial number")
+    require_zones(u, logger.zone_id)
     c = table(ShipmentLogger).c
     if u.conn.scalar(select(c.id).where(c.shipment_id == shipment.id, c.serial == logger.serial)) is not None:
         raise Conflict(f"shipment {shipment.code} requires logger {logger.serial} already")
@@ -207,6 +211,7 @@ def pack(u: Unit, line_id: int, sscc: str, *, kind: str = "pallet", zone_id: int
     assert line.shipment_id is not None
     _only(get_shipment(u, line.shipment_id), "planned", "picked")
     number = checked_sscc(sscc)
+    require_zones(u, zone_id)
     found = u.conn.scalar(select(table(HandlingUnit).c.id).where(table(HandlingUnit).c.sscc == number))
     if found is None:
         box = HandlingUnit(sscc=number, kind=kind, zone_id=zone_id)
