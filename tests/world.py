@@ -123,8 +123,10 @@ class World:
         assert lot.id is not None
         return lot.id
 
-    def sublot(self, item: int, zone: int, since: datetime, amount: int = 100, lot: int | None = None) -> int:
-        """Received into the zone at a time (known then), released."""
+    def sublot(
+        self, item: int, zone: int, since: datetime, amount: int = 100, lot: int | None = None, *, released: bool = True
+    ) -> int:
+        """Received into the zone at a time (known then); released at once, unless it is to stay in quarantine."""
         lot_id = lot or self.lot(item)
 
         def work(u: Unit) -> int:
@@ -133,8 +135,9 @@ class World:
             return made.id
 
         sublot = self.do(work, now=since)
-        with self.engine.begin() as conn:
-            conn.execute(RELEASE, {"id": sublot})
+        if released:
+            with self.engine.begin() as conn:
+                conn.execute(RELEASE, {"id": sublot})
         return sublot
 
     def put(self, sublot: int, zone: int | None, when: datetime, *, known: datetime | None = None) -> None:

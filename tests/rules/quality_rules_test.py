@@ -70,7 +70,7 @@ class Standing:
     def _row(number: int, b: rules.Breach, before: timedelta) -> Known:
         state = "open" if b.ended_at is None else "ended"
         return Known(number, b.limit_key, b.started_at, b.broke_at, b.ended_at, b.certainty, b.out, b.lowest, b.highest,
-                     state, before, None)  # fmt: skip
+                     state, before, None, b.zone_id)  # fmt: skip
 
     def says(self) -> set[tuple[object, ...]]:
         return {(k.limit_key, k.started_at, k.broke_at, k.ended_at, k.certainty, k.out) for k in self.rows.values()}

@@ -221,7 +221,8 @@ def planned(world: World, seed: int) -> Plan:
     world._add(ZoneNesting(zone_id=ids["shipper"], parent_id=ids["truck"], from_at=DAY))
     item = world.item(*LIMITS, gap=GAP * MINUTE)
     lot = world.lot(item)
-    goods = [world.sublot(item, ids[way[0][1]], START + way[0][0] * MINUTE, lot=lot) for way in stays]
+    # some come where nobody measures, and are held as they come
+    goods = [world.sublot(item, ids[way[0][1]], START + way[0][0] * MINUTE, lot=lot, released=False) for way in stays]
     return Plan(said, stays, ids, goods)
 
 
