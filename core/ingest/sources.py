@@ -9,6 +9,7 @@ from collections import defaultdict
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 
 from sqlalchemy import Connection, Engine, text
 
@@ -68,11 +69,10 @@ def retire_unnamed(engine: Engine, judge: Fold, events: Events, now: datetime) -
         found = unnamed(conn)
     for each in found:
         reason = f"no longer in the gateway's configuration {each.config[:12]} since its start {each.epoch[:12]}"
-        transact(
-            engine, system("ingest"), events,
-            lambda u, e=each, why=reason: retire_source(u, judge, e.gateway, e.source, reason=why, only=e.zones),  # type: ignore[misc]
-            now,
-        )  # fmt: skip
+        retire = partial(
+            retire_source, judge=judge, gateway=each.gateway, source=each.source, reason=reason, only=each.zones
+        )
+        transact(engine, system("ingest"), events, retire, now)
     return found
 
 

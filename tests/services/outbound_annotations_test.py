@@ -72,6 +72,19 @@ REVISED = say("excursion.revised", "5", {
 })  # fmt: skip
 
 
+def test_two_cores_at_the_same_instant_make_one_annotation(server: Any, annotator: Annotator) -> None:
+    """Neither finds the other's: the younger withdraws, and with the next try completes the older."""
+    tell(annotator, OPEN)
+    server.blind = 1
+    with pytest.raises(TryAgain, match="was there first"):
+        tell(annotator, END)
+    assert list(server.annotations) == [1]
+    tell(annotator, END)
+    (row,) = server.annotations.values()
+    assert {"begun", "ended"} <= set(row["tags"])
+    assert (row["time"], row["timeEnd"]) == (ms(T0), ms(T0 + timedelta(minutes=40)))
+
+
 def test_an_excursion_is_one_annotation_from_break_to_end(server: Any, annotator: Annotator) -> None:
     tell(annotator, OPEN)
     (row,) = server.annotations.values()

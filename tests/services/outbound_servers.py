@@ -14,7 +14,10 @@ TOKEN = "glsa_test"
 
 
 class _Server(ThreadingHTTPServer):
-    """Keeps what it was told; `fail` answers the next requests with these codes, `delay` is slept before answering."""
+    """Keeps what it was told; `fail` answers the next requests with these codes, `delay` is slept before answering.
+
+    `blind`: so many searches find nothing, as if they had come before what another is just writing.
+    """
 
     daemon_threads = True
 
@@ -25,6 +28,7 @@ class _Server(ThreadingHTTPServer):
         self.received: list[tuple[dict[str, str], bytes]] = []
         self.fail: list[int] = []
         self.delay = 0.0
+        self.blind = 0
 
     @property
     def url(self) -> str:
@@ -61,7 +65,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 class _Grafana(_Handler):
-    """GET, POST, PATCH of /grafana/api/annotations, with a bearer token, as Grafana's HTTP API documents them."""
+    """GET, POST, PATCH and DELETE of /grafana/api/annotations, with a bearer token, as Grafana documents them."""
 
     def _do(self, method: str) -> None:
         body = self.body()
@@ -81,6 +85,9 @@ class _Grafana(_Handler):
             new = max(self.server.annotations, default=0) + 1
             self.server.annotations[new] = {"id": new, **json.loads(body)}
             self.answer(200, {"message": "Annotation added", "id": new})
+        elif match[1] and int(match[1]) in self.server.annotations and method == "DELETE":
+            del self.server.annotations[int(match[1])]
+            self.answer(200, {"message": "Annotation deleted"})
         elif match[1] and int(match[1]) in self.server.annotations:
             self.server.annotations[int(match[1])].update(json.loads(body))
             self.answer(200, {"message": "Annotation patched"})
@@ -90,6 +97,9 @@ class _Grafana(_Handler):
     def _found(self, query: dict[str, list[str]]) -> list[dict[str, Any]]:
         wanted = set(query.get("tags", []))
         assert query.get("type") == ["annotation"]
+        if self.server.blind:
+            self.server.blind -= 1
+            return []
         return [row for row in self.server.annotations.values() if wanted <= set(row["tags"])]
 
     def do_GET(self) -> None:
@@ -100,6 +110,9 @@ class _Grafana(_Handler):
 
     def do_PATCH(self) -> None:
         self._do("PATCH")
+
+    def do_DELETE(self) -> None:
+        self._do("DELETE")
 
 
 class _Receiver(_Handler):
