@@ -19,10 +19,10 @@ from influxdb_client.client.write_api import SYNCHRONOUS
 from influxdb_client.rest import ApiException
 from urllib3.exceptions import HTTPError
 
-from core.series.port import Bucket, RefusedReading, StoreRefused, StoreUnavailable, width
+from core.series.port import Bucket, RefusedReading, StoreRefused, StoreUnavailable, plottable, width
 from core.telemetry.address import check_point
 from core.telemetry.quality import Quality
-from core.telemetry.reading import Reading
+from core.telemetry.reading import INT_MAX, Reading
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -167,8 +167,13 @@ class InfluxStore:
             what = f"min({field}) AS low, max({field}) AS high, mean({field}) AS mean, count({field}) AS n"
             where = f"time >= {_ns(start)} AND time < {_ns(stop)} AND quality < {int(Quality.BAD)}"
             for row in self._select(what, point, where, f"GROUP BY time({span}u, {offset}u) FILL(none)"):
-                if row["n"]:
-                    columns[row["time"]].append((row["low"], row["high"], row["mean"], row["n"]))
+                if not row["n"]:
+                    continue
+                mean = row["mean"]
+                if field == "value_int" and row["n"] * max(abs(row["low"]), abs(row["high"])) > INT_MAX:
+                    # the server adds whole numbers up in 64 bits, and says nothing where they run over
+                    mean = self._mean(point, max(EPOCH + row["time"] * _MICROSECOND, start), step, stop)
+                columns[row["time"]].append((row["low"], row["high"], mean, row["n"]))
         return [
             Bucket(
                 EPOCH + time * _MICROSECOND,
@@ -179,6 +184,12 @@ class InfluxStore:
             )
             for time, parts in sorted(columns.items())
         ]
+
+    def _mean(self, point: str, start: datetime, step: timedelta, stop: datetime) -> float:
+        """Of a column's whole numbers that are not bad, reading by reading."""
+        found = [plottable(r) for r in self.read(point, start, min(start + step, stop)) if isinstance(r.value, int)]
+        numbers = [number for number in found if number is not None]
+        return sum(numbers) / len(numbers)
 
     def _select(self, what: str, point: str, where: str, tail: str = "") -> list[dict[str, Any]]:
         check_point(point)

@@ -1,12 +1,13 @@
 """Two stores as one: the hot one in PostgreSQL and the one behind, which holds what is shipped and no longer hot."""
 
 from collections.abc import Callable, Collection, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 
 from core.series.memory import MemoryStore
 from core.series.port import Bucket, SeriesStore, width
 from core.telemetry.reading import Reading
 
+END = datetime(9999, 1, 1, tzinfo=UTC)
 Dropped = Callable[[datetime, datetime], Sequence[tuple[datetime, datetime]]]
 """The parts of [start, stop) that the hot store has dropped, in order: only for them the store behind is asked."""
 
@@ -41,10 +42,15 @@ class TieredStore:
         return [merged[at] for at in sorted(merged)]
 
     def last(self, points: Collection[str]) -> dict[str, Reading]:
-        """The latest reading of each; the store behind is asked only for points that are not hot."""
-        found = self._hot.last(points)
-        missing = [point for point in points if point not in found]
-        return (self._cold.last(missing) | found) if missing else found
+        """The latest reading of each. The store behind is asked only for points that are not hot, or of which something
+        later may be dropped: what was put back, or came late, is not the latest.
+        """
+        hot = self._hot.last(points)
+        first = min((reading.at for reading in hot.values()), default=END)
+        gone = max((stop for _, stop in self._dropped(first, END)), default=first)
+        asked = [point for point in points if point not in hot or hot[point].at < gone]
+        found = self._cold.last(asked) if asked else {}
+        return found | {point: each for point, each in hot.items() if point not in found or found[point].at <= each.at}
 
     def before(self, point: str, at: datetime) -> Reading | None:
         """The latest before `at`, of either."""

@@ -101,6 +101,11 @@ class SeriesContract:
         assert self.store.last([POINT])[POINT].value == near[-1]
         (column,) = self.store.downsample(POINT, AT, AT + 100 * S, 1)
         assert (column.min, column.max, column.count) == (float(INT_MIN), float(INT_MAX), len(near))
+        assert column.mean == pytest.approx(sum(near) / len(near), rel=1e-9, abs=1024)
+        self.store.write([reading(200 + n, INT_MAX) for n in range(3)] + [reading(203, True), reading(204, 0.5)])
+        (column,) = self.store.downsample(POINT, AT + 200 * S, AT + 300 * S, 1)
+        assert column.count == 4
+        assert column.mean == pytest.approx(INT_MAX * 3 / 4)
 
     def test_extreme_numbers(self) -> None:
         values: list[Value] = [5e-324, 1.7976931348623157e308, -1.7976931348623157e308, 0.1, 1 / 3, 1e22, 123456789.123]
@@ -248,6 +253,16 @@ class TestTiered(SeriesContract):
     @pytest.fixture(autouse=True)
     def _store(self) -> None:
         self.store = Halves(MemoryStore(), MemoryStore())
+
+
+def test_the_latest_may_be_one_that_is_no_longer_hot() -> None:
+    hot, cold = MemoryStore(), MemoryStore()
+    day = timedelta(days=1)
+    store = TieredStore(hot, cold, lambda a, b: [(AT, AT + day)] if a < AT + day and b > AT else [])
+    cold.write([reading(0, 1.0), reading(100, 2.0), reading(0, 1.0, OTHER)])
+    hot.write([reading(0, 1.0), reading(86400 * 2, 9.0, OTHER)])  # one was put back; the other goes on
+    assert {point: each.value for point, each in store.last([POINT, OTHER]).items()} == {POINT: 2.0, OTHER: 9.0}
+    assert store.last([]) == {}
 
 
 class TestPostgres(SeriesContract):
