@@ -1,13 +1,12 @@
 """What the simulated devices are tried on: a test instance, and real brokers."""
 
-import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from lotwise.embedded.nats import EmbeddedNats
+from lotwise.embedded.process import ServerProcess
 from simulators.link import Broker
 from tests.servers import accepts, free_port, need_mosquitto
 
@@ -36,11 +35,7 @@ def _mosquitto(folder: Path) -> Iterator[Broker]:
     port = free_port()
     config = folder / "mosquitto.conf"
     config.write_text(f"listener {port} 127.0.0.1\nallow_anonymous true\nmax_queued_messages 0\n")
-    process = subprocess.Popen(
-        [need_mosquitto(), "-c", str(config)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
-    while not accepts(port):
-        time.sleep(0.02)
+    process = ServerProcess("mosquitto", [need_mosquitto(), "-c", str(config)], folder / "mosquitto.log")
+    process.start(lambda: accepts(port))
     yield Broker(port=port)
-    process.terminate()
-    process.wait(10)
+    process.stop()

@@ -71,6 +71,8 @@ async def gateway(folder: Path, url: str) -> AsyncIterator[tuple[Spool, Asking, 
             yield spool, carrier, sender
         finally:
             await end(tasks)
+        for task in tasks:
+            assert task.cancelled(), task
 
 
 @asynccontextmanager
