@@ -1,10 +1,13 @@
 """`lotwise serve`: the API and the pages over HTTP."""
 
+from functools import partial
+
 import uvicorn
 from rich.console import Console
 
 from core.app import create_app
 from core.erp.migrations import upgrade
+from core.ingest.taking import take_file
 from core.settings import Settings
 from core.web.pages import install_pages
 from lotwise.runtime import in_words, servers, with_secret
@@ -22,6 +25,6 @@ def serve(settings: Settings, host: str, port: int) -> None:
         engine = found.engine(20)
         upgrade(engine)
         app = create_app(settings, engine)
-        install_pages(app)
+        install_pages(app, partial(take_file, live=settings.instance == "live"))
         uvicorn.run(app, host=host, port=port, log_level=settings.log_level.lower(), access_log=False)
         engine.dispose()

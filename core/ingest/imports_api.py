@@ -1,26 +1,18 @@
 """The routes of imports: recorders read out, bound to goods and judged. curl can do it, and `lotwise import` does."""
 
 from collections.abc import Callable
-from typing import Any
+from functools import partial
 
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
-from sqlalchemy import text
 
 from core.erp.exposure.judge import Judge
 from core.erp.kernel.auth import now_utc
 from core.erp.kernel.http import PROBLEMS, Door, DoorKeeper
 from core.erp.kernel.unit import Unit
-from core.ingest.import_shapes import (
-    ExcursionOut,
-    FileImportOut,
-    HoldOut,
-    ImportIn,
-    ImportOut,
-    SpanOut,
-    ValueIn,
-)
-from core.ingest.importing import Imported, Order, Series, Value, import_recorder
+from core.ingest.import_shapes import FileImportOut, ImportIn, ImportOut, ValueIn
+from core.ingest.importing import Order, Series, Value, import_recorder
+from core.ingest.taking import answer, import_file, rehearsed
 from core.ingest.uploads import FORM, Uploaded
 from core.telemetry.quality import Quality, Reason
 
@@ -53,7 +45,11 @@ def post_import(body: ImportIn, door: Door, request: Request) -> JSONResponse:
     """
     live = request.app.state.settings.instance == "live"
     order = _order(body)
-    return _post(door, body.dry_run, lambda u: _said(u, body.dry_run, import_recorder(u, Judge(), order, live=live)))
+
+    def work(u: Unit) -> ImportOut:
+        return answer(u, import_recorder(u, Judge(), order, live=live), dry_run=body.dry_run)
+
+    return _post(door, body.dry_run, work)
 
 
 @router.post(
@@ -68,44 +64,11 @@ def post_file(upload: Uploaded, door: Door, request: Request) -> JSONResponse:
     live = request.app.state.settings.instance == "live"
     found = upload.read(now_utc())
     order = upload.order(found)
-
-    def work(u: Unit) -> FileImportOut:
-        done = _said(u, upload.fields.dry_run, import_recorder(u, Judge(), order, live=live))
-        return FileImportOut(**done.model_dump(), file=upload.told(found))
-
+    work = partial(import_file, upload=upload, found=found, order=order, live=live)
     return _post(door, upload.fields.dry_run, work)
 
 
 def _post(door: DoorKeeper, dry_run: bool, work: Callable[[Unit], ImportOut]) -> JSONResponse:
     """Answers what the work returns, and keeps nothing of a dry run."""
-
-    def tried(u: Unit) -> ImportOut:
-        trial = u.conn.begin_nested()
-        try:
-            return work(u)
-        finally:
-            trial.rollback()
-            u.discard()
-
+    tried = partial(rehearsed, work=work)
     return door.post(tried if dry_run else work, permit="logger.import", status=200 if dry_run else 201)
-
-
-def _said(u: Unit, dry_run: bool, done: Imported) -> ImportOut:
-    u.session.flush()
-    goods: dict[str, Any] = {"ids": done.sublots}
-    excursions = u.conn.execute(
-        text("SELECT * FROM excursion WHERE sublot_id = ANY(:ids) AND state <> 'superseded' ORDER BY broke_at, id"),
-        goods,
-    )
-    holds = u.conn.execute(
-        text("SELECT * FROM hold WHERE sublot_id = ANY(:ids) AND lifted_at IS NULL ORDER BY since_at, id"), goods
-    )
-    return ImportOut(
-        dry_run=dry_run, bound_to=done.bound_to, zone=done.zone.address, points=done.points,
-        together=[SpanOut(sublot_ids=list(s.sublot_ids), start=s.start, stop=s.stop) for s in done.spans],
-        landed=done.landed, duplicates=done.duplicates, conflicts=done.conflicts, counted=done.counted,
-        before=done.before, after=done.after, between=done.between, refused=dict(done.refused),
-        refused_details=done.details, logger=done.logger,
-        excursions=[ExcursionOut.model_validate(row) for row in excursions],
-        holds=[HoldOut.model_validate(row) for row in holds],
-    )  # fmt: skip

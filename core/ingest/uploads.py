@@ -23,6 +23,8 @@ from core.telemetry.reading import Reading
 
 MOST_BYTES = 64 * 1024 * 1024
 SHOWN = 100
+NAMED = 5
+"""Doubtful lines that are named where nothing of a file can be read."""
 
 _FIELDS = FileIn.model_json_schema()
 FORM: dict[str, Any] = {
@@ -45,12 +47,16 @@ class Upload:
     fields: FileIn
 
     def read(self, now: datetime) -> Recorded:
-        """What the file holds. Raises Invalid where it cannot be read, or the mapping does not fit it."""
+        """What the file holds. Raises Invalid where it holds nothing that can be read, or the mapping does not fit."""
         fields = self.fields
         try:
-            return read_recorded(self.name, self.data, fields.kind, fields.timezone, self._mapping(), now)
+            found = read_recorded(self.name, self.data, fields.kind, fields.timezone, self._mapping(), now)
         except (BadFile, msgspec.DecodeError) as error:
             raise Invalid(f"{self.name}: {error}") from error
+        if not found.readings:
+            doubts = "; ".join(f"line {doubt.line}: {doubt.message}" for doubt in found.doubts[:NAMED])
+            raise Invalid(f"{self.name}: there is no reading in it: {doubts or 'it ends after its heading'}")
+        return found
 
     def _mapping(self) -> CsvMapping:
         """As it is given, in the form's time zone unless it has one of its own. Raises BadFile, DecodeError."""

@@ -26,7 +26,8 @@ async def shipments(of: Visit) -> None:
 
 def _draw_shipments(rows: list[dict[str, Any]]) -> None:
     shown = [
-        {"id": row["id"], "code": row["code"], "kind": row["kind"], "consignee": row["consignee"],
+        {"id": row["id"], "code": row["code"], "code_link": f"/shipments/{row['id']}", "kind": row["kind"],
+         "consignee": row["consignee"],
          "market": row["market"] or NONE, "state": row["state"].replace("_", " "),
          "held": f"held: {row['held']}" if row["held"] else "not held",
          "held_colour": "negative" if row["held"] else "positive", "since": clock(row["held_since"]),
@@ -34,7 +35,7 @@ def _draw_shipments(rows: list[dict[str, Any]]) -> None:
          "arrived": clock(row["arrived_at"])}
         for row in rows
     ]  # fmt: skip
-    table(SHIPMENTS, shown, "No shipments", badges=("held",))
+    table(SHIPMENTS, shown, "No shipments", links=("code",), badges=("held",))
 
 
 async def centres(of: Visit) -> None:

@@ -1,5 +1,6 @@
 """Puts the pages on the core's app: routes, signing in and out, and what is neither page nor API."""
 
+import functools
 import re
 from collections.abc import Awaitable, Callable
 from typing import Annotated
@@ -14,9 +15,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from core.erp.kernel.errors import Forbidden, LotwiseError, TooManyAttempts, Unauthenticated
 from core.erp.kernel.http import BIGGEST_ID
 from core.erp.kernel.tokens import RENEWABLE
-from core.web import excursion, flow, hold, home, incident, stock
+from core.web import excursion, flow, hold, home, incident, shipment, stock
 from core.web.desk import Desk
 from core.web.frame import COOKIE, Visit, header, signing_in, visit
+from core.web.shipment import TakeFile
 
 WHY = {
     "first": "Sign in to go on.",
@@ -46,8 +48,10 @@ METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"]
 Draw = Callable[[Visit], Awaitable[None]]
 
 
-def install_pages(app: FastAPI) -> None:
+def install_pages(app: FastAPI, take: TakeFile) -> None:
     """Mounts the pages on the core's app, at `/`; the API keeps its paths and its problem documents.
+
+    `take` is what is done with a recorder's file.
 
     The session is the API's own short-lived token in an HttpOnly, SameSite=Strict cookie: no script and no other site
     can read or use it, and nothing of it is stored here.
@@ -72,6 +76,7 @@ def install_pages(app: FastAPI) -> None:
     _numbered(desk, "/incidents", "Lotwise: incident", incident.incident)
     _numbered(desk, "/holds", "Lotwise: hold", hold.hold)
     _numbered(desk, "/sublots", "Lotwise: sublot", stock.sublot)
+    _numbered(desk, "/shipments", "Lotwise: shipment", functools.partial(shipment.shipment, take))
     ui.run_with(app, title="Lotwise", mount_path="/", show_welcome_message=False)
     app.add_middleware(PageHeaders)
 

@@ -2,8 +2,6 @@
 
 import gzip
 import json
-import threading
-import time
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -11,7 +9,6 @@ from pathlib import Path
 
 import httpx
 import pytest
-import uvicorn
 from pydantic import SecretStr
 from sqlalchemy import Engine, text
 from typer.testing import CliRunner
@@ -24,6 +21,7 @@ from core.settings import Settings
 from lotwise.importing import app as import_app
 from tests.rules.logger_reports import SIGNED, configuration, report
 from tests.servers import free_port
+from tests.serving import serving
 from tests.world import OVER_8_FOR_60, World, at, every
 
 PASSWORD = "correct horse battery"
@@ -52,15 +50,8 @@ def world(engine: Engine) -> World:
 def url(world: World, tmp_path: Path) -> Iterator[str]:
     settings = Settings(instance="live", data_dir=tmp_path, secret_key=SecretStr("k" * 40))
     app = create_app(settings, world.engine, events=world.events, run_background=False)
-    port = free_port()
-    server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=port, log_level="warning"))
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    while not server.started:
-        time.sleep(0.02)
-    yield f"http://127.0.0.1:{port}"
-    server.should_exit = True
-    thread.join(timeout=10)
+    with serving(app) as client:
+        yield str(client.base_url).rstrip("/")
 
 
 def rows() -> list[tuple[datetime, float]]:
@@ -195,6 +186,8 @@ def test_a_devices_own_file_is_handed_in_as_with_curl(world: World, url: str) ->
             ("R-1.txt", logger_file()[:901], {}, "not text"),
             ("R-1.txt", b"Device: X\n", {}, "line 1"),
             ("R-1.csv", b"when,value\n2026-03-02 09:00,5\n", {}, "has no unit"),
+            ("R-1.csv", b"no,when\n1,2026-03-02 09:00\n", {}, "line 2: no time"),
+            ("R-1.csv", b"when,value\n", {}, "ends after its heading"),
             ("R-1.csv", b"when,value\n2026-03-02 09:00,5\n", {"mapping": '{"values": 3}'}, "values"),
             ("R-1.csv", table_file(), {"timezone": "Mars/Olympus"}, "no time zone"),
             ("R-1.csv", table_file(), {"start": "2026-03-02 09:00"}, "timezone"),

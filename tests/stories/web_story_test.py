@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
+from decimal import Decimal
 from pathlib import Path
 
 import httpx
@@ -25,6 +26,7 @@ from core.erp.kernel.auth import create_user, now_utc
 from core.erp.kernel.permits import Role
 from core.erp.kernel.unit import Unit
 from core.erp.lots import service as lots
+from core.erp.shipments import service as shipments
 from lotwise.embedded.postgres import EmbeddedPostgres
 from tests.servers import free_port, need_chromium
 from tests.world import OVER_8_FOR_60, World, at, every
@@ -37,7 +39,8 @@ ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"
              "--disable-component-update", "--disable-sync"]  # fmt: skip
 SOON = 15_000
 DATABASE = "web_story"
-PEOPLE = {"qa": Role.QA, "engineer": Role.PLANT_ENGINEER, "rp": Role.RESPONSIBLE_PERSON, "wall": Role.DISPLAY}
+PEOPLE = {"qa": Role.QA, "engineer": Role.PLANT_ENGINEER, "rp": Role.RESPONSIBLE_PERSON, "wall": Role.DISPLAY,
+          "lou": Role.LOGISTICS}  # fmt: skip
 expect.set_options(timeout=SOON)
 
 
@@ -344,6 +347,42 @@ def test_sublots_say_what_stands_against_them(served: Served) -> None:
     expect(row).to_contain_text("no")
     expect(row).to_contain_text("held: held since 2026-03-02 03:10:00Z")
     expect(page.get_by_role("row").filter(has_text="sampling")).to_contain_text("yes")
+
+
+def test_logistics_tries_a_recorders_file_and_then_binds_it(served: Served, tmp_path: Path) -> None:
+    world = served.world
+    bay, truck, far = world.zone("bay"), world.zone("van", points=()), world.zone("far")
+    goods = world.sublot(world.item(OVER_8_FOR_60), bay, at("07:00"))
+    world.feed("bay", every(5, at("07:00"), at("08:00"), 5.0), upto=at("08:00"))
+    sent = world.do(lambda u: shipments.create(
+        u, "SH-WEB", "C-1", [(goods, Decimal(100))], [shipments.Leg("dock", "far", truck)], kind="transfer",
+        receiving_zone_id=far, loggers=[shipments.Logger("R-7")],
+    ), now=at("07:30"))  # fmt: skip
+    assert sent.id is not None
+    world.do(lambda u: shipments.departed(u, sent.id or 0, at("08:00"), "paper"), now=at("08:05"))
+    world.do(lambda u: shipments.arrived(u, sent.id or 0, at("12:00"), "unloaded"), now=at("12:10"))
+    rows = [*every(5, at("08:00"), at("09:00"), 5.0), *every(5, at("09:05"), at("12:00"), 9.5)]
+    file, other = tmp_path / "R-7.csv", tmp_path / "other.csv"
+    file.write_text("time,Temp (°C)\n" + "".join(f"{when.isoformat()},{value}\n" for when, value in rows))
+    other.write_text("what,ever\n1,2\n")
+    page = page_of(served, "lou", "/shipments")
+    page.get_by_role("link", name="SH-WEB").click()
+    chooser = page.locator("input[type=file]")
+    chooser.set_input_files(other)
+    told(page, "Invalid: other.csv")
+    expect(page.get_by_role("button", name="Bind it")).to_be_hidden()
+    chooser.set_input_files(file)
+    expect(page.get_by_text("What would come of it")).to_be_visible()
+    expect(page.get_by_text("48 readings, which count")).to_be_visible()
+    state = "SELECT state FROM shipment_logger WHERE serial = 'R-7'"
+    assert (served.values(state), world.holds(goods)) == (["required"], []), "nothing is kept of a try"
+    page.get_by_role("button", name="Bind it").click()
+    expect(page.get_by_role("heading", name="Bound")).to_be_visible()
+    expect(page.get_by_role("row").filter(has_text="R-7")).to_contain_text("read")
+    assert (served.values(state), world.holds(goods)) == (["read"], ["proven"])
+    watching = page_of(served, "engineer", f"/shipments/{sent.id}")
+    expect(watching.get_by_role("heading", name="Shipment SH-WEB")).to_be_visible()
+    expect(watching.get_by_text("Read out a recorder")).to_be_hidden()
 
 
 def test_signing_in_wrong_out_and_expired(served: Served) -> None:

@@ -1,0 +1,71 @@
+"""What an import answers, whoever asked for it (a route, a page), and the trying of one: done, told and undone."""
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any, TypeVar
+
+from pydantic import ValidationError
+from sqlalchemy import text
+
+from core.erp.exposure.judge import Judge
+from core.erp.kernel.errors import Invalid
+from core.erp.kernel.unit import Unit
+from core.ingest.import_shapes import ExcursionOut, FileImportOut, FileIn, HoldOut, ImportOut, SpanOut
+from core.ingest.importing import import_recorder
+from core.ingest.orders import Imported, Order
+from core.ingest.uploads import Upload
+from core.telemetry.readers.recorded import Recorded
+
+T = TypeVar("T")
+
+
+def rehearsed(u: Unit, work: Callable[[Unit], T]) -> T:
+    """What the work returns; nothing of what it did is kept, also if it fails."""
+    trial = u.conn.begin_nested()
+    try:
+        return work(u)
+    finally:
+        trial.rollback()
+        u.discard()
+
+
+def take_file(u: Unit, name: str, data: bytes, fields: Mapping[str, object], *, live: bool) -> dict[str, Any]:
+    """Does with a recorder's file what `/imports/files` does, and answers as that does (FileImportOut as plain data).
+
+    Raises Invalid for what cannot be read, and all that `import_recorder` does.
+    """
+    try:
+        upload = Upload(name, data, FileIn.model_validate(fields))
+    except ValidationError as error:
+        raise Invalid("; ".join(f"{one['loc'][0]}: {one['msg']}" for one in error.errors())) from error
+    found = upload.read(u.now)
+    work = partial(import_file, upload=upload, found=found, order=upload.order(found), live=live)
+    return (rehearsed(u, work) if upload.fields.dry_run else work(u)).model_dump()
+
+
+def import_file(u: Unit, upload: Upload, found: Recorded, order: Order, *, live: bool) -> FileImportOut:
+    """Imports what was found in an uploaded file. Raises what `import_recorder` does."""
+    done = answer(u, import_recorder(u, Judge(), order, live=live), dry_run=upload.fields.dry_run)
+    return FileImportOut(**done.model_dump(), file=upload.told(found))
+
+
+def answer(u: Unit, done: Imported, *, dry_run: bool) -> ImportOut:
+    """What came of an import, with what stands on its goods now."""
+    u.session.flush()
+    goods: dict[str, Any] = {"ids": done.sublots}
+    excursions = u.conn.execute(
+        text("SELECT * FROM excursion WHERE sublot_id = ANY(:ids) AND state <> 'superseded' ORDER BY broke_at, id"),
+        goods,
+    )
+    holds = u.conn.execute(
+        text("SELECT * FROM hold WHERE sublot_id = ANY(:ids) AND lifted_at IS NULL ORDER BY since_at, id"), goods
+    )
+    return ImportOut(
+        dry_run=dry_run, bound_to=done.bound_to, zone=done.zone.address, points=done.points,
+        together=[SpanOut(sublot_ids=list(s.sublot_ids), start=s.start, stop=s.stop) for s in done.spans],
+        landed=done.landed, duplicates=done.duplicates, conflicts=done.conflicts, counted=done.counted,
+        before=done.before, after=done.after, between=done.between, refused=dict(done.refused),
+        refused_details=done.details, logger=done.logger,
+        excursions=[ExcursionOut.model_validate(row) for row in excursions],
+        holds=[HoldOut.model_validate(row) for row in holds],
+    )  # fmt: skip

@@ -1,0 +1,124 @@
+"""One shipment: how it stands, its required recorders, and the reading out of a recorder's file: tried, then bound."""
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Any, Protocol
+
+from nicegui import ui
+from nicegui.events import UploadEventArguments
+
+from core.erp.kernel.unit import Unit
+from core.erp.shipments import views
+from core.erp.shipments.shapes import ShipmentDetail
+from core.web.frame import Visit, facts, heading, live, refusal, table
+from core.web.words import NONE, clock
+
+LINES = (("sublot", "Sublot"), ("lot", "Lot"), ("item", "Item"), ("amount", "Amount"), ("state", "State"))
+LOGGERS = (("serial", "Required recorder"), ("state", "State"), ("read", "Read"))
+EXCURSIONS = (("limit_key", "Limit"), ("sublot_id", "Sublot"), ("started", "From"), ("broke", "Broken"),
+              ("certainty", "Certainty"))  # fmt: skip
+MOST_BYTES = 64 * 1024 * 1024
+SHOWN = 10
+"""Doubtful lines of a file that a page shows; the API and the command line tell them all."""
+
+
+class TakeFile(Protocol):
+    """Does with a recorder's file what the API's `/imports/files` does, and answers as that does.
+
+    The fields are that form's. Raises what the core raises.
+    """
+
+    def __call__(self, u: Unit, name: str, data: bytes, fields: Mapping[str, object]) -> dict[str, Any]:
+        """One file."""
+        ...
+
+
+async def shipment(take: TakeFile, of: Visit, shipment_id: int) -> None:
+    """The page of one shipment."""
+    await live(of, lambda u: views.detail(u, shipment_id), lambda found, _: _draw(found))
+    if of.actor.may("logger.import"):
+        _Desk(take, of, shipment_id)
+
+
+def _draw(found: ShipmentDetail) -> None:
+    with ui.element("h1").classes("text-xl font-medium"):
+        ui.label(f"Shipment {found.code} to {found.consignee}")
+    facts((
+        ("State", found.state.replace("_", " ")), ("Held", "held" if found.held else "not held"),
+        ("Left", clock(found.departed_at or found.dispatched_at)), ("Arrived", clock(found.arrived_at)),
+    ))  # fmt: skip
+    lines = [line.model_dump(include={"id", *dict(LINES)}, mode="json") for line in found.lines]
+    table(LINES, lines, "No goods")
+    loggers = [
+        {"id": one.serial, "serial": one.serial, "read": clock(one.read_at),
+         "state": one.state if one.reason is None else f"{one.state}: {one.reason}"}
+        for one in found.loggers
+    ]  # fmt: skip
+    table(LOGGERS, loggers, "No recorder is required")
+
+
+class _Desk:
+    """Where a recorder's file is handed in. What is bound is exactly what was tried last."""
+
+    def __init__(self, take: TakeFile, of: Visit, shipment_id: int) -> None:
+        self._take, self._of, self._shipment_id = take, of, shipment_id
+        self._tried: tuple[str, bytes, dict[str, object]] | None = None
+        heading("Read out a recorder")
+        with ui.card().classes("w-full max-w-2xl"):
+            ui.label("Its own file, as the device or its program wrote it. It is tried first; nothing is kept of that.")
+            self._zone = ui.input("Time zone its clock was set to", value="UTC").classes("w-full")
+            self._serial = ui.input("Its number, if the file has none").classes("w-full")
+            self._said = refusal()
+            file = ui.upload(label="Choose the file", auto_upload=True, max_file_size=MOST_BYTES).classes("w-full")
+            file.on_upload(self._came)
+            file.on_rejected(partial(self._said.set_text, "The file is too large."))
+            self._outcome = ui.column().classes("w-full gap-1")
+            self._bind = ui.button("Bind it to the shipment", on_click=self._keep)
+            self._bind.set_visibility(False)
+
+    async def _came(self, event: UploadEventArguments) -> None:
+        fields = {"shipment": self._shipment_id, "timezone": self._zone.value or "", "serial": self._serial.value or ""}
+        self._tried = (event.file.name, await event.file.read(), fields)
+        self._bind.set_visibility(await self._run(dry_run=True))
+
+    async def _keep(self) -> None:
+        if await self._run(dry_run=False):
+            self._bind.set_visibility(False)
+
+    async def _run(self, *, dry_run: bool) -> bool:
+        """Tries or binds the file that came, and shows what came of it; False where it was refused."""
+        self._outcome.clear()
+        assert self._tried is not None
+        name, data, fields = self._tried
+        answers: list[dict[str, Any]] = []
+        work = partial(self._take, name=name, data=data, fields=fields | {"dry_run": dry_run})
+        if not await self._of.act(lambda u: answers.append(work(u)), "logger.import", self._said):
+            return False
+        with self._outcome:
+            _told(answers[-1])  # of the last try, where the database made us begin again
+        return True
+
+
+def _told(answer: dict[str, Any]) -> None:
+    """What came of it, or would come."""
+    file = answer["file"]
+    heading("What would come of it" if answer["dry_run"] else "Bound")
+    facts((
+        ("File", f"{file['name']}: {file['device'] or file['kind']} {file['serial']}, {file['readings']} readings"),
+        ("Signature", file["authenticity"] or NONE),
+        ("With the goods", f"{answer['counted']} readings, which count"),
+        ("Kept, not counted", f"{answer['before']} before, {answer['after']} after, {answer['between']} in between"),
+        ("Known already", f"{answer['duplicates']} readings, and {answer['conflicts']} with another value"),
+        ("Refused", ", ".join(f"{count} {reason}" for reason, count in answer["refused"].items()) or "none"),
+        ("Required recorder", answer["logger"] or "not one that the shipment requires"),
+        ("Holds on the goods", "; ".join(hold["reason"] for hold in answer["holds"]) or "none"),
+    ))  # fmt: skip
+    rows = [
+        one | {"started": clock(one["started_at"]), "broke": clock(one["broke_at"])} for one in answer["excursions"]
+    ]
+    kept = ("id", *dict(EXCURSIONS))
+    table(EXCURSIONS, [{key: row[key] for key in kept} for row in rows], "No limit of the goods is broken")
+    for doubt in file["doubts"][:SHOWN]:
+        ui.label(f"line {doubt['line']}: {doubt['kind']}: {doubt['message']}").classes("text-sm text-grey-8")
+    if file["doubts_in_all"] > SHOWN:
+        ui.label(f"{file['doubts_in_all']} doubtful lines in all").classes("text-sm text-grey-8")
