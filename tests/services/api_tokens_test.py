@@ -48,6 +48,7 @@ def two(engine: Engine, people: dict[str, User], tmp_path: Path) -> Iterator[lis
 def signed_in(client: httpx.Client, login: str, password: str = PASSWORD) -> dict[str, str]:
     answer = client.post("/api/v1/token", data={"username": login, "password": password})
     assert answer.status_code == 200, answer.text
+    assert answer.headers["Cache-Control"] == "no-store"
     return {"Authorization": f"Bearer {answer.json()['access_token']}"}
 
 

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import JSONResponse
 from fastapi.security import OAuth2PasswordRequestForm
 from pydantic import AwareDatetime, BaseModel, Field, SecretStr
@@ -29,7 +29,12 @@ class Token(BaseModel):
     expires_in: int = Field(description="seconds", examples=[900])
 
 
-@router.post("/token", tags=["sign in"])
+def _never_kept(response: Response) -> None:
+    """No cache on the way keeps a token (RFC 6749, 5.1)."""
+    response.headers["Cache-Control"] = "no-store"
+
+
+@router.post("/token", tags=["sign in"], dependencies=[Depends(_never_kept)])
 def sign_in(request: Request, form: Annotated[OAuth2PasswordRequestForm, Depends()]) -> Token:
     """OAuth2 password flow. Five wrong tries in a quarter of an hour lock a login for as long."""
     state, now = request.app.state, auth.now_utc()
@@ -42,7 +47,7 @@ def sign_in(request: Request, form: Annotated[OAuth2PasswordRequestForm, Depends
 _Held = Annotated[str | None, Depends(bearer)]
 
 
-@router.post("/token/renew", tags=["sign in"])
+@router.post("/token/renew", tags=["sign in"], dependencies=[Depends(_never_kept)])
 def renew(request: Request, token: _Held) -> Token:
     """A fresh token for a wall display (role `display`), up to a day after the old one's end, for at most 30 days.
 

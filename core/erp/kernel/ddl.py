@@ -107,7 +107,7 @@ def life_cycle(workflow: Workflow, *begins: str) -> str:
     said = ", ".join(
         f"'{argument}'"
         for argument in (
-            workflow.noun.replace("_", " "),
+            workflow.words,
             " ".join(begins),
             *(f"{source}>{target}" for source, target in workflow.pairs()),
         )

@@ -44,6 +44,11 @@ class Workflow:
         if len(self.moves) != len(moves):
             raise ValueError(f"{noun}: two moves share a name")
 
+    @property
+    def words(self) -> str:
+        """The noun as people say it."""
+        return self.noun.replace("_", " ")
+
     def available(self, state: str) -> list[str]:
         """Names of the moves that the state allows, whatever the permits and guards say."""
         return [move.name for move in self.moves.values() if state in move.sources]
@@ -53,12 +58,14 @@ class Workflow:
         move = self.moves[name]
         if entity.state not in move.sources:
             raise IllegalMove(
-                f"cannot {name} a {entity.state} {self.noun}", state=entity.state, moves=self.available(entity.state)
+                f"cannot {name} a {entity.state} {self.words}",
+                state=entity.state,
+                moves=self.available(entity.state),
             )
         if move.needs is not None:
             work.need(move.needs)
         if move.reasoned and not (reason and reason.strip()):
-            raise Invalid(f"to {name} a {self.noun} needs a reason")
+            raise Invalid(f"to {name} a {self.words} needs a reason")
         if move.guard is not None:
             move.guard(work, entity)
         before = entity.state

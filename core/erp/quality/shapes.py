@@ -71,7 +71,9 @@ class ReleaseIn(SignIn):
     """Batch release by signature."""
 
     model_config = ConfigDict(
-        json_schema_extra={"examples": [{"reason": "exposure and audit trail reviewed", "password": "••••••••••"}]}
+        json_schema_extra={
+            "examples": [{"login": "rory", "password": "••••••••••", "reason": "exposure and audit trail reviewed"}]
+        }
     )
     reason: Text = "exposure and trail reviewed"
 
