@@ -1,14 +1,11 @@
 """The ingest's routes: what is wrong can be seen, and mended by those who may."""
 
-import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
-import uvicorn
 from pydantic import SecretStr
 from sqlalchemy import Engine
 
@@ -17,8 +14,8 @@ from core.erp.kernel.auth import create_user
 from core.erp.kernel.unit import system, unit
 from core.ingest.folding import Folder
 from core.settings import Settings
-from tests.servers import free_port
 from tests.services.ingest_support import PARTITION, POINT, ZONE, Gateway, Recorder, add_points, fold, mark, reading
+from tests.serving import serving
 
 PASSWORD = "correct horse battery"
 NEW = f"{ZONE}/probe_2/temperature"
@@ -50,17 +47,8 @@ def http(engine: Engine, tmp_path: Path) -> Iterator[httpx.Client]:
         for login, role in (("admin", "admin"), ("quality", "qa")):
             create_user(u, login, login.title(), PASSWORD, [role])
     settings = Settings(instance="test", secret_key=SecretStr("s" * 40), data_dir=tmp_path)
-    port = free_port()
-    app = create_app(settings, engine, events=events, run_background=False)
-    server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=port, log_level="warning"))
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    while not server.started:
-        time.sleep(0.01)
-    with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30) as client:
+    with serving(create_app(settings, engine, events=events, run_background=False)) as client:
         yield client
-    server.should_exit = True
-    thread.join()
 
 
 def test_dead_letters_are_shown_and_replayed(engine: Engine, http: httpx.Client) -> None:

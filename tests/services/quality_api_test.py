@@ -1,7 +1,5 @@
 """The four modules through the public API: what a person, the web page and the demo call."""
 
-import threading
-import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -9,14 +7,13 @@ from typing import Any
 
 import httpx
 import pytest
-import uvicorn
 from pydantic import SecretStr
 from sqlalchemy import Engine
 
 from core.app import create_app
 from core.settings import Settings
-from tests.servers import free_port
 from tests.services.quality_plant import DAY, PASSWORD, Plant, at, build
+from tests.serving import serving
 
 API = "/api/v1"
 
@@ -53,16 +50,8 @@ def plant(engine: Engine) -> Plant:
 def people(plant: Plant, tmp_path: Path) -> Iterator[People]:
     settings = Settings(instance="test", data_dir=tmp_path, secret_key=SecretStr("k" * 40))
     app = create_app(settings, plant.engine, events=plant.events, run_background=False)
-    port = free_port()
-    server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=port, log_level="warning"))
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    while not server.started:
-        time.sleep(0.02)
-    with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30) as client:
+    with serving(app) as client:
         yield People(client)
-    server.should_exit = True
-    thread.join(timeout=10)
 
 
 def test_qas_day(plant: Plant, people: People) -> None:

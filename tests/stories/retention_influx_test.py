@@ -1,14 +1,11 @@
 """The whole way with a real InfluxDB behind: shipped, dropped, asked for by a chart, told late, judged right."""
 
-import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import httpx
-import uvicorn
 from pydantic import SecretStr
 from sqlalchemy import Engine
 
@@ -23,8 +20,8 @@ from core.telemetry.address import partition_of
 from core.telemetry.batch import Watermark
 from core.telemetry.reading import Reading
 from tests.contracts.series_influxd import influxd
-from tests.servers import free_port
 from tests.services.ingest_support import Gateway
+from tests.serving import serving
 from tests.world import OVER_8_FOR_60, World, at, every
 
 PASSWORD = "correct horse battery"
@@ -34,21 +31,14 @@ LATER = at("12:00", 13)
 
 
 @contextmanager
-def serving(engine: Engine, settings: Settings) -> Iterator[httpx.Client]:
+def signed_in(engine: Engine, settings: Settings) -> Iterator[httpx.Client]:
     """The core as it is served, somebody signed in."""
     app = create_app(settings, engine, run_background=False)
-    port = free_port()
-    server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=port, log_level="warning"))
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    while not server.started:
-        time.sleep(0.01)
-    with httpx.Client(base_url=f"http://127.0.0.1:{port}/api/v1", timeout=30) as client:
+    with serving(app) as client:
+        client.base_url = client.base_url.join("/api/v1")
         token = client.post("/token", data={"username": "admin", "password": PASSWORD}).json()["access_token"]
         client.headers["Authorization"] = f"Bearer {token}"
         yield client
-    server.should_exit = True
-    thread.join()
 
 
 def test_shipped_dropped_shown_told_late_and_judged_right(engine: Engine, tmp_path: Path) -> None:
@@ -78,7 +68,7 @@ def test_shipped_dropped_shown_told_late_and_judged_right(engine: Engine, tmp_pa
             assert store is not None
             assert ship(engine, store, LATER) == 2
             assert prune(engine, LATER) == ["reading_20260302"]
-        with serving(engine, settings) as client:
+        with signed_in(engine, settings) as client:
             span = {"point": POINT, "start": at("00:00").isoformat(), "stop": at("00:00", 14).isoformat()}
             shown = client.get("/readings", params=span).json()
             assert [(each["at"], each["value"]) for each in shown[: len(early)]] == [
