@@ -13,6 +13,8 @@ from core.telemetry.batch import Watermark
 from core.telemetry.quality import Quality
 from tests.world import DAY, HOUR, MINUTE, OVER_8_FOR_60, World, at, every, judging
 
+HOT = ProfileLimit(key="hot", op=">", threshold=8.0, kind="instant")
+OVER_8_FOR_20 = ProfileLimit(key="warm", op=">", threshold=8.0, kind="consecutive", delay=20 * MINUTE)
 FROST = ProfileLimit(key="frost", op="<", threshold=0.0, kind="instant")
 
 
@@ -52,7 +54,47 @@ def test_a_zone_alarms_though_its_delay_runs_over_the_hour(world: World, restart
         world.feed("room", every(5, start, start + 5 * MINUTE, value), upto=start + 9 * MINUTE)
         if restarts:
             world.restart()
-    assert alarms(world, "high") == [(at("02:45"), at("03:59"))]
+    assert alarms(world, "high") == [(at("02:45"), at("03:50"))]
+
+
+@pytest.mark.parametrize(("limit", "spell"), [(HOT, 1), (OVER_8_FOR_20, 25)])
+def test_a_spell_within_one_fold_of_an_hour_that_is_still_open_is_judged_at_once(
+    world: World, limit: ProfileLimit, spell: int
+) -> None:
+    """A zone that had rested catches up half an hour: what is settled of it at once was warm, what follows is calm."""
+    sublot = world.sublot(world.item(limit), world.zone("room"), at("01:00"))
+    for start, stop in (("01:00", "01:10"), ("01:11", "01:15")):
+        world.feed("room", every(1, at(start), at(stop), 5.0), upto=at(stop))
+    over = at("01:16") + spell * MINUTE
+    world.feed(
+        "room", [*every(1, at("01:16"), over - MINUTE, 9.0), *every(1, over, at("01:55"), 5.0)], upto=at("01:55")
+    )
+    assert world.excursions(sublot) == [(sublot, limit.key, at("01:16"), at("01:16") + limit.delay, "proven")]
+    assert world.holds(sublot) == ["proven"]
+
+
+@pytest.mark.parametrize("minutes", [5, 45, 400])
+def test_a_spell_that_came_and_went_within_one_fold_is_an_alarm_that_returned(world: World, minutes: int) -> None:
+    """What was cut off and comes at once raises the alarm that it would have raised live, over hours that close."""
+    world.zone("room", band_high=8.0, band_delay=20 * MINUTE)
+    world.feed("room", [(at("01:00"), 5.0)], upto=at("01:00"))
+    for begin in range(5, 400, minutes):
+        start, stop = at("01:00") + begin * MINUTE, at("01:00") + min(begin + minutes, 400) * MINUTE - 5 * MINUTE
+        values = [
+            (when, 9.0 if at("02:30") <= when < at("03:10") or when == at("05:00") else value)
+            for when, value in every(5, start, stop, 5.0)
+        ]
+        world.feed("room", values, upto=stop)
+    assert alarms(world, "high") == [(at("02:50"), at("03:10"))], "five minutes at 05:00 are less than its delay"
+    with world.engine.connect() as conn:
+        assert conn.execute(text("SELECT state FROM zone_alarm")).scalars().all() == ["returned_unacknowledged"]
+
+
+def test_a_band_without_a_delay_misses_no_spike(world: World) -> None:
+    world.zone("room", band_low=2.0, band_high=8.0)
+    world.feed("room", [(at("01:00"), 5.0), (at("01:05"), 9.0), (at("01:06"), 5.0), (at("01:10"), 1.0)])
+    assert alarms(world, "high") == [(at("01:05"), at("01:06"))]
+    assert alarms(world, "low") == [(at("01:10"), None)]
 
 
 @pytest.mark.parametrize("restarts", [False, True])

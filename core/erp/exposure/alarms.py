@@ -5,16 +5,22 @@ from typing import Literal
 
 from core.erp.exposure.events import ZoneState
 from core.erp.exposure.places import BAND
+from core.erp.exposure.rules.runs import holding
 from core.erp.exposure.times import moment
 from core.erp.exposure.zone import ZoneFold
 
 
 def zone_states(fold: ZoneFold) -> Iterator[ZoneState]:
-    """The conditions that have changed since the fold was last asked; all of them the first time."""
+    """The conditions that have changed since the fold was last asked; all of them the first time.
+
+    A spell out of the band that began and ended since then is both, so that one fold of six hours says what six hours
+    of folds would have. What late data say of the time before raises no alarm: that is told by excursions and gaps.
+    """
     for kind, active, at, value in (*_band(fold), *_stale(fold)):
         if fold.alarms.get(kind) is not active:
             fold.alarms[kind] = active
             yield ZoneState(fold.place.zone_id, kind, active, moment(at), value)
+    fold.asked_to = fold.stop
 
 
 def _band(fold: ZoneFold) -> Iterator[tuple[Literal["high", "low"], bool, int, float | None]]:
@@ -26,12 +32,13 @@ def _band(fold: ZoneFold) -> Iterator[tuple[Literal["high", "low"], bool, int, f
         tracks = seen.of(limit.key)
         still_open = bool(tracks.open) and tracks.open[-1][1] >= fold.stop
         # silence is the stale alarm's; only what a reading said, however uncertain, moves the band's
-        run = tracks.uncertain[-1] if tracks.uncertain else None
-        broken = run is not None and run[1] >= fold.stop and run[1] - run[0] >= limit.delay
-        if broken and run is not None:
-            yield kind, True, run[0] + limit.delay, fold.value
-        elif not still_open:
-            yield kind, False, fold.stop - 1, fold.value
+        broken = [run for run in tracks.uncertain if run[1] > fold.asked_to and run[1] - run[0] >= limit.delay]
+        if broken:
+            lasts = broken[-1][1] >= fold.stop
+            yield kind, True, broken[-1][0] + limit.delay, fold.value if lasts else None
+        if not still_open:
+            back = holding(tracks.open, broken[-1])[1] if broken else fold.stop - 1
+            yield kind, False, back, fold.value
 
 
 def _stale(fold: ZoneFold) -> Iterator[tuple[Literal["stale"], bool, int, None]]:

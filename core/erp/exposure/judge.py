@@ -165,6 +165,7 @@ class Judge:
         again.marks = fold.marks
         again.watches = fold.watches
         again.alarms = fold.alarms
+        again.asked_to = fold.asked_to
         again.rested_to = fold.rested_to
         for version in again.profiles:
             watch = again.watches.setdefault(version, Watch())

@@ -63,6 +63,8 @@ class ZoneFold:
     since: int | None = None
     """When it was first heard of, as far as that is needed."""
     alarms: dict[str, bool] = field(default_factory=dict)
+    asked_to: int = field(init=False)
+    """Up to here its conditions have been told."""
     value: float | None = None
     silences: dict[str, tuple[tuple[int, int | None], ...]] = field(default_factory=dict)
     """By point: the silences of the tail that are on record."""
@@ -81,6 +83,7 @@ class ZoneFold:
 
     def __post_init__(self) -> None:
         self.calm = Calm(nearest(self.all_profiles().values(), self.place.allowed_gap))
+        self.asked_to = self.stop
 
     @property
     def stop(self) -> int:
@@ -230,7 +233,7 @@ class ZoneFold:
             hour = self._together([self.base], self.look(self.settled, end))
             for version in self.profiles:
                 yield version, hour[version]
-            self.base = {} if self.place.band is None else {BAND: reaching(hour[BAND])}
+            self.base = {} if self.place.band is None else {BAND: reaching(hour[BAND], self.asked_to)}
             self.hour = self.settled = end
             self._forget()
         if target > self.settled and (target - self.settled > LONG_TAIL or self._tail_length() > LONG_TAIL // SECOND):
@@ -242,10 +245,12 @@ class ZoneFold:
         """Takes the zone's own band up from `early`, before `settled`: no summary of closed hours keeps it, and its
         delay may have begun to run in the hour before. `heard` must reach back to `early`.
         """
-        self.base[BAND] = reaching(self._together([], self.look(early, self.settled))[BAND])
+        self.base[BAND] = reaching(self._together([], self.look(early, self.settled))[BAND], self.asked_to)
         self._forget()
 
     def _forget(self) -> None:
+        if not self.is_calm:
+            self.rests_until = 0  # what is settled is no part of the tail that says whether the zone may rest
         self._unsure()
         for heard in self.heard.values():
             heard.forget_before(self.settled)

@@ -100,9 +100,9 @@ def add(parts: Sequence[Summary]) -> Summary:
     )
 
 
-def reaching(summary: Summary) -> Summary:
-    """The same span with only those runs that go on past its stop."""
-    stop = summary.stop
+def reaching(summary: Summary, past: int) -> Summary:
+    """The same span with only those runs that go on past its stop, or end past an instant within it."""
+    stop = min(summary.stop, past + 1)
     kept = {
         key: Seen(*([run for run in runs if run[1] >= stop] for runs in (s.proven, s.uncertain, s.worst, s.open)))
         for key, s in summary.seen.items()
