@@ -5,13 +5,15 @@ a test instance, or the options cannot be; 130 stopped by Ctrl-C.
 """
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
-PORTS = {"mqtt": 1883, "opcua": 14840, "modbus": 15020}
+Spoken = Literal["mqtt", "opcua", "modbus"]
+Degrees = Literal["C", "F", "K"]
+PORTS: dict[Spoken, int] = {"mqtt": 1883, "opcua": 14840, "modbus": 15020}
 """Where a replay finds the broker, or serves, unless it is told."""
-UNITS = {"C": "Cel", "F": "[degF]", "K": "K"}
+UNITS: dict[Degrees, str] = {"C": "Cel", "F": "[degF]", "K": "K"}
 
 
 def _address(text: str) -> dict[str, Any]:
@@ -44,7 +46,7 @@ def simulate(
 def replay(
     file: Annotated[Path, typer.Argument(help="A recorded CSV or a logger's report.")],
     *,
-    protocol: Annotated[str, typer.Option(help="mqtt, opcua or modbus: what the replaying device speaks.")] = "mqtt",
+    protocol: Annotated[Spoken, typer.Option(help="What the replaying device speaks.")] = "mqtt",
     zone: Annotated[str, typer.Option(help="The zone it says it is in: site/area/zone.")] = "plant/cold/room-1",
     name: Annotated[str, typer.Option(help="The device's name.")] = "replay",
     host: Annotated[str, typer.Option(help="Broker (mqtt), or the address to serve on.")] = "127.0.0.1",
@@ -52,7 +54,7 @@ def replay(
     speed: Annotated[float, typer.Option(min=0.001, help="How many times faster than it was recorded.")] = 60.0,
     time: Annotated[str, typer.Option(help="CSV: the column of times, by name or number.")] = "1",
     value: Annotated[str, typer.Option(help="CSV: the column of temperatures, by name or number.")] = "2",
-    unit: Annotated[str, typer.Option(help="CSV: the temperatures' unit, C, F or K; they are told in °C.")] = "C",
+    unit: Annotated[Degrees, typer.Option(help="CSV: the temperatures' unit; they are told in °C.")] = "C",
     timezone: Annotated[str, typer.Option(help="What the recorder's clock was set to.")] = "UTC",
     describe: Annotated[bool, typer.Option("--describe", help="Print the gateway configuration that fits it.")] = False,
 ) -> None:
@@ -64,17 +66,13 @@ def replay(
     from simulators.recordings import temperatures
     from simulators.run import replay_file, show_replay
 
-    if protocol not in PORTS:
-        raise typer.BadParameter(f"unknown protocol {protocol!r}: one of {', '.join(PORTS)}")
-    if unit not in UNITS:
-        raise typer.BadParameter(f"unknown unit {unit!r}: one of {', '.join(UNITS)}")
     where = port or PORTS[protocol]
     device = Device(name, zone, Broker(host=host, port=where), host, where)
     if describe:
-        raise typer.Exit(show_replay(protocol, device))  # type: ignore[arg-type] # checked above
+        raise typer.Exit(show_replay(protocol, device))
     try:
         clock = zone_named(timezone)
     except BadFile as error:
         raise typer.BadParameter(str(error)) from error
     mapping = temperatures(time, value, UNITS[unit], timezone)
-    raise typer.Exit(replay_file(file, protocol, device, speed=speed, mapping=mapping, zone=clock))  # type: ignore[arg-type] # checked above
+    raise typer.Exit(replay_file(file, protocol, device, speed=speed, mapping=mapping, zone=clock))

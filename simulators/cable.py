@@ -1,10 +1,12 @@
 """What every device with one MQTT connection can suffer: faults, and among them a pulled cable."""
 
+from abc import ABC, abstractmethod
+
 from simulators.faults import Fault, FaultKind, Faults
 from simulators.link import MqttLink
 
 
-class OnCable:
+class OnCable(ABC):
     """A device on one connection, `_link`, which is None until it is started."""
 
     def __init__(self) -> None:
@@ -28,6 +30,6 @@ class OnCable:
         if kind is FaultKind.OUT_OF_ORDER:
             self._release()
 
+    @abstractmethod
     def _release(self) -> None:
         """Tells what was held back to come out of order."""
-        raise NotImplementedError

@@ -176,7 +176,7 @@ class MqttLink:
         self.up = False
         stopping = asyncio.create_task(asyncio.to_thread(self._client.loop_stop))
         while not stopping.done():  # paho's thread looks once a second whether it is to end, unless it is woken
-            self._client._sockpairW.send(b"0")  # noqa: SLF001
+            self._client._sockpairW.send(b"0")  # noqa: SLF001 - the only way to wake it; tested, the version is locked
             await asyncio.sleep(0.005)
         carrier = self._client.socket()
         if isinstance(carrier, socket.socket):
@@ -193,7 +193,7 @@ class MqttLink:
 
     def _forget_pair(self) -> None:
         """Closes the pair that wakes paho's thread; paho leaves it open (2.2.0, pinned), and makes a new one."""
-        self._client._reset_sockets(sockpair_only=True)  # noqa: SLF001
+        self._client._reset_sockets(sockpair_only=True)  # noqa: SLF001 - nothing public closes it
 
 
 def _nothing(*_: object) -> None:

@@ -1,5 +1,6 @@
 """The devices that replay a recording: each protocol's way to tell a line."""
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -31,27 +32,30 @@ class Device:
     port: int = 4840
 
 
-class Player:
-    """One protocol's way to tell a line. `read` is whether anybody would hear it."""
-
-    read = True
+class Player(ABC):
+    """One protocol's way to tell a line."""
 
     def __init__(self, device: Device, report: Report, clock: Clock) -> None:
         self.device = device
         self.report = report
         self.clock = clock
 
+    @property
+    def read(self) -> bool:
+        """Whether anybody would hear it; who speaks to a broker need not ask."""
+        return True
+
+    @abstractmethod
     async def open(self) -> None:
         """Connects, or begins to serve."""
-        raise NotImplementedError
 
+    @abstractmethod
     async def tell(self, number: int, line: Recorded) -> None:
         """Tells one line."""
-        raise NotImplementedError
 
+    @abstractmethod
     async def close(self) -> None:
         """Ends it, with everything told."""
-        raise NotImplementedError
 
 
 class _Mqtt(Player):
@@ -78,7 +82,7 @@ class _OpcUa(Player):
     """A variable whose source time is the recorded one, with history."""
 
     @property
-    def read(self) -> bool:  # type: ignore[override]
+    def read(self) -> bool:
         return self.server.subscribed
 
     async def open(self) -> None:
@@ -100,7 +104,7 @@ class _Modbus(Player):
     """The cold-room controller, whose eight probes all show the recorded value, and before the first none."""
 
     @property
-    def read(self) -> bool:  # type: ignore[override]
+    def read(self) -> bool:
         return self.controller.units[1].report.messages > 0
 
     async def open(self) -> None:

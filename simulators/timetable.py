@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from simulators.controller import ColdRoomController
@@ -89,10 +90,10 @@ class Timetable:
     def _zone_event(self, event: ZoneEvent) -> list[Step]:
         room = self._room(event)
         act, undo = _ZONE_ACTS[event.do]
-        steps = [Step(event.at, f"{event.space}: {event.do}", _now(lambda: act(room)))]
+        steps = [Step(event.at, f"{event.space}: {event.do}", _now(partial(act, room)))]
         if event.lasting is not None:
             back = _ZONE_ACTS[undo][0]
-            steps.append(Step(event.at + event.lasting, f"{event.space}: {undo}", _now(lambda: back(room))))
+            steps.append(Step(event.at + event.lasting, f"{event.space}: {undo}", _now(partial(back, room))))
         return steps
 
     def _zone_setting(self, event: ZoneSetting) -> list[Step]:
@@ -113,16 +114,16 @@ class Timetable:
     def _load_product(self, event: LoadProduct) -> list[Step]:
         room = self._room(event)
         text = f"{event.space}: {event.kg} kg of {event.temperature} °C brought in"
-        return [Step(event.at, text, _now(lambda: room.load_product(event.kg, event.temperature)))]
+        return [Step(event.at, text, _now(partial(room.load_product, event.kg, event.temperature)))]
 
     def _device_event(self, event: DeviceEvent) -> list[Step]:
         device = self._fleet.devices[event.device]
         acts: dict[str, Callable[[], None]] = {}
         if isinstance(device, ColdRoomController):
-            acts = {"silence": lambda: device.kill(event.unit), "resume": lambda: device.revive(event.unit)}
+            acts = {"silence": partial(device.kill, event.unit), "resume": partial(device.revive, event.unit)}
         elif isinstance(device, SparkplugNode):
             member = event.member or ""
-            acts = {"silence": lambda: device.silence(member), "resume": lambda: device.resume(member)}
+            acts = {"silence": partial(device.silence, member), "resume": partial(device.resume, member)}
         elif isinstance(device, MqttSensor | FillingMachine):
             acts = {"silence": device.silence, "resume": device.resume}
         undo = {"silence": "resume", "resume": "silence"}[event.do]
@@ -140,13 +141,13 @@ class Timetable:
     def _machine_state(self, event: MachineState) -> list[Step]:
         machine = self._machine(event.device)
         wanted = event.wanted()
-        return [Step(event.at, f"{event.device}: {event.state}", _now(lambda: machine.bring_to(wanted)))]
+        return [Step(event.at, f"{event.device}: {event.state}", _now(partial(machine.bring_to, wanted)))]
 
     def _machine_status(self, event: MachineStatus) -> list[Step]:
         machine = self._machine(event.device)
 
         def put(status: str | None) -> Act:
-            return _now(lambda: machine.set_status(event.variable, status))
+            return _now(partial(machine.set_status, event.variable, status))
 
         text = f"{event.device}.{event.variable}: status"
         steps = [Step(event.at, f"{text} {event.status or 'Good'}", put(event.status))]
@@ -161,7 +162,7 @@ class Timetable:
         undo = {"break_probe": "mend_probe", "mend_probe": "break_probe"}[event.do]
 
         def do(name: str) -> Act:
-            return _now(lambda: acts[name](event.probe - 1, event.unit))
+            return _now(partial(acts[name], event.probe - 1, event.unit))
 
         text = f"{event.device}.{event.unit}: "
         steps = [Step(event.at, f"{text}{event.do} {event.probe}", do(event.do))]
