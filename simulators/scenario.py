@@ -8,13 +8,13 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Annotated, Any, Literal, Self, get_args
 
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from simulators.devices import Device, Zone
 from simulators.faults import Fault, FaultKind
 from simulators.link import Broker
 from simulators.packml import WORDS, State
-from simulators.shapes import DeviceName, Finite, Moment, Span, Step, Strict, ZoneName
+from simulators.shapes import DeviceName, Finite, Moment, Span, Step, Strict, ZoneName, wording
 
 
 class _At(Strict):
@@ -148,7 +148,7 @@ class Scenario(Strict):
     def overridden(self, overrides: Mapping[str, Any]) -> Self:
         """The scenario with other figures: any top-level field, parts of `broker`, and `ports` by device name.
 
-        Raises pydantic's ValidationError, ValueError for a device that is not there.
+        Raises ValueError with every figure that cannot be, or for a device that is not there.
         """
         whole = self.model_dump(by_alias=True)
         broker = whole["broker"] | dict(overrides.get("broker", {}))
@@ -159,4 +159,8 @@ class Scenario(Strict):
                 device["port"] = ports.pop(device["name"])
         if ports:
             raise ValueError(f"no device named {', '.join(sorted(ports))}")
-        return type(self).model_validate(changed)
+        try:
+            return type(self).model_validate(changed)
+        except ValidationError as error:
+            found = [f"{'.'.join(map(str, each['loc']))}: {wording(each)}" for each in error.errors(include_url=False)]
+            raise ValueError("\n".join(found)) from error

@@ -1,18 +1,17 @@
 """Reads scenario files: shapes by the models, references across the file here; every problem at once, with its line."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from asyncua import ua
 from pydantic import ValidationError
-from pydantic_core import ErrorDetails
 
 from core.telemetry.located import ConfigErrors, Located, Where
 from simulators.faults import APPLIES, FaultKind
 from simulators.machine import VARIABLES
 from simulators.scenario import ZONE_ACTS, Scenario
-from simulators.shapes import seconds
+from simulators.shapes import seconds, wording
 
 PROTOCOLS = {
     "mqtt_sensor": "mqtt",
@@ -38,25 +37,21 @@ def read_scenario(path: Path, environment: Mapping[str, str] | None = None) -> S
     try:
         scenario = Scenario.model_validate(document.data)
     except ValidationError as error:
-        for found in error.errors(include_url=False):
+        errors = error.errors(include_url=False)
+        for found in errors:
             where = document.resolve(found["loc"])
+            if found["type"] == "too_short" and _beneath(found["loc"], [other["loc"] for other in errors]):
+                continue  # the items are there, and wrong
             if where not in document.unreadable:
-                document.error(where, _text(found))
+                document.error(where, wording(found))
         raise ConfigErrors(document.errors) from error
     if document.errors:
         raise ConfigErrors(document.errors)
     return scenario
 
 
-def _text(found: ErrorDetails) -> str:
-    """Pydantic's finding; a single wrong value is quoted, unless it is a password."""
-    text = found["msg"].removeprefix("Value error, ")
-    if found["type"] == "extra_forbidden":
-        return "unknown key"
-    given = found["input"]
-    secret = "password" in found["loc"]
-    quoted = isinstance(given, str | int | float) and not secret and repr(given) not in text
-    return f"{text} (found {given!r})" if quoted else text
+def _beneath(where: Where, others: Sequence[Where]) -> bool:
+    return any(len(other) > len(where) and other[: len(where)] == where for other in others)
 
 
 def _items(raw: Mapping[str, Any], key: str) -> list[tuple[int, dict[str, Any]]]:

@@ -7,6 +7,7 @@ import re
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic_core import ErrorDetails
 
 from core.telemetry.address import check_segment, check_zone
 
@@ -44,3 +45,14 @@ class Strict(BaseModel):
     """A part of a scenario: nothing unknown in it, nothing changed afterwards."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True, allow_inf_nan=False)
+
+
+def wording(found: ErrorDetails) -> str:
+    """Pydantic's finding; a single wrong value is quoted, unless it is a password."""
+    text = found["msg"].removeprefix("Value error, ")
+    if found["type"] == "extra_forbidden":
+        return "unknown key"
+    given = found["input"]
+    secret = "password" in found["loc"]
+    quoted = isinstance(given, str | int | float) and not secret and repr(given) not in text
+    return f"{text} (found {given!r})" if quoted else text

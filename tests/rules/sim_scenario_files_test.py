@@ -4,7 +4,6 @@ import io
 from pathlib import Path
 
 import pytest
-from pydantic import ValidationError
 from rich.console import Console
 
 from core.telemetry.located import ConfigErrors
@@ -118,6 +117,7 @@ def test_everything_that_is_wrong_is_told_at_once_with_its_line(tmp_path: Path) 
         assert file == str(path)
         told[int(number)] = told.get(int(number), "") + text
     assert {number: text for number, text in FAULTS.items() if text not in told.get(number, "")} == {}
+    assert set(told) == set(FAULTS) | {9, 10}
     assert "klingon" in told[9]
     assert "soon" in told[10]
 
@@ -170,8 +170,13 @@ def test_overrides_change_figures_and_ports_and_are_checked() -> None:
     assert {device.name: getattr(device, "port", None) for device in changed.devices}["filler-1"] == 4999
     with pytest.raises(ValueError, match="no device named nobody"):
         small().overridden({"ports": {"nobody": 1}})
-    with pytest.raises(ValidationError):
-        small().overridden({"speed_up": -1})
+    with pytest.raises(ValueError, match="speed_up") as wrong:
+        small().overridden({"speed_up": -1, "duration": "5x", "broker": {"port": 99999}})
+    assert str(wrong.value).splitlines() == [
+        "speed_up: Input should be greater than 0 (found -1)",
+        "duration: '5x' is not a duration such as 500ms, 10s, 2m or 1h",
+        "broker.port: Input should be less than or equal to 65535 (found 99999)",
+    ]
 
 
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
