@@ -52,7 +52,7 @@ def test_the_first_reading_speaks_back_to_when_they_came_together(world: World) 
 
 def test_a_first_reading_in_the_next_hour_speaks_back_as_well(world: World) -> None:
     shed = world.zone("shed", points=())
-    goods = world.sublot(world.item(AT_ONCE, OVER_8_FOR_60), shed, at("08:58"))
+    goods = world.sublot(world.item(AT_ONCE, OVER_8_FOR_60), shed, at("08:58"), released=False)
     values = [*every(5, at("07:03"), at("08:53"), OFFICE), *every(5, at("09:03"), at("12:58"), 9.0)]
     order = Order("R-1", series(values), sublot=goods, stop=at("13:00"))
     world.do(lambda u: import_recorder(u, Judge(), order, live=True), now=at("14:00"))
@@ -78,7 +78,7 @@ def test_a_departure_keyed_late_moves_what_counts(world: World) -> None:
 def test_a_second_stay_begins_anew(world: World) -> None:
     """Out of the box for an hour in the office, and in again: neither end of the hour counts."""
     shed = world.zone("shed", points=())
-    goods = world.sublot(world.item(AT_ONCE, OVER_8_FOR_60), shed, at("05:00"))
+    goods = world.sublot(world.item(AT_ONCE, OVER_8_FOR_60), shed, at("05:00"), released=False)
     values = [
         *every(5, at("05:02"), at("08:57"), 5.0), *every(5, at("09:02"), at("09:57"), OFFICE),
         *every(5, at("10:02"), at("12:57"), 5.0),

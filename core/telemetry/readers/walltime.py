@@ -115,7 +115,9 @@ def form_of(stamps: Sequence[str]) -> str:
 
 def newest_first(moments: Sequence[datetime]) -> bool:
     """Whether a file's times run backwards, as many programs write their tables: more steps go back than on."""
-    bare = [moment.replace(tzinfo=None) for moment in moments]
+    bare = moments
+    if len({moment.tzinfo is None for moment in moments}) > 1:  # with an offset here, and without there
+        bare = [moment.replace(tzinfo=None) for moment in moments]
     back = sum(later < earlier for earlier, later in pairwise(bare))
     on = sum(later > earlier for earlier, later in pairwise(bare))
     return back > max(on, 1)
