@@ -165,14 +165,17 @@ class Writer(threading.Thread):
         return results, sum(rows.numbers.values()) - before
 
     def _make_room(self, size: int) -> SpoolFull | None:
-        """Frees what the byte bound needs: confirmed payloads first, then by policy. The refusal, if it refuses."""
+        """Frees what the byte bound needs: confirmed payloads first, then by policy. The refusal, if it refuses.
+
+        What is larger than the bound is taken by an empty spool, or its source would wait for ever.
+        """
         rows = self.rows
         over = rows.kept_bytes + rows.raw_bytes + size - rows.options.max_bytes
         if over <= 0:
             return None
         freed = forget_confirmed(rows, over)
         self.forgotten_bytes += freed
-        if freed >= over:
+        if freed >= over or not rows.kept_bytes + rows.raw_bytes:
             return None
         if rows.options.policy is DropPolicy.DROP_OLDEST:
             # all that is kept must be in batches, so that whatever is oldest can be dropped

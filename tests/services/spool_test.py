@@ -222,6 +222,24 @@ def test_refuse_keeps_what_is_there_and_takes_more_once_there_is_room(tmp_path: 
     play(story)
 
 
+@pytest.mark.parametrize("policy", DropPolicy)
+def test_what_is_larger_than_the_bound_waits_for_an_empty_spool_and_not_for_ever(
+    tmp_path: Path, policy: DropPolicy
+) -> None:
+    async def story() -> None:
+        options = SpoolOptions(max_bytes=2000, policy=policy, cut_every=timedelta(hours=1))
+        large = [reading(n, zones=1) for n in range(100)]
+        async with await Spool.open(tmp_path, "gw", "plant", options) as spool:
+            for _ in range(2):
+                await spool.keep(large)
+                with pytest.raises(SpoolFull):
+                    await spool.keep(large)
+                await spool.flush()
+                await confirm_all(spool)
+
+    play(story)
+
+
 def test_confirmed_payloads_go_before_anything_is_refused(tmp_path: Path) -> None:
     async def story() -> None:
         options = SpoolOptions(max_bytes=20_000, cut_every=timedelta(milliseconds=1))
