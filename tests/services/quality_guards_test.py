@@ -117,3 +117,19 @@ def test_two_holds_race_a_pick_and_the_goods_are_never_picked_and_free(plant: Pl
         assert plant.one("SELECT state FROM reservation WHERE id = :r", r=reservation) == "suspended"
         tasks = plant.rows("SELECT kind FROM stock_task WHERE reservation_id = :r ORDER BY kind", r=reservation)
         assert tasks == ([("reallocate",)] if picked else [("put_back",), ("reallocate",)])
+
+
+def test_a_deviation_stays_as_it_was_written_and_ends_with_a_conclusion(plant: Plant) -> None:
+    """Opened by a fact whose reference names nothing anybody knows: it is never refused for that."""
+    for number, reference in enumerate(("shipment:²", "shipment:" + "9" * 30, "shipment:", ":", "a lorry")):
+        plant.do(
+            "wanda", at("02:00"), lots.post_fact, plant.goods(released=False, number=f"D{number}"), Decimal(1),
+            "customer", purpose="sale", reference=reference, at=at("01:00"), reason="it had left",
+        )  # fmt: skip
+    assert plant.rows("SELECT DISTINCT state, shipment_id FROM deviation") == [("open", None)]
+    assert refused(plant, "UPDATE deviation SET detail = 'nothing'") == "LW005"
+    assert refused(plant, "UPDATE deviation SET state = 'closed'") == "23514"
+    for deviation in [row[0] for row in plant.rows("SELECT id FROM deviation")]:
+        plant.do("quinn", at("03:00"), quality.close_deviation, deviation, "no effect")
+    assert refused(plant, "UPDATE deviation SET state = 'open'") == "LW003"
+    assert plant.rows("SELECT DISTINCT state, conclusion FROM deviation") == [("closed", "no effect")]

@@ -3,7 +3,7 @@
 Goods are released by a batch release only, never against a hold or an excursion that nobody has disposed of.
 """
 
-from core.erp.kernel.ddl import life_cycle, no_removal, signed
+from core.erp.kernel.ddl import life_cycle, no_removal, only, signed
 from core.erp.quality.rules import LIVE
 from core.erp.quality.workflow import DEVIATION, ENDED, EXCURSION, OPEN
 
@@ -114,6 +114,7 @@ DDL: tuple[str, ...] = (
     _RELEASED,
     _ON_RELEASED,
     life_cycle(DEVIATION, OPEN),
+    only("deviation", "state", "conclusion", "closed_by", "closed_at"),
     life_cycle(EXCURSION, OPEN, ENDED),
     _EXCURSION,
     "CREATE TRIGGER excursion_guard BEFORE UPDATE ON excursion FOR EACH ROW EXECUTE FUNCTION lotwise_guard_excursion()",

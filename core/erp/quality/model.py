@@ -142,6 +142,9 @@ class Deviation(SQLModel, table=True):
     """A fact that broke a rule when it was posted; QA's to assess. States: open, closed."""
 
     __tablename__ = "deviation"
+    __table_args__ = (
+        CheckConstraint("num_nonnulls(conclusion, closed_by, closed_at) = CASE state WHEN 'closed' THEN 3 ELSE 0 END"),
+    )
 
     id: int | None = identity()
     sublot_id: int | None = ref(nullable=True, index=True)

@@ -322,7 +322,7 @@ CREATE TRIGGER sensor_identity BEFORE UPDATE ON sensor FOR EACH ROW EXECUTE FUNC
 CREATE TRIGGER item_identity BEFORE UPDATE ON item FOR EACH ROW EXECUTE FUNCTION lotwise_guard_identity('id', 'code')
     ''',
     r'''
-CREATE TRIGGER lot_identity BEFORE UPDATE ON lot FOR EACH ROW EXECUTE FUNCTION lotwise_guard_identity('id', 'item_id', 'number')
+CREATE TRIGGER lot_identity BEFORE UPDATE ON lot FOR EACH ROW EXECUTE FUNCTION lotwise_guard_identity('id', 'item_id', 'number', 'maker', 'expiry')
     ''',
     r'''
 CREATE TRIGGER work_order_identity BEFORE UPDATE ON work_order FOR EACH ROW EXECUTE FUNCTION lotwise_guard_identity('id', 'code', 'item_id')
@@ -866,6 +866,9 @@ FOR EACH ROW WHEN (NEW.state = 'released' AND OLD.state <> 'released') EXECUTE F
 CREATE TRIGGER deviation_cycle BEFORE INSERT OR UPDATE ON deviation FOR EACH ROW EXECUTE FUNCTION lotwise_guard_cycle('deviation', 'open', 'open>closed')
     ''',
     r'''
+CREATE TRIGGER deviation_only BEFORE UPDATE ON deviation FOR EACH ROW EXECUTE FUNCTION lotwise_guard_only('state', 'conclusion', 'closed_by', 'closed_at')
+    ''',
+    r'''
 CREATE TRIGGER excursion_cycle BEFORE INSERT OR UPDATE ON excursion FOR EACH ROW EXECUTE FUNCTION lotwise_guard_cycle('excursion', 'open ended', 'assessed>dispositioned', 'assessed>open', 'assessed>superseded', 'dispositioned>closed', 'ended>assessed', 'ended>open', 'ended>superseded', 'open>ended', 'open>superseded')
     ''',
     r'''
@@ -1347,6 +1350,7 @@ def upgrade() -> None:
     sa.Column('conclusion', sqlmodel.sql.sqltypes.AutoString(), nullable=True),
     sa.Column('closed_by', sqlmodel.sql.sqltypes.AutoString(), nullable=True),
     sa.Column('closed_at', sa.DateTime(timezone=True), nullable=True),
+    sa.CheckConstraint("num_nonnulls(conclusion, closed_by, closed_at) = CASE state WHEN 'closed' THEN 3 ELSE 0 END"),
     sa.PrimaryKeyConstraint('id')
     )
     op.create_index(op.f('ix_deviation_sublot_id'), 'deviation', ['sublot_id'], unique=False)

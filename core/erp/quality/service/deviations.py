@@ -1,5 +1,6 @@
 """Deviations: facts that broke a rule. QA concludes them; each holds the goods until then."""
 
+import re
 from datetime import datetime
 
 from sqlalchemy import select
@@ -24,9 +25,13 @@ def open_for_fact(u: Unit, fact: FactBrokeRule) -> None:
     )  # fmt: skip
 
 
+_SHIPMENT = re.compile(r"shipment:([0-9]{1,18})")
+
+
 def _shipment(reference: str) -> int | None:
-    kind, _, number = reference.partition(":")
-    return int(number) if kind == "shipment" and number.isdigit() else None
+    """The shipment that a reference names. It is whatever was written: `shipment:²` names none."""
+    found = _SHIPMENT.fullmatch(reference)
+    return int(found[1]) if found is not None else None
 
 
 def open_deviation(
@@ -57,10 +62,8 @@ def close_deviation(u: Unit, deviation_id: int, conclusion: str) -> Deviation:
     found = u.session.get(Deviation, deviation_id, with_for_update=True, populate_existing=True)
     if found is None:
         raise NotFound(f"no deviation {deviation_id}", deviation_id=deviation_id)
-    DEVIATION.apply(u, found, "close", reason=conclusion)
     found.conclusion, found.closed_by, found.closed_at = conclusion, u.actor.login, u.now
-    u.session.add(found)
-    u.session.flush()
+    DEVIATION.apply(u, found, "close", reason=conclusion)
     return found
 
 
