@@ -7,11 +7,12 @@ from datetime import UTC, datetime
 import numpy as np
 from sqlalchemy import Connection, text
 
-from core.erp.exposure.places import CANONICAL, Place, PointRef
+from core.erp.exposure.places import Place, PointRef
 from core.erp.exposure.raw import by_quantity, load_heard, need
 from core.erp.exposure.rules.runs import Runs
 from core.erp.exposure.rules.signal import BAD, GOOD, Trace
 from core.erp.exposure.times import BUCKET, micros, moment
+from core.telemetry.units import CANONICAL
 
 EPOCH_2000 = micros(datetime(2000, 1, 1, tzinfo=UTC))
 """PostgreSQL counts from here."""

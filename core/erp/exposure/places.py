@@ -18,8 +18,6 @@ from core.telemetry.units import CANONICAL, alike, convert
 BAND = 0
 """The version id under which a zone's own band is judged, as if it were a profile."""
 
-"""The unit the judge works in, by quantity; others are judged in the unit they come in."""
-
 
 @dataclass(frozen=True, slots=True)
 class Trust:

@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 import numpy as np
 from sqlalchemy import Connection, text
 
-from core.erp.exposure.places import CANONICAL, Place, PointRef
+from core.erp.exposure.places import Place, PointRef
 from core.erp.exposure.rules.signal import BAD, GOOD, UNCERTAIN, Trace
 from core.erp.exposure.times import moment
 from core.series.older import check
-from core.telemetry.units import NotConvertible, convert
+from core.telemetry.units import CANONICAL, NotConvertible, convert
 
 
 @dataclass(slots=True)
