@@ -11,7 +11,7 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 
 from core.ingest import leases
-from core.ingest.stream import Inbox, StreamUnavailable, ensure_consumer
+from core.ingest.stream import ConsumerRefused, Inbox, StreamUnavailable, ensure_consumer
 
 log = logging.getLogger("lotwise.ingest")
 
@@ -45,6 +45,9 @@ class Lane:
     failures: int = 0
     stopped_until: float = 0.0
     alarmed: bool = True  # there may be an alarm from an earlier life: the first success clears it
+    refusal: ConsumerRefused | None = None
+    told: bool = False
+    """Whether somebody was told of the refusal."""
     task: asyncio.Task[None] | None = None
     gone: bool = False
 
@@ -72,6 +75,10 @@ class Lanes:
     def get(self, partition: int) -> Lane | None:
         """The lane of a partition, if it is in hand."""
         return self._lanes.get(partition)
+
+    def refused(self) -> list[Lane]:
+        """Those that the stream does not let be read."""
+        return [lane for lane in self._lanes.values() if lane.refusal is not None]
 
     def end(self) -> None:
         """Ends all, for good."""
@@ -117,8 +124,12 @@ class Lanes:
             inbox = Inbox(client, lane.partition)
             try:
                 await ensure_consumer(client, lane.partition, self._options.ack_wait, 4 * self._options.lane_messages)
+                lane.refusal, lane.told = None, False
                 await inbox.open()
                 await self._pull_from(inbox, lane)
+            except ConsumerRefused as problem:
+                lane.refusal = problem
+                await asyncio.sleep(self._options.tick.total_seconds())
             except (StreamUnavailable, nats.errors.Error, OSError) as problem:
                 log.debug("partition %d: %s", lane.partition, problem)
                 await asyncio.sleep(0.25)

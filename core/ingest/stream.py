@@ -44,6 +44,10 @@ class StreamUnavailable(Exception):
     """The stream's server cannot be reached, or refuses: try again."""
 
 
+class ConsumerRefused(StreamUnavailable):
+    """The stream is there and does not let a partition be read: its account's limits or permissions must be mended."""
+
+
 @dataclass(frozen=True, slots=True)
 class NatsSettings:
     """Where the stream is, and as whom. `credentials` is a .creds file; `ca`, `certificate` and `key` are PEM files."""
@@ -101,7 +105,7 @@ async def connect(settings: NatsSettings, name: str, *, within: float = 10.0) ->
     said: list[Exception] = []
 
     async def lost() -> None:
-        if up[0]:
+        if up[0] and not client.is_closed:
             up[0] = False
             log.warning("stream server lost")
 
@@ -187,7 +191,7 @@ def consumer_name(partition: int) -> str:
 
 
 async def ensure_consumer(client: Client, partition: int, ack_wait: timedelta, max_ack_pending: int) -> None:
-    """Makes the partition's durable consumer if it is not there. Raises StreamUnavailable."""
+    """Makes the partition's durable consumer if it is not there. Raises StreamUnavailable, ConsumerRefused."""
     name = consumer_name(partition)
     request = {
         "stream_name": STREAM,
@@ -205,8 +209,10 @@ async def ensure_consumer(client: Client, partition: int, ack_wait: timedelta, m
         },
     }
     answer = await api(client, f"CONSUMER.DURABLE.CREATE.{STREAM}.{name}", request)
+    if _error(answer) == STREAM_NOT_FOUND:
+        raise StreamUnavailable(f"consumer {name}: there is no stream")
     if "error" in answer:
-        raise StreamUnavailable(f"consumer {name}: {answer['error']}")
+        raise ConsumerRefused(f"consumer {name}: {answer['error'].get('description', answer['error'])}")
 
 
 async def floors(client: Client) -> dict[int, int]:

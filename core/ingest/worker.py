@@ -22,7 +22,7 @@ from core.ingest import leases
 from core.ingest.alarms import clear_stopped, raise_stopped
 from core.ingest.confirming import Standing, answer
 from core.ingest.folding import Carried, Fold, Folded, Folder, NotOurs
-from core.ingest.lanes import IngestOptions, Lanes
+from core.ingest.lanes import IngestOptions, Lane, Lanes
 from core.ingest.stream import (
     NatsSettings,
     StreamUnavailable,
@@ -121,7 +121,9 @@ class IngestWorker:
                     log.warning("stream is another one now, created %s", state.incarnation)
                     self._lanes.restart(client, group)
                 self._standing = Standing(state.incarnation, await floors(client))
-                self._well(None)
+                refused = self._lanes.refused()
+                self._well(refused[0].refusal if refused else None)
+                await self._tell_refused(refused)
             except (StreamUnavailable, OperationalError) as problem:
                 self._well(problem)
             await asyncio.sleep(self._options.tick.total_seconds())
@@ -132,6 +134,12 @@ class IngestWorker:
         elif problem is None and not self._was_well:
             log.warning("ingest %s works again", self.name)
         self._was_well = problem is None
+
+    async def _tell_refused(self, lanes: Sequence[Lane]) -> None:
+        """Alarms that partitions cannot be read; the first transaction of each clears it."""
+        for lane in lanes:
+            if lane.refusal is not None and not lane.told:
+                lane.told = lane.alarmed = await asyncio.to_thread(self._tell, lane.partition, lane.refusal)
 
     # -- folding -------------------------------------------------------------------------------------------------
 

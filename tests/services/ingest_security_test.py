@@ -16,15 +16,17 @@ from sqlalchemy import Engine
 from core.ingest.stream import NatsSettings, StreamUnavailable, connect
 from core.ingest.worker import IngestWorker
 from core.settings import Settings
+from core.telemetry.connection import hang_up
 from edge.carrier import NatsCarrier
 from edge.config import StreamConfig, TlsConfig
 from edge.forwarder import Forwarder
 from edge.spool import Spool
 from edge.tasks import end
 from lotwise.runtime import Servers, nats_settings
-from tests.faults.ingest_running import QUICK
+from tests.faults.ingest_running import QUICK, count, publish, until
+from tests.servers import free_port
 from tests.services.forwarder_servers import operator_settings, server, tls_settings
-from tests.services.ingest_support import Recorder, add_points, reading
+from tests.services.ingest_support import PARTITION, Gateway, Recorder, add_points, reading
 
 
 @dataclass(frozen=True)
@@ -136,6 +138,33 @@ def test_who_may_not_is_told_so(tmp_path: Path, make: Any) -> None:
                 asyncio.run(connect(as_core(url, tmp_path, **stranger), "core", within=1.0))
             assert guard.told in str(refusal.value).lower(), stranger
             assert url in str(refusal.value)
+
+
+def test_partitions_that_the_account_does_not_let_be_read_alarm_until_they_are(engine: Engine, tmp_path: Path) -> None:
+    add_points(engine)
+    judge = Recorder()
+    account = 'accounts {{ P {{ jetstream {{ {} }}, users: [{{user: "core", password: "c0re"}}] }} }}'
+    port = free_port()
+
+    async def story() -> None:
+        stop = asyncio.Event()
+        stream = NatsSettings((f"nats://127.0.0.1:{port}",), user="core", password="c0re")
+        with server(tmp_path, account.format("max_consumers: 10"), port):
+            task = asyncio.create_task(IngestWorker(engine, stream, judge, "w", options=QUICK).run(stop))
+            await until(lambda: count(engine, "ingest_alarm WHERE detail LIKE '%maximum consumers%'") == 54)
+        with server(tmp_path, account.format("max_consumers: 100"), port):
+            client = await connect(stream, "gateway")
+            try:
+                await publish(client, Gateway().cut([reading(0)]))
+                await until(lambda: count(engine, "ingest_alarm WHERE cleared_at IS NOT NULL") == 1)
+            finally:
+                await hang_up(client)
+            stop.set()
+            await task
+
+    asyncio.run(story())
+    assert judge.readings == [reading(0)]
+    assert PARTITION >= 10  # one of those that were refused
 
 
 @pytest.mark.parametrize(
