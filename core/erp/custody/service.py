@@ -35,6 +35,10 @@ def put(u: Unit, sublot_id: int, zone_id: int | None, at: datetime, reason: str 
     return fact
 
 
+_AROUND = text(
+    "WITH RECURSIVE around(id) AS (SELECT z FROM unnest(CAST(:zones AS bigint[])) z "
+    "UNION SELECT n.parent_id FROM zone_nesting n JOIN around a ON n.zone_id = a.id) SELECT id FROM around ORDER BY id"
+)
 _LOCK_ZONES = (
     text(
         "INSERT INTO zone_judged (zone_id, version) SELECT z, 0 FROM unnest(CAST(:zones AS bigint[])) z "
@@ -45,9 +49,11 @@ _LOCK_ZONES = (
 
 
 def lock_zones(u: Unit, sublot_ids: Sequence[int], zone_ids: Sequence[int] = ()) -> None:
-    """Locks, ascending, these zones and every zone the sublots have been in: before any sublot is locked."""
+    """Locks, ascending, these zones, every zone the sublots have been in, and those around them, one of which judges:
+    before any sublot is locked.
+    """
     been = {zone for spans in intervals(u, sublot_ids).values() for zone, _, _ in spans if zone is not None}
-    zones = sorted(been | set(zone_ids))
+    zones = list(u.conn.execute(_AROUND, {"zones": sorted(been | set(zone_ids))}).scalars())
     for statement in _LOCK_ZONES if zones else ():
         u.conn.execute(statement, {"zones": zones})
 
