@@ -17,10 +17,11 @@ from pathlib import Path
 from core.telemetry.batch import Announced
 from core.telemetry.located import ConfigErrors
 from edge.carrier import NatsCarrier
+from edge.clockwatch import Clockwatch
 from edge.collectors.port import Collector
 from edge.config import GatewayConfig, load
 from edge.forwarder import Forwarder
-from edge.health import ClockHealth, Health, SourceHealth, SpoolHealth, StreamHealth, listen, serve_health
+from edge.health import Health, SourceHealth, SpoolHealth, StreamHealth, listen, serve_health
 from edge.sources import PROTOCOLS, SourceKind
 from edge.spool import Spool, SpoolFailed, SpoolInUse, SpoolMismatch
 from edge.supervisor import Source, Supervisor
@@ -33,40 +34,10 @@ FAREWELL = 2.0
 CUT_OFF_PACE = 15.0
 """Seconds between watermarks while no core answers: nobody is waiting for them, and each is a batch to send later."""
 PRUNE_EVERY = 60.0
-STEP = 1.0
-"""Seconds by which the clock must jump against the monotonic one to count as set."""
 
 
 def _now() -> datetime:
     return datetime.now(UTC)
-
-
-class Clockwatch:
-    """Notices a clock that is set or that is away from the stream server's. Says so once for each change."""
-
-    def __init__(self, max_offset: float) -> None:
-        self._max_offset = max_offset
-        self._last: tuple[float, float] | None = None
-        self._ok = True
-        self.steps = 0
-
-    def tick(self, wall: datetime, monotonic: float) -> None:
-        """Compares how far both clocks went since the last tick."""
-        if self._last is not None:
-            jump = (wall.timestamp() - self._last[0]) - (monotonic - self._last[1])
-            if abs(jump) > STEP:
-                self.steps += 1
-                log.warning("the clock was set by %+.1f s", jump)
-        self._last = (wall.timestamp(), monotonic)
-
-    def judge(self, offset: float | None) -> ClockHealth:
-        """What health says about an offset (seconds ahead of the stream server; None: unknown)."""
-        ok = offset is None or abs(offset) <= self._max_offset
-        trouble = None if ok else f"{offset:+.3f} s from the stream server's clock, allowed {self._max_offset} s"
-        if ok is not self._ok:
-            log.warning("the clock: %s", trouble or "within its tolerance again")
-            self._ok = ok
-        return ClockHealth(ok, offset, self.steps, trouble)
 
 
 class Gateway:

@@ -14,6 +14,7 @@ from core.telemetry.batch import Announced, ConfirmReply, Gap, Watermark
 from core.telemetry.reading import Reading
 from edge.spool import cursors, retention, sending
 from edge.spool.cutting import partitions_of_gap, split_watermarks
+from edge.spool.epochs import begin_epoch
 from edge.spool.records import (
     Depth,
     Outstanding,
@@ -237,7 +238,7 @@ def _open(
     rows = Rows(connection, gateway, site, options)
     try:
         connection.execute("BEGIN IMMEDIATE")
-        rows.begin_epoch(now, announced)
+        begin_epoch(rows, now, announced)
         connection.execute("COMMIT")
     except BaseException:
         connection.close()

@@ -6,7 +6,6 @@ Memory is only a copy of the file: after a rollback `load` reads it again, so th
 import contextlib
 import logging
 import sqlite3
-import uuid
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
@@ -31,7 +30,6 @@ from edge.spool.records import (
     Depth,
     Piece,
     RawRow,
-    SpoolMismatch,
     SpoolOptions,
     micros,
     moment,
@@ -40,7 +38,6 @@ from edge.spool.records import (
 
 log = logging.getLogger("lotwise.edge.spool")
 
-_encode = msgspec.msgpack.Encoder().encode
 _decode_raw = msgspec.msgpack.Decoder(RawRow).decode
 _decode_previous = msgspec.msgpack.Decoder(PreviousEpoch).decode
 _decode_announced = msgspec.json.Decoder(Announced).decode
@@ -61,7 +58,6 @@ class Rows:
         self.options = options
         self.epoch = ""
         self.epoch_id = 0
-        self.previous: PreviousEpoch | None = None
         self.announced: Announced | None = None
         self.numbers: dict[int, int] = {}
         self.pending: list[Reading] = []
@@ -79,54 +75,10 @@ class Rows:
 
     # -- start -------------------------------------------------------------------------------------------------
 
-    def begin_epoch(self, now: datetime, announced: Announced | None = None) -> None:
-        """Opens this start's epoch, which says which sources it has. Rows kept but not cut when the last process ended
-        are cut first, as the last batches of the epoch they were kept in, so that the numbers this epoch names as that
-        one's last are final.
-
-        An epoch that never cut a batch was never heard of outside and is forgotten rather than named. Raises
-        SpoolMismatch.
-        """
-        self._check_owner()
-        self._forget_empty_epochs()
-        last = self.db.execute("SELECT id FROM epoch ORDER BY id DESC LIMIT 1").fetchone()
-        previous = None
-        if last is not None:
-            self.load(last[0], now)
-            self.cut({}, now)
-            previous = PreviousEpoch(self.epoch, dict(self.numbers))
-        row = self.db.execute(
-            "INSERT INTO epoch (epoch, site, previous, started_at) VALUES (?, ?, ?, ?)",
-            (uuid.uuid4().hex, self.site, None if previous is None else _encode(previous), micros(now)),
-        )
-        assert row.lastrowid is not None
-        # after the cut above: what is left of the epoch before still speaks of its own sources
-        self.db.execute("DELETE FROM meta WHERE key = 'announced'")
-        if announced is not None:
-            said = msgspec.json.encode(announced).decode()
-            self.db.execute("INSERT INTO meta VALUES ('announced', ?)", (said,))
-        self.load(row.lastrowid, now)
-
-    def _check_owner(self) -> None:
-        row = self.db.execute("SELECT value FROM meta WHERE key = 'gateway'").fetchone()
-        if row is None:
-            self.db.execute("INSERT INTO meta VALUES ('gateway', ?)", (self.gateway,))
-        elif row[0] != self.gateway:
-            raise SpoolMismatch(f"this spool belongs to gateway {row[0]!r}, not {self.gateway!r}")
-
-    def _forget_empty_epochs(self) -> None:
-        waiting = self.db.execute("SELECT 1 FROM raw LIMIT 1").fetchone()
-        if waiting is None:
-            self.db.execute(
-                "DELETE FROM epoch WHERE id = (SELECT max(id) FROM epoch)"
-                " AND NOT EXISTS (SELECT 1 FROM counter WHERE counter.epoch = epoch.id)"
-            )
-
     def load(self, epoch_id: int, now: datetime) -> None:
         """Reads everything remembered back from the file. Also after a rollback."""
-        row = self.db.execute("SELECT epoch, site, previous FROM epoch WHERE id = ?", (epoch_id,)).fetchone()
+        row = self.db.execute("SELECT epoch FROM epoch WHERE id = ?", (epoch_id,)).fetchone()
         self.epoch_id, self.epoch = epoch_id, row[0]
-        self.previous = None if row[2] is None else _decode_previous(row[2])
         said = self.db.execute("SELECT value FROM meta WHERE key = 'announced'").fetchone()
         self.announced = None if said is None else _decode_announced(said[0])
         self.numbers = dict(

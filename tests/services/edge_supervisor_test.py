@@ -12,7 +12,7 @@ import pytest
 from core.telemetry.batch import decode_body
 from core.telemetry.reading import Reading
 from edge import supervisor
-from edge.app import Clockwatch
+from edge.clockwatch import Clockwatch
 from edge.collectors.port import Collector, SourceLost, SourceMisconfigured
 from edge.spool import Spool
 from edge.supervisor import SourceState, Supervisor

@@ -13,6 +13,7 @@ from core.telemetry.address import zone_of
 from core.telemetry.batch import Confirmed, ConfirmReply, decode_body, digest
 from core.telemetry.reading import Reading
 from edge.spool import DropPolicy, SentMark, Spool, SpoolOptions, cursors, retention
+from edge.spool.epochs import begin_epoch
 from edge.spool.records import Outstanding
 from edge.spool.schema import open_spool
 from edge.spool.sending import DAMAGED
@@ -150,7 +151,7 @@ def test_what_is_done_again_and_again_does_not_walk_two_days_of_batches(
     caplog.set_level(logging.ERROR)
     rows = Rows(open_spool(tmp_path, NOW), "gw", "plant", SpoolOptions())
     rows.db.execute("BEGIN")
-    rows.begin_epoch(NOW)
+    begin_epoch(rows, NOW)
     each = 5000
     for partition in range(4):
         rows.db.executemany(

@@ -6,16 +6,18 @@ from collections import defaultdict
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import msgspec
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from core.telemetry.batch import Confirmed, ConfirmReply, decode_body, digest
 from edge.spool import SentMark, SpoolOptions, cursors, sending
+from edge.spool.epochs import begin_epoch
 from edge.spool.records import RawRow
 from edge.spool.retention import prune
 from edge.spool.schema import open_spool
-from edge.spool.store import Rows, _encode
+from edge.spool.store import Rows
 from tests.services.edge_readings import numbers, reading
 
 OPTIONS = SpoolOptions(batch_readings=4, keep_confirmed=timedelta(hours=1))
@@ -39,7 +41,7 @@ class SpoolMachine(RuleBasedStateMachine):
     @initialize()
     def start(self) -> None:
         self.rows = Rows(open_spool(Path(self.folder.name), self.now), "gw", "plant", OPTIONS)
-        self._in(lambda: self.rows.begin_epoch(self.now))
+        self._in(lambda: begin_epoch(self.rows, self.now))
 
     def _in(self, what: object) -> None:
         self.rows.db.execute("BEGIN IMMEDIATE")
@@ -55,7 +57,7 @@ class SpoolMachine(RuleBasedStateMachine):
         if cut:
             self._in(lambda: self.rows.cut({}, self.now, raw))
         else:
-            body = _encode(raw)
+            body = msgspec.msgpack.encode(raw)
             self._in(lambda: self.rows.keep_raw(body))
             self.rows.remember(raw, len(body))
         self.kept.update(fresh)
@@ -71,7 +73,7 @@ class SpoolMachine(RuleBasedStateMachine):
         raw = RawRow([reading(n, zones=ZONES) for n in fresh])
         self.rows.db.execute("BEGIN IMMEDIATE")
         if then == "keep":
-            self.rows.keep_raw(_encode(raw))
+            self.rows.keep_raw(msgspec.msgpack.encode(raw))
         elif then == "cut":
             self.rows.cut({}, self.now, raw)
         else:
