@@ -8,6 +8,8 @@ from typing import Protocol
 
 import paho.mqtt.client as paho
 
+from core.ingest.stream import NatsSettings, api, connect
+from core.telemetry.connection import hang_up
 from lotwise.embedded.nats import EmbeddedNats
 from lotwise.embedded.process import ServerProcess, accepts, free_port
 
@@ -18,9 +20,10 @@ WINDOW = 1000
 
 
 class Broker(Protocol):
-    """A broker on 127.0.0.1. `version` is the MQTT version its gateway speaks."""
+    """A broker on 127.0.0.1. `version` is the MQTT version its gateway speaks, `keeps` where its queues are."""
 
     name: str
+    keeps: str
     port: int
     version: str
 
@@ -29,6 +32,9 @@ class Broker(Protocol):
 
     def stop(self) -> None:
         """Stops it."""
+
+    async def unacknowledged(self) -> int:
+        """Messages it keeps that no session brings again at once when it is opened; 0 where there are none such."""
 
 
 def find_mosquitto() -> str | None:
@@ -40,6 +46,7 @@ class Mosquitto:
     """A Mosquitto that queues without bound and keeps up to 4 000 messages in flight. Its queues are in memory."""
 
     version = "5"
+    keeps = "in memory"
 
     def __init__(self, folder: Path, binary: str) -> None:
         self.port = free_port()
@@ -67,12 +74,17 @@ class Mosquitto:
             self._server.stop()
             self._server = None
 
+    async def unacknowledged(self) -> int:
+        """None: a session that is opened again is sent all of it at once."""
+        return 0
+
 
 class NatsBroker:
     """The embedded broker: MQTT 3.1.1, every message on disk."""
 
     name = "the embedded NATS broker"
     version = "3.1.1"
+    keeps = "on disk"
 
     def __init__(self, folder: Path) -> None:
         self._server = EmbeddedNats(folder, mqtt=True)
@@ -86,6 +98,15 @@ class NatsBroker:
     def stop(self) -> None:
         """Stops it."""
         self._server.stop()
+
+    async def unacknowledged(self) -> int:
+        """By the stream's own count: what is not acknowledged comes again only after half a minute."""
+        client = await connect(NatsSettings((self._server.url,)), "bench")
+        try:
+            listed = await api(client, "CONSUMER.LIST.$MQTT_msgs")
+        finally:
+            await hang_up(client)
+        return sum(consumer["num_pending"] + consumer["num_ack_pending"] for consumer in listed["consumers"])
 
 
 def broker(folder: Path, *, embedded: bool = False) -> Broker:

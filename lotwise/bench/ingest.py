@@ -20,6 +20,7 @@ from core.ingest.stream import NatsSettings, connect, ensure_stream
 from core.ingest.worker import IngestWorker
 from core.telemetry.address import partition_of
 from core.telemetry.batch import Body, Header, Watermark, digest, encode_body, pack
+from core.telemetry.connection import hang_up
 from core.telemetry.reading import Reading
 from lotwise.bench.figures import figure, resident
 from lotwise.bench.plant import Plant, build
@@ -78,17 +79,19 @@ def _batch(
     return header.subject, pack(header, body)
 
 
-async def _fill(url: str, plant: Plant, start: datetime, readings: int) -> tuple[int, int]:
+async def _fill(url: str, plant: Plant, start: datetime, readings: int) -> int:
+    """Publishes all; gives how many batches."""
     client = await nats.connect(url, pending_size=64 * 2**20)
-    stream = client.jetstream(publish_async_max_pending=256)
-    count = total = 0
-    for subject, message in batches(plant, start, readings):
-        await stream.publish_async(subject, message, wait_stall=60.0)
-        count += 1
-    await stream.publish_async_completed()
-    total = readings
-    await client.close()
-    return count, total
+    try:
+        stream = client.jetstream(publish_async_max_pending=256)
+        count = 0
+        for subject, message in batches(plant, start, readings):
+            await stream.publish_async(subject, message, wait_stall=60.0)
+            count += 1
+        await stream.publish_async_completed()
+    finally:
+        await hang_up(client)
+    return count
 
 
 async def _drain(engine: Engine, settings: NatsSettings, expected: int, total: int) -> tuple[float, list[float]]:
@@ -134,15 +137,14 @@ def run(readings: int) -> None:
             plant = build(engine, start, zones=ZONES, profiles=PROFILES, sublots=SUBLOTS)
             settings = NatsSettings((server.url,))
 
-            async def main() -> tuple[float, list[float], int]:
+            async def main() -> tuple[float, list[float]]:
                 client = await connect(settings, "bench")
                 await ensure_stream(client, settings.stream)
-                await client.close()
-                expected, total = await _fill(server.url, plant, start, readings)
-                seconds, memory = await _drain(engine, settings, expected, total)
-                return seconds, memory, total
+                await hang_up(client)
+                expected = await _fill(server.url, plant, start, readings)
+                return await _drain(engine, settings, expected, readings)
 
-            seconds, memory, _ = asyncio.run(main())
+            seconds, memory = asyncio.run(main())
             with engine.connect() as conn:
                 landed = conn.execute(text("SELECT count(*) FROM reading")).scalar_one()
             figure("ingest", "readings_per_s", landed / seconds, "1/s", landed, METHOD)

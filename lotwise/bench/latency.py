@@ -134,7 +134,7 @@ def _until(engine: Engine, what: str, least: int) -> None:
 def _measure(engine: Engine, of: Broker, rate: int, zones: int, expected: int) -> tuple[Floats, int, float]:
     """(milliseconds of every hold, whole and by stage; readings landed meanwhile; seconds meanwhile).
 
-    Raises TimeoutError.
+    Raises TimeoutError, and RuntimeError where a hold's reading is not found: the figures would leave it out.
     """
     with _devices(of.port, rate) as devices:
         assert devices.stdin is not None
@@ -150,7 +150,10 @@ def _measure(engine: Engine, of: Broker, rate: int, zones: int, expected: int) -
         landed, seconds = _count(engine, "reading") - before, time.monotonic() - begun
         _until(engine, "hold WHERE kind = 'exposure' AND certainty = 'proven'", expected)
     with engine.connect() as conn:
-        return np.array(conn.execute(_LATENCIES).all(), np.float64), landed, seconds
+        found = np.array(conn.execute(_LATENCIES).all(), np.float64)
+    if len(found) < expected:
+        raise RuntimeError(f"{len(found)} of {expected} holds could be laid to the reading that caused them")
+    return found, landed, seconds
 
 
 def _spoken(engine: Engine, plant: Plant, at: datetime) -> None:

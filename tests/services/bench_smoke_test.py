@@ -1,5 +1,6 @@
 """Each benchmark runs once, small, and says its figures as JSON, one a line. Never how fast."""
 
+import asyncio
 import json
 import math
 import subprocess
@@ -9,7 +10,11 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from edge.collectors.mqtt import MqttCollector
+from edge.spool import Spool
+from lotwise.bench.broker import NatsBroker
 from lotwise.bench.cli import app
+from lotwise.bench.mqtt import _running, _until, fill, source
 
 ROOT = Path(__file__).parents[2]
 COMMAND = "from lotwise.cli import main; main()"
@@ -46,6 +51,32 @@ def test_it_says_its_figures(arguments: tuple[str, ...], metrics: set[str]) -> N
         assert line["n"] > 0
     if arguments[0] == "exposure":
         assert {line["value"] for line in said if line["metric"] == "mismatches"} == {0}
+
+
+def test_what_the_embedded_broker_still_keeps_is_counted(tmp_path: Path) -> None:
+    """What a session left unacknowledged comes again after half a minute only: its silence says nothing."""
+    of = NatsBroker(tmp_path / "broker")
+    of.start()
+
+    async def main() -> int:
+        async with await Spool.open(tmp_path / "spool", "bench", "b1") as spool:
+            collector = MqttCollector(source(of.port, of.version))
+            async with _running(collector, spool):
+                pass
+            await asyncio.to_thread(fill, of.port, 50)
+            before = await of.unacknowledged()
+            collector = MqttCollector(source(of.port, of.version))
+            async with _running(collector, spool) as task:
+                await _until(lambda: collector.counts["kept"] >= 50, task)
+                async with asyncio.timeout(20):
+                    while await of.unacknowledged():  # noqa: ASYNC110 - the broker tells when asked
+                        await asyncio.sleep(0.05)
+            return before
+
+    try:
+        assert asyncio.run(main()) == 50
+    finally:
+        of.stop()
 
 
 def test_help_explains_each() -> None:
