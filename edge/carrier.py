@@ -9,7 +9,7 @@ import logging
 import ssl
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import msgspec
 import nats
@@ -32,6 +32,8 @@ from edge.tasks import end, surely
 
 log = logging.getLogger("lotwise.edge.carrier")
 nats.aio.client.TcpTransport = closing_within(TcpTransport)
+
+T = TypeVar("T")
 
 TIMEOUT = 5.0
 """Seconds to wait for the stream's acknowledgement or the core's answer."""
@@ -81,6 +83,10 @@ class Carrier(Protocol):
 class _Ack(msgspec.Struct):
     seq: int = 0
     error: dict[str, Any] | None = None
+
+
+_decode_ack = msgspec.json.Decoder(_Ack).decode
+_decode_reply = msgspec.json.Decoder(dict[str, Any]).decode
 
 
 class NatsCarrier:
@@ -192,8 +198,8 @@ class NatsCarrier:
             if code is None:
                 log.warning("there was no stream: made it")
             reply = await self._api(self._info, {})
-        if "error" in reply:
-            raise CarrierDown(f"the stream does not say how it is: {reply['error'].get('description')}")
+        if "error" in reply or "created" not in reply:
+            raise CarrierDown(f"the stream does not say how it is: {reply.get('error', {}).get('description')}")
         return self._facts(reply)
 
     def _facts(self, reply: dict[str, Any]) -> StreamFacts:
@@ -211,8 +217,7 @@ class NatsCarrier:
             data = await self._request(subject, json.dumps(request).encode() if request else b"")
         except errors.NoRespondersError as error:
             raise CarrierDown("the server has no JetStream, or it is not ready") from error
-        reply: dict[str, Any] = json.loads(data)
-        return reply | {"asked": asked}
+        return _understood(_decode_reply, data, subject) | {"asked": asked}
 
     async def publish(self, subject: str, message_id: str, payload: bytes) -> int:
         """The sequence at which the stream took it. Raises CarrierDown, StreamGone."""
@@ -220,7 +225,7 @@ class NatsCarrier:
             data = await self._request(subject, payload, {MESSAGE_ID: message_id})
         except errors.NoRespondersError as error:
             raise StreamGone("no stream takes the subject") from error
-        ack = msgspec.json.decode(data, type=_Ack)
+        ack = _understood(_decode_ack, data, subject)
         if ack.error is not None:
             raise CarrierDown(f"the stream refuses: {ack.error.get('description')}")
         return ack.seq
@@ -245,6 +250,13 @@ class NatsCarrier:
             raise CarrierDown(f"{subject}: {error or type(error).__name__}{why}") from error
         data: bytes = message.data
         return data
+
+
+def _understood(decode: Callable[[bytes], T], data: bytes, subject: str) -> T:
+    try:
+        return decode(data)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise CarrierDown(f"{subject}: somebody who is no stream answers there") from error
 
 
 def _tls(config: TlsConfig | None) -> ssl.SSLContext | None:

@@ -9,6 +9,8 @@ import pytest
 from nats.aio.transport import TcpTransport
 
 from core.telemetry.connection import closing_within
+from edge.carrier import CarrierDown, NatsCarrier
+from edge.config import StreamConfig
 from edge.tasks import end, surely
 
 
@@ -109,6 +111,26 @@ def test_a_connection_that_broke_off_while_it_was_made_is_cut_by_the_next() -> N
         transport.close()
         await transport.wait_closed()
         server.close()
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("answer", [b"", b"OK", b"[]", b"\xff", b'{"seq": "1"}'])
+def test_an_answer_that_is_no_streams_is_tried_again_and_fails_nobody(
+    answer: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Raised as anything else it would end the gateway, or keep a place in the window for ever."""
+
+    async def answered(*_asked: object) -> bytes:
+        return answer
+
+    async def main() -> None:
+        carrier = NatsCarrier(StreamConfig(urls=("nats://127.0.0.1:1",)), "test")
+        monkeypatch.setattr(carrier, "_request", answered)
+        with pytest.raises(CarrierDown):
+            await carrier.publish("readings.1.plant", "id", b"")
+        with pytest.raises(CarrierDown):
+            await carrier.stream()
 
     asyncio.run(main())
 
