@@ -17,7 +17,7 @@ from core.erp.quality import service as quality
 from core.erp.shipments import service as shipments
 from core.ingest.importing import Order, import_recorder
 from core.telemetry.readers.fridgetag import read_fridgetag
-from tests.stories.recorders import FILE, FREEZE, JOURNEY, PASSWORD, Journey, person, series
+from tests.stories.recorders import AFTER, FILE, FREEZE, JOURNEY, PASSWORD, Journey, person, series
 from tests.world import HOUR, OVER_8_FOR_60, World, at, every
 
 SAMPLE = Path(__file__).parents[3] / "shared" / "data" / "fridgetag-2l_130500109088.txt"
@@ -165,6 +165,28 @@ def test_read_on_the_way_it_counts_so_far_and_is_still_to_be_read(world: World) 
     journey.arrive()
     assert journey.take(FILE).logger == "read"
     assert journey.found() == LIVE
+
+
+def test_nobodys_word_stands_for_a_recorders(world: World) -> None:
+    """That it was read is true only of what was imported, up to the arrival; that may have been keyed afterwards."""
+    full, part, none = (Journey(world, "R-1", number=number) for number in (1, 2, 3))
+    full.leave()
+    full.take(FILE, now=at("15:05"))
+
+    def confirm(journey: Journey) -> str:
+        return world.do(lambda u: shipments.confirm_read(u, journey.shipment, "R-1").state, now=AFTER)
+
+    with pytest.raises(Refused, match="still under way"):
+        confirm(full)
+    full.arrive()
+    assert confirm(full) == "read"
+    part.leave()
+    part.take([one for one in FILE if one[0] < at("10:00")], now=at("10:05"))
+    none.leave()
+    for journey in (part, none):
+        journey.arrive()
+        with pytest.raises(Refused, match="up to its end: import its file"):
+            confirm(journey)
 
 
 def test_no_import_holds_back_a_live_gateway_or_looks_like_a_silent_one(world: World) -> None:

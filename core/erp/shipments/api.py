@@ -163,9 +163,9 @@ class LoggerReadIn(Body):
 
 @router.post("/shipments/{shipment_id}/loggers/{serial}/read", response_model=ShipmentDetail)
 def logger_read(shipment_id: Id, serial: str, body: LoggerReadIn, door: Door) -> JSONResponse:
-    """The logger has been read out and judged (lotwise import --shipment says so by itself)."""
+    """The logger has been read out: refused unless what it recorded was imported (which says so by itself)."""
     when: datetime | None = body.at
-    return _after(door, shipment_id, lambda u: service.logger_read(u, shipment_id, serial, at=when))
+    return _after(door, shipment_id, lambda u: service.confirm_read(u, shipment_id, serial, at=when))
 
 
 @router.post("/shipments/{shipment_id}/loggers/{serial}/waive", response_model=ShipmentDetail)

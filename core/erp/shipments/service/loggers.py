@@ -4,6 +4,7 @@ from datetime import datetime
 
 from sqlalchemy import select, text
 
+from core.erp.exposure.stays import RECORDER
 from core.erp.kernel import signatures
 from core.erp.kernel.errors import IllegalMove, NotFound, Refused
 from core.erp.kernel.tables import table
@@ -36,6 +37,39 @@ def logger_read(u: Unit, shipment_id: int, serial: str, *, at: datetime | None =
         u.audit("logger.read", "shipment", shipment_id, after={"serial": serial})
         u.outbox("logger.read", shipment_id, {"serial": serial})
     return found
+
+
+_TOLD = text("""
+    SELECT coalesce(max(r.at) >= :stop AND bool_or(r.at >= :start AND r.at <= :stop), false)
+    FROM zone z JOIN point p ON p.zone_id = z.id JOIN series_point s ON s.address = p.address
+    JOIN reading r ON r.point_id = s.id
+    WHERE z.kind = :kind AND split_part(p.address, '/', 4) = :serial
+      AND (split_part(z.address, '/', 3) = :own OR split_part(z.address, '/', 3) LIKE :own || '-box-%')
+""")
+
+
+def confirm_read(u: Unit, shipment_id: int, serial: str, *, at: datetime | None = None) -> ShipmentLogger:
+    """Somebody says that the logger has been read, as when its arrival was keyed after its file had been imported.
+
+    Raises Refused unless what it recorded up to the arrival is here: nobody's word stands for a recorder's.
+    """
+    u.need("logger.import")
+    shipment = get_shipment(u, shipment_id, lock=True)
+    if logger(u, shipment_id, serial).state == "required":
+        _require_told(u, shipment, serial)
+    return logger_read(u, shipment_id, serial, at=at)
+
+
+def _require_told(u: Unit, shipment: Shipment, serial: str) -> None:
+    start, stop = recorders.journey(u, shipment)
+    if stop is None:
+        raise Refused(f"shipment {shipment.code} is still under way: logger {serial} has not told all of it")
+    asked = {
+        "kind": RECORDER, "serial": recorders.segment(serial), "start": start, "stop": stop,
+        "own": f"shipment-{shipment.id}",
+    }  # fmt: skip
+    if not u.conn.scalar(_TOLD, asked):
+        raise Refused(f"logger {serial} has not told of the journey up to its end: import its file, or have it waived")
 
 
 def waive_logger(
