@@ -44,7 +44,6 @@ class ModbusCollector:
         self._units = [UnitState(unit, Plan(unit, config.retry_refused)) for unit in config.units]
         self._zones = frozenset(zone_of(point.point) for unit in config.units for point in unit.points)
         self._connected = False
-        self._was_up = False
         self._unkept_since: datetime | None = None
 
     @property
@@ -77,14 +76,9 @@ class ModbusCollector:
             await bus.open()
             self._connected = True
             log.info("%s: %s open, %d units", self.name, bus.name, len(self._units))
-            self._was_up = True
             await self._poll_for_ever(bus, keeper)
-        except (SourceLost, SourceMisconfigured) as lost:
+        except (SourceLost, SourceMisconfigured):
             self._connected = False
-            # An attempt that fails is the supervisor's to tell; a line that is lost is told here, once.
-            if self._was_up:
-                log.warning("%s: %s lost: %s", self.name, bus.name, lost)
-            self._was_up = False
             points = [point for unit in self._units for point in unit.config.points]
             await self._keep(keeper, [self._reading(point, _SILENT, self._clock()) for point in points])
             raise

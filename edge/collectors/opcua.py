@@ -28,9 +28,12 @@ from edge.collectors.opcua_items import Item
 from edge.collectors.opcua_security import StrictClient
 from edge.collectors.opcua_service import reaching
 from edge.collectors.opcua_session import Session
-from edge.collectors.port import Clock, Keeper, SourceLost
+from edge.collectors.port import Clock, Keeper
 
 log = logging.getLogger(__name__)
+
+_CONNECTED = "connected"
+"""Whether this process has ever reached the server."""
 
 
 class OpcUaCollector:
@@ -53,8 +56,6 @@ class OpcUaCollector:
         self._items = [Item(node, handle, known.get(node.point)) for handle, node in enumerate(config.nodes, start=1)]
         self._zones = frozenset(zone_of(node.point) for node in config.nodes)
         self._session: Session | None = None
-        self._was_up = False
-        self._lost_before = False
 
     @property
     def zones(self) -> frozenset[str]:
@@ -76,18 +77,10 @@ class OpcUaCollector:
         return min(now, complete) - sampling - tolerance
 
     async def run(self, keeper: Keeper) -> None:
-        """Subscribes and keeps until cancelled. Raises SourceLost, SourceMisconfigured."""
-        try:
-            await self._run_once(keeper)
-        except SourceLost as lost:
-            # An attempt that fails is the supervisor's to tell; a connection that ends is told here, once.
-            if self._was_up:
-                log.warning("%s: lost: %s", self.name, lost)
-                self._lost_before = True
-            self._was_up = False
-            raise
+        """Subscribes and keeps until cancelled. Raises SourceLost, SourceMisconfigured.
 
-    async def _run_once(self, keeper: Keeper) -> None:
+        That it is lost and that it is back are the supervisor's to tell, once each.
+        """
         client = StrictClient(self._config)
         try:
             with reaching(self._config.endpoint):
@@ -98,8 +91,9 @@ class OpcUaCollector:
             client.disconnect_socket()
             raise
         try:
-            log.info("%s: %s to %s", self.name, "reconnected" if self._lost_before else "connected", client)
-            self._was_up = True
+            if _CONNECTED not in self._config.remembered:
+                log.info("%s: connected to %s", self.name, client)
+            self._config.remembered[_CONNECTED] = True
             self._session = Session(self._config, client, self._items, keeper, self._clock)
             await self._session.serve()
         finally:
