@@ -8,6 +8,8 @@ import re
 from functools import lru_cache
 
 PARTITIONS = 64
+_OF_ZONE, _OF_POINT = 3, 5
+"""Segments of an address."""
 _SEGMENT = re.compile(r"[A-Za-z0-9_-]{1,64}\Z")
 
 
@@ -27,14 +29,14 @@ def _segments(address: str, count: int, what: str) -> list[str]:
 @lru_cache(maxsize=65536)
 def check_point(address: str) -> str:
     """The address itself, if it is a point's. Raises BadAddress."""
-    _segments(address, 5, "point (site/area/zone/device/quantity)")
+    _segments(address, _OF_POINT, "point (site/area/zone/device/quantity)")
     return address
 
 
 @lru_cache(maxsize=16384)
 def check_zone(address: str) -> str:
     """The address itself, if it is a zone's. Raises BadAddress."""
-    _segments(address, 3, "zone (site/area/zone)")
+    _segments(address, _OF_ZONE, "zone (site/area/zone)")
     return address
 
 
@@ -48,7 +50,14 @@ def check_segment(text: str) -> str:
 @lru_cache(maxsize=65536)
 def zone_of(point: str) -> str:
     """The zone's address of a point. Raises BadAddress."""
-    return "/".join(_segments(point, 5, "point (site/area/zone/device/quantity)")[:3])
+    return "/".join(_segments(point, _OF_POINT, "point (site/area/zone/device/quantity)")[:_OF_ZONE])
+
+
+def named(scope: str) -> tuple[str | None, str | None]:
+    """The (zone's, point's) address in what a gap is of: a point names both, a zone itself, a source neither."""
+    parts = scope.split("/")
+    point = scope if len(parts) == _OF_POINT else None
+    return ("/".join(parts[:_OF_ZONE]) if point or len(parts) == _OF_ZONE else None), point
 
 
 @lru_cache(maxsize=65536)

@@ -1,7 +1,8 @@
 """Exposure of many sublots at once: the same answers as `service.exposure`, each zone read once.
 
 Closed hours are added by prefix sums, and the parts of hours at the ends come from raw readings; runs are clipped
-from each zone's own. So any number of sublots over any intervals cost little more than the zones they stood in.
+from each zone's own. So any number of sublots over any intervals cost little more than the zones they stood in. Why
+there are two: see `service`, the plain form by which this one is tested.
 """
 
 import contextlib

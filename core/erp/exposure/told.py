@@ -6,6 +6,7 @@ from sqlalchemy import text
 
 from core.erp.exposure.times import moment
 from core.erp.kernel.unit import Unit
+from core.telemetry.address import named
 from core.telemetry.batch import Gap
 
 
@@ -39,23 +40,19 @@ def write_marks(u: Unit, marks: Mapping[int, Mapping[tuple[str, str], int]]) -> 
     return out
 
 
+_TOLD = text(
+    "INSERT INTO gap_record (zone_id, point_id, start_at, stop_at, reason, known_at) VALUES ("
+    "(SELECT id FROM zone WHERE address = :zone), (SELECT id FROM point WHERE address = :point),"
+    " :start, :stop, :reason, :now)"
+)
+
+
 def record_told(u: Unit, told: Sequence[tuple[str, Gap]]) -> None:
     """Puts the gaps that gateways told of on record, each under its zone or point, where the catalog has it."""
+    rows = []
     for gateway, gap in told:
-        parts = gap.scope.split("/")
-        zone = "/".join(parts[:3]) if len(parts) in (3, 5) else None
-        u.conn.execute(
-            text(
-                "INSERT INTO gap_record (zone_id, point_id, start_at, stop_at, reason, known_at) VALUES ("
-                "(SELECT id FROM zone WHERE address = :zone), (SELECT id FROM point WHERE address = :point),"
-                " :start, :stop, :reason, :now)"
-            ),
-            {
-                "zone": zone,
-                "point": gap.scope if len(parts) == 5 else None,  # noqa: PLR2004 - a point has five segments
-                "start": gap.start,
-                "stop": gap.stop,
-                "reason": f"{gateway}: {gap.reason}",
-                "now": u.now,
-            },
-        )
+        zone, point = named(gap.scope)
+        said = {"start": gap.start, "stop": gap.stop, "reason": f"{gateway}: {gap.reason}", "now": u.now}
+        rows.append({"zone": zone, "point": point, **said})
+    if rows:
+        u.conn.execute(_TOLD, rows)
