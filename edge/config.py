@@ -211,7 +211,7 @@ def _source(document: Located, index: int, protocols: Mapping[str, SourceKind]) 
     if protocol is None:
         document.error((*where, "protocol"), f"is required: one of {known}")
         return None
-    if protocol not in protocols:
+    if not isinstance(protocol, str) or protocol not in protocols:
         document.error((*where, "protocol"), f"{protocol!r} is not one of {known}{meant(str(protocol), protocols)}")
         return None
     return validated(protocols[protocol].config, document, where, data)

@@ -155,6 +155,7 @@ sources:
         (RIGHT.replace("/tmp/gw-1", "/dev/null"), 4, "not a folder"),
         (RIGHT.replace("4222", "99999"), 6, "out of range"),
         ("[" * 500 + "]" * 500, 1, "nested too deeply"),
+        (RIGHT.replace("protocol: modbus", "protocol: [modbus]"), 9, "['modbus'] is not one of"),
         ("\tgateway: gw-1", 1, "cannot start any token"),
         (RIGHT + "---\n" + RIGHT, 15, "another document"),
     ],
