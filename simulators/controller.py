@@ -20,7 +20,7 @@ from simulators.guard import refuse_unmarked
 from simulators.physics import SensorSpec
 from simulators.rooms import ColdRoom
 from simulators.sensors import Report
-from simulators.serialline import PtyLine
+from simulators.serialline import SETTINGS_REFUSED, PtyLine
 from simulators.unit import PROBES, Unit
 
 _FUNCTION_TABLES = {1: "coil", 5: "coil", 15: "coil", 2: "discrete", 4: "input"}
@@ -64,7 +64,7 @@ class ColdRoomController:
         self._server: ModbusTcpServer | ModbusSerialServer | None = None
 
     async def start(self) -> None:
-        """Starts to answer. Raises LiveInstance; RuntimeError if the port is taken, OSError if no line can be made."""
+        """Starts to answer. Raises LiveInstance; OSError if the port is taken or no line can be made."""
         refuse_unmarked(os.environ.get("LOTWISE_INSTANCE"))
         if self._line is not None:
             self._line.open()
@@ -80,7 +80,11 @@ class ColdRoomController:
         """Brings the server up; nothing happens if it is."""
         if self._server is None:
             server = self._make()
-            await server.serve_forever(background=True)
+            try:
+                await server.serve_forever(background=True)
+            except (RuntimeError, SETTINGS_REFUSED) as error:
+                where = f"{self.host}:{self.port}" if self._serial is None else self._serial.port
+                raise OSError(f"{self.name} cannot serve on {where}: {error}") from error
             self._server = server
 
     def _make(self) -> ModbusTcpServer | ModbusSerialServer:

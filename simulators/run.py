@@ -100,7 +100,7 @@ def _carry_out(main: Callable[[], Coroutine[Any, Any, Result]], finish: Callable
     except LiveInstance as error:
         out.print(f"[red]refused:[/red] {error}", highlight=False)
         return EXIT_REFUSED
-    except (ConfigErrors, BrokerUnreachable, OSError, RuntimeError, ValueError) as error:
+    except (ConfigErrors, BrokerUnreachable, OSError, ValueError) as error:
         out.print("[red]cannot simulate:[/red]")
         out.print(str(error), highlight=False, markup=False, soft_wrap=True)
         return EXIT_FAILED

@@ -3,8 +3,16 @@
 import asyncio
 import contextlib
 import os
+import sys
 from pathlib import Path
 
+if sys.platform == "win32":
+    SETTINGS_REFUSED: type[Exception] = ValueError
+else:
+    import termios
+
+    SETTINGS_REFUSED = termios.error
+"""What the opening of a port with settings that it cannot have raises, which is no OSError."""
 CHUNK = 4096
 
 

@@ -1,6 +1,7 @@
 """A simulated controller on a serial line, read by the gateway's serial RTU through a pseudo-terminal."""
 
 import asyncio
+import os
 from pathlib import Path
 from typing import Any
 
@@ -125,3 +126,21 @@ def test_a_file_at_the_lines_path_is_not_touched(tmp_path: Path) -> None:
 
     asyncio.run(main())
     assert path.read_text() == "mine"
+
+
+def test_a_serial_port_that_is_not_there_or_takes_no_parity_is_named() -> None:
+    master, slave = os.openpty()
+
+    async def refused(port: str) -> str:
+        device = ColdRoomController("ctl", ColdRoom(ROOM), serial=SerialLine(port=port, parity="E"))
+        with pytest.raises(OSError, match=f"ctl cannot serve on {port}: ") as why:
+            await device.start()
+        await device.stop()
+        return str(why.value)
+
+    try:
+        assert "check address" in asyncio.run(refused("/dev/no-such-port"))
+        assert "Invalid argument" in asyncio.run(refused(os.ttyname(slave)))
+    finally:
+        os.close(slave)
+        os.close(master)
