@@ -113,8 +113,6 @@ class MqttCollector:
                 self._link = None
                 self._known.alive_at = self._clock() - timedelta(seconds=link.silent_for)
             self._known.taken_over |= link.taken_over
-            if link.lost is not None:
-                log.warning("%s: %s", self.name, link.lost)
             link.close()
 
     def _resumed(self, session_present: bool) -> None:

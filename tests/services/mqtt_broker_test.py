@@ -166,7 +166,7 @@ def test_a_flood_that_nobody_queues_stops_being_read(broker: Mosquitto) -> None:
 
 
 @VERSIONS
-def test_a_broker_that_restarts_is_told_once_and_resumed(broker: Mosquitto, mqtt: str) -> None:
+def test_a_broker_that_restarts_is_a_loss_and_resumed(broker: Mosquitto, mqtt: str) -> None:
     async def main() -> None:
         keeper, collector = MemoryKeeper(), MqttCollector(source(broker.port, version=mqtt))
         async with running(collector, keeper) as task:

@@ -1,8 +1,10 @@
 """The MQTT collector on the real spool: what the broker is told follows what is on disk."""
 
 import asyncio
+import logging
 from collections.abc import Iterator
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,7 @@ import pytest
 from core.telemetry.batch import Confirmed, ConfirmReply, decode_body
 from core.telemetry.quality import Quality
 from core.telemetry.reading import Reading
+from edge import supervisor
 from edge.collectors.mqtt import MqttCollector
 from edge.spool import SentMark, Spool, SpoolOptions
 from edge.tasks import end
@@ -92,3 +95,37 @@ def test_a_text_that_cannot_be_written_down_stops_nobody(broker: Mosquitto, tmp_
         ]
 
     asyncio.run(main())
+
+
+def test_a_broker_that_restarts_is_told_once_each_way(
+    broker: Mosquitto, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(supervisor, "FIRST_PAUSE", 0.02)
+    monkeypatch.setattr(supervisor, "LONGEST_PAUSE", 0.05)
+    config = source(broker.port)
+
+    async def main() -> None:
+        async with await Spool.open(tmp_path / "spool", "gw", "site") as spool:
+            gateway = supervisor.Supervisor([partial(MqttCollector, config)], spool)
+            (plant,) = gateway.sources
+
+            async def until_it_is(*, connected: bool) -> None:
+                await until(lambda: plant.connected is connected)
+                await gateway.mark()
+
+            running = asyncio.create_task(gateway.run())
+            try:
+                await until_it_is(connected=True)
+                await asyncio.to_thread(broker.stop)
+                await until_it_is(connected=False)
+                await until(lambda: plant.restarts > 3)
+                await asyncio.to_thread(broker.start)
+                await until_it_is(connected=True)
+            finally:
+                await end([running])
+
+    with caplog.at_level(logging.WARNING):
+        asyncio.run(main())
+    lost, back = [record.message for record in caplog.records]
+    assert lost.startswith("source plant lost: ")
+    assert back == "source plant is back"
