@@ -37,7 +37,7 @@ async def shipment(take: TakeFile, of: Visit, shipment_id: int) -> None:
     """The page of one shipment."""
     await live(of, lambda u: views.detail(u, shipment_id), lambda found, _: _draw(found))
     if of.actor.may("logger.import"):
-        _Desk(take, of, shipment_id)
+        _ReadOut(take, of, shipment_id)
 
 
 def _draw(found: ShipmentDetail) -> None:
@@ -57,7 +57,7 @@ def _draw(found: ShipmentDetail) -> None:
     table(LOGGERS, loggers, "No recorder is required")
 
 
-class _Desk:
+class _ReadOut:
     """Where a recorder's file is handed in. What is bound is exactly what was tried last."""
 
     def __init__(self, take: TakeFile, of: Visit, shipment_id: int) -> None:
@@ -66,17 +66,25 @@ class _Desk:
         heading("Read out a recorder")
         with ui.card().classes("w-full max-w-2xl"):
             ui.label("Its own file, as the device or its program wrote it. It is tried first; nothing is kept of that.")
-            self._zone = ui.input("Time zone its clock was set to", value="UTC").classes("w-full")
-            self._serial = ui.input("Its number, if the file has none").classes("w-full")
+            self._zone = ui.input("Time zone its clock was set to", value="UTC", on_change=self._forget)
+            self._serial = ui.input("Its number, if the file has none", on_change=self._forget)
             self._said = refusal()
-            file = ui.upload(label="Choose the file", auto_upload=True, max_file_size=MOST_BYTES).classes("w-full")
-            file.on_upload(self._came)
-            file.on_rejected(partial(self._said.set_text, "The file is too large."))
+            self._file = ui.upload(label="Choose the file", auto_upload=True, max_file_size=MOST_BYTES)
+            self._file.on_upload(self._came).on_rejected(partial(self._said.set_text, "A file has at most 64 MiB."))
+            for field in (self._zone, self._serial, self._file):
+                field.classes("w-full")
             self._outcome = ui.column().classes("w-full gap-1")
             self._bind = ui.button("Bind it to the shipment", on_click=self._keep)
             self._bind.set_visibility(False)
 
+    def _forget(self) -> None:
+        """Another time zone or number is another import: the file is to be chosen again."""
+        self._outcome.clear()
+        self._bind.set_visibility(False)
+
     async def _came(self, event: UploadEventArguments) -> None:
+        self._forget()
+        self._file.reset()  # the same file may be chosen again
         fields = {"shipment": self._shipment_id, "timezone": self._zone.value or "", "serial": self._serial.value or ""}
         self._tried = (event.file.name, await event.file.read(), fields)
         self._bind.set_visibility(await self._run(dry_run=True))

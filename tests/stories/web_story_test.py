@@ -374,6 +374,10 @@ def test_logistics_tries_a_recorders_file_and_then_binds_it(served: Served, tmp_
     chooser.set_input_files(file)
     expect(page.get_by_text("What would come of it")).to_be_visible()
     expect(page.get_by_text("48 readings, which count")).to_be_visible()
+    page.get_by_label("Time zone").fill("America/Lima")
+    expect(page.get_by_role("button", name="Bind it")).to_be_hidden()  # what was tried is not what would be bound
+    chooser.set_input_files(file)
+    expect(page.get_by_text("48 readings, which count")).to_be_visible()  # its times have an offset of their own
     state = "SELECT state FROM shipment_logger WHERE serial = 'R-7'"
     assert (served.values(state), world.holds(goods)) == (["required"], []), "nothing is kept of a try"
     page.get_by_role("button", name="Bind it").click()
