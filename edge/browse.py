@@ -11,7 +11,7 @@ from asyncua.ua.object_ids import ObjectIdNames
 from edge.collectors.opcua_config import OpcUaServer
 from edge.collectors.opcua_security import StrictClient
 from edge.collectors.opcua_service import in_groups, node_id, operation_limit, reaching
-from edge.collectors.opcua_values import told
+from edge.collectors.opcua_values import UNSUPPORTED, told
 from edge.collectors.port import SourceMisconfigured
 
 _ATTRIBUTES = (
@@ -21,6 +21,7 @@ _ATTRIBUTES = (
     ua.AttributeIds.Historizing,
 )
 _ACCESS = ((ua.AccessLevel.CurrentRead, "read"), (ua.AccessLevel.CurrentWrite, "write"))
+_NEVER_READ = {UNSUPPORTED, "BadNotReadable", "BadUserAccessDenied"}
 _PER_CALL = 100
 _SHOWN = 60
 _OUTSIDE = re.compile(r"[^A-Za-z0-9_-]+")
@@ -48,7 +49,7 @@ class BrowsedNode:
     value: object
     """Its value now, None if it has none or is not readable."""
     status: str
-    """What is wrong with the value, "" if nothing is."""
+    """What the server says of the value, or why it cannot be had; "" if it is simply good."""
     unit: str
     """UCUM, "" if the server tells none or one that is not known here."""
     unit_text: str
@@ -58,6 +59,11 @@ class BrowsedNode:
     historizing: bool
     array: int | None
     """Number of elements where the value is an array."""
+
+    @property
+    def wanted(self) -> bool:
+        """Whether it can be read at all; a value that is bad or missing now may be good tomorrow."""
+        return self.status not in _NEVER_READ
 
 
 async def browse(server: OpcUaServer, start: str = "i=85", *, everything: bool = False) -> AsyncIterator[BrowsedNode]:
@@ -214,8 +220,7 @@ def yaml_lines(nodes: Sequence[BrowsedNode], zone: str = "SITE/AREA/ZONE") -> It
     for node in nodes:
         unit = f", unit {node.unit_text}" if node.unit_text and not node.unit else ""
         yield f"  # {'/'.join(node.path)}: {node.type}, {_shown(node)}{unit}"
-        lead = "  - " if node.status == "" else "  # - "
-        rest = "    " if node.status == "" else "  #   "
+        lead, rest = ("  - ", "    ") if node.wanted else ("  # - ", "  #   ")
         yield f"{lead}node: {_quoted(node.node_id)}"
         yield f"{rest}point: {_point(node, zone, taken)}"
         if node.unit:
@@ -248,7 +253,7 @@ async def browse_lines(
 
 
 def _shown(node: BrowsedNode) -> str:
-    text = repr(node.value) if node.status == "" else node.status
+    text = " ".join(filter(None, (repr(node.value) if node.value is not None else "", node.status)))
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
 
 

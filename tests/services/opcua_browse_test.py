@@ -27,6 +27,13 @@ async def furnish(peer: Machine) -> None:
     await peer.server.historize_node_data_change(probe)
     await chamber.add_variable(ua.NodeId("Chamber.Probes", index), f"{index}:Probes", [1.0, 2.0])
     await chamber.add_variable(ua.NodeId("Chamber.Key", index), f"{index}:Key", b"\x01")
+    for name, status in (
+        ("Failed", "BadSensorFailure"),
+        ("Old", "UncertainLastUsableValue"),
+        ("By hand", "GoodLocalOverride"),
+    ):
+        node = await chamber.add_variable(ua.NodeId(f"Chamber.{name}", index), f"{index}:{name}", 1.5)
+        await node.write_value(ua.DataValue(ua.Variant(1.5), StatusCode=ua.StatusCode(getattr(ua.StatusCodes, status))))
     view = await chamber.add_object(ua.NodeId("View", index), f"{index}:View")
     for shown in (probe, chamber):
         await view.add_reference(shown, ua.ObjectIds.Organizes, bidirectional=False)
@@ -57,6 +64,10 @@ def test_what_is_found_can_be_pasted_and_read() -> None:
             # What no reading can carry is there as a comment only.
             assert f"nsu={NAMESPACE};s=Chamber.Key" not in by_node
             assert any("Chamber.Key" in line and line.startswith("  #") for line in lines)
+            # What is bad or doubtful just now is a node all the same, and shown as it is.
+            assert {f"nsu={NAMESPACE};s=Chamber.{name}" for name in ("Failed", "Old", "By hand")} <= by_node.keys()
+            assert "  Double  BadSensorFailure  (" in next(line for line in listed if "/Failed " in line)
+            assert "  Double  1.5 UncertainLastUsableValue  (" in next(line for line in listed if "/Old " in line)
 
             keeper = Memory()
             async with running(OpcUaCollector(source(peer, **pasted)), keeper):
