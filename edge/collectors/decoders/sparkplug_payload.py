@@ -14,7 +14,7 @@ from edge.collectors.decoders.base import BadPayload
 
 COMPRESSED = "SPBV1.0_COMPRESSED"
 EITHER_FORMAT = zlib.MAX_WBITS | 32
-MAX_INFLATED = 16 * 1024 * 1024
+MAX_INFLATED = 4 * 1024 * 1024
 
 
 def read_payload(data: bytes) -> Payload:
