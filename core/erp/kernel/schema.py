@@ -31,8 +31,9 @@ KEPT = (
 
 IDENTITIES = {
     "app_user": ("login",), "site": ("code",), "zone": ("address", "site_id"), "point": ("address", "zone_id"),
-    "sensor": ("serial",), "item": ("code",), "lot": ("item_id", "number", "maker", "expiry"), "work_order": ("code", "item_id"),
-    "shipment": ("code", "kind"), "reservation": ("sublot_id", "amount", "purpose", "reference"),
+    "sensor": ("serial",), "item": ("code",), "lot": ("item_id", "number", "maker", "expiry"),
+    "work_order": ("code", "item_id"), "shipment": ("code", "kind"),
+    "reservation": ("sublot_id", "amount", "purpose", "reference"),
 }  # fmt: skip
 """By what, beside its id, a row is known for ever (a zone's address is its identity: design §2.5)."""
 

@@ -171,13 +171,13 @@ def _inherit_restrictions(u: Unit, parent_id: int, child_id: int) -> None:
 def split(u: Unit, sublot_id: int, amount: Decimal, *, code: str | None = None, gone: bool = False) -> Sublot:
     """Part of a sublot becomes a sublot of its own, with the whole history.
 
-    Raises Refused if it has not that much, what is reserved apart (unless the part is `gone`: a fact), or is a
-    serialised unit.
+    Raises Refused if it has not that much; and, unless the part is `gone` (a fact), if it has not that much apart
+    from what is reserved, or is a serialised unit.
     """
     amount = amount_of(amount)
     u.emit(ZonesConcerned((sublot_id,)))
     parent = get_sublot(u, sublot_id, lock=True)
-    if parent.serial is not None:
+    if parent.serial is not None and not gone:
         raise Refused(f"unit {parent.serial} is one and stays one", sublot_id=sublot_id)
     if (have := on_hand(u, sublot_id)) < amount:
         raise Refused(f"sublot {parent.code} has {said(have)}, {said(amount)} wanted", sublot_id=sublot_id)
