@@ -32,7 +32,8 @@ def unsent(rows: Rows, limit: int, besides: frozenset[int], now: datetime) -> li
         " ORDER BY id LIMIT ?",
         (limit + len(besides),),
     ).fetchall()
-    return [_spooled(rows, row_id, now) for (row_id,) in waiting if row_id not in besides][:limit]
+    free = [row_id for (row_id,) in waiting if row_id not in besides][:limit]
+    return [_spooled(rows, row_id, now) for row_id in free]
 
 
 def _spooled(rows: Rows, row_id: int, now: datetime) -> SpooledBatch:
