@@ -46,6 +46,7 @@ def test_dead_letters_are_counted_tried_and_landed(dead: Engine) -> None:
     )
     assert rows(dead, "SELECT count(*) FROM reading") == [(4,)]
     assert replay().exit_code == 1  # the other one stays
+    assert rows(dead, "SELECT count(*) FROM reading") == [(4,)]  # and nothing lands twice
     assert replay("--gateway", "gw-2").exit_code == 0
 
 
