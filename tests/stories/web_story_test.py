@@ -140,7 +140,7 @@ def _ours(url: str, home: str) -> None:
 def session(served: Served, login: str) -> str:
     """A session of somebody, as the sign-in form gives it."""
     form = {"login": login, "password": PASSWORD}
-    answer = httpx.post(f"{served.url}/login", data=form)
+    answer = httpx.post(f"{served.url}/login", data=form, timeout=60)  # a loaded machine hashes slowly
     assert answer.status_code == 303, answer.text
     return answer.cookies["lotwise_session"]
 
