@@ -63,7 +63,7 @@ def test_history_that_begins_at_the_servers_restart_leaves_the_time_before_as_a_
         async with machine(port, {"t": 4.0}) as peer:
             await peer.historize("t")
             task = asyncio.create_task(collector.run(keeper))
-            await until(lambda: keeper.of("t") and config.remembered)
+            await until(lambda: keeper.of("t") and "server started" in config.remembered)
         with pytest.raises(SourceLost):
             await task
         last = keeper.of("t")[-1].at
