@@ -14,7 +14,6 @@ from sqlalchemy import insert, text
 from core.erp.catalog.model import Zone
 from core.erp.custody import service as custody
 from core.erp.exposure.judge import Judge
-from core.erp.exposure.places import CANONICAL
 from core.erp.exposure.times import micros
 from core.erp.kernel.errors import Invalid, Refused
 from core.erp.kernel.unit import Unit
@@ -29,7 +28,7 @@ from core.telemetry.address import partition_of
 from core.telemetry.batch import Watermark
 from core.telemetry.quality import Quality, Reason
 from core.telemetry.reading import Reading
-from core.telemetry.units import NotConvertible, convert
+from core.telemetry.units import CANONICAL, NotConvertible, convert
 
 GATEWAY = "import"
 SHOWN = 20
