@@ -5,18 +5,13 @@ from functools import partial
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, text
+from sqlalchemy import text
 
 from core.erp.catalog import service as catalog
 from core.erp.catalog.model import Calibration, Installation, Point, ProfileLimit, Sensor, StorageProfile, ZoneNesting
 from core.erp.exposure.timer import blind
 from core.erp.kernel.errors import Invalid
-from tests.world import DAY, HOUR, MINUTE, OVER_8_FOR_60, World, at, every, judging
-
-
-@pytest.fixture
-def world(engine: Engine) -> World:
-    return judging(engine)
+from tests.world import DAY, HOUR, MINUTE, OVER_8_FOR_60, World, at, every
 
 
 def rows(world: World, sql: str) -> list[tuple[Any, ...]]:

@@ -5,7 +5,7 @@ from decimal import Decimal
 from functools import partial
 
 import pytest
-from sqlalchemy import Engine, text
+from sqlalchemy import text
 
 from core.erp.catalog.model import Point, ProfileLimit
 from core.erp.exposure import handlers as exposure_handlers
@@ -19,14 +19,9 @@ from core.erp.quality import service as quality
 from core.telemetry.batch import Watermark
 from core.telemetry.reading import Reading
 from tests.services.quality_plant import PASSWORD, _hash
-from tests.world import HOUR, MINUTE, OVER_8_FOR_60, World, at, every, judging
+from tests.world import HOUR, MINUTE, OVER_8_FOR_60, World, at, every
 
 BUDGET_2H = ProfileLimit(key="spent", op=">", threshold=8.0, kind="cumulative", delay=2 * HOUR)
-
-
-@pytest.fixture
-def world(engine: Engine) -> World:
-    return judging(engine)
 
 
 def merge(world: World, when: str, *parts: int) -> int:

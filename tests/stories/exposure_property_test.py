@@ -9,7 +9,7 @@ from datetime import datetime
 from decimal import Decimal
 
 import pytest
-from sqlalchemy import Engine, text
+from sqlalchemy import text
 
 from core.erp.catalog.model import ProfileLimit, ZoneNesting
 from core.erp.exposure.judge import Judge
@@ -23,7 +23,7 @@ from core.series.landing import land
 from core.telemetry.batch import Watermark
 from core.telemetry.quality import Quality
 from core.telemetry.reading import Reading
-from tests.world import DAY, MINUTE, World, at, judging
+from tests.world import DAY, MINUTE, World, at
 
 START, END = at("01:00"), at("05:00")
 LAST = int((END - START) / MINUTE)
@@ -180,11 +180,6 @@ def ways(rng: random.Random) -> list[tuple[int, str]]:
     return list(
         zip([rng.randint(0, 4), *times], [rng.choice(sorted(ROOMS)) for _ in range(len(times) + 1)], strict=True)
     )
-
-
-@pytest.fixture
-def world(engine: Engine) -> World:
-    return judging(engine)
 
 
 def watermarks(upto: int, zones: list[str]) -> list[tuple[str, Watermark]]:

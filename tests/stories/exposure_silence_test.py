@@ -4,7 +4,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, text
+from sqlalchemy import text
 
 from core.erp.catalog.model import Calibration, Installation, ItemProfile, Point, ProfileLimit, Sensor, ZoneNesting
 from core.erp.exposure.judge import Judge
@@ -13,12 +13,7 @@ from core.erp.exposure.times import micros
 from core.telemetry.batch import Watermark
 from core.telemetry.quality import Quality
 from core.telemetry.reading import Reading
-from tests.world import DAY, HOUR, MINUTE, OVER_8_FOR_60, World, at, every, judging
-
-
-@pytest.fixture
-def world(engine: Engine) -> World:
-    return judging(engine)
+from tests.world import DAY, HOUR, MINUTE, OVER_8_FOR_60, World, at, every
 
 
 def beat(world: World, clock: str, day: int = 0, judge: Judge | None = None) -> None:

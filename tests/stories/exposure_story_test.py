@@ -6,18 +6,13 @@ import random
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import text
 
-from core.erp.catalog.model import ProfileLimit
+from core.erp.catalog.model import Calibration, ProfileLimit
 from core.telemetry.batch import Watermark
 from core.telemetry.quality import Quality
 from core.telemetry.reading import Reading
-from tests.world import DAY, HOUR, MINUTE, OVER_8_FOR_60, World, at, every, judging
-
-
-@pytest.fixture
-def world(engine: Engine) -> World:
-    return judging(engine)
+from tests.world import DAY, HOUR, MINUTE, OVER_8_FOR_60, World, at, every
 
 
 def test_goods_that_came_for_the_last_five_minutes_of_a_warm_hour_are_not_held(world: World) -> None:
@@ -82,8 +77,6 @@ def test_rescue_keyed_hours_late(world: World) -> None:
 
 
 def out_of(world: World, sublot: int) -> timedelta:
-    from sqlalchemy import text
-
     with world.engine.connect() as conn:
         return conn.execute(text('SELECT "out" FROM excursion WHERE sublot_id = :s'), {"s": sublot}).scalar_one()  # type: ignore[no-any-return]
 
@@ -144,8 +137,6 @@ def test_a_gateway_cut_off_for_six_hours(world: World) -> None:
 
 
 def test_a_late_batch_says_when_it_was_so_and_when_it_was_known(world: World) -> None:
-    from sqlalchemy import text
-
     room = world.zone("room")
     sublot = world.sublot(world.item(OVER_8_FOR_60), room, at("01:00"))
     world.feed("room", every(5, at("01:00"), at("02:00"), 9.5), upto=at("01:30"), now=at("09:00"))
@@ -157,8 +148,6 @@ def test_a_late_batch_says_when_it_was_so_and_when_it_was_known(world: World) ->
 
 
 def test_a_failed_as_found_check_judges_again_with_the_error_found(world: World) -> None:
-    from core.erp.catalog.model import Calibration
-
     room = world.zone("room")
     sensor = world.sensor("room", done=DAY - timedelta(days=300), due=DAY + timedelta(days=65))
     sublot = world.sublot(world.item(OVER_8_FOR_60), room, at("01:00"))
@@ -234,8 +223,6 @@ def test_the_excursions_are_a_function_of_the_data(world: World, seed: int) -> N
 
 
 def gaps(world: World) -> list[tuple[object, object]]:
-    from sqlalchemy import text
-
     with world.engine.connect() as conn:
         return [(r.start_at, r.stop_at) for r in conn.execute(text("SELECT * FROM gap_standing ORDER BY start_at"))]
 

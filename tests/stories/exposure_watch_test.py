@@ -4,23 +4,18 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, text
+from sqlalchemy import text
 
 from core.erp.catalog.model import ProfileLimit, ZoneNesting
 from core.erp.exposure.judge import Judge
 from core.erp.exposure.timer import blind
 from core.telemetry.batch import Watermark
 from core.telemetry.quality import Quality
-from tests.world import DAY, HOUR, MINUTE, OVER_8_FOR_60, World, at, every, judging
+from tests.world import DAY, HOUR, MINUTE, OVER_8_FOR_60, World, at, every
 
 HOT = ProfileLimit(key="hot", op=">", threshold=8.0, kind="instant")
 OVER_8_FOR_20 = ProfileLimit(key="warm", op=">", threshold=8.0, kind="consecutive", delay=20 * MINUTE)
 FROST = ProfileLimit(key="frost", op="<", threshold=0.0, kind="instant")
-
-
-@pytest.fixture
-def world(engine: Engine) -> World:
-    return judging(engine)
 
 
 def alarms(world: World, kind: str) -> list[tuple[object, object]]:
