@@ -126,7 +126,7 @@ def test_a_sublots_breaks_are_what_its_own_seconds_say(
     entry = min(entry, move - 1)
     profile = Profile(1, (HIGH, LOW), gap)
     one, two = look(a, 0, END).summary(profile), look(b, 0, END).summary(profile)
-    slices = [Slice(1, entry, move, cut(one, entry, move)), Slice(2, move, END, cut(two, move, END))]
+    slices = [Slice(1, entry, move, cut(one.seen, entry, move)), Slice(2, move, END, cut(two.seen, move, END))]
     verdict = assess(profile, slices)
     found = {(item.limit_key, item.certainty): item for item in verdict.breaks}
     for limit in profile.limits:
@@ -168,7 +168,7 @@ def test_nothing_can_break_before_it_is_due(
     before = {(item.limit_key, item.started) for item in verdict.breaks}
     whole = look(of, 0, END).summary(profile)
     for stop in range(horizon + 2, min(END + 1, verdict.due)):
-        later = assess(profile, [Slice(1, 0, stop, cut(whole, 0, stop))])
+        later = assess(profile, [Slice(1, 0, stop, cut(whole.seen, 0, stop))])
         assert {(item.limit_key, item.started) for item in later.breaks} <= before
 
 

@@ -11,11 +11,10 @@ from core.erp.exposure import summaries
 from core.erp.exposure.lineage import paths
 from core.erp.exposure.places import Place, load_profiles
 from core.erp.exposure.raw import by_quantity, load_heard
-from core.erp.exposure.rules import runs as r
 from core.erp.exposure.rules.assess import NEVER, Slice, Verdict, assess
 from core.erp.exposure.rules.kinetic import applicable, kinetic_breaks, warm_until
 from core.erp.exposure.rules.profile import Profile
-from core.erp.exposure.rules.summary import UNSEEN, Look, Seen, Summary, add, empty
+from core.erp.exposure.rules.summary import Look, Seen, Summary, add, cut, empty, joined
 from core.erp.exposure.rules.worst import worst_of
 from core.erp.exposure.surroundings import Surroundings, Way
 from core.erp.exposure.times import BUCKET, bucket, micros
@@ -29,33 +28,6 @@ class Track:
     start: int
     stop: int
     seen: dict[str, Seen]
-
-    def within(self, start: int, stop: int) -> dict[str, Seen]:
-        """The part of it in [start, stop)."""
-        return {
-            key: Seen(
-                r.clip(seen.proven, start, stop),
-                r.clip(seen.uncertain, start, stop),
-                r.clip(seen.worst, start, stop),
-                r.clip(seen.open, start, stop),
-            )
-            for key, seen in self.seen.items()
-        }
-
-
-def joined(parts: Sequence[Summary]) -> dict[str, Seen]:
-    """The runs of summaries in order of time; hours left out between them saw nothing."""
-    keys = {key for part in parts for key in part.seen}
-    out = {}
-    for key in keys:
-        seen = [part.seen.get(key, UNSEEN) for part in parts]
-        out[key] = Seen(
-            r.join(part.proven for part in seen),
-            r.join(part.uncertain for part in seen),
-            r.join(part.worst for part in seen),
-            r.join(part.open for part in seen),
-        )
-    return out
 
 
 @dataclass(slots=True)
@@ -169,7 +141,7 @@ class Ways:
         if not self.place(zone).monitored:
             blind = self._blind(self.place(zone), self.profile(version_id), start)
             end = min(stop, blind.stop)
-            return Summary(start, end, blind.within(start, end), 0, None, None, 0.0, 0.0)
+            return Summary(start, end, cut(blind.seen, start, end), 0, None, None, 0.0, 0.0)
         standing = self._standing(zone)
         known_to = start if standing is None else min(stop, standing[0] + 1)
         if known_to <= start:
@@ -229,7 +201,7 @@ class Ways:
             track = self._tracks[(zone, version_id)]
             end = track.stop if stop is None else min(stop, track.stop)
             if end > start:
-                out.append(Slice(zone, start, end, track.within(start, end)))
+                out.append(Slice(zone, start, end, cut(track.seen, start, end)))
         return out
 
     # --- what was seen there

@@ -87,11 +87,10 @@ def add(parts: Sequence[Summary]) -> Summary:
             raise ValueError(f"summaries do not touch: {before.stop} and {after.start}")
     if len(parts) == 1:
         return parts[0]
-    keys = {key for part in parts for key in part.seen}
     return Summary(
         parts[0].start,
         parts[-1].stop,
-        {key: _join([part.of(key) for part in parts]) for key in sorted(keys)},
+        joined(parts),
         sum(part.covered for part in parts),
         min((part.lowest for part in parts if part.lowest is not None), default=None),
         max((part.highest for part in parts if part.highest is not None), default=None),
@@ -110,13 +109,18 @@ def reaching(summary: Summary, past: int) -> Summary:
     return msgspec.structs.replace(summary, seen={key: seen for key, seen in kept.items() if seen.open})
 
 
-def _join(parts: Sequence[Seen]) -> Seen:
-    return Seen(
-        r.join(part.proven for part in parts),
-        r.join(part.uncertain for part in parts),
-        r.join(part.worst for part in parts),
-        r.join(part.open for part in parts),
-    )
+def joined(parts: Sequence[Summary]) -> dict[str, Seen]:
+    """The runs of summaries in order of time, by limit; what was left out between them saw nothing."""
+    out = {}
+    for key in sorted({key for part in parts for key in part.seen}):
+        seen = [part.of(key) for part in parts]
+        out[key] = Seen(
+            r.join(part.proven for part in seen),
+            r.join(part.uncertain for part in seen),
+            r.join(part.worst for part in seen),
+            r.join(part.open for part in seen),
+        )
+    return out
 
 
 _Alike = tuple[str, int, bool, int, int]
@@ -183,14 +187,14 @@ class Look:
         return self._climates[key]
 
 
-def cut(summary: Summary, start: int, stop: int) -> dict[str, Seen]:
-    """What each limit saw within [start, stop) of the summary's span (runs only: climate does not divide)."""
+def cut(seen: Mapping[str, Seen], start: int, stop: int) -> dict[str, Seen]:
+    """What each limit saw within [start, stop) (runs only: climate does not divide)."""
     return {
         key: Seen(
-            r.clip(seen.proven, start, stop),
-            r.clip(seen.uncertain, start, stop),
-            r.clip(seen.worst, start, stop),
-            r.clip(seen.open, start, stop),
+            r.clip(of.proven, start, stop),
+            r.clip(of.uncertain, start, stop),
+            r.clip(of.worst, start, stop),
+            r.clip(of.open, start, stop),
         )
-        for key, seen in summary.seen.items()
+        for key, of in seen.items()
     }
