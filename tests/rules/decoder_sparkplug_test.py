@@ -80,7 +80,7 @@ def test_compressed_payloads_are_opened(compress: Callable[[bytes], bytes]) -> N
     [
         (b"", "cut off"),
         (b"no compression", "cannot be inflated"),
-        (gzip.compress(bytes(100))[:-10], "cut off"),
+        (gzip.compress(bytes(100), mtime=0)[:-10], "cut off"),
         (zlib.compress(bytes(MAX_INFLATED + 1)), "more than"),
         (zlib.compress(b"\xff"), "not a Sparkplug payload"),
     ],
