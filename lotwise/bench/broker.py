@@ -100,7 +100,7 @@ class NatsBroker:
         self._server.stop()
 
     async def unacknowledged(self) -> int:
-        """By the stream's own count: what is not acknowledged comes again only after half a minute."""
+        """By the stream's own count: what is not acknowledged comes again only after ten seconds."""
         client = await connect(NatsSettings((self._server.url,)), "bench")
         try:
             listed = await api(client, "CONSUMER.LIST.$MQTT_msgs")

@@ -66,7 +66,8 @@ class EmbeddedNats:
             "}",
         ]
         if self.mqtt_port is not None:
-            lines += ["mqtt {", f"  listen: 127.0.0.1:{self.mqtt_port}", "}"]
+            # what a gateway that was killed had in hand comes again after so long (the default is half a minute)
+            lines += ["mqtt {", f"  listen: 127.0.0.1:{self.mqtt_port}", '  ack_wait: "10s"', "}"]
         return "\n".join(lines) + "\n"
 
 

@@ -108,7 +108,7 @@ def test_the_session_holds_what_came_while_the_gateway_was_away(plant: Plant) ->
     story(main)
 
 
-@pytest.mark.parametrize("plant", MAKES[1:], indirect=True)  # the embedded one gives it again after half a minute
+@pytest.mark.parametrize("plant", MAKES[1:], indirect=True)  # the embedded one takes ten seconds to give it again
 def test_what_was_never_kept_is_given_again(plant: Plant) -> None:
     async def main() -> None:
         stuck, keeper = MemoryKeeper(), MemoryKeeper()

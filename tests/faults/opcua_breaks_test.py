@@ -481,18 +481,20 @@ def test_a_server_that_accepts_and_says_nothing_is_lost_and_can_be_given_up_half
 
         server = await asyncio.start_server(mute, "127.0.0.1", 0)
         port = server.sockets[0].getsockname()[1]
-        config = source(f"opc.tcp://127.0.0.1:{port}", "t", timeout=0.3)
-        with pytest.raises(SourceLost):
-            await OpcUaCollector(config).run(Memory())
-        task = asyncio.create_task(OpcUaCollector(config).run(Memory()))
-        await until(lambda: len(writers) == 2)
-        task.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await task
-        server.close()
-        for writer in writers:
-            writer.close()
-        await server.wait_closed()
-        await asyncio.sleep(0.05)
+        url = f"opc.tcp://127.0.0.1:{port}"
+        try:
+            with pytest.raises(SourceLost):
+                await OpcUaCollector(source(url, "t", timeout=0.3)).run(Memory())
+            patient = asyncio.create_task(OpcUaCollector(source(url, "t", timeout=60)).run(Memory()))
+            await until(lambda: len(writers) == 2)
+            patient.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await patient
+        finally:
+            server.close()
+            for writer in writers:
+                writer.close()
+            await server.wait_closed()
+            await asyncio.sleep(0.05)
 
     asyncio.run(main())
