@@ -262,6 +262,17 @@ def test_stale_token_and_revoked_user(api: Api, plant: Plant) -> None:
     users = {u["login"]: u["id"] for u in api.get("/users", plant.admin).json()["items"]}
     assert api.post(f"/users/{users['store']}/change", plant.admin, {"active": False}).status_code == 200
     assert api.get("/sublots", plant.store).status_code == 401
+    assert api.post(f"/users/{users['store']}/change", plant.admin, {"active": True}).status_code == 200
+    assert api.get("/sublots", plant.store).status_code == 401, "the old session does not come back with the user"
+
+
+@pytest.mark.parametrize("change", [{"active": False}, {"roles": ["qa"]}])
+def test_the_last_administrator_stays(api: Api, plant: Plant, change: dict[str, Any]) -> None:
+    users = {u["login"]: u["id"] for u in api.get("/users", plant.admin).json()["items"]}
+    refused = api.post(f"/users/{users['admin']}/change", plant.admin, change)
+    assert (refused.status_code, "another administrator" in refused.json()["detail"]) == (409, True)
+    assert api.post(f"/users/{users['store']}/change", plant.admin, {"roles": ["admin"]}).status_code == 200
+    assert api.post(f"/users/{users['admin']}/change", plant.admin, change).status_code == 200
 
 
 def test_sign_in_is_rate_limited(api: Api) -> None:

@@ -7,9 +7,9 @@ from functools import lru_cache
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
-from sqlalchemy import Engine, func, insert, select, text
+from sqlalchemy import Engine, any_, func, insert, select, text
 
-from core.erp.kernel.errors import Conflict, Invalid, NotFound, TooManyAttempts, Unauthenticated
+from core.erp.kernel.errors import Conflict, Invalid, NotFound, Refused, TooManyAttempts, Unauthenticated
 from core.erp.kernel.model import LoginAttempt, User
 from core.erp.kernel.permits import Role
 from core.erp.kernel.tables import table
@@ -63,7 +63,8 @@ def change_user(
     u: Unit, user_id: int, *, roles: Iterable[str] | None = None, active: bool | None = None,
     password: str | None = None,
 ) -> User:  # fmt: skip
-    """Changes a user's roles, password, or whether they may sign in. Raises NotFound, Invalid."""
+    """Changes a user's roles, password, or whether they may sign in. Raises NotFound, Invalid, Refused (last admin)."""
+    admins = _lock_admins(u)
     user = u.session.get(User, user_id, with_for_update=True, populate_existing=True)
     if user is None:
         raise NotFound(f"no user {user_id}", user_id=user_id)
@@ -74,7 +75,10 @@ def change_user(
             raise Invalid(f"unknown role {', '.join(unknown)}")
         user.roles = sorted(set(roles))
     if active is not None:
+        user.token_epoch += user.active and not active  # who may come back later begins with a new session
         user.active = active
+    if admins == {user_id} and not (user.active and Role.ADMIN in user.roles):
+        raise Refused("nobody else could manage users: make another administrator first", user_id=user_id)
     if password is not None:
         _check_password(password)
         user.password_hash = _hasher().hash(password)
@@ -84,6 +88,13 @@ def change_user(
     after = {"roles": user.roles, "active": user.active, "password": "changed" if password else "as before"}
     u.audit("user.change", "user", user_id, before=before, after=after)
     return user
+
+
+def _lock_admins(u: Unit) -> set[int]:
+    """The users who can manage users, locked until commit, so that two of them cannot send each other away."""
+    users = table(User)
+    found = select(users.c.id).where(users.c.active, any_(users.c.roles) == Role.ADMIN).order_by(users.c.id)
+    return set(u.conn.execute(found.with_for_update()).scalars())
 
 
 def check_password(engine: Engine, login: str, password: str, address: str, now: datetime) -> User:

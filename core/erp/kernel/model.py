@@ -31,7 +31,7 @@ class User(SQLModel, table=True):
     active: bool = True
     created_at: datetime = moment()
     token_epoch: int = 0
-    """Grows with each change of password: tokens of an earlier epoch are dead."""
+    """Grows with each change of password and each deactivation: tokens of an earlier epoch are dead."""
 
 
 class RevokedToken(SQLModel, table=True):
