@@ -1,10 +1,12 @@
 """The worker against a real stream and a real database, with what can go wrong between them."""
 
 import asyncio
+import contextlib
 import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -165,28 +167,36 @@ def test_simulated_readings_keep_their_mark(engine: Engine, nats_server: Embedde
     assert count(engine, "reading WHERE simulated") == 1
 
 
+@contextlib.asynccontextmanager
+async def victim(engine: Engine, postgres_url: str, stream: str, sign: Path) -> AsyncIterator[subprocess.Popen[bytes]]:
+    """A worker in a process of its own, which has landed ten batches and hangs before its commit; killed at the end."""
+    gw = Gateway()
+    async with publisher(stream) as client:
+        process = await asyncio.to_thread(
+            subprocess.Popen, [sys.executable, "-m", "tests.faults.ingest_victim", postgres_url, stream, str(sign)]
+        )
+        try:
+            await until(lambda: count(engine, "ingest_lease") == 64, 30)
+            await publish(client, *[gw.cut([reading(n)], [mark(n)]) for n in range(10)])
+            await until(sign.exists)
+            yield process
+        finally:
+            process.kill()
+            await asyncio.to_thread(process.wait)
+
+
 def test_a_worker_killed_between_landing_and_commit_leaves_all_to_the_next(
     engine: Engine, postgres_url: str, nats_server: EmbeddedNats, tmp_path: Path
 ) -> None:
     add_points(engine)
     judge = Recorder()
-    gw = Gateway()
-    sign = tmp_path / "in the transaction"
-    command = [sys.executable, "-m", "tests.faults.ingest_victim", postgres_url, nats_server.url, str(sign)]
 
     async def main() -> None:
-        async with publisher(nats_server.url) as client:
-            victim = await asyncio.to_thread(subprocess.Popen, command)
-            try:
-                await until(lambda: count(engine, "ingest_lease") == 64, 30)
-                await publish(client, *[gw.cut([reading(n)], [mark(n)]) for n in range(10)])
-                await until(sign.exists)
-            finally:
-                victim.kill()
-                await asyncio.to_thread(victim.wait)
-            assert count(engine, "batch") == 0
-            async with worker(engine, nats_server.url, judge):
-                await until(lambda: count(engine, "batch") == 10, 30)
+        async with victim(engine, postgres_url, nats_server.url, tmp_path / "in the transaction"):
+            pass
+        assert count(engine, "batch") == 0
+        async with worker(engine, nats_server.url, judge):
+            await until(lambda: count(engine, "batch") == 10, 30)
 
     asyncio.run(main())
     assert [r.at for r in judge.readings] == [reading(n).at for n in range(10)]
@@ -198,28 +208,18 @@ def test_a_worker_frozen_in_its_transaction_is_not_waited_for_and_does_no_harm_w
 ) -> None:
     add_points(engine)
     judge = Recorder()
-    gw = Gateway()
     sign = tmp_path / "in the transaction"
-    command = [sys.executable, "-m", "tests.faults.ingest_victim", postgres_url, nats_server.url, str(sign)]
 
     async def main() -> None:
-        async with publisher(nats_server.url) as client:
-            victim = await asyncio.to_thread(subprocess.Popen, command)
-            try:
-                await until(lambda: count(engine, "ingest_lease") == 64, 30)
-                await publish(client, *[gw.cut([reading(n)], [mark(n)]) for n in range(10)])
-                await until(sign.exists)
-                victim.send_signal(signal.SIGSTOP)
-                async with worker(engine, nats_server.url, judge):
-                    await until(lambda: count(engine, "batch") == 10, 30)
-                    sign.unlink()
-                    victim.send_signal(signal.SIGCONT)
-                    await until(lambda: count(engine, "ingest_lease WHERE worker = 'victim'") == 32)
-                    # what it had in hand it has let go; it works on with what it holds now
-                    assert not sign.exists()
-            finally:
-                victim.kill()
-                await asyncio.to_thread(victim.wait)
+        async with victim(engine, postgres_url, nats_server.url, sign) as frozen:
+            frozen.send_signal(signal.SIGSTOP)
+            async with worker(engine, nats_server.url, judge):
+                await until(lambda: count(engine, "batch") == 10, 30)
+                sign.unlink()
+                frozen.send_signal(signal.SIGCONT)
+                await until(lambda: count(engine, "ingest_lease WHERE worker = 'victim'") == 32, 60)
+                # what it had in hand it has let go; it works on with what it holds now
+                assert not sign.exists()
 
     asyncio.run(main())
     assert sorted(r.at for r in judge.readings) == [reading(n).at for n in range(10)]
