@@ -26,7 +26,7 @@ def closing_within(transport: type[Any], seconds: float = PATIENCE) -> type[Any]
     cuts the one before when another is made, and makes none once it is `over`.
     """
 
-    class Closing(transport):  # type: ignore[misc]
+    class Closing(transport):  # type: ignore[misc] # of which kind is known at run time only: TCP or WebSocket
         over = False
 
         async def connect(self, *where: Any, **options: Any) -> None:
