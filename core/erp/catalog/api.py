@@ -9,6 +9,7 @@ from sqlalchemy import select
 from sqlmodel import SQLModel
 
 from core.erp.catalog import service
+from core.erp.catalog.changes_api import router as changes
 from core.erp.catalog.items_api import router as items
 from core.erp.catalog.model import Calibration, Installation, Point, Sensor, Site, Zone, ZoneNesting
 from core.erp.catalog.shapes import (
@@ -88,12 +89,6 @@ def add_zone(body: ZoneIn, door: Door) -> JSONResponse:
                      permit="catalog.manage")  # fmt: skip
 
 
-@router.get("/zones/{zone_id}")
-def one_zone(zone_id: Id, door: Door) -> ZoneOut:
-    """One zone."""
-    return one(door, Zone, ZoneOut, zone_id)
-
-
 @router.get("/nestings")
 def list_nestings(
     door: Door, zone_id: int | None = None, parent_id: int | None = None, cursor: Cursor = None, limit: Limit = 100
@@ -159,12 +154,6 @@ def add_point(body: PointIn, door: Door) -> JSONResponse:
                      permit="catalog.points")  # fmt: skip
 
 
-@router.get("/points/{point_id}")
-def one_point(point_id: Id, door: Door) -> PointOut:
-    """One point."""
-    return one(door, Point, PointOut, point_id)
-
-
 @router.get("/sensors")
 def list_sensors(
     door: Door, serial: Annotated[str | None, Field(max_length=200)] = None, cursor: Cursor = None, limit: Limit = 100
@@ -211,3 +200,4 @@ def add_calibration(body: CalibrationIn, door: Door) -> JSONResponse:
 
 
 router.include_router(items)
+router.include_router(changes)

@@ -86,11 +86,12 @@ def add_profile(body: ProfileIn, door: Door) -> JSONResponse:
                      permit="catalog.profiles")  # fmt: skip
 
 
-def _shown(u: Unit, version: ProfileVersion) -> VersionOut:
+def shown(u: Unit, version: ProfileVersion) -> VersionOut:
+    """A version with its limits."""
     assert version.id is not None
-    shown = VersionOut.model_validate(version)
+    out = VersionOut.model_validate(version)
     limits = service.limits_of(u, [version.id])[version.id]
-    return shown.model_copy(update={"limits": [LimitShape.model_validate(limit) for limit in limits]})
+    return out.model_copy(update={"limits": [LimitShape.model_validate(limit) for limit in limits]})
 
 
 @router.get("/profiles/{profile_id}/versions")
@@ -101,7 +102,7 @@ def list_versions(profile_id: Id, door: Door) -> list[VersionOut]:
     def work(u: Unit) -> list[VersionOut]:
         service.get(u, StorageProfile, profile_id)
         ids = u.conn.execute(select(v.c.id).where(v.c.profile_id == profile_id).order_by(v.c.version)).scalars().all()
-        return [_shown(u, u.session.get_one(ProfileVersion, version_id)) for version_id in ids]
+        return [shown(u, u.session.get_one(ProfileVersion, version_id)) for version_id in ids]
 
     return door.read(work)
 
@@ -113,6 +114,6 @@ def add_version(profile_id: Id, body: VersionIn, door: Door) -> JSONResponse:
     def work(u: Unit) -> VersionOut:
         options = body.model_dump(exclude={"limits", "allowed_gap"})
         limits = [ProfileLimit(**limit.model_dump()) for limit in body.limits]
-        return _shown(u, service.add_version(u, profile_id, body.allowed_gap, limits, **options))
+        return shown(u, service.add_version(u, profile_id, body.allowed_gap, limits, **options))
 
     return door.post(work, permit="catalog.profiles")

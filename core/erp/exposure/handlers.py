@@ -2,18 +2,20 @@
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable
+from datetime import datetime
 
 from sqlalchemy import text
 
 from core.erp.catalog.events import JudgingChanged
 from core.erp.custody.events import CustodyChanged
-from core.erp.exposure.events import Judged, SublotsJudged
+from core.erp.exposure.events import Judged, SublotsJudged, ZoneState
 from core.erp.exposure.judge import Judge
 from core.erp.exposure.lineage import mergers, paths
+from core.erp.exposure.loading import earliest
 from core.erp.exposure.look_again import goods_in, judged
-from core.erp.exposure.places import versions_of
+from core.erp.exposure.places import load_places, versions_of
 from core.erp.exposure.stays import of_recorders
-from core.erp.exposure.times import micros
+from core.erp.exposure.times import micros, moment
 from core.erp.exposure.ways import Ways
 from core.erp.kernel.errors import Refused
 from core.erp.kernel.events import Events
@@ -72,7 +74,8 @@ def _judging(u: Unit, goods: Collection[int]) -> set[int]:
 def judge_anew(u: Unit, event: JudgingChanged) -> None:
     """What is known differently since an instant judges again what it touches.
 
-    Calibrations and installations: the zones, from raw readings. Nesting: the goods that stood in these zones or in
+    Calibrations, installations and bands: the zones, from raw readings; points, too, and since goods first stood there.
+    Nesting: the goods that stood in these zones or in
     unmonitored ones inside. A profile in force: all goods of the items, over all of their custody.
     """
     zones = _judged(u, event.zone_ids)
@@ -85,10 +88,23 @@ def judge_anew(u: Unit, event: JudgingChanged) -> None:
     else:
         lock_zones(u, zones)
         judge = Judge()
+        since = earliest(u.conn, zones) if event.reason == "point" else {}
         for zone in zones:
-            judge.again(u, zone, event.from_at)
+            judge.again(u, zone, moment(since[zone]) if zone in since else event.from_at)
+        if event.reason == "zone":
+            _end_alarms(u, event.zone_ids, event.from_at)
     if event.from_at <= u.now:
         judge_items(u, event.item_ids)
+
+
+def _end_alarms(u: Unit, zone_ids: Collection[int], at: datetime) -> None:
+    """Where an end of the band was taken away, an alarm of it that stands is over: no reading would end it any more."""
+    for zone, place in load_places(u.conn, zone_ids).items():
+        limited = {limit.high for limit in place.band.limits} if place.band is not None else set()
+        if True not in limited:
+            u.emit(ZoneState(zone, "high", active=False, at=at, value=None))
+        if False not in limited:
+            u.emit(ZoneState(zone, "low", active=False, at=at, value=None))
 
 
 def judge_items(u: Unit, item_ids: Collection[int]) -> None:

@@ -1,0 +1,189 @@
+"""Changing what the catalog says: what others changed meanwhile is not overwritten, what was judged not rewritten."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, TypeVar
+
+from sqlalchemy import select, text
+from sqlmodel import SQLModel
+
+from core.erp.catalog.events import JudgingChanged
+from core.erp.catalog.model import Item, ItemProfile, Point, ProfileLimit, ProfileVersion, StorageProfile, Zone
+from core.erp.catalog.rules import unit_fault
+from core.erp.catalog.service import add_version, assign_profile, limits_of, newest_version
+from core.erp.kernel.errors import Conflict, Invalid, NotFound, Refused
+from core.erp.kernel.tables import table
+from core.erp.kernel.unit import Unit, record_hash
+from core.telemetry.units import convertible
+
+Row = TypeVar("Row", bound=SQLModel)
+
+JUDGED_BY = frozenset({"band_low", "band_high", "band_delay", "band_hysteresis", "allowed_gap"})
+"""Fields of a zone by which its own alarms are judged."""
+_GOODS_STOOD = text("SELECT EXISTS (SELECT FROM custody_fact WHERE zone_id = :zone)")
+_READ = text("SELECT EXISTS (SELECT FROM series_point WHERE address = :address)")
+
+
+def tag(row: SQLModel) -> str:
+    """The entity tag (RFC 9110 §8.8.3) of a row as it is: it changes with any of its fields."""
+    return f'"{record_hash(row.model_dump()).hex()[:32]}"'
+
+
+def change_zone(u: Unit, zone_id: int, changes: Mapping[str, Any], *, expected: str | None = None) -> Zone:
+    """Changes a zone's name, kind, band, allowed gap, worst temperature, or whether it accepts held stock.
+
+    A new band or allowed gap counts from now on: an alarm that it no longer makes ends, one that it makes comes with
+    the next reading; what was recorded stays. `expected` is the tag of the zone as the caller saw it.
+
+    Raises NotFound, Conflict (it is another by now), Invalid, Refused (a worst temperature by which goods were judged).
+    """
+    zone = _locked(u, Zone, zone_id, expected)
+    before = zone.model_dump()
+    changed = _apply(zone, changes)
+    if zone.band_low is not None and zone.band_high is not None and zone.band_low >= zone.band_high:
+        raise Invalid("the band's low end must be below its high end")
+    if "worst_temperature" in changed and u.conn.execute(_GOODS_STOOD, {"zone": zone_id}).scalar_one():
+        raise Refused(
+            f"goods have stood in {zone.address} and were judged by its worst temperature: make another zone, and move"
+            " them there",
+            zone_id=zone_id,
+        )
+    _record(u, "zone", zone, before, changed)
+    if JUDGED_BY & changed:
+        u.emit(JudgingChanged((zone_id,), (), u.now, "zone"))
+    return zone
+
+
+def change_point(u: Unit, point_id: int, changes: Mapping[str, Any], *, expected: str | None = None) -> Point:
+    """Changes a point's role, unit or plausible values.
+
+    Role and plausible values are no dated facts: the point is judged by them for as long as goods have stood there,
+    so its zone is judged again since then. Raises NotFound, Conflict, Invalid, Refused (another unit once the point
+    has readings: their numbers would mean something else).
+    """
+    point = _locked(u, Point, point_id, expected)
+    before = point.model_dump()
+    changed = _apply(point, changes)
+    low, high = point.plausible_low, point.plausible_high
+    if low is not None and high is not None and low >= high:
+        raise Invalid("the lowest plausible value must be below the highest")
+    if "unit" in changed:
+        _check_unit(u, point, str(before["unit"]))
+    _record(u, "point", point, before, changed)
+    if changed and point.zone_id is not None:
+        u.emit(JudgingChanged((point.zone_id,), (), u.now, "point"))
+    return point
+
+
+def _check_unit(u: Unit, point: Point, before: str) -> None:
+    if (fault := unit_fault(point.quantity, point.unit)) is not None:
+        raise Invalid(fault)
+    if u.conn.execute(_READ, {"address": point.address}).scalar_one():
+        hint = (
+            " (a gateway may send it all the same: what it sends is converted)"
+            if convertible(point.unit, before)
+            else ""
+        )
+        raise Refused(
+            f"{point.address} has readings in {before!r}: its unit stays{hint}. What it measures in {point.unit!r} is"
+            " another point, under an address of its own",
+            point_id=point.id,
+            unit=before,
+        )
+
+
+def change_profile(
+    u: Unit,
+    profile_id: int,
+    base: int,
+    changes: Mapping[str, Any],
+    limits: Sequence[Mapping[str, Any]] = (),
+    removed: Sequence[str] = (),
+    *,
+    from_at: datetime | None = None,
+) -> ProfileVersion:
+    """Edits a profile: what came of its version `base` is its next version; no version ever changes.
+
+    `changes` are fields of the version; each of `limits` names a limit by its `key` and what is other about it, or a
+    new one whole; `removed` names those to leave out. With `from_at`, every item of the profile is judged by the new
+    version from then on. Raises NotFound, Conflict (`base` is not the newest any more), Invalid, Refused.
+    """
+    profile = u.session.get(StorageProfile, profile_id, with_for_update=True, populate_existing=True)
+    if profile is None:
+        raise NotFound(f"no storage profile {profile_id}", id=profile_id)
+    newest = newest_version(u, profile_id)
+    if newest.version != base:
+        raise Conflict(
+            f"profile {profile.code} has version {newest.version} by now, and you have changed version {base}: look at"
+            " it again",
+            version=newest.version,
+        )
+    assert newest.id is not None
+    fields = {**newest.model_dump(exclude={"id", "profile_id", "version", "created_at"}), **changes}
+    version = add_version(u, profile_id, fields.pop("allowed_gap"), _merged(u, newest.id, limits, removed), **fields)
+    if from_at is not None:
+        assert version.id is not None
+        for item_id in _items(u, profile_id):
+            assign_profile(u, item_id, version.id, from_at)
+    return version
+
+
+def _merged(
+    u: Unit, version_id: int, limits: Sequence[Mapping[str, Any]], removed: Sequence[str]
+) -> list[ProfileLimit]:
+    """The limits of a version with the changes, as new rows. Raises Invalid."""
+    old = {
+        limit.key: limit.model_dump(exclude={"id", "version_id"}) for limit in limits_of(u, [version_id])[version_id]
+    }
+    unknown = sorted(set(removed) - old.keys())
+    if unknown:
+        raise Invalid(f"there is no limit {', '.join(unknown)} to remove; there are {', '.join(sorted(old))}")
+    kept = {key: limit for key, limit in old.items() if key not in removed}
+    for changed in limits:
+        key = changed["key"]
+        missing = {"op", "threshold", "kind"} - changed.keys()
+        if key not in kept and missing:
+            raise Invalid(f"limit {key} is new: it needs {', '.join(sorted(missing))}")
+        kept[key] = {**kept.get(key, {}), **changed}
+    return [ProfileLimit(**limit) for limit in kept.values()]
+
+
+def _items(u: Unit, profile_id: int) -> list[int]:
+    """The items that are judged by the profile now."""
+    i, a = table(Item), table(ItemProfile)
+    assigned = select(i.c.id).where(i.c.profile_id == profile_id, select(a.c.id).where(a.c.item_id == i.c.id).exists())
+    return list(u.conn.execute(assigned.order_by(i.c.id)).scalars())
+
+
+def _locked(u: Unit, model: type[Row], row_id: int, expected: str | None) -> Row:
+    row = u.session.get(model, row_id, with_for_update=True, populate_existing=True)
+    name = str(table(model).name)
+    if row is None:
+        raise NotFound(f"no {name} {row_id}", id=row_id)
+    if expected not in (None, "*", tag(row)):
+        raise Conflict(f"{name} {row_id} was changed by somebody else meanwhile: look at it again", id=row_id)
+    return row
+
+
+def _apply(row: SQLModel, changes: Mapping[str, Any]) -> frozenset[str]:
+    """Sets what is other; gives the names of it."""
+    changed = frozenset(name for name, value in changes.items() if getattr(row, name) != value)
+    for name in changed:
+        setattr(row, name, changes[name])
+    return changed
+
+
+def _record(u: Unit, entity: str, row: SQLModel, before: Mapping[str, Any], changed: frozenset[str]) -> None:
+    """Writes the row and its audit; nothing at all if nothing is other."""
+    if not changed:
+        return
+    u.session.add(row)
+    u.session.flush()
+    after = row.model_dump()
+    u.audit(
+        f"{entity}.change",
+        entity,
+        after["id"],
+        before={name: before[name] for name in sorted(changed)},
+        after={name: after[name] for name in sorted(changed)},
+    )
