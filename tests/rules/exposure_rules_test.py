@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -76,6 +77,16 @@ def brute(of: list[tuple[bool, list[Said]]], limit: Limit, gap: int, known_to: i
     return out
 
 
+def brute_climate(of: list[tuple[bool, list[Said]]], gap: int) -> tuple[float | None, float | None, float | None]:
+    """Least, greatest and mean good value: extremes whoever else is silent, the mean over the covered seconds."""
+    covered = brute(of, HIGH, gap, END)["covered"]
+    good = [[s.value for _, said in of if (s := spoken(said, gap, t)) and s.quality == GOOD] for t in range(END)]
+    every = [value for now in good for value in now]
+    warmest = [max(now) for now, known in zip(good, covered, strict=True) if known]
+    mean = sum(warmest) / len(warmest) if warmest else None
+    return min(every, default=None), max(every, default=None), mean
+
+
 def seconds(runs: Runs) -> list[bool]:
     return [any(a <= t < b for a, b in runs) for t in range(END)]
 
@@ -96,6 +107,19 @@ def test_runs_say_what_every_second_says(of: list[tuple[bool, list[Said]]], gap:
         assert seconds(seen.worst) == expected["worst"]
         assert all(is_sorted_apart(r) for r in (seen.proven, seen.uncertain, seen.worst, seen.open))
     assert summary.covered == sum(brute(of, HIGH, gap, known_to)["covered"])
+    lowest, highest, mean = brute_climate(of, gap)
+    assert (summary.lowest, summary.highest) == (lowest, highest)
+    assert (summary.heat / summary.covered if summary.covered else None) == pytest.approx(mean)
+    assert not summary.of("high").proven or (highest is not None and HIGH.out(highest)), "what is counted is told"
+    assert not summary.of("low").proven or (lowest is not None and LOW.out(lowest))
+
+
+def test_one_point_is_silent_and_what_the_other_says_is_told() -> None:
+    """The minutes at 12 °C are counted, so the highest is 12 °C, though the zone is not covered then."""
+    of = [(True, [Said(0, 5.0, GOOD)]), (True, [Said(0, 5.0, GOOD), Said(20, 12.0, GOOD)])]
+    summary = look(of, 0, END).summary(Profile(1, (HIGH,), 20))
+    assert summary.of("high").proven == [(20, 40)]
+    assert (summary.covered, summary.lowest, summary.highest) == (20, 5.0, 12.0)
 
 
 @given(points(), st.integers(1, 20), st.lists(st.integers(1, END - 1), max_size=4))

@@ -19,7 +19,7 @@ LEVELS = ("proven", "uncertain", "worst")
 class Figures:
     """Additive figures over many intervals, a column each, as rules.signal.Climate.
 
-    Where nothing is covered, `lowest` is infinity and `highest` minus infinity.
+    Where no value was good, `lowest` is infinity and `highest` minus infinity.
     """
 
     covered: Ints
@@ -129,7 +129,7 @@ class Curve:
         widths = np.where(seen.covered, seen.widths(), 0)
         self._sums = Sums(
             widths, self._value * widths, self._factor * widths,
-            np.where(seen.covered, low, np.inf), np.where(seen.covered, high, -np.inf),
+            low, high,
         )  # fmt: skip
 
     def add(self, starts: Ints, stops: Ints) -> tuple[Ints, Floats, Floats, Floats, Floats]:

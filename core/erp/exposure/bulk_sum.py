@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from math import isfinite
 
 import numpy as np
 from numpy.typing import NDArray
@@ -81,8 +82,8 @@ def summed(profile: Profile, told: Sequence[Told], sublots: Sequence[int]) -> It
                 version_id=profile.version_id,
                 start=moment(begin),
                 stop=moment(end),
-                lowest=lowest if covered else None,
-                highest=highest if covered else None,
+                lowest=lowest if isfinite(lowest) else None,
+                highest=highest if isfinite(highest) else None,
                 mean=heat / covered if covered else None,
                 mkt=kinetic_mean(arrhenius, covered, profile.activation_energy) if whole else None,
                 covered=covered / length if length else 0.0,

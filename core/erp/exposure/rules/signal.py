@@ -191,8 +191,11 @@ def tracks(seen: Signal, limit: Limit, silence_known_to: int) -> Tracks:
 
 @dataclass(frozen=True, slots=True)
 class Climate:
-    """Additive figures of a signal: microseconds covered by good readings, least and greatest good value, and over
-    the covered time the sums of microseconds × value and of microseconds × e^(−ΔH/RT), of the warmest good point.
+    """Additive figures of a signal: microseconds covered by good readings, and over the covered time the sums of
+    microseconds × value and of microseconds × e^(−ΔH/RT), of the warmest good point.
+
+    `lowest` and `highest` are the least and greatest good value of any counted point at any instant, covered or not:
+    what proven minutes count is never left out of them.
     """
 
     covered: int = 0
@@ -204,15 +207,15 @@ class Climate:
 
 def climate(seen: Signal, activation_energy: float) -> Climate:
     """The additive figures; arrhenius per USP <1079.2> with ΔH in kJ/mol."""
-    if not seen.covered.any():
+    if not seen.good.any():
         return Climate()
-    widths = seen.widths()[seen.covered]
-    high = np.where(seen.good, seen.high, -np.inf)[:, seen.covered].max(axis=0)
-    low = np.where(seen.good, seen.low, np.inf)[:, seen.covered].min(axis=0)
+    warmest = np.where(seen.good, seen.high, -np.inf).max(axis=0)
+    coldest = np.where(seen.good, seen.low, np.inf).min(axis=0)
+    widths, high = seen.widths()[seen.covered], warmest[seen.covered]
     return Climate(
         covered=int(widths.sum()),
-        lowest=float(low.min()),
-        highest=float(high.max()),
+        lowest=float(coldest.min()),
+        highest=float(warmest.max()),
         heat=float((high * widths).sum()),
         arrhenius=float((np.exp(-activation_energy / (GAS_CONSTANT * (high + KELVIN))) * widths).sum()),
     )
