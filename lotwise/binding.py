@@ -181,9 +181,10 @@ def show(answer: dict[str, Any]) -> None:
     if answer["logger"]:
         left = "" if answer["logger"] == "read" else " (the journey goes on: import again after the arrival)"
         console.print(f"  required logger: {answer['logger']}{left}")
-    _table(console, "Excursions of these goods", answer["excursions"],
+    _table(console, "Excursions that stand now", answer["excursions"],
            ("sublot_id", "limit_key", "started_at", "broke_at", "ended_at", "certainty", "state"))  # fmt: skip
-    _table(console, "Holds on these goods", answer["holds"], ("sublot_id", "kind", "certainty", "since_at", "reason"))
+    _table(console, "Holds that stand now", answer["holds"],
+           ("sublot_id", "shipment_id", "kind", "certainty", "since_at", "reason"))  # fmt: skip
 
 
 def _table(console: Console, title: str, rows: Sequence[dict[str, Any]], columns: Sequence[str]) -> None:

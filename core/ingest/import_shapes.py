@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
-from core.erp.kernel.http import Answer, Body
+from core.erp.kernel.http import Answer, Body, Figure
 
 Target = (
     Annotated[str, Field(min_length=1, max_length=200)] | Annotated[int, Field(strict=True, ge=1, le=2**63 - 1)] | None
@@ -73,9 +73,10 @@ class SpanOut(BaseModel):
 
 
 class ExcursionOut(Answer):
-    """An excursion of the goods, as it stands after the import."""
+    """An excursion of the goods, as it stands after the import; `changed` if the import opened, moved or changed it."""
 
     id: int
+    changed: bool
     sublot_id: int
     limit_key: str
     started_at: AwareDatetime
@@ -83,15 +84,17 @@ class ExcursionOut(Answer):
     ended_at: AwareDatetime | None
     certainty: str
     state: str
-    lowest: float | None
-    highest: float | None
+    lowest: Figure | None
+    highest: Figure | None
 
 
 class HoldOut(Answer):
-    """A hold that stands on the goods after the import."""
+    """A hold that stands on the goods after the import; `changed` if the import placed it or made it surer."""
 
     id: int
-    sublot_id: int
+    changed: bool
+    sublot_id: int | None
+    shipment_id: int | None = Field(description="a shipment that stops with goods on it")
     kind: str
     certainty: str | None
     reason: str
@@ -116,8 +119,10 @@ class ImportOut(BaseModel):
     refused: dict[str, int] = Field(description="readings that could not land, by reason")
     refused_details: list[str]
     logger: str | None = Field(description="the required logger's state; null if the shipment does not require it")
-    excursions: list[ExcursionOut]
-    holds: list[HoldOut]
+    excursions: list[ExcursionOut] = Field(
+        description="standing on the goods it was with, and whatever else this import opened or changed"
+    )
+    holds: list[HoldOut] = Field(description="standing on the goods it was with, and whatever else this import placed")
 
 
 class FileIn(Company):

@@ -49,16 +49,24 @@ def import_file(u: Unit, upload: Upload, found: Recorded, order: Order, *, live:
     return FileImportOut(**done.model_dump(), file=upload.told(found))
 
 
+_EXCURSIONS = text("""
+    SELECT *, id = ANY(:changed) AS changed FROM excursion
+    WHERE (sublot_id = ANY(:goods) AND state <> 'superseded') OR id = ANY(:changed) ORDER BY broke_at, id
+""")
+_HOLDS = text("""
+    SELECT *, id = ANY(:changed) AS changed FROM hold
+    WHERE (sublot_id = ANY(:goods) OR id = ANY(:changed)) AND lifted_at IS NULL ORDER BY since_at, id
+""")
+
+
 def answer(u: Unit, done: Imported, *, dry_run: bool) -> ImportOut:
-    """What came of an import, with what stands on its goods now."""
+    """What came of an import, with what stands on its goods now and every excursion and hold that it made or changed,
+    whoever's they are: a recorder bound to a zone is with all goods that stood there, and with what was made of them.
+    """
     u.session.flush()
-    goods: dict[str, Any] = {"ids": done.sublots}
-    excursions = u.conn.execute(
-        text("SELECT * FROM excursion WHERE sublot_id = ANY(:ids) AND state <> 'superseded' ORDER BY broke_at, id"),
-        goods,
-    )
-    holds = u.conn.execute(
-        text("SELECT * FROM hold WHERE sublot_id = ANY(:ids) AND lifted_at IS NULL ORDER BY since_at, id"), goods
+    excursions, holds = (
+        u.conn.execute(statement, {"goods": done.sublots, "changed": [int(one) for one in u.audited(entity)]})
+        for statement, entity in ((_EXCURSIONS, "excursion"), (_HOLDS, "hold"))
     )
     return ImportOut(
         dry_run=dry_run, bound_to=done.bound_to, zone=done.zone.address, points=done.points,

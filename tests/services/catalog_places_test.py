@@ -113,6 +113,24 @@ def test_a_failed_check_reaches_back_to_the_last_good_one(plant: Plant) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("said", "error", "tolerance", "found"),
+    [
+        (None, 0.0, None, True), (None, 0.3, None, False), (True, 0.3, None, True), (False, -0.7, None, False),
+        (None, -0.5, 0.5, True), (None, -0.6, 0.5, False), (True, 0.5, 0.5, True), (False, 0.6, 0.5, False),
+        (True, 0.6, 0.5, None), (False, 0.2, 0.5, None), (False, 0.0, None, None),
+    ],
+)  # fmt: skip
+def test_a_check_passes_as_error_and_tolerance_say(
+    said: bool | None, error: float, tolerance: float | None, found: bool | None
+) -> None:
+    if found is None:
+        with pytest.raises(Invalid):
+            catalog.passed(said, error, tolerance)
+    else:
+        assert catalog.passed(said, error, tolerance) is found
+
+
 def test_versions_of_a_profile_are_never_changed(plant: Plant) -> None:
     limit: dict[str, Any] = {"key": "high", "op": ">", "threshold": 8.0, "kind": "consecutive", "delay": HOUR}
     with plant.unit() as u:

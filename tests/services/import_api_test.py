@@ -85,7 +85,8 @@ def test_the_command_line_tries_then_binds_then_finds_it_known(
     tried = run.invoke(import_app, arguments(path, url, "--dry-run", "--json"))
     assert tried.exit_code == 0, tried.output
     said = json.loads(tried.stdout)
-    assert (said["dry_run"], said["logger"], len(said["excursions"]), len(said["holds"])) == (True, "read", 1, 1)
+    assert (said["dry_run"], said["logger"], len(said["excursions"])) == (True, "read", 1)
+    assert [(hold["sublot_id"], hold["shipment_id"]) for hold in said["holds"]] == [(1, None), (None, 1)]
     assert world.holds(1) == []
     with world.engine.connect() as conn:
         assert conn.execute(text("SELECT state FROM shipment_logger")).scalar_one() == "required"
@@ -102,6 +103,27 @@ def test_the_command_line_tries_then_binds_then_finds_it_known(
     assert again.exit_code == 0, again.output
     assert f"0 readings new, {len(rows())} known already" in again.stdout
     assert "required logger: read" in again.stdout
+
+
+def test_a_zones_recorder_names_what_it_breaks_whatever_stood_there(world: World, url: str) -> None:
+    """Tried and done, the answer names the excursion and the hold of goods it was never said to be with."""
+    shed = world.zone("shed", points=())
+    goods = world.sublot(world.item(OVER_8_FOR_60), shed, at("05:00"), released=False)
+    world.do(lambda u: auth.create_user(u, "quinn", "quinn", PASSWORD, [Role.QA]))
+    values = [{"at": when.isoformat(), "value": value} for when, value in every(5, at("05:00"), at("07:00"), 9.3)]
+    body = {"serial": "R-9", "zone": "s1/a/shed", "series": [{"values": values}]}
+    with httpx.Client(base_url=url, timeout=30) as client:
+        token = client.post("/api/v1/token", data={"username": "quinn", "password": PASSWORD}).json()["access_token"]
+        client.headers["Authorization"] = f"Bearer {token}"
+        for dry in (True, False):
+            answer = client.post("/api/v1/imports", json=body | {"dry_run": dry})
+            assert answer.status_code == (200 if dry else 201), answer.text
+            (excursion,), (hold,) = answer.json()["excursions"], answer.json()["holds"]
+            assert [excursion[key] for key in ("sublot_id", "certainty", "changed", "highest")] == [
+                goods, "proven", True, 9.3,
+            ]  # fmt: skip
+            assert (hold["sublot_id"], hold["changed"]) == (goods, True)
+            assert world.holds(goods) == ([] if dry else ["proven"])
 
 
 def test_refusals_are_said_to_who_can_act(
@@ -155,7 +177,7 @@ def test_a_devices_own_file_is_handed_in_as_with_curl(world: World, url: str) ->
             )
 
         tried = hand_in("R-1.txt", logger_file(), timezone="Europe/Zurich", dry_run="true")
-        assert (tried.status_code, len(tried.json()["holds"])) == (200, 1), tried.text
+        assert (tried.status_code, len(tried.json()["holds"])) == (200, 2), tried.text
         assert world.holds(1) == []
         bound = hand_in("R-1.txt", logger_file(), timezone="Europe/Zurich")
         assert bound.status_code == 201, bound.text

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from pydantic import SecretStr
 from sqlalchemy import Engine
 
 from core.app import create_app
+from core.erp.lots import service as lots
 from core.settings import Settings
 from tests.services.quality_plant import DAY, PASSWORD, Plant, at, build
 from tests.serving import serving
@@ -85,6 +87,27 @@ def test_qas_day(plant: Plant, people: People) -> None:
     people("rory", "POST", f"/sublots/{bad}/release", expect=409, password=PASSWORD)
     assert people("quinn", "GET", f"/excursions/{listed[1]['id']}")["dispositions"][0]["hold_ids"]
     assert len(people("rory", "GET", "/batch-releases", sublot_id=good)["items"]) == 1
+
+
+def test_what_was_rejected_is_reworked_returned_or_destroyed(plant: Plant, people: People) -> None:
+    """Each move of a rejected sublot has its route; the wrong state, the wrong person and no reason are refused."""
+    for move, state in (("rework", "reworked"), ("return", "returned"), ("destroy", "destroyed")):
+        sublot = plant.goods(released=False)
+        early = people("quinn", "POST", f"/sublots/{sublot}/{move}", expect=409, reason="not yet")
+        assert early["state"] == "quarantine"
+        people("quinn", "POST", f"/sublots/{sublot}/reject", reason="failed sterility")
+        people("wanda", "POST", f"/sublots/{sublot}/{move}", expect=403, reason="in the way")
+        people("quinn", "POST", f"/sublots/{sublot}/{move}", expect=422, reason=" ")
+        assert people("quinn", "POST", f"/sublots/{sublot}/{move}", reason="agreed")["state"] == state
+        people("quinn", "POST", f"/sublots/{sublot}/reject", expect=409, reason="once more")
+    people("quinn", "POST", "/sublots/999/destroy", expect=404, reason="none")
+
+
+def test_goods_that_are_rejected_are_kept_for_nobody(plant: Plant, people: People) -> None:
+    sublot = plant.goods()
+    plant.do("planner", at("05:00"), lots.reserve, sublot, Decimal(5), "sale", "order:1")
+    people("quinn", "POST", f"/sublots/{sublot}/retest", reason="complaint of a customer")
+    assert plant.rows("SELECT state FROM reservation WHERE sublot_id = :s", s=sublot) == [("suspended",)]
 
 
 def test_pages_and_filters(plant: Plant, people: People) -> None:

@@ -110,8 +110,10 @@ class Installation(SQLModel, table=True):
 class Calibration(SQLModel, table=True):
     """A calibration of a sensor. Overdue makes its readings uncertain from `due_at`.
 
-    `as_found_error` is the largest error found before adjustment; when `as_found_ok` is false every reading since
-    the last good calibration is judged again with it, as uncertain. `known_at` is when we learned it.
+    `as_found_error` is the largest error found before adjustment, reading minus reference: +0.4 read too high;
+    `as_found_tolerance` is what it may be, either way, at most. When `as_found_ok` is false every reading since the
+    last good calibration is judged again as uncertain by as much both ways: an error found at one moment does not say
+    which way the sensor had drifted before. `known_at` is when we learned it.
     """
 
     __tablename__ = "calibration"
@@ -122,6 +124,7 @@ class Calibration(SQLModel, table=True):
     due_at: datetime = moment()
     as_found_ok: bool = True
     as_found_error: float = 0.0
+    as_found_tolerance: float | None = None
     certificate: str = ""
     known_at: datetime = moment()
 

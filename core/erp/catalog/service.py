@@ -179,20 +179,23 @@ def install(u: Unit, sensor_id: int, point_id: int, from_at: datetime, to_at: da
 
 
 def record_calibration(
-    u: Unit, sensor_id: int, done_at: datetime, due_at: datetime, *, as_found_ok: bool = True,
-    as_found_error: float = 0.0, certificate: str = "",
+    u: Unit, sensor_id: int, done_at: datetime, due_at: datetime, *, as_found_ok: bool | None = None,
+    as_found_error: float = 0.0, as_found_tolerance: float | None = None, certificate: str = "",
 ) -> Calibration:  # fmt: skip
-    """A calibration; a failed as-found check re-judges everything since the last good one. Raises Invalid, NotFound."""
+    """A calibration; a failed as-found check re-judges everything since the last good one.
+
+    Whether it passed follows from error and tolerance, where it is not said. Raises Invalid (said otherwise than these
+    say, a failure without an error), NotFound.
+    """
     get(u, Sensor, sensor_id)
     if due_at <= done_at:
         raise Invalid("the next calibration is due after this one")
     if done_at > u.now:
         raise Invalid(f"{done_at.isoformat()} has not happened yet")
-    if not as_found_ok and as_found_error <= 0:
-        raise Invalid("a failed as-found check says how large the error was")
+    as_found_ok = passed(as_found_ok, as_found_error, as_found_tolerance)
     row = _add(u, Calibration(
         sensor_id=sensor_id, done_at=done_at, due_at=due_at, as_found_ok=as_found_ok, as_found_error=as_found_error,
-        certificate=certificate, known_at=u.now,
+        as_found_tolerance=as_found_tolerance, certificate=certificate, known_at=u.now,
     ), "calibration")  # fmt: skip
     since = done_at if as_found_ok else _last_good(u, sensor_id, done_at)
     i, p = table(Installation), table(Point)
@@ -202,6 +205,22 @@ def record_calibration(
     ).scalars()  # fmt: skip
     u.emit(JudgingChanged(tuple(zones), (), since, "calibration"))
     return row
+
+
+def passed(said: bool | None, error: float, tolerance: float | None) -> bool:
+    """Whether a sensor was found good: its error, either way, within the tolerance; without a tolerance as it is said,
+    else only if there was no error. Raises Invalid for a contradiction, or for a failure without an error.
+    """
+    if tolerance is None:
+        found = (not error) if said is None else said
+    else:
+        found = abs(error) <= tolerance
+        if said is not None and said != found:
+            where = "within" if found else "beyond"
+            raise Invalid(f"an error of {error:g} is {where} a tolerance of {tolerance:g}: as_found_ok says otherwise")
+    if not found and not error:
+        raise Invalid("a failed as-found check says how large the error was")
+    return found
 
 
 def _last_good(u: Unit, sensor_id: int, before: datetime) -> datetime:

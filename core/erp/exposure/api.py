@@ -8,7 +8,7 @@ from pydantic import AwareDatetime
 
 from core.erp.exposure import service
 from core.erp.kernel.errors import Invalid, NotFound
-from core.erp.kernel.http import PROBLEMS, Answer, Door, Id, Length
+from core.erp.kernel.http import PROBLEMS, Answer, Door, Figure, Id, Length
 from core.erp.kernel.unit import Unit
 from core.series.restoring import series_of
 
@@ -23,7 +23,7 @@ class ZoneStatusOut(Answer):
     id: int
     address: str
     name: str
-    value: float | None
+    value: Figure | None
     last_good_at: datetime | None
     judged_to: datetime | None
     watermark: datetime | None
@@ -51,11 +51,11 @@ class ExposureOut(Answer):
     version_id: int
     start: datetime
     stop: datetime
-    lowest: float | None
-    highest: float | None
-    mean: float | None
-    mkt: float | None
-    covered: float
+    lowest: Figure | None
+    highest: Figure | None
+    mean: Figure | None
+    mkt: Figure | None
+    covered: Figure
     limits: list[LimitOut]
 
 
@@ -63,9 +63,9 @@ class BucketOut(Answer):
     """One pixel of a chart."""
 
     start: datetime
-    lowest: float
-    highest: float
-    mean: float
+    lowest: Figure
+    highest: Figure
+    mean: Figure
     count: int
 
 

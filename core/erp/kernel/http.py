@@ -48,6 +48,16 @@ Quantity = Annotated[Decimal, PlainSerializer(_said, return_type=str)]
 """A quantity in an answer."""
 
 
+def _figure(value: float) -> float:
+    return float(f"{value:.10g}")
+
+
+Figure = Annotated[float, PlainSerializer(_figure, return_type=float, when_used="json")]
+"""A figure worked out from readings, in an answer: ten digits, so that no binary digits show (8.3, never
+8.299999999999999). What a device sent is answered as it was sent, by a plain float.
+"""
+
+
 def _days(value: timedelta) -> str:
     """ISO 8601 in days, hours, minutes and seconds: a year or a month has no length that everybody agrees on."""
     seconds, sign = abs(value).seconds, "-" if value < timedelta(0) else ""

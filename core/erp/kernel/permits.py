@@ -37,6 +37,7 @@ PERMITS: dict[Role, frozenset[str]] = {
             "lot.disposition",
             "lot.restrict",
             "alarm.acknowledge",
+            "logger.import",
             "logger.waive",
             "calibration.record",
             "epoch.close",

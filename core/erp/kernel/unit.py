@@ -162,6 +162,10 @@ class Unit:
         row["hash"] = record_hash(row)
         self._audits.append(row)
 
+    def audited(self, entity: str) -> set[str]:
+        """Ids of the entity's records that this transaction has written audit rows of, since it last sent any."""
+        return {row["entity_id"] for row in self._audits if row["entity"] == entity}
+
     def outbox(self, topic: str, key: object, payload: Mapping[str, Any]) -> None:
         """Queues something to tell others after the commit."""
         self._outbox.append({"at": self.now, "topic": topic, "key": str(key), "payload": plain(payload)})

@@ -22,6 +22,7 @@ from core.erp.lots.shapes import (
     MergeIn,
     MovableOut,
     ObstacleOut,
+    ReasonIn,
     ReceiveIn,
     SplitIn,
     SublotOut,
@@ -138,6 +139,29 @@ def split(sublot_id: Id, body: SplitIn, door: Door) -> JSONResponse:
     """Part of it becomes a sublot of its own, with the whole history."""
     return door.post(lambda u: _shown(u, service.split(u, sublot_id, body.amount, code=body.code)),
                      permit="stock.move")  # fmt: skip
+
+
+def _decision(move: str, summary: str) -> None:
+    """The route of one of QA's decisions on a sublot."""
+
+    def decide(sublot_id: Id, body: ReasonIn, door: Door) -> JSONResponse:
+        return door.post(
+            lambda u: _shown(u, service.decide(u, sublot_id, move, body.reason)), permit="lot.disposition", status=200
+        )
+
+    decide.__doc__ = f"{summary} This moves no stock: what leaves does so by a posting for that purpose."
+    decide.__name__ = f"{move}_sublot"
+    router.post(f"/sublots/{{sublot_id}}/{move}", tags=["sublots"], response_model=SublotOut)(decide)
+
+
+for _move, _summary in (
+    ("reject", "It is no good."),
+    ("retest", "It was released and is tested again, in quarantine."),
+    ("rework", "What was rejected is worked over."),
+    ("return", "What was rejected goes back to where it came from."),
+    ("destroy", "What was rejected is destroyed."),
+):
+    _decision(_move, _summary)
 
 
 @router.get("/sublots/{sublot_id}/genealogy", tags=["sublots"])

@@ -75,7 +75,7 @@ def _take_effect(u: Unit, placed: Sequence[PlacedHold], of_lots: Iterable[int] =
         return
     sublots = tuple(sorted({*of_lots, *(hold.sublot_id for hold in placed if hold.sublot_id is not None)}))
     shipments = tuple(sorted({hold.shipment_id for hold in placed if hold.shipment_id is not None}))
-    _suspend(u, sublots)
+    suspend(u, sublots)
     for hold in placed:
         _announce(u, hold)
     u.emit(HoldPlaced(tuple(hold.id for hold in placed), sublots, shipments))
@@ -162,7 +162,7 @@ def inherit_holds(u: Unit, parent_id: int, child_id: int) -> list[PlacedHold]:
     return placed
 
 
-def _suspend(u: Unit, sublot_ids: Sequence[int]) -> None:
+def suspend(u: Unit, sublot_ids: Sequence[int]) -> None:
     """Open reservations wait: active ones are proposed for re-allocation, picked goods go back to their place."""
     r = table(Reservation)
     hit = u.conn.execute(

@@ -1,6 +1,7 @@
 """The verbs of lots, in one place for the modules above. They take a Unit and never commit."""
 
 from core.erp.lots.births import arrive, create_lot, link, merge, receive, split
+from core.erp.lots.deciding import decide
 from core.erp.lots.hold_rows import NewHold
 from core.erp.lots.holds import inherit_holds, lift_hold, open_holds, place_hold, place_holds, upgrade_hold
 from core.erp.lots.ledger import (
@@ -36,8 +37,8 @@ from core.erp.lots.workflow import SUBLOT
 
 __all__ = [
     "SUBLOT", "NewHold", "Obstacle", "ObstacleKind", "Purpose", "amount_of", "arrive", "balanced", "cancel",
-    "close_task", "consume", "create_lot", "found", "get_lot", "get_sublot", "give_up", "inherit_holds", "lift_hold",
-    "lift_restriction", "link", "lock_sublots", "lost", "merge", "movable", "move", "obstacles", "on_hand", "on_hands",
-    "open_holds", "pick", "place_hold", "place_holds", "post_fact", "receive", "refusal", "require_movable", "reserve",
-    "reserved", "restrict", "resume", "reverse", "split", "upgrade_hold",
+    "close_task", "consume", "create_lot", "decide", "found", "get_lot", "get_sublot", "give_up", "inherit_holds",
+    "lift_hold", "lift_restriction", "link", "lock_sublots", "lost", "merge", "movable", "move", "obstacles", "on_hand",
+    "on_hands", "open_holds", "pick", "place_hold", "place_holds", "post_fact", "receive", "refusal", "require_movable",
+    "reserve", "reserved", "restrict", "resume", "reverse", "split", "upgrade_hold",
 ]  # fmt: skip

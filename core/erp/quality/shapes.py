@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AwareDatetime, ConfigDict, Field, PlainSerializer, SecretStr
 
-from core.erp.kernel.http import Answer, Body, Moment, Ref, Text
+from core.erp.kernel.http import Answer, Body, Figure, Moment, Ref, Text
 
 Seconds = Annotated[timedelta, PlainSerializer(timedelta.total_seconds, return_type=float)]
 """A length of time, in seconds on the wire."""
@@ -119,8 +119,8 @@ class ExcursionOut(Answer):
     ended_at: AwareDatetime | None
     known_at: AwareDatetime
     out: Seconds = Field(description="seconds out of the limit")
-    lowest: float | None
-    highest: float | None
+    lowest: Figure | None
+    highest: Figure | None
     accepted_before: Seconds
     accepted: Seconds | None
     replaces_id: int | None
@@ -234,7 +234,7 @@ class AlarmOut(Answer):
     shelve_reason: str | None
     suppressed: bool
     out_of_service: bool
-    value: float | None
+    value: Figure | None
 
 
 class ShelveIn(Body):

@@ -1301,6 +1301,7 @@ def upgrade() -> None:
     sa.Column('due_at', sa.DateTime(timezone=True), nullable=False),
     sa.Column('as_found_ok', sa.Boolean(), nullable=False),
     sa.Column('as_found_error', sa.Float(), nullable=False),
+    sa.Column('as_found_tolerance', sa.Float(), nullable=True),
     sa.Column('certificate', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
     sa.Column('known_at', sa.DateTime(timezone=True), nullable=False),
     sa.PrimaryKeyConstraint('id')
