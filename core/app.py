@@ -150,9 +150,9 @@ def background(settings: Settings, engine: Engine, events: Events, outbox: Outbo
     sealer = Sealer(engine, _witness(settings.data_dir))
     return [
         _Loop("sealer", lambda: sealer.seal(now_utc()), SEAL_EVERY),
-        _Loop("outbox", lambda: outbox.run(engine, events, now_utc(), names=outbox.inside_names), RUN_EVERY),
+        _Loop("outbox", lambda: outbox.run(engine, events, names=outbox.inside_names), RUN_EVERY),
         # Another server that is slow or away holds up nothing of ours.
-        _Loop("outbox outward", lambda: outbox.run(engine, events, now_utc(), names=outbox.outward_names), RUN_EVERY),
+        _Loop("outbox outward", lambda: outbox.run(engine, events, names=outbox.outward_names), RUN_EVERY),
     ]
 
 

@@ -78,9 +78,9 @@ class _Timer:
 
     def beat(self, now: datetime) -> None:
         """One beat."""
-        self._later = transact(self._engine, system("timer"), self._events, self._tick, now)
+        self._later = transact(self._engine, system("timer"), self._events, self._tick)
         self._before = now
-        retire_unnamed(self._engine, self._judge, self._events, now)
+        retire_unnamed(self._engine, self._judge, self._events)
 
     def _tick(self, u: Unit) -> Later:
         in_force(u, self._before)

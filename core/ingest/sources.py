@@ -15,7 +15,7 @@ from sqlalchemy import Connection, Engine, text
 
 from core.erp.kernel.errors import Conflict, Invalid, NotFound
 from core.erp.kernel.events import Events
-from core.erp.kernel.unit import Unit, system, transact
+from core.erp.kernel.unit import Unit, When, system, transact
 from core.ingest.chain import Key, load_chain
 from core.ingest.folding import Fold, hold_partitions
 from core.telemetry.address import partition_of
@@ -63,7 +63,7 @@ def unnamed(conn: Connection) -> list[Unnamed]:
     return found
 
 
-def retire_unnamed(engine: Engine, judge: Fold, events: Events, now: datetime) -> list[Unnamed]:
+def retire_unnamed(engine: Engine, judge: Fold, events: Events, now: When = None) -> list[Unnamed]:
     """Retires them, each in a transaction of its own; gives which. Raises StoreUnavailable as `transact` does."""
     with engine.connect() as conn:
         found = unnamed(conn)

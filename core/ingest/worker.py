@@ -8,7 +8,6 @@ import contextlib
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 
 import nats.errors
 from nats.aio.client import Client
@@ -200,7 +199,7 @@ class IngestWorker:
                 clear_stopped(u, partition)
             return done
 
-        return transact(self._engine, ACTOR, self._events, work, datetime.now(UTC))
+        return transact(self._engine, ACTOR, self._events, work)
 
     async def _stop(self, client: Client, partition: int, messages: Sequence[Msg], problem: Exception) -> None:
         """Stops a partition at the batch that fails, for its back-off, and alarms. What follows waits behind it."""

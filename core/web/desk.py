@@ -60,7 +60,7 @@ class Desk:
             return work(u)
 
         try:
-            return transact(self.engine, self._actor(token), self.events, inside, now_utc())
+            return transact(self.engine, self._actor(token), self.events, inside, now_utc)
         except DBAPIError as error:
             known = translate(error)
             if known is None:

@@ -95,7 +95,7 @@ def nest(u: Unit, zone_id: int, parent_id: int, from_at: datetime, to_at: dateti
     if to_at is not None and to_at <= from_at:
         raise Invalid("a stay ends after it begins")
     n = table(ZoneNesting)
-    u.conn.execute(select(table(Zone).c.id).where(table(Zone).c.id.in_((zone_id, parent_id))).with_for_update()).all()
+    u.lock(select(table(Zone).c.id).where(table(Zone).c.id.in_((zone_id, parent_id))).with_for_update())
     overlap = or_(n.c.to_at.is_(None), n.c.to_at > from_at)
     when = (overlap,) if to_at is None else (overlap, n.c.from_at < to_at)
     if u.conn.execute(select(n.c.id).where(n.c.zone_id == zone_id, *when)).first() is not None:
@@ -160,7 +160,7 @@ def install(u: Unit, sensor_id: int, point_id: int, from_at: datetime, to_at: da
     if to_at is not None and to_at <= from_at:
         raise Invalid("an installation ends after it begins")
     i = table(Installation)
-    u.conn.execute(select(table(Point).c.id).where(table(Point).c.id == point_id).with_for_update()).all()
+    u.lock(select(table(Point).c.id).where(table(Point).c.id == point_id).with_for_update())
     still = or_(i.c.to_at.is_(None), i.c.to_at > from_at)
     other = select(i.c.point_id).where(i.c.sensor_id == sensor_id, i.c.point_id != point_id, still)
     if to_at is not None:
@@ -240,7 +240,7 @@ def add_version(
     u: Unit, profile_id: int, allowed_gap: timedelta, limits: Sequence[ProfileLimit], **options: Any
 ) -> ProfileVersion:
     """The next version of a profile, with its limits; never changed afterwards. Raises Invalid, NotFound."""
-    profile = u.session.get(StorageProfile, profile_id, with_for_update=True)
+    profile = u.get(StorageProfile, profile_id, lock=True)
     if profile is None:
         raise NotFound(f"no storage profile {profile_id}", id=profile_id)
     wrong = faults(limits, allowed_gap)

@@ -39,13 +39,11 @@ _AROUND = text(
     "WITH RECURSIVE around(id) AS (SELECT z FROM unnest(CAST(:zones AS bigint[])) z "
     "UNION SELECT n.parent_id FROM zone_nesting n JOIN around a ON n.zone_id = a.id) SELECT id FROM around ORDER BY id"
 )
-_LOCK_ZONES = (
-    text(
-        "INSERT INTO zone_judged (zone_id, version) SELECT z, 0 FROM unnest(CAST(:zones AS bigint[])) z "
-        "ON CONFLICT DO NOTHING"
-    ),
-    text("SELECT FROM zone_judged WHERE zone_id = ANY (CAST(:zones AS bigint[])) ORDER BY zone_id FOR UPDATE"),
+_MAKE_ZONES = text(
+    "INSERT INTO zone_judged (zone_id, version) SELECT z, 0 FROM unnest(CAST(:zones AS bigint[])) z "
+    "ON CONFLICT DO NOTHING"
 )
+_LOCK_ZONES = text("SELECT FROM zone_judged WHERE zone_id = ANY (CAST(:zones AS bigint[])) ORDER BY zone_id FOR UPDATE")
 
 
 def lock_zones(u: Unit, sublot_ids: Sequence[int], zone_ids: Sequence[int] = ()) -> None:
@@ -54,8 +52,9 @@ def lock_zones(u: Unit, sublot_ids: Sequence[int], zone_ids: Sequence[int] = ())
     """
     been = {zone for spans in intervals(u, sublot_ids).values() for zone, _, _ in spans if zone is not None}
     zones = list(u.conn.execute(_AROUND, {"zones": sorted(been | set(zone_ids))}).scalars())
-    for statement in _LOCK_ZONES if zones else ():
-        u.conn.execute(statement, {"zones": zones})
+    if zones:
+        u.conn.execute(_MAKE_ZONES, {"zones": zones})
+        u.lock(_LOCK_ZONES, {"zones": zones})
 
 
 def _append(

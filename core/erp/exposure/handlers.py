@@ -166,5 +166,5 @@ def lock_zones(u: Unit, zone_ids: Collection[int]) -> None:
         ),
         zones,
     )
-    u.conn.execute(text("SELECT 1 FROM zone_judged WHERE zone_id = ANY(:zones) ORDER BY zone_id FOR UPDATE"), zones)
+    u.lock(text("SELECT 1 FROM zone_judged WHERE zone_id = ANY(:zones) ORDER BY zone_id FOR UPDATE"), zones)
     u.conn.execute(text("UPDATE zone_judged SET version = version + 1 WHERE zone_id = ANY(:zones)"), zones)

@@ -211,10 +211,10 @@ class Judge:
     ) -> None:
         conn = u.conn
         asked = {"zones": list(zones)}
-        rows = conn.execute(_LOCK, asked).all()
+        rows = u.lock(_LOCK, asked)
         if len(rows) < len(zones):
             conn.execute(_MAKE, asked)
-            rows = conn.execute(_LOCK, asked).all()
+            rows = u.lock(_LOCK, asked)
         # until this transaction has saved it, what is in memory is nobody's: a failure must not be trusted later
         foreign = [
             row for row in rows if self._written.pop(row.zone_id, None) != row.writer or row.zone_id not in self._folds

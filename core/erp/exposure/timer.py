@@ -92,8 +92,8 @@ def tick(u: Unit, judge: Judge, rules: Patience, known: Later | None = None) -> 
     waited = [zone for zone, upto in quiet.items() if upto < u.now - rules.patience]
     zones = sorted({*fallen, *risen, *waited})
     if zones:
-        for statement in (_MADE, _LOCK):
-            u.conn.execute(statement, {"zones": zones})
+        u.conn.execute(_MADE, {"zones": zones})
+        u.lock(_LOCK, {"zones": zones})
     # of several timers that see it at once, one says so
     if fallen:
         uptos = [quiet[zone] for zone in fallen]

@@ -65,7 +65,7 @@ def change_user(
 ) -> User:  # fmt: skip
     """Changes a user's roles, password, or whether they may sign in. Raises NotFound, Invalid, Refused (last admin)."""
     admins = _lock_admins(u)
-    user = u.session.get(User, user_id, with_for_update=True, populate_existing=True)
+    user = u.get(User, user_id, lock=True)
     if user is None:
         raise NotFound(f"no user {user_id}", user_id=user_id)
     before = {"roles": user.roles, "active": user.active}
@@ -94,7 +94,7 @@ def _lock_admins(u: Unit) -> set[int]:
     """The users who can manage users, locked until commit, so that two of them cannot send each other away."""
     users = table(User)
     found = select(users.c.id).where(users.c.active, any_(users.c.roles) == Role.ADMIN).order_by(users.c.id)
-    return set(u.conn.execute(found.with_for_update()).scalars())
+    return {row.id for row in u.lock(found.with_for_update())}
 
 
 def check_password(engine: Engine, login: str, password: str, address: str, now: datetime) -> User:

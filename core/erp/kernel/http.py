@@ -164,7 +164,7 @@ class DoorKeeper:
             u.need(permit)
             return work(u)
 
-        return transact(self.engine, self.actor, self.events, run, now_utc())
+        return transact(self.engine, self.actor, self.events, run, now_utc)
 
     def post(
         self, work: Callable[[Unit], BaseModel | Sequence[BaseModel]], *, permit: str | None = None, status: int = 201
@@ -182,7 +182,7 @@ class DoorKeeper:
                 return JSONResponse(jsonable_encoder(work(u)), status)
             return self._once(u, work, status)
 
-        return transact(self.engine, self.actor, self.events, run, now_utc())
+        return transact(self.engine, self.actor, self.events, run, now_utc)
 
     def _once(self, u: Unit, work: Callable[[Unit], BaseModel | Sequence[BaseModel]], status: int) -> JSONResponse:
         keys = table(IdempotencyKey)

@@ -17,7 +17,7 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from core.erp.kernel.events import Events
 from core.erp.kernel.model import OutboxRow, OutboxSubscription, OutboxTask
 from core.erp.kernel.tables import table
-from core.erp.kernel.unit import Unit, system, unit
+from core.erp.kernel.unit import Unit, When, clock_of, system, unit
 
 log = logging.getLogger(__name__)
 
@@ -91,16 +91,19 @@ class Outbox:
         return sorted(self._outward)
 
     def run(
-        self, engine: Engine, events: Events, now: datetime, *, names: Sequence[str] | None = None, most: int = 1000
+        self, engine: Engine, events: Events, now: When = None, *, names: Sequence[str] | None = None, most: int = 1000
     ) -> int:
-        """Does the tasks of these handlers (all) that are due, oldest first. Returns how many were tried."""
+        """Does the tasks of these handlers (all) that are due, oldest first, each in its own time.
+
+        Returns how many were tried.
+        """
         wanted, tried = self.names if names is None else names, 0
         while wanted and tried < most and self._one(engine, events, now, wanted):
             tried += 1
         return tried
 
-    def _one(self, engine: Engine, events: Events, now: datetime, names: Sequence[str]) -> bool:
-        tasks = table(OutboxTask)
+    def _one(self, engine: Engine, events: Events, when: When, names: Sequence[str]) -> bool:
+        tasks, now = table(OutboxTask), clock_of(when)()
         due = (
             select(tasks)
             .where(tasks.c.handler.in_(names), tasks.c.done_at.is_(None), tasks.c.next_at <= now)
@@ -110,7 +113,7 @@ class Outbox:
         )
         task = None
         try:
-            with unit(engine, system("outbox"), events, now) as u:
+            with unit(engine, system("outbox"), events, when) as u:
                 task = u.conn.execute(due).first()
                 if task is None:
                     return False

@@ -1,14 +1,14 @@
 """The unit of work: one transaction, opened at the door, handed to services that never commit.
 
-`Unit` carries the connection, the session, the actor and the time; it writes audit and outbox rows and runs
-in-transaction events. `transact` retries the whole transaction on deadlock or serialization failure.
+`Unit` carries the connection, the session, the actor and the clock; it locks rows, writes audit and outbox rows and
+runs in-transaction events. `transact` retries the whole transaction on deadlock or serialization failure.
 """
 
 import hashlib
 import json
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
@@ -16,9 +16,9 @@ from decimal import Decimal
 from enum import Enum
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Engine, text
+from sqlalchemy import Connection, Engine, Executable, Row, text
 from sqlalchemy.exc import OperationalError
-from sqlmodel import Session
+from sqlmodel import Session, SQLModel
 
 from core.erp.kernel.errors import Forbidden
 from core.erp.kernel.events import Event, Events
@@ -27,6 +27,12 @@ from core.series.older import NeedsOlder
 from core.series.restoring import put_back
 
 T = TypeVar("T")
+M = TypeVar("M", bound=SQLModel)
+
+Clock = Callable[[], datetime]
+"""Tells the time, with its zone."""
+When = datetime | Clock | None
+"""The time of a unit: an instant (a clock that stands), a clock, or None for this machine's."""
 
 RETRIES = 8
 OLDER_ROUNDS = 50
@@ -114,14 +120,32 @@ _OUTBOX = text("""
 """)
 
 
+def system_clock() -> datetime:
+    """The time of the machine it runs on."""
+    return datetime.now(UTC)
+
+
+def clock_of(when: When) -> Clock:
+    """The clock that is meant."""
+    if when is None:
+        return system_clock
+    return (lambda: when) if isinstance(when, datetime) else when
+
+
 @dataclass(slots=True)
 class Unit:
-    """A transaction in progress. `now` is handed in and the same throughout."""
+    """A transaction in progress.
+
+    `now` moves on, never back, with every lock that `lock`, `get` and `get_one` have waited for: of two transactions
+    that meet on a row, the one that commits later carries the later time, and an auditor who sorts by time sees the
+    order of the commits. Read it after the locks. Without a `clock` it stands.
+    """
 
     conn: Connection
     actor: Actor
     now: datetime
     events: Events
+    clock: Clock | None = None
     session: Session = field(init=False)
     _audits: list[dict[str, Any]] = field(default_factory=list)
     _outbox: list[dict[str, Any]] = field(default_factory=list)
@@ -132,6 +156,30 @@ class Unit:
         self.session = Session(
             bind=self.conn, autoflush=True, expire_on_commit=False, join_transaction_mode="rollback_only"
         )
+
+    def lock(self, statement: Executable, parameters: Mapping[str, Any] | None = None) -> Sequence[Row[Any]]:
+        """Runs a statement that locks rows, gives them, and moves `now` behind the wait."""
+        rows = self.conn.execute(statement, parameters or {}).all()
+        self._move_on()
+        return rows
+
+    def get(self, model: type[M], key: object, *, lock: bool = False) -> M | None:
+        """The row as it stands, None without one; with `lock` it is locked and `now` moves behind the wait."""
+        found = self.session.get(model, key, populate_existing=True, with_for_update=True if lock else None)
+        if lock:
+            self._move_on()
+        return found
+
+    def get_one(self, model: type[M], key: object, *, lock: bool = False) -> M:
+        """As `get`, for a row that is there. Raises SQLAlchemy's NoResultFound."""
+        found = self.session.get_one(model, key, populate_existing=True, with_for_update=True if lock else None)
+        if lock:
+            self._move_on()
+        return found
+
+    def _move_on(self) -> None:
+        if self.clock is not None:
+            self.now = max(self.now, self.clock())
 
     def need(self, permit: str) -> None:
         """Raises Forbidden unless the actor holds the permit."""
@@ -148,9 +196,8 @@ class Unit:
         after: Mapping[str, Any] | None = None,
         reason: str | None = None,
     ) -> None:
-        """Writes an audit row with this transaction (at its end, in one statement)."""
+        """Writes an audit row with this transaction: at its end, in one statement, with the time of its last lock."""
         row: dict[str, Any] = {
-            "at": self.now,
             "actor": self.actor.login,
             "action": action,
             "entity": entity,
@@ -159,7 +206,6 @@ class Unit:
             "after": plain(after) if after is not None else None,
             "reason": reason,
         }
-        row["hash"] = record_hash(row)
         self._audits.append(row)
 
     def audited(self, entity: str) -> set[str]:
@@ -168,7 +214,7 @@ class Unit:
 
     def outbox(self, topic: str, key: object, payload: Mapping[str, Any]) -> None:
         """Queues something to tell others after the commit."""
-        self._outbox.append({"at": self.now, "topic": topic, "key": str(key), "payload": plain(payload)})
+        self._outbox.append({"topic": topic, "key": str(key), "payload": plain(payload)})
 
     def emit(self, event: Event) -> None:
         """Runs the event's handlers now, in this transaction; their refusal is the caller's refusal."""
@@ -183,6 +229,10 @@ class Unit:
     def flush(self) -> None:
         """Sends what is pending to the database; called by `unit` before the commit."""
         self.session.flush()
+        for row in (*self._audits, *self._outbox):
+            row["at"] = self.now
+        for row in self._audits:
+            row["hash"] = record_hash(row)
         for statement, rows in ((_AUDIT, self._audits), (_OUTBOX, self._outbox)):
             if rows:
                 self.conn.execute(statement, {"rows": json.dumps([plain(row) for row in rows])})
@@ -190,16 +240,17 @@ class Unit:
 
 
 @contextmanager
-def unit(engine: Engine, actor: Actor, events: Events, now: datetime | None = None) -> Iterator[Unit]:
+def unit(engine: Engine, actor: Actor, events: Events, now: When = None) -> Iterator[Unit]:
     """One transaction: commits when the block ends, rolls back when it raises."""
+    clock = clock_of(now)
     with engine.begin() as conn:
-        work = Unit(conn=conn, actor=actor, now=now or datetime.now(UTC), events=events)
+        work = Unit(conn=conn, actor=actor, now=clock(), events=events, clock=clock)
         with work.session:
             yield work
             work.flush()
 
 
-def transact(engine: Engine, actor: Actor, events: Events, work: Callable[[Unit], T], now: datetime | None = None) -> T:
+def transact(engine: Engine, actor: Actor, events: Events, work: Callable[[Unit], T], now: When = None) -> T:
     """Runs `work` in a unit and retries the whole of it on deadlock or serialization failure, up to RETRIES times.
 
     Where it needs readings that PostgreSQL no longer has, it is undone, they are put back while nothing is locked, and
@@ -214,7 +265,7 @@ def transact(engine: Engine, actor: Actor, events: Events, work: Callable[[Unit]
             rounds += 1
             if rounds > OLDER_ROUNDS:
                 raise
-            put_back(engine, need, now)
+            put_back(engine, need, clock_of(now)())
         except OperationalError as error:
             failures += 1
             state = getattr(error.orig, "sqlstate", None)

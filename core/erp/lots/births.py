@@ -61,8 +61,8 @@ def receive(
         raise Invalid(f"a receipt begins in quarantine, not {state}: release is an act of its own")
     if source == "stock":
         raise Invalid("a receipt comes from outside the stock")
-    amount, at = amount_of(amount), at or u.now
-    if at > u.now:
+    amount = amount_of(amount)
+    if at is not None and at > u.now:
         raise Invalid(f"{at.isoformat()} has not happened yet")
     if serial is not None and amount != 1:
         raise Invalid(f"a serialised unit is a sublot of one, not of {said(amount)}", serial=serial)
@@ -71,6 +71,7 @@ def receive(
     u.emit(ZonesConcerned((), () if zone_id is None else (zone_id,)))
     lot = get_lot(u, lot_id, lock=True)
     lock_sublots(u, [parent for parent, _ in parents])
+    at = at or u.now
     if serial is not None:
         _require_new(u, lot, serial)
     sublot = _born(u, Sublot(

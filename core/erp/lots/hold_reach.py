@@ -33,7 +33,7 @@ Root = tuple[int, int, datetime | None]
 def lock_lots(u: Unit, lot_ids: Iterable[int]) -> None:
     """Locks lots ascending. Raises NotFound."""
     ids = sorted(set(lot_ids))
-    if ids and len(u.conn.execute(_LOTS, {"ids": ids}).all()) < len(ids):
+    if ids and len(u.lock(_LOTS, {"ids": ids})) < len(ids):
         raise NotFound(f"no such lot among {ids}")
 
 

@@ -95,7 +95,7 @@ def _insert_direct(u: Unit, wanted: Sequence[NewHold]) -> tuple[list[PlacedHold]
 
 def upgrade_hold(u: Unit, hold_id: int, certainty: str) -> None:
     """Makes an open hold surer; weaker or equal changes nothing. Raises NotFound."""
-    hold = u.session.get(Hold, hold_id, populate_existing=True, with_for_update=True)
+    hold = u.get(Hold, hold_id, lock=True)
     if hold is None:
         raise NotFound(f"no hold {hold_id}", hold_id=hold_id)
     if hold.lifted_at is None:
@@ -165,11 +165,11 @@ def inherit_holds(u: Unit, parent_id: int, child_id: int) -> list[PlacedHold]:
 def suspend(u: Unit, sublot_ids: Sequence[int]) -> None:
     """Open reservations wait: active ones are proposed for re-allocation, picked goods go back to their place."""
     r = table(Reservation)
-    hit = u.conn.execute(
+    hit = u.lock(
         select(r).where(r.c.sublot_id == func.any(bindparam("sublots", list(sublot_ids))),
                         r.c.state.in_(("active", "picked"))).order_by(r.c.id)
         .with_for_update()
-    ).all()  # fmt: skip
+    )  # fmt: skip
     if not hit:
         return
     u.conn.execute(update(r).where(r.c.id.in_([row.id for row in hit])).values(state="suspended"))
@@ -210,7 +210,7 @@ def lift_hold(u: Unit, hold_id: int, reason: str) -> Hold:
         lock_lots(u, [seen.lot_id])
     reached = sorted({seen.sublot_id} if seen.sublot_id is not None else sublots_of(u, [seen]))
     lock_sublots(u, reached)
-    hold = u.session.get_one(Hold, hold_id, populate_existing=True, with_for_update=True)
+    hold = u.get_one(Hold, hold_id, lock=True)
     if hold.lifted_at is not None:
         raise IllegalMove(f"hold {hold_id} is lifted already", state="lifted")
     hold.lifted_at, hold.lifted_by, hold.lift_reason = u.now, u.actor.login, reason

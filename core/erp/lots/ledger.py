@@ -238,7 +238,7 @@ def _reservation(u: Unit, reservation_id: int) -> Reservation:
     if seen is None or seen.sublot_id is None:
         raise NotFound(f"no reservation {reservation_id}", reservation_id=reservation_id)
     lock_sublots(u, [seen.sublot_id])
-    return u.session.get_one(Reservation, reservation_id, populate_existing=True, with_for_update=True)
+    return u.get_one(Reservation, reservation_id, lock=True)
 
 
 def _ready(u: Unit, reservation: Reservation, name: str, context: Mapping[str, Any] | None) -> None:
@@ -329,7 +329,7 @@ def resume(u: Unit, reservation_id: int) -> Reservation:
 
 def close_task(u: Unit, task_id: int) -> None:
     """A put-back or re-allocation task is done."""
-    task = u.session.get(StockTask, task_id, with_for_update=True)
+    task = u.get(StockTask, task_id, lock=True)
     if task is None:
         raise NotFound(f"no task {task_id}", task_id=task_id)
     if task.done_at is not None:

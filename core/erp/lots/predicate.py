@@ -40,7 +40,7 @@ def said(amount: Decimal) -> str:
 def get_sublot(u: Unit, sublot_id: int, *, lock: bool = False) -> Sublot:
     """The sublot as it stands, with its row locked if asked. Raises NotFound."""
     u.session.flush()
-    found = u.session.get(Sublot, sublot_id, populate_existing=True, with_for_update=True if lock else None)
+    found = u.get(Sublot, sublot_id, lock=lock)
     if found is None:
         raise NotFound(f"no sublot {sublot_id}", sublot_id=sublot_id)
     return found
@@ -48,7 +48,7 @@ def get_sublot(u: Unit, sublot_id: int, *, lock: bool = False) -> Sublot:
 
 def get_lot(u: Unit, lot_id: int, *, lock: bool = False) -> Lot:
     """The lot, with its row locked if asked. Raises NotFound."""
-    found = u.session.get(Lot, lot_id, populate_existing=lock, with_for_update=True if lock else None)
+    found = u.get(Lot, lot_id, lock=lock)
     if found is None:
         raise NotFound(f"no lot {lot_id}", lot_id=lot_id)
     return found
@@ -58,12 +58,12 @@ def lock_sublots(u: Unit, sublot_ids: Sequence[int]) -> None:
     """Locks the rows ascending: the one order everybody takes them in (design, rule 2)."""
     sublots = table(Sublot)
     u.session.flush()
-    u.conn.execute(
+    u.lock(
         select(sublots.c.id)
         .where(sublots.c.id == func.any(bindparam("ids", sorted(set(sublot_ids)))))
         .order_by(sublots.c.id)
         .with_for_update()
-    ).all()
+    )
 
 
 def on_hand(u: Unit, sublot_id: int) -> Decimal:

@@ -34,7 +34,7 @@ def lift_restriction(u: Unit, restriction_id: int, reason: str) -> Restriction:
     """Takes a condition away from this one sublot. Raises NotFound, Invalid, IllegalMove."""
     if not reason.strip():
         raise Invalid("to lift a restriction needs a reason")
-    row = u.session.get(Restriction, restriction_id, with_for_update=True, populate_existing=True)
+    row = u.get(Restriction, restriction_id, lock=True)
     if row is None:
         raise NotFound(f"no restriction {restriction_id}", restriction_id=restriction_id)
     if row.lifted_at is not None:

@@ -31,7 +31,7 @@ def work_centre(u: Unit, code: str, *, lock: bool = False) -> WorkCentre:
     found = u.conn.scalar(select(c.id).where(c.code == code))
     if found is None:
         raise NotFound(f"no work centre {code}", code=code)
-    return u.session.get_one(WorkCentre, found, populate_existing=True, with_for_update=True if lock else None)
+    return u.get_one(WorkCentre, found, lock=lock)
 
 
 _AFFECTED = text("""

@@ -143,7 +143,7 @@ def give_back(
     lots.get_lot(u, source.lot_id, lock=True)
     lots.lock_sublots(u, [row.sublot_id])
     get_order(u, row.order_id, lock=True)
-    u.session.refresh(row, with_for_update=True)
+    u.get_one(WorkOrderMaterial, row.id, lock=True)  # the same object, as it stands now
     if amount > row.consumed - row.returned:
         raise Invalid(f"{row.consumed - row.returned:f} can come back, not {amount:f}")
     # One return of a material at a time: the edge names how often it came back before.
@@ -161,9 +161,7 @@ def give_back(
 
 def operation(u: Unit, operation_id: int, *, lock: bool = False) -> WorkOrderOperation:
     """An operation of an order. Raises NotFound."""
-    found = u.session.get(
-        WorkOrderOperation, operation_id, populate_existing=True, with_for_update=True if lock else None
-    )
+    found = u.get(WorkOrderOperation, operation_id, lock=lock)
     if found is None:
         raise NotFound(f"no operation {operation_id}", operation_id=operation_id)
     return found

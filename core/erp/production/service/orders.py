@@ -125,7 +125,7 @@ def plan(
 def get_order(u: Unit, order_id: int, *, lock: bool = False) -> WorkOrder:
     """The order as it stands, with its row locked if asked (sublots are locked before orders). Raises NotFound."""
     u.session.flush()
-    found = u.session.get(WorkOrder, order_id, populate_existing=True, with_for_update=True if lock else None)
+    found = u.get(WorkOrder, order_id, lock=lock)
     if found is None:
         raise NotFound(f"no work order {order_id}", order_id=order_id)
     return found
@@ -203,7 +203,7 @@ def stop_orders(u: Unit, placed: HoldPlaced) -> None:
     """
     if not placed.sublot_ids:
         return
-    ids = tuple(u.conn.scalars(_TOUCHED, {"sublots": list(placed.sublot_ids)}))
+    ids = tuple(row.id for row in u.lock(_TOUCHED, {"sublots": list(placed.sublot_ids)}))
     for order_id in ids:
         order = u.session.get_one(WorkOrder, order_id, populate_existing=True)
         order.stopped_reason = f"material held: hold {', '.join(map(str, placed.hold_ids[:5]))}"

@@ -130,7 +130,7 @@ def _active(zone_id: int, kind: str) -> tuple[ColumnElement[bool], ...]:
 
 
 def _get(u: Unit, alarm_id: int) -> ZoneAlarm:
-    alarm = u.session.get(ZoneAlarm, alarm_id, with_for_update=True, populate_existing=True)
+    alarm = u.get(ZoneAlarm, alarm_id, lock=True)
     if alarm is None:
         raise NotFound(f"no alarm {alarm_id}")
     if alarm.state == NORMAL:

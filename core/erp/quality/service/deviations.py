@@ -59,7 +59,7 @@ def open_deviation(
 
 def close_deviation(u: Unit, deviation_id: int, conclusion: str) -> Deviation:
     """QA concludes a deviation. Its hold is lifted by itself, not by this."""
-    found = u.session.get(Deviation, deviation_id, with_for_update=True, populate_existing=True)
+    found = u.get(Deviation, deviation_id, lock=True)
     if found is None:
         raise NotFound(f"no deviation {deviation_id}", deviation_id=deviation_id)
     found.conclusion, found.closed_by, found.closed_at = conclusion, u.actor.login, u.now

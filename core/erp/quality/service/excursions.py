@@ -36,7 +36,7 @@ def get(u: Unit, excursion_id: int, *, lock: bool = False) -> Excursion:
         sublot = u.conn.scalar(select(table(Excursion).c.sublot_id).where(table(Excursion).c.id == excursion_id))
         if sublot is not None:
             lots.lock_sublots(u, [sublot])
-    found = u.session.get(Excursion, excursion_id, populate_existing=True, with_for_update=True if lock else None)
+    found = u.get(Excursion, excursion_id, lock=lock)
     if found is None:
         raise NotFound(f"no excursion {excursion_id}", excursion_id=excursion_id)
     return found

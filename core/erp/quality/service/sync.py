@@ -49,7 +49,7 @@ def _follow(u: Unit, items: Sequence[Judged]) -> list[Judged]:
     plan, _ = _plan(u, items)
     if not any(plan.values()):
         return []
-    u.conn.execute(
+    u.lock(
         select(_SUBLOT.c.id)
         .where(_SUBLOT.c.id == func.any(bindparam("ids", sorted({s for (s, _), change in plan.items() if change}))))
         .order_by(_SUBLOT.c.id)

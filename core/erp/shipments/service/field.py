@@ -58,7 +58,7 @@ def _open(u: Unit, item: Gone) -> None:
 def told(u: Unit, consignee_id: int, action_id: int | None = None) -> FieldActionConsignee:
     """The consignee has been told. Telling twice keeps the first time."""
     need_any(u, "shipment.report", "excursion.disposition")
-    found = u.session.get(FieldActionConsignee, consignee_id, with_for_update=True, populate_existing=True)
+    found = u.get(FieldActionConsignee, consignee_id, lock=True)
     if found is None or action_id not in {None, found.action_id}:
         raise NotFound(f"no consignee {consignee_id} of a field action", consignee_id=consignee_id)
     if found.told_at is None:
@@ -72,7 +72,7 @@ def told(u: Unit, consignee_id: int, action_id: int | None = None) -> FieldActio
 def close_field_action(u: Unit, action_id: int, conclusion: str) -> FieldAction:
     """QA concludes a field action once everybody has been told."""
     u.need("excursion.disposition")
-    found = u.session.get(FieldAction, action_id, with_for_update=True, populate_existing=True)
+    found = u.get(FieldAction, action_id, lock=True)
     if found is None:
         raise NotFound(f"no field action {action_id}", action_id=action_id)
     if found.state == "closed":

@@ -22,7 +22,7 @@ def logger(u: Unit, shipment_id: int, serial: str, *, lock: bool = False) -> Shi
     found = u.conn.scalar(select(c.id).where(c.shipment_id == shipment_id, c.serial == serial))
     if found is None:
         raise NotFound(f"shipment {shipment_id} requires no logger {serial}", shipment_id=shipment_id, serial=serial)
-    return u.session.get_one(ShipmentLogger, found, populate_existing=True, with_for_update=True if lock else None)
+    return u.get_one(ShipmentLogger, found, lock=lock)
 
 
 def logger_read(u: Unit, shipment_id: int, serial: str, *, at: datetime | None = None) -> ShipmentLogger:

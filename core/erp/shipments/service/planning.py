@@ -155,7 +155,7 @@ def _require(u: Unit, shipment: Shipment, logger: Logger) -> ShipmentLogger:
 def get_shipment(u: Unit, shipment_id: int, *, lock: bool = False) -> Shipment:
     """The shipment as it stands, its row locked if asked (sublots are locked before shipments). Raises NotFound."""
     u.session.flush()
-    found = u.session.get(Shipment, shipment_id, populate_existing=True, with_for_update=True if lock else None)
+    found = u.get(Shipment, shipment_id, lock=lock)
     if found is None:
         raise NotFound(f"no shipment {shipment_id}", shipment_id=shipment_id)
     return found

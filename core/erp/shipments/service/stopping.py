@@ -45,8 +45,8 @@ def stop(u: Unit, placed: HoldPlaced) -> None:
     if not placed.sublot_ids:
         return
     u.session.flush()
-    found = u.conn.scalars(_CARRYING, {"open": list(OPEN), "sublots": list(placed.sublot_ids)}).all()
-    stop_these(u, found)
+    found = u.lock(_CARRYING, {"open": list(OPEN), "sublots": list(placed.sublot_ids)})
+    stop_these(u, [row.id for row in found])
 
 
 def stop_these(u: Unit, shipment_ids: Sequence[int]) -> None:
