@@ -2,7 +2,8 @@
 
 import difflib
 import re
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
 from typing import Any, TypeVar
 
@@ -22,27 +23,31 @@ M = TypeVar("M", bound=BaseModel)
 
 def validated(model: type[M], document: Located, base: Where, data: dict[str, Any]) -> M | None:
     """The model, or None with its errors noted. Durations such as "5 min" and sizes such as "4 GiB" are understood."""
-    try:
-        return model.model_validate(data)
-    except ValidationError as error:
-        found = error.errors(include_url=False)
-    if any(_reworded(document, base, detail) for detail in found):
+    while True:
+        try:
+            return model.model_validate(data)
+        except ValidationError as error:
+            found = error.errors(include_url=False)
+        # all of them at once: a validation for each would take a file of thousands of nodes minutes
+        if not sum(_reworded(document, base, detail) for detail in found):
+            _note(model, document, base, found)
+            return None
         fresh = document.value(base)
-        return validated(model, document, base, {key: fresh[key] for key in data})
-    told = [document.resolve((*base, *detail["loc"])) for detail in found]
-    for detail in found:
-        if detail["type"] == "too_short" and any(_beneath(detail, other) for other in found):
+        data = {key: fresh[key] for key in data}
+
+
+def _note(model: type[BaseModel], document: Located, base: Where, found: Sequence[ErrorDetails]) -> None:
+    """Notes what the operator has to mend, each thing once."""
+    places = [document.resolve((*base, *detail["loc"])) for detail in found]
+    told = Counter(places)
+    above = {detail["loc"][:length] for detail in found for length in range(len(detail["loc"]))}
+    for detail, where in zip(found, places, strict=True):
+        if detail["type"] == "too_short" and detail["loc"] in above:
             continue  # the items are there, and wrong
-        where = document.resolve((*base, *detail["loc"]))
-        if detail["type"] in _SHAPES and told.count(where) > 1:
+        if detail["type"] in _SHAPES and told[where] > 1:
             continue  # one of the forms that the value may have; what is wrong with the form it has is told
         if where not in document.unreadable:
             document.error(where, _message(model, detail))
-    return None
-
-
-def _beneath(detail: ErrorDetails, other: ErrorDetails) -> bool:
-    return len(other["loc"]) > len(detail["loc"]) and other["loc"][: len(detail["loc"])] == detail["loc"]
 
 
 def _reworded(document: Located, base: Where, detail: ErrorDetails) -> bool:

@@ -10,15 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from ruamel.yaml import YAML
-from ruamel.yaml.error import MarkedYAMLError, YAMLError
-from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
+from ruamel.yaml.error import YAMLError
+
+from core.telemetry.yaml_nodes import MERGE, MappingNode, Node, ScalarNode, Scalars, SequenceNode, YamlFault, compose
 
 Step = str | int
 Where = tuple[Step, ...]
 
 _ENV = re.compile(r"\$(\$)?\{([A-Za-z_][A-Za-z0-9_]*)\}")
-_MERGE = "tag:yaml.org,2002:merge"
 MAX_VALUES = 200_000
 UNSET = "unset"
 """Stands for a value that could not be read, so that everything else can still be checked."""
@@ -55,7 +54,7 @@ class Located:
         self.unreadable: set[Where] = set()
         self._environment = os.environ if environment is None else environment
         self._inside: list[Node] = []
-        self._yaml = YAML(typ="safe", pure=True)
+        self._scalars = Scalars()
         self.data: Any = self._read(path)
 
     def error(self, where: Where, message: str) -> None:
@@ -97,18 +96,15 @@ class Located:
         except (OSError, UnicodeDecodeError) as error:
             raise ConfigErrors([ConfigError(self.file, 1, "", f"cannot be read: {error}")]) from error
         try:
-            root = self._yaml.compose(text)
+            root = compose(text)
             return None if root is None else self._build(root, ())
         except RecursionError as error:
             raise ConfigErrors([ConfigError(self.file, 1, "", "nested too deeply")]) from error
-        except MarkedYAMLError as error:
-            mark = error.problem_mark or error.context_mark
-            message = error.problem or error.context or str(error)
-            if "{" in message and "${" in text:
+        except YamlFault as error:
+            message = str(error)
+            if "${" in text and ("{" in message or "}" in message):
                 message += " (a ${NAME} inside braces or brackets needs quotes)"
-            raise ConfigErrors([ConfigError(self.file, mark.line + 1 if mark else 1, "", message)]) from error
-        except YAMLError as error:
-            raise ConfigErrors([ConfigError(self.file, 1, "", str(error))]) from error
+            raise ConfigErrors([ConfigError(self.file, error.line, "", message)]) from error
 
     def _build(self, node: Node, where: Where) -> Any:
         self.lines.setdefault(where, node.start_mark.line + 1)
@@ -133,9 +129,9 @@ class Located:
         built: dict[str, Any] = {}
         merged: dict[str, Any] = {}
         # what is merged in goes first, so that the lines of keys that stand here too are theirs
-        for key_node, value_node in sorted(node.value, key=lambda pair: pair[0].tag != _MERGE):
+        for key_node, value_node in sorted(node.value, key=lambda pair: pair[0].tag != MERGE):
             line = key_node.start_mark.line + 1
-            if key_node.tag == _MERGE:
+            if key_node.tag == MERGE:
                 merged = self._merged(value_node, where) | merged
                 continue
             key = str(key_node.value)
@@ -161,7 +157,7 @@ class Located:
 
     def _scalar(self, node: ScalarNode, where: Where) -> Any:
         try:
-            value = self._yaml.constructor.construct_object(node)
+            value = self._scalars.value(node)
         except (YAMLError, ValueError) as error:
             self.unreadable.add(where)
             self.error(where, getattr(error, "problem", None) or str(error))

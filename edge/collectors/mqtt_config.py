@@ -3,7 +3,6 @@
 import re
 from datetime import timedelta
 from functools import cached_property
-from itertools import combinations
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -20,7 +19,7 @@ from pydantic import (
 
 from edge.collectors.decoders import DecoderOptions
 from edge.collectors.decoders.base import EVERY_FIELD
-from edge.collectors.mqtt_topics import DEVICE, FIELD, PointTemplate, TopicFilter
+from edge.collectors.mqtt_topics import DEVICE, FIELD, PointTemplate, TopicFilter, overlapping
 from edge.collectors.port import SourceConfig
 
 PLAIN_PORT, TLS_PORT = 1883, 8883
@@ -176,12 +175,12 @@ class MqttSource(SourceConfig):
     def _sense(self) -> Self:
         if self.password is not None and self.username is None:
             raise ValueError("a password needs a username")
-        for one, other in combinations(self.subscriptions, 2):
-            if one.filter.overlaps(other.filter):
-                raise ValueError(
-                    f"topic filters {one.topic!r} and {other.topic!r} overlap: a broker may deliver a message twice; "
-                    "make them distinct or use two sources"
-                )
+        both = overlapping(subscription.filter for subscription in self.subscriptions)
+        if both is not None:
+            raise ValueError(
+                f"topic filters {both[0].text!r} and {both[1].text!r} overlap: a broker may deliver a message twice; "
+                "make them distinct or use two sources"
+            )
         fields: dict[str, tuple[str | None, str]] = {}
         for subscription in self.subscriptions:
             for rule in subscription.rules:

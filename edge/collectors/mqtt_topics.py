@@ -1,7 +1,7 @@
 """Topic filters with named wildcards, and point templates filled from what the wildcards matched."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from core.telemetry.address import check_segment
 
@@ -68,14 +68,58 @@ class TopicFilter:
 
     def overlaps(self, other: "TopicFilter") -> bool:
         """Whether one topic could match both."""
-        mine, theirs = self.wire.split("/"), other.wire.split("/")
-        for a, b in zip(mine, theirs, strict=False):
-            if "#" in (a, b):
-                return True
-            if a != b and "+" not in (a, b):
-                return False
-        longer = mine if len(mine) > len(theirs) else theirs
-        return len(mine) == len(theirs) or longer[min(len(mine), len(theirs))] == "#"
+        return overlapping([self, other]) is not None
+
+
+class _Level:
+    """Filters that share their first levels: the one that ends here, and those that go on, by their next level."""
+
+    def __init__(self) -> None:
+        self.ends: TopicFilter | None = None
+        self.below: dict[str, _Level] = {}
+
+    def met_by(self, levels: list[str]) -> "TopicFilter | None":
+        """A filter below here that shares a topic with `levels`."""
+        ways = [(self, 0)]
+        while ways:
+            level, depth = ways.pop()
+            if "#" in level.below:
+                return level.below["#"].ends
+            name = levels[depth] if depth < len(levels) else None
+            if name == "#":
+                return level.any()
+            if name is None:
+                if level.ends is not None:
+                    return level.ends
+                continue
+            below = level.below.values() if name == "+" else [level.below[n] for n in (name, "+") if n in level.below]
+            ways += [(one, depth + 1) for one in below]
+        return None
+
+    def any(self) -> "TopicFilter | None":
+        """A filter that ends here or below."""
+        level = self
+        while level.ends is None and level.below:
+            level = next(iter(level.below.values()))
+        return level.ends
+
+    def add(self, topic: TopicFilter) -> None:
+        """Takes a filter in."""
+        level = self
+        for name in topic.wire.split("/"):
+            level = level.below.setdefault(name, _Level())
+        level.ends = topic
+
+
+def overlapping(topics: Iterable[TopicFilter]) -> tuple[TopicFilter, TopicFilter] | None:
+    """The first filter for which there is a topic that one before it matches, too: (that one, it)."""
+    root = _Level()
+    for topic in topics:
+        met = root.met_by(topic.wire.split("/"))
+        if met is not None:
+            return met, topic
+        root.add(topic)
+    return None
 
 
 class PointTemplate:

@@ -2,6 +2,7 @@
 
 import math
 import re
+from collections import Counter
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Literal, Self
@@ -144,8 +145,8 @@ class OpcUaSource(OpcUaServer, SourceConfig):
 
     @model_validator(mode="after")
     def _one_owner(self) -> Self:
-        points = [node.point for node in self.nodes]
-        twice = sorted({point for point in points if points.count(point) > 1})
+        times = Counter(node.point for node in self.nodes)
+        twice = sorted(point for point, count in times.items() if count > 1)
         if twice:
             raise ValueError(f"point configured twice: {', '.join(twice)}")
         return self

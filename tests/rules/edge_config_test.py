@@ -295,3 +295,47 @@ def test_check_says_what_is_wrong_or_what_it_would_do(tmp_path: Path, capsys: py
     file.write_text(RIGHT.replace("instance: test", "instance: tset"))
     assert check(file) == 1
     assert f"{file}:3: instance: " in capsys.readouterr().out
+
+
+MANY = 3000
+"""As many as once were too many: a duration was reworded a recursion."""
+
+
+def many(source: str, one: str) -> str:
+    """A gateway whose only source has MANY points."""
+    head = RIGHT.partition("sources:")[0]
+    return head + "sources:\n" + source + "".join(one.replace("#", str(i)) for i in range(MANY))
+
+
+SOURCES = {
+    "opcua": (
+        "  - name: a\n    protocol: opcua\n    endpoint: opc.tcp://localhost:4840\n    nodes:\n",
+        '      - {node: "nsu=urn:x;s=N#", point: plant/a/z/p-#/temperature, sampling: 1 s}\n',
+    ),
+    "modbus": (
+        "  - name: a\n    protocol: modbus\n    transport: {kind: tcp, host: localhost}\n    units:\n",
+        "      - {id: 1, every: 1 s, points: [{point: plant/a/z/p-#/t, table: input, address: #, type: int16}]}\n",
+    ),
+    "mqtt": (
+        "  - name: a\n    protocol: mqtt\n    host: localhost\n    tolerance: 1 min\n    subscriptions:\n",
+        "      - {topic: a/#, decoder: {name: sparkplug_b, rebirth_interval: 1 min}, point: plant/a/z/p-#/t}\n",
+    ),
+}
+
+
+@pytest.mark.parametrize("protocol", SOURCES)
+def test_thousands_of_points_with_durations_are_checked(tmp_path: Path, protocol: str) -> None:
+    file = tmp_path / "gateway.yaml"
+    file.write_text(many(*SOURCES[protocol]))
+    config = load(file, {})
+    (source,) = config.sources
+    assert len(getattr(source, {"opcua": "nodes", "modbus": "units", "mqtt": "subscriptions"}[protocol])) == MANY
+
+
+def test_thousands_of_wrong_durations_are_told_each_at_its_line(tmp_path: Path) -> None:
+    errors = told(tmp_path, many(*SOURCES["opcua"]).replace("1 s}", "1 x}"))
+    assert len(errors) == MANY
+    assert {message for _, _, message in errors} == {
+        "is not a duration: write 30 s, 5 min, 48 h, ISO 8601 (PT5M), or a number of seconds"
+    }
+    assert len({line for line, _, _ in errors}) == MANY

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from edge.collectors.decoders import DECODERS
 from edge.collectors.mqtt_config import MqttSource
-from edge.collectors.mqtt_topics import PointTemplate, TopicFilter
+from edge.collectors.mqtt_topics import PointTemplate, TopicFilter, overlapping
 from edge.config import load
 
 
@@ -144,6 +144,22 @@ def test_filters_that_match_one_topic_overlap(one: str, other: str, levels: list
     assert first.overlaps(second) == second.overlaps(first)
     if first.match(topic) is not None and second.match(topic) is not None:
         assert first.overlaps(second)
+
+
+@given(st.lists(FILTERS, max_size=6))
+def test_the_first_filter_that_overlaps_one_before_it_is_found(texts: list[str]) -> None:
+    filters = [TopicFilter(text) for text in texts]
+    pairs = [(one, two) for i, two in enumerate(filters) for one in filters[:i] if one.overlaps(two)]
+    found = overlapping(filters)
+    assert (found is None) == (not pairs)
+    if found is not None:
+        assert found in pairs
+        assert found[1] is pairs[0][1]
+
+
+def test_a_filter_of_many_levels_is_compared_too() -> None:
+    deep = "/".join("a" * 5000)
+    assert TopicFilter(deep).overlaps(TopicFilter(f"{deep}/#"))
 
 
 @pytest.mark.parametrize(("one", "other"), [("a/+", "b/#"), ("a/b", "a/b/c"), ("a/+/c", "a/b/d"), ("a/+", "a/b/#/")])

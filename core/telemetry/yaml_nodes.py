@@ -1,0 +1,85 @@
+"""YAML 1.2 as nodes that know their lines: scanned by libyaml, resolved and constructed as ruamel.yaml does.
+
+ruamel.yaml alone scans in Python, which for a gateway of 10 000 points takes as long as all else four times over; its
+own C scanner is of an old libyaml that refuses a URL within brackets. PyYAML's is not, but PyYAML by itself reads
+YAML 1.1, in which `on` is true.
+"""
+
+from typing import Any
+
+import yaml
+from ruamel.yaml import YAML
+from ruamel.yaml.nodes import ScalarNode as RuamelScalar
+from ruamel.yaml.resolver import implicit_resolvers
+from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
+
+__all__ = ["MERGE", "MappingNode", "Node", "ScalarNode", "Scalars", "SequenceNode", "YamlFault", "compose"]
+
+MERGE = "tag:yaml.org,2002:merge"
+_TEXT = "tag:yaml.org,2002:str"
+_VERSION = (1, 2)
+_MAX_DEPTH = 200
+"""Nesting beyond this is refused before nodes are made: the C composer recurses without a bound of its own."""
+_Scanner: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+"""PyYAML built without libyaml reads the same, slowly."""
+
+
+class YamlFault(ValueError):
+    """The text is no YAML; `line` counts from 1."""
+
+    def __init__(self, message: str, line: int) -> None:
+        super().__init__(message)
+        self.line = line
+
+
+class _Loader(_Scanner):  # type: ignore[misc] # which of two classes it is, is known only when it runs
+    """Resolves plain scalars by YAML 1.2's core schema."""
+
+    yaml_implicit_resolvers: dict[str, list[tuple[str, Any]]] = {}  # noqa: RUF012 - the library's own way
+
+
+for _versions, _tag, _pattern, _first in implicit_resolvers:
+    if _VERSION in _versions:
+        _Loader.add_implicit_resolver(_tag, _pattern, _first)
+
+
+def compose(text: str) -> Node | None:
+    """The document's root, None if there is none. Raises YamlFault."""
+    try:
+        _check_depth(text)
+        loader = _Loader(text)
+        try:
+            root: Node | None = loader.get_single_node()
+            return root
+        finally:
+            loader.dispose()
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        raise YamlFault(error.problem or error.context or str(error), mark.line + 1 if mark else 1) from error
+    except yaml.YAMLError as error:
+        raise YamlFault(str(error), 1) from error
+
+
+def _check_depth(text: str) -> None:
+    depth = 0
+    for event in yaml.parse(text, Loader=_Loader):
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+            if depth > _MAX_DEPTH:
+                mark = event.start_mark
+                raise YamlFault("nested too deeply", mark.line + 1 if mark else 1)
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
+
+
+class Scalars:
+    """Makes values of scalar nodes."""
+
+    def __init__(self) -> None:
+        self._constructor = YAML(typ="safe", pure=True).constructor
+
+    def value(self, node: ScalarNode) -> Any:
+        """The value. Raises ValueError, or ruamel.yaml's YAMLError, for one that its tag cannot be."""
+        if node.tag == _TEXT:
+            return node.value
+        return self._constructor.construct_object(RuamelScalar(node.tag, node.value))
