@@ -172,7 +172,7 @@ def ingest(
     async def main() -> None:
         await run(conf, engine, nats_settings(conf, found), await _signalled(), name=name)
 
-    with in_words(), servers(conf) as found:
+    with in_words(), servers(conf, user="ingest") as found:
         engine = found.engine()
         prepare(engine)
         asyncio.run(main())
@@ -216,7 +216,7 @@ def migrate() -> None:
     from lotwise.runtime import in_words, servers
 
     conf = settings()
-    with in_words(), servers(conf, stream=False) as found:
+    with in_words(), servers(conf, stream=False, user="migrate") as found:
         engine = found.engine()
         prepare(engine)
         engine.dispose()
@@ -248,7 +248,7 @@ def users_add(
     from lotwise.runtime import in_words, servers
 
     conf = settings()
-    with in_words(), servers(conf, stream=False) as found:
+    with in_words(), servers(conf, stream=False, user="users add") as found:
         engine = found.engine()
         prepare(engine)
         try:

@@ -103,7 +103,7 @@ def _stream(settings: Settings) -> Finding:
     from lotwise.runtime import Servers, nats_settings
 
     async def probe() -> None:
-        client = await connect(nats_settings(settings, Servers("", settings.nats_url or "", ())), "doctor", within=3)
+        client = await connect(nats_settings(settings, Servers("", settings.nats_url or "")), "doctor", within=3)
         await hang_up(client)
 
     try:
@@ -116,7 +116,7 @@ def _stream(settings: Settings) -> Finding:
 def _embedded(what: str, variable: str, binary: Callable[[], str]) -> Finding:
     try:
         path = binary()
-    except (FileNotFoundError, ServerFailed) as error:
+    except ServerFailed as error:
         return Finding(what, well=False, detail=f"{variable} is not set, and there is no embedded one: {error}")
     return Finding(what, Path(path).exists(), f"{variable} is not set: the embedded one would start ({path})")
 

@@ -123,7 +123,7 @@ def _look(gateway: str, start: datetime, stop: datetime, folder: Path) -> Report
 
     settings = Settings()
     with contextlib.ExitStack() as stack:
-        engine = stack.enter_context(servers(settings, stream=False)).engine()
+        engine = stack.enter_context(servers(settings, stream=False, user="prove")).engine()
         stack.callback(engine.dispose)
         series = None
         if settings.influx_url is not None:

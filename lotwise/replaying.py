@@ -17,7 +17,7 @@ from lotwise.runtime import servers
 
 def replay(settings: Settings, *, reason: str | None, gateway: str | None, dry_run: bool) -> int:
     """Tries open dead letters again and says what came of it; 0 if none is left, else 1."""
-    with servers(settings, stream=False) as found:
+    with servers(settings, stream=False, user="ingest replay") as found:
         engine = found.engine()
         try:
             if dry_run:

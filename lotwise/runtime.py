@@ -1,10 +1,10 @@
 """What a process runs on: the servers that settings name, or embedded ones where they name none."""
 
 import contextlib
-import json
+import logging
 import os
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,24 +16,43 @@ from sqlalchemy.exc import OperationalError
 from core.ingest.stream import NatsSettings, StreamUnavailable
 from core.series.port import StoreUnavailable
 from core.settings import Settings
-from lotwise.embedded.nats import EmbeddedNats
+from lotwise.embedded.lease import Lease, ask_status
 from lotwise.embedded.postgres import EmbeddedPostgres
-from lotwise.embedded.process import ServerFailed, accepts
+from lotwise.embedded.process import ServerFailed
+from lotwise.embedded.supervisor import NATS, POSTGRES, postgres_folder
 
-STATE = "embedded.json"
+log = logging.getLogger("lotwise.servers")
 
 
 @dataclass(frozen=True, slots=True)
 class Servers:
-    """Where the servers are. `started` names those that this process started and stops."""
+    """Where the servers are. `lease` keeps the embedded ones up; None where the settings name them all."""
 
     database_url: str
     nats_url: str
-    started: tuple[str, ...]
+    lease: Lease | None = None
 
     def engine(self, size: int = 10) -> Engine:
         """A pool of connections to the database."""
         return create_engine(self.database_url, pool_size=size, max_overflow=size, pool_pre_ping=True)
+
+    def trouble(self) -> str | None:
+        """What the supervisor of the embedded servers says is wrong with them; None if nothing is, or none is used."""
+        if self.lease is None:
+            return None
+        try:
+            status = ask_status(self.lease.data_dir, 1.0)
+        except ServerFailed as error:
+            return str(error)
+        if status is None:
+            return "the supervisor of the embedded servers is being started again"
+        mine = {name: found for name, found in status["servers"].items() if name in self.lease.ports}
+        wrong = [
+            f"embedded {name} on port {found['port']} is {found['state']}: {found['failure'] or 'it has died'}"
+            for name, found in mine.items()
+            if found["state"] != "up"
+        ]
+        return "; ".join(wrong) or None
 
 
 def nats_settings(settings: Settings, servers: Servers) -> NatsSettings:
@@ -60,43 +79,55 @@ def with_secret(settings: Settings) -> Settings:
     """
     if settings.secret_key is not None or settings.database_url is not None:
         return settings
-    path = settings.data_dir / "secret.key"
+    secret = kept_secret(settings.data_dir / "secret.key")
+    return settings.model_copy(update={"secret_key": SecretStr(secret)})
+
+
+def kept_secret(path: Path) -> str:
+    """The secret in a file, made at first and readable by its owner only; processes that start side by side get one."""
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.touch(mode=0o600)
-        path.write_text(secrets.token_urlsafe(48))
-    return settings.model_copy(update={"secret_key": SecretStr(path.read_text().strip())})
+        fresh = path.with_name(f"{path.name}.{os.getpid()}")
+        fresh.touch(mode=0o600)
+        fresh.write_text(secrets.token_urlsafe(48))
+        with contextlib.suppress(FileExistsError):
+            os.link(fresh, path)
+        fresh.unlink()
+    return path.read_text().strip()
 
 
 @contextlib.contextmanager
-def servers(settings: Settings, *, stream: bool = True) -> Iterator[Servers]:
+def servers(
+    settings: Settings, *, stream: bool = True, user: str = "lotwise", listens: str | None = None
+) -> Iterator[Servers]:
     """The database and (with `stream`) the stream: by URL, or embedded for as long as the block lasts.
 
-    A process that finds the embedded servers of the same data folder running uses those. Raises ServerFailed.
+    Embedded servers belong to the data folder: all its processes share them, and they keep their ports. `user` and
+    `listens` tell `lotwise status` who uses them and where that one listens. Raises ServerFailed.
     """
+    needs = [POSTGRES] if settings.database_url is None else []
+    needs += [NATS] if settings.nats_url is None and stream else []
     with contextlib.ExitStack() as stack:
-        running = _running(settings.data_dir)
-        started: list[str] = []
-        database_url, nats_url = settings.database_url, settings.nats_url
-        if database_url is None:
-            database_url = running.get("database_url")
-            if database_url is None:
-                postgres = EmbeddedPostgres(settings.data_dir / "postgres")
-                postgres.start()
-                stack.callback(postgres.stop)
-                database_url = postgres.url()
-                started.append("postgres")
-        if nats_url is None and stream:
-            nats_url = running.get("nats_url")
-            if nats_url is None:
-                nats = EmbeddedNats(settings.data_dir / "stream")
-                nats.start()
-                stack.callback(nats.stop)
-                nats_url = nats.url
-                started.append("nats-server")
-        if started:
-            stack.callback(_announce(settings.data_dir, database_url, nats_url))
-        yield Servers(database_url, nats_url or "", tuple(started))
+        lease = None
+        if needs:
+            lease = Lease(settings.data_dir, user, needs, listens)
+            lease.take()
+            stack.callback(lease.end)
+        found = Servers(*_urls(settings, lease), lease)
+        for what, port in (lease.ports if lease is not None else {}).items():
+            log.info("%s: embedded, 127.0.0.1:%s, files in %s", what, port, settings.data_dir.absolute())
+        yield found
+
+
+def _urls(settings: Settings, lease: Lease | None) -> tuple[str, str]:
+    """(database, stream): as the settings say, else the embedded ones."""
+    ports = lease.ports if lease is not None else {}
+    database_url, nats_url = settings.database_url, settings.nats_url
+    if database_url is None:
+        database_url = EmbeddedPostgres(postgres_folder(settings.data_dir), port=ports[POSTGRES]).url()
+    if nats_url is None:
+        nats_url = f"nats://127.0.0.1:{ports[NATS]}" if NATS in ports else ""
+    return database_url, nats_url
 
 
 @contextlib.contextmanager
@@ -114,24 +145,3 @@ def in_words() -> Iterator[None]:
 def _each(group: BaseExceptionGroup[Any]) -> Iterator[BaseException]:
     for fault in group.exceptions:
         yield from _each(fault) if isinstance(fault, BaseExceptionGroup) else (fault,)
-
-
-def _announce(data_dir: Path, database_url: str, nats_url: str | None) -> Callable[[], None]:
-    """Tells other processes of the same data folder; returns what takes it back."""
-    path = data_dir / STATE
-    path.touch(mode=0o600)
-    path.write_text(json.dumps({"pid": os.getpid(), "database_url": database_url, "nats_url": nats_url}))
-    return lambda: path.unlink(missing_ok=True)
-
-
-def _running(data_dir: Path) -> dict[str, str]:
-    """URLs of the embedded servers that another process of the same data folder runs; none if it is gone."""
-    path = data_dir / STATE
-    if not path.exists():
-        return {}
-    said: dict[str, str] = json.loads(path.read_text())
-    url = said.get("database_url") or ""
-    port = url.rpartition(":")[2].partition("/")[0]
-    if not port.isdigit() or not accepts(int(port)):
-        return {}
-    return {key: value for key, value in said.items() if key.endswith("_url") and value}

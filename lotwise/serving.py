@@ -21,7 +21,7 @@ def serve(settings: Settings, host: str, port: int) -> None:
     except ValueError as error:
         Console().print(f"cannot start: {error}", markup=False)
         raise SystemExit(2) from error
-    with in_words(), servers(settings, stream=False) as found:
+    with in_words(), servers(settings, stream=False, user="serve", listens=f"http://{host}:{port}") as found:
         engine = found.engine(20)
         upgrade(engine)
         app = create_app(settings, engine)

@@ -31,7 +31,7 @@ def pytest_collection_finish() -> None:
     gc.set_threshold(20_000, 20, 20)
 
 
-def _in_memory() -> str | None:
+def in_memory() -> str | None:
     """A folder in memory if there is a large one: a test's database is hundreds of files, made 20 times faster so."""
     folder = Path("/dev/shm")
     roomy = folder.is_dir() and os.access(folder, os.W_OK) and shutil.disk_usage(folder).free > 4 * 2**30
@@ -45,7 +45,7 @@ def postgres() -> Iterator[EmbeddedPostgres]:
     Not below pytest's own folder: under root PostgreSQL runs as nobody, and every pytest that starts closes that
     folder to others again.
     """
-    with tempfile.TemporaryDirectory(prefix="lotwise-postgres-", dir=_in_memory()) as folder:
+    with tempfile.TemporaryDirectory(prefix="lotwise-postgres-", dir=in_memory()) as folder:
         server = EmbeddedPostgres(Path(folder), durable=False)
         server.start()
         yield server

