@@ -47,6 +47,7 @@ check: setup  ## The linters: ruff, mypy, the rooms, the dashboards' JSON
 	$(BIN)/lint-imports
 	$(BIN)/python -m dashboards.build --check
 	$(BIN)/python -m lotwise.lifecycles --check
+	$(BIN)/python -m lotwise.reference --check
 
 format: setup  ## Format and mend what ruff can
 	$(BIN)/ruff check --fix $(CODE)

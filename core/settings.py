@@ -13,36 +13,59 @@ SHORTEST_SECRET = 32
 class Settings(BaseSettings):
     """Settings of the core, its ways to other servers and the demo. Secrets have no default."""
 
-    model_config = SettingsConfigDict(env_prefix="LOTWISE_", extra="ignore")
+    model_config = SettingsConfigDict(env_prefix="LOTWISE_", extra="ignore", use_attribute_docstrings=True)
 
     instance: Literal["test", "live"] = "live"
+    """Simulators refuse a live instance, and a live instance refuses simulated readings."""
     data_dir: Path = Path(".lotwise")
+    """Where embedded servers, keys and the audit trail's witness keep their files."""
     database_url: str | None = None
+    """PostgreSQL; unset: the embedded server."""
     database_readonly_password: SecretStr | None = None
+    """The password of the role that Grafana reads PostgreSQL with; unset: no such role is made."""
 
     secret_key: SecretStr | None = None
+    """Signs access tokens, at least 32 characters; made and kept beside the embedded database."""
     token_minutes: int = Field(default=15, ge=1, le=60)
+    """How long an access token is good for."""
 
     nats_url: str | None = None
+    """The stream: one URL, or several with commas between; unset: the embedded server."""
     nats_user: str | None = None
+    """Signs in to the stream, together with the password."""
     nats_password: SecretStr | None = None
+    """Goes with the user."""
     nats_token: SecretStr | None = None
+    """Signs in to the stream instead of user and password."""
     nats_credentials: Path | None = None
+    """A credentials file (JWT and seed) instead of user and password."""
     nats_ca: Path | None = None
+    """The authority that signed the stream's certificate; the connection is TLS."""
     nats_certificate: Path | None = None
+    """Our own certificate, where the stream asks for one."""
     nats_key: Path | None = None
+    """The key of our own certificate."""
 
     influx_url: str | None = None
+    """InfluxDB 2 (or 1.8 by its v2 API) as the series store behind; unset: PostgreSQL is the series store."""
     influx_token: SecretStr | None = None
+    """What InfluxDB lets us write with; of a 1.8: user:password."""
     influx_org: str = "lotwise"
+    """InfluxDB's organisation."""
     influx_bucket: str = "lotwise"
+    """InfluxDB's bucket; of a 1.8: database/retention policy."""
 
     grafana_url: str | None = None
+    """Grafana, for annotations of excursions and holds; unset: none are made."""
     grafana_token: SecretStr | None = None
+    """A Grafana service account's token, with the role Editor."""
 
     host: str = "127.0.0.1"
+    """The address that the API and the pages listen on."""
     port: int = Field(default=8080, ge=0, le=65535)
+    """The port that the API and the pages listen on; 0: a free one."""
     log_level: str = "INFO"
+    """What is logged: DEBUG, INFO, WARNING, ERROR."""
 
     @field_validator("secret_key", "database_readonly_password", "nats_password", "nats_token", "influx_token",
                      "grafana_token")  # fmt: skip

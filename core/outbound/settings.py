@@ -34,14 +34,20 @@ Url = Annotated[str, AfterValidator(_http)]
 class OutboundSettings(BaseSettings):
     """Grafana's address and service-account token; one webhook's address, secret and topics."""
 
-    model_config = SettingsConfigDict(env_prefix="LOTWISE_", extra="ignore", env_ignore_empty=True)
+    model_config = SettingsConfigDict(
+        env_prefix="LOTWISE_", extra="ignore", env_ignore_empty=True, use_attribute_docstrings=True
+    )
 
     grafana_url: Url | None = None
+    """Grafana, for annotations of excursions and holds; unset: none are made."""
     grafana_token: Annotated[SecretStr, AfterValidator(_own)] | None = None
+    """A Grafana service account's token, with the role Editor."""
     webhook_url: Url | None = None
+    """Where events are posted to, signed; unset: nowhere."""
     webhook_secret: Annotated[SecretStr, AfterValidator(partial(_own, shortest=SHORTEST_WEBHOOK_SECRET))] | None = None
+    """Signs webhooks (HMAC-SHA-256), at least 32 characters."""
     webhook_topics: str = "hold.%"
-    """An SQL LIKE pattern over topics."""
+    """Which events: an SQL LIKE pattern over their topics."""
 
     @model_validator(mode="after")
     def _together(self) -> "OutboundSettings":
