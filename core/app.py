@@ -1,29 +1,24 @@
-"""Puts the core together: routes, handlers, the sealer and the outbox's runner."""
+"""Puts the core together: routes, handlers, the background work, and whether it is well."""
 
 import asyncio
-import logging
-import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from importlib import import_module
 from importlib.util import find_spec
-from pathlib import Path
 
-from fastapi import APIRouter, FastAPI
+from fastapi import APIRouter, FastAPI, Response
 from pydantic import BaseModel
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine
 
+from core.background import background
 from core.erp.custody.events import CustodyChanged
 from core.erp.kernel import problems
-from core.erp.kernel.audit import HEADS, Sealer, witness_line
-from core.erp.kernel.auth import now_utc
 from core.erp.kernel.events import Event, Events
 from core.erp.kernel.outbox import Outbox
 from core.erp.lots.events import FactBrokeRule, HoldPlaced, SublotBorn
+from core.health import OK, DatabaseProbe, Health, Probe, RoomProbe, disk_probe
 from core.series.restoring import influx_behind
 from core.settings import Settings
-
-log = logging.getLogger(__name__)
 
 MODULES = (
     "kernel",
@@ -40,9 +35,6 @@ MODULES = (
 """The ERP's rooms, lower ones first: their handlers run in this order."""
 OTHERS = ("core.ingest", "core.outbound")
 """Rooms beside the ERP that may bring routes and handlers."""
-
-SEAL_EVERY = 0.5
-RUN_EVERY = 0.2
 
 
 def _rooms(file: str) -> list[str]:
@@ -90,7 +82,14 @@ class InstanceOut(BaseModel):
     simulated_allowed: bool
 
 
-def _own_routes(settings: Settings, engine: Engine) -> APIRouter:
+class HealthOut(BaseModel):
+    """`ok` or `failing`, and for each thing looked at `ok` or what is wrong."""
+
+    status: str
+    checks: dict[str, str]
+
+
+def _own_routes(settings: Settings, health: Health) -> APIRouter:
     router = APIRouter(tags=["instance"])
 
     @router.get("/api/v1/instance")
@@ -98,84 +97,53 @@ def _own_routes(settings: Settings, engine: Engine) -> APIRouter:
         """Whether this is a test or a live instance. Needs no token: it is asked before anything else."""
         return InstanceOut(instance=settings.instance, simulated_allowed=settings.instance == "test")
 
-    @router.get("/healthz")
-    def health() -> dict[str, str]:
-        """Whether the core reaches its database."""
-        with engine.connect() as conn:
-            conn.execute(text("SELECT 1"))
-        return {"status": "ok"}
+    @router.get("/healthz", responses={503: {"model": HealthOut, "description": "Something is wrong: which"}})
+    async def health_now(response: Response) -> HealthOut:
+        """Whether the core is well, and if not, what is wrong. Answers in a few seconds, whatever is."""
+        checks = await health.check()
+        well = all(said == OK for said in checks.values())
+        if not well:
+            response.status_code, response.headers["Retry-After"] = 503, "5"
+        return HealthOut(status=OK if well else "failing", checks=checks)
 
     return router
 
 
-class _Loop(threading.Thread):
-    """Does something again and again until told to stop; a failure is logged and tried again."""
-
-    def __init__(self, name: str, work: Callable[[], object], every: float) -> None:
-        super().__init__(name=name, daemon=True)
-        self._work, self._every, self._stop_now = work, every, threading.Event()
-
-    def run(self) -> None:
-        """Until `stop`."""
-        failing = False
-        while not self._stop_now.is_set():
-            try:
-                self._work()
-                failing = False
-            except Exception:  # the loop outlives a database that is away; said once, not at every turn
-                if not failing:
-                    log.exception("%s fails; trying again", self.name)
-                failing = True
-            self._stop_now.wait(self._every)
-
-    def stop(self) -> None:
-        """Asks it to stop and waits."""
-        self._stop_now.set()
-        self.join(timeout=10)
-
-
-def _witness(data_dir: Path) -> Callable[[int, bytes], None]:
-    """Keeps the heads of seals in a file outside the database."""
-
-    def write(number: int, head: bytes) -> None:
-        data_dir.mkdir(parents=True, exist_ok=True)
-        with (data_dir / HEADS).open("a", encoding="utf-8") as file:
-            file.write(witness_line(number, head) + "\n")
-
-    return write
-
-
-def background(settings: Settings, engine: Engine, events: Events, outbox: Outbox) -> list[_Loop]:
-    """The sealer and the outbox's runner, not yet started."""
-    sealer = Sealer(engine, _witness(settings.data_dir))
-    return [
-        _Loop("sealer", lambda: sealer.seal(now_utc()), SEAL_EVERY),
-        _Loop("outbox", lambda: outbox.run(engine, events, names=outbox.inside_names), RUN_EVERY),
-        # Another server that is slow or away holds up nothing of ours.
-        _Loop("outbox outward", lambda: outbox.run(engine, events, names=outbox.outward_names), RUN_EVERY),
-    ]
-
-
 def create_app(
     settings: Settings, engine: Engine, *, events: Events | None = None, outbox: Outbox | None = None,
-    run_background: bool = True,
+    run_background: bool = True, probes: Mapping[str, Probe] | None = None,
 ) -> FastAPI:  # fmt: skip
-    """The core as one ASGI app. Raises MissingHandlers, or ValueError where settings forbid a start."""
+    """The core as one ASGI app. `probes` are what /healthz looks at besides the core's own.
+
+    Raises MissingHandlers, or ValueError where settings forbid a start.
+    """
     key = settings.signing_key()
     events = events if events is not None else build_events()
     outbox = outbox if outbox is not None else build_outbox()
 
+    working = background(settings, engine, events, outbox) if run_background else None
+    database = DatabaseProbe(engine)
+    looked_at: dict[str, Probe] = {
+        "database": database,
+        "room": RoomProbe(engine),
+        "disk": disk_probe(settings.data_dir),
+        **({"background": working.trouble} if working is not None else {}),
+        **(probes or {}),
+    }
+    health = Health(looked_at)
+
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         del app
-        loops = background(settings, engine, events, outbox) if run_background else []
         await asyncio.to_thread(outbox.subscribe, engine)
         with influx_behind(engine, *settings.store_behind()):
-            for loop in loops:
-                loop.start()
+            if working is not None:
+                working.start()
             yield
-            for loop in loops:
-                await asyncio.to_thread(loop.stop)
+            if working is not None:
+                await asyncio.to_thread(working.stop)
+        health.close()
+        database.close()
 
     app = FastAPI(
         title="Lotwise", version="1", lifespan=lifespan, openapi_url="/api/v1/openapi.json", docs_url="/api/v1/docs",
@@ -184,7 +152,7 @@ def create_app(
     app.state.settings, app.state.engine, app.state.events = settings, engine, events
     app.state.outbox, app.state.signing_key = outbox, key
     problems.install(app)
-    app.include_router(_own_routes(settings, engine))
+    app.include_router(_own_routes(settings, health))
     for room in _rooms("api"):
         app.include_router(import_module(room).router, prefix="/api/v1")
     return app

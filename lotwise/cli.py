@@ -100,7 +100,7 @@ def settings() -> Settings:
 def start_logging(level: str) -> None:
     """One line an event on standard error."""
     logging.basicConfig(level=level, format="%(asctime)s %(levelname)-7s %(name)s: %(message)s", stream=sys.stderr)
-    for chatty in ("httpx", "httpcore", "nats.aio.client", "asyncua", "pymodbus"):
+    for chatty in ("alembic", "asyncua", "httpcore", "httpx", "nats.aio.client", "pymodbus"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
 
 

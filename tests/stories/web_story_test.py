@@ -424,7 +424,7 @@ def test_a_wall_display_goes_on_by_itself(served: Served) -> None:
 
 def test_the_api_keeps_its_paths(served: Served) -> None:
     with httpx.Client(base_url=served.url, timeout=30) as http:
-        assert http.get("/healthz").json() == {"status": "ok"}
+        assert http.get("/healthz").json()["status"] == "ok"
         assert http.get("/api/v1/instance").json()["instance"] == "test"
         assert http.get("/api/v1/openapi.json").json()["info"]["title"] == "Lotwise"
         for method, path, status in (

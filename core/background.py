@@ -1,0 +1,149 @@
+"""What the core does by itself: the sealer and the outbox's runner, in the one server process that leads."""
+
+import logging
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from sqlalchemy import Engine, NullPool, create_engine, text
+from sqlalchemy.exc import DBAPIError
+
+from core.erp.kernel.audit import HEADS, Sealer, witness_line
+from core.erp.kernel.auth import now_utc
+from core.erp.kernel.events import Events
+from core.erp.kernel.outbox import Outbox
+from core.settings import Settings
+
+log = logging.getLogger(__name__)
+
+SEAL_EVERY = 0.5
+RUN_EVERY = 0.2
+LEAD_EVERY = 1.0
+"""How often the leader looks whether it still is, and the others whether they may be."""
+_KEEPALIVE = "-c tcp_keepalives_idle=5 -c tcp_keepalives_interval=2 -c tcp_keepalives_count=3"
+"""A leader whose machine is gone loses its session, and so the lock, in about ten seconds instead of two hours."""
+
+
+class Leader(threading.Thread):
+    """Tells one process of all that share a database that it leads: it holds a session's advisory lock.
+
+    What a leader does must bear a moment of two leaders: the one that lost its session notices it a little later.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        super().__init__(name="leader", daemon=True)
+        self.leads = threading.Event()
+        self._stop_now = threading.Event()
+        given = {"application_name": "lotwise leader", "options": _KEEPALIVE}
+        self._engine = create_engine(engine.url, poolclass=NullPool, isolation_level="AUTOCOMMIT", connect_args=given)
+
+    def run(self) -> None:
+        """Until `stop`."""
+        away = False
+        while not self._stop_now.is_set():
+            try:
+                self._hold()
+            except DBAPIError as error:
+                if not away:
+                    log.warning("the background work waits for the database: %s", error.orig)
+                away = True
+            else:
+                away = False
+            self.leads.clear()
+            self._stop_now.wait(LEAD_EVERY)
+
+    def _hold(self) -> None:
+        """One session, for as long as it lasts."""
+        with self._engine.connect() as conn:
+            while not self._stop_now.is_set():
+                if self.leads.is_set():
+                    conn.execute(text("SELECT 1"))
+                elif conn.scalar(text("SELECT pg_try_advisory_lock(hashtext('lotwise.background'))")):
+                    self.leads.set()
+                self._stop_now.wait(LEAD_EVERY)
+
+    def stop(self) -> None:
+        """Asks it to stop and waits; another process leads then."""
+        self._stop_now.set()
+        self.join(timeout=10)
+        self._engine.dispose()
+
+
+class Loop(threading.Thread):
+    """Does something again and again while it may, until told to stop; a failure is logged and tried again."""
+
+    def __init__(self, name: str, work: Callable[[], object], every: float, may: threading.Event) -> None:
+        super().__init__(name=name, daemon=True)
+        self.failure: str | None = None
+        self._work, self._every, self._may, self._stop_now = work, every, may, threading.Event()
+
+    def run(self) -> None:
+        """Until `stop`."""
+        while not self._stop_now.is_set():
+            if not self._may.wait(self._every):
+                self.failure = None  # another process does it
+                continue
+            try:
+                self._work()
+                self.failure = None
+            except Exception as error:  # the loop outlives a database that is away; said once, not at every turn
+                if self.failure is None:
+                    log.exception("%s fails; trying again", self.name)
+                self.failure = f"{type(error).__name__}: {getattr(error, 'orig', error)}"
+            self._stop_now.wait(self._every)
+
+    def stop(self) -> None:
+        """Asks it to stop and waits."""
+        self._stop_now.set()
+        self.join(timeout=10)
+
+
+class Background:
+    """The leader and its loops."""
+
+    def __init__(self, leader: Leader, loops: Sequence[Loop]) -> None:
+        self._leader, self._loops = leader, loops
+
+    def start(self) -> None:
+        """Starts the threads."""
+        for thread in (self._leader, *self._loops):
+            thread.start()
+
+    def stop(self) -> None:
+        """Stops them; the work in hand is finished."""
+        for loop in self._loops:
+            loop.stop()
+        self._leader.stop()
+
+    def trouble(self) -> str | None:
+        """Which loops fail, and with what; None if none does."""
+        failing = [f"{loop.name}: {loop.failure}" for loop in self._loops if loop.failure is not None]
+        return "; ".join(failing) or None
+
+
+def _witness(data_dir: Path) -> Callable[[int, bytes], None]:
+    """Keeps the heads of seals in a file outside the database."""
+
+    def write(number: int, head: bytes) -> None:
+        data_dir.mkdir(parents=True, exist_ok=True)
+        with (data_dir / HEADS).open("a", encoding="utf-8") as file:
+            file.write(witness_line(number, head) + "\n")
+
+    return write
+
+
+def background(settings: Settings, engine: Engine, events: Events, outbox: Outbox) -> Background:
+    """The sealer and the outbox's runner, not yet started."""
+    leader = Leader(engine)
+    sealer = Sealer(engine, _witness(settings.data_dir))
+
+    def runner(names: Sequence[str]) -> Callable[[], object]:
+        return lambda: outbox.run(engine, events, names=names)
+
+    loops = [
+        Loop("sealer", lambda: sealer.seal(now_utc()), SEAL_EVERY, leader.leads),
+        Loop("outbox", runner(outbox.inside_names), RUN_EVERY, leader.leads),
+        # Another server that is slow or away holds up nothing of ours.
+        Loop("outbox outward", runner(outbox.outward_names), RUN_EVERY, leader.leads),
+    ]
+    return Background(leader, loops)

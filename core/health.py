@@ -1,0 +1,149 @@
+"""Whether the core is well, asked beside its work: in threads and on a connection of its own, in bounded time.
+
+A core whose request pool is used up, whose database is away or whose disk is full still answers, and says which it is.
+"""
+
+import asyncio
+import logging
+import re
+import shutil
+import threading
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Engine, create_engine, event, text
+from sqlalchemy.engine import ExceptionContext
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+log = logging.getLogger(__name__)
+
+Probe = Callable[[], str | None]
+"""Says what is wrong; None if nothing is."""
+
+OK = "ok"
+WITHIN = 3.0
+"""Seconds that a probe may take."""
+FRESH = 1.0
+"""Seconds that an answer serves everybody: anybody may ask, and asking costs little."""
+LEAST_FREE = 64 * 2**20
+"""Bytes: with less room PostgreSQL soon has none for its log of what is committed (segments of 16 MiB)."""
+REMEMBERED = 60.0
+"""Seconds that a refusal for lack of room is told."""
+
+
+class Health:
+    """Probes by name. `check` runs those that are not running still, side by side."""
+
+    def __init__(self, probes: Mapping[str, Probe], *, within: float = WITHIN, fresh: float = FRESH) -> None:
+        self._probes, self._within, self._fresh = dict(probes), within, fresh
+        self._pool = ThreadPoolExecutor(max_workers=len(probes), thread_name_prefix="health")
+        self._running: dict[str, Future[str | None]] = {}
+        self._one = asyncio.Lock()
+        self._last: tuple[float, dict[str, str]] = (-fresh, {})
+
+    async def check(self) -> dict[str, str]:
+        """`ok`, or what is wrong, for each probe; at most `within` seconds later."""
+        async with self._one:
+            at, said = self._last
+            if time.monotonic() - at >= self._fresh or not said:
+                before, said = said, await self._check()
+                self._last = time.monotonic(), said
+                self._log_changes(before, said)
+            return said
+
+    def _log_changes(self, before: Mapping[str, str], now: Mapping[str, str]) -> None:
+        for name, said in now.items():
+            if said != OK and before.get(name, OK) == OK:
+                log.warning("%s: %s", name, said)
+            elif said == OK and before.get(name, OK) != OK:
+                log.warning("%s is well again", name)
+
+    async def _check(self) -> dict[str, str]:
+        for name, probe in self._probes.items():
+            if name not in self._running:
+                self._running[name] = self._pool.submit(probe)
+        asked = {name: asyncio.wrap_future(future) for name, future in self._running.items()}
+        await asyncio.wait(asked.values(), timeout=self._within)
+        said = {}
+        for name, answer in asked.items():
+            if answer.done():
+                del self._running[name]
+                said[name] = answer.result() or OK
+            else:
+                said[name] = f"no answer within {self._within:g} s"
+        return said
+
+    def close(self) -> None:
+        """Waits for nothing: a probe that hangs ends by its own time-outs."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+
+class DatabaseProbe:
+    """Asks the database on a connection of its own, which is made anew when it broke."""
+
+    def __init__(self, engine: Engine) -> None:
+        given = {"connect_timeout": 2, "application_name": "lotwise health", "options": "-c statement_timeout=2000"}
+        self._engine = create_engine(
+            engine.url, pool_size=1, max_overflow=0, pool_timeout=1, pool_pre_ping=True, connect_args=given
+        )
+
+    def __call__(self) -> str | None:
+        """None if it answers."""
+        try:
+            with self._engine.connect() as conn:
+                conn.execute(text("SELECT 1"))
+        except DBAPIError as error:
+            return _without_address(str(error.orig))
+        except PoolTimeout:
+            return "the question before this one has no answer yet"
+        return None
+
+    def close(self) -> None:
+        """Ends its connection."""
+        self._engine.dispose()
+
+
+def _without_address(message: str) -> str:
+    """What a server or driver said, in one line; anybody may read it, so not where the server is."""
+    return re.sub(r".*connection to server at .*? failed: ", "", " ".join(message.split()))
+
+
+class RoomProbe:
+    """Remembers that PostgreSQL refused something for lack of room, memory or connections (SQLSTATE class 53)."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._lock = threading.Lock()
+        self._last: tuple[float, str] | None = None
+        event.listen(engine, "handle_error", self._note)
+
+    def _note(self, context: ExceptionContext) -> None:
+        error: Any = context.original_exception
+        if (getattr(error, "sqlstate", None) or "").startswith("53"):
+            with self._lock:
+                self._last = time.monotonic(), _without_address(str(error))
+
+    def __call__(self) -> str | None:
+        """The refusal, if there was one in the last minute."""
+        with self._lock:
+            recent = self._last is not None and time.monotonic() - self._last[0] < REMEMBERED
+            return self._last[1] if self._last is not None and recent else None
+
+
+def disk_probe(folder: Path) -> Probe:
+    """Whether the data folder's disk has room."""
+
+    def probe() -> str | None:
+        nearest = next(path for path in [folder.absolute(), *folder.absolute().parents] if path.exists())
+        try:
+            usage = shutil.disk_usage(nearest)
+        except OSError as error:
+            return str(error)
+        if usage.free >= LEAST_FREE:
+            return None
+        return f"{usage.free / 2**20:.0f} MiB free of {usage.total / 2**20:.0f} in the data folder"
+
+    return probe
