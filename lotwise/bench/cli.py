@@ -78,3 +78,13 @@ def exposure(
     from lotwise.bench.exposure import run
 
     run(days, lots, sample)
+
+
+@app.command("import")
+def import_(
+    rows: Annotated[int, typer.Option(min=1000, help="How many rows the recorder's file has.")] = 500_000,
+) -> None:
+    """A recorder's CSV uploaded to the core, read, landed, judged and answered: seconds, peak_mb of the core."""
+    from lotwise.bench.imports import run
+
+    run(rows)

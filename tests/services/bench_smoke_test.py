@@ -35,9 +35,10 @@ def bench(*arguments: str) -> subprocess.CompletedProcess[str]:
         (("mqtt", "--messages", "1000"), {"messages_per_s", "cpu_s_per_million"}),
         (("mqtt", "--messages", "500", "--embedded"), {"messages_per_s", "cpu_s_per_million"}),
         (("latency", "--rate", "200", "--holds", "5"), {"p50_ms", "p99_ms", "max_ms"}),
+        (("import", "--rows", "3000"), {"seconds", "peak_mb"}),
         (("exposure", "--days", "1", "--lots", "20", "--sample", "20"), {"seconds", "mismatches"}),
     ],
-    ids=["ingest", "mqtt", "mqtt-embedded", "latency", "exposure"],
+    ids=["ingest", "mqtt", "mqtt-embedded", "latency", "import", "exposure"],
 )
 def test_it_says_its_figures(arguments: tuple[str, ...], metrics: set[str]) -> None:
     done = bench(*arguments)
@@ -81,5 +82,5 @@ def test_what_the_embedded_broker_still_keeps_is_counted(tmp_path: Path) -> None
 
 def test_help_explains_each() -> None:
     said = CliRunner().invoke(app, ["--help"]).stdout
-    for name in ("ingest", "mqtt", "latency", "exposure"):
+    for name in ("ingest", "mqtt", "latency", "import", "exposure"):
         assert name in said
