@@ -114,7 +114,7 @@ class Source:
         held = min(self._keeping.values(), default=None)
         if held is not None and held <= upto:
             upto = held - timedelta(microseconds=1)
-        return Watermark(self.name, upto, tuple(sorted(self.zones)))
+        return Watermark(self.name, upto, tuple(sorted(self.zones)), self.collector.behind)
 
     async def recall_zones(self) -> None:
         """Takes up the zones that it spoke for before the gateway was started again, under the same configuration.

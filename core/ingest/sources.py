@@ -8,7 +8,7 @@ have something to tell. One that is named and cannot be reached is not: its sile
 from collections import defaultdict
 from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 
 from sqlalchemy import Connection, Engine, text
@@ -130,12 +130,12 @@ def _others(u: Unit, zone_ids: list[int]) -> list[tuple[str, Watermark]]:
     """What the other sources of the zones have said before, said once more: now it may count for more."""
     rows = u.conn.execute(
         text(
-            "SELECT w.gateway, w.source, w.upto, z.address FROM source_watermark w JOIN zone z ON z.id = w.zone_id "
+            "SELECT w.gateway, w.source, w.upto, w.behind, z.address FROM source_watermark w JOIN zone z ON z.id = w.zone_id "
             "WHERE w.zone_id = ANY(:zones) AND w.retired_at IS NULL ORDER BY 1, 2, 3, 4"
         ),
         {"zones": zone_ids},
     )
-    said: defaultdict[tuple[str, str, datetime], list[str]] = defaultdict(list)
+    said: defaultdict[tuple[str, str, datetime, timedelta], list[str]] = defaultdict(list)
     for row in rows:
-        said[row.gateway, row.source, row.upto].append(row.address)
-    return [(gateway, Watermark(source, upto, tuple(zones))) for (gateway, source, upto), zones in said.items()]
+        said[row.gateway, row.source, row.upto, row.behind].append(row.address)
+    return [(of[0], Watermark(*of[1:3], tuple(zones), of[3])) for of, zones in said.items()]

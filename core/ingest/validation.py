@@ -16,6 +16,8 @@ from core.telemetry.units import NotConvertible, convert
 
 EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 AHEAD = timedelta(days=1)
+BEHIND = timedelta(days=2)
+"""No source may stay further behind: it would be called silent only after so long."""
 MOST = 1e100
 """Beyond this nothing is measured, and sums over time overflow: a decoder read the wrong bytes."""
 _REFRESH = timedelta(seconds=10)
@@ -121,6 +123,8 @@ def check_marks(body: Body, partition: int, now: datetime) -> tuple[tuple[Waterm
         elsewhere = [zone for zone in mark.zones if _zone_partition(zone) != partition]
         if elsewhere:
             bad.append(BadPart(encode(mark), f"watermark of {elsewhere[0]}, which has another partition"))
+        elif not timedelta(0) <= mark.behind <= BEHIND:
+            bad.append(BadPart(encode(mark), f"watermark {mark.behind} behind, at most {BEHIND}"))
         elif not EARLIEST <= mark.upto <= now + AHEAD:
             bad.append(BadPart(encode(mark), f"watermark at {mark.upto.isoformat()}"))
         else:

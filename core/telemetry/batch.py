@@ -5,7 +5,7 @@ over the encoded body, so both ends can prove that they speak of the same readin
 """
 
 import hashlib
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Literal, TypeVar
 
 import msgspec
@@ -19,12 +19,15 @@ T = TypeVar("T", bound=msgspec.Struct)
 class Watermark(msgspec.Struct, frozen=True, array_like=True):
     """A source's word that all it will have live up to `upto` is in, for the zones it speaks for.
 
-    `zones` are the addresses, within the batch's partition, of every zone the source serves.
+    `zones` are the addresses, within the batch's partition, of every zone the source serves. `behind` is how far the
+    source stays back while all is well (a device clock's tolerance, a sampling interval): so much older than now `upto`
+    may be before anybody is late.
     """
 
     source: str
     upto: datetime
     zones: tuple[str, ...]
+    behind: timedelta = timedelta(0)
 
 
 class Gap(msgspec.Struct, frozen=True, array_like=True):

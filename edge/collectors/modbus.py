@@ -10,7 +10,7 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Callable, Iterable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from core.telemetry.address import zone_of
 from core.telemetry.quality import Quality, Reason
@@ -60,6 +60,11 @@ class ModbusCollector:
     def connected(self) -> bool:
         """Whether the line is open."""
         return self._connected
+
+    @property
+    def behind(self) -> timedelta:
+        """Nothing: a reading's time is its receipt."""
+        return timedelta(0)
 
     def live_upto(self, now: datetime) -> datetime | None:
         """Start of the poll that is not yet kept, else now; None while the line is lost."""

@@ -22,7 +22,7 @@ from edge.collectors.mqtt_config import MqttSource, PointRule, Subscription, Tls
 from edge.collectors.mqtt_frames import Message
 from edge.collectors.mqtt_link import BrokerLink
 from edge.collectors.mqtt_memory import BEGINNING, Known
-from edge.collectors.port import Clock, Keeper, SpoolFull
+from edge.collectors.port import Keeper, SpoolFull
 
 __all__ = ["MqttCollector", "MqttSource", "PointRule", "Subscription", "Tls"]
 
@@ -86,6 +86,11 @@ class MqttCollector:
         """Whether the broker has accepted us and the connection stands."""
         return self._link is not None and self._link.lost is None
 
+    @property
+    def behind(self) -> timedelta:
+        """The tolerance, where a device's clock judges."""
+        return self._config.clock_allowance + INSTANT
+
     def live_upto(self, now: datetime) -> datetime | None:
         """Behind the oldest message not yet kept and, where a device's clock judges, behind by its tolerance.
 
@@ -95,9 +100,7 @@ class MqttCollector:
             return None
         oldest = self._working[0] if self._working else self._pending[0] if self._pending else None
         upto = now if oldest is None or oldest.received_at is None else min(now, oldest.received_at)
-        if self._config.clock is not Clock.GATEWAY:
-            upto -= self._config.tolerance
-        return upto - INSTANT
+        return upto - self.behind
 
     async def run(self, keeper: Keeper) -> None:
         """Connects and keeps what comes until cancelled. Raises SourceLost, SourceMisconfigured."""

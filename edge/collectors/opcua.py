@@ -26,9 +26,9 @@ from core.telemetry.address import zone_of
 from edge.collectors.opcua_config import OpcUaSource
 from edge.collectors.opcua_items import Item
 from edge.collectors.opcua_security import StrictClient
-from edge.collectors.opcua_service import reaching
+from edge.collectors.opcua_service import KEEPALIVE, reaching
 from edge.collectors.opcua_session import Session
-from edge.collectors.port import Clock, Keeper
+from edge.collectors.port import Keeper
 
 log = logging.getLogger(__name__)
 
@@ -67,14 +67,23 @@ class OpcUaCollector:
         """Whether the subscription stands."""
         return self._session is not None
 
+    @property
+    def behind(self) -> timedelta:
+        """The longest sampling interval, the tolerance where a device's clock judges, and one publishing, which the
+        last word of the server may be old.
+        """
+        return self._back + max(self._config.publishing, KEEPALIVE)
+
+    @property
+    def _back(self) -> timedelta:
+        return max(item.sampling for item in self._items) + self._config.clock_allowance
+
     def live_upto(self, now: datetime) -> datetime | None:
         """See the module's text on the watermark."""
         complete = self._session.complete_upto() if self._session is not None else None
         if complete is None:
             return None
-        sampling = max(item.sampling for item in self._items)
-        tolerance = timedelta(0) if self._config.clock is Clock.GATEWAY else self._config.tolerance
-        return min(now, complete) - sampling - tolerance
+        return min(now, complete) - self._back
 
     async def run(self, keeper: Keeper) -> None:
         """Subscribes and keeps until cancelled. Raises SourceLost, SourceMisconfigured.

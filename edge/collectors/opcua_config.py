@@ -50,7 +50,7 @@ class OpcUaNode(_Strict):
     unit: str = ""
     index: int | None = Field(default=None, ge=0)
     """The element to take where the node's value is an array."""
-    sampling: timedelta = Field(default=timedelta(seconds=1), ge=timedelta(0))
+    sampling: timedelta = Field(default=timedelta(seconds=1), ge=timedelta(0), le=timedelta(hours=12))
     """How often the server looks at the value; 0 is as fast as it can."""
     queue: int | None = Field(default=None, ge=1)
     """Values the server keeps between two publishings; by default four times what sampling can produce."""

@@ -58,6 +58,12 @@ class Collector(Protocol):
     def connected(self) -> bool:
         """Whether the source is reachable now."""
 
+    @property
+    def behind(self) -> timedelta:
+        """How far `live_upto` stays behind while all is well, by the configuration: the core allows for it before it
+        calls the gateway silent.
+        """
+
     def live_upto(self, now: datetime) -> datetime | None:
         """The watermark: every live reading judged at or before it has been kept. None while that cannot be said
         (disconnected, backfilling). Stays behind `now` by the device clock's tolerance where that clock judges.
@@ -95,11 +101,16 @@ class SourceConfig(BaseModel):
 
     name: Segment
     clock: Clock = Clock.DEVICE_WITHIN
-    tolerance: timedelta = Field(default=timedelta(minutes=5), gt=timedelta(0))
+    tolerance: timedelta = Field(default=timedelta(minutes=5), gt=timedelta(0), le=timedelta(days=1))
     longest_silence: timedelta = Field(default=timedelta(minutes=5), gt=timedelta(0))
     """A stable value is read again (where the protocol can) after this long without a report."""
     simulated: bool = False
     """Marks every reading as simulated, indelibly. A live instance refuses them."""
+
+    @property
+    def clock_allowance(self) -> timedelta:
+        """How old a live reading may look: by the tolerance, unless it is judged by the gateway's own clock."""
+        return timedelta(0) if self.clock is Clock.GATEWAY else self.tolerance
 
     def of(self, gateway: str) -> Self:
         """The source as one of this gateway's, for what it is called by where several gateways come together."""

@@ -46,7 +46,7 @@ def split_watermarks(watermarks: Iterable[Watermark]) -> dict[int, list[Watermar
         for zone in sorted(mark.zones):
             zones.setdefault(partition_of(zone), []).append(zone)
         for partition, names in zones.items():
-            split.setdefault(partition, []).append(Watermark(mark.source, mark.upto, tuple(names)))
+            split.setdefault(partition, []).append(Watermark(mark.source, mark.upto, tuple(names), mark.behind))
     return split
 
 

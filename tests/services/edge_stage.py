@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Self
 
@@ -66,6 +66,10 @@ class FedCollector:
     @property
     def zones(self) -> frozenset[str]:
         return frozenset(self.seen)
+
+    @property
+    def behind(self) -> timedelta:
+        return timedelta(0)
 
     def live_upto(self, now: datetime) -> datetime | None:  # noqa: ARG002 - the test says
         return self.upto

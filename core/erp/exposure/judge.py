@@ -77,7 +77,7 @@ class Judge:
         zones = sorted({*by_zone, *doubled, *marks})
         if not zones:
             return
-        marks = write_marks(u, marks)
+        marks = write_marks(u, marks, {(gateway, mark.source): mark.behind for gateway, mark in watermarks})
         self._lock_and_load(u, zones, by_zone, doubled, marks)
         late: dict[int, int] = {}
         for zone in zones:

@@ -1,8 +1,8 @@
 """Tables of exposure: zone summaries per profile version and hour, and how far they go."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
-from sqlalchemy import BigInteger, Column, DateTime, Index, LargeBinary
+from sqlalchemy import BigInteger, Column, DateTime, Index, Interval, LargeBinary, text
 from sqlmodel import Field, SQLModel
 
 from core.erp.catalog.model import ref
@@ -38,7 +38,7 @@ class ZoneProfile(SQLModel, table=True):
 class SourceWatermark(SQLModel, table=True):
     """How far a source of a gateway has spoken for a zone. `received_at` is when the core learned it.
 
-    One that is retired (removed from its gateway) holds nobody back; if it speaks of a later time, it counts again.
+    `behind` is how far it stays back while all is well. One that is retired (removed from its gateway) holds nobody back; if it speaks of a later time, it counts again.
     """
 
     __tablename__ = "source_watermark"
@@ -47,6 +47,9 @@ class SourceWatermark(SQLModel, table=True):
     gateway: str = Field(primary_key=True)
     source: str = Field(primary_key=True)
     upto: datetime = moment()
+    behind: timedelta = Field(
+        default=timedelta(0), sa_column=Column(Interval, nullable=False, server_default=text("'0'"))
+    )
     received_at: datetime = moment()
     retired_at: datetime | None = moment(nullable=True)
 

@@ -28,7 +28,7 @@ Later = dict[int, tuple[int, int]]
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """`overdue`: a watermark this old is a silent gateway. `patience`: from then on silence counts as out."""
+    """`overdue`: a watermark this much older than its source stays behind anyway is a silent gateway. `patience`: from then on silence counts as out."""
 
     overdue: timedelta = timedelta(minutes=2)
     patience: timedelta = timedelta(hours=24)
@@ -37,9 +37,10 @@ class Patience:
 # where all sources are retired nobody speaks any more: that is silence too
 _OVERDUE = text("""
     SELECT zone_id, upto FROM (
-        SELECT zone_id, coalesce(min(upto) FILTER (WHERE retired_at IS NULL), max(upto)) AS upto
+        SELECT zone_id, coalesce(min(upto) FILTER (WHERE retired_at IS NULL), max(upto)) AS upto,
+            coalesce(min(upto + behind) FILTER (WHERE retired_at IS NULL), max(upto + behind)) AS live
         FROM source_watermark GROUP BY zone_id
-    ) z WHERE upto < CAST(:before AS timestamptz)
+    ) z WHERE live < CAST(:before AS timestamptz)
 """)
 # a recorder says all it has to say when it is read out: nothing is expected of it before
 _MUTE = text("""

@@ -1,6 +1,7 @@
 """What gateways tell of zones besides readings: how far their sources have told all, and what is lost."""
 
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 
 from sqlalchemy import text
 
@@ -10,18 +11,25 @@ from core.telemetry.address import named
 from core.telemetry.batch import Gap
 
 
-def write_marks(u: Unit, marks: Mapping[int, Mapping[tuple[str, str], int]]) -> dict[int, dict[tuple[str, str], int]]:
-    """Writes them and gives those that count: a retired source counts again once it speaks of a time since then."""
+def write_marks(
+    u: Unit, marks: Mapping[int, Mapping[tuple[str, str], int]], behind: Mapping[tuple[str, str], timedelta]
+) -> dict[int, dict[tuple[str, str], int]]:
+    """Writes them and gives those that count: a retired source counts again once it speaks of a time since then.
+
+    `behind`: how far each (gateway, source) stays back while all is well.
+    """
     rows = sorted((zone, gateway, source, upto) for zone, of in marks.items() for (gateway, source), upto in of.items())
     if not rows:
         return {}
     written = u.conn.execute(
         text(
-            "INSERT INTO source_watermark (zone_id, gateway, source, upto, received_at)"
+            "INSERT INTO source_watermark (zone_id, gateway, source, upto, behind, received_at)"
             " SELECT *, CAST(:now AS timestamptz) FROM unnest(CAST(:zones AS bigint[]), CAST(:gateways AS text[]),"
-            " CAST(:sources AS text[]), CAST(:uptos AS timestamptz[]))"
+            " CAST(:sources AS text[]), CAST(:uptos AS timestamptz[]), CAST(:behind AS interval[]))"
             " ON CONFLICT (zone_id, gateway, source) DO UPDATE"
             " SET upto = greatest(source_watermark.upto, excluded.upto), received_at = excluded.received_at,"
+            " behind = CASE WHEN excluded.upto < source_watermark.upto THEN source_watermark.behind"
+            " ELSE excluded.behind END,"
             " retired_at = CASE WHEN excluded.upto <= source_watermark.retired_at THEN source_watermark.retired_at END"
             " RETURNING zone_id, gateway, source, retired_at"
         ),
@@ -31,6 +39,7 @@ def write_marks(u: Unit, marks: Mapping[int, Mapping[tuple[str, str], int]]) -> 
             "gateways": [row[1] for row in rows],
             "sources": [row[2] for row in rows],
             "uptos": [moment(row[3]) for row in rows],
+            "behind": [behind.get((row[1], row[2]), timedelta(0)) for row in rows],
         },
     )
     out: dict[int, dict[tuple[str, str], int]] = {zone: {} for zone in marks}
