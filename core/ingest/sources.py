@@ -130,7 +130,8 @@ def _others(u: Unit, zone_ids: list[int]) -> list[tuple[str, Watermark]]:
     """What the other sources of the zones have said before, said once more: now it may count for more."""
     rows = u.conn.execute(
         text(
-            "SELECT w.gateway, w.source, w.upto, w.behind, z.address FROM source_watermark w JOIN zone z ON z.id = w.zone_id "
+            "SELECT w.gateway, w.source, w.upto, w.behind, z.address"
+            " FROM source_watermark w JOIN zone z ON z.id = w.zone_id "
             "WHERE w.zone_id = ANY(:zones) AND w.retired_at IS NULL ORDER BY 1, 2, 3, 4"
         ),
         {"zones": zone_ids},

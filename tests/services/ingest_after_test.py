@@ -114,7 +114,11 @@ def test_closing_a_lost_epoch_lets_later_watermarks_count_and_records_the_loss(e
     fold(engine, ingest, one, three)
     with engine.begin() as conn:  # what the judge keeps of the watermark
         conn.execute(
-            text("INSERT INTO source_watermark VALUES ((SELECT id FROM zone), 'gw-1', 'probes', :at, :at)"), {"at": AT}
+            text(
+                "INSERT INTO source_watermark (zone_id, gateway, source, upto, received_at) VALUES"
+                " ((SELECT id FROM zone), 'gw-1', 'probes', :at, :at)"
+            ),
+            {"at": AT},
         )
     fold(engine, ingest, Gateway(epoch="f1").cut([reading(10)], [mark(10)]))
     assert judge.watermarks == [("gw-1", mark(0))]

@@ -38,7 +38,8 @@ class ZoneProfile(SQLModel, table=True):
 class SourceWatermark(SQLModel, table=True):
     """How far a source of a gateway has spoken for a zone. `received_at` is when the core learned it.
 
-    `behind` is how far it stays back while all is well. One that is retired (removed from its gateway) holds nobody back; if it speaks of a later time, it counts again.
+    `behind` is how far it stays back while all is well. One that is retired (removed from its gateway) holds nobody
+    back; if it speaks of a later time, it counts again.
     """
 
     __tablename__ = "source_watermark"

@@ -28,7 +28,9 @@ Later = dict[int, tuple[int, int]]
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """`overdue`: a watermark this much older than its source stays behind anyway is a silent gateway. `patience`: from then on silence counts as out."""
+    """`overdue`: a watermark this much older than its source stays behind anyway is a silent gateway. `patience`: from
+    then on silence counts as out.
+    """
 
     overdue: timedelta = timedelta(minutes=2)
     patience: timedelta = timedelta(hours=24)

@@ -1931,6 +1931,7 @@ def upgrade() -> None:
     sa.Column('gateway', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
     sa.Column('source', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
     sa.Column('upto', sa.DateTime(timezone=True), nullable=False),
+    sa.Column('behind', sa.Interval(), server_default=sa.text("'0'"), nullable=False),
     sa.Column('received_at', sa.DateTime(timezone=True), nullable=False),
     sa.Column('retired_at', sa.DateTime(timezone=True), nullable=True),
     sa.PrimaryKeyConstraint('zone_id', 'gateway', 'source')
