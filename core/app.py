@@ -13,6 +13,7 @@ from sqlalchemy import Engine
 from core.background import background
 from core.erp.custody.events import CustodyChanged
 from core.erp.kernel import problems
+from core.erp.kernel.checking import Checks
 from core.erp.kernel.events import Event, Events
 from core.erp.kernel.outbox import Outbox
 from core.erp.lots.events import FactBrokeRule, HoldPlaced, SublotBorn
@@ -120,6 +121,7 @@ def create_app(
     key = settings.signing_key()
     events = events if events is not None else build_events()
     outbox = outbox if outbox is not None else build_outbox()
+    checks = Checks(engine)
 
     working = background(settings, engine, events, outbox) if run_background else None
     database = DatabaseProbe(engine)
@@ -144,13 +146,14 @@ def create_app(
                 await asyncio.to_thread(working.stop)
         health.close()
         database.close()
+        checks.close()
 
     app = FastAPI(
         title="Lotwise", version="1", lifespan=lifespan, openapi_url="/api/v1/openapi.json", docs_url="/api/v1/docs",
         redoc_url=None, description="Every reading knows its lot, and no lot moves while a reading is against it.",
     )  # fmt: skip
     app.state.settings, app.state.engine, app.state.events = settings, engine, events
-    app.state.outbox, app.state.signing_key = outbox, key
+    app.state.outbox, app.state.signing_key, app.state.checks = outbox, key, checks
     problems.install(app)
     app.include_router(_own_routes(settings, health))
     for room in _rooms("api"):

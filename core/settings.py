@@ -1,5 +1,6 @@
 """What the environment says (`LOTWISE_*`). An unset URL means the embedded server."""
 
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Literal, Self
 
@@ -60,6 +61,9 @@ class Settings(BaseSettings):
     grafana_token: SecretStr | None = None
     """A Grafana service account's token, with the role Editor."""
 
+    trusted_proxies: str = ""
+    """Addresses and networks, comma separated, whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed."""
+
     host: str = "127.0.0.1"
     """The address that the API and the pages listen on."""
     port: int = Field(default=8080, ge=0, le=65535)
@@ -87,6 +91,18 @@ class Settings(BaseSettings):
         if scheme not in {"postgres", "postgresql", "postgresql+psycopg"}:
             raise ValueError(f"only PostgreSQL keeps the ERP, not {scheme}")
         return f"postgresql+psycopg://{rest}"
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _networks(cls, value: str) -> str:
+        for network in filter(None, (part.strip() for part in value.split(","))):
+            ip_network(network, strict=False)  # its ValueError names what is no network
+        return value
+
+    @property
+    def proxies(self) -> tuple[str, ...]:
+        """The trusted proxies, one by one."""
+        return tuple(filter(None, (part.strip() for part in self.trusted_proxies.split(","))))
 
     @model_validator(mode="after")
     def _one_identity(self) -> Self:

@@ -34,7 +34,9 @@ class Servers:
 
     def engine(self, size: int = 10) -> Engine:
         """A pool of connections to the database."""
-        return create_engine(self.database_url, pool_size=size, max_overflow=size, pool_pre_ping=True)
+        return create_engine(
+            self.database_url, pool_size=size, max_overflow=size, pool_pre_ping=True, hide_parameters=True
+        )
 
     def trouble(self) -> str | None:
         """What the supervisor of the embedded servers says is wrong with them; None if nothing is, or none is used."""

@@ -59,7 +59,7 @@ def template(postgres: EmbeddedPostgres) -> str:
 
     with psycopg.connect(postgres.conninfo(), autocommit=True) as conn:
         conn.execute("CREATE DATABASE lotwise_template")
-    engine = create_engine(postgres.url("lotwise_template"))
+    engine = create_engine(postgres.url("lotwise_template"), hide_parameters=True)
     create_schema(engine)
     engine.dispose()
     return "lotwise_template"
@@ -79,7 +79,7 @@ def postgres_url(postgres: EmbeddedPostgres, template: str) -> Iterator[str]:
 @pytest.fixture
 def engine(postgres_url: str) -> Iterator[Engine]:
     """A fresh database with the whole schema."""
-    made = create_engine(postgres_url, pool_size=10, max_overflow=20)
+    made = create_engine(postgres_url, pool_size=10, max_overflow=20, hide_parameters=True)
     yield made
     made.dispose()
 

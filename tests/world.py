@@ -25,7 +25,9 @@ from core.erp.custody import handlers as custody_handlers
 from core.erp.custody import service as custody
 from core.erp.exposure import handlers as exposure_handlers
 from core.erp.exposure.judge import Judge
+from core.erp.kernel.errors import Forbidden
 from core.erp.kernel.events import Events
+from core.erp.kernel.signatures import Signing, prove
 from core.erp.kernel.unit import Actor, Unit, system, transact
 from core.erp.lots import service as lots
 from core.erp.lots.model import Sublot
@@ -55,6 +57,17 @@ def at(clock: str, day: int = 0) -> datetime:
     return DAY + timedelta(days=day, hours=parts[0], minutes=parts[1], seconds=parts[2] if len(parts) > 2 else 0)
 
 
+def signed(
+    engine: Engine, events: Events, actor: Actor, signing: Signing[T], password: str, now: datetime,
+    *, login: str | None = None,
+) -> T:  # fmt: skip
+    """What a door does with an act of signing."""
+    if not actor.may(signing.permit):
+        raise Forbidden(f"{actor.login} lacks the permit {signing.permit}")
+    proof = prove(engine, actor, signing.act, password, login=login, now=now)
+    return transact(engine, actor, events, lambda u: signing.work(u, proof), now)
+
+
 class World:
     """Everything is posted through the services; `now` is handed in by the test."""
 
@@ -69,6 +82,10 @@ class World:
     def do(self, work: Callable[[Unit], T], *, now: datetime | None = None, actor: Actor | None = None) -> T:
         """Runs work in one transaction at a time."""
         return transact(self.engine, actor or system("test"), self.events, work, now or self.now)
+
+    def sign(self, actor: Actor, signing: Signing[T], password: str, *, now: datetime | None = None) -> T:
+        """As a door does it: permit, password and login, then the transaction."""
+        return signed(self.engine, self.events, actor, signing, password, now or self.now, login=actor.login)
 
     def _add(self, row: SQLModel) -> int:
         def work(u: Unit) -> int:

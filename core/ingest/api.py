@@ -5,13 +5,13 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import JSONResponse
-from pydantic import AwareDatetime, BaseModel, Field, SecretStr
+from pydantic import AwareDatetime, BaseModel, Field
 from sqlalchemy import select, text
 
 from core.erp.exposure.judge import Judge
 from core.erp.kernel.auth import now_utc
-from core.erp.kernel.http import PROBLEMS, Answer, Body, Cursor, Door, Length, Limit, Page, Ref, Text, paged
-from core.erp.kernel.signatures import sign
+from core.erp.kernel.http import PROBLEMS, Answer, Body, Cursor, Door, Length, Limit, Page, Ref, SignIn, Text, paged
+from core.erp.kernel.signatures import Act, Proof, Signing, take_pen
 from core.erp.kernel.tables import table
 from core.erp.kernel.unit import Unit
 from core.ingest import imports_api
@@ -256,12 +256,10 @@ def read_epochs(door: Door, gateway: str | None = None, cursor: Cursor = None, l
     return door.read(work)
 
 
-class CloseIn(Body):
-    """A signature that an epoch's spool is lost. `login` with the first signing of a session."""
+class CloseIn(SignIn):
+    """A signature that an epoch's spool is lost."""
 
     reason: Text = Field(examples=["disk of gateway gw-1 replaced after a fire"])
-    password: SecretStr
-    login: str | None = None
 
 
 class ClosedOut(BaseModel):
@@ -275,22 +273,20 @@ class ClosedOut(BaseModel):
 
 
 @_ingest.post("/epochs/{gateway}/{epoch}/close", status_code=201, response_model=ClosedOut)
-def close(gateway: str, epoch: str, body: CloseIn, door: Door) -> JSONResponse:
+async def close(gateway: str, epoch: str, body: CloseIn, door: Door) -> JSONResponse:
     """Closes an epoch whose spool is lost: what is missing becomes gaps on record, and later watermarks count again."""
+    name, reason = f"{gateway}:{epoch}", body.reason
+    act = Act("spool lost, epoch closed", "epoch", (name,), reason)
 
-    def work(u: Unit) -> ClosedOut:
-        record = epoch_record(u.conn, gateway, epoch)
-        signature = sign(
-            u, body.password.get_secret_value(), "epoch", f"{gateway}:{epoch}", record, "spool lost, epoch closed",
-            body.reason, login=body.login,
-        )  # fmt: skip
+    def work(u: Unit, proof: Proof) -> ClosedOut:
+        signature = take_pen(u, proof, act).sign(name, epoch_record(u.conn, gateway, epoch))
         assert signature.id is not None
-        done = close_epoch(u, Judge(), gateway, epoch, reason=body.reason, signature_id=signature.id)
+        done = close_epoch(u, Judge(), gateway, epoch, reason=reason, signature_id=signature.id)
         return ClosedOut(
             gateway=gateway, epoch=epoch, through=done["through"], missing=done["missing"], signature_id=signature.id
         )
 
-    return door.post(work, permit="epoch.close")
+    return await door.sign(Signing("epoch.close", act, work), body, lambda _, made: made)
 
 
 class SourceOut(Answer):

@@ -1,5 +1,8 @@
 """Registers what the outbox tells others, as far as the settings name somebody to tell."""
 
+import re
+
+from core.erp.kernel.auth import SIGNER
 from core.erp.kernel.outbox import Outbox
 from core.outbound.grafana import Annotator, handlers
 from core.outbound.settings import OutboundSettings
@@ -7,13 +10,24 @@ from core.outbound.webhook import Webhook
 
 
 def register_outbox(outbox: Outbox, settings: OutboundSettings | None = None) -> None:
-    """Grafana's annotations and the webhook; nothing where neither is set. Raises ValueError for unfit settings."""
+    """Grafana's annotations and the webhook; nothing where neither is set. Raises ValueError for unfit settings.
+
+    Whatever its topics are, the webhook tells who was given the means to sign: no administrator does that unseen.
+    """
     chosen = settings or OutboundSettings()
     if chosen.grafana_url and chosen.grafana_token:
         register_grafana(outbox, Annotator(chosen.grafana_url, chosen.grafana_token.get_secret_value()))
     if chosen.webhook_url and chosen.webhook_secret:
         webhook = Webhook(chosen.webhook_url, chosen.webhook_secret.get_secret_value())
         outbox.outward(chosen.webhook_topics, "webhook", webhook.send)
+        if not _covers(chosen.webhook_topics, SIGNER):
+            outbox.outward(SIGNER, "webhook signers", webhook.send)
+
+
+def _covers(pattern: str, topic: str) -> bool:
+    """Whether an SQL LIKE pattern holds for the topic."""
+    wild = {"%": ".*", "_": "."}
+    return re.fullmatch("".join(wild.get(sign, re.escape(sign)) for sign in pattern), topic) is not None
 
 
 def register_grafana(outbox: Outbox, annotator: Annotator) -> None:

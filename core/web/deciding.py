@@ -2,10 +2,12 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from nicegui import ui
 
 from core.erp.kernel.errors import Invalid
+from core.erp.kernel.signatures import Signing
 from core.erp.kernel.unit import Unit
 from core.erp.quality import service as quality
 from core.web.frame import Visit, heading, refusal, signing
@@ -33,8 +35,6 @@ class Decided:
 
     decision: str
     reason: str
-    password: str
-    login: str | None
     restrictions: list[quality.Restrict]
 
 
@@ -54,7 +54,7 @@ def assessing(of: Visit, verb: str, assess: Callable[[Unit, str], object]) -> No
         ui.button(verb, on_click=press)
 
 
-def disposing(of: Visit, verb: str, dispose: Callable[[Unit, Decided], object], *, first: bool) -> None:
+def disposing(of: Visit, verb: str, dispose: Callable[[Decided], Signing[Any]], *, first: bool) -> None:
     """The form of a signed disposition; the page is loaded anew when it is signed."""
     with ui.card().classes("w-full max-w-2xl mt-4"):
         heading("Dispose")
@@ -71,12 +71,12 @@ def disposing(of: Visit, verb: str, dispose: Callable[[Unit, Decided], object], 
 
         async def sign(login: str | None, password: str) -> None:
             chosen, why = decision.value or "", reason.value or ""
-
-            def work(u: Unit) -> None:
+            try:
                 wanted = [restriction(kind.value, value.value or "")] if chosen == "restrict" else []
-                dispose(u, Decided(chosen, why, password, login, wanted))
-
-            if await of.act(work, "excursion.disposition", said):
+            except Invalid as error:
+                said.set_text(f"{error.title}: {error.detail}")
+                return
+            if await of.sign(dispose(Decided(chosen, why, wanted)), login, password, said):
                 ui.navigate.reload()
 
         signing(verb, sign, first=first)

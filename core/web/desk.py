@@ -8,9 +8,13 @@ from typing import TypeVar
 from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError
 
-from core.erp.kernel.auth import check_password, now_utc
+from core.erp.kernel.auth import now_utc
+from core.erp.kernel.checking import Checks
+from core.erp.kernel.errors import Unauthenticated
 from core.erp.kernel.events import Events
+from core.erp.kernel.http import PATIENCE
 from core.erp.kernel.problems import translate
+from core.erp.kernel.signatures import Signing
 from core.erp.kernel.tokens import actor_of, issue_token, renew, revoke
 from core.erp.kernel.unit import Actor, Unit, transact
 
@@ -23,14 +27,22 @@ class Desk:
 
     engine: Engine
     events: Events
+    checks: Checks
     key: str
     minutes: int
 
-    def sign_in(self, login: str, password: str, address: str) -> tuple[str, int]:
-        """(token, seconds it lasts). Raises Unauthenticated, TooManyAttempts."""
-        now = now_utc()
-        user = check_password(self.engine, login, password, address, now)
-        return issue_token(user, self.key, now, self.minutes)
+    async def sign_in(self, login: str, password: str, address: str) -> tuple[str, int, bool]:
+        """(token, seconds it lasts, whether the password was a one-time one).
+
+        Raises Unauthenticated, TooManyAttempts, Busy.
+        """
+        user = await self.checks.sign_in(login, password, address)
+        return *issue_token(user, self.key, now_utc(), self.minutes), user.one_time_until is not None
+
+    async def choose(self, token: str, password: str, chosen: str) -> None:
+        """The signed-in user's own choice of a password. Raises Unauthenticated, Forbidden, Invalid, Busy."""
+        actor = await asyncio.to_thread(actor_of, self.engine, token, self.key)
+        await self.checks.choose(actor, password, chosen)
 
     def sign_out(self, token: str) -> None:
         """From here on the token opens nothing, in whatever tab and on whatever instance."""
@@ -51,8 +63,20 @@ class Desk:
         """
         return await asyncio.to_thread(self._do, token, work, permit)
 
+    async def sign(self, token: str, signing: Signing[T], login: str | None, password: str) -> T:
+        """Does what is signed, after the password was checked. Raises what the core raises."""
+        actor = await self.actor(token)
+        proof = await self.checks.prove(actor, signing.act, password, login)
+        try:
+            return await self.do(token, lambda u: signing.work(u, proof), signing.permit)
+        finally:
+            proof.spent = True
+
     def _actor(self, token: str) -> Actor:
-        return actor_of(self.engine, token, self.key)
+        actor = actor_of(self.engine, token, self.key)
+        if actor.one_time:
+            raise Unauthenticated("choose a password of your own first", why="password")
+        return actor
 
     def _do(self, token: str, work: Callable[[Unit], T], permit: str) -> T:
         def inside(u: Unit) -> T:
@@ -60,7 +84,7 @@ class Desk:
             return work(u)
 
         try:
-            return transact(self.engine, self._actor(token), self.events, inside, now_utc)
+            return transact(self.engine, self._actor(token), self.events, inside, now_utc, patience=PATIENCE)
         except DBAPIError as error:
             known = translate(error)
             if known is None:

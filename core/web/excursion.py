@@ -111,6 +111,6 @@ def _forms(of: Visit, row: dict[str, Any], *, first: bool) -> None:
     if row["state"] == "ended" and of.actor.may("excursion.assess"):
         assessing(of, "Record assessment", lambda u, meaning: quality.assess(u, number_, meaning))
     if row["state"] == "assessed" and of.actor.may("excursion.disposition"):
-        disposing(of, "Sign the disposition", lambda u, d: quality.disposition(
-            u, number_, d.decision, d.reason, d.password, restrictions=d.restrictions, login=d.login
+        disposing(of, "Sign the disposition", lambda d: quality.disposing(
+            number_, d.decision, d.reason, restrictions=d.restrictions
         ), first=first)  # fmt: skip

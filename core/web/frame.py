@@ -14,6 +14,7 @@ from nicegui import ui
 from core.erp.kernel.auth import now_utc
 from core.erp.kernel.errors import LotwiseError, Unauthenticated
 from core.erp.kernel.permits import READ_ONLY, permits_of
+from core.erp.kernel.signatures import Signing
 from core.erp.kernel.unit import Actor, Unit
 from core.web.desk import Desk
 
@@ -53,9 +54,16 @@ class Visit:
 
     async def act(self, work: Callable[[Unit], object], permit: str, said: ui.label) -> bool:
         """Does it in one transaction; a refusal is written into `said`, in the core's words."""
+        return await self._told(self.desk.do(self.token, work, permit), said)
+
+    async def sign(self, signing: Signing[Any], login: str | None, password: str, said: ui.label) -> bool:
+        """Does what is signed; a refusal is written into `said`, in the core's words."""
+        return await self._told(self.desk.sign(self.token, signing, login, password), said)
+
+    async def _told(self, doing: Awaitable[object], said: ui.label) -> bool:
         said.set_text("")
         try:
-            await self.desk.do(self.token, work, permit)
+            await doing
         except Unauthenticated as error:
             self.leave(error)
             return False
@@ -83,11 +91,17 @@ async def visit(desk: Desk, request: Request) -> Visit | RedirectResponse:
     return Visit(desk, token, actor, path)
 
 
+_WHY = {"out": "out", "wrong": "ended"}
+"""By why a token opens nothing: what the sign-in page says."""
+
+
 def way_out(error: Unauthenticated, path: str) -> str:
     """Where to when a token opens nothing: an expired one may be a wall display's, which is renewed."""
     if error.extra.get("why") == "expired":
         return "/renew?" + urlencode({"back": path})
-    return signing_in("out" if error.extra.get("why") == "out" else "expired", path)
+    if error.extra.get("why") == "password":
+        return "/password"
+    return signing_in(_WHY.get(error.extra.get("why", ""), "expired"), path)
 
 
 def keep_alive(of: Visit) -> None:

@@ -50,6 +50,6 @@ def _acts(of: Visit, row: dict[str, Any], *, first: bool) -> None:
         verb = f"Record assessment of {len(ended)}"
         assessing(of, verb, lambda u, meaning: quality.assess_incident(u, number, meaning))
     elif assessed and not still and of.actor.may("excursion.disposition"):
-        disposing(of, f"Sign the disposition of {len(assessed)}", lambda u, d: quality.dispose_incident(
-            u, number, assessed, d.decision, d.reason, d.password, restrictions=d.restrictions, login=d.login
+        disposing(of, f"Sign the disposition of {len(assessed)}", lambda d: quality.disposing_incident(
+            number, assessed, d.decision, d.reason, restrictions=d.restrictions
         ), first=first)  # fmt: skip

@@ -12,12 +12,14 @@ from starlette.datastructures import MutableHeaders
 from starlette.routing import BaseRoute, Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from core.erp.kernel.errors import Forbidden, LotwiseError, TooManyAttempts, Unauthenticated
+from core.erp.kernel.errors import Busy, Forbidden, LotwiseError, TooManyAttempts, Unauthenticated
 from core.erp.kernel.http import BIGGEST_ID
+from core.erp.kernel.proxies import address_of
 from core.erp.kernel.tokens import RENEWABLE
-from core.web import excursion, flow, hold, home, incident, shipment, stock
+from core.web import choosing, excursion, flow, hold, home, incident, shipment, stock
+from core.web.choosing import PASSWORD
 from core.web.desk import Desk
-from core.web.frame import COOKIE, Visit, header, signing_in, visit
+from core.web.frame import COOKIE, Visit, header, signing_in, visit, way_out
 from core.web.shipment import TakeFile
 
 WHY = {
@@ -25,7 +27,9 @@ WHY = {
     "expired": "Your session has ended: sign in again. Nothing that you had not sent was posted.",
     "out": "You have signed out.",
     "wrong": "Wrong login or password.",
-    "many": "Too many failed tries: wait a quarter of an hour.",
+    "many": "Too many wrong passwords, or too many at once: wait a little and try again.",
+    "ended": "Your session has ended after too many wrong passwords: sign in again.",
+    "chosen": "Your new password holds from now on: sign in with it.",
 }
 _BACK = re.compile(r"/[a-z]*(/\d{1,19})?")
 """Where signing in may lead back to: our own pages only."""
@@ -56,8 +60,11 @@ def install_pages(app: FastAPI, take: TakeFile) -> None:
     The session is the API's own short-lived token in an HttpOnly, SameSite=Strict cookie: no script and no other site
     can read or use it, and nothing of it is stored here.
     """
-    desk = Desk(app.state.engine, app.state.events, app.state.signing_key, app.state.settings.token_minutes)
+    desk = Desk(
+        app.state.engine, app.state.events, app.state.checks, app.state.signing_key, app.state.settings.token_minutes
+    )
     _session_routes(app, desk)
+    choosing.install(app, desk)
     _unknown_api(app)
 
     @ui.page("/login", title="Lotwise: sign in")
@@ -109,22 +116,21 @@ def _numbered(desk: Desk, path: str, title: str, draw: Callable[[Visit, int], Aw
 
 def _session_routes(app: FastAPI, desk: Desk) -> None:
     @app.post("/login", include_in_schema=False)
-    def sign_in(
+    async def sign_in(
         request: Request,
         login: Annotated[str, Form()] = "",
         password: Annotated[str, Form()] = "",
         back: Annotated[str, Form()] = "/",
     ) -> Response:
-        """Signs in and leads back, or says why not. Runs in a thread: a password takes time to check."""
-        address = request.client.host if request.client else "unknown"
+        """Signs in and leads back, or says why not."""
         back = _own(back)
         try:
-            token, lasts = desk.sign_in(login, password, address)
+            token, lasts, one_time = await desk.sign_in(login, password, address_of(request))
         except Unauthenticated:
             return RedirectResponse(signing_in("wrong", back), 303)
-        except TooManyAttempts:
+        except (TooManyAttempts, Busy):
             return RedirectResponse(signing_in("many", back), 303)
-        return _with_session(request, back, token, lasts)
+        return _with_session(request, PASSWORD if one_time else back, token, lasts)
 
     @app.get("/renew", include_in_schema=False)
     def renew(request: Request, back: str = "/") -> Response:
@@ -133,7 +139,8 @@ def _session_routes(app: FastAPI, desk: Desk) -> None:
         try:
             token, lasts = desk.renew(request.cookies.get(COOKIE) or "")
         except Unauthenticated as error:
-            return RedirectResponse(signing_in("out" if error.extra.get("why") == "out" else "expired", back), 303)
+            why = error.extra.get("why")
+            return RedirectResponse(signing_in("expired", back) if why == "expired" else way_out(error, back), 303)
         except Forbidden:
             return RedirectResponse(signing_in("expired", back), 303)
         return _with_session(request, back, token, lasts)

@@ -123,10 +123,7 @@ def _release(of: Visit, row: dict[str, Any], reviewed: dict[str, Any], bars: lis
         said = refusal()
 
         async def sign(login: str | None, password: str) -> None:
-            why = reason.value or ""
-            if await of.act(
-                lambda u: quality.release(u, row["id"], password, why, login=login).id, "batch.release", said
-            ):
+            if await of.sign(quality.releasing(row["id"], reason.value or ""), login, password, said):
                 ui.navigate.reload()
 
         signing("Sign the release", sign, first=first)

@@ -88,3 +88,17 @@ def import_(
     from lotwise.bench.imports import run
 
     run(rows)
+
+
+@app.command()
+def signers(
+    n: Annotated[int, typer.Option("--n", min=1, help="How many people sign at once.")] = 44,
+    wrong: Annotated[int, typer.Option(min=0, help="How many wrong passwords one person tries at once.")] = 60,
+) -> None:
+    """Different people sign at once, then one tries wrong passwords: signed_p95_s, others_p95_ms, errors; wrong_….
+
+    Prints token_p95_s too: all of them sign in at once before.
+    """
+    from lotwise.bench.signers import run
+
+    run(n, wrong)

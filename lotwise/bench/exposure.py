@@ -196,7 +196,7 @@ def run(days: int, lots: int, sample: int) -> None:
     with tempfile.TemporaryDirectory(prefix="lotwise-bench-") as folder:
         postgres = EmbeddedPostgres(Path(folder) / "postgres")
         postgres.start()
-        engine = create_engine(postgres.url())
+        engine = create_engine(postgres.url(), hide_parameters=True)
         try:
             upgrade(engine)
             plant = build(engine, start, zones=ZONES, profiles=PROFILES, sublots=lots)

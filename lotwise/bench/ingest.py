@@ -131,7 +131,7 @@ def run(readings: int) -> None:
         postgres, server = EmbeddedPostgres(Path(folder) / "postgres"), EmbeddedNats(Path(folder) / "stream")
         postgres.start()
         server.start()
-        engine = create_engine(postgres.url(), pool_size=10)
+        engine = create_engine(postgres.url(), pool_size=10, hide_parameters=True)
         try:
             create_schema(engine)
             plant = build(engine, start, zones=ZONES, profiles=PROFILES, sublots=SUBLOTS)

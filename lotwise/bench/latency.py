@@ -176,7 +176,7 @@ def run(rate: int, holds: int, *, embedded: bool = False) -> None:
         for server in (postgres, stream, of):
             server.start()
             stack.callback(server.stop)
-        engine = create_engine(postgres.url())
+        engine = create_engine(postgres.url(), hide_parameters=True)
         stack.callback(engine.dispose)
         upgrade(engine)
         now = datetime.now(UTC)

@@ -151,7 +151,7 @@ def _stop_children(made: Stage) -> None:
 
 def _prepare(made: Stage) -> None:
     """Schema and people, before anybody can ask."""
-    engine = create_engine(made.postgres.url())
+    engine = create_engine(made.postgres.url(), hide_parameters=True)
     upgrade(engine)
 
     def work(u: Unit) -> None:

@@ -1,5 +1,6 @@
 """Sessions end everywhere at once, and only a wall display's goes on by itself."""
 
+import asyncio
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -12,7 +13,8 @@ from pydantic import SecretStr
 from sqlalchemy import Engine, text
 
 from core.app import build_events, create_app
-from core.erp.kernel import auth, tokens
+from core.erp.kernel import auth, passwords, tokens
+from core.erp.kernel.checking import Checks
 from core.erp.kernel.errors import Forbidden, Unauthenticated
 from core.erp.kernel.model import User
 from core.erp.kernel.unit import system, unit
@@ -29,7 +31,7 @@ MINUTE = timedelta(minutes=1)
 @pytest.fixture
 def people(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> dict[str, User]:
     cheap = PasswordHasher(time_cost=1, memory_cost=64, parallelism=1)
-    monkeypatch.setattr(auth, "_hasher", lambda: cheap)
+    monkeypatch.setattr(passwords, "hasher", lambda: cheap)
     with unit(engine, system("test"), build_events()) as u:
         made = [auth.create_user(u, name, name.title(), PASSWORD, [name]) for name in ("qa", "display", "admin")]
     return {user.login: user for user in made}
@@ -70,9 +72,11 @@ def test_signing_out_on_one_instance_ends_the_session_on_the_other(two: list[htt
 
 
 def test_a_page_signed_out_is_signed_out_of_the_api_too(two: list[httpx.Client], engine: Engine) -> None:
-    desk = Desk(engine, build_events(), KEY, 15)
-    token, lasts = desk.sign_in("qa", PASSWORD, "here")
-    assert lasts == 900
+    checks = Checks(engine)
+    desk = Desk(engine, build_events(), checks, KEY, 15)
+    token, lasts, one_time = asyncio.run(desk.sign_in("qa", PASSWORD, "here"))
+    checks.close()
+    assert (lasts, one_time) == (900, False)
     who = {"Authorization": f"Bearer {token}"}
     assert me(two[0], who) == 200
     desk.sign_out(token)
@@ -89,7 +93,8 @@ def test_a_new_password_ends_every_session_and_a_new_role_none(
     assert me(other, who) == 200
     assert one.post(path, json={"password": "another horse battery"}, headers=admin).status_code == 200
     assert me(other, who) == 401
-    assert me(other, signed_in(other, "qa", "another horse battery")) == 200
+    once = signed_in(other, "qa", "another horse battery")
+    assert other.get("/api/v1/me", headers=once).json()["one_time"] is True
 
 
 def fresh(people: dict[str, User], login: str, at: datetime) -> str:

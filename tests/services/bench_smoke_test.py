@@ -37,8 +37,9 @@ def bench(*arguments: str) -> subprocess.CompletedProcess[str]:
         (("latency", "--rate", "200", "--holds", "5"), {"p50_ms", "p99_ms", "max_ms"}),
         (("import", "--rows", "3000"), {"seconds", "peak_mb"}),
         (("exposure", "--days", "1", "--lots", "20", "--sample", "20"), {"seconds", "mismatches"}),
+        (("signers", "--n", "3", "--wrong", "8"), {"signed_p95_s", "others_p95_ms", "errors", "wrong_errors"}),
     ],
-    ids=["ingest", "mqtt", "mqtt-embedded", "latency", "import", "exposure"],
+    ids=["ingest", "mqtt", "mqtt-embedded", "latency", "import", "exposure", "signers"],
 )
 def test_it_says_its_figures(arguments: tuple[str, ...], metrics: set[str]) -> None:
     done = bench(*arguments)
@@ -52,6 +53,7 @@ def test_it_says_its_figures(arguments: tuple[str, ...], metrics: set[str]) -> N
         assert line["n"] > 0
     if arguments[0] == "exposure":
         assert {line["value"] for line in said if line["metric"] == "mismatches"} == {0}
+    assert {line["value"] for line in said if line["metric"].endswith("errors")} <= {0}
 
 
 def test_what_the_embedded_broker_still_keeps_is_counted(tmp_path: Path) -> None:
@@ -82,5 +84,5 @@ def test_what_the_embedded_broker_still_keeps_is_counted(tmp_path: Path) -> None
 
 def test_help_explains_each() -> None:
     said = CliRunner().invoke(app, ["--help"]).stdout
-    for name in ("ingest", "mqtt", "latency", "import", "exposure"):
+    for name in ("ingest", "mqtt", "latency", "import", "exposure", "signers"):
         assert name in said

@@ -11,7 +11,7 @@ import pytest
 from argon2 import PasswordHasher
 from sqlalchemy import create_engine, text
 
-from core.erp.kernel import auth
+from core.erp.kernel import passwords
 from core.ingest.shipping import ship
 from core.outbound.ddl import READER
 from core.series.influx import InfluxStore
@@ -46,7 +46,7 @@ def answers() -> Iterator[list[list[Any]]]:
         with influxdb(folder / "influx") as influx, pytest.MonkeyPatch.context() as patch:
             patch.setenv("LOTWISE_INSTANCE", "test")  # the simulators refuse any other
             cheap = PasswordHasher(time_cost=1, memory_cost=64, parallelism=1)
-            patch.setattr(auth, "_hasher", lambda: cheap)  # a hash names its own cost, to the core's process too
+            patch.setattr(passwords, "hasher", lambda: cheap)  # a hash names its own cost, to the core's process too
             yield asyncio.run(_told(folder / "demo", influx))
 
 

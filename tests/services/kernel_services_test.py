@@ -12,9 +12,9 @@ from argon2 import PasswordHasher
 from sqlalchemy import Engine, text
 from sqlalchemy.exc import DBAPIError
 
-from core.erp.kernel import audit, auth, signatures, verifying
+from core.erp.kernel import audit, auth, passwords, verifying
 from core.erp.kernel.audit import Sealer, witness_line
-from core.erp.kernel.errors import Conflict, Forbidden, Invalid, TooManyAttempts, Unauthenticated
+from core.erp.kernel.errors import Conflict, Forbidden, Invalid
 from core.erp.kernel.events import Event, Events, MissingHandlers
 from core.erp.kernel.outbox import Message, Outbox, TryAgain
 from core.erp.kernel.permits import Role
@@ -38,7 +38,7 @@ def work(engine: Engine, actor: Actor = SYSTEM, now: datetime = NOW) -> Iterator
 def cheap_hashes(monkeypatch: pytest.MonkeyPatch) -> None:
     """The same algorithm with little memory and one pass: these tests try many passwords."""
     cheap = PasswordHasher(time_cost=1, memory_cost=64, parallelism=1)
-    monkeypatch.setattr(auth, "_hasher", lambda: cheap)
+    monkeypatch.setattr(passwords, "hasher", lambda: cheap)
 
 
 # Written by hand: what the design says is never updated, deleted or truncated.
@@ -404,47 +404,6 @@ def person(engine: Engine, login: str, *roles: Role, session: str | None = "s1")
     return Actor(login, frozenset(roles), user.id, session=session)
 
 
-def test_signing(engine: Engine) -> None:
-    qa = person(engine, "quality", Role.QA)
-    record = {"lot": 7, "decision": "accept"}
-    with pytest.raises(Invalid, match="login"), work(engine, qa) as u:
-        signatures.sign(u, PASSWORD, "disposition", 1, record, "accepted", "assessed")
-    with work(engine, qa) as u:
-        signed = signatures.sign(u, PASSWORD, "disposition", 1, record, "accepted", "assessed", login="quality")
-        assert signatures.valid(u, signed, dict(record))
-        assert not signatures.valid(u, signed, record | {"decision": "reject"}), "it dies when the record changes"
-        assert signatures.text_of(signed) == "Quality, 2026-03-02 12:00:00 UTC, accepted: assessed"
-    with work(engine, qa) as u:
-        signatures.sign(u, PASSWORD, "disposition", 2, record, "accepted", "assessed")
-    other = Actor(qa.login, qa.roles, qa.user_id, session="s2")
-    with pytest.raises(Invalid), work(engine, other) as u:
-        signatures.sign(u, PASSWORD, "disposition", 3, record, "accepted", "assessed")
-
-
-def test_signatures_that_are_refused(engine: Engine) -> None:
-    qa, admin = person(engine, "quality", Role.QA), person(engine, "root", Role.ADMIN, Role.QA)
-
-    def sign(actor: Actor, password: str = PASSWORD, login: str | None = None, meaning: str = "m") -> None:
-        with work(engine, actor) as u:
-            signatures.sign(u, password, "x", 1, {}, meaning, "r", login=login or actor.login)
-
-    attempts: tuple[tuple[Actor, str, str | None], ...] = (
-        (admin, PASSWORD, None), (SYSTEM, PASSWORD, None), (qa, "wrong", None), (qa, PASSWORD, "root"),
-    )  # fmt: skip
-    for actor, password, login in attempts:
-        with pytest.raises(Forbidden):
-            sign(actor, password, login)
-    with pytest.raises(Invalid):
-        sign(qa, meaning=" ")
-    for _ in range(5):  # the right password just given has set the count back
-        with pytest.raises(Forbidden):
-            sign(qa, "wrong")
-    with pytest.raises(TooManyAttempts):
-        sign(qa)
-    with engine.connect() as conn:
-        assert conn.execute(text("SELECT count(*) FROM signature")).scalar_one() == 0
-
-
 def test_an_administrator_signs_nothing_even_in_sql(engine: Engine) -> None:
     admin = person(engine, "root", Role.ADMIN)
     with pytest.raises(DBAPIError) as refused, engine.begin() as conn:
@@ -469,21 +428,6 @@ def test_users(engine: Engine) -> None:
     with engine.connect() as conn:
         assert conn.execute(text("SELECT password_hash FROM app_user")).scalar_one().startswith("$argon2id$")
     assert auth.check_password(engine, "quality", PASSWORD, "addr", NOW).login == "quality"
-
-
-def test_tries_are_limited_per_login_and_per_address(engine: Engine) -> None:
-    person(engine, "quality", Role.QA)
-    for _ in range(5):
-        with pytest.raises(Unauthenticated):
-            auth.check_password(engine, "quality", "wrong", "a1", NOW)
-    with pytest.raises(TooManyAttempts):
-        auth.check_password(engine, "quality", PASSWORD, "a2", NOW)
-    assert auth.check_password(engine, "quality", PASSWORD, "a2", NOW + timedelta(minutes=16))
-    for number in range(auth.PER_ADDRESS):
-        with pytest.raises(Unauthenticated):
-            auth.check_password(engine, f"guess{number}", "wrong", "a3", NOW)
-    with pytest.raises(TooManyAttempts):
-        auth.check_password(engine, "somebody", "wrong", "a3", NOW)
 
 
 def test_an_event_without_its_handlers_does_not_start() -> None:

@@ -8,8 +8,11 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import SecretStr
 
-from core.erp.kernel.outbox import Message, TryAgain
+from core.erp.kernel.outbox import Message, Outbox, TryAgain
+from core.outbound.handlers import register_outbox
+from core.outbound.settings import OutboundSettings
 from core.outbound.webhook import BadSignature, Webhook, WebhookRefused, sign, verify
 from tests.services.outbound_servers import receiver
 
@@ -88,3 +91,18 @@ def test_every_signature_fits_its_own_body_alone(body: bytes, secret: str) -> No
 def test_hostile_headers_never_escape(header: str) -> None:
     with pytest.raises(BadSignature):
         verify(SECRET, b"body", header, NOW)
+
+
+@pytest.mark.parametrize("topics", ["hold.%", "%", "user.%"])
+def test_who_is_given_the_means_to_sign_is_told_once_whatever_the_topics_are(topics: str) -> None:
+    settings = OutboundSettings(
+        webhook_url="http://127.0.0.1:9/", webhook_secret=SecretStr(SECRET), webhook_topics=topics
+    )
+    outbox = Outbox()
+    register_outbox(outbox, settings)
+    told = [pattern for pattern in outbox._patterns.values() if _like(pattern, "user.signer")]
+    assert len(told) == 1
+
+
+def _like(pattern: str, topic: str) -> bool:
+    return topic.startswith(pattern.removesuffix("%")) if pattern.endswith("%") else pattern == topic

@@ -25,6 +25,7 @@ from core.erp.custody.events import CustodyChanged
 from core.erp.exposure.events import Breach, Judged, SublotsJudged
 from core.erp.kernel.events import Event, Events
 from core.erp.kernel.permits import Role
+from core.erp.kernel.signatures import Signing
 from core.erp.kernel.unit import Actor, Unit, system, transact
 from core.erp.lots import service as lots
 from core.erp.lots.model import ZoneJudged
@@ -33,7 +34,7 @@ from core.erp.quality import handlers as quality_handlers
 from core.erp.quality import service as quality
 from core.erp.scheduling import handlers as scheduling_handlers
 from core.erp.shipments import handlers as shipment_handlers
-from tests.world import RELEASE
+from tests.world import RELEASE, signed
 
 T = TypeVar("T")
 PASSWORD = "correct horse battery"
@@ -83,6 +84,11 @@ class Plant:
 
     def do(self, who: str, now: datetime, verb: Callable[..., T], *args: object, **kwargs: object) -> T:
         return self.act(who, now, lambda u: verb(u, *args, **kwargs))
+
+    def sign(self, who: str, now: datetime, signing: Signing[T], password: str, *, login: str | None = None) -> T:
+        """As a door does it: permit, password, then the transaction."""
+        actor = self.actors.get(who) or system(who)
+        return signed(self.engine, self.events, actor, signing, password, now, login=login)
 
     def emit(self, now: datetime, event: Event) -> None:
         self.act("judge", now, lambda u: u.emit(event))
@@ -151,12 +157,11 @@ class Plant:
             for row in self.rows("SELECT id FROM hold WHERE sublot_id = :s AND lifted_at IS NULL ORDER BY id", s=sublot)
         ]
 
-    def dispose(self, now: datetime, excursion: int, decision: str = "accept", **more: object) -> None:
+    def dispose(self, now: datetime, excursion: int, decision: str = "accept", **more: Any) -> None:
         """QA assesses and disposes."""
         self.do("quinn", now, quality.assess, excursion, "looked at it")
-        self.do(
-            "quinn", now, quality.disposition, excursion, decision, "stability data", PASSWORD, login="quinn", **more
-        )
+        signing = quality.disposing(excursion, decision, "stability data", **more)
+        self.sign("quinn", now, signing, PASSWORD, login="quinn")
 
 
 def _catalog(u: Unit) -> tuple[dict[str, int], dict[str, int], dict[str, int]]:

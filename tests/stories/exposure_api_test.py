@@ -15,7 +15,7 @@ from pydantic import SecretStr
 from sqlalchemy import Engine
 
 from core.app import build_events, create_app
-from core.erp.kernel import auth, http
+from core.erp.kernel import http, passwords
 from core.erp.kernel.auth import create_user
 from core.erp.kernel.unit import system, unit
 from core.settings import Settings
@@ -74,7 +74,7 @@ class Desk:
 @pytest.fixture
 def desk(engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
     cheap = PasswordHasher(time_cost=1, memory_cost=64, parallelism=1)
-    monkeypatch.setattr(auth, "_hasher", lambda: cheap)
+    monkeypatch.setattr(passwords, "hasher", lambda: cheap)
     events = build_events()
     with unit(engine, system("test"), events) as u:
         for login, role in ROLES.items():

@@ -196,9 +196,7 @@ def accepted(world: World, sublot: int) -> None:
     quinn = Actor("quinn", frozenset({Role.QA}), user, session="session")
     for excursion in ids:
         world.do(partial(quality.assess, excursion_id=excursion, assessment="stability data"), actor=quinn)
-        sign = partial(quality.disposition, excursion_id=excursion, decision="accept", reason="stable",
-                       password=PASSWORD, login="quinn")  # fmt: skip
-        world.do(sign, actor=quinn)
+        world.sign(quinn, quality.disposing(excursion, "accept", "stable"), PASSWORD)
     assert world.holds(sublot) == []
 
 

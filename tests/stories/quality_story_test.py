@@ -42,15 +42,15 @@ def test_disposition_and_batch_release_are_two_acts_by_two_permits(plant: Plant)
     plant.do("quinn", at("05:00"), quality.assess, excursion, "80 min at 12 °C; stability covers 24 h")
     assert len(plant.open_holds(sublot)) == 1, "assessing releases nothing"
     with pytest.raises(Forbidden):
-        plant.do("rory", at("05:05"), quality.disposition, excursion, "accept", "fine", PASSWORD, login="rory")
+        plant.sign("rory", at("05:05"), quality.disposing(excursion, "accept", "fine"), PASSWORD, login="rory")
     with pytest.raises(Refused, match="assessed"):
-        plant.do("rory", at("05:05"), quality.release, sublot, PASSWORD, login="rory")
-    plant.do("quinn", at("05:10"), quality.disposition, excursion, "accept", "stable", PASSWORD, login="quinn")
+        plant.sign("rory", at("05:05"), quality.releasing(sublot), PASSWORD, login="rory")
+    plant.sign("quinn", at("05:10"), quality.disposing(excursion, "accept", "stable"), PASSWORD, login="quinn")
     assert plant.open_holds(sublot) == []
     assert state_of(plant, sublot) == "quarantine", "a disposition releases nothing"
     with pytest.raises(Forbidden):
-        plant.do("quinn", at("05:15"), quality.release, sublot, PASSWORD, login="quinn")
-    made = plant.do("rory", at("05:20"), quality.release, sublot, PASSWORD, login="rory")
+        plant.sign("quinn", at("05:15"), quality.releasing(sublot), PASSWORD, login="quinn")
+    made = plant.sign("rory", at("05:20"), quality.releasing(sublot), PASSWORD, login="rory")
     assert state_of(plant, sublot) == "released"
     assert made.record["exposure"]["excursions"][0]["decision"] == "accept"
     signed = plant.one("SELECT name, meaning, at FROM signature WHERE id = :i", i=made.signature_id)
@@ -62,11 +62,10 @@ def test_nobody_else_decides(plant: Plant, who: str) -> None:
     sublot, excursion = ended(plant, released=False)
     plant.do("quinn", at("05:00"), quality.assess, excursion, "seen")
     login = who if who != "system-x" else None
-    for verb, args in (
-        (quality.disposition, (excursion, "accept", "fine", PASSWORD)), (quality.release, (sublot, PASSWORD)),
-    ):  # fmt: skip
-        with pytest.raises((Forbidden, Refused)):
-            plant.do(who, at("05:05"), verb, *args, login=login)
+    with pytest.raises((Forbidden, Refused)):
+        plant.sign(who, at("05:05"), quality.disposing(excursion, "accept", "fine"), PASSWORD, login=login)
+    with pytest.raises((Forbidden, Refused)):
+        plant.sign(who, at("05:05"), quality.releasing(sublot), PASSWORD, login=login)
     assert plant.excursions(sublot) == [(excursion, "assessed")]
     assert plant.one("SELECT count(*) FROM signature") == 0
 
@@ -75,7 +74,7 @@ def test_a_wrong_password_signs_nothing(plant: Plant) -> None:
     sublot, excursion = ended(plant)
     plant.do("quinn", at("05:00"), quality.assess, excursion, "seen")
     with pytest.raises(Forbidden, match="password"):
-        plant.do("quinn", at("05:05"), quality.disposition, excursion, "accept", "fine", "not it", login="quinn")
+        plant.sign("quinn", at("05:05"), quality.disposing(excursion, "accept", "fine"), "not it", login="quinn")
     assert plant.excursions(sublot) == [(excursion, "assessed")]
     assert len(plant.open_holds(sublot)) == 1
 
@@ -132,7 +131,7 @@ def test_a_rejected_sublot_never_moves_to_a_customer(plant: Plant, decision: str
     with pytest.raises(Refused, match="rejected"):
         plant.do("lou", at("06:00"), lots.reserve, sublot, 1, "sale", "shipment:1")
     with pytest.raises(Refused):
-        plant.do("rory", at("06:00"), quality.release, sublot, PASSWORD, login="rory")
+        plant.sign("rory", at("06:00"), quality.releasing(sublot), PASSWORD, login="rory")
 
 
 def test_restrict_lifts_the_hold_and_leaves_a_condition(plant: Plant) -> None:
@@ -152,10 +151,9 @@ def test_what_a_disposition_needs(plant: Plant) -> None:
         ("forgive", "x", {}), ("accept", "  ", {}), ("restrict", "x", {}),
         ("accept", "x", {"restrictions": [quality.Restrict("market", {"only": ["DE"]})]}),
     ):  # fmt: skip
+        signing = quality.disposing(excursion, decision, reason, **more)
         with pytest.raises(Invalid):
-            plant.do(
-                "quinn", at("05:05"), quality.disposition, excursion, decision, reason, PASSWORD, login="quinn", **more
-            )
+            plant.sign("quinn", at("05:05"), signing, PASSWORD, login="quinn")
 
 
 def test_a_batch_of_one_incident_is_signed_record_by_record(plant: Plant) -> None:
@@ -164,10 +162,12 @@ def test_a_batch_of_one_incident_is_signed_record_by_record(plant: Plant) -> Non
     for excursion in excursions[:2]:
         plant.do("quinn", at("05:00"), quality.assess, excursion, "seen")
     with pytest.raises(IllegalMove):
-        plant.do("quinn", at("05:05"), quality.dispose_many, excursions, "accept", "stable", PASSWORD, login="quinn")
+        plant.sign(
+            "quinn", at("05:05"), quality.disposing_many(excursions, "accept", "stable"), PASSWORD, login="quinn"
+        )
     assert plant.one("SELECT count(*) FROM disposition") == 0, "all or none"
     plant.do("quinn", at("05:06"), quality.assess, excursions[2], "seen")
-    plant.do("quinn", at("05:10"), quality.dispose_many, excursions, "accept", "stable", PASSWORD, login="quinn")
+    plant.sign("quinn", at("05:10"), quality.disposing_many(excursions, "accept", "stable"), PASSWORD, login="quinn")
     assert plant.one("SELECT count(DISTINCT entity_id) FROM signature") == 3
     assert all(plant.open_holds(sublot) == [] for sublot, _ in pairs)
 
@@ -206,7 +206,7 @@ def test_a_gap_blocks_automatic_release_and_not_dispatch(plant: Plant) -> None:
     assert [r["kind"] for r in refusal.value.extra["reasons"]] == ["gap"]
     plant.do("wanda", at("12:00"), quality.auto_release, elsewhere)
     plant.do("lou", at("12:00"), lots.move, stocked, 1, "customer", purpose="sale", reference="x")
-    made = plant.do("rory", at("12:10"), quality.release, sublot, PASSWORD, login="rory")
+    made = plant.sign("rory", at("12:10"), quality.releasing(sublot), PASSWORD, login="rory")
     assert len(made.record["exposure"]["gaps"]) == 1, "who releases by hand has seen it"
 
 
@@ -238,7 +238,7 @@ def test_what_was_decided_survives_a_restart(plant: Plant) -> None:
     again = Plant(plant.engine, build_events(), plant.actors, plant.zones, plant.items, plant.versions)
     again.judged(at("05:05"), sublot, again.breach("02:00", "03:00", "03:20"))
     assert again.excursions(sublot) == [(excursion, "assessed")]
-    again.do("quinn", at("05:10"), quality.disposition, excursion, "accept", "stable", PASSWORD, login="quinn")
+    again.sign("quinn", at("05:10"), quality.disposing(excursion, "accept", "stable"), PASSWORD, login="quinn")
     again.judged(at("05:15"), sublot, again.breach("02:00", "03:00", "03:20"))
     assert again.excursions(sublot) == [(excursion, "dispositioned")]
     again.do("quinn", at("05:20"), quality.close, excursion)
@@ -376,10 +376,8 @@ def test_an_incident_is_decided_in_one_signed_act(plant: Plant) -> None:
     market = [quality.Restrict("market", {"only": ["DE"]})]
 
     def decide(named: list[int], now: str, password: str = PASSWORD) -> None:
-        plant.do(
-            "quinn", at(now), quality.dispose_incident, incident, named, "restrict", "stable", password,
-            restrictions=market, login="quinn",
-        )  # fmt: skip
+        signing = quality.disposing_incident(incident, named, "restrict", "stable", restrictions=market)
+        plant.sign("quinn", at(now), signing, password, login="quinn")
 
     for named in (seen[:2], [*seen, 999], []):
         with pytest.raises(Conflict, match="has changed"):

@@ -117,7 +117,7 @@ def test_a_held_shipment_arrives_into_quarantine_and_is_never_accepted(plant: Pl
         plant.do("wanda", at("06:10"), shipments.accept, shipment)
     hold = plant.one("SELECT id FROM hold WHERE shipment_id = :s AND lifted_at IS NULL", s=shipment)
     plant.do("quinn", at("06:20"), lots.lift_hold, hold, "its goods are cleared")
-    plant.do("rory", at("06:30"), quality.release, sublot, PASSWORD, login="rory")
+    plant.sign("rory", at("06:30"), quality.releasing(sublot), PASSWORD, login="rory")
     plant.do("wanda", at("06:40"), shipments.accept, shipment)
     assert plant.one("SELECT state FROM shipment") == "accepted"
     assert plant.one("SELECT state FROM reservation") == "cancelled"
@@ -132,17 +132,18 @@ def test_required_loggers_keep_the_receipt_in_quarantine(plant: Plant) -> None:
     assert plant.one("SELECT state FROM sublot WHERE id = :s", s=sublot) == "quarantine"
     for who, verb, args in (
         ("wanda", shipments.accept, (shipment,)),
-        ("rory", quality.release, (sublot, PASSWORD)),
         ("wanda", quality.auto_release, (sublot,)),
     ):
         with pytest.raises(Refused, match=r"LOG-1.*LOG-2"):
-            plant.do(who, at("05:10"), verb, *args, **({"login": "rory"} if who == "rory" else {}))
+            plant.do(who, at("05:10"), verb, *args)
+    with pytest.raises(Refused, match=r"LOG-1.*LOG-2"):
+        plant.sign("rory", at("05:10"), quality.releasing(sublot), PASSWORD, login="rory")
     plant.do("wanda", at("05:20"), shipments.logger_read, shipment, "LOG-1")
     with pytest.raises(Forbidden):
-        plant.do("wanda", at("05:25"), shipments.waive_logger, shipment, "LOG-2", "lost", PASSWORD, login="wanda")
+        plant.sign("wanda", at("05:25"), shipments.waiving(shipment, "LOG-2", "lost"), PASSWORD, login="wanda")
     with pytest.raises(Refused, match="LOG-2"):
         plant.do("wanda", at("05:25"), shipments.accept, shipment)
-    plant.do("quinn", at("05:30"), shipments.waive_logger, shipment, "LOG-2", "lost", PASSWORD, login="quinn")
+    plant.sign("quinn", at("05:30"), shipments.waiving(shipment, "LOG-2", "lost"), PASSWORD, login="quinn")
     plant.do("wanda", at("05:40"), shipments.accept, shipment)  # nothing else is in doubt: released automatically
     assert plant.one("SELECT state FROM sublot WHERE id = :s", s=sublot) == "released"
     assert plant.one("SELECT automatic, signature_id FROM batch_release ORDER BY id DESC LIMIT 1") == (True, None)
@@ -262,11 +263,11 @@ def test_a_suppliers_goods_arrive_into_quarantine_with_their_journey(plant: Plan
     stays = plant.rows("SELECT zone_id, at FROM custody_fact WHERE sublot_id = :s ORDER BY at", s=sublot)
     assert stays == [(plant.zones["truck"], at("02:00")), (plant.zones["room-a"], at("04:50"))]
     with pytest.raises(Refused, match="LOG-1"):
-        plant.do("rory", at("05:10"), quality.release, sublot, PASSWORD, login="rory")
+        plant.sign("rory", at("05:10"), quality.releasing(sublot), PASSWORD, login="rory")
     plant.do("wanda", at("05:20"), shipments.logger_read, shipment, "LOG-1")
     plant.do("wanda", at("05:30"), shipments.accept, shipment)
     assert plant.one("SELECT state FROM sublot WHERE id = :s", s=sublot) == "quarantine", "accepted is not released"
-    plant.do("rory", at("05:40"), quality.release, sublot, PASSWORD, login="rory")
+    plant.sign("rory", at("05:40"), quality.releasing(sublot), PASSWORD, login="rory")
 
 
 def test_a_journey_of_two_legs(plant: Plant) -> None:

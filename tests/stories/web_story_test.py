@@ -21,7 +21,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_play
 from sqlalchemy import create_engine, text
 
 from core.app import build_events
-from core.erp.kernel import auth
+from core.erp.kernel import passwords
 from core.erp.kernel.auth import create_user, now_utc
 from core.erp.kernel.permits import Role
 from core.erp.kernel.unit import Unit
@@ -112,7 +112,7 @@ def _person(u: Unit, login: str, role: Role) -> None:
 
 def _furnished(url: str, world: World, context: BrowserContext) -> Served:
     with pytest.MonkeyPatch.context() as patch:  # a hash names its own cost
-        patch.setattr(auth, "_hasher", lambda: PasswordHasher(time_cost=1, memory_cost=64, parallelism=1))
+        patch.setattr(passwords, "hasher", lambda: PasswordHasher(time_cost=1, memory_cost=64, parallelism=1))
         for login, role in PEOPLE.items():
             world.do(functools.partial(_person, login=login, role=role))
     room = world.zone("room", band_low=2.0, band_high=8.0, band_delay=timedelta(0))

@@ -10,15 +10,34 @@ from sqlalchemy import select
 
 from core.erp.kernel import auth, tokens
 from core.erp.kernel.audit import HEADS
+from core.erp.kernel.checking import Checks
 from core.erp.kernel.errors import NotFound, Unauthenticated
-from core.erp.kernel.http import PROBLEMS, Answer, Body, Cursor, Door, Id, Limit, Moment, Page, Text, bearer, paged
+from core.erp.kernel.http import (
+    PROBLEMS,
+    Answer,
+    Body,
+    Cursor,
+    Door,
+    Id,
+    Limit,
+    Moment,
+    Page,
+    Text,
+    bearer,
+    paged,
+    signed_in,
+)
 from core.erp.kernel.model import AuditRow, User
 from core.erp.kernel.permits import Role, permits_of
+from core.erp.kernel.proxies import address_of
 from core.erp.kernel.tables import table
-from core.erp.kernel.unit import Unit
+from core.erp.kernel.unit import Actor, Unit
 from core.erp.kernel.verifying import heads_of, verify
 
 router = APIRouter(responses=PROBLEMS)
+
+Secret = Annotated[SecretStr, Field(max_length=1024)]
+"""A password in a body: what is longer than any may be is not even hashed."""
 
 
 class Token(BaseModel):
@@ -27,6 +46,7 @@ class Token(BaseModel):
     access_token: str
     token_type: str = "bearer"  # noqa: S105 - the name of a scheme
     expires_in: int = Field(description="seconds", examples=[900])
+    one_time: bool = Field(False, description="signed in with a one-time password: POST /password is all it opens")
 
 
 def _never_kept(response: Response) -> None:
@@ -35,13 +55,37 @@ def _never_kept(response: Response) -> None:
 
 
 @router.post("/token", tags=["sign in"], dependencies=[Depends(_never_kept)])
-def sign_in(request: Request, form: Annotated[OAuth2PasswordRequestForm, Depends()]) -> Token:
-    """OAuth2 password flow. Five wrong tries in a quarter of an hour lock a login for as long."""
-    state, now = request.app.state, auth.now_utc()
-    address = request.client.host if request.client is not None else "unknown"
-    user = auth.check_password(state.engine, form.username, form.password, address, now)
-    token, lasts = tokens.issue_token(user, state.signing_key, now, state.settings.token_minutes)
-    return Token(access_token=token, expires_in=lasts)
+async def sign_in(request: Request, form: Annotated[OAuth2PasswordRequestForm, Depends()]) -> Token:
+    """OAuth2 password flow.
+
+    Wrong tries of a login from one address are answered 429 for a while that grows; too many at once, 503. Both say
+    when to ask again (Retry-After). Neither touches sessions that there are.
+    """
+    state = request.app.state
+    user = await state.checks.sign_in(form.username, form.password, address_of(request))
+    token, lasts = tokens.issue_token(user, state.signing_key, auth.now_utc(), state.settings.token_minutes)
+    return Token(access_token=token, expires_in=lasts, one_time=user.one_time_until is not None)
+
+
+class PasswordIn(Body):
+    """The password there is, and the one to be: 10 to 256 characters, and not among those that are tried first."""
+
+    password: Secret
+    chosen: Secret
+
+
+class Chosen(BaseModel):
+    """The password is the owner's own choice now; every session begun with the old one has ended."""
+
+    chosen: bool = True
+
+
+@router.post("/password", tags=["sign in"])
+async def choose_password(body: PasswordIn, request: Request, actor: Annotated[Actor, Depends(signed_in)]) -> Chosen:
+    """My own choice of a password. Ends all my sessions: sign in again. A one-time password opens this and no more."""
+    checks: Checks = request.app.state.checks
+    await checks.choose(actor, body.password.get_secret_value(), body.chosen.get_secret_value())
+    return Chosen()
 
 
 _Held = Annotated[str | None, Depends(bearer)]
@@ -91,26 +135,27 @@ class UserOut(Answer):
 
 
 class UserIn(Body):
-    """A new user."""
+    """A new user. The password is a one-time one: its owner chooses another at the first sign-in (POST /password)."""
 
     login: Annotated[str, Field(pattern=r"^[A-Za-z0-9._@-]{1,64}$", examples=["storekeeper"])]
     name: Text
-    password: SecretStr
+    password: Secret
     roles: Annotated[list[Role], Field(min_length=1)]
 
 
 class UserChange(Body):
-    """What to change of a user; what is left out stays."""
+    """What to change of a user; what is left out stays. A password given here is a one-time one."""
 
     roles: list[Role] | None = None
     active: bool | None = None
-    password: SecretStr | None = None
+    password: Secret | None = None
 
 
 class Me(BaseModel):
     """Who asks, and what they may."""
 
     login: str
+    one_time: bool = Field(description="signed in with a one-time password, which opens POST /password and no more")
     roles: list[Role]
     permits: list[str]
 
@@ -119,7 +164,9 @@ class Me(BaseModel):
 def me(door: Door) -> Me:
     """Who I am, and what I may."""
     roles = door.actor.roles
-    return Me(login=door.actor.login, roles=sorted(roles), permits=sorted(permits_of(roles)))
+    one_time = door.actor.one_time
+    permits = [] if one_time else sorted(permits_of(roles))
+    return Me(login=door.actor.login, one_time=one_time, roles=sorted(roles), permits=permits)
 
 
 @router.get("/users", tags=["users"])
@@ -138,7 +185,8 @@ def add_user(body: UserIn, door: Door) -> JSONResponse:
     """A new user."""
 
     def work(u: Unit) -> UserOut:
-        user = auth.create_user(u, body.login, body.name, body.password.get_secret_value(), body.roles)
+        password = body.password.get_secret_value()
+        user = auth.create_user(u, body.login, body.name, password, body.roles, one_time=True)
         return UserOut.model_validate(user)
 
     return door.post(work, permit="user.manage")
@@ -146,7 +194,7 @@ def add_user(body: UserIn, door: Door) -> JSONResponse:
 
 @router.post("/users/{user_id}/change", tags=["users"], response_model=UserOut)
 def change_user(user_id: Id, body: UserChange, door: Door) -> JSONResponse:
-    """Changes roles, password, or whether the user may sign in."""
+    """Changes roles, whether the user may sign in, or the password: to a one-time one, which its owner replaces."""
 
     def work(u: Unit) -> UserOut:
         password = body.password.get_secret_value() if body.password is not None else None

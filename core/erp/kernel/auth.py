@@ -1,40 +1,27 @@
-"""Who is there: users, argon2 password hashes, rate-limited sign-in."""
+"""Who is there: users, and signing in by password."""
 
-import uuid
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
-from functools import lru_cache
 
-from argon2 import PasswordHasher
-from argon2.exceptions import InvalidHashError, VerificationError
-from sqlalchemy import Engine, any_, func, insert, select, text
+from sqlalchemy import Engine, any_, select, update
 
-from core.erp.kernel.errors import Conflict, Invalid, NotFound, Refused, TooManyAttempts, Unauthenticated
-from core.erp.kernel.model import LoginAttempt, User
-from core.erp.kernel.permits import Role
+from core.erp.kernel import passwords, tries
+from core.erp.kernel.errors import Conflict, Invalid, NotFound, Refused, Unauthenticated
+from core.erp.kernel.model import User
+from core.erp.kernel.permits import SIGNING, Role, permits_of
 from core.erp.kernel.tables import table
 from core.erp.kernel.unit import Unit
 
-WINDOW = timedelta(minutes=15)
-PER_LOGIN = 5
-PER_ADDRESS = 30
-SHORTEST_PASSWORD = 10
+ONE_TIME = timedelta(hours=72)
+"""How long a password that somebody else gave opens the choice of one's own."""
+SIGNER = "user.signer"
+"""The outbox topic that tells who was given the means to sign, by whom."""
 
 
-@lru_cache(maxsize=1)
-def _hasher() -> PasswordHasher:
-    return PasswordHasher()
+def create_user(u: Unit, login: str, name: str, password: str, roles: Iterable[str], *, one_time: bool = False) -> User:
+    """A new user. Raises Invalid (unfit password, unknown role, empty name), Conflict.
 
-
-@lru_cache(maxsize=1)
-def _nobody() -> str:
-    """A hash to check against where there is no such user, so that both answers take as long."""
-    return _hasher().hash(uuid.uuid4().hex)
-
-
-def create_user(u: Unit, login: str, name: str, password: str, roles: Iterable[str]) -> User:
-    """A new user. Raises Invalid (short password, unknown role, empty name), Conflict.
-
+    With `one_time` the password opens nothing but the choice of another. Who may sign records is told by the outbox.
     Permits are the door's business: the first administrator is made by the command line.
     """
     wanted = sorted(set(roles))
@@ -43,32 +30,35 @@ def create_user(u: Unit, login: str, name: str, password: str, roles: Iterable[s
         raise Invalid(f"unknown role {', '.join(unknown)}" if unknown else "a user needs a role")
     if not login.strip() or not name.strip():
         raise Invalid("a user needs a login and a name")
-    _check_password(password)
+    passwords.check_rules(password, login, name)
     users = table(User)
     if u.conn.execute(select(users.c.id).where(users.c.login == login)).first() is not None:
         raise Conflict(f"there is a user {login} already", login=login)
-    user = User(login=login, name=name, password_hash=_hasher().hash(password), roles=wanted, created_at=u.now)
+    user = User(
+        login=login, name=name, password_hash=passwords.hash_of(password), roles=wanted, created_at=u.now,
+        one_time_until=u.now + ONE_TIME if one_time else None,
+    )  # fmt: skip
     u.session.add(user)
     u.session.flush()
     u.audit("user.create", "user", user.id, after={"login": login, "name": name, "roles": wanted})
+    _tell(u, user, "made")
     return user
-
-
-def _check_password(password: str) -> None:
-    if len(password) < SHORTEST_PASSWORD:
-        raise Invalid(f"a password needs at least {SHORTEST_PASSWORD} characters")
 
 
 def change_user(
     u: Unit, user_id: int, *, roles: Iterable[str] | None = None, active: bool | None = None,
     password: str | None = None,
 ) -> User:  # fmt: skip
-    """Changes a user's roles, password, or whether they may sign in. Raises NotFound, Invalid, Refused (last admin)."""
+    """Changes a user's roles, password, or whether they may sign in. Raises NotFound, Invalid, Refused (last admin).
+
+    A password given so is a one-time one: it signs nothing, and its owner chooses another at the first sign-in.
+    """
+    hashed = passwords.hash_of(password) if password is not None else None
     admins = _lock_admins(u)
     user = u.get(User, user_id, lock=True)
     if user is None:
         raise NotFound(f"no user {user_id}", user_id=user_id)
-    before = {"roles": user.roles, "active": user.active}
+    before, could = {"roles": user.roles, "active": user.active}, user.active and _signs(user.roles)
     if roles is not None:
         unknown = [role for role in roles if role not in set(Role)]
         if unknown:
@@ -79,15 +69,30 @@ def change_user(
         user.active = active
     if admins == {user_id} and not (user.active and Role.ADMIN in user.roles):
         raise Refused("nobody else could manage users: make another administrator first", user_id=user_id)
-    if password is not None:
-        _check_password(password)
-        user.password_hash = _hasher().hash(password)
+    if password is not None and hashed is not None:
+        passwords.check_rules(password, user.login, user.name)
+        user.password_hash, user.one_time_until = hashed, u.now + ONE_TIME
         user.token_epoch += 1  # whoever had the old one is out, everywhere
     u.session.add(user)
     u.session.flush()
-    after = {"roles": user.roles, "active": user.active, "password": "changed" if password else "as before"}
+    after = {"roles": user.roles, "active": user.active, "password": "reset" if password is not None else "as before"}
     u.audit("user.change", "user", user_id, before=before, after=after)
+    if password is not None:
+        _tell(u, user, "reset")
+    elif before != {"roles": user.roles, "active": user.active}:
+        _tell(u, user, "changed", could=could)
     return user
+
+
+def _signs(roles: Iterable[str]) -> bool:
+    return bool(permits_of(frozenset(Role(role) for role in roles)) & SIGNING)
+
+
+def _tell(u: Unit, user: User, act: str, *, could: bool = False) -> None:
+    """Somebody was given the means to sign records: whoever watches over that is told, not only the audit trail."""
+    if _signs(user.roles) and user.active and not could:
+        u.outbox(SIGNER, user.id, {"act": act, "login": user.login, "name": user.name, "roles": user.roles,
+                                   "by": u.actor.login})  # fmt: skip
 
 
 def _lock_admins(u: Unit) -> set[int]:
@@ -98,36 +103,27 @@ def _lock_admins(u: Unit) -> set[int]:
 
 
 def check_password(engine: Engine, login: str, password: str, address: str, now: datetime) -> User:
-    """The user, if the password is theirs and they may sign in.
+    """The user, if the password is theirs and they may sign in from there.
 
-    Every try is recorded in a transaction of its own, before it is answered, so that no roll-back forgets it. Raises
-    TooManyAttempts (5 failures per login or 30 per address in 15 min), Unauthenticated.
+    Every try is recorded in a transaction of its own, before it is answered, so that no roll-back forgets it. A hash
+    made with other parameters than today's is made anew. Raises TooManyAttempts (see `tries`), Unauthenticated.
     """
-    users, tries = table(User), table(LoginAttempt)
+    users = table(User)
     with engine.begin() as conn:
-        conn.execute(text("SELECT pg_advisory_xact_lock(hashtext('lotwise.login'), hashtext(:l))"), {"l": login})
-        since = now - WINDOW
-        failed = select(func.count()).select_from(tries).where(tries.c.at > since, ~tries.c.ok)
-        # tries of one login come one after the other, under its lock: their ids are in order, also within one instant
-        good = select(func.max(tries.c.id)).where(tries.c.login == login, tries.c.ok)
-        last_good = conn.execute(good).scalar() or 0
-        by_login = conn.execute(failed.where(tries.c.login == login, tries.c.id > last_good)).scalar_one()
-        by_address = conn.execute(failed.where(tries.c.address == address)).scalar_one()
-        if by_login >= PER_LOGIN or by_address >= PER_ADDRESS:
-            raise TooManyAttempts("too many failed tries: wait a quarter of an hour", retry_after=int(WINDOW.seconds))
+        tries.one_after_another(conn, "login", login)
+        tries.may_sign_in(conn, login, address, now)
         row = conn.execute(select(users).where(users.c.login == login)).one_or_none()
-        ok = _verify(row.password_hash if row is not None else _nobody(), password) and row is not None and row.active
-        conn.execute(insert(LoginAttempt), {"login": login, "address": address, "at": now, "ok": ok})
+        ok = passwords.matches(row.password_hash if row is not None else None, password)
+        ok = ok and row is not None and row.active
+        tries.remember(conn, login, now, ok=ok, address=address)
+        if ok and row is not None and passwords.outdated(row.password_hash):
+            again = passwords.hash_of(password)
+            conn.execute(update(users).where(users.c.id == row.id).values(password_hash=again))
     if not ok or row is None:
         raise Unauthenticated("wrong login or password")
+    if row.one_time_until is not None and now > row.one_time_until:
+        raise Unauthenticated("this one-time password has run out: ask an administrator for another")
     return User(**row._mapping)  # noqa: SLF001 - SQLAlchemy's public way to a row's dict
-
-
-def _verify(hashed: str, password: str) -> bool:
-    try:
-        return _hasher().verify(hashed, password)
-    except (VerificationError, InvalidHashError):
-        return False
 
 
 def now_utc() -> datetime:

@@ -68,3 +68,17 @@ class Conflict(LotwiseError):
 
     status = 409
     title = "Conflict"
+
+
+class TooLarge(LotwiseError):
+    """More than this route takes; `most` bytes."""
+
+    status = 413
+    title = "Too large"
+
+
+class Busy(LotwiseError):
+    """Nothing was posted: too much waits already, or somebody else holds the record. Ask again, `retry_after` s."""
+
+    status = 503
+    title = "Busy"

@@ -2,7 +2,7 @@
 
 import base64
 import binascii
-import hashlib
+import hmac
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -15,16 +15,19 @@ from fastapi.dependencies.utils import get_flat_params
 from fastapi.encoders import jsonable_encoder
 from fastapi.responses import JSONResponse
 from fastapi.security import OAuth2PasswordBearer
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, PlainSerializer
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, PlainSerializer, SecretStr
 from sqlalchemy import ColumnElement, Engine, Row, Select, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
+from starlette.concurrency import run_in_threadpool
 
 from core.erp.kernel.auth import now_utc
-from core.erp.kernel.errors import Conflict, Invalid, NotFound, Refused, Unauthenticated
+from core.erp.kernel.checking import Checks
+from core.erp.kernel.errors import Conflict, Forbidden, Invalid, NotFound, Refused, Unauthenticated
 from core.erp.kernel.events import Events
 from core.erp.kernel.model import IdempotencyKey
 from core.erp.kernel.openapi import PROBLEM
 from core.erp.kernel.problems import error_body
+from core.erp.kernel.signatures import Signing
 from core.erp.kernel.tables import table
 from core.erp.kernel.tokens import actor_of
 from core.erp.kernel.unit import Actor, Unit, transact
@@ -32,6 +35,8 @@ from core.erp.kernel.unit import Actor, Unit, transact
 T = TypeVar("T")
 BIGGEST_ID = 2**63 - 1
 PAGE_MOST = 500
+PATIENCE = timedelta(seconds=3)
+"""How long a person's request waits for a lock before it is told that somebody else holds the record (503)."""
 
 
 def _said(value: Decimal) -> str:
@@ -96,6 +101,13 @@ class Body(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
+class SignIn(Body):
+    """What a signature needs: the password again, and the login for the first signing of a session."""
+
+    password: SecretStr = Field(max_length=1024, examples=["••••••••••"])
+    login: str | None = Field(None, max_length=64, examples=["quinn"])
+
+
 class Answer(BaseModel):
     """An answer's body, made from rows."""
 
@@ -153,9 +165,15 @@ class DoorKeeper:
 
     engine: Engine
     events: Events
+    checks: Checks
     actor: Actor
     key: str | None
     request_hash: bytes
+
+    def need(self, permit: str) -> None:
+        """Raises Forbidden unless whoever asks holds the permit."""
+        if not self.actor.may(permit):
+            raise Forbidden(f"{self.actor.login} lacks the permit {permit}", permit=permit)
 
     def read(self, work: Callable[[Unit], T], *, permit: str = "read") -> T:
         """Runs `work` in a transaction that writes nothing anybody keeps."""
@@ -164,7 +182,7 @@ class DoorKeeper:
             u.need(permit)
             return work(u)
 
-        return transact(self.engine, self.actor, self.events, run, now_utc)
+        return transact(self.engine, self.actor, self.events, run, now_utc, patience=PATIENCE)
 
     def post(
         self, work: Callable[[Unit], BaseModel | Sequence[BaseModel]], *, permit: str | None = None, status: int = 201
@@ -182,7 +200,24 @@ class DoorKeeper:
                 return JSONResponse(jsonable_encoder(work(u)), status)
             return self._once(u, work, status)
 
-        return transact(self.engine, self.actor, self.events, run, now_utc)
+        return transact(self.engine, self.actor, self.events, run, now_utc, patience=PATIENCE)
+
+    async def sign(
+        self, signing: Signing[T], by: SignIn, shown: Callable[[Unit, T], BaseModel | Sequence[BaseModel]],
+        *, status: int = 201,
+    ) -> JSONResponse:  # fmt: skip
+        """Does what is signed, as `post`, after the signer's password was checked; while it is, nothing is locked.
+
+        Raises Forbidden (permit, password), Invalid (first signing of a session without login), Busy.
+        """
+        self.need(signing.permit)
+        proof = await self.checks.prove(self.actor, signing.act, by.password.get_secret_value(), by.login)
+        try:
+            return await run_in_threadpool(
+                self.post, lambda u: shown(u, signing.work(u, proof)), permit=signing.permit, status=status
+            )
+        finally:
+            proof.spent = True
 
     def _once(self, u: Unit, work: Callable[[Unit], BaseModel | Sequence[BaseModel]], status: int) -> JSONResponse:
         keys = table(IdempotencyKey)
@@ -238,7 +273,9 @@ async def _open(
     body = await request.body()
     said = f"{request.method} {request.url.path}?{request.url.query}\n".encode() + body
     state = request.app.state
-    return DoorKeeper(state.engine, state.events, actor, idempotency_key, hashlib.sha256(said).digest())
+    # keyed, since a body may hold a password: whoever reads the table cannot try which one it was
+    asked = hmac.digest(state.signing_key.encode(), said, "sha256")
+    return DoorKeeper(state.engine, state.events, state.checks, actor, idempotency_key, asked)
 
 
 Door = Annotated[DoorKeeper, Depends(_open)]

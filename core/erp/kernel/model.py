@@ -32,10 +32,12 @@ class User(SQLModel, table=True):
     created_at: datetime = moment()
     token_epoch: int = 0
     """Grows with each change of password and each deactivation: tokens of an earlier epoch are dead."""
+    one_time_until: datetime | None = moment(nullable=True)
+    """The password was given by somebody else: until then it opens the choice of one's own, and nothing more."""
 
 
 class RevokedToken(SQLModel, table=True):
-    """A session that was signed out of. Kept `until` none of its tokens could be used or renewed any more."""
+    """A session that has ended before its time. Kept `until` none of its tokens could be used or renewed any more."""
 
     __tablename__ = "revoked_token"
 
@@ -43,6 +45,8 @@ class RevokedToken(SQLModel, table=True):
     user_id: int = Field(sa_column=Column(BigInteger, nullable=False))
     at: datetime = moment()
     until: datetime = moment(index=True)
+    why: str = "out"
+    """`out`: its owner signed out; `wrong`: too many wrong passwords in a row when signing records."""
 
 
 class AuditRow(SQLModel, table=True):
@@ -160,13 +164,18 @@ class Signature(SQLModel, table=True):
 
 
 class LoginAttempt(SQLModel, table=True):
-    """Somebody tried a password: what the rate limit counts."""
+    """Somebody tried a password, to sign in from an address or to sign a record in a session: what limits count."""
 
     __tablename__ = "login_attempt"
-    __table_args__ = (Index("login_attempt_login", "login", "at"), Index("login_attempt_address", "address", "at"))
+    __table_args__ = (
+        Index("login_attempt_login", "login", "at"),
+        Index("login_attempt_session", "session", postgresql_where="session IS NOT NULL"),
+    )
 
     id: int | None = identity()
     login: str
     address: str
     at: datetime = moment()
     ok: bool
+    session: str | None = None
+    """The session in which a record was to be signed; None for a sign-in."""

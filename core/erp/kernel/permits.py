@@ -68,6 +68,10 @@ PERMITS: dict[Role, frozenset[str]] = {
 }
 
 
+SIGNING = frozenset({"excursion.disposition", "batch.release", "logger.waive", "epoch.close"})
+"""Permits whose acts are signed: who holds one can free goods, so making or resetting such a user is told."""
+
+
 def permits_of(roles: frozenset[Role]) -> frozenset[str]:
     """Every permit that any of the roles carries."""
     return frozenset().union(*(PERMITS[role] for role in roles)) if roles else frozenset()

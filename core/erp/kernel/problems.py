@@ -13,7 +13,7 @@ from sqlalchemy.exc import DataError, DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
 
-from core.erp.kernel.errors import Conflict, Invalid, LotwiseError, Refused, Unauthenticated
+from core.erp.kernel.errors import Busy, Conflict, Invalid, LotwiseError, Refused, Unauthenticated
 from core.erp.kernel.openapi import PROBLEM, describe
 from core.series.port import StoreUnavailable
 
@@ -57,6 +57,9 @@ def _http_error(_: Request, error: Exception) -> JSONResponse:
     return _problem(error.status_code, HTTPStatus(error.status_code).phrase, str(error.detail), headers)
 
 
+_HELD = "55P03"
+"""SQLSTATE of a lock that was not had in time."""
+
 _DATABASE: dict[str, tuple[type[LotwiseError], str]] = {
     "LW": (Refused, ""),
     "22": (Invalid, "a value does not fit: "),
@@ -72,6 +75,8 @@ def translate(error: DBAPIError) -> LotwiseError | None:
         if state.startswith(prefix):
             diag = getattr(error.orig, "diag", None)
             return kind(lead + (getattr(diag, "message_primary", None) or str(error.orig)))
+    if state == _HELD:
+        return Busy("somebody else is changing the same record: nothing was posted, ask again", retry_after=3)
     # The driver itself refuses what PostgreSQL cannot hold (a NUL in a text) and knows no SQLSTATE for it.
     return Invalid(f"a value does not fit: {error.orig}") if isinstance(error, DataError) else None
 

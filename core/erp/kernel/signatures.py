@@ -1,88 +1,205 @@
-"""Electronic signatures (21 CFR 11.50, 11.70, 11.200): name, time, meaning and the hash of what is signed."""
+"""Electronic signatures (21 CFR 11.50, 11.70, 11.200): name, time, meaning and the hash of what is signed.
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+The password is checked before the transaction of the act opens (`prove`), so that nobody waits for a lock behind it.
+What it gives is a `Proof`: good for that person, session and act, for a short while and once. Meaning and record are
+bound inside the transaction (`take_pen`, `Pen.sign`).
+"""
 
-from sqlalchemy import select
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Generic, TypeVar
 
-from core.erp.kernel.auth import check_password
+from sqlalchemy import Engine, select, update
+from sqlalchemy.dialects.postgresql import insert as upsert
+
+from core.erp.kernel import passwords, tries
 from core.erp.kernel.errors import Forbidden, Invalid, Unauthenticated
-from core.erp.kernel.model import Signature
+from core.erp.kernel.events import Events
+from core.erp.kernel.model import RevokedToken, Signature, User
 from core.erp.kernel.permits import Role
 from core.erp.kernel.tables import table
-from core.erp.kernel.unit import Unit, record_hash
+from core.erp.kernel.tokens import LONGEST_SESSION
+from core.erp.kernel.unit import Actor, Unit, record_hash, unit
+
+T = TypeVar("T")
+
+FRESH = timedelta(minutes=2)
+"""How long after the password was checked the act must have begun: a request's time, queues included."""
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """What somebody means to sign: the meaning, the records, and why."""
+
+    meaning: str
+    entity: str
+    ids: tuple[str, ...]
+    reason: str
+
+
+@dataclass(slots=True)
+class Proof:
+    """Somebody has just shown by the password that it is they, for this one act. `prove` makes it, nothing else."""
+
+    user_id: int
+    session: str
+    name: str
+    epoch: int
+    act: Act
+    at: datetime
+    spent: bool = field(default=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Signing(Generic[T]):
+    """An act that is done by signing: the permit it needs, what is signed, and the work that takes the proof."""
+
+    permit: str
+    act: Act
+    work: Callable[[Unit, Proof], T]
 
 
 @dataclass(frozen=True, slots=True)
 class Pen:
-    """Who has just shown by the password that it is they: signs the records of one act, each by itself."""
+    """Signs the records of one act, each by itself."""
 
     u: Unit
-    user_id: int
     name: str
-    reason: str
+    act: Act
 
-    def sign(self, entity: str, entity_id: object, record: Mapping[str, Any], meaning: str) -> Signature:
-        """Signs one record. Raises Invalid without a meaning."""
-        u = self.u
-        if not meaning.strip():
-            raise Invalid("a signature says what it means and why")
+    @property
+    def reason(self) -> str:
+        """Why it is signed."""
+        return self.act.reason
+
+    def sign(self, entity_id: object, record: Mapping[str, Any], *, named: str | None = None) -> Signature:
+        """Signs one record of the act; `named` is what the act calls it, where that is not its id. Raises Forbidden
+        for any other.
+        """
+        u, act = self.u, self.act
+        if (named or str(entity_id)) not in act.ids:
+            raise Forbidden(f"the password was given for other records than {act.entity} {entity_id}")
+        assert u.actor.user_id is not None
         signature = Signature(
-            user_id=self.user_id, name=self.name, at=u.now, meaning=meaning, entity=entity, entity_id=str(entity_id),
-            record_hash=record_hash(record), reason=self.reason, session=u.actor.session,
+            user_id=u.actor.user_id, name=self.name, at=u.now, meaning=act.meaning, entity=act.entity,
+            entity_id=str(entity_id), record_hash=record_hash(record), reason=act.reason, session=u.actor.session,
         )  # fmt: skip
         u.session.add(signature)
         u.session.flush()
-        u.audit("signature.sign", entity, entity_id, reason=self.reason, after={
-            "signature_id": signature.id, "name": self.name, "meaning": meaning, "record_hash": signature.record_hash,
+        u.audit("signature.sign", act.entity, entity_id, reason=act.reason, after={
+            "signature_id": signature.id, "name": self.name, "meaning": act.meaning,
+            "record_hash": signature.record_hash,
         })  # fmt: skip
         return signature
 
 
-def take_pen(u: Unit, password: str, reason: str, *, login: str | None = None) -> Pen:
-    """Re-enters the password for one act of signing; the first of a session gives the login as well.
-
-    The password is checked once for the act, and a wrong one counted against the sign-in limit, in a transaction of
-    its own. Raises Forbidden (the system, an administrator, wrong password or login), Invalid (no reason, first signing
-    without login), TooManyAttempts.
-    """
-    actor = u.actor
-    if actor.system or actor.user_id is None:
-        raise Forbidden("only people sign")
+def may_sign(actor: Actor, act: Act) -> None:
+    """Raises Forbidden (the system, an administrator, a one-time password), Invalid (no meaning, no reason)."""
+    if actor.system or actor.user_id is None or actor.session is None:
+        raise Forbidden("only people sign, in a session of theirs")
     if Role.ADMIN in actor.roles:
         raise Forbidden("administrators sign no quality decision")
-    if not reason.strip():
+    if actor.one_time:
+        raise Forbidden("a one-time password signs nothing: choose one of your own first")
+    if not (act.reason.strip() and act.meaning.strip()):
         raise Invalid("a signature says what it means and why")
-    if login is None and not _signed_before(u):
-        raise Invalid("the first signing of a session needs the login and the password", needs=["login", "password"])
+
+
+def prove(engine: Engine, actor: Actor, act: Act, password: str, *, login: str | None = None, now: datetime) -> Proof:
+    """Checks the password re-entered for one act of signing; the first of a session gives the login as well.
+
+    In a transaction of its own, which remembers the try before it is answered; sign-ins do not count here, nor does
+    anything that others do. Raises what `may_sign` raises, Invalid (first signing without login), Forbidden (wrong
+    password or login; with the fifth wrong one in a row the session has ended), Unauthenticated (a session that has).
+    """
+    may_sign(actor, act)
     if login is not None and login != actor.login:
         raise Forbidden("sign with your own login", login=login)
-    try:
-        user = check_password(u.conn.engine, actor.login, password, "signature", u.now)
-    except Unauthenticated as error:
-        raise Forbidden("the password does not match: nothing was signed") from error
-    return Pen(u, actor.user_id, user.name, reason)
+    user = confirm(engine, actor, password, now, first_needs_login=login is None)
+    assert user.id is not None
+    assert actor.session is not None
+    return Proof(user.id, actor.session, user.name, user.token_epoch, act, now)
 
 
-def sign(
-    u: Unit,
-    password: str,
-    entity: str,
-    entity_id: object,
-    record: Mapping[str, Any],
-    meaning: str,
-    reason: str,
-    *,
-    login: str | None = None,
-) -> Signature:
-    """Signs one record by re-entering the password. Raises what `take_pen` and `Pen.sign` raise."""
-    return take_pen(u, password, reason, login=login).sign(entity, entity_id, record, meaning)
+def confirm(
+    engine: Engine, actor: Actor, password: str, now: datetime, *, first_needs_login: bool = False,
+    choose: str | None = None,
+) -> User:  # fmt: skip
+    """The signed-in user, if the password is theirs; with `choose`, which is their password from then on.
+
+    Raises Forbidden, Unauthenticated, and with `first_needs_login` Invalid before the first signing of the session.
+    """
+    session, users = actor.session or "", table(User)
+    with unit(engine, actor, Events(), now) as u:
+        tries.one_after_another(u.conn, "signing", session)
+        row = u.conn.execute(select(users).where(users.c.id == actor.user_id)).one_or_none()
+        if row is None or not row.active or not session or _ended(u, session):
+            raise Unauthenticated("this session has ended: sign in again", why="out")
+        if first_needs_login and not _signed_before(u):
+            raise Invalid("the first signing of a session needs the login and the password",
+                          needs=["login", "password"])  # fmt: skip
+        ok = passwords.matches(row.password_hash, password)
+        tries.remember(u.conn, actor.login, now, ok=ok, session=session)
+        wrong = 0 if ok else tries.wrong_in_session(u.conn, session)
+        if wrong >= tries.WRONG_SIGNATURES:
+            _end(u, session)
+        if ok and choose is not None:
+            _choose(u, row, choose)
+    if wrong >= tries.WRONG_SIGNATURES:
+        raise Forbidden(
+            f"the password does not match, for the {wrong}th time in a row: nothing was done, and this session has "
+            "ended. Sign in again to go on.",
+            session_ended=True,
+        )
+    if not ok:
+        raise Forbidden("the password does not match: nothing was signed" if choose is None
+                        else "the password does not match: it stays as it was")  # fmt: skip
+    return User(**row._mapping)  # noqa: SLF001 - SQLAlchemy's public way to a row's dict
+
+
+def _choose(u: Unit, row: Any, password: str) -> None:
+    """The user's own choice of a password. Every session that was begun with the old one ends."""
+    passwords.check_rules(password, row.login, row.name)
+    if passwords.matches(row.password_hash, password):
+        raise Invalid("that is the password there was: choose another")
+    users = table(User)
+    chosen = {"password_hash": passwords.hash_of(password), "one_time_until": None, "token_epoch": row.token_epoch + 1}
+    u.conn.execute(update(users).where(users.c.id == row.id).values(chosen))
+    u.audit("user.password", "user", row.id, after={"password": "chosen by its owner"})
+
+
+def _ended(u: Unit, session: str) -> bool:
+    revoked = table(RevokedToken)
+    return u.conn.execute(select(revoked.c.jti).where(revoked.c.jti == session)).first() is not None
+
+
+def _end(u: Unit, session: str) -> None:
+    """Too many wrong passwords: whoever sits there signs in again."""
+    row = {"jti": session, "user_id": u.actor.user_id, "at": u.now, "until": u.now + LONGEST_SESSION, "why": "wrong"}
+    u.conn.execute(upsert(RevokedToken).values(row).on_conflict_do_nothing())
+    u.audit("session.end", "user", u.actor.user_id, reason="too many wrong passwords when signing")
+
+
+def take_pen(u: Unit, proof: Proof, act: Act) -> Pen:
+    """The pen for an act whose password was checked before. Raises Forbidden for a proof of anything else, an old one,
+    one that was used, or one whose owner was sent away or changed the password meanwhile.
+    """
+    may_sign(u.actor, act)
+    if (proof.user_id, proof.session) != (u.actor.user_id, u.actor.session):
+        raise Forbidden("the password was given by somebody else, or in another session")
+    if proof.act != act:
+        raise Forbidden("the password was given for another act")
+    if proof.spent or u.now - proof.at > FRESH:
+        raise Forbidden("the password was given too long ago, or has signed already: give it again")
+    users = table(User)
+    where = (users.c.id == proof.user_id, users.c.active, users.c.token_epoch == proof.epoch)
+    if u.conn.execute(select(users.c.id).where(*where, users.c.one_time_until.is_(None))).first() is None:
+        raise Forbidden("the password was changed meanwhile, or its owner may not sign in any more")
+    return Pen(u, proof.name, act)
 
 
 def _signed_before(u: Unit) -> bool:
-    if u.actor.session is None:
-        return False
     s = table(Signature)
     where = (s.c.session == u.actor.session, s.c.user_id == u.actor.user_id)
     return u.conn.execute(select(s.c.id).where(*where).limit(1)).first() is not None

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import jwt
-from sqlalchemy import Engine, delete, exists, select
+from sqlalchemy import Engine, delete, select
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from core.erp.kernel.errors import Forbidden, Unauthenticated
@@ -25,6 +25,12 @@ RENEWABLE = timedelta(hours=24)
 """How long after its end a wall display's token may still be renewed: the display may have been without us as long."""
 LONGEST_SESSION = timedelta(days=30)
 """After this even a wall display is signed in anew, by a person."""
+
+
+_ENDED = {
+    "out": "signed out: sign in again",
+    "wrong": "this session has ended after too many wrong passwords: sign in again",
+}
 
 
 def issue_token(user: User, key: str, now: datetime, minutes: int) -> tuple[str, int]:
@@ -42,12 +48,13 @@ def _signed(claims: dict[str, Any], key: str, now: datetime, minutes: int) -> tu
 def actor_of(engine: Engine, token: str, key: str) -> Actor:
     """The actor a token speaks for.
 
-    Raises Unauthenticated, with `why`: `expired`, `out` (signed out), or `invalid` (forged, the password changed since,
-    or a user who may not sign in any more).
+    Raises Unauthenticated, with `why`: `expired`, `out` (signed out), `wrong` (ended by wrong passwords), or `invalid`
+    (forged, the password changed since, or a user who may not sign in any more).
     """
     claims = _claims(token, key)
     row = _user(engine, claims)
-    return Actor(row.login, frozenset(Role(role) for role in row.roles), row.id, session=claims["jti"])
+    roles = frozenset(Role(role) for role in row.roles)
+    return Actor(row.login, roles, row.id, session=claims["jti"], one_time=row.one_time_until is not None)
 
 
 def renew(engine: Engine, token: str, key: str, now: datetime, minutes: int) -> tuple[str, int]:
@@ -96,13 +103,13 @@ def _claims(token: str, key: str, *, lenient: bool = False) -> dict[str, Any]:
 
 def _user(engine: Engine, claims: dict[str, Any]) -> Any:
     users, revoked = table(User), table(RevokedToken)
-    out = exists().where(revoked.c.jti == claims["jti"]).label("out")
+    out = select(revoked.c.why).where(revoked.c.jti == claims["jti"]).scalar_subquery().label("out")
     with engine.connect() as conn:
         row = conn.execute(select(users, out).where(users.c.id == int(claims["sub"]))).one_or_none()
     if row is None or not row.active:
         raise Unauthenticated("this user may not sign in", why="invalid")
-    if row.out:
-        raise Unauthenticated("signed out: sign in again", why="out")
+    if row.out is not None:
+        raise Unauthenticated(_ENDED[row.out], why=row.out)
     if row.token_epoch != claims["epoch"]:
         raise Unauthenticated("the password was changed: sign in again", why="invalid")
     return row

@@ -50,10 +50,12 @@ class Actor:
     system: bool = False
     session: str | None = None
     """The signed-in session (the access token's id), None for the system and the command line."""
+    one_time: bool = False
+    """Signed in with a password that somebody else gave: may choose their own, and nothing else."""
 
     def may(self, permit: str) -> bool:
         """Whether the actor holds the permit; the system holds all but those that need a signature."""
-        return self.system or permit in permits_of(self.roles)
+        return self.system or (permit in permits_of(self.roles) and not self.one_time)
 
 
 def system(name: str) -> Actor:
@@ -240,17 +242,27 @@ class Unit:
 
 
 @contextmanager
-def unit(engine: Engine, actor: Actor, events: Events, now: When = None) -> Iterator[Unit]:
-    """One transaction: commits when the block ends, rolls back when it raises."""
+def unit(
+    engine: Engine, actor: Actor, events: Events, now: When = None, *, patience: timedelta | None = None
+) -> Iterator[Unit]:
+    """One transaction: commits when the block ends, rolls back when it raises.
+
+    `patience` is how long it waits for a lock (SQLSTATE 55P03 after that); without it, as long as it takes.
+    """
     clock = clock_of(now)
     with engine.begin() as conn:
+        if patience is not None:
+            conn.exec_driver_sql(f"SET LOCAL lock_timeout = {int(patience.total_seconds() * 1000)}")
         work = Unit(conn=conn, actor=actor, now=clock(), events=events, clock=clock)
         with work.session:
             yield work
             work.flush()
 
 
-def transact(engine: Engine, actor: Actor, events: Events, work: Callable[[Unit], T], now: When = None) -> T:
+def transact(
+    engine: Engine, actor: Actor, events: Events, work: Callable[[Unit], T], now: When = None,
+    *, patience: timedelta | None = None,
+) -> T:  # fmt: skip
     """Runs `work` in a unit and retries the whole of it on deadlock or serialization failure, up to RETRIES times.
 
     Where it needs readings that PostgreSQL no longer has, it is undone, they are put back while nothing is locked, and
@@ -259,7 +271,7 @@ def transact(engine: Engine, actor: Actor, events: Events, work: Callable[[Unit]
     failures = rounds = 0
     while True:
         try:
-            with unit(engine, actor, events, now) as u:
+            with unit(engine, actor, events, now, patience=patience) as u:
                 return work(u)
         except NeedsOlder as need:
             rounds += 1

@@ -24,7 +24,7 @@ else:
     url = Settings().database_url
     if url is None:
         raise SystemExit("set LOTWISE_DATABASE_URL, or run `lotwise migrate` for the embedded server")
-    engine = create_engine(url)
+    engine = create_engine(url, hide_parameters=True)
     with engine.connect() as connection:
         run(connection)
     engine.dispose()

@@ -39,7 +39,7 @@ depends_on = None
 def first_revision(url: str) -> str:
     """The source of the first revision."""
     load_models()
-    engine = create_engine(url)
+    engine = create_engine(url, hide_parameters=True)
     with engine.connect() as conn:
         context = MigrationContext.configure(conn, opts={"compare_type": True})
         migrations = produce_migrations(context, SQLModel.metadata)

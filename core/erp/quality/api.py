@@ -1,5 +1,6 @@
 """Routes of quality: QA's queue, incidents, excursions, dispositions, release, deviations, zone alarms."""
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Annotated
 
@@ -15,7 +16,7 @@ from core.erp.lots.model import Sublot
 from core.erp.quality import service
 from core.erp.quality.alarms_api import router as alarms
 from core.erp.quality.incidents_api import router as incidents
-from core.erp.quality.model import BatchRelease, Deviation, Excursion
+from core.erp.quality.model import BatchRelease, Deviation, Disposition, Excursion
 from core.erp.quality.shapes import (
     AssessIn,
     BatchDispositionIn,
@@ -89,32 +90,26 @@ def assess(excursion_id: Id, body: AssessIn, door: Door) -> JSONResponse:
     return door.post(work, status=200)
 
 
+def _conditions(body: DispositionIn) -> list[service.Restrict]:
+    return [service.Restrict(r.kind, r.value) for r in body.restrictions]
+
+
+def _all(_: Unit, made: Sequence[Disposition]) -> list[DispositionOut]:
+    return [DispositionOut.model_validate(one) for one in made]
+
+
 @router.post("/excursions/{excursion_id}/dispositions", status_code=201, response_model=DispositionOut)
-def dispose(excursion_id: Id, body: DispositionIn, door: Door) -> JSONResponse:
+async def dispose(excursion_id: Id, body: DispositionIn, door: Door) -> JSONResponse:
     """QA's signed decision: reason, and the password again. Lifts the excursion's own hold and nothing else."""
-
-    def work(u: Unit) -> DispositionOut:
-        made = service.disposition(
-            u, excursion_id, body.decision, body.reason, body.password.get_secret_value(), login=body.login,
-            restrictions=[service.Restrict(r.kind, r.value) for r in body.restrictions],
-        )  # fmt: skip
-        return DispositionOut.model_validate(made)
-
-    return door.post(work)
+    act = service.disposing(excursion_id, body.decision, body.reason, restrictions=_conditions(body))
+    return await door.sign(act, body, lambda _, made: DispositionOut.model_validate(made))
 
 
 @router.post("/dispositions", status_code=201, response_model=list[DispositionOut])
-def dispose_many(body: BatchDispositionIn, door: Door) -> JSONResponse:
+async def dispose_many(body: BatchDispositionIn, door: Door) -> JSONResponse:
     """The same decision on several excursions (of one incident): one signature per record, all or none."""
-
-    def work(u: Unit) -> list[DispositionOut]:
-        made = service.dispose_many(
-            u, body.excursion_ids, body.decision, body.reason, body.password.get_secret_value(), login=body.login,
-            restrictions=[service.Restrict(r.kind, r.value) for r in body.restrictions],
-        )  # fmt: skip
-        return [DispositionOut.model_validate(one) for one in made]
-
-    return door.post(work)
+    act = service.disposing_many(body.excursion_ids, body.decision, body.reason, restrictions=_conditions(body))
+    return await door.sign(act, body, _all)
 
 
 @router.post("/excursions/{excursion_id}/close", response_model=ExcursionDetail)
@@ -144,14 +139,10 @@ def release_review(sublot_id: Id, door: Door) -> Reviewed:
 
 
 @router.post("/sublots/{sublot_id}/release", status_code=201, response_model=ReleaseOut)
-def release(sublot_id: Id, body: ReleaseIn, door: Door) -> JSONResponse:
+async def release(sublot_id: Id, body: ReleaseIn, door: Door) -> JSONResponse:
     """Batch release by signature: its own act, by its own permit."""
-
-    def work(u: Unit) -> ReleaseOut:
-        made = service.release(u, sublot_id, body.password.get_secret_value(), body.reason, login=body.login)
-        return ReleaseOut.model_validate(made)
-
-    return door.post(work)
+    act = service.releasing(sublot_id, body.reason)
+    return await door.sign(act, body, lambda _, made: ReleaseOut.model_validate(made))
 
 
 @router.post("/sublots/{sublot_id}/auto-release", status_code=201, response_model=ReleaseOut)

@@ -74,17 +74,13 @@ def assess_incident(incident_id: Id, body: AssessIn, door: Door) -> JSONResponse
 
 
 @router.post("/incidents/{incident_id}/dispositions", status_code=201, response_model=list[DispositionOut])
-def dispose_incident(incident_id: Id, body: BatchDispositionIn, door: Door) -> JSONResponse:
+async def dispose_incident(incident_id: Id, body: BatchDispositionIn, door: Door) -> JSONResponse:
     """One signed act on all that is undecided of an incident; each excursion × sublot is recorded by itself.
 
     `excursion_ids` are those that the signer has seen: refused (409) if the incident has others, or some are decided.
     """
-
-    def work(u: Unit) -> list[DispositionOut]:
-        made = service.dispose_incident(
-            u, incident_id, body.excursion_ids, body.decision, body.reason, body.password.get_secret_value(),
-            login=body.login, restrictions=[service.Restrict(r.kind, r.value) for r in body.restrictions],
-        )  # fmt: skip
-        return [DispositionOut.model_validate(one) for one in made]
-
-    return door.post(work)
+    restrictions = [service.Restrict(r.kind, r.value) for r in body.restrictions]
+    act = service.disposing_incident(
+        incident_id, body.excursion_ids, body.decision, body.reason, restrictions=restrictions
+    )
+    return await door.sign(act, body, lambda _, made: [DispositionOut.model_validate(one) for one in made])

@@ -3,20 +3,13 @@
 from datetime import timedelta
 from typing import Annotated, Any, Literal
 
-from pydantic import AwareDatetime, ConfigDict, Field, PlainSerializer, SecretStr
+from pydantic import AwareDatetime, ConfigDict, Field, PlainSerializer
 
-from core.erp.kernel.http import Answer, Body, Figure, Moment, Ref, Text
+from core.erp.kernel.http import Answer, Body, Figure, Moment, Ref, SignIn, Text
 
 Seconds = Annotated[timedelta, PlainSerializer(timedelta.total_seconds, return_type=float)]
 """A length of time, in seconds on the wire."""
 Decision = Literal["accept", "restrict", "reject", "rework", "return", "destroy"]
-
-
-class SignIn(Body):
-    """What a signature needs: the password again, and the login for the first signing of a session."""
-
-    password: SecretStr = Field(examples=["••••••••••"])
-    login: str | None = Field(None, examples=["quinn"])
 
 
 class RestrictIn(Body):

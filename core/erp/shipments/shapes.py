@@ -2,9 +2,9 @@
 
 from typing import Annotated, Literal
 
-from pydantic import AwareDatetime, ConfigDict, Field, SecretStr
+from pydantic import AwareDatetime, ConfigDict, Field
 
-from core.erp.kernel.http import Amount, Answer, Body, Moment, Quantity, Ref, Text
+from core.erp.kernel.http import Amount, Answer, Body, Moment, Quantity, Ref, SignIn, Text
 
 Code = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9._/-]+$", examples=["SH-1"])]
 
@@ -180,12 +180,10 @@ class PutBackIn(Body):
     zone_id: Ref | None = None
 
 
-class WaiveIn(Body):
+class WaiveIn(SignIn):
     """QA does without a logger, by signature."""
 
     reason: Text
-    password: SecretStr
-    login: str | None = None
 
 
 class ReturnIn(Body):

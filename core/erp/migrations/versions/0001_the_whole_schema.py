@@ -1172,6 +1172,7 @@ def upgrade() -> None:
     sa.Column('active', sa.Boolean(), nullable=False),
     sa.Column('created_at', sa.DateTime(timezone=True), nullable=False),
     sa.Column('token_epoch', sa.Integer(), nullable=False),
+    sa.Column('one_time_until', sa.DateTime(timezone=True), nullable=True),
     sa.PrimaryKeyConstraint('id'),
     sa.UniqueConstraint('login')
     )
@@ -1624,10 +1625,11 @@ def upgrade() -> None:
     sa.Column('address', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
     sa.Column('at', sa.DateTime(timezone=True), nullable=False),
     sa.Column('ok', sa.Boolean(), nullable=False),
+    sa.Column('session', sqlmodel.sql.sqltypes.AutoString(), nullable=True),
     sa.PrimaryKeyConstraint('id')
     )
-    op.create_index('login_attempt_address', 'login_attempt', ['address', 'at'], unique=False)
     op.create_index('login_attempt_login', 'login_attempt', ['login', 'at'], unique=False)
+    op.create_index('login_attempt_session', 'login_attempt', ['session'], unique=False, postgresql_where='session IS NOT NULL')
     op.create_table('lot',
     sa.Column('id', sa.BigInteger(), autoincrement=True, nullable=False),
     sa.Column('item_id', sa.BigInteger(), nullable=False),
@@ -1803,6 +1805,7 @@ def upgrade() -> None:
     sa.Column('user_id', sa.BigInteger(), nullable=False),
     sa.Column('at', sa.DateTime(timezone=True), nullable=False),
     sa.Column('until', sa.DateTime(timezone=True), nullable=False),
+    sa.Column('why', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
     sa.PrimaryKeyConstraint('jti')
     )
     op.create_index(op.f('ix_revoked_token_until'), 'revoked_token', ['until'], unique=False)

@@ -67,28 +67,54 @@ def record_of(
     return {str(k): v for k, v in plain(signed).items()}
 
 
+def disposing(
+    excursion_id: int, decision: str, reason: str, *, restrictions: Sequence[Restrict] = ()
+) -> signatures.Signing[Disposition]:
+    """The act of signing `disposition`."""
+
+    def work(u: Unit, proof: signatures.Proof) -> Disposition:
+        return disposition(u, excursion_id, decision, reason, proof, restrictions=restrictions)
+
+    return signatures.Signing("excursion.disposition", _act([excursion_id], decision, reason), work)
+
+
+def disposing_many(
+    excursion_ids: Sequence[int], decision: str, reason: str, *, restrictions: Sequence[Restrict] = ()
+) -> signatures.Signing[list[Disposition]]:
+    """The act of signing `dispose_many`."""
+
+    def work(u: Unit, proof: signatures.Proof) -> list[Disposition]:
+        return dispose_many(u, excursion_ids, decision, reason, proof, restrictions=restrictions)
+
+    return signatures.Signing("excursion.disposition", _act(excursion_ids, decision, reason), work)
+
+
+def _act(excursion_ids: Sequence[int], decision: str, reason: str) -> signatures.Act:
+    ids = tuple(str(one) for one in sorted(set(excursion_ids)))
+    return signatures.Act(f"disposition: {decision}", "excursion", ids, reason)
+
+
 def disposition(
     u: Unit,
     excursion_id: int,
     decision: str,
     reason: str,
-    password: str,
+    proof: signatures.Proof,
     *,
     restrictions: Sequence[Restrict] = (),
-    login: str | None = None,
 ) -> Disposition:
     """QA's signed decision on one excursion × sublot.
 
     `accept` and `restrict` lift the excursion's own hold (with those of superseded excursions of the same run, which
     it replaced) and nothing else; `restrict` also puts its restrictions on the sublot. `reject`, `rework`, `return`
     and `destroy` leave the hold and reject the sublot. Nothing is released: that is another act.
-    Raises IllegalMove unless assessed, Forbidden, Unauthenticated (password), Invalid (decision, reason).
+    Raises IllegalMove unless assessed, Forbidden (permit, proof), Invalid (decision, reason).
     """
     _check(decision, reason, restrictions)
     u.need("excursion.disposition")
     get(u, excursion_id, lock=True)
     _assessed(u, [excursion_id])
-    pen = signatures.take_pen(u, password, reason, login=login)
+    pen = signatures.take_pen(u, proof, _act([excursion_id], decision, reason))
     return _dispose(u, excursion_id, decision, pen, restrictions)
 
 
@@ -112,7 +138,7 @@ def _dispose(
     excursion = get(u, excursion_id, lock=True)
     record = record_of(excursion, decision, reason, restrictions)
     EXCURSION.apply(u, excursion, "dispose", reason=reason)
-    signature = pen.sign("excursion", excursion_id, record, f"disposition: {decision}")
+    signature = pen.sign(excursion_id, record)
     excursion.accepted = excursion.out
     u.session.add(excursion)
     u.session.flush()
@@ -139,8 +165,8 @@ def _dispose(
 
 
 def dispose_many(
-    u: Unit, excursion_ids: Sequence[int], decision: str, reason: str, password: str,
-    *, restrictions: Sequence[Restrict] = (), login: str | None = None,
+    u: Unit, excursion_ids: Sequence[int], decision: str, reason: str, proof: signatures.Proof,
+    *, restrictions: Sequence[Restrict] = (),
 ) -> list[Disposition]:  # fmt: skip
     """The same decision on several excursions: one act of signing, one signature per record, all or none.
 
@@ -158,7 +184,7 @@ def dispose_many(
     lots.lock_sublots(u, [row.sublot_id for row in found])
     ordered = [row.id for row in sorted(found, key=lambda row: (row.sublot_id, row.id))]
     _assessed(u, ordered)
-    pen = signatures.take_pen(u, password, reason, login=login)
+    pen = signatures.take_pen(u, proof, _act(excursion_ids, decision, reason))
     return [_dispose(u, excursion_id, decision, pen, restrictions) for excursion_id in ordered]
 
 

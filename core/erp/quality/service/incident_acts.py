@@ -1,16 +1,18 @@
 """QA's acts on a whole incident: one assessment, one signature's password, yet each excursion recorded by itself."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from sqlalchemy import select
 
 from core.erp.kernel.errors import Conflict, NotFound, Refused
+from core.erp.kernel.signatures import Proof, Signing
 from core.erp.kernel.tables import table
 from core.erp.kernel.unit import Unit
 from core.erp.lots import service as lots
 from core.erp.quality.model import Disposition, Excursion, Incident
 from core.erp.quality.rules import LIVE
-from core.erp.quality.service.excursions import Restrict, assess, dispose_many
+from core.erp.quality.service.excursions import Restrict, assess, dispose_many, disposing_many
 from core.erp.quality.workflow import ENDED
 
 
@@ -34,9 +36,21 @@ def assess_incident(u: Unit, incident_id: int, assessment: str) -> list[Excursio
     return [assess(u, number, assessment) for number in ended]
 
 
+def disposing_incident(
+    incident_id: int, excursion_ids: Sequence[int], decision: str, reason: str,
+    *, restrictions: Sequence[Restrict] = (),
+) -> Signing[list[Disposition]]:  # fmt: skip
+    """The act of signing `dispose_incident`."""
+
+    def work(u: Unit, proof: Proof) -> list[Disposition]:
+        return dispose_incident(u, incident_id, excursion_ids, decision, reason, proof, restrictions=restrictions)
+
+    return replace(disposing_many(excursion_ids, decision, reason, restrictions=restrictions), work=work)
+
+
 def dispose_incident(
-    u: Unit, incident_id: int, excursion_ids: Sequence[int], decision: str, reason: str, password: str,
-    *, restrictions: Sequence[Restrict] = (), login: str | None = None,
+    u: Unit, incident_id: int, excursion_ids: Sequence[int], decision: str, reason: str, proof: Proof,
+    *, restrictions: Sequence[Restrict] = (),
 ) -> list[Disposition]:  # fmt: skip
     """One signed act on all that is undecided of an incident, each excursion × sublot recorded by itself; all or none.
 
@@ -51,4 +65,4 @@ def dispose_incident(
             f"{gone or 'none'} of those named are decided, refuted or another incident's",
             incident_id=incident_id, missing=missing, gone=gone,
         )  # fmt: skip
-    return dispose_many(u, excursion_ids, decision, reason, password, restrictions=restrictions, login=login)
+    return dispose_many(u, excursion_ids, decision, reason, proof, restrictions=restrictions)

@@ -160,20 +160,27 @@ def veto(u: Unit, releasing: SublotReleasing) -> None:
     _refuse(releasing.sublot_id, [a for a in against(u, releasing.sublot_id, automatic=False) if a.kind == "excursion"])
 
 
-def release(
-    u: Unit,
-    sublot_id: int,
-    password: str,
-    reason: str = "exposure and audit trail reviewed",
-    *,
-    login: str | None = None,
-) -> BatchRelease:
+REVIEWED = "exposure and audit trail reviewed"
+
+
+def releasing(sublot_id: int, reason: str = REVIEWED) -> signatures.Signing[BatchRelease]:
+    """The act of signing `release`."""
+    return signatures.Signing(
+        "batch.release", _act(sublot_id, reason), lambda u, proof: release(u, sublot_id, proof, reason)
+    )
+
+
+def _act(sublot_id: int, reason: str) -> signatures.Act:
+    return signatures.Act("batch release", "sublot", (str(sublot_id),), reason)
+
+
+def release(u: Unit, sublot_id: int, proof: signatures.Proof, reason: str = REVIEWED) -> BatchRelease:
     """Releases a sublot by signature. Refused with every reason against it; Forbidden without `batch.release`."""
     u.need("batch.release")
     sublot = lots.get_sublot(u, sublot_id, lock=True)
     _refuse(sublot_id, against(u, sublot_id, automatic=False))
     record = review(u, sublot_id)
-    signature = signatures.sign(u, password, "sublot", sublot_id, record, "batch release", reason, login=login)
+    signature = signatures.take_pen(u, proof, _act(sublot_id, reason)).sign(sublot_id, record)
     SUBLOT.apply(u, sublot, "release", reason=reason)
     return _written(u, sublot_id, record, signature.id)
 

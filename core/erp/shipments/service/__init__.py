@@ -3,7 +3,7 @@
 from core.erp.shipments.service.facts import arrived, departed, returned
 from core.erp.shipments.service.field import close_field_action, open_field_actions, told
 from core.erp.shipments.service.journey import accept, cancel, dispatch, open_tasks, pick, put_back, refuse
-from core.erp.shipments.service.loggers import confirm_read, logger_read, veto, waive_logger
+from core.erp.shipments.service.loggers import confirm_read, logger_read, veto, waive_logger, waiving
 from core.erp.shipments.service.planning import (
     Leg,
     Logger,
@@ -24,5 +24,5 @@ __all__ = [
     "create", "departed", "dispatch",
     "get_line", "get_shipment", "legs_of", "lines_of", "logger_read", "open_field_actions", "open_tasks",
     "outstanding", "pack", "pick", "put_back", "refuse", "require_logger", "returned", "stop", "stop_these", "told",
-    "veto", "waive_logger",
+    "veto", "waive_logger", "waiving",
 ]  # fmt: skip

@@ -72,9 +72,18 @@ def _require_told(u: Unit, shipment: Shipment, serial: str) -> None:
         raise Refused(f"logger {serial} has not told of the journey up to its end: import its file, or have it waived")
 
 
-def waive_logger(
-    u: Unit, shipment_id: int, serial: str, reason: str, password: str, *, login: str | None = None
-) -> ShipmentLogger:
+def waiving(shipment_id: int, serial: str, reason: str) -> signatures.Signing[ShipmentLogger]:
+    """The act of signing `waive_logger`."""
+    return signatures.Signing(
+        "logger.waive", _act(shipment_id, serial, reason), lambda u, p: waive_logger(u, shipment_id, serial, reason, p)
+    )
+
+
+def _act(shipment_id: int, serial: str, reason: str) -> signatures.Act:
+    return signatures.Act("waiver of a required logger", "shipment_logger", (f"{shipment_id}/{serial}",), reason)
+
+
+def waive_logger(u: Unit, shipment_id: int, serial: str, reason: str, proof: signatures.Proof) -> ShipmentLogger:
     """QA does without a logger that cannot be read, by signature. Raises IllegalMove unless it is still required."""
     u.need("logger.waive")
     shipment = get_shipment(u, shipment_id, lock=True)
@@ -82,9 +91,8 @@ def waive_logger(
     if found.state != "required":
         raise IllegalMove(f"logger {serial} is {found.state}: nothing to waive", state=found.state)
     record = {"shipment": shipment.code, "serial": serial, "reason": reason}
-    signed = signatures.sign(
-        u, password, "shipment_logger", found.id, record, "waiver of a required logger", reason, login=login
-    )
+    pen = signatures.take_pen(u, proof, _act(shipment_id, serial, reason))
+    signed = pen.sign(found.id, record, named=f"{shipment_id}/{serial}")
     found.state, found.signature_id, found.reason = "waived", signed.id, reason
     u.session.add(found)
     u.session.flush()

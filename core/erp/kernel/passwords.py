@@ -1,0 +1,101 @@
+"""Passwords: what one may be (NIST SP 800-63B, 3.1.1), how it is kept, and whether it is the right one.
+
+Hashes are argon2id with OWASP's parameters: 19 MiB, two passes, one lane. Hashes with others are taken as they are and
+made anew at the next sign-in.
+"""
+
+import unicodedata
+import uuid
+from functools import cache, lru_cache
+from itertools import pairwise
+from pathlib import Path
+
+from argon2 import PasswordHasher
+from argon2.exceptions import InvalidHashError, VerificationError
+
+from core.erp.kernel.errors import Invalid
+
+SHORTEST, LONGEST = 10, 256
+"""Characters. The longest bounds what hashing costs; nobody remembers more."""
+SERVICE = "lotwise"
+COMMONEST = Path(__file__).with_name("common_passwords.txt")
+SIGNS = " !.,-_#?*+=@$"
+FEW = 4
+"""Different characters that a password needs: `aaaaaaaaaa` and `1212121212` are what is tried first."""
+
+
+@lru_cache(maxsize=1)
+def hasher() -> PasswordHasher:
+    """argon2id with m = 19 MiB, t = 2, p = 1 (OWASP Password Storage Cheat Sheet)."""
+    return PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)
+
+
+@lru_cache(maxsize=1)
+def _nobody() -> str:
+    """A hash to check against where there is no such user, so that both answers take as long."""
+    return hash_of(uuid.uuid4().hex)
+
+
+@cache
+def _commonest() -> frozenset[str]:
+    lines = COMMONEST.read_text(encoding="utf-8").splitlines()
+    return frozenset(line for line in lines if not line.startswith("#"))
+
+
+def check_rules(password: str, *names: str) -> None:
+    """Raises Invalid for what may not be a password: too short, too long, among the commonest, or made of `names`.
+
+    No rule says what it must be composed of, and none ends it after some time: both make passwords worse.
+    """
+    text = _normal(password)
+    if len(text) < SHORTEST:
+        raise Invalid(f"a password needs at least {SHORTEST} characters")
+    if len(text) > LONGEST:
+        raise Invalid(f"a password has at most {LONGEST} characters")
+    plain = text.casefold()
+    bare = plain.strip(SIGNS + "0123456789")
+    if not _commonest().isdisjoint({plain, bare, plain.strip(SIGNS)}):
+        raise Invalid("this password is among those that are tried first: choose another, such as four unrelated words")
+    if len(set(plain)) < FEW or _in_a_row(plain):
+        raise Invalid("one sign again and again, or signs in a row, are tried first: choose another password")
+    if bare in {name.casefold() for name in (SERVICE, *names)}:
+        raise Invalid("a name with some signs around it is tried first: choose another password")
+
+
+def _in_a_row(text: str) -> bool:
+    """Whether each character is the one before plus the same step: 0123456789, zyxwvutsrq."""
+    steps = {ord(b) - ord(a) for a, b in pairwise(text)}
+    return len(steps) == 1 and abs(steps.pop()) <= 1
+
+
+def _normal(password: str) -> str:
+    """NFKC, so that the same letters typed on another keyboard are the same password (NIST SP 800-63B, 3.1.1.2)."""
+    return unicodedata.normalize("NFKC", password[: LONGEST + 1])
+
+
+def _as_bytes(password: str) -> bytes:
+    return _normal(password).encode("utf-8", "surrogatepass")
+
+
+def hash_of(password: str) -> str:
+    """The password as it is kept."""
+    return hasher().hash(_as_bytes(password))
+
+
+def matches(hashed: str | None, password: str) -> bool:
+    """Whether the password is the one kept. None, for nobody's, takes as long and is never right.
+
+    What is too long to be anybody's is not hashed at all.
+    """
+    if len(password) > LONGEST:
+        return False
+    try:
+        right = hasher().verify(hashed if hashed is not None else _nobody(), _as_bytes(password))
+    except (VerificationError, InvalidHashError):
+        return False
+    return right and hashed is not None
+
+
+def outdated(hashed: str) -> bool:
+    """Whether the hash was made with other parameters than today's."""
+    return hasher().check_needs_rehash(hashed)
