@@ -35,7 +35,9 @@ class Leader(threading.Thread):
         self.leads = threading.Event()
         self._stop_now = threading.Event()
         given = {"application_name": "lotwise leader", "options": _KEEPALIVE}
-        self._engine = create_engine(engine.url, poolclass=NullPool, isolation_level="AUTOCOMMIT", connect_args=given, hide_parameters=True)
+        self._engine = create_engine(
+            engine.url, poolclass=NullPool, isolation_level="AUTOCOMMIT", connect_args=given, hide_parameters=True
+        )
 
     def run(self) -> None:
         """Until `stop`."""

@@ -88,7 +88,13 @@ class DatabaseProbe:
     def __init__(self, engine: Engine) -> None:
         given = {"connect_timeout": 2, "application_name": "lotwise health", "options": "-c statement_timeout=2000"}
         self._engine = create_engine(
-            engine.url, pool_size=1, max_overflow=0, pool_timeout=1, pool_pre_ping=True, connect_args=given
+            engine.url,
+            pool_size=1,
+            max_overflow=0,
+            pool_timeout=1,
+            pool_pre_ping=True,
+            hide_parameters=True,
+            connect_args=given,
         )
 
     def __call__(self) -> str | None:
