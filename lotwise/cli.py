@@ -35,7 +35,12 @@ class LoadedWhenAsked(TyperGroup):
         return command
 
 
-ELSEWHERE = {"import": "lotwise.importing", "bench": "lotwise.bench.cli", "prove": "lotwise.prove"}
+ELSEWHERE = {
+    "import": "lotwise.importing",
+    "bench": "lotwise.bench.cli",
+    "prove": "lotwise.prove",
+    "torture": "lotwise.torture.cli",
+}
 
 app = typer.Typer(
     name="lotwise",

@@ -1,0 +1,167 @@
+"""What will happen, from a seed alone: temperatures, goods and kills. Pure; seconds since the soak began."""
+
+import random
+from bisect import bisect_right
+from dataclasses import dataclass, field
+
+COLD, WARM = (3.0, 6.0), (9.5, 14.0)
+"""°C between which a zone is while its goods are well, and while most profiles are broken."""
+BEGIN = 3.0
+"""Seconds before anything is broken."""
+CALM = 4.0
+"""Seconds at the end in which every zone is cold and nothing is killed any more."""
+USUAL = 0.75
+"""Share of blows that go a target's usual way."""
+GAP = 20
+"""Seconds a value may speak for. No device is ever quiet for so long, except where the plan says that it is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """A zone's temperature: `levels[i]` from `starts[i]` on. Its sensor says nothing over [quiet_from, quiet_to)."""
+
+    starts: tuple[float, ...]
+    levels: tuple[float, ...]
+    quiet_from: float = 0.0
+    quiet_to: float = 0.0
+
+    def level(self, at: float) -> float:
+        """°C at so many seconds."""
+        return self.levels[max(bisect_right(self.starts, at) - 1, 0)]
+
+    def quiet(self, at: float) -> bool:
+        """Whether its sensor says nothing then."""
+        return self.quiet_from <= at < self.quiet_to
+
+
+def script(rng: random.Random, seconds: float) -> Script:
+    """Cold first and last; between, warm for less, a little more and much more than the profiles allow."""
+    starts, levels = [0.0], [rng.uniform(*COLD)]
+    at = rng.uniform(4.0, 7.0)
+    while True:
+        back = at + rng.choice([rng.uniform(0.5, 2.0), rng.uniform(3.5, 5.0), rng.uniform(6.0, 9.0)])
+        if back > seconds - CALM:
+            return Script(tuple(starts), tuple(levels))
+        starts += [at, back]
+        levels += [rng.uniform(*WARM), rng.uniform(*COLD)]
+        at = back + rng.uniform(3.0, 9.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """What an item tolerates: the kind of its limit (> `threshold` °C) and its delay in seconds."""
+
+    item: str
+    kind: str
+    threshold: float
+    delay: int
+
+
+PROFILES = (
+    Profile("instant", "instant", 8.0, 0),
+    Profile("consecutive", "consecutive", 8.0, 3),
+    Profile("cumulative", "cumulative", 8.0, 6),
+    Profile("wide", "consecutive", 25.0, 3),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Goods:
+    """A sublot: of which item, and (zone, since when) for each place it stands in; the first is where it arrives."""
+
+    name: str
+    profile: Profile
+    ways: tuple[tuple[str, float], ...]
+
+
+def goods(rng: random.Random, zones: list[str], seconds: float, every: float) -> list[Goods]:
+    """One of every profile in some zone at first, then arrivals every so many seconds; a third of them move on."""
+    out = []
+    arrivals = [(1.0, profile) for profile in PROFILES for _ in range(2)]
+    at = 3.0
+    while at < seconds - CALM:
+        arrivals.append((at, rng.choice(PROFILES)))
+        at += rng.uniform(0.5, 1.5) * every
+    for number, (since, profile) in enumerate(arrivals):
+        ways = [(rng.choice(zones), since)]
+        moved = since + rng.uniform(2.0, 15.0)
+        if rng.random() < 1 / 3 and moved < seconds - CALM:
+            ways.append((rng.choice([zone for zone in zones if zone != ways[0][0]]), moved))
+        out.append(Goods(f"S{number:04d}", profile, tuple(ways)))
+    return out
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What can be broken, and in which ways: kill (-9), stop (in order), freeze (and go on), wipe (and lose its files).
+
+    Of those of one `group` only one is down at a time. `longest` is for how many seconds it stays down at most.
+    """
+
+    name: str
+    ways: tuple[str, ...]
+    group: str
+    longest: float = 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class Blow:
+    """At `at` the target is broken in one of its ways; it is started again `down` seconds later."""
+
+    at: float
+    target: str
+    way: str
+    down: float
+
+
+def blows(rng: random.Random, targets: list[Target], seconds: float, every: float) -> list[Blow]:
+    """Every target is broken once in every round, in a random order; one blow in `every` seconds on average.
+
+    In the first round all go their usual way, the ingest first: what a killed worker had in hand comes again after half
+    a minute, for which a short soak would have to wait. Later a fourth go other ways. Those of one group never overlap.
+    """
+    out: list[Blow] = []
+    free_at = {target.group: BEGIN for target in targets}
+    round_: list[Target] = []
+    at, first = BEGIN, True
+    while True:
+        if not round_:
+            first = not out
+            round_ = rng.sample(targets, len(targets))
+            if first:
+                round_.sort(key=lambda target: target.group == "ingest")
+        target = round_.pop()
+        way = target.ways[0] if first or rng.random() < USUAL else rng.choice(target.ways)
+        down = rng.uniform(0.3, target.longest)
+        begin = max(at, free_at[target.group])
+        if begin + down > seconds - CALM:
+            if at + 0.3 > seconds - CALM:
+                return out
+            at += every
+            continue
+        out.append(Blow(begin, target.name, way, down))
+        free_at[target.group] = begin + down + every
+        at += rng.uniform(0.5, 1.5) * every
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Everything that will happen. `scripts` by zone."""
+
+    seed: int
+    seconds: float
+    scripts: dict[str, Script]
+    goods: list[Goods] = field(default_factory=list)
+    blows: list[Blow] = field(default_factory=list)
+
+
+def plan(seed: int, seconds: float, zones: list[str], targets: list[Target], every: float) -> Plan:
+    """The plan of a seed: the same for the same arguments. Where there is time, one zone's sensor falls silent."""
+    rng = random.Random(f"torture:{seed}")  # noqa: S311 - to be repeatable, not to be secret
+    scripts = {zone: script(rng, seconds) for zone in zones}
+    if seconds >= 4 * GAP:
+        begins = rng.uniform(0.3, 0.5) * seconds
+        loud = scripts[zones[0]]
+        scripts[zones[0]] = Script(loud.starts, loud.levels, begins, begins + GAP + 10)
+    made = goods(rng, zones, seconds, 4.0)
+    return Plan(seed, seconds, scripts, made, blows(rng, targets, seconds, every))

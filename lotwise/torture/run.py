@@ -1,0 +1,181 @@
+"""`lotwise torture`: sets everything up, lets the plan happen, and says what came of it."""
+
+import asyncio
+import json
+import os
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from lotwise.embedded.process import ServerFailed
+from lotwise.torture import audit
+from lotwise.torture.actors import Hands, Mortal
+from lotwise.torture.audit import Broken
+from lotwise.torture.devices import Devices
+from lotwise.torture.plan import Blow, Plan, plan
+from lotwise.torture.series import Found, Seen
+from lotwise.torture.stage import CLUSTER, SINGLE, ZONES, Size, Stage, furnish
+from lotwise.torture.work import Catalog, Stood, Unanswered, work
+
+SETTLING = 90.0
+"""Seconds that everything has to arrive and be judged once nothing is broken any more."""
+EVERY = {1: 2.0, 3: 4.0}
+"""Seconds between two blows on average, by the number of stream nodes."""
+Say = Callable[[str], None]
+
+
+def run(*, minutes: float, seed: int, cluster: bool, rate: float, folder: Path | None) -> int:
+    """Runs a soak and prints its JSON object as the last line. 0 if all promises held, else 1."""
+    os.environ["LOTWISE_INSTANCE"] = "test"  # everything is its own; simulators refuse any other
+    begun = time.monotonic()
+
+    def say(text: str) -> None:
+        print(f"{time.monotonic() - begun:7.1f} s  {text}", file=sys.stderr, flush=True)
+
+    with tempfile.TemporaryDirectory(prefix="lotwise-torture-", ignore_cleanup_errors=True) as temporary:
+        size = CLUSTER if cluster else SINGLE
+        try:
+            told = asyncio.run(_soak(folder or Path(temporary), size, minutes * 60, seed, rate, say))
+        except* (ServerFailed, Unanswered, OSError) as group:
+            told = {"ok": False, "error": "; ".join(str(error) for error in _each(group))}
+    said = {"seed": seed, "minutes": minutes, "cluster": cluster, "seconds": round(time.monotonic() - begun, 1)}
+    print(json.dumps({**told, **said}))
+    return 0 if told["ok"] else 1
+
+
+def _each(error: BaseException) -> list[BaseException]:
+    if isinstance(error, BaseExceptionGroup):
+        return [each for part in error.exceptions for each in _each(part)]
+    return [error]
+
+
+async def _soak(folder: Path, size: Size, seconds: float, seed: int, rate: float, say: Say) -> dict[str, Any]:
+    hands = Hands()
+    async with AsyncExitStack() as stack:
+        stack.callback(hands.close)
+        stage = Stage(folder, size, hands)
+        stack.push_async_callback(stage.close)
+        say(f"starting {', '.join(stage.actors)} in {folder}")
+        await stage.open()
+        devices = Devices(ZONES, stage.mqtt, stage.device_ports, seed, rate)
+        stack.push_async_callback(devices.stop)
+        stage.connect(devices)
+        made = plan(seed, seconds, list(ZONES), stage.targets, EVERY[size.replicas])
+        await devices.open()
+        catalog = await furnish(stage.caller, devices)
+        await stage.open_gateways()
+        looking = asyncio.create_task(stage.look_after())
+        stack.push_async_callback(_ended, looking)
+        say(f"{seconds:.0f} s with {len(made.blows)} blows and {len(made.goods)} sublots begin")
+        stood, fell = await _happen(stage, devices, made, catalog, say)
+        told = await _told(stage, devices, made, stood, fell, say)
+        (folder / "truth.json").write_text(json.dumps([book.written() for book in devices.books.values()]))
+    return told
+
+
+async def _ended(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.wait([task])
+    if not task.cancelled():
+        task.result()
+
+
+async def _happen(
+    stage: Stage, devices: Devices, made: Plan, catalog: Catalog, say: Say
+) -> tuple[list[Stood], list[Broken]]:
+    """The plan: devices speak, goods come and go, blows fall. Raises ServerFailed, Unanswered."""
+    devices.begin(made)
+    fell: list[Broken] = []
+    async with asyncio.TaskGroup() as group:
+        posting = group.create_task(work(stage.caller, catalog, made.goods, devices.began))
+        for blow in made.blows:
+            group.create_task(_strike(stage, blow, devices.began, fell, say))
+        await asyncio.sleep(max(0.0, devices.began + made.seconds - time.time()))
+        say("the plan is through: everything runs again, the devices go on")
+    return posting.result(), fell
+
+
+async def _strike(stage: Stage, blow: Blow, began: float, fell: list[Broken], say: Say) -> None:
+    await asyncio.sleep(max(0.0, began + blow.at - time.time()))
+    actor = stage.actors[blow.target]
+    say(f"{blow.way} {blow.target} for {blow.down:.1f} s")
+    at = time.time_ns() // 1000
+    await actor.hurt(blow.way)
+    fell.append(Broken(blow.target, blow.way, at))
+    await asyncio.sleep(blow.down)
+    await actor.start()
+
+
+async def _told(
+    stage: Stage, devices: Devices, made: Plan, stood: list[Stood], fell: list[Broken], say: Say
+) -> dict[str, Any]:
+    upto = int((devices.began + made.seconds) * 1_000_000)
+    conninfo = stage.postgres.conninfo("lotwise")
+    found, seen = await _settled(stage, devices, fell, upto, say)
+    judged = await audit.judge_all(stage, devices, seen, stood, upto)
+    unrecorded = audit.silences(devices, seen, upto)
+    points = [
+        (point, book.temperature) for book in devices.books.values() for point in (book.temperature, book.sequence)
+    ]
+    differs = await audit.api_differs(stage, seen, points, upto)
+    others = await asyncio.to_thread(audit.counts, conninfo, stood)
+    faults = {
+        "lost": found.lost, "duplicate": found.duplicate, "restamped": found.restamped, "invented": found.invented,
+        "wrong_quality": found.wrong_quality, "wrong_value": found.wrong_value, "missed": judged.missed,
+        "double": judged.double, "false_hold": judged.false_hold, "wrong_certainty": judged.wrong_certainty,
+        "unrecorded_gaps": len(unrecorded), "api_differs": len(differs), **others,
+    }  # fmt: skip
+    polled = sum(each.target.startswith("edge") or each.target == "controller" for each in fell)
+    faults["unkept_answers_beyond_one_a_blow"] = max(0, found.unkept_answers - polled)
+    for note in (*found.notes, *judged.notes, *unrecorded, *differs):
+        say(note)
+    kills: dict[str, Counter[str]] = {}
+    for each in fell:
+        kills.setdefault(each.target, Counter())[each.way] += 1
+    checked = {
+        "values": found.checked, "in_gap": found.in_gap, "unkept_answers": found.unkept_answers,
+        "sublots": judged.sublots, "excursions": dict(sorted(judged.expected.items())),
+        "superseded_by_late_moves": judged.superseded_by_late_moves, "posts": stage.caller.posts,
+        "retried": stage.caller.retries,
+    }  # fmt: skip
+    ended = {
+        name: actor.ended_by_itself
+        for name, actor in stage.actors.items()
+        if isinstance(actor, Mortal) and actor.ended_by_itself
+    }
+    return {
+        "ok": not any(faults.values()), **faults, "checked": checked, "blows": len(fell),
+        "kills": {name: dict(sorted(ways.items())) for name, ways in sorted(kills.items())}, "ended_by_itself": ended,
+    }  # fmt: skip
+
+
+async def _settled(
+    stage: Stage, devices: Devices, fell: list[Broken], upto: int, say: Say
+) -> tuple[Found, dict[str, Seen]]:
+    """The books beside the series once all is there and judged, or after SETTLING."""
+    conninfo = stage.postgres.conninfo("lotwise")
+    deadline = time.monotonic() + SETTLING
+    while True:
+        left = await devices.drained(1.0) if time.monotonic() < deadline else 0
+        seen = await asyncio.to_thread(audit.read, conninfo, devices.books.values(), fell)
+        found = audit.compare_all(devices, seen, upto)
+        judged = await _judged_to(stage)
+        if (not found.lost and judged >= upto) or time.monotonic() > deadline:
+            say(f"settled: {found.checked} values checked, {left} messages with the devices, {found.lost} lost")
+            return found, seen
+        await asyncio.sleep(1.0)
+
+
+async def _judged_to(stage: Stage) -> int:
+    """Up to where every zone with goods is judged, silences and all; microseconds."""
+    zones = await stage.caller.get("/zone-status")
+    marks = [zone["watermark"] for zone in zones if zone["address"] in ZONES]
+    if len(marks) < len(ZONES) or any(mark is None for mark in marks):
+        return 0
+    return int(min(datetime.fromisoformat(mark) for mark in marks).astimezone(UTC).timestamp() * 1_000_000)

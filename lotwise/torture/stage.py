@@ -1,0 +1,261 @@
+"""Everything that runs in a soak: servers, core, workers, gateways and devices, all on 127.0.0.1 and of its own."""
+
+import asyncio
+import json
+import os
+import secrets
+import urllib.error
+import urllib.request
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+from sqlalchemy import create_engine
+
+from core.app import build_events
+from core.erp.kernel.auth import create_user
+from core.erp.kernel.unit import Unit, system, transact
+from core.erp.migrations import upgrade
+from lotwise.embedded.nats import EmbeddedNats
+from lotwise.embedded.postgres import EmbeddedPostgres
+from lotwise.embedded.process import ServerFailed, accepts, free_port
+from lotwise.torture.actors import Actor, Command, Hands, Mortal, Postgres, Switched, cluster
+from lotwise.torture.devices import LOAD, Devices, sources
+from lotwise.torture.plan import GAP, PROFILES, Target
+from lotwise.torture.truth import Device
+from lotwise.torture.work import PASSWORD, PEOPLE, Caller, Catalog
+from simulators.link import Broker
+
+ZONES = {
+    "torture/cold/room-1": "mqtt", "torture/cold/room-2": "mqtt", "torture/cold/room-3": "mqtt",
+    "torture/fill/line-1": "opcua", "torture/cold/room-4": "modbus",
+}  # fmt: skip
+"""Zones with goods, and what their one sensor speaks."""
+NODES = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """How much of each runs. `replicas` > 1 is a NATS cluster of so many nodes."""
+
+    replicas: int = 1
+    workers: int = 1
+    gateways: int = 1
+
+
+SINGLE, CLUSTER = Size(), Size(replicas=NODES, workers=2, gateways=2)
+
+
+@dataclass(slots=True)
+class Stage:
+    """All of it, by name; nothing runs before `open`."""
+
+    folder: Path
+    size: Size
+    hands: Hands
+    actors: dict[str, Actor] = field(default_factory=dict)
+    targets: list[Target] = field(default_factory=list)
+    postgres: EmbeddedPostgres = field(init=False)
+    streams: list[EmbeddedNats] = field(default_factory=list)
+    broker: EmbeddedNats = field(init=False)
+    port: int = field(default_factory=free_port)
+    device_ports: tuple[int, int] = field(default_factory=lambda: (free_port(), free_port()))
+    health_ports: dict[str, int] = field(default_factory=dict)
+    caller: Caller = field(init=False)
+
+    def __post_init__(self) -> None:
+        folder, several = self.folder, self.size.replicas > 1
+        self.postgres = EmbeddedPostgres(folder / "postgres")
+        ports = [(free_port(), free_port()) for _ in range(self.size.replicas)]
+        self.streams = cluster(folder, ports) if several else [EmbeddedNats(folder / "stream", port=ports[0][0])]
+        self.broker = EmbeddedNats(folder / "broker", mqtt=True)
+        self.caller = Caller(f"http://127.0.0.1:{self.port}")
+        self._add(Mortal("postgres", Postgres(self.postgres), self.hands))
+        for stream in self.streams:
+            name = stream.data_dir.name
+            wipes = None if several else stream.store_dir
+            self._add(Mortal(name, stream, self.hands, wipes=wipes), "stream", 6.0 if several else 3.0)
+        self._add(Mortal("broker", self.broker, self.hands))
+        self._commands()
+
+    def _add(self, actor: Actor, group: str | None = None, longest: float = 3.0) -> None:
+        self.actors[actor.name] = actor
+        self.targets.append(Target(actor.name, actor.ways, group or actor.name, longest))
+
+    def _commands(self) -> None:
+        port = self.port
+        self._command("serve", ["serve", "--port", str(port)], "serve")
+        for number in range(1, self.size.workers + 1):
+            name = f"ingest-{number}"
+            # longer than a lease, so that the other worker takes the partitions over
+            longest = 14.0 if self.size.workers > 1 else 3.0
+            self._command(name, ["ingest", "--name", name], "ingest", longest=longest, freezes=True)
+        for number in range(1, self.size.gateways + 1):
+            name = f"edge-{number}"
+            self.health_ports[name] = free_port()
+            file = str(self.folder / f"{name}.yaml")
+            self._command(name, ["edge", "run", file, "--log-level", "INFO"], "edge")
+
+    def _command(
+        self, name: str, arguments: list[str], group: str, *, longest: float = 3.0, freezes: bool = False
+    ) -> None:
+        command = Command(name, arguments, self.folder / f"{name}.log", self.environment)
+        self._add(Mortal(name, command, self.hands, freezes=freezes), group, longest)
+
+    def environment(self) -> dict[str, str]:
+        """What the commands are told."""
+        inherited = {key: value for key, value in os.environ.items() if not key.startswith("LOTWISE_")}
+        return inherited | {
+            "LOTWISE_INSTANCE": "test",
+            "LOTWISE_DATA_DIR": str(self.folder / "core"),
+            "LOTWISE_DATABASE_URL": self.postgres.url(),
+            "LOTWISE_NATS_URL": ",".join(stream.url for stream in self.streams),
+            "LOTWISE_NATS_REPLICAS": str(self.size.replicas),
+            "LOTWISE_SECRET_KEY": (self.folder / "secret.key").read_text(),
+            "LOTWISE_LOG_LEVEL": "INFO",
+        }
+
+    async def open(self) -> None:
+        """Starts the servers, the core and the workers, on an empty database with people who may sign in."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        (self.folder / "secret.key").write_text(secrets.token_urlsafe(48))
+        for name in ("postgres", *(stream.data_dir.name for stream in self.streams), "broker"):
+            await self.actors[name].start()
+        await asyncio.to_thread(self._prepare)
+        for name, actor in self.actors.items():
+            if name == "serve" or name.startswith("ingest"):
+                await actor.start()
+        await until("the core to serve", lambda: accepts(self.port))
+
+    async def look_after(self) -> None:
+        """Starts again, until cancelled, what has ended by itself though it should run."""
+        while True:
+            for actor in self.actors.values():
+                if isinstance(actor, Mortal):
+                    await actor.look_after()
+            await asyncio.sleep(0.5)
+
+    def _prepare(self) -> None:
+        engine = create_engine(self.postgres.url())
+        upgrade(engine)
+
+        def work(u: Unit) -> None:
+            for login, role in PEOPLE.items():
+                create_user(u, login, login.title(), PASSWORD, [role])
+
+        transact(engine, system("torture"), build_events(), work)
+        engine.dispose()
+
+    @property
+    def mqtt(self) -> Broker:
+        """The devices' broker."""
+        assert self.broker.mqtt_port is not None
+        return Broker(port=self.broker.mqtt_port)
+
+    def connect(self, devices: Devices) -> None:
+        """Takes the devices that can be switched off into the plan."""
+        machine, controller = devices.machine, devices.controller
+        self._add(Switched("machine", machine.connect, machine.disconnect))
+        self._add(Switched("controller", controller.connect, controller.disconnect))
+
+    async def open_gateways(self) -> None:
+        """Starts the gateways and waits until each is connected to all its sources."""
+        for name in self.health_ports:
+            self._write_gateway(name)
+            await self.actors[name].start()
+        for port in self.health_ports.values():
+            await until("a gateway to be connected to all devices", lambda at=port: _connected(at))
+
+    def _write_gateway(self, name: str) -> None:
+        config: dict[str, Any] = {
+            "gateway": name, "site": "torture", "instance": "test", "data_dir": str(self.folder / name),
+            "stream": {"urls": [stream.url for stream in self.streams], "replicas": self.size.replicas},
+            "health": {"host": "127.0.0.1", "port": self.health_ports[name]},
+            "sources": sources(ZONES, self.mqtt.port, self.device_ports, name),
+        }  # fmt: skip
+        if self.size.gateways > 1:
+            config["redundancy_group"] = "torture"
+        with (self.folder / f"{name}.yaml").open("w") as file:
+            YAML(typ="safe").dump(config, file)
+
+    async def close(self) -> None:
+        """Stops everything in order, what sends first."""
+        await self.caller.close()
+        for actor in reversed(list(self.actors.values())):
+            if isinstance(actor, Mortal):
+                await actor.end()
+
+
+async def until(what: str, ask: Any, within: float = 90.0) -> None:
+    """Waits until it is so. Raises ServerFailed."""
+    deadline = asyncio.get_running_loop().time() + within
+    while not await asyncio.to_thread(ask):
+        if asyncio.get_running_loop().time() > deadline:
+            raise ServerFailed(f"waited {within:.0f} s for {what}")
+        await asyncio.sleep(0.2)
+
+
+def _connected(port: int) -> bool:
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz", timeout=5) as answer:
+            said = json.load(answer)
+    except urllib.error.HTTPError as error:  # 503 where anything is wrong; it says the same
+        said = json.load(error)
+    except (OSError, ValueError):
+        return False
+    return all(source["connected"] for source in said["sources"])
+
+
+async def furnish(caller: Caller, devices: Devices) -> Catalog:
+    """Site, zones, points with calibrated sensors, and an item of every profile, through the API. Raises Unanswered."""
+    catalog = Catalog()
+    site = await caller.post("admin", "/sites", {"code": "torture", "name": "Torture"})
+    for address in (*ZONES, LOAD):
+        zone = await caller.post(
+            "admin", "/zones",
+            {"site_id": site["id"], "address": address, "name": address, "simulated": True, "allowed_gap": f"PT{GAP}S"},
+        )  # fmt: skip
+        catalog.zones[address] = zone["id"]
+    for book in devices.books.values():
+        await _points(caller, catalog.zones[book.zone], book)
+    for profile in PROFILES:
+        made = await caller.post("qa", "/profiles", {"code": profile.item.upper(), "name": profile.item})
+        limit = {"key": "high", "op": ">", "threshold": profile.threshold, "kind": profile.kind}
+        if profile.delay:
+            limit["delay"] = f"PT{profile.delay}S"
+        version = await caller.post(
+            "qa", f"/profiles/{made['id']}/versions", {"allowed_gap": f"PT{GAP}S", "limits": [limit]}
+        )
+        item = await caller.post(
+            "admin", "/items", {"code": profile.item, "name": profile.item, "profile_id": made["id"]}
+        )
+        await caller.post("qa", f"/items/{item['id']}/profiles", {"version_id": version["id"]})
+        catalog.items[profile.item] = item["id"]
+    return catalog
+
+
+async def _points(caller: Caller, zone_id: int, book: Device) -> None:
+    now = datetime.now(UTC)
+    role = "machine" if book.zone == LOAD else "required"
+    point = await caller.post(
+        "engineer", "/points",
+        {"zone_id": zone_id, "address": book.temperature, "quantity": "temperature", "unit": "Cel", "role": role},
+    )  # fmt: skip
+    await caller.post(
+        "engineer", "/points",
+        {"zone_id": zone_id, "address": book.sequence, "quantity": "sequence", "unit": "", "role": "machine"},
+    )  # fmt: skip
+    if role == "machine":
+        return
+    sensor = await caller.post("engineer", "/sensors", {"serial": book.temperature, "model": "torture"})
+    await caller.post(
+        "qa", "/calibrations",
+        {"sensor_id": sensor["id"], "done_at": (now - timedelta(days=30)).isoformat(),
+         "due_at": (now + timedelta(days=335)).isoformat(), "certificate": "torture"},
+    )  # fmt: skip
+    await caller.post(
+        "engineer", "/installations",
+        {"sensor_id": sensor["id"], "point_id": point["id"], "from_at": (now - timedelta(days=29)).isoformat()},
+    )  # fmt: skip
