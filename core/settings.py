@@ -46,6 +46,8 @@ class Settings(BaseSettings):
     """Our own certificate, where the stream asks for one."""
     nats_key: Path | None = None
     """The key of our own certificate."""
+    nats_replicas: int = Field(default=1, ge=1, le=5)
+    """On how many nodes of a NATS cluster the stream is made, where it has to be made: 3 in production."""
 
     influx_url: str | None = None
     """InfluxDB 2 (or 1.8 by its v2 API) as the series store behind; unset: PostgreSQL is the series store."""

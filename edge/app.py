@@ -54,7 +54,12 @@ class Gateway:
             window=config.forwarder.window,
             confirm_every=config.forwarder.confirm_every.total_seconds(),
         )
-        self.supervisor = Supervisor(_makers(config, spool, protocols), spool, identities=_identities(config))
+        self.supervisor = Supervisor(
+            _makers(config, spool, protocols),
+            spool,
+            identities=_identities(config),
+            group=config.redundancy_group or "",
+        )
         self.clock = Clockwatch(config.clock.max_offset.total_seconds())
 
     async def run(self, stop: asyncio.Event, listener: socket.socket) -> None:

@@ -149,6 +149,10 @@ class GatewayConfig(_Strict):
     instance: Literal["test", "live"]
     """A live instance refuses simulated sources."""
     data_dir: Annotated[Path, AfterValidator(_folder)]
+    redundancy_group: Segment | None = None
+    """Gateways of one group are in hot standby for each other: all read the same sources, under the same names. Of
+    each source it is enough that one of them speaks; that another is silent is told, and is no zone's alarm.
+    """
     stream: StreamConfig
     spool: SpoolConfig = SpoolConfig()
     forwarder: ForwarderConfig = ForwarderConfig()

@@ -40,8 +40,14 @@ class Source:
     """
 
     def __init__(
-        self, make: Callable[[], Collector], spool: Spool, clock: Callable[[], datetime], identity: str = ""
+        self,
+        make: Callable[[], Collector],
+        spool: Spool,
+        clock: Callable[[], datetime],
+        identity: str = "",
+        group: str = "",
     ) -> None:
+        self.group = group
         self._make = make
         self._spool = spool
         self._clock = clock
@@ -114,7 +120,7 @@ class Source:
         held = min(self._keeping.values(), default=None)
         if held is not None and held <= upto:
             upto = held - timedelta(microseconds=1)
-        return Watermark(self.name, upto, tuple(sorted(self.zones)), self.collector.behind)
+        return Watermark(self.name, upto, tuple(sorted(self.zones)), self.collector.behind, self.group)
 
     async def recall_zones(self) -> None:
         """Takes up the zones that it spoke for before the gateway was started again, under the same configuration.
@@ -189,13 +195,14 @@ class Supervisor:
         spool: Spool,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         identities: Sequence[str] = (),
+        group: str = "",
     ) -> None:
         self._clock = clock
         self._spool = spool
         self._connected: dict[str, bool] = {}
         self._marked = False
         self.sources = [
-            Source(make, spool, clock, identity)
+            Source(make, spool, clock, identity, group)
             for make, identity in itertools.zip_longest(makers, identities, fillvalue="")
             if not isinstance(make, str)
         ]

@@ -23,6 +23,7 @@ from core.erp.kernel.unit import Unit, system, transact
 from core.ingest.headers import fold_headers, forget_headers
 from core.ingest.shipping import prune, run_shipper
 from core.ingest.sources import retire_unnamed
+from core.ingest.standby import tell_standbys
 from core.ingest.stream import NatsSettings
 from core.ingest.worker import run_ingest
 from core.series.port import StoreUnavailable
@@ -80,6 +81,7 @@ class _Timer:
         """One beat."""
         self._later = transact(self._engine, system("timer"), self._events, self._tick)
         self._before = now
+        transact(self._engine, system("timer"), self._events, partial(tell_standbys, overdue=Patience().overdue), now)
         retire_unnamed(self._engine, self._judge, self._events)
 
     def _tick(self, u: Unit) -> Later:

@@ -16,6 +16,7 @@ from sqlalchemy.exc import OperationalError
 from core.ingest.stream import NatsSettings, StreamUnavailable
 from core.series.port import StoreUnavailable
 from core.settings import Settings
+from core.telemetry.stream import StreamSettings
 from lotwise.embedded.lease import Lease, ask_status
 from lotwise.embedded.postgres import EmbeddedPostgres
 from lotwise.embedded.process import ServerFailed
@@ -60,7 +61,7 @@ class Servers:
 def nats_settings(settings: Settings, servers: Servers) -> NatsSettings:
     """How to reach the stream."""
     return NatsSettings(
-        urls=tuple(servers.nats_url.split(",")),
+        urls=tuple(url.strip() for url in servers.nats_url.split(",")),
         user=settings.nats_user,
         password=_plain(settings.nats_password),
         token=_plain(settings.nats_token),
@@ -68,6 +69,7 @@ def nats_settings(settings: Settings, servers: Servers) -> NatsSettings:
         ca=settings.nats_ca,
         certificate=settings.nats_certificate,
         key=settings.nats_key,
+        stream=StreamSettings(replicas=settings.nats_replicas),
     )
 
 

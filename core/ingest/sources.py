@@ -130,13 +130,13 @@ def _others(u: Unit, zone_ids: list[int]) -> list[tuple[str, Watermark]]:
     """What the other sources of the zones have said before, said once more: now it may count for more."""
     rows = u.conn.execute(
         text(
-            "SELECT w.gateway, w.source, w.upto, w.behind, z.address"
+            "SELECT w.gateway, w.source, w.upto, w.behind, w.redundancy_group, z.address"
             " FROM source_watermark w JOIN zone z ON z.id = w.zone_id "
             "WHERE w.zone_id = ANY(:zones) AND w.retired_at IS NULL ORDER BY 1, 2, 3, 4"
         ),
         {"zones": zone_ids},
     )
-    said: defaultdict[tuple[str, str, datetime, timedelta], list[str]] = defaultdict(list)
+    said: defaultdict[tuple[str, str, datetime, timedelta, str], list[str]] = defaultdict(list)
     for row in rows:
-        said[row.gateway, row.source, row.upto, row.behind].append(row.address)
-    return [(of[0], Watermark(*of[1:3], tuple(zones), of[3])) for of, zones in said.items()]
+        said[row.gateway, row.source, row.upto, row.behind, row.redundancy_group].append(row.address)
+    return [(of[0], Watermark(*of[1:3], tuple(zones), *of[3:])) for of, zones in said.items()]

@@ -21,13 +21,15 @@ class Watermark(msgspec.Struct, frozen=True, array_like=True):
 
     `zones` are the addresses, within the batch's partition, of every zone the source serves. `behind` is how far the
     source stays back while all is well (a device clock's tolerance, a sampling interval): so much older than now `upto`
-    may be before anybody is late.
+    may be before anybody is late. Gateways of one redundancy `group` read the same sources under the same names: what
+    one of them has told is told. "" for a gateway that stands alone.
     """
 
     source: str
     upto: datetime
     zones: tuple[str, ...]
     behind: timedelta = timedelta(0)
+    group: str = ""
 
 
 class Gap(msgspec.Struct, frozen=True, array_like=True):

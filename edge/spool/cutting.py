@@ -46,7 +46,8 @@ def split_watermarks(watermarks: Iterable[Watermark]) -> dict[int, list[Watermar
         for zone in sorted(mark.zones):
             zones.setdefault(partition_of(zone), []).append(zone)
         for partition, names in zones.items():
-            split.setdefault(partition, []).append(Watermark(mark.source, mark.upto, tuple(names), mark.behind))
+            part = Watermark(mark.source, mark.upto, tuple(names), mark.behind, mark.group)
+            split.setdefault(partition, []).append(part)
     return split
 
 

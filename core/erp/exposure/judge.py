@@ -19,7 +19,7 @@ from core.erp.exposure.places import PointRef, load_places
 from core.erp.exposure.raw import judged_value
 from core.erp.exposure.rules.profile import Profile
 from core.erp.exposure.times import bucket, micros, moment
-from core.erp.exposure.told import record_told, write_marks
+from core.erp.exposure.told import Speaker, record_told, write_marks
 from core.erp.exposure.ways import Ways
 from core.erp.exposure.zone import Watch, ZoneFold
 from core.erp.kernel.unit import Unit
@@ -187,18 +187,18 @@ class Judge:
 
     def _by_zone_id(
         self, conn: Connection, watermarks: Sequence[tuple[str, Watermark]]
-    ) -> dict[int, dict[tuple[str, str], int]]:
+    ) -> dict[int, dict[Speaker, int]]:
         unknown = {zone for _, mark in watermarks for zone in mark.zones} - self._zones.keys()
         if unknown:
             query = text("SELECT address, id FROM zone WHERE address = ANY(:a)")
             self._zones.update({row.address: row.id for row in conn.execute(query, {"a": sorted(unknown)})})
-        out: dict[int, dict[tuple[str, str], int]] = defaultdict(dict)
+        out: dict[int, dict[Speaker, int]] = defaultdict(dict)
         for gateway, mark in watermarks:
-            upto = micros(mark.upto)
+            upto, speaker = micros(mark.upto), Speaker(gateway, mark.source, mark.group)
             for zone in mark.zones:
                 if zone in self._zones:
                     said = out[self._zones[zone]]
-                    said[gateway, mark.source] = max(said.get((gateway, mark.source), 0), upto)
+                    said[speaker] = max(said.get(speaker, 0), upto)
         return dict(out)
 
     def _lock_and_load(
@@ -207,7 +207,7 @@ class Judge:
         zones: Sequence[int],
         by_zone: Mapping[int, Sequence[tuple[PointRef, Reading]]],
         doubled: Mapping[int, Sequence[int]],
-        marks: Mapping[int, Mapping[tuple[str, str], int]],
+        marks: Mapping[int, Mapping[Speaker, int]],
     ) -> None:
         conn = u.conn
         asked = {"zones": list(zones)}

@@ -13,6 +13,7 @@ from core.erp.exposure.places import Place, load_places, load_profiles, versions
 from core.erp.exposure.raw import first_heard, last_good, load_heard
 from core.erp.exposure.rules.profile import Profile
 from core.erp.exposure.times import micros
+from core.erp.exposure.told import Speaker
 from core.erp.exposure.zone import Watch, ZoneFold
 
 
@@ -90,15 +91,15 @@ def _versions(
 
 
 def _load_marks(conn: Connection, folds: Mapping[int, ZoneFold]) -> None:
-    marks: dict[int, dict[tuple[str, str], int]] = defaultdict(dict)
+    marks: dict[int, dict[Speaker, int]] = defaultdict(dict)
     for row in conn.execute(
         text(
-            "SELECT zone_id, gateway, source, upto FROM source_watermark"
+            "SELECT zone_id, gateway, source, redundancy_group, upto FROM source_watermark"
             " WHERE zone_id = ANY(:zones) AND retired_at IS NULL"
         ),
         {"zones": sorted(folds)},
     ):
-        marks[row.zone_id][(row.gateway, row.source)] = micros(row.upto)
+        marks[row.zone_id][Speaker(row.gateway, row.source, row.redundancy_group)] = micros(row.upto)
     for zone, fold in folds.items():
         fold.marks = dict(marks[zone])
 

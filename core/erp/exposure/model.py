@@ -47,6 +47,8 @@ class SourceWatermark(SQLModel, table=True):
     zone_id: int = Field(sa_column=Column(BigInteger, primary_key=True, autoincrement=False))
     gateway: str = Field(primary_key=True)
     source: str = Field(primary_key=True)
+    redundancy_group: str = ""
+    """Gateways of one group read the same sources: of each it is enough that one speaks. Empty: it stands alone."""
     upto: datetime = moment()
     behind: timedelta = Field(
         default=timedelta(0), sa_column=Column(Interval, nullable=False, server_default=text("'0'"))

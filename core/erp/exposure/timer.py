@@ -36,12 +36,18 @@ class Patience:
     patience: timedelta = timedelta(hours=24)
 
 
-# where all sources are retired nobody speaks any more: that is silence too
+# where all sources are retired nobody speaks any more: that is silence too. Of a source that the gateways of one group
+# all read, the furthest counts (told.told_by_all)
 _OVERDUE = text("""
+    WITH voice AS (
+        SELECT zone_id, max(upto) FILTER (WHERE retired_at IS NULL) AS upto, max(upto) AS ever,
+            max(upto + behind) FILTER (WHERE retired_at IS NULL) AS live, max(upto + behind) AS ever_live
+        FROM source_watermark
+        GROUP BY zone_id, source, redundancy_group, CASE redundancy_group WHEN '' THEN gateway ELSE '' END
+    )
     SELECT zone_id, upto FROM (
-        SELECT zone_id, coalesce(min(upto) FILTER (WHERE retired_at IS NULL), max(upto)) AS upto,
-            coalesce(min(upto + behind) FILTER (WHERE retired_at IS NULL), max(upto + behind)) AS live
-        FROM source_watermark GROUP BY zone_id
+        SELECT zone_id, coalesce(min(upto), max(ever)) AS upto, coalesce(min(live), max(ever_live)) AS live
+        FROM voice GROUP BY zone_id
     ) z WHERE live < CAST(:before AS timestamptz)
 """)
 # a recorder says all it has to say when it is read out: nothing is expected of it before

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
+from typing import NamedTuple
 
 from sqlalchemy import text
 
@@ -11,41 +12,66 @@ from core.telemetry.address import named
 from core.telemetry.batch import Gap
 
 
+class Speaker(NamedTuple):
+    """A source of a gateway; `group` is the gateway's redundancy group, "" where it stands alone."""
+
+    gateway: str
+    source: str
+    group: str = ""
+
+    @property
+    def voice(self) -> tuple[str, str, str]:
+        """What it speaks as: the same for a source that the gateways of one group all read."""
+        return self.group, "" if self.group else self.gateway, self.source
+
+
+def told_by_all(marks: Mapping[Speaker, int]) -> int:
+    """Up to where every voice has told all: of a group's source the furthest counts, of different ones the least."""
+    voices: dict[tuple[str, str, str], int] = {}
+    for speaker, upto in marks.items():
+        voices[speaker.voice] = max(voices.get(speaker.voice, 0), upto)
+    return min(voices.values())
+
+
 def write_marks(
-    u: Unit, marks: Mapping[int, Mapping[tuple[str, str], int]], behind: Mapping[tuple[str, str], timedelta]
-) -> dict[int, dict[tuple[str, str], int]]:
+    u: Unit, marks: Mapping[int, Mapping[Speaker, int]], behind: Mapping[tuple[str, str], timedelta]
+) -> dict[int, dict[Speaker, int]]:
     """Writes them and gives those that count: a retired source counts again once it speaks of a time since then.
 
     `behind`: how far each (gateway, source) stays back while all is well.
     """
-    rows = sorted((zone, gateway, source, upto) for zone, of in marks.items() for (gateway, source), upto in of.items())
+    rows = sorted((zone, *speaker, upto) for zone, of in marks.items() for speaker, upto in of.items())
     if not rows:
         return {}
     written = u.conn.execute(
         text(
-            "INSERT INTO source_watermark (zone_id, gateway, source, upto, behind, received_at)"
+            "INSERT INTO source_watermark (zone_id, gateway, source, redundancy_group, upto, behind, received_at)"
             " SELECT *, CAST(:now AS timestamptz) FROM unnest(CAST(:zones AS bigint[]), CAST(:gateways AS text[]),"
-            " CAST(:sources AS text[]), CAST(:uptos AS timestamptz[]), CAST(:behind AS interval[]))"
+            " CAST(:sources AS text[]), CAST(:groups AS text[]), CAST(:uptos AS timestamptz[]),"
+            " CAST(:behind AS interval[]))"
             " ON CONFLICT (zone_id, gateway, source) DO UPDATE"
             " SET upto = greatest(source_watermark.upto, excluded.upto), received_at = excluded.received_at,"
+            " redundancy_group = excluded.redundancy_group,"
             " behind = CASE WHEN excluded.upto < source_watermark.upto THEN source_watermark.behind"
             " ELSE excluded.behind END,"
             " retired_at = CASE WHEN excluded.upto <= source_watermark.retired_at THEN source_watermark.retired_at END"
-            " RETURNING zone_id, gateway, source, retired_at"
+            " RETURNING zone_id, gateway, source, redundancy_group, retired_at"
         ),
         {
             "now": u.now,
             "zones": [row[0] for row in rows],
             "gateways": [row[1] for row in rows],
             "sources": [row[2] for row in rows],
-            "uptos": [moment(row[3]) for row in rows],
+            "groups": [row[3] for row in rows],
+            "uptos": [moment(row[4]) for row in rows],
             "behind": [behind.get((row[1], row[2]), timedelta(0)) for row in rows],
         },
     )
-    out: dict[int, dict[tuple[str, str], int]] = {zone: {} for zone in marks}
+    out: dict[int, dict[Speaker, int]] = {zone: {} for zone in marks}
     for row in written:
         if row.retired_at is None:
-            out[row.zone_id][(row.gateway, row.source)] = marks[row.zone_id][(row.gateway, row.source)]
+            speaker = Speaker(row.gateway, row.source, row.redundancy_group)
+            out[row.zone_id][speaker] = marks[row.zone_id][speaker]
     return out
 
 

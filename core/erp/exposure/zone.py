@@ -12,6 +12,7 @@ from core.erp.exposure.rules.profile import Profile
 from core.erp.exposure.rules.signal import GOOD
 from core.erp.exposure.rules.summary import Look, Seen, Summary, add, reaching
 from core.erp.exposure.times import BUCKET, SECOND
+from core.erp.exposure.told import Speaker, told_by_all
 
 MARGIN = 5 * SECOND
 """Readings of one zone's points come this much out of order, at most, without anything being looked at twice."""
@@ -58,7 +59,7 @@ class ZoneFold:
     """By version: since when its closed hours are known to exist."""
     base: dict[int, Summary] = field(default_factory=dict)
     watches: dict[int, Watch] = field(default_factory=dict)
-    marks: dict[tuple[str, str], int] = field(default_factory=dict)
+    marks: dict[Speaker, int] = field(default_factory=dict)
     good_at: dict[str, int] = field(default_factory=dict)
     since: int | None = None
     """When it was first heard of, as far as that is needed."""
@@ -258,12 +259,14 @@ class ZoneFold:
     def _tail_length(self) -> int:
         return max((len(heard.at) for heard in self.heard.values()), default=0)
 
-    def recompute_marks(self, marks: Mapping[tuple[str, str], int]) -> None:
-        """Takes sources' watermarks; the zone's is the least of them."""
-        for key, upto in marks.items():
-            self.marks[key] = max(self.marks.get(key, 0), upto)
+    def recompute_marks(self, marks: Mapping[Speaker, int]) -> None:
+        """Takes sources' watermarks; the zone's is as far as all have told."""
+        for speaker, upto in marks.items():
+            if speaker not in self.marks:  # new, or its gateway has joined a group or left one
+                self.marks = {each: said for each, said in self.marks.items() if each[:2] != speaker[:2]}
+            self.marks[speaker] = max(self.marks.get(speaker, 0), upto)
         if self.marks:
-            self.pass_by(min(self.marks.values()))
+            self.pass_by(told_by_all(self.marks))
 
     def pass_by(self, watermark: int) -> None:
         """Silence is real up to this watermark; one that lies back changes nothing."""

@@ -1933,6 +1933,7 @@ def upgrade() -> None:
     sa.Column('zone_id', sa.BigInteger(), autoincrement=False, nullable=False),
     sa.Column('gateway', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
     sa.Column('source', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('redundancy_group', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
     sa.Column('upto', sa.DateTime(timezone=True), nullable=False),
     sa.Column('behind', sa.Interval(), server_default=sa.text("'0'"), nullable=False),
     sa.Column('received_at', sa.DateTime(timezone=True), nullable=False),

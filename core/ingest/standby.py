@@ -1,0 +1,52 @@
+"""A gateway of a redundancy group that no longer speaks while another does: no zone is silent, but nobody stands by."""
+
+from datetime import timedelta
+
+from sqlalchemy import text
+
+from core.erp.kernel.unit import Unit
+
+SILENT = "standby_silent"
+_ALONE = text("SELECT pg_advisory_xact_lock(1281852235)")
+_RAISED = text("""
+    WITH voice AS (
+        SELECT redundancy_group, gateway, source, max(upto) AS upto FROM source_watermark
+        WHERE redundancy_group <> '' AND retired_at IS NULL GROUP BY 1, 2, 3
+    ), silent AS (
+        SELECT v.gateway, v.redundancy_group, string_agg(v.source, ', ' ORDER BY v.source) AS sources,
+            min(v.upto) AS since
+        FROM voice v WHERE v.upto < CAST(:before AS timestamptz) AND EXISTS (
+            SELECT FROM voice o WHERE o.redundancy_group = v.redundancy_group AND o.source = v.source
+            AND o.upto >= CAST(:before AS timestamptz)
+        ) GROUP BY 1, 2
+    )
+    INSERT INTO ingest_alarm (at, kind, gateway, detail)
+    SELECT CAST(:now AS timestamptz), CAST(:kind AS text), s.gateway,
+        'of group ' || s.redundancy_group || ', tells nothing of ' || s.sources || ' since '
+        || to_char(s.since AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')
+        || '; another gateway of the group does, so no zone is silent, but nobody stands by'
+    FROM silent s WHERE NOT EXISTS (
+        SELECT FROM ingest_alarm a WHERE a.kind = CAST(:kind AS text) AND a.gateway = s.gateway AND a.cleared_at IS NULL
+    ) RETURNING gateway, detail
+""")
+_CLEARED = text("""
+    UPDATE ingest_alarm a SET cleared_at = :now WHERE a.kind = :kind AND a.cleared_at IS NULL AND NOT EXISTS (
+        SELECT FROM (
+            SELECT max(upto) AS upto FROM source_watermark w WHERE w.gateway = a.gateway AND w.redundancy_group <> ''
+            AND w.retired_at IS NULL GROUP BY w.source
+        ) v WHERE v.upto < :before
+    ) RETURNING gateway
+""")
+
+
+def tell_standbys(u: Unit, overdue: timedelta) -> None:
+    """Raises an alarm for each gateway of a group that is overdue with a source of which another of its group speaks;
+    clears it once the gateway speaks again, or its sources are retired. Of a group that is silent altogether the zones
+    are silent (core.erp.exposure.timer).
+    """
+    u.conn.execute(_ALONE)
+    said = {"now": u.now, "kind": SILENT, "before": u.now - overdue}
+    for gateway, detail in u.conn.execute(_RAISED, said).all():
+        u.outbox("ingest.alarm", gateway, {"kind": SILENT, "detail": detail})
+    for gateway in u.conn.execute(_CLEARED, said).scalars().all():
+        u.outbox("ingest.going", gateway, {"kind": SILENT, "gateway": gateway})
