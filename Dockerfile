@@ -54,7 +54,7 @@ CMD ["migrate"]
 # -- NATS with our configuration, and a folder that somebody other than root can write -------------------------------
 FROM ${NATS_IMAGE} AS nats
 RUN addgroup -g 10001 nats && adduser -D -H -u 10001 -G nats nats && install -d -o nats -g nats -m 0750 /data
-COPY docker/nats/stream.conf docker/nats/broker.conf /etc/nats/
+COPY docker/nats/stream.conf docker/nats/cluster.conf docker/nats/users.conf docker/nats/broker.conf /etc/nats/
 USER 10001:10001
 VOLUME ["/data"]
 CMD ["-c", "/etc/nats/stream.conf"]

@@ -86,9 +86,10 @@ class StreamConfig(_Strict):
 
     @model_validator(mode="before")
     @classmethod
-    def _one_url(cls, data: Any) -> Any:
+    def _urls_in_a_text(cls, data: Any) -> Any:
+        """One URL, or several with commas between, as the core's LOTWISE_NATS_URL has them."""
         if isinstance(data, dict) and isinstance(data.get("urls"), str):
-            return data | {"urls": [data["urls"]]}
+            return data | {"urls": [url.strip() for url in data["urls"].split(",")]}
         return data
 
     @model_validator(mode="after")

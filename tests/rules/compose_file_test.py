@@ -15,6 +15,7 @@ from lotwise.cli import app
 ROOT = Path(__file__).resolve().parents[2]
 SCHEMA = ROOT / "tests" / "services" / "compose_spec" / "compose-spec.json"
 ONE_SHOT = {"secrets", "migrate"}
+NODES = ("nats", "nats-2", "nats-3")
 NAMED_IN_THE_ISSUE = {"nats", "influxdb", "postgres", "grafana", "core", "ingest", "edge", "simulators"}
 _SECRET = re.compile(r"PASSWORD|TOKEN|SECRET|_KEY$")
 _REQUIRED = re.compile(r"\$\{[A-Z_]+:\?[^}]+\}")
@@ -63,6 +64,29 @@ def test_the_schema_finds_what_is_wrong(
 def test_every_service_of_the_issue_is_there(compose: dict[str, Any]) -> None:
     assert set(compose["services"]) >= NAMED_IN_THE_ISSUE
     assert compose["services"]["simulators"]["profiles"] == ["simulators"]
+
+
+def test_the_cluster_profile_makes_three_nodes_that_know_each_other(compose: dict[str, Any]) -> None:
+    services = compose["services"]
+    assert [services[name].get("profiles") for name in NODES] == [None, ["cluster"], ["cluster"]]
+    stores = [services[name]["volumes"] for name in NODES]
+    assert len({volume for volumes in stores for volume in volumes}) == len(NODES), "a store for each"
+    for name in NODES:
+        said = services[name]["environment"]
+        assert said["LOTWISE_NATS_NODE"] == name
+        hosts = [said[f"LOTWISE_NATS_ROUTE_{n}"].split("@")[1] for n in (1, 2, 3)]
+        assert hosts == [f"{node}:6222" for node in NODES]
+        assert services[name]["command"][1] in {
+            "/etc/nats/cluster.conf",
+            "/etc/nats/${LOTWISE_NATS_CONFIG:-stream}.conf",
+        }
+    for name in ("core", "ingest", "edge"):
+        said = services[name]["environment"]
+        assert (said["LOTWISE_NATS_URL"], said["LOTWISE_NATS_REPLICAS"]) == (
+            "${LOTWISE_NATS_URL:-nats://nats:4222}", "${LOTWISE_NATS_REPLICAS:-1}",
+        )  # fmt: skip
+    example = (ROOT / ".env.example").read_text(encoding="utf-8")
+    assert ",".join(f"nats://{node}:4222" for node in NODES) in example
 
 
 def test_dependencies_networks_and_volumes_exist(compose: dict[str, Any]) -> None:
@@ -164,7 +188,7 @@ def test_the_floor_reaches_the_gateway_and_nothing_else(compose: dict[str, Any])
     on = {name: set(service.get("networks", [])) for name, service in compose["services"].items()}
     assert {name for name, networks in on.items() if "floor" in networks} == {"edge", "broker", "simulators"}
     assert "inner" not in on["edge"]
-    assert {name for name, networks in on.items() if "edge" in networks} == {"edge", "nats"}
+    assert {name for name, networks in on.items() if "edge" in networks} == {"edge", *NODES}
     assert compose["networks"]["inner"]["internal"]
     assert compose["networks"]["edge"]["internal"]
 

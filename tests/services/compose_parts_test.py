@@ -3,24 +3,32 @@
 import asyncio
 import os
 import re
+import shutil
 import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
+from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
+from typing import TypeVar
 
 import nats
 import psycopg
 import pytest
+from nats.aio.client import Client
+from pydantic import SecretStr
 from sqlalchemy import create_engine
 
 from core.erp.migrations import upgrade
+from core.ingest.stream import NatsSettings, StreamUnavailable, api, connect, ensure_consumer, ensure_stream
 from core.outbound.ddl import VIEWS
 from core.telemetry.connection import hang_up
-from edge.config import load
+from core.telemetry.stream import StreamSettings
+from edge.carrier import CarrierDown, NatsCarrier
+from edge.config import StreamConfig, load
 from lotwise.embedded.nats import nats_binary
 from lotwise.embedded.postgres import EmbeddedPostgres
 from lotwise.embedded.process import ServerProcess
@@ -29,7 +37,9 @@ from tests.servers import accepts, free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCKER = ROOT / "docker"
-CORE, GATEWAY = "kcore-password-1", "kgateway-password-2"
+CORE, GATEWAY, NODE = "kcore-password-1", "kgateway-password-2", "knode-password-3"
+NODES = ("nats", "nats-2", "nats-3")
+T = TypeVar("T")
 
 
 def run(script: str, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -113,6 +123,7 @@ def stream(tmp_path: Path) -> Iterator[int]:
     text = text.replace("port: 4222", f"port: {port}").replace("127.0.0.1:8222", f"127.0.0.1:{monitor}")
     config = tmp_path / "stream.conf"
     config.write_text(text.replace('"/data"', f'"{tmp_path / "data"}"'))
+    shutil.copy(DOCKER / "nats" / "users.conf", tmp_path)
     passwords = {"LOTWISE_NATS_CORE_PASSWORD": CORE, "LOTWISE_NATS_GATEWAY_PASSWORD": GATEWAY}
     server = ServerProcess(
         "nats", [nats_binary(), "-c", str(config)], tmp_path / "log", env={**os.environ, **passwords}
@@ -163,10 +174,98 @@ def _greet(port: int, credentials: bytes) -> bytes:
     return said
 
 
+class Cluster:
+    """The compose file's three nodes as processes: its configuration, with ports and folders of this machine."""
+
+    def __init__(self, folder: Path) -> None:
+        self.ports = [free_port() for _ in NODES]
+        routes = [free_port() for _ in NODES]
+        shutil.copy(DOCKER / "nats" / "users.conf", folder)
+        told = {f"LOTWISE_NATS_ROUTE_{n}": f"nats://node:{NODE}@127.0.0.1:{port}" for n, port in enumerate(routes, 1)}
+        told |= {
+            "LOTWISE_NATS_CORE_PASSWORD": CORE,
+            "LOTWISE_NATS_GATEWAY_PASSWORD": GATEWAY,
+            "LOTWISE_NATS_CLUSTER_PASSWORD": NODE,
+        }
+        self.nodes = []
+        for name, port, route in zip(NODES, self.ports, routes, strict=True):
+            config = folder / f"{name}.conf"
+            text = (DOCKER / "nats" / "cluster.conf").read_text()
+            for said, here in (
+                ("port: 4222", f"listen: 127.0.0.1:{port}"), ("port: 6222", f"listen: 127.0.0.1:{route}"),
+                ("127.0.0.1:8222", f"127.0.0.1:{free_port()}"), ("/data/cluster", str(folder / name)),
+            ):  # fmt: skip
+                assert text.count(said) == 1
+                text = text.replace(said, here)
+            config.write_text(text)
+            env = {**os.environ, **told, "LOTWISE_NATS_NODE": name}
+            self.nodes.append(ServerProcess(name, [nats_binary(), "-c", str(config)], folder / f"{name}.log", env=env))
+
+    def start(self, number: int) -> None:
+        self.nodes[number].start(lambda: accepts(self.ports[number]))
+
+    def stop(self) -> None:
+        for node in self.nodes:
+            node.stop()
+
+
+def test_three_nodes_keep_the_stream_while_any_one_of_them_is_killed(tmp_path: Path) -> None:
+    """Stream and consumers as the core makes them, on the compose file's cluster, with its users and passwords."""
+    cluster = Cluster(tmp_path)
+    urls = tuple(f"nats://127.0.0.1:{port}" for port in cluster.ports)
+    settings = NatsSettings(urls, user="core", password=CORE, stream=StreamSettings(replicas=3))
+    gateway = StreamConfig(urls=urls, user="gateway", password=SecretStr(GATEWAY), replicas=3)
+
+    async def main() -> None:
+        client = await connect(settings, "core")
+        carrier = NatsCarrier(gateway, "gateway")
+        running = asyncio.create_task(carrier.run())
+        first = await again(carrier.stream)  # as soon as the nodes have found each other
+        await again(lambda: ensure_consumer(client, 3, timedelta(seconds=5), 100))
+        for number, node in enumerate(cluster.nodes):
+            node.kill()
+            assert await again(lambda n=number: carrier.publish("readings.3.plant", f"b{n}", b"x")) == number + 1
+            assert (await again(carrier.stream)).incarnation == first.incarnation, "another leader, the same stream"
+            cluster.start(number)
+            await again(lambda: in_step(client))
+        state = await again(lambda: ensure_stream(client, settings.stream))
+        assert (state.messages, state.incarnation) == (3, first.incarnation)
+        info = await api(client, "STREAM.INFO.READINGS")
+        assert (info["config"]["num_replicas"], len(info["cluster"]["replicas"])) == (3, 2)
+        consumer = await api(client, "CONSUMER.INFO.READINGS.ingest-3")
+        assert len(consumer["cluster"]["replicas"]) == 2, "a consumer lives on as many nodes as its stream"
+        running.cancel()
+        await asyncio.wait([running])
+        await hang_up(client)
+
+    async def in_step(client: Client) -> None:
+        info = await api(client, "STREAM.INFO.READINGS")
+        if not all(replica["current"] for replica in info.get("cluster", {}).get("replicas", [{"current": False}])):
+            raise StreamUnavailable("a node is behind")
+
+    try:
+        for number in range(3):
+            cluster.start(number)
+        asyncio.run(main())
+    finally:
+        cluster.stop()
+
+
+async def again(ask: Callable[[], Awaitable[T]], within: float = 30.0) -> T:
+    """What is answered once the cluster is able to."""
+    async with asyncio.timeout(within):
+        while True:
+            try:
+                return await ask()
+            except (CarrierDown, StreamUnavailable):
+                await asyncio.sleep(0.1)
+
+
 @pytest.mark.parametrize("name", ["stream.conf", "broker.conf"])
 def test_nats_accepts_its_configuration(name: str, tmp_path: Path) -> None:
     config = tmp_path / name
     config.write_text((DOCKER / "nats" / name).read_text().replace('"/data"', f'"{tmp_path / "data"}"'))
+    shutil.copy(DOCKER / "nats" / "users.conf", tmp_path)
     passwords = {"LOTWISE_NATS_CORE_PASSWORD": CORE, "LOTWISE_NATS_GATEWAY_PASSWORD": GATEWAY}
     command = [nats_binary(), "-c", str(config), "-t"]
     result = subprocess.run(
@@ -208,8 +307,15 @@ def _make_and_read(server: EmbeddedPostgres, statements: list[str]) -> None:
 
 
 def test_the_gateways_file_is_right_and_fits_the_simulators() -> None:
-    environment = {"LOTWISE_INSTANCE": "test", "LOTWISE_NATS_GATEWAY_PASSWORD": GATEWAY}
+    environment = {
+        "LOTWISE_INSTANCE": "test",
+        "LOTWISE_NATS_URL": "nats://nats:4222, nats://nats-2:4222",
+        "LOTWISE_NATS_REPLICAS": "3",
+        "LOTWISE_NATS_GATEWAY_PASSWORD": GATEWAY,
+    }
     config = load(DOCKER / "edge" / "gateway.yaml", environment)
+    assert config.stream.urls == ("nats://nats:4222", "nats://nats-2:4222")
+    assert config.stream.settings.replicas == 3
     scenario = read_scenario(DOCKER / "simulators" / "scenario.yaml")
     assert all(source.simulated for source in config.sources)
     ports = {device.port for device in scenario.devices if hasattr(device, "port")}
