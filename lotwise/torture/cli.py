@@ -61,6 +61,9 @@ def torture(
             raise typer.Exit(EXIT_REFUSED) from error
     signal.signal(signal.SIGTERM, _ended)
     logging.basicConfig(level="ERROR", format="%(asctime)s %(levelname)-7s %(name)s: %(message)s", stream=sys.stderr)
+    for devices in ("pymodbus", "asyncua"):
+        # switched off in the middle of an answer they have much to say
+        logging.getLogger(devices).setLevel(logging.CRITICAL)
     from lotwise.torture.run import run
 
     raise typer.Exit(run(minutes=minutes, seed=seed, cluster=cluster, rate=rate, folder=folder))

@@ -13,6 +13,8 @@ from lotwise.torture.truth import BAD, GOOD, Said
 
 SECOND = 1_000_000
 PROVEN, UNCERTAIN, UNPROVEN = "proven", "uncertain", "unproven"
+OPEN = "open"
+"""Where nothing good says that it is in range: what was broken goes on, and counts nothing by that."""
 Span = tuple[int, int]
 
 
@@ -59,7 +61,9 @@ def _out(stays: Sequence[Stay], threshold: float, gap: int, certainty: str) -> l
     for stay in stays:
         for start, stop, speaker in pieces(stay.heard, stay.start, stay.stop, gap):
             if speaker is None:
-                out = certainty == UNPROVEN
+                out = certainty in {UNPROVEN, OPEN}
+            elif certainty == OPEN and speaker.quality != GOOD:
+                out = True
             else:
                 out = speaker.value > threshold and (certainty != PROVEN or speaker.quality == GOOD)
             if out and spans and spans[-1][1] == start:
@@ -81,12 +85,12 @@ def broken(profile: Profile, stays: Sequence[Stay], gap: int) -> list[Broken]:
                     return [Broken(start + delay - spent, certainty)]
                 spent += stop - start
         return []
-    found = (_strongest(levels, run, delay) for run in levels[UNPROVEN])
+    found = (_strongest(levels, run, delay) for run in _out(stays, profile.threshold, gap, OPEN))
     return [each for each in found if each is not None]
 
 
 def _strongest(levels: dict[str, list[Span]], run: Span, delay: int) -> Broken | None:
-    """One excursion of an unbroken stretch: by the surest count that is full within it."""
+    """One excursion of a stretch that nothing good interrupts: by the surest count that is full within it."""
     for certainty, spans in levels.items():
         first = bisect_left(spans, (run[0], run[0]))
         for start, stop in spans[first:]:

@@ -10,6 +10,7 @@ import sys
 import tempfile
 from collections.abc import Awaitable, Callable, Iterator
 from datetime import timedelta
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
@@ -40,6 +41,7 @@ DOCKER = ROOT / "docker"
 CORE, GATEWAY, NODE = "kcore-password-1", "kgateway-password-2", "knode-password-3"
 NODES = ("nats", "nats-2", "nats-3")
 T = TypeVar("T")
+HEAVY = os.environ.get("LOTWISE_TEST_HEAVY") == "1"
 
 
 def run(script: str, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -209,8 +211,10 @@ class Cluster:
             node.stop()
 
 
-def test_three_nodes_keep_the_stream_while_any_one_of_them_is_killed(tmp_path: Path) -> None:
-    """Stream and consumers as the core makes them, on the compose file's cluster, with its users and passwords."""
+def test_three_nodes_keep_the_stream_while_one_of_them_is_killed(tmp_path: Path) -> None:
+    """Stream and consumers as the core makes them, on the compose file's cluster, with its users and passwords: the
+    stream's leader is killed, in the large form each node in turn.
+    """
     cluster = Cluster(tmp_path)
     urls = tuple(f"nats://127.0.0.1:{port}" for port in cluster.ports)
     settings = NatsSettings(urls, user="core", password=CORE, stream=StreamSettings(replicas=3))
@@ -222,14 +226,17 @@ def test_three_nodes_keep_the_stream_while_any_one_of_them_is_killed(tmp_path: P
         running = asyncio.create_task(carrier.run())
         first = await again(carrier.stream)  # as soon as the nodes have found each other
         await again(lambda: ensure_consumer(client, 3, timedelta(seconds=5), 100))
-        for number, node in enumerate(cluster.nodes):
-            node.kill()
-            assert await again(lambda n=number: carrier.publish("readings.3.plant", f"b{n}", b"x")) == number + 1
+        killed = NODES if HEAVY else [(await api(client, "STREAM.INFO.READINGS"))["cluster"]["leader"]]
+        for sent, name in enumerate(killed, 1):
+            number = NODES.index(name)
+            cluster.nodes[number].kill()
+            publish = partial(carrier.publish, "readings.3.plant", name, b"x")
+            assert await again(publish) == sent
             assert (await again(carrier.stream)).incarnation == first.incarnation, "another leader, the same stream"
             cluster.start(number)
             await again(lambda: in_step(client))
         state = await again(lambda: ensure_stream(client, settings.stream))
-        assert (state.messages, state.incarnation) == (3, first.incarnation)
+        assert (state.messages, state.incarnation) == (len(killed), first.incarnation)
         info = await api(client, "STREAM.INFO.READINGS")
         assert (info["config"]["num_replicas"], len(info["cluster"]["replicas"])) == (3, 2)
         consumer = await api(client, "CONSUMER.INFO.READINGS.ingest-3")
