@@ -10,14 +10,14 @@ SILENT = "standby_silent"
 _ALONE = text("SELECT pg_advisory_xact_lock(1281852235)")
 _RAISED = text("""
     WITH voice AS (
-        SELECT redundancy_group, gateway, source, max(upto) AS upto FROM source_watermark
+        SELECT redundancy_group, gateway, source, max(upto) AS upto, max(upto + behind) AS live FROM source_watermark
         WHERE redundancy_group <> '' AND retired_at IS NULL GROUP BY 1, 2, 3
     ), silent AS (
         SELECT v.gateway, v.redundancy_group, string_agg(v.source, ', ' ORDER BY v.source) AS sources,
             min(v.upto) AS since
-        FROM voice v WHERE v.upto < CAST(:before AS timestamptz) AND EXISTS (
+        FROM voice v WHERE v.live < CAST(:before AS timestamptz) AND EXISTS (
             SELECT FROM voice o WHERE o.redundancy_group = v.redundancy_group AND o.source = v.source
-            AND o.upto >= CAST(:before AS timestamptz)
+            AND o.live >= CAST(:before AS timestamptz)
         ) GROUP BY 1, 2
     )
     INSERT INTO ingest_alarm (at, kind, gateway, detail)
@@ -32,9 +32,9 @@ _RAISED = text("""
 _CLEARED = text("""
     UPDATE ingest_alarm a SET cleared_at = :now WHERE a.kind = :kind AND a.cleared_at IS NULL AND NOT EXISTS (
         SELECT FROM (
-            SELECT max(upto) AS upto FROM source_watermark w WHERE w.gateway = a.gateway AND w.redundancy_group <> ''
-            AND w.retired_at IS NULL GROUP BY w.source
-        ) v WHERE v.upto < :before
+            SELECT max(upto + behind) AS live FROM source_watermark w
+            WHERE w.gateway = a.gateway AND w.redundancy_group <> '' AND w.retired_at IS NULL GROUP BY w.source
+        ) v WHERE v.live < :before
     ) RETURNING gateway
 """)
 

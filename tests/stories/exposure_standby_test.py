@@ -18,7 +18,7 @@ OVERDUE = timedelta(minutes=2)
 
 
 def say(world: World, gateway: str, upto: datetime, *, group: str = "pair", source: str = "probes") -> None:
-    world.fold([], [(gateway, Watermark(source, upto, ("s1/a/room",), group))], now=max(world.now, upto))
+    world.fold([], [(gateway, Watermark(source, upto, ("s1/a/room",), group=group))], now=max(world.now, upto))
 
 
 def beat(world: World, clock: str) -> None:
