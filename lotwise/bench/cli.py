@@ -27,14 +27,19 @@ def _begin() -> None:
 
 
 @app.command()
-def ingest(readings: Annotated[int, typer.Option(min=1000, help="How many readings.")] = 1_000_000) -> None:
-    """Stream → landed → judged → confirmed, over 200 zones, 20 profiles, 10 000 sublots.
+def ingest(
+    readings: Annotated[int, typer.Option(min=1000, help="How many readings.")] = 1_000_000,
+    zones: Annotated[int, typer.Option(min=1, help="How many zones they come from.")] = 200,
+    sublots: Annotated[int, typer.Option(min=1, help="How many sublots stand in them.")] = 10_000,
+    workers: Annotated[int, typer.Option(min=1, max=64, help="How many workers share the work.")] = 1,
+) -> None:
+    """Stream → landed → judged → confirmed, 20 profiles.
 
-    Prints readings_per_s and rss_growth_mb.
+    Prints readings_per_s, cpu_s_per_million and, for one worker, rss_growth_mb.
     """
-    from lotwise.bench.ingest import run
+    from lotwise.bench.ingest import Size, run
 
-    run(readings)
+    run(Size(readings, zones, sublots, workers))
 
 
 @app.command()

@@ -1,10 +1,13 @@
-"""Stream → series → judged: how many readings a second one worker takes, and whether its memory stays flat."""
+"""Stream → series → judged: how many readings a second workers take, and whether one's memory stays flat."""
 
 import asyncio
+import os
+import resource
 import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -15,7 +18,7 @@ from sqlalchemy import Engine, create_engine, text
 
 from core.app import build_events
 from core.erp.exposure.judge import Judge
-from core.erp.kernel.schema import create_schema
+from core.erp.migrations import upgrade
 from core.ingest.stream import NatsSettings, connect, ensure_stream
 from core.ingest.worker import IngestWorker
 from core.telemetry.address import partition_of
@@ -24,18 +27,17 @@ from core.telemetry.connection import hang_up
 from core.telemetry.reading import Reading
 from lotwise.bench.figures import figure, resident
 from lotwise.bench.plant import Plant, build
+from lotwise.bench.workers import drained
 from lotwise.embedded.nats import EmbeddedNats
 from lotwise.embedded.postgres import EmbeddedPostgres
 
-ZONES, PROFILES, SUBLOTS = 200, 20, 10_000
+PROFILES = 20
 PER_BATCH = 500
 OUT_SHARE = 0.01
 METHOD = (
-    f"one reading a second of data time from each of {ZONES} zones, {PROFILES} profiles of 3 limits,"
-    f" {SUBLOTS} sublots,"
-    f" {OUT_SHARE:.0%} of readings above a limit, in batches of {PER_BATCH} with watermarks;"
-    " the stream is filled first,"
-    " then one worker drains it: landed in PostgreSQL, judged, confirmed; embedded servers, fsync on"
+    "one reading a second of data time from each of {zones} zones, {profiles} profiles of 3 limits, {sublots} sublots,"
+    " {share:.0%} of readings above a limit, in batches of {batch} with watermarks; the stream is filled first, then"
+    " {workers} it: landed in PostgreSQL, judged, confirmed; embedded servers, fsync on; load average {load:.1f}"
 )
 
 
@@ -95,7 +97,7 @@ async def _fill(url: str, plant: Plant, start: datetime, readings: int) -> int:
 
 
 async def _drain(engine: Engine, settings: NatsSettings, expected: int, total: int) -> tuple[float, list[float]]:
-    """(seconds, memory in MiB at every twentieth of the readings)."""
+    """(seconds, memory in MiB at every twentieth of the readings), by one worker in this process."""
     stop = asyncio.Event()
     worker = IngestWorker(engine, settings, Judge(), "bench", events=build_events())
     task = asyncio.create_task(worker.run(stop))
@@ -119,37 +121,78 @@ async def _drain(engine: Engine, settings: NatsSettings, expected: int, total: i
 
 
 def _growth(memory: list[float]) -> str:
-    """How the growth was measured. It is flat only once the zones' open hours have been full: 720 000 readings."""
+    """How the growth was measured. It is flat only once the zones' open hours have been full: 3 600 readings each."""
     course = " ".join(f"{mib:.0f}" for mib in memory[:: max(len(memory) // 10, 1)])
     return f"resident memory of the worker at the end less that at half of the readings; MiB at every tenth: {course}"
 
 
-def run(readings: int) -> None:
-    """Prints `readings_per_s` and `rss_growth_mb`."""
+@dataclass(frozen=True, slots=True)
+class Size:
+    """How much of everything."""
+
+    readings: int
+    zones: int
+    sublots: int
+    workers: int
+
+
+def run(size: Size) -> None:
+    """Prints `readings_per_s`, `cpu_s_per_million` and, for one worker, `rss_growth_mb`."""
     start = datetime.now(UTC).replace(minute=0, second=0, microsecond=0) - timedelta(hours=30)
-    with tempfile.TemporaryDirectory(prefix="lotwise-bench-") as folder:
-        postgres, server = EmbeddedPostgres(Path(folder) / "postgres"), EmbeddedNats(Path(folder) / "stream")
+    with tempfile.TemporaryDirectory(prefix="lotwise-bench-") as name:
+        folder = Path(name)
+        postgres, server = EmbeddedPostgres(folder / "postgres"), EmbeddedNats(folder / "stream")
         postgres.start()
         server.start()
         engine = create_engine(postgres.url(), pool_size=10, hide_parameters=True)
         try:
-            create_schema(engine)
-            plant = build(engine, start, zones=ZONES, profiles=PROFILES, sublots=SUBLOTS)
+            upgrade(engine)
+            plant = build(engine, start, zones=size.zones, profiles=PROFILES, sublots=size.sublots)
             settings = NatsSettings((server.url,))
 
-            async def main() -> tuple[float, list[float]]:
+            async def fill() -> int:
                 client = await connect(settings, "bench")
                 await ensure_stream(client, settings.stream)
                 await hang_up(client)
-                expected = await _fill(server.url, plant, start, readings)
-                return await _drain(engine, settings, expected, readings)
+                return await _fill(server.url, plant, start, size.readings)
 
-            seconds, memory = asyncio.run(main())
+            expected = asyncio.run(fill())
+            memory: list[float] = []
+            if size.workers == 1:
+                busy = _busy()
+                seconds, memory = asyncio.run(_drain(engine, settings, expected, size.readings))
+                cpu = _busy() - busy
+            else:
+                env = {"LOTWISE_DATABASE_URL": postgres.url(), "LOTWISE_NATS_URL": server.url}
+                seconds, cpu = drained(engine, folder, env, size.workers, expected)
             with engine.connect() as conn:
                 landed = conn.execute(text("SELECT count(*) FROM reading")).scalar_one()
-            figure("ingest", "readings_per_s", landed / seconds, "1/s", landed, METHOD)
-            figure("ingest", "rss_growth_mb", memory[-1] - memory[len(memory) // 2], "MiB", landed, _growth(memory))
         finally:
             engine.dispose()
             server.stop()
             postgres.stop()
+    _say(size, landed, seconds, cpu, memory)
+
+
+def _busy() -> float:
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    return used.ru_utime + used.ru_stime
+
+
+def _say(size: Size, landed: int, seconds: float, cpu: float, memory: list[float]) -> None:
+    method = METHOD.format(
+        zones=size.zones,
+        profiles=PROFILES,
+        sublots=size.sublots,
+        share=OUT_SHARE,
+        batch=PER_BATCH,
+        workers="one worker drains" if size.workers == 1 else f"{size.workers} workers, each a process, drain",
+        load=os.getloadavg()[0],
+    )
+    figure("ingest", "readings_per_s", landed / seconds, "1/s", landed, method)
+    figure(
+        "ingest", "cpu_s_per_million", cpu / landed * 1e6, "s", landed,
+        "processor time of the workers for a million readings; PostgreSQL's and the stream's are left out",
+    )  # fmt: skip
+    if memory:
+        figure("ingest", "rss_growth_mb", memory[-1] - memory[len(memory) // 2], "MiB", landed, _growth(memory))

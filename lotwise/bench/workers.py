@@ -1,0 +1,77 @@
+"""Several ingest workers, each a process of its own, draining one filled stream: where more of them stop helping."""
+
+import os
+import sys
+import time
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from pathlib import Path
+
+from sqlalchemy import Connection, Engine, text
+
+from core.telemetry.address import PARTITIONS
+from lotwise.embedded.process import ServerProcess
+
+COMMAND = "from lotwise.cli import main; main()"
+PATIENCE = 600.0
+"""Seconds that the workers may take, at most."""
+_TICKS = os.sysconf("SC_CLK_TCK")
+_HOLD = text("SELECT pg_advisory_lock(1281852233, p) FROM generate_series(0, :last) p")
+_LET_GO = text("SELECT pg_advisory_unlock_all()")
+_SHARES = text("SELECT count(*) FROM ingest_lease GROUP BY worker")
+_LANDED = text("SELECT count(*) FROM batch")
+
+
+def drained(engine: Engine, folder: Path, env: Mapping[str, str], workers: int, expected: int) -> tuple[float, float]:
+    """(seconds, processor seconds of all workers) until so many batches are committed.
+
+    The partitions are locked, as by a fold, until every worker has its share of them: all begin at once. Raises
+    TimeoutError.
+    """
+    with ExitStack() as stack:
+        held = stack.enter_context(engine.connect())
+        held.execute(_HOLD, {"last": PARTITIONS - 1})
+        running = [_worker(stack, folder, env, f"w{number}") for number in range(workers)]
+        fair = -(-PARTITIONS // workers)
+        with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as conn:
+            _until(lambda: _even(conn, workers, fair))
+            busy = sum(map(_busy, running))
+            begun = time.perf_counter()
+            held.execute(_LET_GO)
+            held.rollback()
+            _until(lambda: bool(conn.execute(_LANDED).scalar_one() >= expected))
+            return time.perf_counter() - begun, sum(map(_busy, running)) - busy
+
+
+def _even(conn: Connection, workers: int, fair: int) -> bool:
+    shares = conn.execute(_SHARES).scalars().all()
+    return len(shares) == workers and max(shares) <= fair and sum(shares) == PARTITIONS
+
+
+def _until(done: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not done():
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"not done after {PATIENCE:.0f} s")
+        time.sleep(0.05)
+
+
+def _worker(stack: ExitStack, folder: Path, env: Mapping[str, str], name: str) -> int:
+    process = ServerProcess(
+        name,
+        [sys.executable, "-c", COMMAND, "ingest", "--name", name],
+        folder / f"{name}.log",
+        env={**os.environ, "LOTWISE_INSTANCE": "test", "LOTWISE_DATA_DIR": str(folder / name), **env},
+    )
+    process.start(lambda: True)
+    stack.callback(process.stop)
+    pid = process.pid
+    if pid is None:
+        raise RuntimeError(f"{name} ended at once: {process.tail()}")
+    return pid
+
+
+def _busy(pid: int) -> float:
+    """Processor seconds of a process so far, threads included (proc(5): fields 14 and 15, after the name)."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / _TICKS
