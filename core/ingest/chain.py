@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, text
 
+from core.telemetry.address import named_with
 from core.telemetry.batch import Announced
 
 
@@ -60,13 +61,15 @@ class Chain:
             if name in seen:
                 return False
             seen.add(name)
-            last = epoch.last_numbers.get(str(key.partition), 0)
-            run = self.runs.get(Key(key.gateway, name, key.partition))
+            # an epoch cut into more partitions than there are today told of the same zones under several of them
+            runs = {named: self.runs.get(Key(key.gateway, name, named)) for named in named_with(key.partition)}
             before = known.get(name)
             closed = before is not None and before.closed
-            if not closed and (run.through if run else 0) < last:
+            if not closed and any(
+                (run.through if run else 0) < epoch.last_numbers.get(str(named), 0) for named, run in runs.items()
+            ):
                 return False
-            if run is not None and run.follows:
+            if any(run is not None and run.follows for run in runs.values()):
                 return True
             if before is None:
                 return closed
@@ -107,7 +110,9 @@ def hear_sources(conn: Connection, key: Key, announced: Announced) -> None:
 
 
 def load_chain(conn: Connection, gateways: set[str], partitions: set[int], runs: dict[Key, Run]) -> Chain:
-    """Reads the epochs of gateways and their progress in partitions; `runs` are newer than the database."""
+    """Reads the epochs of gateways and their progress in partitions, under every name that these had; `runs` are newer
+    than the database.
+    """
     chain = Chain()
     rows = conn.execute(
         text(
@@ -124,7 +129,10 @@ def load_chain(conn: Connection, gateways: set[str], partitions: set[int], runs:
             "SELECT gateway, epoch, partition, through, follows FROM batch_progress "
             "WHERE gateway = ANY(:gateways) AND partition = ANY(:partitions)"
         ),
-        {"gateways": sorted(gateways), "partitions": sorted(partitions)},
+        {
+            "gateways": sorted(gateways),
+            "partitions": sorted({named for partition in partitions for named in named_with(partition)}),
+        },
     )
     for gateway, epoch, partition, through, follows in progress:
         chain.runs[Key(gateway, epoch, partition)] = Run(through, follows, is_new=False)

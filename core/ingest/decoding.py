@@ -6,7 +6,7 @@ from typing import Annotated, TypeVar
 
 import msgspec
 
-from core.telemetry.address import PARTITIONS, BadAddress, check_zone
+from core.telemetry.address import NAMED_PARTITIONS, BadAddress, check_zone
 from core.telemetry.batch import (
     UNDECODABLE,
     Announced,
@@ -88,7 +88,9 @@ def _check_header(header: Header) -> None:
     names = (header.gateway, header.epoch, header.site)
     if not all(_named(name) for name in names):
         raise BadBatch(f"a header's names are {NAME_MAX} characters at most, printable and not empty: {names!r}")
-    if not (1 <= header.number <= INT_MAX and 0 <= header.partition < PARTITIONS and 0 <= header.count <= COUNT_MAX):
+    if not (
+        1 <= header.number <= INT_MAX and 0 <= header.partition < NAMED_PARTITIONS and 0 <= header.count <= COUNT_MAX
+    ):
         raise BadBatch(f"{header.id}: number, partition or count out of range")
     if header.cut_at.tzinfo is None:
         raise BadBatch(f"{header.id}: cut at a time without a zone")

@@ -20,6 +20,7 @@ from core.ingest.model import DeadLetter, IngestAlarm
 from core.ingest.progress import Confirmed, advance
 from core.ingest.validation import PointBook, Refusal, check, check_marks, partition_of_point
 from core.series.landing import Landed, land
+from core.telemetry.address import partition_now
 from core.telemetry.batch import BadBatch, Gap, Watermark, encode
 from core.telemetry.reading import Reading
 
@@ -176,7 +177,7 @@ def hold_partitions(conn: Connection, partitions: Iterable[int]) -> list[int]:
 
     Whoever is frozen in the middle of it, or whose machine is gone without a word, loses the transaction after IDLE.
     """
-    ordered = sorted(partitions)
+    ordered = sorted({partition_now(partition) for partition in partitions})
     conn.execute(_HOLD, {"p": ordered, "idle": str(int(IDLE.total_seconds() * 1000))})
     return ordered
 
@@ -212,7 +213,7 @@ def _take(work: _Work, done: Folded, message: Carried, now: datetime) -> None:
         work.dead.append(_dead(now, "message", "not_a_batch", str(error), message.data, partition=message.partition))
         return
     header = found.header
-    if header.partition != message.partition:
+    if partition_now(header.partition) != partition_now(message.partition):
         detail = f"{header.id} came on partition {message.partition}"
         work.dead.append(_dead(now, "message", "wrong_subject", detail, message.data, partition=message.partition))
         return

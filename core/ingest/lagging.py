@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import Engine, text
 
 from core.ingest.alarms import STOPPED
+from core.telemetry.address import PARTITIONS
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +55,10 @@ def lag(engine: Engine, now: datetime) -> Lag:
         )
         unowned = conn.execute(
             text(
-                "SELECT n FROM generate_series(0, 63) n WHERE NOT EXISTS "
+                "SELECT n FROM generate_series(0, :last) n WHERE NOT EXISTS "
                 "(SELECT FROM ingest_lease l WHERE l.partition = n AND l.until >= now()) ORDER BY 1"
-            )
+            ),
+            {"last": PARTITIONS - 1},
         ).scalars()
         holes = conn.execute(
             text(

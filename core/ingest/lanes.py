@@ -26,7 +26,7 @@ class IngestOptions:
 
     linger: timedelta = timedelta(milliseconds=10)
     fold_bytes: int = 2_000_000
-    lane_messages: int = 64
+    lane_messages: int = 256
     hand_bytes: int = 24_000_000
     ack_wait: timedelta = timedelta(seconds=30)
     tick: timedelta = timedelta(seconds=1)

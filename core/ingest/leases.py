@@ -1,4 +1,4 @@
-"""Which worker folds which partitions: shares of 64, by leases in PostgreSQL and its clock.
+"""Which worker folds which partitions: shares of all, by leases in PostgreSQL and its clock.
 
 A worker that joins makes the others' shares smaller, and they give back; one that dies stops renewing, and its
 partitions are free when the lease runs out. The lease is checked again inside every fold's transaction, under the

@@ -14,6 +14,7 @@ from sqlalchemy import Connection, text
 
 from core.erp.kernel.unit import Unit
 from core.ingest.chain import Key, Run, load_chain
+from core.telemetry.address import named_with
 from core.telemetry.batch import PreviousEpoch, Watermark
 
 _CHUNK = 1000
@@ -172,7 +173,8 @@ def _join(conn: Connection, key: Key, through: int) -> int:
 
 
 def _waiting(conn: Connection, lanes: set[tuple[str, int]]) -> dict[tuple[Key, int], tuple[Watermark, ...]]:
-    ordered = sorted(lanes)
+    """The watermarks that wait in these (gateway, partition), under whatever names these had."""
+    ordered = sorted({(gateway, named) for gateway, partition in lanes for named in named_with(partition)})
     rows = conn.execute(
         text(
             "SELECT w.gateway, w.epoch, w.partition, w.number, w.data FROM pending_watermark w JOIN "

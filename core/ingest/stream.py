@@ -21,6 +21,7 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.aio.transport import TcpTransport
 
+from core.telemetry.address import PARTITIONS, named_with
 from core.telemetry.connection import closing_within, dial, shown
 from core.telemetry.stream import (
     STREAM,
@@ -29,7 +30,7 @@ from core.telemetry.stream import (
     StreamSettings,
     create_request,
     incarnation,
-    partition_filter,
+    partition_filters,
 )
 
 log = logging.getLogger("lotwise.ingest")
@@ -37,6 +38,7 @@ nats.aio.client.TcpTransport = closing_within(TcpTransport)
 
 CONSUMER_NOT_FOUND = 10014
 _API = "$JS.API"
+_CONSUMERS = f"ingest-{PARTITIONS}-"
 _PAGE = 256
 
 
@@ -186,8 +188,8 @@ def _moment(text: str) -> datetime:
 
 
 def consumer_name(partition: int) -> str:
-    """The durable consumer of a partition."""
-    return f"ingest-{partition}"
+    """The durable consumer of a partition: one of so many, since what it filters depends on how many there are."""
+    return f"{_CONSUMERS}{partition}"
 
 
 async def ensure_consumer(client: Client, partition: int, ack_wait: timedelta, max_ack_pending: int) -> None:
@@ -198,7 +200,7 @@ async def ensure_consumer(client: Client, partition: int, ack_wait: timedelta, m
         "config": {
             "durable_name": name,
             "name": name,
-            "filter_subject": partition_filter(partition),
+            "filter_subjects": partition_filters(partition),
             "deliver_policy": "all",
             "ack_policy": "explicit",
             "ack_wait": int(ack_wait.total_seconds() * 1e9),
@@ -216,7 +218,7 @@ async def ensure_consumer(client: Client, partition: int, ack_wait: timedelta, m
 
 
 async def floors(client: Client) -> dict[int, int]:
-    """For each partition with a consumer, the stream sequence through which all is acknowledged.
+    """By partition, under every name it may have in a batch: the stream sequence through which all is acknowledged.
 
     Raises StreamUnavailable.
     """
@@ -229,8 +231,9 @@ async def floors(client: Client) -> dict[int, int]:
         consumers = answer.get("consumers") or []
         for info in consumers:
             name = info["name"]
-            if name.startswith("ingest-") and name[7:].isdigit():
-                found[int(name[7:])] = int(info["ack_floor"]["stream_seq"])
+            if name.startswith(_CONSUMERS):
+                floor = int(info["ack_floor"]["stream_seq"])
+                found.update(dict.fromkeys(named_with(int(name.removeprefix(_CONSUMERS))), floor))
         offset += _PAGE
         if offset >= int(answer.get("total", 0)) or not consumers:
             return found

@@ -9,7 +9,7 @@ import msgspec
 from sqlalchemy import Connection, text
 
 from core.ingest.decoding import BadPart
-from core.telemetry.address import partition_of, zone_of
+from core.telemetry.address import partition_now, partition_of, zone_of
 from core.telemetry.batch import Body, Watermark, encode
 from core.telemetry.reading import Reading
 from core.telemetry.units import NotConvertible, convert
@@ -57,6 +57,7 @@ def check(
     good: list[Reading] = []
     refused: list[tuple[Reading, Refusal]] = []
     latest = now + AHEAD
+    partition = partition_now(partition)
     for reading in readings:
         unit = units.get(reading.point)
         if (
@@ -120,7 +121,7 @@ def check_marks(body: Body, partition: int, now: datetime) -> tuple[tuple[Waterm
     good: list[Watermark] = []
     bad: list[BadPart] = []
     for mark in body.watermarks:
-        elsewhere = [zone for zone in mark.zones if _zone_partition(zone) != partition]
+        elsewhere = [zone for zone in mark.zones if _zone_partition(zone) != partition_now(partition)]
         if elsewhere:
             bad.append(BadPart(encode(mark), f"watermark of {elsewhere[0]}, which has another partition"))
         elif not timedelta(0) <= mark.behind <= BEHIND:

@@ -7,7 +7,12 @@ import hashlib
 import re
 from functools import lru_cache
 
-PARTITIONS = 64
+PARTITIONS = 8
+"""Ways to the core. Few, so that a gateway's cut, twenty times a second, makes few batches with many readings each:
+with 64 of them every reading travelled nearly alone, and a batch costs as much as ten readings.
+"""
+NAMED_PARTITIONS = 64
+"""A batch may name any partition below this: spools written when there were so many are still taken."""
 _OF_ZONE, _OF_POINT = 3, 5
 """Segments of an address."""
 _SEGMENT = re.compile(r"[A-Za-z0-9_-]{1,64}\Z")
@@ -62,6 +67,16 @@ def named(scope: str) -> tuple[str | None, str | None]:
 
 @lru_cache(maxsize=65536)
 def partition_of(zone: str) -> int:
-    """The zone's partition, 0 to 63: the same on every machine and for ever, so that a zone has one way."""
+    """The zone's partition: the same on every machine, so that a zone has one way."""
     digest = hashlib.blake2b(check_zone(zone).encode(), digest_size=8).digest()
     return int.from_bytes(digest, "big") % PARTITIONS
+
+
+def partition_now(named: int) -> int:
+    """The partition that goes on with one named in a batch: the zones of an old one are all in one of today's."""
+    return named % PARTITIONS
+
+
+def named_with(partition: int) -> range:
+    """Every partition a batch may name whose zones are in the same one today as this one's."""
+    return range(partition_now(partition), NAMED_PARTITIONS, PARTITIONS)

@@ -8,6 +8,8 @@ from datetime import UTC, datetime, timedelta
 
 import msgspec
 
+from core.telemetry.address import named_with
+
 STREAM = "READINGS"
 """Name of the JetStream stream."""
 
@@ -60,9 +62,9 @@ def create_request(settings: StreamSettings) -> dict[str, object]:
     }
 
 
-def partition_filter(partition: int) -> str:
-    """The subject filter of a partition's consumer: every site's batches of that partition."""
-    return f"readings.{partition}.>"
+def partition_filters(partition: int) -> list[str]:
+    """The subject filters of a partition's consumer: every site's batches of all that is that partition today."""
+    return [f"readings.{named}.>" for named in named_with(partition)]
 
 
 def confirm_subject(gateway: str) -> str:

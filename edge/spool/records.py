@@ -43,9 +43,9 @@ class SpoolOptions(msgspec.Struct, frozen=True):
     keep_headers: timedelta = timedelta(days=366)
     batch_readings: int = 500
     batch_bytes: int = 512 * 1024
-    cut_every: timedelta = timedelta(milliseconds=200)
+    cut_every: timedelta = timedelta(milliseconds=50)
     group_readings: int = 1000
-    group_wait: timedelta = timedelta(milliseconds=20)
+    group_wait: timedelta = timedelta(milliseconds=25)
 
 
 class RawRow(msgspec.Struct, frozen=True, array_like=True):

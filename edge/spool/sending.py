@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
-from core.telemetry.address import zone_of
+from core.telemetry.address import partition_now, zone_of
 from core.telemetry.batch import Body, Header, digest, encode_body
 from edge.spool.cutting import lost, partition_of_point
 from edge.spool.records import SentMark, SpooledBatch, micros, moment, moment_or_none
@@ -87,7 +87,7 @@ def bury(rows: Rows, row_id: int, body: Body) -> tuple[int, int]:
 def bury_damaged(rows: Rows, row_id: int, now: datetime) -> tuple[int, int]:
     """Puts a tombstone in place of a batch whose bytes cannot be trusted: a gap for each zone it may have spoken of."""
     raw, _, header = _read(rows, row_id)
-    zones = {zone_of(point) for point in rows.last_kept if partition_of_point(point) == header.partition}
+    zones = {zone_of(point) for point in rows.last_kept if partition_of_point(point) == partition_now(header.partition)}
     body = lost(header, zones, DAMAGED)
     if header.number == 1:
         body = rows.opening(header.epoch, body)

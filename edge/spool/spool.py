@@ -26,7 +26,7 @@ from edge.spool.records import (
 )
 from edge.spool.schema import open_spool
 from edge.spool.store import Rows
-from edge.spool.writer import Keep, Task, Writer
+from edge.spool.writer import Keep, Task, When, Writer
 
 T = TypeVar("T")
 
@@ -147,25 +147,25 @@ class Spool:
     async def unsent(self, limit: int, besides: frozenset[int] = frozenset()) -> list[SpooledBatch]:
         """The oldest batches the stream has not taken, without the rows in `besides`."""
         now = self._clock()
-        return await self._do(lambda rows: sending.unsent(rows, limit, besides, now))
+        return await self._do(lambda rows: sending.unsent(rows, limit, besides, now), When.APART)
 
     async def mark_sent(self, marks: Sequence[SentMark]) -> None:
         """The stream has taken these."""
         now = self._clock()
-        await self._do(lambda rows: sending.mark_sent(rows, marks, now))
+        await self._do(lambda rows: sending.mark_sent(rows, marks, now), When.ALONG)
 
     async def outstanding(self) -> list[Outstanding]:
         """What to ask the core: (epoch, partition) with batches sent and not confirmed."""
-        return await self._do(cursors.outstanding)
+        return await self._do(cursors.outstanding, When.APART)
 
     async def replayable(self) -> list[Outstanding]:
         """What to ask the core now and then: (epoch, partition) with confirmed payloads still here."""
-        return await self._do(cursors.replayable)
+        return await self._do(cursors.replayable, When.APART)
 
     async def settle(self, asked: Sequence[Outstanding], reply: ConfirmReply, floors: Mapping[int, int]) -> Settled:
         """Moves cursors by the core's answer; see `cursors.settle`."""
         now = self._clock()
-        settled = await self._do(lambda rows: cursors.settle(rows, asked, reply, floors, now))
+        settled = await self._do(lambda rows: cursors.settle(rows, asked, reply, floors, now), When.ALONG)
         if settled.resend or settled.taken_back:
             self.cut.set()
         return settled
@@ -188,7 +188,7 @@ class Spool:
 
     async def depth(self) -> Depth:
         """How much is not yet confirmed, and since when. Raises SpoolFailed; `last_depth` is the latest known."""
-        self.last_depth = await self._do(lambda rows: rows.depth())
+        self.last_depth = await self._do(lambda rows: rows.depth(), When.APART)
         return self.last_depth
 
     @property
@@ -223,9 +223,9 @@ class Spool:
         self._writer.submit(Keep(readings, gaps, done))
         await done
 
-    async def _do(self, run: Callable[[Rows], T]) -> T:
+    async def _do(self, run: Callable[[Rows], T], when: When = When.NOW) -> T:
         done: asyncio.Future[T] = self._loop.create_future()
-        self._writer.submit(Task(run, done))
+        self._writer.submit(Task(run, done, when))
         return await done
 
 

@@ -1,8 +1,8 @@
 """The spool's one writer: a thread that gathers what is asked of it into few transactions.
 
-Waiting a moment for company makes a commit carry many readings, and a commit's fsync is what costs. A source that
-keeps only a few messages in flight falls silent while it waits for us; so the wait ends as soon as nothing new has
-come for a millisecond.
+Waiting a moment for company makes a commit carry many readings, and a commit is what costs. But a source that keeps
+only a few messages in flight falls silent while it waits for us, and every moment we wait is lost to it. Which of the
+two it is shows in what a wait brings (`Wait`).
 """
 
 import logging
@@ -13,6 +13,7 @@ from asyncio import AbstractEventLoop, Future
 from collections import deque
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from enum import Enum, auto
 from typing import Any
 
 import msgspec
@@ -27,6 +28,8 @@ log = logging.getLogger("lotwise.edge.spool")
 
 _encode = msgspec.msgpack.Encoder().encode
 _QUIET = 0.001
+_STEP = 0.005
+_PROBE_FIRST, _PROBE_MOST = 0.05, 1.0
 
 Clock = Callable[[], datetime]
 
@@ -39,11 +42,67 @@ class Keep(msgspec.Struct):
     done: "Future[None]"
 
 
+class When(Enum):
+    """How a task stands to the readings that are gathered when it comes."""
+
+    NOW = auto()
+    """After all that was handed in before it, which is committed with it at once."""
+    APART = auto()
+    """At once, in a transaction of its own: what is gathered goes on being gathered."""
+    ALONG = auto()
+    """With the next commit of readings; at once where none are gathered."""
+
+
 class Task(msgspec.Struct):
     """Something to do to the rows inside a transaction; the future carries its result once that is committed."""
 
     run: Callable[[Rows], Any]
     done: "Future[Any]"
+    when: When = When.NOW
+
+
+class Wait:
+    """How long a commit waits for company. Sources that go on speaking unasked are waited for, since each wait brings
+    readings; where one brings none, nobody speaks before we answer, and the next waits end after a millisecond of
+    quiet. A longer one is then tried now and then, ever more rarely: at most one in a second, which costs little.
+    """
+
+    def __init__(self, sleep: Callable[[float], object], monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._sleep = sleep
+        self._monotonic = monotonic
+        self._pays = False
+        self._try_at = 0.0
+        self._try_after = _PROBE_FIRST
+
+    def gather(self, count: Callable[[], int], enough: int, until: float) -> None:
+        """Returns when `count` is `enough`, at the instant `until` (monotonic), or when waiting on brings nothing."""
+        begun = seen = count()
+        while seen < enough and (left := until - self._monotonic()) > 0:
+            self._sleep(min(_STEP if self._pays else _QUIET, left))
+            now = count()
+            if now > seen or self._pays:
+                seen = now
+            elif not self._try(count, seen, until):
+                return
+        if self._pays and seen == begun:
+            self._stop_paying()
+
+    def _try(self, count: Callable[[], int], seen: int, until: float) -> bool:
+        """Whether it pays to wait on after a quiet moment, tried if it is time to."""
+        now = self._monotonic()
+        if now < self._try_at:
+            return False
+        self._sleep(max(0.0, min(2 * _STEP, until - now)))
+        if count() > seen:
+            self._pays, self._try_after = True, _PROBE_FIRST
+        else:
+            self._stop_paying()
+        return self._pays
+
+    def _stop_paying(self) -> None:
+        self._pays = False
+        self._try_at = self._monotonic() + self._try_after
+        self._try_after = min(2 * self._try_after, _PROBE_MOST)
 
 
 class Writer(threading.Thread):
@@ -60,14 +119,22 @@ class Writer(threading.Thread):
         self._loop = loop
         self._clock = clock
         self._queue: deque[Keep | Task] = deque()
+        self._apart: deque[Keep | Task] = deque()
         self._wake = threading.Event()
+        self._asked = threading.Event()
+        """Set when there may be something in `_apart`."""
         self._stopping = False
         self._last_cut = time.monotonic()
+        self._wait = Wait(self._rest)
         self._stale = False
 
     def submit(self, item: Keep | Task) -> None:
         """Queues work; never blocks."""
-        self._queue.append(item)
+        if isinstance(item, Task) and item.when is When.APART:
+            self._apart.append(item)
+            self._asked.set()
+        else:
+            self._queue.append(item)
         if not self._wake.is_set():
             self._wake.set()
 
@@ -84,37 +151,44 @@ class Writer(threading.Thread):
             self._wake.wait(max(0.0, self._last_cut + cut_every - time.monotonic()) if waits else None)
             self._wake.clear()
             stopping = self._stopping
-            if self._queue and not stopping:
+            if not stopping and any(isinstance(item, Keep) for item in list(self._queue)):
                 self._gather()
-            self._transact(self._drain(), stopping=stopping)
-            if stopping and not self._queue:
+            self._transact([*_drain(self._apart), *_drain(self._queue)], due=stopping or self._is_due())
+            if stopping and not self._queue and not self._apart:
                 break
         self.rows.db.close()
 
     def _gather(self) -> None:
-        """Lets a commit's worth of readings come together."""
+        """Lets a commit's worth of readings come together; until the cut, where one is due about then."""
         options = self.rows.options
-        deadline = time.monotonic() + options.group_wait.total_seconds()
-        seen = 0
-        while isinstance(self._queue[-1], Keep) and time.monotonic() < deadline:
-            count = len(self._queue)
-            if count == seen or sum(len(i.readings) for i in list(self._queue) if isinstance(i, Keep)) >= (
-                options.group_readings
-            ):
-                return
-            seen = count
-            time.sleep(_QUIET)
+        wait = options.group_wait.total_seconds()
+        now = time.monotonic()
+        cut = self._last_cut + options.cut_every.total_seconds()
+        until = cut if now < cut < now + 1.5 * wait else now + wait
+        self._wait.gather(lambda: self._queued(options.group_readings), options.group_readings, until)
 
-    def _drain(self) -> list[Keep | Task]:
-        items = []
-        while self._queue:
-            items.append(self._queue.popleft())
-        return items
+    def _queued(self, enough: int) -> int:
+        """Readings that wait to be kept; `enough` where nobody may wait any longer."""
+        items = list(self._queue)
+        if self._stopping or any(isinstance(item, Task) and item.when is When.NOW for item in items):
+            return enough
+        return sum(len(item.readings) for item in items if isinstance(item, Keep))
 
-    def _transact(self, items: list[Keep | Task], *, stopping: bool) -> None:
+    def _rest(self, seconds: float) -> None:
+        """Sleeps; what is asked for apart is done meanwhile."""
+        end = time.monotonic() + seconds
+        while (left := end - time.monotonic()) > 0:
+            if self._asked.wait(left):
+                self._asked.clear()
+                if items := _drain(self._apart):
+                    self._transact(items, due=False)
+
+    def _is_due(self) -> bool:
+        return time.monotonic() - self._last_cut >= self.rows.options.cut_every.total_seconds()
+
+    def _transact(self, items: list[Keep | Task], *, due: bool) -> None:
         """One transaction for all of it: either everything is on disk, or everybody is told that nothing is."""
         changes = self.rows.db.total_changes
-        due = stopping or time.monotonic() - self._last_cut >= self.rows.options.cut_every.total_seconds()
         try:
             if self._stale:
                 self.rows.load(self.rows.epoch_id, self._clock())
@@ -210,6 +284,13 @@ class Writer(threading.Thread):
     def _answer(self, results: list[tuple["Future[Any]", Any]]) -> None:
         if results and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(_finish, results)
+
+
+def _drain(queue: deque[Keep | Task]) -> list[Keep | Task]:
+    items = []
+    while queue:
+        items.append(queue.popleft())
+    return items
 
 
 def _gathered(keeps: list[Keep], results: list[tuple["Future[Any]", Any]]) -> tuple[RawRow, bytes]:

@@ -22,6 +22,7 @@ from core.erp.kernel.unit import Unit, system, transact
 from core.erp.migrations import upgrade
 from core.series.landing import write_rows
 from core.telemetry.reading import Reading
+from edge.spool import SpoolOptions
 from lotwise.bench.broker import Broker, broker
 from lotwise.bench.figures import figure
 from lotwise.bench.plant import INSTANT, Plant, build
@@ -49,7 +50,7 @@ METHOD = (
     "commit time of the hold row in PostgreSQL (pg_xact_commit_timestamp) less the device's stamp of the one reading"
     " that broke an instant limit; {rate} readings/s all the time over {zones} zones, about {per_zone} sublots of"
     " {profiles} profiles in each, one zone warm every {every} s; publisher → {broker} → lotwise edge run (batches of"
-    " 500 readings or 200 ms, which is up to 200 ms of it) → NATS → lotwise ingest, each a process, on one machine;"
+    " 500 readings or {cut:.0f} ms) → NATS → lotwise ingest, each a process, on one machine;"
     " fsync on; load average {load:.1f}; {received} readings landed in the {seconds:.0f} s of it, {landed:.0f}/s"
 )
 _LATENCIES = text(
@@ -193,9 +194,18 @@ def run(rate: int, holds: int, *, embedded: bool = False) -> None:
         _started(stack, "edge", ["edge", "run", str(file), "--log-level", "WARNING"], folder, env)
         found, landed, seconds = _measure(engine, of, rate, zones, expected)
     method = METHOD.format(
-        rate=rate, zones=ZONES, per_zone=PER_ZONE, profiles=PROFILES, every=EVERY, broker=of.name,
-        load=os.getloadavg()[0], received=landed, seconds=seconds, landed=landed / seconds,
-    )  # fmt: skip
+        rate=rate,
+        zones=ZONES,
+        cut=SpoolOptions().cut_every.total_seconds() * 1000,
+        per_zone=PER_ZONE,
+        profiles=PROFILES,
+        every=EVERY,
+        broker=of.name,
+        load=os.getloadavg()[0],
+        received=landed,
+        seconds=seconds,
+        landed=landed / seconds,
+    )
     whole = found[:, 0]
     for metric, value in (
         ("p50_ms", np.percentile(whole, 50)), ("p99_ms", np.percentile(whole, 99)), ("max_ms", whole.max()),

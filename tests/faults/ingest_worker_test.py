@@ -14,6 +14,7 @@ import msgspec
 from sqlalchemy import Engine, create_engine, text
 from sqlalchemy.pool import NullPool
 
+from core.telemetry.address import PARTITIONS, named_with
 from core.telemetry.batch import ConfirmAsk, ConfirmReply, decode, encode
 from lotwise.embedded.nats import EmbeddedNats
 from tests.faults.ingest_running import QUICK, count, publish, publisher, until, worker
@@ -37,7 +38,7 @@ def test_published_batches_are_landed_judged_and_confirmed(engine: Engine, nats_
 
     async def main() -> None:
         async with worker(engine, nats_server.url, judge) as w, publisher(nats_server.url) as client:
-            await until(lambda: len(w.partitions) == 64)
+            await until(lambda: len(w.partitions) == PARTITIONS)
             await publish(client, *batches)
             await until(lambda: count(engine, "batch") == 20)
             ask = encode(ConfirmAsk("gw-1", (("e1", PARTITION, 22), ("nope", 3, 2))))
@@ -58,8 +59,28 @@ def test_published_batches_are_landed_judged_and_confirmed(engine: Engine, nats_
     assert count(engine, "ingest_lease") == 0
 
 
+def test_what_old_spools_name_is_read_with_the_partition_it_is_part_of_now(
+    engine: Engine, nats_server: EmbeddedNats
+) -> None:
+    add_points(engine)
+    judge = Recorder()
+    gw = Gateway()
+    named = named_with(PARTITION)[-1]
+    assert named >= PARTITIONS
+
+    async def main() -> None:
+        async with worker(engine, nats_server.url, judge) as w, publisher(nats_server.url) as client:
+            await until(lambda: len(w.partitions) == PARTITIONS)
+            await publish(client, gw.cut([reading(0)], partition=named), gw.cut([reading(1)]))
+            await until(lambda: count(engine, "batch") == 2)
+            await until(lambda: w._standing.floors.get(named) == w._standing.floors.get(PARTITION) == 2)
+
+    asyncio.run(main())
+    assert sorted(r.at for r in judge.readings) == [reading(0).at, reading(1).at]
+
+
 def test_a_batch_the_judge_fails_on_stops_its_partition_only(engine: Engine, nats_server: EmbeddedNats) -> None:
-    elsewhere = f"{zone_in((PARTITION + 1) % 64)}/p/temperature"
+    elsewhere = f"{zone_in((PARTITION + 1) % PARTITIONS)}/p/temperature"
     poison = POINT.replace("probe_1", "probe_9")
     add_points(engine, [POINT, elsewhere, poison])
     judge = Recorder(poison=frozenset({poison}))
@@ -67,7 +88,7 @@ def test_a_batch_the_judge_fails_on_stops_its_partition_only(engine: Engine, nat
 
     async def main() -> None:
         async with worker(engine, nats_server.url, judge) as w, publisher(nats_server.url) as client:
-            await until(lambda: len(w.partitions) == 64)
+            await until(lambda: len(w.partitions) == PARTITIONS)
             first, bad, after = gw.cut([reading(0)]), gw.cut([reading(1, point=poison)]), gw.cut([reading(2)])
             other = [gw.cut([reading(n, point=elsewhere)]) for n in range(5)]
             await publish(client, first, bad, after, *other)
@@ -88,7 +109,7 @@ def test_a_batch_the_judge_fails_on_stops_its_partition_only(engine: Engine, nat
 
 
 def test_what_a_stopped_partition_holds_does_not_fill_the_hands(engine: Engine, nats_server: EmbeddedNats) -> None:
-    elsewhere = f"{zone_in((PARTITION + 1) % 64)}/p/temperature"
+    elsewhere = f"{zone_in((PARTITION + 1) % PARTITIONS)}/p/temperature"
     add_points(engine, [POINT, elsewhere])
     judge = Recorder(poison=frozenset({POINT}))
     gw = Gateway()
@@ -99,7 +120,7 @@ def test_what_a_stopped_partition_holds_does_not_fill_the_hands(engine: Engine, 
             worker(engine, nats_server.url, judge, options=small) as w,
             publisher(nats_server.url) as client,
         ):
-            await until(lambda: len(w.partitions) == 64)
+            await until(lambda: len(w.partitions) == PARTITIONS)
             await publish(client, *[gw.cut([reading(n) for n in range(i, i + 20)]) for i in range(0, 400, 20)])
             await until(lambda: count(engine, "ingest_alarm") == 1)
             await publish(client, *[gw.cut([reading(n, point=elsewhere)]) for n in range(30)])
@@ -115,13 +136,13 @@ def test_workers_share_and_take_over(engine: Engine, nats_server: EmbeddedNats) 
 
     async def main() -> None:
         async with worker(engine, nats_server.url, judge, "w1") as one, publisher(nats_server.url) as client:
-            await until(lambda: len(one.partitions) == 64)
+            await until(lambda: len(one.partitions) == PARTITIONS)
             async with worker(engine, nats_server.url, judge, "w2") as two:
-                await until(lambda: len(two.partitions) == 32)
+                await until(lambda: len(two.partitions) == PARTITIONS // 2)
                 assert not one.partitions & two.partitions
                 await publish(client, *[gw.cut([reading(n)]) for n in range(10)])
                 await until(lambda: count(engine, "batch") == 10)
-            await until(lambda: len(one.partitions) == 64)
+            await until(lambda: len(one.partitions) == PARTITIONS)
             await publish(client, *[gw.cut([reading(20 + n)]) for n in range(10)])
             await until(lambda: count(engine, "batch") == 20)
 
@@ -136,7 +157,7 @@ def test_a_stream_whose_files_are_deleted_is_made_again(engine: Engine, nats_ser
 
     async def main() -> None:
         async with worker(engine, nats_server.url, judge) as w, publisher(nats_server.url) as client:
-            await until(lambda: len(w.partitions) == 64)
+            await until(lambda: len(w.partitions) == PARTITIONS)
             await publish(client, *[gw.cut([reading(n)]) for n in range(5)])
             await until(lambda: count(engine, "batch") == 5)
             before = w._standing.stream
@@ -159,7 +180,7 @@ def test_simulated_readings_keep_their_mark(engine: Engine, nats_server: Embedde
 
     async def main() -> None:
         async with worker(engine, nats_server.url, judge) as w, publisher(nats_server.url) as client:
-            await until(lambda: len(w.partitions) == 64)
+            await until(lambda: len(w.partitions) == PARTITIONS)
             await publish(client, Gateway().cut([fake]))
             await until(lambda: count(engine, "batch") == 1)
 
@@ -176,7 +197,7 @@ async def victim(engine: Engine, postgres_url: str, stream: str, sign: Path) -> 
             subprocess.Popen, [sys.executable, "-m", "tests.faults.ingest_victim", postgres_url, stream, str(sign)]
         )
         try:
-            await until(lambda: count(engine, "ingest_lease") == 64, 30)
+            await until(lambda: count(engine, "ingest_lease") == PARTITIONS, 30)
             await publish(client, *[gw.cut([reading(n)], [mark(n)]) for n in range(10)])
             await until(sign.exists)
             yield process
@@ -217,7 +238,7 @@ def test_a_worker_frozen_in_its_transaction_is_not_waited_for_and_does_no_harm_w
                 await until(lambda: count(engine, "batch") == 10, 30)
                 sign.unlink()
                 frozen.send_signal(signal.SIGCONT)
-                await until(lambda: count(engine, "ingest_lease WHERE worker = 'victim'") == 32, 60)
+                await until(lambda: count(engine, "ingest_lease WHERE worker = 'victim'") == PARTITIONS // 2, 60)
                 # what it had in hand it has let go; it works on with what it holds now
                 assert not sign.exists()
 
@@ -241,7 +262,7 @@ def test_a_database_that_goes_away_stops_nothing_for_good(
 
     async def main() -> None:
         async with worker(engine, nats_server.url, judge) as w, publisher(nats_server.url) as client:
-            await until(lambda: len(w.partitions) == 64)
+            await until(lambda: len(w.partitions) == PARTITIONS)
             for n in range(5):
                 await publish(client, *[gw.cut([reading(n * 10 + i)]) for i in range(10)])
                 with fresh.connect() as conn:

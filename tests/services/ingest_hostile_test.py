@@ -19,7 +19,7 @@ from core.ingest import confirming
 from core.ingest.confirming import Standing, answer
 from core.ingest.decoding import arrival
 from core.ingest.folding import Carried, Folded, Folder
-from core.telemetry.address import partition_of
+from core.telemetry.address import PARTITIONS, partition_of
 from core.telemetry.batch import (
     MISSING_MAX,
     BadBatch,
@@ -149,7 +149,7 @@ def test_a_header_that_cannot_be_is_no_batch(core: Core) -> None:
 
 
 def test_another_partitions_batch_is_kept_apart(core: Core) -> None:
-    core.take(header(partition=(PARTITION + 1) % 64))
+    core.take(header(partition=(PARTITION + 1) % PARTITIONS))
     assert core.dead() == [("message", "wrong_subject")]
     core.goes_on()
 
