@@ -155,23 +155,37 @@ class IngestWorker:
     async def _fold(self, client: Client, taken: dict[int, list[Msg]]) -> None:
         """One transaction for all; if it fails, one for each partition; where that fails, one for each batch."""
         problem = await self._attempt(client, taken)
-        if problem is None:
-            return
-        if _database_away(problem):
+        if problem is not None and not _database_away(problem):
+            problem = await self._fold_apart(client, taken)
+        if problem is not None:
             self._well(problem)
             for partition, messages in taken.items():
                 self._lanes.give_back(partition, messages)
             await asyncio.sleep(self._options.tick.total_seconds())
             self._lanes.arrived.set()
-            return
-        for partition, messages in sorted(taken.items()):
-            if len(taken) > 1 and await self._attempt(client, {partition: messages}) is None:
-                continue
-            for index, message in enumerate(messages):
-                problem = await self._attempt(client, {partition: [message]})
-                if problem is not None:
-                    await self._stop(client, partition, messages[index:], problem)
-                    break
+
+    async def _fold_apart(self, client: Client, taken: dict[int, list[Msg]]) -> Exception | None:
+        """Folds by partition and by batch, and stops what fails; takes from `taken` what has been dealt with. Gives the
+        problem where the database is away: what is left is no partition's fault.
+        """
+        many = len(taken) > 1
+        for partition in sorted(taken):
+            messages = taken[partition]
+            problem = await self._attempt(client, {partition: messages}) if many else None
+            if problem is not None and _database_away(problem):
+                return problem
+            singly = problem is not None or not many
+            while messages and singly:
+                problem = await self._attempt(client, {partition: messages[:1]})
+                if problem is None:
+                    del messages[0]
+                    continue
+                if _database_away(problem):
+                    return problem
+                await self._stop(client, partition, messages, problem)
+                break
+            del taken[partition]
+        return None
 
     async def _attempt(self, client: Client, taken: dict[int, list[Msg]]) -> Exception | None:
         carried = [Carried(partition, message.data) for partition, some in taken.items() for message in some]

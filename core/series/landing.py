@@ -2,17 +2,22 @@
 
 # ruff: noqa: S608 - what is put into the texts are lists of our own column names; values are parameters
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from functools import wraps
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import psycopg
 from sqlalchemy import Connection
+from sqlalchemy.exc import OperationalError
 
 from core.series.older import check_keys
 from core.series.rows import COLUMNS, TYPES, VALUE_COLUMNS, from_row, to_row
 from core.telemetry.reading import Reading
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 WEEK = timedelta(days=7)
 _MONDAY = datetime(1999, 12, 27, tzinfo=UTC)
@@ -53,6 +58,23 @@ def driver(conn: Connection) -> psycopg.Connection[Any]:
     return raw
 
 
+def _told(work: Callable[Concatenate[Connection, P], T]) -> Callable[Concatenate[Connection, P], T]:
+    """What the driver says of its connection or of a deadlock is told as of any other statement: OperationalError."""
+
+    @wraps(work)
+    def inner(conn: Connection, /, *args: P.args, **named: P.kwargs) -> T:
+        raw = driver(conn)
+        try:
+            return work(conn, *args, **named)
+        except psycopg.OperationalError as error:
+            if raw.closed:
+                conn.invalidate(error)
+            raise OperationalError("landing", None, error, connection_invalidated=raw.closed) from error
+
+    return inner
+
+
+@_told
 def land(
     conn: Connection,
     readings: Sequence[Reading],
@@ -144,6 +166,7 @@ def _copy(
         return [(row[0], from_row(readings[row[0]].point, row[1:])) for row in cursor.fetchall()]
 
 
+@_told
 def write_rows(conn: Connection, readings: Sequence[Reading]) -> None:
     """Stores readings that came in no batch; the first value at a key stays."""
     if readings:
@@ -157,6 +180,7 @@ RESTORED = 0
 """The batch of readings that came back from the store behind; their own batch is confirmed and shipped."""
 
 
+@_told
 def put_back(conn: Connection, readings: Sequence[Reading]) -> None:
     """Readings from the store behind take their places again; what stands at a key stays."""
     if readings:

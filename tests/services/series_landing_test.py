@@ -4,9 +4,11 @@ import threading
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Engine, text
+from sqlalchemy.exc import OperationalError
 
 from core.series.landing import agree, land, partition_name, week_of
 from core.telemetry.quality import Quality
@@ -89,6 +91,15 @@ def test_many_may_land_in_weeks_that_are_not_there_yet(engine: Engine) -> None:
         assert conn.execute(text("SELECT count(*) FROM reading")).scalar_one() == 36
         made = conn.execute(text("SELECT count(*) FROM pg_inherits WHERE inhparent = 'reading'::regclass"))
         assert made.scalar_one() == 6
+
+
+def test_a_lost_connection_is_told_as_by_every_other_statement(engine: Engine) -> None:
+    with engine.connect() as conn:
+        mine = conn.execute(text("SELECT pg_backend_pid()")).scalar_one()
+        with engine.connect() as other:
+            other.execute(text("SELECT pg_terminate_backend(:pid)"), {"pid": mine})
+        with pytest.raises(OperationalError):
+            land(conn, [reading("north/cold/room-1/p/temperature", 0, 4.0)], [1], AT)
 
 
 def test_weeks_begin_on_monday_utc() -> None:
