@@ -72,8 +72,9 @@ class PointRule(_Part):
 
     `field` is the decoder's name of it, `*` for every field without a rule of its own; `device` restricts the rule to
     one device. `point` is an address or a template with `{1}`, `{name}`, `{rest}`, `{device}`, `{field}`. `unit`
-    (UCUM) speaks where the payload does not. `kind` states what the value must be (text that spells a number is
-    then read as one); a value with a unit must be a number anyway. `sentinels` are error codes, `minimum` and
+    (UCUM) speaks where the payload does not. `kind` states what the value must be; a value with a unit must be a
+    number anyway. A text that spells a number, alone or with the unit after it, is then read as one; one that says
+    that there is no value (`unavailable`, `None`) has none, and is bad. `sentinels` are error codes, `minimum` and
     `maximum` the sensor's range. `omitted_is_zero`: an uplink that leaves the field out says 0, false or "" by kind.
     """
 
@@ -94,6 +95,11 @@ class PointRule(_Part):
         if self.omitted_is_zero and (self.field == EVERY_FIELD or self.kind is None):
             raise ValueError("omitted_is_zero needs a field by name and a kind, which says what its zero is")
         return self
+
+    @cached_property
+    def measures(self) -> bool:
+        """Whether error codes or a range say that the value is a number, where no kind and no unit does."""
+        return bool(self.sentinels) or self.minimum is not None or self.maximum is not None
 
 
 class Subscription(_Part):

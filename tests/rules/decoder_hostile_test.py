@@ -14,6 +14,7 @@ from core.telemetry.sparkplug import Metric, Payload
 from edge.collectors.decoders import DECODERS, BadPayload, Decoded, DecoderOptions, make_decoder
 from edge.collectors.decoders.base import INTEGER_TOO_LARGE, judge, leaves
 from edge.collectors.decoders.json_path import compile_path
+from edge.collectors.decoders.times import BAD_TIME
 from edge.collectors.decoders.units import UNIT_MAX
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
@@ -177,7 +178,7 @@ def test_what_no_reading_can_hold_is_bad_without_value(text: str, reason: str) -
 def test_a_time_that_cannot_be_read_makes_the_value_uncertain(raw: object, form: str) -> None:
     options = OPTIONS.validate_python({"name": "json", "values": {"t": "t"}, "time": {"path": "ts", "format": form}})
     (item,) = make_decoder(options).decode("x", json.dumps({"t": 4, "ts": raw}).encode(), NOW)
-    assert (item.value, item.source_at, item.quality, item.reason) == (4, None, Quality.UNCERTAIN, Reason.CLOCK)
+    assert (item.value, item.source_at, item.quality, item.reason) == (4, None, Quality.UNCERTAIN, BAD_TIME)
 
 
 def test_too_many_values_are_refused() -> None:

@@ -10,7 +10,9 @@ from pydantic import TypeAdapter
 from core.telemetry.quality import Quality, Reason
 from core.telemetry.reading import Value
 from edge.collectors.decoders import DECODERS, BadPayload, Decoded, Decoder, DecoderOptions, make_decoder
-from edge.collectors.decoders.base import EVERY_FIELD
+from edge.collectors.decoders.base import EVERY_FIELD, WRONG_TYPE
+from edge.collectors.mqtt_config import PointRule
+from edge.collectors.mqtt_values import checked
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 OPTIONS: TypeAdapter[Any] = TypeAdapter(DecoderOptions)
@@ -398,9 +400,94 @@ def test_bare_values(options: object, payload: bytes, value: object) -> None:
 
 
 @pytest.mark.parametrize("payload", [b"21,5", b"1_000", b"0x10", b"warm", b"1 2", "٣".encode()])
-def test_what_is_not_a_number_is_refused(payload: bytes) -> None:
-    with pytest.raises(BadPayload, match="is not a number"):
-        read("number", "x", payload)
+def test_what_is_not_a_number_is_a_bad_reading(payload: bytes) -> None:
+    item = read("number", "x", payload)["value"]
+    assert (item.value, item.quality, item.reason) == (payload.decode(), Quality.BAD, WRONG_TYPE)
+
+
+@pytest.mark.parametrize("word", [b"unavailable", b"unknown", b"None", b"NULL", b"n/a", b"-", b" ", b"\0"])
+@pytest.mark.parametrize("kind", ["number", "bool"])
+def test_a_word_that_says_there_is_no_value_is_a_bad_reading(word: bytes, kind: str) -> None:
+    item = read({"name": "number", "kind": kind}, "x", word)["value"]
+    assert (item.value, item.quality, item.reason) == (None, Quality.BAD, Reason.NO_VALUE)
+
+
+@pytest.mark.parametrize("payload", [b"4.1\0", b"4.1\0\0\n", b"\xef\xbb\xbf4.1", b"\xef\xbb\xbf 4.1\r\n\0"])
+def test_a_byte_order_mark_and_trailing_nuls_are_no_part_of_a_value(payload: bytes) -> None:
+    item = read("number", "x", payload)["value"]
+    assert (item.value, item.quality) == (4.1, Quality.GOOD)
+    (item,) = read({"name": "json", "values": {"value": "t"}}, "x", payload.replace(b"4.1", b'{"t": 4.1}')).values()
+    assert (item.value, item.quality) == (4.1, Quality.GOOD)
+
+
+def test_a_nul_within_is_not_guessed_at() -> None:
+    item = read("number", "x", b"4.1\x0015")["value"]
+    assert item.quality is Quality.BAD
+
+
+def test_a_switch_that_is_neither_on_nor_off_is_a_bad_reading() -> None:
+    item = read({"name": "number", "kind": "bool"}, "x", b"ajar")["value"]
+    assert (item.value, item.quality, item.reason) == ("ajar", Quality.BAD, WRONG_TYPE)
+
+
+NO_JSON = [
+    (b'{"a": nan, "b": 4.1}', Reason.NOT_A_NUMBER),
+    (b'{"a": -nan, "b": 4.1}', Reason.NOT_A_NUMBER),
+    (b'{"a": NaN, "b": 4.1}', Reason.NOT_A_NUMBER),
+    (b'{"a": inf, "b": 4.1}', Reason.NOT_A_NUMBER),
+    (b'{"a":-inf,"b":4.1}', Reason.NOT_A_NUMBER),
+    (b'{"a": Infinity, "b": 4.1}', Reason.NOT_A_NUMBER),
+    (b'{"a": None, "b": 4.1}', Reason.NO_VALUE),
+    (b'{"a": unavailable, "b": 4.1}', Reason.NO_VALUE),
+    (b'{"a": unknown, "b": 4.1}', Reason.NO_VALUE),
+    (b'{"a": , "b": 4.1}', Reason.NO_VALUE),
+    (b'{"b": 4.1, "a":}', Reason.NO_VALUE),
+    (b'{"a": "unavailable", "b": 4.1}', Reason.NO_VALUE),
+    (b'{"a": "", "b": 4.1}', Reason.NO_VALUE),
+    (b'{"a": "None", "b": 4.1}', Reason.NO_VALUE),
+    (b'{"a": "nan", "b": 4.1}', Reason.NOT_A_NUMBER),
+    (b'{"a": "warm", "b": 4.1}', WRONG_TYPE),
+    (b'{"a": "4.1 \xc2\xb0F", "b": 4.1}', Reason.WRONG_UNIT),
+    (b'{"a": nan, "b": "4.1 \xc2\xb0C", "c": "a: nan, b: None,"}', Reason.NOT_A_NUMBER),
+]
+DIALECT_OF = {
+    "json": ({"name": "json", "values": {"a": "a", "b": "b"}}, "x/y", "%s"),
+    "tasmota": ("tasmota", "tele/d/SENSOR", "%s"),
+    "zigbee2mqtt": ("zigbee2mqtt", "zigbee2mqtt/d", "%s"),
+    "shelly_gen2": ("shelly_gen2", "d/status/temperature:0", "%s"),
+    "chirpstack_v4": (
+        "chirpstack_v4",
+        "application/1/device/d/event/up",
+        '{"deduplicationId": "1", "deviceInfo": {"devEui": "d"}, "object": %s}',
+    ),
+    "ttn_v3": (
+        "ttn_v3",
+        "v3/a@t/devices/d/up",
+        '{"end_device_ids": {"device_id": "d"}, "uplink_message": {"decoded_payload": %s}}',
+    ),
+}
+
+
+@pytest.mark.parametrize("dialect", DIALECT_OF)
+@pytest.mark.parametrize(("payload", "reason"), NO_JSON)
+def test_a_word_instead_of_a_value_is_a_bad_reading_and_costs_its_neighbours_nothing(
+    dialect: str, payload: bytes, reason: str
+) -> None:
+    options, topic, frame = DIALECT_OF[dialect]
+    rules = {name: PointRule(field=name, point="s/a/z/p/t", unit="Cel") for name in ("a", "b")}
+    found = {
+        item.field.rpartition(".")[2]: checked(item, rules[item.field[-1]])
+        for item in decoder(options).decode(topic, (frame % payload.decode()).encode(), NOW)
+        if item.field[-1] in rules
+    }
+    assert found["b"] == (4.1, Quality.GOOD, "")
+    assert found["a"][1:] == (Quality.BAD, reason)
+
+
+def test_words_in_keys_and_texts_stay_as_they_are() -> None:
+    found = read({"name": "json", "values": {"a": "a", "nan": "nan"}}, "x", b'{"nan": inf, "a": "x: nan, y: None}"}')
+    assert found["a"].value == "x: nan, y: None}"
+    assert found["nan"].reason == Reason.NOT_A_NUMBER
 
 
 def test_an_empty_payload_is_a_missing_value() -> None:

@@ -11,11 +11,12 @@ from hypothesis import strategies as st
 from core.telemetry.quality import Quality, Reason
 from core.telemetry.reading import Reading
 from core.telemetry.sparkplug import Metric, Payload
+from edge.collectors.decoders.base import WRONG_TYPE
+from edge.collectors.decoders.times import BAD_TIME
 from edge.collectors.mqtt_config import MqttSource
 from edge.collectors.mqtt_frames import Message
 from edge.collectors.mqtt_memory import Redeliveries
 from edge.collectors.mqtt_points import QUEUED, MessageReader, Read
-from edge.collectors.mqtt_values import WRONG_TYPE
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 JSON = {"name": "json", "values": {"t": "t", "u": "u"}, "time": {"path": "ts"}}
@@ -71,7 +72,19 @@ def test_the_payloads_unit_wins_and_nothing_is_converted() -> None:
 
 RULES: list[tuple[dict[str, Any], object, Any, Quality, str]] = [
     ({"unit": "Cel"}, True, True, Quality.BAD, WRONG_TYPE),
-    ({"unit": "Cel"}, "21.5", "21.5", Quality.BAD, WRONG_TYPE),
+    ({"unit": "Cel"}, "21.5", 21.5, Quality.GOOD, ""),
+    ({"unit": "Cel"}, "21.5 °C", 21.5, Quality.GOOD, ""),
+    ({"unit": "Cel"}, "-21.5Cel", -21.5, Quality.GOOD, ""),
+    ({"unit": "%"}, "45 %", 45, Quality.GOOD, ""),
+    ({"unit": "Cel"}, "70.7 °F", "70.7 °F", Quality.BAD, Reason.WRONG_UNIT),
+    ({"unit": "Cel"}, "21.5 or so", "21.5 or so", Quality.BAD, WRONG_TYPE),
+    ({"kind": "number"}, "21.5 °C", "21.5 °C", Quality.BAD, Reason.WRONG_UNIT),
+    ({"unit": "Cel"}, "unavailable", None, Quality.BAD, Reason.NO_VALUE),
+    ({"kind": "bool"}, "unknown", None, Quality.BAD, Reason.NO_VALUE),
+    ({"kind": "text"}, "unknown", "unknown", Quality.GOOD, ""),
+    ({"minimum": 0}, "None", None, Quality.BAD, Reason.NO_VALUE),
+    ({"sentinels": [85]}, "85", 85, Quality.BAD, Reason.SENTINEL),
+    ({"sentinels": [85]}, "warm", "warm", Quality.BAD, WRONG_TYPE),
     ({"unit": "Cel", "kind": "number"}, "21.5", 21.5, Quality.GOOD, ""),
     ({"kind": "number"}, "nan", None, Quality.BAD, Reason.NOT_A_NUMBER),
     ({"kind": "number"}, "9" * 25, None, Quality.BAD, "integer_outside_64_bits"),
@@ -108,7 +121,9 @@ CLOCKS: list[tuple[str, dict[str, Any], float | None, Quality, str]] = [
     ("device", {"t": 4}, 0, Quality.UNCERTAIN, Reason.CLOCK),
     ("device", {"t": 4, "ts": "1970-01-01T00:00:01Z"}, 0, Quality.UNCERTAIN, Reason.CLOCK),
     ("device", {"t": 4, "ts": "2099-01-01T00:00:00Z"}, 0, Quality.UNCERTAIN, Reason.CLOCK),
-    ("device", {"t": 4, "ts": "yesterday"}, 0, Quality.UNCERTAIN, Reason.CLOCK),
+    ("device", {"t": 4, "ts": "yesterday"}, 0, Quality.UNCERTAIN, BAD_TIME),
+    ("device_within", {"t": 4, "ts": "2026-03-01T12:00:00"}, 0, Quality.UNCERTAIN, BAD_TIME),
+    ("device_within", {"t": 4, "ts": "01/03/2026 12:00"}, 0, Quality.UNCERTAIN, BAD_TIME),
     ("gateway", stamped(-4), 0, Quality.GOOD, ""),
 ]
 

@@ -22,6 +22,10 @@ EVERY_FIELD = "*"
 MAX_DEPTH = 32
 MAX_FIELDS = 2000
 
+WRONG_TYPE = "wrong_type"
+"""The value is not of the kind the point takes (bad)."""
+ABSENT = frozenset({"", "unavailable", "unknown", "none", "null", "undefined", "n/a", "na", "-", "--", "---"})
+"""Words, in small letters, by which programs say that there is no value."""
 INTEGER_TOO_LARGE = "integer_outside_64_bits"
 TEXT_TOO_LONG = "text_too_long"
 NOT_UNICODE = "text_not_unicode"
@@ -77,16 +81,57 @@ class Decoder(Protocol):
 def parse_json(payload: bytes) -> Any:
     """The document, with NaN and infinities as floats. Raises BadPayload.
 
-    A key that occurs twice makes the document ambiguous, so it is refused.
+    Words where a value should be (`nan`, `None`, `unavailable`) and values left out are read as what they are: not a
+    number, text, null. So one probe's word costs its neighbours nothing. A byte order mark and trailing NULs are no
+    part of a document. A key that occurs twice makes it ambiguous, so it is refused.
     """
+    document = plain_text(payload)
     try:
-        return _decode_json(payload.decode("utf-8"))
-    except UnicodeDecodeError as error:
-        raise BadPayload(f"not UTF-8 at byte {error.start}") from error
+        try:
+            return _decode_json(document)
+        except json.JSONDecodeError:
+            mended = _WORDS.sub(_spelled, document)
+            if mended == document:
+                raise
+            return _decode_json(mended)
     except RecursionError as error:
         raise BadPayload("JSON nested too deeply") from error
     except ValueError as error:
         raise BadPayload(f"not JSON: {str(error)[:200]}") from error
+
+
+def plain_text(payload: bytes) -> str:
+    """The payload as text, without a byte order mark, and without NULs and blanks at its ends. Raises BadPayload."""
+    try:
+        return payload.decode("utf-8").strip("\ufeff\0 \t\r\n")
+    except UnicodeDecodeError as error:
+        raise BadPayload(f"not UTF-8 at byte {error.start}") from error
+
+
+_WORDS = re.compile(
+    r"""
+    "(?:[^"\\]|\\.)*+"                                  # a string is left alone
+    | (?P<word> (?<=[:\[,\s]) [-+]?[A-Za-z_][A-Za-z0-9_/.]*+ (?=\s*[,\]}]) )
+    | (?P<nothing> : (?=\s*[,}]) )
+    """,
+    re.VERBOSE,
+)
+_LITERALS = frozenset({"true", "false", "null", "NaN", "Infinity", "-Infinity"})
+NOT_FINITE = {
+    sign + word: number
+    for sign, minus in (("", ""), ("+", ""), ("-", "-"))
+    for word, number in (("nan", "NaN"), ("inf", f"{minus}Infinity"), ("infinity", f"{minus}Infinity"))
+}
+"""Spellings of what is no number, in small letters, and JSON's (Python's) of it."""
+
+
+def _spelled(found: re.Match[str]) -> str:
+    if found["nothing"]:
+        return ": null"
+    word = found["word"]
+    if word is None or word in _LITERALS:
+        return found[0]
+    return NOT_FINITE.get(word.lower(), f'"{word}"')
 
 
 def parse_object(payload: bytes) -> dict[str, Any]:

@@ -8,7 +8,6 @@ from collections import OrderedDict
 from datetime import datetime
 from typing import Any, Literal
 
-from core.telemetry.quality import Reason
 from edge.collectors.decoders.base import (
     BadPayload,
     Decoded,
@@ -21,7 +20,7 @@ from edge.collectors.decoders.base import (
     text,
 )
 from edge.collectors.decoders.number import parse_number
-from edge.collectors.decoders.times import stamp
+from edge.collectors.decoders.times import BAD_TIME, stamp
 
 REMEMBERED = 20_000
 STATUS_UNITS = {"batteryLevel": "%", "margin": "dB"}
@@ -63,7 +62,7 @@ class ChirpStackV4:
         for field, unit, raw in found:
             value, quality, reason = judge(raw)
             if clock > quality:
-                quality, reason = clock, Reason.CLOCK
+                quality, reason = clock, BAD_TIME
             made.append(Decoded(device, field, value, unit, source_at, quality, reason))
         return made
 

@@ -11,7 +11,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 
 from core.telemetry.quality import Quality, Reason
 from edge.collectors.decoders.base import BadPayload, Decoded, Options, judge, parse_json
-from edge.collectors.decoders.times import BadTime, TimeFormat, ZoneName, parse_time
+from edge.collectors.decoders.times import BAD_TIME, BadTime, TimeFormat, ZoneName, parse_time
 from edge.collectors.decoders.units import ucum
 
 Query = Callable[[Any], list[Any]]
@@ -162,7 +162,7 @@ class Json:
         try:
             return parse_time(raw[0], options.format, self._zone), (Quality.GOOD, Reason.NONE)
         except BadTime:
-            return None, (Quality.UNCERTAIN, Reason.CLOCK)
+            return None, (Quality.UNCERTAIN, BAD_TIME)
 
     def _marked(self, record: Any) -> tuple[Quality, str]:
         options = self._options.quality

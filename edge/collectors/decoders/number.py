@@ -5,11 +5,11 @@ from datetime import datetime
 from typing import Literal
 
 from core.telemetry.quality import Quality, Reason
-from edge.collectors.decoders.base import BadPayload, Decoded, Options, judge
+from core.telemetry.reading import Value
+from edge.collectors.decoders.base import ABSENT, NOT_FINITE, WRONG_TYPE, Decoded, Options, judge, plain_text
 
 NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 INTEGER = re.compile(r"[+-]?[0-9]{1,30}")
-NOT_FINITE = frozenset({"nan", "+nan", "-nan", "inf", "+inf", "-inf", "infinity", "+infinity", "-infinity"})
 ON_OFF = {"on": True, "true": True, "1": True, "open": True, "off": False, "false": False, "0": False, "closed": False}
 
 
@@ -33,33 +33,31 @@ def parse_number(said: str) -> int | float | None:
 
 
 class Number:
-    """Reads a bare number, switch word or text. An empty payload is a missing value."""
+    """Reads a bare number, switch word or text. An empty payload is a missing value, a wrong word a bad one."""
 
     def __init__(self, options: NumberOptions) -> None:
         self._options = options
 
     def decode(self, topic: str, payload: bytes, received_at: datetime) -> list[Decoded]:
-        """One value under the configured field name. Raises BadPayload."""
+        """One value under the configured field name. Raises BadPayload for bytes that are no text."""
         del topic, received_at
-        try:
-            said = payload.decode("utf-8").strip()
-        except UnicodeDecodeError as error:
-            raise BadPayload(f"not UTF-8 at byte {error.start}") from error
-        options = self._options
-        if not said:
-            return [Decoded("", options.field, None, options.unit, quality=Quality.BAD, reason=Reason.NO_VALUE)]
-        value, quality, reason = judge(self._read(said))
-        return [Decoded("", options.field, value, options.unit, quality=quality, reason=reason)]
+        said = plain_text(payload)
+        value, quality, reason = self._read(said)
+        return [Decoded("", self._options.field, value, self._options.unit, quality=quality, reason=reason)]
 
-    def _read(self, said: str) -> bool | float | str:
-        if self._options.kind == "text":
-            return said
-        if self._options.kind == "bool":
-            word = ON_OFF.get(said.lower())
-            if word is None:
-                raise BadPayload(f"{said[:64]!r} is neither on nor off")
-            return word
-        number = parse_number(said.replace(",", ".", 1) if self._options.decimal_comma else said)
-        if number is None:
-            raise BadPayload(f"{said[:64]!r} is not a number")
-        return number
+    def _read(self, said: str) -> tuple[Value, Quality, str]:
+        kind = self._options.kind
+        if not said or (kind != "text" and said.lower() in ABSENT):
+            return None, Quality.BAD, Reason.NO_VALUE
+        found: bool | float | None
+        if kind == "text":
+            return judge(said)
+        if kind == "bool":
+            found = ON_OFF.get(said.lower())
+        else:
+            said = said.replace(",", ".", 1) if self._options.decimal_comma else said
+            found = parse_number(said)
+        if found is None:
+            # as it was said: with the point's own unit after it, it is a number all the same
+            return judge(said)[0], Quality.BAD, WRONG_TYPE
+        return judge(found)

@@ -24,7 +24,7 @@ from edge.collectors.decoders.base import (
     parse_object,
     text,
 )
-from edge.collectors.decoders.times import TimeFormat, stamp
+from edge.collectors.decoders.times import BAD_TIME, TimeFormat, stamp
 
 UNITS = {
     "tC": "Cel",
@@ -116,7 +116,7 @@ def _component(
         elif on_mains and parts[0] == "battery" and quality is Quality.GOOD:
             quality, reason = Quality.BAD, Reason.SENTINEL  # on external power the battery reads 0 % and is no battery
         if clock > quality:
-            quality, reason = clock, Reason.CLOCK
+            quality, reason = clock, BAD_TIME
         yield Decoded(device, f"{component}.{path}", value, unit, source_at, quality, reason)
 
 

@@ -22,7 +22,7 @@ from edge.collectors.decoders.sparkplug_values import (
     needs_type,
     scalars,
 )
-from edge.collectors.decoders.times import TimeFormat, stamp
+from edge.collectors.decoders.times import BAD_TIME, TimeFormat, stamp
 
 SEQUENCE_GAP = "sequence_gap"
 MAX_NODES = 10_000
@@ -219,7 +219,7 @@ def _decoded(
     stamped = next((one for one in (part, metric) if one.HasField("timestamp")), message)
     source_at, clock = _time(stamped)
     gap = (Quality.GOOD if trusted else Quality.UNCERTAIN, SEQUENCE_GAP)
-    verdicts = [marked(metric), marked(part), (clock, Reason.CLOCK), gap]
+    verdicts = [marked(metric), marked(part), (clock, BAD_TIME), gap]
     unit = "ms" if born.datatype == DataType.DATETIME else born.unit
     found: list[Decoded] = []
     for name, value, quality, reason in scalars(born.name, part, born.datatype):

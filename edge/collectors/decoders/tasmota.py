@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 from core.telemetry.quality import Quality, Reason
 from core.telemetry.reading import Value
 from edge.collectors.decoders.base import EVERY_FIELD, BadPayload, Decoded, Options, judge, leaves, member, parse_object
-from edge.collectors.decoders.times import ZoneName, stamp
+from edge.collectors.decoders.times import BAD_TIME, ZoneName, stamp
 from edge.collectors.decoders.units import ucum
 
 SENSOR_TOPICS = {"SENSOR": "", "STATUS8": "StatusSNS", "STATUS10": "StatusSNS"}
@@ -89,7 +89,7 @@ class Tasmota:
             if _is_ds18b20_error(path, key, value, unit):
                 quality, reason = Quality.BAD, Reason.SENTINEL
             if clock > quality:
-                quality, reason = clock, Reason.CLOCK
+                quality, reason = clock, BAD_TIME
             found.append(Decoded(device, path, value, unit, source_at, quality, reason))
         return found
 

@@ -10,6 +10,8 @@ from pydantic import AfterValidator
 
 from core.telemetry.quality import Quality
 
+BAD_TIME = "bad_time_format"
+"""The payload's time is in another form, or has no offset and no time zone is configured (uncertain)."""
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _FRACTION = re.compile(r"(\.\d{6})\d+")
 
@@ -95,7 +97,9 @@ def _spelled(raw: str) -> int | float:
 def stamp(
     raw: object, form: TimeFormat = TimeFormat.ISO, zone: ZoneInfo | None = None
 ) -> tuple[datetime | None, Quality]:
-    """A payload's stamp and what it does to the values: none is no fault, one that cannot be read is uncertain."""
+    """A payload's stamp and what it does to the values: none is no fault, one that cannot be read is uncertain
+    (BAD_TIME).
+    """
     if raw is None:
         return None, Quality.GOOD
     try:

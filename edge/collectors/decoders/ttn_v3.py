@@ -20,7 +20,7 @@ from edge.collectors.decoders.base import (
     parse_object,
     text,
 )
-from edge.collectors.decoders.times import stamp
+from edge.collectors.decoders.times import BAD_TIME, stamp
 
 
 class TtnOptions(Options):
@@ -62,9 +62,9 @@ def _values(device: str, document: dict[str, Any], uplink: dict[str, Any]) -> li
     for path, _, raw in leaves(member(uplink, "decoded_payload")):
         value, quality, reason = judge(raw)
         if clock > quality:
-            quality, reason = clock, Reason.CLOCK
+            quality, reason = clock, BAD_TIME
         found.append(Decoded(device, path, value, "", source_at, quality, reason, simulated=simulated, complete=True))
     if not found:  # everything was left out: carries device and time for the zeros that the mapping knows of
-        reason = Reason.CLOCK if clock else Reason.NONE
+        reason = BAD_TIME if clock else Reason.NONE
         found.append(Decoded(device, "", "", "", source_at, clock, reason, simulated=simulated, complete=True))
     return found

@@ -37,6 +37,11 @@ UCUM = {
     "dBm": "dB[mW]",
 }
 
+KNOWN_UNITS = frozenset(
+    {*UCUM.values(), "%", "V", "A", "W", "hPa", "Pa", "kPa", "bar", "mV", "mA", "m", "cm", "s", "min", "h"}
+)
+"""UCUM codes by which the rest of a text is recognised as a unit."""
+
 UNIT_MAX = 64
 """Characters of a unit; what a payload has beyond is no unit."""
 

@@ -9,7 +9,7 @@ from typing import Literal
 
 from core.telemetry.quality import Quality, Reason
 from edge.collectors.decoders.base import EVERY_FIELD, BadPayload, Decoded, Options, judge, leaves, parse_object
-from edge.collectors.decoders.times import TimeFormat, stamp
+from edge.collectors.decoders.times import BAD_TIME, TimeFormat, stamp
 
 UNITS = {
     "temperature": "Cel",
@@ -69,7 +69,7 @@ def _state(device: str, payload: bytes) -> list[Decoded]:
         unit = voltage if path == "voltage" else UNITS.get(key, "")
         value, quality, reason = judge(raw)
         if clock > quality:
-            quality, reason = clock, Reason.CLOCK
+            quality, reason = clock, BAD_TIME
         found.append(Decoded(device, path, value, unit, source_at, quality, reason))
     return found
 
