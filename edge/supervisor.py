@@ -92,6 +92,14 @@ class Source:
         self.asides += 1
         await self._spool.aside(f"{self.name}: {origin}", payload, reason)
 
+    async def note(self, key: str, value: str) -> None:
+        """Writes down a word of the source's own. Raises SpoolFull."""
+        await self._spool.note(f"{key} of {self.name}", value)
+
+    async def noted(self, key: str) -> str | None:
+        """What was written down under the key. Raises SpoolFull."""
+        return await self._spool.noted(f"{key} of {self.name}")
+
     # -- what the gateway asks ---------------------------------------------------------------------------------
 
     @property

@@ -36,5 +36,7 @@ class Reason:
     """The device refuses the address or the node (bad)."""
     DEVICE = "device_reported"
     """The device itself marks the value (uncertain or bad)."""
+    IDENTITY = "identity_changed"
+    """What stands where the point's sensor stood is another one, or nobody can say which (bad, without value)."""
     WRONG_UNIT = "wrong_unit"
     """The value came in a unit that the point does not take and that cannot be converted (bad)."""

@@ -33,6 +33,7 @@ MAX_PENDING_BYTES = 32 * 1024 * 1024
 ASIDE_BYTES = 65_536
 FIRST_WAIT, LONGEST_WAIT = 0.1, 5.0
 INSTANT = timedelta(microseconds=1)
+IDENTITIES = "identities"
 NTP_STEP = timedelta(seconds=1)
 SESSION_LOST = "session_lost"
 NOT_QUEUED = "not_queued_while_disconnected"
@@ -108,6 +109,7 @@ class MqttCollector:
         self._known.connections += 1
         link = BrokerLink(self._config, self._arrived, self._wake.set)
         try:
+            await self._recall(keeper)
             await link.open(self._resumed)
             await self._begin(link, keeper)
             await self._work(link, keeper)
@@ -117,6 +119,16 @@ class MqttCollector:
                 self._known.alive_at = self._clock() - timedelta(seconds=link.silent_for)
             self._known.taken_over |= link.taken_over
             link.close()
+
+    async def _recall(self, keeper: Keeper) -> None:
+        """Takes up, once a process, which sensors stood where."""
+        if not self._known.recalled:
+
+            async def recall() -> None:
+                self._reader.identities.load(await keeper.noted(IDENTITIES) or "{}")
+
+            await self._until_kept(recall)
+            self._known.recalled = True
 
     def _resumed(self, session_present: bool) -> None:
         """Called at the broker's word that it accepts us, before anything it queued is read."""
@@ -216,6 +228,9 @@ class MqttCollector:
         self._working = chunk
         try:
             readings, asides = self._read(chunk)
+            if self._reader.identities.changed:
+                met = self._reader.identities.dump()
+                await self._until_kept(lambda: keeper.note(IDENTITIES, met))
             if readings:
                 await self._until_kept(lambda: keeper.keep(readings))
             if asides:

@@ -19,7 +19,7 @@ from pydantic import (
 
 from edge.collectors.decoders import DecoderOptions
 from edge.collectors.decoders.base import EVERY_FIELD
-from edge.collectors.mqtt_topics import DEVICE, FIELD, PointTemplate, TopicFilter, overlapping
+from edge.collectors.mqtt_topics import DEVICE, FIELD, SENSOR, PointTemplate, TopicFilter, overlapping
 from edge.collectors.port import SourceConfig
 
 PLAIN_PORT, TLS_PORT = 1883, 8883
@@ -71,8 +71,13 @@ class PointRule(_Part):
     """Which point takes a field.
 
     `field` is the decoder's name of it, `*` for every field without a rule of its own; `device` restricts the rule to
-    one device. `point` is an address or a template with `{1}`, `{name}`, `{rest}`, `{device}`, `{field}`. `unit`
-    (UCUM) speaks where the payload does not. `kind` states what the value must be; a value with a unit must be a
+    one device. `point` is an address or a template with `{1}`, `{name}`, `{rest}`, `{device}`, `{sensor}`, `{field}`.
+
+    `sensor` is the identity of a probe as the payload gives it (`*`: any), and `field` then what it measures: such a
+    rule is safe from probes that are numbered anew. `of` is how many the list has that `field` numbers. Without either,
+    what was first there is remembered, and another is bad (`identity_changed`).
+
+    `unit` (UCUM) speaks where the payload does not. `kind` states what the value must be; a value with a unit must be a
     number anyway. A text that spells a number, alone or with the unit after it, is then read as one; one that says
     that there is no value (`unavailable`, `None`) has none, and is bad. `sentinels` are error codes, `minimum` and
     `maximum` the sensor's range. `omitted_is_zero`: an uplink that leaves the field out says 0, false or "" by kind.
@@ -81,6 +86,8 @@ class PointRule(_Part):
     field: str = Field(min_length=1)
     point: Template
     device: str | None = None
+    sensor: str | None = None
+    of: Annotated[str, BeforeValidator(str)] | None = None
     unit: str = ""
     kind: Literal["number", "bool", "text"] | None = None
     sentinels: tuple[float, ...] = ()
@@ -95,6 +102,11 @@ class PointRule(_Part):
         if self.omitted_is_zero and (self.field == EVERY_FIELD or self.kind is None):
             raise ValueError("omitted_is_zero needs a field by name and a kind, which says what its zero is")
         return self
+
+    @property
+    def key(self) -> tuple[str | None, str | None, str]:
+        """What it takes: device, sensor and field."""
+        return self.device, self.sensor, self.field
 
     @cached_property
     def measures(self) -> bool:
@@ -120,13 +132,14 @@ class Subscription(_Part):
     def _sense(self) -> Self:
         if (self.point is None) == (self.points is None):
             raise ValueError(f"{self.topic}: give either point or points")
-        names = {*self.filter.placeholders, DEVICE, FIELD}
-        seen: set[tuple[str | None, str]] = set()
+        seen: set[tuple[str | None, str | None, str]] = set()
         for rule in self.rules:
-            PointTemplate(rule.point, names)
-            if (rule.device, rule.field) in seen:
+            PointTemplate(rule.point, self.placeholders)
+            if rule.key in seen:
                 raise ValueError(f"{self.topic}: field {rule.field!r} has two points")
-            seen.add((rule.device, rule.field))
+            seen.add(rule.key)
+            if rule.sensor is not None and not getattr(self.decoder, "identity", ""):
+                raise ValueError(f"{self.topic}: a rule by sensor needs a decoder with `identity`")
             if rule.omitted_is_zero and self.decoder.name != "ttn_v3":
                 raise ValueError(f"{self.topic}: only ttn_v3 leaves out zeros; {self.decoder.name} does not")
         return self
@@ -146,7 +159,7 @@ class Subscription(_Part):
     @cached_property
     def placeholders(self) -> set[str]:
         """Names that a point template may use."""
-        return {*self.filter.placeholders, DEVICE, FIELD}
+        return {*self.filter.placeholders, DEVICE, SENSOR, FIELD}
 
 
 class MqttSource(SourceConfig):
@@ -187,13 +200,10 @@ class MqttSource(SourceConfig):
                 f"topic filters {both[0].text!r} and {both[1].text!r} overlap: a broker may deliver a message twice; "
                 "make them distinct or use two sources"
             )
-        fields: dict[str, tuple[str | None, str]] = {}
+        fields: dict[str, tuple[str | None, str | None, str]] = {}
         for subscription in self.subscriptions:
             for rule in subscription.rules:
-                if "{" not in rule.point and fields.setdefault(rule.point, (rule.device, rule.field)) != (
-                    rule.device,
-                    rule.field,
-                ):
+                if "{" not in rule.point and fields.setdefault(rule.point, rule.key) != rule.key:
                     raise ValueError(f"point {rule.point} is given to two fields")
         if self.shared_group and any(one.decoder.name == "sparkplug_b" for one in self.subscriptions):
             raise ValueError("sparkplug_b needs every message of a node in order: no shared_group")

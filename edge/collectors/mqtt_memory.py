@@ -70,6 +70,7 @@ class Known:
         self.alive_at: datetime | None = None
         self.saw_unqueued = False
         self.taken_over = False
+        self.recalled = False
         self.session_expiry: int | None = None
 
     @classmethod

@@ -13,7 +13,8 @@ from edge.collectors.decoders import BadPayload, Decoded, Decoder, DecoderOption
 from edge.collectors.decoders.base import EVERY_FIELD
 from edge.collectors.decoders.sparkplug_b import SparkplugB
 from edge.collectors.mqtt_config import MqttSource, PointRule, Subscription
-from edge.collectors.mqtt_topics import DEVICE, PointTemplate
+from edge.collectors.mqtt_identities import Identities
+from edge.collectors.mqtt_topics import DEVICE, FIELD, SENSOR, PointTemplate
 from edge.collectors.mqtt_values import checked, with_zeros
 from edge.collectors.port import Clock, judged_at
 
@@ -49,18 +50,23 @@ class Route:
     def __init__(self, subscription: Subscription) -> None:
         self.subscription = subscription
         self.decoder: Decoder
-        self.rules = {(rule.device, rule.field): rule for rule in subscription.rules}
+        self.rules = {rule.key: rule for rule in subscription.rules}
         self.templates = {
             rule.point: PointTemplate(rule.point, subscription.placeholders) for rule in subscription.rules
         }
         self.zeros = [rule for rule in subscription.rules if rule.omitted_is_zero]
 
-    def rule(self, device: str, name: str) -> PointRule | None:
-        """The rule for a field: the device's own before anybody's, by name before `*`."""
-        for key in ((device, name), (None, name), (device, EVERY_FIELD), (None, EVERY_FIELD)):
-            if key in self.rules:
-                return self.rules[key]
-        return None
+    def rule(self, item: Decoded) -> PointRule | None:
+        """The rule for a field: by the sensor's identity before its position, the device's own before anybody's, by
+        name before `*`.
+        """
+        device, sensor = item.device, item.sensor
+        keys: list[tuple[str | None, str | None, str]] = [
+            (one, None, name) for name in (item.field, EVERY_FIELD) for one in (device, None)
+        ]
+        if sensor:
+            keys = [(one, known, item.local) for known in (sensor, "*") for one in (device, None)] + keys
+        return next((self.rules[key] for key in keys if key in self.rules), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +94,8 @@ class MessageReader:
         self._origins: dict[str, str] = {}
         self._spoken: dict[tuple[str, str], dict[str, str]] = {}
         self._complained: set[tuple[str, str, str]] = set()
+        self.identities = Identities()
+        self._moved: set[str] = set()
         self._zones: set[str] = set()
         self.zones: frozenset[str] = frozenset()
         self.counts: Counter[str] = Counter()
@@ -166,7 +174,7 @@ class MessageReader:
         return found
 
     def _one(self, heard: Heard, item: Decoded, read: Read) -> None:
-        key = (heard.topic, item.device, item.field)
+        key = (heard.topic, item.device, f"{item.field}\0{item.sensor}" if item.sensor else item.field)
         target = self._targets.get(key)
         if target is None:
             target = self._target(heard.route, heard.matched, item)
@@ -182,6 +190,11 @@ class MessageReader:
             read.problems.append("retained and without a time: not taken as new")
             return
         value, quality, reason = checked(item, target.rule)
+        if (item.sensor or item.of) and (moved := self.identities.moved(item, target.rule)):
+            value, quality, reason = None, Quality.BAD, Reason.IDENTITY
+            if moved not in self._moved and len(self._moved) < MAX_POINTS:
+                self._moved.add(moved)
+                read.problems.append(moved)
         at, clock, why = self._when(item, heard.received_at, late=heard.retained or heard.queued)
         if heard.queued and undated and clock is Quality.GOOD:
             clock, why = Quality.UNCERTAIN, QUEUED
@@ -201,16 +214,24 @@ class MessageReader:
         return judged_at(self._config, item.source_at, received_at, historical=late or item.historical)
 
     def _target(self, route: Route, matched: dict[str, str], item: Decoded) -> Target:
-        rule = route.rule(item.device, item.field)
+        rule = route.rule(item)
         if rule is None or item.field in route.subscription.ignore:
             return Target("", None, "" if item.field in route.subscription.ignore else "no point takes this field")
-        point = route.templates[rule.point].fill({**matched, "device": item.device, "field": item.field})
+        point = route.templates[rule.point].fill(
+            {
+                **matched,
+                DEVICE: item.device,
+                SENSOR: item.sensor,
+                FIELD: item.field if rule.sensor is None else item.local,
+            }
+        )
         try:
             check_point(point)
         except BadAddress as error:
             return Target("", None, str(error)[:200])
         # where the payload names no device, what the wildcards matched stands for it
-        origin = f"{item.device or matched}\0{item.field}"
+        named = f"{item.sensor}\0{item.local}" if rule.sensor is not None else item.field
+        origin = f"{item.device or matched}\0{named}"
         if self._origins.setdefault(point, origin) != origin:
             return Target("", None, f"{point} already stands for another field")
         if len(self._origins) > MAX_POINTS:

@@ -10,6 +10,7 @@ POINT_SEGMENTS = 5
 REST = "rest"
 DEVICE = "device"
 FIELD = "field"
+SENSOR = "sensor"
 _NAMED = re.compile(r"\{([a-z][a-z0-9_]*)\}")
 _PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 _NOT_ADDRESS = re.compile(r"[^A-Za-z0-9_-]")
@@ -48,7 +49,7 @@ class TopicFilter:
         else:
             return
         for name in names:
-            if name == FIELD or name in self.placeholders or (name == REST and level != "#"):
+            if name in (FIELD, SENSOR) or name in self.placeholders or (name == REST and level != "#"):
                 raise ValueError(f"topic filter {self.text!r}: the name {name!r} is taken")
         self._group_names.append(names)
 

@@ -25,6 +25,7 @@ class Memory:
     def __init__(self) -> None:
         self.readings: list[Reading] = []
         self.gaps: list[Gap] = []
+        self.notes: dict[str, str] = {}
         self.full = False
 
     async def keep(self, readings: Sequence[Reading]) -> None:
@@ -37,6 +38,12 @@ class Memory:
 
     async def aside(self, origin: str, payload: bytes, reason: str) -> None:
         raise AssertionError((origin, payload, reason))
+
+    async def note(self, key: str, value: str) -> None:
+        self.notes[key] = value
+
+    async def noted(self, key: str) -> str | None:
+        return self.notes.get(key)
 
     def of(self, name: str) -> list[Reading]:
         return [reading for reading in self.readings if reading.point == f"{PREFIX}/{name}"]

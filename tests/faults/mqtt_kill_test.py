@@ -31,6 +31,12 @@ class FileKeeper:
     async def aside(self, origin, payload, reason):
         raise AssertionError(reason)
 
+    async def note(self, key, value):
+        raise AssertionError(key)
+
+    async def noted(self, key):
+        return None
+
 keeper = FileKeeper(sys.argv[2])
 asyncio.run(MqttCollector(source(int(sys.argv[1]), version=sys.argv[3])).run(keeper))
 """

@@ -28,6 +28,7 @@ class Memory:
     def __init__(self) -> None:
         self.readings: list[Reading] = []
         self.gaps: list[Gap] = []
+        self.notes: dict[str, str] = {}
         self.set_aside: list[tuple[str, bytes, str]] = []
 
     async def keep(self, readings: Sequence[Reading]) -> None:
@@ -38,6 +39,12 @@ class Memory:
 
     async def aside(self, origin: str, payload: bytes, reason: str) -> None:
         self.set_aside.append((origin, payload, reason))
+
+    async def note(self, key: str, value: str) -> None:
+        self.notes[key] = value
+
+    async def noted(self, key: str) -> str | None:
+        return self.notes.get(key)
 
     def of(self, quantity: str) -> list[Reading]:
         return [reading for reading in self.readings if reading.point.endswith(f"/{quantity}")]

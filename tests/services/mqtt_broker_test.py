@@ -13,6 +13,7 @@ import pytest
 
 from core.telemetry.quality import Quality, Reason
 from core.telemetry.sparkplug import Metric, Payload
+from edge.collectors.decoders.base import WRONG_TYPE
 from edge.collectors.mqtt import MqttCollector
 from edge.collectors.mqtt_points import QUEUED
 from edge.collectors.port import SourceLost
@@ -318,17 +319,17 @@ def test_what_cannot_be_read_goes_aside_and_costs_nothing_else(broker: Mosquitto
             await asyncio.to_thread(publish, broker.port, hostile)
             await until(lambda: 4.5 in keeper.values)
         assert [(one.value, one.reason) for one in keeper.readings] == [
+            ("warm", WRONG_TYPE),
             (None, Reason.NOT_A_NUMBER),
             (1.0, ""),
             (4.5, ""),
         ]
-        assert keeper.readings[1].point == "site/area/bad-zone/-/temperature"
+        assert keeper.readings[2].point == "site/area/bad-zone/-/temperature"
         reasons = [reason for _, _, reason in keeper.asides]
-        assert "is not a number" in reasons[0]
-        assert "5000000 bytes" in reasons[1]
-        assert "not a point" in reasons[2]
-        assert len(keeper.asides[1][1]) <= 65_536
-        assert collector.counts["aside"] == 3
+        assert "5000000 bytes" in reasons[0]
+        assert "not a point" in reasons[1]
+        assert len(keeper.asides[0][1]) <= 65_536
+        assert collector.counts["aside"] == 2
 
     asyncio.run(main())
 

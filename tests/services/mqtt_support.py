@@ -75,6 +75,7 @@ class MemoryKeeper:
     def __init__(self) -> None:
         self.readings: list[Reading] = []
         self.gaps: list[Gap] = []
+        self.notes: dict[str, str] = {}
         self.asides: list[tuple[str, bytes, str]] = []
         self.full = False
         self.refusals = 0
@@ -95,6 +96,12 @@ class MemoryKeeper:
     async def aside(self, origin: str, payload: bytes, reason: str) -> None:
         self._refuse()
         self.asides.append((origin, payload, reason))
+
+    async def note(self, key: str, value: str) -> None:
+        self.notes[key] = value
+
+    async def noted(self, key: str) -> str | None:
+        return self.notes.get(key)
 
     def _refuse(self) -> None:
         if self.full:

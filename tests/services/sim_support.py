@@ -27,6 +27,7 @@ class Kept:
     def __init__(self) -> None:
         self.readings: list[Reading] = []
         self.gaps: list[Gap] = []
+        self.notes: dict[str, str] = {}
         self.asides: list[tuple[str, bytes, str]] = []
 
     async def keep(self, readings: Sequence[Reading]) -> None:
@@ -37,6 +38,12 @@ class Kept:
 
     async def aside(self, origin: str, payload: bytes, reason: str) -> None:
         self.asides.append((origin, payload, reason))
+
+    async def note(self, key: str, value: str) -> None:
+        self.notes[key] = value
+
+    async def noted(self, key: str) -> str | None:
+        return self.notes.get(key)
 
     def of(self, point: str) -> list[Reading]:
         return [reading for reading in self.readings if reading.point == point]

@@ -21,6 +21,7 @@ EVERY_FIELD = "*"
 """The field of a Decoded that speaks of everything its device has said so far, such as its death."""
 MAX_DEPTH = 32
 MAX_FIELDS = 2000
+MAX_IDENTITY = 128
 
 WRONG_TYPE = "wrong_type"
 """The value is not of the kind the point takes (bad)."""
@@ -40,6 +41,10 @@ class Decoded(msgspec.Struct, frozen=True, gc=False):
     UCUM or "" where the payload says none. `historical` values are old by nature (buffered by the device). `simulated`
     is the network's own mark of a made-up message. `complete` says that the message lists every field that is not
     zero, so that what it leaves out is zero.
+
+    A field named by its position (`DS18B20-1.Temperature`, `probes.0.t`) may come to mean another sensor. So it says
+    what the payload tells of that: `sensor` is the identity of the thing it belongs to and `local` its name there; `of`
+    is the length of the list it is numbered in. All "" where the name is no position.
     """
 
     device: str
@@ -52,6 +57,9 @@ class Decoded(msgspec.Struct, frozen=True, gc=False):
     historical: bool = False
     simulated: bool = False
     complete: bool = False
+    sensor: str = ""
+    local: str = ""
+    of: str = ""
 
 
 class BadPayload(ValueError):
@@ -186,29 +194,53 @@ def is_unicode(said: str) -> bool:
     return said.isascii() or not _HALF.search(said)
 
 
-def leaves(document: dict[str, Any]) -> Iterator[tuple[str, str, object]]:
-    """Every scalar below an object as (path joined by dots, last key, value). Raises BadPayload when there are too
-    many or they lie too deep. Lists are numbered.
+class Place(msgspec.Struct, frozen=True, gc=False):
+    """Where a scalar stands that is named by position: in a thing with an identity, or by number in a list."""
+
+    sensor: str
+    start: int
+    of: str
+
+    def mark(self, item: Decoded) -> Decoded:
+        """The value, saying where it stands."""
+        if self is NOWHERE:
+            return item
+        local = item.field[self.start :] if self.sensor else ""
+        return msgspec.structs.replace(item, sensor=self.sensor, local=local, of=self.of)
+
+
+NOWHERE = Place("", 0, "")
+
+
+def leaves(document: dict[str, Any], identity: str = "") -> Iterator[tuple[str, str, object, Place]]:
+    """Every scalar below an object as (path joined by dots, last key, value, place). Raises BadPayload when there are
+    too many or they lie too deep. Lists are numbered.
+
+    `identity` is the key by which an object within says which thing it is of; it is no value itself.
     """
     count = 0
-    stack: list[tuple[str, str, object, int]] = [("", "", document, 0)]
+    stack: list[tuple[str, str, object, int, Place]] = [("", "", document, 0, NOWHERE)]
     while stack:
-        path, key, node, depth = stack.pop()
+        path, key, node, depth, place = stack.pop()
         if depth > MAX_DEPTH:
             raise BadPayload(f"nested deeper than {MAX_DEPTH}")
+        prefix = f"{path}." if path else ""
         items: list[tuple[str, object]]
         if isinstance(node, dict):
             items = list(node.items())
+            if identity in node and path:
+                items.remove((identity, node[identity]))
+                place = Place(str(node[identity])[:MAX_IDENTITY], len(prefix), "")
         elif isinstance(node, list):
             items = [(str(index), item) for index, item in enumerate(node)]
+            place = Place(place.sensor, place.start, f"{place.of},{len(node)}".lstrip(","))
         else:
             count += 1
             if count > MAX_FIELDS:
                 raise BadPayload(f"more than {MAX_FIELDS} values")
-            yield path, key, node
+            yield path, key, node, place
             continue
-        prefix = f"{path}." if path else ""
-        stack.extend((f"{prefix}{name}", name, item, depth + 1) for name, item in reversed(items))
+        stack.extend((f"{prefix}{name}", name, item, depth + 1, place) for name, item in reversed(items))
 
 
 def _pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -9,9 +9,11 @@ from datetime import datetime
 from typing import Any, Literal
 
 from edge.collectors.decoders.base import (
+    NOWHERE,
     BadPayload,
     Decoded,
     Options,
+    Place,
     judge,
     leaves,
     member,
@@ -27,11 +29,15 @@ STATUS_UNITS = {"batteryLevel": "%", "margin": "dB"}
 
 
 class ChirpStackOptions(Options):
-    """`f_ports` restricts the ports that carry measurements; `numeric_strings` reads "21.5" as a number."""
+    """`f_ports` restricts the ports that carry measurements; `numeric_strings` reads "21.5" as a number.
+
+    `identity` is the key by which an object within the decoded one says which thing it is of, such as `id`.
+    """
 
     name: Literal["chirpstack_v4"] = "chirpstack_v4"
     f_ports: frozenset[int] | None = None
     numeric_strings: bool = True
+    identity: str = ""
 
 
 class ChirpStackV4:
@@ -59,26 +65,26 @@ class ChirpStackV4:
         found = self._status(document) if event == "status" else self._uplink(document)
         self._remember(identity)
         made: list[Decoded] = []
-        for field, unit, raw in found:
+        for field, unit, raw, place in found:
             value, quality, reason = judge(raw)
             if clock > quality:
                 quality, reason = clock, BAD_TIME
-            made.append(Decoded(device, field, value, unit, source_at, quality, reason))
+            made.append(place.mark(Decoded(device, field, value, unit, source_at, quality, reason)))
         return made
 
-    def _uplink(self, document: dict[str, Any]) -> list[tuple[str, str, object]]:
+    def _uplink(self, document: dict[str, Any]) -> list[tuple[str, str, object, Place]]:
         if not on_ports(document.get("fPort"), self._options.f_ports):
             return []
         decoded = member(document, "object")
         if not decoded and document.get("data"):
             raise BadPayload("no decoded object: the device profile has no codec for this uplink")
-        return [(path, "", self._plain(raw)) for path, _, raw in leaves(decoded)]
+        return [(path, "", self._plain(raw), place) for path, _, raw, place in leaves(decoded, self._options.identity)]
 
     @staticmethod
-    def _status(document: dict[str, Any]) -> list[tuple[str, str, object]]:
+    def _status(document: dict[str, Any]) -> list[tuple[str, str, object, Place]]:
         unavailable = document.get("batteryLevelUnavailable") is True or document.get("externalPowerSource") is True
         return [
-            (key, unit, document[key])
+            (key, unit, document[key], NOWHERE)
             for key, unit in STATUS_UNITS.items()
             if key in document and not (key == "batteryLevel" and unavailable)
         ]

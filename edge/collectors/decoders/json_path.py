@@ -1,5 +1,6 @@
 """Plain JSON, read by path expressions (RFC 9535, by python-jsonpath)."""
 
+import contextlib
 import re
 from collections.abc import Callable
 from datetime import datetime
@@ -15,6 +16,7 @@ from edge.collectors.decoders.times import BAD_TIME, BadTime, TimeFormat, ZoneNa
 from edge.collectors.decoders.units import ucum
 
 Query = Callable[[Any], list[Any]]
+_NUMBERED = re.compile(r"\[-?\d+\]")
 _PLAIN = re.compile(r"\$?\.?([A-Za-z_][A-Za-z0-9_]*)(\.[A-Za-z_][A-Za-z0-9_]*)*")
 
 
@@ -106,6 +108,20 @@ class _Value:
         self.find = compile_path(spec.path)
         self.unit = spec.unit
         self.find_unit = compile_path(spec.unit_path) if spec.unit_path else None
+        self._lists = _numbered_lists(spec.path)
+
+    def of(self, record: Any) -> str:
+        """Lengths of the lists in which the path takes an element by its number; "" if it takes none so."""
+        found = (find(record) for find in self._lists)
+        return ",".join(str(len(one[0])) for one in found if one and isinstance(one[0], list))
+
+
+def _numbered_lists(path: str) -> list[Query]:
+    lists: list[Query] = []
+    for number in _NUMBERED.finditer(path):
+        with contextlib.suppress(jsonpath.JSONPathError):  # brackets within a quoted name
+            lists.append(compile_path(path[: number.start()]))
+    return lists
 
 
 class Json:
@@ -151,7 +167,10 @@ class Json:
                 if other > quality:
                     quality, reason = other, why
             unit = ucum(self._text(spec.find_unit, record)) if spec.find_unit else ""
-            found.append(Decoded(device, spec.field, value, unit or spec.unit, source_at, quality, reason, historical))
+            of = spec.of(record)
+            found.append(
+                Decoded(device, spec.field, value, unit or spec.unit, source_at, quality, reason, historical, of=of)
+            )
         return found
 
     def _source_at(self, record: Any) -> tuple[datetime | None, tuple[Quality, str]]:

@@ -105,7 +105,7 @@ def _component(
     if status.get(HEARD_AT) is not None:
         source_at, clock = stamp(status[HEARD_AT], TimeFormat.EPOCH_S)
     on_mains = component.startswith("devicepower") and member(status, "external").get("present") is True
-    for path, key, raw in leaves(status):
+    for path, key, raw, place in leaves(status):
         parts = path.split(".")
         if NOT_MEASURED.intersection(parts):
             continue
@@ -117,7 +117,7 @@ def _component(
             quality, reason = Quality.BAD, Reason.SENTINEL  # on external power the battery reads 0 % and is no battery
         if clock > quality:
             quality, reason = clock, BAD_TIME
-        yield Decoded(device, f"{component}.{path}", value, unit, source_at, quality, reason)
+        yield Decoded(device, f"{component}.{path}", value, unit, source_at, quality, reason, of=place.of)
 
 
 def _online(devices: set[str], payload: bytes) -> list[Decoded]:

@@ -222,11 +222,13 @@ def _decoded(
     verdicts = [marked(metric), marked(part), (clock, BAD_TIME), gap]
     unit = "ms" if born.datatype == DataType.DATETIME else born.unit
     found: list[Decoded] = []
-    for name, value, quality, reason in scalars(born.name, part, born.datatype):
+    parts = list(scalars(born.name, part, born.datatype))
+    of = str(len(parts)) if born.datatype >= DataType.INT8_ARRAY else ""
+    for name, value, quality, reason in parts:
         for other, why in verdicts:
             if other > quality:
                 quality, reason = other, why  # noqa: PLW2901  the worst verdict wins
-        found.append(Decoded(device, name, value, unit, source_at, quality, reason, metric.is_historical))
+        found.append(Decoded(device, name, value, unit, source_at, quality, reason, metric.is_historical, of=of))
     return found
 
 

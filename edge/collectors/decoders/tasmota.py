@@ -9,6 +9,8 @@ from datetime import datetime
 from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
+from pydantic import Field
+
 from core.telemetry.quality import Quality, Reason
 from core.telemetry.reading import Value
 from edge.collectors.decoders.base import EVERY_FIELD, BadPayload, Decoded, Options, judge, leaves, member, parse_object
@@ -48,10 +50,13 @@ DS18B20_ERRORS = {"Cel": (85.0, -127.0), "[degF]": (185.0, -196.6)}
 
 
 class TasmotaOptions(Options):
-    """`timezone` is the device's `Timezone` setting, as a name of the tz database."""
+    """`timezone` is the device's `Timezone` setting, as a name of the tz database. `identity` is the key by which a
+    sensor says which one it is: several DS18B20 are numbered anew when one of them dies.
+    """
 
     name: Literal["tasmota"] = "tasmota"
     timezone: ZoneName | None = None
+    identity: str = Field(default="Id", min_length=1)
 
 
 class Tasmota:
@@ -59,6 +64,7 @@ class Tasmota:
 
     def __init__(self, options: TasmotaOptions) -> None:
         self._zone = ZoneInfo(options.timezone) if options.timezone else None
+        self._identity = options.identity
 
     def decode(self, topic: str, payload: bytes, received_at: datetime) -> list[Decoded]:
         """The sensors' values; a lost device's death. Topics without measurements give none. Raises BadPayload."""
@@ -81,7 +87,8 @@ class Tasmota:
         source_at, clock = self._time(document.get("Time"))
         said = {key: ucum(str(document.get(key) or "")) for key in UNIT_FIELDS}
         found: list[Decoded] = []
-        for path, key, raw in leaves({k: v for k, v in document.items() if k != "Time" and k not in UNIT_FIELDS}):
+        sensors = {key: value for key, value in document.items() if key != "Time" and key not in UNIT_FIELDS}
+        for path, key, raw, place in leaves(sensors, self._identity):
             if key == "Id":
                 continue
             unit = said[UNITS_SAID[key]] if key in UNITS_SAID else UNITS.get(key, "")
@@ -90,7 +97,7 @@ class Tasmota:
                 quality, reason = Quality.BAD, Reason.SENTINEL
             if clock > quality:
                 quality, reason = clock, BAD_TIME
-            found.append(Decoded(device, path, value, unit, source_at, quality, reason))
+            found.append(place.mark(Decoded(device, path, value, unit, source_at, quality, reason)))
         return found
 
     def _time(self, raw: object) -> tuple[datetime | None, Quality]:

@@ -24,10 +24,13 @@ from edge.collectors.decoders.times import BAD_TIME, stamp
 
 
 class TtnOptions(Options):
-    """`f_ports` restricts the ports that carry measurements."""
+    """`f_ports` restricts the ports that carry measurements. `identity` is the key by which an object within the
+    decoded payload says which thing it is of, such as `id`.
+    """
 
     name: Literal["ttn_v3"] = "ttn_v3"
     f_ports: frozenset[int] | None = None
+    identity: str = ""
 
 
 class TtnV3:
@@ -52,18 +55,19 @@ class TtnV3:
             if not uplink.get("frm_payload"):
                 return []
             raise BadPayload("no decoded_payload: the application has no formatter for this uplink")
-        return _values(device, document, uplink)
+        return _values(device, document, uplink, self._options.identity)
 
 
-def _values(device: str, document: dict[str, Any], uplink: dict[str, Any]) -> list[Decoded]:
+def _values(device: str, document: dict[str, Any], uplink: dict[str, Any], identity: str) -> list[Decoded]:
     source_at, clock = stamp(uplink.get("received_at") or document.get("received_at"))
     simulated = document.get("simulated") is True
     found: list[Decoded] = []
-    for path, _, raw in leaves(member(uplink, "decoded_payload")):
+    for path, _, raw, place in leaves(member(uplink, "decoded_payload"), identity):
         value, quality, reason = judge(raw)
         if clock > quality:
             quality, reason = clock, BAD_TIME
-        found.append(Decoded(device, path, value, "", source_at, quality, reason, simulated=simulated, complete=True))
+        item = Decoded(device, path, value, "", source_at, quality, reason, simulated=simulated, complete=True)
+        found.append(place.mark(item))
     if not found:  # everything was left out: carries device and time for the zeros that the mapping knows of
         reason = BAD_TIME if clock else Reason.NONE
         found.append(Decoded(device, "", "", "", source_at, clock, reason, simulated=simulated, complete=True))

@@ -34,10 +34,13 @@ COMMANDS = frozenset({"set", "get"})
 
 
 class Zigbee2MqttOptions(Options):
-    """`base` is the bridge's `base_topic`."""
+    """`base` is the bridge's `base_topic`. `identity` is the key by which an object in a list says which thing it is
+    of.
+    """
 
     name: Literal["zigbee2mqtt"] = "zigbee2mqtt"
     base: str = "zigbee2mqtt"
+    identity: str = ""
 
 
 class Zigbee2Mqtt:
@@ -45,6 +48,7 @@ class Zigbee2Mqtt:
 
     def __init__(self, options: Zigbee2MqttOptions) -> None:
         self._prefix = f"{options.base}/"
+        self._identity = options.identity
 
     def decode(self, topic: str, payload: bytes, received_at: datetime) -> list[Decoded]:
         """The state's values. The bridge's own topics and commands give none. Raises BadPayload."""
@@ -56,21 +60,21 @@ class Zigbee2Mqtt:
             return []
         if device.endswith("/availability"):
             return _availability(device.removesuffix("/availability"), payload)
-        return _state(device, payload)
+        return _state(device, payload, self._identity)
 
 
-def _state(device: str, payload: bytes) -> list[Decoded]:
+def _state(device: str, payload: bytes, identity: str) -> list[Decoded]:
     document = parse_object(payload)
     source_at, clock = _last_seen(document.pop("last_seen", None))
     # battery devices report the cell in millivolt, mains devices the line in volt
     voltage = "mV" if "battery" in document else ""
     found: list[Decoded] = []
-    for path, key, raw in leaves(document):
+    for path, key, raw, place in leaves(document, identity):
         unit = voltage if path == "voltage" else UNITS.get(key, "")
         value, quality, reason = judge(raw)
         if clock > quality:
             quality, reason = clock, BAD_TIME
-        found.append(Decoded(device, path, value, unit, source_at, quality, reason))
+        found.append(place.mark(Decoded(device, path, value, unit, source_at, quality, reason)))
     return found
 
 
