@@ -63,6 +63,9 @@ class Settings(BaseSettings):
     grafana_token: SecretStr | None = None
     """A Grafana service account's token, with the role Editor."""
 
+    certificate: Path | None = None
+    """The server's certificate with its chain (PEM), for TLS without a proxy; `key` belongs to it."""
+    key: Path | None = None
     trusted_proxies: str = ""
     """Addresses and networks, comma separated, whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed."""
 
@@ -112,9 +115,13 @@ class Settings(BaseSettings):
             raise ValueError("LOTWISE_NATS_USER and LOTWISE_NATS_PASSWORD go together")
         if (self.nats_certificate is None) != (self.nats_key is None):
             raise ValueError("LOTWISE_NATS_CERTIFICATE and LOTWISE_NATS_KEY go together")
+        if (self.certificate is None) != (self.key is None):
+            raise ValueError("LOTWISE_CERTIFICATE and LOTWISE_KEY go together")
         if sum(given is not None for given in (self.nats_user, self.nats_token, self.nats_credentials)) > 1:
             raise ValueError("give the stream one of: user and password, token, credentials")
-        for file in (self.nats_credentials, self.nats_ca, self.nats_certificate, self.nats_key):
+        for file in (
+            self.nats_credentials, self.nats_ca, self.nats_certificate, self.nats_key, self.certificate, self.key,
+        ):  # fmt: skip
             if file is not None and not file.is_file():
                 raise ValueError(f"no such file: {file}")
         return self

@@ -91,10 +91,10 @@ app.command()(replay)
 out = Console()
 
 
-def settings() -> Settings:
-    """Settings from the environment; prints every fault and exits 2 if there are any."""
+def settings(**given: Path) -> Settings:
+    """Settings from the environment, and what was given; prints every fault and exits 2 if there are any."""
     try:
-        return Settings()
+        return Settings(**given)  # type: ignore[arg-type]  # by name: only fields of its own
     except ValidationError as error:
         for fault in error.errors():
             where = "LOTWISE_" + "_".join(str(part) for part in fault["loc"]).upper()
@@ -206,11 +206,14 @@ def serve(
     *,
     host: Annotated[str | None, typer.Option(help="Default LOTWISE_HOST.")] = None,
     port: Annotated[int | None, typer.Option(help="Default LOTWISE_PORT.")] = None,
+    certificate: Annotated[Path | None, typer.Option(help="PEM, for TLS. Default LOTWISE_CERTIFICATE.")] = None,
+    key: Annotated[Path | None, typer.Option(help="Its key. Default LOTWISE_KEY.")] = None,
 ) -> None:
     """Serve the API and the web pages until Ctrl-C."""
     from lotwise.serving import serve as run
 
-    conf = settings()
+    tls = {"certificate": certificate, "key": key}
+    conf = settings(**{name: given for name, given in tls.items() if given is not None})
     start_logging(conf.log_level)
     run(conf, host or conf.host, conf.port if port is None else port)
 

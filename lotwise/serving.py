@@ -2,10 +2,12 @@
 
 import logging
 import socket
+import ssl
 from functools import partial
 
 import uvicorn
 from rich.console import Console
+from starlette.types import ASGIApp
 
 from core.app import create_app
 from core.erp.migrations import upgrade
@@ -26,17 +28,34 @@ def serve(settings: Settings, host: str, port: int) -> None:
         Console().print(f"cannot start: {error}", markup=False)
         raise SystemExit(2) from error
     with listening(host, port) as listener, in_words():
-        url = shown(host, listener.getsockname()[1])
+        url = shown(host, listener.getsockname()[1], tls=settings.certificate is not None)
         with servers(settings, stream=False, user="serve", listens=url) as found:
             engine = found.engine(20)
             upgrade(engine)
             app = create_app(settings, engine, probes={"servers": found.trouble})
             install_pages(app, partial(take_file, live=settings.instance == "live"))
             # of what uvicorn says only what is wrong; where we listen is told in our own words
-            config = uvicorn.Config(app, log_config=None, log_level="warning", access_log=False)
-            _Server(config, url).run(sockets=[listener])
+            _Server(configured(app, settings), url).run(sockets=[listener])
             engine.dispose()
     log.info("stopped")
+
+
+def configured(app: ASGIApp, settings: Settings) -> uvicorn.Config:
+    """How uvicorn serves the app: with TLS where a certificate is set. Raises SystemExit for one that does not fit.
+
+    Which proxies are believed is the app's to say (LOTWISE_TRUSTED_PROXIES): uvicorn would believe any on this machine.
+    """
+    config = uvicorn.Config(
+        app, log_config=None, log_level="warning", access_log=False, proxy_headers=False, server_header=False,
+        ssl_certfile=settings.certificate, ssl_keyfile=settings.key,
+    )  # fmt: skip
+    try:
+        config.load()
+    except ssl.SSLError as error:
+        raise SystemExit(
+            f"cannot serve with the certificate {settings.certificate} and the key {settings.key}: {error.reason}"
+        ) from error
+    return config
 
 
 class _Server(uvicorn.Server):
@@ -67,7 +86,7 @@ def listening(host: str, port: int) -> socket.socket:
     return listener
 
 
-def shown(host: str, port: int) -> str:
+def shown(host: str, port: int, *, tls: bool = False) -> str:
     """The address to open in a browser on this machine."""
     reached = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)  # noqa: S104
-    return f"http://{reached}:{port}"
+    return f"{'https' if tls else 'http'}://{reached}:{port}"

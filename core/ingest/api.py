@@ -3,13 +3,14 @@
 from datetime import datetime
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Request
+from fastapi import Query, Request
 from fastapi.responses import JSONResponse
 from pydantic import AwareDatetime, BaseModel, Field
 from sqlalchemy import select, text
 
 from core.erp.exposure.judge import Judge
 from core.erp.kernel.auth import now_utc
+from core.erp.kernel.door import needs, routes
 from core.erp.kernel.http import PROBLEMS, Answer, Body, Cursor, Door, Length, Limit, Page, Ref, SignIn, Text, paged
 from core.erp.kernel.signatures import Act, Proof, Signing, take_pen
 from core.erp.kernel.tables import table
@@ -23,7 +24,7 @@ from core.ingest.sources import retire_source
 from core.series.model import ReadingConflict, ReadingRow, SeriesPoint
 from core.series.rows import Kind
 
-_ingest = APIRouter(prefix="/ingest", tags=["ingest"], responses=PROBLEMS)
+_ingest = routes(prefix="/ingest", tags=["ingest"], responses=PROBLEMS)
 
 
 class LagOut(Answer):
@@ -110,13 +111,13 @@ class ReplayOut(Answer):
 
 
 @_ingest.post("/dead-letters/replay", status_code=200, response_model=ReplayOut)
+@needs("ingest.manage")
 def replay_dead_letters(body: ReplayIn, door: Door, request: Request) -> JSONResponse:
     """Tries dead letters again, such as readings of a point that has been made meanwhile, and judges what lands."""
     live = request.app.state.settings.instance == "live"
     only = Filter(body.reason, body.point, body.gateway, body.ids)
     return door.post(
         lambda u: ReplayOut.model_validate(replay_in(u, Judge(), only, live=live)),
-        permit="ingest.manage",
         status=200,
     )
 
@@ -273,6 +274,7 @@ class ClosedOut(BaseModel):
 
 
 @_ingest.post("/epochs/{gateway}/{epoch}/close", status_code=201, response_model=ClosedOut)
+@needs("epoch.close")
 async def close(gateway: str, epoch: str, body: CloseIn, door: Door) -> JSONResponse:
     """Closes an epoch whose spool is lost: what is missing becomes gaps on record, and later watermarks count again."""
     name, reason = f"{gateway}:{epoch}", body.reason
@@ -328,16 +330,16 @@ class RetiredOut(BaseModel):
 
 
 @_ingest.post("/sources/{gateway}/{source}/retire", status_code=201, response_model=RetiredOut)
+@needs("ingest.manage")
 def retire(gateway: str, source: str, body: RetireIn, door: Door) -> JSONResponse:
     """Retires a source of a gateway that will not be started again: its zones wait for it no more."""
     return door.post(
         lambda u: RetiredOut(
             gateway=gateway, source=source, zones=retire_source(u, Judge(), gateway, source, reason=body.reason)
         ),
-        permit="ingest.manage",
     )
 
 
-router = APIRouter()
+router = routes()
 router.include_router(_ingest)
 router.include_router(imports_api.router)

@@ -3,11 +3,12 @@
 from collections.abc import Callable
 from functools import partial
 
-from fastapi import APIRouter, Request
+from fastapi import Request
 from fastapi.responses import JSONResponse
 
 from core.erp.exposure.judge import Judge
 from core.erp.kernel.auth import now_utc
+from core.erp.kernel.door import needs, routes
 from core.erp.kernel.http import PROBLEMS, Door, DoorKeeper
 from core.erp.kernel.unit import Unit
 from core.ingest.import_shapes import FileImportOut, ImportIn, ImportOut, ValueIn
@@ -16,7 +17,7 @@ from core.ingest.taking import answer, import_file, rehearsed
 from core.ingest.uploads import FORM, Uploaded
 from core.telemetry.quality import Quality, Reason
 
-router = APIRouter(tags=["imports"], responses=PROBLEMS)
+router = routes(tags=["imports"], responses=PROBLEMS)
 
 
 _QUALITY = {"good": Quality.GOOD, "uncertain": Quality.UNCERTAIN, "bad": Quality.BAD}
@@ -37,6 +38,7 @@ def _order(body: ImportIn) -> Order:
 
 
 @router.post("/imports", status_code=201, response_model=ImportOut)
+@needs("logger.import")
 def post_import(body: ImportIn, door: Door, request: Request) -> JSONResponse:
     """Lands a recorder's readings, binds them to the goods it was with, judges, and says what came of it.
 
@@ -56,6 +58,7 @@ def post_import(body: ImportIn, door: Door, request: Request) -> JSONResponse:
     "/imports/files", status_code=201, response_model=FileImportOut,
     openapi_extra={"requestBody": {"required": True, "content": {"multipart/form-data": FORM}}},
 )  # fmt: skip
+@needs("logger.import")
 def post_file(upload: Uploaded, door: Door, request: Request) -> JSONResponse:
     """As `/imports`, with the device's own file: a Fridge-tag or Q-tag text report, or a table (CSV), plain or gzip.
 
@@ -71,4 +74,4 @@ def post_file(upload: Uploaded, door: Door, request: Request) -> JSONResponse:
 def _post(door: DoorKeeper, dry_run: bool, work: Callable[[Unit], ImportOut]) -> JSONResponse:
     """Answers what the work returns, and keeps nothing of a dry run."""
     tried = partial(rehearsed, work=work)
-    return door.post(tried if dry_run else work, permit="logger.import", status=200 if dry_run else 201)
+    return door.post(tried if dry_run else work, status=200 if dry_run else 201)

@@ -7,9 +7,10 @@ from fastapi import FastAPI, Form, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from core.erp.kernel.errors import LotwiseError, Unauthenticated
+from core.erp.kernel.guards import COOKIE
 from core.erp.kernel.passwords import LONGEST, SHORTEST
 from core.web.desk import Desk
-from core.web.frame import COOKIE, signing_in, way_out
+from core.web.frame import signing_in, way_out
 
 PASSWORD = "/password"  # noqa: S105 - a path
 _PAGE = """<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Lotwise: your password</title>

@@ -13,13 +13,13 @@ from nicegui import ui
 
 from core.erp.kernel.auth import now_utc
 from core.erp.kernel.errors import LotwiseError, Unauthenticated
+from core.erp.kernel.guards import COOKIE
 from core.erp.kernel.permits import READ_ONLY, permits_of
 from core.erp.kernel.signatures import Signing
 from core.erp.kernel.unit import Actor, Unit
 from core.web.desk import Desk
 
 T = TypeVar("T")
-COOKIE = "lotwise_session"
 REFRESH = 1.0
 PRIMARY = "#1f5c99"
 """Dark enough for white words on it (WCAG AA)."""

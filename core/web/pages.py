@@ -13,13 +13,14 @@ from starlette.routing import BaseRoute, Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from core.erp.kernel.errors import Busy, Forbidden, LotwiseError, TooManyAttempts, Unauthenticated
+from core.erp.kernel.guards import COOKIE, METHODS
 from core.erp.kernel.http import BIGGEST_ID
 from core.erp.kernel.proxies import address_of
 from core.erp.kernel.tokens import RENEWABLE
 from core.web import choosing, excursion, flow, hold, home, incident, shipment, stock
 from core.web.choosing import PASSWORD
 from core.web.desk import Desk
-from core.web.frame import COOKIE, Visit, header, signing_in, visit, way_out
+from core.web.frame import Visit, header, signing_in, visit, way_out
 from core.web.shipment import TakeFile
 
 WHY = {
@@ -46,8 +47,6 @@ HEADERS = {
 
 PATIENCE = 60.0
 """Seconds a page with a form waits for its browser to come back before it is drawn anew, without what was written."""
-
-METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"]
 
 Draw = Callable[[Visit], Awaitable[None]]
 
@@ -169,8 +168,8 @@ def _unknown_api(app: FastAPI) -> None:
     """Below /api a path that nobody serves is a problem document, not a page."""
     known = list(app.router.routes)
 
-    @app.api_route("/api", methods=METHODS, include_in_schema=False)
-    @app.api_route("/api/{rest:path}", methods=METHODS, include_in_schema=False)
+    @app.api_route("/api", methods=list(METHODS), include_in_schema=False)
+    @app.api_route("/api/{rest:path}", methods=list(METHODS), include_in_schema=False)
     def unknown(request: Request) -> None:
         """404, or 405 where another method would have been served."""
         allowed = [method for method in METHODS if _served(known, request.scope, method)]

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, TypeVar
 
-from fastapi import APIRouter, Query
+from fastapi import Query
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 from sqlalchemy import select
@@ -28,11 +28,12 @@ from core.erp.catalog.shapes import (
     ZoneIn,
     ZoneOut,
 )
+from core.erp.kernel.door import needs, routes
 from core.erp.kernel.http import PROBLEMS, Body, Cursor, Door, DoorKeeper, Id, Limit, Moment, Page, paged
 from core.erp.kernel.tables import table
 from core.erp.kernel.unit import Unit
 
-router = APIRouter(tags=["catalog"], responses=PROBLEMS)
+router = routes(tags=["catalog"], responses=PROBLEMS)
 Out = TypeVar("Out", bound=BaseModel)
 
 
@@ -62,10 +63,10 @@ def list_sites(door: Door, cursor: Cursor = None, limit: Limit = 100) -> Page[Si
 
 
 @router.post("/sites", status_code=201, response_model=SiteOut)
+@needs("catalog.manage")
 def add_site(body: SiteIn, door: Door) -> JSONResponse:
     """A place of business; its time zone decides when goods expire there."""
-    return door.post(lambda u: SiteOut.model_validate(service.create_site(u, **body.model_dump())),
-                     permit="catalog.manage")  # fmt: skip
+    return door.post(lambda u: SiteOut.model_validate(service.create_site(u, **body.model_dump())))
 
 
 @router.get("/sites/{site_id}")
@@ -83,10 +84,10 @@ def list_zones(
 
 
 @router.post("/zones", status_code=201, response_model=ZoneOut)
+@needs("catalog.manage")
 def add_zone(body: ZoneIn, door: Door) -> JSONResponse:
     """A space whose climate matters. Its address (site/area/zone) never changes."""
-    return door.post(lambda u: ZoneOut.model_validate(service.create_zone(u, **body.model_dump())),
-                     permit="catalog.manage")  # fmt: skip
+    return door.post(lambda u: ZoneOut.model_validate(service.create_zone(u, **body.model_dump())))
 
 
 @router.get("/nestings")
@@ -98,6 +99,7 @@ def list_nestings(
 
 
 @router.post("/nestings", status_code=201, response_model=NestingOut)
+@needs("catalog.points", "custody.post")
 def add_nesting(body: NestingIn, door: Door) -> JSONResponse:
     """A zone stands in another from `from_at` on (a shipper in a truck): a fact, which may be learned late.
 
@@ -124,6 +126,7 @@ class EndIn(Body):
 
 
 @router.post("/nestings/{nesting_id}/end", response_model=NestingOut)
+@needs("catalog.points", "custody.post")
 def end_nesting(nesting_id: Id, body: EndIn, door: Door) -> JSONResponse:
     """The zone left the other one."""
 
@@ -148,10 +151,10 @@ def list_points(
 
 
 @router.post("/points", status_code=201, response_model=PointOut)
+@needs("catalog.points")
 def add_point(body: PointIn, door: Door) -> JSONResponse:
     """One measured quantity of a zone or machine."""
-    return door.post(lambda u: PointOut.model_validate(service.create_point(u, **body.model_dump())),
-                     permit="catalog.points")  # fmt: skip
+    return door.post(lambda u: PointOut.model_validate(service.create_point(u, **body.model_dump())))
 
 
 @router.get("/sensors")
@@ -163,10 +166,10 @@ def list_sensors(
 
 
 @router.post("/sensors", status_code=201, response_model=SensorOut)
+@needs("catalog.points")
 def add_sensor(body: SensorIn, door: Door) -> JSONResponse:
     """A physical instrument."""
-    return door.post(lambda u: SensorOut.model_validate(service.create_sensor(u, **body.model_dump())),
-                     permit="catalog.points")  # fmt: skip
+    return door.post(lambda u: SensorOut.model_validate(service.create_sensor(u, **body.model_dump())))
 
 
 @router.get("/installations")
@@ -178,10 +181,10 @@ def list_installations(
 
 
 @router.post("/installations", status_code=201, response_model=InstallationOut)
+@needs("catalog.points")
 def add_installation(body: InstallationIn, door: Door) -> JSONResponse:
     """A sensor speaks for a point from then on; the one before ends there."""
-    return door.post(lambda u: InstallationOut.model_validate(service.install(u, **body.model_dump())),
-                     permit="catalog.points")  # fmt: skip
+    return door.post(lambda u: InstallationOut.model_validate(service.install(u, **body.model_dump())))
 
 
 @router.get("/calibrations")
@@ -193,10 +196,10 @@ def list_calibrations(
 
 
 @router.post("/calibrations", status_code=201, response_model=CalibrationOut)
+@needs("calibration.record")
 def add_calibration(body: CalibrationIn, door: Door) -> JSONResponse:
     """A calibration. A failed as-found check judges everything again since the last good one."""
-    return door.post(lambda u: CalibrationOut.model_validate(service.record_calibration(u, **body.model_dump())),
-                     permit="calibration.record")  # fmt: skip
+    return door.post(lambda u: CalibrationOut.model_validate(service.record_calibration(u, **body.model_dump())))
 
 
 router.include_router(items)

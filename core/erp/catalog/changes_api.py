@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Header, Response
+from fastapi import Header, Response
 from fastapi.responses import JSONResponse
 
 from core.erp.catalog import changing, service
@@ -10,10 +10,11 @@ from core.erp.catalog.change_shapes import PointChange, ProfileChange, ZoneChang
 from core.erp.catalog.items_api import shown
 from core.erp.catalog.model import Point, Zone
 from core.erp.catalog.shapes import PointOut, VersionOut, ZoneOut
+from core.erp.kernel.door import needs, routes
 from core.erp.kernel.http import PROBLEMS, Door, Id
 from core.erp.kernel.unit import Unit
 
-router = APIRouter(responses=PROBLEMS)
+router = routes(responses=PROBLEMS)
 
 IfMatch = Annotated[
     str | None, Header(max_length=200, description="the ETag it had when you read it: refused if it is another by now")
@@ -33,6 +34,7 @@ def one_zone(zone_id: Id, door: Door, response: Response) -> ZoneOut:
 
 
 @router.patch("/zones/{zone_id}", response_model=ZoneOut)
+@needs("catalog.manage")
 def change_zone(zone_id: Id, body: ZoneChange, door: Door, if_match: IfMatch = None) -> JSONResponse:
     """Changes a zone's name, kind, band, allowed gap, worst temperature, or whether it accepts held stock; audited.
 
@@ -42,7 +44,6 @@ def change_zone(zone_id: Id, body: ZoneChange, door: Door, if_match: IfMatch = N
     changes = body.model_dump(exclude_unset=True)
     return door.post(
         lambda u: ZoneOut.model_validate(changing.change_zone(u, zone_id, changes, expected=if_match)),
-        permit="catalog.manage",
         status=200,
     )
 
@@ -60,6 +61,7 @@ def one_point(point_id: Id, door: Door, response: Response) -> PointOut:
 
 
 @router.patch("/points/{point_id}", response_model=PointOut)
+@needs("catalog.points")
 def change_point(point_id: Id, body: PointChange, door: Door, if_match: IfMatch = None) -> JSONResponse:
     """Changes a point's role, unit or plausible values; audited. Its goods are judged again by them.
 
@@ -68,12 +70,12 @@ def change_point(point_id: Id, body: PointChange, door: Door, if_match: IfMatch 
     changes = body.model_dump(exclude_unset=True)
     return door.post(
         lambda u: PointOut.model_validate(changing.change_point(u, point_id, changes, expected=if_match)),
-        permit="catalog.points",
         status=200,
     )
 
 
 @router.patch("/profiles/{profile_id}", response_model=VersionOut)
+@needs("catalog.profiles")
 def change_profile(profile_id: Id, body: ProfileChange, door: Door) -> JSONResponse:
     """Edits a profile's newest version, named by `base`: the outcome is the next version, and none ever changes.
 
@@ -86,4 +88,4 @@ def change_profile(profile_id: Id, body: ProfileChange, door: Door) -> JSONRespo
         version = changing.change_profile(u, profile_id, body.base, changes, limits, body.remove, from_at=body.from_at)
         return shown(u, version)
 
-    return door.post(work, permit="catalog.profiles", status=200)
+    return door.post(work, status=200)

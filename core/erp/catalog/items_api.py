@@ -1,6 +1,5 @@
 """Routes of items and their storage profiles."""
 
-from fastapi import APIRouter
 from fastapi.responses import JSONResponse
 from sqlalchemy import select
 
@@ -17,11 +16,12 @@ from core.erp.catalog.shapes import (
     VersionIn,
     VersionOut,
 )
+from core.erp.kernel.door import needs, routes
 from core.erp.kernel.http import PROBLEMS, Cursor, Door, Id, Limit, Page, paged
 from core.erp.kernel.tables import table
 from core.erp.kernel.unit import Unit
 
-router = APIRouter(responses=PROBLEMS)
+router = routes(responses=PROBLEMS)
 
 
 @router.get("/items")
@@ -38,10 +38,10 @@ def list_items(door: Door, code: str | None = None, cursor: Cursor = None, limit
 
 
 @router.post("/items", status_code=201, response_model=ItemOut)
+@needs("catalog.manage")
 def add_item(body: ItemIn, door: Door) -> JSONResponse:
     """A product or material."""
-    return door.post(lambda u: ItemOut.model_validate(service.create_item(u, **body.model_dump())),
-                     permit="catalog.manage")  # fmt: skip
+    return door.post(lambda u: ItemOut.model_validate(service.create_item(u, **body.model_dump())))
 
 
 @router.get("/items/{item_id}")
@@ -59,11 +59,12 @@ def item_profiles(item_id: Id, door: Door) -> list[AssignOut]:
 
 
 @router.post("/items/{item_id}/profiles", status_code=201, response_model=AssignOut)
+@needs("catalog.profiles")
 def assign_profile(item_id: Id, body: AssignIn, door: Door) -> JSONResponse:
     """Judges an item by a profile version from then on."""
     return door.post(lambda u: AssignOut.model_validate(
         service.assign_profile(u, item_id, body.version_id, body.from_at or u.now)
-    ), permit="catalog.profiles")  # fmt: skip
+    ))  # fmt: skip
 
 
 @router.get("/profiles")
@@ -80,10 +81,10 @@ def list_profiles(door: Door, code: str | None = None, cursor: Cursor = None, li
 
 
 @router.post("/profiles", status_code=201, response_model=ProfileOut)
+@needs("catalog.profiles")
 def add_profile(body: ProfileIn, door: Door) -> JSONResponse:
     """A storage profile, still without a version."""
-    return door.post(lambda u: ProfileOut.model_validate(service.create_profile(u, body.code, body.name)),
-                     permit="catalog.profiles")  # fmt: skip
+    return door.post(lambda u: ProfileOut.model_validate(service.create_profile(u, body.code, body.name)))
 
 
 def shown(u: Unit, version: ProfileVersion) -> VersionOut:
@@ -108,6 +109,7 @@ def list_versions(profile_id: Id, door: Door) -> list[VersionOut]:
 
 
 @router.post("/profiles/{profile_id}/versions", status_code=201, response_model=VersionOut)
+@needs("catalog.profiles")
 def add_version(profile_id: Id, body: VersionIn, door: Door) -> JSONResponse:
     """The next version of a profile; never changed once made."""
 
@@ -116,4 +118,4 @@ def add_version(profile_id: Id, body: VersionIn, door: Door) -> JSONResponse:
         limits = [ProfileLimit(**limit.model_dump()) for limit in body.limits]
         return shown(u, service.add_version(u, profile_id, body.allowed_gap, limits, **options))
 
-    return door.post(work, permit="catalog.profiles")
+    return door.post(work)

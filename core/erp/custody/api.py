@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Query
+from fastapi import Query
 from fastapi.responses import JSONResponse
 from pydantic import AwareDatetime, Field
 from sqlalchemy import select
@@ -10,6 +10,7 @@ from sqlalchemy import select
 from core.erp.custody import service
 from core.erp.custody.model import CustodyFact
 from core.erp.kernel.auth import now_utc
+from core.erp.kernel.door import needs, routes
 from core.erp.kernel.http import (
     PROBLEMS,
     Answer,
@@ -28,7 +29,7 @@ from core.erp.kernel.http import (
 from core.erp.kernel.tables import table
 from core.erp.kernel.unit import Unit
 
-router = APIRouter(tags=["custody"], responses=PROBLEMS)
+router = routes(tags=["custody"], responses=PROBLEMS)
 
 
 class PutIn(Body):
@@ -77,14 +78,16 @@ class StayOut(Answer):
 
 
 @router.post("/sublots/{sublot_id}/custody", status_code=201, response_model=FactOut)
+@needs("custody.post")
 def put(sublot_id: Id, body: PutIn, door: Door) -> JSONResponse:
     """A fact, never refused; it may be learned late, and what the goods went through is judged again."""
     return door.post(lambda u: FactOut.model_validate(
         service.put(u, sublot_id, body.zone_id, not_future(body.at, u), body.reason)
-    ), permit="custody.post")  # fmt: skip
+    ))  # fmt: skip
 
 
 @router.post("/sublots/{sublot_id}/transfer", status_code=201, response_model=FactOut)
+@needs("stock.move", "rescue")
 def transfer(sublot_id: Id, body: TransferIn, door: Door) -> JSONResponse:
     """An intention: held stock goes only where it is accepted, or by rescue into a zone within its profile."""
 
@@ -121,10 +124,10 @@ def stays(sublot_id: Id, door: Door, known_at: Moment | None = None) -> list[Sta
 
 
 @router.post("/custody/{fact_id}/retract", status_code=201, response_model=FactOut)
+@needs("custody.post")
 def retract(fact_id: Id, body: RetractIn, door: Door) -> JSONResponse:
     """Says that a fact was wrong; it stays on record."""
-    return door.post(lambda u: FactOut.model_validate(service.retract(u, fact_id, body.reason)),
-                     permit="custody.post")  # fmt: skip
+    return door.post(lambda u: FactOut.model_validate(service.retract(u, fact_id, body.reason)))  # fmt: skip
 
 
 @router.get("/zones/{zone_id}/stays")

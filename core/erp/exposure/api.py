@@ -3,16 +3,17 @@
 from datetime import datetime, timedelta
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import Query
 from pydantic import AwareDatetime
 
 from core.erp.exposure import service
+from core.erp.kernel.door import routes
 from core.erp.kernel.errors import Invalid, NotFound
 from core.erp.kernel.http import PROBLEMS, Answer, Door, Figure, Id, Length
 from core.erp.kernel.unit import Unit
 from core.series.restoring import series_of
 
-router = APIRouter(tags=["exposure"], responses=PROBLEMS)
+router = routes(tags=["exposure"], responses=PROBLEMS)
 
 WIDEST = timedelta(days=400)
 

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import Depends, Query, Request, Response
 from fastapi.responses import JSONResponse
 from fastapi.security import OAuth2PasswordRequestForm
 from pydantic import AwareDatetime, BaseModel, Field, SecretStr
@@ -11,6 +11,7 @@ from sqlalchemy import select
 from core.erp.kernel import auth, tokens
 from core.erp.kernel.audit import HEADS
 from core.erp.kernel.checking import Checks
+from core.erp.kernel.door import KIB, needs, open_to_all, routes
 from core.erp.kernel.errors import NotFound, Unauthenticated
 from core.erp.kernel.http import (
     PROBLEMS,
@@ -34,7 +35,7 @@ from core.erp.kernel.tables import table
 from core.erp.kernel.unit import Actor, Unit
 from core.erp.kernel.verifying import heads_of, verify
 
-router = APIRouter(responses=PROBLEMS)
+router = routes(responses=PROBLEMS)
 
 Secret = Annotated[SecretStr, Field(max_length=1024)]
 """A password in a body: what is longer than any may be is not even hashed."""
@@ -55,6 +56,7 @@ def _never_kept(response: Response) -> None:
 
 
 @router.post("/token", tags=["sign in"], dependencies=[Depends(_never_kept)])
+@open_to_all()
 async def sign_in(request: Request, form: Annotated[OAuth2PasswordRequestForm, Depends()]) -> Token:
     """OAuth2 password flow.
 
@@ -81,6 +83,7 @@ class Chosen(BaseModel):
 
 
 @router.post("/password", tags=["sign in"])
+@needs(most=16 * KIB)
 async def choose_password(body: PasswordIn, request: Request, actor: Annotated[Actor, Depends(signed_in)]) -> Chosen:
     """My own choice of a password. Ends all my sessions: sign in again. A one-time password opens this and no more."""
     checks: Checks = request.app.state.checks
@@ -92,6 +95,7 @@ _Held = Annotated[str | None, Depends(bearer)]
 
 
 @router.post("/token/renew", tags=["sign in"], dependencies=[Depends(_never_kept)])
+@open_to_all()
 def renew(request: Request, token: _Held) -> Token:
     """A fresh token for a wall display (role `display`), up to a day after the old one's end, for at most 30 days.
 
@@ -111,6 +115,7 @@ class SignedOut(BaseModel):
 
 
 @router.post("/token/revoke", tags=["sign in"])
+@open_to_all()
 def revoke(request: Request, token: _Held) -> SignedOut:
     """Ends this session: its token opens nothing any more, on whatever instance. Also for one that has expired."""
     state = request.app.state
@@ -161,6 +166,7 @@ class Me(BaseModel):
 
 
 @router.get("/me", tags=["sign in"])
+@needs()
 def me(door: Door) -> Me:
     """Who I am, and what I may."""
     roles = door.actor.roles
@@ -170,6 +176,7 @@ def me(door: Door) -> Me:
 
 
 @router.get("/users", tags=["users"])
+@needs("user.manage")
 def list_users(door: Door, cursor: Cursor = None, limit: Limit = 100) -> Page[UserOut]:
     """All users, in order of their ids."""
 
@@ -177,10 +184,11 @@ def list_users(door: Door, cursor: Cursor = None, limit: Limit = 100) -> Page[Us
         rows, following = paged(u, select(table(User)), table(User).c.id, cursor, limit)
         return Page(items=[UserOut.model_validate(row) for row in rows], next=following)
 
-    return door.read(work, permit="user.manage")
+    return door.read(work)
 
 
 @router.post("/users", tags=["users"], status_code=201, response_model=UserOut)
+@needs("user.manage")
 def add_user(body: UserIn, door: Door) -> JSONResponse:
     """A new user."""
 
@@ -189,10 +197,11 @@ def add_user(body: UserIn, door: Door) -> JSONResponse:
         user = auth.create_user(u, body.login, body.name, password, body.roles, one_time=True)
         return UserOut.model_validate(user)
 
-    return door.post(work, permit="user.manage")
+    return door.post(work)
 
 
 @router.post("/users/{user_id}/change", tags=["users"], response_model=UserOut)
+@needs("user.manage")
 def change_user(user_id: Id, body: UserChange, door: Door) -> JSONResponse:
     """Changes roles, whether the user may sign in, or the password: to a one-time one, which its owner replaces."""
 
@@ -201,7 +210,7 @@ def change_user(user_id: Id, body: UserChange, door: Door) -> JSONResponse:
         user = auth.change_user(u, user_id, roles=body.roles, active=body.active, password=password)
         return UserOut.model_validate(user)
 
-    return door.post(work, permit="user.manage", status=200)
+    return door.post(work, status=200)
 
 
 class AuditOut(Answer):
@@ -219,6 +228,7 @@ class AuditOut(Answer):
 
 
 @router.get("/audit", tags=["audit"])
+@needs("audit.read")
 def read_audit(
     door: Door,
     entity: Annotated[str | None, Query(examples=["sublot"])] = None,
@@ -243,7 +253,7 @@ def read_audit(
         rows, following = paged(u, select(a).where(*where), a.c.id, cursor, limit, newest_first=True)
         return Page(items=[AuditOut.model_validate(row) for row in rows], next=following)
 
-    return door.read(work, permit="audit.read")
+    return door.read(work)
 
 
 class FindingOut(Answer):
@@ -261,6 +271,7 @@ class Verdict(BaseModel):
 
 
 @router.get("/audit/verify", tags=["audit"])
+@needs("audit.read")
 def verify_audit(request: Request, door: Door) -> Verdict:
     """Checks every row and every seal, and the seals against the heads kept outside the database. Reads all of it."""
     heads = request.app.state.settings.data_dir / HEADS
@@ -269,10 +280,11 @@ def verify_audit(request: Request, door: Door) -> Verdict:
         findings = [FindingOut.model_validate(finding) for finding in verify(u.conn, u.now, heads_of(heads))]
         return Verdict(whole=not findings, findings=findings)
 
-    return door.read(work, permit="audit.read")
+    return door.read(work)
 
 
 @router.get("/audit/{row_id}", tags=["audit"])
+@needs("audit.read")
 def one_audit_row(row_id: Id, door: Door) -> AuditOut:
     """One row of the trail."""
 
@@ -282,4 +294,4 @@ def one_audit_row(row_id: Id, door: Door) -> AuditOut:
             raise NotFound(f"no audit row {row_id}")
         return AuditOut.model_validate(row)
 
-    return door.read(work, permit="audit.read")
+    return door.read(work)

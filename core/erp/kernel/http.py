@@ -4,9 +4,11 @@ import base64
 import binascii
 import hmac
 from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from functools import partial
 from http import HTTPStatus
 from typing import Annotated, Any, Generic, TypeVar
 
@@ -22,14 +24,14 @@ from starlette.concurrency import run_in_threadpool
 
 from core.erp.kernel.auth import now_utc
 from core.erp.kernel.checking import Checks
-from core.erp.kernel.errors import Conflict, Forbidden, Invalid, NotFound, Refused, Unauthenticated
+from core.erp.kernel.door import posting
+from core.erp.kernel.errors import Conflict, Forbidden, Invalid, NotFound, Refused
 from core.erp.kernel.events import Events
 from core.erp.kernel.model import IdempotencyKey
 from core.erp.kernel.openapi import PROBLEM
 from core.erp.kernel.problems import error_body
 from core.erp.kernel.signatures import Signing
 from core.erp.kernel.tables import table
-from core.erp.kernel.tokens import actor_of
 from core.erp.kernel.unit import Actor, Unit, transact
 
 T = TypeVar("T")
@@ -142,21 +144,20 @@ class Problem(BaseModel):
 
 PROBLEMS: dict[int | str, dict[str, Any]] = {
     status: {"model": Problem, "description": HTTPStatus(status).phrase}
-    for status in (400, 401, 403, 404, 409, 422, 429, 503)
+    for status in (400, 401, 403, 404, 409, 413, 422, 429, 503)
 }
-"""`responses=` of every route: 400 for a body that is no text at all, 429 for too many tries at a password, 503 where
-readings are needed that the series store behind cannot give now.
+"""`responses=` of every route: 400 for a body that is no text at all, 413 for one that is too large, 429 for too many
+tries at a password, 503 where too much waits already, a record is held, or the series store behind cannot be had.
 """
 
 
 bearer = OAuth2PasswordBearer(tokenUrl="/api/v1/token", auto_error=False)
 
 
-def signed_in(request: Request, token: Annotated[str | None, Depends(bearer)]) -> Actor:
-    """Who asks. Raises Unauthenticated."""
-    if token is None:
-        raise Unauthenticated("sign in first: POST /api/v1/token")
-    return actor_of(request.app.state.engine, token, request.app.state.signing_key)
+def signed_in(request: Request, _: Annotated[str | None, Depends(bearer)]) -> Actor:
+    """Who asks, as the route's door has found."""
+    actor: Actor = request.state.actor
+    return actor
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,26 +168,15 @@ class DoorKeeper:
     events: Events
     checks: Checks
     actor: Actor
+    turn: Callable[[], AbstractAsyncContextManager[None]]
     key: str | None
     request_hash: bytes
 
-    def need(self, permit: str) -> None:
-        """Raises Forbidden unless whoever asks holds the permit."""
-        if not self.actor.may(permit):
-            raise Forbidden(f"{self.actor.login} lacks the permit {permit}", permit=permit)
+    def read(self, work: Callable[[Unit], T]) -> T:
+        """Runs `work` in a transaction that writes nothing anybody keeps. The route has asked for its permit before."""
+        return transact(self.engine, self.actor, self.events, work, now_utc, patience=PATIENCE)
 
-    def read(self, work: Callable[[Unit], T], *, permit: str = "read") -> T:
-        """Runs `work` in a transaction that writes nothing anybody keeps."""
-
-        def run(u: Unit) -> T:
-            u.need(permit)
-            return work(u)
-
-        return transact(self.engine, self.actor, self.events, run, now_utc, patience=PATIENCE)
-
-    def post(
-        self, work: Callable[[Unit], BaseModel | Sequence[BaseModel]], *, permit: str | None = None, status: int = 201
-    ) -> JSONResponse:
+    def post(self, work: Callable[[Unit], BaseModel | Sequence[BaseModel]], *, status: int = 201) -> JSONResponse:
         """Runs `work` in a transaction and answers what it returns.
 
         With an Idempotency-Key the answer is kept in the same transaction, refusals too: the same key and body get
@@ -194,8 +184,6 @@ class DoorKeeper:
         """
 
         def run(u: Unit) -> JSONResponse:
-            if permit is not None:
-                u.need(permit)
             if self.key is None:
                 return JSONResponse(jsonable_encoder(work(u)), status)
             return self._once(u, work, status)
@@ -210,12 +198,12 @@ class DoorKeeper:
 
         Raises Forbidden (permit, password), Invalid (first signing of a session without login), Busy.
         """
-        self.need(signing.permit)
+        if not self.actor.may(signing.permit):
+            raise Forbidden(f"{self.actor.login} lacks the permit {signing.permit}", permit=signing.permit)
         proof = await self.checks.prove(self.actor, signing.act, by.password.get_secret_value(), by.login)
         try:
-            return await run_in_threadpool(
-                self.post, lambda u: shown(u, signing.work(u, proof)), permit=signing.permit, status=status
-            )
+            async with self.turn():
+                return await run_in_threadpool(self.post, lambda u: shown(u, signing.work(u, proof)), status=status)
         finally:
             proof.spent = True
 
@@ -275,7 +263,9 @@ async def _open(
     state = request.app.state
     # keyed, since a body may hold a password: whoever reads the table cannot try which one it was
     asked = hmac.digest(state.signing_key.encode(), said, "sha256")
-    return DoorKeeper(state.engine, state.events, state.checks, actor, idempotency_key, asked)
+    return DoorKeeper(
+        state.engine, state.events, state.checks, actor, partial(posting, request), idempotency_key, asked
+    )
 
 
 Door = Annotated[DoorKeeper, Depends(_open)]

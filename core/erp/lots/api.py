@@ -2,10 +2,11 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import Query
 from fastapi.responses import JSONResponse
 from sqlalchemy import select
 
+from core.erp.kernel.door import needs, routes
 from core.erp.kernel.http import PROBLEMS, Cursor, Door, Id, Limit, Page, not_future, paged
 from core.erp.kernel.tables import table
 from core.erp.kernel.unit import Unit
@@ -28,7 +29,7 @@ from core.erp.lots.shapes import (
     SublotOut,
 )
 
-router = APIRouter(responses=PROBLEMS)
+router = routes(responses=PROBLEMS)
 
 
 @router.get("/lots", tags=["lots"])
@@ -48,10 +49,10 @@ def list_lots(
 
 
 @router.post("/lots", tags=["lots"], status_code=201, response_model=LotOut)
+@needs("stock.receive")
 def add_lot(body: LotIn, door: Door) -> JSONResponse:
     """A new lot."""
-    return door.post(lambda u: LotOut.model_validate(service.create_lot(u, **body.model_dump())),
-                     permit="stock.receive")  # fmt: skip
+    return door.post(lambda u: LotOut.model_validate(service.create_lot(u, **body.model_dump())))  # fmt: skip
 
 
 @router.get("/lots/{lot_id}", tags=["lots"])
@@ -66,9 +67,10 @@ def _shown(u: Unit, sublot: Sublot) -> SublotOut:
 
 
 @router.post("/lots/{lot_id}/receive", tags=["lots"], status_code=201, response_model=SublotOut)
+@needs("stock.receive")
 def receive(lot_id: Id, body: ReceiveIn, door: Door) -> JSONResponse:
     """Goods came in: a sublot begins, in quarantine."""
-    return door.post(lambda u: _shown(u, service.receive(u, lot_id, **body.model_dump())), permit="stock.receive")
+    return door.post(lambda u: _shown(u, service.receive(u, lot_id, **body.model_dump())))
 
 
 @router.get("/sublots", tags=["sublots"])
@@ -94,9 +96,10 @@ def list_sublots(
 
 
 @router.post("/sublots/merge", tags=["sublots"], status_code=201, response_model=SublotOut)
+@needs("stock.move")
 def merge(body: MergeIn, door: Door) -> JSONResponse:
     """Sublots of one lot, status and place become one, with the worst budget, all holds and restrictions."""
-    return door.post(lambda u: _shown(u, service.merge(u, body.sublot_ids, code=body.code)), permit="stock.move")
+    return door.post(lambda u: _shown(u, service.merge(u, body.sublot_ids, code=body.code)))
 
 
 @router.get("/sublots/{sublot_id}", tags=["sublots"])
@@ -127,30 +130,30 @@ def movable(
 
 
 @router.post("/sublots/{sublot_id}/arrive", tags=["sublots"], response_model=SublotOut)
+@needs("stock.receive")
 def arrive(sublot_id: Id, body: ArriveIn, door: Door) -> JSONResponse:
     """An expected sublot is here, in quarantine."""
     return door.post(lambda u: _shown(u, service.arrive(
         u, sublot_id, body.amount, body.zone_id, at=not_future(body.at, u), reason=body.reason
-    )), permit="stock.receive", status=200)  # fmt: skip
+    )), status=200)  # fmt: skip
 
 
 @router.post("/sublots/{sublot_id}/split", tags=["sublots"], status_code=201, response_model=SublotOut)
+@needs("stock.move")
 def split(sublot_id: Id, body: SplitIn, door: Door) -> JSONResponse:
     """Part of it becomes a sublot of its own, with the whole history."""
-    return door.post(lambda u: _shown(u, service.split(u, sublot_id, body.amount, code=body.code)),
-                     permit="stock.move")  # fmt: skip
+    return door.post(lambda u: _shown(u, service.split(u, sublot_id, body.amount, code=body.code)))  # fmt: skip
 
 
 def _decision(move: str, summary: str) -> None:
     """The route of one of QA's decisions on a sublot."""
 
     def decide(sublot_id: Id, body: ReasonIn, door: Door) -> JSONResponse:
-        return door.post(
-            lambda u: _shown(u, service.decide(u, sublot_id, move, body.reason)), permit="lot.disposition", status=200
-        )
+        return door.post(lambda u: _shown(u, service.decide(u, sublot_id, move, body.reason)), status=200)
 
     decide.__doc__ = f"{summary} This moves no stock: what leaves does so by a posting for that purpose."
     decide.__name__ = f"{move}_sublot"
+    needs("lot.disposition")(decide)
     router.post(f"/sublots/{{sublot_id}}/{move}", tags=["sublots"], response_model=SublotOut)(decide)
 
 

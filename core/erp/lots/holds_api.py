@@ -2,10 +2,11 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import Query
 from fastapi.responses import JSONResponse
 from sqlalchemy import select
 
+from core.erp.kernel.door import needs, routes
 from core.erp.kernel.errors import NotFound
 from core.erp.kernel.http import PROBLEMS, Cursor, Door, Id, Limit, Page, not_future, paged
 from core.erp.kernel.tables import table
@@ -14,7 +15,7 @@ from core.erp.lots import service
 from core.erp.lots.model import Hold, Restriction, Sublot
 from core.erp.lots.shapes import HoldIn, HoldOut, ReasonIn, RestrictionIn, RestrictionOut
 
-router = APIRouter(tags=["holds"], responses=PROBLEMS)
+router = routes(tags=["holds"], responses=PROBLEMS)
 
 
 @router.get("/holds")
@@ -60,6 +61,7 @@ def one_hold(hold_id: Id, door: Door) -> HoldOut:
 
 
 @router.post("/holds", status_code=201, response_model=list[HoldOut])
+@needs("hold.place")
 def place(body: HoldIn, door: Door) -> JSONResponse:
     """Places a hold, and on everything it must reach; the one asked for comes first."""
 
@@ -68,10 +70,11 @@ def place(body: HoldIn, door: Door) -> JSONResponse:
         placed = service.place_hold(u, since_at=not_future(body.since_at, u), **given)
         return [HoldOut.model_validate(hold) for hold in placed]
 
-    return door.post(work, permit="hold.place")
+    return door.post(work)
 
 
 @router.post("/holds/{hold_id}/lift", response_model=HoldOut)
+@needs("hold.lift", "batch.release", "logger.waive", "excursion.disposition")
 def lift(hold_id: Id, body: ReasonIn, door: Door) -> JSONResponse:
     """Lifts this one hold and nothing else; needs the permit the hold names."""
     return door.post(lambda u: HoldOut.model_validate(service.lift_hold(u, hold_id, body.reason)), status=200)
@@ -86,16 +89,18 @@ def list_restrictions(sublot_id: Id, door: Door) -> list[RestrictionOut]:
 
 
 @router.post("/sublots/{sublot_id}/restrictions", status_code=201, response_model=RestrictionOut)
+@needs("lot.restrict")
 def restrict(sublot_id: Id, body: RestrictionIn, door: Door) -> JSONResponse:
     """Puts a condition on use."""
     return door.post(lambda u: RestrictionOut.model_validate(
         service.restrict(u, sublot_id, body.kind, body.value, body.reason)
-    ), permit="lot.restrict")  # fmt: skip
+    ))  # fmt: skip
 
 
 @router.post("/restrictions/{restriction_id}/lift", response_model=RestrictionOut)
+@needs("lot.restrict")
 def lift_restriction(restriction_id: Id, body: ReasonIn, door: Door) -> JSONResponse:
     """Takes a condition away from this one sublot."""
     return door.post(lambda u: RestrictionOut.model_validate(
         service.lift_restriction(u, restriction_id, body.reason)
-    ), permit="lot.restrict", status=200)  # fmt: skip
+    ), status=200)  # fmt: skip

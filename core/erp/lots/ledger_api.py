@@ -2,10 +2,11 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query
+from fastapi import Query
 from fastapi.responses import JSONResponse
 from sqlalchemy import select
 
+from core.erp.kernel.door import needs, routes
 from core.erp.kernel.errors import NotFound
 from core.erp.kernel.http import PROBLEMS, Cursor, Door, Id, Limit, Page, paged
 from core.erp.kernel.tables import table
@@ -24,7 +25,7 @@ from core.erp.lots.shapes import (
     TaskOut,
 )
 
-router = APIRouter(tags=["stock"], responses=PROBLEMS)
+router = routes(tags=["stock"], responses=PROBLEMS)
 
 
 def _context(given: Context | None) -> dict[str, Any]:
@@ -52,47 +53,52 @@ def list_moves(
 
 
 @router.post("/sublots/{sublot_id}/move", status_code=201, response_model=MoveOut)
+@needs("stock.move")
 def move(sublot_id: Id, body: MoveIn, door: Door) -> JSONResponse:
     """Takes stock out: an intention, checked again in the transaction that posts it. 409 names every obstacle."""
     return door.post(lambda u: MoveOut.model_validate(service.move(
         u, sublot_id, body.amount, body.target, purpose=body.purpose, reference=body.reference, reason=body.reason,
         context=_context(body.context),
-    )), permit="stock.move")  # fmt: skip
+    )))  # fmt: skip
 
 
 @router.post("/sublots/{sublot_id}/facts", status_code=201, response_model=MoveOut)
+@needs("fact.post")
 def fact(sublot_id: Id, body: FactIn, door: Door) -> JSONResponse:
     """What has happened: posted with its true time, never refused; a breach opens a deviation and a hold."""
     return door.post(lambda u: MoveOut.model_validate(service.post_fact(
         u, sublot_id, body.amount, body.target, purpose=body.purpose, reference=body.reference, at=body.at,
         reason=body.reason,
-    )), permit="fact.post")  # fmt: skip
+    )))  # fmt: skip
 
 
 @router.post("/sublots/{sublot_id}/found", status_code=201, response_model=MoveOut)
+@needs("fact.post")
 def found(sublot_id: Id, body: CountIn, door: Door) -> JSONResponse:
     """More is there than on record."""
     return door.post(lambda u: MoveOut.model_validate(
         service.found(u, sublot_id, body.amount, at=body.at, reason=body.reason)
-    ), permit="fact.post")  # fmt: skip
+    ))  # fmt: skip
 
 
 @router.post("/sublots/{sublot_id}/lost", status_code=201, response_model=MoveOut)
+@needs("fact.post")
 def lost(sublot_id: Id, body: CountIn, door: Door) -> JSONResponse:
     """Less is there than on record."""
     return door.post(lambda u: MoveOut.model_validate(
         service.lost(u, sublot_id, body.amount, at=body.at, reason=body.reason)
-    ), permit="fact.post")  # fmt: skip
+    ))  # fmt: skip
 
 
 @router.post("/moves/{move_id}/reverse", status_code=201, response_model=MoveOut)
+@needs("stock.move")
 def reverse(move_id: Id, body: ReasonIn, door: Door) -> JSONResponse:
     """Undoes a move by its mirror image."""
-    return door.post(lambda u: MoveOut.model_validate(service.reverse(u, move_id, reason=body.reason)),
-                     permit="stock.move")  # fmt: skip
+    return door.post(lambda u: MoveOut.model_validate(service.reverse(u, move_id, reason=body.reason)))
 
 
 @router.post("/sublots/{sublot_id}/reserve", status_code=201, response_model=ReservationOut)
+@needs("stock.move", "stock.reserve")
 def reserve(sublot_id: Id, body: ReserveIn, door: Door) -> JSONResponse:
     """Keeps a quantity for a work order or shipment."""
 
@@ -128,34 +134,38 @@ def list_reservations(
 
 
 @router.post("/reservations/{reservation_id}/pick", response_model=ReservationOut)
+@needs("stock.pick")
 def pick(reservation_id: Id, door: Door, context: Context | None = None) -> JSONResponse:
     """Takes reserved goods to hand: refused for whatever stands against them now."""
     return door.post(lambda u: ReservationOut.model_validate(
         service.pick(u, reservation_id, context=_context(context))
-    ), permit="stock.pick", status=200)  # fmt: skip
+    ), status=200)  # fmt: skip
 
 
 @router.post("/reservations/{reservation_id}/consume", status_code=201, response_model=MoveOut)
+@needs("stock.move")
 def consume(reservation_id: Id, door: Door, context: Context | None = None) -> JSONResponse:
     """Posts reserved goods out of stock, for their purpose."""
     return door.post(lambda u: MoveOut.model_validate(
         service.consume(u, reservation_id, context=_context(context))
-    ), permit="stock.move")  # fmt: skip
+    ))  # fmt: skip
 
 
 @router.post("/reservations/{reservation_id}/cancel", response_model=ReservationOut)
+@needs("stock.pick")
 def cancel(reservation_id: Id, body: ReasonIn, door: Door) -> JSONResponse:
     """Gives reserved goods free."""
     return door.post(lambda u: ReservationOut.model_validate(
         service.cancel(u, reservation_id, reason=body.reason)
-    ), permit="stock.pick", status=200)  # fmt: skip
+    ), status=200)  # fmt: skip
 
 
 @router.post("/reservations/{reservation_id}/resume", response_model=ReservationOut)
+@needs("stock.pick")
 def resume(reservation_id: Id, door: Door) -> JSONResponse:
     """A suspended reservation is active again, if its goods may be taken."""
     return door.post(lambda u: ReservationOut.model_validate(service.resume(u, reservation_id)),
-                     permit="stock.pick", status=200)  # fmt: skip
+                     status=200)  # fmt: skip
 
 
 @router.get("/stock-tasks")
@@ -182,6 +192,7 @@ def list_tasks(
 
 
 @router.post("/stock-tasks/{task_id}/done", response_model=TaskOut)
+@needs("stock.pick")
 def task_done(task_id: Id, door: Door) -> JSONResponse:
     """The goods are back, or another sublot was found."""
 
@@ -192,4 +203,4 @@ def task_done(task_id: Id, door: Door) -> JSONResponse:
             raise NotFound(f"no task {task_id}")
         return TaskOut.model_validate(row)
 
-    return door.post(work, permit="stock.pick", status=200)
+    return door.post(work, status=200)

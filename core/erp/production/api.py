@@ -3,10 +3,11 @@
 from collections.abc import Callable
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import Query
 from fastapi.responses import JSONResponse
 from sqlalchemy import ColumnElement, select
 
+from core.erp.kernel.door import needs, routes
 from core.erp.kernel.errors import NotFound
 from core.erp.kernel.http import PROBLEMS, Cursor, Door, DoorKeeper, Id, Limit, Page, paged
 from core.erp.kernel.tables import table
@@ -34,7 +35,7 @@ from core.erp.production.shapes import (
 )
 from core.erp.production.views import ORDERS, detail
 
-router = APIRouter(tags=["production"], responses=PROBLEMS)
+router = routes(tags=["production"], responses=PROBLEMS)
 
 _c, _b, _o = table(WorkCentre), table(Bom), table(WorkOrder)
 
@@ -51,6 +52,7 @@ def list_centres(door: Door, cursor: Cursor = None, limit: Limit = 100) -> Page[
 
 
 @router.post("/work-centres", status_code=201, response_model=CentreOut)
+@needs("production.plan")
 def create_centre(body: CentreIn, door: Door) -> JSONResponse:
     """A new work centre."""
 
@@ -61,6 +63,7 @@ def create_centre(body: CentreIn, door: Door) -> JSONResponse:
 
 
 @router.post("/work-centres/{code}/state", response_model=CentreOut)
+@needs("machine.state")
 def set_state(code: str, body: StateIn, door: Door) -> JSONResponse:
     """A machine went up or down. Dispatch lists are remade in the same transaction."""
 
@@ -92,6 +95,7 @@ def list_boms(door: Door, item_id: int | None = None, cursor: Cursor = None, lim
 
 
 @router.post("/boms", status_code=201, response_model=BomOut)
+@needs("production.plan")
 def create_bom(body: BomIn, door: Door) -> JSONResponse:
     """A new version of how an item is made."""
 
@@ -132,6 +136,7 @@ def list_orders(
 
 
 @router.post("/work-orders", status_code=201, response_model=OrderDetail)
+@needs("production.plan")
 def plan(body: OrderIn, door: Door) -> JSONResponse:
     """Plans an order by a bill."""
 
@@ -158,18 +163,21 @@ def _after(door: DoorKeeper, order_id: int, change: Callable[[Unit], object], st
 
 
 @router.post("/work-orders/{order_id}/moves", response_model=OrderDetail)
+@needs("production.plan", "production.release", "production.report")
 def move(order_id: Id, body: MoveIn, door: Door) -> JSONResponse:
     """Makes a move of the order's life cycle; refused with what is lacking or held."""
     return _after(door, order_id, lambda u: service.apply(u, order_id, body.move, reason=body.reason))
 
 
 @router.post("/work-orders/{order_id}/materials", status_code=201, response_model=OrderDetail)
+@needs("stock.reserve")
 def reserve(order_id: Id, body: ReserveIn, door: Door) -> JSONResponse:
     """Reserves an amount of a sublot for the order."""
     return _after(door, order_id, lambda u: service.reserve(u, order_id, body.sublot_id, body.amount), 201)
 
 
 @router.post("/work-orders/{order_id}/used-up", status_code=201, response_model=OrderDetail)
+@needs("fact.post")
 def used_up(order_id: Id, body: UsedUpIn, door: Door) -> JSONResponse:
     """A fact: never refused; a breach opens a deviation and a hold."""
 
@@ -180,18 +188,21 @@ def used_up(order_id: Id, body: UsedUpIn, door: Door) -> JSONResponse:
 
 
 @router.post("/work-orders/{order_id}/materials/{material_id}/issue", response_model=OrderDetail)
+@needs("production.report", "stock.pick")
 def issue(order_id: Id, material_id: Id, door: Door) -> JSONResponse:
     """Brings reserved material to the line (picks it)."""
     return _after(door, order_id, lambda u: service.issue(u, material_id, order_id=order_id))
 
 
 @router.post("/work-orders/{order_id}/materials/{material_id}/consume", response_model=OrderDetail)
+@needs("production.report")
 def consume(order_id: Id, material_id: Id, door: Door) -> JSONResponse:
     """Uses reserved material up."""
     return _after(door, order_id, lambda u: service.consume(u, material_id, order_id=order_id))
 
 
 @router.post("/work-orders/{order_id}/materials/{material_id}/return", status_code=201, response_model=BornOut)
+@needs("production.report")
 def give_back(order_id: Id, material_id: Id, body: ReturnIn, door: Door) -> JSONResponse:
     """Material that came back from the line: a sublot of its own, in quarantine."""
 
@@ -203,6 +214,7 @@ def give_back(order_id: Id, material_id: Id, body: ReturnIn, door: Door) -> JSON
 
 
 @router.post("/work-orders/{order_id}/outputs", status_code=201, response_model=BornOut)
+@needs("production.report")
 def output(order_id: Id, body: OutputIn, door: Door) -> JSONResponse:
     """A sublot is born of the order, in quarantine, linked to what it was made of."""
 
@@ -216,12 +228,14 @@ def output(order_id: Id, body: OutputIn, door: Door) -> JSONResponse:
 
 
 @router.post("/work-orders/{order_id}/scrap", response_model=OrderDetail)
+@needs("production.report")
 def scrap(order_id: Id, body: ScrapIn, door: Door) -> JSONResponse:
     """Output that is no good, counted for the balance."""
     return _after(door, order_id, lambda u: service.report_scrap(u, order_id, body.amount, body.reason))
 
 
 @router.post("/operations/{operation_id}/start", response_model=OrderDetail)
+@needs("production.report")
 def start(operation_id: Id, body: StartIn, door: Door) -> JSONResponse:
     """Starts an operation; the order's material is tested again in the same transaction."""
 
@@ -234,6 +248,7 @@ def start(operation_id: Id, body: StartIn, door: Door) -> JSONResponse:
 
 
 @router.post("/operations/{operation_id}/finish", response_model=OrderDetail)
+@needs("production.report")
 def finish(operation_id: Id, door: Door) -> JSONResponse:
     """An operation is done."""
 

@@ -2,11 +2,11 @@
 
 from collections.abc import Callable
 
-from fastapi import APIRouter
 from fastapi.responses import JSONResponse
 from sqlalchemy import select
 
 from core.erp.catalog.model import Zone
+from core.erp.kernel.door import needs, routes
 from core.erp.kernel.http import Cursor, Door, DoorKeeper, Id, Limit, Page, paged
 from core.erp.kernel.tables import table
 from core.erp.kernel.unit import Unit
@@ -14,7 +14,7 @@ from core.erp.quality import service
 from core.erp.quality.model import ZoneAlarm, ZoneAlarmMode
 from core.erp.quality.shapes import AlarmKind, AlarmOut, ModeIn, ModeOut, ReasonIn, ShelveIn
 
-router = APIRouter(tags=["alarms"])
+router = routes(tags=["alarms"])
 
 _a, _z, _m = table(ZoneAlarm), table(Zone), table(ZoneAlarmMode)
 _ALARMS = select(_a, _z.c.address.label("zone")).join_from(_a, _z, _z.c.id == _a.c.zone_id)
@@ -43,6 +43,7 @@ def list_alarms(
 
 
 @router.post("/alarms/{alarm_id}/acknowledge", response_model=AlarmOut)
+@needs("alarm.acknowledge")
 def acknowledge(alarm_id: Id, door: Door) -> JSONResponse:
     """Somebody has seen it. Releases nothing."""
 
@@ -71,24 +72,28 @@ def _mode(door: DoorKeeper, zone_id: int, kind: str, change: Callable[[Unit], No
 
 
 @router.post("/zones/{zone_id}/alarms/{kind}/shelve", response_model=ModeOut)
+@needs("alarm.shelve")
 def shelve(zone_id: Id, kind: AlarmKind, body: ShelveIn, door: Door) -> JSONResponse:
     """Takes the alarm off the list for a while, at most a day. The judge goes on."""
     return _mode(door, zone_id, kind, lambda u: service.shelve(u, zone_id, kind, body.until, body.reason))
 
 
 @router.post("/zones/{zone_id}/alarms/{kind}/unshelve", response_model=ModeOut)
+@needs("alarm.shelve")
 def unshelve(zone_id: Id, kind: AlarmKind, body: ReasonIn, door: Door) -> JSONResponse:
     """Puts it back on the list."""
     return _mode(door, zone_id, kind, lambda u: service.unshelve(u, zone_id, kind, body.reason))
 
 
 @router.post("/zones/{zone_id}/alarms/{kind}/suppress", response_model=ModeOut)
+@needs("alarm.shelve")
 def suppress(zone_id: Id, kind: AlarmKind, body: ModeIn, door: Door) -> JSONResponse:
     """Suppresses the alarm by design, or stops doing so."""
     return _mode(door, zone_id, kind, lambda u: service.suppress(u, zone_id, kind, on=body.on, reason=body.reason))
 
 
 @router.post("/zones/{zone_id}/alarms/{kind}/out-of-service", response_model=ModeOut)
+@needs("alarm.shelve")
 def out_of_service(zone_id: Id, kind: AlarmKind, body: ModeIn, door: Door) -> JSONResponse:
     """Takes the alarm out of service, or puts it back."""
     return _mode(

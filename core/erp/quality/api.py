@@ -4,10 +4,11 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import Query
 from fastapi.responses import JSONResponse
 from sqlalchemy import select, text
 
+from core.erp.kernel.door import needs, routes
 from core.erp.kernel.http import PROBLEMS, Cursor, Door, Id, Limit, Moment, Page, paged
 from core.erp.kernel.tables import table
 from core.erp.kernel.unit import Unit
@@ -33,7 +34,7 @@ from core.erp.quality.shapes import (
 )
 from core.erp.quality.views import EXCURSIONS, excursion_detail
 
-router = APIRouter(tags=["quality"], responses=PROBLEMS)
+router = routes(tags=["quality"], responses=PROBLEMS)
 router.include_router(alarms)
 router.include_router(incidents)
 
@@ -80,6 +81,7 @@ def one_excursion(excursion_id: Id, door: Door) -> ExcursionDetail:
 
 
 @router.post("/excursions/{excursion_id}/assess", response_model=ExcursionDetail)
+@needs("excursion.assess")
 def assess(excursion_id: Id, body: AssessIn, door: Door) -> JSONResponse:
     """QA has looked at an excursion that has ended. Releases nothing."""
 
@@ -99,6 +101,7 @@ def _all(_: Unit, made: Sequence[Disposition]) -> list[DispositionOut]:
 
 
 @router.post("/excursions/{excursion_id}/dispositions", status_code=201, response_model=DispositionOut)
+@needs("excursion.disposition")
 async def dispose(excursion_id: Id, body: DispositionIn, door: Door) -> JSONResponse:
     """QA's signed decision: reason, and the password again. Lifts the excursion's own hold and nothing else."""
     act = service.disposing(excursion_id, body.decision, body.reason, restrictions=_conditions(body))
@@ -106,6 +109,7 @@ async def dispose(excursion_id: Id, body: DispositionIn, door: Door) -> JSONResp
 
 
 @router.post("/dispositions", status_code=201, response_model=list[DispositionOut])
+@needs("excursion.disposition")
 async def dispose_many(body: BatchDispositionIn, door: Door) -> JSONResponse:
     """The same decision on several excursions (of one incident): one signature per record, all or none."""
     act = service.disposing_many(body.excursion_ids, body.decision, body.reason, restrictions=_conditions(body))
@@ -113,6 +117,7 @@ async def dispose_many(body: BatchDispositionIn, door: Door) -> JSONResponse:
 
 
 @router.post("/excursions/{excursion_id}/close", response_model=ExcursionDetail)
+@needs("excursion.disposition")
 def close(excursion_id: Id, door: Door) -> JSONResponse:
     """Nothing is left to do about it."""
 
@@ -139,6 +144,7 @@ def release_review(sublot_id: Id, door: Door) -> Reviewed:
 
 
 @router.post("/sublots/{sublot_id}/release", status_code=201, response_model=ReleaseOut)
+@needs("batch.release")
 async def release(sublot_id: Id, body: ReleaseIn, door: Door) -> JSONResponse:
     """Batch release by signature: its own act, by its own permit."""
     act = service.releasing(sublot_id, body.reason)
@@ -146,9 +152,10 @@ async def release(sublot_id: Id, body: ReleaseIn, door: Door) -> JSONResponse:
 
 
 @router.post("/sublots/{sublot_id}/auto-release", status_code=201, response_model=ReleaseOut)
+@needs("stock.receive")
 def auto_release(sublot_id: Id, door: Door) -> JSONResponse:
     """Automatic release of a receipt about which nothing is in doubt; refused with every reason otherwise."""
-    return door.post(lambda u: ReleaseOut.model_validate(service.auto_release(u, sublot_id)), permit="stock.receive")
+    return door.post(lambda u: ReleaseOut.model_validate(service.auto_release(u, sublot_id)))
 
 
 @router.get("/batch-releases")
@@ -184,6 +191,7 @@ def list_deviations(
 
 
 @router.post("/deviations/{deviation_id}/close", response_model=DeviationOut)
+@needs("excursion.disposition")
 def close_deviation(deviation_id: Id, body: ConclusionIn, door: Door) -> JSONResponse:
     """QA concludes a deviation. Its hold is lifted by itself."""
 

@@ -1,10 +1,10 @@
 """Routes of incidents: what one cause did, and QA's acts on all of it."""
 
-from fastapi import APIRouter
 from fastapi.responses import JSONResponse
 from sqlalchemy import func, select
 
 from core.erp.catalog.model import Zone
+from core.erp.kernel.door import needs, routes
 from core.erp.kernel.errors import NotFound
 from core.erp.kernel.http import Cursor, Door, Id, Limit, Page, paged
 from core.erp.kernel.tables import table
@@ -14,7 +14,7 @@ from core.erp.quality.model import Excursion, Incident
 from core.erp.quality.shapes import AssessIn, BatchDispositionIn, DispositionOut, ExcursionDetail, IncidentOut
 from core.erp.quality.views import excursion_detail
 
-router = APIRouter(tags=["quality"])
+router = routes(tags=["quality"])
 
 _e, _z = table(Excursion), table(Zone)
 _n = table(Incident)
@@ -63,6 +63,7 @@ def one_incident(incident_id: Id, door: Door) -> IncidentOut:
 
 
 @router.post("/incidents/{incident_id}/assess", response_model=list[ExcursionDetail])
+@needs("excursion.assess")
 def assess_incident(incident_id: Id, body: AssessIn, door: Door) -> JSONResponse:
     """The same assessment of every excursion of the incident that has ended. Releases nothing."""
 
@@ -74,6 +75,7 @@ def assess_incident(incident_id: Id, body: AssessIn, door: Door) -> JSONResponse
 
 
 @router.post("/incidents/{incident_id}/dispositions", status_code=201, response_model=list[DispositionOut])
+@needs("excursion.disposition")
 async def dispose_incident(incident_id: Id, body: BatchDispositionIn, door: Door) -> JSONResponse:
     """One signed act on all that is undecided of an incident; each excursion × sublot is recorded by itself.
 

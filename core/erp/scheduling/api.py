@@ -3,10 +3,10 @@
 from datetime import timedelta
 from typing import Annotated
 
-from fastapi import APIRouter
 from fastapi.responses import JSONResponse
 from pydantic import AwareDatetime, Field, PlainSerializer
 
+from core.erp.kernel.door import needs, routes
 from core.erp.kernel.http import PROBLEMS, Answer, Body, Door, Quantity
 from core.erp.kernel.unit import Unit
 from core.erp.production import service as production
@@ -14,7 +14,7 @@ from core.erp.production.shapes import OrderDetail
 from core.erp.production.views import detail
 from core.erp.scheduling import service
 
-router = APIRouter(tags=["scheduling"], responses=PROBLEMS)
+router = routes(tags=["scheduling"], responses=PROBLEMS)
 
 Seconds = Annotated[timedelta, PlainSerializer(timedelta.total_seconds, return_type=float)]
 
@@ -75,6 +75,7 @@ def dispatch_list(code: str, door: Door) -> DispatchListOut:
 
 
 @router.post("/work-centres/{code}/start", response_model=OrderDetail)
+@needs("production.report")
 def start(code: str, body: StartIn, door: Door) -> JSONResponse:
     """Starts what should go next there, or the operation named."""
 

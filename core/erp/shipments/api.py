@@ -4,10 +4,11 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import Query
 from fastapi.responses import JSONResponse
 from sqlalchemy import ColumnElement, select
 
+from core.erp.kernel.door import needs, routes
 from core.erp.kernel.http import PROBLEMS, Body, Cursor, Door, DoorKeeper, Id, Limit, Moment, Page, paged
 from core.erp.kernel.tables import table
 from core.erp.kernel.unit import Unit
@@ -34,7 +35,7 @@ from core.erp.shipments.shapes import (
 )
 from core.erp.shipments.views import HELD, SHIPMENTS, detail, field_action
 
-router = APIRouter(tags=["shipments"], responses=PROBLEMS)
+router = routes(tags=["shipments"], responses=PROBLEMS)
 
 _s, _l, _t, _f = table(Shipment), table(ShipmentLine), table(StockTask), table(FieldAction)
 
@@ -67,6 +68,7 @@ def list_shipments(
 
 
 @router.post("/shipments", status_code=201, response_model=ShipmentDetail)
+@needs("shipment.plan")
 def create(body: ShipmentIn, door: Door) -> JSONResponse:
     """Plans a shipment and reserves its goods."""
 
@@ -98,24 +100,28 @@ def _after(door: DoorKeeper, shipment_id: int, change: Callable[[Unit], object],
 
 
 @router.post("/shipments/{shipment_id}/lines", status_code=201, response_model=ShipmentDetail)
+@needs("shipment.plan")
 def add_line(shipment_id: Id, body: LineIn, door: Door) -> JSONResponse:
     """Another line of a shipment that is still planned."""
     return _after(door, shipment_id, lambda u: service.add_line(u, shipment_id, body.sublot_id, body.amount), 201)
 
 
 @router.post("/shipments/{shipment_id}/pick", response_model=ShipmentDetail)
+@needs("stock.pick")
 def pick(shipment_id: Id, door: Door) -> JSONResponse:
     """Takes every line to hand; refused, as a whole, for whatever stands against any."""
     return _after(door, shipment_id, lambda u: service.pick(u, shipment_id))
 
 
 @router.post("/shipments/{shipment_id}/dispatch", response_model=ShipmentDetail)
+@needs("shipment.dispatch")
 def dispatch(shipment_id: Id, door: Door) -> JSONResponse:
     """Hands the goods to the vehicle now; refused with every obstacle."""
     return _after(door, shipment_id, lambda u: service.dispatch(u, shipment_id))
 
 
 @router.post("/shipments/{shipment_id}/departed", response_model=ShipmentDetail)
+@needs("shipment.report")
 def departed(shipment_id: Id, body: FactIn, door: Door) -> JSONResponse:
     """A fact: it left then. It stands; a breach opens a deviation and holds the shipment."""
 
@@ -126,30 +132,35 @@ def departed(shipment_id: Id, body: FactIn, door: Door) -> JSONResponse:
 
 
 @router.post("/shipments/{shipment_id}/arrived", response_model=ShipmentDetail)
+@needs("shipment.report", "stock.receive")
 def arrived(shipment_id: Id, body: FactIn, door: Door) -> JSONResponse:
     """A fact: it arrived then. Held or with loggers to be read, it arrives into quarantine."""
     return _after(door, shipment_id, lambda u: service.arrived(u, shipment_id, body.at, body.reason, leg=body.leg))
 
 
 @router.post("/shipments/{shipment_id}/accept", response_model=ShipmentDetail)
+@needs("stock.receive", "shipment.report")
 def accept(shipment_id: Id, door: Door) -> JSONResponse:
     """The consignee takes it; refused while a hold stands or a logger is missing."""
     return _after(door, shipment_id, lambda u: service.accept(u, shipment_id))
 
 
 @router.post("/shipments/{shipment_id}/refuse", response_model=ShipmentDetail)
+@needs("stock.receive", "shipment.report")
 def refuse(shipment_id: Id, body: ReasonIn, door: Door) -> JSONResponse:
     """The consignee does not take it."""
     return _after(door, shipment_id, lambda u: service.refuse(u, shipment_id, body.reason))
 
 
 @router.post("/shipments/{shipment_id}/cancel", response_model=ShipmentDetail)
+@needs("shipment.plan")
 def cancel(shipment_id: Id, body: ReasonIn, door: Door) -> JSONResponse:
     """Calls off a shipment of which nothing has left: its goods are free again, what was picked is to be put back."""
     return _after(door, shipment_id, lambda u: service.cancel(u, shipment_id, body.reason))
 
 
 @router.post("/shipments/{shipment_id}/loggers", status_code=201, response_model=ShipmentDetail)
+@needs("shipment.plan")
 def require_logger(shipment_id: Id, body: LoggerIn, door: Door) -> JSONResponse:
     """Its receipt waits for this logger."""
     return _after(door, shipment_id, lambda u: service.require_logger(u, shipment_id, body.serial, body.zone_id), 201)
@@ -162,6 +173,7 @@ class LoggerReadIn(Body):
 
 
 @router.post("/shipments/{shipment_id}/loggers/{serial}/read", response_model=ShipmentDetail)
+@needs("logger.import")
 def logger_read(shipment_id: Id, serial: str, body: LoggerReadIn, door: Door) -> JSONResponse:
     """The logger has been read out: refused unless what it recorded was imported (which says so by itself)."""
     when: datetime | None = body.at
@@ -169,6 +181,7 @@ def logger_read(shipment_id: Id, serial: str, body: LoggerReadIn, door: Door) ->
 
 
 @router.post("/shipments/{shipment_id}/loggers/{serial}/waive", response_model=ShipmentDetail)
+@needs("logger.waive")
 async def waive_logger(shipment_id: Id, serial: str, body: WaiveIn, door: Door) -> JSONResponse:
     """QA does without the logger, by signature."""
     act = service.waiving(shipment_id, serial, body.reason)
@@ -176,6 +189,7 @@ async def waive_logger(shipment_id: Id, serial: str, body: WaiveIn, door: Door) 
 
 
 @router.post("/shipment-lines/{line_id}/pack", response_model=UnitOut)
+@needs("stock.pick", "shipment.plan")
 def pack(line_id: Id, body: PackIn, door: Door) -> JSONResponse:
     """Packs a line into the handling unit of that SSCC."""
 
@@ -186,6 +200,7 @@ def pack(line_id: Id, body: PackIn, door: Door) -> JSONResponse:
 
 
 @router.post("/shipment-lines/{line_id}/put-back", response_model=ShipmentDetail)
+@needs("stock.pick")
 def put_back(line_id: Id, body: PutBackIn, door: Door) -> JSONResponse:
     """Takes a line out of a shipment that has not left; its tasks are done with that."""
 
@@ -198,6 +213,7 @@ def put_back(line_id: Id, body: PutBackIn, door: Door) -> JSONResponse:
 
 
 @router.post("/shipment-lines/{line_id}/return", status_code=201, response_model=ReturnOut)
+@needs("stock.receive")
 def returned(line_id: Id, body: ReturnIn, door: Door) -> JSONResponse:
     """Goods came back from the consignee: a sublot of its own, in quarantine."""
 
@@ -253,6 +269,7 @@ def one_field_action(action_id: Id, door: Door) -> FieldActionOut:
 
 
 @router.post("/field-actions/{action_id}/consignees/{consignee_id}/told", response_model=FieldActionOut)
+@needs("shipment.report", "excursion.disposition")
 def told(action_id: Id, consignee_id: Id, door: Door) -> JSONResponse:
     """The consignee has been told."""
 
@@ -264,6 +281,7 @@ def told(action_id: Id, consignee_id: Id, door: Door) -> JSONResponse:
 
 
 @router.post("/field-actions/{action_id}/close", response_model=FieldActionOut)
+@needs("excursion.disposition")
 def close_field_action(action_id: Id, body: ConclusionIn, door: Door) -> JSONResponse:
     """QA concludes it once everybody has been told."""
 

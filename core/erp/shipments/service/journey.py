@@ -121,6 +121,7 @@ def accept(u: Unit, shipment_id: int) -> Shipment:
     What arrived into quarantine is released automatically if nothing at all is in doubt, else by batch release
     first; a supplier's goods stay in quarantine until they are released.
     """
+    need_any(u, "stock.receive", "shipment.report")
     shipment = lock_with_goods(u, shipment_id)
     if shipment.state != "arrived":
         raise IllegalMove(f"cannot accept a {shipment.state} shipment", state=shipment.state)

@@ -1,0 +1,112 @@
+"""What holds for every request, before any route: methods, other sites' forms, bounds of bodies, headers of answers."""
+
+import re
+from http import HTTPStatus
+from http.cookies import CookieError, SimpleCookie
+from urllib.parse import urlsplit
+
+from fastapi.responses import JSONResponse
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from core.erp.kernel.door import MIB, SAFE, bounded, too_large
+from core.erp.kernel.openapi import PROBLEM
+from core.erp.kernel.problems import problem_body
+
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE")
+COOKIE = "lotwise_session"
+FORMS = frozenset({"/login", "/password", "/logout"})
+"""Pages' forms, guarded against other sites also without a cookie: who is signed in as somebody else is misled."""
+API = "/api/"
+DOCS = "/api/v1/docs"
+MOST_ELSEWHERE, MOST_UPLOAD = MIB, 65 * MIB
+"""Bytes of a body outside the API's routes, which say by themselves; of a file that a page takes."""
+YEAR = 31_536_000
+HEADERS = {"X-Content-Type-Options": "nosniff", "X-Frame-Options": "DENY", "Referrer-Policy": "same-origin"}
+API_POLICY = "default-src 'none'; frame-ancestors 'none'"
+"""Answers of the API are data: a browser that is led to one runs nothing of it and shows it in no frame."""
+
+_UPLOAD = re.compile(r"/_nicegui/client/[^/]+/upload/[^/]+")
+"""Where the pages' library takes a file."""
+
+
+class Guards:
+    """The outermost part of the app, behind the trusted proxies only."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One request or connection."""
+        if scope["type"] == "websocket":
+            if _foreign(Headers(scope=scope)):
+                await send({"type": "websocket.close", "code": 1008})  # before it is accepted: 403
+                return
+            await self._app(scope, receive, send)
+        elif scope["type"] == "http":
+            await self._http(scope, receive, _with_headers(scope, send))
+        else:
+            await self._app(scope, receive, send)
+
+    async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers = Headers(scope=scope)
+        most = MOST_UPLOAD if _UPLOAD.fullmatch(scope["path"]) else MOST_ELSEWHERE
+        refused = _refused(scope, headers, most)
+        if refused is not None:
+            await refused(scope, receive, send)
+            return
+        await self._app(scope, bounded(scope, receive, most), send)
+
+
+def _refused(scope: Scope, headers: Headers, most: int) -> JSONResponse | None:
+    method, path = scope["method"], scope["path"]
+    if method not in METHODS:
+        return _problem(HTTPStatus.NOT_IMPLEMENTED, f"there is no method {method} here", {"Allow": ", ".join(METHODS)})
+    if method not in SAFE and (path in FORMS or _has_session(headers)) and _foreign(headers):
+        said = (
+            "this form was sent from another site: nothing was done. (A proxy in between must pass the Host header on.)"
+        )
+        return _problem(HTTPStatus.FORBIDDEN, said)
+    declared = headers.get("content-length", "")
+    if not path.startswith(API) and declared.isdigit() and int(declared) > most:
+        return _problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, too_large(most))
+    return None
+
+
+def _problem(status: HTTPStatus, detail: str, headers: dict[str, str] | None = None) -> JSONResponse:
+    return JSONResponse(problem_body(status, status.phrase, detail), status, headers, media_type=PROBLEM)
+
+
+def _has_session(headers: Headers) -> bool:
+    try:
+        return COOKIE in SimpleCookie(headers.get("cookie", ""))
+    except CookieError:
+        return COOKIE in headers.get("cookie", "")
+
+
+def _foreign(headers: Headers) -> bool:
+    """Whether a browser says that it comes from another site. Programs say nothing, and have no cookies to misuse."""
+    origin = headers.get("origin")
+    if origin is None:
+        return headers.get("sec-fetch-site", "none") in {"cross-site", "same-site"}
+    return _host(urlsplit(origin).netloc) != _host(headers.get("host", ""))
+
+
+def _host(netloc: str) -> str:
+    """Without the port that the scheme has anyway: whether TLS ends here or at a proxy, the host is the same."""
+    return netloc.lower().removesuffix(":80").removesuffix(":443")
+
+
+def _with_headers(scope: Scope, send: Send) -> Send:
+    async def sending(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            headers = MutableHeaders(scope=message)
+            for name, value in HEADERS.items():
+                headers.setdefault(name, value)
+            if scope["path"].startswith(API) and scope["path"] != DOCS:
+                headers.setdefault("Content-Security-Policy", API_POLICY)
+            if scope["scheme"] == "https":
+                headers.setdefault("Strict-Transport-Security", f"max-age={YEAR}")
+        await send(message)
+
+    return sending
