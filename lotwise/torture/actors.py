@@ -12,8 +12,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Protocol, TypeVar
 
+from lotwise.embedded.lease import ask_status
 from lotwise.embedded.nats import EmbeddedNats
-from lotwise.embedded.postgres import EmbeddedPostgres
 from lotwise.embedded.process import ServerFailed, ServerProcess
 
 T = TypeVar("T")
@@ -176,6 +176,51 @@ class Mortal:
         await self._hands.do(self._server.stop)
 
 
+class Supervised:
+    """One of the embedded servers of a data folder, or their supervisor: whoever dies is started again by the product.
+
+    Only what a person or the kernel could do is done here: signals, and deleted files.
+    """
+
+    def __init__(self, name: str, data_dir: Path, server: str | None, wipes: Path | None = None) -> None:
+        self.name = name
+        self.ways = ("kill", *(["stop"] if server else []), *(["wipe"] if wipes else []))
+        self._data_dir = data_dir
+        self._server = server
+        self._wipes = wipes
+        self._before: int | None = None
+
+    async def start(self) -> None:
+        """Waits until it is there again, as another process. Raises ServerFailed."""
+        deadline = time.monotonic() + STARTING
+        while (pid := await asyncio.to_thread(self._pid)) is None or pid == self._before:
+            if time.monotonic() > deadline:
+                raise ServerFailed(f"{self.name} was not started again within {STARTING:.0f} s")
+            await asyncio.sleep(0.2)
+
+    async def hurt(self, way: str) -> None:
+        """Kills it, stops it, or deletes its files under it and kills it."""
+        self._before = pid = await asyncio.to_thread(self._pid)
+        if pid is None:
+            return
+        if way == "wipe" and self._wipes is not None:
+            shutil.rmtree(self._wipes, ignore_errors=True)
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGTERM if way == "stop" else signal.SIGKILL)
+
+    def _pid(self) -> int | None:
+        try:
+            status = ask_status(self._data_dir)
+        except ServerFailed:
+            return None
+        if status is None:
+            return None
+        if self._server is None:
+            return int(status["supervisor"]["pid"])
+        found = status["servers"][self._server]
+        return int(found["pid"]) if found["state"] == "up" and found["pid"] else None
+
+
 class Switched:
     """A device that is switched off and on again."""
 
@@ -193,29 +238,6 @@ class Switched:
         """Switches it off."""
         del way
         await self._off()
-
-
-class Postgres:
-    """The embedded PostgreSQL, which can be killed too."""
-
-    def __init__(self, server: EmbeddedPostgres) -> None:
-        self._server = server
-
-    @property
-    def pid(self) -> int | None:
-        """The postmaster's process id, by its own file."""
-        file = self._server.data_dir / "cluster" / "postmaster.pid"
-        with contextlib.suppress(FileNotFoundError, ValueError, IndexError):
-            return int(file.read_text().splitlines()[0])
-        return None
-
-    def start(self) -> None:
-        """Starts it on its port. Raises ServerFailed."""
-        self._server.start()
-
-    def stop(self) -> None:
-        """Stops it in order."""
-        self._server.stop()
 
 
 def cluster(folder: Path, ports: Sequence[tuple[int, int]]) -> list[EmbeddedNats]:

@@ -10,6 +10,8 @@ BEGIN = 3.0
 """Seconds before anything is broken."""
 CALM = 4.0
 """Seconds at the end in which every zone is cold and nothing is killed any more."""
+REST = 10.0
+"""Seconds that one of a group is left alone at least after another blow: what never comes up shows nothing."""
 USUAL = 0.75
 """Share of blows that go a target's usual way."""
 GAP = 20
@@ -140,7 +142,7 @@ def blows(rng: random.Random, targets: list[Target], seconds: float, every: floa
             at += every
             continue
         out.append(Blow(begin, target.name, way, down))
-        free_at[target.group] = begin + down + every
+        free_at[target.group] = begin + down + REST
         at += rng.uniform(0.5, 1.5) * every
 
 

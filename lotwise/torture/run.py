@@ -18,9 +18,10 @@ from lotwise.torture import audit
 from lotwise.torture.actors import Hands, Mortal
 from lotwise.torture.audit import Broken
 from lotwise.torture.devices import Devices
+from lotwise.torture.furnish import furnish
 from lotwise.torture.plan import Blow, Plan, plan
 from lotwise.torture.series import Found, Seen
-from lotwise.torture.stage import CLUSTER, SINGLE, ZONES, Size, Stage, furnish
+from lotwise.torture.stage import CLUSTER, SINGLE, ZONES, Size, Stage
 from lotwise.torture.work import Catalog, Stood, Unanswered, work
 
 SETTLING = 90.0
@@ -116,7 +117,7 @@ async def _told(
     stage: Stage, devices: Devices, made: Plan, stood: list[Stood], fell: list[Broken], say: Say
 ) -> dict[str, Any]:
     upto = int((devices.began + made.seconds) * 1_000_000)
-    conninfo = stage.postgres.conninfo("lotwise")
+    conninfo = stage.conninfo
     found, seen = await _settled(stage, devices, fell, upto, say)
     judged = await audit.judge_all(stage, devices, seen, stood, upto)
     unrecorded = audit.silences(devices, seen, upto)
@@ -159,7 +160,7 @@ async def _settled(
     stage: Stage, devices: Devices, fell: list[Broken], upto: int, say: Say
 ) -> tuple[Found, dict[str, Seen]]:
     """The books beside the series once all is there and judged, or after SETTLING."""
-    conninfo = stage.postgres.conninfo("lotwise")
+    conninfo = stage.conninfo
     deadline = time.monotonic() + SETTLING
     while True:
         left = await devices.drained(1.0) if time.monotonic() < deadline else 0

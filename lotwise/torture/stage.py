@@ -7,7 +7,6 @@ import secrets
 import urllib.error
 import urllib.request
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -18,14 +17,15 @@ from core.app import build_events
 from core.erp.kernel.auth import create_user
 from core.erp.kernel.unit import Unit, system, transact
 from core.erp.migrations import upgrade
+from lotwise.embedded.lease import Lease
 from lotwise.embedded.nats import EmbeddedNats
 from lotwise.embedded.postgres import EmbeddedPostgres
 from lotwise.embedded.process import ServerFailed, accepts, free_port
-from lotwise.torture.actors import Actor, Command, Hands, Mortal, Postgres, Switched, cluster
-from lotwise.torture.devices import LOAD, Devices, sources
-from lotwise.torture.plan import GAP, PROFILES, Target
-from lotwise.torture.truth import Device
-from lotwise.torture.work import PASSWORD, PEOPLE, Caller, Catalog
+from lotwise.embedded.supervisor import NATS, POSTGRES, postgres_folder, stream_folder
+from lotwise.torture.actors import Actor, Command, Hands, Mortal, Supervised, Switched, cluster
+from lotwise.torture.devices import Devices, sources
+from lotwise.torture.plan import Target
+from lotwise.torture.work import PASSWORD, PEOPLE, Caller
 from simulators.link import Broker
 
 ZONES = {
@@ -57,28 +57,51 @@ class Stage:
     hands: Hands
     actors: dict[str, Actor] = field(default_factory=dict)
     targets: list[Target] = field(default_factory=list)
-    postgres: EmbeddedPostgres = field(init=False)
-    streams: list[EmbeddedNats] = field(default_factory=list)
+    database_url: str = ""
+    stream_urls: list[str] = field(default_factory=list)
     broker: EmbeddedNats = field(init=False)
     port: int = field(default_factory=free_port)
     device_ports: tuple[int, int] = field(default_factory=lambda: (free_port(), free_port()))
     health_ports: dict[str, int] = field(default_factory=dict)
     caller: Caller = field(init=False)
+    _postgres: EmbeddedPostgres | None = None
+    _lease: Lease | None = None
 
     def __post_init__(self) -> None:
-        folder, several = self.folder, self.size.replicas > 1
-        self.postgres = EmbeddedPostgres(folder / "postgres")
-        ports = [(free_port(), free_port()) for _ in range(self.size.replicas)]
-        self.streams = cluster(folder, ports) if several else [EmbeddedNats(folder / "stream", port=ports[0][0])]
-        self.broker = EmbeddedNats(folder / "broker", mqtt=True)
+        self.broker = EmbeddedNats(self.folder / "broker", mqtt=True)
         self.caller = Caller(f"http://127.0.0.1:{self.port}")
-        self._add(Mortal("postgres", Postgres(self.postgres), self.hands))
-        for stream in self.streams:
-            name = stream.data_dir.name
-            wipes = None if several else stream.store_dir
-            self._add(Mortal(name, stream, self.hands, wipes=wipes), "stream", 6.0 if several else 3.0)
+        if self.size.replicas > 1:
+            self._several_nodes()
+        else:
+            self._embedded()
         self._add(Mortal("broker", self.broker, self.hands))
         self._commands()
+
+    @property
+    def data_dir(self) -> Path:
+        """The core's folder: where its embedded servers keep everything, if it has such."""
+        return self.folder / "core"
+
+    def _embedded(self) -> None:
+        """The small site: the product's own embedded servers, which its supervisor keeps up."""
+        self._lease = Lease(self.data_dir, "lotwise torture", [POSTGRES, NATS])
+        store = EmbeddedNats(stream_folder(self.data_dir)).store_dir
+        self._add(Supervised("supervisor", self.data_dir, None))
+        self._add(Supervised("postgres", self.data_dir, POSTGRES))
+        self._add(Supervised("stream", self.data_dir, NATS, wipes=store))
+
+    def _several_nodes(self) -> None:
+        """Beyond one machine: servers by URL, each started by whoever runs it."""
+        self._postgres = EmbeddedPostgres(self.folder / "postgres")
+        self._add(Mortal("postgres", self._postgres, self.hands))
+        for node in cluster(self.folder, [(free_port(), free_port()) for _ in range(self.size.replicas)]):
+            self.stream_urls.append(node.url)
+            self._add(Mortal(node.data_dir.name, node, self.hands), "stream", 6.0)
+
+    @property
+    def conninfo(self) -> str:
+        """The database as libpq has it."""
+        return self.database_url.replace("postgresql+psycopg", "postgresql")
 
     def _add(self, actor: Actor, group: str | None = None, longest: float = 3.0) -> None:
         self.actors[actor.name] = actor
@@ -107,22 +130,34 @@ class Stage:
     def environment(self) -> dict[str, str]:
         """What the commands are told."""
         inherited = {key: value for key, value in os.environ.items() if not key.startswith("LOTWISE_")}
-        return inherited | {
+        said = inherited | {
             "LOTWISE_INSTANCE": "test",
-            "LOTWISE_DATA_DIR": str(self.folder / "core"),
-            "LOTWISE_DATABASE_URL": self.postgres.url(),
-            "LOTWISE_NATS_URL": ",".join(stream.url for stream in self.streams),
+            "LOTWISE_DATA_DIR": str(self.data_dir),
+            "LOTWISE_LOG_LEVEL": "INFO",
+        }
+        if self._lease is not None:
+            return said
+        return said | {
+            "LOTWISE_DATABASE_URL": self.database_url,
+            "LOTWISE_NATS_URL": ",".join(self.stream_urls),
             "LOTWISE_NATS_REPLICAS": str(self.size.replicas),
             "LOTWISE_SECRET_KEY": (self.folder / "secret.key").read_text(),
-            "LOTWISE_LOG_LEVEL": "INFO",
         }
 
     async def open(self) -> None:
         """Starts the servers, the core and the workers, on an empty database with people who may sign in."""
         self.folder.mkdir(parents=True, exist_ok=True)
         (self.folder / "secret.key").write_text(secrets.token_urlsafe(48))
-        for name in ("postgres", *(stream.data_dir.name for stream in self.streams), "broker"):
-            await self.actors[name].start()
+        if self._lease is not None:
+            await asyncio.to_thread(self._lease.take)
+            ports = self._lease.ports
+            self.stream_urls = [f"nats://127.0.0.1:{ports[NATS]}"]
+            self.database_url = EmbeddedPostgres(postgres_folder(self.data_dir), port=ports[POSTGRES]).url()
+        for name, actor in self.actors.items():
+            if isinstance(actor, Mortal) and not name.startswith(("serve", "ingest", "edge")):
+                await actor.start()
+        if self._postgres is not None:
+            self.database_url = self._postgres.url()
         await asyncio.to_thread(self._prepare)
         for name, actor in self.actors.items():
             if name == "serve" or name.startswith("ingest"):
@@ -138,7 +173,7 @@ class Stage:
             await asyncio.sleep(0.5)
 
     def _prepare(self) -> None:
-        engine = create_engine(self.postgres.url())
+        engine = create_engine(self.database_url)
         upgrade(engine)
 
         def work(u: Unit) -> None:
@@ -171,7 +206,7 @@ class Stage:
     def _write_gateway(self, name: str) -> None:
         config: dict[str, Any] = {
             "gateway": name, "site": "torture", "instance": "test", "data_dir": str(self.folder / name),
-            "stream": {"urls": [stream.url for stream in self.streams], "replicas": self.size.replicas},
+            "stream": {"urls": self.stream_urls, "replicas": self.size.replicas},
             "health": {"host": "127.0.0.1", "port": self.health_ports[name]},
             "sources": sources(ZONES, self.mqtt.port, self.device_ports, name),
         }  # fmt: skip
@@ -186,6 +221,8 @@ class Stage:
         for actor in reversed(list(self.actors.values())):
             if isinstance(actor, Mortal):
                 await actor.end()
+        if self._lease is not None:
+            await asyncio.to_thread(self._lease.end, servers_too=True)
 
 
 async def until(what: str, ask: Any, within: float = 90.0) -> None:
@@ -206,56 +243,3 @@ def _connected(port: int) -> bool:
     except (OSError, ValueError):
         return False
     return all(source["connected"] for source in said["sources"])
-
-
-async def furnish(caller: Caller, devices: Devices) -> Catalog:
-    """Site, zones, points with calibrated sensors, and an item of every profile, through the API. Raises Unanswered."""
-    catalog = Catalog()
-    site = await caller.post("admin", "/sites", {"code": "torture", "name": "Torture"})
-    for address in (*ZONES, LOAD):
-        zone = await caller.post(
-            "admin", "/zones",
-            {"site_id": site["id"], "address": address, "name": address, "simulated": True, "allowed_gap": f"PT{GAP}S"},
-        )  # fmt: skip
-        catalog.zones[address] = zone["id"]
-    for book in devices.books.values():
-        await _points(caller, catalog.zones[book.zone], book)
-    for profile in PROFILES:
-        made = await caller.post("qa", "/profiles", {"code": profile.item.upper(), "name": profile.item})
-        limit = {"key": "high", "op": ">", "threshold": profile.threshold, "kind": profile.kind}
-        if profile.delay:
-            limit["delay"] = f"PT{profile.delay}S"
-        version = await caller.post(
-            "qa", f"/profiles/{made['id']}/versions", {"allowed_gap": f"PT{GAP}S", "limits": [limit]}
-        )
-        item = await caller.post(
-            "admin", "/items", {"code": profile.item, "name": profile.item, "profile_id": made["id"]}
-        )
-        await caller.post("qa", f"/items/{item['id']}/profiles", {"version_id": version["id"]})
-        catalog.items[profile.item] = item["id"]
-    return catalog
-
-
-async def _points(caller: Caller, zone_id: int, book: Device) -> None:
-    now = datetime.now(UTC)
-    role = "machine" if book.zone == LOAD else "required"
-    point = await caller.post(
-        "engineer", "/points",
-        {"zone_id": zone_id, "address": book.temperature, "quantity": "temperature", "unit": "Cel", "role": role},
-    )  # fmt: skip
-    await caller.post(
-        "engineer", "/points",
-        {"zone_id": zone_id, "address": book.sequence, "quantity": "sequence", "unit": "", "role": "machine"},
-    )  # fmt: skip
-    if role == "machine":
-        return
-    sensor = await caller.post("engineer", "/sensors", {"serial": book.temperature, "model": "torture"})
-    await caller.post(
-        "qa", "/calibrations",
-        {"sensor_id": sensor["id"], "done_at": (now - timedelta(days=30)).isoformat(),
-         "due_at": (now + timedelta(days=335)).isoformat(), "certificate": "torture"},
-    )  # fmt: skip
-    await caller.post(
-        "engineer", "/installations",
-        {"sensor_id": sensor["id"], "point_id": point["id"], "from_at": (now - timedelta(days=29)).isoformat()},
-    )  # fmt: skip

@@ -10,7 +10,7 @@ import httpx
 
 from lotwise.torture.plan import Goods
 
-PATIENCE = 120.0
+PATIENCE = 300.0
 """Seconds after which a request that is never answered fails the soak."""
 PASSWORD = "torture-only-Lotwise-1"  # noqa: S105 - it exists in the soak's own database only
 PEOPLE = {"engineer": "plant_engineer", "qa": "qa", "warehouse": "warehouse", "admin": "admin"}
