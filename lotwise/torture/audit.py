@@ -1,13 +1,16 @@
 """What came of it: the devices' books and the goods' ways, beside the series, the database and the public API."""
 
 import asyncio
+import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 import psycopg
+from sqlalchemy import create_engine
 
+from lotwise.proving import prove
 from lotwise.torture.devices import Devices, micros, moment
 from lotwise.torture.holds import Judged, judge, placed_of
 from lotwise.torture.plan import GAP
@@ -17,6 +20,8 @@ from lotwise.torture.truth import BAD, Device, Said
 from lotwise.torture.verdict import SECOND
 from lotwise.torture.work import Stood
 
+PROVING = 45.0
+"""Seconds that the last empty batches may take to be confirmed."""
 WINDOW = 300 * SECOND
 """Microseconds of a point's readings that the API is asked for at once."""
 _ROWS = (
@@ -120,6 +125,24 @@ def counts(conninfo: str, posted: Sequence[Stood]) -> dict[str, int]:
     out["posted_twice"] = sum(number > 1 for number in codes.values())
     out["not_posted"] = sum(codes.get(each.goods.name, 0) == 0 for each in posted)
     return out
+
+
+def unproved(stage: Stage, start: int, upto: int) -> list[str]:
+    """What `lotwise prove` finds wrong with the gateways' deliveries; asked again while batches are on their way."""
+    engine = create_engine(stage.database_url)
+    deadline = time.monotonic() + PROVING
+    try:
+        while True:
+            out = []
+            for name in stage.health_ports:
+                report = prove(name, moment(start), moment(upto), stage.folder / name, engine, None)
+                out += [f"prove {name}: {each.kind} {each.detail}" for each in report.differences]
+                out += [f"prove {name}: nothing to prove"] if report.empty else []
+            if not out or time.monotonic() > deadline:
+                return out
+            time.sleep(1.0)
+    finally:
+        engine.dispose()
 
 
 async def api_differs(stage: Stage, seen: dict[str, Seen], points: Sequence[tuple[str, str]], upto: int) -> list[str]:

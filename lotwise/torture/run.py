@@ -125,16 +125,19 @@ async def _told(
         (point, book.temperature) for book in devices.books.values() for point in (book.temperature, book.sequence)
     ]
     differs = await audit.api_differs(stage, seen, points, upto)
+    unproved = await asyncio.to_thread(audit.unproved, stage, int(devices.began * 1_000_000), upto)
+    trail = await stage.caller.get("/audit/verify")
     others = await asyncio.to_thread(audit.counts, conninfo, stood)
     faults = {
         "lost": found.lost, "duplicate": found.duplicate, "restamped": found.restamped, "invented": found.invented,
         "wrong_quality": found.wrong_quality, "wrong_value": found.wrong_value, "missed": judged.missed,
         "double": judged.double, "false_hold": judged.false_hold, "wrong_certainty": judged.wrong_certainty,
-        "unrecorded_gaps": len(unrecorded), "api_differs": len(differs), **others,
+        "unrecorded_gaps": len(unrecorded), "api_differs": len(differs), "unproved": len(unproved),
+        "audit_findings": len(trail["findings"]), **others,
     }  # fmt: skip
     polled = sum(each.target.startswith("edge") or each.target == "controller" for each in fell)
     faults["unkept_answers_beyond_one_a_blow"] = max(0, found.unkept_answers - polled)
-    for note in (*found.notes, *judged.notes, *unrecorded, *differs):
+    for note in (*found.notes, *judged.notes, *unrecorded, *differs, *unproved, *map(str, trail["findings"])):
         say(note)
     kills: dict[str, Counter[str]] = {}
     for each in fell:
