@@ -12,6 +12,8 @@ CALM = 4.0
 """Seconds at the end in which every zone is cold and nothing is killed any more."""
 REST = 10.0
 """Seconds that one of a group is left alone at least after another blow: what never comes up shows nothing."""
+FIRST_LONGEST = 3.0
+"""Seconds that anything stays down in the first round, at most."""
 USUAL = 0.75
 """Share of blows that go a target's usual way."""
 GAP = 20
@@ -119,31 +121,34 @@ class Blow:
 def blows(rng: random.Random, targets: list[Target], seconds: float, every: float) -> list[Blow]:
     """Every target is broken once in every round, in a random order; one blow in `every` seconds on average.
 
-    In the first round all go their usual way, the ingest first: what a killed worker had in hand comes again after half
-    a minute, for which a short soak would have to wait. Later a fourth go other ways. Those of one group never overlap.
+    In the first round all go their usual way, closer together where the soak is short, so that each has its turn; the
+    ingest first, for what a killed worker had in hand comes again after half a minute. Later a fourth of the blows go
+    other ways. Those of one group never overlap.
     """
+    last = seconds - CALM
+    step = min(every, (last - BEGIN - FIRST_LONGEST) / len(targets))
     out: list[Blow] = []
-    free_at = {target.group: BEGIN for target in targets}
-    round_: list[Target] = []
-    at, first = BEGIN, True
-    while True:
-        if not round_:
-            first = not out
-            round_ = rng.sample(targets, len(targets))
-            if first:
-                round_.sort(key=lambda target: target.group == "ingest")
-        target = round_.pop()
-        way = target.ways[0] if first or rng.random() < USUAL else rng.choice(target.ways)
-        down = rng.uniform(0.3, target.longest)
-        begin = max(at, free_at[target.group])
-        if begin + down > seconds - CALM:
-            if at + 0.3 > seconds - CALM:
-                return out
-            at += every
-            continue
+    free_at = dict.fromkeys((target.group for target in targets), BEGIN)
+    order = sorted(rng.sample(targets, len(targets)), key=lambda target: target.group != "ingest")
+    for number, target in enumerate(order):
+        _add(out, free_at, BEGIN + number * step, target, target.ways[0], rng.uniform(0.3, FIRST_LONGEST), last)
+    at = BEGIN + len(order) * step
+    while at < last:
+        for target in rng.sample(targets, len(targets)):
+            way = target.ways[0] if rng.random() < USUAL else rng.choice(target.ways)
+            _add(out, free_at, at, target, way, rng.uniform(0.3, target.longest), last)
+            at += rng.uniform(0.5, 1.5) * every
+    return sorted(out, key=lambda blow: blow.at)
+
+
+def _add(
+    out: list[Blow], free_at: dict[str, float], at: float, target: Target, way: str, down: float, last: float
+) -> None:
+    """Adds a blow as soon as its group may be broken again; none where that would last too long."""
+    begin = max(at, free_at[target.group])
+    if begin + down <= last:
         out.append(Blow(begin, target.name, way, down))
-        free_at[target.group] = begin + down + REST
-        at += rng.uniform(0.5, 1.5) * every
+        free_at[target.group] = begin + down + min(REST, last / 10)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ import pytest
 
 HEAVY = os.environ.get("LOTWISE_TEST_HEAVY") == "1"
 MINUTES = 10.0 if HEAVY else 0.3
+EVERYTHING = {"edge-1", "ingest-1", "serve", "postgres", "stream", "supervisor", "broker", "machine", "controller"}
 MUST_BE_NONE = ("lost", "duplicate", "restamped", "wrong_quality", "missed", "double", "false_hold")
 
 
@@ -35,7 +36,8 @@ def test_nothing_is_lost_doubled_or_missed_while_everything_is_killed() -> None:
     said = told("--minutes", str(MINUTES), "--seed", "1")
     assert said["ok"]
     assert {name: said[name] for name in MUST_BE_NONE} == dict.fromkeys(MUST_BE_NONE, 0)
-    assert said["blows"] == sum(number for ways in said["kills"].values() for number in ways.values()) > 3
+    assert said["blows"] == sum(number for ways in said["kills"].values() for number in ways.values())
+    assert said["kills"].keys() >= EVERYTHING
     assert said["checked"]["values"] > 1000
     assert sum(said["checked"]["excursions"].values()) > 0
 
