@@ -38,7 +38,7 @@ def test_a_seed_is_one_plan() -> None:
 def test_everything_is_broken_in_turn_and_never_two_of_a_group(seed: int) -> None:
     made = plan(seed, 120, ZONES, TARGETS, 2.0)
     assert {blow.target for blow in made.blows if blow.at < 45} == {target.name for target in TARGETS}
-    assert {blow.way for blow in made.blows} > {"kill", "off"}
+    assert {blow.way for blow in made.blows} >= {"kill", "off"}
     group = {target.name: target.group for target in TARGETS}
     for name in set(group.values()):
         mine = sorted((blow.at, blow.at + blow.down) for blow in made.blows if group[blow.target] == name)
