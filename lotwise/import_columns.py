@@ -6,7 +6,7 @@ import msgspec
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from core.telemetry.readers.csvframe import Column, CsvMapping
+from core.telemetry.readers.csvmapping import Column, CsvMapping
 from core.telemetry.readers.figures import Decimal
 from core.telemetry.readers.text import BadFile, read_text
 

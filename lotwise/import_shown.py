@@ -14,7 +14,7 @@ from core.telemetry.readers.comparison import Alarm, Comparison
 from core.telemetry.readers.csvfile import CsvResult
 from core.telemetry.readers.text import Doubt
 
-_SHOWN_DOUBTS = 20
+_SHOWN_DOUBTS = _SHOWN_EVENTS = 20
 
 
 @contextmanager
@@ -32,6 +32,10 @@ def csv_json(result: CsvResult) -> dict[str, Any]:
     """The result as JSON: rows, readings and gaps by point, and every doubtful line."""
     points = list(dict.fromkeys(reading.point for reading in result.readings))
     return {
+        "device": result.device or None,
+        "serial": result.serial or None,
+        "clock": result.clock,
+        "time_format": result.time_format,
         "rows": result.rows,
         "readings": len(result.readings),
         "points": {
@@ -47,6 +51,7 @@ def csv_json(result: CsvResult) -> dict[str, Any]:
              "minutes": (gap.stop - gap.start).total_seconds() / 60, "reason": gap.reason}
             for gap in result.gaps
         ],
+        "events": [{"line": one.line, "at": one.at.isoformat(), "text": one.text} for one in result.events],
         "doubts": [_doubt_json(doubt) for doubt in result.doubts],
     }  # fmt: skip
 
@@ -147,6 +152,8 @@ def print_csv(path: Path, result: CsvResult) -> None:
     console.print(
         f"[bold]{path.name}[/bold]: {result.rows} rows, {len(result.readings)} readings, {len(result.gaps)} gaps"
     )
+    device = f"{result.device or 'a table'} {result.serial}".strip()
+    console.print(f"{device}; times in {result.clock}; dates as {result.time_format}", highlight=False, markup=False)
     table = Table(title="Gaps")
     for column in ("point", "from", "to", "minutes"):
         table.add_column(column)
@@ -155,6 +162,10 @@ def print_csv(path: Path, result: CsvResult) -> None:
         table.add_row(gap.scope, f"{gap.start:%Y-%m-%d %H:%M}", f"{gap.stop:%Y-%m-%d %H:%M}", f"{minutes:g}")
     if result.gaps:
         console.print(table)
+    for event in result.events[:_SHOWN_EVENTS]:
+        console.print(f"event {event.at:%Y-%m-%d %H:%M}: {event.text}", highlight=False, markup=False)
+    if len(result.events) > _SHOWN_EVENTS:
+        console.print(f"and {len(result.events) - _SHOWN_EVENTS} more events")
 
 
 def print_doubts(path: Path, doubts: tuple[Doubt, ...]) -> None:

@@ -14,17 +14,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
-import msgspec
 import typer
 
 from core.telemetry.readers.comparison import to_json
-from core.telemetry.readers.csvfile import parse_csv
-from core.telemetry.readers.csvframe import CsvMapping
+from core.telemetry.readers.csvmapping import ASSUMED_ZONE, CsvMapping
 from core.telemetry.readers.fridgetag import read_fridgetag
 from core.telemetry.readers.judging import evaluate
-from core.telemetry.readers.recorded import guess, logged
+from core.telemetry.readers.recorded import logged
 from core.telemetry.readers.signature import Authenticity
-from core.telemetry.readers.text import BadFile, read_text
+from core.telemetry.readers.tables import read_table
+from core.telemetry.readers.text import BadFile, read_bytes
 from core.telemetry.readers.walltime import Ambiguous, zone_named
 from lotwise.binding import (
     DEFAULT_API,
@@ -69,7 +68,7 @@ def import_logger(
     """
     try:
         with busy(path):
-            report = read_fridgetag(path, zone_named(timezone) if timezone else UTC)
+            report = read_fridgetag(path, zone_named(timezone) if timezone else None)
     except BadFile as error:
         return _unfit(path, error)
     comparison = evaluate(report)
@@ -104,14 +103,10 @@ def import_csv(
     binding: Binding = NOTHING,
     serial: str | None = None,
 ) -> int:
-    """Reads a table by its mapping (None: first column time, every other a value); prints it; returns the exit code."""
+    """Reads a table by its mapping (None: by its headings); prints it; returns the exit code."""
     try:
         with busy(path):
-            text = read_text(path)
-            chosen = mapping or CsvMapping()
-            if not chosen.values:
-                chosen = msgspec.structs.replace(chosen, values=guess(path.name.partition(".")[0], text, chosen))
-            result = parse_csv(text, chosen, now or datetime.now(UTC))
+            result = read_table(path.name, read_bytes(path), mapping or CsvMapping(), now or datetime.now(UTC))
     except BadFile as error:
         return _unfit(path, error)
     if json:
@@ -121,7 +116,8 @@ def import_csv(
         print_csv(path, result)
     print_doubts(path, result.doubts)
     if binding.wanted:
-        code = bind(binding, serial or path.name.partition(".")[0], result.readings, _source(path), json=json)
+        number = serial or result.serial or path.name.partition(".")[0]
+        code = bind(binding, number, result.readings, _source(path), json=json)
         if code:
             return code
     return DAMAGED if result.damaged else OK
@@ -172,7 +168,7 @@ def logger_command(
     """
     try:
         binding = Binding(api, login, shipment, lot, sublot, zone, since, until, dry_run, clock_fast)
-        binding = binding.by_clock_of(timezone or "UTC")
+        binding = binding.by_clock_of(timezone or ASSUMED_ZONE)
     except BadFile as error:
         raise typer.Exit(_unfit(file, error)) from error
     raise typer.Exit(
@@ -182,7 +178,7 @@ def logger_command(
 
 @app.command("csv")
 def csv_command(
-    file: Annotated[Path, typer.Argument(help="A table: one row a time, columns of values.")],
+    file: Annotated[Path, typer.Argument(help="A table: a date and values in each row.")],
     *,
     value: Annotated[
         list[str] | None,
@@ -190,12 +186,22 @@ def csv_command(
     ] = None,
     time: Annotated[
         list[str] | None,
-        typer.Option("--time", "--time-column", help="Column of the time, name or number; twice for date and clock."),
+        typer.Option("--time", "--time-column", help="Column of the time, else found; twice for date and clock."),
     ] = None,
     time_format: Annotated[
-        str | None, typer.Option(help="strptime, iso, unix, unix_ms, unix_us, unix_ns; else found out.")
+        str | None,
+        typer.Option(help="Order of the date: dmy, mdy or ymd; or iso, unix, unix_ms, unix_us, unix_ns, strptime."),
     ] = None,
-    timezone: Annotated[str, typer.Option("--timezone", "--tz", help="For times without an offset.")] = "UTC",
+    timezone: Annotated[
+        str | None,
+        typer.Option(
+            "--timezone", "--tz", help="For times without an offset, in the file's headings too; default UTC."
+        ),
+    ] = None,
+    column: Annotated[
+        list[str] | None,
+        typer.Option("--column", help="Of the columns of measurements only this one, name or number; may be repeated."),
+    ] = None,
     ambiguous: Annotated[
         Ambiguous, typer.Option(help="What a time means that comes twice in autumn.")
     ] = Ambiguous.ORDER,
@@ -222,9 +228,9 @@ def csv_command(
     login: LoginOption = None,
     dry_run: DryRunOption = False,
 ) -> None:
-    r"""Read a table of values by a mapping of columns to points; gaps and doubtful lines are reported.
+    r"""Read a recorder's table (CSV, text, XLSX, WHO EMS JSON); gaps, events and doubtful lines are reported.
 
-    Without --value every column but the time's is taken, named and with the unit that its heading says.
+    Without --value the columns of measurements are taken, with the quantity and unit that headings and cells say.
 
     lotwise import csv room.csv --time timestamp --value "value=plant/store/cold-1/probe/temperature:\[degF]>Cel"
 
@@ -235,14 +241,15 @@ def csv_command(
     try:
         said = CsvMapping(
             values=tuple(parse_value(text) for text in value or ()),
-            time=tuple(int(name) if name.isdigit() else name for name in time or ("1",)),
+            columns=tuple(int(name) if name.isdigit() else name for name in column or ()),
+            time=tuple(int(name) if name.isdigit() else name for name in time or ()),
             time_format=time_format, timezone=timezone, ambiguous=ambiguous,
             delimiter="\t" if delimiter in ("tab", "\\t") else delimiter, decimal=parse_decimal(decimal),
             header=header, skip_lines=skip_lines, allowed_gap=allowed_gap,
         )  # fmt: skip
         chosen = only_one(read_mapping(mapping), said) if mapping else said
         binding = Binding(api, login, shipment, lot, sublot, zone, since, until, dry_run, clock_fast)
-        binding = binding.by_clock_of(chosen.timezone)
+        binding = binding.by_clock_of(chosen.timezone or ASSUMED_ZONE)
     except BadFile as error:
         raise typer.Exit(_unfit(file, error)) from error
     raise typer.Exit(import_csv(file, chosen, json=json, binding=binding, serial=serial))

@@ -10,8 +10,6 @@ Target = (
     Annotated[str, Field(min_length=1, max_length=200)] | Annotated[int, Field(strict=True, ge=1, le=2**63 - 1)] | None
 )
 MOST = 500_000
-CLOCK = "UTC"
-"""What a device's clock is taken for where nobody says it."""
 
 
 class ValueIn(Body):
@@ -134,7 +132,16 @@ class FileIn(Company):
 
     serial: Annotated[str, Field(max_length=64)] = Field("", description="default: as in the file, else its name")
     kind: Literal["auto", "logger", "csv"] = "auto"
-    timezone: Annotated[str, Field(max_length=64)] = Field(CLOCK, description="where the device's clock was set")
+    timezone: Annotated[str, Field(max_length=64)] = Field(
+        "",
+        description="where the device's clock was set; UTC is assumed, a doubt, where nothing says it",
+    )
+    date_form: Annotated[str, Field(max_length=64)] = Field(
+        "", description="the order of a table's dates where they do not tell: dmy, mdy or ymd; or a strptime format"
+    )
+    columns: Annotated[str, Field(max_length=1000)] = Field(
+        "", description="of several columns of one quantity those that count, by heading, separated by semicolons"
+    )
     clock_fast: Annotated[float, Field(allow_inf_nan=False)] = Field(
         0.0, description="minutes by which the device's clock was fast when it was read out (negative: slow)"
     )
@@ -150,6 +157,14 @@ class DoubtOut(BaseModel):
     damage: bool
 
 
+class EventOut(BaseModel):
+    """Something the device noted beside its readings."""
+
+    line: int
+    at: AwareDatetime
+    text: str
+
+
 class FileOut(BaseModel):
     """What the file was found to be. `authenticity` is that of a logger's signature; null for a table."""
 
@@ -163,6 +178,7 @@ class FileOut(BaseModel):
     authenticity: str | None
     doubts: list[DoubtOut] = Field(description="the first of them; damaged lines first")
     doubts_in_all: int
+    events: list[EventOut] = Field(description="what the device noted, such as a button; the first of them")
 
 
 class FileImportOut(ImportOut):

@@ -14,9 +14,9 @@ from starlette.formparsers import MultiPartException
 
 from core.erp.kernel.errors import Invalid
 from core.erp.kernel.http import Door
-from core.ingest.import_shapes import CLOCK, DoubtOut, FileIn, FileOut
+from core.ingest.import_shapes import DoubtOut, EventOut, FileIn, FileOut
 from core.ingest.orders import Order, Series, Value
-from core.telemetry.readers.csvframe import CsvMapping
+from core.telemetry.readers.csvmapping import CsvMapping
 from core.telemetry.readers.recorded import Recorded, by_quantity, read_recorded, set_right
 from core.telemetry.readers.text import BadFile
 from core.telemetry.reading import Reading
@@ -24,6 +24,7 @@ from core.telemetry.reading import Reading
 MOST_BYTES = 64 * 1024 * 1024
 SHOWN = 100
 NAMED = 5
+_NOUNS = {"timezone": "one time zone", "time_format": "the form of dates once", "columns": "the columns once"}
 """Doubtful lines that are named where nothing of a file can be read."""
 
 _FIELDS = FileIn.model_json_schema()
@@ -59,13 +60,19 @@ class Upload:
         return found
 
     def _mapping(self) -> CsvMapping:
-        """As it is given, in the form's time zone unless it has one of its own. Raises BadFile, DecodeError."""
-        mapping = msgspec.json.decode(self.fields.mapping or "{}", type=CsvMapping)
-        if self.fields.timezone in (CLOCK, mapping.timezone):
-            return mapping
-        if mapping.timezone != CLOCK:
-            raise BadFile(f"the mapping says {mapping.timezone} and the form {self.fields.timezone}: say one time zone")
-        return msgspec.structs.replace(mapping, timezone=self.fields.timezone)
+        """As it is given, with the form's fields beside it. Raises BadFile where both say something, DecodeError."""
+        fields = self.fields
+        mapping = msgspec.json.decode(fields.mapping or "{}", type=CsvMapping)
+        said = {
+            "timezone": fields.timezone or None,
+            "time_format": fields.date_form or None,
+            "columns": tuple(name.strip() for name in fields.columns.split(";") if name.strip()),
+        }
+        for name, value in said.items():
+            own = getattr(mapping, name)
+            if value and own and value != own:
+                raise BadFile(f"the mapping says {own} and the form {value}: say {_NOUNS[name]}")
+        return msgspec.structs.replace(mapping, **{name: value for name, value in said.items() if value})
 
     def order(self, found: Recorded) -> Order:
         """What to import. Raises Invalid where two columns are of one quantity, or one has no unit."""
@@ -90,6 +97,7 @@ class Upload:
             readings=len(found.readings), damaged=any(doubt.damage for doubt in found.doubts),
             authenticity=found.authenticity, doubts_in_all=len(found.doubts),
             doubts=[DoubtOut(line=d.line, kind=d.kind, message=d.message, damage=d.damage) for d in worst],
+            events=[EventOut(line=one.line, at=one.at, text=one.text) for one in found.events[:SHOWN]],
         )  # fmt: skip
 
     @property

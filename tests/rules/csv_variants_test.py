@@ -10,15 +10,15 @@ from typer.testing import CliRunner
 
 from core.telemetry.quality import Quality
 from core.telemetry.readers.csvfile import parse_csv, read_csv
-from core.telemetry.readers.csvframe import Column, CsvMapping
-from core.telemetry.readers.recorded import by_quantity, guess, read_recorded, set_right
+from core.telemetry.readers.csvmapping import Column, CsvMapping
+from core.telemetry.readers.recorded import by_quantity, read_recorded, set_right
 from core.telemetry.readers.text import BadFile
 from lotwise.importing import app
 from tests.rules.logger_reports import configuration, log
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 POINT = "plant/store/cold-1/probe/temperature"
-ONE = CsvMapping(values=(Column("value", POINT, "Cel"),))
+ONE = CsvMapping(values=(Column("value", POINT, "Cel"),), timezone="UTC")
 TEN = datetime(2024, 3, 5, 10, tzinfo=UTC)
 
 
@@ -45,7 +45,7 @@ def table(*cells: str) -> str:
     ],
 )
 def test_thousands_and_fractions_are_told_apart_by_the_column(cells: tuple[str, ...], expected: list[float]) -> None:
-    assert values(table(*cells)) == expected
+    assert values(table(*cells), CsvMapping(values=(Column("value", POINT),))) == expected
 
 
 def test_what_can_be_a_thousand_or_a_fraction_must_be_said() -> None:
@@ -77,7 +77,7 @@ def test_trailing_delimiters_are_no_columns() -> None:
         (["1709632800000000000", "1709633100000000000"], "unix_ns"),
         (["1709632800.0", "1709633100.0"], "unix"),
         (["2024-03-05 11:00:00 +0100", "2024-03-05 11:05:00 +0100"], None),
-        (["05-Mar-2024 10:00", "05-Mar-2024 10:05"], "%d-%b-%Y %H:%M"),
+        (["05-Mar-2024 10:00", "05-Mar-2024 10:05"], "dmy"),
         (["20240305100000", "20240305100500"], "%Y%m%d%H%M%S"),
         (["202403051000", "202403051005"], "%Y%m%d%H%M"),
         (["2024-03-05 10:00:00 UTC", "2024-03-05 10:05:00 GMT"], "iso"),
@@ -93,7 +93,9 @@ def test_more_forms_of_times(stamps: list[str], form: str | None) -> None:
 def test_a_clock_beside_its_day_belongs_to_the_time() -> None:
     text = "date,clock,value\n05.03.2024,10:00:00,4.5\n05.03.2024,10:05:00,4.6\n"
     assert [reading.at.minute for reading in parse_csv(text, ONE, NOW).readings] == [0, 5]
-    assert [column.column for column in guess("f", text, CsvMapping())] == [3]
+    assert {reading.point for reading in parse_csv(text, CsvMapping(), NOW, "f").readings} == {
+        "import/csv/f/value/value"
+    }
     days = parse_csv("date,value\n05.03.2024,4.5\n06.03.2024,4.6\n", ONE, NOW)
     assert [reading.at.day for reading in days.readings] == [5, 6]
 
@@ -101,7 +103,7 @@ def test_a_clock_beside_its_day_belongs_to_the_time() -> None:
 def test_a_first_row_that_can_be_two_days_is_no_heading_and_a_later_one_tells() -> None:
     rows = "".join(f"{day:02d}/03/2024 10:00,{day}\n" for day in range(4, 14))
     result = parse_csv(rows, CsvMapping(values=(Column(2, POINT, "Cel"),)), NOW)
-    assert (len(result.readings), result.readings[0].at.day, result.time_format) == (10, 4, "%d/%m/%Y %H:%M")
+    assert (len(result.readings), result.readings[0].at.day, result.time_format) == (10, 4, "dmy")
 
 
 def test_lines_before_the_table_are_left_out_and_said() -> None:
@@ -138,26 +140,27 @@ def test_the_clocks_of_zones_whose_hour_is_half_an_hour() -> None:
 
 def test_an_unknown_table_is_guessed_by_its_heading_and_not_beyond(tmp_path: Path) -> None:
     text = "when,Temperature (°C),RH [%],Door\n2024-03-05 10:00,4.5,60,0\n"
-    found = guess("R 1", text, CsvMapping())
-    assert [(column.point.rsplit("/", 1)[1], column.unit) for column in found] == [
-        ("temperature", "Cel"), ("humidity", "%"), ("Door", ""),
-    ]  # fmt: skip
-    readings = parse_csv(text, CsvMapping(values=found), NOW).readings
-    with pytest.raises(BadFile, match="Door has no unit"):
-        by_quantity(readings)
-    assert list(by_quantity(readings[:2])) == [("temperature", "Cel"), ("humidity", "%")]
+    found = parse_csv(text, CsvMapping(timezone="UTC"), NOW, "R 1")
+    assert list(by_quantity(found.readings)) == [("temperature", "Cel"), ("humidity", "%")]
+    assert [(doubt.kind, doubt.message) for doubt in found.doubts] == [
+        ("columns", "not taken, since no measurement or not asked for: 'Door'")
+    ]
     one_sign = "t,Temp(\N{DEGREE CELSIUS})\n2024-03-05 10:00,4.5\n"
-    assert guess("R", one_sign, CsvMapping())[0].unit == "Cel"
+    assert parse_csv(one_sign, CsvMapping(), NOW).readings[0].unit == "Cel"
+    nameless = parse_csv("when,Door\n2024-03-05 10:00,4\n", CsvMapping(), NOW)
+    with pytest.raises(BadFile, match="Door has no unit"):
+        by_quantity(nameless.readings)
     twice = "when,Temp 1 (°F),Temp 2 (°F)\n2024-03-05 10:00,40,41\n"
-    both = parse_csv(twice, CsvMapping(values=guess("R", twice, CsvMapping())), NOW)
+    both = parse_csv(twice, CsvMapping(), NOW)
     assert [(reading.value, reading.unit) for reading in both.readings] == [(40.0, "[degF]"), (41.0, "[degF]")]
-    with pytest.raises(BadFile, match="several columns are of temperature"):
+    with pytest.raises(BadFile, match=r"several columns are of temperature \(Temp_1_F, Temp_2_F\): say which counts"):
         by_quantity(both.readings)
+    assert [r.value for r in parse_csv(twice, CsvMapping(columns=("temp 2 (°F)",)), NOW).readings] == [41.0]
     path = tmp_path / "R 1.csv"
     path.write_text(text, encoding="utf-8")
     run = CliRunner().invoke(app, ["csv", str(path), "--json", "--time-column", "when"])
     assert run.exit_code == 0
-    assert json.loads(run.stdout)["readings"] == 3
+    assert json.loads(run.stdout)["readings"] == 2
     refused = CliRunner().invoke(app, ["csv", str(path), "--decimal", ";"])
     assert refused.exit_code == 2
 
@@ -213,11 +216,12 @@ def test_a_first_line_for_excel_names_the_delimiter() -> None:
     assert (result.readings[0].value, result.delimiter, result.doubts[0].kind) == (4.5, ";", "preamble")
 
 
-def test_a_column_that_holds_no_times_is_named_on_every_line() -> None:
-    result = parse_csv("value,t\n4.5,2024-03-05 10:00\n4.6,2024-03-05 10:05\n", ONE, NOW)
-    assert [(doubt.line, doubt.kind) for doubt in result.doubts] == [(2, "malformed_row"), (3, "malformed_row")]
-    assert all("time says which column" in doubt.message for doubt in result.doubts)
-    assert (result.rows, result.readings) == (2, ())
+def test_the_time_is_where_the_dates_are_and_a_named_column_without_is_said_on_every_line() -> None:
+    text = "value,t\n4.5,2024-03-05 10:00\n4.6,2024-03-05 10:05\n"
+    assert values(text) == [4.5, 4.6]
+    named = parse_csv(text, CsvMapping(values=(Column("t", POINT),), time=("value",), timezone="UTC"), NOW)
+    assert [(doubt.line, doubt.kind) for doubt in named.doubts] == [(2, "malformed_row"), (3, "malformed_row")]
+    assert (named.rows, named.readings) == (2, ())
 
 
 def test_a_report_is_known_by_its_sections_and_a_table_may_begin_like_one() -> None:

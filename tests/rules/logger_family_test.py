@@ -10,12 +10,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.telemetry.quality import Quality, Reason
-from core.telemetry.readers.fridgetag import parse_fridgetag, read_fridgetag
 from core.telemetry.readers.judging import evaluate
 from core.telemetry.readers.report import FAHRENHEIT, AlarmKind, Side
 from core.telemetry.readers.text import BadFile
 from lotwise.importing import import_logger
-from tests.rules.logger_reports import SIGNED, START, configuration, day, history, log, report
+from tests.rules.logger_reports import (
+    SIGNED,
+    START,
+    configuration,
+    day,
+    history,
+    log,
+    parse_fridgetag,
+    read_fridgetag,
+    report,
+)
 
 COLD_DAY = [5.0] * 288
 WARM = [5.0] * 12 + [9.0] * 13 + [5.0] * 263

@@ -1,7 +1,11 @@
-"""Writes reports as a Fridge-tag or Q-tag does, for tests."""
+"""Writes reports as a Fridge-tag or Q-tag does, for tests, and reads them as of a clock that was set to UTC."""
 
 from collections.abc import Iterable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
+from pathlib import Path
+
+from core.telemetry.readers import fridgetag
+from core.telemetry.readers.report import Report
 
 START = datetime(2024, 3, 5, 0, 0)  # noqa: DTZ001 - as a device's clock shows it
 SIGNED = "Cert:\n Vers: 1.0\n Issuer: Berlinger & Co. AG\nSig Cert: 197edae7\nSig: af59f0d5\n"
@@ -52,3 +56,13 @@ def history(*days: str, activated: str = "2024-03-05 00:00", created: str = "202
 def report(*sections: str, device: str = "Q-tag Fridge-tag 2 L") -> str:
     """A whole report."""
     return f"Device: {device}\nVers: 0.5\nFw Vers: 4.0p0o\nSensor: 1\n" + "".join(sections)
+
+
+def parse_fridgetag(text: str, zone: tzinfo = UTC) -> Report:
+    """The report, its zone being given."""
+    return fridgetag.parse_fridgetag(text, zone)
+
+
+def read_fridgetag(path: Path, zone: tzinfo = UTC) -> Report:
+    """The report in a file, its zone being given."""
+    return fridgetag.read_fridgetag(path, zone)

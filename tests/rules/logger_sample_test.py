@@ -9,10 +9,10 @@ import pytest
 from typer.testing import CliRunner
 
 from core.telemetry.readers.comparison import Comparison, to_json
-from core.telemetry.readers.fridgetag import read_fridgetag
 from core.telemetry.readers.judging import evaluate
 from lotwise.import_shown import markdown_table
 from lotwise.importing import app
+from tests.rules.logger_reports import read_fridgetag
 
 SAMPLE = Path(__file__).resolve().parents[3] / "shared" / "data" / "fridgetag-2l_130500109088.txt"
 pytestmark = pytest.mark.skipif(not SAMPLE.exists(), reason=f"{SAMPLE} is absent")

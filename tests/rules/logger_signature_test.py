@@ -9,11 +9,10 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import Prehashed, decode_dss_signature
 from typer.testing import CliRunner
 
-from core.telemetry.readers.fridgetag import parse_fridgetag
 from core.telemetry.readers.signature import Authenticity
 from core.telemetry.readers.text import decode
 from lotwise.importing import app
-from tests.rules.logger_reports import SIGNED, configuration, day, history, log, report
+from tests.rules.logger_reports import SIGNED, configuration, day, history, log, parse_fridgetag, report
 
 SAMPLE = Path(__file__).resolve().parents[3] / "shared" / "data" / "fridgetag-2l_130500109088.txt"
 absent = pytest.mark.skipif(not SAMPLE.exists(), reason=f"{SAMPLE} is absent")

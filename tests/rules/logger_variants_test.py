@@ -7,12 +7,22 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from core.telemetry.readers.fridgetag import parse_fridgetag, read_fridgetag
+from core.telemetry.readers import fridgetag
 from core.telemetry.readers.judging import evaluate
 from core.telemetry.readers.report import Side
 from core.telemetry.readers.text import BadFile
 from lotwise.importing import app
-from tests.rules.logger_reports import SIGNED, START, configuration, day, history, log, report
+from tests.rules.logger_reports import (
+    SIGNED,
+    START,
+    configuration,
+    day,
+    history,
+    log,
+    parse_fridgetag,
+    read_fridgetag,
+    report,
+)
 from tests.servers import free_port
 
 WARM = [5.0] * 12 + [9.0] * 13 + [5.0] * 263
@@ -197,7 +207,9 @@ def test_a_day_that_the_log_does_not_reach_is_compared_with_nothing() -> None:
 
 def test_what_the_configuration_says_and_the_log_does_not_is_noted() -> None:
     text = report(configuration(Zone="5.50", Logging_Interval=1), log(WARM), SIGNED)
-    notes = "\n".join(evaluate(parse_fridgetag(text)).notes)
+    assumed = fridgetag.parse_fridgetag(text)
+    assert [(doubt.line, doubt.kind) for doubt in assumed.doubts] == [(1, "assumed_zone")]
+    notes = "\n".join(evaluate(assumed).notes)
     assert "its own setting is Zone 5.50" in notes
     assert "every 1 min, and logged every 5 min" in notes
     assert "Zone" not in "\n".join(evaluate(parse_fridgetag(warm().replace("Serial", "Zone: 0.00\n Serial"))).notes)

@@ -191,7 +191,7 @@ def test_a_devices_own_file_is_handed_in_as_with_curl(world: World, url: str) ->
         for _ in range(2):  # as a table, with a clock that once stood at its beginning
             again = hand_in("R-1.csv.gz", table_file("1970-01-01T00:00:00;5.0")).json()
             assert (again["landed"], again["duplicates"], again["refused"]) == (0, len(rows()), {"absurd_time": 1})
-            assert {doubt["kind"] for doubt in again["file"]["doubts"]} == {"absurd_time", "step_back"}
+            assert {doubt["kind"] for doubt in again["file"]["doubts"]} == {"absurd_time", "step_back", "assumed_zone"}
         letters = client.get("/api/v1/ingest/dead-letters", params={"reason": "absurd_time"}).json()["items"]
         assert [(letter["gateway"], letter["reading_at"][:4]) for letter in letters] == [("import", "1970")]
         fast = hand_in("R-1.txt", logger_file(), clock_fast="60", dry_run="true")  # Zurich's clock, said in minutes
@@ -208,7 +208,16 @@ def test_a_devices_own_file_is_handed_in_as_with_curl(world: World, url: str) ->
             ("R-1.txt", logger_file()[:901], {}, "not text"),
             ("R-1.txt", b"Device: X\n", {}, "line 1"),
             ("R-1.csv", b"when,value\n2026-03-02 09:00,5\n", {}, "has no unit"),
-            ("R-1.csv", b"no,when\n1,2026-03-02 09:00\n", {}, "line 2: no time"),
+            ("R-1.csv", b"no,when\n1,2026-03-02 09:00\n", {}, "no column of measurements"),
+            ("R-1.pdf", b"%PDF-1.7 and so on", {}, "Export the readings"),
+            ("R-1.csv", b"when,Temp (C)\n02/03/26 09:00,5\n", {}, "say the order of its dates"),
+            ("R-1.csv", b"when,T1 (C),T2 (C)\n2026-03-02 09:00,5,6\n", {}, "say which counts"),
+            (
+                "R-1.csv",
+                table_file(),
+                said | {"date_form": "dmy", "mapping": columns + ', "time_format": "mdy"}'},
+                "once",
+            ),
             ("R-1.csv", b"when,value\n", {}, "ends after its heading"),
             ("R-1.csv", b"when,value\n2026-03-02 09:00,5\n", {"mapping": '{"values": 3}'}, "values"),
             ("R-1.csv", table_file(), {"timezone": "Mars/Olympus"}, "no time zone"),
@@ -217,6 +226,13 @@ def test_a_devices_own_file_is_handed_in_as_with_curl(world: World, url: str) ->
         ):
             answer = hand_in(name, data, **fields)
             assert (answer.status_code, why in answer.text) == (422, True), answer.text
+        noted = b"when,T1 (C),T2 (C),Event\n03/02/26 08:30,5,6,\n03/02/26 08:31,,,Button\n"
+        chosen = hand_in("R-2.csv", noted, date_form="mdy", columns="T2 (C)", timezone="UTC", dry_run="true").json()
+        assert (chosen["landed"], [event["text"] for event in chosen["file"]["events"]]) == (1, ["Event: Button"])
+        assert chosen["file"]["doubts"] == [
+            {"line": 1, "kind": "columns", "message": "not taken, since no measurement or not asked for: 'T1 (C)'",
+             "damage": False},
+        ]  # fmt: skip
         nothing = client.post("/api/v1/imports/files", data={"shipment": "SH-1"})
         assert (nothing.status_code, "field `file`" in nothing.text) == (422, True)
         paths = client.get("/api/v1/openapi.json").json()["paths"]

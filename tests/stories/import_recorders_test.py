@@ -15,7 +15,7 @@ from core.erp.kernel.errors import Refused
 from core.erp.shipments import service as shipments
 from core.ingest.importing import Imported, Order, Series, Value, import_recorder
 from core.telemetry.readers.csvfile import read_csv
-from core.telemetry.readers.csvframe import Column, CsvMapping
+from core.telemetry.readers.csvmapping import Column, CsvMapping
 from tests.stories.recorders import OFFICE, Journey, Values, series
 from tests.world import MINUTE, OVER_8_FOR_60, World, at, every
 

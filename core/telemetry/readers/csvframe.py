@@ -1,119 +1,89 @@
-"""The frame of a table of values: mapping, delimiter, header, records and the form of its times, given or found out."""
+"""The frame of a table of values: delimiter, headings, columns of times and the form of its times, given or found out.
+
+By content, not by position: the table begins where rows with a date begin, the headings are the nearest words above.
+"""
 
 import csv
 import io
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import islice
-from typing import Literal
 
-import msgspec
-
-from core.telemetry.address import BadAddress, check_point
-from core.telemetry.readers.text import BadFile, lines_of
-from core.telemetry.readers.walltime import ISO, Ambiguous, fits, form_of
+from core.telemetry.readers.csvmapping import CsvMapping, places
+from core.telemetry.readers.dateforms import is_clock, is_day, is_stamp
+from core.telemetry.readers.figures import is_figure, split_unit
+from core.telemetry.readers.headings import names_time, plain
+from core.telemetry.readers.text import BadFile, NoTable, lines_of, missing
+from core.telemetry.readers.walltime import ISO, TimeForm, fits, form_of
 
 _DELIMITERS = (";", "\t", "|", ",")
-_SNIFFED_LINES, _SNIFFED_LETTERS = 50, 100_000
+_SNIFFED_LINES, _SNIFFED_LETTERS, _SNIFFED_ROWS = 400, 200_000, 300
 _QUOTED = re.compile(r'"[^"]*"')
 _NAMED_DELIMITER = re.compile(r"sep=([;,|\t])[\r\n]", re.IGNORECASE)
 """A first line that tells Excel what stands between the cells."""
-_CLOCK = re.compile(r"\d{1,2}:\d\d(?::\d\d(?:\.\d+)?)?(?: ?[AaPp][Mm])?")
-FIRST_COLUMN: tuple[str | int, ...] = (1,)
-"""Where the time is if it is not said; with the second, if that one holds a time of day beside a date."""
-CONVERSIONS = {
-    ("[degF]", "Cel"): (5 / 9, -160 / 9),
-    ("K", "Cel"): (1.0, -273.15),
-    ("Cel", "[degF]"): (1.8, 32.0),
-}
-"""Factor and offset by which a unit becomes another."""
+_BETWEEN, _LONGEST_UNIT = 4, 8
+"""So many lines that are neither may lie between headings and the first row with a date."""
 
-
-class Column(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A column of values: its name or number (1 for the first), the point it goes to, its unit (UCUM).
-
-    With `to_unit` the value is converted (between °C, °F and K) before it becomes a reading.
-    """
-
-    column: str | int
-    point: str
-    unit: str = ""
-    to_unit: str | None = None
-
-
-class CsvMapping(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How to read a table. `time` names one column or several, joined by a space (date and time apart).
-
-    `time_format`: strptime, "iso", "unix", "unix_ms" or "unix_us". `timezone` holds for times without an offset.
-    What is not given is found out: `delimiter`, `time_format`, `decimal` ("." or ","), whether there is a `header`
-    line, and lines before the table (`skip_lines` 0). `allowed_gap` in minutes; by default 1.5 usual steps.
-    """
-
-    values: tuple[Column, ...] = ()
-    time: tuple[str | int, ...] = FIRST_COLUMN
-    time_format: str | None = None
-    timezone: str = "UTC"
-    ambiguous: Ambiguous = Ambiguous.ORDER
-    delimiter: str | None = None
-    decimal: Literal[".", ","] | None = None
-    header: bool | None = None
-    skip_lines: int = 0
-    allowed_gap: float | None = None
-    simulated: bool = False
+Record = tuple[int, list[str]]
+"""A row: the number of its line, and its cells."""
 
 
 @dataclass(frozen=True, slots=True)
 class CsvTable:
-    """The table as it stands: column names (1, 2, … without a header) and the form of times.
+    """The table as it stands: column names (1, 2, … without headings), units beside them, and the form of times.
 
-    `times` are the places of the time's columns, `skipped` the lines before the table that are no part of it.
+    `times` are the places of the time's columns, `above` the lines before the headings, `first` the line of the first
+    row, `heading` that of the headings (0 where there are none).
     """
 
     text: str
     delimiter: str
     names: tuple[str, ...]
-    header: bool
+    units: tuple[str, ...]
     times: tuple[int, ...]
-    time_format: str
-    skipped: int
+    time_form: TimeForm
+    heading: int
+    first: int
+    above: tuple[str, ...] = ()
+    doubts: tuple[tuple[str, str], ...] = ()
+    """What must be said of the frame: kind and message."""
+    sample: tuple[Record, ...] = field(default=())
+    """The first rows."""
 
-    def records(self) -> Iterator[tuple[int, list[str]]]:
-        """Line and cells of every record but the header, read anew each time. Raises BadFile for broken quoting."""
-        return islice(_records(self.text, self.delimiter, self.skipped), int(self.header), None)
+    def records(self) -> Iterator[Record]:
+        """Every row below the headings, read anew each time. Raises BadFile for broken quoting."""
+        return _records(self.text, self.delimiter, self.first - 1)
 
     def stamp(self, cells: Sequence[str]) -> str:
-        """The time of a record as written. Raises IndexError where the record is too short."""
+        """The time of a row as written. Raises IndexError where the row is too short."""
         if len(self.times) == 1:
             return cells[self.times[0]].strip()
         return " ".join(cells[index].strip() for index in self.times)
 
+    def head(self) -> str:
+        """All that stands before the first row, as text."""
+        return "\n".join((*self.above, *self.names))
+
 
 def open_table(text: str, mapping: CsvMapping) -> CsvTable:
-    """The table in a text. Raises BadFile when there is none, or when its times can be read in two ways."""
+    """The table in a text. Raises BadFile when there is none, or when its times can be read in several ways."""
     delimiter, skip = mapping.delimiter, mapping.skip_lines
     if named := _NAMED_DELIMITER.match(text):
         delimiter, skip = delimiter or named[1], max(skip, 1)
     if delimiter is None:
-        delimiter, skip = _sniff(text, skip)
-    first = next(_records(text, delimiter, skip), None)
-    if first is None:
-        raise BadFile("the file is empty")
-    header = _has_header(first[1], mapping) if mapping.header is None else mapping.header
-    names = tuple(cell.strip() for cell in first[1]) if header else tuple(str(n + 1) for n in range(len(first[1])))
-    times = tuple(found for column in mapping.time if (found := _find(column, names)) is not None)
-    table = CsvTable(text, delimiter, names, header, times, mapping.time_format or ISO, skip)
-    some = [cells for _, cells in islice(table.records(), _SNIFFED_LINES)]
-    if mapping.time == FIRST_COLUMN and _clock_beside(some):
-        table = replace(table, times=(0, 1))
+        delimiter = _dated_delimiter(text, skip)
+        if delimiter is None:
+            delimiter, skip = _sniff(text, skip)
+    rows = list(islice(_records(text, delimiter, skip, strict=False), _SNIFFED_ROWS))
+    if not rows:
+        raise NoTable("the file is empty")
+    table = _framed(text, delimiter, rows, mapping)
+    table = replace(table, sample=tuple(islice(table.records(), _SNIFFED_ROWS)))
     if mapping.time_format is not None:
-        return table
-    try:
-        form = form_of(_stamps(table, some))
-    except BadFile:
-        form = form_of(_stamps(table, (cells for _, cells in table.records())))  # a later date may tell
-    return replace(table, time_format=form)
+        return replace(table, time_form=TimeForm(mapping.time_format))
+    return replace(table, time_form=form_of(_stamps(table, (cells for _, cells in table.records()))))
 
 
 def _stamps(table: CsvTable, records: Iterable[Sequence[str]]) -> list[str]:
@@ -121,22 +91,184 @@ def _stamps(table: CsvTable, records: Iterable[Sequence[str]]) -> list[str]:
     return [stamp for cells in records if len(cells) > last and (stamp := table.stamp(cells))]
 
 
-def _clock_beside(some: Sequence[Sequence[str]]) -> bool:
-    """Whether the first column holds days and the second times of day."""
-    filled = [cells for cells in some if len(cells) > 1 and cells[0].strip()]
-    return bool(filled) and all(":" not in cells[0] and _CLOCK.fullmatch(cells[1].strip()) for cells in filled)
+def _framed(text: str, delimiter: str, rows: Sequence[Record], mapping: CsvMapping) -> CsvTable:
+    """The table without the form of its times. Lines above it are those of the whole text."""
+    dated = [_times_in(cells, mapping) for _, cells in rows]
+    begin = _longest_run(dated)
+    heading = -1
+    if begin is None:  # no date as usual: by the given columns and form, or counts; the headings are the first row
+        begin = 0 if mapping.header is False or _timed(rows[0][1], mapping) else 1
+        heading = begin - 1
+    elif mapping.header is not False:
+        heading, begin = _heading_above(rows, dated, begin, mapping)
+        if mapping.header and heading < 0:
+            heading, begin = 0, max(begin, 1)
+    else:
+        begin = next(place for place, times in enumerate(dated) if times == dated[begin])
+    first = rows[begin] if begin < len(rows) else (rows[-1][0] + 1, rows[-1][1])
+    if 0 <= heading < begin - 1:  # rows right below the headings that are no units are rows, if damaged ones
+        below = [row for row in rows[heading + 1 : begin] if not _of_units(row[1]) and _filled(row[1]) > 1]
+        first = below[0] if below and not _is_title(below[0][1]) else first
+    names, units, doubts = _named(rows, heading, begin, first)
+    number = rows[heading][0] if heading >= 0 else 0
+    times = tuple(place for column in mapping.time for place in places(column, names)[:1])
+    if not mapping.time:
+        times = _times_in(rows[begin][1], mapping) if begin < len(rows) else ()
+        times = times or ((0,) if names else ())
+    elif len(times) == 1 and begin < len(rows):
+        times = _with_clock(rows[begin][1], times[0])
+    above = tuple(lines_of(text)[: (number or first[0]) - 1])
+    return CsvTable(text, delimiter, names, units, times, TimeForm(ISO), number, first[0], above, doubts)
 
 
-def _has_header(first: Sequence[str], mapping: CsvMapping) -> bool:
-    """A first line whose time column holds a time is no header."""
-    places = [column for column in mapping.time if isinstance(column, int) and column <= len(first)]
-    if len(places) < len(mapping.time):
-        return True
-    stamp = " ".join(first[place - 1].strip() for place in places)
+# -- times ---------------------------------------------------------------------------------------------------------
+
+
+def _times_in(cells: Sequence[str], mapping: CsvMapping) -> tuple[int, ...]:
+    """The places of a row's time: the first date, with the clock beside it; none where the row has no date."""
+    if mapping.time_format is not None and mapping.time_format not in (ISO, "ymd", "dmy", "mdy"):
+        return (0,) if not mapping.time and cells and fits(cells[0], mapping.time_format) else ()
+    place = next((place for place, cell in enumerate(cells) if is_stamp(cell)), None)
+    return () if place is None else _with_clock(cells, place)
+
+
+def _with_clock(cells: Sequence[str], place: int) -> tuple[int, ...]:
+    """The place of a date, and that of the clock on its right or left if the date has none."""
+    if place < len(cells) and is_day(cells[place]):
+        for beside in (place + 1, place - 1):
+            if 0 <= beside < len(cells) and is_clock(cells[beside]):
+                return place, beside
+    return (place,)
+
+
+def _timed(first: Sequence[str], mapping: CsvMapping) -> bool:
+    """Whether a first row without a usual date holds a time all the same, as a count or in the given form."""
+    columns = [column for column in mapping.time or (1,) if isinstance(column, int) and column <= len(first)]
+    stamp = " ".join(first[column - 1].strip() for column in columns)
     try:
-        return not fits(stamp, mapping.time_format or form_of([stamp]))
+        return bool(columns) and fits(stamp, mapping.time_format or form_of([stamp]).form)
     except BadFile:
-        return False  # a time in more than one form
+        return True  # a time in more than one form
+
+
+# -- headings ------------------------------------------------------------------------------------------------------
+
+
+def _longest_run(dated: Sequence[tuple[int, ...]]) -> int | None:
+    """Where the longest run of rows begins that have their dates in the same place; None where no row has one."""
+    best, length = None, 0
+    start = 0
+    for place, times in enumerate(dated):
+        if place and times != dated[place - 1]:
+            start = place
+        if times and place - start + 1 > length:
+            best, length = start, place - start + 1
+    return best
+
+
+def _heading_above(
+    rows: Sequence[Record], dated: Sequence[tuple[int, ...]], begin: int, mapping: CsvMapping
+) -> tuple[int, int]:
+    """Which row holds the headings (the nearest above the rows with words where the values are; -1: none), and which
+    dated row is the first below.
+    """
+    wanted, place = dated[begin], begin - 1
+    between = 0
+    while place >= 0 and between <= _BETWEEN:
+        cells = rows[place][1]
+        if dated[place] == wanted:
+            begin, between = place, 0
+        elif _filled(cells) > 1 and not _of_units(cells) and (_is_title(cells) or _names(cells, mapping)):
+            return place, begin
+        else:
+            between += 1
+        place -= 1
+    return -1, begin
+
+
+def _filled(cells: Sequence[str]) -> int:
+    return sum(bool(cell.strip()) for cell in cells)
+
+
+def _is_title(cells: Sequence[str]) -> bool:
+    """Whether a row could be headings: one speaks of times, or nothing in it is a number or stands for none."""
+    if any(names_time(cell) for cell in cells) and not all(is_figure(cell) for cell in cells[1:] if cell.strip()):
+        return True
+    filled = [cell for cell in cells if cell.strip()]
+    return not any(is_figure(cell) or missing(cell) for cell in filled)
+
+
+def _names(cells: Sequence[str], mapping: CsvMapping) -> bool:
+    """Whether the row holds what the mapping, or the word for a time, calls columns."""
+    wanted = [c for c in (*mapping.time, *(value.column for value in mapping.values)) if isinstance(c, str)]
+    return bool(wanted) and all(places(name, [cell.strip() for cell in cells]) for name in wanted)
+
+
+def _of_units(cells: Sequence[str]) -> bool:
+    """Whether nothing but units (one at least known) stands in the row."""
+    filled = [cell.strip() for cell in cells if cell.strip()]
+    known = [split_unit(f"0 {plain(cell)}")[1] for cell in filled]
+    return (
+        bool(filled)
+        and any(known)
+        and not any(names_time(cell) or is_figure(cell) for cell in filled)
+        and all(unit or len(cell) < _LONGEST_UNIT for unit, cell in zip(known, filled, strict=True))
+    )
+
+
+def _named(
+    rows: Sequence[Record], heading: int, begin: int, first: Record
+) -> tuple[tuple[str, ...], tuple[str, ...], tuple[tuple[str, str], ...]]:
+    """The columns' names, the units in a row below them, and what must be said of them."""
+    if heading < 0:
+        width = len(first[1])
+        return tuple(str(place + 1) for place in range(width)), ("",) * width, ()
+    names = [cell.strip() for cell in rows[heading][1]]
+    doubts: list[tuple[str, str]] = []
+    if begin < len(rows):
+        names, doubts = _above_their_columns(names, [cells for _, cells in rows[begin : begin + 20]], rows[heading][0])
+    beside = next((cells for _, cells in rows[heading + 1 : begin] if _of_units(cells)), [])
+    units = tuple(split_unit(f"0 {plain(cell)}")[1] for cell in beside[: len(names)])
+    return tuple(names), units + ("",) * (len(names) - len(units)), tuple(doubts)
+
+
+def _above_their_columns(
+    names: list[str], rows: Sequence[Sequence[str]], line: int
+) -> tuple[list[str], list[tuple[str, str]]]:
+    """The names at their columns' places. Some programs space headings with more delimiters than their rows.
+
+    Raises BadFile where names and columns do not fit each other.
+    """
+    width = max(len(names), *(len(cells) for cells in rows))
+    used = [any(len(cells) > place and cells[place].strip() for cells in rows) for place in range(width)]
+    named = [place < len(names) and bool(names[place]) for place in range(width)]
+    unnamed = [place for place in range(1, width) if used[place] and not named[place]]
+    empty = [place for place in range(1, width) if named[place] and not used[place]]
+    if not unnamed or not empty or min(empty) < min(unnamed):
+        return names, []
+    if sum(used) != sum(named):
+        raise BadFile("the headings do not stand above the columns: name the columns by their numbers", line)
+    words = iter(name for name in names if name)
+    return [next(words) if place else "" for place in used], [
+        ("shifted_headings", "there are more delimiters between the headings than between the cells: taken in order")
+    ]
+
+
+# -- lines and delimiters -------------------------------------------------------------------------------------------
+
+
+def _dated_delimiter(text: str, skip: int) -> str | None:
+    """The delimiter by which most lines have a cell with a date and another one; None if none has."""
+    lines = lines_of(text[:_SNIFFED_LETTERS])[skip : skip + _SNIFFED_LINES]
+    counted = {}
+    for delimiter in _DELIMITERS:
+        rows = csv.reader((line for line in lines if delimiter in line), delimiter=delimiter)
+        try:
+            counted[delimiter] = sum(any(is_stamp(cell) for cell in cells) for cells in rows)
+        except csv.Error:
+            counted[delimiter] = 0
+    best = max(_DELIMITERS, key=lambda delimiter: counted[delimiter])
+    return best if counted[best] else None
 
 
 def _sniff(text: str, skip: int) -> tuple[str, int]:
@@ -146,7 +278,7 @@ def _sniff(text: str, skip: int) -> tuple[str, int]:
     lines = [_QUOTED.sub("", line) for line in lines_of(text[:_SNIFFED_LETTERS])[skip : skip + _SNIFFED_LINES]]
     filled = [line for line in lines if line.strip()]
     if not filled:
-        raise BadFile("the file is empty")
+        raise NoTable("the file is empty")
 
     def alike(delimiter: str) -> int:
         """How many lines have the commonest number of them."""
@@ -154,16 +286,16 @@ def _sniff(text: str, skip: int) -> tuple[str, int]:
 
     best = max(_DELIMITERS, key=alike)
     if not alike(best):
-        raise BadFile(f"no delimiter found in {filled[0][:60]!r}: give it (one of ; , | or tab)", skip + 1)
+        raise NoTable(f"no delimiter found in {filled[0][:60]!r}: give it (one of ; , | or tab)", skip + 1)
     return best, skip + next(index for index, line in enumerate(lines) if best in line)
 
 
-def _records(text: str, delimiter: str, skip: int) -> Iterator[tuple[int, list[str]]]:
+def _records(text: str, delimiter: str, skip: int, *, strict: bool = True) -> Iterator[Record]:
     """Line number and cells of every record that is not blank. Raises BadFile for broken quoting."""
     stream = io.StringIO(text, newline="")
     for _ in range(skip):
         stream.readline()
-    reader = csv.reader(stream, delimiter=delimiter, strict=True)
+    reader = csv.reader(stream, delimiter=delimiter, strict=strict)
     line = skip + 1
     try:
         for cells in reader:
@@ -172,45 +304,3 @@ def _records(text: str, delimiter: str, skip: int) -> Iterator[tuple[int, list[s
             line = skip + reader.line_num + 1
     except csv.Error as error:
         raise BadFile(f"broken table: {error}", skip + reader.line_num) from error
-
-
-def check_mapping(mapping: CsvMapping, names: Sequence[str]) -> None:
-    """Every fault of the mapping at once. Raises BadFile."""
-    wanted = (*mapping.time, *(column.column for column in mapping.values))
-    there = ", ".join(names)
-    faults = [f"no column {name!r} (there are {there})" for name in wanted if not _places(name, names)]
-    for name in wanted:
-        if len(places := _places(name, names)) > 1:
-            numbers = ", ".join(str(place + 1) for place in places)
-            faults.append(f"several columns are called {name!r}: give the number, one of {numbers}")
-    for column in mapping.values:
-        try:
-            check_point(column.point)
-        except BadAddress as error:
-            faults.append(str(error))
-        if column.to_unit not in (None, column.unit) and (column.unit, column.to_unit) not in CONVERSIONS:
-            faults.append(f"{column.column!r}: cannot convert {column.unit!r} to {column.to_unit!r}")
-    if not mapping.values:
-        faults.append("no column of values is given")
-    if faults:
-        raise BadFile("; ".join(faults), mapping.skip_lines + 1)
-
-
-def _places(wanted: str | int, names: Sequence[str]) -> list[int]:
-    """Where the columns are that have the number or name; names compare without case."""
-    if isinstance(wanted, int):
-        return [wanted - 1] if 1 <= wanted <= len(names) else []
-    bare = wanted.strip().lower()
-    return [place for place, name in enumerate(names) if name.lower() == bare]
-
-
-def _find(wanted: str | int, names: Sequence[str]) -> int | None:
-    return next(iter(_places(wanted, names)), None)
-
-
-def index_of(wanted: str | int, names: Sequence[str]) -> int:
-    """Where the column is. Raises BadFile where it is not."""
-    found = _find(wanted, names)
-    if found is None:
-        raise BadFile(f"no column {wanted!r}")
-    return found

@@ -6,7 +6,7 @@ that another order of keys, a missing section or a key never seen before harms n
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta, tzinfo
+from datetime import date, datetime, timedelta, tzinfo
 from pathlib import Path
 
 from core.telemetry.readers import limits as limit_rules
@@ -29,12 +29,15 @@ from core.telemetry.readers.wholeness import Claim, day_doubts, end_doubts, mark
 _TABLES = frozenset({"data", "marker"})
 
 
-def read_fridgetag(path: Path, zone: tzinfo = UTC) -> Report:
-    """The report in a file; `zone` is what the device's clock was set to. Raises BadFile when it is no such report."""
+def read_fridgetag(path: Path, zone: tzinfo | None = None) -> Report:
+    """The report in a file; `zone` is what the device's clock was set to (None: UTC is assumed, and said).
+
+    Raises BadFile when it is no such report.
+    """
     return parse_fridgetag(read_text(path), zone)
 
 
-def parse_fridgetag(text: str, zone: tzinfo = UTC) -> Report:
+def parse_fridgetag(text: str, zone: tzinfo | None = None) -> Report:
     """The report in a text. Raises BadFile (with the line) when the text is no Fridge-tag or Q-tag report.
 
     A report that is cut short or has unreadable lines is returned as far as it goes; `damaged` is then true and

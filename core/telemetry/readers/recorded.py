@@ -1,22 +1,20 @@
-"""What a recorded file says of a recorder's surroundings, ready to be bound to goods: one series a quantity.
-
-Also the guess at what a table's columns are, where nobody says.
-"""
+"""What a recorded file says of a recorder's surroundings, ready to be bound to goods: one series a quantity."""
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
-from unicodedata import normalize
 
 import msgspec
 
-from core.telemetry.readers.csvfile import parse_csv
-from core.telemetry.readers.csvframe import Column, CsvMapping, open_table
+from core.telemetry.readers.columns import segment
+from core.telemetry.readers.csvfile import Event
+from core.telemetry.readers.csvmapping import CsvMapping
 from core.telemetry.readers.fridgetag import parse_fridgetag
 from core.telemetry.readers.report import Report
-from core.telemetry.readers.text import BadFile, Doubt, decode
+from core.telemetry.readers.tables import read_table
+from core.telemetry.readers.text import BadFile, Doubt, decode, unpacked
 from core.telemetry.readers.walltime import zone_named
 from core.telemetry.reading import Reading
 
@@ -26,24 +24,14 @@ _REPORT = (
     re.compile(r"(?:\A|[\r\n])(?:Conf|Hist|Res|Data) *:[ \t]*(?:[\r\n]|\Z)", re.IGNORECASE),
 )
 """Lines that a logger's report has, in whatever order; a table may have one of them before its heading."""
-_QUANTITIES = (
-    ("temperature", re.compile(r"temp|°\s*[cf]\b", re.IGNORECASE)),
-    ("humidity", re.compile(r"hum|feucht|\brh\b|%", re.IGNORECASE)),
-    ("pressure", re.compile(r"press|\bh?pa\b", re.IGNORECASE)),
-)
-_UNITS = (
-    ("Cel", re.compile(r"°\s*c\b|\bdeg ?c\b|\[c\]|\(c\)|celsius|_c$", re.IGNORECASE)),
-    ("[degF]", re.compile(r"°\s*f\b|\bdeg ?f\b|\[f\]|\(f\)|fahrenheit|_f$", re.IGNORECASE)),
-    ("%", re.compile(r"%|\brh\b", re.IGNORECASE)),
-    ("hPa", re.compile(r"\bhpa\b|mbar", re.IGNORECASE)),
-    ("Pa", re.compile(r"\bpa\b", re.IGNORECASE)),
-)
-"""What a column's name says, the first that fits; a name that says no unit is given none."""
 
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """A recorder's file: who it is, its readings, and every doubtful line. `authenticity` is None for a table."""
+    """A recorder's file: who it is, its readings, what it noted, and every doubtful line.
+
+    `authenticity` is None for a table.
+    """
 
     kind: Literal["logger", "csv"]
     device: str
@@ -51,6 +39,7 @@ class Recorded:
     readings: Sequence[Reading]
     doubts: Sequence[Doubt]
     authenticity: str | None
+    events: Sequence[Event] = ()
 
 
 def read_recorded(
@@ -58,43 +47,26 @@ def read_recorded(
 ) -> Recorded:
     """The file of that name as a logger's report, or as a table by the mapping (without values: by its headings).
 
-    `auto` takes for a report what has the sections of one. `zone` is what a logger's clock was set to. Raises BadFile.
+    `auto` takes for a report what has the sections of one. `zone` is what a logger's clock was set to; empty where
+    nobody says it. Raises BadFile.
     """
-    text, stem = decode(data), name.rpartition("/")[2].partition(".")[0]
-    if kind == "logger" or (kind == "auto" and all(line.search(text) for line in _REPORT)):
-        report = parse_fridgetag(text, zone_named(zone))
-        serial = report.serial or stem
+    if kind == "logger" or (kind == "auto" and is_report(data)):
+        report = parse_fridgetag(decode(data), zone_named(zone) if zone else None)
+        serial = report.serial or name.rpartition("/")[2].partition(".")[0]
         readings = logged(report, serial, now)
         return Recorded("logger", report.device, serial, readings, report.doubts, report.authenticity.value)
-    if not mapping.values:
-        mapping = msgspec.structs.replace(mapping, values=guess(stem, text, mapping))
-    table = parse_csv(text, mapping, now)
-    return Recorded("csv", "", stem, table.readings, table.doubts, None)
+    table = read_table(name, data, mapping, now)
+    serial = table.serial or name.rpartition("/")[2].partition(".")[0]
+    return Recorded("csv", table.device, serial, table.readings, table.doubts, None, table.events)
 
 
-def segment(text: str) -> str:
-    """The text as one segment of an address."""
-    return re.sub(r"[^A-Za-z0-9_-]+", "_", text).strip("_")[:64] or "_"
-
-
-def guess(stem: str, text: str, mapping: CsvMapping) -> tuple[Column, ...]:
-    """Every column but the time's as a point import/csv/STEM/COLUMN/QUANTITY, with the unit its name gives.
-
-    Raises BadFile as `open_table` does.
-    """
-    table = open_table(text, mapping)
-    names = [normalize("NFKC", name) for name in table.names]  # a degree sign and its letter can be one character
-    columns = [(place, name) for place, name in enumerate(names) if place not in table.times and name]
-    seen: dict[str, int] = {}
-    out = []
-    for place, name in columns:
-        bare = segment(name)
-        seen[bare] = seen.get(bare, 0) + 1
-        device = bare if seen[bare] == 1 else f"{bare}_{place + 1}"
-        quantity = next((word for word, form in _QUANTITIES if form.search(name)), bare)
-        unit = next((word for word, form in _UNITS if form.search(name)), "")
-        out.append(Column(place + 1, f"import/csv/{segment(stem)}/{device}/{quantity}", unit))
-    return tuple(out)
+def is_report(data: bytes) -> bool:
+    """Whether the bytes are a report of the Fridge-tag family. Raises BadFile for a broken gzip file."""
+    try:
+        text = decode(unpacked(data))
+    except BadFile:
+        return False
+    return all(line.search(text) for line in _REPORT)
 
 
 def logged(report: Report, serial: str, edge_at: datetime) -> list[Reading]:
@@ -128,12 +100,15 @@ def by_quantity(readings: Iterable[Reading]) -> Mapping[tuple[str, str], Sequenc
     Raises BadFile where two columns measure one quantity, or a column has no unit: it must be said which counts.
     """
     out: dict[tuple[str, str], list[Reading]] = {}
-    points: dict[str, str] = {}
+    devices: dict[str, dict[str, None]] = {}
     for reading in readings:
         device, quantity = reading.point.rsplit("/", 1)
-        if points.setdefault(quantity, device) != device:
-            raise BadFile(f"several columns are of {quantity}: name the one that counts (--value)")
+        devices.setdefault(quantity, {})[device] = None
         if not reading.unit:
-            raise BadFile(f"{quantity} has no unit: give it (--value COLUMN=site/area/zone/device/{quantity}:UNIT)")
+            raise BadFile(f"{quantity} has no unit: neither the heading nor the cells say it, so it must be given")
         out.setdefault((quantity, reading.unit), []).append(reading)
+    for quantity, found in devices.items():
+        if len(found) > 1:
+            names = ", ".join(device.rpartition("/")[2] for device in found)
+            raise BadFile(f"several columns are of {quantity} ({names}): say which counts")
     return out

@@ -17,7 +17,9 @@ _MISSING_WORDS = frozenset({"na", "n/a", "nan", "null", "none", "err", "error", 
 _FIRST = frozenset("0123456789+-.")
 _LINE_END = re.compile(r"\r\n|\n|\r")
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
-_LOOKED_AT, _MOSTLY = 1024, 0.9
+_LOOKED_AT, _ENOUGH = 4096, 0.3
+_CHINESE = re.compile("温度|湿度|时间|日期|序号|上午|下午|[年月]\\d|℃|记录|设备")
+"""Words of Chinese recorders. Latin-1 decodes as GBK too (its `°C` as 癈), but never to one of these."""
 
 
 class BadFile(ValueError):
@@ -26,6 +28,10 @@ class BadFile(ValueError):
     def __init__(self, message: str, line: int = 0) -> None:
         super().__init__(f"line {line}: {message}" if line else message)
         self.message, self.line = message, line
+
+
+class NoTable(BadFile):
+    """The file holds nothing that is known here: whoever has it must be told what is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,19 +48,26 @@ class Doubt:
 
 
 def read_text(path: Path) -> str:
-    """The file's text: UTF-8 or UTF-16 (with or without mark), else Latin-1; gzip or not. Raises BadFile."""
+    """The file's text: UTF-8 or UTF-16 (with or without mark), GBK by its words, else Latin-1; gzip or not.
+
+    Raises BadFile.
+    """
+    return decode(read_bytes(path))
+
+
+def read_bytes(path: Path) -> bytes:
+    """What is in the file. Raises BadFile for one that cannot be read, or is too large."""
     try:
         if path.stat().st_size > MAX_BYTES:
             raise BadFile(f"{path}: larger than {MAX_BYTES} bytes")
-        data = path.read_bytes()
+        return path.read_bytes()
     except OSError as error:
         raise BadFile(f"{path}: {error.strerror or error}") from error
-    return decode(data)
 
 
 def decode(data: bytes) -> str:
     """Bytes as text, as `read_text` does. Raises BadFile when they are no text."""
-    data = _unpacked(data)
+    data = unpacked(data)
     wide = _wide(data)
     if wide is not None:
         try:
@@ -66,10 +79,19 @@ def decode(data: bytes) -> str:
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError:
-        return data.decode("latin-1")
+        return _gbk(data) or data.decode("latin-1")
 
 
-def _unpacked(data: bytes) -> bytes:
+def _gbk(data: bytes) -> str | None:
+    """The text, if it is Chinese in GBK (GB 18030 contains it)."""
+    try:
+        text = data.decode("gb18030")
+    except UnicodeDecodeError:
+        return None
+    return text if _CHINESE.search(text) else None
+
+
+def unpacked(data: bytes) -> bytes:
     """What a gzip file holds, at most MAX_BYTES; other bytes as they are."""
     if not data.startswith(b"\x1f\x8b"):
         return data
@@ -84,14 +106,22 @@ def _unpacked(data: bytes) -> bytes:
 
 
 def _wide(data: bytes) -> str | None:
-    """The form of UTF-16 by its mark or, without one, by the zero bytes beside every plain letter."""
+    """The form of UTF-16 by its mark or, without one, by the zero bytes beside plain letters and what comes out."""
     if data.startswith(_UTF16):
         return "utf-16"
     head = data[:_LOOKED_AT]
-    for form, zeros, letters in (("utf-16-le", head[1::2], head[::2]), ("utf-16-be", head[::2], head[1::2])):
-        if zeros and zeros.count(0) > _MOSTLY * len(zeros) and 0 not in letters:
+    if 0 not in head:
+        return None
+    for form in ("utf-16-le", "utf-16-be"):
+        text = head.decode(form, "ignore")
+        plain = sum(letter.isascii() and (letter.isprintable() or letter in "\r\n\t") for letter in text)
+        if "\0" not in text and plain > _ENOUGH * len(text) and all(map(_is_text, text)):
             return form
     return None
+
+
+def _is_text(letter: str) -> bool:
+    return letter.isprintable() or letter in "\r\n\t\ufeff"
 
 
 def lines_of(text: str) -> list[str]:

@@ -26,7 +26,7 @@ _MOST_MINUTES = 10 * 366 * 1440
 class Values:
     """Reads nodes; gathers in `doubts` what it could not. `offset` is the device clock's, once it has been fixed."""
 
-    zone: tzinfo
+    zone: tzinfo | None
     doubts: list[Doubt]
     dates: tuple[str, ...] = DATES
     times: tuple[str, ...] = TIMES
@@ -113,10 +113,11 @@ class Values:
         set by hand goes by local time in zone 0.00), so that it is only told.
         """
         moment = begun.replace(tzinfo=None) if begun else datetime(2000, 1, 1)  # noqa: DTZ001 - given its zone below
-        self.offset = timezone(moment.replace(tzinfo=self.zone).utcoffset() or timedelta(0))
+        self.offset = timezone(moment.replace(tzinfo=self.zone or UTC).utcoffset() or timedelta(0))
         given = f"clock of {self.zone}"
-        if self.zone is UTC:
+        if self.zone is None:
             given = "no time zone given: the device's clock is taken as UTC"
             if own is not None and own.strip("+-0.,: "):
                 given += f", though its own setting is Zone {own}"
+            self.doubt(1, "assumed_zone", given)
         self.clock = f"{given} (offset {self.offset.tzname(None)} throughout)"

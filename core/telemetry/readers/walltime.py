@@ -3,27 +3,26 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from enum import StrEnum
 from functools import lru_cache
 from itertools import pairwise
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from core.telemetry.readers.dateforms import AmbiguousDates, DateOrder, offset_of, order_of, when
 from core.telemetry.readers.text import BadFile, parse_time
 
 ISO = "iso"
 EPOCHS = {"unix": 1_000_000.0, "unix_ms": 1_000.0, "unix_us": 1.0, "unix_ns": 1e-3}
 """Microseconds of one count since 1970."""
-_DAYS = ("%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%d-%m-%Y", "%m-%d-%Y", "%Y/%m/%d", "%d.%m.%y", "%d-%b-%Y", "%d %b %Y")
-_CLOCKS = (" %H:%M:%S", " %H:%M", " %H:%M:%S.%f", " %I:%M:%S %p", " %I:%M %p", "")
-_FORMS = ("%Y-%m-%d %H:%M:%S %z", "%Y-%m-%d %H:%M %z", *(f"{day}{clock}" for day in _DAYS for clock in _CLOCKS))
-"""Forms that are tried where none is given and the times are not ISO 8601."""
-_TRIED = 50
+_TRIED = 1000
 _POSSIBLE = (1900, 2199)
 _EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 NEWEST_FIRST = "the newest comes first: read from the end"
 """What is said of such a file, once; a step back of its clock is then one in the order of its times."""
+_ORDERS = {order.value: order for order in DateOrder}
+_YEAR_FIRST = re.compile(r"\d{4}\D|\d{8}(?!\d)")
 _COMPACT = {14: "%Y%m%d%H%M%S", 12: "%Y%m%d%H%M"}
 """Days and times of digits alone, by their length: counts since 1970 have as many only before 2001, or after 2286."""
 _NAMED = re.compile(r"\s*(?:UTC|GMT)$")
@@ -49,18 +48,31 @@ class Instant:
     doubt: str = ""
 
 
-def zone_named(name: str) -> ZoneInfo:
-    """The time zone of that IANA name. Raises BadFile for an unknown one."""
+@dataclass(frozen=True, slots=True)
+class TimeForm:
+    """How a file writes its times (as `parse_wall` takes it), and what must be said of it."""
+
+    form: str
+    doubt: str = ""
+
+
+def zone_named(name: str) -> tzinfo:
+    """The time zone of that IANA name, or of an offset such as +08:00. Raises BadFile for an unknown one."""
+    try:
+        return offset_of(name)
+    except ValueError:
+        pass
     try:
         return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError) as error:
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
         raise BadFile(f"{name!r} is no time zone: give an IANA name such as Europe/Zurich") from error
 
 
 def parse_wall(text: str, form: str | None) -> datetime:
     """The time as written: aware where the text has an offset or is an epoch, else naive. Raises ValueError.
 
-    `form` is a strptime format, "iso" (also the default), or "unix", "unix_ms", "unix_us", "unix_ns".
+    `form` is the order of the date's parts ("ymd", "dmy", "mdy"), "iso" (also the default), "unix", "unix_ms",
+    "unix_us", "unix_ns", or a strptime format.
     """
     bare = text.strip()
     if form in EPOCHS:
@@ -70,12 +82,21 @@ def parse_wall(text: str, form: str | None) -> datetime:
         except OverflowError as error:
             raise ValueError(f"{bare!r} is no time") from error
     elif form in (None, ISO):
-        wall = datetime.fromisoformat(_NAMED.sub("+00:00", bare))
+        wall = _iso(bare)
+    elif form in _ORDERS:
+        wall = when(bare, _ORDERS[form])
     else:
         wall = parse_time(bare, (form or ISO,))
     if not _POSSIBLE[0] <= wall.year <= _POSSIBLE[1]:
         raise ValueError(f"{bare!r} is no time of a logger")
     return wall
+
+
+def _iso(text: str) -> datetime:
+    try:
+        return datetime.fromisoformat(_NAMED.sub("+00:00", text))
+    except ValueError:
+        return when(text, DateOrder.YMD)  # 24:00 is ISO 8601 too
 
 
 def fits(text: str, form: str | None) -> bool:
@@ -87,30 +108,32 @@ def fits(text: str, form: str | None) -> bool:
     return True
 
 
-def form_of(stamps: Sequence[str]) -> str:
+def form_of(stamps: Sequence[str]) -> TimeForm:
     """The form in which times are written: ISO 8601 (or with UTC or GMT behind it), all in digits, a count since 1970
-    (by its size), or one of the usual others.
+    (by its size), or dates in one of the usual orders.
 
-    Raises BadFile where two forms fit all that one fits and mean different days (03/04/2024): it must be given.
+    Where several orders fit, the one with regular steps is taken and the choice said. Raises AmbiguousDates where that
+    does not tell.
     """
     some = stamps[:_TRIED]
     compact = _COMPACT.get(len(some[0]) if some else 0)
     if compact is not None and all(len(stamp) == len(some[0]) and fits(stamp, compact) for stamp in some):
-        return compact
+        return TimeForm(compact)
     counts = [float(stamp) for stamp in some if _COUNT.fullmatch(stamp)]
     if counts and len(counts) == len(some):
-        return next((form for step, form in enumerate(EPOCHS) if max(counts) < _SECONDS_MOST * 1000**step), "unix_ns")
-    if any(fits(stamp, ISO) for stamp in some):
-        return ISO
-    counted = {form: sum(fits(stamp, form) for stamp in some) for form in _FORMS}
-    hopeful = [form for form, count in counted.items() if count]
-    among = {form: sum(fits(stamp, form) for stamp in stamps) for form in hopeful}
-    best = [form for form in hopeful if among[form] == max(among.values())]
-    if not best:
-        return ISO
-    if len(best) > 1:
-        raise BadFile(f"{some[0]!r} fits {' and '.join(best)}: say which (time_format)")
-    return best[0]
+        size = next((form for step, form in enumerate(EPOCHS) if max(counts) < _SECONDS_MOST * 1000**step), "unix_ns")
+        return TimeForm(size)
+    if any(_YEAR_FIRST.match(stamp) and fits(stamp, ISO) for stamp in some):
+        return TimeForm(ISO)
+    try:
+        chosen = order_of(some)
+    except AmbiguousDates:
+        chosen = None
+    if len(stamps) > len(some) and (chosen is None or chosen.doubt):  # a later date may tell
+        chosen = order_of(stamps)
+    elif chosen is None:
+        chosen = order_of(some)
+    return TimeForm(ISO) if chosen is None else TimeForm(chosen.order, chosen.doubt)
 
 
 def newest_first(moments: Sequence[datetime]) -> bool:
@@ -123,7 +146,7 @@ def newest_first(moments: Sequence[datetime]) -> bool:
     return back > max(on, 1)
 
 
-def resolve(walls: Sequence[datetime], zone: ZoneInfo, rule: Ambiguous, now: datetime) -> list[Instant]:
+def resolve(walls: Sequence[datetime], zone: tzinfo, rule: Ambiguous, now: datetime) -> list[Instant]:
     """Each wall-clock time as an instant, in the file's order; `now` tells what lies in the future.
 
     Of a file with the newest first, the hour that comes twice is read from the end.
@@ -133,7 +156,7 @@ def resolve(walls: Sequence[datetime], zone: ZoneInfo, rule: Ambiguous, now: dat
     return _resolve(walls, zone, rule, now)
 
 
-def _resolve(walls: Sequence[datetime], zone: ZoneInfo, rule: Ambiguous, now: datetime) -> list[Instant]:
+def _resolve(walls: Sequence[datetime], zone: tzinfo, rule: Ambiguous, now: datetime) -> list[Instant]:
     twice = [_twice(wall, zone) for wall in walls]
     stepped = _days_that_step(walls, twice)
     out: list[Instant] = []
@@ -161,7 +184,7 @@ def _resolve(walls: Sequence[datetime], zone: ZoneInfo, rule: Ambiguous, now: da
     return out
 
 
-def _twice(wall: datetime, zone: ZoneInfo) -> bool:
+def _twice(wall: datetime, zone: tzinfo) -> bool:
     """Whether the naive time comes twice in the zone."""
     if wall.tzinfo is not None or not _changes(wall.date(), zone):
         return False
@@ -170,13 +193,13 @@ def _twice(wall: datetime, zone: ZoneInfo) -> bool:
 
 
 @lru_cache(maxsize=4096)
-def _changes(day: date, zone: ZoneInfo) -> bool:
+def _changes(day: date, zone: tzinfo) -> bool:
     """Whether the zone's clocks change on the day, or in the night before or after it."""
     noon = datetime.combine(day, time(12), zone)
     return (noon - timedelta(days=1)).utcoffset() != (noon + timedelta(days=1)).utcoffset()
 
 
-def _exists(wall: datetime, zone: ZoneInfo) -> bool:
+def _exists(wall: datetime, zone: tzinfo) -> bool:
     """Whether clocks of the zone ever show the naive time."""
     if not _changes(wall.date(), zone):
         return True

@@ -1,0 +1,137 @@
+"""Reads the JSON of equipment monitoring systems (EMS, RTMD) of vaccine refrigerators.
+
+The keys are those of WHO/PQS/E006/DS01, "Data standards for cold chain equipment monitoring"; the forms (a report with
+`records`, a list of reports, flat records, a collection of them) are as recorded in github.com/OpenFn/adaptors,
+packages/varo/test/fixtures. ABST is the absolute time (UTC, 20241205T004440Z), TVC the temperature of the vaccine
+compartment and TAMB the ambient one in °C, HAMB the ambient relative humidity in %; LSER, LMFR, LMOD are the logger's,
+ASER the appliance's; ALRM, LERR, EERR name alarms and errors.
+"""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from core.telemetry.quality import Quality
+from core.telemetry.readers.cells import read_cell
+from core.telemetry.readers.columns import segment
+from core.telemetry.readers.csvfile import CsvResult, Event
+from core.telemetry.readers.csvmapping import Column, CsvMapping
+from core.telemetry.readers.tabledoubts import look_at_times, look_for_twins
+from core.telemetry.readers.text import BadFile, Doubt, NoTable
+from core.telemetry.readers.walltime import ISO, Ambiguous, fits, parse_wall, resolve, zone_named
+from core.telemetry.reading import Reading
+
+MEASURED = {"TVC": ("temperature", "Cel"), "TAMB": ("temperature", "Cel"), "HAMB": ("humidity", "%")}
+_TAKEN = ("TVC",)
+"""What the goods went through; the others only where somebody asks for them."""
+_NOTED = ("ALRM", "LERR", "EERR")
+_TIME, _SINCE = "ABST", "RELT"
+_DEEP = 6
+
+
+@dataclass(frozen=True, slots=True)
+class _Record:
+    number: int
+    at: datetime
+    fields: Mapping[str, Any]
+
+
+def parse_ems(text: str, stem: str, mapping: CsvMapping, edge_at: datetime) -> CsvResult:
+    """The records as readings; lines are the records' numbers. Raises BadFile where they are none or have no time.
+
+    `mapping.columns` names the keys to take, by default TVC.
+    """
+    try:
+        found = list(enumerate(_walk(json.loads(text), {}, 0), start=1))
+    except (ValueError, RecursionError) as error:
+        raise NoTable(f"broken JSON: {error}") from error
+    if not found:
+        raise NoTable("JSON, but none of an equipment monitoring system: no record has TVC, TAMB or HAMB")
+    doubts: list[Doubt] = []
+    records = list(_timed(found, doubts))
+    device = _the_one(found, ("LSER", "ESER", "ASER"))
+    keys = [str(key).upper() for key in mapping.columns] or list(_TAKEN)
+    if unknown := [key for key in keys if key not in MEASURED]:
+        raise BadFile(f"{', '.join(unknown)}: none of {', '.join(MEASURED)}")
+    others = sorted({key for _, fields in found for key in fields if key in MEASURED and key not in keys})
+    if others:
+        doubts.append(Doubt(1, "columns", f"not taken, since not asked for: {', '.join(others)}"))
+    instants = resolve([record.at for record in records], zone_named("UTC"), Ambiguous.ORDER, edge_at)
+    columns = [
+        Column(key, f"import/ems/{segment(device or stem)}/{key}/{MEASURED[key][0]}", MEASURED[key][1]) for key in keys
+    ]
+    readings, lines = [], []
+    for column in columns:
+        for record, instant in zip(records, instants, strict=True):
+            lines.append(record.number)
+            readings.append(_reading(record, instant.at, column, edge_at, doubts))
+    look_at_times([(record.number, record.at) for record in records], instants, doubts)
+    look_for_twins(readings, lines, doubts)
+    maker = " ".join(str(found[0][1][key]) for key in ("LMFR", "LMOD") if found[0][1].get(key))
+    return CsvResult(
+        rows=len(found), readings=tuple(readings), gaps=(), doubts=tuple(sorted(doubts, key=lambda doubt: doubt.line)),
+        columns=tuple(keys), delimiter="", time_format=ISO, steps={}, events=tuple(_events(records)),
+        device=f"WHO EMS {maker}".strip(), serial=device, clock="UTC (ABST is by definition)",
+    )  # fmt: skip
+
+
+def _walk(data: object, around: Mapping[str, Any], depth: int) -> Iterator[dict[str, Any]]:
+    """Every record, with what its report says around it."""
+    if depth > _DEEP:
+        return
+    if isinstance(data, list):
+        for one in data:
+            yield from _walk(one, around, depth + 1)
+    elif isinstance(data, dict):
+        own = {key: value for key, value in data.items() if not isinstance(value, dict | list)}
+        if inner := [value for value in data.values() if isinstance(value, dict | list)]:
+            for one in inner:
+                yield from _walk(one, {**around, **own}, depth + 1)
+        elif any(key in data for key in MEASURED):
+            yield {**around, **own}
+
+
+def _timed(found: Sequence[tuple[int, dict[str, Any]]], doubts: list[Doubt]) -> Iterator[_Record]:
+    """The records that have an absolute time; the others are doubts. Raises BadFile where none has one."""
+    if not any(fields.get(_TIME) for _, fields in found):
+        raise BadFile(
+            f"its records have only times since the logger was started ({_SINCE}), no absolute ones ({_TIME}): export "
+            "them from the monitoring device or platform, which adds them"
+        )
+    for number, fields in found:
+        stamp = str(fields.get(_TIME) or "")
+        if fits(stamp, ISO):
+            yield _Record(number, parse_wall(stamp, ISO), fields)
+        else:
+            doubts.append(Doubt(number, "malformed_row", f"record {number}: no time ({_TIME} {stamp!r})", damage=True))
+
+
+def _the_one(found: Sequence[tuple[int, dict[str, Any]]], keys: Sequence[str]) -> str:
+    """The device's number. Raises BadFile where records are of several."""
+    for key in keys:
+        numbers = list(dict.fromkeys(str(fields[key]) for _, fields in found if fields.get(key)))
+        if len(numbers) > 1:
+            raise BadFile(f"records of several devices ({', '.join(numbers[:5])}): give each in a file of its own")
+        if numbers:
+            return numbers[0]
+    return ""
+
+
+def _reading(record: _Record, at: datetime, column: Column, edge_at: datetime, doubts: list[Doubt]) -> Reading:
+    value = record.fields.get(str(column.column))
+    cell = read_cell("" if value is None else str(value), ".", column.unit)
+    if cell.doubt:
+        doubts.append(Doubt(record.number, cell.doubt, f"{column.column}: {cell.message}", cell.damage))
+    return Reading(
+        point=column.point, at=at, value=cell.value, unit=column.unit, edge_at=edge_at, source_at=at,
+        quality=cell.quality if cell.value is None else Quality.GOOD, reason=cell.reason,
+    )  # fmt: skip
+
+
+def _events(records: Sequence[_Record]) -> Iterator[Event]:
+    for record in records:
+        for key in _NOTED:
+            if record.fields.get(key):
+                yield Event(record.number, record.at, f"{key}: {record.fields[key]}")
