@@ -8,7 +8,7 @@ from fastapi.responses import JSONResponse
 
 from core.erp.exposure.judge import Judge
 from core.erp.kernel.auth import now_utc
-from core.erp.kernel.door import needs, routes
+from core.erp.kernel.door import MIB, needs, routes
 from core.erp.kernel.http import PROBLEMS, Door, DoorKeeper
 from core.erp.kernel.unit import Unit
 from core.ingest.import_shapes import FileImportOut, ImportIn, ImportOut, ValueIn
@@ -38,7 +38,7 @@ def _order(body: ImportIn) -> Order:
 
 
 @router.post("/imports", status_code=201, response_model=ImportOut)
-@needs("logger.import")
+@needs("logger.import", most=65 * MIB)
 def post_import(body: ImportIn, door: Door, request: Request) -> JSONResponse:
     """Lands a recorder's readings, binds them to the goods it was with, judges, and says what came of it.
 
@@ -58,7 +58,7 @@ def post_import(body: ImportIn, door: Door, request: Request) -> JSONResponse:
     "/imports/files", status_code=201, response_model=FileImportOut,
     openapi_extra={"requestBody": {"required": True, "content": {"multipart/form-data": FORM}}},
 )  # fmt: skip
-@needs("logger.import")
+@needs("logger.import", most=65 * MIB)
 def post_file(upload: Uploaded, door: Door, request: Request) -> JSONResponse:
     """As `/imports`, with the device's own file: a Fridge-tag or Q-tag text report, or a table (CSV), plain or gzip.
 
