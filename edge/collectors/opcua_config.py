@@ -42,7 +42,8 @@ class Deadband(_Strict):
 class OpcUaNode(_Strict):
     """One node and the point it speaks for.
 
-    `node` is `ns=2;s=Name` or, steady across restarts of servers that renumber, `nsu=http://maker/ns;s=Name`.
+    `node` is `nsu=http://maker/ns;s=Name` or `ns=2;s=Name`. A server may number its namespaces anew when it is started:
+    the URI behind an index is remembered, and a node is refused when another is there.
     """
 
     node: str
@@ -50,6 +51,9 @@ class OpcUaNode(_Strict):
     unit: str = ""
     index: int | None = Field(default=None, ge=0)
     """The element to take where the node's value is an array."""
+    of: int | None = Field(default=None, ge=1)
+    """How many elements the array has. By default as many as it first had; of another number of elements none is taken,
+    since nobody knows which is which."""
     sampling: timedelta = Field(default=timedelta(seconds=1), ge=timedelta(0), le=timedelta(hours=12))
     """How often the server looks at the value; 0 is as fast as it can."""
     queue: int | None = Field(default=None, ge=1)
@@ -57,6 +61,12 @@ class OpcUaNode(_Strict):
     deadband: Deadband | None = None
     report: Literal["value", "timestamp"] = "value"
     """Report when status or value changes, or also when only the source's time stamp does."""
+
+    @property
+    def namespace(self) -> int | None:
+        """The index by which it names its namespace; None where it names it by URI, or is of the standard's own."""
+        found = _NODE_ID.fullmatch(self.node)
+        return int(found["index"]) or None if found and found["index"] else None
 
     @field_validator("node")
     @classmethod

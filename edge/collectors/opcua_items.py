@@ -1,5 +1,6 @@
 """What the collector knows of one node, and what a report of it means. Pure but for the item's own memory."""
 
+import logging
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -10,6 +11,8 @@ from core.telemetry.reading import Reading
 from edge.collectors.opcua_config import OpcUaNode, OpcUaSource
 from edge.collectors.opcua_values import Told
 from edge.collectors.port import Clock, judged_at
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -41,6 +44,10 @@ class Item:
         """Spans still to be read from history."""
         self.held: list[tuple[Reading, Told]] = []
         """Live reports that wait for what lies before them."""
+        self.of = node.of
+        """How many elements the array has; None until it is first seen."""
+        self.told_size = False
+        """Whether it was said that the array has another size."""
         self.node_id: ua.NodeId | None = None
         self.refused = ""
         """Why the server does not monitor it, if so."""
@@ -63,6 +70,23 @@ class Item:
         self.refused = ""
         self.awaited = self.recheck = False
 
+    @property
+    def numbered(self) -> bool:
+        """Whether it is an element of an array whose length is only known from the server."""
+        return self.node.index is not None and self.node.of is None
+
+    def resized(self, told: Told) -> bool:
+        """Whether the array has another number of elements than the configured element was taken from."""
+        if told.of is None or told.quality is Quality.BAD:
+            return False
+        if self.of is None:
+            self.of = told.of
+        if self.of != told.of and not self.told_size:
+            said = "%s: an array of %d elements, not of %d: no value is taken until `of` says which"
+            log.warning(said, self.node.node, told.of, self.of)
+        self.told_size = self.of != told.of
+        return self.told_size
+
     def kept(self, reading: Reading, told: Told, seen: float, *, reported: bool) -> None:
         """Remembers a reading that is on disk.
 
@@ -80,13 +104,15 @@ def reading_of(
 ) -> Reading:
     """The reading of what was told, judged by the stamp `by`; the worse of value's and clock's quality wins."""
     at, clock_quality, clock_reason = judged_at(config, by, edge_at, historical=historical)
-    quality, reason = told.quality, told.reason
+    value, quality, reason = told.value, told.quality, told.reason
+    if item.resized(told):
+        value, quality, reason = None, Quality.BAD, Reason.IDENTITY
     if clock_quality > quality:
         quality, reason = clock_quality, clock_reason
     return Reading(
         point=item.node.point,
         at=at,
-        value=told.value,
+        value=value,
         unit=item.node.unit,
         edge_at=edge_at,
         source_at=told.stamp,

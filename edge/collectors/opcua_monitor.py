@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from asyncua import ua
 
 from edge.collectors.opcua_config import OpcUaSource
+from edge.collectors.opcua_identity import Remembered
 from edge.collectors.opcua_items import Item
+from edge.collectors.opcua_safe import Safe
 from edge.collectors.opcua_security import StrictClient
 from edge.collectors.opcua_service import create_items, in_groups, item_request, may_read_history, node_id, reaching
 from edge.collectors.opcua_values import severity
@@ -17,9 +19,12 @@ log = logging.getLogger(__name__)
 class Monitoring:
     """The monitored items of one subscription."""
 
-    def __init__(self, config: OpcUaSource, client: StrictClient) -> None:
+    def __init__(self, config: OpcUaSource, client: StrictClient, safe: Safe) -> None:
         self._config = config
         self._client = client
+        self._remembered = Remembered(config, safe)
+        self.renumbered = False
+        """Whether a node is refused because its namespace's index has come to mean another."""
         self.subscription = 0
         self.per_call = config.per_call
 
@@ -27,7 +32,15 @@ class Monitoring:
         """Finds the items' node ids by the server's namespaces as they are now. Raises SourceLost."""
         with reaching(self._config.endpoint):
             namespaces = await self._client.get_namespace_array()
+        await self.note_lengths([item for item in items if item.numbered])
+        moved = await self._remembered.moved(items, namespaces)
+        self.renumbered = bool(moved)
         for item in items:
+            index = item.node.namespace
+            if index is not None and index in moved:
+                item.node_id = None
+                self._refuse(item, moved[index])
+                continue
             try:
                 item.node_id = node_id(item.node.node, namespaces)
             except (LookupError, ua.UaError) as error:
@@ -70,6 +83,10 @@ class Monitoring:
             log.warning("%s: the server does not monitor %s: %s", self._config.name, item.node.node, reason)
         item.refused = reason
         item.recheck = True
+
+    async def note_lengths(self, items: Sequence[Item]) -> None:
+        """Writes down how many elements arrays have, where that is new."""
+        await self._remembered.lengths(items)
 
     async def retry(self, refused: Sequence[Item]) -> None:
         """Asks again for what the server did not have: it may have come to know the namespace, or the node."""

@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
+from typing import TypeVar
 
 from asyncua import ua
 
@@ -16,6 +17,7 @@ from edge.collectors.port import Keeper, SpoolFull
 
 log = logging.getLogger(__name__)
 
+T = TypeVar("T")
 Report = tuple[Item, Reading, Told]
 """A reading, the item it is of and what the server told."""
 
@@ -53,15 +55,21 @@ class Safe:
         payload = repr(value.Value).encode()[:_ASIDE_BYTES]
         await self._wait(partial(self._keeper.aside, item.node.node, payload, reason))
 
-    async def _wait(self, keep: Callable[[], Awaitable[None]]) -> None:
+    async def note(self, key: str, value: str) -> None:
+        """Writes down a word of the source's own."""
+        await self._wait(partial(self._keeper.note, key, value))
+
+    async def noted(self, key: str) -> str | None:
+        """What was written down under the key."""
+        return await self._wait(partial(self._keeper.noted, key))
+
+    async def _wait(self, keep: Callable[[], Awaitable[T]]) -> T:
         full = False
         while True:
             try:
-                await keep()
+                return await keep()
             except SpoolFull:
                 if not full:
                     log.warning("%s: spool full, waiting", self._name)
                 full = True
                 await asyncio.sleep(_FULL_PAUSE)
-            else:
-                return

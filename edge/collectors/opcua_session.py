@@ -49,13 +49,14 @@ class Session:
         self._client = client
         self._items = items
         self._by_handle = {item.handle: item for item in items}
+        self._numbered = [item for item in items if item.numbered]
         self._safe = Safe(config.name, keeper)
         self._fill = Filling(config, client, items, self._safe, clock)
         self._again = Again(config, client, self._safe, clock)
         self._clock = clock
         self._inbox: asyncio.Queue[tuple[ua.PublishResult, asyncio.Future[None]]] = asyncio.Queue(maxsize=1)
         self._lost = asyncio.Event()
-        self._monitoring = Monitoring(config, client)
+        self._monitoring = Monitoring(config, client, self._safe)
         self._patience = 0.0
         self._sequence: int | None = None
         self._heard = 0.0
@@ -107,7 +108,7 @@ class Session:
         if all(item.refused for item in self._items):
             # A server that had them is still loading its project; one that never had is configured wrongly.
             known = any(item.last_at is not None for item in self._items)
-            kind = SourceLost if known else SourceMisconfigured
+            kind = SourceLost if known and not self._monitoring.renumbered else SourceMisconfigured
             raise kind(f"{self._config.endpoint} refuses every node: {self._items[0].refused}")
         self._subscribed = True
 
@@ -236,6 +237,8 @@ class Session:
             if now > grace:
                 for item in self._items:
                     item.recheck = item.recheck or item.awaited
+            if self._numbered:
+                await self._monitoring.note_lengths(self._numbered)
             if now > retry:
                 await self._monitoring.retry([item for item in self._items if item.refused])
                 retry = now + _RETRY_REFUSED

@@ -45,6 +45,8 @@ class Told:
     overflow: bool
     aside: str = ""
     """Why the value could not be taken, if it could not."""
+    of: int | None = None
+    """How many elements the array has that it was taken from."""
 
     @property
     def stamp(self) -> datetime | None:
@@ -99,6 +101,7 @@ def told(data: ua.DataValue, index: int | None) -> Told:
         server_at=moment(data.ServerTimestamp),
         overflow=overflowed(status),
         aside=aside,
+        of=len(data.Value.Value) if data.Value is not None and isinstance(data.Value.Value, list) else None,
     )
 
 
