@@ -22,6 +22,8 @@ from edge.collectors.decoders.base import EVERY_FIELD
 from edge.collectors.mqtt_topics import DEVICE, FIELD, SENSOR, PointTemplate, TopicFilter, overlapping
 from edge.collectors.port import SourceConfig
 
+REPEATERS = {"zigbee2mqtt": timedelta(hours=2)}
+"""Dialects whose publisher repeats its cache, and how long it is believed: twice the hour in which sensors report."""
 PLAIN_PORT, TLS_PORT = 1883, 8883
 
 
@@ -119,6 +121,10 @@ class Subscription(_Part):
 
     `point` is short for one rule that takes every field; `points` may be empty where only deaths are announced.
     Fields in `ignore` are deliberately not taken.
+
+    `may_repeat`: the publisher repeats what a device said last, so that without a stamp only a change in the message
+    shows that the device lives; what has not changed for longer than this is uncertain (`repeated_unchanged`). Two
+    hours for zigbee2mqtt, which does so; for the others there is none unless it is said.
     """
 
     topic: Topic
@@ -127,6 +133,7 @@ class Subscription(_Part):
     points: tuple[PointRule, ...] | None = None
     unit: str = ""
     ignore: frozenset[str] = frozenset()
+    may_repeat: timedelta | None = Field(default=None, gt=timedelta(0))
 
     @model_validator(mode="after")
     def _sense(self) -> Self:
@@ -148,6 +155,11 @@ class Subscription(_Part):
     def filter(self) -> TopicFilter:
         """The topic filter, parsed."""
         return TopicFilter(self.topic)
+
+    @cached_property
+    def repeats(self) -> timedelta | None:
+        """How long the same content may stand for a device that lives; None where every message is a new one."""
+        return self.may_repeat or REPEATERS.get(self.decoder.name)
 
     @cached_property
     def rules(self) -> tuple[PointRule, ...]:

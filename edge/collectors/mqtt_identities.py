@@ -29,6 +29,10 @@ class Identities:
         self.changed = False
         return msgspec.json.encode(self._met).decode()
 
+    def unsaved(self) -> None:
+        """What was dumped was perhaps not written down."""
+        self.changed = bool(self._met)
+
     def moved(self, item: Decoded, rule: PointRule) -> str:
         """Why the field is no longer what the rule took it for; "" if it is. Meets what is new."""
         if rule.sensor is not None or (item.sensor and f"{{{SENSOR}}}" in rule.point):

@@ -8,12 +8,13 @@ import msgspec
 
 from core.telemetry.address import BadAddress, check_point, zone_of
 from core.telemetry.quality import Quality, Reason
-from core.telemetry.reading import Reading
+from core.telemetry.reading import Reading, Value
 from edge.collectors.decoders import BadPayload, Decoded, Decoder, DecoderOptions, make_decoder
 from edge.collectors.decoders.base import EVERY_FIELD
 from edge.collectors.decoders.sparkplug_b import SparkplugB
 from edge.collectors.mqtt_config import MqttSource, PointRule, Subscription
 from edge.collectors.mqtt_identities import Identities
+from edge.collectors.mqtt_repeats import REPEATED, Repeats
 from edge.collectors.mqtt_topics import DEVICE, FIELD, SENSOR, PointTemplate
 from edge.collectors.mqtt_values import checked, with_zeros
 from edge.collectors.port import Clock, judged_at
@@ -69,9 +70,11 @@ class Route:
         return next((self.rules[key] for key in keys if key in self.rules), None)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Heard:
-    """A routed message: what its wildcards matched, when it came, and whether it may be old."""
+    """A routed message: what its wildcards matched, when it came, whether it may be old, and whether it says for too
+    long what it said before.
+    """
 
     route: Route
     topic: str
@@ -79,6 +82,7 @@ class Heard:
     received_at: datetime
     retained: bool
     queued: bool
+    repeated: bool = False
 
 
 class MessageReader:
@@ -95,6 +99,7 @@ class MessageReader:
         self._spoken: dict[tuple[str, str], dict[str, str]] = {}
         self._complained: set[tuple[str, str, str]] = set()
         self.identities = Identities()
+        self._repeats = Repeats()
         self._moved: set[str] = set()
         self._zones: set[str] = set()
         self.zones: frozenset[str] = frozenset()
@@ -109,6 +114,8 @@ class MessageReader:
 
         Subscriptions with the same decoder and options share it, so that births on one topic serve data on another.
         """
+        self._repeats.forget_all()
+        self.identities.unsaved()
         made: list[tuple[DecoderOptions, Decoder]] = []
         for route in self._routes:
             options = route.subscription.decoder
@@ -142,22 +149,30 @@ class MessageReader:
             return read
         route, matched = routed
         heard = Heard(route, topic, matched, received_at, retained, queued)
-        try:
-            decoded: list[Decoded] = route.decoder.decode(topic, payload, received_at)
-        except BadPayload as error:
-            read.problems.append(str(error))
-            decoded = list(error.decoded)
-        named = matched.get(DEVICE)
-        if named:
-            decoded = [item if item.device else msgspec.structs.replace(item, device=named) for item in decoded]
-        if route.zeros:
-            decoded = with_zeros(route.zeros, decoded)
+        decoded = self._decoded(heard, payload, read)
+        limit = route.subscription.repeats
+        if limit is not None:
+            heard.repeated = self._repeats.unchanged(topic, decoded, received_at, limit)
         for item in decoded:
-            if item.field == EVERY_FIELD:
+            # a payload may have a field of that name too; only a decoder itself says that the device is gone
+            if item.field == EVERY_FIELD and item.reason == Reason.DISCONNECTED:
                 self._death(route, item, received_at, read)
             elif item.field:
                 self._one(heard, item, read)
         return read
+
+    @staticmethod
+    def _decoded(heard: Heard, payload: bytes, read: Read) -> list[Decoded]:
+        """What the decoder makes of it, devices named by the topic where the payload names none."""
+        try:
+            decoded = heard.route.decoder.decode(heard.topic, payload, heard.received_at)
+        except BadPayload as error:
+            read.problems.append(str(error))
+            decoded = list(error.decoded)
+        named = heard.matched.get(DEVICE)
+        if named:
+            decoded = [item if item.device else msgspec.structs.replace(item, device=named) for item in decoded]
+        return with_zeros(heard.route.zeros, decoded) if heard.route.zeros else decoded
 
     def _route(self, topic: str) -> tuple[Route, dict[str, str]] | None:
         if topic in self._by_topic:
@@ -174,6 +189,39 @@ class MessageReader:
         return found
 
     def _one(self, heard: Heard, item: Decoded, read: Read) -> None:
+        target = self._target_of(heard, item)
+        if target.rule is None:
+            self._complain(heard.route, item, target.problem, read)
+            return
+        stamp = item.source_at
+        undated = stamp is None or stamp < ABSURD or self._config.clock is Clock.GATEWAY
+        if heard.retained and undated:
+            self.counts["retained_without_time"] += 1
+            read.problems.append("retained and without a time: not taken as new")
+            return
+        if stamp is not None:
+            if heard.queued and abs(heard.received_at - stamp) <= FRESH:
+                self.saw_fresh = True
+            if self._repeats.stamped(target.point, item):
+                self.counts["repeated_with_their_stamp"] += 1
+                return
+        value, quality, reason = checked(item, target.rule)
+        if item.sensor or item.of:
+            value, quality, reason = self._in_place(item, target.rule, read, (value, quality, reason))
+        at, clock, why = self._when(item, heard.received_at, late=heard.retained or heard.queued)
+        if clock is Quality.GOOD and heard.queued and undated:
+            clock, why = Quality.UNCERTAIN, QUEUED
+        if clock is Quality.GOOD and heard.repeated:
+            clock, why = Quality.UNCERTAIN, REPEATED
+        if clock > quality:
+            quality, reason = clock, why
+        unit = item.unit or target.rule.unit
+        simulated = self._config.simulated or item.simulated
+        read.readings.append(
+            Reading(target.point, at, value, unit, heard.received_at, stamp, quality, reason, simulated)
+        )
+
+    def _target_of(self, heard: Heard, item: Decoded) -> Target:
         key = (heard.topic, item.device, f"{item.field}\0{item.sensor}" if item.sensor else item.field)
         target = self._targets.get(key)
         if target is None:
@@ -181,32 +229,19 @@ class MessageReader:
             if len(self._targets) >= MAX_CACHED:
                 self._targets.clear()
             self._targets[key] = target
-        if target.rule is None:
-            self._complain(heard.route, item, target.problem, read)
-            return
-        undated = item.source_at is None or item.source_at < ABSURD or self._config.clock is Clock.GATEWAY
-        if heard.retained and undated:
-            self.counts["retained_without_time"] += 1
-            read.problems.append("retained and without a time: not taken as new")
-            return
-        value, quality, reason = checked(item, target.rule)
-        if (item.sensor or item.of) and (moved := self.identities.moved(item, target.rule)):
-            value, quality, reason = None, Quality.BAD, Reason.IDENTITY
-            if moved not in self._moved and len(self._moved) < MAX_POINTS:
-                self._moved.add(moved)
-                read.problems.append(moved)
-        at, clock, why = self._when(item, heard.received_at, late=heard.retained or heard.queued)
-        if heard.queued and undated and clock is Quality.GOOD:
-            clock, why = Quality.UNCERTAIN, QUEUED
-        if heard.queued and item.source_at is not None and abs(heard.received_at - item.source_at) <= FRESH:
-            self.saw_fresh = True
-        if clock > quality:
-            quality, reason = clock, why
-        unit = item.unit or target.rule.unit
-        simulated = self._config.simulated or item.simulated
-        read.readings.append(
-            Reading(target.point, at, value, unit, heard.received_at, item.source_at, quality, reason, simulated)
-        )
+        return target
+
+    def _in_place(
+        self, item: Decoded, rule: PointRule, read: Read, verdict: tuple[Value, Quality, str]
+    ) -> tuple[Value, Quality, str]:
+        """The verdict on a value that is named by its position: none where something else stands there; told once."""
+        moved = self.identities.moved(item, rule)
+        if not moved:
+            return verdict
+        if moved not in self._moved and len(self._moved) < MAX_POINTS:
+            self._moved.add(moved)
+            read.problems.append(moved)
+        return None, Quality.BAD, Reason.IDENTITY
 
     def _when(self, item: Decoded, received_at: datetime, *, late: bool) -> tuple[datetime, Quality, str]:
         if item.source_at is not None and item.source_at < ABSURD:
@@ -268,7 +303,9 @@ class MessageReader:
 
     def _death(self, route: Route, item: Decoded, received_at: datetime, read: Read) -> None:
         at, _, _ = self._when(item, received_at, late=False)
-        for point, unit in self._spoken.get((route.subscription.decoder.name, item.device), {}).items():
+        spoken = self._spoken.get((route.subscription.decoder.name, item.device), {})
+        self._repeats.forget(list(spoken))
+        for point, unit in spoken.items():
             simulated = self._config.simulated or item.simulated
             read.readings.append(
                 Reading(point, at, None, unit, received_at, item.source_at, item.quality, item.reason, simulated)

@@ -112,6 +112,13 @@ def stamped(minutes: float) -> dict[str, Any]:
     return {"t": 4, "ts": (NOW + timedelta(minutes=minutes)).isoformat()}
 
 
+def test_a_field_named_like_every_field_is_no_death() -> None:
+    subscription = {"topic": "zigbee2mqtt/+", "decoder": "zigbee2mqtt", "point": "s/a/z/{device}/{field}"}
+    one = reader(subscription)
+    found = read(one, "zigbee2mqtt/p", {"t": 4, "*": 0}).readings
+    assert [(item.point, item.value) for item in found] == [("s/a/z/p/t", 4), ("s/a/z/p/-", 0)]
+
+
 CLOCKS: list[tuple[str, dict[str, Any], float | None, Quality, str]] = [
     ("device_within", stamped(-4), -4, Quality.GOOD, ""),
     ("device_within", stamped(-6), 0, Quality.UNCERTAIN, Reason.CLOCK),
