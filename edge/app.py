@@ -196,6 +196,7 @@ def _source_health(source: Source, now: datetime) -> SourceHealth:
         asides=source.asides,
         counts=source.counts,
         zones=len(source.zones),
+        asides_by_topic=dict(source.asides_by_topic),
     )
 
 

@@ -33,6 +33,8 @@ class SourceHealth(msgspec.Struct, frozen=True):
     counts: dict[str, int]
     """What else the collector counts, by name."""
     zones: int
+    asides_by_topic: dict[str, int] = {}
+    """Payloads put aside since start, by topic, node or register: at most 50 of them, the rest as "other"."""
 
 
 class SpoolHealth(msgspec.Struct, frozen=True):
@@ -174,6 +176,15 @@ class _Figures:
             for name, count in source.counts.items():
                 events.add_metric([source.name, name], count)
         yield events
+        aside = CounterMetricFamily(
+            "lotwise_edge_source_topic_asides",
+            "Payloads put aside, by topic; the 51st and later as other.",
+            labels=["source", "topic"],
+        )
+        for source in h.sources:
+            for topic, count in source.asides_by_topic.items():
+                aside.add_metric([source.name, topic], count)
+        yield aside
 
 
 def metrics(health: Health) -> bytes:

@@ -5,6 +5,7 @@ import contextlib
 import itertools
 import logging
 import random
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -13,11 +14,16 @@ from core.telemetry.address import partition_of
 from core.telemetry.batch import Gap, Watermark
 from core.telemetry.reading import Reading
 from edge.collectors.port import Collector, Counting, SourceLost, SourceMisconfigured, SpoolFull
-from edge.spool import Spool, SpoolFailed
+from edge.spool import Spool, SpoolFailed, kind_of
 from edge.tasks import run_together
 
 log = logging.getLogger("lotwise.edge.supervisor")
 
+TOPICS_COUNTED = 50
+TOPIC_SHOWN = 128
+OTHER = "other"
+ASIDES_TOLD = 1000
+"""Topics and reasons of which the log tells; whatever a hostile device makes up beyond is counted only."""
 FIRST_PAUSE = 1.0
 LONGEST_PAUSE = 60.0
 MISCONFIGURED_PAUSE = 600.0
@@ -64,6 +70,9 @@ class Source:
         self.readings = 0
         self.restarts = 0
         self.asides = 0
+        self.asides_by_topic: Counter[str] = Counter()
+        """How many were put aside, by topic, node or register; beyond TOPICS_COUNTED as "other"."""
+        self._asides_told: set[tuple[str, str]] = set()
         self.zones_seen: frozenset[str] = frozenset()
 
     # -- Keeper ------------------------------------------------------------------------------------------------
@@ -88,8 +97,20 @@ class Source:
         await self._spool.gap(gap, self.zones)
 
     async def aside(self, origin: str, payload: bytes, reason: str) -> None:
-        """Counts a payload that could not be decoded and keeps it."""
+        """Counts a payload that could not be decoded and keeps it; says so once for each origin and kind of reason."""
         self.asides += 1
+        topic = origin[:TOPIC_SHOWN]
+        known = topic in self.asides_by_topic or len(self.asides_by_topic) < TOPICS_COUNTED
+        self.asides_by_topic[topic if known else OTHER] += 1
+        once = (topic, kind_of(reason))
+        if once not in self._asides_told and len(self._asides_told) < ASIDES_TOLD:
+            self._asides_told.add(once)
+            log.warning(
+                "source %s: put aside what came by %s: %s (said once; `lotwise edge aside FILE` lists all)",
+                self.name,
+                topic,
+                reason[:300],
+            )
         await self._spool.aside(f"{self.name}: {origin}", payload, reason)
 
     async def note(self, key: str, value: str) -> None:

@@ -140,6 +140,22 @@ def edge_check(file: Path) -> None:
     raise typer.Exit(gateway.check(file))
 
 
+@edge_app.command("aside")
+def edge_aside(
+    file: Annotated[Path, typer.Argument(help="The gateway's YAML configuration.")],
+    *,
+    topic: Annotated[
+        str | None,
+        typer.Option(help="Show the payloads of this topic, node or register; MQTT wildcards are understood."),
+    ] = None,
+    limit: Annotated[int, typer.Option(help="At most so many lines.")] = 100,
+) -> None:
+    """List what a gateway could not read and put aside: by topic and reason, or the payloads of one topic."""
+    from edge import asides
+
+    raise typer.Exit(asides.main(file, topic, limit))
+
+
 @edge_app.command("browse")
 def edge_browse(
     endpoint: Annotated[str, typer.Argument(help="opc.tcp://host:port/path or, with --file, a source's name.")],

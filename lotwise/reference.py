@@ -108,7 +108,8 @@ def _help_record(parameter: Any, context: Any) -> tuple[str, str] | None:
 def metrics_page() -> str:
     """Every figure that a gateway's /metrics tells."""
     now = datetime(2026, 1, 1, tzinfo=UTC)
-    source = _blank(SourceHealth, name="mqtt", counts={"event": 1}, last_reading=now, watermark=now)
+    marks = {"asides_by_topic": {"topic": 1}, "last_reading": now, "watermark": now}
+    source = _blank(SourceHealth, name="mqtt", counts={"event": 1}, **marks)
     spool, stream = _blank(SpoolHealth, asides={"reason": 1}), _blank(StreamHealth, trouble={})
     clock = _blank(ClockHealth, offset_seconds=0.0)
     blank = _blank(Health, sources=(source,), spool=spool, stream=stream, clock=clock)

@@ -11,9 +11,11 @@ from edge.spool.records import (
     SpoolMismatch,
     SpoolOptions,
 )
-from edge.spool.spool import Spool
+from edge.spool.schema import FILE
+from edge.spool.spool import Spool, kind_of
 
 __all__ = [
+    "FILE",
     "Depth",
     "DropPolicy",
     "FoldedHeaders",
@@ -26,5 +28,6 @@ __all__ = [
     "SpoolMismatch",
     "SpoolOptions",
     "SpooledBatch",
+    "kind_of",
     "spool_headers",
 ]

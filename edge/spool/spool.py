@@ -36,6 +36,11 @@ _VARIES = re.compile(r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"|\d+")
 """Parts of a reason that each payload has its own of: what it quotes, and numbers."""
 
 
+def kind_of(reason: str) -> str:
+    """A reason without what each payload has its own of, by which reasons are counted."""
+    return _VARIES.sub("…", reason).split(":", 1)[0][:80]
+
+
 def _now() -> datetime:
     return datetime.now(UTC)
 
@@ -108,7 +113,7 @@ class Spool:
 
     async def aside(self, origin: str, payload: bytes, reason: str) -> None:
         """Counts a payload that could not be decoded and keeps it. Raises SpoolFailed."""
-        kind = _VARIES.sub("…", reason).split(":", 1)[0][:80]
+        kind = kind_of(reason)
         self._asides[kind if kind in self._asides or len(self._asides) < KINDS_OF_ASIDES else "other"] += 1
         now = self._clock()
         await self._do(lambda rows: rows.aside(origin, payload, reason, now))
