@@ -221,7 +221,9 @@ async def run_gateway(
         raise
     async with spool:
         port = listener.getsockname()[1]
-        log.info("gateway %s, epoch %s, health on port %s", config.gateway, spool.epoch, port)
+        log.info("gateway %s, epoch %s, spool in %s", config.gateway, spool.epoch, config.data_dir)
+        streams = ", ".join(_without_secrets(url) for url in config.stream.urls)
+        log.info("health on http://%s:%s/healthz, stream at %s", config.health.host, port, streams)
         started(port)
         await Gateway(config, spool, protocols).run(stop, listener)
 

@@ -102,6 +102,7 @@ class NatsCarrier:
         self._client: Client | None = None
         self._trouble: str | None = None
         self._forbidden = ""
+        self._ending = False
         prefix = f"$JS.{config.domain}.API" if config.domain else "$JS.API"
         self._info = f"{prefix}.STREAM.INFO.{STREAM}"
         self._create = f"{prefix}.STREAM.CREATE.{STREAM}"
@@ -161,6 +162,7 @@ class NatsCarrier:
         await self._on_connect()
 
     async def _end(self, connecting: asyncio.Task[None]) -> None:
+        self._ending = True
         await end([connecting])
         if self._client is not None:
             await hang_up(self._client)
@@ -183,7 +185,7 @@ class NatsCarrier:
         self.changed.set()
 
     def _lost(self, error: BaseException) -> None:
-        if self._trouble is None:
+        if self._trouble is None and not self._ending:
             self._trouble = str(error) or type(error).__name__
             log.warning("the stream's server cannot be reached: %s", self._trouble)
 
@@ -196,7 +198,7 @@ class NatsCarrier:
             if code not in {None, STREAM_NAME_IN_USE}:
                 raise CarrierDown(f"the stream cannot be made: {made['error'].get('description')}")
             if code is None:
-                log.warning("there was no stream: made it")
+                log.info("there was no stream: made it")
             reply = await self._api(self._info, {})
         if "error" in reply or "created" not in reply:
             raise CarrierDown(f"the stream does not say how it is: {reply.get('error', {}).get('description')}")

@@ -1,5 +1,6 @@
 """The gateway's configuration: typed, and every error told at once with file and line, before anything starts."""
 
+import os
 import re
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
@@ -165,12 +166,16 @@ class GatewayConfig(_Strict):
 def load(
     path: Path, environment: Mapping[str, str] | None = None, protocols: Mapping[str, SourceKind] = PROTOCOLS
 ) -> GatewayConfig:
-    """The configuration of a file. Relative paths are as written. Raises ConfigErrors with everything that is wrong."""
+    """The configuration of a file. Relative paths are as written; a stream without `urls` is LOTWISE_NATS_URL.
+
+    Raises ConfigErrors with everything that is wrong.
+    """
     document = Located(path, environment)
     if not isinstance(document.data, dict):
         document.error((), "the file must be a mapping with gateway, site, instance, data_dir, stream and sources")
         raise ConfigErrors(document.errors)
     head = {key: value for key, value in document.data.items() if key != "sources"}
+    head["stream"] = _stream(head.get("stream", {}), os.environ if environment is None else environment)
     gateway = validated(GatewayConfig, document, (), head)
     name = "" if gateway is None else gateway.gateway
     sources = {i: source.of(name) for i, source in _sources(document, protocols).items()}
@@ -182,6 +187,12 @@ def load(
     if document.errors or gateway is None:
         raise ConfigErrors(document.errors)
     return gateway.model_copy(update={"sources": tuple(sources.values())})
+
+
+def _stream(given: Any, environment: Mapping[str, str]) -> Any:
+    """The section as it is, with LOTWISE_NATS_URL where it names no server: what `lotwise up` tells its gateway."""
+    here = environment.get("LOTWISE_NATS_URL")
+    return {"urls": here.split(",")} | given if here and isinstance(given, dict) else given
 
 
 def _listed(document: Located) -> list[Any]:

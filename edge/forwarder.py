@@ -27,6 +27,8 @@ REPLAYABLE_EVERY = 60.0
 ASK_AT_ONCE = 128
 """(epoch, partition) pairs a request asks for."""
 BACKOFF_MAX = 15.0
+PATIENCE = 30.0
+"""Seconds after the start in which a stream or core that is not there yet is no warning."""
 
 
 class Forwarder:
@@ -54,6 +56,8 @@ class Forwarder:
         self._publishes: set[asyncio.Task[None]] = set()
         self._floors: tuple[str, dict[int, int]] = ("", {})
         self._trouble: dict[str, str] = {}
+        self._waited_for = {"stream", "core"}
+        self._patient_until = time.monotonic() + PATIENCE
         self.facts: StreamFacts | None = None
         self.core_answers = False
         self.sent = 0
@@ -240,12 +244,19 @@ class Forwarder:
         self.closed_epochs |= closed
 
     def _say(self, what: str, trouble: str | None) -> None:
-        """Logs changes, not conditions."""
+        """Logs changes, not conditions. What is not there yet when we start is waited for before it is a warning."""
         before = self._trouble.get(what)
-        if trouble is None and before is not None:
-            del self._trouble[what]
-            log.info("%s: all right again", what)
-        elif trouble is not None and before is None:
+        if trouble is None:
+            self._waited_for.discard(what)
+            if before is not None:
+                del self._trouble[what]
+                log.info("%s: all right", what)
+        elif what in self._waited_for and time.monotonic() < self._patient_until:
+            if before is None:
+                self._trouble[what] = trouble
+                log.info("waiting for the %s: %s", what, trouble)
+        elif before is None or what in self._waited_for:
+            self._waited_for.discard(what)
             self._trouble[what] = trouble
             log.warning("%s: %s", what, trouble)
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import os
 import signal
 import sys
 from importlib import import_module
@@ -39,6 +40,8 @@ ELSEWHERE = {
     "import": "lotwise.importing",
     "bench": "lotwise.bench.cli",
     "prove": "lotwise.prove",
+    "status": "lotwise.status",
+    "up": "lotwise.up",
     "torture": "lotwise.torture.cli",
 }
 
@@ -311,14 +314,20 @@ def demo(
     check: Annotated[
         bool, typer.Option("--check", help="Run unattended, assert every step, print JSON, exit 0/1.")
     ] = False,
-    data_dir: Annotated[Path | None, typer.Option(help="Default: a folder of its own, removed at the end.")] = None,
+    data_dir: Annotated[
+        Path | None,
+        typer.Option(
+            help="Default: `demo` in LOTWISE_DATA_DIR if that is set, else a folder that is removed at the end."
+        ),
+    ] = None,
     port: Annotated[int, typer.Option(help="For the web pages and the API; 0 picks a free one.")] = 8080,
 ) -> None:
     """Tell the main story on embedded servers and real protocols: from a warm room to a held lot."""
     from lotwise.demo.run import run
 
     start_logging("ERROR")
-    raise typer.Exit(run(check=check, data_dir=data_dir, port=port))
+    given = os.environ.get("LOTWISE_DATA_DIR")
+    raise typer.Exit(run(check=check, data_dir=data_dir or (Path(given) / "demo" if given else None), port=port))
 
 
 def main() -> None:

@@ -78,7 +78,7 @@ def _data_dir(path: Path) -> Finding:
 
 def _database(settings: Settings) -> Finding:
     if settings.database_url is None:
-        return _embedded("PostgreSQL", "LOTWISE_DATABASE_URL", _postgres_binary)
+        return _embedded(settings, "PostgreSQL", "LOTWISE_DATABASE_URL", _postgres_binary)
     try:
         with psycopg.connect(settings.database_url.replace("postgresql+psycopg", "postgresql"), connect_timeout=5) as c:
             version = c.info.parameter_status("server_version")
@@ -95,7 +95,7 @@ def _postgres_binary() -> str:
 
 def _stream(settings: Settings) -> Finding:
     if settings.nats_url is None:
-        return _embedded("NATS", "LOTWISE_NATS_URL", nats_binary)
+        return _embedded(settings, "NATS", "LOTWISE_NATS_URL", nats_binary)
     import asyncio
 
     from core.ingest.stream import StreamUnavailable, connect
@@ -113,11 +113,21 @@ def _stream(settings: Settings) -> Finding:
     return Finding("NATS", well=True, detail=f"{shown(settings.nats_url.split(','))}, by LOTWISE_NATS_URL")
 
 
-def _embedded(what: str, variable: str, binary: Callable[[], str]) -> Finding:
+def _embedded(settings: Settings, what: str, variable: str, binary: Callable[[], str]) -> Finding:
+    """Whether the embedded one runs, and where; else whether it could."""
+    from lotwise.embedded.lease import ask_status
+    from lotwise.embedded.supervisor import NATS, POSTGRES
+
     try:
         path = binary()
+        status = ask_status(settings.data_dir)
     except ServerFailed as error:
-        return Finding(what, well=False, detail=f"{variable} is not set, and there is no embedded one: {error}")
+        return Finding(what, well=False, detail=f"{variable} is not set, and the embedded one cannot be had: {error}")
+    found = {} if status is None else status["servers"][{"PostgreSQL": POSTGRES, "NATS": NATS}[what]]
+    if found.get("state") == "up":
+        return Finding(what, well=True, detail=f"embedded, up on 127.0.0.1:{found['port']} (lotwise status)")
+    if found.get("failure"):
+        return Finding(what, well=False, detail=f"embedded, port {found['port']}: {found['failure']}")
     return Finding(what, Path(path).exists(), f"{variable} is not set: the embedded one would start ({path})")
 
 

@@ -102,12 +102,18 @@ def kept_secret(path: Path) -> str:
 
 @contextlib.contextmanager
 def servers(
-    settings: Settings, *, stream: bool = True, user: str = "lotwise", listens: str | None = None
+    settings: Settings,
+    *,
+    stream: bool = True,
+    user: str = "lotwise",
+    listens: str | None = None,
+    stop_at_once: bool = False,
 ) -> Iterator[Servers]:
     """The database and (with `stream`) the stream: by URL, or embedded for as long as the block lasts.
 
     Embedded servers belong to the data folder: all its processes share them, and they keep their ports. `user` and
-    `listens` tell `lotwise status` who uses them and where that one listens. Raises ServerFailed.
+    `listens` tell `lotwise status` who uses them and where that one listens. With `stop_at_once` they are stopped, and
+    waited for, when the block ends and nobody else uses them; else they stay for a little while. Raises ServerFailed.
     """
     needs = [POSTGRES] if settings.database_url is None else []
     needs += [NATS] if settings.nats_url is None and stream else []
@@ -116,7 +122,7 @@ def servers(
         if needs:
             lease = Lease(settings.data_dir, user, needs, listens)
             lease.take()
-            stack.callback(lease.end)
+            stack.callback(lease.end, servers_too=stop_at_once)
         found = Servers(*_urls(settings, lease), lease)
         for what, port in (lease.ports if lease is not None else {}).items():
             log.info("%s: embedded, 127.0.0.1:%s, files in %s", what, port, settings.data_dir.absolute())

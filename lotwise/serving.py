@@ -1,8 +1,11 @@
 """`lotwise serve`: the API and the pages over HTTP."""
 
+import contextlib
 import logging
+import signal
 import socket
 import ssl
+from collections.abc import Iterator
 from functools import partial
 
 import uvicorn
@@ -35,7 +38,8 @@ def serve(settings: Settings, host: str, port: int) -> None:
             app = create_app(settings, engine, probes={"servers": found.trouble})
             install_pages(app, partial(take_file, live=settings.instance == "live"))
             # of what uvicorn says only what is wrong; where we listen is told in our own words
-            _Server(configured(app, settings), url).run(sockets=[listener])
+            with _ending_in_order():
+                _Server(configured(app, settings), url).run(sockets=[listener])
             engine.dispose()
     log.info("stopped")
 
@@ -56,6 +60,17 @@ def configured(app: ASGIApp, settings: Settings) -> uvicorn.Config:
             f"cannot serve with the certificate {settings.certificate} and the key {settings.key}: {error.reason}"
         ) from error
     return config
+
+
+@contextlib.contextmanager
+def _ending_in_order() -> Iterator[None]:
+    """The signal that uvicorn ended by is raised again after it: here it must not end us before we are done."""
+    before = {number: signal.signal(number, lambda *_: None) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 class _Server(uvicorn.Server):

@@ -171,7 +171,7 @@ async def ensure_stream(client: Client, settings: StreamSettings) -> StreamState
     """The stream's state, made first if there is none. Raises StreamUnavailable."""
     answer = await api(client, f"STREAM.INFO.{STREAM}")
     if _error(answer) == STREAM_NOT_FOUND:
-        log.warning("stream %s is not there: making it", STREAM)
+        log.info("stream %s is not there: making it", STREAM)  # that another one is gone is told by who knew it
         answer = await api(client, f"STREAM.CREATE.{STREAM}", create_request(settings))
         if _error(answer) == STREAM_NAME_IN_USE:
             answer = await api(client, f"STREAM.INFO.{STREAM}")

@@ -30,7 +30,7 @@ from core.ingest.stream import (
     floors,
 )
 from core.telemetry.batch import BadBatch, ConfirmAsk, decode, encode
-from core.telemetry.connection import hang_up
+from core.telemetry.connection import hang_up, shown
 from core.telemetry.stream import CONFIRM_WILDCARD
 
 log = logging.getLogger("lotwise.ingest")
@@ -93,6 +93,7 @@ class IngestWorker:
         client = await connect(self._stream, self.name)
         try:
             await client.subscribe(CONFIRM_WILDCARD, queue="confirm", cb=self._confirm)
+            log.info("worker %s waits for readings on the stream at %s", self.name, shown(self._stream.urls))
             async with asyncio.TaskGroup() as group:
                 tasks = [group.create_task(self._tend(client, group)), group.create_task(self._fold_all(client))]
                 await stop.wait()

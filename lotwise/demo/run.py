@@ -1,11 +1,14 @@
 """`lotwise demo`: sets the stage, tells the story, and stays up."""
 
 import asyncio
+import contextlib
 import json
 import os
+import shutil
 import signal
 import tempfile
 import time
+from collections.abc import Iterator
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,9 +22,44 @@ from lotwise.demo.api import Unexpected
 from lotwise.demo.plant import RATE, RIG, configure, furnish, scenario
 from lotwise.demo.stage import PASSWORD, PEOPLE, Stage, stage
 from lotwise.demo.story import STEPS, Scene
+from lotwise.embedded.folderlock import FolderInUse, FolderLock
 from lotwise.embedded.process import ServerFailed, accepts, free_port
 from simulators.fleet import Fleet
 from simulators.load import MqttLoad
+
+MARK = "lotwise-demo"
+"""The file that makes a folder a demo's own."""
+
+
+class NotOurs(RuntimeError):
+    """The folder holds something that no demo made."""
+
+
+@contextlib.contextmanager
+def demo_folder(chosen: Path | None) -> Iterator[Path]:
+    """An empty folder for one demo: the chosen one, which stays, or one that is removed at the end.
+
+    What an earlier demo left in it is removed first: the story begins with nothing. Raises NotOurs, FolderInUse.
+    """
+    if chosen is None:
+        with tempfile.TemporaryDirectory(prefix="lotwise-demo-", ignore_cleanup_errors=True) as made:
+            yield Path(made)
+        return
+    folder = chosen.absolute()
+    folder.mkdir(parents=True, exist_ok=True)
+    if not (folder / MARK).exists() and any(folder.iterdir()):
+        raise NotOurs(f"{folder} is not empty and no demo's: name another, for a demo begins with nothing")
+    lock = FolderLock(folder / MARK)
+    lock.take()
+    try:
+        for path in folder.iterdir():
+            if path.is_dir():
+                shutil.rmtree(path)
+            elif path.name != MARK:
+                path.unlink()
+        yield folder
+    finally:
+        lock.give_back()
 
 
 def run(*, check: bool, data_dir: Path | None, port: int) -> int:
@@ -32,14 +70,18 @@ def run(*, check: bool, data_dir: Path | None, port: int) -> int:
         port = 0
     # the simulators refuse any other kind of instance, and so does the core that the demo starts
     os.environ["LOTWISE_INSTANCE"] = "test"
-    with tempfile.TemporaryDirectory(prefix="lotwise-demo-", ignore_cleanup_errors=True) as folder:
-        try:
-            return asyncio.run(_main(data_dir or Path(folder), port, out, check=check))
-        except KeyboardInterrupt:
-            return 130
-        except ServerFailed as error:
-            out.print(f"[red]a server did not start[/red]\n{error}", highlight=False)
-            return 1
+    try:
+        with demo_folder(data_dir) as folder:
+            out.print(f"everything of it is kept in {folder}", highlight=False, soft_wrap=True)
+            return asyncio.run(_main(folder, port, out, check=check))
+    except KeyboardInterrupt:
+        return 130
+    except ServerFailed as error:
+        out.print(f"[red]a server did not start[/red]\n{error}", highlight=False)
+        return 1
+    except (FolderInUse, NotOurs) as error:
+        out.print(f"[red]cannot start:[/red] {error}", highlight=False)
+        return 2
 
 
 async def _main(folder: Path, port: int, out: Console, *, check: bool) -> int:

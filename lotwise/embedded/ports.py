@@ -16,7 +16,7 @@ def kept_ports(data_dir: Path, names: Sequence[str]) -> dict[str, int]:
     Raises ServerFailed for a file that says no ports, and OSError where it cannot be read or written.
     """
     path = data_dir / FILE
-    ports = _read(path)
+    ports = read_ports(data_dir)
     missing = [name for name in names if name not in ports]
     if missing:
         for name in missing:
@@ -30,7 +30,9 @@ def kept_ports(data_dir: Path, names: Sequence[str]) -> dict[str, int]:
     return {name: ports[name] for name in names}
 
 
-def _read(path: Path) -> dict[str, int]:
+def read_ports(data_dir: Path) -> dict[str, int]:
+    """The ports chosen so far. Raises ServerFailed for a file that says no ports, and OSError."""
+    path = data_dir / FILE
     if not path.exists():
         return {}
     try:

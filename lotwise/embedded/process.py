@@ -63,7 +63,11 @@ def accepts(port: int) -> bool:
     return False
 
 
-def _die_with_parent(deadly: int) -> Callable[[], None] | None:
+def die_with_parent(deadly: int) -> Callable[[], None] | None:
+    """What a child runs before its program, so that the kernel sends it `deadly` when the thread that started it ends.
+
+    None where the system cannot.
+    """
     if not sys.platform.startswith("linux"):
         return None
     libc = ctypes.CDLL(None, use_errno=True)
@@ -113,7 +117,7 @@ class ServerProcess:
                 group=self._user,
                 extra_groups=[] if self._user is not None else None,
                 # runs between fork and exec in a child of the main thread; it only calls prctl
-                preexec_fn=_die_with_parent(self._stop_signal),  # noqa: PLW1509
+                preexec_fn=die_with_parent(self._stop_signal),  # noqa: PLW1509
                 env=self._env,
             )
         deadline = time.monotonic() + within

@@ -339,3 +339,18 @@ def test_thousands_of_wrong_durations_are_told_each_at_its_line(tmp_path: Path) 
         "is not a duration: write 30 s, 5 min, 48 h, ISO 8601 (PT5M), or a number of seconds"
     }
     assert len({line for line, _, _ in errors}) == MANY
+
+
+def test_a_stream_without_servers_is_the_one_that_the_environment_names(tmp_path: Path) -> None:
+    file = tmp_path / "gateway.yaml"
+    here = {"LOTWISE_NATS_URL": "nats://127.0.0.1:24222"}
+    without = RIGHT.replace("stream:\n  urls: nats://localhost:4222\n", "")
+    file.write_text(without)
+    assert load(file, here).stream.urls == ("nats://127.0.0.1:24222",)
+    file.write_text(without + "stream: {replicas: 3}\n")
+    assert (load(file, here).stream.urls, load(file, here).stream.replicas) == (("nats://127.0.0.1:24222",), 3)
+    file.write_text(RIGHT)
+    assert load(file, here).stream.urls == load(file, {}).stream.urls, "what the file names holds"
+    file.write_text(without)
+    with pytest.raises(ConfigErrors, match=r"stream\.urls: is required"):
+        load(file, {})
