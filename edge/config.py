@@ -175,7 +175,10 @@ def load(
         document.error((), "the file must be a mapping with gateway, site, instance, data_dir, stream and sources")
         raise ConfigErrors(document.errors)
     head = {key: value for key, value in document.data.items() if key != "sources"}
-    head["stream"] = _stream(head.get("stream", {}), os.environ if environment is None else environment)
+    here = (os.environ if environment is None else environment).get("LOTWISE_NATS_URL")
+    if here and isinstance(head.get("stream", {}), dict):
+        # what `lotwise up` tells its gateway, where the file names no server
+        head["stream"] = {"urls": here.split(",")} | head.get("stream", {})
     gateway = validated(GatewayConfig, document, (), head)
     name = "" if gateway is None else gateway.gateway
     sources = {i: source.of(name) for i, source in _sources(document, protocols).items()}
@@ -187,12 +190,6 @@ def load(
     if document.errors or gateway is None:
         raise ConfigErrors(document.errors)
     return gateway.model_copy(update={"sources": tuple(sources.values())})
-
-
-def _stream(given: Any, environment: Mapping[str, str]) -> Any:
-    """The section as it is, with LOTWISE_NATS_URL where it names no server: what `lotwise up` tells its gateway."""
-    here = environment.get("LOTWISE_NATS_URL")
-    return {"urls": here.split(",")} | given if here and isinstance(given, dict) else given
 
 
 def _listed(document: Located) -> list[Any]:
