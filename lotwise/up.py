@@ -43,13 +43,9 @@ def up(
     listening(where, number).close()  # a taken port is told before anything starts
     with in_words(), servers(conf, user="up", stop_at_once=True) as found:
         _prepare(found)
-        children = _children(conf, found, edge, where, number)
-        status = asyncio.run(
-            _run(
-                children,
-                f"pages on {shown(where, number, tls=conf.certificate is not None)}, stream for gateways on {found.nats_url}",
-            )
-        )
+        url = shown(where, number, tls=conf.certificate is not None)
+        log.info("pages will be on %s, the stream for gateways is %s; Ctrl-C stops all", url, found.nats_url)
+        status = asyncio.run(_run(_children(conf, found, edge, where, number)))
     log.info("stopped: nothing of it is running any more")
     raise typer.Exit(status)
 
@@ -82,14 +78,14 @@ def _gateway_environment(environment: Mapping[str, str], found: Servers) -> dict
     return {**environment, "LOTWISE_NATS_URL": found.nats_url}
 
 
-async def _run(children: list[Child], ready: str) -> int:
+async def _run(children: list[Child]) -> int:
     """Runs all until a signal, or until one cannot start; the exit status."""
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     running = [asyncio.create_task(child.run()) for child in children]
     stopping = asyncio.create_task(stop.wait())
-    log.info("starting %s; %s; Ctrl-C stops all", ", ".join(child.name for child in children), ready)
+    log.info("starting %s", ", ".join(child.name for child in children))
     await asyncio.wait([*running, stopping], return_when=asyncio.FIRST_COMPLETED)
     stopping.cancel()
     for child in reversed(children):

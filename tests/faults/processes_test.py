@@ -120,7 +120,7 @@ def test_a_whole_site_comes_up_by_one_command_and_goes_by_one_ctrl_c(mqtt_broker
         file = here.folder.parent / "gateway.yaml"
         file.write_text(GATEWAY.format(folder=here.folder.parent, port=mqtt_broker.mqtt_port))
         up = here.start("up", "--port", str(port), "--edge", str(file))
-        up.says(f"pages on http://127.0.0.1:{port}")
+        up.says(f"pages will be on http://127.0.0.1:{port}")
         up.says("serve  | ")
         until(lambda: health(port)[0] == 200, "the core is well")
         up.says("waits for readings")
