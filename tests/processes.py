@@ -104,7 +104,7 @@ class Place:
     def up(self, name: str, restarts: int) -> bool:
         """Whether the server is up after so many restarts."""
         server = self.status["servers"][name]
-        return server["state"] == "up" and server["restarts"] >= restarts
+        return bool(server["state"] == "up" and server["restarts"] >= restarts)
 
     def database(self) -> EmbeddedPostgres:
         """The embedded PostgreSQL, to ask and not to start."""
