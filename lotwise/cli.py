@@ -109,7 +109,8 @@ def start_logging(level: str) -> None:
     """One line an event on standard error."""
     logging.basicConfig(level=level, format="%(asctime)s %(levelname)-7s %(name)s: %(message)s", stream=sys.stderr)
     for chatty in ("alembic", "asyncua", "httpcore", "httpx", "nats.aio.client", "pymodbus"):
-        logging.getLogger(chatty).setLevel(logging.WARNING)
+        # never below what was asked for: the demo wants errors only
+        logging.getLogger(chatty).setLevel(max(logging.WARNING, logging.getLogger().level))
 
 
 async def _signalled() -> asyncio.Event:
