@@ -98,7 +98,12 @@ NOTHING = Binding(DEFAULT_API, None)
 def series_of(readings: Iterable[Reading]) -> list[dict[str, Any]]:
     """Readings as the body's series, one a quantity, in the file's order. Raises BadFile as `by_quantity` does."""
     return [
-        {"quantity": quantity, "unit": unit, "values": [_value(reading) for reading in found]}
+        {
+            "quantity": quantity,
+            "unit": unit,
+            "values": [_value(reading) for reading in found],
+            "simulated": any(reading.simulated for reading in found),
+        }
         for (quantity, unit), found in by_quantity(readings).items()
     ]
 

@@ -16,7 +16,7 @@ from rich.console import Console
 from typer.core import TyperGroup
 
 from core.settings import Settings
-from lotwise.simulating import replay, simulate
+from lotwise.simulating import replay, simulate, simulate_logger
 
 
 class LoadedWhenAsked(TyperGroup):
@@ -68,7 +68,7 @@ def lotwise(
 
 
 class RunByDefault(TyperGroup):
-    """`lotwise edge FILE` and `lotwise edge --check FILE` mean `lotwise edge run …`."""
+    """`lotwise edge FILE` and `lotwise edge --check FILE` mean `lotwise edge run …`; `simulate SCENARIO` likewise."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Puts `run` first where no command is named."""
@@ -85,10 +85,17 @@ edge_app = typer.Typer(
 )
 ingest_app = typer.Typer(invoke_without_command=True, help="Take readings from the stream, judge and store them.")
 users_app = typer.Typer(no_args_is_help=True, help="People who may sign in.")
+simulate_app = typer.Typer(
+    no_args_is_help=True,
+    cls=RunByDefault,
+    help="Simulated devices and recorders.\n\n`lotwise simulate SCENARIO` runs devices that speak the real protocols.",
+)
 app.add_typer(edge_app, name="edge")
+app.add_typer(simulate_app, name="simulate")
 app.add_typer(ingest_app, name="ingest")
 app.add_typer(users_app, name="users")
-app.command()(simulate)
+simulate_app.command("run")(simulate)
+simulate_app.command("logger")(simulate_logger)
 app.command()(replay)
 
 out = Console()

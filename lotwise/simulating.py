@@ -4,6 +4,8 @@ Exit codes: 0 it ran to its end; 1 a file is wrong, a server cannot be reached o
 a test instance, or the options cannot be; 130 stopped by Ctrl-C.
 """
 
+import sys
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -41,6 +43,48 @@ def simulate(
     given = {"duration": duration, "speed_up": speed_up, "seed": seed, "broker": broker and _address(broker)}
     overrides = {name: value for name, value in given.items() if value is not None}
     raise typer.Exit((run.show_gateway if describe else run.simulate)(scenario, overrides=overrides))
+
+
+def simulate_logger(
+    file: Annotated[Path, typer.Argument(help="The file to write; one that is there already is left alone.")],
+    *,
+    form: Annotated[
+        Literal["report", "csv"], typer.Option(help="A Fridge-tag's text report with its own alarms, or a table.")
+    ] = "report",
+    seed: Annotated[int, typer.Option(min=0, max=9_999_999, help="The same seed makes the same file.")] = 7,
+    start: Annotated[
+        datetime, typer.Option(formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M"], help="When it was started, by its own clock.")
+    ] = datetime(2026, 3, 2, 8, 0),  # noqa: DTZ001 - a device's clock has no zone
+    days: Annotated[int, typer.Option(min=1, max=366, help="How many days it ran.")] = 7,
+    every: Annotated[int, typer.Option(min=1, max=60, help="Minutes between the readings it logs.")] = 5,
+    excursion: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="DAY@HH:MM+MINUTES=CELSIUS, without =CELSIUS a silence; may be repeated. In place of the usual five."
+        ),
+    ] = None,
+) -> None:
+    """Write the file of a simulated recorder, marked as such, with warm and cold episodes and a silence.
+
+    lotwise simulate logger recorder.txt
+
+    lotwise simulate logger recorder.csv --form csv --days 2 --excursion "1@11:20+100=12.5"
+    """
+    from simulators import loggerfile
+
+    try:
+        episodes = loggerfile.USUAL if excursion is None else [loggerfile.Episode.read(one) for one in excursion]
+        recorder = loggerfile.Recorder(seed, start, days, every, episodes)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
+    text = loggerfile.report(recorder) if form == "report" else loggerfile.table(recorder)
+    try:
+        with file.open("x", encoding="utf-8", newline="\n") as out:
+            out.write(text)
+    except OSError as error:
+        print(f"{file}: {error.strerror or error}", file=sys.stderr)
+        raise typer.Exit(1) from error
+    print(f"{file}: {form} of recorder {recorder.serial}, {days} days from {start:%Y-%m-%d %H:%M}")
 
 
 def replay(

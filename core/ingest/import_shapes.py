@@ -27,6 +27,7 @@ class SeriesIn(Body):
     quantity: Annotated[str, Field(min_length=1, max_length=64)] = "temperature"
     unit: Annotated[str, Field(min_length=1, max_length=32)] = "Cel"
     values: Annotated[list[ValueIn], Field(min_length=1, max_length=MOST)]
+    simulated: bool = Field(False, description="no device measured them; a live instance refuses them")
 
 
 class Company(Body):

@@ -30,7 +30,9 @@ def _value(one: ValueIn) -> Value:
 
 
 def _order(body: ImportIn) -> Order:
-    series = [Series(one.quantity, one.unit, [_value(value) for value in one.values]) for one in body.series]
+    series = [
+        Series(one.quantity, one.unit, [_value(value) for value in one.values], one.simulated) for one in body.series
+    ]
     source = {"file": body.source} if body.source else {}
     return Order(
         body.serial.strip(), series, body.shipment, body.lot, body.sublot, body.zone, body.start, body.stop, source

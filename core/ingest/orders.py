@@ -28,6 +28,8 @@ class Series:
     quantity: str
     unit: str
     values: Sequence[Value]
+    simulated: bool = False
+    """No device measured them: never judged on a live instance."""
 
 
 @dataclass(frozen=True, slots=True)

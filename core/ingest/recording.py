@@ -96,6 +96,7 @@ def readings_of(u: Unit, order: Order, done: Imported, *, live: bool) -> list[Re
                 point.address, value.at, value.value, series.unit, u.now, value.at,
                 Quality.BAD if value.value is None else value.quality,
                 (value.reason or Reason.NO_VALUE) if value.value is None else value.reason,
+                series.simulated,
             )
             for value in series.values
         ]  # fmt: skip

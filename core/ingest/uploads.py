@@ -81,7 +81,10 @@ class Upload:
             of = by_quantity(set_right(found.readings, fields.clock_fast))
         except BadFile as error:
             raise Invalid(f"{self.name}: {error}") from error
-        series = [Series(quantity, unit, [_value(one) for one in values]) for (quantity, unit), values in of.items()]
+        series = [
+            Series(quantity, unit, [_value(one) for one in values], simulated=any(one.simulated for one in values))
+            for (quantity, unit), values in of.items()
+        ]
         source: dict[str, Any] = {"file": self.name, "sha256": self.sha256, "authenticity": found.authenticity}
         source |= {"clock_fast": fields.clock_fast} if fields.clock_fast else {}
         return Order(

@@ -19,6 +19,9 @@ from core.erp.kernel.permits import Role
 from core.erp.shipments import service as shipments
 from core.settings import Settings
 from lotwise.importing import app as import_app
+from simulators.loggerfile import Recorder
+from simulators.loggerfile import report as report_of
+from simulators.loggerfile import table as table_of
 from tests.rules.logger_reports import SIGNED, configuration, report
 from tests.servers import free_port
 from tests.serving import serving
@@ -233,6 +236,10 @@ def test_a_devices_own_file_is_handed_in_as_with_curl(world: World, url: str) ->
             {"line": 1, "kind": "columns", "message": "not taken, since no measurement or not asked for: 'T1 (C)'",
              "damage": False},
         ]  # fmt: skip
+        of_then = Recorder(start=at("08:00").replace(tzinfo=None), days=1)
+        for simulated in (report_of(of_then), table_of(of_then)):
+            answer = hand_in("R-1.txt", simulated.encode(), timezone="UTC")
+            assert (answer.status_code, "a simulated reading on a live instance" in answer.text) == (422, True)
         nothing = client.post("/api/v1/imports/files", data={"shipment": "SH-1"})
         assert (nothing.status_code, "field `file`" in nothing.text) == (422, True)
         paths = client.get("/api/v1/openapi.json").json()["paths"]

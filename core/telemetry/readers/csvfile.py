@@ -22,7 +22,7 @@ from core.telemetry.readers.csvmapping import ASSUMED_ZONE, CONVERSIONS, Column,
 from core.telemetry.readers.figures import LEAST_GROUPED, Decimal, decimal_of, grouped, split_unit
 from core.telemetry.readers.headings import Role
 from core.telemetry.readers.tabledoubts import look_at_fractions, look_at_times, look_for_twins
-from core.telemetry.readers.text import BadFile, Doubt, NoTable, read_text
+from core.telemetry.readers.text import SIMULATED, BadFile, Doubt, NoTable, read_text
 from core.telemetry.readers.walltime import Instant, parse_wall, resolve, zone_named
 from core.telemetry.reading import Reading
 
@@ -111,6 +111,9 @@ def parse_csv(text: str, mapping: CsvMapping, edge_at: datetime, stem: str = _TA
     if any(line.strip() for line in table.above[mapping.skip_lines :]):
         lines = f"the lines up to {len(table.above)} are not part of the table, and left out"
         doubts.append(Doubt(mapping.skip_lines + 1, "preamble", lines))
+    if any(SIMULATED in line for line in table.above):
+        mapping = msgspec.structs.replace(mapping, simulated=True)
+        doubts.append(Doubt(1, "simulated", "no device wrote this: its readings are marked as simulated"))
     if not mapping.values:
         if not table.sample:
             raise NoTable("there is no reading in it: it ends after its heading", table.heading)

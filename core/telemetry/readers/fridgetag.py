@@ -21,7 +21,7 @@ from core.telemetry.readers.report import (
     Totals,
 )
 from core.telemetry.readers.signature import Authenticity, authenticity_of
-from core.telemetry.readers.text import BadFile, lines_of, parse_time, read_text
+from core.telemetry.readers.text import SIMULATED, BadFile, lines_of, parse_time, read_text
 from core.telemetry.readers.tree import Node, parse_tree
 from core.telemetry.readers.values import Values
 from core.telemetry.readers.wholeness import Claim, day_doubts, end_doubts, mark_doubts, section_doubts, time_doubts
@@ -92,6 +92,9 @@ class _Parser:
         if authenticity is Authenticity.ALTERED:
             line = root.all("Sig")[-1].line if root.all("Sig") else 0
             self.values.doubt(line, "altered", "the signature does not fit: the text was changed after it was signed")
+        simulated = SIMULATED in (root.text("Device") or "")
+        if simulated:
+            self.values.doubt(1, "simulated", "no device wrote this: its readings are marked as simulated")
         self.values.doubts += section_doubts(root)
         self.values.doubts += end_doubts(root, self.lines, samples, days, claim)
         self.values.doubts += time_doubts(samples, created)
@@ -127,6 +130,7 @@ class _Parser:
             clock=self.values.clock,
             doubts=tuple(sorted(self.values.doubts, key=lambda doubt: doubt.line)),
             lines=len(self.lines),
+            simulated=simulated,
         )
 
     def _activated(self) -> datetime | None:

@@ -151,13 +151,14 @@ class Report:
     clock: str
     doubts: tuple[Doubt, ...]
     lines: int
+    simulated: bool = False
 
     @property
     def damaged(self) -> bool:
         """Whether something is missing or unreadable; what could be read is here all the same."""
         return any(doubt.damage for doubt in self.doubts)
 
-    def readings(self, points: Mapping[str, str], edge_at: datetime, *, simulated: bool = False) -> list[Reading]:
+    def readings(self, points: Mapping[str, str], edge_at: datetime) -> list[Reading]:
         """The log as readings, by column name → point address; `edge_at` is when the file was read out.
 
         A line without a value gives a bad reading (no_value), never an old value. Raises KeyError for a column that
@@ -181,7 +182,7 @@ class Report:
                         source_at=sample.at,
                         quality=Quality.BAD if gone else Quality.GOOD,
                         reason=Reason.NO_VALUE if gone else Reason.NONE,
-                        simulated=simulated,
+                        simulated=self.simulated,
                     )
                 )
         return out

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+SIMULATED = "simulated by Lotwise"
+"""What a file says that no device wrote: its readings carry the mark wherever they go."""
 MAX_BYTES = 256 * 1024 * 1024
 _NUMBER = re.compile(r"[+-]?(?:\d+(?:[.,]\d*)?|[.,]\d+)(?:[eE][+-]?\d+)?")
 _MISSING = re.compile(r"[-–—]+(?:[.,][-–—]+)?|", re.ASCII)
