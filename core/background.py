@@ -3,15 +3,15 @@
 import logging
 import threading
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 from sqlalchemy import Engine, NullPool, create_engine, text
 from sqlalchemy.exc import DBAPIError
 
-from core.erp.kernel.audit import HEADS, Sealer, witness_line
+from core.erp.kernel.audit import Sealer
 from core.erp.kernel.auth import now_utc
 from core.erp.kernel.events import Events
 from core.erp.kernel.outbox import Outbox
+from core.erp.kernel.witness import HEADS, Witness
 from core.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -123,21 +123,10 @@ class Background:
         return "; ".join(failing) or None
 
 
-def _witness(data_dir: Path) -> Callable[[int, bytes], None]:
-    """Keeps the heads of seals in a file outside the database."""
-
-    def write(number: int, head: bytes) -> None:
-        data_dir.mkdir(parents=True, exist_ok=True)
-        with (data_dir / HEADS).open("a", encoding="utf-8") as file:
-            file.write(witness_line(number, head) + "\n")
-
-    return write
-
-
 def background(settings: Settings, engine: Engine, events: Events, outbox: Outbox) -> Background:
     """The sealer and the outbox's runner, not yet started."""
     leader = Leader(engine)
-    sealer = Sealer(engine, _witness(settings.data_dir))
+    sealer = Sealer(engine, Witness(settings.data_dir / HEADS))
 
     def runner(names: Sequence[str]) -> Callable[[], object]:
         return lambda: outbox.run(engine, events, names=names)

@@ -27,6 +27,9 @@ class Settings(BaseSettings):
 
     secret_key: SecretStr | None = None
     """Signs access tokens, at least 32 characters; made and kept beside the embedded database."""
+    audit_key: SecretStr | None = None
+    """Signs audit rows, at least 32 characters; several, with commas between: the first signs, all verify. Unset: the
+    keys in audit.key of the data folder, made at first start. Processes with several data folders need the same one."""
     token_minutes: int = Field(default=15, ge=1, le=60)
     """How long an access token is good for."""
 
@@ -76,8 +79,8 @@ class Settings(BaseSettings):
     log_level: str = "INFO"
     """What is logged: DEBUG, INFO, WARNING, ERROR."""
 
-    @field_validator("secret_key", "database_readonly_password", "nats_password", "nats_token", "influx_token",
-                     "grafana_token")  # fmt: skip
+    @field_validator("secret_key", "audit_key", "database_readonly_password", "nats_password", "nats_token",
+                     "influx_token", "grafana_token")  # fmt: skip
     @classmethod
     def _no_placeholder(cls, value: SecretStr | None) -> SecretStr | None:
         if value is not None and PLACEHOLDER in value.get_secret_value():

@@ -43,6 +43,7 @@ ELSEWHERE = {
     "status": "lotwise.status",
     "up": "lotwise.up",
     "torture": "lotwise.torture.cli",
+    "audit": "lotwise.auditing",
 }
 
 app = typer.Typer(

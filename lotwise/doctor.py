@@ -14,6 +14,7 @@ import psycopg
 from pydantic import ValidationError
 from rich.console import Console
 from rich.table import Table
+from sqlalchemy.exc import OperationalError
 
 from core.settings import Settings
 from lotwise.embedded.nats import nats_binary
@@ -56,6 +57,7 @@ def look() -> Iterator[Finding]:
     yield _database(settings)
     yield _stream(settings)
     yield _secret(settings)
+    yield _audit(settings)
     yield _influx(settings)
     yield _http("Grafana", settings.grafana_url, "/api/health", "no annotations; the built-in pages show all")
     yield from _misspelt()
@@ -129,6 +131,26 @@ def _embedded(settings: Settings, what: str, variable: str, binary: Callable[[],
     if found.get("failure"):
         return Finding(what, well=False, detail=f"embedded, port {found['port']}: {found['failure']}")
     return Finding(what, Path(path).exists(), f"{variable} is not set: the embedded one would start ({path})")
+
+
+def _audit(settings: Settings) -> Finding:
+    """Whether the audit trail is whole; that of embedded servers only while they run."""
+    from core.erp.kernel.witness import HEADS, Witness
+    from lotwise.auditing import examine as read_trail
+    from lotwise.embedded.lease import ask_status
+    from lotwise.runtime import servers
+
+    if settings.database_url is None and ask_status(settings.data_dir, 1.0) is None:
+        return Finding("audit trail", None, "its database is not running: `lotwise audit verify` starts it and reads")
+    try:
+        with servers(settings, stream=False, user="doctor") as found:
+            engine = found.engine(1)
+            verdict = read_trail(engine, Witness(settings.data_dir / HEADS))
+            engine.dispose()
+    except (OperationalError, ServerFailed) as error:
+        return Finding("audit trail", None, f"cannot be read: {getattr(error, 'orig', error)}".strip())
+    first = "" if verdict.whole else f" ({verdict.findings[0].kind}: {verdict.findings[0].detail})"
+    return Finding("audit trail", verdict.whole, verdict.sentence() + first)
 
 
 def _secret(settings: Settings) -> Finding:

@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import SecretStr
-from sqlalchemy import Engine, create_engine
+from sqlalchemy import Engine
 from sqlalchemy.exc import OperationalError
 
+from core.erp.kernel.audit_keys import AuditKeys, audit_keys, open_engine
 from core.ingest.stream import NatsSettings, StreamUnavailable
 from core.series.port import StoreUnavailable
 from core.settings import Settings
@@ -24,6 +25,9 @@ from lotwise.embedded.supervisor import NATS, POSTGRES, postgres_folder
 
 log = logging.getLogger("lotwise.servers")
 
+AUDIT_KEY = "audit.key"
+"""The file in the data folder with the audit trail's keys, the newest first."""
+
 
 @dataclass(frozen=True, slots=True)
 class Servers:
@@ -32,12 +36,11 @@ class Servers:
     database_url: str
     nats_url: str
     lease: Lease | None = None
+    audit_keys: AuditKeys | None = None
 
     def engine(self, size: int = 10) -> Engine:
         """A pool of connections to the database."""
-        return create_engine(
-            self.database_url, pool_size=size, max_overflow=size, pool_pre_ping=True, hide_parameters=True
-        )
+        return open_engine(self.database_url, self.audit_keys, pool_size=size, max_overflow=size, pool_pre_ping=True)
 
     def trouble(self) -> str | None:
         """What the supervisor of the embedded servers says is wrong with them; None if nothing is, or none is used."""
@@ -93,11 +96,32 @@ def kept_secret(path: Path) -> str:
         path.parent.mkdir(parents=True, exist_ok=True)
         fresh = path.with_name(f"{path.name}.{os.getpid()}")
         fresh.touch(mode=0o600)
-        fresh.write_text(secrets.token_urlsafe(48))
+        with fresh.open("w") as file:
+            file.write(secrets.token_urlsafe(48) + "\n")
+            file.flush()
+            os.fsync(file.fileno())  # what is signed with it must not outlive it
         with contextlib.suppress(FileExistsError):
             os.link(fresh, path)
         fresh.unlink()
     return path.read_text().strip()
+
+
+def load_audit_keys(settings: Settings) -> AuditKeys:
+    """The audit trail's keys: LOTWISE_AUDIT_KEY (several, comma-separated: the first signs, all verify), else the lines
+    of `audit.key` in the data folder, which is made at first need; where both are, those of the file verify.
+
+    Raises ServerFailed for a key that is too short.
+    """
+    path = settings.data_dir / AUDIT_KEY
+    given = settings.audit_key.get_secret_value() if settings.audit_key is not None else ""
+    keys = [key.strip() for key in given.split(",") if key.strip()]
+    if not keys:
+        kept_secret(path)
+    keys += path.read_text().split() if path.exists() else []
+    try:
+        return audit_keys(keys[0], keys[1:])
+    except (IndexError, ValueError) as error:
+        raise ServerFailed(f"LOTWISE_AUDIT_KEY or {path}: {error}") from error
 
 
 @contextlib.contextmanager
@@ -123,7 +147,7 @@ def servers(
             lease = Lease(settings.data_dir, user, needs, listens)
             lease.take()
             stack.callback(lease.end, servers_too=stop_at_once)
-        found = Servers(*_urls(settings, lease), lease)
+        found = Servers(*_urls(settings, lease), lease, load_audit_keys(settings))
         for what, port in (lease.ports if lease is not None else {}).items():
             log.info("%s: embedded, 127.0.0.1:%s, files in %s", what, port, settings.data_dir.absolute())
         yield found

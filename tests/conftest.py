@@ -11,10 +11,11 @@ from pathlib import Path
 import psycopg
 import pytest
 from hypothesis import settings
-from sqlalchemy import Engine, create_engine
+from sqlalchemy import Engine
 
 from lotwise.embedded.nats import EmbeddedNats
 from lotwise.embedded.postgres import EmbeddedPostgres
+from tests.keys import opened
 
 _numbers = itertools.count(1)
 
@@ -59,7 +60,7 @@ def template(postgres: EmbeddedPostgres) -> str:
 
     with psycopg.connect(postgres.conninfo(), autocommit=True) as conn:
         conn.execute("CREATE DATABASE lotwise_template")
-    engine = create_engine(postgres.url("lotwise_template"), hide_parameters=True)
+    engine = opened(postgres.url("lotwise_template"))
     create_schema(engine)
     engine.dispose()
     return "lotwise_template"
@@ -79,7 +80,7 @@ def postgres_url(postgres: EmbeddedPostgres, template: str) -> Iterator[str]:
 @pytest.fixture
 def engine(postgres_url: str) -> Iterator[Engine]:
     """A fresh database with the whole schema."""
-    made = create_engine(postgres_url, pool_size=10, max_overflow=20, hide_parameters=True)
+    made = opened(postgres_url, pool_size=10, max_overflow=20)
     yield made
     made.dispose()
 

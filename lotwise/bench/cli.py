@@ -107,3 +107,11 @@ def signers(
     from lotwise.bench.signers import run
 
     run(n, wrong)
+
+
+@app.command()
+def audit(rows: Annotated[int, typer.Option(min=5000, help="How many audit rows.")] = 1_000_000) -> None:
+    """Verify a long audit trail, and find what an owner of the database has tampered with: rows_per_s, found_pct."""
+    from lotwise.bench.audit import run
+
+    run(rows)

@@ -10,7 +10,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
-from sqlalchemy import Connection, Engine, create_engine, text
+from sqlalchemy import Connection, Engine, text
 
 from core.erp.exposure import summaries
 from core.erp.exposure.bulk import Wanted, exposures
@@ -18,13 +18,14 @@ from core.erp.exposure.places import load_places, load_profiles
 from core.erp.exposure.rules.profile import Profile
 from core.erp.exposure.service import Exposure
 from core.erp.exposure.times import micros, moment, span
+from core.erp.kernel.audit_keys import open_engine
 from core.erp.migrations import upgrade
 from core.series.landing import write_rows
 from core.telemetry.mkt import GAS_CONSTANT, KELVIN
 from core.telemetry.quality import Quality, Reason
 from core.telemetry.reading import Reading
 from lotwise.bench.figures import figure
-from lotwise.bench.plant import Plant, build
+from lotwise.bench.plant import BENCH_KEYS, Plant, build
 from lotwise.embedded.postgres import EmbeddedPostgres
 
 ZONES, PROFILES = 30, 5
@@ -196,7 +197,7 @@ def run(days: int, lots: int, sample: int) -> None:
     with tempfile.TemporaryDirectory(prefix="lotwise-bench-") as folder:
         postgres = EmbeddedPostgres(Path(folder) / "postgres")
         postgres.start()
-        engine = create_engine(postgres.url(), hide_parameters=True)
+        engine = open_engine(postgres.url(), BENCH_KEYS)
         try:
             upgrade(engine)
             plant = build(engine, start, zones=ZONES, profiles=PROFILES, sublots=lots)

@@ -13,15 +13,16 @@ from pathlib import Path
 from typing import Self
 
 import httpx
-from sqlalchemy import Engine, create_engine
+from sqlalchemy import Engine
 
+from core.erp.kernel.audit_keys import open_engine
 from core.erp.kernel.auth import create_user
 from core.erp.kernel.events import Events
 from core.erp.kernel.permits import Role
 from core.erp.kernel.unit import system, unit
 from core.erp.migrations import upgrade
 from lotwise.bench.figures import figure
-from lotwise.bench.plant import build
+from lotwise.bench.plant import BENCH_KEYS, build
 from lotwise.embedded.postgres import EmbeddedPostgres
 from lotwise.embedded.process import ServerProcess, accepts, free_port
 
@@ -49,7 +50,7 @@ def run(rows: int) -> None:
         postgres = EmbeddedPostgres(folder / "postgres")
         postgres.start()
         stack.callback(postgres.stop)
-        engine = create_engine(postgres.url())
+        engine = open_engine(postgres.url(), BENCH_KEYS)
         stack.callback(engine.dispose)
         upgrade(engine)
         build(engine, start, zones=1, profiles=PROFILES, sublots=GOODS)

@@ -14,10 +14,11 @@ from pathlib import Path
 import nats
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import Engine, create_engine, text
+from sqlalchemy import Engine, text
 
 from core.app import build_events
 from core.erp.exposure.judge import Judge
+from core.erp.kernel.audit_keys import open_engine
 from core.erp.migrations import upgrade
 from core.ingest.stream import NatsSettings, connect, ensure_stream
 from core.ingest.worker import IngestWorker
@@ -26,7 +27,7 @@ from core.telemetry.batch import Body, Header, Watermark, digest, encode_body, p
 from core.telemetry.connection import hang_up
 from core.telemetry.reading import Reading
 from lotwise.bench.figures import figure, resident
-from lotwise.bench.plant import Plant, build
+from lotwise.bench.plant import BENCH_KEYS, Plant, build
 from lotwise.bench.workers import drained
 from lotwise.embedded.nats import EmbeddedNats
 from lotwise.embedded.postgres import EmbeddedPostgres
@@ -144,7 +145,7 @@ def run(size: Size) -> None:
         postgres, server = EmbeddedPostgres(folder / "postgres"), EmbeddedNats(folder / "stream")
         postgres.start()
         server.start()
-        engine = create_engine(postgres.url(), pool_size=10, hide_parameters=True)
+        engine = open_engine(postgres.url(), BENCH_KEYS, pool_size=10)
         try:
             upgrade(engine)
             plant = build(engine, start, zones=size.zones, profiles=PROFILES, sublots=size.sublots)

@@ -14,10 +14,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 from ruamel.yaml import YAML
-from sqlalchemy import Engine, create_engine, text
+from sqlalchemy import Engine, text
 
 from core.app import build_events
 from core.erp.exposure.judge import Judge
+from core.erp.kernel.audit_keys import open_engine
 from core.erp.kernel.unit import Unit, system, transact
 from core.erp.migrations import upgrade
 from core.series.landing import write_rows
@@ -25,7 +26,7 @@ from core.telemetry.reading import Reading
 from edge.spool import SpoolOptions
 from lotwise.bench.broker import Broker, broker
 from lotwise.bench.figures import figure
-from lotwise.bench.plant import INSTANT, Plant, build
+from lotwise.bench.plant import BENCH_KEYS, INSTANT, Plant, build
 from lotwise.embedded.nats import EmbeddedNats
 from lotwise.embedded.postgres import EmbeddedPostgres
 from lotwise.embedded.process import ServerProcess, free_port
@@ -178,7 +179,7 @@ def run(rate: int, holds: int, *, embedded: bool = False) -> None:
         for server in (postgres, stream, of):
             server.start()
             stack.callback(server.stop)
-        engine = create_engine(postgres.url(), hide_parameters=True)
+        engine = open_engine(postgres.url(), BENCH_KEYS)
         stack.callback(engine.dispose)
         upgrade(engine)
         now = datetime.now(UTC)

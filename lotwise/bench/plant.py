@@ -1,11 +1,17 @@
 """A plant of any size for benchmarks: zones, profiles, lots and sublots, written in bulk."""
 
+import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import numpy as np
 from sqlalchemy import Connection, Engine, text
+
+from core.erp.kernel.audit_keys import audit_keys
+
+BENCH_KEYS = audit_keys(secrets.token_urlsafe(48))
+"""The audit trail of a benchmark's own database."""
 
 
 @dataclass(frozen=True, slots=True)

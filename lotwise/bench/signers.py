@@ -14,15 +14,16 @@ from typing import Any
 
 import httpx
 import numpy as np
-from sqlalchemy import Engine, create_engine, text
+from sqlalchemy import Engine, text
 
 from core.app import build_events
+from core.erp.kernel.audit_keys import open_engine
 from core.erp.kernel.auth import create_user
 from core.erp.kernel.permits import Role
 from core.erp.kernel.unit import system, transact
 from core.erp.migrations import upgrade
 from lotwise.bench.figures import figure
-from lotwise.bench.plant import Plant, build
+from lotwise.bench.plant import BENCH_KEYS, Plant, build
 from lotwise.embedded.postgres import EmbeddedPostgres
 from lotwise.embedded.process import ServerProcess, free_port
 
@@ -140,7 +141,7 @@ def run(n: int, wrong: int) -> None:
         postgres = EmbeddedPostgres(Path(name) / "postgres")
         postgres.start()
         stack.callback(postgres.stop)
-        engine = create_engine(postgres.url(), hide_parameters=True)
+        engine = open_engine(postgres.url(), BENCH_KEYS)
         stack.callback(engine.dispose)
         upgrade(engine)
         plant = build(engine, since, zones=ZONES, profiles=1, sublots=n + 1)

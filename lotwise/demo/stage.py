@@ -13,16 +13,18 @@ from typing import Any
 
 import httpx
 from ruamel.yaml import YAML
-from sqlalchemy import create_engine
 
 from core.app import build_events
+from core.erp.kernel.audit_keys import open_engine
 from core.erp.kernel.auth import create_user
 from core.erp.kernel.unit import Unit, system, transact
 from core.erp.migrations import upgrade
+from core.settings import Settings
 from lotwise.demo.api import Person
 from lotwise.embedded.nats import EmbeddedNats
 from lotwise.embedded.postgres import EmbeddedPostgres
 from lotwise.embedded.process import ServerProcess, accepts, free_port
+from lotwise.runtime import load_audit_keys
 
 PASSWORD = "demo-only-Lotwise-1"  # noqa: S105 - printed on the screen; it exists in the demo's own database only
 PEOPLE = {
@@ -151,7 +153,8 @@ def _stop_children(made: Stage) -> None:
 
 def _prepare(made: Stage) -> None:
     """Schema and people, before anybody can ask."""
-    engine = create_engine(made.postgres.url(), hide_parameters=True)
+    keys = load_audit_keys(Settings(data_dir=made.folder / "core", audit_key=None))
+    engine = open_engine(made.postgres.url(), keys)
     upgrade(engine)
 
     def work(u: Unit) -> None:

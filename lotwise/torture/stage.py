@@ -11,17 +11,19 @@ from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML
-from sqlalchemy import create_engine
 
 from core.app import build_events
+from core.erp.kernel.audit_keys import open_engine
 from core.erp.kernel.auth import create_user
 from core.erp.kernel.unit import Unit, system, transact
 from core.erp.migrations import upgrade
+from core.settings import Settings
 from lotwise.embedded.lease import Lease
 from lotwise.embedded.nats import EmbeddedNats
 from lotwise.embedded.postgres import EmbeddedPostgres
 from lotwise.embedded.process import ServerFailed, accepts, free_port
 from lotwise.embedded.supervisor import NATS, POSTGRES, postgres_folder, stream_folder
+from lotwise.runtime import load_audit_keys
 from lotwise.torture.actors import Actor, Command, Hands, Mortal, Supervised, Switched, cluster
 from lotwise.torture.devices import Devices, sources
 from lotwise.torture.plan import Target
@@ -173,7 +175,8 @@ class Stage:
             await asyncio.sleep(0.5)
 
     def _prepare(self) -> None:
-        engine = create_engine(self.database_url)
+        keys = load_audit_keys(Settings(data_dir=self.data_dir, audit_key=None))
+        engine = open_engine(self.database_url, keys)
         upgrade(engine)
 
         def work(u: Unit) -> None:

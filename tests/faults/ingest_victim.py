@@ -9,8 +9,6 @@ from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
 
-from sqlalchemy import create_engine
-
 from core.erp.kernel.unit import Unit
 from core.ingest import folding
 from core.ingest.stream import NatsSettings
@@ -18,6 +16,7 @@ from core.ingest.worker import IngestWorker
 from core.telemetry.batch import Gap, Watermark
 from core.telemetry.reading import Reading
 from tests.faults.ingest_running import QUICK
+from tests.keys import opened
 
 
 class Stuck:
@@ -42,7 +41,7 @@ class Stuck:
 
 async def main(database: str, url: str, sign: str) -> None:
     folding.IDLE = timedelta(seconds=1)
-    engine = create_engine(database)
+    engine = opened(database)
     await IngestWorker(engine, NatsSettings(urls=(url,)), Stuck(Path(sign)), "victim", options=QUICK).run(
         asyncio.Event()
     )

@@ -11,13 +11,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import msgspec
-from sqlalchemy import Engine, create_engine, text
+from sqlalchemy import Engine, text
 from sqlalchemy.pool import NullPool
 
 from core.telemetry.address import PARTITIONS, named_with
 from core.telemetry.batch import ConfirmAsk, ConfirmReply, decode, encode
 from lotwise.embedded.nats import EmbeddedNats
 from tests.faults.ingest_running import QUICK, count, publish, publisher, until, worker
+from tests.keys import opened
 from tests.services.ingest_support import (
     PARTITION,
     POINT,
@@ -258,7 +259,7 @@ def test_a_database_that_goes_away_stops_nothing_for_good(
         "WHERE datname = current_database() AND pid <> pg_backend_pid()"
     )
     # the test's own connections are fresh ones: it cuts off all others, pooled ones included
-    fresh = create_engine(postgres_url, poolclass=NullPool)
+    fresh = opened(postgres_url, poolclass=NullPool)
 
     async def main() -> None:
         async with worker(engine, nats_server.url, judge) as w, publisher(nats_server.url) as client:

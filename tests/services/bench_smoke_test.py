@@ -36,10 +36,11 @@ def bench(*arguments: str) -> subprocess.CompletedProcess[str]:
         (("mqtt", "--messages", "500", "--embedded"), {"messages_per_s", "cpu_s_per_million"}),
         (("latency", "--rate", "200", "--holds", "5"), {"p50_ms", "p99_ms", "max_ms"}),
         (("import", "--rows", "3000"), {"seconds", "peak_mb"}),
+        (("audit", "--rows", "5000"), {"rows_per_s", "found_pct"}),
         (("exposure", "--days", "1", "--lots", "20", "--sample", "20"), {"seconds", "mismatches"}),
         (("signers", "--n", "3", "--wrong", "8"), {"signed_p95_s", "others_p95_ms", "errors", "wrong_errors"}),
     ],
-    ids=["ingest", "mqtt", "mqtt-embedded", "latency", "import", "exposure", "signers"],
+    ids=["ingest", "mqtt", "mqtt-embedded", "latency", "import", "audit", "exposure", "signers"],
 )
 def test_it_says_its_figures(arguments: tuple[str, ...], metrics: set[str]) -> None:
     done = bench(*arguments)
@@ -54,6 +55,8 @@ def test_it_says_its_figures(arguments: tuple[str, ...], metrics: set[str]) -> N
     if arguments[0] == "exposure":
         assert {line["value"] for line in said if line["metric"] == "mismatches"} == {0}
     assert {line["value"] for line in said if line["metric"].endswith("errors")} <= {0}
+    if arguments[0] == "audit":
+        assert {line["value"] for line in said if line["metric"] == "found_pct"} == {100}
 
 
 def test_what_the_embedded_broker_still_keeps_is_counted(tmp_path: Path) -> None:

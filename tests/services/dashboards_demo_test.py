@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from argon2 import PasswordHasher
-from sqlalchemy import create_engine, text
+from sqlalchemy import text
 
 from core.erp.kernel import passwords
 from core.ingest.shipping import ship
@@ -25,6 +25,7 @@ from simulators.fleet import Fleet
 from simulators.load import MqttLoad
 from simulators.sensors import MqttSensor
 from tests.contracts.series_influxd import Influx, influxdb
+from tests.keys import opened
 
 BEGUN = datetime.now(UTC)
 SPAN = Span(BEGUN - timedelta(minutes=10), BEGUN + timedelta(hours=1), timedelta(seconds=5))
@@ -68,7 +69,7 @@ async def _told(folder: Path, influx: Influx) -> list[list[Any]]:
                 assert isinstance(probe, MqttSensor)
                 probe.silence()
                 await asyncio.gather(story.cold_room_fails(scene), story.truck_door_left_open(scene))
-                engine = create_engine(on.postgres.url())
+                engine = opened(on.postgres.url())
 
                 async def gap() -> bool:
                     with engine.connect() as conn:

@@ -5,7 +5,6 @@ import tracemalloc
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 from argon2 import PasswordHasher
@@ -13,14 +12,14 @@ from sqlalchemy import Engine, text
 from sqlalchemy.exc import DBAPIError
 
 from core.erp.kernel import audit, auth, passwords, verifying
-from core.erp.kernel.audit import Sealer, witness_line
+from core.erp.kernel.audit import Sealer
 from core.erp.kernel.errors import Conflict, Forbidden, Invalid
 from core.erp.kernel.events import Event, Events, MissingHandlers
 from core.erp.kernel.outbox import Message, Outbox, TryAgain
 from core.erp.kernel.permits import Role
 from core.erp.kernel.schema import APPEND_ONLY
 from core.erp.kernel.unit import Actor, Unit, system, transact, unit
-from core.erp.kernel.verifying import heads_of, verify
+from core.erp.kernel.verifying import verify
 from tests.services.lots_world import World, build
 
 NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
@@ -187,34 +186,6 @@ def test_tampering_is_found(engine: Engine) -> None:
             assert verify(conn), how
             undone.rollback()
     assert findings(engine) == set()
-
-
-def test_the_tail_cut_off_with_its_seal_is_found_by_a_witness(engine: Engine) -> None:
-    heads: dict[int, bytes] = {}
-    sealer = Sealer(engine, heads.__setitem__)
-    audited(engine, 3)
-    sealer.seal(NOW)
-    audited(engine, 2)
-    sealer.seal(NOW)
-    assert findings(engine, witnessed=heads.items()) == set()
-    tamper(engine, "DELETE FROM audit WHERE id > 3", "DELETE FROM audit_sealed WHERE audit_id > 3",
-           "DELETE FROM audit_seal WHERE number = 2")  # fmt: skip
-    assert findings(engine, witnessed=heads.items()) == {"broken_chain"}
-
-
-def test_a_torn_or_edited_witness_is_told(engine: Engine, tmp_path: Path) -> None:
-    kept = tmp_path / "heads.jsonl"
-    assert list(heads_of(kept)) == []
-
-    def witness(number: int, head: bytes) -> None:
-        with kept.open("a") as file:
-            file.write(witness_line(number, head) + "\n")
-
-    audited(engine, 1)
-    Sealer(engine, witness).seal(NOW)
-    assert findings(engine, witnessed=heads_of(kept)) == set()
-    kept.write_text(kept.read_text() + '{"seal": 2, "ha')
-    assert findings(engine, witnessed=heads_of(kept)) == {"broken_chain"}
 
 
 def test_a_long_trail_is_read_in_batches(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,12 +7,13 @@ import psycopg
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import Engine, create_engine, text
+from sqlalchemy import Engine, text
 from sqlmodel import SQLModel
 
 from core.erp.kernel.schema import load_models
 from core.erp.migrations import upgrade
 from lotwise.embedded.postgres import EmbeddedPostgres
+from tests.keys import opened
 
 
 @pytest.fixture
@@ -21,7 +22,7 @@ def empty(postgres: EmbeddedPostgres) -> Iterator[Engine]:
     with psycopg.connect(postgres.conninfo(), autocommit=True) as conn:
         conn.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)".encode())
         conn.execute(f"CREATE DATABASE {name}".encode())
-    engine = create_engine(postgres.url(name))
+    engine = opened(postgres.url(name))
     yield engine
     engine.dispose()
 

@@ -18,7 +18,7 @@ import psycopg
 import pytest
 from argon2 import PasswordHasher
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
-from sqlalchemy import create_engine, text
+from sqlalchemy import text
 
 from core.app import build_events
 from core.erp.kernel import passwords
@@ -28,6 +28,7 @@ from core.erp.kernel.unit import Unit
 from core.erp.lots import service as lots
 from core.erp.shipments import service as shipments
 from lotwise.embedded.postgres import EmbeddedPostgres
+from tests.keys import opened
 from tests.servers import free_port, need_chromium
 from tests.world import OVER_8_FOR_60, World, at, every
 
@@ -85,7 +86,7 @@ def served(postgres: EmbeddedPostgres, tmp_path_factory: pytest.TempPathFactory)
                 browser = play.chromium.launch(executable_path=chromium, args=ARGUMENTS)
                 url = f"http://127.0.0.1:{port}"
                 _wait(url, log, process)
-                engine = create_engine(postgres.url(DATABASE))
+                engine = opened(postgres.url(DATABASE))
                 yield _furnished(url, World(engine, build_events()), _context(browser, url))
                 engine.dispose()
                 browser.close()

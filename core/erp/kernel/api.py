@@ -9,7 +9,6 @@ from pydantic import AwareDatetime, BaseModel, Field, SecretStr
 from sqlalchemy import select
 
 from core.erp.kernel import auth, tokens
-from core.erp.kernel.audit import HEADS
 from core.erp.kernel.checking import Checks
 from core.erp.kernel.door import KIB, needs, open_to_all, routes
 from core.erp.kernel.errors import NotFound, Unauthenticated
@@ -33,7 +32,8 @@ from core.erp.kernel.permits import Role, permits_of
 from core.erp.kernel.proxies import address_of
 from core.erp.kernel.tables import table
 from core.erp.kernel.unit import Actor, Unit
-from core.erp.kernel.verifying import heads_of, verify
+from core.erp.kernel.verifying import verify
+from core.erp.kernel.witness import HEADS, Witness
 
 router = routes(responses=PROBLEMS)
 
@@ -274,10 +274,10 @@ class Verdict(BaseModel):
 @needs("audit.read")
 def verify_audit(request: Request, door: Door) -> Verdict:
     """Checks every row and every seal, and the seals against the heads kept outside the database. Reads all of it."""
-    heads = request.app.state.settings.data_dir / HEADS
+    witness = Witness(request.app.state.settings.data_dir / HEADS)
 
     def work(u: Unit) -> Verdict:
-        findings = [FindingOut.model_validate(finding) for finding in verify(u.conn, u.now, heads_of(heads))]
+        findings = [FindingOut.model_validate(finding) for finding in verify(u.conn, u.now, witness)]
         return Verdict(whole=not findings, findings=findings)
 
     return door.read(work)

@@ -1,65 +1,86 @@
 """The audit trail's chain (design, rule 5): a sealer binds committed rows into seals, each hashed with the one before.
 
-Rows carry their own hash, so a transaction waits for nobody. Seals take rows in the order they are found committed,
+Rows carry their own HMAC, so a transaction waits for nobody. Seals take rows in the order they are found committed,
 never by a cursor over ids: identity order is not commit order. `verifying` checks the chain.
 """
 
-import hashlib
-import json
 import logging
-from collections.abc import Callable, Sequence
-from datetime import datetime, timedelta
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
-from sqlalchemy import Engine, insert, select, text
+from sqlalchemy import Connection, Engine, Row, insert, select, text
 
+from core.erp.kernel.audit_keys import MESSAGE_SQL, AuditKeys, keys_of
 from core.erp.kernel.model import AuditRow, AuditSeal, AuditSealed
 from core.erp.kernel.tables import table
+from core.erp.kernel.witness import Head, Witness
 
 log = logging.getLogger(__name__)
 
 GENESIS = bytes(32)
-HEADS = "audit-heads.jsonl"
-"""The file in the data folder, outside the database, that keeps each seal's head."""
 SEAL_MOST = 5000
 REACH = timedelta(minutes=10)
 """How far back the quick pass looks; the first pass, and each after `full()`, looks at all rows."""
+FOLLOW_AT_ONCE = 20
+"""Seals in memory at once when the witness is caught up: each may name thousands of rows."""
+
+_SEALS = table(AuditSeal)
 
 
-def seal_hash(number: int, previous: bytes, rows: Sequence[tuple[int, bytes]]) -> bytes:
-    """SHA-256 over the seal's number, the seal before and each row's id and hash, in order."""
-    digest = hashlib.sha256(f"{number}:".encode() + previous)
-    for row_id, row_hash in rows:
-        digest.update(f"{row_id}:".encode() + row_hash)
-    return digest.digest()
+def seal_message(
+    number: int, at: datetime, previous: bytes, watched: tuple[str, int], rows: Sequence[tuple[int, bytes]]
+) -> bytes:
+    """What a seal's HMAC is over: number, time, the seal before, the witness and how far it had come (`watched`), and
+    each row's id and HMAC, in order.
+    """
+    head = f"{number}:{at.astimezone(UTC).isoformat()}:{watched[0]}:{watched[1]}:{len(rows)}:".encode() + previous
+    return head + b"".join(row_id.to_bytes(8, "big", signed=True) + row_hash for row_id, row_hash in rows)
+
+
+def message_of(seal: Row[Any], hashes: Sequence[bytes]) -> bytes:
+    """`seal_message` of a seal's row and the HMACs of the rows it names."""
+    rows = list(zip(seal.row_ids, hashes, strict=True))
+    return seal_message(seal.number, seal.at, seal.previous, (seal.witness, seal.witnessed), rows)
+
+
+class BehindWitness(RuntimeError):
+    """The database has fewer seals than were witnessed: it was restored, or its trail cut. Nothing is sealed."""
+
+    def __init__(self, database: int, witnessed: int) -> None:
+        super().__init__(f"the database ends with seal {database}, and seal {witnessed} was witnessed")
+        self.database, self.witnessed = database, witnessed
 
 
 class Sealer:
     """Seals committed rows. One at a time works (a lock in the database); as many as like may run."""
 
-    def __init__(self, engine: Engine, witness: Callable[[int, bytes], None] | None = None) -> None:
-        """`witness` is told each seal's number and hash after its commit, to keep them outside the database."""
+    def __init__(self, engine: Engine, witness: Witness | None = None) -> None:
+        """`witness` keeps each seal's number and hash outside the database, after its commit."""
         self._engine = engine
         self._witness = witness
         self._quick = False
+        self._told: str | None = None
 
     def full(self) -> None:
         """Makes the next pass look at all rows."""
         self._quick = False
 
     def seal(self, now: datetime) -> int:
-        """Seals what is committed and unsealed. Returns how many rows."""
+        """Seals what is committed and unsealed. Returns how many rows. Raises BehindWitness."""
+        self._watch(now)
         total = 0
         while True:
-            done, number, head = self._one(now)
+            done, head = self._one(now)
             total += done
-            if done and self._witness is not None:
-                self._witness(number, head)
+            if head is not None:
+                self._follow(head)
             if done < SEAL_MOST:
                 self._quick = True
                 return total
 
-    def _one(self, now: datetime) -> tuple[int, int, bytes]:
-        rows, sealed, seals = table(AuditRow), table(AuditSealed), table(AuditSeal)
+    def _one(self, now: datetime) -> tuple[int, Head | None]:
+        rows, sealed = table(AuditRow), table(AuditSealed)
         with self._engine.begin() as conn:
             conn.execute(text("SELECT pg_advisory_xact_lock(hashtext('lotwise.sealer'))"))
             open_rows = (
@@ -72,17 +93,94 @@ class Sealer:
                 open_rows = open_rows.where(rows.c.at > now - REACH)
             found = conn.execute(open_rows).all()
             if not found:
-                return 0, 0, GENESIS
-            last = conn.execute(select(seals.c.number, seals.c.hash).order_by(seals.c.number.desc()).limit(1)).first()
-            number, previous = (last.number + 1, last.hash) if last is not None else (1, GENESIS)
-            head = seal_hash(number, previous, [(row.id, row.hash) for row in found])
+                return 0, None
+            last = newest(conn)
+            number, previous = last.number + 1, last.hash
+            watched = self._watched()
+            keys = keys_of(conn)
+            head = keys.sign(seal_message(number, now, previous, watched, [(row.id, row.hash) for row in found]))
             conn.execute(insert(AuditSeal), {
                 "number": number, "at": now, "row_ids": [row.id for row in found], "previous": previous, "hash": head,
+                "key_id": keys.current, "witness": watched[0], "witnessed": watched[1],
             })  # fmt: skip
             conn.execute(insert(AuditSealed), [{"audit_id": row.id, "seal": number} for row in found])
-            return len(found), number, head
+            return len(found), Head(number, head)
+
+    def _watched(self) -> tuple[str, int]:
+        w = self._witness
+        return ("", 0) if w is None or w.name is None or w.last is None else (w.name, w.last.number)
+
+    def _watch(self, now: datetime) -> None:
+        """Before anything is sealed: is the database at least where it was witnessed to be?"""
+        if self._witness is None:
+            return
+        with self._engine.connect() as conn:
+            last = newest(conn)
+        if not self._witness.exists:
+            if last.number:
+                self._say(f"no witness at {self._witness.path}: seals are kept in the database only until"
+                          " `lotwise audit adopt` has begun a new one")  # fmt: skip
+                return
+            self._witness.begin(now)
+        self._witness.refresh()
+        if self._witness.last is not None and self._witness.last.number > last.number:
+            raise BehindWitness(last.number, self._witness.last.number)
+        if self._witness.last is not None and self._witness.last.number < last.number:
+            self._follow(None)
+
+    def _follow(self, made: Head | None) -> None:
+        """The witness takes in what it lacks: the seal just made, or those of others and of before a crash, checked."""
+        w = self._witness
+        if w is None or w.last is None:
+            return
+        w.refresh()
+        if made is not None and made.number == w.last.number + 1:
+            w.append([made])
+            return
+        with self._engine.connect() as conn:
+            for heads in _after(conn, w.last):
+                if heads is None:
+                    self._say(f"seals after {w.last.number} do not continue what was witnessed: `lotwise audit verify`")
+                    return
+                w.append(heads)
+        self._told = None
+
+    def _say(self, trouble: str) -> None:
+        if trouble != self._told:
+            log.error("%s", trouble)
+        self._told = trouble
 
 
-def witness_line(number: int, head: bytes) -> str:
-    """One line for a file of seal heads, kept outside the database."""
-    return json.dumps({"seal": number, "hash": head.hex()})
+def newest(conn: Connection) -> Head:
+    """The last seal; number 0 and GENESIS before the first."""
+    row = conn.execute(select(_SEALS.c.number, _SEALS.c.hash).order_by(_SEALS.c.number.desc()).limit(1)).first()
+    return Head(row.number, row.hash) if row is not None else Head(0, GENESIS)
+
+
+_ROWS = text(f"SELECT a.id, a.key_id, a.hash, {MESSAGE_SQL} AS message FROM audit a WHERE a.id = ANY(:ids)")  # noqa: S608 - our own columns
+
+
+def _after(conn: Connection, last: Head) -> Iterator[list[Head] | None]:
+    """The heads of the seals after one, some at a time, each whole and in its place; None for what is not."""
+    keys = keys_of(conn)
+    number, previous = last.number, last.hash
+    while True:
+        query = select(_SEALS).where(_SEALS.c.number > number).order_by(_SEALS.c.number).limit(FOLLOW_AT_ONCE)
+        seals = conn.execute(query).all()
+        if not seals:
+            return
+        for seal in seals:
+            if seal.number != number + 1 or (previous and seal.previous != previous) or not whole(conn, keys, seal):
+                yield None
+                return
+            number, previous = seal.number, seal.hash
+        yield [Head(seal.number, seal.hash) for seal in seals]
+
+
+def whole(conn: Connection, keys: AuditKeys, seal: Row[Any]) -> bool:
+    """Whether a seal and each row it names bear their HMACs."""
+    rows = {row.id: row for row in conn.execute(_ROWS, {"ids": seal.row_ids})}
+    if any(row_id not in rows for row_id in seal.row_ids):
+        return False
+    good = all(keys.verifies(row.key_id, row.message, row.hash) for row in rows.values())
+    return good and keys.verifies(seal.key_id, message_of(seal, [rows[i].hash for i in seal.row_ids]), seal.hash)

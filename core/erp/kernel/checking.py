@@ -34,7 +34,12 @@ class Checks:
     def __init__(self, engine: Engine, clock: CLOCK = auth.now_utc) -> None:
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
         self._engine = create_engine(
-            engine.url, pool_size=cores, max_overflow=0, pool_pre_ping=True, hide_parameters=True
+            engine.url,
+            pool_size=cores,
+            max_overflow=0,
+            pool_pre_ping=True,
+            hide_parameters=True,
+            execution_options=dict(engine.get_execution_options()),  # the audit keys among them
         )
         self._clock = clock
         self._turns = Turns(cores, WAITING, WAITING_EACH, LONGEST_WAIT)

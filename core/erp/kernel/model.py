@@ -52,7 +52,8 @@ class RevokedToken(SQLModel, table=True):
 class AuditRow(SQLModel, table=True):
     """Who did what to which record, when and why, with values before and after. Append-only.
 
-    `hash` is over the row's own content; the sealer chains committed rows (rule 5).
+    `hash` is an HMAC over the row's own content, `nonce` included, under the key that `key_id` names (audit_keys); the
+    sealer chains committed rows (rule 5).
     """
 
     __tablename__ = "audit"
@@ -67,11 +68,16 @@ class AuditRow(SQLModel, table=True):
     before: dict[str, Any] | None = Field(default=None, sa_column=Column(JSONB))
     after: dict[str, Any] | None = Field(default=None, sa_column=Column(JSONB))
     reason: str | None = None
+    nonce: int = Field(sa_column=Column(BigInteger, nullable=False))
+    key_id: str
     hash: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
 
 
 class AuditSeal(SQLModel, table=True):
-    """A sealed batch of audit rows: their ids in sealing order and a hash chained to the seal before. Append-only."""
+    """A sealed batch of audit rows: their ids in sealing order and an HMAC chained to the seal before. Append-only.
+
+    `witness` is whose file it was then told to, and `witnessed` the last seal that was in it.
+    """
 
     __tablename__ = "audit_seal"
 
@@ -80,6 +86,9 @@ class AuditSeal(SQLModel, table=True):
     row_ids: list[int] = Field(sa_column=Column(ARRAY(BigInteger), nullable=False))
     previous: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
     hash: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    key_id: str
+    witness: str
+    witnessed: int = Field(sa_column=Column(BigInteger, nullable=False))
 
 
 class AuditSealed(SQLModel, table=True):

@@ -20,6 +20,7 @@ from sqlalchemy import Connection, Engine, Executable, Row, text
 from sqlalchemy.exc import OperationalError
 from sqlmodel import Session, SQLModel
 
+from core.erp.kernel.audit_keys import keys_of, message, nonce
 from core.erp.kernel.errors import Forbidden
 from core.erp.kernel.events import Event, Events
 from core.erp.kernel.permits import Role, permits_of
@@ -110,10 +111,11 @@ def record_hash(record: Mapping[str, Any]) -> bytes:
 
 # one value carries all rows: row by row, each would be parsed, planned and told to the triggers by itself
 _AUDIT = text("""
-    INSERT INTO audit (at, actor, action, entity, entity_id, before, after, reason, hash)
-    SELECT r.at, r.actor, r.action, r.entity, r.entity_id, r.before, r.after, r.reason, decode(r.hash, 'hex')
+    INSERT INTO audit (at, actor, action, entity, entity_id, before, after, reason, nonce, key_id, hash)
+    SELECT r.at, r.actor, r.action, r.entity, r.entity_id, r.before, r.after, r.reason, r.nonce, r.key_id,
+        decode(r.hash, 'hex')
     FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS r(at timestamptz, actor text, action text, entity text,
-        entity_id text, before jsonb, after jsonb, reason text, hash text)
+        entity_id text, before jsonb, after jsonb, reason text, nonce bigint, key_id text, hash text)
 """)
 _OUTBOX = text("""
     INSERT INTO outbox (at, topic, key, payload)
@@ -233,8 +235,11 @@ class Unit:
         self.session.flush()
         for row in (*self._audits, *self._outbox):
             row["at"] = self.now
-        for row in self._audits:
-            row["hash"] = record_hash(row)
+        if self._audits:
+            keys = keys_of(self.conn)
+            for row in self._audits:
+                row |= {"nonce": nonce(), "key_id": keys.current}
+                row["hash"] = keys.sign(message(row))
         for statement, rows in ((_AUDIT, self._audits), (_OUTBOX, self._outbox)):
             if rows:
                 self.conn.execute(statement, {"rows": json.dumps([plain(row) for row in rows])})

@@ -1,57 +1,169 @@
-"""Is the audit trail whole? Every row and every seal, read in batches: memory does not grow with the trail."""
+"""Is the audit trail whole? Every row, every seal and every witnessed head, each read once and streamed: memory does
+not grow with the trail.
+"""
 
-import json
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import islice
-from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Row, Select, select, text
 
-from core.erp.kernel.audit import GENESIS, seal_hash
-from core.erp.kernel.model import AuditRow, AuditSeal, AuditSealed
+from core.erp.kernel.audit import GENESIS, message_of
+from core.erp.kernel.audit_keys import MESSAGE_SQL, AuditKeys, keys_of
+from core.erp.kernel.model import AuditRow, AuditSeal
 from core.erp.kernel.tables import table
-from core.erp.kernel.unit import record_hash
+from core.erp.kernel.witness import Begun, Head, Restored, Unreadable, Witness
+from core.series.landing import driver
 
 LATE = timedelta(seconds=10)
 """An unsealed row older than this is an alarm."""
-BATCH = 1000
-SEALS = 5
-"""Seals in memory at once: each names up to thousands of rows."""
-UNREADABLE = 0
-"""The number of no seal: a witness that cannot be read."""
+BATCH = 5000
+"""Rows fetched at once."""
+SEALS = 50
+"""Seals in memory at once: each may name thousands of rows."""
 MOST = 1000
 """Findings told at most: a trail with so many wrong is wrong."""
+NAMED = 20
+"""Ids named in one finding."""
 
-_ROWS, _SEALS, _SEALED = table(AuditRow), table(AuditSeal), table(AuditSealed)
-_COLUMNS = ("at", "actor", "action", "entity", "entity_id", "before", "after", "reason")
+_SEALS = table(AuditSeal)
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Something wrong with the trail: kind is edited, missing, reordered, broken_chain, unsealed, truncated."""
+    """Something wrong with the trail.
+
+    kind: edited (a row is not as it was written, or was written without the key), copied, missing, reordered,
+    broken_chain, unsealed, truncated, no_witness, broken_witness, shortened_witness, or restored (fewer seals than
+    were witnessed: a backup was put back, or the newest were cut off).
+    """
 
     kind: str
     detail: str
 
 
-def verify(conn: Connection, now: datetime | None = None, witnessed: Iterable[tuple[int, bytes]] = ()) -> list[Finding]:
-    """What is wrong with the trail, MOST at most; an empty list means it is whole.
+@dataclass(slots=True)
+class Checked:
+    """What was read by the way: `rows`, `seals`, and by how many whole seals the witness lags behind."""
 
-    `now` also finds rows that should have been sealed; `witnessed` (seal number and hash, kept outside the database)
-    also finds a history written anew with correct hashes.
+    rows: int = 0
+    seals: int = 0
+    lag: int = 0
+
+
+def verify(
+    conn: Connection, now: datetime | None = None, witness: Witness | None = None, checked: Checked | None = None
+) -> list[Finding]:
+    """What is wrong with the trail, MOST findings at most; an empty list means it is whole.
+
+    `now` also finds rows that should have been sealed; `witness`, what a history written anew, or cut, hides from the
+    chain alone. `checked` is filled with how much was read. Raises NoAuditKey.
     """
-    return list(islice(_findings(conn, now, witnessed), MOST))
+    return list(islice(_Trail(conn, now, witness, checked or Checked()).findings(), MOST))
 
 
-def _findings(conn: Connection, now: datetime | None, witnessed: Iterable[tuple[int, bytes]]) -> Iterator[Finding]:
-    yield from _chain(conn)
-    yield from _misplaced(conn)
-    yield from _unsealed(conn, now)
-    yield from _truncated(conn)
-    yield from _unlike(conn, witnessed)
+@dataclass(slots=True)
+class _Trail:
+    conn: Connection
+    now: datetime | None
+    witness: Witness | None
+    checked: Checked
+    keys: AuditKeys = field(init=False)
+    unknown: dict[str, int] = field(default_factory=dict)
+    """Rows by a key that nobody here has."""
+    pending: dict[int, tuple[bytes, int]] = field(default_factory=dict)
+    """Rows read whose seals are not: their HMACs, and the seals they are noted for."""
+
+    def findings(self) -> Iterator[Finding]:
+        self.keys = keys_of(self.conn)
+        # before the seals: what is witnessed by then is among the seals that are read after it
+        heads = _Heads(self.witness)
+        yield from self._chain(heads)
+        yield from self._noted()
+        yield from self._copied()
+        yield from self._truncated()
+        yield from heads.ended(self.conn, self.checked)
+
+    def _chain(self, heads: "_Heads") -> Iterator[Finding]:
+        """Each seal after the one before, over its rows as they are now; then the rows in no seal."""
+        rows = _Rows(self)
+        number, previous = 0, GENESIS
+        for seal in _streamed(self.conn, select(_SEALS).order_by(_SEALS.c.number), SEALS):
+            self.checked.seals += 1
+            if seal.number != number + 1:
+                yield Finding("truncated", f"seals {number + 1} to {seal.number - 1} are missing")
+            elif seal.previous != previous:
+                yield Finding("broken_chain", f"seal {seal.number} does not follow seal {number}")
+            yield from rows.up_to(max(seal.row_ids, default=0))
+            yield from self._seal(seal)
+            yield from heads.compare(seal)
+            number, previous = seal.number, seal.hash
+        yield from rows.up_to(None)
+        yield from rows.late()
+        for key, count in self.unknown.items():
+            yield Finding("edited", f"{count} audit rows name the key {key}, which nobody here has")
+        for row_id, (_, noted) in islice(self.pending.items(), MOST):
+            yield Finding("reordered", f"audit row {row_id} is noted for seal {noted}, which does not name it")
+
+    def _seal(self, seal: Row[Any]) -> Iterator[Finding]:
+        hashes: list[bytes] = []
+        strayed = [row_id for row_id in seal.row_ids if row_id not in self.pending]
+        again = self._looked_up(strayed) if strayed else {}
+        gone: list[int] = []
+        for row_id in seal.row_ids:
+            found = self.pending.pop(row_id, None) or again.get(row_id)
+            if found is None:
+                gone.append(row_id)
+                continue
+            if found[1] != seal.number:
+                yield Finding("reordered", f"audit row {row_id} is in seal {seal.number}, noted for {found[1] or None}")
+            hashes.append(found[0])
+        if gone:
+            yield Finding("missing", f"audit rows {gone[:NAMED]} of seal {seal.number} are gone ({len(gone)} in all)")
+        elif not self.keys.verifies(seal.key_id, message_of(seal, hashes), seal.hash):
+            yield Finding("broken_chain", f"seal {seal.number} does not match its rows in their order")
+
+    def _looked_up(self, ids: list[int]) -> dict[int, tuple[bytes, int]]:
+        """Rows that came after the cursor was opened, or are in no seal by their note."""
+        found = self.conn.execute(_LOOK_UP, {"ids": ids})
+        return {row.id: (row.hash, row.seal) for row in found}
+
+    def _noted(self) -> Iterator[Finding]:
+        """Notes of rows that are no longer there."""
+        gone = list(self.conn.execute(_NOTED_GONE, {"most": NAMED}).scalars())
+        if gone:
+            yield Finding("missing", f"audit rows {gone} are noted as sealed and are gone")
+
+    def _copied(self) -> Iterator[Finding]:
+        for row in self.conn.execute(_COPIES, {"most": MOST}):
+            yield Finding("copied", f"audit rows {row.ids[:NAMED]} are one and the same: all but the first were copied")
+
+    def _truncated(self) -> Iterator[Finding]:
+        """An emptied trail is told by the counter of ids that were given, which a TRUNCATE leaves as it is."""
+        left = self.conn.execute(select(table(AuditRow).c.id).limit(1)).first() is not None
+        if not left and (self.checked.seals or self.conn.scalar(_GIVEN)):
+            yield Finding("truncated", "audit rows were written and none is left")
+
+
+_LOOK_UP = text(
+    "SELECT a.id, a.hash, coalesce(n.seal, 0) AS seal FROM audit a LEFT JOIN audit_sealed n ON n.audit_id = a.id"
+    " WHERE a.id = ANY(:ids)"
+)
+_NOTED_GONE = text(
+    "SELECT n.audit_id FROM audit_sealed n WHERE NOT EXISTS (SELECT FROM audit a WHERE a.id = n.audit_id)"
+    " ORDER BY 1 LIMIT :most"
+)
+_COPIES = text("SELECT array_agg(id ORDER BY id) AS ids FROM audit GROUP BY hash HAVING count(*) > 1 LIMIT :most")
+_GIVEN = text("""
+    SELECT last_value IS NOT NULL FROM pg_sequences
+    WHERE schemaname = current_schema() AND sequencename = 'audit_id_seq'
+""")
+_ROWS = (
+    f"SELECT a.id, a.key_id, a.hash, coalesce(n.seal, 0), {MESSAGE_SQL}, (extract(epoch FROM a.at))::bigint"  # noqa: S608 - our own columns
+    " FROM audit a LEFT JOIN audit_sealed n ON n.audit_id = a.id ORDER BY a.id"
+)
 
 
 def _streamed(conn: Connection, query: Select[Any], at_once: int) -> Iterator[Row[Any]]:
@@ -60,104 +172,121 @@ def _streamed(conn: Connection, query: Select[Any], at_once: int) -> Iterator[Ro
         yield from found
 
 
-def _row_hash(row: Row[Any]) -> bytes:
-    return record_hash({name: getattr(row, name) for name in _COLUMNS})
+class _Rows:
+    """All audit rows by id, from the driver's own binary cursor: a row costs the HMAC and little more."""
+
+    def __init__(self, trail: _Trail) -> None:
+        self._trail = trail
+        self._raw = driver(trail.conn)
+        self._stream = self._read()
+        self._ahead: tuple[Any, ...] | None = next(self._stream, None)
+        self._late: list[int] = []
+        self._late_count = 0
+
+    def _read(self) -> Iterator[tuple[Any, ...]]:
+        with self._raw.cursor(name="lotwise_audit_rows", binary=True) as cursor:
+            cursor.itersize = BATCH
+            cursor.execute(_ROWS)
+            yield from cursor
+
+    def up_to(self, last: int | None) -> Iterator[Finding]:
+        """Reads rows until the id is passed (None: all), checks each and keeps the sealed for their seals."""
+        trail, row = self._trail, self._ahead
+        before = None if trail.now is None else (trail.now - LATE).timestamp()
+        verifies, known, pending, unknown = trail.keys.verifies, trail.keys.by_id, trail.pending, trail.unknown
+        while row is not None and (last is None or row[0] <= last):
+            row_id, key, mac, seal, message, at = row
+            trail.checked.rows += 1
+            if key not in known:
+                unknown[key] = unknown.get(key, 0) + 1
+            elif not verifies(key, message, mac):
+                yield Finding("edited", f"audit row {row_id} does not bear its key's HMAC: edited, or forged")
+            if seal:
+                pending[row_id] = mac, seal
+            elif before is not None and at < before:
+                self._late_count += 1
+                if len(self._late) < NAMED:
+                    self._late.append(row_id)
+            row = next(self._stream, None)
+        self._ahead = row
+
+    def late(self) -> Iterator[Finding]:
+        """Rows that should be in a seal by now."""
+        if self._late_count:
+            yield Finding("unsealed", f"audit rows {self._late} are older than {LATE.seconds} s and unsealed"
+                          f" ({self._late_count} in all)")  # fmt: skip
 
 
-def _edited(row: Row[Any]) -> Iterator[Finding]:
-    if _row_hash(row) != row.hash:
-        yield Finding("edited", f"audit row {row.id} no longer matches its hash")
+class _Heads:
+    """The witness's heads, compared with the seals as these pass by in order of their numbers."""
+
+    def __init__(self, witness: Witness | None) -> None:
+        self._witness = witness
+        self._there = witness is not None and witness.exists
+        self._name: str | None = None
+        self._unreadable = 0
+        self._heads = self._counting() if witness is not None and self._there else iter(())
+        self._next = next(self._heads, None)
+        self._last = 0
+        self._passed = 0
+
+    def _counting(self) -> Iterator[Head]:
+        """The heads that count: none that a signed restore has left behind."""
+        assert self._witness is not None
+        lines = 0
+        cuts: list[tuple[int, int]] = []
+        for line in self._witness.lines():
+            lines += 1
+            if isinstance(line, Restored):
+                cuts.append((lines, line.number))
+        for place, line in enumerate(islice(self._witness.lines(), lines), 1):
+            match line:
+                case Begun(name):
+                    self._name = name
+                case Unreadable():
+                    self._unreadable += 1
+                case Head(number, _) if not any(cut > place and number > kept for cut, kept in cuts):
+                    yield line
+
+    def compare(self, seal: Row[Any]) -> Iterator[Finding]:
+        """The next seal, against what was witnessed of it."""
+        while self._next is not None and self._next.number < seal.number:
+            yield Finding("truncated", f"seal {self._next.number} was witnessed and is missing")
+            self._advance()
+        if self._next is not None and self._next.number == seal.number:
+            if self._next.hash != seal.hash:
+                yield Finding("broken_chain", f"seal {seal.number} is not the one that was witnessed")
+            self._advance()
+        elif self._next is not None:
+            yield Finding("shortened_witness", f"seal {seal.number} is not in the witness, and later ones are")
+        else:
+            self._passed += 1
+
+    def _advance(self) -> None:
+        assert self._next is not None
+        self._last = self._next.number
+        self._next = next(self._heads, None)
+
+    def ended(self, conn: Connection, checked: Checked) -> Iterator[Finding]:
+        """What is left of the witness beyond the last seal, and of the seals beyond the witness."""
+        if self._witness is None:
+            return
+        if not self._there:
+            if checked.seals:
+                yield Finding("no_witness", f"no witness at {self._witness.path}, and {checked.seals} seals")
+            return
+        if self._next is not None:
+            first = self._next.number
+            last = max((head.number for head in self._heads), default=first)
+            yield Finding("restored", f"seals {first} to {last} were witnessed and are not in the database")
+        if self._name is None and checked.seals:
+            yield Finding("broken_witness", f"{self._witness.path} does not begin with its name: cut at its beginning")
+        if self._unreadable:
+            yield Finding("broken_witness", f"{self._unreadable} lines of {self._witness.path} cannot be read")
+        need = conn.scalar(_NEED, {"name": self._name}) or 0
+        if need > self._last:
+            yield Finding("shortened_witness", f"the witness had seal {need} and now ends with {self._last}")
+        checked.lag = self._passed
 
 
-def _chain(conn: Connection) -> Iterator[Finding]:
-    """Each seal after the one before, over its rows as they are now."""
-    number, previous = 0, GENESIS
-    for seal in _streamed(conn, select(_SEALS).order_by(_SEALS.c.number), SEALS):
-        if seal.number != number + 1:
-            yield Finding("truncated", f"seals {number + 1} to {seal.number - 1} are missing")
-        elif seal.previous != previous:
-            yield Finding("broken_chain", f"seal {seal.number} does not follow seal {number}")
-        rows = {row.id: row for row in conn.execute(select(_ROWS).where(_ROWS.c.id.in_(seal.row_ids)))}
-        for row in rows.values():
-            yield from _edited(row)
-        gone = [row_id for row_id in seal.row_ids if row_id not in rows]
-        if gone:
-            yield Finding("missing", f"audit rows {gone[:20]} of seal {seal.number} are gone ({len(gone)} in all)")
-        elif _head(seal, rows) != seal.hash:
-            yield Finding("broken_chain", f"seal {seal.number} does not match its rows in their order")
-        number, previous = seal.number, seal.hash
-
-
-def _head(seal: Row[Any], rows: Mapping[int, Row[Any]]) -> bytes:
-    content = [(row_id, _row_hash(rows[row_id])) for row_id in seal.row_ids]
-    return seal_hash(seal.number, seal.previous, content)
-
-
-_MISPLACED = text("""
-    SELECT COALESCE(n.audit_id, s.id) AS id, s.number, n.seal
-    FROM audit_sealed n FULL JOIN (SELECT number, unnest(row_ids) AS id FROM audit_seal) s ON s.id = n.audit_id
-    WHERE s.number IS DISTINCT FROM n.seal ORDER BY 1 LIMIT :most
-""")
-
-
-def _misplaced(conn: Connection) -> Iterator[Finding]:
-    for row in conn.execute(_MISPLACED, {"most": MOST}):
-        yield Finding("reordered", f"audit row {row.id} is in seal {row.number}, noted for {row.seal}")
-
-
-def _unsealed(conn: Connection, now: datetime | None) -> Iterator[Finding]:
-    """Rows in no seal: each must fit its hash, and wait for its seal only a moment."""
-    sealed = select(_SEALED.c.audit_id).where(_SEALED.c.audit_id == _ROWS.c.id).exists()
-    late: list[int] = []
-    count = 0
-    for row in _streamed(conn, select(_ROWS).where(~sealed).order_by(_ROWS.c.id), BATCH):
-        yield from _edited(row)
-        if now is not None and row.at < now - LATE:
-            count += 1
-            late = [*late, row.id][:20]
-    if count:
-        yield Finding("unsealed", f"audit rows {late} are older than {LATE.seconds} s and unsealed ({count} in all)")
-
-
-_GIVEN = text("""
-    SELECT last_value IS NOT NULL FROM pg_sequences
-    WHERE schemaname = current_schema() AND sequencename = 'audit_id_seq'
-""")
-
-
-def _truncated(conn: Connection) -> Iterator[Finding]:
-    """An emptied trail is told by the counter of ids that were given, which a TRUNCATE leaves as it is."""
-    left = conn.execute(select(_ROWS.c.id).limit(1)).first() is not None
-    sealed = conn.execute(select(_SEALS.c.number).limit(1)).first() is not None
-    if not left and (sealed or conn.scalar(_GIVEN)):
-        yield Finding("truncated", "audit rows were written and none is left")
-
-
-def _unlike(conn: Connection, witnessed: Iterable[tuple[int, bytes]]) -> Iterator[Finding]:
-    """Seals that are not, or no longer, the ones that were witnessed."""
-    remaining = iter(witnessed)
-    while some := list(islice(remaining, BATCH)):
-        query = select(_SEALS.c.number, _SEALS.c.hash).where(_SEALS.c.number.in_({number for number, _ in some}))
-        heads: dict[int, bytes] = {row.number: row.hash for row in conn.execute(query)}
-        for number, head in some:
-            if number == UNREADABLE:
-                yield Finding("broken_chain", f"no witness: {head.decode(errors='replace')[:200]!r}")
-            elif heads.get(number) != head:
-                yield Finding("broken_chain", f"seal {number} is not the one that was witnessed")
-
-
-def heads_of(path: Path) -> Iterator[tuple[int, bytes]]:
-    """The seals' heads kept in a file of `witness_line`s, one after another; none without the file.
-
-    A line that is none (torn by a crash, or edited) comes as UNREADABLE with its bytes.
-    """
-    if not path.exists():
-        return
-    with path.open("rb") as file:
-        for line in file:
-            try:
-                said = json.loads(line)
-                head = int(said["seal"]), bytes.fromhex(said["hash"])
-            except (ValueError, KeyError, TypeError):
-                head = UNREADABLE, line
-            yield head
+_NEED = text("SELECT max(witnessed) FROM audit_seal WHERE witness = :name")

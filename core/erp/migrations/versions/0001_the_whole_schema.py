@@ -1186,6 +1186,8 @@ def upgrade() -> None:
     sa.Column('before', postgresql.JSONB(astext_type=sa.Text()), nullable=True),
     sa.Column('after', postgresql.JSONB(astext_type=sa.Text()), nullable=True),
     sa.Column('reason', sqlmodel.sql.sqltypes.AutoString(), nullable=True),
+    sa.Column('nonce', sa.BigInteger(), nullable=False),
+    sa.Column('key_id', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
     sa.Column('hash', sa.LargeBinary(), nullable=False),
     sa.PrimaryKeyConstraint('id')
     )
@@ -1197,6 +1199,9 @@ def upgrade() -> None:
     sa.Column('row_ids', postgresql.ARRAY(sa.BigInteger()), nullable=False),
     sa.Column('previous', sa.LargeBinary(), nullable=False),
     sa.Column('hash', sa.LargeBinary(), nullable=False),
+    sa.Column('key_id', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('witness', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('witnessed', sa.BigInteger(), nullable=False),
     sa.PrimaryKeyConstraint('number')
     )
     op.create_table('audit_sealed',
