@@ -10,7 +10,7 @@ from fastapi import APIRouter, FastAPI, Response
 from pydantic import BaseModel
 from sqlalchemy import Engine
 
-from core.background import background
+from core.background import background, compare_with_witness
 from core.erp.custody.events import CustodyChanged
 from core.erp.kernel import problems
 from core.erp.kernel.checking import Checks
@@ -143,6 +143,7 @@ def create_app(
         await asyncio.to_thread(outbox.subscribe, engine)
         with influx_behind(engine, *settings.store_behind()):
             if working is not None:
+                await asyncio.to_thread(compare_with_witness, settings, engine)
                 working.start()
             yield
             if working is not None:

@@ -1,5 +1,6 @@
 """What the core does by itself: the sealer and the outbox's runner, in the one server process that leads."""
 
+import contextlib
 import logging
 import threading
 from collections.abc import Callable, Sequence
@@ -7,7 +8,7 @@ from collections.abc import Callable, Sequence
 from sqlalchemy import Engine, NullPool, create_engine, text
 from sqlalchemy.exc import DBAPIError
 
-from core.erp.kernel.audit import Sealer
+from core.erp.kernel.audit import BehindWitness, Sealer
 from core.erp.kernel.auth import now_utc
 from core.erp.kernel.events import Events
 from core.erp.kernel.outbox import Outbox
@@ -121,6 +122,12 @@ class Background:
         """Which loops fail, and with what; None if none does."""
         failing = [f"{loop.name}: {loop.failure}" for loop in self._loops if loop.failure is not None]
         return "; ".join(failing) or None
+
+
+def compare_with_witness(settings: Settings, engine: Engine) -> None:
+    """At a start, before anybody is served: a database behind its witness refuses intentions from the first request."""
+    with contextlib.suppress(BehindWitness):  # it is written down and told; the core serves, and facts are posted
+        Sealer(engine, Witness(settings.data_dir / HEADS)).compare(now_utc())
 
 
 def background(settings: Settings, engine: Engine, events: Events, outbox: Outbox) -> Background:

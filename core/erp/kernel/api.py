@@ -30,12 +30,14 @@ from core.erp.kernel.http import (
 from core.erp.kernel.model import AuditRow, User
 from core.erp.kernel.permits import Role, permits_of
 from core.erp.kernel.proxies import address_of
+from core.erp.kernel.restored_api import router as restorations
 from core.erp.kernel.tables import table
 from core.erp.kernel.unit import Actor, Unit
 from core.erp.kernel.verifying import verify
 from core.erp.kernel.witness import HEADS, Witness
 
 router = routes(responses=PROBLEMS)
+router.include_router(restorations)
 
 Secret = Annotated[SecretStr, Field(max_length=1024)]
 """A password in a body: what is longer than any may be is not even hashed."""

@@ -12,7 +12,9 @@ from typing import Any
 from sqlalchemy import Connection, Engine, Row, insert, select, text
 
 from core.erp.kernel.audit_keys import MESSAGE_SQL, AuditKeys, keys_of
+from core.erp.kernel.journal import JOURNAL, Journal, entries
 from core.erp.kernel.model import AuditRow, AuditSeal, AuditSealed
+from core.erp.kernel.restored import note, signed_since
 from core.erp.kernel.tables import table
 from core.erp.kernel.witness import Head, Witness
 
@@ -59,6 +61,7 @@ class Sealer:
         """`witness` keeps each seal's number and hash outside the database, after its commit."""
         self._engine = engine
         self._witness = witness
+        self._journal = Journal(witness.path.with_name(JOURNAL)) if witness is not None else None
         self._quick = False
         self._told: str | None = None
 
@@ -68,7 +71,7 @@ class Sealer:
 
     def seal(self, now: datetime) -> int:
         """Seals what is committed and unsealed. Returns how many rows. Raises BehindWitness."""
-        self._watch(now)
+        self.compare(now)
         total = 0
         while True:
             done, head = self._one(now)
@@ -110,8 +113,11 @@ class Sealer:
         w = self._witness
         return ("", 0) if w is None or w.name is None or w.last is None else (w.name, w.last.number)
 
-    def _watch(self, now: datetime) -> None:
-        """Before anything is sealed: is the database at least where it was witnessed to be?"""
+    def compare(self, now: datetime) -> None:
+        """Is the database at least where it was witnessed to be? Before anything is sealed, and at the core's start.
+
+        One that is not is written down as a restoration, by which intentions are refused. Raises BehindWitness.
+        """
         if self._witness is None:
             return
         with self._engine.connect() as conn:
@@ -123,10 +129,24 @@ class Sealer:
                 return
             self._witness.begin(now)
         self._witness.refresh()
+        self._rewind()
         if self._witness.last is not None and self._witness.last.number > last.number:
+            note(self._engine, last.number, self._witness.last.number, now)
             raise BehindWitness(last.number, self._witness.last.number)
         if self._witness.last is not None and self._witness.last.number < last.number:
             self._follow(None)
+
+    def _rewind(self) -> None:
+        """Takes in what QA has signed: from those seals on the trail goes on, and what was witnessed beyond is gone."""
+        w = self._witness
+        if w is None or w.last is None:
+            return
+        with self._engine.connect() as conn:
+            found = signed_since(conn, w.restored_at)
+        for restoration, number, at in found:
+            w.restored(number, restoration, at)
+            if self._journal is not None:
+                self._journal.restored(number)
 
     def _follow(self, made: Head | None) -> None:
         """The witness takes in what it lacks: the seal just made, or those of others and of before a crash, checked."""
@@ -135,15 +155,22 @@ class Sealer:
             return
         w.refresh()
         if made is not None and made.number == w.last.number + 1:
-            w.append([made])
+            self._tell([made])
             return
         with self._engine.connect() as conn:
             for heads in _after(conn, w.last):
                 if heads is None:
                     self._say(f"seals after {w.last.number} do not continue what was witnessed: `lotwise audit verify`")
                     return
-                w.append(heads)
+                self._tell(heads)
         self._told = None
+
+    def _tell(self, heads: Sequence[Head]) -> None:
+        assert self._witness is not None
+        self._witness.append(heads)
+        if self._journal is not None:
+            with self._engine.connect() as conn:
+                self._journal.append(entries(conn, heads[0].number, heads[-1].number))
 
     def _say(self, trouble: str) -> None:
         if trouble != self._told:

@@ -161,4 +161,16 @@ _NO_ADMIN_TRIGGER = (
 FUNCTIONS: tuple[str, ...] = (FORBID_CHANGE, _ONLY, _KEEPS, _CYCLE, _SIGNED)
 """What the guards of every room call."""
 
-DDL: tuple[str, ...] = (_TASKS, _TASKS_TRIGGER, _NO_ADMIN, _NO_ADMIN_TRIGGER, _ONCE)
+_RESTORED_ONCE = """
+CREATE TRIGGER restoration_once BEFORE UPDATE ON restoration
+FOR EACH ROW WHEN (OLD.signature_id IS NOT NULL) EXECUTE FUNCTION lotwise_forbid_change()
+"""
+
+_RESTORATION = (
+    *no_removal("restoration"),
+    only("restoration", "signature_id", "signed_at", "record"),
+    signed("restoration", "restoration", "id"),
+    _RESTORED_ONCE,
+)
+
+DDL: tuple[str, ...] = (*_RESTORATION, _TASKS, _TASKS_TRIGGER, _NO_ADMIN, _NO_ADMIN_TRIGGER, _ONCE)

@@ -100,6 +100,25 @@ class AuditSealed(SQLModel, table=True):
     seal: int = Field(sa_column=Column(BigInteger, nullable=False))
 
 
+class Restoration(SQLModel, table=True):
+    """The database was found behind its witness: a backup was put back, or the newest rows were cut off.
+
+    Until QA has signed it, what a hold would stop is stopped (`lotwise_obstacles`). `database_seal` is the last seal
+    that was there, `witnessed_seal` the last that was witnessed; `record` is what was signed.
+    """
+
+    __tablename__ = "restoration"
+    __table_args__ = (UniqueConstraint("database_seal", "witnessed_seal"),)
+
+    id: int | None = identity()
+    found_at: datetime = moment()
+    database_seal: int = Field(sa_column=Column(BigInteger, nullable=False))
+    witnessed_seal: int = Field(sa_column=Column(BigInteger, nullable=False))
+    signature_id: int | None = Field(default=None, sa_column=Column(BigInteger, unique=True))
+    signed_at: datetime | None = moment(nullable=True)
+    record: dict[str, Any] | None = Field(default=None, sa_column=Column(JSONB))
+
+
 class OutboxRow(SQLModel, table=True):
     """Something to tell others once the transaction is committed. Append-only."""
 

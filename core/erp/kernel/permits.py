@@ -32,6 +32,7 @@ PERMITS: dict[Role, frozenset[str]] = {
             "catalog.profiles",
             "excursion.assess",
             "excursion.disposition",
+            "restoration.sign",
             "hold.place",
             "hold.lift",
             "lot.disposition",
@@ -68,7 +69,7 @@ PERMITS: dict[Role, frozenset[str]] = {
 }
 
 
-SIGNING = frozenset({"excursion.disposition", "batch.release", "logger.waive", "epoch.close"})
+SIGNING = frozenset({"excursion.disposition", "restoration.sign", "batch.release", "logger.waive", "epoch.close"})
 """Permits whose acts are signed: who holds one can free goods, so making or resetting such a user is told."""
 
 

@@ -225,6 +225,7 @@ class _Heads:
         self._there = witness is not None and witness.exists
         self._name: str | None = None
         self._unreadable = 0
+        self._restoration: int | None = None
         self._heads = self._counting() if witness is not None and self._there else iter(())
         self._next = next(self._heads, None)
         self._last = 0
@@ -239,6 +240,7 @@ class _Heads:
             lines += 1
             if isinstance(line, Restored):
                 cuts.append((lines, line.number))
+                self._restoration = line.restoration
         for place, line in enumerate(islice(self._witness.lines(), lines), 1):
             match line:
                 case Begun(name):
@@ -281,6 +283,8 @@ class _Heads:
             yield Finding("restored", f"seals {first} to {last} were witnessed and are not in the database")
         if self._name is None and checked.seals:
             yield Finding("broken_witness", f"{self._witness.path} does not begin with its name: cut at its beginning")
+        if self._restoration is not None and conn.scalar(_SIGNED, {"id": str(self._restoration)}) is None:
+            yield Finding("broken_witness", f"it says restoration {self._restoration} was signed; the trail does not")
         if self._unreadable:
             yield Finding("broken_witness", f"{self._unreadable} lines of {self._witness.path} cannot be read")
         need = conn.scalar(_NEED, {"name": self._name}) or 0
@@ -289,4 +293,5 @@ class _Heads:
         checked.lag = self._passed
 
 
+_SIGNED = text("SELECT 1 FROM audit WHERE action = 'restoration.sign' AND entity_id = :id LIMIT 1")
 _NEED = text("SELECT max(witnessed) FROM audit_seal WHERE witness = :name")

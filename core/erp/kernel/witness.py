@@ -12,12 +12,15 @@ import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO
 
 HEADS = "audit-heads.jsonl"
 """The file's name in the data folder."""
+
+
+NEVER = datetime(1, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +51,7 @@ class Restored:
 
     number: int
     restoration: int
+    at: datetime
 
 
 Line = Head | Unreadable | Begun | Restored
@@ -61,7 +65,7 @@ def _parse(raw: bytes) -> Line:
         if "witness" in said:
             return Begun(str(said["witness"]))
         if "restored" in said:
-            return Restored(int(said["restored"]), int(said["restoration"]))
+            return Restored(int(said["restored"]), int(said["restoration"]), datetime.fromisoformat(said["at"]))
         return Head(int(said["seal"]), bytes.fromhex(said["hash"]))
     except (ValueError, KeyError, TypeError):
         return Unreadable(raw[:200])
@@ -77,6 +81,8 @@ class Witness:
         self.name: str | None = None
         self.last: Head | None = None
         """The newest seal that counts, number 0 before the first; its hash is empty where no line says it."""
+        self.restored_at = NEVER
+        """When the newest restoration was signed, as far as this witness knows."""
         self.broken = False
         """Whether a line could not be read."""
 
@@ -104,6 +110,7 @@ class Witness:
 
     def _forget(self) -> None:
         self._offset, self._inode, self.name, self.last, self.broken = 0, 0, None, None, False
+        self.restored_at = NEVER
 
     def _take(self, line: Line) -> None:
         match line:
@@ -111,8 +118,9 @@ class Witness:
                 self.name, self.last = name, Head(0, b"")
             case Head():
                 self.last = line
-            case Restored(number, _):
-                self.last = Head(number, b"")
+            case Restored(number, _, at):
+                self.last = Head(min(number, self.last.number if self.last else 0), b"")
+                self.restored_at = at
             case Unreadable():
                 self.broken = True
 
@@ -133,11 +141,11 @@ class Witness:
             _write(file, [{"seal": h.number, "hash": h.hash.hex()} for h in heads if h.number > after])
         self.refresh()
 
-    def restored(self, number: int, restoration: int) -> None:
-        """QA has signed: the trail goes on after seal `number`."""
+    def restored(self, number: int, restoration: int, at: datetime) -> None:
+        """QA signed at that time: the trail goes on after seal `number`."""
         with self.path.open("r+b") as file, _locked(file):
             self._to_end(file)
-            _write(file, [{"restored": number, "restoration": restoration}])
+            _write(file, [{"restored": number, "restoration": restoration, "at": at.isoformat()}])
         self.refresh()
 
     def _to_end(self, file: BinaryIO) -> None:

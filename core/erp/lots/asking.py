@@ -81,6 +81,14 @@ LANGUAGE sql STABLE AS $$
         || ': ' || h.reason, h.id
     FROM s JOIN hold h ON h.lifted_at IS NULL AND h.lot_id = s.lot_id WHERE s.held
     UNION ALL
+    SELECT s.id, 'restored', 'the database was restored and lacks what came after '
+        || to_char(r.at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS"Z"') || ': QA has not signed restoration ' || r.id
+        || ' yet, so a hold may be missing', NULL::bigint
+    FROM s JOIN (
+        SELECT r.id, COALESCE((SELECT k.at FROM audit_seal k WHERE k.number = r.database_seal), r.found_at) AS at
+        FROM restoration r WHERE r.signature_id IS NULL ORDER BY r.id LIMIT 1
+    ) r ON s.held
+    UNION ALL
     SELECT s.id, 'expired', 'expired at the end of ' || s.expiry, NULL::bigint
     FROM s WHERE s.expired AND s.expiry IS NOT NULL AND s.today > s.expiry
     UNION ALL

@@ -143,6 +143,8 @@ def post_fact(
     if (done := _posted(u, key, same)) is not None:
         return done
     against = movable(u, sublot_id, purpose, context=context, at=at, amount=amount)
+    # after a restore facts are posted again: that QA has not signed yet is no breach of theirs
+    against = [o for o in against if o.kind != ObstacleKind.RESTORED]
     have = on_hand(u, sublot_id)
     if have < amount:
         post(u, sublot_id, "adjustment", "stock", amount - have, purpose=Internal.ADJUSTMENT, reference=reference,

@@ -42,6 +42,8 @@ class ObstacleKind(StrEnum):
     RESTRICTED = "restricted"
     UNJUDGED = "unjudged"
     INSUFFICIENT = "insufficient"
+    RESTORED = "restored"
+    """The database came back from a backup and QA has not signed yet: a hold may be missing."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -343,6 +343,22 @@ CREATE TRIGGER installation_only BEFORE UPDATE ON installation FOR EACH ROW EXEC
 CREATE TRIGGER handling_unit_content_only BEFORE UPDATE ON handling_unit_content FOR EACH ROW EXECUTE FUNCTION lotwise_guard_only('to_at')
     ''',
     r'''
+CREATE TRIGGER restoration_no_delete BEFORE DELETE ON restoration FOR EACH ROW EXECUTE FUNCTION lotwise_forbid_change()
+    ''',
+    r'''
+CREATE TRIGGER restoration_no_truncate BEFORE TRUNCATE ON restoration FOR EACH STATEMENT EXECUTE FUNCTION lotwise_forbid_change()
+    ''',
+    r'''
+CREATE TRIGGER restoration_only BEFORE UPDATE ON restoration FOR EACH ROW EXECUTE FUNCTION lotwise_guard_only('signature_id', 'signed_at', 'record')
+    ''',
+    r'''
+CREATE TRIGGER restoration_signed BEFORE INSERT OR UPDATE ON restoration FOR EACH ROW EXECUTE FUNCTION lotwise_guard_signed('restoration', 'id')
+    ''',
+    r'''
+CREATE TRIGGER restoration_once BEFORE UPDATE ON restoration
+FOR EACH ROW WHEN (OLD.signature_id IS NOT NULL) EXECUTE FUNCTION lotwise_forbid_change()
+    ''',
+    r'''
 CREATE OR REPLACE FUNCTION lotwise_outbox_tasks() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     INSERT INTO outbox_task (outbox_id, handler, attempts, next_at)
@@ -434,6 +450,14 @@ LANGUAGE sql STABLE AS $$
     SELECT s.id, 'held', 'lot held since ' || to_char(h.since_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS"Z"')
         || ': ' || h.reason, h.id
     FROM s JOIN hold h ON h.lifted_at IS NULL AND h.lot_id = s.lot_id WHERE s.held
+    UNION ALL
+    SELECT s.id, 'restored', 'the database was restored and lacks what came after '
+        || to_char(r.at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS"Z"') || ': QA has not signed restoration ' || r.id
+        || ' yet, so a hold may be missing', NULL::bigint
+    FROM s JOIN (
+        SELECT r.id, COALESCE((SELECT k.at FROM audit_seal k WHERE k.number = r.database_seal), r.found_at) AS at
+        FROM restoration r WHERE r.signature_id IS NULL ORDER BY r.id LIMIT 1
+    ) r ON s.held
     UNION ALL
     SELECT s.id, 'expired', 'expired at the end of ' || s.expiry, NULL::bigint
     FROM s WHERE s.expired AND s.expiry IS NOT NULL AND s.today > s.expiry
@@ -1792,6 +1816,18 @@ def upgrade() -> None:
     )
     op.create_index('reservation_reference', 'reservation', ['reference'], unique=False)
     op.create_index('reservation_sublot', 'reservation', ['sublot_id'], unique=False)
+    op.create_table('restoration',
+    sa.Column('id', sa.BigInteger(), autoincrement=True, nullable=False),
+    sa.Column('found_at', sa.DateTime(timezone=True), nullable=False),
+    sa.Column('database_seal', sa.BigInteger(), nullable=False),
+    sa.Column('witnessed_seal', sa.BigInteger(), nullable=False),
+    sa.Column('signature_id', sa.BigInteger(), nullable=True),
+    sa.Column('signed_at', sa.DateTime(timezone=True), nullable=True),
+    sa.Column('record', postgresql.JSONB(astext_type=sa.Text()), nullable=True),
+    sa.PrimaryKeyConstraint('id'),
+    sa.UniqueConstraint('database_seal', 'witnessed_seal'),
+    sa.UniqueConstraint('signature_id')
+    )
     op.create_table('restriction',
     sa.Column('id', sa.BigInteger(), autoincrement=True, nullable=False),
     sa.Column('sublot_id', sa.BigInteger(), nullable=False),

@@ -141,7 +141,7 @@ def against(u: Unit, sublot_id: int, *, automatic: bool, away: bool = False) -> 
         for row in u.conn.execute(_EXCURSIONS, {"id": sublot_id})
         if row.state in {"open", "ended", "assessed"}
     ]
-    bars = {"held", "expired", "unjudged"} if automatic and not away else {"held", "expired"}
+    bars = {"held", "restored", "expired"} | ({"unjudged"} if automatic and not away else set())
     found += [Against(str(o.kind), o.detail) for o in lots.movable(u, sublot_id, Purpose.USE) if o.kind in bars]
     if sublot.state != "quarantine":
         found.append(Against("state", f"it is {sublot.state}, not in quarantine"))

@@ -140,7 +140,8 @@ def _take(u: Unit, shipment: Shipment, line: ShipmentLine) -> None:
         quality.auto_release(u, line.sublot_id, away=shipment.kind == "sale")
     waived = {"unjudged", "insufficient"} if shipment.kind == "sale" else set()  # the consignee's place is not ours
     if shipment.kind == "inbound":
-        against = [lots.Obstacle(lots.ObstacleKind.HELD, h.reason) for h in lots.open_holds(u, sublot_id=sublot.id)]
+        stops = {lots.ObstacleKind.HELD, lots.ObstacleKind.RESTORED}
+        against = [o for o in lots.movable(u, line.sublot_id, lots.Purpose.USE) if o.kind in stops]
     else:
         purpose = PURPOSE[shipment.kind]
         against = [

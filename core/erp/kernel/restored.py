@@ -1,0 +1,106 @@
+"""A database behind its witness: what a hold would stop is stopped until QA signs "restored to T".
+
+A restore rewinds holds, scrap facts, users; the witness and its journal lie outside PostgreSQL and are not rewound.
+What is known to be missing is listed and becomes part of what QA signs. Facts post all the while, and readings come
+back by themselves: gateways send again what the restored core no longer confirms.
+"""
+
+import logging
+from dataclasses import asdict
+from datetime import datetime
+from functools import partial
+from typing import Any
+
+from sqlalchemy import Connection, Engine, select, text, update
+from sqlalchemy.dialects.postgresql import insert as upsert
+
+from core.erp.kernel import signatures
+from core.erp.kernel.errors import Conflict, NotFound
+from core.erp.kernel.journal import Journal
+from core.erp.kernel.model import AuditSeal, Restoration
+from core.erp.kernel.tables import table
+from core.erp.kernel.unit import Unit
+
+log = logging.getLogger(__name__)
+
+BEHIND = (
+    "the database was restored or its newest rows cut off: it ends with seal %d, and seal %d was witnessed. "
+    "What a hold would stop is refused until QA has signed it"
+)
+LISTED = 1000
+"""Rows named in the record at most; all are counted."""
+_R, _SEALS = table(Restoration), table(AuditSeal)
+
+
+def note(engine: Engine, database_seal: int, witnessed_seal: int, now: datetime) -> None:
+    """Writes down that the database is behind its witness; from then on intentions are refused. Once."""
+    same = (_R.c.database_seal == database_seal, _R.c.witnessed_seal == witnessed_seal)
+    row = {"database_seal": database_seal, "witnessed_seal": witnessed_seal, "found_at": now}
+    with engine.begin() as conn:
+        if conn.execute(select(_R.c.id).where(*same)).first() is None:
+            conn.execute(upsert(Restoration).values(row).on_conflict_do_nothing())
+            log.error(BEHIND, database_seal, witnessed_seal)
+
+
+def signed_since(conn: Connection, at: datetime) -> list[tuple[int, int, datetime]]:
+    """(id, last seal that was there, when signed) of the restorations signed after a time, oldest first."""
+    query = select(_R.c.id, _R.c.database_seal, _R.c.signed_at).where(_R.c.signed_at > at).order_by(_R.c.signed_at)
+    return [(row.id, row.database_seal, row.signed_at) for row in conn.execute(query)]
+
+
+_GATEWAYS = text("SELECT gateway, max(received_at) AS heard FROM source_watermark GROUP BY gateway ORDER BY gateway")
+
+
+def record_of(u: Unit, restoration_id: int, journal: Journal) -> dict[str, Any]:
+    """What is signed: to when the database was restored, and what is known to be missing. Raises NotFound."""
+    row = u.get(Restoration, restoration_id)
+    if row is None:
+        raise NotFound(f"no restoration {restoration_id}", restoration_id=restoration_id)
+    if row.record is not None:
+        return row.record
+    seal = u.conn.execute(select(_SEALS.c.at).where(_SEALS.c.number == row.database_seal)).scalar()
+    missing = journal.after(row.database_seal)
+    heard = u.conn.execute(_GATEWAYS).all()
+    return {
+        "restored_to": seal.isoformat() if seal is not None else None,
+        "missing_seals": [row.database_seal + 1, row.witnessed_seal],
+        "missing_rows": len(missing),
+        "missing": [asdict(entry) for entry in missing[:LISTED]],
+        "missing_unlisted": sorted(
+            set(range(row.database_seal + 1, row.witnessed_seal + 1)) - {entry.seal for entry in missing}
+        )[:LISTED],
+        "gateways_confirmed_to": {one.gateway: one.heard.isoformat() for one in heard},
+    }
+
+
+def signing(restoration_id: int, reason: str, journal: Journal) -> signatures.Signing[Restoration]:
+    """The act of signing `sign`."""
+    act = _act(restoration_id, reason)
+    work = partial(sign, restoration_id=restoration_id, reason=reason, journal=journal)
+    return signatures.Signing("restoration.sign", act, lambda u, proof: work(u, proof=proof))
+
+
+def _act(restoration_id: int, reason: str) -> signatures.Act:
+    return signatures.Act("restored: what is missing was dealt with", "restoration", (str(restoration_id),), reason)
+
+
+def sign(u: Unit, *, restoration_id: int, proof: signatures.Proof, reason: str, journal: Journal) -> Restoration:
+    """QA signs that the database was restored, over the list of what is known to be missing; goods may move again.
+
+    Raises Forbidden, NotFound, Conflict (signed already).
+    """
+    u.need("restoration.sign")
+    found = u.get(Restoration, restoration_id, lock=True)
+    if found is None:
+        raise NotFound(f"no restoration {restoration_id}", restoration_id=restoration_id)
+    if found.signature_id is not None:
+        raise Conflict(f"restoration {restoration_id} is signed already", restoration_id=restoration_id)
+    record = record_of(u, restoration_id, journal)
+    signature = signatures.take_pen(u, proof, _act(restoration_id, reason)).sign(restoration_id, record)
+    changes = {"signature_id": signature.id, "signed_at": u.now, "record": record}
+    u.conn.execute(update(_R).where(_R.c.id == restoration_id).values(changes))
+    u.audit("restoration.sign", "restoration", restoration_id, reason=reason, after={
+        "restored_to": record["restored_to"], "missing_seals": record["missing_seals"],
+        "missing_rows": record["missing_rows"],
+    })  # fmt: skip
+    return u.get_one(Restoration, restoration_id)
