@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from simulators.devices import ControllerDevice, MachineDevice
 from simulators.fleet import Fleet
 from simulators.guard import InstanceSettings, require_test_instance
 from simulators.scenario import Scenario
@@ -68,7 +69,7 @@ async def run_scenario(
             if on_event is not None:
                 on_event(happened)
 
-        tell(f"{len(fleet.rooms)} rooms and {len(fleet.devices)} devices are up")
+        tell(f"{len(fleet.rooms)} rooms and {len(fleet.devices)} devices are up: {_addresses(found)}")
         for step in Timetable(fleet).steps():
             if step.at >= found.duration:
                 break
@@ -80,6 +81,20 @@ async def run_scenario(
         summary.seconds = loop.time() - begun
     summary.reports = fleet.reports()
     return summary
+
+
+def _addresses(scenario: Scenario) -> str:
+    """Where each device that serves is found, and the broker that the others speak to."""
+    said = []
+    for device in scenario.devices:
+        if isinstance(device, MachineDevice):
+            said.append(f"{device.name} on opc.tcp://{device.host}:{device.port}/lotwise/")
+        elif isinstance(device, ControllerDevice):
+            line = device.serial and (device.serial.pty or device.serial.port)
+            said.append(f"{device.name} on {line or f'{device.host}:{device.port}'}")
+    if len(said) < len(scenario.devices):
+        said.append(f"the others on the broker {scenario.broker.host}:{scenario.broker.port}")
+    return ", ".join(said)
 
 
 async def _until(moment: float, fleet: Fleet) -> None:
