@@ -179,8 +179,9 @@ class ModbusCollector:
             unit.answered(block)
             at = self._clock()
             for point in block.points:
-                first = point.address - block.start
-                poll.readings.append(self._reading(point, decode(point, cells[first : first + point.width]), at))
+                first = (point.address - block.start) * point.words
+                words = cells[first : first + point.width * point.words]
+                poll.readings.append(self._reading(point, decode(point, words), at))
             poll.blocks.append(block)
 
     def _refused(self, unit: UnitState, block: Block, refusal: Refused, queue: deque[Block], poll: Poll) -> None:

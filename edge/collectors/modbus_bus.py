@@ -6,6 +6,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from pymodbus.exceptions import ConnectionException, ModbusException, ModbusIOException
+from pymodbus.framer.rtu import FramerRTU
 from pymodbus.pdu import ExceptionResponse, ModbusPDU
 
 from edge.collectors.modbus_blocks import Block
@@ -14,6 +15,9 @@ from edge.collectors.modbus_line import Client, name_of, opened
 from edge.collectors.port import SourceLost
 from edge.tasks import end
 
+MBAP_UNIT = 6
+"""Where a Modbus TCP frame names its unit."""
+CRC_BYTES = 2
 _GATEWAY_FAILURES = {10, 11}
 """Exception codes by which a TCP-to-serial gateway says that the unit behind it is not reached or silent."""
 
@@ -49,6 +53,12 @@ class Bus:
         self._gone: asyncio.Future[Any] | None = None
         self._used = False
         self._frames_named = isinstance(config.transport, TcpTransport)
+        self._asked = 0
+        self._answered_as: int | None = None
+        """The unit that answered last, if it was not the one asked."""
+        self._allowed: dict[int, set[int]] = {}
+        for unit in config.units:
+            self._allowed.setdefault(unit.id, set()).update(unit.answers_as)
         self._late: dict[int, float] = {}
         """Unit → until when (the loop's time) an answer to an attempt that was given up may still come."""
         # The driver logs every silent unit on every attempt; the collector logs changes.
@@ -117,14 +127,14 @@ class Bus:
         if self._client is None or not self._client.connected:
             await self.open()
         assert self._client is not None
-        self._heard = 0
+        self._heard, self._asked, self._answered_as = 0, unit, None
         try:
             answer = await self._ask(_READ[block.table](self._client)(block.start, count=block.count, device_id=unit))
         except ConnectionException as error:
             if self._heard:
                 # the driver hangs up on what it cannot decode: this unit's fault, and the next is asked on a new line
                 self._resynchronise()
-                raise Garbled(f"unit {unit}: {self._heard} bytes that are no answer ({error})") from error
+                raise Garbled(f"unit {unit}: {self._no_answer(str(error))}") from error
             raise SourceLost(f"{self.name}: {error}") from error
         except ModbusIOException as error:
             raise self._failure(unit, block, str(error)) from error
@@ -152,8 +162,14 @@ class Bus:
         where = f"unit {unit}, {block.table} {block.start}+{block.count}"
         if self._heard:
             self._resynchronise()
-            return Garbled(f"{where}: {self._heard} bytes that are no answer ({text})")
+            return Garbled(f"{where}: {self._no_answer(text)}")
         return NoAnswer(f"{where}: no answer within {self._timeout} s")
+
+    def _no_answer(self, text: str) -> str:
+        other = self._answered_as
+        if other is not None:
+            return f"answered as unit {other}; `answers_as: [{other}]` allows it, if that is the device"
+        return f"{self._heard} bytes that are no answer ({text})"
 
     def _cells(self, unit: int, block: Block, answer: ModbusPDU) -> list[int] | list[bool]:
         if isinstance(answer, ExceptionResponse):
@@ -168,9 +184,13 @@ class Bus:
             got = len(bits)
         else:
             registers = list(answer.registers)
-            if len(registers) == block.count and answer.function_code == _FUNCTION[block.table]:
+            wanted = block.count * block.points[0].words
+            if len(registers) == wanted and answer.function_code == _FUNCTION[block.table]:
                 return registers
             got = len(registers)
+            if got == 2 * wanted:
+                self._resynchronise()
+                raise Garbled(f"unit {unit}: answered with 4 bytes a register; `register_bytes: 4` reads them as such")
         self._resynchronise()
         raise Garbled(f"unit {unit}: asked {block.count} cells of {block.table}, got {got} by {answer.function_code}")
 
@@ -187,7 +207,27 @@ class Bus:
         if not sending:
             self._heard += len(data)
             self._used = True
+            answered_as = self._unit_of(data)
+            if answered_as not in {None, self._asked}:
+                if answered_as in self._allowed.get(self._asked, ()):
+                    return self._as_asked(data)
+                self._answered_as = answered_as
         return data
+
+    def _unit_of(self, data: bytes) -> int | None:
+        """The unit that an answer is of; None while it is not there whole."""
+        if self._frames_named:
+            return data[MBAP_UNIT] if len(data) > MBAP_UNIT else None
+        crc = int.from_bytes(data[-2:], "big")
+        return data[0] if len(data) > CRC_BYTES + 1 and FramerRTU.check_CRC(data[:-CRC_BYTES], crc) else None
+
+    def _as_asked(self, data: bytes) -> bytes:
+        """The answer of a unit that may answer so, as the driver takes it."""
+        asked = bytes([self._asked])
+        if self._frames_named:
+            return data[:MBAP_UNIT] + asked + data[MBAP_UNIT + 1 :]
+        frame = asked + data[1:-CRC_BYTES]
+        return frame + FramerRTU.compute_CRC(frame).to_bytes(CRC_BYTES, "big")
 
 
 _READ: dict[Table, Callable[[Client], Callable[..., Any]]] = {

@@ -16,6 +16,7 @@ MAX_REGISTERS = 125
 """Registers one read may ask for (Modbus application protocol 1.1b3, §6.3)."""
 MAX_BITS = 2000
 """Coils or discrete inputs one read may ask for (same, §6.1)."""
+WIDE = 4
 CELLS = 65536
 """Addresses of a table, 0 to 65535."""
 
@@ -146,6 +147,8 @@ class ModbusPoint(_Strict):
     """Registers of a string."""
     encoding: Literal["ascii", "utf-8", "latin-1"] = "ascii"
     order: Order = Order.ABCD
+    register_bytes: Literal[2, 4] = 2
+    """Bytes of one register of this device; said once, for the unit."""
     scale: Decimal = Decimal(1)
     offset: Decimal = Decimal(0)
     sentinels: tuple[int | float, ...] = ()
@@ -181,6 +184,8 @@ class ModbusPoint(_Strict):
             raise ValueError("scale must be a number other than 0, offset a number")
         if self.valid is not None and not self.valid[0] < self.valid[1]:
             raise ValueError("valid is [lowest, highest]")
+        if self.register_bytes == WIDE and not self.table.of_bits and REGISTERS.get(self.type, 0) * 2 < WIDE:
+            raise ValueError(f"a register of 4 bytes holds a number of 32 bits or half of one of 64, no {self.type}")
         if self.address + self.width > CELLS:
             raise ValueError("the value reaches past the last address, 65535")
         return self
@@ -202,7 +207,12 @@ class ModbusPoint(_Strict):
         """Cells it takes in its table: registers, or 1 bit."""
         if self.table.of_bits:
             return 1
-        return self.length if self.length is not None else REGISTERS[self.type]
+        return self.length if self.length is not None else REGISTERS[self.type] // self.words
+
+    @property
+    def words(self) -> int:
+        """Words of 16 bits, or bits, that one cell of the table brings."""
+        return 1 if self.table.of_bits else self.register_bytes // 2
 
 
 class ModbusUnit(_Strict):
@@ -215,7 +225,20 @@ class ModbusUnit(_Strict):
     max_bits: int = Field(default=MAX_BITS, ge=1, le=MAX_BITS)
     holes: int = Field(default=4, ge=0, le=MAX_BITS)
     """Unwanted cells that may be read along to join two neighbours into one request."""
+    answers_as: tuple[Annotated[int, Field(ge=0, le=255)], ...] = ()
+    """Other unit ids under which it answers: some devices and gateways answer as 0 or 255 whatever they are asked."""
+    register_bytes: Literal[2, 4] = 2
+    """Bytes of one register: 4 in devices that answer one asked register with four bytes (Enron, Daniel)."""
     points: tuple[ModbusPoint, ...] = Field(min_length=1)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _wide(cls, data: Any) -> Any:
+        """Says to each point how long the unit's registers are, where they are not as the standard has them."""
+        points = data.get("points") if isinstance(data, dict) else None
+        if not isinstance(points, list | tuple) or data.get("register_bytes") != WIDE:
+            return data
+        return data | {"points": [p | {"register_bytes": WIDE} if isinstance(p, dict) else p for p in points]}
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
@@ -228,7 +251,7 @@ class ModbusUnit(_Strict):
 
     def maximum(self, table: Table) -> int:
         """Largest block of a table, in its cells."""
-        return self.max_bits if table.of_bits else self.max_registers
+        return self.max_bits if table.of_bits else min(self.max_registers, 2 * MAX_REGISTERS // self.register_bytes)
 
 
 class ModbusSource(SourceConfig):
@@ -259,4 +282,8 @@ class ModbusSource(SourceConfig):
                 if point.point in seen:
                     raise ValueError(f"{point.point} is configured twice")
                 seen.add(point.point)
+        ids = {unit.id for unit in self.units}
+        for unit in self.units:
+            if taken := (ids - {unit.id}).intersection(unit.answers_as):
+                raise ValueError(f"unit {unit.id} cannot answer as {min(taken)}, which is another unit of the bus")
         return self
