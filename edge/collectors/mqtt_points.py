@@ -152,7 +152,7 @@ class MessageReader:
         decoded = self._decoded(heard, payload, read)
         limit = route.subscription.repeats
         if limit is not None:
-            heard.repeated = self._repeats.unchanged(topic, decoded, received_at, limit)
+            heard.repeated = self._repeats.unchanged(topic, payload, decoded, received_at, limit)
         for item in decoded:
             # a payload may have a field of that name too; only a decoder itself says that the device is gone
             if item.field == EVERY_FIELD and item.reason == Reason.DISCONNECTED:
@@ -189,7 +189,8 @@ class MessageReader:
         return found
 
     def _one(self, heard: Heard, item: Decoded, read: Read) -> None:
-        target = self._target_of(heard, item)
+        key = (heard.topic, item.device, f"{item.field}\0{item.sensor}" if item.sensor else item.field)
+        target = self._targets.get(key) or self._new_target(key, heard, item)
         if target.rule is None:
             self._complain(heard.route, item, target.problem, read)
             return
@@ -221,14 +222,11 @@ class MessageReader:
             Reading(target.point, at, value, unit, heard.received_at, stamp, quality, reason, simulated)
         )
 
-    def _target_of(self, heard: Heard, item: Decoded) -> Target:
-        key = (heard.topic, item.device, f"{item.field}\0{item.sensor}" if item.sensor else item.field)
-        target = self._targets.get(key)
-        if target is None:
-            target = self._target(heard.route, heard.matched, item)
-            if len(self._targets) >= MAX_CACHED:
-                self._targets.clear()
-            self._targets[key] = target
+    def _new_target(self, key: tuple[str, str, str], heard: Heard, item: Decoded) -> Target:
+        target = self._target(heard.route, heard.matched, item)
+        if len(self._targets) >= MAX_CACHED:
+            self._targets.clear()
+        self._targets[key] = target
         return target
 
     def _in_place(

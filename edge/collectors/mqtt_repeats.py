@@ -8,14 +8,12 @@ value that moves, or its battery, its signal, a counter beside it.
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from core.telemetry.quality import Quality
-from core.telemetry.reading import Value
 from edge.collectors.decoders import Decoded
 
 REPEATED = "repeated_unchanged"
 """Nothing has shown for longer than the declared interval that the device still speaks (uncertain)."""
 MOST = 100_000
-BRIDGES_OWN = ("update.", "update_", "device.")
+UPDATE, DEVICE = b'"update', b'"device"'
 """Beginnings of fields by which zigbee2mqtt speaks of itself: no sign of life of the device."""
 
 
@@ -23,35 +21,40 @@ class Repeats:
     """Remembers the last stamp of each point and the last content of each topic; forgets when there are too many."""
 
     def __init__(self) -> None:
-        self._stamps: dict[str, tuple[datetime | None, Value, Quality, str]] = {}
+        self._said: dict[str, Decoded] = {}
         self._contents: dict[str, tuple[int, datetime]] = {}
 
     def stamped(self, point: str, item: Decoded) -> bool:
         """Whether the point had this very value under this very stamp; remembers it. `item` has a stamp."""
-        said = (item.source_at, item.value, item.quality, item.reason)
-        if self._stamps.get(point) == said:
+        said = self._said.get(point)
+        if (
+            said is not None
+            and said.source_at == item.source_at
+            and (said.value, said.quality, said.reason) == (item.value, item.quality, item.reason)
+        ):
             return True
-        if len(self._stamps) >= MOST:
-            self._stamps.clear()
-        self._stamps[point] = said
+        if len(self._said) >= MOST:
+            self._said.clear()
+        self._said[point] = item
         return False
 
     def forget(self, points: Sequence[str]) -> None:
         """What the points say next is no repetition."""
         for point in points:
-            self._stamps.pop(point, None)
+            self._said.pop(point, None)
 
     def forget_all(self) -> None:
         """Nothing with a stamp is a repetition: what was said was perhaps not kept, and is read again."""
-        self._stamps.clear()
+        self._said.clear()
 
-    def unchanged(self, topic: str, decoded: Sequence[Decoded], received_at: datetime, limit: timedelta) -> bool:
+    def unchanged(
+        self, topic: str, payload: bytes, decoded: Sequence[Decoded], received_at: datetime, limit: timedelta
+    ) -> bool:
         """Whether the topic says without a stamp what it has said for longer than `limit`."""
-        if not decoded or any(item.source_at is not None for item in decoded):
+        if not decoded or decoded[0].source_at is not None:
             return False
-        content = hash(
-            tuple((item.device, item.field, item.value) for item in decoded if not item.field.startswith(BRIDGES_OWN))
-        )
+        own = UPDATE in payload or DEVICE in payload
+        content = _without_the_bridges_own(decoded) if own else hash(payload)
         known = self._contents.get(topic)
         if known is not None and known[0] == content:
             return received_at - known[1] > limit
@@ -59,3 +62,8 @@ class Repeats:
             self._contents.clear()
         self._contents[topic] = (content, received_at)
         return False
+
+
+def _without_the_bridges_own(decoded: Sequence[Decoded]) -> int:
+    fields = [(item.device, item.field, item.value) for item in decoded]
+    return hash(tuple(one for one in fields if not one[1].startswith(("update.", "update_", "device."))))

@@ -203,8 +203,6 @@ class Place(msgspec.Struct, frozen=True, gc=False):
 
     def mark(self, item: Decoded) -> Decoded:
         """The value, saying where it stands."""
-        if self is NOWHERE:
-            return item
         local = item.field[self.start :] if self.sensor else ""
         return msgspec.structs.replace(item, sensor=self.sensor, local=local, of=self.of)
 
@@ -224,13 +222,12 @@ def leaves(document: dict[str, Any], identity: str = "") -> Iterator[tuple[str, 
         path, key, node, depth, place = stack.pop()
         if depth > MAX_DEPTH:
             raise BadPayload(f"nested deeper than {MAX_DEPTH}")
-        prefix = f"{path}." if path else ""
         items: list[tuple[str, object]]
         if isinstance(node, dict):
             items = list(node.items())
             if identity in node and path:
                 items.remove((identity, node[identity]))
-                place = Place(str(node[identity])[:MAX_IDENTITY], len(prefix), "")
+                place = Place(str(node[identity])[:MAX_IDENTITY], len(path) + 1, "")
         elif isinstance(node, list):
             items = [(str(index), item) for index, item in enumerate(node)]
             place = Place(place.sensor, place.start, f"{place.of},{len(node)}".lstrip(","))
@@ -240,6 +237,7 @@ def leaves(document: dict[str, Any], identity: str = "") -> Iterator[tuple[str, 
                 raise BadPayload(f"more than {MAX_FIELDS} values")
             yield path, key, node, place
             continue
+        prefix = f"{path}." if path else ""
         stack.extend((f"{prefix}{name}", name, item, depth + 1, place) for name, item in reversed(items))
 
 

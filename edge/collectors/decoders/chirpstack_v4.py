@@ -69,7 +69,8 @@ class ChirpStackV4:
             value, quality, reason = judge(raw)
             if clock > quality:
                 quality, reason = clock, BAD_TIME
-            made.append(place.mark(Decoded(device, field, value, unit, source_at, quality, reason)))
+            item = Decoded(device, field, value, unit, source_at, quality, reason)
+            made.append(item if place is NOWHERE else place.mark(item))
         return made
 
     def _uplink(self, document: dict[str, Any]) -> list[tuple[str, str, object, Place]]:

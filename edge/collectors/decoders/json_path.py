@@ -108,11 +108,11 @@ class _Value:
         self.find = compile_path(spec.path)
         self.unit = spec.unit
         self.find_unit = compile_path(spec.unit_path) if spec.unit_path else None
-        self._lists = _numbered_lists(spec.path)
+        self.lists = _numbered_lists(spec.path)
 
     def of(self, record: Any) -> str:
         """Lengths of the lists in which the path takes an element by its number; "" if it takes none so."""
-        found = (find(record) for find in self._lists)
+        found = (find(record) for find in self.lists)
         return ",".join(str(len(one[0])) for one in found if one and isinstance(one[0], list))
 
 
@@ -167,7 +167,7 @@ class Json:
                 if other > quality:
                     quality, reason = other, why
             unit = ucum(self._text(spec.find_unit, record)) if spec.find_unit else ""
-            of = spec.of(record)
+            of = spec.of(record) if spec.lists else ""
             found.append(
                 Decoded(device, spec.field, value, unit or spec.unit, source_at, quality, reason, historical, of=of)
             )

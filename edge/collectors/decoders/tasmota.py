@@ -13,7 +13,17 @@ from pydantic import Field
 
 from core.telemetry.quality import Quality, Reason
 from core.telemetry.reading import Value
-from edge.collectors.decoders.base import EVERY_FIELD, BadPayload, Decoded, Options, judge, leaves, member, parse_object
+from edge.collectors.decoders.base import (
+    EVERY_FIELD,
+    NOWHERE,
+    BadPayload,
+    Decoded,
+    Options,
+    judge,
+    leaves,
+    member,
+    parse_object,
+)
 from edge.collectors.decoders.times import BAD_TIME, ZoneName, stamp
 from edge.collectors.decoders.units import ucum
 
@@ -97,7 +107,8 @@ class Tasmota:
                 quality, reason = Quality.BAD, Reason.SENTINEL
             if clock > quality:
                 quality, reason = clock, BAD_TIME
-            found.append(place.mark(Decoded(device, path, value, unit, source_at, quality, reason)))
+            item = Decoded(device, path, value, unit, source_at, quality, reason)
+            found.append(item if place is NOWHERE else place.mark(item))
         return found
 
     def _time(self, raw: object) -> tuple[datetime | None, Quality]:

@@ -8,7 +8,16 @@ from datetime import datetime
 from typing import Literal
 
 from core.telemetry.quality import Quality, Reason
-from edge.collectors.decoders.base import EVERY_FIELD, BadPayload, Decoded, Options, judge, leaves, parse_object
+from edge.collectors.decoders.base import (
+    EVERY_FIELD,
+    NOWHERE,
+    BadPayload,
+    Decoded,
+    Options,
+    judge,
+    leaves,
+    parse_object,
+)
 from edge.collectors.decoders.times import BAD_TIME, TimeFormat, stamp
 
 UNITS = {
@@ -74,7 +83,8 @@ def _state(device: str, payload: bytes, identity: str) -> list[Decoded]:
         value, quality, reason = judge(raw)
         if clock > quality:
             quality, reason = clock, BAD_TIME
-        found.append(place.mark(Decoded(device, path, value, unit, source_at, quality, reason)))
+        item = Decoded(device, path, value, unit, source_at, quality, reason)
+        found.append(item if place is NOWHERE else place.mark(item))
     return found
 
 
