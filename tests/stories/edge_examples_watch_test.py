@@ -89,6 +89,7 @@ def test_a_gateway_that_lives_but_whose_source_stands_still_is_silent(world: Wor
 
 
 @pytest.mark.heavy
+@pytest.mark.timeout(600)
 def test_sources_stay_no_further_behind_than_they_say(world: World, tmp_path: Path) -> None:
     """The gateway's example, its broker and its machine real and at default settings; by the clock when heavy."""
     broker_source = next(one for one in sources(EXAMPLES[0]) if isinstance(one, MqttSource))

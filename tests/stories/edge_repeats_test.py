@@ -7,13 +7,14 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
+from core.erp.quality.service import gaps
 from core.telemetry.batch import Watermark
 from core.telemetry.quality import Quality, Reason
 from core.telemetry.reading import Reading
 from edge.collectors.mqtt_config import MqttSource
 from edge.collectors.mqtt_points import MessageReader
 from edge.collectors.mqtt_repeats import REPEATED
-from tests.world import HOUR, MINUTE, World, at
+from tests.world import HOUR, MINUTE, OVER_8_FOR_60, World, at
 
 POINT = "s1/a/room/p1/temperature"
 NOON = at("12:00")
@@ -118,3 +119,24 @@ def test_a_death_is_no_repetition_of_what_came_before() -> None:
     (dead,) = tell(one, 1, b"offline", "zigbee2mqtt/probe/availability")
     assert dead.reason == Reason.DISCONNECTED
     assert len(tell(one, 2, first)) == 1
+
+
+def test_the_bad_samples_of_a_loose_contact_are_one_gap_to_who_releases(world: World) -> None:
+    room = world.zone("room")
+    sublot = world.sublot(world.item(OVER_8_FOR_60), room, at("12:00"))
+    for minute in range(60):
+        quality = Quality.BAD if minute % 2 else Quality.GOOD
+        when = NOON + minute * MINUTE
+        world.feed("room", [(when, 5.0)], quality=quality, upto=when)
+    later = NOON + 3 * HOUR  # after an hour and a half in which nothing was heard
+    world.feed("room", [(later, 5.0), (later + MINUTE, 5.0)], upto=later + MINUTE)
+    told = world.do(lambda u: gaps(u, sublot), now=later + MINUTE)
+    assert [(gap["start_at"], gap["stop_at"], gap["silences"]) for gap in told] == [
+        (NOON + MINUTE, later, 30),
+    ]
+    world.feed("room", [(later + 5 * HOUR, 5.0)], quality=Quality.BAD, upto=later + 5 * HOUR)
+    told = world.do(lambda u: gaps(u, sublot), now=later + 5 * HOUR)
+    assert [(gap["start_at"], gap["stop_at"], gap["silences"]) for gap in told] == [
+        (NOON + MINUTE, later, 30),
+        (later + 31 * MINUTE, None, 1),
+    ]

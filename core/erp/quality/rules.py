@@ -1,9 +1,9 @@
 """Rules of quality, pure: which excursions should stand given what the data say and what has been signed."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Protocol
+from typing import Any, Protocol
 
 LIVE = frozenset({"open", "ended", "assessed"})
 """States in which data still shape an excursion."""
@@ -260,3 +260,24 @@ def changes(
 def incident_kind(certainty: str) -> str:
     """What an incident is about: a limit really broken, or goods that nobody watched."""
     return "gap" if certainty == "unproven" else "limit"
+
+
+def joined(gaps: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Gaps (zone_id, point_id, reason, start_at, stop_at or None, allowed_gap) with those of one point and reason that
+    lie no further apart than what is allowed made one; `silences` says of how many. By first id.
+    """
+    found: list[dict[str, Any]] = []
+    last: dict[tuple[Any, ...], dict[str, Any]] = {}
+    for row in sorted(gaps, key=lambda row: (row["start_at"], row["id"])):
+        gap = {**row, "silences": 1}
+        allowed = gap.pop("allowed_gap") or timedelta(0)
+        key = (gap["zone_id"], gap["point_id"], gap["reason"])
+        before = last.get(key)
+        if before is None or (before["stop_at"] is not None and gap["start_at"] - before["stop_at"] > allowed):
+            found.append(gap)
+            last[key] = gap
+            continue
+        before["silences"] += 1
+        ends = (before["stop_at"], gap["stop_at"])
+        before["stop_at"] = None if None in ends else max(ends)
+    return sorted(found, key=lambda gap: int(gap["id"]))

@@ -21,6 +21,7 @@ from core.erp.lots.rules import Purpose
 from core.erp.lots.workflow import SUBLOT
 from core.erp.quality.events import SublotsReleased
 from core.erp.quality.model import BatchRelease
+from core.erp.quality.rules import joined
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,11 +39,12 @@ _EXCURSIONS = text("""
 """)
 
 _GAPS = text("""
-    SELECT DISTINCT g.id, COALESCE(g.zone_id, p.zone_id) AS zone_id, g.point_id, g.start_at, g.stop_at, g.reason
+    SELECT DISTINCT g.id, COALESCE(g.zone_id, p.zone_id) AS zone_id, g.point_id, g.start_at, g.stop_at, g.reason,
+        z.allowed_gap
     FROM unnest(CAST(:zones AS bigint[]), CAST(:froms AS timestamptz[]), CAST(:tos AS timestamptz[]))
         AS s(zone_id, from_at, to_at)
     JOIN gap_standing g ON (g.stop_at IS NULL OR s.from_at < g.stop_at) AND (s.to_at IS NULL OR g.start_at < s.to_at)
-    LEFT JOIN point p ON p.id = g.point_id
+    LEFT JOIN point p ON p.id = g.point_id LEFT JOIN zone z ON z.id = COALESCE(g.zone_id, p.zone_id)
     WHERE COALESCE(g.zone_id, p.zone_id) IN (s.zone_id, lotwise_judging_zone(s.zone_id, s.from_at))
       AND (p.id IS NULL OR p.role = 'required')
     ORDER BY g.id
@@ -74,10 +76,14 @@ _MADE_HERE = text("""
 
 
 def gaps(u: Unit, sublot_id: int) -> list[dict[str, Any]]:
-    """Unfilled gaps of the zones where the sublot was, while it was there: what nobody knows about it."""
+    """Unfilled gaps of the zones where the sublot was, while it was there: what nobody knows about it.
+
+    Those of one point that are no further apart than the zone's allowed gap are told as one (`silences` of them), from
+    the first's beginning to the last's end: a sensor with a loose contact has hundreds a day.
+    """
     stays = [stay for stay in _stays(u, sublot_id) if stay[0] is not None]
     parameters = {"zones": [s[0] for s in stays], "froms": [s[1] for s in stays], "tos": [s[2] for s in stays]}
-    return [dict(row) for row in u.conn.execute(_GAPS, parameters).mappings()]
+    return joined([dict(row) for row in u.conn.execute(_GAPS, parameters).mappings()])
 
 
 def _stays(u: Unit, sublot_id: int) -> list[Interval]:
