@@ -28,8 +28,8 @@ class SourceKind(msgspec.Struct, frozen=True):
     make: Callable[[Any, LastKept], Collector]
 
 
-def _mqtt(config: MqttSource, _last_kept: LastKept) -> Collector:
-    return MqttCollector(config)
+def _mqtt(config: MqttSource, last_kept: LastKept) -> Collector:
+    return MqttCollector(config, last_kept=last_kept())
 
 
 def _modbus(config: ModbusSource, _last_kept: LastKept) -> Collector:

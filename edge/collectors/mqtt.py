@@ -13,7 +13,7 @@ What is old is never taken as new:
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime, timedelta
 
 from core.telemetry.batch import Gap
@@ -55,14 +55,23 @@ async def _put_aside(keeper: Keeper, asides: list[tuple[str, bytes, str]]) -> No
 
 
 class MqttCollector:
-    """One broker session. `counts` tells what came and what became of it, for the gateway's metrics."""
+    """One broker session. `counts` tells what came and what became of it, for the gateway's metrics.
 
-    def __init__(self, config: MqttSource, clock: Callable[[], datetime] = _now) -> None:
+    `last_kept` gives, per point, the time of its last kept reading.
+    """
+
+    def __init__(
+        self,
+        config: MqttSource,
+        clock: Callable[[], datetime] = _now,
+        last_kept: Mapping[str, datetime] | None = None,
+    ) -> None:
         self.name = config.name
         self._config = config
         self._clock = clock
         self._known = Known.of(config)
         self._reader = self._known.reader
+        self._reader.begin_after(last_kept or {})
         self._memory = self._known.memory
         self._pending = self._known.pending
         self._pending_bytes = sum(len(message.payload) for message in self._pending)

@@ -1,6 +1,7 @@
 """From an MQTT message to readings: route by topic, decode, find the point, judge the time."""
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
@@ -109,6 +110,10 @@ class MessageReader:
         self.forget()
         self._announce_fixed_points()
 
+    def begin_after(self, kept: Mapping[str, datetime]) -> None:
+        """`kept`: the time of each point's last reading, of earlier processes."""
+        self._repeats.begin_after(kept)
+
     def forget(self) -> None:
         """Makes the decoders anew: what they learned from messages that were then not kept must not count.
 
@@ -209,7 +214,8 @@ class MessageReader:
         value, quality, reason = checked(item, target.rule)
         if item.sensor or item.of:
             value, quality, reason = self._in_place(item, target.rule, read, (value, quality, reason))
-        at, clock, why = self._when(item, heard.received_at, late=heard.retained or heard.queued)
+        late = heard.retained or heard.queued or self._repeats.was_kept(target.point, stamp)
+        at, clock, why = self._when(item, heard.received_at, late=late)
         if clock is Quality.GOOD and heard.queued and undated:
             clock, why = Quality.UNCERTAIN, QUEUED
         if clock is Quality.GOOD and heard.repeated:

@@ -5,7 +5,7 @@ value is the same reading, and is not taken twice. Where there is none, only a c
 value that moves, or its battery, its signal, a counter beside it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
 from edge.collectors.decoders import Decoded
@@ -23,6 +23,7 @@ class Repeats:
     def __init__(self) -> None:
         self._said: dict[str, Decoded] = {}
         self._contents: dict[str, tuple[int, datetime]] = {}
+        self._kept: Mapping[str, datetime] = {}
 
     def stamped(self, point: str, item: Decoded) -> bool:
         """Whether the point had this very value under this very stamp; remembers it. `item` has a stamp."""
@@ -37,6 +38,16 @@ class Repeats:
             self._said.clear()
         self._said[point] = item
         return False
+
+    def begin_after(self, kept: Mapping[str, datetime]) -> None:
+        """`kept`: the time of each point's last reading, of earlier processes."""
+        self._kept = kept
+
+    def was_kept(self, point: str, stamp: datetime | None) -> bool:
+        """Whether an earlier process kept a reading of the point under this stamp: under it, the core knows it again,
+        however old it is by now.
+        """
+        return stamp is not None and self._kept.get(point) == stamp
 
     def forget(self, points: Sequence[str]) -> None:
         """What the points say next is no repetition."""

@@ -80,6 +80,14 @@ def test_a_repeat_with_a_known_old_stamp_is_not_taken_as_new(clock: str) -> None
     assert verdicts(tell(one, 301, fresh)) == [(4.1, Quality.GOOD, "")]
 
 
+def test_a_gateway_started_again_does_not_take_a_repeat_for_a_new_reading_of_a_wrong_clock() -> None:
+    again = reader(ignore=["battery", "linkquality"])
+    again.begin_after({POINT: NOON})
+    (old,) = tell(again, 300, {**STATE, "last_seen": NOON.isoformat()})
+    assert (old.at, old.quality) == (NOON, Quality.GOOD), "the core has it: a duplicate"
+    assert tell(again, 301, {**STATE, "last_seen": NOON.isoformat()}) == []
+
+
 def test_another_value_under_the_same_stamp_is_told() -> None:
     one = reader(ignore=["battery", "linkquality"])
     first = {**STATE, "last_seen": NOON.isoformat()}
