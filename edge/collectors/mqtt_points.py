@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 import msgspec
@@ -13,10 +12,11 @@ from core.telemetry.reading import Reading, Value
 from edge.collectors.decoders import BadPayload, Decoded, Decoder, DecoderOptions, make_decoder
 from edge.collectors.decoders.base import EVERY_FIELD
 from edge.collectors.decoders.sparkplug_b import SparkplugB
-from edge.collectors.mqtt_config import MqttSource, PointRule, Subscription
+from edge.collectors.mqtt_config import MqttSource, PointRule
 from edge.collectors.mqtt_identities import Identities
 from edge.collectors.mqtt_repeats import REPEATED, Repeats
-from edge.collectors.mqtt_topics import DEVICE, FIELD, SENSOR, PointTemplate
+from edge.collectors.mqtt_routes import Heard, Read, Route, Target
+from edge.collectors.mqtt_topics import DEVICE, FIELD, SENSOR
 from edge.collectors.mqtt_values import checked, with_zeros
 from edge.collectors.port import Clock, judged_at
 
@@ -27,63 +27,6 @@ ABSURD = datetime(2000, 1, 1, tzinfo=UTC)
 FRESH = timedelta(seconds=2)
 MAX_POINTS = 100_000
 MAX_CACHED = 200_000
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """A point and the rule that chose it; no point if no rule takes the field or its address cannot be."""
-
-    point: str
-    rule: PointRule | None
-    problem: str = ""
-
-
-@dataclass(slots=True)
-class Read:
-    """What came of a message: readings, and why what is missing among them is missing."""
-
-    readings: list[Reading] = field(default_factory=list)
-    problems: list[str] = field(default_factory=list)
-
-
-class Route:
-    """One subscription with its decoder and its templates."""
-
-    def __init__(self, subscription: Subscription) -> None:
-        self.subscription = subscription
-        self.decoder: Decoder
-        self.rules = {rule.key: rule for rule in subscription.rules}
-        self.templates = {
-            rule.point: PointTemplate(rule.point, subscription.placeholders) for rule in subscription.rules
-        }
-        self.zeros = [rule for rule in subscription.rules if rule.omitted_is_zero]
-
-    def rule(self, item: Decoded) -> PointRule | None:
-        """The rule for a field: by the sensor's identity before its position, the device's own before anybody's, by
-        name before `*`.
-        """
-        device, sensor = item.device, item.sensor
-        keys: list[tuple[str | None, str | None, str]] = [
-            (one, None, name) for name in (item.field, EVERY_FIELD) for one in (device, None)
-        ]
-        if sensor:
-            keys = [(one, known, item.local) for known in (sensor, "*") for one in (device, None)] + keys
-        return next((self.rules[key] for key in keys if key in self.rules), None)
-
-
-@dataclass(slots=True)
-class Heard:
-    """A routed message: what its wildcards matched, when it came, whether it may be old, and whether it says for too
-    long what it said before.
-    """
-
-    route: Route
-    topic: str
-    matched: dict[str, str]
-    received_at: datetime
-    retained: bool
-    queued: bool
-    repeated: bool = False
 
 
 class MessageReader:

@@ -11,7 +11,8 @@ from pydantic import ValidationError
 from core.telemetry.quality import Quality, Reason
 from core.telemetry.sparkplug import Metric, Payload
 from edge.collectors.mqtt_config import MqttSource
-from edge.collectors.mqtt_points import MessageReader, Read
+from edge.collectors.mqtt_points import MessageReader
+from edge.collectors.mqtt_routes import Read
 
 DOUBLE_ARRAY = 31
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)

@@ -16,7 +16,8 @@ from edge.collectors.decoders.times import BAD_TIME
 from edge.collectors.mqtt_config import MqttSource
 from edge.collectors.mqtt_frames import Message
 from edge.collectors.mqtt_memory import Redeliveries
-from edge.collectors.mqtt_points import QUEUED, MessageReader, Read
+from edge.collectors.mqtt_points import QUEUED, MessageReader
+from edge.collectors.mqtt_routes import Read
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 JSON = {"name": "json", "values": {"t": "t", "u": "u"}, "time": {"path": "ts"}}
