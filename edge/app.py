@@ -22,6 +22,8 @@ from edge.collectors.port import Collector
 from edge.config import GatewayConfig, load
 from edge.forwarder import Forwarder
 from edge.health import Health, SourceHealth, SpoolHealth, StreamHealth, listen, serve_health
+from edge.points import points_of
+from edge.pointwatch import PointWatch
 from edge.sources import PROTOCOLS, SourceKind
 from edge.spool import Spool, SpoolFailed, SpoolInUse, SpoolMismatch
 from edge.supervisor import Source, Supervisor
@@ -34,6 +36,8 @@ FAREWELL = 2.0
 CUT_OFF_PACE = 15.0
 """Seconds between watermarks while no core answers: nobody is waiting for them, and each is a batch to send later."""
 PRUNE_EVERY = 60.0
+UNKNOWN_NAMED = 100
+"""Points that /healthz names of those that the core's catalog lacks."""
 
 
 def _now() -> datetime:
@@ -60,6 +64,9 @@ class Gateway:
             identities=_identities(config),
             group=config.redundancy_group or "",
         )
+        self.points = PointWatch(self.carrier, config.gateway, self._points)
+        self._kept_before = spool.last_kept()
+        self._named = frozenset(point.address for source in config.sources for point in points_of(source))
         self.clock = Clockwatch(config.clock.max_offset.total_seconds())
 
     async def run(self, stop: asyncio.Event, listener: socket.socket) -> None:
@@ -72,6 +79,7 @@ class Gateway:
                 self.forwarder.run(),
                 self._watermarks(),
                 self._prune(),
+                self.points.run(),
                 serve_health(self.health, listener),
             )
         ]
@@ -85,6 +93,11 @@ class Gateway:
             await self._farewell()
         finally:
             await end([sources, *others, stopping])
+
+    def _points(self) -> frozenset[str]:
+        """Every point that the configuration names, and those that devices have spoken for since the start."""
+        before = self._kept_before
+        return self._named | {point for point, at in self.spool.last_kept().items() if before.get(point) != at}
 
     async def _farewell(self) -> None:
         with contextlib.suppress(SpoolFailed, TimeoutError):
@@ -130,6 +143,8 @@ class Gateway:
             confirmed=self.forwarder.confirmed,
             taken_back=self.forwarder.taken_back,
             beyond_replay=self.forwarder.beyond_replay,
+            unknown_points=len(self.points.unknown),
+            unknown=self.points.unknown[:UNKNOWN_NAMED],
         )
         sources = tuple(_source_health(source, now) for source in self.supervisor.sources)
         ok = (

@@ -65,6 +65,9 @@ class StreamHealth(msgspec.Struct, frozen=True):
     confirmed: int
     taken_back: int
     beyond_replay: int
+    unknown_points: int = 0
+    """Points that this gateway reads and the core's catalog lacks; `unknown` names the first of them."""
+    unknown: tuple[str, ...] = ()
 
 
 class ClockHealth(msgspec.Struct, frozen=True):
@@ -122,6 +125,7 @@ class _Figures:
             ("stream_connected", "1 while the stream's server is reachable.", int(stream.connected)),
             ("core_answers", "1 while the core answers for what it has.", int(stream.core_answers)),
             ("beyond_replay_batches", "Batches the core misses whose payloads are gone.", stream.beyond_replay),
+            ("unknown_points", "Points read here that the core's catalog lacks.", stream.unknown_points),
             ("clock_offset_seconds", "Seconds ahead of the stream server.", float("nan") if offset is None else offset),
             ("clock_ok", "1 while the clock is within its tolerance.", int(h.clock.ok)),
         )

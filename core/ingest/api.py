@@ -15,7 +15,7 @@ from core.erp.kernel.http import PROBLEMS, Answer, Body, Cursor, Door, Length, L
 from core.erp.kernel.signatures import Act, Proof, Signing, take_pen
 from core.erp.kernel.tables import table
 from core.erp.kernel.unit import Unit
-from core.ingest import imports_api
+from core.ingest import imports_api, unknown_api
 from core.ingest.epochs import close_epoch, epoch_record
 from core.ingest.lagging import lag
 from core.ingest.model import DeadLetter, EpochClosed, GatewayEpoch, IngestAlarm
@@ -343,3 +343,4 @@ def retire(gateway: str, source: str, body: RetireIn, door: Door) -> JSONRespons
 router = routes()
 router.include_router(_ingest)
 router.include_router(imports_api.router)
+router.include_router(unknown_api.router)

@@ -6,7 +6,7 @@ from itertools import repeat
 
 from sqlalchemy import Connection, Engine, text
 
-from core.telemetry.batch import MISSING_MAX, BadBatch, ConfirmAsk, Confirmed, ConfirmReply
+from core.telemetry.batch import MISSING_MAX, POINTS_MAX, BadBatch, ConfirmAsk, Confirmed, ConfirmReply
 from core.telemetry.reading import INT_MAX
 
 LISTED_MAX = 65_536
@@ -35,6 +35,8 @@ def answer(engine: Engine, ask: ConfirmAsk, standing: Standing) -> ConfirmReply:
     """
     if len(ask.upto) > ASKED_MAX:
         raise BadBatch(f"a question about {len(ask.upto)} runs, at most {ASKED_MAX}")
+    if len(ask.points) > POINTS_MAX or any("\0" in point for point in ask.points):
+        raise BadBatch(f"a question about {len(ask.points)} points, at most {POINTS_MAX}, or one that cannot be")
     room = min(MISSING_MAX, LISTED_MAX // max(len(ask.upto), 1))
     with engine.connect().execution_options(isolation_level="REPEATABLE READ") as conn:
         through = _through(conn, ask)
@@ -48,7 +50,21 @@ def answer(engine: Engine, ask: ConfirmAsk, standing: Standing) -> ConfirmReply:
         closed = conn.execute(
             text("SELECT epoch FROM epoch_closed WHERE gateway = :g ORDER BY epoch"), {"g": ask.gateway}
         ).scalars()
-        return ConfirmReply(confirmed, standing.stream, dict(standing.floors), tuple(closed))
+        return ConfirmReply(confirmed, standing.stream, dict(standing.floors), tuple(closed), _unknown(conn, ask))
+
+
+def _unknown(conn: Connection, ask: ConfirmAsk) -> tuple[str, ...]:
+    """Those of the points asked for that the catalog does not have."""
+    if not ask.points:
+        return ()
+    rows = conn.execute(
+        text(
+            "SELECT a FROM unnest(CAST(:points AS text[])) a"
+            " WHERE NOT EXISTS (SELECT FROM point WHERE address = a) ORDER BY a"
+        ),
+        {"points": list(ask.points)},
+    )
+    return tuple(rows.scalars())
 
 
 def _beyond(upto: int, start: int) -> int | None:

@@ -155,13 +155,18 @@ class ConfirmAsk(msgspec.Struct, frozen=True):
     """A gateway asks, on subject `confirm.<gateway>`: how far are these (epoch, partition) confirmed?
 
     `upto` gives for each the highest number the gateway has sent. `since`, where given, goes along with it: the
-    gateway no longer has anything at or below that number, so that `missing` need not list it.
+    gateway no longer has anything at or below that number, so that `missing` need not list it. `points` are addresses
+    of which it wants to know whether the catalog has them, at most POINTS_MAX.
     """
 
     gateway: str
     upto: tuple[tuple[str, int, int], ...]
     since: tuple[int, ...] = ()
+    points: tuple[str, ...] = ()
 
+
+POINTS_MAX = 2000
+"""Points that one question may be about: with 400 characters each it stays within a message's usual size."""
 
 MISSING_MAX = 4096
 """How many missing numbers an answer lists at most; a longer list would outgrow the stream's message size."""
@@ -196,6 +201,8 @@ class ConfirmReply(msgspec.Struct, frozen=True):
     stream: str
     floors: dict[int, int]
     closed_epochs: tuple[str, ...] = ()
+    unknown: tuple[str, ...] = ()
+    """Of the points asked for, those that the catalog does not have."""
 
 
 CHAIN_START = bytes(32)
