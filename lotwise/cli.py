@@ -16,6 +16,8 @@ from rich.console import Console
 from typer.core import TyperGroup
 
 from core.settings import Settings
+from lotwise.edge_commands import browse, catalog
+from lotwise.edge_options import CoreOption, LoginOption
 from lotwise.simulating import replay, simulate, simulate_logger
 
 
@@ -135,21 +137,38 @@ def edge_run(
     check: Annotated[
         bool, typer.Option("--check", help="Only say what is wrong with it, or what it would do.")
     ] = False,
+    core: CoreOption = None,
+    login: LoginOption = None,
     log_level: str = "INFO",
 ) -> None:
-    """Run a gateway until Ctrl-C. All errors of its configuration are printed at once, before anything starts."""
+    """Run a gateway until Ctrl-C. All errors of its configuration are printed at once, before anything starts.
+
+    With --check and --core the core is asked whether it knows the zones and points, too.
+    """
     from edge import app as gateway
 
     start_logging(log_level)
-    raise typer.Exit(gateway.check(file) if check else gateway.main(file))
+    raise typer.Exit(_edge_check(file, core, login) if check else gateway.main(file))
 
 
 @edge_app.command("check")
-def edge_check(file: Path) -> None:
-    """Say what is wrong with a gateway's configuration, with file and line, or what it would do."""
+def edge_check(file: Path, *, core: CoreOption = None, login: LoginOption = None) -> None:
+    """Say what is wrong with a gateway's configuration, with file and line, or what it would do.
+
+    With --core the core is asked whether it knows the zones and points, in units that fit; a core that is away is told.
+    """
+    raise typer.Exit(_edge_check(file, core, login))
+
+
+def _edge_check(file: Path, core: str | None, login: str | None) -> int:
     from edge import app as gateway
 
-    raise typer.Exit(gateway.check(file))
+    wrong = gateway.check(file)
+    if wrong or core is None:
+        return wrong
+    from lotwise.edge_points import ask_core
+
+    return ask_core(file, core, login)
 
 
 @edge_app.command("aside")
@@ -168,24 +187,8 @@ def edge_aside(
     raise typer.Exit(asides.main(file, topic, limit))
 
 
-@edge_app.command("browse")
-def edge_browse(
-    endpoint: Annotated[str, typer.Argument(help="opc.tcp://host:port/path or, with --file, a source's name.")],
-    *,
-    file: Annotated[
-        Path | None, typer.Option(help="The gateway's configuration, for the source's certificate, user and password.")
-    ] = None,
-    start: Annotated[str, typer.Option(help="The node to start at.")] = "i=85",
-    zone: Annotated[str, typer.Option(help="Zone address for the YAML section.")] = "SITE/AREA/ZONE",
-    user: str | None = None,
-    password: Annotated[str | None, typer.Option(envvar="LOTWISE_OPCUA_PASSWORD")] = None,
-    everything: Annotated[bool, typer.Option(help="The server's own nodes too.")] = False,
-) -> None:
-    """List an OPC UA server's variables, with a section to paste into a gateway's configuration."""
-    from lotwise.browsing import browse, configured, plain
-
-    server = configured(file, endpoint) if file is not None else plain(endpoint, user, password)
-    raise typer.Exit(1 if server is None else browse(server, start, zone, everything=everything))
+edge_app.command()(browse)
+edge_app.command()(catalog)
 
 
 @ingest_app.callback()

@@ -3,12 +3,13 @@
 from datetime import datetime
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import Query
 from sqlalchemy import text
 
+from core.erp.kernel.door import routes
 from core.erp.kernel.http import PROBLEMS, Answer, Door
 
-router = APIRouter(prefix="/ingest", tags=["ingest"], responses=PROBLEMS)
+router = routes(prefix="/ingest", tags=["ingest"], responses=PROBLEMS)
 
 _UNKNOWN = text(
     "SELECT gateway, point, count(*) AS readings, min(reading_at) AS first_at, max(reading_at) AS last_at"

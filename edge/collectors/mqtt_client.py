@@ -1,6 +1,6 @@
 """The paho-mqtt client as we use it: read in large pieces, acknowledged in one write, never without verification.
 
-The only importer of paho. It overrides the private `_sock_recv`, `_handle_publish`, `_handle_pubrel` and
+Besides it only browsing imports paho. It overrides the private `_sock_recv`, `_handle_publish`, `_handle_pubrel` and
 `_ssl_wrap_socket` of version 2.2.0 and uses some more private names; the version is pinned and a test compares.
 """
 
@@ -152,11 +152,11 @@ def make_client(config: MqttSource) -> BufferedClient:
     if config.username is not None:
         client.username_pw_set(config.username, config.password.get_secret_value() if config.password else None)
     if config.tls is not None:
-        client.tls_set_context(_tls_context(config))
+        client.tls_set_context(tls_context(config))
     return client
 
 
-def _tls_context(config: MqttSource) -> ssl.SSLContext:
+def tls_context(config: MqttSource) -> ssl.SSLContext:
     """A context that verifies certificate and host name. Raises SourceMisconfigured."""
     assert config.tls is not None
     try:

@@ -9,7 +9,7 @@ from asyncua import Client, ua
 from asyncua.ua.ua_binary import struct_to_binary, uatcp_to_binary
 
 from core.telemetry.quality import Quality
-from edge.browse import browse_lines
+from edge.browse.opcua import browse
 from edge.collectors import opcua_session
 from edge.collectors.opcua import OpcUaCollector
 from edge.collectors.opcua_config import OpcUaServer
@@ -197,8 +197,8 @@ def test_a_deep_address_space_is_listed_to_its_end_and_a_wrong_start_is_said() -
                 await folder.add_variable(ua.NodeId(f"deep-{number}", index), f"deep-{number}", number)
             server = OpcUaServer(endpoint=peer.endpoint)
             listing = ("n", "deep-0", "deep-1", "deep-2")
-            listed = [line async for line in browse_lines(server, yaml=False)]
-            assert [line.split("  ")[1] for line in listed] == [f"nsu={NAMESPACE};s={n}" for n in listing]
+            listed = [node.node_id async for node in browse(server)]
+            assert listed == [f"nsu={NAMESPACE};s={n}" for n in listing]
             wrong = {
                 "ns=9;i=1": "has no node ns=9;i=1",
                 "nonsense": "no node id",
@@ -206,6 +206,6 @@ def test_a_deep_address_space_is_listed_to_its_end_and_a_wrong_start_is_said() -
             }
             for start, said in wrong.items():
                 with pytest.raises(SourceMisconfigured, match=said):
-                    _ = [line async for line in browse_lines(server, start)]
+                    _ = [node async for node in browse(server, start)]
 
     asyncio.run(main())

@@ -1,15 +1,14 @@
-"""Browsing: every variable with its path, node id, type, value and unit, and a section that can be pasted as it is."""
+"""Browsing: every variable with its path, node id, type, value and unit, and a source that reads them as it is."""
 
 import asyncio
-import io
 from pathlib import Path
-from typing import Any
 
 import pytest
 from asyncua import ua
-from ruamel.yaml import YAML
 
-from edge.browse import browse_lines, unit_of
+from edge.browse import opcua
+from edge.browse.found import CannotBrowse, Found, Names, Places
+from edge.browse.opcua import unit_of
 from edge.collectors.opcua import OpcUaCollector
 from edge.collectors.opcua_config import OpcUaServer
 from lotwise.browsing import configured, plain
@@ -39,38 +38,41 @@ async def furnish(peer: Machine) -> None:
         await view.add_reference(shown, ua.ObjectIds.Organizes, bidirectional=False)
 
 
-async def lines_of(peer: Machine) -> list[str]:
-    server = OpcUaServer(endpoint=peer.endpoint)
-    return [line async for line in browse_lines(server, zone="plant/hall/cell")]
+async def found_at(peer: Machine) -> Found:
+    nodes = [node async for node in opcua.browse(OpcUaServer(endpoint=peer.endpoint))]
+    return opcua.found(nodes, {"endpoint": peer.endpoint}, "filler", Names(Places(["plant/hall/cell"])))
 
 
 def test_what_is_found_can_be_pasted_and_read() -> None:
     async def main() -> None:
         async with machine(free_port(), {"n": 7}) as peer:
             await furnish(peer)
-            lines = await lines_of(peer)
-            listed = lines[: lines.index("")]
+            found = await found_at(peer)
+            listed = found.lines
             air = next(line for line in listed if line.startswith("Chamber/Air temperature"))
             assert f"nsu={NAMESPACE};s=Chamber.T  Double  4.5 Cel  (read+history, historizing)" in air
             assert sum("Air temperature" in line for line in listed) == 1
             assert not any(line.startswith("Server/") for line in listed)
             assert not any("EngineeringUnits" in line for line in listed)
 
-            pasted: Any = YAML(typ="safe").load(io.StringIO("\n".join(lines[lines.index("") + 1 :])))
-            by_node = {node["node"]: node for node in pasted["nodes"]}
+            assert found.source is not None
+            by_node = {node["node"]: node for node in found.source["nodes"]}
             assert by_node[f"nsu={NAMESPACE};s=Chamber.T"]["unit"] == "Cel"
             assert by_node[f"nsu={NAMESPACE};s=Chamber.T"]["point"] == "plant/hall/cell/Chamber/Air-temperature"
             assert by_node[f"nsu={NAMESPACE};s=Chamber.Probes"]["index"] == 0
-            # What no reading can carry is there as a comment only.
+            roles = {point.address: (point.quantity, point.role) for point in found.points}
+            assert roles["plant/hall/cell/Chamber/Air-temperature"] == ("temperature", "required")
+            assert roles["plant/hall/cell/Chamber/Probes"] == ("Probes", "machine")
+            # What no reading can carry is listed only.
             assert f"nsu={NAMESPACE};s=Chamber.Key" not in by_node
-            assert any("Chamber.Key" in line and line.startswith("  #") for line in lines)
+            assert any("Chamber.Key" in line for line in listed)
             # What is bad or doubtful just now is a node all the same, and shown as it is.
             assert {f"nsu={NAMESPACE};s=Chamber.{name}" for name in ("Failed", "Old", "By hand")} <= by_node.keys()
             assert "  Double  BadSensorFailure  (" in next(line for line in listed if "/Failed " in line)
             assert "  Double  1.5 UncertainLastUsableValue  (" in next(line for line in listed if "/Old " in line)
 
             keeper = Memory()
-            async with running(OpcUaCollector(source(peer, **pasted)), keeper):
+            async with running(OpcUaCollector(source(peer, nodes=found.source["nodes"])), keeper):
                 await until(lambda: keeper.of("Air-temperature") and keeper.of("Probes") and keeper.of("n"))
             assert keeper.values("Air-temperature") == [4.5]
             assert keeper.of("Air-temperature")[0].unit == "Cel"
@@ -79,7 +81,7 @@ def test_what_is_found_can_be_pasted_and_read() -> None:
 
 
 def test_a_configured_source_is_browsed_by_its_own_channel_and_name(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path,
 ) -> None:
     file = tmp_path / "gateway.yaml"
     file.write_text(
@@ -88,16 +90,14 @@ def test_a_configured_source_is_browsed_by_its_own_channel_and_name(
         "nodes: [{node: i=1, point: plant/a/z/d/x}]}]}"
     )
     server = configured(file, "filler")
-    assert server is not None
     assert (server.endpoint, server.user) == ("opc.tcp://h:4841", "u")
-    assert configured(file, "capper") is None
-    assert configured(tmp_path / "none.yaml", "filler") is None
-    assert plain("http://h", None, None) is None
-    told = capsys.readouterr().out
-    assert "no OPC UA source 'capper'; it has filler" in told
-    assert "cannot be read" in told
-    assert "not an endpoint" in told
-    assert "hidden" not in told
+    with pytest.raises(CannotBrowse, match="no OPC UA source 'capper'; it has filler"):
+        configured(file, "capper")
+    with pytest.raises(CannotBrowse, match="cannot be read"):
+        configured(tmp_path / "none.yaml", "filler")
+    with pytest.raises(CannotBrowse, match="not an endpoint") as told:
+        plain("http://h", "u", "hidden")
+    assert "hidden" not in str(told.value)
 
 
 def test_units() -> None:

@@ -1,13 +1,15 @@
 """What an OPC UA server has: a walk through its address space, and the YAML to read it by."""
 
 import re
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from asyncua import ua
 from asyncua.ua.object_ids import ObjectIdNames
 
+from edge.browse.found import Found, FoundPoint, Names
+from edge.browse.quantities import measured
 from edge.collectors.opcua_config import OpcUaServer
 from edge.collectors.opcua_security import StrictClient
 from edge.collectors.opcua_service import in_groups, node_id, operation_limit, reaching
@@ -24,8 +26,6 @@ _ACCESS = ((ua.AccessLevel.CurrentRead, "read"), (ua.AccessLevel.CurrentWrite, "
 _NEVER_READ = {UNSUPPORTED, "BadNotReadable", "BadUserAccessDenied"}
 _PER_CALL = 100
 _SHOWN = 60
-_OUTSIDE = re.compile(r"[^A-Za-z0-9_-]+")
-_SEGMENT = 64
 
 UCUM = {
     "CEL": "Cel", "FAH": "[degF]", "KEL": "K", "P1": "%", "C62": "1", "BAR": "bar", "MBR": "mbar", "PAL": "Pa",
@@ -213,60 +213,43 @@ def unit_of(information: ua.EUInformation) -> tuple[str, str]:
     return UCUM.get(code) or _UCUM_OF_TEXT.get(text.strip(), ""), text
 
 
-def yaml_lines(nodes: Sequence[BrowsedNode], zone: str = "SITE/AREA/ZONE") -> Iterator[str]:
-    """A `nodes:` section to paste into a source: points are made of the last two browse names, below `zone`."""
-    taken: set[str] = set()
-    yield "nodes:"
+def line_of(node: BrowsedNode) -> str:
+    """The node as a line of a listing."""
+    access = "+".join(node.access) + (", historizing" if node.historizing else "")
+    value = f"{_shown(node)} {node.unit or node.unit_text}".rstrip()
+    return f"{'/'.join(node.path)}  {node.node_id}  {node.type}  {value}  ({access})"
+
+
+def found(nodes: Sequence[BrowsedNode], server: Mapping[str, Any], name: str, names: Names) -> Found:
+    """The server's variables as a source of that name; points are called by the last two browse names."""
+    points: list[FoundPoint] = []
+    made: list[dict[str, Any]] = []
     for node in nodes:
-        unit = f", unit {node.unit_text}" if node.unit_text and not node.unit else ""
-        yield f"  # {'/'.join(node.path)}: {node.type}, {_shown(node)}{unit}"
-        lead, rest = ("  - ", "    ") if node.wanted else ("  # - ", "  #   ")
-        yield f"{lead}node: {_quoted(node.node_id)}"
-        yield f"{rest}point: {_point(node, zone, taken)}"
-        if node.unit:
-            yield f"{rest}unit: {_quoted(node.unit)}"
-        if node.array is not None:
-            yield f"{rest}index: 0"
+        if not node.wanted:
+            continue
+        device, last = ("server", *node.path)[-2:]
+        point = _point(node, names.address(device, last))
+        points.append(point)
+        unit = {"unit": node.unit} if node.unit else {}
+        index = {"index": 0} if node.array is not None else {}
+        made.append({"node": node.node_id, "point": point.address, **unit, **index})
+    lines = tuple(line_of(node) for node in nodes)
+    source = {"name": name, "protocol": "opcua", **server, "nodes": made} if made else None
+    notes = tuple(
+        f"{'/'.join(node.path)}: unit {node.unit_text!r} has no UCUM code here: say it by hand"
+        for node in nodes
+        if node.unit_text and not node.unit and node.wanted
+    )
+    return Found(lines, source, tuple(points), notes)
 
 
-async def browse_lines(
-    server: OpcUaServer,
-    start: str = "i=85",
-    *,
-    zone: str = "SITE/AREA/ZONE",
-    everything: bool = False,
-    yaml: bool = True,
-) -> AsyncIterator[str]:
-    """The server's variables, one a line as they are found; then, if `yaml`, a section to paste. Raises as `browse`."""
-    found: list[BrowsedNode] = []
-    async for node in browse(server, start, everything=everything):
-        found.append(node)
-        access = "+".join(node.access) + (", historizing" if node.historizing else "")
-        value = f"{_shown(node)} {node.unit or node.unit_text}".rstrip()
-        yield f"{'/'.join(node.path)}  {node.node_id}  {node.type}  {value}  ({access})"
-    if not found:
-        yield f"no variables below {start}"
-    elif yaml:
-        yield ""
-        for line in yaml_lines(found, zone):
-            yield line
+def _point(node: BrowsedNode, address: str) -> FoundPoint:
+    what = measured(node.path[-1], node.unit, node.value) if node.unit else None
+    value = f"{_shown(node)} {node.unit or node.unit_text}".rstrip()
+    quantity, role = (what.quantity, what.role) if what is not None else (address.rpartition("/")[2], "machine")
+    return FoundPoint(address, quantity, node.unit, role, value, node.node_id)
 
 
 def _shown(node: BrowsedNode) -> str:
     text = " ".join(filter(None, (repr(node.value) if node.value is not None else "", node.status)))
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
-
-
-def _quoted(text: str) -> str:
-    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
-
-
-def _point(node: BrowsedNode, zone: str, taken: set[str]) -> str:
-    names = [_OUTSIDE.sub("-", name).strip("-")[:_SEGMENT] or "x" for name in ("server", *node.path)[-2:]]
-    point = f"{zone}/{'/'.join(names)}"
-    number = 2
-    while point in taken:
-        point = f"{zone}/{names[0]}/{names[1][: _SEGMENT - 4]}-{number}"
-        number += 1
-    taken.add(point)
-    return point
