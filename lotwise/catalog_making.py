@@ -16,6 +16,9 @@ from lotwise.cataloguing import NO_LIMITS, Plan, Terms, WantedPoint, carry_out, 
 from lotwise.core_client import Core, CoreAway, CoreRefused
 from lotwise.edge_options import DEFAULT_CORE, OFFERED
 
+PATIENCE = 60.0
+"""Seconds for a core that is just being started in another terminal."""
+
 
 @dataclass(frozen=True, slots=True)
 class CatalogOptions:
@@ -44,7 +47,8 @@ def make_catalog(points: Sequence[WantedPoint], options: CatalogOptions) -> int:
     """Shows, asks, makes. 0 if the catalog has all of it afterwards (or it was a dry run), else 1."""
     out = Console(stderr=True, highlight=False)
     try:
-        with Core(options.core or DEFAULT_CORE, options.login) as core:
+        url = options.core or DEFAULT_CORE
+        with Core(url, options.login, patience=PATIENCE, told=lambda text: out.print(text, markup=False)) as core:
             return _make(core, points, options, out)
     except CoreAway as error:
         out.print(f"the core cannot be reached: {error}", markup=False)

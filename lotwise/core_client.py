@@ -3,7 +3,8 @@
 import getpass
 import os
 import sys
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Any, Self
 
@@ -26,9 +27,16 @@ class CoreRefused(Exception):
 
 
 class Core:
-    """The API of a core, for one person. A context manager; signs in at its first request."""
+    """The API of a core, for one person. A context manager; signs in at its first request.
 
-    def __init__(self, url: str, login: str | None) -> None:
+    One that refuses connections may still be starting: `patience` seconds are given to it, and `told` is told.
+    """
+
+    def __init__(
+        self, url: str, login: str | None, *, patience: float = 0.0, told: Callable[[str], None] = lambda _text: None
+    ) -> None:
+        self._patience = patience
+        self._told = told
         self.url = url.rstrip("/")
         self._login = login
         self._http = httpx.Client(timeout=_TIMEOUT)
@@ -67,7 +75,7 @@ class Core:
         return self._asked(method, f"/api/v1{path}", headers={"Authorization": f"Bearer {self._token}"}, **more)
 
     def _sign_in(self) -> None:
-        self._asked("GET", "/api/v1/openapi.json")  # before a password is asked for in vain
+        self._reach()  # before a password is asked for in vain
         if not self._login:
             raise CoreRefused(401, "who signs in? give --login or LOTWISE_LOGIN")
         password = os.environ.get("LOTWISE_PASSWORD")
@@ -77,6 +85,22 @@ class Core:
             password = getpass.getpass(f"Password of {self._login}: ", sys.stderr)
         answer = self._asked("POST", "/api/v1/token", data={"username": self._login, "password": password})
         self._token = str(answer["access_token"])
+
+    def _reach(self) -> None:
+        deadline = time.monotonic() + self._patience
+        waiting = False
+        while True:
+            try:
+                self._asked("GET", "/api/v1/instance")
+            except CoreAway as error:
+                if not isinstance(error.__cause__, httpx.ConnectError) or time.monotonic() >= deadline:
+                    raise
+            else:
+                return
+            if not waiting:
+                self._told(f"waiting for the core at {self.url}, at most {self._patience:.0f} s")
+            waiting = True
+            time.sleep(0.5)
 
     def _asked(self, method: str, path: str, **more: Any) -> Any:
         try:

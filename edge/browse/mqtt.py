@@ -23,6 +23,10 @@ OFF_CLOCK = timedelta(minutes=5)
 _SAID_TWICE = ".tF"
 """Shelly says each temperature in °C, too."""
 _NAMED = 5
+NO_LAST_SEEN = (
+    "zigbee2mqtt repeats what a device said last, with no time: set advanced.last_seen to ISO_8601 in the bridge, or a"
+    " dead sensor is noticed late"
+)
 _OPTIONS: TypeAdapter[Any] = TypeAdapter(DecoderOptions)
 
 
@@ -135,6 +139,9 @@ def _described(values: Sequence[Value], made: Mapping[int, FoundPoint]) -> list[
 
 
 def _clock_notes(values: Sequence[Value]) -> list[str]:
+    """What the operator should know of the devices' times."""
+    if any(one.speech.dialect == "zigbee2mqtt" and one.decoded.source_at is None for one in values):
+        return [NO_LAST_SEEN]
     off = sorted({value.device for value in values if value.time.endswith(("ahead", "behind"))})
     if not off:
         return []
@@ -189,15 +196,8 @@ def _subscription(
         name = quantity if len(alike[value.device, quantity]) == 1 else field_name
         point = _point(value, names.address(value.device or segment_of(value.topic), name), quantity)
         made[id(value)] = point
-        said = {"device": value.said} if value.said else {}
-        unit = {"unit": point.unit} if point.unit else {}
-        number = {"kind": "number"} if isinstance(value.decoded.value, str) and value.measures is not None else {}
         # several probes are numbered anew when one of them dies: each is bound by its identity
-        bound = len(probes[value.device] - {""}) > 1 and value.decoded.sensor
-        what = (
-            {"field": value.decoded.local, "sensor": value.decoded.sensor} if bound else {"field": value.decoded.field}
-        )
-        rules.append({**what, **said, "point": point.address, **unit, **number})
+        rules.append(_rule(value, point, by_identity=len(probes[value.device] - {""}) > 1))
     taken = {value.decoded.field for value in wanted}
     ignored = sorted({value.decoded.field for value in values} - taken)
     return {
@@ -206,6 +206,16 @@ def _subscription(
         "points": rules,
         **({"ignore": ignored} if ignored else {}),
     }, made
+
+
+def _rule(value: Value, point: FoundPoint, *, by_identity: bool) -> dict[str, Any]:
+    decoded = value.decoded
+    bound = by_identity and decoded.sensor
+    what = {"field": decoded.local, "sensor": decoded.sensor} if bound else {"field": decoded.field}
+    said = {"device": value.said} if value.said else {}
+    unit = {"unit": point.unit} if point.unit else {}
+    number = {"kind": "number"} if isinstance(decoded.value, str) and value.measures is not None else {}
+    return {**what, **said, "point": point.address, **unit, **number}
 
 
 def _quantity(value: Value) -> str:

@@ -209,6 +209,10 @@ def test_what_was_guessed_is_said_and_what_the_device_says_is_not() -> None:
 
 def test_a_clock_that_is_off_is_told() -> None:
     late = {"temperature": 4.5, "time": (NOW - timedelta(hours=1)).isoformat()}
+    assert any(
+        "advanced.last_seen" in note for note in found(("zigbee2mqtt/a", {"temperature": 4, "linkquality": 1})).notes
+    )
+    assert not any("last_seen" in note for note in found(("zigbee2mqtt/a", ZIGBEE)).notes)
     of = found(("sensors/a", late))
     assert any("device time, 3600 s behind" in line for line in of.lines)
     assert any("the clock of a is more than 5 min off" in note for note in of.notes)

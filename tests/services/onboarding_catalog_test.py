@@ -14,6 +14,7 @@ from core.ingest.folding import Folder
 from core.telemetry.batch import POINTS_MAX, BadBatch, ConfirmAsk, ConfirmReply, decode, encode
 from edge.carrier import CoreSilent
 from edge.pointwatch import PointWatch
+from lotwise import catalog_making
 from tests.servers import free_port
 from tests.services.api_core_test import PASSWORD, Api, api  # noqa: F401 - a fixture
 from tests.services.cli_commands_test import lotwise
@@ -120,7 +121,12 @@ def test_what_does_not_fit_is_told_and_left_as_it_is(api: Api, file: Path) -> No
     assert "DOES NOT FIT: plant/store/cold-1/tank/temperature: sent in 'hPa'" in done.output
 
 
-def test_who_may_not_is_told_so(api: Api, file: Path) -> None:  # noqa: F811 - a fixture
+def test_who_may_not_is_told_so(
+    api: Api,  # noqa: F811 - a fixture
+    file: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(catalog_making, "PATIENCE", 0.0)
     assert "lacks the permit catalog.manage" in made(api, file, "--yes", login="store").output
     wrong = lotwise(
         "edge",
