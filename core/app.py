@@ -14,7 +14,7 @@ from core.background import background, compare_with_witness
 from core.erp.custody.events import CustodyChanged
 from core.erp.kernel import problems
 from core.erp.kernel.checking import Checks
-from core.erp.kernel.door import posts
+from core.erp.kernel.door import posts, uploads
 from core.erp.kernel.events import Event, Events
 from core.erp.kernel.guards import DOCS, Guards
 from core.erp.kernel.outbox import Outbox
@@ -160,7 +160,7 @@ def create_app(
     )  # fmt: skip
     app.state.settings, app.state.engine, app.state.events = settings, engine, events
     app.state.outbox, app.state.signing_key, app.state.checks = outbox, key, checks
-    app.state.posts = posts()
+    app.state.posts, app.state.uploads = posts(), uploads()
     app.add_middleware(Guards)
     app.add_middleware(TrustedProxies, trusted=settings.proxies)
     problems.install(app)

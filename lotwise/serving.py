@@ -6,7 +6,6 @@ import signal
 import socket
 import ssl
 from collections.abc import Iterator
-from functools import partial
 
 import uvicorn
 from rich.console import Console
@@ -14,7 +13,7 @@ from starlette.types import ASGIApp
 
 from core.app import create_app
 from core.erp.migrations import upgrade
-from core.ingest.taking import take_file
+from core.ingest.taking import FileTaker
 from core.settings import Settings
 from core.web.pages import install_pages
 from lotwise.runtime import in_words, servers, with_secret
@@ -36,7 +35,7 @@ def serve(settings: Settings, host: str, port: int) -> None:
             engine = found.engine(20)
             upgrade(engine)
             app = create_app(settings, engine, probes={"servers": found.trouble})
-            install_pages(app, partial(take_file, live=settings.instance == "live"))
+            install_pages(app, FileTaker(live=settings.instance == "live"))
             # of what uvicorn says only what is wrong; where we listen is told in our own words
             with _ending_in_order():
                 _Server(configured(app, settings), url).run(sockets=[listener])

@@ -1,5 +1,6 @@
 """The routes of imports: recorders read out, bound to goods and judged. curl can do it, and `lotwise import` does."""
 
+import asyncio
 from collections.abc import Callable
 from functools import partial
 
@@ -14,7 +15,7 @@ from core.erp.kernel.unit import Unit
 from core.ingest.import_shapes import FileImportOut, ImportIn, ImportOut, ValueIn
 from core.ingest.importing import Order, Series, Value, import_recorder
 from core.ingest.taking import answer, import_file, rehearsed
-from core.ingest.uploads import FORM, Uploaded
+from core.ingest.uploads import FORM, form_of, read_upload
 from core.telemetry.quality import Quality, Reason
 
 router = routes(tags=["imports"], responses=PROBLEMS)
@@ -61,16 +62,20 @@ def post_import(body: ImportIn, door: Door, request: Request) -> JSONResponse:
     openapi_extra={"requestBody": {"required": True, "content": {"multipart/form-data": FORM}}},
 )  # fmt: skip
 @needs("logger.import", most=65 * MIB)
-def post_file(upload: Uploaded, door: Door, request: Request) -> JSONResponse:
+async def post_file(request: Request, door: Door) -> JSONResponse:
     """As `/imports`, with the device's own file: a Fridge-tag or Q-tag text report, or a table (CSV), plain or gzip.
 
+    It is streamed to disk and read by a process of its own with bounds of time and memory.
     `curl -H "Authorization: Bearer …" -F file=@130500109088.txt -F shipment=SH-1 …/api/v1/imports/files`
     """
-    live = request.app.state.settings.instance == "live"
-    found = upload.read(now_utc())
-    order = upload.order(found)
-    work = partial(import_file, upload=upload, found=found, order=order, live=live)
-    return _post(door, upload.fields.dry_run, work)
+    state = request.app.state
+    async with state.uploads.turn(door.actor.login, asyncio.Lock()), form_of(request) as form:
+        door = door.asking(await asyncio.to_thread(form.digest))
+        upload = await read_upload(form.name, form.file, form.fields, now_utc())
+    work = partial(import_file, upload=upload, live=state.settings.instance == "live")
+    tried = partial(rehearsed, work=work)
+    dry_run = upload.fields.dry_run
+    return await door.posted(tried if dry_run else work, status=200 if dry_run else 201)
 
 
 def _post(door: DoorKeeper, dry_run: bool, work: Callable[[Unit], ImportOut]) -> JSONResponse:

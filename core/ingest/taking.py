@@ -1,7 +1,10 @@
 """What an import answers, whoever asked for it (a route, a page), and the trying of one: done, told and undone."""
 
+import asyncio
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from functools import partial
+from tempfile import TemporaryFile
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
@@ -12,9 +15,8 @@ from core.erp.kernel.errors import Invalid
 from core.erp.kernel.unit import Unit
 from core.ingest.import_shapes import ExcursionOut, FileImportOut, FileIn, HoldOut, ImportOut, SpanOut
 from core.ingest.importing import import_recorder
-from core.ingest.orders import Imported, Order
-from core.ingest.uploads import Upload
-from core.telemetry.readers.recorded import Recorded
+from core.ingest.orders import Imported
+from core.ingest.uploads import Upload, read_upload
 
 T = TypeVar("T")
 
@@ -29,24 +31,33 @@ def rehearsed(u: Unit, work: Callable[[Unit], T]) -> T:
         u.discard()
 
 
-def take_file(u: Unit, name: str, data: bytes, fields: Mapping[str, object], *, live: bool) -> dict[str, Any]:
-    """Does with a recorder's file what `/imports/files` does, and answers as that does (FileImportOut as plain data).
+class FileTaker:
+    """Does with a recorder's file what `/imports/files` does, for a page: it is read first, then taken."""
 
-    Raises Invalid for what cannot be read, and all that `import_recorder` does.
-    """
-    try:
-        upload = Upload(name, data, FileIn.model_validate(fields))
-    except ValidationError as error:
-        raise Invalid("; ".join(f"{one['loc'][0]}: {one['msg']}" for one in error.errors())) from error
-    found = upload.read(u.now)
-    work = partial(import_file, upload=upload, found=found, order=upload.order(found), live=live)
-    return (rehearsed(u, work) if upload.fields.dry_run else work(u)).model_dump()
+    def __init__(self, *, live: bool) -> None:
+        self._live = live
+
+    async def read(self, name: str, data: bytes, fields: Mapping[str, object], now: datetime) -> Upload:
+        """What the file holds. Raises Invalid for what cannot be read."""
+        try:
+            given = FileIn.model_validate(fields)
+        except ValidationError as error:
+            raise Invalid("; ".join(f"{one['loc'][0]}: {one['msg']}" for one in error.errors())) from error
+        with TemporaryFile() as file:
+            await asyncio.to_thread(file.write, data)
+            file.flush()
+            return await read_upload(name, file, given, now)
+
+    def take(self, u: Unit, upload: Upload) -> dict[str, Any]:
+        """Imports it, and answers as the API does (FileImportOut as plain data). Raises what `import_recorder` does."""
+        work = partial(import_file, upload=upload, live=self._live)
+        return (rehearsed(u, work) if upload.fields.dry_run else work(u)).model_dump()
 
 
-def import_file(u: Unit, upload: Upload, found: Recorded, order: Order, *, live: bool) -> FileImportOut:
+def import_file(u: Unit, upload: Upload, *, live: bool) -> FileImportOut:
     """Imports what was found in an uploaded file. Raises what `import_recorder` does."""
-    done = answer(u, import_recorder(u, Judge(), order, live=live), dry_run=upload.fields.dry_run)
-    return FileImportOut(**done.model_dump(), file=upload.told(found))
+    done = answer(u, import_recorder(u, Judge(), upload.order, live=live), dry_run=upload.fields.dry_run)
+    return FileImportOut(**done.model_dump(), file=upload.told)
 
 
 _EXCURSIONS = text("""

@@ -1,12 +1,15 @@
 """One shipment: how it stands, its required recorders, and the reading out of a recorder's file: tried, then bound."""
 
 from collections.abc import Mapping
+from datetime import datetime
 from functools import partial
 from typing import Any, Protocol
 
 from nicegui import ui
 from nicegui.events import UploadEventArguments
 
+from core.erp.kernel.auth import now_utc
+from core.erp.kernel.errors import LotwiseError
 from core.erp.kernel.unit import Unit
 from core.erp.shipments import views
 from core.erp.shipments.shapes import ShipmentDetail
@@ -28,8 +31,12 @@ class TakeFile(Protocol):
     The fields are that form's. Raises what the core raises.
     """
 
-    def __call__(self, u: Unit, name: str, data: bytes, fields: Mapping[str, object]) -> dict[str, Any]:
-        """One file."""
+    async def read(self, name: str, data: bytes, fields: Mapping[str, object], now: datetime) -> Any:
+        """What the file holds, to be taken."""
+        ...
+
+    def take(self, u: Unit, upload: Any) -> dict[str, Any]:
+        """Imports what was read."""
         ...
 
 
@@ -99,8 +106,12 @@ class _ReadOut:
         assert self._tried is not None
         name, data, fields = self._tried
         answers: list[dict[str, Any]] = []
-        work = partial(self._take, name=name, data=data, fields=fields | {"dry_run": dry_run})
-        if not await self._of.act(lambda u: answers.append(work(u)), "logger.import", self._said):
+        try:
+            upload = await self._take.read(name, data, fields | {"dry_run": dry_run}, now_utc())
+        except LotwiseError as error:
+            self._said.set_text(f"{error.title}: {error.detail}")
+            return False
+        if not await self._of.act(lambda u: answers.append(self._take.take(u, upload)), "logger.import", self._said):
             return False
         with self._outcome:
             _told(answers[-1])  # of the last try, where the database made us begin again

@@ -124,8 +124,13 @@ def posting(request: Request) -> Any:
 
 
 def posts() -> Turns:
-    """The turns of one app."""
+    """The turns at posting of one app."""
     return Turns(POSTS_AT_ONCE, POSTS_WAITING, POSTS_EACH, POSTS_LONGEST, retry_after=3)
+
+
+def uploads() -> Turns:
+    """The turns at handing in files, from the first byte until they are read: each may take a core and its memory."""
+    return Turns(at_once=2, most=32, each=16, longest=120.0, retry_after=15)
 
 
 # --- bodies

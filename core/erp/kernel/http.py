@@ -5,7 +5,7 @@ import binascii
 import hmac
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from functools import partial
@@ -202,10 +202,20 @@ class DoorKeeper:
             raise Forbidden(f"{self.actor.login} lacks the permit {signing.permit}", permit=signing.permit)
         proof = await self.checks.prove(self.actor, signing.act, by.password.get_secret_value(), by.login)
         try:
-            async with self.turn():
-                return await run_in_threadpool(self.post, lambda u: shown(u, signing.work(u, proof)), status=status)
+            return await self.posted(lambda u: shown(u, signing.work(u, proof)), status=status)
         finally:
             proof.spent = True
+
+    async def posted(
+        self, work: Callable[[Unit], BaseModel | Sequence[BaseModel]], *, status: int = 201
+    ) -> JSONResponse:
+        """As `post`, from a coroutine: in its turn, in a thread. Raises Busy besides."""
+        async with self.turn():
+            return await run_in_threadpool(self.post, work, status=status)
+
+    def asking(self, what: bytes) -> "DoorKeeper":
+        """For a body that the door has not read: what an Idempotency-Key stands for is this."""
+        return replace(self, request_hash=hmac.digest(self.request_hash, what, "sha256"))
 
     def _once(self, u: Unit, work: Callable[[Unit], BaseModel | Sequence[BaseModel]], status: int) -> JSONResponse:
         keys = table(IdempotencyKey)
@@ -258,7 +268,8 @@ async def _open(
     ] = None,
 ) -> DoorKeeper:  # fmt: skip
     _only_known(request)
-    body = await request.body()
+    streamed = request.headers.get("content-type", "").startswith("multipart/")
+    body = b"" if streamed else await request.body()
     said = f"{request.method} {request.url.path}?{request.url.query}\n".encode() + body
     state = request.app.state
     # keyed, since a body may hold a password: whoever reads the table cannot try which one it was

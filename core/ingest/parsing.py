@@ -1,0 +1,241 @@
+"""A recorder's file is read in a process of its own, with bounds of time and memory; this is all of the way there.
+
+`parse` asks, `python -m core.ingest.parsing` answers. What the file holds comes back in frames (a length, msgpack):
+`Found` or `Failed`, then the values of each series, some thousands a frame, so that taking them stops nobody else. The
+process knows no secret of ours, and is killed when it takes too long. It imports the readers and nothing of the core.
+"""
+
+import asyncio
+import contextlib
+import hashlib
+import os
+import signal
+import struct
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+from itertools import islice
+from typing import IO, Any
+
+import msgspec
+
+from core.erp.kernel.errors import Invalid
+from core.telemetry.quality import Quality
+from core.telemetry.readers.csvmapping import CsvMapping
+from core.telemetry.readers.recorded import Recorded, by_quantity, read_recorded, set_right
+from core.telemetry.readers.text import BadFile
+from core.telemetry.reading import Reading
+
+MEMORY, SECONDS, PROCESSOR = 1024 * 1024 * 1024, 180.0, 120
+"""Bytes of address space, seconds by the clock and of a processor that reading one file may take."""
+SHOWN, NAMED, PER_FRAME = 100, 5, 10_000
+"""Doubtful lines that are told; those named where nothing can be read; values in a frame."""
+ASKED = "LOTWISE_FILE"
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+_LENGTH = struct.Struct(">I")
+
+
+class Ask(msgspec.Struct, frozen=True):
+    """Which file, and how to read it. `kind` and `timezone` as `read_recorded` takes them."""
+
+    name: str
+    kind: str
+    timezone: str
+    mapping: CsvMapping
+    clock_fast: float
+    now: datetime
+    memory: int = MEMORY
+
+
+class Doubtful(msgspec.Struct, frozen=True):
+    """A line of the file that is not as it should be."""
+
+    line: int
+    kind: str
+    message: str
+    damage: bool
+
+
+class Noted(msgspec.Struct, frozen=True):
+    """Something the device noted beside its readings."""
+
+    line: int
+    at: datetime
+    text: str
+
+
+class Head(msgspec.Struct, frozen=True):
+    """A series: its quantity, its UCUM unit, how many values follow, and whether no device measured them."""
+
+    quantity: str
+    unit: str
+    count: int
+    simulated: bool
+
+
+class Found(msgspec.Struct, frozen=True, tag=True):
+    """What the file was found to be."""
+
+    kind: str
+    device: str
+    serial: str
+    authenticity: str | None
+    sha256: str
+    readings: int
+    damaged: bool
+    doubts: list[Doubtful]
+    doubts_in_all: int
+    events: list[Noted]
+    series: list[Head]
+
+
+class Failed(msgspec.Struct, frozen=True, tag=True):
+    """Why nothing could be read, for people."""
+
+    message: str
+
+
+class Values(msgspec.Struct, frozen=True, array_like=True):
+    """Some values of a series: microseconds since 1970, value, quality, reason."""
+
+    at: list[int]
+    value: list[float | None]
+    quality: list[int]
+    reason: list[str]
+
+    def rows(self) -> Iterator[tuple[datetime, float | None, Quality, str]]:
+        """One after another."""
+        for at, value, quality, reason in zip(self.at, self.value, self.quality, self.reason, strict=True):
+            yield _EPOCH + at * _MICROSECOND, value, Quality(quality), reason
+
+
+# --- on the core's side
+
+
+async def parse(file: IO[bytes], ask: Ask) -> tuple[Found, list[list[Values]]]:
+    """What the file holds, and the values of each series. `file` is one on disk, from its beginning.
+
+    Raises Invalid where nothing of it can be read, or reading it takes more time or memory than it may.
+    """
+    file.seek(0)
+    ask = msgspec.structs.replace(ask, memory=MEMORY)
+    with tempfile.TemporaryFile() as answer:
+        code = await _run(file, ask, answer)
+        if code != 0:
+            raise Invalid(f"{ask.name}: {_why(code)}")
+        return await asyncio.to_thread(_taken, answer, ask.name)
+
+
+async def _run(file: IO[bytes], ask: Ask, answer: IO[bytes]) -> int:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "core.ingest.parsing", stdin=file.fileno(), stdout=answer.fileno(),
+        stderr=asyncio.subprocess.DEVNULL, start_new_session=True,
+        env={ASKED: msgspec.json.encode(ask).decode(), "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+    )  # fmt: skip
+    try:
+        async with asyncio.timeout(SECONDS):
+            return await process.wait()
+    except TimeoutError:
+        return -signal.SIGXCPU
+    finally:
+        with contextlib.suppress(ProcessLookupError):  # with what it may have started itself
+            os.killpg(process.pid, signal.SIGKILL)
+        await process.wait()
+
+
+def _why(code: int) -> str:
+    if code in {-signal.SIGXCPU, -signal.SIGKILL}:
+        return "reading it takes too long: hand in a shorter span"
+    return "it cannot be read within the memory that one file may take: hand in a shorter span"
+
+
+def _taken(answer: IO[bytes], name: str) -> tuple[Found, list[list[Values]]]:
+    answer.seek(0)
+    frames = _frames(answer)
+    first = next(frames, None)
+    if first is None:
+        raise Invalid(f"{name}: {_why(1)}")
+    head = msgspec.msgpack.decode(first, type=Found | Failed)
+    if isinstance(head, Failed):
+        raise Invalid(f"{name}: {head.message}")
+    decoder = msgspec.msgpack.Decoder(Values)
+    parts = [-(-one.count // PER_FRAME) for one in head.series]
+    return head, [[decoder.decode(frame) for frame in islice(frames, count)] for count in parts]
+
+
+def _frames(answer: IO[bytes]) -> Iterator[bytes]:
+    while head := answer.read(_LENGTH.size):
+        yield answer.read(_LENGTH.unpack(head)[0])
+
+
+# --- in the process of its own
+
+
+def main() -> None:
+    """Reads the file on standard input and writes what it holds."""
+    ask = msgspec.json.decode(os.environ[ASKED], type=Ask)
+    _bound(ask.memory)
+    try:
+        for frame in _read(ask, sys.stdin.buffer.read()):
+            sys.stdout.buffer.write(_LENGTH.pack(len(frame)) + frame)
+    except MemoryError:
+        os._exit(1)  # there may be no memory left to end in order
+    sys.stdout.buffer.flush()
+
+
+def _bound(memory: int) -> None:
+    """Memory, time and priority, where the system knows such bounds."""
+    try:
+        import resource
+    except ImportError:  # not on this system: the time by the clock remains
+        return
+    resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
+    resource.setrlimit(resource.RLIMIT_CPU, (PROCESSOR, PROCESSOR))
+    os.nice(5)  # those who wait for a page go first
+
+
+def _read(ask: Ask, data: bytes) -> Iterator[bytes]:
+    encode = msgspec.msgpack.encode
+    try:
+        found = read_recorded(ask.name, data, ask.kind, ask.timezone, ask.mapping, ask.now)  # type: ignore[arg-type]  # checked as the form's field
+        of = by_quantity(set_right(found.readings, ask.clock_fast))
+    except BadFile as error:
+        yield encode(Failed(str(error)))
+        return
+    if not found.readings:
+        doubts = "; ".join(f"line {doubt.line}: {doubt.message}" for doubt in found.doubts[:NAMED])
+        yield encode(Failed(f"there is no reading in it: {doubts or 'it ends after its heading'}"))
+        return
+    yield encode(_told(found, data, of))
+    for readings in of.values():
+        for begin in range(0, len(readings), PER_FRAME):
+            yield encode(_values(readings[begin : begin + PER_FRAME]))
+
+
+def _told(found: Recorded, data: bytes, of: Any) -> Found:
+    worst = sorted(found.doubts, key=lambda doubt: (not doubt.damage, doubt.line))[:SHOWN]
+    return Found(
+        found.kind, found.device, found.serial, found.authenticity, hashlib.sha256(data).hexdigest(),
+        len(found.readings), any(doubt.damage for doubt in found.doubts),
+        [Doubtful(one.line, one.kind, one.message, one.damage) for one in worst], len(found.doubts),
+        [Noted(one.line, one.at, one.text) for one in found.events[:SHOWN]],
+        [
+            Head(quantity, unit, len(readings), any(one.simulated for one in readings))
+            for (quantity, unit), readings in of.items()
+        ],
+    )  # fmt: skip
+
+
+def _values(readings: Sequence[Reading]) -> Values:
+    return Values(
+        [(one.at - _EPOCH) // _MICROSECOND for one in readings],
+        [None if one.value is None else float(one.value) for one in readings],
+        [int(one.quality) for one in readings],
+        [str(one.reason) for one in readings],
+    )
+
+
+if __name__ == "__main__":
+    main()
