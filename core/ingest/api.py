@@ -27,6 +27,13 @@ from core.series.rows import Kind
 _ingest = routes(prefix="/ingest", tags=["ingest"], responses=PROBLEMS)
 
 
+class StoppedOut(Answer):
+    """A partition that takes nothing until somebody acts, and why."""
+
+    partition: int
+    detail: str
+
+
 class LagOut(Answer):
     """How far the ingest is behind. Unshipped counts mean nothing where no series store is behind."""
 
@@ -36,7 +43,7 @@ class LagOut(Answer):
     dead_letters: dict[str, int]
     pending_watermarks: int
     runs_with_holes: int
-    stopped: list[tuple[int, str]]
+    stopped: list[StoppedOut]
     alarms: int
     quiet: dict[str, Length]
     unowned: list[int]

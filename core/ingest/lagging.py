@@ -10,6 +10,14 @@ from core.telemetry.address import PARTITIONS
 
 
 @dataclass(frozen=True, slots=True)
+class Stopped:
+    """A partition that takes nothing until somebody acts, and why."""
+
+    partition: int
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
 class Lag:
     """What waits, and for how long.
 
@@ -23,7 +31,7 @@ class Lag:
     dead_letters: dict[str, int]
     pending_watermarks: int
     runs_with_holes: int
-    stopped: tuple[tuple[int, str], ...]
+    stopped: tuple[Stopped, ...]
     alarms: int
     quiet: dict[str, timedelta]
     unowned: tuple[int, ...]
@@ -73,7 +81,7 @@ def lag(engine: Engine, now: datetime) -> Lag:
             dead_letters={row[0]: row[1] for row in dead},
             pending_watermarks=conn.execute(text("SELECT count(*) FROM pending_watermark")).scalar_one(),
             runs_with_holes=holes,
-            stopped=tuple((partition, detail) for partition, detail in stopped),
+            stopped=tuple(Stopped(partition, detail) for partition, detail in stopped),
             alarms=conn.execute(text("SELECT count(*) FROM ingest_alarm WHERE cleared_at IS NULL")).scalar_one(),
             quiet={gateway: now - at for gateway, at in quiet if at is not None},
             unowned=tuple(unowned.all()),

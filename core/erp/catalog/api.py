@@ -29,7 +29,7 @@ from core.erp.catalog.shapes import (
     ZoneOut,
 )
 from core.erp.kernel.door import needs, routes
-from core.erp.kernel.http import PROBLEMS, Body, Cursor, Door, DoorKeeper, Id, Limit, Moment, Page, paged
+from core.erp.kernel.http import PROBLEMS, Body, Cursor, Door, DoorKeeper, Id, Limit, Moment, Page, Sought, paged
 from core.erp.kernel.tables import table
 from core.erp.kernel.unit import Unit
 
@@ -77,7 +77,7 @@ def one_site(site_id: Id, door: Door) -> SiteOut:
 
 @router.get("/zones")
 def list_zones(
-    door: Door, site_id: int | None = None, address: str | None = None, cursor: Cursor = None, limit: Limit = 100
+    door: Door, site_id: Sought = None, address: str | None = None, cursor: Cursor = None, limit: Limit = 100
 ) -> Page[ZoneOut]:
     """All zones."""
     return listed(door, Zone, ZoneOut, cursor, limit, site_id=site_id, address=address)
@@ -92,7 +92,7 @@ def add_zone(body: ZoneIn, door: Door) -> JSONResponse:
 
 @router.get("/nestings")
 def list_nestings(
-    door: Door, zone_id: int | None = None, parent_id: int | None = None, cursor: Cursor = None, limit: Limit = 100
+    door: Door, zone_id: Sought = None, parent_id: Sought = None, cursor: Cursor = None, limit: Limit = 100
 ) -> Page[NestingOut]:
     """Which zone stood in which, from-until."""
     return listed(door, ZoneNesting, NestingOut, cursor, limit, zone_id=zone_id, parent_id=parent_id)
@@ -140,7 +140,7 @@ def end_nesting(nesting_id: Id, body: EndIn, door: Door) -> JSONResponse:
 @router.get("/points")
 def list_points(
     door: Door,
-    zone_id: int | None = None,
+    zone_id: Sought = None,
     role: Annotated[str | None, Query(pattern="^(required|spare|machine)$")] = None,
     address: str | None = None,
     cursor: Cursor = None,
@@ -174,7 +174,7 @@ def add_sensor(body: SensorIn, door: Door) -> JSONResponse:
 
 @router.get("/installations")
 def list_installations(
-    door: Door, sensor_id: int | None = None, point_id: int | None = None, cursor: Cursor = None, limit: Limit = 100
+    door: Door, sensor_id: Sought = None, point_id: Sought = None, cursor: Cursor = None, limit: Limit = 100
 ) -> Page[InstallationOut]:
     """Which sensor spoke for which point, from-until."""
     return listed(door, Installation, InstallationOut, cursor, limit, sensor_id=sensor_id, point_id=point_id)
@@ -189,7 +189,7 @@ def add_installation(body: InstallationIn, door: Door) -> JSONResponse:
 
 @router.get("/calibrations")
 def list_calibrations(
-    door: Door, sensor_id: int | None = None, cursor: Cursor = None, limit: Limit = 100
+    door: Door, sensor_id: Sought = None, cursor: Cursor = None, limit: Limit = 100
 ) -> Page[CalibrationOut]:
     """All calibrations."""
     return listed(door, Calibration, CalibrationOut, cursor, limit, sensor_id=sensor_id)

@@ -7,6 +7,7 @@ from pydantic import ConfigDict, Field, FiniteFloat, model_validator
 
 from core.erp.catalog.shapes import Code, Span
 from core.erp.kernel.http import Body, Moment, Ref, Text
+from core.erp.kernel.strict import Celsius
 
 
 class Change(Body):
@@ -32,9 +33,9 @@ class ZoneChange(Change):
     name: Text | None = None
     kind: Annotated[str | None, Field(min_length=1, max_length=64)] = None
     accepts_held: bool | None = None
-    worst_temperature: Annotated[FiniteFloat | None, Field(ge=-273.15)] = None
-    band_low: FiniteFloat | None = None
-    band_high: FiniteFloat | None = None
+    worst_temperature: Celsius | None = None
+    band_low: Celsius | None = None
+    band_high: Celsius | None = None
     band_delay: Span | None = None
     band_hysteresis: Annotated[FiniteFloat | None, Field(ge=0)] = None
     allowed_gap: Annotated[Span | None, Field(gt=timedelta(0))] = None
@@ -88,6 +89,6 @@ class ProfileChange(Change):
     allowed_gap: Span | None = None
     shortest_event: Span | None = None
     probe_kind: Literal["air", "buffered", "product"] | None = None
-    mkt_limit: FiniteFloat | None = None
+    mkt_limit: Celsius | None = None
     mkt_window: Span | None = None
     activation_energy: Annotated[FiniteFloat | None, Field(gt=0)] = None

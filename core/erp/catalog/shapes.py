@@ -1,11 +1,13 @@
 """Wire shapes of the catalog. Lengths of time are ISO 8601 durations or seconds."""
 
 from datetime import timedelta
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import AwareDatetime, ConfigDict, Field, FiniteFloat
+from pydantic import AwareDatetime, ConfigDict, Field, FiniteFloat, model_validator
 
 from core.erp.kernel.http import Answer, Body, Length, Moment, Ref, Text
+from core.erp.kernel.strict import ABSOLUTE_ZERO, HOTTEST, Celsius
+from core.telemetry.units import convert, convertible
 
 Span = Annotated[Length, Field(ge=timedelta(0), le=timedelta(days=3660), examples=["PT30M"])]
 Code = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,64}$")]
@@ -43,9 +45,9 @@ class ZoneIn(Body):
     name: Text
     kind: Annotated[str, Field(min_length=1, max_length=64)] = "room"
     accepts_held: bool = False
-    worst_temperature: Annotated[FiniteFloat | None, Field(ge=-273.15)] = None
-    band_low: FiniteFloat | None = None
-    band_high: FiniteFloat | None = None
+    worst_temperature: Celsius | None = None
+    band_low: Celsius | None = None
+    band_high: Celsius | None = None
     band_delay: Span = timedelta(0)
     band_hysteresis: Annotated[FiniteFloat, Field(ge=0)] = 0.0
     allowed_gap: Span = timedelta(minutes=30)
@@ -103,6 +105,11 @@ class PointIn(Body):
     role: Literal["required", "spare", "machine"] = "required"
     plausible_low: FiniteFloat | None = None
     plausible_high: FiniteFloat | None = None
+
+    @model_validator(mode="after")
+    def _can_be_reached(self) -> Self:
+        _reachable(self.unit, self.plausible_low, self.plausible_high)
+        return self
 
 
 class PointOut(Answer):
@@ -217,6 +224,19 @@ class LimitShape(Body):
     hysteresis: Annotated[FiniteFloat, Field(ge=0)] = 0.0
     allowance: Annotated[str | None, Field(max_length=64)] = None
 
+    @model_validator(mode="after")
+    def _can_be_reached(self) -> Self:
+        _reachable(self.unit, self.threshold)
+        return self
+
+
+def _reachable(unit: str, *values: float | None) -> None:
+    """Raises ValueError for a temperature that nothing has."""
+    if convertible(unit, "Cel"):
+        for value in values:
+            if value is not None and not ABSOLUTE_ZERO <= convert(value, unit, "Cel") <= HOTTEST:
+                raise ValueError(f"{value:g} {unit} is no temperature that anything has")
+
 
 class VersionIn(Body):
     """A version of a profile; never changed once made."""
@@ -231,7 +251,7 @@ class VersionIn(Body):
     limits: Annotated[list[LimitShape], Field(max_length=50)]
     shortest_event: Span = timedelta(0)
     probe_kind: Literal["air", "buffered", "product"] = "air"
-    mkt_limit: FiniteFloat | None = None
+    mkt_limit: Celsius | None = None
     mkt_window: Span | None = None
     activation_energy: Annotated[FiniteFloat, Field(gt=0)] = 83.14472
 

@@ -17,11 +17,21 @@ from fastapi.dependencies.utils import get_flat_params
 from fastapi.encoders import jsonable_encoder
 from fastapi.responses import JSONResponse
 from fastapi.security import OAuth2PasswordBearer
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, PlainSerializer, SecretStr
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    SecretStr,
+    model_validator,
+)
 from sqlalchemy import ColumnElement, Engine, Row, Select, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from starlette.concurrency import run_in_threadpool
 
+from core.erp.kernel import strict
 from core.erp.kernel.auth import now_utc
 from core.erp.kernel.checking import Checks
 from core.erp.kernel.door import posting
@@ -31,6 +41,7 @@ from core.erp.kernel.model import IdempotencyKey
 from core.erp.kernel.openapi import PROBLEM
 from core.erp.kernel.problems import error_body
 from core.erp.kernel.signatures import Signing
+from core.erp.kernel.strict import OnlyDigits
 from core.erp.kernel.tables import table
 from core.erp.kernel.unit import Actor, Unit, transact
 
@@ -45,9 +56,11 @@ def _said(value: Decimal) -> str:
     return format(value.normalize(), "f")
 
 
-Id = Annotated[int, Path(ge=1, le=BIGGEST_ID)]
+Id = Annotated[int, OnlyDigits, Path(ge=1, le=BIGGEST_ID)]
 """An id in a path."""
-Ref = Annotated[int, Field(ge=1, le=BIGGEST_ID)]
+Sought = Annotated[int | None, OnlyDigits, Query(ge=1, le=BIGGEST_ID)]
+"""An id that a list is filtered by."""
+Ref = Annotated[int, Field(strict=True, ge=1, le=BIGGEST_ID)]
 """An id in a body or answer."""
 Amount = Annotated[Decimal, Field(gt=0, max_digits=18, decimal_places=6), PlainSerializer(_said, return_type=str)]
 """A quantity more than nothing, at most 6 decimals; text in answers, so that no digit is lost."""
@@ -98,9 +111,14 @@ Text = Annotated[str, Field(min_length=1, max_length=2000, pattern=r"\S")]
 
 
 class Body(BaseModel):
-    """A request's body: unknown fields are an error, not a shrug."""
+    """A request's body: unknown fields are an error, not a shrug, and nothing passes for what it is not (`strict`)."""
 
     model_config = ConfigDict(extra="forbid")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _as_it_came(cls, data: Any) -> Any:
+        return strict.check(cls, data)
 
 
 class SignIn(Body):

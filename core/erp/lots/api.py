@@ -7,7 +7,7 @@ from fastapi.responses import JSONResponse
 from sqlalchemy import select
 
 from core.erp.kernel.door import needs, routes
-from core.erp.kernel.http import PROBLEMS, Cursor, Door, Id, Limit, Page, not_future, paged
+from core.erp.kernel.http import PROBLEMS, Cursor, Door, Id, Limit, Page, Sought, not_future, paged
 from core.erp.kernel.tables import table
 from core.erp.kernel.unit import Unit
 from core.erp.lots import queries, service
@@ -27,6 +27,7 @@ from core.erp.lots.shapes import (
     ReceiveIn,
     SplitIn,
     SublotOut,
+    SublotState,
 )
 
 router = routes(responses=PROBLEMS)
@@ -34,7 +35,7 @@ router = routes(responses=PROBLEMS)
 
 @router.get("/lots", tags=["lots"])
 def list_lots(
-    door: Door, item_id: int | None = None, number: str | None = None, cursor: Cursor = None, limit: Limit = 100
+    door: Door, item_id: Sought = None, number: str | None = None, cursor: Cursor = None, limit: Limit = 100
 ) -> Page[LotOut]:
     """All lots."""
     t = table(Lot)
@@ -76,10 +77,10 @@ def receive(lot_id: Id, body: ReceiveIn, door: Door) -> JSONResponse:
 @router.get("/sublots", tags=["sublots"])
 def list_sublots(
     door: Door,
-    state: Annotated[str | None, Query(max_length=32, examples=["released"])] = None,
-    zone_id: int | None = None,
-    lot_id: int | None = None,
-    item_id: int | None = None,
+    state: Annotated[SublotState | None, Query(examples=["released"])] = None,
+    zone_id: Sought = None,
+    lot_id: Sought = None,
+    item_id: Sought = None,
     held: bool | None = None,
     code: Annotated[str | None, Query(max_length=64)] = None,
     cursor: Cursor = None,

@@ -1,19 +1,16 @@
 """Routes of holds and restrictions."""
 
-from typing import Annotated
-
-from fastapi import Query
 from fastapi.responses import JSONResponse
 from sqlalchemy import select
 
 from core.erp.kernel.door import needs, routes
 from core.erp.kernel.errors import NotFound
-from core.erp.kernel.http import PROBLEMS, Cursor, Door, Id, Limit, Page, not_future, paged
+from core.erp.kernel.http import PROBLEMS, Cursor, Door, Id, Limit, Page, Sought, not_future, paged
 from core.erp.kernel.tables import table
 from core.erp.kernel.unit import Unit
 from core.erp.lots import service
 from core.erp.lots.model import Hold, Restriction, Sublot
-from core.erp.lots.shapes import HoldIn, HoldOut, ReasonIn, RestrictionIn, RestrictionOut
+from core.erp.lots.shapes import HoldIn, HoldKind, HoldOut, ReasonIn, RestrictionIn, RestrictionOut
 
 router = routes(tags=["holds"], responses=PROBLEMS)
 
@@ -21,11 +18,11 @@ router = routes(tags=["holds"], responses=PROBLEMS)
 @router.get("/holds")
 def list_holds(
     door: Door,
-    sublot_id: int | None = None,
-    lot_id: int | None = None,
-    shipment_id: int | None = None,
-    excursion_id: int | None = None,
-    kind: Annotated[str | None, Query(max_length=32)] = None,
+    sublot_id: Sought = None,
+    lot_id: Sought = None,
+    shipment_id: Sought = None,
+    excursion_id: Sought = None,
+    kind: HoldKind | None = None,
     open_only: bool = True,
     cursor: Cursor = None,
     limit: Limit = 100,

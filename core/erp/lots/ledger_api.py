@@ -8,7 +8,7 @@ from sqlalchemy import select
 
 from core.erp.kernel.door import needs, routes
 from core.erp.kernel.errors import NotFound
-from core.erp.kernel.http import PROBLEMS, Cursor, Door, Id, Limit, Page, paged
+from core.erp.kernel.http import PROBLEMS, Cursor, Door, Id, Limit, Page, Sought, paged
 from core.erp.kernel.tables import table
 from core.erp.kernel.unit import Unit
 from core.erp.lots import service
@@ -21,6 +21,7 @@ from core.erp.lots.shapes import (
     MoveOut,
     ReasonIn,
     ReservationOut,
+    ReservationState,
     ReserveIn,
     TaskOut,
 )
@@ -35,7 +36,7 @@ def _context(given: Context | None) -> dict[str, Any]:
 @router.get("/moves")
 def list_moves(
     door: Door,
-    sublot_id: int | None = None,
+    sublot_id: Sought = None,
     reference: Annotated[str | None, Query(max_length=200)] = None,
     cursor: Cursor = None,
     limit: Limit = 100,
@@ -115,9 +116,9 @@ def reserve(sublot_id: Id, body: ReserveIn, door: Door) -> JSONResponse:
 @router.get("/reservations")
 def list_reservations(
     door: Door,
-    sublot_id: int | None = None,
+    sublot_id: Sought = None,
     reference: Annotated[str | None, Query(max_length=200)] = None,
-    state: Annotated[str | None, Query(max_length=32)] = None,
+    state: ReservationState | None = None,
     cursor: Cursor = None,
     limit: Limit = 100,
 ) -> Page[ReservationOut]:

@@ -10,6 +10,9 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 
+FIRST_DAY, LAST_DAY = date(2000, 1, 1), date(2199, 12, 31)
+"""No use-by day lies before or after."""
+
 
 class Purpose(StrEnum):
     """What somebody wants a sublot for."""
@@ -147,10 +150,14 @@ def restriction_fault(kind: str, value: Mapping[str, Any]) -> str | None:
         return None if fits else f'a {kind} restriction says {{"only": [names]}} or {{"except": [names]}}'
     if kind == "use_by":
         try:
-            date.fromisoformat(value["date"])
+            day = date.fromisoformat(value["date"])
         except (KeyError, TypeError, ValueError):
             return 'a use_by restriction says {"date": "2027-07-31"}'
-        return None if keys == {"date"} else 'a use_by restriction says {"date": "2027-07-31"}'
+        return (
+            None
+            if keys == {"date"} and FIRST_DAY <= day <= LAST_DAY
+            else 'a use_by restriction says {"date": "2027-07-31"}'
+        )
     if kind == "remaining_life":
         days = value.get("days")
         fits = keys == {"days"} and isinstance(days, int) and not isinstance(days, bool) and 0 < days <= LONGEST_LIFE

@@ -6,10 +6,16 @@ from typing import Annotated, Any, Literal
 from pydantic import AwareDatetime, ConfigDict, Field
 
 from core.erp.kernel.http import Amount, Answer, Body, Moment, Quantity, Ref, Text
+from core.erp.kernel.strict import Day
 from core.erp.lots.rules import ObstacleKind, Purpose
 
 Code = Annotated[str, Field(pattern=r"^[A-Za-z0-9_./-]{1,64}$")]
 Reference = Annotated[str, Field(min_length=1, max_length=200, examples=["shipment:7"])]
+
+
+SublotState = Literal["expected", "quarantine", "released", "rejected", "reworked", "returned", "destroyed"]
+HoldKind = Literal["exposure", "quality", "deviation", "logger", "manual"]
+ReservationState = Literal["active", "picked", "suspended", "consumed", "cancelled"]
 
 
 class LotIn(Body):
@@ -21,7 +27,7 @@ class LotIn(Body):
     item_id: Ref
     number: Annotated[str, Field(min_length=1, max_length=100, pattern=r"\S")]
     maker: Annotated[str, Field(max_length=200)] = ""
-    expiry: date | None = None
+    expiry: Day | None = None
 
 
 class LotOut(Answer):

@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, select
 
 from core.erp.kernel.door import needs, routes
 from core.erp.kernel.errors import NotFound
-from core.erp.kernel.http import PROBLEMS, Cursor, Door, DoorKeeper, Id, Limit, Page, paged
+from core.erp.kernel.http import PROBLEMS, Cursor, Door, DoorKeeper, Id, Limit, Page, Sought, paged
 from core.erp.kernel.tables import table
 from core.erp.kernel.unit import Unit
 from core.erp.production import service
@@ -25,6 +25,7 @@ from core.erp.production.shapes import (
     OrderDetail,
     OrderIn,
     OrderOut,
+    OrderState,
     OutputIn,
     ReserveIn,
     ReturnIn,
@@ -83,7 +84,7 @@ def _bom(u: Unit, bom_id: int) -> BomOut:
 
 
 @router.get("/boms")
-def list_boms(door: Door, item_id: int | None = None, cursor: Cursor = None, limit: Limit = 100) -> Page[BomOut]:
+def list_boms(door: Door, item_id: Sought = None, cursor: Cursor = None, limit: Limit = 100) -> Page[BomOut]:
     """Bills of material."""
     where = [_b.c.item_id == item_id] if item_id is not None else []
 
@@ -114,9 +115,9 @@ def create_bom(body: BomIn, door: Door) -> JSONResponse:
 @router.get("/work-orders")
 def list_orders(
     door: Door,
-    state: Annotated[list[str] | None, Query(examples=[["released", "running"]])] = None,
-    item_id: int | None = None,
-    sublot_id: Annotated[int | None, Query(description="orders that take from this sublot")] = None,
+    state: Annotated[list[OrderState] | None, Query(examples=[["released", "running"]])] = None,
+    item_id: Sought = None,
+    sublot_id: Annotated[Sought, Query(description="orders that take from this sublot")] = None,
     cursor: Cursor = None,
     limit: Limit = 100,
 ) -> Page[OrderOut]:

@@ -13,6 +13,11 @@ Seconds = Annotated[timedelta, PlainSerializer(timedelta.total_seconds, return_t
 Code = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9._/-]+$", examples=["FILL-1"])]
 
 
+OrderState = Literal[
+    "planned", "material_ok", "released", "running", "held", "blocked", "completed", "reconciled", "closed", "cancelled"
+]  # fmt: skip
+
+
 class CentreIn(Body):
     """A new work centre."""
 

@@ -7,12 +7,12 @@ from sqlalchemy import select
 
 from core.erp.catalog.model import Zone
 from core.erp.kernel.door import needs, routes
-from core.erp.kernel.http import Cursor, Door, DoorKeeper, Id, Limit, Page, paged
+from core.erp.kernel.http import Cursor, Door, DoorKeeper, Id, Limit, Page, Sought, paged
 from core.erp.kernel.tables import table
 from core.erp.kernel.unit import Unit
 from core.erp.quality import service
 from core.erp.quality.model import ZoneAlarm, ZoneAlarmMode
-from core.erp.quality.shapes import AlarmKind, AlarmOut, ModeIn, ModeOut, ReasonIn, ShelveIn
+from core.erp.quality.shapes import AlarmKind, AlarmOut, AlarmState, ModeIn, ModeOut, ReasonIn, ShelveIn
 
 router = routes(tags=["alarms"])
 
@@ -22,7 +22,7 @@ _ALARMS = select(_a, _z.c.address.label("zone")).join_from(_a, _z, _z.c.id == _a
 
 @router.get("/alarms")
 def list_alarms(
-    door: Door, state: str | None = None, zone_id: int | None = None, kind: AlarmKind | None = None, *,
+    door: Door, state: AlarmState | None = None, zone_id: Sought = None, kind: AlarmKind | None = None, *,
     active: bool = False, shelved: bool | None = None, cursor: Cursor = None, limit: Limit = 100,
 ) -> Page[AlarmOut]:  # fmt: skip
     """Zone alarms, newest first. `active`: not yet normal. `shelved`: only those shelved now, or only the others."""

@@ -9,7 +9,7 @@ from fastapi.responses import JSONResponse
 from sqlalchemy import select, text
 
 from core.erp.kernel.door import needs, routes
-from core.erp.kernel.http import PROBLEMS, Cursor, Door, Id, Limit, Moment, Page, paged
+from core.erp.kernel.http import PROBLEMS, Cursor, Door, Id, Limit, Moment, Page, Sought, paged
 from core.erp.kernel.tables import table
 from core.erp.kernel.unit import Unit
 from core.erp.lots import service as lots
@@ -21,12 +21,15 @@ from core.erp.quality.model import BatchRelease, Deviation, Disposition, Excursi
 from core.erp.quality.shapes import (
     AssessIn,
     BatchDispositionIn,
+    Certainty,
     ConclusionIn,
     DeviationOut,
+    DeviationState,
     DispositionIn,
     DispositionOut,
     ExcursionDetail,
     ExcursionOut,
+    ExcursionState,
     Queue,
     ReleaseIn,
     ReleaseOut,
@@ -45,12 +48,12 @@ _e, _s = table(Excursion), table(Sublot)
 @router.get("/excursions")
 def list_excursions(
     door: Door,
-    state: Annotated[list[str] | None, Query(examples=[["open", "ended"]])] = None,
-    certainty: str | None = None,
-    sublot_id: int | None = None,
-    lot_id: int | None = None,
-    zone_id: int | None = None,
-    incident_id: int | None = None,
+    state: Annotated[list[ExcursionState] | None, Query(examples=[["open", "ended"]])] = None,
+    certainty: Certainty | None = None,
+    sublot_id: Sought = None,
+    lot_id: Sought = None,
+    zone_id: Sought = None,
+    incident_id: Sought = None,
     since: Moment | None = None,
     cursor: Cursor = None,
     limit: Limit = 100,
@@ -159,9 +162,7 @@ def auto_release(sublot_id: Id, door: Door) -> JSONResponse:
 
 
 @router.get("/batch-releases")
-def list_releases(
-    door: Door, sublot_id: int | None = None, cursor: Cursor = None, limit: Limit = 100
-) -> Page[ReleaseOut]:
+def list_releases(door: Door, sublot_id: Sought = None, cursor: Cursor = None, limit: Limit = 100) -> Page[ReleaseOut]:
     """Releases, newest first, with the record each has signed."""
     b = table(BatchRelease)
     where = [b.c.sublot_id == sublot_id] if sublot_id is not None else []
@@ -175,7 +176,7 @@ def list_releases(
 
 @router.get("/deviations")
 def list_deviations(
-    door: Door, state: str | None = None, sublot_id: int | None = None, shipment_id: int | None = None,
+    door: Door, state: DeviationState | None = None, sublot_id: Sought = None, shipment_id: Sought = None,
     cursor: Cursor = None, limit: Limit = 100,
 ) -> Page[DeviationOut]:  # fmt: skip
     """Facts that broke a rule, newest first."""

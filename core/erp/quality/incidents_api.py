@@ -6,12 +6,19 @@ from sqlalchemy import func, select
 from core.erp.catalog.model import Zone
 from core.erp.kernel.door import needs, routes
 from core.erp.kernel.errors import NotFound
-from core.erp.kernel.http import Cursor, Door, Id, Limit, Page, paged
+from core.erp.kernel.http import Cursor, Door, Id, Limit, Page, Sought, paged
 from core.erp.kernel.tables import table
 from core.erp.kernel.unit import Unit
 from core.erp.quality import service
 from core.erp.quality.model import Excursion, Incident
-from core.erp.quality.shapes import AssessIn, BatchDispositionIn, DispositionOut, ExcursionDetail, IncidentOut
+from core.erp.quality.shapes import (
+    AssessIn,
+    BatchDispositionIn,
+    DispositionOut,
+    ExcursionDetail,
+    IncidentKind,
+    IncidentOut,
+)
 from core.erp.quality.views import excursion_detail
 
 router = routes(tags=["quality"])
@@ -33,7 +40,7 @@ _INCIDENTS = (
 
 @router.get("/incidents")
 def list_incidents(
-    door: Door, kind: str | None = None, zone_id: int | None = None, *, undecided: bool = False,
+    door: Door, kind: IncidentKind | None = None, zone_id: Sought = None, *, undecided: bool = False,
     cursor: Cursor = None, limit: Limit = 100,
 ) -> Page[IncidentOut]:  # fmt: skip
     """Incidents, newest first, with how many excursions each has and how many await a decision."""

@@ -9,6 +9,11 @@ from core.erp.kernel.http import Answer, Body, Figure, Moment, Ref, SignIn, Text
 
 Seconds = Annotated[timedelta, PlainSerializer(timedelta.total_seconds, return_type=float)]
 """A length of time, in seconds on the wire."""
+ExcursionState = Literal["open", "ended", "assessed", "dispositioned", "closed", "superseded"]
+Certainty = Literal["proven", "uncertain", "unproven"]
+DeviationState = Literal["open", "closed"]
+AlarmState = Literal["unacknowledged", "acknowledged", "returned_unacknowledged", "normal"]
+IncidentKind = Literal["limit", "gap", "silent_gateway"]
 Decision = Literal["accept", "restrict", "reject", "rework", "return", "destroy"]
 
 

@@ -7,7 +7,7 @@ from fastapi.responses import JSONResponse
 from pydantic import AwareDatetime, Field, PlainSerializer
 
 from core.erp.kernel.door import needs, routes
-from core.erp.kernel.http import PROBLEMS, Answer, Body, Door, Quantity
+from core.erp.kernel.http import PROBLEMS, Answer, Body, Door, Quantity, Ref
 from core.erp.kernel.unit import Unit
 from core.erp.production import service as production
 from core.erp.production.shapes import OrderDetail
@@ -65,7 +65,7 @@ class DispatchListOut(Answer):
 class StartIn(Body):
     """Which operation of the list to start; the first whose material may be used now if not said."""
 
-    operation_id: int | None = Field(None, examples=[12])
+    operation_id: Ref | None = Field(None, examples=[12])
 
 
 @router.get("/work-centres/{code}/dispatch-list")

@@ -9,7 +9,7 @@ from fastapi.responses import JSONResponse
 from sqlalchemy import ColumnElement, select
 
 from core.erp.kernel.door import needs, routes
-from core.erp.kernel.http import PROBLEMS, Body, Cursor, Door, DoorKeeper, Id, Limit, Moment, Page, paged
+from core.erp.kernel.http import PROBLEMS, Body, Cursor, Door, DoorKeeper, Id, Limit, Moment, Page, Sought, paged
 from core.erp.kernel.tables import table
 from core.erp.kernel.unit import Unit
 from core.erp.lots.model import StockTask
@@ -19,6 +19,7 @@ from core.erp.shipments.shapes import (
     ConclusionIn,
     FactIn,
     FieldActionOut,
+    FieldActionState,
     LineIn,
     LoggerIn,
     PackIn,
@@ -29,6 +30,8 @@ from core.erp.shipments.shapes import (
     ShipmentDetail,
     ShipmentIn,
     ShipmentOut,
+    ShipmentState,
+    TaskKind,
     TaskOut,
     UnitOut,
     WaiveIn,
@@ -43,11 +46,11 @@ _s, _l, _t, _f = table(Shipment), table(ShipmentLine), table(StockTask), table(F
 @router.get("/shipments")
 def list_shipments(
     door: Door,
-    state: Annotated[list[str] | None, Query(examples=[["in_transit"]])] = None,
+    state: Annotated[list[ShipmentState] | None, Query(examples=[["in_transit"]])] = None,
     consignee: str | None = None,
     *,
     held: bool | None = None,
-    sublot_id: Annotated[int | None, Query(description="shipments that carry this sublot")] = None,
+    sublot_id: Annotated[Sought, Query(description="shipments that carry this sublot")] = None,
     cursor: Cursor = None,
     limit: Limit = 100,
 ) -> Page[ShipmentOut]:
@@ -226,7 +229,7 @@ def returned(line_id: Id, body: ReturnIn, door: Door) -> JSONResponse:
 
 @router.get("/tasks")
 def list_tasks(
-    door: Door, kind: str | None = None, *, done: bool = False, cursor: Cursor = None, limit: Limit = 100
+    door: Door, kind: TaskKind | None = None, *, done: bool = False, cursor: Cursor = None, limit: Limit = 100
 ) -> Page[TaskOut]:
     """What holds ask for: goods to put back (with their line and place), reservations to re-allocate.
 
@@ -250,7 +253,7 @@ def list_tasks(
 
 @router.get("/field-actions")
 def list_field_actions(
-    door: Door, state: str | None = "open", cursor: Cursor = None, limit: Limit = 100
+    door: Door, state: FieldActionState | None = "open", cursor: Cursor = None, limit: Limit = 100
 ) -> Page[FieldActionOut]:
     """Excursions that became known after goods had left: whom to tell, of how much, by when."""
     where = [_f.c.state == state] if state else []

@@ -6,6 +6,11 @@ from pydantic import AwareDatetime, ConfigDict, Field
 
 from core.erp.kernel.http import Amount, Answer, Body, Moment, Quantity, Ref, SignIn, Text
 
+ShipmentState = Literal[
+    "planned", "picked", "dispatched", "in_transit", "arrived", "accepted", "refused", "cancelled"
+]  # fmt: skip
+TaskKind = Literal["put_back", "reallocate"]
+FieldActionState = Literal["open", "closed"]
 Code = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9._/-]+$", examples=["SH-1"])]
 
 

@@ -1,0 +1,111 @@
+"""What a body may hold, whatever its shape: numbers that are numbers, measures that can be meant, text that is shown.
+
+JSON has one kind of number and Python is lenient: `true` would be an id, `"1"` and `1.0` too. What people read in lists
+and sign must be what is stored: no character that turns the direction of writing round or is not shown at all.
+"""
+
+import re
+import types
+from collections.abc import Mapping, Sequence
+from datetime import date
+from decimal import Decimal
+from functools import cache
+from typing import Annotated, Any, Union, get_args, get_origin
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, SecretStr
+
+MOST = 1e9
+"""No measure, limit or offset lies beyond."""
+ABSOLUTE_ZERO, HOTTEST = -273.15, 5000.0
+FIRST_DAY, LAST_DAY = date(2000, 1, 1), date(2199, 12, 31)
+_HIDDEN = re.compile(
+    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f"  # control characters; tab and ends of lines are none of these
+    "\u00ad\u061c\u200b\u200e\u200f\u2028\u2029\u202a-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb"
+    "\ud800-\udfff\U000e0000-\U000e007f]"
+)
+"""Directions of writing, what is not shown, halves of characters, and tags."""
+
+
+def hidden_in(text: str) -> str | None:
+    """The first character that is not shown as it stands, as U+202E; None without one."""
+    found = _HIDDEN.search(text)
+    return f"U+{ord(found[0]):04X}" if found else None
+
+
+def check(model: type[BaseModel], data: Any) -> Any:
+    """The body as it came, if it may be so. Raises ValueError naming the field."""
+    if isinstance(data, Mapping):
+        kinds = _kinds(model)
+        for name, value in data.items():
+            fault = _fault(kinds.get(name, frozenset()), value)
+            if fault is not None:
+                raise ValueError(f"{name}: {fault}")
+    return data
+
+
+def _fault(kinds: frozenset[Any], value: Any) -> str | None:
+    if isinstance(value, str) and SecretStr not in kinds:
+        hidden = hidden_in(value)
+        if hidden is not None:
+            return f"holds {hidden}, which nobody sees"
+    if isinstance(value, Mapping) and kinds & {dict, Any}:  # free form: its words are text too
+        return next((fault for one in value.values() if (fault := _fault(frozenset({Any}), one))), None)
+    if isinstance(value, Sequence) and not isinstance(value, str | bytes):
+        return next((fault for one in value if (fault := _fault(kinds, one))), None)
+    return None if Any in kinds else _misfit(kinds, value)
+
+
+def _misfit(kinds: frozenset[Any], value: Any) -> str | None:
+    """A value of a kind that would only pass for the one that is wanted."""
+    if isinstance(value, bool):
+        return None if bool in kinds or not kinds else "true and false are no value here"
+    if kinds == {int} and isinstance(value, str | float):
+        return "a whole number is wanted, not a text or a number with a point"
+    if kinds == {float} and isinstance(value, str):
+        return "a number is wanted, not a text"
+    if kinds == {bool} and value is not None:
+        return "true or false is wanted"
+    if float in kinds and isinstance(value, int | float) and abs(value) > MOST:
+        return f"{value:g} cannot be meant"
+    return None
+
+
+@cache
+def _kinds(model: type[BaseModel]) -> dict[str, frozenset[Any]]:
+    """Of each field (by its name on the wire) the plain types it may be of."""
+    return {field.alias or name: frozenset(_leaves(field.annotation)) for name, field in model.model_fields.items()}
+
+
+def _leaves(annotation: Any) -> list[Any]:
+    origin = get_origin(annotation)
+    if origin is Annotated:
+        return _leaves(get_args(annotation)[0])
+    if origin in {Union, types.UnionType}:
+        return [leaf for part in get_args(annotation) if part is not types.NoneType for leaf in _leaves(part)]
+    if origin is list:
+        return _leaves(get_args(annotation)[0])
+    if origin is dict:
+        return [dict]
+    plain = (bool, int, float, str, Decimal, SecretStr)
+    return [annotation] if annotation in plain or annotation is Any else [object]
+
+
+def _plausible(value: date) -> date:
+    if not FIRST_DAY <= value <= LAST_DAY:
+        raise ValueError(f"lies before {FIRST_DAY.year} or after {LAST_DAY.year}")
+    return value
+
+
+def _digits(value: Any) -> Any:
+    """Digits alone: a query or a path holds texts, of which `1.0` and ` 1` would pass for numbers."""
+    if isinstance(value, str) and not (value.isascii() and value.isdigit()):
+        raise ValueError("is no id")
+    return value
+
+
+Day = Annotated[date, AfterValidator(_plausible)]
+"""A day in a body: one that can be meant."""
+Celsius = Annotated[float, Field(ge=ABSOLUTE_ZERO, le=HOTTEST, allow_inf_nan=False)]
+"""A temperature in °C that something can have."""
+OnlyDigits = BeforeValidator(_digits)
+"""An id in a path or a query."""
