@@ -1,6 +1,6 @@
 """The wire shapes of imports."""
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
@@ -130,6 +130,8 @@ class FileIn(Company):
     `mapping` is JSON: {"values": [{"column", "point", "unit"}], "time": [...], ...}; without it a table's columns are
     taken by their headings.
     """
+
+    all_texts: ClassVar[bool] = True
 
     serial: Annotated[str, Field(max_length=64)] = Field("", description="default: as in the file, else its name")
     kind: Literal["auto", "logger", "csv"] = "auto"

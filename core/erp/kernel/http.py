@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from functools import partial
 from http import HTTPStatus
-from typing import Annotated, Any, Generic, TypeVar
+from typing import Annotated, Any, ClassVar, Generic, TypeVar
 
 from fastapi import Depends, Header, Path, Query, Request
 from fastapi.dependencies.utils import get_flat_params
@@ -114,11 +114,13 @@ class Body(BaseModel):
     """A request's body: unknown fields are an error, not a shrug, and nothing passes for what it is not (`strict`)."""
 
     model_config = ConfigDict(extra="forbid")
+    all_texts: ClassVar[bool] = False
+    """Fields of a form, which are texts whatever they mean."""
 
     @model_validator(mode="before")
     @classmethod
     def _as_it_came(cls, data: Any) -> Any:
-        return strict.check(cls, data)
+        return strict.check(cls, data, all_texts=cls.all_texts)
 
 
 class SignIn(Body):

@@ -32,10 +32,10 @@ def hidden_in(text: str) -> str | None:
     return f"U+{ord(found[0]):04X}" if found else None
 
 
-def check(model: type[BaseModel], data: Any) -> Any:
-    """The body as it came, if it may be so. Raises ValueError naming the field."""
+def check(model: type[BaseModel], data: Any, *, all_texts: bool = False) -> Any:
+    """The body as it came, if it may be so; `all_texts` for a form's fields. Raises ValueError naming the field."""
     if isinstance(data, Mapping):
-        kinds = _kinds(model)
+        kinds = {} if all_texts else _kinds(model)
         for name, value in data.items():
             fault = _fault(kinds.get(name, frozenset()), value)
             if fault is not None:
