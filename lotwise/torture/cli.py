@@ -36,7 +36,8 @@ def torture(
         float, typer.Option(min=0.0, help="Messages a second of sensors besides those of zones with goods.")
     ] = 50.0,
     folder: Annotated[
-        Path | None, typer.Option(help="Keeps everything there: logs, configurations, truth.json. Default: removed.")
+        Path | None,
+        typer.Option(help="A new or empty folder where everything is kept: logs, configurations, truth.json."),
     ] = None,
 ) -> None:
     """Break everything that can be broken, and compare what came of it with a truth of its own.
@@ -59,6 +60,9 @@ def torture(
         except LiveInstance as error:
             print(error, file=sys.stderr)
             raise typer.Exit(EXIT_REFUSED) from error
+    if folder is not None and folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        print(f"{folder} is not an empty folder", file=sys.stderr)
+        raise typer.Exit(EXIT_REFUSED)
     signal.signal(signal.SIGTERM, _ended)
     logging.basicConfig(level="ERROR", format="%(asctime)s %(levelname)-7s %(name)s: %(message)s", stream=sys.stderr)
     for devices in ("pymodbus", "asyncua"):

@@ -13,6 +13,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import psycopg
+
 from lotwise.embedded.process import ServerFailed
 from lotwise.torture import audit
 from lotwise.torture.actors import Hands, Mortal
@@ -166,11 +168,17 @@ async def _settled(
     conninfo = stage.conninfo
     deadline = time.monotonic() + SETTLING
     while True:
-        left = await devices.drained(1.0) if time.monotonic() < deadline else 0
-        seen = await asyncio.to_thread(audit.read, conninfo, devices.books.values(), fell)
+        late = time.monotonic() > deadline
+        left = 0 if late else await devices.drained(1.0)
+        try:
+            seen = await asyncio.to_thread(audit.read, conninfo, devices.books.values(), fell)
+        except psycopg.OperationalError as error:
+            if late:
+                raise ServerFailed(f"the database did not come back: {error}") from error
+            continue
         found = audit.compare_all(devices, seen, upto)
         judged = await _judged_to(stage)
-        if (not found.lost and judged >= upto) or time.monotonic() > deadline:
+        if late or (not found.lost and judged >= upto):
             say(f"settled: {found.checked} values checked, {left} messages with the devices, {found.lost} lost")
             return found, seen
         await asyncio.sleep(1.0)

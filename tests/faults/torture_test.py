@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -48,6 +49,14 @@ def test_nothing_is_lost_doubled_or_missed_while_everything_is_killed() -> None:
 def test_a_cluster_loses_and_doubles_nothing_while_its_nodes_workers_and_gateways_are_killed() -> None:
     said = told("--cluster", "--minutes", "5", "--seed", "1")
     assert {f"nats-{n}" for n in (1, 2, 3)} | {"ingest-1", "ingest-2", "edge-1", "edge-2"} <= said["kills"].keys()
+
+
+def test_a_folder_with_something_in_it_is_not_used(tmp_path: Path) -> None:
+    (tmp_path / "mine").touch()
+    done = torture("--folder", str(tmp_path))
+    assert done.returncode == 2
+    assert "not an empty folder" in done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["mine"]
 
 
 def test_a_live_instance_is_refused() -> None:
