@@ -100,18 +100,25 @@ def _stream(settings: Settings) -> Finding:
         return _embedded(settings, "NATS", "LOTWISE_NATS_URL", nats_binary)
     import asyncio
 
-    from core.ingest.stream import StreamUnavailable, connect
+    from core.ingest.stream import StreamUnavailable, connect, stream_there
     from core.telemetry.connection import hang_up, shown
     from lotwise.runtime import Servers, nats_settings
 
-    async def probe() -> None:
-        client = await connect(nats_settings(settings, Servers("", settings.nats_url or "")), "doctor", within=3)
-        await hang_up(client)
+    async def probe() -> str | None:
+        wanted = nats_settings(settings, Servers("", settings.nats_url or ""))
+        client = await connect(wanted, "doctor", within=3)
+        try:
+            state = await stream_there(client)
+        finally:
+            await hang_up(client)
+        return None if state is None else state.too_few(wanted.stream)
 
     try:
-        asyncio.run(probe())
+        trouble = asyncio.run(probe())
     except StreamUnavailable as error:
         return Finding("NATS", well=False, detail=f"LOTWISE_NATS_URL: {error}")
+    if trouble is not None:
+        return Finding("NATS", well=False, detail=trouble)
     return Finding("NATS", well=True, detail=f"{shown(settings.nats_url.split(','))}, by LOTWISE_NATS_URL")
 
 

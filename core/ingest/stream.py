@@ -160,11 +160,28 @@ def _error(answer: Mapping[str, Any]) -> int | None:
 
 @dataclass(frozen=True, slots=True)
 class StreamState:
-    """The stream's incarnation (its creation, as text) and the last sequence it holds."""
+    """The stream's incarnation (its creation, as text), the last sequence it holds, and on how many nodes it lives."""
 
     incarnation: str
     last_sequence: int
     messages: int
+    replicas: int = 1
+
+    def too_few(self, settings: StreamSettings) -> str | None:
+        """What to do about a stream that lives on fewer nodes than it is meant to; None if it does not."""
+        if self.replicas >= settings.replicas:
+            return None
+        return (
+            f"stream {STREAM} lives on {self.replicas} node(s), LOTWISE_NATS_REPLICAS says {settings.replicas}: one"
+            " that is there is never changed. Delete it in NATS: it is made anew, and gateways send again what is not"
+            " confirmed"
+        )
+
+
+async def stream_there(client: Client) -> StreamState | None:
+    """The stream's state; None if there is none. Raises StreamUnavailable."""
+    answer = await api(client, f"STREAM.INFO.{STREAM}")
+    return None if _error(answer) == STREAM_NOT_FOUND else _state(answer)
 
 
 async def ensure_stream(client: Client, settings: StreamSettings) -> StreamState:
@@ -175,10 +192,19 @@ async def ensure_stream(client: Client, settings: StreamSettings) -> StreamState
         answer = await api(client, f"STREAM.CREATE.{STREAM}", create_request(settings))
         if _error(answer) == STREAM_NAME_IN_USE:
             answer = await api(client, f"STREAM.INFO.{STREAM}")
+    return _state(answer)
+
+
+def _state(answer: Mapping[str, Any]) -> StreamState:
     if "error" in answer:
         raise StreamUnavailable(f"stream {STREAM}: {answer['error']}")
     state = answer["state"]
-    return StreamState(incarnation(_moment(answer["created"])), int(state["last_seq"]), int(state["messages"]))
+    return StreamState(
+        incarnation(_moment(answer["created"])),
+        int(state["last_seq"]),
+        int(state["messages"]),
+        int(answer["config"].get("num_replicas", 1)),
+    )
 
 
 def _moment(text: str) -> datetime:

@@ -115,6 +115,8 @@ class IngestWorker:
         while not self._stopping:
             try:
                 state = await ensure_stream(client, self._stream.stream)
+                if state.incarnation != self._standing.stream and (trouble := state.too_few(self._stream.stream)):
+                    log.warning("%s", trouble)
                 held = await asyncio.to_thread(leases.renew, self._engine, self.name, self._options.lease)
                 self._lanes.hold(client, group, held)
                 if state.incarnation != self._standing.stream and self._standing.stream:

@@ -1,5 +1,6 @@
 """The command line as people type it."""
 
+import asyncio
 import os
 import subprocess
 import sys
@@ -11,8 +12,11 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from core.ingest import worker
-from core.ingest.stream import connect
+from core.ingest.stream import NatsSettings, connect, ensure_stream
+from core.telemetry.connection import hang_up
+from core.telemetry.stream import StreamSettings
 from lotwise import cli
+from lotwise.embedded.nats import EmbeddedNats
 from tests.services.series_http_test import Influx, serving
 
 ROOT = Path(__file__).parents[2]
@@ -87,6 +91,22 @@ def test_a_doctor_tells_a_stream_that_is_not_there_a_misspelt_variable_and_no_pa
     assert "LOTWISE_NATS_URL: stream at nats://127.0.0.1:1" in done.stdout
     assert "hush" not in done.stdout
     assert "LOTWISE_SPOOL" not in done.stdout
+
+
+def test_a_doctor_finds_a_stream_on_fewer_nodes_than_meant(tmp_path: Path, nats_server: EmbeddedNats) -> None:
+    given = {"LOTWISE_DATA_DIR": str(tmp_path), "LOTWISE_NATS_URL": nats_server.url, "LOTWISE_NATS_REPLICAS": "3"}
+    assert lotwise("doctor", **given).exit_code == 0, "none is there: it will be made as meant"
+
+    async def make() -> None:
+        client = await connect(NatsSettings((nats_server.url,)), "test")
+        await ensure_stream(client, StreamSettings(replicas=1))
+        await hang_up(client)
+
+    asyncio.run(make())
+    done = lotwise("doctor", **given)
+    assert done.exit_code == 1
+    assert "lives on 1 node(s), LOTWISE_NATS_REPLICAS says 3" in " ".join(done.stdout.replace("│", " ").split())
+    assert lotwise("doctor", **{**given, "LOTWISE_NATS_REPLICAS": "1"}).exit_code == 0
 
 
 @pytest.mark.parametrize("words", [["ingest"], ["ingest", "replay"], ["migrate"], ["serve"]])
