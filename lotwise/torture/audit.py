@@ -35,8 +35,9 @@ _GAPS = (
 _MUST_BE_NONE = {
     "dead_letters": "SELECT count(*) FROM dead_letter",
     "conflicts": "SELECT count(*) FROM reading_conflict",
-    "false_silent_gateway": "SELECT count(*) FROM zone_alarm WHERE kind = 'silent_gateway'",
+    "silent_gateway": "SELECT count(*) FROM zone_alarm WHERE kind = 'silent_gateway' AND returned_at IS NULL",
 }
+_RAISED = "SELECT count(*) FROM zone_alarm WHERE kind = 'silent_gateway'"
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,14 +118,17 @@ def silences(devices: Devices, seen: dict[str, Seen], upto: int) -> list[str]:
     return out
 
 
-def counts(conninfo: str, posted: Sequence[Stood]) -> dict[str, int]:
-    """What must be none besides; and how many sublots were posted twice or not at all."""
+def counts(conninfo: str, posted: Sequence[Stood]) -> tuple[dict[str, int], int]:
+    """What must be none besides, and how many sublots were posted twice or not at all. Then how often a gateway's word
+    was overdue: no fault where so much was broken that nothing came through for two minutes, if it is over by now.
+    """
     with psycopg.connect(conninfo) as conn:
         out = {name: int((conn.execute(query).fetchone() or (0,))[0]) for name, query in _MUST_BE_NONE.items()}
         codes: dict[str, int] = dict(conn.execute("SELECT code, count(*) FROM sublot GROUP BY 1").fetchall())
+        late = int((conn.execute(_RAISED).fetchone() or (0,))[0])
     out["posted_twice"] = sum(number > 1 for number in codes.values())
     out["not_posted"] = sum(codes.get(each.goods.name, 0) == 0 for each in posted)
-    return out
+    return out, late
 
 
 def unproved(stage: Stage, start: int, upto: int) -> list[str]:

@@ -10,7 +10,7 @@ BEGIN = 3.0
 """Seconds before anything is broken."""
 CALM = 4.0
 """Seconds at the end in which every zone is cold and nothing is killed any more."""
-REST = 10.0
+REST = 15.0
 """Seconds that one of a group is left alone at least after another blow: what never comes up shows nothing."""
 FIRST_LONGEST = 3.0
 """Seconds that anything stays down in the first round, at most."""

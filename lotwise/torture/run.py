@@ -28,7 +28,7 @@ from lotwise.torture.work import Catalog, Stood, Unanswered, work
 
 SETTLING = 90.0
 """Seconds that everything has to arrive and be judged once nothing is broken any more."""
-EVERY = {1: 2.0, 3: 4.0}
+EVERY = {1: 3.0, 3: 4.0}
 """Seconds between two blows on average, by the number of stream nodes."""
 Say = Callable[[str], None]
 
@@ -129,7 +129,7 @@ async def _told(
     differs = await audit.api_differs(stage, seen, points, upto)
     unproved = await asyncio.to_thread(audit.unproved, stage, int(devices.began * 1_000_000), upto)
     trail = await stage.caller.get("/audit/verify")
-    others = await asyncio.to_thread(audit.counts, conninfo, stood)
+    others, overdue = await asyncio.to_thread(audit.counts, conninfo, stood)
     faults = {
         "lost": found.lost, "duplicate": found.duplicate, "restamped": found.restamped, "invented": found.invented,
         "wrong_quality": found.wrong_quality, "wrong_value": found.wrong_value, "missed": judged.missed,
@@ -147,8 +147,8 @@ async def _told(
     checked = {
         "values": found.checked, "in_gap": found.in_gap, "unkept_answers": found.unkept_answers,
         "sublots": judged.sublots, "excursions": dict(sorted(judged.expected.items())),
-        "superseded_by_late_moves": judged.superseded_by_late_moves, "posts": stage.caller.posts,
-        "retried": stage.caller.retries,
+        "overdue_gateway_words": overdue, "superseded_by_late_moves": judged.superseded_by_late_moves,
+        "posts": stage.caller.posts, "retried": stage.caller.retries,
     }  # fmt: skip
     ended = {
         name: actor.ended_by_itself
