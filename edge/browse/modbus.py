@@ -15,7 +15,7 @@ from edge.browse.guesses import ORDERED, Guess, guesses
 from edge.browse.quantities import JUDGED
 from edge.collectors.modbus_blocks import Block
 from edge.collectors.modbus_bus import Bus, Garbled, NoAnswer, Refused
-from edge.collectors.modbus_config import CELLS, Kind, ModbusSource, Table
+from edge.collectors.modbus_config import CELLS, Kind, ModbusPoint, ModbusSource, Table
 
 PAUSE = 0.05
 """Seconds between two requests: the device has its own work to do."""
@@ -33,6 +33,7 @@ GUESSES = (
 _RANGE = re.compile(r"(coil|discrete|holding|input):(\d+)(?:-(\d+))?")
 _UNITS = re.compile(r"(\d+)(?:-(\d+))?")
 _MOST_UNITS = 255
+_NOBODY = "site/area/zone/device/browse"
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +82,7 @@ def units(text: str) -> list[int]:
 
 def source_of(transport: Mapping[str, Any], timeout: float) -> ModbusSource:
     """The device as a source, by which it is reached. Raises pydantic's ValidationError."""
-    nobody = {"point": "a/b/c/d/e", "table": "input", "address": 0, "type": "uint16"}
+    nobody = {"point": _NOBODY, "table": "input", "address": 0, "type": "uint16"}
     return ModbusSource.model_validate(
         {
             "name": "browse",
@@ -125,6 +126,13 @@ async def scan(
         return scans
     finally:
         bus.close()
+
+
+def _block(table: Table, start: int, count: int) -> Block:
+    """A read of these cells; a block has a point, by which its cells are sized."""
+    kind = Kind.BOOL if table.of_bits else Kind.UINT16
+    nobody = ModbusPoint.model_validate({"point": _NOBODY, "table": table, "address": start, "type": kind})
+    return Block(table, start, count, (nobody,))
 
 
 def _runs(cells: Mapping[Table, Mapping[int, int]]) -> list[Range]:
@@ -181,7 +189,7 @@ class _Pass:
             return
         await _rest(self._stop, PAUSE)
         try:
-            got = await self._bus.read(self._scan.unit, Block(table, start, count, ()), 0)
+            got = await self._bus.read(self._scan.unit, _block(table, start, count), 0)
         except Refused as refusal:
             self._answered = True
             if count > 1 and refusal.code in {2, 3, 4}:
