@@ -61,8 +61,18 @@ def check(conn: Connection, points: Collection[str], start: datetime, stop: date
 
     Locks the table against dropping: what is there by this look stays until the transaction ends.
     """
+    check_each(conn, [(point, start, stop) for point in points])
+
+
+def check_each(conn: Connection, spans: Sequence[tuple[str, datetime, datetime]]) -> None:
+    """As `check`, of (point, start, stop) each; where nothing was dropped for as little as one."""
     conn.execute(_KEEP)
-    lacking = missing(conn, points, start, stop)
+    if not spans or not dropped(conn, min(start for _, start, _ in spans), max(stop for _, _, stop in spans)):
+        return
+    alike: dict[tuple[datetime, datetime], list[str]] = {}
+    for point, start, stop in spans:
+        alike.setdefault((start, stop), []).append(point)
+    lacking = [each for (start, stop), points in alike.items() for each in missing(conn, points, start, stop)]
     if lacking:
         days = [day for _, day in lacking]
         raise NeedsOlder({point for point, _ in lacking}, min(days), max(days) + DAY)

@@ -54,3 +54,11 @@ class ZoneState(Event):
     at: datetime
     value: float | None
     required: ClassVar[tuple[str, ...]] = ("quality.alarm",)
+
+
+@dataclass(frozen=True)
+class ZoneStates(Event):
+    """The conditions that zones came into or went out of in one fold, in order."""
+
+    items: tuple[ZoneState, ...]
+    required: ClassVar[tuple[str, ...]] = ("quality.alarms",)

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, text
 
 from core.erp.exposure import gaps, summaries
 from core.erp.exposure.alarms import zone_states
-from core.erp.exposure.events import SublotsJudged
+from core.erp.exposure.events import SublotsJudged, ZoneState, ZoneStates
 from core.erp.exposure.loading import Standing, earliest, load_folds
 from core.erp.exposure.look_again import due_versions, judge_again, rest_until, resting
 from core.erp.exposure.places import PointRef, load_places
@@ -59,7 +59,7 @@ class Judge:
         """Judges new readings (already landed), pairs of (kept, second) values, (gateway, watermark), and
         gaps that gateways told of.
 
-        Locks the zones it touches, ascending; emits SublotsJudged and ZoneState in the same transaction.
+        Locks the zones it touches, ascending; emits SublotsJudged and ZoneStates in the same transaction.
         """
         by_zone: dict[int, list[tuple[PointRef, Reading]]] = defaultdict(list)
         self._know(u.conn, [*(r.point for r in readings), *(second.point for _, second in conflicts)])
@@ -136,15 +136,17 @@ class Judge:
         summaries.write(u.conn, [(zone, *row) for zone, rows in closed.items() for row in rows])
         ways = Ways(u.conn, u.now, {zone: self._folds[zone] for zone in zones}, profiles=self._profiles)
         due = []
+        states: list[ZoneState] = []
         for zone in zones:
             fold = self._folds[zone]
             fold.look_now()
             if resting(fold) and not closed[zone]:
                 fold.rest()
                 continue
-            for state in zone_states(fold):
-                u.emit(state)
+            states += zone_states(fold)
             due.append((fold, due_versions(fold, closed[zone])))
+        if states:
+            u.emit(ZoneStates(tuple(states)))
         judged = judge_again(ways, due, self._folds)
         if judged:
             u.emit(SublotsJudged(tuple(judged)))

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, text
 from core.erp.exposure import gaps, summaries
 from core.erp.exposure.look_again import goods_in
 from core.erp.exposure.places import Place, load_places, load_profiles, versions_of
-from core.erp.exposure.raw import first_heard, last_good, load_heard
+from core.erp.exposure.raw import Part, first_heard, last_good, load_parts
 from core.erp.exposure.rules.profile import Profile
 from core.erp.exposure.times import micros
 from core.erp.exposure.told import Speaker
@@ -38,29 +38,43 @@ def load_folds(
     places = load_places(conn, wanted)
     versions = _versions(conn, now, wanted, profiles, places)
     out: dict[int, ZoneFold] = {}
+    early: dict[int, int] = {}
     for zone, standing in wanted.items():
         mine = {version: profiles[version] for version in sorted(versions[zone])}
         made = ZoneFold(places[zone], mine, standing.hour, standing.hour, {}, standing.heard_to, standing.watermark)
-        early = standing.hour - _band_delay(places[zone])
-        # a recorder's readings came all at once and have landed: how each stay begins is to be seen in them
-        stop = made.stop if places[zone].stays is None else max(made.stop, micros(now))
-        made.heard = load_heard(conn, places[zone], early, stop, made.longest_gap)
-        if early < standing.hour:
-            made.remember_band(early)
+        early[zone] = standing.hour - _band_delay(places[zone])
         # what was seen of the open hour before is not known here: goods that have left since may be concerned
         made.watches = {version: Watch(dirty_from=standing.hour) for version in mine}
         out[zone] = made
+    heard = load_parts(conn, [_part(fold, early[zone], now) for zone, fold in out.items()])
+    for zone, fold in out.items():
+        fold.heard = heard[zone]
+        if early[zone] < fold.hour:
+            fold.remember_band(early[zone])
     good = last_good(conn, {point: fold.stop for fold in out.values() for point in fold.place.points})
     for fold in out.values():
         fold.good_at = {point.address: good[point.address] for point in fold.place.points if point.address in good}
-        if any(point.required and point.since is None and point.address not in good for point in fold.place.points):
-            fold.since = first_heard(conn, fold.place)
+    for zone, since in first_heard(conn, [fold.place for fold in out.values() if _never_good(fold)]).items():
+        out[zone].since = since
     for zone, silences in gaps.of_zones(conn, {zone: fold.open_from for zone, fold in out.items()}).items():
         out[zone].silences = silences
     _load_marks(conn, out)
-    for zone, since in summaries.profiles_since(conn, out).items():
-        out[zone].closed_since = since
+    for zone, closed_since in summaries.profiles_since(conn, out).items():
+        out[zone].closed_since = closed_since
     return out
+
+
+def _part(fold: ZoneFold, start: int, now: datetime) -> Part:
+    # a recorder's readings came all at once and have landed: how each stay begins is to be seen in them
+    stop = fold.stop if fold.place.stays is None else max(fold.stop, micros(now))
+    return Part(fold.place, start, stop, fold.longest_gap)
+
+
+def _never_good(fold: ZoneFold) -> bool:
+    """Whether a point is waited for of which neither a good reading nor an installation is known."""
+    return any(
+        point.required and point.since is None and point.address not in fold.good_at for point in fold.place.points
+    )
 
 
 def _band_delay(place: Place) -> int:

@@ -1,7 +1,7 @@
 """Which profiles' goods must be looked at again after a fold, and what looking at them gives."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 
 from sqlalchemy import Connection, text
@@ -135,14 +135,17 @@ def judge_again(
     mine: dict[tuple[int, int], list[int]] = {}
     for fold, versions in due:
         zone = fold.place.zone_id
-        for version in versions:
-            mine[(zone, version)] = [sublot for sublot in goods[zone] if theirs.get(sublot) == version]
-            wanted[version].update(mine[(zone, version)])
+        mine.update({(zone, version): [] for version in versions})
+        for sublot in goods[zone]:
+            version = theirs.get(sublot)
+            if version is not None and (zone, version) in mine:
+                mine[(zone, version)].append(sublot)
+                wanted[version].add(sublot)
     verdicts = ways.verdicts(wanted)
     for fold, versions in due:
         for version in versions:
             found = [verdicts[(sublot, version)] for sublot in mine[(fold.place.zone_id, version)]]
-            _looked(fold, version, found)
+            _looked(fold, version, {id(verdict): verdict for verdict in found}.values())
     _tell_where_they_stand(ways, due, verdicts, others)
     return judged(ways, verdicts)
 
@@ -189,7 +192,7 @@ def _since(fold: ZoneFold, version: int) -> int:
     return min(dirty, watch.looked_to or dirty)
 
 
-def _looked(fold: ZoneFold, version: int, verdicts: Sequence[Verdict]) -> None:
+def _looked(fold: ZoneFold, version: int, verdicts: Iterable[Verdict]) -> None:
     watch = fold.watches[version]
     watch.due, watch.warm_until, watch.surer, watch.open_keys = NEVER, 0, {}, frozenset()
     watch.looked_to = fold.stop

@@ -1,5 +1,7 @@
 """Raw readings of zones as traces, from the landing table."""
 
+# ruff: noqa: S608 - the texts are put together of constants; values are parameters
+
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
@@ -11,7 +13,7 @@ from sqlalchemy import Connection, text
 from core.erp.exposure.places import Place, PointRef
 from core.erp.exposure.rules.signal import BAD, GOOD, UNCERTAIN, Trace
 from core.erp.exposure.times import moment
-from core.series.older import check
+from core.series.older import check, check_each
 from core.telemetry.units import CANONICAL, NotConvertible, convert
 
 
@@ -93,23 +95,33 @@ def judged_value(point: PointRef, at: int, value: object, unit: str, quality: in
     return number, max(quality, trusted), error
 
 
-_RAW = text(
+_OF = (
     "SELECT s.address, (extract(epoch FROM r.at) * 1000000)::bigint AS us, r.kind, r.num, r.whole, r.unit, r.quality"
-    " FROM series_point s JOIN reading r ON r.point_id = s.id"
-    " WHERE s.address = ANY(:points) AND r.at >= :start AND r.at < :stop ORDER BY r.at"
+    " FROM unnest(CAST(:points AS text[]), CAST(:oldests AS timestamptz[]), CAST(:starts AS timestamptz[]),"
+    " CAST(:stops AS timestamptz[])) w(address, oldest, start, stop) JOIN series_point s ON s.address = w.address"
+    " CROSS JOIN LATERAL "
+)
+_RAW = text(
+    _OF + "(SELECT * FROM reading x WHERE x.point_id = s.id AND x.at >= w.start AND x.at < w.stop) r ORDER BY r.at"
 )
 _CONFLICTS = text(
-    "SELECT s.address, (extract(epoch FROM r.at) * 1000000)::bigint AS us, r.kind, r.num, r.whole, r.unit, r.quality"
-    " FROM series_point s JOIN reading_conflict r ON r.point_id = s.id"
-    " WHERE s.address = ANY(:points) AND r.at >= :start AND r.at < :stop ORDER BY r.id"
+    _OF + "(SELECT * FROM reading_conflict x WHERE x.point_id = s.id AND x.at >= w.oldest AND x.at < w.stop) r"
+    " ORDER BY r.id"
 )
 _BEFORE = text(
-    "SELECT s.address, (extract(epoch FROM r.at) * 1000000)::bigint AS us, r.kind, r.num, r.whole, r.unit, r.quality"
-    " FROM series_point s CROSS JOIN LATERAL ("
-    "  SELECT * FROM reading x WHERE x.point_id = s.id AND x.at < :start AND x.at >= :oldest"
-    "  ORDER BY x.at DESC LIMIT 1) r"
-    " WHERE s.address = ANY(:points)"
+    _OF + "(SELECT * FROM reading x WHERE x.point_id = s.id AND x.at < w.start AND x.at >= w.oldest"
+    " ORDER BY x.at DESC LIMIT 1) r"
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Readings of a zone's points in [start, stop), with each point's last one before, at most `carry` older."""
+
+    place: Place
+    start: int
+    stop: int
+    carry: int
 
 
 def load_heard(conn: Connection, place: Place, start: int, stop: int, carry: int) -> dict[str, Heard]:
@@ -118,34 +130,45 @@ def load_heard(conn: Connection, place: Place, start: int, stop: int, carry: int
     In a recorder's zone each stay of goods begins with what was read first. Raises NeedsOlder where PostgreSQL no
     longer has all of them.
     """
-    out = _heard(conn, place, start, stop, carry)
-    for entry, leaves in place.stays or ():
-        if start - carry <= entry < stop:
-            first = _heard(conn, place, entry, min(entry + place.allowed_gap, leaves), 0)
-            for address, heard in first.items():
-                if heard.at and heard.at[0] > entry:
-                    middle, error = (heard.low[0] + heard.high[0]) / 2, (heard.high[0] - heard.low[0]) / 2
-                    out[address].put(entry, middle, heard.quality[0], error)
+    return load_parts(conn, [Part(place, start, stop, carry)])[place.zone_id]
+
+
+def load_parts(conn: Connection, parts: Sequence[Part]) -> dict[int, dict[str, Heard]]:
+    """As `load_heard`, of several zones in as many statements as of one; by zone."""
+    out = _heard(conn, parts)
+    for part in parts:
+        place = part.place
+        for entry, leaves in place.stays or ():
+            if part.start - part.carry <= entry < part.stop:
+                opening = Part(place, entry, min(entry + place.allowed_gap, leaves), 0)
+                for address, heard in _heard(conn, [opening])[place.zone_id].items():
+                    if heard.at and heard.at[0] > entry:
+                        middle, error = (heard.low[0] + heard.high[0]) / 2, (heard.high[0] - heard.low[0]) / 2
+                        out[place.zone_id][address].put(entry, middle, heard.quality[0], error)
     return out
 
 
-def _heard(conn: Connection, place: Place, start: int, stop: int, carry: int) -> dict[str, Heard]:
-    points = {point.address: point for point in place.points}
-    out = {address: Heard() for address in points}
-    spans: Mapping[str, object] = {
-        "points": list(points), "start": moment(start), "stop": moment(stop), "oldest": moment(start - carry),
-    }  # fmt: skip
-    before = conn.execute(_BEFORE, spans).all() if points else []
-    rows = conn.execute(_RAW, spans).all() if points else []
-    for row in [*before, *rows]:
-        _hear(out[row.address], points[row.address], row)
+def _heard(conn: Connection, parts: Sequence[Part]) -> dict[int, dict[str, Heard]]:
+    points = {point.address: (point, part) for part in parts for point in part.place.points}
+    found = {address: Heard() for address in points}
     if points:
-        early = {**spans, "start": moment(start - carry)}
-        for row in conn.execute(_CONFLICTS, early):
-            if row.us in out[row.address].at:
-                _hear(out[row.address], points[row.address], row)
-        need(conn, points, start, stop, carry)
-    return out
+        spans: Mapping[str, Sequence[object]] = {
+            "points": list(points),
+            "oldests": [moment(part.start - part.carry) for _, part in points.values()],
+            "starts": [moment(part.start) for _, part in points.values()],
+            "stops": [moment(part.stop) for _, part in points.values()],
+        }
+        rows = [*conn.execute(_BEFORE, spans), *conn.execute(_RAW, spans)]
+        for row in rows:
+            _hear(found[row.address], points[row.address][0], row)
+        for row in conn.execute(_CONFLICTS, spans):
+            if row.us in found[row.address].at:
+                _hear(found[row.address], points[row.address][0], row)
+        check_each(
+            conn,
+            [(address, moment(part.start - part.carry), moment(part.stop)) for address, (_, part) in points.items()],
+        )
+    return {part.place.zone_id: {p.address: found[p.address] for p in part.place.points} for part in parts}
 
 
 def need(conn: Connection, points: Collection[str], start: int, stop: int, carry: int) -> None:
@@ -221,18 +244,28 @@ def last_good(conn: Connection, before: Mapping[PointRef, int]) -> dict[str, int
 
 
 _FIRST_HEARD = text(
-    "SELECT (extract(epoch FROM least("
-    " (SELECT min(r.at) FROM series_point s CROSS JOIN LATERAL ("
-    "   SELECT x.at FROM reading x WHERE x.point_id = s.id ORDER BY x.at LIMIT 1) r WHERE s.address = ANY(:points)),"
-    " (SELECT min(f.at) FROM custody_fact f WHERE f.zone_id = :zone))) * 1000000)::bigint"
+    "SELECT z, (extract(epoch FROM least("
+    " (SELECT min(r.at) FROM unnest(CAST(:zones AS bigint[]), CAST(:points AS text[])) p(zone, address)"
+    "   JOIN series_point s ON s.address = p.address CROSS JOIN LATERAL ("
+    "   SELECT x.at FROM reading x WHERE x.point_id = s.id ORDER BY x.at LIMIT 1) r WHERE p.zone = z),"
+    " (SELECT min(f.at) FROM custody_fact f WHERE f.zone_id = z))) * 1000000)::bigint AS us"
+    " FROM unnest(CAST(:all AS bigint[])) z"
 )
 
 
-def first_heard(conn: Connection, place: Place) -> int | None:
-    """When any of the zone's points first said something that is still here, or goods first stood in it; None if
+def first_heard(conn: Connection, places: Sequence[Place]) -> dict[int, int | None]:
+    """By zone: when any of its points first said something that is still here, or goods first stood in it; None if
     neither ever was.
     """
-    found: int | None = conn.execute(
-        _FIRST_HEARD, {"points": [point.address for point in place.points], "zone": place.zone_id}
-    ).scalar()
-    return found
+    if not places:
+        return {}
+    pairs = [(place.zone_id, point.address) for place in places for point in place.points]
+    rows = conn.execute(
+        _FIRST_HEARD,
+        {
+            "all": [place.zone_id for place in places],
+            "zones": [zone for zone, _ in pairs],
+            "points": [address for _, address in pairs],
+        },
+    )
+    return {row.z: row.us for row in rows}

@@ -1,16 +1,19 @@
 """The way of sublots through zones, and the verdict on it."""
 
+from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
+import msgspec
 from sqlalchemy import Connection, text
 
 from core.erp.exposure import summaries
 from core.erp.exposure.lineage import paths
 from core.erp.exposure.places import Place, load_profiles
 from core.erp.exposure.raw import by_quantity, load_heard
+from core.erp.exposure.rules import runs as r
 from core.erp.exposure.rules.assess import NEVER, Slice, Verdict, assess
 from core.erp.exposure.rules.kinetic import applicable, kinetic_breaks, warm_until
 from core.erp.exposure.rules.profile import Profile
@@ -52,6 +55,10 @@ class Ways:
     spent: set[tuple[int, int]] = field(default_factory=set)
     """(sublot, version) of goods for which something counted, at least in the worst case."""
     around: Surroundings = field(init=False)
+    _runs: dict[tuple[int, int], r.Runs] = field(default_factory=dict)
+    """By (zone, version): every instant of which anything was counted, at any level."""
+    _verdicts: dict[tuple[int, tuple[object, ...]], tuple[Verdict, bool]] = field(default_factory=dict)
+    """By version and what a verdict depends on: the verdict, and whether anything counted."""
 
     def __post_init__(self) -> None:
         self.around = Surroundings(self.conn, self.live)
@@ -100,10 +107,38 @@ class Ways:
         return worst_of([self._along(way, sublot, version) for way in ways])
 
     def _along(self, way: Way, sublot: int, version: int) -> Verdict:
-        profile = self.profile(version)
-        slices = self.slices(way, version)
-        if any(seen.worst for part in slices for seen in part.seen.values()):
+        """The verdict on one way; of ways that are judged alike it is found once."""
+        key = (version, self._alike(way, version))
+        if key not in self._verdicts:
+            slices = self.slices(way, version)
+            counted = any(seen.worst for part in slices for seen in part.seen.values())
+            self._verdicts[key] = self._assessed(way, version, slices), counted
+        verdict, counted = self._verdicts[key]
+        if counted:
             self.spent.add((sublot, version))
+        return verdict
+
+    def _alike(self, way: Way, version: int) -> tuple[object, ...]:
+        """What a verdict on the way depends on: where no run of any count was going on when goods came, all that came
+        between the same two runs are judged alike, whenever that was. Mean kinetic temperature counts every hour.
+        """
+        if not way or applicable(self.profile(version)):
+            return way
+        zone, start, stop = way[0]
+        track = self._tracks[(zone, version)]
+        if start >= (track.stop if stop is None else min(stop, track.stop)):
+            return way
+        if (zone, version) not in self._runs:
+            runs = r.union(runs for seen in track.seen.values() for runs in msgspec.structs.astuple(seen))
+            self._runs[(zone, version)] = runs
+        runs = self._runs[(zone, version)]
+        following = bisect_right(runs, start, key=lambda run: run[1])
+        if following < len(runs) and runs[following][0] < start:
+            return way
+        return (zone, "between", following, stop, *way[1:])
+
+    def _assessed(self, way: Way, version: int, slices: Sequence[Slice]) -> Verdict:
+        profile = self.profile(version)
         if not slices and way:
             # they came ahead of what is known: what could break first is what breaks if all of it counts from then on
             return Verdict((), way[0][1] + min((limit.delay for limit in profile.limits), default=NEVER))
@@ -216,7 +251,10 @@ class Ways:
             self._know(version for _, version in watched)
             summaries.ensure(self.conn, self.around.places, self.profiles, self._unsure_of(watched))
             before = summaries.unclean(self.conn, watched)
+        if new:
+            self._verdicts.clear()  # what was found from shorter tracks
         for key, since in new.items():
+            self._runs.pop(key, None)
             place, profile = self.place(key[0]), self.profile(key[1])
             if key in watched:
                 self._tracks[key] = self._track(place, profile, since, before[key])

@@ -1,6 +1,6 @@
 """What quality does on others' events."""
 
-from core.erp.exposure.events import SublotsJudged, ZoneState
+from core.erp.exposure.events import SublotsJudged, ZoneState, ZoneStates
 from core.erp.kernel.events import Events
 from core.erp.lots.events import FactBrokeRule, HoldLifted, SublotReleasing
 from core.erp.quality import service
@@ -10,6 +10,7 @@ def register(events: Events) -> None:
     """Registers quality's handlers."""
     events.on(SublotsJudged, "quality.sync", service.sync)
     events.on(ZoneState, "quality.alarm", service.follow)
+    events.on(ZoneStates, "quality.alarms", service.follow_all)
     events.on(FactBrokeRule, "quality.deviation", service.open_for_fact)
     events.on(SublotReleasing, "quality.veto", service.veto)
     events.on(HoldLifted, "quality.keep_hold", service.keep_hold)

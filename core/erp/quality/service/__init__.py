@@ -3,6 +3,7 @@
 from core.erp.quality.service.alarms import (
     acknowledge,
     follow,
+    follow_all,
     out_of_service,
     raise_alarm,
     return_alarm,
@@ -28,6 +29,7 @@ from core.erp.quality.service.sync import sync
 __all__ = [
     "Against", "Restrict", "acknowledge", "against", "assess", "assess_incident", "auto_release", "close",
     "close_deviation", "dispose_incident", "dispose_many", "disposing", "disposing_incident", "disposing_many",
-    "disposition", "follow", "gaps", "keep_hold", "open_deviation", "open_for_fact", "out_of_service", "raise_alarm",
-    "release", "releasing", "return_alarm", "review", "shelve", "suppress", "sync", "undecided", "unshelve", "veto",
+    "disposition", "follow", "follow_all", "gaps", "keep_hold", "open_deviation", "open_for_fact", "out_of_service",
+    "raise_alarm", "release", "releasing", "return_alarm", "review", "shelve", "suppress", "sync", "undecided",
+    "unshelve", "veto",
 ]  # fmt: skip

@@ -2,11 +2,11 @@
 
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, insert, select, text, update
+from sqlalchemy import ColumnElement, bindparam, func, insert, select, text, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from core.erp.catalog.model import Zone
-from core.erp.exposure.events import ZoneState
+from core.erp.exposure.events import ZoneState, ZoneStates
 from core.erp.exposure.model import SourceWatermark
 from core.erp.kernel.errors import Conflict, Invalid, NotFound
 from core.erp.kernel.tables import table
@@ -29,6 +29,23 @@ def follow(u: Unit, state: ZoneState) -> None:
         return_alarm(u, state.zone_id, state.kind, state.at)
     if state.kind == "silent_gateway":
         _silence(u, state)
+
+
+def follow_all(u: Unit, states: ZoneStates) -> None:
+    """Follows each, in order. That a condition is over of which no alarm stands says nothing, as most do: every
+    zone that is judged for the first time by a process says so of all its conditions.
+    """
+    c = _ALARM.c
+    zones = sorted({state.zone_id for state in states.items})
+    rows = u.conn.execute(
+        select(c.zone_id, c.kind).where(c.zone_id == func.any(bindparam("zones", zones)), *_standing())
+    )
+    standing = {(row.zone_id, row.kind) for row in rows}
+    for state in states.items:
+        if state.active or state.kind == "silent_gateway" or (state.zone_id, state.kind) in standing:
+            follow(u, state)
+        if state.active:
+            standing.add((state.zone_id, state.kind))
 
 
 def raise_alarm(u: Unit, zone_id: int, kind: str, started_at: datetime, value: float | None) -> int:
@@ -125,8 +142,11 @@ def _set_mode(u: Unit, zone_id: int, kind: str, reason: str, action: str, **valu
 
 
 def _active(zone_id: int, kind: str) -> tuple[ColumnElement[bool], ...]:
-    c = _ALARM.c
-    return c.zone_id == zone_id, c.kind == kind, c.state.in_((UNACKNOWLEDGED, ACKNOWLEDGED)), c.returned_at.is_(None)
+    return _ALARM.c.zone_id == zone_id, _ALARM.c.kind == kind, *_standing()
+
+
+def _standing() -> tuple[ColumnElement[bool], ...]:
+    return _ALARM.c.state.in_((UNACKNOWLEDGED, ACKNOWLEDGED)), _ALARM.c.returned_at.is_(None)
 
 
 def _get(u: Unit, alarm_id: int) -> ZoneAlarm:
