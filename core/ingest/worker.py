@@ -15,6 +15,7 @@ from nats.aio.msg import Msg
 from sqlalchemy import Engine
 from sqlalchemy.exc import OperationalError
 
+from core.erp.kernel.collecting import uncollected
 from core.erp.kernel.events import Events
 from core.erp.kernel.unit import Unit, system, transact
 from core.ingest import leases
@@ -216,7 +217,8 @@ class IngestWorker:
                 clear_stopped(u, partition)
             return done
 
-        return transact(self._engine, ACTOR, self._events, work)
+        with uncollected():
+            return transact(self._engine, ACTOR, self._events, work)
 
     async def _stop(self, client: Client, partition: int, messages: Sequence[Msg], problem: Exception) -> None:
         """Stops a partition at the batch that fails, for its back-off, and alarms. What follows waits behind it."""

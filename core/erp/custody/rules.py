@@ -25,6 +25,8 @@ def effective(facts: Iterable[Fact], known_at: datetime | None = None) -> list[F
     Of two facts at the same instant the one learned last counts.
     """
     known = [fact for fact in facts if known_at is None or fact.known_at <= known_at]
+    if len(known) == 1 and known[0].retracts_id is None:  # most goods were put somewhere once
+        return known
     gone = {fact.retracts_id for fact in known if fact.retracts_id is not None}
     standing = [fact for fact in known if fact.retracts_id is None and fact.id not in gone]
     last: dict[datetime, Fact] = {}

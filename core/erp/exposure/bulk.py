@@ -5,10 +5,8 @@ from each zone's own. So any number of sublots over any intervals cost little mo
 there are two: see `service`, the plain form by which this one is tested.
 """
 
-import contextlib
-import gc
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -24,6 +22,7 @@ from core.erp.exposure.rules import runs as r
 from core.erp.exposure.service import Exposure, worst
 from core.erp.exposure.times import micros
 from core.erp.exposure.ways import Ways
+from core.erp.kernel.collecting import uncollected
 
 Wanted = tuple[int, datetime | None, datetime | None]
 """(sublot, from or None for all its custody, to or None for now), half-open."""
@@ -34,20 +33,8 @@ def exposures(conn: Connection, wanted: Sequence[Wanted], now: datetime) -> list
 
     Raises NeedsOlder where PostgreSQL no longer has the readings of the ends.
     """
-    with _uncollected():
+    with uncollected():
         return _exposures(conn, wanted, now)
-
-
-@contextlib.contextmanager
-def _uncollected() -> Iterator[None]:
-    """Without the collector of cycles: none are made here, and walking all these new values takes half of the time."""
-    was = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was:
-            gc.enable()
 
 
 def _exposures(conn: Connection, wanted: Sequence[Wanted], now: datetime) -> list[Exposure | None]:

@@ -3,7 +3,7 @@
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from sqlalchemy import Connection, text
@@ -85,11 +85,11 @@ class Place:
     """How long the zone's own points may be silent, microseconds."""
     stays: Runs | None = None
     """When goods were with the recorders whose zone this is; None for a zone that is a place."""
+    monitored: bool = field(init=False)
+    """Whether any point is required of it."""
 
-    @property
-    def monitored(self) -> bool:
-        """Whether any point is required of it."""
-        return any(point.required for point in self.points)
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "monitored", any(point.required for point in self.points))
 
 
 def load_places(conn: Connection, zone_ids: Iterable[int]) -> dict[int, Place]:

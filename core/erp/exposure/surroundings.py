@@ -38,6 +38,8 @@ class Surroundings:
     """Those read so far."""
     _stood_in: dict[int, list[Stay]] = field(default_factory=dict)
     """By zone: its stays in others, in order of time."""
+    _ways: dict[Interval, Way] = field(default_factory=dict)
+    """By stretch of custody: how it is judged. Goods that came together share theirs."""
 
     def place(self, zone_id: int) -> Place:
         """The zone as judged."""
@@ -53,12 +55,15 @@ class Surroundings:
     def way(self, path: Sequence[Interval]) -> Way:
         """The path as it is judged; stretches away from us are left out."""
         self._know({zone for zone, _, _ in path if zone is not None})
-        return tuple(
-            stay
-            for zone, start, stop in path
-            if zone is not None
-            for stay in self._judging(zone, micros(start), None if stop is None else micros(stop))
-        )
+        return tuple(stay for interval in path for stay in self._stretch(interval))
+
+    def _stretch(self, interval: Interval) -> Way:
+        zone, start, stop = interval
+        if zone is None:
+            return ()
+        if interval not in self._ways:
+            self._ways[interval] = tuple(self._judging(zone, micros(start), None if stop is None else micros(stop)))
+        return self._ways[interval]
 
     def _know(self, zone_ids: Iterable[int]) -> None:
         """Reads what was ever around these zones, all at once."""

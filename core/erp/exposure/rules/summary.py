@@ -111,6 +111,8 @@ def reaching(summary: Summary, past: int) -> Summary:
 
 def joined(parts: Sequence[Summary]) -> dict[str, Seen]:
     """The runs of summaries in order of time, by limit; what was left out between them saw nothing."""
+    if len(parts) == 1:
+        return parts[0].seen
     out = {}
     for key in sorted({key for part in parts for key in part.seen}):
         seen = [part.of(key) for part in parts]
