@@ -1,15 +1,14 @@
 """Custody facts into intervals. Pure."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 Interval = tuple[int | None, datetime, datetime | None]
 """(zone or None where it was not with us, from, to or None while it lasts): half-open."""
 
 
-@dataclass(frozen=True, slots=True)
-class Fact:
+class Fact(NamedTuple):
     """One custody fact as known. Facts are put in order by (at, known_at, id)."""
 
     id: int

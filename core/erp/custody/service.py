@@ -153,7 +153,7 @@ def _facts(conn: Connection, sublot_ids: Sequence[int]) -> dict[int, list[Fact]]
             f.c.sublot_id == any_(literal(list(sublot_ids), ARRAY(BigInteger)))
         )
     )
-    for sublot_id, *fact in rows:
+    for sublot_id, *fact in rows.all():
         found[sublot_id].append(Fact(*fact))
     return found
 

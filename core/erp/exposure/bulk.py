@@ -6,7 +6,7 @@ there are two: see `service`, the plain form by which this one is tested.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -14,7 +14,10 @@ import numpy as np
 from sqlalchemy import Connection, text
 
 from core.erp.exposure import summaries
+from core.erp.exposure.bulk_hours import Asked, load_hours
 from core.erp.exposure.bulk_index import LEVELS, Figures, Ints, Tracks
+from core.erp.exposure.bulk_raw import Wanted as WantedReadings
+from core.erp.exposure.bulk_raw import load_traces
 from core.erp.exposure.bulk_sum import Stays, Told, summed
 from core.erp.exposure.bulk_zone import Zone, shared
 from core.erp.exposure.places import versions_of
@@ -26,6 +29,8 @@ from core.erp.kernel.collecting import uncollected
 
 Wanted = tuple[int, datetime | None, datetime | None]
 """(sublot, from or None for all its custody, to or None for now), half-open."""
+AT_ONCE = 64
+"""Zones that are read together, which bounds what is in memory: a month of a reading a minute is 50 MB of them."""
 
 
 def exposures(conn: Connection, wanted: Sequence[Wanted], now: datetime) -> list[Exposure | None]:
@@ -83,18 +88,20 @@ def _seen(ways: Ways, stays: dict[tuple[int, int], Stays]) -> Iterable[tuple[int
     if since:
         summaries.ensure(ways.conn, {zone: ways.place(zone) for zone in watched}, profiles, since)
     standing = _standing(ways.conn, watched)
+    known: dict[int, dict[int, Stays]] = defaultdict(dict)
     for zone, of in watched.items():
-        judged_to, watermark = standing.get(zone, (None, 0))
-        known: dict[int, Stays] = {}
+        judged_to, _ = standing.get(zone, (None, 0))
         for version, mine in of.items():
             stop = mine.start if judged_to is None else np.maximum(np.minimum(mine.stop, judged_to + 1), mine.start)
             cut = replace(mine, stop=stop)
             some = stop > mine.start
             yield version, Told(cut.only(~some), Figures.nothing(int((~some).sum())), {})
             if some.any():
-                known[version] = cut.only(some)
-        if known:
-            yield from _in_zone(ways, zone, watermark, known)
+                known[zone][version] = cut.only(some)
+    zones = sorted(known)
+    for first in range(0, len(zones), AT_ONCE):
+        some_zones = {zone: known[zone] for zone in zones[first : first + AT_ONCE]}
+        yield from _in_zones(ways, {zone: standing[zone][1] for zone in some_zones}, some_zones)
 
 
 def _standing(conn: Connection, zones: Iterable[int]) -> dict[int, tuple[int | None, int]]:
@@ -112,13 +119,26 @@ def _standing(conn: Connection, zones: Iterable[int]) -> dict[int, tuple[int | N
     }
 
 
-def _in_zone(ways: Ways, zone: int, watermark: int, stays: dict[int, Stays]) -> Iterable[tuple[int, Told]]:
-    asked = {ways.profile(version): (mine.start, mine.stop) for version, mine in stays.items()}
-    looked = Zone(ways.conn, ways.place(zone), watermark, asked)
-    for version, mine in stays.items():
-        profile = ways.profile(version)
-        limits = {key: _limit(tracks, mine) for key, tracks in looked.tracks(profile).items()}
-        yield version, Told(mine, looked.figures(profile, mine.start, mine.stop), limits)
+def _in_zones(
+    ways: Ways, watermarks: Mapping[int, int], stays: Mapping[int, Mapping[int, Stays]]
+) -> Iterable[tuple[int, Told]]:
+    asked: dict[int, Asked] = {
+        zone: {ways.profile(version): (mine.start, mine.stop) for version, mine in of.items()}
+        for zone, of in stays.items()
+    }
+    hours = load_hours(ways.conn, asked)
+    looked = {
+        zone: Zone(watermarks[zone], of, {profile: hours[zone, profile] for profile in of})
+        for zone, of in asked.items()
+    }
+    wanted = [WantedReadings(ways.place(zone), each.ranges, each.carry) for zone, each in looked.items() if each.ranges]
+    for zone, traces in load_traces(ways.conn, wanted).items():
+        looked[zone].traces = traces
+    for zone, of in stays.items():
+        for version, mine in of.items():
+            profile = ways.profile(version)
+            limits = {key: _limit(tracks, mine) for key, tracks in looked[zone].tracks(profile).items()}
+            yield version, Told(mine, looked[zone].figures(profile, mine.start, mine.stop), limits)
 
 
 def _limit(tracks: Tracks, stays: Stays) -> Ints:

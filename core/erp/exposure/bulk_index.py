@@ -66,7 +66,6 @@ class RunIndex:
         pairs = np.array(runs, np.int64).reshape(-1, 2)
         self._start, self._stop = pairs[:, 0], pairs[:, 1]
         self._sum = np.concatenate(([0], np.cumsum(self._stop - self._start)))
-        self._longest = Least(-(self._stop - self._start).astype(np.float64))
 
     def _upto(self, at: Ints) -> Ints:
         """Microseconds of runs before each instant."""
@@ -90,7 +89,7 @@ class RunIndex:
         some = after > first
         opening = np.where(some, np.minimum(self._stop[a], stops) - np.maximum(self._start[a], starts), 0)
         closing = np.where(some, np.minimum(self._stop[b], stops) - np.maximum(self._start[b], starts), 0)
-        inner = self._longest.of(first + 1, np.maximum(after - 1, first + 1))
+        inner = Least(-(self._stop - self._start).astype(np.float64)).of(first + 1, np.maximum(after - 1, first + 1))
         inside = np.where(np.isinf(inner), 0, -inner).astype(np.int64)
         longest = np.maximum(np.maximum(opening, closing), inside)
         head = np.where(some & (self._start[a] <= starts), opening, 0)

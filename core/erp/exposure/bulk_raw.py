@@ -1,73 +1,122 @@
-"""Raw readings of one zone over many ranges, as arrays."""
+"""Raw readings of zones over many ranges, as arrays."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import numpy as np
+from numpy.typing import NDArray
 from sqlalchemy import Connection, text
 
 from core.erp.exposure.places import Place, PointRef
-from core.erp.exposure.raw import by_quantity, load_heard, need
+from core.erp.exposure.raw import by_quantity, load_heard
 from core.erp.exposure.rules.runs import Runs
 from core.erp.exposure.rules.signal import BAD, GOOD, Trace
 from core.erp.exposure.times import BUCKET, micros, moment
+from core.series.older import check_each
 from core.telemetry.units import CANONICAL
 
 EPOCH_2000 = micros(datetime(2000, 1, 1, tzinfo=UTC))
 """PostgreSQL counts from here."""
 _ROW = np.dtype([("at", ">i8"), ("value", ">f8"), ("quality", ">i2")])
-# the server's own binary forms, one string a point: a row a reading would cost more to fetch than all the rest
+Rows = NDArray[np.void]
+# the server's own binary forms, one string a point: a row a reading would cost more to fetch than all the rest. Ranges
+# come as text: arrays of thousands of numbers cost the driver ten times as much
 _PACKED = text(
-    "SELECT s.address, bool_or(f.odd) AS odd, string_agg(f.packed, ''::bytea ORDER BY f.at) AS rows"
-    " FROM unnest(CAST(:points AS text[]), CAST(:units AS text[])) p(address, unit)"
-    " JOIN series_point s ON s.address = p.address"
-    " CROSS JOIN unnest(CAST(:starts AS timestamptz[]), CAST(:stops AS timestamptz[]), CAST(:oldest AS timestamptz[]))"
-    " w(start, stop, oldest) CROSS JOIN LATERAL ("
-    "  SELECT x.at, x.kind IN (1, 2) AND x.unit IS DISTINCT FROM coalesce(p.unit, x.unit) AS odd,"
-    "   timestamptz_send(x.at) || float8send(coalesce(x.num, x.whole, 'NaN'))"
-    "   || int2send(CAST(CASE WHEN x.kind IN (1, 2) THEN x.quality ELSE 2 END AS int2)) AS packed FROM ("
+    "SELECT p.address, f.odd, f.rows FROM unnest(CAST(:points AS text[]), CAST(:units AS text[]),"
+    " CAST(:starts AS text[]), CAST(:stops AS text[]), CAST(:carries AS bigint[]))"
+    " p(address, unit, starts, stops, carry) JOIN series_point s ON s.address = p.address"
+    " CROSS JOIN LATERAL (SELECT bool_or(x.kind IN (1, 2) AND x.unit IS DISTINCT FROM coalesce(p.unit, x.unit)) AS odd,"
+    "  string_agg(timestamptz_send(x.at) || float8send(coalesce(x.num, x.whole, 'NaN'))"
+    "   || int2send(CAST(CASE WHEN x.kind IN (1, 2) THEN x.quality ELSE 2 END AS int2)), ''::bytea ORDER BY x.at)"
+    "  AS rows"
+    "  FROM (SELECT timestamptz 'epoch' + r.start * interval '1 microsecond' AS start,"
+    "   timestamptz 'epoch' + r.stop * interval '1 microsecond' AS stop,"
+    "   timestamptz 'epoch' + (r.start - p.carry) * interval '1 microsecond' AS oldest"
+    "   FROM unnest(CAST(p.starts AS bigint[]), CAST(p.stops AS bigint[])) r(start, stop)) w CROSS JOIN LATERAL ("
     "    SELECT * FROM reading r WHERE r.point_id = s.id AND r.at >= w.start AND r.at < w.stop UNION ALL"
     "    (SELECT * FROM reading r WHERE r.point_id = s.id AND r.at < w.start AND r.at >= w.oldest"
-    "     ORDER BY r.at DESC LIMIT 1)) x) f"
-    " GROUP BY s.address"
+    "     ORDER BY r.at DESC LIMIT 1)) x) f WHERE f.rows IS NOT NULL"
 )
-_CONFLICT = text(
-    "SELECT EXISTS (SELECT FROM reading_conflict c JOIN series_point s ON s.id = c.point_id"
-    " WHERE s.address = ANY(:points) AND c.at >= :start AND c.at < :stop)"
+_CONFLICTS = text(
+    "SELECT p.address FROM"
+    " unnest(CAST(:points AS text[]), CAST(:starts AS timestamptz[]), CAST(:stops AS timestamptz[]))"
+    " p(address, start, stop) JOIN series_point s ON s.address = p.address WHERE EXISTS (SELECT FROM reading_conflict c"
+    " WHERE c.point_id = s.id AND c.at >= p.start AND c.at < p.stop)"
 )
 
 
-def load_traces(conn: Connection, place: Place, ranges: Runs, carry: int) -> dict[str, Sequence[Trace]]:
-    """By quantity: the points' readings in the ranges, with each point's last one before each, at most `carry` older.
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Readings of a zone's points in the ranges, of which there are some, with each point's last one before each, at
+    most `carry` older.
+    """
+
+    place: Place
+    ranges: Runs
+    carry: int
+
+
+def load_traces(conn: Connection, wanted: Sequence[Wanted]) -> dict[int, Mapping[str, Sequence[Trace]]]:
+    """By zone and quantity: the points' readings that are wanted.
 
     What lies between the ranges is not there, and nothing may be concluded about it. Raises NeedsOlder.
     """
-    points = {point.address: point for point in place.points}
-    start, stop = ranges[0][0], ranges[-1][1]
-    for a, b in _near(ranges):
-        need(conn, list(points), a, b, carry)
-    bounds = {"points": list(points), "start": moment(start - carry), "stop": moment(stop)}
-    doubled = conn.execute(_CONFLICT, bounds).scalar_one()
-    found = conn.execute(
+    pairs = [(point, each) for each in wanted for point in each.place.points]
+    if not pairs:
+        return {}
+    check_each(
+        conn,
+        [
+            (point.address, moment(start - each.carry), moment(stop))
+            for point, each in pairs
+            for start, stop in _near(each.ranges)
+        ],
+    )
+    points = [point.address for point, _ in pairs]
+    doubled = set(
+        conn.execute(
+            _CONFLICTS,
+            {
+                "points": points,
+                "starts": [moment(each.ranges[0][0] - each.carry) for _, each in pairs],
+                "stops": [moment(each.ranges[-1][1]) for _, each in pairs],
+            },
+        ).scalars()
+    )
+    starts = {each.place.zone_id: _array(start for start, _ in each.ranges) for each in wanted}
+    stops = {each.place.zone_id: _array(stop for _, stop in each.ranges) for each in wanted}
+    rows = conn.execute(
         _PACKED,
         {
-            "points": list(points),
-            "units": [CANONICAL.get(point.quantity) for point in place.points],
-            "starts": [moment(a) for a, _ in ranges],
-            "stops": [moment(b) for _, b in ranges],
-            "oldest": [moment(a - carry) for a, _ in ranges],
+            "points": points,
+            "units": [CANONICAL.get(point.quantity) for point, _ in pairs],
+            "starts": [starts[each.place.zone_id] for _, each in pairs],
+            "stops": [stops[each.place.zone_id] for _, each in pairs],
+            "carries": [each.carry for _, each in pairs],
         },
     ).all()
-    bounded = any(point.bounds is not None for point in place.points)
-    if doubled or bounded or place.stays is not None or any(row.odd for row in found):
+    packed = {address: np.frombuffer(data, _ROW) for address, _, data in rows}
+    odd = doubled | {address for address, strange, _ in rows if strange}
+    return {each.place.zone_id: _traces(conn, each, packed, odd) for each in wanted}
+
+
+def _traces(
+    conn: Connection, each: Wanted, packed: Mapping[str, Rows], odd: Collection[str]
+) -> Mapping[str, Sequence[Trace]]:
+    place = each.place
+    if place.stays is not None or any(point.bounds is not None or point.address in odd for point in place.points):
         # second values, other units, implausible values and recorders: by the way that reads one by one
-        return by_quantity(place, load_heard(conn, place, start, stop, carry))
-    packed = {row.address: np.frombuffer(row.rows, _ROW) for row in found}
+        return by_quantity(place, load_heard(conn, place, each.ranges[0][0], each.ranges[-1][1], each.carry))
     out: dict[str, list[Trace]] = defaultdict(list)
     for point in place.points:
         out[point.quantity].append(_trace(point, packed.get(point.address, np.zeros(0, _ROW))))
-    return dict(out)
+    return out
+
+
+def _array(numbers: Iterable[int]) -> str:
+    return f"{{{','.join(map(str, numbers))}}}"
 
 
 def _near(ranges: Runs) -> Runs:
@@ -81,7 +130,7 @@ def _near(ranges: Runs) -> Runs:
     return out
 
 
-def _trace(point: PointRef, rows: "np.ndarray[tuple[int, ...], np.dtype[np.void]]") -> Trace:
+def _trace(point: PointRef, rows: Rows) -> Trace:
     _, places = np.unique(rows["at"], return_index=True)  # one carried into a range may be in the range before
     rows = rows[places]
     at = rows["at"].astype(np.int64) + EPOCH_2000

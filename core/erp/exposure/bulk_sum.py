@@ -60,9 +60,10 @@ def summed(profile: Profile, told: Sequence[Told], sublots: Sequence[int]) -> It
     for limit in profile.limits:
         rows = _rows(told, limit.key)[:, by]
         spent = rows if limit.allowance is None else _rows(told, f"allowance:{limit.allowance}")[:, by]
-        worst = np.add.reduceat(spent[2], first).tolist()
-        allowed, _ = budget_of(profile, limit)
-        budget = [_span(max(allowed - w, 0)) if limit.kind == "cumulative" else None for w in worst]
+        budget: Sequence[timedelta | None] = [None] * len(first)
+        if limit.kind == "cumulative":
+            allowed, _ = budget_of(profile, limit)
+            budget = _spans(np.maximum(allowed - np.add.reduceat(spent[2], first), 0))
         limits.append(_limits(limit.key, rows, budget, start, stop, first, last))
     meaningful = not frozen(profile)
     columns = zip(
@@ -107,7 +108,7 @@ def _limits(
     last: Ints,
 ) -> list[LimitExposure]:
     """One limit of each goods, whose stays are [first, last]."""
-    proven, uncertain, worst = (np.add.reduceat(rows[row], first).tolist() for row in range(3))
+    proven, uncertain, worst = (np.add.reduceat(rows[row], first) for row in range(3))
     longest = np.maximum.reduceat(rows[3], first)
     head, tail = rows[4], rows[5]
     # a run at the end of one stay goes on at the start of the next
@@ -119,12 +120,10 @@ def _limits(
             before = running if on[k] else 0
             longest[group] = max(longest[group], before + head[k])
             running = before + int(tail[k]) if tail[k] == stop[k] - start[k] else int(tail[k])
-    times = [[_span(us) for us in column] for column in (proven, uncertain, worst, longest.tolist())]
+    times = [_spans(column) for column in (proven, uncertain, worst, longest)]
     return [LimitExposure(key, *row) for row in zip(*times, budget, strict=True)]
 
 
-_NOTHING = timedelta(0)
-
-
-def _span(us: int) -> timedelta:
-    return timedelta(microseconds=us) if us else _NOTHING
+def _spans(microseconds: Ints) -> list[timedelta]:
+    spans: list[timedelta] = microseconds.astype("m8[us]").tolist()
+    return spans

@@ -1,85 +1,53 @@
 """One zone under several profiles, ready to be asked for any number of intervals at once."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from operator import attrgetter
 
 import numpy as np
-from sqlalchemy import Connection, text
 
-from core.erp.exposure.bulk_index import LEVELS, Curve, Figures, Ints, RunIndex, Sums, Tracks
-from core.erp.exposure.bulk_raw import load_traces
-from core.erp.exposure.places import Place
+from core.erp.exposure.bulk_hours import Asked, Hours
+from core.erp.exposure.bulk_index import LEVELS, Curve, Figures, Ints, RunIndex, Tracks
 from core.erp.exposure.rules import runs as r
 from core.erp.exposure.rules.profile import Profile
 from core.erp.exposure.rules.runs import Runs
 from core.erp.exposure.rules.signal import Signal, Trace, signal
-from core.erp.exposure.rules.summary import Look, Summary, decode_many
-from core.erp.exposure.times import BUCKET, bucket, moment
-
-# one value a profile: a row an hour would cost more to fetch than to make sense of
-_HOURS = text(
-    "SELECT version_id, count(*) AS hours, string_agg(data, ''::bytea ORDER BY start_at) AS data FROM zone_summary"
-    " WHERE zone_id = :zone AND version_id = ANY(:versions) AND start_at >= :start AND start_at < :stop"
-    " GROUP BY version_id"
-)
+from core.erp.exposure.rules.summary import Look, Summary
+from core.erp.exposure.times import BUCKET
 
 
 class Zone:
-    """A monitored zone: its closed hours, and raw readings of what they do not cover, read once.
+    """A monitored zone under several profiles: its closed hours, and raw readings of what they do not cover.
 
-    `asked` gives by profile the intervals that will be asked for, none empty.
+    `ranges` says what of these must be read; `traces` is to be set to them before anything is asked.
     """
 
-    def __init__(
-        self, conn: Connection, place: Place, watermark: int, asked: Mapping[Profile, tuple[Ints, Ints]]
-    ) -> None:
+    def __init__(self, watermark: int, asked: Asked, hours: Mapping[Profile, Hours]) -> None:
         self._silence = watermark + 1
-        self._hours = self._closed(conn, place, asked)
-        self._ends = {profile: _ends(spans, self._hours[profile]) for profile, spans in asked.items()}
-        ranges = merged(
-            (int(a), int(b))
-            for ends in self._ends.values()
-            for start, stop in ((ends.start, ends.first), (ends.last, ends.stop))
-            for a, b in zip(start, stop, strict=True)
-            if b > a
-        )
-        carry = max(profile.allowed_gap for profile in asked)
-        self._traces = load_traces(conn, place, ranges, carry) if ranges else {}
-        self._ranges = ranges
+        self._hours = hours
+        self._ends = {profile: _ends(spans, hours[profile]) for profile, spans in asked.items()}
+        edges = [pair for ends in self._ends.values() for pair in ((ends.start, ends.first), (ends.last, ends.stop))]
+        self.ranges = merged(np.concatenate([a for a, _ in edges]), np.concatenate([b for _, b in edges]))
+        self.carry = max(profile.allowed_gap for profile in asked)
+        self.traces: Mapping[str, Sequence[Trace]] = {}
         self._signals: dict[int, Signal] = {}
         self._curves: dict[tuple[int, float], Curve] = {}
 
-    @staticmethod
-    def _closed(
-        conn: Connection, place: Place, asked: Mapping[Profile, tuple[Ints, Ints]]
-    ) -> dict[Profile, list[Summary]]:
-        bounds = {
-            "start": moment(bucket(min(int(starts.min()) for starts, _ in asked.values()))),
-            "stop": moment(max(int(stops.max()) for _, stops in asked.values())),
-        }
-        versions = [profile.version_id for profile in asked]
-        rows = conn.execute(_HOURS, {"zone": place.zone_id, "versions": versions, **bounds})
-        found = {row.version_id: decode_many(row.data, row.hours) for row in rows}
-        for hours in found.values():
-            if hours[-1].stop - hours[0].start != len(hours) * BUCKET:
-                raise ValueError(f"closed hours of zone {place.zone_id} are missing")
-        return {profile: found.get(profile.version_id, []) for profile in asked}
-
     def _curve(self, profile: Profile) -> Curve | None:
-        if not self._ranges:
+        if not self.ranges:
             return None
         gap, key = profile.allowed_gap, (profile.allowed_gap, profile.activation_energy)
         if gap not in self._signals:
-            start, stop = self._ranges[0][0], self._ranges[-1][1]
-            self._signals[gap] = signal(self._traces.get("temperature", ()), gap, start, stop, self._silence)
+            start, stop = self.ranges[0][0], self.ranges[-1][1]
+            self._signals[gap] = signal(self.traces.get("temperature", ()), gap, start, stop, self._silence)
         if key not in self._curves:
             self._curves[key] = Curve(self._signals[gap], profile.activation_energy)
         return self._curves[key]
 
     def figures(self, profile: Profile, starts: Ints, stops: Ints) -> Figures:
         """Of each [start, stop): the intervals that were announced for this profile."""
-        ends, hours = self._ends[profile], self._hours[profile]
-        sums = _hour_sums(hours)
+        ends = self._ends[profile]
+        sums = self._hours[profile].sums
         a, b = ends.hour, ends.after
         covered = sums.covered[b] - sums.covered[a]
         heat = sums.heat[b] - sums.heat[a]
@@ -89,8 +57,8 @@ class Zone:
         for x, y in ((starts, ends.first), (ends.last, stops)) if curve is not None else ():
             assert curve is not None
             # an empty end lies anywhere, also outside what was read
-            begin = np.where(y > x, x, self._ranges[0][0])
-            more = curve.add(begin, np.where(y > x, y, self._ranges[0][0]))
+            begin = np.where(y > x, x, self.ranges[0][0])
+            more = curve.add(begin, np.where(y > x, y, self.ranges[0][0]))
             covered, heat, warmth = covered + more[0], heat + more[1], warmth + more[2]
             low, high = np.minimum(low, more[3]), np.maximum(high, more[4])
         return Figures(covered, low, high, heat, warmth)
@@ -99,20 +67,20 @@ class Zone:
         """By limit, for those that saw anything: all runs of the closed hours and of what lies beside them."""
         hours = self._hours[profile]
         beside = self._beside(profile, hours)
-        parts = sorted([*(hour for hour in hours if hour.seen), *beside], key=lambda part: part.start)
+        parts = sorted([*hours.seen, *beside], key=lambda part: part.start)
         keys = sorted({key for part in parts for key in part.seen})
         of = {key: [part.seen[key] for part in parts if key in part.seen] for key in keys}
-        seen = {key: {level: r.join(getattr(one, level) for one in of[key]) for level in LEVELS} for key in keys}
+        seen = {key: {level: r.join(map(attrgetter(level), of[key])) for level in LEVELS} for key in keys}
         seen |= shared(profile, seen)
         return {key: Tracks({level: RunIndex(runs) for level, runs in by.items()}) for key, by in seen.items()}
 
-    def _beside(self, profile: Profile, hours: Sequence[Summary]) -> list[Summary]:
+    def _beside(self, profile: Profile, hours: Hours) -> list[Summary]:
         """What raw readings say of the read ranges before and after the closed hours."""
         out = []
-        for a, b in self._ranges:
-            pieces = [(a, min(b, hours[0].start)), (max(a, hours[-1].stop), b)] if hours else [(a, b)]
+        for a, b in self.ranges:
+            pieces = [(a, min(b, hours.start)), (max(a, hours.stop), b)] if hours.count else [(a, b)]
             out += [
-                Look(_within(self._traces, start, stop), start, stop, self._silence).summary(profile)
+                Look(_within(self.traces, start, stop), start, stop, self._silence).summary(profile)
                 for start, stop in pieces
                 if stop > start
             ]
@@ -159,12 +127,12 @@ class _Ends:
     stop: Ints
 
 
-def _ends(spans: tuple[Ints, Ints], hours: Sequence[Summary]) -> _Ends:
+def _ends(spans: tuple[Ints, Ints], hours: Hours) -> _Ends:
     starts, stops = spans
-    if not hours:
+    if not hours.count:
         nothing = np.zeros(len(starts), np.int64)
         return _Ends(starts, stops, nothing, nothing, stops, stops)
-    begin, count = hours[0].start, len(hours)
+    begin, count = hours.start, hours.count
     hour = np.clip(-((begin - starts) // BUCKET), 0, count)
     after = np.clip((stops - begin) // BUCKET, 0, count)
     some = after > hour
@@ -173,22 +141,13 @@ def _ends(spans: tuple[Ints, Ints], hours: Sequence[Summary]) -> _Ends:
     return _Ends(starts, first, np.where(some, hour, 0), np.where(some, after, 0), last, stops)
 
 
-def _hour_sums(hours: Sequence[Summary]) -> Sums:
-    return Sums(
-        np.array([hour.covered for hour in hours], np.int64),
-        np.array([hour.heat for hour in hours], np.float64),
-        np.array([hour.arrhenius for hour in hours], np.float64),
-        np.array([np.inf if hour.lowest is None else hour.lowest for hour in hours], np.float64),
-        np.array([-np.inf if hour.highest is None else hour.highest for hour in hours], np.float64),
-    )
-
-
-def merged(spans: Iterable[tuple[int, int]]) -> Runs:
-    """Spans as runs; what lies less than an hour apart is read in one go."""
-    out: Runs = []
-    for a, b in sorted(spans):
-        if out and a - out[-1][1] < BUCKET:
-            out[-1] = (out[-1][0], max(out[-1][1], b))
-        else:
-            out.append((a, b))
-    return out
+def merged(starts: Ints, stops: Ints) -> Runs:
+    """The spans that are not empty as runs; what lies less than an hour apart is read in one go."""
+    some = stops > starts
+    if not some.any():
+        return []
+    order = np.argsort(starts[some], kind="stable")
+    a, b = starts[some][order], np.maximum.accumulate(stops[some][order])
+    first = np.flatnonzero(np.concatenate(([True], a[1:] - b[:-1] >= BUCKET)))
+    last = np.concatenate((first[1:], [len(a)])) - 1
+    return list(zip(a[first].tolist(), b[last].tolist(), strict=True))

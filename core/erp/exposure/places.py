@@ -280,4 +280,4 @@ def versions_of(conn: Connection, sublot_ids: Iterable[int], now: datetime) -> d
         ),
         {"ids": sorted(set(sublot_ids)), "now": now},
     )
-    return {row.id: row.version_id for row in rows}
+    return {row[0]: row[1] for row in rows.all()}

@@ -6,9 +6,10 @@ for one sublot would be slower and for anyone harder to check. A test keeps them
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+import msgspec
 from sqlalchemy import Connection, text
 
 from core.erp.exposure.places import versions_of
@@ -22,8 +23,7 @@ from core.erp.exposure.times import micros, moment
 from core.erp.exposure.ways import Ways
 
 
-@dataclass(frozen=True, slots=True)
-class LimitExposure:
+class LimitExposure(msgspec.Struct, frozen=True):
     """Time out of one limit: proven, if uncertain values are believed, and in the worst case (silence is out).
 
     `longest` is the longest proven stretch. `budget` is what is left of a cumulative allowance in the worst case, after
@@ -38,8 +38,7 @@ class LimitExposure:
     budget: timedelta | None
 
 
-@dataclass(frozen=True, slots=True)
-class Exposure:
+class Exposure(msgspec.Struct, frozen=True):
     """What a sublot went through over [start, stop).
 
     `covered` is the share of the time that good readings cover. `mkt` is None where it is not applicable: frozen
@@ -96,7 +95,7 @@ def worst(found: Sequence[Exposure | None]) -> Exposure | None:
     if not known:
         return None
     kinetic = [one.mkt for one in known if one.mkt is not None]
-    return replace(
+    return msgspec.structs.replace(
         known[0],
         start=min(one.start for one in known),
         stop=max(one.stop for one in known),

@@ -13,11 +13,11 @@ def join(parts: Iterable[Sequence[Run]]) -> Runs:
     """Runs of consecutive stretches as one list: a run that ends where the next begins goes on."""
     out: Runs = []
     for part in parts:
-        for start, stop in part:
-            if out and out[-1][1] == start:
-                out[-1] = (out[-1][0], stop)
-            else:
-                out.append((start, stop))
+        if out and part and out[-1][1] == part[0][0]:
+            out[-1] = (out[-1][0], part[0][1])
+            out.extend(part[1:])
+        else:
+            out.extend(part)
     return out
 
 
