@@ -7,9 +7,7 @@ is no measurement is said or, if the device marked something, an event.
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, tzinfo
-from itertools import pairwise
 from pathlib import Path
-from statistics import median_low
 
 import msgspec
 
@@ -21,15 +19,13 @@ from core.telemetry.readers.csvframe import CsvTable, open_table
 from core.telemetry.readers.csvmapping import ASSUMED_ZONE, CONVERSIONS, Column, CsvMapping, check_mapping, index_of
 from core.telemetry.readers.figures import LEAST_GROUPED, Decimal, decimal_of, grouped, split_unit
 from core.telemetry.readers.headings import Role
-from core.telemetry.readers.tabledoubts import look_at_fractions, look_at_times, look_for_twins
+from core.telemetry.readers.tabledoubts import look_at_fractions, look_at_times, look_for_twins, silences
 from core.telemetry.readers.text import SIMULATED, BadFile, Doubt, NoTable, read_text
 from core.telemetry.readers.walltime import Instant, parse_wall, resolve, zone_named
 from core.telemetry.reading import Reading
 
 __all__ = ["Column", "CsvMapping", "CsvResult", "Event", "parse_csv", "read_csv"]
 
-GAP_FACTOR = 1.5
-"""Without an allowed gap, a silence longer than this many usual steps is one."""
 _TABLE = "table"
 
 
@@ -143,7 +139,7 @@ def _read(run: _Reading) -> CsvResult:
     look_at_times([(row.line, row.wall) for row in rows], instants, doubts)
     look_for_twins(readings, lines, doubts)
     look_at_fractions(readings, mapping.values, table.first, doubts)
-    gaps, steps = _gaps(readings, mapping)
+    gaps, steps = silences(readings, mapping.values, mapping.allowed_gap)
     return CsvResult(
         rows=len(rows) + sum(doubt.kind == "malformed_row" for doubt in doubts),
         readings=tuple(readings),
@@ -291,20 +287,3 @@ def _made(
         reason=reason,
         simulated=run.mapping.simulated,
     )
-
-
-def _gaps(readings: Sequence[Reading], mapping: CsvMapping) -> tuple[list[Gap], dict[str, timedelta]]:
-    """The silences of each point between good values (an uncertain one is no coverage), and its usual step."""
-    gaps: list[Gap] = []
-    steps: dict[str, timedelta] = {}
-    for column in mapping.values:
-        moments = sorted({r.at for r in readings if r.point == column.point and r.quality is Quality.GOOD})
-        distances = [later - earlier for earlier, later in pairwise(moments)]
-        if not distances:
-            continue
-        steps[column.point] = median_low(distances)
-        allowed = steps[column.point] * GAP_FACTOR
-        if mapping.allowed_gap is not None:
-            allowed = timedelta(minutes=mapping.allowed_gap)
-        gaps += [Gap(column.point, a, b, "silence") for a, b in pairwise(moments) if b - a > allowed]
-    return gaps, steps

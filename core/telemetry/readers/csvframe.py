@@ -3,14 +3,11 @@
 By content, not by position: the table begins where rows with a date begin, the headings are the nearest words above.
 """
 
-import csv
-import io
-import re
-from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
 
+from core.telemetry.readers.csvlines import Record, dated_delimiter, named_delimiter, records, sniff
 from core.telemetry.readers.csvmapping import CsvMapping, places
 from core.telemetry.readers.dateforms import is_clock, is_day, is_stamp
 from core.telemetry.readers.figures import is_figure, split_unit
@@ -18,16 +15,9 @@ from core.telemetry.readers.headings import names_time, plain
 from core.telemetry.readers.text import BadFile, NoTable, lines_of, missing
 from core.telemetry.readers.walltime import ISO, TimeForm, fits, form_of
 
-_DELIMITERS = (";", "\t", "|", ",")
-_SNIFFED_LINES, _SNIFFED_LETTERS, _SNIFFED_ROWS = 400, 200_000, 300
-_QUOTED = re.compile(r'"[^"]*"')
-_NAMED_DELIMITER = re.compile(r"sep=([;,|\t])[\r\n]", re.IGNORECASE)
-"""A first line that tells Excel what stands between the cells."""
+_SNIFFED_ROWS = 300
 _BETWEEN, _LONGEST_UNIT = 4, 8
 """So many lines that are neither may lie between headings and the first row with a date."""
-
-Record = tuple[int, list[str]]
-"""A row: the number of its line, and its cells."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +44,7 @@ class CsvTable:
 
     def records(self) -> Iterator[Record]:
         """Every row below the headings, read anew each time. Raises BadFile for broken quoting."""
-        return _records(self.text, self.delimiter, self.first - 1)
+        return records(self.text, self.delimiter, self.first - 1)
 
     def stamp(self, cells: Sequence[str]) -> str:
         """The time of a row as written. Raises IndexError where the row is too short."""
@@ -70,13 +60,13 @@ class CsvTable:
 def open_table(text: str, mapping: CsvMapping) -> CsvTable:
     """The table in a text. Raises BadFile when there is none, or when its times can be read in several ways."""
     delimiter, skip = mapping.delimiter, mapping.skip_lines
-    if named := _NAMED_DELIMITER.match(text):
-        delimiter, skip = delimiter or named[1], max(skip, 1)
+    if named := named_delimiter(text):
+        delimiter, skip = delimiter or named, max(skip, 1)
     if delimiter is None:
-        delimiter = _dated_delimiter(text, skip)
+        delimiter = dated_delimiter(text, skip)
         if delimiter is None:
-            delimiter, skip = _sniff(text, skip)
-    rows = list(islice(_records(text, delimiter, skip, strict=False), _SNIFFED_ROWS))
+            delimiter, skip = sniff(text, skip)
+    rows = list(islice(records(text, delimiter, skip, strict=False), _SNIFFED_ROWS))
     if not rows:
         raise NoTable("the file is empty")
     table = _framed(text, delimiter, rows, mapping)
@@ -252,55 +242,3 @@ def _above_their_columns(
     return [next(words) if place else "" for place in used], [
         ("shifted_headings", "there are more delimiters between the headings than between the cells: taken in order")
     ]
-
-
-# -- lines and delimiters -------------------------------------------------------------------------------------------
-
-
-def _dated_delimiter(text: str, skip: int) -> str | None:
-    """The delimiter by which most lines have a cell with a date and another one; None if none has."""
-    lines = lines_of(text[:_SNIFFED_LETTERS])[skip : skip + _SNIFFED_LINES]
-    counted = {}
-    for delimiter in _DELIMITERS:
-        rows = csv.reader((line for line in lines if delimiter in line), delimiter=delimiter)
-        try:
-            counted[delimiter] = sum(any(is_stamp(cell) for cell in cells) for cells in rows)
-        except csv.Error:
-            counted[delimiter] = 0
-    best = max(_DELIMITERS, key=lambda delimiter: counted[delimiter])
-    return best if counted[best] else None
-
-
-def _sniff(text: str, skip: int) -> tuple[str, int]:
-    """The delimiter that cuts most lines alike (a semicolon, tab or bar goes before a comma), and how many lines lie
-    before the first that has one.
-    """
-    lines = [_QUOTED.sub("", line) for line in lines_of(text[:_SNIFFED_LETTERS])[skip : skip + _SNIFFED_LINES]]
-    filled = [line for line in lines if line.strip()]
-    if not filled:
-        raise NoTable("the file is empty")
-
-    def alike(delimiter: str) -> int:
-        """How many lines have the commonest number of them."""
-        return max(Counter(line.count(delimiter) for line in filled if delimiter in line).values(), default=0)
-
-    best = max(_DELIMITERS, key=alike)
-    if not alike(best):
-        raise NoTable(f"no delimiter found in {filled[0][:60]!r}: give it (one of ; , | or tab)", skip + 1)
-    return best, skip + next(index for index, line in enumerate(lines) if best in line)
-
-
-def _records(text: str, delimiter: str, skip: int, *, strict: bool = True) -> Iterator[Record]:
-    """Line number and cells of every record that is not blank. Raises BadFile for broken quoting."""
-    stream = io.StringIO(text, newline="")
-    for _ in range(skip):
-        stream.readline()
-    reader = csv.reader(stream, delimiter=delimiter, strict=strict)
-    line = skip + 1
-    try:
-        for cells in reader:
-            if cells and (cells[0] or any(cell.strip() for cell in cells)):
-                yield line, cells
-            line = skip + reader.line_num + 1
-    except csv.Error as error:
-        raise BadFile(f"broken table: {error}", skip + reader.line_num) from error

@@ -18,7 +18,7 @@ from core.telemetry.readers.cells import read_cell
 from core.telemetry.readers.columns import segment
 from core.telemetry.readers.csvfile import CsvResult, Event
 from core.telemetry.readers.csvmapping import Column, CsvMapping
-from core.telemetry.readers.tabledoubts import look_at_times, look_for_twins
+from core.telemetry.readers.tabledoubts import look_at_times, look_for_twins, silences
 from core.telemetry.readers.text import BadFile, Doubt, NoTable
 from core.telemetry.readers.walltime import ISO, Ambiguous, fits, parse_wall, resolve, zone_named
 from core.telemetry.reading import Reading
@@ -69,10 +69,11 @@ def parse_ems(text: str, stem: str, mapping: CsvMapping, edge_at: datetime) -> C
             readings.append(_reading(record, instant.at, column, edge_at, doubts))
     look_at_times([(record.number, record.at) for record in records], instants, doubts)
     look_for_twins(readings, lines, doubts)
+    gaps, steps = silences(readings, columns, mapping.allowed_gap)
     maker = " ".join(str(found[0][1][key]) for key in ("LMFR", "LMOD") if found[0][1].get(key))
     return CsvResult(
-        rows=len(found), readings=tuple(readings), gaps=(), doubts=tuple(sorted(doubts, key=lambda doubt: doubt.line)),
-        columns=tuple(keys), delimiter="", time_format=ISO, steps={}, events=tuple(_events(records)),
+        rows=len(found), readings=tuple(readings), gaps=tuple(gaps), doubts=tuple(sorted(doubts, key=lambda doubt: doubt.line)),
+        columns=tuple(keys), delimiter="", time_format=ISO, steps=steps, events=tuple(_events(records)),
         device=f"WHO EMS {maker}".strip(), serial=device, clock="UTC (ABST is by definition)",
     )  # fmt: skip
 

@@ -1,14 +1,19 @@
-"""What is in doubt of a table as a whole: its times, values given twice, humidity in fractions. Pure."""
+"""What is in doubt of a table as a whole: its times, values given twice, silences, humidity in fractions. Pure."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import pairwise
+from statistics import median_low
 
+from core.telemetry.batch import Gap
+from core.telemetry.quality import Quality
 from core.telemetry.readers.csvmapping import Column
 from core.telemetry.readers.text import Doubt
 from core.telemetry.readers.walltime import NEWEST_FIRST, Instant, newest_first
 from core.telemetry.reading import Reading
 
+GAP_FACTOR = 1.5
+"""Without an allowed gap, a silence longer than this many usual steps is one."""
 _TIMES = {
     "ambiguous_time": "comes twice when clocks go back: taken as the first, uncertain",
     "nonexistent_time": "is skipped when clocks go forward: uncertain",
@@ -50,3 +55,25 @@ def look_at_fractions(readings: Sequence[Reading], columns: Sequence[Column], li
         if any(values) and all(0 <= float(value) <= _FRACTION for value in values):
             message = f"{column.column!r}: no value is above 1 %; if these are fractions, they are 100 times too small"
             doubts.append(Doubt(line, "fractions", message))
+
+
+def silences(
+    readings: Sequence[Reading], columns: Sequence[Column], allowed_gap: float | None
+) -> tuple[list[Gap], dict[str, timedelta]]:
+    """The silences of each point between good values (an uncertain one is no coverage), and its usual step.
+
+    `allowed_gap` in minutes is no silence yet; without it 1.5 usual steps are not.
+    """
+    gaps: list[Gap] = []
+    steps: dict[str, timedelta] = {}
+    for column in columns:
+        moments = sorted({r.at for r in readings if r.point == column.point and r.quality is Quality.GOOD})
+        distances = [later - earlier for earlier, later in pairwise(moments)]
+        if not distances:
+            continue
+        steps[column.point] = median_low(distances)
+        allowed = steps[column.point] * GAP_FACTOR
+        if allowed_gap is not None:
+            allowed = timedelta(minutes=allowed_gap)
+        gaps += [Gap(column.point, a, b, "silence") for a, b in pairwise(moments) if b - a > allowed]
+    return gaps, steps
