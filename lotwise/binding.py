@@ -9,7 +9,7 @@ import os
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, tzinfo
 from typing import Annotated, Any
 
 import httpx
@@ -20,7 +20,6 @@ from rich.table import Table
 from core.telemetry.quality import Quality
 from core.telemetry.readers.recorded import by_quantity, set_right
 from core.telemetry.readers.text import BadFile
-from core.telemetry.readers.walltime import zone_named
 from core.telemetry.reading import Reading
 
 OK, FAILED, REFUSED = 0, 2, 3
@@ -35,9 +34,9 @@ LotOption = Annotated[str | None, typer.Option("--lot", help="Number or id: coun
 SublotOption = Annotated[str | None, typer.Option("--sublot", help="Code or id: as --lot, for one sublot.")]
 ZoneOption = Annotated[str | None, typer.Option("--zone", help="Address or id: the recorder stays there; all counts.")]
 FromOption = Annotated[
-    datetime | None, typer.Option("--from", help="The recorder was with the goods since then (its --timezone).")
+    datetime | None, typer.Option("--from", help="The recorder was with the goods since then (its own clock).")
 ]
-ToOption = Annotated[datetime | None, typer.Option("--to", help="… until then (its --timezone).")]
+ToOption = Annotated[datetime | None, typer.Option("--to", help="… until then (its own clock).")]
 ClockOption = Annotated[
     float, typer.Option("--clock-fast", help="Minutes by which the recorder's clock was fast (negative: slow).")
 ]
@@ -75,9 +74,8 @@ class Binding:
             self.shipment, self.lot, self.sublot, self.zone, self.start, self.stop, self.dry_run, self.clock_fast,
         ))  # fmt: skip
 
-    def by_clock_of(self, timezone: str) -> "Binding":
-        """With `start` and `stop` as instants, where they were given by the recorder's clock. Raises BadFile."""
-        zone = zone_named(timezone)
+    def by_clock_of(self, zone: tzinfo) -> "Binding":
+        """With `start` and `stop` as instants, where they were given by the recorder's clock."""
         start, stop = (at if at is None or at.tzinfo else at.replace(tzinfo=zone) for at in (self.start, self.stop))
         return replace(self, start=start, stop=stop)
 

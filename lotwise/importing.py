@@ -117,7 +117,7 @@ def import_csv(
     print_doubts(path, result.doubts)
     if binding.wanted:
         number = serial or result.serial or path.name.partition(".")[0]
-        code = bind(binding, number, result.readings, _source(path), json=json)
+        code = bind(binding.by_clock_of(result.zone), number, result.readings, _source(path), json=json)
         if code:
             return code
     return DAMAGED if result.damaged else OK
@@ -168,7 +168,7 @@ def logger_command(
     """
     try:
         binding = Binding(api, login, shipment, lot, sublot, zone, since, until, dry_run, clock_fast)
-        binding = binding.by_clock_of(timezone or ASSUMED_ZONE)
+        binding = binding.by_clock_of(zone_named(timezone or ASSUMED_ZONE))
     except BadFile as error:
         raise typer.Exit(_unfit(file, error)) from error
     raise typer.Exit(
@@ -249,7 +249,6 @@ def csv_command(
         )  # fmt: skip
         chosen = only_one(read_mapping(mapping), said) if mapping else said
         binding = Binding(api, login, shipment, lot, sublot, zone, since, until, dry_run, clock_fast)
-        binding = binding.by_clock_of(chosen.timezone or ASSUMED_ZONE)
     except BadFile as error:
         raise typer.Exit(_unfit(file, error)) from error
     raise typer.Exit(import_csv(file, chosen, json=json, binding=binding, serial=serial))

@@ -1,7 +1,7 @@
 """Reports written a little differently: each reads right, or is refused with its line; none is silently wrong."""
 
 import re
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -222,3 +222,20 @@ def test_a_log_with_the_newest_first_is_said_once() -> None:
     comparison = evaluate(parse_fridgetag(report(configuration(), record, turned, SIGNED)))
     assert [doubt.kind for doubt in comparison.report.doubts] == ["newest_first"]
     assert comparison.agree is True
+
+
+def test_short_dates_of_a_report_are_not_guessed() -> None:
+    """`26.06.01` was 2001-06-26 in a report whose log has no head, too."""
+    rows = [datetime(2026, 6, 1) + timedelta(hours=hour) for hour in range(50)]  # noqa: DTZ001 - a device's clock
+    data = "Data:\n" + "".join(f"\t{at:%y.%m.%d %H:%M}\t4.5\n" for at in rows)
+    found = parse_fridgetag(report(configuration(Logging_Interval=60), data, SIGNED))
+    assert [sample.at.replace(tzinfo=None) for sample in found.samples] == rows
+    assert [doubt.kind for doubt in found.doubts] == ["date_order"]
+    slashed = "Data:\n" + "".join(f"\t{at:%m/%d/%y %H:%M}\t4.5\n" for at in rows)
+    said = parse_fridgetag(report(configuration(Logging_Interval=60), slashed, SIGNED))
+    assert [sample.at.replace(tzinfo=None) for sample in said.samples] == rows
+    assert [doubt.kind for doubt in said.doubts] == ["date_order"]
+    one_day = "Data:\n" + "".join(f"\t{at:%y.%m.%d %H:%M}\t4.5\n" for at in rows[:20])
+    asked = parse_fridgetag(report(configuration(Logging_Interval=60), one_day, SIGNED))
+    assert (asked.samples, asked.damaged) == ((), True), "nothing is read as another day"
+    assert "say the order of its dates" in next(d.message for d in asked.doubts if d.kind == "date_order")

@@ -1,5 +1,6 @@
 """Files of recorders, each written here in the form that its source describes (core.telemetry.readers.dialects)."""
 
+import contextlib
 import io
 import json
 import subprocess
@@ -10,6 +11,8 @@ from datetime import UTC, date, datetime, time, timedelta
 
 import pytest
 import xlsxwriter
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from core.telemetry.quality import Quality, Reason
 from core.telemetry.readers.csvfile import CsvResult
@@ -24,6 +27,9 @@ NOW = datetime(2026, 11, 30, tzinfo=UTC)
 START = datetime(2026, 6, 13, 22, 0)  # noqa: DTZ001 - as a recorder's clock shows it
 LITTLE = 128 * 1024 * 1024
 VALUES = (4.1, 4.2, 5.3, 6.4)
+
+
+JUNK = [",", ";", "\t", "\n", '"', "24:00", "99", "-", "/", "NC", "PM", "UTC+25", "{", "[", "%", "\ufeff", ""]
 
 
 def read(text: str | bytes, encoding: str = "utf-8", name: str = "R-1.csv", **mapping: object) -> CsvResult:
@@ -357,3 +363,38 @@ def test_every_dialect_names_its_source() -> None:
     assert all(len(dialect.source) > 40 for dialect in DIALECTS)
     names: Sequence[str] = [dialect.name for dialect in DIALECTS]
     assert len(set(names)) == len(names)
+
+
+SEEDS = (
+    hobo(),
+    table("%d/%m/%y %H:%M:%S", "{no};{at};{value};60"),
+    "No.\tTime\t\t°C\t%RH\n" + table("%Y-%m-%d %H:%M:%S", "{no}\t{at}\t{value}\t60"),
+    "序号,时间,温度(℃)\n1,2026年6月13日 下午10:00,4.1\n2,2026年6月13日 下午10:30,4.1\n",
+    json.dumps(EMS),
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    st.sampled_from(SEEDS), st.lists(st.tuples(st.floats(0, 1), st.sampled_from(JUNK), st.integers(0, 40)), max_size=6)
+)
+def test_a_mangled_file_is_read_or_refused_and_nothing_else(text: str, cuts: list[tuple[float, str, int]]) -> None:
+    """Cut, and with something put in: found in this way were offsets of 25 hours, and headings shorter than a row."""
+    for where, junk, length in cuts:
+        place = int(where * len(text))
+        text = text[:place] + junk + text[place + length :]
+    with contextlib.suppress(BadFile):
+        by_quantity(read_recorded("x.csv", text.encode(), "auto", "", CsvMapping(), NOW).readings)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "t,value\n2026-06-13 22:00 UTC+25,4.5\n03/04/26 22:00 UTC+25,4.5\n",
+        "t,u\nx,y,2026-06-13 22:00,4.5\n",
+        "t,value\n13/12/26,4.5\n12/13/26,4.5\n",
+    ],
+)
+def test_what_mangling_found(text: str) -> None:
+    with contextlib.suppress(BadFile):
+        assert read(text).damaged

@@ -17,7 +17,7 @@ from core.telemetry.readers.headings import QUANTITY_OF, Known, Role, known
 from core.telemetry.readers.text import BadFile, NoTable
 from core.telemetry.readers.walltime import zone_named
 
-_SHOWN = 60
+_SHOWN = 56
 _ZONE = re.compile(r"time ?zone|zeitzone|时区|fuseau|utc offset|gmt offset", re.IGNORECASE)
 _OFFSET = re.compile(r"(?:(?:UTC|GMT)\s*)?[+-]\s*\d{1,2}(?::?\d\d)?(?!\d)|\b(?:UTC|GMT)\b(?!\s*[+-])", re.IGNORECASE)
 _NAMED_ZONE = re.compile(r"\b[A-Z][A-Za-z]+/[A-Z][A-Za-z_/]+\b")
@@ -62,7 +62,7 @@ def look(table: CsvTable) -> Seen:
 
 def _zone_in(table: CsvTable, dialect: Dialect | None) -> tuple[tzinfo | None, str]:
     """The zone of the times by their heading, by a line above the table, or by the maker's definition."""
-    headings = [table.names[place] for place in table.times if table.heading]
+    headings = [table.names[place] for place in table.times if table.heading and place < len(table.names)]
     lines = [line for line in table.above if _ZONE.search(line)]
     for text in (*headings, *lines):
         if found := _NAMED_ZONE.search(text):
@@ -107,7 +107,7 @@ def chosen(seen: Seen, stem: str, mapping: CsvMapping) -> tuple[tuple[Column, ..
         column = seen.columns[place]
         bare = segment(column.name)
         taken[bare] += 1
-        device = bare if taken[bare] == 1 else f"{bare}_{place + 1}"
+        device = bare if taken[bare] == 1 else f"{bare[:_SHOWN]}_{place + 1}"
         for unit in seen.columns[units[place]].units if place in units else (column.unit,):
             quantity = QUANTITY_OF.get(unit) or bare if place in units else column.quantity or bare
             point = f"import/csv/{segment(stem)}/{device}/{quantity}"

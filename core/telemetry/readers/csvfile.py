@@ -6,7 +6,7 @@ is no measurement is said or, if the device marked something, an event.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta, tzinfo
+from datetime import UTC, datetime, timedelta, tzinfo
 from pathlib import Path
 
 import msgspec
@@ -59,6 +59,8 @@ class CsvResult:
     device: str = ""
     serial: str = ""
     clock: str = ""
+    zone: tzinfo = UTC
+    """Which zone that is."""
 
     @property
     def damaged(self) -> bool:
@@ -153,6 +155,7 @@ def _read(run: _Reading) -> CsvResult:
         device=seen.dialect.name if seen.dialect else "",
         serial=seen.serial,
         clock=clock,
+        zone=zone,
     )
 
 

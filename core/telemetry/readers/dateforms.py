@@ -70,7 +70,7 @@ _MONTHS = {
     )
     for name in names.split()
 }  # fmt: skip
-_YEAR_DIGITS, _CENTURY, _NOON, _MIDNIGHT = 4, 2000, 12, 24
+_YEAR_DIGITS, _CENTURY, _NOON, _MIDNIGHT, _SIXTY = 4, 2000, 12, 24, 60
 _LEAST_STEPS, _MOSTLY = 2, 0.5
 
 
@@ -121,8 +121,8 @@ def order_of(stamps: Sequence[str]) -> Chosen | None:
     """In which order the dates of a column stand; None where it holds none.
 
     Of several orders that fit equally many, the one whose rows follow each other most regularly is chosen and the
-    choice is said. Raises AmbiguousDates where that does not tell. Dots between day and month are written by countries
-    that put the day first only (no short date of Unicode's CLDR is M.d.y).
+    choice is said. Dots between day and month are written by countries that put the day first only (no short date of
+    Unicode's CLDR is M.d.y). Raises AmbiguousDates where nothing tells, BadFile for dates of several orders.
     """
     matches = [match for stamp in stamps if (match := _STAMP.fullmatch(stamp)) is not None]
     fitting = [_orders(match) for match in matches]
@@ -138,6 +138,8 @@ def order_of(stamps: Sequence[str]) -> Chosen | None:
             DateOrder.DMY, f"{matches[0][0]!r} is taken as day, month, year: no country writes month.day.year"
         )
     dated = [match[0] for match, orders in zip(matches, fitting, strict=True) if set(best) <= orders]
+    if not dated:
+        raise BadFile(f"its dates stand in several orders ({matches[0][0]!r}, {matches[-1][0]!r}): say which counts")
     steady = _steadiest({order: [when(stamp, order).replace(tzinfo=None) for stamp in dated] for order in best})
     if steady is None:
         raise AmbiguousDates(dated[0], best)
@@ -169,9 +171,17 @@ def _steadiest(walls: dict[DateOrder, list[datetime]]) -> DateOrder | None:
 
 def _orders(match: re.Match[str]) -> frozenset[DateOrder]:
     parts = match.group("a", "b", "c", "year", "d", "m", "m2", "d2", "y")
-    if _hour(match) is None:
+    if _hour(match) is None or not _clock_has(match["offset"]):
         return frozenset()
     return frozenset(order for order in DateOrder if _day(*parts, order) is not None)
+
+
+def _clock_has(offset: str | None) -> bool:
+    """Whether there is no offset, or one that clocks have."""
+    try:
+        return offset is None or bool(offset_of(offset))
+    except ValueError:
+        return False
 
 
 @lru_cache(maxsize=8192)
@@ -209,12 +219,13 @@ def _hour(match: re.Match[str]) -> int | None:
             return None
         hour = hour % _NOON + _NOON if late else hour % _NOON
     whole = hour == _MIDNIGHT and int(match["minute"]) == int(match["second"] or 0) == int(match["fraction"] or 0) == 0
-    return hour if (hour < _MIDNIGHT or whole) and int(match["minute"]) < 60 else None  # noqa: PLR2004 - an hour's
+    small = int(match["minute"]) < _SIXTY and int(match["second"] or 0) < _SIXTY
+    return hour if (hour < _MIDNIGHT or whole) and small else None
 
 
 def _of_day(match: re.Match[str]) -> timedelta:
     hour = _hour(match)
-    if hour is None or int(match["second"] or 0) > 59:  # noqa: PLR2004 - a minute's
+    if hour is None:
         raise ValueError(f"{match[0]!r} is no time of day")
     fraction = int((match["fraction"] or "").ljust(6, "0"))
     return timedelta(

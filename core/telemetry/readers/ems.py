@@ -72,7 +72,8 @@ def parse_ems(text: str, stem: str, mapping: CsvMapping, edge_at: datetime) -> C
     gaps, steps = silences(readings, columns, mapping.allowed_gap)
     maker = " ".join(str(found[0][1][key]) for key in ("LMFR", "LMOD") if found[0][1].get(key))
     return CsvResult(
-        rows=len(found), readings=tuple(readings), gaps=tuple(gaps), doubts=tuple(sorted(doubts, key=lambda doubt: doubt.line)),
+        rows=len(found), readings=tuple(readings), gaps=tuple(gaps),
+        doubts=tuple(sorted(doubts, key=lambda doubt: doubt.line)),
         columns=tuple(keys), delimiter="", time_format=ISO, steps=steps, events=tuple(_events(records)),
         device=f"WHO EMS {maker}".strip(), serial=device, clock="UTC (ABST is by definition)",
     )  # fmt: skip

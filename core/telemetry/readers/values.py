@@ -5,18 +5,25 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta, timezone, tzinfo
 
+from core.telemetry.readers.dateforms import AmbiguousDates, DateOrder, order_of
 from core.telemetry.readers.text import Doubt, missing, number, parse_time
 from core.telemetry.readers.tree import Node
 
-DATES = ("%Y-%m-%d", "%d.%m.%Y", "%Y/%m/%d", "%d.%m.%y")
+DATES = ("%Y-%m-%d", "%d.%m.%Y", "%Y/%m/%d")
+"""Forms that name one day only; the others must be learned from the report."""
 TIMES = ("%H:%M", "%H:%M:%S", "%I:%M %p", "%I:%M:%S %p")
 _HEADER_CODES = (
     ("yyyy", "%Y"), ("yy", "%y"), ("MMM", "%b"), ("MM", "%m"), ("dd", "%d"),
     ("HH", "%H"), ("hh", "%H"), ("mm", "%M"), ("ss", "%S"),
 )  # fmt: skip
 _HEAD = re.compile(r"(?=\S*yy)[yMd./-]+(?:[ T][Hhms:.]+(?: ?(?:a+|tt)\b)?)?")
-_SLASHED = re.compile(r"\b(\d{1,2})/(\d{1,2})/\d{4}\b")
-_MONTHS = 12
+_SHORT = re.compile(r"(?<![\d.:-])\d{1,2}([./-])\d{1,2}\1(?:\d{4}|\d\d)(?![\d.:])(?:[ T]\d{1,2}:\d\d)?")
+"""A date that can be several days, with its time of day if there is one."""
+_LEARNED = {
+    DateOrder.YMD: ("%y.%m.%d", "%y/%m/%d", "%y-%m-%d"),
+    DateOrder.DMY: ("%d/%m/%Y", "%d-%m-%Y", "%d.%m.%y", "%d/%m/%y", "%d-%m-%y"),
+    DateOrder.MDY: ("%m/%d/%Y", "%m-%d-%Y", "%m/%d/%y", "%m-%d-%y", "%m.%d.%y"),
+}
 _FORM = re.compile(r"(?:%[YymdbHIMSp]|[-./:T ])+")
 _DIRECTIVE = re.compile(r"%[YymdbHIMSp]")
 _MOST_MINUTES = 10 * 366 * 1440
@@ -84,7 +91,7 @@ class Values:
         form = data.rows[0][1].strip() if data is not None and data.rows else ""
         found = _HEAD.match(form)
         if found is None:
-            self._learn_from_dates(lines)
+            self._learn_from_dates(data, lines)
             return
         form = found[0].strip()
         for code, directive in _HEADER_CODES:
@@ -99,12 +106,20 @@ class Values:
         self.dates = tuple(dict.fromkeys((day, *DATES)))
         self.times = tuple(dict.fromkeys((clock, *TIMES))) if clock else TIMES
 
-    def _learn_from_dates(self, lines: Sequence[str]) -> None:
-        """dd/mm/yyyy or mm/dd/yyyy, where a date that cannot be the other tells; else neither is taken."""
-        pairs = [(int(first), int(second)) for line in lines for first, second in _SLASHED.findall(line)]
-        day_first, month_first = (any(pair[place] > _MONTHS for pair in pairs) for place in (0, 1))
-        if day_first != month_first:
-            self.dates = (*DATES, "%d/%m/%Y" if day_first else "%m/%d/%Y")
+    def _learn_from_dates(self, data: Node | None, lines: Sequence[str]) -> None:
+        """The order of dates that can be several days: by the log's steps, else by all; where nothing tells, none."""
+        rows = data.rows if data is not None else list(enumerate(lines, start=1))
+        found = [(line, match) for line, text in rows if (match := _SHORT.search(text)) is not None]
+        try:
+            chosen = order_of([match[0] for _, match in found])
+        except AmbiguousDates as error:
+            self.doubt(found[0][0], "date_order", error.message, damage=True)
+            return
+        if chosen is None:
+            return
+        self.dates = (*DATES, *_LEARNED[chosen.order])
+        if chosen.doubt:
+            self.doubt(found[0][0], "date_order", chosen.doubt)
 
     def fix_clock(self, begun: datetime | None, own: str | None) -> None:
         """A logger's clock knows no summer time: the zone's offset when it was started holds for the whole report.
