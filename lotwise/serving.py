@@ -43,6 +43,10 @@ def serve(settings: Settings, host: str, port: int) -> None:
     log.info("stopped")
 
 
+KEEP_ALIVE = 75
+"""Seconds that an idle connection stays: longer than proxies keep theirs, so that no request meets a closing one."""
+
+
 def configured(app: ASGIApp, settings: Settings) -> uvicorn.Config:
     """How uvicorn serves the app: with TLS where a certificate is set. Raises SystemExit for one that does not fit.
 
@@ -50,7 +54,7 @@ def configured(app: ASGIApp, settings: Settings) -> uvicorn.Config:
     """
     config = uvicorn.Config(
         app, log_config=None, log_level="warning", access_log=False, proxy_headers=False, server_header=False,
-        ssl_certfile=settings.certificate, ssl_keyfile=settings.key,
+        ssl_certfile=settings.certificate, ssl_keyfile=settings.key, timeout_keep_alive=KEEP_ALIVE,
     )  # fmt: skip
     try:
         config.load()

@@ -2,9 +2,11 @@
 
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 
 from core.erp.kernel.http import Answer, Body, Figure
+from core.erp.kernel.strict import MOST as MOST_MEASURED
+from core.erp.kernel.strict import hidden_in
 
 Target = (
     Annotated[str, Field(min_length=1, max_length=200)] | Annotated[int, Field(strict=True, ge=1, le=2**63 - 1)] | None
@@ -12,13 +14,20 @@ Target = (
 MOST = 500_000
 
 
-class ValueIn(Body):
+def _shown(text: str) -> str:
+    if (hidden := hidden_in(text)) is not None:
+        raise ValueError(f"holds {hidden}, which nobody sees")
+    return text
+
+
+class ValueIn(BaseModel):
     """One value. null is a value the recorder has not got; `quality` is good unless said."""
 
+    model_config = ConfigDict(extra="forbid")  # no Body: half a million of them are checked field by field, not twice
     at: AwareDatetime
-    value: Annotated[float, Field(strict=True, allow_inf_nan=False)] | None
+    value: Annotated[float, Field(strict=True, allow_inf_nan=False, ge=-MOST_MEASURED, le=MOST_MEASURED)] | None
     quality: Annotated[str, Field(pattern="^(good|uncertain|bad)$")] = "good"
-    reason: Annotated[str, Field(max_length=64)] = ""
+    reason: Annotated[str, Field(max_length=64), AfterValidator(_shown)] = ""
 
 
 class SeriesIn(Body):

@@ -26,6 +26,9 @@ _HIDDEN = re.compile(
 """Directions of writing, what is not shown, halves of characters, and tags."""
 
 
+_SHAPES = frozenset({object})
+
+
 def hidden_in(text: str) -> str | None:
     """The first character that is not shown as it stands, as U+202E; None without one."""
     found = _HIDDEN.search(text)
@@ -50,6 +53,8 @@ def _fault(kinds: frozenset[Any], value: Any) -> str | None:
             return f"holds {hidden}, which nobody sees"
     if isinstance(value, Mapping) and kinds & {dict, Any}:  # free form: its words are text too
         return next((fault for one in value.values() if (fault := _fault(frozenset({Any}), one))), None)
+    if kinds == _SHAPES and not isinstance(value, bool):
+        return None  # shapes of their own, which check themselves
     if isinstance(value, Sequence) and not isinstance(value, str | bytes):
         return next((fault for one in value if (fault := _fault(kinds, one))), None)
     return None if Any in kinds else _misfit(kinds, value)
