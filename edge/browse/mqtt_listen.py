@@ -170,7 +170,7 @@ class _Ear:
                 raise SourceLost(f"{self._config.host}: the broker closed the connection")
             if time.monotonic() > next_told:
                 next_told += 5
-                left = seconds - (time.monotonic() - begun)
+                left = max(0.0, seconds - (time.monotonic() - begun))
                 self._told(f"{len(self._heard.topics)} topics so far, {left:.0f} s to go")
 
     def _client(self) -> paho.Client:

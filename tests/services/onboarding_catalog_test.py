@@ -17,8 +17,10 @@ from edge.pointwatch import PointWatch
 from lotwise import catalog_making
 from tests.servers import free_port
 from tests.services.api_core_test import PASSWORD, Api, api  # noqa: F401 - a fixture
+from tests.services.browse_sources_test import speaking
 from tests.services.cli_commands_test import lotwise
 from tests.services.ingest_support import Gateway, Recorder, add_points, fold, reading
+from tests.services.mqtt_support import mosquitto
 
 FILE = """
 gateway: gw-1
@@ -179,6 +181,35 @@ def test_readings_that_came_before_their_points_are_taken(api: Api, file: Path) 
     done = made(api, file, "--yes")
     assert "5 readings that had come before their points were taken and judged" in done.output
     assert api.get("/ingest/unknown-points", admin).json() == []
+
+
+def test_browsing_makes_the_catalog_too(api: Api, tmp_path: Path) -> None:  # noqa: F811 - a fixture
+    file, admin = tmp_path / "gateway.yaml", api.sign_in("admin")
+    with mosquitto(tmp_path / "broker") as broker, speaking(broker.port):
+        words = (
+            "edge",
+            "browse",
+            f"mqtt://127.0.0.1:{broker.port}",
+            "--seconds",
+            "0.7",
+            "--zone",
+            "plant/store/{device}",
+        )
+        core = ("--catalog", "--core", str(api.client.base_url), "--login", "admin", "--band", "2..8 Cel", "--yes")
+        environment = {"LOTWISE_DATA_DIR": str(tmp_path / "data"), "LOTWISE_PASSWORD": PASSWORD}
+        dry = lotwise(*words, "--write", str(file), *core, "--dry-run", **environment)
+        assert dry.exit_code == 0, dry.output
+        assert "will make zone plant/store/tank band 2..8 Cel" in dry.output
+        assert not file.exists()
+        done = lotwise(*words, "--write", str(file), *core, **environment)
+    assert done.exit_code == 0, done.output
+    (zone,) = api.get("/zones", admin).json()["items"]
+    (point,) = api.get("/points", admin).json()["items"]
+    assert (zone["address"], zone["band_high"], point["role"]) == ("plant/store/tank", 8, "required")
+    checked = lotwise(
+        "edge", "check", str(file), "--core", str(api.client.base_url), "--login", "admin", LOTWISE_PASSWORD=PASSWORD
+    )
+    assert checked.exit_code == 0, checked.output
 
 
 def test_the_core_says_which_points_it_does_not_have(engine: Engine) -> None:
