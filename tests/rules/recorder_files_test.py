@@ -349,6 +349,17 @@ def test_headings_that_do_not_stand_above_their_columns_are_refused() -> None:
         read("No\tTime\t\t°C\t%RH\n1\t2026-06-13 22:00\t4,1\t\n2\t2026-06-13 22:30\t4,1\t\n")
 
 
+def test_rows_without_a_time_below_the_headings_are_damaged_rows_and_no_preamble() -> None:
+    rows = "--,4.4\n" * 9 + "2026-06-13 22:00,4.5\n2026-06-13 22:30,4.6\n"
+    found = read("when,Temp (°C)\n" + rows, timezone="UTC")
+    assert (found.rows, len(found.readings), found.damaged, set(kinds(found))) == (11, 2, True, {"malformed_row"})
+
+
+def test_a_column_that_is_empty_at_first_is_said() -> None:
+    found = read("when,Temp (°C),Probe\n2026-06-13 22:00,4.5,\n2026-06-13 22:30,4.6,\n", timezone="UTC")
+    assert [doubt.message for doubt in found.doubts] == ["not taken, since no measurement or not asked for: 'Probe'"]
+
+
 def test_headings_that_come_again_are_no_damage() -> None:
     found = read("when,Temp (°C)\n2026-06-13 22:00,4.5\nwhen,Temp (°C)\n2026-06-13 22:30,4.6\n", timezone="UTC")
     assert ([doubt.kind for doubt in found.doubts], found.damaged, len(found.readings)) == (["heading"], False, 2)

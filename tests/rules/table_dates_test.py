@@ -108,6 +108,19 @@ def test_a_zone_in_a_line_above_is_used() -> None:
     assert parse_csv(text, CsvMapping(values=ONE.values), NOW).readings[0].at.hour == 2
 
 
+@pytest.mark.parametrize(
+    ("line", "kind"),
+    [("Time zone: +08:00", None), ("Time zone: Central Europe (since 2026-03-29)", "assumed_zone")],
+)
+def test_a_date_is_no_offset(line: str, kind: str | None) -> None:
+    found = parse_csv(f"{line}\n\n" + table(["2026-06-01 10:00"]), CsvMapping(values=ONE.values), NOW)
+    assert (found.readings[0].at.hour, kind in {doubt.kind for doubt in found.doubts}) == (
+        (10, True) if kind else (2, False)
+    )
+    heading = parse_csv(table(["2026-06-01 10:00"], "Time (2026-06)"), CsvMapping(values=ONE.values), NOW)
+    assert heading.readings[0].at.hour == 10
+
+
 def test_an_assumed_zone_is_a_doubt_and_a_stated_one_is_none() -> None:
     bare = CsvMapping(values=ONE.values)
     assert [doubt.kind for doubt in parse_csv(table(["2026-06-01 10:00"]), bare, NOW).doubts] == ["assumed_zone"]

@@ -19,7 +19,9 @@ from core.telemetry.readers.walltime import zone_named
 
 _SHOWN = 56
 _ZONE = re.compile(r"time ?zone|zeitzone|时区|fuseau|utc offset|gmt offset", re.IGNORECASE)
-_OFFSET = re.compile(r"(?:(?:UTC|GMT)\s*)?[+-]\s*\d{1,2}(?::?\d\d)?(?!\d)|\b(?:UTC|GMT)\b(?!\s*[+-])", re.IGNORECASE)
+_OFFSET = re.compile(r"(?:UTC|GMT)\s*[+-]\s*\d{1,2}(?::?\d\d)?(?!\d)|\b(?:UTC|GMT)\b(?!\s*[+-])", re.IGNORECASE)
+_BARE_OFFSET = re.compile(r"(?<![\w-])[+-]\s*\d{1,2}(?::?\d\d)?(?![\d-])")
+"""An offset without UTC before it, where the line speaks of a time zone; a date in such a line is none."""
 _NAMED_ZONE = re.compile(r"\b[A-Z][A-Za-z]+/[A-Z][A-Za-z_/]+\b")
 _SERIAL = re.compile(
     r"^\W*(?:serial(?: ?(?:number|no\.?|nr\.?|#))?|s/n|seriennummer|序列号|设备编号)\W+([A-Za-z0-9][\w-]*)",
@@ -70,7 +72,7 @@ def _zone_in(table: CsvTable, dialect: Dialect | None) -> tuple[tzinfo | None, s
                 return zone_named(found[0]), text.strip()
             except BadFile:
                 pass
-        if found := _OFFSET.search(text):
+        if found := _OFFSET.search(text) or (_BARE_OFFSET.search(text) if text in lines else None):
             try:
                 return offset_of(found[0].replace(" ", "")), text.strip()
             except ValueError:
@@ -127,10 +129,10 @@ def _value_beside(seen: Seen, unit: int, values: Sequence[int]) -> int:
 
 
 def _left_out(seen: Seen, values: Sequence[int]) -> str:
-    plain = (Role.TIME, Role.NUMBER, Role.EMPTY, Role.EVENT, Role.UNIT)
+    plain = (Role.TIME, Role.NUMBER, Role.EVENT, Role.UNIT)
     names = [
         f"{column.name[:_SHOWN]!r}"
         for place, column in enumerate(seen.columns)
-        if place not in values and column.role not in plain
+        if place not in values and column.role not in plain and column.name
     ]
     return f"not taken, since no measurement or not asked for: {', '.join(names)}" if names else ""

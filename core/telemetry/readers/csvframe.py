@@ -17,7 +17,7 @@ from core.telemetry.readers.walltime import ISO, TimeForm, fits, form_of
 
 _SNIFFED_ROWS = 300
 _BETWEEN, _LONGEST_UNIT = 4, 8
-"""So many lines that are neither may lie between headings and the first row with a date."""
+"""So many lines of another form may lie between headings and the first row with a date."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,8 +170,8 @@ def _heading_above(
             begin, between = place, 0
         elif _filled(cells) > 1 and not _of_units(cells) and (_is_title(cells) or _names(cells, mapping)):
             return place, begin
-        else:
-            between += 1
+        elif _filled(cells) <= 1 or len(cells) < len(rows[begin][1]):
+            between += 1  # else a row of the table whose time cannot be read
         place -= 1
     return -1, begin
 
