@@ -31,7 +31,8 @@ def bench(*arguments: str) -> subprocess.CompletedProcess[str]:
 @pytest.mark.parametrize(
     ("arguments", "metrics"),
     [
-        (("ingest", "--readings", "5000"), {"readings_per_s", "rss_growth_mb"}),
+        (("ingest", "--readings", "5000"), {"readings_per_s", "cpu_s_per_million", "rss_growth_mb"}),
+        (("ingest", "--readings", "2000", "--zones", "20", "--sublots", "20", "--workers", "2"), {"readings_per_s"}),
         (("mqtt", "--messages", "1000"), {"messages_per_s", "cpu_s_per_million"}),
         (("mqtt", "--messages", "500", "--embedded"), {"messages_per_s", "cpu_s_per_million"}),
         (("latency", "--rate", "200", "--holds", "5"), {"p50_ms", "p99_ms", "max_ms"}),
@@ -40,7 +41,7 @@ def bench(*arguments: str) -> subprocess.CompletedProcess[str]:
         (("exposure", "--days", "1", "--lots", "20", "--sample", "20"), {"seconds", "mismatches"}),
         (("signers", "--n", "3", "--wrong", "8"), {"signed_p95_s", "others_p95_ms", "errors", "wrong_errors"}),
     ],
-    ids=["ingest", "mqtt", "mqtt-embedded", "latency", "import", "audit", "exposure", "signers"],
+    ids=["ingest", "ingest-workers", "mqtt", "mqtt-embedded", "latency", "import", "audit", "exposure", "signers"],
 )
 def test_it_says_its_figures(arguments: tuple[str, ...], metrics: set[str]) -> None:
     done = bench(*arguments)
