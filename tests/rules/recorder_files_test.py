@@ -289,6 +289,11 @@ def test_a_workbook_that_unpacks_to_too_much_is_refused_by_its_own_process() -> 
     greedy = "from core.telemetry.readers.workbook import bound; bound(2**26); bytearray(2**28)"
     done = subprocess.run([sys.executable, "-c", greedy], capture_output=True, check=False)
     assert b"MemoryError" in done.stderr
+    within = (
+        "import resource as r; r.setrlimit(r.RLIMIT_AS, (2**29, 2**29)); from core.telemetry.readers.workbook import "
+    )
+    done = subprocess.run([sys.executable, "-c", within + "bound; bound(2**30)"], capture_output=True, check=False)
+    assert done.returncode == 0, "a process that is bounded itself may read workbooks"
 
 
 @pytest.mark.parametrize(

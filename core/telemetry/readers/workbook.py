@@ -94,8 +94,10 @@ def bound(memory: int) -> None:
         import resource
     except ImportError:  # no such limits on Windows: the time limit of the caller remains
         return
-    resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
-    resource.setrlimit(resource.RLIMIT_CPU, (SECONDS, SECONDS))
+    for kind, wanted in ((resource.RLIMIT_AS, memory), (resource.RLIMIT_CPU, SECONDS)):
+        _, most = resource.getrlimit(kind)  # of the process that started this one: it cannot be raised
+        limit = wanted if most == resource.RLIM_INFINITY else min(wanted, most)
+        resource.setrlimit(kind, (limit, limit))
 
 
 def _unpacked_size(data: bytes) -> int:
