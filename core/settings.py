@@ -22,6 +22,9 @@ class Settings(BaseSettings):
     """Where embedded servers, keys and the audit trail's witness keep their files."""
     database_url: str | None = None
     """PostgreSQL; unset: the embedded server."""
+    migrate_url: str | None = None
+    """PostgreSQL for the role that owns the tables (lotwise_owner), for `lotwise migrate`; LOTWISE_DATABASE_URL is of
+    another role, lotwise_app, which owns nothing. Unset: the application's own, where it owns them."""
     database_readonly_password: SecretStr | None = None
     """The password of the role that Grafana reads PostgreSQL with; unset: no such role is made."""
 
@@ -87,7 +90,7 @@ class Settings(BaseSettings):
             raise ValueError(f"is still the placeholder {PLACEHOLDER!r}: choose a secret of your own")
         return value
 
-    @field_validator("database_url")
+    @field_validator("database_url", "migrate_url")
     @classmethod
     def _psycopg(cls, value: str | None) -> str | None:
         """The URL with psycopg as its driver, whatever it was written with."""

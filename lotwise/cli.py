@@ -46,6 +46,8 @@ ELSEWHERE = {
     "up": "lotwise.up",
     "torture": "lotwise.torture.cli",
     "audit": "lotwise.auditing",
+    "backup": "lotwise.backup.cli",
+    "restore": "lotwise.backup.restore_cli",
 }
 
 app = typer.Typer(
@@ -209,8 +211,8 @@ def ingest(
         await run(conf, engine, nats_settings(conf, found), await _signalled(), name=name)
 
     with in_words(), servers(conf, user="ingest") as found:
+        found.prepare()
         engine = found.engine()
-        prepare(engine)
         asyncio.run(main())
         engine.dispose()
 
@@ -256,20 +258,8 @@ def migrate() -> None:
 
     conf = settings()
     with in_words(), servers(conf, stream=False, user="migrate") as found:
-        engine = found.engine()
-        prepare(engine)
-        engine.dispose()
+        found.prepare()
     out.print("the database is up to date")
-
-
-def prepare(engine: object) -> None:
-    """Brings the database to the newest schema."""
-    from sqlalchemy import Engine
-
-    from core.erp.migrations import upgrade
-
-    assert isinstance(engine, Engine)
-    upgrade(engine)
 
 
 @users_app.command("add")
@@ -288,8 +278,8 @@ def users_add(
 
     conf = settings()
     with in_words(), servers(conf, stream=False, user="users add") as found:
+        found.prepare()
         engine = found.engine()
-        prepare(engine)
         try:
             transact(
                 engine, system("command line"), build_events(), lambda u: create_user(u, login, name, password, role)

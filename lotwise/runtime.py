@@ -11,9 +11,11 @@ from typing import Any
 
 from pydantic import SecretStr
 from sqlalchemy import Engine
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import OperationalError, ProgrammingError
 
 from core.erp.kernel.audit_keys import AuditKeys, audit_keys, open_engine
+from core.erp.kernel.rights import APP, OWNER
+from core.erp.migrations import upgrade
 from core.ingest.stream import NatsSettings, StreamUnavailable
 from core.series.port import StoreUnavailable
 from core.settings import Settings
@@ -24,6 +26,8 @@ from lotwise.embedded.process import ServerFailed
 from lotwise.embedded.supervisor import NATS, POSTGRES, postgres_folder
 
 log = logging.getLogger("lotwise.servers")
+
+_NOT_ALLOWED = "42501"
 
 AUDIT_KEY = "audit.key"
 """The file in the data folder with the audit trail's keys, the newest first."""
@@ -37,10 +41,27 @@ class Servers:
     nats_url: str
     lease: Lease | None = None
     audit_keys: AuditKeys | None = None
+    migrate_url: str | None = None
+    """The database for the role that owns its tables; None: nobody but the application is known."""
 
     def engine(self, size: int = 10) -> Engine:
         """A pool of connections to the database."""
         return open_engine(self.database_url, self.audit_keys, pool_size=size, max_overflow=size, pool_pre_ping=True)
+
+    def prepare(self) -> None:
+        """Brings the database to the newest schema, as its owner. Raises ServerFailed where nobody given may do so."""
+        engine = open_engine(self.migrate_url or self.database_url, self.audit_keys)
+        try:
+            upgrade(engine)
+        except ProgrammingError as error:
+            if getattr(error.orig, "sqlstate", None) != _NOT_ALLOWED:
+                raise
+            raise ServerFailed(
+                f"{error.orig}: the schema is to be made or changed, which is its owner's to do: run `lotwise migrate` "
+                "with LOTWISE_MIGRATE_URL"
+            ) from error
+        finally:
+            engine.dispose()
 
     def trouble(self) -> str | None:
         """What the supervisor of the embedded servers says is wrong with them; None if nothing is, or none is used."""
@@ -147,7 +168,7 @@ def servers(
             lease = Lease(settings.data_dir, user, needs, listens)
             lease.take()
             stack.callback(lease.end, servers_too=stop_at_once)
-        found = Servers(*_urls(settings, lease), lease, load_audit_keys(settings))
+        found = Servers(*_urls(settings, lease), lease, load_audit_keys(settings), _migrate_url(settings, lease))
         for what, port in (lease.ports if lease is not None else {}).items():
             log.info("%s: embedded, 127.0.0.1:%s, files in %s", what, port, settings.data_dir.absolute())
         yield found
@@ -158,10 +179,20 @@ def _urls(settings: Settings, lease: Lease | None) -> tuple[str, str]:
     ports = lease.ports if lease is not None else {}
     database_url, nats_url = settings.database_url, settings.nats_url
     if database_url is None:
-        database_url = EmbeddedPostgres(postgres_folder(settings.data_dir), port=ports[POSTGRES]).url()
+        database_url = _embedded(settings, ports[POSTGRES]).url_as(APP)
     if nats_url is None:
         nats_url = f"nats://127.0.0.1:{ports[NATS]}" if NATS in ports else ""
     return database_url, nats_url
+
+
+def _embedded(settings: Settings, port: int) -> EmbeddedPostgres:
+    return EmbeddedPostgres(postgres_folder(settings.data_dir), port=port)
+
+
+def _migrate_url(settings: Settings, lease: Lease | None) -> str | None:
+    if settings.database_url is None and lease is not None:
+        return _embedded(settings, lease.ports[POSTGRES]).url_as(OWNER)
+    return settings.migrate_url
 
 
 @contextlib.contextmanager

@@ -12,7 +12,6 @@ from rich.console import Console
 from starlette.types import ASGIApp
 
 from core.app import create_app
-from core.erp.migrations import upgrade
 from core.ingest.taking import FileTaker
 from core.settings import Settings
 from core.web.pages import install_pages
@@ -32,8 +31,8 @@ def serve(settings: Settings, host: str, port: int) -> None:
     with listening(host, port) as listener, in_words():
         url = shown(host, listener.getsockname()[1], tls=settings.certificate is not None)
         with servers(settings, stream=False, user="serve", listens=url) as found:
+            found.prepare()
             engine = found.engine(20)
-            upgrade(engine)
             app = create_app(settings, engine, probes={"servers": found.trouble})
             install_pages(app, FileTaker(live=settings.instance == "live"))
             # of what uvicorn says only what is wrong; where we listen is told in our own words

@@ -12,7 +12,6 @@ from typing import Annotated
 import typer
 from sqlalchemy import text
 
-from core.erp.migrations import upgrade
 from core.settings import Settings
 from lotwise.children import CannotStart, Child
 from lotwise.cli import settings, start_logging
@@ -52,8 +51,8 @@ def up(
 
 def _prepare(found: Servers) -> None:
     """The schema, before two processes ask for it; and who may sign in, if nobody may."""
+    found.prepare()
     engine = found.engine(1)
-    upgrade(engine)
     with engine.connect() as conn:
         nobody = conn.execute(text("SELECT FROM app_user LIMIT 1")).first() is None
     engine.dispose()

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import settings
 from sqlalchemy import Engine
 
+from core.erp.kernel.rights import APP, OWNER
 from lotwise.embedded.nats import EmbeddedNats
 from lotwise.embedded.postgres import EmbeddedPostgres
 from tests.keys import opened
@@ -59,28 +60,46 @@ def template(postgres: EmbeddedPostgres) -> str:
     from core.erp.kernel.schema import create_schema
 
     with psycopg.connect(postgres.conninfo(), autocommit=True) as conn:
-        conn.execute("CREATE DATABASE lotwise_template")
-    engine = opened(postgres.url("lotwise_template"))
+        conn.execute(f"CREATE DATABASE lotwise_template OWNER {OWNER}".encode())
+    engine = opened(postgres.url_as(OWNER, "lotwise_template"))
     create_schema(engine)
     engine.dispose()
     return "lotwise_template"
 
 
 @pytest.fixture
-def postgres_url(postgres: EmbeddedPostgres, template: str) -> Iterator[str]:
-    """SQLAlchemy URL of a fresh database with the whole schema."""
+def database(postgres: EmbeddedPostgres, template: str) -> Iterator[str]:
+    """The name of a fresh database with the whole schema."""
     name = f"t_{os.getpid()}_{next(_numbers)}"
     with psycopg.connect(postgres.conninfo(), autocommit=True) as conn:
-        conn.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}" STRATEGY FILE_COPY'.encode())
-    yield postgres.url(name)
+        conn.execute(f'CREATE DATABASE "{name}" OWNER {OWNER} TEMPLATE "{template}" STRATEGY FILE_COPY'.encode())
+    yield name
     with psycopg.connect(postgres.conninfo(), autocommit=True) as conn:
         conn.execute(f'DROP DATABASE "{name}" WITH (FORCE)'.encode())
 
 
 @pytest.fixture
+def postgres_url(request: pytest.FixtureRequest, postgres: EmbeddedPostgres, database: str) -> str:
+    """SQLAlchemy URL of a fresh database with the whole schema, as the application's role.
+
+    A test marked `as_owner` owns the server: it tampers, or shows what triggers forbid whoever it is.
+    """
+    owns = request.node.get_closest_marker("as_owner") is not None
+    return postgres.url(database) if owns else postgres.url_as(APP, database)
+
+
+@pytest.fixture
 def engine(postgres_url: str) -> Iterator[Engine]:
-    """A fresh database with the whole schema."""
+    """A fresh database with the whole schema, as the running application sees it: its role owns nothing."""
     made = opened(postgres_url, pool_size=10, max_overflow=20)
+    yield made
+    made.dispose()
+
+
+@pytest.fixture
+def owner(postgres: EmbeddedPostgres, database: str) -> Iterator[Engine]:
+    """The same database for whoever owns the server: what tampers, switches triggers off, drops."""
+    made = opened(postgres.url(database))
     yield made
     made.dispose()
 

@@ -180,23 +180,24 @@ def prune(engine: Engine, now: datetime, hot_window: timedelta = timedelta(hours
             for name, week in weeks.items()
             if week + WEEK <= now - hot_window and partition_name(week) == name and _all_shipped(conn, name, week, now)
         }
-    return [name for name, week in due.items() if _drop(engine, name, week, now)]
+    return [name for name, week in due.items() if _drop(engine, name, week, now, hot_window)]
 
 
 def _week(name: str) -> datetime:
     return datetime.strptime(name.removeprefix("reading_"), "%Y%m%d").replace(tzinfo=UTC)
 
 
-def _drop(engine: Engine, name: str, week: datetime, now: datetime) -> bool:
+_DROP = text("SELECT series_drop_week(:name, :hot)")
+"""Looks again, behind a lock, whether all of it is shipped and cold, and drops it: the owner's function."""
+
+
+def _drop(engine: Engine, name: str, week: datetime, now: datetime, hot: timedelta) -> bool:
     """Drops one week and writes down that it is gone; False where others are reading or writing just now."""
     try:
         with engine.begin() as conn:
             conn.execute(text(f"SET LOCAL lock_timeout = '{_LOCK_WAIT}'"))
-            # the whole table first, as everybody who lands does; and nobody lands between the look and the drop
-            conn.execute(text("LOCK TABLE ONLY reading IN ACCESS EXCLUSIVE MODE"))
-            if not _all_shipped(conn, name, week, now):
+            if not conn.scalar(_DROP, {"name": name, "hot": hot}):
                 return False
-            conn.execute(text(f'DROP TABLE "{name}"'))
             conn.execute(
                 text(
                     "INSERT INTO series_dropped (week, dropped_at) VALUES (:week, :now) "

@@ -221,15 +221,7 @@ def ensure_weeks(raw: psycopg.Connection[Any], weeks: Iterable[datetime]) -> Non
     raw.execute("SELECT pg_advisory_xact_lock(hashtext('reading partitions'))")
     for name in _missing(raw, names):
         start = names[name]
-        raw.execute(f'CREATE TABLE "{name}" (LIKE reading INCLUDING DEFAULTS INCLUDING CONSTRAINTS)')
-        raw.execute(
-            f'ALTER TABLE reading ATTACH PARTITION "{name}" '
-            f"FOR VALUES FROM ('{start.isoformat()}') TO ('{(start + WEEK).isoformat()}')"
-        )
-        raw.execute(
-            f'CREATE TRIGGER "{name}_no_truncate" BEFORE TRUNCATE ON "{name}" '
-            "FOR EACH STATEMENT EXECUTE FUNCTION series_append_only()"
-        )
+        raw.execute("SELECT series_make_week(%s, %s, %s)", [name, start, start + WEEK])
 
 
 def _missing(raw: psycopg.Connection[Any], names: Iterable[str]) -> list[str]:

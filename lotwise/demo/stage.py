@@ -17,6 +17,7 @@ from ruamel.yaml import YAML
 from core.app import build_events
 from core.erp.kernel.audit_keys import open_engine
 from core.erp.kernel.auth import create_user
+from core.erp.kernel.rights import APP, OWNER
 from core.erp.kernel.unit import Unit, system, transact
 from core.erp.migrations import upgrade
 from core.settings import Settings
@@ -77,7 +78,8 @@ class Stage:
         return inherited | {
             "LOTWISE_INSTANCE": "test",
             "LOTWISE_DATA_DIR": str(self.folder / "core"),
-            "LOTWISE_DATABASE_URL": self.postgres.url(),
+            "LOTWISE_DATABASE_URL": self.postgres.url_as(APP),
+            "LOTWISE_MIGRATE_URL": self.postgres.url_as(OWNER),
             "LOTWISE_NATS_URL": self.stream.url,
             "LOTWISE_SECRET_KEY": (self.folder / "secret.key").read_text(),
             "LOTWISE_LOG_LEVEL": "WARNING",
@@ -154,8 +156,10 @@ def _stop_children(made: Stage) -> None:
 def _prepare(made: Stage) -> None:
     """Schema and people, before anybody can ask."""
     keys = load_audit_keys(Settings(data_dir=made.folder / "core", audit_key=None))
-    engine = open_engine(made.postgres.url(), keys)
-    upgrade(engine)
+    migrating = open_engine(made.postgres.url_as(OWNER), keys)
+    upgrade(migrating)
+    migrating.dispose()
+    engine = open_engine(made.postgres.url_as(APP), keys)
 
     def work(u: Unit) -> None:
         for login, (name, role) in PEOPLE.items():

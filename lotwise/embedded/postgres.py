@@ -12,9 +12,11 @@ from pathlib import Path
 
 import psycopg
 
+from core.erp.kernel.rights import OWNER
 from lotwise.embedded.folderlock import FolderInUse, FolderLock
 from lotwise.embedded.orphans import postgres_of, reap
 from lotwise.embedded.process import ServerFailed, ServerProcess, free_port, refuse_taken, traversable, unprivileged
+from lotwise.embedded.roles import furnish_roles, password_of
 
 
 def _binaries() -> Path:
@@ -39,7 +41,16 @@ SETTINGS = {
     # the server's own zone never decides anything: sites have theirs
     "timezone": "UTC",
     "log_timezone": "UTC",
+    # so that the first backup needs no restart; where to is said by it (archive_command)
+    "archive_mode": "on",
 }
+
+
+def archive_nowhere(conn: psycopg.Connection) -> None:
+    """Until a backup says where to, finished segments of the log are let go: an unset command would keep them all."""
+    if conn.execute("SELECT setting = '' FROM pg_settings WHERE name = 'archive_command'").fetchone() == (True,):
+        conn.execute("ALTER SYSTEM SET archive_command = '/bin/true'")
+        conn.execute("SELECT pg_reload_conf()")
 
 
 class EmbeddedPostgres:
@@ -83,10 +94,15 @@ class EmbeddedPostgres:
         return self.data_dir / "superuser.password"
 
     def url(self, database: str = "lotwise") -> str:
-        """SQLAlchemy URL of a database on this server."""
+        """SQLAlchemy URL of a database on this server, as its superuser."""
         return (
             f"postgresql+psycopg://postgres:{self._password_file.read_text().strip()}@127.0.0.1:{self.port}/{database}"
         )
+
+    def url_as(self, role: str, database: str = "lotwise") -> str:
+        """SQLAlchemy URL of a database, as the application (APP) or as the owner who migrates (OWNER)."""
+        password = password_of(self.data_dir, role)
+        return f"postgresql+psycopg://{role}:{password}@127.0.0.1:{self.port}/{database}"
 
     def conninfo(self, database: str = "postgres") -> str:
         """Libpq URL of a database on this server."""
@@ -139,8 +155,10 @@ class EmbeddedPostgres:
     def _furnish(self) -> None:
         """What a server must have before anybody is told of it."""
         with psycopg.connect(self.conninfo(), autocommit=True) as conn:
+            furnish_roles(conn, self.data_dir)
+            archive_nowhere(conn)
             if not conn.execute("SELECT 1 FROM pg_database WHERE datname = 'lotwise'").fetchone():
-                conn.execute("CREATE DATABASE lotwise")
+                conn.execute(f"CREATE DATABASE lotwise OWNER {OWNER}".encode())
 
     def stop(self) -> None:
         """Fast shutdown: rolls back what is open, keeps what is committed."""

@@ -282,6 +282,7 @@ class TestPostgres(SeriesContract):
             "UPDATE reading_20260302 SET quality = 0",
         ],
     )
+    @pytest.mark.as_owner
     def test_readings_are_never_changed(self, statement: str) -> None:
         self.store.write([reading(0, 1.0)])
         with pytest.raises(DBAPIError, match="append-only"), self.engine.begin() as conn:

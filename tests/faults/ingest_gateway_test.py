@@ -212,12 +212,14 @@ def test_prove_finds_a_confirmation_that_is_gone(delivered: Path, engine: Engine
     assert "missing" in kinds(proved(delivered, engine))
 
 
+@pytest.mark.as_owner
 def test_prove_finds_a_hash_that_differs(delivered: Path, engine: Engine) -> None:
     with engine.begin() as conn:
         conn.execute(text("UPDATE batch SET sha256 = decode(repeat('00', 32), 'hex') WHERE number = 1"))
     assert kinds(proved(delivered, engine)) == {"hash"}
 
 
+@pytest.mark.as_owner
 def test_prove_finds_readings_taken_out_of_the_landing(delivered: Path, engine: Engine) -> None:
     with engine.begin() as conn:
         conn.execute(text("SET LOCAL session_replication_role = replica"))  # as a superuser can
@@ -246,6 +248,7 @@ def test_prove_refuses_another_gateways_spool(delivered: Path, engine: Engine) -
         prove("gw-1", AT, AT + S, delivered / "nowhere", engine, None)
 
 
+@pytest.mark.as_owner
 def test_the_landing_cannot_be_emptied_by_mistake(delivered: Path, engine: Engine) -> None:
     assert delivered.exists()
     with pytest.raises(DBAPIError, match="append-only"), engine.begin() as conn:

@@ -25,6 +25,8 @@ from lotwise.embedded.process import ServerFailed
 from lotwise.runtime import load_audit_keys
 from tests.keys import KEYS
 
+pytestmark = pytest.mark.as_owner
+
 NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
 SYSTEM = system("test")
 

@@ -15,8 +15,8 @@ from core.ingest import worker
 from core.ingest.stream import NatsSettings, connect, ensure_stream
 from core.telemetry.connection import hang_up
 from core.telemetry.stream import StreamSettings
-from lotwise import cli
 from lotwise.embedded.nats import EmbeddedNats
+from lotwise.runtime import Servers
 from tests.services.series_http_test import Influx, serving
 
 ROOT = Path(__file__).parents[2]
@@ -126,7 +126,7 @@ def test_a_stream_that_is_not_there_is_told_in_words(
 ) -> None:
     # the first connection is waited for
     monkeypatch.setattr(worker, "connect", partial(connect, within=0.2))
-    monkeypatch.setattr(cli, "prepare", lambda _: None)
+    monkeypatch.setattr(Servers, "prepare", lambda _: None)
     done = lotwise("ingest", LOTWISE_DATABASE_URL=postgres_url, LOTWISE_NATS_URL="nats://core:hush@127.0.0.1:1",
                    LOTWISE_DATA_DIR=str(tmp_path), LOTWISE_LOG_LEVEL="ERROR")  # fmt: skip
     assert done.exit_code == 1

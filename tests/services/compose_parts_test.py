@@ -299,7 +299,11 @@ def test_nats_accepts_its_configuration(name: str, tmp_path: Path) -> None:
 def test_postgres_roles_and_a_schema_made_by_an_owner_who_is_no_superuser() -> None:
     script = (DOCKER / "postgres" / "10-roles.sh").read_text()
     sql = script.split("<<'SQL'\n", 1)[1].split("\nSQL", 1)[0]
-    sql = sql.replace(":'owner_password'", "'kowner'").replace(":'reader_password'", "'kreader'")
+    sql = (
+        sql.replace(":'owner_password'", "'kowner'")
+        .replace(":'app_password'", "'kapp'")
+        .replace(":'reader_password'", "'kreader'")
+    )
     with tempfile.TemporaryDirectory(prefix="lotwise-compose-") as folder:
         server = EmbeddedPostgres(Path(folder), durable=False)
         server.start()
@@ -312,12 +316,21 @@ def test_postgres_roles_and_a_schema_made_by_an_owner_who_is_no_superuser() -> N
 def _make_and_read(server: EmbeddedPostgres, statements: list[str]) -> None:
     with psycopg.connect(server.conninfo(), autocommit=True) as conn:
         conn.execute("DROP DATABASE IF EXISTS lotwise")
+        for role in ("lotwise_owner", "lotwise_app", "lotwise_reader"):  # the embedded server's own
+            conn.execute(f"DROP ROLE IF EXISTS {role}".encode())
         for statement in statements:
             conn.execute(statement.encode())
     place = f"127.0.0.1:{server.port}/lotwise"
-    engine = create_engine(f"postgresql+psycopg://lotwise:kowner@{place}")
+    engine = create_engine(f"postgresql+psycopg://lotwise_owner:kowner@{place}")
     upgrade(engine)
     engine.dispose()
+    with psycopg.connect(f"postgresql://lotwise_app:kapp@{place}", autocommit=True) as app:
+        app.execute("INSERT INTO site (code, name, timezone) VALUES ('s1', 'Site', 'UTC')")
+        app.execute("CREATE TEMPORARY TABLE landing (id int)")
+        app.execute("SELECT series_make_week('reading_20260302', '2026-03-02T00:00Z', '2026-03-09T00:00Z')")
+        for forbidden in ("DELETE FROM site", "ALTER TABLE audit DISABLE TRIGGER ALL", "CREATE TABLE mine (id int)"):
+            with pytest.raises(psycopg.Error):
+                app.execute(forbidden.encode())
     with psycopg.connect(f"postgresql://lotwise_grafana:kreader@{place}", autocommit=True) as reader:
         for view in VIEWS:
             reader.execute(f"SELECT * FROM {view}".encode())

@@ -20,6 +20,8 @@ from dashboards.queries import PanelQuery, Span, all_queries
 from dashboards.sources import ERP, TELEMETRY
 from tests.contracts.series_influxd import Influx, influxdb
 
+pytestmark = pytest.mark.as_owner
+
 NOW = datetime.now(UTC).replace(microsecond=0)
 AGO = NOW - timedelta(minutes=30)
 ZONE, GATEWAY = "s1/a/cold-1", "gw-1"

@@ -265,6 +265,7 @@ def test_a_session_that_wrong_passwords_ended_says_so(client: httpx.Client) -> N
     assert again.status_code == 404, "signed in again, the password is right, the excursion is none"
 
 
+@pytest.mark.as_owner
 def test_no_parameter_of_a_statement_is_told_or_logged(
     engine: Engine, client: httpx.Client, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -97,6 +97,7 @@ def test_many_that_ask_at_once_are_told_the_same() -> None:
     assert calls == [1]
 
 
+@pytest.mark.as_owner
 def test_a_refusal_for_lack_of_room_is_remembered(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     probe = RoomProbe(engine)
     assert probe() is None

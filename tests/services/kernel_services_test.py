@@ -87,6 +87,7 @@ def filled(engine: Engine) -> Engine:
     return engine
 
 
+@pytest.mark.as_owner
 def test_what_is_never_changed(filled: Engine) -> None:
     assert set(APPEND_ONLY) | {"reading"} == set(NEVER_CHANGED)
     for table in NEVER_CHANGED:
@@ -101,6 +102,7 @@ def test_what_is_never_changed(filled: Engine) -> None:
             assert getattr(refused.value.orig, "sqlstate", None) == "LW005", sql
 
 
+@pytest.mark.as_owner
 def test_what_is_never_removed(filled: Engine) -> None:
     for table in NEVER_REMOVED:
         for sql in (f"DELETE FROM {table}", f"TRUNCATE {table}"):
@@ -109,6 +111,7 @@ def test_what_is_never_removed(filled: Engine) -> None:
             assert getattr(refused.value.orig, "sqlstate", None) == "LW005", sql
 
 
+@pytest.mark.as_owner
 def test_what_keeps_its_identity(filled: Engine) -> None:
     for table, change in IDENTITIES:
         sql = f"UPDATE {table} SET {change}"
@@ -172,6 +175,7 @@ TAMPERING = {
 }  # fmt: skip
 
 
+@pytest.mark.as_owner
 def test_tampering_is_found(engine: Engine) -> None:
     audited(engine, 3)
     seal(engine)
@@ -188,6 +192,7 @@ def test_tampering_is_found(engine: Engine) -> None:
     assert findings(engine) == set()
 
 
+@pytest.mark.as_owner
 def test_a_long_trail_is_read_in_batches(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     """Five times the rows, the same memory: nothing is loaded whole."""
     monkeypatch.setattr(audit, "SEAL_MOST", 25)

@@ -64,6 +64,7 @@ def sqlstate(world: World, statement: str, names: Mapping[str, object]) -> str |
     return None
 
 
+@pytest.mark.as_owner
 def test_what_plain_sql_may_not_do(world: World) -> None:
     free, held = world.stock(100, number="free"), world.stock(number="held")
     waiting = world.stock(number="waiting", released=False)

@@ -126,6 +126,7 @@ def force(world: World, sublot: int, state: str) -> None:
         conn.execute(text("UPDATE sublot SET state = :s WHERE id = :id"), {"s": state, "id": sublot})
 
 
+@pytest.mark.as_owner
 def test_status_forbids_purpose(world: World) -> None:
     sublot = world.stock(released=False)
     for state, purpose in FORBIDDEN:
@@ -348,6 +349,7 @@ FORBIDDEN_MOVES = [
 ]  # fmt: skip
 
 
+@pytest.mark.as_owner
 def test_states_do_not_jump_even_in_sql(world: World) -> None:
     sublot = world.stock(released=False)
     for source, target in FORBIDDEN_MOVES:

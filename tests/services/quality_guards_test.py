@@ -119,6 +119,7 @@ def test_two_holds_race_a_pick_and_the_goods_are_never_picked_and_free(plant: Pl
         assert tasks == ([("reallocate",)] if picked else [("put_back",), ("reallocate",)])
 
 
+@pytest.mark.as_owner
 def test_a_deviation_stays_as_it_was_written_and_ends_with_a_conclusion(plant: Plant) -> None:
     """Opened by a fact whose reference names nothing anybody knows: it is never refused for that."""
     for number, reference in enumerate(("shipment:²", "shipment:" + "9" * 30, "shipment:", ":", "a lorry")):

@@ -139,6 +139,7 @@ def test_the_trail_goes_on_where_it_was_restored_to(after: After) -> None:
         conn.execute(text("UPDATE restoration SET signature_id = NULL"))
 
 
+@pytest.mark.as_owner
 def test_a_second_restore_is_told_again(after: After, engine: Engine) -> None:
     with pytest.raises(BehindWitness):
         sealer(after.engine, after.folder).seal(LATER)

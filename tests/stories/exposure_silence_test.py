@@ -273,6 +273,7 @@ def test_a_value_no_such_sensor_can_measure_is_no_reading(world: World) -> None:
     assert world.excursions(sublot) == [(sublot, "high", at("02:05"), at("03:05"), "unproven")]
 
 
+@pytest.mark.as_owner
 def test_what_was_good_before_its_week_was_dropped_is_not_never(world: World) -> None:
     world.zone("room")
     world.feed("room", [(at("01:00"), 5.0)], upto=at("01:00"))
@@ -337,6 +338,7 @@ def test_a_sensor_that_never_spoke_since_it_was_installed_is_a_gap(world: World)
     assert gaps(world) == [("p2", at("01:20"), at("03:15"))]
 
 
+@pytest.mark.as_owner
 def test_what_is_hot_is_judged_on_though_an_excursion_began_in_a_week_that_is_only_behind(world: World) -> None:
     """The store behind is away. The room has been warm for a fortnight; other goods there break today."""
     room = world.zone("room")

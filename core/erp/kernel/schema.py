@@ -7,6 +7,7 @@ from sqlalchemy import Connection, Engine, text
 from sqlmodel import SQLModel
 
 from core.erp.kernel.ddl import FUNCTIONS, append_only, keeps, no_removal, only
+from core.erp.kernel.rights import give, grants
 
 MODULES = (
     "core.erp.kernel", "core.erp.catalog", "core.erp.lots", "core.erp.custody", "core.erp.exposure",
@@ -71,6 +72,13 @@ def create_on(conn: Connection) -> None:
     SQLModel.metadata.create_all(conn)
     for statement in statements():
         conn.execute(text(statement.replace(":", r"\:")))
+    give_rights(conn)
+
+
+def give_rights(conn: Connection) -> None:
+    """The application's role gets what `rights` says, after each migration too. As the owner of the tables."""
+    load_models()
+    give(conn, grants(frozenset(KEPT), frozenset(SQLModel.metadata.tables)))
 
 
 def create_schema(engine: Engine) -> None:

@@ -6,6 +6,8 @@ from alembic import command
 from alembic.config import Config
 from sqlalchemy import Connection, Engine, text
 
+from core.erp.kernel.schema import give_rights
+
 HERE = Path(__file__).parent
 
 
@@ -22,3 +24,4 @@ def upgrade(engine: Engine, revision: str = "head") -> None:
     with engine.begin() as conn:
         conn.execute(text("SELECT pg_advisory_xact_lock(hashtext('lotwise.migrations'))"))
         command.upgrade(config(conn), revision)
+        give_rights(conn)

@@ -1055,6 +1055,28 @@ CREATE OR REPLACE TRIGGER series_point_no_truncate BEFORE TRUNCATE ON series_poi
             FOR EACH STATEMENT EXECUTE FUNCTION series_append_only()
     ''',
     r'''
+CREATE OR REPLACE FUNCTION series_make_week(name text, start timestamptz, stop timestamptz) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+    BEGIN
+        -- a week's name and bounds, and no others: whoever may call this can make nothing else
+        IF name <> 'reading_' || to_char(start AT TIME ZONE 'UTC', 'YYYYMMDD') OR stop <> start + interval '7 days'
+                OR extract(isodow FROM start AT TIME ZONE 'UTC') <> 1 THEN
+            RAISE EXCEPTION 'a partition of readings is one week from Monday 00\:00 UTC, not % to %', start, stop
+                USING ERRCODE = 'LW005';
+        END IF;
+        EXECUTE format('CREATE TABLE %I (LIKE reading INCLUDING DEFAULTS INCLUDING CONSTRAINTS)', name);
+        EXECUTE format('ALTER TABLE reading ATTACH PARTITION %I FOR VALUES FROM (%L) TO (%L)', name, start, stop);
+        EXECUTE format('CREATE TRIGGER %I BEFORE TRUNCATE ON %I FOR EACH STATEMENT EXECUTE FUNCTION '
+            'series_append_only()', name || '_no_truncate', name);
+        IF EXISTS (SELECT FROM pg_roles WHERE rolname = 'lotwise_app') THEN
+            EXECUTE format('GRANT SELECT ON %I TO lotwise_app', name);
+        END IF;
+    END $$
+    ''',
+    r'''
+REVOKE ALL ON FUNCTION series_make_week(text, timestamptz, timestamptz) FROM PUBLIC
+    ''',
+    r'''
 CREATE TRIGGER epoch_closed_append_only BEFORE UPDATE OR DELETE ON epoch_closed FOR EACH ROW EXECUTE FUNCTION lotwise_forbid_change()
     ''',
     r'''
@@ -1071,6 +1093,41 @@ CREATE TRIGGER ingest_alarm_no_delete BEFORE DELETE ON ingest_alarm FOR EACH ROW
     ''',
     r'''
 CREATE TRIGGER ingest_alarm_no_truncate BEFORE TRUNCATE ON ingest_alarm FOR EACH STATEMENT EXECUTE FUNCTION lotwise_forbid_change()
+    ''',
+    r'''
+CREATE TRIGGER batch_only BEFORE UPDATE ON batch FOR EACH ROW EXECUTE FUNCTION lotwise_guard_only('status', 'shipped_at', 'landed_count', 'duplicate_count', 'conflict_count')
+    ''',
+    r'''
+CREATE OR REPLACE FUNCTION series_drop_week(name text, hot interval) RETURNS boolean
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+DECLARE
+    week timestamptz;
+    strays boolean;
+BEGIN
+    IF name !~ '^reading_[0-9]{8}$' THEN
+        RAISE EXCEPTION '% is no partition of readings', name USING ERRCODE = 'LW005';
+    END IF;
+    week := to_timestamp(substr(name, 9), 'YYYYMMDD') AT TIME ZONE current_setting('TimeZone') AT TIME ZONE 'UTC';
+    IF hot < interval '24 hours' OR week + interval '7 days' > clock_timestamp() - hot THEN
+        RAISE EXCEPTION '% is in the hot window', name USING ERRCODE = 'LW005';
+    END IF;
+    -- the whole table first, as everybody who lands does; and nobody lands between the look and the drop
+    LOCK TABLE ONLY reading IN ACCESS EXCLUSIVE MODE;
+    EXECUTE format('SELECT EXISTS (SELECT FROM %I WHERE batch_id IS NULL)', name) INTO strays;
+    IF strays
+        OR EXISTS (SELECT FROM batch WHERE status = 'landed' AND landed_count > 0
+            AND first_at < week + interval '7 days' AND last_at >= week)
+        -- what the store behind will not take stands nowhere else
+        OR EXISTS (SELECT FROM dead_letter WHERE kind = 'unstored' AND replayed_at IS NULL
+            AND reading_at BETWEEN week AND week + interval '7 days') THEN
+        RETURN false;
+    END IF;
+    EXECUTE format('DROP TABLE %I', name);
+    RETURN true;
+END $$
+    ''',
+    r'''
+REVOKE ALL ON FUNCTION series_drop_week(text, interval) FROM PUBLIC
     ''',
     r'''
 CREATE OR REPLACE VIEW v_zone_status AS

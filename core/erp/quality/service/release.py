@@ -3,10 +3,11 @@
 import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
+import msgspec
 from sqlalchemy import text
 
 from core.erp.custody.rules import Interval
@@ -124,13 +125,15 @@ def review(u: Unit, sublot_id: int) -> dict[str, Any]:
 def _went_through(u: Unit, sublot_id: int) -> dict[str, Any] | None:
     """The sublot's exposure up to now: minutes out of each limit, extremes, MKT, coverage; None without a profile."""
     found = exposure.exposure(u.conn, sublot_id, u.now)
-    return _in_seconds(asdict(found)) if found is not None else None
+    return _in_seconds(found) if found is not None else None
 
 
 def _in_seconds(value: Any) -> Any:
     """Lengths of time as seconds, wherever they stand."""
     if isinstance(value, timedelta):
         return value.total_seconds()
+    if isinstance(value, msgspec.Struct):
+        return _in_seconds(msgspec.structs.asdict(value))
     if isinstance(value, dict):
         return {key: _in_seconds(item) for key, item in value.items()}
     return [_in_seconds(item) for item in value] if isinstance(value, list | tuple) else value

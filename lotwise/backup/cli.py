@@ -1,0 +1,49 @@
+"""The command `lotwise backup`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from core.settings import Settings
+from lotwise.backup.making import BackupFailed, make
+from lotwise.embedded.postgres import EmbeddedPostgres
+from lotwise.embedded.supervisor import POSTGRES, postgres_folder
+from lotwise.runtime import in_words, servers
+
+app = typer.Typer()
+out = Console()
+EXTERNAL = (
+    "LOTWISE_DATABASE_URL is set: back that PostgreSQL up with its own pg_basebackup and WAL archive, and the data"
+    " folder beside it (docs/operate/backup.md)"
+)
+
+
+def embedded() -> Settings:
+    """The settings of an installation on the embedded database; exits 2 for any other."""
+    conf = Settings()
+    if conf.database_url is not None:
+        out.print(EXTERNAL)
+        raise typer.Exit(2)
+    return conf
+
+
+@app.command()
+def backup(
+    folder: Annotated[Path, typer.Argument(help="On another disk: a folder for this installation's backups.")],
+) -> None:
+    """Make a whole backup, verified, while everything runs; from the first on the database's log is archived too.
+
+    The data folder's keys, witness and attachments go with it. Keep the folder as safe as the data: it holds the keys.
+    """
+    conf = embedded()
+    with in_words(), servers(conf, stream=False, user="backup") as found:
+        assert found.lease is not None
+        server = EmbeddedPostgres(postgres_folder(conf.data_dir), port=found.lease.ports[POSTGRES])
+        try:
+            place = make(server, conf.data_dir, folder)
+        except BackupFailed as error:
+            out.print(f"[red]no backup[/red]: {error}", highlight=False)
+            raise typer.Exit(1) from error
+    out.print(f"{place}: verified; the log goes on in {folder.absolute() / 'wal'}", highlight=False)

@@ -1,0 +1,64 @@
+"""The command `lotwise restore`."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from core.erp.kernel.witness import HEADS, Witness
+from lotwise.auditing import examine
+from lotwise.backup.cli import embedded
+from lotwise.backup.making import BackupFailed
+from lotwise.backup.restoring import newest, restore
+from lotwise.runtime import in_words, servers
+
+app = typer.Typer()
+out = Console()
+
+
+def _instant(given: str) -> datetime:
+    try:
+        found = datetime.fromisoformat(given)
+    except ValueError as error:
+        raise typer.BadParameter(f"{given!r} is no time: write 2026-03-02T08:00:00Z") from error
+    if found.tzinfo is None:
+        raise typer.BadParameter(f"{given!r} does not say its offset: write 2026-03-02T08:00:00Z")
+    return found.astimezone(UTC)
+
+
+@app.command()
+def bring_back(
+    folder: Annotated[Path, typer.Argument(help="A folder of backups (the newest is taken), or one backup in it.")],
+    *,
+    to: Annotated[
+        str | None, typer.Option(help="The time to restore to, with its offset. Default: all there is.")
+    ] = None,
+) -> None:
+    """Restore into the data folder (LOTWISE_DATA_DIR), which must hold no database; verify the audit trail at the end.
+
+    A witness that is in the folder stays as it is. If it knows of more than what was restored, goods stay where they
+    are until QA has signed what is missing.
+    """
+    conf = embedded()
+    until = _instant(to) if to is not None else None
+    try:
+        place = newest(folder.absolute())
+        restore(place, conf.data_dir.absolute(), until)
+    except BackupFailed as error:
+        out.print(f"[red]not restored[/red]: {error}", highlight=False)
+        raise typer.Exit(1) from error
+    with in_words(), servers(conf, stream=False, user="restore") as found:
+        engine = found.engine(1)
+        verdict = examine(engine, Witness(conf.data_dir / HEADS))
+        engine.dispose()
+    out.print(
+        f"{place} restored{f' to {until}' if until else ''}; the audit trail: {verdict.sentence()}", highlight=False
+    )
+    others = [finding for finding in verdict.findings if finding.kind != "restored"]
+    for finding in verdict.findings:
+        out.print(f"{finding.kind}: {finding.detail}", highlight=False)
+    if verdict.findings and not others:
+        out.print("Goods stay where they are until QA has signed what is missing: GET /api/v1/restorations")
+    raise typer.Exit(1 if others else 0)

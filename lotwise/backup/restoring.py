@@ -1,0 +1,98 @@
+"""`lotwise restore`: a backup in a data folder without a database, brought forward by the archived log."""
+
+import os
+import shutil
+from datetime import datetime
+from pathlib import Path
+
+import psycopg
+
+from core.erp.kernel.journal import JOURNAL
+from core.erp.kernel.witness import HEADS
+from lotwise.backup.making import BASE, DATA, SHUT, WAL, BackupFailed, check, run
+from lotwise.embedded.postgres import BIN, EmbeddedPostgres
+from lotwise.embedded.process import ServerFailed, traversable, unprivileged
+
+NEVER_REWOUND = (HEADS, JOURNAL)
+"""What a restore leaves as it is, where it is there: it knows more than the backup."""
+
+
+def newest(folder: Path) -> Path:
+    """The newest whole backup in the folder, or the folder itself if it is one. Raises BackupFailed."""
+    if (folder / BASE).is_dir():
+        return folder
+    found = sorted(path for path in folder.glob("*Z") if (path / BASE).is_dir()) if folder.is_dir() else []
+    if not found:
+        raise BackupFailed(f"{folder} holds no backup: `lotwise backup FOLDER` makes one")
+    return found[-1]
+
+
+def restore(backup: Path, data_dir: Path, to: datetime | None = None, *, port: int | None = None) -> None:
+    """Puts the backup into the data folder and plays the log to `to` (all there is). The server is down afterwards.
+
+    The folder must hold no database; a witness that is there stays, and tells what the backup lacks. Raises
+    BackupFailed: the folder has a database, another major version of PostgreSQL, a damaged backup, log that is missing.
+    """
+    cluster = data_dir / "postgres" / "cluster"
+    if cluster.exists():
+        raise BackupFailed(f"{cluster} is there: move the old `postgres` folder away first, nothing is overwritten")
+    _same_major(backup)
+    check(backup / BASE)
+    _put_data(backup / DATA, data_dir)
+    fresh = cluster.with_name("cluster.restored")
+    shutil.rmtree(fresh, ignore_errors=True)
+    shutil.copytree(backup / BASE, fresh)
+    fresh.chmod(SHUT)
+    (fresh / "recovery.signal").touch()
+    _own(data_dir / "postgres", fresh, backup.parent / WAL)
+    fresh.rename(cluster)
+    _play(data_dir / "postgres", backup.parent / WAL, to, port)
+
+
+def _same_major(backup: Path) -> None:
+    theirs = (backup / BASE / "PG_VERSION").read_text().strip()
+    ours = run([str(BIN / "postgres"), "--version"]).split()[-1].partition(".")[0]
+    if theirs != ours:
+        raise BackupFailed(f"the backup is of PostgreSQL {theirs}, and this is {ours}: restore it with the version of"
+                           " Lotwise that made it, then upgrade")  # fmt: skip
+
+
+def _put_data(source: Path, data_dir: Path) -> None:
+    data_dir.mkdir(parents=True, exist_ok=True)
+    for path in source.iterdir():
+        target = data_dir / path.name
+        if path.name in NEVER_REWOUND and target.exists():
+            continue
+        if path.is_dir():
+            shutil.copytree(path, target, dirs_exist_ok=True)
+        else:
+            shutil.copy2(path, target)
+
+
+def _own(folder: Path, cluster: Path, wal: Path) -> None:
+    """Under root PostgreSQL runs as nobody, who must read the log and own the cluster."""
+    user = unprivileged()
+    if user is None:
+        return
+    for path in (cluster, *cluster.rglob("*"), *folder.glob("superuser.password")):
+        os.chown(path, user, user)
+    traversable(folder)
+    if wal.exists():
+        traversable(wal)
+
+
+def _play(folder: Path, wal: Path, to: datetime | None, port: int | None) -> None:
+    settings = {
+        "restore_command": f"cp '{wal}/%f' \"%p\"", "recovery_target_action": "promote", "hot_standby": "off",
+    } | ({"recovery_target_time": to.isoformat()} if to is not None else {})  # fmt: skip
+    server = EmbeddedPostgres(folder, port=port, settings=settings, patience=3600)
+    try:
+        server.start()
+    except ServerFailed as error:
+        shutil.rmtree(folder / "cluster", ignore_errors=True)
+        raise BackupFailed(f"the log in {wal} does not reach as far as asked, or is damaged:\n{error}") from error
+    # what the old server archived to is not this one's to write to: its own first backup says where
+    with psycopg.connect(server.conninfo(), autocommit=True) as conn:
+        conn.execute("ALTER SYSTEM SET archive_command = '/bin/true'")
+    server.stop()
+    (folder / "cluster" / "recovery.signal").unlink(missing_ok=True)

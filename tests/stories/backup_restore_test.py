@@ -1,0 +1,192 @@
+"""Last night's backup is restored, and what came after it is missing: goods stay until QA has signed what that is."""
+
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+
+import psycopg
+import pytest
+from sqlalchemy import Engine, text
+
+from core.erp.kernel import auth, restored, signatures
+from core.erp.kernel.audit import BehindWitness, Sealer
+from core.erp.kernel.errors import Refused
+from core.erp.kernel.journal import JOURNAL, Journal
+from core.erp.kernel.permits import Role
+from core.erp.kernel.rights import APP, OWNER
+from core.erp.kernel.unit import Actor, unit
+from core.erp.kernel.verifying import verify
+from core.erp.kernel.witness import HEADS, Witness
+from core.erp.lots import service as lots
+from core.erp.migrations import upgrade
+from lotwise.backup.making import BASE, BackupFailed, make
+from lotwise.backup.restoring import newest, restore
+from lotwise.embedded.postgres import EmbeddedPostgres
+from tests.keys import opened
+from tests.services.lots_world import World, build
+
+PASSWORD = "correct horse battery"
+
+
+@dataclass
+class Site:
+    """An installation's data folder, its backup of last night, and what was done since."""
+
+    data: Path
+    backups: Path
+    place: Path
+    world: World
+    sublot: int
+    evening: datetime
+    """After the backup; before anything was done."""
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
+    folder = tmp_path_factory.mktemp("site")
+    for place in (folder, *folder.parents[:2]):
+        place.chmod(0o755)  # PostgreSQL runs as nobody under root
+    data = folder / "data"
+    server = EmbeddedPostgres(data / "postgres", settings={"archive_timeout": "1s"})
+    server.start()
+    migrating = opened(server.url_as(OWNER))
+    upgrade(migrating)
+    migrating.dispose()
+    engine = opened(server.url_as(APP))
+    try:
+        world = build(engine)
+        now = datetime.now(UTC)
+        world.good_until(world.cold, now + timedelta(days=1))
+        sublot = world.stock()
+        with unit(engine, Actor("system:test", system=True), world.events) as u:
+            auth.create_user(u, "quality", "Quality", PASSWORD, [Role.QA])
+            u.flush()
+            u.conn.execute(text("UPDATE app_user SET one_time_until = NULL"))
+        Sealer(engine, Witness(data / HEADS)).seal(datetime.now(UTC))
+        place = make(server, data, folder / "backups")
+        evening = datetime.now(UTC)
+        with unit(engine, Actor("system:test", system=True), world.events) as u:
+            lots.place_hold(u, kind="manual", reason="broken seal", since_at=evening, sublot_id=sublot)
+            lots.post_fact(u, sublot, Decimal(2), "scrap", purpose="destruction", reference="D-1", at=evening,
+                           reason="fell")  # fmt: skip
+            auth.create_user(u, "newcomer", "Newcomer", PASSWORD, [Role.WAREHOUSE])
+        Sealer(engine, Witness(data / HEADS)).seal(datetime.now(UTC))
+        _archived(server, folder / "backups" / "wal")
+    finally:
+        engine.dispose()
+        server.stop()
+    return Site(data, folder / "backups", place, world, sublot, evening)
+
+
+def _archived(server: EmbeddedPostgres, wal: Path) -> None:
+    """The log up to now is in the archive."""
+    with psycopg.connect(server.conninfo(), autocommit=True) as conn:
+        row = conn.execute("SELECT pg_walfile_name(pg_current_wal_lsn())").fetchone()
+        conn.execute("SELECT pg_switch_wal()")
+    assert row is not None
+    server.stop()  # a stopping server archives what it has
+    assert (wal / row[0]).exists()
+
+
+@dataclass
+class Restored:
+    engine: Engine
+    data: Path
+
+    def users(self) -> set[str]:
+        with self.engine.connect() as conn:
+            return set(conn.execute(text("SELECT login FROM app_user")).scalars())
+
+
+@pytest.fixture
+def again(site: Site, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Restored]]:
+    """Restores into a new data folder, with the witness of the old one if asked, and starts its server."""
+    servers: list[tuple[EmbeddedPostgres, Engine]] = []
+
+    def bring(to: datetime | None, *, witness: bool) -> Restored:
+        folder = tmp_path_factory.mktemp("again")
+        folder.chmod(0o755)
+        if witness:
+            for name in (HEADS, JOURNAL):
+                shutil.copy(site.data / name, folder / name)
+        restore(newest(site.backups), folder, to)
+        server = EmbeddedPostgres(folder / "postgres")
+        server.start()
+        engine = opened(server.url_as(APP))
+        servers.append((server, engine))
+        return Restored(engine, folder)
+
+    yield bring
+    for server, engine in servers:
+        engine.dispose()
+        server.stop()
+
+
+def test_all_there_is_comes_back_from_base_and_log(site: Site, again: Callable[..., Restored]) -> None:
+    found = again(None, witness=True)
+    assert found.users() == {"quality", "newcomer"}
+    with found.engine.connect() as conn:
+        assert verify(conn, None, Witness(found.data / HEADS)) == []
+    with unit(found.engine, Actor("x"), site.world.events) as u:
+        assert {o.kind.value for o in lots.movable(u, site.sublot, "use")} == {"held"}
+
+
+def test_last_night_comes_back_and_goods_stay(site: Site, again: Callable[..., Restored]) -> None:
+    """A hold, a scrap fact and a user are gone; nothing moves until QA has signed the list of them."""
+    found = again(site.evening, witness=True)
+    assert found.users() == {"quality"}
+    journal, events = Journal(found.data / JOURNAL), site.world.events
+    with pytest.raises(BehindWitness):
+        Sealer(found.engine, Witness(found.data / HEADS)).compare(datetime.now(UTC))
+    store = Actor("storekeeper", frozenset({Role.WAREHOUSE}), 1)
+    with unit(found.engine, store, events) as u:
+        against = lots.movable(u, site.sublot, "use")
+    assert [o.kind.value for o in against] == ["restored"]
+    assert "QA has not signed" in against[0].detail
+    with pytest.raises(Refused), unit(found.engine, store, events) as u:
+        lots.move(u, site.sublot, Decimal(1), "production", purpose="use", reference="WO-1")
+    with found.engine.connect() as conn:
+        user = conn.execute(text("SELECT id FROM app_user WHERE login = 'quality'")).scalar_one()
+    quality, now = Actor("quality", frozenset({Role.QA}), user, session="s1"), datetime.now(UTC)
+    act = restored.signing(1, "hold placed again, scrap posted again", journal)
+    proof = signatures.prove(found.engine, quality, act.act, PASSWORD, login="quality", now=now)
+    with unit(found.engine, quality, events) as u:
+        lots.place_hold(u, kind="manual", reason="broken seal", since_at=site.evening, sublot_id=site.sublot)
+        lots.post_fact(u, site.sublot, Decimal(2), "scrap", purpose="destruction", reference="D-1", at=site.evening,
+                       reason="fell")  # fmt: skip
+        signed = act.work(u, proof)
+    assert signed.record is not None
+    assert {"hold.place", "stock.fact", "user.create"} <= {entry["action"] for entry in signed.record["missing"]}
+    with unit(found.engine, store, events) as u:
+        assert [o.kind.value for o in lots.movable(u, site.sublot, "use")] == ["held"]
+    assert Sealer(found.engine, Witness(found.data / HEADS)).seal(datetime.now(UTC)) > 0
+    with found.engine.connect() as conn:
+        assert verify(conn, None, Witness(found.data / HEADS)) == []
+
+
+def test_what_cannot_be_restored_says_why(site: Site, tmp_path: Path) -> None:
+    tmp_path.chmod(0o755)
+    with pytest.raises(BackupFailed, match="holds no backup"):
+        newest(tmp_path)
+    (tmp_path / "taken" / "postgres" / "cluster").mkdir(parents=True)
+    with pytest.raises(BackupFailed, match="nothing is overwritten"):
+        restore(site.place, tmp_path / "taken")
+    copy = shutil.copytree(site.place, tmp_path / "backups" / site.place.name)
+    (copy / BASE / "PG_VERSION").write_text("16\n")
+    with pytest.raises(BackupFailed, match="PostgreSQL 16"):
+        restore(copy, tmp_path / "major")
+    (copy / BASE / "PG_VERSION").write_text("18\n")
+    (copy / BASE / "global" / "pg_control").write_bytes(b"x")
+    with pytest.raises(BackupFailed, match="pg_control has 1 bytes"):
+        restore(copy, tmp_path / "damaged")
+    assert not (tmp_path / "damaged").exists()
+
+
+def test_a_time_that_the_log_does_not_reach(site: Site, tmp_path: Path) -> None:
+    for place in (tmp_path, *tmp_path.parents[:2]):
+        place.chmod(0o755)
+    with pytest.raises(BackupFailed, match="does not reach as far"):
+        restore(site.place, tmp_path / "later", datetime.now(UTC) + timedelta(days=1))
