@@ -7,16 +7,16 @@ import logging
 import os
 import socket
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 
-from sqlalchemy import Engine
+from sqlalchemy import Engine, text
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import configure_mappers
 
 from core.app import build_events
 from core.erp.exposure.judge import Judge
-from core.erp.exposure.timer import Later, Patience, in_force, tick
+from core.erp.exposure.timer import Later, Patience, blind, follow_silence, in_force, stand_in
 from core.erp.kernel.events import Events
 from core.erp.kernel.forgetting import forget
 from core.erp.kernel.unit import Unit, system, transact
@@ -34,6 +34,9 @@ log = logging.getLogger("lotwise.ingest")
 
 BEAT = 2.0
 TIDY_EVERY = 600.0
+SETTLING = timedelta(minutes=10)
+AT_ONCE = 50
+"""Silent zones that are judged in one transaction: whoever speaks up again waits for no more."""
 
 
 async def ingest(
@@ -68,7 +71,11 @@ def _keep_what_is_loaded() -> None:
 
 
 class _Timer:
-    """The core's own clock: silent gateways, unmeasured zones, profiles that come into force, sources that are gone."""
+    """The core's own clock: silent gateways, unmeasured zones, profiles that come into force, sources that are gone.
+
+    Of several processes' timers one works at a time. Where the core itself was away it first hears what gateways and
+    the stream kept: for SETTLING after its start it takes nobody's silence for more than an alarm.
+    """
 
     def __init__(self, engine: Engine, events: Events) -> None:
         self._engine = engine
@@ -76,17 +83,36 @@ class _Timer:
         self._judge = Judge()
         self._before: datetime | None = None
         self._later: Later = {}
+        self._began: datetime | None = None
 
     def beat(self, now: datetime) -> None:
         """One beat."""
-        self._later = transact(self._engine, system("timer"), self._events, self._tick)
+        self._began = self._began or now
+        act = partial(transact, self._engine, system("timer"), self._events)
+        waited = act(self._tick)
         self._before = now
+        if now - self._began >= SETTLING:
+            for first in range(0, len(waited), AT_ONCE):
+                act(partial(self._stand_in, zones=waited[first : first + AT_ONCE]))
         transact(self._engine, system("timer"), self._events, partial(tell_standbys, overdue=Patience().overdue), now)
         retire_unnamed(self._engine, self._judge, self._events)
 
-    def _tick(self, u: Unit) -> Later:
+    def _tick(self, u: Unit) -> list[int]:
+        if not _alone(u):
+            return []
         in_force(u, self._before)
-        return tick(u, self._judge, Patience(), self._later)
+        waited = follow_silence(u, Patience())
+        self._later = blind(u, self._later)
+        return waited
+
+    def _stand_in(self, u: Unit, zones: list[int]) -> None:
+        if _alone(u):
+            stand_in(u, self._judge, Patience(), zones)
+
+
+def _alone(u: Unit) -> bool:
+    """Whether no other process's timer works now; others wait for nothing."""
+    return bool(u.conn.scalar(text("SELECT pg_try_advisory_xact_lock(hashtext('lotwise.timer'))")))
 
 
 def tidy(engine: Engine, now: datetime, *, behind: bool) -> None:

@@ -115,8 +115,8 @@ def test_closing_a_lost_epoch_lets_later_watermarks_count_and_records_the_loss(e
     with engine.begin() as conn:  # what the judge keeps of the watermark
         conn.execute(
             text(
-                "INSERT INTO source_watermark (zone_id, gateway, source, upto, received_at) VALUES"
-                " ((SELECT id FROM zone), 'gw-1', 'probes', :at, :at)"
+                "INSERT INTO source_watermark (zone_id, gateway, source, redundancy_group, upto, received_at) VALUES"
+                " ((SELECT id FROM zone), 'gw-1', 'probes', '', :at, :at)"
             ),
             {"at": AT},
         )

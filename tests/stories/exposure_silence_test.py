@@ -1,6 +1,6 @@
 """Who says nothing: silent gateways over restarts, zones nobody ever spoke of, sensors that never worked."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -355,3 +355,41 @@ def test_what_is_hot_is_judged_on_though_an_excursion_began_in_a_week_that_is_on
     world.put(long, None, at("13:00", 13))
     found = rows(world, f"SELECT started_at, ended_at, lowest, highest FROM excursion WHERE sublot_id = {long}")
     assert found == [(at("01:00"), at("13:00", 13), 9.0, 9.5)]
+
+
+def told(world: World, gateway: str, upto: datetime, *, now: datetime) -> None:
+    """A gateway's source has told all up to a time, as the core hears it now."""
+    world.fold([], [(gateway, Watermark("source", upto, ("s1/a/room",)))], now=now)
+
+
+def test_a_gateway_that_tells_of_yesterday_is_let_finish(world: World) -> None:
+    """Back after two days, it tells what it kept: nothing is held for what its next words may clear."""
+    room = world.zone("room")
+    sublot = world.sublot(world.item(OVER_8_FOR_60), room, at("01:00"))
+    world.feed("room", every(5, at("01:00"), at("02:00"), 5.0), upto=at("02:00"))
+    told(world, "g1", at("03:00"), now=at("09:00", 2))  # the first of what it kept
+    beat(world, "09:01", 2)
+    assert world.holds(sublot) == [], "it is just telling"
+    beat(world, "09:05", 2)
+    assert world.holds(sublot) == ["unproven"], "it broke off again"
+
+
+def test_a_source_that_says_nothing_further_is_not_telling(world: World) -> None:
+    """Its gateway is there and repeats how far it got, since the device behind it is gone."""
+    room = world.zone("room")
+    sublot = world.sublot(world.item(OVER_8_FOR_60), room, at("01:00"))
+    world.feed("room", every(5, at("01:00"), at("02:00"), 5.0), upto=at("02:00"))
+    told(world, "g1", at("02:00"), now=at("09:00", 2))
+    beat(world, "09:01", 2)
+    assert world.holds(sublot) == ["unproven"]
+
+
+def test_one_that_catches_up_speaks_for_no_other(world: World) -> None:
+    """Of two gateways that measure a zone one is gone for good: the other's old words do not stand for it."""
+    room = world.zone("room")
+    sublot = world.sublot(world.item(OVER_8_FOR_60), room, at("01:00"))
+    for gateway in ("g1", "g2"):
+        world.feed("room", every(5, at("01:00"), at("02:00"), 5.0), upto=at("02:00"), gateway=gateway)
+    told(world, "g1", at("03:00"), now=at("09:00", 2))
+    beat(world, "09:01", 2)
+    assert world.holds(sublot) == ["unproven"]

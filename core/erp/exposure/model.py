@@ -36,7 +36,9 @@ class ZoneProfile(SQLModel, table=True):
 
 
 class SourceWatermark(SQLModel, table=True):
-    """How far a source of a gateway has spoken for a zone. `received_at` is when the core learned it.
+    """How far a source of a gateway has spoken for a zone.
+
+    `received_at` is when the core last heard of it, `advanced_at` when it last told anything further.
 
     `behind` is how far it stays back while all is well. One that is retired (removed from its gateway) holds nobody
     back; if it speaks of a later time, it counts again.
@@ -54,6 +56,7 @@ class SourceWatermark(SQLModel, table=True):
         default=timedelta(0), sa_column=Column(Interval, nullable=False, server_default=text("'0'"))
     )
     received_at: datetime = moment()
+    advanced_at: datetime | None = moment(nullable=True)
     retired_at: datetime | None = moment(nullable=True)
 
 

@@ -6,10 +6,12 @@ runs. Goods in zones without points run on this timer from the start (design §2
 """
 
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
-from sqlalchemy import text
+from sqlalchemy import Row, text
 
 from core.erp.exposure.events import SublotsJudged, ZoneState
 from core.erp.exposure.handlers import judge_items
@@ -29,7 +31,7 @@ Later = dict[int, tuple[int, int]]
 @dataclass(frozen=True, slots=True)
 class Patience:
     """`overdue`: a watermark this much older than its source stays behind anyway is a silent gateway. `patience`: from
-    then on silence counts as out.
+    then on silence counts as out, unless the source is just telling what it kept.
     """
 
     overdue: timedelta = timedelta(minutes=2)
@@ -41,12 +43,14 @@ class Patience:
 _OVERDUE = text("""
     WITH voice AS (
         SELECT zone_id, max(upto) FILTER (WHERE retired_at IS NULL) AS upto, max(upto) AS ever,
-            max(upto + behind) FILTER (WHERE retired_at IS NULL) AS live, max(upto + behind) AS ever_live
+            max(upto + behind) FILTER (WHERE retired_at IS NULL) AS live, max(upto + behind) AS ever_live,
+            max(advanced_at) FILTER (WHERE retired_at IS NULL) AS advanced
         FROM source_watermark
         GROUP BY zone_id, source, redundancy_group, CASE redundancy_group WHEN '' THEN gateway ELSE '' END
     )
-    SELECT zone_id, upto FROM (
-        SELECT zone_id, coalesce(min(upto), max(ever)) AS upto, coalesce(min(live), max(ever_live)) AS live
+    SELECT zone_id, upto, coalesce(advanced >= CAST(:before AS timestamptz), false) AS telling FROM (
+        SELECT zone_id, coalesce(min(upto), max(ever)) AS upto, coalesce(min(live), max(ever_live)) AS live,
+            min(coalesce(advanced, '-infinity')) FILTER (WHERE live < CAST(:before AS timestamptz)) AS advanced
         FROM voice GROUP BY zone_id
     ) z WHERE live < CAST(:before AS timestamptz)
 """)
@@ -62,7 +66,7 @@ _MUTE = text("""
             AND coalesce(n.to_at, 'infinity') > i.since
         WHERE NOT EXISTS (SELECT FROM point p WHERE p.zone_id = n.zone_id AND p.role = 'required')
     )
-    SELECT i.root AS zone_id, min(greatest(f.at, i.since)) AS upto
+    SELECT i.root AS zone_id, min(greatest(f.at, i.since)) AS upto, false AS telling
     FROM inside i JOIN custody_fact f ON f.zone_id = i.id AND f.at < i.until
     WHERE coalesce((SELECT min(n.at) FROM custody_fact n WHERE n.sublot_id = f.sublot_id AND n.at > f.at), 'infinity')
         > i.since
@@ -91,15 +95,23 @@ _RISEN = text(
 
 
 def tick(u: Unit, judge: Judge, rules: Patience, known: Later | None = None) -> Later:
-    """One beat of the timer. Who is silent stands with the zones, so that a restart forgets nobody.
+    """One beat of the timer, all in one transaction.
 
     Gives what `blind` does, to be handed in at the next beat; without it all goods are looked at.
     """
-    quiet = _quiet(u, rules)
+    stand_in(u, judge, rules, follow_silence(u, rules))
+    return blind(u, known)
+
+
+def follow_silence(u: Unit, rules: Patience) -> list[int]:
+    """Raises and ends the alarms of silent gateways; gives the zones where the patience is over, ascending.
+
+    Who is silent stands with the zones, so that a restart forgets nobody.
+    """
+    quiet = {row.zone_id: row.upto for row in _quiet(u, rules)}
     standing = set(u.conn.execute(_STANDING).scalars())
     fallen, risen = sorted(quiet.keys() - standing), sorted(standing - quiet.keys())
-    waited = [zone for zone, upto in quiet.items() if upto < u.now - rules.patience]
-    zones = sorted({*fallen, *risen, *waited})
+    zones = sorted({*fallen, *risen})
     if zones:
         u.conn.execute(_MADE, {"zones": zones})
         u.lock(_LOCK, {"zones": zones})
@@ -111,19 +123,37 @@ def tick(u: Unit, judge: Judge, rules: Patience, known: Later | None = None) -> 
     if risen:
         for zone in sorted(u.conn.execute(_RISEN, {"zones": risen}).scalars()):
             u.emit(ZoneState(zone, "silent_gateway", active=False, at=u.now, value=None))
-    judge.stand_in(u, dict.fromkeys(waited, micros(u.now - rules.overdue)))
-    return blind(u, known)
+    return _waited(u, rules)
 
 
-def _quiet(u: Unit, rules: Patience) -> dict[int, datetime]:
-    """Zones of which nobody has spoken for too long, and since when.
+def stand_in(u: Unit, judge: Judge, rules: Patience, zones: Sequence[int]) -> None:
+    """Takes the watermarks of those zones forward of which, looked at again under their locks, still nobody tells."""
+    if not zones:
+        return
+    u.conn.execute(_MADE, {"zones": list(zones)})
+    u.lock(_LOCK, {"zones": list(zones)})
+    still = set(_waited(u, rules)).intersection(zones)
+    judge.stand_in(u, dict.fromkeys(sorted(still), micros(u.now - rules.overdue)))
+
+
+def _waited(u: Unit, rules: Patience) -> list[int]:
+    """Zones that are silent for longer than the patience, and whose gateway is not just telling what it kept.
+
+    A gateway that is back after a day tells of yesterday first: the worst case beside it would hold goods that its
+    next words clear, and would make the judge fold the same hours twice.
+    """
+    return sorted(row.zone_id for row in _quiet(u, rules) if row.upto < u.now - rules.patience and not row.telling)
+
+
+def _quiet(u: Unit, rules: Patience) -> list[Row[Any]]:
+    """Zones of which nobody has spoken for too long, since when (`upto`), and whether somebody is catching up.
 
     One that is measured and of which no gateway ever spoke is silent since goods have stood in it.
     """
     before = u.now - rules.overdue
     spoken = u.conn.execute(_OVERDUE, {"before": before}).all()
     mute = u.conn.execute(_MUTE, {"before": before, "recorder": RECORDER}).all()
-    return {row.zone_id: row.upto for row in (*spoken, *mute)}
+    return [*spoken, *mute]
 
 
 def in_force(u: Unit, since: datetime | None) -> None:

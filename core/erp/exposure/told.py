@@ -45,13 +45,15 @@ def write_marks(
         return {}
     written = u.conn.execute(
         text(
-            "INSERT INTO source_watermark (zone_id, gateway, source, redundancy_group, upto, behind, received_at)"
-            " SELECT *, CAST(:now AS timestamptz) FROM unnest(CAST(:zones AS bigint[]), CAST(:gateways AS text[]),"
+            "INSERT INTO source_watermark (zone_id, gateway, source, redundancy_group, upto, behind, received_at,"
+            " advanced_at) SELECT *, CAST(:now AS timestamptz), CAST(:now AS timestamptz)"
+            " FROM unnest(CAST(:zones AS bigint[]), CAST(:gateways AS text[]),"
             " CAST(:sources AS text[]), CAST(:groups AS text[]), CAST(:uptos AS timestamptz[]),"
             " CAST(:behind AS interval[]))"
             " ON CONFLICT (zone_id, gateway, source) DO UPDATE"
             " SET upto = greatest(source_watermark.upto, excluded.upto), received_at = excluded.received_at,"
-            " redundancy_group = excluded.redundancy_group,"
+            " advanced_at = CASE WHEN excluded.upto > source_watermark.upto THEN excluded.advanced_at"
+            " ELSE source_watermark.advanced_at END, redundancy_group = excluded.redundancy_group,"
             " behind = CASE WHEN excluded.upto < source_watermark.upto THEN source_watermark.behind"
             " ELSE excluded.behind END,"
             " retired_at = CASE WHEN excluded.upto <= source_watermark.retired_at THEN source_watermark.retired_at END"

@@ -2035,6 +2035,7 @@ def upgrade() -> None:
     sa.Column('upto', sa.DateTime(timezone=True), nullable=False),
     sa.Column('behind', sa.Interval(), server_default=sa.text("'0'"), nullable=False),
     sa.Column('received_at', sa.DateTime(timezone=True), nullable=False),
+    sa.Column('advanced_at', sa.DateTime(timezone=True), nullable=True),
     sa.Column('retired_at', sa.DateTime(timezone=True), nullable=True),
     sa.PrimaryKeyConstraint('zone_id', 'gateway', 'source')
     )
