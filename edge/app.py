@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import functools
+import gc
 import hashlib
 import logging
 import re
@@ -272,6 +273,8 @@ def main(path: Path) -> int:
     except ConfigErrors as errors:
         print(errors)
         return 1
+    # the configuration stands as long as the process: nobody need ever look through it for garbage again
+    gc.freeze()
     try:
         asyncio.run(_until_signalled(config))
     except (OSError, SpoolInUse, SpoolMismatch, sqlite3.Error) as error:

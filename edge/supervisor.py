@@ -239,8 +239,7 @@ class Supervisor:
     async def run(self) -> None:
         """Runs every source until cancelled."""
         with contextlib.suppress(SpoolFailed):  # the spool has said why; what comes tells the zones again
-            for source in self.sources:
-                await source.recall_zones()
+            await asyncio.gather(*(source.recall_zones() for source in self.sources))
         idle = asyncio.Event()
         await run_together([idle.wait(), *(source.run() for source in self.sources)])
 
@@ -251,8 +250,7 @@ class Supervisor:
         """
         now = self._clock()
         self._note_connections(now)
-        for source in self.sources:
-            await source.note_zones()
+        await asyncio.gather(*(source.note_zones() for source in self.sources))
         marks = [mark for source in self.sources if (mark := source.watermark(now)) is not None]
         partitions = {partition_of(zone) for source in self.sources for zone in source.zones}
         await self._spool.watermarks(marks, partitions if partitions or self._marked else {0})

@@ -7,6 +7,7 @@ watermark is None until it is open again.
 """
 
 import asyncio
+import hashlib
 import logging
 from collections import deque
 from collections.abc import Callable, Iterable
@@ -19,7 +20,7 @@ from edge.collectors.modbus_blocks import Block, Plan
 from edge.collectors.modbus_bus import Bus, Garbled, NoAnswer, Refused
 from edge.collectors.modbus_config import ModbusPoint, ModbusSource
 from edge.collectors.modbus_unit import BUSY, GARBLED, OTHER_REFUSAL, REFUSALS, Poll, UnitState
-from edge.collectors.modbus_values import Outcome, decode
+from edge.collectors.modbus_values import Outcome
 from edge.collectors.port import Keeper, SourceLost, SourceMisconfigured, SpoolFull
 
 __all__ = ["BUSY", "GARBLED", "ModbusCollector", "ModbusSource"]
@@ -30,6 +31,8 @@ _SILENT: Outcome = (None, Quality.BAD, Reason.COMMUNICATION)
 _GARBLED: Outcome = (None, Quality.BAD, GARBLED)
 
 _FULL_PAUSE = 1.0
+_LATEST_BEGIN = 5.0
+"""Seconds after its opening by which a bus is polled for the first time."""
 
 
 class ModbusCollector:
@@ -45,6 +48,7 @@ class ModbusCollector:
         self._zones = frozenset(zone_of(point.point) for unit in config.units for point in unit.points)
         self._connected = False
         self._unkept_since: datetime | None = None
+        self._phase = int.from_bytes(hashlib.sha256(config.name.encode()).digest()[:4], "big") / 2**32
 
     @property
     def counts(self) -> dict[str, int]:
@@ -94,10 +98,12 @@ class ModbusCollector:
 
     async def _poll_for_ever(self, bus: Bus, keeper: Keeper) -> None:
         loop = asyncio.get_running_loop()
-        # First turns are spread over the shortest interval, so that units do not queue up behind each other.
-        spread = min(unit.every for unit in self._units) / len(self._units)
+        # First turns are spread over the shortest interval, so that units do not queue up behind each other; and buses
+        # that are opened at once, as at the gateway's start, begin apart, or they would all be polled at one instant.
+        shortest = min(unit.every for unit in self._units)
+        begin = loop.time() + self._phase * min(shortest, _LATEST_BEGIN)
         for index, unit in enumerate(self._units):
-            unit.due = loop.time() + index * spread
+            unit.due = begin + index * shortest / len(self._units)
         while True:
             unit = min(self._units, key=lambda state: state.due)
             await asyncio.sleep(max(0.0, unit.due - loop.time()))
@@ -178,10 +184,7 @@ class ModbusCollector:
             self._came_back(unit, poll)
             unit.answered(block)
             at = self._clock()
-            for point in block.points:
-                first = (point.address - block.start) * point.words
-                words = cells[first : first + point.width * point.words]
-                poll.readings.append(self._reading(point, decode(point, words), at))
+            poll.readings += [self._reading(point, decode(cells[where]), at) for point, where, decode in block.parts]
             poll.blocks.append(block)
 
     def _refused(self, unit: UnitState, block: Block, refusal: Refused, queue: deque[Block], poll: Poll) -> None:
@@ -238,13 +241,4 @@ class ModbusCollector:
 
     def _reading(self, point: ModbusPoint, outcome: Outcome, at: datetime) -> Reading:
         value, quality, reason = outcome
-        return Reading(
-            point=point.point,
-            at=at,
-            value=value,
-            unit=point.unit,
-            edge_at=at,
-            quality=quality,
-            reason=reason,
-            simulated=self._config.simulated,
-        )
+        return Reading(point.point, at, value, point.unit, at, None, quality, reason, self._config.simulated)

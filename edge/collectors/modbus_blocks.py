@@ -3,8 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cached_property
 
 from edge.collectors.modbus_config import ModbusPoint, ModbusUnit, Table
+from edge.collectors.modbus_values import Decoder
 
 
 @dataclass(frozen=True)
@@ -15,6 +17,15 @@ class Block:
     start: int
     count: int
     points: tuple[ModbusPoint, ...]
+
+    @cached_property
+    def parts(self) -> tuple[tuple[ModbusPoint, slice, Decoder], ...]:
+        """Each point, where it stands in the words (or bits) of the answer, and what decodes it."""
+        return tuple(
+            (point, slice(first, first + point.width * point.words), Decoder(point))
+            for point in self.points
+            for first in [(point.address - self.start) * point.words]
+        )
 
     def halves(self) -> tuple["Block", "Block"]:
         """Its points in two blocks of about the same number, in order of address. Needs two points or more."""

@@ -8,6 +8,7 @@ import struct
 from collections.abc import Sequence
 from ctypes import c_float
 from decimal import Decimal
+from functools import lru_cache
 
 from core.telemetry.quality import Quality, Reason
 from core.telemetry.reading import INT_MAX, INT_MIN, TEXT_MAX
@@ -17,6 +18,8 @@ Raw = int | float | bool | str
 Outcome = tuple[bool | int | float | str | None, Quality, str]
 """Value, quality, reason."""
 
+MOST_KNOWN = 4096
+"""Contents of a register whose outcomes are remembered, for points that are read alike."""
 UNDECODABLE = "undecodable"
 """The bytes are not text in the configured encoding, or not a number that a reading can carry (bad)."""
 
@@ -37,8 +40,8 @@ _SWAPS_WORDS = {Order.CDAB, Order.DCBA}
 def in_order(registers: Sequence[int], order: Order, *, words: bool = True) -> bytes:
     """The value's bytes, most significant first. `words=False` leaves the sequence of words alone (strings)."""
     sequence = reversed(registers) if words and order in _SWAPS_WORDS else registers
-    byteorder = "<H" if order in _SWAPS_BYTES else ">H"
-    return b"".join(struct.pack(byteorder, register) for register in sequence)
+    byteorder = "<" if order in _SWAPS_BYTES else ">"
+    return struct.pack(f"{byteorder}{len(registers)}H", *sequence)
 
 
 def decode(point: ModbusPoint, cells: Sequence[int] | Sequence[bool]) -> Outcome:
@@ -55,6 +58,47 @@ def decode(point: ModbusPoint, cells: Sequence[int] | Sequence[bool]) -> Outcome
         data = data[1:] if point.byte == "low" else data[:1]
         return _number(point, int.from_bytes(data, "big", signed=point.type is Kind.INT8), data)
     return _number(point, struct.unpack(_FORMAT[point.type], data)[0], data)
+
+
+class Decoder:
+    """Decodes one point again and again. What one register holds is worked out once for each content that it has, for
+    all points that are read alike: a sensor says the same few contents over and over.
+    """
+
+    def __init__(self, point: ModbusPoint) -> None:
+        self._point = point
+        alike = (
+            point.type,
+            point.bit,
+            point.byte,
+            point.order,
+            point.scale,
+            point.offset,
+            point.sentinels,
+            point.valid,
+            point.encoding,
+        )
+        single = not point.table.of_bits and point.width * point.words == 1
+        self._known = _known(alike) if single else None
+
+    def __call__(self, cells: Sequence[int] | Sequence[bool]) -> Outcome:
+        """As `decode`, which see."""
+        if self._known is None:
+            return decode(self._point, cells)
+        outcome = self._known.get(cells[0])
+        if outcome is None:
+            outcome = decode(self._point, cells)
+            if len(self._known) >= MOST_KNOWN:
+                self._known.clear()
+            self._known[cells[0]] = outcome
+        return outcome
+
+
+@lru_cache(maxsize=256)
+def _known(alike: tuple[object, ...]) -> dict[int, Outcome]:
+    """The outcomes known so far of points that are read alike."""
+    del alike
+    return {}
 
 
 def _number(point: ModbusPoint, raw: float, data: bytes) -> Outcome:

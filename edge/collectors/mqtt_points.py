@@ -10,7 +10,7 @@ from core.telemetry.address import BadAddress, check_point, zone_of
 from core.telemetry.quality import Quality, Reason
 from core.telemetry.reading import Reading, Value
 from edge.collectors.decoders import BadPayload, Decoded, Decoder, DecoderOptions, make_decoder
-from edge.collectors.decoders.base import EVERY_FIELD
+from edge.collectors.decoders.base import EVERY_FIELD, MALFORMED, mangled
 from edge.collectors.decoders.sparkplug_b import SparkplugB
 from edge.collectors.mqtt_config import MqttSource, PointRule
 from edge.collectors.mqtt_identities import Identities
@@ -120,7 +120,11 @@ class MessageReader:
         named = heard.matched.get(DEVICE)
         if named:
             decoded = [item if item.device else msgspec.structs.replace(item, device=named) for item in decoded]
-        return with_zeros(heard.route.zeros, decoded) if heard.route.zeros else decoded
+        if heard.route.zeros:
+            decoded = with_zeros(heard.route.zeros, decoded)
+        if heard.route.of_text and mangled(payload):
+            decoded = [msgspec.structs.replace(item, quality=Quality.BAD, reason=MALFORMED) for item in decoded]
+        return decoded
 
     def _route(self, topic: str) -> tuple[Route, dict[str, str]] | None:
         if topic in self._by_topic:

@@ -1,7 +1,8 @@
 """Which subscription takes a message, which rule a field, and what is known of a message while it is read."""
 
-from dataclasses import dataclass, field
 from datetime import datetime
+
+import msgspec
 
 from core.telemetry.reading import Reading
 from edge.collectors.decoders import Decoded, Decoder
@@ -10,8 +11,7 @@ from edge.collectors.mqtt_config import PointRule, Subscription
 from edge.collectors.mqtt_topics import PointTemplate
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
+class Target(msgspec.Struct, frozen=True, gc=False):
     """A point and the rule that chose it; no point if no rule takes the field or its address cannot be."""
 
     point: str
@@ -19,12 +19,11 @@ class Target:
     problem: str = ""
 
 
-@dataclass(slots=True)
-class Read:
+class Read(msgspec.Struct, gc=False):
     """What came of a message: readings, and why what is missing among them is missing."""
 
-    readings: list[Reading] = field(default_factory=list)
-    problems: list[str] = field(default_factory=list)
+    readings: list[Reading] = []
+    problems: list[str] = []
 
 
 class Route:
@@ -37,6 +36,8 @@ class Route:
         self.templates = {
             rule.point: PointTemplate(rule.point, subscription.placeholders) for rule in subscription.rules
         }
+        self.of_text = subscription.decoder.name != "sparkplug_b"
+        """Whether its payloads are text, which neither a byte order mark nor NULs belong to."""
         self.zeros = [rule for rule in subscription.rules if rule.omitted_is_zero]
 
     def rule(self, item: Decoded) -> PointRule | None:
@@ -52,8 +53,7 @@ class Route:
         return next((self.rules[key] for key in keys if key in self.rules), None)
 
 
-@dataclass(slots=True)
-class Heard:
+class Heard(msgspec.Struct, gc=False):
     """A routed message: what its wildcards matched, when it came, whether it may be old, and whether it says for too
     long what it said before.
     """

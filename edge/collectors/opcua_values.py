@@ -5,10 +5,10 @@ the upper half names the condition; in the lower half, info type 01 with bit 7 s
 """
 
 import math
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+import msgspec
 from asyncua import ua
 from asyncua.ua import status_codes
 
@@ -33,8 +33,7 @@ class Unsupported(ValueError):
     """The value cannot be a reading's; the text says why."""
 
 
-@dataclass(frozen=True)
-class Told:
+class Told(msgspec.Struct, frozen=True, gc=False):
     """What a DataValue says."""
 
     value: Scalar | None

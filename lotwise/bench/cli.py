@@ -58,6 +58,39 @@ def mqtt(
 
 
 @app.command()
+def modbus(
+    devices: Annotated[int, typer.Option(min=2, help="How many devices, a TCP connection to each.")] = 500,
+    registers: Annotated[int, typer.Option(min=1, max=125, help="How many registers of each, a point each.")] = 30,
+    dead: Annotated[int, typer.Option(min=0, help="How many of the devices are dead.")] = 10,
+    seconds: Annotated[float, typer.Option(min=2, help="How long to measure.")] = 30.0,
+) -> None:
+    """Devices polled every second → in the spool: values_per_s, lost_polls, jitter_p99_ms, cpu_s_per_million, start_s.
+
+    The gateway (`lotwise edge run`) and the devices are processes of their own.
+    """
+    from lotwise.bench.modbus import Size, run
+
+    if dead >= devices:
+        raise typer.BadParameter("one device must live", param_hint="--dead")
+    run(Size(devices, registers, dead, seconds))
+
+
+@app.command()
+def opcua(
+    variables: Annotated[int, typer.Option(min=1, help="How many variables the server has.")] = 3000,
+    rate: Annotated[float, typer.Option(min=0.1, max=20, help="How often each changes, times a second.")] = 2.0,
+    seconds: Annotated[float, typer.Option(min=2, help="How long to measure.")] = 30.0,
+) -> None:
+    """Variables of one OPC UA server → in the spool: values_per_s, lag_growth_s, core_pct, start_s.
+
+    The gateway (`lotwise edge run`) and the server are processes of their own.
+    """
+    from lotwise.bench.opcua import run
+
+    run(variables, rate, seconds)
+
+
+@app.command()
 def latency(
     rate: Annotated[int, typer.Option(min=1, help="Readings a second, all the time.")] = 2000,
     holds: Annotated[int, typer.Option(min=1, help="How many holds, at least.")] = 1000,

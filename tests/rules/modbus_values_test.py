@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from core.telemetry.quality import Quality, Reason
 from edge.collectors.modbus_config import Kind, ModbusPoint, Order, Table, parse_notation
-from edge.collectors.modbus_values import UNDECODABLE, decode, scaled
+from edge.collectors.modbus_values import MOST_KNOWN, UNDECODABLE, Decoder, decode, scaled
 
 POINT = "plant/hall/cold-room/controller/temperature"
 
@@ -198,3 +198,32 @@ def test_no_notation(text: str) -> None:
 def test_points_that_are_refused(fields: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         ModbusPoint.model_validate({"point": POINT, "table": "holding", "address": 0} | fields)
+
+
+ALIKE: list[dict[str, Any]] = [
+    {"type": "int16", "scale": "0.1", "sentinels": [-32768, 850], "valid": [-40, 85]},
+    {"type": "int16", "scale": "0.1", "order": "BADC"},
+    {"type": "uint16"},
+    {"type": "int8", "byte": "high"},
+    {"type": "int8", "byte": "low"},
+    {"type": "bit", "bit": 3},
+    {"type": "string", "length": 1},
+    {"type": "string", "length": 1, "encoding": "latin-1"},
+]
+
+
+@given(st.lists(st.integers(0, 65535), min_size=1, max_size=20))
+def test_what_is_remembered_of_a_register_is_what_it_decodes_to(cells: list[int]) -> None:
+    points = [
+        point(**{"kind": changes["type"]} | {k: v for k, v in changes.items() if k != "type"}) for changes in ALIKE
+    ]
+    for cell in cells + cells:
+        for each in points:
+            assert Decoder(each)([cell]) == decode(each, [cell])
+
+
+def test_not_every_content_of_a_register_is_remembered_for_ever() -> None:
+    read = Decoder(point("uint16", scale="0.25"))
+    assert [read([cell])[0] for cell in range(2 * MOST_KNOWN)] == [cell / 4 for cell in range(2 * MOST_KNOWN)]
+    assert read._known is not None
+    assert len(read._known) <= MOST_KNOWN

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from core.telemetry.quality import Quality, Reason
 from core.telemetry.reading import Reading
 from core.telemetry.sparkplug import Metric, Payload
-from edge.collectors.decoders.base import WRONG_TYPE
+from edge.collectors.decoders.base import MALFORMED, WRONG_TYPE
 from edge.collectors.decoders.times import BAD_TIME
 from edge.collectors.mqtt_config import MqttSource
 from edge.collectors.mqtt_frames import Message
@@ -69,6 +69,44 @@ def test_the_payloads_unit_wins_and_nothing_is_converted() -> None:
     )
     item = only(read(one, "tele/f/SENSOR", {"SI7021": {"Temperature": 39.2}, "TempUnit": "F"}))
     assert (item.value, item.unit) == (39.2, "[degF]")
+
+
+MANGLED: list[tuple[dict[str, Any], bytes]] = [
+    ({"decoder": JSON}, b'{"t": 4.1, "u": 5}'),
+    ({"decoder": {"name": "number", "field": "t"}}, b"4.1"),
+    ({"decoder": {"name": "number", "field": "t"}}, "4.1 °C".encode()),
+    ({"decoder": {"name": "number", "field": "t", "kind": "text"}}, b"RUNNING"),
+    ({"decoder": "zigbee2mqtt", "topic": "zigbee2mqtt/{device}"}, b'{"t": 4.1, "u": 5}'),
+    ({"decoder": "tasmota"}, b'{"Time": "2026-03-01T12:00:00Z", "DS18B20": {"Temperature": 4.1}, "TempUnit": "C"}'),
+]
+
+
+@pytest.mark.parametrize("frame", ["\ufeff{}", "{}\0", "{}\0\0 \r\n", "\ufeff{}\0", " \ufeff{}", "\0{}"], ids=ascii)
+@pytest.mark.parametrize(("more", "payload"), MANGLED)
+def test_a_byte_order_mark_or_nuls_make_bad_readings_of_every_value(
+    more: dict[str, Any], payload: bytes, frame: str
+) -> None:
+    unit = {} if b"RUNNING" in payload else {"unit": "Cel"}
+    one = reader(
+        {"topic": "tele/{device}/SENSOR", "points": [{"field": "*", "point": "s/a/z/p/{field}"} | unit]} | more
+    )
+    topic = "zigbee2mqtt/p" if "topic" in more else "tele/p/SENSOR"
+    whole = read(one, topic, payload).readings
+    bad = read(one, topic, frame.encode().replace(b"{}", payload))
+    assert not bad.problems
+    assert [item.point for item in bad.readings] == [item.point for item in whole]
+    assert {(item.quality, item.reason) for item in bad.readings} == {(Quality.BAD, MALFORMED)}
+    assert {item.quality for item in read(one, topic, payload + b" \r\n").readings} <= {Quality.GOOD}
+
+
+def test_a_mark_or_nul_within_one_value_costs_its_neighbour_nothing() -> None:
+    points = [{"field": "t", "point": "s/a/z/p/t", "unit": "Cel"}, {"field": "u", "point": "s/a/z/p/u", "kind": "text"}]
+    one = reader({"topic": "d", "decoder": JSON, "points": points})
+    for said in ("4.1\0", "\ufeff4.1", "\0"):
+        t, u = read(one, "d", {"t": said, "u": "RUNNING"}).readings
+        assert (t.value, t.quality, t.reason, u.quality) == (None, Quality.BAD, MALFORMED, Quality.GOOD)
+        t, u = read(one, "d", {"t": 4.1, "u": said}).readings
+        assert (u.value, u.quality, u.reason, t.quality) == (None, Quality.BAD, MALFORMED, Quality.GOOD)
 
 
 RULES: list[tuple[dict[str, Any], object, Any, Quality, str]] = [
@@ -283,6 +321,16 @@ def test_ttn_zeros_that_were_left_out(payload: dict[str, Any], expected: dict[st
     assert found.problems == []
     temperature = next(item for item in found.readings if item.point.endswith("/t"))
     assert (temperature.unit, temperature.at) == ("Cel", NOW)
+
+
+def test_what_was_left_out_of_a_mangled_message_is_not_surely_zero() -> None:
+    payload = json.dumps(ttn(humidity=40)).encode() + b"\0"
+    found = read(reader(TTN), "v3/a@t/devices/dock/up", payload)
+    assert {(item.point.rpartition("/")[2], item.quality) for item in found.readings} == {
+        ("t", Quality.BAD),
+        ("door", Quality.BAD),
+        ("h", Quality.BAD),
+    }
 
 
 def test_simulated_by_source_or_by_network_is_indelible() -> None:

@@ -35,13 +35,33 @@ def bench(*arguments: str) -> subprocess.CompletedProcess[str]:
         (("ingest", "--readings", "2000", "--zones", "20", "--sublots", "20", "--workers", "2"), {"readings_per_s"}),
         (("mqtt", "--messages", "1000"), {"messages_per_s", "cpu_s_per_million"}),
         (("mqtt", "--messages", "500", "--embedded"), {"messages_per_s", "cpu_s_per_million"}),
+        (
+            ("modbus", "--devices", "6", "--dead", "2", "--registers", "4", "--seconds", "2"),
+            {"values_per_s", "lost_polls", "jitter_p99_ms", "cpu_s_per_million", "start_s"},
+        ),
+        (
+            ("opcua", "--variables", "20", "--seconds", "2"),
+            {"values_per_s", "lag_growth_s", "core_pct", "start_s"},
+        ),
         (("latency", "--rate", "200", "--holds", "5"), {"p50_ms", "p99_ms", "max_ms"}),
         (("import", "--rows", "3000"), {"seconds", "peak_mb"}),
         (("audit", "--rows", "5000"), {"rows_per_s", "found_pct"}),
         (("exposure", "--days", "1", "--lots", "20", "--sample", "20"), {"seconds", "mismatches"}),
         (("signers", "--n", "3", "--wrong", "8"), {"signed_p95_s", "others_p95_ms", "errors", "wrong_errors"}),
     ],
-    ids=["ingest", "ingest-workers", "mqtt", "mqtt-embedded", "latency", "import", "audit", "exposure", "signers"],
+    ids=[
+        "ingest",
+        "ingest-workers",
+        "mqtt",
+        "mqtt-embedded",
+        "modbus",
+        "opcua",
+        "latency",
+        "import",
+        "audit",
+        "exposure",
+        "signers",
+    ],
 )
 def test_it_says_its_figures(arguments: tuple[str, ...], metrics: set[str]) -> None:
     done = bench(*arguments)
@@ -88,5 +108,5 @@ def test_what_the_embedded_broker_still_keeps_is_counted(tmp_path: Path) -> None
 
 def test_help_explains_each() -> None:
     said = CliRunner().invoke(app, ["--help"]).stdout
-    for name in ("ingest", "mqtt", "latency", "import", "exposure", "signers"):
+    for name in ("ingest", "mqtt", "modbus", "opcua", "latency", "import", "exposure", "signers"):
         assert name in said

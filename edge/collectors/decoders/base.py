@@ -27,10 +27,13 @@ WRONG_TYPE = "wrong_type"
 """The value is not of the kind the point takes (bad)."""
 ABSENT = frozenset({"", "unavailable", "unknown", "none", "null", "undefined", "n/a", "na", "-", "--", "---"})
 """Words, in small letters, by which programs say that there is no value."""
+MALFORMED = "malformed"
+"""The text has a byte order mark or NULs, which are no part of a value (bad)."""
 INTEGER_TOO_LARGE = "integer_outside_64_bits"
 TEXT_TOO_LONG = "text_too_long"
 NOT_UNICODE = "text_not_unicode"
 NOT_A_VALUE = "not_a_single_value"
+_SUSPECT = frozenset(b"\xef\0 \t\r\n")
 _HALF = re.compile("[\\ud800-\\udfff]")
 
 
@@ -90,9 +93,12 @@ def parse_json(payload: bytes) -> Any:
     """The document, with NaN and infinities as floats. Raises BadPayload.
 
     Words where a value should be (`nan`, `None`, `unavailable`) and values left out are read as what they are: not a
-    number, text, null. So one probe's word costs its neighbours nothing. A byte order mark and trailing NULs are no
-    part of a document. A key that occurs twice makes it ambiguous, so it is refused.
+    number, text, null. So one probe's word costs its neighbours nothing. A byte order mark and NULs at the ends are no
+    part of a document; `mangled` tells of them. A key that occurs twice makes it ambiguous, so it is refused.
     """
+    flat = _flat(payload)
+    if flat is not None:
+        return flat
     document = plain_text(payload)
     try:
         try:
@@ -106,6 +112,34 @@ def parse_json(payload: bytes) -> Any:
         raise BadPayload("JSON nested too deeply") from error
     except ValueError as error:
         raise BadPayload(f"not JSON: {str(error)[:200]}") from error
+
+
+def _flat(payload: bytes) -> dict[str, Any] | None:
+    """The document if it is an object of nothing but scalars, as most are, and surely what `json` makes of it; None
+    leaves it to that. Five times as fast.
+    """
+    if b"\\" in payload:
+        return None
+    try:
+        flat = _decode_flat(payload)
+    except ValueError:  # no such object, or no JSON: `json` finds out what it is
+        return None
+    # every key and every text stands between two quotes: if there are more, a key occurs twice
+    names = len(flat)
+    for value in flat.values():
+        if type(value) is str:
+            names += 1
+    return flat if payload.count(b'"') == 2 * names else None
+
+
+def mangled(payload: bytes) -> bool:
+    """Whether a text begins with a byte order mark or has NULs at its ends, as it would from a program that sends more
+    than it wrote: what it says may be cut off or left over from before.
+    """
+    if not payload or (payload[-1] not in _SUSPECT and payload[0] not in _SUSPECT):
+        return False
+    bare = payload.strip(b" \t\r\n")
+    return bare.startswith((b"\xef\xbb\xbf", b"\0")) or bare.endswith(b"\0")
 
 
 def plain_text(payload: bytes) -> str:
@@ -185,6 +219,8 @@ def judge(raw: object) -> tuple[Value, Quality, str]:
         return (raw, Quality.GOOD, Reason.NONE) if INT_MIN <= raw <= INT_MAX else (None, Quality.BAD, INTEGER_TOO_LARGE)
     if isinstance(raw, str):
         fault = TEXT_TOO_LONG if len(raw) > TEXT_MAX else "" if is_unicode(raw) else NOT_UNICODE
+        if "\0" in raw or raw.startswith("\ufeff"):
+            fault = MALFORMED
         return (None, Quality.BAD, fault) if fault else (raw, Quality.GOOD, Reason.NONE)
     return None, Quality.BAD, NOT_A_VALUE
 
@@ -250,6 +286,7 @@ def _pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return made
 
 
+_decode_flat = msgspec.json.Decoder(dict[str, bool | int | float | str | None]).decode
 _decode_json = json.JSONDecoder(object_pairs_hook=_pairs).decode
 
 
