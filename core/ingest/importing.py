@@ -12,6 +12,7 @@ from sqlalchemy import select, text
 from core.erp.catalog.model import Zone
 from core.erp.custody import service as custody
 from core.erp.exposure.judge import Judge
+from core.erp.exposure.times import moment
 from core.erp.kernel.errors import Invalid, NotFound, Refused
 from core.erp.kernel.tables import table
 from core.erp.kernel.unit import Unit
@@ -36,7 +37,7 @@ def import_recorder(u: Unit, judge: Judge, order: Order, *, live: bool) -> Impor
     binding's recorder then).
     """
     u.need("logger.import")
-    if not order.serial.strip() or not any(series.values for series in order.series):
+    if not order.serial.strip() or not any(len(series.values) for series in order.series):
         raise Invalid("there is nothing to import: give the recorder's number and its readings")
     if order.start is not None and order.stop is not None and order.stop <= order.start:
         raise Invalid("the recorder was with the goods from a time to a later one")
@@ -129,7 +130,7 @@ def _zone(u: Unit, judge: Judge, order: Order, *, live: bool) -> Imported:
     zone = u.session.get_one(Zone, _find(u, Zone, "address", order.zone, "zone"))
     done = Imported(f"zone {zone.address}", zone, [], [], source=order.source)
     readings = readings_of(u, order, done, live=live)
-    land(u, judge, readings, done, max((r.at for r in readings), default=None))
+    land(u, judge, readings, done, moment(int(readings.times().max())))
     done.counted = len(readings)
     return done
 

@@ -14,6 +14,7 @@ from core.erp.kernel.http import PROBLEMS, Door, DoorKeeper
 from core.erp.kernel.unit import Unit
 from core.ingest.import_shapes import FileImportOut, ImportIn, ImportOut, ValueIn
 from core.ingest.importing import Order, Series, Value, import_recorder
+from core.ingest.orders import compact
 from core.ingest.taking import answer, import_file, rehearsed
 from core.ingest.uploads import FORM, form_of, read_upload
 from core.telemetry.quality import Quality, Reason
@@ -32,7 +33,7 @@ def _value(one: ValueIn) -> Value:
 
 def _order(body: ImportIn) -> Order:
     series = [
-        Series(one.quantity, one.unit, [_value(value) for value in one.values], one.simulated) for one in body.series
+        Series(one.quantity, one.unit, compact(map(_value, one.values), one.unit), one.simulated) for one in body.series
     ]
     source = {"file": body.source} if body.source else {}
     return Order(

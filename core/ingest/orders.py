@@ -1,13 +1,14 @@
 """What is asked of an import, and what came of it."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from core.erp.catalog.model import Zone
 from core.erp.shipments.service.recorders import Span
+from core.telemetry.compact import State, Values, micros_of
 from core.telemetry.quality import Quality, Reason
 
 
@@ -27,9 +28,19 @@ class Series:
 
     quantity: str
     unit: str
-    values: Sequence[Value]
+    values: Sequence[Value] | Values
     simulated: bool = False
     """No device measured them: never judged on a live instance."""
+
+
+def compact(values: Iterable[Value], unit: str) -> Values:
+    """The values in little memory. A missing one is bad, whatever is said of it."""
+    out = Values()
+    for one in values:
+        quality = Quality.BAD if one.value is None else one.quality
+        reason = (one.reason or Reason.NO_VALUE) if one.value is None else one.reason
+        out.add(micros_of(one.at), one.value, State(quality, reason, unit))
+    return out
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,13 +2,18 @@
 
 import uuid
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
 
+import numpy as np
 from sqlalchemy import text
 
 from core.erp.kernel.unit import Unit
 from core.ingest.validation import partition_of_point
 from core.series.landing import Landed, land
-from core.telemetry.batch import Body, digest, encode_body
+from core.series.older import NeedsOlder
+from core.telemetry.batch import Body, digest, digest_of, encode_body
+from core.telemetry.compact import PointReadings, Readings, moment_of
 from core.telemetry.reading import Reading
 
 KIND = "own"
@@ -23,6 +28,51 @@ _COUNT = text(
 )
 
 
+@dataclass(frozen=True, slots=True)
+class LandedInParts:
+    """What came of readings in columns: those that are new, how many stood there already, and (kept, second) of those
+    that stood there with another value.
+    """
+
+    new: Readings
+    duplicates: int
+    conflicts: tuple[tuple[Reading, Reading], ...]
+
+
+def land_in_parts(u: Unit, origin: str, readings: Readings, most: int) -> LandedInParts:
+    """As `land_own`, about `most` at a time, for more readings than memory should hold at once.
+
+    Each point's must be in the order of time. Raises NeedsOlder for all of them at once.
+    """
+    if not readings:
+        return LandedInParts(readings, 0, ())
+    times = readings.times()
+    batch = _begin(
+        u, origin, readings.points[0].point, digest_of(readings, len(readings)), len(readings),
+        (moment_of(int(times.min())), moment_of(int(times.max()))),
+    )  # fmt: skip
+    new: dict[str, list[PointReadings]] = {}
+    duplicates, conflicts, older = 0, [], []
+    for column, first, stop in readings.parts(most):
+        part = list(column.between(first, stop))
+        try:
+            landed = land(u.conn, part, [batch] * len(part), u.now)
+        except NeedsOlder as need:
+            older.append(need)
+            continue
+        duplicates += len(landed.duplicates)
+        conflicts += [(kept, second) for _, kept, second in landed.conflicts]
+        if landed.new:
+            places = np.array(landed.new, np.int64) + first
+            new.setdefault(column.point, []).append(replace(column, values=column.values.picked(places)))
+    if older:
+        points = {point for need in older for point in need.points}
+        raise NeedsOlder(points, min(need.start for need in older), max(need.stop for need in older))
+    found = LandedInParts(Readings(one for parts in new.values() for one in parts), duplicates, tuple(conflicts))
+    _end(u, batch, len(found.new), duplicates, len(conflicts))
+    return found
+
+
 def land_own(u: Unit, origin: str, readings: Sequence[Reading]) -> Landed:
     """Lands readings in a batch of the core's own, so that they are shipped like all others; says what was new.
 
@@ -31,19 +81,28 @@ def land_own(u: Unit, origin: str, readings: Sequence[Reading]) -> Landed:
     if not readings:
         return Landed()
     times = [reading.at for reading in readings]
-    first = readings[0].point
-    batch: int = u.conn.execute(
+    sha256 = digest(encode_body(Body(tuple(readings))))
+    batch = _begin(u, origin, readings[0].point, sha256, len(times), (min(times), max(times)))
+    landed = land(u.conn, readings, [batch] * len(readings), u.now)
+    _end(u, batch, len(landed.new), len(landed.duplicates), len(landed.conflicts))
+    return landed
+
+
+def _begin(u: Unit, origin: str, point: str, sha256: bytes, count: int, span: tuple[datetime, datetime]) -> int:
+    made: int = u.conn.execute(
         _BATCH,
         {
-            "origin": origin, "site": first.partition("/")[0], "epoch": uuid.uuid4().hex,
-            "partition": partition_of_point(first), "kind": KIND, "sha256": digest(encode_body(Body(tuple(readings)))),
-            "count": len(times), "first": min(times), "last": max(times), "now": u.now,
+            "origin": origin, "site": point.partition("/")[0], "epoch": uuid.uuid4().hex,
+            "partition": partition_of_point(point), "kind": KIND, "sha256": sha256, "count": count,
+            "first": span[0], "last": span[1], "now": u.now,
         },
     ).scalar_one()  # fmt: skip
-    landed = land(u.conn, readings, [batch] * len(readings), u.now)
-    counts = {"new": len(landed.new), "duplicates": len(landed.duplicates), "conflicts": len(landed.conflicts)}
-    if landed.new or landed.conflicts:
-        u.conn.execute(_COUNT, {"id": batch, **counts})
+    return made
+
+
+def _end(u: Unit, batch: int, new: int, duplicates: int, conflicts: int) -> None:
+    """What came of the batch; one of which nothing was new is none."""
+    if new or conflicts:
+        u.conn.execute(_COUNT, {"id": batch, "new": new, "duplicates": duplicates, "conflicts": conflicts})
     else:
         u.conn.execute(text("DELETE FROM batch WHERE id = :id"), {"id": batch})
-    return landed

@@ -1,8 +1,9 @@
 """A recorder's file is read in a process of its own, with bounds of time and memory; this is all of the way there.
 
-`parse` asks, `python -m core.ingest.parsing` answers. What the file holds comes back in frames (a length, msgpack):
-`Found` or `Failed`, then the values of each series, some thousands a frame, so that taking them stops nobody else. The
-process knows no secret of ours, and is killed when it takes too long. It imports the readers and nothing of the core.
+`parse` asks, `python -m core.ingest.parsing` answers, through a file: in frames (a length, then so much), first `Found`
+or `Failed` in msgpack, then of each series its times, values and states as they stand in memory (`compact.Values`), so
+that taking them costs next to nothing, and only once the process and its memory are gone. The process knows no secret
+of ours, and is killed when it takes too long. It imports the readers and nothing of the core.
 """
 
 import asyncio
@@ -13,27 +14,24 @@ import signal
 import struct
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime, timedelta
-from itertools import islice
-from typing import IO, Any
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from typing import IO
 
 import msgspec
 
 from core.erp.kernel.errors import Invalid
+from core.telemetry.compact import Readings, State, Values
 from core.telemetry.quality import Quality
 from core.telemetry.readers.csvmapping import CsvMapping
 from core.telemetry.readers.recorded import Recorded, by_quantity, read_recorded, set_right
 from core.telemetry.readers.text import BadFile
-from core.telemetry.reading import Reading
 
 MEMORY, SECONDS, PROCESSOR = 1024 * 1024 * 1024, 180.0, 120
 """Bytes of address space, seconds by the clock and of a processor that reading one file may take."""
-SHOWN, NAMED, PER_FRAME = 100, 5, 10_000
-"""Doubtful lines that are told; those named where nothing can be read; values in a frame."""
+SHOWN, NAMED = 100, 5
+"""Doubtful lines that are told; those named where nothing can be read."""
 ASKED = "LOTWISE_FILE"
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
 _LENGTH = struct.Struct(">I")
 
 
@@ -67,12 +65,16 @@ class Noted(msgspec.Struct, frozen=True):
 
 
 class Head(msgspec.Struct, frozen=True):
-    """A series: its quantity, its UCUM unit, how many values follow, and whether no device measured them."""
+    """A series: its quantity, its UCUM unit, how many values follow, and whether no device measured them.
+
+    `states` are the qualities and reasons that its values name by their places.
+    """
 
     quantity: str
     unit: str
     count: int
     simulated: bool
+    states: list[tuple[int, str]]
 
 
 class Found(msgspec.Struct, frozen=True, tag=True):
@@ -97,24 +99,10 @@ class Failed(msgspec.Struct, frozen=True, tag=True):
     message: str
 
 
-class Values(msgspec.Struct, frozen=True, array_like=True):
-    """Some values of a series: microseconds since 1970, value, quality, reason."""
-
-    at: list[int]
-    value: list[float | None]
-    quality: list[int]
-    reason: list[str]
-
-    def rows(self) -> Iterator[tuple[datetime, float | None, Quality, str]]:
-        """One after another."""
-        for at, value, quality, reason in zip(self.at, self.value, self.quality, self.reason, strict=True):
-            yield _EPOCH + at * _MICROSECOND, value, Quality(quality), reason
-
-
 # --- on the core's side
 
 
-async def parse(file: IO[bytes], ask: Ask) -> tuple[Found, list[list[Values]]]:
+async def parse(file: IO[bytes], ask: Ask) -> tuple[Found, list[Values]]:
     """What the file holds, and the values of each series. `file` is one on disk, from its beginning.
 
     Raises Invalid where nothing of it can be read, or reading it takes more time or memory than it may.
@@ -151,7 +139,7 @@ def _why(code: int) -> str:
     return "it cannot be read within the memory that one file may take: hand in a shorter span"
 
 
-def _taken(answer: IO[bytes], name: str) -> tuple[Found, list[list[Values]]]:
+def _taken(answer: IO[bytes], name: str) -> tuple[Found, list[Values]]:
     answer.seek(0)
     frames = _frames(answer)
     first = next(frames, None)
@@ -160,9 +148,15 @@ def _taken(answer: IO[bytes], name: str) -> tuple[Found, list[list[Values]]]:
     head = msgspec.msgpack.decode(first, type=Found | Failed)
     if isinstance(head, Failed):
         raise Invalid(f"{name}: {head.message}")
-    decoder = msgspec.msgpack.Decoder(Values)
-    parts = [-(-one.count // PER_FRAME) for one in head.series]
-    return head, [[decoder.decode(frame) for frame in islice(frames, count)] for count in parts]
+    return head, [_values(one, frames) for one in head.series]
+
+
+def _values(head: Head, frames: Iterator[bytes]) -> Values:
+    states = [State(Quality(quality), reason, head.unit) for quality, reason in head.states]
+    out = Values(states=states)
+    for column in (out.at, out.value, out.state):
+        column.frombytes(next(frames))
+    return out
 
 
 def _frames(answer: IO[bytes]) -> Iterator[bytes]:
@@ -200,7 +194,7 @@ def _read(ask: Ask, data: bytes) -> Iterator[bytes]:
     encode = msgspec.msgpack.encode
     try:
         found = read_recorded(ask.name, data, ask.kind, ask.timezone, ask.mapping, ask.now)  # type: ignore[arg-type]  # checked as the form's field
-        of = by_quantity(set_right(found.readings, ask.clock_fast))
+        series = by_quantity(set_right(found.readings, ask.clock_fast))
     except BadFile as error:
         yield encode(Failed(str(error)))
         return
@@ -208,13 +202,16 @@ def _read(ask: Ask, data: bytes) -> Iterator[bytes]:
         doubts = "; ".join(f"line {doubt.line}: {doubt.message}" for doubt in found.doubts[:NAMED])
         yield encode(Failed(f"there is no reading in it: {doubts or 'it ends after its heading'}"))
         return
-    yield encode(_told(found, data, of))
-    for readings in of.values():
-        for begin in range(0, len(readings), PER_FRAME):
-            yield encode(_values(readings[begin : begin + PER_FRAME]))
+    of = {key: _joined(readings) for key, readings in series.items()}
+    simulated = {key: any(one.simulated for one in readings.points) for key, readings in series.items()}
+    yield encode(_told(found, data, of, simulated))
+    for values in of.values():
+        yield from (bytes(memoryview(column)) for column in (values.at, values.value, values.state))
 
 
-def _told(found: Recorded, data: bytes, of: Any) -> Found:
+def _told(
+    found: Recorded, data: bytes, of: Mapping[tuple[str, str], Values], simulated: Mapping[tuple[str, str], bool]
+) -> Found:
     worst = sorted(found.doubts, key=lambda doubt: (not doubt.damage, doubt.line))[:SHOWN]
     return Found(
         found.kind, found.device, found.serial, found.authenticity, hashlib.sha256(data).hexdigest(),
@@ -222,19 +219,23 @@ def _told(found: Recorded, data: bytes, of: Any) -> Found:
         [Doubtful(one.line, one.kind, one.message, one.damage) for one in worst], len(found.doubts),
         [Noted(one.line, one.at, one.text) for one in found.events[:SHOWN]],
         [
-            Head(quantity, unit, len(readings), any(one.simulated for one in readings))
-            for (quantity, unit), readings in of.items()
+            Head(
+                *key, len(values), simulated[key], [(int(state.quality), state.reason) for state in values.states]
+            )
+            for key, values in of.items()
         ],
     )  # fmt: skip
 
 
-def _values(readings: Sequence[Reading]) -> Values:
-    return Values(
-        [(one.at - _EPOCH) // _MICROSECOND for one in readings],
-        [None if one.value is None else float(one.value) for one in readings],
-        [int(one.quality) for one in readings],
-        [str(one.reason) for one in readings],
-    )
+def _joined(readings: Readings) -> Values:
+    """The values of a series; several columns in one unit are one after another."""
+    if len(readings.points) == 1:
+        return readings.points[0].values
+    out = Values()
+    for column in readings.points:
+        for row in column.values.rows():
+            out.add(*row)
+    return out
 
 
 if __name__ == "__main__":

@@ -6,31 +6,36 @@ nothing that a live gateway says of the zone later, and nobody waits for a recor
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
+import numpy as np
 from sqlalchemy import insert, text
 
 from core.erp.catalog.model import Zone
 from core.erp.custody import service as custody
 from core.erp.exposure.judge import Judge
-from core.erp.exposure.times import micros
+from core.erp.exposure.times import micros, moment
 from core.erp.kernel.errors import Invalid, Refused
 from core.erp.kernel.unit import Unit
 from core.erp.shipments.service import recorders
 from core.erp.shipments.service.recorders import Span
 from core.ingest.folding import dead_reading, hold_partitions
 from core.ingest.model import DeadLetter
-from core.ingest.orders import Imported, Order, Series
-from core.ingest.own import land_own
-from core.ingest.validation import check
+from core.ingest.orders import Imported, Order, Series, compact
+from core.ingest.own import land_in_parts
+from core.ingest.validation import Refusal, check
 from core.telemetry.address import partition_of
 from core.telemetry.batch import Watermark
-from core.telemetry.quality import Quality, Reason
+from core.telemetry.compact import PointReadings, Readings, State, Values
 from core.telemetry.reading import Reading
 from core.telemetry.units import CANONICAL, NotConvertible, convert
 
 GATEWAY = "import"
+PART = 20_000
+"""So many readings are objects at once."""
+_NEVER = 2**63 - 1
 SHOWN = 20
 """How many refused readings an answer names; it counts and keeps all."""
 
@@ -47,16 +52,23 @@ def bind(u: Unit, judge: Judge, order: Order, done: Imported, *, live: bool) -> 
         if order.stop is not None and span.stop == order.stop:
             _apart(u, done.zone, span)
     done.sublots = sorted({one for span in done.spans for one in span.sublot_ids})
-    told = [r.at for r in readings if r.at <= u.now] + [s.stop for s in done.spans if s.stop is not None]
+    times = readings.times()
+    past = times[times <= micros(u.now)]
+    told = [moment(int(past.max()))] if len(past) else []
+    told += [s.stop for s in done.spans if s.stop is not None]
     land(u, judge, readings, done, max(told, default=None))
     _count(u, readings, done)
 
 
-def _of_that_time(readings: Sequence[Reading], done: Imported) -> None:
+def _of_that_time(readings: Readings, done: Imported) -> None:
     """Raises Refused for a file of another time: nothing in it would count, and its silence would count against."""
-    if any(span.start <= r.at and (span.stop is None or r.at < span.stop) for span in done.spans for r in readings):
+    times = readings.times()
+    if any(
+        bool(((times >= micros(span.start)) & (times < (_NEVER if span.stop is None else micros(span.stop)))).any())
+        for span in done.spans
+    ):
         return
-    first, last = min(r.at for r in readings), max(r.at for r in readings)
+    first, last = moment(int(times.min())), moment(int(times.max()))
     spans = ", ".join(f"{s.start.isoformat()} to {s.stop.isoformat() if s.stop else 'now'}" for s in done.spans)
     raise Refused(
         f"nothing in the file is of the time with the goods ({spans or 'none'}): it goes from {first.isoformat()} to "
@@ -79,36 +91,49 @@ def _apart(u: Unit, zone: Zone, span: Span) -> None:
                 custody.put(u, sublot_id, back, span.stop, "the recorder was taken out")
 
 
-def readings_of(u: Unit, order: Order, done: Imported, *, live: bool) -> list[Reading]:
-    """The file's values as readings that may land, in their points' units; the others are counted, named and kept.
+def readings_of(u: Unit, order: Order, done: Imported, *, live: bool) -> Readings:
+    """The file's values as readings that may land, in their points' units and each point's in the order of time; the
+    others are counted, named and kept.
 
     Raises Invalid where none may land.
     """
-    out: list[Reading] = []
+    out: list[PointReadings] = []
     dead: list[dict[str, Any]] = []
     for series in order.series:
         quantity = _quantity(series)
         unit = _judged_unit(quantity, series.unit)
         point = recorders.point_for(u, done.zone, order.serial, quantity, unit)
         done.points.append(point.address)
-        made = [
-            Reading(
-                point.address, value.at, value.value, series.unit, u.now, value.at,
-                Quality.BAD if value.value is None else value.quality,
-                (value.reason or Reason.NO_VALUE) if value.value is None else value.reason,
-                series.simulated,
-            )
-            for value in series.values
-        ]  # fmt: skip
-        good, refused = check(made, {point.address: point.unit}, partition_of(done.zone.address), u.now, live=live)
-        out += good
+        values = series.values if isinstance(series.values, Values) else compact(series.values, series.unit)
+        made = PointReadings(point.address, u.now, series.simulated, values)
+        good, refused = _checked(made, point.unit, partition_of(done.zone.address), u.now, live=live)
+        if good:
+            out.append(replace(made, values=good.in_time()))
         done.refused.update(refusal.reason for _, refusal in refused)
         done.details += [refusal.detail for _, refusal in refused[: SHOWN - len(done.details)]]
         dead += [dead_reading(u.now, GATEWAY, None, reading, refusal) for reading, refusal in refused]
     if not out:
         raise Invalid(f"none of the {len(dead)} readings can be used: {'; '.join(done.details)}")
     _keep_dead(u, dead)
-    return out
+    return Readings(out)
+
+
+def _checked(
+    made: PointReadings, unit: str, partition: int, now: datetime, *, live: bool
+) -> tuple[Values, list[tuple[Reading, Refusal]]]:
+    """The values that may land, in the point's unit, and what may not; most are as they were."""
+    out, refused = Values(states=list(made.values.states)), []
+    for first in range(0, len(made.values), PART):
+        part = list(made.between(first, first + PART))
+        good, others = check(part, {made.point: unit}, partition, now, live=live)
+        if not others and all(mine is given for mine, given in zip(good, part, strict=True)):
+            out.take(made.values, first, first + PART)
+            continue
+        refused += others
+        for one in good:
+            number = None if one.value is None else float(one.value)
+            out.add(micros(one.at), number, State(one.quality, one.reason, one.unit))
+    return out, refused
 
 
 def _quantity(series: Series) -> str:
@@ -146,15 +171,14 @@ def _keep_dead(u: Unit, dead: Sequence[dict[str, Any]]) -> None:
         u.conn.execute(insert(DeadLetter), fresh)
 
 
-def land(u: Unit, judge: Judge, readings: Sequence[Reading], done: Imported, told_to: datetime | None) -> None:
+def land(u: Unit, judge: Judge, readings: Readings, done: Imported, told_to: datetime | None) -> None:
     """Lands and judges the readings; silence is real up to `told_to`."""
     hold_partitions(u.conn, {partition_of(done.zone.address)})
     u.session.flush()
-    landed = land_own(u, GATEWAY, readings)
-    done.landed, done.duplicates, done.conflicts = len(landed.new), len(landed.duplicates), len(landed.conflicts)
+    landed = land_in_parts(u, GATEWAY, readings, PART)
+    done.landed, done.duplicates, done.conflicts = len(landed.new), landed.duplicates, len(landed.conflicts)
     marks = [] if told_to is None else [(GATEWAY, Watermark("recorder", told_to, (done.zone.address,)))]
-    new = [readings[index] for index in landed.new]
-    judge.fold(u, new, [(first, second) for _, first, second in landed.conflicts], marks, [])
+    judge.fold(u, landed.new, landed.conflicts, marks, [])
     u.conn.execute(
         text("DELETE FROM source_watermark WHERE zone_id = :zone AND gateway = :gateway"),
         {"zone": done.zone.id, "gateway": GATEWAY},
@@ -166,19 +190,17 @@ def land(u: Unit, judge: Judge, readings: Sequence[Reading], done: Imported, tol
     )  # fmt: skip
 
 
-def _count(u: Unit, readings: Sequence[Reading], done: Imported) -> None:
+def _count(u: Unit, readings: Readings, done: Imported) -> None:
     """How many readings counted, and how many only are kept, by what the custody on record says."""
     assert done.zone.id is not None
     stays = [stay for found in recorders.together(u, done.zone.id, done.sublots).values() for stay in found]
     first = min((start for start, _ in stays), default=0)
     last = None if any(stop is None for _, stop in stays) else max((stop or 0 for _, stop in stays), default=0)
-    for reading in readings:
-        at = micros(reading.at)
-        if any(start <= at and (stop is None or at < stop) for start, stop in stays):
-            done.counted += 1
-        elif at < first:
-            done.before += 1
-        elif last is not None and at >= last:
-            done.after += 1
-        else:
-            done.between += 1
+    at = readings.times()
+    counted = np.zeros(len(at), np.bool_)
+    for start, stop in stays:
+        counted |= (at >= start) & (at < (_NEVER if stop is None else stop))
+    before = ~counted & (at < first)
+    after = ~counted & ~before & (at >= (_NEVER if last is None else last))
+    done.counted, done.before, done.after = int(counted.sum()), int(before.sum()), int(after.sum())
+    done.between = len(at) - done.counted - done.before - done.after

@@ -16,8 +16,9 @@ from starlette.formparsers import MultiPartException
 
 from core.erp.kernel.errors import Invalid
 from core.ingest.import_shapes import DoubtOut, EventOut, FileIn, FileOut
-from core.ingest.orders import Order, Series, Value
-from core.ingest.parsing import Ask, Found, Values, parse
+from core.ingest.orders import Order, Series
+from core.ingest.parsing import Ask, Found, parse
+from core.telemetry.compact import Values
 from core.telemetry.readers.csvmapping import CsvMapping
 
 MOST_BYTES = 64 * 1024 * 1024
@@ -73,10 +74,10 @@ def _mapping(fields: FileIn) -> CsvMapping:
     return msgspec.structs.replace(mapping, **{name: value for name, value in said.items() if value})
 
 
-def _order(name: str, fields: FileIn, found: Found, values: list[list[Values]]) -> Order:
+def _order(name: str, fields: FileIn, found: Found, values: list[Values]) -> Order:
     series = [
-        Series(head.quantity, head.unit, [Value(*row) for part in parts for row in part.rows()], head.simulated)
-        for head, parts in zip(found.series, values, strict=True)
+        Series(head.quantity, head.unit, theirs, head.simulated)
+        for head, theirs in zip(found.series, values, strict=True)
     ]
     source: dict[str, Any] = {"file": name, "sha256": found.sha256, "authenticity": found.authenticity}
     source |= {"clock_fast": fields.clock_fast} if fields.clock_fast else {}

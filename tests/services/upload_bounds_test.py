@@ -21,8 +21,10 @@ from core.erp.kernel.auth import create_user
 from core.erp.kernel.errors import Invalid
 from core.erp.kernel.unit import system, unit
 from core.ingest import parsing
-from core.ingest.parsing import Ask, Found, Values, parse
+from core.ingest.parsing import Ask, Found, parse
 from core.settings import Settings
+from core.telemetry.compact import State, Values, micros_of
+from core.telemetry.quality import Quality, Reason
 from core.telemetry.readers.csvmapping import CsvMapping
 from tests.serving import serving
 
@@ -31,7 +33,7 @@ NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
 TABLE = b"when,Temperature (\xc2\xb0C)\n2026-03-02 08:00,5.1\n2026-03-02 08:05,5.2\n2026-03-02 08:10,-\n"
 
 
-def read(data: bytes, name: str = "R-1.csv") -> tuple[Found, list[list[Values]]]:
+def read(data: bytes, name: str = "R-1.csv") -> tuple[Found, list[Values]]:
     with tempfile.TemporaryFile() as file:
         file.write(data)
         file.flush()
@@ -39,20 +41,23 @@ def read(data: bytes, name: str = "R-1.csv") -> tuple[Found, list[list[Values]]]
 
 
 def test_what_the_process_read_comes_back_whole() -> None:
-    found, (parts,) = read(TABLE)
+    found, (values,) = read(TABLE)
     assert (found.kind, found.readings, found.serial, found.damaged) == ("csv", 3, "R-1", False)
     assert [(one.quantity, one.unit, one.count) for one in found.series] == [("temperature", "Cel", 3)]
-    rows = [row for part in parts for row in part.rows()]
-    assert [(at.minute, value) for at, value, _, _ in rows] == [(0, 5.1), (5, 5.2), (10, None)]
-    assert all(at.tzinfo is not None for at, *_ in rows)
+    start = micros_of(datetime(2026, 3, 2, 8, tzinfo=UTC))
+    assert [((at - start) // 60_000_000, value, state) for at, value, state in values.rows()] == [
+        (0, 5.1, State(Quality.GOOD, "", "Cel")), (5, 5.2, State(Quality.GOOD, "", "Cel")),
+        (10, None, State(Quality.BAD, Reason.NO_VALUE, "Cel")),
+    ]  # fmt: skip
 
 
-def test_many_frames_come_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
-    lines = [f"2026-03-{1 + n // 1440:02} {n // 60 % 24:02}:{n % 60:02},{n % 80 / 10}" for n in range(25_000)]
-    found, (parts,) = read("\n".join(["when,temp [C]", *lines]).encode())
-    assert [len(part.at) for part in parts] == [10_000, 10_000, 5_000]
-    assert [value for part in parts for value in part.value] == [n % 80 / 10 for n in range(25_000)]
-    assert found.readings == 25_000
+def test_many_values_come_in_order_series_after_series(monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = [f"2026-03-{1 + n // 1440:02} {n // 60 % 24:02}:{n % 60:02},{n % 80 / 10},{n % 30}" for n in range(25_000)]
+    found, (warm, moist) = read("\n".join(["when,temp [C],humidity [%]", *lines]).encode())
+    assert [value for _, value, _ in warm.rows()] == [n % 80 / 10 for n in range(25_000)]
+    assert [value for _, value, _ in moist.rows()] == [float(n % 30) for n in range(25_000)]
+    assert {(one.quantity, one.count) for one in found.series} == {("temperature", 25_000), ("humidity", 25_000)}
+    assert found.readings == 50_000
     monkeypatch.setattr(parsing, "SECONDS", 0.01)
     with pytest.raises(Invalid, match="too long"):
         read(TABLE)

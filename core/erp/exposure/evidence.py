@@ -1,17 +1,21 @@
 """The extremes of a break: the least and the greatest value that goods met where they were while it lasted."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+
+import numpy as np
 
 from core.erp.exposure import summaries
 from core.erp.exposure.raw import Heard, load_heard
 from core.erp.exposure.rules.assess import Break
 from core.erp.exposure.rules.profile import Profile
 from core.erp.exposure.rules.signal import BAD
-from core.erp.exposure.times import micros, moment
+from core.erp.exposure.times import BUCKET, micros, moment
 from core.erp.exposure.ways import Ways
 from core.series import older
 
+PART = 7 * 24 * BUCKET
+"""Of a long time so much is read at once."""
 Extremes = tuple[float | None, float | None]
 """Least and greatest value; None where there was none."""
 
@@ -45,14 +49,11 @@ class Evidence:
             since = self._here_since(zone, start, until)
             hours = summaries.closed(self.ways.conn, zone, version, start, since) if since > start else []
             mine = {point.address for point in self.ways.place(zone).points if point.quantity == quantity}
-            # what is carried into the part that is here was said before it
-            heard = self._heard(zone, since, until, gap if since == start else 0)
             said = [
-                (low, high)
+                _spoken(point, gap, start)
+                for heard in self._heard(zone, since, until, gap if since == start else 0)
                 for address, point in heard.items()
                 if address in mine
-                for at, low, high, quality in zip(point.at, point.low, point.high, point.quality, strict=True)
-                if quality < BAD and at + gap > start
             ]
             before = [(hour.lowest, hour.highest) for hour in hours if quantity == "temperature"]
             self._found[key] = _of([*said, *before])
@@ -66,13 +67,26 @@ class Evidence:
         lacking = older.missing(self.ways.conn, points, moment(start), moment(stop))
         return min(max([start, *(micros(day + older.DAY) for _, day in lacking)]), stop)
 
-    def _heard(self, zone: int, start: int, stop: int, gap: int) -> Mapping[str, Heard]:
-        """The zone's readings that speak in [start, stop): from memory where a live fold has them all."""
+    def _heard(self, zone: int, start: int, stop: int, gap: int) -> Iterator[Mapping[str, Heard]]:
+        """The zone's readings that speak in [start, stop), in parts: from memory where a live fold has them all."""
         fold = self.ways.live.get(zone)
         if fold is not None and fold.settled <= start:
-            return {address: heard.between(start, stop) for address, heard in fold.heard.items()}
-        heard = load_heard(self.ways.conn, self.ways.place(zone), start, stop, gap)
-        return {address: said.since(start) for address, said in heard.items()}
+            yield {address: heard.between(start, stop) for address, heard in fold.heard.items()}
+            return
+        for first in range(start, stop, PART):
+            # what is carried into a part was said in the one before; into the first, before what is here
+            carry = gap if first == start else 0
+            heard = load_heard(self.ways.conn, self.ways.place(zone), first, min(first + PART, stop), carry)
+            yield {address: said.since(first) for address, said in heard.items()}
+
+
+def _spoken(point: Heard, gap: int, start: int) -> Extremes:
+    """Least and greatest of the values that speak after `start`."""
+    at, quality = np.array(point.at, np.int64), np.array(point.quality, np.int8)
+    speaks = (quality < BAD) & (at + gap > start)
+    if not speaks.any():
+        return None, None
+    return float(np.array(point.low)[speaks].min()), float(np.array(point.high)[speaks].max())
 
 
 def _of(found: Iterable[Extremes]) -> Extremes:

@@ -5,8 +5,9 @@ calls and trusts one only while the zone's row was last written by the very tran
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import Connection, text
 
@@ -24,6 +25,7 @@ from core.erp.exposure.ways import Ways
 from core.erp.exposure.zone import Watch, ZoneFold
 from core.erp.kernel.unit import Unit
 from core.telemetry.batch import Gap, Watermark
+from core.telemetry.compact import PointReadings, Readings
 from core.telemetry.reading import Reading
 
 _LOCK = text(
@@ -34,6 +36,26 @@ _MAKE = text(
     "INSERT INTO zone_judged (zone_id, version) SELECT z, 0 FROM unnest(CAST(:zones AS bigint[])) z"
     " ON CONFLICT DO NOTHING"
 )
+
+
+Pair = tuple[PointRef, Reading]
+
+
+class InColumns:
+    """Readings of one zone's points in columns, one after another."""
+
+    def __init__(self, columns: Sequence[tuple[PointRef, PointReadings]]) -> None:
+        self.columns = columns
+
+    def __iter__(self) -> Iterator[Pair]:
+        return ((point, reading) for point, column in self.columns for reading in column)
+
+
+def _times(pairs: Iterable[Pair]) -> list[int]:
+    """The instants; of columns the earliest of each."""
+    if isinstance(pairs, InColumns):
+        return [int(column.values.times().min()) for _, column in pairs.columns]
+    return [micros(reading.at) for _, reading in pairs]
 
 
 class Judge:
@@ -61,12 +83,7 @@ class Judge:
 
         Locks the zones it touches, ascending; emits SublotsJudged and ZoneStates in the same transaction.
         """
-        by_zone: dict[int, list[tuple[PointRef, Reading]]] = defaultdict(list)
-        self._know(u.conn, [*(r.point for r in readings), *(second.point for _, second in conflicts)])
-        for reading in readings:
-            point = self._points.get(reading.point)
-            if point is not None:
-                by_zone[point.zone_id].append((point, reading))
+        by_zone = self._by_zone(u.conn, readings, conflicts)
         doubled: dict[int, list[int]] = defaultdict(list)
         for _, second in conflicts:
             point = self._points.get(second.point)
@@ -108,7 +125,21 @@ class Judge:
 
     # --- one fold
 
-    def _hear(self, fold: ZoneFold, pairs: Iterable[tuple[PointRef, Reading]]) -> int:
+    def _by_zone(
+        self, conn: Connection, readings: Sequence[Reading], conflicts: Sequence[tuple[Reading, Reading]]
+    ) -> Mapping[int, Iterable[Pair]]:
+        """What came of known points, by zone. Of readings in columns, columns: they may be more than memory holds."""
+        in_columns = isinstance(readings, Readings)
+        said = readings.points if isinstance(readings, Readings) else readings
+        self._know(conn, [*(one.point for one in said), *(second.point for _, second in conflicts)])
+        by_zone: dict[int, list[Any]] = defaultdict(list)
+        for one in said:
+            point = self._points.get(one.point)
+            if point is not None:
+                by_zone[point.zone_id].append((point, one))
+        return {zone: InColumns(columns) for zone, columns in by_zone.items()} if in_columns else by_zone
+
+    def _hear(self, fold: ZoneFold, pairs: Iterable[Pair]) -> int:
         """Takes readings into the tail; returns the earliest time among them."""
         first = 2**62
         for met, reading in pairs:
@@ -207,7 +238,7 @@ class Judge:
         self,
         u: Unit,
         zones: Sequence[int],
-        by_zone: Mapping[int, Sequence[tuple[PointRef, Reading]]],
+        by_zone: Mapping[int, Iterable[Pair]],
         doubled: Mapping[int, Sequence[int]],
         marks: Mapping[int, Mapping[Speaker, int]],
     ) -> None:
@@ -232,7 +263,7 @@ class Judge:
             if row.watermark is not None:
                 hour = bucket(min(watermark, heard_to + 1))
             else:
-                times = [micros(reading.at) for _, reading in by_zone.get(zone, ())]
+                times = _times(by_zone.get(zone, ()))
                 times += [*doubled.get(zone, ()), *marks.get(zone, {}).values()]
                 times += [first[zone]] if zone in first else []
                 times += [heard_to] if heard_to else []

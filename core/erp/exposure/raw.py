@@ -2,6 +2,7 @@
 
 # ruff: noqa: S608 - the texts are put together of constants; values are parameters
 
+from array import array
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
@@ -19,12 +20,12 @@ from core.telemetry.units import CANONICAL, NotConvertible, convert
 
 @dataclass(slots=True)
 class Heard:
-    """One point's readings in order of time, as lists that grow. Each list has one entry a reading."""
+    """One point's readings in order of time, as arrays that grow. Each has one entry a reading."""
 
-    at: list[int] = field(default_factory=list)
-    low: list[float] = field(default_factory=list)
-    high: list[float] = field(default_factory=list)
-    quality: list[int] = field(default_factory=list)
+    at: "array[int]" = field(default_factory=lambda: array("q"))
+    low: "array[float]" = field(default_factory=lambda: array("d"))
+    high: "array[float]" = field(default_factory=lambda: array("d"))
+    quality: "array[int]" = field(default_factory=lambda: array("b"))
 
     def put(self, at: int, value: float, quality: int, error: float) -> None:
         """Adds a reading in its place; at a time already there the worse of the two is kept (conflict)."""
@@ -50,9 +51,7 @@ class Heard:
 
     def forget_before(self, at: int) -> None:
         """Drops what cannot speak at or after `at`: all before the last reading at or before it."""
-        keep = 0
-        while keep + 1 < len(self.at) and self.at[keep + 1] <= at:
-            keep += 1
+        keep = max(bisect_right(self.at, at) - 1, 0)
         for column in (self.at, self.low, self.high, self.quality):
             del column[:keep]
 

@@ -236,7 +236,9 @@ class ZoneFold:
                 yield version, hour[version]
             self.base = {} if self.place.band is None else {BAND: reaching(hour[BAND], self.asked_to)}
             self.hour = self.settled = end
-            self._forget()
+            self._unrest()
+        if self._begins_before(self.settled):
+            self._forget()  # once, however many hours: of a long tail it moves all that is left
         if target > self.settled and (target - self.settled > LONG_TAIL or self._tail_length() > LONG_TAIL // SECOND):
             self.base = self._together([self.base], self.look(self.settled, target))
             self.settled = target
@@ -249,10 +251,16 @@ class ZoneFold:
         self.base[BAND] = reaching(self._together([], self.look(early, self.settled))[BAND], self.asked_to)
         self._forget()
 
-    def _forget(self) -> None:
+    def _begins_before(self, at: int) -> bool:
+        return any(len(heard.at) > 1 and heard.at[1] <= at for heard in self.heard.values())
+
+    def _unrest(self) -> None:
         if not self.is_calm:
             self.rests_until = 0  # what is settled is no part of the tail that says whether the zone may rest
         self._unsure()
+
+    def _forget(self) -> None:
+        self._unrest()
         for heard in self.heard.values():
             heard.forget_before(self.settled)
 

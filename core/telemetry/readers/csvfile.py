@@ -4,29 +4,35 @@ Nothing is dropped in silence: what cannot be read becomes a bad reading or, wit
 is no measurement is said or, if the device marked something, an event.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from array import array
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta, tzinfo
+from functools import cache, lru_cache, partial
 from pathlib import Path
 
 import msgspec
 
 from core.telemetry.batch import Gap
+from core.telemetry.compact import PointReadings, Readings, State, Values
 from core.telemetry.quality import Quality, Reason
-from core.telemetry.readers.cells import read_cell
+from core.telemetry.readers.cells import Cell, read_cell
 from core.telemetry.readers.columns import Seen, chosen, look
 from core.telemetry.readers.csvframe import CsvTable, open_table
 from core.telemetry.readers.csvmapping import ASSUMED_ZONE, CONVERSIONS, Column, CsvMapping, check_mapping, index_of
 from core.telemetry.readers.figures import LEAST_GROUPED, Decimal, decimal_of, grouped, split_unit
 from core.telemetry.readers.headings import Role
+from core.telemetry.readers.moments import Instants, Walls
 from core.telemetry.readers.tabledoubts import look_at_fractions, look_at_times, look_for_twins, silences
 from core.telemetry.readers.text import SIMULATED, BadFile, Doubt, NoTable, read_text
-from core.telemetry.readers.walltime import Instant, parse_wall, resolve, zone_named
+from core.telemetry.readers.walltime import parse_wall, resolve, zone_named
 from core.telemetry.reading import Reading
 
 __all__ = ["Column", "CsvMapping", "CsvResult", "Event", "parse_csv", "read_csv"]
 
 _TABLE = "table"
+_REMEMBERED = 10_000
+"""So many different cells are remembered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +53,7 @@ class CsvResult:
     """
 
     rows: int
-    readings: tuple[Reading, ...]
+    readings: Sequence[Reading]
     gaps: tuple[Gap, ...]
     doubts: tuple[Doubt, ...]
     columns: tuple[str, ...]
@@ -68,17 +74,17 @@ class CsvResult:
         return any(doubt.damage for doubt in self.doubts)
 
 
-@dataclass(frozen=True, slots=True)
-class _Row:
-    """A line's time, its cells of values in the order of the mapping (None where the line has no such column), the
-    cells of units beside them, and what the device noted.
+@dataclass(slots=True)
+class _Rows:
+    """The lines that have a time: their numbers and times, and by column of the mapping the cells of values (None where
+    a line has no such column) and of units beside them. `noted` has by place what the device noted.
     """
 
-    line: int
-    wall: datetime
-    cells: tuple[str | None, ...]
-    units: tuple[str, ...]
-    noted: str
+    lines: "array[int]"
+    walls: Walls
+    cells: list[list[str | None]]
+    units: list[list[str]]
+    noted: dict[int, str] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -126,25 +132,24 @@ def parse_csv(text: str, mapping: CsvMapping, edge_at: datetime, stem: str = _TA
 
 def _read(run: _Reading) -> CsvResult:
     table, seen, mapping, doubts = run.table, run.seen, run.mapping, run.doubts
-    rows = list(_rows(run))
-    zone, clock = _zone(run, [row.wall for row in rows])
-    instants = resolve([row.wall for row in rows], zone, mapping.ambiguous, run.edge_at)
-    events = tuple(
-        Event(row.line, instant.at, row.noted) for row, instant in zip(rows, instants, strict=True) if row.noted
-    )
-    readings: list[Reading] = []
-    lines: list[int] = []
+    rows = _rows(run)
+    zone, clock = _zone(run, rows.walls)
+    instants = resolve(rows.walls, zone, mapping.ambiguous, run.edge_at)
+    events = tuple(Event(rows.lines[place], instants[place].at, noted) for place, noted in rows.noted.items())
+    points: list[PointReadings] = []
+    lines: array[int] = array("q")
     for index, column in enumerate(mapping.values):
-        for line, reading in _column(run, rows, instants, index, column):
-            lines.append(line)
-            readings.append(reading)
-    look_at_times([(row.line, row.wall) for row in rows], instants, doubts)
+        found, theirs = _column(run, rows, instants, index, column)
+        points.append(PointReadings(column.point, run.edge_at, mapping.simulated, found))
+        lines.extend(theirs)
+    readings = Readings(points)
+    look_at_times(rows.lines, rows.walls, instants, doubts)
     look_for_twins(readings, lines, doubts)
     look_at_fractions(readings, mapping.values, table.first, doubts)
     gaps, steps = silences(readings, mapping.values, mapping.allowed_gap)
     return CsvResult(
-        rows=len(rows) + sum(doubt.kind == "malformed_row" for doubt in doubts),
-        readings=tuple(readings),
+        rows=len(rows.lines) + sum(doubt.kind == "malformed_row" for doubt in doubts),
+        readings=readings,
         gaps=tuple(gaps),
         doubts=tuple(sorted(doubts, key=lambda doubt: doubt.line)),
         columns=seen.names,
@@ -159,10 +164,10 @@ def _read(run: _Reading) -> CsvResult:
     )
 
 
-def _zone(run: _Reading, walls: Sequence[datetime]) -> tuple[tzinfo, str]:
+def _zone(run: _Reading, walls: Walls) -> tuple[tzinfo, str]:
     """The zone of times without an offset: the file's own, else the given one, else an assumed one, which is said."""
     given, own, first = run.mapping.timezone, run.seen.zone, run.table.first
-    naive = next((wall for wall in walls if wall.tzinfo is None), None)
+    naive = walls.first_naive()
     if own is not None:
         if (
             given is not None
@@ -181,18 +186,19 @@ def _zone(run: _Reading, walls: Sequence[datetime]) -> tuple[tzinfo, str]:
     return zone_named(ASSUMED_ZONE), "offsets in the file"
 
 
-def _rows(run: _Reading) -> Iterator[_Row]:
+def _rows(run: _Reading) -> _Rows:
     """The rows that have a time and no more cells than there are columns; the others become doubts."""
     table, doubts = run.table, run.doubts
     names, form = run.seen.names, table.time_form.form
     width = len(names)
     places = [index_of(column.column, names) for column in run.mapping.values]
     units = [None if c.unit_column is None else index_of(c.unit_column, names) for c in run.mapping.values]
-    united = any(place is not None for place in units)
     notes = [
         (place, names[place]) for place, column in enumerate(run.seen.columns)
         if column.role is Role.EVENT and place not in places
     ]  # fmt: skip
+    out = _Rows(array("q"), Walls(), [[] for _ in places], [[] for _ in units])
+    once = _Once()
     for line, cells in table.records():
         if len(cells) > width and any(cell.strip() for cell in cells[width:]):
             doubts.append(Doubt(line, "malformed_row", f"{len(cells)} columns, {width} expected", damage=True))
@@ -205,12 +211,24 @@ def _rows(run: _Reading) -> Iterator[_Row]:
         except ValueError as error:
             _without_time(run, line, cells, str(error))
             continue
-        found = tuple(cells[place] if place < len(cells) else None for place in places)
-        noted = _noted(cells, notes) if notes else ""
-        beside = (
-            tuple("" if place is None or place >= len(cells) else cells[place] for place in units) if united else ()
-        )
-        yield _Row(line, wall, found, beside, noted)
+        if notes and (noted := _noted(cells, notes)):
+            out.noted[len(out.lines)] = noted
+        out.lines.append(line)
+        out.walls.add(wall)
+        for column, place, unit in zip(range(len(places)), places, units, strict=True):
+            out.cells[column].append(once[cells[place]] if place < len(cells) else None)
+            if unit is not None:
+                out.units[column].append(once[cells[unit]] if unit < len(cells) else "")
+    return out
+
+
+class _Once(dict[str, str]):
+    """The same text for equal texts: a recorder's values repeat. Very many different ones are not all remembered."""
+
+    def __missing__(self, text: str) -> str:
+        if len(self) < _REMEMBERED:
+            self[text] = text
+        return text
 
 
 def _noted(cells: Sequence[str], notes: Sequence[tuple[int, str]]) -> str:
@@ -227,66 +245,67 @@ def _without_time(run: _Reading, line: int, cells: Sequence[str], why: str) -> N
     run.doubts.append(Doubt(line, "malformed_row", f"no time ({why})", damage=True))
 
 
-def _column(
-    run: _Reading, rows: Sequence[_Row], instants: Sequence[Instant], index: int, column: Column
-) -> Iterator[tuple[int, Reading]]:
-    """The readings of one column, with their lines. A row in which the device only noted something is none of them."""
+def _column(run: _Reading, rows: _Rows, instants: Instants, index: int, column: Column) -> tuple[Values, "array[int]"]:
+    """The values of one column, with their lines. A row in which the device only noted something is none of them."""
     decimal = run.mapping.decimal or _decimal(rows, column, index)
     claimed = {other.unit for other in run.mapping.values if other.column == column.column}
+    unit_of = cache(lambda beside: split_unit(f"0 {beside}")[1])
+    cell_of = lru_cache(_REMEMBERED)(partial(_read_cell, decimal=decimal, column=column))
     apart = False
-    for row, instant in zip(rows, instants, strict=True):
-        text = row.cells[index]
-        if row.noted and not any(cell and cell.strip() for cell in row.cells):
+    out, lines = Values(), array("q")
+    for place, text in enumerate(rows.cells[index]):
+        if place in rows.noted and not any((cells[place] or "").strip() for cells in rows.cells):
             continue
-        unit = split_unit(f"0 {row.units[index]}")[1] if column.unit_column is not None else column.unit
+        beside = rows.units[index][place] if column.unit_column is not None else None
+        unit = column.unit if beside is None else unit_of(beside)
         if unit != column.unit and unit in claimed:
             continue
+        line = rows.lines[place]
         if text is None:
-            message = f"no column {column.column!r} in this line"
-            run.doubts.append(Doubt(row.line, "malformed", message, damage=True))
-            yield row.line, _made(run, column, instant, None, Quality.BAD, Reason.NO_VALUE)
-            continue
-        if unit != column.unit:
-            message = f"the unit is {row.units[index]!r}, not {column.unit}"
-            run.doubts.append(Doubt(row.line, "wrong_unit", message, damage=True))
-            yield row.line, _made(run, column, instant, None, Quality.BAD, Reason.WRONG_UNIT)
-            continue
-        cell = read_cell(text, decimal, column.unit)
+            cell = _not_there(column)
+        else:
+            cell = cell_of(text) if unit == column.unit else _of_another_unit(column, beside or "")
         if cell.doubt:
-            run.doubts.append(Doubt(row.line, cell.doubt, f"{column.column!r}: {cell.message}", cell.damage))
-        elif not apart and len(text) >= LEAST_GROUPED and grouped(text, decimal):
+            run.doubts.append(Doubt(line, cell.doubt, cell.message, cell.damage))
+        elif not apart and text is not None and len(text) >= LEAST_GROUPED and grouped(text, decimal):
             apart = True
             message = f"{column.column!r}: {text.strip()!r} is read as {cell.value:.10g}, its thousands apart"
-            run.doubts.append(Doubt(row.line, "thousands", message))
-        yield row.line, _made(run, column, instant, cell.value, cell.quality, cell.reason)
+            run.doubts.append(Doubt(line, "thousands", message))
+        lines.append(line)
+        out.add(instants.at[place], *_made(column, cell, instants.doubts.get(place, "")))
+    return out, lines
 
 
-def _decimal(rows: Sequence[_Row], column: Column, index: int) -> Decimal:
+def _read_cell(text: str, decimal: Decimal, column: Column) -> Cell:
+    cell = read_cell(text, decimal, column.unit)
+    return replace(cell, message=f"{column.column!r}: {cell.message}") if cell.doubt else cell
+
+
+def _not_there(column: Column) -> Cell:
+    message = f"no column {column.column!r} in this line"
+    return Cell(None, Quality.BAD, Reason.NO_VALUE, "malformed", message, damage=True)
+
+
+def _of_another_unit(column: Column, beside: str) -> Cell:
+    message = f"the unit is {beside!r}, not {column.unit}"
+    return Cell(None, Quality.BAD, Reason.WRONG_UNIT, "wrong_unit", message, damage=True)
+
+
+def _decimal(rows: _Rows, column: Column, index: int) -> Decimal:
     try:
-        cells = ((row.line, row.cells[index]) for row in rows)
+        cells = zip(rows.lines, rows.cells[index], strict=True)
         return decimal_of((line, split_unit(cell)[0]) for line, cell in cells if cell and "," in cell)
     except BadFile as error:
         raise BadFile(f"column {column.column!r}: {error.message}", error.line) from error
 
 
-def _made(
-    run: _Reading, column: Column, instant: Instant, value: float | None, quality: Quality, reason: str
-) -> Reading:
-    """The reading of one cell, in the unit that is wanted; a doubtful time makes a good value uncertain."""
-    if instant.doubt and quality is Quality.GOOD:
+def _made(column: Column, cell: Cell, doubt: str) -> tuple[float | None, State]:
+    """The value of one cell, in the unit that is wanted; a doubtful time makes a good value uncertain."""
+    value, quality, reason = cell.value, cell.quality, cell.reason
+    if doubt and quality is Quality.GOOD:
         quality, reason = Quality.UNCERTAIN, Reason.CLOCK
     unit = column.unit if column.to_unit is None else column.to_unit
     if value is not None and (column.unit, unit) in CONVERSIONS:
         factor, offset = CONVERSIONS[column.unit, unit]
         value = value * factor + offset
-    return Reading(
-        point=column.point,
-        at=instant.at,
-        value=value,
-        unit=unit,
-        edge_at=run.edge_at,
-        source_at=instant.at,
-        quality=quality,
-        reason=reason,
-        simulated=run.mapping.simulated,
-    )
+    return value, State(quality, reason, unit)

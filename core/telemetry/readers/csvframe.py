@@ -12,7 +12,7 @@ from core.telemetry.readers.csvmapping import CsvMapping, places
 from core.telemetry.readers.dateforms import is_clock, is_day, is_stamp
 from core.telemetry.readers.figures import is_figure, split_unit
 from core.telemetry.readers.headings import names_time, plain
-from core.telemetry.readers.text import BadFile, NoTable, lines_of, missing
+from core.telemetry.readers.text import BadFile, NoTable, first_lines, missing
 from core.telemetry.readers.walltime import ISO, TimeForm, fits, form_of
 
 _SNIFFED_ROWS = 300
@@ -76,9 +76,9 @@ def open_table(text: str, mapping: CsvMapping) -> CsvTable:
     return replace(table, time_form=form_of(_stamps(table, (cells for _, cells in table.records()))))
 
 
-def _stamps(table: CsvTable, records: Iterable[Sequence[str]]) -> list[str]:
+def _stamps(table: CsvTable, records: Iterable[Sequence[str]]) -> Iterator[str]:
     last = max(table.times, default=0)
-    return [stamp for cells in records if len(cells) > last and (stamp := table.stamp(cells))]
+    return (stamp for cells in records if len(cells) > last and (stamp := table.stamp(cells)))
 
 
 def _framed(text: str, delimiter: str, rows: Sequence[Record], mapping: CsvMapping) -> CsvTable:
@@ -107,7 +107,7 @@ def _framed(text: str, delimiter: str, rows: Sequence[Record], mapping: CsvMappi
         times = times or ((0,) if names else ())
     elif len(times) == 1 and begin < len(rows):
         times = _with_clock(rows[begin][1], times[0])
-    above = tuple(lines_of(text)[: (number or first[0]) - 1])
+    above = tuple(first_lines(text, (number or first[0]) - 1))
     return CsvTable(text, delimiter, names, units, times, TimeForm(ISO), number, first[0], above, doubts)
 
 

@@ -13,11 +13,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from core.telemetry.compact import Readings
 from core.telemetry.quality import Quality
 from core.telemetry.readers.cells import read_cell
 from core.telemetry.readers.columns import segment
 from core.telemetry.readers.csvfile import CsvResult, Event
 from core.telemetry.readers.csvmapping import Column, CsvMapping
+from core.telemetry.readers.moments import Walls
 from core.telemetry.readers.tabledoubts import look_at_times, look_for_twins, silences
 from core.telemetry.readers.text import BadFile, Doubt, NoTable
 from core.telemetry.readers.walltime import ISO, Ambiguous, fits, parse_wall, resolve, zone_named
@@ -58,21 +60,23 @@ def parse_ems(text: str, stem: str, mapping: CsvMapping, edge_at: datetime) -> C
     others = sorted({key for _, fields in found for key in fields if key in MEASURED and key not in keys})
     if others:
         doubts.append(Doubt(1, "columns", f"not taken, since not asked for: {', '.join(others)}"))
-    instants = resolve([record.at for record in records], zone_named("UTC"), Ambiguous.ORDER, edge_at)
+    walls = Walls(record.at for record in records)
+    instants = resolve(walls, zone_named("UTC"), Ambiguous.ORDER, edge_at)
     columns = [
         Column(key, f"import/ems/{segment(device or stem)}/{key}/{MEASURED[key][0]}", MEASURED[key][1]) for key in keys
     ]
-    readings, lines = [], []
+    made, lines = [], []
     for column in columns:
         for record, instant in zip(records, instants, strict=True):
             lines.append(record.number)
-            readings.append(_reading(record, instant.at, column, edge_at, doubts))
-    look_at_times([(record.number, record.at) for record in records], instants, doubts)
+            made.append(_reading(record, instant.at, column, edge_at, doubts))
+    look_at_times([record.number for record in records], walls, instants, doubts)
+    readings = Readings.of(made)
     look_for_twins(readings, lines, doubts)
     gaps, steps = silences(readings, columns, mapping.allowed_gap)
     maker = " ".join(str(found[0][1][key]) for key in ("LMFR", "LMOD") if found[0][1].get(key))
     return CsvResult(
-        rows=len(found), readings=tuple(readings), gaps=tuple(gaps),
+        rows=len(found), readings=readings, gaps=tuple(gaps),
         doubts=tuple(sorted(doubts, key=lambda doubt: doubt.line)),
         columns=tuple(keys), delimiter="", time_format=ISO, steps=steps, events=tuple(_events(records)),
         device=f"WHO EMS {maker}".strip(), serial=device, clock="UTC (ABST is by definition)",

@@ -2,12 +2,13 @@
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Literal
 
-import msgspec
+import numpy as np
 
+from core.telemetry.compact import PointReadings, Readings
 from core.telemetry.readers.columns import segment
 from core.telemetry.readers.csvfile import Event
 from core.telemetry.readers.csvmapping import CsvMapping
@@ -83,7 +84,7 @@ def logged(report: Report, serial: str, edge_at: datetime) -> list[Reading]:
     return report.readings(points, edge_at)
 
 
-def set_right(readings: Iterable[Reading], fast: float) -> list[Reading]:
+def set_right(readings: Iterable[Reading], fast: float) -> Readings:
     """The readings of a clock that was `fast` by so many minutes (slow if negative), at the times they were taken.
 
     Their own stamps stay in `source_at`. Raises BadFile for an offset of more than a year, or none at all.
@@ -91,24 +92,30 @@ def set_right(readings: Iterable[Reading], fast: float) -> list[Reading]:
     if not abs(fast) <= _MOST_FAST:  # not a number is no offset either
         raise BadFile(f"a clock that is {fast:g} minutes fast cannot be set right")
     by = timedelta(minutes=fast)
-    return [msgspec.structs.replace(reading, at=reading.at - by) for reading in readings]
+    shift = by // timedelta(microseconds=1)
+    return Readings(
+        replace(one, values=one.values.shifted(shift), fast=one.fast + by) for one in Readings.of(readings).points
+    )
 
 
-def by_quantity(readings: Iterable[Reading]) -> Mapping[tuple[str, str], Sequence[Reading]]:
+def by_quantity(readings: Iterable[Reading]) -> Mapping[tuple[str, str], Readings]:
     """Readings by (quantity, unit), in the file's order.
 
     Raises BadFile where two columns measure one quantity, or a column has no unit: it must be said which counts.
     """
-    out: dict[tuple[str, str], list[Reading]] = {}
+    out: dict[tuple[str, str], list[PointReadings]] = {}
     devices: dict[str, dict[str, None]] = {}
-    for reading in readings:
-        device, quantity = reading.point.rsplit("/", 1)
+    for column in Readings.of(readings).points:
+        if not column.values:
+            continue
+        device, quantity = column.point.rsplit("/", 1)
         devices.setdefault(quantity, {})[device] = None
-        if not reading.unit:
-            raise BadFile(f"{quantity} has no unit: neither the heading nor the cells say it, so it must be given")
-        out.setdefault((quantity, reading.unit), []).append(reading)
+        for unit in dict.fromkeys(column.values.states[place].unit for place in np.unique(column.values.places())):
+            if not unit:
+                raise BadFile(f"{quantity} has no unit: neither the heading nor the cells say it, so it must be given")
+            out.setdefault((quantity, unit), []).append(replace(column, values=column.values.of_unit(unit)))
     for quantity, found in devices.items():
         if len(found) > 1:
             names = ", ".join(device.rpartition("/")[2] for device in found)
             raise BadFile(f"several columns are of {quantity} ({names}): say which counts")
-    return out
+    return {key: Readings(columns) for key, columns in out.items()}

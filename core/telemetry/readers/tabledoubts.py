@@ -1,16 +1,18 @@
 """What is in doubt of a table as a whole: its times, values given twice, silences, humidity in fractions. Pure."""
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
-from itertools import pairwise
-from statistics import median_low
+from datetime import timedelta
+
+import numpy as np
+from numpy.typing import NDArray
 
 from core.telemetry.batch import Gap
+from core.telemetry.compact import Readings, Values, moment_of
 from core.telemetry.quality import Quality
 from core.telemetry.readers.csvmapping import Column
+from core.telemetry.readers.moments import Instants, Walls
 from core.telemetry.readers.text import Doubt
-from core.telemetry.readers.walltime import NEWEST_FIRST, Instant, newest_first
-from core.telemetry.reading import Reading
+from core.telemetry.readers.walltime import NEWEST_FIRST, runs_back
 
 GAP_FACTOR = 1.5
 """Without an allowed gap, a silence longer than this many usual steps is one."""
@@ -22,43 +24,69 @@ _TIMES = {
 _FRACTION = 1.0
 
 
-def look_at_times(rows: Sequence[tuple[int, datetime]], instants: Sequence[Instant], doubts: list[Doubt]) -> None:
-    """Doubtful times, and steps back of the clock, each with its line. `rows` are lines and times as written."""
-    for (line, wall), instant in zip(rows, instants, strict=True):
-        if instant.doubt:
-            doubts.append(Doubt(line, instant.doubt, f"{wall} {_TIMES[instant.doubt]}"))
-    timed = [(instant.at, line) for (line, _), instant in zip(rows, instants, strict=True)]
-    if newest_first([at for at, _ in timed]):
-        doubts.append(Doubt(timed[0][1], "newest_first", NEWEST_FIRST))
-        timed.reverse()
-    for (before, _), (at, line) in pairwise(timed):
-        if at < before:
-            doubts.append(Doubt(line, "step_back", f"the clock steps back from {before} to {at}"))
+def look_at_times(lines: Sequence[int], walls: Walls, instants: Instants, doubts: list[Doubt]) -> None:
+    """Doubtful times, and steps back of the clock, each with its line. `walls` are the times as written."""
+    for place, doubt in instants.doubts.items():
+        doubts.append(Doubt(lines[place], doubt, f"{walls[place]} {_TIMES[doubt]}"))
+    times = np.frombuffer(instants.at, np.int64)
+    if runs_back(times):
+        doubts.append(Doubt(lines[0], "newest_first", NEWEST_FIRST))
+        steps = [(place + 1, place) for place in np.flatnonzero(times[:-1] < times[1:])[::-1].tolist()]
+    else:
+        steps = [(place, place + 1) for place in np.flatnonzero(times[1:] < times[:-1]).tolist()]
+    for before, after in steps:
+        message = f"the clock steps back from {moment_of(instants.at[before])} to {moment_of(instants.at[after])}"
+        doubts.append(Doubt(lines[after], "step_back", message))
 
 
-def look_for_twins(readings: Sequence[Reading], lines: Sequence[int], doubts: list[Doubt]) -> None:
+def look_for_twins(readings: Readings, lines: Sequence[int], doubts: list[Doubt]) -> None:
     """A second value at one time of one point: equal is a duplicate, different a conflict. Both stay."""
-    seen: dict[tuple[str, datetime], tuple[Reading, int]] = {}
-    for reading, line in zip(readings, lines, strict=True):
-        first, at = seen.setdefault((reading.point, reading.at), (reading, line))
-        if first is reading:
-            continue
-        same = (first.value, first.quality) == (reading.value, reading.quality)
-        kind = "duplicate" if same else "conflict"
-        doubts.append(Doubt(line, kind, f"{reading.point} at {reading.at} again (first on line {at})"))
+    begin = 0
+    places: dict[str, list[range]] = {}
+    times: dict[str, list[NDArray[np.int64]]] = {}
+    for column in readings.points:
+        end = begin + len(column.values)
+        places.setdefault(column.point, []).append(range(begin, end))
+        times.setdefault(column.point, []).append(column.values.times())
+        begin = end
+    for point, found in times.items():
+        if len(found) == 1 and (_rising(found[0]) or _rising(found[0][::-1])):
+            continue  # most files, and no copy of their times
+        at, place = np.concatenate(found), np.concatenate([np.array(each) for each in places[point]])
+        order = np.argsort(at, kind="stable")
+        at, place = at[order], place[order]
+        again = np.flatnonzero(at[1:] == at[:-1]) + 1
+        firsts = np.searchsorted(at, at[again])
+        for twin, first in sorted(zip(place[again].tolist(), place[firsts].tolist(), strict=True)):
+            one, other = readings[first], readings[twin]
+            kind = "duplicate" if (one.value, one.quality) == (other.value, other.quality) else "conflict"
+            doubts.append(Doubt(lines[twin], kind, f"{point} at {other.at} again (first on line {lines[first]})"))
 
 
-def look_at_fractions(readings: Sequence[Reading], columns: Sequence[Column], line: int, doubts: list[Doubt]) -> None:
+def look_at_fractions(readings: Readings, columns: Sequence[Column], line: int, doubts: list[Doubt]) -> None:
     """Percentages that all lie between 0 and 1, as where a spreadsheet shows 0.45 as 45 %: taken as they are."""
     for column in columns:
-        values = [r.value for r in readings if column.unit == "%" and r.point == column.point and r.value is not None]
-        if any(values) and all(0 <= float(value) <= _FRACTION for value in values):
+        if column.unit != "%":
+            continue
+        values = np.concatenate([[], *(one.values.numbers() for one in readings.points if one.point == column.point)])
+        values = values[~np.isnan(values)]
+        if values.any() and bool(((values >= 0) & (values <= _FRACTION)).all()):
             message = f"{column.column!r}: no value is above 1 %; if these are fractions, they are 100 times too small"
             doubts.append(Doubt(line, "fractions", message))
 
 
+def _rising(times: NDArray[np.int64]) -> bool:
+    """Whether each is later than the one before."""
+    return bool((times[1:] > times[:-1]).all())
+
+
+def _good_times(values: Values) -> NDArray[np.int64]:
+    good = values.of_quality(Quality.GOOD)
+    return values.times() if good.all() else values.times()[good]
+
+
 def silences(
-    readings: Sequence[Reading], columns: Sequence[Column], allowed_gap: float | None
+    readings: Readings, columns: Sequence[Column], allowed_gap: float | None
 ) -> tuple[list[Gap], dict[str, timedelta]]:
     """The silences of each point between good values (an uncertain one is no coverage), and its usual step.
 
@@ -67,13 +95,17 @@ def silences(
     gaps: list[Gap] = []
     steps: dict[str, timedelta] = {}
     for column in columns:
-        moments = sorted({r.at for r in readings if r.point == column.point and r.quality is Quality.GOOD})
-        distances = [later - earlier for earlier, later in pairwise(moments)]
-        if not distances:
+        mine = [_good_times(one.values) for one in readings.points if one.point == column.point]
+        moments = mine[0] if len(mine) == 1 and _rising(mine[0]) else np.unique(np.concatenate(mine))
+        if len(moments) < 2:  # noqa: PLR2004 - two make a distance
             continue
-        steps[column.point] = median_low(distances)
+        distances = np.diff(moments)
+        middle = (len(distances) - 1) // 2
+        steps[column.point] = timedelta(microseconds=int(np.partition(distances, middle)[middle]))
         allowed = steps[column.point] * GAP_FACTOR
         if allowed_gap is not None:
             allowed = timedelta(minutes=allowed_gap)
-        gaps += [Gap(column.point, a, b, "silence") for a, b in pairwise(moments) if b - a > allowed]
+        for place in np.flatnonzero(distances > allowed // timedelta(microseconds=1)).tolist():
+            start, stop = moment_of(int(moments[place])), moment_of(int(moments[place + 1]))
+            gaps.append(Gap(column.point, start, stop, "silence"))
     return gaps, steps

@@ -131,6 +131,11 @@ def lines_of(text: str) -> list[str]:
     return _LINE_END.split(text)
 
 
+def first_lines(text: str, count: int) -> list[str]:
+    """So many lines from the beginning."""
+    return _LINE_END.split(text, maxsplit=count)[:count] if count > 0 else []
+
+
 def missing(text: str) -> bool:
     """Whether the text stands for no value: empty, dashes such as `--.-`, or a word such as NaN or n/a."""
     bare = text.strip()

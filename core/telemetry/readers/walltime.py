@@ -1,15 +1,20 @@
 """Wall-clock times of a file as instants: offsets, time zones, the hour that comes twice in autumn. Pure."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from enum import StrEnum
 from functools import lru_cache
-from itertools import pairwise
+from itertools import islice, pairwise
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+import numpy as np
+from numpy.typing import NDArray
+
+from core.telemetry.compact import EPOCH
 from core.telemetry.readers.dateforms import AmbiguousDates, DateOrder, offset_of, order_of, when
+from core.telemetry.readers.moments import Instants, Walls
 from core.telemetry.readers.text import BadFile, parse_time
 
 ISO = "iso"
@@ -18,7 +23,6 @@ EPOCHS = {"unix": 1_000_000.0, "unix_ms": 1_000.0, "unix_us": 1.0, "unix_ns": 1e
 _TRIED = 1000
 _POSSIBLE = (1900, 2199)
 _EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 NEWEST_FIRST = "the newest comes first: read from the end"
 """What is said of such a file, once; a step back of its clock is then one in the order of its times."""
 _ORDERS = {order.value: order for order in DateOrder}
@@ -38,14 +42,6 @@ class Ambiguous(StrEnum):
     """The first pass until the file steps back, then the second; uncertain where the file never steps back."""
     FIRST = "first"
     SECOND = "second"
-
-
-@dataclass(frozen=True, slots=True)
-class Instant:
-    """An instant in UTC and, if it is not certain, why: ambiguous_time, nonexistent_time or absurd_time."""
-
-    at: datetime
-    doubt: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +74,7 @@ def parse_wall(text: str, form: str | None) -> datetime:
     if form in EPOCHS:
         try:
             count = int(bare) if bare.isdecimal() else float(bare)
-            wall = _EPOCH + timedelta(microseconds=round(count * EPOCHS[form]))
+            wall = EPOCH + timedelta(microseconds=round(count * EPOCHS[form]))
         except OverflowError as error:
             raise ValueError(f"{bare!r} is no time") from error
     elif form in (None, ISO):
@@ -108,14 +104,15 @@ def fits(text: str, form: str | None) -> bool:
     return True
 
 
-def form_of(stamps: Sequence[str]) -> TimeForm:
+def form_of(stamps: Iterable[str]) -> TimeForm:
     """The form in which times are written: ISO 8601 (or with UTC or GMT behind it), all in digits, a count since 1970
     (by its size), or dates in one of the usual orders.
 
     Where several orders fit, the one with regular steps is taken and the choice said. Raises AmbiguousDates where that
     does not tell.
     """
-    some = stamps[:_TRIED]
+    ahead = iter(stamps)
+    some = list(islice(ahead, _TRIED))
     compact = _COMPACT.get(len(some[0]) if some else 0)
     if compact is not None and all(len(stamp) == len(some[0]) and fits(stamp, compact) for stamp in some):
         return TimeForm(compact)
@@ -129,8 +126,8 @@ def form_of(stamps: Sequence[str]) -> TimeForm:
         chosen = order_of(some)
     except AmbiguousDates:
         chosen = None
-    if len(stamps) > len(some) and (chosen is None or chosen.doubt):  # a later date may tell
-        chosen = order_of(stamps)
+    if (chosen is None or chosen.doubt) and (others := list(ahead)):  # a later date may tell
+        chosen = order_of([*some, *others])
     elif chosen is None:
         chosen = order_of(some)
     return TimeForm(ISO) if chosen is None else TimeForm(chosen.order, chosen.doubt)
@@ -146,20 +143,27 @@ def newest_first(moments: Sequence[datetime]) -> bool:
     return back > max(on, 1)
 
 
-def resolve(walls: Sequence[datetime], zone: tzinfo, rule: Ambiguous, now: datetime) -> list[Instant]:
+def runs_back(times: NDArray[np.int64]) -> bool:
+    """As `newest_first`, of microseconds."""
+    return int((times[1:] < times[:-1]).sum()) > max(int((times[1:] > times[:-1]).sum()), 1)
+
+
+def resolve(walls: Iterable[datetime], zone: tzinfo, rule: Ambiguous, now: datetime) -> Instants:
     """Each wall-clock time as an instant, in the file's order; `now` tells what lies in the future.
 
     Of a file with the newest first, the hour that comes twice is read from the end.
     """
-    if newest_first(walls):
-        return _resolve(walls[::-1], zone, rule, now)[::-1]
+    walls = walls if isinstance(walls, Walls) else Walls(walls)
+    if runs_back(walls.comparable()):
+        return _resolve(walls.backwards(), zone, rule, now).backwards()
     return _resolve(walls, zone, rule, now)
 
 
-def _resolve(walls: Sequence[datetime], zone: tzinfo, rule: Ambiguous, now: datetime) -> list[Instant]:
-    twice = [_twice(wall, zone) for wall in walls]
+def _resolve(walls: Walls, zone: tzinfo, rule: Ambiguous, now: datetime) -> Instants:
+    twice = bytearray(_twice(wall, zone) for wall in walls)
     stepped = _days_that_step(walls, twice)
-    out: list[Instant] = []
+    out = Instants()
+    latest = now + timedelta(days=1)
     second: set[tuple[int, int]] = set()
     before: datetime | None = None
     for wall, ambiguous in zip(walls, twice, strict=True):
@@ -177,9 +181,9 @@ def _resolve(walls: Sequence[datetime], zone: tzinfo, rule: Ambiguous, now: date
             doubt = "nonexistent_time"
         aware = wall if wall.tzinfo is not None else wall.replace(tzinfo=zone, fold=fold)
         at = aware.astimezone(UTC)
-        if not _EARLIEST <= at <= now + timedelta(days=1):
+        if not _EARLIEST <= at <= latest:
             doubt = "absurd_time"
-        out.append(Instant(at, doubt))
+        out.add(at, doubt)
         before = wall if wall.tzinfo is None else None
     return out
 
@@ -206,7 +210,7 @@ def _exists(wall: datetime, zone: tzinfo) -> bool:
     return wall.replace(tzinfo=zone).astimezone(UTC).astimezone(zone).replace(tzinfo=None) == wall
 
 
-def _days_that_step(walls: Sequence[datetime], twice: Sequence[bool]) -> set[tuple[int, int]]:
+def _days_that_step(walls: Walls, twice: Sequence[int]) -> set[tuple[int, int]]:
     """The days on which the file itself goes through the doubled hour a second time."""
     days: set[tuple[int, int]] = set()
     for index in range(1, len(walls)):
