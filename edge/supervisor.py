@@ -126,7 +126,8 @@ class Source:
     @property
     def zones(self) -> frozenset[str]:
         """Every zone it speaks for, also of collectors before a restart."""
-        self.zones_seen |= self.collector.zones
+        if not self.collector.zones <= self.zones_seen:
+            self.zones_seen |= self.collector.zones
         return self.zones_seen
 
     @property
@@ -164,10 +165,15 @@ class Source:
                 self._zones_noted = frozenset(zones)
                 self.zones_seen |= self._zones_noted
 
+    @property
+    def has_new_zones(self) -> bool:
+        """Whether it speaks for zones that are not written down."""
+        return bool(self._identity) and self.zones != self._zones_noted
+
     async def note_zones(self) -> None:
         """Writes down which zones it speaks for, when there are new ones."""
         zones = self.zones
-        if self._identity and zones != self._zones_noted:
+        if self.has_new_zones:
             await self._spool.note(f"zones of {self.name}", " ".join([self._identity, *sorted(zones)]))
             self._zones_noted = zones
 
@@ -250,7 +256,8 @@ class Supervisor:
         """
         now = self._clock()
         self._note_connections(now)
-        await asyncio.gather(*(source.note_zones() for source in self.sources))
+        if learned := [source for source in self.sources if source.has_new_zones]:
+            await asyncio.gather(*(source.note_zones() for source in learned))
         marks = [mark for source in self.sources if (mark := source.watermark(now)) is not None]
         partitions = {partition_of(zone) for source in self.sources for zone in source.zones}
         await self._spool.watermarks(marks, partitions if partitions or self._marked else {0})

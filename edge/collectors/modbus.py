@@ -48,7 +48,8 @@ class ModbusCollector:
         self._zones = frozenset(zone_of(point.point) for unit in config.units for point in unit.points)
         self._connected = False
         self._unkept_since: datetime | None = None
-        self._phase = int.from_bytes(hashlib.sha256(config.name.encode()).digest()[:4], "big") / 2**32
+        self.phase = int.from_bytes(hashlib.sha256(config.name.encode()).digest()[:4], "big") / 2**32
+        """Where within an interval it is polled, from 0 to 1: by its name, so that buses are polled apart."""
 
     @property
     def counts(self) -> dict[str, int]:
@@ -101,7 +102,7 @@ class ModbusCollector:
         # First turns are spread over the shortest interval, so that units do not queue up behind each other; and buses
         # that are opened at once, as at the gateway's start, begin apart, or they would all be polled at one instant.
         shortest = min(unit.every for unit in self._units)
-        begin = loop.time() + self._phase * min(shortest, _LATEST_BEGIN)
+        begin = loop.time() + self.phase * min(shortest, _LATEST_BEGIN)
         for index, unit in enumerate(self._units):
             unit.due = begin + index * shortest / len(self._units)
         while True:

@@ -2,7 +2,10 @@
 
 import asyncio
 import contextlib
+import functools
 import logging
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -200,3 +203,31 @@ def test_a_clock_that_is_set_or_off_is_told_once(caplog: pytest.LogCaptureFixtur
         "the clock: -2.100 s from the stream server's clock, allowed 2.0 s",
         "the clock: within its tolerance again",
     ]
+
+
+def test_hundreds_of_sources_start_and_are_marked_without_a_commit_for_each(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with await Spool.open(tmp_path, "gw", "plant") as spool:
+            names = [f"s{number}" for number in range(200)]
+            boss = Supervisor([functools.partial(FedCollector, name) for name in names], spool, identities=names)
+            task = asyncio.create_task(boss.run())
+            try:
+                await eventually(lambda: all(source.connected for source in boss.sources))
+                for number, source in enumerate(boss.sources):
+                    assert isinstance(source.collector, FedCollector)
+                    source.collector.seen = {f"plant/store/z{number}"}
+                await boss.mark()
+                assert spool.commits < 20
+                noted = [await spool.noted(f"zones of {name}") for name in names]
+                assert noted == [f"{name} plant/store/z{number}" for number, name in enumerate(names)]
+                assert not any(source.has_new_zones for source in boss.sources)
+            finally:
+                await end([task])
+
+    asyncio.run(story())
+
+
+def test_a_gateway_imports_the_libraries_of_no_protocol_that_it_does_not_speak() -> None:
+    code = "import sys, edge.app; print({'asyncua', 'pymodbus', 'paho'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"

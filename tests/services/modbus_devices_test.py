@@ -113,6 +113,17 @@ def test_units_take_their_turns_spread_over_the_interval() -> None:
     asyncio.run(main())
 
 
+def test_buses_begin_apart_by_their_names_and_always_alike() -> None:
+    """Hundreds that are opened at once, as at the gateway's start, would else all be polled at one instant."""
+
+    def begins(number: int) -> float:
+        return ModbusCollector(bus(502, {"id": 1, "points": [holding("u/t", 0)]}, name=f"b{number}")).phase
+
+    found = [begins(number) for number in range(200)]
+    assert found == [begins(number) for number in range(200)]
+    assert {int(10 * phase) for phase in found} == set(range(10))
+
+
 def test_an_illegal_address_is_found_and_its_neighbours_are_read() -> None:
     async def main() -> None:
         port = free_port()
