@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Sequence
 
 from sqlalchemy import Engine, NullPool, create_engine, text
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, OperationalError
 
 from core.erp.kernel.audit import BehindWitness, Sealer
 from core.erp.kernel.auth import now_utc
@@ -90,7 +90,9 @@ class Loop(threading.Thread):
                 self._work()
                 self.failure = None
             except Exception as error:  # the loop outlives a database that is away; said once, not at every turn
-                if self.failure is None:
+                if self.failure is None and isinstance(error, OperationalError):  # known: its server is away
+                    log.warning("%s waits for the database: %s", self.name, str(error.orig).partition("\n")[0])
+                elif self.failure is None:
                     log.exception("%s fails; trying again", self.name)
                 self.failure = f"{type(error).__name__}: {getattr(error, 'orig', error)}"
             self._stop_now.wait(self._every)

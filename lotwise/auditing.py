@@ -20,7 +20,9 @@ from core.erp.kernel.witness import HEADS, Head, Witness
 from core.settings import Settings
 from lotwise.runtime import in_words, servers
 
-app = typer.Typer(no_args_is_help=True, help="The audit trail: verify it, or begin a new witness of it.")
+app = typer.Typer(
+    no_args_is_help=True, add_completion=False, help="The audit trail: verify it, or begin a new witness of it."
+)
 out = Console()
 
 

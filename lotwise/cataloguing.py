@@ -62,7 +62,8 @@ class Plan:
         """What will be made, one a line."""
         out = [f"site {self.site['code']} (time zone {self.site['timezone']})"] if self.site else []
         out += [
-            f"zone {zone['address']}{_band_words(zone)}, may be silent for {zone['allowed_gap']}" for zone in self.zones
+            f"zone {zone['address']}{_band_words(zone)}, may be silent for {_plain(zone['allowed_gap'])}"
+            for zone in self.zones
         ]
         out += [f"zone {address}, which is there, gets its{_band_words(change)}" for _, address, change in self.changes]
         for point in self.points:
@@ -75,7 +76,7 @@ def _band_words(zone: dict[str, Any]) -> str:
     if "band_low" not in zone and "band_high" not in zone:
         return " without a band"
     band = Band(zone.get("band_low"), zone.get("band_high"))
-    return f" band {band.text} (after {zone['band_delay']})"
+    return f" band {band.text} (alarm after {_plain(zone['band_delay'])})"
 
 
 Ask = Callable[[str], Band | None]
@@ -132,6 +133,12 @@ def _zone(made: Plan, address: str, there: dict[str, Any] | None, terms: Terms, 
 
 def _iso(span: timedelta) -> str:
     return f"PT{span.total_seconds():g}S"
+
+
+def _plain(iso: str) -> str:
+    """A span that `_iso` wrote, in words: `5 min`, `90 s`."""
+    seconds = float(iso.removeprefix("PT").removesuffix("S"))
+    return f"{seconds / 60:g} min" if seconds and seconds % 60 == 0 else f"{seconds:g} s"
 
 
 def carry_out(core: Core, made: Plan, told: Callable[[str], None]) -> None:

@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.table import Table
 from sqlalchemy.exc import OperationalError
 
+from core.outbound.settings import OutboundSettings
 from core.settings import Settings
 from lotwise.embedded.nats import nats_binary
 from lotwise.embedded.process import ServerFailed
@@ -188,12 +189,17 @@ def _influx(settings: Settings) -> Finding:
     return Finding("InfluxDB", well=True, detail=f"{url}: bucket {bucket} can be read")
 
 
-def _misspelt() -> Iterator[Finding]:
-    """Variables that are no settings and look like one."""
-    known = [f"LOTWISE_{name.upper()}" for name in Settings.model_fields]
+def misspelt() -> Iterator[tuple[str, str]]:
+    """Variables that are no settings and look like one, with the one they look like."""
+    known = [f"LOTWISE_{name.upper()}" for model in (Settings, OutboundSettings) for name in model.model_fields]
     for name in sorted(name for name in os.environ if name.startswith("LOTWISE_") and name not in known):
         for meant in get_close_matches(name, known, 1, 0.85):
-            yield Finding(name, None, f"is no setting of the core; was {meant} meant?")
+            yield name, meant
+
+
+def _misspelt() -> Iterator[Finding]:
+    for name, meant in misspelt():
+        yield Finding(name, None, f"is no setting of the core; was {meant} meant?")
 
 
 def _http(what: str, url: str | None, path: str, without: str) -> Finding:

@@ -47,6 +47,7 @@ from lotwise.import_shown import busy, csv_json, markdown_table, print_csv, prin
 OK, DAMAGED, UNFIT = 0, 1, 2
 
 app = typer.Typer(
+    add_completion=False,
     no_args_is_help=True,
     help="Read recorded files: loggers with their own alarm record, and tables of values.",
 )

@@ -58,7 +58,7 @@ def show(report: Report, console: Console) -> None:
     console.print(verdict)
 
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False)
 
 
 @app.callback(invoke_without_command=True)

@@ -112,19 +112,29 @@ def with_secret(settings: Settings) -> Settings:
 
 
 def kept_secret(path: Path) -> str:
-    """The secret in a file, made at first and readable by its owner only; processes that start side by side get one."""
-    if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        fresh = path.with_name(f"{path.name}.{os.getpid()}")
-        fresh.touch(mode=0o600)
-        with fresh.open("w") as file:
-            file.write(secrets.token_urlsafe(48) + "\n")
-            file.flush()
-            os.fsync(file.fileno())  # what is signed with it must not outlive it
-        with contextlib.suppress(FileExistsError):
-            os.link(fresh, path)
-        fresh.unlink()
-    return path.read_text().strip()
+    """The secret in a file, made at first and readable by its owner only; processes that start side by side get one.
+
+    Raises ServerFailed where the file can be neither read nor made.
+    """
+    try:
+        if not path.exists():
+            _make_secret(path)
+        return path.read_text().strip()
+    except OSError as error:
+        raise ServerFailed(f"{path} in LOTWISE_DATA_DIR cannot be read or made: {error.strerror}") from error
+
+
+def _make_secret(path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fresh = path.with_name(f"{path.name}.{os.getpid()}")
+    fresh.touch(mode=0o600)
+    with fresh.open("w") as file:
+        file.write(secrets.token_urlsafe(48) + "\n")
+        file.flush()
+        os.fsync(file.fileno())  # what is signed with it must not outlive it
+    with contextlib.suppress(FileExistsError):
+        os.link(fresh, path)
+    fresh.unlink()
 
 
 def load_audit_keys(settings: Settings) -> AuditKeys:

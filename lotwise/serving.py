@@ -22,7 +22,8 @@ log = logging.getLogger("lotwise.serve")
 
 def serve(settings: Settings, host: str, port: int) -> None:
     """Serves until SIGTERM or SIGINT. Raises SystemExit with the reason where it cannot: 2 where settings forbid it."""
-    settings = with_secret(settings)
+    with in_words():
+        settings = with_secret(settings)
     try:
         settings.signing_key()
     except ValueError as error:

@@ -17,7 +17,7 @@ from lotwise.embedded.ports import read_ports
 from lotwise.embedded.process import ServerFailed
 from lotwise.embedded.supervisor import NATS, POSTGRES
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False)
 
 WELL, FAILING, NOTHING = 0, 1, 3
 """Exit status: all well; something is wrong; nothing runs here (as of service managers)."""

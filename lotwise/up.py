@@ -18,7 +18,7 @@ from lotwise.cli import settings, start_logging
 from lotwise.runtime import Servers, in_words, servers, with_secret
 from lotwise.serving import listening, shown
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False)
 log = logging.getLogger("lotwise.up")
 
 
@@ -35,10 +35,15 @@ def up(
 
     What dies is started again; what cannot start at all ends the command with its reason.
     """
+    from lotwise.doctor import misspelt
+
     conf = settings()
     start_logging(conf.log_level)
+    for name, meant in misspelt():
+        log.warning("%s is no setting and changes nothing; was %s meant?", name, meant)
     where, number = host or conf.host, conf.port if port is None else port
-    with_secret(conf).signing_key()
+    with in_words():
+        with_secret(conf).signing_key()
     listening(where, number).close()  # a taken port is told before anything starts
     with in_words(), servers(conf, user="up", stop_at_once=True) as found:
         _prepare(found)

@@ -119,7 +119,8 @@ def document(payloads: Sequence[bytes], timezone: str | None, *, everything: boo
         name = _name(path, key)
         unit_path = next((one for one in units if _beside(one, path)), None)
         what = measured(name, "", value)
-        if unit_path is not None and (told := _with_unit(name, units[unit_path], value, what)) is not None:
+        mine = unit_path is not None and _owns(path, key, what, found, unit_path)
+        if unit_path is not None and mine and (told := _with_unit(name, units[unit_path], value, what)) is not None:
             fields[name] = told
             values[name] = {"path": _json_path(path), "unit_path": _json_path(unit_path)}
         elif what is not None:
@@ -135,6 +136,20 @@ def document(payloads: Sequence[bytes], timezone: str | None, *, everything: boo
     ]
     device = next((path for path, key, value in found if key.lower() in DEVICE_KEYS and isinstance(value, str)), None)
     return Shape(decoder, fields, tuple(notes), device and _json_path(device))
+
+
+def _owns(path: str, key: str, guessed: Measured | None, found: Sequence[tuple[str, str, Any]], unit: str) -> bool:
+    """Whether the unit may be this value's: its name says what it measures, or it is called a value, or no other is.
+
+    A counter, a level or a position beside a temperature has not the temperature's unit.
+    """
+    if guessed is not None or key.lower() in VALUE_KEYS:
+        return True
+    others = [(p, k, v) for p, k, v in found if p != path and _beside(unit, p) and k.lower() not in TIME_KEYS]
+    return not any(
+        k.lower() in VALUE_KEYS or measured(_name(p, k), "", parse_number(v.strip()) if isinstance(v, str) else v)
+        for p, k, v in others
+    )
 
 
 def _with_unit(name: str, unit: str, value: object, guessed: Measured | None) -> Measured | None:

@@ -13,10 +13,11 @@ _PRESSURE = re.compile(r"press|baro", re.IGNORECASE)
 _CO2 = re.compile(r"co2", re.IGNORECASE)
 _DOOR = re.compile(r"door|contact|window|reed", re.IGNORECASE)
 _DERIVED = re.compile(
-    r"dew|heat_?index|battery|voltage|device_temp|chip|cpu|board|internal|esp32|set_?point|target|calib|offset|limit|alarm",
+    r"dew|heat_?index|battery|voltage|device_temp|chip|cpu|board|internal|esp32|set_?point|target|calib|offset|limit|alarm"
+    r"|sequence|counter|uptime|(^|[^a-z])(seq|count|rssi|snr)([^a-z]|$)",
     re.IGNORECASE,
 )
-"""Values of these names are worked out, set, or the device's own: no climate."""
+"""Values of these names are worked out, counted, set, or the device's own: no climate."""
 FAHRENHEIT = re.compile(r"(^|[^a-z]|temp)t?_?f$|fahrenheit|degf", re.IGNORECASE)
 _HECTOPASCAL = (300.0, 1200.0)
 JUDGED = frozenset({"temperature", "humidity"})

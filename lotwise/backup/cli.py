@@ -12,7 +12,7 @@ from lotwise.embedded.postgres import EmbeddedPostgres
 from lotwise.embedded.supervisor import POSTGRES, postgres_folder
 from lotwise.runtime import in_words, servers
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False)
 out = Console()
 EXTERNAL = (
     "LOTWISE_DATABASE_URL is set: back that PostgreSQL up with its own pg_basebackup and WAL archive, and the data"

@@ -14,7 +14,7 @@ from lotwise.backup.making import BackupFailed
 from lotwise.backup.restoring import newest, restore
 from lotwise.runtime import in_words, servers
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False)
 out = Console()
 
 

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 app = typer.Typer(
+    add_completion=False,
     no_args_is_help=True,
     help="Measure speed and memory on embedded servers of the benchmark's own. Prints one JSON object per figure and"
     " line: bench, metric, value, unit, n, method, machine. Everything else goes to standard error.",

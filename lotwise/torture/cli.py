@@ -12,7 +12,7 @@ import typer
 
 from simulators.guard import EXIT_REFUSED, LiveInstance, refuse_unmarked
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False)
 
 
 def _ended(number: int, _: FrameType | None) -> None:

@@ -100,6 +100,8 @@ def test_a_measured_temperature_as_a_float_is_never_taken_for_two_words(value: f
         ("temperature", "", "warm", None),
         ("interval", "", 4.5, None),
         ("target", "", 5.0, None),
+        ("sequence", "Cel", 81, None),
+        ("rssi", "", -60, None),
     ],
 )
 def test_what_a_value_measures(name: str, unit: str, value: object, quantity: str | None) -> None:

@@ -207,6 +207,22 @@ def test_what_was_guessed_is_said_and_what_the_device_says_is_not() -> None:
     assert [point.unit for point in fahrenheit.points] == ["[degF]"]
 
 
+@pytest.mark.parametrize(
+    ("payload", "taken"),
+    [
+        ({"temperature": 4.5, "sequence": 81, "unit": "C"}, ["temperature"]),
+        ({"temperature": 4.5, "level": 81, "unit": "C"}, ["temperature"]),
+        ({"value": 4.5, "slot": 3, "unit": "C"}, ["value"]),
+        ({"core": 4.5, "unit": "C"}, ["core"]),
+    ],
+)
+def test_a_unit_beside_several_values_is_not_a_counters(payload: dict[str, object], taken: list[str]) -> None:
+    of = found(("plant/room-1/probe", payload))
+    assert [(point.unit, point.role) for point in of.points] == [("Cel", "required")] * len(taken)
+    text = whole(HEAD, of)
+    assert [name for name in payload if f"field: {name}," in text] == taken
+
+
 def test_a_clock_that_is_off_is_told() -> None:
     late = {"temperature": 4.5, "time": (NOW - timedelta(hours=1)).isoformat()}
     assert any(

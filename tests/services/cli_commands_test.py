@@ -93,6 +93,24 @@ def test_a_doctor_tells_a_stream_that_is_not_there_a_misspelt_variable_and_no_pa
     assert "LOTWISE_SPOOL" not in done.stdout
 
 
+@pytest.mark.parametrize("command", ["up", "serve"])
+def test_a_data_folder_that_cannot_be_made_ends_the_command_with_a_sentence(tmp_path: Path, command: str) -> None:
+    (tmp_path / "file").touch()
+    done = lotwise(command, LOTWISE_DATA_DIR=str(tmp_path / "file" / "data"))
+    assert done.exit_code == 1
+    assert (
+        done.output.strip()
+        == f"{tmp_path}/file/data/secret.key in LOTWISE_DATA_DIR cannot be read or made: Not a directory"
+    )
+
+
+def test_a_site_says_at_its_start_which_variable_is_misspelt(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (tmp_path / "file").touch()
+    lotwise("up", LOTWISE_DATA_DIR=str(tmp_path / "file" / "data"), LOTWISE_DATADIR="x", LOTWISE_WEBHOOK_URLS="x")
+    assert "LOTWISE_DATADIR is no setting and changes nothing; was LOTWISE_DATA_DIR meant?" in caplog.text
+    assert "was LOTWISE_WEBHOOK_URL meant?" in caplog.text
+
+
 def test_a_doctor_finds_a_stream_on_fewer_nodes_than_meant(tmp_path: Path, nats_server: EmbeddedNats) -> None:
     given = {"LOTWISE_DATA_DIR": str(tmp_path), "LOTWISE_NATS_URL": nats_server.url, "LOTWISE_NATS_REPLICAS": "3"}
     assert lotwise("doctor", **given).exit_code == 0, "none is there: it will be made as meant"

@@ -143,6 +143,20 @@ def test_of_several_servers_one_leads_and_another_follows_it(engine: Engine, mon
     second.stop()
 
 
+def test_a_database_that_is_away_is_said_in_one_line(caplog: pytest.LogCaptureFixture) -> None:
+    may = threading.Event()
+    may.set()
+    away = create_engine("postgresql+psycopg://x@127.0.0.1:9/x")
+    loop = Loop("sealer", lambda: away.connect().close(), 0.01, may)
+    loop.start()
+    until(lambda: loop.failure is not None)
+    time.sleep(0.05)
+    loop.stop()
+    (said,) = caplog.records
+    assert said.getMessage().startswith("sealer waits for the database: connection failed")
+    assert said.exc_info is None
+
+
 def test_a_leader_that_loses_its_session_leads_again(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(background, "LEAD_EVERY", 0.05)
     done: list[str] = []

@@ -81,7 +81,10 @@ def test_what_is_missing_is_shown_made_once_and_left_alone(api: Api, file: Path)
     admin = api.sign_in("admin")
     shown = made(api, file, *BANDS, "--dry-run")
     assert shown.exit_code == 0, shown.output
-    assert "will make zone plant/frozen/freezer-1 band -25..-10 Cel (after PT300S)" in shown.output
+    assert (
+        "will make zone plant/frozen/freezer-1 band -25..-10 Cel (alarm after 5 min), may be silent for 30 min"
+        in shown.output
+    )
     assert api.get("/sites", admin).json()["items"] == []
     refused = made(api, file, *BANDS)
     assert refused.exit_code == 1, "nobody can be asked"
