@@ -15,6 +15,7 @@ from ruamel.yaml import YAML
 from core.app import build_events
 from core.erp.kernel.audit_keys import open_engine
 from core.erp.kernel.auth import create_user
+from core.erp.kernel.rights import APP, OWNER
 from core.erp.kernel.unit import Unit, system, transact
 from core.erp.migrations import upgrade
 from core.settings import Settings
@@ -60,6 +61,8 @@ class Stage:
     actors: dict[str, Actor] = field(default_factory=dict)
     targets: list[Target] = field(default_factory=list)
     database_url: str = ""
+    owner_url: str = ""
+    """The database for the role that migrates."""
     stream_urls: list[str] = field(default_factory=list)
     broker: EmbeddedNats = field(init=False)
     port: int = field(default_factory=free_port)
@@ -141,6 +144,7 @@ class Stage:
             return said
         return said | {
             "LOTWISE_DATABASE_URL": self.database_url,
+            "LOTWISE_MIGRATE_URL": self.owner_url,
             "LOTWISE_NATS_URL": ",".join(self.stream_urls),
             "LOTWISE_NATS_REPLICAS": str(self.size.replicas),
             "LOTWISE_SECRET_KEY": (self.folder / "secret.key").read_text(),
@@ -154,12 +158,12 @@ class Stage:
             await asyncio.to_thread(self._lease.take)
             ports = self._lease.ports
             self.stream_urls = [f"nats://127.0.0.1:{ports[NATS]}"]
-            self.database_url = EmbeddedPostgres(postgres_folder(self.data_dir), port=ports[POSTGRES]).url()
+            self._know(EmbeddedPostgres(postgres_folder(self.data_dir), port=ports[POSTGRES]))
         for name, actor in self.actors.items():
             if isinstance(actor, Mortal) and not name.startswith(("serve", "ingest", "edge")):
                 await actor.start()
         if self._postgres is not None:
-            self.database_url = self._postgres.url()
+            self._know(self._postgres)
         await asyncio.to_thread(self._prepare)
         for name, actor in self.actors.items():
             if name == "serve" or name.startswith("ingest"):
@@ -174,10 +178,15 @@ class Stage:
                     await actor.look_after()
             await asyncio.sleep(0.5)
 
+    def _know(self, postgres: EmbeddedPostgres) -> None:
+        self.database_url, self.owner_url = postgres.url_as(APP), postgres.url_as(OWNER)
+
     def _prepare(self) -> None:
         keys = load_audit_keys(Settings(data_dir=self.data_dir, audit_key=None))
+        migrating = open_engine(self.owner_url, keys)
+        upgrade(migrating)
+        migrating.dispose()
         engine = open_engine(self.database_url, keys)
-        upgrade(engine)
 
         def work(u: Unit) -> None:
             for login, role in PEOPLE.items():
