@@ -136,10 +136,15 @@ def test_the_gateways_decoders_read_every_dialect_without_a_complaint(broker: Br
         assert report.unacknowledged == []
         assert all(4.0 < float(r.value or 0) < 6.5 and r.unit == "Cel" for r in by_quantity["temperature"])
         assert all(r.unit == "%" for r in by_quantity["humidity"])
-        assert len(by_quantity["temperature"]) == len(by_quantity["humidity"]) == report.readings > 5
+        counts = {len(by_quantity[quantity]) for quantity in both}
+        if name == "tasmota":  # its stamps are whole seconds: a value that is said again within one is the same reading
+            assert all(5 < count <= report.readings for count in counts)
+        else:
+            assert counts == {report.readings}
+            assert report.readings > 5
         told = [] if name == "shelly" else report.sequences
         assert [r.value for r in by_quantity["sequence"]] == told
-        assert len({r.at for r in by_quantity["temperature"]}) == report.readings
+        assert len({r.at for r in by_quantity["temperature"]}) == len(by_quantity["temperature"])
     for sensor in ("load-001", "load-002", "load-003"):
         numbers = [r.value for r in readings if r.point == f"{OTHER}/{sensor}/sequence"]
         assert numbers == summary.report(sensor).sequences
