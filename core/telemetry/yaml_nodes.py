@@ -77,9 +77,15 @@ class Scalars:
 
     def __init__(self) -> None:
         self._constructor = YAML(typ="safe", pure=True).constructor
+        self._made: dict[tuple[str, str], Any] = {}
+        """A file of many points says the same few values over and over; none of them can be changed in place."""
 
     def value(self, node: ScalarNode) -> Any:
         """The value. Raises ValueError, or ruamel.yaml's YAMLError, for one that its tag cannot be."""
         if node.tag == _TEXT:
             return node.value
-        return self._constructor.construct_object(RuamelScalar(node.tag, node.value))
+        made = self._made.get((node.tag, node.value), self)
+        if made is self:
+            made = self._constructor.construct_object(RuamelScalar(node.tag, node.value))
+            self._made[node.tag, node.value] = made
+        return made

@@ -185,7 +185,12 @@ class ModbusCollector:
             self._came_back(unit, poll)
             unit.answered(block)
             at = self._clock()
-            poll.readings += [self._reading(point, decode(cells[where]), at) for point, where, decode in block.parts]
+            simulated = self._config.simulated
+            poll.readings += [
+                Reading(point.point, at, value, point.unit, at, None, quality, reason, simulated)
+                for point, where, decode in block.parts
+                for value, quality, reason in (decode(cells[where]),)
+            ]
             poll.blocks.append(block)
 
     def _refused(self, unit: UnitState, block: Block, refusal: Refused, queue: deque[Block], poll: Poll) -> None:
