@@ -7,6 +7,7 @@ from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 
 import numpy as np
 from sqlalchemy import Connection, text
@@ -37,6 +38,11 @@ class Heard:
         self.low.insert(index, value - error)
         self.high.insert(index, value + error)
         self.quality.insert(index, quality)
+
+    def has(self, at: int) -> bool:
+        """Whether there is a reading of that instant."""
+        index = bisect_left(self.at, at)
+        return index < len(self.at) and self.at[index] == at
 
     def _worsen(self, index: int, low: float, high: float, quality: int) -> None:
         """Two values at one time: the span of both. A value beside none is uncertain: it covers nothing."""
@@ -103,6 +109,8 @@ _OF = (
 _RAW = text(
     _OF + "(SELECT * FROM reading x WHERE x.point_id = s.id AND x.at >= w.start AND x.at < w.stop) r ORDER BY r.at"
 )
+_ROWS = 2000
+"""Rows that are objects at once."""
 _CONFLICTS = text(
     _OF + "(SELECT * FROM reading_conflict x WHERE x.point_id = s.id AND x.at >= w.oldest AND x.at < w.stop) r"
     " ORDER BY r.id"
@@ -157,11 +165,11 @@ def _heard(conn: Connection, parts: Sequence[Part]) -> dict[int, dict[str, Heard
             "starts": [moment(part.start) for _, part in points.values()],
             "stops": [moment(part.stop) for _, part in points.values()],
         }
-        rows = [*conn.execute(_BEFORE, spans), *conn.execute(_RAW, spans)]
-        for row in rows:
+        before = conn.execute(_BEFORE, spans).all()
+        for row in chain(before, conn.execute(_RAW, spans).yield_per(_ROWS)):
             _hear(found[row.address], points[row.address][0], row)
         for row in conn.execute(_CONFLICTS, spans):
-            if row.us in found[row.address].at:
+            if found[row.address].has(row.us):
                 _hear(found[row.address], points[row.address][0], row)
         check_each(
             conn,
