@@ -44,7 +44,7 @@ def bring_back(
     conf = embedded()
     until = _instant(to) if to is not None else None
     try:
-        place = newest(folder.absolute())
+        place = newest(folder.absolute(), until)
         restore(place, conf.data_dir.absolute(), until)
     except BackupFailed as error:
         out.print(f"[red]not restored[/red]: {error}", highlight=False)

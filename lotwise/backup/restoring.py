@@ -2,7 +2,7 @@
 
 import os
 import shutil
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 import psycopg
@@ -17,14 +17,22 @@ NEVER_REWOUND = (HEADS, JOURNAL)
 """What a restore leaves as it is, where it is there: it knows more than the backup."""
 
 
-def newest(folder: Path) -> Path:
-    """The newest whole backup in the folder, or the folder itself if it is one. Raises BackupFailed."""
+def newest(folder: Path, to: datetime | None = None) -> Path:
+    """The newest whole backup in the folder that was begun before `to`, or the folder itself if it is one.
+
+    Raises BackupFailed: there is none.
+    """
     if (folder / BASE).is_dir():
         return folder
     found = sorted(path for path in folder.glob("*Z") if (path / BASE).is_dir()) if folder.is_dir() else []
     if not found:
         raise BackupFailed(f"{folder} holds no backup: `lotwise backup FOLDER` makes one")
-    return found[-1]
+    if to is None:
+        return found[-1]
+    before = [path for path in found if path.name <= f"{to.astimezone(UTC):%Y%m%dT%H%M%SZ}"]
+    if not before:
+        raise BackupFailed(f"the oldest backup in {folder} is {found[0].name}, later than {to}")
+    return before[-1]
 
 
 def restore(backup: Path, data_dir: Path, to: datetime | None = None, *, port: int | None = None) -> None:
@@ -84,6 +92,9 @@ def _own(folder: Path, cluster: Path, wal: Path) -> None:
 def _play(folder: Path, wal: Path, to: datetime | None, port: int | None) -> None:
     settings = {
         "restore_command": f"cp '{wal}/%f' \"%p\"", "recovery_target_action": "promote", "hot_standby": "off",
+        # its own log is not the old server's, which may still run (a trial): never into that archive, and never along
+        # a log that another restore left there
+        "archive_command": "/bin/true", "recovery_target_timeline": "current",
     } | ({"recovery_target_time": to.isoformat()} if to is not None else {})  # fmt: skip
     server = EmbeddedPostgres(folder, port=port, settings=settings, patience=3600)
     try:

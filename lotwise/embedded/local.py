@@ -24,6 +24,7 @@ def reachable(path: Path) -> Iterator[str]:
         yield str(path)
         return
     with tempfile.TemporaryDirectory(prefix="lw-") as folder:
+        Path(folder).chmod(0o700)  # whatever the process masks: without this a umask for sockets shuts its owner out
         link = Path(folder) / "d"
         link.symlink_to(path.parent)
         yield str(link / path.name)

@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import socket
+import stat
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -21,6 +22,7 @@ from lotwise.embedded import supervisor
 from lotwise.embedded.folderlock import FolderInUse, FolderLock
 from lotwise.embedded.keeper import Keeper
 from lotwise.embedded.lease import Lease, ask_status
+from lotwise.embedded.local import reachable
 from lotwise.embedded.nats import EmbeddedNats, nats_binary
 from lotwise.embedded.orphans import nats_of, postgres_of, reap
 from lotwise.embedded.postgres import EmbeddedPostgres
@@ -197,6 +199,17 @@ def test_a_data_folder_may_have_a_longer_path_than_a_socket() -> None:
         assert len(str(folder)) > 150
         with lease(folder, "far away", NATS):
             assert [user["name"] for user in status(folder)["users"]] == ["far away"]
+
+
+def test_a_short_name_is_its_owners_whatever_is_masked(tmp_path: Path) -> None:
+    """Sockets are made under a mask without any right to enter, which would shut everybody but root out."""
+    far = tmp_path / "-".join(["far"] * 30) / "a.sock"
+    before = os.umask(0o177)
+    try:
+        with reachable(far) as name:
+            assert stat.S_IMODE(Path(name).parents[1].stat().st_mode) == 0o700
+    finally:
+        os.umask(before)
 
 
 def test_a_data_folder_that_cannot_be_written_is_told() -> None:

@@ -112,7 +112,10 @@ def again(site: Site, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Call
         if witness:
             for name in (HEADS, JOURNAL):
                 shutil.copy(site.data / name, folder / name)
-        restore(newest(site.backups), folder, to)
+        archive = {path.name: path.stat().st_mtime_ns for path in (site.backups / "wal").iterdir()}
+        restore(newest(site.backups, to), folder, to)
+        left = {path.name: path.stat().st_mtime_ns for path in (site.backups / "wal").iterdir()}
+        assert left == archive, "the archive is the old server's, which may still run"
         server = EmbeddedPostgres(folder / "postgres")
         server.start()
         engine = opened(server.url_as(APP))
@@ -171,6 +174,8 @@ def test_what_cannot_be_restored_says_why(site: Site, tmp_path: Path) -> None:
     tmp_path.chmod(0o755)
     with pytest.raises(BackupFailed, match="holds no backup"):
         newest(tmp_path)
+    with pytest.raises(BackupFailed, match="the oldest backup"):
+        newest(site.backups, site.evening - timedelta(days=1))
     (tmp_path / "taken" / "postgres" / "cluster").mkdir(parents=True)
     with pytest.raises(BackupFailed, match="nothing is overwritten"):
         restore(site.place, tmp_path / "taken")
