@@ -25,8 +25,9 @@ class LoadedWhenAsked(TyperGroup):
     """Some commands have a room of their own, imported when one of them is asked for: starting takes half the time."""
 
     def list_commands(self, ctx: Any) -> list[str]:
-        """Those defined here, then those of other rooms."""
-        return [*super().list_commands(ctx), *ELSEWHERE]
+        """What a newcomer needs first, comes first; then the others."""
+        every = [*super().list_commands(ctx), *ELSEWHERE]
+        return [*(name for name in FIRST if name in every), *(name for name in every if name not in FIRST)]
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         """One by its name; None if there is none."""
@@ -38,6 +39,23 @@ class LoadedWhenAsked(TyperGroup):
         return command
 
 
+FIRST = (
+    "up",
+    "status",
+    "doctor",
+    "users",
+    "demo",
+    "edge",
+    "serve",
+    "ingest",
+    "import",
+    "prove",
+    "backup",
+    "restore",
+    "audit",
+    "simulate",
+    "replay",
+)
 ELSEWHERE = {
     "import": "lotwise.importing",
     "bench": "lotwise.bench.cli",
