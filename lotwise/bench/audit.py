@@ -27,8 +27,12 @@ from lotwise.embedded.postgres import EmbeddedPostgres
 
 log = logging.getLogger("lotwise.bench")
 
+STEP = timedelta(milliseconds=100)
+"""Between two rows: the sealer looks back ten minutes each time, as it does beside a running core."""
 PER_SEAL = 500
 """Rows a seal: half a second of a busy core."""
+ANALYSED = 20
+"""Seals after which the growing tables are analysed for the first time, as autovacuum does."""
 PLANTED = 50
 """Of each kind."""
 SMALL = 20_000
@@ -45,10 +49,10 @@ def _rows(count: int, start: datetime) -> Iterator[tuple[Any, ...]]:
     """Rows like those of stock moves, signed as the core signs them."""
     for number in range(count):
         row: dict[str, Any] = {
-            "at": start + timedelta(microseconds=number), "actor": f"storekeeper{number % 7}", "action": "stock.move",
+            "at": start + number * STEP, "actor": f"storekeeper{number % 7}", "action": "stock.move",
             "entity": "sublot", "entity_id": str(number % 9973), "before": None, "reason": None,
             "after": {"move_id": number, "source": "stock", "target": "production", "amount": "12.5",
-                      "at": (start + timedelta(microseconds=number)).isoformat(), "purpose": "use",
+                      "at": (start + number * STEP).isoformat(), "purpose": "use",
                       "reference": f"work_order:{number % 311}"},
             "nonce": secrets.randbits(63),
         }  # fmt: skip
@@ -60,14 +64,16 @@ def _rows(count: int, start: datetime) -> Iterator[tuple[Any, ...]]:
 
 def fill(engine: Engine, witness: Witness, count: int) -> None:
     """A trail of so many rows, sealed and witnessed as a running core does."""
-    sealer, start = Sealer(engine, witness), datetime.now(UTC)
+    sealer, start = Sealer(engine, witness), datetime.now(UTC) - count * STEP
     rows = _rows(count, start)
     sealer.seal(start)
     for done in range(0, count, PER_SEAL):
         with engine.begin() as conn, driver(conn).cursor().copy(_COPY) as copy:
             for _ in range(min(PER_SEAL, count - done)):
                 copy.write_row(next(rows))
-        sealer.seal(start + timedelta(microseconds=done))
+        sealer.seal(start + (done + PER_SEAL) * STEP)
+        if done == ANALYSED * PER_SEAL:
+            _analyse(engine)
 
 
 def _ids(conn: Connection, dice: np.random.Generator, count: int) -> list[int]:
@@ -206,9 +212,13 @@ def _trail(postgres: EmbeddedPostgres, folder: Path, name: str, count: int) -> t
     engine, witness = open_engine(postgres.url(name), BENCH_KEYS), Witness(folder / f"{name}.jsonl")
     create_schema(engine)
     fill(engine, witness, count)
-    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as conn:
-        conn.execute(text("VACUUM ANALYZE"))  # as autovacuum leaves a trail that has grown over months
+    _analyse(engine)  # as autovacuum leaves a trail that has grown over months
     return engine, witness
+
+
+def _analyse(engine: Engine) -> None:
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as conn:
+        conn.execute(text("VACUUM ANALYZE"))
 
 
 def _speed(engine: Engine, witness: Witness, rows: int) -> None:
