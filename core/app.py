@@ -49,9 +49,10 @@ def _rooms(file: str) -> list[str]:
 
 def _declared(room: str) -> list[type[Event]]:
     return [
-        value for value in vars(import_module(room)).values()
+        value
+        for value in vars(import_module(room)).values()
         if isinstance(value, type) and issubclass(value, Event) and value is not Event
-    ]  # fmt: skip
+    ]
 
 
 def build_events() -> Events:
@@ -114,9 +115,14 @@ def _own_routes(settings: Settings, health: Health) -> APIRouter:
 
 
 def create_app(
-    settings: Settings, engine: Engine, *, events: Events | None = None, outbox: Outbox | None = None,
-    run_background: bool = True, probes: Mapping[str, Probe] | None = None,
-) -> FastAPI:  # fmt: skip
+    settings: Settings,
+    engine: Engine,
+    *,
+    events: Events | None = None,
+    outbox: Outbox | None = None,
+    run_background: bool = True,
+    probes: Mapping[str, Probe] | None = None,
+) -> FastAPI:
     """The core as one ASGI app. `probes` are what /healthz looks at besides the core's own.
 
     Raises MissingHandlers, or ValueError where settings forbid a start.
@@ -153,11 +159,15 @@ def create_app(
         checks.close()
 
     app = FastAPI(
-        title="Lotwise", version="1", lifespan=lifespan, openapi_url="/api/v1/openapi.json",
+        title="Lotwise",
+        version="1",
+        lifespan=lifespan,
+        openapi_url="/api/v1/openapi.json",
         # the page of documentation loads its scripts from elsewhere: nothing for where goods are decided on
         docs_url=DOCS if settings.instance == "test" else None,
-        redoc_url=None, description="Every reading knows its lot, and no lot moves while a reading is against it.",
-    )  # fmt: skip
+        redoc_url=None,
+        description="Every reading knows its lot, and no lot moves while a reading is against it.",
+    )
     app.state.settings, app.state.engine, app.state.events = settings, engine, events
     app.state.outbox, app.state.signing_key, app.state.checks = outbox, key, checks
     app.state.posts, app.state.uploads = posts(), uploads()

@@ -82,8 +82,15 @@ class Settings(BaseSettings):
     log_level: str = "INFO"
     """What is logged: DEBUG, INFO, WARNING, ERROR."""
 
-    @field_validator("secret_key", "audit_key", "database_readonly_password", "nats_password", "nats_token",
-                     "influx_token", "grafana_token")  # fmt: skip
+    @field_validator(
+        "secret_key",
+        "audit_key",
+        "database_readonly_password",
+        "nats_password",
+        "nats_token",
+        "influx_token",
+        "grafana_token",
+    )
     @classmethod
     def _no_placeholder(cls, value: SecretStr | None) -> SecretStr | None:
         if value is not None and PLACEHOLDER in value.get_secret_value():
@@ -126,8 +133,13 @@ class Settings(BaseSettings):
         if sum(given is not None for given in (self.nats_user, self.nats_token, self.nats_credentials)) > 1:
             raise ValueError("give the stream one of: user and password, token, credentials")
         for file in (
-            self.nats_credentials, self.nats_ca, self.nats_certificate, self.nats_key, self.certificate, self.key,
-        ):  # fmt: skip
+            self.nats_credentials,
+            self.nats_ca,
+            self.nats_certificate,
+            self.nats_key,
+            self.certificate,
+            self.key,
+        ):
             if file is not None and not file.is_file():
                 raise ValueError(f"no such file: {file}")
         return self

@@ -120,8 +120,13 @@ def begin_witness(engine: Engine, witness: Witness, reason: str, now: datetime) 
         last = newest(conn)
     if wrong:
         return f"the trail is not whole: {wrong[0].kind}: {wrong[0].detail} ({len(wrong)} findings)"
-    transact(engine, system("command line"), build_events(), lambda u: u.audit(
-        "audit.adopt", "audit", last.number, after={"seals": last.number}, reason=reason), now)  # fmt: skip
+    transact(
+        engine,
+        system("command line"),
+        build_events(),
+        lambda u: u.audit("audit.adopt", "audit", last.number, after={"seals": last.number}, reason=reason),
+        now,
+    )
     witness.begin(now)
     witness.append(heads)
     Sealer(engine, witness).seal(now)

@@ -76,8 +76,10 @@ class Bands:
     """
 
     def __init__(self, given: Sequence[str], profiles: Profiles | None = None) -> None:
-        self._rules = [(pattern if equals else "*", band_of(text, profiles))
-                       for pattern, equals, text in (one.rpartition("=") for one in given)]  # fmt: skip
+        self._rules = [
+            (pattern if equals else "*", band_of(text, profiles))
+            for pattern, equals, text in (one.rpartition("=") for one in given)
+        ]
 
     def of(self, zone: str) -> Band | None:
         """The zone's band; None where nothing was said of it."""

@@ -70,9 +70,18 @@ class Binding:
     @property
     def wanted(self) -> bool:
         """Whether anything was named to bind to, or to try."""
-        return any((
-            self.shipment, self.lot, self.sublot, self.zone, self.start, self.stop, self.dry_run, self.clock_fast,
-        ))  # fmt: skip
+        return any(
+            (
+                self.shipment,
+                self.lot,
+                self.sublot,
+                self.zone,
+                self.start,
+                self.stop,
+                self.dry_run,
+                self.clock_fast,
+            )
+        )
 
     def by_clock_of(self, zone: tzinfo) -> "Binding":
         """With `start` and `stop` as instants, where they were given by the recorder's clock."""
@@ -184,10 +193,18 @@ def show(answer: dict[str, Any]) -> None:
     if answer["logger"]:
         left = "" if answer["logger"] == "read" else " (the journey goes on: import again after the arrival)"
         console.print(f"  required logger: {answer['logger']}{left}")
-    _table(console, "Excursions that stand now", answer["excursions"],
-           ("sublot_id", "limit_key", "started_at", "broke_at", "ended_at", "certainty", "state"))  # fmt: skip
-    _table(console, "Holds that stand now", answer["holds"],
-           ("sublot_id", "shipment_id", "kind", "certainty", "since_at", "reason"))  # fmt: skip
+    _table(
+        console,
+        "Excursions that stand now",
+        answer["excursions"],
+        ("sublot_id", "limit_key", "started_at", "broke_at", "ended_at", "certainty", "state"),
+    )
+    _table(
+        console,
+        "Holds that stand now",
+        answer["holds"],
+        ("sublot_id", "shipment_id", "kind", "certainty", "since_at", "reason"),
+    )
 
 
 def _table(console: Console, title: str, rows: Sequence[dict[str, Any]], columns: Sequence[str]) -> None:

@@ -62,8 +62,11 @@ def look() -> Iterator[Finding]:
     yield _influx(settings)
     yield _http("Grafana", settings.grafana_url, "/api/health", "no annotations; the built-in pages show all")
     yield from _misspelt()
-    for name, role in (("mosquitto", "tests with another maker's broker"), ("influxd", "tests with InfluxDB"),
-                       ("chromium", "tests of the pages")):  # fmt: skip
+    for name, role in (
+        ("mosquitto", "tests with another maker's broker"),
+        ("influxd", "tests with InfluxDB"),
+        ("chromium", "tests of the pages"),
+    ):
         found = shutil.which(name)
         yield Finding(name, True if found else None, found or f"not on the PATH: {role} are skipped")
 

@@ -47,13 +47,18 @@ def csv_json(result: CsvResult) -> dict[str, Any]:
             for point in points
         },
         "gaps": [
-            {"point": gap.scope, "start": gap.start.isoformat(), "stop": gap.stop.isoformat(),
-             "minutes": (gap.stop - gap.start).total_seconds() / 60, "reason": gap.reason}
+            {
+                "point": gap.scope,
+                "start": gap.start.isoformat(),
+                "stop": gap.stop.isoformat(),
+                "minutes": (gap.stop - gap.start).total_seconds() / 60,
+                "reason": gap.reason,
+            }
             for gap in result.gaps
         ],
         "events": [{"line": one.line, "at": one.at.isoformat(), "text": one.text} for one in result.events],
         "doubts": [_doubt_json(doubt) for doubt in result.doubts],
-    }  # fmt: skip
+    }
 
 
 def markdown_table(comparison: Comparison) -> str:

@@ -244,10 +244,15 @@ def csv_command(
             values=tuple(parse_value(text) for text in value or ()),
             columns=tuple(int(name) if name.isdigit() else name for name in column or ()),
             time=tuple(int(name) if name.isdigit() else name for name in time or ()),
-            time_format=time_format, timezone=timezone, ambiguous=ambiguous,
-            delimiter="\t" if delimiter in ("tab", "\\t") else delimiter, decimal=parse_decimal(decimal),
-            header=header, skip_lines=skip_lines, allowed_gap=allowed_gap,
-        )  # fmt: skip
+            time_format=time_format,
+            timezone=timezone,
+            ambiguous=ambiguous,
+            delimiter="\t" if delimiter in ("tab", "\\t") else delimiter,
+            decimal=parse_decimal(decimal),
+            header=header,
+            skip_lines=skip_lines,
+            allowed_gap=allowed_gap,
+        )
         chosen = only_one(read_mapping(mapping), said) if mapping else said
         binding = Binding(api, login, shipment, lot, sublot, zone, since, until, dry_run, clock_fast)
     except BadFile as error:

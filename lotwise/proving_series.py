@@ -70,8 +70,11 @@ def lay_series(report: Report, conn: Connection, confirmed: Confirmed, series: S
     report.series.more["sha256"] = hashed.hexdigest()
     if series is None:
         if count:
-            report.differ("count", f"{count} readings were shipped and dropped from PostgreSQL, and no series store is "
-                          "configured to compare with (LOTWISE_INFLUX_URL)")  # fmt: skip
+            report.differ(
+                "count",
+                f"{count} readings were shipped and dropped from PostgreSQL, and no series store is "
+                "configured to compare with (LOTWISE_INFLUX_URL)",
+            )
         return
     report.series.more["waiting to be shipped"] = waiting
     _compare(report, conn, ours, series)
@@ -100,10 +103,13 @@ def _landed(conn: Connection, rows: Sequence[Any]) -> Iterator[tuple[Any, list[R
         values = conn.execute(
             _LANDED,
             {
-                "ids": [row.id for row in some], "low": some[0].id, "high": some[-1].id,
-                "start": min(row.first_at for row in some), "stop": max(row.last_at for row in some),
+                "ids": [row.id for row in some],
+                "low": some[0].id,
+                "high": some[-1].id,
+                "start": min(row.first_at for row in some),
+                "stop": max(row.last_at for row in some),
             },
-        )  # fmt: skip
+        )
         for batch_id, address, *columns in values:
             found[batch_id].append(from_row(address, columns))
         for row in some:
@@ -158,8 +164,9 @@ def _compare_days(
             kind, f"{point} on {day:%Y-%m-%d}: {told.count} readings were shipped, the series store has {has}"
         )
     report.series.more |= {
-        "point days compared by fingerprint": compared, "equal by fingerprint in the series store": equal,
-    }  # fmt: skip
+        "point days compared by fingerprint": compared,
+        "equal by fingerprint in the series store": equal,
+    }
 
 
 def _days(told: Any, span: Span) -> list[datetime]:

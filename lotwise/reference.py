@@ -114,10 +114,14 @@ def metrics_page() -> str:
     clock = _blank(ClockHealth, offset_seconds=0.0)
     blank = _blank(Health, sources=(source,), spool=spool, stream=stream, clock=clock)
     rows = [
-        (f"`{family.name}`", family.type, ", ".join(sorted({label for s in family.samples for label in s.labels})),
-         family.documentation)
+        (
+            f"`{family.name}`",
+            family.type,
+            ", ".join(sorted({label for s in family.samples for label in s.labels})),
+            family.documentation,
+        )
         for family in text_string_to_metric_families(metrics(blank).decode())
-    ]  # fmt: skip
+    ]
     lead = "A gateway answers `/metrics` in Prometheus' text form at the address of its `health` section."
     return f"# Metrics\n\n{WRITTEN}\n\n{lead}\n\n{table(('metric', 'type', 'labels', 'meaning'), rows)}\n"
 

@@ -23,9 +23,14 @@ def replay(settings: Settings, *, reason: str | None, gateway: str | None, dry_r
             if dry_run:
                 return _show(engine, reason, gateway)
             done = run(
-                engine, Judge(), build_events(), system("command line"), Filter(reason=reason, gateway=gateway),
-                live=settings.instance == "live", now=datetime.now(UTC),
-            )  # fmt: skip
+                engine,
+                Judge(),
+                build_events(),
+                system("command line"),
+                Filter(reason=reason, gateway=gateway),
+                live=settings.instance == "live",
+                now=datetime.now(UTC),
+            )
         finally:
             engine.dispose()
     out = Console()

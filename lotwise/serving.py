@@ -53,9 +53,16 @@ def configured(app: ASGIApp, settings: Settings) -> uvicorn.Config:
     Which proxies are believed is the app's to say (LOTWISE_TRUSTED_PROXIES): uvicorn would believe any on this machine.
     """
     config = uvicorn.Config(
-        app, log_config=None, log_level="warning", access_log=False, proxy_headers=False, server_header=False,
-        ssl_certfile=settings.certificate, ssl_keyfile=settings.key, timeout_keep_alive=KEEP_ALIVE,
-    )  # fmt: skip
+        app,
+        log_config=None,
+        log_level="warning",
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        ssl_certfile=settings.certificate,
+        ssl_keyfile=settings.key,
+        timeout_keep_alive=KEEP_ALIVE,
+    )
     try:
         config.load()
     except ssl.SSLError as error:

@@ -51,8 +51,12 @@ def look(conf: Settings) -> dict[str, Any]:
     for user in said["users"]:
         user["health"] = _health(user["listens"]) if user["listens"] else None
     external = {POSTGRES: conf.database_url, NATS: conf.nats_url}
-    return {**said, "data_dir": str(conf.data_dir.absolute()), "ports": read_ports(conf.data_dir),
-            "external": {name: shown([url]) for name, url in external.items() if url is not None}}  # fmt: skip
+    return {
+        **said,
+        "data_dir": str(conf.data_dir.absolute()),
+        "ports": read_ports(conf.data_dir),
+        "external": {name: shown([url]) for name, url in external.items() if url is not None},
+    }
 
 
 def _health(url: str) -> dict[str, Any]:

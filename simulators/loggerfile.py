@@ -111,13 +111,26 @@ def report(recorder: Recorder) -> str:
     logged = [minute for minute in measured if _is_logged(recorder, minute)]
     days = [list(of_day) for _, of_day in groupby(measured, key=lambda minute: minute.at.date())]
     lines = [
-        f"Device: Fridge-tag 2 L, {SIMULATED}", "Vers: 0.5", "Fw Vers: 4.0p0o", "Sensor: 1", "Conf:",
-        f" Serial: {recorder.serial}", " Zone: 0.00", " Temp unit: C", " Alarm:",
-        f"  0:\n   T AL: {LOW:+.1f}, t AL: {DELAY}", f"  1:\n   T AL: {HIGH:+.1f}, t AL: {DELAY}",
-        " Int Sensor:", "  Timeout: 1, Offset: +0.0", " Report history length: 60", " Use ext devices: 0",
-        f" Logging Interval: {recorder.every}", "Hist:", f" TS Actv: {recorder.start:%Y-%m-%d %H:%M}",
+        f"Device: Fridge-tag 2 L, {SIMULATED}",
+        "Vers: 0.5",
+        "Fw Vers: 4.0p0o",
+        "Sensor: 1",
+        "Conf:",
+        f" Serial: {recorder.serial}",
+        " Zone: 0.00",
+        " Temp unit: C",
+        " Alarm:",
+        f"  0:\n   T AL: {LOW:+.1f}, t AL: {DELAY}",
+        f"  1:\n   T AL: {HIGH:+.1f}, t AL: {DELAY}",
+        " Int Sensor:",
+        "  Timeout: 1, Offset: +0.0",
+        " Report history length: 60",
+        " Use ext devices: 0",
+        f" Logging Interval: {recorder.every}",
+        "Hist:",
+        f" TS Actv: {recorder.start:%Y-%m-%d %H:%M}",
         f" TS Report Creation: {measured[-1].at + timedelta(minutes=1):%Y-%m-%d %H:%M}",
-    ]  # fmt: skip
+    ]
     for number, day in enumerate(reversed(days), start=1):
         lines += _day(number, day)
     lines += ["Data:", "\tyyyy-MM-dd hh:mm\tT\tOut of limits"]
@@ -134,9 +147,13 @@ def _day(number: int, day: Sequence[Minute]) -> list[str]:
     low, high = min(day, key=lambda minute: minute.value), max(day, key=lambda minute: minute.value)
     average = sum(minute.value for minute in day) / len(day)
     lines = [
-        f" {number}:", f"  Date: {day[0].at:%Y-%m-%d}", f"  Min T: {low.value:+.1f}, TS Min T: {low.at:%H:%M}",
-        f"  Max T: {high.value:+.1f}, TS Max T: {high.at:%H:%M}", f"  Avrg T: {average:+.1f}", "  Alarm:",
-    ]  # fmt: skip
+        f" {number}:",
+        f"  Date: {day[0].at:%Y-%m-%d}",
+        f"  Min T: {low.value:+.1f}, TS Min T: {low.at:%H:%M}",
+        f"  Max T: {high.value:+.1f}, TS Max T: {high.at:%H:%M}",
+        f"  Avrg T: {average:+.1f}",
+        "  Alarm:",
+    ]
     for limit in (0, 1):
         out = sum(minute.out[limit] for minute in day)
         begun = next((minute.at for minute in day if minute.alarms[limit]), None)

@@ -12,9 +12,17 @@ from lotwise.embedded.process import accepts, free_port
 from simulators.link import Broker
 
 __all__ = [
-    "accepts", "find_chromium", "find_influxd", "find_mosquitto", "free_port", "given_mqtt", "need_chromium",
-    "need_influxd", "need_mosquitto", "shared_data",
-]  # fmt: skip
+    "accepts",
+    "find_chromium",
+    "find_influxd",
+    "find_mosquitto",
+    "free_port",
+    "given_mqtt",
+    "need_chromium",
+    "need_influxd",
+    "need_mosquitto",
+    "shared_data",
+]
 
 PORTS = {"mqtt": 1883, "mqtts": 8883}
 
@@ -55,10 +63,12 @@ def given_mqtt() -> Broker | None:
     if parts.scheme not in PORTS or not parts.hostname or (parts.scheme == "mqtts") != bool(ca_file):
         raise ValueError(f"LOTWISE_TEST_MQTT_URL={url}: mqtt://host, or mqtts://host with LOTWISE_TEST_MQTT_CA")
     return Broker(
-        host=parts.hostname, port=parts.port or PORTS[parts.scheme], ca_file=ca_file,
+        host=parts.hostname,
+        port=parts.port or PORTS[parts.scheme],
+        ca_file=ca_file,
         username=unquote(parts.username) if parts.username else None,
         password=SecretStr(unquote(parts.password)) if parts.password else None,
-    )  # fmt: skip
+    )
 
 
 def _need(found: str | None, what: str) -> str:

@@ -58,9 +58,15 @@ def at(clock: str, day: int = 0) -> datetime:
 
 
 def signed(
-    engine: Engine, events: Events, actor: Actor, signing: Signing[T], password: str, now: datetime,
-    *, login: str | None = None,
-) -> T:  # fmt: skip
+    engine: Engine,
+    events: Events,
+    actor: Actor,
+    signing: Signing[T],
+    password: str,
+    now: datetime,
+    *,
+    login: str | None = None,
+) -> T:
     """What a door does with an act of signing."""
     if not actor.may(signing.permit):
         raise Forbidden(f"{actor.login} lacks the permit {signing.permit}")
@@ -106,9 +112,14 @@ class World:
         for point in points:
             role = "spare" if point.startswith("~") else "required"
             self._add(
-                Point(zone_id=zone, address=f"{address}/{point.strip('~')}/temperature", quantity="temperature",
-                      unit="Cel", role=role)
-            )  # fmt: skip
+                Point(
+                    zone_id=zone,
+                    address=f"{address}/{point.strip('~')}/temperature",
+                    quantity="temperature",
+                    unit="Cel",
+                    role=role,
+                )
+            )
         return zone
 
     def sensor(self, zone: str, point: str = "p1", *, done: datetime, due: datetime, **more: Any) -> int:

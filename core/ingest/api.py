@@ -186,9 +186,13 @@ _VALUE = ("kind", "num", "whole", "txt", "unit", "quality", "reason", "batch_id"
 
 def _conflict(row: Any) -> ConflictOut:
     return ConflictOut(
-        id=row["id"], point=row["address"], at=row["at"], known_at=row["known_at"],
-        first=_value(row, "first_") if row["first_kind"] is not None else None, second=_value(row, ""),
-    )  # fmt: skip
+        id=row["id"],
+        point=row["address"],
+        at=row["at"],
+        known_at=row["known_at"],
+        first=_value(row, "first_") if row["first_kind"] is not None else None,
+        second=_value(row, ""),
+    )
 
 
 def _value(row: Any, prefix: str) -> ValueOut:
@@ -247,10 +251,10 @@ class EpochOut(Answer):
 def read_epochs(door: Door, gateway: str | None = None, cursor: Cursor = None, limit: Limit = 100) -> Page[EpochOut]:
     """Every start of every gateway, newest first; what waits there shows where something is missing."""
     e, c = table(GatewayEpoch), table(EpochClosed)
-    waiting = (
-        text("(SELECT count(*) FROM pending_watermark w WHERE w.gateway = gateway_epoch.gateway "
-             "AND w.epoch = gateway_epoch.epoch) AS waiting")
-    )  # fmt: skip
+    waiting = text(
+        "(SELECT count(*) FROM pending_watermark w WHERE w.gateway = gateway_epoch.gateway "
+        "AND w.epoch = gateway_epoch.epoch) AS waiting"
+    )
     query = select(e, c.c.closed_at, c.c.reason, waiting).outerjoin(
         c, (c.c.gateway == e.c.gateway) & (c.c.epoch == e.c.epoch)
     )

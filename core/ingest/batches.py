@@ -14,10 +14,21 @@ Numbered = tuple[str, str, int, int]
 """Gateway, epoch, partition and number of a batch."""
 
 _TYPES = {
-    "gateway": "text", "site": "text", "epoch": "text", "partition": "int", "number": "bigint", "kind": "text",
-    "sha256": "bytea", "count": "int", "first_at": "timestamptz", "last_at": "timestamptz", "cut_at": "timestamptz",
-    "received_at": "timestamptz", "landed_count": "int", "dead_count": "int",
-}  # fmt: skip
+    "gateway": "text",
+    "site": "text",
+    "epoch": "text",
+    "partition": "int",
+    "number": "bigint",
+    "kind": "text",
+    "sha256": "bytea",
+    "count": "int",
+    "first_at": "timestamptz",
+    "last_at": "timestamptz",
+    "cut_at": "timestamptz",
+    "received_at": "timestamptz",
+    "landed_count": "int",
+    "dead_count": "int",
+}
 # arrays, not a list of VALUES: hundreds of rows of parameters cost several times as much to parse as to insert
 _INSERT = text(
     f"INSERT INTO batch ({', '.join(_TYPES)}, duplicate_count, conflict_count, status)"  # noqa: S608 - our own columns
@@ -58,11 +69,19 @@ def _row(found: Arrival, now: datetime) -> dict[str, Any]:
     # of the readings themselves: the shipper looks for them there, whatever the header says
     times = [reading.at for reading in found.body.readings]
     return {
-        "gateway": header.gateway, "site": header.site, "epoch": header.epoch, "partition": header.partition,
-        "number": header.number, "kind": header.kind, "sha256": header.sha256, "count": header.count,
-        "first_at": min(times, default=None), "last_at": max(times, default=None),
-        "cut_at": header.cut_at, "received_at": now,
-    }  # fmt: skip
+        "gateway": header.gateway,
+        "site": header.site,
+        "epoch": header.epoch,
+        "partition": header.partition,
+        "number": header.number,
+        "kind": header.kind,
+        "sha256": header.sha256,
+        "count": header.count,
+        "first_at": min(times, default=None),
+        "last_at": max(times, default=None),
+        "cut_at": header.cut_at,
+        "received_at": now,
+    }
 
 
 def put_right(conn: Connection, batch_ids: Sequence[int], landed: Landed) -> None:

@@ -102,11 +102,14 @@ def _missing(conn: Connection, ask: ConfirmAsk, after: Sequence[int], room: int)
     rows = conn.execute(
         _MISSING,
         {
-            "g": ask.gateway, "limit": room, "t": list(after),
-            "e": [epoch for epoch, _, _ in ask.upto], "p": [partition for _, partition, _ in ask.upto],
+            "g": ask.gateway,
+            "limit": room,
+            "t": list(after),
+            "e": [epoch for epoch, _, _ in ask.upto],
+            "p": [partition for _, partition, _ in ask.upto],
             "u": [min(upto, start + LOOKED_AT) for (_, _, upto), start in zip(ask.upto, after, strict=True)],
         },
-    )  # fmt: skip
+    )
     for index, number in rows:
         missing[index].append(number)
     return missing

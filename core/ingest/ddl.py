@@ -36,6 +36,10 @@ END $$
 _BATCH = ("status", "shipped_at", "landed_count", "duplicate_count", "conflict_count")
 
 DDL: tuple[str, ...] = (
-    *append_only("epoch_closed"), *no_removal("dead_letter"), *no_removal("ingest_alarm"), only("batch", *_BATCH),
-    _DROP_WEEK, "REVOKE ALL ON FUNCTION series_drop_week(text, interval) FROM PUBLIC",
-)  # fmt: skip
+    *append_only("epoch_closed"),
+    *no_removal("dead_letter"),
+    *no_removal("ingest_alarm"),
+    only("batch", *_BATCH),
+    _DROP_WEEK,
+    "REVOKE ALL ON FUNCTION series_drop_week(text, interval) FROM PUBLIC",
+)

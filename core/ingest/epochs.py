@@ -81,10 +81,15 @@ def close_epoch(
             "VALUES (:g, :e, :at, :actor, :reason, :signature, cast(:missing AS jsonb)) ON CONFLICT DO NOTHING"
         ),
         {
-            "g": gateway, "e": epoch, "at": u.now, "actor": u.actor.login, "reason": reason,
-            "signature": signature_id, "missing": msgspec.json.encode(record["missing"]).decode(),
+            "g": gateway,
+            "e": epoch,
+            "at": u.now,
+            "actor": u.actor.login,
+            "reason": reason,
+            "signature": signature_id,
+            "missing": msgspec.json.encode(record["missing"]).decode(),
         },
-    )  # fmt: skip
+    )
     if closed.rowcount == 0:
         raise Conflict(f"epoch {epoch} of {gateway} is closed already")
     gaps = _gaps(u, gateway, epoch, reason)

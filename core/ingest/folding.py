@@ -184,9 +184,18 @@ def hold_partitions(conn: Connection, partitions: Iterable[int]) -> list[int]:
 
 def _dead(at: datetime, kind: str, reason: str, detail: str, raw: bytes, **more: Any) -> dict[str, Any]:
     return {
-        "at": at, "kind": kind, "reason": reason, "detail": detail[:2000].replace("\0", "?"), "raw": raw,
-        "batch_id": None, "gateway": None, "partition": None, "point": None, "reading_at": None, **more,
-    }  # fmt: skip
+        "at": at,
+        "kind": kind,
+        "reason": reason,
+        "detail": detail[:2000].replace("\0", "?"),
+        "raw": raw,
+        "batch_id": None,
+        "gateway": None,
+        "partition": None,
+        "point": None,
+        "reading_at": None,
+        **more,
+    }
 
 
 def dead_reading(
@@ -200,9 +209,17 @@ def dead_reading(
 ) -> dict[str, Any]:
     """A dead letter's row for one decoded reading."""
     return _dead(
-        at, kind, refusal.reason, refusal.detail, encode(reading), gateway=gateway, batch_id=batch_id,
-        point=reading.point, reading_at=reading.at, partition=partition_of_point(reading.point),
-    )  # fmt: skip
+        at,
+        kind,
+        refusal.reason,
+        refusal.detail,
+        encode(reading),
+        gateway=gateway,
+        batch_id=batch_id,
+        point=reading.point,
+        reading_at=reading.at,
+        partition=partition_of_point(reading.point),
+    )
 
 
 def _take(work: _Work, done: Folded, message: Carried, now: datetime) -> None:
@@ -292,9 +309,10 @@ def _keep_dead(u: Unit, work: _Work) -> None:
         for reason in sorted(fresh):
             letter = next(each for each in work.dead if each["reason"] == reason)
             u.outbox(
-                "ingest.dead_letters", reason,
+                "ingest.dead_letters",
+                reason,
                 {"reason": reason, "gateway": letter["gateway"], "detail": letter["detail"]},
-            )  # fmt: skip
+            )
     if work.alarms:
         u.conn.execute(insert(IngestAlarm), work.alarms)
         for alarm in work.alarms:

@@ -155,17 +155,30 @@ def _fold_run(conn: Connection, key: Key, before: datetime) -> tuple[bool, int]:
     open_fold = None
     if last is not None:
         open_fold = _Fold(
-            last.first_number, last.site, last.hour, last.first_cut_at, last.last_cut_at, last.last_received_at,
-            last.last_number, bytes(last.chain),
-        )  # fmt: skip
+            last.first_number,
+            last.site,
+            last.hour,
+            last.first_cut_at,
+            last.last_cut_at,
+            last.last_received_at,
+            last.last_number,
+            bytes(last.chain),
+        )
     for fold in _folds(due, open_fold):
         conn.execute(
             _KEEP,
             {
-                **_named(key), "first": fold.first, "last": fold.last, "site": fold.site, "hour": fold.hour,
-                "chain": fold.chain, "cut": fold.cut, "cut_last": fold.cut_last, "received": fold.received,
+                **_named(key),
+                "first": fold.first,
+                "last": fold.last,
+                "site": fold.site,
+                "hour": fold.hour,
+                "chain": fold.chain,
+                "cut": fold.cut,
+                "cut_last": fold.cut_last,
+                "received": fold.received,
             },
-        )  # fmt: skip
+        )
     gone: int = conn.execute(_REMOVE_EMPTY, {**_named(key), "after": folded}).scalar_one() if due else 0
     return len(due) == AT_ONCE, gone
 

@@ -60,13 +60,24 @@ class ImportIn(Company):
 
     model_config = ConfigDict(
         json_schema_extra={
-            "examples": [{
-                "serial": "130500109088", "shipment": "SH-1",
-                "series": [{"quantity": "temperature", "unit": "Cel", "values": [
-                    {"at": "2026-03-02T08:00:00Z", "value": 5.1}, {"at": "2026-03-02T08:05:00Z", "value": 5.2}]}],
-            }]
+            "examples": [
+                {
+                    "serial": "130500109088",
+                    "shipment": "SH-1",
+                    "series": [
+                        {
+                            "quantity": "temperature",
+                            "unit": "Cel",
+                            "values": [
+                                {"at": "2026-03-02T08:00:00Z", "value": 5.1},
+                                {"at": "2026-03-02T08:05:00Z", "value": 5.2},
+                            ],
+                        }
+                    ],
+                }
+            ]
         }
-    )  # fmt: skip
+    )
     serial: Annotated[str, Field(min_length=1, max_length=64, pattern=r"\S", examples=["130500109088"])]
     series: Annotated[list[SeriesIn], Field(min_length=1, max_length=20)]
     source: Annotated[str, Field(max_length=300)] = Field("", description="what it was read from, for the audit")

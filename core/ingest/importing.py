@@ -136,9 +136,12 @@ def _zone(u: Unit, judge: Judge, order: Order, *, live: bool) -> Imported:
 
 
 def _find(
-    u: Unit, model: type[Shipment] | type[Lot] | type[Sublot] | type[Zone], column: str, wanted: int | str | None,
+    u: Unit,
+    model: type[Shipment] | type[Lot] | type[Sublot] | type[Zone],
+    column: str,
+    wanted: int | str | None,
     noun: str,
-) -> int:  # fmt: skip
+) -> int:
     """The id of the one row with that id, or with that code or number. Raises NotFound, Invalid (several)."""
     c = table(model).c
     rows = []

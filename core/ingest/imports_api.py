@@ -59,9 +59,11 @@ def post_import(body: ImportIn, door: Door, request: Request) -> JSONResponse:
 
 
 @router.post(
-    "/imports/files", status_code=201, response_model=FileImportOut,
+    "/imports/files",
+    status_code=201,
+    response_model=FileImportOut,
     openapi_extra={"requestBody": {"required": True, "content": {"multipart/form-data": FORM}}},
-)  # fmt: skip
+)
 @needs("logger.import", most=65 * MIB)
 async def post_file(request: Request, door: Door) -> JSONResponse:
     """As `/imports`, with the device's own file: a Fridge-tag or Q-tag text report, or a table (CSV), plain or gzip.

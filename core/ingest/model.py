@@ -25,7 +25,7 @@ class BatchRow(SQLModel, table=True):
         Index("batch_time", "gateway", "cut_at"),
     )
 
-    id: int | None = identity()
+    id: int = identity()
     gateway: str
     site: str
     epoch: str
@@ -98,7 +98,7 @@ class GatewayEpoch(SQLModel, table=True):
     __tablename__ = "gateway_epoch"
     __table_args__ = (UniqueConstraint("gateway", "epoch"),)
 
-    id: int | None = identity()
+    id: int = identity()
     gateway: str
     epoch: str
     told: bool = False
@@ -145,7 +145,7 @@ class DeadLetter(SQLModel, table=True):
     __tablename__ = "dead_letter"
     __table_args__ = (Index("dead_letter_open", "reason", "id", postgresql_where=text("replayed_at IS NULL")),)
 
-    id: int | None = identity()
+    id: int = identity()
     at: datetime = moment()
     batch_id: int | None = Field(default=None, sa_column=Column(BigInteger))
     gateway: str | None = None
@@ -167,7 +167,7 @@ class IngestAlarm(SQLModel, table=True):
     __tablename__ = "ingest_alarm"
     __table_args__ = (Index("ingest_alarm_open", "kind", "partition", postgresql_where=text("cleared_at IS NULL")),)
 
-    id: int | None = identity()
+    id: int = identity()
     at: datetime = moment()
     kind: str
     partition: int | None = None

@@ -48,9 +48,13 @@ def land_in_parts(u: Unit, origin: str, readings: Readings, most: int) -> Landed
         return LandedInParts(readings, 0, ())
     times = readings.times()
     batch = _begin(
-        u, origin, readings.points[0].point, digest_of(readings, len(readings)), len(readings),
+        u,
+        origin,
+        readings.points[0].point,
+        digest_of(readings, len(readings)),
+        len(readings),
         (moment_of(int(times.min())), moment_of(int(times.max()))),
-    )  # fmt: skip
+    )
     new: dict[str, list[PointReadings]] = {}
     duplicates, conflicts, older = 0, [], []
     for column, first, stop in readings.parts(most):
@@ -92,11 +96,18 @@ def _begin(u: Unit, origin: str, point: str, sha256: bytes, count: int, span: tu
     made: int = u.conn.execute(
         _BATCH,
         {
-            "origin": origin, "site": point.partition("/")[0], "epoch": uuid.uuid4().hex,
-            "partition": partition_of_point(point), "kind": KIND, "sha256": sha256, "count": count,
-            "first": span[0], "last": span[1], "now": u.now,
+            "origin": origin,
+            "site": point.partition("/")[0],
+            "epoch": uuid.uuid4().hex,
+            "partition": partition_of_point(point),
+            "kind": KIND,
+            "sha256": sha256,
+            "count": count,
+            "first": span[0],
+            "last": span[1],
+            "now": u.now,
         },
-    ).scalar_one()  # fmt: skip
+    ).scalar_one()
     return made
 
 

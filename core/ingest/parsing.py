@@ -118,10 +118,15 @@ async def parse(file: IO[bytes], ask: Ask) -> tuple[Found, list[Values]]:
 
 async def _run(file: IO[bytes], ask: Ask, answer: IO[bytes]) -> int:
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "core.ingest.parsing", stdin=file.fileno(), stdout=answer.fileno(),
-        stderr=asyncio.subprocess.DEVNULL, start_new_session=True,
+        sys.executable,
+        "-m",
+        "core.ingest.parsing",
+        stdin=file.fileno(),
+        stdout=answer.fileno(),
+        stderr=asyncio.subprocess.DEVNULL,
+        start_new_session=True,
         env={ASKED: msgspec.json.encode(ask).decode(), "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
-    )  # fmt: skip
+    )
     try:
         async with asyncio.timeout(SECONDS):
             return await process.wait()
@@ -214,17 +219,21 @@ def _told(
 ) -> Found:
     worst = sorted(found.doubts, key=lambda doubt: (not doubt.damage, doubt.line))[:SHOWN]
     return Found(
-        found.kind, found.device, found.serial, found.authenticity, hashlib.sha256(data).hexdigest(),
-        len(found.readings), any(doubt.damage for doubt in found.doubts),
-        [Doubtful(one.line, one.kind, one.message, one.damage) for one in worst], len(found.doubts),
+        found.kind,
+        found.device,
+        found.serial,
+        found.authenticity,
+        hashlib.sha256(data).hexdigest(),
+        len(found.readings),
+        any(doubt.damage for doubt in found.doubts),
+        [Doubtful(one.line, one.kind, one.message, one.damage) for one in worst],
+        len(found.doubts),
         [Noted(one.line, one.at, one.text) for one in found.events[:SHOWN]],
         [
-            Head(
-                *key, len(values), simulated[key], [(int(state.quality), state.reason) for state in values.states]
-            )
+            Head(*key, len(values), simulated[key], [(int(state.quality), state.reason) for state in values.states])
             for key, values in of.items()
         ],
-    )  # fmt: skip
+    )
 
 
 def _joined(readings: Readings) -> Values:

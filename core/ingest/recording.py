@@ -184,10 +184,19 @@ def land(u: Unit, judge: Judge, readings: Readings, done: Imported, told_to: dat
         {"zone": done.zone.id, "gateway": GATEWAY},
     )
     u.audit(
-        "logger.import", "zone", done.zone.id,
-        after={"points": done.points, "bound_to": done.bound_to, "landed": done.landed, "duplicates": done.duplicates,
-               "conflicts": done.conflicts, "refused": dict(done.refused), "source": dict(done.source)},
-    )  # fmt: skip
+        "logger.import",
+        "zone",
+        done.zone.id,
+        after={
+            "points": done.points,
+            "bound_to": done.bound_to,
+            "landed": done.landed,
+            "duplicates": done.duplicates,
+            "conflicts": done.conflicts,
+            "refused": dict(done.refused),
+            "source": dict(done.source),
+        },
+    )
 
 
 def _count(u: Unit, readings: Readings, done: Imported) -> None:

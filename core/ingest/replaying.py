@@ -173,10 +173,14 @@ def _open_letters(u: Unit, only: Filter, after: int) -> Sequence[Any]:
             "AND (cast(:ids AS bigint[]) IS NULL OR id = ANY(:ids)) ORDER BY id LIMIT :n"
         ),
         {
-            "after": after, "reason": only.reason, "point": only.point, "gateway": only.gateway,
-            "ids": list(only.ids) if only.ids is not None else None, "n": CHUNK,
+            "after": after,
+            "reason": only.reason,
+            "point": only.point,
+            "gateway": only.gateway,
+            "ids": list(only.ids) if only.ids is not None else None,
+            "n": CHUNK,
         },
-    ).all()  # fmt: skip
+    ).all()
 
 
 def _add(total: Replayed, done: Replayed) -> None:

@@ -105,9 +105,13 @@ def retire_source(
     # a fold in memory still counts it: the row written by another makes it load the zone anew
     u.conn.execute(text("UPDATE zone_judged SET version = version + 1 WHERE zone_id = ANY(:zones)"), {"zones": ids})
     u.audit(
-        "source.retire", "source", f"{gateway}:{source}", reason=reason,
-        before={"zones": zones, "spoken to": min(row.upto for row in ended)}, after={"retired_at": u.now},
-    )  # fmt: skip
+        "source.retire",
+        "source",
+        f"{gateway}:{source}",
+        reason=reason,
+        before={"zones": zones, "spoken to": min(row.upto for row in ended)},
+        after={"retired_at": u.now},
+    )
     judge.fold(u, [], [], _others(u, ids), [])
     return zones
 

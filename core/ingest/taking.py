@@ -80,11 +80,21 @@ def answer(u: Unit, done: Imported, *, dry_run: bool) -> ImportOut:
         for statement, entity in ((_EXCURSIONS, "excursion"), (_HOLDS, "hold"))
     )
     return ImportOut(
-        dry_run=dry_run, bound_to=done.bound_to, zone=done.zone.address, points=done.points,
+        dry_run=dry_run,
+        bound_to=done.bound_to,
+        zone=done.zone.address,
+        points=done.points,
         together=[SpanOut(sublot_ids=list(s.sublot_ids), start=s.start, stop=s.stop) for s in done.spans],
-        landed=done.landed, duplicates=done.duplicates, conflicts=done.conflicts, counted=done.counted,
-        before=done.before, after=done.after, between=done.between, refused=dict(done.refused),
-        refused_details=done.details, logger=done.logger,
+        landed=done.landed,
+        duplicates=done.duplicates,
+        conflicts=done.conflicts,
+        counted=done.counted,
+        before=done.before,
+        after=done.after,
+        between=done.between,
+        refused=dict(done.refused),
+        refused_details=done.details,
+        logger=done.logger,
         excursions=[ExcursionOut.model_validate(row) for row in excursions],
         holds=[HoldOut.model_validate(row) for row in holds],
-    )  # fmt: skip
+    )

@@ -82,18 +82,32 @@ def _order(name: str, fields: FileIn, found: Found, values: list[Values]) -> Ord
     source: dict[str, Any] = {"file": name, "sha256": found.sha256, "authenticity": found.authenticity}
     source |= {"clock_fast": fields.clock_fast} if fields.clock_fast else {}
     return Order(
-        fields.serial.strip() or found.serial, series, fields.shipment, fields.lot, fields.sublot, fields.zone,
-        fields.start, fields.stop, source,
-    )  # fmt: skip
+        fields.serial.strip() or found.serial,
+        series,
+        fields.shipment,
+        fields.lot,
+        fields.sublot,
+        fields.zone,
+        fields.start,
+        fields.stop,
+        source,
+    )
 
 
 def _told(name: str, found: Found) -> FileOut:
     return FileOut(
-        name=name, sha256=found.sha256, kind=found.kind, device=found.device, serial=found.serial,
-        readings=found.readings, damaged=found.damaged, authenticity=found.authenticity,
-        doubts_in_all=found.doubts_in_all, doubts=[DoubtOut(**msgspec.structs.asdict(one)) for one in found.doubts],
+        name=name,
+        sha256=found.sha256,
+        kind=found.kind,
+        device=found.device,
+        serial=found.serial,
+        readings=found.readings,
+        damaged=found.damaged,
+        authenticity=found.authenticity,
+        doubts_in_all=found.doubts_in_all,
+        doubts=[DoubtOut(**msgspec.structs.asdict(one)) for one in found.doubts],
         events=[EventOut(**msgspec.structs.asdict(one)) for one in found.events],
-    )  # fmt: skip
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -111,9 +111,18 @@ SELECT id, at, gateway, partition, kind, reason, detail, point, reading_at, repl
 """
 
 VIEWS = (
-    "v_zone_status", "v_excursions_timeline", "v_open_excursions", "v_holds", "v_zone_alarms", "v_gaps",
-    "v_gateway_batches", "v_gateway_status", "v_watermarks", "v_ingest_alarms", "v_dead_letters",
-)  # fmt: skip
+    "v_zone_status",
+    "v_excursions_timeline",
+    "v_open_excursions",
+    "v_holds",
+    "v_zone_alarms",
+    "v_gaps",
+    "v_gateway_batches",
+    "v_gateway_status",
+    "v_watermarks",
+    "v_ingest_alarms",
+    "v_dead_letters",
+)
 
 _ROLE = f"""
 DO $$
@@ -128,8 +137,18 @@ END $$
 """
 
 DDL: tuple[str, ...] = (
-    _ZONE_STATUS, _EXCURSIONS, _OPEN_EXCURSIONS, _HOLDS, _ZONE_ALARMS, _GAPS, _GATEWAY_BATCHES, _GATEWAY_STATUS,
-    _WATERMARKS, _INGEST_ALARMS, _DEAD_LETTERS, _ROLE,
+    _ZONE_STATUS,
+    _EXCURSIONS,
+    _OPEN_EXCURSIONS,
+    _HOLDS,
+    _ZONE_ALARMS,
+    _GAPS,
+    _GATEWAY_BATCHES,
+    _GATEWAY_STATUS,
+    _WATERMARKS,
+    _INGEST_ALARMS,
+    _DEAD_LETTERS,
+    _ROLE,
     f"GRANT USAGE ON SCHEMA public TO {READER}",
     f"GRANT SELECT ON {', '.join(VIEWS)} TO {READER}",
-)  # fmt: skip
+)

@@ -90,9 +90,12 @@ class Annotator:
         """Later data refute it: the annotation stays where it was and says so."""
         stop = _time(message.payload.get("ended_at")) or message.at
         self._end(
-            message, f"excursion:{message.key}", stop, "superseded",
+            message,
+            f"excursion:{message.key}",
+            stop,
+            "superseded",
             f"Excursion {message.key}: refuted by later data, known {_text(message.at)}",
-        )  # fmt: skip
+        )
 
     def hold_placed(self, message: Message) -> None:
         """An annotation from when the hold was placed."""

@@ -20,13 +20,35 @@ class Kind(IntEnum):
 
 
 COLUMNS = (
-    "point_id", "at", "edge_at", "source_at", "batch_id", "num", "whole", "kind", "quality", "simulated", "unit",
-    "reason", "txt",
-)  # fmt: skip
+    "point_id",
+    "at",
+    "edge_at",
+    "source_at",
+    "batch_id",
+    "num",
+    "whole",
+    "kind",
+    "quality",
+    "simulated",
+    "unit",
+    "reason",
+    "txt",
+)
 TYPES = (
-    "int8", "timestamptz", "timestamptz", "timestamptz", "int8", "float8", "int8", "int2", "int2", "bool", "text",
-    "text", "text",
-)  # fmt: skip
+    "int8",
+    "timestamptz",
+    "timestamptz",
+    "timestamptz",
+    "int8",
+    "float8",
+    "int8",
+    "int2",
+    "int2",
+    "bool",
+    "text",
+    "text",
+    "text",
+)
 VALUE_COLUMNS = "at, edge_at, source_at, num, whole, kind, quality, simulated, unit, reason, txt"
 """What `from_row` takes, in its order."""
 
@@ -46,9 +68,20 @@ def to_row(reading: Reading, point_id: int, batch_id: int | None) -> tuple[Any, 
     else:
         kind, txt = Kind.TEXT, value
     return (
-        point_id, reading.at, reading.edge_at, reading.source_at, batch_id, num, whole, int(kind),
-        int(reading.quality), reading.simulated, reading.unit, reading.reason, txt,
-    )  # fmt: skip
+        point_id,
+        reading.at,
+        reading.edge_at,
+        reading.source_at,
+        batch_id,
+        num,
+        whole,
+        int(kind),
+        int(reading.quality),
+        reading.simulated,
+        reading.unit,
+        reading.reason,
+        txt,
+    )
 
 
 _QUALITIES = {int(quality): quality for quality in Quality}

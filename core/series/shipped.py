@@ -48,9 +48,11 @@ def fingerprint(reading: Reading) -> int:
     """64 bits, signed, of everything in a reading but its point. A zero has no sign: not every store keeps it."""
     source = reading.source_at
     head = _TIMES.pack(
-        (reading.at - _EPOCH) // _US, (reading.edge_at - _EPOCH) // _US, source is not None,
+        (reading.at - _EPOCH) // _US,
+        (reading.edge_at - _EPOCH) // _US,
+        source is not None,
         0 if source is None else (source - _EPOCH) // _US,
-    )  # fmt: skip
+    )
     flags = bytes((int(reading.quality), reading.simulated))
     words = f"{reading.unit}\x1f{reading.reason}".encode()
     whole = hashlib.md5(b"\0".join((head, flags, words, _value(reading))), usedforsecurity=False).digest()
@@ -88,10 +90,13 @@ def add_shipped(conn: Connection, told: Mapping[str, Iterable[Reading]]) -> None
         conn.execute(
             _ADD,
             {
-                "g": [key[0] for key in counts], "p": [key[1] for key in counts], "d": [key[2] for key in counts],
-                "n": [sums[0] for sums in counts.values()], "s": [str(sums[1]) for sums in counts.values()],
+                "g": [key[0] for key in counts],
+                "p": [key[1] for key in counts],
+                "d": [key[2] for key in counts],
+                "n": [sums[0] for sums in counts.values()],
+                "s": [str(sums[1]) for sums in counts.values()],
             },
-        )  # fmt: skip
+        )
 
 
 def shipped(conn: Connection, gateway: str, start: datetime, stop: datetime) -> dict[tuple[str, datetime], Tally]:

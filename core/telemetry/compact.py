@@ -140,9 +140,16 @@ class PointReadings:
         for at, value, place in zip(v.at[first:stop], v.value[first:stop], v.state[first:stop], strict=True):
             state, moment = states[place], moment_of(at)
             yield Reading(
-                self.point, moment, value if value == value else None, state.unit, self.edge_at,  # noqa: PLR0124 - NaN
-                moment + self.fast if self.fast else moment, state.quality, state.reason, self.simulated,
-            )  # fmt: skip
+                self.point,
+                moment,
+                value if value == value else None,  # noqa: PLR0124 - NaN
+                state.unit,
+                self.edge_at,
+                moment + self.fast if self.fast else moment,
+                state.quality,
+                state.reason,
+                self.simulated,
+            )
 
 
 class Readings(Sequence[Reading]):

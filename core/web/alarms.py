@@ -11,10 +11,25 @@ from core.web import questions as q
 from core.web.frame import Visit, heading, live, refusal, table
 from core.web.words import NONE, clock, number
 
-ALARMS = (("zone", "Zone"), ("kind", "Alarm"), ("state", "State"), ("value", "Value"), ("started", "Since"),
-          ("returned", "Returned"), ("who", "Acknowledged by"))  # fmt: skip
-SILENCED = (("zone", "Zone"), ("kind", "Alarm"), ("how", "How"), ("until", "Until"), ("reason", "Reason"),
-            ("by", "By"), ("since", "Since"), ("standing", "Alarms standing"))  # fmt: skip
+ALARMS = (
+    ("zone", "Zone"),
+    ("kind", "Alarm"),
+    ("state", "State"),
+    ("value", "Value"),
+    ("started", "Since"),
+    ("returned", "Returned"),
+    ("who", "Acknowledged by"),
+)
+SILENCED = (
+    ("zone", "Zone"),
+    ("kind", "Alarm"),
+    ("how", "How"),
+    ("until", "Until"),
+    ("reason", "Reason"),
+    ("by", "By"),
+    ("since", "Since"),
+    ("standing", "Alarms standing"),
+)
 FOR = {15: "15 minutes", 60: "1 hour", 240: "4 hours", 480: "8 hours", 1440: "24 hours"}
 """Minutes; nobody shelves for longer than a day at a time."""
 ACTS = """<q-td :props="props">
@@ -83,12 +98,20 @@ def _draw(of: Visit, rows: list[dict[str, Any]], said: ui.label, shelving: _Shel
 
     may, shelves = of.actor.may("alarm.acknowledge"), of.actor.may("alarm.shelve")
     shown = [
-        {"id": row["id"], "zone": row["zone"], "kind": row["kind"], "state": row["state"].replace("_", " "),
-         "value": number(row["value"]), "started": clock(row["started_at"]), "returned": clock(row["returned_at"]),
-         "who": row["acknowledged_by"] or NONE, "shelves": shelves,
-         "open": may and row["state"] in {"unacknowledged", "returned_unacknowledged"}}
+        {
+            "id": row["id"],
+            "zone": row["zone"],
+            "kind": row["kind"],
+            "state": row["state"].replace("_", " "),
+            "value": number(row["value"]),
+            "started": clock(row["started_at"]),
+            "returned": clock(row["returned_at"]),
+            "who": row["acknowledged_by"] or NONE,
+            "shelves": shelves,
+            "open": may and row["state"] in {"unacknowledged", "returned_unacknowledged"},
+        }
         for row in rows
-    ]  # fmt: skip
+    ]
     made = table((*ALARMS, ("act", "")) if may or shelves else ALARMS, shown, "No alarms")
     by_id = {row["id"]: row for row in rows}
     made.add_slot("body-cell-act", ACTS)
@@ -98,12 +121,20 @@ def _draw(of: Visit, rows: list[dict[str, Any]], said: ui.label, shelving: _Shel
 
 def _draw_silenced(of: Visit, rows: list[dict[str, Any]], shelving: _Shelving) -> None:
     shown = [
-        {"id": number_, "zone": row["zone"], "kind": row["kind"], "how": _how(row),
-         "until": clock(row["shelved_until"]), "reason": row["reason"],
-         "by": row["by"], "since": clock(row["at"]), "standing": row["standing"],
-         "until_known": row["shelved_until"] is not None}
+        {
+            "id": number_,
+            "zone": row["zone"],
+            "kind": row["kind"],
+            "how": _how(row),
+            "until": clock(row["shelved_until"]),
+            "reason": row["reason"],
+            "by": row["by"],
+            "since": clock(row["at"]),
+            "standing": row["standing"],
+            "until_known": row["shelved_until"] is not None,
+        }
         for number_, row in enumerate(rows)
-    ]  # fmt: skip
+    ]
     may = of.actor.may("alarm.shelve")
     made = table((*SILENCED, ("act", "")) if may else SILENCED, shown, "Every alarm is heard")
     made.add_slot("body-cell-act", BACK)
@@ -111,6 +142,9 @@ def _draw_silenced(of: Visit, rows: list[dict[str, Any]], shelving: _Shelving) -
 
 
 def _how(row: dict[str, Any]) -> str:
-    ways = (("shelved", row["shelved_until"]), ("suppressed", row["suppressed"]), ("out of service",
-            row["out_of_service"]))  # fmt: skip
+    ways = (
+        ("shelved", row["shelved_until"]),
+        ("suppressed", row["suppressed"]),
+        ("out of service", row["out_of_service"]),
+    )
     return ", ".join(name for name, so in ways if so)

@@ -62,11 +62,14 @@ def options(found: Sequence[Line], row: dict[str, Any], start: datetime, stop: d
     low = str(row["op"] or ">").startswith("<")
     series: list[dict[str, Any]] = [
         {
-            "name": f"{line.point.split('/')[-2]} in {line.zone}", "type": "line", "showSymbol": False,
-            "connectNulls": False, "data": _data(line.buckets, low=low, gap=row["allowed_gap"]),
+            "name": f"{line.point.split('/')[-2]} in {line.zone}",
+            "type": "line",
+            "showSymbol": False,
+            "connectNulls": False,
+            "data": _data(line.buckets, low=low, gap=row["allowed_gap"]),
         }
         for line in found
-    ]  # fmt: skip
+    ]
     series.append(_marks(row, stop))
     return {
         "useUTC": True,
@@ -93,10 +96,14 @@ def _marks(row: dict[str, Any], stop: datetime) -> dict[str, Any]:
         marks.append({"yAxis": row["threshold"], "label": {"formatter": text_}, "lineStyle": {"color": "#e65100"}})
         bounds = {"data": [[_ms(row["started_at"]), row["threshold"]]], "showSymbol": False}
     return {
-        "name": "excursion", "type": "line", "data": [], **bounds, "color": "#b00020",
+        "name": "excursion",
+        "type": "line",
+        "data": [],
+        **bounds,
+        "color": "#b00020",
         "markArea": {"silent": True, "itemStyle": {"color": "#b00020", "opacity": 0.12}, "data": [spell]},
         "markLine": {"symbol": "none", "silent": True, "lineStyle": {"type": "dashed", "width": 2}, "data": marks},
-    }  # fmt: skip
+    }
 
 
 def _data(buckets: Sequence[Bucket], *, low: bool, gap: timedelta) -> list[list[float | int | None]]:

@@ -14,8 +14,14 @@ from core.web.frame import Visit, facts, heading, table
 from core.web.home import holds_table
 from core.web.words import NONE, clock, length, limit, number
 
-LIMITS = (("key", "Limit"), ("proven", "Out, proven"), ("uncertain", "Out, if uncertain values are believed"),
-          ("worst", "Out, worst case"), ("longest", "Longest proven stretch"), ("budget", "Budget left"))  # fmt: skip
+LIMITS = (
+    ("key", "Limit"),
+    ("proven", "Out, proven"),
+    ("uncertain", "Out, if uncertain values are believed"),
+    ("worst", "Out, worst case"),
+    ("longest", "Longest proven stretch"),
+    ("budget", "Budget left"),
+)
 
 
 async def excursion(of: Visit, excursion_id: int) -> None:
@@ -28,9 +34,14 @@ async def excursion(of: Visit, excursion_id: int) -> None:
         start, stop = evidence.span_around(row, u.now)
         found = evidence.lines(u, row, start, stop)
         return (
-            row, evidence.options(found, row, start, stop), exposure(u.conn, row["sublot_id"], u.now),
-            q.dispositions(u, excursion_id), q.holds_of(u, row["sublot_id"]), q.signed_before(u), bool(found),
-        )  # fmt: skip
+            row,
+            evidence.options(found, row, start, stop),
+            exposure(u.conn, row["sublot_id"], u.now),
+            q.dispositions(u, excursion_id),
+            q.holds_of(u, row["sublot_id"]),
+            q.signed_before(u),
+            bool(found),
+        )
 
     found = await of.ask(ask)
     if found is None:
@@ -59,21 +70,23 @@ async def excursion(of: Visit, excursion_id: int) -> None:
 def _told(row: dict[str, Any]) -> None:
     with ui.element("h1").classes("text-xl font-medium"):
         ui.label(f"Excursion {row['id']}: lot {row['lot']}, sublot {row['sublot']}")
-    facts((
-        ("Item", row["item"]),
-        ("Limit", f"{row['limit_key']}: {limit(row['op'], row['threshold'], row['kind'], row['delay'])}"),
-        ("Profile", f"{row['profile']} version {row['profile_version']}"),
-        ("State", row["state"]),
-        ("Certainty", row["certainty"]),
-        ("Out since", clock(row["started_at"])),
-        ("Broke", f"{clock(row['broke_at'])} in {row['zone'] or 'no zone'}"),
-        ("Ended", clock(row["ended_at"])),
-        ("Known", clock(row["known_at"])),
-        ("Out for", length(row["out_for"])),
-        ("Min / max", f"{number(row['lowest'])} / {number(row['highest'])} °C"),
-        ("Incident", f"{row['incident_id']}: {row['incident']}"),
-        ("Assessment", f"{row['assessment']} ({row['assessed_by']})" if row["assessment"] else NONE),
-    ))  # fmt: skip
+    facts(
+        (
+            ("Item", row["item"]),
+            ("Limit", f"{row['limit_key']}: {limit(row['op'], row['threshold'], row['kind'], row['delay'])}"),
+            ("Profile", f"{row['profile']} version {row['profile_version']}"),
+            ("State", row["state"]),
+            ("Certainty", row["certainty"]),
+            ("Out since", clock(row["started_at"])),
+            ("Broke", f"{clock(row['broke_at'])} in {row['zone'] or 'no zone'}"),
+            ("Ended", clock(row["ended_at"])),
+            ("Known", clock(row["known_at"])),
+            ("Out for", length(row["out_for"])),
+            ("Min / max", f"{number(row['lowest'])} / {number(row['highest'])} °C"),
+            ("Incident", f"{row['incident_id']}: {row['incident']}"),
+            ("Assessment", f"{row['assessment']} ({row['assessed_by']})" if row["assessment"] else NONE),
+        )
+    )
 
 
 def show_exposure(found: Exposure | None) -> None:
@@ -82,20 +95,32 @@ def show_exposure(found: Exposure | None) -> None:
     if found is None:
         ui.label("No exposure: these goods have no profile, or were never in a place.")
         return
-    facts((
-        ("From", clock(found.start)),
-        ("To", clock(found.stop)),
-        ("Min / mean / max", " / ".join(number(v) for v in (found.lowest, found.mean, found.highest)) + " °C"),
-        ("Mean kinetic temperature", f"{number(found.mkt, 2)} °C" if found.mkt is not None else
-         "not applicable (frozen goods, or coverage is not complete)"),
-        ("Covered by good readings", f"{found.covered * 100:.2f} %"),
-    ))  # fmt: skip
+    facts(
+        (
+            ("From", clock(found.start)),
+            ("To", clock(found.stop)),
+            ("Min / mean / max", " / ".join(number(v) for v in (found.lowest, found.mean, found.highest)) + " °C"),
+            (
+                "Mean kinetic temperature",
+                f"{number(found.mkt, 2)} °C"
+                if found.mkt is not None
+                else "not applicable (frozen goods, or coverage is not complete)",
+            ),
+            ("Covered by good readings", f"{found.covered * 100:.2f} %"),
+        )
+    )
     rows = [
-        {"id": one.key, "key": one.key, "proven": length(one.proven), "uncertain": length(one.uncertain),
-         "worst": length(one.worst), "longest": length(one.longest),
-         "budget": length(one.budget) if one.budget is not None else "not cumulative"}
+        {
+            "id": one.key,
+            "key": one.key,
+            "proven": length(one.proven),
+            "uncertain": length(one.uncertain),
+            "worst": length(one.worst),
+            "longest": length(one.longest),
+            "budget": length(one.budget) if one.budget is not None else "not cumulative",
+        }
         for one in found.limits
-    ]  # fmt: skip
+    ]
     table(LIMITS, rows, "The profile has no limits")
 
 
@@ -111,6 +136,9 @@ def _forms(of: Visit, row: dict[str, Any], *, first: bool) -> None:
     if row["state"] == "ended" and of.actor.may("excursion.assess"):
         assessing(of, "Record assessment", lambda u, meaning: quality.assess(u, number_, meaning))
     if row["state"] == "assessed" and of.actor.may("excursion.disposition"):
-        disposing(of, "Sign the disposition", lambda d: quality.disposing(
-            number_, d.decision, d.reason, restrictions=d.restrictions
-        ), first=first)  # fmt: skip
+        disposing(
+            of,
+            "Sign the disposition",
+            lambda d: quality.disposing(number_, d.decision, d.reason, restrictions=d.restrictions),
+            first=first,
+        )

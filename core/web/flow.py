@@ -10,12 +10,30 @@ from core.web import questions as q
 from core.web.frame import Visit, heading, live, table
 from core.web.words import NONE, clock, length
 
-SHIPMENTS = (("code", "Shipment"), ("kind", "Kind"), ("consignee", "To"), ("market", "Market"), ("state", "State"),
-             ("held", "Held"), ("since", "Held since"), ("lines", "Lines"), ("due", "Due"), ("departed", "Left"),
-             ("arrived", "Arrived"))  # fmt: skip
-ENTRIES = (("rank", "Rank"), ("order_code", "Work order"), ("name", "Operation"), ("item", "Item"),
-           ("amount", "Amount"), ("due", "Due"), ("priority", "Priority"), ("duration", "Takes"),
-           ("state", "State"))  # fmt: skip
+SHIPMENTS = (
+    ("code", "Shipment"),
+    ("kind", "Kind"),
+    ("consignee", "To"),
+    ("market", "Market"),
+    ("state", "State"),
+    ("held", "Held"),
+    ("since", "Held since"),
+    ("lines", "Lines"),
+    ("due", "Due"),
+    ("departed", "Left"),
+    ("arrived", "Arrived"),
+)
+ENTRIES = (
+    ("rank", "Rank"),
+    ("order_code", "Work order"),
+    ("name", "Operation"),
+    ("item", "Item"),
+    ("amount", "Amount"),
+    ("due", "Due"),
+    ("priority", "Priority"),
+    ("duration", "Takes"),
+    ("state", "State"),
+)
 
 
 async def shipments(of: Visit) -> None:
@@ -26,15 +44,24 @@ async def shipments(of: Visit) -> None:
 
 def _draw_shipments(rows: list[dict[str, Any]]) -> None:
     shown = [
-        {"id": row["id"], "code": row["code"], "code_link": f"/shipments/{row['id']}", "kind": row["kind"],
-         "consignee": row["consignee"],
-         "market": row["market"] or NONE, "state": row["state"].replace("_", " "),
-         "held": f"held: {row['held']}" if row["held"] else "not held",
-         "held_colour": "negative" if row["held"] else "positive", "since": clock(row["held_since"]),
-         "lines": row["lines"], "due": clock(row["due_at"]), "departed": clock(row["departed_at"]),
-         "arrived": clock(row["arrived_at"])}
+        {
+            "id": row["id"],
+            "code": row["code"],
+            "code_link": f"/shipments/{row['id']}",
+            "kind": row["kind"],
+            "consignee": row["consignee"],
+            "market": row["market"] or NONE,
+            "state": row["state"].replace("_", " "),
+            "held": f"held: {row['held']}" if row["held"] else "not held",
+            "held_colour": "negative" if row["held"] else "positive",
+            "since": clock(row["held_since"]),
+            "lines": row["lines"],
+            "due": clock(row["due_at"]),
+            "departed": clock(row["departed_at"]),
+            "arrived": clock(row["arrived_at"]),
+        }
         for row in rows
-    ]  # fmt: skip
+    ]
     table(SHIPMENTS, shown, "No shipments", links=("code",), badges=("held",))
 
 
@@ -64,10 +91,18 @@ def _draw_lists(lists: list[dict[str, Any]]) -> None:
             + f" · list remade {clock(one['made_at'])} ({one['cause'] or 'never'})"
         )
         rows = [
-            {"id": entry["operation_id"], "rank": entry["rank"], "order_code": entry["order_code"],
-             "name": entry["name"], "item": entry["item"], "amount": format(entry["amount"].normalize(), "f"),
-             "due": clock(entry["due_at"]), "priority": entry["priority"], "duration": length(entry["duration"]),
-             "state": entry["state"]}
+            {
+                "id": entry["operation_id"],
+                "rank": entry["rank"],
+                "order_code": entry["order_code"],
+                "name": entry["name"],
+                "item": entry["item"],
+                "amount": format(entry["amount"].normalize(), "f"),
+                "due": clock(entry["due_at"]),
+                "priority": entry["priority"],
+                "duration": length(entry["duration"]),
+                "state": entry["state"],
+            }
             for entry in one["entries"]
-        ]  # fmt: skip
+        ]
         table(ENTRIES, rows, "Nothing is ready")

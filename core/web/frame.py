@@ -23,8 +23,13 @@ T = TypeVar("T")
 REFRESH = 1.0
 PRIMARY = "#1f5c99"
 """Dark enough for white words on it (WCAG AA)."""
-PLACES = (("/", "Overview"), ("/stock", "Lots"), ("/release", "Release"), ("/shipments", "Shipments"),
-          ("/centres", "Work centres"))  # fmt: skip
+PLACES = (
+    ("/", "Overview"),
+    ("/stock", "Lots"),
+    ("/release", "Release"),
+    ("/shipments", "Shipments"),
+    ("/centres", "Work centres"),
+)
 
 LINK = """<q-td :props="props"><a v-if="props.row.%s_link" class="text-primary underline" :href="props.row.%s_link">
     {{ props.value }}</a><span v-else>{{ props.value }}</span></q-td>"""
@@ -152,8 +157,10 @@ def table(
     common = {"align": "left", "sortable": True}
     made = ui.table(
         columns=[{"name": key, "label": name, "field": key, **common} for key, name in columns],
-        rows=list(rows), row_key="id", pagination={"rowsPerPage": 25},
-    ).classes("w-full")  # fmt: skip
+        rows=list(rows),
+        row_key="id",
+        pagination={"rowsPerPage": 25},
+    ).classes("w-full")
     made.props(f'dense flat bordered wrap-cells no-data-label="{empty}"')
     if len(made.rows) <= 25:  # noqa: PLR2004 - one page of it
         made.props("hide-pagination")

@@ -23,13 +23,23 @@ async def hold(of: Visit, hold_id: int) -> None:
         return
     with ui.element("h1").classes("text-xl font-medium"):
         ui.label(f"Hold {row['id']} on {row['target']}")
-    facts((
-        ("Kind", row["kind"]), ("Reason", row["reason"]), ("Certainty", row["certainty"] or NONE),
-        ("Since", clock(row["since_at"])), ("Known", clock(row["placed_at"])), ("Placed by", row["placed_by"]),
-        ("Inherited from", f"hold {row['origin_hold_id']}" if row["origin_hold_id"] else NONE),
-        ("Lifted by", f"whoever may {row['lift_permit']}" if row["lifted_at"] is None else
-         f"{row['lifted_by']}, {clock(row['lifted_at'])} UTC: {row['lift_reason']}"),
-    ))  # fmt: skip
+    facts(
+        (
+            ("Kind", row["kind"]),
+            ("Reason", row["reason"]),
+            ("Certainty", row["certainty"] or NONE),
+            ("Since", clock(row["since_at"])),
+            ("Known", clock(row["placed_at"])),
+            ("Placed by", row["placed_by"]),
+            ("Inherited from", f"hold {row['origin_hold_id']}" if row["origin_hold_id"] else NONE),
+            (
+                "Lifted by",
+                f"whoever may {row['lift_permit']}"
+                if row["lifted_at"] is None
+                else f"{row['lifted_by']}, {clock(row['lifted_at'])} UTC: {row['lift_reason']}",
+            ),
+        )
+    )
     if row["sublot_id"]:
         ui.link("To the sublot", f"/sublots/{row['sublot_id']}")
     if row["lifted_at"] is None:

@@ -28,10 +28,15 @@ async def incident(of: Visit, incident_id: int) -> None:
         return
     with ui.element("h1").classes("text-xl font-medium"):
         ui.label(f"Incident {row['id']}: {row['title']}")
-    facts((
-        ("Kind", row["kind"].replace("_", " ")), ("Where", row["zone"] or row["gateway"] or NONE),
-        ("Since", clock(row["started_at"])), ("Ended", clock(row["ended_at"])), ("Known", clock(row["known_at"])),
-    ))  # fmt: skip
+    facts(
+        (
+            ("Kind", row["kind"].replace("_", " ")),
+            ("Where", row["zone"] or row["gateway"] or NONE),
+            ("Since", clock(row["started_at"])),
+            ("Ended", clock(row["ended_at"])),
+            ("Known", clock(row["known_at"])),
+        )
+    )
     heading("Excursions")
     table(EXCURSIONS, map(excursion_row, row["excursions"]), "None", links=("id", "sublot"), badges=("certainty",))
     _acts(of, row, first=not signed)
@@ -50,6 +55,9 @@ def _acts(of: Visit, row: dict[str, Any], *, first: bool) -> None:
         verb = f"Record assessment of {len(ended)}"
         assessing(of, verb, lambda u, meaning: quality.assess_incident(u, number, meaning))
     elif assessed and not still and of.actor.may("excursion.disposition"):
-        disposing(of, f"Sign the disposition of {len(assessed)}", lambda d: quality.disposing_incident(
-            number, assessed, d.decision, d.reason, restrictions=d.restrictions
-        ), first=first)  # fmt: skip
+        disposing(
+            of,
+            f"Sign the disposition of {len(assessed)}",
+            lambda d: quality.disposing_incident(number, assessed, d.decision, d.reason, restrictions=d.restrictions),
+            first=first,
+        )

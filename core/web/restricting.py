@@ -22,10 +22,16 @@ def restrictions(of: Visit, sublot_id: int, rows: list[dict[str, Any]]) -> None:
         return
     heading("Conditions on use")
     shown = [
-        {"id": row["id"], "kind": row["kind"].replace("_", " "), "value": _said(row["value"]), "reason": row["reason"],
-         "by": row["placed_by"], "since": clock(row["placed_at"])}
+        {
+            "id": row["id"],
+            "kind": row["kind"].replace("_", " "),
+            "value": _said(row["value"]),
+            "reason": row["reason"],
+            "by": row["placed_by"],
+            "since": clock(row["placed_at"]),
+        }
         for row in rows
-    ]  # fmt: skip
+    ]
     made = table((*COLUMNS, ("act", "")) if may else COLUMNS, shown, "None")
     if may:
         _forms(of, sublot_id, made)

@@ -18,8 +18,13 @@ from core.web.words import NONE, clock
 
 LINES = (("sublot", "Sublot"), ("lot", "Lot"), ("item", "Item"), ("amount", "Amount"), ("state", "State"))
 LOGGERS = (("serial", "Required recorder"), ("state", "State"), ("read", "Read"))
-EXCURSIONS = (("limit_key", "Limit"), ("sublot_id", "Sublot"), ("started", "From"), ("broke", "Broken"),
-              ("certainty", "Certainty"))  # fmt: skip
+EXCURSIONS = (
+    ("limit_key", "Limit"),
+    ("sublot_id", "Sublot"),
+    ("started", "From"),
+    ("broke", "Broken"),
+    ("certainty", "Certainty"),
+)
 MOST_BYTES = 64 * 1024 * 1024
 SHOWN = 10
 """Doubtful lines of a file that a page shows; the API and the command line tell them all."""
@@ -50,17 +55,25 @@ async def shipment(take: TakeFile, of: Visit, shipment_id: int) -> None:
 def _draw(found: ShipmentDetail) -> None:
     with ui.element("h1").classes("text-xl font-medium"):
         ui.label(f"Shipment {found.code} to {found.consignee}")
-    facts((
-        ("State", found.state.replace("_", " ")), ("Held", "held" if found.held else "not held"),
-        ("Left", clock(found.departed_at or found.dispatched_at)), ("Arrived", clock(found.arrived_at)),
-    ))  # fmt: skip
+    facts(
+        (
+            ("State", found.state.replace("_", " ")),
+            ("Held", "held" if found.held else "not held"),
+            ("Left", clock(found.departed_at or found.dispatched_at)),
+            ("Arrived", clock(found.arrived_at)),
+        )
+    )
     lines = [line.model_dump(include={"id", *dict(LINES)}, mode="json") for line in found.lines]
     table(LINES, lines, "No goods")
     loggers = [
-        {"id": one.serial, "serial": one.serial, "read": clock(one.read_at),
-         "state": one.state if one.reason is None else f"{one.state}: {one.reason}"}
+        {
+            "id": one.serial,
+            "serial": one.serial,
+            "read": clock(one.read_at),
+            "state": one.state if one.reason is None else f"{one.state}: {one.reason}",
+        }
         for one in found.loggers
-    ]  # fmt: skip
+    ]
     table(LOGGERS, loggers, "No recorder is required")
 
 
@@ -122,16 +135,21 @@ def _told(answer: dict[str, Any]) -> None:
     """What came of it, or would come."""
     file = answer["file"]
     heading("What would come of it" if answer["dry_run"] else "Bound")
-    facts((
-        ("File", f"{file['name']}: {file['device'] or file['kind']} {file['serial']}, {file['readings']} readings"),
-        ("Signature", file["authenticity"] or NONE),
-        ("With the goods", f"{answer['counted']} readings, which count"),
-        ("Kept, not counted", f"{answer['before']} before, {answer['after']} after, {answer['between']} in between"),
-        ("Known already", f"{answer['duplicates']} readings, and {answer['conflicts']} with another value"),
-        ("Refused", ", ".join(f"{count} {reason}" for reason, count in answer["refused"].items()) or "none"),
-        ("Required recorder", answer["logger"] or "not one that the shipment requires"),
-        ("Holds on the goods", "; ".join(hold["reason"] for hold in answer["holds"]) or "none"),
-    ))  # fmt: skip
+    facts(
+        (
+            ("File", f"{file['name']}: {file['device'] or file['kind']} {file['serial']}, {file['readings']} readings"),
+            ("Signature", file["authenticity"] or NONE),
+            ("With the goods", f"{answer['counted']} readings, which count"),
+            (
+                "Kept, not counted",
+                f"{answer['before']} before, {answer['after']} after, {answer['between']} in between",
+            ),
+            ("Known already", f"{answer['duplicates']} readings, and {answer['conflicts']} with another value"),
+            ("Refused", ", ".join(f"{count} {reason}" for reason, count in answer["refused"].items()) or "none"),
+            ("Required recorder", answer["logger"] or "not one that the shipment requires"),
+            ("Holds on the goods", "; ".join(hold["reason"] for hold in answer["holds"]) or "none"),
+        )
+    )
     rows = [
         one | {"started": clock(one["started_at"]), "broke": clock(one["broke_at"])} for one in answer["excursions"]
     ]

@@ -15,8 +15,15 @@ from core.web.home import EXCURSIONS, excursion_row, holds_table
 from core.web.restricting import restrictions
 from core.web.words import NONE, clock
 
-SUBLOTS = (("code", "Sublot"), ("lot", "Lot"), ("item", "Item"), ("state", "State"), ("expiry", "Expiry"),
-           ("zone", "Zone"), ("on_hand", "On hand"))  # fmt: skip
+SUBLOTS = (
+    ("code", "Sublot"),
+    ("lot", "Lot"),
+    ("item", "Item"),
+    ("state", "State"),
+    ("expiry", "Expiry"),
+    ("zone", "Zone"),
+    ("on_hand", "On hand"),
+)
 AGAINST = (("purpose", "Purpose"), ("may", "May be taken"), ("why", "What stands against it"))
 WAITING = (*SUBLOTS, ("why", "What stands against its release"))
 FREE = "yes"
@@ -33,10 +40,11 @@ async def stock(of: Visit) -> None:
 def _draw(columns: tuple[tuple[str, str], ...], rows: list[dict[str, Any]]) -> None:
     purposes = [str(purpose) for purpose in Purpose]
     shown = [
-        _row(row) | {name: _in_short(row["against"][name]) for name in purposes}
+        _row(row)
+        | {name: _in_short(row["against"][name]) for name in purposes}
         | {f"{name}_colour": "negative" if row["against"][name] else "positive" for name in purposes}
         for row in rows
-    ]  # fmt: skip
+    ]
     table(columns, shown, "No sublot of that name", links=("code",), badges=purposes)
     if len(rows) == q.MOST:
         ui.label(f"The first {q.MOST}; search for the others.")
@@ -48,10 +56,16 @@ def _in_short(against: list[str]) -> str:
 
 def _row(row: dict[str, Any]) -> dict[str, Any]:
     return {
-        "id": row["id"], "code": row["code"], "code_link": f"/sublots/{row['id']}", "lot": row["lot"],
-        "item": row["item"], "state": row["state"], "expiry": str(row["expiry"] or NONE), "zone": row["zone"] or NONE,
+        "id": row["id"],
+        "code": row["code"],
+        "code_link": f"/sublots/{row['id']}",
+        "lot": row["lot"],
+        "item": row["item"],
+        "state": row["state"],
+        "expiry": str(row["expiry"] or NONE),
+        "zone": row["zone"] or NONE,
         "on_hand": format(row["on_hand"].normalize(), "f"),
-    }  # fmt: skip
+    }
 
 
 async def sublot(of: Visit, sublot_id: int) -> None:
@@ -65,9 +79,16 @@ async def sublot(of: Visit, sublot_id: int) -> None:
         reviewed = quality.review(u, sublot_id) if waits else None
         bars = [one.detail for one in quality.against(u, sublot_id, automatic=False)] if waits else []
         return (
-            row, exposure(u.conn, sublot_id, u.now), q.excursions_of(u, sublot_id), q.holds_of(u, sublot_id),
-            q.releases(u, sublot_id), reviewed, bars, q.signed_before(u), q.restrictions(u, sublot_id),
-        )  # fmt: skip
+            row,
+            exposure(u.conn, sublot_id, u.now),
+            q.excursions_of(u, sublot_id),
+            q.holds_of(u, sublot_id),
+            q.releases(u, sublot_id),
+            reviewed,
+            bars,
+            q.signed_before(u),
+            q.restrictions(u, sublot_id),
+        )
 
     found = await of.ask(ask)
     if found is None:
@@ -91,31 +112,55 @@ def _told(row: dict[str, Any], released: list[dict[str, Any]]) -> None:
     with ui.element("h1").classes("text-xl font-medium"):
         ui.label(f"Sublot {row['code']} of lot {row['lot']}")
     shown = _row(row)
-    facts((
-        ("Item", row["item"]), ("State", row["state"]), ("Zone", shown["zone"]), ("On hand", shown["on_hand"]),
-        ("Expiry", shown["expiry"]),
-        *(("Released", "automatically, " + clock(one["at"]) + " UTC: nothing stood against it" if one["automatic"] else
-           signature_text(one["name"], one["at"], one["meaning"], one["reason"])) for one in released),
-    ))  # fmt: skip
+    facts(
+        (
+            ("Item", row["item"]),
+            ("State", row["state"]),
+            ("Zone", shown["zone"]),
+            ("On hand", shown["on_hand"]),
+            ("Expiry", shown["expiry"]),
+            *(
+                (
+                    "Released",
+                    "automatically, " + clock(one["at"]) + " UTC: nothing stood against it"
+                    if one["automatic"]
+                    else signature_text(one["name"], one["at"], one["meaning"], one["reason"]),
+                )
+                for one in released
+            ),
+        )
+    )
     heading("What it may be taken for, now")
     rows = [
-        {"id": name, "purpose": name.replace("_", " "), "may": "no" if why else FREE,
-         "may_colour": "negative" if why else "positive", "why": "; ".join(why) or NONE}
+        {
+            "id": name,
+            "purpose": name.replace("_", " "),
+            "may": "no" if why else FREE,
+            "may_colour": "negative" if why else "positive",
+            "why": "; ".join(why) or NONE,
+        }
         for name, why in row["against"].items()
-    ]  # fmt: skip
+    ]
     table(AGAINST, rows, "", badges=("may",))
 
 
 def _release(of: Visit, row: dict[str, Any], reviewed: dict[str, Any], bars: list[str], *, first: bool) -> None:
     heading("Batch release")
     history = reviewed["exposure"]
-    facts((
-        ("To be reviewed", f"{len(history['stays'])} stays, {len(history['excursions'])} excursions (below)"),
-        ("Audit trail", f"{reviewed['audit_rows']} rows, SHA-256 {reviewed['audit_hash']}"),
-        ("Unfilled gaps", "; ".join(f"{gap['reason']} from {gap['start_at']} to {gap['stop_at'] or 'now'}"
-                           for gap in history["gaps"]) or "none"),
-        ("Against it", "; ".join(bars) or "nothing"),
-    ))  # fmt: skip
+    facts(
+        (
+            ("To be reviewed", f"{len(history['stays'])} stays, {len(history['excursions'])} excursions (below)"),
+            ("Audit trail", f"{reviewed['audit_rows']} rows, SHA-256 {reviewed['audit_hash']}"),
+            (
+                "Unfilled gaps",
+                "; ".join(
+                    f"{gap['reason']} from {gap['start_at']} to {gap['stop_at'] or 'now'}" for gap in history["gaps"]
+                )
+                or "none",
+            ),
+            ("Against it", "; ".join(bars) or "nothing"),
+        )
+    )
     if bars or not of.actor.may("batch.release"):
         return
     with ui.card().classes("w-full max-w-2xl mt-2"):

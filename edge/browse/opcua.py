@@ -28,11 +28,40 @@ _PER_CALL = 100
 _SHOWN = 60
 
 UCUM = {
-    "CEL": "Cel", "FAH": "[degF]", "KEL": "K", "P1": "%", "C62": "1", "BAR": "bar", "MBR": "mbar", "PAL": "Pa",
-    "A97": "hPa", "KPA": "kPa", "MPA": "MPa", "SEC": "s", "MIN": "min", "HUR": "h", "MTR": "m", "CMT": "cm",
-    "MMT": "mm", "KGM": "kg", "GRM": "g", "MGM": "mg", "LTR": "L", "MLT": "mL", "VLT": "V", "AMP": "A", "WTT": "W",
-    "KWT": "kW", "KWH": "kW.h", "HTZ": "Hz", "RPM": "/min", "MTS": "m/s", "MQH": "m3/h", "L2": "L/min", "DD": "deg",
-}  # fmt: skip
+    "CEL": "Cel",
+    "FAH": "[degF]",
+    "KEL": "K",
+    "P1": "%",
+    "C62": "1",
+    "BAR": "bar",
+    "MBR": "mbar",
+    "PAL": "Pa",
+    "A97": "hPa",
+    "KPA": "kPa",
+    "MPA": "MPa",
+    "SEC": "s",
+    "MIN": "min",
+    "HUR": "h",
+    "MTR": "m",
+    "CMT": "cm",
+    "MMT": "mm",
+    "KGM": "kg",
+    "GRM": "g",
+    "MGM": "mg",
+    "LTR": "L",
+    "MLT": "mL",
+    "VLT": "V",
+    "AMP": "A",
+    "WTT": "W",
+    "KWT": "kW",
+    "KWH": "kW.h",
+    "HTZ": "Hz",
+    "RPM": "/min",
+    "MTS": "m/s",
+    "MQH": "m3/h",
+    "L2": "L/min",
+    "DD": "deg",
+}
 """UN/ECE Recommendation 20 codes, which OPC UA packs into a unit's id, to UCUM."""
 _UCUM_OF_TEXT = {"°C": "Cel", "℃": "Cel", "C": "Cel", "°F": "[degF]", "K": "K", "%": "%", "% RH": "%", "%RH": "%"}
 

@@ -74,8 +74,20 @@ def make(server: EmbeddedPostgres, data_dir: Path, folder: Path, now: datetime |
     fresh = place.with_name(place.name + ".part")
     fresh.mkdir(mode=SHUT)
     try:
-        run([str(BIN / "pg_basebackup"), "-D", str(fresh / BASE), "-d", server.conninfo(), "-X", "stream",
-             "--checkpoint=fast", "--manifest-checksums=SHA256", "--no-password"])  # fmt: skip
+        run(
+            [
+                str(BIN / "pg_basebackup"),
+                "-D",
+                str(fresh / BASE),
+                "-d",
+                server.conninfo(),
+                "-X",
+                "stream",
+                "--checkpoint=fast",
+                "--manifest-checksums=SHA256",
+                "--no-password",
+            ]
+        )
         check(fresh / BASE)
         # after the base: a witness is never behind the database that it is restored with
         _keep_data(data_dir, fresh / DATA)

@@ -61,8 +61,10 @@ def _same_major(backup: Path) -> None:
     theirs = (backup / BASE / "PG_VERSION").read_text().strip()
     ours = run([str(BIN / "postgres"), "--version"]).split()[-1].partition(".")[0]
     if theirs != ours:
-        raise BackupFailed(f"the backup is of PostgreSQL {theirs}, and this is {ours}: restore it with the version of"
-                           " Lotwise that made it, then upgrade")  # fmt: skip
+        raise BackupFailed(
+            f"the backup is of PostgreSQL {theirs}, and this is {ours}: restore it with the version of"
+            " Lotwise that made it, then upgrade"
+        )
 
 
 def _put_data(source: Path, data_dir: Path) -> None:
@@ -91,11 +93,14 @@ def _own(folder: Path, cluster: Path, wal: Path) -> None:
 
 def _play(folder: Path, wal: Path, to: datetime | None, port: int | None) -> None:
     settings = {
-        "restore_command": f"cp '{wal}/%f' \"%p\"", "recovery_target_action": "promote", "hot_standby": "off",
+        "restore_command": f"cp '{wal}/%f' \"%p\"",
+        "recovery_target_action": "promote",
+        "hot_standby": "off",
         # its own log is not the old server's, which may still run (a trial): never into that archive, and never along
         # a log that another restore left there
-        "archive_command": "/bin/true", "recovery_target_timeline": "current",
-    } | ({"recovery_target_time": to.isoformat()} if to is not None else {})  # fmt: skip
+        "archive_command": "/bin/true",
+        "recovery_target_timeline": "current",
+    } | ({"recovery_target_time": to.isoformat()} if to is not None else {})
     server = EmbeddedPostgres(folder, port=port, settings=settings, patience=3600)
     try:
         server.start()

@@ -49,17 +49,37 @@ def _rows(count: int, start: datetime) -> Iterator[tuple[Any, ...]]:
     """Rows like those of stock moves, signed as the core signs them."""
     for number in range(count):
         row: dict[str, Any] = {
-            "at": start + number * STEP, "actor": f"storekeeper{number % 7}", "action": "stock.move",
-            "entity": "sublot", "entity_id": str(number % 9973), "before": None, "reason": None,
-            "after": {"move_id": number, "source": "stock", "target": "production", "amount": "12.5",
-                      "at": (start + number * STEP).isoformat(), "purpose": "use",
-                      "reference": f"work_order:{number % 311}"},
+            "at": start + number * STEP,
+            "actor": f"storekeeper{number % 7}",
+            "action": "stock.move",
+            "entity": "sublot",
+            "entity_id": str(number % 9973),
+            "before": None,
+            "reason": None,
+            "after": {
+                "move_id": number,
+                "source": "stock",
+                "target": "production",
+                "amount": "12.5",
+                "at": (start + number * STEP).isoformat(),
+                "purpose": "use",
+                "reference": f"work_order:{number % 311}",
+            },
             "nonce": secrets.randbits(63),
-        }  # fmt: skip
+        }
         yield (
-            row["at"], row["actor"], row["action"], row["entity"], row["entity_id"], None, json.dumps(row["after"]),
-            None, row["nonce"], BENCH_KEYS.current, BENCH_KEYS.sign(message(row)),
-        )  # fmt: skip
+            row["at"],
+            row["actor"],
+            row["action"],
+            row["entity"],
+            row["entity_id"],
+            None,
+            json.dumps(row["after"]),
+            None,
+            row["nonce"],
+            BENCH_KEYS.current,
+            BENCH_KEYS.sign(message(row)),
+        )
 
 
 def fill(engine: Engine, witness: Witness, count: int) -> None:
@@ -87,8 +107,13 @@ def _seal(conn: Connection, row_id: int) -> str:
 
 
 def _edits(conn: Connection, dice: np.random.Generator) -> list[Plant]:
-    changes = ("reason = 'because'", "actor = 'nobody'", "after = after || '{\"amount\": \"13\"}'",
-               "at = at + interval '1 us'", "entity_id = entity_id || '1'")  # fmt: skip
+    changes = (
+        "reason = 'because'",
+        "actor = 'nobody'",
+        'after = after || \'{"amount": "13"}\'',
+        "at = at + interval '1 us'",
+        "entity_id = entity_id || '1'",
+    )
     ids = _ids(conn, dice, PLANTED)
     for index, row_id in enumerate(ids):
         conn.execute(text(f"UPDATE audit SET {changes[index % 5]} WHERE id = :i"), {"i": row_id})  # noqa: S608 - ours
@@ -102,8 +127,9 @@ def _deletions(conn: Connection, dice: np.random.Generator) -> list[Plant]:
         conn.execute(text("DELETE FROM audit WHERE id = :i"), {"i": row_id})
         if index % 2:  # with all that speaks of it
             conn.execute(text("DELETE FROM audit_sealed WHERE audit_id = :i"), {"i": row_id})
-            conn.execute(text("UPDATE audit_seal SET row_ids = array_remove(row_ids, :i) WHERE :i = ANY(row_ids)"),
-                         {"i": row_id})  # fmt: skip
+            conn.execute(
+                text("UPDATE audit_seal SET row_ids = array_remove(row_ids, :i) WHERE :i = ANY(row_ids)"), {"i": row_id}
+            )
     return planted
 
 
@@ -134,8 +160,11 @@ def _forgeries(conn: Connection, dice: np.random.Generator) -> list[Plant]:
 
 
 KINDS: dict[str, Callable[[Connection, np.random.Generator], list[Plant]]] = {
-    "edits": _edits, "deletions": _deletions, "swaps": _swaps, "forged inserts": _forgeries,
-}  # fmt: skip
+    "edits": _edits,
+    "deletions": _deletions,
+    "swaps": _swaps,
+    "forged inserts": _forgeries,
+}
 
 
 def _found(planted: Sequence[Plant], findings: Sequence[Finding]) -> int:
@@ -192,8 +221,10 @@ def run(rows: int) -> None:
         postgres = EmbeddedPostgres(Path(folder) / "postgres", durable=False)
         postgres.start()
         try:
-            long, short = (_trail(postgres, Path(folder), name, count) for name, count in
-                           (("long", rows), ("short", min(rows, SMALL))))  # fmt: skip
+            long, short = (
+                _trail(postgres, Path(folder), name, count)
+                for name, count in (("long", rows), ("short", min(rows, SMALL)))
+            )
             _speed(*long, rows)
             counts = {kind: _planted(*long, kind, dice) for kind in KINDS}
             counts |= {"truncations": _truncated(*short, dice), "shortened witnesses": _shortened(*short, dice)}

@@ -66,13 +66,19 @@ def readings(plant: Plant, start: datetime, days: int, seed: int = 3) -> dict[in
         jitter = dice.integers(0, 60_000_000, count)
         out[zone] = [
             Reading(
-                point, at, float(values[k]), "Cel", at, None,
-                Quality.GOOD if good[k] else Quality.UNCERTAIN, Reason.NONE if good[k] else Reason.DEVICE,
+                point,
+                at,
+                float(values[k]),
+                "Cel",
+                at,
+                None,
+                Quality.GOOD if good[k] else Quality.UNCERTAIN,
+                Reason.NONE if good[k] else Reason.DEVICE,
             )
             for k in range(count)
             if spoken[k]
             for at in [start + k * EVERY + timedelta(microseconds=int(jitter[k]))]
-        ]  # fmt: skip
+        ]
     return out
 
 
@@ -165,9 +171,12 @@ def agree(one: dict[str, float], other: dict[str, float]) -> bool:
 
 
 def _mismatches(
-    conn: Connection, wanted: Sequence[Wanted], found: Sequence[Exposure | None], raw: dict[int, list[Reading]],
+    conn: Connection,
+    wanted: Sequence[Wanted],
+    found: Sequence[Exposure | None],
+    raw: dict[int, list[Reading]],
     picks: Sequence[int],
-) -> int:  # fmt: skip
+) -> int:
     said = {
         zone: [Said(micros(r.at), float(r.value), r.quality is Quality.GOOD) for r in mine]  # type: ignore[arg-type]
         for zone, mine in raw.items()
@@ -228,11 +237,19 @@ def run(days: int, lots: int, sample: int) -> None:
     method = METHOD.format(days=days, profiles=PROFILES, zones=ZONES, runs=RUNS, load=load)
     figure("exposure", "seconds", float(np.median(times)), "s", lots, method)
     figure(
-        "exposure", "cpu_seconds", float(np.median(cpu)), "s", lots,
+        "exposure",
+        "cpu_seconds",
+        float(np.median(cpu)),
+        "s",
+        lots,
         "of that: processor time of the asking process, PostgreSQL's left out",
-    )  # fmt: skip
+    )
     figure(
-        "exposure", "mismatches", wrong, "1", len(picks),
+        "exposure",
+        "mismatches",
+        wrong,
+        "1",
+        len(picks),
         "sublots drawn at random whose exposure differs from brute force over the raw readings, one by one: times"
         " exactly, means and MKT to 1e-9",
-    )  # fmt: skip
+    )

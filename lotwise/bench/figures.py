@@ -21,9 +21,14 @@ def machine() -> str:
 def figure(bench: str, metric: str, value: float, unit: str, n: int, method: str) -> None:
     """Prints one figure."""
     said = {
-        "bench": bench, "metric": metric, "value": round(value, 3), "unit": unit, "n": n, "method": method,
+        "bench": bench,
+        "metric": metric,
+        "value": round(value, 3),
+        "unit": unit,
+        "n": n,
+        "method": method,
         "machine": machine(),
-    }  # fmt: skip
+    }
     print(json.dumps(said), flush=True)
 
 

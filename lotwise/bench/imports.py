@@ -62,9 +62,11 @@ def run(rows: int) -> None:
             token = client.post("/token", data={"username": "lou", "password": PASSWORD}).raise_for_status().json()
             begun = time.perf_counter()
             answer = client.post(
-                "/imports/files", files={"file": ("recorder.csv", file)}, data={"zone": "b1/store/z1"},
+                "/imports/files",
+                files={"file": ("recorder.csv", file)},
+                data={"zone": "b1/store/z1"},
                 headers={"Authorization": f"Bearer {token['access_token']}"},
-            )  # fmt: skip
+            )
             seconds = time.perf_counter() - begun
         if answer.status_code != httpx.codes.CREATED:
             raise RuntimeError(f"{answer.status_code}: {answer.text[:2000]}")
@@ -72,14 +74,23 @@ def run(rows: int) -> None:
     if done["landed"] != rows:
         raise RuntimeError(f"{done['landed']} of {rows} landed: {done['refused']}")
     method = METHOD.format(
-        rows=rows, megabytes=len(file) / 1e6, goods=GOODS, profiles=PROFILES, landed=done["landed"],
-        excursions=len(done["excursions"]), load=os.getloadavg()[0],
-    )  # fmt: skip
+        rows=rows,
+        megabytes=len(file) / 1e6,
+        goods=GOODS,
+        profiles=PROFILES,
+        landed=done["landed"],
+        excursions=len(done["excursions"]),
+        load=os.getloadavg()[0],
+    )
     figure("import", "seconds", seconds, "s", rows, method)
     figure(
-        "import", "peak_mb", memory.peak, "MiB", rows,
+        "import",
+        "peak_mb",
+        memory.peak,
+        "MiB",
+        rows,
         "the most that the core's processes held together (proportional set size, looked at every 50 ms)",
-    )  # fmt: skip
+    )
 
 
 def _people(engine: Engine) -> None:
@@ -89,13 +100,17 @@ def _people(engine: Engine) -> None:
 
 def _core(stack: ExitStack, folder: Path, database: str, port: int) -> ServerProcess:
     env = {
-        "LOTWISE_INSTANCE": "test", "LOTWISE_DATABASE_URL": database, "LOTWISE_SECRET_KEY": "b" * 40,
+        "LOTWISE_INSTANCE": "test",
+        "LOTWISE_DATABASE_URL": database,
+        "LOTWISE_SECRET_KEY": "b" * 40,
         "LOTWISE_DATA_DIR": str(folder / "data"),
-    }  # fmt: skip
+    }
     process = ServerProcess(
-        "serve", [sys.executable, "-c", COMMAND, "serve", "--port", str(port)], folder / "serve.log",
+        "serve",
+        [sys.executable, "-c", COMMAND, "serve", "--port", str(port)],
+        folder / "serve.log",
         env={**os.environ, **env},
-    )  # fmt: skip
+    )
     process.start(lambda: accepts(port))
     stack.callback(process.stop)
     return process

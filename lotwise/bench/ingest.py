@@ -63,9 +63,14 @@ def batches(plant: Plant, start: datetime, readings: int, seed: int = 7) -> Iter
 
 
 def _batch(
-    plant: Plant, start: datetime, part: range, members: list[int], values: NDArray[np.float64],
-    partition: int, number: int,
-) -> tuple[str, bytes]:  # fmt: skip
+    plant: Plant,
+    start: datetime,
+    part: range,
+    members: list[int],
+    values: NDArray[np.float64],
+    partition: int,
+    number: int,
+) -> tuple[str, bytes]:
     readings = tuple(
         Reading(plant.points[zone], at, float(values[row, column]), "Cel", at, at)
         for row, second in enumerate(part)
@@ -76,9 +81,18 @@ def _batch(
     mark = Watermark("bench", upto, tuple(plant.zones[zone] for zone in members))
     body = encode_body(Body(readings, (mark,)))
     header = Header(
-        "bench", "b1", "epoch1", partition, number, "readings", digest(body), len(readings), readings[0].at,
-        readings[-1].at, upto,
-    )  # fmt: skip
+        "bench",
+        "b1",
+        "epoch1",
+        partition,
+        number,
+        "readings",
+        digest(body),
+        len(readings),
+        readings[0].at,
+        readings[-1].at,
+        upto,
+    )
     return header.subject, pack(header, body)
 
 
@@ -194,8 +208,12 @@ def _say(size: Size, landed: int, seconds: float, cpu: float, memory: list[float
     )
     figure("ingest", "readings_per_s", landed / seconds, "1/s", landed, method)
     figure(
-        "ingest", "cpu_s_per_million", cpu / landed * 1e6, "s", landed,
+        "ingest",
+        "cpu_s_per_million",
+        cpu / landed * 1e6,
+        "s",
+        landed,
         "processor time of the workers for a million readings; PostgreSQL's and the stream's are left out",
-    )  # fmt: skip
+    )
     if memory:
         figure("ingest", "rss_growth_mb", memory[-1] - memory[len(memory) // 2], "MiB", landed, _growth(memory))

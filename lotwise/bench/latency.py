@@ -70,22 +70,35 @@ def gateway_file(folder: Path, of: Broker, stream: str) -> Path:
     """The gateway's configuration."""
     file = folder / "gateway.yaml"
     source = {
-        "name": "bench", "protocol": "mqtt", "host": "127.0.0.1", "port": of.port, "version": of.version,
-        "clock": "device_within", "tolerance": "10 s",
+        "name": "bench",
+        "protocol": "mqtt",
+        "host": "127.0.0.1",
+        "port": of.port,
+        "version": of.version,
+        "clock": "device_within",
+        "tolerance": "10 s",
         "subscriptions": [
             {
                 "topic": "bench/{zone}/{device}",
                 "decoder": {
-                    "name": "json", "values": {"temperature": "$.t"}, "time": {"path": "$.ts", "format": "epoch_us"}
+                    "name": "json",
+                    "values": {"temperature": "$.t"},
+                    "time": {"path": "$.ts", "format": "epoch_us"},
                 },
-                "point": "b1/store/{zone}/{device}/temperature", "unit": "Cel",
+                "point": "b1/store/{zone}/{device}/temperature",
+                "unit": "Cel",
             }
         ],
-    }  # fmt: skip
+    }
     said = {
-        "gateway": "bench", "site": "b1", "instance": "test", "data_dir": str(folder / "gateway"),
-        "stream": {"urls": [stream]}, "health": {"port": free_port()}, "sources": [source],
-    }  # fmt: skip
+        "gateway": "bench",
+        "site": "b1",
+        "instance": "test",
+        "data_dir": str(folder / "gateway"),
+        "stream": {"urls": [stream]},
+        "health": {"port": free_port()},
+        "sources": [source],
+    }
     with file.open("w") as out:
         YAML(typ="safe").dump(said, out)
     return file
@@ -104,8 +117,10 @@ def _started(stack: ExitStack, name: str, arguments: list[str], folder: Path, en
 def _devices(port: int, rate: int) -> Iterator["subprocess.Popen[str]"]:
     process = subprocess.Popen(
         [sys.executable, "-m", "lotwise.bench.publisher", str(port), str(rate), str(ZONES), str(EVERY)],
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-    )  # fmt: skip
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
     assert process.stdin is not None
     assert process.stdout is not None
     try:
@@ -187,9 +202,11 @@ def run(rate: int, holds: int, *, embedded: bool = False) -> None:
         _spoken(engine, plant, now - timedelta(seconds=30))
         zones, expected = _zones_for(engine, holds)
         env = {
-            "LOTWISE_INSTANCE": "test", "LOTWISE_DATABASE_URL": postgres.url(), "LOTWISE_NATS_URL": stream.url,
+            "LOTWISE_INSTANCE": "test",
+            "LOTWISE_DATABASE_URL": postgres.url(),
+            "LOTWISE_NATS_URL": stream.url,
             "LOTWISE_DATA_DIR": str(folder / "data"),
-        }  # fmt: skip
+        }
         _started(stack, "ingest", ["ingest"], folder, env)
         file = gateway_file(folder, of, stream.url)
         _started(stack, "edge", ["edge", "run", str(file), "--log-level", "WARNING"], folder, env)
@@ -209,26 +226,29 @@ def run(rate: int, holds: int, *, embedded: bool = False) -> None:
     )
     whole = found[:, 0]
     for metric, value in (
-        ("p50_ms", np.percentile(whole, 50)), ("p99_ms", np.percentile(whole, 99)), ("max_ms", whole.max()),
-    ):  # fmt: skip
+        ("p50_ms", np.percentile(whole, 50)),
+        ("p99_ms", np.percentile(whole, 99)),
+        ("max_ms", whole.max()),
+    ):
         figure("latency", metric, float(value), "ms", len(found), method)
     for column, (stage, meaning) in enumerate(STAGES, start=1):
         for share in (50, 99):
             figure(
-                "latency", f"{stage}_p{share}_ms", float(np.percentile(found[:, column], share)), "ms", len(found),
+                "latency",
+                f"{stage}_p{share}_ms",
+                float(np.percentile(found[:, column], share)),
+                "ms",
+                len(found),
                 f"of that: {meaning}",
-            )  # fmt: skip
+            )
 
 
 def _zones_for(engine: Engine, holds: int) -> tuple[int, int]:
     """(how many zones, from the first, must be warm for so many holds, and how many sublots stand in them)."""
     with engine.connect() as conn:
         counts = conn.execute(
-            text(
-                "SELECT count(s.id) FROM zone z LEFT JOIN sublot s ON s.zone_id = z.id GROUP BY z.id"
-                " ORDER BY z.id"
-            )
-        ).scalars()  # fmt: skip
+            text("SELECT count(s.id) FROM zone z LEFT JOIN sublot s ON s.zone_id = z.id GROUP BY z.id ORDER BY z.id")
+        ).scalars()
         total = 0
         for zones, count in enumerate(counts, start=1):
             total += count

@@ -36,20 +36,27 @@ def source(port: int, version: str) -> MqttSource:
     """The gateway's source."""
     return MqttSource.model_validate(
         {
-            "name": "bench", "protocol": "mqtt", "host": "127.0.0.1", "port": port, "version": version,
-            "clock": "device", "quiet": 0.2,
+            "name": "bench",
+            "protocol": "mqtt",
+            "host": "127.0.0.1",
+            "port": port,
+            "version": version,
+            "clock": "device",
+            "quiet": 0.2,
             "subscriptions": [
                 {
                     "topic": "bench/{zone}/{device}",
                     "decoder": {
-                        "name": "json", "values": {"temperature": "$.t"}, "time": {"path": "$.ts", "format": "epoch_us"}
+                        "name": "json",
+                        "values": {"temperature": "$.t"},
+                        "time": {"path": "$.ts", "format": "epoch_us"},
                     },
                     "point": "b1/store/{zone}/{device}/temperature",
                     "unit": "Cel",
                 }
             ],
         }
-    )  # fmt: skip
+    )
 
 
 def fill(port: int, messages: int) -> None:
@@ -128,6 +135,10 @@ def run(messages: int, *, embedded: bool = False) -> None:
     method += f"; load average {os.getloadavg()[0]:.1f}"
     figure("mqtt", "messages_per_s", messages / took.seconds, "1/s", messages, method)
     figure(
-        "mqtt", "cpu_s_per_million", took.cpu / messages * 1e6, "s", messages,
+        "mqtt",
+        "cpu_s_per_million",
+        took.cpu / messages * 1e6,
+        "s",
+        messages,
         f"processor seconds of the gateway's process, user and system, over the same span, with {of.name}",
-    )  # fmt: skip
+    )

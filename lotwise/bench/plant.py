@@ -125,21 +125,26 @@ def _goods(
     conn: Connection, since: datetime, items: list[int], zones: list[int], count: int, rng: np.random.Generator
 ) -> list[int]:
     execute = conn.execute
-    ids = execute(
-        text(
-            "WITH l AS (INSERT INTO lot (item_id, number, maker, created_at)"
-            " SELECT i, 'BL' || n, '', :at FROM unnest(CAST(:items AS bigint[])) WITH ORDINALITY x(i, n)"
-            " RETURNING id, number)"
-            " INSERT INTO sublot (code, lot_id, state, zone_id, created_at)"
-            " SELECT 'B' || l.number, l.id, 'quarantine', z.zone, :at FROM l"
-            " JOIN unnest(CAST(:zones AS bigint[])) WITH ORDINALITY z(zone, n) ON l.number = 'BL' || z.n RETURNING id"
-        ),
-        {
-            "at": since,
-            "items": [items[k] for k in rng.integers(0, len(items), count)],
-            "zones": [zones[k] for k in rng.integers(0, len(zones), count)],
-        },
-    ).scalars().all()  # fmt: skip
+    ids = (
+        execute(
+            text(
+                "WITH l AS (INSERT INTO lot (item_id, number, maker, created_at)"
+                " SELECT i, 'BL' || n, '', :at FROM unnest(CAST(:items AS bigint[])) WITH ORDINALITY x(i, n)"
+                " RETURNING id, number)"
+                " INSERT INTO sublot (code, lot_id, state, zone_id, created_at)"
+                " SELECT 'B' || l.number, l.id, 'quarantine', z.zone, :at FROM l"
+                " JOIN unnest(CAST(:zones AS bigint[])) WITH ORDINALITY z(zone, n) ON l.number = 'BL' || z.n"
+                " RETURNING id"
+            ),
+            {
+                "at": since,
+                "items": [items[k] for k in rng.integers(0, len(items), count)],
+                "zones": [zones[k] for k in rng.integers(0, len(zones), count)],
+            },
+        )
+        .scalars()
+        .all()
+    )
     execute(
         text(
             "INSERT INTO custody_fact (sublot_id, zone_id, at, known_at, actor, reason)"

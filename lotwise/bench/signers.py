@@ -151,10 +151,16 @@ def run(n: int, wrong: int) -> None:
         port = free_port()
         url = f"http://127.0.0.1:{port}"
         server = ServerProcess(
-            "serve", [sys.executable, "-c", COMMAND, "serve", "--port", str(port)], Path(name) / "serve.log",
-            env={**os.environ, "LOTWISE_DATABASE_URL": postgres.url(), "LOTWISE_SECRET_KEY": "b" * 40,
-                 "LOTWISE_DATA_DIR": name},
-        )  # fmt: skip
+            "serve",
+            [sys.executable, "-c", COMMAND, "serve", "--port", str(port)],
+            Path(name) / "serve.log",
+            env={
+                **os.environ,
+                "LOTWISE_DATABASE_URL": postgres.url(),
+                "LOTWISE_SECRET_KEY": "b" * 40,
+                "LOTWISE_DATA_DIR": name,
+            },
+        )
         server.start(lambda: _up(url))
         stack.callback(server.stop)
         _print(asyncio.run(_measure(url, logins, plant, wrong)), n, wrong)

@@ -14,8 +14,14 @@ SPEED_UP = 600
 
 ROOM_1, ROOM_2, ROOM_3 = "plant/cold/room-1", "plant/cold/room-2", "plant/cold/room-3"
 LINE, TRUCK, RIG = "plant/fill/line-1", "plant/trucks/truck-7", "plant/load/rig"
-ZONES = {ROOM_1: "Cold room 1", ROOM_2: "Cold room 2", ROOM_3: "Cold room 3", LINE: "Filling line 1", TRUCK: "Truck 7",
-         RIG: "Load rig"}  # fmt: skip
+ZONES = {
+    ROOM_1: "Cold room 1",
+    ROOM_2: "Cold room 2",
+    ROOM_3: "Cold room 3",
+    LINE: "Filling line 1",
+    TRUCK: "Truck 7",
+    RIG: "Load rig",
+}
 GAP = timedelta(seconds=15)
 RATE = 200.0
 """Numbered messages a second, so that every one can be looked for at the end."""
@@ -47,15 +53,18 @@ def scenario(mqtt_port: int, modbus_port: int, opcua_port: int) -> Scenario:
                 _sensor("probe-3", ROOM_3, "zigbee2mqtt"),
                 _sensor("probe-7", TRUCK, "chirpstack"),
                 {
-                    "kind": "cold_room_controller", "name": "controller", "port": modbus_port,
-                    "units": {1: ROOM_1, 2: ROOM_2}, "interval": "500ms",
+                    "kind": "cold_room_controller",
+                    "name": "controller",
+                    "port": modbus_port,
+                    "units": {1: ROOM_1, 2: ROOM_2},
+                    "interval": "500ms",
                 },
                 {"kind": "filling_machine", "name": "filler", "zone": LINE, "port": opcua_port, "interval": "500ms"},
                 {"kind": "mqtt_load", "name": "rig", "zone": RIG, "rate": RATE, "sensors": 10},
             ],
             "timeline": [],
         }
-    )  # fmt: skip
+    )
 
 
 def _sensor(name: str, zone: str, dialect: str) -> dict[str, Any]:
@@ -90,9 +99,13 @@ def configure(stage: Stage, of: Scenario) -> dict[str, Any]:
     """Writes the gateway's file and returns it."""
     assert stage.broker.mqtt_port is not None
     config = gateway_config(
-        of, gateway=GATEWAY, site="plant", data_dir=str(stage.spool_dir), stream=stage.stream.url,
+        of,
+        gateway=GATEWAY,
+        site="plant",
+        data_dir=str(stage.spool_dir),
+        stream=stage.stream.url,
         health_port=stage.health_port,
-    )  # fmt: skip
+    )
     for source in config["sources"]:
         # the devices' clocks are this machine's: silence need not wait five minutes for a slow one
         source["tolerance"] = TOLERANCE.seconds
@@ -113,15 +126,26 @@ async def furnish(stage: Stage, config: dict[str, Any]) -> Plant:
         )
         zone = await admin.post(
             "/zones",
-            {"site_id": sites[address.split("/")[0]], "address": address, "name": name, "simulated": True,
-             "allowed_gap": f"PT{GAP.seconds}S", **band},
-        )  # fmt: skip
+            {
+                "site_id": sites[address.split("/")[0]],
+                "address": address,
+                "name": name,
+                "simulated": True,
+                "allowed_gap": f"PT{GAP.seconds}S",
+                **band,
+            },
+        )
         plant.zones[address] = zone["id"]
     cage = await admin.post(
         "/zones",
-        {"site_id": sites["plant"], "address": "plant/cold/cage", "name": "Quarantine cage", "accepts_held": True,
-         "worst_temperature": 5.0},
-    )  # fmt: skip
+        {
+            "site_id": sites["plant"],
+            "address": "plant/cold/cage",
+            "name": "Quarantine cage",
+            "accepts_held": True,
+            "worst_temperature": 5.0,
+        },
+    )
     plant.zones["plant/cold/cage"] = cage["id"]
     await _points(plant, config, engineer, qa)
     await _items(plant, admin, qa)
@@ -153,9 +177,13 @@ async def _points(plant: Plant, config: dict[str, Any], engineer: Any, qa: Any) 
             sensor = await engineer.post("/sensors", {"serial": f"SN-{device}", "model": "demo"})
             await qa.post(
                 "/calibrations",
-                {"sensor_id": sensor["id"], "done_at": (now - timedelta(days=30)).isoformat(),
-                 "due_at": (now + timedelta(days=335)).isoformat(), "certificate": "demo"},
-            )  # fmt: skip
+                {
+                    "sensor_id": sensor["id"],
+                    "done_at": (now - timedelta(days=30)).isoformat(),
+                    "due_at": (now + timedelta(days=335)).isoformat(),
+                    "certificate": "demo",
+                },
+            )
             await engineer.post(
                 "/installations",
                 {"sensor_id": sensor["id"], "point_id": point["id"], "from_at": (now - timedelta(days=29)).isoformat()},

@@ -80,9 +80,13 @@ async def goods_arrive(scene: Scene) -> Evidence:
     s, p = scene.stage, scene.plant
     warehouse, rp = s.people["warehouse"], s.people["rp"]
     for name, item, zone in (
-        ("V1", "vaccine", ROOM_1), ("V2", "vaccine", ROOM_1), ("W1", "saline", ROOM_1), ("V3", "vaccine", ROOM_2),
-        ("V5", "vaccine", ROOM_2), ("V4", "vaccine", ROOM_3),
-    ):  # fmt: skip
+        ("V1", "vaccine", ROOM_1),
+        ("V2", "vaccine", ROOM_1),
+        ("W1", "saline", ROOM_1),
+        ("V3", "vaccine", ROOM_2),
+        ("V5", "vaccine", ROOM_2),
+        ("V4", "vaccine", ROOM_3),
+    ):
         lot = await warehouse.post("/lots", {"item_id": p.items[item], "number": name})
         made = await warehouse.post(
             f"/lots/{lot['id']}/receive", {"amount": "100", "zone_id": p.zones[zone], "code": name}
@@ -100,9 +104,13 @@ async def plans_are_made(scene: Scene) -> Evidence:
     await planner.post("/work-centres", {"code": CENTRE, "name": "Filling line 1", "zone_id": p.zones[LINE]})
     bom = await planner.post(
         "/boms",
-        {"item_id": p.items["kit"], "output_amount": "1", "lines": [{"item_id": p.items["vaccine"], "amount": "1"}],
-         "steps": [{"number": 10, "name": "Fill and pack", "work_centre": CENTRE, "duration": "PT30M"}]},
-    )  # fmt: skip
+        {
+            "item_id": p.items["kit"],
+            "output_amount": "1",
+            "lines": [{"item_id": p.items["vaccine"], "amount": "1"}],
+            "steps": [{"number": 10, "name": "Fill and pack", "work_centre": CENTRE, "duration": "PT30M"}],
+        },
+    )
     for code, sublot, hours in (("WO-1", "V1", 1), ("WO-2", "V5", 2)):
         due = (datetime.now(UTC) + timedelta(hours=hours)).isoformat()
         order = await planner.post("/work-orders", {"code": code, "bom_id": bom["id"], "amount": "10", "due_at": due})
@@ -288,9 +296,12 @@ async def nothing_is_lost(scene: Scene) -> Evidence:
 async def _all_there(scene: Scene, sensor: str, last: int) -> int:
     """How many readings of a numbered sensor there are, once every number from 1 to `last` is there; else 0."""
     rows = await scene.stage.people["engineer"].get(
-        "/readings", point=f"{RIG}/{sensor}/sequence", start=scene.began.isoformat(), limit=10_000,
+        "/readings",
+        point=f"{RIG}/{sensor}/sequence",
+        start=scene.began.isoformat(),
+        limit=10_000,
         stop=(datetime.now(UTC) + timedelta(minutes=1)).isoformat(),
-    )  # fmt: skip
+    )
     numbers = [row["value"] for row in rows]
     if set(numbers) != set(range(1, last + 1)):
         return 0
@@ -302,15 +313,28 @@ async def proof(scene: Scene) -> Evidence:
     """`lotwise prove` lays spool, confirmations and series side by side."""
     stage = scene.stage
     command = [
-        "prove", "--gateway", GATEWAY, "--from", scene.began.isoformat(), "--to", datetime.now(UTC).isoformat(),
-        "--spool", str(stage.spool_dir), "--json",
-    ]  # fmt: skip
+        "prove",
+        "--gateway",
+        GATEWAY,
+        "--from",
+        scene.began.isoformat(),
+        "--to",
+        datetime.now(UTC).isoformat(),
+        "--spool",
+        str(stage.spool_dir),
+        "--json",
+    ]
 
     async def agrees() -> Any:
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-c", "from lotwise.cli import main; main()", *command,
-            stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE, env=stage.environment(),
-        )  # fmt: skip
+            sys.executable,
+            "-c",
+            "from lotwise.cli import main; main()",
+            *command,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            env=stage.environment(),
+        )
         out, _ = await process.communicate()
         return json.loads(out) if process.returncode == 0 else None
 

@@ -88,9 +88,13 @@ class Keeper(threading.Thread):
                 "up" if self._up else "failing" if self._failure else "starting" if self._wanted else "not asked for"
             )
             return {
-                "state": state, "port": self.server.port, "pid": self.server.pid, "restarts": self.restarts,
-                "since": self._since.isoformat() if self._since else None, "failure": self._failure,
-            }  # fmt: skip
+                "state": state,
+                "port": self.server.port,
+                "pid": self.server.pid,
+                "restarts": self.restarts,
+                "since": self._since.isoformat() if self._since else None,
+                "failure": self._failure,
+            }
 
     def run(self) -> None:
         """Until `end`."""

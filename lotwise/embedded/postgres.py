@@ -186,13 +186,26 @@ class EmbeddedPostgres:
             traversable(BIN)
         done = subprocess.run(
             [
-                str(BIN / "initdb"), "-D", str(fresh), "-U", "postgres", "--encoding=UTF8", "--locale=C.UTF-8",
-                "--auth=scram-sha-256", f"--pwfile={self._password_file}", "--no-instructions",
+                str(BIN / "initdb"),
+                "-D",
+                str(fresh),
+                "-U",
+                "postgres",
+                "--encoding=UTF8",
+                "--locale=C.UTF-8",
+                "--auth=scram-sha-256",
+                f"--pwfile={self._password_file}",
+                "--no-instructions",
                 *([] if self._durable else ["--no-sync"]),
             ],
-            capture_output=True, text=True, check=False, user=self._user, group=self._user,
-            extra_groups=[] if self._user is not None else None, cwd="/",
-        )  # fmt: skip
+            capture_output=True,
+            text=True,
+            check=False,
+            user=self._user,
+            group=self._user,
+            extra_groups=[] if self._user is not None else None,
+            cwd="/",
+        )
         if done.returncode != 0:
             raise ServerFailed(f"initdb failed\n{done.stdout}\n{done.stderr}")
         shutil.rmtree(self._cluster, ignore_errors=True)  # without PG_VERSION it is no cluster

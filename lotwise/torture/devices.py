@@ -136,9 +136,10 @@ class Devices:
     def _publish(self, book: Device, said: Said) -> None:
         payload = {"t": said.value, "n": said.number, "ts": said.at, "q": QUALITY_WORDS[said.quality]}
         self._link.publish(
-            f"{book.zone}/{book.name}", json.dumps(payload).encode(),
+            f"{book.zone}/{book.name}",
+            json.dumps(payload).encode(),
             on_ack=lambda: book.acknowledged.add(said.number),
-        )  # fmt: skip
+        )
 
     async def _show(self, said: Said) -> None:
         at, value = moment(said.at), self.machine.value
@@ -165,19 +166,28 @@ def sources(
     opcua, modbus = ports
     out: list[dict[str, Any]] = [
         {
-            "name": "sensors", "protocol": "mqtt", "simulated": True, "host": "127.0.0.1", "port": broker_port,
-            "version": version, "client_id": f"{gateway}-sensors", "clock": "device", "tolerance": "2 s",
+            "name": "sensors",
+            "protocol": "mqtt",
+            "simulated": True,
+            "host": "127.0.0.1",
+            "port": broker_port,
+            "version": version,
+            "client_id": f"{gateway}-sensors",
+            "clock": "device",
+            "tolerance": "2 s",
             "subscriptions": [
                 {
                     "topic": "torture/{area}/{zone}/{device}",
                     "decoder": {
-                        "name": "json", "values": {"temperature": "$.t", "sequence": "$.n"},
+                        "name": "json",
+                        "values": {"temperature": "$.t", "sequence": "$.n"},
                         "time": {"path": "$.ts", "format": "epoch_us"},
                         "quality": {"path": "$.q", "good": ["good"], "uncertain": ["uncertain"]},
                     },
                     "points": [
                         {
-                            "field": field, "point": f"torture/{{area}}/{{zone}}/{{device}}/{field}",
+                            "field": field,
+                            "point": f"torture/{{area}}/{{zone}}/{{device}}/{field}",
                             **({"unit": unit} if unit else {}),
                         }
                         for field, unit in (("temperature", "Cel"), ("sequence", ""))
@@ -185,27 +195,52 @@ def sources(
                 }
             ],
         }
-    ]  # fmt: skip
+    ]
     for zone, protocol in zones.items():
         if protocol == "opcua":
             nodes = [
-                {"node": f"nsu={NAMESPACE};s=machine.{name}", "point": f"{zone}/opcua-probe/{name.lower()}",
-                 "report": "timestamp", "sampling": "100 ms", "queue": 1000, **({"unit": unit} if unit else {})}
+                {
+                    "node": f"nsu={NAMESPACE};s=machine.{name}",
+                    "point": f"{zone}/opcua-probe/{name.lower()}",
+                    "report": "timestamp",
+                    "sampling": "100 ms",
+                    "queue": 1000,
+                    **({"unit": unit} if unit else {}),
+                }
                 for name, unit in (("Temperature", "Cel"), ("Sequence", ""))
-            ]  # fmt: skip
+            ]
             out.append(
-                {"name": "machine", "protocol": "opcua", "simulated": True, "clock": "device", "tolerance": "2 s",
-                 "endpoint": f"opc.tcp://127.0.0.1:{opcua}/lotwise/", "publishing": "200 ms", "nodes": nodes}
-            )  # fmt: skip
+                {
+                    "name": "machine",
+                    "protocol": "opcua",
+                    "simulated": True,
+                    "clock": "device",
+                    "tolerance": "2 s",
+                    "endpoint": f"opc.tcp://127.0.0.1:{opcua}/lotwise/",
+                    "publishing": "200 ms",
+                    "nodes": nodes,
+                }
+            )
         if protocol == "modbus":
             points = [
-                {"point": f"{zone}/modbus-probe/temperature", "table": "input", "address": 0, "type": "int16",
-                 "scale": "0.1", "unit": "Cel"},
+                {
+                    "point": f"{zone}/modbus-probe/temperature",
+                    "table": "input",
+                    "address": 0,
+                    "type": "int16",
+                    "scale": "0.1",
+                    "unit": "Cel",
+                },
                 {"point": f"{zone}/modbus-probe/sequence", "table": "input", "address": 1, "type": "uint32"},
-            ]  # fmt: skip
+            ]
             out.append(
-                {"name": "controller", "protocol": "modbus", "simulated": True, "timeout": "5 s",
-                 "transport": {"kind": "tcp", "host": "127.0.0.1", "port": modbus},
-                 "units": [{"id": 1, "every": f"{int(INTERVAL * 1000)} ms", "points": points}]}
-            )  # fmt: skip
+                {
+                    "name": "controller",
+                    "protocol": "modbus",
+                    "simulated": True,
+                    "timeout": "5 s",
+                    "transport": {"kind": "tcp", "host": "127.0.0.1", "port": modbus},
+                    "units": [{"id": 1, "every": f"{int(INTERVAL * 1000)} ms", "points": points}],
+                }
+            )
     return out

@@ -15,9 +15,10 @@ async def furnish(caller: Caller, devices: Devices) -> Catalog:
     site = await caller.post("admin", "/sites", {"code": "torture", "name": "Torture"})
     for address in (*ZONES, LOAD):
         zone = await caller.post(
-            "admin", "/zones",
+            "admin",
+            "/zones",
             {"site_id": site["id"], "address": address, "name": address, "simulated": True, "allowed_gap": f"PT{GAP}S"},
-        )  # fmt: skip
+        )
         catalog.zones[address] = zone["id"]
     for book in devices.books.values():
         await _points(caller, catalog.zones[book.zone], book)
@@ -41,22 +42,30 @@ async def _points(caller: Caller, zone_id: int, book: Device) -> None:
     now = datetime.now(UTC)
     role = "machine" if book.zone == LOAD else "required"
     point = await caller.post(
-        "engineer", "/points",
+        "engineer",
+        "/points",
         {"zone_id": zone_id, "address": book.temperature, "quantity": "temperature", "unit": "Cel", "role": role},
-    )  # fmt: skip
+    )
     await caller.post(
-        "engineer", "/points",
+        "engineer",
+        "/points",
         {"zone_id": zone_id, "address": book.sequence, "quantity": "sequence", "unit": "", "role": "machine"},
-    )  # fmt: skip
+    )
     if role == "machine":
         return
     sensor = await caller.post("engineer", "/sensors", {"serial": book.temperature, "model": "torture"})
     await caller.post(
-        "qa", "/calibrations",
-        {"sensor_id": sensor["id"], "done_at": (now - timedelta(days=30)).isoformat(),
-         "due_at": (now + timedelta(days=335)).isoformat(), "certificate": "torture"},
-    )  # fmt: skip
+        "qa",
+        "/calibrations",
+        {
+            "sensor_id": sensor["id"],
+            "done_at": (now - timedelta(days=30)).isoformat(),
+            "due_at": (now + timedelta(days=335)).isoformat(),
+            "certificate": "torture",
+        },
+    )
     await caller.post(
-        "engineer", "/installations",
+        "engineer",
+        "/installations",
         {"sensor_id": sensor["id"], "point_id": point["id"], "from_at": (now - timedelta(days=29)).isoformat()},
-    )  # fmt: skip
+    )

@@ -131,12 +131,22 @@ async def _told(
     trail = await stage.caller.get("/audit/verify")
     others, overdue = await asyncio.to_thread(audit.counts, conninfo, stood)
     faults = {
-        "lost": found.lost, "duplicate": found.duplicate, "restamped": found.restamped, "invented": found.invented,
-        "wrong_quality": found.wrong_quality, "wrong_value": found.wrong_value, "missed": judged.missed,
-        "double": judged.double, "false_hold": judged.false_hold, "wrong_certainty": judged.wrong_certainty,
-        "unrecorded_gaps": len(unrecorded), "api_differs": len(differs), "unproved": len(unproved),
-        "audit_findings": len(trail["findings"]), **others,
-    }  # fmt: skip
+        "lost": found.lost,
+        "duplicate": found.duplicate,
+        "restamped": found.restamped,
+        "invented": found.invented,
+        "wrong_quality": found.wrong_quality,
+        "wrong_value": found.wrong_value,
+        "missed": judged.missed,
+        "double": judged.double,
+        "false_hold": judged.false_hold,
+        "wrong_certainty": judged.wrong_certainty,
+        "unrecorded_gaps": len(unrecorded),
+        "api_differs": len(differs),
+        "unproved": len(unproved),
+        "audit_findings": len(trail["findings"]),
+        **others,
+    }
     polled = sum(each.target.startswith("edge") or each.target == "controller" for each in fell)
     faults["unkept_answers_beyond_one_a_blow"] = max(0, found.unkept_answers - polled)
     for note in (*found.notes, *judged.notes, *unrecorded, *differs, *unproved, *map(str, trail["findings"])):
@@ -145,20 +155,29 @@ async def _told(
     for each in fell:
         kills.setdefault(each.target, Counter())[each.way] += 1
     checked = {
-        "values": found.checked, "in_gap": found.in_gap, "unkept_answers": found.unkept_answers,
-        "sublots": judged.sublots, "excursions": dict(sorted(judged.expected.items())),
-        "overdue_gateway_words": overdue, "superseded_by_late_moves": judged.superseded_by_late_moves,
-        "posts": stage.caller.posts, "retried": stage.caller.retries,
-    }  # fmt: skip
+        "values": found.checked,
+        "in_gap": found.in_gap,
+        "unkept_answers": found.unkept_answers,
+        "sublots": judged.sublots,
+        "excursions": dict(sorted(judged.expected.items())),
+        "overdue_gateway_words": overdue,
+        "superseded_by_late_moves": judged.superseded_by_late_moves,
+        "posts": stage.caller.posts,
+        "retried": stage.caller.retries,
+    }
     ended = {
         name: actor.ended_by_itself
         for name, actor in stage.actors.items()
         if isinstance(actor, Mortal) and actor.ended_by_itself
     }
     return {
-        "ok": not any(faults.values()), **faults, "checked": checked, "blows": len(fell),
-        "kills": {name: dict(sorted(ways.items())) for name, ways in sorted(kills.items())}, "ended_by_itself": ended,
-    }  # fmt: skip
+        "ok": not any(faults.values()),
+        **faults,
+        "checked": checked,
+        "blows": len(fell),
+        "kills": {name: dict(sorted(ways.items())) for name, ways in sorted(kills.items())},
+        "ended_by_itself": ended,
+    }
 
 
 async def _settled(

@@ -32,9 +32,12 @@ from lotwise.torture.work import PASSWORD, PEOPLE, Caller
 from simulators.link import Broker
 
 ZONES = {
-    "torture/cold/room-1": "mqtt", "torture/cold/room-2": "mqtt", "torture/cold/room-3": "mqtt",
-    "torture/fill/line-1": "opcua", "torture/cold/room-4": "modbus",
-}  # fmt: skip
+    "torture/cold/room-1": "mqtt",
+    "torture/cold/room-2": "mqtt",
+    "torture/cold/room-3": "mqtt",
+    "torture/fill/line-1": "opcua",
+    "torture/cold/room-4": "modbus",
+}
 """Zones with goods, and what their one sensor speaks."""
 NODES = 3
 
@@ -217,11 +220,14 @@ class Stage:
 
     def _write_gateway(self, name: str) -> None:
         config: dict[str, Any] = {
-            "gateway": name, "site": "torture", "instance": "test", "data_dir": str(self.folder / name),
+            "gateway": name,
+            "site": "torture",
+            "instance": "test",
+            "data_dir": str(self.folder / name),
             "stream": {"urls": self.stream_urls, "replicas": self.size.replicas},
             "health": {"host": "127.0.0.1", "port": self.health_ports[name]},
             "sources": sources(ZONES, self.mqtt.port, self.device_ports, name),
-        }  # fmt: skip
+        }
         if self.size.gateways > 1:
             config["redundancy_group"] = "torture"
         with (self.folder / f"{name}.yaml").open("w") as file:

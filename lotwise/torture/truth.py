@@ -55,8 +55,11 @@ class Device:
     def written(self) -> dict[str, Any]:
         """The book as plain data, for a file."""
         return {
-            "device": self.name, "zone": self.zone, "protocol": self.protocol,
+            "device": self.name,
+            "zone": self.zone,
+            "protocol": self.protocol,
             "unacknowledged": sorted({each.number for each in self.said} - self.acknowledged)
-            if self.protocol == "mqtt" else [],
+            if self.protocol == "mqtt"
+            else [],
             "said": [[each.number, each.at, each.value, each.quality] for each in self.said],
-        }  # fmt: skip
+        }

@@ -117,19 +117,24 @@ async def _one(caller: Caller, catalog: Catalog, goods: Goods, began: float) -> 
         when = (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=at)).isoformat()
         if not stood.ways:
             lot = await caller.post(
-                "warehouse", "/lots", {"item_id": catalog.items[goods.profile.item], "number": goods.name},
+                "warehouse",
+                "/lots",
+                {"item_id": catalog.items[goods.profile.item], "number": goods.name},
                 f"{goods.name}:lot",
-            )  # fmt: skip
+            )
             made = await caller.post(
-                "warehouse", f"/lots/{lot['id']}/receive",
+                "warehouse",
+                f"/lots/{lot['id']}/receive",
                 {"amount": "10", "zone_id": catalog.zones[zone], "code": goods.name, "at": when},
                 f"{goods.name}:receive",
-            )  # fmt: skip
+            )
             stood.sublot_id = made["id"]
         else:
             await caller.post(
-                "warehouse", f"/sublots/{stood.sublot_id}/custody", {"zone_id": catalog.zones[zone], "at": when},
+                "warehouse",
+                f"/sublots/{stood.sublot_id}/custody",
+                {"zone_id": catalog.zones[zone], "at": when},
                 f"{goods.name}:{zone}",
-            )  # fmt: skip
+            )
         stood.ways.append((zone, at, time.time_ns() // 1000))
     return stood

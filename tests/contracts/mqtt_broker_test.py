@@ -40,20 +40,32 @@ class Plant:
         topic = f"{self._name}/room-1/probe-2/temperature"
         paho.multiple(
             [{"topic": topic, "payload": str(value), "qos": 1} for value in values],
-            hostname=self.broker.host, port=self.broker.port, auth=login,
+            hostname=self.broker.host,
+            port=self.broker.port,
+            auth=login,
             tls={"ca_certs": self.broker.ca_file} if self.broker.ca_file else None,
-        )  # fmt: skip
+        )
 
     def source(self) -> MqttSource:
         """Reads every room and probe of the tree by one wildcard topic."""
         settings: dict[str, Any] = {
-            "name": "plant", "protocol": "mqtt", "host": self.broker.host, "port": self.broker.port, "clock": "gateway",
-            "client_id": self._name, "version": self._version, "quiet": 0.2,
-            "subscriptions": [{
-                "topic": f"{self._name}/{{zone}}/{{device}}/temperature", "decoder": "number", "unit": "Cel",
-                "point": "site/area/{zone}/{device}/temperature",
-            }],
-        }  # fmt: skip
+            "name": "plant",
+            "protocol": "mqtt",
+            "host": self.broker.host,
+            "port": self.broker.port,
+            "clock": "gateway",
+            "client_id": self._name,
+            "version": self._version,
+            "quiet": 0.2,
+            "subscriptions": [
+                {
+                    "topic": f"{self._name}/{{zone}}/{{device}}/temperature",
+                    "decoder": "number",
+                    "unit": "Cel",
+                    "point": "site/area/{zone}/{device}/temperature",
+                }
+            ],
+        }
         if self.broker.username:
             settings |= {"username": self.broker.username, "password": self.broker.password}
         if self.broker.ca_file:

@@ -48,10 +48,17 @@ class SeriesContract:
         written.append(reading(50, None, quality=Quality.BAD))
         written.append(
             Reading(
-                point=POINT, at=AT + 60 * S + US, value=8.25, unit="[degF]", edge_at=AT, source_at=AT - 3 * S + US,
-                quality=Quality.UNCERTAIN, reason="clock_out_of_tolerance", simulated=True,
+                point=POINT,
+                at=AT + 60 * S + US,
+                value=8.25,
+                unit="[degF]",
+                edge_at=AT,
+                source_at=AT - 3 * S + US,
+                quality=Quality.UNCERTAIN,
+                reason="clock_out_of_tolerance",
+                simulated=True,
             )
-        )  # fmt: skip
+        )
         self.store.write(written)
         got = self.store.read(POINT, AT, AT + 100 * S)
         assert got == written
@@ -73,9 +80,22 @@ class SeriesContract:
 
     def test_any_text_comes_back_as_it_went_in(self) -> None:
         texts = [
-            "a,b c=d", "\\", "ends in \\", '"', '\\"', "'; DROP", "a\tb", "a\rb\n", "grüße 温度 🌡", "true", "1i",
-            "x" * 4096, " leads and trails ", "#no comment", "null",
-        ]  # fmt: skip
+            "a,b c=d",
+            "\\",
+            "ends in \\",
+            '"',
+            '\\"',
+            "'; DROP",
+            "a\tb",
+            "a\rb\n",
+            "grüße 温度 🌡",
+            "true",
+            "1i",
+            "x" * 4096,
+            " leads and trails ",
+            "#no comment",
+            "null",
+        ]
         written = [reading(n, text) for n, text in enumerate(texts)]
         self.store.write(written)
         assert self.store.read(POINT, AT, AT + 100 * S) == written

@@ -154,8 +154,11 @@ def test_prove_agrees_and_says_so(delivered: Path, engine: Engine) -> None:
     assert report.series.more["equal in the series store"] == 100
     told = json.loads(report.as_json())
     assert (told["ok"], told["empty"], told["spool"]["readings"], told["core"]["more"]["landed"]) == (
-        True, False, 100, 100,
-    )  # fmt: skip
+        True,
+        False,
+        100,
+        100,
+    )
     console = Console(record=True, width=160, file=io.StringIO())
     show(report, console)
     assert "delivery proved" in console.export_text()

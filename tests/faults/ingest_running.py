@@ -17,10 +17,13 @@ from core.ingest.worker import IngestWorker
 from core.telemetry.connection import hang_up
 
 QUICK = IngestOptions(
-    tick=timedelta(milliseconds=100), lease=timedelta(seconds=1), ack_wait=timedelta(seconds=2),
-    backoff_first=timedelta(milliseconds=100), backoff_most=timedelta(milliseconds=400),
+    tick=timedelta(milliseconds=100),
+    lease=timedelta(seconds=1),
+    ack_wait=timedelta(seconds=2),
+    backoff_first=timedelta(milliseconds=100),
+    backoff_most=timedelta(milliseconds=400),
     pull_expires=timedelta(seconds=2, milliseconds=100),
-)  # fmt: skip
+)
 
 
 @asynccontextmanager

@@ -22,9 +22,14 @@ def plant(engine: Engine) -> Plant:
 
 def picked(plant: Plant, sublot: int, code: str) -> int:
     made = plant.do(
-        "lou", at("01:00"), shipments.create, code, "C-100", [(sublot, Decimal(100))],
+        "lou",
+        at("01:00"),
+        shipments.create,
+        code,
+        "C-100",
+        [(sublot, Decimal(100))],
         [shipments.Leg("dock", "C-100", plant.zones["truck"])],
-    )  # fmt: skip
+    )
     assert made.id is not None
     plant.do("wanda", at("01:10"), shipments.pick, made.id)
     return made.id
@@ -106,9 +111,11 @@ def test_the_database_refuses_what_goes_round_the_service(plant: Plant) -> None:
         f"VALUES ({sublot}, 'stock', 'customer', 1, '2026-03-02 03:01Z', '2026-03-02 03:01Z', 'x', 'sale', '', false)"
     )
     for sql in (
-        post, "DELETE FROM shipment",
-        "UPDATE shipment SET state = 'dispatched'", "UPDATE shipment SET state = 'accepted'",
-    ):  # fmt: skip
+        post,
+        "DELETE FROM shipment",
+        "UPDATE shipment SET state = 'dispatched'",
+        "UPDATE shipment SET state = 'accepted'",
+    ):
         with pytest.raises(DBAPIError), plant.engine.begin() as conn:
             conn.execute(text(sql))
     assert plant.one("SELECT state FROM shipment WHERE id = :s", s=shipment) == "picked"
@@ -118,9 +125,14 @@ def test_many_holds_and_starts_at_once_end_in_one_true_list(plant: Plant) -> Non
     """Orders share a work centre: holds stop some while others are started and a machine goes down and up."""
     plant.do("pat", at("00:00"), production.create_work_centre, "FILL-1", "Fill")
     bom = plant.do(
-        "pat", at("00:01"), production.create_bom, plant.items["kit"], Decimal(1),
-        [(plant.items["vaccine"], Decimal(1))], [production.Step(10, "fill", "FILL-1")],
-    ).id  # fmt: skip
+        "pat",
+        at("00:01"),
+        production.create_bom,
+        plant.items["kit"],
+        Decimal(1),
+        [(plant.items["vaccine"], Decimal(1))],
+        [production.Step(10, "fill", "FILL-1")],
+    ).id
     sublots = []
     for index in range(6):
         sublots.append(plant.goods())

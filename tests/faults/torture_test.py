@@ -20,8 +20,11 @@ def torture(*arguments: str, instance: str | None = None) -> subprocess.Complete
     return subprocess.run(
         [sys.executable, "-c", "from lotwise.cli import main; main()", "torture", *arguments],
         env=env | ({"LOTWISE_INSTANCE": instance} if instance else {}),
-        capture_output=True, text=True, check=False, timeout=1700,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=1700,
+    )
 
 
 def told(*arguments: str) -> dict[str, Any]:

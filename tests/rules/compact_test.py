@@ -16,12 +16,19 @@ START = datetime(2026, 3, 2, tzinfo=UTC)
 GOOD = State(Quality.GOOD, "", "Cel")
 _MADE = st.builds(
     lambda point, minute, value, fast: Reading(
-        f"s/a/z/d/{point}", START + timedelta(minutes=minute), value, "Cel", START,
-        START + timedelta(minutes=minute + fast), *((Quality.BAD, "no_value") if value is None else (Quality.GOOD, "")),
+        f"s/a/z/d/{point}",
+        START + timedelta(minutes=minute),
+        value,
+        "Cel",
+        START,
+        START + timedelta(minutes=minute + fast),
+        *((Quality.BAD, "no_value") if value is None else (Quality.GOOD, "")),
     ),
-    st.sampled_from(["temperature", "humidity"]), st.integers(-60, 60), st.sampled_from([None, -40.0, 0.0, 4.1]),
+    st.sampled_from(["temperature", "humidity"]),
+    st.integers(-60, 60),
+    st.sampled_from([None, -40.0, 0.0, 4.1]),
     st.sampled_from([0, 7]),
-)  # fmt: skip
+)
 
 
 @given(st.lists(_MADE, max_size=30))

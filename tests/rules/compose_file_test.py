@@ -81,8 +81,9 @@ def test_the_cluster_profile_makes_three_nodes_that_know_each_other(compose: dic
     for name in ("core", "ingest", "edge"):
         said = services[name]["environment"]
         assert (said["LOTWISE_NATS_URL"], said["LOTWISE_NATS_REPLICAS"]) == (
-            "${LOTWISE_NATS_URL:-nats://nats:4222}", "${LOTWISE_NATS_REPLICAS:-1}",
-        )  # fmt: skip
+            "${LOTWISE_NATS_URL:-nats://nats:4222}",
+            "${LOTWISE_NATS_REPLICAS:-1}",
+        )
     example = (ROOT / ".env.example").read_text(encoding="utf-8")
     assert ",".join(f"nats://{node}:4222" for node in NODES) in example
 

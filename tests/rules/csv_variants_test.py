@@ -181,8 +181,10 @@ def test_clocks_that_step_back_and_double_keep_every_row() -> None:
     assert [reading.value for reading in result.readings] == [value for _, value in rows]
     assert all(reading.quality is Quality.GOOD for reading in result.readings)
     assert [(doubt.line, doubt.kind) for doubt in result.doubts] == [
-        (4, "duplicate"), (5, "step_back"), (7, "conflict"),
-    ]  # fmt: skip
+        (4, "duplicate"),
+        (5, "step_back"),
+        (7, "conflict"),
+    ]
     assert [(gap.stop - gap.start).total_seconds() / 60 for gap in result.gaps] == [105.0]
 
 
@@ -203,8 +205,13 @@ def test_a_table_with_the_newest_first_goes_through_the_doubled_hour_from_its_en
     text = "t,value\n" + "".join(f"2024-10-27 {clock},{value}\n" for value, clock in enumerate(clocks))
     result = parse_csv(text, CsvMapping(values=ONE.values, timezone="Europe/Zurich"), NOW)
     assert [(reading.at.hour, reading.at.minute) for reading in result.readings] == [
-        (2, 0), (1, 30), (1, 0), (0, 30), (0, 0), (23, 30),
-    ]  # fmt: skip
+        (2, 0),
+        (1, 30),
+        (1, 0),
+        (0, 30),
+        (0, 0),
+        (23, 30),
+    ]
     assert [(doubt.line, doubt.kind) for doubt in result.doubts] == [(2, "newest_first")]
     stepped = text.replace("2024-10-27 01:30", "2024-10-27 04:30")
     back = parse_csv(stepped, CsvMapping(values=ONE.values, timezone="Europe/Zurich"), NOW)

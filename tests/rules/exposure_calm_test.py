@@ -42,9 +42,17 @@ def test_the_nearest_thresholds_are_those_of_the_narrowest_profile() -> None:
     assert near.inside == {"temperature": Inside(1.5, 8.25)}
 
 
-@pytest.mark.parametrize(("op", "value", "calm"), [
-    (">", 8.0, True), (">=", 8.0, False), ("<", 8.0, True), ("<=", 8.0, False), (">", 8.1, False), ("<", 7.9, False),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("op", "value", "calm"),
+    [
+        (">", 8.0, True),
+        (">=", 8.0, False),
+        ("<", 8.0, True),
+        ("<=", 8.0, False),
+        (">", 8.1, False),
+        ("<", 7.9, False),
+    ],
+)
 def test_the_comparator_is_part_of_the_threshold(op: str, value: float, *, calm: bool) -> None:
     inside = nearest([Profile(1, (Limit("x", "temperature", op, 8.0, "instant"),), MINUTE)], MINUTE).inside
     assert (inside["temperature"].low <= value <= inside["temperature"].high) is calm
@@ -99,8 +107,10 @@ def test_in_a_calm_tail_no_profile_has_seen_anything(seed: int) -> None:
         reference = whole(said, fold)
         for version, one in PROFILES.items():
             gap = one.allowed_gap
-            alone = {limit.key: tracks(reference.signal("temperature", gap), limit, fold.watermark + 1)
-                     for limit in one.limits}  # fmt: skip
+            alone = {
+                limit.key: tracks(reference.signal("temperature", gap), limit, fold.watermark + 1)
+                for limit in one.limits
+            }
             assert fold.current[version].seen == {
                 key: Seen(found.proven, found.uncertain, found.worst, found.open)
                 for key, found in alone.items()

@@ -46,8 +46,9 @@ def points(draw: st.DrawFn) -> list[tuple[bool, list[Said]]]:
 
 def trace(required: bool, said: list[Said]) -> Trace:
     values = np.array([np.nan if s.quality == BAD else s.value for s in said], np.float64)
-    return Trace(required, np.array([s.at for s in said], np.int64), values, values,
-                 np.array([s.quality for s in said], np.int8))  # fmt: skip
+    return Trace(
+        required, np.array([s.at for s in said], np.int64), values, values, np.array([s.quality for s in said], np.int8)
+    )
 
 
 def look(of: list[tuple[bool, list[Said]]], start: int, stop: int, known_to: int = END) -> Look:

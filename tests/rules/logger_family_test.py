@@ -36,9 +36,7 @@ def warm_day(date: str = "2024-03-05") -> str:
 
 
 def warm_report() -> str:
-    return report(
-        configuration(), history(day(1, "2024-03-05", WARM_ALARM, "+4.9", "+9.0")), log(WARM), SIGNED
-    )  # fmt: skip
+    return report(configuration(), history(day(1, "2024-03-05", WARM_ALARM, "+4.9", "+9.0")), log(WARM), SIGNED)
 
 
 def test_device_and_readings_agree() -> None:

@@ -84,10 +84,12 @@ def test_another_key_is_not_the_makers() -> None:
         ("", Authenticity.UNSIGNED),
         (SIGNED, Authenticity.UNCHECKED),
         ("Sig: " + "ab" * 64 + "\n", Authenticity.UNCHECKED),
-        ("Cert:\n Public Key: " + "00" * 64 + "\nSig Cert: " + "ab" * 64 + "\nSig: " + "ab" * 64 + "\n",
-         Authenticity.UNCHECKED),
+        (
+            "Cert:\n Public Key: " + "00" * 64 + "\nSig Cert: " + "ab" * 64 + "\nSig: " + "ab" * 64 + "\n",
+            Authenticity.UNCHECKED,
+        ),
     ],
     ids=["none", "too short", "no certificate", "no point of the curve"],
-)  # fmt: skip
+)
 def test_what_cannot_be_checked_is_not_called_altered(end: str, expected: Authenticity) -> None:
     assert parse_fridgetag(report(configuration(), log([5.0] * 3), end)).authenticity is expected

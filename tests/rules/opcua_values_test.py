@@ -58,10 +58,15 @@ def test_the_overflow_bit_counts_only_with_its_info_type(status: int, expected: 
 
 
 INTEGERS = {
-    ua.VariantType.SByte: -128, ua.VariantType.Byte: 255, ua.VariantType.Int16: -32768, ua.VariantType.UInt16: 65535,
-    ua.VariantType.Int32: -(2**31), ua.VariantType.UInt32: 2**32 - 1, ua.VariantType.Int64: -(2**63),
+    ua.VariantType.SByte: -128,
+    ua.VariantType.Byte: 255,
+    ua.VariantType.Int16: -32768,
+    ua.VariantType.UInt16: 65535,
+    ua.VariantType.Int32: -(2**31),
+    ua.VariantType.UInt32: 2**32 - 1,
+    ua.VariantType.Int64: -(2**63),
     ua.VariantType.UInt64: 2**63 - 1,
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("kind", list(INTEGERS), ids=lambda kind: kind.name)
@@ -137,9 +142,11 @@ def test_node_ids_by_namespace_uri() -> None:
 
 def source(**changes: Any) -> OpcUaSource:
     fields = {
-        "name": "m", "protocol": "opcua", "endpoint": "opc.tcp://h:4840",
+        "name": "m",
+        "protocol": "opcua",
+        "endpoint": "opc.tcp://h:4840",
         "nodes": [{"node": "ns=2;s=T", "point": POINT}],
-    }  # fmt: skip
+    }
     return OpcUaSource.model_validate(fields | changes)
 
 

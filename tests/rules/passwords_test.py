@@ -8,19 +8,41 @@ from core.erp.kernel import passwords
 from core.erp.kernel.errors import Invalid
 
 
-@pytest.mark.parametrize("password", [
-    "short", "ninechars", "qwertyuiop", "1234567890", "PASSWORD123", "password123!", "aaaaaaaaaaaa", "ababababababab",
-    "abcdefghijkl", "9876543210", "lotwise2026!", "quinn-the-first1", "x" * 257, "y" * 1_000_000,
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "password",
+    [
+        "short",
+        "ninechars",
+        "qwertyuiop",
+        "1234567890",
+        "PASSWORD123",
+        "password123!",
+        "aaaaaaaaaaaa",
+        "ababababababab",
+        "abcdefghijkl",
+        "9876543210",
+        "lotwise2026!",
+        "quinn-the-first1",
+        "x" * 257,
+        "y" * 1_000_000,
+    ],
+)
 def test_refused(password: str) -> None:
     with pytest.raises(Invalid):
         passwords.check_rules(password, "quinn", "Quinn-the-first")
 
 
-@pytest.mark.parametrize("password", [
-    "correct horse battery", "vier Wörter ohne Sinn", "冷藏车四号门钥匙在哪里", "all lower case without any digit",
-    "z8#Kq!m2Lp", "ab" + "cdefghij" * 31,
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "password",
+    [
+        "correct horse battery",
+        "vier Wörter ohne Sinn",
+        "冷藏车四号门钥匙在哪里",
+        "all lower case without any digit",
+        "z8#Kq!m2Lp",
+        "ab" + "cdefghij" * 31,
+    ],
+)
 def test_allowed(password: str) -> None:
     passwords.check_rules(password, "quinn", "Quinn")
 

@@ -23,11 +23,19 @@ def test_a_share_is_something_and_never_more_than_all(consumed: Decimal, output:
     assert STEP <= share(consumed, output, planned) <= max(consumed, STEP)
 
 
-@pytest.mark.parametrize(("consumed", "accounted", "tolerance", "holds"), [
-    ("100", "98", "0.02", True), ("100", "97.999999", "0.02", False), ("100", "102", "0.02", True),
-    ("100", "102.000001", "0.02", False), ("100", "100", "0", True), ("100", "99.999999", "0", False),
-    ("0", "1", "0.5", False), ("0", "0", "0", True),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("consumed", "accounted", "tolerance", "holds"),
+    [
+        ("100", "98", "0.02", True),
+        ("100", "97.999999", "0.02", False),
+        ("100", "102", "0.02", True),
+        ("100", "102.000001", "0.02", False),
+        ("100", "100", "0", True),
+        ("100", "99.999999", "0", False),
+        ("0", "1", "0.5", False),
+        ("0", "0", "0", True),
+    ],
+)
 def test_both_ends_of_a_tolerance_are_in(consumed: str, accounted: str, tolerance: str, holds: bool) -> None:
     assert Balance("x", Decimal(consumed), Decimal(accounted), Decimal(tolerance)).holds is holds
 

@@ -26,13 +26,27 @@ MINUTE = timedelta(minutes=1)
 DELAYS = {"warm": 60 * MINUTE, "cold": timedelta(0)}
 
 
-def breach(start: int, length: int | None, limit: str = "warm", kind: str = "consecutive", out: int | None = None,
-           certainty: str = "proven") -> Breach:  # fmt: skip
+def breach(
+    start: int,
+    length: int | None,
+    limit: str = "warm",
+    kind: str = "consecutive",
+    out: int | None = None,
+    certainty: str = "proven",
+) -> Breach:
     begun = DAY + start * MINUTE
     return Breach(
-        limit, kind, begun, begun + DELAYS[limit], begun + length * MINUTE if length is not None else None,
-        certainty, (out if out is not None else length or 60) * MINUTE, 1.0, 9.0, 1,  # type: ignore[arg-type]
-    )  # fmt: skip
+        limit,
+        kind,
+        begun,
+        begun + DELAYS[limit],
+        begun + length * MINUTE if length is not None else None,
+        certainty,
+        (out if out is not None else length or 60) * MINUTE,
+        1.0,
+        9.0,
+        1,  # type: ignore[arg-type]
+    )
 
 
 def distinct(found: list[Breach]) -> tuple[Breach, ...]:
@@ -41,11 +55,14 @@ def distinct(found: list[Breach]) -> tuple[Breach, ...]:
 
 breaches = st.lists(
     st.builds(
-        breach, st.integers(0, 500), st.none() | st.integers(60, 300), st.sampled_from(sorted(DELAYS)),
+        breach,
+        st.integers(0, 500),
+        st.none() | st.integers(60, 300),
+        st.sampled_from(sorted(DELAYS)),
         certainty=st.sampled_from(["proven", "uncertain", "unproven"]),
     ),
     max_size=5,
-).map(distinct)  # fmt: skip
+).map(distinct)
 
 
 class Standing:
@@ -69,16 +86,30 @@ class Standing:
     @staticmethod
     def _row(number: int, b: rules.Breach, before: timedelta) -> Known:
         state = "open" if b.ended_at is None else "ended"
-        return Known(number, b.limit_key, b.started_at, b.broke_at, b.ended_at, b.certainty, b.out, b.lowest, b.highest,
-                     state, before, None, b.zone_id)  # fmt: skip
+        return Known(
+            number,
+            b.limit_key,
+            b.started_at,
+            b.broke_at,
+            b.ended_at,
+            b.certainty,
+            b.out,
+            b.lowest,
+            b.highest,
+            state,
+            before,
+            None,
+            b.zone_id,
+        )
 
     def says(self) -> set[tuple[object, ...]]:
         return {(k.limit_key, k.started_at, k.broke_at, k.ended_at, k.certainty, k.out) for k in self.rows.values()}
 
 
 @given(st.lists(breaches, max_size=5), breaches)
-def test_what_stands_is_what_the_data_say_whatever_they_said_before(history: list[tuple[Breach, ...]],
-                                                                    last: tuple[Breach, ...]) -> None:  # fmt: skip
+def test_what_stands_is_what_the_data_say_whatever_they_said_before(
+    history: list[tuple[Breach, ...]], last: tuple[Breach, ...]
+) -> None:
     standing = Standing()
     for said in history:
         standing.sync(said)
@@ -110,8 +141,20 @@ def test_an_instant_limit_breaks_further_only_if_it_grew() -> None:
 
 def signed(start: int, end: int, accepted: int, limit: str = "warm") -> Known:
     begun, over = DAY + start * MINUTE, DAY + end * MINUTE
-    return Known(1, limit, begun, begun, over, "proven", (end - start) * MINUTE, 1.0, 9.0, "dispositioned",
-                 timedelta(0), accepted * MINUTE)  # fmt: skip
+    return Known(
+        1,
+        limit,
+        begun,
+        begun,
+        over,
+        "proven",
+        (end - start) * MINUTE,
+        1.0,
+        9.0,
+        "dispositioned",
+        timedelta(0),
+        accepted * MINUTE,
+    )
 
 
 def test_a_signed_run_answers_for_its_run_and_no_other() -> None:

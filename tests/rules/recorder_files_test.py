@@ -79,8 +79,10 @@ def test_onset_hobo(encoding: str) -> None:
     assert found.readings[0].at == datetime(2026, 6, 14, 2, tzinfo=UTC), "the heading's offset"
     assert (found.device, found.serial) == ("Onset HOBO", "20481390")
     assert [(event.line, event.text.partition(" (")[0]) for event in found.events] == [
-        (4, "Coupler Detached"), (7, "Coupler Attached"), (8, "Stopped"),
-    ]  # fmt: skip
+        (4, "Coupler Detached"),
+        (7, "Coupler Attached"),
+        (8, "Stopped"),
+    ]
     assert kinds(found) == ["preamble"]
     assert found.gaps == ()
 
@@ -145,8 +147,9 @@ def test_an_ibutton_with_its_column_of_units() -> None:
     assert found.readings[0].at == datetime(2026, 6, 14, 2, tzinfo=UTC)
     both = rows + rows.replace(",C,", ",%RH,6")
     assert series(read(head + "Date/Time,Unit,Value\n" + both, timezone="UTC", time_format="dmy")) == {
-        ("temperature", "Cel"): list(VALUES), ("humidity", "%"): [64.1, 64.2, 65.3, 66.4],
-    }  # fmt: skip
+        ("temperature", "Cel"): list(VALUES),
+        ("humidity", "%"): [64.1, 64.2, 65.3, 66.4],
+    }
     with pytest.raises(BadFile, match="say the order of its dates"):
         read(head + "Date/Time,Unit,Value\n" + rows)
 
@@ -201,12 +204,16 @@ def test_testo_numbers_its_rows_and_sets_date_and_clock_apart() -> None:
 
 
 EMS = {
-    "AMOD": "VL45", "ASER": "BJBC 08 30", "LMFR": "Local Health Research", "LMOD": "Demo EMS Logger", "LSER": "3459",
+    "AMOD": "VL45",
+    "ASER": "BJBC 08 30",
+    "LMFR": "Local Health Research",
+    "LMOD": "Demo EMS Logger",
+    "LSER": "3459",
     "records": [
         {"ABST": "20241205T004440Z", "TVC": 6.5, "TAMB": 26.6, "DORV": 900, "ALRM": None, "LERR": None},
         {"ABST": "20241205T005940Z", "TVC": None, "TAMB": 26.6, "DORV": 0, "ALRM": "HEAT", "LERR": None},
     ],
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("form", ["report", "list", "flat", "collection"])
@@ -315,15 +322,27 @@ def test_an_unknown_file_is_told_what_is_readable(data: bytes, why: str) -> None
 @pytest.mark.parametrize(
     ("cell", "reason"),
     [
-        ("--", Reason.NO_VALUE), ("", Reason.NO_VALUE), ("n/a", Reason.NO_VALUE),
-        ("Err", Reason.DEVICE), ("Err 3", Reason.DEVICE), ("断线", Reason.DEVICE), ("sensor open", Reason.DEVICE),
-        ("NC", Reason.DISCONNECTED), ("no probe", Reason.DISCONNECTED),
-        ("<-40.0", Reason.OUT_OF_SENSOR_RANGE), (">85 °C", Reason.OUT_OF_SENSOR_RANGE),
-        ("OL", Reason.OUT_OF_SENSOR_RANGE), ("-888.88", Reason.SENTINEL), ("-999", Reason.SENTINEL),
-        ("warm", Reason.NOT_A_NUMBER), ("nan", Reason.NOT_A_NUMBER), ("4.5x", Reason.NOT_A_NUMBER),
-        ("41 °F", Reason.WRONG_UNIT), ("1,013", Reason.NOT_A_NUMBER),
+        ("--", Reason.NO_VALUE),
+        ("", Reason.NO_VALUE),
+        ("n/a", Reason.NO_VALUE),
+        ("Err", Reason.DEVICE),
+        ("Err 3", Reason.DEVICE),
+        ("断线", Reason.DEVICE),
+        ("sensor open", Reason.DEVICE),
+        ("NC", Reason.DISCONNECTED),
+        ("no probe", Reason.DISCONNECTED),
+        ("<-40.0", Reason.OUT_OF_SENSOR_RANGE),
+        (">85 °C", Reason.OUT_OF_SENSOR_RANGE),
+        ("OL", Reason.OUT_OF_SENSOR_RANGE),
+        ("-888.88", Reason.SENTINEL),
+        ("-999", Reason.SENTINEL),
+        ("warm", Reason.NOT_A_NUMBER),
+        ("nan", Reason.NOT_A_NUMBER),
+        ("4.5x", Reason.NOT_A_NUMBER),
+        ("41 °F", Reason.WRONG_UNIT),
+        ("1,013", Reason.NOT_A_NUMBER),
     ],
-)  # fmt: skip
+)
 def test_no_cell_is_silently_left_out(cell: str, reason: str) -> None:
     found = read(
         f"when;Temp (°C)\n2026-06-13 22:00;4.5\n2026-06-13 22:30;{cell}\n2026-06-13 23:00;1,234.5\n", timezone="UTC"

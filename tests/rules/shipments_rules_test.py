@@ -8,11 +8,14 @@ from core.erp.kernel.errors import Invalid
 from core.erp.shipments.rules import check_digit, checked_sscc, sscc
 
 
-@pytest.mark.parametrize(("body", "digit"), [
-    ("629104150021", 3),  # GTIN-13 6291041500213, the worked example of GS1's check digit calculator
-    ("00614141123456789", 0),
-    ("37610425002123456", 9),  # the worked example of GS1's SSCC-18
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("body", "digit"),
+    [
+        ("629104150021", 3),  # GTIN-13 6291041500213, the worked example of GS1's check digit calculator
+        ("00614141123456789", 0),
+        ("37610425002123456", 9),  # the worked example of GS1's SSCC-18
+    ],
+)
 def test_check_digits_known_from_gs1(body: str, digit: int) -> None:
     assert check_digit(body) == digit
 
@@ -39,10 +42,18 @@ def test_what_is_no_sscc(text: str) -> None:
         checked_sscc(text)
 
 
-@pytest.mark.parametrize(("extension", "prefix", "serial"), [
-    (10, "4012345", 1), (-1, "4012345", 1), (3, "401234", 1), (3, "40123456789", 1), (3, "4012345", 10**9),
-    (3, "4012345", -1), (3, "40x2345", 1),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("extension", "prefix", "serial"),
+    [
+        (10, "4012345", 1),
+        (-1, "4012345", 1),
+        (3, "401234", 1),
+        (3, "40123456789", 1),
+        (3, "4012345", 10**9),
+        (3, "4012345", -1),
+        (3, "40x2345", 1),
+    ],
+)
 def test_what_makes_no_sscc(extension: int, prefix: str, serial: int) -> None:
     with pytest.raises(Invalid):
         sscc(extension, prefix, serial)

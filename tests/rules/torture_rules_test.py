@@ -21,9 +21,11 @@ from lotwise.torture.verdict import SECOND, Broken, Stay, broken
 from lotwise.torture.work import Stood
 
 TARGETS = [
-    Target("nats-1", ("kill", "stop"), "stream"), Target("nats-2", ("kill", "stop"), "stream"),
-    Target("edge", ("kill", "stop", "freeze"), "edge"), Target("machine", ("off",), "machine"),
-]  # fmt: skip
+    Target("nats-1", ("kill", "stop"), "stream"),
+    Target("nats-2", ("kill", "stop"), "stream"),
+    Target("edge", ("kill", "stop", "freeze"), "edge"),
+    Target("machine", ("off",), "machine"),
+]
 ZONES = ["s/a/one", "s/a/two"]
 Spoil = Callable[[list[Row], list[Row]], object]
 CONSECUTIVE = next(profile for profile in PROFILES if profile.item == "consecutive")
@@ -172,8 +174,9 @@ def test_what_goods_went_through() -> None:
     assert through(CONSECUTIVE, warm((10, 13))) == [Broken(13 * SECOND, "proven")]
     assert through(CONSECUTIVE, warm((10, 20)), 12.5) == [Broken(int(15.5 * SECOND), "proven")]
     assert through(CONSECUTIVE, warm((10, 20), (30, 40))) == [
-        Broken(13 * SECOND, "proven"), Broken(33 * SECOND, "proven"),
-    ]  # fmt: skip
+        Broken(13 * SECOND, "proven"),
+        Broken(33 * SECOND, "proven"),
+    ]
     cumulative = next(profile for profile in PROFILES if profile.kind == "cumulative")
     assert through(cumulative, warm((10, 14), (30, 34))) == [Broken(32 * SECOND, "proven")]
     assert through(CONSECUTIVE, warm(until=10)) == [Broken(32 * SECOND, "unproven")], "9 s + 20 s allowed + 3 s"
@@ -197,8 +200,9 @@ def test_the_auditor_and_the_judge_agree(
     slices = []
     for number, said, start, stop in ((1, one, entry, move), (2, two, move, 60)):
         value = np.array([np.nan if s.quality == BAD else s.value for s in said], np.float64)
-        trace = Trace(True, np.array([s.at for s in said], np.int64), value, value,
-                      np.array([s.quality for s in said], np.int8))  # fmt: skip
+        trace = Trace(
+            True, np.array([s.at for s in said], np.int64), value, value, np.array([s.quality for s in said], np.int8)
+        )
         seen = Look({"temperature": [trace]}, 0, 60 * SECOND, 60 * SECOND).summary(mine).seen
         slices.append(Slice(number, start * SECOND, stop * SECOND, cut(seen, start * SECOND, stop * SECOND)))
     stays = [Stay(one, entry * SECOND, move * SECOND), Stay(two, move * SECOND, 60 * SECOND)]

@@ -58,9 +58,12 @@ def api(engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iter
     events = build_events()
     with unit(engine, system("test"), events) as u:
         for login, roles in (
-            ("admin", ["admin"]), ("store", ["warehouse"]), ("quality", ["qa"]), ("release", ["responsible_person"]),
+            ("admin", ["admin"]),
+            ("store", ["warehouse"]),
+            ("quality", ["qa"]),
+            ("release", ["responsible_person"]),
             ("engineer", ["plant_engineer"]),
-        ):  # fmt: skip
+        ):
             create_user(u, login, login.title(), PASSWORD, roles)
     settings = Settings(instance="test", secret_key=SecretStr(SECRET), data_dir=tmp_path)
     with serving(create_app(settings, engine, run_background=False)) as client:
@@ -83,35 +86,74 @@ def plant(api: Api) -> Plant:
     engineer = api.sign_in("engineer")
     site = api.post("/sites", admin, {"code": "north", "name": "North", "timezone": "Europe/Berlin"}).json()
     zones = [
-        api.post("/zones", admin, {
-            "site_id": site["id"], "address": f"north/store/{name}", "name": name, "band_low": 2, "band_high": 8,
-            "accepts_held": name == "pen",
-        }).json()["id"] for name in ("cold", "pen")
-    ]  # fmt: skip
+        api.post(
+            "/zones",
+            admin,
+            {
+                "site_id": site["id"],
+                "address": f"north/store/{name}",
+                "name": name,
+                "band_low": 2,
+                "band_high": 8,
+                "accepts_held": name == "pen",
+            },
+        ).json()["id"]
+        for name in ("cold", "pen")
+    ]
     profile = api.post("/profiles", quality, {"code": "cold", "name": "2 to 8"}).json()
-    version = api.post(f"/profiles/{profile['id']}/versions", quality, {
-        "allowed_gap": "PT30M",
-        "limits": [{"key": "high", "op": ">", "threshold": 8, "kind": "consecutive", "delay": "PT1H"}],
-    })  # fmt: skip
+    version = api.post(
+        f"/profiles/{profile['id']}/versions",
+        quality,
+        {
+            "allowed_gap": "PT30M",
+            "limits": [{"key": "high", "op": ">", "threshold": 8, "kind": "consecutive", "delay": "PT1H"}],
+        },
+    )
     assert version.status_code == 201, version.text
     assert version.json()["limits"][0]["delay"] == "PT1H"
     item = api.post("/items", admin, {"code": "vaccine", "name": "Vaccine", "profile_id": profile["id"]})
     assert item.status_code == 201, item.text
-    point = api.post("/points", engineer, {
-        "zone_id": zones[0], "address": "north/store/cold/probe/temperature", "quantity": "temperature", "unit": "Cel",
-    })  # fmt: skip
+    point = api.post(
+        "/points",
+        engineer,
+        {
+            "zone_id": zones[0],
+            "address": "north/store/cold/probe/temperature",
+            "quantity": "temperature",
+            "unit": "Cel",
+        },
+    )
     assert point.status_code == 201, point.text
     sensor = api.post("/sensors", engineer, {"serial": "PT-1"}).json()
     now = datetime.now(UTC)
-    assert api.post("/installations", engineer, {
-        "sensor_id": sensor["id"], "point_id": point.json()["id"], "from_at": now.isoformat(),
-    }).status_code == 201  # fmt: skip
-    assert api.post("/calibrations", quality, {
-        "sensor_id": sensor["id"], "done_at": now.isoformat(), "due_at": (now + timedelta(days=365)).isoformat(),
-    }).status_code == 201  # fmt: skip
+    assert (
+        api.post(
+            "/installations",
+            engineer,
+            {
+                "sensor_id": sensor["id"],
+                "point_id": point.json()["id"],
+                "from_at": now.isoformat(),
+            },
+        ).status_code
+        == 201
+    )
+    assert (
+        api.post(
+            "/calibrations",
+            quality,
+            {
+                "sensor_id": sensor["id"],
+                "done_at": now.isoformat(),
+                "due_at": (now + timedelta(days=365)).isoformat(),
+            },
+        ).status_code
+        == 201
+    )
     with api.engine.begin() as conn:
-        conn.execute(text("INSERT INTO zone_judged (zone_id, last_good_at, version) VALUES (:z, now(), 1)"),
-                     {"z": zones[0]})  # fmt: skip
+        conn.execute(
+            text("INSERT INTO zone_judged (zone_id, last_good_at, version) VALUES (:z, now(), 1)"), {"z": zones[0]}
+        )
     return Plant(admin, store, quality, zones[0], zones[1], item.json()["id"])
 
 
@@ -133,8 +175,11 @@ SALE = {"amount": "10", "target": "customer", "purpose": "sale", "reference": "s
 def test_from_receipt_to_dispatch(api: Api, plant: Plant) -> None:
     sublot = received(api, plant)
     assert (sublot["state"], sublot["on_hand"], sublot["zone_id"], sublot["held"]) == (
-        "quarantine", "100", plant.zone, False,
-    )  # fmt: skip
+        "quarantine",
+        "100",
+        plant.zone,
+        False,
+    )
     refused = api.post(f"/sublots/{sublot['id']}/move", plant.store, SALE)
     assert refused.status_code == 409
     assert refused.headers["content-type"] == "application/problem+json"
@@ -187,8 +232,9 @@ def test_split_merge_transfer_and_custody(api: Api, plant: Plant) -> None:
 def test_reserve_pick_consume(api: Api, plant: Plant) -> None:
     sublot = received(api, plant)
     release(api, sublot["id"])
-    made = api.post(f"/sublots/{sublot['id']}/reserve", plant.store,
-                    {"amount": "5", "purpose": "use", "reference": "work_order:1"})  # fmt: skip
+    made = api.post(
+        f"/sublots/{sublot['id']}/reserve", plant.store, {"amount": "5", "purpose": "use", "reference": "work_order:1"}
+    )
     assert made.status_code == 201, made.text
     number = made.json()["id"]
     assert api.post(f"/reservations/{number}/pick", plant.store).json()["state"] == "picked"
@@ -222,7 +268,7 @@ BAD = [
     ("/lots", {"item_id": 1, "number": "A1", "expiry": "2099-01-01"}, 409),
     ("/lots", {"item_id": 999999, "number": "A1"}, 404),
     ("/nothing", {}, 404),
-]  # fmt: skip
+]
 
 
 def test_bad_requests_are_problems_and_change_nothing(api: Api, plant: Plant) -> None:
@@ -526,9 +572,10 @@ def test_places_that_nobody_knows(api: Api, plant: Plant) -> None:
     leg = {"origin": "dock", "destination": "C"}
     shipment = {"code": "SH-1", "consignee": "C", "lines": [{"sublot_id": sublot, "amount": "1"}], "legs": [leg]}
     for wrong in (
-        {"legs": [{**leg, "vehicle_zone_id": 999}]}, {"receiving_zone_id": 999},
+        {"legs": [{**leg, "vehicle_zone_id": 999}]},
+        {"receiving_zone_id": 999},
         {"loggers": [{"serial": "L-1", "zone_id": 999}]},
-    ):  # fmt: skip
+    ):
         assert api.post("/shipments", lou, {**shipment, **wrong}).status_code == 404
     assert api.post("/work-centres", lou, {"code": "F1", "name": "Fill", "zone_id": 999}).status_code == 404
     assert api.post("/shipments", lou, shipment).status_code == 201

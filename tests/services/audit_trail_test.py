@@ -117,7 +117,7 @@ WITNESSES: dict[str, tuple[Callable[[list[str]], list[str] | None], set[str]]] =
     "edited": (lambda said: [*said[:2], line(2), *said[3:]], {"broken_chain"}),
     "no line": (lambda said: [*said[:2], "nonsense\n", *said[3:]], {"broken_witness", "shortened_witness"}),
     "a made-up seal": (lambda said: [*said, line(5)], {"restored"}),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("how", WITNESSES)
@@ -163,8 +163,12 @@ def test_seals_that_are_not_whole_are_not_witnessed(engine: Engine, tmp_path: Pa
 
 def test_a_database_behind_its_witness_is_restored_and_seals_nothing(engine: Engine, tmp_path: Path) -> None:
     witness = filled(engine, tmp_path)
-    tamper(engine, "DELETE FROM audit WHERE id > 6", "DELETE FROM audit_sealed WHERE audit_id > 6",
-           "DELETE FROM audit_seal WHERE number > 2")  # fmt: skip
+    tamper(
+        engine,
+        "DELETE FROM audit WHERE id > 6",
+        "DELETE FROM audit_sealed WHERE audit_id > 6",
+        "DELETE FROM audit_seal WHERE number > 2",
+    )
     assert kinds(engine, Witness(witness.path)) == {"restored"}
     audited(engine, 1)
     with pytest.raises(BehindWitness, match="seal 4 was witnessed"):
@@ -217,17 +221,25 @@ JSON = st.recursive(
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
-    before=st.none() | st.dictionaries(TEXT, JSON, max_size=3), reason=st.none() | TEXT,
+    before=st.none() | st.dictionaries(TEXT, JSON, max_size=3),
+    reason=st.none() | TEXT,
     since=st.timedeltas(timedelta(days=-9000), timedelta(days=20_000)),
-)  # fmt: skip
+)
 def test_postgres_and_we_write_a_row_alike(
     engine: Engine, before: dict[str, Any] | None, reason: str | None, since: timedelta
 ) -> None:
     """The HMAC is taken here over our text and checked over PostgreSQL's: they are the same bytes."""
     row: dict[str, Any] = {
-        "at": NOW + since, "actor": "a", "action": "b", "entity": "c", "entity_id": "1", "before": plain(before),
-        "after": None, "reason": reason, "nonce": 7,
-    }  # fmt: skip
+        "at": NOW + since,
+        "actor": "a",
+        "action": "b",
+        "entity": "c",
+        "entity_id": "1",
+        "before": plain(before),
+        "after": None,
+        "reason": reason,
+        "nonce": 7,
+    }
     query = text(f"""
         SELECT {MESSAGE_SQL} FROM jsonb_to_record(CAST(:row AS jsonb)) AS a(at timestamptz, actor text, action text,
             entity text, entity_id text, before jsonb, after jsonb, reason text, nonce bigint)
@@ -255,10 +267,17 @@ def test_rows_that_commit_while_it_is_read(engine: Engine, tmp_path: Path, monke
 def lotwise(engine: Engine, folder: Path, *words: str) -> tuple[int, str]:
     """The command on this test's database, with the tests' key."""
     clean: dict[str, str | None] = {key: None for key in os.environ if key.startswith("LOTWISE_")}
-    done = CliRunner().invoke(app, words, env=clean | {
-        "LOTWISE_DATABASE_URL": engine.url.render_as_string(hide_password=False), "LOTWISE_DATA_DIR": str(folder),
-        "LOTWISE_AUDIT_KEY": KEYS.by_id[KEYS.current].decode(), "COLUMNS": "300",
-    })  # fmt: skip
+    done = CliRunner().invoke(
+        app,
+        words,
+        env=clean
+        | {
+            "LOTWISE_DATABASE_URL": engine.url.render_as_string(hide_password=False),
+            "LOTWISE_DATA_DIR": str(folder),
+            "LOTWISE_AUDIT_KEY": KEYS.by_id[KEYS.current].decode(),
+            "COLUMNS": "300",
+        },
+    )
     return done.exit_code, done.stdout
 
 

@@ -79,8 +79,10 @@ def test_nesting_has_one_parent_at_a_time_and_no_circle(plant: Plant) -> None:
         with pytest.raises(Refused):
             catalog.end_nesting(u, stay.id or 0, NOW + 2 * HOUR)
     assert [set(event.zone_ids) for event in plant.told] == [
-        {plant.shipper, plant.truck}, {plant.shipper, plant.truck}, {plant.shipper, plant.dock},
-    ]  # fmt: skip
+        {plant.shipper, plant.truck},
+        {plant.shipper, plant.truck},
+        {plant.shipper, plant.dock},
+    ]
 
 
 def test_exchanging_a_sensor_ends_the_one_before(plant: Plant) -> None:
@@ -116,11 +118,19 @@ def test_a_failed_check_reaches_back_to_the_last_good_one(plant: Plant) -> None:
 @pytest.mark.parametrize(
     ("said", "error", "tolerance", "found"),
     [
-        (None, 0.0, None, True), (None, 0.3, None, False), (True, 0.3, None, True), (False, -0.7, None, False),
-        (None, -0.5, 0.5, True), (None, -0.6, 0.5, False), (True, 0.5, 0.5, True), (False, 0.6, 0.5, False),
-        (True, 0.6, 0.5, None), (False, 0.2, 0.5, None), (False, 0.0, None, None),
+        (None, 0.0, None, True),
+        (None, 0.3, None, False),
+        (True, 0.3, None, True),
+        (False, -0.7, None, False),
+        (None, -0.5, 0.5, True),
+        (None, -0.6, 0.5, False),
+        (True, 0.5, 0.5, True),
+        (False, 0.6, 0.5, False),
+        (True, 0.6, 0.5, None),
+        (False, 0.2, 0.5, None),
+        (False, 0.0, None, None),
     ],
-)  # fmt: skip
+)
 def test_a_check_passes_as_error_and_tolerance_say(
     said: bool | None, error: float, tolerance: float | None, found: bool | None
 ) -> None:

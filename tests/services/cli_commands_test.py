@@ -84,8 +84,13 @@ def test_a_doctor_asks_influx_for_the_bucket_and_not_only_whether_it_lives(tmp_p
 
 
 def test_a_doctor_tells_a_stream_that_is_not_there_a_misspelt_variable_and_no_password(tmp_path: Path) -> None:
-    done = lotwise("doctor", LOTWISE_DATA_DIR=str(tmp_path), LOTWISE_NATS_URL="nats://core:hush@127.0.0.1:1",
-                   LOTWISE_NATS_CREDENTALS="x", LOTWISE_SPOOL="x")  # fmt: skip
+    done = lotwise(
+        "doctor",
+        LOTWISE_DATA_DIR=str(tmp_path),
+        LOTWISE_NATS_URL="nats://core:hush@127.0.0.1:1",
+        LOTWISE_NATS_CREDENTALS="x",
+        LOTWISE_SPOOL="x",
+    )
     assert done.exit_code == 1
     assert "was LOTWISE_NATS_CREDENTIALS meant?" in done.stdout
     assert "LOTWISE_NATS_URL: stream at nats://127.0.0.1:1" in done.stdout
@@ -130,9 +135,13 @@ def test_a_doctor_finds_a_stream_on_fewer_nodes_than_meant(tmp_path: Path, nats_
 @pytest.mark.parametrize("words", [["ingest"], ["ingest", "replay"], ["migrate"], ["serve"]])
 def test_a_database_that_is_not_there_is_told_in_words(tmp_path: Path, words: list[str]) -> None:
     done = lotwise(
-        *words, LOTWISE_DATA_DIR=str(tmp_path), LOTWISE_SECRET_KEY="k" * 40, LOTWISE_LOG_LEVEL="ERROR",
-        LOTWISE_DATABASE_URL="postgresql://me:hush@127.0.0.1:1/x", LOTWISE_NATS_URL="nats://127.0.0.1:1",
-    )  # fmt: skip
+        *words,
+        LOTWISE_DATA_DIR=str(tmp_path),
+        LOTWISE_SECRET_KEY="k" * 40,
+        LOTWISE_LOG_LEVEL="ERROR",
+        LOTWISE_DATABASE_URL="postgresql://me:hush@127.0.0.1:1/x",
+        LOTWISE_NATS_URL="nats://127.0.0.1:1",
+    )
     assert done.exit_code == 1
     assert 'server at "127.0.0.1", port 1 failed' in done.output
     assert "Traceback" not in done.output
@@ -145,8 +154,13 @@ def test_a_stream_that_is_not_there_is_told_in_words(
     # the first connection is waited for
     monkeypatch.setattr(worker, "connect", partial(connect, within=0.2))
     monkeypatch.setattr(Servers, "prepare", lambda _: None)
-    done = lotwise("ingest", LOTWISE_DATABASE_URL=postgres_url, LOTWISE_NATS_URL="nats://core:hush@127.0.0.1:1",
-                   LOTWISE_DATA_DIR=str(tmp_path), LOTWISE_LOG_LEVEL="ERROR")  # fmt: skip
+    done = lotwise(
+        "ingest",
+        LOTWISE_DATABASE_URL=postgres_url,
+        LOTWISE_NATS_URL="nats://core:hush@127.0.0.1:1",
+        LOTWISE_DATA_DIR=str(tmp_path),
+        LOTWISE_LOG_LEVEL="ERROR",
+    )
     assert done.exit_code == 1
     assert "stream at nats://127.0.0.1:1" in done.output
     assert "hush" not in done.output
@@ -164,8 +178,14 @@ def test_edge_check_says_everything_that_is_wrong_with_its_lines(tmp_path: Path)
 
 def test_edge_check_takes_every_example(tmp_path: Path) -> None:
     for example in sorted((ROOT / "edge" / "examples").glob("*.yaml")):
-        done = lotwise("edge", "--check", str(example), LOTWISE_FILLING_2_PASSWORD="x", LOTWISE_MQTT_PASSWORD="x",
-                       LOTWISE_STREAM_PASSWORD="x")  # fmt: skip
+        done = lotwise(
+            "edge",
+            "--check",
+            str(example),
+            LOTWISE_FILLING_2_PASSWORD="x",
+            LOTWISE_MQTT_PASSWORD="x",
+            LOTWISE_STREAM_PASSWORD="x",
+        )
         assert done.exit_code == 0, (example, done.stdout)
     assert not list(tmp_path.iterdir())
 

@@ -203,9 +203,11 @@ class Cluster:
             config = folder / f"{name}.conf"
             text = (DOCKER / "nats" / "cluster.conf").read_text()
             for said, here in (
-                ("port: 4222", f"listen: 127.0.0.1:{port}"), ("port: 6222", f"listen: 127.0.0.1:{route}"),
-                ("127.0.0.1:8222", f"127.0.0.1:{free_port()}"), ("/data/cluster", str(folder / name)),
-            ):  # fmt: skip
+                ("port: 4222", f"listen: 127.0.0.1:{port}"),
+                ("port: 6222", f"listen: 127.0.0.1:{route}"),
+                ("127.0.0.1:8222", f"127.0.0.1:{free_port()}"),
+                ("/data/cluster", str(folder / name)),
+            ):
                 assert text.count(said) == 1
                 text = text.replace(said, here)
             config.write_text(text)

@@ -27,8 +27,9 @@ def test_a_rescue_keyed_three_hours_late(world: World) -> None:
     with world.unit(now=at(6, 30)) as u:
         custody.put(u, sublot, world.freezer, at(3, 20), "rescued")
         assert custody.intervals(u, [sublot])[sublot] == [
-            (world.cold, at(1), at(3, 20)), (world.freezer, at(3, 20), None),
-        ]  # fmt: skip
+            (world.cold, at(1), at(3, 20)),
+            (world.freezer, at(3, 20), None),
+        ]
         assert custody.intervals(u, [sublot], known_at=at(6))[sublot] == [(world.cold, at(1), None)]
         assert lots.get_sublot(u, sublot).zone_id == world.freezer
         assert custody.standing_in(u.conn, world.cold, at(3, 20), None) == []
@@ -36,8 +37,10 @@ def test_a_rescue_keyed_three_hours_late(world: World) -> None:
         assert custody.standing_in(u.conn, world.freezer, at(1), at(3, 20)) == []
     changed = [e for e in world.seen if isinstance(e, CustodyChanged)][-1]
     assert (changed.sublot_id, set(changed.zone_ids), changed.from_at) == (
-        sublot, {world.cold, world.freezer}, at(3, 20),
-    )  # fmt: skip
+        sublot,
+        {world.cold, world.freezer},
+        at(3, 20),
+    )
 
 
 def test_an_entry_in_the_past_leaves_the_latest_place(world: World) -> None:
@@ -46,8 +49,10 @@ def test_an_entry_in_the_past_leaves_the_latest_place(world: World) -> None:
         custody.put(u, sublot, world.pen, at(4))
         custody.put(u, sublot, world.freezer, at(2))
         assert [zone for zone, _, _ in custody.intervals(u, [sublot])[sublot]] == [
-            world.cold, world.freezer, world.pen,
-        ]  # fmt: skip
+            world.cold,
+            world.freezer,
+            world.pen,
+        ]
         assert lots.get_sublot(u, sublot).zone_id == world.pen
 
 

@@ -46,17 +46,50 @@ def erp(engine: Engine) -> Engine:
         Lot(id=1, item_id=1, number="L1", created_at=AGO),
         Sublot(id=1, code="SL1", lot_id=1, zone_id=1, created_at=AGO),
         Excursion(
-            id=1, incident_id=1, sublot_id=1, zone_id=1, version_id=1, limit_key="high", kind="consecutive",
-            started_at=AGO, broke_at=AGO, known_at=NOW, certainty="proven", out=timedelta(minutes=60), highest=9.5,
+            id=1,
+            incident_id=1,
+            sublot_id=1,
+            zone_id=1,
+            version_id=1,
+            limit_key="high",
+            kind="consecutive",
+            started_at=AGO,
+            broke_at=AGO,
+            known_at=NOW,
+            certainty="proven",
+            out=timedelta(minutes=60),
+            highest=9.5,
         ),
-        Hold(id=1, sublot_id=1, kind="exposure", certainty="proven", reason="high", excursion_id=1, since_at=AGO,
-             placed_at=NOW, placed_by="system:judge"),
+        Hold(
+            id=1,
+            sublot_id=1,
+            kind="exposure",
+            certainty="proven",
+            reason="high",
+            excursion_id=1,
+            since_at=AGO,
+            placed_at=NOW,
+            placed_by="system:judge",
+        ),
         ZoneAlarm(id=1, zone_id=1, kind="high", started_at=AGO, raised_at=AGO, value=9.5),
         GapRecord(id=1, zone_id=1, start_at=AGO, stop_at=NOW, reason="silence", known_at=NOW),
-        BatchRow(id=1, gateway=GATEWAY, site="s1", epoch="e1", partition=3, number=1, kind="readings", sha256=b"x",
-                 count=10, landed_count=9, conflict_count=1, cut_at=AGO, received_at=NOW),
+        BatchRow(
+            id=1,
+            gateway=GATEWAY,
+            site="s1",
+            epoch="e1",
+            partition=3,
+            number=1,
+            kind="readings",
+            sha256=b"x",
+            count=10,
+            landed_count=9,
+            conflict_count=1,
+            cut_at=AGO,
+            received_at=NOW,
+        ),
         SourceWatermark(zone_id=1, gateway=GATEWAY, source="mqtt", upto=AGO, received_at=NOW),
-    ]  # fmt: skip
+    ]
     with Session(engine) as session:
         for row in rows:
             session.add(row)
@@ -118,10 +151,12 @@ def test_every_view_is_granted_and_listed(erp: Engine) -> None:
 def influx(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Influx]:
     with influxdb(tmp_path_factory.mktemp("influx")) as made:
         store = InfluxStore(made.settings)
-        store.write([
-            Reading(f"{ZONE}/p1/temperature", AGO + timedelta(seconds=10 * n), 9.0 + n / 100, "Cel", edge_at=NOW)
-            for n in range(60)
-        ])  # fmt: skip
+        store.write(
+            [
+                Reading(f"{ZONE}/p1/temperature", AGO + timedelta(seconds=10 * n), 9.0 + n / 100, "Cel", edge_at=NOW)
+                for n in range(60)
+            ]
+        )
         store.close()
         yield made
 

@@ -24,13 +24,20 @@ def test_a_block_of_commands_does_what_it_says(block: Block, tmp_path: Path) -> 
             (clone / entry.name).symlink_to(entry)
     environment = {name: value for name, value in os.environ.items() if not name.startswith("LOTWISE_")}
     environment |= {
-        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "HOME": str(home),
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        "HOME": str(home),
         "LOTWISE_DATA_DIR": str(tmp_path / "data"),
-    }  # fmt: skip
+    }
     done = subprocess.run(
         ["bash", "-euo", "pipefail", "-c", block.text],
-        cwd=clone, env=environment, capture_output=True, text=True, timeout=100, check=False, stdin=subprocess.DEVNULL,
-    )  # fmt: skip
+        cwd=clone,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+        stdin=subprocess.DEVNULL,
+    )
     assert done.returncode == 0, f"{block.name}\n{done.stdout[-2000:]}\n{done.stderr[-2000:]}"
 
 

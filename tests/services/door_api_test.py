@@ -60,8 +60,10 @@ def operations(app: FastAPI) -> list[tuple[str, str]]:
     """(method, path with ids of nothing) of every operation of the API."""
     return [
         (method.upper(), re.sub(r"\{[^}]*\}", "999999", path))
-        for path, said in app.openapi()["paths"].items() for method in said if path.startswith("/api/v1")
-    ]  # fmt: skip
+        for path, said in app.openapi()["paths"].items()
+        for method in said
+        if path.startswith("/api/v1")
+    ]
 
 
 def problem(answer: httpx.Response) -> dict[str, Any]:
@@ -211,9 +213,12 @@ def test_forms_from_another_site_do_nothing(app: FastAPI) -> None:
     with serving(app) as client:
         own = str(client.base_url).rstrip("/")
         for headers in (
-            {"Origin": "https://evil.example"}, {"Origin": "null"}, {"Sec-Fetch-Site": "cross-site"},
-            {"Origin": own + ".evil.example"}, {"Origin": "http://127.0.0.1:1"},
-        ):  # fmt: skip
+            {"Origin": "https://evil.example"},
+            {"Origin": "null"},
+            {"Sec-Fetch-Site": "cross-site"},
+            {"Origin": own + ".evil.example"},
+            {"Origin": "http://127.0.0.1:1"},
+        ):
             for path in ("/login", "/logout", "/password"):
                 answer = client.post(path, data=form, headers=headers)
                 assert problem(answer)["status"] == 403, (path, headers)

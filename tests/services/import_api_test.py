@@ -38,10 +38,19 @@ def world(engine: Engine) -> World:
     truck, far = made.zone("truck", points=()), made.zone("far")
     made.sublot(made.item(OVER_8_FOR_60), 1, at("01:00"))
     made.feed("room", every(5, at("01:00"), at("08:00"), 5.0), upto=at("08:00"))
-    made.do(lambda u: shipments.create(
-        u, "SH-1", "C-1", [(1, Decimal(100))], [shipments.Leg("dock", "far", truck)], kind="transfer",
-        receiving_zone_id=far, loggers=[shipments.Logger("R-1")],
-    ), now=at("07:00"))  # fmt: skip
+    made.do(
+        lambda u: shipments.create(
+            u,
+            "SH-1",
+            "C-1",
+            [(1, Decimal(100))],
+            [shipments.Leg("dock", "far", truck)],
+            kind="transfer",
+            receiving_zone_id=far,
+            loggers=[shipments.Logger("R-1")],
+        ),
+        now=at("07:00"),
+    )
     made.do(lambda u: shipments.departed(u, 1, at("08:00"), "paper"), now=at("08:05"))
     made.do(lambda u: shipments.arrived(u, 1, at("12:00"), "unloaded"), now=at("12:10"))
     for login, role in (("lou", Role.LOGISTICS), ("pat", Role.PLANNER)):
@@ -59,10 +68,12 @@ def url(world: World, tmp_path: Path) -> Iterator[str]:
 
 def rows() -> list[tuple[datetime, float]]:
     return [
-        *every(5, at("06:00"), at("07:55"), 22.0), *every(5, at("08:00"), at("09:00"), 5.0),
-        *every(5, at("09:05"), at("11:00"), 9.5), *every(5, at("11:05"), at("12:00"), 5.0),
+        *every(5, at("06:00"), at("07:55"), 22.0),
+        *every(5, at("08:00"), at("09:00"), 5.0),
+        *every(5, at("09:05"), at("11:00"), 9.5),
+        *every(5, at("11:05"), at("12:00"), 5.0),
         *every(5, at("12:05"), at("14:00"), 22.0),
-    ]  # fmt: skip
+    ]
 
 
 def file(tmp_path: Path) -> Path:
@@ -75,9 +86,20 @@ def file(tmp_path: Path) -> Path:
 
 def arguments(path: Path, url: str, *more: str) -> list[str]:
     return [
-        "csv", str(path), "--value", "temperature=import/csv/r/file/temperature:Cel", "--shipment", "SH-1",
-        "--serial", "R-1", "--api", url, "--login", "lou", *more,
-    ]  # fmt: skip
+        "csv",
+        str(path),
+        "--value",
+        "temperature=import/csv/r/file/temperature:Cel",
+        "--shipment",
+        "SH-1",
+        "--serial",
+        "R-1",
+        "--api",
+        url,
+        "--login",
+        "lou",
+        *more,
+    ]
 
 
 def test_the_command_line_tries_then_binds_then_finds_it_known(
@@ -123,8 +145,11 @@ def test_a_zones_recorder_names_what_it_breaks_whatever_stood_there(world: World
             assert answer.status_code == (200 if dry else 201), answer.text
             (excursion,), (hold,) = answer.json()["excursions"], answer.json()["holds"]
             assert [excursion[key] for key in ("sublot_id", "certainty", "changed", "highest")] == [
-                goods, "proven", True, 9.3,
-            ]  # fmt: skip
+                goods,
+                "proven",
+                True,
+                9.3,
+            ]
             assert (hold["sublot_id"], hold["changed"]) == (goods, True)
             assert world.holds(goods) == ([] if dry else ["proven"])
 
@@ -188,8 +213,10 @@ def test_a_devices_own_file_is_handed_in_as_with_curl(world: World, url: str) ->
         assert (said["landed"], said["logger"]) == (2 * len(rows()), "read")
         assert {point.rsplit("/", 1)[1] for point in said["points"]} == {"temperature", "humidity"}
         assert (said["file"]["kind"], said["file"]["authenticity"], said["file"]["damaged"]) == (
-            "logger", "unchecked", False,
-        )  # fmt: skip
+            "logger",
+            "unchecked",
+            False,
+        )
         assert world.excursions(1) == [(1, "high", at("09:05"), at("10:05"), "proven")]
         for _ in range(2):  # as a table, with a clock that once stood at its beginning
             again = hand_in("R-1.csv.gz", table_file("1970-01-01T00:00:00;5.0")).json()
@@ -233,9 +260,13 @@ def test_a_devices_own_file_is_handed_in_as_with_curl(world: World, url: str) ->
         chosen = hand_in("R-2.csv", noted, date_form="mdy", columns="T2 (C)", timezone="UTC", dry_run="true").json()
         assert (chosen["landed"], [event["text"] for event in chosen["file"]["events"]]) == (1, ["Event: Button"])
         assert chosen["file"]["doubts"] == [
-            {"line": 1, "kind": "columns", "message": "not taken, since no measurement or not asked for: 'T1 (C)'",
-             "damage": False},
-        ]  # fmt: skip
+            {
+                "line": 1,
+                "kind": "columns",
+                "message": "not taken, since no measurement or not asked for: 'T1 (C)'",
+                "damage": False,
+            },
+        ]
         of_then = Recorder(start=at("08:00").replace(tzinfo=None), days=1)
         for simulated in (report_of(of_then), table_of(of_then)):
             answer = hand_in("R-1.txt", simulated.encode(), timezone="UTC")

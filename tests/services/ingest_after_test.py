@@ -72,8 +72,9 @@ def test_a_point_made_meanwhile_gets_its_readings(engine: Engine) -> None:
     assert sum(r.point == new for r in judge.readings) == 600
     # what became of them when they came, and what came of it since
     assert rows(engine, "SELECT kind, landed_count, dead_count FROM batch ORDER BY id") == [
-        ("readings", 1, 601), *[("own", count, 0) for count in (500, 100)],
-    ]  # fmt: skip
+        ("readings", 1, 601),
+        *[("own", count, 0) for count in (500, 100)],
+    ]
     assert rows(engine, "SELECT count(*) FROM dead_letter WHERE replayed_at IS NULL") == [(1,)]
     assert again(engine, judge).landed == 0
 
@@ -125,9 +126,12 @@ def test_closing_a_lost_epoch_lets_later_watermarks_count_and_records_the_loss(e
 
     def close(actor: Actor, reason: str = "disk burnt", epoch: str = "e1", signature: int | None = None) -> None:
         transact(
-            engine, actor, Events(),
-            lambda u: close_epoch(u, judge, "gw-1", epoch, reason=reason, signature_id=signature), NOW,
-        )  # fmt: skip
+            engine,
+            actor,
+            Events(),
+            lambda u: close_epoch(u, judge, "gw-1", epoch, reason=reason, signature_id=signature),
+            NOW,
+        )
 
     qa = Actor("anna", frozenset({Role.QA}), user_id=1)
     with pytest.raises(Forbidden):

@@ -87,8 +87,12 @@ def test_what_may_not_be_judged_goes_to_the_dead_letters_and_its_batch_is_confir
     assert (done.new, done.dead) == (2, 5)
     assert [(r.value, r.unit) for r in judge.readings] == [(4.0, "Cel"), (5.0, "Cel")]
     assert [r[0] for r in rows(engine, "SELECT reason FROM dead_letter ORDER BY id")] == [
-        "unknown_point", "wrong_unit", "absurd_time", "absurd_time", "unstorable_text",
-    ]  # fmt: skip
+        "unknown_point",
+        "wrong_unit",
+        "absurd_time",
+        "absurd_time",
+        "unstorable_text",
+    ]
     assert rows(engine, "SELECT landed_count, dead_count, count FROM batch") == [(2, 5, 7)]
     assert rows(engine, "SELECT through FROM batch_progress") == [(1,)]
 

@@ -87,9 +87,15 @@ def test_what_just_came_keeps_its_header_and_a_fold_goes_on_where_it_ended(engin
     heard(engine, other, 5 * HOUR // 2, judge)
     fold_headers(engine, AT + timedelta(hours=9))
     at_once = rows(engine, "SELECT first_number, last_number, chain FROM batch_fold WHERE gateway = 'gw-2' ORDER BY 1")
-    assert [row[:2] for row in whole] == [row[:2] for row in at_once] == [
-        (1, HOUR), (HOUR + 1, 2 * HOUR), (2 * HOUR + 1, 5 * HOUR // 2),
-    ]  # fmt: skip
+    assert (
+        [row[:2] for row in whole]
+        == [row[:2] for row in at_once]
+        == [
+            (1, HOUR),
+            (HOUR + 1, 2 * HOUR),
+            (2 * HOUR + 1, 5 * HOUR // 2),
+        ]
+    )
 
 
 def test_small_steps_fold_as_one_big_one(engine: Engine, judge: Recorder, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -156,8 +162,13 @@ def test_a_header_lives_as_long_as_its_readings_are_here(engine: Engine, judge: 
     gw = Gateway()
     heard(engine, gw, HOUR, judge)
     gw.now = AT + timedelta(hours=2)
-    fold(engine, Folder(judge=judge, live=False), gw.cut([reading(7300), reading(7301, unit="%")]),
-         gw.cut([], kind="tombstone"), now=AT + timedelta(hours=2))  # fmt: skip
+    fold(
+        engine,
+        Folder(judge=judge, live=False),
+        gw.cut([reading(7300), reading(7301, unit="%")]),
+        gw.cut([], kind="tombstone"),
+        now=AT + timedelta(hours=2),
+    )
     store, later = MemoryStore(), AT + timedelta(days=9)
     fold_headers(engine, AT + timedelta(hours=9))
     before = status(engine)
@@ -174,8 +185,9 @@ def test_a_header_lives_as_long_as_its_readings_are_here(engine: Engine, judge: 
     assert rows(engine, there) == [(HOUR + 1,), (HOUR + 2,)]
     assert status(engine) == before
     assert rows(engine, "SELECT gone, count, landed_count FROM batch_fold ORDER BY hour") == [
-        (HOUR, HOUR // 50, HOUR // 50), (0, 0, 0),
-    ]  # fmt: skip
+        (HOUR, HOUR // 50, HOUR // 50),
+        (0, 0, 0),
+    ]
     assert rows(engine, "SELECT sum(readings) FROM v_gateway_batches") == [(HOUR // 50 + 2,)]
 
 

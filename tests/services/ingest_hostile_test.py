@@ -94,9 +94,18 @@ def header(**changes: Any) -> bytes:
     """A sound body under a header that is not."""
     raw = encode_body(Body((told("02:00"),)))
     sound = Header(
-        gateway="gw-1", site="s1", epoch="e1", partition=PARTITION, number=1, kind="readings", sha256=digest(raw),
-        count=1, first_at=at("02:00"), last_at=at("02:00"), cut_at=at("02:01"),
-    )  # fmt: skip
+        gateway="gw-1",
+        site="s1",
+        epoch="e1",
+        partition=PARTITION,
+        number=1,
+        kind="readings",
+        sha256=digest(raw),
+        count=1,
+        first_at=at("02:00"),
+        last_at=at("02:00"),
+        cut_at=at("02:01"),
+    )
     return pack(msgspec.structs.replace(sound, **changes), raw)
 
 
@@ -339,9 +348,10 @@ def test_a_message_damaged_anywhere_never_stops_the_partition(core: Core) -> Non
     missing = Reading(POINT, at("02:10"), None, "Cel", at("02:10"), None, Quality.BAD, "x")
     body = Body(
         (told("02:00"), told("02:05", 6.0), missing),
-        (Watermark("probes", at("02:10"), (ROOM,)),), (Gap(ROOM, at("02:00"), at("02:01"), "door"),),
+        (Watermark("probes", at("02:10"), (ROOM,)),),
+        (Gap(ROOM, at("02:00"), at("02:01"), "door"),),
         PreviousEpoch("e0", {}),
-    )  # fmt: skip
+    )
     sound = Gateway().carry(PARTITION, 1, encode_body(body), body.readings)
     whole = unpack_header(sound.data)[0]
     numbers = iter(range(2, 10**6))

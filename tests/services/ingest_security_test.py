@@ -55,9 +55,11 @@ def password(_: Path) -> Guard:
 
 def token(_: Path) -> Guard:
     return Guard(
-        'authorization { token: "t0ken" }', {"nats_token": SecretStr("t0ken")}, {"token": SecretStr("t0ken")},
+        'authorization { token: "t0ken" }',
+        {"nats_token": SecretStr("t0ken")},
+        {"token": SecretStr("t0ken")},
         ({}, {"nats_token": SecretStr("token")}),
-    )  # fmt: skip
+    )
 
 
 def credentials(folder: Path) -> Guard:
@@ -70,9 +72,13 @@ def tls(folder: Path) -> Guard:
     ours = {"cert": folder / "client.pem", "key": folder / "client.key"}
     pair = {"nats_certificate": folder / "client.pem", "nats_key": folder / "client.key"}
     return Guard(
-        settings, {"nats_ca": folder / "ca.pem", **pair}, {"tls": TlsConfig(ca=folder / "ca.pem", **ours)},
-        ({"nats_ca": folder / "other.pem", **pair}, {"nats_ca": folder / "ca.pem"}, pair), scheme="tls", told="",
-    )  # fmt: skip
+        settings,
+        {"nats_ca": folder / "ca.pem", **pair},
+        {"tls": TlsConfig(ca=folder / "ca.pem", **ours)},
+        ({"nats_ca": folder / "other.pem", **pair}, {"nats_ca": folder / "ca.pem"}, pair),
+        scheme="tls",
+        told="",
+    )
 
 
 def tls_and_password(folder: Path) -> Guard:

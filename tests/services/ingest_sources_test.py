@@ -67,8 +67,10 @@ FIRST = Announced("config of e1", ("old", "probes"))
 def test_a_source_taken_out_of_the_configuration_holds_nobody_back(world: World, tell: Callable[..., None]) -> None:
     sublot = world.sublot(world.item(OVER_8_FOR_60), 1, at("01:00"))
     first = Gateway(epoch="e1", announced=FIRST)
-    tell("02:00", cut(first, mark("old", "02:00"), mark("probes", "02:00"), readings=every(5, at("01:00"), at("02:00"),
-                                                                                            5.0)))  # fmt: skip
+    tell(
+        "02:00",
+        cut(first, mark("old", "02:00"), mark("probes", "02:00"), readings=every(5, at("01:00"), at("02:00"), 5.0)),
+    )
     assert retired(world, "02:01") == []
     # both cannot be reached: who is silent is still waited for
     second = first.restart("e2", "probes")
@@ -84,8 +86,9 @@ def test_a_source_taken_out_of_the_configuration_holds_nobody_back(world: World,
     assert "config of e2"[:12] in told.reason
     assert told.at == at("04:01")
     assert rows(world.engine, "SELECT source, retired_at FROM source_watermark ORDER BY 1") == [
-        ("old", at("04:01")), ("probes", None),
-    ]  # fmt: skip
+        ("old", at("04:01")),
+        ("probes", None),
+    ]
     assert retired(world, "04:02") == []
     # the ingest that runs goes on without it
     tell("04:05", cut(second, mark("probes", "04:05")))
@@ -119,8 +122,11 @@ def test_zones_go_one_by_one_as_they_are_complete(world: World, tell: Callable[.
     other = "s1/a/other"
     assert partition_of(other) != PARTITION
     first = Gateway(epoch="e1", announced=FIRST)
-    tell("02:00", cut(first, mark("old", "02:00")),
-         first.cut([], [Watermark("old", at("02:00"), (other,))], partition=partition_of(other)))  # fmt: skip
+    tell(
+        "02:00",
+        cut(first, mark("old", "02:00")),
+        first.cut([], [Watermark("old", at("02:00"), (other,))], partition=partition_of(other)),
+    )
     late = first.cut([], [Watermark("old", at("02:30"), (other,))], partition=partition_of(other))
     tell("03:00", cut(first.restart("e2", "probes"), mark("probes", "03:00")))
     assert retired(world, "03:01") == [("old", (ROOM,))]
@@ -158,9 +164,10 @@ def test_a_lost_spool_is_closed_before_anything_is_retired(world: World, tell: C
     tell("04:00", cut(fresh, mark("probes", "04:00")))
     assert retired(world, "04:01") == []
     world.do(
-        lambda u: close_epoch(u, Judge(), "gw-1", "e1", reason="disk burnt", signature_id=None), now=at("04:02"),
+        lambda u: close_epoch(u, Judge(), "gw-1", "e1", reason="disk burnt", signature_id=None),
+        now=at("04:02"),
         actor=system("test"),
-    )  # fmt: skip
+    )
     assert retired(world, "04:03") == [("old", (ROOM,))]
     assert watermark(world) == at("04:00")
 

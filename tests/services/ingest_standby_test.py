@@ -30,8 +30,10 @@ def test_the_same_value_by_both_gateways_is_one_reading_and_a_duplicate(engine: 
     second = fold(engine, folder, two.cut([_later(each, 0.3) for each in said]), two.cut([reading(5)]))
     third = fold(engine, folder, one.cut([_later(reading(5), 2.0)]))
     assert [(each.new, each.duplicates, each.conflicts) for each in (first, second, third)] == [
-        (5, 0, 0), (1, 5, 0), (0, 1, 0),
-    ]  # fmt: skip
+        (5, 0, 0),
+        (1, 5, 0),
+        (0, 1, 0),
+    ]
     assert [r.at for r in judge.readings] == [reading(n).at for n in range(6)], "judged once"
     assert judge.conflicts == []
     assert _rows(engine, "SELECT gateway, through FROM batch_progress ORDER BY 1") == [("edge-a", 2), ("edge-b", 2)]
@@ -41,9 +43,7 @@ def test_both_in_one_transaction_are_no_conflict_either(engine: Engine) -> None:
     add_points(engine)
     judge = Recorder()
     folder = Folder(judge=judge, live=False)
-    done = fold(
-        engine, folder, Gateway("edge-a").cut([reading(1)]), Gateway("edge-b").cut([_later(reading(1), 1.0)])
-    )  # fmt: skip
+    done = fold(engine, folder, Gateway("edge-a").cut([reading(1)]), Gateway("edge-b").cut([_later(reading(1), 1.0)]))
     assert (done.new, done.duplicates, done.conflicts) == (1, 1, 0)
 
 
@@ -56,5 +56,6 @@ def test_another_value_or_quality_of_the_same_time_is_a_conflict(engine: Engine)
     done = fold(engine, folder, Gateway("edge-b").cut([reading(1, 9.0), other]))
     assert (done.new, done.duplicates, done.conflicts) == (0, 0, 2)
     assert [first.value for first, _ in judge.conflicts] == [4.0, 4.0]
-    assert _rows(engine, f"SELECT count(*) FROM reading r JOIN series_point p ON p.id = r.point_id"
-                         f" WHERE p.address = '{POINT}'") == [(2,)]  # fmt: skip
+    assert _rows(
+        engine, f"SELECT count(*) FROM reading r JOIN series_point p ON p.id = r.point_id WHERE p.address = '{POINT}'"
+    ) == [(2,)]

@@ -66,10 +66,18 @@ class Gateway:
     ) -> Carried:
         times = [r.at for r in readings]
         header = Header(
-            gateway=self.name, site="north", epoch=self.epoch, partition=partition, number=number, kind=kind,  # type: ignore[arg-type]
-            sha256=digest(raw), count=len(times), first_at=min(times, default=None), last_at=max(times, default=None),
+            gateway=self.name,
+            site="north",
+            epoch=self.epoch,
+            partition=partition,
+            number=number,
+            kind=kind,  # type: ignore[arg-type]
+            sha256=digest(raw),
+            count=len(times),
+            first_at=min(times, default=None),
+            last_at=max(times, default=None),
             cut_at=self.now or max(times, default=AT),
-        )  # fmt: skip
+        )
         return Carried(partition, pack(header, raw))
 
     def restart(self, epoch: str, *sources: str) -> "Gateway":

@@ -42,23 +42,68 @@ def cheap_hashes(monkeypatch: pytest.MonkeyPatch) -> None:
 
 # Written by hand: what the design says is never updated, deleted or truncated.
 NEVER_CHANGED = (
-    "audit", "audit_seal", "audit_sealed", "outbox", "signature", "stock_move", "custody_fact", "genealogy",
-    "disposition", "batch_release", "gap_record", "reading", "item_profile", "profile_limit", "profile_version",
+    "audit",
+    "audit_seal",
+    "audit_sealed",
+    "outbox",
+    "signature",
+    "stock_move",
+    "custody_fact",
+    "genealogy",
+    "disposition",
+    "batch_release",
+    "gap_record",
+    "reading",
+    "item_profile",
+    "profile_limit",
+    "profile_version",
     "calibration",
-)  # fmt: skip
+)
 NEVER_REMOVED = (
-    "hold", "restriction", "sublot", "lot", "excursion", "deviation", "incident", "shipment", "work_order", "app_user",
-    "site", "zone", "zone_nesting", "point", "sensor", "installation", "item", "storage_profile", "reservation",
-    "stock_task", "shipment_line", "shipment_leg", "shipment_logger", "work_order_material", "handling_unit",
-    "handling_unit_content", "zone_alarm",
-)  # fmt: skip
+    "hold",
+    "restriction",
+    "sublot",
+    "lot",
+    "excursion",
+    "deviation",
+    "incident",
+    "shipment",
+    "work_order",
+    "app_user",
+    "site",
+    "zone",
+    "zone_nesting",
+    "point",
+    "sensor",
+    "installation",
+    "item",
+    "storage_profile",
+    "reservation",
+    "stock_task",
+    "shipment_line",
+    "shipment_leg",
+    "shipment_logger",
+    "work_order_material",
+    "handling_unit",
+    "handling_unit_content",
+    "zone_alarm",
+)
 IDENTITIES = (
-    ("app_user", "login = 'other'"), ("site", "code = 'other'"), ("zone", "address = 'a/b/other'"),
-    ("point", "zone_id = 2"), ("sensor", "serial = 'other'"), ("item", "code = 'other'"), ("lot", "number = 'other'"),
-    ("lot", "item_id = 2"), ("shipment", "kind = 'inbound'"), ("work_order", "item_id = 2"),
-    ("zone_nesting", "parent_id = 2"), ("zone_nesting", "from_at = now()"), ("installation", "sensor_id = 2"),
+    ("app_user", "login = 'other'"),
+    ("site", "code = 'other'"),
+    ("zone", "address = 'a/b/other'"),
+    ("point", "zone_id = 2"),
+    ("sensor", "serial = 'other'"),
+    ("item", "code = 'other'"),
+    ("lot", "number = 'other'"),
+    ("lot", "item_id = 2"),
+    ("shipment", "kind = 'inbound'"),
+    ("work_order", "item_id = 2"),
+    ("zone_nesting", "parent_id = 2"),
+    ("zone_nesting", "from_at = now()"),
+    ("installation", "sensor_id = 2"),
     ("handling_unit_content", "sublot_id = 2"),
-)  # fmt: skip
+)
 
 
 @pytest.fixture
@@ -72,15 +117,27 @@ def filled(engine: Engine) -> Engine:
             for name in conn.execute(checks, {"t": table}).scalars().all():
                 conn.execute(text(f"ALTER TABLE {table} DROP CONSTRAINT {name}"))
             columns = conn.execute(
-                text("SELECT column_name, data_type FROM information_schema.columns WHERE table_name = :t "
-                     "AND is_nullable = 'NO' AND column_default IS NULL AND is_identity = 'NO'"),
+                text(
+                    "SELECT column_name, data_type FROM information_schema.columns WHERE table_name = :t "
+                    "AND is_nullable = 'NO' AND column_default IS NULL AND is_identity = 'NO'"
+                ),
                 {"t": table},
-            ).all()  # fmt: skip
+            ).all()
             literal = {
-                "bigint": "1", "integer": "1", "smallint": "1", "text": "'x'", "character varying": "'x'",
-                "timestamp with time zone": "now()", "numeric": "1", "bytea": "'\\x00'", "boolean": "false",
-                "jsonb": "'{}'", "ARRAY": "'{1}'", "interval": "interval '0'", "double precision": "1.0",
-            }  # fmt: skip
+                "bigint": "1",
+                "integer": "1",
+                "smallint": "1",
+                "text": "'x'",
+                "character varying": "'x'",
+                "timestamp with time zone": "now()",
+                "numeric": "1",
+                "bytea": "'\\x00'",
+                "boolean": "false",
+                "jsonb": "'{}'",
+                "ARRAY": "'{1}'",
+                "interval": "interval '0'",
+                "double precision": "1.0",
+            }
             names = [c.column_name for c in columns]
             values = [literal[c.data_type] for c in columns]
             conn.execute(text(f"INSERT INTO {table} ({', '.join(names)}) VALUES ({', '.join(values)})"))
@@ -164,7 +221,8 @@ TAMPERING = {
     "deleted with its seal's note": ("DELETE FROM audit WHERE id = 2", "DELETE FROM audit_sealed WHERE audit_id = 2"),
     "reordered": ("UPDATE audit_seal SET row_ids = ARRAY[2, 1, 3] WHERE number = 1",),
     "swapped": (
-        "UPDATE audit SET id = -1 WHERE id = 1", "UPDATE audit SET id = 1 WHERE id = 2",
+        "UPDATE audit SET id = -1 WHERE id = 1",
+        "UPDATE audit SET id = 1 WHERE id = 2",
         "UPDATE audit SET id = 2 WHERE id = -1",
     ),
     "first seal gone": ("DELETE FROM audit_seal WHERE number = 1",),
@@ -172,7 +230,7 @@ TAMPERING = {
     "all truncated": ("TRUNCATE audit, audit_seal, audit_sealed",),
     "moved to another seal": ("UPDATE audit_sealed SET seal = 2 WHERE audit_id = 1",),
     "seal rewritten": ("UPDATE audit_seal SET hash = '\\x00' WHERE number = 1",),
-}  # fmt: skip
+}
 
 
 @pytest.mark.as_owner
@@ -301,8 +359,9 @@ def test_a_failing_handler_is_tried_again_and_costs_no_other(engine: Engine) -> 
     outbox.run(engine, Events(), NOW)
     assert seen == ["works"]
     with engine.connect() as conn:
-        row = conn.execute(text("SELECT attempts, last_error, next_at, done_at FROM outbox_task "
-                                "WHERE handler = 'test.fails'")).one()  # fmt: skip
+        row = conn.execute(
+            text("SELECT attempts, last_error, next_at, done_at FROM outbox_task WHERE handler = 'test.fails'")
+        ).one()
         assert conn.execute(text("SELECT count(*) FROM audit WHERE action = 'half'")).scalar_one() == 0
     assert (row.attempts, row.last_error, row.done_at) == (1, "ValueError: not now", None)
     assert row.next_at == NOW + timedelta(seconds=1)
@@ -384,10 +443,12 @@ def test_an_administrator_signs_nothing_even_in_sql(engine: Engine) -> None:
     admin = person(engine, "root", Role.ADMIN)
     with pytest.raises(DBAPIError) as refused, engine.begin() as conn:
         conn.execute(
-            text("INSERT INTO signature (user_id, name, at, meaning, entity, entity_id, record_hash) "
-                 "VALUES (:u, 'Root', now(), 'accepted', 'disposition', '1', '\\x00')"),
+            text(
+                "INSERT INTO signature (user_id, name, at, meaning, entity, entity_id, record_hash) "
+                "VALUES (:u, 'Root', now(), 'accepted', 'disposition', '1', '\\x00')"
+            ),
             {"u": admin.user_id},
-        )  # fmt: skip
+        )
     assert getattr(refused.value.orig, "sqlstate", None) == "LW001"
 
 
@@ -395,8 +456,11 @@ def test_users(engine: Engine) -> None:
     person(engine, "quality", Role.QA)
     with work(engine) as u:
         for login, password, roles in (
-            ("a", "short", ["qa"]), ("a", PASSWORD, []), ("a", PASSWORD, ["king"]), (" ", PASSWORD, ["qa"]),
-        ):  # fmt: skip
+            ("a", "short", ["qa"]),
+            ("a", PASSWORD, []),
+            ("a", PASSWORD, ["king"]),
+            (" ", PASSWORD, ["qa"]),
+        ):
             with pytest.raises(Invalid):
                 auth.create_user(u, login, "Name", password, roles)
         with pytest.raises(Conflict):
@@ -422,6 +486,9 @@ def world(engine: Engine) -> World:
 def test_the_time_of_a_unit_is_the_same_throughout(world: World) -> None:
     sublot = world.stock()
     with world.engine.connect() as conn:
-        times = set(conn.execute(text("SELECT at FROM audit WHERE entity_id = :s AND entity = 'sublot'"),
-                                 {"s": str(sublot)}).scalars())  # fmt: skip
+        times = set(
+            conn.execute(
+                text("SELECT at FROM audit WHERE entity_id = :s AND entity = 'sublot'"), {"s": str(sublot)}
+            ).scalars()
+        )
     assert len(times) == 1

@@ -29,15 +29,21 @@ _HOLD = (
 # the code it is refused with, and what is tried
 FORBIDDEN = (
     ("LW001", "UPDATE sublot SET state = 'released' WHERE id = :waiting"),
-    ("LW003", _BORN.format("released")), ("LW003", _BORN.format("destroyed")), ("LW003", _BORN.format("rejected")),
-    ("LW005", "UPDATE sublot SET id = id + 1000 WHERE id = :free"), ("LW005", "UPDATE sublot SET serial = 'other'"),
-    ("LW005", "UPDATE sublot SET created_at = now()"), ("LW005", "UPDATE lot SET id = id + 1000"),
+    ("LW003", _BORN.format("released")),
+    ("LW003", _BORN.format("destroyed")),
+    ("LW003", _BORN.format("rejected")),
+    ("LW005", "UPDATE sublot SET id = id + 1000 WHERE id = :free"),
+    ("LW005", "UPDATE sublot SET serial = 'other'"),
+    ("LW005", "UPDATE sublot SET created_at = now()"),
+    ("LW005", "UPDATE lot SET id = id + 1000"),
     ("LW001", _RESERVE.format(":held, 1, 'sale'", "active")),
     ("LW001", _RESERVE.format(":waiting, 1, 'use'", "active")),
-    ("LW003", _RESERVE.format(":free, 1, 'sale'", "picked")), ("LW002", _RESERVE.format(":free, 91, 'sale'", "active")),
+    ("LW003", _RESERVE.format(":free, 1, 'sale'", "picked")),
+    ("LW002", _RESERVE.format(":free, 91, 'sale'", "active")),
     ("LW002", _RESERVE.format(":free, 'NaN', 'sale'", "active")),
     ("23514", _RESERVE.format(":free, 1, 'fun'", "active")),
-    ("LW005", "UPDATE reservation SET amount = 5"), ("LW005", "UPDATE reservation SET sublot_id = :waiting"),
+    ("LW005", "UPDATE reservation SET amount = 5"),
+    ("LW005", "UPDATE reservation SET sublot_id = :waiting"),
     ("LW003", "UPDATE reservation SET state = 'active' WHERE id = :taken"),
     ("LW003", "UPDATE reservation SET state = 'picked' WHERE id = :suspended"),
     ("LW001", "UPDATE reservation SET state = 'active' WHERE id = :suspended"),
@@ -45,8 +51,9 @@ FORBIDDEN = (
     ("23514", _MOVE.format("'moon', 'stock', 1", "'receipt'")),
     ("LW003", _MOVE.format("'stock', 'split', 1", "'split'")),
     ("LW003", _MOVE.format("'split', 'stock', 1", "'split'")),
-    ("23514", "UPDATE hold SET lifted_at = now(), lifted_by = 'x'"), ("23514", _HOLD),
-)  # fmt: skip
+    ("23514", "UPDATE hold SET lifted_at = now(), lifted_by = 'x'"),
+    ("23514", _HOLD),
+)
 
 
 @pytest.fixture

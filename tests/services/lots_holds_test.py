@@ -31,8 +31,15 @@ def made_of(world: World, parent: int, number: str, hours: float, transformation
     with world.unit(now=at) as u:
         lot = lots.create_lot(u, world.vaccine, number)
         assert lot.id is not None
-        child = lots.receive(u, lot.id, Decimal(5), world.cold, source="production",
-                             parents=[(parent, Decimal(5))], transformation=transformation)  # fmt: skip
+        child = lots.receive(
+            u,
+            lot.id,
+            Decimal(5),
+            world.cold,
+            source="production",
+            parents=[(parent, Decimal(5))],
+            transformation=transformation,
+        )
         assert child.id is not None
         return child.id
 
@@ -41,8 +48,9 @@ def test_many_holds_stand_at_once_and_each_is_lifted_by_itself(world: World) -> 
     sublot = world.stock()
     with world.unit() as u:
         first = lots.place_hold(u, sublot_id=sublot, kind="manual", reason="one", since_at=NOON)[0]
-        second = lots.place_hold(u, sublot_id=sublot, kind="manual", reason="two", since_at=NOON,
-                                 lift_permit="batch.release")[0]  # fmt: skip
+        second = lots.place_hold(
+            u, sublot_id=sublot, kind="manual", reason="two", since_at=NOON, lift_permit="batch.release"
+        )[0]
     assert first.id is not None
     assert second.id is not None
     with world.unit(QA) as u:
@@ -67,8 +75,15 @@ def test_exposure_hold_reaches_what_was_made_afterwards_only(world: World) -> No
     before, after = made_of(world, parent, "before", 1), made_of(world, parent, "after", 3)
     grandchild = made_of(world, after, "grandchild", 4)
     with world.unit(now=NOON + timedelta(hours=5)) as u:
-        placed = lots.place_hold(u, sublot_id=parent, kind="exposure", reason="warm", certainty="proven",
-                                 since_at=NOON + timedelta(hours=2), excursion_id=7)  # fmt: skip
+        placed = lots.place_hold(
+            u,
+            sublot_id=parent,
+            kind="exposure",
+            reason="warm",
+            certainty="proven",
+            since_at=NOON + timedelta(hours=2),
+            excursion_id=7,
+        )
     assert [hold.sublot_id for hold in placed] == [parent, after, grandchild]
     assert [hold.excursion_id for hold in placed] == [7, None, None], "a disposition lifts its own hold only"
     assert {hold.origin_hold_id for hold in placed[1:]} == {placed[0].id}
@@ -129,8 +144,9 @@ def test_proof_upgrades_a_hold_and_adds_no_second(world: World) -> None:
     sublot = world.stock()
     for certainty in ("unproven", "proven", "uncertain"):
         with world.unit() as u:
-            lots.place_hold(u, sublot_id=sublot, kind="exposure", reason="warm", since_at=NOON, certainty=certainty,
-                            excursion_id=3)  # fmt: skip
+            lots.place_hold(
+                u, sublot_id=sublot, kind="exposure", reason="warm", since_at=NOON, certainty=certainty, excursion_id=3
+            )
     with world.unit() as u:
         assert [(h.certainty, h.excursion_id) for h in lots.open_holds(u, sublot_id=sublot)] == [("proven", 3)]
 
@@ -183,11 +199,16 @@ def test_a_child_of_held_stock_cannot_be_born_free_in_sql(world: World) -> None:
 
 
 REWRITES = (
-    "UPDATE hold SET reason = 'nothing' WHERE id = :h", "UPDATE hold SET sublot_id = sublot_id + 1 WHERE id = :h",
-    "UPDATE hold SET since_at = now() WHERE id = :h", "UPDATE hold SET certainty = 'unproven' WHERE id = :h",
-    "UPDATE hold SET lift_permit = 'read' WHERE id = :h", "UPDATE hold SET lifted_at = now() WHERE id = :h",
-    "UPDATE hold SET excursion_id = 5 WHERE id = :h", "DELETE FROM hold WHERE id = :h", "TRUNCATE hold",
-)  # fmt: skip
+    "UPDATE hold SET reason = 'nothing' WHERE id = :h",
+    "UPDATE hold SET sublot_id = sublot_id + 1 WHERE id = :h",
+    "UPDATE hold SET since_at = now() WHERE id = :h",
+    "UPDATE hold SET certainty = 'unproven' WHERE id = :h",
+    "UPDATE hold SET lift_permit = 'read' WHERE id = :h",
+    "UPDATE hold SET lifted_at = now() WHERE id = :h",
+    "UPDATE hold SET excursion_id = 5 WHERE id = :h",
+    "DELETE FROM hold WHERE id = :h",
+    "TRUNCATE hold",
+)
 
 
 def test_a_hold_is_not_rewritten(world: World) -> None:
@@ -282,8 +303,11 @@ def test_a_split_that_races_a_hold_is_held_too(world: World) -> None:
 
         def hold(sublot: int = sublot, gate: threading.Barrier = gate) -> None:
             gate.wait()
-            world.run(lambda u: lots.place_hold(u, sublot_id=sublot, kind="exposure", reason="w",
-                                                since_at=NOON - timedelta(hours=1)))  # fmt: skip
+            world.run(
+                lambda u: lots.place_hold(
+                    u, sublot_id=sublot, kind="exposure", reason="w", since_at=NOON - timedelta(hours=1)
+                )
+            )
 
         threads = [threading.Thread(target=split), threading.Thread(target=hold)]
         for thread in threads:
@@ -297,24 +321,36 @@ def test_four_hundred_at_once(world: World) -> None:
     with world.unit() as u:
         lot = lots.create_lot(u, world.vial, "many").id
         u.conn.execute(
-            text("INSERT INTO sublot (code, lot_id, state, zone_id, created_at) "
-                 "SELECT 'M' || n, :lot, 'quarantine', :zone, :now FROM generate_series(1, 400) n"),
+            text(
+                "INSERT INTO sublot (code, lot_id, state, zone_id, created_at) "
+                "SELECT 'M' || n, :lot, 'quarantine', :zone, :now FROM generate_series(1, 400) n"
+            ),
             {"lot": lot, "zone": world.cold, "now": NOON},
-        )  # fmt: skip
+        )
         ids = list(u.conn.execute(text("SELECT id FROM sublot WHERE lot_id = :l ORDER BY id"), {"l": lot}).scalars())
     start = time.perf_counter()
     with world.unit() as u:
-        placed = lots.place_holds(u, [
-            lots.NewHold(kind="exposure", reason="warm", since_at=NOON, sublot_id=s, certainty="proven", excursion_id=n)
-            for n, s in enumerate(ids, 1)
-        ])  # fmt: skip
+        placed = lots.place_holds(
+            u,
+            [
+                lots.NewHold(
+                    kind="exposure", reason="warm", since_at=NOON, sublot_id=s, certainty="proven", excursion_id=n
+                )
+                for n, s in enumerate(ids, 1)
+            ],
+        )
     taken = time.perf_counter() - start
     assert [hold.sublot_id for hold in placed] == ids
     assert len(placed) == len({hold.id for hold in placed}) == 400
     assert len([e for e in world.seen if isinstance(e, HoldPlaced)]) == 1
     with world.unit() as u:
-        counts = [u.conn.execute(text(f"SELECT count(*) FROM {t} WHERE {w}")).scalar_one() for t, w in (
-            ("hold", "true"), ("audit", "action = 'hold.place'"), ("outbox", "topic = 'hold.placed'"),
-        )]  # fmt: skip
+        counts = [
+            u.conn.execute(text(f"SELECT count(*) FROM {t} WHERE {w}")).scalar_one()
+            for t, w in (
+                ("hold", "true"),
+                ("audit", "action = 'hold.place'"),
+                ("outbox", "topic = 'hold.placed'"),
+            )
+        ]
     assert counts == [400] * 3
     print(f"400 holds in {taken:.3f} s")

@@ -16,8 +16,10 @@ STEP = st.tuples(
     st.sampled_from(
         ["move", "fact", "split", "merge", "reverse", "hold", "lift", "reserve", "consume", "found", "lost"]
     ),
-    st.integers(0, 5), st.integers(0, 5), st.integers(1, 60),
-)  # fmt: skip
+    st.integers(0, 5),
+    st.integers(0, 5),
+    st.integers(1, 60),
+)
 
 
 def _step(u: Unit, name: str, ids: list[int], first: int, second: int, amount: Decimal) -> None:
@@ -53,9 +55,12 @@ def _explore(world: World, steps: list[tuple[str, int, int, int]], number: int) 
                 top = u.conn.execute(text("SELECT COALESCE(max(id), 0) FROM stock_move")).scalar_one()
                 _step(u, name, ids, first, second, Decimal(amount))
                 left = u.conn.execute(
-                    text("SELECT sublot_id FROM stock_move WHERE id > :top AND NOT fact AND target IN "
-                         "('customer', 'production')"), {"top": top},
-                ).scalars()  # fmt: skip
+                    text(
+                        "SELECT sublot_id FROM stock_move WHERE id > :top AND NOT fact AND target IN "
+                        "('customer', 'production')"
+                    ),
+                    {"top": top},
+                ).scalars()
                 assert not held & set(left), "what is held does not leave"
         except LotwiseError as error:
             if error.status not in {404, 409, 422}:
@@ -65,9 +70,12 @@ def _explore(world: World, steps: list[tuple[str, int, int, int]], number: int) 
         hands = lots.on_hands(u, ids)
         assert all(amount >= 0 for amount in hands.values())
         rows = u.conn.execute(
-            text("SELECT source, target, sum(amount) AS amount FROM stock_move WHERE sublot_id = ANY (:ids) "
-                 "GROUP BY source, target"), {"ids": ids},
-        ).all()  # fmt: skip
+            text(
+                "SELECT source, target, sum(amount) AS amount FROM stock_move WHERE sublot_id = ANY (:ids) "
+                "GROUP BY source, target"
+            ),
+            {"ids": ids},
+        ).all()
     flow = {(row.source, row.target): row.amount for row in rows}
     assert flow.get(("stock", "split"), 0) == flow.get(("split", "stock"), 0), "splits and merges make nothing"
     came = sum(amount for (source, target), amount in flow.items() if target == "stock" and source != "split")

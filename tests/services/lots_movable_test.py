@@ -41,9 +41,11 @@ def test_free_stock_is_sold(world: World) -> None:
 
 def test_each_obstacle_by_itself(world: World) -> None:
     held, expired, raw, bound = (
-        world.stock(number="held"), world.stock(number="expired", expiry=date(2026, 3, 1)),
-        world.stock(number="raw", released=False), world.stock(number="bound"),
-    )  # fmt: skip
+        world.stock(number="held"),
+        world.stock(number="expired", expiry=date(2026, 3, 1)),
+        world.stock(number="raw", released=False),
+        world.stock(number="bound"),
+    )
     with world.unit() as u:
         lots.place_hold(u, sublot_id=held, kind="manual", reason="seal broken", since_at=NOON)
         lots.restrict(u, bound, "market", {"only": ["DE"]}, "registered there only")
@@ -111,12 +113,24 @@ def test_expiry_is_at_midnight_of_the_site(world: World, now: datetime, expired:
 
 FORBIDDEN = [
     # state, purpose
-    ("expected", "sale"), ("expected", "use"), ("expected", "sampling"), ("expected", "rescue"),
-    ("quarantine", "sale"), ("quarantine", "use"), ("quarantine", "supplier_return"), ("quarantine", "destruction"),
-    ("released", "supplier_return"), ("released", "destruction"),
-    ("rejected", "sale"), ("rejected", "use"),
-    ("reworked", "sale"), ("reworked", "use"), ("returned", "sale"), ("destroyed", "use"), ("destroyed", "sampling"),
-]  # fmt: skip
+    ("expected", "sale"),
+    ("expected", "use"),
+    ("expected", "sampling"),
+    ("expected", "rescue"),
+    ("quarantine", "sale"),
+    ("quarantine", "use"),
+    ("quarantine", "supplier_return"),
+    ("quarantine", "destruction"),
+    ("released", "supplier_return"),
+    ("released", "destruction"),
+    ("rejected", "sale"),
+    ("rejected", "use"),
+    ("reworked", "sale"),
+    ("reworked", "use"),
+    ("returned", "sale"),
+    ("destroyed", "use"),
+    ("destroyed", "sampling"),
+]
 
 
 def force(world: World, sublot: int, state: str) -> None:
@@ -171,10 +185,18 @@ def test_plain_sql_cannot_take_held_stock(world: World) -> None:
 def test_no_other_purpose_is_a_way_out(world: World) -> None:
     sublot = world.stock()
     for purpose, target in (
-        ("split", "customer"), ("adjustment", "customer"), ("merge", "production"), ("sampling", "customer"),
-        ("receipt", "customer"), ("reversal", "customer"), ("party", "customer"), ("sale", "stock"),
-        ("sale", "production"), ("rescue", "customer"), ("quarantine_transfer", "customer"),
-    ):  # fmt: skip
+        ("split", "customer"),
+        ("adjustment", "customer"),
+        ("merge", "production"),
+        ("sampling", "customer"),
+        ("receipt", "customer"),
+        ("reversal", "customer"),
+        ("party", "customer"),
+        ("sale", "stock"),
+        ("sale", "production"),
+        ("rescue", "customer"),
+        ("quarantine_transfer", "customer"),
+    ):
         assert take(world, sublot, purpose, target) != "", (purpose, target)
 
 
@@ -211,8 +233,16 @@ def test_a_departure_learned_after_the_hold_stands_and_breaks_a_rule(world: Worl
     with world.unit(now=held) as u:
         lots.place_hold(u, sublot_id=sublot, kind="exposure", reason="warm", since_at=held)
     with world.unit(WAREHOUSE, now=posted) as u:
-        lots.post_fact(u, sublot, Decimal(100), "customer", purpose="sale", reference="shipment:7", at=left,
-                       reason="truck left before the call")  # fmt: skip
+        lots.post_fact(
+            u,
+            sublot,
+            Decimal(100),
+            "customer",
+            purpose="sale",
+            reference="shipment:7",
+            at=left,
+            reason="truck left before the call",
+        )
         assert lots.on_hand(u, sublot) == 0
     broken = [event for event in world.seen if isinstance(event, FactBrokeRule)]
     assert [(b.sublot_id, b.at, b.reference, [str(o.kind) for o in b.obstacles]) for b in broken] == [
@@ -225,8 +255,16 @@ def test_a_departure_learned_after_the_hold_stands_and_breaks_a_rule(world: Worl
 def test_a_fact_of_more_than_on_record_is_posted_too(world: World) -> None:
     sublot = world.stock(10)
     with world.unit(WAREHOUSE) as u:
-        lots.post_fact(u, sublot, Decimal(12), "production", purpose="use", reference="work_order:1", at=NOON,
-                       reason="counted at the line")  # fmt: skip
+        lots.post_fact(
+            u,
+            sublot,
+            Decimal(12),
+            "production",
+            purpose="use",
+            reference="work_order:1",
+            at=NOON,
+            reason="counted at the line",
+        )
         assert lots.on_hand(u, sublot) == 0
     assert [str(o.kind) for e in world.seen if isinstance(e, FactBrokeRule) for o in e.obstacles] == ["insufficient"]
 
@@ -342,11 +380,23 @@ def test_release_needs_the_permit_and_no_hold(world: World) -> None:
 
 
 FORBIDDEN_MOVES = [
-    ("expected", "released"), ("expected", "rejected"), ("quarantine", "expected"), ("rejected", "released"),
-    ("rejected", "quarantine"), ("reworked", "released"), ("returned", "released"), ("destroyed", "quarantine"),
-    ("quarantine", "destroyed"), ("quarantine", "returned"), ("quarantine", "reworked"), ("released", "destroyed"),
-    ("released", "returned"), ("released", "reworked"), ("destroyed", "released"), ("released", "expected"),
-]  # fmt: skip
+    ("expected", "released"),
+    ("expected", "rejected"),
+    ("quarantine", "expected"),
+    ("rejected", "released"),
+    ("rejected", "quarantine"),
+    ("reworked", "released"),
+    ("returned", "released"),
+    ("destroyed", "quarantine"),
+    ("quarantine", "destroyed"),
+    ("quarantine", "returned"),
+    ("quarantine", "reworked"),
+    ("released", "destroyed"),
+    ("released", "returned"),
+    ("released", "reworked"),
+    ("destroyed", "released"),
+    ("released", "expected"),
+]
 
 
 @pytest.mark.as_owner
@@ -360,11 +410,14 @@ def test_states_do_not_jump_even_in_sql(world: World) -> None:
 
 
 RESTRICTIONS: list[tuple[str, dict[str, object], set[str]]] = [
-    ("purpose", {"only": ["sampling", "use"]}, {"sale"}), ("purpose", {"except": ["use"]}, {"use"}),
-    ("use_by", {"date": "2026-03-01"}, {"sale", "use"}), ("use_by", {"date": "2026-03-02"}, set()),
-    ("remaining_life", {"days": 304}, set()), ("remaining_life", {"days": 306}, {"sale", "use"}),
+    ("purpose", {"only": ["sampling", "use"]}, {"sale"}),
+    ("purpose", {"except": ["use"]}, {"use"}),
+    ("use_by", {"date": "2026-03-01"}, {"sale", "use"}),
+    ("use_by", {"date": "2026-03-02"}, set()),
+    ("remaining_life", {"days": 304}, set()),
+    ("remaining_life", {"days": 306}, {"sale", "use"}),
     ("customer", {"only": ["C1"]}, {"sale"}),
-]  # fmt: skip
+]
 
 
 def test_restrictions(world: World) -> None:
@@ -387,8 +440,10 @@ def test_restrictions(world: World) -> None:
 def test_restrictions_that_cannot_be(world: World) -> None:
     sublot = world.stock()
     cases: list[tuple[str, dict[str, object], str]] = [
-        ("market", {}, "r"), ("use_by", {"date": "x"}, "r"), ("market", {"only": []}, " "),
-    ]  # fmt: skip
+        ("market", {}, "r"),
+        ("use_by", {"date": "x"}, "r"),
+        ("market", {"only": []}, " "),
+    ]
     for kind, said, reason in cases:
         with pytest.raises(Invalid), world.unit() as u:
             lots.restrict(u, sublot, kind, said, reason)

@@ -62,20 +62,24 @@ def test_a_silence_then_is_not_healed_by_speaking_again(world: World) -> None:
     world.good_until(world.cold, NOON + 5 * HOUR)
     with world.engine.begin() as conn:
         conn.execute(
-            text("INSERT INTO gap_record (zone_id, point_id, start_at, stop_at, reason, known_at) "
-                 "SELECT zone_id, id, :a, :b, 'silent', :b FROM point WHERE zone_id = :z"),
+            text(
+                "INSERT INTO gap_record (zone_id, point_id, start_at, stop_at, reason, known_at) "
+                "SELECT zone_id, id, :a, :b, 'silent', :b FROM point WHERE zone_id = :z"
+            ),
             {"z": world.cold, "a": NOON + HOUR, "b": NOON + 3 * HOUR},
-        )  # fmt: skip
+        )
     assert sold(world, sublot, NOON + HOUR, NOON + 4 * HOUR) == [], "a silence begins after what was allowed"
     assert sold(world, sublot, NOON + 2 * HOUR, NOON + 4 * HOUR) == ["unjudged"]
     assert sold(world, sublot, NOON + 3 * HOUR, NOON + 4 * HOUR) == []
     with world.unit(now=NOON + 4 * HOUR) as u:
         assert lots.movable(u, sublot, "sale") == [], "a silence that is over bars no intention"
         u.conn.execute(
-            text("INSERT INTO gap_record (zone_id, point_id, start_at, stop_at, reason, known_at, replaces_id) "
-                 "SELECT zone_id, point_id, start_at, start_at, reason, :now, id FROM gap_record"),
+            text(
+                "INSERT INTO gap_record (zone_id, point_id, start_at, stop_at, reason, known_at, replaces_id) "
+                "SELECT zone_id, point_id, start_at, start_at, reason, :now, id FROM gap_record"
+            ),
             {"now": u.now},
-        )  # fmt: skip
+        )
     assert sold(world, sublot, NOON + 2 * HOUR, NOON + 4 * HOUR) == [], "late data filled it"
 
 

@@ -59,9 +59,9 @@ def test_who_began_first_and_waited_is_later(world: World) -> None:
             hold(waits, sublot)
     assert contradictions(world.engine, sublots) == []
     with world.engine.connect() as conn:
-        audited = conn.execute(text(
-            "SELECT entity_id, at, action FROM audit WHERE action IN ('stock.move', 'hold.place') ORDER BY at"
-        )).all()  # fmt: skip
+        audited = conn.execute(
+            text("SELECT entity_id, at, action FROM audit WHERE action IN ('stock.move', 'hold.place') ORDER BY at")
+        ).all()
     assert [row.action for row in audited if row.at >= NOON] == ["stock.move", "hold.place"] * 30
 
 
@@ -94,11 +94,13 @@ def test_the_times_of_those_who_meet_on_one_row(world: World) -> None:
     assert contradictions(world.engine, sublots) == []
     # ids of a sublot's rows are given under its lock, so their order is that of the commits
     with world.engine.connect() as conn:
-        rows = conn.execute(text("""
+        rows = conn.execute(
+            text("""
             SELECT a.id, a.at, COALESCE(h.sublot_id, CASE WHEN a.entity = 'sublot' THEN a.entity_id::bigint END) AS s
             FROM audit a LEFT JOIN hold h ON a.entity = 'hold' AND h.id::text = a.entity_id
             WHERE a.action IN ('stock.move', 'hold.place', 'hold.lift') ORDER BY a.id
-        """)).all()  # fmt: skip
+        """)
+        ).all()
     for sublot in sublots:
         times = [row.at for row in rows if row.s == sublot]
         assert len(times) > 10

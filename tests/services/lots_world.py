@@ -104,8 +104,16 @@ def build(engine: Engine) -> World:
         add(version)
         u.session.flush()
         for key, op, threshold in (("high", ">", 8.0), ("low", "<", 2.0)):
-            add(ProfileLimit(version_id=version.id, key=key, op=op, threshold=threshold, kind="consecutive",
-                             delay=timedelta(minutes=60)))  # fmt: skip
+            add(
+                ProfileLimit(
+                    version_id=version.id,
+                    key=key,
+                    op=op,
+                    threshold=threshold,
+                    kind="consecutive",
+                    delay=timedelta(minutes=60),
+                )
+            )
         vaccine = Item(code="vaccine", name="Vaccine", profile_id=profile.id)
         vial = Item(code="vial", name="Empty vial")
         add(vaccine)

@@ -22,14 +22,27 @@ from tests.services.outbound_servers import TOKEN, grafana
 T0 = datetime(2026, 3, 5, 3, 0, tzinfo=UTC)
 _ids = itertools.count(1)
 OPENED = {
-    "sublot_id": 12, "zone_id": 3, "incident_id": 2, "limit_key": "high", "certainty": "proven",
-    "started_at": "2026-03-05T02:00:00+00:00", "broke_at": "2026-03-05T03:00:00+00:00", "ended_at": None,
-}  # fmt: skip
+    "sublot_id": 12,
+    "zone_id": 3,
+    "incident_id": 2,
+    "limit_key": "high",
+    "certainty": "proven",
+    "started_at": "2026-03-05T02:00:00+00:00",
+    "broke_at": "2026-03-05T03:00:00+00:00",
+    "ended_at": None,
+}
 PLACED = {
-    "hold_id": 9, "sublot_id": 12, "lot_id": None, "shipment_id": None, "kind": "exposure", "certainty": "proven",
-    "reason": "high broken", "excursion_id": 5, "since_at": "2026-03-05T03:00:00+00:00",
+    "hold_id": 9,
+    "sublot_id": 12,
+    "lot_id": None,
+    "shipment_id": None,
+    "kind": "exposure",
+    "certainty": "proven",
+    "reason": "high broken",
+    "excursion_id": 5,
+    "since_at": "2026-03-05T03:00:00+00:00",
     "placed_at": "2026-03-05T03:00:01+00:00",
-}  # fmt: skip
+}
 
 
 def say(topic: str, key: str, payload: dict[str, Any], at: datetime = T0) -> Message:
@@ -62,14 +75,23 @@ def tell(annotator: Annotator, *messages: Message) -> None:
 OPEN = say("excursion.opened", "5", OPENED)
 BROKE = {"started_at": OPENED["started_at"], "broke_at": OPENED["broke_at"]}
 END = say(
-    "excursion.end", "5", {"from": "open", "to": "ended", **BROKE, "ended_at": "2026-03-05T03:40:00+00:00"},
+    "excursion.end",
+    "5",
+    {"from": "open", "to": "ended", **BROKE, "ended_at": "2026-03-05T03:40:00+00:00"},
     T0 + timedelta(hours=3),
-)  # fmt: skip
+)
 AGAIN = say("excursion.reopen", "5", {"from": "ended", "to": "open", **BROKE, "ended_at": None})
 LATER = say("excursion.end", "5", {**END.payload, "ended_at": "2026-03-05T03:50:00+00:00"}, T0 + timedelta(hours=5))
-REVISED = say("excursion.revised", "5", {
-    "state": "ended", **BROKE, "broke_at": "2026-03-05T02:55:00+00:00", "ended_at": "2026-03-05T03:30:00+00:00",
-})  # fmt: skip
+REVISED = say(
+    "excursion.revised",
+    "5",
+    {
+        "state": "ended",
+        **BROKE,
+        "broke_at": "2026-03-05T02:55:00+00:00",
+        "ended_at": "2026-03-05T03:30:00+00:00",
+    },
+)
 
 
 def test_two_cores_at_the_same_instant_make_one_annotation(server: Any, annotator: Annotator) -> None:
@@ -257,10 +279,12 @@ def test_settings_name_whom_to_tell(monkeypatch: pytest.MonkeyPatch) -> None:
     register_outbox(
         both,
         OutboundSettings(
-            grafana_url="https://grafana.example/x", grafana_token=SecretStr("t"),
-            webhook_url="https://hook.example", webhook_secret=SecretStr("s" * 32),
+            grafana_url="https://grafana.example/x",
+            grafana_token=SecretStr("t"),
+            webhook_url="https://hook.example",
+            webhook_secret=SecretStr("s" * 32),
         ),
-    )  # fmt: skip
+    )
     assert "webhook" in both.names
     assert "grafana:hold.lifted" in both.names
     for wrong in (

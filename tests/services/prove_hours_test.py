@@ -53,9 +53,11 @@ class Line:
         """All that is cut goes to the core, and is confirmed."""
         while batches := await spool.unsent(500):
             fold(
-                self.engine, self.ingest, *[Carried(b.header.partition, pack(b.header, b.body)) for b in batches],
+                self.engine,
+                self.ingest,
+                *[Carried(b.header.partition, pack(b.header, b.body)) for b in batches],
                 now=self.now,
-            )  # fmt: skip
+            )
             await spool.mark_sent([SentMark(b.row, b.attempt, b.row, "s1") for b in batches])
             asks = await spool.outstanding()
             ask = ConfirmAsk("gw-1", tuple((a.epoch, a.partition, a.upto) for a in asks), tuple(a.since for a in asks))

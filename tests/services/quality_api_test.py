@@ -125,11 +125,14 @@ def test_pages_and_filters(plant: Plant, people: People) -> None:
 def test_a_shipment_from_plan_to_acceptance(plant: Plant, people: People) -> None:
     sublot = plant.goods(amount=1000)
     plan: dict[str, Any] = {
-        "code": "SH-1", "kind": "transfer", "consignee": "far", "receiving_zone_id": plant.zones["far-room"],
+        "code": "SH-1",
+        "kind": "transfer",
+        "consignee": "far",
+        "receiving_zone_id": plant.zones["far-room"],
         "lines": [{"sublot_id": sublot, "amount": "400"}],
         "legs": [{"origin": "dock", "destination": "far", "vehicle_zone_id": plant.zones["truck"]}],
         "loggers": [{"serial": "LOG-1"}],
-    }  # fmt: skip
+    }
     people("wanda", "POST", "/shipments", expect=403, **plan)
     made = people("lou", "POST", "/shipments", expect=201, key="p", **plan)
     assert people("lou", "POST", "/shipments", expect=201, key="p", **plan)["id"] == made["id"]
@@ -179,10 +182,16 @@ def test_the_floor(plant: Plant, people: People) -> None:
     for code in ("FILL-1", "FILL-2"):
         people("pat", "POST", "/work-centres", expect=201, code=code, name=code)
     bom = people(
-        "pat", "POST", "/boms", expect=201, item_id=plant.items["kit"], output_amount="1", tolerance="0.02",
+        "pat",
+        "POST",
+        "/boms",
+        expect=201,
+        item_id=plant.items["kit"],
+        output_amount="1",
+        tolerance="0.02",
         lines=[{"item_id": plant.items["vaccine"], "amount": "1"}],
         steps=[{"number": 10, "name": "fill", "work_centre": "FILL-1", "alternatives": ["FILL-2"], "duration": 3600}],
-    )  # fmt: skip
+    )
     due = (DAY + timedelta(days=400)).isoformat()
     orders, sublots = [], []
     for code in ("WO-1", "WO-2"):

@@ -68,9 +68,11 @@ def test_an_excursion_is_decided_and_its_hold_lifted_by_a_signed_disposition_onl
 def test_an_answer_given_under_a_key_stays(plant: Plant) -> None:
     with plant.engine.begin() as conn:
         conn.execute(
-            text("INSERT INTO idempotency_key (key, actor, request_hash, status, response, at) "
-                 "VALUES ('k', 'lou', '\\x00', 0, 'null', now())")
-        )  # fmt: skip
+            text(
+                "INSERT INTO idempotency_key (key, actor, request_hash, status, response, at) "
+                "VALUES ('k', 'lou', '\\x00', 0, 'null', now())"
+            )
+        )
         conn.execute(text("UPDATE idempotency_key SET status = 201, response = '{}'"))
     assert refused(plant, "UPDATE idempotency_key SET status = 0") == "LW005"
 
@@ -104,9 +106,11 @@ def test_two_holds_race_a_pick_and_the_goods_are_never_picked_and_free(plant: Pl
         reservation = plant.act("setup", at("00:10"), reserve)
 
         def hold(kind: str, of: int = sublot) -> None:
-            plant.act("judge", at("00:20"), lambda u: lots.place_hold(
-                u, sublot_id=of, kind=kind, reason="warm", since_at=at("00:15")
-            ))  # fmt: skip
+            plant.act(
+                "judge",
+                at("00:20"),
+                lambda u: lots.place_hold(u, sublot_id=of, kind=kind, reason="warm", since_at=at("00:15")),
+            )
 
         def pick(of: int = reservation) -> None:
             plant.act("wanda", at("00:20"), lambda u: lots.pick(u, of))
@@ -124,9 +128,17 @@ def test_a_deviation_stays_as_it_was_written_and_ends_with_a_conclusion(plant: P
     """Opened by a fact whose reference names nothing anybody knows: it is never refused for that."""
     for number, reference in enumerate(("shipment:²", "shipment:" + "9" * 30, "shipment:", ":", "a lorry")):
         plant.do(
-            "wanda", at("02:00"), lots.post_fact, plant.goods(released=False, number=f"D{number}"), Decimal(1),
-            "customer", purpose="sale", reference=reference, at=at("01:00"), reason="it had left",
-        )  # fmt: skip
+            "wanda",
+            at("02:00"),
+            lots.post_fact,
+            plant.goods(released=False, number=f"D{number}"),
+            Decimal(1),
+            "customer",
+            purpose="sale",
+            reference=reference,
+            at=at("01:00"),
+            reason="it had left",
+        )
     assert plant.rows("SELECT DISTINCT state, shipment_id FROM deviation") == [("open", None)]
     assert refused(plant, "UPDATE deviation SET detail = 'nothing'") == "LW005"
     assert refused(plant, "UPDATE deviation SET state = 'closed'") == "23514"

@@ -41,9 +41,14 @@ PASSWORD = "correct horse battery"
 DAY = datetime(2026, 3, 2, tzinfo=UTC)
 FAR = DAY + timedelta(days=30)
 PEOPLE = {
-    "quinn": {Role.QA}, "rory": {Role.RESPONSIBLE_PERSON}, "wanda": {Role.WAREHOUSE}, "lou": {Role.LOGISTICS},
-    "pat": {Role.PLANNER}, "eli": {Role.PLANT_ENGINEER}, "ada": {Role.ADMIN},
-}  # fmt: skip
+    "quinn": {Role.QA},
+    "rory": {Role.RESPONSIBLE_PERSON},
+    "wanda": {Role.WAREHOUSE},
+    "lou": {Role.LOGISTICS},
+    "pat": {Role.PLANNER},
+    "eli": {Role.PLANT_ENGINEER},
+    "ada": {Role.ADMIN},
+}
 
 
 def at(clock: str, day: int = 0) -> datetime:
@@ -94,9 +99,15 @@ class Plant:
         self.act("judge", now, lambda u: u.emit(event))
 
     def goods(
-        self, item: str = "vaccine", amount: object = 100, zone: str = "room-a", *, number: str | None = None,
-        released: bool = True, now: datetime | None = None,
-    ) -> int:  # fmt: skip
+        self,
+        item: str = "vaccine",
+        amount: object = 100,
+        zone: str = "room-a",
+        *,
+        number: str | None = None,
+        released: bool = True,
+        now: datetime | None = None,
+    ) -> int:
         """A sublot of a new lot, received at the start of the day, released unless told otherwise."""
 
         def work(u: Unit) -> int:
@@ -126,16 +137,32 @@ class Plant:
         self.emit(now, SublotsJudged((Judged(sublot, self.versions[profile], breaches),)))
 
     def breach(
-        self, start: str, broke: str, end: str | None = None, *, zone: str = "room-a", limit: str = "warm",
-        kind: str = "consecutive", certainty: str = "proven", out: int | None = None,
-    ) -> Breach:  # fmt: skip
+        self,
+        start: str,
+        broke: str,
+        end: str | None = None,
+        *,
+        zone: str = "room-a",
+        limit: str = "warm",
+        kind: str = "consecutive",
+        certainty: str = "proven",
+        out: int | None = None,
+    ) -> Breach:
         """A breach that began, broke and ended at these minutes of the day; `out` in minutes."""
         until = at(end) if end else at(broke)
         length = timedelta(minutes=out) if out is not None else until - at(start)
         return Breach(
-            limit, kind, at(start), at(broke), at(end) if end else None, certainty, length,  # type: ignore[arg-type]
-            4.0, 12.0, self.zones[zone],
-        )  # fmt: skip
+            limit,
+            kind,
+            at(start),
+            at(broke),
+            at(end) if end else None,
+            certainty,
+            length,  # type: ignore[arg-type]
+            4.0,
+            12.0,
+            self.zones[zone],
+        )
 
     def rows(self, sql: str, **values: object) -> list[tuple[Any, ...]]:
         """What the database says; tests compare, so its types are theirs to know."""
@@ -170,9 +197,14 @@ def _catalog(u: Unit) -> tuple[dict[str, int], dict[str, int], dict[str, int]]:
     u.session.flush()
     zones: dict[str, int] = {}
     for name, held in (
-        ("room-a", False), ("room-b", False), ("cage", True), ("dock", False), ("truck", False), ("shipper", False),
+        ("room-a", False),
+        ("room-b", False),
+        ("cage", True),
+        ("dock", False),
+        ("truck", False),
+        ("shipper", False),
         ("far-room", False),
-    ):  # fmt: skip
+    ):
         zone = Zone(site_id=site.id, address=f"s/area/{name}", name=name, accepts_held=held, band_low=2, band_high=8)
         u.session.add(zone)
         u.session.flush()
@@ -190,12 +222,26 @@ def _catalog(u: Unit) -> tuple[dict[str, int], dict[str, int], dict[str, int]]:
         u.session.flush()
         assert version.id is not None
         versions[code] = version.id
-        u.session.add_all([
-            ProfileLimit(version_id=version.id, key="warm", op=">", threshold=threshold, kind="consecutive",
-                         delay=timedelta(minutes=60)),
-            ProfileLimit(version_id=version.id, key="total", op=">", threshold=threshold, kind="cumulative",
-                         delay=timedelta(minutes=120)),
-        ])  # fmt: skip
+        u.session.add_all(
+            [
+                ProfileLimit(
+                    version_id=version.id,
+                    key="warm",
+                    op=">",
+                    threshold=threshold,
+                    kind="consecutive",
+                    delay=timedelta(minutes=60),
+                ),
+                ProfileLimit(
+                    version_id=version.id,
+                    key="total",
+                    op=">",
+                    threshold=threshold,
+                    kind="cumulative",
+                    delay=timedelta(minutes=120),
+                ),
+            ]
+        )
     items: dict[str, int] = {}
     for code, name in (("vaccine", "cold"), ("syrup", "wide"), ("kit", "cold"), ("label", "")):
         item = Item(code=code, name=code)

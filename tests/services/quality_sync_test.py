@@ -24,11 +24,19 @@ def test_a_breach_opens_an_excursion_with_its_incident_and_hold(plant: Plant) ->
     row = plant.one(
         "SELECT e.state, e.known_at, e.certainty, h.since_at, h.certainty, h.lift_permit, i.kind, i.zone_id "
         "FROM excursion e JOIN hold h ON h.excursion_id = e.id JOIN incident i ON i.id = e.incident_id "
-        "WHERE e.sublot_id = :s", s=sublot,
-    )  # fmt: skip
+        "WHERE e.sublot_id = :s",
+        s=sublot,
+    )
     assert row == (
-        "open", at("03:00"), "proven", at("03:00"), "proven", "excursion.disposition", "limit", plant.zones["room-a"],
-    )  # fmt: skip
+        "open",
+        at("03:00"),
+        "proven",
+        at("03:00"),
+        "proven",
+        "excursion.disposition",
+        "limit",
+        plant.zones["room-a"],
+    )
 
 
 def test_judging_again_changes_nothing(plant: Plant) -> None:
@@ -81,12 +89,14 @@ def test_the_same_set_stands_in_whatever_order_data_came(plant: Plant) -> None:
             plant.judged(at("07:00"), sublot, *states[step])
         found = plant.rows(
             "SELECT limit_key, started_at, broke_at, ended_at, out FROM excursion "
-            "WHERE sublot_id = :s AND state <> 'superseded' ORDER BY started_at", s=sublot,
-        )  # fmt: skip
+            "WHERE sublot_id = :s AND state <> 'superseded' ORDER BY started_at",
+            s=sublot,
+        )
         held = plant.one(
             "SELECT count(*) FROM excursion e WHERE sublot_id = :s AND state <> 'superseded' AND NOT EXISTS "
-            "(SELECT FROM hold h WHERE h.excursion_id = e.id AND h.lifted_at IS NULL)", s=sublot,
-        )  # fmt: skip
+            "(SELECT FROM hold h WHERE h.excursion_id = e.id AND h.lifted_at IS NULL)",
+            s=sublot,
+        )
         assert held == 0
         standing.append(found)
     assert len(standing[0]) == 2
@@ -121,11 +131,16 @@ def test_a_new_run_after_a_disposition_opens_another(plant: Plant) -> None:
 def test_excursions_of_one_cause_form_one_incident(plant: Plant) -> None:
     one, two, other = plant.goods(), plant.goods(), plant.goods(zone="room-b")
     version = plant.versions["cold"]
-    plant.emit(at("04:00"), SublotsJudged((
-        Judged(one, version, (plant.breach("02:00", "03:00"),)),
-        Judged(two, version, (plant.breach("02:40", "03:40"),)),
-        Judged(other, version, (plant.breach("02:00", "03:00", zone="room-b"),)),
-    )))  # fmt: skip
+    plant.emit(
+        at("04:00"),
+        SublotsJudged(
+            (
+                Judged(one, version, (plant.breach("02:00", "03:00"),)),
+                Judged(two, version, (plant.breach("02:40", "03:40"),)),
+                Judged(other, version, (plant.breach("02:00", "03:00", zone="room-b"),)),
+            )
+        ),
+    )
     plant.judged(at("04:10"), two, plant.breach("02:40", "03:40", "04:00"))
     plant.judged(at("09:00"), one, plant.breach("02:00", "03:00", "04:00"), plant.breach("08:00", "09:00"))
     found = dict(plant.rows("SELECT sublot_id || '/' || started_at::time, incident_id FROM excursion"))
@@ -156,9 +171,12 @@ def test_the_database_itself_forbids_editing_what_was_signed(plant: Plant) -> No
     plant.judged(at("03:00"), sublot, plant.breach("02:00", "03:00", "03:20"))
     plant.dispose(at("05:00"), plant.excursions(sublot)[0][0])
     for sql in (
-        "UPDATE excursion SET out = interval '1 minute'", "UPDATE excursion SET accepted = interval '9 days'",
-        "UPDATE excursion SET state = 'open'", "DELETE FROM excursion", "UPDATE disposition SET decision = 'accept'",
+        "UPDATE excursion SET out = interval '1 minute'",
+        "UPDATE excursion SET accepted = interval '9 days'",
+        "UPDATE excursion SET state = 'open'",
+        "DELETE FROM excursion",
+        "UPDATE disposition SET decision = 'accept'",
         "TRUNCATE excursion",
-    ):  # fmt: skip
+    ):
         with pytest.raises(DBAPIError), plant.engine.begin() as conn:
             conn.execute(text(sql))

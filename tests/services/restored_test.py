@@ -113,8 +113,16 @@ def test_intentions_are_refused_until_qa_signs(after: After) -> None:
         conn.execute(PLAIN, {"s": after.sublot})
     assert "restored" in str(refused.value.orig), "nor by plain SQL"
     with unit(after.engine, Actor("system:test", system=True), after.world.events, LATER) as u:
-        lots.post_fact(u, after.sublot, Decimal(2), "scrap", purpose="destruction", reference="D-1", at=NOON,
-                       reason="fell, posted again")  # fmt: skip
+        lots.post_fact(
+            u,
+            after.sublot,
+            Decimal(2),
+            "scrap",
+            purpose="destruction",
+            reference="D-1",
+            at=NOON,
+            reason="fell, posted again",
+        )
         record = restored.record_of(u, 1, after.journal)
     assert record["restored_to"] == NOON.isoformat()
     missing = {(entry["action"], entry["entity"]) for entry in record["missing"]}

@@ -16,8 +16,9 @@ def test_a_source_is_seen_and_retired(engine: Engine, http: httpx.Client) -> Non
     fold(engine, Folder(judge=Judge(), live=False), Gateway().cut([], [mark(10), mark(5, source="gone")]))
     admin, quality = ingest_api_test.Client(http, "admin"), ingest_api_test.Client(http, "quality")
     assert [(each["source"], each["zones"], each["retired_at"]) for each in quality.get("/sources")] == [
-        ("gone", 1, None), ("probes", 1, None)
-    ]  # fmt: skip
+        ("gone", 1, None),
+        ("probes", 1, None),
+    ]
     why = {"reason": "freezer 3 was taken out of service"}
     quality.post("/sources/gw-1/gone/retire", why, 403)
     assert admin.post("/sources/gw-1/gone/retire", why, 201)["zones"] == [ZONE]

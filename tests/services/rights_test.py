@@ -19,9 +19,19 @@ NOT_ALLOWED = "42501"
 
 # Written by hand: tables of which the running application may remove rows. Each has its reason in RIGHTS.
 REMOVED_FROM = {
-    "batch", "batch_fold", "dispatch_entry", "idempotency_key", "ingest_lease", "ingest_worker", "login_attempt",
-    "outbox_subscription", "pending_watermark", "reading_restored", "revoked_token", "source_watermark",
-}  # fmt: skip
+    "batch",
+    "batch_fold",
+    "dispatch_entry",
+    "idempotency_key",
+    "ingest_lease",
+    "ingest_worker",
+    "login_attempt",
+    "outbox_subscription",
+    "pending_watermark",
+    "reading_restored",
+    "revoked_token",
+    "source_watermark",
+}
 
 
 @pytest.fixture
@@ -50,16 +60,31 @@ def test_every_table_is_guarded_or_says_why() -> None:
 
 def test_what_the_application_cannot_do(app: Engine) -> None:
     for sql in (
-        "ALTER TABLE audit DISABLE TRIGGER ALL", "ALTER TABLE stock_move DISABLE TRIGGER ALL", "DROP TABLE audit",
-        "DROP TRIGGER audit_append_only ON audit", "CREATE TABLE mine (id int)", "TRUNCATE login_attempt",
-        "SET session_replication_role = replica", "ALTER FUNCTION lotwise_forbid_change() OWNER TO lotwise_app",
+        "ALTER TABLE audit DISABLE TRIGGER ALL",
+        "ALTER TABLE stock_move DISABLE TRIGGER ALL",
+        "DROP TABLE audit",
+        "DROP TRIGGER audit_append_only ON audit",
+        "CREATE TABLE mine (id int)",
+        "TRUNCATE login_attempt",
+        "SET session_replication_role = replica",
+        "ALTER FUNCTION lotwise_forbid_change() OWNER TO lotwise_app",
         "CREATE OR REPLACE FUNCTION lotwise_guard_hold() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN OLD; END'",
-        "UPDATE audit SET reason = 'x'", "DELETE FROM audit", "UPDATE stock_move SET amount = 1", "DELETE FROM hold",
-        "UPDATE hold SET reason = 'x'", "UPDATE sublot SET lot_id = 1", "UPDATE idempotency_key SET request_hash = ''",
-        "UPDATE batch SET sha256 = ''", "DELETE FROM app_user", "DELETE FROM zone_summary",
-        "SELECT setval('audit_id_seq', 1)", "SET ROLE lotwise_owner", "CREATE SCHEMA mine",
-        "ALTER ROLE lotwise_app SUPERUSER", "UPDATE alembic_version SET version_num = '0'",
-    ):  # fmt: skip
+        "UPDATE audit SET reason = 'x'",
+        "DELETE FROM audit",
+        "UPDATE stock_move SET amount = 1",
+        "DELETE FROM hold",
+        "UPDATE hold SET reason = 'x'",
+        "UPDATE sublot SET lot_id = 1",
+        "UPDATE idempotency_key SET request_hash = ''",
+        "UPDATE batch SET sha256 = ''",
+        "DELETE FROM app_user",
+        "DELETE FROM zone_summary",
+        "SELECT setval('audit_id_seq', 1)",
+        "SET ROLE lotwise_owner",
+        "CREATE SCHEMA mine",
+        "ALTER ROLE lotwise_app SUPERUSER",
+        "UPDATE alembic_version SET version_num = '0'",
+    ):
         with pytest.raises(DBAPIError) as refused, app.begin() as conn:
             conn.execute(text(sql.replace(":", r"\:")))
         assert state(refused.value) in {NOT_ALLOWED, "42P01"}, sql

@@ -14,9 +14,13 @@ from core.erp.scheduling.rules import Ready, ranked
 from tests.services.quality_plant import DAY, at, build
 
 READY = st.builds(
-    Ready, st.integers(1, 9), st.integers(1, 9), st.integers(1, 3),
-    st.integers(0, 3).map(lambda h: DAY + timedelta(hours=h)), st.integers(0, 3),
-)  # fmt: skip
+    Ready,
+    st.integers(1, 9),
+    st.integers(1, 9),
+    st.integers(1, 3),
+    st.integers(0, 3).map(lambda h: DAY + timedelta(hours=h)),
+    st.integers(0, 3),
+)
 
 
 @given(st.lists(READY, max_size=12, unique_by=(lambda r: r.operation_id, lambda r: (r.order_id, r.number))))
@@ -32,9 +36,14 @@ def test_the_database_ranks_as_the_rule_does(engine: Engine) -> None:
     plant = build(engine)
     plant.do("pat", at("00:00"), production.create_work_centre, "FILL-1", "Fill")
     bom = plant.do(
-        "pat", at("00:01"), production.create_bom, plant.items["kit"], Decimal(1),
-        [(plant.items["label"], Decimal(1))], [production.Step(10, "fill", "FILL-1")],
-    ).id  # fmt: skip
+        "pat",
+        at("00:01"),
+        production.create_bom,
+        plant.items["kit"],
+        Decimal(1),
+        [(plant.items["label"], Decimal(1))],
+        [production.Step(10, "fill", "FILL-1")],
+    ).id
     labels = plant.goods("label", 1000)
     for index, (due, priority) in enumerate((("12:00", 5), ("09:00", 9), ("12:00", 1), ("09:00", 9), ("08:00", 99))):
         made = plant.do("pat", at("00:02"), production.plan, f"WO-{index}", bom, Decimal(1), at(due), priority=priority)

@@ -22,9 +22,11 @@ from tests.world import OVER_8_FOR_60, World, at, every
 ROOM = "s1/a/room"
 POINT = f"{ROOM}/p1/temperature"
 QUICK = ShipOptions(
-    backoff_first=timedelta(milliseconds=5), backoff_most=timedelta(milliseconds=20), idle=timedelta(milliseconds=10),
+    backoff_first=timedelta(milliseconds=5),
+    backoff_most=timedelta(milliseconds=20),
+    idle=timedelta(milliseconds=10),
     alarm_after=timedelta(0),
-)  # fmt: skip
+)
 
 
 def test_a_store_that_is_down_for_an_hour_delays_no_hold_and_loses_nothing(engine: Engine) -> None:
@@ -56,8 +58,9 @@ def test_a_store_that_is_down_for_an_hour_delays_no_hold_and_loses_nothing(engin
     asyncio.run(main())
     assert store.read(POINT, at("00:00"), at("03:00")) == told
     assert rows(engine, "SELECT topic FROM outbox WHERE topic LIKE 'ingest.%ship%' ORDER BY id") == [
-        ("ingest.unshipped",), ("ingest.shipping",),
-    ]  # fmt: skip
+        ("ingest.unshipped",),
+        ("ingest.shipping",),
+    ]
 
 
 def test_a_short_break_calls_nobody_and_an_alarm_of_an_earlier_life_is_cleared(engine: Engine) -> None:

@@ -30,9 +30,10 @@ def test_each_reading_is_new_duplicate_or_conflict(engine: Engine) -> None:
     @given(
         st.lists(
             st.lists(st.tuples(st.integers(0, 3), st.sampled_from([1.0, 2.0, 1, True, "x"])), max_size=8),
-            min_size=1, max_size=4,
+            min_size=1,
+            max_size=4,
         )
-    )  # fmt: skip
+    )
     def check(calls: list[list[tuple[int, Value]]]) -> None:
         point = f"north/cold/room-1/p{next(number)}/temperature"
         standing: dict[datetime, Reading] = {}
@@ -46,8 +47,10 @@ def test_each_reading_is_new_duplicate_or_conflict(engine: Engine) -> None:
                 first = standing.setdefault(each.at, each)
                 wanted["new" if first is each else "duplicate" if agree(first, each) else "conflict"] += 1
             assert (len(landed.new), len(landed.duplicates), len(landed.conflicts)) == (
-                wanted["new"], wanted["duplicate"], wanted["conflict"],
-            )  # fmt: skip
+                wanted["new"],
+                wanted["duplicate"],
+                wanted["conflict"],
+            )
             assert all(first == standing[second.at] for _, first, second in landed.conflicts)
             places = [*landed.new, *landed.duplicates, *[seq for seq, _, _ in landed.conflicts]]
             assert sorted(places) == list(range(len(readings)))

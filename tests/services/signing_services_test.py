@@ -71,11 +71,15 @@ def test_a_proof_serves_its_owner_its_act_and_its_moment_only(engine: Engine) ->
     qa, other = person(engine, "quality", Role.QA), person(engine, "another", Role.QA)
     proof = prove(engine, qa, ACT, PASSWORD, login="quality", now=NOW)
     for actor, act, at, number in (
-        (other, ACT, NOW, 1), (replace(qa, session="s2"), ACT, NOW, 1), (qa, replace(ACT, ids=("2",)), NOW, 2),
-        (qa, ACT, NOW, 2), (qa, replace(ACT, meaning="batch release"), NOW, 1),
-        (qa, replace(ACT, reason="something else"), NOW, 1), (qa, replace(ACT, entity="sublot"), NOW, 1),
+        (other, ACT, NOW, 1),
+        (replace(qa, session="s2"), ACT, NOW, 1),
+        (qa, replace(ACT, ids=("2",)), NOW, 2),
+        (qa, ACT, NOW, 2),
+        (qa, replace(ACT, meaning="batch release"), NOW, 1),
+        (qa, replace(ACT, reason="something else"), NOW, 1),
+        (qa, replace(ACT, entity="sublot"), NOW, 1),
         (qa, ACT, NOW + timedelta(minutes=3), 1),
-    ):  # fmt: skip
+    ):
         with pytest.raises(Forbidden):
             sign(engine, actor, proof, act, at, number)
     proof.spent = True
@@ -98,9 +102,12 @@ def test_who_is_sent_away_or_gets_another_password_meanwhile_does_not_sign(engin
 def test_who_signs_nothing_is_told_before_any_password_is_tried(engine: Engine) -> None:
     qa, admin = person(engine, "quality", Role.QA), person(engine, "root", Role.ADMIN, Role.QA)
     for actor, act, login in (
-        (admin, ACT, "root"), (SYSTEM, ACT, None), (replace(qa, session=None), ACT, "quality"),
-        (replace(qa, one_time=True), ACT, "quality"), (qa, ACT, "root"),
-    ):  # fmt: skip
+        (admin, ACT, "root"),
+        (SYSTEM, ACT, None),
+        (replace(qa, session=None), ACT, "quality"),
+        (replace(qa, one_time=True), ACT, "quality"),
+        (qa, ACT, "root"),
+    ):
         with pytest.raises(Forbidden):
             prove(engine, actor, act, PASSWORD, login=login, now=NOW)
     for act in (replace(ACT, meaning=" "), replace(ACT, reason="")):
@@ -188,8 +195,15 @@ def test_many_addresses_have_few_tries_all_the_same_and_the_owner_is_known(engin
 def test_delays_grow_and_have_an_end() -> None:
     most = timedelta(minutes=5)
     assert [tries.delay(n, 5, most).total_seconds() for n in (0, 4, 5, 6, 7, 13, 14, 1_000_000)] == [
-        0, 0, 1, 2, 4, 256, 300, 300,
-    ]  # fmt: skip
+        0,
+        0,
+        1,
+        2,
+        4,
+        256,
+        300,
+        300,
+    ]
 
 
 def test_a_hash_of_yesterdays_cost_is_made_anew_at_sign_in(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -214,8 +228,9 @@ def test_a_reset_ends_in_the_owners_own_choice(engine: Engine) -> None:
         told = conn.execute(text("SELECT payload FROM outbox WHERE topic = 'user.signer' ORDER BY id")).scalars().all()
         kept = conn.execute(text("SELECT after ->> 'password' FROM audit WHERE action = 'user.change'")).scalars().all()
     assert [(one["act"], one["login"], one["by"]) for one in told] == [
-        ("made", "quality", "system:test"), ("reset", "quality", "root"),
-    ]  # fmt: skip
+        ("made", "quality", "system:test"),
+        ("reset", "quality", "root"),
+    ]
     assert kept == ["reset", "reset"]
     user = auth.check_password(engine, "quality", once, "here", NOW)
     assert user.one_time_until is not None

@@ -183,14 +183,26 @@ class SpoolMachine(RuleBasedStateMachine):
             return
         rows = self.rows
         remembered = (
-            rows.numbers, rows.pending, rows.raw_bytes, rows.kept_bytes, rows.open_batches, rows.open_readings,
-            rows.open_bytes, rows.last_kept,
-        )  # fmt: skip
+            rows.numbers,
+            rows.pending,
+            rows.raw_bytes,
+            rows.kept_bytes,
+            rows.open_batches,
+            rows.open_readings,
+            rows.open_bytes,
+            rows.last_kept,
+        )
         rows.load(rows.epoch_id, self.now)
         assert remembered == (
-            rows.numbers, rows.pending, rows.raw_bytes, rows.kept_bytes, rows.open_batches, rows.open_readings,
-            rows.open_bytes, rows.last_kept,
-        )  # fmt: skip
+            rows.numbers,
+            rows.pending,
+            rows.raw_bytes,
+            rows.kept_bytes,
+            rows.open_batches,
+            rows.open_readings,
+            rows.open_bytes,
+            rows.last_kept,
+        )
 
     def teardown(self) -> None:
         if hasattr(self, "rows"):

@@ -176,10 +176,18 @@ def test_ids_in_paths_are_digits(client: httpx.Client) -> None:
         assert client.get(f"/api/v1/sublots/{wrong}", headers=who).status_code == 422, wrong
 
 
-@pytest.mark.parametrize(("states", "cycle"), [
-    (ShipmentState, SHIPMENT), (SublotState, SUBLOT), (ReservationState, RESERVATION), (OrderState, WORK_ORDER),
-    (ExcursionState, EXCURSION), (DeviationState, DEVIATION), (AlarmState, ALARM),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("states", "cycle"),
+    [
+        (ShipmentState, SHIPMENT),
+        (SublotState, SUBLOT),
+        (ReservationState, RESERVATION),
+        (OrderState, WORK_ORDER),
+        (ExcursionState, EXCURSION),
+        (DeviationState, DEVIATION),
+        (AlarmState, ALARM),
+    ],
+)
 def test_filters_know_the_states_of_the_life_cycle(states: Any, cycle: Workflow) -> None:
     assert set(get_args(states)) == {state for move in cycle.moves.values() for state in (*move.sources, move.target)}
 

@@ -46,9 +46,10 @@ def test_what_the_process_read_comes_back_whole() -> None:
     assert [(one.quantity, one.unit, one.count) for one in found.series] == [("temperature", "Cel", 3)]
     start = micros_of(datetime(2026, 3, 2, 8, tzinfo=UTC))
     assert [((at - start) // 60_000_000, value, state) for at, value, state in values.rows()] == [
-        (0, 5.1, State(Quality.GOOD, "", "Cel")), (5, 5.2, State(Quality.GOOD, "", "Cel")),
+        (0, 5.1, State(Quality.GOOD, "", "Cel")),
+        (5, 5.2, State(Quality.GOOD, "", "Cel")),
         (10, None, State(Quality.BAD, Reason.NO_VALUE, "Cel")),
-    ]  # fmt: skip
+    ]
 
 
 def test_many_values_come_in_order_series_after_series(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -70,8 +70,9 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
         evening = datetime.now(UTC)
         with unit(engine, Actor("system:test", system=True), world.events) as u:
             lots.place_hold(u, kind="manual", reason="broken seal", since_at=evening, sublot_id=sublot)
-            lots.post_fact(u, sublot, Decimal(2), "scrap", purpose="destruction", reference="D-1", at=evening,
-                           reason="fell")  # fmt: skip
+            lots.post_fact(
+                u, sublot, Decimal(2), "scrap", purpose="destruction", reference="D-1", at=evening, reason="fell"
+            )
             auth.create_user(u, "newcomer", "Newcomer", PASSWORD, [Role.WAREHOUSE])
         Sealer(engine, Witness(data / HEADS)).seal(datetime.now(UTC))
         _archived(server, folder / "backups" / "wal")
@@ -158,8 +159,9 @@ def test_last_night_comes_back_and_goods_stay(site: Site, again: Callable[..., R
     proof = signatures.prove(found.engine, quality, act.act, PASSWORD, login="quality", now=now)
     with unit(found.engine, quality, events) as u:
         lots.place_hold(u, kind="manual", reason="broken seal", since_at=site.evening, sublot_id=site.sublot)
-        lots.post_fact(u, site.sublot, Decimal(2), "scrap", purpose="destruction", reference="D-1", at=site.evening,
-                       reason="fell")  # fmt: skip
+        lots.post_fact(
+            u, site.sublot, Decimal(2), "scrap", purpose="destruction", reference="D-1", at=site.evening, reason="fell"
+        )
         signed = act.work(u, proof)
     assert signed.record is not None
     assert {"hold.place", "stock.fact", "user.create"} <= {entry["action"] for entry in signed.record["missing"]}

@@ -49,9 +49,12 @@ def test_the_story_holds_from_the_warm_room_to_the_proof(tmp_path: Path) -> None
 def test_ctrl_c_leaves_no_process_behind(tmp_path: Path) -> None:
     folder = str(tmp_path / "demo")
     process = subprocess.Popen(
-        [*COMMAND, "--data-dir", folder], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
+        [*COMMAND, "--data-dir", folder],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
         env=os.environ | {"COLUMNS": "120"},
-    )  # fmt: skip
+    )
     deadline = time.monotonic() + 60
     while len(alive(folder)) < 3:
         assert time.monotonic() < deadline, "servers did not start"

@@ -96,8 +96,9 @@ def test_of_1000_400_stay_available_and_401_are_refused(desk: Desk) -> None:
     whole = desk.goods(a, 1000)
     part = desk.post("wanda", at("01:10"), f"/sublots/{whole}/split", amount="400").json()["id"]
     assert desk.post("wanda", at("01:10"), f"/sublots/{part}/custody", zone_id=b).status_code == 201
-    world.feed("A", [*every(5, at("01:00"), at("01:55"), 5.0), *every(5, at("02:00"), at("03:00"), 9.0)],
-               upto=at("03:00"))  # fmt: skip
+    world.feed(
+        "A", [*every(5, at("01:00"), at("01:55"), 5.0), *every(5, at("02:00"), at("03:00"), 9.0)], upto=at("03:00")
+    )
     world.feed("B", every(5, at("01:00"), at("03:00"), 5.0), upto=at("03:00"))
     assert kinds(desk.shipment(at("03:01"), whole, 1)) == ["held"]
     assert kinds(desk.shipment(at("03:01"), part, 401)) == ["insufficient"]
@@ -110,8 +111,9 @@ def test_a_rescue_keyed_three_hours_late(desk: Desk) -> None:
     world = desk.world
     a, b = world.zone("A"), world.zone("B")
     sublot = desk.goods(a)
-    world.feed("A", [*every(5, at("01:00"), at("01:55"), 5.0), *every(5, at("02:00"), at("06:30"), 9.0)],
-               upto=at("06:30"))  # fmt: skip
+    world.feed(
+        "A", [*every(5, at("01:00"), at("01:55"), 5.0), *every(5, at("02:00"), at("06:30"), 9.0)], upto=at("06:30")
+    )
     world.feed("B", every(5, at("01:00"), at("06:30"), 5.0), upto=at("06:30"))
     keyed = desk.post("wanda", at("06:30"), f"/sublots/{sublot}/custody", zone_id=b, at=at("03:20"), reason="rescue")
     assert keyed.status_code == 201
@@ -119,12 +121,15 @@ def test_a_rescue_keyed_three_hours_late(desk: Desk) -> None:
     assert high["proven"] == "PT1H20M", "minutes out = 80"
     stays = desk.get(at("06:31"), f"/sublots/{sublot}/stays")
     assert [(stay["zone_id"], datetime.fromisoformat(stay["from_at"])) for stay in stays] == [
-        (a, at("01:00")), (b, at("03:20")),
-    ]  # fmt: skip
+        (a, at("01:00")),
+        (b, at("03:20")),
+    ]
     (excursion,) = desk.get(at("06:31"), "/excursions", sublot_id=sublot)
     assert [datetime.fromisoformat(excursion[name]) for name in ("started_at", "broke_at", "ended_at")] == [
-        at("02:00"), at("03:00"), at("03:20"),
-    ]  # fmt: skip
+        at("02:00"),
+        at("03:00"),
+        at("03:20"),
+    ]
     assert excursion["out"] == 80 * 60
     assert [hold["certainty"] for hold in desk.get(at("06:31"), "/holds", sublot_id=sublot)] == ["proven"]
 
@@ -148,8 +153,9 @@ def test_what_left_before_the_hold_and_is_posted_after_it(desk: Desk) -> None:
     world = desk.world
     room, truck = world.zone("room"), world.zone("truck")
     gone, waiting = desk.goods(room), desk.goods(room)
-    world.feed("room", [*every(5, at("01:00"), at("01:55"), 5.0), *every(5, at("02:00"), at("02:50"), 9.0)],
-               upto=at("02:50"))  # fmt: skip
+    world.feed(
+        "room", [*every(5, at("01:00"), at("01:55"), 5.0), *every(5, at("02:00"), at("02:50"), 9.0)], upto=at("02:50")
+    )
     left, stays = (desk.picked(at("02:50"), sublot, 100, truck) for sublot in (gone, waiting))
     world.feed("room", every(5, at("02:55"), at("03:00"), 9.0), upto=at("03:00"))
     world.feed("truck", every(1, at("02:50"), at("03:04"), 9.0), upto=at("03:04"))
@@ -189,12 +195,21 @@ def test_a_gateway_cut_off_for_six_hours(desk: Desk) -> None:
         assert kinds(desk.shipment(at("08:00"), sublot, 10)) == ["unjudged"]
     late = at("08:01")
     world.feed("good", every(5, at("02:05"), at("08:00"), 5.0), upto=at("08:00"), now=late)
-    world.feed("warm", [*every(5, at("02:05"), at("03:55"), 5.0), *every(5, at("04:00"), at("06:00"), 11.0),
-                        *every(5, at("06:05"), at("08:00"), 5.0)], upto=at("08:00"), now=late)  # fmt: skip
+    world.feed(
+        "warm",
+        [
+            *every(5, at("02:05"), at("03:55"), 5.0),
+            *every(5, at("04:00"), at("06:00"), 11.0),
+            *every(5, at("06:05"), at("08:00"), 5.0),
+        ],
+        upto=at("08:00"),
+        now=late,
+    )
     assert desk.get(at("08:02"), "/holds", sublot_id=goods["good"]) == []
     assert desk.shipment(at("08:02"), goods["good"], 10).status_code == 201
     (excursion,) = desk.get(at("08:02"), "/excursions", sublot_id=goods["warm"])
     assert (datetime.fromisoformat(excursion["broke_at"]), datetime.fromisoformat(excursion["known_at"])) == (
-        at("05:00"), late,
-    )  # fmt: skip
+        at("05:00"),
+        late,
+    )
     assert kinds(desk.shipment(at("08:02"), goods["warm"], 10)) == ["held"]

@@ -44,8 +44,9 @@ def test_goods_that_leave_as_the_count_is_full_are_held_for_the_zone_they_left(w
     item = world.item(OVER_8_FOR_60)
     full, short = world.sublot(item, room, at("01:00")), world.sublot(item, room, at("01:00"))
     world.feed("dock", every(5, at("01:00"), at("03:30"), 5.0), upto=at("03:30"))
-    world.feed("room", [*every(5, at("01:00"), at("01:55"), 5.0), *every(5, at("02:00"), at("02:55"), 9.0)],
-               upto=at("02:55"))  # fmt: skip
+    world.feed(
+        "room", [*every(5, at("01:00"), at("01:55"), 5.0), *every(5, at("02:00"), at("02:55"), 9.0)], upto=at("02:55")
+    )
     world.put(full, dock, at("03:00"))
     world.put(short, dock, at("02:59:59"), known=at("03:00"))
     world.feed("room", every(5, at("03:00"), at("03:30"), 9.0), upto=at("03:30"))
@@ -81,8 +82,9 @@ def test_a_sensor_exchanged_in_the_middle_of_a_run_resets_nothing(world: World, 
     install(world, "room", "00:00", "02:30")
     install(world, "room", "02:30")
     sublot = world.sublot(world.item(OVER_8_FOR_60), room, at("01:00"))
-    world.feed("room", [*every(5, at("01:00"), at("01:55"), 5.0), *every(5, at("02:00"), at("02:30"), 9.0)],
-               upto=at("02:30"))  # fmt: skip
+    world.feed(
+        "room", [*every(5, at("01:00"), at("01:55"), 5.0), *every(5, at("02:00"), at("02:30"), 9.0)], upto=at("02:30")
+    )
     if restarts:
         world.restart()
     world.feed("room", every(5, at("02:35"), at("03:05"), 9.0), upto=at("03:05"))
@@ -96,8 +98,9 @@ def test_a_calibration_that_runs_out_in_the_middle_of_a_run_leaves_it_uncertain(
     install(world, "room", "00:00", due_at=at("02:30"))
     brief = ProfileLimit(key="brief", op=">", threshold=8.0, kind="consecutive", delay=30 * MINUTE)
     sublot = world.sublot(world.item(OVER_8_FOR_60, brief), room, at("01:00"))
-    world.feed("room", [*every(5, at("01:00"), at("01:55"), 5.0), *every(5, at("02:00"), at("02:25"), 9.0)],
-               upto=at("02:25"))  # fmt: skip
+    world.feed(
+        "room", [*every(5, at("01:00"), at("01:55"), 5.0), *every(5, at("02:00"), at("02:25"), 9.0)], upto=at("02:25")
+    )
     if restarts:
         world.restart()
     world.feed("room", every(5, at("02:30"), at("03:05"), 9.0), upto=at("03:05"))
@@ -187,8 +190,14 @@ def test_hysteresis_keeps_an_excursion_open_over_hours_and_counts_no_minutes(wor
     limit = ProfileLimit(key="high", op=">", threshold=8.0, kind="consecutive", delay=15 * MINUTE, hysteresis=2.0)
     room = world.zone("room")
     world.sublot(world.item(limit), room, at("01:00"))
-    spans = [("01:00", "01:45", 5.0), ("01:50", "02:05", 9.0), ("02:10", "04:05", 7.0), ("04:10", "04:55", 9.0),
-             ("05:00", "05:20", 6.0), ("05:25", "05:30", 5.9)]  # fmt: skip
+    spans = [
+        ("01:00", "01:45", 5.0),
+        ("01:50", "02:05", 9.0),
+        ("02:10", "04:05", 7.0),
+        ("04:10", "04:55", 9.0),
+        ("05:00", "05:20", 6.0),
+        ("05:25", "05:30", 5.9),
+    ]
     for start, stop, value in spans:
         world.feed("room", every(5, at(start), at(stop), value), upto=at(stop))
         world.restart()

@@ -75,8 +75,9 @@ def test_fifty_warm_minutes_before_a_merge_and_ten_after_make_sixty(world: World
     room, dock = world.zone("room"), world.zone("dock")
     one, other = two(world, OVER_8_FOR_60, room, dock)
     world.feed("dock", every(5, at("01:00"), at("02:45"), 5.0), upto=at("02:45"))
-    world.feed("room", [*every(5, at("01:00"), at("01:55"), 5.0), *every(5, at("02:00"), at("02:50"), 9.0)],
-               upto=at("02:50"))  # fmt: skip
+    world.feed(
+        "room", [*every(5, at("01:00"), at("01:55"), 5.0), *every(5, at("02:00"), at("02:50"), 9.0)], upto=at("02:50")
+    )
     world.put(other, room, at("02:45"))
     whole = merge(world, "02:50", one, other)
     assert world.holds(whole) == []
@@ -122,8 +123,9 @@ def test_a_move_of_a_part_keyed_after_the_merge_is_judged_for_the_merger(world: 
     warm, cold = world.zone("warm"), world.zone("cold")
     one, other = two(world, OVER_8_FOR_60, warm, cold)
     world.feed("cold", every(10, at("01:00"), at("05:00"), 5.0), upto=at("05:00"))
-    world.feed("warm", [*every(10, at("01:00"), at("01:50"), 5.0), *every(10, at("02:00"), at("05:00"), 9.0)],
-               upto=at("05:00"))  # fmt: skip
+    world.feed(
+        "warm", [*every(10, at("01:00"), at("01:50"), 5.0), *every(10, at("02:00"), at("05:00"), 9.0)], upto=at("05:00")
+    )
     world.put(one, cold, at("03:30"))
     whole = merge(world, "04:00", one, other)
     assert world.excursions(whole) == [(whole, "high", at("02:00"), at("03:00"), "proven")]
@@ -205,8 +207,9 @@ def warmed(world: World) -> tuple[int, int, int]:
     room, dock = world.zone("room"), world.zone("dock")
     sublot = world.sublot(world.item(OVER_8_FOR_60), room, at("01:00"))
     world.feed("dock", every(10, at("01:00"), at("04:00"), 5.0), upto=at("04:00"))
-    world.feed("room", [*every(10, at("01:00"), at("02:10"), 9.0), *every(10, at("02:20"), at("04:00"), 5.0)],
-               upto=at("04:00"))  # fmt: skip
+    world.feed(
+        "room", [*every(10, at("01:00"), at("02:10"), 9.0), *every(10, at("02:20"), at("04:00"), 5.0)], upto=at("04:00")
+    )
     assert world.holds(sublot) == ["proven"]
     accepted(world, sublot)
     return room, dock, sublot
@@ -243,8 +246,9 @@ def test_what_qa_accepted_of_every_part_is_accepted_of_the_merger(world: World) 
 def test_one_decision_answers_for_the_run_that_parts_went_through_before_they_were_merged(world: World) -> None:
     room = world.zone("room")
     one, other = two(world, OVER_8_FOR_60, room, room)
-    world.feed("room", [*every(10, at("01:00"), at("02:10"), 9.0), *every(10, at("02:20"), at("04:00"), 5.0)],
-               upto=at("04:00"))  # fmt: skip
+    world.feed(
+        "room", [*every(10, at("01:00"), at("02:10"), 9.0), *every(10, at("02:20"), at("04:00"), 5.0)], upto=at("04:00")
+    )
     whole = merge(world, "04:00", one, other)
     assert len(world.holds(whole)) == 3, "copies of its parts', and its own excursion's"
     accepted(world, whole)
@@ -278,8 +282,9 @@ def test_an_hour_that_was_accepted_unproven_and_turns_out_worse_is_a_further_exc
     room = world.zone("room", gap=10 * MINUTE)
     limit = ProfileLimit(key="high", op=">", threshold=8.0, kind="consecutive", delay=HOUR)
     sublot = world.sublot(world.item(limit, gap=10 * MINUTE), room, at("13:00"))
-    world.feed("room", [*every(5, at("13:00"), at("13:20"), 5.0), *every(5, at("15:00"), at("16:00"), 5.0)],
-               upto=at("16:00"))  # fmt: skip
+    world.feed(
+        "room", [*every(5, at("13:00"), at("13:20"), 5.0), *every(5, at("15:00"), at("16:00"), 5.0)], upto=at("16:00")
+    )
     assert outs(world, sublot) == [("high", 90 * MINUTE)]
     world.feed("room", every(5, at("13:25"), at("13:40"), 5.0))
     assert outs(world, sublot) == [("high", 70 * MINUTE)]

@@ -211,8 +211,10 @@ class Plan:
 def planned(world: World, seed: int) -> Plan:
     rng = random.Random(seed)
     said, stays = weather(rng), [ways(rng) for _ in range(5)]
-    ids = {name: world.zone(name, points=points, gap=GAP * MINUTE, worst_temperature=WORST.get(name))
-           for name, points in ROOMS.items()}  # fmt: skip
+    ids = {
+        name: world.zone(name, points=points, gap=GAP * MINUTE, worst_temperature=WORST.get(name))
+        for name, points in ROOMS.items()
+    }
     world._add(ZoneNesting(zone_id=ids["shipper"], parent_id=ids["truck"], from_at=DAY))
     item = world.item(*LIMITS, gap=GAP * MINUTE)
     lot = world.lot(item)

@@ -233,9 +233,10 @@ def test_a_sensor_without_papers_that_never_worked_is_stale_too(world: World, re
 
 def humid(world: World, zone: str, clocks: list[str], value: float = 45.0, point: str = "h1") -> None:
     world.fold(
-        [Reading(f"s1/a/{zone}/{point}/humidity", at(clock), value, "%", at(clock)) for clock in clocks], [],
+        [Reading(f"s1/a/{zone}/{point}/humidity", at(clock), value, "%", at(clock)) for clock in clocks],
+        [],
         now=max(world.now, at(clocks[-1])),
-    )  # fmt: skip
+    )
 
 
 def test_a_quantity_that_only_spares_measure_is_known_by_them(world: World) -> None:

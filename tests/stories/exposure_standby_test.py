@@ -68,8 +68,9 @@ def test_a_silent_standby_is_told_and_no_zone_is_silent(world: World, restarts: 
     beat(world, "01:12")
     assert alone(world) == [("b", False)]
     assert rows(world, "SELECT topic FROM outbox WHERE topic LIKE 'ingest.%' ORDER BY id") == [
-        ("ingest.alarm",), ("ingest.going",),
-    ]  # fmt: skip
+        ("ingest.alarm",),
+        ("ingest.going",),
+    ]
 
 
 @pytest.mark.parametrize("restarts", [False, True])

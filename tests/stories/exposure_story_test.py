@@ -128,8 +128,16 @@ def test_a_gateway_cut_off_for_six_hours(world: World) -> None:
         assert world.obstacles(sublot, at("08:00")) == ["unjudged"]
         assert world.holds(sublot) == []
     world.feed("good", every(5, at("02:05"), at("08:00"), 5.0), upto=at("08:00"), now=at("08:01"))
-    world.feed("warm", [*every(5, at("02:05"), at("03:55"), 5.0), *every(5, at("04:00"), at("06:00"), 11.0),
-                        *every(5, at("06:05"), at("08:00"), 5.0)], upto=at("08:00"), now=at("08:01"))  # fmt: skip
+    world.feed(
+        "warm",
+        [
+            *every(5, at("02:05"), at("03:55"), 5.0),
+            *every(5, at("04:00"), at("06:00"), 11.0),
+            *every(5, at("06:05"), at("08:00"), 5.0),
+        ],
+        upto=at("08:00"),
+        now=at("08:01"),
+    )
     assert world.holds(fine) == []
     assert world.obstacles(fine, at("08:02")) == []
     assert world.excursions(spoiled) == [(spoiled, "high", at("04:00"), at("05:00"), "proven")]
@@ -153,8 +161,16 @@ def test_a_failed_as_found_check_judges_again_with_the_error_found(world: World)
     sublot = world.sublot(world.item(OVER_8_FOR_60), room, at("01:00"))
     world.feed("room", every(5, at("01:00"), at("03:00"), 7.5), upto=at("03:00"))
     assert world.holds(sublot) == []
-    world._add(Calibration(sensor_id=sensor, done_at=at("03:00"), due_at=DAY + timedelta(days=365), as_found_ok=False,
-                           as_found_error=1.0, known_at=at("03:30")))  # fmt: skip
+    world._add(
+        Calibration(
+            sensor_id=sensor,
+            done_at=at("03:00"),
+            due_at=DAY + timedelta(days=365),
+            as_found_ok=False,
+            as_found_error=1.0,
+            known_at=at("03:30"),
+        )
+    )
     world.do(lambda u: world.judge.again(u, room, DAY - timedelta(days=300)), now=at("03:30"))
     assert world.excursions(sublot) == [(sublot, "high", at("01:00"), at("02:00"), "uncertain")]
 
@@ -199,10 +215,18 @@ def test_the_excursions_are_a_function_of_the_data(world: World, seed: int) -> N
         zone = world.zone(name)
         sublot = world.sublot(world.item(*limits), zone, at("01:00"))
         readings = [
-            Reading(f"s1/a/{name}/p1/temperature", at("01:00") + offset, value, "Cel", at("01:00"), None, quality,
-                    "" if quality is Quality.GOOD else "device_reported")
+            Reading(
+                f"s1/a/{name}/p1/temperature",
+                at("01:00") + offset,
+                value,
+                "Cel",
+                at("01:00"),
+                None,
+                quality,
+                "" if quality is Quality.GOOD else "device_reported",
+            )
             for offset, value, quality in values
-        ]  # fmt: skip
+        ]
         upto = [("g1", Watermark("source", at("07:00"), (f"s1/a/{name}",)))]
         if name == "whole":
             world.fold(readings, upto, now=at("07:00"))

@@ -37,8 +37,12 @@ def test_good_goods_between_two_warm_offices_break_nothing(world: World) -> None
     assert world.holds(made.goods) == []
     with world.engine.connect() as conn:
         assert conn.execute(text("SELECT count(*) FROM excursion")).scalar_one() == 0
-        silent = conn.execute(text("SELECT start_at, stop_at FROM gap_standing WHERE zone_id IN"
-                                   " (SELECT id FROM zone WHERE kind = 'recorder')")).all()  # fmt: skip
+        silent = conn.execute(
+            text(
+                "SELECT start_at, stop_at FROM gap_standing WHERE zone_id IN"
+                " (SELECT id FROM zone WHERE kind = 'recorder')"
+            )
+        ).all()
         assert silent == [], "what it did before and after is no silence of the goods"
 
 
@@ -63,8 +67,9 @@ def test_a_first_reading_in_the_next_hour_speaks_back_as_well(world: World) -> N
 def test_a_recorder_that_began_too_late_leaves_the_beginning_unproven(world: World) -> None:
     made = journey(world, every(5, at("09:02"), at("11:57"), 5.0))
     assert sorted(made.found(), key=str) == [
-        ("high", at("08:00"), at("09:00"), "unproven"), ("instant", at("08:00"), at("08:00"), "unproven"),
-    ]  # fmt: skip
+        ("high", at("08:00"), at("09:00"), "unproven"),
+        ("instant", at("08:00"), at("08:00"), "unproven"),
+    ]
 
 
 def test_a_departure_keyed_late_moves_what_counts(world: World) -> None:
@@ -80,9 +85,10 @@ def test_a_second_stay_begins_anew(world: World) -> None:
     shed = world.zone("shed", points=())
     goods = world.sublot(world.item(AT_ONCE, OVER_8_FOR_60), shed, at("05:00"), released=False)
     values = [
-        *every(5, at("05:02"), at("08:57"), 5.0), *every(5, at("09:02"), at("09:57"), OFFICE),
+        *every(5, at("05:02"), at("08:57"), 5.0),
+        *every(5, at("09:02"), at("09:57"), OFFICE),
         *every(5, at("10:02"), at("12:57"), 5.0),
-    ]  # fmt: skip
+    ]
 
     def bind(start: datetime, stop: datetime) -> None:
         order = Order("R-1", series(values), sublot=goods, start=start, stop=stop)

@@ -138,12 +138,14 @@ def test_a_silence_in_the_file_is_judged_and_one_at_its_end_too(world: World) ->
         journey.arrive()
     gap.take([*every(5, at("07:00"), at("09:00"), 5.0), *every(5, at("11:00"), at("13:00"), 5.0)])
     assert gap.found() == [
-        ("high", at("09:30"), at("10:30"), "unproven"), ("low", at("09:30"), at("10:00"), "unproven"),
-    ]  # fmt: skip
+        ("high", at("09:30"), at("10:30"), "unproven"),
+        ("low", at("09:30"), at("10:00"), "unproven"),
+    ]
     early.take(every(5, at("07:00"), at("10:00"), 5.0))  # its battery died at 10:00
     assert early.found() == [
-        ("high", at("10:30"), at("11:30"), "unproven"), ("low", at("10:30"), at("11:00"), "unproven"),
-    ]  # fmt: skip
+        ("high", at("10:30"), at("11:30"), "unproven"),
+        ("low", at("10:30"), at("11:00"), "unproven"),
+    ]
     assert gap.world.holds(gap.goods) == ["unproven", "unproven"]
 
 
@@ -193,8 +195,12 @@ def test_no_import_holds_back_a_live_gateway_or_looks_like_a_silent_one(world: W
     world.do(lambda u: import_recorder(u, Judge(), order, live=True), now=at("07:00", 1))
     address = "s1/a/store/F-1/temperature"
     world.feed(
-        "store", every(5, at("06:05", 1), at("09:00", 1), 9.0), point="F-1", upto=at("09:00", 1), gateway="live",
-    )  # fmt: skip
+        "store",
+        every(5, at("06:05", 1), at("09:00", 1), 9.0),
+        point="F-1",
+        upto=at("09:00", 1),
+        gateway="live",
+    )
     assert [row[1:] for row in world.excursions(goods)] == [("high", at("06:05", 1), at("07:05", 1), "proven")]
     with world.engine.connect() as conn:
         assert (
@@ -215,11 +221,21 @@ def test_a_lots_recorder_counts_where_nobody_else_measured(world: World) -> None
     assert [row[1:] for row in world.excursions(goods)] == LIVE
     named = Order("R-1", series(FILE), sublot=goods, start=at("12:30"), stop=at("14:00"))
     with pytest.raises(Refused):
-        world.do(lambda u: import_recorder(u, Judge(), Order("R-2", series(FILE), lot=named.lot or 1,
-                 start=at("00:10"), stop=at("00:20")), live=True), now=at("16:00"))  # fmt: skip
+        world.do(
+            lambda u: import_recorder(
+                u,
+                Judge(),
+                Order("R-2", series(FILE), lot=named.lot or 1, start=at("00:10"), stop=at("00:20")),
+                live=True,
+            ),
+            now=at("16:00"),
+        )
     world.do(lambda u: import_recorder(u, Judge(), named, live=True), now=at("16:30"))
-    assert [row[1:] for row in world.excursions(goods)] == [*LIVE[:1], ("high", at("12:30"), at("13:30"), "proven"),
-                                                           LIVE[1]]  # fmt: skip
+    assert [row[1:] for row in world.excursions(goods)] == [
+        *LIVE[:1],
+        ("high", at("12:30"), at("13:30"), "proven"),
+        LIVE[1],
+    ]
 
 
 def _number(world: World, sublot: int) -> str:

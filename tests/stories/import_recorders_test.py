@@ -58,7 +58,7 @@ def test_humidity_is_judged_beside_temperature(world: World) -> None:
     moist = [Value(when, 80.0 if at("10:00") <= when <= at("10:40") else 50.0) for when, _ in GOOD]
     assert in_a_shed(world, *series(GOOD), Series("humidity", "%", moist)) == [
         ("damp", at("10:02"), at("10:32"), "proven"),
-    ]  # fmt: skip
+    ]
 
 
 def test_a_quantity_is_the_profiles_however_it_is_written(world: World) -> None:
@@ -78,11 +78,19 @@ def test_a_boxs_recorder_speaks_for_its_box_alone(world: World) -> None:
     item = world.item(OVER_8_FOR_60)
     boxed, loose = world.sublot(item, room, at("01:00")), world.sublot(item, room, at("01:00"))
     world.feed("room1", every(5, at("01:00"), at("02:00"), 5.0), upto=at("02:00"))
-    made = world.do(lambda u: shipments.create(
-        u, "SH-1", "C-1", [(boxed, Decimal(100)), (loose, Decimal(100))], [shipments.Leg("dock", "far", truck)],
-        kind="transfer", receiving_zone_id=far,
-        loggers=[shipments.Logger("BOX", zone_id=box), shipments.Logger("TRUCK")],
-    ), now=at("02:00"))  # fmt: skip
+    made = world.do(
+        lambda u: shipments.create(
+            u,
+            "SH-1",
+            "C-1",
+            [(boxed, Decimal(100)), (loose, Decimal(100))],
+            [shipments.Leg("dock", "far", truck)],
+            kind="transfer",
+            receiving_zone_id=far,
+            loggers=[shipments.Logger("BOX", zone_id=box), shipments.Logger("TRUCK")],
+        ),
+        now=at("02:00"),
+    )
     assert made.id is not None
     number = made.id
     world.feed("room1", every(5, at("02:05"), at("07:59"), 5.0), upto=at("08:00"))
@@ -107,11 +115,19 @@ def test_a_recorder_counts_through_all_legs_and_between_them(world: World) -> No
     trucks, depot = (world.zone("truck1", points=()), world.zone("truck2", points=())), world.zone("depot", points=())
     goods = world.sublot(world.item(OVER_8_FOR_60), room, at("01:00"))
     world.feed("room1", every(5, at("01:00"), at("02:00"), 5.0), upto=at("02:00"))
-    made = world.do(lambda u: shipments.create(
-        u, "SH-1", "C-1", [(goods, Decimal(100))],
-        [shipments.Leg("dock", "depot", trucks[0], depot), shipments.Leg("depot", "far", trucks[1])],
-        kind="transfer", receiving_zone_id=far, loggers=[shipments.Logger("R-1")],
-    ), now=at("02:00"))  # fmt: skip
+    made = world.do(
+        lambda u: shipments.create(
+            u,
+            "SH-1",
+            "C-1",
+            [(goods, Decimal(100))],
+            [shipments.Leg("dock", "depot", trucks[0], depot), shipments.Leg("depot", "far", trucks[1])],
+            kind="transfer",
+            receiving_zone_id=far,
+            loggers=[shipments.Logger("R-1")],
+        ),
+        now=at("02:00"),
+    )
     assert made.id is not None
     number = made.id
     world.feed("room1", every(5, at("02:05"), at("07:59"), 5.0), upto=at("08:00"))

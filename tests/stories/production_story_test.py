@@ -28,10 +28,15 @@ def bill(plant: Plant, tolerance: str = "0.02") -> int:
         production.Step(20, "pack", "PACK-1"),
     ]
     made = plant.do(
-        "pat", at("00:01"), production.create_bom, plant.items["kit"], Decimal(10),
-        [(plant.items["vaccine"], Decimal(10)), (plant.items["label"], Decimal(20))], steps,
+        "pat",
+        at("00:01"),
+        production.create_bom,
+        plant.items["kit"],
+        Decimal(10),
+        [(plant.items["vaccine"], Decimal(10)), (plant.items["label"], Decimal(20))],
+        steps,
         tolerance=Decimal(tolerance),
-    )  # fmt: skip
+    )
     assert made.id is not None
     return made.id
 
@@ -78,8 +83,10 @@ def test_a_hold_stops_the_running_order_and_the_next_ready_one_starts(plant: Pla
     blocked = order(plant, "WO-3", bom, plant.goods(), labels, due="11:00")
     warm3 = plant.one(
         "SELECT sublot_id FROM work_order_material m JOIN work_order_line l ON l.id = m.line_id "
-        "WHERE m.order_id = :o AND l.item_id = :i", o=blocked, i=plant.items["vaccine"],
-    )  # fmt: skip
+        "WHERE m.order_id = :o AND l.item_id = :i",
+        o=blocked,
+        i=plant.items["vaccine"],
+    )
     assert listed(plant, "FILL-1") == ["WO-1", "WO-3", "WO-2"]
     plant.do("pat", at("01:00"), scheduling.start_next, "FILL-1")
     assert state(plant, first) == "running"
@@ -137,8 +144,9 @@ def test_from_material_to_a_closed_order(plant: Plant) -> None:
     assert born.state == "quarantine"
     edges = plant.rows("SELECT parent_id, amount, transformation FROM genealogy WHERE child_id = :c", c=born.id)
     assert sorted(edges) == [
-        (vaccine, Decimal(90), f"work_order:{made}"), (labels, Decimal(180), f"work_order:{made}"),
-    ]  # fmt: skip
+        (vaccine, Decimal(90), f"work_order:{made}"),
+        (labels, Decimal(180), f"work_order:{made}"),
+    ]
     with pytest.raises(Refused, match="still at pack"):
         plant.do("pat", at("03:05"), production.apply, made, "complete")
     plant.do("pat", at("03:10"), production.finish_operation, step(plant, made, 20))
@@ -257,15 +265,40 @@ def test_a_held_line_is_replaced_and_the_order_unblocked(plant: Plant) -> None:
 
 
 FORBIDDEN = [
-    ("planned", "release"), ("planned", "start"), ("planned", "hold"), ("planned", "block"), ("planned", "complete"),
-    ("material_ok", "start"), ("material_ok", "hold"), ("material_ok", "complete"), ("released", "check_material"),
-    ("released", "complete"), ("released", "resume"), ("running", "release"), ("running", "start"),
-    ("running", "block"), ("running", "reconcile"), ("running", "close"), ("running", "abort"), ("held", "start"),
-    ("held", "complete"), ("held", "unblock"), ("held", "hold"), ("blocked", "start"), ("blocked", "release"),
-    ("blocked", "resume"), ("completed", "start"), ("completed", "resume"), ("completed", "close"),
-    ("completed", "hold"), ("reconciled", "reconcile"), ("reconciled", "resume"), ("closed", "close"),
-    ("closed", "start"), ("closed", "reconcile"),
-]  # fmt: skip
+    ("planned", "release"),
+    ("planned", "start"),
+    ("planned", "hold"),
+    ("planned", "block"),
+    ("planned", "complete"),
+    ("material_ok", "start"),
+    ("material_ok", "hold"),
+    ("material_ok", "complete"),
+    ("released", "check_material"),
+    ("released", "complete"),
+    ("released", "resume"),
+    ("running", "release"),
+    ("running", "start"),
+    ("running", "block"),
+    ("running", "reconcile"),
+    ("running", "close"),
+    ("running", "abort"),
+    ("held", "start"),
+    ("held", "complete"),
+    ("held", "unblock"),
+    ("held", "hold"),
+    ("blocked", "start"),
+    ("blocked", "release"),
+    ("blocked", "resume"),
+    ("completed", "start"),
+    ("completed", "resume"),
+    ("completed", "close"),
+    ("completed", "hold"),
+    ("reconciled", "reconcile"),
+    ("reconciled", "resume"),
+    ("closed", "close"),
+    ("closed", "start"),
+    ("closed", "reconcile"),
+]
 
 
 @pytest.mark.parametrize(("source", "move"), FORBIDDEN)

@@ -81,8 +81,15 @@ def test_a_wrong_password_signs_nothing(plant: Plant) -> None:
 
 def test_a_disposition_lifts_its_own_hold_and_nothing_else(plant: Plant) -> None:
     sublot, excursion = ended(plant)
-    plant.do("quinn", at("04:30"), lots.place_hold, sublot_id=sublot, kind="quality", reason="complaint",
-             since_at=at("04:30"))  # fmt: skip
+    plant.do(
+        "quinn",
+        at("04:30"),
+        lots.place_hold,
+        sublot_id=sublot,
+        kind="quality",
+        reason="complaint",
+        since_at=at("04:30"),
+    )
     other = plant.goods()
     plant.judged(at("04:40"), other, plant.breach("02:00", "03:00", "03:20"))
     plant.dispose(at("05:00"), excursion)
@@ -136,8 +143,7 @@ def test_a_rejected_sublot_never_moves_to_a_customer(plant: Plant, decision: str
 
 def test_restrict_lifts_the_hold_and_leaves_a_condition(plant: Plant) -> None:
     sublot, excursion = ended(plant)
-    plant.dispose(at("05:00"), excursion, "restrict",
-                  restrictions=[quality.Restrict("market", {"only": ["DE"]})])  # fmt: skip
+    plant.dispose(at("05:00"), excursion, "restrict", restrictions=[quality.Restrict("market", {"only": ["DE"]})])
     assert plant.open_holds(sublot) == []
     with pytest.raises(Refused, match="market"):
         plant.do("lou", at("06:00"), lots.reserve, sublot, 1, "sale", "shipment:1", context={"market": "FR"})
@@ -148,9 +154,11 @@ def test_what_a_disposition_needs(plant: Plant) -> None:
     _, excursion = ended(plant)
     plant.do("quinn", at("05:00"), quality.assess, excursion, "seen")
     for decision, reason, more in (
-        ("forgive", "x", {}), ("accept", "  ", {}), ("restrict", "x", {}),
+        ("forgive", "x", {}),
+        ("accept", "  ", {}),
+        ("restrict", "x", {}),
         ("accept", "x", {"restrictions": [quality.Restrict("market", {"only": ["DE"]})]}),
-    ):  # fmt: skip
+    ):
         signing = quality.disposing(excursion, decision, reason, **more)
         with pytest.raises(Invalid):
             plant.sign("quinn", at("05:05"), signing, PASSWORD, login="quinn")
@@ -189,10 +197,15 @@ def test_the_signature_covers_the_excursion_as_it_stood(plant: Plant) -> None:
 
 def gap(plant: Plant, zone: str, start: str, stop: str | None) -> None:
     def work(u: Unit) -> None:
-        u.session.add(GapRecord(
-            zone_id=plant.zones[zone], start_at=at(start), stop_at=at(stop) if stop else None, reason="sensor silent",
-            known_at=u.now,
-        ))  # fmt: skip
+        u.session.add(
+            GapRecord(
+                zone_id=plant.zones[zone],
+                start_at=at(start),
+                stop_at=at(stop) if stop else None,
+                reason="sensor silent",
+                known_at=u.now,
+            )
+        )
 
     plant.act("judge", at("12:00"), work)
 
@@ -295,8 +308,11 @@ def test_a_silent_gateway_is_one_incident_and_no_hold(plant: Plant) -> None:
 
     def marks(u: Unit) -> None:
         for zone in ("room-a", "room-b"):
-            u.session.add(SourceWatermark(zone_id=plant.zones[zone], gateway="gw-1", source="mqtt",
-                                          upto=at("02:00"), received_at=at("02:00")))  # fmt: skip
+            u.session.add(
+                SourceWatermark(
+                    zone_id=plant.zones[zone], gateway="gw-1", source="mqtt", upto=at("02:00"), received_at=at("02:00")
+                )
+            )
 
     plant.act("judge", at("02:00"), marks)
 
@@ -307,7 +323,7 @@ def test_a_silent_gateway_is_one_incident_and_no_hold(plant: Plant) -> None:
     say("room-b", "02:11", active=True)
     assert plant.rows("SELECT kind, gateway, zone_id, started_at, ended_at FROM incident") == [
         ("silent_gateway", "gw-1", None, at("02:10"), None),
-    ]  # fmt: skip
+    ]
     assert plant.one("SELECT count(*) FROM hold") == 0
     say("room-a", "08:00", active=False)
     assert plant.one("SELECT ended_at FROM incident") is None
@@ -319,8 +335,18 @@ def test_a_silent_gateway_is_one_incident_and_no_hold(plant: Plant) -> None:
 
 def test_a_deviation_is_concluded_by_qa_and_its_hold_lifted_by_itself(plant: Plant) -> None:
     sublot = plant.goods(released=False)
-    plant.do("wanda", at("05:00"), lots.post_fact, sublot, 5, "customer", purpose="sale", reference="paper 7",
-             at=at("04:50"), reason="found in the book")  # fmt: skip
+    plant.do(
+        "wanda",
+        at("05:00"),
+        lots.post_fact,
+        sublot,
+        5,
+        "customer",
+        purpose="sale",
+        reference="paper 7",
+        at=at("04:50"),
+        reason="found in the book",
+    )
     deviation, detail = plant.one("SELECT id, detail FROM deviation")
     assert "unreleased" in detail
     with pytest.raises(Forbidden):
@@ -332,30 +358,63 @@ def test_a_deviation_is_concluded_by_qa_and_its_hold_lifted_by_itself(plant: Pla
 
 
 EXCURSION_FORBIDDEN = [
-    ("open", "assess"), ("open", "dispose"), ("open", "close"), ("ended", "dispose"), ("ended", "close"),
-    ("assessed", "assess"), ("assessed", "close"), ("assessed", "end"), ("dispositioned", "assess"),
-    ("dispositioned", "dispose"), ("dispositioned", "supersede"), ("dispositioned", "reopen"),
-    ("closed", "supersede"), ("closed", "reopen"), ("closed", "close"), ("closed", "dispose"),
-    ("superseded", "reopen"), ("superseded", "assess"), ("superseded", "dispose"), ("superseded", "end"),
-]  # fmt: skip
+    ("open", "assess"),
+    ("open", "dispose"),
+    ("open", "close"),
+    ("ended", "dispose"),
+    ("ended", "close"),
+    ("assessed", "assess"),
+    ("assessed", "close"),
+    ("assessed", "end"),
+    ("dispositioned", "assess"),
+    ("dispositioned", "dispose"),
+    ("dispositioned", "supersede"),
+    ("dispositioned", "reopen"),
+    ("closed", "supersede"),
+    ("closed", "reopen"),
+    ("closed", "close"),
+    ("closed", "dispose"),
+    ("superseded", "reopen"),
+    ("superseded", "assess"),
+    ("superseded", "dispose"),
+    ("superseded", "end"),
+]
 
 
 @pytest.mark.parametrize(("source", "move"), EXCURSION_FORBIDDEN)
 def test_forbidden_moves_of_an_excursion(source: str, move: str) -> None:
     excursion = Excursion(
-        id=1, limit_key="x", kind="instant", certainty="proven", out=timedelta(0), state=source, started_at=at("00:00"),
-        broke_at=at("00:00"), known_at=at("00:00"),
-    )  # fmt: skip
+        id=1,
+        limit_key="x",
+        kind="instant",
+        certainty="proven",
+        out=timedelta(0),
+        state=source,
+        started_at=at("00:00"),
+        broke_at=at("00:00"),
+        known_at=at("00:00"),
+    )
     with pytest.raises(IllegalMove, match=source):
         EXCURSION.apply(None, excursion, move, reason="try")  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize(("source", "move"), [
-    ("normal", "acknowledge"), ("normal", "return"), ("normal", "clear"), ("normal", "acknowledge_returned"),
-    ("acknowledged", "acknowledge"), ("acknowledged", "return"), ("acknowledged", "acknowledge_returned"),
-    ("returned_unacknowledged", "acknowledge"), ("returned_unacknowledged", "return"),
-    ("returned_unacknowledged", "clear"), ("unacknowledged", "clear"), ("unacknowledged", "acknowledge_returned"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("source", "move"),
+    [
+        ("normal", "acknowledge"),
+        ("normal", "return"),
+        ("normal", "clear"),
+        ("normal", "acknowledge_returned"),
+        ("acknowledged", "acknowledge"),
+        ("acknowledged", "return"),
+        ("acknowledged", "acknowledge_returned"),
+        ("returned_unacknowledged", "acknowledge"),
+        ("returned_unacknowledged", "return"),
+        ("returned_unacknowledged", "clear"),
+        ("unacknowledged", "clear"),
+        ("unacknowledged", "acknowledge_returned"),
+    ],
+)
 def test_forbidden_moves_of_an_alarm(source: str, move: str) -> None:
     from core.erp.quality.model import ZoneAlarm
 

@@ -39,9 +39,13 @@ class Journey:
     """Goods of a cold room that travel from 08:00 to 12:00 into a far room."""
 
     def __init__(
-        self, world: World, *loggers: str, truck_points: Sequence[str] = (), number: int = 1,
+        self,
+        world: World,
+        *loggers: str,
+        truck_points: Sequence[str] = (),
+        number: int = 1,
         limits: Sequence[ProfileLimit] = (OVER_8_FOR_60, FREEZE),
-    ) -> None:  # fmt: skip
+    ) -> None:
         self.world, self.number = world, number
         self.room = world.zone(f"room{number}")
         self.truck = world.zone(f"truck{number}", points=truck_points)
@@ -49,10 +53,19 @@ class Journey:
         item = world.item(*limits)
         self.goods = world.sublot(item, self.room, at("01:00"))
         world.feed(f"room{number}", every(5, at("01:00"), at("02:00"), 5.0), upto=at("02:00"))
-        made = world.do(lambda u: shipments.create(
-            u, f"SH-{number}", "C-1", [(self.goods, Decimal(100))], [shipments.Leg("dock", "far", self.truck)],
-            kind="transfer", receiving_zone_id=self.far, loggers=[shipments.Logger(x) for x in loggers],
-        ), now=at("02:00"))  # fmt: skip
+        made = world.do(
+            lambda u: shipments.create(
+                u,
+                f"SH-{number}",
+                "C-1",
+                [(self.goods, Decimal(100))],
+                [shipments.Leg("dock", "far", self.truck)],
+                kind="transfer",
+                receiving_zone_id=self.far,
+                loggers=[shipments.Logger(x) for x in loggers],
+            ),
+            now=at("02:00"),
+        )
         assert made.id is not None
         self.shipment = made.id
         world.feed(f"room{number}", every(5, at("02:05"), at("07:59"), 5.0), upto=at("08:00"))

@@ -67,8 +67,15 @@ def test_a_failed_as_found_check_makes_a_proven_excursion_uncertain(world: World
     room = world.zone("room")
     sensor = world.sensor("room", done=DAY - timedelta(days=300), due=DAY + timedelta(days=65))
     sublot = world.sublot(world.item(OVER_8_FOR_60), room, at("01:00"))
-    world.feed("room", [*every(5, at("01:00"), at("02:55"), 5.0), *every(5, at("03:00"), at("04:30"), 8.5),
-                        *every(5, at("04:35"), at("06:00"), 5.0)], upto=at("06:00"))  # fmt: skip
+    world.feed(
+        "room",
+        [
+            *every(5, at("01:00"), at("02:55"), 5.0),
+            *every(5, at("03:00"), at("04:30"), 8.5),
+            *every(5, at("04:35"), at("06:00"), 5.0),
+        ],
+        upto=at("06:00"),
+    )
     assert world.excursions(sublot) == [(sublot, "high", at("03:00"), at("04:00"), "proven")]
     calibrate(world, sensor, "06:00", now="06:10", error=1.0)
     assert world.excursions(sublot) == [(sublot, "high", at("03:00"), at("04:00"), "uncertain")]
@@ -82,8 +89,15 @@ def test_a_calibration_recorded_after_it_expired_covers_nothing_since(world: Wor
     room = world.zone("room")
     sensor = world.sensor("room", done=DAY - timedelta(days=300), due=DAY + timedelta(days=65))
     sublot = world.sublot(world.item(OVER_8_FOR_60), room, at("01:00"))
-    world.feed("room", [*every(5, at("01:00"), at("03:55"), 5.0), *every(5, at("04:00"), at("05:30"), 9.0),
-                        *every(5, at("05:35"), at("06:00"), 5.0)], upto=at("06:00"))  # fmt: skip
+    world.feed(
+        "room",
+        [
+            *every(5, at("01:00"), at("03:55"), 5.0),
+            *every(5, at("04:00"), at("05:30"), 9.0),
+            *every(5, at("05:35"), at("06:00"), 5.0),
+        ],
+        upto=at("06:00"),
+    )
     assert world.excursions(sublot) == [(sublot, "high", at("04:00"), at("05:00"), "proven")]
     calibrate(world, sensor, "01:30", now="06:10", due=HOUR)  # due again at 02:30
     found = {(limit, started): certainty for _, limit, started, _, certainty in world.excursions(sublot)}
@@ -104,8 +118,9 @@ def test_exchanging_a_sensor_resets_nothing(world: World) -> None:
     room = world.zone("room")
     world.sensor("room", done=DAY - timedelta(days=30), due=DAY + YEAR)
     sublot = world.sublot(world.item(OVER_8_FOR_60), room, at("01:00"))
-    world.feed("room", [*every(5, at("01:00"), at("01:55"), 5.0), *every(5, at("02:00"), at("02:40"), 9.0)],
-               upto=at("02:40"))  # fmt: skip
+    world.feed(
+        "room", [*every(5, at("01:00"), at("01:55"), 5.0), *every(5, at("02:00"), at("02:40"), 9.0)], upto=at("02:40")
+    )
 
     def exchange(u: Unit) -> None:
         fresh = catalog.create_sensor(u, "SN-fresh")
@@ -140,8 +155,9 @@ def test_what_a_version_no_longer_in_force_said_is_superseded_and_its_hold_stand
     assert first == [(sublot, "high", at("01:00"), at("02:00"), "proven")]
     version = stricter(world, item, since="05:10", now="05:10")
     with world.engine.connect() as conn:
-        rows = conn.execute(text("SELECT version_id = :v, state = 'superseded' FROM excursion ORDER BY id"),
-                            {"v": version}).all()  # fmt: skip
+        rows = conn.execute(
+            text("SELECT version_id = :v, state = 'superseded' FROM excursion ORDER BY id"), {"v": version}
+        ).all()
     assert [tuple(row) for row in rows] == [(False, True), (True, False)]
     assert world.excursions(sublot) == first
     assert world.holds(sublot)

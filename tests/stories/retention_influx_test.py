@@ -54,16 +54,22 @@ def test_shipped_dropped_shown_told_late_and_judged_right(engine: Engine, tmp_pa
         message = gateway.cut(readings, marks, partition=partition_of(ROOM))
         transact(engine, system("ingest"), world.events, lambda u: folder.fold(u, [message]), now or upto)
 
-    early = [*every(5, at("01:00"), at("02:00"), 5.0), *every(5, at("03:00"), at("03:15"), 9.0),
-             *every(5, at("03:20"), at("05:00"), 5.0)]  # fmt: skip
+    early = [
+        *every(5, at("01:00"), at("02:00"), 5.0),
+        *every(5, at("03:00"), at("03:15"), 9.0),
+        *every(5, at("03:20"), at("05:00"), 5.0),
+    ]
     hear(early, upto=at("05:00"))
     world.put(sublot, None, at("05:00"))
     hear(every(30, at("00:00", 13), at("12:00", 13), 6.0), upto=LATER)
     with influxd(tmp_path / "influx") as (server, influx):
         settings = Settings(
-            instance="test", secret_key=SecretStr("s" * 40), data_dir=tmp_path, influx_url=influx.settings.url,
+            instance="test",
+            secret_key=SecretStr("s" * 40),
+            data_dir=tmp_path,
+            influx_url=influx.settings.url,
             influx_bucket=influx.settings.bucket,
-        )  # fmt: skip
+        )
         with influx_behind(engine, *settings.store_behind()) as store:
             assert store is not None
             assert ship(engine, store, LATER) == 2
@@ -77,10 +83,13 @@ def test_shipped_dropped_shown_told_late_and_judged_right(engine: Engine, tmp_pa
             assert len(shown) == len(early) + 25
             chart = client.get("/readings/chart", params={**span, "pixels": 14}).json()
             assert [(each["lowest"], each["highest"], each["count"]) for each in chart] == [
-                (5.0, 9.0, len(early)), (6.0, 6.0, 25)
-            ]  # fmt: skip
-            through = client.get(f"/sublots/{sublot}/exposure", params={"start": at("03:00").isoformat(),
-                                                                        "stop": at("03:30").isoformat()})  # fmt: skip
+                (5.0, 9.0, len(early)),
+                (6.0, 6.0, 25),
+            ]
+            through = client.get(
+                f"/sublots/{sublot}/exposure",
+                params={"start": at("03:00").isoformat(), "stop": at("03:30").isoformat()},
+            )
             assert through.status_code == 200, through.text
             assert through.json()["highest"] == 9.0
             server.stop()

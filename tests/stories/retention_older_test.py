@@ -107,17 +107,19 @@ def test_a_failed_as_found_check_reaches_into_dropped_weeks(world: World, behind
     room = world.zone("room")
     sensor = world.sensor("room", done=DAY - timedelta(days=300), due=DAY + timedelta(days=65))
     sublot = world.sublot(world.item(OVER_8_FOR_60), room, at("01:00"))
-    world.feed("room", [*every(5, at("01:00"), at("03:00"), 7.5), *every(5, at("03:05"), at("05:00"), 5.0)],
-               upto=at("05:00"))  # fmt: skip
+    world.feed(
+        "room", [*every(5, at("01:00"), at("03:00"), 7.5), *every(5, at("03:05"), at("05:00"), 5.0)], upto=at("05:00")
+    )
     world.feed("room", every(10, at("05:10"), at("00:00", 1), 5.0), upto=at("00:00", 1))
     drop(world, behind)
     before = set(world.excursions(sublot))
     year = timedelta(days=365)
     world.do(
-        lambda u: catalog.record_calibration(u, sensor, at("12:00", 13), DAY + year, as_found_ok=False,
-                                             as_found_error=1.0),
+        lambda u: catalog.record_calibration(
+            u, sensor, at("12:00", 13), DAY + year, as_found_ok=False, as_found_error=1.0
+        ),
         now=at("13:00", 13),
-    )  # fmt: skip
+    )
     assert (sublot, "high", at("01:00"), at("02:00"), "uncertain") in set(world.excursions(sublot)) - before
 
 

@@ -21,15 +21,27 @@ def plant(engine: Engine) -> Plant:
 
 
 def ship(
-    plant: Plant, code: str, *lines: tuple[int, object], now: str = "01:00", kind: str = "sale", to: str | None = None,
+    plant: Plant,
+    code: str,
+    *lines: tuple[int, object],
+    now: str = "01:00",
+    kind: str = "sale",
+    to: str | None = None,
     loggers: tuple[str, ...] = (),
-) -> int:  # fmt: skip
+) -> int:
     """A planned shipment by the truck."""
     made = plant.do(
-        "lou", at(now), shipments.create, code, "C-100", [(s, Decimal(str(a))) for s, a in lines],
-        [shipments.Leg("dock", "C-100", plant.zones["truck"])], kind=kind,
-        receiving_zone_id=plant.zones[to] if to else None, loggers=[shipments.Logger(x) for x in loggers],
-    )  # fmt: skip
+        "lou",
+        at(now),
+        shipments.create,
+        code,
+        "C-100",
+        [(s, Decimal(str(a))) for s, a in lines],
+        [shipments.Leg("dock", "C-100", plant.zones["truck"])],
+        kind=kind,
+        receiving_zone_id=plant.zones[to] if to else None,
+        loggers=[shipments.Logger(x) for x in loggers],
+    )
     assert made.id is not None
     return made.id
 
@@ -75,9 +87,10 @@ def test_the_truck_that_left_at_0258(plant: Plant) -> None:
     for shipment in (left, stays):
         plant.do("wanda", at("02:30"), shipments.pick, shipment)
     version = plant.versions["cold"]
-    plant.emit(at("03:00"), SublotsJudged(tuple(
-        Judged(s, version, (plant.breach("02:00", "03:00"),)) for s in (gone, waiting)
-    )))  # fmt: skip
+    plant.emit(
+        at("03:00"),
+        SublotsJudged(tuple(Judged(s, version, (plant.breach("02:00", "03:00"),)) for s in (gone, waiting))),
+    )
     with pytest.raises(Refused, match="held") as refusal:
         plant.do("lou", at("03:05"), shipments.dispatch, stays)
     assert any(o["kind"] == "held" for o in refusal.value.extra["obstacles"])
@@ -89,9 +102,10 @@ def test_the_truck_that_left_at_0258(plant: Plant) -> None:
     assert posted == (at("02:58"), at("03:05"), True, "customer")
     assert plant.one("SELECT happened_at, known_at, shipment_id FROM deviation") == (at("02:58"), at("03:05"), left)
     assert holds_on(plant, left) == 1
-    assert plant.one(
-        "SELECT zone_id FROM custody_fact WHERE sublot_id = :s AND at = :t", s=gone, t=at("02:58")
-    ) == plant.zones["truck"]  # fmt: skip
+    assert (
+        plant.one("SELECT zone_id FROM custody_fact WHERE sublot_id = :s AND at = :t", s=gone, t=at("02:58"))
+        == plant.zones["truck"]
+    )
     assert plant.one("SELECT state FROM shipment WHERE id = :s", s=stays) == "picked"
 
 
@@ -107,8 +121,9 @@ def test_a_held_shipment_arrives_into_quarantine_and_is_never_accepted(plant: Pl
     plant.do("lou", at("05:00"), shipments.arrived, shipment, at("04:55"), "unloaded")
     assert plant.one("SELECT state FROM shipment") == "arrived"
     assert plant.one("SELECT state, zone_id FROM sublot WHERE id = :s", s=sublot) == (
-        "quarantine", plant.zones["far-room"],
-    )  # fmt: skip
+        "quarantine",
+        plant.zones["far-room"],
+    )
     with pytest.raises(Refused, match="held"):
         plant.do("wanda", at("05:10"), shipments.accept, shipment)
     plant.judged(at("05:20"), sublot, plant.breach("03:00", "04:00", "04:55", zone="truck"))
@@ -174,8 +189,9 @@ def test_picked_goods_on_hold_are_put_back_and_the_rest_goes(plant: Plant) -> No
     plant.do("wanda", at("02:00"), shipments.pick, shipment)
     plant.judged(at("03:00"), bad, plant.breach("02:00", "03:00"))
     assert plant.rows("SELECT kind FROM stock_task WHERE done_at IS NULL ORDER BY kind") == [
-        ("put_back",), ("reallocate",),
-    ]  # fmt: skip
+        ("put_back",),
+        ("reallocate",),
+    ]
     (bad_line,) = plant.rows("SELECT id FROM shipment_line WHERE sublot_id = :s", s=bad)
     plant.do("wanda", at("03:10"), shipments.put_back, bad_line[0])
     assert plant.rows("SELECT kind FROM stock_task WHERE done_at IS NULL") == []
@@ -196,10 +212,18 @@ def test_an_excursion_known_after_departure_opens_a_field_action(plant: Plant) -
     version = plant.versions["cold"]
     breach = plant.breach("02:00", "03:00", "03:30")
     plant.emit(at("09:00"), SublotsJudged((Judged(sublot, version, (breach,)), Judged(part, version, (breach,)))))
-    assert plant.one("SELECT a.sublot_id, happened_at, known_at, deadline, c.consignee, c.amount, c.shipment_id "
-                     "FROM field_action a JOIN field_action_consignee c ON c.action_id = a.id") == (
-        part, at("03:00"), at("09:00"), at("09:00", day=1), "C-100", Decimal(40), shipment,
-    )  # fmt: skip
+    assert plant.one(
+        "SELECT a.sublot_id, happened_at, known_at, deadline, c.consignee, c.amount, c.shipment_id "
+        "FROM field_action a JOIN field_action_consignee c ON c.action_id = a.id"
+    ) == (
+        part,
+        at("03:00"),
+        at("09:00"),
+        at("09:00", day=1),
+        "C-100",
+        Decimal(40),
+        shipment,
+    )
     action, whom = plant.one("SELECT action_id, id FROM field_action_consignee")
     with pytest.raises(Refused, match="C-100"):
         plant.do("quinn", at("10:00"), shipments.close_field_action, action, "all told")
@@ -215,9 +239,14 @@ def test_the_shippers_own_climate_is_the_innermost(plant: Plant) -> None:
     with pytest.raises(Invalid, match="check digit"):
         plant.do("wanda", at("01:30"), shipments.pack, number, "340123450000000018")
     plant.do(
-        "wanda", at("01:30"), shipments.pack, number, "(00)340123450000000017", kind="shipper",
+        "wanda",
+        at("01:30"),
+        shipments.pack,
+        number,
+        "(00)340123450000000017",
+        kind="shipper",
         zone_id=plant.zones["shipper"],
-    )  # fmt: skip
+    )
     plant.do("wanda", at("02:00"), shipments.pick, shipment)
     plant.do("lou", at("02:10"), shipments.dispatch, shipment)
     assert plant.one("SELECT zone_id FROM sublot WHERE id = :s", s=sublot) == plant.zones["shipper"]
@@ -321,15 +350,37 @@ def test_a_customers_return_is_a_new_sublot_in_quarantine(plant: Plant) -> None:
 
 
 FORBIDDEN = [
-    ("planned", "dispatch"), ("planned", "accept"), ("planned", "refuse"), ("picked", "pick"), ("picked", "accept"),
-    ("picked", "refuse"), ("dispatched", "pick"), ("dispatched", "dispatch"), ("dispatched", "accept"),
-    ("in_transit", "pick"), ("in_transit", "dispatch"), ("in_transit", "depart"), ("in_transit", "accept"),
-    ("in_transit", "refuse"), ("arrived", "pick"), ("arrived", "dispatch"), ("arrived", "depart"),
-    ("arrived", "arrive"), ("accepted", "pick"), ("accepted", "dispatch"), ("accepted", "depart"),
-    ("accepted", "arrive"), ("accepted", "accept"), ("accepted", "refuse"), ("refused", "pick"),
-    ("refused", "dispatch"), ("refused", "depart"), ("refused", "arrive"), ("refused", "accept"),
+    ("planned", "dispatch"),
+    ("planned", "accept"),
+    ("planned", "refuse"),
+    ("picked", "pick"),
+    ("picked", "accept"),
+    ("picked", "refuse"),
+    ("dispatched", "pick"),
+    ("dispatched", "dispatch"),
+    ("dispatched", "accept"),
+    ("in_transit", "pick"),
+    ("in_transit", "dispatch"),
+    ("in_transit", "depart"),
+    ("in_transit", "accept"),
+    ("in_transit", "refuse"),
+    ("arrived", "pick"),
+    ("arrived", "dispatch"),
+    ("arrived", "depart"),
+    ("arrived", "arrive"),
+    ("accepted", "pick"),
+    ("accepted", "dispatch"),
+    ("accepted", "depart"),
+    ("accepted", "arrive"),
+    ("accepted", "accept"),
+    ("accepted", "refuse"),
+    ("refused", "pick"),
+    ("refused", "dispatch"),
+    ("refused", "depart"),
+    ("refused", "arrive"),
+    ("refused", "accept"),
     ("refused", "refuse"),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("state", "move"), FORBIDDEN)

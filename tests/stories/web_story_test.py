@@ -36,12 +36,24 @@ pytestmark = pytest.mark.browser
 
 PASSWORD = "correct horse battery"
 KEY = "0123456789abcdef0123456789abcdef"
-ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-             "--disable-component-update", "--disable-sync"]  # fmt: skip
+ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
 SOON = 15_000
 DATABASE = "web_story"
-PEOPLE = {"qa": Role.QA, "engineer": Role.PLANT_ENGINEER, "rp": Role.RESPONSIBLE_PERSON, "wall": Role.DISPLAY,
-          "lou": Role.LOGISTICS}  # fmt: skip
+PEOPLE = {
+    "qa": Role.QA,
+    "engineer": Role.PLANT_ENGINEER,
+    "rp": Role.RESPONSIBLE_PERSON,
+    "wall": Role.DISPLAY,
+    "lou": Role.LOGISTICS,
+}
 expect.set_options(timeout=SOON)
 
 
@@ -75,9 +87,11 @@ def served(postgres: EmbeddedPostgres, tmp_path_factory: pytest.TempPathFactory)
         conn.execute(f'CREATE DATABASE "{DATABASE}"'.encode())
     port = free_port()
     env = os.environ | {
-        "LOTWISE_DATABASE_URL": postgres.url(DATABASE), "LOTWISE_SECRET_KEY": KEY, "LOTWISE_INSTANCE": "test",
+        "LOTWISE_DATABASE_URL": postgres.url(DATABASE),
+        "LOTWISE_SECRET_KEY": KEY,
+        "LOTWISE_INSTANCE": "test",
         "LOTWISE_DATA_DIR": str(folder),
-    }  # fmt: skip
+    }
     command = [sys.executable, "-c", "from lotwise.cli import main; main()", "serve", "--port", str(port)]
     log = folder / "serve.log"
     with log.open("wb") as out, subprocess.Popen(command, env=env, cwd=folder, stdout=out, stderr=out) as process:
@@ -355,10 +369,19 @@ def test_logistics_tries_a_recorders_file_and_then_binds_it(served: Served, tmp_
     bay, truck, far = world.zone("bay"), world.zone("van", points=()), world.zone("far")
     goods = world.sublot(world.item(OVER_8_FOR_60), bay, at("07:00"))
     world.feed("bay", every(5, at("07:00"), at("08:00"), 5.0), upto=at("08:00"))
-    sent = world.do(lambda u: shipments.create(
-        u, "SH-WEB", "C-1", [(goods, Decimal(100))], [shipments.Leg("dock", "far", truck)], kind="transfer",
-        receiving_zone_id=far, loggers=[shipments.Logger("R-7")],
-    ), now=at("07:30"))  # fmt: skip
+    sent = world.do(
+        lambda u: shipments.create(
+            u,
+            "SH-WEB",
+            "C-1",
+            [(goods, Decimal(100))],
+            [shipments.Leg("dock", "far", truck)],
+            kind="transfer",
+            receiving_zone_id=far,
+            loggers=[shipments.Logger("R-7")],
+        ),
+        now=at("07:30"),
+    )
     assert sent.id is not None
     world.do(lambda u: shipments.departed(u, sent.id or 0, at("08:00"), "paper"), now=at("08:05"))
     world.do(lambda u: shipments.arrived(u, sent.id or 0, at("12:00"), "unloaded"), now=at("12:10"))
@@ -429,9 +452,12 @@ def test_the_api_keeps_its_paths(served: Served) -> None:
         assert http.get("/api/v1/instance").json()["instance"] == "test"
         assert http.get("/api/v1/openapi.json").json()["info"]["title"] == "Lotwise"
         for method, path, status in (
-            ("GET", "/api/v1/no-such", 404), ("GET", "/api", 404), ("DELETE", "/api/v1/instance", 405),
-            ("GET", "/api/v1/excursions", 401), ("TRACE", "/api/v1/excursions", 405),
-        ):  # fmt: skip
+            ("GET", "/api/v1/no-such", 404),
+            ("GET", "/api", 404),
+            ("DELETE", "/api/v1/instance", 405),
+            ("GET", "/api/v1/excursions", 401),
+            ("TRACE", "/api/v1/excursions", 405),
+        ):
             answer = http.request(method, path)
             assert (answer.status_code, answer.headers["content-type"]) == (status, "application/problem+json"), path
             assert (answer.headers.get("allow") == "GET") == (status == 405), path

@@ -62,9 +62,9 @@ def item_profiles(item_id: Id, door: Door) -> list[AssignOut]:
 @needs("catalog.profiles")
 def assign_profile(item_id: Id, body: AssignIn, door: Door) -> JSONResponse:
     """Judges an item by a profile version from then on."""
-    return door.post(lambda u: AssignOut.model_validate(
-        service.assign_profile(u, item_id, body.version_id, body.from_at or u.now)
-    ))  # fmt: skip
+    return door.post(
+        lambda u: AssignOut.model_validate(service.assign_profile(u, item_id, body.version_id, body.from_at or u.now))
+    )
 
 
 @router.get("/profiles")

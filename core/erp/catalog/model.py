@@ -23,7 +23,7 @@ class Site(SQLModel, table=True):
 
     __tablename__ = "site"
 
-    id: int | None = identity()
+    id: int = identity()
     code: str = Field(unique=True)
     name: str
     timezone: str = "UTC"
@@ -39,7 +39,7 @@ class Zone(SQLModel, table=True):
     __tablename__ = "zone"
     __table_args__ = (CheckConstraint("band_low IS NULL OR band_high IS NULL OR band_low < band_high"),)
 
-    id: int | None = identity()
+    id: int = identity()
     site_id: int | None = ref(index=True)
     address: str = Field(unique=True)
     name: str
@@ -59,7 +59,7 @@ class ZoneNesting(SQLModel, table=True):
 
     __tablename__ = "zone_nesting"
 
-    id: int | None = identity()
+    id: int = identity()
     zone_id: int | None = ref(index=True)
     parent_id: int | None = ref()
     from_at: datetime = moment()
@@ -75,7 +75,7 @@ class Point(SQLModel, table=True):
     __tablename__ = "point"
     __table_args__ = (CheckConstraint("role IN ('required', 'spare', 'machine')"),)
 
-    id: int | None = identity()
+    id: int = identity()
     zone_id: int | None = ref(index=True)
     address: str = Field(unique=True)
     quantity: str
@@ -90,7 +90,7 @@ class Sensor(SQLModel, table=True):
 
     __tablename__ = "sensor"
 
-    id: int | None = identity()
+    id: int = identity()
     serial: str = Field(unique=True)
     model: str = ""
 
@@ -100,7 +100,7 @@ class Installation(SQLModel, table=True):
 
     __tablename__ = "installation"
 
-    id: int | None = identity()
+    id: int = identity()
     sensor_id: int | None = ref(index=True)
     point_id: int | None = ref(index=True)
     from_at: datetime = moment()
@@ -118,7 +118,7 @@ class Calibration(SQLModel, table=True):
 
     __tablename__ = "calibration"
 
-    id: int | None = identity()
+    id: int = identity()
     sensor_id: int | None = ref(index=True)
     done_at: datetime = moment()
     due_at: datetime = moment()
@@ -134,7 +134,7 @@ class StorageProfile(SQLModel, table=True):
 
     __tablename__ = "storage_profile"
 
-    id: int | None = identity()
+    id: int = identity()
     code: str = Field(unique=True)
     name: str
 
@@ -145,7 +145,7 @@ class ProfileVersion(SQLModel, table=True):
     __tablename__ = "profile_version"
     __table_args__ = (UniqueConstraint("profile_id", "version"),)
 
-    id: int | None = identity()
+    id: int = identity()
     profile_id: int | None = ref(index=True)
     version: int
     allowed_gap: timedelta = Field(sa_column=Column(Interval, nullable=False))
@@ -167,7 +167,7 @@ class ProfileLimit(SQLModel, table=True):
         CheckConstraint("kind IN ('instant', 'consecutive', 'cumulative')"),
     )
 
-    id: int | None = identity()
+    id: int = identity()
     version_id: int | None = ref(index=True)
     key: str
     quantity: str = "temperature"
@@ -186,7 +186,7 @@ class Item(SQLModel, table=True):
 
     __tablename__ = "item"
 
-    id: int | None = identity()
+    id: int = identity()
     code: str = Field(unique=True)
     name: str
     uom: str = "each"
@@ -202,7 +202,7 @@ class ItemProfile(SQLModel, table=True):
     __tablename__ = "item_profile"
     __table_args__ = (Index("item_profile_item", "item_id", "from_at"),)
 
-    id: int | None = identity()
+    id: int = identity()
     item_id: int | None = ref()
     version_id: int | None = ref()
     from_at: datetime = moment()

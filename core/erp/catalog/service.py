@@ -179,9 +179,16 @@ def install(u: Unit, sensor_id: int, point_id: int, from_at: datetime, to_at: da
 
 
 def record_calibration(
-    u: Unit, sensor_id: int, done_at: datetime, due_at: datetime, *, as_found_ok: bool | None = None,
-    as_found_error: float = 0.0, as_found_tolerance: float | None = None, certificate: str = "",
-) -> Calibration:  # fmt: skip
+    u: Unit,
+    sensor_id: int,
+    done_at: datetime,
+    due_at: datetime,
+    *,
+    as_found_ok: bool | None = None,
+    as_found_error: float = 0.0,
+    as_found_tolerance: float | None = None,
+    certificate: str = "",
+) -> Calibration:
     """A calibration; a failed as-found check re-judges everything since the last good one.
 
     Whether it passed follows from error and tolerance, where it is not said. Raises Invalid (said otherwise than these
@@ -193,16 +200,29 @@ def record_calibration(
     if done_at > u.now:
         raise Invalid(f"{done_at.isoformat()} has not happened yet")
     as_found_ok = passed(as_found_ok, as_found_error, as_found_tolerance)
-    row = _add(u, Calibration(
-        sensor_id=sensor_id, done_at=done_at, due_at=due_at, as_found_ok=as_found_ok, as_found_error=as_found_error,
-        as_found_tolerance=as_found_tolerance, certificate=certificate, known_at=u.now,
-    ), "calibration")  # fmt: skip
+    row = _add(
+        u,
+        Calibration(
+            sensor_id=sensor_id,
+            done_at=done_at,
+            due_at=due_at,
+            as_found_ok=as_found_ok,
+            as_found_error=as_found_error,
+            as_found_tolerance=as_found_tolerance,
+            certificate=certificate,
+            known_at=u.now,
+        ),
+        "calibration",
+    )
     since = done_at if as_found_ok else _last_good(u, sensor_id, done_at)
     i, p = table(Installation), table(Point)
     zones = u.conn.execute(
-        select(p.c.zone_id).distinct().join(i, i.c.point_id == p.c.id)
-        .where(i.c.sensor_id == sensor_id, or_(i.c.to_at.is_(None), i.c.to_at > since)).order_by(p.c.zone_id)
-    ).scalars()  # fmt: skip
+        select(p.c.zone_id)
+        .distinct()
+        .join(i, i.c.point_id == p.c.id)
+        .where(i.c.sensor_id == sensor_id, or_(i.c.to_at.is_(None), i.c.to_at > since))
+        .order_by(p.c.zone_id)
+    ).scalars()
     u.emit(JudgingChanged(tuple(zones), (), since, "calibration"))
     return row
 
@@ -261,8 +281,12 @@ def add_version(
         limit.version_id = version.id
         u.session.add(limit)
     u.session.flush()
-    u.audit("profile_version.limits", "profile_version", version.id,
-            after={"limits": [limit.model_dump() for limit in limits]})  # fmt: skip
+    u.audit(
+        "profile_version.limits",
+        "profile_version",
+        version.id,
+        after={"limits": [limit.model_dump() for limit in limits]},
+    )
     return version
 
 
@@ -317,7 +341,9 @@ def profile_version_of(u: Unit, item_id: int, at: datetime) -> ProfileVersion | 
     """The version by which an item is judged at an instant; None: none."""
     t = table(ItemProfile)
     found = u.conn.execute(
-        select(t.c.version_id).where(t.c.item_id == item_id, t.c.from_at <= at)
-        .order_by(t.c.from_at.desc(), t.c.id.desc()).limit(1)
-    ).scalar()  # fmt: skip
+        select(t.c.version_id)
+        .where(t.c.item_id == item_id, t.c.from_at <= at)
+        .order_by(t.c.from_at.desc(), t.c.id.desc())
+        .limit(1)
+    ).scalar()
     return u.session.get_one(ProfileVersion, found) if found is not None else None

@@ -36,10 +36,21 @@ class SiteOut(Answer):
 class ZoneIn(Body):
     """A zone; the band (°C) is the room's own, for its alarm."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{
-        "site_id": 1, "address": "north/store/cold-1", "name": "Cold room 1", "band_low": 2, "band_high": 8,
-        "band_delay": "PT5M", "allowed_gap": "PT30M",
-    }]})  # fmt: skip
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "site_id": 1,
+                    "address": "north/store/cold-1",
+                    "name": "Cold room 1",
+                    "band_low": 2,
+                    "band_high": 8,
+                    "band_delay": "PT5M",
+                    "allowed_gap": "PT30M",
+                }
+            ]
+        }
+    )
     site_id: Ref
     address: Annotated[str, Field(max_length=200, examples=["north/store/cold-1"])]
     name: Text
@@ -94,10 +105,21 @@ class NestingOut(Answer):
 class PointIn(Body):
     """One measured quantity, addressed site/area/zone/device/quantity; the unit is UCUM."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{
-        "zone_id": 1, "address": "north/store/cold-1/probe-1/temperature", "quantity": "temperature", "unit": "Cel",
-        "role": "required", "plausible_low": -40, "plausible_high": 80,
-    }]})  # fmt: skip
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "zone_id": 1,
+                    "address": "north/store/cold-1/probe-1/temperature",
+                    "quantity": "temperature",
+                    "unit": "Cel",
+                    "role": "required",
+                    "plausible_low": -40,
+                    "plausible_high": 80,
+                }
+            ]
+        }
+    )
     zone_id: Ref
     address: Annotated[str, Field(max_length=400)]
     quantity: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
@@ -241,12 +263,19 @@ def _reachable(unit: str, *values: float | None) -> None:
 class VersionIn(Body):
     """A version of a profile; never changed once made."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{
-        "allowed_gap": "PT30M", "limits": [
-            {"key": "high", "op": ">", "threshold": 8, "kind": "consecutive", "delay": "PT1H"},
-            {"key": "low", "op": "<", "threshold": 2, "kind": "consecutive", "delay": "PT1H"},
-        ],
-    }]})  # fmt: skip
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "allowed_gap": "PT30M",
+                    "limits": [
+                        {"key": "high", "op": ">", "threshold": 8, "kind": "consecutive", "delay": "PT1H"},
+                        {"key": "low", "op": "<", "threshold": 2, "kind": "consecutive", "delay": "PT1H"},
+                    ],
+                }
+            ]
+        }
+    )
     allowed_gap: Span
     limits: Annotated[list[LimitShape], Field(max_length=50)]
     shortest_event: Span = timedelta(0)

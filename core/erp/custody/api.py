@@ -81,9 +81,9 @@ class StayOut(Answer):
 @needs("custody.post")
 def put(sublot_id: Id, body: PutIn, door: Door) -> JSONResponse:
     """A fact, never refused; it may be learned late, and what the goods went through is judged again."""
-    return door.post(lambda u: FactOut.model_validate(
-        service.put(u, sublot_id, body.zone_id, not_future(body.at, u), body.reason)
-    ))  # fmt: skip
+    return door.post(
+        lambda u: FactOut.model_validate(service.put(u, sublot_id, body.zone_id, not_future(body.at, u), body.reason))
+    )
 
 
 @router.post("/sublots/{sublot_id}/transfer", status_code=201, response_model=FactOut)
@@ -127,7 +127,7 @@ def stays(sublot_id: Id, door: Door, known_at: Moment | None = None) -> list[Sta
 @needs("custody.post")
 def retract(fact_id: Id, body: RetractIn, door: Door) -> JSONResponse:
     """Says that a fact was wrong; it stays on record."""
-    return door.post(lambda u: FactOut.model_validate(service.retract(u, fact_id, body.reason)))  # fmt: skip
+    return door.post(lambda u: FactOut.model_validate(service.retract(u, fact_id, body.reason)))
 
 
 @router.get("/zones/{zone_id}/stays")
@@ -139,7 +139,9 @@ def zone_stays(
 ) -> list[StayOut]:
     """Which sublots stood in the zone during a time."""
     since = start or now_utc()
-    return door.read(lambda u: [
-        StayOut(sublot_id=sublot_id, zone_id=zone_id, from_at=a, to_at=b)
-        for sublot_id, a, b in service.standing_in(u.conn, zone_id, since, stop)
-    ])  # fmt: skip
+    return door.read(
+        lambda u: [
+            StayOut(sublot_id=sublot_id, zone_id=zone_id, from_at=a, to_at=b)
+            for sublot_id, a, b in service.standing_in(u.conn, zone_id, since, stop)
+        ]
+    )

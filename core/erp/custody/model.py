@@ -19,7 +19,7 @@ class CustodyFact(SQLModel, table=True):
     __tablename__ = "custody_fact"
     __table_args__ = (Index("custody_sublot", "sublot_id", "at"), Index("custody_zone", "zone_id", "at"))
 
-    id: int | None = identity()
+    id: int = identity()
     sublot_id: int | None = ref()
     zone_id: int | None = ref(nullable=True)
     at: datetime = moment()
@@ -36,7 +36,7 @@ class HandlingUnit(SQLModel, table=True):
 
     __tablename__ = "handling_unit"
 
-    id: int | None = identity()
+    id: int = identity()
     sscc: str = Field(unique=True)
     kind: str = "pallet"
     zone_id: int | None = ref(nullable=True)
@@ -47,7 +47,7 @@ class HandlingUnitContent(SQLModel, table=True):
 
     __tablename__ = "handling_unit_content"
 
-    id: int | None = identity()
+    id: int = identity()
     handling_unit_id: int | None = ref(index=True)
     sublot_id: int | None = ref(index=True)
     from_at: datetime = moment()

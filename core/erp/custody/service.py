@@ -58,18 +58,37 @@ def lock_zones(u: Unit, sublot_ids: Sequence[int], zone_ids: Sequence[int] = ())
 
 
 def _append(
-    u: Unit, sublot_id: int, zone_id: int | None, at: datetime, reason: str, *,
-    copy_of_id: int | None = None, retracts_id: int | None = None,
-) -> CustodyFact:  # fmt: skip
+    u: Unit,
+    sublot_id: int,
+    zone_id: int | None,
+    at: datetime,
+    reason: str,
+    *,
+    copy_of_id: int | None = None,
+    retracts_id: int | None = None,
+) -> CustodyFact:
     before = intervals(u, [sublot_id])[sublot_id]
-    fact = CustodyFact(sublot_id=sublot_id, zone_id=zone_id, at=at, known_at=u.now, actor=u.actor.login, reason=reason,
-                       copy_of_id=copy_of_id, retracts_id=retracts_id)  # fmt: skip
+    fact = CustodyFact(
+        sublot_id=sublot_id,
+        zone_id=zone_id,
+        at=at,
+        known_at=u.now,
+        actor=u.actor.login,
+        reason=reason,
+        copy_of_id=copy_of_id,
+        retracts_id=retracts_id,
+    )
     u.session.add(fact)
     u.session.flush()
     after = intervals(u, [sublot_id])[sublot_id]
     _place(u, sublot_id, after)
-    u.audit("custody.retract" if retracts_id else "custody.put", "sublot", sublot_id, reason=reason or None,
-            after={"fact_id": fact.id, "zone_id": zone_id, "at": at, "retracts_id": retracts_id})  # fmt: skip
+    u.audit(
+        "custody.retract" if retracts_id else "custody.put",
+        "sublot",
+        sublot_id,
+        reason=reason or None,
+        after={"fact_id": fact.id, "zone_id": zone_id, "at": at, "retracts_id": retracts_id},
+    )
     u.outbox("custody.changed", sublot_id, {"sublot_id": sublot_id, "zone_id": zone_id, "at": at, "known_at": u.now})
     changed = set(before) ^ set(after)
     zones = sorted({zone for zone, _, _ in changed if zone is not None})
@@ -118,10 +137,15 @@ def retract(u: Unit, fact_id: int, reason: str) -> CustodyFact:
     if u.conn.execute(select(facts.c.id).where(facts.c.retracts_id == fact_id)).first() is not None:
         raise Conflict(f"fact {fact_id} is retracted already", fact_id=fact_id)
     done = _append(u, wrong.sublot_id, wrong.zone_id, wrong.at, reason, retracts_id=fact_id)
-    copies = select(facts.c.id).where(
-        facts.c.copy_of_id == fact_id, facts.c.retracts_id.is_(None),
-        ~facts.c.id.in_(select(facts.c.retracts_id).where(facts.c.retracts_id.is_not(None))),
-    ).order_by(facts.c.id)  # fmt: skip
+    copies = (
+        select(facts.c.id)
+        .where(
+            facts.c.copy_of_id == fact_id,
+            facts.c.retracts_id.is_(None),
+            ~facts.c.id.in_(select(facts.c.retracts_id).where(facts.c.retracts_id.is_not(None))),
+        )
+        .order_by(facts.c.id)
+    )
     for copy_id in u.conn.execute(copies).scalars().all():
         retract(u, copy_id, reason)
     return done
@@ -136,10 +160,13 @@ def inherit_history(u: Unit, parent_id: int, child_id: int) -> None:
         return
     columns = [c for c in facts.c.keys() if c not in {"id", "sublot_id", "copy_of_id"}]  # noqa: SIM118 - a collection
     stored = {row.id: row for row in u.conn.execute(select(facts).where(facts.c.id.in_([f.id for f in keep])))}
-    u.conn.execute(insert(CustodyFact), [
-        {**{name: getattr(stored[fact.id], name) for name in columns}, "sublot_id": child_id, "copy_of_id": fact.id}
-        for fact in keep
-    ])  # fmt: skip
+    u.conn.execute(
+        insert(CustodyFact),
+        [
+            {**{name: getattr(stored[fact.id], name) for name in columns}, "sublot_id": child_id, "copy_of_id": fact.id}
+            for fact in keep
+        ],
+    )
     spans = intervals(u, [child_id])[child_id]
     _place(u, child_id, spans)
     u.emit(CustodyChanged(child_id, tuple(sorted({z for z, _, _ in spans if z is not None})), keep[0].at))
@@ -227,8 +254,9 @@ def transfer(u: Unit, sublot_id: int, zone_id: int, *, purpose: str | None = Non
         if wanted != lots.Purpose.RESCUE:
             raise Refused(
                 f"sublot {sublot.code} is held and {zone.address} accepts no held stock; a rescue may bring it there",
-                sublot_id=sublot_id, zone_id=zone_id,
-            )  # fmt: skip
+                sublot_id=sublot_id,
+                zone_id=zone_id,
+            )
         u.need("rescue")
         if not _within_band(u, sublot_id, zone):
             raise Refused(f"{zone.address} is not within the profile of sublot {sublot.code}", zone_id=zone_id)

@@ -117,10 +117,19 @@ def readings(
     _check(start, stop)
     door.read(lambda _: None)  # the permit; no transaction is open while another server is asked
     return [
-        ReadingOut(point=found.point, at=found.at, value=found.value, unit=found.unit, quality=int(found.quality),
-                   reason=found.reason, source_at=found.source_at, edge_at=found.edge_at, simulated=found.simulated)
+        ReadingOut(
+            point=found.point,
+            at=found.at,
+            value=found.value,
+            unit=found.unit,
+            quality=int(found.quality),
+            reason=found.reason,
+            source_at=found.source_at,
+            edge_at=found.edge_at,
+            simulated=found.simulated,
+        )
         for found in series_of(door.engine).read(point, start, stop)[:limit]
-    ]  # fmt: skip
+    ]
 
 
 @router.get("/readings/chart")

@@ -161,6 +161,8 @@ def _blind(ways: Ways, zone: int, version: int, stays: Stays) -> Told:
             tail = proven[-1][1] - proven[-1][0] if proven and proven[-1][1] == seen.stop else 0
             limits[key][:, index] = (
                 *(r.length(of[level]) for level in LEVELS),
-                max((b - a for a, b in proven), default=0), head, tail,
-            )  # fmt: skip
+                max((b - a for a, b in proven), default=0),
+                head,
+                tail,
+            )
     return Told(replace(stays, stop=stop), Figures.nothing(count), limits)

@@ -127,9 +127,12 @@ class Curve:
         self._factor = np.where(seen.covered, factor, 0.0)
         widths = np.where(seen.covered, seen.widths(), 0)
         self._sums = Sums(
-            widths, self._value * widths, self._factor * widths,
-            low, high,
-        )  # fmt: skip
+            widths,
+            self._value * widths,
+            self._factor * widths,
+            low,
+            high,
+        )
 
     def add(self, starts: Ints, stops: Ints) -> tuple[Ints, Floats, Floats, Floats, Floats]:
         """(covered, heat, arrhenius, lowest, highest) of each [start, stop); nothing of an empty one."""
@@ -145,6 +148,9 @@ class Curve:
         warmth = warmth + self._factor[last] * after - self._factor[first] * before
         ends = np.where(some, last + 1, first)
         return (
-            np.where(some, covered, 0), np.where(some, heat, 0.0), np.where(some, warmth, 0.0),
-            sums.low.of(first, ends), -sums.high.of(first, ends),
-        )  # fmt: skip
+            np.where(some, covered, 0),
+            np.where(some, heat, 0.0),
+            np.where(some, warmth, 0.0),
+            sums.low.of(first, ends),
+            -sums.high.of(first, ends),
+        )

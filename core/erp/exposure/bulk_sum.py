@@ -67,13 +67,18 @@ def summed(profile: Profile, told: Sequence[Told], sublots: Sequence[int]) -> It
         limits.append(_limits(limit.key, rows, budget, start, stop, first, last))
     meaningful = not frozen(profile)
     columns = zip(
-        wanted[first].tolist(), start[first].tolist(), stop[last].tolist(),
-        np.add.reduceat(stop - start, first).tolist(), np.add.reduceat(column["covered"], first).tolist(),
-        np.minimum.reduceat(column["lowest"], first).tolist(), np.maximum.reduceat(column["highest"], first).tolist(),
-        np.add.reduceat(column["heat"], first).tolist(), np.add.reduceat(column["arrhenius"], first).tolist(),
+        wanted[first].tolist(),
+        start[first].tolist(),
+        stop[last].tolist(),
+        np.add.reduceat(stop - start, first).tolist(),
+        np.add.reduceat(column["covered"], first).tolist(),
+        np.minimum.reduceat(column["lowest"], first).tolist(),
+        np.maximum.reduceat(column["highest"], first).tolist(),
+        np.add.reduceat(column["heat"], first).tolist(),
+        np.add.reduceat(column["arrhenius"], first).tolist(),
         zip(*limits, strict=True) if limits else ((),) * len(first),
         strict=True,
-    )  # fmt: skip
+    )
     for index, begin, end, length, covered, lowest, highest, heat, arrhenius, seen in columns:
         whole = meaningful and 0 < covered == length
         yield (

@@ -114,10 +114,14 @@ def judge_items(u: Unit, item_ids: Collection[int]) -> None:
     """
     if not item_ids:
         return
-    ids = u.conn.execute(
-        text("SELECT s.id FROM sublot s JOIN lot l ON l.id = s.lot_id WHERE l.item_id = ANY(:items) ORDER BY s.id"),
-        {"items": sorted(item_ids)},
-    ).scalars().all()  # fmt: skip
+    ids = (
+        u.conn.execute(
+            text("SELECT s.id FROM sublot s JOIN lot l ON l.id = s.lot_id WHERE l.item_id = ANY(:items) ORDER BY s.id"),
+            {"items": sorted(item_ids)},
+        )
+        .scalars()
+        .all()
+    )
     lock_zones(u, _judging(u, ids))
     _judge_goods(u, ids, instead=True)
 

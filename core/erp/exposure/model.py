@@ -70,7 +70,7 @@ class GapRecord(SQLModel, table=True):
     __tablename__ = "gap_record"
     __table_args__ = (Index("gap_zone", "zone_id", "start_at"),)
 
-    id: int | None = identity()
+    id: int = identity()
     zone_id: int | None = ref(nullable=True)
     point_id: int | None = ref(nullable=True)
     start_at: datetime = moment()

@@ -246,10 +246,16 @@ def load_profiles(conn: Connection, version_ids: Iterable[int]) -> dict[int, Pro
         moved = convert(row.threshold + row.hysteresis, row.unit, unit)
         limits[row.version_id].append(
             Limit(
-                row.key, row.quantity, row.op, threshold, row.kind, span(row.delay), abs(moved - threshold),
+                row.key,
+                row.quantity,
+                row.op,
+                threshold,
+                row.kind,
+                span(row.delay),
+                abs(moved - threshold),
                 row.allowance,
             )
-        )  # fmt: skip
+        )
     return {
         row.id: Profile(
             row.id,

@@ -102,10 +102,19 @@ class Sealer:
             watched = self._watched()
             keys = keys_of(conn)
             head = keys.sign(seal_message(number, now, previous, watched, [(row.id, row.hash) for row in found]))
-            conn.execute(insert(AuditSeal), {
-                "number": number, "at": now, "row_ids": [row.id for row in found], "previous": previous, "hash": head,
-                "key_id": keys.current, "witness": watched[0], "witnessed": watched[1],
-            })  # fmt: skip
+            conn.execute(
+                insert(AuditSeal),
+                {
+                    "number": number,
+                    "at": now,
+                    "row_ids": [row.id for row in found],
+                    "previous": previous,
+                    "hash": head,
+                    "key_id": keys.current,
+                    "witness": watched[0],
+                    "witnessed": watched[1],
+                },
+            )
             conn.execute(insert(AuditSealed), [{"audit_id": row.id, "seal": number} for row in found])
             return len(found), Head(number, head)
 
@@ -124,8 +133,10 @@ class Sealer:
             last = newest(conn)
         if not self._witness.exists:
             if last.number:
-                self._say(f"no witness at {self._witness.path}: seals are kept in the database only until"
-                          " `lotwise audit adopt` has begun a new one")  # fmt: skip
+                self._say(
+                    f"no witness at {self._witness.path}: seals are kept in the database only until"
+                    " `lotwise audit adopt` has begun a new one"
+                )
                 return
             self._witness.begin(now)
         self._witness.refresh()

@@ -35,9 +35,13 @@ def create_user(u: Unit, login: str, name: str, password: str, roles: Iterable[s
     if u.conn.execute(select(users.c.id).where(users.c.login == login)).first() is not None:
         raise Conflict(f"there is a user {login} already", login=login)
     user = User(
-        login=login, name=name, password_hash=passwords.hash_of(password), roles=wanted, created_at=u.now,
+        login=login,
+        name=name,
+        password_hash=passwords.hash_of(password),
+        roles=wanted,
+        created_at=u.now,
         one_time_until=u.now + ONE_TIME if one_time else None,
-    )  # fmt: skip
+    )
     u.session.add(user)
     u.session.flush()
     u.audit("user.create", "user", user.id, after={"login": login, "name": name, "roles": wanted})
@@ -46,9 +50,13 @@ def create_user(u: Unit, login: str, name: str, password: str, roles: Iterable[s
 
 
 def change_user(
-    u: Unit, user_id: int, *, roles: Iterable[str] | None = None, active: bool | None = None,
+    u: Unit,
+    user_id: int,
+    *,
+    roles: Iterable[str] | None = None,
+    active: bool | None = None,
     password: str | None = None,
-) -> User:  # fmt: skip
+) -> User:
     """Changes a user's roles, password, or whether they may sign in. Raises NotFound, Invalid, Refused (last admin).
 
     A password given so is a one-time one: it signs nothing, and its owner chooses another at the first sign-in.
@@ -91,8 +99,11 @@ def _signs(roles: Iterable[str]) -> bool:
 def _tell(u: Unit, user: User, act: str, *, could: bool = False) -> None:
     """Somebody was given the means to sign records: whoever watches over that is told, not only the audit trail."""
     if _signs(user.roles) and user.active and not could:
-        u.outbox(SIGNER, user.id, {"act": act, "login": user.login, "name": user.name, "roles": user.roles,
-                                   "by": u.actor.login})  # fmt: skip
+        u.outbox(
+            SIGNER,
+            user.id,
+            {"act": act, "login": user.login, "name": user.name, "roles": user.roles, "by": u.actor.login},
+        )
 
 
 def _lock_admins(u: Unit) -> set[int]:

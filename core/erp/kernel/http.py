@@ -149,13 +149,17 @@ class Problem(BaseModel):
     model_config = ConfigDict(
         extra="allow",
         json_schema_extra={
-            "examples": [{
-                "type": "urn:lotwise:refused", "title": "Refused", "status": 409,
-                "detail": "sublot S-1 may not be taken for sale: held (held since 2026-03-02 03:00:00Z: warm)",
-                "obstacles": [{"kind": "held", "detail": "held since 2026-03-02 03:00:00Z: warm", "hold_id": 7}],
-            }]
+            "examples": [
+                {
+                    "type": "urn:lotwise:refused",
+                    "title": "Refused",
+                    "status": 409,
+                    "detail": "sublot S-1 may not be taken for sale: held (held since 2026-03-02 03:00:00Z: warm)",
+                    "obstacles": [{"kind": "held", "detail": "held since 2026-03-02 03:00:00Z: warm", "hold_id": 7}],
+                }
+            ]
         },
-    )  # fmt: skip
+    )
     type: str
     title: str
     status: int
@@ -211,9 +215,13 @@ class DoorKeeper:
         return transact(self.engine, self.actor, self.events, run, now_utc, patience=PATIENCE)
 
     async def sign(
-        self, signing: Signing[T], by: SignIn, shown: Callable[[Unit, T], BaseModel | Sequence[BaseModel]],
-        *, status: int = 201,
-    ) -> JSONResponse:  # fmt: skip
+        self,
+        signing: Signing[T],
+        by: SignIn,
+        shown: Callable[[Unit, T], BaseModel | Sequence[BaseModel]],
+        *,
+        status: int = 201,
+    ) -> JSONResponse:
         """Does what is signed, as `post`, after the signer's password was checked; while it is, nothing is locked.
 
         Raises Forbidden (permit, password), Invalid (first signing of a session without login), Busy.
@@ -283,10 +291,14 @@ async def _open(
     actor: Annotated[Actor, Depends(signed_in)],
     idempotency_key: Annotated[
         str | None,
-        Header(min_length=1, max_length=200, description="The same key and body post once.",
-               examples=["0b6f6a0e-2f0e-4a9e-8a57-2f0f2b9b9d0a"]),
+        Header(
+            min_length=1,
+            max_length=200,
+            description="The same key and body post once.",
+            examples=["0b6f6a0e-2f0e-4a9e-8a57-2f0f2b9b9d0a"],
+        ),
     ] = None,
-) -> DoorKeeper:  # fmt: skip
+) -> DoorKeeper:
     _only_known(request)
     streamed = request.headers.get("content-type", "").startswith("multipart/")
     body = b"" if streamed else await request.body()

@@ -23,7 +23,7 @@ class User(SQLModel, table=True):
 
     __tablename__ = "app_user"
 
-    id: int | None = identity()
+    id: int = identity()
     login: str = Field(unique=True)
     name: str
     password_hash: str
@@ -59,7 +59,7 @@ class AuditRow(SQLModel, table=True):
     __tablename__ = "audit"
     __table_args__ = (Index("audit_entity", "entity", "entity_id"), Index("audit_at", "at"))
 
-    id: int | None = identity()
+    id: int = identity()
     at: datetime = moment()
     actor: str
     action: str
@@ -110,7 +110,7 @@ class Restoration(SQLModel, table=True):
     __tablename__ = "restoration"
     __table_args__ = (UniqueConstraint("database_seal", "witnessed_seal"),)
 
-    id: int | None = identity()
+    id: int = identity()
     found_at: datetime = moment()
     database_seal: int = Field(sa_column=Column(BigInteger, nullable=False))
     witnessed_seal: int = Field(sa_column=Column(BigInteger, nullable=False))
@@ -125,7 +125,7 @@ class OutboxRow(SQLModel, table=True):
     __tablename__ = "outbox"
     __table_args__ = (Index("outbox_topic", "topic"),)
 
-    id: int | None = identity()
+    id: int = identity()
     at: datetime = moment()
     topic: str
     key: str
@@ -141,7 +141,7 @@ class OutboxTask(SQLModel, table=True):
         Index("outbox_task_open", "handler", "next_at", postgresql_where="done_at IS NULL"),
     )
 
-    id: int | None = identity()
+    id: int = identity()
     outbox_id: int = Field(sa_column=Column(BigInteger, nullable=False))
     handler: str
     attempts: int = 0
@@ -178,7 +178,7 @@ class Signature(SQLModel, table=True):
     __tablename__ = "signature"
     __table_args__ = (Index("signature_entity", "entity", "entity_id"),)
 
-    id: int | None = identity()
+    id: int = identity()
     user_id: int = Field(sa_column=Column(BigInteger, nullable=False))
     name: str
     at: datetime = moment()
@@ -200,7 +200,7 @@ class LoginAttempt(SQLModel, table=True):
         Index("login_attempt_session", "session", postgresql_where="session IS NOT NULL"),
     )
 
-    id: int | None = identity()
+    id: int = identity()
     login: str
     address: str
     at: datetime = moment()

@@ -15,20 +15,56 @@ DEEPEST = 6
 """Shapes within shapes that an example follows."""
 
 NAMED: dict[str, Any] = {
-    "reason": "label torn", "code": "A-1", "name": "Cold room 1", "lot": "A213B1", "number": "A213B1", "actor": "quinn",
-    "login": "quinn", "placed_by": "quinn", "password": "correct horse battery", "reference": "shipment:7",
-    "address": "plant/cold/room-1", "zone": "plant/cold/room-1", "point": "plant/cold/room-1/probe-1/temperature",
-    "unit": "Cel", "quantity": "temperature", "amount": "10", "on_hand": "100", "needed": "100", "consumed": "0",
-    "returned": "0", "scrap": "0", "key": "high", "limit_key": "high", "op": ">", "threshold": 8.0, "market": "DE",
-    "customer": "clinic-17", "consignee": "clinic-17", "serial": "LOG-1", "sscc": "340123450000000017",
-    "timezone": "Europe/Berlin", "gateway": "gateway-1", "source": "mqtt", "conclusion": "no effect on the goods",
-    "assessment": "31 min at 9 °C; stability covers 24 h", "state": "released", "certainty": "proven",
-    "cursor": "aWQ6Nw", "next": "aWQ6Nw", "tolerance": "0.02",
-}  # fmt: skip
+    "reason": "label torn",
+    "code": "A-1",
+    "name": "Cold room 1",
+    "lot": "A213B1",
+    "number": "A213B1",
+    "actor": "quinn",
+    "login": "quinn",
+    "placed_by": "quinn",
+    "password": "correct horse battery",
+    "reference": "shipment:7",
+    "address": "plant/cold/room-1",
+    "zone": "plant/cold/room-1",
+    "point": "plant/cold/room-1/probe-1/temperature",
+    "unit": "Cel",
+    "quantity": "temperature",
+    "amount": "10",
+    "on_hand": "100",
+    "needed": "100",
+    "consumed": "0",
+    "returned": "0",
+    "scrap": "0",
+    "key": "high",
+    "limit_key": "high",
+    "op": ">",
+    "threshold": 8.0,
+    "market": "DE",
+    "customer": "clinic-17",
+    "consignee": "clinic-17",
+    "serial": "LOG-1",
+    "sscc": "340123450000000017",
+    "timezone": "Europe/Berlin",
+    "gateway": "gateway-1",
+    "source": "mqtt",
+    "conclusion": "no effect on the goods",
+    "assessment": "31 min at 9 °C; stability covers 24 h",
+    "state": "released",
+    "certainty": "proven",
+    "cursor": "aWQ6Nw",
+    "next": "aWQ6Nw",
+    "tolerance": "0.02",
+}
 """What fields of these names hold, where their shape shows no example of its own."""
 
-FORMATS = {"date-time": "2026-03-02T03:00:00Z", "date": "2026-03-31", "duration": "PT30M", "password": "••••••••••",
-           "binary": "…"}  # fmt: skip
+FORMATS = {
+    "date-time": "2026-03-02T03:00:00Z",
+    "date": "2026-03-31",
+    "duration": "PT30M",
+    "password": "••••••••••",
+    "binary": "…",
+}
 
 Schema = Mapping[str, Any]
 
@@ -131,6 +167,12 @@ def _nothing(*_: object) -> Any:
 
 
 _MADE: dict[str, Callable[[Schema, Mapping[str, Schema], str, int], Any]] = {
-    "object": _object, "array": _array, "string": _string, "integer": _integer, "number": _number,
-    "boolean": lambda *_: True, "null": _nothing, "None": _nothing,
-}  # fmt: skip
+    "object": _object,
+    "array": _array,
+    "string": _string,
+    "integer": _integer,
+    "number": _number,
+    "boolean": lambda *_: True,
+    "null": _nothing,
+    "None": _nothing,
+}

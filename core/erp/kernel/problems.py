@@ -23,8 +23,13 @@ log = logging.getLogger(__name__)
 def problem_body(status: int, title: str, detail: str, **extra: Any) -> dict[str, Any]:
     """The problem document."""
     kind = title.lower().replace(" ", "-")
-    return {"type": f"urn:lotwise:{kind}", "title": title, "status": status, "detail": detail,
-            **jsonable_encoder(extra)}  # fmt: skip
+    return {
+        "type": f"urn:lotwise:{kind}",
+        "title": title,
+        "status": status,
+        "detail": detail,
+        **jsonable_encoder(extra),
+    }
 
 
 def _problem(status: int, title: str, detail: str, headers: dict[str, str] | None = None, **extra: Any) -> JSONResponse:

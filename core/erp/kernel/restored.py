@@ -99,8 +99,15 @@ def sign(u: Unit, *, restoration_id: int, proof: signatures.Proof, reason: str, 
     signature = signatures.take_pen(u, proof, _act(restoration_id, reason)).sign(restoration_id, record)
     changes = {"signature_id": signature.id, "signed_at": u.now, "record": record}
     u.conn.execute(update(_R).where(_R.c.id == restoration_id).values(changes))
-    u.audit("restoration.sign", "restoration", restoration_id, reason=reason, after={
-        "restored_to": record["restored_to"], "missing_seals": record["missing_seals"],
-        "missing_rows": record["missing_rows"],
-    })  # fmt: skip
+    u.audit(
+        "restoration.sign",
+        "restoration",
+        restoration_id,
+        reason=reason,
+        after={
+            "restored_to": record["restored_to"],
+            "missing_seals": record["missing_seals"],
+            "missing_rows": record["missing_rows"],
+        },
+    )
     return u.get_one(Restoration, restoration_id)

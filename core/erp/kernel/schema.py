@@ -10,32 +10,82 @@ from core.erp.kernel.ddl import FUNCTIONS, append_only, keeps, no_removal, only
 from core.erp.kernel.rights import give, grants
 
 MODULES = (
-    "core.erp.kernel", "core.erp.catalog", "core.erp.lots", "core.erp.custody", "core.erp.exposure",
-    "core.erp.quality", "core.erp.production", "core.erp.shipments", "core.erp.scheduling", "core.erp.recall",
-    "core.series", "core.ingest", "core.outbound", "core.web",
-)  # fmt: skip
+    "core.erp.kernel",
+    "core.erp.catalog",
+    "core.erp.lots",
+    "core.erp.custody",
+    "core.erp.exposure",
+    "core.erp.quality",
+    "core.erp.production",
+    "core.erp.shipments",
+    "core.erp.scheduling",
+    "core.erp.recall",
+    "core.series",
+    "core.ingest",
+    "core.outbound",
+    "core.web",
+)
 """Rooms that may bring tables, by name: the kernel imports none of them, it only asks them to load."""
 
 APPEND_ONLY = (
-    "audit", "audit_seal", "audit_sealed", "outbox", "signature", "stock_move", "custody_fact", "genealogy",
-    "disposition", "batch_release", "gap_record", "item_profile", "profile_limit", "profile_version", "calibration",
-)  # fmt: skip
+    "audit",
+    "audit_seal",
+    "audit_sealed",
+    "outbox",
+    "signature",
+    "stock_move",
+    "custody_fact",
+    "genealogy",
+    "disposition",
+    "batch_release",
+    "gap_record",
+    "item_profile",
+    "profile_limit",
+    "profile_version",
+    "calibration",
+)
 """Tables whose rows are never changed or removed (design, rules 3, 4 and 5). `reading` guards itself in core.series."""
 
 KEPT = (
-    "app_user", "site", "zone", "zone_nesting", "point", "sensor", "installation", "item", "storage_profile",
-    "work_centre", "bom", "routing_step", "work_order_line", "work_order_material", "work_order_operation",
-    "reservation", "stock_task", "shipment_leg", "shipment_line", "shipment_logger", "handling_unit",
-    "handling_unit_content", "zone_alarm", "field_action_consignee",
-)  # fmt: skip
+    "app_user",
+    "site",
+    "zone",
+    "zone_nesting",
+    "point",
+    "sensor",
+    "installation",
+    "item",
+    "storage_profile",
+    "work_centre",
+    "bom",
+    "routing_step",
+    "work_order_line",
+    "work_order_material",
+    "work_order_operation",
+    "reservation",
+    "stock_task",
+    "shipment_leg",
+    "shipment_line",
+    "shipment_logger",
+    "handling_unit",
+    "handling_unit_content",
+    "zone_alarm",
+    "field_action_consignee",
+)
 """Tables whose rows change, and are never removed: what is signed, judged or shipped goes on naming them."""
 
 IDENTITIES = {
-    "app_user": ("login",), "site": ("code",), "zone": ("address", "site_id"), "point": ("address", "zone_id"),
-    "sensor": ("serial",), "item": ("code",), "lot": ("item_id", "number", "maker", "expiry"),
-    "work_order": ("code", "item_id"), "shipment": ("code", "kind"),
+    "app_user": ("login",),
+    "site": ("code",),
+    "zone": ("address", "site_id"),
+    "point": ("address", "zone_id"),
+    "sensor": ("serial",),
+    "item": ("code",),
+    "lot": ("item_id", "number", "maker", "expiry"),
+    "work_order": ("code", "item_id"),
+    "shipment": ("code", "kind"),
     "reservation": ("sublot_id", "amount", "purpose", "reference"),
-}  # fmt: skip
+}
 """By what, beside its id, a row is known for ever (a zone's address is its identity: design §2.5)."""
 
 DATED = ("zone_nesting", "installation", "handling_unit_content")

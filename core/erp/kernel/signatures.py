@@ -82,15 +82,30 @@ class Pen:
             raise Forbidden(f"the password was given for other records than {act.entity} {entity_id}")
         assert u.actor.user_id is not None
         signature = Signature(
-            user_id=u.actor.user_id, name=self.name, at=u.now, meaning=act.meaning, entity=act.entity,
-            entity_id=str(entity_id), record_hash=record_hash(record), reason=act.reason, session=u.actor.session,
-        )  # fmt: skip
+            user_id=u.actor.user_id,
+            name=self.name,
+            at=u.now,
+            meaning=act.meaning,
+            entity=act.entity,
+            entity_id=str(entity_id),
+            record_hash=record_hash(record),
+            reason=act.reason,
+            session=u.actor.session,
+        )
         u.session.add(signature)
         u.session.flush()
-        u.audit("signature.sign", act.entity, entity_id, reason=act.reason, after={
-            "signature_id": signature.id, "name": self.name, "meaning": act.meaning,
-            "record_hash": signature.record_hash,
-        })  # fmt: skip
+        u.audit(
+            "signature.sign",
+            act.entity,
+            entity_id,
+            reason=act.reason,
+            after={
+                "signature_id": signature.id,
+                "name": self.name,
+                "meaning": act.meaning,
+                "record_hash": signature.record_hash,
+            },
+        )
         return signature
 
 
@@ -123,9 +138,14 @@ def prove(engine: Engine, actor: Actor, act: Act, password: str, *, login: str |
 
 
 def confirm(
-    engine: Engine, actor: Actor, password: str, now: datetime, *, first_needs_login: bool = False,
+    engine: Engine,
+    actor: Actor,
+    password: str,
+    now: datetime,
+    *,
+    first_needs_login: bool = False,
     choose: str | None = None,
-) -> User:  # fmt: skip
+) -> User:
     """The signed-in user, if the password is theirs; with `choose`, which is their password from then on.
 
     Raises Forbidden, Unauthenticated, and with `first_needs_login` Invalid before the first signing of the session.
@@ -137,8 +157,9 @@ def confirm(
         if row is None or not row.active or not session or _ended(u, session):
             raise Unauthenticated("this session has ended: sign in again", why="out")
         if first_needs_login and not _signed_before(u):
-            raise Invalid("the first signing of a session needs the login and the password",
-                          needs=["login", "password"])  # fmt: skip
+            raise Invalid(
+                "the first signing of a session needs the login and the password", needs=["login", "password"]
+            )
         ok = passwords.matches(row.password_hash, password)
         tries.remember(u.conn, actor.login, now, ok=ok, session=session)
         wrong = 0 if ok else tries.wrong_in_session(u.conn, session)
@@ -153,8 +174,11 @@ def confirm(
             session_ended=True,
         )
     if not ok:
-        raise Forbidden("the password does not match: nothing was signed" if choose is None
-                        else "the password does not match: it stays as it was")  # fmt: skip
+        raise Forbidden(
+            "the password does not match: nothing was signed"
+            if choose is None
+            else "the password does not match: it stays as it was"
+        )
     return User(**row._mapping)  # noqa: SLF001 - SQLAlchemy's public way to a row's dict
 
 

@@ -35,8 +35,12 @@ _ENDED = {
 
 def issue_token(user: User, key: str, now: datetime, minutes: int) -> tuple[str, int]:
     """(access token, seconds it lasts). It names the user and a session; roles are read afresh at every request."""
-    return _signed({"sub": str(user.id), "jti": uuid.uuid4().hex, "epoch": user.token_epoch, "began": int(
-        now.timestamp())}, key, now, minutes)  # fmt: skip
+    return _signed(
+        {"sub": str(user.id), "jti": uuid.uuid4().hex, "epoch": user.token_epoch, "began": int(now.timestamp())},
+        key,
+        now,
+        minutes,
+    )
 
 
 def _signed(claims: dict[str, Any], key: str, now: datetime, minutes: int) -> tuple[str, int]:

@@ -265,9 +265,14 @@ def unit(
 
 
 def transact(
-    engine: Engine, actor: Actor, events: Events, work: Callable[[Unit], T], now: When = None,
-    *, patience: timedelta | None = None,
-) -> T:  # fmt: skip
+    engine: Engine,
+    actor: Actor,
+    events: Events,
+    work: Callable[[Unit], T],
+    now: When = None,
+    *,
+    patience: timedelta | None = None,
+) -> T:
     """Runs `work` in a unit and retries the whole of it on deadlock or serialization failure, up to RETRIES times.
 
     Where it needs readings that PostgreSQL no longer has, it is undone, they are put back while nothing is locked, and

@@ -213,8 +213,10 @@ class _Rows:
     def late(self) -> Iterator[Finding]:
         """Rows that should be in a seal by now."""
         if self._late_count:
-            yield Finding("unsealed", f"audit rows {self._late} are older than {LATE.seconds} s and unsealed"
-                          f" ({self._late_count} in all)")  # fmt: skip
+            yield Finding(
+                "unsealed",
+                f"audit rows {self._late} are older than {LATE.seconds} s and unsealed ({self._late_count} in all)",
+            )
 
 
 class _Heads:

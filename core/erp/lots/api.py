@@ -53,7 +53,7 @@ def list_lots(
 @needs("stock.receive")
 def add_lot(body: LotIn, door: Door) -> JSONResponse:
     """A new lot."""
-    return door.post(lambda u: LotOut.model_validate(service.create_lot(u, **body.model_dump())))  # fmt: skip
+    return door.post(lambda u: LotOut.model_validate(service.create_lot(u, **body.model_dump())))
 
 
 @router.get("/lots/{lot_id}", tags=["lots"])
@@ -124,8 +124,12 @@ def movable(
     def work(u: Unit) -> MovableOut:
         service.get_sublot(u, sublot_id)
         against = service.movable(u, sublot_id, purpose, context=context)
-        return MovableOut(sublot_id=sublot_id, purpose=purpose, movable=not against,
-                          obstacles=[ObstacleOut.model_validate(o) for o in against])  # fmt: skip
+        return MovableOut(
+            sublot_id=sublot_id,
+            purpose=purpose,
+            movable=not against,
+            obstacles=[ObstacleOut.model_validate(o) for o in against],
+        )
 
     return door.read(work)
 
@@ -134,16 +138,19 @@ def movable(
 @needs("stock.receive")
 def arrive(sublot_id: Id, body: ArriveIn, door: Door) -> JSONResponse:
     """An expected sublot is here, in quarantine."""
-    return door.post(lambda u: _shown(u, service.arrive(
-        u, sublot_id, body.amount, body.zone_id, at=not_future(body.at, u), reason=body.reason
-    )), status=200)  # fmt: skip
+    return door.post(
+        lambda u: _shown(
+            u, service.arrive(u, sublot_id, body.amount, body.zone_id, at=not_future(body.at, u), reason=body.reason)
+        ),
+        status=200,
+    )
 
 
 @router.post("/sublots/{sublot_id}/split", tags=["sublots"], status_code=201, response_model=SublotOut)
 @needs("stock.move")
 def split(sublot_id: Id, body: SplitIn, door: Door) -> JSONResponse:
     """Part of it becomes a sublot of its own, with the whole history."""
-    return door.post(lambda u: _shown(u, service.split(u, sublot_id, body.amount, code=body.code)))  # fmt: skip
+    return door.post(lambda u: _shown(u, service.split(u, sublot_id, body.amount, code=body.code)))
 
 
 def _decision(move: str, summary: str) -> None:

@@ -74,24 +74,52 @@ def receive(
     at = at or u.now
     if serial is not None:
         _require_new(u, lot, serial)
-    sublot = _born(u, Sublot(
-        code=code or f"S-{uuid.uuid4().hex[:12].upper()}", lot_id=lot_id, state=state, serial=serial,
-        handling_unit=handling_unit, created_at=u.now,
-    ))  # fmt: skip
+    sublot = _born(
+        u,
+        Sublot(
+            code=code or f"S-{uuid.uuid4().hex[:12].upper()}",
+            lot_id=lot_id,
+            state=state,
+            serial=serial,
+            handling_unit=handling_unit,
+            created_at=u.now,
+        ),
+    )
     assert sublot.id is not None
     for parent, used in parents:
         link(u, parent, sublot.id, transformation, used, at=at)
     if state == "quarantine":
         _arrive(u, sublot.id, amount, zone_id, at, source, reason, reference, tuple(p for p, _ in parents))
-    u.audit("sublot.receive", "sublot", sublot.id, reason=reason or None, after={
-        "code": sublot.code, "lot_id": lot_id, "amount": amount, "zone_id": zone_id, "at": at, "source": source,
-        "state": state, "parents": [parent for parent, _ in parents],
-    })  # fmt: skip
+    u.audit(
+        "sublot.receive",
+        "sublot",
+        sublot.id,
+        reason=reason or None,
+        after={
+            "code": sublot.code,
+            "lot_id": lot_id,
+            "amount": amount,
+            "zone_id": zone_id,
+            "at": at,
+            "source": source,
+            "state": state,
+            "parents": [parent for parent, _ in parents],
+        },
+    )
     return get_sublot(u, sublot.id)
 
 
-def arrive(u: Unit, sublot_id: int, amount: Decimal, zone_id: int | None, *, at: datetime | None = None,
-           source: str = "supplier", reason: str = "", reference: str = "") -> Sublot:  # fmt: skip
+def arrive(
+    u: Unit,
+    sublot_id: int,
+    amount: Decimal,
+    zone_id: int | None,
+    *,
+    at: datetime | None = None,
+    source: str = "supplier",
+    reason: str = "",
+    reference: str = "",
+) -> Sublot:
     """An expected sublot is here: stock and custody begin, in quarantine. Raises IllegalMove."""
     u.emit(ZonesConcerned((), () if zone_id is None else (zone_id,)))
     sublot = get_sublot(u, sublot_id, lock=True)
@@ -101,9 +129,16 @@ def arrive(u: Unit, sublot_id: int, amount: Decimal, zone_id: int | None, *, at:
 
 
 def _arrive(
-    u: Unit, sublot_id: int, amount: Decimal, zone_id: int | None, at: datetime, source: str, reason: str,
-    reference: str, parents: tuple[int, ...],
-) -> None:  # fmt: skip
+    u: Unit,
+    sublot_id: int,
+    amount: Decimal,
+    zone_id: int | None,
+    at: datetime,
+    source: str,
+    reason: str,
+    reference: str,
+    parents: tuple[int, ...],
+) -> None:
     post(u, sublot_id, source, "stock", amount, purpose=Internal.RECEIPT, reference=reference, at=at, fact=True)
     u.emit(SublotBorn(sublot_id, "receipt", parents, zone_id, at, reason))
 
@@ -130,8 +165,9 @@ def _born(u: Unit, sublot: Sublot) -> Sublot:
     return sublot
 
 
-def link(u: Unit, parent_id: int, child_id: int, transformation: str, amount: Decimal, *,
-         at: datetime | None = None) -> None:  # fmt: skip
+def link(
+    u: Unit, parent_id: int, child_id: int, transformation: str, amount: Decimal, *, at: datetime | None = None
+) -> None:
     """Parent → child, by a quantity of the parent. The child inherits the parent's open holds and restrictions.
 
     A second link of the same three is refused (Conflict); a circle is refused by the database (Refused).
@@ -144,9 +180,12 @@ def link(u: Unit, parent_id: int, child_id: int, transformation: str, amount: De
     inherit_holds(u, parent_id, child_id)
     _inherit_restrictions(u, parent_id, child_id)
     edge = {
-        "parent_id": parent_id, "child_id": child_id, "transformation": transformation, "amount": amount_of(amount),
+        "parent_id": parent_id,
+        "child_id": child_id,
+        "transformation": transformation,
+        "amount": amount_of(amount),
         "at": at or u.now,
-    }  # fmt: skip
+    }
     new = u.conn.execute(upsert(Genealogy).values(**edge).on_conflict_do_nothing().returning(table(Genealogy).c.id))
     if new.scalar() is None:
         raise Conflict(f"{transformation} has taken sublot {parent_id} into sublot {child_id} already")
@@ -161,10 +200,17 @@ def _inherit_restrictions(u: Unit, parent_id: int, child_id: int) -> None:
         for row in u.conn.execute(select(r).where(r.c.sublot_id == child_id, r.c.lifted_at.is_(None)))
     ]
     copies = [
-        {"sublot_id": child_id, "kind": row.kind, "value": row.value, "placed_at": u.now, "placed_by": u.actor.login,
-         "reason": row.reason}
-        for row in theirs if (row.kind, row.value) not in own
-    ]  # fmt: skip
+        {
+            "sublot_id": child_id,
+            "kind": row.kind,
+            "value": row.value,
+            "placed_at": u.now,
+            "placed_by": u.actor.login,
+            "reason": row.reason,
+        }
+        for row in theirs
+        if (row.kind, row.value) not in own
+    ]
     if copies:
         u.conn.execute(insert(Restriction), copies)
 
@@ -184,10 +230,16 @@ def split(u: Unit, sublot_id: int, amount: Decimal, *, code: str | None = None, 
         raise Refused(f"sublot {parent.code} has {said(have)}, {said(amount)} wanted", sublot_id=sublot_id)
     if not gone and (free := have - reserved(u, sublot_id)) < amount:
         raise Refused(f"sublot {parent.code} has {said(free)} free, {said(amount)} wanted", sublot_id=sublot_id)
-    child = _born(u, Sublot(
-        code=code or f"S-{uuid.uuid4().hex[:12].upper()}", lot_id=parent.lot_id, state=parent.state,
-        handling_unit=parent.handling_unit, created_at=u.now,
-    ))  # fmt: skip
+    child = _born(
+        u,
+        Sublot(
+            code=code or f"S-{uuid.uuid4().hex[:12].upper()}",
+            lot_id=parent.lot_id,
+            state=parent.state,
+            handling_unit=parent.handling_unit,
+            created_at=u.now,
+        ),
+    )
     assert child.id is not None
     name = f"split:{child.id}"
     post(u, sublot_id, "stock", "split", amount, purpose=Internal.SPLIT, reference=name)
@@ -226,10 +278,15 @@ def merge(u: Unit, sublot_ids: Sequence[int], *, code: str | None = None) -> Sub
     waited_for = [part.code for part in parts if part.id is not None and reserved(u, part.id) > 0]
     if waited_for:
         raise Refused(f"reserved as they are: {', '.join(waited_for)}")
-    child = _born(u, Sublot(
-        code=code or f"S-{uuid.uuid4().hex[:12].upper()}", lot_id=parts[0].lot_id, state=parts[0].state,
-        created_at=u.now,
-    ))  # fmt: skip
+    child = _born(
+        u,
+        Sublot(
+            code=code or f"S-{uuid.uuid4().hex[:12].upper()}",
+            lot_id=parts[0].lot_id,
+            state=parts[0].state,
+            created_at=u.now,
+        ),
+    )
     assert child.id is not None
     name = f"merge:{child.id}"
     for sublot_id, amount in amounts.items():

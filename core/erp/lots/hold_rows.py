@@ -57,10 +57,19 @@ class PlacedHold:
 
 _ROW = ", ".join(field.name for field in fields(PlacedHold))
 _GIVEN = {
-    "lot_id": "bigint", "sublot_id": "bigint", "shipment_id": "bigint", "kind": "text", "certainty": "text",
-    "reason": "text", "excursion_id": "bigint", "origin_hold_id": "bigint", "since_at": "timestamptz",
-    "placed_at": "timestamptz", "placed_by": "text", "lift_permit": "text",
-}  # fmt: skip
+    "lot_id": "bigint",
+    "sublot_id": "bigint",
+    "shipment_id": "bigint",
+    "kind": "text",
+    "certainty": "text",
+    "reason": "text",
+    "excursion_id": "bigint",
+    "origin_hold_id": "bigint",
+    "since_at": "timestamptz",
+    "placed_at": "timestamptz",
+    "placed_by": "text",
+    "lift_permit": "text",
+}
 # arrays, not a list of VALUES: hundreds of rows of parameters cost several times as much to parse as to insert
 _WRITE = text(
     f"INSERT INTO hold ({', '.join(_GIVEN)}) SELECT * FROM unnest("  # noqa: S608 - our own columns
@@ -72,10 +81,19 @@ _IDENTITY = ("lot_id", "sublot_id", "shipment_id", "kind", "reason", "excursion_
 def columns(u: Unit, hold: NewHold) -> dict[str, Any]:
     """The row of a hold that nobody has inherited."""
     return {
-        "lot_id": hold.lot_id, "sublot_id": hold.sublot_id, "shipment_id": hold.shipment_id, "kind": hold.kind,
-        "certainty": hold.certainty, "reason": hold.reason, "excursion_id": hold.excursion_id, "origin_hold_id": None,
-        "since_at": hold.since_at, "placed_at": u.now, "placed_by": u.actor.login, "lift_permit": hold.lift_permit,
-    }  # fmt: skip
+        "lot_id": hold.lot_id,
+        "sublot_id": hold.sublot_id,
+        "shipment_id": hold.shipment_id,
+        "kind": hold.kind,
+        "certainty": hold.certainty,
+        "reason": hold.reason,
+        "excursion_id": hold.excursion_id,
+        "origin_hold_id": None,
+        "since_at": hold.since_at,
+        "placed_at": u.now,
+        "placed_by": u.actor.login,
+        "lift_permit": hold.lift_permit,
+    }
 
 
 def insert_holds(u: Unit, rows: Sequence[Mapping[str, Any]]) -> list[PlacedHold]:

@@ -38,10 +38,22 @@ def place_hold(
     lift_permit: str = "hold.lift",
 ) -> list[PlacedHold]:
     """Places one hold and those its descendants inherit; the one asked for comes first. See `place_holds`."""
-    return place_holds(u, [NewHold(
-        kind=kind, reason=reason, since_at=since_at, lot_id=lot_id, sublot_id=sublot_id, shipment_id=shipment_id,
-        certainty=certainty, excursion_id=excursion_id, lift_permit=lift_permit,
-    )])  # fmt: skip
+    return place_holds(
+        u,
+        [
+            NewHold(
+                kind=kind,
+                reason=reason,
+                since_at=since_at,
+                lot_id=lot_id,
+                sublot_id=sublot_id,
+                shipment_id=shipment_id,
+                certainty=certainty,
+                excursion_id=excursion_id,
+                lift_permit=lift_permit,
+            )
+        ],
+    )
 
 
 def place_holds(u: Unit, wanted: Sequence[NewHold]) -> list[PlacedHold]:
@@ -120,10 +132,15 @@ def _insert_inherited(
         if (origin, sublot_id) in have:
             continue
         have.add((origin, sublot_id))
-        made.append({
-            **rows.columns(u, wanted[index]), "lot_id": None, "sublot_id": sublot_id, "excursion_id": None,
-            "origin_hold_id": origin,
-        })  # fmt: skip
+        made.append(
+            {
+                **rows.columns(u, wanted[index]),
+                "lot_id": None,
+                "sublot_id": sublot_id,
+                "excursion_id": None,
+                "origin_hold_id": origin,
+            }
+        )
     return rows.insert_holds(u, made)
 
 
@@ -151,12 +168,22 @@ def inherit_holds(u: Unit, parent_id: int, child_id: int) -> list[PlacedHold]:
         origin = hold.origin_hold_id or hold.id
         if origin not in have:
             have.add(origin)
-            made.append({
-                "lot_id": None, "sublot_id": child_id, "shipment_id": None, "kind": hold.kind,
-                "certainty": hold.certainty, "reason": hold.reason, "excursion_id": None, "origin_hold_id": origin,
-                "since_at": hold.since_at, "placed_at": u.now, "placed_by": u.actor.login,
-                "lift_permit": hold.lift_permit,
-            })  # fmt: skip
+            made.append(
+                {
+                    "lot_id": None,
+                    "sublot_id": child_id,
+                    "shipment_id": None,
+                    "kind": hold.kind,
+                    "certainty": hold.certainty,
+                    "reason": hold.reason,
+                    "excursion_id": None,
+                    "origin_hold_id": origin,
+                    "since_at": hold.since_at,
+                    "placed_at": u.now,
+                    "placed_by": u.actor.login,
+                    "lift_permit": hold.lift_permit,
+                }
+            )
     placed = rows.insert_holds(u, made)
     _take_effect(u, placed)
     return placed
@@ -166,18 +193,26 @@ def suspend(u: Unit, sublot_ids: Sequence[int]) -> None:
     """Open reservations wait: active ones are proposed for re-allocation, picked goods go back to their place."""
     r = table(Reservation)
     hit = u.lock(
-        select(r).where(r.c.sublot_id == func.any(bindparam("sublots", list(sublot_ids))),
-                        r.c.state.in_(("active", "picked"))).order_by(r.c.id)
+        select(r)
+        .where(r.c.sublot_id == func.any(bindparam("sublots", list(sublot_ids))), r.c.state.in_(("active", "picked")))
+        .order_by(r.c.id)
         .with_for_update()
-    )  # fmt: skip
+    )
     if not hit:
         return
     u.conn.execute(update(r).where(r.c.id.in_([row.id for row in hit])).values(state="suspended"))
     tasks = [
-        {"kind": kind, "reservation_id": row.id, "sublot_id": row.sublot_id, "reference": row.reference,
-         "amount": row.amount, "created_at": u.now}
-        for row in hit for kind in (("put_back", "reallocate") if row.state == "picked" else ("reallocate",))
-    ]  # fmt: skip
+        {
+            "kind": kind,
+            "reservation_id": row.id,
+            "sublot_id": row.sublot_id,
+            "reference": row.reference,
+            "amount": row.amount,
+            "created_at": u.now,
+        }
+        for row in hit
+        for kind in (("put_back", "reallocate") if row.state == "picked" else ("reallocate",))
+    ]
     u.conn.execute(insert(StockTask), tasks)
     for row in hit:
         u.audit("reservation.suspend", "reservation", row.id, before={"state": row.state}, after={"state": "suspended"})
@@ -187,10 +222,18 @@ def suspend(u: Unit, sublot_ids: Sequence[int]) -> None:
 
 def _announce(u: Unit, hold: PlacedHold) -> None:
     facts = {
-        "hold_id": hold.id, "lot_id": hold.lot_id, "sublot_id": hold.sublot_id, "shipment_id": hold.shipment_id,
-        "kind": hold.kind, "certainty": hold.certainty, "reason": hold.reason, "excursion_id": hold.excursion_id,
-        "origin_hold_id": hold.origin_hold_id, "since_at": hold.since_at, "placed_at": hold.placed_at,
-    }  # fmt: skip
+        "hold_id": hold.id,
+        "lot_id": hold.lot_id,
+        "sublot_id": hold.sublot_id,
+        "shipment_id": hold.shipment_id,
+        "kind": hold.kind,
+        "certainty": hold.certainty,
+        "reason": hold.reason,
+        "excursion_id": hold.excursion_id,
+        "origin_hold_id": hold.origin_hold_id,
+        "since_at": hold.since_at,
+        "placed_at": hold.placed_at,
+    }
     u.audit("hold.place", "hold", hold.id, after=facts, reason=hold.reason)
     u.outbox("hold.placed", hold.id, facts)
 
@@ -217,10 +260,18 @@ def lift_hold(u: Unit, hold_id: int, reason: str) -> Hold:
     u.session.add(hold)
     u.session.flush()
     u.audit("hold.lift", "hold", hold_id, reason=reason, after={"lifted_at": u.now, "lifted_by": u.actor.login})
-    u.outbox("hold.lifted", hold_id, {
-        "hold_id": hold_id, "lot_id": hold.lot_id, "sublot_id": hold.sublot_id, "shipment_id": hold.shipment_id,
-        "reason": reason, "excursion_id": hold.excursion_id,
-    })  # fmt: skip
+    u.outbox(
+        "hold.lifted",
+        hold_id,
+        {
+            "hold_id": hold_id,
+            "lot_id": hold.lot_id,
+            "sublot_id": hold.sublot_id,
+            "shipment_id": hold.shipment_id,
+            "reason": reason,
+            "excursion_id": hold.excursion_id,
+        },
+    )
     u.emit(HoldLifted(hold_id, tuple(reached), hold.shipment_id))
     return hold
 

@@ -89,15 +89,15 @@ def list_restrictions(sublot_id: Id, door: Door) -> list[RestrictionOut]:
 @needs("lot.restrict")
 def restrict(sublot_id: Id, body: RestrictionIn, door: Door) -> JSONResponse:
     """Puts a condition on use."""
-    return door.post(lambda u: RestrictionOut.model_validate(
-        service.restrict(u, sublot_id, body.kind, body.value, body.reason)
-    ))  # fmt: skip
+    return door.post(
+        lambda u: RestrictionOut.model_validate(service.restrict(u, sublot_id, body.kind, body.value, body.reason))
+    )
 
 
 @router.post("/restrictions/{restriction_id}/lift", response_model=RestrictionOut)
 @needs("lot.restrict")
 def lift_restriction(restriction_id: Id, body: ReasonIn, door: Door) -> JSONResponse:
     """Takes a condition away from this one sublot."""
-    return door.post(lambda u: RestrictionOut.model_validate(
-        service.lift_restriction(u, restriction_id, body.reason)
-    ), status=200)  # fmt: skip
+    return door.post(
+        lambda u: RestrictionOut.model_validate(service.lift_restriction(u, restriction_id, body.reason)), status=200
+    )

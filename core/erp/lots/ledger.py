@@ -21,7 +21,7 @@ from core.erp.lots.predicate import (
     require_movable,
     reserved,
     said,
-)  # fmt: skip
+)
 from core.erp.lots.rules import ACCOUNTS, RESERVED, TARGETS, Internal, Obstacle, ObstacleKind, Purpose
 from core.erp.lots.workflow import RESERVATION
 
@@ -43,20 +43,52 @@ def post(
 ) -> StockMove:
     """Writes one row of the ledger; the database locks the sublot and checks again. For the verbs of this module."""
     move = StockMove(
-        sublot_id=sublot_id, source=source, target=target, amount=amount, at=at or u.now, posted_at=u.now,
-        actor=u.actor.login, purpose=str(purpose), reference=reference, reason=reason, reverses_id=reverses_id,
-        fact=fact, key=key,
-    )  # fmt: skip
+        sublot_id=sublot_id,
+        source=source,
+        target=target,
+        amount=amount,
+        at=at or u.now,
+        posted_at=u.now,
+        actor=u.actor.login,
+        purpose=str(purpose),
+        reference=reference,
+        reason=reason,
+        reverses_id=reverses_id,
+        fact=fact,
+        key=key,
+    )
     u.session.add(move)
     u.session.flush()
-    u.audit("stock.fact" if fact else "stock.move", "sublot", sublot_id, reason=reason, after={
-        "move_id": move.id, "source": source, "target": target, "amount": amount, "at": move.at, "purpose": purpose,
-        "reference": reference,
-    })  # fmt: skip
-    u.outbox("stock.moved", sublot_id, {
-        "move_id": move.id, "sublot_id": sublot_id, "source": source, "target": target, "amount": amount,
-        "at": move.at, "purpose": purpose, "reference": reference, "fact": fact,
-    })  # fmt: skip
+    u.audit(
+        "stock.fact" if fact else "stock.move",
+        "sublot",
+        sublot_id,
+        reason=reason,
+        after={
+            "move_id": move.id,
+            "source": source,
+            "target": target,
+            "amount": amount,
+            "at": move.at,
+            "purpose": purpose,
+            "reference": reference,
+        },
+    )
+    u.outbox(
+        "stock.moved",
+        sublot_id,
+        {
+            "move_id": move.id,
+            "sublot_id": sublot_id,
+            "source": source,
+            "target": target,
+            "amount": amount,
+            "at": move.at,
+            "purpose": purpose,
+            "reference": reference,
+            "fact": fact,
+        },
+    )
     return move
 
 
@@ -107,8 +139,9 @@ def move(
     sublot = require_movable(u, sublot_id, purpose, amount, context=context)
     if purpose in RESERVED:
         _require_free(u, sublot, amount, reference)
-    return post(u, sublot_id, "stock", target_account, amount, purpose=purpose, reference=reference, key=key,
-                reason=reason)  # fmt: skip
+    return post(
+        u, sublot_id, "stock", target_account, amount, purpose=purpose, reference=reference, key=key, reason=reason
+    )
 
 
 def post_fact(
@@ -147,10 +180,31 @@ def post_fact(
     against = [o for o in against if o.kind != ObstacleKind.RESTORED]
     have = on_hand(u, sublot_id)
     if have < amount:
-        post(u, sublot_id, "adjustment", "stock", amount - have, purpose=Internal.ADJUSTMENT, reference=reference,
-             at=at, fact=True, reason=f"not on record, yet it left: {reason}")  # fmt: skip
-    done = post(u, sublot_id, "stock", target_account, amount, purpose=purpose, reference=reference, at=at, fact=True,
-                reason=reason, key=key)  # fmt: skip
+        post(
+            u,
+            sublot_id,
+            "adjustment",
+            "stock",
+            amount - have,
+            purpose=Internal.ADJUSTMENT,
+            reference=reference,
+            at=at,
+            fact=True,
+            reason=f"not on record, yet it left: {reason}",
+        )
+    done = post(
+        u,
+        sublot_id,
+        "stock",
+        target_account,
+        amount,
+        purpose=purpose,
+        reference=reference,
+        at=at,
+        fact=True,
+        reason=reason,
+        key=key,
+    )
     if against:
         _broke(u, done, against)
     return done
@@ -170,8 +224,17 @@ def found(u: Unit, sublot_id: int, amount: Decimal, *, at: datetime, reason: str
     if at > u.now:
         raise Invalid(f"{at.isoformat()} has not happened yet")
     get_sublot(u, sublot_id, lock=True)
-    return post(u, sublot_id, "adjustment", "stock", amount_of(amount), purpose=Internal.ADJUSTMENT, at=at, fact=True,
-                reason=reason)  # fmt: skip
+    return post(
+        u,
+        sublot_id,
+        "adjustment",
+        "stock",
+        amount_of(amount),
+        purpose=Internal.ADJUSTMENT,
+        at=at,
+        fact=True,
+        reason=reason,
+    )
 
 
 def lost(u: Unit, sublot_id: int, amount: Decimal, *, at: datetime, reason: str) -> StockMove:
@@ -185,8 +248,9 @@ def lost(u: Unit, sublot_id: int, amount: Decimal, *, at: datetime, reason: str)
     amount, have = amount_of(amount), on_hand(u, sublot_id)
     if have < amount:
         raise Refused(f"sublot {sublot.code} has {said(have)} on hand: {said(amount)} cannot be missing")
-    return post(u, sublot_id, "stock", "adjustment", amount, purpose=Internal.ADJUSTMENT, at=at, fact=True,
-                reason=reason)  # fmt: skip
+    return post(
+        u, sublot_id, "stock", "adjustment", amount, purpose=Internal.ADJUSTMENT, at=at, fact=True, reason=reason
+    )
 
 
 def reverse(u: Unit, move_id: int, *, reason: str) -> StockMove:
@@ -204,21 +268,37 @@ def reverse(u: Unit, move_id: int, *, reason: str) -> StockMove:
         raise Refused(f"a {first.purpose} is not reversed: post the opposite move", move_id=move_id)
     if first.target == "stock" and on_hand(u, first.sublot_id) < first.amount:
         raise Refused(f"sublot {sublot.code} has less than move {move_id} brought", move_id=move_id)
-    return post(u, first.sublot_id, first.target, first.source, first.amount, purpose=Internal.REVERSAL,
-                reference=first.reference, fact=True, reason=reason, reverses_id=move_id)  # fmt: skip
+    return post(
+        u,
+        first.sublot_id,
+        first.target,
+        first.source,
+        first.amount,
+        purpose=Internal.REVERSAL,
+        reference=first.reference,
+        fact=True,
+        reason=reason,
+        reverses_id=move_id,
+    )
 
 
-def reserve(u: Unit, sublot_id: int, amount: Decimal, purpose: str, reference: str, *,
-            context: Mapping[str, Any] | None = None) -> Reservation:  # fmt: skip
+def reserve(
+    u: Unit, sublot_id: int, amount: Decimal, purpose: str, reference: str, *, context: Mapping[str, Any] | None = None
+) -> Reservation:
     """Keeps a quantity for a work order or shipment. Refused beyond what is on hand and not yet reserved."""
     amount = amount_of(amount)
     _require_free(u, require_movable(u, sublot_id, purpose, amount, context=context), amount)
-    reservation = Reservation(sublot_id=sublot_id, amount=amount, purpose=str(purpose), reference=reference,
-                              created_at=u.now)  # fmt: skip
+    reservation = Reservation(
+        sublot_id=sublot_id, amount=amount, purpose=str(purpose), reference=reference, created_at=u.now
+    )
     u.session.add(reservation)
     u.session.flush()
-    u.audit("reservation.create", "reservation", reservation.id,
-            after={"sublot_id": sublot_id, "amount": amount, "purpose": purpose, "reference": reference})  # fmt: skip
+    u.audit(
+        "reservation.create",
+        "reservation",
+        reservation.id,
+        after={"sublot_id": sublot_id, "amount": amount, "purpose": purpose, "reference": reference},
+    )
     return reservation
 
 
@@ -231,7 +311,7 @@ def _require_free(u: Unit, sublot: Sublot, amount: Decimal, reference: str | Non
             f"sublot {sublot.code} has {said(free)} free, {said(amount)} wanted",
             sublot_id=sublot.id,
             obstacles=[{"kind": ObstacleKind.INSUFFICIENT, "detail": f"{said(free)} free", "hold_id": None}],
-        )  # fmt: skip
+        )
 
 
 def _reservation(u: Unit, reservation_id: int) -> Reservation:
@@ -261,9 +341,12 @@ def _set(u: Unit, reservation: Reservation, name: str) -> None:
     u.session.add(reservation)
     u.session.flush()
     u.audit(
-        f"reservation.{move.target}", "reservation", reservation.id, before={"state": before},
+        f"reservation.{move.target}",
+        "reservation",
+        reservation.id,
+        before={"state": before},
         after={"state": move.target},
-    )  # fmt: skip
+    )
 
 
 def pick(u: Unit, reservation_id: int, *, context: Mapping[str, Any] | None = None) -> Reservation:
@@ -274,18 +357,40 @@ def pick(u: Unit, reservation_id: int, *, context: Mapping[str, Any] | None = No
     return reservation
 
 
-def consume(u: Unit, reservation_id: int, *, target_account: str | None = None, key: str | None = None,
-            context: Mapping[str, Any] | None = None) -> StockMove:  # fmt: skip
+def consume(
+    u: Unit,
+    reservation_id: int,
+    *,
+    target_account: str | None = None,
+    key: str | None = None,
+    context: Mapping[str, Any] | None = None,
+) -> StockMove:
     """Posts what was reserved or picked out of stock, for its purpose. Refused like any intention."""
     reservation = _reservation(u, reservation_id)
     assert reservation.sublot_id is not None
     target = target_account or next(iter(TARGETS.get(reservation.purpose, ("production",))))
     if reservation.state == "consumed" and key is not None:
-        return move(u, reservation.sublot_id, reservation.amount, target, purpose=reservation.purpose,
-                    reference=reservation.reference, key=key, context=context)  # fmt: skip
+        return move(
+            u,
+            reservation.sublot_id,
+            reservation.amount,
+            target,
+            purpose=reservation.purpose,
+            reference=reservation.reference,
+            key=key,
+            context=context,
+        )
     _ready(u, reservation, "consume", context)
-    posted = move(u, reservation.sublot_id, reservation.amount, target, purpose=reservation.purpose,
-                  reference=reservation.reference, key=key, context=context)  # fmt: skip
+    posted = move(
+        u,
+        reservation.sublot_id,
+        reservation.amount,
+        target,
+        purpose=reservation.purpose,
+        reference=reservation.reference,
+        key=key,
+        context=context,
+    )
     _set(u, reservation, "consume")
     return posted
 
@@ -311,9 +416,13 @@ def give_up(u: Unit, reservation_id: int, *, reason: str) -> Reservation:
     )
     if picked:
         task = {
-            "kind": "put_back", "reservation_id": reservation_id, "sublot_id": reservation.sublot_id,
-            "reference": reservation.reference, "amount": reservation.amount, "created_at": u.now,
-        }  # fmt: skip
+            "kind": "put_back",
+            "reservation_id": reservation_id,
+            "sublot_id": reservation.sublot_id,
+            "reference": reservation.reference,
+            "amount": reservation.amount,
+            "created_at": u.now,
+        }
         u.conn.execute(insert(tasks), task)
         u.outbox("stock.put_back", reservation_id, task)
     return cancel(u, reservation_id, reason=reason)
@@ -343,6 +452,19 @@ def close_task(u: Unit, task_id: int) -> None:
 
 
 __all__ = [
-    "ACCOUNTS", "cancel", "close_task", "consume", "found", "give_up", "lost", "move", "pick", "post", "post_fact",
-    "reserve", "reserved", "resume", "reverse",
-]  # fmt: skip
+    "ACCOUNTS",
+    "cancel",
+    "close_task",
+    "consume",
+    "found",
+    "give_up",
+    "lost",
+    "move",
+    "pick",
+    "post",
+    "post_fact",
+    "reserve",
+    "reserved",
+    "resume",
+    "reverse",
+]

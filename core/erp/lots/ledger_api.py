@@ -57,38 +57,58 @@ def list_moves(
 @needs("stock.move")
 def move(sublot_id: Id, body: MoveIn, door: Door) -> JSONResponse:
     """Takes stock out: an intention, checked again in the transaction that posts it. 409 names every obstacle."""
-    return door.post(lambda u: MoveOut.model_validate(service.move(
-        u, sublot_id, body.amount, body.target, purpose=body.purpose, reference=body.reference, reason=body.reason,
-        context=_context(body.context),
-    )))  # fmt: skip
+    return door.post(
+        lambda u: MoveOut.model_validate(
+            service.move(
+                u,
+                sublot_id,
+                body.amount,
+                body.target,
+                purpose=body.purpose,
+                reference=body.reference,
+                reason=body.reason,
+                context=_context(body.context),
+            )
+        )
+    )
 
 
 @router.post("/sublots/{sublot_id}/facts", status_code=201, response_model=MoveOut)
 @needs("fact.post")
 def fact(sublot_id: Id, body: FactIn, door: Door) -> JSONResponse:
     """What has happened: posted with its true time, never refused; a breach opens a deviation and a hold."""
-    return door.post(lambda u: MoveOut.model_validate(service.post_fact(
-        u, sublot_id, body.amount, body.target, purpose=body.purpose, reference=body.reference, at=body.at,
-        reason=body.reason,
-    )))  # fmt: skip
+    return door.post(
+        lambda u: MoveOut.model_validate(
+            service.post_fact(
+                u,
+                sublot_id,
+                body.amount,
+                body.target,
+                purpose=body.purpose,
+                reference=body.reference,
+                at=body.at,
+                reason=body.reason,
+            )
+        )
+    )
 
 
 @router.post("/sublots/{sublot_id}/found", status_code=201, response_model=MoveOut)
 @needs("fact.post")
 def found(sublot_id: Id, body: CountIn, door: Door) -> JSONResponse:
     """More is there than on record."""
-    return door.post(lambda u: MoveOut.model_validate(
-        service.found(u, sublot_id, body.amount, at=body.at, reason=body.reason)
-    ))  # fmt: skip
+    return door.post(
+        lambda u: MoveOut.model_validate(service.found(u, sublot_id, body.amount, at=body.at, reason=body.reason))
+    )
 
 
 @router.post("/sublots/{sublot_id}/lost", status_code=201, response_model=MoveOut)
 @needs("fact.post")
 def lost(sublot_id: Id, body: CountIn, door: Door) -> JSONResponse:
     """Less is there than on record."""
-    return door.post(lambda u: MoveOut.model_validate(
-        service.lost(u, sublot_id, body.amount, at=body.at, reason=body.reason)
-    ))  # fmt: skip
+    return door.post(
+        lambda u: MoveOut.model_validate(service.lost(u, sublot_id, body.amount, at=body.at, reason=body.reason))
+    )
 
 
 @router.post("/moves/{move_id}/reverse", status_code=201, response_model=MoveOut)
@@ -106,9 +126,9 @@ def reserve(sublot_id: Id, body: ReserveIn, door: Door) -> JSONResponse:
     def work(u: Unit) -> ReservationOut:
         if not u.actor.may("stock.move"):
             u.need("stock.reserve")
-        return ReservationOut.model_validate(service.reserve(
-            u, sublot_id, body.amount, body.purpose, body.reference, context=_context(body.context)
-        ))  # fmt: skip
+        return ReservationOut.model_validate(
+            service.reserve(u, sublot_id, body.amount, body.purpose, body.reference, context=_context(body.context))
+        )
 
     return door.post(work)
 
@@ -138,35 +158,32 @@ def list_reservations(
 @needs("stock.pick")
 def pick(reservation_id: Id, door: Door, context: Context | None = None) -> JSONResponse:
     """Takes reserved goods to hand: refused for whatever stands against them now."""
-    return door.post(lambda u: ReservationOut.model_validate(
-        service.pick(u, reservation_id, context=_context(context))
-    ), status=200)  # fmt: skip
+    return door.post(
+        lambda u: ReservationOut.model_validate(service.pick(u, reservation_id, context=_context(context))), status=200
+    )
 
 
 @router.post("/reservations/{reservation_id}/consume", status_code=201, response_model=MoveOut)
 @needs("stock.move")
 def consume(reservation_id: Id, door: Door, context: Context | None = None) -> JSONResponse:
     """Posts reserved goods out of stock, for their purpose."""
-    return door.post(lambda u: MoveOut.model_validate(
-        service.consume(u, reservation_id, context=_context(context))
-    ))  # fmt: skip
+    return door.post(lambda u: MoveOut.model_validate(service.consume(u, reservation_id, context=_context(context))))
 
 
 @router.post("/reservations/{reservation_id}/cancel", response_model=ReservationOut)
 @needs("stock.pick")
 def cancel(reservation_id: Id, body: ReasonIn, door: Door) -> JSONResponse:
     """Gives reserved goods free."""
-    return door.post(lambda u: ReservationOut.model_validate(
-        service.cancel(u, reservation_id, reason=body.reason)
-    ), status=200)  # fmt: skip
+    return door.post(
+        lambda u: ReservationOut.model_validate(service.cancel(u, reservation_id, reason=body.reason)), status=200
+    )
 
 
 @router.post("/reservations/{reservation_id}/resume", response_model=ReservationOut)
 @needs("stock.pick")
 def resume(reservation_id: Id, door: Door) -> JSONResponse:
     """A suspended reservation is active again, if its goods may be taken."""
-    return door.post(lambda u: ReservationOut.model_validate(service.resume(u, reservation_id)),
-                     status=200)  # fmt: skip
+    return door.post(lambda u: ReservationOut.model_validate(service.resume(u, reservation_id)), status=200)
 
 
 @router.get("/stock-tasks")

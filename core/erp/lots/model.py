@@ -28,7 +28,7 @@ class Lot(SQLModel, table=True):
     __tablename__ = "lot"
     __table_args__ = (UniqueConstraint("item_id", "maker", "number"),)
 
-    id: int | None = identity()
+    id: int = identity()
     item_id: int | None = ref(index=True)
     number: str
     maker: str = ""
@@ -51,7 +51,7 @@ class Sublot(SQLModel, table=True):
         Index("sublot_zone", "zone_id"),
     )
 
-    id: int | None = identity()
+    id: int = identity()
     code: str = Field(unique=True)
     lot_id: int | None = ref(index=True)
     state: str = "quarantine"
@@ -80,7 +80,7 @@ class Hold(SQLModel, table=True):
         Index("hold_origin_open", "origin_hold_id", postgresql_where="lifted_at IS NULL"),
     )
 
-    id: int | None = identity()
+    id: int = identity()
     lot_id: int | None = ref(nullable=True)
     sublot_id: int | None = ref(nullable=True)
     shipment_id: int | None = ref(nullable=True)
@@ -107,7 +107,7 @@ class Restriction(SQLModel, table=True):
 
     __tablename__ = "restriction"
 
-    id: int | None = identity()
+    id: int = identity()
     sublot_id: int | None = ref(index=True)
     kind: str
     value: dict[str, Any] = Field(sa_column=Column(JSONB, nullable=False))
@@ -129,7 +129,7 @@ class Genealogy(SQLModel, table=True):
         Index("genealogy_child", "child_id"),
     )
 
-    id: int | None = identity()
+    id: int = identity()
     parent_id: int | None = ref()
     child_id: int | None = ref()
     transformation: str
@@ -153,7 +153,7 @@ class StockMove(SQLModel, table=True):
         Index("stock_move_split_of", "reference", postgresql_where="purpose IN ('split', 'merge')"),
     )
 
-    id: int | None = identity()
+    id: int = identity()
     sublot_id: int | None = ref()
     source: str
     target: str
@@ -182,7 +182,7 @@ class Reservation(SQLModel, table=True):
         Index("reservation_reference", "reference"),
     )
 
-    id: int | None = identity()
+    id: int = identity()
     sublot_id: int | None = ref()
     amount: Decimal = quantity()
     purpose: str
@@ -201,7 +201,7 @@ class StockTask(SQLModel, table=True):
         Index("stock_task_open", "kind", postgresql_where="done_at IS NULL"),
     )
 
-    id: int | None = identity()
+    id: int = identity()
     kind: str
     reservation_id: int | None = ref(index=True)
     sublot_id: int | None = ref()

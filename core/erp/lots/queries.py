@@ -18,16 +18,30 @@ _STANDS = (_H.c.lifted_at.is_(None), or_(_H.c.sublot_id == _S.c.id, _H.c.lot_id 
 def sublots() -> Select[Any]:
     """Every sublot as `SublotOut` wants it."""
     holds = select(func.coalesce(func.array_agg(_H.c.id), [])).where(*_STANDS).correlate(_S).scalar_subquery()
-    return select(
-        _S, _L.c.number.label("lot_number"), _L.c.expiry, _L.c.item_id, _I.c.code.label("item_code"),
-        func.lotwise_on_hand(_S.c.id).label("on_hand"), holds.label("hold_ids"),
-    ).join(_L, _L.c.id == _S.c.lot_id).join(_I, _I.c.id == _L.c.item_id)  # fmt: skip
+    return (
+        select(
+            _S,
+            _L.c.number.label("lot_number"),
+            _L.c.expiry,
+            _L.c.item_id,
+            _I.c.code.label("item_code"),
+            func.lotwise_on_hand(_S.c.id).label("on_hand"),
+            holds.label("hold_ids"),
+        )
+        .join(_L, _L.c.id == _S.c.lot_id)
+        .join(_I, _I.c.id == _L.c.item_id)
+    )
 
 
 def filtered(
-    *, state: str | None, zone_id: int | None, lot_id: int | None, item_id: int | None, held: bool | None,
+    *,
+    state: str | None,
+    zone_id: int | None,
+    lot_id: int | None,
+    item_id: int | None,
+    held: bool | None,
     code: str | None,
-) -> Select[Any]:  # fmt: skip
+) -> Select[Any]:
     """Sublots that pass every filter given."""
     given = {_S.c.state: state, _S.c.zone_id: zone_id, _S.c.lot_id: lot_id, _L.c.item_id: item_id, _S.c.code: code}
     statement = sublots().where(*(column == value for column, value in given.items() if value is not None))

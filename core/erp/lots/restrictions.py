@@ -21,8 +21,9 @@ def restrict(u: Unit, sublot_id: int, kind: str, value: Mapping[str, Any], reaso
     if fault is not None:
         raise Invalid(fault)
     get_sublot(u, sublot_id, lock=True)
-    row = Restriction(sublot_id=sublot_id, kind=kind, value=dict(value), placed_at=u.now, placed_by=u.actor.login,
-                      reason=reason)  # fmt: skip
+    row = Restriction(
+        sublot_id=sublot_id, kind=kind, value=dict(value), placed_at=u.now, placed_by=u.actor.login, reason=reason
+    )
     u.session.add(row)
     u.session.flush()
     u.audit("restriction.place", "sublot", sublot_id, after={"kind": kind, "value": value}, reason=reason)

@@ -150,9 +150,18 @@ class Context(Body):
 class MoveIn(Body):
     """Takes stock out, for a purpose: an intention, refused for what stands against it."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{
-        "amount": "10", "target": "customer", "purpose": "sale", "reference": "shipment:7",
-    }]})  # fmt: skip
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "amount": "10",
+                    "target": "customer",
+                    "purpose": "sale",
+                    "reference": "shipment:7",
+                }
+            ]
+        }
+    )
     amount: Amount
     target: Literal["customer", "production", "supplier", "scrap", "sample"]
     purpose: Purpose
@@ -241,9 +250,17 @@ class HoldIn(Body):
 class RestrictionIn(Body):
     """A condition on use, inherited by what is made of the sublot."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{
-        "kind": "market", "value": {"only": ["DE"]}, "reason": "registered there only",
-    }]})  # fmt: skip
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "kind": "market",
+                    "value": {"only": ["DE"]},
+                    "reason": "registered there only",
+                }
+            ]
+        }
+    )
     kind: Literal["purpose", "market", "customer", "use_by", "remaining_life"]
     value: dict[str, Any]
     reason: Text

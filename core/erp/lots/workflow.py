@@ -33,22 +33,28 @@ def ready_for_release(u: Unit, sublot: Any) -> None:
 
 ACTIVE, PICKED, SUSPENDED, CONSUMED, CANCELLED = "active", "picked", "suspended", "consumed", "cancelled"
 
-SUBLOT = Workflow("sublot", (
-    Move("arrive", frozenset({EXPECTED}), QUARANTINE),
-    Move("release", frozenset({QUARANTINE}), RELEASED, needs="batch.release", guard=ready_for_release),
-    Move("reject", frozenset({QUARANTINE, RELEASED}), REJECTED, needs="lot.disposition", reasoned=True),
-    Move("retest", frozenset({RELEASED}), QUARANTINE, needs="lot.disposition", reasoned=True),
-    Move("recall", frozenset({RELEASED}), QUARANTINE, reasoned=True),
-    Move("take_back", frozenset({RELEASED}), QUARANTINE, reasoned=True),
-    Move("rework", frozenset({REJECTED}), REWORKED, needs="lot.disposition", reasoned=True),
-    Move("return", frozenset({REJECTED}), RETURNED, needs="lot.disposition", reasoned=True),
-    Move("destroy", frozenset({REJECTED}), DESTROYED, needs="lot.disposition", reasoned=True),
-))  # fmt: skip
+SUBLOT = Workflow(
+    "sublot",
+    (
+        Move("arrive", frozenset({EXPECTED}), QUARANTINE),
+        Move("release", frozenset({QUARANTINE}), RELEASED, needs="batch.release", guard=ready_for_release),
+        Move("reject", frozenset({QUARANTINE, RELEASED}), REJECTED, needs="lot.disposition", reasoned=True),
+        Move("retest", frozenset({RELEASED}), QUARANTINE, needs="lot.disposition", reasoned=True),
+        Move("recall", frozenset({RELEASED}), QUARANTINE, reasoned=True),
+        Move("take_back", frozenset({RELEASED}), QUARANTINE, reasoned=True),
+        Move("rework", frozenset({REJECTED}), REWORKED, needs="lot.disposition", reasoned=True),
+        Move("return", frozenset({REJECTED}), RETURNED, needs="lot.disposition", reasoned=True),
+        Move("destroy", frozenset({REJECTED}), DESTROYED, needs="lot.disposition", reasoned=True),
+    ),
+)
 
-RESERVATION = Workflow("reservation", (
-    Move("pick", frozenset({ACTIVE}), PICKED),
-    Move("suspend", frozenset({ACTIVE, PICKED}), SUSPENDED),
-    Move("resume", frozenset({SUSPENDED}), ACTIVE),
-    Move("consume", frozenset({ACTIVE, PICKED}), CONSUMED),
-    Move("cancel", frozenset({ACTIVE, PICKED, SUSPENDED}), CANCELLED),
-))  # fmt: skip
+RESERVATION = Workflow(
+    "reservation",
+    (
+        Move("pick", frozenset({ACTIVE}), PICKED),
+        Move("suspend", frozenset({ACTIVE, PICKED}), SUSPENDED),
+        Move("resume", frozenset({SUSPENDED}), ACTIVE),
+        Move("consume", frozenset({ACTIVE, PICKED}), CONSUMED),
+        Move("cancel", frozenset({ACTIVE, PICKED, SUSPENDED}), CANCELLED),
+    ),
+)

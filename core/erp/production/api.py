@@ -102,10 +102,13 @@ def create_bom(body: BomIn, door: Door) -> JSONResponse:
 
     def work(u: Unit) -> BomOut:
         made = service.create_bom(
-            u, body.item_id, body.output_amount, [(line.item_id, line.amount) for line in body.lines],
+            u,
+            body.item_id,
+            body.output_amount,
+            [(line.item_id, line.amount) for line in body.lines],
             [service.Step(s.number, s.name, s.work_centre, tuple(s.alternatives), s.duration) for s in body.steps],
             tolerance=body.tolerance,
-        )  # fmt: skip
+        )
         assert made.id is not None
         return _bom(u, made.id)
 

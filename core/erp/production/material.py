@@ -64,8 +64,9 @@ def require_material(u: Unit, order: Any) -> None:
     if short or blocked:
         raise Refused(
             f"work order {order.code} has not its material: {'; '.join(short + blocked)}",
-            lacking=short, obstacles=blocked,
-        )  # fmt: skip
+            lacking=short,
+            obstacles=blocked,
+        )
 
 
 _BALANCE = text("""

@@ -27,7 +27,7 @@ class WorkCentre(SQLModel, table=True):
 
     __tablename__ = "work_centre"
 
-    id: int | None = identity()
+    id: int = identity()
     code: str = Field(unique=True)
     name: str
     zone_id: int | None = ref(nullable=True)
@@ -41,7 +41,7 @@ class WorkCentreState(SQLModel, table=True):
 
     __tablename__ = "work_centre_state"
 
-    id: int | None = identity()
+    id: int = identity()
     work_centre_id: int | None = ref(index=True)
     up: bool
     at: datetime = moment()
@@ -63,7 +63,7 @@ class Bom(SQLModel, table=True):
         CheckConstraint("tolerance >= 0 AND tolerance < 1"),
     )
 
-    id: int | None = identity()
+    id: int = identity()
     item_id: int | None = ref(index=True)
     version: int = 1
     output_amount: Decimal = quantity()
@@ -76,7 +76,7 @@ class BomLine(SQLModel, table=True):
     __tablename__ = "bom_line"
     __table_args__ = (UniqueConstraint("bom_id", "item_id"), some())
 
-    id: int | None = identity()
+    id: int = identity()
     bom_id: int | None = ref(index=True)
     item_id: int | None = ref()
     amount: Decimal = quantity()
@@ -88,7 +88,7 @@ class RoutingStep(SQLModel, table=True):
     __tablename__ = "routing_step"
     __table_args__ = (UniqueConstraint("bom_id", "number"),)
 
-    id: int | None = identity()
+    id: int = identity()
     bom_id: int | None = ref(index=True)
     number: int
     name: str
@@ -114,7 +114,7 @@ class WorkOrder(SQLModel, table=True):
         Index("work_order_state", "state"),
     )
 
-    id: int | None = identity()
+    id: int = identity()
     code: str = Field(unique=True)
     item_id: int | None = ref(index=True)
     bom_id: int | None = ref()
@@ -140,7 +140,7 @@ class WorkOrderOperation(SQLModel, table=True):
         Index("work_order_operation_centre", "work_centre_id", postgresql_where="state <> 'done'"),
     )
 
-    id: int | None = identity()
+    id: int = identity()
     order_id: int | None = ref(index=True)
     number: int
     name: str
@@ -159,7 +159,7 @@ class WorkOrderLine(SQLModel, table=True):
     __tablename__ = "work_order_line"
     __table_args__ = (UniqueConstraint("order_id", "item_id"), some("needed"))
 
-    id: int | None = identity()
+    id: int = identity()
     order_id: int | None = ref(index=True)
     item_id: int | None = ref()
     needed: Decimal = quantity()
@@ -178,7 +178,7 @@ class WorkOrderMaterial(SQLModel, table=True):
         Index("work_order_material_sublot", "sublot_id"),
     )
 
-    id: int | None = identity()
+    id: int = identity()
     order_id: int | None = ref(index=True)
     line_id: int | None = ref()
     sublot_id: int | None = ref()
@@ -193,7 +193,7 @@ class WorkOrderOutput(SQLModel, table=True):
 
     __tablename__ = "work_order_output"
 
-    id: int | None = identity()
+    id: int = identity()
     order_id: int | None = ref(index=True)
     sublot_id: int | None = ref(index=True)
     amount: Decimal = quantity()

@@ -15,7 +15,7 @@ Code = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9._
 
 OrderState = Literal[
     "planned", "material_ok", "released", "running", "held", "blocked", "completed", "reconciled", "closed", "cancelled"
-]  # fmt: skip
+]
 
 
 class CentreIn(Body):
@@ -70,13 +70,17 @@ class BomIn(Body):
 
     model_config = ConfigDict(
         json_schema_extra={
-            "examples": [{
-                "item_id": 3, "output_amount": "100", "tolerance": "0.02",
-                "lines": [{"item_id": 1, "amount": "100"}],
-                "steps": [{"number": 10, "name": "fill", "work_centre": "FILL-1", "alternatives": ["FILL-2"]}],
-            }]
+            "examples": [
+                {
+                    "item_id": 3,
+                    "output_amount": "100",
+                    "tolerance": "0.02",
+                    "lines": [{"item_id": 1, "amount": "100"}],
+                    "steps": [{"number": 10, "name": "fill", "work_centre": "FILL-1", "alternatives": ["FILL-2"]}],
+                }
+            ]
         }
-    )  # fmt: skip
+    )
     item_id: Ref
     output_amount: Amount
     tolerance: Annotated[Decimal, Field(ge=0, lt=1)] = Decimal(0)
@@ -228,7 +232,7 @@ class UsedUpIn(ReserveIn):
                 {"sublot_id": 1, "amount": "100", "at": "2026-03-02T02:58:00Z", "reason": "posted after the shift"}
             ]
         }
-    )  # fmt: skip
+    )
     at: Moment
     reason: Text
 

@@ -23,8 +23,10 @@ _c, _o, _i = table(WorkCentre), table(WorkOrder), table(Item)
 ORDERS = select(_o, _i.c.code.label("item")).join_from(_o, _i, _i.c.id == _o.c.item_id)
 """Work orders with their item's code."""
 
-_LINES = text("SELECT l.*, i.code AS item FROM work_order_line l JOIN item i ON i.id = l.item_id "
-              "WHERE l.order_id = :o ORDER BY l.id")  # fmt: skip
+_LINES = text(
+    "SELECT l.*, i.code AS item FROM work_order_line l JOIN item i ON i.id = l.item_id "
+    "WHERE l.order_id = :o ORDER BY l.id"
+)
 _MATERIALS = text(
     "SELECT m.*, s.code AS sublot, r.state FROM work_order_material m JOIN sublot s ON s.id = m.sublot_id "
     "LEFT JOIN reservation r ON r.id = m.reservation_id WHERE m.order_id = :o ORDER BY m.id"

@@ -34,22 +34,29 @@ def nothing_running(u: Unit, order: Any) -> None:
         raise Refused(f"work order {order.code} is still at {busy}")
 
 
-WORK_ORDER = Workflow("work_order", (
-    Move("check_material", frozenset({PLANNED}), MATERIAL_OK, needs="production.plan", guard=require_material),
-    Move("release", frozenset({MATERIAL_OK}), RELEASED, needs="production.release", guard=require_material),
-    Move("start", frozenset({RELEASED}), RUNNING, needs="production.report", guard=require_material),
-    Move("hold", frozenset({RUNNING}), HELD),
-    Move("block", frozenset({MATERIAL_OK, RELEASED}), BLOCKED),
-    Move("resume", frozenset({HELD}), RUNNING, needs="production.release", guard=require_material),
-    Move("unblock", frozenset({BLOCKED}), MATERIAL_OK, needs="production.release", guard=require_material),
-    Move("complete", frozenset({RUNNING}), COMPLETED, needs="production.report", guard=nothing_running),
-    # An order whose material was rejected never resumes: it ends with what it has made.
-    Move("abort", frozenset({HELD}), COMPLETED, needs="production.release", reasoned=True),
-    # Nothing was begun: an order that has used or made anything must account for it.
-    Move(
-        "cancel", frozenset({PLANNED, MATERIAL_OK, RELEASED, BLOCKED}), CANCELLED, needs="production.plan",
-        guard=nothing_used, reasoned=True,
+WORK_ORDER = Workflow(
+    "work_order",
+    (
+        Move("check_material", frozenset({PLANNED}), MATERIAL_OK, needs="production.plan", guard=require_material),
+        Move("release", frozenset({MATERIAL_OK}), RELEASED, needs="production.release", guard=require_material),
+        Move("start", frozenset({RELEASED}), RUNNING, needs="production.report", guard=require_material),
+        Move("hold", frozenset({RUNNING}), HELD),
+        Move("block", frozenset({MATERIAL_OK, RELEASED}), BLOCKED),
+        Move("resume", frozenset({HELD}), RUNNING, needs="production.release", guard=require_material),
+        Move("unblock", frozenset({BLOCKED}), MATERIAL_OK, needs="production.release", guard=require_material),
+        Move("complete", frozenset({RUNNING}), COMPLETED, needs="production.report", guard=nothing_running),
+        # An order whose material was rejected never resumes: it ends with what it has made.
+        Move("abort", frozenset({HELD}), COMPLETED, needs="production.release", reasoned=True),
+        # Nothing was begun: an order that has used or made anything must account for it.
+        Move(
+            "cancel",
+            frozenset({PLANNED, MATERIAL_OK, RELEASED, BLOCKED}),
+            CANCELLED,
+            needs="production.plan",
+            guard=nothing_used,
+            reasoned=True,
+        ),
+        Move("reconcile", frozenset({COMPLETED}), RECONCILED, needs="production.release", guard=require_balance),
+        Move("close", frozenset({RECONCILED}), CLOSED, needs="production.release"),
     ),
-    Move("reconcile", frozenset({COMPLETED}), RECONCILED, needs="production.release", guard=require_balance),
-    Move("close", frozenset({RECONCILED}), CLOSED, needs="production.release"),
-))  # fmt: skip
+)

@@ -22,9 +22,16 @@ _ALARMS = select(_a, _z.c.address.label("zone")).join_from(_a, _z, _z.c.id == _a
 
 @router.get("/alarms")
 def list_alarms(
-    door: Door, state: AlarmState | None = None, zone_id: Sought = None, kind: AlarmKind | None = None, *,
-    active: bool = False, shelved: bool | None = None, cursor: Cursor = None, limit: Limit = 100,
-) -> Page[AlarmOut]:  # fmt: skip
+    door: Door,
+    state: AlarmState | None = None,
+    zone_id: Sought = None,
+    kind: AlarmKind | None = None,
+    *,
+    active: bool = False,
+    shelved: bool | None = None,
+    cursor: Cursor = None,
+    limit: Limit = 100,
+) -> Page[AlarmOut]:
     """Zone alarms, newest first. `active`: not yet normal. `shelved`: only those shelved now, or only the others."""
     given = {_a.c.state: state, _a.c.zone_id: zone_id, _a.c.kind: kind}
     where = [column == value for column, value in given.items() if value is not None]

@@ -60,8 +60,13 @@ def list_excursions(
 ) -> Page[ExcursionOut]:
     """Excursions, newest first. `state` may be given several times; superseded ones are listed when asked for."""
     where = [_e.c.state.in_(state) if state else _e.c.state != "superseded"]
-    given = {_e.c.certainty: certainty, _e.c.sublot_id: sublot_id, _s.c.lot_id: lot_id, _e.c.zone_id: zone_id,
-             _e.c.incident_id: incident_id}  # fmt: skip
+    given = {
+        _e.c.certainty: certainty,
+        _e.c.sublot_id: sublot_id,
+        _s.c.lot_id: lot_id,
+        _e.c.zone_id: zone_id,
+        _e.c.incident_id: incident_id,
+    }
     where += [column == value for column, value in given.items() if value is not None]
     if since is not None:
         where.append(_e.c.broke_at >= since)
@@ -176,9 +181,13 @@ def list_releases(door: Door, sublot_id: Sought = None, cursor: Cursor = None, l
 
 @router.get("/deviations")
 def list_deviations(
-    door: Door, state: DeviationState | None = None, sublot_id: Sought = None, shipment_id: Sought = None,
-    cursor: Cursor = None, limit: Limit = 100,
-) -> Page[DeviationOut]:  # fmt: skip
+    door: Door,
+    state: DeviationState | None = None,
+    sublot_id: Sought = None,
+    shipment_id: Sought = None,
+    cursor: Cursor = None,
+    limit: Limit = 100,
+) -> Page[DeviationOut]:
     """Facts that broke a rule, newest first."""
     t = table(Deviation)
     given = {t.c.state: state, t.c.sublot_id: sublot_id, t.c.shipment_id: shipment_id}
@@ -207,11 +216,11 @@ _QUEUE = {
     "to_decide": "SELECT count(*) FROM excursion WHERE state = 'assessed'",
     "still_out": "SELECT count(*) FROM excursion WHERE state = 'open'",
     "orphan_holds": "SELECT count(*) FROM hold h JOIN excursion e ON e.id = h.excursion_id "
-                    "WHERE h.lifted_at IS NULL AND e.state = 'superseded'",
+    "WHERE h.lifted_at IS NULL AND e.state = 'superseded'",
     "open_holds": "SELECT count(*) FROM hold WHERE lifted_at IS NULL",
     "open_deviations": "SELECT count(*) FROM deviation WHERE state = 'open'",
     "in_quarantine": "SELECT count(*) FROM sublot WHERE state = 'quarantine'",
-}  # fmt: skip
+}
 
 
 @router.get("/quality/queue")

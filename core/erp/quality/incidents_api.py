@@ -27,7 +27,8 @@ _e, _z = table(Excursion), table(Zone)
 _n = table(Incident)
 _INCIDENTS = (
     select(
-        _n, _z.c.address.label("zone"),
+        _n,
+        _z.c.address.label("zone"),
         func.count(_e.c.id).filter(_e.c.state != "superseded").label("excursions"),
         func.count(_e.c.id).filter(_e.c.state.in_(("open", "ended", "assessed"))).label("undecided"),
     )
@@ -35,14 +36,19 @@ _INCIDENTS = (
     .outerjoin(_e, _e.c.incident_id == _n.c.id)
     .outerjoin(_z, _z.c.id == _n.c.zone_id)
     .group_by(_n.c.id, _z.c.address)
-)  # fmt: skip
+)
 
 
 @router.get("/incidents")
 def list_incidents(
-    door: Door, kind: IncidentKind | None = None, zone_id: Sought = None, *, undecided: bool = False,
-    cursor: Cursor = None, limit: Limit = 100,
-) -> Page[IncidentOut]:  # fmt: skip
+    door: Door,
+    kind: IncidentKind | None = None,
+    zone_id: Sought = None,
+    *,
+    undecided: bool = False,
+    cursor: Cursor = None,
+    limit: Limit = 100,
+) -> Page[IncidentOut]:
     """Incidents, newest first, with how many excursions each has and how many await a decision."""
     where = [c == v for c, v in {_n.c.kind: kind, _n.c.zone_id: zone_id}.items() if v is not None]
     query = _INCIDENTS.where(*where)

@@ -25,7 +25,7 @@ class Incident(SQLModel, table=True):
         ),
     )
 
-    id: int | None = identity()
+    id: int = identity()
     zone_id: int | None = ref(nullable=True, index=True)
     kind: str
     """limit, gap, silent_gateway."""
@@ -64,7 +64,7 @@ class Excursion(SQLModel, table=True):
         Index("excursion_state", "state"),
     )
 
-    id: int | None = identity()
+    id: int = identity()
     incident_id: int | None = ref(index=True)
     sublot_id: int | None = ref()
     zone_id: int | None = ref(nullable=True)
@@ -102,7 +102,7 @@ class Disposition(SQLModel, table=True):
         Index("disposition_signature", "signature_id", unique=True),
     )
 
-    id: int | None = identity()
+    id: int = identity()
     excursion_id: int | None = ref(index=True)
     decision: str
     reason: str
@@ -126,7 +126,7 @@ class BatchRelease(SQLModel, table=True):
         Index("batch_release_signature", "signature_id", unique=True),
     )
 
-    id: int | None = identity()
+    id: int = identity()
     sublot_id: int | None = ref(index=True)
     signature_id: int | None = ref(nullable=True)
     at: datetime = moment()
@@ -146,7 +146,7 @@ class Deviation(SQLModel, table=True):
         CheckConstraint("num_nonnulls(conclusion, closed_by, closed_at) = CASE state WHEN 'closed' THEN 3 ELSE 0 END"),
     )
 
-    id: int | None = identity()
+    id: int = identity()
     sublot_id: int | None = ref(nullable=True, index=True)
     shipment_id: int | None = ref(nullable=True)
     title: str
@@ -178,7 +178,7 @@ class ZoneAlarm(SQLModel, table=True):
         ),
     )
 
-    id: int | None = identity()
+    id: int = identity()
     zone_id: int | None = ref(index=True)
     kind: str
     state: str = "unacknowledged"

@@ -214,10 +214,22 @@ def breaks_further(breach: Breach, accepted: Accepted | None, delay: timedelta) 
 
 def _differs(known: Known, breach: Breach) -> bool:
     return (
-        known.broke_at, known.ended_at, known.certainty, known.out, known.lowest, known.highest, known.zone_id,
+        known.broke_at,
+        known.ended_at,
+        known.certainty,
+        known.out,
+        known.lowest,
+        known.highest,
+        known.zone_id,
     ) != (
-        breach.broke_at, breach.ended_at, breach.certainty, breach.out, breach.lowest, breach.highest, breach.zone_id,
-    )  # fmt: skip
+        breach.broke_at,
+        breach.ended_at,
+        breach.certainty,
+        breach.out,
+        breach.lowest,
+        breach.highest,
+        breach.zone_id,
+    )
 
 
 def changes(

@@ -39,12 +39,14 @@ class DispositionIn(SignIn):
             "examples": [
                 {"decision": "accept", "reason": "within stability data", "password": "••••••••••", "login": "quinn"},
                 {
-                    "decision": "restrict", "reason": "shortened life", "password": "••••••••••",
+                    "decision": "restrict",
+                    "reason": "shortened life",
+                    "password": "••••••••••",
                     "restrictions": [{"kind": "use_by", "value": {"date": "2026-09-30"}}],
                 },
             ]
         }
-    )  # fmt: skip
+    )
     decision: Decision
     reason: Text
     restrictions: list[RestrictIn] = Field(default_factory=list)
@@ -55,12 +57,17 @@ class BatchDispositionIn(DispositionIn):
 
     model_config = ConfigDict(
         json_schema_extra={
-            "examples": [{
-                "excursion_ids": [7, 8, 9], "decision": "accept", "reason": "within stability data",
-                "password": "••••••••••", "login": "quinn",
-            }]
+            "examples": [
+                {
+                    "excursion_ids": [7, 8, 9],
+                    "decision": "accept",
+                    "reason": "within stability data",
+                    "password": "••••••••••",
+                    "login": "quinn",
+                }
+            ]
         }
-    )  # fmt: skip
+    )
 
     excursion_ids: Annotated[list[Ref], Field(min_length=1, max_length=500)]
 

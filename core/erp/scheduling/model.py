@@ -30,7 +30,7 @@ class DispatchEntry(SQLModel, table=True):
         Index("dispatch_entry_order", "order_id"),
     )
 
-    id: int | None = identity()
+    id: int = identity()
     work_centre_id: int | None = ref()
     rank: int
     operation_id: int | None = ref()

@@ -112,12 +112,17 @@ def dispatch_list(u: Unit, centre_code: str) -> dict[str, Any]:
     plan = u.conn.execute(_PLAN, one).mappings().first()
     running = u.conn.execute(_RUNNING, one).mappings().first()
     return {
-        "work_centre": centre.code, "name": centre.name, "up": centre.up, "state_since": centre.state_since,
-        "state_reason": centre.state_reason, "version": plan["version"] if plan else 0,
-        "made_at": plan["made_at"] if plan else None, "cause": plan["cause"] if plan else None,
+        "work_centre": centre.code,
+        "name": centre.name,
+        "up": centre.up,
+        "state_since": centre.state_since,
+        "state_reason": centre.state_reason,
+        "version": plan["version"] if plan else 0,
+        "made_at": plan["made_at"] if plan else None,
+        "cause": plan["cause"] if plan else None,
         "running": dict(running) if running else None,
         "entries": [dict(row) for row in u.conn.execute(_LIST, one).mappings()],
-    }  # fmt: skip
+    }
 
 
 def next_ready(u: Unit, centre_code: str) -> int | None:

@@ -77,11 +77,17 @@ def create(body: ShipmentIn, door: Door) -> JSONResponse:
 
     def work(u: Unit) -> ShipmentDetail:
         made = service.create(
-            u, body.code, body.consignee, [(line.sublot_id, line.amount) for line in body.lines],
+            u,
+            body.code,
+            body.consignee,
+            [(line.sublot_id, line.amount) for line in body.lines],
             [service.Leg(x.origin, x.destination, x.vehicle_zone_id, x.to_zone_id, x.carrier) for x in body.legs],
-            kind=body.kind, market=body.market, receiving_zone_id=body.receiving_zone_id, due_at=body.due_at,
+            kind=body.kind,
+            market=body.market,
+            receiving_zone_id=body.receiving_zone_id,
+            due_at=body.due_at,
             loggers=[service.Logger(x.serial, x.zone_id) for x in body.loggers],
-        )  # fmt: skip
+        )
         assert made.id is not None
         return detail(u, made.id)
 

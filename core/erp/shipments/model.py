@@ -28,7 +28,7 @@ class Shipment(SQLModel, table=True):
         Index("shipment_state", "state"),
     )
 
-    id: int | None = identity()
+    id: int = identity()
     code: str = Field(unique=True)
     kind: str = "sale"
     consignee: str
@@ -50,7 +50,7 @@ class ShipmentLeg(SQLModel, table=True):
     __tablename__ = "shipment_leg"
     __table_args__ = (UniqueConstraint("shipment_id", "number"),)
 
-    id: int | None = identity()
+    id: int = identity()
     shipment_id: int | None = ref(index=True)
     number: int
     origin: str
@@ -75,7 +75,7 @@ class ShipmentLine(SQLModel, table=True):
         Index("shipment_line_sublot", "sublot_id"),
     )
 
-    id: int | None = identity()
+    id: int = identity()
     shipment_id: int | None = ref(index=True)
     sublot_id: int | None = ref()
     amount: Decimal = quantity()
@@ -99,7 +99,7 @@ class ShipmentLogger(SQLModel, table=True):
         Index("shipment_logger_signature", "signature_id", unique=True),
     )
 
-    id: int | None = identity()
+    id: int = identity()
     shipment_id: int | None = ref(index=True)
     serial: str
     zone_id: int | None = ref(nullable=True)
@@ -119,7 +119,7 @@ class FieldAction(SQLModel, table=True):
     __tablename__ = "field_action"
     __table_args__ = (UniqueConstraint("excursion_id", "sublot_id"), CheckConstraint("state IN ('open', 'closed')"))
 
-    id: int | None = identity()
+    id: int = identity()
     excursion_id: int | None = ref(index=True)
     sublot_id: int | None = ref(index=True)
     happened_at: datetime = moment()
@@ -137,7 +137,7 @@ class FieldActionConsignee(SQLModel, table=True):
     __tablename__ = "field_action_consignee"
     __table_args__ = (UniqueConstraint("action_id", "shipment_id"),)
 
-    id: int | None = identity()
+    id: int = identity()
     action_id: int | None = ref(index=True)
     shipment_id: int | None = ref(nullable=True)
     consignee: str

@@ -6,9 +6,7 @@ from pydantic import AwareDatetime, ConfigDict, Field
 
 from core.erp.kernel.http import Amount, Answer, Body, Moment, Quantity, Ref, SignIn, Text
 
-ShipmentState = Literal[
-    "planned", "picked", "dispatched", "in_transit", "arrived", "accepted", "refused", "cancelled"
-]  # fmt: skip
+ShipmentState = Literal["planned", "picked", "dispatched", "in_transit", "arrived", "accepted", "refused", "cancelled"]
 TaskKind = Literal["put_back", "reallocate"]
 FieldActionState = Literal["open", "closed"]
 Code = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9._/-]+$", examples=["SH-1"])]
@@ -43,14 +41,19 @@ class ShipmentIn(Body):
 
     model_config = ConfigDict(
         json_schema_extra={
-            "examples": [{
-                "code": "SH-1", "consignee": "C-100", "market": "DE", "receiving_zone_id": None,
-                "lines": [{"sublot_id": 1, "amount": "400"}],
-                "legs": [{"origin": "dock", "destination": "C-100", "vehicle_zone_id": 5}],
-                "loggers": [{"serial": "130500109088", "zone_id": 5}],
-            }]
+            "examples": [
+                {
+                    "code": "SH-1",
+                    "consignee": "C-100",
+                    "market": "DE",
+                    "receiving_zone_id": None,
+                    "lines": [{"sublot_id": 1, "amount": "400"}],
+                    "legs": [{"origin": "dock", "destination": "C-100", "vehicle_zone_id": 5}],
+                    "loggers": [{"serial": "130500109088", "zone_id": 5}],
+                }
+            ]
         }
-    )  # fmt: skip
+    )
     code: Code
     kind: Literal["sale", "transfer", "inbound"] = "sale"
     consignee: Text

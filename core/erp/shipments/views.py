@@ -70,6 +70,7 @@ def field_action(u: Unit, action_id: int) -> FieldActionOut:
         raise NotFound(f"no field action {action_id}", action_id=action_id)
     whom = u.conn.execute(select(_c).where(_c.c.action_id == action_id).order_by(_c.c.id))
     return FieldActionOut(
-        **row, overdue=row["state"] == "open" and u.now > row["deadline"],
+        **row,
+        overdue=row["state"] == "open" and u.now > row["deadline"],
         consignees=[ConsigneeOut.model_validate(x) for x in whom],
-    )  # fmt: skip
+    )

@@ -57,13 +57,16 @@ def acceptable(u: Unit, shipment: Any) -> None:
         raise Refused(f"shipment {shipment.code}: loggers not read: {', '.join(missing)}", loggers=missing)
 
 
-SHIPMENT = Workflow("shipment", (
-    Move("pick", frozenset({PLANNED}), PICKED, needs="stock.pick", guard=not_held),
-    Move("dispatch", frozenset({PICKED}), DISPATCHED, needs="shipment.dispatch", guard=not_held),
-    Move("depart", frozenset({PLANNED, PICKED, DISPATCHED}), IN_TRANSIT, needs="shipment.report"),
-    Move("arrive", frozenset({PLANNED, PICKED, DISPATCHED, IN_TRANSIT}), ARRIVED),
-    Move("accept", frozenset({ARRIVED}), ACCEPTED, guard=acceptable),
-    Move("refuse", frozenset({ARRIVED}), REFUSED, reasoned=True),
-    # What has left cannot be called off any more: from there on only facts and the consignee's word count.
-    Move("cancel", frozenset({PLANNED, PICKED}), CANCELLED, needs="shipment.plan", guard=not_gone, reasoned=True),
-))  # fmt: skip
+SHIPMENT = Workflow(
+    "shipment",
+    (
+        Move("pick", frozenset({PLANNED}), PICKED, needs="stock.pick", guard=not_held),
+        Move("dispatch", frozenset({PICKED}), DISPATCHED, needs="shipment.dispatch", guard=not_held),
+        Move("depart", frozenset({PLANNED, PICKED, DISPATCHED}), IN_TRANSIT, needs="shipment.report"),
+        Move("arrive", frozenset({PLANNED, PICKED, DISPATCHED, IN_TRANSIT}), ARRIVED),
+        Move("accept", frozenset({ARRIVED}), ACCEPTED, guard=acceptable),
+        Move("refuse", frozenset({ARRIVED}), REFUSED, reasoned=True),
+        # What has left cannot be called off any more: from there on only facts and the consignee's word count.
+        Move("cancel", frozenset({PLANNED, PICKED}), CANCELLED, needs="shipment.plan", guard=not_gone, reasoned=True),
+    ),
+)

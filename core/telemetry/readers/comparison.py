@@ -91,8 +91,13 @@ def to_json(comparison: Comparison) -> dict[str, Any]:
             "logging_interval_minutes": _minutes(comparison.interval),
             "limits": [
                 {
-                    "key": limit.key, "side": limit.side.value, "kind": limit.kind.value, "threshold": limit.threshold,
-                    "minutes": _minutes(limit.delay), "text": str(limit), "assumed": limit.assumed or None,
+                    "key": limit.key,
+                    "side": limit.side.value,
+                    "kind": limit.kind.value,
+                    "threshold": limit.threshold,
+                    "minutes": _minutes(limit.delay),
+                    "text": str(limit),
+                    "assumed": limit.assumed or None,
                 }
                 for limit in report.limits
             ],
@@ -109,9 +114,15 @@ def to_json(comparison: Comparison) -> dict[str, Any]:
         ],
         "alarms": [
             {
-                "limit": alarm.limit, "day": alarm.day.isoformat(), "device_time": _iso(alarm.device_time),
-                "our_time": _iso(alarm.our_time), "agree": alarm.agree, "ran_on": alarm.ran_on,
-                "certain": alarm.certain, "device_minutes": alarm.device_minutes, "our_minutes": alarm.our_minutes,
+                "limit": alarm.limit,
+                "day": alarm.day.isoformat(),
+                "device_time": _iso(alarm.device_time),
+                "our_time": _iso(alarm.our_time),
+                "agree": alarm.agree,
+                "ran_on": alarm.ran_on,
+                "certain": alarm.certain,
+                "device_minutes": alarm.device_minutes,
+                "our_minutes": alarm.our_minutes,
                 "note": alarm.note or None,
             }
             for alarm in comparison.alarms
@@ -123,8 +134,12 @@ def to_json(comparison: Comparison) -> dict[str, Any]:
         "mkt": None if comparison.mkt is None else round(comparison.mkt, 3),
         "mkt_note": f"°C, {comparison.mkt_reason}",
         "total": {
-            "device": None if report.totals is None else {
-                "min": report.totals.lowest, "max": report.totals.highest, "average": report.totals.average,
+            "device": None
+            if report.totals is None
+            else {
+                "min": report.totals.lowest,
+                "max": report.totals.highest,
+                "average": report.totals.average,
                 "mkt": report.totals.mkt,
             },
             "ours": _plain(comparison.ours),
@@ -136,7 +151,7 @@ def to_json(comparison: Comparison) -> dict[str, Any]:
             for doubt in report.doubts
         ],
         "notes": list(comparison.notes),
-    }  # fmt: skip
+    }
 
 
 def _iso(moment: datetime | None) -> str | None:

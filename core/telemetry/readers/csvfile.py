@@ -194,9 +194,10 @@ def _rows(run: _Reading) -> _Rows:
     places = [index_of(column.column, names) for column in run.mapping.values]
     units = [None if c.unit_column is None else index_of(c.unit_column, names) for c in run.mapping.values]
     notes = [
-        (place, names[place]) for place, column in enumerate(run.seen.columns)
+        (place, names[place])
+        for place, column in enumerate(run.seen.columns)
         if column.role is Role.EVENT and place not in places
-    ]  # fmt: skip
+    ]
     out = _Rows(array("q"), Walls(), [[] for _ in places], [[] for _ in units])
     once = _Once()
     for line, cells in table.records():

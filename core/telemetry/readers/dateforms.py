@@ -64,12 +64,23 @@ _MONTHS = {
     name: number
     for number, names in enumerate(
         (
-            "jan january", "feb february", "mar march", "apr april", "may", "jun june", "jul july", "aug august",
-            "sep sept september", "oct october", "nov november", "dec december",
-        ), start=1,
+            "jan january",
+            "feb february",
+            "mar march",
+            "apr april",
+            "may",
+            "jun june",
+            "jul july",
+            "aug august",
+            "sep sept september",
+            "oct october",
+            "nov november",
+            "dec december",
+        ),
+        start=1,
     )
     for name in names.split()
-}  # fmt: skip
+}
 _YEAR_DIGITS, _CENTURY, _NOON, _MIDNIGHT, _SIXTY = 4, 2000, 12, 24, 60
 _LEAST_STEPS, _MOSTLY = 2, 0.5
 
@@ -186,9 +197,17 @@ def _clock_has(offset: str | None) -> bool:
 
 @lru_cache(maxsize=8192)
 def _day(
-    a: str | None, b: str, c: str, year: str | None,
-    d: str | None, m: str | None, m2: str | None, d2: str | None, y: str | None, order: DateOrder,
-) -> date | None:  # fmt: skip
+    a: str | None,
+    b: str,
+    c: str,
+    year: str | None,
+    d: str | None,
+    m: str | None,
+    m2: str | None,
+    d2: str | None,
+    y: str | None,
+    order: DateOrder,
+) -> date | None:
     """The day of a date's parts in that order; None where they are none."""
     if a is None:  # the month has a name: only one order is usual
         wanted, day, month = (DateOrder.DMY, d, m) if d is not None else (DateOrder.MDY, d2, m2)

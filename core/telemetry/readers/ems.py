@@ -76,11 +76,19 @@ def parse_ems(text: str, stem: str, mapping: CsvMapping, edge_at: datetime) -> C
     gaps, steps = silences(readings, columns, mapping.allowed_gap)
     maker = " ".join(str(found[0][1][key]) for key in ("LMFR", "LMOD") if found[0][1].get(key))
     return CsvResult(
-        rows=len(found), readings=readings, gaps=tuple(gaps),
+        rows=len(found),
+        readings=readings,
+        gaps=tuple(gaps),
         doubts=tuple(sorted(doubts, key=lambda doubt: doubt.line)),
-        columns=tuple(keys), delimiter="", time_format=ISO, steps=steps, events=tuple(_events(records)),
-        device=f"WHO EMS {maker}".strip(), serial=device, clock="UTC (ABST is by definition)",
-    )  # fmt: skip
+        columns=tuple(keys),
+        delimiter="",
+        time_format=ISO,
+        steps=steps,
+        events=tuple(_events(records)),
+        device=f"WHO EMS {maker}".strip(),
+        serial=device,
+        clock="UTC (ABST is by definition)",
+    )
 
 
 def _walk(data: object, around: Mapping[str, Any], depth: int) -> Iterator[dict[str, Any]]:
@@ -131,9 +139,15 @@ def _reading(record: _Record, at: datetime, column: Column, edge_at: datetime, d
     if cell.doubt:
         doubts.append(Doubt(record.number, cell.doubt, f"{column.column}: {cell.message}", cell.damage))
     return Reading(
-        point=column.point, at=at, value=cell.value, unit=column.unit, edge_at=edge_at, source_at=at,
-        quality=cell.quality if cell.value is None else Quality.GOOD, reason=cell.reason,
-    )  # fmt: skip
+        point=column.point,
+        at=at,
+        value=cell.value,
+        unit=column.unit,
+        edge_at=edge_at,
+        source_at=at,
+        quality=cell.quality if cell.value is None else Quality.GOOD,
+        reason=cell.reason,
+    )
 
 
 def _events(records: Sequence[_Record]) -> Iterator[Event]:

@@ -26,11 +26,30 @@ _PLAIN: dict[str, re.Pattern[str]] = {
     ",": re.compile(r"[+-]?\d{1,15}(?:,\d{0,15})?", re.ASCII),
 }
 UNITS = {
-    "°c": "Cel", "ºc": "Cel", "c": "Cel", "degc": "Cel", "celsius": "Cel",
-    "°f": "[degF]", "ºf": "[degF]", "f": "[degF]",
-    "degf": "[degF]", "fahrenheit": "[degF]", "k": "K", "%": "%", "%rh": "%", "rh": "%", "rh%": "%", "%r.h.": "%",
-    "%rf": "%", "%r.f.": "%", "%hr": "%", "hpa": "hPa", "mbar": "hPa", "kpa": "kPa", "pa": "Pa",
-}  # fmt: skip
+    "°c": "Cel",
+    "ºc": "Cel",
+    "c": "Cel",
+    "degc": "Cel",
+    "celsius": "Cel",
+    "°f": "[degF]",
+    "ºf": "[degF]",
+    "f": "[degF]",
+    "degf": "[degF]",
+    "fahrenheit": "[degF]",
+    "k": "K",
+    "%": "%",
+    "%rh": "%",
+    "rh": "%",
+    "rh%": "%",
+    "%r.h.": "%",
+    "%rf": "%",
+    "%r.f.": "%",
+    "%hr": "%",
+    "hpa": "hPa",
+    "mbar": "hPa",
+    "kpa": "kPa",
+    "pa": "Pa",
+}
 """Units as they stand alone in a cell or behind a number (lower case, no spaces), in UCUM. Single letters are
 temperatures only there.
 """

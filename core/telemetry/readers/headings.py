@@ -71,9 +71,16 @@ _IN_WORDS = (
     ("hPa", re.compile(r"\bhpa\b|mbar", re.IGNORECASE)),
     ("kPa", re.compile(r"\bkpa\b", re.IGNORECASE)),
     ("Pa", re.compile(r"\bpa\b", re.IGNORECASE)),
-)  # fmt: skip
-QUANTITY_OF = {"Cel": "temperature", "[degF]": "temperature", "K": "temperature", "%": "humidity", "hPa": "pressure",
-            "kPa": "pressure", "Pa": "pressure"}  # fmt: skip
+)
+QUANTITY_OF = {
+    "Cel": "temperature",
+    "[degF]": "temperature",
+    "K": "temperature",
+    "%": "humidity",
+    "hPa": "pressure",
+    "kPa": "pressure",
+    "Pa": "pressure",
+}
 _MOSTLY = 0.5
 
 

@@ -13,9 +13,16 @@ DATES = ("%Y-%m-%d", "%d.%m.%Y", "%Y/%m/%d")
 """Forms that name one day only; the others must be learned from the report."""
 TIMES = ("%H:%M", "%H:%M:%S", "%I:%M %p", "%I:%M:%S %p")
 _HEADER_CODES = (
-    ("yyyy", "%Y"), ("yy", "%y"), ("MMM", "%b"), ("MM", "%m"), ("dd", "%d"),
-    ("HH", "%H"), ("hh", "%H"), ("mm", "%M"), ("ss", "%S"),
-)  # fmt: skip
+    ("yyyy", "%Y"),
+    ("yy", "%y"),
+    ("MMM", "%b"),
+    ("MM", "%m"),
+    ("dd", "%d"),
+    ("HH", "%H"),
+    ("hh", "%H"),
+    ("mm", "%M"),
+    ("ss", "%S"),
+)
 _HEAD = re.compile(r"(?=\S*yy)[yMd./-]+(?:[ T][Hhms:.]+(?: ?(?:a+|tt)\b)?)?")
 _SHORT = re.compile(r"(?<![\d.:-])\d{1,2}([./-])\d{1,2}\1(?:\d{4}|\d\d)(?![\d.:])(?:[ T]\d{1,2}:\d\d)?")
 """A date that can be several days, with its time of day if there is one."""

@@ -137,11 +137,16 @@ def _single(limit: Limit, levels: _Levels, horizon: int) -> tuple[list[Break], i
         first = next(item for item in r.clip(levels.worst, *group) if _breaks(limit, item))
         out.append(
             Break(
-                limit.key, limit.kind, first[0], run[0] + limit.delay,
-                None if group[1] >= horizon else group[1], certainty,
-                r.length(r.clip(dict(levels.ranked())[certainty], first[0], group[1])), 0,
+                limit.key,
+                limit.kind,
+                first[0],
+                run[0] + limit.delay,
+                None if group[1] >= horizon else group[1],
+                certainty,
+                r.length(r.clip(dict(levels.ranked())[certainty], first[0], group[1])),
+                0,
             )
-        )  # fmt: skip
+        )
     if out and out[-1].ended is None:
         # another could only begin after this one ends, and ends are looked for by themselves
         return out, min(limit.delay, REFRESH) or REFRESH

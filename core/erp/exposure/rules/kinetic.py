@@ -75,6 +75,12 @@ def _mean(window: Sequence[Summary], profile: Profile) -> float:
 def _spell(spell: Sequence[Summary], ended: int | None, zones: Mapping[int, int]) -> Break:
     first, above = spell[0], spell[1:]
     return Break(
-        MKT, MKT, first.start, above[0].stop, ended, "proven", sum(hour.stop - hour.start for hour in above),
+        MKT,
+        MKT,
+        first.start,
+        above[0].stop,
+        ended,
+        "proven",
+        sum(hour.stop - hour.start for hour in above),
         zones[above[0].start],
-    )  # fmt: skip
+    )

@@ -166,9 +166,15 @@ class Look:
             seen = {limit: self._seen[each] for limit, each in alike if each is not None}
             figures = self._climate(profile)
             self._summaries[key] = Summary(
-                self.start, self.stop, seen, figures.covered, figures.lowest, figures.highest, figures.heat,
+                self.start,
+                self.stop,
+                seen,
+                figures.covered,
+                figures.lowest,
+                figures.highest,
+                figures.heat,
                 figures.arrhenius,
-            )  # fmt: skip
+            )
         return self._summaries[key]
 
     def _alike(self, limit: Limit, gap: int) -> "_Alike | None":

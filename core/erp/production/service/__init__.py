@@ -12,11 +12,31 @@ from core.erp.production.service.floor import (
     reserve,
     start_operation,
     used_up,
-)  # fmt: skip
+)
 from core.erp.production.service.orders import MOVES, Step, apply, create_bom, get_order, plan, stop_orders
 
 __all__ = [
-    "MOVES", "Step", "apply", "balances", "consume", "create_bom", "create_work_centre", "finish_operation",
-    "get_order", "give_back", "issue", "materials", "needs", "plan", "report_output", "report_scrap", "reserve",
-    "set_state", "standing_against", "start_operation", "stop_orders", "used_up", "work_centre",
-]  # fmt: skip
+    "MOVES",
+    "Step",
+    "apply",
+    "balances",
+    "consume",
+    "create_bom",
+    "create_work_centre",
+    "finish_operation",
+    "get_order",
+    "give_back",
+    "issue",
+    "materials",
+    "needs",
+    "plan",
+    "report_output",
+    "report_scrap",
+    "reserve",
+    "set_state",
+    "standing_against",
+    "start_operation",
+    "stop_orders",
+    "used_up",
+    "work_centre",
+]

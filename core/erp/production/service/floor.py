@@ -96,9 +96,7 @@ def consume(u: Unit, material_id: int, *, order_id: int | None = None) -> WorkOr
     row.consumed = row.amount
     u.session.add(row)
     _leave_if_empty(u, row.sublot_id, u.now)
-    u.audit(
-        "material.consume", "work_order", order.id, after={"sublot_id": row.sublot_id, "amount": row.amount}
-    )  # fmt: skip
+    u.audit("material.consume", "work_order", order.id, after={"sublot_id": row.sublot_id, "amount": row.amount})
     return row
 
 
@@ -112,9 +110,15 @@ def used_up(u: Unit, order_id: int, sublot_id: int, amount: Decimal, *, at: date
     u.session.add(row)
     u.session.flush()  # before the fact: a hold that it causes must find the order
     lots.post_fact(
-        u, sublot_id, row.amount, "production", purpose=lots.Purpose.USE, reference=f"work_order:{order_id}", at=at,
+        u,
+        sublot_id,
+        row.amount,
+        "production",
+        purpose=lots.Purpose.USE,
+        reference=f"work_order:{order_id}",
+        at=at,
         reason=reason,
-    )  # fmt: skip
+    )
     _leave_if_empty(u, sublot_id, at)
     return row
 
@@ -148,10 +152,16 @@ def give_back(
         raise Invalid(f"{row.consumed - row.returned:f} can come back, not {amount:f}")
     # One return of a material at a time: the edge names how often it came back before.
     back = lots.receive(
-        u, source.lot_id, amount, zone_id, source="production", reason="returned from the line",
-        reference=f"work_order:{row.order_id}", parents=[(row.sublot_id, amount)],
+        u,
+        source.lot_id,
+        amount,
+        zone_id,
+        source="production",
+        reason="returned from the line",
+        reference=f"work_order:{row.order_id}",
+        parents=[(row.sublot_id, amount)],
         transformation=f"return:{row.id}:{row.returned:f}",
-    )  # fmt: skip
+    )
     row.returned += amount
     u.session.add(row)
     u.session.flush()
@@ -253,9 +263,15 @@ def report_scrap(u: Unit, order_id: int, amount: Decimal, reason: str) -> WorkOr
 
 
 def report_output(
-    u: Unit, order_id: int, amount: Decimal, zone_id: int | None, *, at: datetime | None = None,
-    code: str | None = None, serial: str | None = None,
-) -> Sublot:  # fmt: skip
+    u: Unit,
+    order_id: int,
+    amount: Decimal,
+    zone_id: int | None,
+    *,
+    at: datetime | None = None,
+    code: str | None = None,
+    serial: str | None = None,
+) -> Sublot:
     """A sublot is born of the order, in quarantine, linked to all the order has consumed, with all their holds.
 
     Of each material it takes the share of the order it is. The first output makes the lot, numbered as the order.
@@ -271,10 +287,19 @@ def report_output(
     if not parents:
         raise Refused(f"work order {order.code} has consumed nothing yet")
     born = lots.receive(
-        u, lot_id, amount, zone_id, at=at, source="production", code=code, serial=serial, reason=order.code,
-        reference=f"work_order:{order_id}", transformation=f"work_order:{order_id}",
+        u,
+        lot_id,
+        amount,
+        zone_id,
+        at=at,
+        source="production",
+        code=code,
+        serial=serial,
+        reason=order.code,
+        reference=f"work_order:{order_id}",
+        transformation=f"work_order:{order_id}",
         parents=[(sublot, share(used, amount, order.amount)) for sublot, used in sorted(parents.items())],
-    )  # fmt: skip
+    )
     order = get_order(u, order_id, lock=True)
     if _consumed(u, order_id).keys() != parents.keys():
         raise Conflict(f"work order {order.code} consumed more meanwhile: report its output again")

@@ -63,12 +63,15 @@ def create_bom(
     u.session.add_all(BomLine(bom_id=made.id, item_id=material, amount=amount) for material, amount in lines)
     u.session.add_all(
         RoutingStep(
-            bom_id=made.id, number=step.number, name=step.name, work_centre_id=work_centre(u, step.work_centre).id,
+            bom_id=made.id,
+            number=step.number,
+            name=step.name,
+            work_centre_id=work_centre(u, step.work_centre).id,
             alternatives=[centre for code in step.alternatives if (centre := work_centre(u, code).id) is not None],
             duration=step.duration,
         )
         for step in steps
-    )  # fmt: skip
+    )
     u.session.flush()
     u.audit("bom.create", "bom", made.id, after={"item_id": item_id, "version": made.version, "lines": lines})
     return made
@@ -81,9 +84,7 @@ def _item(u: Unit, item_id: int) -> Item:
     return found
 
 
-def plan(
-    u: Unit, code: str, bom_id: int, amount: Decimal, due_at: datetime, *, priority: int = 100
-) -> WorkOrder:  # fmt: skip
+def plan(u: Unit, code: str, bom_id: int, amount: Decimal, due_at: datetime, *, priority: int = 100) -> WorkOrder:
     """A new work order by a bill, which is copied into it. Raises Conflict if the code is taken, NotFound, Invalid."""
     u.need("production.plan")
     bom = u.session.get(Bom, bom_id)
@@ -95,9 +96,14 @@ def plan(
         raise Conflict(f"there is a work order {code} already")
     amount = lots.amount_of(amount)
     order = WorkOrder(
-        code=code, item_id=bom.item_id, bom_id=bom_id, amount=amount, due_at=due_at, priority=priority,
+        code=code,
+        item_id=bom.item_id,
+        bom_id=bom_id,
+        amount=amount,
+        due_at=due_at,
+        priority=priority,
         created_at=u.now,
-    )  # fmt: skip
+    )
     u.session.add(order)
     u.session.flush()
     line, step = table(BomLine).c, table(RoutingStep).c
@@ -115,9 +121,11 @@ def plan(
         insert(WorkOrderOperation), [{"order_id": order.id, "state": "waiting", **dict(row)} for row in steps]
     )
     u.audit(
-        "work_order.plan", "work_order", order.id,
+        "work_order.plan",
+        "work_order",
+        order.id,
         after={"code": code, "bom_id": bom_id, "amount": amount, "due_at": due_at, "priority": priority},
-    )  # fmt: skip
+    )
     u.outbox("work_order.plan", order.id, {"code": code})
     return order
 
@@ -137,8 +145,9 @@ def lock_with_material(u: Unit, order_id: int) -> WorkOrder:
     return get_order(u, order_id, lock=True)
 
 
-MOVES = frozenset({"check_material", "release", "resume", "unblock", "complete", "abort", "reconcile", "close",
-                   "cancel"})  # fmt: skip
+MOVES = frozenset(
+    {"check_material", "release", "resume", "unblock", "complete", "abort", "reconcile", "close", "cancel"}
+)
 """Moves that people make by name; `start` comes with the first operation, `hold` and `block` with a hold."""
 
 

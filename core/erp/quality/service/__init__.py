@@ -10,7 +10,7 @@ from core.erp.quality.service.alarms import (
     shelve,
     suppress,
     unshelve,
-)  # fmt: skip
+)
 from core.erp.quality.service.deviations import close_deviation, open_deviation, open_for_fact
 from core.erp.quality.service.excursions import (
     Restrict,
@@ -21,15 +21,43 @@ from core.erp.quality.service.excursions import (
     disposing_many,
     disposition,
     keep_hold,
-)  # fmt: skip
+)
 from core.erp.quality.service.incident_acts import assess_incident, dispose_incident, disposing_incident, undecided
 from core.erp.quality.service.release import Against, against, auto_release, gaps, release, releasing, review, veto
 from core.erp.quality.service.sync import sync
 
 __all__ = [
-    "Against", "Restrict", "acknowledge", "against", "assess", "assess_incident", "auto_release", "close",
-    "close_deviation", "dispose_incident", "dispose_many", "disposing", "disposing_incident", "disposing_many",
-    "disposition", "follow", "follow_all", "gaps", "keep_hold", "open_deviation", "open_for_fact", "out_of_service",
-    "raise_alarm", "release", "releasing", "return_alarm", "review", "shelve", "suppress", "sync", "undecided",
-    "unshelve", "veto",
-]  # fmt: skip
+    "Against",
+    "Restrict",
+    "acknowledge",
+    "against",
+    "assess",
+    "assess_incident",
+    "auto_release",
+    "close",
+    "close_deviation",
+    "dispose_incident",
+    "dispose_many",
+    "disposing",
+    "disposing_incident",
+    "disposing_many",
+    "disposition",
+    "follow",
+    "follow_all",
+    "gaps",
+    "keep_hold",
+    "open_deviation",
+    "open_for_fact",
+    "out_of_service",
+    "raise_alarm",
+    "release",
+    "releasing",
+    "return_alarm",
+    "review",
+    "shelve",
+    "suppress",
+    "sync",
+    "undecided",
+    "unshelve",
+    "veto",
+]

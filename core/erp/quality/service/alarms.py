@@ -58,11 +58,17 @@ def raise_alarm(u: Unit, zone_id: int, kind: str, started_at: datetime, value: f
     mode = u.conn.execute(select(_MODE).where(_MODE.c.zone_id == zone_id, _MODE.c.kind == kind)).mappings().first()
     shelved = mode["shelved_until"] if mode and mode["shelved_until"] and mode["shelved_until"] > u.now else None
     row = {
-        "zone_id": zone_id, "kind": kind, "state": UNACKNOWLEDGED, "started_at": started_at, "raised_at": u.now,
-        "shelved_until": shelved, "shelve_reason": mode["reason"] if mode and shelved else None,
-        "suppressed": bool(mode and mode["suppressed"]), "out_of_service": bool(mode and mode["out_of_service"]),
+        "zone_id": zone_id,
+        "kind": kind,
+        "state": UNACKNOWLEDGED,
+        "started_at": started_at,
+        "raised_at": u.now,
+        "shelved_until": shelved,
+        "shelve_reason": mode["reason"] if mode and shelved else None,
+        "suppressed": bool(mode and mode["suppressed"]),
+        "out_of_service": bool(mode and mode["out_of_service"]),
         "value": value,
-    }  # fmt: skip
+    }
     made = u.conn.scalar(insert(_ALARM).values(row).returning(_ALARM.c.id))
     assert made is not None
     heard = not (shelved or row["suppressed"] or row["out_of_service"])
@@ -176,9 +182,14 @@ def _silence(u: Unit, state: ZoneState) -> None:
     c = _INCIDENT.c
     if state.active:
         row = {
-            "zone_id": None, "kind": "silent_gateway", "started_at": state.at, "known_at": u.now, "gateway": name,
-            "title": f"gateway {name} is silent: its goods are unjudged", "ended_at": None,
-        }  # fmt: skip
+            "zone_id": None,
+            "kind": "silent_gateway",
+            "started_at": state.at,
+            "known_at": u.now,
+            "gateway": name,
+            "title": f"gateway {name} is silent: its goods are unjudged",
+            "ended_at": None,
+        }
         made = u.conn.scalar(
             upsert(_INCIDENT)
             .values(row)

@@ -20,9 +20,13 @@ def open_for_fact(u: Unit, fact: FactBrokeRule) -> None:
     """Opens a deviation for a fact that would have been refused as an intention, and holds its sublot for it."""
     detail = "; ".join(f"{o.kind}: {o.detail}" for o in fact.obstacles)
     open_deviation(
-        u, sublot_id=fact.sublot_id, shipment_id=_shipment(fact.reference),
-        title=f"{fact.purpose} of a sublot against the rules", detail=detail, happened_at=fact.at,
-    )  # fmt: skip
+        u,
+        sublot_id=fact.sublot_id,
+        shipment_id=_shipment(fact.reference),
+        title=f"{fact.purpose} of a sublot against the rules",
+        detail=detail,
+        happened_at=fact.at,
+    )
 
 
 _SHIPMENT = re.compile(r"shipment:([0-9]{1,18})")
@@ -39,15 +43,22 @@ def open_deviation(
 ) -> Deviation:
     """Writes the deviation and its hold. The hold is QA's to lift, and stands beside any other."""
     made = Deviation(
-        sublot_id=sublot_id, shipment_id=shipment_id, title=title, detail=detail, happened_at=happened_at,
+        sublot_id=sublot_id,
+        shipment_id=shipment_id,
+        title=title,
+        detail=detail,
+        happened_at=happened_at,
         known_at=u.now,
-    )  # fmt: skip
+    )
     u.session.add(made)
     u.session.flush()
     after = {
-        "sublot_id": sublot_id, "shipment_id": shipment_id, "title": title, "detail": detail,
+        "sublot_id": sublot_id,
+        "shipment_id": shipment_id,
+        "title": title,
+        "detail": detail,
         "happened_at": happened_at,
-    }  # fmt: skip
+    }
     u.audit("deviation.opened", "deviation", made.id, after=after)
     u.outbox("deviation.opened", made.id, after)
     with acting_as_system(u, "quality"):  # whoever may post a fact need not be one who may hold
@@ -73,8 +84,10 @@ def holds_of(u: Unit, deviation: Deviation) -> list[int]:
     return list(
         u.conn.scalars(
             select(h.id).where(
-                h.sublot_id == deviation.sublot_id, h.kind == "deviation", h.lifted_at.is_(None),
+                h.sublot_id == deviation.sublot_id,
+                h.kind == "deviation",
+                h.lifted_at.is_(None),
                 h.reason.startswith(f"deviation {deviation.id}:"),
             )
         )
-    )  # fmt: skip
+    )

@@ -57,9 +57,23 @@ def record_of(
 ) -> dict[str, Any]:
     """What a disposition signs: the excursion as it stood, its count, the decision, its conditions, and why."""
     names = (
-        "id", "incident_id", "sublot_id", "zone_id", "version_id", "limit_key", "kind", "started_at", "broke_at",
-        "ended_at", "known_at", "certainty", "lowest", "highest", "assessed_by", "assessment",
-    )  # fmt: skip
+        "id",
+        "incident_id",
+        "sublot_id",
+        "zone_id",
+        "version_id",
+        "limit_key",
+        "kind",
+        "started_at",
+        "broke_at",
+        "ended_at",
+        "known_at",
+        "certainty",
+        "lowest",
+        "highest",
+        "assessed_by",
+        "assessment",
+    )
     values = {name: getattr(excursion, name) for name in names}
     counts = {"out": excursion.out.total_seconds(), "accepted_before": excursion.accepted_before.total_seconds()}
     conditions = {"restrictions": [{"kind": r.kind, "value": r.value} for r in restrictions]} if restrictions else {}
@@ -125,9 +139,11 @@ def _assessed(u: Unit, excursion_ids: Sequence[int]) -> None:
     for row in u.conn.execute(select(c.id, c.state).where(c.id.in_(excursion_ids)).order_by(c.id)):
         if row.state not in EXCURSION.moves["dispose"].sources:
             raise IllegalMove(
-                f"cannot dispose a {row.state} excursion: {row.id}", state=row.state, excursion_id=row.id,
+                f"cannot dispose a {row.state} excursion: {row.id}",
+                state=row.state,
+                excursion_id=row.id,
                 moves=EXCURSION.available(row.state),
-            )  # fmt: skip
+            )
 
 
 def _dispose(
@@ -151,23 +167,35 @@ def _dispose(
     if decision in REJECTING:
         _reject(u, excursion.sublot_id, f"excursion {excursion_id}: {decision}: {reason}")
     made = Disposition(
-        excursion_id=excursion_id, decision=decision, reason=reason, signature_id=signature.id,
-        accepted=excursion.out, at=u.now, record=record, hold_ids=lifted,
-    )  # fmt: skip
+        excursion_id=excursion_id,
+        decision=decision,
+        reason=reason,
+        signature_id=signature.id,
+        accepted=excursion.out,
+        at=u.now,
+        record=record,
+        hold_ids=lifted,
+    )
     u.session.add(made)
     u.session.flush()
     u.audit("disposition.signed", "excursion", excursion_id, after={**record, "hold_ids": lifted}, reason=reason)
     u.outbox(
-        "disposition.signed", excursion_id,
+        "disposition.signed",
+        excursion_id,
         {"decision": decision, "reason": reason, "sublot_id": excursion.sublot_id, "hold_ids": lifted},
-    )  # fmt: skip
+    )
     return made
 
 
 def dispose_many(
-    u: Unit, excursion_ids: Sequence[int], decision: str, reason: str, proof: signatures.Proof,
-    *, restrictions: Sequence[Restrict] = (),
-) -> list[Disposition]:  # fmt: skip
+    u: Unit,
+    excursion_ids: Sequence[int],
+    decision: str,
+    reason: str,
+    proof: signatures.Proof,
+    *,
+    restrictions: Sequence[Restrict] = (),
+) -> list[Disposition]:
     """The same decision on several excursions: one act of signing, one signature per record, all or none.
 
     Sublots are locked ascending before the first is signed.

@@ -37,9 +37,13 @@ def assess_incident(u: Unit, incident_id: int, assessment: str) -> list[Excursio
 
 
 def disposing_incident(
-    incident_id: int, excursion_ids: Sequence[int], decision: str, reason: str,
-    *, restrictions: Sequence[Restrict] = (),
-) -> Signing[list[Disposition]]:  # fmt: skip
+    incident_id: int,
+    excursion_ids: Sequence[int],
+    decision: str,
+    reason: str,
+    *,
+    restrictions: Sequence[Restrict] = (),
+) -> Signing[list[Disposition]]:
     """The act of signing `dispose_incident`."""
 
     def work(u: Unit, proof: Proof) -> list[Disposition]:
@@ -49,9 +53,15 @@ def disposing_incident(
 
 
 def dispose_incident(
-    u: Unit, incident_id: int, excursion_ids: Sequence[int], decision: str, reason: str, proof: Proof,
-    *, restrictions: Sequence[Restrict] = (),
-) -> list[Disposition]:  # fmt: skip
+    u: Unit,
+    incident_id: int,
+    excursion_ids: Sequence[int],
+    decision: str,
+    reason: str,
+    proof: Proof,
+    *,
+    restrictions: Sequence[Restrict] = (),
+) -> list[Disposition]:
     """One signed act on all that is undecided of an incident, each excursion × sublot recorded by itself; all or none.
 
     `excursion_ids` are what the signer has seen. Raises Conflict if that is not, or no longer, all of it, and what
@@ -63,6 +73,8 @@ def dispose_incident(
         raise Conflict(
             f"incident {incident_id} has changed: undecided {missing or 'none'} besides those named; "
             f"{gone or 'none'} of those named are decided, refuted or another incident's",
-            incident_id=incident_id, missing=missing, gone=gone,
-        )  # fmt: skip
+            incident_id=incident_id,
+            missing=missing,
+            gone=gone,
+        )
     return dispose_many(u, excursion_ids, decision, reason, proof, restrictions=restrictions)

@@ -64,9 +64,12 @@ def _make(u: Unit, breach: Breach) -> int:
     kind = incident_kind(breach.certainty)
     name = u.conn.scalar(select(zone.address).where(zone.id == breach.zone_id))
     row = {
-        "zone_id": breach.zone_id, "kind": kind, "started_at": breach.started_at, "known_at": u.now,
+        "zone_id": breach.zone_id,
+        "kind": kind,
+        "started_at": breach.started_at,
+        "known_at": u.now,
         "title": _TITLES[kind].format(zone=name),
-    }  # fmt: skip
+    }
     made = u.conn.scalar(upsert(_INCIDENT).values(row).on_conflict_do_nothing().returning(_INCIDENT.c.id))
     if made is None:  # another transaction made it meanwhile, or all its excursions are over
         c = _INCIDENT.c

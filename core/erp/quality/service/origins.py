@@ -41,10 +41,23 @@ def _known(u: Unit, sublots: Sequence[int]) -> Mapping[Key, Sequence[tuple[Known
     signed = select(func.max(d.at)).where(d.excursion_id == e.id).scalar_subquery()
     rows = u.conn.execute(
         select(
-            e.sublot_id, e.version_id, signed, e.id, e.limit_key, e.started_at, e.broke_at, e.ended_at, e.certainty,
-            e.out, e.lowest, e.highest, e.state, e.accepted_before, e.accepted,
+            e.sublot_id,
+            e.version_id,
+            signed,
+            e.id,
+            e.limit_key,
+            e.started_at,
+            e.broke_at,
+            e.ended_at,
+            e.certainty,
+            e.out,
+            e.lowest,
+            e.highest,
+            e.state,
+            e.accepted_before,
+            e.accepted,
         ).where(e.sublot_id.in_(sublots), e.state.in_(sorted(LIVE | SIGNED)))
-    )  # fmt: skip
+    )
     found: dict[Key, list[tuple[Known, datetime | None]]] = defaultdict(list)
     for sublot, version, at, *rest in rows:
         found[sublot, version].append((Known(*rest), at))

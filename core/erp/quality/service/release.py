@@ -115,11 +115,16 @@ def review(u: Unit, sublot_id: int) -> dict[str, Any]:
     }
     head = u.conn.execute(_HEAD, one).mappings().one()
     return dict(
-        plain({
-            **head, "exposure": history, "exposure_hash": record_hash(history),
-            "audit_rows": rows, "audit_hash": trail.digest(),
-        })
-    )  # fmt: skip
+        plain(
+            {
+                **head,
+                "exposure": history,
+                "exposure_hash": record_hash(history),
+                "audit_rows": rows,
+                "audit_hash": trail.digest(),
+            }
+        )
+    )
 
 
 def _went_through(u: Unit, sublot_id: int) -> dict[str, Any] | None:
@@ -224,8 +229,9 @@ def _refuse(sublot_id: int, reasons: list[Against]) -> None:
     if reasons:
         raise Refused(
             f"sublot {sublot_id} cannot be released: {'; '.join(r.detail for r in reasons)}",
-            sublot_id=sublot_id, reasons=[{"kind": r.kind, "detail": r.detail} for r in reasons],
-        )  # fmt: skip
+            sublot_id=sublot_id,
+            reasons=[{"kind": r.kind, "detail": r.detail} for r in reasons],
+        )
 
 
 def _written(u: Unit, sublot_id: int, record: dict[str, Any], signature_id: int | None) -> BatchRelease:
@@ -235,9 +241,11 @@ def _written(u: Unit, sublot_id: int, record: dict[str, Any], signature_id: int 
     u.session.add(made)
     u.session.flush()
     u.audit(
-        "batch.release", "sublot", sublot_id,
+        "batch.release",
+        "sublot",
+        sublot_id,
         after={"release_id": made.id, "automatic": made.automatic, "audit_hash": record["audit_hash"]},
-    )  # fmt: skip
+    )
     u.outbox("batch.released", sublot_id, {"release_id": made.id, "automatic": made.automatic})
     u.emit(SublotsReleased((sublot_id,)))
     return made

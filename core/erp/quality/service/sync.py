@@ -83,15 +83,28 @@ def _known(u: Unit, items: Sequence[Judged]) -> dict[Key, list[Known]]:
     c = _EXCURSION.c
     rows = u.conn.execute(
         select(
-            c.sublot_id, c.version_id, c.id, c.limit_key, c.started_at, c.broke_at, c.ended_at, c.certainty, c.out,
-            c.lowest, c.highest, c.state, c.accepted_before, c.accepted, c.zone_id,
+            c.sublot_id,
+            c.version_id,
+            c.id,
+            c.limit_key,
+            c.started_at,
+            c.broke_at,
+            c.ended_at,
+            c.certainty,
+            c.out,
+            c.lowest,
+            c.highest,
+            c.state,
+            c.accepted_before,
+            c.accepted,
+            c.zone_id,
         )
         .where(
             c.sublot_id == func.any(bindparam("sublots", [item.sublot_id for item in items])),
             c.state.in_(sorted(LIVE | SIGNED)),
         )
         .order_by(c.id)
-    )  # fmt: skip
+    )
     found: dict[Key, list[Known]] = defaultdict(list)
     for sublot, version, *rest in rows:
         found[sublot, version].append(Known(*rest))
@@ -130,9 +143,13 @@ def record_move(u: Unit, excursion_id: int, name: str, before: str, reason: str 
     assert before in move.sources, f"cannot {name} a {before} excursion"
     when = _when(span)
     u.audit(
-        f"excursion.{name}", "excursion", excursion_id, before={"state": before}, after={"state": move.target, **when},
+        f"excursion.{name}",
+        "excursion",
+        excursion_id,
+        before={"state": before},
+        after={"state": move.target, **when},
         reason=reason,
-    )  # fmt: skip
+    )
     u.outbox(f"excursion.{name}", excursion_id, {"from": before, "to": move.target, "reason": reason, **when})
 
 
@@ -167,17 +184,25 @@ def _update(u: Unit, plan: dict[Key, Changes]) -> None:
             u.outbox("excursion.revised", known.id, {"state": state, **_when(breach)})
         if known.certainty != breach.certainty:
             u.audit(
-                "excursion.certainty", "excursion", known.id,
-                before={"certainty": known.certainty}, after={"certainty": breach.certainty},
-            )  # fmt: skip
+                "excursion.certainty",
+                "excursion",
+                known.id,
+                before={"certainty": known.certainty},
+                after={"certainty": breach.certainty},
+            )
     _raise_certainty(u, updated)
 
 
 def _measured(breach: Breach) -> dict[str, Any]:
     return {
-        "broke_at": breach.broke_at, "ended_at": breach.ended_at, "certainty": breach.certainty, "out": breach.out,
-        "lowest": breach.lowest, "highest": breach.highest, "zone_id": breach.zone_id,
-    }  # fmt: skip
+        "broke_at": breach.broke_at,
+        "ended_at": breach.ended_at,
+        "certainty": breach.certainty,
+        "out": breach.out,
+        "lowest": breach.lowest,
+        "highest": breach.highest,
+        "zone_id": breach.zone_id,
+    }
 
 
 def _raise_certainty(u: Unit, updated: Sequence[tuple[Key, Known, Breach]]) -> None:
@@ -203,15 +228,20 @@ def _open(u: Unit, opened: Sequence[tuple[Key, Opening]]) -> None:
     incidents = assign(u, [opening.breach for _, opening in opened])
     rows = [
         {
-            "incident_id": incident, "sublot_id": key[0], "version_id": key[1],
-            "limit_key": opening.breach.limit_key, "kind": opening.breach.kind,
-            "started_at": opening.breach.started_at, "known_at": u.now,
+            "incident_id": incident,
+            "sublot_id": key[0],
+            "version_id": key[1],
+            "limit_key": opening.breach.limit_key,
+            "kind": opening.breach.kind,
+            "started_at": opening.breach.started_at,
+            "known_at": u.now,
             "state": "open" if opening.breach.ended_at is None else "ended",
-            "accepted_before": opening.accepted_before, "replaces_id": opening.replaces_id,
+            "accepted_before": opening.accepted_before,
+            "replaces_id": opening.replaces_id,
             **_measured(opening.breach),
         }
         for (key, opening), incident in zip(opened, incidents, strict=True)
-    ]  # fmt: skip
+    ]
     made = _insert(u, rows)
     for excursion, row in zip(made, rows, strict=True):
         after = {name: row[name] for name in row if name != "known_at"}

@@ -15,14 +15,40 @@ from core.erp.shipments.service.planning import (
     lines_of,
     pack,
     require_logger,
-)  # fmt: skip
+)
 from core.erp.shipments.service.stopping import stop, stop_these
 from core.erp.shipments.workflow import outstanding
 
 __all__ = [
-    "Leg", "Logger", "accept", "add_line", "arrived", "cancel", "close_field_action", "confirm_read",
-    "create", "departed", "dispatch",
-    "get_line", "get_shipment", "legs_of", "lines_of", "logger_read", "open_field_actions", "open_tasks",
-    "outstanding", "pack", "pick", "put_back", "refuse", "require_logger", "returned", "stop", "stop_these", "told",
-    "veto", "waive_logger", "waiving",
-]  # fmt: skip
+    "Leg",
+    "Logger",
+    "accept",
+    "add_line",
+    "arrived",
+    "cancel",
+    "close_field_action",
+    "confirm_read",
+    "create",
+    "departed",
+    "dispatch",
+    "get_line",
+    "get_shipment",
+    "legs_of",
+    "lines_of",
+    "logger_read",
+    "open_field_actions",
+    "open_tasks",
+    "outstanding",
+    "pack",
+    "pick",
+    "put_back",
+    "refuse",
+    "require_logger",
+    "returned",
+    "stop",
+    "stop_these",
+    "told",
+    "veto",
+    "waive_logger",
+    "waiving",
+]

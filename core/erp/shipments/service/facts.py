@@ -70,9 +70,16 @@ def _left(u: Unit, shipment: Shipment, line: ShipmentLine, at: datetime, reason:
     u.session.flush()
     if shipment.kind == "sale":
         lots.post_fact(
-            u, line.sublot_id, line.amount, "customer", purpose=purpose, reference=f"shipment:{shipment.id}", at=at,
-            reason=reason, context=context(shipment),
-        )  # fmt: skip
+            u,
+            line.sublot_id,
+            line.amount,
+            "customer",
+            purpose=purpose,
+            reference=f"shipment:{shipment.id}",
+            at=at,
+            reason=reason,
+            context=context(shipment),
+        )
     else:
         against = lots.movable(u, line.sublot_id, purpose, context=context(shipment), at=at)
         if against:
@@ -83,9 +90,13 @@ def _left(u: Unit, shipment: Shipment, line: ShipmentLine, at: datetime, reason:
 def _deviate(u: Unit, shipment: Shipment, line: ShipmentLine, at: datetime, detail: str) -> None:
     assert line.sublot_id is not None
     quality.open_deviation(
-        u, sublot_id=line.sublot_id, shipment_id=shipment.id, title=f"shipment {shipment.code} left against the rules",
-        detail=detail, happened_at=at,
-    )  # fmt: skip
+        u,
+        sublot_id=line.sublot_id,
+        shipment_id=shipment.id,
+        title=f"shipment {shipment.code} left against the rules",
+        detail=detail,
+        happened_at=at,
+    )
 
 
 def _happened(u: Unit, at: datetime, reason: str) -> None:
@@ -170,9 +181,17 @@ def returned(u: Unit, line_id: int, amount: object, zone_id: int | None, *, at: 
     if line.state != "shipped" or quantity > line.amount - back_already:
         raise Invalid(f"of line {line_id} {line.amount - back_already:f} may come back, not {quantity:f}")
     back = lots.receive(
-        u, source.lot_id, quantity, zone_id, at=at, source="customer", reason=reason,
-        reference=f"shipment:{line.shipment_id}", parents=[(line.sublot_id, quantity)],
-        transformation=f"return:line:{line_id}", serial=source.serial,
-    )  # fmt: skip
+        u,
+        source.lot_id,
+        quantity,
+        zone_id,
+        at=at,
+        source="customer",
+        reason=reason,
+        reference=f"shipment:{line.shipment_id}",
+        parents=[(line.sublot_id, quantity)],
+        transformation=f"return:line:{line_id}",
+        serial=source.serial,
+    )
     u.audit("shipment.return", "shipment", line.shipment_id, after={"line_id": line_id, "sublot_id": back.id})
     return back

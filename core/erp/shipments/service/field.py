@@ -41,16 +41,23 @@ def _open(u: Unit, item: Gone) -> None:
     if not went:
         return
     action = FieldAction(
-        excursion_id=item.excursion_id, sublot_id=item.sublot_id, happened_at=item.happened_at,
-        known_at=item.known_at, deadline=item.known_at + timedelta(days=FIELD_ACTION_DAYS[item.certainty]),
-    )  # fmt: skip
+        excursion_id=item.excursion_id,
+        sublot_id=item.sublot_id,
+        happened_at=item.happened_at,
+        known_at=item.known_at,
+        deadline=item.known_at + timedelta(days=FIELD_ACTION_DAYS[item.certainty]),
+    )
     u.session.add(action)
     u.session.flush()
     u.conn.execute(insert(FieldActionConsignee), [{"action_id": action.id, **dict(row)} for row in went])
     after = {
-        "excursion_id": item.excursion_id, "sublot_id": item.sublot_id, "happened_at": item.happened_at,
-        "known_at": item.known_at, "deadline": action.deadline, "consignees": [dict(row) for row in went],
-    }  # fmt: skip
+        "excursion_id": item.excursion_id,
+        "sublot_id": item.sublot_id,
+        "happened_at": item.happened_at,
+        "known_at": item.known_at,
+        "deadline": action.deadline,
+        "consignees": [dict(row) for row in went],
+    }
     u.audit("field_action.opened", "field_action", action.id, after=after)
     u.outbox("field_action.opened", action.id, after)
 

@@ -110,8 +110,10 @@ def settle(u: Unit, line: ShipmentLine) -> None:
     if line.reservation_id is None:
         return
     if u.session.get_one(Reservation, line.reservation_id, populate_existing=True).state in {
-        "active", "picked", "suspended",
-    }:  # fmt: skip
+        "active",
+        "picked",
+        "suspended",
+    }:
         lots.cancel(u, line.reservation_id, reason="the goods have left")
 
 

@@ -65,9 +65,12 @@ def _require_told(u: Unit, shipment: Shipment, serial: str) -> None:
     if stop is None:
         raise Refused(f"shipment {shipment.code} is still under way: logger {serial} has not told all of it")
     asked = {
-        "kind": RECORDER, "serial": recorders.segment(serial), "start": start, "stop": stop,
+        "kind": RECORDER,
+        "serial": recorders.segment(serial),
+        "start": start,
+        "stop": stop,
         "own": f"shipment-{shipment.id}",
-    }  # fmt: skip
+    }
     if not u.conn.scalar(_TOLD, asked):
         raise Refused(f"logger {serial} has not told of the journey up to its end: import its file, or have it waived")
 

@@ -68,29 +68,45 @@ def create(
     require_zones(u, receiving_zone_id, *(zone for leg in legs for zone in (leg.vehicle_zone_id, leg.to_zone_id)))
     lots.lock_sublots(u, [sublot for sublot, _ in lines])
     shipment = Shipment(
-        code=code, kind=kind, consignee=consignee, market=market, receiving_zone_id=receiving_zone_id,
-        created_at=u.now, due_at=due_at,
-    )  # fmt: skip
+        code=code,
+        kind=kind,
+        consignee=consignee,
+        market=market,
+        receiving_zone_id=receiving_zone_id,
+        created_at=u.now,
+        due_at=due_at,
+    )
     u.session.add(shipment)
     u.session.flush()
     u.session.add_all(
         ShipmentLeg(
-            shipment_id=shipment.id, number=number, origin=leg.origin, destination=leg.destination,
-            vehicle_zone_id=leg.vehicle_zone_id, to_zone_id=leg.to_zone_id, carrier=leg.carrier,
+            shipment_id=shipment.id,
+            number=number,
+            origin=leg.origin,
+            destination=leg.destination,
+            vehicle_zone_id=leg.vehicle_zone_id,
+            to_zone_id=leg.to_zone_id,
+            carrier=leg.carrier,
         )
         for number, leg in enumerate(legs, 1)
-    )  # fmt: skip
+    )
     for sublot_id, amount in lines:
         _add_line(u, shipment, sublot_id, amount)
     for logger in loggers:
         _require(u, shipment, logger)
     u.session.flush()
     u.audit(
-        "shipment.plan", "shipment", shipment.id,
+        "shipment.plan",
+        "shipment",
+        shipment.id,
         after={
-            "code": code, "kind": kind, "consignee": consignee, "lines": lines, "loggers": [x.serial for x in loggers],
+            "code": code,
+            "kind": kind,
+            "consignee": consignee,
+            "lines": lines,
+            "loggers": [x.serial for x in loggers],
         },
-    )  # fmt: skip
+    )
     u.outbox("shipment.plan", shipment.id, {"code": code, "consignee": consignee})
     return shipment
 

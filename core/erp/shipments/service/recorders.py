@@ -207,8 +207,9 @@ def _elsewhere(u: Unit, zone: Zone, sublot_id: int, span: Span) -> datetime | No
                 raise Conflict(
                     f"sublot {sublot_id} was with the recorders of {address} from {start.isoformat()}: import this one "
                     "under the same shipment or lot",
-                    sublot_id=sublot_id, zone=address,
-                )  # fmt: skip
+                    sublot_id=sublot_id,
+                    zone=address,
+                )
         return max(start, span.start)
     return None
 

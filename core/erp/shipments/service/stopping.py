@@ -62,9 +62,12 @@ def stop_these(u: Unit, shipment_ids: Sequence[int]) -> None:
         first.setdefault(
             row.shipment_id,
             lots.NewHold(
-                shipment_id=row.shipment_id, kind=row.kind, reason=f"{MARK}sublot {row.code}: {row.reason}",
-                since_at=row.since_at, certainty=row.certainty,
+                shipment_id=row.shipment_id,
+                kind=row.kind,
+                reason=f"{MARK}sublot {row.code}: {row.reason}",
+                since_at=row.since_at,
+                certainty=row.certainty,
             ),
-        )  # fmt: skip
+        )
     with acting_as_system(u, "shipments"):
         lots.place_holds(u, [first[shipment] for shipment in sorted(first)])
