@@ -148,7 +148,6 @@ class World:
     def lot(self, item: int) -> int:
         """A lot without expiry."""
         lot = self.do(lambda u: lots.create_lot(u, item, f"L{self._number()}"))
-        assert lot.id is not None
         return lot.id
 
     def sublot(
@@ -159,7 +158,6 @@ class World:
 
         def work(u: Unit) -> int:
             made = lots.receive(u, lot_id, Decimal(amount), zone)
-            assert made.id is not None
             return made.id
 
         sublot = self.do(work, now=since)

@@ -293,7 +293,6 @@ async def close(gateway: str, epoch: str, body: CloseIn, door: Door) -> JSONResp
 
     def work(u: Unit, proof: Proof) -> ClosedOut:
         signature = take_pen(u, proof, act).sign(name, epoch_record(u.conn, gateway, epoch))
-        assert signature.id is not None
         done = close_epoch(u, Judge(), gateway, epoch, reason=reason, signature_id=signature.id)
         return ClosedOut(
             gateway=gateway, epoch=epoch, through=done["through"], missing=done["missing"], signature_id=signature.id

@@ -201,7 +201,6 @@ def land(u: Unit, judge: Judge, readings: Readings, done: Imported, told_to: dat
 
 def _count(u: Unit, readings: Readings, done: Imported) -> None:
     """How many readings counted, and how many only are kept, by what the custody on record says."""
-    assert done.zone.id is not None
     stays = [stay for found in recorders.together(u, done.zone.id, done.sublots).values() for stay in found]
     first = min((start for start, _ in stays), default=0)
     last = None if any(stop is None for _, stop in stays) else max((stop or 0 for _, stop in stays), default=0)

@@ -30,7 +30,6 @@ def picked(plant: Plant, sublot: int, code: str) -> int:
         [(sublot, Decimal(100))],
         [shipments.Leg("dock", "C-100", plant.zones["truck"])],
     )
-    assert made.id is not None
     plant.do("wanda", at("01:10"), shipments.pick, made.id)
     return made.id
 

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.erp.exposure.events import Breach
+from core.erp.exposure.rules.assess import Certainty
 from core.erp.quality import rules
 from core.erp.quality.rules import (
     CERTAINTY,
@@ -32,7 +33,7 @@ def breach(
     limit: str = "warm",
     kind: str = "consecutive",
     out: int | None = None,
-    certainty: str = "proven",
+    certainty: Certainty = "proven",
 ) -> Breach:
     begun = DAY + start * MINUTE
     return Breach(
@@ -45,7 +46,7 @@ def breach(
         (out if out is not None else length or 60) * MINUTE,
         1.0,
         9.0,
-        1,  # type: ignore[arg-type]
+        1,
     )
 
 

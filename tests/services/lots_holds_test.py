@@ -30,7 +30,6 @@ def made_of(world: World, parent: int, number: str, hours: float, transformation
     at = NOON + timedelta(hours=hours)
     with world.unit(now=at) as u:
         lot = lots.create_lot(u, world.vaccine, number)
-        assert lot.id is not None
         child = lots.receive(
             u,
             lot.id,
@@ -40,7 +39,6 @@ def made_of(world: World, parent: int, number: str, hours: float, transformation
             parents=[(parent, Decimal(5))],
             transformation=transformation,
         )
-        assert child.id is not None
         return child.id
 
 
@@ -51,8 +49,6 @@ def test_many_holds_stand_at_once_and_each_is_lifted_by_itself(world: World) -> 
         second = lots.place_hold(
             u, sublot_id=sublot, kind="manual", reason="two", since_at=NOON, lift_permit="batch.release"
         )[0]
-    assert first.id is not None
-    assert second.id is not None
     with world.unit(QA) as u:
         lots.lift_hold(u, first.id, "fine")
     assert held(world, sublot) == [True]
@@ -120,7 +116,6 @@ def test_split_and_merge_keep_every_hold_and_restriction(world: World) -> None:
     assert held(world, parent, part) == [False, True]
     with world.unit() as u:
         whole = lots.merge(u, [parent, part])
-        assert whole.id is not None
         assert lots.on_hand(u, whole.id) == 100
         assert lots.on_hand(u, parent) == lots.on_hand(u, part) == 0
         assert {str(o.kind) for o in lots.movable(u, whole.id, "sale")} == {"held", "restricted"}

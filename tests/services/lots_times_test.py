@@ -74,7 +74,6 @@ def test_the_times_of_those_who_meet_on_one_row(world: World) -> None:
 
     def lift(u: Unit, sublot: int) -> None:
         for found in lots.open_holds(u, sublot_id=sublot):
-            assert found.id is not None
             lots.lift_hold(u, found.id, "looked at")
 
     def run(first: int) -> None:

@@ -63,9 +63,7 @@ class World:
         """A sublot of a new lot, released unless told otherwise."""
         with self.unit(now=at) as u:
             lot = lots.create_lot(u, item or self.vaccine, number, expiry=expiry)
-            assert lot.id is not None
             sublot = lots.receive(u, lot.id, Decimal(amount), zone or self.cold)
-            assert sublot.id is not None
             if released:
                 u.conn.execute(RELEASE, {"id": sublot.id})
             return sublot.id

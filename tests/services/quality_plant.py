@@ -23,6 +23,7 @@ from core.erp.catalog.model import (
 from core.erp.custody import handlers as custody_handlers
 from core.erp.custody.events import CustodyChanged
 from core.erp.exposure.events import Breach, Judged, SublotsJudged
+from core.erp.exposure.rules.assess import Certainty
 from core.erp.kernel.events import Event, Events
 from core.erp.kernel.permits import Role
 from core.erp.kernel.signatures import Signing
@@ -113,9 +114,7 @@ class Plant:
         def work(u: Unit) -> int:
             count = u.conn.exec_driver_sql("SELECT count(*) FROM lot").scalar_one()
             lot = lots.create_lot(u, self.items[item], number or f"L{count + 1}")
-            assert lot.id is not None
             born = lots.receive(u, lot.id, Decimal(str(amount)), self.zones[zone], reason="receipt")
-            assert born.id is not None
             if released:
                 u.conn.execute(RELEASE, {"id": born.id})
             return born.id
@@ -145,7 +144,7 @@ class Plant:
         zone: str = "room-a",
         limit: str = "warm",
         kind: str = "consecutive",
-        certainty: str = "proven",
+        certainty: Certainty = "proven",
         out: int | None = None,
     ) -> Breach:
         """A breach that began, broke and ended at these minutes of the day; `out` in minutes."""
@@ -158,7 +157,7 @@ class Plant:
             at(broke),
             at(end) if end else None,
             certainty,
-            length,  # type: ignore[arg-type]
+            length,
             4.0,
             12.0,
             self.zones[zone],
@@ -208,7 +207,6 @@ def _catalog(u: Unit) -> tuple[dict[str, int], dict[str, int], dict[str, int]]:
         zone = Zone(site_id=site.id, address=f"s/area/{name}", name=name, accepts_held=held, band_low=2, band_high=8)
         u.session.add(zone)
         u.session.flush()
-        assert zone.id is not None
         zones[name] = zone.id
         u.session.add(Point(zone_id=zone.id, address=f"s/area/{name}/probe/t", quantity="temperature", unit="Cel"))
         u.session.add(ZoneJudged(zone_id=zone.id, last_good_at=FAR, judged_to=FAR))
@@ -220,7 +218,6 @@ def _catalog(u: Unit) -> tuple[dict[str, int], dict[str, int], dict[str, int]]:
         version = ProfileVersion(profile_id=profile.id, version=1, allowed_gap=timedelta(minutes=30), created_at=DAY)
         u.session.add(version)
         u.session.flush()
-        assert version.id is not None
         versions[code] = version.id
         u.session.add_all(
             [
@@ -247,7 +244,6 @@ def _catalog(u: Unit) -> tuple[dict[str, int], dict[str, int], dict[str, int]]:
         item = Item(code=code, name=code)
         u.session.add(item)
         u.session.flush()
-        assert item.id is not None
         items[code] = item.id
         if name:
             u.session.add(ItemProfile(item_id=item.id, version_id=versions[name], from_at=DAY - timedelta(days=1)))

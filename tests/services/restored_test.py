@@ -65,7 +65,7 @@ def after(engine: Engine, postgres: EmbeddedPostgres, tmp_path: Path) -> Iterato
     world.good_until(world.cold, LATER + timedelta(hours=1))
     sublot = world.stock()
     with world.unit() as u:
-        quality = auth.create_user(u, "quality", "Quality", PASSWORD, [Role.QA])
+        auth.create_user(u, "quality", "Quality", PASSWORD, [Role.QA])
     with engine.begin() as conn:
         conn.execute(text("UPDATE app_user SET one_time_until = NULL"))
     sealer(engine, tmp_path).seal(NOON)
@@ -76,7 +76,6 @@ def after(engine: Engine, postgres: EmbeddedPostgres, tmp_path: Path) -> Iterato
         auth.create_user(u, "newcomer", "Newcomer", PASSWORD, [Role.WAREHOUSE])
     sealer(engine, tmp_path).seal(LATER)
     back = opened(url)
-    assert quality.id is not None
     made = After(world, back, tmp_path, held, sublot)
     yield made
     back.dispose()

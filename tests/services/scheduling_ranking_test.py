@@ -47,7 +47,6 @@ def test_the_database_ranks_as_the_rule_does(engine: Engine) -> None:
     labels = plant.goods("label", 1000)
     for index, (due, priority) in enumerate((("12:00", 5), ("09:00", 9), ("12:00", 1), ("09:00", 9), ("08:00", 99))):
         made = plant.do("pat", at("00:02"), production.plan, f"WO-{index}", bom, Decimal(1), at(due), priority=priority)
-        assert made.id is not None
         plant.do("pat", at("00:03"), production.reserve, made.id, labels, Decimal(1))
         for move in ("check_material", "release"):
             plant.do("pat", at("00:04"), production.apply, made.id, move)

@@ -37,7 +37,6 @@ def bill(plant: Plant, tolerance: str = "0.02") -> int:
         steps,
         tolerance=Decimal(tolerance),
     )
-    assert made.id is not None
     return made.id
 
 
@@ -46,7 +45,6 @@ def order(
 ) -> int:
     """A released order for 100, its material reserved."""
     made = plant.do("pat", at("00:02"), production.plan, code, bom, Decimal(100), at(due), priority=priority)
-    assert made.id is not None
     plant.do("pat", at("00:03"), production.reserve, made.id, vaccine, Decimal(100))
     plant.do("pat", at("00:03"), production.reserve, made.id, label, Decimal(200))
     for move in ("check_material", "release"):
@@ -241,7 +239,6 @@ def test_what_goes_next_is_what_may_really_be_used(plant: Plant) -> None:
 def test_material_is_secured_before_an_order_is_released(plant: Plant) -> None:
     bom = bill(plant)
     made = plant.do("pat", at("00:02"), production.plan, "WO-1", bom, Decimal(100), at("12:00"))
-    assert made.id is not None
     with pytest.raises(Refused, match="0 of 100"):
         plant.do("pat", at("00:03"), production.apply, made.id, "check_material")
     with pytest.raises(Refused, match="takes nothing"):

@@ -66,7 +66,6 @@ class Journey:
             ),
             now=at("02:00"),
         )
-        assert made.id is not None
         self.shipment = made.id
         world.feed(f"room{number}", every(5, at("02:05"), at("07:59"), 5.0), upto=at("08:00"))
 

@@ -38,7 +38,6 @@ def stricter(world: World, item: int, *, since: str, now: str) -> int:
         profile = u.conn.execute(text("SELECT profile_id FROM item WHERE id = :i"), {"i": item}).scalar_one()
         limit = ProfileLimit(key="high", op=">", threshold=6.0, kind="consecutive", delay=HOUR)
         version = catalog.add_version(u, profile, 30 * MINUTE, [limit])
-        assert version.id is not None
         catalog.assign_profile(u, item, version.id, at(since))
         return version.id
 
@@ -124,7 +123,6 @@ def test_exchanging_a_sensor_resets_nothing(world: World) -> None:
 
     def exchange(u: Unit) -> None:
         fresh = catalog.create_sensor(u, "SN-fresh")
-        assert fresh.id is not None
         catalog.record_calibration(u, fresh.id, DAY - timedelta(days=1), DAY + YEAR)
         point = u.conn.execute(text("SELECT id FROM point WHERE zone_id = :z"), {"z": room}).scalar_one()
         catalog.install(u, fresh.id, point, at("02:41"))

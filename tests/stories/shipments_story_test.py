@@ -42,7 +42,6 @@ def ship(
         receiving_zone_id=plant.zones[to] if to else None,
         loggers=[shipments.Logger(x) for x in loggers],
     )
-    assert made.id is not None
     return made.id
 
 
@@ -63,7 +62,6 @@ def test_a_lot_of_1000_with_600_in_the_broken_room(plant: Plant) -> None:
         from core.erp.custody import service as custody
 
         part = lots.split(u, room_a, Decimal(400))
-        assert part.id is not None
         custody.put(u, part.id, plant.zones["room-b"], u.now, "moved")
         return part.id
 
@@ -276,9 +274,7 @@ def test_after_qa_has_decided_one_lot_moves_and_the_other_never(plant: Plant) ->
 def test_a_suppliers_goods_arrive_into_quarantine_with_their_journey(plant: Plant) -> None:
     def expect(u: Unit) -> int:
         lot = lots.create_lot(u, plant.items["vaccine"], "L-IN")
-        assert lot.id is not None
         born = lots.receive(u, lot.id, Decimal(50), None, state="expected")
-        assert born.id is not None
         return born.id
 
     sublot = plant.act("wanda", at("00:30"), expect)

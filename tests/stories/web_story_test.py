@@ -382,7 +382,6 @@ def test_logistics_tries_a_recorders_file_and_then_binds_it(served: Served, tmp_
         ),
         now=at("07:30"),
     )
-    assert sent.id is not None
     world.do(lambda u: shipments.departed(u, sent.id or 0, at("08:00"), "paper"), now=at("08:05"))
     world.do(lambda u: shipments.arrived(u, sent.id or 0, at("12:00"), "unloaded"), now=at("12:10"))
     rows = [*every(5, at("08:00"), at("09:00"), 5.0), *every(5, at("09:05"), at("12:00"), 9.5)]

@@ -118,11 +118,9 @@ def change_profile(
             " it again",
             version=newest.version,
         )
-    assert newest.id is not None
     fields = {**newest.model_dump(exclude={"id", "profile_id", "version", "created_at"}), **changes}
     version = add_version(u, profile_id, fields.pop("allowed_gap"), _merged(u, newest.id, limits, removed), **fields)
     if from_at is not None:
-        assert version.id is not None
         for item_id in _items(u, profile_id):
             assign_profile(u, item_id, version.id, from_at)
     return version

@@ -89,7 +89,6 @@ def add_profile(body: ProfileIn, door: Door) -> JSONResponse:
 
 def shown(u: Unit, version: ProfileVersion) -> VersionOut:
     """A version with its limits."""
-    assert version.id is not None
     out = VersionOut.model_validate(version)
     limits = service.limits_of(u, [version.id])[version.id]
     return out.model_copy(update={"limits": [LimitShape.model_validate(limit) for limit in limits]})

@@ -2,20 +2,15 @@
 
 from datetime import datetime, timedelta
 
-from sqlalchemy import BigInteger, CheckConstraint, Column, Index, Interval, UniqueConstraint
+from sqlalchemy import CheckConstraint, Column, Index, Interval, UniqueConstraint
 from sqlmodel import Field, SQLModel
 
-from core.erp.kernel.model import identity, moment
+from core.erp.kernel.model import identity, moment, ref
 
 
 def span(*, nullable: bool = False) -> timedelta | None:
     """A column for a length of time."""
     return Field(default=None, sa_column=Column(Interval, nullable=nullable))  # type: ignore[no-any-return]
-
-
-def ref(*, nullable: bool = False, index: bool = False) -> int | None:
-    """A column for another module's id."""
-    return Field(default=None, sa_column=Column(BigInteger, nullable=nullable, index=index))  # type: ignore[no-any-return]
 
 
 class Site(SQLModel, table=True):
@@ -40,7 +35,7 @@ class Zone(SQLModel, table=True):
     __table_args__ = (CheckConstraint("band_low IS NULL OR band_high IS NULL OR band_low < band_high"),)
 
     id: int = identity()
-    site_id: int | None = ref(index=True)
+    site_id: int = ref(index=True)
     address: str = Field(unique=True)
     name: str
     kind: str = "room"
@@ -60,8 +55,8 @@ class ZoneNesting(SQLModel, table=True):
     __tablename__ = "zone_nesting"
 
     id: int = identity()
-    zone_id: int | None = ref(index=True)
-    parent_id: int | None = ref()
+    zone_id: int = ref(index=True)
+    parent_id: int = ref()
     from_at: datetime = moment()
     to_at: datetime | None = moment(nullable=True)
 
@@ -76,7 +71,7 @@ class Point(SQLModel, table=True):
     __table_args__ = (CheckConstraint("role IN ('required', 'spare', 'machine')"),)
 
     id: int = identity()
-    zone_id: int | None = ref(index=True)
+    zone_id: int = ref(index=True)
     address: str = Field(unique=True)
     quantity: str
     unit: str
@@ -101,8 +96,8 @@ class Installation(SQLModel, table=True):
     __tablename__ = "installation"
 
     id: int = identity()
-    sensor_id: int | None = ref(index=True)
-    point_id: int | None = ref(index=True)
+    sensor_id: int = ref(index=True)
+    point_id: int = ref(index=True)
     from_at: datetime = moment()
     to_at: datetime | None = moment(nullable=True)
 
@@ -119,7 +114,7 @@ class Calibration(SQLModel, table=True):
     __tablename__ = "calibration"
 
     id: int = identity()
-    sensor_id: int | None = ref(index=True)
+    sensor_id: int = ref(index=True)
     done_at: datetime = moment()
     due_at: datetime = moment()
     as_found_ok: bool = True
@@ -146,7 +141,7 @@ class ProfileVersion(SQLModel, table=True):
     __table_args__ = (UniqueConstraint("profile_id", "version"),)
 
     id: int = identity()
-    profile_id: int | None = ref(index=True)
+    profile_id: int = ref(index=True)
     version: int
     allowed_gap: timedelta = Field(sa_column=Column(Interval, nullable=False))
     shortest_event: timedelta = Field(default=timedelta(0), sa_column=Column(Interval, nullable=False))
@@ -168,7 +163,7 @@ class ProfileLimit(SQLModel, table=True):
     )
 
     id: int = identity()
-    version_id: int | None = ref(index=True)
+    version_id: int = ref(index=True)
     key: str
     quantity: str = "temperature"
     unit: str = "Cel"
@@ -203,6 +198,6 @@ class ItemProfile(SQLModel, table=True):
     __table_args__ = (Index("item_profile_item", "item_id", "from_at"),)
 
     id: int = identity()
-    item_id: int | None = ref()
-    version_id: int | None = ref()
+    item_id: int = ref()
+    version_id: int = ref()
     from_at: datetime = moment()

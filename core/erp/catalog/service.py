@@ -122,8 +122,6 @@ def end_nesting(u: Unit, nesting_id: int, to_at: datetime) -> ZoneNesting:
     u.session.add(row)
     u.session.flush()
     u.audit("zone_nesting.end", "zone_nesting", nesting_id, after={"to_at": to_at})
-    assert row.zone_id is not None
-    assert row.parent_id is not None
     u.emit(JudgingChanged((row.zone_id, row.parent_id), (), to_at, "nesting"))
     return row
 
@@ -306,8 +304,6 @@ def create_item(u: Unit, code: str, name: str, **options: Any) -> Item:
     version = newest_version(u, profile_id) if profile_id is not None else None
     item = _add(u, Item(code=code, name=name, **options), "item", "code")
     if version is not None:
-        assert item.id is not None
-        assert version.id is not None
         assign_profile(u, item.id, version.id, u.now)
     return item
 

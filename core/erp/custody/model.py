@@ -5,8 +5,7 @@ from datetime import datetime
 from sqlalchemy import Index
 from sqlmodel import Field, SQLModel
 
-from core.erp.catalog.model import ref
-from core.erp.kernel.model import identity, moment
+from core.erp.kernel.model import identity, moment, ref
 
 
 class CustodyFact(SQLModel, table=True):
@@ -20,7 +19,7 @@ class CustodyFact(SQLModel, table=True):
     __table_args__ = (Index("custody_sublot", "sublot_id", "at"), Index("custody_zone", "zone_id", "at"))
 
     id: int = identity()
-    sublot_id: int | None = ref()
+    sublot_id: int = ref()
     zone_id: int | None = ref(nullable=True)
     at: datetime = moment()
     known_at: datetime = moment()
@@ -48,7 +47,7 @@ class HandlingUnitContent(SQLModel, table=True):
     __tablename__ = "handling_unit_content"
 
     id: int = identity()
-    handling_unit_id: int | None = ref(index=True)
-    sublot_id: int | None = ref(index=True)
+    handling_unit_id: int = ref(index=True)
+    sublot_id: int = ref(index=True)
     from_at: datetime = moment()
     to_at: datetime | None = moment(nullable=True)

@@ -5,8 +5,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import BigInteger, Column, DateTime, Index, Interval, LargeBinary, text
 from sqlmodel import Field, SQLModel
 
-from core.erp.catalog.model import ref
-from core.erp.kernel.model import identity, moment
+from core.erp.kernel.model import identity, moment, ref
 
 
 class ZoneSummary(SQLModel, table=True):

@@ -18,6 +18,11 @@ def identity() -> Any:
     return Field(default=None, sa_column=Column(BigInteger, primary_key=True, autoincrement=True))
 
 
+def ref(*, nullable: bool = False, index: bool = False) -> Any:
+    """A column for another record's id."""
+    return Field(default=None, sa_column=Column(BigInteger, nullable=nullable, index=index))
+
+
 class User(SQLModel, table=True):
     """Somebody who signs in. `roles` are values of permits.Role."""
 

@@ -132,7 +132,6 @@ def prove(engine: Engine, actor: Actor, act: Act, password: str, *, login: str |
     if login is not None and login != actor.login:
         raise Forbidden("sign with your own login", login=login)
     user = confirm(engine, actor, password, now, first_needs_login=login is None)
-    assert user.id is not None
     assert actor.session is not None
     return Proof(user.id, actor.session, user.name, user.token_epoch, act, now)
 

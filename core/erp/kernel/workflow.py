@@ -15,7 +15,7 @@ from core.erp.kernel.unit import Unit
 class Stateful(Protocol):
     """An entity with a life cycle."""
 
-    id: int | None
+    id: int
     state: str
 
 

@@ -63,7 +63,6 @@ def one_lot(lot_id: Id, door: Door) -> LotOut:
 
 
 def _shown(u: Unit, sublot: Sublot) -> SublotOut:
-    assert sublot.id is not None
     return queries.one(u, sublot.id)
 
 

@@ -85,7 +85,6 @@ def receive(
             created_at=u.now,
         ),
     )
-    assert sublot.id is not None
     for parent, used in parents:
         link(u, parent, sublot.id, transformation, used, at=at)
     if state == "quarantine":
@@ -240,7 +239,6 @@ def split(u: Unit, sublot_id: int, amount: Decimal, *, code: str | None = None, 
             created_at=u.now,
         ),
     )
-    assert child.id is not None
     name = f"split:{child.id}"
     post(u, sublot_id, "stock", "split", amount, purpose=Internal.SPLIT, reference=name)
     post(u, child.id, "split", "stock", amount, purpose=Internal.SPLIT, reference=name)
@@ -287,7 +285,6 @@ def merge(u: Unit, sublot_ids: Sequence[int], *, code: str | None = None) -> Sub
             created_at=u.now,
         ),
     )
-    assert child.id is not None
     name = f"merge:{child.id}"
     for sublot_id, amount in amounts.items():
         post(u, sublot_id, "stock", "split", amount, purpose=Internal.MERGE, reference=name)

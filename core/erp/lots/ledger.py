@@ -211,8 +211,6 @@ def post_fact(
 
 
 def _broke(u: Unit, fact: StockMove, against: list[Obstacle]) -> None:
-    assert fact.id is not None
-    assert fact.sublot_id is not None
     u.emit(FactBrokeRule(fact.sublot_id, fact.id, fact.purpose, fact.reference, fact.at, tuple(against)))
 
 
@@ -304,7 +302,6 @@ def reserve(
 
 def _require_free(u: Unit, sublot: Sublot, amount: Decimal, reference: str | None = None) -> None:
     """Raises Refused where so much is not on hand beside what is kept for others than the reference."""
-    assert sublot.id is not None
     free = on_hand(u, sublot.id) - reserved(u, sublot.id, but=reference)
     if free < amount:
         raise Refused(
@@ -327,7 +324,6 @@ def _ready(u: Unit, reservation: Reservation, name: str, context: Mapping[str, A
     """Raises what stands against taking the reserved goods now; a hold says more than the state it left behind."""
     if reservation.state in {"consumed", "cancelled"}:
         raise IllegalMove(f"the reservation is {reservation.state} already", state=reservation.state)
-    assert reservation.sublot_id is not None
     require_movable(u, reservation.sublot_id, reservation.purpose, reservation.amount, context=context)
     if reservation.state not in RESERVATION.moves[name].sources:
         raise IllegalMove(f"a {reservation.state} reservation cannot be taken", state=reservation.state)
@@ -367,7 +363,6 @@ def consume(
 ) -> StockMove:
     """Posts what was reserved or picked out of stock, for its purpose. Refused like any intention."""
     reservation = _reservation(u, reservation_id)
-    assert reservation.sublot_id is not None
     target = target_account or next(iter(TARGETS.get(reservation.purpose, ("production",))))
     if reservation.state == "consumed" and key is not None:
         return move(
@@ -431,7 +426,6 @@ def give_up(u: Unit, reservation_id: int, *, reason: str) -> Reservation:
 def resume(u: Unit, reservation_id: int) -> Reservation:
     """A suspended reservation is active again, if its goods may be taken again and are still free."""
     reservation = _reservation(u, reservation_id)
-    assert reservation.sublot_id is not None
     _ready(u, reservation, "resume", None)
     _require_free(u, get_sublot(u, reservation.sublot_id), reservation.amount)
     _set(u, reservation, "resume")

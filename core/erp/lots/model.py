@@ -8,8 +8,7 @@ from sqlalchemy import BigInteger, CheckConstraint, Column, Index, Numeric, Uniq
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field, SQLModel
 
-from core.erp.catalog.model import ref
-from core.erp.kernel.model import identity, moment
+from core.erp.kernel.model import identity, moment, ref
 
 
 def quantity() -> Any:
@@ -29,7 +28,7 @@ class Lot(SQLModel, table=True):
     __table_args__ = (UniqueConstraint("item_id", "maker", "number"),)
 
     id: int = identity()
-    item_id: int | None = ref(index=True)
+    item_id: int = ref(index=True)
     number: str
     maker: str = ""
     expiry: date | None = None
@@ -53,7 +52,7 @@ class Sublot(SQLModel, table=True):
 
     id: int = identity()
     code: str = Field(unique=True)
-    lot_id: int | None = ref(index=True)
+    lot_id: int = ref(index=True)
     state: str = "quarantine"
     zone_id: int | None = ref(nullable=True)
     handling_unit: str | None = None
@@ -108,7 +107,7 @@ class Restriction(SQLModel, table=True):
     __tablename__ = "restriction"
 
     id: int = identity()
-    sublot_id: int | None = ref(index=True)
+    sublot_id: int = ref(index=True)
     kind: str
     value: dict[str, Any] = Field(sa_column=Column(JSONB, nullable=False))
     placed_at: datetime = moment()
@@ -130,8 +129,8 @@ class Genealogy(SQLModel, table=True):
     )
 
     id: int = identity()
-    parent_id: int | None = ref()
-    child_id: int | None = ref()
+    parent_id: int = ref()
+    child_id: int = ref()
     transformation: str
     """split:ID, merge:ID or work_order:ID."""
     amount: Decimal = quantity()
@@ -154,7 +153,7 @@ class StockMove(SQLModel, table=True):
     )
 
     id: int = identity()
-    sublot_id: int | None = ref()
+    sublot_id: int = ref()
     source: str
     target: str
     amount: Decimal = quantity()
@@ -183,7 +182,7 @@ class Reservation(SQLModel, table=True):
     )
 
     id: int = identity()
-    sublot_id: int | None = ref()
+    sublot_id: int = ref()
     amount: Decimal = quantity()
     purpose: str
     reference: str
@@ -203,8 +202,8 @@ class StockTask(SQLModel, table=True):
 
     id: int = identity()
     kind: str
-    reservation_id: int | None = ref(index=True)
-    sublot_id: int | None = ref()
+    reservation_id: int = ref(index=True)
+    sublot_id: int = ref()
     reference: str
     amount: Decimal = quantity()
     created_at: datetime = moment()
@@ -222,7 +221,7 @@ class ZoneJudged(SQLModel, table=True):
 
     __tablename__ = "zone_judged"
 
-    zone_id: int | None = Field(default=None, sa_column=Column(BigInteger, primary_key=True, autoincrement=False))
+    zone_id: int = Field(default=None, sa_column=Column(BigInteger, primary_key=True, autoincrement=False))
     last_good_at: datetime | None = moment(nullable=True)
     judged_to: datetime | None = moment(nullable=True)
     watermark: datetime | None = moment(nullable=True)

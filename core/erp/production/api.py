@@ -109,7 +109,6 @@ def create_bom(body: BomIn, door: Door) -> JSONResponse:
             [service.Step(s.number, s.name, s.work_centre, tuple(s.alternatives), s.duration) for s in body.steps],
             tolerance=body.tolerance,
         )
-        assert made.id is not None
         return _bom(u, made.id)
 
     return door.post(work)
@@ -146,7 +145,6 @@ def plan(body: OrderIn, door: Door) -> JSONResponse:
 
     def work(u: Unit) -> OrderDetail:
         made = service.plan(u, body.code, body.bom_id, body.amount, body.due_at, priority=body.priority)
-        assert made.id is not None
         return detail(u, made.id)
 
     return door.post(work)
@@ -245,7 +243,6 @@ def start(operation_id: Id, body: StartIn, door: Door) -> JSONResponse:
 
     def work(u: Unit) -> OrderDetail:
         step = service.start_operation(u, operation_id, body.work_centre)
-        assert step.order_id is not None
         return detail(u, step.order_id)
 
     return door.post(work, status=200)
@@ -258,7 +255,6 @@ def finish(operation_id: Id, door: Door) -> JSONResponse:
 
     def work(u: Unit) -> OrderDetail:
         step = service.finish_operation(u, operation_id)
-        assert step.order_id is not None
         return detail(u, step.order_id)
 
     return door.post(work, status=200)

@@ -7,8 +7,7 @@ from sqlalchemy import BigInteger, CheckConstraint, Column, Index, Interval, Num
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlmodel import Field, SQLModel
 
-from core.erp.catalog.model import ref
-from core.erp.kernel.model import identity, moment
+from core.erp.kernel.model import identity, moment, ref
 from core.erp.lots.model import quantity, some
 
 
@@ -42,7 +41,7 @@ class WorkCentreState(SQLModel, table=True):
     __tablename__ = "work_centre_state"
 
     id: int = identity()
-    work_centre_id: int | None = ref(index=True)
+    work_centre_id: int = ref(index=True)
     up: bool
     at: datetime = moment()
     known_at: datetime = moment()
@@ -64,7 +63,7 @@ class Bom(SQLModel, table=True):
     )
 
     id: int = identity()
-    item_id: int | None = ref(index=True)
+    item_id: int = ref(index=True)
     version: int = 1
     output_amount: Decimal = quantity()
     tolerance: Decimal = no_amount()
@@ -77,8 +76,8 @@ class BomLine(SQLModel, table=True):
     __table_args__ = (UniqueConstraint("bom_id", "item_id"), some())
 
     id: int = identity()
-    bom_id: int | None = ref(index=True)
-    item_id: int | None = ref()
+    bom_id: int = ref(index=True)
+    item_id: int = ref()
     amount: Decimal = quantity()
 
 
@@ -89,10 +88,10 @@ class RoutingStep(SQLModel, table=True):
     __table_args__ = (UniqueConstraint("bom_id", "number"),)
 
     id: int = identity()
-    bom_id: int | None = ref(index=True)
+    bom_id: int = ref(index=True)
     number: int
     name: str
-    work_centre_id: int | None = ref()
+    work_centre_id: int = ref()
     alternatives: list[int] = ids()
     duration: timedelta = Field(default=timedelta(0), sa_column=Column(Interval, nullable=False))
 
@@ -116,8 +115,8 @@ class WorkOrder(SQLModel, table=True):
 
     id: int = identity()
     code: str = Field(unique=True)
-    item_id: int | None = ref(index=True)
-    bom_id: int | None = ref()
+    item_id: int = ref(index=True)
+    bom_id: int = ref()
     amount: Decimal = quantity()
     due_at: datetime = moment()
     priority: int = 100
@@ -141,10 +140,10 @@ class WorkOrderOperation(SQLModel, table=True):
     )
 
     id: int = identity()
-    order_id: int | None = ref(index=True)
+    order_id: int = ref(index=True)
     number: int
     name: str
-    work_centre_id: int | None = ref()
+    work_centre_id: int = ref()
     alternatives: list[int] = ids()
     duration: timedelta = Field(default=timedelta(0), sa_column=Column(Interval, nullable=False))
     state: str = "waiting"
@@ -160,8 +159,8 @@ class WorkOrderLine(SQLModel, table=True):
     __table_args__ = (UniqueConstraint("order_id", "item_id"), some("needed"))
 
     id: int = identity()
-    order_id: int | None = ref(index=True)
-    item_id: int | None = ref()
+    order_id: int = ref(index=True)
+    item_id: int = ref()
     needed: Decimal = quantity()
 
 
@@ -179,9 +178,9 @@ class WorkOrderMaterial(SQLModel, table=True):
     )
 
     id: int = identity()
-    order_id: int | None = ref(index=True)
-    line_id: int | None = ref()
-    sublot_id: int | None = ref()
+    order_id: int = ref(index=True)
+    line_id: int = ref()
+    sublot_id: int = ref()
     reservation_id: int | None = ref(nullable=True)
     amount: Decimal = quantity()
     consumed: Decimal = no_amount()
@@ -194,7 +193,7 @@ class WorkOrderOutput(SQLModel, table=True):
     __tablename__ = "work_order_output"
 
     id: int = identity()
-    order_id: int | None = ref(index=True)
-    sublot_id: int | None = ref(index=True)
+    order_id: int = ref(index=True)
+    sublot_id: int = ref(index=True)
     amount: Decimal = quantity()
     at: datetime = moment()

@@ -7,8 +7,7 @@ from sqlalchemy import BigInteger, CheckConstraint, Column, Index, Interval, Uni
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlmodel import Field, SQLModel
 
-from core.erp.catalog.model import ref
-from core.erp.kernel.model import identity, moment
+from core.erp.kernel.model import identity, moment, ref
 
 
 class Incident(SQLModel, table=True):
@@ -65,10 +64,10 @@ class Excursion(SQLModel, table=True):
     )
 
     id: int = identity()
-    incident_id: int | None = ref(index=True)
-    sublot_id: int | None = ref()
+    incident_id: int = ref(index=True)
+    sublot_id: int = ref()
     zone_id: int | None = ref(nullable=True)
-    version_id: int | None = ref()
+    version_id: int = ref()
     limit_key: str
     kind: str
     started_at: datetime = moment()
@@ -103,10 +102,10 @@ class Disposition(SQLModel, table=True):
     )
 
     id: int = identity()
-    excursion_id: int | None = ref(index=True)
+    excursion_id: int = ref(index=True)
     decision: str
     reason: str
-    signature_id: int | None = ref()
+    signature_id: int = ref()
     accepted: timedelta = Field(sa_column=Column(Interval, nullable=False))
     at: datetime = moment()
     record: dict[str, Any] = Field(sa_column=Column(JSONB, nullable=False))
@@ -127,7 +126,7 @@ class BatchRelease(SQLModel, table=True):
     )
 
     id: int = identity()
-    sublot_id: int | None = ref(index=True)
+    sublot_id: int = ref(index=True)
     signature_id: int | None = ref(nullable=True)
     at: datetime = moment()
     automatic: bool = False
@@ -179,7 +178,7 @@ class ZoneAlarm(SQLModel, table=True):
     )
 
     id: int = identity()
-    zone_id: int | None = ref(index=True)
+    zone_id: int = ref(index=True)
     kind: str
     state: str = "unacknowledged"
     started_at: datetime = moment()

@@ -5,8 +5,7 @@ from datetime import datetime
 from sqlalchemy import BigInteger, Column, Index, UniqueConstraint
 from sqlmodel import Field, SQLModel
 
-from core.erp.catalog.model import ref
-from core.erp.kernel.model import identity, moment
+from core.erp.kernel.model import identity, moment, ref
 
 
 class DispatchPlan(SQLModel, table=True):
@@ -31,7 +30,7 @@ class DispatchEntry(SQLModel, table=True):
     )
 
     id: int = identity()
-    work_centre_id: int | None = ref()
+    work_centre_id: int = ref()
     rank: int
-    operation_id: int | None = ref()
-    order_id: int | None = ref()
+    operation_id: int = ref()
+    order_id: int = ref()

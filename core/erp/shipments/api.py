@@ -88,7 +88,6 @@ def create(body: ShipmentIn, door: Door) -> JSONResponse:
             due_at=body.due_at,
             loggers=[service.Logger(x.serial, x.zone_id) for x in body.loggers],
         )
-        assert made.id is not None
         return detail(u, made.id)
 
     return door.post(work)
@@ -215,7 +214,6 @@ def put_back(line_id: Id, body: PutBackIn, door: Door) -> JSONResponse:
 
     def work(u: Unit) -> ShipmentDetail:
         line = service.put_back(u, line_id, body.zone_id)
-        assert line.shipment_id is not None
         return detail(u, line.shipment_id)
 
     return door.post(work, status=200)

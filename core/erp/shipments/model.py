@@ -6,8 +6,7 @@ from decimal import Decimal
 from sqlalchemy import CheckConstraint, Index, UniqueConstraint
 from sqlmodel import Field, SQLModel
 
-from core.erp.catalog.model import ref
-from core.erp.kernel.model import identity, moment
+from core.erp.kernel.model import identity, moment, ref
 from core.erp.lots.model import quantity, some
 
 
@@ -51,7 +50,7 @@ class ShipmentLeg(SQLModel, table=True):
     __table_args__ = (UniqueConstraint("shipment_id", "number"),)
 
     id: int = identity()
-    shipment_id: int | None = ref(index=True)
+    shipment_id: int = ref(index=True)
     number: int
     origin: str
     destination: str
@@ -76,8 +75,8 @@ class ShipmentLine(SQLModel, table=True):
     )
 
     id: int = identity()
-    shipment_id: int | None = ref(index=True)
-    sublot_id: int | None = ref()
+    shipment_id: int = ref(index=True)
+    sublot_id: int = ref()
     amount: Decimal = quantity()
     handling_unit_id: int | None = ref(nullable=True)
     reservation_id: int | None = ref(nullable=True)
@@ -100,7 +99,7 @@ class ShipmentLogger(SQLModel, table=True):
     )
 
     id: int = identity()
-    shipment_id: int | None = ref(index=True)
+    shipment_id: int = ref(index=True)
     serial: str
     zone_id: int | None = ref(nullable=True)
     """The zone whose climate the logger records (its box, or the truck)."""
@@ -120,8 +119,8 @@ class FieldAction(SQLModel, table=True):
     __table_args__ = (UniqueConstraint("excursion_id", "sublot_id"), CheckConstraint("state IN ('open', 'closed')"))
 
     id: int = identity()
-    excursion_id: int | None = ref(index=True)
-    sublot_id: int | None = ref(index=True)
+    excursion_id: int = ref(index=True)
+    sublot_id: int = ref(index=True)
     happened_at: datetime = moment()
     known_at: datetime = moment()
     deadline: datetime = moment()
@@ -138,7 +137,7 @@ class FieldActionConsignee(SQLModel, table=True):
     __table_args__ = (UniqueConstraint("action_id", "shipment_id"),)
 
     id: int = identity()
-    action_id: int | None = ref(index=True)
+    action_id: int = ref(index=True)
     shipment_id: int | None = ref(nullable=True)
     consignee: str
     amount: Decimal = quantity()

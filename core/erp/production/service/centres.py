@@ -57,7 +57,6 @@ def set_state(u: Unit, code: str, *, up: bool, reason: str, at: datetime | None 
     if at > u.now:
         raise Invalid(f"{at.isoformat()} has not happened yet")
     centre = work_centre(u, code, lock=True)
-    assert centre.id is not None
     u.session.add(
         WorkCentreState(work_centre_id=centre.id, up=up, at=at, known_at=u.now, actor=u.actor.login, reason=reason)
     )

@@ -86,8 +86,6 @@ def consume(u: Unit, material_id: int, *, order_id: int | None = None) -> WorkOr
     """Uses the material up: posts it out of stock. Refused like any intention, and unless the order is running."""
     u.need("production.report")
     row = material(u, material_id, order_id)
-    assert row.order_id is not None
-    assert row.sublot_id is not None
     u.emit(ZonesConcerned((row.sublot_id,)))
     lots.consume(u, _reservation_of(row))
     order = get_order(u, row.order_id, lock=True)
@@ -138,10 +136,7 @@ def give_back(
     """
     u.need("production.report")
     row = material(u, material_id, order_id)
-    assert row.sublot_id is not None
-    assert row.order_id is not None
     source = lots.get_sublot(u, row.sublot_id)
-    assert source.lot_id is not None
     amount = lots.amount_of(amount)
     u.emit(ZonesConcerned((), () if zone_id is None else (zone_id,)))
     lots.get_lot(u, source.lot_id, lock=True)
@@ -194,7 +189,6 @@ def start_operation(u: Unit, operation_id: int, centre_code: str | None = None) 
     """
     u.need("production.report")
     order_id = operation(u, operation_id).order_id
-    assert order_id is not None
     order = lock_with_material(u, order_id)
     centre = _centre_for(u, operation(u, operation_id), centre_code)  # locked before the operation, as `set_state` does
     step = operation(u, operation_id, lock=True)
@@ -236,7 +230,6 @@ def finish_operation(u: Unit, operation_id: int) -> WorkOrderOperation:
     """An operation that runs is done. Raises IllegalMove unless it runs."""
     u.need("production.report")
     order_id = operation(u, operation_id).order_id
-    assert order_id is not None
     order = get_order(u, order_id, lock=True)
     step = operation(u, operation_id, lock=True)
     if step.state != "running":
@@ -313,9 +306,7 @@ def report_output(
 
 
 def _make_lot(u: Unit, order: WorkOrder) -> int:
-    assert order.item_id is not None
     made = lots.create_lot(u, order.item_id, order.code)
-    assert made.id is not None
     return made.id
 
 

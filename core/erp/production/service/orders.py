@@ -185,7 +185,6 @@ def _take_up(u: Unit, order_id: int) -> None:
 
 
 def _set_free(u: Unit, order: WorkOrder, reason: str) -> None:
-    assert order.id is not None
     for row in materials(u, order.id):
         if row.reservation_id is not None:
             lots.give_up(u, row.reservation_id, reason=f"work order {order.code} cancelled: {reason}")

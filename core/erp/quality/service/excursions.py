@@ -158,7 +158,6 @@ def _dispose(
     excursion.accepted = excursion.out
     u.session.add(excursion)
     u.session.flush()
-    assert excursion.sublot_id is not None
     lifted = _own_holds(u, excursion_id) if decision in RELEASING else []
     for hold in lifted:
         lots.lift_hold(u, hold, f"disposition of excursion {excursion_id}: {decision}: {reason}")

@@ -38,7 +38,6 @@ def departed(u: Unit, shipment_id: int, at: datetime, reason: str, *, leg: int =
     u.session.add(stretch)
     for line in lines_of(u, shipment_id):
         _left(u, shipment, line, at, reason)
-        assert line.sublot_id is not None
         zone = waiting_zone(u, shipment, line, travels_in(u, line, stretch), at)
         custody.put(u, line.sublot_id, zone, at, f"left with {shipment.code}")
     if leg == 1:
@@ -51,7 +50,6 @@ def departed(u: Unit, shipment_id: int, at: datetime, reason: str, *, leg: int =
 
 def _left(u: Unit, shipment: Shipment, line: ShipmentLine, at: datetime, reason: str) -> None:
     """Posts what left without a dispatch, and opens deviations for what should not have left."""
-    assert line.sublot_id is not None
     if shipment.kind == "inbound":
         line.state = "shipped"
         u.session.add(line)
@@ -64,7 +62,6 @@ def _left(u: Unit, shipment: Shipment, line: ShipmentLine, at: datetime, reason:
     purpose = PURPOSE[shipment.kind]
     if lots.on_hand(u, line.sublot_id) > line.amount:
         line.sublot_id = lots.split(u, line.sublot_id, line.amount, gone=True).id
-        assert line.sublot_id is not None
     line.state = "shipped"
     u.session.add(line)
     u.session.flush()
@@ -88,7 +85,6 @@ def _left(u: Unit, shipment: Shipment, line: ShipmentLine, at: datetime, reason:
 
 
 def _deviate(u: Unit, shipment: Shipment, line: ShipmentLine, at: datetime, detail: str) -> None:
-    assert line.sublot_id is not None
     quality.open_deviation(
         u,
         sublot_id=line.sublot_id,
@@ -143,7 +139,6 @@ def arrived(u: Unit, shipment_id: int, at: datetime, reason: str, *, leg: int | 
 
 
 def _received(u: Unit, shipment: Shipment, line: ShipmentLine, zone: int | None, at: datetime, *, last: bool) -> None:
-    assert line.sublot_id is not None
     if line.state != "shipped":  # nobody had posted that it left: it must have
         _left(u, shipment, line, at, f"arrived with {shipment.code}")
     where = f"arrived with {shipment.code}"
@@ -152,7 +147,6 @@ def _received(u: Unit, shipment: Shipment, line: ShipmentLine, zone: int | None,
         lots.arrive(u, line.sublot_id, line.amount, zone, at=at, reason=where, reference=f"shipment:{shipment.id}")
         return
     custody.put(u, line.sublot_id, zone, at, where)
-    assert shipment.id is not None
     doubt = outstanding(u, shipment.id) or lots.open_holds(u, shipment_id=shipment.id)
     if last and sublot.state == "released" and (doubt or lots.open_holds(u, sublot_id=line.sublot_id)):
         fresh = u.session.get_one(Sublot, line.sublot_id, populate_existing=True)
@@ -170,10 +164,8 @@ def returned(u: Unit, line_id: int, amount: object, zone_id: int | None, *, at: 
     u.need("stock.receive")
     _happened(u, at, reason)
     line = get_line(u, line_id)
-    assert line.sublot_id is not None
     quantity = lots.amount_of(amount)
     source = lots.get_sublot(u, line.sublot_id)
-    assert source.lot_id is not None
     u.emit(ZonesConcerned((), () if zone_id is None else (zone_id,)))
     lots.get_lot(u, source.lot_id, lock=True)
     lots.lock_sublots(u, [line.sublot_id])

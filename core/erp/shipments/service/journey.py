@@ -40,7 +40,6 @@ def _pick_line(u: Unit, shipment: Shipment, line: ShipmentLine) -> None:
     if lots.on_hand(u, line.sublot_id) > line.amount:
         lots.require_movable(u, line.sublot_id, PURPOSE[shipment.kind], line.amount, context=context(shipment))
         _part(u, shipment, line)
-    assert line.reservation_id is not None
     _take_up(u, line)
     lots.pick(u, line.reservation_id, context=context(shipment))
     line.state = "picked"
@@ -50,11 +49,9 @@ def _pick_line(u: Unit, shipment: Shipment, line: ShipmentLine) -> None:
 
 def _part(u: Unit, shipment: Shipment, line: ShipmentLine) -> None:
     """Splits off what the line takes, so that it has one place of its own, and reserves that instead."""
-    assert line.sublot_id is not None
     assert line.reservation_id is not None
     lots.cancel(u, line.reservation_id, reason="picked as a sublot of its own")
     part = lots.split(u, line.sublot_id, line.amount)
-    assert part.id is not None
     kept = lots.reserve(
         u, part.id, line.amount, PURPOSE[shipment.kind], f"shipment:{shipment.id}", context=context(shipment)
     )
@@ -84,7 +81,6 @@ def dispatch(u: Unit, shipment_id: int) -> Shipment:
     shipment = lock_with_goods(u, shipment_id)
     leg = legs_of(u, shipment_id)[0]
     for line in lines_of(u, shipment_id):
-        assert line.sublot_id is not None
         _take_up(u, line)
         if shipment.kind == "sale" and line.reservation_id is not None:
             lots.consume(u, line.reservation_id, target_account="customer", context=context(shipment))
@@ -136,7 +132,6 @@ def accept(u: Unit, shipment_id: int) -> Shipment:
 
 
 def _take(u: Unit, shipment: Shipment, line: ShipmentLine) -> None:
-    assert line.sublot_id is not None
     sublot = lots.get_sublot(u, line.sublot_id)
     if shipment.kind != "inbound" and sublot.state == "quarantine":
         quality.auto_release(u, line.sublot_id, away=shipment.kind == "sale")
@@ -188,12 +183,10 @@ def put_back(u: Unit, line_id: int, zone_id: int | None = None) -> ShipmentLine:
     """
     u.need("stock.pick")
     line = get_line(u, line_id)
-    assert line.shipment_id is not None
     shipment = lock_with_goods(u, line.shipment_id, zone_id=zone_id)
     line = get_line(u, line_id)
     if shipment.state not in {"planned", "picked"} or line.state not in {"planned", "picked"}:
         raise IllegalMove(f"a {line.state} line of a {shipment.state} shipment is not put back", state=line.state)
-    assert line.sublot_id is not None
     place = zone_id or line.from_zone_id
     if line.state == "picked" and place is not None:
         custody.put(u, line.sublot_id, place, u.now, f"put back from {shipment.code}")

@@ -224,7 +224,6 @@ def pack(u: Unit, line_id: int, sscc: str, *, kind: str = "pallet", zone_id: int
     """
     need_pack(u)
     line = get_line(u, line_id)
-    assert line.shipment_id is not None
     _only(get_shipment(u, line.shipment_id), "planned", "picked")
     number = checked_sscc(sscc)
     require_zones(u, zone_id)

@@ -75,7 +75,6 @@ def point_for(u: Unit, zone: Zone, serial: str, quantity: str, unit: str) -> Poi
         if found.quantity != quantity:
             raise Conflict(f"{address} measures {found.quantity}, not {quantity}")
         return found
-    assert zone.id is not None
     first = u.conn.scalar(
         select(_p.c.id).where(_p.c.zone_id == zone.id, _p.c.quantity == quantity, _p.c.role == "required").limit(1)
     )
@@ -98,7 +97,6 @@ def logger_zone(u: Unit, shipment: Shipment, recorded: int | None) -> Zone:
     """The zone of the recorders that recorded all of the shipment (None) or one box of it (the box's zone)."""
     name = f"shipment-{shipment.id}" + ("" if recorded is None else f"-box-{recorded}")
     title = f"recorders of shipment {shipment.code}" + ("" if recorded is None else f", box zone {recorded}")
-    assert shipment.id is not None
     legs = legs_of(u, shipment.id)
     came_from = [line.from_zone_id for line in lines_of(u, shipment.id)]
     near = [recorded, *(leg.vehicle_zone_id for leg in legs), shipment.receiving_zone_id, *came_from]
@@ -120,7 +118,6 @@ def box_of(u: Unit, shipment: Shipment, zone_id: int | None) -> int | None:
 
 def lines_in(u: Unit, shipment: Shipment, recorded: int | None) -> list[ShipmentLine]:
     """The lines that a recorder of the box (None: of the whole shipment) was with, by id."""
-    assert shipment.id is not None
     lines = [line for line in lines_of(u, shipment.id) if line.state != "put_back"]
     if recorded is None:
         return lines
@@ -165,7 +162,6 @@ def journey(u: Unit, shipment: Shipment) -> tuple[datetime, datetime | None]:
 
     Raises Refused for a shipment that has not left.
     """
-    assert shipment.id is not None
     legs: Sequence[ShipmentLeg] = legs_of(u, shipment.id)
     began = [at for at in (shipment.dispatched_at, shipment.departed_at, legs[0].departed_at) if at is not None]
     stop = legs[-1].arrived_at or shipment.arrived_at
@@ -182,7 +178,6 @@ def bring_together(u: Unit, zone: Zone, span: Span, reason: str) -> None:
     A box's zone is narrower than its shipment's and prevails over it. Raises Conflict where the goods were with a
     recorder of another binding then.
     """
-    assert zone.id is not None
     custody.lock_zones(u, span.sublot_ids, [zone.id])
     for sublot_id in span.sublot_ids:
         while (at := _elsewhere(u, zone, sublot_id, span)) is not None:
@@ -216,11 +211,9 @@ def _elsewhere(u: Unit, zone: Zone, sublot_id: int, span: Span) -> datetime | No
 
 def give_back(u: Unit, shipment: Shipment, recorded: int | None, travels_in: Travels) -> None:
     """No recorder of the box (None: of the shipment) will tell: its goods were in the vehicle, measured or not."""
-    assert shipment.id is not None
     zone = logger_zone(u, shipment, recorded)
     legs = legs_of(u, shipment.id)
     for line in lines_in(u, shipment, recorded):
-        assert line.sublot_id is not None
         for place, start, stop in custody.intervals(u, [line.sublot_id])[line.sublot_id]:
             if place != zone.id:
                 continue
