@@ -15,8 +15,8 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import configure_mappers
 
 from core.app import build_events
-from core.erp.exposure.judge import Judge
-from core.erp.exposure.timer import Later, Patience, blind, follow_silence, in_force, stand_in
+from core.erp.exposure.judge.judge import Judge
+from core.erp.exposure.judge.timer import Later, Patience, blind, follow_silence, in_force, stand_in
 from core.erp.kernel.events import Events
 from core.erp.kernel.forgetting import forget
 from core.erp.kernel.unit import Unit, system, transact

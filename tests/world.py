@@ -24,7 +24,7 @@ from core.erp.catalog.model import (
 from core.erp.custody import handlers as custody_handlers
 from core.erp.custody import service as custody
 from core.erp.exposure import handlers as exposure_handlers
-from core.erp.exposure.judge import Judge
+from core.erp.exposure.judge.judge import Judge
 from core.erp.kernel.errors import Forbidden
 from core.erp.kernel.events import Events
 from core.erp.kernel.signatures import Signing, prove

@@ -8,7 +8,7 @@ from fastapi.responses import JSONResponse
 from pydantic import AwareDatetime, BaseModel, Field
 from sqlalchemy import select, text
 
-from core.erp.exposure.judge import Judge
+from core.erp.exposure.judge.judge import Judge
 from core.erp.kernel.auth import now_utc
 from core.erp.kernel.door import needs, routes
 from core.erp.kernel.http import PROBLEMS, Answer, Body, Cursor, Door, Length, Limit, Page, Ref, SignIn, Text, paged

@@ -11,7 +11,7 @@ from sqlalchemy import select, text
 
 from core.erp.catalog.model import Zone
 from core.erp.custody import service as custody
-from core.erp.exposure.judge import Judge
+from core.erp.exposure.judge.judge import Judge
 from core.erp.exposure.times import moment
 from core.erp.kernel.errors import Invalid, NotFound, Refused
 from core.erp.kernel.tables import table

@@ -7,7 +7,7 @@ from functools import partial
 from fastapi import Request
 from fastapi.responses import JSONResponse
 
-from core.erp.exposure.judge import Judge
+from core.erp.exposure.judge.judge import Judge
 from core.erp.kernel.auth import now_utc
 from core.erp.kernel.door import MIB, needs, routes
 from core.erp.kernel.http import PROBLEMS, Door, DoorKeeper

@@ -15,7 +15,7 @@ from sqlalchemy import insert, text
 
 from core.erp.catalog.model import Zone
 from core.erp.custody import service as custody
-from core.erp.exposure.judge import Judge
+from core.erp.exposure.judge.judge import Judge
 from core.erp.exposure.times import micros, moment
 from core.erp.kernel.errors import Invalid, Refused
 from core.erp.kernel.unit import Unit

@@ -42,7 +42,7 @@ _CLEARED = text("""
 def tell_standbys(u: Unit, overdue: timedelta) -> None:
     """Raises an alarm for each gateway of a group that is overdue with a source of which another of its group speaks;
     clears it once the gateway speaks again, or its sources are retired. Of a group that is silent altogether the zones
-    are silent (core.erp.exposure.timer).
+    are silent (core.erp.exposure.judge.timer).
     """
     u.conn.execute(_ALONE)
     said = {"now": u.now, "kind": SILENT, "before": u.now - overdue}

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 from sqlalchemy import text
 
-from core.erp.exposure.judge import Judge
+from core.erp.exposure.judge.judge import Judge
 from core.erp.kernel.errors import Invalid
 from core.erp.kernel.unit import Unit
 from core.ingest.import_shapes import ExcursionOut, FileImportOut, FileIn, HoldOut, ImportOut, SpanOut

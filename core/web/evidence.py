@@ -7,8 +7,8 @@ from typing import Any
 
 from sqlalchemy import text
 
+from core.erp.exposure.history.exposure_history import Ways
 from core.erp.exposure.times import micros, moment
-from core.erp.exposure.ways import Ways
 from core.erp.kernel.unit import Unit
 from core.series.port import Bucket
 from core.series.postgres import PostgresStore

@@ -12,9 +12,9 @@ from pathlib import Path
 import numpy as np
 from sqlalchemy import Connection, Engine, text
 
-from core.erp.exposure import summaries
-from core.erp.exposure.bulk import Wanted, exposures
-from core.erp.exposure.places import load_places, load_profiles
+from core.erp.exposure.bulk.exposures import Wanted, exposures
+from core.erp.exposure.readings import hourly_summaries as summaries
+from core.erp.exposure.readings.zone_setup import load_places, load_profiles
 from core.erp.exposure.rules.profile import Profile
 from core.erp.exposure.service import Exposure
 from core.erp.exposure.times import micros, moment, span

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from sqlalchemy import Engine, text
 
 from core.app import build_events
-from core.erp.exposure.judge import Judge
+from core.erp.exposure.judge.judge import Judge
 from core.erp.kernel.audit_keys import open_engine
 from core.erp.migrations import upgrade
 from core.ingest.stream import NatsSettings, connect, ensure_stream

@@ -17,7 +17,7 @@ from ruamel.yaml import YAML
 from sqlalchemy import Engine, text
 
 from core.app import build_events
-from core.erp.exposure.judge import Judge
+from core.erp.exposure.judge.judge import Judge
 from core.erp.kernel.audit_keys import open_engine
 from core.erp.kernel.unit import Unit, system, transact
 from core.erp.migrations import upgrade

@@ -8,12 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Connection
 
+from core.erp.exposure.history.exposure_history import Track, Ways
+from core.erp.exposure.history.monitoring_zone import Way
 from core.erp.exposure.rules import runs as r
 from core.erp.exposure.rules.assess import Verdict
 from core.erp.exposure.rules.profile import Limit, Profile
 from core.erp.exposure.rules.summary import Seen
-from core.erp.exposure.surroundings import Way
-from core.erp.exposure.ways import Track, Ways
 
 LIMITS = (
     Limit("high", "temperature", ">", 8.0, "consecutive", 3, 0.0),

@@ -5,14 +5,14 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from core.erp.exposure.places import Place, PointRef
-from core.erp.exposure.raw import Heard, by_quantity
+from core.erp.exposure.judge.zone_fold import ZoneFold
+from core.erp.exposure.readings.trace import Heard, by_quantity
+from core.erp.exposure.readings.zone_setup import Place, PointRef
 from core.erp.exposure.rules.nearest import Inside, nearest
 from core.erp.exposure.rules.profile import Limit, Profile
 from core.erp.exposure.rules.signal import BAD, GOOD, UNCERTAIN, tracks
 from core.erp.exposure.rules.summary import Look, Seen
 from core.erp.exposure.times import BUCKET, SECOND
-from core.erp.exposure.zone import ZoneFold
 
 MINUTE = 60 * SECOND
 START = 1000 * BUCKET

@@ -10,7 +10,7 @@ from sqlalchemy import Engine
 from core.erp.catalog.model import ProfileLimit
 from core.erp.custody import handlers as custody_handlers
 from core.erp.exposure import handlers as exposure_handlers
-from core.erp.exposure.bulk import Wanted, exposures
+from core.erp.exposure.bulk.exposures import Wanted, exposures
 from core.erp.exposure.service import Exposure, exposure
 from core.erp.kernel.events import Events
 from core.erp.lots import service as lots

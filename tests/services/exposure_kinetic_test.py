@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import Engine
 
 from core.erp.catalog.model import ProfileLimit
-from core.erp.exposure.bulk import exposures
+from core.erp.exposure.bulk.exposures import exposures
 from core.erp.exposure.service import exposure
 from tests.world import DAY, HOUR, World, judging
 

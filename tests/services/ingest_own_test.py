@@ -5,7 +5,7 @@ from datetime import timedelta
 from sqlalchemy import Engine, text
 
 from core.app import build_events
-from core.erp.exposure.judge import Judge
+from core.erp.exposure.judge.judge import Judge
 from core.ingest.folding import Folder
 from core.ingest.importing import Imported, Order, Series, Value, import_recorder
 from core.ingest.shipping import prune, ship

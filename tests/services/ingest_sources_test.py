@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import Engine, text
 
 from core.app import build_events
-from core.erp.exposure.judge import Judge
+from core.erp.exposure.judge.judge import Judge
 from core.erp.kernel.unit import system, transact
 from core.ingest.epochs import close_epoch
 from core.ingest.folding import Carried, Folder

@@ -3,7 +3,7 @@
 import httpx
 from sqlalchemy import Engine
 
-from core.erp.exposure.judge import Judge
+from core.erp.exposure.judge.judge import Judge
 from core.ingest.folding import Folder
 from tests.services import ingest_api_test
 from tests.services.ingest_support import ZONE, Gateway, add_points, fold, mark

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from core.erp.exposure.timer import Patience, tick
+from core.erp.exposure.judge.timer import Patience, tick
 from core.telemetry.batch import Watermark
 from edge.collectors.mqtt import MqttCollector
 from edge.collectors.mqtt_config import MqttSource

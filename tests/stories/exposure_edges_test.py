@@ -9,7 +9,7 @@ from sqlalchemy import text
 
 from core.erp.catalog import service as catalog
 from core.erp.catalog.model import Calibration, Installation, Point, ProfileLimit, Sensor, StorageProfile, ZoneNesting
-from core.erp.exposure.timer import blind
+from core.erp.exposure.judge.timer import blind
 from core.erp.kernel.errors import Invalid
 from tests.world import DAY, HOUR, MINUTE, OVER_8_FOR_60, World, at, every
 

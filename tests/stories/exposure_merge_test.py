@@ -9,7 +9,7 @@ from sqlalchemy import text
 
 from core.erp.catalog.model import Point, ProfileLimit
 from core.erp.exposure import handlers as exposure_handlers
-from core.erp.exposure.lineage import paths
+from core.erp.exposure.history.lineage import paths
 from core.erp.kernel.errors import Refused
 from core.erp.kernel.model import User
 from core.erp.kernel.permits import Role

@@ -12,11 +12,11 @@ import pytest
 from sqlalchemy import text
 
 from core.erp.catalog.model import ProfileLimit, ZoneNesting
-from core.erp.exposure.judge import Judge
-from core.erp.exposure.places import versions_of
-from core.erp.exposure.timer import blind
+from core.erp.exposure.history.exposure_history import Ways
+from core.erp.exposure.judge.judge import Judge
+from core.erp.exposure.judge.timer import blind
+from core.erp.exposure.readings.zone_setup import versions_of
 from core.erp.exposure.times import moment
-from core.erp.exposure.ways import Ways
 from core.erp.kernel.unit import Unit, system, transact
 from core.erp.lots import service as lots
 from core.series.landing import land

@@ -7,8 +7,8 @@ import pytest
 from sqlalchemy import text
 
 from core.erp.catalog.model import Calibration, Installation, ItemProfile, Point, ProfileLimit, Sensor, ZoneNesting
-from core.erp.exposure.judge import Judge
-from core.erp.exposure.timer import Patience, in_force, tick
+from core.erp.exposure.judge.judge import Judge
+from core.erp.exposure.judge.timer import Patience, in_force, tick
 from core.erp.exposure.times import micros
 from core.telemetry.batch import Watermark
 from core.telemetry.quality import Quality

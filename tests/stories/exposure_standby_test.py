@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from core.erp.exposure.judge import Judge
-from core.erp.exposure.timer import Patience, tick
-from core.erp.exposure.told import Speaker, told_by_all
+from core.erp.exposure.judge.judge import Judge
+from core.erp.exposure.judge.timer import Patience, tick
+from core.erp.exposure.judge.watermarks import Speaker, told_by_all
 from core.ingest.sources import retire_source
 from core.ingest.standby import tell_standbys
 from core.telemetry.batch import Watermark

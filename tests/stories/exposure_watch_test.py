@@ -7,8 +7,8 @@ import pytest
 from sqlalchemy import text
 
 from core.erp.catalog.model import ProfileLimit, ZoneNesting
-from core.erp.exposure.judge import Judge
-from core.erp.exposure.timer import blind
+from core.erp.exposure.judge.judge import Judge
+from core.erp.exposure.judge.timer import blind
 from core.telemetry.batch import Watermark
 from core.telemetry.quality import Quality
 from tests.world import DAY, HOUR, MINUTE, OVER_8_FOR_60, World, at, every

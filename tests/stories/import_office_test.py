@@ -7,7 +7,7 @@ from sqlalchemy import Engine, text
 
 from core.app import build_events
 from core.erp.catalog.model import ProfileLimit
-from core.erp.exposure.judge import Judge
+from core.erp.exposure.judge.judge import Judge
 from core.ingest.importing import Order, import_recorder
 from tests.stories.recorders import OFFICE, Journey, Values, series
 from tests.world import OVER_8_FOR_60, World, at, every

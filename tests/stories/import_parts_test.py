@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import Engine, text
 
 from core.app import build_events
-from core.erp.exposure.judge import Judge
+from core.erp.exposure.judge.judge import Judge
 from core.erp.kernel.unit import Unit
 from core.ingest import recording
 from core.ingest.importing import Order, Series, Value, import_recorder

@@ -9,7 +9,7 @@ from sqlalchemy import Engine, text
 
 from core.app import build_events
 from core.erp.catalog.model import ProfileLimit
-from core.erp.exposure.judge import Judge
+from core.erp.exposure.judge.judge import Judge
 from core.erp.kernel.errors import Invalid, NotFound, Refused
 from core.erp.kernel.permits import Role
 from core.erp.lots import service as lots

@@ -10,7 +10,7 @@ from sqlalchemy import Engine, text
 
 from core.app import build_events
 from core.erp.catalog.model import ProfileLimit
-from core.erp.exposure.judge import Judge
+from core.erp.exposure.judge.judge import Judge
 from core.erp.kernel.errors import Refused
 from core.erp.shipments import service as shipments
 from core.ingest.importing import Imported, Order, Series, Value, import_recorder

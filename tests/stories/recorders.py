@@ -5,8 +5,8 @@ from datetime import datetime
 from decimal import Decimal
 
 from core.erp.catalog.model import ProfileLimit
-from core.erp.exposure.judge import Judge
-from core.erp.exposure.timer import Patience, tick
+from core.erp.exposure.judge.judge import Judge
+from core.erp.exposure.judge.timer import Patience, tick
 from core.erp.kernel import auth
 from core.erp.kernel.permits import Role
 from core.erp.kernel.unit import Actor

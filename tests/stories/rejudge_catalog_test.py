@@ -9,7 +9,7 @@ from core.app import build_events
 from core.erp.catalog import service as catalog
 from core.erp.catalog.events import JudgingChanged
 from core.erp.catalog.model import ProfileLimit, Zone
-from core.erp.exposure.timer import in_force
+from core.erp.exposure.judge.timer import in_force
 from core.erp.kernel.events import Events, MissingHandlers
 from core.erp.kernel.unit import Unit
 from tests.world import DAY, HOUR, MINUTE, OVER_8_FOR_60, World, at, every

@@ -6,8 +6,8 @@ import pytest
 from sqlalchemy import Engine, text
 
 from core.app import build_events
-from core.erp.exposure.judge import Judge
-from core.erp.exposure.timer import Patience, tick
+from core.erp.exposure.judge.judge import Judge
+from core.erp.exposure.judge.timer import Patience, tick
 from core.erp.kernel.errors import Conflict, Forbidden, Invalid, NotFound
 from core.erp.kernel.permits import Role
 from core.erp.kernel.unit import Actor

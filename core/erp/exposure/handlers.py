@@ -9,14 +9,14 @@ from sqlalchemy import text
 from core.erp.catalog.events import JudgingChanged
 from core.erp.custody.events import CustodyChanged
 from core.erp.exposure.events import Judged, SublotsJudged, ZoneState
-from core.erp.exposure.judge import Judge
-from core.erp.exposure.lineage import mergers, paths
-from core.erp.exposure.loading import earliest
-from core.erp.exposure.look_again import goods_in, judged
-from core.erp.exposure.places import load_places, versions_of
-from core.erp.exposure.stays import of_recorders
+from core.erp.exposure.history.exposure_history import Ways
+from core.erp.exposure.history.lineage import mergers, paths
+from core.erp.exposure.history.logger_stays import of_recorders
+from core.erp.exposure.judge.due import goods_in, judged
+from core.erp.exposure.judge.fold_loading import earliest
+from core.erp.exposure.judge.judge import Judge
+from core.erp.exposure.readings.zone_setup import load_places, versions_of
 from core.erp.exposure.times import micros, moment
-from core.erp.exposure.ways import Ways
 from core.erp.kernel.errors import Refused
 from core.erp.kernel.events import Events
 from core.erp.kernel.unit import Unit

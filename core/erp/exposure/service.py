@@ -12,15 +12,15 @@ from datetime import datetime, timedelta
 import msgspec
 from sqlalchemy import Connection, text
 
-from core.erp.exposure.places import versions_of
+from core.erp.exposure.history.exposure_history import Ways
+from core.erp.exposure.history.monitoring_zone import Way
+from core.erp.exposure.readings.zone_setup import versions_of
 from core.erp.exposure.rules import runs as r
 from core.erp.exposure.rules.assess import Slice
 from core.erp.exposure.rules.kinetic import applicable, kinetic_mean
 from core.erp.exposure.rules.profile import Limit, Profile
 from core.erp.exposure.rules.summary import Summary
-from core.erp.exposure.surroundings import Way
 from core.erp.exposure.times import micros, moment
-from core.erp.exposure.ways import Ways
 
 
 class LimitExposure(msgspec.Struct, frozen=True):

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from sqlalchemy import func, select
 
-from core.erp.exposure.lineage import Birth, births
+from core.erp.exposure.history.lineage import Birth, births
 from core.erp.kernel.tables import table
 from core.erp.kernel.unit import Unit
 from core.erp.quality.model import Disposition, Excursion

@@ -12,7 +12,7 @@ from sqlalchemy import text
 
 from core.erp.custody.rules import Interval
 from core.erp.exposure import service as exposure
-from core.erp.exposure.lineage import paths
+from core.erp.exposure.history.lineage import paths
 from core.erp.kernel import signatures
 from core.erp.kernel.errors import Refused
 from core.erp.kernel.unit import Unit, plain, record_hash, system

@@ -4,7 +4,7 @@ from datetime import datetime
 
 from sqlalchemy import select, text
 
-from core.erp.exposure.stays import RECORDER
+from core.erp.exposure.history.logger_stays import RECORDER
 from core.erp.kernel import signatures
 from core.erp.kernel.errors import IllegalMove, NotFound, Refused
 from core.erp.kernel.tables import table

@@ -16,8 +16,8 @@ from sqlalchemy import select, text
 from core.erp.catalog import service as catalog
 from core.erp.catalog.model import Point, Site, Zone
 from core.erp.custody import service as custody
-from core.erp.exposure.stays import RECORDER
-from core.erp.exposure.surroundings import Surroundings
+from core.erp.exposure.history.logger_stays import RECORDER
+from core.erp.exposure.history.monitoring_zone import Surroundings
 from core.erp.exposure.times import micros
 from core.erp.kernel.errors import Conflict, Invalid, Refused
 from core.erp.kernel.tables import table

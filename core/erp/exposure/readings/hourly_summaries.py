@@ -5,8 +5,8 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from sqlalchemy import Connection, text
 
-from core.erp.exposure.places import Place
-from core.erp.exposure.raw import by_quantity, load_heard, need
+from core.erp.exposure.readings.trace import by_quantity, load_heard, need
+from core.erp.exposure.readings.zone_setup import Place
 from core.erp.exposure.rules.profile import Profile
 from core.erp.exposure.rules.summary import Look, Summary, decode, encode
 from core.erp.exposure.times import BUCKET, bucket, micros, moment

@@ -12,7 +12,7 @@ from itertools import chain
 import numpy as np
 from sqlalchemy import Connection, text
 
-from core.erp.exposure.places import Place, PointRef
+from core.erp.exposure.readings.zone_setup import Place, PointRef
 from core.erp.exposure.rules.signal import BAD, GOOD, UNCERTAIN, Trace
 from core.erp.exposure.times import moment
 from core.series.older import check, check_each

@@ -8,10 +8,10 @@ from datetime import datetime
 
 from sqlalchemy import Connection, text
 
+from core.erp.exposure.history.logger_stays import RECORDER, stays_in
 from core.erp.exposure.rules.profile import Limit, Profile
 from core.erp.exposure.rules.runs import Runs
 from core.erp.exposure.rules.signal import BAD, GOOD, UNCERTAIN
-from core.erp.exposure.stays import RECORDER, stays_in
 from core.erp.exposure.times import micros, span
 from core.telemetry.units import CANONICAL, alike, convert
 

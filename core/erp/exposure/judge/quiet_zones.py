@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from core.erp.exposure.places import Place, PointRef
-from core.erp.exposure.raw import Heard
+from core.erp.exposure.readings.trace import Heard
+from core.erp.exposure.readings.zone_setup import Place, PointRef
 from core.erp.exposure.rules.nearest import Nearest
 from core.erp.exposure.rules.signal import GOOD
 from core.erp.exposure.rules.summary import Look

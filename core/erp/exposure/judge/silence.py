@@ -5,14 +5,14 @@ from typing import Any
 
 from sqlalchemy import Connection, insert, text
 
+from core.erp.exposure.judge.zone_fold import ZoneFold
 from core.erp.exposure.model import GapRecord
-from core.erp.exposure.places import Place, PointRef
-from core.erp.exposure.raw import Heard, load_heard
+from core.erp.exposure.readings.trace import Heard, load_heard
+from core.erp.exposure.readings.zone_setup import Place, PointRef
 from core.erp.exposure.rules.assess import NEVER
 from core.erp.exposure.rules.runs import clip
 from core.erp.exposure.rules.signal import BAD
 from core.erp.exposure.times import micros, moment
-from core.erp.exposure.zone import ZoneFold
 from core.erp.kernel.unit import Unit
 
 SILENT = "silent"

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from sqlalchemy import Connection, text
 
-from core.erp.exposure.bulk_index import Ints, Sums
+from core.erp.exposure.bulk.index import Ints, Sums
 from core.erp.exposure.rules.profile import Profile
 from core.erp.exposure.rules.summary import Summary, decode_many
 from core.erp.exposure.times import BUCKET, bucket, micros, moment

@@ -6,8 +6,8 @@ from operator import attrgetter
 
 import numpy as np
 
-from core.erp.exposure.bulk_hours import Asked, Hours
-from core.erp.exposure.bulk_index import LEVELS, Curve, Figures, Ints, RunIndex, Tracks
+from core.erp.exposure.bulk.hours import Asked, Hours
+from core.erp.exposure.bulk.index import LEVELS, Curve, Figures, Ints, RunIndex, Tracks
 from core.erp.exposure.rules import runs as r
 from core.erp.exposure.rules.profile import Profile
 from core.erp.exposure.rules.runs import Runs

@@ -8,7 +8,7 @@ from math import isfinite
 import numpy as np
 from numpy.typing import NDArray
 
-from core.erp.exposure.bulk_index import Figures, Ints
+from core.erp.exposure.bulk.index import Figures, Ints
 from core.erp.exposure.rules.kinetic import kinetic_mean
 from core.erp.exposure.rules.profile import Profile
 from core.erp.exposure.service import Exposure, LimitExposure, budget_of, frozen

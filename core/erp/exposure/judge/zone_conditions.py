@@ -4,10 +4,10 @@ from collections.abc import Iterator
 from typing import Literal
 
 from core.erp.exposure.events import ZoneState
-from core.erp.exposure.places import BAND
+from core.erp.exposure.judge.zone_fold import ZoneFold
+from core.erp.exposure.readings.zone_setup import BAND
 from core.erp.exposure.rules.runs import holding
 from core.erp.exposure.times import moment
-from core.erp.exposure.zone import ZoneFold
 
 
 def zone_states(fold: ZoneFold) -> Iterator[ZoneState]:

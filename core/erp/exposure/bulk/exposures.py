@@ -13,18 +13,18 @@ from datetime import datetime
 import numpy as np
 from sqlalchemy import Connection, text
 
-from core.erp.exposure import summaries
-from core.erp.exposure.bulk_hours import Asked, load_hours
-from core.erp.exposure.bulk_index import LEVELS, Figures, Ints, Tracks
-from core.erp.exposure.bulk_raw import Wanted as WantedReadings
-from core.erp.exposure.bulk_raw import load_traces
-from core.erp.exposure.bulk_sum import Stays, Told, summed
-from core.erp.exposure.bulk_zone import Zone, shared
-from core.erp.exposure.places import versions_of
+from core.erp.exposure.bulk.hours import Asked, load_hours
+from core.erp.exposure.bulk.index import LEVELS, Figures, Ints, Tracks
+from core.erp.exposure.bulk.raw import Wanted as WantedReadings
+from core.erp.exposure.bulk.raw import load_traces
+from core.erp.exposure.bulk.sums import Stays, Told, summed
+from core.erp.exposure.bulk.zone import Zone, shared
+from core.erp.exposure.history.exposure_history import Ways
+from core.erp.exposure.readings import hourly_summaries as summaries
+from core.erp.exposure.readings.zone_setup import versions_of
 from core.erp.exposure.rules import runs as r
 from core.erp.exposure.service import Exposure, worst
 from core.erp.exposure.times import micros
-from core.erp.exposure.ways import Ways
 from core.erp.kernel.collecting import uncollected
 
 Wanted = tuple[int, datetime | None, datetime | None]

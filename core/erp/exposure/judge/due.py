@@ -7,14 +7,14 @@ from datetime import timedelta
 from sqlalchemy import Connection, text
 
 from core.erp.exposure.events import Breach, Judged
-from core.erp.exposure.evidence import Evidence
-from core.erp.exposure.places import versions_of
+from core.erp.exposure.history.exposure_history import Ways
+from core.erp.exposure.history.extremes import Evidence
+from core.erp.exposure.judge.zone_fold import Watch, ZoneFold
+from core.erp.exposure.readings.zone_setup import versions_of
 from core.erp.exposure.rules import runs as r
 from core.erp.exposure.rules.assess import NEVER, Break, Verdict
 from core.erp.exposure.rules.summary import Seen, Summary
 from core.erp.exposure.times import moment
-from core.erp.exposure.ways import Ways
-from core.erp.exposure.zone import Watch, ZoneFold
 
 
 def resting(fold: ZoneFold) -> bool:

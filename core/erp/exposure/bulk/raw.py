@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Connection, text
 
-from core.erp.exposure.places import Place, PointRef
-from core.erp.exposure.raw import by_quantity, load_heard
+from core.erp.exposure.readings.trace import by_quantity, load_heard
+from core.erp.exposure.readings.zone_setup import Place, PointRef
 from core.erp.exposure.rules.runs import Runs
 from core.erp.exposure.rules.signal import BAD, GOOD, Trace
 from core.erp.exposure.times import BUCKET, micros, moment

@@ -9,19 +9,19 @@ from datetime import datetime
 import msgspec
 from sqlalchemy import Connection, text
 
-from core.erp.exposure import summaries
-from core.erp.exposure.lineage import paths
-from core.erp.exposure.places import Place, load_profiles
-from core.erp.exposure.raw import by_quantity, load_heard
+from core.erp.exposure.history.lineage import paths
+from core.erp.exposure.history.monitoring_zone import Surroundings, Way
+from core.erp.exposure.judge.zone_fold import ZoneFold
+from core.erp.exposure.readings import hourly_summaries as summaries
+from core.erp.exposure.readings.trace import by_quantity, load_heard
+from core.erp.exposure.readings.zone_setup import Place, load_profiles
 from core.erp.exposure.rules import runs as r
 from core.erp.exposure.rules.assess import NEVER, Slice, Verdict, assess
 from core.erp.exposure.rules.kinetic import applicable, kinetic_breaks, warm_until
 from core.erp.exposure.rules.profile import Profile
 from core.erp.exposure.rules.summary import Look, Seen, Summary, add, cut, empty, joined
 from core.erp.exposure.rules.worst import worst_of
-from core.erp.exposure.surroundings import Surroundings, Way
 from core.erp.exposure.times import BUCKET, bucket, micros
-from core.erp.exposure.zone import ZoneFold
 
 
 @dataclass(slots=True)

@@ -5,13 +5,13 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from core.erp.exposure import summaries
-from core.erp.exposure.raw import Heard, load_heard
+from core.erp.exposure.history.exposure_history import Ways
+from core.erp.exposure.readings import hourly_summaries as summaries
+from core.erp.exposure.readings.trace import Heard, load_heard
 from core.erp.exposure.rules.assess import Break
 from core.erp.exposure.rules.profile import Profile
 from core.erp.exposure.rules.signal import BAD
 from core.erp.exposure.times import BUCKET, micros, moment
-from core.erp.exposure.ways import Ways
 from core.series import older
 
 PART = 7 * 24 * BUCKET

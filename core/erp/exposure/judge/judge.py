@@ -11,18 +11,19 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
-from core.erp.exposure import gaps, summaries
-from core.erp.exposure.alarms import zone_states
 from core.erp.exposure.events import SublotsJudged, ZoneState, ZoneStates
-from core.erp.exposure.loading import Standing, earliest, load_folds
-from core.erp.exposure.look_again import due_versions, judge_again, rest_until, resting
-from core.erp.exposure.places import PointRef, load_places
-from core.erp.exposure.raw import judged_value
+from core.erp.exposure.history.exposure_history import Ways
+from core.erp.exposure.judge import silence as gaps
+from core.erp.exposure.judge.due import due_versions, judge_again, rest_until, resting
+from core.erp.exposure.judge.fold_loading import Standing, earliest, load_folds
+from core.erp.exposure.judge.watermarks import Speaker, record_told, write_marks
+from core.erp.exposure.judge.zone_conditions import zone_states
+from core.erp.exposure.judge.zone_fold import Watch, ZoneFold
+from core.erp.exposure.readings import hourly_summaries as summaries
+from core.erp.exposure.readings.trace import judged_value
+from core.erp.exposure.readings.zone_setup import PointRef, load_places
 from core.erp.exposure.rules.profile import Profile
 from core.erp.exposure.times import bucket, micros, moment
-from core.erp.exposure.told import Speaker, record_told, write_marks
-from core.erp.exposure.ways import Ways
-from core.erp.exposure.zone import Watch, ZoneFold
 from core.erp.kernel.unit import Unit
 from core.telemetry.batch import Gap, Watermark
 from core.telemetry.compact import PointReadings, Readings

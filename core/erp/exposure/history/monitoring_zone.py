@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from sqlalchemy import Connection, text
 
 from core.erp.custody.rules import Interval
-from core.erp.exposure.lineage import Path
-from core.erp.exposure.places import Place, load_places
+from core.erp.exposure.history.lineage import Path
+from core.erp.exposure.judge.zone_fold import ZoneFold
+from core.erp.exposure.readings.zone_setup import Place, load_places
 from core.erp.exposure.times import micros
-from core.erp.exposure.zone import ZoneFold
 
 Stay = tuple[int, int, int | None]
 """(zone, from, to or None), microseconds, half-open."""

@@ -15,13 +15,13 @@ from sqlalchemy import Row, text
 
 from core.erp.exposure.events import SublotsJudged, ZoneState
 from core.erp.exposure.handlers import judge_items
-from core.erp.exposure.judge import Judge
-from core.erp.exposure.look_again import judged
-from core.erp.exposure.places import versions_of
+from core.erp.exposure.history.exposure_history import Ways
+from core.erp.exposure.history.logger_stays import RECORDER
+from core.erp.exposure.judge.due import judged
+from core.erp.exposure.judge.judge import Judge
+from core.erp.exposure.readings.zone_setup import versions_of
 from core.erp.exposure.rules.assess import REFRESH
-from core.erp.exposure.stays import RECORDER
 from core.erp.exposure.times import micros
-from core.erp.exposure.ways import Ways
 from core.erp.kernel.unit import Unit
 
 Later = dict[int, tuple[int, int]]

@@ -7,14 +7,15 @@ from datetime import datetime
 
 from sqlalchemy import Connection, text
 
-from core.erp.exposure import gaps, summaries
-from core.erp.exposure.look_again import goods_in
-from core.erp.exposure.places import Place, load_places, load_profiles, versions_of
-from core.erp.exposure.raw import Part, first_heard, last_good, load_parts
+from core.erp.exposure.judge import silence as gaps
+from core.erp.exposure.judge.due import goods_in
+from core.erp.exposure.judge.watermarks import Speaker
+from core.erp.exposure.judge.zone_fold import Watch, ZoneFold
+from core.erp.exposure.readings import hourly_summaries as summaries
+from core.erp.exposure.readings.trace import Part, first_heard, last_good, load_parts
+from core.erp.exposure.readings.zone_setup import Place, load_places, load_profiles, versions_of
 from core.erp.exposure.rules.profile import Profile
 from core.erp.exposure.times import micros
-from core.erp.exposure.told import Speaker
-from core.erp.exposure.zone import Watch, ZoneFold
 
 
 @dataclass(frozen=True, slots=True)

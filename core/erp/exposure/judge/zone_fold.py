@@ -3,16 +3,16 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from core.erp.exposure.calm import Calm
-from core.erp.exposure.places import BAND, Place, PointRef
-from core.erp.exposure.raw import Heard, by_quantity
+from core.erp.exposure.judge.quiet_zones import Calm
+from core.erp.exposure.judge.watermarks import Speaker, told_by_all
+from core.erp.exposure.readings.trace import Heard, by_quantity
+from core.erp.exposure.readings.zone_setup import BAND, Place, PointRef
 from core.erp.exposure.rules.assess import NEVER, Certainty
 from core.erp.exposure.rules.nearest import nearest
 from core.erp.exposure.rules.profile import Profile
 from core.erp.exposure.rules.signal import GOOD
 from core.erp.exposure.rules.summary import Look, Seen, Summary, add, reaching
 from core.erp.exposure.times import BUCKET, SECOND
-from core.erp.exposure.told import Speaker, told_by_all
 
 MARGIN = 5 * SECOND
 """Readings of one zone's points come this much out of order, at most, without anything being looked at twice."""

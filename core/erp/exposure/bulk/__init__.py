@@ -1,0 +1,1 @@
+"""What thousands of sublots went through, at once."""

@@ -1,0 +1,1 @@
+"""Where sublots were and what zone judged them there."""
