@@ -2,15 +2,13 @@
 
 `parse` asks, `python -m core.ingest.parsing` answers, through a file: in frames (a length, then so much), first `Found`
 or `Failed` in msgpack, then of each series its times, values and states as they stand in memory (`compact.Values`), so
-that taking them costs next to nothing, and only once the process and its memory are gone. The process knows no secret
-of ours, and is killed when it takes too long. It imports the readers and nothing of the core.
+that taking them costs next to nothing, and only once the process and its memory are gone (`bounded_process`). It
+imports the readers, and of the core only how to limit itself.
 """
 
 import asyncio
-import contextlib
 import hashlib
 import os
-import signal
 import struct
 import sys
 import tempfile
@@ -20,6 +18,7 @@ from typing import IO
 
 import msgspec
 
+from core.erp.kernel import bounded_process
 from core.erp.kernel.errors import Invalid
 from core.telemetry.compact import Readings, State, Values
 from core.telemetry.quality import Quality
@@ -27,11 +26,10 @@ from core.telemetry.readers.csvmapping import CsvMapping
 from core.telemetry.readers.recorded import Recorded, by_quantity, read_recorded, set_right
 from core.telemetry.readers.text import BadFile
 
-MEMORY, SECONDS, PROCESSOR = 1024 * 1024 * 1024, 180.0, 120
-"""Bytes of address space, seconds by the clock and of a processor that reading one file may take."""
+MEMORY, SECONDS = bounded_process.MEMORY, bounded_process.SECONDS
+"""Bytes of address space, and seconds by the clock, that reading one file may take."""
 SHOWN, NAMED = 100, 5
 """Doubtful lines that are told; those named where nothing can be read."""
-ASKED = "LOTWISE_FILE"
 _LENGTH = struct.Struct(">I")
 
 
@@ -110,36 +108,14 @@ async def parse(file: IO[bytes], ask: Ask) -> tuple[Found, list[Values]]:
     file.seek(0)
     ask = msgspec.structs.replace(ask, memory=MEMORY)
     with tempfile.TemporaryFile() as answer:
-        code = await _run(file, ask, answer)
+        code = await bounded_process.run("core.ingest.parsing", msgspec.json.encode(ask), file, answer, seconds=SECONDS)
         if code != 0:
             raise Invalid(f"{ask.name}: {_why(code)}")
         return await asyncio.to_thread(_taken, answer, ask.name)
 
 
-async def _run(file: IO[bytes], ask: Ask, answer: IO[bytes]) -> int:
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "core.ingest.parsing",
-        stdin=file.fileno(),
-        stdout=answer.fileno(),
-        stderr=asyncio.subprocess.DEVNULL,
-        start_new_session=True,
-        env={ASKED: msgspec.json.encode(ask).decode(), "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
-    )
-    try:
-        async with asyncio.timeout(SECONDS):
-            return await process.wait()
-    except TimeoutError:
-        return -signal.SIGXCPU
-    finally:
-        with contextlib.suppress(ProcessLookupError):  # with what it may have started itself
-            os.killpg(process.pid, signal.SIGKILL)
-        await process.wait()
-
-
 def _why(code: int) -> str:
-    if code in {-signal.SIGXCPU, -signal.SIGKILL}:
+    if code in bounded_process.TOO_LONG:
         return "reading it takes too long: hand in a shorter span"
     return "it cannot be read within the memory that one file may take: hand in a shorter span"
 
@@ -174,25 +150,14 @@ def _frames(answer: IO[bytes]) -> Iterator[bytes]:
 
 def main() -> None:
     """Reads the file on standard input and writes what it holds."""
-    ask = msgspec.json.decode(os.environ[ASKED], type=Ask)
-    _bound(ask.memory)
+    ask = msgspec.json.decode(bounded_process.asked(), type=Ask)
+    bounded_process.bound(ask.memory)
     try:
         for frame in _read(ask, sys.stdin.buffer.read()):
             sys.stdout.buffer.write(_LENGTH.pack(len(frame)) + frame)
     except MemoryError:
         os._exit(1)  # there may be no memory left to end in order
     sys.stdout.buffer.flush()
-
-
-def _bound(memory: int) -> None:
-    """Memory, time and priority, where the system knows such bounds."""
-    try:
-        import resource
-    except ImportError:  # not on this system: the time by the clock remains
-        return
-    resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
-    resource.setrlimit(resource.RLIMIT_CPU, (PROCESSOR, PROCESSOR))
-    os.nice(5)  # those who wait for a page go first
 
 
 def _read(ask: Ask, data: bytes) -> Iterator[bytes]:

@@ -82,7 +82,7 @@ def test_the_process_knows_no_secret_and_leaves_nothing_behind(monkeypatch: pyte
     with pytest.raises(Invalid):
         read(TABLE)
     names = {line.partition("=")[0] for line in seen.read_text().splitlines()}
-    assert names <= {"LOTWISE_FILE", "PYTHONPATH", "PWD", "_", "SHLVL", "OLDPWD"}
+    assert names <= {"LOTWISE_ASKED", "PYTHONPATH", "PWD", "_", "SHLVL", "OLDPWD"}
 
 
 @pytest.fixture
