@@ -35,6 +35,7 @@ RIGHTS: dict[str, Right] = {
     "work_order": Right(ALL, "goes its life cycle (work_order_cycle, work_order_guard)"),
     "field_action": Right(("state", "conclusion", "closed_at", "closed_by"), "is concluded; never removed"),
     "restoration": Right(("signature_id", "signed_at", "record"), "is signed once (restoration_once)"),
+    "number_counter": Right(("last",), "a series goes on by one (number_counter_guard)"),
     "zone_nesting": Right(("to_at",), "a dated fact ends (zone_nesting_only)"),
     "installation": Right(("to_at",), "a dated fact ends (installation_only)"),
     "handling_unit_content": Right(("to_at",), "a dated fact ends (handling_unit_content_only)"),

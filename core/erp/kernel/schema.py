@@ -11,6 +11,7 @@ from core.erp.kernel.rights import give, grants
 
 MODULES = (
     "core.erp.kernel",
+    "core.erp.kernel.numbering",
     "core.erp.catalog",
     "core.erp.lots",
     "core.erp.custody",
@@ -48,6 +49,7 @@ APPEND_ONLY = (
 
 KEPT = (
     "app_user",
+    "number_counter",
     "site",
     "zone",
     "zone_nesting",

@@ -166,6 +166,12 @@ CREATE TRIGGER app_user_no_delete BEFORE DELETE ON app_user FOR EACH ROW EXECUTE
 CREATE TRIGGER app_user_no_truncate BEFORE TRUNCATE ON app_user FOR EACH STATEMENT EXECUTE FUNCTION lotwise_forbid_change()
     ''',
     r'''
+CREATE TRIGGER number_counter_no_delete BEFORE DELETE ON number_counter FOR EACH ROW EXECUTE FUNCTION lotwise_forbid_change()
+    ''',
+    r'''
+CREATE TRIGGER number_counter_no_truncate BEFORE TRUNCATE ON number_counter FOR EACH STATEMENT EXECUTE FUNCTION lotwise_forbid_change()
+    ''',
+    r'''
 CREATE TRIGGER site_no_delete BEFORE DELETE ON site FOR EACH ROW EXECUTE FUNCTION lotwise_forbid_change()
     ''',
     r'''
@@ -385,6 +391,21 @@ CREATE TRIGGER signature_guard BEFORE INSERT ON signature FOR EACH ROW EXECUTE F
     r'''
 CREATE TRIGGER idempotency_key_once BEFORE UPDATE ON idempotency_key
 FOR EACH ROW WHEN (OLD.status <> 0) EXECUTE FUNCTION lotwise_forbid_change()
+    ''',
+    r'''
+CREATE OR REPLACE FUNCTION lotwise_guard_counter() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF TG_OP = 'INSERT' AND NEW.last <> 1 THEN
+        RAISE EXCEPTION 'a series of numbers begins with 1' USING ERRCODE = 'LW005';
+    ELSIF TG_OP = 'UPDATE' AND (NEW.last <> OLD.last + 1
+            OR (NEW.series, NEW.site, NEW.year) IS DISTINCT FROM (OLD.series, OLD.site, OLD.year)) THEN
+        RAISE EXCEPTION 'a series of numbers goes on by one' USING ERRCODE = 'LW005';
+    END IF;
+    RETURN NEW;
+END $$
+    ''',
+    r'''
+CREATE TRIGGER number_counter_guard BEFORE INSERT OR UPDATE ON number_counter FOR EACH ROW EXECUTE FUNCTION lotwise_guard_counter()
     ''',
     r'''
 CREATE OR REPLACE FUNCTION lotwise_judging_zone(zone bigint, at timestamptz) RETURNS bigint
@@ -1727,6 +1748,14 @@ def upgrade() -> None:
     sa.UniqueConstraint('item_id', 'maker', 'number')
     )
     op.create_index(op.f('ix_lot_item_id'), 'lot', ['item_id'], unique=False)
+    op.create_table('number_counter',
+    sa.Column('series', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('site', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('year', sa.Integer(), nullable=False),
+    sa.Column('last', sa.BigInteger(), nullable=False),
+    sa.CheckConstraint('last >= 1'),
+    sa.PrimaryKeyConstraint('series', 'site', 'year')
+    )
     op.create_table('outbox',
     sa.Column('id', sa.BigInteger(), autoincrement=True, nullable=False),
     sa.Column('at', sa.DateTime(timezone=True), nullable=False),
