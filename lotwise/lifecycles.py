@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-from core.erp.kernel.workflow import Workflow
+from core.erp.kernel.workflow import Move, Workflow
 from core.erp.lots.workflow import RESERVATION, SUBLOT
 from core.erp.production.workflow import WORK_ORDER
 from core.erp.quality.workflow import ALARM, DEVIATION, EXCURSION
@@ -23,14 +23,15 @@ def rendered() -> str:
     """The page."""
     parts = [LEAD]
     for workflow in WORKFLOWS:
-        rows = [
-            f"| {move.name} | {', '.join(sorted(move.sources))} | {move.target} | {move.needs or '–'} |"
-            f" {'yes' if move.reasoned else ''} |"
-            for move in workflow.moves.values()
-        ]
+        rows = [_row(move) for move in workflow.moves.values()]
         table = "\n".join(["| move | from | to | permit | reason |", "| --- | --- | --- | --- | --- |", *rows])
         parts.append(f"## {workflow.noun.capitalize()}\n\n```mermaid\n{workflow.diagram()}\n```\n\n{table}\n")
     return "\n".join(parts)
+
+
+def _row(move: Move) -> str:
+    maker = " or ".join(move.permits) or "the system"
+    return f"| {move.name} | {', '.join(sorted(move.sources))} | {move.target} | {maker} | {'yes' * move.reasoned} |"
 
 
 def main(arguments: list[str]) -> int:

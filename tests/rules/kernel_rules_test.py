@@ -147,8 +147,8 @@ def test_the_life_cycle_of_a_sublot_is_the_one_of_the_design() -> None:
         ("rejected", "returned"),
         ("rejected", "destroyed"),
     }
-    assert SUBLOT.moves["release"].needs == "batch.release"
-    assert (SUBLOT.moves["reject"].needs, SUBLOT.moves["reject"].reasoned) == ("lot.disposition", True)
+    assert SUBLOT.moves["release"].permit == "batch.release"
+    assert (SUBLOT.moves["reject"].permit, SUBLOT.moves["reject"].reasoned) == ("lot.disposition", True)
     assert "quarantine --> released: release" in SUBLOT.diagram()
 
 

@@ -99,20 +99,20 @@ def _before_update(name: str, trigger: str, function: str, arguments: tuple[str,
     return f"CREATE TRIGGER {name}_{trigger} BEFORE UPDATE ON {name} FOR EACH ROW EXECUTE FUNCTION {function}({said})"
 
 
-def life_cycle(workflow: Workflow, *begins: str) -> str:
-    """A trigger by which a row begins in one of these states and goes the workflow's legal ways only.
+def life_cycle(workflow: Workflow) -> str:
+    """A trigger by which a row begins in one of the workflow's states to begin in and goes its legal ways only.
 
-    The table is called as the workflow is. It comes before the table's own guard (`NAME_guard`): triggers fire by name.
+    It comes before the table's own guard (`NAME_guard`): triggers fire by name.
     """
     said = ", ".join(
         f"'{argument}'"
         for argument in (
             workflow.words,
-            " ".join(begins),
+            " ".join(workflow.begins),
             *(f"{source}>{target}" for source, target in workflow.pairs()),
         )
     )
-    on = f"CREATE TRIGGER {workflow.noun}_cycle BEFORE INSERT OR UPDATE ON {workflow.noun}"
+    on = f"CREATE TRIGGER {workflow.table}_cycle BEFORE INSERT OR UPDATE ON {workflow.table}"
     return f"{on} FOR EACH ROW EXECUTE FUNCTION lotwise_guard_cycle({said})"
 
 

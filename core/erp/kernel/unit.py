@@ -185,10 +185,11 @@ class Unit:
         if self.clock is not None:
             self.now = max(self.now, self.clock())
 
-    def need(self, permit: str) -> None:
-        """Raises Forbidden unless the actor holds the permit."""
-        if not self.actor.may(permit):
-            raise Forbidden(f"{self.actor.login} may not: needs the permit {permit}", permit=permit)
+    def need(self, *permits: str) -> None:
+        """Raises Forbidden unless the actor holds the permit, or one of several."""
+        if not any(self.actor.may(permit) for permit in permits):
+            which = f"the permit {permits[0]}" if len(permits) == 1 else f"one of {', '.join(permits)}"
+            raise Forbidden(f"{self.actor.login} may not: needs {which}", permit=permits[0], permits=list(permits))
 
     def audit(
         self,
@@ -212,9 +213,11 @@ class Unit:
         }
         self._audits.append(row)
 
-    def audited(self, entity: str) -> set[str]:
-        """Ids of the entity's records that this transaction has written audit rows of, since it last sent any."""
-        return {row["entity_id"] for row in self._audits if row["entity"] == entity}
+    def audited(self, entity: str, *, by: str | None = None) -> set[str]:
+        """Ids of the entity's records that this transaction has written audit rows of (in that actor's name), since it
+        last sent any.
+        """
+        return {row["entity_id"] for row in self._audits if row["entity"] == entity and by in {None, row["actor"]}}
 
     def outbox(self, topic: str, key: object, payload: Mapping[str, Any]) -> None:
         """Queues something to tell others after the commit."""

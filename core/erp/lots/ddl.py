@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from core.erp.kernel.ddl import life_cycle, no_removal
 from core.erp.lots.asking import FUNCTIONS
 from core.erp.lots.rules import ACCOUNTS, TARGETS, Internal, Purpose
-from core.erp.lots.workflow import ACTIVE, RESERVATION, SUBLOT
+from core.erp.lots.workflow import RESERVATION, SUBLOT
 
 
 def _target_rows() -> str:
@@ -228,7 +228,7 @@ DDL: tuple[str, ...] = (
     _one_of("stock_move", "target", ACCOUNTS),
     _SPLIT,
     _ON_SPLIT,
-    life_cycle(RESERVATION, ACTIVE),
+    life_cycle(RESERVATION),
     _one_of("reservation", "purpose", Purpose),
     _RESERVATION,
     _ON_RESERVATION,
@@ -242,7 +242,7 @@ DDL: tuple[str, ...] = (
     "CREATE TRIGGER genealogy_guard BEFORE INSERT ON genealogy FOR EACH ROW EXECUTE FUNCTION lotwise_guard_genealogy()",
     _BORN_HELD,
     _ON_BIRTH,
-    life_cycle(SUBLOT, *sorted({state for pair in SUBLOT.pairs() for state in pair})),
+    life_cycle(SUBLOT),
     _BORN_AS,
     _ON_BORN_AS,
     _SUBLOT,

@@ -36,25 +36,47 @@ ACTIVE, PICKED, SUSPENDED, CONSUMED, CANCELLED = "active", "picked", "suspended"
 SUBLOT = Workflow(
     "sublot",
     (
-        Move("arrive", frozenset({EXPECTED}), QUARANTINE),
-        Move("release", frozenset({QUARANTINE}), RELEASED, needs="batch.release", guard=ready_for_release),
-        Move("reject", frozenset({QUARANTINE, RELEASED}), REJECTED, needs="lot.disposition", reasoned=True),
-        Move("retest", frozenset({RELEASED}), QUARANTINE, needs="lot.disposition", reasoned=True),
-        Move("recall", frozenset({RELEASED}), QUARANTINE, reasoned=True),
-        Move("take_back", frozenset({RELEASED}), QUARANTINE, reasoned=True),
-        Move("rework", frozenset({REJECTED}), REWORKED, needs="lot.disposition", reasoned=True),
-        Move("return", frozenset({REJECTED}), RETURNED, needs="lot.disposition", reasoned=True),
-        Move("destroy", frozenset({REJECTED}), DESTROYED, needs="lot.disposition", reasoned=True),
+        Move("arrive", frozenset({EXPECTED}), QUARANTINE, system=True),
+        Move(
+            "release",
+            frozenset({QUARANTINE}),
+            RELEASED,
+            permit="batch.release",
+            guard=ready_for_release,
+            meaning="meaning.batch_release",
+        ),
+        Move("reject", frozenset({QUARANTINE, RELEASED}), REJECTED, permit="lot.disposition", reasoned=True),
+        Move("retest", frozenset({RELEASED}), QUARANTINE, permit="lot.disposition", reasoned=True),
+        Move("recall", frozenset({RELEASED}), QUARANTINE, reasoned=True, system=True),
+        Move("take_back", frozenset({RELEASED}), QUARANTINE, reasoned=True, system=True),
+        Move("rework", frozenset({REJECTED}), REWORKED, permit="lot.disposition", reasoned=True),
+        Move("return", frozenset({REJECTED}), RETURNED, permit="lot.disposition", reasoned=True),
+        Move("destroy", frozenset({REJECTED}), DESTROYED, permit="lot.disposition", reasoned=True),
     ),
+    # what is split off begins as what it was split from; the trigger sublot_born_as lets nothing else begin so
+    begins=(EXPECTED, QUARANTINE, RELEASED, REJECTED, REWORKED, RETURNED, DESTROYED),
 )
 
 RESERVATION = Workflow(
     "reservation",
     (
-        Move("pick", frozenset({ACTIVE}), PICKED),
-        Move("suspend", frozenset({ACTIVE, PICKED}), SUSPENDED),
-        Move("resume", frozenset({SUSPENDED}), ACTIVE),
-        Move("consume", frozenset({ACTIVE, PICKED}), CONSUMED),
-        Move("cancel", frozenset({ACTIVE, PICKED, SUSPENDED}), CANCELLED),
+        Move("pick", frozenset({ACTIVE}), PICKED, permit=("stock.pick", "production.report")),
+        Move("suspend", frozenset({ACTIVE, PICKED}), SUSPENDED, system=True),
+        Move(
+            "resume",
+            frozenset({SUSPENDED}),
+            ACTIVE,
+            permit=("stock.pick", "shipment.dispatch", "production.release"),
+        ),
+        Move(
+            "consume",
+            frozenset({ACTIVE, PICKED}),
+            CONSUMED,
+            permit=("stock.move", "production.report", "shipment.dispatch"),
+        ),
+        Move("cancel", frozenset({ACTIVE, PICKED, SUSPENDED}), CANCELLED, permit="stock.pick"),
+        # what it was kept for has left without it or was called off: it follows from that, whoever did it
+        Move("deallocate", frozenset({ACTIVE, PICKED, SUSPENDED}), CANCELLED, system=True),
     ),
+    begins=(ACTIVE,),
 )

@@ -1,7 +1,7 @@
 """What the database itself guards in production: life cycles, and that nothing runs on held material."""
 
 from core.erp.kernel.ddl import append_only, life_cycle, no_removal
-from core.erp.production.workflow import PLANNED, WORK_ORDER
+from core.erp.production.workflow import WORK_ORDER
 
 _WORK_ORDER = """
 CREATE OR REPLACE FUNCTION lotwise_guard_work_order() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -34,7 +34,7 @@ DDL: tuple[str, ...] = (
     *append_only("work_order_output"),
     *append_only("bom_line"),
     *no_removal("work_order"),
-    life_cycle(WORK_ORDER, PLANNED),
+    life_cycle(WORK_ORDER),
     _WORK_ORDER,
     _ON_WORK_ORDER,
 )

@@ -58,7 +58,7 @@ def detail(u: Unit, order_id: int) -> OrderDetail:
     one = {"o": order_id}
     return OrderDetail(
         **OrderOut.model_validate(row).model_dump(),
-        moves=[name for name in WORK_ORDER.available(row.state) if WORK_ORDER.moves[name].needs],
+        moves=[move.name for move in WORK_ORDER.available(u.actor, row.state)],
         lines=[LineOut.model_validate(x) for x in u.conn.execute(_LINES, one)],
         operations=_operations(u, order_id),
         materials=[MaterialOut.model_validate(x) for x in u.conn.execute(_MATERIALS, one)],

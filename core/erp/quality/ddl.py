@@ -5,7 +5,7 @@ Goods are released by a batch release only, never against a hold or an excursion
 
 from core.erp.kernel.ddl import life_cycle, no_removal, only, signed
 from core.erp.quality.rules import LIVE
-from core.erp.quality.workflow import DEVIATION, ENDED, EXCURSION, OPEN
+from core.erp.quality.workflow import DEVIATION, EXCURSION
 
 _EXCURSION = """
 CREATE OR REPLACE FUNCTION lotwise_guard_excursion() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -113,9 +113,9 @@ DDL: tuple[str, ...] = (
     _ON_RELEASE,
     _RELEASED,
     _ON_RELEASED,
-    life_cycle(DEVIATION, OPEN),
+    life_cycle(DEVIATION),
     only("deviation", "state", "conclusion", "closed_by", "closed_at"),
-    life_cycle(EXCURSION, OPEN, ENDED),
+    life_cycle(EXCURSION),
     _EXCURSION,
     "CREATE TRIGGER excursion_guard BEFORE UPDATE ON excursion FOR EACH ROW EXECUTE FUNCTION lotwise_guard_excursion()",
     *no_removal("excursion"),

@@ -33,7 +33,7 @@ def excursion_detail(u: Unit, excursion_id: int) -> ExcursionDetail:
     holds = u.conn.execute(select(h).where(h.c.excursion_id == excursion_id).order_by(h.c.id)).all()
     return ExcursionDetail(
         **ExcursionOut.model_validate(row).model_dump(),
-        moves=[name for name in EXCURSION.available(row.state) if EXCURSION.moves[name].needs],
+        moves=[move.name for move in EXCURSION.available(u.actor, row.state)],
         holds=[HoldOut.model_validate(hold) for hold in holds],
         dispositions=[DispositionOut.model_validate(one) for one in made],
     )

@@ -1,7 +1,7 @@
 """What the database itself guards in shipments: held goods are neither dispatched nor accepted, whoever asks."""
 
 from core.erp.kernel.ddl import life_cycle, no_removal, signed
-from core.erp.shipments.workflow import PLANNED, SHIPMENT
+from core.erp.shipments.workflow import SHIPMENT
 
 _SHIPMENT = """
 CREATE OR REPLACE FUNCTION lotwise_guard_shipment() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -22,7 +22,7 @@ END $$
 """
 
 DDL: tuple[str, ...] = (
-    life_cycle(SHIPMENT, PLANNED),
+    life_cycle(SHIPMENT),
     _SHIPMENT,
     "CREATE TRIGGER shipment_guard BEFORE UPDATE ON shipment FOR EACH ROW EXECUTE FUNCTION lotwise_guard_shipment()",
     *no_removal("shipment"),

@@ -54,7 +54,7 @@ def detail(u: Unit, shipment_id: int) -> ShipmentDetail:
     one = {"s": shipment_id}
     return ShipmentDetail(
         **ShipmentOut.model_validate(row).model_dump(),
-        moves=SHIPMENT.available(row.state),
+        moves=[move.name for move in SHIPMENT.available(u.actor, row.state)],
         lines=[LineOut.model_validate(x) for x in u.conn.execute(_LINES, one)],
         legs=[LegOut.model_validate(x) for x in u.conn.execute(_LEGS, one)],
         loggers=[LoggerOut.model_validate(x) for x in u.conn.execute(_LOGGERS, one)],

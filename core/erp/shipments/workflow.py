@@ -4,7 +4,7 @@ from typing import Any
 
 from sqlalchemy import select
 
-from core.erp.kernel.errors import Forbidden, Refused
+from core.erp.kernel.errors import Refused
 from core.erp.kernel.tables import table
 from core.erp.kernel.unit import Unit
 from core.erp.kernel.workflow import Move, Workflow
@@ -13,12 +13,6 @@ from core.erp.shipments.model import ShipmentLeg, ShipmentLine, ShipmentLogger
 
 PLANNED, PICKED, DISPATCHED, IN_TRANSIT = "planned", "picked", "dispatched", "in_transit"
 ARRIVED, ACCEPTED, REFUSED, CANCELLED = "arrived", "accepted", "refused", "cancelled"
-
-
-def need_any(u: Unit, *permits: str) -> None:
-    """Raises Forbidden unless the actor holds one of the permits."""
-    if not any(u.actor.may(permit) for permit in permits):
-        raise Forbidden(f"{u.actor.login} may not: needs one of {', '.join(permits)}", permits=list(permits))
 
 
 def not_held(u: Unit, shipment: Any) -> None:
@@ -49,24 +43,27 @@ def not_gone(u: Unit, shipment: Any) -> None:
 
 
 def acceptable(u: Unit, shipment: Any) -> None:
-    """Refused while held, while a logger is neither read nor waived, or to who neither receives nor reports."""
-    need_any(u, "stock.receive", "shipment.report")
+    """Refused while held, or while a logger is neither read nor waived."""
     not_held(u, shipment)
     missing = outstanding(u, shipment.id)
     if missing:
         raise Refused(f"shipment {shipment.code}: loggers not read: {', '.join(missing)}", loggers=missing)
 
 
+RECEIVES = ("shipment.report", "stock.receive")
+"""Who may say that something has arrived, and what becomes of it there."""
+
 SHIPMENT = Workflow(
     "shipment",
     (
-        Move("pick", frozenset({PLANNED}), PICKED, needs="stock.pick", guard=not_held),
-        Move("dispatch", frozenset({PICKED}), DISPATCHED, needs="shipment.dispatch", guard=not_held),
-        Move("depart", frozenset({PLANNED, PICKED, DISPATCHED}), IN_TRANSIT, needs="shipment.report"),
-        Move("arrive", frozenset({PLANNED, PICKED, DISPATCHED, IN_TRANSIT}), ARRIVED),
-        Move("accept", frozenset({ARRIVED}), ACCEPTED, guard=acceptable),
-        Move("refuse", frozenset({ARRIVED}), REFUSED, reasoned=True),
+        Move("pick", frozenset({PLANNED}), PICKED, permit="stock.pick", guard=not_held),
+        Move("dispatch", frozenset({PICKED}), DISPATCHED, permit="shipment.dispatch", guard=not_held),
+        Move("depart", frozenset({PLANNED, PICKED, DISPATCHED}), IN_TRANSIT, permit="shipment.report"),
+        Move("arrive", frozenset({PLANNED, PICKED, DISPATCHED, IN_TRANSIT}), ARRIVED, permit=RECEIVES),
+        Move("accept", frozenset({ARRIVED}), ACCEPTED, permit=RECEIVES, guard=acceptable),
+        Move("refuse", frozenset({ARRIVED}), REFUSED, permit=RECEIVES, reasoned=True),
         # What has left cannot be called off any more: from there on only facts and the consignee's word count.
-        Move("cancel", frozenset({PLANNED, PICKED}), CANCELLED, needs="shipment.plan", guard=not_gone, reasoned=True),
+        Move("cancel", frozenset({PLANNED, PICKED}), CANCELLED, permit="shipment.plan", guard=not_gone, reasoned=True),
     ),
+    begins=(PLANNED,),
 )

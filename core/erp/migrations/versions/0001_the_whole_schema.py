@@ -741,7 +741,7 @@ CREATE CONSTRAINT TRIGGER genealogy_born_held AFTER INSERT ON genealogy DEFERRAB
 FOR EACH ROW EXECUTE FUNCTION lotwise_born_held()
     ''',
     r'''
-CREATE TRIGGER sublot_cycle BEFORE INSERT OR UPDATE ON sublot FOR EACH ROW EXECUTE FUNCTION lotwise_guard_cycle('sublot', 'destroyed expected quarantine rejected released returned reworked', 'expected>quarantine', 'quarantine>rejected', 'quarantine>released', 'rejected>destroyed', 'rejected>returned', 'rejected>reworked', 'released>quarantine', 'released>rejected')
+CREATE TRIGGER sublot_cycle BEFORE INSERT OR UPDATE ON sublot FOR EACH ROW EXECUTE FUNCTION lotwise_guard_cycle('sublot', 'expected quarantine released rejected reworked returned destroyed', 'expected>quarantine', 'quarantine>rejected', 'quarantine>released', 'rejected>destroyed', 'rejected>returned', 'rejected>reworked', 'released>quarantine', 'released>rejected')
     ''',
     r'''
 CREATE OR REPLACE FUNCTION lotwise_born_as() RETURNS trigger LANGUAGE plpgsql AS $$

@@ -160,9 +160,7 @@ def apply(u: Unit, order_id: int, move: str, *, reason: str | None = None) -> Wo
     if move not in MOVES:
         raise Invalid(f"no move {move!r}; there are {', '.join(sorted(MOVES))}")
     order = lock_with_material(u, order_id)
-    needed = WORK_ORDER.moves[move].needs
-    if needed is not None:
-        u.need(needed)
+    u.need(*WORK_ORDER.moves[move].permits)
     if move in {"resume", "unblock"} and order.state in WORK_ORDER.moves[move].sources:
         _take_up(u, order_id)
         order.stopped_reason = None

@@ -142,7 +142,7 @@ def _assessed(u: Unit, excursion_ids: Sequence[int]) -> None:
                 f"cannot dispose a {row.state} excursion: {row.id}",
                 state=row.state,
                 excursion_id=row.id,
-                moves=EXCURSION.available(row.state),
+                moves=[move.name for move in EXCURSION.available(u.actor, row.state)],
             )
 
 
@@ -275,7 +275,7 @@ def _own_holds(u: Unit, excursion_id: int) -> list[int]:
 
 def _reject(u: Unit, sublot_id: int, reason: str) -> None:
     sublot = u.session.get_one(Sublot, sublot_id, populate_existing=True)
-    if "reject" in SUBLOT.available(sublot.state):
+    if sublot.state in SUBLOT.moves["reject"].sources:
         SUBLOT.apply(u, sublot, "reject", reason=reason)
 
 

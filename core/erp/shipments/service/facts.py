@@ -17,7 +17,7 @@ from core.erp.shipments.service.journey import saved, settle, travels_in
 from core.erp.shipments.service.planning import context, get_line, legs_of, lines_of, lock_with_goods
 from core.erp.shipments.service.recorders import waiting_zone
 from core.erp.shipments.service.stopping import stop_these
-from core.erp.shipments.workflow import SHIPMENT, need_any, outstanding
+from core.erp.shipments.workflow import RECEIVES, SHIPMENT, outstanding
 
 
 def departed(u: Unit, shipment_id: int, at: datetime, reason: str, *, leg: int = 1) -> Shipment:
@@ -115,7 +115,7 @@ def arrived(u: Unit, shipment_id: int, at: datetime, reason: str, *, leg: int | 
     At the end of the last leg its goods stand in the receiving zone; in quarantine if a hold stands on them or the
     shipment, or while a logger it requires is neither read nor waived, or if it is a supplier's.
     """
-    need_any(u, "shipment.report", "stock.receive")
+    u.need(*RECEIVES)
     _happened(u, at, reason)
     shipment = lock_with_goods(u, shipment_id)
     legs = legs_of(u, shipment_id)

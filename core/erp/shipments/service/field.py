@@ -10,7 +10,6 @@ from core.erp.kernel.unit import Unit
 from core.erp.quality.events import ExcursionAfterDeparture, Gone
 from core.erp.quality.rules import FIELD_ACTION_DAYS
 from core.erp.shipments.model import FieldAction, FieldActionConsignee
-from core.erp.shipments.workflow import need_any
 
 _WENT = text("""
     WITH RECURSIVE made(id) AS (
@@ -64,7 +63,7 @@ def _open(u: Unit, item: Gone) -> None:
 
 def told(u: Unit, consignee_id: int, action_id: int | None = None) -> FieldActionConsignee:
     """The consignee has been told. Telling twice keeps the first time."""
-    need_any(u, "shipment.report", "excursion.disposition")
+    u.need("shipment.report", "excursion.disposition")
     found = u.get(FieldActionConsignee, consignee_id, lock=True)
     if found is None or action_id not in {None, found.action_id}:
         raise NotFound(f"no consignee {consignee_id} of a field action", consignee_id=consignee_id)

@@ -14,7 +14,7 @@ from core.erp.shipments.model import Shipment, ShipmentLeg, ShipmentLine
 from core.erp.shipments.rules import PURPOSE
 from core.erp.shipments.service.planning import context, get_line, legs_of, lines_of, lock_with_goods
 from core.erp.shipments.service.recorders import waiting_zone
-from core.erp.shipments.workflow import SHIPMENT, acceptable, need_any
+from core.erp.shipments.workflow import RECEIVES, SHIPMENT, acceptable
 
 
 def pick(u: Unit, shipment_id: int) -> Shipment:
@@ -119,7 +119,7 @@ def accept(u: Unit, shipment_id: int) -> Shipment:
     What arrived into quarantine is released automatically if nothing at all is in doubt, else by batch release
     first; a supplier's goods stay in quarantine until they are released.
     """
-    need_any(u, "stock.receive", "shipment.report")
+    u.need(*RECEIVES)
     shipment = lock_with_goods(u, shipment_id)
     if shipment.state != "arrived":
         raise IllegalMove(f"cannot accept a {shipment.state} shipment", state=shipment.state)
@@ -153,7 +153,7 @@ def _take(u: Unit, shipment: Shipment, line: ShipmentLine) -> None:
 
 def refuse(u: Unit, shipment_id: int, reason: str) -> Shipment:
     """The consignee does not take what arrived; what comes back is received as a return."""
-    need_any(u, "stock.receive", "shipment.report")
+    u.need(*RECEIVES)
     shipment = lock_with_goods(u, shipment_id)
     SHIPMENT.apply(u, shipment, "refuse", reason=reason)
     shipment.closed_at = u.now
