@@ -14,7 +14,7 @@ from nicegui import ui
 from core.erp.kernel.auth import now_utc
 from core.erp.kernel.errors import LotwiseError, Unauthenticated
 from core.erp.kernel.guards import COOKIE
-from core.erp.kernel.permits import READ_ONLY, permits_of
+from core.erp.kernel.permits import is_display
 from core.erp.kernel.signatures import Signing
 from core.erp.kernel.unit import Actor, Unit
 from core.web.desk import Desk
@@ -111,7 +111,7 @@ def way_out(error: Unauthenticated, path: str) -> str:
 
 def keep_alive(of: Visit) -> None:
     """A wall display asks for a fresh session in time, and goes on asking while we are away."""
-    if permits_of(of.actor.roles) != READ_ONLY:
+    if not is_display(of.actor.roles):
         return
     every = of.desk.minutes * 60_000 // 2
     ui.add_body_html(

@@ -151,7 +151,17 @@ def test_what_is_signed_out_is_forgotten_when_it_could_not_be_used_anyway(
 
 def test_a_display_reads_and_does_nothing_else(two: list[httpx.Client]) -> None:
     wall = signed_in(two[0], "display")
-    assert two[0].get("/api/v1/me", headers=wall).json()["permits"] == ["read"]
+    assert two[0].get("/api/v1/me", headers=wall).json()["permits"] == [
+        "catalog.read",
+        "custody.read",
+        "exposure.read",
+        "production.read",
+        "quality.read",
+        "read",
+        "schedule.read",
+        "shipment.read",
+        "stock.read",
+    ]
     assert two[0].get("/api/v1/sublots", headers=wall).status_code == 200
     assert two[0].post("/api/v1/holds", headers=wall, json={"lot_id": 1, "reason": "r"}).status_code == 403
     answer = two[1].post("/api/v1/token/renew", headers=wall)

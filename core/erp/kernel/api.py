@@ -1,6 +1,6 @@
 """Routes of the kernel: sign in, users, the audit trail."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import Depends, Query, Request, Response
 from fastapi.responses import JSONResponse
@@ -22,13 +22,13 @@ from core.erp.kernel.http import (
     Limit,
     Moment,
     Page,
+    Ref,
     Text,
     bearer,
     paged,
     signed_in,
 )
 from core.erp.kernel.model import AuditRow, User
-from core.erp.kernel.permits import Role, permits_of
 from core.erp.kernel.proxies import address_of
 from core.erp.kernel.restored_api import router as restorations
 from core.erp.kernel.tables import table
@@ -137,8 +137,23 @@ class UserOut(Answer):
     id: int
     login: str
     name: str
-    roles: list[Role]
+    roles: list[str]
     active: bool
+    site_ids: list[int] = Field(description="sites the user belongs to; none: all of them")
+    partner_id: int | None = Field(description="whose person this is, outside")
+    language: str = Field(description="the language chosen; empty: the browser's", examples=["en"])
+
+
+class PlaceIn(Body):
+    """Where a user belongs: to sites (none: to all of them), or with an outside role to a partner."""
+
+    site_ids: list[Ref] = Field(default_factory=list, max_length=1000)
+    partner_id: Ref | None = None
+    language: Literal["", "en", "zh"] = Field("", description="empty: the browser's")
+
+    def place(self) -> auth.Place:
+        """As the service takes it."""
+        return auth.Place(tuple(self.site_ids), self.partner_id, self.language)
 
 
 class UserIn(Body):
@@ -147,15 +162,17 @@ class UserIn(Body):
     login: Annotated[str, Field(pattern=r"^[A-Za-z0-9._@-]{1,64}$", examples=["storekeeper"])]
     name: Text
     password: Secret
-    roles: Annotated[list[Role], Field(min_length=1)]
+    roles: Annotated[list[str], Field(min_length=1, examples=[["warehouse"]])]
+    place: PlaceIn = Field(default_factory=PlaceIn)
 
 
 class UserChange(Body):
     """What to change of a user; what is left out stays. A password given here is a one-time one."""
 
-    roles: list[Role] | None = None
+    roles: list[str] | None = Field(None, examples=[["warehouse"]])
     active: bool | None = None
     password: Secret | None = None
+    place: PlaceIn | None = None
 
 
 class Me(BaseModel):
@@ -163,18 +180,27 @@ class Me(BaseModel):
 
     login: str
     one_time: bool = Field(description="signed in with a one-time password, which opens POST /password and no more")
-    roles: list[Role]
+    roles: list[str]
     permits: list[str]
+    sites: list[int] | None = Field(description="sites I belong to; null: all of them")
+    partner_id: int | None = Field(description="whose person I am, outside")
+    language: str = Field(description="the language I chose; empty: the browser's", examples=["en"])
 
 
 @router.get("/me", tags=["sign in"])
 @needs()
 def me(door: Door) -> Me:
     """Who I am, and what I may."""
-    roles = door.actor.roles
-    one_time = door.actor.one_time
-    permits = [] if one_time else sorted(permits_of(roles))
-    return Me(login=door.actor.login, one_time=one_time, roles=sorted(roles), permits=permits)
+    actor = door.actor
+    return Me(
+        login=actor.login,
+        one_time=actor.one_time,
+        roles=sorted(actor.roles),
+        permits=sorted(actor.permits),
+        sites=sorted(actor.sites) if actor.sites is not None else None,
+        partner_id=actor.partner_id,
+        language=actor.language,
+    )
 
 
 @router.get("/users", tags=["users"])
@@ -196,7 +222,8 @@ def add_user(body: UserIn, door: Door) -> JSONResponse:
 
     def work(u: Unit) -> UserOut:
         password = body.password.get_secret_value()
-        user = auth.create_user(u, body.login, body.name, password, body.roles, one_time=True)
+        place = body.place.place()
+        user = auth.create_user(u, body.login, body.name, password, body.roles, one_time=True, place=place)
         return UserOut.model_validate(user)
 
     return door.post(work)
@@ -209,7 +236,8 @@ def change_user(user_id: Id, body: UserChange, door: Door) -> JSONResponse:
 
     def work(u: Unit) -> UserOut:
         password = body.password.get_secret_value() if body.password is not None else None
-        user = auth.change_user(u, user_id, roles=body.roles, active=body.active, password=password)
+        place = body.place.place() if body.place is not None else None
+        user = auth.change_user(u, user_id, roles=body.roles, active=body.active, password=password, place=place)
         return UserOut.model_validate(user)
 
     return door.post(work, status=200)

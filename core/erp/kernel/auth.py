@@ -1,14 +1,17 @@
 """Who is there: users, and signing in by password."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from sqlalchemy import Engine, any_, select, update
 
 from core.erp.kernel import passwords, tries
 from core.erp.kernel.errors import Conflict, Invalid, NotFound, Refused, Unauthenticated
+from core.erp.kernel.events import UserPlaced
 from core.erp.kernel.model import User
-from core.erp.kernel.permits import SIGNING, Role, permits_of
+from core.erp.kernel.permits import OUTSIDE, Role, permits_of, signing
 from core.erp.kernel.tables import table
 from core.erp.kernel.unit import Unit
 
@@ -18,18 +21,37 @@ SIGNER = "user.signer"
 """The outbox topic that tells who was given the means to sign, by whom."""
 
 
-def create_user(u: Unit, login: str, name: str, password: str, roles: Iterable[str], *, one_time: bool = False) -> User:
-    """A new user. Raises Invalid (unfit password, unknown role, empty name), Conflict.
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a user belongs: to these sites (none: to all of them), or outside to a partner; and the language chosen."""
+
+    site_ids: tuple[int, ...] = ()
+    partner_id: int | None = None
+    language: str = ""
+
+
+def create_user(
+    u: Unit,
+    login: str,
+    name: str,
+    password: str,
+    roles: Iterable[str],
+    *,
+    one_time: bool = False,
+    place: Place | None = None,
+) -> User:
+    """A new user. Raises Invalid (unfit password, unknown role, empty name, no partner), Conflict.
 
     With `one_time` the password opens nothing but the choice of another. Who may sign records is told by the outbox.
     Permits are the door's business: the first administrator is made by the command line.
     """
-    wanted = sorted(set(roles))
-    unknown = [role for role in wanted if role not in set(Role)]
-    if unknown or not wanted:
-        raise Invalid(f"unknown role {', '.join(unknown)}" if unknown else "a user needs a role")
+    place = place or Place()
+    wanted = _known(roles)
+    if not wanted:
+        raise Invalid("a user needs a role")
     if not login.strip() or not name.strip():
         raise Invalid("a user needs a login and a name")
+    _fits(wanted, place.partner_id)
     passwords.check_rules(password, login, name)
     users = table(User)
     if u.conn.execute(select(users.c.id).where(users.c.login == login)).first() is not None:
@@ -41,10 +63,14 @@ def create_user(u: Unit, login: str, name: str, password: str, roles: Iterable[s
         roles=wanted,
         created_at=u.now,
         one_time_until=u.now + ONE_TIME if one_time else None,
+        site_ids=sorted(set(place.site_ids)),
+        partner_id=place.partner_id,
+        language=place.language,
     )
     u.session.add(user)
     u.session.flush()
-    u.audit("user.create", "user", user.id, after={"login": login, "name": name, "roles": wanted})
+    u.emit(UserPlaced(user.id, tuple(user.site_ids), user.partner_id))
+    u.audit("user.create", "user", user.id, after={"login": login, "name": name} | _standing(user))
     _tell(u, user, "made")
     return user
 
@@ -56,8 +82,10 @@ def change_user(
     roles: Iterable[str] | None = None,
     active: bool | None = None,
     password: str | None = None,
+    place: Place | None = None,
 ) -> User:
-    """Changes a user's roles, password, or whether they may sign in. Raises NotFound, Invalid, Refused (last admin).
+    """Changes a user's roles, place, password, or whether they may sign in. Raises NotFound, Invalid, Refused (last
+    admin).
 
     A password given so is a one-time one: it signs nothing, and its owner chooses another at the first sign-in.
     """
@@ -66,12 +94,13 @@ def change_user(
     user = u.get(User, user_id, lock=True)
     if user is None:
         raise NotFound(f"no user {user_id}", user_id=user_id)
-    before, could = {"roles": user.roles, "active": user.active}, user.active and _signs(user.roles)
+    before, could = _standing(user), user.active and _signs(user.roles)
     if roles is not None:
-        unknown = [role for role in roles if role not in set(Role)]
-        if unknown:
-            raise Invalid(f"unknown role {', '.join(unknown)}")
-        user.roles = sorted(set(roles))
+        user.roles = _known(roles)
+    if place is not None:
+        user.site_ids, user.partner_id = sorted(set(place.site_ids)), place.partner_id
+        user.language = place.language
+    _fits(user.roles, user.partner_id)
     if active is not None:
         user.token_epoch += user.active and not active  # who may come back later begins with a new session
         user.active = active
@@ -83,17 +112,50 @@ def change_user(
         user.token_epoch += 1  # whoever had the old one is out, everywhere
     u.session.add(user)
     u.session.flush()
-    after = {"roles": user.roles, "active": user.active, "password": "reset" if password is not None else "as before"}
-    u.audit("user.change", "user", user_id, before=before, after=after)
+    if place is not None:
+        u.emit(UserPlaced(user.id, tuple(user.site_ids), user.partner_id))
+    reset = {"password": "reset" if password is not None else "as before"}
+    u.audit("user.change", "user", user_id, before=before, after=_standing(user) | reset)
     if password is not None:
         _tell(u, user, "reset")
-    elif before != {"roles": user.roles, "active": user.active}:
+    elif before != _standing(user):
         _tell(u, user, "changed", could=could)
     return user
 
 
+def _standing(user: User) -> dict[str, Any]:
+    """What the audit trail keeps of a user."""
+    return {
+        "roles": user.roles,
+        "active": user.active,
+        "site_ids": user.site_ids,
+        "partner_id": user.partner_id,
+        "language": user.language,
+    }
+
+
+def _known(roles: Iterable[str]) -> list[str]:
+    """The roles in order. Raises Invalid for one that there is not."""
+    wanted = sorted(set(roles))
+    unknown = [role for role in wanted if role not in set(Role)]
+    if unknown:
+        raise Invalid(f"unknown role {', '.join(unknown)}")
+    return wanted
+
+
+def _fits(roles: Iterable[str], partner_id: int | None) -> None:
+    """Raises Invalid: outside roles need a partner, inside roles have none, and nobody has both."""
+    outside = OUTSIDE.intersection(roles)
+    if outside and outside != set(roles):
+        raise Invalid("nobody is inside and outside at once: give roles of one kind")
+    if outside and partner_id is None:
+        raise Invalid(f"the role {', '.join(sorted(outside))} needs the partner whose person this is")
+    if partner_id is not None and not outside:
+        raise Invalid("only people with an outside role belong to a partner", partner_id=partner_id)
+
+
 def _signs(roles: Iterable[str]) -> bool:
-    return bool(permits_of(frozenset(Role(role) for role in roles)) & SIGNING)
+    return bool(permits_of(roles) & signing())
 
 
 def _tell(u: Unit, user: User, act: str, *, could: bool = False) -> None:

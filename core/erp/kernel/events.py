@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 if TYPE_CHECKING:
@@ -18,6 +19,16 @@ class Event:
     """Base of in-transaction events; subclasses are frozen dataclasses. `required` names handlers that must exist."""
 
     required: ClassVar[tuple[str, ...]] = ()
+
+
+@dataclass(frozen=True)
+class UserPlaced(Event):
+    """A user belongs to these sites from now on, or to a partner; whoever keeps these refuses what there is not."""
+
+    user_id: int
+    site_ids: tuple[int, ...]
+    partner_id: int | None
+    required: ClassVar[tuple[str, ...]] = ("catalog.known_sites",)
 
 
 Handler = Callable[["Unit", Any], None]

@@ -24,7 +24,7 @@ def ref(*, nullable: bool = False, index: bool = False) -> Any:
 
 
 class User(SQLModel, table=True):
-    """Somebody who signs in. `roles` are values of permits.Role."""
+    """Somebody who signs in. `roles` are codes of roles: of permits.Role, or composed by the site."""
 
     __tablename__ = "app_user"
 
@@ -39,6 +39,14 @@ class User(SQLModel, table=True):
     """Grows with each change of password and each deactivation: tokens of an earlier epoch are dead."""
     one_time_until: datetime | None = moment(nullable=True)
     """The password was given by somebody else: until then it opens the choice of one's own, and nothing more."""
+    site_ids: list[int] = Field(
+        default_factory=list, sa_column=Column(ARRAY(BigInteger), nullable=False, server_default="{}")
+    )
+    """The sites the user belongs to; empty: all of them."""
+    partner_id: int | None = ref(nullable=True)
+    """Whose person this is: outside people have a partner, inside people none."""
+    language: str = Field(default="", sa_column=Column(Text, nullable=False, server_default=""))
+    """The language chosen; empty: the browser's."""
 
 
 class RevokedToken(SQLModel, table=True):

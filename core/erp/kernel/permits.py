@@ -1,10 +1,20 @@
-"""Roles and the permits they carry. One table; nothing else grants anything."""
+"""Roles and permits. A permit belongs to the module that asks for it, which declares it in its `permits.py`.
 
+The kernel collects the declarations. What is asked for and declared nowhere, or declared twice, must not start. Default
+roles are shipped here; a site composes its own (`roles`).
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from enum import StrEnum
+from functools import cache
+from importlib import import_module
+from importlib.util import find_spec
+from types import MappingProxyType
 
 
 class Role(StrEnum):
-    """Who people are at work."""
+    """Who people are at work: the default roles."""
 
     PLANT_ENGINEER = "plant_engineer"
     QA = "qa"
@@ -12,67 +22,110 @@ class Role(StrEnum):
     WAREHOUSE = "warehouse"
     LOGISTICS = "logistics"
     BUYER = "buyer"
+    SALES = "sales"
     PLANNER = "planner"
+    OPERATOR = "operator"
     TESTER = "tester"
-    ADMIN = "admin"
+    AUDITOR = "auditor"
+    """Reads everything and writes nothing."""
     DISPLAY = "display"
     """A screen on a wall: it reads and does nothing else, so its session may be renewed without a person."""
+    ADMIN = "admin"
+    SUPPLIER = "supplier"
+    CUSTOMER = "customer"
+    CARRIER = "carrier"
+    CONTRACT_WAREHOUSE = "contract_warehouse"
 
 
-READ_ONLY = frozenset({"read"})
-_EVERYONE = READ_ONLY
-
-PERMITS: dict[Role, frozenset[str]] = {
-    Role.PLANT_ENGINEER: frozenset(
-        _EVERYONE | {"catalog.points", "alarm.acknowledge", "alarm.shelve", "production.report", "machine.state"}
-    ),
-    Role.QA: frozenset(
-        _EVERYONE
-        | {
-            "catalog.profiles",
-            "excursion.assess",
-            "excursion.disposition",
-            "restoration.sign",
-            "hold.place",
-            "hold.lift",
-            "lot.disposition",
-            "lot.restrict",
-            "alarm.acknowledge",
-            "logger.import",
-            "logger.waive",
-            "calibration.record",
-            "epoch.close",
-            "audit.read",
-            "fact.post",
-            "rescue",
-        }
-    ),
-    Role.RESPONSIBLE_PERSON: frozenset(_EVERYONE | {"batch.release", "lot.disposition", "audit.read"}),
-    Role.WAREHOUSE: frozenset(
-        _EVERYONE
-        | {"stock.move", "stock.receive", "stock.pick", "custody.post", "fact.post", "rescue", "logger.import"}
-    ),
-    Role.LOGISTICS: frozenset(
-        _EVERYONE
-        | {"shipment.plan", "shipment.dispatch", "shipment.report", "custody.post", "fact.post", "logger.import"}
-    ),
-    Role.BUYER: frozenset(_EVERYONE | {"procurement.order"}),
-    Role.PLANNER: frozenset(
-        _EVERYONE | {"production.plan", "production.release", "production.report", "machine.state", "stock.reserve"}
-    ),
-    Role.TESTER: frozenset(_EVERYONE | {"simulate", "logger.import"}),
-    # Administrators sign no quality decision (design, rule 6): no disposition, release or hold permit here.
-    Role.ADMIN: frozenset(
-        _EVERYONE | {"user.manage", "catalog.manage", "catalog.points", "ingest.manage", "audit.read"}
-    ),
-    Role.DISPLAY: READ_ONLY,
-}
+OUTSIDE = frozenset({Role.SUPPLIER, Role.CUSTOMER, Role.CARRIER, Role.CONTRACT_WAREHOUSE})
+"""Roles of people of other firms. They hold no permit by default and see only what is their own partner's."""
+INSIDE = frozenset(Role) - OUTSIDE
+"""Roles of a site's own people, wall displays among them."""
+PEOPLE = INSIDE - {Role.DISPLAY}
+"""As INSIDE, without wall displays."""
 
 
-SIGNING = frozenset({"excursion.disposition", "restoration.sign", "batch.release", "logger.waive", "epoch.close"})
-"""Permits whose acts are signed: who holds one can free goods, so making or resetting such a user is told."""
+@dataclass(frozen=True, slots=True)
+class Permit:
+    """What somebody may do or read, and the default roles that may.
+
+    `signing`: its acts are signed, so whoever holds it can free goods. `outside`: a site may give it to a role of
+    outside people too, since every read that goes by it has a scope for them.
+    """
+
+    name: str
+    roles: frozenset[Role] = frozenset()
+    signing: bool = False
+    outside: bool = False
+
+    @property
+    def reads(self) -> bool:
+        """Whether it lets somebody read and do nothing."""
+        return self.name.endswith(".read")
 
 
-def permits_of(roles: frozenset[Role]) -> frozenset[str]:
-    """Every permit that any of the roles carries."""
-    return frozenset().union(*(PERMITS[role] for role in roles)) if roles else frozenset()
+def permit(name: str, *roles: Role, signing: bool = False, outside: bool = False) -> Permit:
+    """A permit that these default roles hold."""
+    return Permit(name, frozenset(roles), signing, outside)
+
+
+PERMITS = (
+    permit("read", *INSIDE),
+    # Administrators sign no quality decision (design, rule 6): whoever holds this holds no signing permit.
+    permit("user.manage", Role.ADMIN),
+    permit("user.approve", Role.ADMIN, Role.QA),
+    permit("user.read", Role.ADMIN, Role.QA, Role.AUDITOR),
+    permit("audit.read", Role.QA, Role.RESPONSIBLE_PERSON, Role.ADMIN, Role.AUDITOR),
+    permit("signature.read", *PEOPLE),
+    permit("restoration.sign", Role.QA, signing=True),
+)
+"""The kernel's own."""
+
+MANAGES_USERS = "user.manage"
+
+
+class UnknownPermit(ValueError):
+    """A permit is asked for that no module declares: the core must not start."""
+
+
+@cache
+def declared() -> Mapping[str, Permit]:
+    """Every module's permits by name. Raises ValueError where two declare the same one."""
+    from core.erp.kernel.schema import MODULES  # here, since it loads what itself needs this file
+
+    found: dict[str, Permit] = {}
+    for module in MODULES:
+        if find_spec(f"{module}.permits") is None:
+            continue
+        for one in import_module(f"{module}.permits").PERMITS:
+            if one.name in found:
+                raise ValueError(f"the permit {one.name} is declared twice, the second time by {module}")
+            found[one.name] = one
+    return MappingProxyType(found)
+
+
+def check(asked: Iterable[str]) -> None:
+    """Raises UnknownPermit for permits that no module declares."""
+    unknown = sorted(set(asked) - set(declared()))
+    if unknown:
+        raise UnknownPermit(f"no module declares the permit {', '.join(unknown)}")
+
+
+@cache
+def _of_role(role: str) -> frozenset[str]:
+    return frozenset(one.name for one in declared().values() if role in one.roles)
+
+
+def permits_of(roles: Iterable[str]) -> frozenset[str]:
+    """Every permit that any of these default roles carries; what a composed role carries, the database says."""
+    return frozenset[str]().union(*(_of_role(role) for role in roles))
+
+
+def signing() -> frozenset[str]:
+    """Permits whose acts are signed: who holds one can free goods, so giving it to somebody takes a second person."""
+    return frozenset(name for name, one in declared().items() if one.signing)
+
+
+def is_display(roles: Iterable[str]) -> bool:
+    """Whether somebody with these roles is a wall display and nothing else."""
+    return set(roles) == {Role.DISPLAY}

@@ -15,7 +15,7 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 
 from core.erp.kernel.errors import Forbidden, Unauthenticated
 from core.erp.kernel.model import RevokedToken, User
-from core.erp.kernel.permits import READ_ONLY, Role, permits_of
+from core.erp.kernel.permits import is_display
 from core.erp.kernel.tables import table
 from core.erp.kernel.unit import Actor
 
@@ -57,8 +57,16 @@ def actor_of(engine: Engine, token: str, key: str) -> Actor:
     """
     claims = _claims(token, key)
     row = _user(engine, claims)
-    roles = frozenset(Role(role) for role in row.roles)
-    return Actor(row.login, roles, row.id, session=claims["jti"], one_time=row.one_time_until is not None)
+    return Actor(
+        row.login,
+        frozenset(row.roles),
+        row.id,
+        session=claims["jti"],
+        one_time=row.one_time_until is not None,
+        sites=frozenset(row.site_ids) or None,
+        partner_id=row.partner_id,
+        language=row.language,
+    )
 
 
 def renew(engine: Engine, token: str, key: str, now: datetime, minutes: int) -> tuple[str, int]:
@@ -68,7 +76,7 @@ def renew(engine: Engine, token: str, key: str, now: datetime, minutes: int) -> 
     """
     claims = _claims(token, key, lenient=True)
     row = _user(engine, claims)
-    if permits_of(frozenset(Role(role) for role in row.roles)) != READ_ONLY:
+    if not is_display(row.roles):
         raise Forbidden("only a display that may read and nothing else is renewed: sign in again")
     ended, began = (datetime.fromtimestamp(claims[name], UTC) for name in ("exp", "began"))
     if now > ended + RENEWABLE or now > began + LONGEST_SESSION:

@@ -23,7 +23,7 @@ from sqlmodel import Session, SQLModel
 from core.erp.kernel.audit_keys import keys_of, message, nonce
 from core.erp.kernel.errors import Forbidden
 from core.erp.kernel.events import Event, Events
-from core.erp.kernel.permits import Role, permits_of
+from core.erp.kernel.permits import OUTSIDE, permits_of
 from core.series.older import NeedsOlder
 from core.series.restoring import put_back
 
@@ -41,22 +41,44 @@ OLDER_ROUNDS = 50
 _DEADLOCK, _SERIALIZATION = "40P01", "40001"
 
 
+_OF_THE_ROLES = frozenset({"those of the roles"})
+
+
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Who acts: a user's login and roles, or a part of the system (`system:judge`)."""
+    """Who acts: a user, as their row said when the request came, or a part of the system (`system:judge`)."""
 
     login: str
-    roles: frozenset[Role] = frozenset()
+    roles: frozenset[str] = frozenset()
     user_id: int | None = None
     system: bool = False
     session: str | None = None
     """The signed-in session (the access token's id), None for the system and the command line."""
     one_time: bool = False
     """Signed in with a password that somebody else gave: may choose their own, and nothing else."""
+    permits: frozenset[str] = _OF_THE_ROLES
+    """What the actor may; by default what the default roles carry. Empty with a one-time password."""
+    sites: frozenset[int] | None = None
+    """Ids of the sites the actor belongs to; None: all of them."""
+    partner_id: int | None = None
+    """The partner whose person this is: outside people have one, inside people none."""
+    language: str = ""
+    """The language chosen (`en`, `zh`); empty: the browser's."""
+
+    def __post_init__(self) -> None:
+        if self.permits is _OF_THE_ROLES:
+            object.__setattr__(self, "permits", permits_of(self.roles))
+        if self.one_time:
+            object.__setattr__(self, "permits", frozenset())
 
     def may(self, permit: str) -> bool:
         """Whether the actor holds the permit; the system holds all but those that need a signature."""
-        return self.system or (permit in permits_of(self.roles) and not self.one_time)
+        return self.system or permit in self.permits
+
+    @property
+    def outside(self) -> bool:
+        """Whether this is somebody of another firm: a partner's person, or one whose roles are all outside ones."""
+        return self.partner_id is not None or (bool(self.roles) and self.roles <= OUTSIDE)
 
 
 def system(name: str) -> Actor:

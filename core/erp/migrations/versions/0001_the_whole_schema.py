@@ -1275,6 +1275,9 @@ def upgrade() -> None:
     sa.Column('created_at', sa.DateTime(timezone=True), nullable=False),
     sa.Column('token_epoch', sa.Integer(), nullable=False),
     sa.Column('one_time_until', sa.DateTime(timezone=True), nullable=True),
+    sa.Column('site_ids', postgresql.ARRAY(sa.BigInteger()), server_default='{}', nullable=False),
+    sa.Column('partner_id', sa.BigInteger(), nullable=True),
+    sa.Column('language', sa.Text(), server_default='', nullable=False),
     sa.PrimaryKeyConstraint('id'),
     sa.UniqueConstraint('login')
     )

@@ -1,0 +1,11 @@
+"""Permits of the catalog."""
+
+from core.erp.kernel.permits import INSIDE, Role, permit
+
+PERMITS = (
+    permit("catalog.read", *INSIDE),
+    permit("catalog.manage", Role.ADMIN),
+    permit("catalog.points", Role.PLANT_ENGINEER, Role.ADMIN),
+    permit("catalog.profiles", Role.QA),
+    permit("calibration.record", Role.QA),
+)

@@ -1,0 +1,107 @@
+"""Scopes: which records of an entity somebody may see at all, as a condition on the entity's one statement.
+
+A scope is asked at the door only: lists, one record, pickers, exports, search, live regions. The door resolves ids in
+paths, queries and bodies through the scoped statement (what lies outside is the same 404 as what is not there) and then
+calls services, which read everything. The system has no scope.
+
+Every scope made here shows outside people nothing, but for `own_partner`.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from sqlalchemy import ColumnElement, Select, and_, false, or_, true
+
+from core.erp.kernel.unit import Actor
+
+Scope = Callable[[Actor], ColumnElement[bool] | None]
+"""The condition on rows for this actor; None: every row."""
+
+
+def everything(actor: Actor) -> ColumnElement[bool] | None:
+    """Every record, for inside people; for outside people none."""
+    return false() if actor.outside and not actor.system else None
+
+
+def inside(scope: Scope) -> Scope:
+    """As the scope says, for inside people; for outside people none."""
+
+    def rows(actor: Actor) -> ColumnElement[bool] | None:
+        hidden = everything(actor)
+        return scope(actor) if hidden is None else hidden
+
+    return rows
+
+
+def sites(column: ColumnElement[Any]) -> Scope:
+    """Records of the actor's own sites, by the column that names a record's site; rows without a site are everybody's.
+
+    For inside people.
+    """
+
+    def rows(actor: Actor) -> ColumnElement[bool] | None:
+        if actor.system or actor.sites is None:
+            return None
+        return or_(column.in_(sorted(actor.sites)), column.is_(None))
+
+    return inside(rows)
+
+
+def own_partner(column: ColumnElement[Any]) -> Scope:
+    """Every record for inside people; for outside people those of their own partner, by the column that names it."""
+
+    def rows(actor: Actor) -> ColumnElement[bool] | None:
+        if actor.system or not actor.outside:
+            return None
+        return column == actor.partner_id if actor.partner_id is not None else false()
+
+    return rows
+
+
+def through(column: ColumnElement[Any], others: Select[Any], scope: Scope) -> Scope:
+    """Records whose column names a record that another entity's scope shows.
+
+    `others` selects that entity's ids, and its tables are those of `scope`: `through(hold.c.sublot_id,
+    select(sublot.c.id), SUBLOTS)`. A row whose column is empty is shown to inside people.
+    """
+
+    def rows(actor: Actor) -> ColumnElement[bool] | None:
+        condition = scope(actor)
+        if condition is None:
+            return None
+        named = column.in_(others.where(condition))
+        return named if actor.outside else or_(named, column.is_(None))
+
+    return rows
+
+
+def all_of(*scopes: Scope) -> Scope:
+    """Records that every one of the scopes shows."""
+
+    def rows(actor: Actor) -> ColumnElement[bool] | None:
+        found = [condition for scope in scopes if (condition := scope(actor)) is not None]
+        return and_(*found) if found else None
+
+    return rows
+
+
+def any_of(*scopes: Scope) -> Scope:
+    """Records that at least one of the scopes shows."""
+
+    def rows(actor: Actor) -> ColumnElement[bool] | None:
+        found = [condition for scope in scopes if (condition := scope(actor)) is not None]
+        return or_(false(), *found) if len(found) == len(scopes) else None
+
+    return rows
+
+
+def scoped(statement: Select[Any], scope: Scope, actor: Actor) -> Select[Any]:
+    """The statement, for the rows that the scope shows to this actor."""
+    condition = scope(actor)
+    return statement if condition is None else statement.where(condition)
+
+
+def sees(scope: Scope, actor: Actor) -> ColumnElement[bool]:
+    """The scope as a condition that can be written anywhere: true where every row is shown."""
+    condition = scope(actor)
+    return true() if condition is None else condition

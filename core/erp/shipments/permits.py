@@ -1,0 +1,12 @@
+"""Permits of shipments."""
+
+from core.erp.kernel.permits import INSIDE, Role, permit
+
+PERMITS = (
+    permit("shipment.read", *INSIDE),
+    permit("shipment.plan", Role.LOGISTICS),
+    permit("shipment.dispatch", Role.LOGISTICS),
+    permit("shipment.report", Role.LOGISTICS),
+    permit("logger.import", Role.WAREHOUSE, Role.LOGISTICS, Role.QA, Role.TESTER),
+    permit("logger.waive", Role.QA, signing=True),
+)
