@@ -91,7 +91,11 @@ class _Work:
 
 
 class NotOurs(Exception):
-    """Another worker has taken the partition over; drop what is in hand, it will see it."""
+    """Another worker has taken these partitions over; give back what is in hand, it will see it."""
+
+    def __init__(self, worker: str, partitions: frozenset[int]) -> None:
+        super().__init__(f"{worker} does not hold partitions {sorted(partitions)} any more")
+        self.partitions = partitions
 
 
 @dataclass(slots=True)
@@ -132,11 +136,11 @@ class Folder:
         if self.worker is None:
             return
         held = conn.execute(
-            text("SELECT count(*) FROM ingest_lease WHERE partition = ANY(:p) AND worker = :w AND until > now()"),
+            text("SELECT partition FROM ingest_lease WHERE partition = ANY(:p) AND worker = :w AND until > now()"),
             {"p": ordered, "w": self.worker},
-        ).scalar_one()
-        if held != len(ordered):
-            raise NotOurs(f"{self.worker} holds {held} of partitions {ordered}")
+        ).scalars()
+        if lost := frozenset(ordered) - frozenset(held):
+            raise NotOurs(self.worker, lost)
 
     def _validate(self, u: Unit, work: _Work) -> None:
         wanted = {reading.point for found in work.arrivals.values() for reading in found.body.readings}

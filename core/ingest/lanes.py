@@ -1,8 +1,9 @@
 """The partitions in a worker's hands, and their messages: pulled as there is room, taken for one transaction."""
 
 import asyncio
+import contextlib
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 
@@ -16,6 +17,8 @@ from core.ingest.stream import ConsumerRefused, Inbox, StreamUnavailable, ensure
 log = logging.getLogger("lotwise.ingest")
 
 FEW = 4
+LETTING_GO = 2.0
+"""Seconds that a lane may take to give back what it has before its partition passes on all the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,26 +91,28 @@ class Lanes:
             lane.end()
 
     def hold(self, client: Client, group: asyncio.TaskGroup, held: frozenset[int]) -> None:
-        """Starts and drops lanes so that these are in hand."""
-        for partition in self._lanes.keys() - held:
-            self._drop(self._lanes.pop(partition))
+        """Starts the lanes of these that are not in hand yet."""
         for partition in sorted(held - self._lanes.keys()):
             self._start(client, group, partition)
 
+    async def drop(self, partitions: Iterable[int]) -> None:
+        """Lets partitions go. What waited here is given back to the stream before this returns (if the stream answers
+        within LETTING_GO), so that their next owner, who is told afterwards, has it at once and in order.
+        """
+        lanes = [self._lanes.pop(partition) for partition in partitions]
+        for lane in lanes:
+            lane.end()
+        if tasks := [lane.task for lane in lanes if lane.task is not None]:
+            await asyncio.wait(tasks, timeout=LETTING_GO)
+
     def _start(self, client: Client, group: asyncio.TaskGroup, partition: int) -> None:
         lane = self._lanes[partition] = Lane(partition, gone=self._ended)
-        lane.task = group.create_task(self._pull(client, lane))
-
-    def _drop(self, lane: Lane) -> None:
-        """What was in hand comes again to the partition's next worker, or from the gateway if the stream is gone."""
-        lane.end()
-        self._hand_bytes -= sum(len(message.data) for message in lane.waiting.values())
-        lane.waiting.clear()
+        lane.task = group.create_task(self._work(client, lane))
 
     def restart(self, client: Client, group: asyncio.TaskGroup) -> None:
-        """Begins every lane anew: the stream is another one."""
+        """Begins every lane anew: the stream is another one. What was in hand comes again from the gateways."""
         for lane in list(self._lanes.values()):
-            self._drop(lane)
+            lane.end()
             self._start(client, group, lane.partition)
 
     def put(self, lane: Lane, messages: Sequence[Msg]) -> None:
@@ -118,8 +123,17 @@ class Lanes:
             self._hand_bytes += len(message.data) - (len(before.data) if before is not None else 0)
             lane.waiting[sequence] = message
 
+    async def _work(self, client: Client, lane: Lane) -> None:
+        """Takes a partition's messages in hand for as long as it is ours, then gives back what waits."""
+        try:
+            await self._pull(client, lane)
+        finally:
+            waiting = [lane.waiting[sequence] for sequence in sorted(lane.waiting)]
+            lane.waiting.clear()
+            self._hand_bytes -= sum(len(message.data) for message in waiting)
+            await hand_back(client, waiting)
+
     async def _pull(self, client: Client, lane: Lane) -> None:
-        """Takes a partition's messages in hand for as long as it is ours."""
         while not lane.gone:
             inbox = Inbox(client, lane.partition)
             try:
@@ -134,7 +148,7 @@ class Lanes:
                 log.debug("partition %d: %s", lane.partition, problem)
                 await asyncio.sleep(0.25)
             finally:
-                await inbox.close()
+                self.put(lane, await inbox.close())
 
     async def _pull_from(self, inbox: Inbox, lane: Lane) -> None:
         while not lane.gone:
@@ -147,9 +161,8 @@ class Lanes:
                 await self._room.wait()
                 continue
             async for message in inbox.pull(room, self._options.pull_expires):
-                if not lane.gone:
-                    self.put(lane, [message])
-                    self.arrived.set()
+                self.put(lane, [message])
+                self.arrived.set()
 
     def take(self) -> dict[int, list[Msg]]:
         """Messages for one transaction: from each lane that is not stopped, oldest first, up to the bound."""
@@ -171,12 +184,26 @@ class Lanes:
         self._hand_bytes -= size
         return taken
 
-    def give_back(self, partition: int, messages: Sequence[Msg]) -> None:
-        """Puts back what was taken, if the partition is still in hand; makes room for more otherwise."""
+    def put_back(self, partition: int, messages: Sequence[Msg]) -> bool:
+        """Puts back what was taken. Says whether the partition is still in hand; if not, nothing is put anywhere."""
         lane = self._lanes.get(partition)
-        if lane is not None:
-            self.put(lane, messages)
+        if lane is None or lane.gone:
+            return False
+        self.put(lane, messages)
+        return True
 
     def made_room(self) -> None:
         """Says that a transaction is done: lanes that were full may pull again."""
         self._room.set()
+
+
+async def say(client: Client, message: Msg, word: bytes) -> None:
+    """Acknowledges or gives back; if it is lost the message comes again, and is found confirmed."""
+    with contextlib.suppress(nats.errors.Error, OSError):
+        await client.publish(message.reply, word)
+
+
+async def hand_back(client: Client, messages: Iterable[Msg]) -> None:
+    """Tells the stream that they are for whoever asks next, now and not after `ack_wait`."""
+    for message in messages:
+        await say(client, message, b"-NAK")

@@ -1,10 +1,12 @@
 """Which worker folds which partitions: shares of all, by leases in PostgreSQL and its clock.
 
-A worker that joins makes the others' shares smaller, and they give back; one that dies stops renewing, and its
-partitions are free when the lease runs out. The lease is checked again inside every fold's transaction, under the
-partition's lock, so that a worker that was asleep cannot fold beside its successor.
+A worker that joins makes the others' shares smaller: they put down what is beyond them, then give it back. One that
+dies stops renewing, and its partitions are free when the lease runs out. The lease is checked again inside every fold's
+transaction, under the partition's lock, so that a worker that was asleep cannot fold beside its successor.
 """
 
+from collections.abc import Collection
+from dataclasses import dataclass
 from datetime import timedelta
 
 from sqlalchemy import Connection, Engine, text
@@ -14,24 +16,32 @@ from core.telemetry.address import PARTITIONS
 TTL = timedelta(seconds=10)
 
 
-def renew(engine: Engine, worker: str, ttl: timedelta = TTL) -> frozenset[int]:
-    """Says that the worker lives, takes what is free up to its share, gives back what is beyond it.
+@dataclass(frozen=True, slots=True)
+class Renewed:
+    """The partitions of a worker: its share, and what is beyond it, which is still its own until it gives it back."""
 
-    Returns the partitions it holds now.
-    """
+    share: frozenset[int]
+    surplus: frozenset[int] = frozenset()
+
+
+def renew(engine: Engine, worker: str, ttl: timedelta = TTL) -> Renewed:
+    """Says that the worker lives, and takes what is free up to its share."""
     with engine.begin() as conn:
         conn.execute(text("SELECT pg_advisory_xact_lock(1281852234)"))
         share = _share(conn, worker, ttl)
         mine = _mine(conn, worker, ttl)
-        if len(mine) > share:
-            surplus = mine[share:]
-            conn.execute(
-                text("DELETE FROM ingest_lease WHERE worker = :w AND partition = ANY(:p)"), {"w": worker, "p": surplus}
-            )
-            return frozenset(mine[:share])
         if len(mine) < share:
             mine = [*mine, *_take(conn, worker, share - len(mine), ttl)]
-        return frozenset(mine)
+        return Renewed(frozenset(mine[:share]), frozenset(mine[share:]))
+
+
+def give_back(engine: Engine, worker: str, partitions: Collection[int]) -> None:
+    """Frees partitions for the others: to be called once nothing of them waits in the worker's hands any more."""
+    with engine.begin() as conn:
+        conn.execute(
+            text("DELETE FROM ingest_lease WHERE worker = :w AND partition = ANY(:p)"),
+            {"w": worker, "p": sorted(partitions)},
+        )
 
 
 def leave(engine: Engine, worker: str) -> None:

@@ -22,7 +22,7 @@ from nats.aio.msg import Msg
 from nats.aio.transport import TcpTransport
 
 from core.telemetry.address import PARTITIONS, named_with
-from core.telemetry.connection import closing_within, dial, shown
+from core.telemetry.connection import closing_within, dial, end_subscription, shown
 from core.telemetry.stream import (
     STREAM,
     STREAM_NAME_IN_USE,
@@ -285,11 +285,14 @@ class Inbox:
             self._subject, cb=deliver, pending_msgs_limit=-1, pending_bytes_limit=-1
         )
 
-    async def close(self) -> None:
-        """Unsubscribes; what was delivered and not acknowledged comes again to whoever asks next."""
+    async def close(self) -> list[Msg]:
+        """Unsubscribes. Gives what was delivered and not taken, with what was on its way when the server was told."""
         if self._subscription is not None:
-            with contextlib.suppress(nats.errors.Error):
-                await self._subscription.unsubscribe()
+            with contextlib.suppress(nats.errors.Error, OSError, TimeoutError):
+                await end_subscription(self._client, self._subscription)
+            self._subscription = None
+        left = [self._queue.get_nowait() for _ in range(self._queue.qsize())]
+        return [message for message in left if _status(message) is None]
 
     async def pull(self, batch: int, expires: timedelta) -> AsyncIterator[Msg]:
         """Up to `batch` messages, one by one as they come, until the request expires.
@@ -309,7 +312,7 @@ class Inbox:
                     message = await self._queue.get()
             except TimeoutError as silence:
                 raise StreamUnavailable(f"consumer {name} is silent") from silence
-            status = (message.headers or {}).get("Status") if not message.data else None
+            status = _status(message)
             if status is None:
                 taken += 1
                 yield message
@@ -319,3 +322,8 @@ class Inbox:
                 return
             else:
                 raise StreamUnavailable(f"consumer {name}: {status} {(message.headers or {}).get('Description', '')}")
+
+
+def _status(message: Msg) -> str | None:
+    """What the server says in place of a message; None where it is one."""
+    return (message.headers or {}).get("Status") if not message.data else None

@@ -22,7 +22,7 @@ from core.ingest import leases
 from core.ingest.alarms import clear_stopped, raise_stopped
 from core.ingest.confirming import Standing, answer
 from core.ingest.folding import Carried, Fold, Folded, Folder, NotOurs
-from core.ingest.lanes import IngestOptions, Lane, Lanes
+from core.ingest.lanes import IngestOptions, Lane, Lanes, hand_back, say
 from core.ingest.stream import (
     NatsSettings,
     StreamUnavailable,
@@ -118,8 +118,7 @@ class IngestWorker:
                 state = await ensure_stream(client, self._stream.stream)
                 if state.incarnation != self._standing.stream and (trouble := state.too_few(self._stream.stream)):
                     log.warning("%s", trouble)
-                held = await asyncio.to_thread(leases.renew, self._engine, self.name, self._options.lease)
-                self._lanes.hold(client, group, held)
+                await self._renew(client, group)
                 if state.incarnation != self._standing.stream and self._standing.stream:
                     log.warning("stream is another one now, created %s", state.incarnation)
                     self._lanes.restart(client, group)
@@ -130,6 +129,16 @@ class IngestWorker:
             except (StreamUnavailable, OperationalError) as problem:
                 self._well(problem)
             await asyncio.sleep(self._options.tick.total_seconds())
+
+    async def _renew(self, client: Client, group: asyncio.TaskGroup) -> None:
+        """Holds its share of the partitions. What passes on is put down first, so that the next owner finds it there;
+        a transaction in hand is not waited for: it commits before its partitions' next, or finds that they are lost.
+        """
+        leased = await asyncio.to_thread(leases.renew, self._engine, self.name, self._options.lease)
+        await self._lanes.drop(self.partitions - leased.share)
+        if leased.surplus:
+            await asyncio.to_thread(leases.give_back, self._engine, self.name, leased.surplus)
+        self._lanes.hold(client, group, leased.share)
 
     def _well(self, problem: Exception | None) -> None:
         if problem is not None and self._was_well:
@@ -159,12 +168,17 @@ class IngestWorker:
     async def _fold(self, client: Client, taken: dict[int, list[Msg]]) -> None:
         """One transaction for all; if it fails, one for each partition; where that fails, one for each batch."""
         problem = await self._attempt(client, taken)
+        if isinstance(problem, NotOurs):
+            for partition in problem.partitions:
+                await self._lost(client, partition, taken.pop(partition))
+            problem = await self._attempt(client, taken) if taken else None
         if problem is not None and not _database_away(problem):
             problem = await self._fold_apart(client, taken)
         if problem is not None:
             self._well(problem)
             for partition, messages in taken.items():
-                self._lanes.give_back(partition, messages)
+                if not self._lanes.put_back(partition, messages):
+                    await hand_back(client, messages)
             await asyncio.sleep(self._options.tick.total_seconds())
             self._lanes.arrived.set()
 
@@ -204,7 +218,7 @@ class IngestWorker:
             if lane is not None:
                 lane.failures, lane.alarmed = 0, False
             for message in messages:
-                await _say(client, message, b"+ACK")
+                await say(client, message, b"+ACK")
         return None
 
     def _alarmed(self, taken: dict[int, list[Msg]]) -> list[int]:
@@ -224,9 +238,7 @@ class IngestWorker:
         """Stops a partition at the batch that fails, for its back-off, and alarms. What follows waits behind it."""
         lane = self._lanes.get(partition)
         if lane is None or isinstance(problem, NotOurs):
-            log.warning("partition %d is another worker's now", partition)
-            for message in messages:
-                await _say(client, message, b"-NAK")
+            await self._lost(client, partition, messages)
             return
         self._lanes.put(lane, messages)
         first, most = self._options.backoff_first.total_seconds(), self._options.backoff_most.total_seconds()
@@ -238,9 +250,13 @@ class IngestWorker:
             log.error("partition %d stopped", partition, exc_info=problem)
         lane.failures += 1
         for message in lane.waiting.values():
-            await _say(client, message, b"+WPI")
+            await say(client, message, b"+WPI")
         if lane.failures == 1 or not lane.alarmed:
             lane.alarmed = await asyncio.to_thread(self._tell, partition, problem)
+
+    async def _lost(self, client: Client, partition: int, messages: Sequence[Msg]) -> None:
+        log.info("partition %d is another worker's now", partition)
+        await hand_back(client, messages)
 
     def _tell(self, partition: int, problem: Exception) -> bool:
         detail = f"{type(problem).__name__}: {problem}"
@@ -274,12 +290,6 @@ def _database_away(problem: Exception) -> bool:
         return False
     state = getattr(problem.orig, "sqlstate", None)
     return problem.connection_invalidated or state is None or state[:2] in {"08", "57"}
-
-
-async def _say(client: Client, message: Msg, word: bytes) -> None:
-    """Acknowledges or gives back; if it is lost the message comes again, and is found confirmed."""
-    with contextlib.suppress(nats.errors.Error, OSError):
-        await client.publish(message.reply, word)
 
 
 async def run_ingest(

@@ -87,6 +87,20 @@ async def hang_up(client: Any, seconds: float = PATIENCE) -> None:
     await asyncio.gather(closing, return_exceptions=True)  # of what it says, nothing concerns anybody any more
 
 
+async def end_subscription(client: Any, subscription: Any, seconds: float = PATIENCE / 2) -> None:
+    """Ends a subscription after what is on its way to it: the server is told, and its answer comes behind the last
+    message. Where there is no connection, or no answer in time, it is forgotten at once; the library would keep it, and
+    subscribe it again when it reconnects. Raises TimeoutError, and what the library raises.
+    """
+    try:
+        if client.is_connected:
+            async with asyncio.timeout(seconds):
+                await subscription.drain()
+    finally:
+        subscription._stop_processing()
+        client._remove_sub(subscription._id)
+
+
 def _finish(client: Any) -> None:
     if client._transport is not None:
         client._transport.over = True
