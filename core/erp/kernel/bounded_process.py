@@ -20,7 +20,8 @@ ASKED = "LOTWISE_ASKED"
 MEMORY = 1024 * 1024 * 1024
 SECONDS = 180.0
 PROCESSOR = 120
-"""By default: bytes of address space, seconds by the clock, seconds of a processor."""
+DISK = 4 * 1024**3
+"""By default: bytes of address space, seconds by the clock, seconds of a processor, bytes of any file it writes."""
 MOST_ASKED = 96 * 1024
 """Bytes of one variable of an environment that every system takes."""
 TOO_LONG = frozenset({-signal.SIGXCPU, -signal.SIGKILL})
@@ -100,11 +101,12 @@ def asked() -> bytes:
 
 
 def bound(memory: int = MEMORY, processor: int = PROCESSOR) -> None:
-    """Limits this process's memory, time and priority, where the system knows such limits."""
+    """Limits this process's memory, time, files and priority, where the system knows such limits."""
     try:
         import resource
     except ImportError:  # not on this system: the time by the clock remains
         return
     resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
     resource.setrlimit(resource.RLIMIT_CPU, (processor, processor))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (DISK, DISK))
     os.nice(5)  # those who wait for a page go first
