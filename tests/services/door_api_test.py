@@ -270,6 +270,30 @@ def test_a_session_that_wrong_passwords_ended_says_so(client: httpx.Client) -> N
     assert again.status_code == 404, "signed in again, the password is right, the excursion is none"
 
 
+def test_refusals_are_told_in_the_language_that_is_asked_for(client: httpx.Client) -> None:
+    admin = signed_in(client, "admin")
+    for asked, language in (("zh-CN,zh;q=0.9", "zh"), ("de, en;q=0.5", "en")):
+        answer = client.get("/api/v1/audit/999999", headers=admin | {"Accept-Language": asked})
+        assert (answer.status_code, answer.headers["content-language"]) == (404, language)
+    taken = {"login": "qa", "name": "Q", "password": "four unrelated words", "roles": ["qa"]}
+    answer = client.post("/api/v1/users", json=taken, headers=admin | {"Accept-Language": "zh-Hans"})
+    said = problem(answer)
+    assert said["id"] == "kernel.user_exists"
+    assert said["params"] == {"login": "qa"}
+    assert (said["title"], said["detail"], said["type"]) == ("冲突", "用户 qa 已存在", "urn:lotwise:conflict")
+    assert said["login"] == "qa", "parameters stand flat as well"
+
+
+def test_an_answer_kept_under_a_key_is_in_the_language_it_was_given_in(client: httpx.Client) -> None:
+    admin = signed_in(client, "admin") | {"Idempotency-Key": "once"}
+    taken = {"login": "qa", "name": "Q", "password": "four unrelated words", "roles": ["qa"]}
+    first = client.post("/api/v1/users", json=taken, headers=admin | {"Accept-Language": "zh"})
+    again = client.post("/api/v1/users", json=taken, headers=admin | {"Accept-Language": "en"})
+    assert (first.status_code, first.json()) == (409, again.json())
+    assert again.headers["idempotency-replayed"] == "true"
+    assert first.json()["detail"] == "用户 qa 已存在"
+
+
 @pytest.mark.as_owner
 def test_no_parameter_of_a_statement_is_told_or_logged(
     engine: Engine, client: httpx.Client, caplog: pytest.LogCaptureFixture
@@ -283,4 +307,4 @@ def test_no_parameter_of_a_statement_is_told_or_logged(
         )
     assert answer.status_code == 500
     assert "sekrit" not in answer.text + caplog.text
-    assert json.loads(answer.text)["id"] in caplog.text
+    assert json.loads(answer.text)["number"] in caplog.text

@@ -127,7 +127,7 @@ def revoke(request: Request, token: _Held) -> SignedOut:
 
 def _given(token: str | None) -> str:
     if token is None:
-        raise Unauthenticated("no token was given: Authorization: Bearer …")
+        raise Unauthenticated("kernel.no_token")
     return token
 
 
@@ -321,7 +321,7 @@ def one_audit_row(row_id: Id, door: Door) -> AuditOut:
     def work(u: Unit) -> AuditOut:
         row = u.conn.execute(select(table(AuditRow)).where(table(AuditRow).c.id == row_id)).one_or_none()
         if row is None:
-            raise NotFound(f"no audit row {row_id}")
+            raise NotFound("kernel.no_audit_row", row_id=row_id)
         return AuditOut.model_validate(row)
 
     return door.read(work)

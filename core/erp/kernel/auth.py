@@ -14,6 +14,7 @@ from core.erp.kernel.model import User
 from core.erp.kernel.permits import OUTSIDE, Role, permits_of, signing
 from core.erp.kernel.tables import table
 from core.erp.kernel.unit import Unit
+from core.erp.kernel.words import Message
 
 ONE_TIME = timedelta(hours=72)
 """How long a password that somebody else gave opens the choice of one's own."""
@@ -48,14 +49,14 @@ def create_user(
     place = place or Place()
     wanted = _known(roles)
     if not wanted:
-        raise Invalid("a user needs a role")
+        raise Invalid("kernel.role_missing")
     if not login.strip() or not name.strip():
-        raise Invalid("a user needs a login and a name")
+        raise Invalid("kernel.user_unnamed")
     _fits(wanted, place.partner_id)
     passwords.check_rules(password, login, name)
     users = table(User)
     if u.conn.execute(select(users.c.id).where(users.c.login == login)).first() is not None:
-        raise Conflict(f"there is a user {login} already", login=login)
+        raise Conflict("kernel.user_exists", login=login)
     user = User(
         login=login,
         name=name,
@@ -93,7 +94,7 @@ def change_user(
     admins = _lock_admins(u)
     user = u.get(User, user_id, lock=True)
     if user is None:
-        raise NotFound(f"no user {user_id}", user_id=user_id)
+        raise NotFound("kernel.no_user", user_id=user_id)
     before, could = _standing(user), user.active and _signs(user.roles)
     if roles is not None:
         user.roles = _known(roles)
@@ -105,7 +106,7 @@ def change_user(
         user.token_epoch += user.active and not active  # who may come back later begins with a new session
         user.active = active
     if admins == {user_id} and not (user.active and Role.ADMIN in user.roles):
-        raise Refused("nobody else could manage users: make another administrator first", user_id=user_id)
+        raise Refused("kernel.last_administrator", extra={"user_id": user_id})
     if password is not None and hashed is not None:
         passwords.check_rules(password, user.login, user.name)
         user.password_hash, user.one_time_until = hashed, u.now + ONE_TIME
@@ -139,7 +140,7 @@ def _known(roles: Iterable[str]) -> list[str]:
     wanted = sorted(set(roles))
     unknown = [role for role in wanted if role not in set(Role)]
     if unknown:
-        raise Invalid(f"unknown role {', '.join(unknown)}")
+        raise Invalid("kernel.role_unknown", roles=unknown)
     return wanted
 
 
@@ -147,11 +148,11 @@ def _fits(roles: Iterable[str], partner_id: int | None) -> None:
     """Raises Invalid: outside roles need a partner, inside roles have none, and nobody has both."""
     outside = OUTSIDE.intersection(roles)
     if outside and outside != set(roles):
-        raise Invalid("nobody is inside and outside at once: give roles of one kind")
+        raise Invalid("kernel.roles_of_two_kinds")
     if outside and partner_id is None:
-        raise Invalid(f"the role {', '.join(sorted(outside))} needs the partner whose person this is")
+        raise Invalid("kernel.role_needs_partner", roles=[Message(f"role.{role}") for role in sorted(outside)])
     if partner_id is not None and not outside:
-        raise Invalid("only people with an outside role belong to a partner", partner_id=partner_id)
+        raise Invalid("kernel.partner_of_insider", extra={"partner_id": partner_id})
 
 
 def _signs(roles: Iterable[str]) -> bool:
@@ -193,9 +194,9 @@ def check_password(engine: Engine, login: str, password: str, address: str, now:
             again = passwords.hash_of(password)
             conn.execute(update(users).where(users.c.id == row.id).values(password_hash=again))
     if not ok or row is None:
-        raise Unauthenticated("wrong login or password")
+        raise Unauthenticated("kernel.wrong_login")
     if row.one_time_until is not None and now > row.one_time_until:
-        raise Unauthenticated("this one-time password has run out: ask an administrator for another")
+        raise Unauthenticated("kernel.one_time_run_out")
     return User(**row._mapping)  # noqa: SLF001 - SQLAlchemy's public way to a row's dict
 
 

@@ -14,12 +14,14 @@ from fastapi import APIRouter, Request, Response
 from fastapi.routing import APIRoute
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
-from starlette.types import Message, Receive, Scope
+from starlette.types import Message as Part
+from starlette.types import Receive, Scope
 
 from core.erp.kernel.errors import Forbidden, TooLarge, Unauthenticated
 from core.erp.kernel.tokens import actor_of
 from core.erp.kernel.turns import Turns
-from core.erp.kernel.unit import Actor
+from core.erp.kernel.unit import Actor, lacking
+from core.erp.kernel.words import Message, render
 
 F = TypeVar("F", bound=Callable[..., Any])
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
@@ -101,17 +103,16 @@ async def _enter(request: Request, wants: Wants) -> None:
         return
     actor = await run_in_threadpool(_who, request)
     if actor.one_time and wants.permits:
-        raise Forbidden("choose a password of your own first: POST /api/v1/password", needs=["password"])
+        raise Forbidden("kernel.choose_password_first", extra={"needs": ["password"]})
     if wants.permits and not any(actor.may(permit) for permit in wants.permits):
-        lacks = " or ".join(wants.permits)
-        raise Forbidden(f"{actor.login} lacks the permit {lacks}", permit=wants.permits[0])
+        raise lacking(actor, *wants.permits)
     request.state.actor, request.state.wants = actor, wants
 
 
 def _who(request: Request) -> Actor:
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() != "bearer" or not token:
-        raise Unauthenticated("sign in first: POST /api/v1/token")
+        raise Unauthenticated("kernel.sign_in_first")
     state = request.app.state
     return actor_of(state.engine, token.strip(), state.signing_key)
 
@@ -145,20 +146,27 @@ class Bound:
         said = dict(scope["headers"]).get(b"content-length", b"")
         self.declared = int(said) if said.isdigit() else 0
 
-    async def receive(self) -> Message:
-        """The next part. Raises an HTTPException of 413 behind the last byte that is taken."""
+    async def receive(self) -> Part:
+        """The next part. Raises BodyTooLarge behind the last byte that is taken."""
         message = await self._receive()
         if message["type"] == "http.request":
             self._so_far += len(message.get("body", b""))
             if self._so_far > self.most:
-                raise HTTPException(413, too_large(self.most))
+                raise BodyTooLarge(self.most)
         return message
 
 
-def too_large(most: int) -> str:
-    """In words."""
-    said = f"{most // MIB} MiB" if most >= MIB else f"{most // KIB} KiB"
-    return f"the body is larger than the {said} that are taken here"
+class BodyTooLarge(HTTPException):
+    """More bytes came than are taken; a kind that FastAPI lets through from where it reads the body."""
+
+    def __init__(self, most: int) -> None:
+        self.message = too_large(most)
+        super().__init__(413, render(self.message))
+
+
+def too_large(most: int) -> Message:
+    """What is told to who sends more."""
+    return Message("kernel.body_too_large", limit=f"{most // MIB} MiB" if most >= MIB else f"{most // KIB} KiB")
 
 
 def bound(scope: Scope, most: int) -> None:
@@ -168,7 +176,7 @@ def bound(scope: Scope, most: int) -> None:
         return
     found.most = most
     if found.declared > most:
-        raise TooLarge(too_large(most), most=most)
+        raise TooLarge(too_large(most), extra={"most": most})
 
 
 def bounded(scope: Scope, receive: Receive, most: int) -> Receive:

@@ -1,18 +1,45 @@
-"""Errors of the core. Each says who can act and carries its HTTP status; the app turns them into RFC 9457 problems."""
+"""Errors of the core. Each says who can act and carries its HTTP status; the app turns them into RFC 9457 problems.
 
+What people are told is a message by id with its parameters (`words`), so that everybody reads it in their language.
+"""
+
+from collections.abc import Mapping
 from typing import Any, ClassVar
+
+from core.erp.kernel.words import ENGLISH, ID, Message, render
 
 
 class LotwiseError(Exception):
-    """Something the caller should be told. `detail` is for people; `extra` goes into the problem document."""
+    """Something the caller should be told: `Refused("lots.sublot_held", code=code)`.
+
+    The parameters are the message's; they stand in the problem document flat as well, with `extra`, which is for
+    programs and in no text. `str(error)` is English.
+    """
 
     status: ClassVar[int] = 500
     title: ClassVar[str] = "Internal error"
 
-    def __init__(self, detail: str, **extra: Any) -> None:
-        super().__init__(detail)
-        self.detail = detail
-        self.extra = extra
+    def __init__(self, said: str | Message, /, *, extra: Mapping[str, Any] | None = None, **params: Any) -> None:
+        super().__init__(said, params)
+        if isinstance(said, str) and ID.fullmatch(said):
+            said = Message(said, **params)
+        self.message = said if isinstance(said, Message) else None
+        """None for an English sentence, as long as some are left."""
+        plain = self.message.as_json()["params"] if self.message is not None else params
+        self.extra: dict[str, Any] = {**plain, **(extra or {})}
+        self._sentence = str(said)
+
+    def text(self, language: str = ENGLISH) -> str:
+        """What people are told, in the language."""
+        return render(self.message, language) if self.message is not None else self._sentence
+
+    @property
+    def detail(self) -> str:
+        """What people are told, in English."""
+        return self.text()
+
+    def __str__(self) -> str:
+        return self.text()
 
 
 class Refused(LotwiseError):

@@ -7,11 +7,12 @@ from urllib.parse import urlsplit
 
 from fastapi.responses import JSONResponse
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import Message as Part
 
 from core.erp.kernel.door import MIB, SAFE, bounded, too_large
-from core.erp.kernel.openapi import PROBLEM
-from core.erp.kernel.problems import problem_body
+from core.erp.kernel.problems import problem
+from core.erp.kernel.words import Message, accepted
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE")
 COOKIE = "lotwise_session"
@@ -61,20 +62,18 @@ class Guards:
 def _refused(scope: Scope, headers: Headers, most: int) -> JSONResponse | None:
     method, path = scope["method"], scope["path"]
     if method not in METHODS:
-        return _problem(HTTPStatus.NOT_IMPLEMENTED, f"there is no method {method} here", {"Allow": ", ".join(METHODS)})
+        unknown = Message("kernel.no_method", method=method)
+        return _problem(headers, HTTPStatus.NOT_IMPLEMENTED, unknown, {"Allow": ", ".join(METHODS)})
     if method not in SAFE and (path in FORMS or _has_session(headers)) and _foreign(headers):
-        said = (
-            "this form was sent from another site: nothing was done. (A proxy in between must pass the Host header on.)"
-        )
-        return _problem(HTTPStatus.FORBIDDEN, said)
+        return _problem(headers, HTTPStatus.FORBIDDEN, Message("kernel.form_from_another_site"))
     declared = headers.get("content-length", "")
     if not path.startswith(API) and declared.isdigit() and int(declared) > most:
-        return _problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, too_large(most))
+        return _problem(headers, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, too_large(most))
     return None
 
 
-def _problem(status: HTTPStatus, detail: str, headers: dict[str, str] | None = None) -> JSONResponse:
-    return JSONResponse(problem_body(status, status.phrase, detail), status, headers, media_type=PROBLEM)
+def _problem(asked: Headers, status: HTTPStatus, said: Message, headers: dict[str, str] | None = None) -> JSONResponse:
+    return problem(status, status.phrase, said, accepted(asked.get("accept-language")), headers)
 
 
 def _has_session(headers: Headers) -> bool:
@@ -98,7 +97,7 @@ def _host(netloc: str) -> str:
 
 
 def _with_headers(scope: Scope, send: Send) -> Send:
-    async def sending(message: Message) -> None:
+    async def sending(message: Part) -> None:
         if message["type"] == "http.response.start":
             headers = MutableHeaders(scope=message)
             for name, value in HEADERS.items():

@@ -35,15 +35,16 @@ from core.erp.kernel import strict
 from core.erp.kernel.auth import now_utc
 from core.erp.kernel.checking import Checks
 from core.erp.kernel.door import posting
-from core.erp.kernel.errors import Conflict, Forbidden, Invalid, NotFound, Refused
+from core.erp.kernel.errors import Conflict, Invalid, NotFound, Refused
 from core.erp.kernel.events import Events
 from core.erp.kernel.model import IdempotencyKey
 from core.erp.kernel.openapi import PROBLEM
-from core.erp.kernel.problems import error_body
+from core.erp.kernel.problems import error_body, language_of
 from core.erp.kernel.signatures import Signing
 from core.erp.kernel.strict import OnlyDigits
 from core.erp.kernel.tables import table
-from core.erp.kernel.unit import Actor, Unit, transact
+from core.erp.kernel.unit import Actor, Unit, lacking, transact
+from core.erp.kernel.words import ENGLISH
 
 T = TypeVar("T")
 BIGGEST_ID = 2**63 - 1
@@ -144,7 +145,9 @@ class Page(BaseModel, Generic[T]):
 
 
 class Problem(BaseModel):
-    """An error (RFC 9457). Refusals of stock also carry `obstacles`."""
+    """An error (RFC 9457): `detail` in the language that was asked for (Accept-Language: en, zh), and the same as a
+    message's `id` and `params` for programs. Refusals of stock also carry `obstacles`.
+    """
 
     model_config = ConfigDict(
         extra="allow",
@@ -155,6 +158,8 @@ class Problem(BaseModel):
                     "title": "Refused",
                     "status": 409,
                     "detail": "sublot S-1 may not be taken for sale: held (held since 2026-03-02 03:00:00Z: warm)",
+                    "id": "lots.not_movable",
+                    "params": {"code": "S-1", "purpose": "sale"},
                     "obstacles": [{"kind": "held", "detail": "held since 2026-03-02 03:00:00Z: warm", "hold_id": 7}],
                 }
             ]
@@ -164,6 +169,8 @@ class Problem(BaseModel):
     title: str
     status: int
     detail: str
+    id: str = ""
+    params: dict[str, Any] = {}
 
 
 PROBLEMS: dict[int | str, dict[str, Any]] = {
@@ -195,6 +202,8 @@ class DoorKeeper:
     turn: Callable[[], AbstractAsyncContextManager[None]]
     key: str | None
     request_hash: bytes
+    language: str = ENGLISH
+    """What the answer's words are in."""
 
     def read(self, work: Callable[[Unit], T]) -> T:
         """Runs `work` in a transaction that writes nothing anybody keeps. The route has asked for its permit before."""
@@ -227,7 +236,7 @@ class DoorKeeper:
         Raises Forbidden (permit, password), Invalid (first signing of a session without login), Busy.
         """
         if not self.actor.may(signing.permit):
-            raise Forbidden(f"{self.actor.login} lacks the permit {signing.permit}", permit=signing.permit)
+            raise lacking(self.actor, signing.permit)
         proof = await self.checks.prove(self.actor, signing.act, by.password.get_secret_value(), by.login)
         try:
             return await self.posted(lambda u: shown(u, signing.work(u, proof)), status=status)
@@ -260,7 +269,7 @@ class DoorKeeper:
         except (Refused, Invalid, NotFound, Conflict) as error:
             savepoint.rollback()
             u.discard()
-            body, answered = error_body(error), error.status
+            body, answered = error_body(error, self.language), error.status
         where = (keys.c.key == self.key, keys.c.actor == self.actor.login)
         u.conn.execute(update(keys).where(*where).values(status=answered, response=body))
         return _answer(body, answered)
@@ -269,7 +278,7 @@ class DoorKeeper:
         keys = table(IdempotencyKey)
         row = u.conn.execute(select(keys).where(keys.c.key == self.key, keys.c.actor == self.actor.login)).one()
         if row.request_hash != self.request_hash:
-            raise Invalid("this Idempotency-Key was used for another request", key=self.key)
+            raise Invalid("kernel.key_of_another_request", extra={"key": self.key})
         return _answer(row.response, row.status, {"Idempotency-Replayed": "true"})
 
 
@@ -283,7 +292,7 @@ def _only_known(request: Request) -> None:
     known = {field.alias for field in get_flat_params(request.scope["route"].dependant)}
     unknown = sorted(set(request.query_params) - known)
     if unknown:
-        raise Invalid(f"unknown in the query: {', '.join(unknown)}", unknown=unknown)
+        raise Invalid("kernel.unknown_in_query", unknown=unknown)
 
 
 async def _open(
@@ -306,9 +315,8 @@ async def _open(
     state = request.app.state
     # keyed, since a body may hold a password: whoever reads the table cannot try which one it was
     asked = hmac.digest(state.signing_key.encode(), said, "sha256")
-    return DoorKeeper(
-        state.engine, state.events, state.checks, actor, partial(posting, request), idempotency_key, asked
-    )
+    turn, language = partial(posting, request), language_of(request)
+    return DoorKeeper(state.engine, state.events, state.checks, actor, turn, idempotency_key, asked, language)
 
 
 Door = Annotated[DoorKeeper, Depends(_open)]
@@ -330,9 +338,9 @@ def decode_cursor(cursor: str) -> int:
         kind, _, number = text.partition(":")
         value = int(number)
     except (ValueError, binascii.Error) as error:
-        raise Invalid("not a cursor of ours") from error
+        raise Invalid("kernel.cursor_invalid") from error
     if kind != "id" or not 0 <= value <= BIGGEST_ID:
-        raise Invalid("not a cursor of ours")
+        raise Invalid("kernel.cursor_invalid")
     return value
 
 
@@ -359,5 +367,5 @@ def paged(
 def not_future(at: datetime | None, u: Unit) -> datetime:
     """The time given, or now. Raises Invalid for a time to come."""
     if at is not None and at > u.now:
-        raise Invalid(f"{at.isoformat()} has not happened yet")
+        raise Invalid("kernel.not_yet", at=at)
     return at or u.now

@@ -49,17 +49,17 @@ def check_rules(password: str, *names: str) -> None:
     """
     text = _normal(password)
     if len(text) < SHORTEST:
-        raise Invalid(f"a password needs at least {SHORTEST} characters")
+        raise Invalid("kernel.password_too_short", least=SHORTEST)
     if len(text) > LONGEST:
-        raise Invalid(f"a password has at most {LONGEST} characters")
+        raise Invalid("kernel.password_too_long", most=LONGEST)
     plain = text.casefold()
     bare = plain.strip(SIGNS + "0123456789")
     if not _commonest().isdisjoint({plain, bare, plain.strip(SIGNS)}):
-        raise Invalid("this password is among those that are tried first: choose another, such as four unrelated words")
+        raise Invalid("kernel.password_common")
     if len(set(plain)) < FEW or _in_a_row(plain):
-        raise Invalid("one sign again and again, or signs in a row, are tried first: choose another password")
+        raise Invalid("kernel.password_pattern")
     if bare in {name.casefold() for name in (SERVICE, *names)}:
-        raise Invalid("a name with some signs around it is tried first: choose another password")
+        raise Invalid("kernel.password_name")
 
 
 def _in_a_row(text: str) -> bool:

@@ -2,6 +2,7 @@
 
 import logging
 import uuid
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
@@ -15,75 +16,112 @@ from starlette.exceptions import HTTPException
 
 from core.erp.kernel.errors import Busy, Conflict, Invalid, LotwiseError, Refused, Unauthenticated
 from core.erp.kernel.openapi import PROBLEM, describe
+from core.erp.kernel.words import ENGLISH, LANGUAGES, Message, accepted, render
 from core.series.port import StoreUnavailable
 
 log = logging.getLogger(__name__)
 
 
-def problem_body(status: int, title: str, detail: str, **extra: Any) -> dict[str, Any]:
-    """The problem document."""
+def language_of(request: Request) -> str:
+    """The language of who asks: their own choice once they are known, else what the browser asks for."""
+    actor = getattr(request.state, "actor", None)
+    chosen: str = getattr(actor, "language", "")
+    return chosen if chosen in LANGUAGES else accepted(request.headers.get("accept-language"))
+
+
+def problem_body(
+    status: int, title: str, said: Message | str, language: str = ENGLISH, extra: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """The problem document. A message in `extra` (under `message`) is written as its id, params and detail."""
     kind = title.lower().replace(" ", "-")
+    found: dict[str, Any] = {"type": f"urn:lotwise:{kind}", "title": title, "status": status}
+    if isinstance(said, Message):
+        found["title"] = render(Message(f"problem.{kind.replace('-', '_')}"), language)
     return {
-        "type": f"urn:lotwise:{kind}",
-        "title": title,
-        "status": status,
-        "detail": detail,
-        **jsonable_encoder(extra),
+        **found,
+        **(told(said, language) if isinstance(said, Message) else {"detail": said}),
+        **jsonable_encoder(_with_messages(extra or {}, language)),
     }
 
 
-def _problem(status: int, title: str, detail: str, headers: dict[str, str] | None = None, **extra: Any) -> JSONResponse:
-    return JSONResponse(problem_body(status, title, detail, **extra), status, headers, media_type=PROBLEM)
+def told(message: Message, language: str) -> dict[str, Any]:
+    """A message as the wire carries it: id, params, and as detail the text in the language."""
+    return {**message.as_json(), "detail": render(message, language)}
 
 
-def error_body(error: LotwiseError) -> dict[str, Any]:
+def _with_messages(value: Any, language: str) -> Any:
+    if isinstance(value, Mapping):
+        found = {name: _with_messages(one, language) for name, one in value.items() if not isinstance(one, Message)}
+        return found | (told(value["message"], language) if isinstance(value.get("message"), Message) else {})
+    if isinstance(value, Sequence) and not isinstance(value, str | bytes):
+        return [_with_messages(one, language) for one in value]
+    return value
+
+
+def problem(
+    status: int,
+    title: str,
+    said: Message | str,
+    language: str,
+    headers: Mapping[str, str] | None = None,
+    extra: Mapping[str, Any] | None = None,
+) -> JSONResponse:
+    """The problem document as an answer."""
+    body = problem_body(status, title, said, language, extra)
+    return JSONResponse(body, status, {**(headers or {}), "Content-Language": language}, media_type=PROBLEM)
+
+
+def error_body(error: LotwiseError, language: str) -> dict[str, Any]:
     """The problem document of one of our errors."""
-    return problem_body(error.status, error.title, error.detail, **error.extra)
+    return problem_body(error.status, error.title, error.message or error.detail, language, error.extra)
 
 
-def _lotwise_error(_: Request, error: Exception) -> JSONResponse:
+def _lotwise_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, LotwiseError)
     headers = {"WWW-Authenticate": "Bearer"} if isinstance(error, Unauthenticated) else {}
     if "retry_after" in error.extra:
         headers["Retry-After"] = str(error.extra["retry_after"])
-    return JSONResponse(error_body(error), error.status, headers, media_type=PROBLEM)
+    said = error.message or error.detail
+    return problem(error.status, error.title, said, language_of(request), headers, error.extra)
 
 
-def _bad_request(_: Request, error: Exception) -> JSONResponse:
+def _bad_request(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
     faults = [{"where": "/".join(str(part) for part in fault["loc"]), "what": fault["msg"]} for fault in error.errors()]
-    detail = "; ".join(f"{fault['where']}: {fault['what']}" for fault in faults)
-    return _problem(422, "Invalid", detail, errors=faults)
+    said = [Message("kernel.bad_field", where=fault["where"], what=fault["what"]) for fault in faults]
+    message = Message("kernel.bad_request", faults=said)
+    return problem(422, "Invalid", message, language_of(request), extra={"errors": faults})
 
 
-def _http_error(_: Request, error: Exception) -> JSONResponse:
+def _http_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
-    headers = dict(error.headers) if error.headers else None
-    return _problem(error.status_code, HTTPStatus(error.status_code).phrase, str(error.detail), headers)
+    said = getattr(error, "message", None) or str(error.detail)
+    return problem(error.status_code, HTTPStatus(error.status_code).phrase, said, language_of(request), error.headers)
 
 
 _HELD = "55P03"
 """SQLSTATE of a lock that was not had in time."""
 
 _DATABASE: dict[str, tuple[type[LotwiseError], str]] = {
-    "LW": (Refused, ""),
-    "22": (Invalid, "a value does not fit: "),
-    "23505": (Conflict, "there already: "),
-    "23": (Invalid, "a rule on values is broken: "),
+    "LW": (Refused, "kernel.database_refused"),
+    "22": (Invalid, "kernel.value_misfit"),
+    "23505": (Conflict, "kernel.there_already"),
+    "23": (Invalid, "kernel.value_rule_broken"),
 }
+"""SQLSTATE or its beginning → our error and the message's id."""
 
 
 def translate(error: DBAPIError) -> LotwiseError | None:
     """What the database's own guards refused, as our error; None if it is no refusal but a fault."""
     state = getattr(error.orig, "sqlstate", None) or ""
-    for prefix, (kind, lead) in _DATABASE.items():
+    for prefix, (kind, name) in _DATABASE.items():
         if state.startswith(prefix):
             diag = getattr(error.orig, "diag", None)
-            return kind(lead + (getattr(diag, "message_primary", None) or str(error.orig)))
+            return kind(Message(name, told=getattr(diag, "message_primary", None) or str(error.orig)))
     if state == _HELD:
-        return Busy("somebody else is changing the same record: nothing was posted, ask again", retry_after=3)
+        return Busy("kernel.record_locked", extra={"retry_after": 3})
     # The driver itself refuses what PostgreSQL cannot hold (a NUL in a text) and knows no SQLSTATE for it.
-    return Invalid(f"a value does not fit: {error.orig}") if isinstance(error, DataError) else None
+    return Invalid("kernel.value_misfit", told=str(error.orig)) if isinstance(error, DataError) else None
 
 
 def _database_error(request: Request, error: Exception) -> JSONResponse:
@@ -104,18 +142,21 @@ _PASSING = ("08", "40", "53", "57")
 def _away(request: Request, error: Exception) -> JSONResponse:
     """The database cannot be had now: nothing was posted, the same may be asked again."""
     log.warning("database away in %s %s: %s", request.method, request.url.path, error)
-    return _problem(503, "Unavailable", "the database cannot answer now: ask again", {"Retry-After": "5"})
+    said = Message("kernel.database_away")
+    return problem(503, "Unavailable", said, language_of(request), {"Retry-After": "5"})
 
 
 def _unexpected(request: Request, error: Exception) -> JSONResponse:
     """Says that it was us, and under which id the log has it; never what it was."""
     number = uuid.uuid4().hex
     log.error("error %s in %s %s", number, request.method, request.url.path, exc_info=error)
-    return _problem(500, "Internal error", f"something went wrong here; our log has it as {number}", id=number)
+    said = Message("kernel.went_wrong", number=number)
+    return problem(500, "Internal error", said, language_of(request), extra={"number": number})
 
 
-def _store_away(_: Request, error: Exception) -> JSONResponse:
-    return _problem(503, "Unavailable", f"the series store cannot answer now: {error}", {"Retry-After": "5"})
+def _store_away(request: Request, error: Exception) -> JSONResponse:
+    said = Message("kernel.series_store_away", told=str(error))
+    return problem(503, "Unavailable", said, language_of(request), {"Retry-After": "5"})
 
 
 def install(app: FastAPI) -> None:

@@ -55,7 +55,7 @@ def record_of(u: Unit, restoration_id: int, journal: Journal) -> dict[str, Any]:
     """What is signed: to when the database was restored, and what is known to be missing. Raises NotFound."""
     row = u.get(Restoration, restoration_id)
     if row is None:
-        raise NotFound(f"no restoration {restoration_id}", restoration_id=restoration_id)
+        raise NotFound("kernel.no_restoration", restoration_id=restoration_id)
     if row.record is not None:
         return row.record
     seal = u.conn.execute(select(_SEALS.c.at).where(_SEALS.c.number == row.database_seal)).scalar()
@@ -92,9 +92,9 @@ def sign(u: Unit, *, restoration_id: int, proof: signatures.Proof, reason: str, 
     u.need("restoration.sign")
     found = u.get(Restoration, restoration_id, lock=True)
     if found is None:
-        raise NotFound(f"no restoration {restoration_id}", restoration_id=restoration_id)
+        raise NotFound("kernel.no_restoration", restoration_id=restoration_id)
     if found.signature_id is not None:
-        raise Conflict(f"restoration {restoration_id} is signed already", restoration_id=restoration_id)
+        raise Conflict("kernel.restoration_signed", restoration_id=restoration_id)
     record = record_of(u, restoration_id, journal)
     signature = signatures.take_pen(u, proof, _act(restoration_id, reason)).sign(restoration_id, record)
     changes = {"signature_id": signature.id, "signed_at": u.now, "record": record}

@@ -79,7 +79,7 @@ class Pen:
         """
         u, act = self.u, self.act
         if (named or str(entity_id)) not in act.ids:
-            raise Forbidden(f"the password was given for other records than {act.entity} {entity_id}")
+            raise Forbidden("kernel.signed_other_records", entity=act.entity, entity_id=str(entity_id))
         assert u.actor.user_id is not None
         signature = Signature(
             user_id=u.actor.user_id,
@@ -112,13 +112,13 @@ class Pen:
 def may_sign(actor: Actor, act: Act) -> None:
     """Raises Forbidden (the system, an administrator, a one-time password), Invalid (no meaning, no reason)."""
     if actor.system or actor.user_id is None or actor.session is None:
-        raise Forbidden("only people sign, in a session of theirs")
+        raise Forbidden("kernel.only_people_sign")
     if Role.ADMIN in actor.roles:
-        raise Forbidden("administrators sign no quality decision")
+        raise Forbidden("kernel.administrators_sign_nothing")
     if actor.one_time:
-        raise Forbidden("a one-time password signs nothing: choose one of your own first")
+        raise Forbidden("kernel.one_time_signs_nothing")
     if not (act.reason.strip() and act.meaning.strip()):
-        raise Invalid("a signature says what it means and why")
+        raise Invalid("kernel.signature_without_reason")
 
 
 def prove(engine: Engine, actor: Actor, act: Act, password: str, *, login: str | None = None, now: datetime) -> Proof:
@@ -130,7 +130,7 @@ def prove(engine: Engine, actor: Actor, act: Act, password: str, *, login: str |
     """
     may_sign(actor, act)
     if login is not None and login != actor.login:
-        raise Forbidden("sign with your own login", login=login)
+        raise Forbidden("kernel.sign_as_yourself", extra={"login": login})
     user = confirm(engine, actor, password, now, first_needs_login=login is None)
     assert actor.session is not None
     return Proof(user.id, actor.session, user.name, user.token_epoch, act, now)
@@ -154,11 +154,9 @@ def confirm(
         tries.one_after_another(u.conn, "signing", session)
         row = u.conn.execute(select(users).where(users.c.id == actor.user_id)).one_or_none()
         if row is None or not row.active or not session or _ended(u, session):
-            raise Unauthenticated("this session has ended: sign in again", why="out")
+            raise Unauthenticated("kernel.session_ended", extra={"why": "out"})
         if first_needs_login and not _signed_before(u):
-            raise Invalid(
-                "the first signing of a session needs the login and the password", needs=["login", "password"]
-            )
+            raise Invalid("kernel.first_signing", extra={"needs": ["login", "password"]})
         ok = passwords.matches(row.password_hash, password)
         tries.remember(u.conn, actor.login, now, ok=ok, session=session)
         wrong = 0 if ok else tries.wrong_in_session(u.conn, session)
@@ -167,17 +165,9 @@ def confirm(
         if ok and choose is not None:
             _choose(u, row, choose)
     if wrong >= tries.WRONG_SIGNATURES:
-        raise Forbidden(
-            f"the password does not match, for the {wrong}th time in a row: nothing was done, and this session has "
-            "ended. Sign in again to go on.",
-            session_ended=True,
-        )
+        raise Forbidden("kernel.wrong_password_ended", times=wrong, extra={"session_ended": True})
     if not ok:
-        raise Forbidden(
-            "the password does not match: nothing was signed"
-            if choose is None
-            else "the password does not match: it stays as it was"
-        )
+        raise Forbidden("kernel.wrong_password_signing" if choose is None else "kernel.wrong_password_choosing")
     return User(**row._mapping)  # noqa: SLF001 - SQLAlchemy's public way to a row's dict
 
 
@@ -185,7 +175,7 @@ def _choose(u: Unit, row: Any, password: str) -> None:
     """The user's own choice of a password. Every session that was begun with the old one ends."""
     passwords.check_rules(password, row.login, row.name)
     if passwords.matches(row.password_hash, password):
-        raise Invalid("that is the password there was: choose another")
+        raise Invalid("kernel.password_same")
     users = table(User)
     chosen = {"password_hash": passwords.hash_of(password), "one_time_until": None, "token_epoch": row.token_epoch + 1}
     u.conn.execute(update(users).where(users.c.id == row.id).values(chosen))
@@ -210,15 +200,15 @@ def take_pen(u: Unit, proof: Proof, act: Act) -> Pen:
     """
     may_sign(u.actor, act)
     if (proof.user_id, proof.session) != (u.actor.user_id, u.actor.session):
-        raise Forbidden("the password was given by somebody else, or in another session")
+        raise Forbidden("kernel.proof_of_another")
     if proof.act != act:
-        raise Forbidden("the password was given for another act")
+        raise Forbidden("kernel.proof_of_another_act")
     if proof.spent or u.now - proof.at > FRESH:
-        raise Forbidden("the password was given too long ago, or has signed already: give it again")
+        raise Forbidden("kernel.proof_spent")
     users = table(User)
     where = (users.c.id == proof.user_id, users.c.active, users.c.token_epoch == proof.epoch)
     if u.conn.execute(select(users.c.id).where(*where, users.c.one_time_until.is_(None))).first() is None:
-        raise Forbidden("the password was changed meanwhile, or its owner may not sign in any more")
+        raise Forbidden("kernel.proof_withdrawn")
     return Pen(u, proof.name, act)
 
 

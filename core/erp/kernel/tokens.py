@@ -27,10 +27,8 @@ LONGEST_SESSION = timedelta(days=30)
 """After this even a wall display is signed in anew, by a person."""
 
 
-_ENDED = {
-    "out": "signed out: sign in again",
-    "wrong": "this session has ended after too many wrong passwords: sign in again",
-}
+_ENDED = {"out": "kernel.signed_out", "wrong": "kernel.session_ended_wrong"}
+"""Why a session has ended → what its owner is told."""
 
 
 def issue_token(user: User, key: str, now: datetime, minutes: int) -> tuple[str, int]:
@@ -77,10 +75,10 @@ def renew(engine: Engine, token: str, key: str, now: datetime, minutes: int) -> 
     claims = _claims(token, key, lenient=True)
     row = _user(engine, claims)
     if not is_display(row.roles):
-        raise Forbidden("only a display that may read and nothing else is renewed: sign in again")
+        raise Forbidden("kernel.only_displays_renewed")
     ended, began = (datetime.fromtimestamp(claims[name], UTC) for name in ("exp", "began"))
     if now > ended + RENEWABLE or now > began + LONGEST_SESSION:
-        raise Unauthenticated("too old to be renewed: sign in again", why="expired")
+        raise Unauthenticated("kernel.too_old_to_renew", extra={"why": "expired"})
     return _signed({name: claims[name] for name in ("sub", "jti", "epoch", "began")}, key, now, minutes)
 
 
@@ -107,9 +105,9 @@ def _claims(token: str, key: str, *, lenient: bool = False) -> dict[str, Any]:
         claims: dict[str, Any] = jwt.decode(token, key, algorithms=[ALGORITHM], issuer=ISSUER, options=options)
         int(claims["sub"])
     except jwt.ExpiredSignatureError as error:
-        raise Unauthenticated("the token has expired: sign in again", why="expired") from error
+        raise Unauthenticated("kernel.token_expired", extra={"why": "expired"}) from error
     except (jwt.InvalidTokenError, ValueError) as error:
-        raise Unauthenticated("not a valid token", why="invalid") from error
+        raise Unauthenticated("kernel.token_invalid", extra={"why": "invalid"}) from error
     return claims
 
 
@@ -119,9 +117,9 @@ def _user(engine: Engine, claims: dict[str, Any]) -> Any:
     with engine.connect() as conn:
         row = conn.execute(select(users, out).where(users.c.id == int(claims["sub"]))).one_or_none()
     if row is None or not row.active:
-        raise Unauthenticated("this user may not sign in", why="invalid")
+        raise Unauthenticated("kernel.user_inactive", extra={"why": "invalid"})
     if row.out is not None:
-        raise Unauthenticated(_ENDED[row.out], why=row.out)
+        raise Unauthenticated(_ENDED[row.out], extra={"why": row.out})
     if row.token_epoch != claims["epoch"]:
-        raise Unauthenticated("the password was changed: sign in again", why="invalid")
+        raise Unauthenticated("kernel.password_changed", extra={"why": "invalid"})
     return row

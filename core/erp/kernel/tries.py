@@ -69,7 +69,7 @@ def may_sign_in(conn: Connection, login: str, address: str, now: datetime) -> No
             until = max(until, last + delay(failed, FREE_STRANGERS, LONGEST_WAIT_STRANGERS))
     if until > now:
         wait = int((until - now).total_seconds()) + 1
-        raise TooManyAttempts(f"too many wrong passwords: try again in {wait} s", retry_after=wait)
+        raise TooManyAttempts("kernel.too_many_wrong_passwords", retry_after=wait)
 
 
 def wrong_in_session(conn: Connection, session: str) -> int:

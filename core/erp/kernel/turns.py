@@ -35,7 +35,7 @@ class Turns:
         taken too long.
         """
         if self._inside[who] >= self.each or self._inside.total() >= self.most:
-            raise Busy("too many ask at once: nothing was done, ask again", retry_after=self.retry_after)
+            raise Busy("kernel.too_many_at_once", extra={"retry_after": self.retry_after})
         self._inside[who] += 1
         try:
             async with self._given(alone, urgent=urgent):
@@ -80,7 +80,7 @@ class Turns:
             raise
 
     def _too_long(self) -> Busy:
-        return Busy("it took too long to get a turn: nothing was done, ask again", retry_after=self.retry_after)
+        return Busy("kernel.turn_took_too_long", extra={"retry_after": self.retry_after})
 
     def _give_up(self, queue: deque[asyncio.Future[None]], mine: asyncio.Future[None]) -> None:
         """Leaves the queue; a turn that was given at the very moment goes to the next."""

@@ -24,6 +24,7 @@ from core.erp.kernel.audit_keys import keys_of, message, nonce
 from core.erp.kernel.errors import Forbidden
 from core.erp.kernel.events import Event, Events
 from core.erp.kernel.permits import OUTSIDE, permits_of
+from core.erp.kernel.words import Message
 from core.series.older import NeedsOlder
 from core.series.restoring import put_back
 
@@ -79,6 +80,14 @@ class Actor:
     def outside(self) -> bool:
         """Whether this is somebody of another firm: a partner's person, or one whose roles are all outside ones."""
         return self.partner_id is not None or (bool(self.roles) and self.roles <= OUTSIDE)
+
+
+def lacking(actor: Actor, *permits: str) -> Forbidden:
+    """The refusal of who holds none of the permits, of which one would do."""
+    names, extra = [Message(f"permit.{permit}") for permit in permits], {"permit": permits[0], "permits": [*permits]}
+    if len(permits) == 1:
+        return Forbidden("kernel.permit_lacking", login=actor.login, permit=permits[0], name=names[0], extra=extra)
+    return Forbidden("kernel.permits_lacking", login=actor.login, permits=[*permits], names=names, extra=extra)
 
 
 def system(name: str) -> Actor:
@@ -210,8 +219,7 @@ class Unit:
     def need(self, *permits: str) -> None:
         """Raises Forbidden unless the actor holds the permit, or one of several."""
         if not any(self.actor.may(permit) for permit in permits):
-            which = f"the permit {permits[0]}" if len(permits) == 1 else f"one of {', '.join(permits)}"
-            raise Forbidden(f"{self.actor.login} may not: needs {which}", permit=permits[0], permits=list(permits))
+            raise lacking(self.actor, *permits)
 
     def audit(
         self,

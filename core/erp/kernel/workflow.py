@@ -17,6 +17,7 @@ from sqlmodel import SQLModel
 from core.erp.kernel.errors import Forbidden, IllegalMove, Invalid, NotFound
 from core.erp.kernel.tables import table
 from core.erp.kernel.unit import Actor, Unit
+from core.erp.kernel.words import Message
 
 
 class Stateful(Protocol):
@@ -87,7 +88,7 @@ class Workflow:
 
     @property
     def words(self) -> str:
-        """The noun as people say it."""
+        """The noun in English, for the database's own guard."""
         return self.noun.replace("_", " ")
 
     @property
@@ -149,7 +150,7 @@ class Workflow:
         rows = u.lock(select(t.c.id, t.c.state).where(here).order_by(t.c.id).with_for_update())
         before = {int(row.id): str(row.state) for row in rows}
         if missing := [one for one in wanted if one not in before]:
-            raise NotFound(f"no {self.words} {', '.join(map(str, missing))}", ids=missing)
+            raise NotFound("workflow.none_such", record=self._record, ids=missing)
         if unfit := {one: state for one, state in before.items() if state not in move.sources}:
             raise self._illegal(move, unfit)
         self._ask(u, move, wanted, reason)
@@ -180,12 +181,10 @@ class Workflow:
         if not move.system:
             u.need(*move.permits)
         if move.reasoned and not (reason and reason.strip()):
-            raise Invalid(f"to {move.name} a {self.words} needs a reason")
+            raise Invalid("workflow.reason_missing", move=self._move(move), record=self._record)
         if move.second_person and (own := self._own(u, ids)):
-            raise Forbidden(
-                f"to {move.name} a {self.words} needs a second person: {u.actor.login} has made or changed it",
-                ids=own,
-            )
+            who = {"move": self._move(move), "record": self._record, "login": u.actor.login}
+            raise Forbidden("workflow.second_person", **who, extra={"ids": own})
 
     def _own(self, u: Unit, ids: list[int]) -> list[int]:
         """Which of the records the actor has created, or has changed since a second person last looked at them."""
@@ -196,13 +195,23 @@ class Workflow:
 
     def _illegal(self, move: Move, unfit: Mapping[int, str]) -> IllegalMove:
         state = next(iter(unfit.values()))
-        which = "" if len(unfit) == 1 else f": {', '.join(f'{one} is {was}' for one, was in unfit.items())}"
-        return IllegalMove(
-            f"cannot {move.name} a {state} {self.words}{which}",
-            state=state,
-            moves=[each.name for each in self.moves.values() if state in each.sources and not each.system],
-            ids=list(unfit),
-        )
+        moves = [each.name for each in self.moves.values() if state in each.sources and not each.system]
+        extra = {"state": state, "moves": moves, "ids": list(unfit)}
+        said = Message("workflow.illegal_move", move=self._move(move), state=self._state(state), record=self._record)
+        if len(unfit) == 1:
+            return IllegalMove(said, extra=extra)
+        each_one = [Message("workflow.one_is", number=one, state=self._state(was)) for one, was in unfit.items()]
+        return IllegalMove("workflow.illegal_moves", illegal=said, records=each_one, extra=extra)
+
+    @property
+    def _record(self) -> Message:
+        return Message(f"record.{self.noun}")
+
+    def _move(self, move: Move) -> Message:
+        return Message(f"move.{self.noun}.{move.name}")
+
+    def _state(self, state: str) -> Message:
+        return Message(f"state.{self.noun}.{state}")
 
     def _tell(
         self, u: Unit, move: Move, entity_id: int, before: str, reason: str | None, also: Mapping[str, Any]

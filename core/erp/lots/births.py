@@ -264,7 +264,8 @@ def merge(u: Unit, sublot_ids: Sequence[int], *, code: str | None = None) -> Sub
         values = {getattr(part, what) for part in parts}
         if len(values) > 1:
             raise Refused(
-                f"sublots of different {what.removesuffix('_id')} do not merge", **{what: sorted(map(str, values))}
+                f"sublots of different {what.removesuffix('_id')} do not merge",
+                extra={what: sorted(map(str, values))},
             )
     amounts = {part.id: on_hand(u, part.id) for part in parts if part.id is not None}
     units = [part.serial for part in parts if part.serial is not None]

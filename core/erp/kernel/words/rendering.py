@@ -1,0 +1,84 @@
+"""A message as its reader sees it."""
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, date, datetime, tzinfo
+from decimal import Decimal, InvalidOperation
+from functools import partial
+
+from babel import Locale
+
+from core.erp.kernel.words.catalogues import PLACEHOLDER, Template, catalogue
+from core.erp.kernel.words.languages import CHINESE, ENGLISH
+from core.erp.kernel.words.message import Message, Parameter
+
+COMMA = {ENGLISH: ", ", CHINESE: "、"}
+"""Between the words of a list."""
+SEMICOLON = {ENGLISH: "; ", CHINESE: "；"}
+"""Between the messages of a list."""
+
+
+def render(message: Message, language: str = ENGLISH, zone: tzinfo = UTC) -> str:
+    """The text in the language, times as the zone has them with its offset (UTC: `2026-03-02 03:00:00Z`).
+
+    An id that is not in the catalogue (any more) is shown with its parameters: what was kept stays readable.
+    """
+    template = catalogue(language).get(message.id)
+    if template is None:
+        return f"{message.id} {message.as_json()['params']}"
+    text = _form(template, message.params, language)
+    return PLACEHOLDER.sub(lambda found: _value(message, found[1], found[2] or "", language, zone), text)
+
+
+def _form(template: Template, params: Mapping[str, Parameter], language: str) -> str:
+    """The plural for `count`, where there are several."""
+    count = params.get("count")
+    if len(template.forms) == 1 or not isinstance(count, int):
+        return template.forms[-1]
+    return template.forms[0] if Locale.parse(language).plural_form(count) == "one" else template.forms[-1]
+
+
+def _value(message: Message, name: str, kind: str, language: str, zone: tzinfo) -> str:
+    """One parameter; a placeholder without one stays as it is, so that it is seen."""
+    if name not in message.params:
+        return f"{{{name}}}"
+    return _shown(_typed(message.params[name], kind), language, zone)
+
+
+def _typed(value: Parameter, kind: str) -> Parameter:
+    """What was kept as text, as what its placeholder says it is; text that is no such thing stays text."""
+    if not isinstance(value, str) or kind not in _READ:
+        return value
+    try:
+        return _READ[kind](value)
+    except (ValueError, InvalidOperation):
+        return value
+
+
+_READ: dict[str, Callable[[str], Parameter]] = {
+    "time": datetime.fromisoformat,
+    "date": date.fromisoformat,
+    "number": Decimal,
+}
+
+
+def _shown(value: Parameter, language: str, zone: tzinfo) -> str:
+    if isinstance(value, Message):
+        return render(value, language, zone)
+    if isinstance(value, datetime):
+        return _time(value, zone)
+    if isinstance(value, Decimal):
+        return format(value.normalize(), "f")
+    if isinstance(value, float):
+        return f"{value:.10g}"
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        between = SEMICOLON if any(isinstance(one, Message) for one in value) else COMMA
+        return between[language].join(map(partial(_shown, language=language, zone=zone), value))
+    return str(value)
+
+
+def _time(value: datetime, zone: tzinfo) -> str:
+    local = value.astimezone(zone)
+    if not local.utcoffset():
+        return f"{local:%Y-%m-%d %H:%M:%S}Z"
+    offset = f"{local:%z}"
+    return f"{local:%Y-%m-%d %H:%M:%S} UTC{offset[:3]}:{offset[3:5]}"

@@ -1,0 +1,136 @@
+"""What people read is in both languages: every id is there, with its parameters, and none is there in vain."""
+
+import re
+from collections import Counter
+from importlib import import_module
+from importlib.util import find_spec
+
+import pytest
+
+from core.app import MODULES
+from core.erp.kernel.errors import LotwiseError
+from core.erp.kernel.permits import PERMITS, Role
+from core.erp.kernel.words import CHINESE, ENGLISH, LANGUAGES, Template, catalogue
+from core.erp.kernel.words.catalogues import folders, read
+from core.erp.kernel.workflow import Workflow
+from tests.architecture.said_in_code import ERRORS, constants, said
+
+FAMILIES = ("problem", "record", "records", "state", "move", "field", "permit", "role", "meaning", "workflow")
+"""First words of ids that are no module's."""
+THE_SAME = frozenset[str]()
+"""Ids whose text is the same in both languages."""
+NO_CHINESE = frozenset({"kernel.bad_field"})
+"""Ids whose Chinese text has no word of its own."""
+RESERVED = {"id", "params", "detail", "type", "title", "status", "extra"}
+"""What a problem document has already."""
+SENTENCES_LEFT = 243
+"""English sentences that no id stands for yet."""
+
+
+def _kinds(kind: type[LotwiseError]) -> set[type[LotwiseError]]:
+    return {kind}.union(*(_kinds(one) for one in kind.__subclasses__()))
+
+
+def _declared() -> set[str]:
+    """The ids of the families, from what is registered."""
+    found = {f"permit.{permit}" for permits in PERMITS.values() for permit in permits}
+    found |= {f"role.{role}" for role in Role}
+    for module in MODULES:
+        name = f"core.erp.{module}.workflow"
+        if find_spec(name) is None or module == "kernel":
+            continue
+        for cycle in vars(import_module(name)).values():
+            if isinstance(cycle, Workflow):
+                found |= _of_cycle(cycle)
+    return found
+
+
+def _of_cycle(cycle: Workflow) -> set[str]:
+    states = {state for move in cycle.moves.values() for state in (*move.sources, move.target)}
+    return {
+        f"record.{cycle.noun}",
+        *(f"state.{cycle.noun}.{state}" for state in states),
+        *(f"move.{cycle.noun}.{move}" for move in cycle.moves),
+    }
+
+
+def test_the_errors_that_the_source_is_searched_for_are_those_there_are() -> None:
+    assert {kind.__name__ for kind in _kinds(LotwiseError)} >= ERRORS
+    ours = {kind for kind in _kinds(LotwiseError) if kind.__module__.startswith("core.")}
+    assert {kind.__name__ for kind in ours} == ERRORS, "add it to said_in_code.ERRORS"
+
+
+def test_both_languages_say_the_same_ids_with_the_same_parameters() -> None:
+    english, chinese = catalogue(ENGLISH), catalogue(CHINESE)
+    assert set(english) == set(chinese)
+    assert [one for one in english if english[one].placeholders != chinese[one].placeholders] == []
+
+
+def test_every_id_belongs_to_the_module_that_keeps_it() -> None:
+    strange = [
+        (str(path), name)
+        for path in folders()
+        for name, _ in read(path, ENGLISH)
+        if name.partition(".")[0] not in {path.parent.parent.name, *FAMILIES}
+    ]
+    assert strange == []
+
+
+def test_every_id_told_is_in_the_catalogue_with_exactly_its_parameters() -> None:
+    english = catalogue(ENGLISH)
+    wrong = []
+    for one in said():
+        if one.id is None:
+            continue
+        template = english.get(one.id)
+        if template is None:
+            wrong.append(f"{one.where}: {one.id} is in no catalogue")
+        elif one.params is not None and one.params != set(template.placeholders):
+            wrong.append(f"{one.where}: {one.id} is given {sorted(one.params)}, says {sorted(template.placeholders)}")
+    assert wrong == []
+
+
+def test_whatever_is_registered_has_its_words() -> None:
+    titles = {f"problem.{kind.title.lower().replace(' ', '_')}" for kind in _kinds(LotwiseError)}
+    assert sorted((_declared() | titles) - set(catalogue(ENGLISH))) == []
+
+
+def test_no_word_is_kept_in_vain() -> None:
+    used, declared = constants(), _declared()
+    families = tuple(f"{family}." for family in FAMILIES if family not in {"problem", "workflow"})
+    names = [name for name in catalogue(ENGLISH) if name not in declared and not name.startswith("problem.")]
+    in_vain = [name for name in names if name.startswith(families) or not re.search(rf"\b{re.escape(name)}\b", used)]
+    assert in_vain == []
+
+
+def test_no_parameter_takes_a_name_of_the_problem_document() -> None:
+    assert [name for name, text in catalogue(ENGLISH).items() if RESERVED & set(text.placeholders)] == []
+
+
+def test_chinese_is_chinese() -> None:
+    english, chinese = catalogue(ENGLISH), catalogue(CHINESE)
+    the_same = {name for name, text in chinese.items() if text.forms[-1] == english[name].forms[-1]}
+    assert the_same == THE_SAME
+    without = {name for name, text in chinese.items() if not _has_chinese(text)}
+    assert without - THE_SAME == NO_CHINESE - THE_SAME
+
+
+def _has_chinese(text: Template) -> bool:
+    return all(re.search(r"[\u4e00-\u9fff]", form) for form in text.forms)
+
+
+def test_chinese_has_its_own_signs_between_its_words() -> None:
+    half = re.compile(r"[\u4e00-\u9fff}][,;:!?](?![\w/])|[\u4e00-\u9fff] ?\(|[\u4e00-\u9fff]\.(?:\s|$)")
+    assert [(name, form) for name, text in catalogue(CHINESE).items() for form in text.forms if half.search(form)] == []
+
+
+def test_what_people_are_told_has_an_id() -> None:
+    sentences = Counter(one.where.rpartition(":")[0] for one in said() if one.id is None)
+    assert sentences.total() <= SENTENCES_LEFT, sentences.most_common(20)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_catalogues_are_in_order_of_their_ids(language: str) -> None:
+    for path in folders():
+        names = [name for name, _ in read(path.with_name(f"{language}.po"), language)]
+        assert names == sorted(names), path
