@@ -9,7 +9,7 @@ import pytest
 
 from core.app import MODULES
 from core.erp.kernel.errors import LotwiseError
-from core.erp.kernel.permits import PERMITS, Role
+from core.erp.kernel.permits import Role, declared
 from core.erp.kernel.words import CHINESE, ENGLISH, LANGUAGES, Template, catalogue
 from core.erp.kernel.words.catalogues import folders, read
 from core.erp.kernel.workflow import Workflow
@@ -19,7 +19,7 @@ FAMILIES = ("problem", "record", "records", "state", "move", "field", "permit", 
 """First words of ids that are no module's."""
 THE_SAME = frozenset[str]()
 """Ids whose text is the same in both languages."""
-NO_CHINESE = frozenset({"kernel.bad_field"})
+NO_CHINESE = frozenset({"kernel.bad_field", "workflow.illegal_moves"})
 """Ids whose Chinese text has no word of its own."""
 RESERVED = {"id", "params", "detail", "type", "title", "status", "extra"}
 """What a problem document has already."""
@@ -33,7 +33,7 @@ def _kinds(kind: type[LotwiseError]) -> set[type[LotwiseError]]:
 
 def _declared() -> set[str]:
     """The ids of the families, from what is registered."""
-    found = {f"permit.{permit}" for permits in PERMITS.values() for permit in permits}
+    found = {f"permit.{permit}" for permit in declared()}
     found |= {f"role.{role}" for role in Role}
     for module in MODULES:
         name = f"core.erp.{module}.workflow"
@@ -46,11 +46,11 @@ def _declared() -> set[str]:
 
 
 def _of_cycle(cycle: Workflow) -> set[str]:
-    states = {state for move in cycle.moves.values() for state in (*move.sources, move.target)}
     return {
         f"record.{cycle.noun}",
-        *(f"state.{cycle.noun}.{state}" for state in states),
+        *(f"state.{cycle.noun}.{state}" for state in cycle.states),
         *(f"move.{cycle.noun}.{move}" for move in cycle.moves),
+        *(move.meaning for move in cycle.moves.values() if move.meaning is not None),
     }
 
 
@@ -97,7 +97,7 @@ def test_whatever_is_registered_has_its_words() -> None:
 
 def test_no_word_is_kept_in_vain() -> None:
     used, declared = constants(), _declared()
-    families = tuple(f"{family}." for family in FAMILIES if family not in {"problem", "workflow"})
+    families = tuple(f"{family}." for family in FAMILIES if family not in {"problem", "workflow", "meaning"})
     names = [name for name in catalogue(ENGLISH) if name not in declared and not name.startswith("problem.")]
     in_vain = [name for name in names if name.startswith(families) or not re.search(rf"\b{re.escape(name)}\b", used)]
     assert in_vain == []
