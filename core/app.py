@@ -3,78 +3,59 @@
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from importlib import import_module
-from importlib.util import find_spec
+from types import ModuleType
 
 from fastapi import APIRouter, FastAPI, Response
 from pydantic import BaseModel
 from sqlalchemy import Engine
 
 from core.background import background, compare_with_witness
-from core.erp.custody.events import CustodyChanged
-from core.erp.kernel import problems
+from core.erp.kernel import guarded, modules, problems
 from core.erp.kernel.checking import Checks
 from core.erp.kernel.door import posts, uploads
 from core.erp.kernel.events import Event, Events
 from core.erp.kernel.guards import DOCS, Guards
 from core.erp.kernel.outbox import Outbox
 from core.erp.kernel.proxies import TrustedProxies
-from core.erp.lots.events import FactBrokeRule, HoldPlaced, SublotBorn
+from core.erp.kernel.workflow import workflows
 from core.health import OK, DatabaseProbe, Health, Probe, RoomProbe, disk_probe
 from core.series.restoring import influx_behind
 from core.settings import Settings
 
-MODULES = (
-    "kernel",
-    "catalog",
-    "lots",
-    "custody",
-    "exposure",
-    "quality",
-    "production",
-    "shipments",
-    "scheduling",
-    "recall",
-)
-"""The ERP's rooms, lower ones first: their handlers run in this order."""
-OTHERS = ("core.ingest", "core.outbound")
-"""Rooms beside the ERP that may bring routes and handlers."""
 
-
-def _rooms(file: str) -> list[str]:
-    """The modules of that name which are there, in order."""
-    names = [*(f"core.erp.{room}" for room in MODULES), *OTHERS]
-    return [f"{name}.{file}" for name in names if find_spec(f"{name}.{file}") is not None]
-
-
-def _declared(room: str) -> list[type[Event]]:
-    return [
+def _declared(module: ModuleType) -> set[type[Event]]:
+    return {
         value
-        for value in vars(import_module(room)).values()
+        for value in vars(module).values()
         if isinstance(value, type) and issubclass(value, Event) and value is not Event
-    ]
+    }
+
+
+def check_declarations() -> None:
+    """What modules declare of their tables and life cycles fits what there is. Raises ValueError: the core must not
+    start.
+    """
+    guarded.declared()
+    workflows()
 
 
 def build_events() -> Events:
     """Everybody's handlers. Raises MissingHandlers when an event lacks one it requires: the core must not start."""
     events = Events()
-    for room in _rooms("handlers"):
-        register = getattr(import_module(room), "register", None)
+    for module in modules.found("handlers"):
+        register = getattr(module, "register", None)
         if register is not None:
             register(events)
-    kinds = {CustodyChanged, FactBrokeRule, HoldPlaced, SublotBorn}
-    for room in _rooms("events"):
-        kinds.update(_declared(room))
-    kinds.discard(Event)
+    kinds = set[type[Event]]().union(*(_declared(module) for module in modules.found("events")))
     events.check(*sorted(kinds, key=lambda kind: kind.__name__))
     return events
 
 
 def build_outbox() -> Outbox:
-    """Everybody's outbox handlers (`register_outbox(outbox)` in a room's handlers)."""
+    """Everybody's outbox handlers (`register_outbox(outbox)` in a module's handlers)."""
     outbox = Outbox()
-    for room in _rooms("handlers"):
-        register = getattr(import_module(room), "register_outbox", None)
+    for module in modules.found("handlers"):
+        register = getattr(module, "register_outbox", None)
         if register is not None:
             register(outbox)
     return outbox
@@ -127,6 +108,7 @@ def create_app(
 
     Raises MissingHandlers, or ValueError where settings forbid a start.
     """
+    check_declarations()
     key = settings.signing_key()
     events = events if events is not None else build_events()
     outbox = outbox if outbox is not None else build_outbox()
@@ -175,6 +157,6 @@ def create_app(
     app.add_middleware(TrustedProxies, trusted=settings.proxies)
     problems.install(app)
     app.include_router(_own_routes(settings, health))
-    for room in _rooms("api"):
-        app.include_router(import_module(room).router, prefix="/api/v1")
+    for module in modules.found("api"):
+        app.include_router(module.router, prefix="/api/v1")
     return app

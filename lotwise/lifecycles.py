@@ -3,14 +3,9 @@
 import sys
 from pathlib import Path
 
-from core.erp.kernel.workflow import Move, Workflow
-from core.erp.lots.workflow import RESERVATION, SUBLOT
-from core.erp.production.workflow import WORK_ORDER
-from core.erp.quality.workflow import ALARM, DEVIATION, EXCURSION
-from core.erp.shipments.workflow import SHIPMENT
+from core.erp.kernel.workflow import Move, workflows
 
 FILE = Path(__file__).parents[1] / "docs" / "lifecycles.md"
-WORKFLOWS: tuple[Workflow, ...] = (SUBLOT, RESERVATION, EXCURSION, DEVIATION, ALARM, WORK_ORDER, SHIPMENT)
 LEAD = """# Life cycles
 
 Drawn by `python -m lotwise.lifecycles` from the tables that the core itself goes by; `make check` fails where they
@@ -22,10 +17,10 @@ differ.
 def rendered() -> str:
     """The page."""
     parts = [LEAD]
-    for workflow in WORKFLOWS:
+    for workflow in workflows().values():
         rows = [_row(move) for move in workflow.moves.values()]
         table = "\n".join(["| move | from | to | permit | reason |", "| --- | --- | --- | --- | --- |", *rows])
-        parts.append(f"## {workflow.noun.capitalize()}\n\n```mermaid\n{workflow.diagram()}\n```\n\n{table}\n")
+        parts.append(f"## {workflow.words.capitalize()}\n\n```mermaid\n{workflow.diagram()}\n```\n\n{table}\n")
     return "\n".join(parts)
 
 

@@ -1,1 +1,20 @@
-"""The ERP: one folder a module; lower modules never import upper ones."""
+"""The ERP: one folder a module; lower modules never import upper ones. Here each is named, and nowhere else."""
+
+MODULES = (
+    "kernel",
+    "kernel.numbering",
+    "catalog",
+    "lots",
+    "custody",
+    "exposure",
+    "quality",
+    "production",
+    "shipments",
+    "scheduling",
+    "recall",
+)
+"""Modules of the ERP, lower ones first: their tables are made and their handlers run in this order."""
+
+BELOW = ("core.series",)
+ABOVE = ("core.ingest", "core.outbound", "core.web")
+"""Rooms beside the ERP that bring tables, routes or handlers as modules do."""

@@ -1,6 +1,69 @@
 """What the ingest's tables need beyond their columns."""
 
-from core.erp.kernel.ddl import append_only, no_removal, only
+from core.erp.kernel.guarded import EVERY, Guarded
+from core.erp.kernel.triggers import only
+from core.ingest.model import (
+    BatchFold,
+    BatchProgress,
+    BatchRow,
+    DeadLetter,
+    EpochClosed,
+    GatewayEpoch,
+    IngestAlarm,
+    IngestLease,
+    IngestWorker,
+    PendingWatermark,
+)
+from core.series.model import (
+    ReadingConflict,
+    ReadingRestored,
+    ReadingRow,
+    ReadingShipped,
+    SeriesDropped,
+    SeriesPoint,
+)
+
+_COUNTS = ("status", "shipped_at", "landed_count", "duplicate_count", "conflict_count")
+_GUARDS_ITSELF = "append-only by triggers of its own (core.series.ddl)"
+
+TABLES = (
+    Guarded(
+        BatchRow,
+        changes=_COUNTS,
+        removable=True,
+        why="shipped, counted; its header folds into batch_fold by the hour (batch_only)",
+    ),
+    Guarded(
+        BatchFold,
+        changes=EVERY,
+        removable=True,
+        why="headers add up in it for a year; lotwise prove lays them beside the gateway's",
+    ),
+    Guarded(BatchProgress, changes=("through", "follows"), why="how far batches are confirmed"),
+    Guarded(
+        GatewayEpoch,
+        changes=("config", "sources", "told", "previous", "last_numbers"),
+        why="a gateway's start, as it says",
+    ),
+    Guarded(EpochClosed, append_only=True),
+    Guarded(PendingWatermark, changes=EVERY, removable=True, why="waits for lower numbers, then goes"),
+    Guarded(DeadLetter, kept=True, changes=("replayed_at", "replayed_by", "outcome")),
+    Guarded(IngestAlarm, kept=True, changes=("cleared_at",)),
+    Guarded(IngestWorker, changes=EVERY, removable=True, why="who works just now"),
+    Guarded(IngestLease, changes=EVERY, removable=True, why="who works on what just now"),
+    # the series are below the kernel and know no declaration of its kind: who lands the readings speaks for them
+    Guarded(ReadingRow, why=_GUARDS_ITSELF),
+    Guarded(ReadingConflict, why=_GUARDS_ITSELF),
+    Guarded(SeriesPoint, why=_GUARDS_ITSELF),
+    Guarded(ReadingShipped, changes=EVERY, why="what has been shipped, added up, for lotwise prove"),
+    Guarded(
+        ReadingRestored,
+        changes=EVERY,
+        removable=True,
+        why="days put back from the store behind, until they are dropped again",
+    ),
+    Guarded(SeriesDropped, changes=("dropped_at",), why="weeks that were dropped once shipped"),
+)
 
 _DROP_WEEK = """
 CREATE OR REPLACE FUNCTION series_drop_week(name text, hot interval) RETURNS boolean
@@ -33,13 +96,8 @@ END $$
 """
 """A week of readings goes only when it is shipped and cold, whoever asks."""
 
-_BATCH = ("status", "shipped_at", "landed_count", "duplicate_count", "conflict_count")
-
 DDL: tuple[str, ...] = (
-    *append_only("epoch_closed"),
-    *no_removal("dead_letter"),
-    *no_removal("ingest_alarm"),
-    only("batch", *_BATCH),
+    only("batch", *_COUNTS),
     _DROP_WEEK,
     "REVOKE ALL ON FUNCTION series_drop_week(text, interval) FROM PUBLIC",
 )

@@ -6,10 +6,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import Engine, text
 from sqlalchemy.exc import DBAPIError, ProgrammingError
-from sqlmodel import SQLModel
 
-from core.erp.kernel.rights import APP, OWNER, RIGHTS
-from core.erp.kernel.schema import APPEND_ONLY, KEPT, load_models
+from core.erp.kernel.guarded import declared
+from core.erp.kernel.rights import APP, OWNER
 from core.ingest.shipping import prune
 from core.series.landing import driver, ensure_weeks
 from lotwise.embedded.postgres import EmbeddedPostgres
@@ -17,7 +16,7 @@ from tests.keys import opened
 
 NOT_ALLOWED = "42501"
 
-# Written by hand: tables of which the running application may remove rows. Each has its reason in RIGHTS.
+# Written by hand: tables of which the running application may remove rows. Each declaration has its reason.
 REMOVED_FROM = {
     "batch",
     "batch_fold",
@@ -45,17 +44,9 @@ def state(error: DBAPIError) -> str | None:
     return getattr(error.orig, "sqlstate", None)
 
 
-def test_every_table_is_guarded_or_says_why() -> None:
-    load_models()
-    tables = set(SQLModel.metadata.tables)
-    guarded = set(APPEND_ONLY) | set(KEPT) | {"reading", "reading_conflict", "series_point"}
-    with_triggers = guarded | {"epoch_closed", "work_order_output", "work_centre_state", "bom_line"}
-    assert tables - with_triggers - set(RIGHTS) == set(), (
-        "neither append-only, nor kept, nor with a right and its reason"
-    )
-    assert set(RIGHTS) <= tables
-    assert all(right.why for right in RIGHTS.values())
-    assert {name for name, right in RIGHTS.items() if right.delete} == REMOVED_FROM
+def test_every_table_is_declared_and_what_may_be_removed_says_why() -> None:
+    assert {one.name for one in declared().values() if one.removable} == REMOVED_FROM
+    assert all(one.why for one in declared().values() if one.removable)
 
 
 def test_what_the_application_cannot_do(app: Engine) -> None:

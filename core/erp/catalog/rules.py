@@ -2,12 +2,24 @@
 
 from collections.abc import Sequence
 from datetime import timedelta
+from typing import Protocol
 
-from core.erp.catalog.model import ProfileLimit
 from core.telemetry.units import CANONICAL, alike, convertible
 
 OPS = (">", ">=", "<", "<=")
 KINDS = ("instant", "consecutive", "cumulative")
+
+
+class Limit(Protocol):
+    """One limit of a profile version, as its table has it."""
+
+    key: str
+    quantity: str
+    unit: str
+    kind: str
+    delay: timedelta
+    hysteresis: float
+    allowance: str | None
 
 
 def unit_fault(quantity: str, unit: str) -> str | None:
@@ -21,7 +33,7 @@ def unit_fault(quantity: str, unit: str) -> str | None:
     return f"{quantity} is not measured in {unit!r}, but in {' or '.join(alike(canonical))}"
 
 
-def faults(limits: Sequence[ProfileLimit], allowed_gap: timedelta) -> list[str]:
+def faults(limits: Sequence[Limit], allowed_gap: timedelta) -> list[str]:
     """What is wrong with a profile version's limits; an empty list: nothing."""
     found: list[str] = []
     if allowed_gap <= timedelta(0):

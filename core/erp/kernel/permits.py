@@ -8,9 +8,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
-from importlib import import_module
-from importlib.util import find_spec
 from types import MappingProxyType
+
+from core.erp.kernel import modules
 
 
 class Role(StrEnum):
@@ -91,15 +91,11 @@ class UnknownPermit(ValueError):
 @cache
 def declared() -> Mapping[str, Permit]:
     """Every module's permits by name. Raises ValueError where two declare the same one."""
-    from core.erp.kernel.schema import MODULES  # here, since it loads what itself needs this file
-
     found: dict[str, Permit] = {}
-    for module in MODULES:
-        if find_spec(f"{module}.permits") is None:
-            continue
-        for one in import_module(f"{module}.permits").PERMITS:
+    for module in modules.found("permits"):
+        for one in module.PERMITS:
             if one.name in found:
-                raise ValueError(f"the permit {one.name} is declared twice, the second time by {module}")
+                raise ValueError(f"the permit {one.name} is declared twice, the second time by {module.__name__}")
             found[one.name] = one
     return MappingProxyType(found)
 

@@ -7,6 +7,7 @@ are made from the same table.
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Protocol
 
 from sqlalchemy import bindparam, func, select, text, update
@@ -14,6 +15,7 @@ from sqlalchemy.orm.attributes import set_committed_value
 from sqlalchemy.orm.util import identity_key
 from sqlmodel import SQLModel
 
+from core.erp.kernel import modules, permits
 from core.erp.kernel.errors import Forbidden, IllegalMove, Invalid, NotFound
 from core.erp.kernel.tables import table
 from core.erp.kernel.unit import Actor, Unit
@@ -226,6 +228,23 @@ class Workflow:
             reason=reason,
         )
         u.outbox(f"{self.noun}.{move.name}", entity_id, {"from": before, "to": move.target, "reason": reason, **also})
+
+
+@cache
+def workflows() -> dict[str, Workflow]:
+    """Every life cycle that a module's `workflow.py` declares, by its table.
+
+    Raises ValueError for a table with two, UnknownPermit where a move asks for a permit that no module declares.
+    """
+    found: dict[str, Workflow] = {}
+    for module in modules.found("workflow"):
+        for value in vars(module).values():
+            if not isinstance(value, Workflow):
+                continue
+            if found.setdefault(value.table, value) is not value:
+                raise ValueError(f"two life cycles of {value.table}, the second in {module.__name__}")
+    permits.check(name for workflow in found.values() for move in workflow.moves.values() for name in move.permits)
+    return found
 
 
 # a signature is the act itself, not a change of what it signs

@@ -2,10 +2,28 @@
 
 from collections.abc import Iterable
 
-from core.erp.kernel.ddl import life_cycle, no_removal
+from core.erp.kernel.guarded import EVERY, Guarded
 from core.erp.lots.asking import FUNCTIONS
+from core.erp.lots.model import Genealogy, Hold, Lot, Reservation, Restriction, StockMove, StockTask, Sublot, ZoneJudged
 from core.erp.lots.rules import ACCOUNTS, TARGETS, Internal, Purpose
-from core.erp.lots.workflow import RESERVATION, SUBLOT
+
+TABLES = (
+    Guarded(Lot, kept=True, identity=("item_id", "number", "maker", "expiry"), changes=("expiry",)),
+    Guarded(
+        Sublot,
+        kept=True,
+        identity=("lot_id", "code", "serial", "created_at"),
+        changes=("state", "zone_id", "handling_unit"),
+    ),
+    # lifted once, made surer (trigger hold_guard)
+    Guarded(Hold, kept=True, changes=("certainty", "lifted_at", "lifted_by", "lift_reason")),
+    Guarded(Restriction, kept=True, changes=("lifted_at", "lifted_by")),
+    Guarded(Genealogy, append_only=True),
+    Guarded(StockMove, append_only=True),
+    Guarded(Reservation, kept=True, identity=("sublot_id", "amount", "purpose", "reference")),
+    Guarded(StockTask, kept=True),
+    Guarded(ZoneJudged, changes=EVERY, why="the judge's running state: made again from readings (design, rule 8)"),
+)
 
 
 def _target_rows() -> str:
@@ -168,17 +186,6 @@ END $$
 """
 
 
-_SUBLOT = """
-CREATE OR REPLACE FUNCTION lotwise_guard_sublot() RETURNS trigger LANGUAGE plpgsql AS $$
-BEGIN
-    IF (NEW.id, NEW.lot_id, NEW.code, NEW.serial, NEW.created_at) IS DISTINCT FROM
-            (OLD.id, OLD.lot_id, OLD.code, OLD.serial, OLD.created_at) THEN
-        RAISE EXCEPTION 'a sublot keeps its lot, its code and its serial number' USING ERRCODE = 'LW005';
-    END IF;
-    RETURN NEW;
-END $$
-"""
-
 _BORN_AS = """
 CREATE OR REPLACE FUNCTION lotwise_born_as() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
@@ -228,25 +235,17 @@ DDL: tuple[str, ...] = (
     _one_of("stock_move", "target", ACCOUNTS),
     _SPLIT,
     _ON_SPLIT,
-    life_cycle(RESERVATION),
     _one_of("reservation", "purpose", Purpose),
     _RESERVATION,
     _ON_RESERVATION,
     _HOLD,
     "CREATE TRIGGER hold_guard BEFORE UPDATE ON hold FOR EACH ROW EXECUTE FUNCTION lotwise_guard_hold()",
-    *no_removal("hold"),
     _RESTRICTION,
     _ON_RESTRICTION,
-    *no_removal("restriction"),
     _GENEALOGY,
     "CREATE TRIGGER genealogy_guard BEFORE INSERT ON genealogy FOR EACH ROW EXECUTE FUNCTION lotwise_guard_genealogy()",
     _BORN_HELD,
     _ON_BIRTH,
-    life_cycle(SUBLOT),
     _BORN_AS,
     _ON_BORN_AS,
-    _SUBLOT,
-    "CREATE TRIGGER sublot_guard BEFORE UPDATE ON sublot FOR EACH ROW EXECUTE FUNCTION lotwise_guard_sublot()",
-    *no_removal("sublot"),
-    *no_removal("lot"),
 )

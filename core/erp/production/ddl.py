@@ -1,7 +1,31 @@
 """What the database itself guards in production: life cycles, and that nothing runs on held material."""
 
-from core.erp.kernel.ddl import append_only, life_cycle, no_removal
-from core.erp.production.workflow import WORK_ORDER
+from core.erp.kernel.guarded import Guarded
+from core.erp.production.model import (
+    Bom,
+    BomLine,
+    RoutingStep,
+    WorkCentre,
+    WorkCentreState,
+    WorkOrder,
+    WorkOrderLine,
+    WorkOrderMaterial,
+    WorkOrderOperation,
+    WorkOrderOutput,
+)
+
+TABLES = (
+    Guarded(WorkCentre, kept=True),
+    Guarded(WorkCentreState, append_only=True),
+    Guarded(Bom, kept=True),
+    Guarded(BomLine, append_only=True),
+    Guarded(RoutingStep, kept=True),
+    Guarded(WorkOrder, kept=True, identity=("code", "item_id")),
+    Guarded(WorkOrderLine, kept=True),
+    Guarded(WorkOrderMaterial, kept=True),
+    Guarded(WorkOrderOperation, kept=True),
+    Guarded(WorkOrderOutput, append_only=True),
+)
 
 _WORK_ORDER = """
 CREATE OR REPLACE FUNCTION lotwise_guard_work_order() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -30,11 +54,6 @@ FOR EACH ROW EXECUTE FUNCTION lotwise_guard_work_order()
 """
 
 DDL: tuple[str, ...] = (
-    *append_only("work_centre_state"),
-    *append_only("work_order_output"),
-    *append_only("bom_line"),
-    *no_removal("work_order"),
-    life_cycle(WORK_ORDER),
     _WORK_ORDER,
     _ON_WORK_ORDER,
 )

@@ -3,9 +3,20 @@
 Goods are released by a batch release only, never against a hold or an excursion that nobody has disposed of.
 """
 
-from core.erp.kernel.ddl import life_cycle, no_removal, only, signed
+from core.erp.kernel.guarded import EVERY, Guarded
+from core.erp.kernel.triggers import only, signed
+from core.erp.quality.model import BatchRelease, Deviation, Disposition, Excursion, Incident, ZoneAlarm, ZoneAlarmMode
 from core.erp.quality.rules import LIVE
-from core.erp.quality.workflow import DEVIATION, EXCURSION
+
+TABLES = (
+    Guarded(Incident, kept=True),
+    Guarded(Excursion, kept=True),
+    Guarded(Disposition, append_only=True),
+    Guarded(BatchRelease, append_only=True),
+    Guarded(Deviation, kept=True, changes=("state", "conclusion", "closed_by", "closed_at")),
+    Guarded(ZoneAlarm, kept=True),
+    Guarded(ZoneAlarmMode, changes=EVERY, why="how an operator's alarm is shown; each change has its audit row"),
+)
 
 _EXCURSION = """
 CREATE OR REPLACE FUNCTION lotwise_guard_excursion() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -113,12 +124,7 @@ DDL: tuple[str, ...] = (
     _ON_RELEASE,
     _RELEASED,
     _ON_RELEASED,
-    life_cycle(DEVIATION),
     only("deviation", "state", "conclusion", "closed_by", "closed_at"),
-    life_cycle(EXCURSION),
     _EXCURSION,
     "CREATE TRIGGER excursion_guard BEFORE UPDATE ON excursion FOR EACH ROW EXECUTE FUNCTION lotwise_guard_excursion()",
-    *no_removal("excursion"),
-    *no_removal("deviation"),
-    *no_removal("incident"),
 )

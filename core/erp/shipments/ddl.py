@@ -1,7 +1,24 @@
 """What the database itself guards in shipments: held goods are neither dispatched nor accepted, whoever asks."""
 
-from core.erp.kernel.ddl import life_cycle, no_removal, signed
-from core.erp.shipments.workflow import SHIPMENT
+from core.erp.kernel.guarded import Guarded
+from core.erp.kernel.triggers import signed
+from core.erp.shipments.model import (
+    FieldAction,
+    FieldActionConsignee,
+    Shipment,
+    ShipmentLeg,
+    ShipmentLine,
+    ShipmentLogger,
+)
+
+TABLES = (
+    Guarded(Shipment, kept=True, identity=("code", "kind")),
+    Guarded(ShipmentLeg, kept=True),
+    Guarded(ShipmentLine, kept=True),
+    Guarded(ShipmentLogger, kept=True),
+    Guarded(FieldAction, kept=True, changes=("state", "conclusion", "closed_at", "closed_by")),
+    Guarded(FieldActionConsignee, kept=True),
+)
 
 _SHIPMENT = """
 CREATE OR REPLACE FUNCTION lotwise_guard_shipment() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -22,10 +39,7 @@ END $$
 """
 
 DDL: tuple[str, ...] = (
-    life_cycle(SHIPMENT),
     _SHIPMENT,
     "CREATE TRIGGER shipment_guard BEFORE UPDATE ON shipment FOR EACH ROW EXECUTE FUNCTION lotwise_guard_shipment()",
-    *no_removal("shipment"),
-    *no_removal("field_action"),
     signed("shipment_logger", "shipment_logger", "id"),
 )

@@ -1,6 +1,10 @@
 """What the database guards of numbering: a gapless series goes on by one, and never back."""
 
+from core.erp.kernel.guarded import Guarded
+from core.erp.kernel.numbering.model import NumberCounter
 from core.erp.kernel.numbering.rules import Series
+
+TABLES = (Guarded(NumberCounter, kept=True, changes=("last",)),)
 
 _GUARD = """
 CREATE OR REPLACE FUNCTION lotwise_guard_counter() RETURNS trigger LANGUAGE plpgsql AS $$

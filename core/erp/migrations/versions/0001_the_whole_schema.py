@@ -100,70 +100,19 @@ CREATE TRIGGER signature_append_only BEFORE UPDATE OR DELETE ON signature FOR EA
 CREATE TRIGGER signature_no_truncate BEFORE TRUNCATE ON signature FOR EACH STATEMENT EXECUTE FUNCTION lotwise_forbid_change()
     ''',
     r'''
-CREATE TRIGGER stock_move_append_only BEFORE UPDATE OR DELETE ON stock_move FOR EACH ROW EXECUTE FUNCTION lotwise_forbid_change()
-    ''',
-    r'''
-CREATE TRIGGER stock_move_no_truncate BEFORE TRUNCATE ON stock_move FOR EACH STATEMENT EXECUTE FUNCTION lotwise_forbid_change()
-    ''',
-    r'''
-CREATE TRIGGER custody_fact_append_only BEFORE UPDATE OR DELETE ON custody_fact FOR EACH ROW EXECUTE FUNCTION lotwise_forbid_change()
-    ''',
-    r'''
-CREATE TRIGGER custody_fact_no_truncate BEFORE TRUNCATE ON custody_fact FOR EACH STATEMENT EXECUTE FUNCTION lotwise_forbid_change()
-    ''',
-    r'''
-CREATE TRIGGER genealogy_append_only BEFORE UPDATE OR DELETE ON genealogy FOR EACH ROW EXECUTE FUNCTION lotwise_forbid_change()
-    ''',
-    r'''
-CREATE TRIGGER genealogy_no_truncate BEFORE TRUNCATE ON genealogy FOR EACH STATEMENT EXECUTE FUNCTION lotwise_forbid_change()
-    ''',
-    r'''
-CREATE TRIGGER disposition_append_only BEFORE UPDATE OR DELETE ON disposition FOR EACH ROW EXECUTE FUNCTION lotwise_forbid_change()
-    ''',
-    r'''
-CREATE TRIGGER disposition_no_truncate BEFORE TRUNCATE ON disposition FOR EACH STATEMENT EXECUTE FUNCTION lotwise_forbid_change()
-    ''',
-    r'''
-CREATE TRIGGER batch_release_append_only BEFORE UPDATE OR DELETE ON batch_release FOR EACH ROW EXECUTE FUNCTION lotwise_forbid_change()
-    ''',
-    r'''
-CREATE TRIGGER batch_release_no_truncate BEFORE TRUNCATE ON batch_release FOR EACH STATEMENT EXECUTE FUNCTION lotwise_forbid_change()
-    ''',
-    r'''
-CREATE TRIGGER gap_record_append_only BEFORE UPDATE OR DELETE ON gap_record FOR EACH ROW EXECUTE FUNCTION lotwise_forbid_change()
-    ''',
-    r'''
-CREATE TRIGGER gap_record_no_truncate BEFORE TRUNCATE ON gap_record FOR EACH STATEMENT EXECUTE FUNCTION lotwise_forbid_change()
-    ''',
-    r'''
-CREATE TRIGGER item_profile_append_only BEFORE UPDATE OR DELETE ON item_profile FOR EACH ROW EXECUTE FUNCTION lotwise_forbid_change()
-    ''',
-    r'''
-CREATE TRIGGER item_profile_no_truncate BEFORE TRUNCATE ON item_profile FOR EACH STATEMENT EXECUTE FUNCTION lotwise_forbid_change()
-    ''',
-    r'''
-CREATE TRIGGER profile_limit_append_only BEFORE UPDATE OR DELETE ON profile_limit FOR EACH ROW EXECUTE FUNCTION lotwise_forbid_change()
-    ''',
-    r'''
-CREATE TRIGGER profile_limit_no_truncate BEFORE TRUNCATE ON profile_limit FOR EACH STATEMENT EXECUTE FUNCTION lotwise_forbid_change()
-    ''',
-    r'''
-CREATE TRIGGER profile_version_append_only BEFORE UPDATE OR DELETE ON profile_version FOR EACH ROW EXECUTE FUNCTION lotwise_forbid_change()
-    ''',
-    r'''
-CREATE TRIGGER profile_version_no_truncate BEFORE TRUNCATE ON profile_version FOR EACH STATEMENT EXECUTE FUNCTION lotwise_forbid_change()
-    ''',
-    r'''
-CREATE TRIGGER calibration_append_only BEFORE UPDATE OR DELETE ON calibration FOR EACH ROW EXECUTE FUNCTION lotwise_forbid_change()
-    ''',
-    r'''
-CREATE TRIGGER calibration_no_truncate BEFORE TRUNCATE ON calibration FOR EACH STATEMENT EXECUTE FUNCTION lotwise_forbid_change()
-    ''',
-    r'''
 CREATE TRIGGER app_user_no_delete BEFORE DELETE ON app_user FOR EACH ROW EXECUTE FUNCTION lotwise_forbid_change()
     ''',
     r'''
 CREATE TRIGGER app_user_no_truncate BEFORE TRUNCATE ON app_user FOR EACH STATEMENT EXECUTE FUNCTION lotwise_forbid_change()
+    ''',
+    r'''
+CREATE TRIGGER app_user_identity BEFORE UPDATE ON app_user FOR EACH ROW EXECUTE FUNCTION lotwise_guard_identity('id', 'login')
+    ''',
+    r'''
+CREATE TRIGGER restoration_no_delete BEFORE DELETE ON restoration FOR EACH ROW EXECUTE FUNCTION lotwise_forbid_change()
+    ''',
+    r'''
+CREATE TRIGGER restoration_no_truncate BEFORE TRUNCATE ON restoration FOR EACH STATEMENT EXECUTE FUNCTION lotwise_forbid_change()
     ''',
     r'''
 CREATE TRIGGER number_counter_no_delete BEFORE DELETE ON number_counter FOR EACH ROW EXECUTE FUNCTION lotwise_forbid_change()
@@ -178,10 +127,16 @@ CREATE TRIGGER site_no_delete BEFORE DELETE ON site FOR EACH ROW EXECUTE FUNCTIO
 CREATE TRIGGER site_no_truncate BEFORE TRUNCATE ON site FOR EACH STATEMENT EXECUTE FUNCTION lotwise_forbid_change()
     ''',
     r'''
+CREATE TRIGGER site_identity BEFORE UPDATE ON site FOR EACH ROW EXECUTE FUNCTION lotwise_guard_identity('id', 'code')
+    ''',
+    r'''
 CREATE TRIGGER zone_no_delete BEFORE DELETE ON zone FOR EACH ROW EXECUTE FUNCTION lotwise_forbid_change()
     ''',
     r'''
 CREATE TRIGGER zone_no_truncate BEFORE TRUNCATE ON zone FOR EACH STATEMENT EXECUTE FUNCTION lotwise_forbid_change()
+    ''',
+    r'''
+CREATE TRIGGER zone_identity BEFORE UPDATE ON zone FOR EACH ROW EXECUTE FUNCTION lotwise_guard_identity('id', 'address', 'site_id')
     ''',
     r'''
 CREATE TRIGGER zone_nesting_no_delete BEFORE DELETE ON zone_nesting FOR EACH ROW EXECUTE FUNCTION lotwise_forbid_change()
@@ -190,10 +145,16 @@ CREATE TRIGGER zone_nesting_no_delete BEFORE DELETE ON zone_nesting FOR EACH ROW
 CREATE TRIGGER zone_nesting_no_truncate BEFORE TRUNCATE ON zone_nesting FOR EACH STATEMENT EXECUTE FUNCTION lotwise_forbid_change()
     ''',
     r'''
+CREATE TRIGGER zone_nesting_only BEFORE UPDATE ON zone_nesting FOR EACH ROW EXECUTE FUNCTION lotwise_guard_only('to_at')
+    ''',
+    r'''
 CREATE TRIGGER point_no_delete BEFORE DELETE ON point FOR EACH ROW EXECUTE FUNCTION lotwise_forbid_change()
     ''',
     r'''
 CREATE TRIGGER point_no_truncate BEFORE TRUNCATE ON point FOR EACH STATEMENT EXECUTE FUNCTION lotwise_forbid_change()
+    ''',
+    r'''
+CREATE TRIGGER point_identity BEFORE UPDATE ON point FOR EACH ROW EXECUTE FUNCTION lotwise_guard_identity('id', 'address', 'zone_id')
     ''',
     r'''
 CREATE TRIGGER sensor_no_delete BEFORE DELETE ON sensor FOR EACH ROW EXECUTE FUNCTION lotwise_forbid_change()
@@ -202,16 +163,22 @@ CREATE TRIGGER sensor_no_delete BEFORE DELETE ON sensor FOR EACH ROW EXECUTE FUN
 CREATE TRIGGER sensor_no_truncate BEFORE TRUNCATE ON sensor FOR EACH STATEMENT EXECUTE FUNCTION lotwise_forbid_change()
     ''',
     r'''
+CREATE TRIGGER sensor_identity BEFORE UPDATE ON sensor FOR EACH ROW EXECUTE FUNCTION lotwise_guard_identity('id', 'serial')
+    ''',
+    r'''
 CREATE TRIGGER installation_no_delete BEFORE DELETE ON installation FOR EACH ROW EXECUTE FUNCTION lotwise_forbid_change()
     ''',
     r'''
 CREATE TRIGGER installation_no_truncate BEFORE TRUNCATE ON installation FOR EACH STATEMENT EXECUTE FUNCTION lotwise_forbid_change()
     ''',
     r'''
-CREATE TRIGGER item_no_delete BEFORE DELETE ON item FOR EACH ROW EXECUTE FUNCTION lotwise_forbid_change()
+CREATE TRIGGER installation_only BEFORE UPDATE ON installation FOR EACH ROW EXECUTE FUNCTION lotwise_guard_only('to_at')
     ''',
     r'''
-CREATE TRIGGER item_no_truncate BEFORE TRUNCATE ON item FOR EACH STATEMENT EXECUTE FUNCTION lotwise_forbid_change()
+CREATE TRIGGER calibration_append_only BEFORE UPDATE OR DELETE ON calibration FOR EACH ROW EXECUTE FUNCTION lotwise_forbid_change()
+    ''',
+    r'''
+CREATE TRIGGER calibration_no_truncate BEFORE TRUNCATE ON calibration FOR EACH STATEMENT EXECUTE FUNCTION lotwise_forbid_change()
     ''',
     r'''
 CREATE TRIGGER storage_profile_no_delete BEFORE DELETE ON storage_profile FOR EACH ROW EXECUTE FUNCTION lotwise_forbid_change()
@@ -220,10 +187,163 @@ CREATE TRIGGER storage_profile_no_delete BEFORE DELETE ON storage_profile FOR EA
 CREATE TRIGGER storage_profile_no_truncate BEFORE TRUNCATE ON storage_profile FOR EACH STATEMENT EXECUTE FUNCTION lotwise_forbid_change()
     ''',
     r'''
+CREATE TRIGGER profile_version_append_only BEFORE UPDATE OR DELETE ON profile_version FOR EACH ROW EXECUTE FUNCTION lotwise_forbid_change()
+    ''',
+    r'''
+CREATE TRIGGER profile_version_no_truncate BEFORE TRUNCATE ON profile_version FOR EACH STATEMENT EXECUTE FUNCTION lotwise_forbid_change()
+    ''',
+    r'''
+CREATE TRIGGER profile_limit_append_only BEFORE UPDATE OR DELETE ON profile_limit FOR EACH ROW EXECUTE FUNCTION lotwise_forbid_change()
+    ''',
+    r'''
+CREATE TRIGGER profile_limit_no_truncate BEFORE TRUNCATE ON profile_limit FOR EACH STATEMENT EXECUTE FUNCTION lotwise_forbid_change()
+    ''',
+    r'''
+CREATE TRIGGER item_no_delete BEFORE DELETE ON item FOR EACH ROW EXECUTE FUNCTION lotwise_forbid_change()
+    ''',
+    r'''
+CREATE TRIGGER item_no_truncate BEFORE TRUNCATE ON item FOR EACH STATEMENT EXECUTE FUNCTION lotwise_forbid_change()
+    ''',
+    r'''
+CREATE TRIGGER item_identity BEFORE UPDATE ON item FOR EACH ROW EXECUTE FUNCTION lotwise_guard_identity('id', 'code')
+    ''',
+    r'''
+CREATE TRIGGER item_profile_append_only BEFORE UPDATE OR DELETE ON item_profile FOR EACH ROW EXECUTE FUNCTION lotwise_forbid_change()
+    ''',
+    r'''
+CREATE TRIGGER item_profile_no_truncate BEFORE TRUNCATE ON item_profile FOR EACH STATEMENT EXECUTE FUNCTION lotwise_forbid_change()
+    ''',
+    r'''
+CREATE TRIGGER lot_no_delete BEFORE DELETE ON lot FOR EACH ROW EXECUTE FUNCTION lotwise_forbid_change()
+    ''',
+    r'''
+CREATE TRIGGER lot_no_truncate BEFORE TRUNCATE ON lot FOR EACH STATEMENT EXECUTE FUNCTION lotwise_forbid_change()
+    ''',
+    r'''
+CREATE TRIGGER lot_identity BEFORE UPDATE ON lot FOR EACH ROW EXECUTE FUNCTION lotwise_guard_identity('id', 'item_id', 'number', 'maker', 'expiry')
+    ''',
+    r'''
+CREATE TRIGGER sublot_no_delete BEFORE DELETE ON sublot FOR EACH ROW EXECUTE FUNCTION lotwise_forbid_change()
+    ''',
+    r'''
+CREATE TRIGGER sublot_no_truncate BEFORE TRUNCATE ON sublot FOR EACH STATEMENT EXECUTE FUNCTION lotwise_forbid_change()
+    ''',
+    r'''
+CREATE TRIGGER sublot_identity BEFORE UPDATE ON sublot FOR EACH ROW EXECUTE FUNCTION lotwise_guard_identity('id', 'lot_id', 'code', 'serial', 'created_at')
+    ''',
+    r'''
+CREATE TRIGGER hold_no_delete BEFORE DELETE ON hold FOR EACH ROW EXECUTE FUNCTION lotwise_forbid_change()
+    ''',
+    r'''
+CREATE TRIGGER hold_no_truncate BEFORE TRUNCATE ON hold FOR EACH STATEMENT EXECUTE FUNCTION lotwise_forbid_change()
+    ''',
+    r'''
+CREATE TRIGGER restriction_no_delete BEFORE DELETE ON restriction FOR EACH ROW EXECUTE FUNCTION lotwise_forbid_change()
+    ''',
+    r'''
+CREATE TRIGGER restriction_no_truncate BEFORE TRUNCATE ON restriction FOR EACH STATEMENT EXECUTE FUNCTION lotwise_forbid_change()
+    ''',
+    r'''
+CREATE TRIGGER genealogy_append_only BEFORE UPDATE OR DELETE ON genealogy FOR EACH ROW EXECUTE FUNCTION lotwise_forbid_change()
+    ''',
+    r'''
+CREATE TRIGGER genealogy_no_truncate BEFORE TRUNCATE ON genealogy FOR EACH STATEMENT EXECUTE FUNCTION lotwise_forbid_change()
+    ''',
+    r'''
+CREATE TRIGGER stock_move_append_only BEFORE UPDATE OR DELETE ON stock_move FOR EACH ROW EXECUTE FUNCTION lotwise_forbid_change()
+    ''',
+    r'''
+CREATE TRIGGER stock_move_no_truncate BEFORE TRUNCATE ON stock_move FOR EACH STATEMENT EXECUTE FUNCTION lotwise_forbid_change()
+    ''',
+    r'''
+CREATE TRIGGER reservation_no_delete BEFORE DELETE ON reservation FOR EACH ROW EXECUTE FUNCTION lotwise_forbid_change()
+    ''',
+    r'''
+CREATE TRIGGER reservation_no_truncate BEFORE TRUNCATE ON reservation FOR EACH STATEMENT EXECUTE FUNCTION lotwise_forbid_change()
+    ''',
+    r'''
+CREATE TRIGGER reservation_identity BEFORE UPDATE ON reservation FOR EACH ROW EXECUTE FUNCTION lotwise_guard_identity('id', 'sublot_id', 'amount', 'purpose', 'reference')
+    ''',
+    r'''
+CREATE TRIGGER stock_task_no_delete BEFORE DELETE ON stock_task FOR EACH ROW EXECUTE FUNCTION lotwise_forbid_change()
+    ''',
+    r'''
+CREATE TRIGGER stock_task_no_truncate BEFORE TRUNCATE ON stock_task FOR EACH STATEMENT EXECUTE FUNCTION lotwise_forbid_change()
+    ''',
+    r'''
+CREATE TRIGGER custody_fact_append_only BEFORE UPDATE OR DELETE ON custody_fact FOR EACH ROW EXECUTE FUNCTION lotwise_forbid_change()
+    ''',
+    r'''
+CREATE TRIGGER custody_fact_no_truncate BEFORE TRUNCATE ON custody_fact FOR EACH STATEMENT EXECUTE FUNCTION lotwise_forbid_change()
+    ''',
+    r'''
+CREATE TRIGGER handling_unit_no_delete BEFORE DELETE ON handling_unit FOR EACH ROW EXECUTE FUNCTION lotwise_forbid_change()
+    ''',
+    r'''
+CREATE TRIGGER handling_unit_no_truncate BEFORE TRUNCATE ON handling_unit FOR EACH STATEMENT EXECUTE FUNCTION lotwise_forbid_change()
+    ''',
+    r'''
+CREATE TRIGGER handling_unit_content_no_delete BEFORE DELETE ON handling_unit_content FOR EACH ROW EXECUTE FUNCTION lotwise_forbid_change()
+    ''',
+    r'''
+CREATE TRIGGER handling_unit_content_no_truncate BEFORE TRUNCATE ON handling_unit_content FOR EACH STATEMENT EXECUTE FUNCTION lotwise_forbid_change()
+    ''',
+    r'''
+CREATE TRIGGER handling_unit_content_only BEFORE UPDATE ON handling_unit_content FOR EACH ROW EXECUTE FUNCTION lotwise_guard_only('to_at')
+    ''',
+    r'''
+CREATE TRIGGER gap_record_append_only BEFORE UPDATE OR DELETE ON gap_record FOR EACH ROW EXECUTE FUNCTION lotwise_forbid_change()
+    ''',
+    r'''
+CREATE TRIGGER gap_record_no_truncate BEFORE TRUNCATE ON gap_record FOR EACH STATEMENT EXECUTE FUNCTION lotwise_forbid_change()
+    ''',
+    r'''
+CREATE TRIGGER incident_no_delete BEFORE DELETE ON incident FOR EACH ROW EXECUTE FUNCTION lotwise_forbid_change()
+    ''',
+    r'''
+CREATE TRIGGER incident_no_truncate BEFORE TRUNCATE ON incident FOR EACH STATEMENT EXECUTE FUNCTION lotwise_forbid_change()
+    ''',
+    r'''
+CREATE TRIGGER excursion_no_delete BEFORE DELETE ON excursion FOR EACH ROW EXECUTE FUNCTION lotwise_forbid_change()
+    ''',
+    r'''
+CREATE TRIGGER excursion_no_truncate BEFORE TRUNCATE ON excursion FOR EACH STATEMENT EXECUTE FUNCTION lotwise_forbid_change()
+    ''',
+    r'''
+CREATE TRIGGER disposition_append_only BEFORE UPDATE OR DELETE ON disposition FOR EACH ROW EXECUTE FUNCTION lotwise_forbid_change()
+    ''',
+    r'''
+CREATE TRIGGER disposition_no_truncate BEFORE TRUNCATE ON disposition FOR EACH STATEMENT EXECUTE FUNCTION lotwise_forbid_change()
+    ''',
+    r'''
+CREATE TRIGGER batch_release_append_only BEFORE UPDATE OR DELETE ON batch_release FOR EACH ROW EXECUTE FUNCTION lotwise_forbid_change()
+    ''',
+    r'''
+CREATE TRIGGER batch_release_no_truncate BEFORE TRUNCATE ON batch_release FOR EACH STATEMENT EXECUTE FUNCTION lotwise_forbid_change()
+    ''',
+    r'''
+CREATE TRIGGER deviation_no_delete BEFORE DELETE ON deviation FOR EACH ROW EXECUTE FUNCTION lotwise_forbid_change()
+    ''',
+    r'''
+CREATE TRIGGER deviation_no_truncate BEFORE TRUNCATE ON deviation FOR EACH STATEMENT EXECUTE FUNCTION lotwise_forbid_change()
+    ''',
+    r'''
+CREATE TRIGGER zone_alarm_no_delete BEFORE DELETE ON zone_alarm FOR EACH ROW EXECUTE FUNCTION lotwise_forbid_change()
+    ''',
+    r'''
+CREATE TRIGGER zone_alarm_no_truncate BEFORE TRUNCATE ON zone_alarm FOR EACH STATEMENT EXECUTE FUNCTION lotwise_forbid_change()
+    ''',
+    r'''
 CREATE TRIGGER work_centre_no_delete BEFORE DELETE ON work_centre FOR EACH ROW EXECUTE FUNCTION lotwise_forbid_change()
     ''',
     r'''
 CREATE TRIGGER work_centre_no_truncate BEFORE TRUNCATE ON work_centre FOR EACH STATEMENT EXECUTE FUNCTION lotwise_forbid_change()
+    ''',
+    r'''
+CREATE TRIGGER work_centre_state_append_only BEFORE UPDATE OR DELETE ON work_centre_state FOR EACH ROW EXECUTE FUNCTION lotwise_forbid_change()
+    ''',
+    r'''
+CREATE TRIGGER work_centre_state_no_truncate BEFORE TRUNCATE ON work_centre_state FOR EACH STATEMENT EXECUTE FUNCTION lotwise_forbid_change()
     ''',
     r'''
 CREATE TRIGGER bom_no_delete BEFORE DELETE ON bom FOR EACH ROW EXECUTE FUNCTION lotwise_forbid_change()
@@ -232,10 +352,25 @@ CREATE TRIGGER bom_no_delete BEFORE DELETE ON bom FOR EACH ROW EXECUTE FUNCTION 
 CREATE TRIGGER bom_no_truncate BEFORE TRUNCATE ON bom FOR EACH STATEMENT EXECUTE FUNCTION lotwise_forbid_change()
     ''',
     r'''
+CREATE TRIGGER bom_line_append_only BEFORE UPDATE OR DELETE ON bom_line FOR EACH ROW EXECUTE FUNCTION lotwise_forbid_change()
+    ''',
+    r'''
+CREATE TRIGGER bom_line_no_truncate BEFORE TRUNCATE ON bom_line FOR EACH STATEMENT EXECUTE FUNCTION lotwise_forbid_change()
+    ''',
+    r'''
 CREATE TRIGGER routing_step_no_delete BEFORE DELETE ON routing_step FOR EACH ROW EXECUTE FUNCTION lotwise_forbid_change()
     ''',
     r'''
 CREATE TRIGGER routing_step_no_truncate BEFORE TRUNCATE ON routing_step FOR EACH STATEMENT EXECUTE FUNCTION lotwise_forbid_change()
+    ''',
+    r'''
+CREATE TRIGGER work_order_no_delete BEFORE DELETE ON work_order FOR EACH ROW EXECUTE FUNCTION lotwise_forbid_change()
+    ''',
+    r'''
+CREATE TRIGGER work_order_no_truncate BEFORE TRUNCATE ON work_order FOR EACH STATEMENT EXECUTE FUNCTION lotwise_forbid_change()
+    ''',
+    r'''
+CREATE TRIGGER work_order_identity BEFORE UPDATE ON work_order FOR EACH ROW EXECUTE FUNCTION lotwise_guard_identity('id', 'code', 'item_id')
     ''',
     r'''
 CREATE TRIGGER work_order_line_no_delete BEFORE DELETE ON work_order_line FOR EACH ROW EXECUTE FUNCTION lotwise_forbid_change()
@@ -256,16 +391,19 @@ CREATE TRIGGER work_order_operation_no_delete BEFORE DELETE ON work_order_operat
 CREATE TRIGGER work_order_operation_no_truncate BEFORE TRUNCATE ON work_order_operation FOR EACH STATEMENT EXECUTE FUNCTION lotwise_forbid_change()
     ''',
     r'''
-CREATE TRIGGER reservation_no_delete BEFORE DELETE ON reservation FOR EACH ROW EXECUTE FUNCTION lotwise_forbid_change()
+CREATE TRIGGER work_order_output_append_only BEFORE UPDATE OR DELETE ON work_order_output FOR EACH ROW EXECUTE FUNCTION lotwise_forbid_change()
     ''',
     r'''
-CREATE TRIGGER reservation_no_truncate BEFORE TRUNCATE ON reservation FOR EACH STATEMENT EXECUTE FUNCTION lotwise_forbid_change()
+CREATE TRIGGER work_order_output_no_truncate BEFORE TRUNCATE ON work_order_output FOR EACH STATEMENT EXECUTE FUNCTION lotwise_forbid_change()
     ''',
     r'''
-CREATE TRIGGER stock_task_no_delete BEFORE DELETE ON stock_task FOR EACH ROW EXECUTE FUNCTION lotwise_forbid_change()
+CREATE TRIGGER shipment_no_delete BEFORE DELETE ON shipment FOR EACH ROW EXECUTE FUNCTION lotwise_forbid_change()
     ''',
     r'''
-CREATE TRIGGER stock_task_no_truncate BEFORE TRUNCATE ON stock_task FOR EACH STATEMENT EXECUTE FUNCTION lotwise_forbid_change()
+CREATE TRIGGER shipment_no_truncate BEFORE TRUNCATE ON shipment FOR EACH STATEMENT EXECUTE FUNCTION lotwise_forbid_change()
+    ''',
+    r'''
+CREATE TRIGGER shipment_identity BEFORE UPDATE ON shipment FOR EACH ROW EXECUTE FUNCTION lotwise_guard_identity('id', 'code', 'kind')
     ''',
     r'''
 CREATE TRIGGER shipment_leg_no_delete BEFORE DELETE ON shipment_leg FOR EACH ROW EXECUTE FUNCTION lotwise_forbid_change()
@@ -286,22 +424,10 @@ CREATE TRIGGER shipment_logger_no_delete BEFORE DELETE ON shipment_logger FOR EA
 CREATE TRIGGER shipment_logger_no_truncate BEFORE TRUNCATE ON shipment_logger FOR EACH STATEMENT EXECUTE FUNCTION lotwise_forbid_change()
     ''',
     r'''
-CREATE TRIGGER handling_unit_no_delete BEFORE DELETE ON handling_unit FOR EACH ROW EXECUTE FUNCTION lotwise_forbid_change()
+CREATE TRIGGER field_action_no_delete BEFORE DELETE ON field_action FOR EACH ROW EXECUTE FUNCTION lotwise_forbid_change()
     ''',
     r'''
-CREATE TRIGGER handling_unit_no_truncate BEFORE TRUNCATE ON handling_unit FOR EACH STATEMENT EXECUTE FUNCTION lotwise_forbid_change()
-    ''',
-    r'''
-CREATE TRIGGER handling_unit_content_no_delete BEFORE DELETE ON handling_unit_content FOR EACH ROW EXECUTE FUNCTION lotwise_forbid_change()
-    ''',
-    r'''
-CREATE TRIGGER handling_unit_content_no_truncate BEFORE TRUNCATE ON handling_unit_content FOR EACH STATEMENT EXECUTE FUNCTION lotwise_forbid_change()
-    ''',
-    r'''
-CREATE TRIGGER zone_alarm_no_delete BEFORE DELETE ON zone_alarm FOR EACH ROW EXECUTE FUNCTION lotwise_forbid_change()
-    ''',
-    r'''
-CREATE TRIGGER zone_alarm_no_truncate BEFORE TRUNCATE ON zone_alarm FOR EACH STATEMENT EXECUTE FUNCTION lotwise_forbid_change()
+CREATE TRIGGER field_action_no_truncate BEFORE TRUNCATE ON field_action FOR EACH STATEMENT EXECUTE FUNCTION lotwise_forbid_change()
     ''',
     r'''
 CREATE TRIGGER field_action_consignee_no_delete BEFORE DELETE ON field_action_consignee FOR EACH ROW EXECUTE FUNCTION lotwise_forbid_change()
@@ -310,49 +436,95 @@ CREATE TRIGGER field_action_consignee_no_delete BEFORE DELETE ON field_action_co
 CREATE TRIGGER field_action_consignee_no_truncate BEFORE TRUNCATE ON field_action_consignee FOR EACH STATEMENT EXECUTE FUNCTION lotwise_forbid_change()
     ''',
     r'''
-CREATE TRIGGER app_user_identity BEFORE UPDATE ON app_user FOR EACH ROW EXECUTE FUNCTION lotwise_guard_identity('id', 'login')
+CREATE TRIGGER epoch_closed_append_only BEFORE UPDATE OR DELETE ON epoch_closed FOR EACH ROW EXECUTE FUNCTION lotwise_forbid_change()
     ''',
     r'''
-CREATE TRIGGER site_identity BEFORE UPDATE ON site FOR EACH ROW EXECUTE FUNCTION lotwise_guard_identity('id', 'code')
+CREATE TRIGGER epoch_closed_no_truncate BEFORE TRUNCATE ON epoch_closed FOR EACH STATEMENT EXECUTE FUNCTION lotwise_forbid_change()
     ''',
     r'''
-CREATE TRIGGER zone_identity BEFORE UPDATE ON zone FOR EACH ROW EXECUTE FUNCTION lotwise_guard_identity('id', 'address', 'site_id')
+CREATE TRIGGER dead_letter_no_delete BEFORE DELETE ON dead_letter FOR EACH ROW EXECUTE FUNCTION lotwise_forbid_change()
     ''',
     r'''
-CREATE TRIGGER point_identity BEFORE UPDATE ON point FOR EACH ROW EXECUTE FUNCTION lotwise_guard_identity('id', 'address', 'zone_id')
+CREATE TRIGGER dead_letter_no_truncate BEFORE TRUNCATE ON dead_letter FOR EACH STATEMENT EXECUTE FUNCTION lotwise_forbid_change()
     ''',
     r'''
-CREATE TRIGGER sensor_identity BEFORE UPDATE ON sensor FOR EACH ROW EXECUTE FUNCTION lotwise_guard_identity('id', 'serial')
+CREATE TRIGGER ingest_alarm_no_delete BEFORE DELETE ON ingest_alarm FOR EACH ROW EXECUTE FUNCTION lotwise_forbid_change()
     ''',
     r'''
-CREATE TRIGGER item_identity BEFORE UPDATE ON item FOR EACH ROW EXECUTE FUNCTION lotwise_guard_identity('id', 'code')
+CREATE TRIGGER ingest_alarm_no_truncate BEFORE TRUNCATE ON ingest_alarm FOR EACH STATEMENT EXECUTE FUNCTION lotwise_forbid_change()
     ''',
     r'''
-CREATE TRIGGER lot_identity BEFORE UPDATE ON lot FOR EACH ROW EXECUTE FUNCTION lotwise_guard_identity('id', 'item_id', 'number', 'maker', 'expiry')
+CREATE TRIGGER sublot_cycle BEFORE INSERT OR UPDATE ON sublot FOR EACH ROW EXECUTE FUNCTION lotwise_guard_cycle('sublot', 'expected quarantine released rejected reworked returned destroyed', 'expected>quarantine', 'quarantine>rejected', 'quarantine>released', 'rejected>destroyed', 'rejected>returned', 'rejected>reworked', 'released>quarantine', 'released>rejected')
     ''',
     r'''
-CREATE TRIGGER work_order_identity BEFORE UPDATE ON work_order FOR EACH ROW EXECUTE FUNCTION lotwise_guard_identity('id', 'code', 'item_id')
+CREATE TRIGGER reservation_cycle BEFORE INSERT OR UPDATE ON reservation FOR EACH ROW EXECUTE FUNCTION lotwise_guard_cycle('reservation', 'active', 'active>cancelled', 'active>consumed', 'active>picked', 'active>suspended', 'picked>cancelled', 'picked>consumed', 'picked>suspended', 'suspended>active', 'suspended>cancelled')
     ''',
     r'''
-CREATE TRIGGER shipment_identity BEFORE UPDATE ON shipment FOR EACH ROW EXECUTE FUNCTION lotwise_guard_identity('id', 'code', 'kind')
+CREATE TRIGGER excursion_cycle BEFORE INSERT OR UPDATE ON excursion FOR EACH ROW EXECUTE FUNCTION lotwise_guard_cycle('excursion', 'open ended', 'assessed>dispositioned', 'assessed>open', 'assessed>superseded', 'dispositioned>closed', 'ended>assessed', 'ended>open', 'ended>superseded', 'open>ended', 'open>superseded')
     ''',
     r'''
-CREATE TRIGGER reservation_identity BEFORE UPDATE ON reservation FOR EACH ROW EXECUTE FUNCTION lotwise_guard_identity('id', 'sublot_id', 'amount', 'purpose', 'reference')
+CREATE TRIGGER deviation_cycle BEFORE INSERT OR UPDATE ON deviation FOR EACH ROW EXECUTE FUNCTION lotwise_guard_cycle('deviation', 'open', 'open>closed')
     ''',
     r'''
-CREATE TRIGGER zone_nesting_only BEFORE UPDATE ON zone_nesting FOR EACH ROW EXECUTE FUNCTION lotwise_guard_only('to_at')
+CREATE TRIGGER zone_alarm_cycle BEFORE INSERT OR UPDATE ON zone_alarm FOR EACH ROW EXECUTE FUNCTION lotwise_guard_cycle('alarm', 'unacknowledged', 'acknowledged>normal', 'returned_unacknowledged>normal', 'unacknowledged>acknowledged', 'unacknowledged>returned_unacknowledged')
     ''',
     r'''
-CREATE TRIGGER installation_only BEFORE UPDATE ON installation FOR EACH ROW EXECUTE FUNCTION lotwise_guard_only('to_at')
+CREATE TRIGGER work_order_cycle BEFORE INSERT OR UPDATE ON work_order FOR EACH ROW EXECUTE FUNCTION lotwise_guard_cycle('work order', 'planned', 'blocked>cancelled', 'blocked>material_ok', 'completed>reconciled', 'held>completed', 'held>running', 'material_ok>blocked', 'material_ok>cancelled', 'material_ok>released', 'planned>cancelled', 'planned>material_ok', 'reconciled>closed', 'released>blocked', 'released>cancelled', 'released>running', 'running>completed', 'running>held')
     ''',
     r'''
-CREATE TRIGGER handling_unit_content_only BEFORE UPDATE ON handling_unit_content FOR EACH ROW EXECUTE FUNCTION lotwise_guard_only('to_at')
+CREATE TRIGGER shipment_cycle BEFORE INSERT OR UPDATE ON shipment FOR EACH ROW EXECUTE FUNCTION lotwise_guard_cycle('shipment', 'planned', 'arrived>accepted', 'arrived>refused', 'dispatched>arrived', 'dispatched>in_transit', 'in_transit>arrived', 'picked>arrived', 'picked>cancelled', 'picked>dispatched', 'picked>in_transit', 'planned>arrived', 'planned>cancelled', 'planned>in_transit', 'planned>picked')
     ''',
     r'''
-CREATE TRIGGER restoration_no_delete BEFORE DELETE ON restoration FOR EACH ROW EXECUTE FUNCTION lotwise_forbid_change()
+CREATE OR REPLACE FUNCTION series_append_only() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN
+        RAISE EXCEPTION '% is append-only: % refused', TG_TABLE_NAME, TG_OP USING ERRCODE = 'LW005';
+    END $$
     ''',
     r'''
-CREATE TRIGGER restoration_no_truncate BEFORE TRUNCATE ON restoration FOR EACH STATEMENT EXECUTE FUNCTION lotwise_forbid_change()
+CREATE OR REPLACE TRIGGER reading_append_only BEFORE UPDATE OR DELETE ON reading
+            FOR EACH ROW EXECUTE FUNCTION series_append_only()
+    ''',
+    r'''
+CREATE OR REPLACE TRIGGER reading_no_truncate BEFORE TRUNCATE ON reading
+            FOR EACH STATEMENT EXECUTE FUNCTION series_append_only()
+    ''',
+    r'''
+CREATE OR REPLACE TRIGGER reading_conflict_append_only BEFORE UPDATE OR DELETE ON reading_conflict
+            FOR EACH ROW EXECUTE FUNCTION series_append_only()
+    ''',
+    r'''
+CREATE OR REPLACE TRIGGER reading_conflict_no_truncate BEFORE TRUNCATE ON reading_conflict
+            FOR EACH STATEMENT EXECUTE FUNCTION series_append_only()
+    ''',
+    r'''
+CREATE OR REPLACE TRIGGER series_point_append_only BEFORE UPDATE OR DELETE ON series_point
+            FOR EACH ROW EXECUTE FUNCTION series_append_only()
+    ''',
+    r'''
+CREATE OR REPLACE TRIGGER series_point_no_truncate BEFORE TRUNCATE ON series_point
+            FOR EACH STATEMENT EXECUTE FUNCTION series_append_only()
+    ''',
+    r'''
+CREATE OR REPLACE FUNCTION series_make_week(name text, start timestamptz, stop timestamptz) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+    BEGIN
+        -- a week's name and bounds, and no others: whoever may call this can make nothing else
+        IF name <> 'reading_' || to_char(start AT TIME ZONE 'UTC', 'YYYYMMDD') OR stop <> start + interval '7 days'
+                OR extract(isodow FROM start AT TIME ZONE 'UTC') <> 1 THEN
+            RAISE EXCEPTION 'a partition of readings is one week from Monday 00\:00 UTC, not % to %', start, stop
+                USING ERRCODE = 'LW005';
+        END IF;
+        EXECUTE format('CREATE TABLE %I (LIKE reading INCLUDING DEFAULTS INCLUDING CONSTRAINTS)', name);
+        EXECUTE format('ALTER TABLE reading ATTACH PARTITION %I FOR VALUES FROM (%L) TO (%L)', name, start, stop);
+        EXECUTE format('CREATE TRIGGER %I BEFORE TRUNCATE ON %I FOR EACH STATEMENT EXECUTE FUNCTION '
+            'series_append_only()', name || '_no_truncate', name);
+        IF EXISTS (SELECT FROM pg_roles WHERE rolname = 'lotwise_app') THEN
+            EXECUTE format('GRANT SELECT ON %I TO lotwise_app', name);
+        END IF;
+    END $$
+    ''',
+    r'''
+REVOKE ALL ON FUNCTION series_make_week(text, timestamptz, timestamptz) FROM PUBLIC
     ''',
     r'''
 CREATE TRIGGER restoration_only BEFORE UPDATE ON restoration FOR EACH ROW EXECUTE FUNCTION lotwise_guard_only('signature_id', 'signed_at', 'record')
@@ -608,9 +780,6 @@ CREATE CONSTRAINT TRIGGER stock_move_split AFTER INSERT ON stock_move DEFERRABLE
 FOR EACH ROW WHEN ('split' IN (NEW.source, NEW.target)) EXECUTE FUNCTION lotwise_guard_split()
     ''',
     r'''
-CREATE TRIGGER reservation_cycle BEFORE INSERT OR UPDATE ON reservation FOR EACH ROW EXECUTE FUNCTION lotwise_guard_cycle('reservation', 'active', 'active>cancelled', 'active>consumed', 'active>picked', 'active>suspended', 'picked>cancelled', 'picked>consumed', 'picked>suspended', 'suspended>active', 'suspended>cancelled')
-    ''',
-    r'''
 ALTER TABLE reservation ADD CONSTRAINT reservation_purpose CHECK (purpose IN ('sale', 'use', 'sampling', 'rescue', 'quarantine_transfer', 'supplier_return', 'destruction'))
     ''',
     r'''
@@ -670,12 +839,6 @@ END $$
 CREATE TRIGGER hold_guard BEFORE UPDATE ON hold FOR EACH ROW EXECUTE FUNCTION lotwise_guard_hold()
     ''',
     r'''
-CREATE TRIGGER hold_no_delete BEFORE DELETE ON hold FOR EACH ROW EXECUTE FUNCTION lotwise_forbid_change()
-    ''',
-    r'''
-CREATE TRIGGER hold_no_truncate BEFORE TRUNCATE ON hold FOR EACH STATEMENT EXECUTE FUNCTION lotwise_forbid_change()
-    ''',
-    r'''
 CREATE OR REPLACE FUNCTION lotwise_guard_restriction() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
     before restriction := OLD;
@@ -691,12 +854,6 @@ END $$
     r'''
 CREATE TRIGGER restriction_guard BEFORE UPDATE ON restriction
 FOR EACH ROW EXECUTE FUNCTION lotwise_guard_restriction()
-    ''',
-    r'''
-CREATE TRIGGER restriction_no_delete BEFORE DELETE ON restriction FOR EACH ROW EXECUTE FUNCTION lotwise_forbid_change()
-    ''',
-    r'''
-CREATE TRIGGER restriction_no_truncate BEFORE TRUNCATE ON restriction FOR EACH STATEMENT EXECUTE FUNCTION lotwise_forbid_change()
     ''',
     r'''
 CREATE OR REPLACE FUNCTION lotwise_guard_genealogy() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -741,9 +898,6 @@ CREATE CONSTRAINT TRIGGER genealogy_born_held AFTER INSERT ON genealogy DEFERRAB
 FOR EACH ROW EXECUTE FUNCTION lotwise_born_held()
     ''',
     r'''
-CREATE TRIGGER sublot_cycle BEFORE INSERT OR UPDATE ON sublot FOR EACH ROW EXECUTE FUNCTION lotwise_guard_cycle('sublot', 'expected quarantine released rejected reworked returned destroyed', 'expected>quarantine', 'quarantine>rejected', 'quarantine>released', 'rejected>destroyed', 'rejected>returned', 'rejected>reworked', 'released>quarantine', 'released>rejected')
-    ''',
-    r'''
 CREATE OR REPLACE FUNCTION lotwise_born_as() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     IF NOT EXISTS (SELECT FROM genealogy g WHERE g.child_id = NEW.id
@@ -757,31 +911,6 @@ END $$
     r'''
 CREATE CONSTRAINT TRIGGER sublot_born_as AFTER INSERT ON sublot DEFERRABLE INITIALLY DEFERRED
 FOR EACH ROW WHEN (NEW.state NOT IN ('expected', 'quarantine')) EXECUTE FUNCTION lotwise_born_as()
-    ''',
-    r'''
-CREATE OR REPLACE FUNCTION lotwise_guard_sublot() RETURNS trigger LANGUAGE plpgsql AS $$
-BEGIN
-    IF (NEW.id, NEW.lot_id, NEW.code, NEW.serial, NEW.created_at) IS DISTINCT FROM
-            (OLD.id, OLD.lot_id, OLD.code, OLD.serial, OLD.created_at) THEN
-        RAISE EXCEPTION 'a sublot keeps its lot, its code and its serial number' USING ERRCODE = 'LW005';
-    END IF;
-    RETURN NEW;
-END $$
-    ''',
-    r'''
-CREATE TRIGGER sublot_guard BEFORE UPDATE ON sublot FOR EACH ROW EXECUTE FUNCTION lotwise_guard_sublot()
-    ''',
-    r'''
-CREATE TRIGGER sublot_no_delete BEFORE DELETE ON sublot FOR EACH ROW EXECUTE FUNCTION lotwise_forbid_change()
-    ''',
-    r'''
-CREATE TRIGGER sublot_no_truncate BEFORE TRUNCATE ON sublot FOR EACH STATEMENT EXECUTE FUNCTION lotwise_forbid_change()
-    ''',
-    r'''
-CREATE TRIGGER lot_no_delete BEFORE DELETE ON lot FOR EACH ROW EXECUTE FUNCTION lotwise_forbid_change()
-    ''',
-    r'''
-CREATE TRIGGER lot_no_truncate BEFORE TRUNCATE ON lot FOR EACH STATEMENT EXECUTE FUNCTION lotwise_forbid_change()
     ''',
     r'''
 CREATE OR REPLACE VIEW gap_standing AS
@@ -908,13 +1037,7 @@ CREATE CONSTRAINT TRIGGER sublot_released AFTER UPDATE OF state ON sublot DEFERR
 FOR EACH ROW WHEN (NEW.state = 'released' AND OLD.state <> 'released') EXECUTE FUNCTION lotwise_guard_released()
     ''',
     r'''
-CREATE TRIGGER deviation_cycle BEFORE INSERT OR UPDATE ON deviation FOR EACH ROW EXECUTE FUNCTION lotwise_guard_cycle('deviation', 'open', 'open>closed')
-    ''',
-    r'''
 CREATE TRIGGER deviation_only BEFORE UPDATE ON deviation FOR EACH ROW EXECUTE FUNCTION lotwise_guard_only('state', 'conclusion', 'closed_by', 'closed_at')
-    ''',
-    r'''
-CREATE TRIGGER excursion_cycle BEFORE INSERT OR UPDATE ON excursion FOR EACH ROW EXECUTE FUNCTION lotwise_guard_cycle('excursion', 'open ended', 'assessed>dispositioned', 'assessed>open', 'assessed>superseded', 'dispositioned>closed', 'ended>assessed', 'ended>open', 'ended>superseded', 'open>ended', 'open>superseded')
     ''',
     r'''
 CREATE OR REPLACE FUNCTION lotwise_guard_excursion() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -937,51 +1060,6 @@ END $$
     ''',
     r'''
 CREATE TRIGGER excursion_guard BEFORE UPDATE ON excursion FOR EACH ROW EXECUTE FUNCTION lotwise_guard_excursion()
-    ''',
-    r'''
-CREATE TRIGGER excursion_no_delete BEFORE DELETE ON excursion FOR EACH ROW EXECUTE FUNCTION lotwise_forbid_change()
-    ''',
-    r'''
-CREATE TRIGGER excursion_no_truncate BEFORE TRUNCATE ON excursion FOR EACH STATEMENT EXECUTE FUNCTION lotwise_forbid_change()
-    ''',
-    r'''
-CREATE TRIGGER deviation_no_delete BEFORE DELETE ON deviation FOR EACH ROW EXECUTE FUNCTION lotwise_forbid_change()
-    ''',
-    r'''
-CREATE TRIGGER deviation_no_truncate BEFORE TRUNCATE ON deviation FOR EACH STATEMENT EXECUTE FUNCTION lotwise_forbid_change()
-    ''',
-    r'''
-CREATE TRIGGER incident_no_delete BEFORE DELETE ON incident FOR EACH ROW EXECUTE FUNCTION lotwise_forbid_change()
-    ''',
-    r'''
-CREATE TRIGGER incident_no_truncate BEFORE TRUNCATE ON incident FOR EACH STATEMENT EXECUTE FUNCTION lotwise_forbid_change()
-    ''',
-    r'''
-CREATE TRIGGER work_centre_state_append_only BEFORE UPDATE OR DELETE ON work_centre_state FOR EACH ROW EXECUTE FUNCTION lotwise_forbid_change()
-    ''',
-    r'''
-CREATE TRIGGER work_centre_state_no_truncate BEFORE TRUNCATE ON work_centre_state FOR EACH STATEMENT EXECUTE FUNCTION lotwise_forbid_change()
-    ''',
-    r'''
-CREATE TRIGGER work_order_output_append_only BEFORE UPDATE OR DELETE ON work_order_output FOR EACH ROW EXECUTE FUNCTION lotwise_forbid_change()
-    ''',
-    r'''
-CREATE TRIGGER work_order_output_no_truncate BEFORE TRUNCATE ON work_order_output FOR EACH STATEMENT EXECUTE FUNCTION lotwise_forbid_change()
-    ''',
-    r'''
-CREATE TRIGGER bom_line_append_only BEFORE UPDATE OR DELETE ON bom_line FOR EACH ROW EXECUTE FUNCTION lotwise_forbid_change()
-    ''',
-    r'''
-CREATE TRIGGER bom_line_no_truncate BEFORE TRUNCATE ON bom_line FOR EACH STATEMENT EXECUTE FUNCTION lotwise_forbid_change()
-    ''',
-    r'''
-CREATE TRIGGER work_order_no_delete BEFORE DELETE ON work_order FOR EACH ROW EXECUTE FUNCTION lotwise_forbid_change()
-    ''',
-    r'''
-CREATE TRIGGER work_order_no_truncate BEFORE TRUNCATE ON work_order FOR EACH STATEMENT EXECUTE FUNCTION lotwise_forbid_change()
-    ''',
-    r'''
-CREATE TRIGGER work_order_cycle BEFORE INSERT OR UPDATE ON work_order FOR EACH ROW EXECUTE FUNCTION lotwise_guard_cycle('work order', 'planned', 'blocked>cancelled', 'blocked>material_ok', 'completed>reconciled', 'held>completed', 'held>running', 'material_ok>blocked', 'material_ok>cancelled', 'material_ok>released', 'planned>cancelled', 'planned>material_ok', 'reconciled>closed', 'released>blocked', 'released>cancelled', 'released>running', 'running>completed', 'running>held')
     ''',
     r'''
 CREATE OR REPLACE FUNCTION lotwise_guard_work_order() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -1008,9 +1086,6 @@ CREATE TRIGGER work_order_guard BEFORE UPDATE ON work_order
 FOR EACH ROW EXECUTE FUNCTION lotwise_guard_work_order()
     ''',
     r'''
-CREATE TRIGGER shipment_cycle BEFORE INSERT OR UPDATE ON shipment FOR EACH ROW EXECUTE FUNCTION lotwise_guard_cycle('shipment', 'planned', 'arrived>accepted', 'arrived>refused', 'dispatched>arrived', 'dispatched>in_transit', 'in_transit>arrived', 'picked>arrived', 'picked>cancelled', 'picked>dispatched', 'picked>in_transit', 'planned>arrived', 'planned>cancelled', 'planned>in_transit', 'planned>picked')
-    ''',
-    r'''
 CREATE OR REPLACE FUNCTION lotwise_guard_shipment() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
     against text;
@@ -1031,89 +1106,7 @@ END $$
 CREATE TRIGGER shipment_guard BEFORE UPDATE ON shipment FOR EACH ROW EXECUTE FUNCTION lotwise_guard_shipment()
     ''',
     r'''
-CREATE TRIGGER shipment_no_delete BEFORE DELETE ON shipment FOR EACH ROW EXECUTE FUNCTION lotwise_forbid_change()
-    ''',
-    r'''
-CREATE TRIGGER shipment_no_truncate BEFORE TRUNCATE ON shipment FOR EACH STATEMENT EXECUTE FUNCTION lotwise_forbid_change()
-    ''',
-    r'''
-CREATE TRIGGER field_action_no_delete BEFORE DELETE ON field_action FOR EACH ROW EXECUTE FUNCTION lotwise_forbid_change()
-    ''',
-    r'''
-CREATE TRIGGER field_action_no_truncate BEFORE TRUNCATE ON field_action FOR EACH STATEMENT EXECUTE FUNCTION lotwise_forbid_change()
-    ''',
-    r'''
 CREATE TRIGGER shipment_logger_signed BEFORE INSERT OR UPDATE ON shipment_logger FOR EACH ROW EXECUTE FUNCTION lotwise_guard_signed('shipment_logger', 'id')
-    ''',
-    r'''
-CREATE OR REPLACE FUNCTION series_append_only() RETURNS trigger LANGUAGE plpgsql AS $$
-    BEGIN
-        RAISE EXCEPTION '% is append-only: % refused', TG_TABLE_NAME, TG_OP USING ERRCODE = 'LW005';
-    END $$
-    ''',
-    r'''
-CREATE OR REPLACE TRIGGER reading_append_only BEFORE UPDATE OR DELETE ON reading
-            FOR EACH ROW EXECUTE FUNCTION series_append_only()
-    ''',
-    r'''
-CREATE OR REPLACE TRIGGER reading_no_truncate BEFORE TRUNCATE ON reading
-            FOR EACH STATEMENT EXECUTE FUNCTION series_append_only()
-    ''',
-    r'''
-CREATE OR REPLACE TRIGGER reading_conflict_append_only BEFORE UPDATE OR DELETE ON reading_conflict
-            FOR EACH ROW EXECUTE FUNCTION series_append_only()
-    ''',
-    r'''
-CREATE OR REPLACE TRIGGER reading_conflict_no_truncate BEFORE TRUNCATE ON reading_conflict
-            FOR EACH STATEMENT EXECUTE FUNCTION series_append_only()
-    ''',
-    r'''
-CREATE OR REPLACE TRIGGER series_point_append_only BEFORE UPDATE OR DELETE ON series_point
-            FOR EACH ROW EXECUTE FUNCTION series_append_only()
-    ''',
-    r'''
-CREATE OR REPLACE TRIGGER series_point_no_truncate BEFORE TRUNCATE ON series_point
-            FOR EACH STATEMENT EXECUTE FUNCTION series_append_only()
-    ''',
-    r'''
-CREATE OR REPLACE FUNCTION series_make_week(name text, start timestamptz, stop timestamptz) RETURNS void
-    LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
-    BEGIN
-        -- a week's name and bounds, and no others: whoever may call this can make nothing else
-        IF name <> 'reading_' || to_char(start AT TIME ZONE 'UTC', 'YYYYMMDD') OR stop <> start + interval '7 days'
-                OR extract(isodow FROM start AT TIME ZONE 'UTC') <> 1 THEN
-            RAISE EXCEPTION 'a partition of readings is one week from Monday 00\:00 UTC, not % to %', start, stop
-                USING ERRCODE = 'LW005';
-        END IF;
-        EXECUTE format('CREATE TABLE %I (LIKE reading INCLUDING DEFAULTS INCLUDING CONSTRAINTS)', name);
-        EXECUTE format('ALTER TABLE reading ATTACH PARTITION %I FOR VALUES FROM (%L) TO (%L)', name, start, stop);
-        EXECUTE format('CREATE TRIGGER %I BEFORE TRUNCATE ON %I FOR EACH STATEMENT EXECUTE FUNCTION '
-            'series_append_only()', name || '_no_truncate', name);
-        IF EXISTS (SELECT FROM pg_roles WHERE rolname = 'lotwise_app') THEN
-            EXECUTE format('GRANT SELECT ON %I TO lotwise_app', name);
-        END IF;
-    END $$
-    ''',
-    r'''
-REVOKE ALL ON FUNCTION series_make_week(text, timestamptz, timestamptz) FROM PUBLIC
-    ''',
-    r'''
-CREATE TRIGGER epoch_closed_append_only BEFORE UPDATE OR DELETE ON epoch_closed FOR EACH ROW EXECUTE FUNCTION lotwise_forbid_change()
-    ''',
-    r'''
-CREATE TRIGGER epoch_closed_no_truncate BEFORE TRUNCATE ON epoch_closed FOR EACH STATEMENT EXECUTE FUNCTION lotwise_forbid_change()
-    ''',
-    r'''
-CREATE TRIGGER dead_letter_no_delete BEFORE DELETE ON dead_letter FOR EACH ROW EXECUTE FUNCTION lotwise_forbid_change()
-    ''',
-    r'''
-CREATE TRIGGER dead_letter_no_truncate BEFORE TRUNCATE ON dead_letter FOR EACH STATEMENT EXECUTE FUNCTION lotwise_forbid_change()
-    ''',
-    r'''
-CREATE TRIGGER ingest_alarm_no_delete BEFORE DELETE ON ingest_alarm FOR EACH ROW EXECUTE FUNCTION lotwise_forbid_change()
-    ''',
-    r'''
-CREATE TRIGGER ingest_alarm_no_truncate BEFORE TRUNCATE ON ingest_alarm FOR EACH STATEMENT EXECUTE FUNCTION lotwise_forbid_change()
     ''',
     r'''
 CREATE TRIGGER batch_only BEFORE UPDATE ON batch FOR EACH ROW EXECUTE FUNCTION lotwise_guard_only('status', 'shipped_at', 'landed_count', 'duplicate_count', 'conflict_count')
