@@ -2,17 +2,14 @@
 
 import re
 from collections import Counter
-from importlib import import_module
-from importlib.util import find_spec
 
 import pytest
 
-from core.app import MODULES
 from core.erp.kernel.errors import LotwiseError
 from core.erp.kernel.permits import Role, declared
 from core.erp.kernel.words import CHINESE, ENGLISH, LANGUAGES, Template, catalogue
 from core.erp.kernel.words.catalogues import folders, read
-from core.erp.kernel.workflow import Workflow
+from core.erp.kernel.workflow import Workflow, workflows
 from tests.architecture.said_in_code import ERRORS, constants, said
 
 FAMILIES = ("problem", "record", "records", "state", "move", "field", "permit", "role", "meaning", "workflow")
@@ -35,13 +32,8 @@ def _declared() -> set[str]:
     """The ids of the families, from what is registered."""
     found = {f"permit.{permit}" for permit in declared()}
     found |= {f"role.{role}" for role in Role}
-    for module in MODULES:
-        name = f"core.erp.{module}.workflow"
-        if find_spec(name) is None or module == "kernel":
-            continue
-        for cycle in vars(import_module(name)).values():
-            if isinstance(cycle, Workflow):
-                found |= _of_cycle(cycle)
+    for cycle in workflows().values():
+        found |= _of_cycle(cycle)
     return found
 
 
