@@ -10,9 +10,9 @@ from pydantic import BaseModel
 from sqlalchemy import Engine
 
 from core.background import background, compare_with_witness
-from core.erp.kernel import guarded, modules, problems
+from core.erp.kernel import guarded, modules, permits, problems
 from core.erp.kernel.checking import Checks
-from core.erp.kernel.door import posts, uploads
+from core.erp.kernel.door import asked_by, posts, uploads
 from core.erp.kernel.events import Event, Events
 from core.erp.kernel.guards import DOCS, Guards
 from core.erp.kernel.outbox import Outbox
@@ -37,6 +37,11 @@ def check_declarations() -> None:
     """
     guarded.declared()
     workflows()
+
+
+def _asked_by_moves() -> set[str]:
+    """The permits that any life cycle's moves ask for."""
+    return {permit for cycle in workflows().values() for move in cycle.moves.values() for permit in move.permits}
 
 
 def build_events() -> Events:
@@ -106,7 +111,7 @@ def create_app(
 ) -> FastAPI:
     """The core as one ASGI app. `probes` are what /healthz looks at besides the core's own.
 
-    Raises MissingHandlers, or ValueError where settings forbid a start.
+    Raises MissingHandlers, UnknownPermit, NothingAsked, or ValueError where settings forbid a start.
     """
     check_declarations()
     key = settings.signing_key()
@@ -159,4 +164,5 @@ def create_app(
     app.include_router(_own_routes(settings, health))
     for module in modules.found("api"):
         app.include_router(module.router, prefix="/api/v1")
+    permits.check(asked_by(app.router.routes) | _asked_by_moves())
     return app

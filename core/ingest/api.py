@@ -50,6 +50,7 @@ class LagOut(Answer):
 
 
 @_ingest.get("/lag")
+@needs("ingest.read")
 def read_lag(door: Door) -> LagOut:
     """What waits, and for how long: unshipped batches, dead letters, stopped partitions, gateways not heard of."""
     door.read(lambda _: None)
@@ -74,6 +75,7 @@ class DeadLetterOut(Answer):
 
 
 @_ingest.get("/dead-letters")
+@needs("ingest.read")
 def read_dead_letters(
     door: Door,
     reason: Annotated[str | None, Query(examples=["unknown_point"])] = None,
@@ -151,6 +153,7 @@ class ConflictOut(BaseModel):
 
 
 @_ingest.get("/conflicts")
+@needs("ingest.read")
 def read_conflicts(
     door: Door,
     point: str | None = None,
@@ -214,6 +217,7 @@ class IngestAlarmOut(Answer):
 
 
 @_ingest.get("/alarms")
+@needs("ingest.read")
 def read_alarms(
     door: Door,
     standing: Annotated[bool, Query(description="only those not cleared")] = True,
@@ -248,6 +252,7 @@ class EpochOut(Answer):
 
 
 @_ingest.get("/epochs")
+@needs("ingest.read")
 def read_epochs(door: Door, gateway: str | None = None, cursor: Cursor = None, limit: Limit = 100) -> Page[EpochOut]:
     """Every start of every gateway, newest first; what waits there shows where something is missing."""
     e, c = table(GatewayEpoch), table(EpochClosed)
@@ -313,6 +318,7 @@ class SourceOut(Answer):
 
 
 @_ingest.get("/sources")
+@needs("ingest.read")
 def read_sources(door: Door, gateway: str | None = None) -> list[SourceOut]:
     """Every source that ever spoke for a zone. One removed from its gateway's configuration is retired by itself once
     the gateway was started without it; one whose gateway is gone for good holds its zones back: retire it.

@@ -6,7 +6,7 @@ from typing import Annotated
 from fastapi import Query
 from sqlalchemy import text
 
-from core.erp.kernel.door import routes
+from core.erp.kernel.door import needs, routes
 from core.erp.kernel.http import PROBLEMS, Answer, Door
 
 router = routes(prefix="/ingest", tags=["ingest"], responses=PROBLEMS)
@@ -30,6 +30,7 @@ class UnknownPointOut(Answer):
 
 
 @router.get("/unknown-points")
+@needs("ingest.read")
 def read_unknown_points(
     door: Door, gateway: str | None = None, limit: Annotated[int, Query(ge=1, le=10_000)] = 500
 ) -> list[UnknownPointOut]:

@@ -49,10 +49,10 @@ async def alarms(of: Visit) -> None:
     )
     said = refusal()
     shelving = _Shelving(of)
-    await live(of, q.alarms, lambda rows, _: _draw(of, rows, said, shelving))
+    await live(of, "quality.read", q.alarms, lambda rows, _: _draw(of, rows, said, shelving))
     heading("Shelved, suppressed, out of service")
     ui.label("Not heard for now, yet recorded and judged like any other.").classes("text-sm text-grey-8")
-    await live(of, q.silenced, lambda rows, _: _draw_silenced(of, rows, shelving))
+    await live(of, "quality.read", q.silenced, lambda rows, _: _draw_silenced(of, rows, shelving))
 
 
 class _Shelving:

@@ -10,6 +10,7 @@ from sqlalchemy.exc import DBAPIError
 
 from core.erp.kernel.auth import now_utc
 from core.erp.kernel.checking import Checks
+from core.erp.kernel.door import NothingAsked
 from core.erp.kernel.errors import Unauthenticated
 from core.erp.kernel.events import Events
 from core.erp.kernel.http import PATIENCE
@@ -56,12 +57,12 @@ class Desk:
         """Who the token speaks for. Raises Unauthenticated."""
         return await asyncio.to_thread(self._actor, token)
 
-    async def do(self, token: str, work: Callable[[Unit], T], permit: str = "read") -> T:
-        """Runs `work` in one transaction in the name of who signed in.
+    async def do(self, token: str, work: Callable[[Unit], T], *permits: str) -> T:
+        """Runs `work` in one transaction in the name of who signed in and holds all of these permits, at least one.
 
         Raises what the core raises; what the database's own guards refuse is raised as the core's error.
         """
-        return await asyncio.to_thread(self._do, token, work, permit)
+        return await asyncio.to_thread(self._do, token, work, permits)
 
     async def sign(self, token: str, signing: Signing[T], login: str | None, password: str) -> T:
         """Does what is signed, after the password was checked. Raises what the core raises."""
@@ -78,9 +79,13 @@ class Desk:
             raise Unauthenticated("choose a password of your own first", why="password")
         return actor
 
-    def _do(self, token: str, work: Callable[[Unit], T], permit: str) -> T:
+    def _do(self, token: str, work: Callable[[Unit], T], permits: tuple[str, ...]) -> T:
+        if not permits:
+            raise NothingAsked(f"{work} names no permit")
+
         def inside(u: Unit) -> T:
-            u.need(permit)
+            for permit in permits:
+                u.need(permit)
             return work(u)
 
         try:

@@ -43,7 +43,7 @@ async def excursion(of: Visit, excursion_id: int) -> None:
             bool(found),
         )
 
-    found = await of.ask(ask)
+    found = await of.ask(ask, "quality.read", "exposure.read")
     if found is None:
         return
     if found[0] is None:

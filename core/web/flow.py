@@ -39,7 +39,7 @@ ENTRIES = (
 async def shipments(of: Visit) -> None:
     """Shipments, open ones first."""
     heading("Shipments")
-    await live(of, q.shipments, lambda rows, _: _draw_shipments(rows))
+    await live(of, "shipment.read", q.shipments, lambda rows, _: _draw_shipments(rows))
 
 
 def _draw_shipments(rows: list[dict[str, Any]]) -> None:
@@ -67,7 +67,7 @@ def _draw_shipments(rows: list[dict[str, Any]]) -> None:
 
 async def centres(of: Visit) -> None:
     """What each work centre runs and should start next."""
-    await live(of, _lists, lambda lists, _: _draw_lists(lists))
+    await live(of, "schedule.read", _lists, lambda lists, _: _draw_lists(lists))
 
 
 def _lists(u: Unit) -> list[dict[str, Any]]:

@@ -12,7 +12,7 @@ from fastapi.responses import RedirectResponse
 from nicegui import ui
 
 from core.erp.kernel.auth import now_utc
-from core.erp.kernel.errors import LotwiseError, Unauthenticated
+from core.erp.kernel.errors import Forbidden, LotwiseError, Unauthenticated
 from core.erp.kernel.guards import COOKIE
 from core.erp.kernel.permits import is_display
 from core.erp.kernel.signatures import Signing
@@ -45,10 +45,12 @@ class Visit:
     actor: Actor
     path: str
 
-    async def ask(self, work: Callable[[Unit], T]) -> T | None:
-        """What `work` finds, at now; None where the session has ended meanwhile, and then the page leaves."""
+    async def ask(self, work: Callable[[Unit], T], *permits: str) -> T | None:
+        """What `work` finds, at now, for who holds these permits (Forbidden else); None where the session has ended
+        meanwhile, and then the page leaves.
+        """
         try:
-            return await self.desk.do(self.token, work)
+            return await self.desk.do(self.token, work, *permits)
         except Unauthenticated as error:
             self.leave(error)
             return None
@@ -186,14 +188,22 @@ def refusal() -> ui.label:
     return ui.label("").classes("text-negative").props("role=alert")
 
 
-async def live(of: Visit, ask: Callable[[Unit], T], draw: Callable[[T, datetime], None]) -> None:
-    """Draws what `ask` finds, and again whenever it has changed; says as of when it is true."""
+async def live(of: Visit, permit: str, ask: Callable[[Unit], T], draw: Callable[[T, datetime], None]) -> None:
+    """Draws what `ask` finds, and again whenever it has changed; says as of when it is true. Who lacks the permit is
+    told so, also where it was withdrawn meanwhile.
+    """
     stamp = ui.label("").classes("text-grey-8 text-sm")
     body = ui.column().classes("w-full gap-1")
     shown: list[T] = []
 
     async def refresh() -> None:
-        found = await of.ask(ask)
+        try:
+            found = await of.ask(ask, permit)
+        except Forbidden as error:
+            timer.cancel()
+            body.clear()
+            stamp.set_text(f"{error.title}: {error.detail}")
+            return
         if found is None:
             timer.cancel()
             return

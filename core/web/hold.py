@@ -14,7 +14,7 @@ UNDECIDED = frozenset({"open", "ended", "assessed"})
 
 async def hold(of: Visit, hold_id: int) -> None:
     """The page of one hold."""
-    found = await of.ask(lambda u: (q.hold(u, hold_id),))
+    found = await of.ask(lambda u: (q.hold(u, hold_id),), "stock.read")
     if found is None:
         return
     (row,) = found

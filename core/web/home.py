@@ -68,12 +68,12 @@ async def overview(of: Visit) -> None:
     """The page."""
     heading("Zones")
     zones = table(ZONES, (), "No zones yet", badges=("state",))
-    await live(of, _zones, lambda rows, _: _show(zones, rows))
+    await live(of, "exposure.read", _zones, lambda rows, _: _show(zones, rows))
     await alarms(of)
     heading("Open excursions")
-    await live(of, q.excursions, lambda rows, _: _draw_excursions(rows))
+    await live(of, "quality.read", q.excursions, lambda rows, _: _draw_excursions(rows))
     heading("Holds")
-    await live(of, q.holds, lambda rows, _: _draw_holds(rows))
+    await live(of, "stock.read", q.holds, lambda rows, _: _draw_holds(rows))
 
 
 def _zones(u: Unit) -> list[dict[str, Any]]:

@@ -19,7 +19,7 @@ async def incident(of: Visit, incident_id: int) -> None:
     def ask(u: Unit) -> Any:
         return q.incident(u, incident_id), q.signed_before(u)
 
-    found = await of.ask(ask)
+    found = await of.ask(ask, "quality.read")
     if found is None:
         return
     row, signed = found

@@ -47,7 +47,7 @@ class TakeFile(Protocol):
 
 async def shipment(take: TakeFile, of: Visit, shipment_id: int) -> None:
     """The page of one shipment."""
-    await live(of, lambda u: views.detail(u, shipment_id), lambda found, _: _draw(found))
+    await live(of, "shipment.read", lambda u: views.detail(u, shipment_id), lambda found, _: _draw(found))
     if of.actor.may("logger.import"):
         _ReadOut(take, of, shipment_id)
 

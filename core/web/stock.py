@@ -34,7 +34,7 @@ async def stock(of: Visit) -> None:
     heading("Lots and sublots")
     words = ui.input("Search by sublot, lot or item").classes("w-96").props("clearable autofocus debounce=300")
     columns = (*SUBLOTS, *((str(purpose), str(purpose).replace("_", " ")) for purpose in Purpose))
-    await live(of, lambda u: q.sublots(u, words.value or ""), lambda rows, _: _draw(columns, rows))
+    await live(of, "stock.read", lambda u: q.sublots(u, words.value or ""), lambda rows, _: _draw(columns, rows))
 
 
 def _draw(columns: tuple[tuple[str, str], ...], rows: list[dict[str, Any]]) -> None:
@@ -90,7 +90,7 @@ async def sublot(of: Visit, sublot_id: int) -> None:
             q.restrictions(u, sublot_id),
         )
 
-    found = await of.ask(ask)
+    found = await of.ask(ask, "stock.read", "exposure.read", "quality.read")
     if found is None:
         return
     if found[0] is None:
@@ -187,7 +187,7 @@ async def release(of: Visit) -> None:
             for row in q.quarantine(u)
         ]
 
-    await live(of, ask, lambda rows, _: _draw_waiting(rows))
+    await live(of, "quality.read", ask, lambda rows, _: _draw_waiting(rows))
 
 
 def _draw_waiting(rows: list[dict[str, Any]]) -> None:

@@ -93,7 +93,7 @@ def test_permits_add_up() -> None:
     assert permits_of(frozenset({Role.QA, Role.WAREHOUSE})) == permits_of(frozenset({Role.QA})) | permits_of(
         frozenset({Role.WAREHOUSE})
     )
-    assert not Actor("nobody").may("read")
+    assert not Actor("nobody").may("stock.read")
     assert system("judge").may("anything")
 
 

@@ -157,7 +157,7 @@ def test_a_display_reads_and_does_nothing_else(two: list[httpx.Client]) -> None:
         "exposure.read",
         "production.read",
         "quality.read",
-        "read",
+        "restoration.read",
         "schedule.read",
         "shipment.read",
         "stock.read",

@@ -235,7 +235,7 @@ def test_a_reset_ends_in_the_owners_own_choice(engine: Engine) -> None:
     user = auth.check_password(engine, "quality", once, "here", NOW)
     assert user.one_time_until is not None
     restricted = replace(qa, one_time=True)
-    assert not any(restricted.may(permit) for permit in ("read", "excursion.disposition"))
+    assert not any(restricted.may(permit) for permit in ("stock.read", "excursion.disposition"))
     with pytest.raises(Forbidden, match="one-time"):
         prove(engine, restricted, ACT, once, login="quality", now=NOW)
     for unfit in ("short", once, "password123", "quality-2026"):

@@ -57,6 +57,7 @@ def one(door: DoorKeeper, model: type[SQLModel], out: type[Out], row_id: int) ->
 
 
 @router.get("/sites")
+@needs("catalog.read")
 def list_sites(door: Door, cursor: Cursor = None, limit: Limit = 100) -> Page[SiteOut]:
     """All sites."""
     return listed(door, Site, SiteOut, cursor, limit)
@@ -70,12 +71,14 @@ def add_site(body: SiteIn, door: Door) -> JSONResponse:
 
 
 @router.get("/sites/{site_id}")
+@needs("catalog.read")
 def one_site(site_id: Id, door: Door) -> SiteOut:
     """One site."""
     return one(door, Site, SiteOut, site_id)
 
 
 @router.get("/zones")
+@needs("catalog.read")
 def list_zones(
     door: Door, site_id: Sought = None, address: str | None = None, cursor: Cursor = None, limit: Limit = 100
 ) -> Page[ZoneOut]:
@@ -91,6 +94,7 @@ def add_zone(body: ZoneIn, door: Door) -> JSONResponse:
 
 
 @router.get("/nestings")
+@needs("catalog.read")
 def list_nestings(
     door: Door, zone_id: Sought = None, parent_id: Sought = None, cursor: Cursor = None, limit: Limit = 100
 ) -> Page[NestingOut]:
@@ -138,6 +142,7 @@ def end_nesting(nesting_id: Id, body: EndIn, door: Door) -> JSONResponse:
 
 
 @router.get("/points")
+@needs("catalog.read")
 def list_points(
     door: Door,
     zone_id: Sought = None,
@@ -158,6 +163,7 @@ def add_point(body: PointIn, door: Door) -> JSONResponse:
 
 
 @router.get("/sensors")
+@needs("catalog.read")
 def list_sensors(
     door: Door, serial: Annotated[str | None, Field(max_length=200)] = None, cursor: Cursor = None, limit: Limit = 100
 ) -> Page[SensorOut]:
@@ -173,6 +179,7 @@ def add_sensor(body: SensorIn, door: Door) -> JSONResponse:
 
 
 @router.get("/installations")
+@needs("catalog.read")
 def list_installations(
     door: Door, sensor_id: Sought = None, point_id: Sought = None, cursor: Cursor = None, limit: Limit = 100
 ) -> Page[InstallationOut]:
@@ -188,6 +195,7 @@ def add_installation(body: InstallationIn, door: Door) -> JSONResponse:
 
 
 @router.get("/calibrations")
+@needs("catalog.read")
 def list_calibrations(
     door: Door, sensor_id: Sought = None, cursor: Cursor = None, limit: Limit = 100
 ) -> Page[CalibrationOut]:

@@ -22,6 +22,7 @@ IfMatch = Annotated[
 
 
 @router.get("/zones/{zone_id}")
+@needs("catalog.read")
 def one_zone(zone_id: Id, door: Door, response: Response) -> ZoneOut:
     """One zone; its `ETag` goes into `If-Match` of a change."""
 
@@ -49,6 +50,7 @@ def change_zone(zone_id: Id, body: ZoneChange, door: Door, if_match: IfMatch = N
 
 
 @router.get("/points/{point_id}")
+@needs("catalog.read")
 def one_point(point_id: Id, door: Door, response: Response) -> PointOut:
     """One point; its `ETag` goes into `If-Match` of a change."""
 

@@ -25,6 +25,7 @@ router = routes(responses=PROBLEMS)
 
 
 @router.get("/items")
+@needs("catalog.read")
 def list_items(door: Door, code: str | None = None, cursor: Cursor = None, limit: Limit = 100) -> Page[ItemOut]:
     """All items."""
     t = table(Item)
@@ -45,12 +46,14 @@ def add_item(body: ItemIn, door: Door) -> JSONResponse:
 
 
 @router.get("/items/{item_id}")
+@needs("catalog.read")
 def one_item(item_id: Id, door: Door) -> ItemOut:
     """One item."""
     return door.read(lambda u: ItemOut.model_validate(service.get(u, Item, item_id)))
 
 
 @router.get("/items/{item_id}/profiles")
+@needs("catalog.read")
 def item_profiles(item_id: Id, door: Door) -> list[AssignOut]:
     """By which profile versions an item was judged, from when."""
     t = table(ItemProfile)
@@ -68,6 +71,7 @@ def assign_profile(item_id: Id, body: AssignIn, door: Door) -> JSONResponse:
 
 
 @router.get("/profiles")
+@needs("catalog.read")
 def list_profiles(door: Door, code: str | None = None, cursor: Cursor = None, limit: Limit = 100) -> Page[ProfileOut]:
     """All storage profiles."""
     t = table(StorageProfile)
@@ -95,6 +99,7 @@ def shown(u: Unit, version: ProfileVersion) -> VersionOut:
 
 
 @router.get("/profiles/{profile_id}/versions")
+@needs("catalog.read")
 def list_versions(profile_id: Id, door: Door) -> list[VersionOut]:
     """A profile's versions with their limits."""
     v = table(ProfileVersion)

@@ -101,6 +101,7 @@ def transfer(sublot_id: Id, body: TransferIn, door: Door) -> JSONResponse:
 
 
 @router.get("/sublots/{sublot_id}/custody")
+@needs("custody.read")
 def list_facts(sublot_id: Id, door: Door, cursor: Cursor = None, limit: Limit = 100) -> Page[FactOut]:
     """Every fact ever learned about where the sublot was, in the order of learning."""
     t = table(CustodyFact)
@@ -113,6 +114,7 @@ def list_facts(sublot_id: Id, door: Door, cursor: Cursor = None, limit: Limit = 
 
 
 @router.get("/sublots/{sublot_id}/stays")
+@needs("custody.read")
 def stays(sublot_id: Id, door: Door, known_at: Moment | None = None) -> list[StayOut]:
     """Where the sublot was, from-until; as known now or at `known_at`."""
 
@@ -131,6 +133,7 @@ def retract(fact_id: Id, body: RetractIn, door: Door) -> JSONResponse:
 
 
 @router.get("/zones/{zone_id}/stays")
+@needs("custody.read")
 def zone_stays(
     zone_id: Id,
     door: Door,

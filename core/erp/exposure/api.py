@@ -7,7 +7,7 @@ from fastapi import Query
 from pydantic import AwareDatetime
 
 from core.erp.exposure import service
-from core.erp.kernel.door import routes
+from core.erp.kernel.door import needs, routes
 from core.erp.kernel.errors import Invalid, NotFound
 from core.erp.kernel.http import PROBLEMS, Answer, Door, Figure, Id, Length
 from core.erp.kernel.unit import Unit
@@ -85,12 +85,14 @@ class ReadingOut(Answer):
 
 
 @router.get("/zone-status")
+@needs("exposure.read")
 def zone_status(door: Door) -> list[ZoneStatusOut]:
     """Every zone: last good value, how far it is judged, who stands in it."""
     return door.read(lambda u: [ZoneStatusOut.model_validate(zone) for zone in service.zones(u.conn)])
 
 
 @router.get("/sublots/{sublot_id}/exposure")
+@needs("exposure.read")
 def sublot_exposure(
     sublot_id: Id, door: Door, start: AwareDatetime | None = None, stop: AwareDatetime | None = None
 ) -> ExposureOut:
@@ -106,6 +108,7 @@ def sublot_exposure(
 
 
 @router.get("/readings")
+@needs("exposure.read")
 def readings(
     door: Door,
     point: Annotated[str, Query(examples=["s1/cold/room-1/probe-1/temperature"])],
@@ -133,6 +136,7 @@ def readings(
 
 
 @router.get("/readings/chart")
+@needs("exposure.read")
 def chart(
     door: Door,
     point: str,

@@ -10,7 +10,7 @@ from sqlalchemy import select
 
 from core.erp.kernel import auth, tokens
 from core.erp.kernel.checking import Checks
-from core.erp.kernel.door import KIB, needs, open_to_all, routes
+from core.erp.kernel.door import needs, open_to_all, routes, signed_in_only
 from core.erp.kernel.errors import NotFound, Unauthenticated
 from core.erp.kernel.http import (
     PROBLEMS,
@@ -85,7 +85,7 @@ class Chosen(BaseModel):
 
 
 @router.post("/password", tags=["sign in"])
-@needs(most=16 * KIB)
+@signed_in_only()
 async def choose_password(body: PasswordIn, request: Request, actor: Annotated[Actor, Depends(signed_in)]) -> Chosen:
     """My own choice of a password. Ends all my sessions: sign in again. A one-time password opens this and no more."""
     checks: Checks = request.app.state.checks
@@ -188,7 +188,7 @@ class Me(BaseModel):
 
 
 @router.get("/me", tags=["sign in"])
-@needs()
+@signed_in_only()
 def me(door: Door) -> Me:
     """Who I am, and what I may."""
     actor = door.actor
@@ -204,7 +204,7 @@ def me(door: Door) -> Me:
 
 
 @router.get("/users", tags=["users"])
-@needs("user.manage")
+@needs("user.read")
 def list_users(door: Door, cursor: Cursor = None, limit: Limit = 100) -> Page[UserOut]:
     """All users, in order of their ids."""
 

@@ -6,14 +6,15 @@ request without a token costs nothing, whatever it carries, and who lacks the pe
 
 import asyncio
 import inspect
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from fastapi import APIRouter, Request, Response
-from fastapi.routing import APIRoute
+from fastapi.routing import APIRoute, iter_route_contexts
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
+from starlette.routing import BaseRoute
 from starlette.types import Message as Part
 from starlette.types import Receive, Scope
 
@@ -41,16 +42,25 @@ _WANTS, _BOUND = "_door_wants", "lotwise.bound"
 class Wants:
     """What a route asks of who comes: one of these permits (none: signed in is enough), or nothing at all."""
 
-    permits: tuple[str, ...] = ("read",)
+    permits: tuple[str, ...]
     public: bool = False
     most: int = MOST
 
 
+class NothingAsked(TypeError):
+    """A route says neither which permit it wants nor that it is open to all."""
+
+
 def needs(*permits: str, most: int = MOST) -> Callable[[F], F]:
-    """One of these permits, and at most so many bytes of a body. Without a permit: whoever is signed in, also with a
-    one-time password.
-    """
+    """One of these permits, and at most so many bytes of a body."""
+    if not permits:
+        raise NothingAsked("name a permit, or say `signed_in_only`")
     return _wanting(Wants(permits, most=most))
+
+
+def signed_in_only(*, most: int = 16 * KIB) -> Callable[[F], F]:
+    """Whoever is signed in, also with a one-time password: for what concerns only themselves."""
+    return _wanting(Wants((), most=most))
 
 
 def open_to_all(*, most: int = 16 * KIB) -> Callable[[F], F]:
@@ -67,9 +77,21 @@ def _wanting(wants: Wants) -> Callable[[F], F]:
 
 
 def wants_of(endpoint: Callable[..., Any]) -> Wants:
-    """What the route of this function wants."""
-    found: Wants = getattr(endpoint, _WANTS, Wants())
+    """What the route of this function wants. Raises NothingAsked where it does not say: none is open by oversight."""
+    found: Wants | None = getattr(endpoint, _WANTS, None)
+    if found is None:
+        raise NothingAsked(f"{endpoint.__module__}.{endpoint.__name__} names no permit")
     return found
+
+
+def asked_by(routes: Iterable[BaseRoute]) -> frozenset[str]:
+    """Every permit that any of the routes asks for, those of included routers too."""
+    found: set[str] = set()
+    for context in iter_route_contexts(list(routes)):
+        route = getattr(context, "original_route", context)
+        if isinstance(route, DoorRoute):
+            found.update(wants_of(route.endpoint).permits)
+    return frozenset(found)
 
 
 class DoorRoute(APIRoute):

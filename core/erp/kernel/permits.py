@@ -70,13 +70,13 @@ def permit(name: str, *roles: Role, signing: bool = False, outside: bool = False
 
 
 PERMITS = (
-    permit("read", *INSIDE),
     # Administrators sign no quality decision (design, rule 6): whoever holds this holds no signing permit.
     permit("user.manage", Role.ADMIN),
     permit("user.approve", Role.ADMIN, Role.QA),
     permit("user.read", Role.ADMIN, Role.QA, Role.AUDITOR),
     permit("audit.read", Role.QA, Role.RESPONSIBLE_PERSON, Role.ADMIN, Role.AUDITOR),
     permit("signature.read", *PEOPLE),
+    permit("restoration.read", *INSIDE),
     permit("restoration.sign", Role.QA, signing=True),
 )
 """The kernel's own."""

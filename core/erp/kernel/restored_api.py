@@ -47,6 +47,7 @@ def _journal(request: Request) -> Journal:
 
 
 @router.get("/restorations")
+@needs("restoration.read")
 def list_restorations(request: Request, door: Door) -> list[RestorationOut]:
     """All restorations, newest first, each with what it lacks."""
     r, journal = table(Restoration), _journal(request)

@@ -34,6 +34,7 @@ router = routes(responses=PROBLEMS)
 
 
 @router.get("/lots", tags=["lots"])
+@needs("stock.read")
 def list_lots(
     door: Door, item_id: Sought = None, number: str | None = None, cursor: Cursor = None, limit: Limit = 100
 ) -> Page[LotOut]:
@@ -57,6 +58,7 @@ def add_lot(body: LotIn, door: Door) -> JSONResponse:
 
 
 @router.get("/lots/{lot_id}", tags=["lots"])
+@needs("stock.read")
 def one_lot(lot_id: Id, door: Door) -> LotOut:
     """One lot."""
     return door.read(lambda u: LotOut.model_validate(service.get_lot(u, lot_id)))
@@ -74,6 +76,7 @@ def receive(lot_id: Id, body: ReceiveIn, door: Door) -> JSONResponse:
 
 
 @router.get("/sublots", tags=["sublots"])
+@needs("stock.read")
 def list_sublots(
     door: Door,
     state: Annotated[SublotState | None, Query(examples=["released"])] = None,
@@ -103,12 +106,14 @@ def merge(body: MergeIn, door: Door) -> JSONResponse:
 
 
 @router.get("/sublots/{sublot_id}", tags=["sublots"])
+@needs("stock.read")
 def one_sublot(sublot_id: Id, door: Door) -> SublotOut:
     """One sublot."""
     return door.read(lambda u: queries.one(u, sublot_id))
 
 
 @router.get("/sublots/{sublot_id}/movable", tags=["sublots"])
+@needs("stock.read")
 def movable(
     sublot_id: Id,
     purpose: Purpose,
@@ -175,6 +180,7 @@ for _move, _summary in (
 
 
 @router.get("/sublots/{sublot_id}/genealogy", tags=["sublots"])
+@needs("stock.read")
 def genealogy(sublot_id: Id, door: Door) -> list[EdgeOut]:
     """What it was made of and what was made of it, directly."""
     g = table(Genealogy)

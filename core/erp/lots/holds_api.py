@@ -16,6 +16,7 @@ router = routes(tags=["holds"], responses=PROBLEMS)
 
 
 @router.get("/holds")
+@needs("stock.read")
 def list_holds(
     door: Door,
     sublot_id: Sought = None,
@@ -45,6 +46,7 @@ def list_holds(
 
 
 @router.get("/holds/{hold_id}")
+@needs("stock.read")
 def one_hold(hold_id: Id, door: Door) -> HoldOut:
     """One hold."""
 
@@ -78,6 +80,7 @@ def lift(hold_id: Id, body: ReasonIn, door: Door) -> JSONResponse:
 
 
 @router.get("/sublots/{sublot_id}/restrictions")
+@needs("stock.read")
 def list_restrictions(sublot_id: Id, door: Door) -> list[RestrictionOut]:
     """Conditions on a sublot's use, lifted ones included."""
     r = table(Restriction)

@@ -34,6 +34,7 @@ def _context(given: Context | None) -> dict[str, Any]:
 
 
 @router.get("/moves")
+@needs("stock.read")
 def list_moves(
     door: Door,
     sublot_id: Sought = None,
@@ -134,6 +135,7 @@ def reserve(sublot_id: Id, body: ReserveIn, door: Door) -> JSONResponse:
 
 
 @router.get("/reservations")
+@needs("stock.read")
 def list_reservations(
     door: Door,
     sublot_id: Sought = None,
@@ -187,6 +189,7 @@ def resume(reservation_id: Id, door: Door) -> JSONResponse:
 
 
 @router.get("/stock-tasks")
+@needs("stock.read")
 def list_tasks(
     door: Door,
     open_only: bool = True,

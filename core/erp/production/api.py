@@ -42,6 +42,7 @@ _c, _b, _o = table(WorkCentre), table(Bom), table(WorkOrder)
 
 
 @router.get("/work-centres")
+@needs("production.read")
 def list_centres(door: Door, cursor: Cursor = None, limit: Limit = 100) -> Page[CentreOut]:
     """All work centres."""
 
@@ -84,6 +85,7 @@ def _bom(u: Unit, bom_id: int) -> BomOut:
 
 
 @router.get("/boms")
+@needs("production.read")
 def list_boms(door: Door, item_id: Sought = None, cursor: Cursor = None, limit: Limit = 100) -> Page[BomOut]:
     """Bills of material."""
     where = [_b.c.item_id == item_id] if item_id is not None else []
@@ -115,6 +117,7 @@ def create_bom(body: BomIn, door: Door) -> JSONResponse:
 
 
 @router.get("/work-orders")
+@needs("production.read")
 def list_orders(
     door: Door,
     state: Annotated[list[OrderState] | None, Query(examples=[["released", "running"]])] = None,
@@ -151,6 +154,7 @@ def plan(body: OrderIn, door: Door) -> JSONResponse:
 
 
 @router.get("/work-orders/{order_id}")
+@needs("production.read")
 def one_order(order_id: Id, door: Door) -> OrderDetail:
     """One work order."""
     return door.read(lambda u: detail(u, order_id))

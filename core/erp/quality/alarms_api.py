@@ -21,6 +21,7 @@ _ALARMS = select(_a, _z.c.address.label("zone")).join_from(_a, _z, _z.c.id == _a
 
 
 @router.get("/alarms")
+@needs("quality.read")
 def list_alarms(
     door: Door,
     state: AlarmState | None = None,
@@ -63,6 +64,7 @@ def acknowledge(alarm_id: Id, door: Door) -> JSONResponse:
 
 
 @router.get("/alarm-modes")
+@needs("quality.read")
 def list_modes(door: Door) -> list[ModeOut]:
     """What is, or was last, shelved, suppressed or out of service, by zone and kind."""
     query = select(_m).order_by(_m.c.zone_id, _m.c.kind)

@@ -46,6 +46,7 @@ _e, _s = table(Excursion), table(Sublot)
 
 
 @router.get("/excursions")
+@needs("quality.read")
 def list_excursions(
     door: Door,
     state: Annotated[list[ExcursionState] | None, Query(examples=[["open", "ended"]])] = None,
@@ -79,6 +80,7 @@ def list_excursions(
 
 
 @router.get("/excursions/{excursion_id}")
+@needs("quality.read")
 def one_excursion(excursion_id: Id, door: Door) -> ExcursionDetail:
     """One excursion with its holds, its dispositions and what may be done next.
 
@@ -137,6 +139,7 @@ def close(excursion_id: Id, door: Door) -> JSONResponse:
 
 
 @router.get("/sublots/{sublot_id}/release-review")
+@needs("quality.read")
 def release_review(sublot_id: Id, door: Door) -> Reviewed:
     """What a release would sign, and every reason against it: signed, and automatic."""
 
@@ -167,6 +170,7 @@ def auto_release(sublot_id: Id, door: Door) -> JSONResponse:
 
 
 @router.get("/batch-releases")
+@needs("quality.read")
 def list_releases(door: Door, sublot_id: Sought = None, cursor: Cursor = None, limit: Limit = 100) -> Page[ReleaseOut]:
     """Releases, newest first, with the record each has signed."""
     b = table(BatchRelease)
@@ -180,6 +184,7 @@ def list_releases(door: Door, sublot_id: Sought = None, cursor: Cursor = None, l
 
 
 @router.get("/deviations")
+@needs("quality.read")
 def list_deviations(
     door: Door,
     state: DeviationState | None = None,
@@ -224,6 +229,7 @@ _QUEUE = {
 
 
 @router.get("/quality/queue")
+@needs("quality.read")
 def queue(door: Door, limit: Limit = 100) -> Queue:
     """What waits for QA: counts, and the undecided excursions, those whose goods are longest unsure first."""
 

@@ -40,6 +40,7 @@ _INCIDENTS = (
 
 
 @router.get("/incidents")
+@needs("quality.read")
 def list_incidents(
     door: Door,
     kind: IncidentKind | None = None,
@@ -63,6 +64,7 @@ def list_incidents(
 
 
 @router.get("/incidents/{incident_id}")
+@needs("quality.read")
 def one_incident(incident_id: Id, door: Door) -> IncidentOut:
     """One incident; its excursions: GET /api/v1/excursions?incident_id=…"""
 

@@ -69,6 +69,7 @@ class StartIn(Body):
 
 
 @router.get("/work-centres/{code}/dispatch-list")
+@needs("schedule.read")
 def dispatch_list(code: str, door: Door) -> DispatchListOut:
     """Ready orders of a work centre, by due date and priority."""
     return door.read(lambda u: DispatchListOut.model_validate(service.dispatch_list(u, code)))

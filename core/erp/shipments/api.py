@@ -44,6 +44,7 @@ _s, _l, _t, _f = table(Shipment), table(ShipmentLine), table(StockTask), table(F
 
 
 @router.get("/shipments")
+@needs("shipment.read")
 def list_shipments(
     door: Door,
     state: Annotated[list[ShipmentState] | None, Query(examples=[["in_transit"]])] = None,
@@ -94,6 +95,7 @@ def create(body: ShipmentIn, door: Door) -> JSONResponse:
 
 
 @router.get("/shipments/{shipment_id}")
+@needs("shipment.read")
 def one_shipment(shipment_id: Id, door: Door) -> ShipmentDetail:
     """One shipment with its lines, legs, loggers and every hold on it or its goods."""
     return door.read(lambda u: detail(u, shipment_id))
@@ -232,6 +234,7 @@ def returned(line_id: Id, body: ReturnIn, door: Door) -> JSONResponse:
 
 
 @router.get("/tasks")
+@needs("shipment.read")
 def list_tasks(
     door: Door, kind: TaskKind | None = None, *, done: bool = False, cursor: Cursor = None, limit: Limit = 100
 ) -> Page[TaskOut]:
@@ -256,6 +259,7 @@ def list_tasks(
 
 
 @router.get("/field-actions")
+@needs("shipment.read")
 def list_field_actions(
     door: Door, state: FieldActionState | None = "open", cursor: Cursor = None, limit: Limit = 100
 ) -> Page[FieldActionOut]:
@@ -270,6 +274,7 @@ def list_field_actions(
 
 
 @router.get("/field-actions/{action_id}")
+@needs("shipment.read")
 def one_field_action(action_id: Id, door: Door) -> FieldActionOut:
     """One field action."""
     return door.read(lambda u: field_action(u, action_id))
