@@ -26,7 +26,7 @@ from core.telemetry.address import partition_of
 from core.telemetry.batch import Body, Header, Watermark, digest, encode_body, pack
 from core.telemetry.connection import hang_up
 from core.telemetry.reading import Reading
-from lotwise.bench.figures import figure, resident
+from lotwise.bench.figures import busy_of, figure, resident
 from lotwise.bench.plant import BENCH_KEYS, Plant, build
 from lotwise.bench.workers import drained
 from lotwise.embedded.nats import EmbeddedNats
@@ -152,7 +152,7 @@ class Size:
 
 
 def run(size: Size) -> None:
-    """Prints `readings_per_s`, `cpu_s_per_million` and, for one worker, `rss_growth_mb`."""
+    """Prints `readings_per_s`, `cpu_s_per_million`, the servers' beside it and, for one worker, `rss_growth_mb`."""
     # not a day ago: a worker that is a process also runs the timer that stands in for a gateway silent for so long
     span = timedelta(seconds=-(-size.readings // size.zones))
     start = (datetime.now(UTC) - span).replace(minute=0, second=0, microsecond=0)
@@ -175,20 +175,21 @@ def run(size: Size) -> None:
 
             expected = asyncio.run(fill())
             memory: list[float] = []
+            pids = [pid for pid in (postgres.pid, server.pid) if pid is not None]
             if size.workers == 1:
-                busy = _busy()
+                busy, serving = _busy(), busy_of(pids)
                 seconds, memory = asyncio.run(_drain(engine, settings, expected, size.readings))
-                cpu = _busy() - busy
+                cpu, servers = _busy() - busy, busy_of(pids) - serving
             else:
                 env = {"LOTWISE_DATABASE_URL": postgres.url(), "LOTWISE_NATS_URL": server.url}
-                seconds, cpu = drained(engine, folder, env, size.workers, expected)
+                seconds, cpu, servers = drained(engine, folder, env, size.workers, expected, pids)
             with engine.connect() as conn:
                 landed = conn.execute(text("SELECT count(*) FROM reading")).scalar_one()
         finally:
             engine.dispose()
             server.stop()
             postgres.stop()
-    _say(size, landed, seconds, cpu, memory)
+    _say(size, landed, seconds, (cpu, servers), memory)
 
 
 def _busy() -> float:
@@ -196,7 +197,7 @@ def _busy() -> float:
     return used.ru_utime + used.ru_stime
 
 
-def _say(size: Size, landed: int, seconds: float, cpu: float, memory: list[float]) -> None:
+def _say(size: Size, landed: int, seconds: float, cpu: tuple[float, float], memory: list[float]) -> None:
     method = METHOD.format(
         zones=size.zones,
         profiles=PROFILES,
@@ -207,13 +208,10 @@ def _say(size: Size, landed: int, seconds: float, cpu: float, memory: list[float
         load=os.getloadavg()[0],
     )
     figure("ingest", "readings_per_s", landed / seconds, "1/s", landed, method)
-    figure(
-        "ingest",
-        "cpu_s_per_million",
-        cpu / landed * 1e6,
-        "s",
-        landed,
-        "processor time of the workers for a million readings; PostgreSQL's and the stream's are left out",
-    )
+    for metric, spent, whose in (
+        ("cpu_s_per_million", cpu[0], "the workers for a million readings; PostgreSQL's and the stream's are left out"),
+        ("servers_cpu_s_per_million", cpu[1], "PostgreSQL and the stream meanwhile, for a million readings"),
+    ):
+        figure("ingest", metric, spent / landed * 1e6, "s", landed, f"processor time of {whose}")
     if memory:
         figure("ingest", "rss_growth_mb", memory[-1] - memory[len(memory) // 2], "MiB", landed, _growth(memory))

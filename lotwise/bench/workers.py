@@ -3,27 +3,29 @@
 import os
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
 from sqlalchemy import Connection, Engine, text
 
 from core.telemetry.address import PARTITIONS
+from lotwise.bench.figures import busy_of
 from lotwise.embedded.process import ServerProcess
 
 COMMAND = "from lotwise.cli import main; main()"
 PATIENCE = 600.0
 """Seconds that the workers may take, at most."""
-_TICKS = os.sysconf("SC_CLK_TCK")
 _HOLD = text("SELECT pg_advisory_lock(1281852233, p) FROM generate_series(0, :last) p")
 _LET_GO = text("SELECT pg_advisory_unlock_all()")
 _SHARES = text("SELECT count(*) FROM ingest_lease GROUP BY worker")
 _LANDED = text("SELECT count(*) FROM batch")
 
 
-def drained(engine: Engine, folder: Path, env: Mapping[str, str], workers: int, expected: int) -> tuple[float, float]:
-    """(seconds, processor seconds of all workers) until so many batches are committed.
+def drained(
+    engine: Engine, folder: Path, env: Mapping[str, str], workers: int, expected: int, servers: Sequence[int]
+) -> tuple[float, float, float]:
+    """(seconds, processor seconds of all workers, those of the servers) until so many batches are committed.
 
     The partitions are locked, as by a fold, until every worker has its share of them: all begin at once. The seconds
     are reckoned from the pace after the first quarter, in which the workers learn of the zones. Raises TimeoutError.
@@ -35,14 +37,14 @@ def drained(engine: Engine, folder: Path, env: Mapping[str, str], workers: int, 
         fair = -(-PARTITIONS // workers)
         with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as conn:
             _until(lambda: _even(conn, workers, fair))
-            busy = sum(map(_busy, running))
+            busy, serving = busy_of(running), busy_of(servers)
             held.execute(_LET_GO)
             held.rollback()
             early = _until(lambda: landed if (landed := conn.execute(_LANDED).scalar_one()) >= expected / 4 else 0)
             begun = time.perf_counter()
             _until(lambda: conn.execute(_LANDED).scalar_one() >= expected)
             paced = (time.perf_counter() - begun) * expected / max(expected - early, 1)
-            return paced, sum(map(_busy, running)) - busy
+            return paced, busy_of(running) - busy, busy_of(servers) - serving
 
 
 def _even(conn: Connection, workers: int, fair: int) -> bool:
@@ -73,9 +75,3 @@ def _worker(stack: ExitStack, folder: Path, env: Mapping[str, str], name: str) -
     if pid is None:
         raise RuntimeError(f"{name} ended at once: {process.tail()}")
     return pid
-
-
-def _busy(pid: int) -> float:
-    """Processor seconds of a process so far, threads included (proc(5): fields 14 and 15, after the name)."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / _TICKS
