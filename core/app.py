@@ -39,11 +39,6 @@ def check_declarations() -> None:
     workflows()
 
 
-def _asked_by_moves() -> set[str]:
-    """The permits that any life cycle's moves ask for."""
-    return {permit for cycle in workflows().values() for move in cycle.moves.values() for permit in move.permits}
-
-
 def build_events() -> Events:
     """Everybody's handlers. Raises MissingHandlers when an event lacks one it requires: the core must not start."""
     events = Events()
@@ -164,5 +159,5 @@ def create_app(
     app.include_router(_own_routes(settings, health))
     for module in modules.found("api"):
         app.include_router(module.router, prefix="/api/v1")
-    permits.check(asked_by(app.router.routes) | _asked_by_moves())
+    permits.check(asked_by(app.router.routes))
     return app

@@ -134,6 +134,19 @@ BEGIN
 END $$
 """
 
+# whose goods these are while they are under way: the last site's, until they stand somewhere else
+_SITE = """
+CREATE OR REPLACE FUNCTION lotwise_sublot_site() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    NEW.site_id := (SELECT z.site_id FROM zone z WHERE z.id = NEW.zone_id);
+    RETURN NEW;
+END $$
+"""
+_ON_SITE = """
+CREATE TRIGGER sublot_site BEFORE INSERT OR UPDATE OF zone_id ON sublot
+FOR EACH ROW WHEN (NEW.zone_id IS NOT NULL) EXECUTE FUNCTION lotwise_sublot_site()
+"""
+
 _RESTRICTION = """
 CREATE OR REPLACE FUNCTION lotwise_guard_restriction() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
@@ -240,6 +253,8 @@ DDL: tuple[str, ...] = (
     _ON_RESERVATION,
     _HOLD,
     "CREATE TRIGGER hold_guard BEFORE UPDATE ON hold FOR EACH ROW EXECUTE FUNCTION lotwise_guard_hold()",
+    _SITE,
+    _ON_SITE,
     _RESTRICTION,
     _ON_RESTRICTION,
     _GENEALOGY,

@@ -39,7 +39,8 @@ class Sublot(SQLModel, table=True):
     """A quantity of one lot with one place or handling unit, one status and one history.
 
     States: expected, quarantine, released, rejected, reworked, returned, destroyed. `zone_id` is where it is now
-    (written by custody; None: not with us). Quantity on hand is the ledger's sum, never a column here.
+    (written by custody; None: not with us), `site_id` that zone's site, or the last one while it is under way (trigger
+    sublot_site): None only for what never stood anywhere. Quantity on hand is the ledger's sum, never a column here.
     """
 
     __tablename__ = "sublot"
@@ -48,6 +49,7 @@ class Sublot(SQLModel, table=True):
             "state IN ('expected', 'quarantine', 'released', 'rejected', 'reworked', 'returned', 'destroyed')"
         ),
         Index("sublot_zone", "zone_id"),
+        Index("sublot_site", "site_id", "id"),
     )
 
     id: int = identity()
@@ -55,6 +57,7 @@ class Sublot(SQLModel, table=True):
     lot_id: int = ref(index=True)
     state: str = "quarantine"
     zone_id: int | None = ref(nullable=True)
+    site_id: int | None = ref(nullable=True)
     handling_unit: str | None = None
     serial: str | None = None
     created_at: datetime = moment()

@@ -839,6 +839,17 @@ END $$
 CREATE TRIGGER hold_guard BEFORE UPDATE ON hold FOR EACH ROW EXECUTE FUNCTION lotwise_guard_hold()
     ''',
     r'''
+CREATE OR REPLACE FUNCTION lotwise_sublot_site() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    NEW.site_id := (SELECT z.site_id FROM zone z WHERE z.id = NEW.zone_id);
+    RETURN NEW;
+END $$
+    ''',
+    r'''
+CREATE TRIGGER sublot_site BEFORE INSERT OR UPDATE OF zone_id ON sublot
+FOR EACH ROW WHEN (NEW.zone_id IS NOT NULL) EXECUTE FUNCTION lotwise_sublot_site()
+    ''',
+    r'''
 CREATE OR REPLACE FUNCTION lotwise_guard_restriction() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
     before restriction := OLD;
@@ -2114,6 +2125,7 @@ def upgrade() -> None:
     sa.Column('lot_id', sa.BigInteger(), nullable=False),
     sa.Column('state', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
     sa.Column('zone_id', sa.BigInteger(), nullable=True),
+    sa.Column('site_id', sa.BigInteger(), nullable=True),
     sa.Column('handling_unit', sqlmodel.sql.sqltypes.AutoString(), nullable=True),
     sa.Column('serial', sqlmodel.sql.sqltypes.AutoString(), nullable=True),
     sa.Column('created_at', sa.DateTime(timezone=True), nullable=False),
@@ -2122,6 +2134,7 @@ def upgrade() -> None:
     sa.UniqueConstraint('code')
     )
     op.create_index(op.f('ix_sublot_lot_id'), 'sublot', ['lot_id'], unique=False)
+    op.create_index('sublot_site', 'sublot', ['site_id', 'id'], unique=False)
     op.create_index('sublot_zone', 'sublot', ['zone_id'], unique=False)
     op.create_table('work_centre',
     sa.Column('id', sa.BigInteger(), autoincrement=True, nullable=False),
