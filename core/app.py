@@ -11,11 +11,11 @@ from sqlalchemy import Engine
 
 from core.background import background, compare_with_witness
 from core.erp.kernel import guarded, modules, permits, problems
-from core.erp.kernel.checking import Checks
-from core.erp.kernel.door import asked_by, posts, uploads
+from core.erp.kernel.door import asked_by, post_limiter, upload_limiter
 from core.erp.kernel.events import Event, Events
-from core.erp.kernel.guards import DOCS, Guards
+from core.erp.kernel.middleware import DOCS, RequestGuard
 from core.erp.kernel.outbox import Outbox
+from core.erp.kernel.password_checks import PasswordChecks
 from core.erp.kernel.proxies import TrustedProxies
 from core.erp.kernel.workflow import workflows
 from core.health import OK, DatabaseProbe, Health, Probe, RoomProbe, disk_probe
@@ -112,7 +112,7 @@ def create_app(
     key = settings.signing_key()
     events = events if events is not None else build_events()
     outbox = outbox if outbox is not None else build_outbox()
-    checks = Checks(engine)
+    checks = PasswordChecks(engine)
 
     working = background(settings, engine, events, outbox) if run_background else None
     database = DatabaseProbe(engine)
@@ -152,8 +152,8 @@ def create_app(
     )
     app.state.settings, app.state.engine, app.state.events = settings, engine, events
     app.state.outbox, app.state.signing_key, app.state.checks = outbox, key, checks
-    app.state.posts, app.state.uploads = posts(), uploads()
-    app.add_middleware(Guards)
+    app.state.post_limiter, app.state.upload_limiter = post_limiter(), upload_limiter()
+    app.add_middleware(RequestGuard)
     app.add_middleware(TrustedProxies, trusted=settings.proxies)
     problems.install(app)
     app.include_router(_own_routes(settings, health))

@@ -12,7 +12,7 @@ from core.erp.kernel.audit import BehindWitness, Sealer
 from core.erp.kernel.auth import now_utc
 from core.erp.kernel.events import Events
 from core.erp.kernel.outbox import Outbox
-from core.erp.kernel.witness import HEADS, Witness
+from core.erp.kernel.witness import WITNESS_FILE, Witness
 from core.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -129,21 +129,21 @@ class Background:
 def compare_with_witness(settings: Settings, engine: Engine) -> None:
     """At a start, before anybody is served: a database behind its witness refuses intentions from the first request."""
     with contextlib.suppress(BehindWitness):  # it is written down and told; the core serves, and facts are posted
-        Sealer(engine, Witness(settings.data_dir / HEADS)).compare(now_utc())
+        Sealer(engine, Witness(settings.data_dir / WITNESS_FILE)).compare(now_utc())
 
 
 def background(settings: Settings, engine: Engine, events: Events, outbox: Outbox) -> Background:
     """The sealer and the outbox's runner, not yet started."""
     leader = Leader(engine)
-    sealer = Sealer(engine, Witness(settings.data_dir / HEADS))
+    sealer = Sealer(engine, Witness(settings.data_dir / WITNESS_FILE))
 
     def runner(names: Sequence[str]) -> Callable[[], object]:
         return lambda: outbox.run(engine, events, names=names)
 
     loops = [
         Loop("sealer", lambda: sealer.seal(now_utc()), SEAL_EVERY, leader.leads),
-        Loop("outbox", runner(outbox.inside_names), RUN_EVERY, leader.leads),
+        Loop("outbox", runner(outbox.internal_names), RUN_EVERY, leader.leads),
         # Another server that is slow or away holds up nothing of ours.
-        Loop("outbox outward", runner(outbox.outward_names), RUN_EVERY, leader.leads),
+        Loop("outbox external", runner(outbox.external_names), RUN_EVERY, leader.leads),
     ]
     return Background(leader, loops)

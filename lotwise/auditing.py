@@ -11,12 +11,12 @@ from rich.console import Console
 from sqlalchemy import Engine, select, text
 
 from core.app import build_events
-from core.erp.kernel.audit import Sealer, newest
+from core.erp.kernel.audit import Sealer, newest_seal
+from core.erp.kernel.audit_verification import Finding, VerificationProgress, verify
 from core.erp.kernel.model import AuditSeal
 from core.erp.kernel.tables import table
 from core.erp.kernel.unit import system, transact
-from core.erp.kernel.verifying import Checked, Finding, verify
-from core.erp.kernel.witness import HEADS, Head, Witness
+from core.erp.kernel.witness import WITNESS_FILE, Head, Witness
 from core.settings import Settings
 from lotwise.runtime import in_words, servers
 
@@ -51,7 +51,7 @@ class Verdict:
 
 def examine(engine: Engine, witness: Witness, now: datetime | None = None) -> Verdict:
     """Reads the whole trail as it stands at one instant."""
-    checked = Checked()
+    checked = VerificationProgress()
     with engine.connect().execution_options(isolation_level="REPEATABLE READ") as conn:
         if conn.scalar(text("SELECT to_regclass('audit_seal')")) is None:
             return Verdict(0, 0, 0, [])
@@ -75,7 +75,7 @@ def verify_trail(*, as_json: Annotated[bool, typer.Option("--json", help="One JS
     conf = _settings()
     with in_words(), servers(conf, stream=False, user="audit verify") as found:
         engine = found.engine(1)
-        verdict = examine(engine, Witness(conf.data_dir / HEADS))
+        verdict = examine(engine, Witness(conf.data_dir / WITNESS_FILE))
         engine.dispose()
     if as_json:
         print(json.dumps({"whole": verdict.whole, **asdict(verdict)}))
@@ -94,7 +94,7 @@ def adopt(reason: Annotated[str, typer.Option(help="Why the old witness is gone;
     told any more. Refused while there is a witness, and for a trail that is not whole.
     """
     conf = _settings()
-    witness = Witness(conf.data_dir / HEADS)
+    witness = Witness(conf.data_dir / WITNESS_FILE)
     with in_words(), servers(conf, stream=False, user="audit adopt") as found:
         engine = found.engine(2)
         try:
@@ -117,7 +117,7 @@ def begin_witness(engine: Engine, witness: Witness, reason: str, now: datetime) 
         wrong = verify(conn)
         seals = table(AuditSeal)
         heads = [Head(*row) for row in conn.execute(select(seals.c.number, seals.c.hash).order_by(seals.c.number))]
-        last = newest(conn)
+        last = newest_seal(conn)
     if wrong:
         return f"the trail is not whole: {wrong[0].kind}: {wrong[0].detail} ({len(wrong)} findings)"
     transact(

@@ -146,7 +146,7 @@ def _embedded(settings: Settings, what: str, variable: str, binary: Callable[[],
 
 def _audit(settings: Settings) -> Finding:
     """Whether the audit trail is whole; that of embedded servers only while they run."""
-    from core.erp.kernel.witness import HEADS, Witness
+    from core.erp.kernel.witness import WITNESS_FILE, Witness
     from lotwise.auditing import examine as read_trail
     from lotwise.embedded.lease import ask_status
     from lotwise.runtime import servers
@@ -156,7 +156,7 @@ def _audit(settings: Settings) -> Finding:
     try:
         with servers(settings, stream=False, user="doctor") as found:
             engine = found.engine(1)
-            verdict = read_trail(engine, Witness(settings.data_dir / HEADS))
+            verdict = read_trail(engine, Witness(settings.data_dir / WITNESS_FILE))
             engine.dispose()
     except (OperationalError, ServerFailed) as error:
         return Finding("audit trail", None, f"cannot be read: {getattr(error, 'orig', error)}".strip())

@@ -18,7 +18,7 @@ from core.app import build_events
 from core.erp.exposure.judge.judge import Judge
 from core.erp.exposure.judge.timer import Later, Patience, blind, follow_silence, in_force, stand_in
 from core.erp.kernel.events import Events
-from core.erp.kernel.forgetting import forget
+from core.erp.kernel.retention import delete_expired
 from core.erp.kernel.unit import Unit, system, transact
 from core.ingest.headers import fold_headers, forget_headers
 from core.ingest.shipping import prune, run_shipper
@@ -120,7 +120,7 @@ def tidy(engine: Engine, now: datetime, *, behind: bool) -> None:
     behind the weeks that are shipped and no longer hot are dropped, and then the headers of their batches.
     """
     fold_headers(engine, now)
-    forget(engine, now)
+    delete_expired(engine, now)
     if behind and prune(engine, now):
         forget_headers(engine, now)
 

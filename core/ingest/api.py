@@ -11,8 +11,21 @@ from sqlalchemy import select, text
 from core.erp.exposure.judge.judge import Judge
 from core.erp.kernel.auth import now_utc
 from core.erp.kernel.door import needs, routes
-from core.erp.kernel.http import PROBLEMS, Answer, Body, Cursor, Door, Length, Limit, Page, Ref, SignIn, Text, paged
-from core.erp.kernel.signatures import Act, Proof, Signing, take_pen
+from core.erp.kernel.http import (
+    PROBLEMS,
+    Answer,
+    Body,
+    Cursor,
+    Door,
+    Duration,
+    Limit,
+    Page,
+    Ref,
+    SignIn,
+    Text,
+    paginate,
+)
+from core.erp.kernel.signatures import Act, Proof, Signing, begin_signing
 from core.erp.kernel.tables import table
 from core.erp.kernel.unit import Unit
 from core.ingest import imports_api, unknown_api
@@ -39,13 +52,13 @@ class LagOut(Answer):
 
     unshipped_batches: int
     unshipped_readings: int
-    oldest_unshipped: Length | None
+    oldest_unshipped: Duration | None
     dead_letters: dict[str, int]
     pending_watermarks: int
     runs_with_holes: int
     stopped: list[StoppedOut]
     alarms: int
-    quiet: dict[str, Length]
+    quiet: dict[str, Duration]
     unowned: list[int]
 
 
@@ -93,7 +106,7 @@ def read_dead_letters(
         where.append(t.c.replayed_at.is_(None))
 
     def work(u: Unit) -> Page[DeadLetterOut]:
-        rows, following = paged(u, select(t).where(*where), t.c.id, cursor, limit, newest_first=True)
+        rows, following = paginate(u, select(t).where(*where), t.c.id, cursor, limit, newest_first=True)
         items = [DeadLetterOut.model_validate({**row._mapping, "raw": bytes(row.raw).hex()}) for row in rows]  # noqa: SLF001 - SQLAlchemy's public way to a row's dict
         return Page(items=items, next=following)
 
@@ -178,7 +191,7 @@ def read_conflicts(
         query = query.where(c.c.at < stop)
 
     def work(u: Unit) -> Page[ConflictOut]:
-        rows, following = paged(u, query, c.c.id, cursor, limit, newest_first=True)
+        rows, following = paginate(u, query, c.c.id, cursor, limit, newest_first=True)
         return Page(items=[_conflict(row._mapping) for row in rows], next=following)  # noqa: SLF001 - see above
 
     return door.read(work)
@@ -229,7 +242,7 @@ def read_alarms(
     query = select(t).where(t.c.cleared_at.is_(None)) if standing else select(t)
 
     def work(u: Unit) -> Page[IngestAlarmOut]:
-        rows, following = paged(u, query, t.c.id, cursor, limit, newest_first=True)
+        rows, following = paginate(u, query, t.c.id, cursor, limit, newest_first=True)
         return Page(items=[IngestAlarmOut.model_validate(row) for row in rows], next=following)
 
     return door.read(work)
@@ -267,7 +280,7 @@ def read_epochs(door: Door, gateway: str | None = None, cursor: Cursor = None, l
         query = query.where(e.c.gateway == gateway)
 
     def work(u: Unit) -> Page[EpochOut]:
-        rows, following = paged(u, query, e.c.id, cursor, limit, newest_first=True)
+        rows, following = paginate(u, query, e.c.id, cursor, limit, newest_first=True)
         return Page(items=[EpochOut.model_validate(row) for row in rows], next=following)
 
     return door.read(work)
@@ -297,7 +310,7 @@ async def close(gateway: str, epoch: str, body: CloseIn, door: Door) -> JSONResp
     act = Act("spool lost, epoch closed", "epoch", (name,), reason)
 
     def work(u: Unit, proof: Proof) -> ClosedOut:
-        signature = take_pen(u, proof, act).sign(name, epoch_record(u.conn, gateway, epoch))
+        signature = begin_signing(u, proof, act).sign(name, epoch_record(u.conn, gateway, epoch))
         done = close_epoch(u, Judge(), gateway, epoch, reason=reason, signature_id=signature.id)
         return ClosedOut(
             gateway=gateway, epoch=epoch, through=done["through"], missing=done["missing"], signature_id=signature.id

@@ -42,7 +42,7 @@ def _order(body: ImportIn) -> Order:
 
 
 @router.post("/imports", status_code=201, response_model=ImportOut)
-@needs("logger.import", most=65 * MIB)
+@needs("logger.import", max_body=65 * MIB)
 def post_import(body: ImportIn, door: Door, request: Request) -> JSONResponse:
     """Lands a recorder's readings, binds them to the goods it was with, judges, and says what came of it.
 
@@ -64,7 +64,7 @@ def post_import(body: ImportIn, door: Door, request: Request) -> JSONResponse:
     response_model=FileImportOut,
     openapi_extra={"requestBody": {"required": True, "content": {"multipart/form-data": FORM}}},
 )
-@needs("logger.import", most=65 * MIB)
+@needs("logger.import", max_body=65 * MIB)
 async def post_file(request: Request, door: Door) -> JSONResponse:
     """As `/imports`, with the device's own file: a Fridge-tag or Q-tag text report, or a table (CSV), plain or gzip.
 
@@ -72,13 +72,13 @@ async def post_file(request: Request, door: Door) -> JSONResponse:
     `curl -H "Authorization: Bearer …" -F file=@130500109088.txt -F shipment=SH-1 …/api/v1/imports/files`
     """
     state = request.app.state
-    async with state.uploads.turn(door.actor.login, asyncio.Lock()), form_of(request) as form:
-        door = door.asking(await asyncio.to_thread(form.digest))
+    async with state.upload_limiter.slot(door.actor.login, asyncio.Lock()), form_of(request) as form:
+        door = door.for_content(await asyncio.to_thread(form.digest))
         upload = await read_upload(form.name, form.file, form.fields, now_utc())
     work = partial(import_file, upload=upload, live=state.settings.instance == "live")
     tried = partial(rehearsed, work=work)
     dry_run = upload.fields.dry_run
-    return await door.posted(tried if dry_run else work, status=200 if dry_run else 201)
+    return await door.post_async(tried if dry_run else work, status=200 if dry_run else 201)
 
 
 def _post(door: DoorKeeper, dry_run: bool, work: Callable[[Unit], ImportOut]) -> JSONResponse:

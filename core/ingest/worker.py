@@ -15,8 +15,8 @@ from nats.aio.msg import Msg
 from sqlalchemy import Engine
 from sqlalchemy.exc import OperationalError
 
-from core.erp.kernel.collecting import uncollected
 from core.erp.kernel.events import Events
+from core.erp.kernel.gc_pause import gc_paused
 from core.erp.kernel.unit import Unit, system, transact
 from core.ingest import leases
 from core.ingest.alarms import clear_stopped, raise_stopped
@@ -231,7 +231,7 @@ class IngestWorker:
                 clear_stopped(u, partition)
             return done
 
-        with uncollected():
+        with gc_paused():
             return transact(self._engine, ACTOR, self._events, work)
 
     async def _stop(self, client: Client, partition: int, messages: Sequence[Msg], problem: Exception) -> None:

@@ -14,7 +14,7 @@ from grafana_api.grafana_api import GrafanaClientError, GrafanaException
 from grafana_api.grafana_face import GrafanaFace
 from requests.exceptions import RequestException
 
-from core.erp.kernel.outbox import Message, TryAgain
+from core.erp.kernel.outbox import OutboxMessage, RetryLater
 
 TIMEOUT = 5.0
 TAG = "lotwise"
@@ -35,9 +35,9 @@ def _translated(what: str) -> Any:
         detail = f"Grafana, {what}: {error.status_code} {error.message}"
         if isinstance(error, GrafanaClientError) and error.status_code in _DATA_REFUSED:
             raise AnnotationRefused(detail) from error
-        raise TryAgain(detail) from error
+        raise RetryLater(detail) from error
     except RequestException as error:
-        raise TryAgain(f"Grafana, {what}: {type(error).__name__}: {error}") from error
+        raise RetryLater(f"Grafana, {what}: {type(error).__name__}: {error}") from error
 
 
 class Annotator:
@@ -60,7 +60,7 @@ class Annotator:
         """Closes the connections."""
         self._face.api.s.close()
 
-    def excursion_opened(self, message: Message) -> None:
+    def excursion_opened(self, message: OutboxMessage) -> None:
         """An annotation from the instant the limit broke; over the whole span if it has ended already."""
         p = message.payload
         start = _time(p.get("broke_at")) or message.at
@@ -72,21 +72,21 @@ class Annotator:
         tags = ["excursion", *_tags(p, "certainty", "zone_id", "sublot_id", "incident_id")]
         self._begin(message, f"excursion:{message.key}", start, stop, text, tags)
 
-    def excursion_ended(self, message: Message) -> None:
+    def excursion_ended(self, message: OutboxMessage) -> None:
         """Ends the excursion's annotation when it was so, whenever that was learned, which the text says."""
         stop = _time(message.payload.get("ended_at")) or message.at
         text = f"Excursion {message.key} ended {_text(stop)}, known {_text(message.at)}"
         self._end(message, f"excursion:{message.key}", stop, "ended", text)
 
-    def excursion_reopened(self, message: Message) -> None:
+    def excursion_reopened(self, message: OutboxMessage) -> None:
         """Late data show it goes on: the annotation is a point again until it ends."""
         self._revise(message, None)
 
-    def excursion_revised(self, message: Message) -> None:
+    def excursion_revised(self, message: OutboxMessage) -> None:
         """Late data show that it broke or ended at another time: the annotation moves there."""
         self._revise(message, _time(message.payload.get("ended_at")))
 
-    def excursion_superseded(self, message: Message) -> None:
+    def excursion_superseded(self, message: OutboxMessage) -> None:
         """Later data refute it: the annotation stays where it was and says so."""
         stop = _time(message.payload.get("ended_at")) or message.at
         self._end(
@@ -97,7 +97,7 @@ class Annotator:
             f"Excursion {message.key}: refuted by later data, known {_text(message.at)}",
         )
 
-    def hold_placed(self, message: Message) -> None:
+    def hold_placed(self, message: OutboxMessage) -> None:
         """An annotation from when the hold was placed."""
         p = message.payload
         about = ", ".join(_tags(p, "lot_id", "sublot_id", "shipment_id")).replace("_id:", " ").replace(":", " ")
@@ -105,7 +105,7 @@ class Annotator:
         tags = ["hold", *_tags(p, "kind", "certainty", "lot_id", "sublot_id", "shipment_id", "excursion_id")]
         self._begin(message, f"hold:{message.key}", _time(p.get("placed_at")) or message.at, None, text, tags)
 
-    def hold_lifted(self, message: Message) -> None:
+    def hold_lifted(self, message: OutboxMessage) -> None:
         """Ends the hold's annotation at its lifting, with the reason."""
         text = f"Hold {message.key} lifted: {message.payload.get('reason')}"
         self._end(message, f"hold:{message.key}", message.at, "lifted", text)
@@ -116,12 +116,12 @@ class Annotator:
         with _translated(f"searching {key}"):
             found = self._face.api.GET(f"/annotations?{query}")
         if not isinstance(found, list):
-            raise TryAgain(f"Grafana, searching {key}: no list of annotations")
+            raise RetryLater(f"Grafana, searching {key}: no list of annotations")
         ours = [row for row in found if {TAG, key} <= set(row.get("tags") or ())]
         return min(ours, key=lambda row: int(row["id"]), default=None)
 
     def _begin(
-        self, message: Message, key: str, start: datetime, stop: datetime | None, text: str, tags: Sequence[str]
+        self, message: OutboxMessage, key: str, start: datetime, stop: datetime | None, text: str, tags: Sequence[str]
     ) -> None:
         """Creates the annotation, or completes one that something later, handled before its beginning, has created."""
         found = self._find(key)
@@ -137,7 +137,7 @@ class Annotator:
         merged = list(dict.fromkeys([*found["tags"], *tags, "begun"]))
         self._patch(found, {"time": begin, "timeEnd": end, "text": f"{text}. {found['text']}", "tags": merged})
 
-    def _end(self, message: Message, key: str, stop: datetime, mark: str, text: str) -> None:
+    def _end(self, message: OutboxMessage, key: str, stop: datetime, mark: str, text: str) -> None:
         """Ends the annotation; one that does not exist yet is created, so that no order of handling loses it."""
         found = self._find(key)
         if found is None:
@@ -150,7 +150,7 @@ class Annotator:
         tags = [*_without(found["tags"], mark), mark, _seen(message)]
         self._patch(found, {"timeEnd": end, "text": f"{found['text']}. {text}", "tags": tags})
 
-    def _revise(self, message: Message, stop: datetime | None) -> None:
+    def _revise(self, message: OutboxMessage, stop: datetime | None) -> None:
         """Puts an excursion's annotation where the data now say, unless a later message has been there already."""
         key, start = f"excursion:{message.key}", _time(message.payload.get("broke_at"))
         found = self._find(key)
@@ -179,7 +179,7 @@ class Annotator:
             return
         with _translated(f"withdrawing annotation {made['id']}"):
             self._face.annotations.delete_annotations_by_id(made["id"])
-        raise TryAgain(f"annotation {oldest['id']} of {key} was there first: it is completed instead")
+        raise RetryLater(f"annotation {oldest['id']} of {key} was there first: it is completed instead")
 
     def _patch(self, found: Mapping[str, Any], changes: Mapping[str, Any]) -> None:
         with _translated(f"changing annotation {found['id']}"):
@@ -190,7 +190,7 @@ SEEN = "outbox:"
 """The tag that names the last outbox row which moved an annotation: an older one, handled later, does not."""
 
 
-def _seen(message: Message) -> str:
+def _seen(message: OutboxMessage) -> str:
     return f"{SEEN}{message.id}"
 
 
@@ -202,7 +202,7 @@ def _without(tags: Sequence[str], mark: str) -> list[str]:
     return [tag for tag in tags if tag != mark and not tag.startswith(SEEN)]
 
 
-def handlers(annotator: Annotator) -> dict[str, Callable[[Message], None]]:
+def handlers(annotator: Annotator) -> dict[str, Callable[[OutboxMessage], None]]:
     """What is done on which topic."""
     return {
         "excursion.opened": annotator.excursion_opened,

@@ -2,7 +2,7 @@
 
 import re
 
-from core.erp.kernel.auth import SIGNER
+from core.erp.kernel.auth import SIGNER_TOPIC
 from core.erp.kernel.outbox import Outbox
 from core.outbound.grafana import Annotator, handlers
 from core.outbound.settings import OutboundSettings
@@ -19,9 +19,9 @@ def register_outbox(outbox: Outbox, settings: OutboundSettings | None = None) ->
         register_grafana(outbox, Annotator(chosen.grafana_url, chosen.grafana_token.get_secret_value()))
     if chosen.webhook_url and chosen.webhook_secret:
         webhook = Webhook(chosen.webhook_url, chosen.webhook_secret.get_secret_value())
-        outbox.outward(chosen.webhook_topics, "webhook", webhook.send)
-        if not _covers(chosen.webhook_topics, SIGNER):
-            outbox.outward(SIGNER, "webhook signers", webhook.send)
+        outbox.on_external(chosen.webhook_topics, "webhook", webhook.send)
+        if not _covers(chosen.webhook_topics, SIGNER_TOPIC):
+            outbox.on_external(SIGNER_TOPIC, "webhook signers", webhook.send)
 
 
 def _covers(pattern: str, topic: str) -> bool:
@@ -33,4 +33,4 @@ def _covers(pattern: str, topic: str) -> bool:
 def register_grafana(outbox: Outbox, annotator: Annotator) -> None:
     """One outbox handler per topic, so that one that fails holds up no other."""
     for topic, handle in handlers(annotator).items():
-        outbox.outward(topic, f"grafana:{topic}", handle)
+        outbox.on_external(topic, f"grafana:{topic}", handle)

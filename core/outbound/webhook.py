@@ -12,8 +12,8 @@ from datetime import UTC, datetime, timedelta
 
 import httpx
 
-from core.erp.kernel.outbox import Message, TryAgain
-from core.erp.kernel.unit import plain
+from core.erp.kernel.outbox import OutboxMessage, RetryLater
+from core.erp.kernel.unit import json_value
 
 TIMEOUT = 5.0
 _PASSING = frozenset({401, 403, 404, 408, 409, 425, 429})
@@ -61,15 +61,15 @@ class Webhook:
         """Closes the connections."""
         self._http.close()
 
-    def send(self, message: Message) -> None:
-        """Posts the message. Raises TryAgain when it may go later, WebhookRefused when it never will."""
+    def send(self, message: OutboxMessage) -> None:
+        """Posts the message. Raises RetryLater when it may go later, WebhookRefused when it never will."""
         body = json.dumps(
             {
                 "id": message.id,
-                "at": plain(message.at),
+                "at": json_value(message.at),
                 "topic": message.topic,
                 "key": message.key,
-                "payload": plain(message.payload),
+                "payload": json_value(message.payload),
             },
             sort_keys=True,
         ).encode()
@@ -82,10 +82,10 @@ class Webhook:
         try:
             answer = self._http.post(self._url, content=body, headers=headers)
         except httpx.HTTPError as error:
-            raise TryAgain(f"webhook {self._url}: {type(error).__name__}: {error}") from error
+            raise RetryLater(f"webhook {self._url}: {type(error).__name__}: {error}") from error
         if answer.is_success:
             return
         detail = f"webhook {self._url}: {answer.status_code}"
         if answer.is_server_error or answer.status_code in _PASSING:
-            raise TryAgain(detail)
+            raise RetryLater(detail)
         raise WebhookRefused(detail)

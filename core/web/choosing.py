@@ -7,8 +7,8 @@ from fastapi import FastAPI, Form, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from core.erp.kernel.errors import LotwiseError, Unauthenticated
-from core.erp.kernel.guards import COOKIE
-from core.erp.kernel.passwords import LONGEST, SHORTEST
+from core.erp.kernel.middleware import COOKIE
+from core.erp.kernel.passwords import MAX_LENGTH, MIN_LENGTH
 from core.web.desk import Desk
 from core.web.frame import signing_in, way_out
 
@@ -22,7 +22,9 @@ _PAGE = """<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Lot
 <p><label>Your new password <input type="password" name="chosen" autocomplete="new-password" required></label></p>
 <p><label>Your new password again <input type="password" name="again" autocomplete="new-password" required></label></p>
 <p><button>Choose it</button></p></form></main></body></html>"""
-RULES = f"{SHORTEST} to {LONGEST} characters of any kind, and none that is tried first. You sign in again after it."
+RULES = (
+    f"{MIN_LENGTH} to {MAX_LENGTH} characters of any kind, and none that is tried first. You sign in again after it."
+)
 
 
 def _page(said: str = "", status: int = 200) -> HTMLResponse:

@@ -9,11 +9,11 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError
 
 from core.erp.kernel.auth import now_utc
-from core.erp.kernel.checking import Checks
 from core.erp.kernel.door import NothingAsked
 from core.erp.kernel.errors import Unauthenticated
 from core.erp.kernel.events import Events
-from core.erp.kernel.http import PATIENCE
+from core.erp.kernel.http import LOCK_TIMEOUT
+from core.erp.kernel.password_checks import PasswordChecks
 from core.erp.kernel.problems import translate
 from core.erp.kernel.signatures import Signing
 from core.erp.kernel.tokens import actor_of, issue_token, renew, revoke
@@ -28,7 +28,7 @@ class Desk:
 
     engine: Engine
     events: Events
-    checks: Checks
+    checks: PasswordChecks
     key: str
     minutes: int
 
@@ -43,7 +43,7 @@ class Desk:
     async def choose(self, token: str, password: str, chosen: str) -> None:
         """The signed-in user's own choice of a password. Raises Unauthenticated, Forbidden, Invalid, Busy."""
         actor = await asyncio.to_thread(actor_of, self.engine, token, self.key)
-        await self.checks.choose(actor, password, chosen)
+        await self.checks.change_password(actor, password, chosen)
 
     def sign_out(self, token: str) -> None:
         """From here on the token opens nothing, in whatever tab and on whatever instance."""
@@ -89,7 +89,7 @@ class Desk:
             return work(u)
 
         try:
-            return transact(self.engine, self._actor(token), self.events, inside, now_utc, patience=PATIENCE)
+            return transact(self.engine, self._actor(token), self.events, inside, now_utc, lock_timeout=LOCK_TIMEOUT)
         except DBAPIError as error:
             known = translate(error)
             if known is None:

@@ -13,7 +13,7 @@ from nicegui import ui
 
 from core.erp.kernel.auth import now_utc
 from core.erp.kernel.errors import Forbidden, LotwiseError, Unauthenticated
-from core.erp.kernel.guards import COOKIE
+from core.erp.kernel.middleware import COOKIE
 from core.erp.kernel.permits import is_display
 from core.erp.kernel.signatures import Signing
 from core.erp.kernel.unit import Actor, Unit

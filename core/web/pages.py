@@ -13,10 +13,10 @@ from starlette.routing import BaseRoute, Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from core.erp.kernel.errors import Busy, Forbidden, LotwiseError, TooManyAttempts, Unauthenticated
-from core.erp.kernel.guards import COOKIE, METHODS
 from core.erp.kernel.http import BIGGEST_ID
+from core.erp.kernel.middleware import COOKIE, METHODS
 from core.erp.kernel.proxies import address_of
-from core.erp.kernel.tokens import RENEWABLE
+from core.erp.kernel.tokens import RENEWAL_WINDOW
 from core.web import choosing, excursion, flow, hold, home, incident, shipment, stock
 from core.web.choosing import PASSWORD
 from core.web.desk import Desk
@@ -158,7 +158,7 @@ def _session_routes(app: FastAPI, desk: Desk) -> None:
 def _with_session(request: Request, back: str, token: str, lasts: int) -> Response:
     """Leads back with the session in a cookie, kept as long as it could still be renewed."""
     answer = RedirectResponse(back, 303)
-    kept = lasts + int(RENEWABLE.total_seconds())
+    kept = lasts + int(RENEWAL_WINDOW.total_seconds())
     secure = request.url.scheme == "https"
     answer.set_cookie(COOKIE, token, max_age=kept, httponly=True, samesite="strict", secure=secure)
     return answer

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from core.erp.kernel.witness import HEADS, Witness
+from core.erp.kernel.witness import WITNESS_FILE, Witness
 from lotwise.auditing import examine
 from lotwise.backup.cli import embedded
 from lotwise.backup.making import BackupFailed
@@ -51,7 +51,7 @@ def bring_back(
         raise typer.Exit(1) from error
     with in_words(), servers(conf, stream=False, user="restore") as found:
         engine = found.engine(1)
-        verdict = examine(engine, Witness(conf.data_dir / HEADS))
+        verdict = examine(engine, Witness(conf.data_dir / WITNESS_FILE))
         engine.dispose()
     out.print(
         f"{place} restored{f' to {until}' if until else ''}; the audit trail: {verdict.sentence()}", highlight=False

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import psycopg
 
-from core.erp.kernel.journal import JOURNAL
-from core.erp.kernel.witness import HEADS
+from core.erp.kernel.audit_journal import JOURNAL_FILE
+from core.erp.kernel.witness import WITNESS_FILE
 from lotwise.backup.making import BASE, DATA, SHUT, WAL, BackupFailed, check, run
 from lotwise.embedded.postgres import BIN, EmbeddedPostgres
 from lotwise.embedded.process import ServerFailed, traversable, unprivileged
 
-NEVER_REWOUND = (HEADS, JOURNAL)
+NEVER_REWOUND = (WITNESS_FILE, JOURNAL_FILE)
 """What a restore leaves as it is, where it is there: it knows more than the backup."""
 
 

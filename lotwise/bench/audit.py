@@ -17,8 +17,8 @@ from sqlalchemy import Connection, Engine, text
 
 from core.erp.kernel.audit import Sealer
 from core.erp.kernel.audit_keys import message, open_engine
+from core.erp.kernel.audit_verification import Finding, verify
 from core.erp.kernel.schema import create_schema
-from core.erp.kernel.verifying import Finding, verify
 from core.erp.kernel.witness import Witness
 from core.series.landing import driver
 from lotwise.bench.figures import figure

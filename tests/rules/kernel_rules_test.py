@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
 from core.erp.kernel.errors import Invalid
-from core.erp.kernel.http import Length, decode_cursor, encode_cursor
+from core.erp.kernel.http import Duration, decode_cursor, encode_cursor
 from core.erp.kernel.permits import Role, permits_of
-from core.erp.kernel.unit import Actor, canonical, plain, record_hash, system
+from core.erp.kernel.unit import Actor, canonical, json_value, record_hash, system
 from core.erp.lots.workflow import SUBLOT
 from core.settings import Settings
 
@@ -36,7 +36,7 @@ VALUES: st.SearchStrategy[Any] = st.recursive(
 
 @given(st.dictionaries(st.text(max_size=5), VALUES, max_size=4))
 def test_a_record_keeps_its_hash_through_json(record: dict[str, Any]) -> None:
-    back = json.loads(json.dumps(plain(record), allow_nan=False))
+    back = json.loads(json.dumps(json_value(record), allow_nan=False))
     assert record_hash(back) == record_hash(record)
 
 
@@ -166,6 +166,6 @@ def test_the_life_cycle_of_a_sublot_is_the_one_of_the_design() -> None:
     ],
 )
 def test_lengths_of_time_are_said_in_days_at_most_and_read_back(length: timedelta, said: str) -> None:
-    adapter = TypeAdapter(Length)
+    adapter = TypeAdapter(Duration)
     assert adapter.dump_python(length, mode="json") == said
     assert adapter.validate_python(said) == length

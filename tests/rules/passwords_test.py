@@ -63,5 +63,5 @@ def test_a_megabyte_is_not_hashed_and_no_text_breaks_the_check() -> None:
 
 
 def test_hashes_of_other_cost_are_outdated() -> None:
-    assert passwords.outdated("$argon2id$v=19$m=65536,t=3,p=4$c29tZXNhbHQ$RdescudvJCsgt3ub+b7dWRWJTmaaJObG")
-    assert not passwords.outdated(passwords.hash_of("correct horse battery"))
+    assert passwords.needs_rehash("$argon2id$v=19$m=65536,t=3,p=4$c29tZXNhbHQ$RdescudvJCsgt3ub+b7dWRWJTmaaJObG")
+    assert not passwords.needs_rehash(passwords.hash_of("correct horse battery"))

@@ -40,7 +40,7 @@ class Api:
 
     def own_password(self, login: str, one_time: str) -> dict[str, str]:
         """Signs in with what an administrator gave, chooses PASSWORD, and signs in with that."""
-        chosen = {"password": one_time, "chosen": PASSWORD}
+        chosen = {"password": one_time, "new_password": PASSWORD}
         assert self.post("/password", self.sign_in(login, one_time), chosen).status_code == 200
         return self.sign_in(login)
 

@@ -14,9 +14,9 @@ from sqlalchemy import Engine, text
 
 from core.app import build_events, create_app
 from core.erp.kernel import auth, passwords, tokens
-from core.erp.kernel.checking import Checks
 from core.erp.kernel.errors import Forbidden, Unauthenticated
 from core.erp.kernel.model import User
+from core.erp.kernel.password_checks import PasswordChecks
 from core.erp.kernel.unit import system, unit
 from core.settings import Settings
 from core.web.desk import Desk
@@ -72,7 +72,7 @@ def test_signing_out_on_one_instance_ends_the_session_on_the_other(two: list[htt
 
 
 def test_a_page_signed_out_is_signed_out_of_the_api_too(two: list[httpx.Client], engine: Engine) -> None:
-    checks = Checks(engine)
+    checks = PasswordChecks(engine)
     desk = Desk(engine, build_events(), checks, KEY, 15)
     token, lasts, one_time = asyncio.run(desk.sign_in("qa", PASSWORD, "here"))
     checks.close()

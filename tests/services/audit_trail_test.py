@@ -15,10 +15,10 @@ from typer.testing import CliRunner
 
 from core.erp.kernel.audit import BehindWitness, Sealer
 from core.erp.kernel.audit_keys import MESSAGE_SQL, NoAuditKey, audit_keys, message, open_engine
+from core.erp.kernel.audit_verification import VerificationProgress, verify
 from core.erp.kernel.events import Events
-from core.erp.kernel.unit import plain, system, unit
-from core.erp.kernel.verifying import Checked, verify
-from core.erp.kernel.witness import HEADS, Witness
+from core.erp.kernel.unit import json_value, system, unit
+from core.erp.kernel.witness import WITNESS_FILE, Witness
 from core.settings import Settings
 from lotwise.cli import app
 from lotwise.embedded.process import ServerFailed
@@ -137,7 +137,7 @@ def test_a_witness_behind_by_whole_seals_is_caught_up(engine: Engine, tmp_path: 
     witness = filled(engine, tmp_path)
     whole = lines(witness)
     witness.path.write_text("".join(whole[:-1]) + whole[-1][:20])
-    checked = Checked()
+    checked = VerificationProgress()
     with engine.connect() as conn:
         assert {f.kind for f in verify(conn, None, Witness(witness.path), checked)} == {"broken_witness"}
     assert checked.lag == 1
@@ -235,7 +235,7 @@ def test_postgres_and_we_write_a_row_alike(
         "action": "b",
         "entity": "c",
         "entity_id": "1",
-        "before": plain(before),
+        "before": json_value(before),
         "after": None,
         "reason": reason,
         "nonce": 7,
@@ -245,22 +245,22 @@ def test_postgres_and_we_write_a_row_alike(
             entity text, entity_id text, before jsonb, after jsonb, reason text, nonce bigint)
     """)
     with engine.connect() as conn:
-        assert conn.scalar(query, {"row": json.dumps(plain(row))}) == message(row)
+        assert conn.scalar(query, {"row": json.dumps(json_value(row))}) == message(row)
 
 
 def test_rows_that_commit_while_it_is_read(engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A seal made between the opening of two cursors is no finding."""
     witness = filled(engine, tmp_path)
-    from core.erp.kernel import verifying
+    from core.erp.kernel import audit_verification
 
-    streamed = verifying._streamed
+    streamed = audit_verification._streamed
 
     def late(*arguments: Any) -> Any:
         audited(engine, 2)
         Sealer(engine, Witness(witness.path)).seal(NOW)
         return streamed(*arguments)
 
-    monkeypatch.setattr(verifying, "_streamed", late)
+    monkeypatch.setattr(audit_verification, "_streamed", late)
     assert kinds(engine, Witness(witness.path)) == set()
 
 
@@ -283,7 +283,7 @@ def lotwise(engine: Engine, folder: Path, *words: str) -> tuple[int, str]:
 
 def test_the_command_verifies_and_the_doctor_too(engine: Engine, tmp_path: Path) -> None:
     filled(engine, tmp_path)
-    (tmp_path / "heads.jsonl").rename(tmp_path / HEADS)
+    (tmp_path / "heads.jsonl").rename(tmp_path / WITNESS_FILE)
     assert lotwise(engine, tmp_path, "audit", "verify") == (0, "12 audit rows in 4 seals: whole\n")
     assert "12 audit rows in 4 seals: whole" in lotwise(engine, tmp_path, "doctor")[1]
     tamper(engine, "DELETE FROM audit WHERE id = 2")
@@ -305,7 +305,7 @@ def test_a_witness_is_begun_anew_by_an_act(engine: Engine, tmp_path: Path) -> No
     assert lotwise(engine, tmp_path, "audit", "verify") == (0, "13 audit rows in 5 seals: whole\n")
     code, said = lotwise(engine, tmp_path, "audit", "adopt", "--reason", "again")
     assert (code, "there is a witness" in said) == (1, True)
-    (tmp_path / HEADS).unlink()
+    (tmp_path / WITNESS_FILE).unlink()
     tamper(engine, "UPDATE audit SET reason = 'other' WHERE id = 2")
     code, said = lotwise(engine, tmp_path, "audit", "adopt", "--reason", "again")
     assert (code, "not whole" in said) == (1, True)

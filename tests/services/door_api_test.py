@@ -17,7 +17,7 @@ from sqlalchemy import Engine, text
 from core.app import build_events, create_app
 from core.erp.kernel import http, passwords
 from core.erp.kernel.auth import create_user
-from core.erp.kernel.door import MOST
+from core.erp.kernel.door import MAX_BODY
 from core.erp.kernel.unit import system, unit
 from core.ingest.taking import FileTaker
 from core.settings import Settings
@@ -93,7 +93,7 @@ def chunks(size: int) -> Iterator[bytes]:
 
 def test_every_body_is_bounded_also_without_a_length(app: FastAPI, client: httpx.Client) -> None:
     who = [signed_in(client, role) for role in ROLES]
-    large = MOST + 1
+    large = MAX_BODY + 1
     for method, path in operations(app):
         if method == "GET" or path.startswith("/api/v1/imports") or path in FREE:
             continue
@@ -140,9 +140,9 @@ def test_a_one_time_password_opens_the_choice_of_another_and_nothing_else(app: F
         assert (said["status"], said["needs"]) == (403, ["password"]), (method, path)
     me = client.get("/api/v1/me", headers=fresh).json()
     assert (me["one_time"], me["permits"]) == (True, [])
-    chosen = {"password": PASSWORD, "chosen": "another horse battery"}
-    assert client.post("/api/v1/password", json=chosen | {"chosen": PASSWORD}, headers=fresh).status_code == 422
-    assert client.post("/api/v1/password", json=chosen, headers=fresh).json() == {"chosen": True}
+    chosen = {"password": PASSWORD, "new_password": "another horse battery"}
+    assert client.post("/api/v1/password", json=chosen | {"new_password": PASSWORD}, headers=fresh).status_code == 422
+    assert client.post("/api/v1/password", json=chosen, headers=fresh).json() == {"changed": True}
     assert client.get("/api/v1/me", headers=fresh).status_code == 401, "its sessions have ended"
     again = client.post("/api/v1/token", data={"username": "fresh", "password": "another horse battery"}).json()
     assert again["one_time"] is False
@@ -196,7 +196,7 @@ def test_a_forwarded_address_that_rotates_passes_no_limit(client: httpx.Client) 
 def test_a_locked_record_is_told_and_not_waited_for(
     engine: Engine, client: httpx.Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(http, "PATIENCE", http.PATIENCE / 10)
+    monkeypatch.setattr(http, "LOCK_TIMEOUT", http.LOCK_TIMEOUT / 10)
     admin = signed_in(client, "admin")
     with engine.begin() as conn:
         conn.execute(text("SELECT FROM app_user FOR UPDATE"))

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine, text
 
-from core.erp.kernel import forgetting
-from core.erp.kernel.forgetting import KEYS, TRIES, forget
+from core.erp.kernel import retention
+from core.erp.kernel.retention import IDEMPOTENCY_KEYS_KEPT, LOGIN_ATTEMPTS_KEPT, delete_expired
 from core.ingest.shipping import ship
 from core.ingest.stream import NatsSettings
 from core.series.memory import MemoryStore
@@ -47,11 +47,18 @@ def filled(engine: Engine) -> Engine:
 
 
 def test_old_keys_and_tries_go_and_young_ones_stay(filled: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(forgetting, "AT_ONCE", 7)  # in small steps
-    assert forget(filled, NOW) == {"idempotency_key": 99 - KEYS.days, "login_attempt": 99 - TRIES.days}
-    assert rows(filled, "SELECT count(*), min(at) FROM idempotency_key") == [(KEYS.days + 1, NOW - KEYS)]
-    assert rows(filled, "SELECT count(*), min(at) FROM login_attempt") == [(TRIES.days + 1, NOW - TRIES)]
-    assert forget(filled, NOW) == {"idempotency_key": 0, "login_attempt": 0}
+    monkeypatch.setattr(retention, "BATCH_SIZE", 7)  # in small steps
+    assert delete_expired(filled, NOW) == {
+        "idempotency_key": 99 - IDEMPOTENCY_KEYS_KEPT.days,
+        "login_attempt": 99 - LOGIN_ATTEMPTS_KEPT.days,
+    }
+    assert rows(filled, "SELECT count(*), min(at) FROM idempotency_key") == [
+        (IDEMPOTENCY_KEYS_KEPT.days + 1, NOW - IDEMPOTENCY_KEYS_KEPT)
+    ]
+    assert rows(filled, "SELECT count(*), min(at) FROM login_attempt") == [
+        (LOGIN_ATTEMPTS_KEPT.days + 1, NOW - LOGIN_ATTEMPTS_KEPT)
+    ]
+    assert delete_expired(filled, NOW) == {"idempotency_key": 0, "login_attempt": 0}
 
 
 def test_a_round_of_housekeeping(filled: Engine) -> None:
@@ -60,7 +67,7 @@ def test_a_round_of_housekeeping(filled: Engine) -> None:
     tidy(filled, NOW, behind=False)
     assert rows(filled, "SELECT count(*) FROM reading") == [(50,)]  # without a store behind this is the series
     assert rows(filled, "SELECT first_number, last_number FROM batch_fold") == [(1, 5)]
-    assert rows(filled, "SELECT count(*) FROM idempotency_key") == [(KEYS.days + 1,)]
+    assert rows(filled, "SELECT count(*) FROM idempotency_key") == [(IDEMPOTENCY_KEYS_KEPT.days + 1,)]
     tidy(filled, NOW, behind=True)
     assert rows(filled, "SELECT count(*) FROM reading") == [(0,)]
     assert rows(filled, "SELECT count(*) FROM batch") == [(0,)]

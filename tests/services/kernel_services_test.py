@@ -11,15 +11,15 @@ from argon2 import PasswordHasher
 from sqlalchemy import Engine, text
 from sqlalchemy.exc import DBAPIError
 
-from core.erp.kernel import audit, auth, passwords, verifying
+from core.erp.kernel import audit, audit_verification, auth, passwords
 from core.erp.kernel.audit import Sealer
+from core.erp.kernel.audit_verification import verify
 from core.erp.kernel.errors import Conflict, Forbidden, Invalid
 from core.erp.kernel.events import Event, Events, MissingHandlers
 from core.erp.kernel.guarded import declared
-from core.erp.kernel.outbox import Message, Outbox, TryAgain
+from core.erp.kernel.outbox import Outbox, OutboxMessage, RetryLater
 from core.erp.kernel.permits import Role
 from core.erp.kernel.unit import Actor, Unit, system, transact, unit
-from core.erp.kernel.verifying import verify
 from tests.services.lots_world import World, build
 
 NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
@@ -265,9 +265,9 @@ def test_tampering_is_found(engine: Engine) -> None:
 @pytest.mark.as_owner
 def test_a_long_trail_is_read_in_batches(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     """Five times the rows, the same memory: nothing is loaded whole."""
-    monkeypatch.setattr(audit, "SEAL_MOST", 25)
-    monkeypatch.setattr(verifying, "BATCH", 25)
-    monkeypatch.setattr(verifying, "MOST", 20)
+    monkeypatch.setattr(audit, "MAX_ROWS_PER_SEAL", 25)
+    monkeypatch.setattr(audit_verification, "BATCH", 25)
+    monkeypatch.setattr(audit_verification, "MAX_FINDINGS", 20)
 
     def peak() -> int:
         with work(engine) as u:
@@ -335,11 +335,11 @@ def told(engine: Engine, topic: str = "hold.placed") -> None:
 def test_inside_handlers_run_exactly_once(engine: Engine) -> None:
     outbox, seen = Outbox(), list[str]()
 
-    def handle(u: Unit, message: Message) -> None:
+    def handle(u: Unit, message: OutboxMessage) -> None:
         u.audit("heard", "outbox", message.id)
         seen.append(message.topic)
 
-    outbox.on("hold.%", "test.holds", handle)
+    outbox.on_internal("hold.%", "test.holds", handle)
     outbox.subscribe(engine)
     told(engine)
     told(engine, "other")
@@ -357,15 +357,15 @@ def test_inside_handlers_run_exactly_once(engine: Engine) -> None:
 def test_a_failing_handler_is_tried_again_and_costs_no_other(engine: Engine) -> None:
     outbox, seen, broken = Outbox(), list[str](), [True]
 
-    def fails(u: Unit, _: Message) -> None:
+    def fails(u: Unit, _: OutboxMessage) -> None:
         u.audit("half", "outbox", 0)
         u.flush()
         if broken:
             raise ValueError("not now")
         seen.append("late")
 
-    outbox.on("%", "test.fails", fails)
-    outbox.on("%", "test.works", lambda u, m: seen.append("works"))  # noqa: ARG005
+    outbox.on_internal("%", "test.fails", fails)
+    outbox.on_internal("%", "test.works", lambda u, m: seen.append("works"))  # noqa: ARG005
     outbox.subscribe(engine)
     told(engine)
     outbox.run(engine, Events(), NOW)
@@ -386,15 +386,15 @@ def test_a_failing_handler_is_tried_again_and_costs_no_other(engine: Engine) -> 
 def test_outward_handlers_hold_no_lock_and_back_off(engine: Engine) -> None:
     outbox, calls = Outbox(), list[int]()
 
-    def call(message: Message) -> None:
+    def call(message: OutboxMessage) -> None:
         with engine.begin() as conn:
             conn.execute(text("SET LOCAL lock_timeout = '500ms'"))
             conn.execute(text("SELECT FROM outbox_task FOR UPDATE"))
         calls.append(message.id)
         if len(calls) < 3:
-            raise TryAgain("grafana is away")
+            raise RetryLater("grafana is away")
 
-    outbox.outward("hold.%", "test.annotate", call)
+    outbox.on_external("hold.%", "test.annotate", call)
     outbox.subscribe(engine)
     told(engine)
     now = NOW

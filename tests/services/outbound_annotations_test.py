@@ -11,7 +11,7 @@ from sqlalchemy import Engine, select, update
 
 from core.erp.kernel.events import Events
 from core.erp.kernel.model import OutboxTask
-from core.erp.kernel.outbox import Message, Outbox, TryAgain
+from core.erp.kernel.outbox import Outbox, OutboxMessage, RetryLater
 from core.erp.kernel.tables import table
 from core.erp.kernel.unit import system, unit
 from core.outbound.grafana import AnnotationRefused, Annotator, handlers
@@ -45,8 +45,8 @@ PLACED = {
 }
 
 
-def say(topic: str, key: str, payload: dict[str, Any], at: datetime = T0) -> Message:
-    return Message(id=next(_ids), at=at, topic=topic, key=key, payload=payload)
+def say(topic: str, key: str, payload: dict[str, Any], at: datetime = T0) -> OutboxMessage:
+    return OutboxMessage(id=next(_ids), at=at, topic=topic, key=key, payload=payload)
 
 
 def ms(moment: datetime) -> int:
@@ -66,7 +66,7 @@ def annotator(server: Any) -> Iterator[Annotator]:
     made.close()
 
 
-def tell(annotator: Annotator, *messages: Message) -> None:
+def tell(annotator: Annotator, *messages: OutboxMessage) -> None:
     table_of = handlers(annotator)
     for message in messages:
         table_of[message.topic](message)
@@ -98,7 +98,7 @@ def test_two_cores_at_the_same_instant_make_one_annotation(server: Any, annotato
     """Neither finds the other's: the younger withdraws, and with the next try completes the older."""
     tell(annotator, OPEN)
     server.blind = 1
-    with pytest.raises(TryAgain, match="was there first"):
+    with pytest.raises(RetryLater, match="was there first"):
         tell(annotator, END)
     assert list(server.annotations) == [1]
     tell(annotator, END)
@@ -204,7 +204,7 @@ def test_another_tools_annotations_are_left_alone(server: Any, annotator: Annota
 @pytest.mark.parametrize("status", [401, 403, 404, 408, 429, 500, 502, 503])
 def test_what_may_pass_is_tried_again(server: Any, annotator: Annotator, status: int) -> None:
     server.fail = [status]
-    with pytest.raises(TryAgain, match=str(status)):
+    with pytest.raises(RetryLater, match=str(status)):
         tell(annotator, OPEN)
     assert not server.annotations
     tell(annotator, OPEN)
@@ -216,7 +216,7 @@ def test_a_failure_between_search_and_writing_makes_no_second_one(server: Any, a
     tell(annotator, OPEN)
     before = len(server.requests)
     server.fail = [500]
-    with pytest.raises(TryAgain):
+    with pytest.raises(RetryLater):
         tell(annotator, END)
     tell(annotator, END)
     assert len(server.annotations) == 1
@@ -232,18 +232,18 @@ def test_what_is_refused_is_said(server: Any, annotator: Annotator, status: int)
 
 def test_a_wrong_token_is_tried_again(server: Any) -> None:
     wrong = Annotator(f"{server.url}/grafana", "other")
-    with pytest.raises(TryAgain, match="401"):
+    with pytest.raises(RetryLater, match="401"):
         wrong.excursion_opened(OPEN)
     wrong.close()
 
 
 def test_no_answer_in_time_and_nobody_there(server: Any, annotator: Annotator) -> None:
     server.delay = 1.0
-    with pytest.raises(TryAgain, match="Timeout"):
+    with pytest.raises(RetryLater, match="Timeout"):
         tell(annotator, OPEN)
     server.delay = 0.0
     gone = Annotator("http://127.0.0.1:9", TOKEN, timeout=0.5)
-    with pytest.raises(TryAgain, match="ConnectionError"):
+    with pytest.raises(RetryLater, match="ConnectionError"):
         gone.excursion_opened(OPEN)
     gone.close()
 

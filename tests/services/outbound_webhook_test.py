@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
-from core.erp.kernel.outbox import Message, Outbox, TryAgain
+from core.erp.kernel.outbox import Outbox, OutboxMessage, RetryLater
 from core.outbound.handlers import register_outbox
 from core.outbound.settings import OutboundSettings
 from core.outbound.webhook import BadSignature, Webhook, WebhookRefused, sign, verify
@@ -18,7 +18,7 @@ from tests.services.outbound_servers import receiver
 
 NOW = datetime(2026, 3, 5, 3, 0, tzinfo=UTC)
 SECRET = "s" * 40
-MESSAGE = Message(id=77, at=NOW, topic="hold.placed", key="9", payload={"hold_id": 9, "reason": "zu warm, 9 °C"})
+MESSAGE = OutboxMessage(id=77, at=NOW, topic="hold.placed", key="9", payload={"hold_id": 9, "reason": "zu warm, 9 °C"})
 
 
 @pytest.fixture
@@ -56,7 +56,7 @@ def test_the_receiver_can_check_it(server: Any, webhook: Webhook) -> None:
 @pytest.mark.parametrize("status", [401, 404, 408, 429, 500, 503])
 def test_what_may_pass_is_tried_again(server: Any, webhook: Webhook, status: int) -> None:
     server.fail = [status]
-    with pytest.raises(TryAgain, match=str(status)):
+    with pytest.raises(RetryLater, match=str(status)):
         webhook.send(MESSAGE)
     webhook.send(MESSAGE)
     assert len(server.received) == 1
@@ -71,10 +71,10 @@ def test_what_never_passes_is_said(server: Any, webhook: Webhook, status: int) -
 
 def test_no_answer_and_nobody_there(server: Any, webhook: Webhook) -> None:
     server.delay = 1.0
-    with pytest.raises(TryAgain, match="Timeout"):
+    with pytest.raises(RetryLater, match="Timeout"):
         webhook.send(MESSAGE)
     gone = Webhook("http://127.0.0.1:9/", SECRET, timeout=0.5)
-    with pytest.raises(TryAgain, match="ConnectError"):
+    with pytest.raises(RetryLater, match="ConnectError"):
         gone.send(MESSAGE)
     gone.close()
 

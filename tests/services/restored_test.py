@@ -10,14 +10,14 @@ import pytest
 from sqlalchemy import Engine, text
 from sqlalchemy.exc import DBAPIError
 
-from core.erp.kernel import auth, restored, signatures
+from core.erp.kernel import auth, restorations, signatures
 from core.erp.kernel.audit import BehindWitness, Sealer
+from core.erp.kernel.audit_journal import JOURNAL_FILE, Journal
+from core.erp.kernel.audit_verification import verify
 from core.erp.kernel.errors import Conflict, Forbidden, Refused
-from core.erp.kernel.journal import JOURNAL, Journal
 from core.erp.kernel.permits import Role
 from core.erp.kernel.unit import Actor, unit
-from core.erp.kernel.verifying import verify
-from core.erp.kernel.witness import HEADS, Witness
+from core.erp.kernel.witness import WITNESS_FILE, Witness
 from core.erp.lots import service as lots
 from lotwise.embedded.postgres import EmbeddedPostgres
 from tests.keys import opened
@@ -32,7 +32,7 @@ PLAIN = text("""
 
 
 def sealer(engine: Engine, folder: Path) -> Sealer:
-    return Sealer(engine, Witness(folder / HEADS))
+    return Sealer(engine, Witness(folder / WITNESS_FILE))
 
 
 def copied(postgres: EmbeddedPostgres, source: Engine, name: str) -> str:
@@ -48,7 +48,7 @@ class After:
 
     def __init__(self, world: World, engine: Engine, folder: Path, held: int, sublot: int) -> None:
         self.world, self.engine, self.folder, self.held, self.sublot = world, engine, folder, held, sublot
-        self.journal = Journal(folder / JOURNAL)
+        self.journal = Journal(folder / JOURNAL_FILE)
 
     def take(self) -> None:
         with unit(self.engine, Actor("storekeeper", frozenset({Role.WAREHOUSE}), 1), self.world.events, LATER) as u:
@@ -91,7 +91,7 @@ def signer(engine: Engine) -> Actor:
 
 def sign(after: After, now: datetime = LATER) -> None:
     actor = signer(after.engine)
-    act = restored.signing(1, "hold placed and scrap posted again", after.journal)
+    act = restorations.signing(1, "hold placed and scrap posted again", after.journal)
     proof = signatures.prove(after.engine, actor, act.act, PASSWORD, login="quality", now=now)
     with unit(after.engine, actor, after.world.events, now) as u:
         act.work(u, proof)
@@ -122,7 +122,7 @@ def test_intentions_are_refused_until_qa_signs(after: After) -> None:
             at=NOON,
             reason="fell, posted again",
         )
-        record = restored.record_of(u, 1, after.journal)
+        record = restorations.record_of(u, 1, after.journal)
     assert record["restored_to"] == NOON.isoformat()
     missing = {(entry["action"], entry["entity"]) for entry in record["missing"]}
     assert {("hold.place", "hold"), ("stock.fact", "sublot"), ("user.create", "user")} <= missing
@@ -141,7 +141,7 @@ def test_the_trail_goes_on_where_it_was_restored_to(after: After) -> None:
     sign(after)
     assert sealer(after.engine, after.folder).seal(LATER) > 0
     with after.engine.connect() as conn:
-        assert verify(conn, None, Witness(after.folder / HEADS)) == []
+        assert verify(conn, None, Witness(after.folder / WITNESS_FILE)) == []
     with pytest.raises(DBAPIError), after.engine.begin() as conn:
         conn.execute(text("UPDATE restoration SET signature_id = NULL"))
 
@@ -163,7 +163,7 @@ def test_a_second_restore_is_told_again(after: After, engine: Engine) -> None:
 
 
 def test_an_unsigned_line_in_the_witness_is_found(after: After) -> None:
-    witness = Witness(after.folder / HEADS)
+    witness = Witness(after.folder / WITNESS_FILE)
     witness.restored(1, 7, LATER)
     with after.engine.connect() as conn:
         assert {finding.kind for finding in verify(conn, None, witness)} == {"broken_witness"}
@@ -173,6 +173,6 @@ def test_who_may_sign(after: After) -> None:
     with pytest.raises(BehindWitness):
         sealer(after.engine, after.folder).compare(LATER)
     actor = Actor("storekeeper", frozenset({Role.WAREHOUSE}), 1, session="s1")
-    proof = signatures.Proof(1, "s1", "x", 0, restored.signing(1, "r", after.journal).act, LATER)
+    proof = signatures.Proof(1, "s1", "x", 0, restorations.signing(1, "r", after.journal).act, LATER)
     with pytest.raises(Forbidden), unit(after.engine, actor, after.world.events, LATER) as u:
-        restored.signing(1, "r", after.journal).work(u, proof)
+        restorations.signing(1, "r", after.journal).work(u, proof)

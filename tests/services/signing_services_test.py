@@ -10,11 +10,11 @@ import pytest
 from argon2 import PasswordHasher
 from sqlalchemy import Engine, text
 
-from core.erp.kernel import auth, passwords, signatures, tries
+from core.erp.kernel import auth, login_throttle, passwords, signatures
 from core.erp.kernel.errors import Forbidden, Invalid, TooManyAttempts, Unauthenticated
 from core.erp.kernel.events import Events
 from core.erp.kernel.permits import Role
-from core.erp.kernel.signatures import Act, Proof, prove, take_pen
+from core.erp.kernel.signatures import Act, Proof, begin_signing, prove
 from core.erp.kernel.unit import Actor, Unit, system, unit
 
 NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
@@ -49,7 +49,7 @@ def count(engine: Engine, table: str) -> int:
 
 def sign(engine: Engine, actor: Actor, proof: Proof, act: Act = ACT, at: datetime = NOW, number: int = 1) -> None:
     with work(engine, actor, at) as u:
-        take_pen(u, proof, act).sign(number, {"lot": 7})
+        begin_signing(u, proof, act).sign(number, {"lot": 7})
 
 
 def test_a_signature_is_bound_to_its_record(engine: Engine) -> None:
@@ -58,10 +58,10 @@ def test_a_signature_is_bound_to_its_record(engine: Engine) -> None:
         prove(engine, qa, ACT, PASSWORD, now=NOW)
     proof = prove(engine, qa, ACT, PASSWORD, login="quality", now=NOW)
     with work(engine, qa) as u:
-        signed = take_pen(u, proof, ACT).sign(1, record)
-        assert signatures.valid(u, signed, dict(record))
-        assert not signatures.valid(u, signed, record | {"decision": "reject"}), "it dies when the record changes"
-        assert signatures.text_of(signed) == "Quality, 2026-03-02 12:00:00 UTC, accepted: assessed"
+        signed = begin_signing(u, proof, ACT).sign(1, record)
+        assert signatures.still_valid(u, signed, dict(record))
+        assert not signatures.still_valid(u, signed, record | {"decision": "reject"}), "it dies when the record changes"
+        assert signatures.manifestation(signed) == "Quality, 2026-03-02 12:00:00 UTC, accepted: assessed"
     prove(engine, qa, ACT, PASSWORD, now=NOW)
     with pytest.raises(Invalid, match="login"):
         prove(engine, replace(qa, session="s2"), ACT, PASSWORD, now=NOW)
@@ -122,7 +122,7 @@ def test_wrong_signatures_end_their_own_session_and_touch_nobody_else(engine: En
         with pytest.raises(Forbidden, match="nothing was signed"):
             prove(engine, qa, ACT, "wrong", login="quality", now=NOW)
     prove(engine, qa, ACT, PASSWORD, login="quality", now=NOW)  # the right one sets the count back
-    for _ in range(tries.WRONG_SIGNATURES - 1):
+    for _ in range(login_throttle.MAX_SIGNING_FAILURES - 1):
         with pytest.raises(Forbidden):
             prove(engine, qa, ACT, "wrong", login="quality", now=NOW)
     with pytest.raises(Forbidden, match="session has ended"):
@@ -163,7 +163,7 @@ def test_sign_ins_wait_by_login_and_address_longer_and_longer(engine: Engine) ->
             auth.check_password(engine, login, PASSWORD, address, at)
         return int(told.value.extra["retry_after"])
 
-    for _ in range(tries.FREE):
+    for _ in range(login_throttle.FREE_ATTEMPTS):
         wrong("quality", "a1")
     assert waits("quality", "a1") == 2
     assert auth.check_password(engine, "quality", PASSWORD, "a2", NOW), "its owner signs in from elsewhere"
@@ -184,7 +184,7 @@ def test_sign_ins_wait_by_login_and_address_longer_and_longer(engine: Engine) ->
 def test_many_addresses_have_few_tries_all_the_same_and_the_owner_is_known(engine: Engine) -> None:
     person(engine, "quality", Role.QA)
     assert auth.check_password(engine, "quality", PASSWORD, "home", NOW)
-    for number in range(tries.FREE_STRANGERS):
+    for number in range(login_throttle.FREE_ATTEMPTS_UNKNOWN_ADDRESSES):
         with pytest.raises(Unauthenticated):
             auth.check_password(engine, "quality", "wrong", f"10.1.0.{number}", NOW + SECOND)
     with pytest.raises(TooManyAttempts):
@@ -194,7 +194,7 @@ def test_many_addresses_have_few_tries_all_the_same_and_the_owner_is_known(engin
 
 def test_delays_grow_and_have_an_end() -> None:
     most = timedelta(minutes=5)
-    assert [tries.delay(n, 5, most).total_seconds() for n in (0, 4, 5, 6, 7, 13, 14, 1_000_000)] == [
+    assert [login_throttle.delay(n, 5, most).total_seconds() for n in (0, 4, 5, 6, 7, 13, 14, 1_000_000)] == [
         0,
         0,
         1,
@@ -240,10 +240,10 @@ def test_a_reset_ends_in_the_owners_own_choice(engine: Engine) -> None:
         prove(engine, restricted, ACT, once, login="quality", now=NOW)
     for unfit in ("short", once, "password123", "quality-2026"):
         with pytest.raises(Invalid):
-            signatures.confirm(engine, restricted, once, NOW, choose=unfit)
+            signatures.confirm_password(engine, restricted, once, NOW, new_password=unfit)
     with pytest.raises(Forbidden, match="stays as it was"):
-        signatures.confirm(engine, restricted, "not it", NOW, choose="my very own choice")
-    signatures.confirm(engine, restricted, once, NOW, choose="my very own choice")
+        signatures.confirm_password(engine, restricted, "not it", NOW, new_password="my very own choice")
+    signatures.confirm_password(engine, restricted, once, NOW, new_password="my very own choice")
     assert auth.check_password(engine, "quality", "my very own choice", "here", NOW).one_time_until is None
     with pytest.raises(Unauthenticated):
         auth.check_password(engine, "quality", once, "here", NOW)

@@ -11,15 +11,15 @@ import psycopg
 import pytest
 from sqlalchemy import Engine, text
 
-from core.erp.kernel import auth, restored, signatures
+from core.erp.kernel import auth, restorations, signatures
 from core.erp.kernel.audit import BehindWitness, Sealer
+from core.erp.kernel.audit_journal import JOURNAL_FILE, Journal
+from core.erp.kernel.audit_verification import verify
 from core.erp.kernel.errors import Refused
-from core.erp.kernel.journal import JOURNAL, Journal
 from core.erp.kernel.permits import Role
 from core.erp.kernel.rights import APP, OWNER
 from core.erp.kernel.unit import Actor, unit
-from core.erp.kernel.verifying import verify
-from core.erp.kernel.witness import HEADS, Witness
+from core.erp.kernel.witness import WITNESS_FILE, Witness
 from core.erp.lots import service as lots
 from core.erp.migrations import upgrade
 from lotwise.backup.making import BASE, BackupFailed, make
@@ -65,7 +65,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
             auth.create_user(u, "quality", "Quality", PASSWORD, [Role.QA])
             u.flush()
             u.conn.execute(text("UPDATE app_user SET one_time_until = NULL"))
-        Sealer(engine, Witness(data / HEADS)).seal(datetime.now(UTC))
+        Sealer(engine, Witness(data / WITNESS_FILE)).seal(datetime.now(UTC))
         place = make(server, data, folder / "backups")
         evening = datetime.now(UTC)
         with unit(engine, Actor("system:test", system=True), world.events) as u:
@@ -74,7 +74,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
                 u, sublot, Decimal(2), "scrap", purpose="destruction", reference="D-1", at=evening, reason="fell"
             )
             auth.create_user(u, "newcomer", "Newcomer", PASSWORD, [Role.WAREHOUSE])
-        Sealer(engine, Witness(data / HEADS)).seal(datetime.now(UTC))
+        Sealer(engine, Witness(data / WITNESS_FILE)).seal(datetime.now(UTC))
         _archived(server, folder / "backups" / "wal")
     finally:
         engine.dispose()
@@ -111,7 +111,7 @@ def again(site: Site, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Call
         folder = tmp_path_factory.mktemp("again")
         folder.chmod(0o755)
         if witness:
-            for name in (HEADS, JOURNAL):
+            for name in (WITNESS_FILE, JOURNAL_FILE):
                 shutil.copy(site.data / name, folder / name)
         archive = {path.name: path.stat().st_mtime_ns for path in (site.backups / "wal").iterdir()}
         restore(newest(site.backups, to), folder, to)
@@ -133,7 +133,7 @@ def test_all_there_is_comes_back_from_base_and_log(site: Site, again: Callable[.
     found = again(None, witness=True)
     assert found.users() == {"quality", "newcomer"}
     with found.engine.connect() as conn:
-        assert verify(conn, None, Witness(found.data / HEADS)) == []
+        assert verify(conn, None, Witness(found.data / WITNESS_FILE)) == []
     with unit(found.engine, Actor("x"), site.world.events) as u:
         assert {o.kind.value for o in lots.movable(u, site.sublot, "use")} == {"held"}
 
@@ -142,9 +142,9 @@ def test_last_night_comes_back_and_goods_stay(site: Site, again: Callable[..., R
     """A hold, a scrap fact and a user are gone; nothing moves until QA has signed the list of them."""
     found = again(site.evening, witness=True)
     assert found.users() == {"quality"}
-    journal, events = Journal(found.data / JOURNAL), site.world.events
+    journal, events = Journal(found.data / JOURNAL_FILE), site.world.events
     with pytest.raises(BehindWitness):
-        Sealer(found.engine, Witness(found.data / HEADS)).compare(datetime.now(UTC))
+        Sealer(found.engine, Witness(found.data / WITNESS_FILE)).compare(datetime.now(UTC))
     store = Actor("storekeeper", frozenset({Role.WAREHOUSE}), 1)
     with unit(found.engine, store, events) as u:
         against = lots.movable(u, site.sublot, "use")
@@ -155,7 +155,7 @@ def test_last_night_comes_back_and_goods_stay(site: Site, again: Callable[..., R
     with found.engine.connect() as conn:
         user = conn.execute(text("SELECT id FROM app_user WHERE login = 'quality'")).scalar_one()
     quality, now = Actor("quality", frozenset({Role.QA}), user, session="s1"), datetime.now(UTC)
-    act = restored.signing(1, "hold placed again, scrap posted again", journal)
+    act = restorations.signing(1, "hold placed again, scrap posted again", journal)
     proof = signatures.prove(found.engine, quality, act.act, PASSWORD, login="quality", now=now)
     with unit(found.engine, quality, events) as u:
         lots.place_hold(u, kind="manual", reason="broken seal", since_at=site.evening, sublot_id=site.sublot)
@@ -167,9 +167,9 @@ def test_last_night_comes_back_and_goods_stay(site: Site, again: Callable[..., R
     assert {"hold.place", "stock.fact", "user.create"} <= {entry["action"] for entry in signed.record["missing"]}
     with unit(found.engine, store, events) as u:
         assert [o.kind.value for o in lots.movable(u, site.sublot, "use")] == ["held"]
-    assert Sealer(found.engine, Witness(found.data / HEADS)).seal(datetime.now(UTC)) > 0
+    assert Sealer(found.engine, Witness(found.data / WITNESS_FILE)).seal(datetime.now(UTC)) > 0
     with found.engine.connect() as conn:
-        assert verify(conn, None, Witness(found.data / HEADS)) == []
+        assert verify(conn, None, Witness(found.data / WITNESS_FILE)) == []
 
 
 def test_what_cannot_be_restored_says_why(site: Site, tmp_path: Path) -> None:

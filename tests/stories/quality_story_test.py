@@ -189,8 +189,8 @@ def test_the_signature_covers_the_excursion_as_it_stood(plant: Plant) -> None:
         signature = u.session.get_one(Signature, made.signature_id)
         as_it_stands = record_of(u.session.get_one(Excursion, excursion), made.decision, made.reason)
         assert as_it_stands == made.record
-        assert signatures.valid(u, signature, made.record)
-        assert not signatures.valid(u, signature, {**made.record, "out": 60.0})
+        assert signatures.still_valid(u, signature, made.record)
+        assert not signatures.still_valid(u, signature, {**made.record, "out": 60.0})
 
     plant.act("quinn", at("05:10"), check)
 

@@ -29,7 +29,7 @@ from core.erp.catalog.shapes import (
     ZoneOut,
 )
 from core.erp.kernel.door import needs, routes
-from core.erp.kernel.http import PROBLEMS, Body, Cursor, Door, DoorKeeper, Id, Limit, Moment, Page, Sought, paged
+from core.erp.kernel.http import PROBLEMS, Body, Cursor, Door, DoorKeeper, FilterId, Id, Limit, Moment, Page, paginate
 from core.erp.kernel.tables import table
 from core.erp.kernel.unit import Unit
 
@@ -45,7 +45,7 @@ def listed(
     where = [t.c[name] == value for name, value in filters.items() if value is not None]
 
     def work(u: Unit) -> Page[Out]:
-        rows, following = paged(u, select(t).where(*where), t.c.id, cursor, limit)
+        rows, following = paginate(u, select(t).where(*where), t.c.id, cursor, limit)
         return Page(items=[out.model_validate(row, from_attributes=True) for row in rows], next=following)
 
     return door.read(work)
@@ -80,7 +80,7 @@ def one_site(site_id: Id, door: Door) -> SiteOut:
 @router.get("/zones")
 @needs("catalog.read")
 def list_zones(
-    door: Door, site_id: Sought = None, address: str | None = None, cursor: Cursor = None, limit: Limit = 100
+    door: Door, site_id: FilterId = None, address: str | None = None, cursor: Cursor = None, limit: Limit = 100
 ) -> Page[ZoneOut]:
     """All zones."""
     return listed(door, Zone, ZoneOut, cursor, limit, site_id=site_id, address=address)
@@ -96,7 +96,7 @@ def add_zone(body: ZoneIn, door: Door) -> JSONResponse:
 @router.get("/nestings")
 @needs("catalog.read")
 def list_nestings(
-    door: Door, zone_id: Sought = None, parent_id: Sought = None, cursor: Cursor = None, limit: Limit = 100
+    door: Door, zone_id: FilterId = None, parent_id: FilterId = None, cursor: Cursor = None, limit: Limit = 100
 ) -> Page[NestingOut]:
     """Which zone stood in which, from-until."""
     return listed(door, ZoneNesting, NestingOut, cursor, limit, zone_id=zone_id, parent_id=parent_id)
@@ -145,7 +145,7 @@ def end_nesting(nesting_id: Id, body: EndIn, door: Door) -> JSONResponse:
 @needs("catalog.read")
 def list_points(
     door: Door,
-    zone_id: Sought = None,
+    zone_id: FilterId = None,
     role: Annotated[str | None, Query(pattern="^(required|spare|machine)$")] = None,
     address: str | None = None,
     cursor: Cursor = None,
@@ -181,7 +181,7 @@ def add_sensor(body: SensorIn, door: Door) -> JSONResponse:
 @router.get("/installations")
 @needs("catalog.read")
 def list_installations(
-    door: Door, sensor_id: Sought = None, point_id: Sought = None, cursor: Cursor = None, limit: Limit = 100
+    door: Door, sensor_id: FilterId = None, point_id: FilterId = None, cursor: Cursor = None, limit: Limit = 100
 ) -> Page[InstallationOut]:
     """Which sensor spoke for which point, from-until."""
     return listed(door, Installation, InstallationOut, cursor, limit, sensor_id=sensor_id, point_id=point_id)
@@ -197,7 +197,7 @@ def add_installation(body: InstallationIn, door: Door) -> JSONResponse:
 @router.get("/calibrations")
 @needs("catalog.read")
 def list_calibrations(
-    door: Door, sensor_id: Sought = None, cursor: Cursor = None, limit: Limit = 100
+    door: Door, sensor_id: FilterId = None, cursor: Cursor = None, limit: Limit = 100
 ) -> Page[CalibrationOut]:
     """All calibrations."""
     return listed(door, Calibration, CalibrationOut, cursor, limit, sensor_id=sensor_id)

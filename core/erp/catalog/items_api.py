@@ -17,7 +17,7 @@ from core.erp.catalog.shapes import (
     VersionOut,
 )
 from core.erp.kernel.door import needs, routes
-from core.erp.kernel.http import PROBLEMS, Cursor, Door, Id, Limit, Page, paged
+from core.erp.kernel.http import PROBLEMS, Cursor, Door, Id, Limit, Page, paginate
 from core.erp.kernel.tables import table
 from core.erp.kernel.unit import Unit
 
@@ -32,7 +32,7 @@ def list_items(door: Door, code: str | None = None, cursor: Cursor = None, limit
     where = [t.c.code == code] if code is not None else []
 
     def work(u: Unit) -> Page[ItemOut]:
-        rows, following = paged(u, select(t).where(*where), t.c.id, cursor, limit)
+        rows, following = paginate(u, select(t).where(*where), t.c.id, cursor, limit)
         return Page(items=[ItemOut.model_validate(row) for row in rows], next=following)
 
     return door.read(work)
@@ -78,7 +78,7 @@ def list_profiles(door: Door, code: str | None = None, cursor: Cursor = None, li
     where = [t.c.code == code] if code is not None else []
 
     def work(u: Unit) -> Page[ProfileOut]:
-        rows, following = paged(u, select(t).where(*where), t.c.id, cursor, limit)
+        rows, following = paginate(u, select(t).where(*where), t.c.id, cursor, limit)
         return Page(items=[ProfileOut.model_validate(row) for row in rows], next=following)
 
     return door.read(work)

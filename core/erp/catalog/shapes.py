@@ -5,11 +5,11 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AwareDatetime, ConfigDict, Field, FiniteFloat, model_validator
 
-from core.erp.kernel.http import Answer, Body, Length, Moment, Ref, Text
-from core.erp.kernel.strict import ABSOLUTE_ZERO, HOTTEST, Celsius
+from core.erp.kernel.http import Answer, Body, Duration, Moment, Ref, Text
+from core.erp.kernel.strict import ABSOLUTE_ZERO, MAX_CELSIUS, Celsius
 from core.telemetry.units import convert, convertible
 
-Span = Annotated[Length, Field(ge=timedelta(0), le=timedelta(days=3660), examples=["PT30M"])]
+Span = Annotated[Duration, Field(ge=timedelta(0), le=timedelta(days=3660), examples=["PT30M"])]
 Code = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,64}$")]
 
 
@@ -77,9 +77,9 @@ class ZoneOut(Answer):
     worst_temperature: float | None
     band_low: float | None
     band_high: float | None
-    band_delay: Length
+    band_delay: Duration
     band_hysteresis: float
-    allowed_gap: Length
+    allowed_gap: Duration
     simulated: bool
 
 
@@ -256,7 +256,7 @@ def _reachable(unit: str, *values: float | None) -> None:
     """Raises ValueError for a temperature that nothing has."""
     if convertible(unit, "Cel"):
         for value in values:
-            if value is not None and not ABSOLUTE_ZERO <= convert(value, unit, "Cel") <= HOTTEST:
+            if value is not None and not ABSOLUTE_ZERO <= convert(value, unit, "Cel") <= MAX_CELSIUS:
                 raise ValueError(f"{value:g} {unit} is no temperature that anything has")
 
 
@@ -291,11 +291,11 @@ class VersionOut(Answer):
     id: int
     profile_id: int
     version: int
-    allowed_gap: Length
-    shortest_event: Length
+    allowed_gap: Duration
+    shortest_event: Duration
     probe_kind: str
     mkt_limit: float | None
-    mkt_window: Length | None
+    mkt_window: Duration | None
     activation_energy: float
     created_at: AwareDatetime
     limits: list[LimitShape] = Field(default_factory=list)
@@ -326,7 +326,7 @@ class ItemOut(Answer):
     profile_id: int | None
     kind: str
     gtin: str | None
-    shelf_life: Length | None
+    shelf_life: Duration | None
 
 
 class AssignIn(Body):

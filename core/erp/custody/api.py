@@ -24,7 +24,7 @@ from core.erp.kernel.http import (
     Ref,
     Text,
     not_future,
-    paged,
+    paginate,
 )
 from core.erp.kernel.tables import table
 from core.erp.kernel.unit import Unit
@@ -107,7 +107,7 @@ def list_facts(sublot_id: Id, door: Door, cursor: Cursor = None, limit: Limit = 
     t = table(CustodyFact)
 
     def work(u: Unit) -> Page[FactOut]:
-        rows, following = paged(u, select(t).where(t.c.sublot_id == sublot_id), t.c.id, cursor, limit)
+        rows, following = paginate(u, select(t).where(t.c.sublot_id == sublot_id), t.c.id, cursor, limit)
         return Page(items=[FactOut.model_validate(row) for row in rows], next=following)
 
     return door.read(work)

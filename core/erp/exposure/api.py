@@ -9,7 +9,7 @@ from pydantic import AwareDatetime
 from core.erp.exposure import service
 from core.erp.kernel.door import needs, routes
 from core.erp.kernel.errors import Invalid, NotFound
-from core.erp.kernel.http import PROBLEMS, Answer, Door, Figure, Id, Length
+from core.erp.kernel.http import PROBLEMS, Answer, Door, Duration, Figure, Id
 from core.erp.kernel.unit import Unit
 from core.series.restoring import series_of
 
@@ -38,11 +38,11 @@ class LimitOut(Answer):
     """Time out of one limit, in seconds."""
 
     key: str
-    proven: Length
-    uncertain: Length
-    worst: Length
-    longest: Length
-    budget: Length | None
+    proven: Duration
+    uncertain: Duration
+    worst: Duration
+    longest: Duration
+    budget: Duration | None
 
 
 class ExposureOut(Answer):

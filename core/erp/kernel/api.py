@@ -9,7 +9,7 @@ from pydantic import AwareDatetime, BaseModel, Field, SecretStr
 from sqlalchemy import select
 
 from core.erp.kernel import auth, tokens
-from core.erp.kernel.checking import Checks
+from core.erp.kernel.audit_verification import verify
 from core.erp.kernel.door import needs, open_to_all, routes, signed_in_only
 from core.erp.kernel.errors import NotFound, Unauthenticated
 from core.erp.kernel.http import (
@@ -25,16 +25,16 @@ from core.erp.kernel.http import (
     Ref,
     Text,
     bearer,
-    paged,
+    paginate,
     signed_in,
 )
 from core.erp.kernel.model import AuditRow, User
+from core.erp.kernel.password_checks import PasswordChecks
 from core.erp.kernel.proxies import address_of
-from core.erp.kernel.restored_api import router as restorations
+from core.erp.kernel.restorations_api import router as restorations
 from core.erp.kernel.tables import table
 from core.erp.kernel.unit import Actor, Unit
-from core.erp.kernel.verifying import verify
-from core.erp.kernel.witness import HEADS, Witness
+from core.erp.kernel.witness import WITNESS_FILE, Witness
 
 router = routes(responses=PROBLEMS)
 router.include_router(restorations)
@@ -75,22 +75,24 @@ class PasswordIn(Body):
     """The password there is, and the one to be: 10 to 256 characters, and not among those that are tried first."""
 
     password: Secret
-    chosen: Secret
+    new_password: Secret
 
 
-class Chosen(BaseModel):
+class PasswordChanged(BaseModel):
     """The password is the owner's own choice now; every session begun with the old one has ended."""
 
-    chosen: bool = True
+    changed: bool = True
 
 
 @router.post("/password", tags=["sign in"])
 @signed_in_only()
-async def choose_password(body: PasswordIn, request: Request, actor: Annotated[Actor, Depends(signed_in)]) -> Chosen:
+async def choose_password(
+    body: PasswordIn, request: Request, actor: Annotated[Actor, Depends(signed_in)]
+) -> PasswordChanged:
     """My own choice of a password. Ends all my sessions: sign in again. A one-time password opens this and no more."""
-    checks: Checks = request.app.state.checks
-    await checks.choose(actor, body.password.get_secret_value(), body.chosen.get_secret_value())
-    return Chosen()
+    checks: PasswordChecks = request.app.state.checks
+    await checks.change_password(actor, body.password.get_secret_value(), body.new_password.get_secret_value())
+    return PasswordChanged()
 
 
 _Held = Annotated[str | None, Depends(bearer)]
@@ -209,7 +211,7 @@ def list_users(door: Door, cursor: Cursor = None, limit: Limit = 100) -> Page[Us
     """All users, in order of their ids."""
 
     def work(u: Unit) -> Page[UserOut]:
-        rows, following = paged(u, select(table(User)), table(User).c.id, cursor, limit)
+        rows, following = paginate(u, select(table(User)), table(User).c.id, cursor, limit)
         return Page(items=[UserOut.model_validate(row) for row in rows], next=following)
 
     return door.read(work)
@@ -280,7 +282,7 @@ def read_audit(
         where.append(a.c.at < until)
 
     def work(u: Unit) -> Page[AuditOut]:
-        rows, following = paged(u, select(a).where(*where), a.c.id, cursor, limit, newest_first=True)
+        rows, following = paginate(u, select(a).where(*where), a.c.id, cursor, limit, newest_first=True)
         return Page(items=[AuditOut.model_validate(row) for row in rows], next=following)
 
     return door.read(work)
@@ -304,7 +306,7 @@ class Verdict(BaseModel):
 @needs("audit.read")
 def verify_audit(request: Request, door: Door) -> Verdict:
     """Checks every row and every seal, and the seals against the heads kept outside the database. Reads all of it."""
-    witness = Witness(request.app.state.settings.data_dir / HEADS)
+    witness = Witness(request.app.state.settings.data_dir / WITNESS_FILE)
 
     def work(u: Unit) -> Verdict:
         findings = [FindingOut.model_validate(finding) for finding in verify(u.conn, u.now, witness)]

@@ -1,7 +1,7 @@
 """The audit trail's chain (design, rule 5): a sealer binds committed rows into seals, each hashed with the one before.
 
 Rows carry their own HMAC, so a transaction waits for nobody. Seals take rows in the order they are found committed,
-never by a cursor over ids: identity order is not commit order. `verifying` checks the chain.
+never by a cursor over ids: identity order is not commit order. `audit_verification` checks the chain.
 """
 
 import logging
@@ -11,32 +11,35 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, Row, insert, select, text
 
+from core.erp.kernel.audit_journal import JOURNAL_FILE, Journal, entries
 from core.erp.kernel.audit_keys import MESSAGE_SQL, AuditKeys, keys_of
-from core.erp.kernel.journal import JOURNAL, Journal, entries
 from core.erp.kernel.model import AuditRow, AuditSeal, AuditSealed
-from core.erp.kernel.restored import note, signed_since
+from core.erp.kernel.restorations import record_restoration, signed_since
 from core.erp.kernel.tables import table
 from core.erp.kernel.witness import Head, Witness
 
 log = logging.getLogger(__name__)
 
 GENESIS = bytes(32)
-SEAL_MOST = 5000
-REACH = timedelta(minutes=10)
-"""How far back the quick pass looks; the first pass, and each after `full()`, looks at all rows."""
-FOLLOW_AT_ONCE = 20
+MAX_ROWS_PER_SEAL = 5000
+RECENT_WINDOW = timedelta(minutes=10)
+"""How far back the quick pass looks; the first pass, and each after `scan_all_next()`, looks at all rows."""
+CATCH_UP_BATCH = 20
 """Seals in memory at once when the witness is caught up: each may name thousands of rows."""
 
 _SEALS = table(AuditSeal)
 
 
 def seal_message(
-    number: int, at: datetime, previous: bytes, watched: tuple[str, int], rows: Sequence[tuple[int, bytes]]
+    number: int, at: datetime, previous: bytes, witness_position: tuple[str, int], rows: Sequence[tuple[int, bytes]]
 ) -> bytes:
-    """What a seal's HMAC is over: number, time, the seal before, the witness and how far it had come (`watched`), and
-    each row's id and HMAC, in order.
+    """What a seal's HMAC is over: number, time, the seal before, the witness and how far it had come
+    (`witness_position`), and each row's id and HMAC, in order.
     """
-    head = f"{number}:{at.astimezone(UTC).isoformat()}:{watched[0]}:{watched[1]}:{len(rows)}:".encode() + previous
+    head = (
+        f"{number}:{at.astimezone(UTC).isoformat()}:{witness_position[0]}:{witness_position[1]}:{len(rows)}:".encode()
+        + previous
+    )
     return head + b"".join(row_id.to_bytes(8, "big", signed=True) + row_hash for row_id, row_hash in rows)
 
 
@@ -61,28 +64,28 @@ class Sealer:
         """`witness` keeps each seal's number and hash outside the database, after its commit."""
         self._engine = engine
         self._witness = witness
-        self._journal = Journal(witness.path.with_name(JOURNAL)) if witness is not None else None
-        self._quick = False
-        self._told: str | None = None
+        self._journal = Journal(witness.path.with_name(JOURNAL_FILE)) if witness is not None else None
+        self._recent_only = False
+        self._last_logged: str | None = None
 
-    def full(self) -> None:
+    def scan_all_next(self) -> None:
         """Makes the next pass look at all rows."""
-        self._quick = False
+        self._recent_only = False
 
     def seal(self, now: datetime) -> int:
         """Seals what is committed and unsealed. Returns how many rows. Raises BehindWitness."""
         self.compare(now)
         total = 0
         while True:
-            done, head = self._one(now)
+            done, head = self._seal_batch(now)
             total += done
             if head is not None:
-                self._follow(head)
-            if done < SEAL_MOST:
-                self._quick = True
+                self._catch_up_witness(head)
+            if done < MAX_ROWS_PER_SEAL:
+                self._recent_only = True
                 return total
 
-    def _one(self, now: datetime) -> tuple[int, Head | None]:
+    def _seal_batch(self, now: datetime) -> tuple[int, Head | None]:
         rows, sealed = table(AuditRow), table(AuditSealed)
         with self._engine.begin() as conn:
             conn.execute(text("SELECT pg_advisory_xact_lock(hashtext('lotwise.sealer'))"))
@@ -90,16 +93,16 @@ class Sealer:
                 select(rows.c.id, rows.c.hash)
                 .where(~select(sealed.c.audit_id).where(sealed.c.audit_id == rows.c.id).exists())
                 .order_by(rows.c.id)
-                .limit(SEAL_MOST)
+                .limit(MAX_ROWS_PER_SEAL)
             )
-            if self._quick:
-                open_rows = open_rows.where(rows.c.at > now - REACH)
+            if self._recent_only:
+                open_rows = open_rows.where(rows.c.at > now - RECENT_WINDOW)
             found = conn.execute(open_rows).all()
             if not found:
                 return 0, None
-            last = newest(conn)
+            last = newest_seal(conn)
             number, previous = last.number + 1, last.hash
-            watched = self._watched()
+            watched = self._witness_position()
             keys = keys_of(conn)
             head = keys.sign(seal_message(number, now, previous, watched, [(row.id, row.hash) for row in found]))
             conn.execute(
@@ -118,7 +121,7 @@ class Sealer:
             conn.execute(insert(AuditSealed), [{"audit_id": row.id, "seal": number} for row in found])
             return len(found), Head(number, head)
 
-    def _watched(self) -> tuple[str, int]:
+    def _witness_position(self) -> tuple[str, int]:
         w = self._witness
         return ("", 0) if w is None or w.name is None or w.last is None else (w.name, w.last.number)
 
@@ -130,24 +133,24 @@ class Sealer:
         if self._witness is None:
             return
         with self._engine.connect() as conn:
-            last = newest(conn)
+            last = newest_seal(conn)
         if not self._witness.exists:
             if last.number:
-                self._say(
+                self._log_once(
                     f"no witness at {self._witness.path}: seals are kept in the database only until"
                     " `lotwise audit adopt` has begun a new one"
                 )
                 return
             self._witness.begin(now)
         self._witness.refresh()
-        self._rewind()
+        self._apply_signed_restorations()
         if self._witness.last is not None and self._witness.last.number > last.number:
-            note(self._engine, last.number, self._witness.last.number, now)
+            record_restoration(self._engine, last.number, self._witness.last.number, now)
             raise BehindWitness(last.number, self._witness.last.number)
         if self._witness.last is not None and self._witness.last.number < last.number:
-            self._follow(None)
+            self._catch_up_witness(None)
 
-    def _rewind(self) -> None:
+    def _apply_signed_restorations(self) -> None:
         """Takes in what QA has signed: from those seals on the trail goes on, and what was witnessed beyond is gone."""
         w = self._witness
         if w is None or w.last is None:
@@ -159,37 +162,39 @@ class Sealer:
             if self._journal is not None:
                 self._journal.restored(number)
 
-    def _follow(self, made: Head | None) -> None:
+    def _catch_up_witness(self, made: Head | None) -> None:
         """The witness takes in what it lacks: the seal just made, or those of others and of before a crash, checked."""
         w = self._witness
         if w is None or w.last is None:
             return
         w.refresh()
         if made is not None and made.number == w.last.number + 1:
-            self._tell([made])
+            self._append_to_witness([made])
             return
         with self._engine.connect() as conn:
-            for heads in _after(conn, w.last):
+            for heads in _heads_after(conn, w.last):
                 if heads is None:
-                    self._say(f"seals after {w.last.number} do not continue what was witnessed: `lotwise audit verify`")
+                    self._log_once(
+                        f"seals after {w.last.number} do not continue what was witnessed: `lotwise audit verify`"
+                    )
                     return
-                self._tell(heads)
-        self._told = None
+                self._append_to_witness(heads)
+        self._last_logged = None
 
-    def _tell(self, heads: Sequence[Head]) -> None:
+    def _append_to_witness(self, heads: Sequence[Head]) -> None:
         assert self._witness is not None
         self._witness.append(heads)
         if self._journal is not None:
             with self._engine.connect() as conn:
                 self._journal.append(entries(conn, heads[0].number, heads[-1].number))
 
-    def _say(self, trouble: str) -> None:
-        if trouble != self._told:
+    def _log_once(self, trouble: str) -> None:
+        if trouble != self._last_logged:
             log.error("%s", trouble)
-        self._told = trouble
+        self._last_logged = trouble
 
 
-def newest(conn: Connection) -> Head:
+def newest_seal(conn: Connection) -> Head:
     """The last seal; number 0 and GENESIS before the first."""
     row = conn.execute(select(_SEALS.c.number, _SEALS.c.hash).order_by(_SEALS.c.number.desc()).limit(1)).first()
     return Head(row.number, row.hash) if row is not None else Head(0, GENESIS)
@@ -198,24 +203,28 @@ def newest(conn: Connection) -> Head:
 _ROWS = text(f"SELECT a.id, a.key_id, a.hash, {MESSAGE_SQL} AS message FROM audit a WHERE a.id = ANY(:ids)")  # noqa: S608 - our own columns
 
 
-def _after(conn: Connection, last: Head) -> Iterator[list[Head] | None]:
+def _heads_after(conn: Connection, last: Head) -> Iterator[list[Head] | None]:
     """The heads of the seals after one, some at a time, each whole and in its place; None for what is not."""
     keys = keys_of(conn)
     number, previous = last.number, last.hash
     while True:
-        query = select(_SEALS).where(_SEALS.c.number > number).order_by(_SEALS.c.number).limit(FOLLOW_AT_ONCE)
+        query = select(_SEALS).where(_SEALS.c.number > number).order_by(_SEALS.c.number).limit(CATCH_UP_BATCH)
         seals = conn.execute(query).all()
         if not seals:
             return
         for seal in seals:
-            if seal.number != number + 1 or (previous and seal.previous != previous) or not whole(conn, keys, seal):
+            if (
+                seal.number != number + 1
+                or (previous and seal.previous != previous)
+                or not seal_intact(conn, keys, seal)
+            ):
                 yield None
                 return
             number, previous = seal.number, seal.hash
         yield [Head(seal.number, seal.hash) for seal in seals]
 
 
-def whole(conn: Connection, keys: AuditKeys, seal: Row[Any]) -> bool:
+def seal_intact(conn: Connection, keys: AuditKeys, seal: Row[Any]) -> bool:
     """Whether a seal and each row it names bear their HMACs."""
     rows = {row.id: row for row in conn.execute(_ROWS, {"ids": seal.row_ids})}
     if any(row_id not in rows for row_id in seal.row_ids):

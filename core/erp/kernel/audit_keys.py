@@ -16,8 +16,8 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine
 
-SHORTEST = 32
-OPTION = "audit_keys"
+MIN_KEY_LENGTH = 32
+ENGINE_OPTION = "audit_keys"
 """Under which execution option an engine carries its keys."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -56,11 +56,11 @@ def key_id(key: str) -> str:
 
 
 def audit_keys(current: str, old: Iterable[str] = ()) -> AuditKeys:
-    """Keys from their texts. Raises ValueError for one shorter than SHORTEST characters."""
+    """Keys from their texts. Raises ValueError for one shorter than MIN_KEY_LENGTH characters."""
     keys = {}
     for key in (current, *old):
-        if len(key) < SHORTEST:
-            raise ValueError(f"an audit key needs at least {SHORTEST} characters")
+        if len(key) < MIN_KEY_LENGTH:
+            raise ValueError(f"an audit key needs at least {MIN_KEY_LENGTH} characters")
         keys[key_id(key)] = key.encode()
     return AuditKeys(key_id(current), keys)
 
@@ -70,12 +70,12 @@ def open_engine(url: str, keys: AuditKeys | None, **pool: Any) -> Engine:
 
     Values never go into an error's text.
     """
-    return create_engine(url, execution_options={OPTION: keys}, hide_parameters=True, **pool)
+    return create_engine(url, execution_options={ENGINE_OPTION: keys}, hide_parameters=True, **pool)
 
 
 def keys_of(conn: Connection) -> AuditKeys:
     """The keys that the connection's engine was opened with. Raises NoAuditKey."""
-    keys = conn.get_execution_options().get(OPTION)
+    keys = conn.get_execution_options().get(ENGINE_OPTION)
     if not isinstance(keys, AuditKeys):
         raise NoAuditKey("its engine was made without `open_engine`: an audit row is to be written")
     return keys

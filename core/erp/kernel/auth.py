@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Engine, any_, select, update
 
-from core.erp.kernel import passwords, tries
+from core.erp.kernel import login_throttle, passwords
 from core.erp.kernel.errors import Conflict, Invalid, NotFound, Refused, Unauthenticated
 from core.erp.kernel.events import UserPlaced
 from core.erp.kernel.model import User
@@ -16,9 +16,9 @@ from core.erp.kernel.tables import table
 from core.erp.kernel.unit import Unit
 from core.erp.kernel.words import Message
 
-ONE_TIME = timedelta(hours=72)
+ONE_TIME_PASSWORD_LIFETIME = timedelta(hours=72)
 """How long a password that somebody else gave opens the choice of one's own."""
-SIGNER = "user.signer"
+SIGNER_TOPIC = "user.signer"
 """The outbox topic that tells who was given the means to sign, by whom."""
 
 
@@ -63,7 +63,7 @@ def create_user(
         password_hash=passwords.hash_of(password),
         roles=wanted,
         created_at=u.now,
-        one_time_until=u.now + ONE_TIME if one_time else None,
+        one_time_until=u.now + ONE_TIME_PASSWORD_LIFETIME if one_time else None,
         site_ids=sorted(set(place.site_ids)),
         partner_id=place.partner_id,
         language=place.language,
@@ -72,7 +72,7 @@ def create_user(
     u.session.flush()
     u.emit(UserPlaced(user.id, tuple(user.site_ids), user.partner_id))
     u.audit("user.create", "user", user.id, after={"login": login, "name": name} | _standing(user))
-    _tell(u, user, "made")
+    _notify_signer(u, user, "made")
     return user
 
 
@@ -95,7 +95,7 @@ def change_user(
     user = u.get(User, user_id, lock=True)
     if user is None:
         raise NotFound("kernel.no_user", user_id=user_id)
-    before, could = _standing(user), user.active and _signs(user.roles)
+    before, could = _standing(user), user.active and _may_sign(user.roles)
     if roles is not None:
         user.roles = _known(roles)
     if place is not None:
@@ -109,7 +109,7 @@ def change_user(
         raise Refused("kernel.last_administrator", extra={"user_id": user_id})
     if password is not None and hashed is not None:
         passwords.check_rules(password, user.login, user.name)
-        user.password_hash, user.one_time_until = hashed, u.now + ONE_TIME
+        user.password_hash, user.one_time_until = hashed, u.now + ONE_TIME_PASSWORD_LIFETIME
         user.token_epoch += 1  # whoever had the old one is out, everywhere
     u.session.add(user)
     u.session.flush()
@@ -118,9 +118,9 @@ def change_user(
     reset = {"password": "reset" if password is not None else "as before"}
     u.audit("user.change", "user", user_id, before=before, after=_standing(user) | reset)
     if password is not None:
-        _tell(u, user, "reset")
+        _notify_signer(u, user, "reset")
     elif before != _standing(user):
-        _tell(u, user, "changed", could=could)
+        _notify_signer(u, user, "changed", could=could)
     return user
 
 
@@ -155,15 +155,15 @@ def _fits(roles: Iterable[str], partner_id: int | None) -> None:
         raise Invalid("kernel.partner_of_insider", extra={"partner_id": partner_id})
 
 
-def _signs(roles: Iterable[str]) -> bool:
+def _may_sign(roles: Iterable[str]) -> bool:
     return bool(permits_of(roles) & signing())
 
 
-def _tell(u: Unit, user: User, act: str, *, could: bool = False) -> None:
+def _notify_signer(u: Unit, user: User, act: str, *, could: bool = False) -> None:
     """Somebody was given the means to sign records: whoever watches over that is told, not only the audit trail."""
-    if _signs(user.roles) and user.active and not could:
+    if _may_sign(user.roles) and user.active and not could:
         u.outbox(
-            SIGNER,
+            SIGNER_TOPIC,
             user.id,
             {"act": act, "login": user.login, "name": user.name, "roles": user.roles, "by": u.actor.login},
         )
@@ -184,13 +184,13 @@ def check_password(engine: Engine, login: str, password: str, address: str, now:
     """
     users = table(User)
     with engine.begin() as conn:
-        tries.one_after_another(conn, "login", login)
-        tries.may_sign_in(conn, login, address, now)
+        login_throttle.lock_attempts(conn, "login", login)
+        login_throttle.require_sign_in_allowed(conn, login, address, now)
         row = conn.execute(select(users).where(users.c.login == login)).one_or_none()
         ok = passwords.matches(row.password_hash if row is not None else None, password)
         ok = ok and row is not None and row.active
-        tries.remember(conn, login, now, ok=ok, address=address)
-        if ok and row is not None and passwords.outdated(row.password_hash):
+        login_throttle.record_attempt(conn, login, now, ok=ok, address=address)
+        if ok and row is not None and passwords.needs_rehash(row.password_hash):
             again = passwords.hash_of(password)
             conn.execute(update(users).where(users.c.id == row.id).values(password_hash=again))
     if not ok or row is None:

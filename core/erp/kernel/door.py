@@ -18,9 +18,9 @@ from starlette.routing import BaseRoute
 from starlette.types import Message as Part
 from starlette.types import Receive, Scope
 
+from core.erp.kernel.concurrency import ConcurrencyLimiter
 from core.erp.kernel.errors import Forbidden, TooLarge, Unauthenticated
 from core.erp.kernel.tokens import actor_of
-from core.erp.kernel.turns import Turns
 from core.erp.kernel.unit import Actor, lacking
 from core.erp.kernel.words import Message, render
 
@@ -28,9 +28,9 @@ F = TypeVar("F", bound=Callable[..., Any])
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
 KIB, MIB = 1024, 1024 * 1024
-MOST = 256 * KIB
+MAX_BODY = 256 * KIB
 """Bytes of a body, where a route says nothing else: more than any posting needs."""
-POSTS_AT_ONCE, POSTS_WAITING, POSTS_EACH, POSTS_LONGEST = 16, 512, 128, 20.0
+POST_CONCURRENCY, POST_MAX_TOTAL, POST_MAX_PER_USER, POST_TIMEOUT = 16, 512, 128, 20.0
 """Postings that run at once (the rest of the threads and connections is left to those who read), how many wait,
 altogether and of one person, and how many seconds.
 """
@@ -44,28 +44,28 @@ class Wants:
 
     permits: tuple[str, ...]
     public: bool = False
-    most: int = MOST
+    max_body: int = MAX_BODY
 
 
 class NothingAsked(TypeError):
     """A route says neither which permit it wants nor that it is open to all."""
 
 
-def needs(*permits: str, most: int = MOST) -> Callable[[F], F]:
+def needs(*permits: str, max_body: int = MAX_BODY) -> Callable[[F], F]:
     """One of these permits, and at most so many bytes of a body."""
     if not permits:
         raise NothingAsked("name a permit, or say `signed_in_only`")
-    return _wanting(Wants(permits, most=most))
+    return _wanting(Wants(permits, max_body=max_body))
 
 
-def signed_in_only(*, most: int = 16 * KIB) -> Callable[[F], F]:
+def signed_in_only(*, max_body: int = 16 * KIB) -> Callable[[F], F]:
     """Whoever is signed in, also with a one-time password: for what concerns only themselves."""
-    return _wanting(Wants((), most=most))
+    return _wanting(Wants((), max_body=max_body))
 
 
-def open_to_all(*, most: int = 16 * KIB) -> Callable[[F], F]:
+def open_to_all(*, max_body: int = 16 * KIB) -> Callable[[F], F]:
     """No token: for signing in and out."""
-    return _wanting(Wants((), public=True, most=most))
+    return _wanting(Wants((), public=True, max_body=max_body))
 
 
 def _wanting(wants: Wants) -> Callable[[F], F]:
@@ -103,12 +103,12 @@ class DoorRoute(APIRoute):
         in_a_thread = not inspect.iscoroutinefunction(self.endpoint)
 
         async def handler(request: Request) -> Response:
-            await _enter(request, wants)
-            bound(request.scope, wants.most)
+            await _authorize(request, wants)
+            limit_body(request.scope, wants.max_body)
             if request.method in SAFE or wants.public or not in_a_thread:
                 return await inner(request)
             await request.body()  # before the turn: nobody holds one who is slow to say what for
-            async with posting(request):
+            async with post_slot(request):
                 return await inner(request)
 
         return handler
@@ -119,11 +119,11 @@ def routes(**options: Any) -> APIRouter:
     return APIRouter(route_class=DoorRoute, **options)
 
 
-async def _enter(request: Request, wants: Wants) -> None:
+async def _authorize(request: Request, wants: Wants) -> None:
     """Raises Unauthenticated, or Forbidden where none of the permits is held."""
     if wants.public:
         return
-    actor = await run_in_threadpool(_who, request)
+    actor = await run_in_threadpool(_authenticate, request)
     if actor.one_time and wants.permits:
         raise Forbidden("kernel.choose_password_first", extra={"needs": ["password"]})
     if wants.permits and not any(actor.may(permit) for permit in wants.permits):
@@ -131,7 +131,7 @@ async def _enter(request: Request, wants: Wants) -> None:
     request.state.actor, request.state.wants = actor, wants
 
 
-def _who(request: Request) -> Actor:
+def _authenticate(request: Request) -> Actor:
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() != "bearer" or not token:
         raise Unauthenticated("kernel.sign_in_first")
@@ -139,31 +139,31 @@ def _who(request: Request) -> Actor:
     return actor_of(state.engine, token.strip(), state.signing_key)
 
 
-def posting(request: Request) -> Any:
-    """A turn at posting, as a context. Raises Busy."""
-    turns: Turns = request.app.state.posts
+def post_slot(request: Request) -> Any:
+    """A slot for one posting, as a context. Raises Busy."""
+    turns: ConcurrencyLimiter = request.app.state.post_limiter
     actor: Actor = request.state.actor
-    return turns.turn(actor.login, asyncio.Lock())
+    return turns.slot(actor.login, asyncio.Lock())
 
 
-def posts() -> Turns:
-    """The turns at posting of one app."""
-    return Turns(POSTS_AT_ONCE, POSTS_WAITING, POSTS_EACH, POSTS_LONGEST, retry_after=3)
+def post_limiter() -> ConcurrencyLimiter:
+    """Limits the postings of one app."""
+    return ConcurrencyLimiter(POST_CONCURRENCY, POST_MAX_TOTAL, POST_MAX_PER_USER, POST_TIMEOUT, retry_after=3)
 
 
-def uploads() -> Turns:
-    """The turns at handing in files, from the first byte until they are read: each may take a core and its memory."""
-    return Turns(at_once=2, most=32, each=16, longest=120.0, retry_after=15)
+def upload_limiter() -> ConcurrencyLimiter:
+    """Limits the uploads of files, from the first byte until they are read: each may take a core and its memory."""
+    return ConcurrencyLimiter(concurrent=2, max_total=32, max_per_key=16, timeout=120.0, retry_after=15)
 
 
 # --- bodies
 
 
-class Bound:
+class BodyLimit:
     """Counts a body as it is read. `most` may be set until the first byte."""
 
     def __init__(self, scope: Scope, receive: Receive, most: int) -> None:
-        self.most = most
+        self.max_body = most
         self._receive, self._so_far = receive, 0
         said = dict(scope["headers"]).get(b"content-length", b"")
         self.declared = int(said) if said.isdigit() else 0
@@ -173,36 +173,38 @@ class Bound:
         message = await self._receive()
         if message["type"] == "http.request":
             self._so_far += len(message.get("body", b""))
-            if self._so_far > self.most:
-                raise BodyTooLarge(self.most)
+            if self._so_far > self.max_body:
+                raise BodyTooLarge(self.max_body)
         return message
 
 
 class BodyTooLarge(HTTPException):
     """More bytes came than are taken; a kind that FastAPI lets through from where it reads the body."""
 
-    def __init__(self, most: int) -> None:
-        self.message = too_large(most)
+    def __init__(self, max_body: int) -> None:
+        self.message = too_large(max_body)
         super().__init__(413, render(self.message))
 
 
-def too_large(most: int) -> Message:
+def too_large(max_body: int) -> Message:
     """What is told to who sends more."""
-    return Message("kernel.body_too_large", limit=f"{most // MIB} MiB" if most >= MIB else f"{most // KIB} KiB")
+    return Message(
+        "kernel.body_too_large", limit=f"{max_body // MIB} MiB" if max_body >= MIB else f"{max_body // KIB} KiB"
+    )
 
 
-def bound(scope: Scope, most: int) -> None:
+def limit_body(scope: Scope, max_body: int) -> None:
     """The request's body has at most so many bytes. Raises TooLarge if it says that it has more."""
-    found: Bound | None = scope.get(_BOUND)
+    found: BodyLimit | None = scope.get(_BOUND)
     if found is None:
         return
-    found.most = most
-    if found.declared > most:
-        raise TooLarge(too_large(most), extra={"most": most})
+    found.max_body = max_body
+    if found.declared > max_body:
+        raise TooLarge(too_large(max_body), extra={"most": max_body})
 
 
-def bounded(scope: Scope, receive: Receive, most: int) -> Receive:
+def limited_receive(scope: Scope, receive: Receive, max_body: int) -> Receive:
     """The `receive` of a request whose body is counted; a route may still change how much it takes."""
-    found = Bound(scope, receive, most)
+    found = BodyLimit(scope, receive, max_body)
     scope[_BOUND] = found
     return found.receive

@@ -33,12 +33,12 @@ from starlette.concurrency import run_in_threadpool
 
 from core.erp.kernel import strict
 from core.erp.kernel.auth import now_utc
-from core.erp.kernel.checking import Checks
-from core.erp.kernel.door import posting
+from core.erp.kernel.door import post_slot
 from core.erp.kernel.errors import Conflict, Invalid, NotFound, Refused
 from core.erp.kernel.events import Events
 from core.erp.kernel.model import IdempotencyKey
 from core.erp.kernel.openapi import PROBLEM
+from core.erp.kernel.password_checks import PasswordChecks
 from core.erp.kernel.problems import error_body, language_of
 from core.erp.kernel.signatures import Signing
 from core.erp.kernel.strict import OnlyDigits
@@ -48,8 +48,8 @@ from core.erp.kernel.words import ENGLISH
 
 T = TypeVar("T")
 BIGGEST_ID = 2**63 - 1
-PAGE_MOST = 500
-PATIENCE = timedelta(seconds=3)
+MAX_PAGE_SIZE = 500
+LOCK_TIMEOUT = timedelta(seconds=3)
 """How long a person's request waits for a lock before it is told that somebody else holds the record (503)."""
 
 
@@ -59,7 +59,7 @@ def _said(value: Decimal) -> str:
 
 Id = Annotated[int, OnlyDigits, Path(ge=1, le=BIGGEST_ID)]
 """An id in a path."""
-Sought = Annotated[int | None, OnlyDigits, Query(ge=1, le=BIGGEST_ID)]
+FilterId = Annotated[int | None, OnlyDigits, Query(ge=1, le=BIGGEST_ID)]
 """An id that a list is filtered by."""
 Ref = Annotated[int, Field(strict=True, ge=1, le=BIGGEST_ID)]
 """An id in a body or answer."""
@@ -89,7 +89,7 @@ def _days(value: timedelta) -> str:
     return f"{sign}P{f'{abs(value).days}D' if abs(value).days else ''}{'T' if time else ''}{time}"
 
 
-Length = Annotated[
+Duration = Annotated[
     timedelta,
     PlainSerializer(_days, return_type=str, when_used="json"),
     Field(json_schema_extra={"format": "duration"}),
@@ -197,9 +197,9 @@ class DoorKeeper:
 
     engine: Engine
     events: Events
-    checks: Checks
+    checks: PasswordChecks
     actor: Actor
-    turn: Callable[[], AbstractAsyncContextManager[None]]
+    post_slot: Callable[[], AbstractAsyncContextManager[None]]
     key: str | None
     request_hash: bytes
     language: str = ENGLISH
@@ -207,7 +207,7 @@ class DoorKeeper:
 
     def read(self, work: Callable[[Unit], T]) -> T:
         """Runs `work` in a transaction that writes nothing anybody keeps. The route has asked for its permit before."""
-        return transact(self.engine, self.actor, self.events, work, now_utc, patience=PATIENCE)
+        return transact(self.engine, self.actor, self.events, work, now_utc, lock_timeout=LOCK_TIMEOUT)
 
     def post(self, work: Callable[[Unit], BaseModel | Sequence[BaseModel]], *, status: int = 201) -> JSONResponse:
         """Runs `work` in a transaction and answers what it returns.
@@ -219,15 +219,15 @@ class DoorKeeper:
         def run(u: Unit) -> JSONResponse:
             if self.key is None:
                 return JSONResponse(jsonable_encoder(work(u)), status)
-            return self._once(u, work, status)
+            return self._post_idempotent(u, work, status)
 
-        return transact(self.engine, self.actor, self.events, run, now_utc, patience=PATIENCE)
+        return transact(self.engine, self.actor, self.events, run, now_utc, lock_timeout=LOCK_TIMEOUT)
 
     async def sign(
         self,
         signing: Signing[T],
         by: SignIn,
-        shown: Callable[[Unit, T], BaseModel | Sequence[BaseModel]],
+        answer: Callable[[Unit, T], BaseModel | Sequence[BaseModel]],
         *,
         status: int = 201,
     ) -> JSONResponse:
@@ -239,28 +239,30 @@ class DoorKeeper:
             raise lacking(self.actor, signing.permit)
         proof = await self.checks.prove(self.actor, signing.act, by.password.get_secret_value(), by.login)
         try:
-            return await self.posted(lambda u: shown(u, signing.work(u, proof)), status=status)
+            return await self.post_async(lambda u: answer(u, signing.work(u, proof)), status=status)
         finally:
             proof.spent = True
 
-    async def posted(
+    async def post_async(
         self, work: Callable[[Unit], BaseModel | Sequence[BaseModel]], *, status: int = 201
     ) -> JSONResponse:
         """As `post`, from a coroutine: in its turn, in a thread. Raises Busy besides."""
-        async with self.turn():
+        async with self.post_slot():
             return await run_in_threadpool(self.post, work, status=status)
 
-    def asking(self, what: bytes) -> "DoorKeeper":
+    def for_content(self, what: bytes) -> "DoorKeeper":
         """For a body that the door has not read: what an Idempotency-Key stands for is this."""
         return replace(self, request_hash=hmac.digest(self.request_hash, what, "sha256"))
 
-    def _once(self, u: Unit, work: Callable[[Unit], BaseModel | Sequence[BaseModel]], status: int) -> JSONResponse:
+    def _post_idempotent(
+        self, u: Unit, work: Callable[[Unit], BaseModel | Sequence[BaseModel]], status: int
+    ) -> JSONResponse:
         keys = table(IdempotencyKey)
         mine = {"key": self.key, "actor": self.actor.login}
         claim = upsert(IdempotencyKey).values(**mine, request_hash=self.request_hash, status=0, response=None, at=u.now)
         # A second request with the key waits here until the first has committed or given up.
         if u.conn.execute(claim.on_conflict_do_nothing().returning(keys.c.key)).scalar() is None:
-            return self._again(u)
+            return self._replayed(u)
         savepoint = u.conn.begin_nested()
         try:
             body, answered = jsonable_encoder(work(u)), status
@@ -274,7 +276,7 @@ class DoorKeeper:
         u.conn.execute(update(keys).where(*where).values(status=answered, response=body))
         return _answer(body, answered)
 
-    def _again(self, u: Unit) -> JSONResponse:
+    def _replayed(self, u: Unit) -> JSONResponse:
         keys = table(IdempotencyKey)
         row = u.conn.execute(select(keys).where(keys.c.key == self.key, keys.c.actor == self.actor.login)).one()
         if row.request_hash != self.request_hash:
@@ -287,7 +289,7 @@ def _answer(body: Any, status: int, headers: dict[str, str] | None = None) -> JS
     return JSONResponse(body, status, headers, media_type=kind)
 
 
-def _only_known(request: Request) -> None:
+def _require_known_parameters(request: Request) -> None:
     """Raises Invalid for a query parameter that the route does not have: a misspelt filter would show everything."""
     known = {field.alias for field in get_flat_params(request.scope["route"].dependant)}
     unknown = sorted(set(request.query_params) - known)
@@ -308,14 +310,14 @@ async def _open(
         ),
     ] = None,
 ) -> DoorKeeper:
-    _only_known(request)
+    _require_known_parameters(request)
     streamed = request.headers.get("content-type", "").startswith("multipart/")
     body = b"" if streamed else await request.body()
     said = f"{request.method} {request.url.path}?{request.url.query}\n".encode() + body
     state = request.app.state
     # keyed, since a body may hold a password: whoever reads the table cannot try which one it was
     asked = hmac.digest(state.signing_key.encode(), said, "sha256")
-    turn, language = partial(posting, request), language_of(request)
+    turn, language = partial(post_slot, request), language_of(request)
     return DoorKeeper(state.engine, state.events, state.checks, actor, turn, idempotency_key, asked, language)
 
 
@@ -323,7 +325,7 @@ Door = Annotated[DoorKeeper, Depends(_open)]
 """The parameter of every route: `def route(body: X, door: Door) -> JSONResponse: return door.post(work, permit=…)`."""
 
 Cursor = Annotated[str | None, Query(max_length=200, description="`next` of the page before")]
-Limit = Annotated[int, Query(ge=1, le=PAGE_MOST)]
+Limit = Annotated[int, Query(ge=1, le=MAX_PAGE_SIZE)]
 
 
 def encode_cursor(value: int) -> str:
@@ -344,7 +346,7 @@ def decode_cursor(cursor: str) -> int:
     return value
 
 
-def paged(
+def paginate(
     u: Unit,
     statement: Select[Any],
     by: ColumnElement[Any],

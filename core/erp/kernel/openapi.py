@@ -11,10 +11,10 @@ from fastapi import FastAPI
 PROBLEM = "application/problem+json"
 JSON = "application/json"
 FIRST_ERROR = 400
-DEEPEST = 6
+MAX_DEPTH = 6
 """Shapes within shapes that an example follows."""
 
-NAMED: dict[str, Any] = {
+FIELD_EXAMPLES: dict[str, Any] = {
     "reason": "label torn",
     "code": "A-1",
     "name": "Cold room 1",
@@ -58,7 +58,7 @@ NAMED: dict[str, Any] = {
 }
 """What fields of these names hold, where their shape shows no example of its own."""
 
-FORMATS = {
+FORMAT_EXAMPLES = {
     "date-time": "2026-03-02T03:00:00Z",
     "date": "2026-03-31",
     "duration": "PT30M",
@@ -122,7 +122,7 @@ def example_of(shape: Schema, shapes: Mapping[str, Schema], name: str = "", dept
     if options:
         some = [option for option in options if option.get("type") != "null"]
         return example_of(some[0], shapes, name, depth) if some else None
-    return _MADE.get(str(shape.get("type")), _nothing)(shape, shapes, name, depth)
+    return _EXAMPLE_MAKERS.get(str(shape.get("type")), _nothing)(shape, shapes, name, depth)
 
 
 def _object(shape: Schema, shapes: Mapping[str, Schema], name: str, depth: int) -> Any:
@@ -131,7 +131,7 @@ def _object(shape: Schema, shapes: Mapping[str, Schema], name: str, depth: int) 
     return {
         field: example_of(part, shapes, field, depth + 1)
         for field, part in shape.get("properties", {}).items()
-        if depth < DEEPEST or field in needed
+        if depth < MAX_DEPTH or field in needed
     }
 
 
@@ -145,9 +145,9 @@ def _array(shape: Schema, shapes: Mapping[str, Schema], name: str, depth: int) -
 
 def _string(shape: Schema, shapes: Mapping[str, Schema], name: str, depth: int) -> Any:
     del shapes, depth
-    if shape.get("format") in FORMATS:
-        return FORMATS[shape["format"]]
-    return NAMED[name] if isinstance(NAMED.get(name), str) else "10" if "pattern" in shape else "text"
+    if shape.get("format") in FORMAT_EXAMPLES:
+        return FORMAT_EXAMPLES[shape["format"]]
+    return FIELD_EXAMPLES[name] if isinstance(FIELD_EXAMPLES.get(name), str) else "10" if "pattern" in shape else "text"
 
 
 def _integer(shape: Schema, shapes: Mapping[str, Schema], name: str, depth: int) -> Any:
@@ -157,8 +157,8 @@ def _integer(shape: Schema, shapes: Mapping[str, Schema], name: str, depth: int)
 
 def _number(shape: Schema, shapes: Mapping[str, Schema], name: str, depth: int) -> Any:
     del shapes, depth
-    if isinstance(NAMED.get(name), float):
-        return NAMED[name]
+    if isinstance(FIELD_EXAMPLES.get(name), float):
+        return FIELD_EXAMPLES[name]
     return max(5.0, float(shape.get("minimum", 5.0)))
 
 
@@ -166,7 +166,7 @@ def _nothing(*_: object) -> Any:
     return None
 
 
-_MADE: dict[str, Callable[[Schema, Mapping[str, Schema], str, int], Any]] = {
+_EXAMPLE_MAKERS: dict[str, Callable[[Schema, Mapping[str, Schema], str, int], Any]] = {
     "object": _object,
     "array": _array,
     "string": _string,

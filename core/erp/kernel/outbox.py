@@ -1,8 +1,8 @@
 """The outbox's runner: each row, each handler, once; row by row (never by a cursor over ids).
 
 A trigger makes one task per subscribed handler with the outbox row itself, so nothing can be passed over. Two kinds
-of handlers: *inside* ones run in the task's own transaction, exactly once; *outward* ones (another server) run under a
-lease and no lock, at least once, and are marked when done.
+of handlers: *internal* ones run in the task's own transaction, exactly once; *external* ones (another server) run under
+a lease and no lock, at least once, and are marked when done.
 """
 
 import logging
@@ -27,7 +27,7 @@ LONGEST_WAIT = timedelta(minutes=10)
 
 
 @dataclass(frozen=True, slots=True)
-class Message:
+class OutboxMessage:
     """An outbox row as handlers see it."""
 
     id: int
@@ -37,31 +37,31 @@ class Message:
     payload: Mapping[str, Any]
 
 
-class TryAgain(Exception):
-    """An outward handler could not do it now (a server is away); it is tried again, later and later."""
+class RetryLater(Exception):
+    """An external handler could not do it now (a server is away); it is tried again, later and later."""
 
 
-Inside = Callable[[Unit, Message], None]
-Outward = Callable[[Message], None]
+InternalHandler = Callable[[Unit, OutboxMessage], None]
+ExternalHandler = Callable[[OutboxMessage], None]
 
 
 class Outbox:
     """Who is told what, after the commit. Built once by the app, then run by one or many runners."""
 
     def __init__(self) -> None:
-        self._inside: dict[str, Inside] = {}
-        self._outward: dict[str, Outward] = {}
+        self._internal: dict[str, InternalHandler] = {}
+        self._external: dict[str, ExternalHandler] = {}
         self._patterns: dict[str, str] = {}
 
-    def on(self, pattern: str, name: str, handler: Inside) -> None:
+    def on_internal(self, pattern: str, name: str, handler: InternalHandler) -> None:
         """Registers a handler that writes to our own database, for topics like the pattern (`hold.%`)."""
         self._add(pattern, name)
-        self._inside[name] = handler
+        self._internal[name] = handler
 
-    def outward(self, pattern: str, name: str, handler: Outward) -> None:
-        """Registers a handler that calls another server; raises TryAgain when it should be repeated."""
+    def on_external(self, pattern: str, name: str, handler: ExternalHandler) -> None:
+        """Registers a handler that calls another server; raises RetryLater when it should be repeated."""
         self._add(pattern, name)
-        self._outward[name] = handler
+        self._external[name] = handler
 
     def _add(self, pattern: str, name: str) -> None:
         if name in self._patterns:
@@ -81,14 +81,14 @@ class Outbox:
                 conn.execute(statement.on_conflict_do_update(index_elements=["handler"], set_={"pattern": pattern}))
 
     @property
-    def inside_names(self) -> list[str]:
+    def internal_names(self) -> list[str]:
         """Names of the handlers that write to our own database."""
-        return sorted(self._inside)
+        return sorted(self._internal)
 
     @property
-    def outward_names(self) -> list[str]:
+    def external_names(self) -> list[str]:
         """Names of the handlers that call other servers, and so may be slow."""
-        return sorted(self._outward)
+        return sorted(self._external)
 
     def run(
         self, engine: Engine, events: Events, now: When = None, *, names: Sequence[str] | None = None, most: int = 1000
@@ -98,11 +98,11 @@ class Outbox:
         Returns how many were tried.
         """
         wanted, tried = self.names if names is None else names, 0
-        while wanted and tried < most and self._one(engine, events, now, wanted):
+        while wanted and tried < most and self._run_next(engine, events, now, wanted):
             tried += 1
         return tried
 
-    def _one(self, engine: Engine, events: Events, when: When, names: Sequence[str]) -> bool:
+    def _run_next(self, engine: Engine, events: Events, when: When, names: Sequence[str]) -> bool:
         tasks, now = table(OutboxTask), clock_of(when)()
         due = (
             select(tasks)
@@ -118,7 +118,7 @@ class Outbox:
                 if task is None:
                     return False
                 message = _message(u, task.outbox_id)
-                inside = self._inside.get(task.handler)
+                inside = self._internal.get(task.handler)
                 if inside is not None:
                     inside(u, message)
                 values = {"done_at": now, "last_error": None} if inside is not None else {"next_at": now + LEASE}
@@ -128,21 +128,21 @@ class Outbox:
             if task is None:
                 raise
             log.exception("outbox handler %s failed on row %s", task.handler, task.outbox_id)
-            self._settle(engine, task, _put_off(task, error, now))
+            self._settle(engine, task, _backoff(task, error, now))
             return True
         if inside is None:
-            self._do_outward(engine, task, message, now)
+            self._run_external(engine, task, message, now)
         return True
 
-    def _do_outward(self, engine: Engine, task: Any, message: Message, now: datetime) -> None:
+    def _run_external(self, engine: Engine, task: Any, message: OutboxMessage, now: datetime) -> None:
         values: dict[str, Any] = {"done_at": now, "last_error": None}
         try:
-            self._outward[task.handler](message)
-        except TryAgain as error:
-            values = _put_off(task, error, now)
+            self._external[task.handler](message)
+        except RetryLater as error:
+            values = _backoff(task, error, now)
         except Exception as error:  # a handler's fault costs no other; it is kept and tried again
             log.exception("outbox handler %s failed on %s", task.handler, message.id)
-            values = _put_off(task, error, now)
+            values = _backoff(task, error, now)
         self._settle(engine, task, values)
 
     def _settle(self, engine: Engine, task: Any, values: dict[str, Any]) -> None:
@@ -151,13 +151,13 @@ class Outbox:
             conn.execute(update(tasks).where(tasks.c.id == task.id, tasks.c.done_at.is_(None)).values(**values))
 
 
-def _message(u: Unit, outbox_id: int) -> Message:
+def _message(u: Unit, outbox_id: int) -> OutboxMessage:
     rows = table(OutboxRow)
     row = u.conn.execute(select(rows).where(rows.c.id == outbox_id)).one()
-    return Message(row.id, row.at, row.topic, row.key, row.payload)
+    return OutboxMessage(row.id, row.at, row.topic, row.key, row.payload)
 
 
-def _put_off(task: Any, error: BaseException, now: datetime) -> dict[str, Any]:
+def _backoff(task: Any, error: BaseException, now: datetime) -> dict[str, Any]:
     wait = min(FIRST_WAIT * 2 ** min(task.attempts, 16), LONGEST_WAIT)
     return {"attempts": task.attempts + 1, "next_at": now + wait, "last_error": f"{type(error).__name__}: {error}"}
 

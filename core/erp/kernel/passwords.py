@@ -15,12 +15,12 @@ from argon2.exceptions import InvalidHashError, VerificationError
 
 from core.erp.kernel.errors import Invalid
 
-SHORTEST, LONGEST = 10, 256
+MIN_LENGTH, MAX_LENGTH = 10, 256
 """Characters. The longest bounds what hashing costs; nobody remembers more."""
 SERVICE = "lotwise"
-COMMONEST = Path(__file__).with_name("common_passwords.txt")
-SIGNS = " !.,-_#?*+=@$"
-FEW = 4
+COMMON_PASSWORDS = Path(__file__).with_name("common_passwords.txt")
+PUNCTUATION = " !.,-_#?*+=@$"
+MIN_DISTINCT_CHARACTERS = 4
 """Different characters that a password needs: `aaaaaaaaaa` and `1212121212` are what is tried first."""
 
 
@@ -31,14 +31,14 @@ def hasher() -> PasswordHasher:
 
 
 @lru_cache(maxsize=1)
-def _nobody() -> str:
+def _dummy_hash() -> str:
     """A hash to check against where there is no such user, so that both answers take as long."""
     return hash_of(uuid.uuid4().hex)
 
 
 @cache
-def _commonest() -> frozenset[str]:
-    lines = COMMONEST.read_text(encoding="utf-8").splitlines()
+def _common_passwords() -> frozenset[str]:
+    lines = COMMON_PASSWORDS.read_text(encoding="utf-8").splitlines()
     return frozenset(line for line in lines if not line.startswith("#"))
 
 
@@ -47,34 +47,34 @@ def check_rules(password: str, *names: str) -> None:
 
     No rule says what it must be composed of, and none ends it after some time: both make passwords worse.
     """
-    text = _normal(password)
-    if len(text) < SHORTEST:
-        raise Invalid("kernel.password_too_short", least=SHORTEST)
-    if len(text) > LONGEST:
-        raise Invalid("kernel.password_too_long", most=LONGEST)
+    text = _normalized(password)
+    if len(text) < MIN_LENGTH:
+        raise Invalid("kernel.password_too_short", least=MIN_LENGTH)
+    if len(text) > MAX_LENGTH:
+        raise Invalid("kernel.password_too_long", most=MAX_LENGTH)
     plain = text.casefold()
-    bare = plain.strip(SIGNS + "0123456789")
-    if not _commonest().isdisjoint({plain, bare, plain.strip(SIGNS)}):
+    bare = plain.strip(PUNCTUATION + "0123456789")
+    if not _common_passwords().isdisjoint({plain, bare, plain.strip(PUNCTUATION)}):
         raise Invalid("kernel.password_common")
-    if len(set(plain)) < FEW or _in_a_row(plain):
+    if len(set(plain)) < MIN_DISTINCT_CHARACTERS or _is_sequence(plain):
         raise Invalid("kernel.password_pattern")
     if bare in {name.casefold() for name in (SERVICE, *names)}:
         raise Invalid("kernel.password_name")
 
 
-def _in_a_row(text: str) -> bool:
+def _is_sequence(text: str) -> bool:
     """Whether each character is the one before plus the same step: 0123456789, zyxwvutsrq."""
     steps = {ord(b) - ord(a) for a, b in pairwise(text)}
     return len(steps) == 1 and abs(steps.pop()) <= 1
 
 
-def _normal(password: str) -> str:
+def _normalized(password: str) -> str:
     """NFKC, so that the same letters typed on another keyboard are the same password (NIST SP 800-63B, 3.1.1.2)."""
-    return unicodedata.normalize("NFKC", password[: LONGEST + 1])
+    return unicodedata.normalize("NFKC", password[: MAX_LENGTH + 1])
 
 
 def _as_bytes(password: str) -> bytes:
-    return _normal(password).encode("utf-8", "surrogatepass")
+    return _normalized(password).encode("utf-8", "surrogatepass")
 
 
 def hash_of(password: str) -> str:
@@ -87,15 +87,15 @@ def matches(hashed: str | None, password: str) -> bool:
 
     What is too long to be anybody's is not hashed at all.
     """
-    if len(password) > LONGEST:
+    if len(password) > MAX_LENGTH:
         return False
     try:
-        right = hasher().verify(hashed if hashed is not None else _nobody(), _as_bytes(password))
+        right = hasher().verify(hashed if hashed is not None else _dummy_hash(), _as_bytes(password))
     except (VerificationError, InvalidHashError):
         return False
     return right and hashed is not None
 
 
-def outdated(hashed: str) -> bool:
+def needs_rehash(hashed: str) -> bool:
     """Whether the hash was made with other parameters than today's."""
     return hasher().check_needs_rehash(hashed)

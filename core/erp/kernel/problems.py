@@ -99,7 +99,7 @@ def _http_error(request: Request, error: Exception) -> JSONResponse:
     return problem(error.status_code, HTTPStatus(error.status_code).phrase, said, language_of(request), error.headers)
 
 
-_HELD = "55P03"
+_LOCK_NOT_AVAILABLE = "55P03"
 """SQLSTATE of a lock that was not had in time."""
 
 _DATABASE: dict[str, tuple[type[LotwiseError], str]] = {
@@ -118,7 +118,7 @@ def translate(error: DBAPIError) -> LotwiseError | None:
         if state.startswith(prefix):
             diag = getattr(error.orig, "diag", None)
             return kind(Message(name, told=getattr(diag, "message_primary", None) or str(error.orig)))
-    if state == _HELD:
+    if state == _LOCK_NOT_AVAILABLE:
         return Busy("kernel.record_locked", extra={"retry_after": 3})
     # The driver itself refuses what PostgreSQL cannot hold (a NUL in a text) and knows no SQLSTATE for it.
     return Invalid("kernel.value_misfit", told=str(error.orig)) if isinstance(error, DataError) else None
@@ -130,16 +130,16 @@ def _database_error(request: Request, error: Exception) -> JSONResponse:
     if known is not None:
         return _lotwise_error(request, known)
     state = getattr(error.orig, "sqlstate", None)
-    if isinstance(error, OperationalError) and (state is None or state.startswith(_PASSING)):
-        return _away(request, error)
+    if isinstance(error, OperationalError) and (state is None or state.startswith(_TRANSIENT)):
+        return _database_unavailable(request, error)
     return _unexpected(request, error)
 
 
-_PASSING = ("08", "40", "53", "57")
+_TRANSIENT = ("08", "40", "53", "57")
 """SQLSTATE classes of what passes: no connection, deadlock, no room, shutting down. Without one nobody answered."""
 
 
-def _away(request: Request, error: Exception) -> JSONResponse:
+def _database_unavailable(request: Request, error: Exception) -> JSONResponse:
     """The database cannot be had now: nothing was posted, the same may be asked again."""
     log.warning("database away in %s %s: %s", request.method, request.url.path, error)
     said = Message("kernel.database_away")
@@ -154,7 +154,7 @@ def _unexpected(request: Request, error: Exception) -> JSONResponse:
     return problem(500, "Internal error", said, language_of(request), extra={"number": number})
 
 
-def _store_away(request: Request, error: Exception) -> JSONResponse:
+def _store_unavailable(request: Request, error: Exception) -> JSONResponse:
     said = Message("kernel.series_store_away", told=str(error))
     return problem(503, "Unavailable", said, language_of(request), {"Retry-After": "5"})
 
@@ -165,7 +165,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, _bad_request)
     app.add_exception_handler(HTTPException, _http_error)
     app.add_exception_handler(DBAPIError, _database_error)
-    app.add_exception_handler(PoolTimeout, _away)
-    app.add_exception_handler(StoreUnavailable, _store_away)
+    app.add_exception_handler(PoolTimeout, _database_unavailable)
+    app.add_exception_handler(StoreUnavailable, _store_unavailable)
     app.add_exception_handler(Exception, _unexpected)
     describe(app)

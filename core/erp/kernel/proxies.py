@@ -12,7 +12,7 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 UNKNOWN = "unknown"
-_HOUSEHOLD = 64
+_IPV6_PREFIX = 64
 """Leading bits of an IPv6 address that one subscriber has: whoever may choose the rest is one address to us."""
 
 
@@ -29,13 +29,13 @@ class TrustedProxies:
             peer = scope.get("client")
             if peer and self._is_proxy(_address(peer[0])):
                 headers = Headers(scope=scope)
-                scope = {**scope, **self._said(headers, peer, web="http" if scope["type"] == "http" else "ws")}
+                scope = {**scope, **self._forwarded(headers, peer, web="http" if scope["type"] == "http" else "ws")}
         await self._app(scope, receive, send)
 
     def _is_proxy(self, address: IPv4Address | IPv6Address | None) -> bool:
         return address is not None and any(address in network for network in self._trusted)
 
-    def _said(self, headers: Headers, peer: tuple[str, int], *, web: str) -> dict[str, object]:
+    def _forwarded(self, headers: Headers, peer: tuple[str, int], *, web: str) -> dict[str, object]:
         """The client and the scheme, as the outermost trusted proxy saw them."""
         client = peer[0]
         for said in reversed(_listed(headers.getlist("x-forwarded-for"))):
@@ -75,5 +75,5 @@ def address_of(request: Request) -> str:
         return UNKNOWN
     address = _address(request.client.host)
     if isinstance(address, IPv6Address):
-        return str(IPv6Network((address, _HOUSEHOLD), strict=False))
+        return str(IPv6Network((address, _IPV6_PREFIX), strict=False))
     return str(address) if address is not None else UNKNOWN

@@ -2,7 +2,7 @@
 
 The password is checked before the transaction of the act opens (`prove`), so that nobody waits for a lock behind it.
 What it gives is a `Proof`: good for that person, session and act, for a short while and once. Meaning and record are
-bound inside the transaction (`take_pen`, `Pen.sign`).
+bound inside the transaction (`begin_signing`, `Signer.sign`).
 """
 
 from collections.abc import Callable, Mapping
@@ -13,19 +13,19 @@ from typing import Any, Generic, TypeVar
 from sqlalchemy import Engine, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
-from core.erp.kernel import passwords, tries
+from core.erp.kernel import login_throttle, passwords
 from core.erp.kernel.errors import Forbidden, Invalid, Unauthenticated
 from core.erp.kernel.events import Events
 from core.erp.kernel.model import RevokedToken, Signature, User
 from core.erp.kernel.permits import Role
 from core.erp.kernel.tables import table
-from core.erp.kernel.tokens import LONGEST_SESSION
+from core.erp.kernel.tokens import MAX_SESSION
 from core.erp.kernel.unit import Actor, Unit, record_hash, unit
 
 T = TypeVar("T")
 
-FRESH = timedelta(minutes=2)
-"""How long after the password was checked the act must have begun: a request's time, queues included."""
+PROOF_LIFETIME = timedelta(minutes=2)
+"""How long after the password was checked the act must begin: a request's time, queues included."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,7 @@ class Signing(Generic[T]):
 
 
 @dataclass(frozen=True, slots=True)
-class Pen:
+class Signer:
     """Signs the records of one act, each by itself."""
 
     u: Unit
@@ -73,12 +73,12 @@ class Pen:
         """Why it is signed."""
         return self.act.reason
 
-    def sign(self, entity_id: object, record: Mapping[str, Any], *, named: str | None = None) -> Signature:
-        """Signs one record of the act; `named` is what the act calls it, where that is not its id. Raises Forbidden
+    def sign(self, entity_id: object, record: Mapping[str, Any], *, listed_as: str | None = None) -> Signature:
+        """Signs one record of the act; `listed_as` is what the act calls it, where that is not its id. Raises Forbidden
         for any other.
         """
         u, act = self.u, self.act
-        if (named or str(entity_id)) not in act.ids:
+        if (listed_as or str(entity_id)) not in act.ids:
             raise Forbidden("kernel.signed_other_records", entity=act.entity, entity_id=str(entity_id))
         assert u.actor.user_id is not None
         signature = Signature(
@@ -131,47 +131,47 @@ def prove(engine: Engine, actor: Actor, act: Act, password: str, *, login: str |
     may_sign(actor, act)
     if login is not None and login != actor.login:
         raise Forbidden("kernel.sign_as_yourself", extra={"login": login})
-    user = confirm(engine, actor, password, now, first_needs_login=login is None)
+    user = confirm_password(engine, actor, password, now, first_needs_login=login is None)
     assert actor.session is not None
     return Proof(user.id, actor.session, user.name, user.token_epoch, act, now)
 
 
-def confirm(
+def confirm_password(
     engine: Engine,
     actor: Actor,
     password: str,
     now: datetime,
     *,
     first_needs_login: bool = False,
-    choose: str | None = None,
+    new_password: str | None = None,
 ) -> User:
-    """The signed-in user, if the password is theirs; with `choose`, which is their password from then on.
+    """The signed-in user, if the password is theirs; with `new_password`, which is their password from then on.
 
     Raises Forbidden, Unauthenticated, and with `first_needs_login` Invalid before the first signing of the session.
     """
     session, users = actor.session or "", table(User)
     with unit(engine, actor, Events(), now) as u:
-        tries.one_after_another(u.conn, "signing", session)
+        login_throttle.lock_attempts(u.conn, "signing", session)
         row = u.conn.execute(select(users).where(users.c.id == actor.user_id)).one_or_none()
-        if row is None or not row.active or not session or _ended(u, session):
+        if row is None or not row.active or not session or _session_ended(u, session):
             raise Unauthenticated("kernel.session_ended", extra={"why": "out"})
-        if first_needs_login and not _signed_before(u):
+        if first_needs_login and not _has_signed(u):
             raise Invalid("kernel.first_signing", extra={"needs": ["login", "password"]})
         ok = passwords.matches(row.password_hash, password)
-        tries.remember(u.conn, actor.login, now, ok=ok, session=session)
-        wrong = 0 if ok else tries.wrong_in_session(u.conn, session)
-        if wrong >= tries.WRONG_SIGNATURES:
-            _end(u, session)
-        if ok and choose is not None:
-            _choose(u, row, choose)
-    if wrong >= tries.WRONG_SIGNATURES:
+        login_throttle.record_attempt(u.conn, actor.login, now, ok=ok, session=session)
+        wrong = 0 if ok else login_throttle.signing_failures(u.conn, session)
+        if wrong >= login_throttle.MAX_SIGNING_FAILURES:
+            _end_session(u, session)
+        if ok and new_password is not None:
+            _change_password(u, row, new_password)
+    if wrong >= login_throttle.MAX_SIGNING_FAILURES:
         raise Forbidden("kernel.wrong_password_ended", times=wrong, extra={"session_ended": True})
     if not ok:
-        raise Forbidden("kernel.wrong_password_signing" if choose is None else "kernel.wrong_password_choosing")
+        raise Forbidden("kernel.wrong_password_signing" if new_password is None else "kernel.wrong_password_choosing")
     return User(**row._mapping)  # noqa: SLF001 - SQLAlchemy's public way to a row's dict
 
 
-def _choose(u: Unit, row: Any, password: str) -> None:
+def _change_password(u: Unit, row: Any, password: str) -> None:
     """The user's own choice of a password. Every session that was begun with the old one ends."""
     passwords.check_rules(password, row.login, row.name)
     if passwords.matches(row.password_hash, password):
@@ -182,48 +182,48 @@ def _choose(u: Unit, row: Any, password: str) -> None:
     u.audit("user.password", "user", row.id, after={"password": "chosen by its owner"})
 
 
-def _ended(u: Unit, session: str) -> bool:
+def _session_ended(u: Unit, session: str) -> bool:
     revoked = table(RevokedToken)
     return u.conn.execute(select(revoked.c.jti).where(revoked.c.jti == session)).first() is not None
 
 
-def _end(u: Unit, session: str) -> None:
-    """Too many wrong passwords: whoever sits there signs in again."""
-    row = {"jti": session, "user_id": u.actor.user_id, "at": u.now, "until": u.now + LONGEST_SESSION, "why": "wrong"}
+def _end_session(u: Unit, session: str) -> None:
+    """Too many wrong passwords: the session ends, and its owner signs in again."""
+    row = {"jti": session, "user_id": u.actor.user_id, "at": u.now, "until": u.now + MAX_SESSION, "why": "wrong"}
     u.conn.execute(upsert(RevokedToken).values(row).on_conflict_do_nothing())
     u.audit("session.end", "user", u.actor.user_id, reason="too many wrong passwords when signing")
 
 
-def take_pen(u: Unit, proof: Proof, act: Act) -> Pen:
-    """The pen for an act whose password was checked before. Raises Forbidden for a proof of anything else, an old one,
-    one that was used, or one whose owner was sent away or changed the password meanwhile.
+def begin_signing(u: Unit, proof: Proof, act: Act) -> Signer:
+    """Begins the signing of an act whose password was checked before. Raises Forbidden for a proof of anything else, an
+    old one, one that was used, or one whose owner was sent away or changed the password meanwhile.
     """
     may_sign(u.actor, act)
     if (proof.user_id, proof.session) != (u.actor.user_id, u.actor.session):
         raise Forbidden("kernel.proof_of_another")
     if proof.act != act:
         raise Forbidden("kernel.proof_of_another_act")
-    if proof.spent or u.now - proof.at > FRESH:
+    if proof.spent or u.now - proof.at > PROOF_LIFETIME:
         raise Forbidden("kernel.proof_spent")
     users = table(User)
     where = (users.c.id == proof.user_id, users.c.active, users.c.token_epoch == proof.epoch)
     if u.conn.execute(select(users.c.id).where(*where, users.c.one_time_until.is_(None))).first() is None:
         raise Forbidden("kernel.proof_withdrawn")
-    return Pen(u, proof.name, act)
+    return Signer(u, proof.name, act)
 
 
-def _signed_before(u: Unit) -> bool:
+def _has_signed(u: Unit) -> bool:
     s = table(Signature)
     where = (s.c.session == u.actor.session, s.c.user_id == u.actor.user_id)
     return u.conn.execute(select(s.c.id).where(*where).limit(1)).first() is not None
 
 
-def valid(u: Unit, signature: Signature, record: Mapping[str, Any]) -> bool:
+def still_valid(u: Unit, signature: Signature, record: Mapping[str, Any]) -> bool:
     """Whether the signature still stands for the record: it dies when the record changes."""
     del u
     return signature.record_hash == record_hash(record)
 
 
-def text_of(signature: Signature) -> str:
+def manifestation(signature: Signature) -> str:
     """The signature as people read it: printed name, date and time, meaning (11.50)."""
     return f"{signature.name}, {signature.at:%Y-%m-%d %H:%M:%S} UTC, {signature.meaning}: {signature.reason or ''}"

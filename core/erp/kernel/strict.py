@@ -14,9 +14,9 @@ from typing import Annotated, Any, Union, get_args, get_origin
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, SecretStr
 
-MOST = 1e9
+MAX_MAGNITUDE = 1e9
 """No measure, limit or offset lies beyond."""
-ABSOLUTE_ZERO, HOTTEST = -273.15, 5000.0
+ABSOLUTE_ZERO, MAX_CELSIUS = -273.15, 5000.0
 FIRST_DAY, LAST_DAY = date(2000, 1, 1), date(2199, 12, 31)
 _HIDDEN = re.compile(
     "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f"  # control characters; tab and ends of lines are none of these
@@ -70,7 +70,7 @@ def _misfit(kinds: frozenset[Any], value: Any) -> str | None:
         return "a number is wanted, not a text"
     if kinds == {bool} and value is not None:
         return "true or false is wanted"
-    if float in kinds and isinstance(value, int | float) and abs(value) > MOST:
+    if float in kinds and isinstance(value, int | float) and abs(value) > MAX_MAGNITUDE:
         return f"{value:g} cannot be meant"
     return None
 
@@ -110,7 +110,7 @@ def _digits(value: Any) -> Any:
 
 Day = Annotated[date, AfterValidator(_plausible)]
 """A day in a body: one that can be meant."""
-Celsius = Annotated[float, Field(ge=ABSOLUTE_ZERO, le=HOTTEST, allow_inf_nan=False)]
+Celsius = Annotated[float, Field(ge=ABSOLUTE_ZERO, le=MAX_CELSIUS, allow_inf_nan=False)]
 """A temperature in °C that something can have."""
 OnlyDigits = BeforeValidator(_digits)
 """An id in a path or a query."""

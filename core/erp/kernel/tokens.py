@@ -21,9 +21,9 @@ from core.erp.kernel.unit import Actor
 
 ALGORITHM = "HS256"
 ISSUER = "lotwise"
-RENEWABLE = timedelta(hours=24)
+RENEWAL_WINDOW = timedelta(hours=24)
 """How long after its end a wall display's token may still be renewed: the display may have been without us as long."""
-LONGEST_SESSION = timedelta(days=30)
+MAX_SESSION = timedelta(days=30)
 """After this even a wall display is signed in anew, by a person."""
 
 
@@ -68,7 +68,7 @@ def actor_of(engine: Engine, token: str, key: str) -> Actor:
 
 
 def renew(engine: Engine, token: str, key: str, now: datetime, minutes: int) -> tuple[str, int]:
-    """A fresh token of the same session for a wall display, up to RENEWABLE after the old one's end.
+    """A fresh token of the same session for a wall display, up to RENEWAL_WINDOW after the old one's end.
 
     Raises Unauthenticated, or Forbidden for anybody who may do more than read.
     """
@@ -77,7 +77,7 @@ def renew(engine: Engine, token: str, key: str, now: datetime, minutes: int) -> 
     if not is_display(row.roles):
         raise Forbidden("kernel.only_displays_renewed")
     ended, began = (datetime.fromtimestamp(claims[name], UTC) for name in ("exp", "began"))
-    if now > ended + RENEWABLE or now > began + LONGEST_SESSION:
+    if now > ended + RENEWAL_WINDOW or now > began + MAX_SESSION:
         raise Unauthenticated("kernel.too_old_to_renew", extra={"why": "expired"})
     return _signed({name: claims[name] for name in ("sub", "jti", "epoch", "began")}, key, now, minutes)
 
@@ -94,7 +94,7 @@ def revoke(engine: Engine, token: str, key: str, now: datetime) -> None:
     revoked = table(RevokedToken)
     with engine.begin() as conn:
         conn.execute(delete(revoked).where(revoked.c.until < now))
-        row = {"jti": claims["jti"], "user_id": int(claims["sub"]), "at": now, "until": now + LONGEST_SESSION}
+        row = {"jti": claims["jti"], "user_id": int(claims["sub"]), "at": now, "until": now + MAX_SESSION}
         conn.execute(upsert(RevokedToken).values(row).on_conflict_do_nothing())
 
 

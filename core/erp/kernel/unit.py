@@ -36,8 +36,8 @@ Clock = Callable[[], datetime]
 When = datetime | Clock | None
 """The time of a unit: an instant (a clock that stands), a clock, or None for this machine's."""
 
-RETRIES = 8
-OLDER_ROUNDS = 50
+MAX_RETRIES = 8
+MAX_RESTORE_ROUNDS = 50
 """How many older ranges one piece of work may ask for, one after another."""
 _DEADLOCK, _SERIALIZATION = "40P01", "40001"
 
@@ -95,36 +95,36 @@ def system(name: str) -> Actor:
     return Actor(login=f"system:{name}", system=True)
 
 
-def _number(value: float) -> float | int | str:
+def _json_number(value: float) -> float | int | str:
     """A float as JSON and JSONB agree on it: whole numbers without a fraction, what is no number as text."""
     if not math.isfinite(value):
         return str(value)
     return int(value) if value.is_integer() else value
 
 
-_PLAIN: tuple[tuple[type | tuple[type, ...], Callable[[Any], Any]], ...] = (
+_CONVERTERS: tuple[tuple[type | tuple[type, ...], Callable[[Any], Any]], ...] = (
     (datetime, lambda value: value.astimezone(UTC).isoformat()),
     (date, lambda value: value.isoformat()),
-    (timedelta, lambda value: _number(value.total_seconds())),
-    (Enum, lambda value: plain(value.value)),
+    (timedelta, lambda value: _json_number(value.total_seconds())),
+    (Enum, lambda value: json_value(value.value)),
     (Decimal, lambda value: format(value.normalize(), "f") if value.is_finite() else str(value)),
-    (float, _number),
+    (float, _json_number),
     (bytes, lambda value: value.hex()),
-    (Mapping, lambda value: {str(key): plain(item) for key, item in value.items()}),
-    ((list, tuple, set, frozenset), lambda value: [plain(item) for item in value]),
+    (Mapping, lambda value: {str(key): json_value(item) for key, item in value.items()}),
+    ((list, tuple, set, frozenset), lambda value: [json_value(item) for item in value]),
 )
 
 
-_AS_THEY_ARE = frozenset({str, int, bool, type(None)})
+_JSON_TYPES = frozenset({str, int, bool, type(None)})
 
 
-def plain(value: Any) -> Any:
+def json_value(value: Any) -> Any:
     """The value as JSON can carry it: times as ISO 8601 UTC, lengths of time as seconds,
     decimals as text, bytes as hex.
     """
-    if type(value) in _AS_THEY_ARE:
+    if type(value) in _JSON_TYPES:
         return value
-    for kind, convert in _PLAIN:
+    for kind, convert in _CONVERTERS:
         if isinstance(value, kind):
             return convert(value)
     return value
@@ -132,7 +132,7 @@ def plain(value: Any) -> Any:
 
 def canonical(record: Mapping[str, Any]) -> bytes:
     """The record as bytes that do not depend on key order or spacing: what hashes are taken over."""
-    return json.dumps(plain(record), sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+    return json.dumps(json_value(record), sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
 
 
 def record_hash(record: Mapping[str, Any]) -> bytes:
@@ -195,24 +195,24 @@ class Unit:
     def lock(self, statement: Executable, parameters: Mapping[str, Any] | None = None) -> Sequence[Row[Any]]:
         """Runs a statement that locks rows, gives them, and moves `now` behind the wait."""
         rows = self.conn.execute(statement, parameters or {}).all()
-        self._move_on()
+        self._advance_clock()
         return rows
 
     def get(self, model: type[M], key: object, *, lock: bool = False) -> M | None:
         """The row as it stands, None without one; with `lock` it is locked and `now` moves behind the wait."""
         found = self.session.get(model, key, populate_existing=True, with_for_update=True if lock else None)
         if lock:
-            self._move_on()
+            self._advance_clock()
         return found
 
     def get_one(self, model: type[M], key: object, *, lock: bool = False) -> M:
         """As `get`, for a row that is there. Raises SQLAlchemy's NoResultFound."""
         found = self.session.get_one(model, key, populate_existing=True, with_for_update=True if lock else None)
         if lock:
-            self._move_on()
+            self._advance_clock()
         return found
 
-    def _move_on(self) -> None:
+    def _advance_clock(self) -> None:
         if self.clock is not None:
             self.now = max(self.now, self.clock())
 
@@ -237,8 +237,8 @@ class Unit:
             "action": action,
             "entity": entity,
             "entity_id": str(entity_id),
-            "before": plain(before) if before is not None else None,
-            "after": plain(after) if after is not None else None,
+            "before": json_value(before) if before is not None else None,
+            "after": json_value(after) if after is not None else None,
             "reason": reason,
         }
         self._audits.append(row)
@@ -251,7 +251,7 @@ class Unit:
 
     def outbox(self, topic: str, key: object, payload: Mapping[str, Any]) -> None:
         """Queues something to tell others after the commit."""
-        self._outbox.append({"topic": topic, "key": str(key), "payload": plain(payload)})
+        self._outbox.append({"topic": topic, "key": str(key), "payload": json_value(payload)})
 
     def emit(self, event: Event) -> None:
         """Runs the event's handlers now, in this transaction; their refusal is the caller's refusal."""
@@ -275,22 +275,22 @@ class Unit:
                 row["hash"] = keys.sign(message(row))
         for statement, rows in ((_AUDIT, self._audits), (_OUTBOX, self._outbox)):
             if rows:
-                self.conn.execute(statement, {"rows": json.dumps([plain(row) for row in rows])})
+                self.conn.execute(statement, {"rows": json.dumps([json_value(row) for row in rows])})
                 rows.clear()
 
 
 @contextmanager
 def unit(
-    engine: Engine, actor: Actor, events: Events, now: When = None, *, patience: timedelta | None = None
+    engine: Engine, actor: Actor, events: Events, now: When = None, *, lock_timeout: timedelta | None = None
 ) -> Iterator[Unit]:
     """One transaction: commits when the block ends, rolls back when it raises.
 
-    `patience` is how long it waits for a lock (SQLSTATE 55P03 after that); without it, as long as it takes.
+    `lock_timeout` is how long it waits for a lock (SQLSTATE 55P03 after that); without it, as long as it takes.
     """
     clock = clock_of(now)
     with engine.begin() as conn:
-        if patience is not None:
-            conn.exec_driver_sql(f"SET LOCAL lock_timeout = {int(patience.total_seconds() * 1000)}")
+        if lock_timeout is not None:
+            conn.exec_driver_sql(f"SET LOCAL lock_timeout = {int(lock_timeout.total_seconds() * 1000)}")
         work = Unit(conn=conn, actor=actor, now=clock(), events=events, clock=clock)
         with work.session:
             yield work
@@ -304,9 +304,9 @@ def transact(
     work: Callable[[Unit], T],
     now: When = None,
     *,
-    patience: timedelta | None = None,
+    lock_timeout: timedelta | None = None,
 ) -> T:
-    """Runs `work` in a unit and retries the whole of it on deadlock or serialization failure, up to RETRIES times.
+    """Runs `work` in a unit and retries the whole of it on deadlock or serialization failure, up to MAX_RETRIES times.
 
     Where it needs readings that PostgreSQL no longer has, it is undone, they are put back while nothing is locked, and
     it begins anew. Raises StoreUnavailable where they cannot be had now.
@@ -314,16 +314,16 @@ def transact(
     failures = rounds = 0
     while True:
         try:
-            with unit(engine, actor, events, now, patience=patience) as u:
+            with unit(engine, actor, events, now, lock_timeout=lock_timeout) as u:
                 return work(u)
         except NeedsOlder as need:
             rounds += 1
-            if rounds > OLDER_ROUNDS:
+            if rounds > MAX_RESTORE_ROUNDS:
                 raise
             put_back(engine, need, clock_of(now)())
         except OperationalError as error:
             failures += 1
             state = getattr(error.orig, "sqlstate", None)
-            if state not in (_DEADLOCK, _SERIALIZATION) or failures == RETRIES:
+            if state not in (_DEADLOCK, _SERIALIZATION) or failures == MAX_RETRIES:
                 raise
             time.sleep(0.01 * 2 ** (failures - 1))

@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO
 
-HEADS = "audit-heads.jsonl"
+WITNESS_FILE = "audit-heads.jsonl"
 """The file's name in the data folder."""
 
 
@@ -39,7 +39,7 @@ class Unreadable:
 
 
 @dataclass(frozen=True, slots=True)
-class Begun:
+class Header:
     """The first line: the witness's name."""
 
     name: str
@@ -54,7 +54,7 @@ class Restored:
     at: datetime
 
 
-Line = Head | Unreadable | Begun | Restored
+Line = Head | Unreadable | Header | Restored
 
 
 def _parse(raw: bytes) -> Line:
@@ -63,7 +63,7 @@ def _parse(raw: bytes) -> Line:
     try:
         said = json.loads(raw)
         if "witness" in said:
-            return Begun(str(said["witness"]))
+            return Header(str(said["witness"]))
         if "restored" in said:
             return Restored(int(said["restored"]), int(said["restoration"]), datetime.fromisoformat(said["at"]))
         return Head(int(said["seal"]), bytes.fromhex(said["hash"]))
@@ -94,27 +94,27 @@ class Witness:
     def refresh(self) -> None:
         """Takes in what others have appended; reads all of it anew where the file is another or shorter."""
         if not self.path.exists():
-            self._forget()
+            self._reset()
             return
         with self.path.open("rb") as file:
             found = os.fstat(file.fileno())
             if found.st_ino != self._inode or found.st_size < self._offset:
-                self._forget()
+                self._reset()
                 self._inode = found.st_ino
             file.seek(self._offset)
             for raw in file:
                 if not raw.endswith(b"\n"):
                     break  # torn: whoever appends next takes it away
-                self._take(_parse(raw))
+                self._apply(_parse(raw))
                 self._offset += len(raw)
 
-    def _forget(self) -> None:
+    def _reset(self) -> None:
         self._offset, self._inode, self.name, self.last, self.broken = 0, 0, None, None, False
         self.restored_at = NEVER
 
-    def _take(self, line: Line) -> None:
+    def _apply(self, line: Line) -> None:
         match line:
-            case Begun(name):
+            case Header(name):
                 self.name, self.last = name, Head(0, b"")
             case Head():
                 self.last = line
@@ -136,7 +136,7 @@ class Witness:
     def append(self, heads: Sequence[Head]) -> None:
         """Writes the heads that come next, on disk when this returns. What another process has written is left out."""
         with self.path.open("r+b") as file, _locked(file):
-            self._to_end(file)
+            self._seek_end(file)
             after = self.last.number if self.last is not None else 0
             _write(file, [{"seal": h.number, "hash": h.hash.hex()} for h in heads if h.number > after])
         self.refresh()
@@ -144,11 +144,11 @@ class Witness:
     def restored(self, number: int, restoration: int, at: datetime) -> None:
         """QA signed at that time: the trail goes on after seal `number`."""
         with self.path.open("r+b") as file, _locked(file):
-            self._to_end(file)
+            self._seek_end(file)
             _write(file, [{"restored": number, "restoration": restoration, "at": at.isoformat()}])
         self.refresh()
 
-    def _to_end(self, file: BinaryIO) -> None:
+    def _seek_end(self, file: BinaryIO) -> None:
         """Behind the last whole line; one that a crash has torn goes."""
         self.refresh()
         file.truncate(self._offset)

@@ -7,7 +7,7 @@ from fastapi.responses import JSONResponse
 from sqlalchemy import select
 
 from core.erp.kernel.door import needs, routes
-from core.erp.kernel.http import PROBLEMS, Cursor, Door, Id, Limit, Page, Sought, not_future, paged
+from core.erp.kernel.http import PROBLEMS, Cursor, Door, FilterId, Id, Limit, Page, not_future, paginate
 from core.erp.kernel.tables import table
 from core.erp.kernel.unit import Unit
 from core.erp.lots import queries, service
@@ -36,7 +36,7 @@ router = routes(responses=PROBLEMS)
 @router.get("/lots", tags=["lots"])
 @needs("stock.read")
 def list_lots(
-    door: Door, item_id: Sought = None, number: str | None = None, cursor: Cursor = None, limit: Limit = 100
+    door: Door, item_id: FilterId = None, number: str | None = None, cursor: Cursor = None, limit: Limit = 100
 ) -> Page[LotOut]:
     """All lots."""
     t = table(Lot)
@@ -44,7 +44,7 @@ def list_lots(
     where = [column == value for column, value in given.items() if value is not None]
 
     def work(u: Unit) -> Page[LotOut]:
-        rows, following = paged(u, select(t).where(*where), t.c.id, cursor, limit)
+        rows, following = paginate(u, select(t).where(*where), t.c.id, cursor, limit)
         return Page(items=[LotOut.model_validate(row) for row in rows], next=following)
 
     return door.read(work)
@@ -80,9 +80,9 @@ def receive(lot_id: Id, body: ReceiveIn, door: Door) -> JSONResponse:
 def list_sublots(
     door: Door,
     state: Annotated[SublotState | None, Query(examples=["released"])] = None,
-    zone_id: Sought = None,
-    lot_id: Sought = None,
-    item_id: Sought = None,
+    zone_id: FilterId = None,
+    lot_id: FilterId = None,
+    item_id: FilterId = None,
     held: bool | None = None,
     code: Annotated[str | None, Query(max_length=64)] = None,
     cursor: Cursor = None,
@@ -92,7 +92,7 @@ def list_sublots(
     statement = queries.filtered(state=state, zone_id=zone_id, lot_id=lot_id, item_id=item_id, held=held, code=code)
 
     def work(u: Unit) -> Page[SublotOut]:
-        rows, following = paged(u, statement, table(Sublot).c.id, cursor, limit)
+        rows, following = paginate(u, statement, table(Sublot).c.id, cursor, limit)
         return Page(items=[queries.shown(row) for row in rows], next=following)
 
     return door.read(work)

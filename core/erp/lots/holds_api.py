@@ -5,7 +5,7 @@ from sqlalchemy import select
 
 from core.erp.kernel.door import needs, routes
 from core.erp.kernel.errors import NotFound
-from core.erp.kernel.http import PROBLEMS, Cursor, Door, Id, Limit, Page, Sought, not_future, paged
+from core.erp.kernel.http import PROBLEMS, Cursor, Door, FilterId, Id, Limit, Page, not_future, paginate
 from core.erp.kernel.tables import table
 from core.erp.kernel.unit import Unit
 from core.erp.lots import service
@@ -19,10 +19,10 @@ router = routes(tags=["holds"], responses=PROBLEMS)
 @needs("stock.read")
 def list_holds(
     door: Door,
-    sublot_id: Sought = None,
-    lot_id: Sought = None,
-    shipment_id: Sought = None,
-    excursion_id: Sought = None,
+    sublot_id: FilterId = None,
+    lot_id: FilterId = None,
+    shipment_id: FilterId = None,
+    excursion_id: FilterId = None,
     kind: HoldKind | None = None,
     open_only: bool = True,
     cursor: Cursor = None,
@@ -39,7 +39,7 @@ def list_holds(
         where.append(h.c.lifted_at.is_(None))
 
     def work(u: Unit) -> Page[HoldOut]:
-        rows, following = paged(u, select(h).where(*where), h.c.id, cursor, limit, newest_first=True)
+        rows, following = paginate(u, select(h).where(*where), h.c.id, cursor, limit, newest_first=True)
         return Page(items=[HoldOut.model_validate(row) for row in rows], next=following)
 
     return door.read(work)

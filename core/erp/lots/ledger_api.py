@@ -8,7 +8,7 @@ from sqlalchemy import select
 
 from core.erp.kernel.door import needs, routes
 from core.erp.kernel.errors import NotFound
-from core.erp.kernel.http import PROBLEMS, Cursor, Door, Id, Limit, Page, Sought, paged
+from core.erp.kernel.http import PROBLEMS, Cursor, Door, FilterId, Id, Limit, Page, paginate
 from core.erp.kernel.tables import table
 from core.erp.kernel.unit import Unit
 from core.erp.lots import service
@@ -37,7 +37,7 @@ def _context(given: Context | None) -> dict[str, Any]:
 @needs("stock.read")
 def list_moves(
     door: Door,
-    sublot_id: Sought = None,
+    sublot_id: FilterId = None,
     reference: Annotated[str | None, Query(max_length=200)] = None,
     cursor: Cursor = None,
     limit: Limit = 100,
@@ -48,7 +48,7 @@ def list_moves(
     where = [column == value for column, value in given.items() if value is not None]
 
     def work(u: Unit) -> Page[MoveOut]:
-        rows, following = paged(u, select(t).where(*where), t.c.id, cursor, limit)
+        rows, following = paginate(u, select(t).where(*where), t.c.id, cursor, limit)
         return Page(items=[MoveOut.model_validate(row) for row in rows], next=following)
 
     return door.read(work)
@@ -138,7 +138,7 @@ def reserve(sublot_id: Id, body: ReserveIn, door: Door) -> JSONResponse:
 @needs("stock.read")
 def list_reservations(
     door: Door,
-    sublot_id: Sought = None,
+    sublot_id: FilterId = None,
     reference: Annotated[str | None, Query(max_length=200)] = None,
     state: ReservationState | None = None,
     cursor: Cursor = None,
@@ -150,7 +150,7 @@ def list_reservations(
     where = [column == value for column, value in given.items() if value is not None]
 
     def work(u: Unit) -> Page[ReservationOut]:
-        rows, following = paged(u, select(t).where(*where), t.c.id, cursor, limit)
+        rows, following = paginate(u, select(t).where(*where), t.c.id, cursor, limit)
         return Page(items=[ReservationOut.model_validate(row) for row in rows], next=following)
 
     return door.read(work)
@@ -206,7 +206,7 @@ def list_tasks(
         statement = statement.where(t.c.kind == kind)
 
     def work(u: Unit) -> Page[TaskOut]:
-        rows, following = paged(u, statement, t.c.id, cursor, limit)
+        rows, following = paginate(u, statement, t.c.id, cursor, limit)
         return Page(items=[TaskOut.model_validate(row) for row in rows], next=following)
 
     return door.read(work)

@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, select
 
 from core.erp.kernel.door import needs, routes
 from core.erp.kernel.errors import NotFound
-from core.erp.kernel.http import PROBLEMS, Cursor, Door, DoorKeeper, Id, Limit, Page, Sought, paged
+from core.erp.kernel.http import PROBLEMS, Cursor, Door, DoorKeeper, FilterId, Id, Limit, Page, paginate
 from core.erp.kernel.tables import table
 from core.erp.kernel.unit import Unit
 from core.erp.production import service
@@ -47,7 +47,7 @@ def list_centres(door: Door, cursor: Cursor = None, limit: Limit = 100) -> Page[
     """All work centres."""
 
     def work(u: Unit) -> Page[CentreOut]:
-        rows, following = paged(u, select(_c), _c.c.id, cursor, limit)
+        rows, following = paginate(u, select(_c), _c.c.id, cursor, limit)
         return Page(items=[CentreOut.model_validate(row) for row in rows], next=following)
 
     return door.read(work)
@@ -86,12 +86,12 @@ def _bom(u: Unit, bom_id: int) -> BomOut:
 
 @router.get("/boms")
 @needs("production.read")
-def list_boms(door: Door, item_id: Sought = None, cursor: Cursor = None, limit: Limit = 100) -> Page[BomOut]:
+def list_boms(door: Door, item_id: FilterId = None, cursor: Cursor = None, limit: Limit = 100) -> Page[BomOut]:
     """Bills of material."""
     where = [_b.c.item_id == item_id] if item_id is not None else []
 
     def work(u: Unit) -> Page[BomOut]:
-        rows, following = paged(u, select(_b.c.id).where(*where), _b.c.id, cursor, limit)
+        rows, following = paginate(u, select(_b.c.id).where(*where), _b.c.id, cursor, limit)
         return Page(items=[_bom(u, row.id) for row in rows], next=following)
 
     return door.read(work)
@@ -121,8 +121,8 @@ def create_bom(body: BomIn, door: Door) -> JSONResponse:
 def list_orders(
     door: Door,
     state: Annotated[list[OrderState] | None, Query(examples=[["released", "running"]])] = None,
-    item_id: Sought = None,
-    sublot_id: Annotated[Sought, Query(description="orders that take from this sublot")] = None,
+    item_id: FilterId = None,
+    sublot_id: Annotated[FilterId, Query(description="orders that take from this sublot")] = None,
     cursor: Cursor = None,
     limit: Limit = 100,
 ) -> Page[OrderOut]:
@@ -135,7 +135,7 @@ def list_orders(
         where.append(_o.c.id.in_(select(m.c.order_id).where(m.c.sublot_id == sublot_id)))
 
     def work(u: Unit) -> Page[OrderOut]:
-        rows, following = paged(u, ORDERS.where(*where), _o.c.id, cursor, limit, newest_first=True)
+        rows, following = paginate(u, ORDERS.where(*where), _o.c.id, cursor, limit, newest_first=True)
         return Page(items=[OrderOut.model_validate(row) for row in rows], next=following)
 
     return door.read(work)

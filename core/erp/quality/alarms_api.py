@@ -7,7 +7,7 @@ from sqlalchemy import select
 
 from core.erp.catalog.model import Zone
 from core.erp.kernel.door import needs, routes
-from core.erp.kernel.http import Cursor, Door, DoorKeeper, Id, Limit, Page, Sought, paged
+from core.erp.kernel.http import Cursor, Door, DoorKeeper, FilterId, Id, Limit, Page, paginate
 from core.erp.kernel.tables import table
 from core.erp.kernel.unit import Unit
 from core.erp.quality import service
@@ -25,7 +25,7 @@ _ALARMS = select(_a, _z.c.address.label("zone")).join_from(_a, _z, _z.c.id == _a
 def list_alarms(
     door: Door,
     state: AlarmState | None = None,
-    zone_id: Sought = None,
+    zone_id: FilterId = None,
     kind: AlarmKind | None = None,
     *,
     active: bool = False,
@@ -44,7 +44,7 @@ def list_alarms(
         if shelved is not None:
             now = _a.c.shelved_until.is_not(None) & (_a.c.shelved_until > u.now)
             query = query.where(now if shelved else ~now)
-        rows, following = paged(u, query, _a.c.id, cursor, limit, newest_first=True)
+        rows, following = paginate(u, query, _a.c.id, cursor, limit, newest_first=True)
         return Page(items=[AlarmOut.model_validate(row) for row in rows], next=following)
 
     return door.read(work)

@@ -9,7 +9,7 @@ from fastapi.responses import JSONResponse
 from sqlalchemy import select, text
 
 from core.erp.kernel.door import needs, routes
-from core.erp.kernel.http import PROBLEMS, Cursor, Door, Id, Limit, Moment, Page, Sought, paged
+from core.erp.kernel.http import PROBLEMS, Cursor, Door, FilterId, Id, Limit, Moment, Page, paginate
 from core.erp.kernel.tables import table
 from core.erp.kernel.unit import Unit
 from core.erp.lots import service as lots
@@ -51,10 +51,10 @@ def list_excursions(
     door: Door,
     state: Annotated[list[ExcursionState] | None, Query(examples=[["open", "ended"]])] = None,
     certainty: Certainty | None = None,
-    sublot_id: Sought = None,
-    lot_id: Sought = None,
-    zone_id: Sought = None,
-    incident_id: Sought = None,
+    sublot_id: FilterId = None,
+    lot_id: FilterId = None,
+    zone_id: FilterId = None,
+    incident_id: FilterId = None,
     since: Moment | None = None,
     cursor: Cursor = None,
     limit: Limit = 100,
@@ -73,7 +73,7 @@ def list_excursions(
         where.append(_e.c.broke_at >= since)
 
     def work(u: Unit) -> Page[ExcursionOut]:
-        rows, following = paged(u, EXCURSIONS.where(*where), _e.c.id, cursor, limit, newest_first=True)
+        rows, following = paginate(u, EXCURSIONS.where(*where), _e.c.id, cursor, limit, newest_first=True)
         return Page(items=[ExcursionOut.model_validate(row) for row in rows], next=following)
 
     return door.read(work)
@@ -171,13 +171,15 @@ def auto_release(sublot_id: Id, door: Door) -> JSONResponse:
 
 @router.get("/batch-releases")
 @needs("quality.read")
-def list_releases(door: Door, sublot_id: Sought = None, cursor: Cursor = None, limit: Limit = 100) -> Page[ReleaseOut]:
+def list_releases(
+    door: Door, sublot_id: FilterId = None, cursor: Cursor = None, limit: Limit = 100
+) -> Page[ReleaseOut]:
     """Releases, newest first, with the record each has signed."""
     b = table(BatchRelease)
     where = [b.c.sublot_id == sublot_id] if sublot_id is not None else []
 
     def work(u: Unit) -> Page[ReleaseOut]:
-        rows, following = paged(u, select(b).where(*where), b.c.id, cursor, limit, newest_first=True)
+        rows, following = paginate(u, select(b).where(*where), b.c.id, cursor, limit, newest_first=True)
         return Page(items=[ReleaseOut.model_validate(row) for row in rows], next=following)
 
     return door.read(work)
@@ -188,8 +190,8 @@ def list_releases(door: Door, sublot_id: Sought = None, cursor: Cursor = None, l
 def list_deviations(
     door: Door,
     state: DeviationState | None = None,
-    sublot_id: Sought = None,
-    shipment_id: Sought = None,
+    sublot_id: FilterId = None,
+    shipment_id: FilterId = None,
     cursor: Cursor = None,
     limit: Limit = 100,
 ) -> Page[DeviationOut]:
@@ -199,7 +201,7 @@ def list_deviations(
     where = [column == value for column, value in given.items() if value is not None]
 
     def work(u: Unit) -> Page[DeviationOut]:
-        rows, following = paged(u, select(t).where(*where), t.c.id, cursor, limit, newest_first=True)
+        rows, following = paginate(u, select(t).where(*where), t.c.id, cursor, limit, newest_first=True)
         return Page(items=[DeviationOut.model_validate(row) for row in rows], next=following)
 
     return door.read(work)

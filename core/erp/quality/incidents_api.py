@@ -6,7 +6,7 @@ from sqlalchemy import func, select
 from core.erp.catalog.model import Zone
 from core.erp.kernel.door import needs, routes
 from core.erp.kernel.errors import NotFound
-from core.erp.kernel.http import Cursor, Door, Id, Limit, Page, Sought, paged
+from core.erp.kernel.http import Cursor, Door, FilterId, Id, Limit, Page, paginate
 from core.erp.kernel.tables import table
 from core.erp.kernel.unit import Unit
 from core.erp.quality import service
@@ -44,7 +44,7 @@ _INCIDENTS = (
 def list_incidents(
     door: Door,
     kind: IncidentKind | None = None,
-    zone_id: Sought = None,
+    zone_id: FilterId = None,
     *,
     undecided: bool = False,
     cursor: Cursor = None,
@@ -57,7 +57,7 @@ def list_incidents(
         query = query.having(func.count(_e.c.id).filter(_e.c.state.in_(("open", "ended", "assessed"))) > 0)
 
     def work(u: Unit) -> Page[IncidentOut]:
-        rows, following = paged(u, query, _n.c.id, cursor, limit, newest_first=True)
+        rows, following = paginate(u, query, _n.c.id, cursor, limit, newest_first=True)
         return Page(items=[IncidentOut.model_validate(row) for row in rows], next=following)
 
     return door.read(work)

@@ -9,7 +9,7 @@ from fastapi.responses import JSONResponse
 from sqlalchemy import ColumnElement, select
 
 from core.erp.kernel.door import needs, routes
-from core.erp.kernel.http import PROBLEMS, Body, Cursor, Door, DoorKeeper, Id, Limit, Moment, Page, Sought, paged
+from core.erp.kernel.http import PROBLEMS, Body, Cursor, Door, DoorKeeper, FilterId, Id, Limit, Moment, Page, paginate
 from core.erp.kernel.tables import table
 from core.erp.kernel.unit import Unit
 from core.erp.lots.model import StockTask
@@ -51,7 +51,7 @@ def list_shipments(
     consignee: str | None = None,
     *,
     held: bool | None = None,
-    sublot_id: Annotated[Sought, Query(description="shipments that carry this sublot")] = None,
+    sublot_id: Annotated[FilterId, Query(description="shipments that carry this sublot")] = None,
     cursor: Cursor = None,
     limit: Limit = 100,
 ) -> Page[ShipmentOut]:
@@ -65,7 +65,7 @@ def list_shipments(
         where.append(_s.c.id.in_(select(_l.c.shipment_id).where(_l.c.sublot_id == sublot_id)))
 
     def work(u: Unit) -> Page[ShipmentOut]:
-        rows, following = paged(u, SHIPMENTS.where(*where), _s.c.id, cursor, limit, newest_first=True)
+        rows, following = paginate(u, SHIPMENTS.where(*where), _s.c.id, cursor, limit, newest_first=True)
         return Page(items=[ShipmentOut.model_validate(row) for row in rows], next=following)
 
     return door.read(work)
@@ -252,7 +252,7 @@ def list_tasks(
     )
 
     def work(u: Unit) -> Page[TaskOut]:
-        rows, following = paged(u, query, _t.c.id, cursor, limit)
+        rows, following = paginate(u, query, _t.c.id, cursor, limit)
         return Page(items=[TaskOut.model_validate(row) for row in rows], next=following)
 
     return door.read(work)
@@ -267,7 +267,7 @@ def list_field_actions(
     where = [_f.c.state == state] if state else []
 
     def work(u: Unit) -> Page[FieldActionOut]:
-        rows, following = paged(u, select(_f.c.id).where(*where), _f.c.id, cursor, limit, newest_first=True)
+        rows, following = paginate(u, select(_f.c.id).where(*where), _f.c.id, cursor, limit, newest_first=True)
         return Page(items=[field_action(u, row.id) for row in rows], next=following)
 
     return door.read(work)

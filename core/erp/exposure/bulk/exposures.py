@@ -25,7 +25,7 @@ from core.erp.exposure.readings.zone_setup import versions_of
 from core.erp.exposure.rules import runs as r
 from core.erp.exposure.service import Exposure, worst
 from core.erp.exposure.times import micros
-from core.erp.kernel.collecting import uncollected
+from core.erp.kernel.gc_pause import gc_paused
 
 Wanted = tuple[int, datetime | None, datetime | None]
 """(sublot, from or None for all its custody, to or None for now), half-open."""
@@ -38,7 +38,7 @@ def exposures(conn: Connection, wanted: Sequence[Wanted], now: datetime) -> list
 
     Raises NeedsOlder where PostgreSQL no longer has the readings of the ends.
     """
-    with uncollected():
+    with gc_paused():
         return _exposures(conn, wanted, now)
 
 

@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 from core.erp.kernel.tabular.fields import CHINESE, ENGLISH, Field, Kind
 from core.erp.kernel.tabular.formulas import escaped
-from core.erp.kernel.unit import plain
+from core.erp.kernel.unit import json_value
 
 Row = Sequence[Any]
 """Values in the order of the fields."""
@@ -98,7 +98,7 @@ def _cell_of(field: Field, language: str, zone: tzinfo) -> Callable[[Any], Cell]
     words = {choice.value: choice.label(language) for choice in field.choices}
 
     def listed(values: Iterable[Any]) -> str:
-        return "; ".join(str(words.get(item, plain(item))) for item in values)
+        return "; ".join(str(words.get(item, json_value(item))) for item in values)
 
     made: dict[type, Callable[[Any], Cell]] = {
         str: (lambda value: words.get(value, value)) if words else (lambda value: value),
@@ -122,5 +122,5 @@ def _cell_of(field: Field, language: str, zone: tzinfo) -> Callable[[Any], Cell]
 
 
 def _other(value: object, text: Callable[[Any], Cell]) -> Cell:
-    found = plain(value)
+    found = json_value(value)
     return text(found) if isinstance(found, str) else json.dumps(found, ensure_ascii=False)

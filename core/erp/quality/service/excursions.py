@@ -9,7 +9,7 @@ from sqlalchemy import select, text
 from core.erp.kernel import signatures
 from core.erp.kernel.errors import IllegalMove, Invalid, NotFound, Refused
 from core.erp.kernel.tables import table
-from core.erp.kernel.unit import Unit, plain
+from core.erp.kernel.unit import Unit, json_value
 from core.erp.lots import service as lots
 from core.erp.lots.events import HoldLifted
 from core.erp.lots.model import Hold, Restriction, Sublot
@@ -78,7 +78,7 @@ def record_of(
     counts = {"out": excursion.out.total_seconds(), "accepted_before": excursion.accepted_before.total_seconds()}
     conditions = {"restrictions": [{"kind": r.kind, "value": r.value} for r in restrictions]} if restrictions else {}
     signed = {**values, **counts, "decision": decision, "reason": reason, **conditions}
-    return {str(k): v for k, v in plain(signed).items()}
+    return {str(k): v for k, v in json_value(signed).items()}
 
 
 def disposing(
@@ -128,8 +128,8 @@ def disposition(
     u.need("excursion.disposition")
     get(u, excursion_id, lock=True)
     _assessed(u, [excursion_id])
-    pen = signatures.take_pen(u, proof, _act([excursion_id], decision, reason))
-    return _dispose(u, excursion_id, decision, pen, restrictions)
+    signer = signatures.begin_signing(u, proof, _act([excursion_id], decision, reason))
+    return _dispose(u, excursion_id, decision, signer, restrictions)
 
 
 def _assessed(u: Unit, excursion_ids: Sequence[int]) -> None:
@@ -147,14 +147,14 @@ def _assessed(u: Unit, excursion_ids: Sequence[int]) -> None:
 
 
 def _dispose(
-    u: Unit, excursion_id: int, decision: str, pen: signatures.Pen, restrictions: Sequence[Restrict]
+    u: Unit, excursion_id: int, decision: str, signer: signatures.Signer, restrictions: Sequence[Restrict]
 ) -> Disposition:
-    """The decision on one excursion, written with the pen; its sublot is locked."""
-    reason = pen.reason
+    """The decision on one excursion, written with the signer; its sublot is locked."""
+    reason = signer.reason
     excursion = get(u, excursion_id, lock=True)
     record = record_of(excursion, decision, reason, restrictions)
     EXCURSION.apply(u, excursion, "dispose", reason=reason)
-    signature = pen.sign(excursion_id, record)
+    signature = signer.sign(excursion_id, record)
     excursion.accepted = excursion.out
     u.session.add(excursion)
     u.session.flush()
@@ -211,8 +211,8 @@ def dispose_many(
     lots.lock_sublots(u, [row.sublot_id for row in found])
     ordered = [row.id for row in sorted(found, key=lambda row: (row.sublot_id, row.id))]
     _assessed(u, ordered)
-    pen = signatures.take_pen(u, proof, _act(excursion_ids, decision, reason))
-    return [_dispose(u, excursion_id, decision, pen, restrictions) for excursion_id in ordered]
+    signer = signatures.begin_signing(u, proof, _act(excursion_ids, decision, reason))
+    return [_dispose(u, excursion_id, decision, signer, restrictions) for excursion_id in ordered]
 
 
 def close(u: Unit, excursion_id: int) -> Excursion:

@@ -15,7 +15,7 @@ from core.erp.exposure import service as exposure
 from core.erp.exposure.history.lineage import paths
 from core.erp.kernel import signatures
 from core.erp.kernel.errors import Refused
-from core.erp.kernel.unit import Unit, plain, record_hash, system
+from core.erp.kernel.unit import Unit, json_value, record_hash, system
 from core.erp.lots import service as lots
 from core.erp.lots.events import SublotReleasing
 from core.erp.lots.rules import Purpose
@@ -115,7 +115,7 @@ def review(u: Unit, sublot_id: int) -> dict[str, Any]:
     }
     head = u.conn.execute(_HEAD, one).mappings().one()
     return dict(
-        plain(
+        json_value(
             {
                 **head,
                 "exposure": history,
@@ -194,7 +194,7 @@ def release(u: Unit, sublot_id: int, proof: signatures.Proof, reason: str = REVI
     sublot = lots.get_sublot(u, sublot_id, lock=True)
     _refuse(sublot_id, against(u, sublot_id, automatic=False))
     record = review(u, sublot_id)
-    signature = signatures.take_pen(u, proof, _act(sublot_id, reason)).sign(sublot_id, record)
+    signature = signatures.begin_signing(u, proof, _act(sublot_id, reason)).sign(sublot_id, record)
     SUBLOT.apply(u, sublot, "release", reason=reason)
     return _written(u, sublot_id, record, signature.id)
 

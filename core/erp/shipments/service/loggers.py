@@ -94,8 +94,8 @@ def waive_logger(u: Unit, shipment_id: int, serial: str, reason: str, proof: sig
     if found.state != "required":
         raise IllegalMove(f"logger {serial} is {found.state}: nothing to waive", state=found.state)
     record = {"shipment": shipment.code, "serial": serial, "reason": reason}
-    pen = signatures.take_pen(u, proof, _act(shipment_id, serial, reason))
-    signed = pen.sign(found.id, record, named=f"{shipment_id}/{serial}")
+    signer = signatures.begin_signing(u, proof, _act(shipment_id, serial, reason))
+    signed = signer.sign(found.id, record, listed_as=f"{shipment_id}/{serial}")
     found.state, found.signature_id, found.reason = "waived", signed.id, reason
     u.session.add(found)
     u.session.flush()

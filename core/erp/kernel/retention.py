@@ -1,14 +1,14 @@
-"""What the kernel keeps for a while only: answers to postings by their key, and tries to sign in."""
+"""What the kernel keeps for a while only: answers to postings by their key, and attempts to sign in."""
 
 from datetime import datetime, timedelta
 
 from sqlalchemy import Engine, text
 
-KEYS = timedelta(days=7)
+IDEMPOTENCY_KEYS_KEPT = timedelta(days=7)
 """How long a posting may be repeated under its Idempotency-Key and posts once: long after whoever sent it gave up."""
-TRIES = timedelta(days=90)
+LOGIN_ATTEMPTS_KEPT = timedelta(days=90)
 """How long it can be seen who tried to sign in; the rate limit itself looks back minutes."""
-AT_ONCE = 10_000
+BATCH_SIZE = 10_000
 
 _OLD = {
     "idempotency_key": (
@@ -21,15 +21,15 @@ _OLD = {
 }
 
 
-def forget(engine: Engine, now: datetime) -> dict[str, int]:
-    """Removes what is older than that, AT_ONCE rows a transaction; gives how many rows of each table went."""
-    before = {"idempotency_key": now - KEYS, "login_attempt": now - TRIES}
+def delete_expired(engine: Engine, now: datetime) -> dict[str, int]:
+    """Removes what is older than that, BATCH_SIZE rows a transaction; gives how many rows of each table went."""
+    before = {"idempotency_key": now - IDEMPOTENCY_KEYS_KEPT, "login_attempt": now - LOGIN_ATTEMPTS_KEPT}
     gone = dict.fromkeys(_OLD, 0)
     for name, statement in _OLD.items():
         while True:
             with engine.begin() as conn:
-                count = conn.execute(text(statement), {"before": before[name], "n": AT_ONCE}).rowcount
+                count = conn.execute(text(statement), {"before": before[name], "n": BATCH_SIZE}).rowcount
             gone[name] += count
-            if count < AT_ONCE:
+            if count < BATCH_SIZE:
                 break
     return gone

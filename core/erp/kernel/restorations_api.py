@@ -7,10 +7,10 @@ from fastapi.responses import JSONResponse
 from pydantic import AwareDatetime, ConfigDict, Field
 from sqlalchemy import select
 
-from core.erp.kernel import restored
+from core.erp.kernel import restorations
+from core.erp.kernel.audit_journal import JOURNAL_FILE, Journal
 from core.erp.kernel.door import needs, routes
 from core.erp.kernel.http import PROBLEMS, Answer, Door, Id, SignIn, Text
-from core.erp.kernel.journal import JOURNAL, Journal
 from core.erp.kernel.model import Restoration
 from core.erp.kernel.tables import table
 from core.erp.kernel.unit import Unit
@@ -43,7 +43,7 @@ class RestorationIn(SignIn):
 
 
 def _journal(request: Request) -> Journal:
-    return Journal(request.app.state.settings.data_dir / JOURNAL)
+    return Journal(request.app.state.settings.data_dir / JOURNAL_FILE)
 
 
 @router.get("/restorations")
@@ -55,7 +55,7 @@ def list_restorations(request: Request, door: Door) -> list[RestorationOut]:
     def work(u: Unit) -> list[RestorationOut]:
         rows = u.conn.execute(select(r).order_by(r.c.id.desc())).all()
         return [
-            RestorationOut(**{**row._mapping, "record": restored.record_of(u, row.id, journal)})  # noqa: SLF001 - SQLAlchemy's public way to a row's dict
+            RestorationOut(**{**row._mapping, "record": restorations.record_of(u, row.id, journal)})  # noqa: SLF001 - SQLAlchemy's public way to a row's dict
             for row in rows
         ]
 
@@ -66,5 +66,5 @@ def list_restorations(request: Request, door: Door) -> list[RestorationOut]:
 @needs("restoration.sign")
 async def sign_restoration(restoration_id: Id, body: RestorationIn, request: Request, door: Door) -> JSONResponse:
     """QA signs "restored to T": what is missing was looked at and posted again. Goods may move from then on."""
-    act = restored.signing(restoration_id, body.reason, _journal(request))
+    act = restorations.signing(restoration_id, body.reason, _journal(request))
     return await door.sign(act, body, lambda _, made: RestorationOut.model_validate(made), status=200)

@@ -14,18 +14,18 @@ from core.erp.kernel.audit import GENESIS, message_of
 from core.erp.kernel.audit_keys import MESSAGE_SQL, AuditKeys, keys_of
 from core.erp.kernel.model import AuditRow, AuditSeal
 from core.erp.kernel.tables import table
-from core.erp.kernel.witness import Begun, Head, Restored, Unreadable, Witness
+from core.erp.kernel.witness import Head, Header, Restored, Unreadable, Witness
 from core.series.landing import driver
 
-LATE = timedelta(seconds=10)
+MAX_UNSEALED_AGE = timedelta(seconds=10)
 """An unsealed row older than this is an alarm."""
 BATCH = 5000
 """Rows fetched at once."""
-SEALS = 50
+SEALS_IN_MEMORY = 50
 """Seals in memory at once: each may name thousands of rows."""
-MOST = 1000
+MAX_FINDINGS = 1000
 """Findings told at most: a trail with so many wrong is wrong."""
-NAMED = 20
+MAX_IDS_NAMED = 20
 """Ids named in one finding."""
 
 _SEALS = table(AuditSeal)
@@ -45,7 +45,7 @@ class Finding:
 
 
 @dataclass(slots=True)
-class Checked:
+class VerificationProgress:
     """What was read by the way: `rows`, `seals`, and by how many whole seals the witness lags behind."""
 
     rows: int = 0
@@ -54,14 +54,17 @@ class Checked:
 
 
 def verify(
-    conn: Connection, now: datetime | None = None, witness: Witness | None = None, checked: Checked | None = None
+    conn: Connection,
+    now: datetime | None = None,
+    witness: Witness | None = None,
+    checked: VerificationProgress | None = None,
 ) -> list[Finding]:
-    """What is wrong with the trail, MOST findings at most; an empty list means it is whole.
+    """What is wrong with the trail, MAX_FINDINGS findings at most; an empty list means it is whole.
 
     `now` also finds rows that should have been sealed; `witness`, what a history written anew, or cut, hides from the
     chain alone. `checked` is filled with how much was read. Raises NoAuditKey.
     """
-    return list(islice(_Trail(conn, now, witness, checked or Checked()).findings(), MOST))
+    return list(islice(_Trail(conn, now, witness, checked or VerificationProgress()).findings(), MAX_FINDINGS))
 
 
 @dataclass(slots=True)
@@ -69,7 +72,7 @@ class _Trail:
     conn: Connection
     now: datetime | None
     witness: Witness | None
-    checked: Checked
+    checked: VerificationProgress
     keys: AuditKeys = field(init=False)
     unknown: dict[str, int] = field(default_factory=dict)
     """Rows by a key that nobody here has."""
@@ -81,8 +84,8 @@ class _Trail:
         # before the seals: what is witnessed by then is among the seals that are read after it
         heads = _Heads(self.witness)
         yield from self._chain(heads)
-        yield from self._noted()
-        yield from self._copied()
+        yield from self._orphaned_notes()
+        yield from self._copies()
         yield from self._truncated()
         yield from heads.ended(self.conn, self.checked)
 
@@ -90,7 +93,7 @@ class _Trail:
         """Each seal after the one before, over its rows as they are now; then the rows in no seal."""
         rows = _Rows(self)
         number, previous = 0, GENESIS
-        for seal in _streamed(self.conn, select(_SEALS).order_by(_SEALS.c.number), SEALS):
+        for seal in _streamed(self.conn, select(_SEALS).order_by(_SEALS.c.number), SEALS_IN_MEMORY):
             self.checked.seals += 1
             if seal.number != number + 1:
                 yield Finding("truncated", f"seals {number + 1} to {seal.number - 1} are missing")
@@ -104,13 +107,13 @@ class _Trail:
         yield from rows.late()
         for key, count in self.unknown.items():
             yield Finding("edited", f"{count} audit rows name the key {key}, which nobody here has")
-        for row_id, (_, noted) in islice(self.pending.items(), MOST):
+        for row_id, (_, noted) in islice(self.pending.items(), MAX_FINDINGS):
             yield Finding("reordered", f"audit row {row_id} is noted for seal {noted}, which does not name it")
 
     def _seal(self, seal: Row[Any]) -> Iterator[Finding]:
         hashes: list[bytes] = []
         strayed = [row_id for row_id in seal.row_ids if row_id not in self.pending]
-        again = self._looked_up(strayed) if strayed else {}
+        again = self._fetch_rows(strayed) if strayed else {}
         gone: list[int] = []
         for row_id in seal.row_ids:
             found = self.pending.pop(row_id, None) or again.get(row_id)
@@ -121,24 +124,28 @@ class _Trail:
                 yield Finding("reordered", f"audit row {row_id} is in seal {seal.number}, noted for {found[1] or None}")
             hashes.append(found[0])
         if gone:
-            yield Finding("missing", f"audit rows {gone[:NAMED]} of seal {seal.number} are gone ({len(gone)} in all)")
+            yield Finding(
+                "missing", f"audit rows {gone[:MAX_IDS_NAMED]} of seal {seal.number} are gone ({len(gone)} in all)"
+            )
         elif not self.keys.verifies(seal.key_id, message_of(seal, hashes), seal.hash):
             yield Finding("broken_chain", f"seal {seal.number} does not match its rows in their order")
 
-    def _looked_up(self, ids: list[int]) -> dict[int, tuple[bytes, int]]:
+    def _fetch_rows(self, ids: list[int]) -> dict[int, tuple[bytes, int]]:
         """Rows that came after the cursor was opened, or are in no seal by their note."""
         found = self.conn.execute(_LOOK_UP, {"ids": ids})
         return {row.id: (row.hash, row.seal) for row in found}
 
-    def _noted(self) -> Iterator[Finding]:
+    def _orphaned_notes(self) -> Iterator[Finding]:
         """Notes of rows that are no longer there."""
-        gone = list(self.conn.execute(_NOTED_GONE, {"most": NAMED}).scalars())
+        gone = list(self.conn.execute(_NOTED_GONE, {"most": MAX_IDS_NAMED}).scalars())
         if gone:
             yield Finding("missing", f"audit rows {gone} are noted as sealed and are gone")
 
-    def _copied(self) -> Iterator[Finding]:
-        for row in self.conn.execute(_COPIES, {"most": MOST}):
-            yield Finding("copied", f"audit rows {row.ids[:NAMED]} are one and the same: all but the first were copied")
+    def _copies(self) -> Iterator[Finding]:
+        for row in self.conn.execute(_COPIES, {"most": MAX_FINDINGS}):
+            yield Finding(
+                "copied", f"audit rows {row.ids[:MAX_IDS_NAMED]} are one and the same: all but the first were copied"
+            )
 
     def _truncated(self) -> Iterator[Finding]:
         """An emptied trail is told by the counter of ids that were given, which a TRUNCATE leaves as it is."""
@@ -192,7 +199,7 @@ class _Rows:
     def up_to(self, last: int | None) -> Iterator[Finding]:
         """Reads rows until the id is passed (None: all), checks each and keeps the sealed for their seals."""
         trail, row = self._trail, self._ahead
-        before = None if trail.now is None else (trail.now - LATE).timestamp()
+        before = None if trail.now is None else (trail.now - MAX_UNSEALED_AGE).timestamp()
         verifies, known, pending, unknown = trail.keys.verifies, trail.keys.by_id, trail.pending, trail.unknown
         while row is not None and (last is None or row[0] <= last):
             row_id, key, mac, seal, message, at = row
@@ -205,7 +212,7 @@ class _Rows:
                 pending[row_id] = mac, seal
             elif before is not None and at < before:
                 self._late_count += 1
-                if len(self._late) < NAMED:
+                if len(self._late) < MAX_IDS_NAMED:
                     self._late.append(row_id)
             row = next(self._stream, None)
         self._ahead = row
@@ -215,7 +222,8 @@ class _Rows:
         if self._late_count:
             yield Finding(
                 "unsealed",
-                f"audit rows {self._late} are older than {LATE.seconds} s and unsealed ({self._late_count} in all)",
+                f"audit rows {self._late} are older than {MAX_UNSEALED_AGE.seconds} s and unsealed"
+                f" ({self._late_count} in all)",
             )
 
 
@@ -224,16 +232,16 @@ class _Heads:
 
     def __init__(self, witness: Witness | None) -> None:
         self._witness = witness
-        self._there = witness is not None and witness.exists
+        self._exists = witness is not None and witness.exists
         self._name: str | None = None
         self._unreadable = 0
         self._restoration: int | None = None
-        self._heads = self._counting() if witness is not None and self._there else iter(())
+        self._heads = self._valid_heads() if witness is not None and self._exists else iter(())
         self._next = next(self._heads, None)
         self._last = 0
         self._passed = 0
 
-    def _counting(self) -> Iterator[Head]:
+    def _valid_heads(self) -> Iterator[Head]:
         """The heads that count: none that a signed restore has left behind."""
         assert self._witness is not None
         lines = 0
@@ -245,7 +253,7 @@ class _Heads:
                 self._restoration = line.restoration
         for place, line in enumerate(islice(self._witness.lines(), lines), 1):
             match line:
-                case Begun(name):
+                case Header(name):
                     self._name = name
                 case Unreadable():
                     self._unreadable += 1
@@ -271,11 +279,11 @@ class _Heads:
         self._last = self._next.number
         self._next = next(self._heads, None)
 
-    def ended(self, conn: Connection, checked: Checked) -> Iterator[Finding]:
+    def ended(self, conn: Connection, checked: VerificationProgress) -> Iterator[Finding]:
         """What is left of the witness beyond the last seal, and of the seals beyond the witness."""
         if self._witness is None:
             return
-        if not self._there:
+        if not self._exists:
             if checked.seals:
                 yield Finding("no_witness", f"no witness at {self._witness.path}, and {checked.seals} seals")
             return

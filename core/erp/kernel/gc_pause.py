@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 
 @contextlib.contextmanager
-def uncollected() -> Iterator[None]:
+def gc_paused() -> Iterator[None]:
     """Without the collector of cycles in this process: walking all the new values, again and again, takes up to half of
     the time. Whatever cycles there are wait until afterwards.
     """

@@ -1,4 +1,4 @@
-"""Checks of passwords, bounded: as many at once as there are cores, on connections of their own.
+"""Password checks, bounded: as many at once as there are cores, on connections of their own.
 
 A check costs 20 ms of a core and 19 MiB. Whoever signs goes before whoever signs in; what is too much is told at once
 (503 with Retry-After). Requests that need no password do not notice: other threads, another pool.
@@ -16,22 +16,22 @@ from weakref import WeakValueDictionary
 from sqlalchemy import Engine, create_engine
 
 from core.erp.kernel import auth, signatures
+from core.erp.kernel.concurrency import ConcurrencyLimiter
 from core.erp.kernel.model import User
 from core.erp.kernel.signatures import Act, Proof
-from core.erp.kernel.turns import Turns
 from core.erp.kernel.unit import Actor
 
 T = TypeVar("T")
 
-WAITING, WAITING_EACH, LONGEST_WAIT = 256, 96, 15.0
+MAX_QUEUED, MAX_QUEUED_PER_KEY, QUEUE_TIMEOUT = 256, 96, 15.0
 """How many may be in the queue, altogether and of one address or session, and how many seconds one may stay there."""
-CLOCK = Callable[[], datetime]
+Clock = Callable[[], datetime]
 
 
-class Checks:
+class PasswordChecks:
     """Where the core's doors (API and pages) have passwords checked. `close` when the app stops."""
 
-    def __init__(self, engine: Engine, clock: CLOCK = auth.now_utc) -> None:
+    def __init__(self, engine: Engine, clock: Clock = auth.now_utc) -> None:
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
         self._engine = create_engine(
             engine.url,
@@ -42,9 +42,9 @@ class Checks:
             execution_options=dict(engine.get_execution_options()),  # the audit keys among them
         )
         self._clock = clock
-        self._turns = Turns(cores, WAITING, WAITING_EACH, LONGEST_WAIT)
+        self._limiter = ConcurrencyLimiter(cores, MAX_QUEUED, MAX_QUEUED_PER_KEY, QUEUE_TIMEOUT)
         self._threads = ThreadPoolExecutor(cores, "password")
-        self._one_by_one: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     async def sign_in(self, login: str, password: str, address: str) -> User:
         """As `auth.check_password`. Raises Busy besides."""
@@ -61,19 +61,19 @@ class Checks:
 
         return await self._check(f"signing:{session}", f"signing:{session}", check, urgent=True)
 
-    async def choose(self, actor: Actor, password: str, chosen: str) -> None:
-        """The signed-in user's password is `chosen` from now on. As `signatures.confirm`; raises Busy besides."""
+    async def change_password(self, actor: Actor, password: str, new_password: str) -> None:
+        """The signed-in user's password is `new_password` from now on. As `signatures.confirm`; raises Busy besides."""
         session = actor.session or ""
 
         def check(now: datetime) -> User:
-            return signatures.confirm(self._engine, actor, password, now, choose=chosen)
+            return signatures.confirm_password(self._engine, actor, password, now, new_password=new_password)
 
         await self._check(f"signing:{session}", f"signing:{session}", check, urgent=True)
 
     async def _check(self, key: str, who: str, check: Callable[[datetime], T], *, urgent: bool = False) -> T:
-        """One after another for the same login and address, or the same session: nobody's tries outrun their count."""
-        lock = self._one_by_one.setdefault(key, asyncio.Lock())
-        async with self._turns.turn(who, lock, urgent=urgent):
+        """One after another for the same login and address, or the same session: no attempt outruns their count."""
+        lock = self._locks.setdefault(key, asyncio.Lock())
+        async with self._limiter.slot(who, lock, urgent=urgent):
             work = partial(check, self._clock())
             return await asyncio.get_running_loop().run_in_executor(self._threads, work)
 

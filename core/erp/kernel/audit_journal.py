@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
-JOURNAL = "audit-journal.jsonl"
+JOURNAL_FILE = "audit-journal.jsonl"
 MOST_BYTES = 32 * 2**20
 """At which size the file is set aside as `.1`, whose place it takes."""
 

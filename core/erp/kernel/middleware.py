@@ -10,17 +10,17 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.types import Message as Part
 
-from core.erp.kernel.door import MIB, SAFE, bounded, too_large
+from core.erp.kernel.door import MIB, SAFE, limited_receive, too_large
 from core.erp.kernel.problems import problem
 from core.erp.kernel.words import Message, accepted
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE")
 COOKIE = "lotwise_session"
-FORMS = frozenset({"/login", "/password", "/logout"})
+PAGE_FORMS = frozenset({"/login", "/password", "/logout"})
 """Pages' forms, guarded against other sites also without a cookie: who is signed in as somebody else is misled."""
 API = "/api/"
 DOCS = "/api/v1/docs"
-MOST_ELSEWHERE, MOST_UPLOAD = MIB, 65 * MIB
+MAX_BODY_ELSEWHERE, MAX_UPLOAD = MIB, 65 * MIB
 """Bytes of a body outside the API's routes, which say by themselves; of a file that a page takes."""
 YEAR = 31_536_000
 HEADERS = {"X-Content-Type-Options": "nosniff", "X-Frame-Options": "DENY", "Referrer-Policy": "same-origin"}
@@ -31,7 +31,7 @@ _UPLOAD = re.compile(r"/_nicegui/client/[^/]+/upload/[^/]+")
 """Where the pages' library takes a file."""
 
 
-class Guards:
+class RequestGuard:
     """The outermost part of the app, behind the trusted proxies only."""
 
     def __init__(self, app: ASGIApp) -> None:
@@ -51,12 +51,12 @@ class Guards:
 
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = Headers(scope=scope)
-        most = MOST_UPLOAD if _UPLOAD.fullmatch(scope["path"]) else MOST_ELSEWHERE
+        most = MAX_UPLOAD if _UPLOAD.fullmatch(scope["path"]) else MAX_BODY_ELSEWHERE
         refused = _refused(scope, headers, most)
         if refused is not None:
             await refused(scope, receive, send)
             return
-        await self._app(scope, bounded(scope, receive, most), send)
+        await self._app(scope, limited_receive(scope, receive, most), send)
 
 
 def _refused(scope: Scope, headers: Headers, most: int) -> JSONResponse | None:
@@ -64,7 +64,7 @@ def _refused(scope: Scope, headers: Headers, most: int) -> JSONResponse | None:
     if method not in METHODS:
         unknown = Message("kernel.no_method", method=method)
         return _problem(headers, HTTPStatus.NOT_IMPLEMENTED, unknown, {"Allow": ", ".join(METHODS)})
-    if method not in SAFE and (path in FORMS or _has_session(headers)) and _foreign(headers):
+    if method not in SAFE and (path in PAGE_FORMS or _has_session(headers)) and _foreign(headers):
         return _problem(headers, HTTPStatus.FORBIDDEN, Message("kernel.form_from_another_site"))
     declared = headers.get("content-length", "")
     if not path.startswith(API) and declared.isdigit() and int(declared) > most:

@@ -15,31 +15,31 @@ from sqlalchemy import Connection, Engine, select, text, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from core.erp.kernel import signatures
+from core.erp.kernel.audit_journal import Journal
 from core.erp.kernel.errors import Conflict, NotFound
-from core.erp.kernel.journal import Journal
 from core.erp.kernel.model import AuditSeal, Restoration
 from core.erp.kernel.tables import table
 from core.erp.kernel.unit import Unit
 
 log = logging.getLogger(__name__)
 
-BEHIND = (
+BEHIND_WITNESS = (
     "the database was restored or its newest rows cut off: it ends with seal %d, and seal %d was witnessed. "
     "What a hold would stop is refused until QA has signed it"
 )
-LISTED = 1000
+MAX_LISTED = 1000
 """Rows named in the record at most; all are counted."""
 _R, _SEALS = table(Restoration), table(AuditSeal)
 
 
-def note(engine: Engine, database_seal: int, witnessed_seal: int, now: datetime) -> None:
+def record_restoration(engine: Engine, database_seal: int, witnessed_seal: int, now: datetime) -> None:
     """Writes down that the database is behind its witness; from then on intentions are refused. Once."""
     same = (_R.c.database_seal == database_seal, _R.c.witnessed_seal == witnessed_seal)
     row = {"database_seal": database_seal, "witnessed_seal": witnessed_seal, "found_at": now}
     with engine.begin() as conn:
         if conn.execute(select(_R.c.id).where(*same)).first() is None:
             conn.execute(upsert(Restoration).values(row).on_conflict_do_nothing())
-            log.error(BEHIND, database_seal, witnessed_seal)
+            log.error(BEHIND_WITNESS, database_seal, witnessed_seal)
 
 
 def signed_since(conn: Connection, at: datetime) -> list[tuple[int, int, datetime]]:
@@ -65,10 +65,10 @@ def record_of(u: Unit, restoration_id: int, journal: Journal) -> dict[str, Any]:
         "restored_to": seal.isoformat() if seal is not None else None,
         "missing_seals": [row.database_seal + 1, row.witnessed_seal],
         "missing_rows": len(missing),
-        "missing": [asdict(entry) for entry in missing[:LISTED]],
+        "missing": [asdict(entry) for entry in missing[:MAX_LISTED]],
         "missing_unlisted": sorted(
             set(range(row.database_seal + 1, row.witnessed_seal + 1)) - {entry.seal for entry in missing}
-        )[:LISTED],
+        )[:MAX_LISTED],
         "gateways_confirmed_to": {one.gateway: one.heard.isoformat() for one in heard},
     }
 
@@ -96,7 +96,7 @@ def sign(u: Unit, *, restoration_id: int, proof: signatures.Proof, reason: str, 
     if found.signature_id is not None:
         raise Conflict("kernel.restoration_signed", restoration_id=restoration_id)
     record = record_of(u, restoration_id, journal)
-    signature = signatures.take_pen(u, proof, _act(restoration_id, reason)).sign(restoration_id, record)
+    signature = signatures.begin_signing(u, proof, _act(restoration_id, reason)).sign(restoration_id, record)
     changes = {"signature_id": signature.id, "signed_at": u.now, "record": record}
     u.conn.execute(update(_R).where(_R.c.id == restoration_id).values(changes))
     u.audit(

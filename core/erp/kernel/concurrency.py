@@ -1,0 +1,99 @@
+"""Limits how many do something costly at the same time: who waits, in which order, how many and how long."""
+
+import asyncio
+from collections import Counter, deque
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+from core.erp.kernel.errors import Busy
+
+
+@dataclass(slots=True)
+class ConcurrencyLimiter:
+    """`concurrent` at a time; of those who wait, the urgent first. Belongs to one event loop.
+
+    Per key at most `max_per_key` are in, and `max_total` altogether; nobody waits longer than `timeout` seconds.
+    """
+
+    concurrent: int
+    max_total: int
+    max_per_key: int
+    timeout: float
+    retry_after: int = 5
+    _free: int = field(init=False)
+    _urgent: deque[asyncio.Future[None]] = field(default_factory=deque, init=False)
+    _normal: deque[asyncio.Future[None]] = field(default_factory=deque, init=False)
+    _inside: Counter[str] = field(default_factory=Counter, init=False)
+
+    def __post_init__(self) -> None:
+        self._free = self.concurrent
+
+    @asynccontextmanager
+    async def slot(self, key: str, exclusive: asyncio.Lock, *, urgent: bool = False) -> AsyncIterator[None]:
+        """A slot, as soon as one is free and the lock `exclusive` is had. Raises Busy at once when too many wait, and
+        when it has taken too long.
+        """
+        if self._inside[key] >= self.max_per_key or self._inside.total() >= self.max_total:
+            raise Busy("kernel.too_many_at_once", extra={"retry_after": self.retry_after})
+        self._inside[key] += 1
+        try:
+            async with self._acquired(exclusive, urgent=urgent):
+                yield
+        finally:
+            self._inside[key] -= 1
+            if not self._inside[key]:
+                del self._inside[key]
+
+    @asynccontextmanager
+    async def _acquired(self, exclusive: asyncio.Lock, *, urgent: bool) -> AsyncIterator[None]:
+        started = asyncio.get_running_loop().time()
+        try:
+            async with asyncio.timeout(self.timeout):
+                await exclusive.acquire()
+        except TimeoutError:
+            raise self._timed_out() from None
+        try:
+            await self._wait(self.timeout - (asyncio.get_running_loop().time() - started), urgent=urgent)
+            try:
+                yield
+            finally:
+                self._release()
+        finally:
+            exclusive.release()
+
+    async def _wait(self, seconds: float, *, urgent: bool) -> None:
+        if self._free:
+            self._free -= 1
+            return
+        queue = self._urgent if urgent else self._normal
+        mine = asyncio.get_running_loop().create_future()
+        queue.append(mine)
+        try:
+            async with asyncio.timeout(seconds):
+                await mine
+        except TimeoutError:
+            self._leave_queue(queue, mine)
+            raise self._timed_out() from None
+        except asyncio.CancelledError:
+            self._leave_queue(queue, mine)
+            raise
+
+    def _timed_out(self) -> Busy:
+        return Busy("kernel.turn_took_too_long", extra={"retry_after": self.retry_after})
+
+    def _leave_queue(self, queue: deque[asyncio.Future[None]], mine: asyncio.Future[None]) -> None:
+        """Leaves the queue; a slot that was given at the very moment goes to the next."""
+        if mine in queue:
+            queue.remove(mine)
+        elif mine.done() and not mine.cancelled():
+            self._release()
+
+    def _release(self) -> None:
+        for queue in (self._urgent, self._normal):
+            while queue:
+                waiting = queue.popleft()
+                if not waiting.done():
+                    waiting.set_result(None)
+                    return
+        self._free += 1
