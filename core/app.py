@@ -10,7 +10,7 @@ from pydantic import BaseModel
 from sqlalchemy import Engine
 
 from core.background import background, compare_with_witness
-from core.erp.kernel import guarded, modules, permits, problems
+from core.erp.kernel import guarded, modules, permits, problems, record_routes
 from core.erp.kernel.door import asked_by, post_limiter, upload_limiter
 from core.erp.kernel.events import Event, Events
 from core.erp.kernel.middleware import DOCS, RequestGuard
@@ -159,5 +159,6 @@ def create_app(
     app.include_router(_own_routes(settings, health))
     for module in modules.found("api"):
         app.include_router(module.router, prefix="/api/v1")
+    app.include_router(record_routes.router(), prefix="/api/v1")
     permits.check(asked_by(app.router.routes))
     return app

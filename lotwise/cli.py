@@ -64,6 +64,7 @@ ELSEWHERE = {
     "up": "lotwise.up",
     "torture": "lotwise.torture.cli",
     "audit": "lotwise.auditing",
+    "records": "lotwise.records",
     "backup": "lotwise.backup.cli",
     "restore": "lotwise.backup.restore_cli",
 }

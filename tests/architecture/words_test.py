@@ -7,6 +7,8 @@ import pytest
 
 from core.erp.kernel.errors import LotwiseError
 from core.erp.kernel.permits import Role, declared
+from core.erp.kernel.records.declare import Entity
+from core.erp.kernel.records.registry import entities
 from core.erp.kernel.words import CHINESE, ENGLISH, LANGUAGES, Template, catalogue
 from core.erp.kernel.words.catalogues import folders, read
 from core.erp.kernel.workflow import Workflow, workflows
@@ -34,7 +36,19 @@ def _declared() -> set[str]:
     found |= {f"role.{role}" for role in Role}
     for cycle in workflows().values():
         found |= _of_cycle(cycle)
+    for entity in entities().values():
+        found |= _of_entity(entity)
     return found
+
+
+def _of_entity(entity: Entity) -> set[str]:
+    """What a list and a record of it show: its names, its fields, and what may be done with it."""
+    return {
+        f"record.{entity.name}",
+        f"records.{entity.name}",
+        *(entity.field(name).id for name in entity.shape.model_fields),
+        *(f"move.{entity.name}.{verb.name}" for verb in entity.verbs),
+    }
 
 
 def _of_cycle(cycle: Workflow) -> set[str]:

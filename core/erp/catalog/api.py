@@ -11,7 +11,7 @@ from sqlmodel import SQLModel
 from core.erp.catalog import service
 from core.erp.catalog.changes_api import router as changes
 from core.erp.catalog.items_api import router as items
-from core.erp.catalog.model import Calibration, Installation, Point, Sensor, Site, Zone, ZoneNesting
+from core.erp.catalog.model import Calibration, Installation, Point, Sensor, Zone, ZoneNesting
 from core.erp.catalog.shapes import (
     CalibrationIn,
     CalibrationOut,
@@ -23,8 +23,6 @@ from core.erp.catalog.shapes import (
     PointOut,
     SensorIn,
     SensorOut,
-    SiteIn,
-    SiteOut,
     ZoneIn,
     ZoneOut,
 )
@@ -49,32 +47,6 @@ def listed(
         return Page(items=[out.model_validate(row, from_attributes=True) for row in rows], next=following)
 
     return door.read(work)
-
-
-def one(door: DoorKeeper, model: type[SQLModel], out: type[Out], row_id: int) -> Out:
-    """One row of a plain table."""
-    return door.read(lambda u: out.model_validate(service.get(u, model, row_id), from_attributes=True))
-
-
-@router.get("/sites")
-@needs("catalog.read")
-def list_sites(door: Door, cursor: Cursor = None, limit: Limit = 100) -> Page[SiteOut]:
-    """All sites."""
-    return listed(door, Site, SiteOut, cursor, limit)
-
-
-@router.post("/sites", status_code=201, response_model=SiteOut)
-@needs("catalog.manage")
-def add_site(body: SiteIn, door: Door) -> JSONResponse:
-    """A place of business; its time zone decides when goods expire there."""
-    return door.post(lambda u: SiteOut.model_validate(service.create_site(u, **body.model_dump())))
-
-
-@router.get("/sites/{site_id}")
-@needs("catalog.read")
-def one_site(site_id: Id, door: Door) -> SiteOut:
-    """One site."""
-    return one(door, Site, SiteOut, site_id)
 
 
 @router.get("/zones")

@@ -6,6 +6,7 @@ from sqlalchemy import CheckConstraint, Column, Index, Interval, UniqueConstrain
 from sqlmodel import Field, SQLModel
 
 from core.erp.kernel.model import identity, moment, ref
+from core.erp.kernel.records.search import beginnings, bigrams
 
 
 def span(*, nullable: bool = False) -> timedelta | None:
@@ -17,6 +18,7 @@ class Site(SQLModel, table=True):
     """A place of business. Its time zone decides what day it is there, and so when goods expire (rule 10)."""
 
     __tablename__ = "site"
+    __table_args__ = (beginnings("site", "code"), bigrams("site", "name"))
 
     id: int = identity()
     code: str = Field(unique=True)

@@ -24,6 +24,12 @@ class SiteIn(Body):
     timezone: Annotated[str, Field(max_length=64)] = "UTC"
 
 
+class SiteChange(Body):
+    """What changes of a site. Its time zone stays: it has decided when goods expired there."""
+
+    name: Text
+
+
 class SiteOut(Answer):
     """A place of business."""
 

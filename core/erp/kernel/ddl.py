@@ -81,6 +81,33 @@ _NO_ADMIN_TRIGGER = (
     "CREATE TRIGGER signature_guard BEFORE INSERT ON signature FOR EACH ROW EXECUTE FUNCTION lotwise_guard_signature()"
 )
 
+_FOLDED = """
+CREATE OR REPLACE FUNCTION lotwise_folded(words text) RETURNS text LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+RETURN lower(normalize(words, NFKC) COLLATE "pg_c_utf8")
+"""
+
+_BIGRAMS = """
+CREATE OR REPLACE FUNCTION lotwise_bigrams(words text) RETURNS text[] LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE
+AS $$
+DECLARE
+    letters text[] := string_to_array(lower(normalize(words, NFKC) COLLATE "pg_c_utf8"), NULL);
+    found text[] := '{}';
+BEGIN
+    FOR place IN 1 .. coalesce(array_length(letters, 1), 0) LOOP
+        IF place > 1 THEN
+            found := found || (letters[place - 1] || letters[place]);
+        END IF;
+        IF ascii(letters[place]) >= 11904 THEN  -- U+2E80: one character is a word there
+            found := found || letters[place];
+        END IF;
+    END LOOP;
+    RETURN found;
+END $$
+"""
+
+BEFORE: tuple[str, ...] = (_FOLDED.strip(), _BIGRAMS.strip())
+"""What indexes call (records/search), and so is there before the tables."""
+
 _RESTORED_ONCE = """
 CREATE TRIGGER restoration_once BEFORE UPDATE ON restoration
 FOR EACH ROW WHEN (OLD.signature_id IS NOT NULL) EXECUTE FUNCTION lotwise_forbid_change()

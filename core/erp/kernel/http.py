@@ -1,4 +1,4 @@
-"""The door: one transaction a request, idempotency keys, pages, and the wire's common shapes."""
+"""The door: one transaction a request, idempotency keys, pages. The wire's common shapes are in `shapes`."""
 
 import base64
 import binascii
@@ -6,32 +6,21 @@ import hmac
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
-from decimal import Decimal
+from datetime import datetime, timedelta
 from functools import partial
 from http import HTTPStatus
-from typing import Annotated, Any, ClassVar, Generic, TypeVar
+from typing import Annotated, Any, TypeVar
 
 from fastapi import Depends, Header, Path, Query, Request
 from fastapi.dependencies.utils import get_flat_params
 from fastapi.encoders import jsonable_encoder
 from fastapi.responses import JSONResponse
 from fastapi.security import OAuth2PasswordBearer
-from pydantic import (
-    AfterValidator,
-    AwareDatetime,
-    BaseModel,
-    ConfigDict,
-    Field,
-    PlainSerializer,
-    SecretStr,
-    model_validator,
-)
+from pydantic import BaseModel
 from sqlalchemy import ColumnElement, Engine, Row, Select, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from starlette.concurrency import run_in_threadpool
 
-from core.erp.kernel import strict
 from core.erp.kernel.auth import now_utc
 from core.erp.kernel.door import post_slot
 from core.erp.kernel.errors import Conflict, Invalid, NotFound, Refused
@@ -40,146 +29,72 @@ from core.erp.kernel.model import IdempotencyKey
 from core.erp.kernel.openapi import PROBLEM
 from core.erp.kernel.password_checks import PasswordChecks
 from core.erp.kernel.problems import error_body, language_of
+from core.erp.kernel.shapes import (
+    BIGGEST_ID,
+    EARLIEST,
+    LATEST,
+    PROBLEMS,
+    Amount,
+    Answer,
+    Body,
+    Duration,
+    Figure,
+    Moment,
+    Page,
+    Problem,
+    Quantity,
+    Ref,
+    SignIn,
+    Text,
+)
 from core.erp.kernel.signatures import Signing
 from core.erp.kernel.strict import OnlyDigits
 from core.erp.kernel.tables import table
 from core.erp.kernel.unit import Actor, Unit, lacking, transact
 from core.erp.kernel.words import ENGLISH
 
+__all__ = [
+    "BIGGEST_ID",
+    "EARLIEST",
+    "LATEST",
+    "LOCK_TIMEOUT",
+    "MAX_PAGE_SIZE",
+    "PROBLEMS",
+    "Amount",
+    "Answer",
+    "Body",
+    "Cursor",
+    "Door",
+    "DoorKeeper",
+    "Duration",
+    "Figure",
+    "FilterId",
+    "Id",
+    "Limit",
+    "Moment",
+    "Page",
+    "Problem",
+    "Quantity",
+    "Ref",
+    "SignIn",
+    "Text",
+    "bearer",
+    "decode_cursor",
+    "encode_cursor",
+    "not_future",
+    "paginate",
+    "signed_in",
+]
+
 T = TypeVar("T")
-BIGGEST_ID = 2**63 - 1
 MAX_PAGE_SIZE = 500
 LOCK_TIMEOUT = timedelta(seconds=3)
 """How long a person's request waits for a lock before it is told that somebody else holds the record (503)."""
-
-
-def _said(value: Decimal) -> str:
-    return format(value.normalize(), "f")
-
 
 Id = Annotated[int, OnlyDigits, Path(ge=1, le=BIGGEST_ID)]
 """An id in a path."""
 FilterId = Annotated[int | None, OnlyDigits, Query(ge=1, le=BIGGEST_ID)]
 """An id that a list is filtered by."""
-Ref = Annotated[int, Field(strict=True, ge=1, le=BIGGEST_ID)]
-"""An id in a body or answer."""
-Amount = Annotated[Decimal, Field(gt=0, max_digits=18, decimal_places=6), PlainSerializer(_said, return_type=str)]
-"""A quantity more than nothing, at most 6 decimals; text in answers, so that no digit is lost."""
-Quantity = Annotated[Decimal, PlainSerializer(_said, return_type=str)]
-"""A quantity in an answer."""
-
-
-def _figure(value: float) -> float:
-    return float(f"{value:.10g}")
-
-
-Figure = Annotated[float, PlainSerializer(_figure, return_type=float, when_used="json")]
-"""A figure worked out from readings, in an answer: ten digits, so that no binary digits show (8.3, never
-8.299999999999999). What a device sent is answered as it was sent, by a plain float.
-"""
-
-
-def _days(value: timedelta) -> str:
-    """ISO 8601 in days, hours, minutes and seconds: a year or a month has no length that everybody agrees on."""
-    seconds, sign = abs(value).seconds, "-" if value < timedelta(0) else ""
-    parts = ((seconds // 3600, "H"), (seconds // 60 % 60, "M"))
-    time = "".join(f"{count}{name}" for count, name in parts if count)
-    rest = Decimal(seconds % 60) + Decimal(abs(value).microseconds) / 1_000_000
-    time += f"{rest.normalize():f}S" if rest or not (time or abs(value).days) else ""
-    return f"{sign}P{f'{abs(value).days}D' if abs(value).days else ''}{'T' if time else ''}{time}"
-
-
-Duration = Annotated[
-    timedelta,
-    PlainSerializer(_days, return_type=str, when_used="json"),
-    Field(json_schema_extra={"format": "duration"}),
-]
-"""A length of time in an answer: PT30M, P730D."""
-EARLIEST, LATEST = datetime(2000, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
-
-
-def _plausible(value: datetime) -> datetime:
-    """A clock that was never set says 1970, a slip of the finger 2206: neither is when anything was so here."""
-    if not EARLIEST <= value < LATEST:
-        raise ValueError("lies before 2000 or after 2099")
-    return value
-
-
-Moment = Annotated[AwareDatetime, AfterValidator(_plausible)]
-"""A time in a body or a query: with its offset, and one that can be meant."""
-Text = Annotated[str, Field(min_length=1, max_length=2000, pattern=r"\S")]
-"""Words that must be there."""
-
-
-class Body(BaseModel):
-    """A request's body: unknown fields are an error, not a shrug, and nothing passes for what it is not (`strict`)."""
-
-    model_config = ConfigDict(extra="forbid")
-    all_texts: ClassVar[bool] = False
-    """Fields of a form, which are texts whatever they mean."""
-
-    @model_validator(mode="before")
-    @classmethod
-    def _as_it_came(cls, data: Any) -> Any:
-        return strict.check(cls, data, all_texts=cls.all_texts)
-
-
-class SignIn(Body):
-    """What a signature needs: the password again, and the login for the first signing of a session."""
-
-    password: SecretStr = Field(max_length=1024, examples=["••••••••••"])
-    login: str | None = Field(None, max_length=64, examples=["quinn"])
-
-
-class Answer(BaseModel):
-    """An answer's body, made from rows."""
-
-    model_config = ConfigDict(from_attributes=True)
-
-
-class Page(BaseModel, Generic[T]):
-    """Some items and, if there are more, the cursor that asks for the next."""
-
-    items: list[T]
-    next: str | None = None
-
-
-class Problem(BaseModel):
-    """An error (RFC 9457): `detail` in the language that was asked for (Accept-Language: en, zh), and the same as a
-    message's `id` and `params` for programs. Refusals of stock also carry `obstacles`.
-    """
-
-    model_config = ConfigDict(
-        extra="allow",
-        json_schema_extra={
-            "examples": [
-                {
-                    "type": "urn:lotwise:refused",
-                    "title": "Refused",
-                    "status": 409,
-                    "detail": "sublot S-1 may not be taken for sale: held (held since 2026-03-02 03:00:00Z: warm)",
-                    "id": "lots.not_movable",
-                    "params": {"code": "S-1", "purpose": "sale"},
-                    "obstacles": [{"kind": "held", "detail": "held since 2026-03-02 03:00:00Z: warm", "hold_id": 7}],
-                }
-            ]
-        },
-    )
-    type: str
-    title: str
-    status: int
-    detail: str
-    id: str = ""
-    params: dict[str, Any] = {}
-
-
-PROBLEMS: dict[int | str, dict[str, Any]] = {
-    status: {"model": Problem, "description": HTTPStatus(status).phrase}
-    for status in (400, 401, 403, 404, 409, 413, 422, 429, 503)
-}
-"""`responses=` of every route: 400 for a body that is no text at all, 413 for one that is too large, 429 for too many
-tries at a password, 503 where too much waits already, a record is held, or the series store behind cannot be had.
-"""
 
 
 bearer = OAuth2PasswordBearer(tokenUrl="/api/v1/token", auto_error=False)

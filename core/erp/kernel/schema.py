@@ -4,6 +4,7 @@ from sqlalchemy import Connection, Engine, text
 from sqlmodel import SQLModel
 
 from core.erp.kernel import guarded, modules
+from core.erp.kernel.ddl import BEFORE
 from core.erp.kernel.rights import give, grants
 from core.erp.kernel.triggers import FUNCTIONS, life_cycle
 from core.erp.kernel.workflow import workflows
@@ -32,6 +33,8 @@ def statements() -> tuple[str, ...]:
 def create_on(conn: Connection) -> None:
     """Creates the whole schema in this transaction, in an empty database."""
     load_models()
+    for statement in BEFORE:
+        conn.execute(text(statement.replace(":", r"\:")))
     SQLModel.metadata.create_all(conn)
     for statement in statements():
         conn.execute(text(statement.replace(":", r"\:")))

@@ -13,6 +13,7 @@ from alembic.migration import MigrationContext
 from sqlalchemy import create_engine
 from sqlmodel import SQLModel
 
+from core.erp.kernel.ddl import BEFORE
 from core.erp.kernel.schema import load_models, statements
 
 FIRST = Path(__file__).parent / "versions" / "0001_the_whole_schema.py"
@@ -46,13 +47,17 @@ def first_revision(url: str) -> str:
         assert migrations.upgrade_ops is not None
         tables = render_python_code(migrations.upgrade_ops, migration_context=context)
     engine.dispose()
-    ddl = "\n".join(f"    r'''\n{statement}\n    '''," for statement in statements())
+    run = "    for statement in {}:\n        op.execute(sa.text(statement.replace(':', '\\\\:')))\n"
     return (
-        f"{_HEAD}GUARDS = (\n{ddl}\n)\n\n\ndef upgrade() -> None:\n    {tables.strip()}\n"
-        "    for statement in GUARDS:\n        op.execute(sa.text(statement.replace(':', '\\\\:')))\n\n\n"
+        f"{_HEAD}BEFORE = (\n{_listed(BEFORE)}\n)\n\nGUARDS = (\n{_listed(statements())}\n)\n\n\n"
+        f"def upgrade() -> None:\n{run.format('BEFORE')}    {tables.strip()}\n{run.format('GUARDS')}\n\n"
         "def downgrade() -> None:\n"
         '    raise NotImplementedError("records are never unmade: restore a backup instead")\n'
     )
+
+
+def _listed(found: tuple[str, ...]) -> str:
+    return "\n".join(f"    r'''\n{statement}\n    '''," for statement in found)
 
 
 if __name__ == "__main__":

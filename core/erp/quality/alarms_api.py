@@ -8,11 +8,12 @@ from sqlalchemy import select
 from core.erp.catalog.model import Zone
 from core.erp.kernel.door import needs, routes
 from core.erp.kernel.http import Cursor, Door, DoorKeeper, FilterId, Id, Limit, Page, paginate
+from core.erp.kernel.shapes import ReasonIn
 from core.erp.kernel.tables import table
 from core.erp.kernel.unit import Unit
 from core.erp.quality import service
 from core.erp.quality.model import ZoneAlarm, ZoneAlarmMode
-from core.erp.quality.shapes import AlarmKind, AlarmOut, AlarmState, ModeIn, ModeOut, ReasonIn, ShelveIn
+from core.erp.quality.shapes import AlarmKind, AlarmOut, AlarmState, ModeIn, ModeOut, ShelveIn
 
 router = routes(tags=["alarms"])
 

@@ -1,4 +1,4 @@
-"""Routes of quality: QA's queue, incidents, excursions, dispositions, release, deviations, zone alarms."""
+"""Routes of quality: QA's queue, incidents, excursions, dispositions, release, zone alarms."""
 
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -17,14 +17,11 @@ from core.erp.lots.model import Sublot
 from core.erp.quality import service
 from core.erp.quality.alarms_api import router as alarms
 from core.erp.quality.incidents_api import router as incidents
-from core.erp.quality.model import BatchRelease, Deviation, Disposition, Excursion
+from core.erp.quality.model import BatchRelease, Disposition, Excursion
 from core.erp.quality.shapes import (
     AssessIn,
     BatchDispositionIn,
     Certainty,
-    ConclusionIn,
-    DeviationOut,
-    DeviationState,
     DispositionIn,
     DispositionOut,
     ExcursionDetail,
@@ -183,39 +180,6 @@ def list_releases(
         return Page(items=[ReleaseOut.model_validate(row) for row in rows], next=following)
 
     return door.read(work)
-
-
-@router.get("/deviations")
-@needs("quality.read")
-def list_deviations(
-    door: Door,
-    state: DeviationState | None = None,
-    sublot_id: FilterId = None,
-    shipment_id: FilterId = None,
-    cursor: Cursor = None,
-    limit: Limit = 100,
-) -> Page[DeviationOut]:
-    """Facts that broke a rule, newest first."""
-    t = table(Deviation)
-    given = {t.c.state: state, t.c.sublot_id: sublot_id, t.c.shipment_id: shipment_id}
-    where = [column == value for column, value in given.items() if value is not None]
-
-    def work(u: Unit) -> Page[DeviationOut]:
-        rows, following = paginate(u, select(t).where(*where), t.c.id, cursor, limit, newest_first=True)
-        return Page(items=[DeviationOut.model_validate(row) for row in rows], next=following)
-
-    return door.read(work)
-
-
-@router.post("/deviations/{deviation_id}/close", response_model=DeviationOut)
-@needs("excursion.disposition")
-def close_deviation(deviation_id: Id, body: ConclusionIn, door: Door) -> JSONResponse:
-    """QA concludes a deviation. Its hold is lifted by itself."""
-
-    def work(u: Unit) -> DeviationOut:
-        return DeviationOut.model_validate(service.close_deviation(u, deviation_id, body.conclusion))
-
-    return door.post(work, status=200)
 
 
 _QUEUE = {

@@ -200,7 +200,7 @@ class DeviationOut(Answer):
     detail: str
     happened_at: AwareDatetime
     known_at: AwareDatetime
-    state: str
+    state: DeviationState
     conclusion: str | None
     closed_by: str | None
     closed_at: AwareDatetime | None
@@ -256,12 +256,6 @@ class ModeIn(Body):
     """Suppress by design, or take out of service: on or off, and why."""
 
     on: bool
-    reason: Text
-
-
-class ReasonIn(Body):
-    """Why."""
-
     reason: Text
 
 

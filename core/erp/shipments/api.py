@@ -10,6 +10,7 @@ from sqlalchemy import ColumnElement, select
 
 from core.erp.kernel.door import needs, routes
 from core.erp.kernel.http import PROBLEMS, Body, Cursor, Door, DoorKeeper, FilterId, Id, Limit, Moment, Page, paginate
+from core.erp.kernel.shapes import ReasonIn
 from core.erp.kernel.tables import table
 from core.erp.kernel.unit import Unit
 from core.erp.lots.model import StockTask
@@ -24,7 +25,6 @@ from core.erp.shipments.shapes import (
     LoggerIn,
     PackIn,
     PutBackIn,
-    ReasonIn,
     ReturnIn,
     ReturnOut,
     ShipmentDetail,

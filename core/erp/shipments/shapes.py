@@ -158,12 +158,6 @@ class FactIn(Body):
     leg: Annotated[int, Field(ge=1, le=20)] | None = None
 
 
-class ReasonIn(Body):
-    """Why."""
-
-    reason: Text
-
-
 class PackIn(Body):
     """Which handling unit a line goes into."""
 

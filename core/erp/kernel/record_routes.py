@@ -1,0 +1,202 @@
+"""The routes of every declared entity, made from its declaration.
+
+`GET /things` and `/things/{id}`, its history, `POST /things`, `PATCH /things/{id}`, `POST /things/{id}/{verb}`. Filters
+are typed parameters of the description; an answer's rows are checked and written out once.
+"""
+
+from collections.abc import Callable
+from functools import partial
+from inspect import Parameter, Signature
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Query, Response
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, TypeAdapter
+
+from core.erp.kernel.door import needs, routes
+from core.erp.kernel.http import PROBLEMS, Cursor, Door, DoorKeeper, FilterId, Id, Limit
+from core.erp.kernel.records import filters, read, verbs, write
+from core.erp.kernel.records.declare import Entity, Permits, Verb, as_permits
+from core.erp.kernel.records.history import history
+from core.erp.kernel.records.registry import entities, module_of
+from core.erp.kernel.records.search import SEARCHED_MOST
+from core.erp.kernel.records.shown import EntryOut, Listed, change_form, detail, shown
+from core.erp.kernel.shapes import Page
+from core.erp.kernel.unit import Unit
+
+JSON = "application/json"
+_OWN = ("sort", "search", "cursor", "limit", "count")
+"""Parameters of every list, besides its filters."""
+
+
+def router() -> APIRouter:
+    """The routes of all entities, module by module."""
+    made = routes(responses=PROBLEMS)
+    for entity in entities().values():
+        _add(made, entity)
+    return made
+
+
+def _add(made: APIRouter, entity: Entity) -> None:
+    add = partial(_route, made, module_of(entity))
+    things, thing = f"/{entity.path}", f"/{entity.path}/{{record_id}}"
+    add("GET", things, _list(entity), entity.read, Listed[entity.shape])  # type: ignore[name-defined]  # known when run
+    add("GET", thing, _one(entity), entity.read, detail(entity))
+    add("GET", f"{thing}/history", _history(entity), entity.read, Page[EntryOut])
+    if entity.create is not None:
+        add("POST", things, _create(entity), entity.create.permit, detail(entity), status=201)
+    if entity.change is not None:
+        add("PATCH", thing, _change(entity), entity.change.permit, detail(entity))
+    for verb in entity.verbs:
+        path, answer = f"{thing}/{verb.path or verb.name}", verb.answer or detail(entity)
+        add("POST", path, _verb(entity, verb), entity.permits(verb), answer, status=verb.status)
+
+
+def _route(
+    made: APIRouter,
+    tag: str,
+    method: str,
+    path: str,
+    endpoint: Callable[..., Any],
+    permits: Permits,
+    answer: Any,
+    *,
+    status: int = 200,
+) -> None:
+    marked = needs(*as_permits(permits))(endpoint)
+    made.add_api_route(path, marked, methods=[method], response_model=answer, status_code=status, tags=[tag])
+
+
+def _made(endpoint: Callable[..., Any], name: str, about: str, **parameters: Any) -> Callable[..., Any]:
+    """The endpoint as the framework is to see it: named, described, with these parameters (type, or type and value)."""
+    endpoint.__name__, endpoint.__doc__ = name, about
+    made = [
+        Parameter(key, Parameter.KEYWORD_ONLY, annotation=said[0], default=said[1])
+        if isinstance(said, tuple)
+        else Parameter(key, Parameter.KEYWORD_ONLY, annotation=said)
+        for key, said in parameters.items()
+    ]
+    endpoint.__signature__ = Signature(made)  # type: ignore[attr-defined]  # what inspect.signature goes by
+    return endpoint
+
+
+def _about(entity: Entity) -> str:
+    return (entity.table.__doc__ or f"Every {entity.words}.").strip().split("\n\n")[0]
+
+
+# --- reading
+
+
+def _list(entity: Entity) -> Callable[..., Any]:
+    rows_of, shape = TypeAdapter(list[entity.shape]), entity.shape  # type: ignore[name-defined]  # known when run
+
+    def endpoint(door: DoorKeeper, **given: Any) -> Response:
+        asked = read.Asked(
+            {name: value for name, value in given.items() if name not in _OWN and value is not None},
+            **{name: given[name] for name in _OWN if name in given},
+        )
+        found = door.read(lambda u: read.page(u, entity, asked))
+        rows = rows_of.dump_json([shape.model_validate(row) for row in found.rows])
+        return Response(_written(rows, found), media_type=JSON)
+
+    parameters: dict[str, Any] = {
+        parameter.name: (_annotation(parameter), None) for parameter in filters.parameters(entity).values()
+    }
+    names = read.sortable(entity)
+    sort = Literal[tuple(sign + name for name in names for sign in ("", "-"))]  # type: ignore[valid-type]  # known when run
+    parameters["sort"] = (Annotated[sort | None, Query(description=f"as `{entity.order}` without it")], None)
+    if entity.searches:
+        text = Annotated[str | None, Query(min_length=1, max_length=SEARCHED_MOST, description="what people type")]
+        parameters["search"] = (text, None)
+    parameters |= {"cursor": (Cursor, None), "limit": (Limit, 100), "count": (Count, False)}
+    return _made(endpoint, f"list_{entity.name}", _about(entity), door=Door, **parameters)
+
+
+Count = Annotated[bool, Query(description=f"count them all too, up to {read.COUNTED_MOST}")]
+
+
+def _annotation(parameter: filters.Parameter) -> Any:
+    if parameter.many:
+        return Annotated[list[parameter.kind] | None, Query(description="may be given several times")]  # type: ignore[name-defined]  # known when run
+    if parameter.an_id:
+        return FilterId
+    return Annotated[parameter.kind | None, Query(max_length=200) if parameter.kind is str else Query()]
+
+
+def _written(rows: bytes, found: read.Listed) -> bytes:
+    following = b"null" if found.next is None else f'"{found.next}"'.encode()
+    total = b""
+    if found.total is not None:
+        total = f',"total":{found.total},"total_capped":{"true" if found.capped else "false"}'.encode()
+    return b'{"items":%b,"next":%b%b}' % (rows, following, total)
+
+
+def _one(entity: Entity) -> Callable[..., Any]:
+    def endpoint(door: DoorKeeper, record_id: int) -> Response:
+        return Response(door.read(lambda u: shown(u, entity, record_id)).model_dump_json(), media_type=JSON)
+
+    about = f"One {entity.words}, what this user may do with it by permit and state (`moves`), and its version."
+    return _made(endpoint, f"one_{entity.name}", about, door=Door, record_id=Id)
+
+
+def _history(entity: Entity) -> Callable[..., Any]:
+    def endpoint(door: DoorKeeper, record_id: int, cursor: str | None, limit: int) -> Response:
+        def work(u: Unit) -> Page[EntryOut]:
+            read.row_of(u, entity, record_id)
+            entries, following = history(u, entity, record_id, cursor, limit)
+            return Page(items=[EntryOut.model_validate(entry) for entry in entries], next=following)
+
+        return Response(door.read(work).model_dump_json(), media_type=JSON)
+
+    about = f"What was done to one {entity.words}, newest first, field by field."
+    parameters = {"door": Door, "record_id": Id, "cursor": (Cursor, None), "limit": (Limit, 100)}
+    return _made(endpoint, f"history_of_{entity.name}", about, **parameters)
+
+
+# --- writing
+
+
+def _create(entity: Entity) -> Callable[..., Any]:
+    assert entity.create is not None
+
+    def endpoint(door: DoorKeeper, body: BaseModel) -> JSONResponse:
+        return door.post(lambda u: shown(u, entity, write.create(u, entity, body)))
+
+    return _made(endpoint, f"create_{entity.name}", _about(entity), body=entity.create.body, door=Door)
+
+
+def _change(entity: Entity) -> Callable[..., Any]:
+    def endpoint(door: DoorKeeper, record_id: int, body: Any) -> JSONResponse:
+        def work(u: Unit) -> BaseModel:
+            read.row_of(u, entity, record_id)
+            write.change(u, entity, record_id, body.version, body)
+            return shown(u, entity, record_id)
+
+        return door.post(work, status=200)
+
+    about = f"Changes one {entity.words}: the fields that are given. `version` is that of the record one has seen."
+    return _made(endpoint, f"change_{entity.name}", about, record_id=Id, body=change_form(entity), door=Door)
+
+
+def _verb(entity: Entity, verb: Verb) -> Callable[..., Any]:
+    def answered(u: Unit, record_id: int, made: Any) -> Any:
+        if verb.answer is None:
+            return shown(u, entity, record_id)
+        u.flush()
+        return TypeAdapter(verb.answer).validate_python(made, from_attributes=True)
+
+    def unsigned(door: DoorKeeper, record_id: int, body: BaseModel | None = None) -> JSONResponse:
+        def work(u: Unit) -> Any:
+            read.row_of(u, entity, record_id)
+            return answered(u, record_id, verbs.do(u, entity, verb, record_id, body))
+
+        return door.post(work, status=verb.status)
+
+    async def signed(door: DoorKeeper, record_id: int, body: Any) -> JSONResponse:
+        act = verbs.signing_of(verb, record_id, body)
+        return await door.sign(act, body, lambda u, made: answered(u, record_id, made), status=verb.status)
+
+    form = entity.form(verb)
+    parameters = {"record_id": Id} | ({"body": form} if form is not None else {}) | {"door": Door}
+    endpoint = unsigned if verb.signing is None else signed
+    return _made(endpoint, f"{verb.name}_{entity.name}", verbs.about(entity, verb), **parameters)

@@ -1,0 +1,52 @@
+"""The shape of one row as it is answered, made from the columns of the statement that reads it."""
+
+from datetime import datetime, timedelta
+from decimal import Decimal
+from functools import reduce
+from operator import or_
+from types import NoneType, UnionType
+from typing import Any, Literal, Union, get_args, get_origin
+
+from pydantic import AwareDatetime, BaseModel, create_model
+from sqlalchemy import Select
+from sqlmodel import SQLModel
+
+from core.erp.kernel.shapes import Answer, Duration, Figure, Quantity
+from core.erp.kernel.workflow import Workflow
+
+_ON_THE_WIRE: dict[Any, Any] = {datetime: AwareDatetime, Decimal: Quantity, timedelta: Duration, float: Figure}
+"""How values of these types are answered; all others as they are."""
+
+
+def answer_of(model: type[SQLModel], statement: Select[Any], cycle: Workflow | None) -> type[BaseModel]:
+    """One row of the statement: the model's columns by their types, its state by its life cycle, joined names as text.
+
+    Columns of bytes (hashes) are left out. A joined column may be empty, as an outer join leaves it.
+    """
+    fields: dict[str, Any] = {}
+    for column in statement.selected_columns:
+        name = str(column.key)
+        known = model.model_fields.get(name)
+        kind: Any = known.annotation if known is not None else column.type.python_type | None
+        if bytes in _parts(kind):
+            continue
+        if name == "state" and cycle is not None:
+            kind = Literal[cycle.states]
+        fields[name] = (_wire(kind), ...)
+    return create_model(f"{model.__name__}Out", __base__=Answer, __doc__=model.__doc__, **fields)
+
+
+def _parts(kind: Any) -> tuple[Any, ...]:
+    return get_args(kind) if get_origin(kind) in {Union, UnionType} else (kind,)
+
+
+def _wire(kind: Any) -> Any:
+    parts = _parts(kind)
+    found = tuple(_ON_THE_WIRE.get(part, part) for part in parts if part is not NoneType)
+    return reduce(or_, (*found, None) if NoneType in parts else found)
+
+
+def without_none(kind: Any) -> Any:
+    """The type of a value that is there."""
+    parts = tuple(part for part in _parts(kind) if part is not NoneType)
+    return reduce(or_, parts)

@@ -1,0 +1,62 @@
+"""Whether a declaration can be: every name it has is there, and what it promises can be kept."""
+
+from core.erp.kernel.permits import check as check_permits
+from core.erp.kernel.records.declare import Column, Entity, as_permits
+from core.erp.kernel.records.filters import parameters
+
+
+def check(entity: Entity) -> None:
+    """Raises ValueError, naming the entity and what is wrong."""
+    for column in entity.columns:
+        entity.column(column.name)
+        if column.sort:
+            _check_sort(entity, column)
+        if column.search and column.name not in entity.rows.c:
+            raise _wrong(entity, f"{column.name} is no column of its own: search it by a Search")
+    if entity.label != "id":
+        entity.column(entity.label)
+    sort = entity.order.removeprefix("-")
+    if sort != "id" and not any(column.sort and column.name == sort for column in entity.columns):
+        raise _wrong(entity, f"its order {entity.order} is no column that sorts")
+    if entity.hidden is not None and entity.hidden.unless not in parameters(entity):
+        raise _wrong(entity, f"{entity.hidden.unless} is none of its filters")
+    _check_verbs(entity)
+
+
+def _check_sort(entity: Entity, column: Column) -> None:
+    """Lists go on behind a row by an index: over a computed or empty value, or without one, they would not."""
+    found = entity.rows.c.get(column.name)
+    if found is None or found.nullable:
+        raise _wrong(entity, f"{column.name} cannot sort: not a column of its own that is never empty")
+    indexed = any(found.name in [part.name for part in index.columns] for index in entity.rows.indexes)
+    if not (found.unique or found.primary_key or indexed):
+        raise _wrong(entity, f"{column.name} cannot sort: no index has it")
+    if column.name not in entity.select.selected_columns:
+        raise _wrong(entity, f"{column.name} cannot sort: its statement does not read it")
+
+
+def _check_verbs(entity: Entity) -> None:
+    moves = entity.cycle.moves if entity.cycle is not None else {}
+    for verb in entity.verbs:
+        if verb.act is None and verb.signing is None and verb.name not in moves:
+            raise _wrong(entity, f"{verb.name} is no move of its life cycle, and no act is given")
+        if verb.act is not None and verb.signing is not None:
+            raise _wrong(entity, f"{verb.name} is either signed or not")
+        if verb.permit is None and verb.name not in moves:
+            raise _wrong(entity, f"{verb.name} names no permit")
+        if not entity.permits(verb):
+            raise _wrong(entity, f"{verb.name} is the system's own move")
+    check_permits(asked(entity))
+
+
+def asked(entity: Entity) -> set[str]:
+    """Every permit that its routes ask for."""
+    found = set(as_permits(entity.read)).union(*(entity.permits(verb) for verb in entity.verbs))
+    for written in (entity.create, entity.change):
+        if written is not None:
+            found |= set(as_permits(written.permit))
+    return found
+
+
+def _wrong(entity: Entity, what: str) -> ValueError:
+    return ValueError(f"{entity.name}: {what}")

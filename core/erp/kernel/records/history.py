@@ -1,0 +1,74 @@
+"""The history of one record, field by field, from the audit trail; and its version, which is how far that has come."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import func, select
+
+from core.erp.kernel.model import AuditRow
+from core.erp.kernel.records import cursors
+from core.erp.kernel.records.declare import Entity
+from core.erp.kernel.tables import table
+from core.erp.kernel.unit import Unit
+
+_A = table(AuditRow)
+_NEWEST_FIRST = ("id", True)
+
+
+@dataclass(frozen=True, slots=True)
+class FieldChange:
+    """One field, before and after; None where there was nothing, or where it was not said."""
+
+    field: str
+    before: Any
+    after: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """Somebody did something to the record."""
+
+    id: int
+    at: datetime
+    actor: str
+    action: str
+    reason: str | None
+    changes: tuple[FieldChange, ...]
+
+
+def version_of(u: Unit, entity: Entity, record_id: int) -> int:
+    """The record's version: the id of its newest audit row, 0 without any. Whoever writes a record locks it and says
+    so in the trail, so of two versions the later is the greater.
+    """
+    newest = select(func.coalesce(func.max(_A.c.id), 0)).where(*_of(entity, record_id))
+    return int(u.conn.execute(newest).scalar_one())
+
+
+def history(
+    u: Unit, entity: Entity, record_id: int, cursor: str | None = None, limit: int = 100, after: int = 0
+) -> tuple[list[Entry], str | None]:
+    """(what was done to a record, newest first, behind version `after`; the cursor of the next page).
+
+    Raises Invalid for what is no cursor.
+    """
+    statement = select(_A).where(*_of(entity, record_id), _A.c.id > after)
+    if cursor is not None:
+        statement = statement.where(_A.c.id < cursors.decode(entity, _NEWEST_FIRST, cursor)[1])
+    rows = u.conn.execute(statement.order_by(_A.c.id.desc()).limit(limit + 1)).all()
+    following = cursors.encode(_NEWEST_FIRST, rows[limit - 1]) if len(rows) > limit else None
+    return [
+        Entry(row.id, row.at, row.actor, row.action, row.reason, changes(row.before, row.after)) for row in rows[:limit]
+    ], following
+
+
+def changes(before: Mapping[str, Any] | None, after: Mapping[str, Any] | None) -> tuple[FieldChange, ...]:
+    """Field by field what is not the same."""
+    old, new = before or {}, after or {}
+    names = [*old, *(name for name in new if name not in old)]
+    return tuple(FieldChange(name, old.get(name), new.get(name)) for name in names if old.get(name) != new.get(name))
+
+
+def _of(entity: Entity, record_id: int) -> tuple[Any, ...]:
+    return _A.c.entity == entity.name, _A.c.entity_id == str(record_id)

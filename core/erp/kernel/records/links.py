@@ -1,0 +1,67 @@
+"""Ids in bodies that name other records: each is looked for under the actor's scope before anything is done."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from pydantic import BaseModel
+
+from core.erp.kernel.records.declare import Entity
+from core.erp.kernel.records.read import absent
+from core.erp.kernel.records.registry import entity_named
+from core.erp.kernel.scope import scoped
+from core.erp.kernel.unit import Unit
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """Says of a field that it holds ids of an entity: `partner_id: Annotated[Ref, Link("partner")]`.
+
+    A field called as a column that has a link needs none.
+    """
+
+    entity: str
+
+
+def require_linked(u: Unit, entity: Entity, body: BaseModel) -> None:
+    """Raises NotFound for the first id in a body that names nothing, or nothing that the actor may know of."""
+    columns = tuple((column.name, column.link) for column in entity.columns if column.link is not None)
+    wanted: dict[str, set[int]] = {}
+    for name, record_id in _named(body, columns):
+        wanted.setdefault(name, set()).add(record_id)
+    for name, ids in wanted.items():
+        require(u, entity_named(name), ids)
+
+
+def require(u: Unit, entity: Entity, ids: set[int]) -> None:
+    """Raises NotFound for the least of the ids that the actor may not know of."""
+    wanted = entity.select.with_only_columns(entity.rows.c.id).where(entity.rows.c.id.in_(ids))
+    known = scoped(wanted, entity.scope, u.actor)
+    missing = ids - set(u.conn.scalars(known))
+    if missing:
+        raise absent(entity, min(missing))
+
+
+def _named(body: BaseModel, columns: tuple[tuple[str, str], ...]) -> Iterator[tuple[str, int]]:
+    """(entity, id) of each id given."""
+    links = _links(type(body), columns)
+    for field in body.model_fields_set | set(links):
+        value = getattr(body, field)
+        for part in value if isinstance(value, list | tuple) else (value,):
+            if isinstance(part, BaseModel):
+                yield from _named(part, columns)
+            elif field in links and part is not None:
+                yield links[field], part
+
+
+@cache
+def _links(model: type[BaseModel], columns: tuple[tuple[str, str], ...]) -> dict[str, str]:
+    """Which entity a field's ids name."""
+    found = dict(columns)
+    links: dict[str, str] = {}
+    for name, field in model.model_fields.items():
+        said: list[Any] = [part for part in field.metadata if isinstance(part, Link)]
+        if said or name in found:
+            links[name] = said[0].entity if said else found[name]
+    return links

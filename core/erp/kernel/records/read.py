@@ -1,0 +1,153 @@
+"""Reading records: a page of a list (filters × sort × search × keyset, counted up to a limit), and one.
+
+Each is one statement, under the actor's scope. A list that takes longer than LONGEST is refused in words.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from functools import lru_cache
+from typing import Any
+
+from sqlalchemy import ColumnElement, Executable, Row, Select, bindparam, func, select, tuple_
+from sqlalchemy.exc import OperationalError
+
+from core.erp.kernel.errors import Invalid, NotFound
+from core.erp.kernel.records import cursors
+from core.erp.kernel.records.declare import Entity
+from core.erp.kernel.records.filters import parameters
+from core.erp.kernel.records.search import found
+from core.erp.kernel.scope import scoped
+from core.erp.kernel.unit import Actor, Unit
+
+COUNTED_MOST = 10_000
+"""Rows are counted up to here."""
+LONGEST = timedelta(seconds=2)
+"""How long the database may take for one page."""
+_CANCELED = "57014"
+Sort = tuple[str, bool]
+"""A column's name, and whether the greatest comes first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a list is asked for: values by the names of parameters, `sort` as `code` or `-code`, a cursor it gave."""
+
+    filters: Mapping[str, Any] = field(default_factory=dict)
+    sort: str | None = None
+    search: str | None = None
+    cursor: str | None = None
+    limit: int = 100
+    count: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """Rows of one page, the cursor of the next, and, where asked for, how many there are: COUNTED_MOST or `capped`."""
+
+    rows: Sequence[Row[Any]]
+    next: str | None
+    total: int | None = None
+    capped: bool = False
+
+
+def sortable(entity: Entity) -> tuple[str, ...]:
+    """The names of columns that its lists may be sorted by."""
+    return ("id", *(column.name for column in entity.columns if column.sort and column.name != "id"))
+
+
+def page(u: Unit, entity: Entity, asked: Asked) -> Listed:
+    """One page. Raises Invalid (an unknown sort, a cursor of another order, too short a search, too slow a list)."""
+    sort = _sort(entity, asked.sort or entity.order)
+    bound, conditions = _conditions(u.actor, entity, asked)
+    statement = _paged(entity, tuple(sorted(bound)), sort, after=asked.cursor is not None).where(*conditions)
+    values = {**_bound(bound), "most": asked.limit + 1}
+    if asked.cursor is not None:
+        values["after"], values["after_id"] = cursors.decode(entity, sort, asked.cursor)
+    rows = _read(u, statement, values)
+    total = _total(u, entity, bound, conditions) if asked.count else None
+    following = cursors.encode(sort, rows[asked.limit - 1]) if len(rows) > asked.limit else None
+    if total is None:
+        return Listed(rows[: asked.limit], following)
+    return Listed(rows[: asked.limit], following, min(total, COUNTED_MOST), total > COUNTED_MOST)
+
+
+def row_of(u: Unit, entity: Entity, record_id: int) -> Row[Any]:
+    """The record as its statement reads it. Raises NotFound, the same for one outside the actor's scope."""
+    statement = scoped(_one(entity), entity.scope, u.actor)
+    row = u.conn.execute(statement, {"record": record_id}).one_or_none()
+    if row is None:
+        raise absent(entity, record_id)
+    return row
+
+
+def absent(entity: Entity, record_id: int) -> NotFound:
+    """The one answer for a record that is not there and for one that this actor may not know of."""
+    extra = {f"{entity.name}_id": record_id}
+    return NotFound("kernel.no_record", record=entity.called, number=record_id, extra=extra)
+
+
+def _sort(entity: Entity, said: str) -> Sort:
+    name = said.removeprefix("-")
+    if name not in sortable(entity):
+        raise Invalid("kernel.sorted_by", name=name, names=sortable(entity))
+    return name, said.startswith("-")
+
+
+def _conditions(actor: Actor, entity: Entity, asked: Asked) -> tuple[dict[str, Any], list[ColumnElement[bool]]]:
+    """(values of the bound filters, conditions that are made anew: other filters, search, scope)."""
+    known = parameters(entity)
+    bound = {name: value for name, value in asked.filters.items() if known[name].bound}
+    conditions = [known[name].where(value) for name, value in asked.filters.items() if name not in bound]
+    if asked.search is not None:
+        conditions.append(entity.rows.c.id.in_(found(entity.rows, entity.searches, asked.search)))
+    scope = entity.scope(actor)
+    return bound, conditions if scope is None else [*conditions, scope]
+
+
+def _bound(values: Mapping[str, Any]) -> dict[str, Any]:
+    """By the names that the parameters of statements have."""
+    return {f"f_{name}": value for name, value in values.items()}
+
+
+@lru_cache(maxsize=4096)
+def _filtered(entity: Entity, names: tuple[str, ...]) -> Select[Any]:
+    known = parameters(entity)
+    conditions = [known[name].where(bindparam(f"f_{name}", expanding=known[name].many)) for name in names]
+    if entity.hidden is not None and entity.hidden.unless not in names:
+        conditions.append(entity.hidden.where)
+    return entity.select.where(*conditions)
+
+
+@lru_cache(maxsize=4096)
+def _paged(entity: Entity, names: tuple[str, ...], sort: Sort, *, after: bool) -> Select[Any]:
+    """Built once: to build a statement anew costs as much as to run it."""
+    column, record_id, statement = entity.rows.c[sort[0]], entity.rows.c.id, _filtered(entity, names)
+    keys = (record_id,) if sort[0] == "id" else (column, record_id)
+    if after:
+        last = tuple_(*(bindparam(name) for name in ("after", "after_id")[-len(keys) :]))
+        here = tuple_(*keys)
+        statement = statement.where(here < last if sort[1] else here > last)
+    order = [key.desc() if sort[1] else key for key in keys]
+    return statement.order_by(*order).limit(bindparam("most"))
+
+
+@lru_cache(maxsize=1024)
+def _one(entity: Entity) -> Select[Any]:
+    return entity.select.where(entity.rows.c.id == bindparam("record"))
+
+
+def _total(u: Unit, entity: Entity, bound: Mapping[str, Any], conditions: list[ColumnElement[bool]]) -> int:
+    rows = _filtered(entity, tuple(sorted(bound))).where(*conditions).with_only_columns(entity.rows.c.id)
+    counted = rows.limit(COUNTED_MOST + 1).subquery()
+    return int(_read(u, select(func.count()).select_from(counted), _bound(bound))[0][0])
+
+
+def _read(u: Unit, statement: Executable, values: Mapping[str, Any]) -> Sequence[Row[Any]]:
+    u.conn.exec_driver_sql(f"SET LOCAL statement_timeout = {int(LONGEST.total_seconds() * 1000)}")
+    try:
+        return u.conn.execute(statement, values).all()
+    except OperationalError as error:
+        if getattr(error.orig, "sqlstate", None) != _CANCELED:
+            raise
+        raise Invalid("kernel.list_too_slow", seconds=LONGEST.total_seconds()) from error

@@ -1,0 +1,73 @@
+"""A record as it is answered: its row, what may be done with it, its version and its sections; and other shapes."""
+
+from functools import cache
+from typing import Any, Generic, TypeVar
+
+from pydantic import AwareDatetime, BaseModel, Field, create_model
+
+from core.erp.kernel.records.declare import Entity
+from core.erp.kernel.records.history import version_of
+from core.erp.kernel.records.read import row_of
+from core.erp.kernel.shapes import Answer, Page
+from core.erp.kernel.unit import Unit
+
+T = TypeVar("T")
+
+
+class Listed(Page[T], Generic[T]):
+    """One page of a list. The total is there if it was asked for."""
+
+    total: int | None = Field(None, description="how many there are, where that was asked for")
+    total_capped: bool = Field(False, description="there are more than `total`")
+
+
+class FieldChangeOut(Answer):
+    """One field before and after."""
+
+    field: str
+    before: Any
+    after: Any
+
+
+class EntryOut(Answer):
+    """Somebody did something to a record."""
+
+    id: int
+    at: AwareDatetime
+    actor: str
+    action: str
+    reason: str | None
+    changes: list[FieldChangeOut]
+
+
+@cache
+def detail(entity: Entity) -> type[BaseModel]:
+    """The shape of one record."""
+    fields: dict[str, Any] = {
+        "moves": (list[str], Field(description="what this user may do with it, by permit and state")),
+        "version": (int, Field(description="to be given back when it is changed")),
+    }
+    fields |= {section.name: (section.shape, ...) for section in entity.sections}
+    name = entity.shape.__name__.removesuffix("Out") + "Record"
+    return create_model(name, __base__=entity.shape, __doc__=entity.shape.__doc__, **fields)
+
+
+@cache
+def change_form(entity: Entity) -> type[BaseModel]:
+    """The body of a change: its fields, and the version that was seen."""
+    assert entity.change is not None
+    version = (int, Field(ge=0, description="of the record that was seen", examples=[1042]))
+    body = entity.change.body
+    fields: dict[str, Any] = {"version": version}
+    return create_model(f"{body.__name__}Seen", __base__=body, __doc__=body.__doc__, **fields)
+
+
+def shown(u: Unit, entity: Entity, record_id: int) -> BaseModel:
+    """The record as this actor sees it, with what this transaction has written. Raises NotFound."""
+    u.flush()
+    row = row_of(u, entity, record_id)
+    fields: dict[str, Any] = dict(row._mapping)  # noqa: SLF001 - SQLAlchemy's public way to a row's dict
+    fields["moves"] = entity.moves(u.actor, fields.get("state"))
+    fields["version"] = version_of(u, entity, record_id)
+    fields |= {section.name: section.read(u, row) for section in entity.sections}
+    return detail(entity).model_validate(fields)

@@ -1,0 +1,259 @@
+"""What is made of a declared entity: lists, one record, its history, creating, changing and verbs, over the API."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from argon2 import PasswordHasher
+from pydantic import SecretStr
+from sqlalchemy import Engine, text
+
+from core.app import build_events, create_app
+from core.erp.kernel import passwords
+from core.erp.kernel.auth import Place, create_user
+from core.erp.kernel.records import Column, Entity, Verb
+from core.erp.kernel.records.checked import check
+from core.erp.kernel.records.search import behind
+from core.erp.kernel.scope import everything
+from core.erp.kernel.unit import system, unit
+from core.erp.quality.model import Deviation
+from core.erp.quality.service.deviations import open_deviation
+from core.erp.quality.workflow import DEVIATION
+from core.settings import Settings
+from lotwise.embedded.postgres import EmbeddedPostgres
+from tests.serving import serving
+from tests.world import DAY, World
+
+PASSWORD = "correct horse battery"
+PEOPLE = {"ada": ["admin"], "quinn": ["qa"], "wes": ["warehouse"], "carl": ["customer"]}
+
+
+class Desk:
+    """Somebody at the API."""
+
+    def __init__(self, client: httpx.Client, login: str) -> None:
+        self.client = client
+        token = client.post("/api/v1/token", data={"username": login, "password": PASSWORD}).json()["access_token"]
+        self.headers = {"Authorization": f"Bearer {token}"}
+
+    def get(self, path: str, status: int = 200, **params: Any) -> Any:
+        answer = self.client.get(f"/api/v1{path}", params=params, headers=self.headers)
+        assert answer.status_code == status, answer.text
+        return answer.json()
+
+    def send(self, method: str, path: str, status: int = 200, **body: Any) -> Any:
+        answer = self.client.request(method, f"/api/v1{path}", json=body, headers=self.headers)
+        assert answer.status_code == status, answer.text
+        return answer.json()
+
+
+@pytest.fixture
+def desks(engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, Desk]]:
+    cheap = PasswordHasher(time_cost=1, memory_cost=64, parallelism=1)
+    monkeypatch.setattr(passwords, "hasher", lambda: cheap)
+    with unit(engine, system("test"), build_events()) as u:
+        for login, roles in PEOPLE.items():
+            place = Place(partner_id=1) if login == "carl" else Place()
+            create_user(u, login, login.title(), PASSWORD, roles, place=place)
+    settings = Settings(instance="test", secret_key=SecretStr("s" * 40), data_dir=tmp_path)
+    with serving(create_app(settings, engine, run_background=False)) as client:
+        yield {login: Desk(client, login) for login in PEOPLE}
+
+
+@pytest.fixture
+def deviations(engine: Engine) -> list[int]:
+    """Five, on two sublots."""
+    world = World(engine, build_events())
+    item, room = world.item(), world.zone("room")
+    sublots = [world.sublot(item, room, DAY) for _ in range(2)]
+
+    def opened(number: int) -> int:
+        return world.do(
+            lambda u: (
+                open_deviation(
+                    u,
+                    sublot_id=sublots[number % 2],
+                    shipment_id=None,
+                    title=f"deviation {number}",
+                    detail="seal broken",
+                    happened_at=DAY.replace(hour=number),
+                ).id
+            )
+        )
+
+    return [opened(number) for number in range(5)]
+
+
+def ids(answer: Any) -> list[int]:
+    return [item["id"] for item in answer["items"]]
+
+
+def test_a_list_is_filtered_paged_and_counted(desks: dict[str, Desk], deviations: list[int]) -> None:
+    quinn, newest_first = desks["quinn"], deviations[::-1]
+    page = quinn.get("/deviations", limit=2, count=True)
+    assert (ids(page), page["total"], page["total_capped"]) == (newest_first[:2], 5, False)
+    second = quinn.get("/deviations", limit=2, cursor=page["next"])
+    assert (ids(second), ids(quinn.get("/deviations", limit=2, cursor=second["next"]))) == (
+        newest_first[2:4],
+        newest_first[4:],
+    )
+    assert quinn.get("/deviations", sort="id", limit=5)["next"] is None
+    assert ids(quinn.get("/deviations", sort="id")) == deviations
+    assert ids(quinn.get("/deviations", state=["closed"])) == []
+    assert (
+        ids(quinn.get("/deviations", state=["closed", "open"], happened_at_from="2026-03-02T03:00:00Z"))
+        == (newest_first[:2])
+    )
+    sublot = page["items"][0]["sublot_id"]
+    assert ids(quinn.get("/deviations", sublot_id=sublot)) == newest_first[::2]
+
+
+@pytest.mark.parametrize(
+    ("asked", "words"),
+    [
+        ({"stat": "open"}, "unknown in the query"),
+        ({"state": "opened"}, "state"),
+        ({"sublot_id": "1.0"}, "is no id"),
+        ({"sort": "title"}, "sort"),
+        ({"search": "seal"}, "unknown in the query"),
+        ({"cursor": "aWQ6Nw"}, "cursor"),
+        ({"limit": "501"}, "limit"),
+        ({"happened_at_from": "1970-01-01T00:00:00Z"}, "before 2000"),
+    ],
+)
+def test_what_a_list_does_not_know_is_refused(
+    desks: dict[str, Desk], deviations: list[int], asked: dict[str, str], words: str
+) -> None:
+    del deviations
+    assert words in desks["quinn"].get("/deviations", status=422, **asked)["detail"]
+
+
+def test_a_cursor_is_of_its_own_order(desks: dict[str, Desk], deviations: list[int]) -> None:
+    del deviations
+    cursor = desks["quinn"].get("/deviations", limit=2)["next"]
+    assert "another order" in desks["quinn"].get("/deviations", status=422, sort="id", cursor=cursor)["detail"]
+
+
+def test_a_record_says_what_this_person_may_do_with_it(desks: dict[str, Desk], deviations: list[int]) -> None:
+    path = f"/deviations/{deviations[0]}"
+    assert desks["quinn"].get(path)["moves"] == ["close"]
+    assert desks["wes"].get(path)["moves"] == []
+    desks["wes"].send("POST", f"{path}/close", 403, conclusion="no effect")
+    closed = desks["quinn"].send("POST", f"{path}/close", conclusion="no effect")
+    assert (closed["state"], closed["moves"], closed["closed_by"]) == ("closed", [], "quinn")
+    assert "cannot close a closed" in desks["quinn"].send("POST", f"{path}/close", 409, conclusion="again")["detail"]
+    desks["quinn"].get("/deviations/999", status=404)
+    history = desks["wes"].get(f"{path}/history")["items"]
+    assert [(entry["actor"], entry["action"]) for entry in history] == [
+        ("quinn", "deviation.close"),
+        ("system:test", "deviation.opened"),
+    ]
+    assert history[0]["changes"] == [{"field": "state", "before": "open", "after": "closed"}]
+    assert history[0]["reason"] == "no effect"
+
+
+def test_outside_people_are_told_nothing(desks: dict[str, Desk], deviations: list[int]) -> None:
+    for path in ("/deviations", f"/deviations/{deviations[0]}", f"/deviations/{deviations[0]}/history"):
+        desks["carl"].get(path, status=403)
+
+
+def test_a_site_is_made_changed_and_found(desks: dict[str, Desk]) -> None:
+    ada = desks["ada"]
+    north = ada.send("POST", "/sites", 201, code="NORTH", name="Werk Österreich 北方工厂", timezone="Europe/Vienna")
+    for code, name in (("south", "South plant"), ("a-1", "Noise")):
+        ada.send("POST", "/sites", 201, code=code, name=name)
+    desks["wes"].send("POST", "/sites", 403, code="x", name="X")
+    assert "there is a" in ada.send("POST", "/sites", 409, code="NORTH", name="again")["detail"]
+    by_code = ada.get("/sites", sort="code")["items"]
+    assert [site["code"] for site in by_code] == ["NORTH", "a-1", "south"]
+    found = {
+        text: [site["code"] for site in ada.get("/sites", search=text, sort="code")["items"]]
+        for text in ("no", "öster", "北方", "厂", "PLANT", "n", "工方", "ｓｏｕｔｈ", "zz", "%", "no_")
+    }
+    assert found == {
+        "no": ["NORTH", "a-1"],
+        "öster": ["NORTH"],
+        "北方": ["NORTH"],
+        "厂": ["NORTH"],
+        "PLANT": ["south"],
+        "n": ["NORTH"],
+        "工方": [],
+        "ｓｏｕｔｈ": ["south"],
+        "zz": [],
+        "%": [],
+        "no_": [],
+    }
+    path = f"/sites/{north['id']}"
+    changed = ada.send("PATCH", path, name="Werk Nord", version=north["version"])
+    assert (changed["name"], changed["version"] > north["version"]) == ("Werk Nord", True)
+    stale = ada.send("PATCH", path, 409, name="Other", version=north["version"])
+    assert "ada: site.change" in stale["detail"]
+    assert [entry["action"] for entry in stale["since"]] == ["site.change"]
+    ada.send("PATCH", path, 422, name="Other")
+    ada.send("PATCH", path, 422, code="EAST", name="Other", version=changed["version"])
+    desks["wes"].send("PATCH", path, 403, name="Other", version=changed["version"])
+    assert ada.get(f"{path}/history")["items"][0]["changes"] == [
+        {"field": "name", "before": "Werk Österreich 北方工厂", "after": "Werk Nord"}
+    ]
+
+
+def test_somebody_of_one_site_knows_of_no_other(desks: dict[str, Desk], engine: Engine) -> None:
+    north, south = (desks["ada"].send("POST", "/sites", 201, code=code, name=code)["id"] for code in ("north", "south"))
+    with engine.begin() as conn:
+        conn.execute(text("UPDATE app_user SET site_ids = ARRAY[:site]::bigint[] WHERE login = 'wes'"), {"site": north})
+    assert ids(desks["wes"].get("/sites", count=True)) == [north]
+    assert desks["wes"].get("/sites", count=True)["total"] == 1
+    assert ids(desks["wes"].get("/sites", search="so")) == []
+    absent = desks["wes"].get("/sites/999999", status=404)
+    for path in (f"/sites/{south}", f"/sites/{south}/history"):
+        foreign = desks["wes"].get(path, status=404)
+        assert foreign["detail"] == absent["detail"].replace("999999", str(south))
+
+
+def test_a_list_that_takes_too_long_says_so(
+    desks: dict[str, Desk], postgres: EmbeddedPostgres, database: str, deviations: list[int]
+) -> None:
+    del deviations
+    import psycopg
+
+    with psycopg.connect(postgres.conninfo(database)) as conn:
+        conn.execute("BEGIN; LOCK TABLE deviation IN ACCESS EXCLUSIVE MODE")
+        assert "longer than 2 s" in desks["quinn"].get("/deviations", status=422)["detail"]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"columns": (Column("nothing", filter="eq"),)},
+        {"columns": (Column("conclusion", sort=True),)},
+        {"columns": (Column("title", sort=True),)},
+        {"order": "-title"},
+        {"verbs": (Verb("reopen"),)},
+        {"verbs": (Verb("look", act=print),)},
+        {"read": "deviation.peek"},
+    ],
+)
+def test_a_wrong_declaration_does_not_start(wrong: dict[str, Any]) -> None:
+    right: dict[str, Any] = {
+        "name": "deviation",
+        "path": "deviations",
+        "table": Deviation,
+        "read": "quality.read",
+        "scope": everything,
+        "cycle": DEVIATION,
+    }
+    check(Entity(**right))
+    with pytest.raises(ValueError, match=r"deviation|no column|permit"):
+        check(Entity(**{**right, **wrong}))
+
+
+def test_the_text_that_comes_after_all_that_begin_so() -> None:
+    assert [behind(text) for text in ("ab", "a\U0010ffff", "\ud7ff", "\U0010ffff", "")] == [
+        "ac",
+        "b",
+        "\ue000",
+        None,
+        None,
+    ]
