@@ -20,6 +20,7 @@ FILES = frozenset(
         "records",
         "workflow",
         "permits",
+        "scopes",
         "rules",
         "service",
         "queries",

@@ -7,11 +7,15 @@ calls services, which read everything. The system has no scope.
 Every scope made here shows outside people nothing, but for `own_partner`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from types import MappingProxyType
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, false, or_, true
+from sqlalchemy import ColumnElement, Select, and_, false, or_, select, true
 
+from core.erp.kernel import modules
 from core.erp.kernel.unit import Actor
 
 Scope = Callable[[Actor], ColumnElement[bool] | None]
@@ -71,6 +75,48 @@ def through(column: ColumnElement[Any], others: Select[Any], scope: Scope) -> Sc
             return None
         named = column.in_(others.where(condition))
         return named if actor.outside else or_(named, column.is_(None))
+
+    return rows
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Visible:
+    """Records of one kind, as others name them: by `key`, and only those that the scope shows."""
+
+    name: str
+    """As audit rows and message ids call one."""
+    key: ColumnElement[Any]
+    scope: Scope
+
+    def keys(self, actor: Actor) -> Select[Any]:
+        """The keys of those that the actor sees."""
+        return scoped(select(self.key), self.scope, actor)
+
+
+@cache
+def visible() -> Mapping[str, Visible]:
+    """Every kind of record that modules say a scope of (`scopes.py`: VISIBLE), by its name.
+
+    Raises ValueError where two modules say one of the same kind.
+    """
+    found: dict[str, Visible] = {}
+    for module in modules.found("scopes"):
+        for one in module.VISIBLE:
+            if one.name in found:
+                raise ValueError(f"two scopes of {one.name}, the second in {module.__name__}")
+            found[one.name] = one
+    return MappingProxyType(found)
+
+
+def linked(column: ColumnElement[Any], name: str) -> Scope:
+    """Records whose column names a record of that kind which the actor sees; inside people see those without one too.
+
+    The kind may be of a module further up: it is looked for when it is asked.
+    """
+
+    def rows(actor: Actor) -> ColumnElement[bool] | None:
+        other = visible()[name]
+        return through(column, select(other.key), other.scope)(actor)
 
     return rows
 
