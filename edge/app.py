@@ -37,6 +37,7 @@ FAREWELL = 2.0
 CUT_OFF_PACE = 15.0
 """Seconds between watermarks while no core answers: nobody is waiting for them, and each is a batch to send later."""
 PRUNE_EVERY = 60.0
+Started = Callable[[str, str, int], None]
 UNKNOWN_NAMED = 100
 """Points that /healthz names of those that the core's catalog lacks."""
 
@@ -221,9 +222,9 @@ async def run_gateway(
     *,
     stop: asyncio.Event,
     protocols: Mapping[str, SourceKind] = PROTOCOLS,
-    started: Callable[[int], None] = lambda _port: None,
+    started: Started = lambda *_: None,
 ) -> None:
-    """Runs a gateway until `stop` is set. `started` is told the port that health is served on.
+    """Runs a gateway until `stop` is set. `started` is told the gateway's name, and where health is served.
 
     Raises OSError (health's port is taken, the folder cannot be used), SpoolInUse, SpoolMismatch.
     """
@@ -240,7 +241,7 @@ async def run_gateway(
         log.info("gateway %s, epoch %s, spool in %s", config.gateway, spool.epoch, config.data_dir)
         streams = ", ".join(_without_secrets(url) for url in config.stream.urls)
         log.info("health on http://%s:%s/healthz, stream at %s", config.health.host, port, streams)
-        started(port)
+        started(config.gateway, config.health.host, port)
         await Gateway(config, spool, protocols).run(stop, listener)
 
 
@@ -266,8 +267,10 @@ def _without_secrets(url: str) -> str:
     return re.sub(r"//[^/@]*@", "//…@", url)
 
 
-def main(path: Path) -> int:
-    """`lotwise edge FILE`: runs the gateway until SIGTERM or SIGINT. 0 after an orderly end, 1 if it cannot start."""
+def main(path: Path, started: Started = lambda *_: None) -> int:
+    """`lotwise edge FILE`: runs the gateway until SIGTERM or SIGINT. 0 after an orderly end, 1 if it cannot start.
+    `started` is told as `run_gateway` says.
+    """
     try:
         config = load(path)
     except ConfigErrors as errors:
@@ -276,16 +279,16 @@ def main(path: Path) -> int:
     # the configuration stands as long as the process: nobody need ever look through it for garbage again
     gc.freeze()
     try:
-        asyncio.run(_until_signalled(config))
+        asyncio.run(_until_signalled(config, started))
     except (OSError, SpoolInUse, SpoolMismatch, sqlite3.Error) as error:
         log.error("the gateway cannot run: %s", error)  # noqa: TRY400 - the message is for the operator
         return 1
     return 0
 
 
-async def _until_signalled(config: GatewayConfig) -> None:
+async def _until_signalled(config: GatewayConfig, started: Started) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    await run_gateway(config, stop=stop)
+    await run_gateway(config, stop=stop, started=started)

@@ -160,6 +160,12 @@ def edge_run(
     ] = False,
     core: CoreOption = None,
     login: LoginOption = None,
+    lease: Annotated[
+        bool,
+        typer.Option(
+            "--lease", help="Keep the embedded stream of LOTWISE_DATA_DIR up, and be listed by `lotwise status`."
+        ),
+    ] = False,
     log_level: str = "INFO",
 ) -> None:
     """Run a gateway until Ctrl-C. All errors of its configuration are printed at once, before anything starts.
@@ -169,7 +175,14 @@ def edge_run(
     from edge import app as gateway
 
     start_logging(log_level)
-    raise typer.Exit(_edge_check(file, core, login) if check else gateway.main(file))
+    if check:
+        raise typer.Exit(_edge_check(file, core, login))
+    if not lease:
+        raise typer.Exit(gateway.main(file))
+    from lotwise.gateway_lease import listed
+
+    with listed(settings()) as started:
+        raise typer.Exit(gateway.main(file, started))
 
 
 @edge_app.command("check")

@@ -35,9 +35,7 @@ def read_mapping(path: Path) -> CsvMapping:
     try:
         data = YAML(typ="safe", pure=True).load(read_text(path))
         return msgspec.convert(data, CsvMapping)
-    except YAMLError as error:
-        raise BadFile(f"{path}: {error}") from error
-    except msgspec.ValidationError as error:
+    except (BadFile, YAMLError, msgspec.ValidationError) as error:
         raise BadFile(f"{path}: {error}") from error
 
 

@@ -67,7 +67,23 @@ def _health(url: str) -> dict[str, Any]:
         said: Any = answer.json()
     except (httpx.HTTPError, ValueError) as error:
         return {"status": "silent", "checks": {"answer": str(error)}}
-    return said if isinstance(said, dict) else {"status": "silent", "checks": {"answer": "no health of ours"}}
+    if not isinstance(said, dict) or not said.keys() & {"status", "gateway"}:
+        return {"status": "silent", "checks": {"answer": "no health of ours"}}
+    return said if "status" in said else _gateway(said)
+
+
+def _gateway(said: dict[str, Any]) -> dict[str, Any]:
+    """A gateway's health (edge.health.Health) in the core's form: only what is wrong."""
+    stream, spool, clock = said["stream"], said["spool"], said["clock"]
+    away = [source for source in said["sources"] if not source["connected"]]
+    wrong = {source["name"]: source["trouble"] or source["state"] for source in away}
+    wrong |= {f"stream {name}": told for name, told in stream["trouble"].items()}
+    if not stream["connected"]:
+        wrong["stream"] = "its server is not reached"
+    elif not stream["core_answers"]:
+        wrong["core"] = "it does not answer"
+    wrong |= {name: told for name, told in {"spool": spool["error"], "clock": clock["trouble"]}.items() if told}
+    return {"status": "ok" if said["ok"] else "failing", "checks": wrong}
 
 
 def verdict(found: dict[str, Any]) -> int:

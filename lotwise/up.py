@@ -13,6 +13,7 @@ import typer
 from sqlalchemy import text
 
 from core.settings import Settings
+from core.telemetry.located import ConfigErrors
 from lotwise.children import CannotStart, Child
 from lotwise.cli import settings, start_logging
 from lotwise.runtime import Servers, in_words, servers, with_secret
@@ -33,10 +34,17 @@ def up(
 ) -> None:
     """Run a whole small site until Ctrl-C: servers, core, ingest and, with --edge, a gateway.
 
-    What dies is started again; what cannot start at all ends the command with its reason.
+    What dies is started again; what cannot start at all ends the command with its reason, a gateway's file that is
+    wrong before anything starts.
     """
+    from edge.config import load
     from lotwise.doctor import misspelt
 
+    if edge is not None:
+        try:
+            load(edge, {"LOTWISE_NATS_URL": "nats://127.0.0.1", **os.environ})  # where it really is, is known later
+        except ConfigErrors as errors:
+            raise SystemExit(str(errors)) from errors
     conf = settings()
     start_logging(conf.log_level)
     for name, meant in misspelt():
@@ -74,7 +82,8 @@ def _children(conf: Settings, found: Servers, edge: Path | None, host: str, port
         Child("ingest", ["ingest"], environment),
     ]
     if edge is not None:
-        children.append(Child("edge", ["edge", "run", str(edge), *own], _gateway_environment(environment, found)))
+        words = ["edge", "run", str(edge), *(["--lease"] if found.lease is not None else []), *own]
+        children.append(Child("edge", words, _gateway_environment(environment, found)))
     return children
 
 

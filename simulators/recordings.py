@@ -31,7 +31,10 @@ def recording(path: Path, *, mapping: CsvMapping | None = None, zone: tzinfo = U
     try:
         report = read_fridgetag(path, zone)
     except BadFile:
-        return _rows(path, mapping or temperatures("1", "2"))
+        try:
+            return _rows(path, mapping or temperatures("1", "2"))
+        except BadFile as error:
+            raise BadFile(f"{path}: {error.message}", error.line) from error
     judged = report.judged_column
     return [
         Recorded(sample.at.astimezone(UTC), sample.values[judged] if sample.values else None, report.unit)

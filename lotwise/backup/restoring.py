@@ -91,6 +91,16 @@ def _own(folder: Path, cluster: Path, wal: Path) -> None:
         traversable(wal)
 
 
+def _why(error: ServerFailed, wal: Path, to: datetime | None, log: Path) -> str:
+    """Why the server that plays the log did not come up, in a sentence; where its own words are."""
+    said = [line.partition("FATAL:")[2].strip() for line in str(error).splitlines() if "FATAL:" in line]
+    if not said:
+        return str(error)  # it never came to the log: a port, a folder
+    if to is not None and any("before configured recovery target" in line for line in said):
+        return f"the log in {wal} does not reach as far as {to}; PostgreSQL's own words are in {log}"
+    return f"the log in {wal} is damaged, or a piece is missing ({said[0]}); PostgreSQL's own words are in {log}"
+
+
 def _play(folder: Path, wal: Path, to: datetime | None, port: int | None) -> None:
     settings = {
         "restore_command": f"cp '{wal}/%f' \"%p\"",
@@ -106,7 +116,7 @@ def _play(folder: Path, wal: Path, to: datetime | None, port: int | None) -> Non
         server.start()
     except ServerFailed as error:
         shutil.rmtree(folder / "cluster", ignore_errors=True)
-        raise BackupFailed(f"the log in {wal} does not reach as far as asked, or is damaged:\n{error}") from error
+        raise BackupFailed(_why(error, wal, to, server.log)) from error
     # what the old server archived to is not this one's to write to: its own first backup says where
     with psycopg.connect(server.conninfo(), autocommit=True) as conn:
         conn.execute("ALTER SYSTEM SET archive_command = '/bin/true'")

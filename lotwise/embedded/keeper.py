@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, Protocol
 
 from lotwise.embedded.process import PortTaken, ServerFailed
@@ -21,6 +22,10 @@ class Server(Protocol):
     """What is kept up. Started again it listens on the same port."""
 
     port: int
+
+    @property
+    def log(self) -> Path:
+        """What it says."""
 
     @property
     def pid(self) -> int | None:

@@ -33,6 +33,11 @@ class EmbeddedNats:
         return self.data_dir / "jetstream"
 
     @property
+    def log(self) -> Path:
+        """What the server says."""
+        return self.data_dir / "nats.log"
+
+    @property
     def pid(self) -> int | None:
         """The process id while it runs."""
         return self._server.pid if self._server else None
@@ -62,7 +67,7 @@ class EmbeddedNats:
                 refuse_taken("nats-server", port)
         if not config.exists() or config.read_text() != self._config():
             config.write_text(self._config())  # not at every start: on a full disk it would be emptied
-        server = ServerProcess("nats-server", [nats_binary(), "-c", str(config)], self.data_dir / "nats.log")
+        server = ServerProcess("nats-server", [nats_binary(), "-c", str(config)], self.log)
         server.start(lambda: accepts(self.port) and (self.mqtt_port is None or accepts(self.mqtt_port)))
         self._server = server
 

@@ -86,6 +86,11 @@ class EmbeddedPostgres:
         return self._server.pid if self._server else None
 
     @property
+    def log(self) -> Path:
+        """What the server says."""
+        return self.data_dir / "postgres.log"
+
+    @property
     def _cluster(self) -> Path:
         return self.data_dir / "cluster"
 
@@ -144,7 +149,7 @@ class EmbeddedPostgres:
         server = ServerProcess(
             "postgres",
             [str(BIN / "postgres"), "-D", str(self._cluster), "-p", str(self.port), *options],
-            self.data_dir / "postgres.log",
+            self.log,
             stop_signal=signal.SIGINT,  # PostgreSQL's fast shutdown
             user=self._user,
             env={"PATH": os.environ.get("PATH", ""), "LC_ALL": "C.UTF-8", "TZ": "UTC"},

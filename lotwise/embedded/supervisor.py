@@ -21,6 +21,7 @@ from typing import Any
 from lotwise.embedded.folderlock import FolderInUse, FolderLock
 from lotwise.embedded.keeper import Keeper
 from lotwise.embedded.local import dial, hear, reachable, say
+from lotwise.embedded.logs import bound_all
 from lotwise.embedded.nats import EmbeddedNats
 from lotwise.embedded.ports import kept_ports
 from lotwise.embedded.postgres import EmbeddedPostgres
@@ -199,6 +200,8 @@ def supervise(data_dir: Path) -> int:
     for keeper in supervisor.keepers.values():
         keeper.start()
     threading.Thread(target=listener.serve_forever, args=(0.1,), daemon=True).start()
+    logs = [data_dir / LOG, *(keeper.server.log for keeper in supervisor.keepers.values())]
+    threading.Thread(target=bound_all, args=(logs, listener.gone), daemon=True).start()
     log.info("supervisor of %s, process %s", data_dir, os.getpid())
     supervisor.wait()
     (data_dir / SOCKET).unlink(missing_ok=True)

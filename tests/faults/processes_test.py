@@ -8,11 +8,14 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import httpx
 import psycopg
 import pytest
 
+from core.settings import Settings
+from lotwise import status
 from lotwise.embedded.lease import ask_status
 from lotwise.embedded.nats import EmbeddedNats
 from tests.faults.ingest_running import publish, publisher
@@ -132,25 +135,45 @@ def test_a_whole_site_comes_up_by_one_command_and_goes_by_one_ctrl_c(mqtt_broker
         assert "nobody can sign in yet: lotwise users add" in up.said
         until(lambda: LACKS in up.said, "the gateway has its core's answer")
         assert [line for line in up.said.splitlines() if "WARNING" in line and LACKS not in line] == []
+        until(lambda: len(here.status["users"]) == 4, "the gateway is among them")
         first = {user["name"]: user["pid"] for user in here.status["users"]}
-        assert set(first) == {"up", "serve", "ingest"}
-        for name in ("serve", "ingest"):
+        assert set(first) == {"up", "serve", "ingest", "edge gw-1"}
+        until(lambda: look(here)["edge gw-1"]["status"] == "ok", "it is well")
+        for name in ("serve", "ingest", "edge gw-1"):
             os.kill(first[name], signal.SIGKILL)
-        until(lambda: {user["name"] for user in here.status["users"]} == set(first), "both are started again")
+        until(lambda: {user["name"] for user in here.status["users"]} == set(first), "all are started again")
         until(lambda: health(port)[0] == 200, "the core is well again")
         assert up.stop(signal.SIGINT) == 0
         assert "stopped: nothing of it is running any more" in up.said
         assert here.left() == []
 
 
-def test_a_site_whose_part_cannot_start_ends_with_the_reason() -> None:
+def look(here: Place) -> dict[str, dict[str, Any]]:
+    """What each user of the servers says of its health, as `lotwise status` has it; {} for one that says nothing."""
+    found = status.look(Settings(data_dir=here.folder))
+    return {user["name"]: user["health"] or {} for user in found["users"]}
+
+
+def test_a_gateways_file_that_is_wrong_is_told_before_anything_starts() -> None:
     with place() as here:
         file = here.folder.parent / "gateway.yaml"
         file.write_text("gateway: gw 1\n")
         up = here.start("up", "--port", str(free_port()), "--edge", str(file))
         assert up.process.wait(90) == 1
-        assert "edge cannot start (exit 1)" in up.said
         assert f"{file}:1" in up.said
+        assert "Traceback" not in up.said
+        assert not (here.folder / "postgres").exists()
+
+
+def test_a_site_whose_part_cannot_start_ends_with_the_reason(mqtt_broker: EmbeddedNats) -> None:
+    with place() as here, socket.create_server(("127.0.0.1", 0)) as taken:
+        file = here.folder.parent / "gateway.yaml"
+        told = GATEWAY.format(folder=here.folder.parent, port=mqtt_broker.mqtt_port)
+        file.write_text(told.replace("port: 0", f"port: {taken.getsockname()[1]}"))
+        up = here.start("up", "--port", str(free_port()), "--edge", str(file))
+        assert up.process.wait(90) == 1
+        assert "edge cannot start (exit 1)" in up.said
+        assert "Address already in use" in up.said
         assert here.left() == []
 
 

@@ -239,3 +239,12 @@ def test_hostile_text_never_escapes(text: str) -> None:
             parse_csv("t,value\n2024-01-01 00:00,1\n" + text, mapping, NOW)
         except BadFile:
             continue
+
+
+def test_a_file_that_cannot_be_read_is_named_once(tmp_path: Path) -> None:
+    missing, mapping = tmp_path / "missing.csv", tmp_path / "mapping.yaml"
+    for words in (["csv", str(missing)], ["logger", str(missing)]):
+        run = CliRunner().invoke(app, words)
+        assert (run.exit_code, run.stderr) == (2, f"{missing}: No such file or directory\n")
+    run = CliRunner().invoke(app, ["csv", str(missing), "--mapping", str(mapping)])
+    assert (run.exit_code, run.stderr) == (2, f"{missing}: {mapping}: No such file or directory\n")

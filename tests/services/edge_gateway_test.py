@@ -18,7 +18,9 @@ from tests.services.edge_stage import FedCollector, SmallCore, SourceLost, event
 async def running(config: GatewayConfig, collector: FedCollector) -> AsyncIterator[int]:
     stop = asyncio.Event()
     port: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-    task = asyncio.create_task(run_gateway(config, stop=stop, protocols=fed(collector), started=port.set_result))
+    task = asyncio.create_task(
+        run_gateway(config, stop=stop, protocols=fed(collector), started=lambda *told: port.set_result(told[2]))
+    )
     task.add_done_callback(lambda ended: port.cancel() if not port.done() and ended.exception() else None)
     yield await port
     stop.set()

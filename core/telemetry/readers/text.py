@@ -58,13 +58,13 @@ def read_text(path: Path) -> str:
 
 
 def read_bytes(path: Path) -> bytes:
-    """What is in the file. Raises BadFile for one that cannot be read, or is too large."""
+    """What is in the file. Raises BadFile for one that cannot be read, or is too large; who asked knows its name."""
     try:
         if path.stat().st_size > MAX_BYTES:
-            raise BadFile(f"{path}: larger than {MAX_BYTES} bytes")
+            raise BadFile(f"larger than {MAX_BYTES} bytes")
         return path.read_bytes()
     except OSError as error:
-        raise BadFile(f"{path}: {error.strerror or error}") from error
+        raise BadFile(error.strerror or str(error)) from error
 
 
 def decode(data: bytes) -> str:
