@@ -13,7 +13,7 @@ from core.background import background, compare_with_witness
 from core.erp.kernel import guarded, modules, permits, problems, record_routes
 from core.erp.kernel.door import asked_by, post_limiter, upload_limiter
 from core.erp.kernel.events import Event, Events
-from core.erp.kernel.middleware import DOCS, RequestGuard
+from core.erp.kernel.middleware import RequestGuard
 from core.erp.kernel.outbox import Outbox
 from core.erp.kernel.password_checks import PasswordChecks
 from core.erp.kernel.proxies import TrustedProxies
@@ -145,8 +145,8 @@ def create_app(
         version="1",
         lifespan=lifespan,
         openapi_url="/api/v1/openapi.json",
-        # the page of documentation loads its scripts from elsewhere: nothing for where goods are decided on
-        docs_url=DOCS if settings.instance == "test" else None,
+        # the framework's page of documentation loads its scripts from elsewhere: no page of ours does
+        docs_url=None,
         redoc_url=None,
         description="Every reading knows its lot, and no lot moves while a reading is against it.",
     )

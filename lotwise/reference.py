@@ -145,9 +145,9 @@ def api_page() -> str:
                 row = (f"`{method.upper()} {path}`", _first(operations[method]))
                 by_tag.setdefault((operations[method].get("tags") or ["other"])[0], []).append(row)
     lead = (
-        "The routes of the public API; bodies, answers and examples are at `/api/v1/docs` of a running core and in its "
-        "`/api/v1/openapi.json`. Sign in with `POST /api/v1/token`; a mistake is answered with a problem document (RFC "
-        "9457); a request with an `Idempotency-Key` posts once."
+        "The routes of the public API; bodies, answers and examples are in the OpenAPI document of a running core, "
+        "`/api/v1/openapi.json`, which any OpenAPI viewer reads. Sign in with `POST /api/v1/token`; "
+        "a mistake is answered with a problem document (RFC 9457); a request with an `Idempotency-Key` posts once."
     )
     tables = [f"## {tag}\n\n{table(('route', 'what it does'), rows)}\n" for tag, rows in sorted(by_tag.items())]
     return "\n".join([f"# API\n\n{WRITTEN}\n\n{lead}\n", *tables])

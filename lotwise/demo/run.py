@@ -147,7 +147,7 @@ async def _steps(scene: Scene, out: Console) -> list[dict[str, Any]]:
 
 
 def _invite(on: Stage, out: Console) -> None:
-    table = Table("role", "login", "password", title=f"{on.url}  (API: {on.url}/api/v1/docs)")
+    table = Table("role", "login", "password", title=f"{on.url}  (API: {on.url}/api/v1/openapi.json)")
     for login, (name, _) in PEOPLE.items():
         table.add_row(name, login, PASSWORD)
     out.print(table)

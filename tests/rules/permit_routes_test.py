@@ -24,9 +24,7 @@ OPEN_TO_ALL = {"POST /token", "POST /token/renew", "POST /token/revoke"}
 SIGNED_IN_ONLY = {"POST /password", "GET /me"}
 NO_ROUTE_OF_THE_DOOR = {
     f"{API}/openapi.json",
-    f"{API}/docs",
     f"{API}/instance",
-    "/docs/oauth2-redirect",
     "/healthz",
     "/login",
     "/logout",

@@ -171,8 +171,9 @@ def test_headers_that_browsers_go_by(client: httpx.Client) -> None:
     assert behind_tls.headers["strict-transport-security"] == "max-age=31536000"
 
 
-def test_a_live_instance_shows_no_page_that_loads_scripts_from_elsewhere(client: httpx.Client) -> None:
-    assert client.get("/api/v1/docs").status_code == 404
+def test_the_api_is_described_and_no_page_loads_scripts_from_elsewhere(client: httpx.Client) -> None:
+    for path in ("/docs", "/redoc", "/api/v1/docs"):
+        assert client.get(path).status_code == 404
     assert client.get("/api/v1/openapi.json").status_code == 200
 
 

@@ -19,7 +19,6 @@ COOKIE = "lotwise_session"
 PAGE_FORMS = frozenset({"/login", "/password", "/logout"})
 """Pages' forms, guarded against other sites also without a cookie: who is signed in as somebody else is misled."""
 API = "/api/"
-DOCS = "/api/v1/docs"
 MAX_BODY_ELSEWHERE, MAX_UPLOAD = MIB, 65 * MIB
 """Bytes of a body outside the API's routes, which say by themselves; of a file that a page takes."""
 YEAR = 31_536_000
@@ -102,7 +101,7 @@ def _with_headers(scope: Scope, send: Send) -> Send:
             headers = MutableHeaders(scope=message)
             for name, value in HEADERS.items():
                 headers.setdefault(name, value)
-            if scope["path"].startswith(API) and scope["path"] != DOCS:
+            if scope["path"].startswith(API):
                 headers.setdefault("Content-Security-Policy", API_POLICY)
             if scope["scheme"] == "https":
                 headers.setdefault("Strict-Transport-Security", f"max-age={YEAR}")
