@@ -1,4 +1,4 @@
-"""What the core does by itself: the sealer and the outbox's runner, in the one server process that leads."""
+"""What the core does by itself, in the one server process that leads: it seals, tells, and sweeps."""
 
 import contextlib
 import logging
@@ -8,6 +8,8 @@ from collections.abc import Callable, Sequence
 from sqlalchemy import Engine, NullPool, create_engine, text
 from sqlalchemy.exc import DBAPIError, OperationalError
 
+from core.erp.kernel.attachments.files import FILES, FileStore
+from core.erp.kernel.attachments.sweeping import sweep
 from core.erp.kernel.audit import BehindWitness, Sealer
 from core.erp.kernel.auth import now_utc
 from core.erp.kernel.events import Events
@@ -19,6 +21,7 @@ log = logging.getLogger(__name__)
 
 SEAL_EVERY = 0.5
 RUN_EVERY = 0.2
+SWEEP_EVERY = 3600.0
 LEAD_EVERY = 1.0
 """How often the leader looks whether it still is, and the others whether they may be."""
 _KEEPALIVE = "-c tcp_keepalives_idle=5 -c tcp_keepalives_interval=2 -c tcp_keepalives_count=3"
@@ -83,7 +86,7 @@ class Loop(threading.Thread):
     def run(self) -> None:
         """Until `stop`."""
         while not self._stop_now.is_set():
-            if not self._may.wait(self._every):
+            if not self._may.wait(min(self._every, LEAD_EVERY)):  # not longer: it has to hear `stop`
                 self.failure = None  # another process does it
                 continue
             try:
@@ -133,9 +136,10 @@ def compare_with_witness(settings: Settings, engine: Engine) -> None:
 
 
 def background(settings: Settings, engine: Engine, events: Events, outbox: Outbox) -> Background:
-    """The sealer and the outbox's runner, not yet started."""
+    """The loops, not yet started."""
     leader = Leader(engine)
     sealer = Sealer(engine, Witness(settings.data_dir / WITNESS_FILE))
+    files = FileStore(settings.data_dir / FILES)
 
     def runner(names: Sequence[str]) -> Callable[[], object]:
         return lambda: outbox.run(engine, events, names=names)
@@ -145,5 +149,6 @@ def background(settings: Settings, engine: Engine, events: Events, outbox: Outbo
         Loop("outbox", runner(outbox.internal_names), RUN_EVERY, leader.leads),
         # Another server that is slow or away holds up nothing of ours.
         Loop("outbox external", runner(outbox.external_names), RUN_EVERY, leader.leads),
+        Loop("files", lambda: sweep(engine, files, now_utc()), SWEEP_EVERY, leader.leads),
     ]
     return Background(leader, loops)

@@ -3,6 +3,7 @@
 MODULES = (
     "kernel",
     "kernel.numbering",
+    "kernel.attachments",
     "catalog",
     "lots",
     "custody",

@@ -4,9 +4,9 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 
+from core.erp.kernel.hidden import hidden_in
 from core.erp.kernel.http import Answer, Body, Figure
 from core.erp.kernel.strict import MAX_MAGNITUDE as MOST_MEASURED
-from core.erp.kernel.strict import hidden_in
 
 Target = (
     Annotated[str, Field(min_length=1, max_length=200)] | Annotated[int, Field(strict=True, ge=1, le=2**63 - 1)] | None

@@ -22,6 +22,7 @@ ERRORS = frozenset(
         "Conflict",
         "TooLarge",
         "Busy",
+        "FileDamaged",
     }
 )
 """By name, as they are called; the test beside compares them with the classes that there are."""

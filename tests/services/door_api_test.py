@@ -104,7 +104,9 @@ def test_every_body_is_bounded_also_without_a_length(app: FastAPI, client: httpx
                 answer = client.request(method, path, content=body, headers=headers)
                 answers.add(answer.status_code)
                 problem(answer)
-        assert answers <= {403, 413}, (method, path, answers)
+        # where a file is taken the record is looked for before a byte is read
+        none_such = {404} if "/attachments" in path else set()
+        assert answers <= {403, 413} | none_such, (method, path, answers)
     form = {"Content-Type": "application/x-www-form-urlencoded"}
     for body in (b"username=x&password=" + b"x" * 20_000, chunks(20_000)):
         assert problem(client.post("/api/v1/token", content=body, headers=form))["status"] == 413

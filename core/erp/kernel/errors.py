@@ -104,6 +104,13 @@ class TooLarge(LotwiseError):
     title = "Too large"
 
 
+class FileDamaged(LotwiseError):
+    """A file that was attached is not what is on the disk any more: the administrator must bring it back."""
+
+    status = 500
+    title = "File damaged"
+
+
 class Busy(LotwiseError):
     """Nothing was posted: too much waits already, or somebody else holds the record. Ask again, `retry_after` s."""
 

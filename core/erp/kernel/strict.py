@@ -4,7 +4,6 @@ JSON has one kind of number and Python is lenient: `true` would be an id, `"1"` 
 and sign must be what is stored: no character that turns the direction of writing round or is not shown at all.
 """
 
-import re
 import types
 from collections.abc import Mapping, Sequence
 from datetime import date
@@ -14,25 +13,15 @@ from typing import Annotated, Any, Union, get_args, get_origin
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, SecretStr
 
+from core.erp.kernel.hidden import hidden_in
+
 MAX_MAGNITUDE = 1e9
 """No measure, limit or offset lies beyond."""
 ABSOLUTE_ZERO, MAX_CELSIUS = -273.15, 5000.0
 FIRST_DAY, LAST_DAY = date(2000, 1, 1), date(2199, 12, 31)
-_HIDDEN = re.compile(
-    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f"  # control characters; tab and ends of lines are none of these
-    "\u00ad\u061c\u200b\u200e\u200f\u2028\u2029\u202a-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb"
-    "\ud800-\udfff\U000e0000-\U000e007f]"
-)
-"""Directions of writing, what is not shown, halves of characters, and tags."""
 
 
 _SHAPES = frozenset({object})
-
-
-def hidden_in(text: str) -> str | None:
-    """The first character that is not shown as it stands, as U+202E; None without one."""
-    found = _HIDDEN.search(text)
-    return f"U+{ord(found[0]):04X}" if found else None
 
 
 def check(model: type[BaseModel], data: Any, *, all_texts: bool = False) -> Any:

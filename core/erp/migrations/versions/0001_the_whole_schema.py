@@ -146,6 +146,21 @@ CREATE TRIGGER number_counter_no_delete BEFORE DELETE ON number_counter FOR EACH
 CREATE TRIGGER number_counter_no_truncate BEFORE TRUNCATE ON number_counter FOR EACH STATEMENT EXECUTE FUNCTION lotwise_forbid_change()
     ''',
     r'''
+CREATE TRIGGER attachment_no_delete BEFORE DELETE ON attachment FOR EACH ROW EXECUTE FUNCTION lotwise_forbid_change()
+    ''',
+    r'''
+CREATE TRIGGER attachment_no_truncate BEFORE TRUNCATE ON attachment FOR EACH STATEMENT EXECUTE FUNCTION lotwise_forbid_change()
+    ''',
+    r'''
+CREATE TRIGGER attachment_identity BEFORE UPDATE ON attachment FOR EACH ROW EXECUTE FUNCTION lotwise_guard_identity('id', 'entity', 'entity_id', 'kind', 'title', 'created_at', 'created_by')
+    ''',
+    r'''
+CREATE TRIGGER attachment_version_append_only BEFORE UPDATE OR DELETE ON attachment_version FOR EACH ROW EXECUTE FUNCTION lotwise_forbid_change()
+    ''',
+    r'''
+CREATE TRIGGER attachment_version_no_truncate BEFORE TRUNCATE ON attachment_version FOR EACH STATEMENT EXECUTE FUNCTION lotwise_forbid_change()
+    ''',
+    r'''
 CREATE TRIGGER site_no_delete BEFORE DELETE ON site FOR EACH ROW EXECUTE FUNCTION lotwise_forbid_change()
     ''',
     r'''
@@ -479,6 +494,9 @@ CREATE TRIGGER ingest_alarm_no_delete BEFORE DELETE ON ingest_alarm FOR EACH ROW
 CREATE TRIGGER ingest_alarm_no_truncate BEFORE TRUNCATE ON ingest_alarm FOR EACH STATEMENT EXECUTE FUNCTION lotwise_forbid_change()
     ''',
     r'''
+CREATE TRIGGER attachment_cycle BEFORE INSERT OR UPDATE ON attachment FOR EACH ROW EXECUTE FUNCTION lotwise_guard_cycle('attachment', 'current', 'current>withdrawn')
+    ''',
+    r'''
 CREATE TRIGGER sublot_cycle BEFORE INSERT OR UPDATE ON sublot FOR EACH ROW EXECUTE FUNCTION lotwise_guard_cycle('sublot', 'expected quarantine released rejected reworked returned destroyed', 'expected>quarantine', 'quarantine>rejected', 'quarantine>released', 'rejected>destroyed', 'rejected>returned', 'rejected>reworked', 'released>quarantine', 'released>rejected')
     ''',
     r'''
@@ -603,6 +621,22 @@ END $$
     ''',
     r'''
 CREATE TRIGGER number_counter_guard BEFORE INSERT OR UPDATE ON number_counter FOR EACH ROW EXECUTE FUNCTION lotwise_guard_counter()
+    ''',
+    r'''
+CREATE OR REPLACE FUNCTION lotwise_guard_attachment_version() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF (SELECT state FROM attachment WHERE id = NEW.attachment_id) IS DISTINCT FROM 'current' THEN
+        RAISE EXCEPTION 'attachment % is not there or withdrawn', NEW.attachment_id USING ERRCODE = 'LW001';
+    END IF;
+    IF NEW.number <> 1 + COALESCE((SELECT max(number) FROM attachment_version
+            WHERE attachment_id = NEW.attachment_id), 0) THEN
+        RAISE EXCEPTION 'versions of attachment % follow one another', NEW.attachment_id USING ERRCODE = 'LW005';
+    END IF;
+    RETURN NEW;
+END $$
+    ''',
+    r'''
+CREATE TRIGGER attachment_version_guard BEFORE INSERT ON attachment_version FOR EACH ROW EXECUTE FUNCTION lotwise_guard_attachment_version()
     ''',
     r'''
 CREATE OR REPLACE FUNCTION lotwise_judging_zone(zone bigint, at timestamptz) RETURNS bigint
@@ -1312,6 +1346,37 @@ def upgrade() -> None:
     sa.PrimaryKeyConstraint('id'),
     sa.UniqueConstraint('login')
     )
+    op.create_table('attachment',
+    sa.Column('id', sa.BigInteger(), autoincrement=True, nullable=False),
+    sa.Column('entity', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('entity_id', sa.BigInteger(), nullable=False),
+    sa.Column('kind', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('title', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('state', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('created_at', sa.DateTime(timezone=True), nullable=False),
+    sa.Column('created_by', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('withdrawn_reason', sqlmodel.sql.sqltypes.AutoString(), nullable=True),
+    sa.PrimaryKeyConstraint('id')
+    )
+    op.create_index('attachment_record', 'attachment', ['entity', 'entity_id'], unique=False)
+    op.create_table('attachment_version',
+    sa.Column('id', sa.BigInteger(), autoincrement=True, nullable=False),
+    sa.Column('attachment_id', sa.BigInteger(), nullable=False),
+    sa.Column('number', sa.Integer(), nullable=False),
+    sa.Column('name', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('media_type', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('size', sa.BigInteger(), nullable=False),
+    sa.Column('sha256', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('note', sqlmodel.sql.sqltypes.AutoString(), nullable=True),
+    sa.Column('added_at', sa.DateTime(timezone=True), nullable=False),
+    sa.Column('added_by', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.CheckConstraint("sha256 ~ '^[0-9a-f]{64}$'"),
+    sa.CheckConstraint('number >= 1'),
+    sa.CheckConstraint('size > 0'),
+    sa.PrimaryKeyConstraint('id'),
+    sa.UniqueConstraint('attachment_id', 'number')
+    )
+    op.create_index(op.f('ix_attachment_version_sha256'), 'attachment_version', ['sha256'], unique=False)
     op.create_table('audit',
     sa.Column('id', sa.BigInteger(), autoincrement=True, nullable=False),
     sa.Column('at', sa.DateTime(timezone=True), nullable=False),
