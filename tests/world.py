@@ -168,7 +168,7 @@ class World:
 
     def put(self, sublot: int, zone: int | None, when: datetime, *, known: datetime | None = None) -> None:
         """A custody fact."""
-        self.do(lambda u: custody.put(u, sublot, zone, when), now=known or when)
+        self.do(lambda u: custody.record_location(u, sublot, zone, when), now=known or when)
 
     def feed(
         self,

@@ -1,7 +1,7 @@
 """A recorder read out after the journey: what it was with, and so where its readings land and count.
 
-They land under a point of the recorder's own zone (core.erp.shipments.service.recorders says why), keyed by (point, at)
-like all readings: the same file twice lands nothing twice, another value at the same time is a conflict on record.
+They land under a point of the recorder's own zone (core.erp.shipments.service.logger_zones says why), keyed by (point,
+at) like all readings: the same file twice lands nothing twice, another value at the same time is a conflict on record.
 """
 
 from collections.abc import Iterable
@@ -20,9 +20,9 @@ from core.erp.lots import service as lots
 from core.erp.lots.model import Lot, Sublot
 from core.erp.shipments import service as shipments
 from core.erp.shipments.model import Shipment, ShipmentLine, ShipmentLogger
-from core.erp.shipments.service import recorders
+from core.erp.shipments.service import logger_zones
+from core.erp.shipments.service.logger_zones import TogetherSpan
 from core.erp.shipments.service.planning import lock_with_goods
-from core.erp.shipments.service.recorders import Span
 from core.ingest.orders import Imported, Order, Series, Value
 from core.ingest.recording import bind, land, readings_of
 
@@ -62,15 +62,15 @@ def _shipment(u: Unit, judge: Judge, order: Order, *, live: bool) -> Imported:
             c.shipment_id == shipment_id, c.serial.in_((order.serial, order.serial.strip()))
         )
     ).first()
-    box = recorders.box_of(u, shipment, required.zone_id if required else None)
-    start, stop = recorders.journey(u, shipment)
-    span = _narrowed(Span(_sublots(recorders.lines_in(u, shipment, box)), start, stop), order)
-    zone = recorders.logger_zone(u, shipment, box)
+    box = logger_zones.box_of(u, shipment, required.zone_id if required else None)
+    start, stop = logger_zones.journey_span(u, shipment)
+    span = _narrowed(TogetherSpan(_sublots(logger_zones.lines_in(u, shipment, box)), start, stop), order)
+    zone = logger_zones.logger_zone(u, shipment, box)
     done = Imported(f"shipment {shipment.code}", zone, [], [span] if span else [], source=order.source)
     bind(u, judge, order, done, live=live)
     if required is not None:
         if stop is not None:
-            shipments.logger_read(u, shipment_id, required.serial)
+            shipments.mark_logger_read(u, shipment_id, required.serial)
         done.logger = u.conn.scalar(select(c.state).where(c.shipment_id == shipment_id, c.serial == required.serial))
     return done
 
@@ -89,14 +89,14 @@ def _goods(u: Unit, judge: Judge, order: Order, *, live: bool) -> Imported:
     lots.lock_sublots(u, ids)
     found = custody.intervals(u, ids)
     places = [place for spans in found.values() for place, _, _ in spans]
-    zone = recorders.zone_for(u, name, f"recorders of {title}", places)
+    zone = logger_zones.binding_zone(u, name, f"recorders of {title}", places)
     named = order.start is not None or order.stop is not None
     spans = []
     for sublot, stays in found.items():
         for place, start, stop in stays:
             if place is None or (not named and place != zone.id and _spoken_for(u, place, start, stop)):
                 continue
-            narrowed = _narrowed(Span((sublot,), start, stop), order)
+            narrowed = _narrowed(TogetherSpan((sublot,), start, stop), order)
             if narrowed is not None:
                 spans.append(narrowed)
     if not spans:
@@ -119,7 +119,7 @@ _READ = text("""
 
 def _spoken_for(u: Unit, place: int, start: datetime, stop: datetime | None) -> bool:
     """Whether sensors there are required and have said something over [start, stop)."""
-    if not recorders.measured(u, place, start):
+    if not logger_zones.is_monitored(u, place, start):
         return False
     zones = {place, *u.conn.scalars(text("SELECT parent_id FROM zone_nesting WHERE zone_id = :z"), {"z": place})}
     return bool(u.conn.scalar(_READ, {"zones": sorted(zones), "start": start, "stop": stop, "now": u.now}))
@@ -160,8 +160,8 @@ def _sublots(lines: Iterable[ShipmentLine]) -> tuple[int, ...]:
     return tuple(sorted({line.sublot_id for line in lines if line.sublot_id is not None}))
 
 
-def _narrowed(span: Span, order: Order) -> Span | None:
+def _narrowed(span: TogetherSpan, order: Order) -> TogetherSpan | None:
     start = max(span.start, order.start) if order.start is not None else span.start
     stops = [at for at in (span.stop, order.stop) if at is not None]
     stop = min(stops) if stops else None
-    return None if stop is not None and stop <= start else Span(span.sublot_ids, start, stop)
+    return None if stop is not None and stop <= start else TogetherSpan(span.sublot_ids, start, stop)

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from core.erp.catalog.model import Zone
-from core.erp.shipments.service.recorders import Span
+from core.erp.shipments.service.logger_zones import TogetherSpan
 from core.telemetry.compact import State, Values, micros_of
 from core.telemetry.quality import Quality, Reason
 
@@ -69,7 +69,7 @@ class Imported:
     bound_to: str
     zone: Zone
     points: list[str]
-    spans: list[Span]
+    spans: list[TogetherSpan]
     landed: int = 0
     duplicates: int = 0
     conflicts: int = 0

@@ -19,8 +19,8 @@ from core.erp.exposure.judge.judge import Judge
 from core.erp.exposure.times import micros, moment
 from core.erp.kernel.errors import Invalid, Refused
 from core.erp.kernel.unit import Unit
-from core.erp.shipments.service import recorders
-from core.erp.shipments.service.recorders import Span
+from core.erp.shipments.service import logger_zones
+from core.erp.shipments.service.logger_zones import TogetherSpan
 from core.ingest.folding import dead_reading, hold_partitions
 from core.ingest.model import DeadLetter
 from core.ingest.orders import Imported, Order, Series, compact
@@ -48,7 +48,7 @@ def bind(u: Unit, judge: Judge, order: Order, done: Imported, *, live: bool) -> 
     readings = readings_of(u, order, done, live=live)
     _of_that_time(readings, done)
     for span in done.spans:
-        recorders.bring_together(u, done.zone, span, f"with recorder {order.serial} of {done.bound_to}")
+        logger_zones.record_together(u, done.zone, span, f"with recorder {order.serial} of {done.bound_to}")
         if order.stop is not None and span.stop == order.stop:
             _apart(u, done.zone, span)
     done.sublots = sorted({one for span in done.spans for one in span.sublot_ids})
@@ -76,7 +76,7 @@ def _of_that_time(readings: Readings, done: Imported) -> None:
     )
 
 
-def _apart(u: Unit, zone: Zone, span: Span) -> None:
+def _apart(u: Unit, zone: Zone, span: TogetherSpan) -> None:
     """The recorder was taken out at the span's end while the goods stayed where they were: they are there again."""
     assert span.stop is not None
     before = text(
@@ -88,7 +88,7 @@ def _apart(u: Unit, zone: Zone, span: Span) -> None:
         for place, start, stop in custody.intervals(u, [sublot_id])[sublot_id]:
             if place == zone.id and start < span.stop and (stop is None or stop > span.stop):
                 back = u.conn.scalar(before, {"s": sublot_id, "at": span.stop, "zone": zone.id})
-                custody.put(u, sublot_id, back, span.stop, "the recorder was taken out")
+                custody.record_location(u, sublot_id, back, span.stop, "the recorder was taken out")
 
 
 def readings_of(u: Unit, order: Order, done: Imported, *, live: bool) -> Readings:
@@ -102,7 +102,7 @@ def readings_of(u: Unit, order: Order, done: Imported, *, live: bool) -> Reading
     for series in order.series:
         quantity = _quantity(series)
         unit = _judged_unit(quantity, series.unit)
-        point = recorders.point_for(u, done.zone, order.serial, quantity, unit)
+        point = logger_zones.logger_point(u, done.zone, order.serial, quantity, unit)
         done.points.append(point.address)
         values = series.values if isinstance(series.values, Values) else compact(series.values, series.unit)
         made = PointReadings(point.address, u.now, series.simulated, values)
@@ -201,7 +201,7 @@ def land(u: Unit, judge: Judge, readings: Readings, done: Imported, told_to: dat
 
 def _count(u: Unit, readings: Readings, done: Imported) -> None:
     """How many readings counted, and how many only are kept, by what the custody on record says."""
-    stays = [stay for found in recorders.together(u, done.zone.id, done.sublots).values() for stay in found]
+    stays = [stay for found in logger_zones.intervals_in_zone(u, done.zone.id, done.sublots).values() for stay in found]
     first = min((start for start, _ in stays), default=0)
     last = None if any(stop is None for _, stop in stays) else max((stop or 0 for _, stop in stays), default=0)
     at = readings.times()

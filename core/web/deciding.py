@@ -35,7 +35,7 @@ class Decided:
 
     decision: str
     reason: str
-    restrictions: list[quality.Restrict]
+    restrictions: list[quality.NewRestriction]
 
 
 def assessing(of: Visit, verb: str, assess: Callable[[Unit, str], object]) -> None:
@@ -82,15 +82,15 @@ def disposing(of: Visit, verb: str, dispose: Callable[[Decided], Signing[Any]], 
         signing(verb, sign, first=first)
 
 
-def restriction(kind: str | None, value: str) -> quality.Restrict:
+def restriction(kind: str | None, value: str) -> quality.NewRestriction:
     """The restriction that a form says. Raises Invalid."""
     names = [name.strip() for name in value.split(",") if name.strip()]
     if kind is None or not names:
         raise Invalid("a restrict decision says which restriction, and to what")
     if kind == "use_by":
-        return quality.Restrict(kind, {"date": names[0]})
+        return quality.NewRestriction(kind, {"date": names[0]})
     if kind == "remaining_life":
         if not names[0].isascii() or not names[0].isdigit():
             raise Invalid(f"{names[0]!r} is no number of days")
-        return quality.Restrict(kind, {"days": int(names[0])})
-    return quality.Restrict(kind, {"only": names})
+        return quality.NewRestriction(kind, {"days": int(names[0])})
+    return quality.NewRestriction(kind, {"only": names})

@@ -139,6 +139,6 @@ def _forms(of: Visit, row: dict[str, Any], *, first: bool) -> None:
         disposing(
             of,
             "Sign the disposition",
-            lambda d: quality.disposing(number_, d.decision, d.reason, restrictions=d.restrictions),
+            lambda d: quality.disposition_signing(number_, d.decision, d.reason, restrictions=d.restrictions),
             first=first,
         )

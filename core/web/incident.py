@@ -58,6 +58,8 @@ def _acts(of: Visit, row: dict[str, Any], *, first: bool) -> None:
         disposing(
             of,
             f"Sign the disposition of {len(assessed)}",
-            lambda d: quality.disposing_incident(number, assessed, d.decision, d.reason, restrictions=d.restrictions),
+            lambda d: quality.incident_disposition_signing(
+                number, assessed, d.decision, d.reason, restrictions=d.restrictions
+            ),
             first=first,
         )

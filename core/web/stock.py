@@ -77,7 +77,7 @@ async def sublot(of: Visit, sublot_id: int) -> None:
             return (None,)
         waits = row["state"] == "quarantine"
         reviewed = quality.review(u, sublot_id) if waits else None
-        bars = [one.detail for one in quality.against(u, sublot_id, automatic=False)] if waits else []
+        bars = [one.detail for one in quality.release_obstacles(u, sublot_id, automatic=False)] if waits else []
         return (
             row,
             exposure(u.conn, sublot_id, u.now),
@@ -149,7 +149,10 @@ def _release(of: Visit, row: dict[str, Any], reviewed: dict[str, Any], bars: lis
     history = reviewed["exposure"]
     facts(
         (
-            ("To be reviewed", f"{len(history['stays'])} stays, {len(history['excursions'])} excursions (below)"),
+            (
+                "To be reviewed",
+                f"{len(history['custody_intervals'])} stays, {len(history['excursions'])} excursions (below)",
+            ),
             ("Audit trail", f"{reviewed['audit_rows']} rows, SHA-256 {reviewed['audit_hash']}"),
             (
                 "Unfilled gaps",
@@ -168,7 +171,7 @@ def _release(of: Visit, row: dict[str, Any], reviewed: dict[str, Any], bars: lis
         said = refusal()
 
         async def sign(login: str | None, password: str) -> None:
-            if await of.sign(quality.releasing(row["id"], reason.value or ""), login, password, said):
+            if await of.sign(quality.release_signing(row["id"], reason.value or ""), login, password, said):
                 ui.navigate.reload()
 
         signing("Sign the release", sign, first=first)
@@ -183,7 +186,8 @@ async def release(of: Visit) -> None:
 
     def ask(u: Unit) -> list[dict[str, Any]]:
         return [
-            _row(row) | {"why": "; ".join(one.detail for one in quality.against(u, row["id"], automatic=False)) or NONE}
+            _row(row)
+            | {"why": "; ".join(one.detail for one in quality.release_obstacles(u, row["id"], automatic=False)) or NONE}
             for row in q.quarantine(u)
         ]
 

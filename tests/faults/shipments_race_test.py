@@ -28,7 +28,7 @@ def picked(plant: Plant, sublot: int, code: str) -> int:
         code,
         "C-100",
         [(sublot, Decimal(100))],
-        [shipments.Leg("dock", "C-100", plant.zones["truck"])],
+        [shipments.PlannedLeg("dock", "C-100", plant.zones["truck"])],
     )
     plant.do("wanda", at("01:10"), shipments.pick, made.id)
     return made.id
@@ -138,15 +138,15 @@ def test_many_holds_and_starts_at_once_end_in_one_true_list(plant: Plant) -> Non
         made = plant.do("pat", at("00:02"), production.plan, f"WO-{index}", bom, Decimal(10), at("12:00"))
         plant.do("pat", at("00:03"), production.reserve, made.id, sublots[-1], Decimal(10))
         for move in ("check_material", "release"):
-            plant.do("pat", at("00:04"), production.apply, made.id, move)
+            plant.do("pat", at("00:04"), production.move_order, made.id, move)
     raised = together(
         *(lambda s=s: plant.judged(at("03:00"), s, plant.breach("02:00", "03:00")) for s in sublots[::2]),
         lambda: plant.do("pat", at("03:00"), scheduling.start_next, "FILL-1"),
-        lambda: plant.do("eli", at("03:00"), production.set_state, "FILL-1", up=False, reason="needle"),
+        lambda: plant.do("eli", at("03:00"), production.report_centre_state, "FILL-1", up=False, reason="needle"),
     )
     assert [r for r in raised if r is not None and not isinstance(r, Refused)] == []
     assert plant.do("pat", at("03:05"), scheduling.dispatch_list, "FILL-1")["entries"] == []
-    plant.do("eli", at("03:10"), production.set_state, "FILL-1", up=True, reason="changed")
+    plant.do("eli", at("03:10"), production.report_centre_state, "FILL-1", up=True, reason="changed")
     listed = plant.do("pat", at("03:11"), scheduling.dispatch_list, "FILL-1")["entries"]
     assert [entry["order_code"] for entry in listed] == ["WO-1", "WO-3", "WO-5"]
     assert plant.one("SELECT count(*) FROM work_order WHERE state IN ('held', 'blocked')") == 3

@@ -11,14 +11,14 @@ from core.erp.exposure.events import Breach
 from core.erp.exposure.rules.assess import Certainty
 from core.erp.quality import rules
 from core.erp.quality.rules import (
-    CERTAINTY,
-    Accepted,
-    Known,
+    CERTAINTY_RANK,
+    AcceptedCount,
+    KnownExcursion,
     Origin,
-    Part,
+    OriginPart,
     accepted_count,
     breaks_further,
-    changes,
+    excursion_changes,
     same_run,
 )
 
@@ -70,11 +70,11 @@ class Standing:
     """What a database would hold after each answer of the judge."""
 
     def __init__(self) -> None:
-        self.rows: dict[int, Known] = {}
+        self.rows: dict[int, KnownExcursion] = {}
         self._ids = count(1)
 
     def sync(self, said: tuple[Breach, ...]) -> bool:
-        change = changes(list(self.rows.values()), said, DELAYS)
+        change = excursion_changes(list(self.rows.values()), said, DELAYS)
         for known in change.superseded:
             del self.rows[known.id]
         for known, b in change.updated:
@@ -85,9 +85,9 @@ class Standing:
         return bool(change)
 
     @staticmethod
-    def _row(number: int, b: rules.Breach, before: timedelta) -> Known:
+    def _row(number: int, b: rules.Breach, before: timedelta) -> KnownExcursion:
         state = "open" if b.ended_at is None else "ended"
-        return Known(
+        return KnownExcursion(
             number,
             b.limit_key,
             b.started_at,
@@ -119,30 +119,30 @@ def test_what_stands_is_what_the_data_say_whatever_they_said_before(
     assert not standing.sync(last), "a second time changes nothing"
 
 
-PROVEN, UNPROVEN = CERTAINTY["proven"], CERTAINTY["unproven"]
+PROVEN, UNPROVEN = CERTAINTY_RANK["proven"], CERTAINTY_RANK["unproven"]
 
 
 @given(st.integers(0, 400), st.integers(0, 400))
 def test_a_further_breach_is_one_delay_beyond_what_was_accepted(accepted: int, out: int) -> None:
-    found = breaks_further(breach(0, None, out=out), Accepted(accepted * MINUTE, PROVEN), 60 * MINUTE)
+    found = breaks_further(breach(0, None, out=out), AcceptedCount(accepted * MINUTE, PROVEN), 60 * MINUTE)
     assert found == (out >= accepted + 60)
 
 
 @given(st.integers(0, 400), st.integers(0, 400))
 def test_proof_of_more_than_was_accepted_unproven_is_a_further_breach(accepted: int, out: int) -> None:
-    found = breaks_further(breach(0, None, out=out), Accepted(accepted * MINUTE, UNPROVEN), 60 * MINUTE)
+    found = breaks_further(breach(0, None, out=out), AcceptedCount(accepted * MINUTE, UNPROVEN), 60 * MINUTE)
     assert found == (out > accepted)
 
 
 def test_an_instant_limit_breaks_further_only_if_it_grew() -> None:
     for out, expected in ((10, False), (9, False), (11, True)):
         grown = breach(0, None, "cold", "instant", out)
-        assert breaks_further(grown, Accepted(10 * MINUTE, PROVEN), timedelta(0)) is expected
+        assert breaks_further(grown, AcceptedCount(10 * MINUTE, PROVEN), timedelta(0)) is expected
 
 
-def signed(start: int, end: int, accepted: int, limit: str = "warm") -> Known:
+def signed(start: int, end: int, accepted: int, limit: str = "warm") -> KnownExcursion:
     begun, over = DAY + start * MINUTE, DAY + end * MINUTE
-    return Known(
+    return KnownExcursion(
         1,
         limit,
         begun,
@@ -160,30 +160,30 @@ def signed(start: int, end: int, accepted: int, limit: str = "warm") -> Known:
 
 def test_a_signed_run_answers_for_its_run_and_no_other() -> None:
     known = signed(0, 80, 80)
-    assert not changes([known], [breach(0, 80)], DELAYS)
-    assert not changes([known], [breach(-20, 110)], DELAYS)  # the same run, known better: 110 < 80 + 60
-    assert changes([known], [breach(-20, 160)], DELAYS).opened[0].accepted_before == 80 * MINUTE
+    assert not excursion_changes([known], [breach(0, 80)], DELAYS)
+    assert not excursion_changes([known], [breach(-20, 110)], DELAYS)  # the same run, known better: 110 < 80 + 60
+    assert excursion_changes([known], [breach(-20, 160)], DELAYS).opened[0].accepted_before == 80 * MINUTE
     # half-open: what begins where the signed one ends is another run
-    assert changes([known], [breach(80, 60)], DELAYS).opened[0].accepted_before == timedelta(0)
-    assert not changes([known], [], DELAYS), "a signed disposition stands whatever later data say"
+    assert excursion_changes([known], [breach(80, 60)], DELAYS).opened[0].accepted_before == timedelta(0)
+    assert not excursion_changes([known], [], DELAYS), "a signed disposition stands whatever later data say"
 
 
 def test_a_cumulative_count_is_one_run_for_ever() -> None:
     first, later = signed(0, 80, 80), breach(900, 30, kind="cumulative", out=110)
     assert same_run(first, later)
-    assert not changes([first], [later], DELAYS)
+    assert not excursion_changes([first], [later], DELAYS)
 
 
 def test_a_moved_start_names_what_it_replaces() -> None:
     standing = Standing()
     standing.sync((breach(10, 90),))
     (old,) = standing.rows
-    change = changes(list(standing.rows.values()), [breach(0, 100), breach(300, 60)], DELAYS)
+    change = excursion_changes(list(standing.rows.values()), [breach(0, 100), breach(300, 60)], DELAYS)
     assert [opening.replaces_id for opening in change.opened] == [old, None]
     assert [known.id for known in change.superseded] == [old]
 
 
-def unsigned(start: int, end: int) -> Known:
+def unsigned(start: int, end: int) -> KnownExcursion:
     return replace(signed(start, end, 0), state="assessed", accepted=None)
 
 
@@ -191,8 +191,8 @@ def test_what_was_signed_for_every_part_is_signed_for_the_merger() -> None:
     """3 is merged of 1 and 2, and 4 is split off from it."""
     run = breach(0, 80)
 
-    def accepted(one: list[Known], two: list[Known]) -> timedelta | None:
-        parts = {3: (Part(1, tuple(one)), Part(2, tuple(two))), 4: (Part(3, ()),)}
+    def accepted(one: list[KnownExcursion], two: list[KnownExcursion]) -> timedelta | None:
+        parts = {3: (OriginPart(1, tuple(one)), OriginPart(2, tuple(two))), 4: (OriginPart(3, ()),)}
         found = accepted_count([], run, Origin(4, parts))
         return found.out if found else None
 
@@ -203,8 +203,10 @@ def test_what_was_signed_for_every_part_is_signed_for_the_merger() -> None:
 
 
 def test_goods_split_and_merged_again_and_again_are_asked_of_once_each() -> None:
-    parts: dict[int, tuple[Part, ...]] = {2 * n + 3: (Part(2 * n + 1, ()), Part(2 * n + 2, ())) for n in range(60)}
-    parts |= {2 * n + 2: (Part(2 * n + 1, ()),) for n in range(60)}
-    parts[3] = (Part(1, (signed(0, 80, 80),)), Part(2, (signed(0, 80, 80),)))
+    parts: dict[int, tuple[OriginPart, ...]] = {
+        2 * n + 3: (OriginPart(2 * n + 1, ()), OriginPart(2 * n + 2, ())) for n in range(60)
+    }
+    parts |= {2 * n + 2: (OriginPart(2 * n + 1, ()),) for n in range(60)}
+    parts[3] = (OriginPart(1, (signed(0, 80, 80),)), OriginPart(2, (signed(0, 80, 80),)))
     found = accepted_count([], breach(0, 80), Origin(121, parts))
-    assert found == Accepted(80 * MINUTE, PROVEN)
+    assert found == AcceptedCount(80 * MINUTE, PROVEN)

@@ -217,15 +217,15 @@ def test_split_merge_transfer_and_custody(api: Api, plant: Plant) -> None:
     early = (datetime.now(UTC) - timedelta(hours=1)).isoformat()
     late = api.post(f"/sublots/{merged.json()['id']}/custody", plant.store, {"zone_id": plant.pen, "at": early})
     assert late.status_code == 201
-    stays = api.get(f"/sublots/{merged.json()['id']}/stays", plant.store).json()
+    stays = api.get(f"/sublots/{merged.json()['id']}/custody-intervals", plant.store).json()
     assert [stay["zone_id"] for stay in stays] == [plant.pen, plant.zone]
-    before = api.get(f"/sublots/{merged.json()['id']}/stays", plant.store, known_at=early).json()
+    before = api.get(f"/sublots/{merged.json()['id']}/custody-intervals", plant.store, known_at=early).json()
     assert before == []
     gone = api.post(f"/custody/{late.json()['id']}/retract", plant.store, {"reason": "wrong label"})
     assert gone.status_code == 201
-    stays = api.get(f"/sublots/{merged.json()['id']}/stays", plant.store).json()
+    stays = api.get(f"/sublots/{merged.json()['id']}/custody-intervals", plant.store).json()
     assert [stay["zone_id"] for stay in stays] == [plant.zone]
-    here = api.get(f"/zones/{plant.zone}/stays", plant.store).json()
+    here = api.get(f"/zones/{plant.zone}/custody-intervals", plant.store).json()
     assert [stay["sublot_id"] for stay in here] == [merged.json()["id"]]
 
 

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import Engine, text
 
 from core.app import build_events
-from core.erp.catalog import changing
+from core.erp.catalog import revisions
 from core.erp.catalog.model import Point, Zone
 from core.erp.kernel.errors import Conflict, Invalid, Refused
 from core.erp.kernel.unit import Unit
@@ -27,7 +27,7 @@ def zone_alarms(world: World) -> list[tuple[str, str]]:
 
 
 def change_zone(world: World, zone: int, now: str, **changes: Any) -> None:
-    world.do(lambda u: changing.change_zone(u, zone, changes), now=at(now))
+    world.do(lambda u: revisions.change_zone(u, zone, changes), now=at(now))
 
 
 def test_a_new_band_counts_at_once_and_an_end_that_is_taken_away_ends_its_alarm(world: World) -> None:
@@ -79,7 +79,7 @@ def test_a_point_with_readings_keeps_its_unit(world: World) -> None:
         point = conn.execute(text("SELECT id FROM point")).scalar_one()
 
     def change(**changes: Any) -> Point:
-        return world.do(lambda u: changing.change_point(u, point, changes), now=at("01:00"))
+        return world.do(lambda u: revisions.change_point(u, point, changes), now=at("01:00"))
 
     assert change(unit="[degF]").unit == "[degF]"
     assert change(unit="Cel").unit == "Cel"
@@ -101,7 +101,7 @@ def test_a_point_that_becomes_a_spare_is_one_for_all_that_goods_went_through(wor
     assert world.holds(goods)
     with world.engine.connect() as conn:
         silent = conn.execute(text("SELECT id FROM point WHERE address LIKE '%/p2/%'")).scalar_one()
-    world.do(lambda u: changing.change_point(u, silent, {"role": "machine"}), now=at("03:01"))
+    world.do(lambda u: revisions.change_point(u, silent, {"role": "machine"}), now=at("03:01"))
     with world.engine.connect() as conn:
         states = conn.execute(text("SELECT DISTINCT state FROM excursion")).scalars().all()
     assert states == ["superseded"]
@@ -112,12 +112,12 @@ def test_what_somebody_else_changed_meanwhile_is_not_overwritten(world: World) -
     room = world.zone("room")
 
     def seen(u: Unit) -> str:
-        return changing.tag(u.session.get_one(Zone, room))
+        return revisions.etag(u.session.get_one(Zone, room))
 
     before = world.do(seen)
-    world.do(lambda u: changing.change_zone(u, room, {"name": "A"}, expected=before))
+    world.do(lambda u: revisions.change_zone(u, room, {"name": "A"}, expected=before))
     with pytest.raises(Conflict, match="changed by somebody else"):
-        world.do(lambda u: changing.change_zone(u, room, {"name": "B"}, expected=before))
+        world.do(lambda u: revisions.change_zone(u, room, {"name": "B"}, expected=before))
     assert world.do(seen) != before
 
 

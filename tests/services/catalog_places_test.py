@@ -70,12 +70,12 @@ def test_what_the_catalog_refuses(plant: Plant) -> None:
 
 def test_nesting_has_one_parent_at_a_time_and_no_circle(plant: Plant) -> None:
     with plant.unit() as u:
-        stay = catalog.nest(u, plant.shipper, plant.truck, NOW)
+        stay = catalog.nest_zone(u, plant.shipper, plant.truck, NOW)
         for zone, parent in ((plant.shipper, plant.dock), (plant.truck, plant.shipper), (plant.dock, plant.dock)):
             with pytest.raises(Refused):
-                catalog.nest(u, zone, parent, NOW + HOUR)
+                catalog.nest_zone(u, zone, parent, NOW + HOUR)
         catalog.end_nesting(u, stay.id or 0, NOW + HOUR)
-        catalog.nest(u, plant.shipper, plant.dock, NOW + HOUR)
+        catalog.nest_zone(u, plant.shipper, plant.dock, NOW + HOUR)
         with pytest.raises(Refused):
             catalog.end_nesting(u, stay.id or 0, NOW + 2 * HOUR)
     assert [set(event.zone_ids) for event in plant.told] == [
@@ -87,22 +87,22 @@ def test_nesting_has_one_parent_at_a_time_and_no_circle(plant: Plant) -> None:
 
 def test_exchanging_a_sensor_ends_the_one_before(plant: Plant) -> None:
     with plant.unit() as u:
-        first = catalog.install(u, plant.sensor, plant.point, NOW).id
+        first = catalog.install_sensor(u, plant.sensor, plant.point, NOW).id
         with pytest.raises(Refused, match="another point"):
-            catalog.install(u, plant.sensor, plant.other, NOW + HOUR)
+            catalog.install_sensor(u, plant.sensor, plant.other, NOW + HOUR)
         second = catalog.create_sensor(u, "PT-2").id or 0
-        catalog.install(u, second, plant.point, NOW + HOUR)
+        catalog.install_sensor(u, second, plant.point, NOW + HOUR)
         u.session.expire_all()
         assert u.session.get_one(Installation, first).to_at == NOW + HOUR
-        catalog.install(u, plant.sensor, plant.other, NOW + HOUR)
+        catalog.install_sensor(u, plant.sensor, plant.other, NOW + HOUR)
         with pytest.raises(Refused, match="later installation"):
-            catalog.install(u, catalog.create_sensor(u, "PT-3").id or 0, plant.point, NOW)
+            catalog.install_sensor(u, catalog.create_sensor(u, "PT-3").id or 0, plant.point, NOW)
 
 
 def test_a_failed_check_reaches_back_to_the_last_good_one(plant: Plant) -> None:
     day = timedelta(days=1)
     with plant.unit() as u:
-        catalog.install(u, plant.sensor, plant.point, NOW - 30 * day)
+        catalog.install_sensor(u, plant.sensor, plant.point, NOW - 30 * day)
         catalog.record_calibration(u, plant.sensor, NOW - 20 * day, NOW + 300 * day)
         plant.told.clear()
         catalog.record_calibration(u, plant.sensor, NOW, NOW + 365 * day, as_found_ok=False, as_found_error=0.8)
@@ -136,9 +136,9 @@ def test_a_check_passes_as_error_and_tolerance_say(
 ) -> None:
     if found is None:
         with pytest.raises(Invalid):
-            catalog.passed(said, error, tolerance)
+            catalog.calibration_passed(said, error, tolerance)
     else:
-        assert catalog.passed(said, error, tolerance) is found
+        assert catalog.calibration_passed(said, error, tolerance) is found
 
 
 def test_versions_of_a_profile_are_never_changed(plant: Plant) -> None:

@@ -25,16 +25,16 @@ def at(hour: int, minute: int = 0) -> datetime:
 def test_a_rescue_keyed_three_hours_late(world: World) -> None:
     sublot = world.stock(at=at(1))
     with world.unit(now=at(6, 30)) as u:
-        custody.put(u, sublot, world.freezer, at(3, 20), "rescued")
+        custody.record_location(u, sublot, world.freezer, at(3, 20), "rescued")
         assert custody.intervals(u, [sublot])[sublot] == [
             (world.cold, at(1), at(3, 20)),
             (world.freezer, at(3, 20), None),
         ]
         assert custody.intervals(u, [sublot], known_at=at(6))[sublot] == [(world.cold, at(1), None)]
         assert lots.get_sublot(u, sublot).zone_id == world.freezer
-        assert custody.standing_in(u.conn, world.cold, at(3, 20), None) == []
-        assert custody.standing_in(u.conn, world.cold, at(3, 19), at(3, 20)) == [(sublot, at(1), at(3, 20))]
-        assert custody.standing_in(u.conn, world.freezer, at(1), at(3, 20)) == []
+        assert custody.intervals_in_zone(u.conn, world.cold, at(3, 20), None) == []
+        assert custody.intervals_in_zone(u.conn, world.cold, at(3, 19), at(3, 20)) == [(sublot, at(1), at(3, 20))]
+        assert custody.intervals_in_zone(u.conn, world.freezer, at(1), at(3, 20)) == []
     changed = [e for e in world.seen if isinstance(e, CustodyChanged)][-1]
     assert (changed.sublot_id, set(changed.zone_ids), changed.from_at) == (
         sublot,
@@ -46,8 +46,8 @@ def test_a_rescue_keyed_three_hours_late(world: World) -> None:
 def test_an_entry_in_the_past_leaves_the_latest_place(world: World) -> None:
     sublot = world.stock(at=at(1))
     with world.unit(now=at(5)) as u:
-        custody.put(u, sublot, world.pen, at(4))
-        custody.put(u, sublot, world.freezer, at(2))
+        custody.record_location(u, sublot, world.pen, at(4))
+        custody.record_location(u, sublot, world.freezer, at(2))
         assert [zone for zone, _, _ in custody.intervals(u, [sublot])[sublot]] == [
             world.cold,
             world.freezer,
@@ -59,9 +59,9 @@ def test_an_entry_in_the_past_leaves_the_latest_place(world: World) -> None:
 def test_of_two_facts_at_the_same_instant_the_last_known_wins(world: World) -> None:
     sublot = world.stock(at=at(1))
     with world.unit(now=at(5)) as u:
-        custody.put(u, sublot, world.pen, at(4))
+        custody.record_location(u, sublot, world.pen, at(4))
     with world.unit(now=at(6)) as u:
-        custody.put(u, sublot, world.freezer, at(4))
+        custody.record_location(u, sublot, world.freezer, at(4))
         assert custody.intervals(u, [sublot])[sublot][-1] == (world.freezer, at(4), None)
         assert custody.intervals(u, [sublot], known_at=at(5, 30))[sublot][-1] == (world.pen, at(4), None)
 
@@ -69,7 +69,7 @@ def test_of_two_facts_at_the_same_instant_the_last_known_wins(world: World) -> N
 def test_a_fact_that_was_wrong(world: World) -> None:
     sublot = world.stock(at=at(1))
     with world.unit(now=at(5)) as u:
-        wrong = custody.put(u, sublot, world.freezer, at(2)).id
+        wrong = custody.record_location(u, sublot, world.freezer, at(2)).id
         assert wrong is not None
     with world.unit(now=at(6)) as u:
         done = custody.retract(u, wrong, "other pallet")
@@ -89,10 +89,10 @@ def test_a_split_copies_the_history_and_later_knowledge_reaches_both(world: Worl
         part = lots.split(u, sublot, Decimal(10)).id
         assert part is not None
     with world.unit(now=at(6)) as u:
-        fact = custody.put(u, sublot, world.pen, at(3), "learned late")
+        fact = custody.record_location(u, sublot, world.pen, at(3), "learned late")
         both = custody.intervals(u, [sublot, part])
         assert both[sublot] == both[part] == [(world.cold, at(1), at(3)), (world.pen, at(3), None)]
-        custody.put(u, sublot, world.freezer, at(6), "after the split, so it alone")
+        custody.record_location(u, sublot, world.freezer, at(6), "after the split, so it alone")
         assert custody.intervals(u, [part])[part] == both[part]
         custody.retract(u, fact.id or 0, "no")
         assert custody.intervals(u, [part])[part] == [(world.cold, at(1), None)]
@@ -111,8 +111,8 @@ def test_a_merge_begins_anew_and_its_parts_are_with_us_no_more(world: World) -> 
 def test_facts_that_cannot_be(world: World) -> None:
     sublot = world.stock()
     with pytest.raises(Invalid), world.unit() as u:
-        custody.put(u, sublot, world.pen, NOON + timedelta(seconds=1))
+        custody.record_location(u, sublot, world.pen, NOON + timedelta(seconds=1))
     with pytest.raises(NotFound), world.unit() as u:
-        custody.put(u, sublot, 999, NOON)
+        custody.record_location(u, sublot, 999, NOON)
     with pytest.raises(NotFound), world.unit() as u:
-        custody.put(u, 999, world.pen, NOON)
+        custody.record_location(u, 999, world.pen, NOON)

@@ -44,10 +44,10 @@ def world(engine: Engine) -> World:
             "SH-1",
             "C-1",
             [(1, Decimal(100))],
-            [shipments.Leg("dock", "far", truck)],
+            [shipments.PlannedLeg("dock", "far", truck)],
             kind="transfer",
             receiving_zone_id=far,
-            loggers=[shipments.Logger("R-1")],
+            loggers=[shipments.RequiredLogger("R-1")],
         ),
         now=at("07:00"),
     )

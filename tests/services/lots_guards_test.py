@@ -132,7 +132,7 @@ def test_a_serialised_unit_is_a_sublot_of_one(world: World) -> None:
             lots.split(u, one, Decimal("0.5"))
         with pytest.raises(Refused, match="not merged"):
             lots.merge(u, [one, two])
-        lots.lost(u, one, Decimal(1), at=NOON, reason="not on its shelf")
+        lots.post_lost(u, one, Decimal(1), at=NOON, reason="not on its shelf")
         assert unit_of("SN-1"), "it has come back"
 
 
@@ -141,4 +141,4 @@ def test_nothing_is_held_that_nobody_knows_and_nothing_is_lost_tomorrow(world: W
     with pytest.raises(NotFound, match="no sublot 999"), world.unit() as u:
         lots.place_hold(u, sublot_id=999, kind="manual", reason="r", since_at=NOON)
     with pytest.raises(Invalid, match="not happened"), world.unit() as u:
-        lots.lost(u, sublot, Decimal(1), at=NOON + timedelta(days=1), reason="r")
+        lots.post_lost(u, sublot, Decimal(1), at=NOON + timedelta(days=1), reason="r")

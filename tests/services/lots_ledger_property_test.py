@@ -37,8 +37,8 @@ def _step(u: Unit, name: str, ids: list[int], first: int, second: int, amount: D
         "lift": lambda: [lots.lift_hold(u, hold.id or 0, "ok") for hold in holds],
         "reserve": lambda: lots.reserve(u, one, amount, "use", "work_order:1"),
         "consume": lambda: lots.consume(u, reservation - second),
-        "found": lambda: lots.found(u, one, amount, at=NOON, reason="f"),
-        "lost": lambda: lots.lost(u, one, amount, at=NOON, reason="l"),
+        "found": lambda: lots.post_found(u, one, amount, at=NOON, reason="f"),
+        "lost": lambda: lots.post_lost(u, one, amount, at=NOON, reason="l"),
     }
     verbs[name]()
 
@@ -67,7 +67,7 @@ def _explore(world: World, steps: list[tuple[str, int, int, int]], number: int) 
                 raise
             ids[:] = before
     with world.unit() as u:
-        hands = lots.on_hands(u, ids)
+        hands = lots.on_hand_by_sublot(u, ids)
         assert all(amount >= 0 for amount in hands.values())
         rows = u.conn.execute(
             text(

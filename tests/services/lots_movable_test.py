@@ -295,7 +295,7 @@ def test_reserve_pick_consume(world: World) -> None:
     with world.unit() as u:
         lots.consume(u, one.id)
         assert lots.on_hand(u, sublot) == 4
-    for verb in (lots.pick, lots.consume, lots.cancel):
+    for verb in (lots.pick, lots.consume, lots.cancel_reservation):
         with pytest.raises(IllegalMove), world.unit() as u:
             verb(u, one.id)
 

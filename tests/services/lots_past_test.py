@@ -30,7 +30,7 @@ def sold(world: World, sublot: int, at: datetime, now: datetime) -> list[str]:
 
 def moved(world: World, sublot: int, zone: int | None, at: datetime) -> None:
     with world.unit(now=at) as u:
-        custody.put(u, sublot, zone, at, "moved")
+        custody.record_location(u, sublot, zone, at, "moved")
 
 
 def test_unjudged_is_asked_of_the_zone_where_it_stood_then(world: World) -> None:
@@ -50,7 +50,7 @@ def test_custody_learned_late_and_retracted_counts_as_known_when_posted(world: W
     sublot = world.stock()
     world.good_until(world.cold, NOON + 5 * HOUR)
     with world.unit(now=NOON + 3 * HOUR) as u:
-        late = custody.put(u, sublot, world.freezer, NOON + HOUR, "keyed late")
+        late = custody.record_location(u, sublot, world.freezer, NOON + HOUR, "keyed late")
     assert sold(world, sublot, NOON + 2 * HOUR, NOON + 4 * HOUR) == ["unjudged"]
     with world.unit(now=NOON + 4 * HOUR) as u:
         custody.retract(u, late.id or 0, "wrong label")

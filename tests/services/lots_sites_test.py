@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 from decimal import Decimal
+from functools import partial
 
 import pytest
 from sqlalchemy import Engine, text
@@ -46,11 +47,11 @@ def test_a_sublots_site_goes_with_its_zone_and_stays_under_way(world: World) -> 
     goods = world.stock()
     assert site_of(world, goods) == first
     later = NOON + timedelta(hours=1)
-    world.run(lambda u: custody.put(u, goods, None, u.now, "left"), now=later)
+    world.run(lambda u: custody.record_location(u, goods, None, u.now, "left"), now=later)
     assert site_of(world, goods) == first, "under way it is the last site's"
     part = world.run(lambda u: lots.split(u, goods, Decimal(10)).id, now=later)
     assert site_of(world, part) == first, "what is split off under way is, too"
-    world.run(lambda u: custody.put(u, goods, there, u.now, "came"), now=later + timedelta(hours=1))
+    world.run(lambda u: custody.record_location(u, goods, there, u.now, "came"), now=later + timedelta(hours=1))
     assert (site_of(world, goods), site_of(world, part)) == (other, first)
 
 
@@ -58,7 +59,10 @@ def test_a_merger_under_way_keeps_the_site(world: World) -> None:
     goods = world.stock()
     part = world.run(lambda u: lots.split(u, goods, Decimal(10)).id)
     for one in (goods, part):
-        world.run(lambda u, one=one: custody.put(u, one, None, u.now, "left"), now=NOON + timedelta(hours=1))  # type: ignore[misc]  # the loop's value
+        left = partial(
+            custody.record_location, sublot_id=one, zone_id=None, at=NOON + timedelta(hours=1), reason="left"
+        )
+        world.run(left, now=NOON + timedelta(hours=1))
     whole = world.run(lambda u: lots.merge(u, [goods, part]).id, now=NOON + timedelta(hours=2))
     assert site_of(world, whole) == 1
 

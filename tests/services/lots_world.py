@@ -16,7 +16,7 @@ from core.erp.kernel.events import Event, Events
 from core.erp.kernel.permits import Role
 from core.erp.kernel.unit import Actor, Unit, system, transact, unit
 from core.erp.lots import service as lots
-from core.erp.lots.events import FactBrokeRule, HoldLifted, HoldPlaced, SublotBorn
+from core.erp.lots.events import FactBrokeRule, HoldLifted, HoldPlaced, SublotCreated
 from tests.world import RELEASE
 
 T = TypeVar("T")
@@ -84,7 +84,7 @@ def build(engine: Engine) -> World:
     seen: list[Event] = []
     events = Events()
     custody_handlers.register(events)
-    for kind in (HoldPlaced, HoldLifted, FactBrokeRule, CustodyChanged, SublotBorn):
+    for kind in (HoldPlaced, HoldLifted, FactBrokeRule, CustodyChanged, SublotCreated):
         events.on(kind, "test.record", lambda _, event: seen.append(event))
     with unit(engine, SYSTEM, events, NOON - timedelta(days=30)) as u:
         add = u.session.add

@@ -45,7 +45,7 @@ def test_a_signature_is_of_one_record_and_moves_to_no_other(plant: Plant) -> Non
     )
     assert refused(plant, copied, e=second) == "LW001"
     assert refused(plant, copied, e=first) == "23505", "one signature, one decision"
-    plant.sign("rory", at("06:00"), quality.releasing(signed_for), PASSWORD, login="rory")
+    plant.sign("rory", at("06:00"), quality.release_signing(signed_for), PASSWORD, login="rory")
     other = "INSERT INTO batch_release (sublot_id, signature_id, at, automatic, record) SELECT :s, "
     of_another = "signature_id, at, false, record FROM batch_release"
     of_disposition = "signature_id, at, false, '{}' FROM disposition"
@@ -61,7 +61,9 @@ def test_an_excursion_is_decided_and_its_hold_lifted_by_a_signed_disposition_onl
     plant.do("quinn", at("05:00"), quality.assess, excursion, "looked at it")
     assert refused(plant, lift, h=hold) == "LW001"
     assert refused(plant, "UPDATE excursion SET state = 'dispositioned' WHERE id = :e", e=excursion) == "LW001"
-    plant.sign("quinn", at("05:01"), quality.disposing(excursion, "accept", "stable"), PASSWORD, login="quinn")
+    plant.sign(
+        "quinn", at("05:01"), quality.disposition_signing(excursion, "accept", "stable"), PASSWORD, login="quinn"
+    )
     assert plant.open_holds(sublot) == []
 
 

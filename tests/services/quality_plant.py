@@ -186,7 +186,7 @@ class Plant:
     def dispose(self, now: datetime, excursion: int, decision: str = "accept", **more: Any) -> None:
         """QA assesses and disposes."""
         self.do("quinn", now, quality.assess, excursion, "looked at it")
-        signing = quality.disposing(excursion, decision, "stability data", **more)
+        signing = quality.disposition_signing(excursion, decision, "stability data", **more)
         self.sign("quinn", now, signing, PASSWORD, login="quinn")
 
 

@@ -49,7 +49,7 @@ def test_the_database_ranks_as_the_rule_does(engine: Engine) -> None:
         made = plant.do("pat", at("00:02"), production.plan, f"WO-{index}", bom, Decimal(1), at(due), priority=priority)
         plant.do("pat", at("00:03"), production.reserve, made.id, labels, Decimal(1))
         for move in ("check_material", "release"):
-            plant.do("pat", at("00:04"), production.apply, made.id, move)
+            plant.do("pat", at("00:04"), production.move_order, made.id, move)
     rows = plant.rows(
         "SELECT p.id, o.id, p.number, o.due_at, o.priority FROM work_order_operation p "
         "JOIN work_order o ON o.id = p.order_id"

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from core.erp.quality.service import gaps
+from core.erp.quality.service import unfilled_gaps
 from core.telemetry.batch import Watermark
 from core.telemetry.quality import Quality, Reason
 from core.telemetry.reading import Reading
@@ -138,12 +138,12 @@ def test_the_bad_samples_of_a_loose_contact_are_one_gap_to_who_releases(world: W
         world.feed("room", [(when, 5.0)], quality=quality, upto=when)
     later = NOON + 3 * HOUR  # after an hour and a half in which nothing was heard
     world.feed("room", [(later, 5.0), (later + MINUTE, 5.0)], upto=later + MINUTE)
-    told = world.do(lambda u: gaps(u, sublot), now=later + MINUTE)
+    told = world.do(lambda u: unfilled_gaps(u, sublot), now=later + MINUTE)
     assert [(gap["start_at"], gap["stop_at"], gap["silences"]) for gap in told] == [
         (NOON + MINUTE, later, 30),
     ]
     world.feed("room", [(later + 5 * HOUR, 5.0)], quality=Quality.BAD, upto=later + 5 * HOUR)
-    told = world.do(lambda u: gaps(u, sublot), now=later + 5 * HOUR)
+    told = world.do(lambda u: unfilled_gaps(u, sublot), now=later + 5 * HOUR)
     assert [(gap["start_at"], gap["stop_at"], gap["silences"]) for gap in told] == [
         (NOON + MINUTE, later, 30),
         (later + 31 * MINUTE, None, 1),

@@ -119,7 +119,7 @@ def test_a_rescue_keyed_three_hours_late(desk: Desk) -> None:
     assert keyed.status_code == 201
     (high,) = desk.get(at("06:31"), f"/sublots/{sublot}/exposure")["limits"]
     assert high["proven"] == "PT1H20M", "minutes out = 80"
-    stays = desk.get(at("06:31"), f"/sublots/{sublot}/stays")
+    stays = desk.get(at("06:31"), f"/sublots/{sublot}/custody-intervals")
     assert [(stay["zone_id"], datetime.fromisoformat(stay["from_at"])) for stay in stays] == [
         (a, at("01:00")),
         (b, at("03:20")),

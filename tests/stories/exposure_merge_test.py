@@ -198,7 +198,7 @@ def accepted(world: World, sublot: int) -> None:
     quinn = Actor("quinn", frozenset({Role.QA}), user, session="session")
     for excursion in ids:
         world.do(partial(quality.assess, excursion_id=excursion, assessment="stability data"), actor=quinn)
-        world.sign(quinn, quality.disposing(excursion, "accept", "stable"), PASSWORD)
+        world.sign(quinn, quality.disposition_signing(excursion, "accept", "stable"), PASSWORD)
     assert world.holds(sublot) == []
 
 
@@ -304,9 +304,9 @@ def test_what_is_not_known_of_a_part_is_not_known_of_the_merger(world: World) ->
     world.feed("van", [(at("01:00"), 5.0), (at("02:00"), 5.0)], upto=at("02:00"))
     world.put(one, room, at("02:00"))
     whole = merge(world, "03:00", one, other)
-    found = world.do(lambda u: quality.gaps(u, whole))
+    found = world.do(lambda u: quality.unfilled_gaps(u, whole))
     assert [(gap["zone_id"], gap["start_at"], gap["stop_at"]) for gap in found] == [(van, at("01:30"), at("02:00"))]
-    assert world.do(lambda u: quality.gaps(u, other)) == []
+    assert world.do(lambda u: quality.unfilled_gaps(u, other)) == []
 
 
 def test_goods_that_came_too_many_different_ways_are_kept_apart(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -77,19 +77,19 @@ def test_one_logger_read_and_one_waived_then_the_receipt_may_leave_quarantine(wo
         broken = conn.execute(text("SELECT id FROM excursion WHERE state <> 'superseded' ORDER BY id")).scalars().all()
     for one in broken:
         world.do(lambda u, e=one: quality.assess(u, e, "looked at it"), now=at("16:01"), actor=quinn)  # type: ignore[misc]
-        world.sign(quinn, quality.disposing(one, "accept", "stability data"), PASSWORD, now=at("16:02"))
+        world.sign(quinn, quality.disposition_signing(one, "accept", "stability data"), PASSWORD, now=at("16:02"))
     assert world.holds(journey.goods) == []
     with world.engine.connect() as conn:
         stopped = conn.execute(text("SELECT id FROM hold WHERE lifted_at IS NULL")).scalars().all()
     for hold in stopped:
         world.do(lambda u, h=hold: lots.lift_hold(u, h, "its goods are cleared"), now=at("16:03"), actor=quinn)  # type: ignore[misc]
     with pytest.raises(Refused, match="R-2"):
-        world.sign(rory, quality.releasing(journey.goods), PASSWORD, now=at("16:04"))
+        world.sign(rory, quality.release_signing(journey.goods), PASSWORD, now=at("16:04"))
     with pytest.raises(Refused, match="R-2"):
         world.do(lambda u: shipments.accept(u, journey.shipment), now=at("16:05"))
-    waiver = shipments.waiving(journey.shipment, "R-2", "crushed in transit")
+    waiver = shipments.waiver_signing(journey.shipment, "R-2", "crushed in transit")
     world.sign(quinn, waiver, PASSWORD, now=at("16:06"))
-    world.sign(rory, quality.releasing(journey.goods), PASSWORD, now=at("16:07"))
+    world.sign(rory, quality.release_signing(journey.goods), PASSWORD, now=at("16:07"))
     world.do(lambda u: shipments.accept(u, journey.shipment), now=at("16:08"))
     assert world.state(journey.goods) == "released"
     assert journey.found() == LIVE  # the other recorder of the box has told; its waiver changes nothing
@@ -101,7 +101,7 @@ def test_a_journey_whose_only_recorder_is_waived_is_not_good_for_lack_of_data(wo
     journey.leave()
     journey.arrive()
     assert journey.found() == []
-    world.sign(quinn, shipments.waiving(journey.shipment, "R-1", "lost"), PASSWORD, now=at("16:00"))
+    world.sign(quinn, shipments.waiver_signing(journey.shipment, "R-1", "lost"), PASSWORD, now=at("16:00"))
     assert {row[3] for row in journey.found()} == {"unproven"}
     assert world.holds(journey.goods) == ["unproven", "unproven"]
 
@@ -167,7 +167,7 @@ def test_nobodys_word_stands_for_a_recorders(world: World) -> None:
     full.take(FILE, now=at("15:05"))
 
     def confirm(journey: Journey) -> str:
-        return world.do(lambda u: shipments.confirm_read(u, journey.shipment, "R-1").state, now=AFTER)
+        return world.do(lambda u: shipments.confirm_logger_read(u, journey.shipment, "R-1").state, now=AFTER)
 
     with pytest.raises(Refused, match="still under way"):
         confirm(full)

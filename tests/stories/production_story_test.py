@@ -48,7 +48,7 @@ def order(
     plant.do("pat", at("00:03"), production.reserve, made.id, vaccine, Decimal(100))
     plant.do("pat", at("00:03"), production.reserve, made.id, label, Decimal(200))
     for move in ("check_material", "release"):
-        plant.do("pat", at("00:04"), production.apply, made.id, move)
+        plant.do("pat", at("00:04"), production.move_order, made.id, move)
     return made.id
 
 
@@ -112,12 +112,12 @@ def test_the_planner_resumes_when_the_material_is_free_again(plant: Plant) -> No
     plant.judged(at("03:00"), warm, plant.breach("02:00", "03:00"))
     plant.judged(at("03:30"), warm, plant.breach("02:00", "03:00", "03:20"))
     with pytest.raises(Refused, match="held"):
-        plant.do("pat", at("04:00"), production.apply, first, "resume")
+        plant.do("pat", at("04:00"), production.move_order, first, "resume")
     plant.dispose(at("05:00"), plant.excursions(warm)[0][0])
     assert state(plant, first) == "held", "a disposition lifts a hold; the planner resumes the order"
     with pytest.raises(Forbidden):
-        plant.do("quinn", at("05:10"), production.apply, first, "resume")
-    plant.do("pat", at("05:10"), production.apply, first, "resume")
+        plant.do("quinn", at("05:10"), production.move_order, first, "resume")
+    plant.do("pat", at("05:10"), production.move_order, first, "resume")
     assert state(plant, first) == "running"
     assert listed(plant, "FILL-1") == ["WO-1"]
 
@@ -146,14 +146,14 @@ def test_from_material_to_a_closed_order(plant: Plant) -> None:
         (labels, Decimal(180), f"work_order:{made}"),
     ]
     with pytest.raises(Refused, match="still at pack"):
-        plant.do("pat", at("03:05"), production.apply, made, "complete")
+        plant.do("pat", at("03:05"), production.move_order, made, "complete")
     plant.do("pat", at("03:10"), production.finish_operation, step(plant, made, 20))
-    plant.do("pat", at("03:20"), production.apply, made, "complete")
+    plant.do("pat", at("03:20"), production.move_order, made, "complete")
     with pytest.raises(Refused, match="does not balance"):
-        plant.do("pat", at("03:30"), production.apply, made, "reconcile")
+        plant.do("pat", at("03:30"), production.move_order, made, "reconcile")
     plant.do("pat", at("03:35"), production.report_scrap, made, Decimal(8), "broken glass")
-    plant.do("pat", at("03:40"), production.apply, made, "reconcile")  # 98 of 100: exactly within 2 %
-    plant.do("pat", at("03:45"), production.apply, made, "close")
+    plant.do("pat", at("03:40"), production.move_order, made, "reconcile")  # 98 of 100: exactly within 2 %
+    plant.do("pat", at("03:45"), production.move_order, made, "close")
     assert state(plant, made) == "closed"
 
 
@@ -165,9 +165,9 @@ def test_what_was_not_needed_comes_back_in_quarantine(plant: Plant) -> None:
     row = material(plant, made, vaccine)
     plant.do("pat", at("01:20"), production.consume, row)
     with pytest.raises(Invalid):
-        plant.do("pat", at("02:00"), production.give_back, row, Decimal(101), plant.zones["room-b"])
+        plant.do("pat", at("02:00"), production.return_material, row, Decimal(101), plant.zones["room-b"])
     for _ in range(2):
-        back = plant.do("pat", at("02:00"), production.give_back, row, Decimal(20), plant.zones["room-b"])
+        back = plant.do("pat", at("02:00"), production.return_material, row, Decimal(20), plant.zones["room-b"])
         assert back.state == "quarantine"
     assert plant.one("SELECT returned FROM work_order_material WHERE id = :r", r=row) == 40
 
@@ -186,7 +186,7 @@ def test_a_hold_reaches_what_was_made_of_it_and_the_output_is_born_held(plant: P
     for child in (before.id, after.id):
         assert child is not None
         assert len(plant.open_holds(child)) == 1
-    plant.do("pat", at("05:20"), production.apply, made, "abort", reason="material warm before filling")
+    plant.do("pat", at("05:20"), production.move_order, made, "abort", reason="material warm before filling")
     assert state(plant, made) == "completed"
 
 
@@ -195,7 +195,9 @@ def test_used_up_is_a_fact_and_stands(plant: Plant) -> None:
     warm, labels = plant.goods(), plant.goods("label", 1000)
     made = order(plant, "WO-1", bom, plant.goods(zone="room-b"), labels)
     plant.judged(at("03:00"), warm, plant.breach("02:00", "03:00"))
-    plant.do("quinn", at("03:05"), production.used_up, made, warm, Decimal(10), at=at("02:50"), reason="shift's paper")
+    plant.do(
+        "quinn", at("03:05"), production.report_used_up, made, warm, Decimal(10), at=at("02:50"), reason="shift's paper"
+    )
     assert plant.one("SELECT count(*) FROM deviation WHERE sublot_id = :s", s=warm) == 1
     assert state(plant, made) == "blocked"
 
@@ -206,13 +208,15 @@ def test_a_machine_down_moves_its_list_to_the_alternative(plant: Plant) -> None:
     made = order(plant, "WO-1", bom, vaccine, labels)
     plant.do("pat", at("01:00"), scheduling.start_next, "FILL-1")
     with pytest.raises(Forbidden):
-        plant.do("wanda", at("01:29"), production.set_state, "FILL-1", up=False, reason="needle")
-    plant.do("eli", at("01:30"), production.set_state, "FILL-1", up=False, reason="needle blocked", at=at("01:28"))
+        plant.do("wanda", at("01:29"), production.report_centre_state, "FILL-1", up=False, reason="needle")
+    plant.do(
+        "eli", at("01:30"), production.report_centre_state, "FILL-1", up=False, reason="needle blocked", at=at("01:28")
+    )
     assert (listed(plant, "FILL-1", "01:30"), listed(plant, "FILL-2", "01:30")) == ([], ["WO-1"])
     with pytest.raises(Refused, match="down"):
         plant.do("pat", at("01:31"), production.start_operation, step(plant, made), "FILL-1")
     plant.do("pat", at("01:32"), scheduling.start_next, "FILL-2")
-    plant.do("eli", at("02:00"), production.set_state, "FILL-1", up=True, reason="needle changed")
+    plant.do("eli", at("02:00"), production.report_centre_state, "FILL-1", up=True, reason="needle changed")
     assert (listed(plant, "FILL-1", "02:00"), listed(plant, "FILL-2", "02:00")) == ([], [])
     assert plant.one("SELECT count(*) FROM work_centre_state") == 2
 
@@ -240,7 +244,7 @@ def test_material_is_secured_before_an_order_is_released(plant: Plant) -> None:
     bom = bill(plant)
     made = plant.do("pat", at("00:02"), production.plan, "WO-1", bom, Decimal(100), at("12:00"))
     with pytest.raises(Refused, match="0 of 100"):
-        plant.do("pat", at("00:03"), production.apply, made.id, "check_material")
+        plant.do("pat", at("00:03"), production.move_order, made.id, "check_material")
     with pytest.raises(Refused, match="takes nothing"):
         plant.do("pat", at("00:03"), production.reserve, made.id, plant.goods("syrup"), Decimal(1))
     with pytest.raises(Refused, match="unreleased"):
@@ -254,10 +258,10 @@ def test_a_held_line_is_replaced_and_the_order_unblocked(plant: Plant) -> None:
     plant.judged(at("03:00"), warm, plant.breach("02:00", "03:00"))
     assert state(plant, made) == "blocked"
     reservation = plant.one("SELECT reservation_id FROM work_order_material WHERE sublot_id = :s", s=warm)
-    plant.do("pat", at("03:10"), lots.cancel, reservation, reason="held")
+    plant.do("pat", at("03:10"), lots.cancel_reservation, reservation, reason="held")
     plant.do("pat", at("03:11"), production.reserve, made, cool, Decimal(100))
-    plant.do("pat", at("03:12"), production.apply, made, "unblock")
-    plant.do("pat", at("03:13"), production.apply, made, "release")
+    plant.do("pat", at("03:12"), production.move_order, made, "unblock")
+    plant.do("pat", at("03:13"), production.move_order, made, "release")
     assert listed(plant, "FILL-1") == ["WO-1"]
 
 
@@ -315,10 +319,10 @@ def test_a_cancelled_order_frees_its_material_and_is_off_every_list(plant: Plant
     issued = plant.one("SELECT id FROM work_order_material WHERE sublot_id = :s", s=vaccine)
     plant.do("pat", at("00:11"), production.issue, issued)
     with pytest.raises(Invalid, match="reason"):
-        plant.do("pat", at("00:12"), production.apply, one, "cancel")
+        plant.do("pat", at("00:12"), production.move_order, one, "cancel")
     with pytest.raises(Forbidden):
-        plant.do("wanda", at("00:12"), production.apply, one, "cancel", reason="no demand")
-    plant.do("pat", at("00:13"), production.apply, one, "cancel", reason="no demand")
+        plant.do("wanda", at("00:12"), production.move_order, one, "cancel", reason="no demand")
+    plant.do("pat", at("00:13"), production.move_order, one, "cancel", reason="no demand")
     assert state(plant, one) == "cancelled"
     assert listed(plant, "FILL-1") == []
     assert plant.rows("SELECT DISTINCT state FROM reservation") == [("cancelled",)]
@@ -326,7 +330,7 @@ def test_a_cancelled_order_frees_its_material_and_is_off_every_list(plant: Plant
     assert order(plant, "WO-Y", bill(plant), vaccine, label), "its goods are free for the next order"
     for move in ("release", "check_material", "complete", "cancel"):
         with pytest.raises(IllegalMove):
-            plant.do("pat", at("00:20"), production.apply, one, move, reason="again")
+            plant.do("pat", at("00:20"), production.move_order, one, move, reason="again")
     with pytest.raises(IllegalMove):
         plant.do("pat", at("00:20"), production.reserve, one, vaccine, Decimal(1))
 
@@ -334,12 +338,12 @@ def test_a_cancelled_order_frees_its_material_and_is_off_every_list(plant: Plant
 def test_an_order_that_has_begun_is_not_cancelled(plant: Plant) -> None:
     vaccine, label = plant.goods(amount=100), plant.goods("label", amount=200)
     one = order(plant, "WO-X", bill(plant), vaccine, label)
-    plant.do("wanda", at("00:09"), production.used_up, one, label, Decimal(1), at=at("00:05"), reason="torn off")
+    plant.do("wanda", at("00:09"), production.report_used_up, one, label, Decimal(1), at=at("00:05"), reason="torn off")
     with pytest.raises(Refused, match="used or made"):
-        plant.do("pat", at("00:10"), production.apply, one, "cancel", reason="no demand")
+        plant.do("pat", at("00:10"), production.move_order, one, "cancel", reason="no demand")
     plant.do("pat", at("00:11"), production.start_operation, step(plant, one))
     with pytest.raises(IllegalMove):
-        plant.do("pat", at("00:12"), production.apply, one, "cancel", reason="no demand")
+        plant.do("pat", at("00:12"), production.move_order, one, "cancel", reason="no demand")
 
 
 def test_the_database_itself_starts_no_order_on_held_material_and_skips_no_state(plant: Plant) -> None:

@@ -16,7 +16,7 @@ from core.erp.kernel.unit import Unit
 from core.erp.lots import service as lots
 from core.erp.quality import service as quality
 from core.erp.quality.model import Disposition, Excursion
-from core.erp.quality.service.excursions import record_of
+from core.erp.quality.service.excursions import signed_record
 from core.erp.quality.workflow import ALARM, EXCURSION
 from tests.services.quality_plant import PASSWORD, Plant, at, build, build_events
 
@@ -42,15 +42,19 @@ def test_disposition_and_batch_release_are_two_acts_by_two_permits(plant: Plant)
     plant.do("quinn", at("05:00"), quality.assess, excursion, "80 min at 12 °C; stability covers 24 h")
     assert len(plant.open_holds(sublot)) == 1, "assessing releases nothing"
     with pytest.raises(Forbidden):
-        plant.sign("rory", at("05:05"), quality.disposing(excursion, "accept", "fine"), PASSWORD, login="rory")
+        plant.sign(
+            "rory", at("05:05"), quality.disposition_signing(excursion, "accept", "fine"), PASSWORD, login="rory"
+        )
     with pytest.raises(Refused, match="assessed"):
-        plant.sign("rory", at("05:05"), quality.releasing(sublot), PASSWORD, login="rory")
-    plant.sign("quinn", at("05:10"), quality.disposing(excursion, "accept", "stable"), PASSWORD, login="quinn")
+        plant.sign("rory", at("05:05"), quality.release_signing(sublot), PASSWORD, login="rory")
+    plant.sign(
+        "quinn", at("05:10"), quality.disposition_signing(excursion, "accept", "stable"), PASSWORD, login="quinn"
+    )
     assert plant.open_holds(sublot) == []
     assert state_of(plant, sublot) == "quarantine", "a disposition releases nothing"
     with pytest.raises(Forbidden):
-        plant.sign("quinn", at("05:15"), quality.releasing(sublot), PASSWORD, login="quinn")
-    made = plant.sign("rory", at("05:20"), quality.releasing(sublot), PASSWORD, login="rory")
+        plant.sign("quinn", at("05:15"), quality.release_signing(sublot), PASSWORD, login="quinn")
+    made = plant.sign("rory", at("05:20"), quality.release_signing(sublot), PASSWORD, login="rory")
     assert state_of(plant, sublot) == "released"
     assert made.record["exposure"]["excursions"][0]["decision"] == "accept"
     signed = plant.one("SELECT name, meaning, at FROM signature WHERE id = :i", i=made.signature_id)
@@ -63,9 +67,9 @@ def test_nobody_else_decides(plant: Plant, who: str) -> None:
     plant.do("quinn", at("05:00"), quality.assess, excursion, "seen")
     login = who if who != "system-x" else None
     with pytest.raises((Forbidden, Refused)):
-        plant.sign(who, at("05:05"), quality.disposing(excursion, "accept", "fine"), PASSWORD, login=login)
+        plant.sign(who, at("05:05"), quality.disposition_signing(excursion, "accept", "fine"), PASSWORD, login=login)
     with pytest.raises((Forbidden, Refused)):
-        plant.sign(who, at("05:05"), quality.releasing(sublot), PASSWORD, login=login)
+        plant.sign(who, at("05:05"), quality.release_signing(sublot), PASSWORD, login=login)
     assert plant.excursions(sublot) == [(excursion, "assessed")]
     assert plant.one("SELECT count(*) FROM signature") == 0
 
@@ -74,7 +78,9 @@ def test_a_wrong_password_signs_nothing(plant: Plant) -> None:
     sublot, excursion = ended(plant)
     plant.do("quinn", at("05:00"), quality.assess, excursion, "seen")
     with pytest.raises(Forbidden, match="password"):
-        plant.sign("quinn", at("05:05"), quality.disposing(excursion, "accept", "fine"), "not it", login="quinn")
+        plant.sign(
+            "quinn", at("05:05"), quality.disposition_signing(excursion, "accept", "fine"), "not it", login="quinn"
+        )
     assert plant.excursions(sublot) == [(excursion, "assessed")]
     assert len(plant.open_holds(sublot)) == 1
 
@@ -138,12 +144,12 @@ def test_a_rejected_sublot_never_moves_to_a_customer(plant: Plant, decision: str
     with pytest.raises(Refused, match="rejected"):
         plant.do("lou", at("06:00"), lots.reserve, sublot, 1, "sale", "shipment:1")
     with pytest.raises(Refused):
-        plant.sign("rory", at("06:00"), quality.releasing(sublot), PASSWORD, login="rory")
+        plant.sign("rory", at("06:00"), quality.release_signing(sublot), PASSWORD, login="rory")
 
 
 def test_restrict_lifts_the_hold_and_leaves_a_condition(plant: Plant) -> None:
     sublot, excursion = ended(plant)
-    plant.dispose(at("05:00"), excursion, "restrict", restrictions=[quality.Restrict("market", {"only": ["DE"]})])
+    plant.dispose(at("05:00"), excursion, "restrict", restrictions=[quality.NewRestriction("market", {"only": ["DE"]})])
     assert plant.open_holds(sublot) == []
     with pytest.raises(Refused, match="market"):
         plant.do("lou", at("06:00"), lots.reserve, sublot, 1, "sale", "shipment:1", context={"market": "FR"})
@@ -157,9 +163,9 @@ def test_what_a_disposition_needs(plant: Plant) -> None:
         ("forgive", "x", {}),
         ("accept", "  ", {}),
         ("restrict", "x", {}),
-        ("accept", "x", {"restrictions": [quality.Restrict("market", {"only": ["DE"]})]}),
+        ("accept", "x", {"restrictions": [quality.NewRestriction("market", {"only": ["DE"]})]}),
     ):
-        signing = quality.disposing(excursion, decision, reason, **more)
+        signing = quality.disposition_signing(excursion, decision, reason, **more)
         with pytest.raises(Invalid):
             plant.sign("quinn", at("05:05"), signing, PASSWORD, login="quinn")
 
@@ -171,11 +177,13 @@ def test_a_batch_of_one_incident_is_signed_record_by_record(plant: Plant) -> Non
         plant.do("quinn", at("05:00"), quality.assess, excursion, "seen")
     with pytest.raises(IllegalMove):
         plant.sign(
-            "quinn", at("05:05"), quality.disposing_many(excursions, "accept", "stable"), PASSWORD, login="quinn"
+            "quinn", at("05:05"), quality.dispositions_signing(excursions, "accept", "stable"), PASSWORD, login="quinn"
         )
     assert plant.one("SELECT count(*) FROM disposition") == 0, "all or none"
     plant.do("quinn", at("05:06"), quality.assess, excursions[2], "seen")
-    plant.sign("quinn", at("05:10"), quality.disposing_many(excursions, "accept", "stable"), PASSWORD, login="quinn")
+    plant.sign(
+        "quinn", at("05:10"), quality.dispositions_signing(excursions, "accept", "stable"), PASSWORD, login="quinn"
+    )
     assert plant.one("SELECT count(DISTINCT entity_id) FROM signature") == 3
     assert all(plant.open_holds(sublot) == [] for sublot, _ in pairs)
 
@@ -187,7 +195,7 @@ def test_the_signature_covers_the_excursion_as_it_stood(plant: Plant) -> None:
     def check(u: Unit) -> None:
         made = u.session.exec(select(Disposition)).one()
         signature = u.session.get_one(Signature, made.signature_id)
-        as_it_stands = record_of(u.session.get_one(Excursion, excursion), made.decision, made.reason)
+        as_it_stands = signed_record(u.session.get_one(Excursion, excursion), made.decision, made.reason)
         assert as_it_stands == made.record
         assert signatures.still_valid(u, signature, made.record)
         assert not signatures.still_valid(u, signature, {**made.record, "out": 60.0})
@@ -219,7 +227,7 @@ def test_a_gap_blocks_automatic_release_and_not_dispatch(plant: Plant) -> None:
     assert [r["kind"] for r in refusal.value.extra["reasons"]] == ["gap"]
     plant.do("wanda", at("12:00"), quality.auto_release, elsewhere)
     plant.do("lou", at("12:00"), lots.move, stocked, 1, "customer", purpose="sale", reference="x")
-    made = plant.sign("rory", at("12:10"), quality.releasing(sublot), PASSWORD, login="rory")
+    made = plant.sign("rory", at("12:10"), quality.release_signing(sublot), PASSWORD, login="rory")
     assert len(made.record["exposure"]["gaps"]) == 1, "who releases by hand has seen it"
 
 
@@ -241,7 +249,7 @@ def test_the_review_changes_with_the_audit_trail(plant: Plant) -> None:
     plant.do("quinn", at("05:10"), lots.restrict, sublot, "market", {"only": ["DE"]}, "registered there only")
     second = plant.do("rory", at("05:20"), quality.review, sublot)
     assert second["audit_hash"] != first["audit_hash"]
-    assert second["exposure"]["stays"] == first["exposure"]["stays"]
+    assert second["exposure"]["custody_intervals"] == first["exposure"]["custody_intervals"]
 
 
 def test_what_was_decided_survives_a_restart(plant: Plant) -> None:
@@ -251,7 +259,9 @@ def test_what_was_decided_survives_a_restart(plant: Plant) -> None:
     again = Plant(plant.engine, build_events(), plant.actors, plant.zones, plant.items, plant.versions)
     again.judged(at("05:05"), sublot, again.breach("02:00", "03:00", "03:20"))
     assert again.excursions(sublot) == [(excursion, "assessed")]
-    again.sign("quinn", at("05:10"), quality.disposing(excursion, "accept", "stable"), PASSWORD, login="quinn")
+    again.sign(
+        "quinn", at("05:10"), quality.disposition_signing(excursion, "accept", "stable"), PASSWORD, login="quinn"
+    )
     again.judged(at("05:15"), sublot, again.breach("02:00", "03:00", "03:20"))
     assert again.excursions(sublot) == [(excursion, "dispositioned")]
     again.do("quinn", at("05:20"), quality.close, excursion)
@@ -432,10 +442,10 @@ def test_an_incident_is_decided_in_one_signed_act(plant: Plant) -> None:
     assert plant.rows("SELECT DISTINCT state, assessment FROM excursion") == [("assessed", "80 min at 12 °C")]
     with pytest.raises(Refused, match="no excursion that waits"):
         plant.do("quinn", at("05:01"), quality.assess_incident, incident, "again")
-    market = [quality.Restrict("market", {"only": ["DE"]})]
+    market = [quality.NewRestriction("market", {"only": ["DE"]})]
 
     def decide(named: list[int], now: str, password: str = PASSWORD) -> None:
-        signing = quality.disposing_incident(incident, named, "restrict", "stable", restrictions=market)
+        signing = quality.incident_disposition_signing(incident, named, "restrict", "stable", restrictions=market)
         plant.sign("quinn", at(now), signing, password, login="quinn")
 
     for named in (seen[:2], [*seen, 999], []):

@@ -59,10 +59,10 @@ class Journey:
                 f"SH-{number}",
                 "C-1",
                 [(self.goods, Decimal(100))],
-                [shipments.Leg("dock", "far", self.truck)],
+                [shipments.PlannedLeg("dock", "far", self.truck)],
                 kind="transfer",
                 receiving_zone_id=self.far,
-                loggers=[shipments.Logger(x) for x in loggers],
+                loggers=[shipments.RequiredLogger(x) for x in loggers],
             ),
             now=at("02:00"),
         )

@@ -125,7 +125,7 @@ def test_exchanging_a_sensor_resets_nothing(world: World) -> None:
         fresh = catalog.create_sensor(u, "SN-fresh")
         catalog.record_calibration(u, fresh.id, DAY - timedelta(days=1), DAY + YEAR)
         point = u.conn.execute(text("SELECT id FROM point WHERE zone_id = :z"), {"z": room}).scalar_one()
-        catalog.install(u, fresh.id, point, at("02:41"))
+        catalog.install_sensor(u, fresh.id, point, at("02:41"))
 
     world.do(exchange, now=at("02:42"))
     world.feed("room", every(5, at("02:45"), at("03:30"), 9.0), upto=at("03:30"))
@@ -181,7 +181,7 @@ def test_nesting_known_late_judges_the_goods_of_the_shipper_by_the_truck(world: 
     sublot = world.sublot(item, shipper, at("01:00"))
     world.feed("truck", every(5, at("01:00"), at("03:00"), 9.0), upto=at("03:00"))
     assert world.excursions(sublot) == []
-    world.do(lambda u: catalog.nest(u, shipper, truck, at("01:00")), now=at("03:05"))
+    world.do(lambda u: catalog.nest_zone(u, shipper, truck, at("01:00")), now=at("03:05"))
     assert world.excursions(sublot) == [(sublot, "high", at("01:00"), at("02:00"), "proven")]
 
 
@@ -190,10 +190,10 @@ def test_nesting_in_an_unmeasured_crate_is_watched_by_the_truck_around_it(world:
     crate, shipper = (
         world._add(Zone(site_id=world.site, address=f"s1/a/{name}", name=name)) for name in ("crate", "shipper")
     )
-    world.do(lambda u: catalog.nest(u, crate, truck, at("00:30")), now=at("00:30"))
+    world.do(lambda u: catalog.nest_zone(u, crate, truck, at("00:30")), now=at("00:30"))
     sublot = world.sublot(world.item(OVER_8_FOR_60), shipper, at("01:00"))
     world.feed("truck", every(5, at("01:00"), at("02:00"), 5.0), upto=at("02:00"))
-    world.do(lambda u: catalog.nest(u, shipper, crate, at("01:00")), now=at("02:01"))
+    world.do(lambda u: catalog.nest_zone(u, shipper, crate, at("01:00")), now=at("02:01"))
     world.feed("truck", every(5, at("02:05"), at("02:30"), 9.0), upto=at("02:30"))
     world.feed("truck", every(5, at("02:35"), at("03:30"), 9.0), upto=at("03:30"))
     assert world.excursions(sublot) == [(sublot, "high", at("02:05"), at("03:05"), "proven")]
@@ -206,7 +206,7 @@ def test_of_shipper_and_truck_the_innermost_that_is_monitored_judges(world: Worl
     boxes = {name: world.zone(name) for name in ("warm-box", "cold-box")}
     boxes["blind-box"] = world._add(Zone(site_id=world.site, address="s1/a/blind-box", name="blind-box"))
     for box, truck in (("warm-box", cold), ("cold-box", warm), ("blind-box", warm)):
-        world.do(lambda u, b=box, t=truck: catalog.nest(u, boxes[b], t, at("01:00")), now=at("01:00"))  # type: ignore[misc]
+        world.do(lambda u, b=box, t=truck: catalog.nest_zone(u, boxes[b], t, at("01:00")), now=at("01:00"))  # type: ignore[misc]
     goods = {name: world.sublot(item, zone, at("01:00")) for name, zone in boxes.items()}
     for name, value in (("cold-truck", 5.0), ("warm-truck", 9.0), ("warm-box", 9.0), ("cold-box", 5.0)):
         world.feed(name, every(10, at("01:00"), at("02:30"), value), upto=at("02:30"))

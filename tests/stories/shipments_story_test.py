@@ -37,10 +37,10 @@ def ship(
         code,
         "C-100",
         [(s, Decimal(str(a))) for s, a in lines],
-        [shipments.Leg("dock", "C-100", plant.zones["truck"])],
+        [shipments.PlannedLeg("dock", "C-100", plant.zones["truck"])],
         kind=kind,
         receiving_zone_id=plant.zones[to] if to else None,
-        loggers=[shipments.Logger(x) for x in loggers],
+        loggers=[shipments.RequiredLogger(x) for x in loggers],
     )
     return made.id
 
@@ -62,7 +62,7 @@ def test_a_lot_of_1000_with_600_in_the_broken_room(plant: Plant) -> None:
         from core.erp.custody import service as custody
 
         part = lots.split(u, room_a, Decimal(400))
-        custody.put(u, part.id, plant.zones["room-b"], u.now, "moved")
+        custody.record_location(u, part.id, plant.zones["room-b"], u.now, "moved")
         return part.id
 
     room_b = plant.act("wanda", at("00:30"), cut)
@@ -130,7 +130,7 @@ def test_a_held_shipment_arrives_into_quarantine_and_is_never_accepted(plant: Pl
         plant.do("wanda", at("06:10"), shipments.accept, shipment)
     hold = plant.one("SELECT id FROM hold WHERE shipment_id = :s AND lifted_at IS NULL", s=shipment)
     plant.do("quinn", at("06:20"), lots.lift_hold, hold, "its goods are cleared")
-    plant.sign("rory", at("06:30"), quality.releasing(sublot), PASSWORD, login="rory")
+    plant.sign("rory", at("06:30"), quality.release_signing(sublot), PASSWORD, login="rory")
     plant.do("wanda", at("06:40"), shipments.accept, shipment)
     assert plant.one("SELECT state FROM shipment") == "accepted"
     assert plant.one("SELECT state FROM reservation") == "cancelled"
@@ -150,13 +150,13 @@ def test_required_loggers_keep_the_receipt_in_quarantine(plant: Plant) -> None:
         with pytest.raises(Refused, match=r"LOG-1.*LOG-2"):
             plant.do(who, at("05:10"), verb, *args)
     with pytest.raises(Refused, match=r"LOG-1.*LOG-2"):
-        plant.sign("rory", at("05:10"), quality.releasing(sublot), PASSWORD, login="rory")
-    plant.do("wanda", at("05:20"), shipments.logger_read, shipment, "LOG-1")
+        plant.sign("rory", at("05:10"), quality.release_signing(sublot), PASSWORD, login="rory")
+    plant.do("wanda", at("05:20"), shipments.mark_logger_read, shipment, "LOG-1")
     with pytest.raises(Forbidden):
-        plant.sign("wanda", at("05:25"), shipments.waiving(shipment, "LOG-2", "lost"), PASSWORD, login="wanda")
+        plant.sign("wanda", at("05:25"), shipments.waiver_signing(shipment, "LOG-2", "lost"), PASSWORD, login="wanda")
     with pytest.raises(Refused, match="LOG-2"):
         plant.do("wanda", at("05:25"), shipments.accept, shipment)
-    plant.sign("quinn", at("05:30"), shipments.waiving(shipment, "LOG-2", "lost"), PASSWORD, login="quinn")
+    plant.sign("quinn", at("05:30"), shipments.waiver_signing(shipment, "LOG-2", "lost"), PASSWORD, login="quinn")
     plant.do("wanda", at("05:40"), shipments.accept, shipment)  # nothing else is in doubt: released automatically
     assert plant.one("SELECT state FROM sublot WHERE id = :s", s=sublot) == "released"
     assert plant.one("SELECT automatic, signature_id FROM batch_release ORDER BY id DESC LIMIT 1") == (True, None)
@@ -225,7 +225,7 @@ def test_an_excursion_known_after_departure_opens_a_field_action(plant: Plant) -
     action, whom = plant.one("SELECT action_id, id FROM field_action_consignee")
     with pytest.raises(Refused, match="C-100"):
         plant.do("quinn", at("10:00"), shipments.close_field_action, action, "all told")
-    plant.do("lou", at("10:05"), shipments.told, whom)
+    plant.do("lou", at("10:05"), shipments.notify_consignee, whom)
     plant.do("quinn", at("10:10"), shipments.close_field_action, action, "consignee destroys the goods")
     assert plant.one("SELECT state FROM field_action") == "closed"
 
@@ -288,18 +288,18 @@ def test_a_suppliers_goods_arrive_into_quarantine_with_their_journey(plant: Plan
     stays = plant.rows("SELECT zone_id, at FROM custody_fact WHERE sublot_id = :s ORDER BY at", s=sublot)
     assert stays == [(plant.zones["truck"], at("02:00")), (plant.zones["room-a"], at("04:50"))]
     with pytest.raises(Refused, match="LOG-1"):
-        plant.sign("rory", at("05:10"), quality.releasing(sublot), PASSWORD, login="rory")
-    plant.do("wanda", at("05:20"), shipments.logger_read, shipment, "LOG-1")
+        plant.sign("rory", at("05:10"), quality.release_signing(sublot), PASSWORD, login="rory")
+    plant.do("wanda", at("05:20"), shipments.mark_logger_read, shipment, "LOG-1")
     plant.do("wanda", at("05:30"), shipments.accept, shipment)
     assert plant.one("SELECT state FROM sublot WHERE id = :s", s=sublot) == "quarantine", "accepted is not released"
-    plant.sign("rory", at("05:40"), quality.releasing(sublot), PASSWORD, login="rory")
+    plant.sign("rory", at("05:40"), quality.release_signing(sublot), PASSWORD, login="rory")
 
 
 def test_a_journey_of_two_legs(plant: Plant) -> None:
     sublot = plant.goods()
     legs = [
-        shipments.Leg("dock", "hub", plant.zones["truck"], plant.zones["dock"]),
-        shipments.Leg("hub", "C-100", plant.zones["shipper"]),
+        shipments.PlannedLeg("dock", "hub", plant.zones["truck"], plant.zones["dock"]),
+        shipments.PlannedLeg("hub", "C-100", plant.zones["shipper"]),
     ]
     made = plant.do("lou", at("01:00"), shipments.create, "SH-1", "C-100", [(sublot, Decimal(100))], legs).id
     assert made is not None

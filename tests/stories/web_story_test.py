@@ -375,10 +375,10 @@ def test_logistics_tries_a_recorders_file_and_then_binds_it(served: Served, tmp_
             "SH-WEB",
             "C-1",
             [(goods, Decimal(100))],
-            [shipments.Leg("dock", "far", truck)],
+            [shipments.PlannedLeg("dock", "far", truck)],
             kind="transfer",
             receiving_zone_id=far,
-            loggers=[shipments.Logger("R-7")],
+            loggers=[shipments.RequiredLogger("R-7")],
         ),
         now=at("07:30"),
     )

@@ -85,7 +85,7 @@ def add_nesting(body: NestingIn, door: Door) -> JSONResponse:
 
     def work(u: Unit) -> NestingOut:
         _loads(u)
-        return NestingOut.model_validate(service.nest(u, **body.model_dump()))
+        return NestingOut.model_validate(service.nest_zone(u, **body.model_dump()))
 
     return door.post(work)
 
@@ -163,7 +163,7 @@ def list_installations(
 @needs("catalog.points")
 def add_installation(body: InstallationIn, door: Door) -> JSONResponse:
     """A sensor speaks for a point from then on; the one before ends there."""
-    return door.post(lambda u: InstallationOut.model_validate(service.install(u, **body.model_dump())))
+    return door.post(lambda u: InstallationOut.model_validate(service.install_sensor(u, **body.model_dump())))
 
 
 @router.get("/calibrations")

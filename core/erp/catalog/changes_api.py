@@ -5,9 +5,9 @@ from typing import Annotated
 from fastapi import Header, Response
 from fastapi.responses import JSONResponse
 
-from core.erp.catalog import changing, service
+from core.erp.catalog import revisions, service
 from core.erp.catalog.change_shapes import PointChange, ProfileChange, ZoneChange
-from core.erp.catalog.items_api import shown
+from core.erp.catalog.items_api import version_answer
 from core.erp.catalog.model import Point, Zone
 from core.erp.catalog.shapes import PointOut, VersionOut, ZoneOut
 from core.erp.kernel.door import needs, routes
@@ -28,7 +28,7 @@ def one_zone(zone_id: Id, door: Door, response: Response) -> ZoneOut:
 
     def work(u: Unit) -> ZoneOut:
         zone = service.get(u, Zone, zone_id)
-        response.headers["ETag"] = changing.tag(zone)
+        response.headers["ETag"] = revisions.etag(zone)
         return ZoneOut.model_validate(zone)
 
     return door.read(work)
@@ -44,7 +44,7 @@ def change_zone(zone_id: Id, body: ZoneChange, door: Door, if_match: IfMatch = N
     """
     changes = body.model_dump(exclude_unset=True)
     return door.post(
-        lambda u: ZoneOut.model_validate(changing.change_zone(u, zone_id, changes, expected=if_match)),
+        lambda u: ZoneOut.model_validate(revisions.change_zone(u, zone_id, changes, expected=if_match)),
         status=200,
     )
 
@@ -56,7 +56,7 @@ def one_point(point_id: Id, door: Door, response: Response) -> PointOut:
 
     def work(u: Unit) -> PointOut:
         point = service.get(u, Point, point_id)
-        response.headers["ETag"] = changing.tag(point)
+        response.headers["ETag"] = revisions.etag(point)
         return PointOut.model_validate(point)
 
     return door.read(work)
@@ -71,7 +71,7 @@ def change_point(point_id: Id, body: PointChange, door: Door, if_match: IfMatch 
     """
     changes = body.model_dump(exclude_unset=True)
     return door.post(
-        lambda u: PointOut.model_validate(changing.change_point(u, point_id, changes, expected=if_match)),
+        lambda u: PointOut.model_validate(revisions.change_point(u, point_id, changes, expected=if_match)),
         status=200,
     )
 
@@ -87,7 +87,7 @@ def change_profile(profile_id: Id, body: ProfileChange, door: Door) -> JSONRespo
     limits = [limit.model_dump(exclude_unset=True) for limit in body.limits]
 
     def work(u: Unit) -> VersionOut:
-        version = changing.change_profile(u, profile_id, body.base, changes, limits, body.remove, from_at=body.from_at)
-        return shown(u, version)
+        version = revisions.change_profile(u, profile_id, body.base, changes, limits, body.remove, from_at=body.from_at)
+        return version_answer(u, version)
 
     return door.post(work, status=200)

@@ -91,7 +91,7 @@ def add_profile(body: ProfileIn, door: Door) -> JSONResponse:
     return door.post(lambda u: ProfileOut.model_validate(service.create_profile(u, body.code, body.name)))
 
 
-def shown(u: Unit, version: ProfileVersion) -> VersionOut:
+def version_answer(u: Unit, version: ProfileVersion) -> VersionOut:
     """A version with its limits."""
     out = VersionOut.model_validate(version)
     limits = service.limits_of(u, [version.id])[version.id]
@@ -107,7 +107,7 @@ def list_versions(profile_id: Id, door: Door) -> list[VersionOut]:
     def work(u: Unit) -> list[VersionOut]:
         service.get(u, StorageProfile, profile_id)
         ids = u.conn.execute(select(v.c.id).where(v.c.profile_id == profile_id).order_by(v.c.version)).scalars().all()
-        return [shown(u, u.session.get_one(ProfileVersion, version_id)) for version_id in ids]
+        return [version_answer(u, u.session.get_one(ProfileVersion, version_id)) for version_id in ids]
 
     return door.read(work)
 
@@ -120,6 +120,6 @@ def add_version(profile_id: Id, body: VersionIn, door: Door) -> JSONResponse:
     def work(u: Unit) -> VersionOut:
         options = body.model_dump(exclude={"limits", "allowed_gap"})
         limits = [ProfileLimit(**limit.model_dump()) for limit in body.limits]
-        return shown(u, service.add_version(u, profile_id, body.allowed_gap, limits, **options))
+        return version_answer(u, service.add_version(u, profile_id, body.allowed_gap, limits, **options))
 
     return door.post(work)

@@ -9,7 +9,7 @@ from core.erp.kernel.model import identity, moment, ref
 from core.erp.kernel.records.search import beginnings, bigrams
 
 
-def span(*, nullable: bool = False) -> timedelta | None:
+def interval_column(*, nullable: bool = False) -> timedelta | None:
     """A column for a length of time."""
     return Field(default=None, sa_column=Column(Interval, nullable=nullable))  # type: ignore[no-any-return]
 
@@ -149,7 +149,7 @@ class ProfileVersion(SQLModel, table=True):
     shortest_event: timedelta = Field(default=timedelta(0), sa_column=Column(Interval, nullable=False))
     probe_kind: str = "air"
     mkt_limit: float | None = None
-    mkt_window: timedelta | None = span(nullable=True)
+    mkt_window: timedelta | None = interval_column(nullable=True)
     activation_energy: float = 83.14472
     created_at: datetime = moment()
 
@@ -190,7 +190,7 @@ class Item(SQLModel, table=True):
     profile_id: int | None = ref(nullable=True)
     kind: str = "product"
     gtin: str | None = None
-    shelf_life: timedelta | None = span(nullable=True)
+    shelf_life: timedelta | None = interval_column(nullable=True)
 
 
 class ItemProfile(SQLModel, table=True):

@@ -88,7 +88,7 @@ def create_zone(u: Unit, site_id: int, address: str, name: str, **options: Any) 
     return _add(u, zone, "zone", "address")
 
 
-def nest(u: Unit, zone_id: int, parent_id: int, from_at: datetime, to_at: datetime | None = None) -> ZoneNesting:
+def nest_zone(u: Unit, zone_id: int, parent_id: int, from_at: datetime, to_at: datetime | None = None) -> ZoneNesting:
     """From `from_at` the zone stands in the parent. Raises Refused for a circle or for two parents at once."""
     get(u, Zone, zone_id)
     get(u, Zone, parent_id)
@@ -148,7 +148,9 @@ def create_sensor(u: Unit, serial: str, model: str = "") -> Sensor:
     return _add(u, Sensor(serial=serial, model=model), "sensor", "serial")
 
 
-def install(u: Unit, sensor_id: int, point_id: int, from_at: datetime, to_at: datetime | None = None) -> Installation:
+def install_sensor(
+    u: Unit, sensor_id: int, point_id: int, from_at: datetime, to_at: datetime | None = None
+) -> Installation:
     """The sensor speaks for the point from then on; the one before ends there. Exchanging a sensor resets nothing.
 
     Raises Refused if the sensor speaks for another point then.
@@ -197,7 +199,7 @@ def record_calibration(
         raise Invalid("the next calibration is due after this one")
     if done_at > u.now:
         raise Invalid(f"{done_at.isoformat()} has not happened yet")
-    as_found_ok = passed(as_found_ok, as_found_error, as_found_tolerance)
+    as_found_ok = calibration_passed(as_found_ok, as_found_error, as_found_tolerance)
     row = _add(
         u,
         Calibration(
@@ -212,7 +214,7 @@ def record_calibration(
         ),
         "calibration",
     )
-    since = done_at if as_found_ok else _last_good(u, sensor_id, done_at)
+    since = done_at if as_found_ok else _last_good_calibration(u, sensor_id, done_at)
     i, p = table(Installation), table(Point)
     zones = u.conn.execute(
         select(p.c.zone_id)
@@ -225,7 +227,7 @@ def record_calibration(
     return row
 
 
-def passed(said: bool | None, error: float, tolerance: float | None) -> bool:
+def calibration_passed(said: bool | None, error: float, tolerance: float | None) -> bool:
     """Whether a sensor was found good: its error, either way, within the tolerance; without a tolerance as it is said,
     else only if there was no error. Raises Invalid for a contradiction, or for a failure without an error.
     """
@@ -241,7 +243,7 @@ def passed(said: bool | None, error: float, tolerance: float | None) -> bool:
     return found
 
 
-def _last_good(u: Unit, sensor_id: int, before: datetime) -> datetime:
+def _last_good_calibration(u: Unit, sensor_id: int, before: datetime) -> datetime:
     """When the sensor was last found good before then, or else first installed."""
     c, i = table(Calibration), table(Installation)
     good = select(func.max(c.c.done_at)).where(c.c.sensor_id == sensor_id, c.c.as_found_ok, c.c.done_at < before)

@@ -136,7 +136,7 @@ class PointIn(Body):
 
     @model_validator(mode="after")
     def _can_be_reached(self) -> Self:
-        _reachable(self.unit, self.plausible_low, self.plausible_high)
+        _check_unit(self.unit, self.plausible_low, self.plausible_high)
         return self
 
 
@@ -254,11 +254,11 @@ class LimitShape(Body):
 
     @model_validator(mode="after")
     def _can_be_reached(self) -> Self:
-        _reachable(self.unit, self.threshold)
+        _check_unit(self.unit, self.threshold)
         return self
 
 
-def _reachable(unit: str, *values: float | None) -> None:
+def _check_unit(unit: str, *values: float | None) -> None:
     """Raises ValueError for a temperature that nothing has."""
     if convertible(unit, "Cel"):
         for value in values:

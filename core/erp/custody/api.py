@@ -32,7 +32,7 @@ from core.erp.kernel.unit import Unit
 router = routes(tags=["custody"], responses=PROBLEMS)
 
 
-class PutIn(Body):
+class LocationIn(Body):
     """From `at` (now, if left out) on the sublot was in the zone; null: not with us."""
 
     zone_id: Ref | None
@@ -68,7 +68,7 @@ class FactOut(Answer):
     copy_of_id: int | None
 
 
-class StayOut(Answer):
+class IntervalOut(Answer):
     """A sublot was in a zone (null: not with us) from-until."""
 
     sublot_id: int
@@ -79,10 +79,12 @@ class StayOut(Answer):
 
 @router.post("/sublots/{sublot_id}/custody", status_code=201, response_model=FactOut)
 @needs("custody.post")
-def put(sublot_id: Id, body: PutIn, door: Door) -> JSONResponse:
+def record_location(sublot_id: Id, body: LocationIn, door: Door) -> JSONResponse:
     """A fact, never refused; it may be learned late, and what the goods went through is judged again."""
     return door.post(
-        lambda u: FactOut.model_validate(service.put(u, sublot_id, body.zone_id, not_future(body.at, u), body.reason))
+        lambda u: FactOut.model_validate(
+            service.record_location(u, sublot_id, body.zone_id, not_future(body.at, u), body.reason)
+        )
     )
 
 
@@ -113,14 +115,14 @@ def list_facts(sublot_id: Id, door: Door, cursor: Cursor = None, limit: Limit = 
     return door.read(work)
 
 
-@router.get("/sublots/{sublot_id}/stays")
+@router.get("/sublots/{sublot_id}/custody-intervals")
 @needs("custody.read")
-def stays(sublot_id: Id, door: Door, known_at: Moment | None = None) -> list[StayOut]:
+def sublot_intervals(sublot_id: Id, door: Door, known_at: Moment | None = None) -> list[IntervalOut]:
     """Where the sublot was, from-until; as known now or at `known_at`."""
 
-    def work(u: Unit) -> list[StayOut]:
+    def work(u: Unit) -> list[IntervalOut]:
         spans = service.intervals(u, [sublot_id], known_at=known_at)[sublot_id]
-        return [StayOut(sublot_id=sublot_id, zone_id=z, from_at=a, to_at=b) for z, a, b in spans]
+        return [IntervalOut(sublot_id=sublot_id, zone_id=z, from_at=a, to_at=b) for z, a, b in spans]
 
     return door.read(work)
 
@@ -132,19 +134,19 @@ def retract(fact_id: Id, body: RetractIn, door: Door) -> JSONResponse:
     return door.post(lambda u: FactOut.model_validate(service.retract(u, fact_id, body.reason)))
 
 
-@router.get("/zones/{zone_id}/stays")
+@router.get("/zones/{zone_id}/custody-intervals")
 @needs("custody.read")
-def zone_stays(
+def zone_intervals(
     zone_id: Id,
     door: Door,
     start: Annotated[Moment | None, Query(description="now, if left out")] = None,
     stop: Moment | None = None,
-) -> list[StayOut]:
+) -> list[IntervalOut]:
     """Which sublots stood in the zone during a time."""
     since = start or now_utc()
     return door.read(
         lambda u: [
-            StayOut(sublot_id=sublot_id, zone_id=zone_id, from_at=a, to_at=b)
-            for sublot_id, a, b in service.standing_in(u.conn, zone_id, since, stop)
+            IntervalOut(sublot_id=sublot_id, zone_id=zone_id, from_at=a, to_at=b)
+            for sublot_id, a, b in service.intervals_in_zone(u.conn, zone_id, since, stop)
         ]
     )

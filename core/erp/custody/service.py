@@ -16,7 +16,7 @@ from core.erp.lots import service as lots
 from core.erp.lots.model import Sublot
 
 
-def put(u: Unit, sublot_id: int, zone_id: int | None, at: datetime, reason: str = "") -> CustodyFact:
+def record_location(u: Unit, sublot_id: int, zone_id: int | None, at: datetime, reason: str = "") -> CustodyFact:
     """A fact, never refused: from `at` on the sublot was in the zone (None: not with us). May be learned late.
 
     A fact from before a split holds for what was split off as well. The sublot's zone becomes that of its latest
@@ -35,7 +35,7 @@ def put(u: Unit, sublot_id: int, zone_id: int | None, at: datetime, reason: str 
     return fact
 
 
-_AROUND = text(
+_ENCLOSING_ZONES = text(
     "WITH RECURSIVE around(id) AS (SELECT z FROM unnest(CAST(:zones AS bigint[])) z "
     "UNION SELECT n.parent_id FROM zone_nesting n JOIN around a ON n.zone_id = a.id) SELECT id FROM around ORDER BY id"
 )
@@ -51,7 +51,7 @@ def lock_zones(u: Unit, sublot_ids: Sequence[int], zone_ids: Sequence[int] = ())
     before any sublot is locked.
     """
     been = {zone for spans in intervals(u, sublot_ids).values() for zone, _, _ in spans if zone is not None}
-    zones = list(u.conn.execute(_AROUND, {"zones": sorted(been | set(zone_ids))}).scalars())
+    zones = list(u.conn.execute(_ENCLOSING_ZONES, {"zones": sorted(been | set(zone_ids))}).scalars())
     if zones:
         u.conn.execute(_MAKE_ZONES, {"zones": zones})
         u.lock(_LOCK_ZONES, {"zones": zones})
@@ -81,7 +81,7 @@ def _append(
     u.session.add(fact)
     u.session.flush()
     after = intervals(u, [sublot_id])[sublot_id]
-    _place(u, sublot_id, after)
+    _update_sublot_zone(u, sublot_id, after)
     u.audit(
         "custody.retract" if retracts_id else "custody.put",
         "sublot",
@@ -97,7 +97,7 @@ def _append(
     return fact
 
 
-def _place(u: Unit, sublot_id: int, spans: Sequence[Interval]) -> None:
+def _update_sublot_zone(u: Unit, sublot_id: int, spans: Sequence[Interval]) -> None:
     """Writes where the sublot is now: the zone of its latest fact."""
     sublots = table(Sublot)
     u.conn.execute(update(sublots).where(sublots.c.id == sublot_id).values(zone_id=spans[-1][0] if spans else None))
@@ -168,7 +168,7 @@ def inherit_history(u: Unit, parent_id: int, child_id: int) -> None:
         ],
     )
     spans = intervals(u, [child_id])[child_id]
-    _place(u, child_id, spans)
+    _update_sublot_zone(u, child_id, spans)
     u.emit(CustodyChanged(child_id, tuple(sorted({z for z, _, _ in spans if z is not None})), keep[0].at))
 
 
@@ -197,7 +197,7 @@ def intervals(
     }
 
 
-def standing_in(
+def intervals_in_zone(
     conn: Connection, zone_id: int, start: datetime, stop: datetime | None
 ) -> list[tuple[int, datetime, datetime | None]]:
     """(sublot, from, to or None) of every stay in the zone that overlaps [start, stop), as known now; uncut."""
@@ -260,4 +260,4 @@ def transfer(u: Unit, sublot_id: int, zone_id: int, *, purpose: str | None = Non
         u.need("rescue")
         if not _within_band(u, sublot_id, zone):
             raise Refused(f"{zone.address} is not within the profile of sublot {sublot.code}", zone_id=zone_id)
-    return put(u, sublot_id, zone_id, u.now, reason or str(wanted))
+    return record_location(u, sublot_id, zone_id, u.now, reason or str(wanted))

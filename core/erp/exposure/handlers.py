@@ -20,7 +20,7 @@ from core.erp.exposure.times import micros, moment
 from core.erp.kernel.errors import Refused
 from core.erp.kernel.events import Events
 from core.erp.kernel.unit import Unit
-from core.erp.lots.events import SublotBorn
+from core.erp.lots.events import SublotCreated
 
 MOST_WAYS = 64
 """Different histories that one merger may have."""
@@ -30,10 +30,10 @@ def register(events: Events) -> None:
     """Says which events this module answers."""
     events.on(CustodyChanged, "exposure.rejudge", rejudge)
     events.on(JudgingChanged, "exposure.rejudge", judge_anew)
-    events.on(SublotBorn, "exposure.ways", keep_judgeable)
+    events.on(SublotCreated, "exposure.ways", keep_judgeable)
 
 
-def keep_judgeable(u: Unit, event: SublotBorn) -> None:
+def keep_judgeable(u: Unit, event: SublotCreated) -> None:
     """A merger is judged along every way its parts came. Raises Refused for one that came too many different ones:
     goods that are split, stand apart and are merged again and again double them each time.
     """

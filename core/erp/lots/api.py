@@ -65,7 +65,7 @@ def one_lot(lot_id: Id, door: Door) -> LotOut:
 
 
 def _shown(u: Unit, sublot: Sublot) -> SublotOut:
-    return queries.one(u, sublot.id)
+    return queries.sublot_by_id(u, sublot.id)
 
 
 @router.post("/lots/{lot_id}/receive", tags=["lots"], status_code=201, response_model=SublotOut)
@@ -93,7 +93,7 @@ def list_sublots(
 
     def work(u: Unit) -> Page[SublotOut]:
         rows, following = paginate(u, statement, table(Sublot).c.id, cursor, limit)
-        return Page(items=[queries.shown(row) for row in rows], next=following)
+        return Page(items=[queries.sublot_answer(row) for row in rows], next=following)
 
     return door.read(work)
 
@@ -109,7 +109,7 @@ def merge(body: MergeIn, door: Door) -> JSONResponse:
 @needs("stock.read")
 def one_sublot(sublot_id: Id, door: Door) -> SublotOut:
     """One sublot."""
-    return door.read(lambda u: queries.one(u, sublot_id))
+    return door.read(lambda u: queries.sublot_by_id(u, sublot_id))
 
 
 @router.get("/sublots/{sublot_id}/movable", tags=["sublots"])
@@ -161,7 +161,7 @@ def _decision(move: str, summary: str) -> None:
     """The route of one of QA's decisions on a sublot."""
 
     def decide(sublot_id: Id, body: ReasonIn, door: Door) -> JSONResponse:
-        return door.post(lambda u: _shown(u, service.decide(u, sublot_id, move, body.reason)), status=200)
+        return door.post(lambda u: _shown(u, service.change_status(u, sublot_id, move, body.reason)), status=200)
 
     decide.__doc__ = f"{summary} This moves no stock: what leaves does so by a posting for that purpose."
     decide.__name__ = f"{move}_sublot"

@@ -3,9 +3,9 @@
 from collections.abc import Iterable
 
 from core.erp.kernel.guarded import EVERY, Guarded
-from core.erp.lots.asking import FUNCTIONS
 from core.erp.lots.model import Genealogy, Hold, Lot, Reservation, Restriction, StockMove, StockTask, Sublot, ZoneJudged
-from core.erp.lots.rules import ACCOUNTS, TARGETS, Internal, Purpose
+from core.erp.lots.predicate_sql import FUNCTIONS
+from core.erp.lots.rules import ACCOUNTS, TARGETS, InternalPurpose, Purpose
 
 TABLES = (
     Guarded(Lot, kept=True, identity=("item_id", "number", "maker", "expiry"), changes=("expiry",)),
@@ -46,7 +46,7 @@ BEGIN
     IF NEW.source <> 'stock' THEN
         RETURN NEW;
     END IF;
-    IF NEW.purpose = '{Internal.REVERSAL}' THEN
+    IF NEW.purpose = '{InternalPurpose.REVERSAL}' THEN
         IF NEW.reverses_id IS NULL OR NOT EXISTS (SELECT FROM stock_move m WHERE m.id = NEW.reverses_id
                 AND m.sublot_id = NEW.sublot_id AND m.target = 'stock' AND m.source = NEW.target
                 AND m.amount = NEW.amount) THEN
@@ -243,7 +243,7 @@ DDL: tuple[str, ...] = (
     *FUNCTIONS,
     _LEDGER,
     "CREATE TRIGGER stock_move_guard BEFORE INSERT ON stock_move FOR EACH ROW EXECUTE FUNCTION lotwise_guard_move()",
-    _one_of("stock_move", "purpose", (*Purpose, *Internal)),
+    _one_of("stock_move", "purpose", (*Purpose, *InternalPurpose)),
     _one_of("stock_move", "source", ACCOUNTS),
     _one_of("stock_move", "target", ACCOUNTS),
     _SPLIT,

@@ -9,7 +9,7 @@ from core.erp.lots.rules import Obstacle
 
 
 @dataclass(frozen=True)
-class SublotBorn(Event):
+class SublotCreated(Event):
     """A sublot began: by receipt, output, split or merge. Custody writes or copies its history."""
 
     required: ClassVar[tuple[str, ...]] = ("custody.enter",)
@@ -24,7 +24,7 @@ class SublotBorn(Event):
 
 
 @dataclass(frozen=True)
-class ZonesConcerned(Event):
+class ZonesToLock(Event):
     """Sublots are about to be locked whose history is about to change: custody locks their zones first.
 
     The one order of locks is zones, sublots, work orders, shipments (design, rule 2).

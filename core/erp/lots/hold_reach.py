@@ -37,7 +37,7 @@ def lock_lots(u: Unit, lot_ids: Iterable[int]) -> None:
         raise NotFound(f"no such lot among {ids}")
 
 
-def there(u: Unit, wanted: Iterable[NewHold]) -> None:
+def require_sublots(u: Unit, wanted: Iterable[NewHold]) -> None:
     """Raises NotFound for a hold on a sublot that nobody knows."""
     ids = sorted({hold.sublot_id for hold in wanted if hold.sublot_id is not None})
     missing = list(u.conn.execute(_MISSING, {"ids": ids}).scalars()) if ids else []

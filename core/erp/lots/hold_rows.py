@@ -55,8 +55,8 @@ class PlacedHold:
     lift_reason: str | None
 
 
-_ROW = ", ".join(field.name for field in fields(PlacedHold))
-_GIVEN = {
+_ROW_COLUMNS = ", ".join(field.name for field in fields(PlacedHold))
+_INSERT_TYPES = {
     "lot_id": "bigint",
     "sublot_id": "bigint",
     "shipment_id": "bigint",
@@ -71,14 +71,14 @@ _GIVEN = {
     "lift_permit": "text",
 }
 # arrays, not a list of VALUES: hundreds of rows of parameters cost several times as much to parse as to insert
-_WRITE = text(
-    f"INSERT INTO hold ({', '.join(_GIVEN)}) SELECT * FROM unnest("  # noqa: S608 - our own columns
-    f"{', '.join(f'CAST(:{name} AS {kind}[])' for name, kind in _GIVEN.items())}) RETURNING {_ROW}"
+_INSERT = text(
+    f"INSERT INTO hold ({', '.join(_INSERT_TYPES)}) SELECT * FROM unnest("  # noqa: S608 - our own columns
+    f"{', '.join(f'CAST(:{name} AS {kind}[])' for name, kind in _INSERT_TYPES.items())}) RETURNING {_ROW_COLUMNS}"
 )
 _IDENTITY = ("lot_id", "sublot_id", "shipment_id", "kind", "reason", "excursion_id", "origin_hold_id", "since_at")
 
 
-def columns(u: Unit, hold: NewHold) -> dict[str, Any]:
+def hold_values(u: Unit, hold: NewHold) -> dict[str, Any]:
     """The row of a hold that nobody has inherited."""
     return {
         "lot_id": hold.lot_id,
@@ -100,15 +100,15 @@ def insert_holds(u: Unit, rows: Sequence[Mapping[str, Any]]) -> list[PlacedHold]
     """Writes the holds, no two of which are the same, and answers them in order."""
     if not rows:
         return []
-    made = u.conn.execute(_WRITE, {name: [row[name] for row in rows] for name in _GIVEN})
+    made = u.conn.execute(_INSERT, {name: [row[name] for row in rows] for name in _INSERT_TYPES})
     found = {tuple(getattr(row, name) for name in _IDENTITY): PlacedHold(*row) for row in made}
     return [found[tuple(row[name] for name in _IDENTITY)] for row in rows]
 
 
-Same = tuple[Any, ...]
+HoldKey = tuple[Any, ...]
 
 
-def same(hold: NewHold | PlacedHold) -> Same:
+def hold_key(hold: NewHold | PlacedHold) -> HoldKey:
     """What makes two open holds the same one: the same thing, held for the same excursion, or for the same kind,
     reason and cause's time.
     """
@@ -118,20 +118,20 @@ def same(hold: NewHold | PlacedHold) -> Same:
     return (*on, hold.kind, hold.reason, hold.since_at)
 
 
-def standing(u: Unit, wanted: Sequence[NewHold]) -> dict[Same, PlacedHold]:
+def open_direct_holds(u: Unit, wanted: Sequence[NewHold]) -> dict[HoldKey, PlacedHold]:
     """The open holds, none of them inherited, on what the wanted ones are on."""
-    found: dict[Same, PlacedHold] = {}
+    found: dict[HoldKey, PlacedHold] = {}
     for column in ("lot_id", "sublot_id", "shipment_id"):
         ids = sorted({value for hold in wanted if (value := getattr(hold, column)) is not None})
         if ids:
             rows = u.conn.execute(
                 text(
-                    f"SELECT {_ROW} FROM hold WHERE {column} = ANY(:ids) AND lifted_at IS NULL"  # noqa: S608 - our own columns
+                    f"SELECT {_ROW_COLUMNS} FROM hold WHERE {column} = ANY(:ids) AND lifted_at IS NULL"  # noqa: S608 - our own columns
                     " AND origin_hold_id IS NULL"
                 ),
                 {"ids": ids},
             )
-            found.update({same(hold): hold for hold in (PlacedHold(*row) for row in rows)})
+            found.update({hold_key(hold): hold for hold in (PlacedHold(*row) for row in rows)})
     return found
 
 
@@ -145,13 +145,15 @@ _RAISE = tuple(
 )
 
 
-def make_surer(u: Unit, holds: Mapping[Same, PlacedHold], wanted: Sequence[NewHold]) -> dict[Same, PlacedHold]:
+def upgrade_certainty(
+    u: Unit, holds: Mapping[HoldKey, PlacedHold], wanted: Sequence[NewHold]
+) -> dict[HoldKey, PlacedHold]:
     """The standing holds, each as sure as the surest that is wanted of it: proof upgrades, it does not add a second
     one. What was inherited from them grows with them.
     """
-    after: dict[Same, PlacedHold] = {}
+    after: dict[HoldKey, PlacedHold] = {}
     for hold in wanted:
-        key = same(hold)
+        key = hold_key(hold)
         if key in holds:
             stood = after.get(key, holds[key])
             after[key] = replace(stood, certainty=stronger(stood.certainty, hold.certainty))

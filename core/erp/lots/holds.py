@@ -17,7 +17,7 @@ from core.erp.kernel.tables import table
 from core.erp.kernel.unit import Unit
 from core.erp.lots import hold_rows as rows
 from core.erp.lots.events import HoldLifted, HoldPlaced
-from core.erp.lots.hold_reach import lock_lots, reach, sublots_of, there
+from core.erp.lots.hold_reach import lock_lots, reach, require_sublots, sublots_of
 from core.erp.lots.hold_rows import NewHold, PlacedHold
 from core.erp.lots.model import Hold, Reservation, StockTask, Sublot
 from core.erp.lots.predicate import lock_sublots
@@ -71,15 +71,15 @@ def place_holds(u: Unit, wanted: Sequence[NewHold]) -> list[PlacedHold]:
         return []
     u.session.flush()
     lock_lots(u, [h.lot_id for h in wanted if h.lot_id is not None])
-    there(u, wanted)
+    require_sublots(u, wanted)
     reached = reach(u, wanted)
     direct, fresh = _insert_direct(u, wanted)
     inherited = _insert_inherited(u, wanted, direct, reached)
-    _take_effect(u, [*fresh, *inherited], sublots_of(u, fresh))
+    _apply_effects(u, [*fresh, *inherited], sublots_of(u, fresh))
     return [*direct, *inherited]
 
 
-def _take_effect(u: Unit, placed: Sequence[PlacedHold], of_lots: Iterable[int] = ()) -> None:
+def _apply_effects(u: Unit, placed: Sequence[PlacedHold], of_lots: Iterable[int] = ()) -> None:
     """What follows from holds just written, on sublots and on lots whose sublots are given: reservations wait, it is
     written down and told, and what else stands on the goods is stopped.
     """
@@ -87,22 +87,22 @@ def _take_effect(u: Unit, placed: Sequence[PlacedHold], of_lots: Iterable[int] =
         return
     sublots = tuple(sorted({*of_lots, *(hold.sublot_id for hold in placed if hold.sublot_id is not None)}))
     shipments = tuple(sorted({hold.shipment_id for hold in placed if hold.shipment_id is not None}))
-    suspend(u, sublots)
+    suspend_reservations(u, sublots)
     for hold in placed:
-        _announce(u, hold)
+        _record_placed(u, hold)
     u.emit(HoldPlaced(tuple(hold.id for hold in placed), sublots, shipments))
 
 
 def _insert_direct(u: Unit, wanted: Sequence[NewHold]) -> tuple[list[PlacedHold], list[PlacedHold]]:
     """(one hold for each asked for, in order; those of them that are new)."""
-    stood = rows.standing(u, wanted)
-    new: dict[rows.Same, NewHold] = {}
+    stood = rows.open_direct_holds(u, wanted)
+    new: dict[rows.HoldKey, NewHold] = {}
     for hold in wanted:
-        if rows.same(hold) not in stood:
-            new.setdefault(rows.same(hold), hold)
-    fresh = rows.insert_holds(u, [rows.columns(u, hold) for hold in new.values()])
-    by_key = {**rows.make_surer(u, stood, wanted), **dict(zip(new, fresh, strict=True))}
-    return [by_key[rows.same(hold)] for hold in wanted], fresh
+        if rows.hold_key(hold) not in stood:
+            new.setdefault(rows.hold_key(hold), hold)
+    fresh = rows.insert_holds(u, [rows.hold_values(u, hold) for hold in new.values()])
+    by_key = {**rows.upgrade_certainty(u, stood, wanted), **dict(zip(new, fresh, strict=True))}
+    return [by_key[rows.hold_key(hold)] for hold in wanted], fresh
 
 
 def upgrade_hold(u: Unit, hold_id: int, certainty: str) -> None:
@@ -134,7 +134,7 @@ def _insert_inherited(
         have.add((origin, sublot_id))
         made.append(
             {
-                **rows.columns(u, wanted[index]),
+                **rows.hold_values(u, wanted[index]),
                 "lot_id": None,
                 "sublot_id": sublot_id,
                 "excursion_id": None,
@@ -185,11 +185,11 @@ def inherit_holds(u: Unit, parent_id: int, child_id: int) -> list[PlacedHold]:
                 }
             )
     placed = rows.insert_holds(u, made)
-    _take_effect(u, placed)
+    _apply_effects(u, placed)
     return placed
 
 
-def suspend(u: Unit, sublot_ids: Sequence[int]) -> None:
+def suspend_reservations(u: Unit, sublot_ids: Sequence[int]) -> None:
     """Open reservations wait: active ones are proposed for re-allocation, picked goods go back to their place."""
     r = table(Reservation)
     hit = u.lock(
@@ -220,7 +220,7 @@ def suspend(u: Unit, sublot_ids: Sequence[int]) -> None:
         u.outbox(f"stock.{task['kind']}", task["reservation_id"], task)
 
 
-def _announce(u: Unit, hold: PlacedHold) -> None:
+def _record_placed(u: Unit, hold: PlacedHold) -> None:
     facts = {
         "hold_id": hold.id,
         "lot_id": hold.lot_id,

@@ -14,15 +14,15 @@ from core.erp.lots.events import FactBrokeRule
 from core.erp.lots.model import Reservation, StockMove, StockTask, Sublot
 from core.erp.lots.predicate import (
     amount_of,
+    format_amount,
     get_sublot,
     lock_sublots,
     movable,
     on_hand,
     require_movable,
     reserved,
-    said,
 )
-from core.erp.lots.rules import ACCOUNTS, RESERVED, TARGETS, Internal, Obstacle, ObstacleKind, Purpose
+from core.erp.lots.rules import ACCOUNTS, RESERVABLE, TARGETS, InternalPurpose, Obstacle, ObstacleKind, Purpose
 from core.erp.lots.workflow import RESERVATION
 
 
@@ -98,7 +98,7 @@ def _check_target(purpose: str, target: str) -> None:
         raise Invalid(f"stock does not go to {target} for {purpose}")
 
 
-def _posted(u: Unit, key: str | None, same: Mapping[str, Any]) -> StockMove | None:
+def _already_posted(u: Unit, key: str | None, same: Mapping[str, Any]) -> StockMove | None:
     """The move already posted under the key. Raises Conflict if it was another one."""
     if key is None:
         return None
@@ -134,10 +134,10 @@ def move(
     same = {"sublot_id": sublot_id, "amount": amount, "target": target_account, "purpose": str(purpose)}
     if key is not None:
         get_sublot(u, sublot_id, lock=True)  # two with the same key wait for each other here
-    if (done := _posted(u, key, same)) is not None:
+    if (done := _already_posted(u, key, same)) is not None:
         return done
     sublot = require_movable(u, sublot_id, purpose, amount, context=context)
-    if purpose in RESERVED:
+    if purpose in RESERVABLE:
         _require_free(u, sublot, amount, reference)
     return post(
         u, sublot_id, "stock", target_account, amount, purpose=purpose, reference=reference, key=key, reason=reason
@@ -173,7 +173,7 @@ def post_fact(
         raise Invalid(f"{at.isoformat()} has not happened yet")
     get_sublot(u, sublot_id, lock=True)
     same = {"sublot_id": sublot_id, "amount": amount, "target": target_account, "purpose": str(purpose)}
-    if (done := _posted(u, key, same)) is not None:
+    if (done := _already_posted(u, key, same)) is not None:
         return done
     against = movable(u, sublot_id, purpose, context=context, at=at, amount=amount)
     # after a restore facts are posted again: that QA has not signed yet is no breach of theirs
@@ -186,7 +186,7 @@ def post_fact(
             "adjustment",
             "stock",
             amount - have,
-            purpose=Internal.ADJUSTMENT,
+            purpose=InternalPurpose.ADJUSTMENT,
             reference=reference,
             at=at,
             fact=True,
@@ -206,15 +206,15 @@ def post_fact(
         key=key,
     )
     if against:
-        _broke(u, done, against)
+        _report_broken_rule(u, done, against)
     return done
 
 
-def _broke(u: Unit, fact: StockMove, against: list[Obstacle]) -> None:
+def _report_broken_rule(u: Unit, fact: StockMove, against: list[Obstacle]) -> None:
     u.emit(FactBrokeRule(fact.sublot_id, fact.id, fact.purpose, fact.reference, fact.at, tuple(against)))
 
 
-def found(u: Unit, sublot_id: int, amount: Decimal, *, at: datetime, reason: str) -> StockMove:
+def post_found(u: Unit, sublot_id: int, amount: Decimal, *, at: datetime, reason: str) -> StockMove:
     """Stock that was found (a fact). It comes back under the sublot's status and holds."""
     u.need("fact.post")
     if not reason.strip():
@@ -228,14 +228,14 @@ def found(u: Unit, sublot_id: int, amount: Decimal, *, at: datetime, reason: str
         "adjustment",
         "stock",
         amount_of(amount),
-        purpose=Internal.ADJUSTMENT,
+        purpose=InternalPurpose.ADJUSTMENT,
         at=at,
         fact=True,
         reason=reason,
     )
 
 
-def lost(u: Unit, sublot_id: int, amount: Decimal, *, at: datetime, reason: str) -> StockMove:
+def post_lost(u: Unit, sublot_id: int, amount: Decimal, *, at: datetime, reason: str) -> StockMove:
     """Stock that is not there (a fact). Raises Refused if the ledger has less."""
     u.need("fact.post")
     if not reason.strip():
@@ -245,9 +245,11 @@ def lost(u: Unit, sublot_id: int, amount: Decimal, *, at: datetime, reason: str)
     sublot = get_sublot(u, sublot_id, lock=True)
     amount, have = amount_of(amount), on_hand(u, sublot_id)
     if have < amount:
-        raise Refused(f"sublot {sublot.code} has {said(have)} on hand: {said(amount)} cannot be missing")
+        raise Refused(
+            f"sublot {sublot.code} has {format_amount(have)} on hand: {format_amount(amount)} cannot be missing"
+        )
     return post(
-        u, sublot_id, "stock", "adjustment", amount, purpose=Internal.ADJUSTMENT, at=at, fact=True, reason=reason
+        u, sublot_id, "stock", "adjustment", amount, purpose=InternalPurpose.ADJUSTMENT, at=at, fact=True, reason=reason
     )
 
 
@@ -262,7 +264,7 @@ def reverse(u: Unit, move_id: int, *, reason: str) -> StockMove:
     moves = table(StockMove)
     if u.conn.execute(select(moves.c.id).where(moves.c.reverses_id == move_id)).first() is not None:
         raise Refused(f"move {move_id} is reversed already", move_id=move_id)
-    if first.reverses_id is not None or first.purpose in {Internal.SPLIT, Internal.MERGE}:
+    if first.reverses_id is not None or first.purpose in {InternalPurpose.SPLIT, InternalPurpose.MERGE}:
         raise Refused(f"a {first.purpose} is not reversed: post the opposite move", move_id=move_id)
     if first.target == "stock" and on_hand(u, first.sublot_id) < first.amount:
         raise Refused(f"sublot {sublot.code} has less than move {move_id} brought", move_id=move_id)
@@ -272,7 +274,7 @@ def reverse(u: Unit, move_id: int, *, reason: str) -> StockMove:
         first.target,
         first.source,
         first.amount,
-        purpose=Internal.REVERSAL,
+        purpose=InternalPurpose.REVERSAL,
         reference=first.reference,
         fact=True,
         reason=reason,
@@ -302,12 +304,12 @@ def reserve(
 
 def _require_free(u: Unit, sublot: Sublot, amount: Decimal, reference: str | None = None) -> None:
     """Raises Refused where so much is not on hand beside what is kept for others than the reference."""
-    free = on_hand(u, sublot.id) - reserved(u, sublot.id, but=reference)
+    free = on_hand(u, sublot.id) - reserved(u, sublot.id, except_reference=reference)
     if free < amount:
         raise Refused(
-            f"sublot {sublot.code} has {said(free)} free, {said(amount)} wanted",
+            f"sublot {sublot.code} has {format_amount(free)} free, {format_amount(amount)} wanted",
             sublot_id=sublot.id,
-            obstacles=[{"kind": ObstacleKind.INSUFFICIENT, "detail": f"{said(free)} free", "hold_id": None}],
+            obstacles=[{"kind": ObstacleKind.INSUFFICIENT, "detail": f"{format_amount(free)} free", "hold_id": None}],
         )
 
 
@@ -320,7 +322,7 @@ def _reservation(u: Unit, reservation_id: int) -> Reservation:
     return u.get_one(Reservation, reservation_id, lock=True)
 
 
-def _ready(u: Unit, reservation: Reservation, name: str, context: Mapping[str, Any] | None) -> None:
+def _require_takeable(u: Unit, reservation: Reservation, name: str, context: Mapping[str, Any] | None) -> None:
     """Raises what stands against taking the reserved goods now; a hold says more than the state it left behind."""
     if reservation.state in {"consumed", "cancelled"}:
         raise IllegalMove(f"the reservation is {reservation.state} already", state=reservation.state)
@@ -329,7 +331,7 @@ def _ready(u: Unit, reservation: Reservation, name: str, context: Mapping[str, A
         raise IllegalMove(f"a {reservation.state} reservation cannot be taken", state=reservation.state)
 
 
-def _set(u: Unit, reservation: Reservation, name: str) -> None:
+def _apply_move(u: Unit, reservation: Reservation, name: str) -> None:
     move = RESERVATION.moves[name]
     if reservation.state not in move.sources:
         raise IllegalMove(f"a {reservation.state} reservation cannot become {move.target}", state=reservation.state)
@@ -348,8 +350,8 @@ def _set(u: Unit, reservation: Reservation, name: str) -> None:
 def pick(u: Unit, reservation_id: int, *, context: Mapping[str, Any] | None = None) -> Reservation:
     """Takes reserved goods to hand: an intention, so refused for whatever stands against them now."""
     reservation = _reservation(u, reservation_id)
-    _ready(u, reservation, "pick", context)
-    _set(u, reservation, "pick")
+    _require_takeable(u, reservation, "pick", context)
+    _apply_move(u, reservation, "pick")
     return reservation
 
 
@@ -375,7 +377,7 @@ def consume(
             key=key,
             context=context,
         )
-    _ready(u, reservation, "consume", context)
+    _require_takeable(u, reservation, "consume", context)
     posted = move(
         u,
         reservation.sublot_id,
@@ -386,20 +388,20 @@ def consume(
         key=key,
         context=context,
     )
-    _set(u, reservation, "consume")
+    _apply_move(u, reservation, "consume")
     return posted
 
 
-def cancel(u: Unit, reservation_id: int, *, reason: str = "") -> Reservation:
+def cancel_reservation(u: Unit, reservation_id: int, *, reason: str = "") -> Reservation:
     """Gives reserved goods free."""
     reservation = _reservation(u, reservation_id)
-    _set(u, reservation, "cancel")
+    _apply_move(u, reservation, "cancel")
     if reason:
         u.audit("reservation.reason", "reservation", reservation_id, reason=reason)
     return reservation
 
 
-def give_up(u: Unit, reservation_id: int, *, reason: str) -> Reservation:
+def abandon_reservation(u: Unit, reservation_id: int, *, reason: str) -> Reservation:
     """Gives reserved goods free for good: nothing is left to re-allocate, and what was picked is to be put back."""
     reservation = _reservation(u, reservation_id)
     picked = reservation.state == "picked"
@@ -420,15 +422,15 @@ def give_up(u: Unit, reservation_id: int, *, reason: str) -> Reservation:
         }
         u.conn.execute(insert(tasks), task)
         u.outbox("stock.put_back", reservation_id, task)
-    return cancel(u, reservation_id, reason=reason)
+    return cancel_reservation(u, reservation_id, reason=reason)
 
 
-def resume(u: Unit, reservation_id: int) -> Reservation:
+def resume_reservation(u: Unit, reservation_id: int) -> Reservation:
     """A suspended reservation is active again, if its goods may be taken again and are still free."""
     reservation = _reservation(u, reservation_id)
-    _ready(u, reservation, "resume", None)
+    _require_takeable(u, reservation, "resume", None)
     _require_free(u, get_sublot(u, reservation.sublot_id), reservation.amount)
-    _set(u, reservation, "resume")
+    _apply_move(u, reservation, "resume")
     return reservation
 
 
@@ -447,18 +449,18 @@ def close_task(u: Unit, task_id: int) -> None:
 
 __all__ = [
     "ACCOUNTS",
-    "cancel",
+    "abandon_reservation",
+    "cancel_reservation",
     "close_task",
     "consume",
-    "found",
-    "give_up",
-    "lost",
     "move",
     "pick",
     "post",
     "post_fact",
+    "post_found",
+    "post_lost",
     "reserve",
     "reserved",
-    "resume",
+    "resume_reservation",
     "reverse",
 ]

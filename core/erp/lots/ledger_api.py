@@ -99,7 +99,7 @@ def fact(sublot_id: Id, body: FactIn, door: Door) -> JSONResponse:
 def found(sublot_id: Id, body: CountIn, door: Door) -> JSONResponse:
     """More is there than on record."""
     return door.post(
-        lambda u: MoveOut.model_validate(service.found(u, sublot_id, body.amount, at=body.at, reason=body.reason))
+        lambda u: MoveOut.model_validate(service.post_found(u, sublot_id, body.amount, at=body.at, reason=body.reason))
     )
 
 
@@ -108,7 +108,7 @@ def found(sublot_id: Id, body: CountIn, door: Door) -> JSONResponse:
 def lost(sublot_id: Id, body: CountIn, door: Door) -> JSONResponse:
     """Less is there than on record."""
     return door.post(
-        lambda u: MoveOut.model_validate(service.lost(u, sublot_id, body.amount, at=body.at, reason=body.reason))
+        lambda u: MoveOut.model_validate(service.post_lost(u, sublot_id, body.amount, at=body.at, reason=body.reason))
     )
 
 
@@ -177,7 +177,8 @@ def consume(reservation_id: Id, door: Door, context: Context | None = None) -> J
 def cancel(reservation_id: Id, body: ReasonIn, door: Door) -> JSONResponse:
     """Gives reserved goods free."""
     return door.post(
-        lambda u: ReservationOut.model_validate(service.cancel(u, reservation_id, reason=body.reason)), status=200
+        lambda u: ReservationOut.model_validate(service.cancel_reservation(u, reservation_id, reason=body.reason)),
+        status=200,
     )
 
 
@@ -185,7 +186,7 @@ def cancel(reservation_id: Id, body: ReasonIn, door: Door) -> JSONResponse:
 @needs("stock.pick")
 def resume(reservation_id: Id, door: Door) -> JSONResponse:
     """A suspended reservation is active again, if its goods may be taken."""
-    return door.post(lambda u: ReservationOut.model_validate(service.resume(u, reservation_id)), status=200)
+    return door.post(lambda u: ReservationOut.model_validate(service.resume_reservation(u, reservation_id)), status=200)
 
 
 @router.get("/stock-tasks")

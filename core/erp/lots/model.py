@@ -11,12 +11,12 @@ from sqlmodel import Field, SQLModel
 from core.erp.kernel.model import identity, moment, ref
 
 
-def quantity() -> Any:
+def amount_column() -> Any:
     """A column for an amount: 18 digits, 6 of them decimals."""
     return Field(sa_column=Column(Numeric(18, 6), nullable=False))
 
 
-def some(column: str = "amount") -> CheckConstraint:
+def positive(column: str = "amount") -> CheckConstraint:
     """A quantity is more than nothing; PostgreSQL's NaN is more than any number and has to be named."""
     return CheckConstraint(f"{column} > 0 AND {column} <> 'NaN'")
 
@@ -127,7 +127,7 @@ class Genealogy(SQLModel, table=True):
     __table_args__ = (
         UniqueConstraint("parent_id", "child_id", "transformation"),
         CheckConstraint("parent_id <> child_id"),
-        some(),
+        positive(),
         Index("genealogy_child", "child_id"),
     )
 
@@ -136,7 +136,7 @@ class Genealogy(SQLModel, table=True):
     child_id: int = ref()
     transformation: str
     """split:ID, merge:ID or work_order:ID."""
-    amount: Decimal = quantity()
+    amount: Decimal = amount_column()
     at: datetime = moment()
 
 
@@ -149,7 +149,7 @@ class StockMove(SQLModel, table=True):
 
     __tablename__ = "stock_move"
     __table_args__ = (
-        some(),
+        positive(),
         CheckConstraint("source <> target"),
         Index("stock_move_sublot", "sublot_id"),
         Index("stock_move_split_of", "reference", postgresql_where="purpose IN ('split', 'merge')"),
@@ -159,7 +159,7 @@ class StockMove(SQLModel, table=True):
     sublot_id: int = ref()
     source: str
     target: str
-    amount: Decimal = quantity()
+    amount: Decimal = amount_column()
     at: datetime = moment()
     posted_at: datetime = moment()
     actor: str
@@ -178,7 +178,7 @@ class Reservation(SQLModel, table=True):
 
     __tablename__ = "reservation"
     __table_args__ = (
-        some(),
+        positive(),
         CheckConstraint("state IN ('active', 'picked', 'suspended', 'consumed', 'cancelled')"),
         Index("reservation_sublot", "sublot_id"),
         Index("reservation_reference", "reference"),
@@ -186,7 +186,7 @@ class Reservation(SQLModel, table=True):
 
     id: int = identity()
     sublot_id: int = ref()
-    amount: Decimal = quantity()
+    amount: Decimal = amount_column()
     purpose: str
     reference: str
     """work_order:ID or shipment:ID."""
@@ -208,7 +208,7 @@ class StockTask(SQLModel, table=True):
     reservation_id: int = ref(index=True)
     sublot_id: int = ref()
     reference: str
-    amount: Decimal = quantity()
+    amount: Decimal = amount_column()
     created_at: datetime = moment()
     done_at: datetime | None = moment(nullable=True)
     done_by: str | None = None

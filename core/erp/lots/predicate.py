@@ -32,7 +32,7 @@ def amount_of(value: object) -> Decimal:
     return amount
 
 
-def said(amount: Decimal) -> str:
+def format_amount(amount: Decimal) -> str:
     """An amount as people write it: no exponent, no trailing zeros."""
     return format(amount.normalize(), "f")
 
@@ -72,7 +72,7 @@ def on_hand(u: Unit, sublot_id: int) -> Decimal:
     return Decimal(u.conn.execute(select(func.lotwise_on_hand(sublot_id))).scalar_one())
 
 
-def on_hands(u: Unit, sublot_ids: Sequence[int]) -> dict[int, Decimal]:
+def on_hand_by_sublot(u: Unit, sublot_ids: Sequence[int]) -> dict[int, Decimal]:
     """On hand of many sublots; those without moves have none."""
     moves = table(StockMove)
     u.session.flush()
@@ -87,7 +87,7 @@ def on_hands(u: Unit, sublot_ids: Sequence[int]) -> dict[int, Decimal]:
     return {sublot_id: found.get(sublot_id, Decimal(0)) for sublot_id in sublot_ids}
 
 
-def reserved(u: Unit, sublot_id: int, *, but: str | None = None) -> Decimal:
+def reserved(u: Unit, sublot_id: int, *, except_reference: str | None = None) -> Decimal:
     """What open reservations keep of a sublot, for others than the reference `but`.
 
     Suspended ones keep nothing: they are to be re-allocated.
@@ -95,7 +95,7 @@ def reserved(u: Unit, sublot_id: int, *, but: str | None = None) -> Decimal:
     r = table(Reservation)
     u.session.flush()
     open_ones = select(r.c.amount).where(r.c.sublot_id == sublot_id, r.c.state.in_(("active", "picked")))
-    rows = u.conn.execute(open_ones if but is None else open_ones.where(r.c.reference != but))
+    rows = u.conn.execute(open_ones if except_reference is None else open_ones.where(r.c.reference != except_reference))
     return sum(rows.scalars(), Decimal(0))
 
 
@@ -148,7 +148,9 @@ def movable(
     if amount is not None:
         have = on_hand(u, sublot_id)
         if have < amount:
-            against.append(Obstacle(ObstacleKind.INSUFFICIENT, f"{said(have)} on hand, {said(amount)} wanted"))
+            against.append(
+                Obstacle(ObstacleKind.INSUFFICIENT, f"{format_amount(have)} on hand, {format_amount(amount)} wanted")
+            )
     return against
 
 

@@ -51,17 +51,17 @@ def filtered(
     return statement
 
 
-def shown(row: Any) -> SublotOut:
+def sublot_answer(row: Any) -> SublotOut:
     """A row of `sublots` as it is answered."""
     fields = dict(row._mapping)  # noqa: SLF001 - SQLAlchemy's public way to a row's dict
     fields["hold_ids"] = sorted(fields["hold_ids"])
     return SublotOut.model_validate({**fields, "held": bool(fields["hold_ids"])})
 
 
-def one(u: Unit, sublot_id: int) -> SublotOut:
+def sublot_by_id(u: Unit, sublot_id: int) -> SublotOut:
     """One sublot. Raises NotFound."""
     u.session.flush()
     row = u.conn.execute(sublots().where(_S.c.id == sublot_id)).one_or_none()
     if row is None:
         raise NotFound(f"no sublot {sublot_id}", sublot_id=sublot_id)
-    return shown(row)
+    return sublot_answer(row)

@@ -26,7 +26,7 @@ class Purpose(StrEnum):
     DESTRUCTION = "destruction"
 
 
-class Internal(StrEnum):
+class InternalPurpose(StrEnum):
     """Why else the ledger moves: births, splits, merges and corrections. Each is bound to its own accounts."""
 
     RECEIPT = "receipt"
@@ -87,7 +87,7 @@ POLICY: dict[Purpose, Policy] = {
     ),
 }
 
-RESERVED = frozenset({Purpose.SALE, Purpose.USE})
+RESERVABLE = frozenset({Purpose.SALE, Purpose.USE})
 """What goods are reserved for. QA's samples and what is destroyed or sent back are taken whoever waits for it."""
 
 ACCOUNTS = ("stock", "supplier", "production", "customer", "scrap", "sample", "split", "adjustment")
@@ -99,9 +99,9 @@ TARGETS: dict[str, frozenset[str]] = {
     Purpose.SAMPLING: frozenset({"sample"}),
     Purpose.SUPPLIER_RETURN: frozenset({"supplier"}),
     Purpose.DESTRUCTION: frozenset({"scrap"}),
-    Internal.SPLIT: frozenset({"split"}),
-    Internal.MERGE: frozenset({"split"}),
-    Internal.ADJUSTMENT: frozenset({"adjustment"}),
+    InternalPurpose.SPLIT: frozenset({"split"}),
+    InternalPurpose.MERGE: frozenset({"split"}),
+    InternalPurpose.ADJUSTMENT: frozenset({"adjustment"}),
 }
 """To which accounts stock may leave, by purpose. Zone to zone (rescue, quarantine transfer) moves no stock."""
 
@@ -118,7 +118,7 @@ def stronger(one: str | None, other: str | None) -> str | None:
     return max(known, key=CERTAINTIES.index) if known else None
 
 
-LONGEST_LIFE = 36500
+MAX_REMAINING_LIFE_DAYS = 36500
 """Days: a hundred years."""
 
 CONTEXTUAL = ("market", "customer")
@@ -160,7 +160,12 @@ def restriction_fault(kind: str, value: Mapping[str, Any]) -> str | None:
         )
     if kind == "remaining_life":
         days = value.get("days")
-        fits = keys == {"days"} and isinstance(days, int) and not isinstance(days, bool) and 0 < days <= LONGEST_LIFE
+        fits = (
+            keys == {"days"}
+            and isinstance(days, int)
+            and not isinstance(days, bool)
+            and 0 < days <= MAX_REMAINING_LIFE_DAYS
+        )
         return None if fits else 'a remaining_life restriction says {"days": 90}'
     return f"unknown kind of restriction {kind!r}"
 

@@ -1,22 +1,21 @@
 """The verbs of lots, in one place for the modules above. They take a Unit and never commit."""
 
-from core.erp.lots.births import arrive, create_lot, link, merge, receive, split
-from core.erp.lots.deciding import decide
+from core.erp.lots.creation import arrive, create_lot, link, merge, receive, split
 from core.erp.lots.hold_rows import NewHold
 from core.erp.lots.holds import inherit_holds, lift_hold, open_holds, place_hold, place_holds, upgrade_hold
 from core.erp.lots.ledger import (
-    cancel,
+    abandon_reservation,
+    cancel_reservation,
     close_task,
     consume,
-    found,
-    give_up,
-    lost,
     move,
     pick,
     post_fact,
+    post_found,
+    post_lost,
     reserve,
     reserved,
-    resume,
+    resume_reservation,
     reverse,
 )
 from core.erp.lots.predicate import (
@@ -27,12 +26,13 @@ from core.erp.lots.predicate import (
     movable,
     obstacles,
     on_hand,
-    on_hands,
+    on_hand_by_sublot,
     refusal,
     require_movable,
 )
 from core.erp.lots.restrictions import lift_restriction, restrict
 from core.erp.lots.rules import Obstacle, ObstacleKind, Purpose, balanced
+from core.erp.lots.status import change_status
 from core.erp.lots.workflow import SUBLOT
 
 __all__ = [
@@ -41,42 +41,42 @@ __all__ = [
     "Obstacle",
     "ObstacleKind",
     "Purpose",
+    "abandon_reservation",
     "amount_of",
     "arrive",
     "balanced",
-    "cancel",
+    "cancel_reservation",
+    "change_status",
     "close_task",
     "consume",
     "create_lot",
-    "decide",
-    "found",
     "get_lot",
     "get_sublot",
-    "give_up",
     "inherit_holds",
     "lift_hold",
     "lift_restriction",
     "link",
     "lock_sublots",
-    "lost",
     "merge",
     "movable",
     "move",
     "obstacles",
     "on_hand",
-    "on_hands",
+    "on_hand_by_sublot",
     "open_holds",
     "pick",
     "place_hold",
     "place_holds",
     "post_fact",
+    "post_found",
+    "post_lost",
     "receive",
     "refusal",
     "require_movable",
     "reserve",
     "reserved",
     "restrict",
-    "resume",
+    "resume_reservation",
     "reverse",
     "split",
     "upgrade_hold",

@@ -18,7 +18,6 @@ from core.erp.production.shapes import (
     BomIn,
     BomLineOut,
     BomOut,
-    BornOut,
     CentreIn,
     CentreOut,
     MoveIn,
@@ -32,6 +31,7 @@ from core.erp.production.shapes import (
     ScrapIn,
     StartIn,
     StateIn,
+    SublotCreatedOut,
     UsedUpIn,
 )
 from core.erp.production.views import ORDERS, detail
@@ -70,7 +70,9 @@ def set_state(code: str, body: StateIn, door: Door) -> JSONResponse:
     """A machine went up or down. Dispatch lists are remade in the same transaction."""
 
     def work(u: Unit) -> CentreOut:
-        return CentreOut.model_validate(service.set_state(u, code, up=body.up, reason=body.reason, at=body.at))
+        return CentreOut.model_validate(
+            service.report_centre_state(u, code, up=body.up, reason=body.reason, at=body.at)
+        )
 
     return door.post(work, status=200)
 
@@ -160,7 +162,7 @@ def one_order(order_id: Id, door: Door) -> OrderDetail:
     return door.read(lambda u: detail(u, order_id))
 
 
-def _after(door: DoorKeeper, order_id: int, change: Callable[[Unit], object], status: int = 200) -> JSONResponse:
+def _post_change(door: DoorKeeper, order_id: int, change: Callable[[Unit], object], status: int = 200) -> JSONResponse:
     def work(u: Unit) -> OrderDetail:
         change(u)
         return detail(u, order_id)
@@ -172,14 +174,14 @@ def _after(door: DoorKeeper, order_id: int, change: Callable[[Unit], object], st
 @needs("production.plan", "production.release", "production.report")
 def move(order_id: Id, body: MoveIn, door: Door) -> JSONResponse:
     """Makes a move of the order's life cycle; refused with what is lacking or held."""
-    return _after(door, order_id, lambda u: service.apply(u, order_id, body.move, reason=body.reason))
+    return _post_change(door, order_id, lambda u: service.move_order(u, order_id, body.move, reason=body.reason))
 
 
 @router.post("/work-orders/{order_id}/materials", status_code=201, response_model=OrderDetail)
 @needs("stock.reserve")
 def reserve(order_id: Id, body: ReserveIn, door: Door) -> JSONResponse:
     """Reserves an amount of a sublot for the order."""
-    return _after(door, order_id, lambda u: service.reserve(u, order_id, body.sublot_id, body.amount), 201)
+    return _post_change(door, order_id, lambda u: service.reserve(u, order_id, body.sublot_id, body.amount), 201)
 
 
 @router.post("/work-orders/{order_id}/used-up", status_code=201, response_model=OrderDetail)
@@ -188,47 +190,47 @@ def used_up(order_id: Id, body: UsedUpIn, door: Door) -> JSONResponse:
     """A fact: never refused; a breach opens a deviation and a hold."""
 
     def change(u: Unit) -> object:
-        return service.used_up(u, order_id, body.sublot_id, body.amount, at=body.at, reason=body.reason)
+        return service.report_used_up(u, order_id, body.sublot_id, body.amount, at=body.at, reason=body.reason)
 
-    return _after(door, order_id, change, 201)
+    return _post_change(door, order_id, change, 201)
 
 
 @router.post("/work-orders/{order_id}/materials/{material_id}/issue", response_model=OrderDetail)
 @needs("production.report", "stock.pick")
 def issue(order_id: Id, material_id: Id, door: Door) -> JSONResponse:
     """Brings reserved material to the line (picks it)."""
-    return _after(door, order_id, lambda u: service.issue(u, material_id, order_id=order_id))
+    return _post_change(door, order_id, lambda u: service.issue(u, material_id, order_id=order_id))
 
 
 @router.post("/work-orders/{order_id}/materials/{material_id}/consume", response_model=OrderDetail)
 @needs("production.report")
 def consume(order_id: Id, material_id: Id, door: Door) -> JSONResponse:
     """Uses reserved material up."""
-    return _after(door, order_id, lambda u: service.consume(u, material_id, order_id=order_id))
+    return _post_change(door, order_id, lambda u: service.consume(u, material_id, order_id=order_id))
 
 
-@router.post("/work-orders/{order_id}/materials/{material_id}/return", status_code=201, response_model=BornOut)
+@router.post("/work-orders/{order_id}/materials/{material_id}/return", status_code=201, response_model=SublotCreatedOut)
 @needs("production.report")
-def give_back(order_id: Id, material_id: Id, body: ReturnIn, door: Door) -> JSONResponse:
+def return_material(order_id: Id, material_id: Id, body: ReturnIn, door: Door) -> JSONResponse:
     """Material that came back from the line: a sublot of its own, in quarantine."""
 
-    def work(u: Unit) -> BornOut:
-        back = service.give_back(u, material_id, body.amount, body.zone_id, order_id=order_id)
-        return BornOut.model_validate(back)
+    def work(u: Unit) -> SublotCreatedOut:
+        back = service.return_material(u, material_id, body.amount, body.zone_id, order_id=order_id)
+        return SublotCreatedOut.model_validate(back)
 
     return door.post(work)
 
 
-@router.post("/work-orders/{order_id}/outputs", status_code=201, response_model=BornOut)
+@router.post("/work-orders/{order_id}/outputs", status_code=201, response_model=SublotCreatedOut)
 @needs("production.report")
 def output(order_id: Id, body: OutputIn, door: Door) -> JSONResponse:
     """A sublot is born of the order, in quarantine, linked to what it was made of."""
 
-    def work(u: Unit) -> BornOut:
+    def work(u: Unit) -> SublotCreatedOut:
         born = service.report_output(
             u, order_id, body.amount, body.zone_id, at=body.at, code=body.code, serial=body.serial
         )
-        return BornOut.model_validate(born)
+        return SublotCreatedOut.model_validate(born)
 
     return door.post(work)
 
@@ -237,7 +239,7 @@ def output(order_id: Id, body: OutputIn, door: Door) -> JSONResponse:
 @needs("production.report")
 def scrap(order_id: Id, body: ScrapIn, door: Door) -> JSONResponse:
     """Output that is no good, counted for the balance."""
-    return _after(door, order_id, lambda u: service.report_scrap(u, order_id, body.amount, body.reason))
+    return _post_change(door, order_id, lambda u: service.report_scrap(u, order_id, body.amount, body.reason))
 
 
 @router.post("/operations/{operation_id}/start", response_model=OrderDetail)

@@ -9,7 +9,7 @@ from sqlalchemy import text
 from core.erp.kernel.errors import Refused
 from core.erp.kernel.unit import Unit
 from core.erp.lots import service as lots
-from core.erp.production.rules import Balance, Need, lacking
+from core.erp.production.rules import Balance, Need, shortages
 
 _NEEDS = text("""
     SELECT l.id, i.code AS item, l.needed FROM work_order_line l JOIN item i ON i.id = l.item_id
@@ -26,7 +26,7 @@ _SECURED = frozenset({"active", "picked"})
 _WAITING = _SECURED | {"suspended"}
 
 
-def needs(u: Unit, order_id: int) -> list[Need]:
+def material_needs(u: Unit, order_id: int) -> list[Need]:
     """What the order needs, line by line."""
     return [Need(row.id, row.item, row.needed) for row in u.conn.execute(_NEEDS, {"order": order_id})]
 
@@ -37,7 +37,7 @@ def materials(u: Unit, order_id: int) -> list[Any]:
     return list(u.conn.execute(_MATERIAL, {"order": order_id}))
 
 
-def standing_against(u: Unit, taken: Sequence[Any]) -> list[str]:
+def material_obstacles(u: Unit, taken: Sequence[Any]) -> list[str]:
     """What stands against using these materials now; of what is used up already only a hold matters.
 
     (It stands in no zone and cannot expire any more.)
@@ -59,8 +59,8 @@ def require_material(u: Unit, order: Any) -> None:
     for row in taken:
         amount = row.amount if row.state in _SECURED else row.consumed - row.returned
         secured[row.line_id] = secured.get(row.line_id, Decimal(0)) + amount
-    short = lacking(needs(u, order.id), secured)
-    blocked = standing_against(u, taken)
+    short = shortages(material_needs(u, order.id), secured)
+    blocked = material_obstacles(u, taken)
     if short or blocked:
         raise Refused(
             f"work order {order.code} has not its material: {'; '.join(short + blocked)}",

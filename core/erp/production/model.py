@@ -8,15 +8,15 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlmodel import Field, SQLModel
 
 from core.erp.kernel.model import identity, moment, ref
-from core.erp.lots.model import quantity, some
+from core.erp.lots.model import amount_column, positive
 
 
-def no_amount() -> Decimal:
+def zero_amount() -> Decimal:
     """A column for an amount that begins at nothing."""
     return Field(default=Decimal(0), sa_column=Column(Numeric(18, 6), nullable=False))  # type: ignore[no-any-return]
 
 
-def ids() -> list[int]:
+def id_list() -> list[int]:
     """A column for several ids."""
     return Field(default_factory=list, sa_column=Column(ARRAY(BigInteger), nullable=False))  # type: ignore[no-any-return]
 
@@ -58,27 +58,27 @@ class Bom(SQLModel, table=True):
     __tablename__ = "bom"
     __table_args__ = (
         UniqueConstraint("item_id", "version"),
-        some("output_amount"),
+        positive("output_amount"),
         CheckConstraint("tolerance >= 0 AND tolerance < 1"),
     )
 
     id: int = identity()
     item_id: int = ref(index=True)
     version: int = 1
-    output_amount: Decimal = quantity()
-    tolerance: Decimal = no_amount()
+    output_amount: Decimal = amount_column()
+    tolerance: Decimal = zero_amount()
 
 
 class BomLine(SQLModel, table=True):
     """One material of a bill: `amount` of the item goes into the bill's `output_amount`."""
 
     __tablename__ = "bom_line"
-    __table_args__ = (UniqueConstraint("bom_id", "item_id"), some())
+    __table_args__ = (UniqueConstraint("bom_id", "item_id"), positive())
 
     id: int = identity()
     bom_id: int = ref(index=True)
     item_id: int = ref()
-    amount: Decimal = quantity()
+    amount: Decimal = amount_column()
 
 
 class RoutingStep(SQLModel, table=True):
@@ -92,7 +92,7 @@ class RoutingStep(SQLModel, table=True):
     number: int
     name: str
     work_centre_id: int = ref()
-    alternatives: list[int] = ids()
+    alternatives: list[int] = id_list()
     duration: timedelta = Field(default=timedelta(0), sa_column=Column(Interval, nullable=False))
 
 
@@ -105,7 +105,7 @@ class WorkOrder(SQLModel, table=True):
 
     __tablename__ = "work_order"
     __table_args__ = (
-        some(),
+        positive(),
         CheckConstraint(
             "state IN ('planned', 'material_ok', 'released', 'running', 'held', 'blocked', 'completed', 'reconciled',"
             " 'closed', 'cancelled')"
@@ -117,13 +117,13 @@ class WorkOrder(SQLModel, table=True):
     code: str = Field(unique=True)
     item_id: int = ref(index=True)
     bom_id: int = ref()
-    amount: Decimal = quantity()
+    amount: Decimal = amount_column()
     due_at: datetime = moment()
     priority: int = 100
     state: str = "planned"
     stopped_reason: str | None = None
     output_lot_id: int | None = ref(nullable=True)
-    scrap: Decimal = no_amount()
+    scrap: Decimal = zero_amount()
     created_at: datetime = moment()
     started_at: datetime | None = moment(nullable=True)
     completed_at: datetime | None = moment(nullable=True)
@@ -144,7 +144,7 @@ class WorkOrderOperation(SQLModel, table=True):
     number: int
     name: str
     work_centre_id: int = ref()
-    alternatives: list[int] = ids()
+    alternatives: list[int] = id_list()
     duration: timedelta = Field(default=timedelta(0), sa_column=Column(Interval, nullable=False))
     state: str = "waiting"
     started_at: datetime | None = moment(nullable=True)
@@ -156,12 +156,12 @@ class WorkOrderLine(SQLModel, table=True):
     """What an order needs of one material: the bill's line, scaled to the order's amount."""
 
     __tablename__ = "work_order_line"
-    __table_args__ = (UniqueConstraint("order_id", "item_id"), some("needed"))
+    __table_args__ = (UniqueConstraint("order_id", "item_id"), positive("needed"))
 
     id: int = identity()
     order_id: int = ref(index=True)
     item_id: int = ref()
-    needed: Decimal = quantity()
+    needed: Decimal = amount_column()
 
 
 class WorkOrderMaterial(SQLModel, table=True):
@@ -182,9 +182,9 @@ class WorkOrderMaterial(SQLModel, table=True):
     line_id: int = ref()
     sublot_id: int = ref()
     reservation_id: int | None = ref(nullable=True)
-    amount: Decimal = quantity()
-    consumed: Decimal = no_amount()
-    returned: Decimal = no_amount()
+    amount: Decimal = amount_column()
+    consumed: Decimal = zero_amount()
+    returned: Decimal = zero_amount()
 
 
 class WorkOrderOutput(SQLModel, table=True):
@@ -195,5 +195,5 @@ class WorkOrderOutput(SQLModel, table=True):
     id: int = identity()
     order_id: int = ref(index=True)
     sublot_id: int = ref(index=True)
-    amount: Decimal = quantity()
+    amount: Decimal = amount_column()
     at: datetime = moment()

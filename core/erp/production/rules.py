@@ -24,7 +24,7 @@ class Need:
     needed: Decimal
 
 
-def lacking(needs: Sequence[Need], secured: Mapping[int, Decimal]) -> list[str]:
+def shortages(needs: Sequence[Need], secured: Mapping[int, Decimal]) -> list[str]:
     """What is not yet reserved, issued or consumed, one sentence a material; empty when nothing is lacking."""
     return [
         f"{need.item}: {secured.get(need.line_id, Decimal(0)):f} of {need.needed:f} secured"

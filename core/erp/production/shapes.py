@@ -268,7 +268,7 @@ class StartIn(Body):
     work_centre: Code | None = None
 
 
-class BornOut(Answer):
+class SublotCreatedOut(Answer):
     """A sublot that was born."""
 
     id: int

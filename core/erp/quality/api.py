@@ -31,7 +31,7 @@ from core.erp.quality.shapes import (
     Queue,
     ReleaseIn,
     ReleaseOut,
-    Reviewed,
+    ReleaseReviewOut,
 )
 from core.erp.quality.views import EXCURSIONS, excursion_detail
 
@@ -101,11 +101,11 @@ def assess(excursion_id: Id, body: AssessIn, door: Door) -> JSONResponse:
     return door.post(work, status=200)
 
 
-def _conditions(body: DispositionIn) -> list[service.Restrict]:
-    return [service.Restrict(r.kind, r.value) for r in body.restrictions]
+def _conditions(body: DispositionIn) -> list[service.NewRestriction]:
+    return [service.NewRestriction(r.kind, r.value) for r in body.restrictions]
 
 
-def _all(_: Unit, made: Sequence[Disposition]) -> list[DispositionOut]:
+def _answers(_: Unit, made: Sequence[Disposition]) -> list[DispositionOut]:
     return [DispositionOut.model_validate(one) for one in made]
 
 
@@ -113,7 +113,7 @@ def _all(_: Unit, made: Sequence[Disposition]) -> list[DispositionOut]:
 @needs("excursion.disposition")
 async def dispose(excursion_id: Id, body: DispositionIn, door: Door) -> JSONResponse:
     """QA's signed decision: reason, and the password again. Lifts the excursion's own hold and nothing else."""
-    act = service.disposing(excursion_id, body.decision, body.reason, restrictions=_conditions(body))
+    act = service.disposition_signing(excursion_id, body.decision, body.reason, restrictions=_conditions(body))
     return await door.sign(act, body, lambda _, made: DispositionOut.model_validate(made))
 
 
@@ -121,8 +121,8 @@ async def dispose(excursion_id: Id, body: DispositionIn, door: Door) -> JSONResp
 @needs("excursion.disposition")
 async def dispose_many(body: BatchDispositionIn, door: Door) -> JSONResponse:
     """The same decision on several excursions (of one incident): one signature per record, all or none."""
-    act = service.disposing_many(body.excursion_ids, body.decision, body.reason, restrictions=_conditions(body))
-    return await door.sign(act, body, _all)
+    act = service.dispositions_signing(body.excursion_ids, body.decision, body.reason, restrictions=_conditions(body))
+    return await door.sign(act, body, _answers)
 
 
 @router.post("/excursions/{excursion_id}/close", response_model=ExcursionDetail)
@@ -139,15 +139,15 @@ def close(excursion_id: Id, door: Door) -> JSONResponse:
 
 @router.get("/sublots/{sublot_id}/release-review")
 @needs("quality.read")
-def release_review(sublot_id: Id, door: Door) -> Reviewed:
+def release_review(sublot_id: Id, door: Door) -> ReleaseReviewOut:
     """What a release would sign, and every reason against it: signed, and automatic."""
 
-    def work(u: Unit) -> Reviewed:
+    def work(u: Unit) -> ReleaseReviewOut:
         lots.get_sublot(u, sublot_id)
-        return Reviewed(
+        return ReleaseReviewOut(
             record=service.review(u, sublot_id),
-            against=[asdict(a) for a in service.against(u, sublot_id, automatic=False)],
-            against_automatic=[asdict(a) for a in service.against(u, sublot_id, automatic=True)],
+            against=[asdict(a) for a in service.release_obstacles(u, sublot_id, automatic=False)],
+            against_automatic=[asdict(a) for a in service.release_obstacles(u, sublot_id, automatic=True)],
         )
 
     return door.read(work)
@@ -157,7 +157,7 @@ def release_review(sublot_id: Id, door: Door) -> Reviewed:
 @needs("batch.release")
 async def release(sublot_id: Id, body: ReleaseIn, door: Door) -> JSONResponse:
     """Batch release by signature: its own act, by its own permit."""
-    act = service.releasing(sublot_id, body.reason)
+    act = service.release_signing(sublot_id, body.reason)
     return await door.sign(act, body, lambda _, made: ReleaseOut.model_validate(made))
 
 

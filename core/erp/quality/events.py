@@ -8,7 +8,7 @@ from core.erp.kernel.events import Event
 
 
 @dataclass(frozen=True)
-class Gone:
+class DepartedGoods:
     """An excursion of a sublot of which some has already left us."""
 
     excursion_id: int
@@ -22,7 +22,7 @@ class Gone:
 class ExcursionAfterDeparture(Event):
     """Excursions became known after their goods had left: consignees must be told."""
 
-    items: tuple[Gone, ...]
+    items: tuple[DepartedGoods, ...]
     required: ClassVar[tuple[str, ...]] = ("shipments.field_action",)
 
 

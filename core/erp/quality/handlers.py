@@ -8,9 +8,9 @@ from core.erp.quality import service
 
 def register(events: Events) -> None:
     """Registers quality's handlers."""
-    events.on(SublotsJudged, "quality.sync", service.sync)
-    events.on(ZoneState, "quality.alarm", service.follow)
-    events.on(ZoneStates, "quality.alarms", service.follow_all)
+    events.on(SublotsJudged, "quality.sync", service.sync_excursions)
+    events.on(ZoneState, "quality.alarm", service.apply_condition)
+    events.on(ZoneStates, "quality.alarms", service.apply_conditions)
     events.on(FactBrokeRule, "quality.deviation", service.open_for_fact)
-    events.on(SublotReleasing, "quality.veto", service.veto)
-    events.on(HoldLifted, "quality.keep_hold", service.keep_hold)
+    events.on(SublotReleasing, "quality.veto", service.veto_release)
+    events.on(HoldLifted, "quality.veto_hold_lift", service.veto_hold_lift)

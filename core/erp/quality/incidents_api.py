@@ -96,8 +96,8 @@ async def dispose_incident(incident_id: Id, body: BatchDispositionIn, door: Door
 
     `excursion_ids` are those that the signer has seen: refused (409) if the incident has others, or some are decided.
     """
-    restrictions = [service.Restrict(r.kind, r.value) for r in body.restrictions]
-    act = service.disposing_incident(
+    restrictions = [service.NewRestriction(r.kind, r.value) for r in body.restrictions]
+    act = service.incident_disposition_signing(
         incident_id, body.excursion_ids, body.decision, body.reason, restrictions=restrictions
     )
     return await door.sign(act, body, lambda _, made: [DispositionOut.model_validate(one) for one in made])

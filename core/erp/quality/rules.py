@@ -10,7 +10,7 @@ LIVE = frozenset({"open", "ended", "assessed"})
 SIGNED = frozenset({"dispositioned", "closed"})
 """States after QA has signed: never edited again."""
 
-CERTAINTY = {"unproven": 0, "uncertain": 1, "proven": 2}
+CERTAINTY_RANK = {"unproven": 0, "uncertain": 1, "proven": 2}
 """Rank of each certainty; proof only ever upgrades a hold."""
 
 FIELD_ACTION_DAYS = {"proven": 1, "uncertain": 3, "unproven": 7}
@@ -67,7 +67,7 @@ class Breach(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class KnownExcursion:
     """An excursion as it stands in the database, as far as matching needs it."""
 
     id: int
@@ -87,7 +87,7 @@ class Known:
 
 
 @dataclass(frozen=True, slots=True)
-class Opening:
+class NewExcursion:
     """An excursion to open. `replaces_id` is the one of the same run whose start late data moved."""
 
     breach: Breach
@@ -96,18 +96,18 @@ class Opening:
 
 
 @dataclass(frozen=True, slots=True)
-class Changes:
+class ExcursionChanges:
     """What must happen to one sublot's excursions under one profile version so that they say what the data say."""
 
-    opened: tuple[Opening, ...]
-    updated: tuple[tuple[Known, Breach], ...]
-    superseded: tuple[Known, ...]
+    opened: tuple[NewExcursion, ...]
+    updated: tuple[tuple[KnownExcursion, Breach], ...]
+    superseded: tuple[KnownExcursion, ...]
 
     def __bool__(self) -> bool:
         return bool(self.opened or self.updated or self.superseded)
 
 
-def same_run(known: Known, breach: Breach) -> bool:
+def same_run(known: KnownExcursion, breach: Breach) -> bool:
     """Whether both speak of one count of one limit.
 
     A cumulative count is never reset, so every breach of its limit is the same count; otherwise their half-open
@@ -123,19 +123,19 @@ def same_run(known: Known, breach: Breach) -> bool:
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Accepted:
-    """A count that QA has signed for, and how sure it was (rank of CERTAINTY)."""
+class AcceptedCount:
+    """A count that QA has signed for, and how sure it was (CERTAINTY_RANK)."""
 
     out: timedelta
     rank: int
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class OriginPart:
     """A sublot that another began from, and what stood against it, signed or not, when those goods went."""
 
     sublot: int
-    known: tuple[Known, ...]
+    known: tuple[KnownExcursion, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,14 +143,14 @@ class Origin:
     """What a sublot began from: one part (a split) or several (a merger), and so on for each of them: `parts`."""
 
     sublot: int
-    parts: Mapping[int, tuple[Part, ...]]
+    parts: Mapping[int, tuple[OriginPart, ...]]
 
-    def accepted(self, breach: Breach) -> Accepted | None:
+    def accepted(self, breach: Breach) -> AcceptedCount | None:
         """The count of the run that was signed for the goods before they became this sublot; None if none was.
 
         Every part that went through the run must have been signed for; the least of what was is accepted.
         """
-        return self._of(self.sublot, breach, {})[1]
+        return self._accepted_of(self.sublot, breach, {})[1]
 
     def ancestors(self) -> set[int]:
         """All sublots it came from."""
@@ -162,36 +162,38 @@ class Origin:
             more += new
         return found
 
-    def _of(
-        self, sublot: int, breach: Breach, told: dict[int, tuple[bool, Accepted | None]]
-    ) -> tuple[bool, Accepted | None]:
+    def _accepted_of(
+        self, sublot: int, breach: Breach, memo: dict[int, tuple[bool, AcceptedCount | None]]
+    ) -> tuple[bool, AcceptedCount | None]:
         """(whether any of its parts went through the run, what was signed for all that did)."""
-        if sublot not in told:
-            counts: list[Accepted | None] = []
+        if sublot not in memo:
+            counts: list[AcceptedCount | None] = []
             for part in self.parts.get(sublot, ()):
-                went_before, before = self._of(part.sublot, breach, told)
+                went_before, before = self._accepted_of(part.sublot, breach, memo)
                 if went_before or any(same_run(k, breach) for k in part.known):
                     counts.append(_most(before, _signed(part.known, breach)))
             accepted = [count for count in counts if count is not None]
-            told[sublot] = (bool(counts), min(accepted) if accepted and len(accepted) == len(counts) else None)
-        return told[sublot]
+            memo[sublot] = (bool(counts), min(accepted) if accepted and len(accepted) == len(counts) else None)
+        return memo[sublot]
 
 
-def _signed(known: Sequence[Known], breach: Breach) -> Accepted | None:
+def _signed(known: Sequence[KnownExcursion], breach: Breach) -> AcceptedCount | None:
     return _most(
         *(
-            Accepted(k.accepted, CERTAINTY[k.certainty])
+            AcceptedCount(k.accepted, CERTAINTY_RANK[k.certainty])
             for k in known
             if k.state in SIGNED and k.accepted is not None and same_run(k, breach)
         )
     )
 
 
-def _most(*counts: Accepted | None) -> Accepted | None:
+def _most(*counts: AcceptedCount | None) -> AcceptedCount | None:
     return max((count for count in counts if count is not None), default=None)
 
 
-def accepted_count(known: Sequence[Known], breach: Breach, origin: Origin | None = None) -> Accepted | None:
+def accepted_count(
+    known: Sequence[KnownExcursion], breach: Breach, origin: Origin | None = None
+) -> AcceptedCount | None:
     """The largest count that a signed disposition of the same run has accepted, or None if none was signed.
 
     What was signed before goods were split off or merged is signed for them.
@@ -199,7 +201,7 @@ def accepted_count(known: Sequence[Known], breach: Breach, origin: Origin | None
     return _most(_signed(known, breach), origin.accepted(breach) if origin else None)
 
 
-def breaks_further(breach: Breach, accepted: Accepted | None, delay: timedelta) -> bool:
+def breaks_further(breach: Breach, accepted: AcceptedCount | None, delay: timedelta) -> bool:
     """Whether the breach stands against the goods although `accepted` of its count has been signed for.
 
     The count must have grown past what was accepted: by at least the limit's delay, or by anything at all if it is
@@ -209,10 +211,10 @@ def breaks_further(breach: Breach, accepted: Accepted | None, delay: timedelta) 
     if accepted is None:
         return True
     more = breach.out - accepted.out
-    return more > timedelta(0) and (more >= delay or CERTAINTY[breach.certainty] > accepted.rank)
+    return more > timedelta(0) and (more >= delay or CERTAINTY_RANK[breach.certainty] > accepted.rank)
 
 
-def _differs(known: Known, breach: Breach) -> bool:
+def _differs(known: KnownExcursion, breach: Breach) -> bool:
     return (
         known.broke_at,
         known.ended_at,
@@ -232,12 +234,12 @@ def _differs(known: Known, breach: Breach) -> bool:
     )
 
 
-def changes(
-    known: Sequence[Known],
+def excursion_changes(
+    known: Sequence[KnownExcursion],
     breaches: Sequence[Breach],
     delays: Mapping[str, timedelta],
     origin: Origin | None = None,
-) -> Changes:
+) -> ExcursionChanges:
     """Compares what stands with what the data say.
 
     Identity is (limit, start, count accepted before). What stands and is no longer said is superseded; what is said
@@ -246,7 +248,7 @@ def changes(
     (MKT) has none. `origin` is what the sublot began from, for what was signed before it did.
     """
     live = {(k.limit_key, k.started_at, k.accepted_before): k for k in known if k.state in LIVE}
-    updated: list[tuple[Known, Breach]] = []
+    updated: list[tuple[KnownExcursion, Breach]] = []
     fresh: list[tuple[Breach, timedelta]] = []
     for breach in breaches:
         accepted = accepted_count(known, breach, origin)
@@ -260,13 +262,13 @@ def changes(
             updated.append((match, breach))
     refuted = sorted(live.values(), key=lambda k: k.id)
     unclaimed = list(refuted)
-    opened: list[Opening] = []
+    opened: list[NewExcursion] = []
     for breach, before in fresh:
         replaced = next((k for k in unclaimed if same_run(k, breach)), None)
         if replaced is not None:
             unclaimed.remove(replaced)
-        opened.append(Opening(breach, before, replaced.id if replaced else None))
-    return Changes(tuple(opened), tuple(updated), tuple(refuted))
+        opened.append(NewExcursion(breach, before, replaced.id if replaced else None))
+    return ExcursionChanges(tuple(opened), tuple(updated), tuple(refuted))
 
 
 def incident_kind(certainty: str) -> str:
@@ -274,7 +276,7 @@ def incident_kind(certainty: str) -> str:
     return "gap" if certainty == "unproven" else "limit"
 
 
-def joined(gaps: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+def merge_gaps(gaps: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Gaps (zone_id, point_id, reason, start_at, stop_at or None, allowed_gap) with those of one point and reason that
     lie no further apart than what is allowed made one; `silences` says of how many. By first id.
     """

@@ -17,7 +17,7 @@ IncidentKind = Literal["limit", "gap", "silent_gateway"]
 Decision = Literal["accept", "restrict", "reject", "rework", "return", "destroy"]
 
 
-class RestrictIn(Body):
+class RestrictionSpecIn(Body):
     """A condition on use."""
 
     kind: Literal["purpose", "market", "customer", "use_by", "remaining_life"]
@@ -49,7 +49,7 @@ class DispositionIn(SignIn):
     )
     decision: Decision
     reason: Text
-    restrictions: list[RestrictIn] = Field(default_factory=list)
+    restrictions: list[RestrictionSpecIn] = Field(default_factory=list)
 
 
 class BatchDispositionIn(DispositionIn):
@@ -171,7 +171,7 @@ class IncidentOut(Answer):
     undecided: int
 
 
-class Reviewed(Answer):
+class ReleaseReviewOut(Answer):
     """What a release would sign, and what stands against it."""
 
     record: dict[str, Any]

@@ -45,7 +45,7 @@ _CENTRES_OF_ORDERS = text("""
     SELECT unnest(alternatives) FROM work_order_operation WHERE order_id = ANY (CAST(:orders AS bigint[]))
 """)
 
-_STALE = text("""
+_CENTRES_TO_REPLAN = text("""
     SELECT DISTINCT d.work_centre_id FROM dispatch_entry d
     JOIN work_order_material m ON m.order_id = d.order_id AND m.sublot_id = ANY (CAST(:sublots AS bigint[]))
     JOIN work_order o ON o.id = d.order_id AND o.state NOT IN ('released', 'running')
@@ -83,7 +83,7 @@ def on_centres(u: Unit, changed: WorkCentresChanged) -> None:
 def on_hold(u: Unit, placed: HoldPlaced) -> None:
     """Makes sure that no list still names an order that this hold has stopped."""
     u.session.flush()
-    replan(u, u.conn.scalars(_STALE, {"sublots": list(placed.sublot_ids)}), "material held")
+    replan(u, u.conn.scalars(_CENTRES_TO_REPLAN, {"sublots": list(placed.sublot_ids)}), "material held")
 
 
 _LIST = text("""
@@ -131,7 +131,7 @@ def next_ready(u: Unit, centre_code: str) -> int | None:
     None if there is none, or the work centre is down.
     """
     for entry in dispatch_list(u, centre_code)["entries"]:
-        if not production.standing_against(u, production.materials(u, entry["order_id"])):
+        if not production.material_obstacles(u, production.materials(u, entry["order_id"])):
             return int(entry["operation_id"])
     return None
 

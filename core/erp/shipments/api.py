@@ -82,12 +82,15 @@ def create(body: ShipmentIn, door: Door) -> JSONResponse:
             body.code,
             body.consignee,
             [(line.sublot_id, line.amount) for line in body.lines],
-            [service.Leg(x.origin, x.destination, x.vehicle_zone_id, x.to_zone_id, x.carrier) for x in body.legs],
+            [
+                service.PlannedLeg(x.origin, x.destination, x.vehicle_zone_id, x.to_zone_id, x.carrier)
+                for x in body.legs
+            ],
             kind=body.kind,
             market=body.market,
             receiving_zone_id=body.receiving_zone_id,
             due_at=body.due_at,
-            loggers=[service.Logger(x.serial, x.zone_id) for x in body.loggers],
+            loggers=[service.RequiredLogger(x.serial, x.zone_id) for x in body.loggers],
         )
         return detail(u, made.id)
 
@@ -101,7 +104,9 @@ def one_shipment(shipment_id: Id, door: Door) -> ShipmentDetail:
     return door.read(lambda u: detail(u, shipment_id))
 
 
-def _after(door: DoorKeeper, shipment_id: int, change: Callable[[Unit], object], status: int = 200) -> JSONResponse:
+def _post_change(
+    door: DoorKeeper, shipment_id: int, change: Callable[[Unit], object], status: int = 200
+) -> JSONResponse:
     def work(u: Unit) -> ShipmentDetail:
         change(u)
         return detail(u, shipment_id)
@@ -113,21 +118,21 @@ def _after(door: DoorKeeper, shipment_id: int, change: Callable[[Unit], object],
 @needs("shipment.plan")
 def add_line(shipment_id: Id, body: LineIn, door: Door) -> JSONResponse:
     """Another line of a shipment that is still planned."""
-    return _after(door, shipment_id, lambda u: service.add_line(u, shipment_id, body.sublot_id, body.amount), 201)
+    return _post_change(door, shipment_id, lambda u: service.add_line(u, shipment_id, body.sublot_id, body.amount), 201)
 
 
 @router.post("/shipments/{shipment_id}/pick", response_model=ShipmentDetail)
 @needs("stock.pick")
 def pick(shipment_id: Id, door: Door) -> JSONResponse:
     """Takes every line to hand; refused, as a whole, for whatever stands against any."""
-    return _after(door, shipment_id, lambda u: service.pick(u, shipment_id))
+    return _post_change(door, shipment_id, lambda u: service.pick(u, shipment_id))
 
 
 @router.post("/shipments/{shipment_id}/dispatch", response_model=ShipmentDetail)
 @needs("shipment.dispatch")
 def dispatch(shipment_id: Id, door: Door) -> JSONResponse:
     """Hands the goods to the vehicle now; refused with every obstacle."""
-    return _after(door, shipment_id, lambda u: service.dispatch(u, shipment_id))
+    return _post_change(door, shipment_id, lambda u: service.dispatch(u, shipment_id))
 
 
 @router.post("/shipments/{shipment_id}/departed", response_model=ShipmentDetail)
@@ -138,42 +143,46 @@ def departed(shipment_id: Id, body: FactIn, door: Door) -> JSONResponse:
     def change(u: Unit) -> object:
         return service.departed(u, shipment_id, body.at, body.reason, leg=body.leg or 1)
 
-    return _after(door, shipment_id, change)
+    return _post_change(door, shipment_id, change)
 
 
 @router.post("/shipments/{shipment_id}/arrived", response_model=ShipmentDetail)
 @needs("shipment.report", "stock.receive")
 def arrived(shipment_id: Id, body: FactIn, door: Door) -> JSONResponse:
     """A fact: it arrived then. Held or with loggers to be read, it arrives into quarantine."""
-    return _after(door, shipment_id, lambda u: service.arrived(u, shipment_id, body.at, body.reason, leg=body.leg))
+    return _post_change(
+        door, shipment_id, lambda u: service.arrived(u, shipment_id, body.at, body.reason, leg=body.leg)
+    )
 
 
 @router.post("/shipments/{shipment_id}/accept", response_model=ShipmentDetail)
 @needs("stock.receive", "shipment.report")
 def accept(shipment_id: Id, door: Door) -> JSONResponse:
     """The consignee takes it; refused while a hold stands or a logger is missing."""
-    return _after(door, shipment_id, lambda u: service.accept(u, shipment_id))
+    return _post_change(door, shipment_id, lambda u: service.accept(u, shipment_id))
 
 
 @router.post("/shipments/{shipment_id}/refuse", response_model=ShipmentDetail)
 @needs("stock.receive", "shipment.report")
 def refuse(shipment_id: Id, body: ReasonIn, door: Door) -> JSONResponse:
     """The consignee does not take it."""
-    return _after(door, shipment_id, lambda u: service.refuse(u, shipment_id, body.reason))
+    return _post_change(door, shipment_id, lambda u: service.refuse(u, shipment_id, body.reason))
 
 
 @router.post("/shipments/{shipment_id}/cancel", response_model=ShipmentDetail)
 @needs("shipment.plan")
 def cancel(shipment_id: Id, body: ReasonIn, door: Door) -> JSONResponse:
     """Calls off a shipment of which nothing has left: its goods are free again, what was picked is to be put back."""
-    return _after(door, shipment_id, lambda u: service.cancel(u, shipment_id, body.reason))
+    return _post_change(door, shipment_id, lambda u: service.cancel(u, shipment_id, body.reason))
 
 
 @router.post("/shipments/{shipment_id}/loggers", status_code=201, response_model=ShipmentDetail)
 @needs("shipment.plan")
 def require_logger(shipment_id: Id, body: LoggerIn, door: Door) -> JSONResponse:
     """Its receipt waits for this logger."""
-    return _after(door, shipment_id, lambda u: service.require_logger(u, shipment_id, body.serial, body.zone_id), 201)
+    return _post_change(
+        door, shipment_id, lambda u: service.require_logger(u, shipment_id, body.serial, body.zone_id), 201
+    )
 
 
 class LoggerReadIn(Body):
@@ -187,14 +196,14 @@ class LoggerReadIn(Body):
 def logger_read(shipment_id: Id, serial: str, body: LoggerReadIn, door: Door) -> JSONResponse:
     """The logger has been read out: refused unless what it recorded was imported (which says so by itself)."""
     when: datetime | None = body.at
-    return _after(door, shipment_id, lambda u: service.confirm_read(u, shipment_id, serial, at=when))
+    return _post_change(door, shipment_id, lambda u: service.confirm_logger_read(u, shipment_id, serial, at=when))
 
 
 @router.post("/shipments/{shipment_id}/loggers/{serial}/waive", response_model=ShipmentDetail)
 @needs("logger.waive")
 async def waive_logger(shipment_id: Id, serial: str, body: WaiveIn, door: Door) -> JSONResponse:
     """QA does without the logger, by signature."""
-    act = service.waiving(shipment_id, serial, body.reason)
+    act = service.waiver_signing(shipment_id, serial, body.reason)
     return await door.sign(act, body, lambda u, _: detail(u, shipment_id), status=200)
 
 
@@ -280,13 +289,13 @@ def one_field_action(action_id: Id, door: Door) -> FieldActionOut:
     return door.read(lambda u: field_action(u, action_id))
 
 
-@router.post("/field-actions/{action_id}/consignees/{consignee_id}/told", response_model=FieldActionOut)
+@router.post("/field-actions/{action_id}/consignees/{consignee_id}/notified", response_model=FieldActionOut)
 @needs("shipment.report", "excursion.disposition")
-def told(action_id: Id, consignee_id: Id, door: Door) -> JSONResponse:
-    """The consignee has been told."""
+def consignee_notified(action_id: Id, consignee_id: Id, door: Door) -> JSONResponse:
+    """The consignee has been notified."""
 
     def work(u: Unit) -> FieldActionOut:
-        service.told(u, consignee_id, action_id)
+        service.notify_consignee(u, consignee_id, action_id)
         return field_action(u, action_id)
 
     return door.post(work, status=200)

@@ -8,6 +8,6 @@ from core.erp.shipments import service
 
 def register(events: Events) -> None:
     """Registers the handlers of shipments."""
-    events.on(HoldPlaced, "shipments.stop", service.stop)
+    events.on(HoldPlaced, "shipments.stop", service.on_hold_placed)
     events.on(ExcursionAfterDeparture, "shipments.field_action", service.open_field_actions)
-    events.on(SublotReleasing, "shipments.loggers", service.veto)
+    events.on(SublotReleasing, "shipments.loggers", service.veto_release)

@@ -7,7 +7,7 @@ from sqlalchemy import CheckConstraint, Index, UniqueConstraint
 from sqlmodel import Field, SQLModel
 
 from core.erp.kernel.model import identity, moment, ref
-from core.erp.lots.model import quantity, some
+from core.erp.lots.model import amount_column, positive
 
 
 class Shipment(SQLModel, table=True):
@@ -69,7 +69,7 @@ class ShipmentLine(SQLModel, table=True):
 
     __tablename__ = "shipment_line"
     __table_args__ = (
-        some(),
+        positive(),
         CheckConstraint("state IN ('planned', 'picked', 'shipped', 'put_back')"),
         Index("shipment_line_sublot", "sublot_id"),
     )
@@ -77,7 +77,7 @@ class ShipmentLine(SQLModel, table=True):
     id: int = identity()
     shipment_id: int = ref(index=True)
     sublot_id: int = ref()
-    amount: Decimal = quantity()
+    amount: Decimal = amount_column()
     handling_unit_id: int | None = ref(nullable=True)
     reservation_id: int | None = ref(nullable=True)
     from_zone_id: int | None = ref(nullable=True)
@@ -140,6 +140,6 @@ class FieldActionConsignee(SQLModel, table=True):
     action_id: int = ref(index=True)
     shipment_id: int | None = ref(nullable=True)
     consignee: str
-    amount: Decimal = quantity()
-    told_at: datetime | None = moment(nullable=True)
-    told_by: str | None = None
+    amount: Decimal = amount_column()
+    notified_at: datetime | None = moment(nullable=True)
+    notified_by: str | None = None

@@ -213,8 +213,8 @@ class ConsigneeOut(Answer):
     consignee: str
     shipment_id: int | None
     amount: Quantity
-    told_at: AwareDatetime | None
-    told_by: str | None
+    notified_at: AwareDatetime | None
+    notified_by: str | None
 
 
 class FieldActionOut(Answer):

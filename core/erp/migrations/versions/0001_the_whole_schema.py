@@ -1660,8 +1660,8 @@ def upgrade() -> None:
     sa.Column('shipment_id', sa.BigInteger(), nullable=True),
     sa.Column('consignee', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
     sa.Column('amount', sa.Numeric(precision=18, scale=6), nullable=False),
-    sa.Column('told_at', sa.DateTime(timezone=True), nullable=True),
-    sa.Column('told_by', sqlmodel.sql.sqltypes.AutoString(), nullable=True),
+    sa.Column('notified_at', sa.DateTime(timezone=True), nullable=True),
+    sa.Column('notified_by', sqlmodel.sql.sqltypes.AutoString(), nullable=True),
     sa.PrimaryKeyConstraint('id'),
     sa.UniqueConstraint('action_id', 'shipment_id')
     )

@@ -1,42 +1,42 @@
 """What production does, inside a transaction somebody else opened."""
 
-from core.erp.production.material import balances, materials, needs, standing_against
-from core.erp.production.service.centres import create_work_centre, set_state, work_centre
+from core.erp.production.material import balances, material_needs, material_obstacles, materials
+from core.erp.production.service.centres import create_work_centre, report_centre_state, work_centre
 from core.erp.production.service.floor import (
     consume,
     finish_operation,
-    give_back,
     issue,
     report_output,
     report_scrap,
+    report_used_up,
     reserve,
+    return_material,
     start_operation,
-    used_up,
 )
-from core.erp.production.service.orders import MOVES, Step, apply, create_bom, get_order, plan, stop_orders
+from core.erp.production.service.orders import MOVES, Step, create_bom, get_order, move_order, plan, stop_orders
 
 __all__ = [
     "MOVES",
     "Step",
-    "apply",
     "balances",
     "consume",
     "create_bom",
     "create_work_centre",
     "finish_operation",
     "get_order",
-    "give_back",
     "issue",
+    "material_needs",
+    "material_obstacles",
     "materials",
-    "needs",
+    "move_order",
     "plan",
+    "report_centre_state",
     "report_output",
     "report_scrap",
+    "report_used_up",
     "reserve",
-    "set_state",
-    "standing_against",
+    "return_material",
     "start_operation",
     "stop_orders",
-    "used_up",
     "work_centre",
 ]

@@ -44,7 +44,7 @@ _AFFECTED = text("""
 """)
 
 
-def set_state(u: Unit, code: str, *, up: bool, reason: str, at: datetime | None = None) -> WorkCentre:
+def report_centre_state(u: Unit, code: str, *, up: bool, reason: str, at: datetime | None = None) -> WorkCentre:
     """A machine went up or down at `at` (now): a fact, recorded with when we learned it.
 
     Down interrupts what runs on it: the operation waits again, here or on an alternative. Lists are remade in the

@@ -10,7 +10,7 @@ from core.erp.kernel.errors import Conflict, IllegalMove, Invalid, NotFound, Ref
 from core.erp.kernel.tables import table
 from core.erp.kernel.unit import Unit
 from core.erp.lots import service as lots
-from core.erp.lots.events import ZonesConcerned
+from core.erp.lots.events import ZonesToLock
 from core.erp.lots.model import Lot, Sublot
 from core.erp.production.events import OrdersChanged
 from core.erp.production.material import materials, require_material
@@ -86,7 +86,7 @@ def consume(u: Unit, material_id: int, *, order_id: int | None = None) -> WorkOr
     """Uses the material up: posts it out of stock. Refused like any intention, and unless the order is running."""
     u.need("production.report")
     row = material(u, material_id, order_id)
-    u.emit(ZonesConcerned((row.sublot_id,)))
+    u.emit(ZonesToLock((row.sublot_id,)))
     lots.consume(u, _reservation_of(row))
     order = get_order(u, row.order_id, lock=True)
     if order.state != "running":
@@ -98,9 +98,11 @@ def consume(u: Unit, material_id: int, *, order_id: int | None = None) -> WorkOr
     return row
 
 
-def used_up(u: Unit, order_id: int, sublot_id: int, amount: Decimal, *, at: datetime, reason: str) -> WorkOrderMaterial:
+def report_used_up(
+    u: Unit, order_id: int, sublot_id: int, amount: Decimal, *, at: datetime, reason: str
+) -> WorkOrderMaterial:
     """A fact: the order has used this up, whatever stands against it. A breach opens a deviation and a hold."""
-    u.emit(ZonesConcerned((sublot_id,)))
+    u.emit(ZonesToLock((sublot_id,)))
     lots.get_sublot(u, sublot_id, lock=True)
     line = _line(u, order_id, sublot_id)
     row = WorkOrderMaterial(order_id=order_id, line_id=line, sublot_id=sublot_id, amount=lots.amount_of(amount))
@@ -124,10 +126,10 @@ def used_up(u: Unit, order_id: int, sublot_id: int, amount: Decimal, *, at: date
 def _leave_if_empty(u: Unit, sublot_id: int, at: datetime) -> None:
     """What is used up stands nowhere any more: its exposure ends."""
     if lots.on_hand(u, sublot_id) == 0:
-        custody.put(u, sublot_id, None, at, "used up")
+        custody.record_location(u, sublot_id, None, at, "used up")
 
 
-def give_back(
+def return_material(
     u: Unit, material_id: int, amount: Decimal, zone_id: int | None, *, order_id: int | None = None
 ) -> Sublot:
     """What was taken and not needed comes back: a sublot of its own, in quarantine, descended from what it was.
@@ -138,7 +140,7 @@ def give_back(
     row = material(u, material_id, order_id)
     source = lots.get_sublot(u, row.sublot_id)
     amount = lots.amount_of(amount)
-    u.emit(ZonesConcerned((), () if zone_id is None else (zone_id,)))
+    u.emit(ZonesToLock((), () if zone_id is None else (zone_id,)))
     lots.get_lot(u, source.lot_id, lock=True)
     lots.lock_sublots(u, [row.sublot_id])
     get_order(u, row.order_id, lock=True)
@@ -172,7 +174,7 @@ def operation(u: Unit, operation_id: int, *, lock: bool = False) -> WorkOrderOpe
     return found
 
 
-_IN_THE_WAY = text("""
+_BLOCKERS = text("""
     SELECT o.code, p.number, p.name, p.order_id = :order AS own FROM work_order_operation p
     JOIN work_order o ON o.id = p.order_id
     WHERE (p.order_id = :order AND p.number < :number AND p.state <> 'done')
@@ -201,7 +203,7 @@ def start_operation(u: Unit, operation_id: int, centre_code: str | None = None) 
         require_material(u, order)
     else:
         raise IllegalMove(f"cannot start an operation of a {order.state} work order", state=order.state)
-    blocking = u.conn.execute(_IN_THE_WAY, {"order": order_id, "number": step.number, "centre": centre.id}).first()
+    blocking = u.conn.execute(_BLOCKERS, {"order": order_id, "number": step.number, "centre": centre.id}).first()
     if blocking is not None:
         what = "is not done" if blocking.own and blocking.number < step.number else "is running there"
         raise Refused(f"{blocking.code} {blocking.number} {blocking.name} {what}")

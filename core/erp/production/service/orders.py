@@ -151,7 +151,7 @@ MOVES = frozenset(
 """Moves that people make by name; `start` comes with the first operation, `hold` and `block` with a hold."""
 
 
-def apply(u: Unit, order_id: int, move: str, *, reason: str | None = None) -> WorkOrder:
+def move_order(u: Unit, order_id: int, move: str, *, reason: str | None = None) -> WorkOrder:
     """Makes one of MOVES; the final test of its material is under the sublots' locks.
 
     `resume` and `unblock` first take up the reservations that a hold had suspended, where their goods are free again.
@@ -162,30 +162,30 @@ def apply(u: Unit, order_id: int, move: str, *, reason: str | None = None) -> Wo
     order = lock_with_material(u, order_id)
     u.need(*WORK_ORDER.moves[move].permits)
     if move in {"resume", "unblock"} and order.state in WORK_ORDER.moves[move].sources:
-        _take_up(u, order_id)
+        _resume_reservations(u, order_id)
         order.stopped_reason = None
     if move in {"complete", "abort"}:
         order.completed_at = u.now
     WORK_ORDER.apply(u, order, move, reason=reason)
     if move == "cancel":
-        _set_free(u, order, reason or "")
+        _release_reservations(u, order, reason or "")
     u.emit(OrdersChanged((order_id,), f"{order.code}: {move}"))
     return order
 
 
-def _take_up(u: Unit, order_id: int) -> None:
+def _resume_reservations(u: Unit, order_id: int) -> None:
     """Reservations that a hold had suspended count again; Refused where their goods are not free."""
     for row in materials(u, order_id):
         if row.state == "suspended":
-            lots.resume(u, row.reservation_id)
+            lots.resume_reservation(u, row.reservation_id)
             for task in u.conn.scalars(_OPEN_TASKS, {"reservation": row.reservation_id}).all():
                 lots.close_task(u, task)
 
 
-def _set_free(u: Unit, order: WorkOrder, reason: str) -> None:
+def _release_reservations(u: Unit, order: WorkOrder, reason: str) -> None:
     for row in materials(u, order.id):
         if row.reservation_id is not None:
-            lots.give_up(u, row.reservation_id, reason=f"work order {order.code} cancelled: {reason}")
+            lots.abandon_reservation(u, row.reservation_id, reason=f"work order {order.code} cancelled: {reason}")
 
 
 _OPEN_TASKS = text("SELECT id FROM stock_task WHERE reservation_id = :reservation AND done_at IS NULL ORDER BY id")

@@ -2,8 +2,8 @@
 
 from core.erp.quality.service.alarms import (
     acknowledge,
-    follow,
-    follow_all,
+    apply_condition,
+    apply_conditions,
     out_of_service,
     raise_alarm,
     return_alarm,
@@ -13,24 +13,39 @@ from core.erp.quality.service.alarms import (
 )
 from core.erp.quality.service.deviations import close_deviation, open_deviation, open_for_fact
 from core.erp.quality.service.excursions import (
-    Restrict,
+    NewRestriction,
     assess,
     close,
     dispose_many,
-    disposing,
-    disposing_many,
     disposition,
-    keep_hold,
+    disposition_signing,
+    dispositions_signing,
+    veto_hold_lift,
 )
-from core.erp.quality.service.incident_acts import assess_incident, dispose_incident, disposing_incident, undecided
-from core.erp.quality.service.release import Against, against, auto_release, gaps, release, releasing, review, veto
-from core.erp.quality.service.sync import sync
+from core.erp.quality.service.incident_disposition import (
+    assess_incident,
+    dispose_incident,
+    incident_disposition_signing,
+    undecided,
+)
+from core.erp.quality.service.release import (
+    ReleaseObstacle,
+    auto_release,
+    release,
+    release_obstacles,
+    release_signing,
+    review,
+    unfilled_gaps,
+    veto_release,
+)
+from core.erp.quality.service.sync import sync_excursions
 
 __all__ = [
-    "Against",
-    "Restrict",
+    "NewRestriction",
+    "ReleaseObstacle",
     "acknowledge",
-    "against",
+    "apply_condition",
+    "apply_conditions",
     "assess",
     "assess_incident",
     "auto_release",
@@ -38,26 +53,25 @@ __all__ = [
     "close_deviation",
     "dispose_incident",
     "dispose_many",
-    "disposing",
-    "disposing_incident",
-    "disposing_many",
     "disposition",
-    "follow",
-    "follow_all",
-    "gaps",
-    "keep_hold",
+    "disposition_signing",
+    "dispositions_signing",
+    "incident_disposition_signing",
     "open_deviation",
     "open_for_fact",
     "out_of_service",
     "raise_alarm",
     "release",
-    "releasing",
+    "release_obstacles",
+    "release_signing",
     "return_alarm",
     "review",
     "shelve",
     "suppress",
-    "sync",
+    "sync_excursions",
     "undecided",
+    "unfilled_gaps",
     "unshelve",
-    "veto",
+    "veto_hold_lift",
+    "veto_release",
 ]

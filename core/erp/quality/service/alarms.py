@@ -17,33 +17,33 @@ from core.erp.quality.workflow import ACKNOWLEDGED, ALARM, NORMAL, RETURNED, UNA
 _ALARM, _MODE, _INCIDENT = table(ZoneAlarm), table(ZoneAlarmMode), table(Incident)
 
 KINDS = frozenset({"high", "low", "stale", "silent_gateway"})
-LONGEST_SHELF = timedelta(hours=24)
+MAX_SHELVE_TIME = timedelta(hours=24)
 """Nobody shelves an alarm for longer than a day at a time (ISA-18.2: shelving is bounded)."""
 
 
-def follow(u: Unit, state: ZoneState) -> None:
+def apply_condition(u: Unit, state: ZoneState) -> None:
     """Raises or returns the zone's alarm as the judge says; a silent gateway also opens or ends its one incident."""
     if state.active:
         raise_alarm(u, state.zone_id, state.kind, state.at, state.value)
     else:
         return_alarm(u, state.zone_id, state.kind, state.at)
     if state.kind == "silent_gateway":
-        _silence(u, state)
+        _update_gateway_incident(u, state)
 
 
-def follow_all(u: Unit, states: ZoneStates) -> None:
+def apply_conditions(u: Unit, states: ZoneStates) -> None:
     """Follows each, in order. That a condition is over of which no alarm stands says nothing, as most do: every
     zone that is judged for the first time by a process says so of all its conditions.
     """
     c = _ALARM.c
     zones = sorted({state.zone_id for state in states.items})
     rows = u.conn.execute(
-        select(c.zone_id, c.kind).where(c.zone_id == func.any(bindparam("zones", zones)), *_standing())
+        select(c.zone_id, c.kind).where(c.zone_id == func.any(bindparam("zones", zones)), *_is_standing())
     )
     standing = {(row.zone_id, row.kind) for row in rows}
     for state in states.items:
         if state.active or state.kind == "silent_gateway" or (state.zone_id, state.kind) in standing:
-            follow(u, state)
+            apply_condition(u, state)
         if state.active:
             standing.add((state.zone_id, state.kind))
 
@@ -103,10 +103,10 @@ def acknowledge(u: Unit, alarm_id: int) -> ZoneAlarm:
 def shelve(u: Unit, zone_id: int, kind: str, until: datetime, reason: str) -> None:
     """Takes the zone's alarms of a kind off the operator's list until then; the judge goes on.
 
-    Raises Invalid unless `until` lies ahead and within LONGEST_SHELF, or without a reason.
+    Raises Invalid unless `until` lies ahead and within MAX_SHELVE_TIME, or without a reason.
     """
-    if not u.now < until <= u.now + LONGEST_SHELF:
-        raise Invalid(f"shelve until a time ahead, at most {LONGEST_SHELF} from now")
+    if not u.now < until <= u.now + MAX_SHELVE_TIME:
+        raise Invalid(f"shelve until a time ahead, at most {MAX_SHELVE_TIME} from now")
     _set_mode(u, zone_id, kind, reason, "shelve", shelved_until=until)
 
 
@@ -148,10 +148,10 @@ def _set_mode(u: Unit, zone_id: int, kind: str, reason: str, action: str, **valu
 
 
 def _active(zone_id: int, kind: str) -> tuple[ColumnElement[bool], ...]:
-    return _ALARM.c.zone_id == zone_id, _ALARM.c.kind == kind, *_standing()
+    return _ALARM.c.zone_id == zone_id, _ALARM.c.kind == kind, *_is_standing()
 
 
-def _standing() -> tuple[ColumnElement[bool], ...]:
+def _is_standing() -> tuple[ColumnElement[bool], ...]:
     return _ALARM.c.state.in_((UNACKNOWLEDGED, ACKNOWLEDGED)), _ALARM.c.returned_at.is_(None)
 
 
@@ -172,7 +172,7 @@ _STILL_SILENT = text("""
 """)
 
 
-def _silence(u: Unit, state: ZoneState) -> None:
+def _update_gateway_incident(u: Unit, state: ZoneState) -> None:
     """One incident for a gateway that is silent, however many zones it speaks for; no hold (design §2.3)."""
     mark = table(SourceWatermark).c
     gateway = u.conn.scalar(

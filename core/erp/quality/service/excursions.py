@@ -22,7 +22,7 @@ DECISIONS = RELEASING | REJECTING
 
 
 @dataclass(frozen=True, slots=True)
-class Restrict:
+class NewRestriction:
     """A condition on use that a `restrict` decision puts on the sublot: lots.rules.restricted says what kinds mean."""
 
     kind: str
@@ -52,8 +52,8 @@ def assess(u: Unit, excursion_id: int, assessment: str) -> Excursion:
     return excursion
 
 
-def record_of(
-    excursion: Excursion, decision: str, reason: str, restrictions: Sequence[Restrict] = ()
+def signed_record(
+    excursion: Excursion, decision: str, reason: str, restrictions: Sequence[NewRestriction] = ()
 ) -> dict[str, Any]:
     """What a disposition signs: the excursion as it stood, its count, the decision, its conditions, and why."""
     names = (
@@ -81,8 +81,8 @@ def record_of(
     return {str(k): v for k, v in json_value(signed).items()}
 
 
-def disposing(
-    excursion_id: int, decision: str, reason: str, *, restrictions: Sequence[Restrict] = ()
+def disposition_signing(
+    excursion_id: int, decision: str, reason: str, *, restrictions: Sequence[NewRestriction] = ()
 ) -> signatures.Signing[Disposition]:
     """The act of signing `disposition`."""
 
@@ -92,8 +92,8 @@ def disposing(
     return signatures.Signing("excursion.disposition", _act([excursion_id], decision, reason), work)
 
 
-def disposing_many(
-    excursion_ids: Sequence[int], decision: str, reason: str, *, restrictions: Sequence[Restrict] = ()
+def dispositions_signing(
+    excursion_ids: Sequence[int], decision: str, reason: str, *, restrictions: Sequence[NewRestriction] = ()
 ) -> signatures.Signing[list[Disposition]]:
     """The act of signing `dispose_many`."""
 
@@ -115,7 +115,7 @@ def disposition(
     reason: str,
     proof: signatures.Proof,
     *,
-    restrictions: Sequence[Restrict] = (),
+    restrictions: Sequence[NewRestriction] = (),
 ) -> Disposition:
     """QA's signed decision on one excursion × sublot.
 
@@ -127,12 +127,12 @@ def disposition(
     _check(decision, reason, restrictions)
     u.need("excursion.disposition")
     get(u, excursion_id, lock=True)
-    _assessed(u, [excursion_id])
+    _require_assessed(u, [excursion_id])
     signer = signatures.begin_signing(u, proof, _act([excursion_id], decision, reason))
     return _dispose(u, excursion_id, decision, signer, restrictions)
 
 
-def _assessed(u: Unit, excursion_ids: Sequence[int]) -> None:
+def _require_assessed(u: Unit, excursion_ids: Sequence[int]) -> None:
     """Raises IllegalMove before anything is signed, if one of them cannot be disposed of."""
     c = table(Excursion).c
     u.session.flush()
@@ -147,22 +147,22 @@ def _assessed(u: Unit, excursion_ids: Sequence[int]) -> None:
 
 
 def _dispose(
-    u: Unit, excursion_id: int, decision: str, signer: signatures.Signer, restrictions: Sequence[Restrict]
+    u: Unit, excursion_id: int, decision: str, signer: signatures.Signer, restrictions: Sequence[NewRestriction]
 ) -> Disposition:
     """The decision on one excursion, written with the signer; its sublot is locked."""
     reason = signer.reason
     excursion = get(u, excursion_id, lock=True)
-    record = record_of(excursion, decision, reason, restrictions)
+    record = signed_record(excursion, decision, reason, restrictions)
     EXCURSION.apply(u, excursion, "dispose", reason=reason)
     signature = signer.sign(excursion_id, record)
     excursion.accepted = excursion.out
     u.session.add(excursion)
     u.session.flush()
-    lifted = _own_holds(u, excursion_id) if decision in RELEASING else []
+    lifted = _holds_of_cause(u, excursion_id) if decision in RELEASING else []
     for hold in lifted:
         lots.lift_hold(u, hold, f"disposition of excursion {excursion_id}: {decision}: {reason}")
     for wanted in restrictions:
-        _bind(u, excursion.sublot_id, wanted, reason)
+        _add_restriction(u, excursion.sublot_id, wanted, reason)
     if decision in REJECTING:
         _reject(u, excursion.sublot_id, f"excursion {excursion_id}: {decision}: {reason}")
     made = Disposition(
@@ -193,7 +193,7 @@ def dispose_many(
     reason: str,
     proof: signatures.Proof,
     *,
-    restrictions: Sequence[Restrict] = (),
+    restrictions: Sequence[NewRestriction] = (),
 ) -> list[Disposition]:
     """The same decision on several excursions: one act of signing, one signature per record, all or none.
 
@@ -210,7 +210,7 @@ def dispose_many(
         raise NotFound(f"no excursion {', '.join(map(str, sorted(missing)))}")
     lots.lock_sublots(u, [row.sublot_id for row in found])
     ordered = [row.id for row in sorted(found, key=lambda row: (row.sublot_id, row.id))]
-    _assessed(u, ordered)
+    _require_assessed(u, ordered)
     signer = signatures.begin_signing(u, proof, _act(excursion_ids, decision, reason))
     return [_dispose(u, excursion_id, decision, signer, restrictions) for excursion_id in ordered]
 
@@ -222,7 +222,7 @@ def close(u: Unit, excursion_id: int) -> Excursion:
     return excursion
 
 
-def _check(decision: str, reason: str, restrictions: Sequence[Restrict]) -> None:
+def _check(decision: str, reason: str, restrictions: Sequence[NewRestriction]) -> None:
     if decision not in DECISIONS:
         raise Invalid(f"no decision {decision!r}; there are {', '.join(sorted(DECISIONS))}")
     if not reason.strip():
@@ -231,7 +231,7 @@ def _check(decision: str, reason: str, restrictions: Sequence[Restrict]) -> None
         raise Invalid("a restrict decision, and no other, names its restrictions")
 
 
-def _bind(u: Unit, sublot_id: int, wanted: Restrict, reason: str) -> None:
+def _add_restriction(u: Unit, sublot_id: int, wanted: NewRestriction, reason: str) -> None:
     """Puts the condition on the sublot, unless the very same one stands there already."""
     r = table(Restriction).c
     u.session.flush()
@@ -240,7 +240,7 @@ def _bind(u: Unit, sublot_id: int, wanted: Restrict, reason: str) -> None:
         lots.restrict(u, sublot_id, wanted.kind, wanted.value, reason)
 
 
-_OWN = text("""
+_HOLDS_OF_CAUSE = text("""
     WITH RECURSIVE same(id) AS (
         SELECT CAST(:id AS bigint)
         UNION
@@ -263,14 +263,14 @@ _OWN = text("""
 """)
 
 
-def _own_holds(u: Unit, excursion_id: int) -> list[int]:
+def _holds_of_cause(u: Unit, excursion_id: int) -> list[int]:
     """The standing holds of this cause on this sublot, and no other.
 
     Its own, those of the superseded excursions it replaced, and the copies that a split or a merger took from its
     parents for the very same run: the goods went through it once, and its own excursion is of the worst of them. What
     a work order's output inherited is another thing and stays.
     """
-    return list(u.conn.scalars(_OWN, {"id": excursion_id}))
+    return list(u.conn.scalars(_HOLDS_OF_CAUSE, {"id": excursion_id}))
 
 
 def _reject(u: Unit, sublot_id: int, reason: str) -> None:
@@ -279,7 +279,7 @@ def _reject(u: Unit, sublot_id: int, reason: str) -> None:
         SUBLOT.apply(u, sublot, "reject", reason=reason)
 
 
-def keep_hold(u: Unit, lifted: HoldLifted) -> None:
+def veto_hold_lift(u: Unit, lifted: HoldLifted) -> None:
     """The hold of an excursion that still stands is lifted by its disposition only: a veto on any other way."""
     e, h = table(Excursion).c, table(Hold).c
     live = u.conn.execute(

@@ -21,18 +21,18 @@ _Span = tuple[int, datetime, datetime | None]
 """An incident and when one of its excursions was out: [from, to), to None while it is."""
 
 
-def assign(u: Unit, breaches: Sequence[Breach]) -> list[int]:
+def assign_incidents(u: Unit, breaches: Sequence[Breach]) -> list[int]:
     """The incident of each breach, in the same order; missing ones are made.
 
     A breach belongs to the incident of its zone and kind of which an excursion was out at the same time; the earliest
     breach of a new group names the start.
     """
-    found = _standing(u, {b.zone_id for b in breaches}, min(b.started_at for b in breaches))
+    found = _open_incidents(u, {b.zone_id for b in breaches}, min(b.started_at for b in breaches))
     answer: dict[int, int] = {}
     for index in sorted(range(len(breaches)), key=lambda i: (breaches[i].zone_id, breaches[i].started_at)):
         breach = breaches[index]
         spans = found.setdefault((breach.zone_id, incident_kind(breach.certainty)), [])
-        incident = next((span[0] for span in spans if _meet(span, breach)), None)
+        incident = next((span[0] for span in spans if _overlap(span, breach)), None)
         if incident is None:
             incident = _make(u, breach)
         spans.append((incident, breach.started_at, breach.ended_at))
@@ -40,12 +40,12 @@ def assign(u: Unit, breaches: Sequence[Breach]) -> list[int]:
     return [answer[index] for index in range(len(breaches))]
 
 
-def _meet(span: _Span, breach: Breach) -> bool:
+def _overlap(span: _Span, breach: Breach) -> bool:
     _, start, end = span
     return (end is None or breach.started_at < end) and (breach.ended_at is None or start < breach.ended_at)
 
 
-def _standing(u: Unit, zones: set[int], since: datetime) -> dict[tuple[int, str], list[_Span]]:
+def _open_incidents(u: Unit, zones: set[int], since: datetime) -> dict[tuple[int, str], list[_Span]]:
     c, i = _EXCURSION.c, _INCIDENT.c
     rows = u.conn.execute(
         select(i.id, i.zone_id, i.kind, c.started_at, c.ended_at)

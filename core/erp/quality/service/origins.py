@@ -11,7 +11,7 @@ from core.erp.exposure.history.lineage import Birth, births
 from core.erp.kernel.tables import table
 from core.erp.kernel.unit import Unit
 from core.erp.quality.model import Disposition, Excursion
-from core.erp.quality.rules import LIVE, SIGNED, Known, Origin, Part
+from core.erp.quality.rules import LIVE, SIGNED, KnownExcursion, Origin, OriginPart
 
 Key = tuple[int, int]
 """Sublot and profile version."""
@@ -27,7 +27,7 @@ def origins(u: Unit, keys: Iterable[Key]) -> dict[Key, Origin]:
     if not of:
         return {}
     parents = {birth.parent for some in of.values() for birth in some}
-    known = _known(u, sorted(parents))
+    known = _known_excursions(u, sorted(parents))
     parts = {
         version: {child: tuple(_part(birth, version, known) for birth in some) for child, some in of.items()}
         for version in {version for _, version in wanted}
@@ -35,7 +35,9 @@ def origins(u: Unit, keys: Iterable[Key]) -> dict[Key, Origin]:
     return {(sublot, version): Origin(sublot, parts[version]) for sublot, version in wanted if sublot in of}
 
 
-def _known(u: Unit, sublots: Sequence[int]) -> Mapping[Key, Sequence[tuple[Known, datetime | None]]]:
+def _known_excursions(
+    u: Unit, sublots: Sequence[int]
+) -> Mapping[Key, Sequence[tuple[KnownExcursion, datetime | None]]]:
     """By sublot and version: its excursions that stand, each with when it was signed."""
     e, d = table(Excursion).c, table(Disposition).c
     signed = select(func.max(d.at)).where(d.excursion_id == e.id).scalar_subquery()
@@ -58,17 +60,19 @@ def _known(u: Unit, sublots: Sequence[int]) -> Mapping[Key, Sequence[tuple[Known
             e.accepted,
         ).where(e.sublot_id.in_(sublots), e.state.in_(sorted(LIVE | SIGNED)))
     )
-    found: dict[Key, list[tuple[Known, datetime | None]]] = defaultdict(list)
+    found: dict[Key, list[tuple[KnownExcursion, datetime | None]]] = defaultdict(list)
     for sublot, version, at, *rest in rows:
-        found[sublot, version].append((Known(*rest), at))
+        found[sublot, version].append((KnownExcursion(*rest), at))
     return found
 
 
-def _part(birth: Birth, version: int, known: Mapping[Key, Sequence[tuple[Known, datetime | None]]]) -> Part:
+def _part(
+    birth: Birth, version: int, known: Mapping[Key, Sequence[tuple[KnownExcursion, datetime | None]]]
+) -> OriginPart:
     stood = known.get((birth.parent, version), ())
-    return Part(birth.parent, tuple(_as_of(one, signed, birth.at) for one, signed in stood))
+    return OriginPart(birth.parent, tuple(_as_of_creation(one, signed, birth.at) for one, signed in stood))
 
 
-def _as_of(known: Known, signed: datetime | None, at: datetime) -> Known:
+def _as_of_creation(known: KnownExcursion, signed: datetime | None, at: datetime) -> KnownExcursion:
     """The excursion as it stood towards the goods that left then."""
     return known if signed is None or signed <= at else replace(known, state="assessed", accepted=None)

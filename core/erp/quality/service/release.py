@@ -22,11 +22,11 @@ from core.erp.lots.rules import Purpose
 from core.erp.lots.workflow import SUBLOT
 from core.erp.quality.events import SublotsReleased
 from core.erp.quality.model import BatchRelease
-from core.erp.quality.rules import joined
+from core.erp.quality.rules import merge_gaps
 
 
 @dataclass(frozen=True, slots=True)
-class Against:
+class ReleaseObstacle:
     """One reason against a release."""
 
     kind: str
@@ -59,7 +59,7 @@ _TRAIL = text("""
     ORDER BY a.id
 """)
 
-_HEAD = text("""
+_SUBLOT = text("""
     SELECT s.id, s.code, s.lot_id, l.number AS lot, i.code AS item, l.expiry, lotwise_on_hand(s.id) AS on_hand
     FROM sublot s JOIN lot l ON l.id = s.lot_id JOIN item i ON i.id = l.item_id WHERE s.id = :id
 """)
@@ -76,18 +76,18 @@ _MADE_HERE = text("""
 """)
 
 
-def gaps(u: Unit, sublot_id: int) -> list[dict[str, Any]]:
+def unfilled_gaps(u: Unit, sublot_id: int) -> list[dict[str, Any]]:
     """Unfilled gaps of the zones where the sublot was, while it was there: what nobody knows about it.
 
     Those of one point that are no further apart than the zone's allowed gap are told as one (`silences` of them), from
     the first's beginning to the last's end: a sensor with a loose contact has hundreds a day.
     """
-    stays = [stay for stay in _stays(u, sublot_id) if stay[0] is not None]
+    stays = [stay for stay in _custody_intervals(u, sublot_id) if stay[0] is not None]
     parameters = {"zones": [s[0] for s in stays], "froms": [s[1] for s in stays], "tos": [s[2] for s in stays]}
-    return joined([dict(row) for row in u.conn.execute(_GAPS, parameters).mappings()])
+    return merge_gaps([dict(row) for row in u.conn.execute(_GAPS, parameters).mappings()])
 
 
-def _stays(u: Unit, sublot_id: int) -> list[Interval]:
+def _custody_intervals(u: Unit, sublot_id: int) -> list[Interval]:
     """Where its goods were, each stay once: a merger's parts, too, before they were merged."""
     u.session.flush()
     stays = {stay for path in paths(u.conn, [sublot_id])[sublot_id] for stay in path}
@@ -108,12 +108,12 @@ def review(u: Unit, sublot_id: int) -> dict[str, Any]:
         trail.update(row_hash)
         rows += 1
     history = {
-        "stays": _stays(u, sublot_id),
+        "custody_intervals": _custody_intervals(u, sublot_id),
         "excursions": [_in_seconds(dict(row)) for row in u.conn.execute(_EXCURSIONS, one).mappings()],
-        "gaps": gaps(u, sublot_id),
-        "went_through": _went_through(u, sublot_id),
+        "gaps": unfilled_gaps(u, sublot_id),
+        "totals": _exposure(u, sublot_id),
     }
-    head = u.conn.execute(_HEAD, one).mappings().one()
+    head = u.conn.execute(_SUBLOT, one).mappings().one()
     return dict(
         json_value(
             {
@@ -127,7 +127,7 @@ def review(u: Unit, sublot_id: int) -> dict[str, Any]:
     )
 
 
-def _went_through(u: Unit, sublot_id: int) -> dict[str, Any] | None:
+def _exposure(u: Unit, sublot_id: int) -> dict[str, Any] | None:
     """The sublot's exposure up to now: minutes out of each limit, extremes, MKT, coverage; None without a profile."""
     found = exposure.exposure(u.conn, sublot_id, u.now)
     return _in_seconds(found) if found is not None else None
@@ -144,40 +144,43 @@ def _in_seconds(value: Any) -> Any:
     return [_in_seconds(item) for item in value] if isinstance(value, list | tuple) else value
 
 
-def against(u: Unit, sublot_id: int, *, automatic: bool, away: bool = False) -> list[Against]:
+def release_obstacles(u: Unit, sublot_id: int, *, automatic: bool, at_consignee: bool = False) -> list[ReleaseObstacle]:
     """Every reason against releasing the sublot now. Gaps and an unjudged present bar only the automatic way.
 
     `away`: it stands at a consignee's, where nobody of ours watches: its present there is no reason against it.
     """
     sublot = lots.get_sublot(u, sublot_id)
     found = [
-        Against("excursion", f"excursion {row.id} of {row.limit_key} is {row.state}")
+        ReleaseObstacle("excursion", f"excursion {row.id} of {row.limit_key} is {row.state}")
         for row in u.conn.execute(_EXCURSIONS, {"id": sublot_id})
         if row.state in {"open", "ended", "assessed"}
     ]
-    bars = {"held", "restored", "expired"} | ({"unjudged"} if automatic and not away else set())
-    found += [Against(str(o.kind), o.detail) for o in lots.movable(u, sublot_id, Purpose.USE) if o.kind in bars]
+    bars = {"held", "restored", "expired"} | ({"unjudged"} if automatic and not at_consignee else set())
+    found += [ReleaseObstacle(str(o.kind), o.detail) for o in lots.movable(u, sublot_id, Purpose.USE) if o.kind in bars]
     if sublot.state != "quarantine":
-        found.append(Against("state", f"it is {sublot.state}, not in quarantine"))
+        found.append(ReleaseObstacle("state", f"it is {sublot.state}, not in quarantine"))
     if automatic:
         found += [
-            Against("gap", f"nothing is known of zone {gap['zone_id']} from {gap['start_at']}: {gap['reason']}")
-            for gap in gaps(u, sublot_id)
+            ReleaseObstacle("gap", f"nothing is known of zone {gap['zone_id']} from {gap['start_at']}: {gap['reason']}")
+            for gap in unfilled_gaps(u, sublot_id)
         ]
         if u.conn.scalar(_MADE_HERE, {"id": sublot_id}):
-            found.append(Against("unsigned", "it was made here and no batch release has been signed"))
+            found.append(ReleaseObstacle("unsigned", "it was made here and no batch release has been signed"))
     return found
 
 
-def veto(u: Unit, releasing: SublotReleasing) -> None:
+def veto_release(u: Unit, releasing: SublotReleasing) -> None:
     """Quality's veto on any release, whoever asks for it: an excursion that nobody has disposed of."""
-    _refuse(releasing.sublot_id, [a for a in against(u, releasing.sublot_id, automatic=False) if a.kind == "excursion"])
+    _refuse(
+        releasing.sublot_id,
+        [a for a in release_obstacles(u, releasing.sublot_id, automatic=False) if a.kind == "excursion"],
+    )
 
 
 REVIEWED = "exposure and audit trail reviewed"
 
 
-def releasing(sublot_id: int, reason: str = REVIEWED) -> signatures.Signing[BatchRelease]:
+def release_signing(sublot_id: int, reason: str = REVIEWED) -> signatures.Signing[BatchRelease]:
     """The act of signing `release`."""
     return signatures.Signing(
         "batch.release", _act(sublot_id, reason), lambda u, proof: release(u, sublot_id, proof, reason)
@@ -192,14 +195,14 @@ def release(u: Unit, sublot_id: int, proof: signatures.Proof, reason: str = REVI
     """Releases a sublot by signature. Refused with every reason against it; Forbidden without `batch.release`."""
     u.need("batch.release")
     sublot = lots.get_sublot(u, sublot_id, lock=True)
-    _refuse(sublot_id, against(u, sublot_id, automatic=False))
+    _refuse(sublot_id, release_obstacles(u, sublot_id, automatic=False))
     record = review(u, sublot_id)
     signature = signatures.begin_signing(u, proof, _act(sublot_id, reason)).sign(sublot_id, record)
     SUBLOT.apply(u, sublot, "release", reason=reason)
-    return _written(u, sublot_id, record, signature.id)
+    return _record_release(u, sublot_id, record, signature.id)
 
 
-def auto_release(u: Unit, sublot_id: int, *, away: bool = False) -> BatchRelease:
+def auto_release(u: Unit, sublot_id: int, *, at_consignee: bool = False) -> BatchRelease:
     """Releases a receipt about which nothing is in doubt, without a signature, in the system's name.
 
     Refused with every reason: what bars a signed release, and also a gap record while the sublot stood there, an
@@ -207,11 +210,11 @@ def auto_release(u: Unit, sublot_id: int, *, away: bool = False) -> BatchRelease
     signed for.
     """
     sublot = lots.get_sublot(u, sublot_id, lock=True)
-    _refuse(sublot_id, against(u, sublot_id, automatic=True, away=away))
+    _refuse(sublot_id, release_obstacles(u, sublot_id, automatic=True, at_consignee=at_consignee))
     record = review(u, sublot_id)
     with acting_as_system(u, "release"):
         SUBLOT.apply(u, sublot, "release", reason="automatic: nothing against it")
-    return _written(u, sublot_id, record, None)
+    return _record_release(u, sublot_id, record, None)
 
 
 @contextmanager
@@ -225,7 +228,7 @@ def acting_as_system(u: Unit, name: str) -> Iterator[None]:
         u.actor = who
 
 
-def _refuse(sublot_id: int, reasons: list[Against]) -> None:
+def _refuse(sublot_id: int, reasons: list[ReleaseObstacle]) -> None:
     if reasons:
         raise Refused(
             f"sublot {sublot_id} cannot be released: {'; '.join(r.detail for r in reasons)}",
@@ -234,7 +237,7 @@ def _refuse(sublot_id: int, reasons: list[Against]) -> None:
         )
 
 
-def _written(u: Unit, sublot_id: int, record: dict[str, Any], signature_id: int | None) -> BatchRelease:
+def _record_release(u: Unit, sublot_id: int, record: dict[str, Any], signature_id: int | None) -> BatchRelease:
     made = BatchRelease(
         sublot_id=sublot_id, signature_id=signature_id, at=u.now, automatic=signature_id is None, record=record
     )

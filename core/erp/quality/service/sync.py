@@ -14,10 +14,20 @@ from core.erp.kernel.tables import table
 from core.erp.kernel.unit import Unit
 from core.erp.lots import service as lots
 from core.erp.lots.model import Sublot
-from core.erp.quality.events import ExcursionAfterDeparture, Gone
+from core.erp.quality.events import DepartedGoods, ExcursionAfterDeparture
 from core.erp.quality.model import Excursion
-from core.erp.quality.rules import CERTAINTY, LIVE, SIGNED, Breach, Changes, Known, Opening, Origin, changes
-from core.erp.quality.service.incidents import assign
+from core.erp.quality.rules import (
+    CERTAINTY_RANK,
+    LIVE,
+    SIGNED,
+    Breach,
+    ExcursionChanges,
+    KnownExcursion,
+    NewExcursion,
+    Origin,
+    excursion_changes,
+)
+from core.erp.quality.service.incidents import assign_incidents
 from core.erp.quality.service.origins import origins
 from core.erp.quality.workflow import EXCURSION
 
@@ -25,11 +35,11 @@ _EXCURSION, _SUBLOT = table(Excursion), table(Sublot)
 
 Key = tuple[int, int]
 """Sublot and profile version."""
-_Span = Known | Breach
+_Span = KnownExcursion | Breach
 """What knows when it began, broke and ended."""
 
 
-def sync(u: Unit, judged: SublotsJudged) -> None:
+def sync_excursions(u: Unit, judged: SublotsJudged) -> None:
     """Makes the standing excursions of the judged sublots say what the data say, whatever order data came in.
 
     Missing ones are opened with an incident and an exposure hold each; those that stand follow the data until they
@@ -41,10 +51,10 @@ def sync(u: Unit, judged: SublotsJudged) -> None:
     """
     items: Sequence[Judged] = judged.items
     while items:
-        items = _follow(u, items)
+        items = _sync_round(u, items)
 
 
-def _follow(u: Unit, items: Sequence[Judged]) -> list[Judged]:
+def _sync_round(u: Unit, items: Sequence[Judged]) -> list[Judged]:
     """One round; gives those judged that began, by a split or a merger, from what it has changed."""
     plan, _ = _plan(u, items)
     if not any(plan.values()):
@@ -66,20 +76,20 @@ def _follow(u: Unit, items: Sequence[Judged]) -> list[Judged]:
     return [item for item in items if (item.sublot_id, item.version_id) in after]
 
 
-def _plan(u: Unit, items: Sequence[Judged]) -> tuple[dict[Key, Changes], dict[Key, Origin]]:
+def _plan(u: Unit, items: Sequence[Judged]) -> tuple[dict[Key, ExcursionChanges], dict[Key, Origin]]:
     """What has to change, by sublot and version; and what those began from that began from others."""
-    known = _known(u, items)
+    known = _known_excursions(u, items)
     delays = _delays(u, {item.version_id for item in items})
     came = origins(u, [(item.sublot_id, item.version_id) for item in items if item.breaches])
-    plan: dict[Key, Changes] = {}
+    plan: dict[Key, ExcursionChanges] = {}
     for item in items:
         key = (item.sublot_id, item.version_id)
         if item.breaches or key in known:
-            plan[key] = changes(known.get(key, []), item.breaches, delays[item.version_id], came.get(key))
+            plan[key] = excursion_changes(known.get(key, []), item.breaches, delays[item.version_id], came.get(key))
     return plan, came
 
 
-def _known(u: Unit, items: Sequence[Judged]) -> dict[Key, list[Known]]:
+def _known_excursions(u: Unit, items: Sequence[Judged]) -> dict[Key, list[KnownExcursion]]:
     c = _EXCURSION.c
     rows = u.conn.execute(
         select(
@@ -105,9 +115,9 @@ def _known(u: Unit, items: Sequence[Judged]) -> dict[Key, list[Known]]:
         )
         .order_by(c.id)
     )
-    found: dict[Key, list[Known]] = defaultdict(list)
+    found: dict[Key, list[KnownExcursion]] = defaultdict(list)
     for sublot, version, *rest in rows:
-        found[sublot, version].append(Known(*rest))
+        found[sublot, version].append(KnownExcursion(*rest))
     return found
 
 
@@ -126,7 +136,7 @@ def _delays(u: Unit, versions: Iterable[int]) -> dict[int, dict[str, timedelta]]
     return found
 
 
-def _supersede(u: Unit, refuted: Sequence[Known]) -> None:
+def _supersede(u: Unit, refuted: Sequence[KnownExcursion]) -> None:
     if not refuted:
         return
     u.conn.execute(update(_EXCURSION).where(_EXCURSION.c.id.in_([k.id for k in refuted])).values(state="superseded"))
@@ -141,7 +151,7 @@ def record_move(u: Unit, excursion_id: int, name: str, before: str, reason: str 
     """
     move = EXCURSION.moves[name]
     assert before in move.sources, f"cannot {name} a {before} excursion"
-    when = _when(span)
+    when = _times(span)
     u.audit(
         f"excursion.{name}",
         "excursion",
@@ -153,17 +163,17 @@ def record_move(u: Unit, excursion_id: int, name: str, before: str, reason: str 
     u.outbox(f"excursion.{name}", excursion_id, {"from": before, "to": move.target, "reason": reason, **when})
 
 
-def _when(span: _Span) -> dict[str, datetime | None]:
+def _times(span: _Span) -> dict[str, datetime | None]:
     return {"started_at": span.started_at, "broke_at": span.broke_at, "ended_at": span.ended_at}
 
 
-def _next_state(known: Known, breach: Breach) -> str:
+def _next_state(known: KnownExcursion, breach: Breach) -> str:
     if breach.ended_at is None:
         return "open"
     return "ended" if known.state == "open" else known.state
 
 
-def _update(u: Unit, plan: dict[Key, Changes]) -> None:
+def _update(u: Unit, plan: dict[Key, ExcursionChanges]) -> None:
     """Lets standing excursions follow the data; holds gain in certainty, never lose."""
     updated = [(key, known, breach) for key, change in plan.items() for known, breach in change.updated]
     if not updated:
@@ -171,7 +181,7 @@ def _update(u: Unit, plan: dict[Key, Changes]) -> None:
     u.conn.execute(
         update(_EXCURSION).where(_EXCURSION.c.id == bindparam("excursion")),
         [
-            {"excursion": known.id, "state": _next_state(known, breach), **_measured(breach)}
+            {"excursion": known.id, "state": _next_state(known, breach), **_measured_values(breach)}
             for _, known, breach in updated
         ],
     )
@@ -181,7 +191,7 @@ def _update(u: Unit, plan: dict[Key, Changes]) -> None:
             name = "end" if state == "ended" else "reopen"
             record_move(u, known.id, name, known.state, "as the data now stand", breach)
         elif (known.broke_at, known.ended_at) != (breach.broke_at, breach.ended_at):
-            u.outbox("excursion.revised", known.id, {"state": state, **_when(breach)})
+            u.outbox("excursion.revised", known.id, {"state": state, **_times(breach)})
         if known.certainty != breach.certainty:
             u.audit(
                 "excursion.certainty",
@@ -193,7 +203,7 @@ def _update(u: Unit, plan: dict[Key, Changes]) -> None:
     _raise_certainty(u, updated)
 
 
-def _measured(breach: Breach) -> dict[str, Any]:
+def _measured_values(breach: Breach) -> dict[str, Any]:
     return {
         "broke_at": breach.broke_at,
         "ended_at": breach.ended_at,
@@ -205,9 +215,9 @@ def _measured(breach: Breach) -> dict[str, Any]:
     }
 
 
-def _raise_certainty(u: Unit, updated: Sequence[tuple[Key, Known, Breach]]) -> None:
+def _raise_certainty(u: Unit, updated: Sequence[tuple[Key, KnownExcursion, Breach]]) -> None:
     """Proof upgrades the hold that stands; where QA had lifted an excursion's hold already, proof places it again."""
-    grown = [item for item in updated if CERTAINTY[item[2].certainty] > CERTAINTY[item[1].certainty]]
+    grown = [item for item in updated if CERTAINTY_RANK[item[2].certainty] > CERTAINTY_RANK[item[1].certainty]]
     lots.place_holds(u, [_hold(key, known.id, breach) for key, known, breach in grown])
 
 
@@ -223,9 +233,9 @@ def _hold(key: Key, excursion_id: int, breach: Breach) -> lots.NewHold:
     )
 
 
-def _open(u: Unit, opened: Sequence[tuple[Key, Opening]]) -> None:
+def _open(u: Unit, opened: Sequence[tuple[Key, NewExcursion]]) -> None:
     """Opens excursions with their incidents, holds, and field actions where goods have left."""
-    incidents = assign(u, [opening.breach for _, opening in opened])
+    incidents = assign_incidents(u, [opening.breach for _, opening in opened])
     rows = [
         {
             "incident_id": incident,
@@ -238,7 +248,7 @@ def _open(u: Unit, opened: Sequence[tuple[Key, Opening]]) -> None:
             "state": "open" if opening.breach.ended_at is None else "ended",
             "accepted_before": opening.accepted_before,
             "replaces_id": opening.replaces_id,
-            **_measured(opening.breach),
+            **_measured_values(opening.breach),
         }
         for (key, opening), incident in zip(opened, incidents, strict=True)
     ]
@@ -250,12 +260,12 @@ def _open(u: Unit, opened: Sequence[tuple[Key, Opening]]) -> None:
     lots.place_holds(
         u, [_hold(key, made_id, opening.breach) for made_id, (key, opening) in zip(made, opened, strict=True)]
     )
-    gone = _shipped(u, {key[0] for key, _ in opened})
+    gone = _at_customers(u, {key[0] for key, _ in opened})
     if gone:
         u.emit(
             ExcursionAfterDeparture(
                 tuple(
-                    Gone(made_id, key[0], opening.breach.certainty, opening.breach.broke_at, u.now)
+                    DepartedGoods(made_id, key[0], opening.breach.certainty, opening.breach.broke_at, u.now)
                     for made_id, (key, opening) in zip(made, opened, strict=True)
                     if key[0] in gone
                 )
@@ -291,7 +301,7 @@ def _json(value: object) -> object:
     return value.isoformat() if isinstance(value, datetime) else value
 
 
-_SHIPPED = text("""
+_AT_CUSTOMERS = text("""
     WITH RECURSIVE made(root, id) AS (
         SELECT s, s FROM unnest(CAST(:ids AS bigint[])) AS s
         UNION
@@ -304,6 +314,6 @@ _SHIPPED = text("""
 """)
 
 
-def _shipped(u: Unit, sublots: set[int]) -> set[int]:
+def _at_customers(u: Unit, sublots: set[int]) -> set[int]:
     """Which of the sublots, or what was made from them, has a quantity at customers."""
-    return set(u.conn.scalars(_SHIPPED, {"ids": sorted(sublots)}))
+    return set(u.conn.scalars(_AT_CUSTOMERS, {"ids": sorted(sublots)}))

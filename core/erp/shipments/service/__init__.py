@@ -1,12 +1,19 @@
 """What shipments do, inside a transaction somebody else opened."""
 
 from core.erp.shipments.service.facts import arrived, departed, returned
-from core.erp.shipments.service.field import close_field_action, open_field_actions, told
+from core.erp.shipments.service.field_actions import close_field_action, notify_consignee, open_field_actions
+from core.erp.shipments.service.hold_shipments import hold_those_with_held_goods, on_hold_placed
 from core.erp.shipments.service.journey import accept, cancel, dispatch, open_tasks, pick, put_back, refuse
-from core.erp.shipments.service.loggers import confirm_read, logger_read, veto, waive_logger, waiving
+from core.erp.shipments.service.loggers import (
+    confirm_logger_read,
+    mark_logger_read,
+    veto_release,
+    waive_logger,
+    waiver_signing,
+)
 from core.erp.shipments.service.planning import (
-    Leg,
-    Logger,
+    PlannedLeg,
+    RequiredLogger,
     add_line,
     create,
     get_line,
@@ -16,26 +23,28 @@ from core.erp.shipments.service.planning import (
     pack,
     require_logger,
 )
-from core.erp.shipments.service.stopping import stop, stop_these
 from core.erp.shipments.workflow import outstanding
 
 __all__ = [
-    "Leg",
-    "Logger",
+    "PlannedLeg",
+    "RequiredLogger",
     "accept",
     "add_line",
     "arrived",
     "cancel",
     "close_field_action",
-    "confirm_read",
+    "confirm_logger_read",
     "create",
     "departed",
     "dispatch",
     "get_line",
     "get_shipment",
+    "hold_those_with_held_goods",
     "legs_of",
     "lines_of",
-    "logger_read",
+    "mark_logger_read",
+    "notify_consignee",
+    "on_hold_placed",
     "open_field_actions",
     "open_tasks",
     "outstanding",
@@ -45,10 +54,7 @@ __all__ = [
     "refuse",
     "require_logger",
     "returned",
-    "stop",
-    "stop_these",
-    "told",
-    "veto",
+    "veto_release",
     "waive_logger",
-    "waiving",
+    "waiver_signing",
 ]

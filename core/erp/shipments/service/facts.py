@@ -8,15 +8,15 @@ from core.erp.custody import service as custody
 from core.erp.kernel.errors import IllegalMove, Invalid, NotFound
 from core.erp.kernel.unit import Unit
 from core.erp.lots import service as lots
-from core.erp.lots.events import ZonesConcerned
+from core.erp.lots.events import ZonesToLock
 from core.erp.lots.model import Sublot
 from core.erp.quality import service as quality
 from core.erp.shipments.model import Shipment, ShipmentLeg, ShipmentLine
 from core.erp.shipments.rules import PURPOSE
-from core.erp.shipments.service.journey import saved, settle, travels_in
-from core.erp.shipments.service.planning import context, get_line, legs_of, lines_of, lock_with_goods
-from core.erp.shipments.service.recorders import waiting_zone
-from core.erp.shipments.service.stopping import stop_these
+from core.erp.shipments.service.hold_shipments import hold_those_with_held_goods
+from core.erp.shipments.service.journey import save, settle, travels_in
+from core.erp.shipments.service.logger_zones import waiting_zone
+from core.erp.shipments.service.planning import get_line, legs_of, lines_of, lock_with_goods, restriction_context
 from core.erp.shipments.workflow import RECEIVES, SHIPMENT, outstanding
 
 
@@ -27,7 +27,7 @@ def departed(u: Unit, shipment_id: int, at: datetime, reason: str, *, leg: int =
     shipment is held. Goods not dispatched before are posted out with their true time.
     """
     u.need("shipment.report")
-    _happened(u, at, reason)
+    _require_past(u, at, reason)
     shipment = lock_with_goods(u, shipment_id)
     stretch = _leg(u, shipment_id, leg)
     if stretch.departed_at is not None:
@@ -37,18 +37,18 @@ def departed(u: Unit, shipment_id: int, at: datetime, reason: str, *, leg: int =
     stretch.departed_at = at
     u.session.add(stretch)
     for line in lines_of(u, shipment_id):
-        _left(u, shipment, line, at, reason)
+        _post_departure(u, shipment, line, at, reason)
         zone = waiting_zone(u, shipment, line, travels_in(u, line, stretch), at)
-        custody.put(u, line.sublot_id, zone, at, f"left with {shipment.code}")
+        custody.record_location(u, line.sublot_id, zone, at, f"left with {shipment.code}")
     if leg == 1:
         SHIPMENT.apply(u, shipment, "depart", reason=reason)
         shipment.departed_at = at
-    saved(u, shipment)
-    stop_these(u, [shipment_id])
+    save(u, shipment)
+    hold_those_with_held_goods(u, [shipment_id])
     return shipment
 
 
-def _left(u: Unit, shipment: Shipment, line: ShipmentLine, at: datetime, reason: str) -> None:
+def _post_departure(u: Unit, shipment: Shipment, line: ShipmentLine, at: datetime, reason: str) -> None:
     """Posts what left without a dispatch, and opens deviations for what should not have left."""
     if shipment.kind == "inbound":
         line.state = "shipped"
@@ -75,10 +75,10 @@ def _left(u: Unit, shipment: Shipment, line: ShipmentLine, at: datetime, reason:
             reference=f"shipment:{shipment.id}",
             at=at,
             reason=reason,
-            context=context(shipment),
+            context=restriction_context(shipment),
         )
     else:
-        against = lots.movable(u, line.sublot_id, purpose, context=context(shipment), at=at)
+        against = lots.movable(u, line.sublot_id, purpose, context=restriction_context(shipment), at=at)
         if against:
             _deviate(u, shipment, line, at, "; ".join(f"{o.kind}: {o.detail}" for o in against))
     settle(u, line)
@@ -95,7 +95,7 @@ def _deviate(u: Unit, shipment: Shipment, line: ShipmentLine, at: datetime, deta
     )
 
 
-def _happened(u: Unit, at: datetime, reason: str) -> None:
+def _require_past(u: Unit, at: datetime, reason: str) -> None:
     if at > u.now:
         raise Invalid(f"{at.isoformat()} has not happened yet")
     if not reason.strip():
@@ -116,7 +116,7 @@ def arrived(u: Unit, shipment_id: int, at: datetime, reason: str, *, leg: int | 
     shipment, or while a logger it requires is neither read nor waived, or if it is a supplier's.
     """
     u.need(*RECEIVES)
-    _happened(u, at, reason)
+    _require_past(u, at, reason)
     shipment = lock_with_goods(u, shipment_id)
     legs = legs_of(u, shipment_id)
     stretch = legs[-1] if leg is None else _leg(u, shipment_id, leg)
@@ -131,22 +131,24 @@ def arrived(u: Unit, shipment_id: int, at: datetime, reason: str, *, leg: int | 
     if last:
         SHIPMENT.apply(u, shipment, "arrive", reason=reason)
         shipment.arrived_at = at
-        saved(u, shipment)
+        save(u, shipment)
     for line in lines_of(u, shipment_id):
-        _received(u, shipment, line, zone, at, last=last)
-    stop_these(u, [shipment_id])
+        _post_receipt(u, shipment, line, zone, at, last=last)
+    hold_those_with_held_goods(u, [shipment_id])
     return shipment
 
 
-def _received(u: Unit, shipment: Shipment, line: ShipmentLine, zone: int | None, at: datetime, *, last: bool) -> None:
+def _post_receipt(
+    u: Unit, shipment: Shipment, line: ShipmentLine, zone: int | None, at: datetime, *, last: bool
+) -> None:
     if line.state != "shipped":  # nobody had posted that it left: it must have
-        _left(u, shipment, line, at, f"arrived with {shipment.code}")
+        _post_departure(u, shipment, line, at, f"arrived with {shipment.code}")
     where = f"arrived with {shipment.code}"
     sublot = lots.get_sublot(u, line.sublot_id)
     if last and shipment.kind == "inbound" and sublot.state == "expected":
         lots.arrive(u, line.sublot_id, line.amount, zone, at=at, reason=where, reference=f"shipment:{shipment.id}")
         return
-    custody.put(u, line.sublot_id, zone, at, where)
+    custody.record_location(u, line.sublot_id, zone, at, where)
     doubt = outstanding(u, shipment.id) or lots.open_holds(u, shipment_id=shipment.id)
     if last and sublot.state == "released" and (doubt or lots.open_holds(u, sublot_id=line.sublot_id)):
         fresh = u.session.get_one(Sublot, line.sublot_id, populate_existing=True)
@@ -162,11 +164,11 @@ def returned(u: Unit, line_id: int, amount: object, zone_id: int | None, *, at: 
     Raises Invalid for more than was shipped with the line and has not come back.
     """
     u.need("stock.receive")
-    _happened(u, at, reason)
+    _require_past(u, at, reason)
     line = get_line(u, line_id)
     quantity = lots.amount_of(amount)
     source = lots.get_sublot(u, line.sublot_id)
-    u.emit(ZonesConcerned((), () if zone_id is None else (zone_id,)))
+    u.emit(ZonesToLock((), () if zone_id is None else (zone_id,)))
     lots.get_lot(u, source.lot_id, lock=True)
     lots.lock_sublots(u, [line.sublot_id])
     back_already = u.conn.execute(_BACK, {"name": f"return:line:{line_id}"}).scalar_one()

@@ -12,8 +12,8 @@ from core.erp.lots.model import Reservation, StockTask
 from core.erp.quality import service as quality
 from core.erp.shipments.model import Shipment, ShipmentLeg, ShipmentLine
 from core.erp.shipments.rules import PURPOSE
-from core.erp.shipments.service.planning import context, get_line, legs_of, lines_of, lock_with_goods
-from core.erp.shipments.service.recorders import waiting_zone
+from core.erp.shipments.service.logger_zones import waiting_zone
+from core.erp.shipments.service.planning import get_line, legs_of, lines_of, lock_with_goods, restriction_context
 from core.erp.shipments.workflow import RECEIVES, SHIPMENT, acceptable
 
 
@@ -29,7 +29,7 @@ def pick(u: Unit, shipment_id: int) -> Shipment:
         _pick_line(u, shipment, line)
     SHIPMENT.apply(u, shipment, "pick")
     shipment.picked_at = u.now
-    return saved(u, shipment)
+    return save(u, shipment)
 
 
 def _pick_line(u: Unit, shipment: Shipment, line: ShipmentLine) -> None:
@@ -38,35 +38,42 @@ def _pick_line(u: Unit, shipment: Shipment, line: ShipmentLine) -> None:
     sublot = lots.get_sublot(u, line.sublot_id)
     line.from_zone_id = sublot.zone_id
     if lots.on_hand(u, line.sublot_id) > line.amount:
-        lots.require_movable(u, line.sublot_id, PURPOSE[shipment.kind], line.amount, context=context(shipment))
-        _part(u, shipment, line)
-    _take_up(u, line)
-    lots.pick(u, line.reservation_id, context=context(shipment))
+        lots.require_movable(
+            u, line.sublot_id, PURPOSE[shipment.kind], line.amount, context=restriction_context(shipment)
+        )
+        _split_line(u, shipment, line)
+    _resume_reservation(u, line)
+    lots.pick(u, line.reservation_id, context=restriction_context(shipment))
     line.state = "picked"
     u.session.add(line)
     u.session.flush()
 
 
-def _part(u: Unit, shipment: Shipment, line: ShipmentLine) -> None:
+def _split_line(u: Unit, shipment: Shipment, line: ShipmentLine) -> None:
     """Splits off what the line takes, so that it has one place of its own, and reserves that instead."""
     assert line.reservation_id is not None
-    lots.cancel(u, line.reservation_id, reason="picked as a sublot of its own")
+    lots.cancel_reservation(u, line.reservation_id, reason="picked as a sublot of its own")
     part = lots.split(u, line.sublot_id, line.amount)
     kept = lots.reserve(
-        u, part.id, line.amount, PURPOSE[shipment.kind], f"shipment:{shipment.id}", context=context(shipment)
+        u,
+        part.id,
+        line.amount,
+        PURPOSE[shipment.kind],
+        f"shipment:{shipment.id}",
+        context=restriction_context(shipment),
     )
     line.sublot_id, line.reservation_id = part.id, kept.id
     u.session.add(line)
     u.session.flush()
 
 
-def _take_up(u: Unit, line: ShipmentLine) -> None:
+def _resume_reservation(u: Unit, line: ShipmentLine) -> None:
     """A reservation that a hold had suspended counts again once its goods are free; Refused while they are not."""
     if line.reservation_id is None:
         return
     if u.session.get_one(Reservation, line.reservation_id, populate_existing=True).state != "suspended":
         return
-    lots.resume(u, line.reservation_id)
+    lots.resume_reservation(u, line.reservation_id)
     for task in open_tasks(u, line):
         lots.close_task(u, task)
 
@@ -81,18 +88,20 @@ def dispatch(u: Unit, shipment_id: int) -> Shipment:
     shipment = lock_with_goods(u, shipment_id)
     leg = legs_of(u, shipment_id)[0]
     for line in lines_of(u, shipment_id):
-        _take_up(u, line)
+        _resume_reservation(u, line)
         if shipment.kind == "sale" and line.reservation_id is not None:
-            lots.consume(u, line.reservation_id, target_account="customer", context=context(shipment))
+            lots.consume(u, line.reservation_id, target_account="customer", context=restriction_context(shipment))
         else:
-            lots.require_movable(u, line.sublot_id, PURPOSE[shipment.kind], line.amount, context=context(shipment))
+            lots.require_movable(
+                u, line.sublot_id, PURPOSE[shipment.kind], line.amount, context=restriction_context(shipment)
+            )
         line.state = "shipped"
         u.session.add(line)
         zone = waiting_zone(u, shipment, line, travels_in(u, line, leg), u.now)
-        custody.put(u, line.sublot_id, zone, u.now, f"dispatched with {shipment.code}")
+        custody.record_location(u, line.sublot_id, zone, u.now, f"dispatched with {shipment.code}")
     SHIPMENT.apply(u, shipment, "dispatch")
     shipment.dispatched_at = u.now
-    return saved(u, shipment)
+    return save(u, shipment)
 
 
 def travels_in(u: Unit, line: ShipmentLine, leg: ShipmentLeg) -> int | None:
@@ -110,7 +119,7 @@ def settle(u: Unit, line: ShipmentLine) -> None:
         "picked",
         "suspended",
     }:
-        lots.cancel(u, line.reservation_id, reason="the goods have left")
+        lots.cancel_reservation(u, line.reservation_id, reason="the goods have left")
 
 
 def accept(u: Unit, shipment_id: int) -> Shipment:
@@ -125,16 +134,16 @@ def accept(u: Unit, shipment_id: int) -> Shipment:
         raise IllegalMove(f"cannot accept a {shipment.state} shipment", state=shipment.state)
     acceptable(u, shipment)  # before anything is released for it
     for line in lines_of(u, shipment_id):
-        _take(u, shipment, line)
+        _post_acceptance(u, shipment, line)
     SHIPMENT.apply(u, shipment, "accept")
     shipment.closed_at = u.now
-    return saved(u, shipment)
+    return save(u, shipment)
 
 
-def _take(u: Unit, shipment: Shipment, line: ShipmentLine) -> None:
+def _post_acceptance(u: Unit, shipment: Shipment, line: ShipmentLine) -> None:
     sublot = lots.get_sublot(u, line.sublot_id)
     if shipment.kind != "inbound" and sublot.state == "quarantine":
-        quality.auto_release(u, line.sublot_id, away=shipment.kind == "sale")
+        quality.auto_release(u, line.sublot_id, at_consignee=shipment.kind == "sale")
     waived = {"unjudged", "insufficient"} if shipment.kind == "sale" else set()  # the consignee's place is not ours
     if shipment.kind == "inbound":
         stops = {lots.ObstacleKind.HELD, lots.ObstacleKind.RESTORED}
@@ -142,12 +151,14 @@ def _take(u: Unit, shipment: Shipment, line: ShipmentLine) -> None:
     else:
         purpose = PURPOSE[shipment.kind]
         against = [
-            o for o in lots.movable(u, line.sublot_id, purpose, context=context(shipment)) if o.kind not in waived
+            o
+            for o in lots.movable(u, line.sublot_id, purpose, context=restriction_context(shipment))
+            if o.kind not in waived
         ]
     if against:
         raise lots.refusal(sublot, "acceptance", against)
     if shipment.kind == "sale" and sublot.zone_id is not None:
-        custody.put(u, line.sublot_id, None, u.now, f"handed over with {shipment.code}")
+        custody.record_location(u, line.sublot_id, None, u.now, f"handed over with {shipment.code}")
     settle(u, line)
 
 
@@ -157,7 +168,7 @@ def refuse(u: Unit, shipment_id: int, reason: str) -> Shipment:
     shipment = lock_with_goods(u, shipment_id)
     SHIPMENT.apply(u, shipment, "refuse", reason=reason)
     shipment.closed_at = u.now
-    return saved(u, shipment)
+    return save(u, shipment)
 
 
 def cancel(u: Unit, shipment_id: int, reason: str) -> Shipment:
@@ -169,11 +180,11 @@ def cancel(u: Unit, shipment_id: int, reason: str) -> Shipment:
     SHIPMENT.apply(u, shipment, "cancel", reason=reason)
     for line in lines_of(u, shipment_id):
         if line.reservation_id is not None:
-            lots.give_up(u, line.reservation_id, reason=f"shipment {shipment.code} cancelled: {reason}")
+            lots.abandon_reservation(u, line.reservation_id, reason=f"shipment {shipment.code} cancelled: {reason}")
         line.state = "put_back"
         u.session.add(line)
     shipment.closed_at = u.now
-    return saved(u, shipment)
+    return save(u, shipment)
 
 
 def put_back(u: Unit, line_id: int, zone_id: int | None = None) -> ShipmentLine:
@@ -189,7 +200,7 @@ def put_back(u: Unit, line_id: int, zone_id: int | None = None) -> ShipmentLine:
         raise IllegalMove(f"a {line.state} line of a {shipment.state} shipment is not put back", state=line.state)
     place = zone_id or line.from_zone_id
     if line.state == "picked" and place is not None:
-        custody.put(u, line.sublot_id, place, u.now, f"put back from {shipment.code}")
+        custody.record_location(u, line.sublot_id, place, u.now, f"put back from {shipment.code}")
     settle(u, line)
     for task in open_tasks(u, line):
         lots.close_task(u, task)
@@ -206,7 +217,7 @@ def open_tasks(u: Unit, line: ShipmentLine) -> list[int]:
     return list(u.conn.scalars(select(c.id).where(c.reservation_id == line.reservation_id, c.done_at.is_(None))))
 
 
-def saved(u: Unit, shipment: Shipment) -> Shipment:
+def save(u: Unit, shipment: Shipment) -> Shipment:
     """The shipment, written."""
     u.session.add(shipment)
     u.session.flush()

@@ -11,12 +11,12 @@ from core.erp.kernel.tables import table
 from core.erp.kernel.unit import Unit
 from core.erp.lots.events import SublotReleasing
 from core.erp.shipments.model import Shipment, ShipmentLogger
-from core.erp.shipments.service import recorders
+from core.erp.shipments.service import logger_zones
 from core.erp.shipments.service.journey import travels_in
 from core.erp.shipments.service.planning import get_shipment
 
 
-def logger(u: Unit, shipment_id: int, serial: str, *, lock: bool = False) -> ShipmentLogger:
+def get_logger(u: Unit, shipment_id: int, serial: str, *, lock: bool = False) -> ShipmentLogger:
     """A logger that the shipment requires. Raises NotFound."""
     c = table(ShipmentLogger).c
     found = u.conn.scalar(select(c.id).where(c.shipment_id == shipment_id, c.serial == serial))
@@ -25,11 +25,11 @@ def logger(u: Unit, shipment_id: int, serial: str, *, lock: bool = False) -> Shi
     return u.get_one(ShipmentLogger, found, lock=lock)
 
 
-def logger_read(u: Unit, shipment_id: int, serial: str, *, at: datetime | None = None) -> ShipmentLogger:
+def mark_logger_read(u: Unit, shipment_id: int, serial: str, *, at: datetime | None = None) -> ShipmentLogger:
     """The logger has been read out and its readings judged. Reading it again changes nothing."""
     u.need("logger.import")
     get_shipment(u, shipment_id, lock=True)
-    found = logger(u, shipment_id, serial, lock=True)
+    found = get_logger(u, shipment_id, serial, lock=True)
     if found.state == "required":
         found.state, found.read_at = "read", at or u.now
         u.session.add(found)
@@ -39,7 +39,7 @@ def logger_read(u: Unit, shipment_id: int, serial: str, *, at: datetime | None =
     return found
 
 
-_TOLD = text("""
+_READINGS_COVER = text("""
     SELECT coalesce(max(r.at) >= :stop AND bool_or(r.at >= :start AND r.at <= :stop), false)
     FROM zone z JOIN point p ON p.zone_id = z.id JOIN series_point s ON s.address = p.address
     JOIN reading r ON r.point_id = s.id
@@ -48,34 +48,34 @@ _TOLD = text("""
 """)
 
 
-def confirm_read(u: Unit, shipment_id: int, serial: str, *, at: datetime | None = None) -> ShipmentLogger:
+def confirm_logger_read(u: Unit, shipment_id: int, serial: str, *, at: datetime | None = None) -> ShipmentLogger:
     """Somebody says that the logger has been read, as when its arrival was keyed after its file had been imported.
 
     Raises Refused unless what it recorded up to the arrival is here: nobody's word stands for a recorder's.
     """
     u.need("logger.import")
     shipment = get_shipment(u, shipment_id, lock=True)
-    if logger(u, shipment_id, serial).state == "required":
-        _require_told(u, shipment, serial)
-    return logger_read(u, shipment_id, serial, at=at)
+    if get_logger(u, shipment_id, serial).state == "required":
+        _require_readings(u, shipment, serial)
+    return mark_logger_read(u, shipment_id, serial, at=at)
 
 
-def _require_told(u: Unit, shipment: Shipment, serial: str) -> None:
-    start, stop = recorders.journey(u, shipment)
+def _require_readings(u: Unit, shipment: Shipment, serial: str) -> None:
+    start, stop = logger_zones.journey_span(u, shipment)
     if stop is None:
         raise Refused(f"shipment {shipment.code} is still under way: logger {serial} has not told all of it")
     asked = {
         "kind": RECORDER,
-        "serial": recorders.segment(serial),
+        "serial": logger_zones.address_segment(serial),
         "start": start,
         "stop": stop,
         "own": f"shipment-{shipment.id}",
     }
-    if not u.conn.scalar(_TOLD, asked):
+    if not u.conn.scalar(_READINGS_COVER, asked):
         raise Refused(f"logger {serial} has not told of the journey up to its end: import its file, or have it waived")
 
 
-def waiving(shipment_id: int, serial: str, reason: str) -> signatures.Signing[ShipmentLogger]:
+def waiver_signing(shipment_id: int, serial: str, reason: str) -> signatures.Signing[ShipmentLogger]:
     """The act of signing `waive_logger`."""
     return signatures.Signing(
         "logger.waive", _act(shipment_id, serial, reason), lambda u, p: waive_logger(u, shipment_id, serial, reason, p)
@@ -90,7 +90,7 @@ def waive_logger(u: Unit, shipment_id: int, serial: str, reason: str, proof: sig
     """QA does without a logger that cannot be read, by signature. Raises IllegalMove unless it is still required."""
     u.need("logger.waive")
     shipment = get_shipment(u, shipment_id, lock=True)
-    found = logger(u, shipment_id, serial, lock=True)
+    found = get_logger(u, shipment_id, serial, lock=True)
     if found.state != "required":
         raise IllegalMove(f"logger {serial} is {found.state}: nothing to waive", state=found.state)
     record = {"shipment": shipment.code, "serial": serial, "reason": reason}
@@ -101,20 +101,20 @@ def waive_logger(u: Unit, shipment_id: int, serial: str, reason: str, proof: sig
     u.session.flush()
     u.audit("logger.waive", "shipment", shipment_id, after={"serial": serial}, reason=reason)
     u.outbox("logger.waived", shipment_id, {"serial": serial, "reason": reason})
-    _nobody_tells(u, shipment, found)
+    _return_unmeasured_goods(u, shipment, found)
     return found
 
 
-def _nobody_tells(u: Unit, shipment: Shipment, waived: ShipmentLogger) -> None:
+def _return_unmeasured_goods(u: Unit, shipment: Shipment, waived: ShipmentLogger) -> None:
     """The last recorder of a box is waived and none was read: no data is not good data, the vehicle's rule holds."""
-    box = recorders.box_of(u, shipment, waived.zone_id)
+    box = logger_zones.box_of(u, shipment, waived.zone_id)
     c = table(ShipmentLogger).c
     rows = u.conn.execute(select(c.state, c.zone_id).where(c.shipment_id == shipment.id)).all()
-    if all(row.state == "waived" for row in rows if recorders.box_of(u, shipment, row.zone_id) == box):
-        recorders.give_back(u, shipment, box, travels_in)
+    if all(row.state == "waived" for row in rows if logger_zones.box_of(u, shipment, row.zone_id) == box):
+        logger_zones.return_to_vehicle(u, shipment, box, travels_in)
 
 
-_WAITING = text("""
+_UNREAD_LOGGERS = text("""
     WITH RECURSIVE up(id) AS (
         SELECT CAST(:sublot AS bigint)
         UNION
@@ -129,10 +129,10 @@ _WAITING = text("""
 """)
 
 
-def veto(u: Unit, releasing: SublotReleasing) -> None:
+def veto_release(u: Unit, releasing: SublotReleasing) -> None:
     """A receipt is not released while a logger that travelled with it is neither read nor waived."""
     u.session.flush()
-    waiting = u.conn.execute(_WAITING, {"sublot": releasing.sublot_id}).all()
+    waiting = u.conn.execute(_UNREAD_LOGGERS, {"sublot": releasing.sublot_id}).all()
     if waiting:
         what = "; ".join(f"logger {row.serial} of {row.code}" for row in waiting)
         raise Refused(f"sublot {releasing.sublot_id} waits for {what}", loggers=[row.serial for row in waiting])

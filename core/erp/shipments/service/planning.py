@@ -14,13 +14,13 @@ from core.erp.kernel.errors import Conflict, IllegalMove, Invalid, NotFound
 from core.erp.kernel.tables import table
 from core.erp.kernel.unit import Unit
 from core.erp.lots import service as lots
-from core.erp.lots.events import ZonesConcerned
+from core.erp.lots.events import ZonesToLock
 from core.erp.shipments.model import Shipment, ShipmentLeg, ShipmentLine, ShipmentLogger
 from core.erp.shipments.rules import PURPOSE, checked_sscc
 
 
 @dataclass(frozen=True, slots=True)
-class Leg:
+class PlannedLeg:
     """One stretch of the way, as planned."""
 
     origin: str
@@ -31,7 +31,7 @@ class Leg:
 
 
 @dataclass(frozen=True, slots=True)
-class Logger:
+class RequiredLogger:
     """A recorder that must be read, and the zone whose climate it records."""
 
     serial: str
@@ -43,12 +43,12 @@ def create(
     code: str,
     consignee: str,
     lines: Sequence[tuple[int, Decimal]],
-    legs: Sequence[Leg],
+    legs: Sequence[PlannedLeg],
     *,
     kind: str = "sale",
     market: str = "",
     receiving_zone_id: int | None = None,
-    loggers: Sequence[Logger] = (),
+    loggers: Sequence[RequiredLogger] = (),
     due_at: datetime | None = None,
 ) -> Shipment:
     """Plans a shipment and reserves its goods (sublot, amount); what may not be taken is refused.
@@ -93,7 +93,7 @@ def create(
     for sublot_id, amount in lines:
         _add_line(u, shipment, sublot_id, amount)
     for logger in loggers:
-        _require(u, shipment, logger)
+        _require_logger(u, shipment, logger)
     u.session.flush()
     u.audit(
         "shipment.plan",
@@ -111,7 +111,7 @@ def create(
     return shipment
 
 
-def context(shipment: Shipment) -> dict[str, Any]:
+def restriction_context(shipment: Shipment) -> dict[str, Any]:
     """What restrictions on its goods ask about; its own holds count against them too."""
     return {"market": shipment.market or None, "customer": shipment.consignee, "shipment_id": shipment.id}
 
@@ -121,7 +121,12 @@ def _add_line(u: Unit, shipment: Shipment, sublot_id: int, amount: Decimal) -> S
     reservation = None
     if shipment.kind != "inbound":
         reservation = lots.reserve(
-            u, sublot_id, amount, PURPOSE[shipment.kind], f"shipment:{shipment.id}", context=context(shipment)
+            u,
+            sublot_id,
+            amount,
+            PURPOSE[shipment.kind],
+            f"shipment:{shipment.id}",
+            context=restriction_context(shipment),
         ).id
     line = ShipmentLine(shipment_id=shipment.id, sublot_id=sublot_id, amount=amount, reservation_id=reservation)
     u.session.add(line)
@@ -134,13 +139,13 @@ def add_line(u: Unit, shipment_id: int, sublot_id: int, amount: Decimal) -> Ship
     u.need("shipment.plan")
     lots.get_sublot(u, sublot_id, lock=True)
     shipment = get_shipment(u, shipment_id, lock=True)
-    _only(shipment, "planned")
+    _require_state(shipment, "planned")
     line = _add_line(u, shipment, sublot_id, amount)
     u.audit("shipment.add_line", "shipment", shipment_id, after={"sublot_id": sublot_id, "amount": amount})
     return line
 
 
-def _only(shipment: Shipment, *states: str) -> None:
+def _require_state(shipment: Shipment, *states: str) -> None:
     if shipment.state not in states:
         raise IllegalMove(f"cannot change a {shipment.state} shipment so", state=shipment.state)
 
@@ -149,13 +154,13 @@ def require_logger(u: Unit, shipment_id: int, serial: str, zone_id: int | None =
     """The shipment's receipt waits for this logger. Only before it has arrived."""
     u.need("shipment.plan")
     shipment = get_shipment(u, shipment_id, lock=True)
-    _only(shipment, "planned", "picked", "dispatched", "in_transit")
-    made = _require(u, shipment, Logger(serial, zone_id))
+    _require_state(shipment, "planned", "picked", "dispatched", "in_transit")
+    made = _require_logger(u, shipment, RequiredLogger(serial, zone_id))
     u.audit("shipment.require_logger", "shipment", shipment_id, after={"serial": serial})
     return made
 
 
-def _require(u: Unit, shipment: Shipment, logger: Logger) -> ShipmentLogger:
+def _require_logger(u: Unit, shipment: Shipment, logger: RequiredLogger) -> ShipmentLogger:
     if not logger.serial.strip():
         raise Invalid("a logger needs a serial number")
     require_zones(u, logger.zone_id)
@@ -195,7 +200,7 @@ def legs_of(u: Unit, shipment_id: int) -> list[ShipmentLeg]:
     return [u.session.get_one(ShipmentLeg, leg, populate_existing=True) for leg in ids]
 
 
-_WAY = text("""
+_ZONES_OF_LEGS = text("""
     SELECT vehicle_zone_id FROM shipment_leg WHERE shipment_id = :s
     UNION SELECT to_zone_id FROM shipment_leg WHERE shipment_id = :s
     UNION SELECT receiving_zone_id FROM shipment WHERE id = :s
@@ -211,8 +216,8 @@ def lock_with_goods(u: Unit, shipment_id: int, *, zone_id: int | None = None) ->
     `zone_id`: another zone that its goods are about to stand in.
     """
     goods = [line.sublot_id for line in lines_of(u, shipment_id) if line.sublot_id is not None]
-    zones = {*u.conn.scalars(_WAY, {"s": shipment_id}), zone_id} - {None}
-    u.emit(ZonesConcerned(tuple(goods), tuple(sorted(zones))))
+    zones = {*u.conn.scalars(_ZONES_OF_LEGS, {"s": shipment_id}), zone_id} - {None}
+    u.emit(ZonesToLock(tuple(goods), tuple(sorted(zones))))
     lots.lock_sublots(u, goods)
     return get_shipment(u, shipment_id, lock=True)
 
@@ -222,9 +227,9 @@ def pack(u: Unit, line_id: int, sscc: str, *, kind: str = "pallet", zone_id: int
 
     Raises Invalid (check digit), NotFound, Conflict (the unit has another zone), IllegalMove once dispatched.
     """
-    need_pack(u)
+    require_pack_permit(u)
     line = get_line(u, line_id)
-    _only(get_shipment(u, line.shipment_id), "planned", "picked")
+    _require_state(get_shipment(u, line.shipment_id), "planned", "picked")
     number = checked_sscc(sscc)
     require_zones(u, zone_id)
     found = u.conn.scalar(select(table(HandlingUnit).c.id).where(table(HandlingUnit).c.sscc == number))
@@ -244,7 +249,7 @@ def pack(u: Unit, line_id: int, sscc: str, *, kind: str = "pallet", zone_id: int
     return box
 
 
-def need_pack(u: Unit) -> None:
+def require_pack_permit(u: Unit) -> None:
     """Packing is the warehouse's, or the planner's of the shipment."""
     if not u.actor.may("stock.pick"):
         u.need("shipment.plan")

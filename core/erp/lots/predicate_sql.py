@@ -39,7 +39,7 @@ LANGUAGE sql STABLE AS $$
 $$
 """
 
-_TODAY = """
+_LOCAL_DATE = """
 CREATE OR REPLACE FUNCTION lotwise_local_date(zone bigint, at timestamptz) RETURNS date
 LANGUAGE sql STABLE AS $$
     SELECT (at AT TIME ZONE COALESCE(
@@ -152,4 +152,4 @@ CREATE OR REPLACE FUNCTION lotwise_free(wanted bigint, but bigint) RETURNS numer
 $$
 """
 
-FUNCTIONS: tuple[str, ...] = (_JUDGING_ZONE, _TODAY, _ZONE_AT, _OBSTACLES, _ON_HAND, _FREE)
+FUNCTIONS: tuple[str, ...] = (_JUDGING_ZONE, _LOCAL_DATE, _ZONE_AT, _OBSTACLES, _ON_HAND, _FREE)

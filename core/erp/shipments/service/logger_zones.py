@@ -25,13 +25,13 @@ from core.erp.kernel.unit import Unit
 from core.erp.shipments.model import Shipment, ShipmentLeg, ShipmentLine, ShipmentLogger
 from core.erp.shipments.service.planning import legs_of, lines_of
 
-Travels = Callable[[Unit, ShipmentLine, ShipmentLeg], int | None]
+VehicleZone = Callable[[Unit, ShipmentLine, ShipmentLeg], int | None]
 
 _z, _p = table(Zone), table(Point)
 
 
 @dataclass(frozen=True, slots=True)
-class Span:
+class TogetherSpan:
     """Sublots and recorder were together over [start, stop); `stop` is None while they still are."""
 
     sublot_ids: tuple[int, ...]
@@ -39,7 +39,7 @@ class Span:
     stop: datetime | None
 
 
-def zone_for(u: Unit, name: str, title: str, near: Sequence[int | None]) -> Zone:
+def binding_zone(u: Unit, name: str, title: str, near: Sequence[int | None]) -> Zone:
     """The recorder's zone SITE/recorders/NAME, made if new; the site is that of the first zone given in `near`.
 
     `name` may not be the same for two bindings. Raises Invalid where there is no site at all.
@@ -64,12 +64,12 @@ def zone_for(u: Unit, name: str, title: str, near: Sequence[int | None]) -> Zone
     return zone
 
 
-def point_for(u: Unit, zone: Zone, serial: str, quantity: str, unit: str) -> Point:
+def logger_point(u: Unit, zone: Zone, serial: str, quantity: str, unit: str) -> Point:
     """The recorder's point for a quantity in a zone, made if new: required where none is, else a spare.
 
     A spare's readings count like any other's; only its silence does not. Raises Conflict for a point of another kind.
     """
-    address = f"{zone.address}/{segment(serial)}/{segment(quantity)}"
+    address = f"{zone.address}/{address_segment(serial)}/{address_segment(quantity)}"
     found = u.session.scalars(select(Point).where(_p.c.address == address)).one_or_none()
     if found is not None:
         if found.quantity != quantity:
@@ -82,7 +82,7 @@ def point_for(u: Unit, zone: Zone, serial: str, quantity: str, unit: str) -> Poi
     return catalog.create_point(u, zone.id, address, quantity, unit, role=role)
 
 
-def segment(text_: str) -> str:
+def address_segment(text_: str) -> str:
     """A serial number or quantity as one segment of an address. Raises Invalid when nothing is left of it."""
     made = re.sub(r"[^A-Za-z0-9_-]+", "_", text_.strip())[:64]
     if not made.strip("_"):
@@ -100,7 +100,7 @@ def logger_zone(u: Unit, shipment: Shipment, recorded: int | None) -> Zone:
     legs = legs_of(u, shipment.id)
     came_from = [line.from_zone_id for line in lines_of(u, shipment.id)]
     near = [recorded, *(leg.vehicle_zone_id for leg in legs), shipment.receiving_zone_id, *came_from]
-    return zone_for(u, name, title, [*near, *(leg.to_zone_id for leg in legs)])
+    return binding_zone(u, name, title, [*near, *(leg.to_zone_id for leg in legs)])
 
 
 _BOXES = text("""
@@ -130,7 +130,7 @@ def waiting_zone(u: Unit, shipment: Shipment, line: ShipmentLine, zone_id: int |
 
     Such goods are like those of a gateway that is cut off: unjudged, not blamed, since the recorder may still tell.
     """
-    if zone_id is not None and measured(u, zone_id, at):
+    if zone_id is not None and is_monitored(u, zone_id, at):
         return zone_id
     c = table(ShipmentLogger).c
     rows = u.conn.execute(
@@ -147,17 +147,17 @@ def waiting_zone(u: Unit, shipment: Shipment, line: ShipmentLine, zone_id: int |
     zone = logger_zone(u, shipment, recorded)
     for serial, box in mine.items():
         if box == recorded:
-            point_for(u, zone, serial, "temperature", "Cel")
+            logger_point(u, zone, serial, "temperature", "Cel")
     return zone.id
 
 
-def measured(u: Unit, zone_id: int, at: datetime) -> bool:
+def is_monitored(u: Unit, zone_id: int, at: datetime) -> bool:
     """Whether sensors of its own, or of the zone around it, are required there."""
     around = Surroundings(u.conn)
     return all(around.place(zone).monitored for zone, _, _ in around.way([(zone_id, at, None)]))
 
 
-def journey(u: Unit, shipment: Shipment) -> tuple[datetime, datetime | None]:
+def journey_span(u: Unit, shipment: Shipment) -> tuple[datetime, datetime | None]:
     """From leaving (dispatched, or departed if that was before) to the arrival at the end of the last leg.
 
     Raises Refused for a shipment that has not left.
@@ -172,7 +172,7 @@ def journey(u: Unit, shipment: Shipment) -> tuple[datetime, datetime | None]:
     return start, stop
 
 
-def bring_together(u: Unit, zone: Zone, span: Span, reason: str) -> None:
+def record_together(u: Unit, zone: Zone, span: TogetherSpan, reason: str) -> None:
     """Puts the goods' custody into the recorder's zone for the span, as far as it is not there already.
 
     A box's zone is narrower than its shipment's and prevails over it. Raises Conflict where the goods were with a
@@ -180,11 +180,11 @@ def bring_together(u: Unit, zone: Zone, span: Span, reason: str) -> None:
     """
     custody.lock_zones(u, span.sublot_ids, [zone.id])
     for sublot_id in span.sublot_ids:
-        while (at := _elsewhere(u, zone, sublot_id, span)) is not None:
-            custody.put(u, sublot_id, zone.id, at, reason)
+        while (at := _first_elsewhere(u, zone, sublot_id, span)) is not None:
+            custody.record_location(u, sublot_id, zone.id, at, reason)
 
 
-def _elsewhere(u: Unit, zone: Zone, sublot_id: int, span: Span) -> datetime | None:
+def _first_elsewhere(u: Unit, zone: Zone, sublot_id: int, span: TogetherSpan) -> datetime | None:
     """The first instant of the span at which the sublot is on record somewhere else; None when there is none."""
     for place, start, stop in custody.intervals(u, [sublot_id])[sublot_id]:
         if place == zone.id or (span.stop is not None and start >= span.stop):
@@ -209,7 +209,7 @@ def _elsewhere(u: Unit, zone: Zone, sublot_id: int, span: Span) -> datetime | No
     return None
 
 
-def give_back(u: Unit, shipment: Shipment, recorded: int | None, travels_in: Travels) -> None:
+def return_to_vehicle(u: Unit, shipment: Shipment, recorded: int | None, travels_in: VehicleZone) -> None:
     """No recorder of the box (None: of the shipment) will tell: its goods were in the vehicle, measured or not."""
     zone = logger_zone(u, shipment, recorded)
     legs = legs_of(u, shipment.id)
@@ -220,12 +220,12 @@ def give_back(u: Unit, shipment: Shipment, recorded: int | None, travels_in: Tra
             for leg in legs:
                 at = max(start, leg.departed_at or start) if leg.number > 1 else start
                 if (leg.number == 1 or leg.departed_at is not None) and (stop is None or at < stop):
-                    custody.put(
+                    custody.record_location(
                         u, line.sublot_id, travels_in(u, line, leg), at, f"no recorder of {shipment.code} tells"
                     )
 
 
-def together(u: Unit, zone_id: int, sublot_ids: Sequence[int]) -> dict[int, list[tuple[int, int | None]]]:
+def intervals_in_zone(u: Unit, zone_id: int, sublot_ids: Sequence[int]) -> dict[int, list[tuple[int, int | None]]]:
     """By sublot: when it was in the zone, [from, to) in microseconds."""
     found = custody.intervals(u, sublot_ids)
     return {

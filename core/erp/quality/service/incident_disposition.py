@@ -12,7 +12,7 @@ from core.erp.kernel.unit import Unit
 from core.erp.lots import service as lots
 from core.erp.quality.model import Disposition, Excursion, Incident
 from core.erp.quality.rules import LIVE
-from core.erp.quality.service.excursions import Restrict, assess, dispose_many, disposing_many
+from core.erp.quality.service.excursions import NewRestriction, assess, dispose_many, dispositions_signing
 from core.erp.quality.workflow import ENDED
 
 
@@ -36,20 +36,20 @@ def assess_incident(u: Unit, incident_id: int, assessment: str) -> list[Excursio
     return [assess(u, number, assessment) for number in ended]
 
 
-def disposing_incident(
+def incident_disposition_signing(
     incident_id: int,
     excursion_ids: Sequence[int],
     decision: str,
     reason: str,
     *,
-    restrictions: Sequence[Restrict] = (),
+    restrictions: Sequence[NewRestriction] = (),
 ) -> Signing[list[Disposition]]:
     """The act of signing `dispose_incident`."""
 
     def work(u: Unit, proof: Proof) -> list[Disposition]:
         return dispose_incident(u, incident_id, excursion_ids, decision, reason, proof, restrictions=restrictions)
 
-    return replace(disposing_many(excursion_ids, decision, reason, restrictions=restrictions), work=work)
+    return replace(dispositions_signing(excursion_ids, decision, reason, restrictions=restrictions), work=work)
 
 
 def dispose_incident(
@@ -60,7 +60,7 @@ def dispose_incident(
     reason: str,
     proof: Proof,
     *,
-    restrictions: Sequence[Restrict] = (),
+    restrictions: Sequence[NewRestriction] = (),
 ) -> list[Disposition]:
     """One signed act on all that is undecided of an incident, each excursion × sublot recorded by itself; all or none.
 

@@ -12,12 +12,12 @@ from core.erp.catalog.model import Item, Zone
 from core.erp.kernel.errors import Conflict, Invalid, NotFound, Refused
 from core.erp.kernel.tables import table
 from core.erp.kernel.unit import Unit
-from core.erp.lots.events import SublotBorn, ZonesConcerned
+from core.erp.lots.events import SublotCreated, ZonesToLock
 from core.erp.lots.holds import inherit_holds
 from core.erp.lots.ledger import post
 from core.erp.lots.model import Genealogy, Lot, Restriction, Sublot
-from core.erp.lots.predicate import amount_of, get_lot, get_sublot, lock_sublots, on_hand, reserved, said
-from core.erp.lots.rules import Internal
+from core.erp.lots.predicate import amount_of, format_amount, get_lot, get_sublot, lock_sublots, on_hand, reserved
+from core.erp.lots.rules import InternalPurpose
 from core.erp.lots.workflow import SUBLOT
 
 
@@ -65,16 +65,16 @@ def receive(
     if at is not None and at > u.now:
         raise Invalid(f"{at.isoformat()} has not happened yet")
     if serial is not None and amount != 1:
-        raise Invalid(f"a serialised unit is a sublot of one, not of {said(amount)}", serial=serial)
+        raise Invalid(f"a serialised unit is a sublot of one, not of {format_amount(amount)}", serial=serial)
     if zone_id is not None and u.session.get(Zone, zone_id) is None:
         raise NotFound(f"no zone {zone_id}", zone_id=zone_id)
-    u.emit(ZonesConcerned((), () if zone_id is None else (zone_id,)))
+    u.emit(ZonesToLock((), () if zone_id is None else (zone_id,)))
     lot = get_lot(u, lot_id, lock=True)
     lock_sublots(u, [parent for parent, _ in parents])
     at = at or u.now
     if serial is not None:
         _require_new(u, lot, serial)
-    sublot = _born(
+    sublot = _create_sublot(
         u,
         Sublot(
             code=code or f"S-{uuid.uuid4().hex[:12].upper()}",
@@ -120,7 +120,7 @@ def arrive(
     reference: str = "",
 ) -> Sublot:
     """An expected sublot is here: stock and custody begin, in quarantine. Raises IllegalMove."""
-    u.emit(ZonesConcerned((), () if zone_id is None else (zone_id,)))
+    u.emit(ZonesToLock((), () if zone_id is None else (zone_id,)))
     sublot = get_sublot(u, sublot_id, lock=True)
     SUBLOT.apply(u, sublot, "arrive", reason=reason)
     _arrive(u, sublot_id, amount_of(amount), zone_id, at or u.now, source, reason, reference, ())
@@ -138,11 +138,11 @@ def _arrive(
     reference: str,
     parents: tuple[int, ...],
 ) -> None:
-    post(u, sublot_id, source, "stock", amount, purpose=Internal.RECEIPT, reference=reference, at=at, fact=True)
-    u.emit(SublotBorn(sublot_id, "receipt", parents, zone_id, at, reason))
+    post(u, sublot_id, source, "stock", amount, purpose=InternalPurpose.RECEIPT, reference=reference, at=at, fact=True)
+    u.emit(SublotCreated(sublot_id, "receipt", parents, zone_id, at, reason))
 
 
-_UNITS = text("""
+_SAME_SERIAL = text("""
     SELECT s.code FROM sublot s JOIN lot l ON l.id = s.lot_id
     WHERE l.item_id = :item AND s.serial = :serial AND (s.state = 'expected' OR lotwise_on_hand(s.id) > 0) LIMIT 1
 """)
@@ -150,12 +150,12 @@ _UNITS = text("""
 
 def _require_new(u: Unit, lot: Lot, serial: str) -> None:
     """Raises Conflict where a unit of the item with that serial number is on hand or on its way to us already."""
-    found = u.conn.scalar(_UNITS, {"item": lot.item_id, "serial": serial})
+    found = u.conn.scalar(_SAME_SERIAL, {"item": lot.item_id, "serial": serial})
     if found is not None:
         raise Conflict(f"unit {serial} is here already, as sublot {found}", serial=serial)
 
 
-def _born(u: Unit, sublot: Sublot) -> Sublot:
+def _create_sublot(u: Unit, sublot: Sublot) -> Sublot:
     codes = table(Sublot)
     if u.conn.execute(select(codes.c.id).where(codes.c.code == sublot.code)).first() is not None:
         raise Conflict(f"there is a sublot {sublot.code} already", code=sublot.code)
@@ -221,15 +221,19 @@ def split(u: Unit, sublot_id: int, amount: Decimal, *, code: str | None = None, 
     from what is reserved, or is a serialised unit.
     """
     amount = amount_of(amount)
-    u.emit(ZonesConcerned((sublot_id,)))
+    u.emit(ZonesToLock((sublot_id,)))
     parent = get_sublot(u, sublot_id, lock=True)
     if parent.serial is not None and not gone:
         raise Refused(f"unit {parent.serial} is one and stays one", sublot_id=sublot_id)
     if (have := on_hand(u, sublot_id)) < amount:
-        raise Refused(f"sublot {parent.code} has {said(have)}, {said(amount)} wanted", sublot_id=sublot_id)
+        raise Refused(
+            f"sublot {parent.code} has {format_amount(have)}, {format_amount(amount)} wanted", sublot_id=sublot_id
+        )
     if not gone and (free := have - reserved(u, sublot_id)) < amount:
-        raise Refused(f"sublot {parent.code} has {said(free)} free, {said(amount)} wanted", sublot_id=sublot_id)
-    child = _born(
+        raise Refused(
+            f"sublot {parent.code} has {format_amount(free)} free, {format_amount(amount)} wanted", sublot_id=sublot_id
+        )
+    child = _create_sublot(
         u,
         Sublot(
             code=code or f"S-{uuid.uuid4().hex[:12].upper()}",
@@ -241,10 +245,10 @@ def split(u: Unit, sublot_id: int, amount: Decimal, *, code: str | None = None, 
         ),
     )
     name = f"split:{child.id}"
-    post(u, sublot_id, "stock", "split", amount, purpose=Internal.SPLIT, reference=name)
-    post(u, child.id, "split", "stock", amount, purpose=Internal.SPLIT, reference=name)
+    post(u, sublot_id, "stock", "split", amount, purpose=InternalPurpose.SPLIT, reference=name)
+    post(u, child.id, "split", "stock", amount, purpose=InternalPurpose.SPLIT, reference=name)
     link(u, sublot_id, child.id, name, amount)
-    u.emit(SublotBorn(child.id, "split", (sublot_id,), parent.zone_id, u.now, f"split of {parent.code}"))
+    u.emit(SublotCreated(child.id, "split", (sublot_id,), parent.zone_id, u.now, f"split of {parent.code}"))
     u.audit("sublot.split", "sublot", sublot_id, after={"into": child.id, "amount": amount})
     return get_sublot(u, child.id)
 
@@ -258,7 +262,7 @@ def merge(u: Unit, sublot_ids: Sequence[int], *, code: str | None = None) -> Sub
     ids = sorted(set(sublot_ids))
     if len(ids) < 2:  # noqa: PLR2004 - a merge needs two
         raise Invalid("a merge needs at least two sublots")
-    u.emit(ZonesConcerned(tuple(ids)))
+    u.emit(ZonesToLock(tuple(ids)))
     lock_sublots(u, ids)
     parts = [get_sublot(u, sublot_id) for sublot_id in ids]
     for what in ("lot_id", "state", "zone_id"):
@@ -278,7 +282,7 @@ def merge(u: Unit, sublot_ids: Sequence[int], *, code: str | None = None) -> Sub
     waited_for = [part.code for part in parts if part.id is not None and reserved(u, part.id) > 0]
     if waited_for:
         raise Refused(f"reserved as they are: {', '.join(waited_for)}")
-    child = _born(
+    child = _create_sublot(
         u,
         Sublot(
             code=code or f"S-{uuid.uuid4().hex[:12].upper()}",
@@ -290,9 +294,9 @@ def merge(u: Unit, sublot_ids: Sequence[int], *, code: str | None = None) -> Sub
     )
     name = f"merge:{child.id}"
     for sublot_id, amount in amounts.items():
-        post(u, sublot_id, "stock", "split", amount, purpose=Internal.MERGE, reference=name)
-        post(u, child.id, "split", "stock", amount, purpose=Internal.MERGE, reference=name)
+        post(u, sublot_id, "stock", "split", amount, purpose=InternalPurpose.MERGE, reference=name)
+        post(u, child.id, "split", "stock", amount, purpose=InternalPurpose.MERGE, reference=name)
         link(u, sublot_id, child.id, name, amount)
-    u.emit(SublotBorn(child.id, "merge", tuple(ids), parts[0].zone_id, u.now, "merge"))
+    u.emit(SublotCreated(child.id, "merge", tuple(ids), parts[0].zone_id, u.now, "merge"))
     u.audit("sublot.merge", "sublot", child.id, after={"of": ids, "amounts": {str(k): v for k, v in amounts.items()}})
     return get_sublot(u, child.id)

@@ -20,11 +20,11 @@ Row = TypeVar("Row", bound=SQLModel)
 
 JUDGED_BY = frozenset({"band_low", "band_high", "band_delay", "band_hysteresis", "allowed_gap"})
 """Fields of a zone by which its own alarms are judged."""
-_GOODS_STOOD = text("SELECT EXISTS (SELECT FROM custody_fact WHERE zone_id = :zone)")
+_GOODS_WERE_THERE = text("SELECT EXISTS (SELECT FROM custody_fact WHERE zone_id = :zone)")
 _READ = text("SELECT EXISTS (SELECT FROM series_point WHERE address = :address)")
 
 
-def tag(row: SQLModel) -> str:
+def etag(row: SQLModel) -> str:
     """The entity tag (RFC 9110 §8.8.3) of a row as it is: it changes with any of its fields."""
     return f'"{record_hash(row.model_dump()).hex()[:32]}"'
 
@@ -37,12 +37,12 @@ def change_zone(u: Unit, zone_id: int, changes: Mapping[str, Any], *, expected: 
 
     Raises NotFound, Conflict (it is another by now), Invalid, Refused (a worst temperature by which goods were judged).
     """
-    zone = _locked(u, Zone, zone_id, expected)
+    zone = _lock_expected(u, Zone, zone_id, expected)
     before = zone.model_dump()
     changed = _apply(zone, changes)
     if zone.band_low is not None and zone.band_high is not None and zone.band_low >= zone.band_high:
         raise Invalid("the band's low end must be below its high end")
-    if "worst_temperature" in changed and u.conn.execute(_GOODS_STOOD, {"zone": zone_id}).scalar_one():
+    if "worst_temperature" in changed and u.conn.execute(_GOODS_WERE_THERE, {"zone": zone_id}).scalar_one():
         raise Refused(
             f"goods have stood in {zone.address} and were judged by its worst temperature: make another zone, and move"
             " them there",
@@ -61,7 +61,7 @@ def change_point(u: Unit, point_id: int, changes: Mapping[str, Any], *, expected
     so its zone is judged again since then. Raises NotFound, Conflict, Invalid, Refused (another unit once the point
     has readings: their numbers would mean something else).
     """
-    point = _locked(u, Point, point_id, expected)
+    point = _lock_expected(u, Point, point_id, expected)
     before = point.model_dump()
     changed = _apply(point, changes)
     low, high = point.plausible_low, point.plausible_high
@@ -119,14 +119,16 @@ def change_profile(
             version=newest.version,
         )
     fields = {**newest.model_dump(exclude={"id", "profile_id", "version", "created_at"}), **changes}
-    version = add_version(u, profile_id, fields.pop("allowed_gap"), _merged(u, newest.id, limits, removed), **fields)
+    version = add_version(
+        u, profile_id, fields.pop("allowed_gap"), _merge_limits(u, newest.id, limits, removed), **fields
+    )
     if from_at is not None:
         for item_id in _items(u, profile_id):
             assign_profile(u, item_id, version.id, from_at)
     return version
 
 
-def _merged(
+def _merge_limits(
     u: Unit, version_id: int, limits: Sequence[Mapping[str, Any]], removed: Sequence[str]
 ) -> list[ProfileLimit]:
     """The limits of a version with the changes, as new rows. Raises Invalid."""
@@ -153,12 +155,12 @@ def _items(u: Unit, profile_id: int) -> list[int]:
     return list(u.conn.execute(assigned.order_by(i.c.id)).scalars())
 
 
-def _locked(u: Unit, model: type[Row], row_id: int, expected: str | None) -> Row:
+def _lock_expected(u: Unit, model: type[Row], row_id: int, expected: str | None) -> Row:
     row = u.session.get(model, row_id, with_for_update=True, populate_existing=True)
     name = str(table(model).name)
     if row is None:
         raise NotFound(f"no {name} {row_id}", id=row_id)
-    if expected not in (None, "*", tag(row)):
+    if expected not in (None, "*", etag(row)):
         raise Conflict(f"{name} {row_id} was changed by somebody else meanwhile: look at it again", id=row_id)
     return row
 

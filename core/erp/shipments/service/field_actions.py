@@ -7,11 +7,11 @@ from sqlalchemy import insert, select, text
 from core.erp.kernel.errors import Conflict, NotFound, Refused
 from core.erp.kernel.tables import table
 from core.erp.kernel.unit import Unit
-from core.erp.quality.events import ExcursionAfterDeparture, Gone
+from core.erp.quality.events import DepartedGoods, ExcursionAfterDeparture
 from core.erp.quality.rules import FIELD_ACTION_DAYS
 from core.erp.shipments.model import FieldAction, FieldActionConsignee
 
-_WENT = text("""
+_CONSIGNEES = text("""
     WITH RECURSIVE made(id) AS (
         SELECT CAST(:sublot AS bigint)
         UNION
@@ -34,9 +34,9 @@ def open_field_actions(u: Unit, gone: ExcursionAfterDeparture) -> None:
         _open(u, item)
 
 
-def _open(u: Unit, item: Gone) -> None:
+def _open(u: Unit, item: DepartedGoods) -> None:
     u.session.flush()
-    went = u.conn.execute(_WENT, {"sublot": item.sublot_id, "since": item.happened_at}).mappings().all()
+    went = u.conn.execute(_CONSIGNEES, {"sublot": item.sublot_id, "since": item.happened_at}).mappings().all()
     if not went:
         return
     action = FieldAction(
@@ -61,17 +61,17 @@ def _open(u: Unit, item: Gone) -> None:
     u.outbox("field_action.opened", action.id, after)
 
 
-def told(u: Unit, consignee_id: int, action_id: int | None = None) -> FieldActionConsignee:
-    """The consignee has been told. Telling twice keeps the first time."""
+def notify_consignee(u: Unit, consignee_id: int, action_id: int | None = None) -> FieldActionConsignee:
+    """The consignee has been notified. Notifying twice keeps the first time."""
     u.need("shipment.report", "excursion.disposition")
     found = u.get(FieldActionConsignee, consignee_id, lock=True)
     if found is None or action_id not in {None, found.action_id}:
         raise NotFound(f"no consignee {consignee_id} of a field action", consignee_id=consignee_id)
-    if found.told_at is None:
-        found.told_at, found.told_by = u.now, u.actor.login
+    if found.notified_at is None:
+        found.notified_at, found.notified_by = u.now, u.actor.login
         u.session.add(found)
         u.session.flush()
-        u.audit("field_action.told", "field_action", found.action_id, after={"consignee": found.consignee})
+        u.audit("field_action.notified", "field_action", found.action_id, after={"consignee": found.consignee})
     return found
 
 
@@ -84,7 +84,7 @@ def close_field_action(u: Unit, action_id: int, conclusion: str) -> FieldAction:
     if found.state == "closed":
         raise Conflict(f"field action {action_id} is closed")
     c = table(FieldActionConsignee).c
-    waiting = u.conn.scalars(select(c.consignee).where(c.action_id == action_id, c.told_at.is_(None))).all()
+    waiting = u.conn.scalars(select(c.consignee).where(c.action_id == action_id, c.notified_at.is_(None))).all()
     if waiting or not conclusion.strip():
         raise Refused(f"field action {action_id} needs a conclusion and everybody told; waiting: {', '.join(waiting)}")
     found.state, found.conclusion, found.closed_at, found.closed_by = "closed", conclusion, u.now, u.actor.login

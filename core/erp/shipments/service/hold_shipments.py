@@ -11,7 +11,7 @@ from core.erp.lots.events import HoldPlaced
 from core.erp.quality.service.release import acting_as_system
 from core.erp.shipments.rules import OPEN
 
-MARK = "goods held: "
+HOLD_REASON_PREFIX = "goods held: "
 """How the reason of a hold begins that a shipment has because of its goods."""
 
 _KNOWN = text("SELECT id FROM shipment WHERE id = ANY (CAST(:shipments AS bigint[]))")
@@ -34,7 +34,7 @@ _AGAINST = text("""
 """)
 
 
-def stop(u: Unit, placed: HoldPlaced) -> None:
+def on_hold_placed(u: Unit, placed: HoldPlaced) -> None:
     """Holds every open shipment that carries one of the sublots. It may arrive, into quarantine; never be accepted.
 
     Raises NotFound for a hold on a shipment that nobody knows.
@@ -46,10 +46,10 @@ def stop(u: Unit, placed: HoldPlaced) -> None:
         return
     u.session.flush()
     found = u.lock(_CARRYING, {"open": list(OPEN), "sublots": list(placed.sublot_ids)})
-    stop_these(u, [row.id for row in found])
+    hold_those_with_held_goods(u, [row.id for row in found])
 
 
-def stop_these(u: Unit, shipment_ids: Sequence[int]) -> None:
+def hold_those_with_held_goods(u: Unit, shipment_ids: Sequence[int]) -> None:
     """Holds those of these shipments whose goods are held. One such hold stands on a shipment at a time.
 
     It names the goods and the reason of the oldest cause; each sublot's own holds say the rest.
@@ -58,13 +58,13 @@ def stop_these(u: Unit, shipment_ids: Sequence[int]) -> None:
         return
     u.session.flush()
     first: dict[int, lots.NewHold] = {}
-    for row in u.conn.execute(_AGAINST, {"shipments": sorted(shipment_ids), "mark": MARK}):
+    for row in u.conn.execute(_AGAINST, {"shipments": sorted(shipment_ids), "mark": HOLD_REASON_PREFIX}):
         first.setdefault(
             row.shipment_id,
             lots.NewHold(
                 shipment_id=row.shipment_id,
                 kind=row.kind,
-                reason=f"{MARK}sublot {row.code}: {row.reason}",
+                reason=f"{HOLD_REASON_PREFIX}sublot {row.code}: {row.reason}",
                 since_at=row.since_at,
                 certainty=row.certainty,
             ),
