@@ -6,7 +6,7 @@ request without a token costs nothing, whatever it carries, and who lacks the pe
 
 import asyncio
 import inspect
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -14,7 +14,7 @@ from fastapi import APIRouter, Request, Response
 from fastapi.routing import APIRoute, iter_route_contexts
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
-from starlette.routing import BaseRoute
+from starlette.routing import BaseRoute, Match
 from starlette.types import Message as Part
 from starlette.types import Receive, Scope
 
@@ -27,6 +27,7 @@ from core.erp.kernel.words import Message, render
 F = TypeVar("F", bound=Callable[..., Any])
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
+API = "/api/v1/"
 KIB, MIB = 1024, 1024 * 1024
 MAX_BODY = 256 * KIB
 """Bytes of a body, where a route says nothing else: more than any posting needs."""
@@ -114,9 +115,40 @@ class DoorRoute(APIRoute):
         return handler
 
 
+class DoorRouter(APIRouter):
+    """A router that is asked only for what begins as its routes do: the framework asks route by route, several times
+    for each request, and there are hundreds.
+    """
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        """The framework's own answer, or none at once."""
+        path: str = scope.get("path", "")
+        if path.startswith(API) and path[len(API) :].partition("/")[0] not in self._beginnings():
+            return Match.NONE, {}
+        return super().matches(scope)
+
+    def _beginnings(self) -> frozenset[str]:
+        """The first parts of its routes' paths, of routers within too; made again when a route was added."""
+        count = len(self.routes)
+        known: tuple[int, frozenset[str]] | None = getattr(self, "_known_beginnings", None)
+        if known is None or known[0] != count:
+            known = (count, frozenset(_first_parts(self.routes)))
+            self._known_beginnings = known
+        return known[1]
+
+
+def _first_parts(found: Iterable[BaseRoute]) -> Iterator[str]:
+    for route in found:
+        within = getattr(route, "original_router", None)
+        if within is not None:
+            yield from _first_parts(within.routes)
+        else:
+            yield str(getattr(route, "path", "")).strip("/").partition("/")[0]
+
+
 def routes(**options: Any) -> APIRouter:
-    """An APIRouter whose routes are `DoorRoute`s."""
-    return APIRouter(route_class=DoorRoute, **options)
+    """A router under API whose routes are `DoorRoute`s."""
+    return DoorRouter(route_class=DoorRoute, **options)
 
 
 async def _authorize(request: Request, wants: Wants) -> None:

@@ -120,9 +120,12 @@ class DoorKeeper:
     language: str = ENGLISH
     """What the answer's words are in."""
 
-    def read(self, work: Callable[[Unit], T]) -> T:
-        """Runs `work` in a transaction that writes nothing anybody keeps. The route has asked for its permit before."""
-        return transact(self.engine, self.actor, self.events, work, now_utc, lock_timeout=LOCK_TIMEOUT)
+    def read(self, work: Callable[[Unit], T], *, lock_timeout: timedelta | None = LOCK_TIMEOUT) -> T:
+        """Runs `work` in a transaction that writes nothing anybody keeps. The route has asked for its permit before.
+
+        What bounds its statements by itself needs no `lock_timeout`.
+        """
+        return transact(self.engine, self.actor, self.events, work, now_utc, lock_timeout=lock_timeout)
 
     def post(self, work: Callable[[Unit], BaseModel | Sequence[BaseModel]], *, status: int = 201) -> JSONResponse:
         """Runs `work` in a transaction and answers what it returns.

@@ -33,7 +33,9 @@ def router() -> APIRouter:
     """The routes of all entities, module by module."""
     made = routes(responses=PROBLEMS)
     for entity in entities().values():
-        _add(made, entity)
+        one = routes()
+        _add(one, entity)
+        made.include_router(one)
     return made
 
 
@@ -95,7 +97,7 @@ def _list(entity: Entity) -> Callable[..., Any]:
             {name: value for name, value in given.items() if name not in _OWN and value is not None},
             **{name: given[name] for name in _OWN if name in given},
         )
-        found = door.read(lambda u: read.page(u, entity, asked))
+        found = door.read(lambda u: read.page(u, entity, asked), lock_timeout=None)
         rows = rows_of.dump_json([shape.model_validate(row) for row in found.rows])
         return Response(_written(rows, found), media_type=JSON)
 
