@@ -131,10 +131,11 @@ def _state() -> list[Any]:
             "Gaps",
             ERP,
             Sql(
-                "SELECT start_at, stop_at, round(minutes::numeric, 1) AS minutes, zone, point, reason, known_at "
+                "SELECT start_at, stop_at, round(minutes::numeric, 1) AS minutes, silences, zone, point, reason, "
+                "known_at "
                 "FROM v_gaps WHERE $__timeFilter(start_at) ORDER BY start_at DESC LIMIT 500"
             ),
-            "Spans for which it is known that nothing is known.",
+            "Spans for which it is known that nothing is known; of several silences, if they are close together.",
         ),
         listing(
             "Readings that did not go in",

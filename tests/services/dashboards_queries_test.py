@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from itertools import count
 
 import pytest
 from sqlalchemy import Engine, text
@@ -117,6 +118,29 @@ def test_the_numbers_are_right(erp: Engine) -> None:
         assert row == (10, 9, 1, AGO)
         assert conn.execute(text("SELECT seconds_behind FROM v_watermarks")).scalar_one() == 1800
         assert conn.execute(text("SELECT minutes FROM v_gaps")).scalar_one() == 30
+
+
+def test_a_loose_contacts_silences_are_one_gap_and_what_was_put_right_is_none(erp: Engine) -> None:
+    minute, begun = timedelta(minutes=1), NOW - timedelta(hours=5)
+
+    ids = count(100)
+
+    def gap(start: datetime, stop: datetime | None, replaces: int | None = None) -> GapRecord:
+        row = {"zone_id": 1, "point_id": 1, "start_at": start, "stop_at": stop, "reason": "silent", "known_at": NOW}
+        return GapRecord(id=next(ids), replaces_id=replaces, **row)
+
+    contact = [gap(begun + n * 2 * minute, begun + (n * 2 + 1) * minute) for n in range(60)]
+    later = begun + timedelta(hours=2, minutes=31)  # more than the allowed 30 minutes after the last
+    with Session(erp) as session:
+        filled = gap(begun - timedelta(hours=2), begun - timedelta(hours=1))
+        session.add_all([*contact, gap(later, None), gap(later + minute, later + 2 * minute), filled])
+        session.flush()
+        session.add(gap(filled.start_at, filled.start_at, filled.id))
+        session.commit()
+    with erp.connect() as conn:
+        asked = text("SELECT start_at, stop_at, minutes, silences FROM v_gaps WHERE reason = 'silent' ORDER BY 1")
+        found = conn.execute(asked).all()
+    assert found == [(begun, begun + 119 * minute, 119, 60), (later, None, None, 2)]
 
 
 @pytest.mark.parametrize(

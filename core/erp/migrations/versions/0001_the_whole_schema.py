@@ -1260,9 +1260,22 @@ FROM zone_alarm a JOIN zone z ON z.id = a.zone_id
     ''',
     r'''
 CREATE OR REPLACE VIEW v_gaps AS
-SELECT g.id, z.address AS zone, p.address AS point, g.start_at, g.stop_at, g.reason, g.known_at,
-    extract(epoch FROM g.stop_at - g.start_at) / 60 AS minutes
-FROM gap_record g LEFT JOIN point p ON p.id = g.point_id LEFT JOIN zone z ON z.id = coalesce(g.zone_id, p.zone_id)
+SELECT min(g.id) AS id, z.address AS zone, p.address AS point, min(g.start_at) AS start_at,
+    nullif(max(g.stops_at), 'infinity') AS stop_at, g.reason, min(g.known_at) AS known_at,
+    extract(epoch FROM nullif(max(g.stops_at), 'infinity') - min(g.start_at)) / 60 AS minutes, count(*) AS silences
+FROM (
+    SELECT f.*, sum(f.fresh) OVER (PARTITION BY f.in_zone, f.point_id, f.reason ORDER BY f.start_at, f.id) AS run
+    FROM (
+        SELECT s.*, coalesce(s.zone_id, p.zone_id) AS in_zone, coalesce(s.stop_at, 'infinity') AS stops_at,
+            CASE WHEN s.start_at <= z.allowed_gap + max(coalesce(s.stop_at, 'infinity')) OVER (
+                PARTITION BY coalesce(s.zone_id, p.zone_id), s.point_id, s.reason ORDER BY s.start_at, s.id
+                ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
+            ) THEN 0 ELSE 1 END AS fresh
+        FROM gap_standing s LEFT JOIN point p ON p.id = s.point_id
+        LEFT JOIN zone z ON z.id = coalesce(s.zone_id, p.zone_id)
+    ) f
+) g LEFT JOIN point p ON p.id = g.point_id LEFT JOIN zone z ON z.id = g.in_zone
+GROUP BY g.in_zone, g.point_id, g.reason, g.run, z.address, p.address
     ''',
     r'''
 CREATE OR REPLACE VIEW v_gateway_batches AS
