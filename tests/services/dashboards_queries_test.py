@@ -126,8 +126,16 @@ def test_a_loose_contacts_silences_are_one_gap_and_what_was_put_right_is_none(er
     ids = count(100)
 
     def gap(start: datetime, stop: datetime | None, replaces: int | None = None) -> GapRecord:
-        row = {"zone_id": 1, "point_id": 1, "start_at": start, "stop_at": stop, "reason": "silent", "known_at": NOW}
-        return GapRecord(id=next(ids), replaces_id=replaces, **row)
+        return GapRecord(
+            id=next(ids),
+            zone_id=1,
+            point_id=1,
+            start_at=start,
+            stop_at=stop,
+            reason="silent",
+            known_at=NOW,
+            replaces_id=replaces,
+        )
 
     contact = [gap(begun + n * 2 * minute, begun + (n * 2 + 1) * minute) for n in range(60)]
     later = begun + timedelta(hours=2, minutes=31)  # more than the allowed 30 minutes after the last
