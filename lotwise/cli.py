@@ -53,6 +53,7 @@ FIRST = (
     "backup",
     "restore",
     "audit",
+    "attachments",
     "simulate",
     "replay",
 )
@@ -64,6 +65,7 @@ ELSEWHERE = {
     "up": "lotwise.up",
     "torture": "lotwise.torture.cli",
     "audit": "lotwise.auditing",
+    "attachments": "lotwise.attachment_checking",
     "records": "lotwise.records",
     "backup": "lotwise.backup.cli",
     "restore": "lotwise.backup.restore_cli",

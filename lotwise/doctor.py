@@ -14,6 +14,7 @@ import psycopg
 from pydantic import ValidationError
 from rich.console import Console
 from rich.table import Table
+from sqlalchemy import Engine
 from sqlalchemy.exc import OperationalError
 
 from core.outbound.settings import OutboundSettings
@@ -58,7 +59,7 @@ def look() -> Iterator[Finding]:
     yield _database(settings)
     yield _stream(settings)
     yield _secret(settings)
-    yield _audit(settings)
+    yield from _kept(settings)
     yield _influx(settings)
     yield _http("Grafana", settings.grafana_url, "/api/health", "no annotations; the built-in pages show all")
     yield from _misspelt()
@@ -144,24 +145,42 @@ def _embedded(settings: Settings, what: str, variable: str, binary: Callable[[],
     return Finding(what, Path(path).exists(), f"{variable} is not set: the embedded one would start ({path})")
 
 
-def _audit(settings: Settings) -> Finding:
-    """Whether the audit trail is whole; that of embedded servers only while they run."""
-    from core.erp.kernel.witness import WITNESS_FILE, Witness
-    from lotwise.auditing import examine as read_trail
+def _kept(settings: Settings) -> Iterator[Finding]:
+    """Whether the audit trail is whole and the attachments are there; of embedded servers only while they run."""
     from lotwise.embedded.lease import ask_status
     from lotwise.runtime import servers
 
     if settings.database_url is None and ask_status(settings.data_dir, 1.0) is None:
-        return Finding("audit trail", None, "its database is not running: `lotwise audit verify` starts it and reads")
+        yield Finding("audit trail", None, "its database is not running: `lotwise audit verify` starts it and reads")
+        yield Finding("attachments", None, "the database is not running: `lotwise attachments` starts it and reads")
+        return
     try:
         with servers(settings, stream=False, user="doctor") as found:
             engine = found.engine(1)
-            verdict = read_trail(engine, Witness(settings.data_dir / WITNESS_FILE))
+            findings = [_audit(engine, settings.data_dir), _attachments(engine, settings.data_dir)]
             engine.dispose()
     except (OperationalError, ServerFailed) as error:
-        return Finding("audit trail", None, f"cannot be read: {getattr(error, 'orig', error)}".strip())
+        yield Finding("audit trail", None, f"cannot be read: {getattr(error, 'orig', error)}".strip())
+        return
+    yield from findings
+
+
+def _audit(engine: Engine, data_dir: Path) -> Finding:
+    from core.erp.kernel.witness import WITNESS_FILE, Witness
+    from lotwise.auditing import examine as read_trail
+
+    verdict = read_trail(engine, Witness(data_dir / WITNESS_FILE))
     first = "" if verdict.whole else f" ({verdict.findings[0].kind}: {verdict.findings[0].detail})"
     return Finding("audit trail", verdict.whole, verdict.sentence() + first)
+
+
+def _attachments(engine: Engine, data_dir: Path) -> Finding:
+    """That they are there, in their size: reading them all takes long."""
+    from core.erp.kernel.attachments.files import FILES, FileStore
+    from lotwise.attachment_checking import examine as compare
+
+    verdict = compare(engine, FileStore(data_dir / FILES))
+    return Finding("attachments", verdict.whole, f"{verdict.sentence()} (`lotwise attachments` reads them)")
 
 
 def _secret(settings: Settings) -> Finding:

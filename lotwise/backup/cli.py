@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from core.erp.kernel.attachments.files import FILES
 from core.settings import Settings
 from lotwise.backup.making import BackupFailed, make
 from lotwise.embedded.postgres import EmbeddedPostgres
@@ -35,15 +36,19 @@ def backup(
 ) -> None:
     """Make a whole backup, verified, while everything runs; from the first on the database's log is archived too.
 
-    The data folder's keys, witness and attachments go with it. Keep the folder as safe as the data: it holds the keys.
+    The data folder's keys, witness and attachments go with it; a damaged attachment is named, and exits 1. Keep the
+    folder as safe as the data: it holds the keys.
     """
     conf = embedded()
     with in_words(), servers(conf, stream=False, user="backup") as found:
         assert found.lease is not None
         server = EmbeddedPostgres(postgres_folder(conf.data_dir), port=found.lease.ports[POSTGRES])
         try:
-            place = make(server, conf.data_dir, folder)
+            made = make(server, conf.data_dir, folder)
         except BackupFailed as error:
             out.print(f"[red]no backup[/red]: {error}", highlight=False)
             raise typer.Exit(1) from error
-    out.print(f"{place}: verified; the log goes on in {folder.absolute() / 'wal'}", highlight=False)
+    out.print(f"{made.place}: verified; the log goes on in {folder.absolute() / 'wal'}", highlight=False)
+    for name in made.damaged:
+        out.print(f"[red]not copied[/red]: {conf.data_dir / FILES / name} is damaged", highlight=False)
+    raise typer.Exit(1 if made.damaged else 0)

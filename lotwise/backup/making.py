@@ -1,27 +1,31 @@
 """`lotwise backup`: PostgreSQL's own base backup, verified, beside an archive of its log that grows from then on.
 
 DIR/wal/                 the log, segment by segment, archived by the server itself
+DIR/files/               attachments, each once for all backups: a file of that hash never changes
 DIR/<time>/base/         the cluster, as pg_basebackup wrote it, checked against its manifest
-DIR/<time>/data/         what the data folder keeps outside PostgreSQL: keys, passwords, witness, journal, attachments
+DIR/<time>/data/         what the data folder keeps outside PostgreSQL: keys, passwords, witness, journal
 """
 
 import os
 import shutil
 import subprocess
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 import psycopg
 from psycopg import sql
 
+from core.erp.kernel.attachments.files import FILES
+from lotwise.backup.attached_files import copy_files
 from lotwise.backup.manifest import faults
 from lotwise.embedded.postgres import BIN, EmbeddedPostgres
 from lotwise.embedded.process import traversable, unprivileged
 
 WAL, BASE, DATA = "wal", "base", "data"
-ONLY_NOW = ("postgres", "stream", "ports.json", "supervisor.sock", "supervisor.lock", "supervisor.log")
-"""Of the data folder: servers' own files, which base and log are made of, or which are made anew."""
+ONLY_NOW = (FILES, "postgres", "stream", "ports.json", "supervisor.sock", "supervisor.lock", "supervisor.log")
+"""Of the data folder: servers' own files, which base and log are made of, or which are made anew; attachments."""
 SHUT = 0o700
 
 
@@ -66,8 +70,16 @@ def archive_to(server: EmbeddedPostgres, folder: Path) -> None:
         conn.execute("SELECT pg_reload_conf()")
 
 
-def make(server: EmbeddedPostgres, data_dir: Path, folder: Path, now: datetime | None = None) -> Path:
-    """Makes a whole backup in the folder and gives its place. Raises BackupFailed; what is half made is taken away."""
+@dataclass(frozen=True, slots=True)
+class Backup:
+    """A whole backup: its place, and the attachments that were damaged already and so are not in it."""
+
+    place: Path
+    damaged: tuple[str, ...]
+
+
+def make(server: EmbeddedPostgres, data_dir: Path, folder: Path, now: datetime | None = None) -> Backup:
+    """Makes a whole backup in the folder. Raises BackupFailed; what is half made is taken away."""
     folder = folder.absolute()
     archive_to(server, folder / WAL)
     place = folder / f"{now or datetime.now(UTC):%Y%m%dT%H%M%SZ}"
@@ -89,13 +101,14 @@ def make(server: EmbeddedPostgres, data_dir: Path, folder: Path, now: datetime |
             ]
         )
         check(fresh / BASE)
-        # after the base: a witness is never behind the database that it is restored with
+        # after the base: a witness, or an attachment, is never behind the database that it is restored with
         _keep_data(data_dir, fresh / DATA)
+        copied = copy_files(data_dir / FILES, folder / FILES)
     except BaseException:
         shutil.rmtree(fresh, ignore_errors=True)
         raise
     fresh.rename(place)
-    return place
+    return Backup(place, copied.damaged)
 
 
 def _keep_data(data_dir: Path, target: Path) -> None:

@@ -7,7 +7,9 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from core.erp.kernel.attachments.files import FILES, FileStore
 from core.erp.kernel.witness import WITNESS_FILE, Witness
+from lotwise.attachment_checking import examine as compare
 from lotwise.auditing import examine
 from lotwise.backup.cli import embedded
 from lotwise.backup.making import BackupFailed
@@ -52,13 +54,15 @@ def bring_back(
     with in_words(), servers(conf, stream=False, user="restore") as found:
         engine = found.engine(1)
         verdict = examine(engine, Witness(conf.data_dir / WITNESS_FILE))
+        attachments = compare(engine, FileStore(conf.data_dir / FILES), read=True)
         engine.dispose()
     out.print(
         f"{place} restored{f' to {until}' if until else ''}; the audit trail: {verdict.sentence()}", highlight=False
     )
+    out.print(f"attachments: {attachments.sentence()}", highlight=False)
     others = [finding for finding in verdict.findings if finding.kind != "restored"]
     for finding in verdict.findings:
         out.print(f"{finding.kind}: {finding.detail}", highlight=False)
     if verdict.findings and not others:
         out.print("Goods stay where they are until QA has signed what is missing: GET /api/v1/restorations")
-    raise typer.Exit(1 if others else 0)
+    raise typer.Exit(0 if attachments.whole and not others else 1)

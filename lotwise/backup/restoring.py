@@ -7,8 +7,10 @@ from pathlib import Path
 
 import psycopg
 
+from core.erp.kernel.attachments.files import FILES
 from core.erp.kernel.audit_journal import JOURNAL_FILE
 from core.erp.kernel.witness import WITNESS_FILE
+from lotwise.backup.attached_files import copy_files
 from lotwise.backup.making import BASE, DATA, SHUT, WAL, BackupFailed, check, run
 from lotwise.embedded.postgres import BIN, EmbeddedPostgres
 from lotwise.embedded.process import ServerFailed, traversable, unprivileged
@@ -47,6 +49,7 @@ def restore(backup: Path, data_dir: Path, to: datetime | None = None, *, port: i
     _same_major(backup)
     check(backup / BASE)
     _put_data(backup / DATA, data_dir)
+    copy_files(backup.parent / FILES, data_dir / FILES)
     fresh = cluster.with_name("cluster.restored")
     shutil.rmtree(fresh, ignore_errors=True)
     shutil.copytree(backup / BASE, fresh)

@@ -1,5 +1,7 @@
 """Last night's backup is restored, and what came after it is missing: goods stay until QA has signed what that is."""
 
+import hashlib
+import io
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -12,16 +14,21 @@ import pytest
 from sqlalchemy import Engine, text
 
 from core.erp.kernel import auth, restorations, signatures
+from core.erp.kernel.attachments import service as attachments
+from core.erp.kernel.attachments.files import FILES, FileStore
 from core.erp.kernel.audit import BehindWitness, Sealer
 from core.erp.kernel.audit_journal import JOURNAL_FILE, Journal
 from core.erp.kernel.audit_verification import verify
 from core.erp.kernel.errors import Refused
+from core.erp.kernel.events import Events
 from core.erp.kernel.permits import Role
 from core.erp.kernel.rights import APP, OWNER
 from core.erp.kernel.unit import Actor, unit
 from core.erp.kernel.witness import WITNESS_FILE, Witness
 from core.erp.lots import service as lots
 from core.erp.migrations import upgrade
+from lotwise.attachment_checking import examine as compare
+from lotwise.backup.attached_files import copy_files
 from lotwise.backup.making import BASE, BackupFailed, make
 from lotwise.backup.restoring import newest, restore
 from lotwise.embedded.postgres import EmbeddedPostgres
@@ -66,7 +73,8 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
             u.flush()
             u.conn.execute(text("UPDATE app_user SET one_time_until = NULL"))
         Sealer(engine, Witness(data / WITNESS_FILE)).seal(datetime.now(UTC))
-        place = make(server, data, folder / "backups")
+        _attach(engine, data, b"before the backup")
+        place = make(server, data, folder / "backups").place
         evening = datetime.now(UTC)
         with unit(engine, Actor("system:test", system=True), world.events) as u:
             lots.place_hold(u, kind="manual", reason="broken seal", since_at=evening, sublot_id=sublot)
@@ -75,11 +83,18 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
             )
             auth.create_user(u, "newcomer", "Newcomer", PASSWORD, [Role.WAREHOUSE])
         Sealer(engine, Witness(data / WITNESS_FILE)).seal(datetime.now(UTC))
+        _attach(engine, data, b"after the backup")
         _archived(server, folder / "backups" / "wal")
     finally:
         engine.dispose()
         server.stop()
     return Site(data, folder / "backups", place, world, sublot, evening)
+
+
+def _attach(engine: Engine, data: Path, content: bytes) -> None:
+    stored = FileStore(data / FILES).keep(io.BytesIO(content), "note.txt")
+    with unit(engine, Actor("system:test", system=True), Events()) as u:
+        attachments.attach(u, "shipment", 1, stored)
 
 
 def _archived(server: EmbeddedPostgres, wal: Path) -> None:
@@ -136,6 +151,23 @@ def test_all_there_is_comes_back_from_base_and_log(site: Site, again: Callable[.
         assert verify(conn, None, Witness(found.data / WITNESS_FILE)) == []
     with unit(found.engine, Actor("x"), site.world.events) as u:
         assert {o.kind.value for o in lots.movable(u, site.sublot, "use")} == {"held"}
+
+
+def test_attachments_come_back_as_far_as_the_backup_has_them(site: Site, again: Callable[..., Restored]) -> None:
+    """The log knows of a file that came after the backup: it is as lost as the disk, and is named."""
+    found = again(None, witness=False)
+    store = FileStore(found.data / FILES)
+    lost = hashlib.sha256(b"after the backup").hexdigest()
+    verdict = compare(found.engine, store, read=True)
+    assert (verdict.count, verdict.missing, verdict.damaged) == (2, (lost,), ())
+    copy_files(site.data / FILES, store.folder)
+    assert compare(found.engine, store, read=True).whole
+    path = store.folder / hashlib.sha256(b"before the backup").hexdigest()
+    path.write_bytes(b"before the backuq")
+    assert compare(found.engine, store).whole
+    assert compare(found.engine, store, read=True).damaged == (path.name,)
+    assert copy_files(store.folder, found.data / "another").damaged == (path.name,)
+    assert [one.name for one in (found.data / "another").iterdir()] == [lost]
 
 
 def test_last_night_comes_back_and_goods_stay(site: Site, again: Callable[..., Restored]) -> None:
