@@ -4,6 +4,7 @@ MODULES = (
     "kernel",
     "kernel.numbering",
     "kernel.attachments",
+    "kernel.tabular",
     "catalog",
     "lots",
     "custody",

@@ -11,11 +11,12 @@ from core.erp.exposure.judge.judge import Judge
 from core.erp.kernel.auth import now_utc
 from core.erp.kernel.door import MIB, needs, routes
 from core.erp.kernel.http import PROBLEMS, Door, DoorKeeper
+from core.erp.kernel.rehearsal import rehearsed
 from core.erp.kernel.unit import Unit
 from core.ingest.import_shapes import FileImportOut, ImportIn, ImportOut, ValueIn
 from core.ingest.importing import Order, Series, Value, import_recorder
 from core.ingest.orders import compact
-from core.ingest.taking import answer, import_file, rehearsed
+from core.ingest.taking import answer, import_file
 from core.ingest.uploads import FORM, form_of, read_upload
 from core.telemetry.quality import Quality, Reason
 

@@ -1,34 +1,23 @@
 """What an import answers, whoever asked for it (a route, a page), and the trying of one: done, told and undone."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 from functools import partial
 from tempfile import TemporaryFile
-from typing import Any, TypeVar
+from typing import Any
 
 from pydantic import ValidationError
 from sqlalchemy import text
 
 from core.erp.exposure.judge.judge import Judge
 from core.erp.kernel.errors import Invalid
+from core.erp.kernel.rehearsal import rehearsed
 from core.erp.kernel.unit import Unit
 from core.ingest.import_shapes import ExcursionOut, FileImportOut, FileIn, HoldOut, ImportOut, SpanOut
 from core.ingest.importing import import_recorder
 from core.ingest.orders import Imported
 from core.ingest.uploads import Upload, read_upload
-
-T = TypeVar("T")
-
-
-def rehearsed(u: Unit, work: Callable[[Unit], T]) -> T:
-    """What the work returns; nothing of what it did is kept, also if it fails."""
-    trial = u.conn.begin_nested()
-    try:
-        return work(u)
-    finally:
-        trial.rollback()
-        u.discard()
 
 
 class FileTaker:

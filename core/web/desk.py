@@ -9,12 +9,12 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError
 
 from core.erp.kernel.auth import now_utc
+from core.erp.kernel.database_errors import translate
 from core.erp.kernel.door import NothingAsked
 from core.erp.kernel.errors import Unauthenticated
 from core.erp.kernel.events import Events
 from core.erp.kernel.http import LOCK_TIMEOUT
 from core.erp.kernel.password_checks import PasswordChecks
-from core.erp.kernel.problems import translate
 from core.erp.kernel.signatures import Signing
 from core.erp.kernel.tokens import actor_of, issue_token, renew, revoke
 from core.erp.kernel.unit import Actor, Unit, transact

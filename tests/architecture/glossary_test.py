@@ -13,6 +13,8 @@ OTHERWISE = frozenset(
         ("stock", "permit.stock.move"),  # the act's own word says it
         ("stock", "permit.stock.pick"),
         ("site", "kernel.form_from_another_site"),  # a web site
+        ("zone", "tabular.no_such_timezone"),  # a time zone
+        ("zone", "tabular.say_timezone"),
     }
 )
 """(term, id) of texts that mean something else by the word."""

@@ -63,6 +63,7 @@ NEVER_CHANGED = (
     "work_order_output",
     "bom_line",
     "epoch_closed",
+    "import_line",
 )
 NEVER_REMOVED = (
     "hold",
@@ -100,6 +101,8 @@ NEVER_REMOVED = (
     "restoration",
     "dead_letter",
     "ingest_alarm",
+    "import_run",
+    "import_mapping",
 )
 IDENTITIES = (
     ("app_user", "login = 'other'"),

@@ -37,9 +37,9 @@ FIELDS = tuple(
 
 
 def many(count: int) -> Select[Any]:
-    columns = ("i", "'=S-' || i", "i / 4.0", "date '2026-01-01' + i % 1000", "timestamptz '2026-01-01Z'")
-    chosen: Select[Any] = select(*[literal_column(one) for one in columns])
-    return chosen.select_from(text(f"generate_series(1, {count}) AS i"))
+    columns = ("'=S-' || i", "i / 4.0", "date '2026-01-01' + i % 1000", "timestamptz '2026-01-01Z'")
+    numbers: Select[Any] = select(literal_column("i")).select_from(text(f"generate_series(1, {count}) AS i"))
+    return numbers.add_columns(*[literal_column(one) for one in columns])
 
 
 def collect(parts: AsyncGenerator[bytes, None]) -> bytes:

@@ -8,10 +8,11 @@ from sqlalchemy import Engine, text
 
 from core.app import build_events
 from core.erp.exposure.judge.judge import Judge
+from core.erp.kernel.rehearsal import rehearsed
 from core.erp.kernel.unit import Unit
 from core.ingest import recording
 from core.ingest.importing import Order, Series, Value, import_recorder
-from core.ingest.taking import answer, rehearsed
+from core.ingest.taking import answer
 from core.telemetry.quality import Quality, Reason
 from tests.stories.recorders import AFTER, FILE, Journey
 from tests.world import OVER_8_FOR_60, World, at, every

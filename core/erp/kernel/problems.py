@@ -10,11 +10,12 @@ from fastapi import FastAPI, Request
 from fastapi.encoders import jsonable_encoder
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
-from sqlalchemy.exc import DataError, DBAPIError, OperationalError
+from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
 
-from core.erp.kernel.errors import Busy, Conflict, Invalid, LotwiseError, Refused, Unauthenticated
+from core.erp.kernel.database_errors import translate
+from core.erp.kernel.errors import LotwiseError, Unauthenticated
 from core.erp.kernel.openapi import PROBLEM, describe
 from core.erp.kernel.words import ENGLISH, LANGUAGES, Message, accepted, render
 from core.series.port import StoreUnavailable
@@ -97,31 +98,6 @@ def _http_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
     said = getattr(error, "message", None) or str(error.detail)
     return problem(error.status_code, HTTPStatus(error.status_code).phrase, said, language_of(request), error.headers)
-
-
-_LOCK_NOT_AVAILABLE = "55P03"
-"""SQLSTATE of a lock that was not had in time."""
-
-_DATABASE: dict[str, tuple[type[LotwiseError], str]] = {
-    "LW": (Refused, "kernel.database_refused"),
-    "22": (Invalid, "kernel.value_misfit"),
-    "23505": (Conflict, "kernel.there_already"),
-    "23": (Invalid, "kernel.value_rule_broken"),
-}
-"""SQLSTATE or its beginning → our error and the message's id."""
-
-
-def translate(error: DBAPIError) -> LotwiseError | None:
-    """What the database's own guards refused, as our error; None if it is no refusal but a fault."""
-    state = getattr(error.orig, "sqlstate", None) or ""
-    for prefix, (kind, name) in _DATABASE.items():
-        if state.startswith(prefix):
-            diag = getattr(error.orig, "diag", None)
-            return kind(Message(name, told=getattr(diag, "message_primary", None) or str(error.orig)))
-    if state == _LOCK_NOT_AVAILABLE:
-        return Busy("kernel.record_locked", extra={"retry_after": 3})
-    # The driver itself refuses what PostgreSQL cannot hold (a NUL in a text) and knows no SQLSTATE for it.
-    return Invalid("kernel.value_misfit", told=str(error.orig)) if isinstance(error, DataError) else None
 
 
 def _database_error(request: Request, error: Exception) -> JSONResponse:

@@ -97,6 +97,12 @@ def is_day(text: str) -> bool:
     return match is not None and match["hour"] is None and bool(_orders(match))
 
 
+def orders_of(text: str) -> frozenset[DateOrder]:
+    """The orders in which the text is a date, with a time of day or without; none for no date."""
+    match = _STAMP.fullmatch(text.strip())
+    return frozenset() if match is None else _orders(match)
+
+
 def is_clock(text: str) -> bool:
     """Whether the text is a time of day."""
     return _CLOCK_ALONE.fullmatch(text.strip()) is not None

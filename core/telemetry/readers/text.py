@@ -70,7 +70,7 @@ def read_bytes(path: Path) -> bytes:
 def decode(data: bytes) -> str:
     """Bytes as text, as `read_text` does. Raises BadFile when they are no text."""
     data = unpacked(data)
-    wide = _wide(data)
+    wide = utf16_form(data)
     if wide is not None:
         try:
             return data.decode(wide)
@@ -107,8 +107,10 @@ def unpacked(data: bytes) -> bytes:
     return found
 
 
-def _wide(data: bytes) -> str | None:
-    """The form of UTF-16 by its mark or, without one, by the zero bytes beside plain letters and what comes out."""
+def utf16_form(data: bytes) -> str | None:
+    """The form of UTF-16 by its mark or, without one, by the zero bytes beside plain letters and what comes out; None
+    for no UTF-16.
+    """
     if data.startswith(_UTF16):
         return "utf-16"
     head = data[:_LOOKED_AT]

@@ -66,7 +66,7 @@ def main() -> int:
     decimal, memory = sys.argv[1], int(sys.argv[2])
     bound(memory)
     data = sys.stdin.buffer.read()
-    if (size := _unpacked_size(data)) > memory // _TIMES:
+    if (size := unpacked_size(data)) > memory // _TIMES:
         return _refuse(f"the workbook unpacks to {size} bytes, which is too much: save the sheet as CSV")
     try:
         book = CalamineWorkbook.from_filelike(io.BytesIO(data))
@@ -100,7 +100,7 @@ def bound(memory: int) -> None:
         resource.setrlimit(kind, (limit, limit))
 
 
-def _unpacked_size(data: bytes) -> int:
+def unpacked_size(data: bytes) -> int:
     """What a packed workbook says it unpacks to: told at once, where the limit of memory takes its time."""
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as book:
@@ -125,11 +125,11 @@ def _cells(rows: Sequence[Sequence[Any]], decimal: str) -> Iterator[list[str]]:
 def _text(cell: object, decimal: str, *, timed: bool) -> str:
     match cell:
         case datetime():
-            return _whole(cell).isoformat(" ")
+            return whole_seconds(cell).isoformat(" ")
         case date():
             return f"{cell.isoformat()} 00:00:00" if timed else cell.isoformat()
         case time():
-            return _whole(datetime.combine(date(2000, 1, 1), cell)).strftime("%H:%M:%S")
+            return whole_seconds(datetime.combine(date(2000, 1, 1), cell)).strftime("%H:%M:%S")
         case bool():
             return str(cell).upper()
         case float():
@@ -138,7 +138,7 @@ def _text(cell: object, decimal: str, *, timed: bool) -> str:
             return " ".join(str(cell).split())
 
 
-def _whole(at: datetime) -> datetime:
+def whole_seconds(at: datetime) -> datetime:
     """A day's fraction has no exact seconds: the nearest, within half a millisecond."""
     nearest = (at + _LEAST_TIME).replace(microsecond=0)
     return nearest if abs(nearest - at) <= timedelta(milliseconds=1) else at

@@ -77,6 +77,11 @@ class Field:
         """Every heading that means this field, as `heading_key` writes it."""
         return frozenset(heading_key(text) for text in (self.name, *self.labels.values(), *self.aliases))
 
+    def is_headed(self, heading: str) -> bool:
+        """Whether the heading means this field; an instant's may name its zone behind: `Received (Asia/Shanghai)`."""
+        key = heading_key(heading)
+        return key in self.headings or (self.kind is Kind.MOMENT and _ZONE.sub("", key) in self.headings)
+
     @cached_property
     def labels_of_choices(self) -> Mapping[str, str]:
         """The value behind each way to write a choice, as `heading_key` writes it."""
@@ -88,6 +93,8 @@ class Field:
 
 
 _ASIDE = re.compile(r"[*\s]+$|\((?:required|必填)\)\s*$")
+
+_ZONE = re.compile(r" *\([a-z0-9_/+: -]+\)$")
 
 
 def heading_key(text: str) -> str:

@@ -161,6 +161,24 @@ CREATE TRIGGER attachment_version_append_only BEFORE UPDATE OR DELETE ON attachm
 CREATE TRIGGER attachment_version_no_truncate BEFORE TRUNCATE ON attachment_version FOR EACH STATEMENT EXECUTE FUNCTION lotwise_forbid_change()
     ''',
     r'''
+CREATE TRIGGER import_run_no_delete BEFORE DELETE ON import_run FOR EACH ROW EXECUTE FUNCTION lotwise_forbid_change()
+    ''',
+    r'''
+CREATE TRIGGER import_run_no_truncate BEFORE TRUNCATE ON import_run FOR EACH STATEMENT EXECUTE FUNCTION lotwise_forbid_change()
+    ''',
+    r'''
+CREATE TRIGGER import_line_append_only BEFORE UPDATE OR DELETE ON import_line FOR EACH ROW EXECUTE FUNCTION lotwise_forbid_change()
+    ''',
+    r'''
+CREATE TRIGGER import_line_no_truncate BEFORE TRUNCATE ON import_line FOR EACH STATEMENT EXECUTE FUNCTION lotwise_forbid_change()
+    ''',
+    r'''
+CREATE TRIGGER import_mapping_no_delete BEFORE DELETE ON import_mapping FOR EACH ROW EXECUTE FUNCTION lotwise_forbid_change()
+    ''',
+    r'''
+CREATE TRIGGER import_mapping_no_truncate BEFORE TRUNCATE ON import_mapping FOR EACH STATEMENT EXECUTE FUNCTION lotwise_forbid_change()
+    ''',
+    r'''
 CREATE TRIGGER site_no_delete BEFORE DELETE ON site FOR EACH ROW EXECUTE FUNCTION lotwise_forbid_change()
     ''',
     r'''
@@ -637,6 +655,10 @@ END $$
     ''',
     r'''
 CREATE TRIGGER attachment_version_guard BEFORE INSERT ON attachment_version FOR EACH ROW EXECUTE FUNCTION lotwise_guard_attachment_version()
+    ''',
+    r'''
+CREATE TRIGGER import_run_undone_once BEFORE UPDATE ON import_run
+FOR EACH ROW WHEN (OLD.undone_at IS NOT NULL) EXECUTE FUNCTION lotwise_forbid_change()
     ''',
     r'''
 CREATE OR REPLACE FUNCTION lotwise_judging_zone(zone bigint, at timestamptz) RETURNS bigint
@@ -1772,6 +1794,45 @@ def upgrade() -> None:
     sa.Column('at', sa.DateTime(timezone=True), nullable=False),
     sa.PrimaryKeyConstraint('key', 'actor')
     )
+    op.create_table('import_line',
+    sa.Column('run_id', sa.BigInteger(), autoincrement=False, nullable=False),
+    sa.Column('line', sa.BigInteger(), autoincrement=False, nullable=False),
+    sa.Column('entity', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('record_id', sa.BigInteger(), nullable=False),
+    sa.PrimaryKeyConstraint('run_id', 'line')
+    )
+    op.create_index('import_line_record', 'import_line', ['entity', 'record_id'], unique=False)
+    op.create_table('import_mapping',
+    sa.Column('entity', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('headings', sa.LargeBinary(), nullable=False),
+    sa.Column('mapping', postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+    sa.Column('at', sa.DateTime(timezone=True), nullable=False),
+    sa.Column('by', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.PrimaryKeyConstraint('entity', 'headings')
+    )
+    op.create_table('import_run',
+    sa.Column('id', sa.BigInteger(), autoincrement=True, nullable=False),
+    sa.Column('entity', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('at', sa.DateTime(timezone=True), nullable=False),
+    sa.Column('by', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('file', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('sha256', sa.LargeBinary(), nullable=False),
+    sa.Column('mapping', postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+    sa.Column('digest', sa.LargeBinary(), nullable=False),
+    sa.Column('mode', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('lines', sa.Integer(), nullable=False),
+    sa.Column('made', sa.Integer(), nullable=False),
+    sa.Column('bad', sa.Integer(), nullable=False),
+    sa.Column('faults', postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+    sa.Column('undone_at', sa.DateTime(timezone=True), nullable=True),
+    sa.Column('undone_by', sqlmodel.sql.sqltypes.AutoString(), nullable=True),
+    sa.Column('undo_reason', sqlmodel.sql.sqltypes.AutoString(), nullable=True),
+    sa.CheckConstraint("mode IN ('all', 'good')"),
+    sa.CheckConstraint('num_nonnulls(undone_at, undone_by, undo_reason) IN (0, 3)'),
+    sa.PrimaryKeyConstraint('id')
+    )
+    op.create_index('import_run_entity', 'import_run', ['entity', 'id'], unique=False)
+    op.create_index('import_run_once', 'import_run', ['entity', 'sha256', 'digest'], unique=True, postgresql_where=sa.text('undone_at IS NULL'))
     op.create_table('incident',
     sa.Column('id', sa.BigInteger(), autoincrement=True, nullable=False),
     sa.Column('zone_id', sa.BigInteger(), nullable=True),

@@ -1,0 +1,84 @@
+"""Records made of the lines of a file, some at a time: one bad line costs no other, and is told why."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy.exc import DBAPIError
+
+from core.erp.kernel.database_errors import translate
+from core.erp.kernel.errors import Busy, LotwiseError, Unauthenticated
+from core.erp.kernel.rehearsal import attempted
+from core.erp.kernel.tabular.importable import Importable, Line, LineFault
+from core.erp.kernel.unit import Unit
+from core.erp.kernel.words import Message
+
+AT_ONCE = 100
+"""Lines of one savepoint."""
+_NOT_OF_A_LINE = (Busy, Unauthenticated)
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A line, and the record it made."""
+
+    line: int
+    id: int
+
+
+class _Stopped(Exception):
+    """One of the lines was refused: the one at `place`, if that is `exact`."""
+
+    def __init__(self, place: int, error: LotwiseError, *, exact: bool) -> None:
+        super().__init__(place, error)
+        self.place, self.error, self.exact = place, error, exact
+
+
+def make(u: Unit, importable: Importable, lines: Sequence[Line], told: Callable[[LineFault], None]) -> Iterator[Made]:
+    """Makes a record of every line that is not refused; `told` hears of each that is.
+
+    Many lines share a savepoint. One that is refused splits it: those before it are made again without it, then those
+    behind it. Where it is not known which one it was (the database is told of rows some at a time), halves are tried.
+    """
+    rest = [list(lines[begin : begin + AT_ONCE]) for begin in range(0, len(lines), AT_ONCE)][::-1]
+    while rest:
+        some = rest.pop()
+        try:
+            yield from _attempt(u, importable, some)
+        except _Stopped as stopped:
+            place = stopped.place
+            if len(some) == 1:
+                told(_fault(some[0], stopped.error))
+            elif place < len(some):
+                alone = [] if stopped.exact else [some[place : place + 1]]
+                if stopped.exact:
+                    told(_fault(some[place], stopped.error))
+                rest += [part for part in (some[place + 1 :], *alone, some[:place]) if part]
+            else:
+                middle = len(some) // 2
+                rest += [some[middle:], some[:middle]]
+
+
+def _attempt(u: Unit, importable: Importable, lines: Sequence[Line]) -> list[Made]:
+    """All of the lines in one savepoint. Raises _Stopped, with nothing of them left."""
+    made: list[Made] = []
+    try:
+        with attempted(u):
+            for line in lines:
+                made.append(Made(line.number, importable.create(u, line.values)))  # noqa: PERF401 - counted when it fails
+    except DBAPIError as error:
+        known = translate(error)
+        if known is None or isinstance(known, _NOT_OF_A_LINE):
+            raise
+        # rows are sent together: it may be another line's that was made before
+        raise _Stopped(len(made), known, exact=False) from error
+    except LotwiseError as error:
+        if isinstance(error, _NOT_OF_A_LINE):
+            raise
+        raise _Stopped(len(made), error, exact=True) from error
+    return made
+
+
+def _fault(line: Line, error: LotwiseError) -> LineFault:
+    field = error.extra.get("field", "")
+    message = error.message or Message("tabular.refused", reason=str(error))
+    return LineFault(line.number, field if isinstance(field, str) else "", message)

@@ -1,0 +1,61 @@
+"""What an import did, or would do."""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from core.erp.kernel.tabular.faults import Faults
+from core.erp.kernel.tabular.headings import Head
+from core.erp.kernel.tabular.importable import Importable
+from core.erp.kernel.tabular.making import Made
+from core.erp.kernel.tabular.mapping import Mapping
+from core.erp.kernel.tabular.reading import Table
+from core.erp.kernel.tabular.settling import Settled
+
+
+class Mode(StrEnum):
+    """What is done with a file that has bad lines."""
+
+    ALL = "all"
+    """Nothing."""
+    GOOD = "good"
+    """Its good lines are imported."""
+
+
+@dataclass(frozen=True, slots=True)
+class Remembered:
+    """A mapping that was said before of the same headings."""
+
+    mapping: Mapping
+    by: str
+
+
+@dataclass
+class Report:
+    """What an import did, or would do: how the file was read, what it made, and what is wrong with it.
+
+    `refused`: nothing was imported, or would be. `lines` are those below the headings; of these `good` made a record
+    and `bad` did not. `missing` are fields without a column: their records have what the entity gives by itself.
+    """
+
+    table: Table
+    mode: Mode
+    dry_run: bool
+    head: Head
+    mapping: Mapping
+    settled: Settled
+    remembered: Remembered | None = None
+    lines: int = 0
+    made: list[Made] = field(default_factory=list)
+    faults: Faults = field(default_factory=Faults)
+    refused: bool = False
+    run_id: int | None = None
+
+    @property
+    def bad(self) -> int:
+        """How many lines made nothing."""
+        return self.lines - len(self.made)
+
+    def missing(self, importable: Importable) -> list[str]:
+        """Names of fields that have no column."""
+        placed = {column.field.name for column in self.head.columns if column.field is not None}
+        return [field.name for field in importable.fields if field.name not in placed]
