@@ -8,6 +8,7 @@ from types import ModuleType
 from fastapi import APIRouter, FastAPI, Response
 from pydantic import BaseModel
 from sqlalchemy import Engine
+from sqlmodel import SQLModel
 
 from core.background import background, compare_with_witness
 from core.erp.kernel import guarded, modules, permits, problems, record_routes
@@ -36,7 +37,10 @@ def check_declarations() -> None:
     start.
     """
     guarded.declared()
-    workflows()
+    stateful = {name for name, made in SQLModel.metadata.tables.items() if "state" in made.c}
+    apart = sorted(stateful ^ set(workflows()))
+    if apart:
+        raise ValueError(f"tables with a state are not those that have a life cycle: {', '.join(apart)}")
 
 
 def build_events() -> Events:

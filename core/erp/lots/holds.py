@@ -10,7 +10,7 @@ of its own excursion and nothing else, and every inherited hold is lifted by its
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, bindparam, func, insert, select, text, update
+from sqlalchemy import ColumnElement, bindparam, func, insert, select, text
 
 from core.erp.kernel.errors import IllegalMove, Invalid, NotFound
 from core.erp.kernel.tables import table
@@ -22,6 +22,7 @@ from core.erp.lots.hold_rows import NewHold, PlacedHold
 from core.erp.lots.model import Hold, Reservation, StockTask, Sublot
 from core.erp.lots.predicate import lock_sublots
 from core.erp.lots.rules import stronger
+from core.erp.lots.workflow import ACTIVE, PICKED, RESERVATION
 
 
 def place_hold(
@@ -192,15 +193,13 @@ def inherit_holds(u: Unit, parent_id: int, child_id: int) -> list[PlacedHold]:
 def suspend_reservations(u: Unit, sublot_ids: Sequence[int]) -> None:
     """Open reservations wait: active ones are proposed for re-allocation, picked goods go back to their place."""
     r = table(Reservation)
-    hit = u.lock(
-        select(r)
-        .where(r.c.sublot_id == func.any(bindparam("sublots", list(sublot_ids))), r.c.state.in_(("active", "picked")))
-        .order_by(r.c.id)
-        .with_for_update()
-    )
-    if not hit:
-        return
-    u.conn.execute(update(r).where(r.c.id.in_([row.id for row in hit])).values(state="suspended"))
+    # nobody else moves them meanwhile: whoever does has locked their sublots
+    hit = u.conn.execute(
+        select(r).where(
+            r.c.sublot_id == func.any(bindparam("sublots", list(sublot_ids))), r.c.state.in_((ACTIVE, PICKED))
+        )
+    ).all()
+    RESERVATION.apply_many(u, Reservation, [row.id for row in hit], "suspend")
     tasks = [
         {
             "kind": kind,
@@ -210,12 +209,11 @@ def suspend_reservations(u: Unit, sublot_ids: Sequence[int]) -> None:
             "amount": row.amount,
             "created_at": u.now,
         }
-        for row in hit
-        for kind in (("put_back", "reallocate") if row.state == "picked" else ("reallocate",))
+        for row in sorted(hit, key=lambda row: row.id)
+        for kind in (("put_back", "reallocate") if row.state == PICKED else ("reallocate",))
     ]
-    u.conn.execute(insert(StockTask), tasks)
-    for row in hit:
-        u.audit("reservation.suspend", "reservation", row.id, before={"state": row.state}, after={"state": "suspended"})
+    if tasks:
+        u.conn.execute(insert(StockTask), tasks)
     for task in tasks:
         u.outbox(f"stock.{task['kind']}", task["reservation_id"], task)
 

@@ -23,7 +23,7 @@ from core.erp.lots.predicate import (
     reserved,
 )
 from core.erp.lots.rules import ACCOUNTS, RESERVABLE, TARGETS, InternalPurpose, Obstacle, ObstacleKind, Purpose
-from core.erp.lots.workflow import RESERVATION
+from core.erp.lots.workflow import OVER, RESERVATION
 
 
 def post(
@@ -322,36 +322,17 @@ def _reservation(u: Unit, reservation_id: int) -> Reservation:
     return u.get_one(Reservation, reservation_id, lock=True)
 
 
-def _require_takeable(u: Unit, reservation: Reservation, name: str, context: Mapping[str, Any] | None) -> None:
-    """Raises what stands against taking the reserved goods now; a hold says more than the state it left behind."""
-    if reservation.state in {"consumed", "cancelled"}:
-        raise IllegalMove(f"the reservation is {reservation.state} already", state=reservation.state)
-    require_movable(u, reservation.sublot_id, reservation.purpose, reservation.amount, context=context)
-    if reservation.state not in RESERVATION.moves[name].sources:
-        raise IllegalMove(f"a {reservation.state} reservation cannot be taken", state=reservation.state)
-
-
-def _apply_move(u: Unit, reservation: Reservation, name: str) -> None:
-    move = RESERVATION.moves[name]
-    if reservation.state not in move.sources:
-        raise IllegalMove(f"a {reservation.state} reservation cannot become {move.target}", state=reservation.state)
-    before, reservation.state = reservation.state, move.target
-    u.session.add(reservation)
-    u.session.flush()
-    u.audit(
-        f"reservation.{move.target}",
-        "reservation",
-        reservation.id,
-        before={"state": before},
-        after={"state": move.target},
-    )
+def _require_takeable(u: Unit, reservation: Reservation, context: Mapping[str, Any] | None) -> None:
+    """Raises what stands against taking the reserved goods now: a hold says more than the state it left behind."""
+    if reservation.state not in OVER:
+        require_movable(u, reservation.sublot_id, reservation.purpose, reservation.amount, context=context)
 
 
 def pick(u: Unit, reservation_id: int, *, context: Mapping[str, Any] | None = None) -> Reservation:
     """Takes reserved goods to hand: an intention, so refused for whatever stands against them now."""
     reservation = _reservation(u, reservation_id)
-    _require_takeable(u, reservation, "pick", context)
-    _apply_move(u, reservation, "pick")
+    _require_takeable(u, reservation, context)
+    RESERVATION.apply(u, reservation, "pick")
     return reservation
 
 
@@ -377,8 +358,9 @@ def consume(
             key=key,
             context=context,
         )
-    _require_takeable(u, reservation, "consume", context)
-    posted = move(
+    _require_takeable(u, reservation, context)
+    RESERVATION.apply(u, reservation, "consume")
+    return move(
         u,
         reservation.sublot_id,
         reservation.amount,
@@ -388,16 +370,19 @@ def consume(
         key=key,
         context=context,
     )
-    _apply_move(u, reservation, "consume")
-    return posted
 
 
 def cancel_reservation(u: Unit, reservation_id: int, *, reason: str = "") -> Reservation:
     """Gives reserved goods free."""
     reservation = _reservation(u, reservation_id)
-    _apply_move(u, reservation, "cancel")
-    if reason:
-        u.audit("reservation.reason", "reservation", reservation_id, reason=reason)
+    RESERVATION.apply(u, reservation, "cancel", reason=reason or None)
+    return reservation
+
+
+def deallocate(u: Unit, reservation_id: int, *, reason: str) -> Reservation:
+    """What the goods were kept for has left without them, or was called off: they are free, whoever did that."""
+    reservation = _reservation(u, reservation_id)
+    RESERVATION.apply(u, reservation, "deallocate", reason=reason)
     return reservation
 
 
@@ -422,15 +407,15 @@ def abandon_reservation(u: Unit, reservation_id: int, *, reason: str) -> Reserva
         }
         u.conn.execute(insert(tasks), task)
         u.outbox("stock.put_back", reservation_id, task)
-    return cancel_reservation(u, reservation_id, reason=reason)
+    return deallocate(u, reservation_id, reason=reason)
 
 
 def resume_reservation(u: Unit, reservation_id: int) -> Reservation:
     """A suspended reservation is active again, if its goods may be taken again and are still free."""
     reservation = _reservation(u, reservation_id)
-    _require_takeable(u, reservation, "resume", None)
+    _require_takeable(u, reservation, None)
     _require_free(u, get_sublot(u, reservation.sublot_id), reservation.amount)
-    _apply_move(u, reservation, "resume")
+    RESERVATION.apply(u, reservation, "resume")
     return reservation
 
 
@@ -453,6 +438,7 @@ __all__ = [
     "cancel_reservation",
     "close_task",
     "consume",
+    "deallocate",
     "move",
     "pick",
     "post",

@@ -173,7 +173,7 @@ def consume(reservation_id: Id, door: Door, context: Context | None = None) -> J
 
 
 @router.post("/reservations/{reservation_id}/cancel", response_model=ReservationOut)
-@needs("stock.pick")
+@needs("stock.pick", "stock.reserve")
 def cancel(reservation_id: Id, body: ReasonIn, door: Door) -> JSONResponse:
     """Gives reserved goods free."""
     return door.post(

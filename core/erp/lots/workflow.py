@@ -32,6 +32,8 @@ def ready_for_release(u: Unit, sublot: Any) -> None:
 
 
 ACTIVE, PICKED, SUSPENDED, CONSUMED, CANCELLED = "active", "picked", "suspended", "consumed", "cancelled"
+OVER = frozenset({CONSUMED, CANCELLED})
+"""A reservation that keeps nothing any more."""
 
 SUBLOT = Workflow(
     "sublot",
@@ -74,7 +76,7 @@ RESERVATION = Workflow(
             CONSUMED,
             permit=("stock.move", "production.report", "shipment.dispatch"),
         ),
-        Move("cancel", frozenset({ACTIVE, PICKED, SUSPENDED}), CANCELLED, permit="stock.pick"),
+        Move("cancel", frozenset({ACTIVE, PICKED, SUSPENDED}), CANCELLED, permit=("stock.pick", "stock.reserve")),
         # what it was kept for has left without it or was called off: it follows from that, whoever did it
         Move("deallocate", frozenset({ACTIVE, PICKED, SUSPENDED}), CANCELLED, system=True),
     ),

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import select, text
 
 from core.erp.kernel.errors import Refused
 from core.erp.kernel.tables import table
@@ -33,6 +33,40 @@ def nothing_running(u: Unit, order: Any) -> None:
     if busy is not None:
         raise Refused(f"work order {order.code} is still at {busy}")
 
+
+WAITING, DONE = "waiting", "done"
+
+_IN_THE_WAY = text("""
+    SELECT o.code, p.number, p.name, p.order_id = :order AND p.number < :number AS before FROM work_order_operation p
+    JOIN work_order o ON o.id = p.order_id
+    WHERE (p.order_id = :order AND p.number < :number AND p.state <> 'done')
+       OR (p.state = 'running' AND p.done_on_id = :centre)
+    ORDER BY p.order_id = :order DESC, p.number LIMIT 1
+""")
+
+
+def nothing_in_the_way(u: Unit, step: Any) -> None:
+    """Refused while an earlier operation of the order is not done, or another runs on the work centre that is to do it
+    (`done_on_id`).
+    """
+    u.session.flush()
+    asked = {"order": step.order_id, "number": step.number, "centre": step.done_on_id}
+    other = u.conn.execute(_IN_THE_WAY, asked).first()
+    if other is not None:
+        said = {"order": other.code, "number": other.number, "name": other.name}
+        raise Refused("production.operation_not_done" if other.before else "production.work_centre_busy", **said)
+
+
+OPERATION = Workflow(
+    "work_order_operation",
+    (
+        Move("start", frozenset({WAITING}), RUNNING, permit="production.report", guard=nothing_in_the_way),
+        # its order is held, or its machine is down: it waits again, there or on an alternative
+        Move("interrupt", frozenset({RUNNING}), WAITING, system=True),
+        Move("finish", frozenset({RUNNING}), DONE, permit="production.report"),
+    ),
+    begins=(WAITING,),
+)
 
 WORK_ORDER = Workflow(
     "work_order",

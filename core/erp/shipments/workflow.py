@@ -9,10 +9,23 @@ from core.erp.kernel.tables import table
 from core.erp.kernel.unit import Unit
 from core.erp.kernel.workflow import Move, Workflow
 from core.erp.lots import service as lots
-from core.erp.shipments.model import ShipmentLeg, ShipmentLine, ShipmentLogger
+from core.erp.shipments.model import FieldActionConsignee, ShipmentLeg, ShipmentLine, ShipmentLogger
 
 PLANNED, PICKED, DISPATCHED, IN_TRANSIT = "planned", "picked", "dispatched", "in_transit"
 ARRIVED, ACCEPTED, REFUSED, CANCELLED = "arrived", "accepted", "refused", "cancelled"
+
+
+SHIPPED, PUT_BACK = "shipped", "put_back"
+REQUIRED, READ, WAIVED = "required", "read", "waived"
+OPEN, CLOSED = "open", "closed"
+
+
+def everybody_told(u: Unit, action: Any) -> None:
+    """Refused while a consignee of the field action has not been told."""
+    c = table(FieldActionConsignee).c
+    waiting = u.conn.scalars(select(c.consignee).where(c.action_id == action.id, c.notified_at.is_(None))).all()
+    if waiting:
+        raise Refused("shipments.not_everybody_told", number=action.id, consignees=list(waiting))
 
 
 def not_held(u: Unit, shipment: Any) -> None:
@@ -49,6 +62,48 @@ def acceptable(u: Unit, shipment: Any) -> None:
     if missing:
         raise Refused(f"shipment {shipment.code}: loggers not read: {', '.join(missing)}", loggers=missing)
 
+
+LINE = Workflow(
+    "shipment_line",
+    (
+        # both follow from what becomes of the shipment
+        Move("pick", frozenset({PLANNED}), PICKED, system=True),
+        Move("ship", frozenset({PLANNED, PICKED}), SHIPPED, system=True),
+        Move("put_back", frozenset({PLANNED, PICKED}), PUT_BACK, permit=("stock.pick", "shipment.plan")),
+    ),
+    begins=(PLANNED,),
+)
+
+LOGGER = Workflow(
+    "shipment_logger",
+    (
+        Move("read", frozenset({REQUIRED}), READ, permit="logger.import"),
+        Move(
+            "waive",
+            frozenset({REQUIRED}),
+            WAIVED,
+            permit="logger.waive",
+            reasoned=True,
+            meaning="meaning.logger_waiver",
+        ),
+    ),
+    begins=(REQUIRED,),
+)
+
+FIELD_ACTION = Workflow(
+    "field_action",
+    (
+        Move(
+            "close",
+            frozenset({OPEN}),
+            CLOSED,
+            permit="excursion.disposition",
+            guard=everybody_told,
+            reasoned=True,
+        ),
+    ),
+    begins=(OPEN,),
+)
 
 RECEIVES = ("shipment.report", "stock.receive")
 """Who may say that something has arrived, and what becomes of it there."""

@@ -530,7 +530,19 @@ CREATE TRIGGER deviation_cycle BEFORE INSERT OR UPDATE ON deviation FOR EACH ROW
 CREATE TRIGGER zone_alarm_cycle BEFORE INSERT OR UPDATE ON zone_alarm FOR EACH ROW EXECUTE FUNCTION lotwise_guard_cycle('alarm', 'unacknowledged', 'acknowledged>normal', 'returned_unacknowledged>normal', 'unacknowledged>acknowledged', 'unacknowledged>returned_unacknowledged')
     ''',
     r'''
+CREATE TRIGGER work_order_operation_cycle BEFORE INSERT OR UPDATE ON work_order_operation FOR EACH ROW EXECUTE FUNCTION lotwise_guard_cycle('work order operation', 'waiting', 'running>done', 'running>waiting', 'waiting>running')
+    ''',
+    r'''
 CREATE TRIGGER work_order_cycle BEFORE INSERT OR UPDATE ON work_order FOR EACH ROW EXECUTE FUNCTION lotwise_guard_cycle('work order', 'planned', 'blocked>cancelled', 'blocked>material_ok', 'completed>reconciled', 'held>completed', 'held>running', 'material_ok>blocked', 'material_ok>cancelled', 'material_ok>released', 'planned>cancelled', 'planned>material_ok', 'reconciled>closed', 'released>blocked', 'released>cancelled', 'released>running', 'running>completed', 'running>held')
+    ''',
+    r'''
+CREATE TRIGGER shipment_line_cycle BEFORE INSERT OR UPDATE ON shipment_line FOR EACH ROW EXECUTE FUNCTION lotwise_guard_cycle('shipment line', 'planned', 'picked>put_back', 'picked>shipped', 'planned>picked', 'planned>put_back', 'planned>shipped')
+    ''',
+    r'''
+CREATE TRIGGER shipment_logger_cycle BEFORE INSERT OR UPDATE ON shipment_logger FOR EACH ROW EXECUTE FUNCTION lotwise_guard_cycle('shipment logger', 'required', 'required>read', 'required>waived')
+    ''',
+    r'''
+CREATE TRIGGER field_action_cycle BEFORE INSERT OR UPDATE ON field_action FOR EACH ROW EXECUTE FUNCTION lotwise_guard_cycle('field action', 'open', 'open>closed')
     ''',
     r'''
 CREATE TRIGGER shipment_cycle BEFORE INSERT OR UPDATE ON shipment FOR EACH ROW EXECUTE FUNCTION lotwise_guard_cycle('shipment', 'planned', 'arrived>accepted', 'arrived>refused', 'dispatched>arrived', 'dispatched>in_transit', 'in_transit>arrived', 'picked>arrived', 'picked>cancelled', 'picked>dispatched', 'picked>in_transit', 'planned>arrived', 'planned>cancelled', 'planned>in_transit', 'planned>picked')

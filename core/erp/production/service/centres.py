@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from sqlalchemy import select, text, update
+from sqlalchemy import ColumnElement, select, text
 
 from core.erp.catalog.service import require_zones
 from core.erp.kernel.errors import Conflict, Invalid, NotFound
@@ -10,6 +10,7 @@ from core.erp.kernel.tables import table
 from core.erp.kernel.unit import Unit
 from core.erp.production.events import WorkCentresChanged
 from core.erp.production.model import WorkCentre, WorkCentreState, WorkOrderOperation
+from core.erp.production.workflow import OPERATION, RUNNING
 
 
 def create_work_centre(u: Unit, code: str, name: str, zone_id: int | None = None) -> WorkCentre:
@@ -32,6 +33,13 @@ def work_centre(u: Unit, code: str, *, lock: bool = False) -> WorkCentre:
     if found is None:
         raise NotFound(f"no work centre {code}", code=code)
     return u.get_one(WorkCentre, found, lock=lock)
+
+
+def interrupt(u: Unit, where: ColumnElement[bool]) -> None:
+    """Those of the operations that run wait again."""
+    op = table(WorkOrderOperation).c
+    running = u.conn.scalars(select(op.id).where(where, op.state == RUNNING)).all()
+    OPERATION.apply_many(u, WorkOrderOperation, running, "interrupt")
 
 
 _AFFECTED = text("""
@@ -68,8 +76,7 @@ def report_centre_state(u: Unit, code: str, *, up: bool, reason: str, at: dateti
     u.session.add(centre)
     u.session.flush()
     if not up:
-        op = table(WorkOrderOperation)
-        u.conn.execute(update(op).where(op.c.done_on_id == centre.id, op.c.state == "running").values(state="waiting"))
+        interrupt(u, table(WorkOrderOperation).c.done_on_id == centre.id)
     u.audit("work_centre.state", "work_centre", centre.id, before={"up": before}, after={"up": up}, reason=reason)
     u.outbox("work_centre.state", centre.id, {"code": code, "up": up, "at": at, "reason": reason})
     affected = tuple(u.conn.scalars(_AFFECTED, {"id": centre.id}))

@@ -3,7 +3,7 @@
 from datetime import datetime
 from decimal import Decimal
 
-from sqlalchemy import select, text
+from sqlalchemy import select
 
 from core.erp.custody import service as custody
 from core.erp.kernel.errors import Conflict, IllegalMove, Invalid, NotFound, Refused
@@ -25,7 +25,7 @@ from core.erp.production.model import (
 from core.erp.production.rules import share
 from core.erp.production.service.centres import work_centre
 from core.erp.production.service.orders import get_order, lock_with_material
-from core.erp.production.workflow import WORK_ORDER
+from core.erp.production.workflow import OPERATION, RUNNING, WORK_ORDER
 
 
 def _line(u: Unit, order_id: int, sublot_id: int) -> int:
@@ -75,8 +75,6 @@ def _reservation_of(row: WorkOrderMaterial) -> int:
 
 def issue(u: Unit, material_id: int, *, order_id: int | None = None) -> WorkOrderMaterial:
     """Brings reserved material to the line (picks it). Refused for whatever stands against it now."""
-    if not u.actor.may("stock.pick"):
-        u.need("production.report")
     row = material(u, material_id, order_id)
     lots.pick(u, _reservation_of(row))
     return row
@@ -174,44 +172,23 @@ def operation(u: Unit, operation_id: int, *, lock: bool = False) -> WorkOrderOpe
     return found
 
 
-_BLOCKERS = text("""
-    SELECT o.code, p.number, p.name, p.order_id = :order AS own FROM work_order_operation p
-    JOIN work_order o ON o.id = p.order_id
-    WHERE (p.order_id = :order AND p.number < :number AND p.state <> 'done')
-       OR (p.state = 'running' AND p.done_on_id = :centre)
-    ORDER BY own DESC, p.number LIMIT 1
-""")
-
-
 def start_operation(u: Unit, operation_id: int, centre_code: str | None = None) -> WorkOrderOperation:
     """Starts an operation on its work centre, or on an alternative; the first one starts the order.
 
     An intention: the order's material is tested again here, under its sublots' locks. Refused if the work centre is
     down or busy, or an earlier operation is not done. Raises IllegalMove, Forbidden, NotFound.
     """
-    u.need("production.report")
     order_id = operation(u, operation_id).order_id
     order = lock_with_material(u, order_id)
     centre = _centre_for(u, operation(u, operation_id), centre_code)  # locked before the operation, as `set_state` does
     step = operation(u, operation_id, lock=True)
-    if step.state != "waiting":
-        raise IllegalMove(f"cannot start a {step.state} operation", state=step.state)
-    if order.state == "released":
-        order.started_at = u.now
-        WORK_ORDER.apply(u, order, "start")
-    elif order.state == "running":
+    step.done_on_id, step.started_at = centre.id, step.started_at or u.now
+    OPERATION.apply(u, step, "start", also={"order_id": order_id, "work_centre": centre.code})
+    if order.state == RUNNING:
         require_material(u, order)
     else:
-        raise IllegalMove(f"cannot start an operation of a {order.state} work order", state=order.state)
-    blocking = u.conn.execute(_BLOCKERS, {"order": order_id, "number": step.number, "centre": centre.id}).first()
-    if blocking is not None:
-        what = "is not done" if blocking.own and blocking.number < step.number else "is running there"
-        raise Refused(f"{blocking.code} {blocking.number} {blocking.name} {what}")
-    step.state, step.done_on_id, step.started_at = "running", centre.id, step.started_at or u.now
-    u.session.add(step)
-    u.session.flush()
-    u.audit("operation.start", "work_order", order_id, after={"operation": step.number, "work_centre": centre.code})
-    u.outbox("operation.started", operation_id, {"order_id": order_id, "work_centre": centre.code})
+        order.started_at = u.now
+        WORK_ORDER.apply(u, order, "start")
     u.emit(OrdersChanged((order_id,), f"{order.code}: {step.name} started"))
     return step
 
@@ -230,16 +207,11 @@ def _centre_for(u: Unit, step: WorkOrderOperation, code: str | None) -> WorkCent
 
 def finish_operation(u: Unit, operation_id: int) -> WorkOrderOperation:
     """An operation that runs is done. Raises IllegalMove unless it runs."""
-    u.need("production.report")
     order_id = operation(u, operation_id).order_id
     order = get_order(u, order_id, lock=True)
     step = operation(u, operation_id, lock=True)
-    if step.state != "running":
-        raise IllegalMove(f"cannot finish a {step.state} operation", state=step.state)
-    step.state, step.done_at = "done", u.now
-    u.session.add(step)
-    u.session.flush()
-    u.audit("operation.finish", "work_order", order_id, after={"operation": step.number})
+    step.done_at = u.now
+    OPERATION.apply(u, step, "finish", also={"order_id": order_id})
     u.emit(OrdersChanged((order_id,), f"{order.code}: {step.name} done"))
     return step
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-from sqlalchemy import func, insert, select, text, update
+from sqlalchemy import func, insert, select, text
 
 from core.erp.catalog.model import Item
 from core.erp.kernel.errors import Conflict, Invalid, NotFound
@@ -17,7 +17,7 @@ from core.erp.production.events import OrdersChanged
 from core.erp.production.material import materials
 from core.erp.production.model import Bom, BomLine, RoutingStep, WorkOrder, WorkOrderLine, WorkOrderOperation
 from core.erp.production.rules import scaled
-from core.erp.production.service.centres import work_centre
+from core.erp.production.service.centres import interrupt, work_centre
 from core.erp.production.workflow import WORK_ORDER
 
 
@@ -160,7 +160,6 @@ def move_order(u: Unit, order_id: int, move: str, *, reason: str | None = None) 
     if move not in MOVES:
         raise Invalid(f"no move {move!r}; there are {', '.join(sorted(MOVES))}")
     order = lock_with_material(u, order_id)
-    u.need(*WORK_ORDER.moves[move].permits)
     if move in {"resume", "unblock"} and order.state in WORK_ORDER.moves[move].sources:
         _resume_reservations(u, order_id)
         order.stopped_reason = None
@@ -215,6 +214,5 @@ def stop_orders(u: Unit, placed: HoldPlaced) -> None:
         order.stopped_reason = f"material held: hold {', '.join(map(str, placed.hold_ids[:5]))}"
         WORK_ORDER.apply(u, order, "hold" if order.state == "running" else "block", reason=order.stopped_reason)
     if ids:
-        op = table(WorkOrderOperation)
-        u.conn.execute(update(op).where(op.c.order_id.in_(ids), op.c.state == "running").values(state="waiting"))
+        interrupt(u, table(WorkOrderOperation).c.order_id.in_(ids))
         u.emit(OrdersChanged(ids, "material held"))

@@ -8,7 +8,7 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from core.erp.catalog.model import Zone
 from core.erp.exposure.events import ZoneState, ZoneStates
 from core.erp.exposure.model import SourceWatermark
-from core.erp.kernel.errors import Conflict, Invalid, NotFound
+from core.erp.kernel.errors import Invalid, NotFound
 from core.erp.kernel.tables import table
 from core.erp.kernel.unit import Unit
 from core.erp.quality.model import Incident, ZoneAlarm, ZoneAlarmMode
@@ -86,7 +86,7 @@ def return_alarm(u: Unit, zone_id: int, kind: str, at: datetime) -> int | None:
     if found is None:
         return None
     alarm = _get(u, int(found))
-    alarm.returned_at = at
+    alarm.returned_at = at  # with the move: between them it would stand, and be over
     ALARM.apply(u, alarm, "return" if alarm.state == UNACKNOWLEDGED else "clear")
     return alarm.id
 
@@ -94,9 +94,10 @@ def return_alarm(u: Unit, zone_id: int, kind: str, at: datetime) -> int | None:
 def acknowledge(u: Unit, alarm_id: int) -> ZoneAlarm:
     """Somebody has seen it. An alarm that has returned becomes normal. Acknowledging releases nothing."""
     alarm = _get(u, alarm_id)
-    name = "acknowledge_returned" if alarm.state == RETURNED else "acknowledge"
+    ALARM.apply(u, alarm, "acknowledge_returned" if alarm.state == RETURNED else "acknowledge")
     alarm.acknowledged_at, alarm.acknowledged_by = u.now, u.actor.login
-    ALARM.apply(u, alarm, name)
+    u.session.add(alarm)
+    u.session.flush()
     return alarm
 
 
@@ -159,8 +160,6 @@ def _get(u: Unit, alarm_id: int) -> ZoneAlarm:
     alarm = u.get(ZoneAlarm, alarm_id, lock=True)
     if alarm is None:
         raise NotFound(f"no alarm {alarm_id}")
-    if alarm.state == NORMAL:
-        raise Conflict(f"alarm {alarm_id} is over and acknowledged")
     return alarm
 
 

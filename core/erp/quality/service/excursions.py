@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import select, text
 
 from core.erp.kernel import signatures
-from core.erp.kernel.errors import IllegalMove, Invalid, NotFound, Refused
+from core.erp.kernel.errors import Invalid, NotFound, Refused
 from core.erp.kernel.tables import table
 from core.erp.kernel.unit import Unit, json_value
 from core.erp.lots import service as lots
@@ -124,36 +124,16 @@ def disposition(
     and `destroy` leave the hold and reject the sublot. Nothing is released: that is another act.
     Raises IllegalMove unless assessed, Forbidden (permit, proof), Invalid (decision, reason).
     """
-    _check(decision, reason, restrictions)
-    u.need("excursion.disposition")
-    get(u, excursion_id, lock=True)
-    _require_assessed(u, [excursion_id])
-    signer = signatures.begin_signing(u, proof, _act([excursion_id], decision, reason))
-    return _dispose(u, excursion_id, decision, signer, restrictions)
-
-
-def _require_assessed(u: Unit, excursion_ids: Sequence[int]) -> None:
-    """Raises IllegalMove before anything is signed, if one of them cannot be disposed of."""
-    c = table(Excursion).c
-    u.session.flush()
-    for row in u.conn.execute(select(c.id, c.state).where(c.id.in_(excursion_ids)).order_by(c.id)):
-        if row.state not in EXCURSION.moves["dispose"].sources:
-            raise IllegalMove(
-                f"cannot dispose a {row.state} excursion: {row.id}",
-                state=row.state,
-                excursion_id=row.id,
-                moves=[move.name for move in EXCURSION.available(u.actor, row.state)],
-            )
+    return dispose_many(u, [excursion_id], decision, reason, proof, restrictions=restrictions)[0]
 
 
 def _dispose(
     u: Unit, excursion_id: int, decision: str, signer: signatures.Signer, restrictions: Sequence[NewRestriction]
 ) -> Disposition:
-    """The decision on one excursion, written with the signer; its sublot is locked."""
+    """The decision on one excursion that has made its move, signed; its sublot is locked."""
     reason = signer.reason
     excursion = get(u, excursion_id, lock=True)
     record = signed_record(excursion, decision, reason, restrictions)
-    EXCURSION.apply(u, excursion, "dispose", reason=reason)
     signature = signer.sign(excursion_id, record)
     excursion.accepted = excursion.out
     u.session.add(excursion)
@@ -200,7 +180,6 @@ def dispose_many(
     Sublots are locked ascending before the first is signed.
     """
     _check(decision, reason, restrictions)
-    u.need("excursion.disposition")
     if not excursion_ids:
         raise Invalid("no excursion named")
     c = table(Excursion).c
@@ -210,7 +189,7 @@ def dispose_many(
         raise NotFound(f"no excursion {', '.join(map(str, sorted(missing)))}")
     lots.lock_sublots(u, [row.sublot_id for row in found])
     ordered = [row.id for row in sorted(found, key=lambda row: (row.sublot_id, row.id))]
-    _require_assessed(u, ordered)
+    EXCURSION.apply_many(u, Excursion, ordered, "dispose", reason=reason)  # before anything is signed
     signer = signatures.begin_signing(u, proof, _act(excursion_ids, decision, reason))
     return [_dispose(u, excursion_id, decision, signer, restrictions) for excursion_id in ordered]
 

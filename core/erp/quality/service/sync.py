@@ -29,7 +29,7 @@ from core.erp.quality.rules import (
 )
 from core.erp.quality.service.incidents import assign_incidents
 from core.erp.quality.service.origins import origins
-from core.erp.quality.workflow import EXCURSION
+from core.erp.quality.workflow import ENDED, EXCURSION, OPEN
 
 _EXCURSION, _SUBLOT = table(Excursion), table(Sublot)
 
@@ -137,40 +137,20 @@ def _delays(u: Unit, versions: Iterable[int]) -> dict[int, dict[str, timedelta]]
 
 
 def _supersede(u: Unit, refuted: Sequence[KnownExcursion]) -> None:
-    if not refuted:
-        return
-    u.conn.execute(update(_EXCURSION).where(_EXCURSION.c.id.in_([k.id for k in refuted])).values(state="superseded"))
-    for known in refuted:
-        record_move(u, known.id, "supersede", known.state, "later data refute it", known)
-
-
-def record_move(u: Unit, excursion_id: int, name: str, before: str, reason: str | None, span: _Span) -> None:
-    """The audit and outbox rows of a move made on many excursions at once, as Workflow.apply writes them.
-
-    Both also say when it broke and ended, which is not when it was learned.
-    """
-    move = EXCURSION.moves[name]
-    assert before in move.sources, f"cannot {name} a {before} excursion"
-    when = _times(span)
-    u.audit(
-        f"excursion.{name}",
-        "excursion",
-        excursion_id,
-        before={"state": before},
-        after={"state": move.target, **when},
-        reason=reason,
-    )
-    u.outbox(f"excursion.{name}", excursion_id, {"from": before, "to": move.target, "reason": reason, **when})
+    spans = {known.id: _times(known) for known in refuted}
+    EXCURSION.apply_many(u, Excursion, spans, "supersede", reason="later data refute it", also=spans)
 
 
 def _times(span: _Span) -> dict[str, datetime | None]:
+    """When it began, broke and ended, which is not when that was learned: audit and outbox tell it with each move."""
     return {"started_at": span.started_at, "broke_at": span.broke_at, "ended_at": span.ended_at}
 
 
-def _next_state(known: KnownExcursion, breach: Breach) -> str:
+def _move(known: KnownExcursion, breach: Breach) -> str | None:
+    """The move by which what stands goes along with the data."""
     if breach.ended_at is None:
-        return "open"
-    return "ended" if known.state == "open" else known.state
+        return "reopen" if known.state != OPEN else None
+    return "end" if known.state == OPEN else None
 
 
 def _update(u: Unit, plan: dict[Key, ExcursionChanges]) -> None:
@@ -180,18 +160,15 @@ def _update(u: Unit, plan: dict[Key, ExcursionChanges]) -> None:
         return
     u.conn.execute(
         update(_EXCURSION).where(_EXCURSION.c.id == bindparam("excursion")),
-        [
-            {"excursion": known.id, "state": _next_state(known, breach), **_measured_values(breach)}
-            for _, known, breach in updated
-        ],
+        [{"excursion": known.id, **_measured_values(breach)} for _, known, breach in updated],
     )
+    moved: dict[str, dict[int, dict[str, datetime | None]]] = {"end": {}, "reopen": {}}
     for _, known, breach in updated:
-        state = _next_state(known, breach)
-        if state != known.state:
-            name = "end" if state == "ended" else "reopen"
-            record_move(u, known.id, name, known.state, "as the data now stand", breach)
+        move = _move(known, breach)
+        if move is not None:
+            moved[move][known.id] = _times(breach)
         elif (known.broke_at, known.ended_at) != (breach.broke_at, breach.ended_at):
-            u.outbox("excursion.revised", known.id, {"state": state, **_times(breach)})
+            u.outbox("excursion.revised", known.id, {"state": known.state, **_times(breach)})
         if known.certainty != breach.certainty:
             u.audit(
                 "excursion.certainty",
@@ -200,6 +177,8 @@ def _update(u: Unit, plan: dict[Key, ExcursionChanges]) -> None:
                 before={"certainty": known.certainty},
                 after={"certainty": breach.certainty},
             )
+    for move, spans in moved.items():
+        EXCURSION.apply_many(u, Excursion, spans, move, reason="as the data now stand", also=spans)
     _raise_certainty(u, updated)
 
 
@@ -245,7 +224,7 @@ def _open(u: Unit, opened: Sequence[tuple[Key, NewExcursion]]) -> None:
             "kind": opening.breach.kind,
             "started_at": opening.breach.started_at,
             "known_at": u.now,
-            "state": "open" if opening.breach.ended_at is None else "ended",
+            "state": OPEN if opening.breach.ended_at is None else ENDED,
             "accepted_before": opening.accepted_before,
             "replaces_id": opening.replaces_id,
             **_measured_values(opening.breach),

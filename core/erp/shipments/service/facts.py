@@ -17,7 +17,7 @@ from core.erp.shipments.service.hold_shipments import hold_those_with_held_goods
 from core.erp.shipments.service.journey import save, settle, travels_in
 from core.erp.shipments.service.logger_zones import waiting_zone
 from core.erp.shipments.service.planning import get_line, legs_of, lines_of, lock_with_goods, restriction_context
-from core.erp.shipments.workflow import RECEIVES, SHIPMENT, outstanding
+from core.erp.shipments.workflow import LINE, RECEIVES, SHIPMENT, SHIPPED, outstanding
 
 
 def departed(u: Unit, shipment_id: int, at: datetime, reason: str, *, leg: int = 1) -> Shipment:
@@ -51,10 +51,9 @@ def departed(u: Unit, shipment_id: int, at: datetime, reason: str, *, leg: int =
 def _post_departure(u: Unit, shipment: Shipment, line: ShipmentLine, at: datetime, reason: str) -> None:
     """Posts what left without a dispatch, and opens deviations for what should not have left."""
     if shipment.kind == "inbound":
-        line.state = "shipped"
-        u.session.add(line)
+        LINE.apply(u, line, "ship", reason=reason, also={"shipment_id": shipment.id})
         return
-    if line.state == "shipped":  # dispatched as an intention: only what came to stand since can be against it
+    if line.state == SHIPPED:  # dispatched as an intention: only what came to stand since can be against it
         held = [h.reason for h in lots.open_holds(u, sublot_id=line.sublot_id)]
         if held:
             _deviate(u, shipment, line, at, "; ".join(held))
@@ -62,9 +61,7 @@ def _post_departure(u: Unit, shipment: Shipment, line: ShipmentLine, at: datetim
     purpose = PURPOSE[shipment.kind]
     if lots.on_hand(u, line.sublot_id) > line.amount:
         line.sublot_id = lots.split(u, line.sublot_id, line.amount, gone=True).id
-    line.state = "shipped"
-    u.session.add(line)
-    u.session.flush()
+    LINE.apply(u, line, "ship", reason=reason, also={"shipment_id": shipment.id})
     if shipment.kind == "sale":
         lots.post_fact(
             u,
@@ -141,7 +138,7 @@ def arrived(u: Unit, shipment_id: int, at: datetime, reason: str, *, leg: int | 
 def _post_receipt(
     u: Unit, shipment: Shipment, line: ShipmentLine, zone: int | None, at: datetime, *, last: bool
 ) -> None:
-    if line.state != "shipped":  # nobody had posted that it left: it must have
+    if line.state != SHIPPED:  # nobody had posted that it left: it must have
         _post_departure(u, shipment, line, at, f"arrived with {shipment.code}")
     where = f"arrived with {shipment.code}"
     sublot = lots.get_sublot(u, line.sublot_id)
@@ -172,7 +169,7 @@ def returned(u: Unit, line_id: int, amount: object, zone_id: int | None, *, at: 
     lots.get_lot(u, source.lot_id, lock=True)
     lots.lock_sublots(u, [line.sublot_id])
     back_already = u.conn.execute(_BACK, {"name": f"return:line:{line_id}"}).scalar_one()
-    if line.state != "shipped" or quantity > line.amount - back_already:
+    if line.state != SHIPPED or quantity > line.amount - back_already:
         raise Invalid(f"of line {line_id} {line.amount - back_already:f} may come back, not {quantity:f}")
     back = lots.receive(
         u,

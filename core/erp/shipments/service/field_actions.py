@@ -2,14 +2,14 @@
 
 from datetime import timedelta
 
-from sqlalchemy import insert, select, text
+from sqlalchemy import insert, text
 
-from core.erp.kernel.errors import Conflict, NotFound, Refused
-from core.erp.kernel.tables import table
+from core.erp.kernel.errors import NotFound
 from core.erp.kernel.unit import Unit
 from core.erp.quality.events import DepartedGoods, ExcursionAfterDeparture
 from core.erp.quality.rules import FIELD_ACTION_DAYS
 from core.erp.shipments.model import FieldAction, FieldActionConsignee
+from core.erp.shipments.workflow import FIELD_ACTION
 
 _CONSIGNEES = text("""
     WITH RECURSIVE made(id) AS (
@@ -77,18 +77,9 @@ def notify_consignee(u: Unit, consignee_id: int, action_id: int | None = None) -
 
 def close_field_action(u: Unit, action_id: int, conclusion: str) -> FieldAction:
     """QA concludes a field action once everybody has been told."""
-    u.need("excursion.disposition")
     found = u.get(FieldAction, action_id, lock=True)
     if found is None:
         raise NotFound(f"no field action {action_id}", action_id=action_id)
-    if found.state == "closed":
-        raise Conflict(f"field action {action_id} is closed")
-    c = table(FieldActionConsignee).c
-    waiting = u.conn.scalars(select(c.consignee).where(c.action_id == action_id, c.notified_at.is_(None))).all()
-    if waiting or not conclusion.strip():
-        raise Refused(f"field action {action_id} needs a conclusion and everybody told; waiting: {', '.join(waiting)}")
-    found.state, found.conclusion, found.closed_at, found.closed_by = "closed", conclusion, u.now, u.actor.login
-    u.session.add(found)
-    u.session.flush()
-    u.audit("field_action.closed", "field_action", action_id, reason=conclusion)
+    found.conclusion, found.closed_at, found.closed_by = conclusion, u.now, u.actor.login
+    FIELD_ACTION.apply(u, found, "close", reason=conclusion)
     return found

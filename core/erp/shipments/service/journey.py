@@ -1,5 +1,7 @@
 """Intentions of the journey: pick, dispatch, accept, refuse, put back. Each is tested when it is posted."""
 
+from collections.abc import Sequence
+
 from sqlalchemy import select
 
 from core.erp.custody import service as custody
@@ -14,7 +16,7 @@ from core.erp.shipments.model import Shipment, ShipmentLeg, ShipmentLine
 from core.erp.shipments.rules import PURPOSE
 from core.erp.shipments.service.logger_zones import waiting_zone
 from core.erp.shipments.service.planning import get_line, legs_of, lines_of, lock_with_goods, restriction_context
-from core.erp.shipments.workflow import RECEIVES, SHIPMENT, acceptable
+from core.erp.shipments.workflow import LINE, PICKED, PLANNED, SHIPMENT
 
 
 def pick(u: Unit, shipment_id: int) -> Shipment:
@@ -22,11 +24,11 @@ def pick(u: Unit, shipment_id: int) -> Shipment:
 
     An intention: refused, as a whole, for whatever stands against any line now.
     """
-    u.need("stock.pick")
     shipment = lock_with_goods(u, shipment_id)
     lines = lines_of(u, shipment_id)
     for line in lines:
         _pick_line(u, shipment, line)
+    move_lines(u, lines, "pick")
     SHIPMENT.apply(u, shipment, "pick")
     shipment.picked_at = u.now
     return save(u, shipment)
@@ -44,7 +46,6 @@ def _pick_line(u: Unit, shipment: Shipment, line: ShipmentLine) -> None:
         _split_line(u, shipment, line)
     _resume_reservation(u, line)
     lots.pick(u, line.reservation_id, context=restriction_context(shipment))
-    line.state = "picked"
     u.session.add(line)
     u.session.flush()
 
@@ -84,10 +85,10 @@ def dispatch(u: Unit, shipment_id: int) -> Shipment:
     What is sold leaves our stock; custody goes into the shipper's zone, or the vehicle's. Raises Refused with every
     obstacle, IllegalMove, Forbidden.
     """
-    u.need("shipment.dispatch")
     shipment = lock_with_goods(u, shipment_id)
     leg = legs_of(u, shipment_id)[0]
-    for line in lines_of(u, shipment_id):
+    lines = lines_of(u, shipment_id)
+    for line in lines:
         _resume_reservation(u, line)
         if shipment.kind == "sale" and line.reservation_id is not None:
             lots.consume(u, line.reservation_id, target_account="customer", context=restriction_context(shipment))
@@ -95,10 +96,9 @@ def dispatch(u: Unit, shipment_id: int) -> Shipment:
             lots.require_movable(
                 u, line.sublot_id, PURPOSE[shipment.kind], line.amount, context=restriction_context(shipment)
             )
-        line.state = "shipped"
-        u.session.add(line)
         zone = waiting_zone(u, shipment, line, travels_in(u, line, leg), u.now)
         custody.record_location(u, line.sublot_id, zone, u.now, f"dispatched with {shipment.code}")
+    move_lines(u, lines, "ship")
     SHIPMENT.apply(u, shipment, "dispatch")
     shipment.dispatched_at = u.now
     return save(u, shipment)
@@ -119,7 +119,7 @@ def settle(u: Unit, line: ShipmentLine) -> None:
         "picked",
         "suspended",
     }:
-        lots.cancel_reservation(u, line.reservation_id, reason="the goods have left")
+        lots.deallocate(u, line.reservation_id, reason="the goods have left")
 
 
 def accept(u: Unit, shipment_id: int) -> Shipment:
@@ -128,14 +128,10 @@ def accept(u: Unit, shipment_id: int) -> Shipment:
     What arrived into quarantine is released automatically if nothing at all is in doubt, else by batch release
     first; a supplier's goods stay in quarantine until they are released.
     """
-    u.need(*RECEIVES)
     shipment = lock_with_goods(u, shipment_id)
-    if shipment.state != "arrived":
-        raise IllegalMove(f"cannot accept a {shipment.state} shipment", state=shipment.state)
-    acceptable(u, shipment)  # before anything is released for it
+    SHIPMENT.apply(u, shipment, "accept")  # before anything is released for it
     for line in lines_of(u, shipment_id):
         _post_acceptance(u, shipment, line)
-    SHIPMENT.apply(u, shipment, "accept")
     shipment.closed_at = u.now
     return save(u, shipment)
 
@@ -164,7 +160,6 @@ def _post_acceptance(u: Unit, shipment: Shipment, line: ShipmentLine) -> None:
 
 def refuse(u: Unit, shipment_id: int, reason: str) -> Shipment:
     """The consignee does not take what arrived; what comes back is received as a return."""
-    u.need(*RECEIVES)
     shipment = lock_with_goods(u, shipment_id)
     SHIPMENT.apply(u, shipment, "refuse", reason=reason)
     shipment.closed_at = u.now
@@ -178,11 +173,11 @@ def cancel(u: Unit, shipment_id: int, reason: str) -> Shipment:
     """
     shipment = lock_with_goods(u, shipment_id)
     SHIPMENT.apply(u, shipment, "cancel", reason=reason)
-    for line in lines_of(u, shipment_id):
+    lines = lines_of(u, shipment_id)
+    for line in lines:
         if line.reservation_id is not None:
             lots.abandon_reservation(u, line.reservation_id, reason=f"shipment {shipment.code} cancelled: {reason}")
-        line.state = "put_back"
-        u.session.add(line)
+    move_lines(u, lines, "put_back")
     shipment.closed_at = u.now
     return save(u, shipment)
 
@@ -192,23 +187,26 @@ def put_back(u: Unit, line_id: int, zone_id: int | None = None) -> ShipmentLine:
 
     Its reservation ends and the warehouse's tasks about it are done. The shipment's hold stands until it is lifted.
     """
-    u.need("stock.pick")
     line = get_line(u, line_id)
     shipment = lock_with_goods(u, line.shipment_id, zone_id=zone_id)
     line = get_line(u, line_id)
-    if shipment.state not in {"planned", "picked"} or line.state not in {"planned", "picked"}:
+    if shipment.state not in {PLANNED, PICKED}:
         raise IllegalMove(f"a {line.state} line of a {shipment.state} shipment is not put back", state=line.state)
+    picked = line.state == PICKED
     place = zone_id or line.from_zone_id
-    if line.state == "picked" and place is not None:
+    LINE.apply(u, line, "put_back", also={"shipment_id": shipment.id, "zone_id": place})
+    if picked and place is not None:
         custody.record_location(u, line.sublot_id, place, u.now, f"put back from {shipment.code}")
     settle(u, line)
     for task in open_tasks(u, line):
         lots.close_task(u, task)
-    line.state = "put_back"
-    u.session.add(line)
-    u.session.flush()
-    u.audit("shipment.put_back", "shipment", shipment.id, after={"line_id": line_id, "zone_id": place})
     return line
+
+
+def move_lines(u: Unit, lines: Sequence[ShipmentLine], move: str) -> None:
+    """The lines go along with their shipment."""
+    of = {line.id: {"shipment_id": line.shipment_id} for line in lines}
+    LINE.apply_many(u, ShipmentLine, of, move, also=of)
 
 
 def open_tasks(u: Unit, line: ShipmentLine) -> list[int]:

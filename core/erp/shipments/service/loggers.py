@@ -6,7 +6,7 @@ from sqlalchemy import select, text
 
 from core.erp.exposure.history.logger_stays import RECORDER
 from core.erp.kernel import signatures
-from core.erp.kernel.errors import IllegalMove, NotFound, Refused
+from core.erp.kernel.errors import NotFound, Refused
 from core.erp.kernel.tables import table
 from core.erp.kernel.unit import Unit
 from core.erp.lots.events import SublotReleasing
@@ -14,6 +14,7 @@ from core.erp.shipments.model import Shipment, ShipmentLogger
 from core.erp.shipments.service import logger_zones
 from core.erp.shipments.service.journey import travels_in
 from core.erp.shipments.service.planning import get_shipment
+from core.erp.shipments.workflow import LOGGER, REQUIRED, WAIVED
 
 
 def get_logger(u: Unit, shipment_id: int, serial: str, *, lock: bool = False) -> ShipmentLogger:
@@ -27,15 +28,11 @@ def get_logger(u: Unit, shipment_id: int, serial: str, *, lock: bool = False) ->
 
 def mark_logger_read(u: Unit, shipment_id: int, serial: str, *, at: datetime | None = None) -> ShipmentLogger:
     """The logger has been read out and its readings judged. Reading it again changes nothing."""
-    u.need("logger.import")
     get_shipment(u, shipment_id, lock=True)
     found = get_logger(u, shipment_id, serial, lock=True)
-    if found.state == "required":
-        found.state, found.read_at = "read", at or u.now
-        u.session.add(found)
-        u.session.flush()
-        u.audit("logger.read", "shipment", shipment_id, after={"serial": serial})
-        u.outbox("logger.read", shipment_id, {"serial": serial})
+    if found.state == REQUIRED:
+        found.read_at = at or u.now
+        LOGGER.apply(u, found, "read", also={"shipment_id": shipment_id, "serial": serial})
     return found
 
 
@@ -53,9 +50,8 @@ def confirm_logger_read(u: Unit, shipment_id: int, serial: str, *, at: datetime 
 
     Raises Refused unless what it recorded up to the arrival is here: nobody's word stands for a recorder's.
     """
-    u.need("logger.import")
     shipment = get_shipment(u, shipment_id, lock=True)
-    if get_logger(u, shipment_id, serial).state == "required":
+    if get_logger(u, shipment_id, serial).state == REQUIRED:
         _require_readings(u, shipment, serial)
     return mark_logger_read(u, shipment_id, serial, at=at)
 
@@ -88,19 +84,13 @@ def _act(shipment_id: int, serial: str, reason: str) -> signatures.Act:
 
 def waive_logger(u: Unit, shipment_id: int, serial: str, reason: str, proof: signatures.Proof) -> ShipmentLogger:
     """QA does without a logger that cannot be read, by signature. Raises IllegalMove unless it is still required."""
-    u.need("logger.waive")
     shipment = get_shipment(u, shipment_id, lock=True)
     found = get_logger(u, shipment_id, serial, lock=True)
-    if found.state != "required":
-        raise IllegalMove(f"logger {serial} is {found.state}: nothing to waive", state=found.state)
     record = {"shipment": shipment.code, "serial": serial, "reason": reason}
     signer = signatures.begin_signing(u, proof, _act(shipment_id, serial, reason))
     signed = signer.sign(found.id, record, listed_as=f"{shipment_id}/{serial}")
-    found.state, found.signature_id, found.reason = "waived", signed.id, reason
-    u.session.add(found)
-    u.session.flush()
-    u.audit("logger.waive", "shipment", shipment_id, after={"serial": serial}, reason=reason)
-    u.outbox("logger.waived", shipment_id, {"serial": serial, "reason": reason})
+    found.signature_id, found.reason = signed.id, reason
+    LOGGER.apply(u, found, "waive", reason=reason, also={"shipment_id": shipment_id, "serial": serial})
     _return_unmeasured_goods(u, shipment, found)
     return found
 
@@ -110,7 +100,7 @@ def _return_unmeasured_goods(u: Unit, shipment: Shipment, waived: ShipmentLogger
     box = logger_zones.box_of(u, shipment, waived.zone_id)
     c = table(ShipmentLogger).c
     rows = u.conn.execute(select(c.state, c.zone_id).where(c.shipment_id == shipment.id)).all()
-    if all(row.state == "waived" for row in rows if logger_zones.box_of(u, shipment, row.zone_id) == box):
+    if all(row.state == WAIVED for row in rows if logger_zones.box_of(u, shipment, row.zone_id) == box):
         logger_zones.return_to_vehicle(u, shipment, box, travels_in)
 
 
