@@ -1,4 +1,4 @@
-"""`lotwise import … --shipment S | --lot L`: sends a recorder's readings through the public API and prints what came.
+"""`lotwise import … --shipment S | --lot L`: sends a logger's readings through the public API and prints what came.
 
 The core judges; this side only reads the file. The password is asked for, or taken from LOTWISE_PASSWORD.
 """
@@ -32,13 +32,13 @@ LoginOption = Annotated[str | None, typer.Option("--login", envvar="LOTWISE_LOGI
 ShipmentOption = Annotated[str | None, typer.Option("--shipment", help="Code or id: counts from leaving to arrival.")]
 LotOption = Annotated[str | None, typer.Option("--lot", help="Number or id: counts where nobody else measured.")]
 SublotOption = Annotated[str | None, typer.Option("--sublot", help="Code or id: as --lot, for one sublot.")]
-ZoneOption = Annotated[str | None, typer.Option("--zone", help="Address or id: the recorder stays there; all counts.")]
+ZoneOption = Annotated[str | None, typer.Option("--zone", help="Address or id: the logger stays there; all counts.")]
 FromOption = Annotated[
-    datetime | None, typer.Option("--from", help="The recorder was with the goods since then (its own clock).")
+    datetime | None, typer.Option("--from", help="The logger was with the goods since then (its own clock).")
 ]
 ToOption = Annotated[datetime | None, typer.Option("--to", help="… until then (its own clock).")]
 ClockOption = Annotated[
-    float, typer.Option("--clock-fast", help="Minutes by which the recorder's clock was fast (negative: slow).")
+    float, typer.Option("--clock-fast", help="Minutes by which the logger's clock was fast (negative: slow).")
 ]
 DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Say what would come of it; nothing is kept.")]
 DEFAULT_API = "http://127.0.0.1:8080"
@@ -54,7 +54,7 @@ class NotBound(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Binding:
-    """What a recorder was with, where the core is, and who asks."""
+    """What a logger was with, where the core is, and who asks."""
 
     api: str
     login: str | None
@@ -84,7 +84,7 @@ class Binding:
         )
 
     def by_clock_of(self, zone: tzinfo) -> "Binding":
-        """With `start` and `stop` as instants, where they were given by the recorder's clock."""
+        """With `start` and `stop` as instants, where they were given by the logger's clock."""
         start, stop = (at if at is None or at.tzinfo else at.replace(tzinfo=zone) for at in (self.start, self.stop))
         return replace(self, start=start, stop=stop)
 

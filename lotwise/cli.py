@@ -114,7 +114,7 @@ users_app = typer.Typer(no_args_is_help=True, help="People who may sign in.")
 simulate_app = typer.Typer(
     no_args_is_help=True,
     cls=RunByDefault,
-    help="Simulated devices and recorders.\n\n`lotwise simulate SCENARIO` runs devices that speak the real protocols.",
+    help="Simulated devices and loggers.\n\n`lotwise simulate SCENARIO` runs devices that speak the real protocols.",
 )
 app.add_typer(edge_app, name="edge")
 app.add_typer(simulate_app, name="simulate")

@@ -217,7 +217,7 @@ def csv_command(
     ] = None,
     mapping: Annotated[Path | None, typer.Option(help="A YAML file with all of this instead.")] = None,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
-    serial: Annotated[str | None, typer.Option(help="The recorder's number; default the file's name.")] = None,
+    serial: Annotated[str | None, typer.Option(help="The logger's number; default the file's name.")] = None,
     shipment: ShipmentOption = None,
     lot: LotOption = None,
     sublot: SublotOption = None,
@@ -229,7 +229,7 @@ def csv_command(
     login: LoginOption = None,
     dry_run: DryRunOption = False,
 ) -> None:
-    r"""Read a recorder's table (CSV, text, XLSX, WHO EMS JSON); gaps, events and doubtful lines are reported.
+    r"""Read a logger's table (CSV, text, XLSX, WHO EMS JSON); gaps, events and doubtful lines are reported.
 
     Without --value the columns of measurements are taken, with the quantity and unit that headings and cells say.
 

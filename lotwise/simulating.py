@@ -64,27 +64,27 @@ def simulate_logger(
         ),
     ] = None,
 ) -> None:
-    """Write the file of a simulated recorder, marked as such, with warm and cold episodes and a silence.
+    """Write the file of a simulated logger, marked as such, with warm and cold episodes and a silence.
 
-    lotwise simulate logger recorder.txt
+    lotwise simulate logger logger.txt
 
-    lotwise simulate logger recorder.csv --form csv --days 2 --excursion "1@11:20+100=12.5"
+    lotwise simulate logger logger.csv --form csv --days 2 --excursion "1@11:20+100=12.5"
     """
     from simulators import loggerfile
 
     try:
         episodes = loggerfile.USUAL if excursion is None else [loggerfile.Episode.read(one) for one in excursion]
-        recorder = loggerfile.Recorder(seed, start, days, every, episodes)
+        logger = loggerfile.SimulatedLogger(seed, start, days, every, episodes)
     except ValueError as error:
         raise typer.BadParameter(str(error)) from error
-    text = loggerfile.report(recorder) if form == "report" else loggerfile.table(recorder)
+    text = loggerfile.report(logger) if form == "report" else loggerfile.table(logger)
     try:
         with file.open("x", encoding="utf-8", newline="\n") as out:
             out.write(text)
     except OSError as error:
         print(f"{file}: {error.strerror or error}", file=sys.stderr)
         raise typer.Exit(1) from error
-    print(f"{file}: {form} of recorder {recorder.serial}, {days} days from {start:%Y-%m-%d %H:%M}")
+    print(f"{file}: {form} of logger {logger.serial}, {days} days from {start:%Y-%m-%d %H:%M}")
 
 
 def replay(
@@ -99,7 +99,7 @@ def replay(
     time: Annotated[str, typer.Option(help="CSV: the column of times, by name or number.")] = "1",
     value: Annotated[str, typer.Option(help="CSV: the column of temperatures, by name or number.")] = "2",
     unit: Annotated[Degrees, typer.Option(help="CSV: the temperatures' unit; they are told in °C.")] = "C",
-    timezone: Annotated[str, typer.Option(help="What the recorder's clock was set to.")] = "UTC",
+    timezone: Annotated[str, typer.Option(help="What the logger's clock was set to.")] = "UTC",
     describe: Annotated[bool, typer.Option("--describe", help="Print the gateway configuration that fits it.")] = False,
 ) -> None:
     """Replay a recorded file through a protocol, with its own times as the device's. Refuses a live instance."""

@@ -1,4 +1,4 @@
-"""The file of a simulated recorder in a refrigerator: a report with the device's own alarm record, or a table.
+"""The file of a simulated logger in a refrigerator: a report with the device's own alarm record, or a table.
 
 The device measures every minute and judges by that; it logs every few minutes. So its record and what its log tells
 differ by minutes, as those of a real one do. The same seed and settings make the same file, to the byte.
@@ -15,7 +15,7 @@ from itertools import groupby
 from core.telemetry.readers.text import SIMULATED
 
 LOW, HIGH, DELAY = 2.0, 8.0, 60
-"""The limits of a simulated recorder (°C), and for how many minutes on end an alarm needs them broken."""
+"""The limits of a simulated logger (°C), and for how many minutes on end an alarm needs them broken."""
 _FORM = re.compile(r"(\d+)@(\d\d?):(\d\d)\+(\d+)(?:=([+-]?\d+(?:\.\d+)?))?")
 _WARMING, _COOLING = 7.0, 11.0
 """Minutes in which the air goes two thirds of the way, with the door open, and after."""
@@ -48,7 +48,7 @@ USUAL = tuple(
 
 
 @dataclass(frozen=True, slots=True)
-class Recorder:
+class SimulatedLogger:
     """What is simulated. `start` is naive, as the device's clock shows it; `every` is in minutes."""
 
     seed: int = 7
@@ -59,7 +59,7 @@ class Recorder:
 
     def __post_init__(self) -> None:
         if not 1 <= self.days <= _MOST_DAYS or not 1 <= self.every <= DELAY:
-            raise ValueError(f"a recorder runs 1 to {_MOST_DAYS} days and logs every 1 to {DELAY} minutes")
+            raise ValueError(f"a logger runs 1 to {_MOST_DAYS} days and logs every 1 to {DELAY} minutes")
 
     @property
     def serial(self) -> str:
@@ -77,15 +77,15 @@ class Minute:
     alarms: tuple[bool, bool]
 
 
-def minutes(recorder: Recorder) -> Iterator[Minute]:
+def minutes(logger: SimulatedLogger) -> Iterator[Minute]:
     """Every minute the device measured, in the order of time."""
-    chance = random.Random(recorder.seed)  # noqa: S311 - noise, not a secret
+    chance = random.Random(logger.seed)  # noqa: S311 - noise, not a secret
     air = 5.0
     since: list[int] = [0, 0]
-    for count in range(recorder.days * 1440):
-        at = recorder.start + timedelta(minutes=count)
+    for count in range(logger.days * 1440):
+        at = logger.start + timedelta(minutes=count)
         usual = 5.0 + 0.7 * math.sin(count * math.tau / 47) + 0.3 * math.sin(count * math.tau / 1440)
-        episode = next((one for one in recorder.episodes if _begin(recorder, one) <= at < _end(recorder, one)), None)
+        episode = next((one for one in logger.episodes if _begin(logger, one) <= at < _end(logger, one)), None)
         target, slow = (usual, _COOLING) if episode is None or episode.peak is None else (episode.peak, _WARMING)
         air += (target - air) / slow + chance.gauss(0, 0.03)
         if episode is not None and episode.peak is None:
@@ -97,18 +97,18 @@ def minutes(recorder: Recorder) -> Iterator[Minute]:
         yield Minute(at, value, out, (since[0] > DELAY, since[1] > DELAY))
 
 
-def _begin(recorder: Recorder, episode: Episode) -> datetime:
-    return datetime.combine(recorder.start.date() + timedelta(days=episode.day - 1), episode.at)
+def _begin(logger: SimulatedLogger, episode: Episode) -> datetime:
+    return datetime.combine(logger.start.date() + timedelta(days=episode.day - 1), episode.at)
 
 
-def _end(recorder: Recorder, episode: Episode) -> datetime:
-    return _begin(recorder, episode) + timedelta(minutes=episode.minutes)
+def _end(logger: SimulatedLogger, episode: Episode) -> datetime:
+    return _begin(logger, episode) + timedelta(minutes=episode.minutes)
 
 
-def report(recorder: Recorder) -> str:
+def report(logger: SimulatedLogger) -> str:
     """A text report as a Fridge-tag with a log writes it; unsigned, and marked as simulated in its first line."""
-    measured = list(minutes(recorder))
-    logged = [minute for minute in measured if _is_logged(recorder, minute)]
+    measured = list(minutes(logger))
+    logged = [minute for minute in measured if _is_logged(logger, minute)]
     days = [list(of_day) for _, of_day in groupby(measured, key=lambda minute: minute.at.date())]
     lines = [
         f"Device: Fridge-tag 2 L, {SIMULATED}",
@@ -116,7 +116,7 @@ def report(recorder: Recorder) -> str:
         "Fw Vers: 4.0p0o",
         "Sensor: 1",
         "Conf:",
-        f" Serial: {recorder.serial}",
+        f" Serial: {logger.serial}",
         " Zone: 0.00",
         " Temp unit: C",
         " Alarm:",
@@ -126,9 +126,9 @@ def report(recorder: Recorder) -> str:
         "  Timeout: 1, Offset: +0.0",
         " Report history length: 60",
         " Use ext devices: 0",
-        f" Logging Interval: {recorder.every}",
+        f" Logging Interval: {logger.every}",
         "Hist:",
-        f" TS Actv: {recorder.start:%Y-%m-%d %H:%M}",
+        f" TS Actv: {logger.start:%Y-%m-%d %H:%M}",
         f" TS Report Creation: {measured[-1].at + timedelta(minutes=1):%Y-%m-%d %H:%M}",
     ]
     for number, day in enumerate(reversed(days), start=1):
@@ -138,8 +138,8 @@ def report(recorder: Recorder) -> str:
     return "\n".join([*lines, ""])
 
 
-def _is_logged(recorder: Recorder, minute: Minute) -> bool:
-    return (minute.at - recorder.start) % timedelta(minutes=recorder.every) == timedelta(0)
+def _is_logged(logger: SimulatedLogger, minute: Minute) -> bool:
+    return (minute.at - logger.start) % timedelta(minutes=logger.every) == timedelta(0)
 
 
 def _day(number: int, day: Sequence[Minute]) -> list[str]:
@@ -161,14 +161,14 @@ def _day(number: int, day: Sequence[Minute]) -> list[str]:
     return [*lines, "  Int Sensor timeout:", "   t AccST: 0", "  Events: 0"]
 
 
-def table(recorder: Recorder) -> str:
+def table(logger: SimulatedLogger) -> str:
     """The same log as a table, with the device's marks as events; times are in UTC, and its heading says so."""
-    lines = [f"# {SIMULATED}", f"Serial: {recorder.serial}", "", "Time (UTC+00:00);Temperature (°C);Event"]
+    lines = [f"# {SIMULATED}", f"Serial: {logger.serial}", "", "Time (UTC+00:00);Temperature (°C);Event"]
     alarmed = False
-    for minute in minutes(recorder):
+    for minute in minutes(logger):
         if any(minute.alarms) and not alarmed:
             lines.append(f"{minute.at:%Y-%m-%d %H:%M:%S};;Alarm")
         alarmed = any(minute.alarms)
-        if _is_logged(recorder, minute):
+        if _is_logged(logger, minute):
             lines.append(f"{minute.at:%Y-%m-%d %H:%M:%S};{minute.value:.1f};")
     return "\n".join([*lines, ""])

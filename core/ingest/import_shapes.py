@@ -21,7 +21,7 @@ def _shown(text: str) -> str:
 
 
 class ValueIn(BaseModel):
-    """One value. null is a value the recorder has not got; `quality` is good unless said."""
+    """One value. null is a value the logger has not got; `quality` is good unless said."""
 
     model_config = ConfigDict(extra="forbid")  # no Body: half a million of them are checked field by field, not twice
     at: AwareDatetime
@@ -31,7 +31,7 @@ class ValueIn(BaseModel):
 
 
 class SeriesIn(Body):
-    """What the recorder measured of one quantity. Units are UCUM: Cel, [degF], K, %."""
+    """What the logger measured of one quantity. Units are UCUM: Cel, [degF], K, %."""
 
     quantity: Annotated[str, Field(min_length=1, max_length=64)] = "temperature"
     unit: Annotated[str, Field(min_length=1, max_length=32)] = "Cel"
@@ -40,9 +40,9 @@ class SeriesIn(Body):
 
 
 class Company(Body):
-    """What a recorder was with: exactly one of shipment, lot, sublot, zone; an id, or a code.
+    """What a logger was with: exactly one of shipment, lot, sublot, zone; an id, or a code.
 
-    A shipment's recorder counts from leaving to arrival. A lot's counts where nobody else measured, or wherever the lot
+    A shipment's logger counts from leaving to arrival. A lot's counts where nobody else measured, or wherever the lot
     was over `start` to `stop` if given. A zone's counts throughout. What lies outside is kept and does not count.
     """
 
@@ -56,7 +56,7 @@ class Company(Body):
 
 
 class ImportIn(Company):
-    """A recorder's readings, and what it was with."""
+    """A logger's readings, and what it was with."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -84,7 +84,7 @@ class ImportIn(Company):
 
 
 class SpanOut(BaseModel):
-    """Recorder and goods were together then; `stop` is null while they still are."""
+    """Logger and goods were together then; `stop` is null while they still are."""
 
     sublot_ids: list[int]
     start: AwareDatetime
@@ -145,7 +145,7 @@ class ImportOut(BaseModel):
 
 
 class FileIn(Company):
-    """The fields that go with an uploaded file: what the recorder was with, and how to read the file.
+    """The fields that go with an uploaded file: what the logger was with, and how to read the file.
 
     `mapping` is JSON: {"values": [{"column", "point", "unit"}], "time": [...], ...}; without it a table's columns are
     taken by their headings.

@@ -1,6 +1,6 @@
-"""A recorder read out after the journey: what it was with, and so where its readings land and count.
+"""A logger read out after the journey: what it was with, and so where its readings land and count.
 
-They land under a point of the recorder's own zone (core.erp.shipments.service.logger_zones says why), keyed by (point,
+They land under a point of the logger's own zone (core.erp.shipments.service.logger_zones says why), keyed by (point,
 at) like all readings: the same file twice lands nothing twice, another value at the same time is a conflict on record.
 """
 
@@ -26,23 +26,23 @@ from core.erp.shipments.service.planning import lock_with_goods
 from core.ingest.orders import Imported, Order, Series, Value
 from core.ingest.recording import bind, land, readings_of
 
-__all__ = ["Imported", "Order", "Series", "Value", "import_recorder"]
+__all__ = ["Imported", "Order", "Series", "Value", "import_logger"]
 
 
-def import_recorder(u: Unit, judge: Judge, order: Order, *, live: bool) -> Imported:
+def import_logger(u: Unit, judge: Judge, order: Order, *, live: bool) -> Imported:
     """Lands, binds and judges in the caller's transaction.
 
     Raises Forbidden without the permit `logger.import`, Invalid (nothing to import, nothing usable, not one binding),
     NotFound, Refused (not left yet; everything was measured already; a file of another time), Conflict (with another
-    binding's recorder then).
+    binding's logger then).
     """
     u.need("logger.import")
     if not order.serial.strip() or not any(len(series.values) for series in order.series):
-        raise Invalid("there is nothing to import: give the recorder's number and its readings")
+        raise Invalid("there is nothing to import: give the logger's number and its readings")
     if order.start is not None and order.stop is not None and order.stop <= order.start:
-        raise Invalid("the recorder was with the goods from a time to a later one")
+        raise Invalid("the logger was with the goods from a time to a later one")
     if sum(target is not None for target in (order.shipment, order.lot, order.sublot, order.zone)) != 1:
-        raise Invalid("say what the recorder was with: one of shipment, lot, sublot, zone")
+        raise Invalid("say what the logger was with: one of shipment, lot, sublot, zone")
     if order.shipment is not None:
         return _shipment(u, judge, order, live=live)
     if order.zone is not None:
@@ -76,7 +76,7 @@ def _shipment(u: Unit, judge: Judge, order: Order, *, live: bool) -> Imported:
 
 
 def _goods(u: Unit, judge: Judge, order: Order, *, live: bool) -> Imported:
-    """A lot's or sublot's recorder speaks for where nobody else measured, or for all of a time that is named."""
+    """A lot's or sublot's logger speaks for where nobody else measured, or for all of a time that is named."""
     s = table(Sublot).c
     if order.lot is not None:
         lot_id = _find(u, Lot, "number", order.lot, "lot")
@@ -89,7 +89,7 @@ def _goods(u: Unit, judge: Judge, order: Order, *, live: bool) -> Imported:
     lots.lock_sublots(u, ids)
     found = custody.intervals(u, ids)
     places = [place for spans in found.values() for place, _, _ in spans]
-    zone = logger_zones.binding_zone(u, name, f"recorders of {title}", places)
+    zone = logger_zones.binding_zone(u, name, f"loggers of {title}", places)
     named = order.start is not None or order.stop is not None
     spans = []
     for sublot, stays in found.items():
@@ -101,7 +101,7 @@ def _goods(u: Unit, judge: Judge, order: Order, *, live: bool) -> Imported:
                 spans.append(narrowed)
     if not spans:
         raise Refused(
-            f"{title} was nowhere then that nobody measured: say from when to when the recorder was with it, if it "
+            f"{title} was nowhere then that nobody measured: say from when to when the logger was with it, if it "
             "shall count instead of the sensors there"
         )
     done = Imported(title, zone, [], spans, source=order.source)
@@ -126,7 +126,7 @@ def _spoken_for(u: Unit, place: int, start: datetime, stop: datetime | None) -> 
 
 
 def _zone(u: Unit, judge: Judge, order: Order, *, live: bool) -> Imported:
-    """A recorder that stays in a zone is one of its sensors, read by hand: all of its file counts."""
+    """A logger that stays in a zone is one of its sensors, read by hand: all of its file counts."""
     zone = u.session.get_one(Zone, _find(u, Zone, "address", order.zone, "zone"))
     done = Imported(f"zone {zone.address}", zone, [], [], source=order.source)
     readings = readings_of(u, order, done, live=live)

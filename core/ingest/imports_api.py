@@ -1,4 +1,4 @@
-"""The routes of imports: recorders read out, bound to goods and judged. curl can do it, and `lotwise import` does."""
+"""The routes of imports: loggers read out, bound to goods and judged. curl can do it, and `lotwise import` does."""
 
 import asyncio
 from collections.abc import Callable
@@ -14,7 +14,7 @@ from core.erp.kernel.http import PROBLEMS, Door, DoorKeeper
 from core.erp.kernel.rehearsal import rehearsed
 from core.erp.kernel.unit import Unit
 from core.ingest.import_shapes import FileImportOut, ImportIn, ImportOut, ValueIn
-from core.ingest.importing import Order, Series, Value, import_recorder
+from core.ingest.importing import Order, Series, Value, import_logger
 from core.ingest.orders import compact
 from core.ingest.taking import answer, import_file
 from core.ingest.uploads import FORM, form_of, read_upload
@@ -45,7 +45,7 @@ def _order(body: ImportIn) -> Order:
 @router.post("/imports", status_code=201, response_model=ImportOut)
 @needs("logger.import", max_body=65 * MIB)
 def post_import(body: ImportIn, door: Door, request: Request) -> JSONResponse:
-    """Lands a recorder's readings, binds them to the goods it was with, judges, and says what came of it.
+    """Lands a logger's readings, binds them to the goods it was with, judges, and says what came of it.
 
     Importing the same file again lands nothing twice. A required logger is read with that, once its shipment has
     arrived.
@@ -54,7 +54,7 @@ def post_import(body: ImportIn, door: Door, request: Request) -> JSONResponse:
     order = _order(body)
 
     def work(u: Unit) -> ImportOut:
-        return answer(u, import_recorder(u, Judge(), order, live=live), dry_run=body.dry_run)
+        return answer(u, import_logger(u, Judge(), order, live=live), dry_run=body.dry_run)
 
     return _post(door, body.dry_run, work)
 

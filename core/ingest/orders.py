@@ -24,7 +24,7 @@ class Value:
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """One quantity the recorder measured, in a UCUM unit."""
+    """One quantity the logger measured, in a UCUM unit."""
 
     quantity: str
     unit: str
@@ -47,7 +47,7 @@ def compact(values: Iterable[Value], unit: str) -> Values:
 class Order:
     """What to import, and what it was with: exactly one of shipment, lot, sublot, zone (ids, or codes as text).
 
-    `start` and `stop` narrow, or for a lot name, when recorder and goods were together.
+    `start` and `stop` narrow, or for a lot name, when logger and goods were together.
     """
 
     serial: str

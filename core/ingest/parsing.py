@@ -1,4 +1,4 @@
-"""A recorder's file is read in a process of its own, with bounds of time and memory; this is all of the way there.
+"""A logger's file is read in a process of its own, with bounds of time and memory; this is all of the way there.
 
 `parse` asks, `python -m core.ingest.parsing` answers, through a file: in frames (a length, then so much), first `Found`
 or `Failed` in msgpack, then of each series its times, values and states as they stand in memory (`compact.Values`), so

@@ -1,8 +1,8 @@
-"""The landing of an import: custody with the recorder, its readings, what of them is refused, and the judge.
+"""The landing of an import: custody with the logger, its readings, what of them is refused, and the judge.
 
 A whole file has been told: silence within it is real, up to its last reading, or to the end of its time with the goods
 where it stopped before that. That word is the zone's watermark once and is then forgotten, so that it holds back
-nothing that a live gateway says of the zone later, and nobody waits for a recorder that has finished.
+nothing that a live gateway says of the zone later, and nobody waits for a logger that has finished.
 """
 
 from collections.abc import Sequence
@@ -41,14 +41,14 @@ SHOWN = 20
 
 
 def bind(u: Unit, judge: Judge, order: Order, done: Imported, *, live: bool) -> None:
-    """Goods first, then readings: what the recorder saw is judged with everybody there.
+    """Goods first, then readings: what the logger saw is judged with everybody there.
 
     Raises Invalid where no reading can be used, Refused for a file of another time.
     """
     readings = readings_of(u, order, done, live=live)
     _of_that_time(readings, done)
     for span in done.spans:
-        logger_zones.record_together(u, done.zone, span, f"with recorder {order.serial} of {done.bound_to}")
+        logger_zones.record_together(u, done.zone, span, f"with logger {order.serial} of {done.bound_to}")
         if order.stop is not None and span.stop == order.stop:
             _apart(u, done.zone, span)
     done.sublots = sorted({one for span in done.spans for one in span.sublot_ids})
@@ -72,12 +72,12 @@ def _of_that_time(readings: Readings, done: Imported) -> None:
     spans = ", ".join(f"{s.start.isoformat()} to {s.stop.isoformat() if s.stop else 'now'}" for s in done.spans)
     raise Refused(
         f"nothing in the file is of the time with the goods ({spans or 'none'}): it goes from {first.isoformat()} to "
-        f"{last.isoformat()}. Is it this recorder's, and is its time zone right?"
+        f"{last.isoformat()}. Is it this logger's, and is its time zone right?"
     )
 
 
 def _apart(u: Unit, zone: Zone, span: TogetherSpan) -> None:
-    """The recorder was taken out at the span's end while the goods stayed where they were: they are there again."""
+    """The logger was taken out at the span's end while the goods stayed where they were: they are there again."""
     assert span.stop is not None
     before = text(
         "SELECT zone_id FROM custody_fact f WHERE sublot_id = :s AND at <= :at AND zone_id IS DISTINCT FROM :zone"
@@ -88,7 +88,7 @@ def _apart(u: Unit, zone: Zone, span: TogetherSpan) -> None:
         for place, start, stop in custody.intervals(u, [sublot_id])[sublot_id]:
             if place == zone.id and start < span.stop and (stop is None or stop > span.stop):
                 back = u.conn.scalar(before, {"s": sublot_id, "at": span.stop, "zone": zone.id})
-                custody.record_location(u, sublot_id, back, span.stop, "the recorder was taken out")
+                custody.record_location(u, sublot_id, back, span.stop, "the logger was taken out")
 
 
 def readings_of(u: Unit, order: Order, done: Imported, *, live: bool) -> Readings:
@@ -177,7 +177,7 @@ def land(u: Unit, judge: Judge, readings: Readings, done: Imported, told_to: dat
     u.session.flush()
     landed = land_in_parts(u, GATEWAY, readings, PART)
     done.landed, done.duplicates, done.conflicts = len(landed.new), landed.duplicates, len(landed.conflicts)
-    marks = [] if told_to is None else [(GATEWAY, Watermark("recorder", told_to, (done.zone.address,)))]
+    marks = [] if told_to is None else [(GATEWAY, Watermark("logger", told_to, (done.zone.address,)))]
     judge.fold(u, landed.new, landed.conflicts, marks, [])
     u.conn.execute(
         text("DELETE FROM source_watermark WHERE zone_id = :zone AND gateway = :gateway"),

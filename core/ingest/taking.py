@@ -15,13 +15,13 @@ from core.erp.kernel.errors import Invalid
 from core.erp.kernel.rehearsal import rehearsed
 from core.erp.kernel.unit import Unit
 from core.ingest.import_shapes import ExcursionOut, FileImportOut, FileIn, HoldOut, ImportOut, SpanOut
-from core.ingest.importing import import_recorder
+from core.ingest.importing import import_logger
 from core.ingest.orders import Imported
 from core.ingest.uploads import Upload, read_upload
 
 
 class FileTaker:
-    """Does with a recorder's file what `/imports/files` does, for a page: it is read first, then taken."""
+    """Does with a logger's file what `/imports/files` does, for a page: it is read first, then taken."""
 
     def __init__(self, *, live: bool) -> None:
         self._live = live
@@ -38,14 +38,14 @@ class FileTaker:
             return await read_upload(name, file, given, now)
 
     def take(self, u: Unit, upload: Upload) -> dict[str, Any]:
-        """Imports it, and answers as the API does (FileImportOut as plain data). Raises what `import_recorder` does."""
+        """Imports it, and answers as the API does (FileImportOut as plain data). Raises what `import_logger` does."""
         work = partial(import_file, upload=upload, live=self._live)
         return (rehearsed(u, work) if upload.fields.dry_run else work(u)).model_dump()
 
 
 def import_file(u: Unit, upload: Upload, *, live: bool) -> FileImportOut:
-    """Imports what was found in an uploaded file. Raises what `import_recorder` does."""
-    done = answer(u, import_recorder(u, Judge(), upload.order, live=live), dry_run=upload.fields.dry_run)
+    """Imports what was found in an uploaded file. Raises what `import_logger` does."""
+    done = answer(u, import_logger(u, Judge(), upload.order, live=live), dry_run=upload.fields.dry_run)
     return FileImportOut(**done.model_dump(), file=upload.told)
 
 
@@ -61,7 +61,7 @@ _HOLDS = text("""
 
 def answer(u: Unit, done: Imported, *, dry_run: bool) -> ImportOut:
     """What came of an import, with what stands on its goods now and every excursion and hold that it made or changed,
-    whoever's they are: a recorder bound to a zone is with all goods that stood there, and with what was made of them.
+    whoever's they are: a logger bound to a zone is with all goods that stood there, and with what was made of them.
     """
     u.session.flush()
     excursions, holds = (

@@ -1,6 +1,6 @@
 """Very many readings in little memory: columns of numbers, of which a reading is made when somebody looks at it.
 
-A reading as an object takes some 300 bytes, its row here 18: half a million of a recorder's readings are 9 MB.
+A reading as an object takes some 300 bytes, its row here 18: half a million of a logger's readings are 9 MB.
 """
 
 from array import array
@@ -161,7 +161,7 @@ class Readings(Sequence[Reading]):
     @classmethod
     def of(cls, readings: Iterable[Reading]) -> "Readings":
         """Any readings as columns: neighbours of one point, receipt and source share one. Numbers only: what is text
-        or true and false is no recorder's. Raises TypeError for these.
+        or true and false is no logger's. Raises TypeError for these.
         """
         if isinstance(readings, Readings):
             return readings

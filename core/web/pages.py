@@ -54,7 +54,7 @@ Draw = Callable[[Visit], Awaitable[None]]
 def install_pages(app: FastAPI, take: TakeFile) -> None:
     """Mounts the pages on the core's app, at `/`; the API keeps its paths and its problem documents.
 
-    `take` is what is done with a recorder's file.
+    `take` is what is done with a logger's file.
 
     The session is the API's own short-lived token in an HttpOnly, SameSite=Strict cookie: no script and no other site
     can read or use it, and nothing of it is stored here.

@@ -1,4 +1,4 @@
-"""One shipment: how it stands, its required recorders, and the reading out of a recorder's file: tried, then bound."""
+"""One shipment: how it stands, its required loggers, and the reading out of a logger's file: tried, then bound."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -17,7 +17,7 @@ from core.web.frame import Visit, facts, heading, live, refusal, table
 from core.web.words import NONE, clock
 
 LINES = (("sublot", "Sublot"), ("lot", "Lot"), ("item", "Item"), ("amount", "Amount"), ("state", "State"))
-LOGGERS = (("serial", "Required recorder"), ("state", "State"), ("read", "Read"))
+LOGGERS = (("serial", "Required logger"), ("state", "State"), ("read", "Read"))
 EXCURSIONS = (
     ("limit_key", "Limit"),
     ("sublot_id", "Sublot"),
@@ -31,7 +31,7 @@ SHOWN = 10
 
 
 class TakeFile(Protocol):
-    """Does with a recorder's file what the API's `/imports/files` does, and answers as that does.
+    """Does with a logger's file what the API's `/imports/files` does, and answers as that does.
 
     The fields are that form's. Raises what the core raises.
     """
@@ -74,16 +74,16 @@ def _draw(found: ShipmentDetail) -> None:
         }
         for one in found.loggers
     ]
-    table(LOGGERS, loggers, "No recorder is required")
+    table(LOGGERS, loggers, "No logger is required")
 
 
 class _ReadOut:
-    """Where a recorder's file is handed in. What is bound is exactly what was tried last."""
+    """Where a logger's file is handed in. What is bound is exactly what was tried last."""
 
     def __init__(self, take: TakeFile, of: Visit, shipment_id: int) -> None:
         self._take, self._of, self._shipment_id = take, of, shipment_id
         self._tried: tuple[str, bytes, dict[str, object]] | None = None
-        heading("Read out a recorder")
+        heading("Read out a logger")
         with ui.card().classes("w-full max-w-2xl"):
             ui.label("Its own file, as the device or its program wrote it. It is tried first; nothing is kept of that.")
             self._zone = ui.input("Time zone its clock was set to (empty: UTC is assumed)", on_change=self._forget)
@@ -146,7 +146,7 @@ def _told(answer: dict[str, Any]) -> None:
             ),
             ("Known already", f"{answer['duplicates']} readings, and {answer['conflicts']} with another value"),
             ("Refused", ", ".join(f"{count} {reason}" for reason, count in answer["refused"].items()) or "none"),
-            ("Required recorder", answer["logger"] or "not one that the shipment requires"),
+            ("Required logger", answer["logger"] or "not one that the shipment requires"),
             ("Holds on the goods", "; ".join(hold["reason"] for hold in answer["holds"]) or "none"),
         )
     )

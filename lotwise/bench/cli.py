@@ -121,9 +121,9 @@ def exposure(
 
 @app.command("import")
 def import_(
-    rows: Annotated[int, typer.Option(min=1000, help="How many rows the recorder's file has.")] = 500_000,
+    rows: Annotated[int, typer.Option(min=1000, help="How many rows the logger's file has.")] = 500_000,
 ) -> None:
-    """A recorder's CSV uploaded to the core, read, landed, judged and answered: seconds, peak_mb of the core."""
+    """A logger's CSV uploaded to the core, read, landed, judged and answered: seconds, peak_mb of the core."""
     from lotwise.bench.imports import run
 
     run(rows)

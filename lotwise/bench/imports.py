@@ -1,4 +1,4 @@
-"""A recorder's large file through the public API: uploaded, read, landed, judged, answered."""
+"""A logger's large file through the public API: uploaded, read, landed, judged, answered."""
 
 import contextlib
 import io
@@ -63,7 +63,7 @@ def run(rows: int) -> None:
             begun = time.perf_counter()
             answer = client.post(
                 "/imports/files",
-                files={"file": ("recorder.csv", file)},
+                files={"file": ("logger.csv", file)},
                 data={"zone": "b1/store/z1"},
                 headers={"Authorization": f"Bearer {token['access_token']}"},
             )

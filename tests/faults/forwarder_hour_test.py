@@ -27,7 +27,7 @@ from edge.spool import Spool, SpoolOptions
 from edge.tasks import end
 from lotwise.embedded.nats import EmbeddedNats
 from tests.faults.ingest_running import count, until, worker
-from tests.services.ingest_support import Recorder, add_points, reading
+from tests.services.ingest_support import RecordingJudge, add_points, reading
 
 FASTER = 1000
 BATCHES = 2000
@@ -104,7 +104,7 @@ def test_a_core_that_is_down_for_an_hour_causes_no_storm(
     for name in ("BACKOFF_MAX", "STREAM_EVERY", "REPLAYABLE_EVERY"):
         monkeypatch.setattr(forwarding, name, getattr(forwarding, name) / FASTER)
     add_points(engine)
-    judge = Recorder()
+    judge = RecordingJudge()
 
     async def main() -> None:
         url = nats_server.url

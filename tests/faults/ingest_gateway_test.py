@@ -28,7 +28,7 @@ from lotwise.embedded.nats import EmbeddedNats
 from lotwise.prove import Report, app, patient, prove, show
 from lotwise.proving import Difference
 from tests.faults.ingest_running import count, until, worker
-from tests.services.ingest_support import AT, POINT, Recorder, S, add_points, mark
+from tests.services.ingest_support import AT, POINT, RecordingJudge, S, add_points, mark
 
 SMALL = SpoolOptions(batch_readings=5, cut_every=timedelta(milliseconds=20))
 SPAN = timedelta(hours=1)
@@ -72,7 +72,7 @@ def test_a_stream_lost_with_a_thousand_batches_in_it_loses_nothing(
     tmp_path: Path, engine: Engine, nats_server: EmbeddedNats
 ) -> None:
     add_points(engine)
-    judge = Recorder()
+    judge = RecordingJudge()
 
     async def main() -> None:
         async with (
@@ -109,7 +109,7 @@ def test_a_gateway_and_a_worker_that_die_again_and_again(
     tmp_path: Path, engine: Engine, nats_server: EmbeddedNats
 ) -> None:
     add_points(engine)
-    judge = Recorder()
+    judge = RecordingJudge()
 
     async def main() -> None:
         for life in range(4):
@@ -139,7 +139,7 @@ def delivered(tmp_path: Path, engine: Engine, nats_server: EmbeddedNats) -> Path
     async def main() -> None:
         async with await Spool.open(tmp_path / "gw", "gw-1", "north", SMALL) as spool:
             await fill(spool, 0, 100)
-            async with forwarding(spool, nats_server.url), worker(engine, nats_server.url, Recorder()):
+            async with forwarding(spool, nats_server.url), worker(engine, nats_server.url, RecordingJudge()):
                 await until_confirmed(spool)
 
     asyncio.run(main())

@@ -15,7 +15,7 @@ from core.ingest.folding import Carried, hold_partitions
 from core.telemetry.address import PARTITIONS
 from lotwise.embedded.nats import EmbeddedNats
 from tests.faults.ingest_running import QUICK, count, publish, publisher, until, worker
-from tests.services.ingest_support import Gateway, Recorder, add_points, reading, zone_in
+from tests.services.ingest_support import Gateway, RecordingJudge, add_points, reading, zone_in
 
 ACK_WAIT = timedelta(seconds=30)
 """As a site's worker has it: what is neither acknowledged nor given back comes again only then."""
@@ -47,7 +47,7 @@ def in_hand(client: Client, loop: asyncio.AbstractEventLoop) -> int:
     return sum(info.num_ack_pending or 0 for info in consumers)
 
 
-def landed_once(engine: Engine, judge: Recorder, batches: int) -> None:
+def landed_once(engine: Engine, judge: RecordingJudge, batches: int) -> None:
     """Nothing lost, nothing doubled: in the tables, and before the judge."""
     assert (count(engine, "batch"), count(engine, "reading")) == (batches, batches)
     assert count(engine, "dead_letter") == count(engine, "reading_conflict") == 0
@@ -57,7 +57,7 @@ def landed_once(engine: Engine, judge: Recorder, batches: int) -> None:
 
 def test_a_worker_that_joins_waits_for_nothing_the_first_had_in_hand(engine: Engine, nats_server: EmbeddedNats) -> None:
     add_points(engine, POINTS)
-    judge, gw = Recorder(), Gateway()
+    judge, gw = RecordingJudge(), Gateway()
     batches = cut(gw, range(10))
 
     async def main() -> None:
@@ -81,7 +81,7 @@ def test_a_worker_that_joins_waits_for_nothing_the_first_had_in_hand(engine: Eng
 
 def test_a_worker_that_ends_in_order_gives_back_what_it_had_in_hand(engine: Engine, nats_server: EmbeddedNats) -> None:
     add_points(engine, POINTS)
-    judge, gw = Recorder(), Gateway()
+    judge, gw = RecordingJudge(), Gateway()
     batches = cut(gw, range(10))
 
     async def main() -> None:
@@ -102,7 +102,7 @@ def test_a_worker_that_ends_in_order_gives_back_what_it_had_in_hand(engine: Engi
 
 def test_workers_come_and_go_under_load_and_no_reading_waits(engine: Engine, nats_server: EmbeddedNats) -> None:
     add_points(engine, POINTS)
-    judge, gw = Recorder(), Gateway()
+    judge, gw = RecordingJudge(), Gateway()
     published = 0
 
     async def load(client: Client, stop: asyncio.Event) -> None:

@@ -23,7 +23,7 @@ from tests.services.ingest_support import (
     PARTITION,
     POINT,
     Gateway,
-    Recorder,
+    RecordingJudge,
     add_points,
     mark,
     reading,
@@ -33,7 +33,7 @@ from tests.services.ingest_support import (
 
 def test_published_batches_are_landed_judged_and_confirmed(engine: Engine, nats_server: EmbeddedNats) -> None:
     add_points(engine)
-    judge = Recorder()
+    judge = RecordingJudge()
     gw = Gateway()
     batches = [gw.cut([reading(n)], [mark(n)]) for n in range(20)]
 
@@ -64,7 +64,7 @@ def test_what_old_spools_name_is_read_with_the_partition_it_is_part_of_now(
     engine: Engine, nats_server: EmbeddedNats
 ) -> None:
     add_points(engine)
-    judge = Recorder()
+    judge = RecordingJudge()
     gw = Gateway()
     named = named_with(PARTITION)[-1]
     assert named >= PARTITIONS
@@ -84,7 +84,7 @@ def test_a_batch_the_judge_fails_on_stops_its_partition_only(engine: Engine, nat
     elsewhere = f"{zone_in((PARTITION + 1) % PARTITIONS)}/p/temperature"
     poison = POINT.replace("probe_1", "probe_9")
     add_points(engine, [POINT, elsewhere, poison])
-    judge = Recorder(poison=frozenset({poison}))
+    judge = RecordingJudge(poison=frozenset({poison}))
     gw = Gateway()
 
     async def main() -> None:
@@ -112,7 +112,7 @@ def test_a_batch_the_judge_fails_on_stops_its_partition_only(engine: Engine, nat
 def test_what_a_stopped_partition_holds_does_not_fill_the_hands(engine: Engine, nats_server: EmbeddedNats) -> None:
     elsewhere = f"{zone_in((PARTITION + 1) % PARTITIONS)}/p/temperature"
     add_points(engine, [POINT, elsewhere])
-    judge = Recorder(poison=frozenset({POINT}))
+    judge = RecordingJudge(poison=frozenset({POINT}))
     gw = Gateway()
     small = replace(QUICK, hand_bytes=2_000)
 
@@ -132,7 +132,7 @@ def test_what_a_stopped_partition_holds_does_not_fill_the_hands(engine: Engine, 
 
 def test_workers_share_and_take_over(engine: Engine, nats_server: EmbeddedNats) -> None:
     add_points(engine)
-    judge = Recorder()
+    judge = RecordingJudge()
     gw = Gateway()
 
     async def main() -> None:
@@ -153,7 +153,7 @@ def test_workers_share_and_take_over(engine: Engine, nats_server: EmbeddedNats) 
 
 def test_a_stream_whose_files_are_deleted_is_made_again(engine: Engine, nats_server: EmbeddedNats) -> None:
     add_points(engine)
-    judge = Recorder()
+    judge = RecordingJudge()
     gw = Gateway()
 
     async def main() -> None:
@@ -176,7 +176,7 @@ def test_a_stream_whose_files_are_deleted_is_made_again(engine: Engine, nats_ser
 
 def test_simulated_readings_keep_their_mark(engine: Engine, nats_server: EmbeddedNats) -> None:
     add_points(engine)
-    judge = Recorder()
+    judge = RecordingJudge()
     fake = msgspec.structs.replace(reading(0), simulated=True)
 
     async def main() -> None:
@@ -211,7 +211,7 @@ def test_a_worker_killed_between_landing_and_commit_leaves_all_to_the_next(
     engine: Engine, postgres_url: str, nats_server: EmbeddedNats, tmp_path: Path
 ) -> None:
     add_points(engine)
-    judge = Recorder()
+    judge = RecordingJudge()
 
     async def main() -> None:
         async with victim(engine, postgres_url, nats_server.url, tmp_path / "in the transaction"):
@@ -229,7 +229,7 @@ def test_a_worker_frozen_in_its_transaction_is_not_waited_for_and_does_no_harm_w
     engine: Engine, postgres_url: str, nats_server: EmbeddedNats, tmp_path: Path
 ) -> None:
     add_points(engine)
-    judge = Recorder()
+    judge = RecordingJudge()
     sign = tmp_path / "in the transaction"
 
     async def main() -> None:
@@ -252,7 +252,7 @@ def test_a_database_that_goes_away_stops_nothing_for_good(
     engine: Engine, postgres_url: str, nats_server: EmbeddedNats
 ) -> None:
     add_points(engine)
-    judge = Recorder()
+    judge = RecordingJudge()
     gw = Gateway()
     cut_off = text(
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "

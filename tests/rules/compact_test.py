@@ -67,6 +67,6 @@ def test_parts_hold_everything_once_and_part_no_instant(times: list[int], most: 
     assert not any(before[-1] == after[0] for before, after in pairwise(parts))
 
 
-def test_only_numbers_are_a_recorders() -> None:
+def test_only_numbers_are_a_loggers() -> None:
     with pytest.raises(TypeError, match="no number"):
         Readings.of([Reading("s/a/z/d/q", START, "open", "", START)])

@@ -1,4 +1,4 @@
-"""The file of a simulated recorder: the same seed makes the same file, it reads back, its mark stays."""
+"""The file of a simulated logger: the same seed makes the same file, it reads back, its mark stays."""
 
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
@@ -13,15 +13,15 @@ from core.telemetry.readers.judging import evaluate
 from core.telemetry.readers.recorded import read_recorded
 from lotwise.cli import app
 from lotwise.importing import app as import_app
-from simulators.loggerfile import Episode, Recorder, report, table
+from simulators.loggerfile import Episode, SimulatedLogger, report, table
 
 NOW = datetime(2026, 11, 30, tzinfo=UTC)
 README = Path(__file__).parents[2] / "README.md"
 
 
 def test_readme_shows_what_the_command_prints(tmp_path: Path) -> None:
-    """For a newcomer, who has no recorder's file: the product makes one, and this is what comes of it."""
-    file = str(tmp_path / "recorder.txt")
+    """For a newcomer, who has no logger's file: the product makes one, and this is what comes of it."""
+    file = str(tmp_path / "logger.txt")
     assert CliRunner().invoke(app, ["simulate", "logger", file]).exit_code == 0
     printed = CliRunner().invoke(import_app, ["logger", file, "--tz", "UTC", "--markdown"])
     assert printed.exit_code == 0, printed.output
@@ -29,40 +29,40 @@ def test_readme_shows_what_the_command_prints(tmp_path: Path) -> None:
 
 
 def test_the_same_seed_makes_the_same_file_and_another_another() -> None:
-    assert report(Recorder()) == report(Recorder())
-    assert report(Recorder(seed=8)) != report(Recorder())
-    assert table(Recorder(days=1)) == table(Recorder(days=1))
+    assert report(SimulatedLogger()) == report(SimulatedLogger())
+    assert report(SimulatedLogger(seed=8)) != report(SimulatedLogger())
+    assert table(SimulatedLogger(days=1)) == table(SimulatedLogger(days=1))
 
 
 @pytest.mark.parametrize("seed", range(6))
 def test_device_and_readings_agree(seed: int) -> None:
-    comparison = evaluate(parse_fridgetag(report(Recorder(seed=seed, every=1 + 4 * (seed % 2))), UTC))
+    comparison = evaluate(parse_fridgetag(report(SimulatedLogger(seed=seed, every=1 + 4 * (seed % 2))), UTC))
     assert comparison.agree is True
     assert (len(comparison.alarms), len(comparison.gaps)) == (4, 1)
     assert {doubt.kind for doubt in comparison.report.doubts} == {"simulated", "unsigned"}
 
 
 def test_a_table_reads_back_with_its_marks_as_events() -> None:
-    recorder = Recorder(days=2)
-    found = read_recorded("x.csv", table(recorder).encode(), "auto", "", CsvMapping(), NOW)
-    logged = read_recorded("x.txt", report(recorder).encode(), "auto", "UTC", CsvMapping(), NOW)
-    assert (found.kind, logged.kind, found.serial, logged.serial) == ("csv", "logger", recorder.serial, recorder.serial)
+    logger = SimulatedLogger(days=2)
+    found = read_recorded("x.csv", table(logger).encode(), "auto", "", CsvMapping(), NOW)
+    logged = read_recorded("x.txt", report(logger).encode(), "auto", "UTC", CsvMapping(), NOW)
+    assert (found.kind, logged.kind, found.serial, logged.serial) == ("csv", "logger", logger.serial, logger.serial)
     assert [(r.at, r.value) for r in found.readings] == [(r.at, r.value) for r in logged.readings]
     assert [event.text for event in found.events] == ["Event: Alarm"]
     assert all(r.simulated for r in (*found.readings, *logged.readings)), "the mark is indelible"
 
 
 def test_an_episode_does_what_it_says() -> None:
-    warm = Recorder(days=1, episodes=[Episode.read("1@10:00+60=20")])
+    warm = SimulatedLogger(days=1, episodes=[Episode.read("1@10:00+60=20")])
     values = {r.at: r.value for r in read_recorded("x", table(warm).encode(), "csv", "", CsvMapping(), NOW).readings}
     assert max(float(value) for value in values.values() if value is not None) == pytest.approx(20, abs=0.5)
-    silent = Recorder(days=1, episodes=[Episode.read("1@10:00+60")])
+    silent = SimulatedLogger(days=1, episodes=[Episode.read("1@10:00+60")])
     times = [r.at for r in read_recorded("x", table(silent).encode(), "csv", "", CsvMapping(), NOW).readings]
     assert max(b - a for a, b in pairwise(times)) == timedelta(minutes=65)
 
 
 def test_what_cannot_be_is_refused_and_a_file_that_is_there_is_left_alone(tmp_path: Path) -> None:
-    file = tmp_path / "recorder.csv"
+    file = tmp_path / "logger.csv"
     file.write_text("somebody's own")
     run = CliRunner()
     assert run.invoke(app, ["simulate", "logger", str(file), "--form", "csv"]).exit_code == 1

@@ -40,7 +40,7 @@ def test_of_several_orders_the_one_with_regular_steps_is_taken_and_said(form: st
     assert "2026-06-01" in result.doubts[0].message
 
 
-def test_a_day_of_one_recorder_stays_a_day() -> None:
+def test_a_day_of_one_logger_stays_a_day() -> None:
     """24 h of a HOBO became a year with a gap of 524 175 minutes."""
     stamps = hourly("%m/%d/%y %I:%M:%S %p", 24, datetime(2026, 6, 1, 9))  # noqa: DTZ001
     result = read(stamps)

@@ -1,4 +1,4 @@
-"""Recorders through the public API and the command line: as a tester with curl does it, and as `lotwise import`."""
+"""Loggers through the public API and the command line: as a tester with curl does it, and as `lotwise import`."""
 
 import gzip
 import json
@@ -19,7 +19,7 @@ from core.erp.kernel.permits import Role
 from core.erp.shipments import service as shipments
 from core.settings import Settings
 from lotwise.importing import app as import_app
-from simulators.loggerfile import Recorder
+from simulators.loggerfile import SimulatedLogger
 from simulators.loggerfile import report as report_of
 from simulators.loggerfile import table as table_of
 from tests.rules.logger_reports import SIGNED, configuration, report
@@ -32,7 +32,7 @@ PASSWORD = "correct horse battery"
 
 @pytest.fixture
 def world(engine: Engine) -> World:
-    """Goods that travelled from 08:00 to 12:00 with recorder R-1 in a truck nobody measures."""
+    """Goods that travelled from 08:00 to 12:00 with logger R-1 in a truck nobody measures."""
     made = World(engine, build_events())
     made.zone("room")
     truck, far = made.zone("truck", points=()), made.zone("far")
@@ -77,7 +77,7 @@ def rows() -> list[tuple[datetime, float]]:
 
 
 def file(tmp_path: Path) -> Path:
-    """The recorder's table, as it was read out."""
+    """The logger's table, as it was read out."""
     lines = [f"{when.replace(tzinfo=None).isoformat()},{value}" for when, value in rows()]
     path = tmp_path / "R-1.csv"
     path.write_text("\n".join(["time,temperature", *lines]) + "\n")
@@ -130,7 +130,7 @@ def test_the_command_line_tries_then_binds_then_finds_it_known(
     assert "required logger: read" in again.stdout
 
 
-def test_a_zones_recorder_names_what_it_breaks_whatever_stood_there(world: World, url: str) -> None:
+def test_a_zones_logger_names_what_it_breaks_whatever_stood_there(world: World, url: str) -> None:
     """Tried and done, the answer names the excursion and the hold of goods it was never said to be with."""
     shed = world.zone("shed", points=())
     goods = world.sublot(world.item(OVER_8_FOR_60), shed, at("05:00"), released=False)
@@ -180,7 +180,7 @@ def test_refusals_are_said_to_who_can_act(
 
 
 def logger_file() -> bytes:
-    """The same recorder as a Fridge-tag's report, by the clock of Zurich (an hour ahead of UTC)."""
+    """The same logger as a Fridge-tag's report, by the clock of Zurich (an hour ahead of UTC)."""
     lines = [
         f"\t{when + timedelta(hours=1):%Y-%m-%d %H:%M}\t{value}\t{61 - value:.0f}\t{'' if 2 <= value <= 8 else 'x'}"
         for when, value in rows()
@@ -267,7 +267,7 @@ def test_a_devices_own_file_is_handed_in_as_with_curl(world: World, url: str) ->
                 "damage": False,
             },
         ]
-        of_then = Recorder(start=at("08:00").replace(tzinfo=None), days=1)
+        of_then = SimulatedLogger(start=at("08:00").replace(tzinfo=None), days=1)
         for simulated in (report_of(of_then), table_of(of_then)):
             answer = hand_in("R-1.txt", simulated.encode(), timezone="UTC")
             assert (answer.status_code, "a simulated reading on a live instance" in answer.text) == (422, True)

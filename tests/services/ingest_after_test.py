@@ -35,7 +35,7 @@ from tests.services.ingest_support import (
     POINT,
     ZONE,
     Gateway,
-    Recorder,
+    RecordingJudge,
     S,
     add_points,
     fold,
@@ -52,7 +52,7 @@ def rows(engine: Engine, query: str) -> list[tuple[object, ...]]:
         return [tuple(row) for row in conn.execute(text(query))]
 
 
-def again(engine: Engine, judge: Recorder, only: Filter | None = None, actor: Actor = ADMIN) -> Replayed:
+def again(engine: Engine, judge: RecordingJudge, only: Filter | None = None, actor: Actor = ADMIN) -> Replayed:
     return replay(engine, judge, Events(), actor, only or Filter(), live=False, now=NOW)
 
 
@@ -61,7 +61,7 @@ def again(engine: Engine, judge: Recorder, only: Filter | None = None, actor: Ac
 
 def test_a_point_made_meanwhile_gets_its_readings(engine: Engine) -> None:
     add_points(engine)
-    judge = Recorder()
+    judge = RecordingJudge()
     new = f"{ZONE}/probe_2/temperature"
     batch = Gateway().cut([reading(0), *[reading(n, point=new) for n in range(600)], reading(1, unit="%")])
     fold(engine, Folder(judge=judge, live=False), batch)
@@ -81,12 +81,12 @@ def test_a_point_made_meanwhile_gets_its_readings(engine: Engine) -> None:
 
 def test_replay_needs_its_permit(engine: Engine) -> None:
     with pytest.raises(Forbidden):
-        again(engine, Recorder(), actor=Actor("anna", frozenset({Role.QA})))
+        again(engine, RecordingJudge(), actor=Actor("anna", frozenset({Role.QA})))
 
 
 def test_a_batch_of_other_content_lands_beside_what_stands(engine: Engine) -> None:
     add_points(engine)
-    judge = Recorder()
+    judge = RecordingJudge()
     ingest = Folder(judge=judge, live=False)
     gw = Gateway()
     fold(engine, ingest, gw.cut([reading(0, 4.0)]))
@@ -97,7 +97,7 @@ def test_a_batch_of_other_content_lands_beside_what_stands(engine: Engine) -> No
 
 
 def test_dead_letters_are_never_removed(engine: Engine) -> None:
-    fold(engine, Folder(judge=Recorder(), live=False), Gateway().cut([reading(0)]))
+    fold(engine, Folder(judge=RecordingJudge(), live=False), Gateway().cut([reading(0)]))
     with pytest.raises(DBAPIError), engine.begin() as conn:
         conn.execute(text("DELETE FROM dead_letter"))
     assert rows(engine, "SELECT count(*) FROM dead_letter") == [(1,)]
@@ -108,7 +108,7 @@ def test_dead_letters_are_never_removed(engine: Engine) -> None:
 
 def test_closing_a_lost_epoch_lets_later_watermarks_count_and_records_the_loss(engine: Engine) -> None:
     add_points(engine)
-    judge = Recorder()
+    judge = RecordingJudge()
     ingest = Folder(judge=judge, live=False)
     lost = Gateway()
     one, _, three = lost.cut([reading(0)], [mark(0)]), lost.cut([reading(1)]), lost.cut([reading(2)], [mark(2)])
@@ -180,7 +180,7 @@ def landed(engine: Engine, batches: int = 5, start: float = 0) -> list[Reading]:
     add_points(engine)
     gw = Gateway(epoch=f"e{start}")
     made = [[reading(start + n * 10 + i, 4.0 + i / 10) for i in range(10)] for n in range(batches)]
-    fold(engine, Folder(judge=Recorder(), live=False), *[gw.cut(some) for some in made])
+    fold(engine, Folder(judge=RecordingJudge(), live=False), *[gw.cut(some) for some in made])
     return [r for some in made for r in some]
 
 
@@ -266,7 +266,7 @@ def test_what_came_in_no_batch_is_never_dropped(engine: Engine) -> None:
 
 
 def test_lag_tells_what_is_overdue(engine: Engine) -> None:
-    judge = Recorder()
+    judge = RecordingJudge()
     landed(engine)
     gw = Gateway(name="gw-2")
     gw.cut([reading(0)])
@@ -282,18 +282,18 @@ def test_what_the_store_refused_is_shipped_again_on_replay(engine: Engine) -> No
     readings = landed(engine, batches=1)
     store = Moody(refuses=4.3)
     ship(engine, store, NOW)
-    assert again(engine, Recorder()).batches == 1
+    assert again(engine, RecordingJudge()).batches == 1
     ship(engine, store, NOW)  # refused again: a dead letter again
     assert rows(engine, "SELECT count(*) FROM dead_letter WHERE replayed_at IS NULL") == [(1,)]
     store.refuses = None
-    again(engine, Recorder())
+    again(engine, RecordingJudge())
     ship(engine, store, NOW)
     assert store.read(POINT, AT, NOW) == readings
     assert rows(engine, "SELECT count(*) FROM dead_letter WHERE replayed_at IS NULL") == [(0,)]
 
 
 def test_a_device_that_is_wrong_every_second_is_told_of_once_an_hour(engine: Engine) -> None:
-    ingest = Folder(judge=Recorder(), live=False)
+    ingest = Folder(judge=RecordingJudge(), live=False)
     gw = Gateway()
     for minute in range(0, 130, 10):
         fold(engine, ingest, gw.cut([reading(minute * 60)]), now=AT + minute * 60 * S)

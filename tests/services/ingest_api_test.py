@@ -14,7 +14,17 @@ from core.erp.kernel.auth import create_user
 from core.erp.kernel.unit import system, unit
 from core.ingest.folding import Folder
 from core.settings import Settings
-from tests.services.ingest_support import PARTITION, POINT, ZONE, Gateway, Recorder, add_points, fold, mark, reading
+from tests.services.ingest_support import (
+    PARTITION,
+    POINT,
+    ZONE,
+    Gateway,
+    RecordingJudge,
+    add_points,
+    fold,
+    mark,
+    reading,
+)
 from tests.serving import serving
 
 PASSWORD = "correct horse battery"
@@ -53,7 +63,7 @@ def http(engine: Engine, tmp_path: Path) -> Iterator[httpx.Client]:
 
 def test_dead_letters_are_shown_and_replayed(engine: Engine, http: httpx.Client) -> None:
     add_points(engine)
-    fold(engine, Folder(judge=Recorder(), live=False), Gateway().cut([reading(0), reading(1, point=NEW)]))
+    fold(engine, Folder(judge=RecordingJudge(), live=False), Gateway().cut([reading(0), reading(1, point=NEW)]))
     admin, quality = Client(http, "admin"), Client(http, "quality")
     (letter,) = quality.get("/dead-letters")["items"]
     assert (letter["reason"], letter["point"], letter["kind"]) == ("unknown_point", NEW, "reading")
@@ -69,7 +79,7 @@ def test_dead_letters_are_shown_and_replayed(engine: Engine, http: httpx.Client)
 def test_both_values_of_a_conflict_are_shown(engine: Engine, http: httpx.Client) -> None:
     add_points(engine)
     gw = Gateway()
-    ingest = Folder(judge=Recorder(), live=False)
+    ingest = Folder(judge=RecordingJudge(), live=False)
     fold(engine, ingest, gw.cut([reading(0, 4.0)]))
     fold(engine, ingest, gw.cut([reading(0, 9.5)]))
     (conflict,) = Client(http, "quality").get("/conflicts", point=POINT)["items"]
@@ -79,7 +89,7 @@ def test_both_values_of_a_conflict_are_shown(engine: Engine, http: httpx.Client)
 
 def test_a_lost_epoch_is_closed_by_a_signature(engine: Engine, http: httpx.Client) -> None:
     add_points(engine)
-    ingest = Folder(judge=Recorder(), live=False)
+    ingest = Folder(judge=RecordingJudge(), live=False)
     lost = Gateway()
     one, _, three = lost.cut([reading(0)], [mark(0)]), lost.cut([reading(1)]), lost.cut([reading(2)], [mark(2)])
     fold(engine, ingest, one, three)
@@ -101,7 +111,7 @@ def test_a_lost_epoch_is_closed_by_a_signature(engine: Engine, http: httpx.Clien
 
 def test_a_batch_that_is_not_what_was_confirmed_alarms(engine: Engine, http: httpx.Client) -> None:
     add_points(engine)
-    ingest = Folder(judge=Recorder(), live=False)
+    ingest = Folder(judge=RecordingJudge(), live=False)
     fold(engine, ingest, Gateway().cut([reading(0)]))
     fold(engine, ingest, Gateway().cut([reading(0, 99.0)]))
     (alarm,) = Client(http, "quality").get("/alarms")["items"]

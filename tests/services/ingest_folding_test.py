@@ -12,7 +12,7 @@ from tests.services.ingest_support import (
     POINT,
     ZONE,
     Gateway,
-    Recorder,
+    RecordingJudge,
     S,
     add_points,
     fold,
@@ -26,8 +26,8 @@ def rows(engine: Engine, query: str) -> list[tuple[object, ...]]:
         return [tuple(row) for row in conn.execute(text(query))]
 
 
-def folder() -> tuple[Folder, Recorder]:
-    judge = Recorder()
+def folder() -> tuple[Folder, RecordingJudge]:
+    judge = RecordingJudge()
     return Folder(judge=judge, live=False), judge
 
 
@@ -99,7 +99,7 @@ def test_what_may_not_be_judged_goes_to_the_dead_letters_and_its_batch_is_confir
 
 def test_a_live_instance_takes_nothing_simulated(engine: Engine) -> None:
     add_points(engine)
-    judge = Recorder()
+    judge = RecordingJudge()
     fake = msgspec.structs.replace(reading(0), simulated=True)
     fold(engine, Folder(judge=judge, live=True), Gateway().cut([fake, reading(1)]))
     assert judge.readings == [reading(1)]
@@ -219,7 +219,7 @@ def test_a_lost_spool_holds_watermarks_back_until_its_epoch_is_closed(engine: En
 
 def test_nothing_is_kept_of_a_transaction_that_fails(engine: Engine) -> None:
     add_points(engine)
-    judge = Recorder(poison=frozenset({POINT}))
+    judge = RecordingJudge(poison=frozenset({POINT}))
     with pytest.raises(ZeroDivisionError):
         fold(engine, Folder(judge=judge, live=False), Gateway().cut([reading(0)]))
     for name in ("batch", "reading", "batch_progress", "gateway_epoch", "dead_letter"):

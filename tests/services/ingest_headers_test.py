@@ -17,14 +17,14 @@ from core.series.memory import MemoryStore
 from core.series.restoring import attach
 from core.telemetry.batch import CHAIN_START, Body, ConfirmAsk, chain, encode_body, unpack_header
 from tests.services.ingest_after_test import again, rows
-from tests.services.ingest_support import AT, PARTITION, Gateway, Recorder, S, add_points, fold, mark, reading
+from tests.services.ingest_support import AT, PARTITION, Gateway, RecordingJudge, S, add_points, fold, mark, reading
 
 EVERY = 6
 """Seconds between the batches of these tests."""
 HOUR = 3600 // EVERY
 
 
-def heard(engine: Engine, gw: Gateway, count: int, judge: Recorder, readings_every: int = 50) -> list[Carried]:
+def heard(engine: Engine, gw: Gateway, count: int, judge: RecordingJudge, readings_every: int = 50) -> list[Carried]:
     """That many batches, one each EVERY seconds, all but every so-and-so-many-th empty; folded by the hundred."""
     add_points(engine)
     ingest = Folder(judge=judge, live=False)
@@ -48,11 +48,11 @@ def status(engine: Engine) -> list[tuple[object, ...]]:
 
 
 @pytest.fixture
-def judge() -> Recorder:
-    return Recorder()
+def judge() -> RecordingJudge:
+    return RecordingJudge()
 
 
-def test_a_long_run_of_empty_batches_leaves_a_row_an_hour(engine: Engine, judge: Recorder) -> None:
+def test_a_long_run_of_empty_batches_leaves_a_row_an_hour(engine: Engine, judge: RecordingJudge) -> None:
     gw = Gateway()
     cut = heard(engine, gw, 4 * HOUR, judge)
     before, now = status(engine), AT + timedelta(hours=9)
@@ -73,7 +73,9 @@ def test_a_long_run_of_empty_batches_leaves_a_row_an_hour(engine: Engine, judge:
     assert fold_headers(engine, now) == 0
 
 
-def test_what_just_came_keeps_its_header_and_a_fold_goes_on_where_it_ended(engine: Engine, judge: Recorder) -> None:
+def test_what_just_came_keeps_its_header_and_a_fold_goes_on_where_it_ended(
+    engine: Engine, judge: RecordingJudge
+) -> None:
     gw = Gateway()
     heard(engine, gw, 3 * HOUR // 2, judge)
     assert fold_headers(engine, AT + timedelta(hours=1)) == 0
@@ -98,7 +100,9 @@ def test_what_just_came_keeps_its_header_and_a_fold_goes_on_where_it_ended(engin
     )
 
 
-def test_small_steps_fold_as_one_big_one(engine: Engine, judge: Recorder, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_small_steps_fold_as_one_big_one(
+    engine: Engine, judge: RecordingJudge, monkeypatch: pytest.MonkeyPatch
+) -> None:
     heard(engine, Gateway(), 2 * HOUR, judge)
     monkeypatch.setattr(headers, "AT_ONCE", 70)
     fold_headers(engine, AT + timedelta(hours=9))
@@ -106,7 +110,7 @@ def test_small_steps_fold_as_one_big_one(engine: Engine, judge: Recorder, monkey
     assert small == [(n * HOUR + 1, n * HOUR + HOUR, HOUR - HOUR // 50) for n in range(2)]
 
 
-def test_a_folded_number_is_confirmed_whoever_asks(engine: Engine, judge: Recorder) -> None:
+def test_a_folded_number_is_confirmed_whoever_asks(engine: Engine, judge: RecordingJudge) -> None:
     gw = Gateway()
     cut = heard(engine, gw, HOUR, judge)
     lost = gw.cut([reading(1)])
@@ -135,14 +139,14 @@ def test_a_folded_number_is_confirmed_whoever_asks(engine: Engine, judge: Record
     assert rows(engine, "SELECT through FROM batch_progress") == [(HOUR + 2,)]
 
 
-def test_a_gateway_that_is_quiet_for_long_is_told_of_by_its_folds(engine: Engine, judge: Recorder) -> None:
+def test_a_gateway_that_is_quiet_for_long_is_told_of_by_its_folds(engine: Engine, judge: RecordingJudge) -> None:
     heard(engine, Gateway(), HOUR, judge, readings_every=10**6)
     quiet = lag(engine, AT + timedelta(hours=9)).quiet
     fold_headers(engine, AT + timedelta(hours=9))
     assert lag(engine, AT + timedelta(hours=9)).quiet == quiet == {"gw-1": timedelta(hours=8)}
 
 
-def test_a_number_used_again_with_other_content_is_kept_apart(engine: Engine, judge: Recorder) -> None:
+def test_a_number_used_again_with_other_content_is_kept_apart(engine: Engine, judge: RecordingJudge) -> None:
     gw = Gateway()
     heard(engine, gw, HOUR, judge)
     fold_headers(engine, AT + timedelta(hours=9))
@@ -158,7 +162,7 @@ def test_a_number_used_again_with_other_content_is_kept_apart(engine: Engine, ju
     assert rows(engine, "SELECT reason FROM dead_letter ORDER BY id") == [("after_fold",), ("batch_mismatch",)]
 
 
-def test_a_header_lives_as_long_as_its_readings_are_here(engine: Engine, judge: Recorder) -> None:
+def test_a_header_lives_as_long_as_its_readings_are_here(engine: Engine, judge: RecordingJudge) -> None:
     gw = Gateway()
     heard(engine, gw, HOUR, judge)
     gw.now = AT + timedelta(hours=2)
@@ -191,7 +195,7 @@ def test_a_header_lives_as_long_as_its_readings_are_here(engine: Engine, judge: 
     assert rows(engine, "SELECT sum(readings) FROM v_gateway_batches") == [(HOUR // 50 + 2,)]
 
 
-def test_a_batch_that_came_after_its_week_was_dropped_keeps_its_header(engine: Engine, judge: Recorder) -> None:
+def test_a_batch_that_came_after_its_week_was_dropped_keeps_its_header(engine: Engine, judge: RecordingJudge) -> None:
     gw = Gateway()
     heard(engine, gw, 100, judge)
     store, later = MemoryStore(), AT + timedelta(days=9)
@@ -206,7 +210,7 @@ def test_a_batch_that_came_after_its_week_was_dropped_keeps_its_header(engine: E
     assert rows(engine, "SELECT number FROM batch") == [(101,)]
 
 
-def test_folds_are_kept_for_a_year(engine: Engine, judge: Recorder) -> None:
+def test_folds_are_kept_for_a_year(engine: Engine, judge: RecordingJudge) -> None:
     heard(engine, Gateway(), 2 * HOUR, judge, readings_every=10**6)
     fold_headers(engine, AT + timedelta(hours=9))
     assert rows(engine, "SELECT count(*) FROM batch_fold") == [(2,)]

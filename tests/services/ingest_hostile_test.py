@@ -39,7 +39,7 @@ from core.telemetry.batch import (
 from core.telemetry.quality import Quality
 from core.telemetry.reading import Reading
 from tests.services.ingest_after_test import rows
-from tests.services.ingest_support import Gateway, Recorder, add_points, fold
+from tests.services.ingest_support import Gateway, RecordingJudge, add_points, fold
 from tests.world import OVER_8_FOR_60, World, at, every
 
 ROOM = "s1/a/room"
@@ -319,7 +319,7 @@ def test_an_answer_speaks_of_so_many_numbers_at_most(engine: Engine, monkeypatch
     gateway = Gateway()
     for _ in range(30):
         gateway.cut(partition=PARTITION)
-    fold(engine, Folder(judge=Recorder(), live=False), *(gateway.cut(partition=PARTITION) for _ in range(5)))
+    fold(engine, Folder(judge=RecordingJudge(), live=False), *(gateway.cut(partition=PARTITION) for _ in range(5)))
     for since, missing, upto in ((0, range(1, 11), 10), (25, range(26, 31), 35), (33, range(36, 37), None)):
         (one,) = answer(engine, ConfirmAsk("gw-1", (("e1", PARTITION, 36),), (since,)), Standing()).confirmed
         assert (one.through, list(one.missing), one.upto) == (0, list(missing), upto)

@@ -1,4 +1,4 @@
-"""Readings that came in no gateway's batch, from a recorder's file or a dead letter, are shipped like all others."""
+"""Readings that came in no gateway's batch, from a logger's file or a dead letter, are shipped like all others."""
 
 from datetime import timedelta
 
@@ -7,14 +7,14 @@ from sqlalchemy import Engine, text
 from core.app import build_events
 from core.erp.exposure.judge.judge import Judge
 from core.ingest.folding import Folder
-from core.ingest.importing import Imported, Order, Series, Value, import_recorder
+from core.ingest.importing import Imported, Order, Series, Value, import_logger
 from core.ingest.shipping import prune, ship
 from core.series.memory import MemoryStore
 from core.series.postgres import PostgresStore
 from core.series.restoring import attach, series_of
 from tests.services.ingest_after_test import again, rows
 from tests.services.ingest_support import POINT as PROBE
-from tests.services.ingest_support import Gateway, Recorder, add_points, fold, reading
+from tests.services.ingest_support import Gateway, RecordingJudge, add_points, fold, reading
 from tests.world import World, at, every
 
 POINT = "s1/a/room/R-1/temperature"
@@ -22,13 +22,13 @@ LATER = at("12:00", 13)
 
 
 def take(world: World, value: float = 5.0) -> Imported:
-    """A recorder that stayed in the room is read out in the evening."""
+    """A logger that stayed in the room is read out in the evening."""
     values = [Value(when, value) for when, _ in every(5, at("01:00"), at("04:00"), value)]
     order = Order("R-1", [Series("temperature", "Cel", values)], zone="s1/a/room")
-    return world.do(lambda u: import_recorder(u, Judge(), order, live=False), now=at("20:00"))
+    return world.do(lambda u: import_logger(u, Judge(), order, live=False), now=at("20:00"))
 
 
-def test_what_a_recorder_told_is_shipped_and_its_week_may_be_dropped(engine: Engine) -> None:
+def test_what_a_logger_told_is_shipped_and_its_week_may_be_dropped(engine: Engine) -> None:
     world, store = World(engine, build_events()), MemoryStore()
     attach(engine, store)
     world.zone("room")
@@ -61,10 +61,10 @@ def test_an_import_is_no_gateway(engine: Engine) -> None:
 def test_a_dead_letter_that_lands_after_its_batch_was_shipped_is_shipped_too(engine: Engine) -> None:
     add_points(engine)
     new, store = PROBE.replace("probe_1", "probe_7"), MemoryStore()
-    fold(engine, Folder(judge=Recorder(), live=False), Gateway().cut([reading(0), reading(0, point=new)]))
+    fold(engine, Folder(judge=RecordingJudge(), live=False), Gateway().cut([reading(0), reading(0, point=new)]))
     ship(engine, store, LATER)
     add_points(engine, [new])
-    assert again(engine, Recorder()).landed == 1
+    assert again(engine, RecordingJudge()).landed == 1
     assert ship(engine, store, LATER + timedelta(minutes=1)) == 1
     assert store.last([PROBE, new]) == {PROBE: reading(0), new: reading(0, point=new)}
     # what came under the batch is still what became of it then

@@ -11,7 +11,18 @@ from sqlalchemy import Engine, text
 
 from core.ingest.folding import Carried, Folder
 from core.telemetry.reading import Reading
-from tests.services.ingest_support import AT, PARTITION, ZONE, Gateway, Recorder, S, add_points, fold, mark, reading
+from tests.services.ingest_support import (
+    AT,
+    PARTITION,
+    ZONE,
+    Gateway,
+    RecordingJudge,
+    S,
+    add_points,
+    fold,
+    mark,
+    reading,
+)
 
 _examples = itertools.count(1)
 
@@ -64,7 +75,7 @@ def test_any_delivery_ends_the_same(engine: Engine) -> None:
         add_points(engine, [point])
         made = [[reading(second, float(value), point) for second, value in some] for some in batches]
         carried = cut(made, before_restart, name)
-        judge = Recorder()
+        judge = RecordingJudge()
         ingest = Folder(judge=judge, live=False)
         for some in transactions:
             fold(engine, ingest, *[carried[index] for index in some])

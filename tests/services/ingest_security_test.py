@@ -27,7 +27,7 @@ from lotwise.runtime import Servers, nats_settings
 from tests.faults.ingest_running import QUICK, count, publish, until
 from tests.servers import free_port
 from tests.services.forwarder_servers import operator_settings, server, tls_settings
-from tests.services.ingest_support import PARTITION, Gateway, Recorder, add_points, reading
+from tests.services.ingest_support import PARTITION, Gateway, RecordingJudge, add_points, reading
 
 
 @dataclass(frozen=True)
@@ -111,7 +111,7 @@ GUARDS = [password, token, credentials, tls, tls_and_password]
 def test_a_reading_goes_all_the_way(engine: Engine, tmp_path: Path, make: Any) -> None:
     guard = make(tmp_path)
     add_points(engine)
-    judge = Recorder()
+    judge = RecordingJudge()
 
     async def main(url: str) -> None:
         stop = asyncio.Event()
@@ -149,7 +149,7 @@ def test_who_may_not_is_told_so(tmp_path: Path, make: Any) -> None:
 
 def test_partitions_that_the_account_does_not_let_be_read_alarm_until_they_are(engine: Engine, tmp_path: Path) -> None:
     add_points(engine)
-    judge = Recorder()
+    judge = RecordingJudge()
     account = 'accounts {{ P {{ jetstream {{ {} }}, users: [{{user: "core", password: "c0re"}}] }} }}'
     port = free_port()
 

@@ -87,7 +87,7 @@ class Gateway:
 
 
 @dataclass
-class Recorder:
+class RecordingJudge:
     """A judge that keeps what it was given, and fails on the points in `poison`."""
 
     readings: list[Reading] = field(default_factory=list)

@@ -19,7 +19,7 @@ from tests.servers import free_port
 from tests.services.api_core_test import PASSWORD, Api, api  # noqa: F401 - a fixture
 from tests.services.browse_sources_test import speaking
 from tests.services.cli_commands_test import lotwise
-from tests.services.ingest_support import Gateway, Recorder, add_points, fold, reading
+from tests.services.ingest_support import Gateway, RecordingJudge, add_points, fold, reading
 from tests.services.mqtt_support import mosquitto
 
 FILE = """
@@ -178,7 +178,7 @@ def test_readings_that_came_before_their_points_are_taken(api: Api, file: Path) 
     admin = api.sign_in("admin")
     point = "plant/store/cold-1/tank/temperature"
     early = [reading(n, point=point) for n in range(5)]
-    fold(api.engine, Folder(judge=Recorder(), live=False), Gateway().cut(early))
+    fold(api.engine, Folder(judge=RecordingJudge(), live=False), Gateway().cut(early))
     (unknown,) = api.get("/ingest/unknown-points", admin).json()
     assert (unknown["point"], unknown["readings"]) == (point, 5)
     done = made(api, file, "--yes")

@@ -22,7 +22,7 @@ from edge.spool import DropPolicy, SentMark, Spool, SpoolOptions
 from edge.spool.records import RawRow
 from edge.spool.store import Rows
 from lotwise.prove import Report, prove
-from tests.services.ingest_support import AT, PARTITION, POINT, Recorder, add_points, fold, mark, reading
+from tests.services.ingest_support import AT, PARTITION, POINT, RecordingJudge, add_points, fold, mark, reading
 
 OTHER = POINT.replace("probe_1", "probe_2")
 OPTIONS = SpoolOptions(cut_every=timedelta(hours=9))
@@ -38,7 +38,7 @@ class Line:
     options: SpoolOptions = OPTIONS
     now: datetime = AT
     store: MemoryStore = field(default_factory=MemoryStore)
-    ingest: Folder = field(default_factory=lambda: Folder(judge=Recorder(), live=False))
+    ingest: Folder = field(default_factory=lambda: Folder(judge=RecordingJudge(), live=False))
 
     def play(self, work: Callable[[Spool], Awaitable[None]]) -> None:
         """Does something with the spool open."""

@@ -5,14 +5,16 @@ from sqlalchemy import Engine
 from core.ingest.confirming import Standing, answer
 from core.ingest.folding import Folder
 from core.telemetry.batch import ConfirmAsk
-from tests.services.ingest_support import PARTITION, Gateway, Recorder, add_points, fold, reading
+from tests.services.ingest_support import PARTITION, Gateway, RecordingJudge, add_points, fold, reading
 
 
 def test_missing_is_listed_above_what_the_gateway_still_has(engine: Engine) -> None:
     add_points(engine)
     gw = Gateway()
     cut = [gw.cut([reading(n)]) for n in range(12)]
-    fold(engine, Folder(judge=Recorder(), live=False), *(cut[n] for n in (0, 1, 5, 9)))  # 1, 2, 6 and 10 are there
+    fold(
+        engine, Folder(judge=RecordingJudge(), live=False), *(cut[n] for n in (0, 1, 5, 9))
+    )  # 1, 2, 6 and 10 are there
 
     def missing(*since: int) -> tuple[int, ...]:
         reply = answer(engine, ConfirmAsk("gw-1", (("e1", PARTITION, 12),), since), Standing())

@@ -44,13 +44,13 @@ def broker(mqtt_broker: EmbeddedNats) -> Broker:
     return Broker(port=mqtt_broker.mqtt_port)
 
 
-class Recorder:
+class BrokerListener:
     """Everything the broker delivers, with the time it came."""
 
     def __init__(self, broker: Broker) -> None:
         self.heard: list[tuple[str, bytes, datetime]] = []
         ready = threading.Event()
-        self._client = paho.Client(CallbackAPIVersion.VERSION2, "recorder")
+        self._client = paho.Client(CallbackAPIVersion.VERSION2, "listener")
         self._client.on_connect = lambda client, *_: client.subscribe("#", qos=1)
         self._client.on_subscribe = lambda *_: ready.set()
         self._client.on_message = lambda _client, _data, message: self.heard.append(
@@ -69,8 +69,8 @@ class Recorder:
 
 
 @pytest.fixture
-def recorder(broker: Broker) -> Iterator[Recorder]:
-    made = Recorder(broker)
+def logger(broker: Broker) -> Iterator[BrokerListener]:
+    made = BrokerListener(broker)
     yield made
     made.stop(0)
 
@@ -104,12 +104,12 @@ def run(trial: Scenario) -> Summary:
     return asyncio.run(run_scenario(trial))
 
 
-def readings_of(trial: Scenario, recorder: Recorder) -> list[Reading]:
+def readings_of(trial: Scenario, logger: BrokerListener) -> list[Reading]:
     """What the gateway's own decoders make of what was heard, by the configuration made for the scenario."""
     sources = [MqttSource.model_validate(source) for source in gateway_config(trial)["sources"]]
     readers = [(source, MessageReader(source)) for source in sources]
     found: list[Reading] = []
-    for topic, payload, at in recorder.heard:
+    for topic, payload, at in logger.heard:
         for source, reader in readers:
             if any(one.filter.match(topic) is not None for one in source.subscriptions):
                 read = reader.read(topic, payload, at, retained=False, queued=False)
@@ -118,15 +118,15 @@ def readings_of(trial: Scenario, recorder: Recorder) -> list[Reading]:
     return found
 
 
-def test_the_gateways_decoders_read_every_dialect_without_a_complaint(broker: Broker, recorder: Recorder) -> None:
+def test_the_gateways_decoders_read_every_dialect_without_a_complaint(broker: Broker, logger: BrokerListener) -> None:
     dialects = ["json", "bare", "tasmota", "shelly", "zigbee2mqtt", "chirpstack", "things_stack"]
     both = ["temperature", "humidity"]
     devices = [probe(f"p-{name}", dialect=name, quantities=both, interval="100ms") for name in dialects]
     devices.append({"kind": "mqtt_load", "name": "load", "zone": OTHER, "rate": 100, "sensors": 3})
     trial = scenario(broker, devices, speed_up=1, duration="1s")
     summary = run(trial)
-    recorder.stop(sum(report.messages for report in summary.reports))
-    readings = readings_of(trial, recorder)
+    logger.stop(sum(report.messages for report in summary.reports))
+    readings = readings_of(trial, logger)
     for name in dialects:
         report = summary.report(f"p-{name}")
         by_quantity = {
@@ -152,7 +152,7 @@ def test_the_gateways_decoders_read_every_dialect_without_a_complaint(broker: Br
     assert all(r.quality == 0 and r.simulated for r in readings)
 
 
-def test_a_failed_compressor_warms_its_room_only_and_a_repair_cools_it(broker: Broker, recorder: Recorder) -> None:
+def test_a_failed_compressor_warms_its_room_only_and_a_repair_cools_it(broker: Broker, logger: BrokerListener) -> None:
     trial = scenario(
         broker,
         [probe("here"), probe("there", zone=OTHER)],
@@ -164,8 +164,8 @@ def test_a_failed_compressor_warms_its_room_only_and_a_repair_cools_it(broker: B
         ],
     )
     summary = run(trial)
-    recorder.stop(sum(report.messages for report in summary.reports))
-    told = [json.loads(payload) for _, payload, _ in recorder.heard]
+    logger.stop(sum(report.messages for report in summary.reports))
+    told = [json.loads(payload) for _, payload, _ in logger.heard]
     here = [document["temperature"] for document in told if document["device"] == "here"]
     there = [document["temperature"] for document in told if document["device"] == "there"]
     assert max(here) > 12
@@ -178,7 +178,7 @@ def test_a_failed_compressor_warms_its_room_only_and_a_repair_cools_it(broker: B
     assert repair - fail == pytest.approx(0.75, abs=0.3)
 
 
-def test_faults_and_silence_happen_when_the_scenario_says(broker: Broker, recorder: Recorder) -> None:
+def test_faults_and_silence_happen_when_the_scenario_says(broker: Broker, logger: BrokerListener) -> None:
     trial = scenario(
         broker,
         [probe(name, interval="25ms") for name in ("lossy", "quiet", "cut")],
@@ -191,9 +191,9 @@ def test_faults_and_silence_happen_when_the_scenario_says(broker: Broker, record
         timeline=[{"at": "250ms", "do": "silence", "device": "quiet", "for": "500ms"}],
     )
     summary = run(trial)
-    recorder.stop(sum(report.messages for report in summary.reports))
+    logger.stop(sum(report.messages for report in summary.reports))
     heard: dict[str, list[int]] = {}
-    for _, payload, _ in recorder.heard:
+    for _, payload, _ in logger.heard:
         document = json.loads(payload)
         heard.setdefault(document["device"], []).append(document["sequence"])
     lossy, quiet, cut = (summary.report(name) for name in ("lossy", "quiet", "cut"))

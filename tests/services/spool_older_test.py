@@ -15,7 +15,7 @@ from core.telemetry.address import NAMED_PARTITIONS, PARTITIONS, named_with, par
 from core.telemetry.batch import ConfirmAsk, Watermark, pack
 from core.telemetry.reading import Reading
 from edge.spool import SentMark, Spool, SpooledBatch, SpoolOptions
-from tests.services.ingest_support import AT, Recorder, add_points, fold
+from tests.services.ingest_support import AT, RecordingJudge, add_points, fold
 
 RECORDED = Path(__file__).parent / "recorded" / "spool_64_partitions.sql"
 """Gateway gw-old, 12 zones, two starts: three cuts each, and after each what was kept and not cut."""
@@ -52,7 +52,7 @@ def test_what_was_cut_into_more_partitions_lands_is_confirmed_and_goes_before_wh
     engine: Engine, folder: Path
 ) -> None:
     add_points(engine, [read(0, zone).point for zone in ZONES])
-    judge = Recorder()
+    judge = RecordingJudge()
     folder_of_core = Folder(judge=judge, live=False)
     fresh = [read(300 + index, zone) for index, zone in enumerate(ZONES)]
     marked = AT + timedelta(seconds=400)

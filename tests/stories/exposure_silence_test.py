@@ -109,8 +109,8 @@ def test_the_first_word_of_a_truck_is_of_all_the_time_its_shippers_stood_in_it(w
     assert world.excursions(sublot) == [(sublot, "high", at("06:00"), at("07:00"), "unproven")]
 
 
-def test_nothing_is_expected_of_a_recorder_before_it_is_read_out(world: World) -> None:
-    box = world.zone("box", kind="recorder")
+def test_nothing_is_expected_of_a_logger_before_it_is_read_out(world: World) -> None:
+    box = world.zone("box", kind="logger")
     sublot = world.sublot(world.item(OVER_8_FOR_60), box, at("01:00"))
     beat(world, "01:00", day=3)
     assert alarms(world, "silent_gateway") == []

@@ -11,10 +11,10 @@ from core.erp.exposure.judge.judge import Judge
 from core.erp.kernel.rehearsal import rehearsed
 from core.erp.kernel.unit import Unit
 from core.ingest import recording
-from core.ingest.importing import Order, Series, Value, import_recorder
+from core.ingest.importing import Order, Series, Value, import_logger
 from core.ingest.taking import answer
 from core.telemetry.quality import Quality, Reason
-from tests.stories.recorders import AFTER, FILE, Journey
+from tests.stories.loggers import AFTER, FILE, Journey
 from tests.world import OVER_8_FOR_60, World, at, every
 
 FAR_OFF = at("16:00") + timedelta(days=400)
@@ -40,7 +40,7 @@ def world(engine: Engine) -> World:
 
 def said(u: Unit, order: Order) -> dict[str, Any]:
     """What an import would answer, without the numbers of rows, which a rehearsal uses up."""
-    done = rehearsed(u, lambda u: answer(u, import_recorder(u, Judge(), order, live=True), dry_run=True)).model_dump()
+    done = rehearsed(u, lambda u: answer(u, import_logger(u, Judge(), order, live=True), dry_run=True)).model_dump()
     for one in [*done["excursions"], *done["holds"]]:
         del one["id"]
     return done
@@ -72,8 +72,8 @@ def test_parts_that_landed_are_one_batch_and_are_known_again(world: World, monke
     world.zone("shed", points=())
     monkeypatch.setattr(recording, "PART", 10)
     order = Order("R-1", [Series("temperature", "Cel", TOLD)], zone="s1/a/shed")
-    first = world.do(lambda u: import_recorder(u, Judge(), order, live=True), now=AFTER)
-    again = world.do(lambda u: import_recorder(u, Judge(), order, live=True), now=AFTER)
+    first = world.do(lambda u: import_logger(u, Judge(), order, live=True), now=AFTER)
+    again = world.do(lambda u: import_logger(u, Judge(), order, live=True), now=AFTER)
     assert (first.landed, first.duplicates, first.conflicts) == (len(FILE) + 1, 1, 2)
     assert (again.landed, again.duplicates, again.conflicts) == (0, len(FILE) + 2, 2)
     with world.engine.connect() as conn:

@@ -364,7 +364,7 @@ def test_sublots_say_what_stands_against_them(served: Served) -> None:
     expect(page.get_by_role("row").filter(has_text="sampling")).to_contain_text("yes")
 
 
-def test_logistics_tries_a_recorders_file_and_then_binds_it(served: Served, tmp_path: Path) -> None:
+def test_logistics_tries_a_loggers_file_and_then_binds_it(served: Served, tmp_path: Path) -> None:
     world = served.world
     bay, truck, far = world.zone("bay"), world.zone("van", points=()), world.zone("far")
     goods = world.sublot(world.item(OVER_8_FOR_60), bay, at("07:00"))
@@ -409,7 +409,7 @@ def test_logistics_tries_a_recorders_file_and_then_binds_it(served: Served, tmp_
     assert (served.values(state), world.holds(goods)) == (["read"], ["proven"])
     watching = page_of(served, "engineer", f"/shipments/{sent.id}")
     expect(watching.get_by_role("heading", name="Shipment SH-WEB")).to_be_visible()
-    expect(watching.get_by_text("Read out a recorder")).to_be_hidden()
+    expect(watching.get_by_text("Read out a logger")).to_be_hidden()
 
 
 def test_signing_in_wrong_out_and_expired(served: Served) -> None:

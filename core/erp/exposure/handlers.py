@@ -11,7 +11,7 @@ from core.erp.custody.events import CustodyChanged
 from core.erp.exposure.events import Judged, SublotsJudged, ZoneState
 from core.erp.exposure.history.exposure_history import Ways
 from core.erp.exposure.history.lineage import mergers, paths
-from core.erp.exposure.history.logger_stays import of_recorders
+from core.erp.exposure.history.logger_stays import logger_zones_among
 from core.erp.exposure.judge.due import goods_in, judged
 from core.erp.exposure.judge.fold_loading import earliest
 from core.erp.exposure.judge.judge import Judge
@@ -60,7 +60,7 @@ def rejudge(u: Unit, event: CustodyChanged) -> None:
         return
     # goods in an unmeasured zone are watched by the zone around it
     lock_zones(u, {*event.zone_ids, *_judging(u, goods)})
-    for zone in of_recorders(u.conn, _judged(u, event.zone_ids)):
+    for zone in logger_zones_among(u.conn, _judged(u, event.zone_ids)):
         Judge().again(u, zone, event.from_at)  # what of its readings counts is another part now
     _judge_goods(u, goods)
 

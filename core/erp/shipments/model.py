@@ -85,7 +85,7 @@ class ShipmentLine(SQLModel, table=True):
 
 
 class ShipmentLogger(SQLModel, table=True):
-    """A recorder that must be read before the shipment's receipt leaves quarantine, or be waived with a signature.
+    """A logger that must be read before the shipment's receipt leaves quarantine, or be waived with a signature.
 
     States: required, read, waived.
     """

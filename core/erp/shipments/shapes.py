@@ -30,7 +30,7 @@ class LegIn(Body):
 
 
 class LoggerIn(Body):
-    """A recorder that must be read before the receipt leaves quarantine."""
+    """A logger that must be read before the receipt leaves quarantine."""
 
     serial: Annotated[str, Field(min_length=1, max_length=64, examples=["130500109088"])]
     zone_id: Ref | None = Field(None, description="the zone whose climate it records")

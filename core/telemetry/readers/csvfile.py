@@ -48,7 +48,7 @@ class Event:
 class CsvResult:
     """Every row's readings in the file's order, the silences between them, events, and every doubtful line.
 
-    `device` and `serial` are what the file says of its recorder; empty where it says nothing. `clock` tells which
+    `device` and `serial` are what the file says of its logger; empty where it says nothing. `clock` tells which
     zone its times are in, and how that is known.
     """
 
@@ -224,7 +224,7 @@ def _rows(run: _Reading) -> _Rows:
 
 
 class _Once(dict[str, str]):
-    """The same text for equal texts: a recorder's values repeat. Very many different ones are not all remembered."""
+    """The same text for equal texts: a logger's values repeat. Very many different ones are not all remembered."""
 
     def __missing__(self, text: str) -> str:
         if len(self) < _REMEMBERED:

@@ -16,7 +16,7 @@ CONVERSIONS = {
 }
 """Factor and offset by which a unit becomes another."""
 ASSUMED_ZONE = "UTC"
-"""What a recorder's clock is taken for where neither the file nor anybody says it; always a doubt."""
+"""What a logger's clock is taken for where neither the file nor anybody says it; always a doubt."""
 
 
 class Column(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

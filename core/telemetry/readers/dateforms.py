@@ -1,4 +1,4 @@
-"""Dates and times as recorders write them, in every usual order of day, month and year. Pure.
+"""Dates and times as loggers write them, in every usual order of day, month and year. Pure.
 
 A date such as 26.06.01 can be three days. Nothing is guessed: a column's own dates leave one order, or the distances
 between its rows tell (and that is said), or the order must be given.

@@ -1,4 +1,4 @@
-"""Recorders whose tables say something in a way of their own: small declarations, each with its source. Pure.
+"""Loggers whose tables say something in a way of their own: small declarations, each with its source. Pure.
 
 Everything else is found by content (csvframe, headings); a dialect adds a name, the number of the device, a zone or
 names of columns that the file itself does not give. Facts are taken from the sources named, no code.
@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
-    """A recorder's table. `sign` is looked for in all that stands before the first row, `row` in the first row.
+    """A logger's table. `sign` is looked for in all that stands before the first row, `row` in the first row.
 
     `zone` is what its times are in by its maker's definition. `columns` names those (1 for the first) that have no
     heading, so that `headings` can tell what they are.
@@ -36,7 +36,7 @@ DIALECTS = (
     ),
     Dialect(
         "LogTag",
-        "USB recorders' own CSV: lines of a key and a value ('Serial #', 'Reading interval', 'Non alert range'), then "
+        "USB loggers' own CSV: lines of a key and a value ('Serial #', 'Reading interval', 'Non alert range'), then "
         "number, date, time, temperature. Described by github.com/msupply-foundation/temperature-sensor src/logtag.rs",
         sign=re.compile(r"Non alert range|LogTag", re.IGNORECASE),
         serial=re.compile(r"^\W*Serial #\W*(\w+)", re.IGNORECASE | re.MULTILINE),

@@ -1,6 +1,6 @@
 """What a table's headings and cells say of its columns: quantity, unit, and what is no measurement. Pure.
 
-By words, in the languages recorders' programs write; a heading that says nothing is not guessed beyond its words.
+By words, in the languages loggers' programs write; a heading that says nothing is not guessed beyond its words.
 """
 
 import re

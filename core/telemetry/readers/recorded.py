@@ -1,4 +1,4 @@
-"""What a recorded file says of a recorder's surroundings, ready to be bound to goods: one series a quantity."""
+"""What a recorded file says of a logger's surroundings, ready to be bound to goods: one series a quantity."""
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -29,7 +29,7 @@ _REPORT = (
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """A recorder's file: who it is, its readings, what it noted, and every doubtful line.
+    """A logger's file: who it is, its readings, what it noted, and every doubtful line.
 
     `authenticity` is None for a table.
     """

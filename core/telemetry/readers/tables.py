@@ -1,4 +1,4 @@
-"""Any recorder's file but a report of the Fridge-tag family: told by its content, read as a table.
+"""Any logger's file but a report of the Fridge-tag family: told by its content, read as a table.
 
 One pure function from bytes to the result. Unknown files are told what is readable.
 """
@@ -18,7 +18,7 @@ from core.telemetry.readers.workbook import MAGIC, read_workbook
 READABLE = (
     "Readable are text reports of Fridge-tag and Q-tag loggers; tables with a date and values in each row, as CSV or "
     "text between tabs, semicolons or commas, or as a workbook (XLSX, XLS, ODS); and JSON of WHO equipment monitoring. "
-    "Export the readings as one of these from the recorder's own program."
+    "Export the readings as one of these from the logger's own program."
 )
 _OTHERS = (
     (b"%PDF", "a PDF shows the readings and does not hold them as data"),

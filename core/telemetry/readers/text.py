@@ -21,7 +21,7 @@ _LINE_END = re.compile(r"\r\n|\n|\r")
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
 _LOOKED_AT, _ENOUGH = 4096, 0.3
 _CHINESE = re.compile("温度|湿度|时间|日期|序号|上午|下午|[年月]\\d|℃|记录|设备")
-"""Words of Chinese recorders. Latin-1 decodes as GBK too (its `°C` as 癈), but never to one of these."""
+"""Words of Chinese loggers. Latin-1 decodes as GBK too (its `°C` as 癈), but never to one of these."""
 
 
 class BadFile(ValueError):

@@ -107,7 +107,7 @@ def _traces(
 ) -> Mapping[str, Sequence[Trace]]:
     place = each.place
     if place.stays is not None or any(point.bounds is not None or point.address in odd for point in place.points):
-        # second values, other units, implausible values and recorders: by the way that reads one by one
+        # second values, other units, implausible values and loggers: by the way that reads one by one
         return by_quantity(place, load_heard(conn, place, each.ranges[0][0], each.ranges[-1][1], each.carry))
     out: dict[str, list[Trace]] = defaultdict(list)
     for point in place.points:

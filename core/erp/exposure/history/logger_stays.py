@@ -1,4 +1,4 @@
-"""A recorder's zone is there only while goods are with the recorder: what it saw at other times was around others.
+"""A logger's zone is there only while goods are with the logger: what it saw at other times was around others.
 
 So a reading from before they came together (a warm office) says nothing of the goods, although it is the one carried
 in; the first reading afterwards speaks back to when they did, at most over the zone's allowed gap.
@@ -13,8 +13,8 @@ from core.erp.exposure.rules.assess import NEVER
 from core.erp.exposure.rules.runs import Runs, union
 from core.erp.exposure.times import micros
 
-RECORDER = "recorder"
-"""The kind of a zone that is where a recorder was, and nowhere else."""
+LOGGER_ZONE = "logger"
+"""The kind of a zone that is where a logger was, and nowhere else."""
 
 
 def stays_in(conn: Connection, zone_id: int) -> Runs:
@@ -30,7 +30,7 @@ def stays_in(conn: Connection, zone_id: int) -> Runs:
     return union([found])
 
 
-def of_recorders(conn: Connection, zone_ids: Collection[int]) -> list[int]:
-    """Those of the zones that are recorders', ascending."""
+def logger_zones_among(conn: Connection, zone_ids: Collection[int]) -> list[int]:
+    """Those of the zones that are loggers', ascending."""
     query = text("SELECT id FROM zone WHERE id = ANY(:zones) AND kind = :kind ORDER BY id")
-    return list(conn.execute(query, {"zones": sorted(zone_ids), "kind": RECORDER}).scalars())
+    return list(conn.execute(query, {"zones": sorted(zone_ids), "kind": LOGGER_ZONE}).scalars())

@@ -66,7 +66,7 @@ def load_folds(
 
 
 def _part(fold: ZoneFold, start: int, now: datetime) -> Part:
-    # a recorder's readings came all at once and have landed: how each stay begins is to be seen in them
+    # a logger's readings came all at once and have landed: how each stay begins is to be seen in them
     stop = fold.stop if fold.place.stays is None else max(fold.stop, micros(now))
     return Part(fold.place, start, stop, fold.longest_gap)
 

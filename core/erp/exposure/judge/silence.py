@@ -75,7 +75,7 @@ def _quiet_from(point: PointRef, heard: Heard, start: int, on_record: Iterable[S
 
 
 def _while_there(fold: ZoneFold, found: Sequence[Span]) -> list[Span]:
-    """The silences, or of a recorder's only what of them was while goods were with it."""
+    """The silences, or of a logger's only what of them was while goods were with it."""
     if fold.place.stays is None:
         return list(found)
     closed = [(start, NEVER if stop is None else stop) for start, stop in found]

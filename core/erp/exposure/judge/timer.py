@@ -16,7 +16,7 @@ from sqlalchemy import Row, text
 from core.erp.exposure.events import SublotsJudged, ZoneState
 from core.erp.exposure.handlers import judge_items
 from core.erp.exposure.history.exposure_history import Ways
-from core.erp.exposure.history.logger_stays import RECORDER
+from core.erp.exposure.history.logger_stays import LOGGER_ZONE
 from core.erp.exposure.judge.due import judged
 from core.erp.exposure.judge.judge import Judge
 from core.erp.exposure.readings.zone_setup import versions_of
@@ -54,11 +54,11 @@ _OVERDUE = text("""
         FROM voice GROUP BY zone_id
     ) z WHERE live < CAST(:before AS timestamptz)
 """)
-# a recorder says all it has to say when it is read out: nothing is expected of it before
+# a logger says all it has to say when it is read out: nothing is expected of it before
 _MUTE = text("""
     WITH RECURSIVE inside(root, id, since, until) AS (
         SELECT z.id, z.id, CAST('-infinity' AS timestamptz), CAST('infinity' AS timestamptz) FROM zone z
-        WHERE z.kind <> :recorder AND NOT EXISTS (SELECT FROM source_watermark w WHERE w.zone_id = z.id)
+        WHERE z.kind <> :logger AND NOT EXISTS (SELECT FROM source_watermark w WHERE w.zone_id = z.id)
             AND EXISTS (SELECT FROM point p WHERE p.zone_id = z.id AND p.role = 'required')
         UNION
         SELECT i.root, n.zone_id, greatest(i.since, n.from_at), least(i.until, coalesce(n.to_at, 'infinity'))
@@ -152,7 +152,7 @@ def _quiet(u: Unit, rules: Patience) -> list[Row[Any]]:
     """
     before = u.now - rules.overdue
     spoken = u.conn.execute(_OVERDUE, {"before": before}).all()
-    mute = u.conn.execute(_MUTE, {"before": before, "recorder": RECORDER}).all()
+    mute = u.conn.execute(_MUTE, {"before": before, "logger": LOGGER_ZONE}).all()
     return [*spoken, *mute]
 
 

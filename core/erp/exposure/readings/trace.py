@@ -134,7 +134,7 @@ class Part:
 def load_heard(conn: Connection, place: Place, start: int, stop: int, carry: int) -> dict[str, Heard]:
     """Readings of the zone's points in [start, stop), with each point's last one before, at most `carry` older.
 
-    In a recorder's zone each stay of goods begins with what was read first. Raises NeedsOlder where PostgreSQL no
+    In a logger's zone each stay of goods begins with what was read first. Raises NeedsOlder where PostgreSQL no
     longer has all of them.
     """
     return load_parts(conn, [Part(place, start, stop, carry)])[place.zone_id]

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, text
 
-from core.erp.exposure.history.logger_stays import RECORDER, stays_in
+from core.erp.exposure.history.logger_stays import LOGGER_ZONE, stays_in
 from core.erp.exposure.rules.profile import Limit, Profile
 from core.erp.exposure.rules.runs import Runs
 from core.erp.exposure.rules.signal import BAD, GOOD, UNCERTAIN
@@ -84,7 +84,7 @@ class Place:
     allowed_gap: int
     """How long the zone's own points may be silent, microseconds."""
     stays: Runs | None = None
-    """When goods were with the recorders whose zone this is; None for a zone that is a place."""
+    """When goods were with the loggers whose zone this is; None for a zone that is a place."""
     monitored: bool = field(init=False)
     """Whether any point is required of it."""
 
@@ -111,7 +111,7 @@ def load_places(conn: Connection, zone_ids: Iterable[int]) -> dict[int, Place]:
         {"ids": ids},
     ).all()
     trust = _trust(conn, [row.id for row in points])
-    stays = {row.id: stays_in(conn, row.id) for row in zones if row.kind == RECORDER}
+    stays = {row.id: stays_in(conn, row.id) for row in zones if row.kind == LOGGER_ZONE}
     by_zone: dict[int, list[PointRef]] = defaultdict(list)
     for row in points:
         trusted = trust.get(row.id, ())
@@ -151,7 +151,7 @@ def _bounds(low: float | None, high: float | None) -> tuple[float, float] | None
 
 
 def _only_during(stays: Runs, trust: Sequence[Trust]) -> tuple[Trust, ...]:
-    """What a recorder's readings are trusted with: nothing while no goods were there, else what calibration allows."""
+    """What a logger's readings are trusted with: nothing while no goods were there, else what calibration allows."""
     starts = sorted({0, *(at for stay in stays for at in stay), *(entry.start for entry in trust)})
     out = []
     for at in starts:

@@ -111,7 +111,7 @@ def _names(directory: bytes, count: int) -> list[str]:
 
 
 def _text(file: IO[bytes], extension: str) -> FileType:
-    """CSV, TXT, XML or JSON. CSV and TXT may be in any 8-bit or multi-byte code: recorders write what they like."""
+    """CSV, TXT, XML or JSON. CSV and TXT may be in any 8-bit or multi-byte code: loggers write what they like."""
     coding = next((coding for bom, coding in _BOMS if _at(file, 0, 4).startswith(bom)), None)
     strict = extension in (*XML.extensions, *JSON.extensions)
     _only_text(file, coding or ("utf-8" if strict else None))

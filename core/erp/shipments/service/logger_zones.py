@@ -1,9 +1,9 @@
-"""Recorders that travel with goods: a zone of their own, where the goods were while the recorder was with them.
+"""Loggers that travel with goods: a zone of their own, where the goods were while the logger was with them.
 
-A recorder measures what is around the goods, not a room. Its readings therefore land in a zone that belongs to the
+A logger measures what is around the goods, not a room. Its readings therefore land in a zone that belongs to the
 binding (a shipment's journey, a lot, a sublot), and the goods' custody for the time they were together is there. What
-the recorder saw before and after (a warm office) lands in the same series, but no goods stood there then, and nobody
-else's goods ever do: so it cannot count. Several recorders in one box share the zone; one may stand in for another.
+the logger saw before and after (a warm office) lands in the same series, but no goods stood there then, and nobody
+else's goods ever do: so it cannot count. Several loggers in one box share the zone; one may stand in for another.
 """
 
 import re
@@ -16,7 +16,7 @@ from sqlalchemy import select, text
 from core.erp.catalog import service as catalog
 from core.erp.catalog.model import Point, Site, Zone
 from core.erp.custody import service as custody
-from core.erp.exposure.history.logger_stays import RECORDER
+from core.erp.exposure.history.logger_stays import LOGGER_ZONE
 from core.erp.exposure.history.monitoring_zone import Surroundings
 from core.erp.exposure.times import micros
 from core.erp.kernel.errors import Conflict, Invalid, Refused
@@ -32,7 +32,7 @@ _z, _p = table(Zone), table(Point)
 
 @dataclass(frozen=True, slots=True)
 class TogetherSpan:
-    """Sublots and recorder were together over [start, stop); `stop` is None while they still are."""
+    """Sublots and logger were together over [start, stop); `stop` is None while they still are."""
 
     sublot_ids: tuple[int, ...]
     start: datetime
@@ -40,11 +40,11 @@ class TogetherSpan:
 
 
 def binding_zone(u: Unit, name: str, title: str, near: Sequence[int | None]) -> Zone:
-    """The recorder's zone SITE/recorders/NAME, made if new; the site is that of the first zone given in `near`.
+    """The logger's zone SITE/loggers/NAME, made if new; the site is that of the first zone given in `near`.
 
     `name` may not be the same for two bindings. Raises Invalid where there is no site at all.
     """
-    found = u.conn.scalar(select(_z.c.id).where(_z.c.address.like(f"%/recorders/{name}"), _z.c.kind == RECORDER))
+    found = u.conn.scalar(select(_z.c.id).where(_z.c.address.like(f"%/loggers/{name}"), _z.c.kind == LOGGER_ZONE))
     if found is not None:
         return u.session.get_one(Zone, found)
     place = next((zone for zone in near if zone is not None), None)
@@ -57,7 +57,7 @@ def binding_zone(u: Unit, name: str, title: str, near: Sequence[int | None]) -> 
     # a fixture's site code may be written differently in its zones' addresses: those are what counts
     other = u.conn.scalar(select(_z.c.address).where(_z.c.site_id == site_id).order_by(_z.c.id).limit(1))
     lead = other.split("/", maxsplit=1)[0] if other else code
-    zone = Zone(site_id=site_id, address=f"{lead}/recorders/{name}", name=title, kind=RECORDER)
+    zone = Zone(site_id=site_id, address=f"{lead}/loggers/{name}", name=title, kind=LOGGER_ZONE)
     u.session.add(zone)
     u.session.flush()
     u.audit("zone.create", "zone", zone.id, after=zone.model_dump())
@@ -65,7 +65,7 @@ def binding_zone(u: Unit, name: str, title: str, near: Sequence[int | None]) -> 
 
 
 def logger_point(u: Unit, zone: Zone, serial: str, quantity: str, unit: str) -> Point:
-    """The recorder's point for a quantity in a zone, made if new: required where none is, else a spare.
+    """The logger's point for a quantity in a zone, made if new: required where none is, else a spare.
 
     A spare's readings count like any other's; only its silence does not. Raises Conflict for a point of another kind.
     """
@@ -86,17 +86,17 @@ def address_segment(text_: str) -> str:
     """A serial number or quantity as one segment of an address. Raises Invalid when nothing is left of it."""
     made = re.sub(r"[^A-Za-z0-9_-]+", "_", text_.strip())[:64]
     if not made.strip("_"):
-        raise Invalid(f"{text_!r} cannot name a recorder or quantity")
+        raise Invalid(f"{text_!r} cannot name a logger or quantity")
     return made
 
 
-# --- a shipment's recorders
+# --- a shipment's loggers
 
 
 def logger_zone(u: Unit, shipment: Shipment, recorded: int | None) -> Zone:
-    """The zone of the recorders that recorded all of the shipment (None) or one box of it (the box's zone)."""
+    """The zone of the loggers that recorded all of the shipment (None) or one box of it (the box's zone)."""
     name = f"shipment-{shipment.id}" + ("" if recorded is None else f"-box-{recorded}")
-    title = f"recorders of shipment {shipment.code}" + ("" if recorded is None else f", box zone {recorded}")
+    title = f"loggers of shipment {shipment.code}" + ("" if recorded is None else f", box zone {recorded}")
     legs = legs_of(u, shipment.id)
     came_from = [line.from_zone_id for line in lines_of(u, shipment.id)]
     near = [recorded, *(leg.vehicle_zone_id for leg in legs), shipment.receiving_zone_id, *came_from]
@@ -117,7 +117,7 @@ def box_of(u: Unit, shipment: Shipment, zone_id: int | None) -> int | None:
 
 
 def lines_in(u: Unit, shipment: Shipment, recorded: int | None) -> list[ShipmentLine]:
-    """The lines that a recorder of the box (None: of the whole shipment) was with, by id."""
+    """The lines that a logger of the box (None: of the whole shipment) was with, by id."""
     lines = [line for line in lines_of(u, shipment.id) if line.state != "put_back"]
     if recorded is None:
         return lines
@@ -126,9 +126,9 @@ def lines_in(u: Unit, shipment: Shipment, recorded: int | None) -> list[Shipment
 
 
 def waiting_zone(u: Unit, shipment: Shipment, line: ShipmentLine, zone_id: int | None, at: datetime) -> int | None:
-    """Where the line travels: in its recorders' zone while one is still to be read and nobody measures the vehicle.
+    """Where the line travels: in its loggers' zone while one is still to be read and nobody measures the vehicle.
 
-    Such goods are like those of a gateway that is cut off: unjudged, not blamed, since the recorder may still tell.
+    Such goods are like those of a gateway that is cut off: unjudged, not blamed, since the logger may still tell.
     """
     if zone_id is not None and is_monitored(u, zone_id, at):
         return zone_id
@@ -166,17 +166,17 @@ def journey_span(u: Unit, shipment: Shipment) -> tuple[datetime, datetime | None
     began = [at for at in (shipment.dispatched_at, shipment.departed_at, legs[0].departed_at) if at is not None]
     stop = legs[-1].arrived_at or shipment.arrived_at
     if not began and stop is None:
-        raise Refused(f"shipment {shipment.code} has not left: its recorder has recorded nothing of the journey yet")
+        raise Refused(f"shipment {shipment.code} has not left: its logger has recorded nothing of the journey yet")
     start = min(began) if began else stop
     assert start is not None
     return start, stop
 
 
 def record_together(u: Unit, zone: Zone, span: TogetherSpan, reason: str) -> None:
-    """Puts the goods' custody into the recorder's zone for the span, as far as it is not there already.
+    """Puts the goods' custody into the logger's zone for the span, as far as it is not there already.
 
     A box's zone is narrower than its shipment's and prevails over it. Raises Conflict where the goods were with a
-    recorder of another binding then.
+    logger of another binding then.
     """
     custody.lock_zones(u, span.sublot_ids, [zone.id])
     for sublot_id in span.sublot_ids:
@@ -195,12 +195,12 @@ def _first_elsewhere(u: Unit, zone: Zone, sublot_id: int, span: TogetherSpan) ->
             "",
             "",
         )
-        if kind == RECORDER:
+        if kind == LOGGER_ZONE:
             if address.startswith(f"{zone.address}-box-"):
                 continue
             if not zone.address.startswith(f"{address}-box-"):
                 raise Conflict(
-                    f"sublot {sublot_id} was with the recorders of {address} from {start.isoformat()}: import this one "
+                    f"sublot {sublot_id} was with the loggers of {address} from {start.isoformat()}: import this one "
                     "under the same shipment or lot",
                     sublot_id=sublot_id,
                     zone=address,
@@ -210,7 +210,7 @@ def _first_elsewhere(u: Unit, zone: Zone, sublot_id: int, span: TogetherSpan) ->
 
 
 def return_to_vehicle(u: Unit, shipment: Shipment, recorded: int | None, travels_in: VehicleZone) -> None:
-    """No recorder of the box (None: of the shipment) will tell: its goods were in the vehicle, measured or not."""
+    """No logger of the box (None: of the shipment) will tell: its goods were in the vehicle, measured or not."""
     zone = logger_zone(u, shipment, recorded)
     legs = legs_of(u, shipment.id)
     for line in lines_in(u, shipment, recorded):
@@ -221,7 +221,7 @@ def return_to_vehicle(u: Unit, shipment: Shipment, recorded: int | None, travels
                 at = max(start, leg.departed_at or start) if leg.number > 1 else start
                 if (leg.number == 1 or leg.departed_at is not None) and (stop is None or at < stop):
                     custody.record_location(
-                        u, line.sublot_id, travels_in(u, line, leg), at, f"no recorder of {shipment.code} tells"
+                        u, line.sublot_id, travels_in(u, line, leg), at, f"no logger of {shipment.code} tells"
                     )
 
 

@@ -4,7 +4,7 @@ from datetime import datetime
 
 from sqlalchemy import select, text
 
-from core.erp.exposure.history.logger_stays import RECORDER
+from core.erp.exposure.history.logger_stays import LOGGER_ZONE
 from core.erp.kernel import signatures
 from core.erp.kernel.errors import NotFound, Refused
 from core.erp.kernel.tables import table
@@ -48,7 +48,7 @@ _READINGS_COVER = text("""
 def confirm_logger_read(u: Unit, shipment_id: int, serial: str, *, at: datetime | None = None) -> ShipmentLogger:
     """Somebody says that the logger has been read, as when its arrival was keyed after its file had been imported.
 
-    Raises Refused unless what it recorded up to the arrival is here: nobody's word stands for a recorder's.
+    Raises Refused unless what it recorded up to the arrival is here: nobody's word stands for a logger's.
     """
     shipment = get_shipment(u, shipment_id, lock=True)
     if get_logger(u, shipment_id, serial).state == REQUIRED:
@@ -61,7 +61,7 @@ def _require_readings(u: Unit, shipment: Shipment, serial: str) -> None:
     if stop is None:
         raise Refused(f"shipment {shipment.code} is still under way: logger {serial} has not told all of it")
     asked = {
-        "kind": RECORDER,
+        "kind": LOGGER_ZONE,
         "serial": logger_zones.address_segment(serial),
         "start": start,
         "stop": stop,
@@ -96,7 +96,7 @@ def waive_logger(u: Unit, shipment_id: int, serial: str, reason: str, proof: sig
 
 
 def _return_unmeasured_goods(u: Unit, shipment: Shipment, waived: ShipmentLogger) -> None:
-    """The last recorder of a box is waived and none was read: no data is not good data, the vehicle's rule holds."""
+    """The last logger of a box is waived and none was read: no data is not good data, the vehicle's rule holds."""
     box = logger_zones.box_of(u, shipment, waived.zone_id)
     c = table(ShipmentLogger).c
     rows = u.conn.execute(select(c.state, c.zone_id).where(c.shipment_id == shipment.id)).all()

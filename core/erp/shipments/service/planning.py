@@ -32,7 +32,7 @@ class PlannedLeg:
 
 @dataclass(frozen=True, slots=True)
 class RequiredLogger:
-    """A recorder that must be read, and the zone whose climate it records."""
+    """A logger that must be read, and the zone whose climate it records."""
 
     serial: str
     zone_id: int | None = None

@@ -1,4 +1,4 @@
-"""Recorders of boxes, of several legs, of humidity, beside live sensors and beside each other."""
+"""Loggers of boxes, of several legs, of humidity, beside live sensors and beside each other."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -13,10 +13,10 @@ from core.erp.catalog.model import ProfileLimit
 from core.erp.exposure.judge.judge import Judge
 from core.erp.kernel.errors import Refused
 from core.erp.shipments import service as shipments
-from core.ingest.importing import Imported, Order, Series, Value, import_recorder
+from core.ingest.importing import Imported, Order, Series, Value, import_logger
 from core.telemetry.readers.csvfile import read_csv
 from core.telemetry.readers.csvmapping import Column, CsvMapping
-from tests.stories.recorders import OFFICE, Journey, Values, series
+from tests.stories.loggers import OFFICE, Journey, Values, series
 from tests.world import MINUTE, OVER_8_FOR_60, World, at, every
 
 NAB = Path(__file__).parents[3] / "shared" / "data" / "nab_ambient_temperature_system_failure.csv"
@@ -41,16 +41,16 @@ def travelled(world: World, *loggers: str, **more: object) -> Journey:
 
 def load(world: World, shipment: int, serial: str, what: Sequence[Series], now: datetime | None = None) -> Imported:
     order = Order(serial, what, shipment=shipment)
-    return world.do(lambda u: import_recorder(u, Judge(), order, live=True), now=now or at("16:00"))
+    return world.do(lambda u: import_logger(u, Judge(), order, live=True), now=now or at("16:00"))
 
 
 def in_a_shed(world: World, *what: Series) -> list[tuple[object, ...]]:
-    """What became of goods that stood from 07:40 to 12:00 where nobody measures, with a recorder of these series."""
+    """What became of goods that stood from 07:40 to 12:00 where nobody measures, with a logger of these series."""
     shed, gone = world.zone("shed", points=()), world.zone("gone", points=(), worst_temperature=5.0)
     goods = world.sublot(world.item(OVER_8_FOR_60, DAMP), shed, at("07:40"))
     world.put(goods, gone, at("12:00"))
     order = Order("R-1", what, sublot=goods, stop=at("12:00"))
-    world.do(lambda u: import_recorder(u, Judge(), order, live=True), now=at("12:01"))
+    world.do(lambda u: import_logger(u, Judge(), order, live=True), now=at("12:01"))
     return [row[1:] for row in world.excursions(goods) if row[2] < at("12:00")]
 
 
@@ -72,7 +72,7 @@ def test_a_quantity_nobody_recorded_is_not_good_for_lack_of_data(world: World) -
     assert in_a_shed(world, *series(GOOD)) == [("damp", at("07:40"), at("08:10"), "unproven")]
 
 
-def test_a_boxs_recorder_speaks_for_its_box_alone(world: World) -> None:
+def test_a_boxs_logger_speaks_for_its_box_alone(world: World) -> None:
     room, far = world.zone("room1"), world.zone("far1")
     truck, box = world.zone("truck1", points=()), world.zone("box1", points=())
     item = world.item(OVER_8_FOR_60)
@@ -109,7 +109,7 @@ def test_a_boxs_recorder_speaks_for_its_box_alone(world: World) -> None:
     assert world.holds(loose) == []
 
 
-def test_a_recorder_counts_through_all_legs_and_between_them(world: World) -> None:
+def test_a_logger_counts_through_all_legs_and_between_them(world: World) -> None:
     room, far = world.zone("room1"), world.zone("far1")
     trucks, depot = (world.zone("truck1", points=()), world.zone("truck2", points=())), world.zone("depot", points=())
     goods = world.sublot(world.item(OVER_8_FOR_60), room, at("01:00"))
@@ -140,7 +140,7 @@ def test_a_recorder_counts_through_all_legs_and_between_them(world: World) -> No
 
 
 def test_what_travelled_beside_the_goods_counts_before_the_trucks_own_sensor(world: World) -> None:
-    """The truck is measured live. A recorder lies with the goods: it is the innermost climate, and speaks for them."""
+    """The truck is measured live. A logger lies with the goods: it is the innermost climate, and speaks for them."""
     cold, warm = travelled(world, "R-1", truck_points=("p1",)), travelled(world, "R-2", truck_points=("p1",), number=2)
     world.feed("truck1", [one for one in GOOD if at("08:00") <= one[0] < at("12:00")], upto=at("12:00"))
     world.feed("truck2", [one for one in WARM if at("08:00") <= one[0] < at("12:00")], upto=at("12:00"))
@@ -154,12 +154,12 @@ def test_what_travelled_beside_the_goods_counts_before_the_trucks_own_sensor(wor
     assert world.holds(warm.goods) == ["proven"], "what was refuted is superseded; its hold is QA's to lift"
 
 
-def test_a_recorder_left_in_a_measured_room_counts_like_its_sensor(world: World) -> None:
+def test_a_logger_left_in_a_measured_room_counts_like_its_sensor(world: World) -> None:
     room = world.zone("room")
     goods = world.sublot(world.item(OVER_8_FOR_60), room, at("07:00"))
     world.feed("room", every(5, at("07:00"), at("14:00"), 5.0), upto=at("14:00"))
     order = Order("R-9", series(WARM), zone="s1/a/room")
-    world.do(lambda u: import_recorder(u, Judge(), order, live=True), now=at("16:00"))
+    world.do(lambda u: import_logger(u, Judge(), order, live=True), now=at("16:00"))
     assert [row[1:] for row in world.excursions(goods)] == FOUND
     with world.engine.connect() as conn:
         role = conn.execute(text("SELECT role FROM point WHERE address = 's1/a/room/R-9/temperature'")).scalar_one()
@@ -174,7 +174,7 @@ def both(world: World, first: Values, second: Values, number: int) -> Journey:
     return made
 
 
-def test_of_two_recorders_that_disagree_the_worse_counts_whoever_is_read_first(world: World) -> None:
+def test_of_two_loggers_that_disagree_the_worse_counts_whoever_is_read_first(world: World) -> None:
     assert both(world, GOOD, WARM, 1).found() == FOUND
     assert both(world, WARM, GOOD, 2).found() == FOUND
 
@@ -213,7 +213,7 @@ def test_the_recorded_years_of_a_room_become_readings_and_gap_records(world: Wor
     table = read_csv(NAB, CsvMapping(values=(column,)), at("00:00"))
     values = [Value(reading.at, float(reading.value or 0), reading.quality) for reading in table.readings]
     order = Order("R-1", [Series("temperature", "Cel", values)], zone="s1/a/room")
-    done = world.do(lambda u: import_recorder(u, Judge(), order, live=True), now=at("00:00"))
+    done = world.do(lambda u: import_logger(u, Judge(), order, live=True), now=at("00:00"))
     assert (done.landed, done.duplicates, done.conflicts, dict(done.refused)) == (7267, 0, 0, {})
     with world.engine.connect() as conn:
         gaps = conn.execute(text("SELECT start_at, stop_at FROM gap_standing ORDER BY start_at")).all()

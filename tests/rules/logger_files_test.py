@@ -1,4 +1,4 @@
-"""Files of recorders, each written here in the form that its source describes (core.telemetry.readers.dialects)."""
+"""Files of loggers, each written here in the form that its source describes (core.telemetry.readers.dialects)."""
 
 import contextlib
 import io
@@ -24,7 +24,7 @@ from core.telemetry.readers.text import BadFile
 from core.telemetry.readers.workbook import read_workbook
 
 NOW = datetime(2026, 11, 30, tzinfo=UTC)
-START = datetime(2026, 6, 13, 22, 0)  # noqa: DTZ001 - as a recorder's clock shows it
+START = datetime(2026, 6, 13, 22, 0)  # noqa: DTZ001 - as a logger's clock shows it
 LITTLE = 128 * 1024 * 1024
 VALUES = (4.1, 4.2, 5.3, 6.4)
 
@@ -249,7 +249,7 @@ def workbook(*, system_1904: bool = False, decoy: bool = False) -> bytes:
         book.add_worksheet("Details").write_row(0, 0, ["Launched", "2026-06-13 21:00"])
     sheet = book.add_worksheet("Data")
     stamp, day, clock = (book.add_format({"num_format": form}) for form in ("dd/mm/yy hh:mm", "dd.mm.yyyy", "hh:mm"))
-    sheet.write(0, 0, "Recorder 7")
+    sheet.write(0, 0, "Logger 7")
     sheet.write_row(2, 0, ["No", "When", "Temp (°C)", "RH (%)", "Event"])
     for row, value in enumerate(VALUES):
         at = START + timedelta(minutes=40 * row)

@@ -1,4 +1,4 @@
-"""Goods that travel with recorders, for the stories of what was read out of them."""
+"""Goods that travel with loggers, for the stories of what was read out of them."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -11,7 +11,7 @@ from core.erp.kernel import auth
 from core.erp.kernel.permits import Role
 from core.erp.kernel.unit import Actor
 from core.erp.shipments import service as shipments
-from core.ingest.importing import Imported, Order, Series, Value, import_recorder
+from core.ingest.importing import Imported, Order, Series, Value, import_logger
 from tests.world import MINUTE, OVER_8_FOR_60, World, at, every
 
 Values = Sequence[tuple[datetime, float]]
@@ -80,7 +80,7 @@ class Journey:
     def take(self, values: Values, serial: str = "R-1", now: datetime = AFTER, **more: object) -> Imported:
         target = more or {"shipment": self.shipment}
         order = Order(serial, series(values), **target)  # type: ignore[arg-type]
-        return self.world.do(lambda u: import_recorder(u, Judge(), order, live=True), now=now)
+        return self.world.do(lambda u: import_logger(u, Judge(), order, live=True), now=now)
 
     def found(self) -> list[tuple[object, ...]]:
         return [row[1:] for row in self.world.excursions(self.goods)]

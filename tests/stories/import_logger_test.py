@@ -1,4 +1,4 @@
-"""A recorder read out after the journey yields what a live sensor would have: at the service, with the time in hand."""
+"""A logger read out after the journey yields what a live sensor would have: at the service, with the time in hand."""
 
 import random
 from datetime import datetime, timedelta
@@ -15,9 +15,9 @@ from core.erp.kernel.permits import Role
 from core.erp.lots import service as lots
 from core.erp.quality import service as quality
 from core.erp.shipments import service as shipments
-from core.ingest.importing import Order, import_recorder
+from core.ingest.importing import Order, import_logger
 from core.telemetry.readers.fridgetag import read_fridgetag
-from tests.stories.recorders import AFTER, FILE, FREEZE, JOURNEY, PASSWORD, Journey, person, series
+from tests.stories.loggers import AFTER, FILE, FREEZE, JOURNEY, PASSWORD, Journey, person, series
 from tests.world import HOUR, OVER_8_FOR_60, World, at, every
 
 SAMPLE = Path(__file__).parents[3] / "shared" / "data" / "fridgetag-2l_130500109088.txt"
@@ -34,12 +34,12 @@ LIVE = [
 ]
 
 
-def test_a_recorder_read_out_after_the_journey_yields_what_a_live_sensor_would_have(world: World) -> None:
+def test_a_logger_read_out_after_the_journey_yields_what_a_live_sensor_would_have(world: World) -> None:
     live, recorded = Journey(world, truck_points=("p1",)), Journey(world, "R-1", number=2)
     for journey in (live, recorded):
         journey.leave()
     world.feed("truck1", JOURNEY, upto=at("12:00"))
-    recorded.beat(at("11:30"))  # nobody measures the truck: its recorder may still tell
+    recorded.beat(at("11:30"))  # nobody measures the truck: its logger may still tell
     assert world.holds(recorded.goods) == []
     for journey in (live, recorded):
         journey.arrive()
@@ -92,10 +92,10 @@ def test_one_logger_read_and_one_waived_then_the_receipt_may_leave_quarantine(wo
     world.sign(rory, quality.release_signing(journey.goods), PASSWORD, now=at("16:07"))
     world.do(lambda u: shipments.accept(u, journey.shipment), now=at("16:08"))
     assert world.state(journey.goods) == "released"
-    assert journey.found() == LIVE  # the other recorder of the box has told; its waiver changes nothing
+    assert journey.found() == LIVE  # the other logger of the box has told; its waiver changes nothing
 
 
-def test_a_journey_whose_only_recorder_is_waived_is_not_good_for_lack_of_data(world: World) -> None:
+def test_a_journey_whose_only_logger_is_waived_is_not_good_for_lack_of_data(world: World) -> None:
     journey = Journey(world, "R-1")
     quinn = person(world, "quinn", Role.QA)
     journey.leave()
@@ -106,7 +106,7 @@ def test_a_journey_whose_only_recorder_is_waived_is_not_good_for_lack_of_data(wo
     assert world.holds(journey.goods) == ["unproven", "unproven"]
 
 
-def test_two_recorders_in_one_box_the_worse_counts_and_one_stands_in_for_the_other(world: World) -> None:
+def test_two_loggers_in_one_box_the_worse_counts_and_one_stands_in_for_the_other(world: World) -> None:
     journey = Journey(world, "R-1", "R-2")
     journey.leave()
     journey.arrive()
@@ -160,7 +160,7 @@ def test_read_on_the_way_it_counts_so_far_and_is_still_to_be_read(world: World) 
     assert journey.found() == LIVE
 
 
-def test_nobodys_word_stands_for_a_recorders(world: World) -> None:
+def test_nobodys_word_stands_for_a_loggers(world: World) -> None:
     """That it was read is true only of what was imported, up to the arrival; that may have been keyed afterwards."""
     full, part, none = (Journey(world, "R-1", number=number) for number in (1, 2, 3))
     full.leave()
@@ -192,7 +192,7 @@ def test_no_import_holds_back_a_live_gateway_or_looks_like_a_silent_one(world: W
     store = world.zone("store", points=())
     goods = world.sublot(world.item(OVER_8_FOR_60), store, at("05:00", 1))
     order = Order("F-1", series(every(5, at("05:00", 1), at("06:00", 1), 5.0)), zone="s1/a/store")
-    world.do(lambda u: import_recorder(u, Judge(), order, live=True), now=at("07:00", 1))
+    world.do(lambda u: import_logger(u, Judge(), order, live=True), now=at("07:00", 1))
     address = "s1/a/store/F-1/temperature"
     world.feed(
         "store",
@@ -208,7 +208,7 @@ def test_no_import_holds_back_a_live_gateway_or_looks_like_a_silent_one(world: W
         )
 
 
-def test_a_lots_recorder_counts_where_nobody_else_measured(world: World) -> None:
+def test_a_lots_logger_counts_where_nobody_else_measured(world: World) -> None:
     room, van, cellar = world.zone("room"), world.zone("van", points=()), world.zone("cellar")
     goods = world.sublot(world.item(OVER_8_FOR_60, FREEZE), room, at("01:00"))
     world.feed("room", every(5, at("01:00"), at("08:00"), 5.0), upto=at("08:00"))
@@ -216,13 +216,13 @@ def test_a_lots_recorder_counts_where_nobody_else_measured(world: World) -> None
     world.put(goods, cellar, at("12:00"))
     world.feed("cellar", every(5, at("12:00"), at("15:00"), 5.0), upto=at("15:00"))
     order = Order("R-1", series(FILE), lot="L" + str(_number(world, goods)))
-    done = world.do(lambda u: import_recorder(u, Judge(), order, live=True), now=at("16:00"))
+    done = world.do(lambda u: import_logger(u, Judge(), order, live=True), now=at("16:00"))
     assert [(s.start, s.stop) for s in done.spans] == [(at("08:00"), at("12:00"))]
     assert [row[1:] for row in world.excursions(goods)] == LIVE
     named = Order("R-1", series(FILE), sublot=goods, start=at("12:30"), stop=at("14:00"))
     with pytest.raises(Refused):
         world.do(
-            lambda u: import_recorder(
+            lambda u: import_logger(
                 u,
                 Judge(),
                 Order("R-2", series(FILE), lot=named.lot or 1, start=at("00:10"), stop=at("00:20")),
@@ -230,7 +230,7 @@ def test_a_lots_recorder_counts_where_nobody_else_measured(world: World) -> None
             ),
             now=at("16:00"),
         )
-    world.do(lambda u: import_recorder(u, Judge(), named, live=True), now=at("16:30"))
+    world.do(lambda u: import_logger(u, Judge(), named, live=True), now=at("16:30"))
     assert [row[1:] for row in world.excursions(goods)] == [
         *LIVE[:1],
         ("high", at("12:30"), at("13:30"), "proven"),
@@ -255,15 +255,15 @@ def test_absurd_times_wrong_units_and_wrong_bindings_are_named(world: World) -> 
     assert len(done.details) == 2
     odd = Order("R-1", series([(at("08:01"), 5.0)], unit="%"), shipment="SH-1")
     with pytest.raises(Invalid, match="none of the 1 readings can be used"):
-        world.do(lambda u: import_recorder(u, Judge(), odd, live=True))
+        world.do(lambda u: import_logger(u, Judge(), odd, live=True))
     for wrong in (Order("R-1", series(FILE)), Order("R-1", series(FILE), shipment=1, lot=1), Order("R-1", [], lot=1)):
         with pytest.raises(Invalid):
-            world.do(lambda u, order=wrong: import_recorder(u, Judge(), order, live=True))  # type: ignore[misc]
+            world.do(lambda u, order=wrong: import_logger(u, Judge(), order, live=True))  # type: ignore[misc]
     with pytest.raises(NotFound):
         journey.take(FILE, shipment="SH-99")
 
 
-def test_the_real_recorder_read_out_is_judged_as_if_live(world: World) -> None:
+def test_the_real_logger_read_out_is_judged_as_if_live(world: World) -> None:
     if not SAMPLE.exists():
         pytest.skip(f"{SAMPLE} is not here")
     report = read_fridgetag(SAMPLE)
@@ -279,7 +279,7 @@ def test_the_real_recorder_read_out_is_judged_as_if_live(world: World) -> None:
     for goods in (live, recorded):
         world.put(goods, gone, stop)
     order = Order("130500109088", series(values), sublot=recorded, stop=stop)
-    done = world.do(lambda u: import_recorder(u, Judge(), order, live=True), now=world.now + HOUR)
+    done = world.do(lambda u: import_logger(u, Judge(), order, live=True), now=world.now + HOUR)
     assert done.before > 500
     assert done.after > 500
     mine = [row[1:] for row in world.excursions(recorded) if row[2] < stop]
