@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from types import ModuleType
 
 from fastapi import APIRouter, FastAPI, Response
 from pydantic import BaseModel
@@ -24,12 +23,15 @@ from core.series.restoring import influx_behind
 from core.settings import Settings
 
 
-def _declared(module: ModuleType) -> set[type[Event]]:
-    return {
+def event_kinds() -> list[type[Event]]:
+    """Every in-transaction event that a module declares, by name."""
+    found = {
         value
+        for module in modules.found("events")
         for value in vars(module).values()
         if isinstance(value, type) and issubclass(value, Event) and value is not Event
     }
+    return sorted(found, key=lambda kind: kind.__name__)
 
 
 def check_declarations() -> None:
@@ -50,8 +52,7 @@ def build_events() -> Events:
         register = getattr(module, "register", None)
         if register is not None:
             register(events)
-    kinds = set[type[Event]]().union(*(_declared(module) for module in modules.found("events")))
-    events.check(*sorted(kinds, key=lambda kind: kind.__name__))
+    events.check(*event_kinds())
     return events
 
 

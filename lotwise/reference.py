@@ -1,4 +1,4 @@
-"""docs/reference, written from the code that decides: `python -m lotwise.reference [--check]`."""
+"""docs/reference and docs/events.md, written from the code that decides: `python -m lotwise.reference [--check]`."""
 
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,9 +17,10 @@ from core.app import create_app
 from core.outbound.settings import OutboundSettings
 from core.settings import SHORTEST_SECRET, Settings
 from edge.health import ClockHealth, Health, SourceHealth, SpoolHealth, StreamHealth, metrics
+from lotwise import reference_events
 from lotwise.cli import app
 
-FOLDER = Path(__file__).parents[1] / "docs" / "reference"
+FOLDER = Path(__file__).parents[1] / "docs"
 WRITTEN = "Written by `python -m lotwise.reference` from the code itself; `make check` fails where they differ."
 METHODS = ("get", "post", "put", "patch", "delete")
 
@@ -157,15 +158,26 @@ def _first(operation: Mapping[str, Any]) -> str:
     return str(operation.get("description") or operation.get("summary") or "").split("\n\n")[0]
 
 
-PAGES = {"settings.md": settings_page, "commands.md": commands_page, "metrics.md": metrics_page, "api.md": api_page}
+def events_page() -> str:
+    """Every event and topic with its handlers."""
+    return reference_events.page(WRITTEN, table)
+
+
+PAGES = {
+    "reference/settings.md": settings_page,
+    "reference/commands.md": commands_page,
+    "reference/metrics.md": metrics_page,
+    "reference/api.md": api_page,
+    "events.md": events_page,
+}
 
 
 def main(arguments: list[str]) -> int:
     """Writes the pages, or with --check says whether the committed ones are true."""
     wrong = []
-    FOLDER.mkdir(parents=True, exist_ok=True)
     for name, page in PAGES.items():
         file, wanted = FOLDER / name, page()
+        file.parent.mkdir(parents=True, exist_ok=True)
         if "--check" not in arguments:
             file.write_text(wanted, encoding="utf-8")
         elif not file.exists() or file.read_text(encoding="utf-8") != wanted:

@@ -207,7 +207,6 @@ def handlers(annotator: Annotator) -> dict[str, Callable[[OutboxMessage], None]]
     return {
         "excursion.opened": annotator.excursion_opened,
         "excursion.end": annotator.excursion_ended,
-        "excursion.ended": annotator.excursion_ended,
         "excursion.reopen": annotator.excursion_reopened,
         "excursion.revised": annotator.excursion_revised,
         "excursion.supersede": annotator.excursion_superseded,

@@ -50,13 +50,17 @@ class Events:
 
     def run(self, work: Unit, event: Event) -> None:
         """Runs every handler of the event's class, in order."""
-        for _, handler in self._handlers[type(event)]:
+        for _, handler in self._handlers.get(type(event), ()):
             handler(work, event)
+
+    def handlers(self, kind: type[Event]) -> list[tuple[str, Handler]]:
+        """The handlers of an event's class with their names, in the order in which they run."""
+        return list(self._handlers.get(kind, ()))
 
     def check(self, *kinds: type[Event]) -> None:
         """Raises MissingHandlers if a class lacks one of its required handlers."""
         for kind in kinds:
-            names = {name for name, _ in self._handlers[kind]}
+            names = {name for name, _ in self.handlers(kind)}
             missing = [name for name in kind.required if name not in names]
             if missing:
                 raise MissingHandlers(f"{kind.__name__} lacks {', '.join(missing)}")

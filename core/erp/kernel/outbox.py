@@ -69,6 +69,11 @@ class Outbox:
         self._patterns[name] = pattern
 
     @property
+    def patterns(self) -> dict[str, str]:
+        """Every handler's name, and the topics it wants (a LIKE pattern)."""
+        return dict(sorted(self._patterns.items()))
+
+    @property
     def names(self) -> list[str]:
         """Names of all handlers."""
         return sorted(self._patterns)
