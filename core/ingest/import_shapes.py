@@ -5,7 +5,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 
 from core.erp.kernel.hidden import hidden_in
-from core.erp.kernel.http import Answer, Body, Figure
+from core.erp.kernel.shapes import Answer, Body, Figure
 from core.erp.kernel.strict import MAX_MAGNITUDE as MOST_MEASURED
 
 Target = (

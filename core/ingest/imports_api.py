@@ -2,9 +2,11 @@
 
 import asyncio
 from collections.abc import Callable
+from contextlib import AsyncExitStack
 from functools import partial
 
 from fastapi import Request
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 
 from core.erp.exposure.judge.judge import Judge
@@ -13,50 +15,52 @@ from core.erp.kernel.door import MIB, needs, routes
 from core.erp.kernel.http import PROBLEMS, Door, DoorKeeper
 from core.erp.kernel.rehearsal import rehearsed
 from core.erp.kernel.unit import Unit
-from core.ingest.import_shapes import FileImportOut, ImportIn, ImportOut, ValueIn
-from core.ingest.importing import Order, Series, Value, import_logger
-from core.ingest.orders import compact
+from core.ingest.import_bodies import AT_ONCE, BODY, AllValues, MisfitBody, read_body
+from core.ingest.import_shapes import FileImportOut, ImportIn, ImportOut
+from core.ingest.importing import Order, Series, import_logger
 from core.ingest.taking import answer, import_file
 from core.ingest.uploads import FORM, form_of, read_upload
-from core.telemetry.quality import Quality, Reason
 
 router = routes(tags=["imports"], responses=PROBLEMS)
 
 
-_QUALITY = {"good": Quality.GOOD, "uncertain": Quality.UNCERTAIN, "bad": Quality.BAD}
-
-
-def _value(one: ValueIn) -> Value:
-    quality = _QUALITY[one.quality]
-    reason = one.reason or (Reason.DEVICE if quality is not Quality.GOOD else Reason.NONE)
-    return Value(one.at, one.value, quality, "" if quality is Quality.GOOD else reason)
-
-
-def _order(body: ImportIn) -> Order:
-    series = [
-        Series(one.quantity, one.unit, compact(map(_value, one.values), one.unit), one.simulated) for one in body.series
-    ]
+def _order(body: ImportIn, read: AllValues) -> Order:
+    series = [Series(head.quantity, head.unit, values, head.simulated) for head, values in read]
     source = {"file": body.source} if body.source else {}
     return Order(
         body.serial.strip(), series, body.shipment, body.lot, body.sublot, body.zone, body.start, body.stop, source
     )
 
 
-@router.post("/imports", status_code=201, response_model=ImportOut)
+@router.post(
+    "/imports",
+    status_code=201,
+    response_model=ImportOut,
+    openapi_extra={"requestBody": {"required": True, "content": {"application/json": {"schema": BODY}}}},
+)
 @needs("logger.import", max_body=65 * MIB)
-def post_import(body: ImportIn, door: Door, request: Request) -> JSONResponse:
+async def post_import(request: Request, door: Door) -> JSONResponse:
     """Lands a logger's readings, binds them to the goods it was with, judges, and says what came of it.
 
     Importing the same file again lands nothing twice. A required logger is read with that, once its shipment has
     arrived.
     """
-    live = request.app.state.settings.instance == "live"
-    order = _order(body)
+    state = request.app.state
+    data = await request.body()
+    try:
+        async with AsyncExitStack() as stack:
+            if len(data) > AT_ONCE:
+                await stack.enter_async_context(state.upload_limiter.slot(door.actor.login, asyncio.Lock()))
+            body, read = await read_body(data)
+    except MisfitBody as misfit:
+        faults = [{"type": kind, "loc": ("body", *where), "msg": what} for kind, where, what in misfit.faults]
+        raise RequestValidationError(faults) from misfit
+    order, live = _order(body, read), state.settings.instance == "live"
 
     def work(u: Unit) -> ImportOut:
         return answer(u, import_logger(u, Judge(), order, live=live), dry_run=body.dry_run)
 
-    return _post(door, body.dry_run, work)
+    return await _post(door, work, dry_run=body.dry_run)
 
 
 @router.post(
@@ -77,12 +81,10 @@ async def post_file(request: Request, door: Door) -> JSONResponse:
         door = door.for_content(await asyncio.to_thread(form.digest))
         upload = await read_upload(form.name, form.file, form.fields, now_utc())
     work = partial(import_file, upload=upload, live=state.settings.instance == "live")
-    tried = partial(rehearsed, work=work)
-    dry_run = upload.fields.dry_run
-    return await door.post_async(tried if dry_run else work, status=200 if dry_run else 201)
+    return await _post(door, work, dry_run=upload.fields.dry_run)
 
 
-def _post(door: DoorKeeper, dry_run: bool, work: Callable[[Unit], ImportOut]) -> JSONResponse:
+async def _post(door: DoorKeeper, work: Callable[[Unit], ImportOut], *, dry_run: bool) -> JSONResponse:
     """Answers what the work returns, and keeps nothing of a dry run."""
     tried = partial(rehearsed, work=work)
-    return door.post(tried if dry_run else work, status=200 if dry_run else 201)
+    return await door.post_async(tried if dry_run else work, status=200 if dry_run else 201)

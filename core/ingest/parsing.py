@@ -12,7 +12,7 @@ import os
 import struct
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import IO
 
@@ -110,11 +110,12 @@ async def parse(file: IO[bytes], ask: Ask) -> tuple[Found, list[Values]]:
     with tempfile.TemporaryFile() as answer:
         code = await bounded_process.run("core.ingest.parsing", msgspec.json.encode(ask), file, answer, seconds=SECONDS)
         if code != 0:
-            raise Invalid(f"{ask.name}: {_why(code)}")
+            raise Invalid(f"{ask.name}: {why(code)}")
         return await asyncio.to_thread(_taken, answer, ask.name)
 
 
-def _why(code: int) -> str:
+def why(code: int) -> str:
+    """Why the process ended without an answer, for people."""
     if code in bounded_process.TOO_LONG:
         return "reading it takes too long: hand in a shorter span"
     return "it cannot be read within the memory that one file may take: hand in a shorter span"
@@ -122,17 +123,18 @@ def _why(code: int) -> str:
 
 def _taken(answer: IO[bytes], name: str) -> tuple[Found, list[Values]]:
     answer.seek(0)
-    frames = _frames(answer)
+    frames = frames_of(answer)
     first = next(frames, None)
     if first is None:
-        raise Invalid(f"{name}: {_why(1)}")
+        raise Invalid(f"{name}: {why(1)}")
     head = msgspec.msgpack.decode(first, type=Found | Failed)
     if isinstance(head, Failed):
         raise Invalid(f"{name}: {head.message}")
-    return head, [_values(one, frames) for one in head.series]
+    return head, [values_of(one, frames) for one in head.series]
 
 
-def _values(head: Head, frames: Iterator[bytes]) -> Values:
+def values_of(head: Head, frames: Iterator[bytes]) -> Values:
+    """A series' values out of the frames behind its head."""
     states = [State(Quality(quality), reason, head.unit) for quality, reason in head.states]
     out = Values(states=states)
     for column in (out.at, out.value, out.state):
@@ -140,7 +142,8 @@ def _values(head: Head, frames: Iterator[bytes]) -> Values:
     return out
 
 
-def _frames(answer: IO[bytes]) -> Iterator[bytes]:
+def frames_of(answer: IO[bytes]) -> Iterator[bytes]:
+    """What a process wrote by `put`, frame by frame."""
     while head := answer.read(_LENGTH.size):
         yield answer.read(_LENGTH.unpack(head)[0])
 
@@ -153,11 +156,27 @@ def main() -> None:
     ask = msgspec.json.decode(bounded_process.asked(), type=Ask)
     bounded_process.bound(ask.memory)
     try:
-        for frame in _read(ask, sys.stdin.buffer.read()):
-            sys.stdout.buffer.write(_LENGTH.pack(len(frame)) + frame)
+        put(_read(ask, sys.stdin.buffer.read()))
     except MemoryError:
         os._exit(1)  # there may be no memory left to end in order
+
+
+def put(frames: Iterable[bytes]) -> None:
+    """Writes frames to standard output."""
+    for frame in frames:
+        sys.stdout.buffer.write(_LENGTH.pack(len(frame)) + frame)
     sys.stdout.buffer.flush()
+
+
+def columns_of(values: Values) -> Iterator[bytes]:
+    """The frames that `values_of` takes."""
+    return (bytes(memoryview(column)) for column in (values.at, values.value, values.state))
+
+
+def head_of(quantity: str, unit: str, values: Values, *, simulated: bool) -> Head:
+    """What stands before them."""
+    states = [(int(state.quality), state.reason) for state in values.states]
+    return Head(quantity, unit, len(values), simulated, states)
 
 
 def _read(ask: Ask, data: bytes) -> Iterator[bytes]:
@@ -176,7 +195,7 @@ def _read(ask: Ask, data: bytes) -> Iterator[bytes]:
     simulated = {key: any(one.simulated for one in readings.points) for key, readings in series.items()}
     yield encode(_told(found, data, of, simulated))
     for values in of.values():
-        yield from (bytes(memoryview(column)) for column in (values.at, values.value, values.state))
+        yield from columns_of(values)
 
 
 def _told(
@@ -194,10 +213,7 @@ def _told(
         [Doubtful(one.line, one.kind, one.message, one.damage) for one in worst],
         len(found.doubts),
         [Noted(one.line, one.at, one.text) for one in found.events[:SHOWN]],
-        [
-            Head(*key, len(values), simulated[key], [(int(state.quality), state.reason) for state in values.states])
-            for key, values in of.items()
-        ],
+        [head_of(*key, values, simulated=simulated[key]) for key, values in of.items()],
     )
 
 
