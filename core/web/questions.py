@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import TextClause, text
 
 from core.erp.kernel.unit import Unit
+from core.erp.kernel.words import render
 from core.erp.lots import service as lots
 from core.erp.lots.rules import Purpose
 
@@ -218,7 +219,7 @@ def obstacles(u: Unit, sublot_ids: Sequence[int]) -> dict[int, dict[str, list[st
     found: dict[int, dict[str, list[str]]] = defaultdict(dict)
     for purpose in Purpose:
         for sublot_id, against in lots.obstacles(u, sublot_ids, purpose).items():
-            found[sublot_id][str(purpose)] = [f"{one.kind}: {one.detail}" for one in against]
+            found[sublot_id][str(purpose)] = [f"{one.kind}: {render(one.message)}" for one in against]
     return found
 
 

@@ -6,6 +6,7 @@ from nicegui import ui
 
 from core.erp.exposure.service import exposure
 from core.erp.kernel.unit import Unit
+from core.erp.kernel.words import render
 from core.erp.lots.rules import Purpose
 from core.erp.quality import service as quality
 from core.web import questions as q
@@ -54,6 +55,11 @@ def _in_short(against: list[str]) -> str:
     return ", ".join(dict.fromkeys(one.partition(":")[0] for one in against)) or "free"
 
 
+def _bars(u: Unit, sublot_id: int) -> list[str]:
+    """What stands against a signed release."""
+    return [render(one.message) for one in quality.release_obstacles(u, sublot_id, automatic=False)]
+
+
 def _row(row: dict[str, Any]) -> dict[str, Any]:
     return {
         "id": row["id"],
@@ -77,7 +83,7 @@ async def sublot(of: Visit, sublot_id: int) -> None:
             return (None,)
         waits = row["state"] == "quarantine"
         reviewed = quality.review(u, sublot_id) if waits else None
-        bars = [one.detail for one in quality.release_obstacles(u, sublot_id, automatic=False)] if waits else []
+        bars = _bars(u, sublot_id) if waits else []
         return (
             row,
             exposure(u.conn, sublot_id, u.now),
@@ -185,11 +191,7 @@ async def release(of: Visit) -> None:
     )
 
     def ask(u: Unit) -> list[dict[str, Any]]:
-        return [
-            _row(row)
-            | {"why": "; ".join(one.detail for one in quality.release_obstacles(u, row["id"], automatic=False)) or NONE}
-            for row in q.quarantine(u)
-        ]
+        return [_row(row) | {"why": "; ".join(_bars(u, row["id"])) or NONE} for row in q.quarantine(u)]
 
     await live(of, "quality.read", ask, lambda rows, _: _draw_waiting(rows))
 

@@ -12,6 +12,8 @@ OTHERWISE = frozenset(
     {
         ("stock", "permit.stock.move"),  # the act's own word says it
         ("stock", "permit.stock.pick"),
+        ("split", "lots.transformation_unnamed"),  # as it is written
+        ("merge", "lots.transformation_unnamed"),
         ("site", "kernel.form_from_another_site"),  # a web site
         ("zone", "tabular.no_such_timezone"),  # a time zone
         ("zone", "tabular.say_timezone"),

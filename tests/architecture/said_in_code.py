@@ -1,6 +1,7 @@
 """Finds in the core's source what people are told: every message and every refusal, with its parameters."""
 
 import ast
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -57,14 +58,79 @@ def _nodes() -> list[tuple[Path, ast.AST]]:
 
 
 def said() -> list[Said]:
-    """Every call in the core that tells people something by a constant or a sentence made on the spot."""
-    return [one for path, node in _nodes() for one in _said(path, node)]
+    """Every call in the core, and in its SQL, that tells people something by a constant or a sentence made on the
+    spot.
+    """
+    return [one for path, node in _nodes() for one in (*_said(path, node), *_said_in_sql(path, node))]
+
+
+_IN_SQL = re.compile(r"lotwise_message\('([\w.]+)'")
+
+
+def _said_in_sql(path: Path, node: ast.AST) -> Iterator[Said]:
+    """`lotwise_message('lots.no_sublot', jsonb_build_object('sublot_id', …))`."""
+    if isinstance(node, ast.Constant) and isinstance(node.value, str):
+        for found in _IN_SQL.finditer(node.value):
+            if not found[1].endswith("."):  # a family: 'state.' || …
+                params = _keys(node.value[found.end() :])
+                yield Said(_where(path, node), found[1], params)
+
+
+def _keys(rest: str) -> frozenset[str]:
+    """The keys of the object that follows at once, in SQL."""
+    object_ = re.match(r",\s*jsonb_build_object\(", rest)
+    if object_ is None:
+        return frozenset()
+    depth, parts = 1, [""]
+    for sign in rest[object_.end() :]:
+        depth += {"(": 1, ")": -1}.get(sign, 0)
+        if depth == 0:
+            break
+        if sign == "," and depth == 1:
+            parts.append("")
+        else:
+            parts[-1] += sign
+    return frozenset(part.strip().strip("'") for part in parts[::2])
+
+
+def raised_in_sql() -> list[tuple[str, str]]:
+    """(where, statement) of every refusal of the database that is ours (SQLSTATE class LW)."""
+    raised = re.compile(r"RAISE EXCEPTION [^;]*ERRCODE = 'LW[^;]*;")
+    return [
+        (_where(path, node), found)
+        for path, node in _nodes()
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+        for found in raised.findall(node.value)
+    ]
+
+
+def families_used() -> set[str]:
+    """The families whose ids are put together where they are told: f"purpose.{purpose}", 'purpose.' || purpose."""
+    made = {
+        str(first.value)
+        for _, node in _nodes()
+        if _tells(node) and isinstance(node, ast.Call) and isinstance(node.args[0], ast.JoinedStr)
+        if isinstance(first := node.args[0].values[0], ast.Constant) and _of_a_family(node.args[0])
+    }
+    sql = re.compile(r"lotwise_message\('([\w.]+)\.'")
+    made |= {one for _, node in _nodes() if isinstance(node, ast.Constant) for one in sql.findall(str(node.value))}
+    return {one.partition(".")[0] for one in made}
+
+
+def _where(path: Path, node: ast.expr) -> str:
+    return f"{path.relative_to(Path(core.__file__).parent.parent)}:{node.lineno}"
+
+
+def _tells(node: ast.AST) -> bool:
+    return (
+        isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in TELLING and bool(node.args)
+    )
 
 
 def _said(path: Path, node: ast.AST) -> Iterator[Said]:
-    if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in TELLING and node.args):
+    if not (isinstance(node, ast.Call) and _tells(node)):
         return
-    where = f"{path.relative_to(Path(core.__file__).parent.parent)}:{node.lineno}"
+    where = _where(path, node)
     names = [keyword.arg for keyword in node.keywords]
     params = None if None in names else frozenset(name for name in names if name is not None) - {"extra"}
     for text in _texts(node.args[0]):

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from core.erp.kernel.words import render
 from core.erp.production.rules import STEP, Balance, Need, scaled, share, shortages
 
 amounts = st.decimals("0.000001", "100000", places=6)
@@ -42,6 +43,7 @@ def test_both_ends_of_a_tolerance_are_in(consumed: str, accounted: str, toleranc
 
 def test_what_is_lacking_is_said_by_item() -> None:
     needs = [Need(1, "vaccine", Decimal(10)), Need(2, "label", Decimal(20))]
-    assert shortages(needs, {1: Decimal(10), 2: Decimal("19.5")}) == ["label: 19.5 of 20 secured"]
+    short = shortages(needs, {1: Decimal(10), 2: Decimal("19.5")})
+    assert [render(one) for one in short] == ["label: 19.5 of 20 secured"]
     assert shortages(needs, {1: Decimal(10), 2: Decimal(20)}) == []
     assert len(shortages(needs, {})) == 2

@@ -74,7 +74,8 @@ def test_times_are_shown_in_the_zone_with_its_offset() -> None:
         (date(2026, 3, 31), "2026-03-31"),
         (["a", "b"], "a, b"),
         (Message("role.qa"), "QA"),
-        ([Message("role.qa"), Message("role.admin")], "QA; administrator"),
+        ([Message("role.qa"), Message("role.admin")], "QA, administrator"),
+        ([Message("kernel.token_invalid"), "b"], "not a valid token; b"),
         ("{told} {other}", "{told} {other}"),
     ],
 )

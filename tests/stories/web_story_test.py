@@ -256,7 +256,7 @@ def test_two_at_once_one_wins_and_the_other_is_told(served: Served) -> None:
     expect(one.get_by_text(re.compile("Signed by QA Person"))).to_be_visible()
     two.bring_to_front()
     dispose(two, "second", login="qa")
-    told(two, "cannot dispose a dispositioned excursion")
+    told(two, "cannot dispose of the excursion: it is dispositioned")
     assert served.values("SELECT reason FROM disposition WHERE excursion_id = :e", e=number) == ["first"]
 
 

@@ -71,7 +71,8 @@ _NO_ADMIN = """
 CREATE OR REPLACE FUNCTION lotwise_guard_signature() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     IF EXISTS (SELECT FROM app_user WHERE id = NEW.user_id AND 'admin' = ANY (roles)) THEN
-        RAISE EXCEPTION 'administrators sign no quality decision' USING ERRCODE = 'LW001';
+        RAISE EXCEPTION 'administrators sign no quality decision'
+            USING ERRCODE = 'LW001', DETAIL = lotwise_message('kernel.administrators_sign_nothing')::text;
     END IF;
     RETURN NEW;
 END $$

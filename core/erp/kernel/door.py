@@ -7,7 +7,7 @@ request without a token costs nothing, whatever it carries, and who lacks the pe
 import asyncio
 import inspect
 from collections.abc import Callable, Coroutine, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from fastapi import APIRouter, Request, Response
@@ -22,7 +22,7 @@ from core.erp.kernel.concurrency import ConcurrencyLimiter
 from core.erp.kernel.errors import Forbidden, TooLarge, Unauthenticated
 from core.erp.kernel.tokens import actor_of
 from core.erp.kernel.unit import Actor, lacking
-from core.erp.kernel.words import Message, render
+from core.erp.kernel.words import Message, accepted, render
 
 F = TypeVar("F", bound=Callable[..., Any])
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
@@ -160,7 +160,8 @@ async def _authorize(request: Request, wants: Wants) -> None:
         raise Forbidden("kernel.choose_password_first", extra={"needs": ["password"]})
     if wants.permits and not any(actor.may(permit) for permit in wants.permits):
         raise lacking(actor, *wants.permits)
-    request.state.actor, request.state.wants = actor, wants
+    language = actor.language or accepted(request.headers.get("accept-language"))
+    request.state.actor, request.state.wants = replace(actor, language=language), wants
 
 
 def _authenticate(request: Request) -> Actor:

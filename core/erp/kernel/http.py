@@ -28,7 +28,7 @@ from core.erp.kernel.events import Events
 from core.erp.kernel.model import IdempotencyKey
 from core.erp.kernel.openapi import PROBLEM
 from core.erp.kernel.password_checks import PasswordChecks
-from core.erp.kernel.problems import error_body, language_of
+from core.erp.kernel.problems import error_body
 from core.erp.kernel.shapes import (
     BIGGEST_ID,
     EARLIEST,
@@ -46,6 +46,7 @@ from core.erp.kernel.shapes import (
     Ref,
     SignIn,
     Text,
+    Told,
 )
 from core.erp.kernel.signatures import Signing
 from core.erp.kernel.strict import OnlyDigits
@@ -78,6 +79,7 @@ __all__ = [
     "Ref",
     "SignIn",
     "Text",
+    "Told",
     "bearer",
     "decode_cursor",
     "encode_cursor",
@@ -117,8 +119,6 @@ class DoorKeeper:
     post_slot: Callable[[], AbstractAsyncContextManager[None]]
     key: str | None
     request_hash: bytes
-    language: str = ENGLISH
-    """What the answer's words are in."""
 
     def read(self, work: Callable[[Unit], T], *, lock_timeout: timedelta | None = LOCK_TIMEOUT) -> T:
         """Runs `work` in a transaction that writes nothing anybody keeps. The route has asked for its permit before.
@@ -189,7 +189,7 @@ class DoorKeeper:
         except (Refused, Invalid, NotFound, Conflict) as error:
             savepoint.rollback()
             u.discard()
-            body, answered = error_body(error, self.language), error.status
+            body, answered = error_body(error, self.actor.language or ENGLISH), error.status
         where = (keys.c.key == self.key, keys.c.actor == self.actor.login)
         u.conn.execute(update(keys).where(*where).values(status=answered, response=body))
         return _answer(body, answered)
@@ -235,8 +235,8 @@ async def _open(
     state = request.app.state
     # keyed, since a body may hold a password: whoever reads the table cannot try which one it was
     asked = hmac.digest(state.signing_key.encode(), said, "sha256")
-    turn, language = partial(post_slot, request), language_of(request)
-    return DoorKeeper(state.engine, state.events, state.checks, actor, turn, idempotency_key, asked, language)
+    turn = partial(post_slot, request)
+    return DoorKeeper(state.engine, state.events, state.checks, actor, turn, idempotency_key, asked)
 
 
 Door = Annotated[DoorKeeper, Depends(_open)]

@@ -16,6 +16,7 @@ from pydantic import BaseModel, TypeAdapter
 from core.erp.kernel.door import needs, routes
 from core.erp.kernel.http import PROBLEMS, Cursor, Door, DoorKeeper, FilterId, Id, Limit
 from core.erp.kernel.records import filters, read, verbs, write
+from core.erp.kernel.records.answers import row_answer
 from core.erp.kernel.records.declare import Entity, Permits, Verb, as_permits
 from core.erp.kernel.records.history import history
 from core.erp.kernel.records.registry import entities, module_of
@@ -98,7 +99,7 @@ def _list(entity: Entity) -> Callable[..., Any]:
             **{name: given[name] for name in _OWN if name in given},
         )
         found = door.read(lambda u: read.page(u, entity, asked), lock_timeout=None)
-        rows = rows_of.dump_json([shape.model_validate(row) for row in found.rows])
+        rows = rows_of.dump_json([row_answer(shape, row, door.actor.language) for row in found.rows])
         return Response(_written(rows, found), media_type=JSON)
 
     parameters: dict[str, Any] = {

@@ -5,8 +5,9 @@ Pydantic only: what declares records or answers needs no web framework.
 
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from functools import cache
 from http import HTTPStatus
-from typing import Annotated, Any, ClassVar, Generic, TypeVar
+from typing import Annotated, Any, ClassVar, Generic, Self, TypeVar
 
 from pydantic import (
     AfterValidator,
@@ -20,6 +21,7 @@ from pydantic import (
 )
 
 from core.erp.kernel import strict
+from core.erp.kernel.words import from_json, render
 
 T = TypeVar("T")
 BIGGEST_ID = 2**63 - 1
@@ -103,6 +105,25 @@ class Answer(BaseModel):
     """An answer's body, made from rows."""
 
     model_config = ConfigDict(from_attributes=True)
+
+    def in_language(self, language: str) -> Self:
+        """With what the system wrote in the language: `reason` from its `reason_message`, and so on."""
+        kept = {name: one for name in _messages(type(self)) if (one := getattr(self, name)) is not None}
+        said = {name.removesuffix("_message"): render(from_json(one), language) for name, one in kept.items()}
+        return self.model_copy(update=said) if said else self
+
+
+@cache
+def _messages(shape: type[Answer]) -> tuple[str, ...]:
+    """The shape's fields that hold what the system wrote, each beside a field of sentences."""
+    return tuple(name for name in shape.model_fields if name.endswith("_message"))
+
+
+Told = Annotated[
+    dict[str, Any] | None,
+    Field(description="what the system wrote, by a message's id and params; null: people's words"),
+]
+"""The column beside a sentence, in an answer."""
 
 
 class Page(BaseModel, Generic[T]):

@@ -24,7 +24,7 @@ from core.erp.kernel.audit_keys import keys_of, message, nonce
 from core.erp.kernel.errors import Forbidden
 from core.erp.kernel.events import Event, Events
 from core.erp.kernel.permits import OUTSIDE, permits_of
-from core.erp.kernel.words import Message
+from core.erp.kernel.words import ENGLISH, Message
 from core.series.older import NeedsOlder
 from core.series.restoring import put_back
 
@@ -191,6 +191,11 @@ class Unit:
         self.session = Session(
             bind=self.conn, autoflush=True, expire_on_commit=False, join_transaction_mode="rollback_only"
         )
+
+    @property
+    def language(self) -> str:
+        """The language of whoever asks: what is answered is said in it."""
+        return self.actor.language or ENGLISH
 
     def lock(self, statement: Executable, parameters: Mapping[str, Any] | None = None) -> Sequence[Row[Any]]:
         """Runs a statement that locks rows, gives them, and moves `now` behind the wait."""

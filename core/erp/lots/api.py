@@ -132,7 +132,7 @@ def movable(
             sublot_id=sublot_id,
             purpose=purpose,
             movable=not against,
-            obstacles=[ObstacleOut.model_validate(o) for o in against],
+            obstacles=[ObstacleOut.of(o, u.language) for o in against],
         )
 
     return door.read(work)

@@ -12,11 +12,12 @@ from core.erp.catalog.model import Item, Zone
 from core.erp.kernel.errors import Conflict, Invalid, NotFound, Refused
 from core.erp.kernel.tables import table
 from core.erp.kernel.unit import Unit
+from core.erp.kernel.words import Message
 from core.erp.lots.events import SublotCreated, ZonesToLock
 from core.erp.lots.holds import inherit_holds
 from core.erp.lots.ledger import post
 from core.erp.lots.model import Genealogy, Lot, Restriction, Sublot
-from core.erp.lots.predicate import amount_of, format_amount, get_lot, get_sublot, lock_sublots, on_hand, reserved
+from core.erp.lots.predicate import amount_of, get_lot, get_sublot, lock_sublots, on_hand, reserved
 from core.erp.lots.rules import InternalPurpose
 from core.erp.lots.workflow import SUBLOT
 
@@ -24,13 +25,13 @@ from core.erp.lots.workflow import SUBLOT
 def create_lot(u: Unit, item_id: int, number: str, maker: str = "", expiry: date | None = None) -> Lot:
     """A new lot. Raises Conflict if the item's lot of that maker and number is there, NotFound, Invalid."""
     if not number.strip():
-        raise Invalid("a lot needs a number")
+        raise Invalid("lots.lot_unnumbered")
     if u.session.get(Item, item_id) is None:
-        raise NotFound(f"no item {item_id}", item_id=item_id)
+        raise NotFound("lots.no_item", item_id=item_id)
     values = {"item_id": item_id, "number": number, "maker": maker, "expiry": expiry, "created_at": u.now}
     lot_id = u.conn.execute(upsert(Lot).values(**values).on_conflict_do_nothing().returning(table(Lot).c.id)).scalar()
     if lot_id is None:
-        raise Conflict(f"lot {number} of item {item_id} is there already", item_id=item_id, number=number)
+        raise Conflict("lots.lot_exists", item_id=item_id, number=number)
     u.audit("lot.create", "lot", lot_id, after=values)
     return get_lot(u, lot_id)
 
@@ -58,16 +59,16 @@ def receive(
     genealogy is written. `at` may lie in the past. Raises Invalid, NotFound.
     """
     if state not in {"quarantine", "expected"}:
-        raise Invalid(f"a receipt begins in quarantine, not {state}: release is an act of its own")
+        raise Invalid("lots.receipt_begins_otherwise", state=Message(f"state.sublot.{state}"))
     if source == "stock":
-        raise Invalid("a receipt comes from outside the stock")
+        raise Invalid("lots.receipt_from_stock")
     amount = amount_of(amount)
     if at is not None and at > u.now:
-        raise Invalid(f"{at.isoformat()} has not happened yet")
+        raise Invalid("kernel.not_yet", at=at)
     if serial is not None and amount != 1:
-        raise Invalid(f"a serialised unit is a sublot of one, not of {format_amount(amount)}", serial=serial)
+        raise Invalid("lots.unit_of_several", amount=amount, extra={"serial": serial})
     if zone_id is not None and u.session.get(Zone, zone_id) is None:
-        raise NotFound(f"no zone {zone_id}", zone_id=zone_id)
+        raise NotFound("lots.no_zone", zone_id=zone_id)
     u.emit(ZonesToLock((), () if zone_id is None else (zone_id,)))
     lot = get_lot(u, lot_id, lock=True)
     lock_sublots(u, [parent for parent, _ in parents])
@@ -152,13 +153,13 @@ def _require_new(u: Unit, lot: Lot, serial: str) -> None:
     """Raises Conflict where a unit of the item with that serial number is on hand or on its way to us already."""
     found = u.conn.scalar(_SAME_SERIAL, {"item": lot.item_id, "serial": serial})
     if found is not None:
-        raise Conflict(f"unit {serial} is here already, as sublot {found}", serial=serial)
+        raise Conflict("lots.unit_here_already", serial=serial, code=found)
 
 
 def _create_sublot(u: Unit, sublot: Sublot) -> Sublot:
     codes = table(Sublot)
     if u.conn.execute(select(codes.c.id).where(codes.c.code == sublot.code)).first() is not None:
-        raise Conflict(f"there is a sublot {sublot.code} already", code=sublot.code)
+        raise Conflict("lots.sublot_exists", code=sublot.code)
     u.session.add(sublot)
     u.session.flush()
     return sublot
@@ -172,9 +173,9 @@ def link(
     A second link of the same three is refused (Conflict); a circle is refused by the database (Refused).
     """
     if not transformation:
-        raise Invalid("a transformation needs a name: work_order:ID, split:ID or merge:ID")
+        raise Invalid("lots.transformation_unnamed")
     if parent_id == child_id:
-        raise Invalid("nothing is made of itself")
+        raise Invalid("lots.made_of_itself")
     lock_sublots(u, [parent_id, child_id])
     inherit_holds(u, parent_id, child_id)
     _inherit_restrictions(u, parent_id, child_id)
@@ -187,7 +188,7 @@ def link(
     }
     new = u.conn.execute(upsert(Genealogy).values(**edge).on_conflict_do_nothing().returning(table(Genealogy).c.id))
     if new.scalar() is None:
-        raise Conflict(f"{transformation} has taken sublot {parent_id} into sublot {child_id} already")
+        raise Conflict("lots.linked_already", transformation=transformation, parent_id=parent_id, child_id=child_id)
     u.audit("genealogy.link", "sublot", child_id, after=edge)
 
 
@@ -224,15 +225,11 @@ def split(u: Unit, sublot_id: int, amount: Decimal, *, code: str | None = None, 
     u.emit(ZonesToLock((sublot_id,)))
     parent = get_sublot(u, sublot_id, lock=True)
     if parent.serial is not None and not gone:
-        raise Refused(f"unit {parent.serial} is one and stays one", sublot_id=sublot_id)
+        raise Refused("lots.unit_not_split", serial=parent.serial, extra={"sublot_id": sublot_id})
     if (have := on_hand(u, sublot_id)) < amount:
-        raise Refused(
-            f"sublot {parent.code} has {format_amount(have)}, {format_amount(amount)} wanted", sublot_id=sublot_id
-        )
+        raise Refused("lots.has_less", code=parent.code, have=have, wanted=amount, extra={"sublot_id": sublot_id})
     if not gone and (free := have - reserved(u, sublot_id)) < amount:
-        raise Refused(
-            f"sublot {parent.code} has {format_amount(free)} free, {format_amount(amount)} wanted", sublot_id=sublot_id
-        )
+        raise Refused("lots.less_free", code=parent.code, free=free, wanted=amount, extra={"sublot_id": sublot_id})
     child = _create_sublot(
         u,
         Sublot(
@@ -253,6 +250,14 @@ def split(u: Unit, sublot_id: int, amount: Decimal, *, code: str | None = None, 
     return get_sublot(u, child.id)
 
 
+_MERGED_ALIKE = {
+    "lot_id": "lots.merge_across_lots",
+    "state": "lots.merge_across_states",
+    "zone_id": "lots.merge_across_zones",
+}
+"""What the parts of a merger have in common → what is told where they have not."""
+
+
 def merge(u: Unit, sublot_ids: Sequence[int], *, code: str | None = None) -> Sublot:
     """Sublots of one lot, one status and one place become one, with all holds and restrictions of its parts.
 
@@ -261,27 +266,24 @@ def merge(u: Unit, sublot_ids: Sequence[int], *, code: str | None = None) -> Sub
     """
     ids = sorted(set(sublot_ids))
     if len(ids) < 2:  # noqa: PLR2004 - a merge needs two
-        raise Invalid("a merge needs at least two sublots")
+        raise Invalid("lots.merge_of_one")
     u.emit(ZonesToLock(tuple(ids)))
     lock_sublots(u, ids)
     parts = [get_sublot(u, sublot_id) for sublot_id in ids]
-    for what in ("lot_id", "state", "zone_id"):
+    for what, differ in _MERGED_ALIKE.items():
         values = {getattr(part, what) for part in parts}
         if len(values) > 1:
-            raise Refused(
-                f"sublots of different {what.removesuffix('_id')} do not merge",
-                extra={what: sorted(map(str, values))},
-            )
+            raise Refused(differ, extra={what: sorted(map(str, values))})
     amounts = {part.id: on_hand(u, part.id) for part in parts if part.id is not None}
     units = [part.serial for part in parts if part.serial is not None]
     if units:
-        raise Refused(f"serialised units are not merged: {', '.join(units)}")
+        raise Refused("lots.units_not_merged", units=units)
     empty = [part.code for part in parts if part.id is not None and amounts[part.id] <= 0]
     if empty:
-        raise Refused(f"nothing on hand of {', '.join(empty)}")
+        raise Refused("lots.nothing_on_hand", codes=empty)
     waited_for = [part.code for part in parts if part.id is not None and reserved(u, part.id) > 0]
     if waited_for:
-        raise Refused(f"reserved as they are: {', '.join(waited_for)}")
+        raise Refused("lots.reserved_as_they_are", codes=waited_for)
     child = _create_sublot(
         u,
         Sublot(

@@ -34,14 +34,17 @@ _LEDGER = f"""
 CREATE OR REPLACE FUNCTION lotwise_guard_move() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
     left_over numeric;
-    against text;
+    against jsonb;
 BEGIN
     PERFORM FROM sublot WHERE id = NEW.sublot_id FOR UPDATE;
     IF NOT FOUND THEN
-        RAISE EXCEPTION 'sublot % does not exist', NEW.sublot_id USING ERRCODE = 'LW004';
+        RAISE EXCEPTION 'sublot % does not exist', NEW.sublot_id
+            USING ERRCODE = 'LW004', DETAIL = lotwise_message('lots.no_sublot',
+                jsonb_build_object('sublot_id', NEW.sublot_id))::text;
     END IF;
     IF 'stock' NOT IN (NEW.source, NEW.target) THEN
-        RAISE EXCEPTION 'a move goes into stock or out of it' USING ERRCODE = 'LW003';
+        RAISE EXCEPTION 'a move goes into stock or out of it'
+            USING ERRCODE = 'LW003', DETAIL = lotwise_message('lots.move_beside_stock')::text;
     END IF;
     IF NEW.source <> 'stock' THEN
         RETURN NEW;
@@ -50,22 +53,31 @@ BEGIN
         IF NEW.reverses_id IS NULL OR NOT EXISTS (SELECT FROM stock_move m WHERE m.id = NEW.reverses_id
                 AND m.sublot_id = NEW.sublot_id AND m.target = 'stock' AND m.source = NEW.target
                 AND m.amount = NEW.amount) THEN
-            RAISE EXCEPTION 'a reversal names the move it undoes, and undoes all of it' USING ERRCODE = 'LW003';
+            RAISE EXCEPTION 'a reversal names the move it undoes, and undoes all of it'
+                USING ERRCODE = 'LW003', DETAIL = lotwise_message('lots.reversal_of_part')::text;
         END IF;
     ELSIF NOT EXISTS (SELECT FROM (VALUES {_target_rows()}) AS t(purpose, target)
             WHERE t.purpose = NEW.purpose AND t.target = NEW.target) THEN
-        RAISE EXCEPTION 'stock does not go to % for %', NEW.target, NEW.purpose USING ERRCODE = 'LW003';
+        RAISE EXCEPTION 'stock does not go to % for %', NEW.target, NEW.purpose
+            USING ERRCODE = 'LW003', DETAIL = lotwise_message('lots.target_forbidden',
+                jsonb_build_object('target', lotwise_message('account.' || NEW.target),
+                    'purpose', lotwise_message('purpose.' || NEW.purpose)))::text;
     END IF;
     left_over := lotwise_on_hand(NEW.sublot_id) - NEW.amount;
     IF left_over < 0 THEN
-        RAISE EXCEPTION 'sublot % would have % on hand', NEW.sublot_id, left_over USING ERRCODE = 'LW002';
+        RAISE EXCEPTION 'sublot % would have % on hand', NEW.sublot_id, left_over
+            USING ERRCODE = 'LW002', DETAIL = lotwise_message('lots.below_nothing',
+                jsonb_build_object('sublot_id', NEW.sublot_id, 'left', left_over::text))::text;
     END IF;
     IF NOT NEW.fact THEN
-        SELECT string_agg(o.kind || ': ' || o.detail, '; ') INTO against
+        SELECT jsonb_agg(lotwise_message('lots.obstacle',
+            jsonb_build_object('kind', lotwise_message('obstacle.' || o.kind), 'why', o.message))) INTO against
         FROM lotwise_obstacles(ARRAY[NEW.sublot_id], NEW.purpose, NEW.posted_at) o;
         IF against IS NOT NULL THEN
-            RAISE EXCEPTION 'sublot % may not be taken for %: %', NEW.sublot_id, NEW.purpose, against
-                USING ERRCODE = 'LW001';
+            RAISE EXCEPTION 'sublot % may not be taken for %', NEW.sublot_id, NEW.purpose
+                USING ERRCODE = 'LW001', DETAIL = lotwise_message('lots.not_movable', jsonb_build_object(
+                    'code', (SELECT code FROM sublot WHERE id = NEW.sublot_id),
+                    'purpose', lotwise_message('purpose.' || NEW.purpose), 'against', against))::text;
         END IF;
     END IF;
     RETURN NEW;
@@ -77,7 +89,9 @@ CREATE OR REPLACE FUNCTION lotwise_guard_split() RETURNS trigger LANGUAGE plpgsq
 BEGIN
     IF (SELECT sum(CASE WHEN m.target = 'split' THEN m.amount ELSE -m.amount END) FROM stock_move m
             WHERE m.reference = NEW.reference AND m.purpose IN ('split', 'merge')) <> 0 THEN
-        RAISE EXCEPTION '%: what goes into a split comes out of it', NEW.reference USING ERRCODE = 'LW003';
+        RAISE EXCEPTION '%: what goes into a split comes out of it', NEW.reference
+            USING ERRCODE = 'LW003', DETAIL = lotwise_message('lots.split_unbalanced',
+                jsonb_build_object('reference', NEW.reference))::text;
     END IF;
     RETURN NULL;
 END $$
@@ -88,23 +102,28 @@ CREATE OR REPLACE FUNCTION lotwise_guard_reservation() RETURNS trigger LANGUAGE 
 DECLARE
     begins boolean := TG_OP = 'INSERT' OR OLD.state = 'suspended';
     free numeric;
-    against text;
+    against jsonb;
 BEGIN
     IF NEW.state NOT IN ('active', 'picked') OR (TG_OP = 'UPDATE' AND NEW.state = OLD.state) THEN
         RETURN NEW;
     END IF;
     PERFORM FROM sublot WHERE id = NEW.sublot_id FOR UPDATE;
     -- what depends on the time of day is asked when it is made and when it is posted: here only the former is known
-    SELECT string_agg(o.kind || ': ' || o.detail, '; ') INTO against
+    SELECT jsonb_agg(lotwise_message('lots.obstacle',
+            jsonb_build_object('kind', lotwise_message('obstacle.' || o.kind), 'why', o.message))) INTO against
     FROM lotwise_obstacles(ARRAY[NEW.sublot_id], NEW.purpose, NEW.created_at) o
     WHERE TG_OP = 'INSERT' OR o.kind IN ('held', 'unreleased');
     IF against IS NOT NULL THEN
-        RAISE EXCEPTION 'sublot % may not be taken for %: %', NEW.sublot_id, NEW.purpose, against
-            USING ERRCODE = 'LW001';
+        RAISE EXCEPTION 'sublot % may not be taken for %', NEW.sublot_id, NEW.purpose
+            USING ERRCODE = 'LW001', DETAIL = lotwise_message('lots.not_movable', jsonb_build_object(
+                    'code', (SELECT code FROM sublot WHERE id = NEW.sublot_id),
+                    'purpose', lotwise_message('purpose.' || NEW.purpose), 'against', against))::text;
     END IF;
     free := lotwise_free(NEW.sublot_id, NEW.id);
     IF begins AND free < NEW.amount THEN
-        RAISE EXCEPTION 'sublot % has % free', NEW.sublot_id, free USING ERRCODE = 'LW002';
+        RAISE EXCEPTION 'sublot % has % free', NEW.sublot_id, free
+            USING ERRCODE = 'LW002', DETAIL = lotwise_message('lots.sublot_has_free',
+                jsonb_build_object('sublot_id', NEW.sublot_id, 'free', free::text))::text;
     END IF;
     RETURN NEW;
 END $$
@@ -117,18 +136,24 @@ DECLARE
     rank text[] := ARRAY['unproven', 'uncertain', 'proven'];
 BEGIN
     IF OLD.lifted_at IS NOT NULL THEN
-        RAISE EXCEPTION 'hold % is lifted and stays as it is', OLD.id USING ERRCODE = 'LW005';
+        RAISE EXCEPTION 'hold % is lifted and stays as it is', OLD.id
+            USING ERRCODE = 'LW005', DETAIL = lotwise_message('lots.hold_lifted_stays',
+                jsonb_build_object('hold_id', OLD.id))::text;
     END IF;
     IF NEW.certainty IS DISTINCT FROM OLD.certainty AND
             COALESCE(array_position(rank, NEW.certainty), 0) < COALESCE(array_position(rank, OLD.certainty), 0) THEN
-        RAISE EXCEPTION 'the certainty of hold % only grows', OLD.id USING ERRCODE = 'LW005';
+        RAISE EXCEPTION 'the certainty of hold % only grows', OLD.id
+            USING ERRCODE = 'LW005', DETAIL = lotwise_message('lots.certainty_only_grows',
+                jsonb_build_object('hold_id', OLD.id))::text;
     END IF;
     before.lifted_at := NEW.lifted_at;
     before.lifted_by := NEW.lifted_by;
     before.lift_reason := NEW.lift_reason;
     before.certainty := NEW.certainty;
     IF before IS DISTINCT FROM NEW THEN
-        RAISE EXCEPTION 'of hold % only its lifting may be written', OLD.id USING ERRCODE = 'LW005';
+        RAISE EXCEPTION 'of hold % only its lifting may be written', OLD.id
+            USING ERRCODE = 'LW005', DETAIL = lotwise_message('lots.hold_only_lifted',
+                jsonb_build_object('hold_id', OLD.id))::text;
     END IF;
     RETURN NEW;
 END $$
@@ -155,7 +180,9 @@ BEGIN
     before.lifted_at := NEW.lifted_at;
     before.lifted_by := NEW.lifted_by;
     IF OLD.lifted_at IS NOT NULL OR before IS DISTINCT FROM NEW THEN
-        RAISE EXCEPTION 'of restriction % only its lifting may be written', OLD.id USING ERRCODE = 'LW005';
+        RAISE EXCEPTION 'of restriction % only its lifting may be written', OLD.id
+            USING ERRCODE = 'LW005', DETAIL = lotwise_message('lots.restriction_only_lifted',
+                jsonb_build_object('restriction_id', OLD.id))::text;
     END IF;
     RETURN NEW;
 END $$
@@ -169,7 +196,8 @@ BEGIN
             SELECT FROM sublot p JOIN sublot c ON (c.lot_id, c.state) = (p.lot_id, p.state)
             WHERE p.id = NEW.parent_id AND c.id = NEW.child_id) THEN
         RAISE EXCEPTION 'sublots of one lot and one state are split and merged, not % and %', NEW.parent_id,
-            NEW.child_id USING ERRCODE = 'LW003';
+            NEW.child_id USING ERRCODE = 'LW003', DETAIL = lotwise_message('lots.split_across',
+                jsonb_build_object('parent_id', NEW.parent_id, 'child_id', NEW.child_id))::text;
     END IF;
     -- Two edges that share no sublot can close a circle together: only one transaction links at a time.
     PERFORM pg_advisory_xact_lock(hashtext('lotwise.genealogy'));
@@ -180,7 +208,9 @@ BEGIN
             SELECT g.child_id FROM genealogy g JOIN down ON g.parent_id = down.id
         ) SELECT FROM down WHERE id = NEW.parent_id
     ) THEN
-        RAISE EXCEPTION 'sublot % is made from sublot % already', NEW.parent_id, NEW.child_id USING ERRCODE = 'LW003';
+        RAISE EXCEPTION 'sublot % is made from sublot % already', NEW.parent_id, NEW.child_id
+            USING ERRCODE = 'LW003', DETAIL = lotwise_message('lots.genealogy_circle',
+                jsonb_build_object('parent_id', NEW.parent_id, 'child_id', NEW.child_id))::text;
     END IF;
     RETURN NEW;
 END $$
@@ -192,7 +222,8 @@ BEGIN
     IF EXISTS (SELECT FROM hold WHERE sublot_id = NEW.parent_id AND lifted_at IS NULL)
             AND NOT EXISTS (SELECT FROM hold h WHERE h.sublot_id = NEW.child_id) THEN
         RAISE EXCEPTION 'sublot % comes from held sublot % and must be held', NEW.child_id, NEW.parent_id
-            USING ERRCODE = 'LW001';
+            USING ERRCODE = 'LW001', DETAIL = lotwise_message('lots.born_unheld',
+                jsonb_build_object('child_id', NEW.child_id, 'parent_id', NEW.parent_id))::text;
     END IF;
     RETURN NULL;
 END $$
@@ -205,7 +236,8 @@ BEGIN
     IF NOT EXISTS (SELECT FROM genealogy g WHERE g.child_id = NEW.id
             AND (g.transformation LIKE 'split:%' OR g.transformation LIKE 'merge:%')) THEN
         RAISE EXCEPTION 'sublot % begins in quarantine: only a split and a merger begin as %', NEW.code, NEW.state
-            USING ERRCODE = 'LW003';
+            USING ERRCODE = 'LW003', DETAIL = lotwise_message('lots.born_otherwise',
+                jsonb_build_object('code', NEW.code, 'state', lotwise_message('state.sublot.' || NEW.state)))::text;
     END IF;
     RETURN NULL;
 END $$

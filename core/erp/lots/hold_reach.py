@@ -34,7 +34,7 @@ def lock_lots(u: Unit, lot_ids: Iterable[int]) -> None:
     """Locks lots ascending. Raises NotFound."""
     ids = sorted(set(lot_ids))
     if ids and len(u.lock(_LOTS, {"ids": ids})) < len(ids):
-        raise NotFound(f"no such lot among {ids}")
+        raise NotFound("lots.no_lots", lot_ids=ids)
 
 
 def require_sublots(u: Unit, wanted: Iterable[NewHold]) -> None:
@@ -42,7 +42,7 @@ def require_sublots(u: Unit, wanted: Iterable[NewHold]) -> None:
     ids = sorted({hold.sublot_id for hold in wanted if hold.sublot_id is not None})
     missing = list(u.conn.execute(_MISSING, {"ids": ids}).scalars()) if ids else []
     if missing:
-        raise NotFound(f"no sublot {', '.join(map(str, missing))}", sublot_ids=missing)
+        raise NotFound("lots.no_sublots", sublot_ids=missing)
 
 
 def sublots_of(u: Unit, holds: Iterable[NewHold | PlacedHold | Hold]) -> set[int]:

@@ -1,5 +1,6 @@
 """Rows of holds: what is asked for, what stands, and writing many of them at once."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import datetime
@@ -9,15 +10,19 @@ from sqlalchemy import text
 
 from core.erp.kernel.errors import Invalid
 from core.erp.kernel.unit import Unit
+from core.erp.kernel.words import Message, kept, sentence
 from core.erp.lots.rules import stronger
 
 
 @dataclass(frozen=True, slots=True)
 class NewHold:
-    """A hold to be placed, on exactly one of lot, sublot and shipment. `since_at` is when its cause was so."""
+    """A hold to be placed, on exactly one of lot, sublot and shipment. `since_at` is when its cause was so.
+
+    `reason` is people's words, or what the system says.
+    """
 
     kind: str
-    reason: str
+    reason: str | Message
     since_at: datetime
     lot_id: int | None = None
     sublot_id: int | None = None
@@ -28,9 +33,14 @@ class NewHold:
 
     def __post_init__(self) -> None:
         if sum(x is not None for x in (self.lot_id, self.sublot_id, self.shipment_id)) != 1:
-            raise Invalid("a hold is on one lot, one sublot or one shipment")
-        if not self.reason.strip():
-            raise Invalid("a hold needs a reason")
+            raise Invalid("lots.hold_on_one_thing")
+        if not self.text.strip():
+            raise Invalid("lots.hold_without_reason")
+
+    @property
+    def text(self) -> str:
+        """The reason as it is kept to be searched and compared: in English."""
+        return kept(self.reason)[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +54,7 @@ class PlacedHold:
     kind: str
     certainty: str | None
     reason: str
+    reason_message: dict[str, Any] | None
     excursion_id: int | None
     origin_hold_id: int | None
     since_at: datetime
@@ -54,6 +65,11 @@ class PlacedHold:
     lifted_by: str | None
     lift_reason: str | None
 
+    @property
+    def said(self) -> str | Message:
+        """The reason, to be said in whatever language."""
+        return sentence(self.reason, self.reason_message)
+
 
 _ROW_COLUMNS = ", ".join(field.name for field in fields(PlacedHold))
 _INSERT_TYPES = {
@@ -63,6 +79,7 @@ _INSERT_TYPES = {
     "kind": "text",
     "certainty": "text",
     "reason": "text",
+    "reason_message": "jsonb",
     "excursion_id": "bigint",
     "origin_hold_id": "bigint",
     "since_at": "timestamptz",
@@ -80,13 +97,15 @@ _IDENTITY = ("lot_id", "sublot_id", "shipment_id", "kind", "reason", "excursion_
 
 def hold_values(u: Unit, hold: NewHold) -> dict[str, Any]:
     """The row of a hold that nobody has inherited."""
+    reason, message = kept(hold.reason)
     return {
         "lot_id": hold.lot_id,
         "sublot_id": hold.sublot_id,
         "shipment_id": hold.shipment_id,
         "kind": hold.kind,
         "certainty": hold.certainty,
-        "reason": hold.reason,
+        "reason": reason,
+        "reason_message": message,
         "excursion_id": hold.excursion_id,
         "origin_hold_id": None,
         "since_at": hold.since_at,
@@ -100,7 +119,9 @@ def insert_holds(u: Unit, rows: Sequence[Mapping[str, Any]]) -> list[PlacedHold]
     """Writes the holds, no two of which are the same, and answers them in order."""
     if not rows:
         return []
-    made = u.conn.execute(_INSERT, {name: [row[name] for row in rows] for name in _INSERT_TYPES})
+    given = {name: [row[name] for row in rows] for name in _INSERT_TYPES}
+    given["reason_message"] = [None if one is None else json.dumps(one) for one in given["reason_message"]]
+    made = u.conn.execute(_INSERT, given)
     found = {tuple(getattr(row, name) for name in _IDENTITY): PlacedHold(*row) for row in made}
     return [found[tuple(row[name] for name in _IDENTITY)] for row in rows]
 
@@ -115,7 +136,7 @@ def hold_key(hold: NewHold | PlacedHold) -> HoldKey:
     on = (hold.lot_id, hold.sublot_id, hold.shipment_id)
     if hold.excursion_id is not None:
         return (*on, hold.excursion_id)
-    return (*on, hold.kind, hold.reason, hold.since_at)
+    return (*on, hold.kind, hold.text if isinstance(hold, NewHold) else hold.reason, hold.since_at)
 
 
 def open_direct_holds(u: Unit, wanted: Sequence[NewHold]) -> dict[HoldKey, PlacedHold]:

@@ -15,6 +15,7 @@ from sqlalchemy import ColumnElement, bindparam, func, insert, select, text
 from core.erp.kernel.errors import IllegalMove, Invalid, NotFound
 from core.erp.kernel.tables import table
 from core.erp.kernel.unit import Unit
+from core.erp.kernel.words import Message
 from core.erp.lots import hold_rows as rows
 from core.erp.lots.events import HoldLifted, HoldPlaced
 from core.erp.lots.hold_reach import lock_lots, reach, require_sublots, sublots_of
@@ -29,7 +30,7 @@ def place_hold(
     u: Unit,
     *,
     kind: str,
-    reason: str,
+    reason: str | Message,
     since_at: datetime,
     lot_id: int | None = None,
     sublot_id: int | None = None,
@@ -110,7 +111,7 @@ def upgrade_hold(u: Unit, hold_id: int, certainty: str) -> None:
     """Makes an open hold surer; weaker or equal changes nothing. Raises NotFound."""
     hold = u.get(Hold, hold_id, lock=True)
     if hold is None:
-        raise NotFound(f"no hold {hold_id}", hold_id=hold_id)
+        raise NotFound("lots.no_hold", hold_id=hold_id)
     if hold.lifted_at is None:
         rows.raise_certainty(u, {hold_id: (hold.certainty, stronger(hold.certainty, certainty))})
 
@@ -154,7 +155,7 @@ def inherit_holds(u: Unit, parent_id: int, child_id: int) -> list[PlacedHold]:
     rows_of = u.conn.execute(select(sublots.c.id, sublots.c.lot_id).where(sublots.c.id.in_((parent_id, child_id))))
     lot_of = {row.id: row.lot_id for row in rows_of}
     if len(lot_of) < 2:  # noqa: PLR2004 - parent and child
-        raise NotFound(f"no sublot {parent_id} or {child_id}")
+        raise NotFound("lots.no_sublots", sublot_ids=[parent_id, child_id])
     on = holds.c.sublot_id == parent_id
     if lot_of[parent_id] != lot_of[child_id]:
         on = on | (holds.c.lot_id == lot_of[parent_id])
@@ -177,6 +178,7 @@ def inherit_holds(u: Unit, parent_id: int, child_id: int) -> list[PlacedHold]:
                     "kind": hold.kind,
                     "certainty": hold.certainty,
                     "reason": hold.reason,
+                    "reason_message": hold.reason_message,
                     "excursion_id": None,
                     "origin_hold_id": origin,
                     "since_at": hold.since_at,
@@ -227,6 +229,7 @@ def _record_placed(u: Unit, hold: PlacedHold) -> None:
         "kind": hold.kind,
         "certainty": hold.certainty,
         "reason": hold.reason,
+        "reason_message": hold.reason_message,
         "excursion_id": hold.excursion_id,
         "origin_hold_id": hold.origin_hold_id,
         "since_at": hold.since_at,
@@ -243,17 +246,17 @@ def lift_hold(u: Unit, hold_id: int, reason: str) -> Hold:
     """
     seen = u.session.get(Hold, hold_id)
     if seen is None:
-        raise NotFound(f"no hold {hold_id}", hold_id=hold_id)
+        raise NotFound("lots.no_hold", hold_id=hold_id)
     u.need(seen.lift_permit)
     if not reason.strip():
-        raise Invalid("to lift a hold needs a reason")
+        raise Invalid("lots.lift_without_reason")
     if seen.lot_id is not None:
         lock_lots(u, [seen.lot_id])
     reached = sorted({seen.sublot_id} if seen.sublot_id is not None else sublots_of(u, [seen]))
     lock_sublots(u, reached)
     hold = u.get_one(Hold, hold_id, lock=True)
     if hold.lifted_at is not None:
-        raise IllegalMove(f"hold {hold_id} is lifted already", state="lifted")
+        raise IllegalMove("lots.hold_lifted", hold_id=hold_id, extra={"state": "lifted"})
     hold.lifted_at, hold.lifted_by, hold.lift_reason = u.now, u.actor.login, reason
     u.session.add(hold)
     u.session.flush()

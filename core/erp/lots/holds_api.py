@@ -40,7 +40,7 @@ def list_holds(
 
     def work(u: Unit) -> Page[HoldOut]:
         rows, following = paginate(u, select(h).where(*where), h.c.id, cursor, limit, newest_first=True)
-        return Page(items=[HoldOut.model_validate(row) for row in rows], next=following)
+        return Page(items=[HoldOut.model_validate(row).in_language(u.language) for row in rows], next=following)
 
     return door.read(work)
 
@@ -53,8 +53,8 @@ def one_hold(hold_id: Id, door: Door) -> HoldOut:
     def work(u: Unit) -> HoldOut:
         row = u.conn.execute(select(table(Hold)).where(table(Hold).c.id == hold_id)).one_or_none()
         if row is None:
-            raise NotFound(f"no hold {hold_id}")
-        return HoldOut.model_validate(row)
+            raise NotFound("lots.no_hold", hold_id=hold_id)
+        return HoldOut.model_validate(row).in_language(u.language)
 
     return door.read(work)
 
@@ -67,7 +67,7 @@ def place(body: HoldIn, door: Door) -> JSONResponse:
     def work(u: Unit) -> list[HoldOut]:
         given = body.model_dump(exclude={"since_at"})
         placed = service.place_hold(u, since_at=not_future(body.since_at, u), **given)
-        return [HoldOut.model_validate(hold) for hold in placed]
+        return [HoldOut.model_validate(hold).in_language(u.language) for hold in placed]
 
     return door.post(work)
 
@@ -76,7 +76,11 @@ def place(body: HoldIn, door: Door) -> JSONResponse:
 @needs("hold.lift", "batch.release", "logger.waive", "excursion.disposition")
 def lift(hold_id: Id, body: ReasonIn, door: Door) -> JSONResponse:
     """Lifts this one hold and nothing else; needs the permit the hold names."""
-    return door.post(lambda u: HoldOut.model_validate(service.lift_hold(u, hold_id, body.reason)), status=200)
+
+    def work(u: Unit) -> HoldOut:
+        return HoldOut.model_validate(service.lift_hold(u, hold_id, body.reason)).in_language(u.language)
+
+    return door.post(work, status=200)
 
 
 @router.get("/sublots/{sublot_id}/restrictions")

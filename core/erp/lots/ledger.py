@@ -10,11 +10,11 @@ from sqlalchemy import insert, select, update
 from core.erp.kernel.errors import Conflict, IllegalMove, Invalid, NotFound, Refused
 from core.erp.kernel.tables import table
 from core.erp.kernel.unit import Unit
+from core.erp.kernel.words import Message
 from core.erp.lots.events import FactBrokeRule
 from core.erp.lots.model import Reservation, StockMove, StockTask, Sublot
 from core.erp.lots.predicate import (
     amount_of,
-    format_amount,
     get_sublot,
     lock_sublots,
     movable,
@@ -95,7 +95,8 @@ def post(
 def _check_target(purpose: str, target: str) -> None:
     allowed = TARGETS.get(purpose, frozenset()) if purpose in set(Purpose) else frozenset()
     if target not in allowed:
-        raise Invalid(f"stock does not go to {target} for {purpose}")
+        to, why = Message(f"account.{target}"), Message(f"purpose.{purpose}")
+        raise Invalid("lots.target_forbidden", target=to, purpose=why, extra={"target": target, "purpose": purpose})
 
 
 def _already_posted(u: Unit, key: str | None, same: Mapping[str, Any]) -> StockMove | None:
@@ -108,7 +109,7 @@ def _already_posted(u: Unit, key: str | None, same: Mapping[str, Any]) -> StockM
         return None
     move = u.session.get_one(StockMove, found)
     if any(getattr(move, name) != value for name, value in same.items()):
-        raise Conflict(f"the key {key} has posted another move", move_id=move.id)
+        raise Conflict("lots.key_of_another_move", key=key, extra={"move_id": move.id})
     return move
 
 
@@ -168,9 +169,9 @@ def post_fact(
     amount = amount_of(amount)
     _check_target(purpose, target_account)
     if not reason.strip():
-        raise Invalid("a fact needs a reason")
+        raise Invalid("lots.fact_without_reason")
     if at > u.now:
-        raise Invalid(f"{at.isoformat()} has not happened yet")
+        raise Invalid("kernel.not_yet", at=at)
     get_sublot(u, sublot_id, lock=True)
     same = {"sublot_id": sublot_id, "amount": amount, "target": target_account, "purpose": str(purpose)}
     if (done := _already_posted(u, key, same)) is not None:
@@ -218,9 +219,9 @@ def post_found(u: Unit, sublot_id: int, amount: Decimal, *, at: datetime, reason
     """Stock that was found (a fact). It comes back under the sublot's status and holds."""
     u.need("fact.post")
     if not reason.strip():
-        raise Invalid("a fact needs a reason")
+        raise Invalid("lots.fact_without_reason")
     if at > u.now:
-        raise Invalid(f"{at.isoformat()} has not happened yet")
+        raise Invalid("kernel.not_yet", at=at)
     get_sublot(u, sublot_id, lock=True)
     return post(
         u,
@@ -239,15 +240,13 @@ def post_lost(u: Unit, sublot_id: int, amount: Decimal, *, at: datetime, reason:
     """Stock that is not there (a fact). Raises Refused if the ledger has less."""
     u.need("fact.post")
     if not reason.strip():
-        raise Invalid("a fact needs a reason")
+        raise Invalid("lots.fact_without_reason")
     if at > u.now:
-        raise Invalid(f"{at.isoformat()} has not happened yet")
+        raise Invalid("kernel.not_yet", at=at)
     sublot = get_sublot(u, sublot_id, lock=True)
     amount, have = amount_of(amount), on_hand(u, sublot_id)
     if have < amount:
-        raise Refused(
-            f"sublot {sublot.code} has {format_amount(have)} on hand: {format_amount(amount)} cannot be missing"
-        )
+        raise Refused("lots.not_so_much_missing", code=sublot.code, have=have, missing=amount)
     return post(
         u, sublot_id, "stock", "adjustment", amount, purpose=InternalPurpose.ADJUSTMENT, at=at, fact=True, reason=reason
     )
@@ -256,18 +255,18 @@ def post_lost(u: Unit, sublot_id: int, amount: Decimal, *, at: datetime, reason:
 def reverse(u: Unit, move_id: int, *, reason: str) -> StockMove:
     """Undoes a move by its mirror image: the only correction there is (rule 3). Once, and never below nothing."""
     if not reason.strip():
-        raise Invalid("a reversal needs a reason")
+        raise Invalid("lots.reversal_without_reason")
     first = u.session.get(StockMove, move_id)
     if first is None or first.sublot_id is None:
-        raise NotFound(f"no move {move_id}", move_id=move_id)
+        raise NotFound("lots.no_move", move_id=move_id)
     sublot = get_sublot(u, first.sublot_id, lock=True)
     moves = table(StockMove)
     if u.conn.execute(select(moves.c.id).where(moves.c.reverses_id == move_id)).first() is not None:
-        raise Refused(f"move {move_id} is reversed already", move_id=move_id)
+        raise Refused("lots.move_reversed", move_id=move_id)
     if first.reverses_id is not None or first.purpose in {InternalPurpose.SPLIT, InternalPurpose.MERGE}:
-        raise Refused(f"a {first.purpose} is not reversed: post the opposite move", move_id=move_id)
+        raise Refused("lots.not_reversible", purpose=Message(f"purpose.{first.purpose}"), extra={"move_id": move_id})
     if first.target == "stock" and on_hand(u, first.sublot_id) < first.amount:
-        raise Refused(f"sublot {sublot.code} has less than move {move_id} brought", move_id=move_id)
+        raise Refused("lots.less_than_brought", code=sublot.code, move_id=move_id)
     return post(
         u,
         first.sublot_id,
@@ -306,18 +305,16 @@ def _require_free(u: Unit, sublot: Sublot, amount: Decimal, reference: str | Non
     """Raises Refused where so much is not on hand beside what is kept for others than the reference."""
     free = on_hand(u, sublot.id) - reserved(u, sublot.id, except_reference=reference)
     if free < amount:
-        raise Refused(
-            f"sublot {sublot.code} has {format_amount(free)} free, {format_amount(amount)} wanted",
-            sublot_id=sublot.id,
-            obstacles=[{"kind": ObstacleKind.INSUFFICIENT, "detail": f"{format_amount(free)} free", "hold_id": None}],
-        )
+        against = Obstacle(ObstacleKind.INSUFFICIENT, Message("lots.free", free=free))
+        extra = {"sublot_id": sublot.id, "obstacles": [against.as_extra()]}
+        raise Refused("lots.less_free", code=sublot.code, free=free, wanted=amount, extra=extra)
 
 
 def _reservation(u: Unit, reservation_id: int) -> Reservation:
     """The reservation, with its sublot's row locked first, then its own."""
     seen = u.session.get(Reservation, reservation_id)
     if seen is None or seen.sublot_id is None:
-        raise NotFound(f"no reservation {reservation_id}", reservation_id=reservation_id)
+        raise NotFound("lots.no_reservation", reservation_id=reservation_id)
     lock_sublots(u, [seen.sublot_id])
     return u.get_one(Reservation, reservation_id, lock=True)
 
@@ -423,9 +420,9 @@ def close_task(u: Unit, task_id: int) -> None:
     """A put-back or re-allocation task is done."""
     task = u.get(StockTask, task_id, lock=True)
     if task is None:
-        raise NotFound(f"no task {task_id}", task_id=task_id)
+        raise NotFound("lots.no_task", task_id=task_id)
     if task.done_at is not None:
-        raise IllegalMove(f"task {task_id} is done already", state="done")
+        raise IllegalMove("lots.task_done", task_id=task_id, extra={"state": "done"})
     task.done_at, task.done_by = u.now, u.actor.login
     u.session.add(task)
     u.session.flush()

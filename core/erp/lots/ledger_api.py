@@ -222,7 +222,7 @@ def task_done(task_id: Id, door: Door) -> JSONResponse:
         service.close_task(u, task_id)
         row = u.conn.execute(select(table(StockTask)).where(table(StockTask).c.id == task_id)).one_or_none()
         if row is None:
-            raise NotFound(f"no task {task_id}")
+            raise NotFound("lots.no_task", task_id=task_id)
         return TaskOut.model_validate(row)
 
     return door.post(work, status=200)

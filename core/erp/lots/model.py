@@ -89,6 +89,8 @@ class Hold(SQLModel, table=True):
     kind: str
     certainty: str | None = None
     reason: str
+    reason_message: dict[str, Any] | None = Field(default=None, sa_column=Column(JSONB))
+    """What the system wrote, by id; None for people's words."""
     excursion_id: int | None = ref(nullable=True)
     origin_hold_id: int | None = ref(nullable=True)
     """The hold this one was inherited from (a parent's, at birth or by propagation)."""

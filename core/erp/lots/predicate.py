@@ -1,7 +1,6 @@
 """May this sublot be taken for that purpose? The one predicate, and the locks under which it is asked last."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -11,6 +10,7 @@ from sqlalchemy import bindparam, func, select, text
 from core.erp.kernel.errors import Invalid, NotFound, Refused
 from core.erp.kernel.tables import table
 from core.erp.kernel.unit import Unit
+from core.erp.kernel.words import Message, from_json, sentence
 from core.erp.lots.model import Lot, Reservation, StockMove, Sublot
 from core.erp.lots.rules import CONTEXTUAL, POLICY, Obstacle, ObstacleKind, Purpose, forbids
 
@@ -19,16 +19,18 @@ _RESTRICTIONS = text(
     "SELECT sublot_id, kind, value FROM restriction WHERE sublot_id = ANY (CAST(:ids AS bigint[])) "
     "AND lifted_at IS NULL AND kind = ANY (:kinds) ORDER BY id"
 )
-_SHIPMENT_HOLDS = text("SELECT id, reason FROM hold WHERE shipment_id = :shipment AND lifted_at IS NULL ORDER BY id")
+_SHIPMENT_HOLDS = text(
+    "SELECT id, reason, reason_message FROM hold WHERE shipment_id = :shipment AND lifted_at IS NULL ORDER BY id"
+)
 
 
 def amount_of(value: object) -> Decimal:
     """A positive amount with at most 6 decimals. Raises Invalid."""
     amount = Decimal(str(value))
     if not amount.is_finite() or amount <= 0:
-        raise Invalid(f"an amount must be more than nothing, not {value}")
+        raise Invalid("lots.amount_not_positive", amount=str(value))
     if amount != round(amount, 6):
-        raise Invalid(f"{value} has more than 6 decimals")
+        raise Invalid("lots.amount_too_fine", amount=str(value))
     return amount
 
 
@@ -42,7 +44,7 @@ def get_sublot(u: Unit, sublot_id: int, *, lock: bool = False) -> Sublot:
     u.session.flush()
     found = u.get(Sublot, sublot_id, lock=lock)
     if found is None:
-        raise NotFound(f"no sublot {sublot_id}", sublot_id=sublot_id)
+        raise NotFound("lots.no_sublot", sublot_id=sublot_id)
     return found
 
 
@@ -50,7 +52,7 @@ def get_lot(u: Unit, lot_id: int, *, lock: bool = False) -> Lot:
     """The lot, with its row locked if asked. Raises NotFound."""
     found = u.get(Lot, lot_id, lock=lock)
     if found is None:
-        raise NotFound(f"no lot {lot_id}", lot_id=lot_id)
+        raise NotFound("lots.no_lot", lot_id=lot_id)
     return found
 
 
@@ -113,24 +115,30 @@ def obstacles(
     Raises Invalid for an unknown purpose.
     """
     if purpose not in POLICY:
-        raise Invalid(f"unknown purpose {purpose!r}: one of {', '.join(POLICY)}")
+        raise Invalid("lots.purpose_unknown", purpose=purpose, known=list(map(str, POLICY)))
     at, context = at or u.now, context or {}
     found: dict[int, list[Obstacle]] = {sublot_id: [] for sublot_id in sublot_ids}
     parameters = {"ids": list(found), "purpose": str(purpose), "at": at}
     u.session.flush()
     for row in u.conn.execute(_OBSTACLES, parameters):
-        found[row.sublot_id].append(Obstacle(ObstacleKind(row.kind), row.detail, row.hold_id))
+        found[row.sublot_id].append(Obstacle(ObstacleKind(row.kind), from_json(row.message), row.hold_id))
     policy = POLICY[Purpose(purpose)]
     if policy.restricted:
         for row in u.conn.execute(_RESTRICTIONS, {"ids": list(found), "kinds": list(CONTEXTUAL)}):
             given = context.get(row.kind)
             if forbids(row.kind, row.value, purpose, given):
-                why = f"not for {row.kind} {given or '(not given)'}"
+                condition = Message(f"restriction.{row.kind}")
+                why = (
+                    Message("lots.not_for", condition=condition, given=given)
+                    if given
+                    else Message("lots.not_for_unknown", condition=condition)
+                )
                 found[row.sublot_id].append(Obstacle(ObstacleKind.RESTRICTED, why))
     if policy.held and context.get("shipment_id") is not None:
         for row in u.conn.execute(_SHIPMENT_HOLDS, {"shipment": context["shipment_id"]}):
+            why = Message("lots.shipment_of_it_held", reason=sentence(row.reason, row.reason_message))
             for against in found.values():
-                against.append(Obstacle(ObstacleKind.HELD, f"its shipment is held: {row.reason}", row.id))
+                against.append(Obstacle(ObstacleKind.HELD, why, row.id))
     return found
 
 
@@ -148,9 +156,8 @@ def movable(
     if amount is not None:
         have = on_hand(u, sublot_id)
         if have < amount:
-            against.append(
-                Obstacle(ObstacleKind.INSUFFICIENT, f"{format_amount(have)} on hand, {format_amount(amount)} wanted")
-            )
+            why = Message("lots.less_on_hand", have=have, wanted=amount)
+            against.append(Obstacle(ObstacleKind.INSUFFICIENT, why))
     return against
 
 
@@ -173,9 +180,13 @@ def require_movable(
 def refusal(sublot: Sublot, purpose: str, against: Sequence[Obstacle]) -> Refused:
     """The refusal that names every obstacle."""
     return Refused(
-        f"sublot {sublot.code} may not be taken for {purpose}: "
-        + "; ".join(f"{obstacle.kind} ({obstacle.detail})" for obstacle in against),
-        sublot_id=sublot.id,
-        purpose=str(purpose),
-        obstacles=[asdict(obstacle) for obstacle in against],
+        "lots.not_movable",
+        code=sublot.code,
+        purpose=Message(f"purpose.{purpose}"),
+        against=[obstacle.sentence for obstacle in against],
+        extra={
+            "sublot_id": sublot.id,
+            "purpose": str(purpose),
+            "obstacles": [obstacle.as_extra() for obstacle in against],
+        },
     )

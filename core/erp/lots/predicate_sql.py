@@ -63,7 +63,7 @@ $$
 
 _OBSTACLES = f"""
 CREATE OR REPLACE FUNCTION lotwise_obstacles(ids bigint[], wanted text, at timestamptz)
-RETURNS TABLE (sublot_id bigint, kind text, detail text, hold_id bigint)
+RETURNS TABLE (sublot_id bigint, kind text, message jsonb, hold_id bigint)
 LANGUAGE sql STABLE AS $$
     WITH policy(purpose, states, held, expired, unjudged, restricted) AS (VALUES
         {_policy_rows()}
@@ -73,32 +73,35 @@ LANGUAGE sql STABLE AS $$
         CROSS JOIN LATERAL (SELECT lotwise_zone_at(b.id, at, b.zone_id) AS zone_id) z
         WHERE b.id = ANY (ids)
     )
-    SELECT s.id, 'held', 'held since ' || to_char(h.since_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS"Z"')
-        || ': ' || h.reason, h.id
+    SELECT s.id, 'held', lotwise_message('lots.held_since', jsonb_build_object('since', h.since_at,
+        'reason', COALESCE(h.reason_message, to_jsonb(h.reason)))), h.id
     FROM s JOIN hold h ON h.lifted_at IS NULL AND h.sublot_id = s.id WHERE s.held
     UNION ALL
-    SELECT s.id, 'held', 'lot held since ' || to_char(h.since_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS"Z"')
-        || ': ' || h.reason, h.id
+    SELECT s.id, 'held', lotwise_message('lots.lot_held_since', jsonb_build_object('since', h.since_at,
+        'reason', COALESCE(h.reason_message, to_jsonb(h.reason)))), h.id
     FROM s JOIN hold h ON h.lifted_at IS NULL AND h.lot_id = s.lot_id WHERE s.held
     UNION ALL
-    SELECT s.id, 'restored', 'the database was restored and lacks what came after '
-        || to_char(r.at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS"Z"') || ': QA has not signed restoration ' || r.id
-        || ' yet, so a hold may be missing', NULL::bigint
+    SELECT s.id, 'restored', lotwise_message('lots.database_restored',
+        jsonb_build_object('at', r.at, 'restoration_id', r.id)), NULL::bigint
     FROM s JOIN (
         SELECT r.id, COALESCE((SELECT k.at FROM audit_seal k WHERE k.number = r.database_seal), r.found_at) AS at
         FROM restoration r WHERE r.signature_id IS NULL ORDER BY r.id LIMIT 1
     ) r ON s.held
     UNION ALL
-    SELECT s.id, 'expired', 'expired at the end of ' || s.expiry, NULL::bigint
+    SELECT s.id, 'expired', lotwise_message('lots.expired', jsonb_build_object('day', s.expiry)), NULL::bigint
     FROM s WHERE s.expired AND s.expiry IS NOT NULL AND s.today > s.expiry
     UNION ALL
-    SELECT s.id, 'unreleased', s.state || ', not ' || array_to_string(s.states, ' or '), NULL::bigint
+    SELECT s.id, 'unreleased', lotwise_message('lots.unreleased', jsonb_build_object(
+        'state', lotwise_message('state.sublot.' || s.state),
+        'states', (SELECT jsonb_agg(lotwise_message('state.sublot.' || one)) FROM unnest(s.states) one))), NULL::bigint
     FROM s WHERE NOT s.state = ANY (s.states)
     UNION ALL
     SELECT s.id, 'restricted', CASE r.kind
-        WHEN 'purpose' THEN 'not for ' || wanted
-        WHEN 'use_by' THEN 'to be used by ' || (r.value ->> 'date')
-        ELSE 'needs ' || (r.value ->> 'days') || ' days of remaining life' END, NULL::bigint
+        WHEN 'purpose' THEN lotwise_message('lots.not_for_purpose',
+            jsonb_build_object('purpose', lotwise_message('purpose.' || wanted)))
+        WHEN 'use_by' THEN lotwise_message('lots.to_be_used_by', jsonb_build_object('day', r.value -> 'date'))
+        ELSE lotwise_message('lots.remaining_life_missing', jsonb_build_object('days', r.value -> 'days'))
+        END, NULL::bigint
     FROM s JOIN restriction r ON r.sublot_id = s.id AND r.lifted_at IS NULL
     WHERE s.restricted AND CASE r.kind
         WHEN 'purpose' THEN COALESCE(NOT r.value -> 'only' ? wanted, r.value -> 'except' ? wanted)
@@ -107,13 +110,12 @@ LANGUAGE sql STABLE AS $$
         ELSE false END
     UNION ALL
     SELECT s.id, 'unjudged', CASE
-        WHEN j.zone IS NULL THEN 'stands in no zone that is measured'
-        WHEN past.id IS NOT NULL THEN 'no good reading of its zone from '
-            || to_char(past.start_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS"Z"') || ' to '
-            || to_char(past.stop_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS"Z"')
-        WHEN zj.last_good_at IS NULL THEN 'no good reading of its zone'
-        ELSE 'no good reading of its zone since '
-            || to_char(zj.last_good_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS"Z"') END, NULL::bigint
+        WHEN j.zone IS NULL THEN lotwise_message('lots.zone_not_measured')
+        WHEN past.id IS NOT NULL THEN lotwise_message('lots.no_good_reading_between',
+            jsonb_build_object('start', past.start_at, 'stop', past.stop_at))
+        WHEN zj.last_good_at IS NULL THEN lotwise_message('lots.no_good_reading')
+        ELSE lotwise_message('lots.no_good_reading_since', jsonb_build_object('since', zj.last_good_at))
+        END, NULL::bigint
     FROM s
     JOIN LATERAL (
         SELECT v.allowed_gap FROM item_profile ip JOIN profile_version v ON v.id = ip.version_id

@@ -63,5 +63,5 @@ def sublot_by_id(u: Unit, sublot_id: int) -> SublotOut:
     u.session.flush()
     row = u.conn.execute(sublots().where(_S.c.id == sublot_id)).one_or_none()
     if row is None:
-        raise NotFound(f"no sublot {sublot_id}", sublot_id=sublot_id)
+        raise NotFound("lots.no_sublot", sublot_id=sublot_id)
     return sublot_answer(row)

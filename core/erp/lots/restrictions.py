@@ -16,7 +16,7 @@ def restrict(u: Unit, sublot_id: int, kind: str, value: Mapping[str, Any], reaso
     `kind` and `value` as in `rules.restriction_fault`: purpose, market, customer, use_by, remaining_life.
     """
     if not reason.strip():
-        raise Invalid("a restriction needs a reason")
+        raise Invalid("lots.restriction_without_reason")
     fault = restriction_fault(kind, value)
     if fault is not None:
         raise Invalid(fault)
@@ -34,12 +34,12 @@ def restrict(u: Unit, sublot_id: int, kind: str, value: Mapping[str, Any], reaso
 def lift_restriction(u: Unit, restriction_id: int, reason: str) -> Restriction:
     """Takes a condition away from this one sublot. Raises NotFound, Invalid, IllegalMove."""
     if not reason.strip():
-        raise Invalid("to lift a restriction needs a reason")
+        raise Invalid("lots.restriction_lift_without_reason")
     row = u.get(Restriction, restriction_id, lock=True)
     if row is None:
-        raise NotFound(f"no restriction {restriction_id}", restriction_id=restriction_id)
+        raise NotFound("lots.no_restriction", restriction_id=restriction_id)
     if row.lifted_at is not None:
-        raise IllegalMove(f"restriction {restriction_id} is lifted already", state="lifted")
+        raise IllegalMove("lots.restriction_lifted", restriction_id=restriction_id, extra={"state": "lifted"})
     row.lifted_at, row.lifted_by = u.now, u.actor.login
     u.session.add(row)
     u.session.flush()

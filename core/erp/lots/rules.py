@@ -10,6 +10,8 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 
+from core.erp.kernel.words import Message
+
 FIRST_DAY, LAST_DAY = date(2000, 1, 1), date(2199, 12, 31)
 """No use-by day lies before or after."""
 
@@ -51,11 +53,20 @@ class ObstacleKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Obstacle:
-    """One reason against a movement; `detail` is for people, `hold_id` names the hold if it is one."""
+    """One reason against a movement; `message` is for people, `hold_id` names the hold if it is one."""
 
     kind: ObstacleKind
-    detail: str
+    message: Message
     hold_id: int | None = None
+
+    @property
+    def sentence(self) -> Message:
+        """The kind, and why."""
+        return Message("lots.obstacle", kind=Message(f"obstacle.{self.kind}"), why=self.message)
+
+    def as_extra(self) -> dict[str, Any]:
+        """As a refusal's problem document carries it."""
+        return {"kind": self.kind, "hold_id": self.hold_id, "message": self.message}
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +148,7 @@ def forbids(kind: str, value: Mapping[str, Any], purpose: str, given: str | None
     return given not in value["only"] if "only" in value else given in value["except"]
 
 
-def restriction_fault(kind: str, value: Mapping[str, Any]) -> str | None:
+def restriction_fault(kind: str, value: Mapping[str, Any]) -> Message | None:
     """What is wrong with a restriction's value, or None.
 
     `purpose`, `market`, `customer`: {"only": [...]} or {"except": [...]}. `use_by`: {"date": ISO date}, good through
@@ -147,17 +158,13 @@ def restriction_fault(kind: str, value: Mapping[str, Any]) -> str | None:
     if kind in {"purpose", *CONTEXTUAL}:
         names = value.get("only", value.get("except"))
         fits = keys in ({"only"}, {"except"}) and isinstance(names, list) and all(isinstance(n, str) for n in names)
-        return None if fits else f'a {kind} restriction says {{"only": [names]}} or {{"except": [names]}}'
+        return None if fits else Message("lots.restriction_names", kind=Message(f"restriction.{kind}"))
     if kind == "use_by":
         try:
             day = date.fromisoformat(value["date"])
         except (KeyError, TypeError, ValueError):
-            return 'a use_by restriction says {"date": "2027-07-31"}'
-        return (
-            None
-            if keys == {"date"} and FIRST_DAY <= day <= LAST_DAY
-            else 'a use_by restriction says {"date": "2027-07-31"}'
-        )
+            return Message("lots.restriction_date")
+        return None if keys == {"date"} and FIRST_DAY <= day <= LAST_DAY else Message("lots.restriction_date")
     if kind == "remaining_life":
         days = value.get("days")
         fits = (
@@ -166,8 +173,17 @@ def restriction_fault(kind: str, value: Mapping[str, Any]) -> str | None:
             and not isinstance(days, bool)
             and 0 < days <= MAX_REMAINING_LIFE_DAYS
         )
-        return None if fits else 'a remaining_life restriction says {"days": 90}'
-    return f"unknown kind of restriction {kind!r}"
+        return None if fits else Message("lots.restriction_days")
+    return Message("lots.restriction_unknown", kind=kind)
+
+
+WORDS: dict[str, tuple[str, ...]] = {
+    "purpose": (*Purpose, *InternalPurpose),
+    "obstacle": tuple(ObstacleKind),
+    "account": ACCOUNTS,
+    "restriction": ("purpose", *CONTEXTUAL, "use_by", "remaining_life"),
+}
+"""Families of message ids that are made of our own words (tests/architecture/words_test.py)."""
 
 
 def balanced(inputs: Sequence[Decimal], outputs: Sequence[Decimal], tolerance: Decimal) -> bool:

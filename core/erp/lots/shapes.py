@@ -5,9 +5,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AwareDatetime, ConfigDict, Field
 
-from core.erp.kernel.http import Amount, Answer, Body, Moment, Quantity, Ref, Text
+from core.erp.kernel.http import Amount, Answer, Body, Moment, Quantity, Ref, Text, Told
+from core.erp.kernel.problems import told
 from core.erp.kernel.strict import Day
-from core.erp.lots.rules import ObstacleKind, Purpose
+from core.erp.lots.rules import Obstacle, ObstacleKind, Purpose
 
 Code = Annotated[str, Field(pattern=r"^[A-Za-z0-9_./-]{1,64}$")]
 Reference = Annotated[str, Field(min_length=1, max_length=200, examples=["shipment:7"])]
@@ -69,6 +70,7 @@ class HoldOut(Answer):
     kind: str
     certainty: str | None
     reason: str
+    reason_message: Told
     excursion_id: int | None
     origin_hold_id: int | None
     since_at: AwareDatetime
@@ -101,11 +103,18 @@ class SublotOut(Answer):
 
 
 class ObstacleOut(Answer):
-    """One reason against taking a sublot."""
+    """One reason against taking a sublot: `detail` in the language asked for, and the same as a message."""
 
     kind: ObstacleKind
     detail: str
+    id: str
+    params: dict[str, Any]
     hold_id: int | None
+
+    @classmethod
+    def of(cls, obstacle: Obstacle, language: str) -> "ObstacleOut":
+        """As the reader sees it."""
+        return cls(kind=obstacle.kind, hold_id=obstacle.hold_id, **told(obstacle.message, language))
 
 
 class MovableOut(Answer):

@@ -9,6 +9,7 @@ from sqlalchemy import bindparam, text
 
 from core.erp.kernel.errors import Refused
 from core.erp.kernel.unit import Unit
+from core.erp.kernel.words import sentence
 from core.erp.kernel.workflow import Move, Workflow
 from core.erp.lots.events import SublotReleasing
 
@@ -16,7 +17,7 @@ EXPECTED, QUARANTINE, RELEASED, REJECTED = "expected", "quarantine", "released",
 REWORKED, RETURNED, DESTROYED = "reworked", "returned", "destroyed"
 
 _OPEN_HOLDS = text(
-    "SELECT h.id, h.reason FROM hold h JOIN sublot s ON s.id = :sublot "
+    "SELECT h.id, h.reason, h.reason_message FROM hold h JOIN sublot s ON s.id = :sublot "
     "WHERE h.lifted_at IS NULL AND (h.sublot_id = s.id OR h.lot_id = s.lot_id) ORDER BY h.id"
 ).bindparams(bindparam("sublot"))
 
@@ -25,9 +26,8 @@ def ready_for_release(u: Unit, sublot: Any) -> None:
     """Refused while a hold stands, or while a module above vetoes (SublotReleasing)."""
     holds = u.conn.execute(_OPEN_HOLDS, {"sublot": sublot.id}).all()
     if holds:
-        raise Refused(
-            f"sublot {sublot.code} is held: {'; '.join(row.reason for row in holds)}", holds=[row.id for row in holds]
-        )
+        reasons = [sentence(row.reason, row.reason_message) for row in holds]
+        raise Refused("lots.sublot_held", code=sublot.code, reasons=reasons, extra={"holds": [row.id for row in holds]})
     u.emit(SublotReleasing(sublot_id=sublot.id))
 
 

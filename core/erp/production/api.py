@@ -138,7 +138,7 @@ def list_orders(
 
     def work(u: Unit) -> Page[OrderOut]:
         rows, following = paginate(u, ORDERS.where(*where), _o.c.id, cursor, limit, newest_first=True)
-        return Page(items=[OrderOut.model_validate(row) for row in rows], next=following)
+        return Page(items=[OrderOut.model_validate(row).in_language(u.language) for row in rows], next=following)
 
     return door.read(work)
 

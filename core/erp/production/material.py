@@ -8,6 +8,7 @@ from sqlalchemy import text
 
 from core.erp.kernel.errors import Refused
 from core.erp.kernel.unit import Unit
+from core.erp.kernel.words import Message
 from core.erp.lots import service as lots
 from core.erp.production.rules import Balance, Need, shortages
 
@@ -37,7 +38,7 @@ def materials(u: Unit, order_id: int) -> list[Any]:
     return list(u.conn.execute(_MATERIAL, {"order": order_id}))
 
 
-def material_obstacles(u: Unit, taken: Sequence[Any]) -> list[str]:
+def material_obstacles(u: Unit, taken: Sequence[Any]) -> list[Message]:
     """What stands against using these materials now; of what is used up already only a hold matters.
 
     (It stands in no zone and cannot expire any more.)
@@ -45,7 +46,7 @@ def material_obstacles(u: Unit, taken: Sequence[Any]) -> list[str]:
     against = lots.obstacles(u, sorted({row.sublot_id for row in taken}), lots.Purpose.USE) if taken else {}
     waiting = {row.sublot_id for row in taken if row.state in _WAITING}
     return [
-        f"sublot {sublot}: {o.kind} ({o.detail})"
+        Message("production.sublot_obstacle", sublot_id=sublot, obstacle=o.sentence)
         for sublot, found in against.items()
         for o in found
         if sublot in waiting or o.kind == lots.ObstacleKind.HELD
@@ -62,11 +63,8 @@ def require_material(u: Unit, order: Any) -> None:
     short = shortages(material_needs(u, order.id), secured)
     blocked = material_obstacles(u, taken)
     if short or blocked:
-        raise Refused(
-            f"work order {order.code} has not its material: {'; '.join(short + blocked)}",
-            lacking=short,
-            obstacles=blocked,
-        )
+        extra = {"lacking": [{"message": one} for one in short], "obstacles": [{"message": one} for one in blocked]}
+        raise Refused("production.material_missing", code=order.code, faults=[*short, *blocked], extra=extra)
 
 
 _BALANCE = text("""
@@ -91,5 +89,6 @@ def require_balance(u: Unit, order: Any) -> None:
     """Refused while a material's balance is out of the bill's tolerance (rule 4): report scrap or return material."""
     out = [b for b in balances(u, order.id) if not b.holds]
     if out:
-        found = [f"{b.item}: {b.consumed:f} consumed, {b.expected.normalize():f} accounted for" for b in out]
-        raise Refused(f"work order {order.code} does not balance: {'; '.join(found)}", balances=found)
+        found = [Message("production.balance_off", item=b.item, consumed=b.consumed, expected=b.expected) for b in out]
+        extra = {"balances": [{"message": one} for one in found]}
+        raise Refused("production.unbalanced", code=order.code, balances=found, extra=extra)

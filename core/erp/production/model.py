@@ -2,9 +2,10 @@
 
 from datetime import datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
 from sqlalchemy import BigInteger, CheckConstraint, Column, Index, Interval, Numeric, UniqueConstraint
-from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlmodel import Field, SQLModel
 
 from core.erp.kernel.model import identity, moment, ref
@@ -122,6 +123,7 @@ class WorkOrder(SQLModel, table=True):
     priority: int = 100
     state: str = "planned"
     stopped_reason: str | None = None
+    stopped_reason_message: dict[str, Any] | None = Field(default=None, sa_column=Column(JSONB))
     output_lot_id: int | None = ref(nullable=True)
     scrap: Decimal = zero_amount()
     created_at: datetime = moment()

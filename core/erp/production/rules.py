@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import ROUND_UP, Decimal
 
+from core.erp.kernel.words import Message
 from core.erp.lots.rules import balanced
 
 STEP = Decimal("0.000001")
@@ -24,10 +25,15 @@ class Need:
     needed: Decimal
 
 
-def shortages(needs: Sequence[Need], secured: Mapping[int, Decimal]) -> list[str]:
+def shortages(needs: Sequence[Need], secured: Mapping[int, Decimal]) -> list[Message]:
     """What is not yet reserved, issued or consumed, one sentence a material; empty when nothing is lacking."""
     return [
-        f"{need.item}: {secured.get(need.line_id, Decimal(0)):f} of {need.needed:f} secured"
+        Message(
+            "production.secured_in_part",
+            item=need.item,
+            secured=secured.get(need.line_id, Decimal(0)),
+            needed=need.needed,
+        )
         for need in needs
         if secured.get(need.line_id, Decimal(0)) < need.needed
     ]

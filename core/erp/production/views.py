@@ -54,10 +54,10 @@ def detail(u: Unit, order_id: int) -> OrderDetail:
     u.session.flush()
     row = u.conn.execute(ORDERS.where(_o.c.id == order_id)).one_or_none()
     if row is None:
-        raise NotFound(f"no work order {order_id}", order_id=order_id)
+        raise NotFound("production.no_work_order", order_id=order_id)
     one = {"o": order_id}
     return OrderDetail(
-        **OrderOut.model_validate(row).model_dump(),
+        **OrderOut.model_validate(row).in_language(u.language).model_dump(),
         moves=[move.name for move in WORK_ORDER.available(u.actor, row.state)],
         lines=[LineOut.model_validate(x) for x in u.conn.execute(_LINES, one)],
         operations=_operations(u, order_id),

@@ -1,7 +1,6 @@
 """Routes of quality: QA's queue, incidents, excursions, dispositions, release, zone alarms."""
 
 from collections.abc import Sequence
-from dataclasses import asdict
 from typing import Annotated
 
 from fastapi import Query
@@ -30,6 +29,7 @@ from core.erp.quality.shapes import (
     ExcursionState,
     Queue,
     ReleaseIn,
+    ReleaseObstacleOut,
     ReleaseOut,
     ReleaseReviewOut,
 )
@@ -137,6 +137,11 @@ def close(excursion_id: Id, door: Door) -> JSONResponse:
     return door.post(work, status=200)
 
 
+def _obstacles(u: Unit, sublot_id: int, *, automatic: bool) -> list[ReleaseObstacleOut]:
+    found = service.release_obstacles(u, sublot_id, automatic=automatic)
+    return [ReleaseObstacleOut.of(one, u.language) for one in found]
+
+
 @router.get("/sublots/{sublot_id}/release-review")
 @needs("quality.read")
 def release_review(sublot_id: Id, door: Door) -> ReleaseReviewOut:
@@ -146,8 +151,8 @@ def release_review(sublot_id: Id, door: Door) -> ReleaseReviewOut:
         lots.get_sublot(u, sublot_id)
         return ReleaseReviewOut(
             record=service.review(u, sublot_id),
-            against=[asdict(a) for a in service.release_obstacles(u, sublot_id, automatic=False)],
-            against_automatic=[asdict(a) for a in service.release_obstacles(u, sublot_id, automatic=True)],
+            against=_obstacles(u, sublot_id, automatic=False),
+            against_automatic=_obstacles(u, sublot_id, automatic=True),
         )
 
     return door.read(work)

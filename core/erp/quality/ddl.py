@@ -28,11 +28,14 @@ BEGIN
         before.accepted := NEW.accepted;
     END IF;
     IF OLD.state IN ('dispositioned', 'closed', 'superseded') AND before IS DISTINCT FROM NEW THEN
-        RAISE EXCEPTION 'excursion % is % and stays as it is', OLD.id, OLD.state USING ERRCODE = 'LW005';
+        RAISE EXCEPTION 'excursion % is % and stays as it is', OLD.id, OLD.state
+            USING ERRCODE = 'LW005', DETAIL = lotwise_message('quality.excursion_stays', jsonb_build_object(
+                'excursion_id', OLD.id, 'state', lotwise_message('state.excursion.' || OLD.state)))::text;
     END IF;
     IF (NEW.id, NEW.sublot_id, NEW.version_id, NEW.limit_key, NEW.started_at, NEW.accepted_before) IS DISTINCT FROM
             (OLD.id, OLD.sublot_id, OLD.version_id, OLD.limit_key, OLD.started_at, OLD.accepted_before) THEN
-        RAISE EXCEPTION 'an excursion keeps its identity' USING ERRCODE = 'LW005';
+        RAISE EXCEPTION 'an excursion keeps its identity'
+            USING ERRCODE = 'LW005', DETAIL = lotwise_message('quality.excursion_keeps_identity')::text;
     END IF;
     RETURN NEW;
 END $$
@@ -42,7 +45,9 @@ _DECIDED = """
 CREATE OR REPLACE FUNCTION lotwise_guard_decided() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     IF NOT EXISTS (SELECT FROM disposition d WHERE d.excursion_id = NEW.id) THEN
-        RAISE EXCEPTION 'excursion % is disposed of by a signed disposition only', NEW.id USING ERRCODE = 'LW001';
+        RAISE EXCEPTION 'excursion % is disposed of by a signed disposition only', NEW.id
+            USING ERRCODE = 'LW001', DETAIL = lotwise_message('quality.disposed_of_unsigned',
+                jsonb_build_object('excursion_id', NEW.id))::text;
     END IF;
     RETURN NULL;
 END $$
@@ -61,7 +66,8 @@ BEGIN
     IF EXISTS (SELECT FROM excursion e WHERE e.id = NEW.excursion_id
             AND e.state IN ({_LIVE})) THEN
         RAISE EXCEPTION 'hold % is lifted by disposing of excursion %', NEW.id, NEW.excursion_id
-            USING ERRCODE = 'LW001';
+            USING ERRCODE = 'LW001', DETAIL = lotwise_message('quality.hold_of_excursion',
+                jsonb_build_object('hold_id', NEW.id, 'excursion_id', NEW.excursion_id))::text;
     END IF;
     RETURN NULL;
 END $$
@@ -70,17 +76,21 @@ END $$
 _CLEAR = f"""
 CREATE OR REPLACE FUNCTION lotwise_guard_release() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
-    against text;
+    against jsonb;
 BEGIN
-    SELECT string_agg(f.what, '; ') INTO against FROM (
-        SELECT 'held: ' || h.reason FROM hold h
+    SELECT jsonb_agg(f.what) INTO against FROM (
+        SELECT lotwise_message('quality.held',
+            jsonb_build_object('reason', COALESCE(h.reason_message, to_jsonb(h.reason)))) FROM hold h
         WHERE h.lifted_at IS NULL AND (h.sublot_id = NEW.id OR h.lot_id = NEW.lot_id)
         UNION ALL
-        SELECT 'excursion ' || e.id || ' is ' || e.state FROM excursion e
+        SELECT lotwise_message('quality.excursion_undecided', jsonb_build_object('excursion_id', e.id,
+            'limit', e.limit_key, 'state', lotwise_message('state.excursion.' || e.state))) FROM excursion e
         WHERE e.sublot_id = NEW.id AND e.state IN ({_LIVE})
     ) AS f(what);
     IF against IS NOT NULL THEN
-        RAISE EXCEPTION 'sublot % may not be released: %', NEW.code, against USING ERRCODE = 'LW001';
+        RAISE EXCEPTION 'sublot % may not be released', NEW.code
+            USING ERRCODE = 'LW001', DETAIL = lotwise_message('quality.may_not_be_released',
+                jsonb_build_object('code', NEW.code, 'against', against))::text;
     END IF;
     RETURN NEW;
 END $$
@@ -92,7 +102,9 @@ BEGIN
     -- this very release: one of the past stands for the goods as they were then
     IF NOT EXISTS (SELECT FROM batch_release b WHERE b.sublot_id = NEW.id
             AND b.transaction = pg_current_xact_id()::text::bigint) THEN
-        RAISE EXCEPTION 'sublot % is released by a batch release only', NEW.code USING ERRCODE = 'LW001';
+        RAISE EXCEPTION 'sublot % is released by a batch release only', NEW.code
+            USING ERRCODE = 'LW001', DETAIL = lotwise_message('quality.released_otherwise',
+                jsonb_build_object('code', NEW.code))::text;
     END IF;
     RETURN NULL;
 END $$

@@ -58,7 +58,7 @@ def list_incidents(
 
     def work(u: Unit) -> Page[IncidentOut]:
         rows, following = paginate(u, query, _n.c.id, cursor, limit, newest_first=True)
-        return Page(items=[IncidentOut.model_validate(row) for row in rows], next=following)
+        return Page(items=[IncidentOut.model_validate(row).in_language(u.language) for row in rows], next=following)
 
     return door.read(work)
 
@@ -72,7 +72,7 @@ def one_incident(incident_id: Id, door: Door) -> IncidentOut:
         row = u.conn.execute(_INCIDENTS.where(_n.c.id == incident_id)).one_or_none()
         if row is None:
             raise NotFound(f"no incident {incident_id}", incident_id=incident_id)
-        return IncidentOut.model_validate(row)
+        return IncidentOut.model_validate(row).in_language(u.language)
 
     return door.read(work)
 

@@ -31,6 +31,7 @@ class Incident(SQLModel, table=True):
     started_at: datetime = moment()
     known_at: datetime = moment()
     title: str
+    title_message: dict[str, Any] | None = Field(default=None, sa_column=Column(JSONB))
     gateway: str | None = None
     ended_at: datetime | None = moment(nullable=True)
 
@@ -149,7 +150,9 @@ class Deviation(SQLModel, table=True):
     sublot_id: int | None = ref(nullable=True, index=True)
     shipment_id: int | None = ref(nullable=True)
     title: str
+    title_message: dict[str, Any] | None = Field(default=None, sa_column=Column(JSONB))
     detail: str
+    detail_message: dict[str, Any] | None = Field(default=None, sa_column=Column(JSONB))
     happened_at: datetime = moment()
     known_at: datetime = moment()
     state: str = "open"

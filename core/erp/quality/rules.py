@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
+from core.erp.kernel.words import Message
+
 LIVE = frozenset({"open", "ended", "assessed"})
 """States in which data still shape an excursion."""
 SIGNED = frozenset({"dispositioned", "closed"})
@@ -64,6 +66,18 @@ class Breach(Protocol):
     @property
     def zone_id(self) -> int:
         """Where it broke."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseObstacle:
+    """One reason against a release; `message` is for people."""
+
+    kind: str
+    message: Message
+
+    def as_extra(self) -> dict[str, Any]:
+        """As a refusal's problem document carries it."""
+        return {"kind": self.kind, "message": self.message}
 
 
 @dataclass(frozen=True, slots=True)

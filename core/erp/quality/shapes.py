@@ -5,7 +5,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AwareDatetime, ConfigDict, Field, PlainSerializer
 
-from core.erp.kernel.http import Answer, Body, Figure, Moment, Ref, SignIn, Text
+from core.erp.kernel.http import Answer, Body, Figure, Moment, Ref, SignIn, Text, Told
+from core.erp.kernel.problems import told
+from core.erp.quality.rules import ReleaseObstacle
 
 Seconds = Annotated[timedelta, PlainSerializer(timedelta.total_seconds, return_type=float)]
 """A length of time, in seconds on the wire."""
@@ -96,6 +98,7 @@ class HoldOut(Answer):
     kind: str
     certainty: str | None
     reason: str
+    reason_message: Told
     since_at: AwareDatetime
     placed_at: AwareDatetime
     lifted_at: AwareDatetime | None
@@ -164,6 +167,7 @@ class IncidentOut(Answer):
     gateway: str | None
     kind: str
     title: str
+    title_message: Told
     started_at: AwareDatetime
     ended_at: AwareDatetime | None
     known_at: AwareDatetime
@@ -171,12 +175,26 @@ class IncidentOut(Answer):
     undecided: int
 
 
+class ReleaseObstacleOut(Answer):
+    """One reason against a release: `detail` in the language asked for, and the same as a message."""
+
+    kind: str
+    detail: str
+    id: str
+    params: dict[str, Any]
+
+    @classmethod
+    def of(cls, obstacle: ReleaseObstacle, language: str) -> "ReleaseObstacleOut":
+        """As the reader sees it."""
+        return cls(kind=obstacle.kind, **told(obstacle.message, language))
+
+
 class ReleaseReviewOut(Answer):
     """What a release would sign, and what stands against it."""
 
     record: dict[str, Any]
-    against: list[dict[str, str]]
-    against_automatic: list[dict[str, str]]
+    against: list[ReleaseObstacleOut]
+    against_automatic: list[ReleaseObstacleOut]
 
 
 class ReleaseOut(Answer):
@@ -197,7 +215,9 @@ class DeviationOut(Answer):
     sublot_id: int | None
     shipment_id: int | None
     title: str
+    title_message: Told
     detail: str
+    detail_message: Told
     happened_at: AwareDatetime
     known_at: AwareDatetime
     state: DeviationState

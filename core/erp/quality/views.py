@@ -27,13 +27,13 @@ def excursion_detail(u: Unit, excursion_id: int) -> ExcursionDetail:
     """One excursion with its holds, its dispositions and what may be done next. Raises NotFound."""
     row = u.conn.execute(EXCURSIONS.where(_e.c.id == excursion_id)).one_or_none()
     if row is None:
-        raise NotFound(f"no excursion {excursion_id}", excursion_id=excursion_id)
+        raise NotFound("quality.no_excursion", excursion_id=excursion_id)
     d, h = table(Disposition), table(Hold)
     made = u.conn.execute(select(d).where(d.c.excursion_id == excursion_id).order_by(d.c.id)).all()
     holds = u.conn.execute(select(h).where(h.c.excursion_id == excursion_id).order_by(h.c.id)).all()
     return ExcursionDetail(
         **ExcursionOut.model_validate(row).model_dump(),
         moves=[move.name for move in EXCURSION.available(u.actor, row.state)],
-        holds=[HoldOut.model_validate(hold) for hold in holds],
+        holds=[HoldOut.model_validate(hold).in_language(u.language) for hold in holds],
         dispositions=[DispositionOut.model_validate(one) for one in made],
     )

@@ -23,15 +23,17 @@ TABLES = (
 _SHIPMENT = """
 CREATE OR REPLACE FUNCTION lotwise_guard_shipment() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
-    against text;
+    against jsonb;
 BEGIN
     IF NEW.state <> OLD.state AND NEW.state IN ('dispatched', 'accepted') THEN
-        SELECT string_agg(h.reason, '; ') INTO against FROM hold h
+        SELECT jsonb_agg(COALESCE(h.reason_message, to_jsonb(h.reason))) INTO against FROM hold h
         WHERE h.lifted_at IS NULL AND (h.shipment_id = NEW.id OR EXISTS (
             SELECT FROM shipment_line l JOIN sublot s ON s.id = l.sublot_id
             WHERE l.shipment_id = NEW.id AND l.state <> 'put_back' AND (h.sublot_id = s.id OR h.lot_id = s.lot_id)));
         IF against IS NOT NULL THEN
-            RAISE EXCEPTION 'shipment % is held: %', NEW.code, against USING ERRCODE = 'LW001';
+            RAISE EXCEPTION 'shipment % is held', NEW.code
+                USING ERRCODE = 'LW001', DETAIL = lotwise_message('shipments.held',
+                    jsonb_build_object('code', NEW.code, 'reasons', against))::text;
         END IF;
     END IF;
     RETURN NEW;

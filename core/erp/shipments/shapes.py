@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import AwareDatetime, ConfigDict, Field
 
-from core.erp.kernel.http import Amount, Answer, Body, Moment, Quantity, Ref, SignIn, Text
+from core.erp.kernel.http import Amount, Answer, Body, Moment, Quantity, Ref, SignIn, Text, Told
 
 ShipmentState = Literal["planned", "picked", "dispatched", "in_transit", "arrived", "accepted", "refused", "cancelled"]
 TaskKind = Literal["put_back", "reallocate"]
@@ -133,6 +133,7 @@ class HoldOut(Answer):
     kind: str
     certainty: str | None
     reason: str
+    reason_message: Told
     since_at: AwareDatetime
     placed_at: AwareDatetime
 

@@ -34,10 +34,10 @@ _LINES = text("""
 _LEGS = text("SELECT * FROM shipment_leg WHERE shipment_id = :s ORDER BY number")
 _LOGGERS = text("SELECT * FROM shipment_logger WHERE shipment_id = :s ORDER BY serial")
 _HOLDS = text("""
-    SELECT h.id, 'shipment' AS "on", h.kind, h.certainty, h.reason, h.since_at, h.placed_at
+    SELECT h.id, 'shipment' AS "on", h.kind, h.certainty, h.reason, h.reason_message, h.since_at, h.placed_at
     FROM hold h WHERE h.shipment_id = :s AND h.lifted_at IS NULL
     UNION ALL
-    SELECT h.id, s.code, h.kind, h.certainty, h.reason, h.since_at, h.placed_at
+    SELECT h.id, s.code, h.kind, h.certainty, h.reason, h.reason_message, h.since_at, h.placed_at
     FROM shipment_line l JOIN sublot s ON s.id = l.sublot_id
     JOIN hold h ON h.lifted_at IS NULL AND (h.sublot_id = s.id OR h.lot_id = s.lot_id)
     WHERE l.shipment_id = :s AND l.state <> 'put_back'
@@ -50,7 +50,7 @@ def detail(u: Unit, shipment_id: int) -> ShipmentDetail:
     u.session.flush()
     row = u.conn.execute(SHIPMENTS.where(_s.c.id == shipment_id)).one_or_none()
     if row is None:
-        raise NotFound(f"no shipment {shipment_id}", shipment_id=shipment_id)
+        raise NotFound("shipments.no_shipment", shipment_id=shipment_id)
     one = {"s": shipment_id}
     return ShipmentDetail(
         **ShipmentOut.model_validate(row).model_dump(),
@@ -58,7 +58,7 @@ def detail(u: Unit, shipment_id: int) -> ShipmentDetail:
         lines=[LineOut.model_validate(x) for x in u.conn.execute(_LINES, one)],
         legs=[LegOut.model_validate(x) for x in u.conn.execute(_LEGS, one)],
         loggers=[LoggerOut.model_validate(x) for x in u.conn.execute(_LOGGERS, one)],
-        holds=[HoldOut.model_validate(x) for x in u.conn.execute(_HOLDS, one)],
+        holds=[HoldOut.model_validate(x).in_language(u.language) for x in u.conn.execute(_HOLDS, one)],
     )
 
 
@@ -67,7 +67,7 @@ def field_action(u: Unit, action_id: int) -> FieldActionOut:
     u.session.flush()
     row = u.conn.execute(select(_f).where(_f.c.id == action_id)).mappings().one_or_none()
     if row is None:
-        raise NotFound(f"no field action {action_id}", action_id=action_id)
+        raise NotFound("shipments.no_field_action", action_id=action_id)
     whom = u.conn.execute(select(_c).where(_c.c.action_id == action_id).order_by(_c.c.id))
     return FieldActionOut(
         **row,

@@ -7,6 +7,7 @@ from sqlalchemy import select
 from core.erp.kernel.errors import Refused
 from core.erp.kernel.tables import table
 from core.erp.kernel.unit import Unit
+from core.erp.kernel.words import sentence
 from core.erp.kernel.workflow import Move, Workflow
 from core.erp.lots import service as lots
 from core.erp.shipments.model import FieldActionConsignee, ShipmentLeg, ShipmentLine, ShipmentLogger
@@ -33,7 +34,10 @@ def not_held(u: Unit, shipment: Any) -> None:
     holds = lots.open_holds(u, shipment_id=shipment.id)
     if holds:
         raise Refused(
-            f"shipment {shipment.code} is held: {'; '.join(h.reason for h in holds)}", holds=[h.id for h in holds]
+            "shipments.held",
+            code=shipment.code,
+            reasons=[sentence(hold.reason, hold.reason_message) for hold in holds],
+            extra={"holds": [hold.id for hold in holds]},
         )
 
 
@@ -52,7 +56,7 @@ def not_gone(u: Unit, shipment: Any) -> None:
     left = select(line.id).where(line.shipment_id == shipment.id, line.state == "shipped")
     under_way = select(leg.id).where(leg.shipment_id == shipment.id, leg.departed_at.is_not(None))
     if u.conn.scalar(left.union_all(under_way).limit(1)) is not None:
-        raise Refused(f"shipment {shipment.code} has left in part: it cannot be cancelled")
+        raise Refused("shipments.left_in_part", code=shipment.code)
 
 
 def acceptable(u: Unit, shipment: Any) -> None:
@@ -60,7 +64,7 @@ def acceptable(u: Unit, shipment: Any) -> None:
     not_held(u, shipment)
     missing = outstanding(u, shipment.id)
     if missing:
-        raise Refused(f"shipment {shipment.code}: loggers not read: {', '.join(missing)}", loggers=missing)
+        raise Refused("shipments.loggers_not_read", code=shipment.code, loggers=missing)
 
 
 LINE = Workflow(

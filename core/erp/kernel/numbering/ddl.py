@@ -10,10 +10,12 @@ _GUARD = """
 CREATE OR REPLACE FUNCTION lotwise_guard_counter() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     IF TG_OP = 'INSERT' AND NEW.last <> 1 THEN
-        RAISE EXCEPTION 'a series of numbers begins with 1' USING ERRCODE = 'LW005';
+        RAISE EXCEPTION 'a series of numbers begins with 1'
+            USING ERRCODE = 'LW005', DETAIL = lotwise_message('numbering.begins_with_one')::text;
     ELSIF TG_OP = 'UPDATE' AND (NEW.last <> OLD.last + 1
             OR (NEW.series, NEW.site, NEW.year) IS DISTINCT FROM (OLD.series, OLD.site, OLD.year)) THEN
-        RAISE EXCEPTION 'a series of numbers goes on by one' USING ERRCODE = 'LW005';
+        RAISE EXCEPTION 'a series of numbers goes on by one'
+            USING ERRCODE = 'LW005', DETAIL = lotwise_message('numbering.goes_on_by_one')::text;
     END IF;
     RETURN NEW;
 END $$

@@ -36,6 +36,12 @@ def answer_of(model: type[SQLModel], statement: Select[Any], cycle: Workflow | N
     return create_model(f"{model.__name__}Out", __base__=Answer, __doc__=model.__doc__, **fields)
 
 
+def row_answer(shape: type[BaseModel], row: Any, language: str) -> BaseModel:
+    """The row as its reader sees it: what the system wrote in the language (`Answer.in_language`)."""
+    made = shape.model_validate(row)
+    return made.in_language(language) if isinstance(made, Answer) else made
+
+
 def _parts(kind: Any) -> tuple[Any, ...]:
     return get_args(kind) if get_origin(kind) in {Union, UnionType} else (kind,)
 

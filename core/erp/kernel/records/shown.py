@@ -5,6 +5,7 @@ from typing import Any, Generic, TypeVar
 
 from pydantic import AwareDatetime, BaseModel, Field, create_model
 
+from core.erp.kernel.records.answers import row_answer
 from core.erp.kernel.records.declare import Entity
 from core.erp.kernel.records.history import version_of
 from core.erp.kernel.records.read import row_of
@@ -70,4 +71,4 @@ def shown(u: Unit, entity: Entity, record_id: int) -> BaseModel:
     fields["moves"] = entity.moves(u.actor, fields.get("state"))
     fields["version"] = version_of(u, entity, record_id)
     fields |= {section.name: section.read(u, row) for section in entity.sections}
-    return detail(entity).model_validate(fields)
+    return row_answer(detail(entity), fields, u.language)

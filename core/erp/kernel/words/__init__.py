@@ -6,8 +6,8 @@ A module keeps its texts beside its code, in `words/en.po` and `words/zh.po`: th
 
 from core.erp.kernel.words.catalogues import Template, catalogue
 from core.erp.kernel.words.languages import CHINESE, ENGLISH, LANGUAGES, accepted
-from core.erp.kernel.words.message import ID, Message, Parameter, from_json
-from core.erp.kernel.words.rendering import render
+from core.erp.kernel.words.message import ID, Message, Parameter, from_json, sentence
+from core.erp.kernel.words.rendering import kept, render, shown
 
 __all__ = [
     "CHINESE",
@@ -20,5 +20,8 @@ __all__ = [
     "accepted",
     "catalogue",
     "from_json",
+    "kept",
     "render",
+    "sentence",
+    "shown",
 ]

@@ -8,10 +8,12 @@ from pathlib import Path
 
 from babel.messages.pofile import read_po
 
-import core
+from core.erp.kernel import modules
 
-PLACEHOLDER = re.compile(r"\{([a-z][a-z0-9_]*)(?::(time|date|number))?\}")
-"""`{code}`, or `{since:time}` where a parameter that was kept as text is a time, a date or a number."""
+PLACEHOLDER = re.compile(r"\{([a-z][a-z0-9_]*)(?::(time|date|number|or))?\}")
+"""`{code}`; `{since:time}` where a parameter that was kept as text is a time, a date or a number; `{states:or}` for a
+list of which one does.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,13 +24,13 @@ class Template:
 
     @property
     def placeholders(self) -> Mapping[str, str]:
-        """Name → kind (`time`, `date`, `number`, or nothing) of every parameter."""
+        """Name → kind (`time`, `date`, `number`, `or`, or nothing) of every parameter."""
         return {name: kind for form in self.forms for name, kind in PLACEHOLDER.findall(form)}
 
 
 def folders() -> list[Path]:
-    """Where the modules keep their words, in order."""
-    return sorted(Path(core.__file__).parent.glob("**/words/en.po"))
+    """Where the modules keep their words (`words/` of each that has any), lower modules first."""
+    return [words for folder in modules.folders().values() if (words := folder / "words" / "en.po").is_file()]
 
 
 def read(path: Path, language: str) -> Iterator[tuple[str, Template]]:

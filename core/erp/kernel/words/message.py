@@ -27,6 +27,9 @@ class Message:
         object.__setattr__(self, "id", id)
         object.__setattr__(self, "params", params)
 
+    def __hash__(self) -> int:
+        return hash(self.id)
+
     def as_json(self) -> dict[str, Any]:
         """As the wire and the tables carry it: {"id": …, "params": {…}}, times as ISO 8601 UTC, decimals as text."""
         return {"id": self.id, "params": {name: _plain(value) for name, value in self.params.items()}}
@@ -53,9 +56,17 @@ def from_json(found: Mapping[str, Any]) -> Message:
     return Message(found["id"], **{name: _parameter(value) for name, value in found["params"].items()})
 
 
+def sentence(text: str, kept: Mapping[str, Any] | None) -> str | Message:
+    """A sentence of a table to be said in another: what the system wrote, or people's words as they are.
+
+    `text` is the column of that name, `kept` the one beside it (`NAME_message`).
+    """
+    return text if kept is None else from_json(kept)
+
+
 def _parameter(value: Any) -> Parameter:
     if isinstance(value, Mapping):
         return from_json(value)
     if isinstance(value, list):
         return [_parameter(one) for one in value]
-    return value if isinstance(value, (int, float)) else str(value)
+    return value if isinstance(value, (int, float, Decimal)) else str(value)

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, date, datetime, tzinfo
 from decimal import Decimal, InvalidOperation
 from functools import partial
+from typing import Any
 
 from babel import Locale
 
@@ -14,7 +15,11 @@ from core.erp.kernel.words.message import Message, Parameter
 COMMA = {ENGLISH: ", ", CHINESE: "、"}
 """Between the words of a list."""
 SEMICOLON = {ENGLISH: "; ", CHINESE: "；"}
-"""Between the messages of a list."""
+"""Between the sentences of a list."""
+OR = {ENGLISH: " or ", CHINESE: "或"}
+"""Between the words of a list of which one does (`{states:or}`)."""
+WORDS = frozenset({"record", "records", "state", "move", "field", "permit", "role", "purpose"})
+"""Families of ids that are words: a list of them is parted as words are."""
 
 
 def render(message: Message, language: str = ENGLISH, zone: tzinfo = UTC) -> str:
@@ -29,6 +34,18 @@ def render(message: Message, language: str = ENGLISH, zone: tzinfo = UTC) -> str
     return PLACEHOLDER.sub(lambda found: _value(message, found[1], found[2] or "", language, zone), text)
 
 
+def shown(said: str | Message, language: str) -> str:
+    """What the system says, in the language; people's words as they are."""
+    return render(said, language) if isinstance(said, Message) else said
+
+
+def kept(said: str | Message) -> tuple[str, dict[str, Any] | None]:
+    """(English text, message) as two columns of a table keep them: `NAME` and `NAME_message`. People's words have no
+    message.
+    """
+    return (render(said), said.as_json()) if isinstance(said, Message) else (said, None)
+
+
 def _form(template: Template, params: Mapping[str, Parameter], language: str) -> str:
     """The plural for `count`, where there are several."""
     count = params.get("count")
@@ -41,7 +58,10 @@ def _value(message: Message, name: str, kind: str, language: str, zone: tzinfo) 
     """One parameter; a placeholder without one stays as it is, so that it is seen."""
     if name not in message.params:
         return f"{{{name}}}"
-    return _shown(_typed(message.params[name], kind), language, zone)
+    value = message.params[name]
+    if kind == "or" and isinstance(value, Sequence) and not isinstance(value, str):
+        return OR[language].join(_shown(one, language, zone) for one in value)
+    return _shown(_typed(value, kind), language, zone)
 
 
 def _typed(value: Parameter, kind: str) -> Parameter:
@@ -71,9 +91,13 @@ def _shown(value: Parameter, language: str, zone: tzinfo) -> str:
     if isinstance(value, float):
         return f"{value:.10g}"
     if isinstance(value, Sequence) and not isinstance(value, str):
-        between = SEMICOLON if any(isinstance(one, Message) for one in value) else COMMA
+        between = SEMICOLON if any(map(_is_sentence, value)) else COMMA
         return between[language].join(map(partial(_shown, language=language, zone=zone), value))
     return str(value)
+
+
+def _is_sentence(value: Parameter) -> bool:
+    return isinstance(value, Message) and value.id.partition(".")[0] not in WORDS
 
 
 def _time(value: datetime, zone: tzinfo) -> str:

@@ -41,10 +41,17 @@ END $$
 
 GUARDS = (
     r'''
+CREATE OR REPLACE FUNCTION lotwise_message(id text, params jsonb DEFAULT '{}') RETURNS jsonb
+LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT jsonb_build_object('id', id, 'params', params)
+$$
+    ''',
+    r'''
 CREATE OR REPLACE FUNCTION lotwise_forbid_change() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     RAISE EXCEPTION '% of % is forbidden: its rows are never changed or removed', TG_OP, TG_TABLE_NAME
-        USING ERRCODE = 'LW005';
+        USING ERRCODE = 'LW005', DETAIL = lotwise_message('kernel.rows_never_change',
+            jsonb_build_object('operation', TG_OP, 'table', TG_TABLE_NAME))::text;
 END $$
     ''',
     r'''
@@ -52,7 +59,8 @@ CREATE OR REPLACE FUNCTION lotwise_guard_only() RETURNS trigger LANGUAGE plpgsql
 BEGIN
     IF (to_jsonb(OLD) - TG_ARGV) IS DISTINCT FROM (to_jsonb(NEW) - TG_ARGV) THEN
         RAISE EXCEPTION 'of % only % may be written', TG_TABLE_NAME, array_to_string(TG_ARGV, ', ')
-            USING ERRCODE = 'LW005';
+            USING ERRCODE = 'LW005', DETAIL = lotwise_message('kernel.only_these_written',
+                jsonb_build_object('table', TG_TABLE_NAME, 'columns', to_jsonb(TG_ARGV)))::text;
     END IF;
     RETURN NEW;
 END $$
@@ -64,7 +72,9 @@ DECLARE
 BEGIN
     FOREACH name IN ARRAY TG_ARGV LOOP
         IF to_jsonb(OLD) -> name IS DISTINCT FROM to_jsonb(NEW) -> name THEN
-            RAISE EXCEPTION 'the % of a % never changes', name, TG_TABLE_NAME USING ERRCODE = 'LW005';
+            RAISE EXCEPTION 'the % of a % never changes', name, TG_TABLE_NAME
+                USING ERRCODE = 'LW005', DETAIL = lotwise_message('kernel.identity_never_changes',
+                    jsonb_build_object('column', name, 'table', TG_TABLE_NAME))::text;
         END IF;
     END LOOP;
     RETURN NEW;
@@ -76,10 +86,17 @@ BEGIN
     -- arguments: the noun, the states it may begin in, and each legal pair of states
     IF TG_OP = 'INSERT' THEN
         IF NOT NEW.state = ANY (string_to_array(TG_ARGV[1], ' ')) THEN
-            RAISE EXCEPTION 'no % begins as %', TG_ARGV[0], NEW.state USING ERRCODE = 'LW003';
+            RAISE EXCEPTION 'no % begins as %', replace(TG_ARGV[0], '_', ' '), NEW.state
+                USING ERRCODE = 'LW003', DETAIL = lotwise_message('workflow.no_such_beginning', jsonb_build_object(
+                    'record', lotwise_message('record.' || TG_ARGV[0]),
+                    'state', lotwise_message('state.' || TG_ARGV[0] || '.' || NEW.state)))::text;
         END IF;
     ELSIF NEW.state <> OLD.state AND NOT OLD.state || '>' || NEW.state = ANY (TG_ARGV) THEN
-        RAISE EXCEPTION 'a % % cannot become %', OLD.state, TG_ARGV[0], NEW.state USING ERRCODE = 'LW003';
+        RAISE EXCEPTION 'a % % cannot become %', OLD.state, replace(TG_ARGV[0], '_', ' '), NEW.state
+            USING ERRCODE = 'LW003', DETAIL = lotwise_message('workflow.no_such_way', jsonb_build_object(
+                'record', lotwise_message('record.' || TG_ARGV[0]),
+                'before', lotwise_message('state.' || TG_ARGV[0] || '.' || OLD.state),
+                'after', lotwise_message('state.' || TG_ARGV[0] || '.' || NEW.state)))::text;
     END IF;
     RETURN NEW;
 END $$
@@ -89,7 +106,9 @@ CREATE OR REPLACE FUNCTION lotwise_guard_signed() RETURNS trigger LANGUAGE plpgs
 BEGIN
     IF NEW.signature_id IS NOT NULL AND NOT EXISTS (SELECT FROM signature s WHERE s.id = NEW.signature_id
             AND s.entity = TG_ARGV[0] AND s.entity_id = to_jsonb(NEW) ->> TG_ARGV[1]) THEN
-        RAISE EXCEPTION 'signature % does not sign this %', NEW.signature_id, TG_ARGV[0] USING ERRCODE = 'LW001';
+        RAISE EXCEPTION 'signature % does not sign this %', NEW.signature_id, TG_ARGV[0]
+            USING ERRCODE = 'LW001', DETAIL = lotwise_message('kernel.signature_of_another',
+                jsonb_build_object('signature_id', NEW.signature_id, 'record', TG_ARGV[0]))::text;
     END IF;
     RETURN NEW;
 END $$
@@ -530,19 +549,19 @@ CREATE TRIGGER deviation_cycle BEFORE INSERT OR UPDATE ON deviation FOR EACH ROW
 CREATE TRIGGER zone_alarm_cycle BEFORE INSERT OR UPDATE ON zone_alarm FOR EACH ROW EXECUTE FUNCTION lotwise_guard_cycle('alarm', 'unacknowledged', 'acknowledged>normal', 'returned_unacknowledged>normal', 'unacknowledged>acknowledged', 'unacknowledged>returned_unacknowledged')
     ''',
     r'''
-CREATE TRIGGER work_order_operation_cycle BEFORE INSERT OR UPDATE ON work_order_operation FOR EACH ROW EXECUTE FUNCTION lotwise_guard_cycle('work order operation', 'waiting', 'running>done', 'running>waiting', 'waiting>running')
+CREATE TRIGGER work_order_operation_cycle BEFORE INSERT OR UPDATE ON work_order_operation FOR EACH ROW EXECUTE FUNCTION lotwise_guard_cycle('work_order_operation', 'waiting', 'running>done', 'running>waiting', 'waiting>running')
     ''',
     r'''
-CREATE TRIGGER work_order_cycle BEFORE INSERT OR UPDATE ON work_order FOR EACH ROW EXECUTE FUNCTION lotwise_guard_cycle('work order', 'planned', 'blocked>cancelled', 'blocked>material_ok', 'completed>reconciled', 'held>completed', 'held>running', 'material_ok>blocked', 'material_ok>cancelled', 'material_ok>released', 'planned>cancelled', 'planned>material_ok', 'reconciled>closed', 'released>blocked', 'released>cancelled', 'released>running', 'running>completed', 'running>held')
+CREATE TRIGGER work_order_cycle BEFORE INSERT OR UPDATE ON work_order FOR EACH ROW EXECUTE FUNCTION lotwise_guard_cycle('work_order', 'planned', 'blocked>cancelled', 'blocked>material_ok', 'completed>reconciled', 'held>completed', 'held>running', 'material_ok>blocked', 'material_ok>cancelled', 'material_ok>released', 'planned>cancelled', 'planned>material_ok', 'reconciled>closed', 'released>blocked', 'released>cancelled', 'released>running', 'running>completed', 'running>held')
     ''',
     r'''
-CREATE TRIGGER shipment_line_cycle BEFORE INSERT OR UPDATE ON shipment_line FOR EACH ROW EXECUTE FUNCTION lotwise_guard_cycle('shipment line', 'planned', 'picked>put_back', 'picked>shipped', 'planned>picked', 'planned>put_back', 'planned>shipped')
+CREATE TRIGGER shipment_line_cycle BEFORE INSERT OR UPDATE ON shipment_line FOR EACH ROW EXECUTE FUNCTION lotwise_guard_cycle('shipment_line', 'planned', 'picked>put_back', 'picked>shipped', 'planned>picked', 'planned>put_back', 'planned>shipped')
     ''',
     r'''
-CREATE TRIGGER shipment_logger_cycle BEFORE INSERT OR UPDATE ON shipment_logger FOR EACH ROW EXECUTE FUNCTION lotwise_guard_cycle('shipment logger', 'required', 'required>read', 'required>waived')
+CREATE TRIGGER shipment_logger_cycle BEFORE INSERT OR UPDATE ON shipment_logger FOR EACH ROW EXECUTE FUNCTION lotwise_guard_cycle('shipment_logger', 'required', 'required>read', 'required>waived')
     ''',
     r'''
-CREATE TRIGGER field_action_cycle BEFORE INSERT OR UPDATE ON field_action FOR EACH ROW EXECUTE FUNCTION lotwise_guard_cycle('field action', 'open', 'open>closed')
+CREATE TRIGGER field_action_cycle BEFORE INSERT OR UPDATE ON field_action FOR EACH ROW EXECUTE FUNCTION lotwise_guard_cycle('field_action', 'open', 'open>closed')
     ''',
     r'''
 CREATE TRIGGER shipment_cycle BEFORE INSERT OR UPDATE ON shipment FOR EACH ROW EXECUTE FUNCTION lotwise_guard_cycle('shipment', 'planned', 'arrived>accepted', 'arrived>refused', 'dispatched>arrived', 'dispatched>in_transit', 'in_transit>arrived', 'picked>arrived', 'picked>cancelled', 'picked>dispatched', 'picked>in_transit', 'planned>arrived', 'planned>cancelled', 'planned>in_transit', 'planned>picked')
@@ -625,7 +644,8 @@ FOR EACH STATEMENT EXECUTE FUNCTION lotwise_outbox_tasks()
 CREATE OR REPLACE FUNCTION lotwise_guard_signature() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     IF EXISTS (SELECT FROM app_user WHERE id = NEW.user_id AND 'admin' = ANY (roles)) THEN
-        RAISE EXCEPTION 'administrators sign no quality decision' USING ERRCODE = 'LW001';
+        RAISE EXCEPTION 'administrators sign no quality decision'
+            USING ERRCODE = 'LW001', DETAIL = lotwise_message('kernel.administrators_sign_nothing')::text;
     END IF;
     RETURN NEW;
 END $$
@@ -641,10 +661,12 @@ FOR EACH ROW WHEN (OLD.status <> 0) EXECUTE FUNCTION lotwise_forbid_change()
 CREATE OR REPLACE FUNCTION lotwise_guard_counter() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     IF TG_OP = 'INSERT' AND NEW.last <> 1 THEN
-        RAISE EXCEPTION 'a series of numbers begins with 1' USING ERRCODE = 'LW005';
+        RAISE EXCEPTION 'a series of numbers begins with 1'
+            USING ERRCODE = 'LW005', DETAIL = lotwise_message('numbering.begins_with_one')::text;
     ELSIF TG_OP = 'UPDATE' AND (NEW.last <> OLD.last + 1
             OR (NEW.series, NEW.site, NEW.year) IS DISTINCT FROM (OLD.series, OLD.site, OLD.year)) THEN
-        RAISE EXCEPTION 'a series of numbers goes on by one' USING ERRCODE = 'LW005';
+        RAISE EXCEPTION 'a series of numbers goes on by one'
+            USING ERRCODE = 'LW005', DETAIL = lotwise_message('numbering.goes_on_by_one')::text;
     END IF;
     RETURN NEW;
 END $$
@@ -656,11 +678,15 @@ CREATE TRIGGER number_counter_guard BEFORE INSERT OR UPDATE ON number_counter FO
 CREATE OR REPLACE FUNCTION lotwise_guard_attachment_version() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     IF (SELECT state FROM attachment WHERE id = NEW.attachment_id) IS DISTINCT FROM 'current' THEN
-        RAISE EXCEPTION 'attachment % is not there or withdrawn', NEW.attachment_id USING ERRCODE = 'LW001';
+        RAISE EXCEPTION 'attachment % is not there or withdrawn', NEW.attachment_id
+            USING ERRCODE = 'LW001', DETAIL = lotwise_message('attachments.not_current',
+                jsonb_build_object('attachment_id', NEW.attachment_id))::text;
     END IF;
     IF NEW.number <> 1 + COALESCE((SELECT max(number) FROM attachment_version
             WHERE attachment_id = NEW.attachment_id), 0) THEN
-        RAISE EXCEPTION 'versions of attachment % follow one another', NEW.attachment_id USING ERRCODE = 'LW005';
+        RAISE EXCEPTION 'versions of attachment % follow one another', NEW.attachment_id
+            USING ERRCODE = 'LW005', DETAIL = lotwise_message('attachments.versions_follow',
+                jsonb_build_object('attachment_id', NEW.attachment_id))::text;
     END IF;
     RETURN NEW;
 END $$
@@ -713,7 +739,7 @@ $$
     ''',
     r'''
 CREATE OR REPLACE FUNCTION lotwise_obstacles(ids bigint[], wanted text, at timestamptz)
-RETURNS TABLE (sublot_id bigint, kind text, detail text, hold_id bigint)
+RETURNS TABLE (sublot_id bigint, kind text, message jsonb, hold_id bigint)
 LANGUAGE sql STABLE AS $$
     WITH policy(purpose, states, held, expired, unjudged, restricted) AS (VALUES
         ('sale', ARRAY['released'], true, true, true, true),
@@ -729,32 +755,35 @@ LANGUAGE sql STABLE AS $$
         CROSS JOIN LATERAL (SELECT lotwise_zone_at(b.id, at, b.zone_id) AS zone_id) z
         WHERE b.id = ANY (ids)
     )
-    SELECT s.id, 'held', 'held since ' || to_char(h.since_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS"Z"')
-        || ': ' || h.reason, h.id
+    SELECT s.id, 'held', lotwise_message('lots.held_since', jsonb_build_object('since', h.since_at,
+        'reason', COALESCE(h.reason_message, to_jsonb(h.reason)))), h.id
     FROM s JOIN hold h ON h.lifted_at IS NULL AND h.sublot_id = s.id WHERE s.held
     UNION ALL
-    SELECT s.id, 'held', 'lot held since ' || to_char(h.since_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS"Z"')
-        || ': ' || h.reason, h.id
+    SELECT s.id, 'held', lotwise_message('lots.lot_held_since', jsonb_build_object('since', h.since_at,
+        'reason', COALESCE(h.reason_message, to_jsonb(h.reason)))), h.id
     FROM s JOIN hold h ON h.lifted_at IS NULL AND h.lot_id = s.lot_id WHERE s.held
     UNION ALL
-    SELECT s.id, 'restored', 'the database was restored and lacks what came after '
-        || to_char(r.at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS"Z"') || ': QA has not signed restoration ' || r.id
-        || ' yet, so a hold may be missing', NULL::bigint
+    SELECT s.id, 'restored', lotwise_message('lots.database_restored',
+        jsonb_build_object('at', r.at, 'restoration_id', r.id)), NULL::bigint
     FROM s JOIN (
         SELECT r.id, COALESCE((SELECT k.at FROM audit_seal k WHERE k.number = r.database_seal), r.found_at) AS at
         FROM restoration r WHERE r.signature_id IS NULL ORDER BY r.id LIMIT 1
     ) r ON s.held
     UNION ALL
-    SELECT s.id, 'expired', 'expired at the end of ' || s.expiry, NULL::bigint
+    SELECT s.id, 'expired', lotwise_message('lots.expired', jsonb_build_object('day', s.expiry)), NULL::bigint
     FROM s WHERE s.expired AND s.expiry IS NOT NULL AND s.today > s.expiry
     UNION ALL
-    SELECT s.id, 'unreleased', s.state || ', not ' || array_to_string(s.states, ' or '), NULL::bigint
+    SELECT s.id, 'unreleased', lotwise_message('lots.unreleased', jsonb_build_object(
+        'state', lotwise_message('state.sublot.' || s.state),
+        'states', (SELECT jsonb_agg(lotwise_message('state.sublot.' || one)) FROM unnest(s.states) one))), NULL::bigint
     FROM s WHERE NOT s.state = ANY (s.states)
     UNION ALL
     SELECT s.id, 'restricted', CASE r.kind
-        WHEN 'purpose' THEN 'not for ' || wanted
-        WHEN 'use_by' THEN 'to be used by ' || (r.value ->> 'date')
-        ELSE 'needs ' || (r.value ->> 'days') || ' days of remaining life' END, NULL::bigint
+        WHEN 'purpose' THEN lotwise_message('lots.not_for_purpose',
+            jsonb_build_object('purpose', lotwise_message('purpose.' || wanted)))
+        WHEN 'use_by' THEN lotwise_message('lots.to_be_used_by', jsonb_build_object('day', r.value -> 'date'))
+        ELSE lotwise_message('lots.remaining_life_missing', jsonb_build_object('days', r.value -> 'days'))
+        END, NULL::bigint
     FROM s JOIN restriction r ON r.sublot_id = s.id AND r.lifted_at IS NULL
     WHERE s.restricted AND CASE r.kind
         WHEN 'purpose' THEN COALESCE(NOT r.value -> 'only' ? wanted, r.value -> 'except' ? wanted)
@@ -763,13 +792,12 @@ LANGUAGE sql STABLE AS $$
         ELSE false END
     UNION ALL
     SELECT s.id, 'unjudged', CASE
-        WHEN j.zone IS NULL THEN 'stands in no zone that is measured'
-        WHEN past.id IS NOT NULL THEN 'no good reading of its zone from '
-            || to_char(past.start_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS"Z"') || ' to '
-            || to_char(past.stop_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS"Z"')
-        WHEN zj.last_good_at IS NULL THEN 'no good reading of its zone'
-        ELSE 'no good reading of its zone since '
-            || to_char(zj.last_good_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS"Z"') END, NULL::bigint
+        WHEN j.zone IS NULL THEN lotwise_message('lots.zone_not_measured')
+        WHEN past.id IS NOT NULL THEN lotwise_message('lots.no_good_reading_between',
+            jsonb_build_object('start', past.start_at, 'stop', past.stop_at))
+        WHEN zj.last_good_at IS NULL THEN lotwise_message('lots.no_good_reading')
+        ELSE lotwise_message('lots.no_good_reading_since', jsonb_build_object('since', zj.last_good_at))
+        END, NULL::bigint
     FROM s
     JOIN LATERAL (
         SELECT v.allowed_gap FROM item_profile ip JOIN profile_version v ON v.id = ip.version_id
@@ -809,14 +837,17 @@ $$
 CREATE OR REPLACE FUNCTION lotwise_guard_move() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
     left_over numeric;
-    against text;
+    against jsonb;
 BEGIN
     PERFORM FROM sublot WHERE id = NEW.sublot_id FOR UPDATE;
     IF NOT FOUND THEN
-        RAISE EXCEPTION 'sublot % does not exist', NEW.sublot_id USING ERRCODE = 'LW004';
+        RAISE EXCEPTION 'sublot % does not exist', NEW.sublot_id
+            USING ERRCODE = 'LW004', DETAIL = lotwise_message('lots.no_sublot',
+                jsonb_build_object('sublot_id', NEW.sublot_id))::text;
     END IF;
     IF 'stock' NOT IN (NEW.source, NEW.target) THEN
-        RAISE EXCEPTION 'a move goes into stock or out of it' USING ERRCODE = 'LW003';
+        RAISE EXCEPTION 'a move goes into stock or out of it'
+            USING ERRCODE = 'LW003', DETAIL = lotwise_message('lots.move_beside_stock')::text;
     END IF;
     IF NEW.source <> 'stock' THEN
         RETURN NEW;
@@ -825,22 +856,31 @@ BEGIN
         IF NEW.reverses_id IS NULL OR NOT EXISTS (SELECT FROM stock_move m WHERE m.id = NEW.reverses_id
                 AND m.sublot_id = NEW.sublot_id AND m.target = 'stock' AND m.source = NEW.target
                 AND m.amount = NEW.amount) THEN
-            RAISE EXCEPTION 'a reversal names the move it undoes, and undoes all of it' USING ERRCODE = 'LW003';
+            RAISE EXCEPTION 'a reversal names the move it undoes, and undoes all of it'
+                USING ERRCODE = 'LW003', DETAIL = lotwise_message('lots.reversal_of_part')::text;
         END IF;
     ELSIF NOT EXISTS (SELECT FROM (VALUES ('sale', 'customer'), ('use', 'production'), ('sampling', 'sample'), ('supplier_return', 'supplier'), ('destruction', 'scrap'), ('split', 'split'), ('merge', 'split'), ('adjustment', 'adjustment')) AS t(purpose, target)
             WHERE t.purpose = NEW.purpose AND t.target = NEW.target) THEN
-        RAISE EXCEPTION 'stock does not go to % for %', NEW.target, NEW.purpose USING ERRCODE = 'LW003';
+        RAISE EXCEPTION 'stock does not go to % for %', NEW.target, NEW.purpose
+            USING ERRCODE = 'LW003', DETAIL = lotwise_message('lots.target_forbidden',
+                jsonb_build_object('target', lotwise_message('account.' || NEW.target),
+                    'purpose', lotwise_message('purpose.' || NEW.purpose)))::text;
     END IF;
     left_over := lotwise_on_hand(NEW.sublot_id) - NEW.amount;
     IF left_over < 0 THEN
-        RAISE EXCEPTION 'sublot % would have % on hand', NEW.sublot_id, left_over USING ERRCODE = 'LW002';
+        RAISE EXCEPTION 'sublot % would have % on hand', NEW.sublot_id, left_over
+            USING ERRCODE = 'LW002', DETAIL = lotwise_message('lots.below_nothing',
+                jsonb_build_object('sublot_id', NEW.sublot_id, 'left', left_over::text))::text;
     END IF;
     IF NOT NEW.fact THEN
-        SELECT string_agg(o.kind || ': ' || o.detail, '; ') INTO against
+        SELECT jsonb_agg(lotwise_message('lots.obstacle',
+            jsonb_build_object('kind', lotwise_message('obstacle.' || o.kind), 'why', o.message))) INTO against
         FROM lotwise_obstacles(ARRAY[NEW.sublot_id], NEW.purpose, NEW.posted_at) o;
         IF against IS NOT NULL THEN
-            RAISE EXCEPTION 'sublot % may not be taken for %: %', NEW.sublot_id, NEW.purpose, against
-                USING ERRCODE = 'LW001';
+            RAISE EXCEPTION 'sublot % may not be taken for %', NEW.sublot_id, NEW.purpose
+                USING ERRCODE = 'LW001', DETAIL = lotwise_message('lots.not_movable', jsonb_build_object(
+                    'code', (SELECT code FROM sublot WHERE id = NEW.sublot_id),
+                    'purpose', lotwise_message('purpose.' || NEW.purpose), 'against', against))::text;
         END IF;
     END IF;
     RETURN NEW;
@@ -863,7 +903,9 @@ CREATE OR REPLACE FUNCTION lotwise_guard_split() RETURNS trigger LANGUAGE plpgsq
 BEGIN
     IF (SELECT sum(CASE WHEN m.target = 'split' THEN m.amount ELSE -m.amount END) FROM stock_move m
             WHERE m.reference = NEW.reference AND m.purpose IN ('split', 'merge')) <> 0 THEN
-        RAISE EXCEPTION '%: what goes into a split comes out of it', NEW.reference USING ERRCODE = 'LW003';
+        RAISE EXCEPTION '%: what goes into a split comes out of it', NEW.reference
+            USING ERRCODE = 'LW003', DETAIL = lotwise_message('lots.split_unbalanced',
+                jsonb_build_object('reference', NEW.reference))::text;
     END IF;
     RETURN NULL;
 END $$
@@ -880,23 +922,28 @@ CREATE OR REPLACE FUNCTION lotwise_guard_reservation() RETURNS trigger LANGUAGE 
 DECLARE
     begins boolean := TG_OP = 'INSERT' OR OLD.state = 'suspended';
     free numeric;
-    against text;
+    against jsonb;
 BEGIN
     IF NEW.state NOT IN ('active', 'picked') OR (TG_OP = 'UPDATE' AND NEW.state = OLD.state) THEN
         RETURN NEW;
     END IF;
     PERFORM FROM sublot WHERE id = NEW.sublot_id FOR UPDATE;
     -- what depends on the time of day is asked when it is made and when it is posted: here only the former is known
-    SELECT string_agg(o.kind || ': ' || o.detail, '; ') INTO against
+    SELECT jsonb_agg(lotwise_message('lots.obstacle',
+            jsonb_build_object('kind', lotwise_message('obstacle.' || o.kind), 'why', o.message))) INTO against
     FROM lotwise_obstacles(ARRAY[NEW.sublot_id], NEW.purpose, NEW.created_at) o
     WHERE TG_OP = 'INSERT' OR o.kind IN ('held', 'unreleased');
     IF against IS NOT NULL THEN
-        RAISE EXCEPTION 'sublot % may not be taken for %: %', NEW.sublot_id, NEW.purpose, against
-            USING ERRCODE = 'LW001';
+        RAISE EXCEPTION 'sublot % may not be taken for %', NEW.sublot_id, NEW.purpose
+            USING ERRCODE = 'LW001', DETAIL = lotwise_message('lots.not_movable', jsonb_build_object(
+                    'code', (SELECT code FROM sublot WHERE id = NEW.sublot_id),
+                    'purpose', lotwise_message('purpose.' || NEW.purpose), 'against', against))::text;
     END IF;
     free := lotwise_free(NEW.sublot_id, NEW.id);
     IF begins AND free < NEW.amount THEN
-        RAISE EXCEPTION 'sublot % has % free', NEW.sublot_id, free USING ERRCODE = 'LW002';
+        RAISE EXCEPTION 'sublot % has % free', NEW.sublot_id, free
+            USING ERRCODE = 'LW002', DETAIL = lotwise_message('lots.sublot_has_free',
+                jsonb_build_object('sublot_id', NEW.sublot_id, 'free', free::text))::text;
     END IF;
     RETURN NEW;
 END $$
@@ -912,18 +959,24 @@ DECLARE
     rank text[] := ARRAY['unproven', 'uncertain', 'proven'];
 BEGIN
     IF OLD.lifted_at IS NOT NULL THEN
-        RAISE EXCEPTION 'hold % is lifted and stays as it is', OLD.id USING ERRCODE = 'LW005';
+        RAISE EXCEPTION 'hold % is lifted and stays as it is', OLD.id
+            USING ERRCODE = 'LW005', DETAIL = lotwise_message('lots.hold_lifted_stays',
+                jsonb_build_object('hold_id', OLD.id))::text;
     END IF;
     IF NEW.certainty IS DISTINCT FROM OLD.certainty AND
             COALESCE(array_position(rank, NEW.certainty), 0) < COALESCE(array_position(rank, OLD.certainty), 0) THEN
-        RAISE EXCEPTION 'the certainty of hold % only grows', OLD.id USING ERRCODE = 'LW005';
+        RAISE EXCEPTION 'the certainty of hold % only grows', OLD.id
+            USING ERRCODE = 'LW005', DETAIL = lotwise_message('lots.certainty_only_grows',
+                jsonb_build_object('hold_id', OLD.id))::text;
     END IF;
     before.lifted_at := NEW.lifted_at;
     before.lifted_by := NEW.lifted_by;
     before.lift_reason := NEW.lift_reason;
     before.certainty := NEW.certainty;
     IF before IS DISTINCT FROM NEW THEN
-        RAISE EXCEPTION 'of hold % only its lifting may be written', OLD.id USING ERRCODE = 'LW005';
+        RAISE EXCEPTION 'of hold % only its lifting may be written', OLD.id
+            USING ERRCODE = 'LW005', DETAIL = lotwise_message('lots.hold_only_lifted',
+                jsonb_build_object('hold_id', OLD.id))::text;
     END IF;
     RETURN NEW;
 END $$
@@ -950,7 +1003,9 @@ BEGIN
     before.lifted_at := NEW.lifted_at;
     before.lifted_by := NEW.lifted_by;
     IF OLD.lifted_at IS NOT NULL OR before IS DISTINCT FROM NEW THEN
-        RAISE EXCEPTION 'of restriction % only its lifting may be written', OLD.id USING ERRCODE = 'LW005';
+        RAISE EXCEPTION 'of restriction % only its lifting may be written', OLD.id
+            USING ERRCODE = 'LW005', DETAIL = lotwise_message('lots.restriction_only_lifted',
+                jsonb_build_object('restriction_id', OLD.id))::text;
     END IF;
     RETURN NEW;
 END $$
@@ -967,7 +1022,8 @@ BEGIN
             SELECT FROM sublot p JOIN sublot c ON (c.lot_id, c.state) = (p.lot_id, p.state)
             WHERE p.id = NEW.parent_id AND c.id = NEW.child_id) THEN
         RAISE EXCEPTION 'sublots of one lot and one state are split and merged, not % and %', NEW.parent_id,
-            NEW.child_id USING ERRCODE = 'LW003';
+            NEW.child_id USING ERRCODE = 'LW003', DETAIL = lotwise_message('lots.split_across',
+                jsonb_build_object('parent_id', NEW.parent_id, 'child_id', NEW.child_id))::text;
     END IF;
     -- Two edges that share no sublot can close a circle together: only one transaction links at a time.
     PERFORM pg_advisory_xact_lock(hashtext('lotwise.genealogy'));
@@ -978,7 +1034,9 @@ BEGIN
             SELECT g.child_id FROM genealogy g JOIN down ON g.parent_id = down.id
         ) SELECT FROM down WHERE id = NEW.parent_id
     ) THEN
-        RAISE EXCEPTION 'sublot % is made from sublot % already', NEW.parent_id, NEW.child_id USING ERRCODE = 'LW003';
+        RAISE EXCEPTION 'sublot % is made from sublot % already', NEW.parent_id, NEW.child_id
+            USING ERRCODE = 'LW003', DETAIL = lotwise_message('lots.genealogy_circle',
+                jsonb_build_object('parent_id', NEW.parent_id, 'child_id', NEW.child_id))::text;
     END IF;
     RETURN NEW;
 END $$
@@ -992,7 +1050,8 @@ BEGIN
     IF EXISTS (SELECT FROM hold WHERE sublot_id = NEW.parent_id AND lifted_at IS NULL)
             AND NOT EXISTS (SELECT FROM hold h WHERE h.sublot_id = NEW.child_id) THEN
         RAISE EXCEPTION 'sublot % comes from held sublot % and must be held', NEW.child_id, NEW.parent_id
-            USING ERRCODE = 'LW001';
+            USING ERRCODE = 'LW001', DETAIL = lotwise_message('lots.born_unheld',
+                jsonb_build_object('child_id', NEW.child_id, 'parent_id', NEW.parent_id))::text;
     END IF;
     RETURN NULL;
 END $$
@@ -1007,7 +1066,8 @@ BEGIN
     IF NOT EXISTS (SELECT FROM genealogy g WHERE g.child_id = NEW.id
             AND (g.transformation LIKE 'split:%' OR g.transformation LIKE 'merge:%')) THEN
         RAISE EXCEPTION 'sublot % begins in quarantine: only a split and a merger begin as %', NEW.code, NEW.state
-            USING ERRCODE = 'LW003';
+            USING ERRCODE = 'LW003', DETAIL = lotwise_message('lots.born_otherwise',
+                jsonb_build_object('code', NEW.code, 'state', lotwise_message('state.sublot.' || NEW.state)))::text;
     END IF;
     RETURN NULL;
 END $$
@@ -1073,7 +1133,9 @@ CREATE OR REPLACE TRIGGER calibration_bumps_zone AFTER INSERT ON calibration
 CREATE OR REPLACE FUNCTION lotwise_guard_decided() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     IF NOT EXISTS (SELECT FROM disposition d WHERE d.excursion_id = NEW.id) THEN
-        RAISE EXCEPTION 'excursion % is disposed of by a signed disposition only', NEW.id USING ERRCODE = 'LW001';
+        RAISE EXCEPTION 'excursion % is disposed of by a signed disposition only', NEW.id
+            USING ERRCODE = 'LW001', DETAIL = lotwise_message('quality.disposed_of_unsigned',
+                jsonb_build_object('excursion_id', NEW.id))::text;
     END IF;
     RETURN NULL;
 END $$
@@ -1088,7 +1150,8 @@ BEGIN
     IF EXISTS (SELECT FROM excursion e WHERE e.id = NEW.excursion_id
             AND e.state IN ('assessed', 'ended', 'open')) THEN
         RAISE EXCEPTION 'hold % is lifted by disposing of excursion %', NEW.id, NEW.excursion_id
-            USING ERRCODE = 'LW001';
+            USING ERRCODE = 'LW001', DETAIL = lotwise_message('quality.hold_of_excursion',
+                jsonb_build_object('hold_id', NEW.id, 'excursion_id', NEW.excursion_id))::text;
     END IF;
     RETURN NULL;
 END $$
@@ -1106,17 +1169,21 @@ CREATE TRIGGER batch_release_signed BEFORE INSERT OR UPDATE ON batch_release FOR
     r'''
 CREATE OR REPLACE FUNCTION lotwise_guard_release() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
-    against text;
+    against jsonb;
 BEGIN
-    SELECT string_agg(f.what, '; ') INTO against FROM (
-        SELECT 'held: ' || h.reason FROM hold h
+    SELECT jsonb_agg(f.what) INTO against FROM (
+        SELECT lotwise_message('quality.held',
+            jsonb_build_object('reason', COALESCE(h.reason_message, to_jsonb(h.reason)))) FROM hold h
         WHERE h.lifted_at IS NULL AND (h.sublot_id = NEW.id OR h.lot_id = NEW.lot_id)
         UNION ALL
-        SELECT 'excursion ' || e.id || ' is ' || e.state FROM excursion e
+        SELECT lotwise_message('quality.excursion_undecided', jsonb_build_object('excursion_id', e.id,
+            'limit', e.limit_key, 'state', lotwise_message('state.excursion.' || e.state))) FROM excursion e
         WHERE e.sublot_id = NEW.id AND e.state IN ('assessed', 'ended', 'open')
     ) AS f(what);
     IF against IS NOT NULL THEN
-        RAISE EXCEPTION 'sublot % may not be released: %', NEW.code, against USING ERRCODE = 'LW001';
+        RAISE EXCEPTION 'sublot % may not be released', NEW.code
+            USING ERRCODE = 'LW001', DETAIL = lotwise_message('quality.may_not_be_released',
+                jsonb_build_object('code', NEW.code, 'against', against))::text;
     END IF;
     RETURN NEW;
 END $$
@@ -1131,7 +1198,9 @@ BEGIN
     -- this very release: one of the past stands for the goods as they were then
     IF NOT EXISTS (SELECT FROM batch_release b WHERE b.sublot_id = NEW.id
             AND b.transaction = pg_current_xact_id()::text::bigint) THEN
-        RAISE EXCEPTION 'sublot % is released by a batch release only', NEW.code USING ERRCODE = 'LW001';
+        RAISE EXCEPTION 'sublot % is released by a batch release only', NEW.code
+            USING ERRCODE = 'LW001', DETAIL = lotwise_message('quality.released_otherwise',
+                jsonb_build_object('code', NEW.code))::text;
     END IF;
     RETURN NULL;
 END $$
@@ -1153,11 +1222,14 @@ BEGIN
         before.accepted := NEW.accepted;
     END IF;
     IF OLD.state IN ('dispositioned', 'closed', 'superseded') AND before IS DISTINCT FROM NEW THEN
-        RAISE EXCEPTION 'excursion % is % and stays as it is', OLD.id, OLD.state USING ERRCODE = 'LW005';
+        RAISE EXCEPTION 'excursion % is % and stays as it is', OLD.id, OLD.state
+            USING ERRCODE = 'LW005', DETAIL = lotwise_message('quality.excursion_stays', jsonb_build_object(
+                'excursion_id', OLD.id, 'state', lotwise_message('state.excursion.' || OLD.state)))::text;
     END IF;
     IF (NEW.id, NEW.sublot_id, NEW.version_id, NEW.limit_key, NEW.started_at, NEW.accepted_before) IS DISTINCT FROM
             (OLD.id, OLD.sublot_id, OLD.version_id, OLD.limit_key, OLD.started_at, OLD.accepted_before) THEN
-        RAISE EXCEPTION 'an excursion keeps its identity' USING ERRCODE = 'LW005';
+        RAISE EXCEPTION 'an excursion keeps its identity'
+            USING ERRCODE = 'LW005', DETAIL = lotwise_message('quality.excursion_keeps_identity')::text;
     END IF;
     RETURN NEW;
 END $$
@@ -1168,18 +1240,20 @@ CREATE TRIGGER excursion_guard BEFORE UPDATE ON excursion FOR EACH ROW EXECUTE F
     r'''
 CREATE OR REPLACE FUNCTION lotwise_guard_work_order() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
-    against text;
+    against jsonb;
 BEGIN
     IF NEW.state <> OLD.state AND NEW.state IN ('material_ok', 'released', 'running') THEN
         PERFORM FROM sublot WHERE id IN (SELECT sublot_id FROM work_order_material WHERE order_id = NEW.id)
             ORDER BY id FOR SHARE;
-        SELECT string_agg(DISTINCT h.reason, '; ') INTO against
+        SELECT jsonb_agg(DISTINCT COALESCE(h.reason_message, to_jsonb(h.reason))) INTO against
         FROM work_order_material m LEFT JOIN reservation r ON r.id = m.reservation_id
         JOIN sublot s ON s.id = m.sublot_id
         JOIN hold h ON h.lifted_at IS NULL AND (h.sublot_id = s.id OR h.lot_id = s.lot_id)
         WHERE m.order_id = NEW.id AND (r.state IS NULL OR r.state <> 'cancelled');
         IF against IS NOT NULL THEN
-            RAISE EXCEPTION 'the material of work order % is held: %', NEW.code, against USING ERRCODE = 'LW001';
+            RAISE EXCEPTION 'the material of work order % is held', NEW.code
+                USING ERRCODE = 'LW001', DETAIL = lotwise_message('production.material_of_order_held',
+                    jsonb_build_object('code', NEW.code, 'reasons', against))::text;
         END IF;
     END IF;
     RETURN NEW;
@@ -1192,15 +1266,17 @@ FOR EACH ROW EXECUTE FUNCTION lotwise_guard_work_order()
     r'''
 CREATE OR REPLACE FUNCTION lotwise_guard_shipment() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
-    against text;
+    against jsonb;
 BEGIN
     IF NEW.state <> OLD.state AND NEW.state IN ('dispatched', 'accepted') THEN
-        SELECT string_agg(h.reason, '; ') INTO against FROM hold h
+        SELECT jsonb_agg(COALESCE(h.reason_message, to_jsonb(h.reason))) INTO against FROM hold h
         WHERE h.lifted_at IS NULL AND (h.shipment_id = NEW.id OR EXISTS (
             SELECT FROM shipment_line l JOIN sublot s ON s.id = l.sublot_id
             WHERE l.shipment_id = NEW.id AND l.state <> 'put_back' AND (h.sublot_id = s.id OR h.lot_id = s.lot_id)));
         IF against IS NOT NULL THEN
-            RAISE EXCEPTION 'shipment % is held: %', NEW.code, against USING ERRCODE = 'LW001';
+            RAISE EXCEPTION 'shipment % is held', NEW.code
+                USING ERRCODE = 'LW001', DETAIL = lotwise_message('shipments.held',
+                    jsonb_build_object('code', NEW.code, 'reasons', against))::text;
         END IF;
     END IF;
     RETURN NEW;
@@ -1598,7 +1674,9 @@ def upgrade() -> None:
     sa.Column('sublot_id', sa.BigInteger(), nullable=True),
     sa.Column('shipment_id', sa.BigInteger(), nullable=True),
     sa.Column('title', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('title_message', postgresql.JSONB(astext_type=sa.Text()), nullable=True),
     sa.Column('detail', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('detail_message', postgresql.JSONB(astext_type=sa.Text()), nullable=True),
     sa.Column('happened_at', sa.DateTime(timezone=True), nullable=False),
     sa.Column('known_at', sa.DateTime(timezone=True), nullable=False),
     sa.Column('state', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
@@ -1778,6 +1856,7 @@ def upgrade() -> None:
     sa.Column('kind', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
     sa.Column('certainty', sqlmodel.sql.sqltypes.AutoString(), nullable=True),
     sa.Column('reason', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('reason_message', postgresql.JSONB(astext_type=sa.Text()), nullable=True),
     sa.Column('excursion_id', sa.BigInteger(), nullable=True),
     sa.Column('origin_hold_id', sa.BigInteger(), nullable=True),
     sa.Column('since_at', sa.DateTime(timezone=True), nullable=False),
@@ -1852,6 +1931,7 @@ def upgrade() -> None:
     sa.Column('started_at', sa.DateTime(timezone=True), nullable=False),
     sa.Column('known_at', sa.DateTime(timezone=True), nullable=False),
     sa.Column('title', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('title_message', postgresql.JSONB(astext_type=sa.Text()), nullable=True),
     sa.Column('gateway', sqlmodel.sql.sqltypes.AutoString(), nullable=True),
     sa.Column('ended_at', sa.DateTime(timezone=True), nullable=True),
     sa.PrimaryKeyConstraint('id'),
@@ -2348,6 +2428,7 @@ def upgrade() -> None:
     sa.Column('priority', sa.Integer(), nullable=False),
     sa.Column('state', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
     sa.Column('stopped_reason', sqlmodel.sql.sqltypes.AutoString(), nullable=True),
+    sa.Column('stopped_reason_message', postgresql.JSONB(astext_type=sa.Text()), nullable=True),
     sa.Column('output_lot_id', sa.BigInteger(), nullable=True),
     sa.Column('scrap', sa.Numeric(precision=18, scale=6), nullable=False),
     sa.Column('created_at', sa.DateTime(timezone=True), nullable=False),

@@ -11,6 +11,7 @@ from core.erp.catalog.model import Item
 from core.erp.kernel.errors import Conflict, Invalid, NotFound
 from core.erp.kernel.tables import table
 from core.erp.kernel.unit import Unit
+from core.erp.kernel.words import Message, kept
 from core.erp.lots import service as lots
 from core.erp.lots.events import HoldPlaced
 from core.erp.production.events import OrdersChanged
@@ -162,7 +163,7 @@ def move_order(u: Unit, order_id: int, move: str, *, reason: str | None = None) 
     order = lock_with_material(u, order_id)
     if move in {"resume", "unblock"} and order.state in WORK_ORDER.moves[move].sources:
         _resume_reservations(u, order_id)
-        order.stopped_reason = None
+        order.stopped_reason = order.stopped_reason_message = None
     if move in {"complete", "abort"}:
         order.completed_at = u.now
     WORK_ORDER.apply(u, order, move, reason=reason)
@@ -209,9 +210,10 @@ def stop_orders(u: Unit, placed: HoldPlaced) -> None:
     if not placed.sublot_ids:
         return
     ids = tuple(row.id for row in u.lock(_TOUCHED, {"sublots": list(placed.sublot_ids)}))
+    why = Message("production.material_held", holds=placed.hold_ids[:5])
     for order_id in ids:
         order = u.session.get_one(WorkOrder, order_id, populate_existing=True)
-        order.stopped_reason = f"material held: hold {', '.join(map(str, placed.hold_ids[:5]))}"
+        order.stopped_reason, order.stopped_reason_message = kept(why)
         WORK_ORDER.apply(u, order, "hold" if order.state == "running" else "block", reason=order.stopped_reason)
     if ids:
         interrupt(u, table(WorkOrderOperation).c.order_id.in_(ids))

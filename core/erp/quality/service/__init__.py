@@ -1,5 +1,6 @@
 """What quality does, inside a transaction somebody else opened."""
 
+from core.erp.quality.rules import ReleaseObstacle
 from core.erp.quality.service.alarms import (
     acknowledge,
     apply_condition,
@@ -29,7 +30,6 @@ from core.erp.quality.service.incident_disposition import (
     undecided,
 )
 from core.erp.quality.service.release import (
-    ReleaseObstacle,
     auto_release,
     release,
     release_obstacles,

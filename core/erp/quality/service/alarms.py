@@ -11,6 +11,7 @@ from core.erp.exposure.model import SourceWatermark
 from core.erp.kernel.errors import Invalid, NotFound
 from core.erp.kernel.tables import table
 from core.erp.kernel.unit import Unit
+from core.erp.kernel.words import Message, render
 from core.erp.quality.model import Incident, ZoneAlarm, ZoneAlarmMode
 from core.erp.quality.workflow import ACKNOWLEDGED, ALARM, NORMAL, RETURNED, UNACKNOWLEDGED
 
@@ -180,13 +181,15 @@ def _update_gateway_incident(u: Unit, state: ZoneState) -> None:
     name = gateway or f"of zone {state.zone_id}"
     c = _INCIDENT.c
     if state.active:
+        title = Message("quality.gateway_silent", gateway=name)
         row = {
             "zone_id": None,
             "kind": "silent_gateway",
             "started_at": state.at,
             "known_at": u.now,
             "gateway": name,
-            "title": f"gateway {name} is silent: its goods are unjudged",
+            "title": render(title),
+            "title_message": title.as_json(),
             "ended_at": None,
         }
         made = u.conn.scalar(

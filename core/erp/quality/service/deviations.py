@@ -8,6 +8,7 @@ from sqlalchemy import select
 from core.erp.kernel.errors import NotFound
 from core.erp.kernel.tables import table
 from core.erp.kernel.unit import Unit
+from core.erp.kernel.words import Message, kept
 from core.erp.lots import service as lots
 from core.erp.lots.events import FactBrokeRule
 from core.erp.lots.model import Hold
@@ -18,13 +19,12 @@ from core.erp.quality.workflow import DEVIATION
 
 def open_for_fact(u: Unit, fact: FactBrokeRule) -> None:
     """Opens a deviation for a fact that would have been refused as an intention, and holds its sublot for it."""
-    detail = "; ".join(f"{o.kind}: {o.detail}" for o in fact.obstacles)
     open_deviation(
         u,
         sublot_id=fact.sublot_id,
         shipment_id=_shipment(fact.reference),
-        title=f"{fact.purpose} of a sublot against the rules",
-        detail=detail,
+        title=Message("quality.fact_against_rules", purpose=Message(f"purpose.{fact.purpose}")),
+        detail=Message("quality.what_stood_against", obstacles=[obstacle.sentence for obstacle in fact.obstacles]),
         happened_at=fact.at,
     )
 
@@ -39,14 +39,24 @@ def _shipment(reference: str) -> int | None:
 
 
 def open_deviation(
-    u: Unit, *, sublot_id: int, shipment_id: int | None, title: str, detail: str, happened_at: datetime
+    u: Unit,
+    *,
+    sublot_id: int,
+    shipment_id: int | None,
+    title: str | Message,
+    detail: str | Message,
+    happened_at: datetime,
 ) -> Deviation:
     """Writes the deviation and its hold. The hold is QA's to lift, and stands beside any other."""
+    called, title_message = kept(title)
+    why, detail_message = kept(detail)
     made = Deviation(
         sublot_id=sublot_id,
         shipment_id=shipment_id,
-        title=title,
-        detail=detail,
+        title=called,
+        title_message=title_message,
+        detail=why,
+        detail_message=detail_message,
         happened_at=happened_at,
         known_at=u.now,
     )
@@ -55,16 +65,15 @@ def open_deviation(
     after = {
         "sublot_id": sublot_id,
         "shipment_id": shipment_id,
-        "title": title,
-        "detail": detail,
+        "title": made.title,
+        "detail": made.detail,
         "happened_at": happened_at,
     }
+    reason = Message("quality.held_for_deviation", deviation_id=made.id, why=detail)
     u.audit("deviation.opened", "deviation", made.id, after=after)
     u.outbox("deviation.opened", made.id, after)
     with acting_as_system(u, "quality"):  # whoever may post a fact need not be one who may hold
-        lots.place_hold(
-            u, sublot_id=sublot_id, kind="deviation", reason=f"deviation {made.id}: {detail}", since_at=happened_at
-        )
+        lots.place_hold(u, sublot_id=sublot_id, kind="deviation", reason=reason, since_at=happened_at)
     return made
 
 
@@ -72,7 +81,7 @@ def close_deviation(u: Unit, deviation_id: int, conclusion: str) -> Deviation:
     """QA concludes a deviation. Its hold is lifted by itself, not by this."""
     found = u.get(Deviation, deviation_id, lock=True)
     if found is None:
-        raise NotFound(f"no deviation {deviation_id}", deviation_id=deviation_id)
+        raise NotFound("quality.no_deviation", deviation_id=deviation_id)
     found.conclusion, found.closed_by, found.closed_at = conclusion, u.actor.login, u.now
     DEVIATION.apply(u, found, "close", reason=conclusion)
     return found

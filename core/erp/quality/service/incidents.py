@@ -9,13 +9,14 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from core.erp.catalog.model import Zone
 from core.erp.kernel.tables import table
 from core.erp.kernel.unit import Unit
+from core.erp.kernel.words import Message, render
 from core.erp.quality.model import Excursion, Incident
 from core.erp.quality.rules import Breach, incident_kind
 
 _INCIDENT, _EXCURSION = table(Incident), table(Excursion)
 
-_TITLES = {"limit": "{zone}: limit broken", "gap": "{zone}: goods unwatched"}
-
+_TITLES = {"limit": "quality.zone_limit_broken", "gap": "quality.zone_unwatched"}
+"""By the kind of an incident, the message that is its title."""
 
 _Span = tuple[int, datetime, datetime | None]
 """An incident and when one of its excursions was out: [from, to), to None while it is."""
@@ -63,12 +64,14 @@ def _make(u: Unit, breach: Breach) -> int:
     zone = table(Zone).c
     kind = incident_kind(breach.certainty)
     name = u.conn.scalar(select(zone.address).where(zone.id == breach.zone_id))
+    title = Message(_TITLES[kind], zone=name or "")
     row = {
         "zone_id": breach.zone_id,
         "kind": kind,
         "started_at": breach.started_at,
         "known_at": u.now,
-        "title": _TITLES[kind].format(zone=name),
+        "title": render(title),
+        "title_message": title.as_json(),
     }
     made = u.conn.scalar(upsert(_INCIDENT).values(row).on_conflict_do_nothing().returning(_INCIDENT.c.id))
     if made is None:  # another transaction made it meanwhile, or all its excursions are over

@@ -1,9 +1,8 @@
 """Batch release: the act by which a sublot leaves quarantine: signed, or automatic where nothing is in doubt."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
@@ -16,22 +15,14 @@ from core.erp.exposure.history.lineage import paths
 from core.erp.kernel import signatures
 from core.erp.kernel.errors import Refused
 from core.erp.kernel.unit import Unit, json_value, record_hash, system
+from core.erp.kernel.words import Message
 from core.erp.lots import service as lots
 from core.erp.lots.events import SublotReleasing
 from core.erp.lots.rules import Purpose
 from core.erp.lots.workflow import SUBLOT
 from core.erp.quality.events import SublotsReleased
 from core.erp.quality.model import BatchRelease
-from core.erp.quality.rules import merge_gaps
-
-
-@dataclass(frozen=True, slots=True)
-class ReleaseObstacle:
-    """One reason against a release."""
-
-    kind: str
-    detail: str
-
+from core.erp.quality.rules import ReleaseObstacle, merge_gaps
 
 _EXCURSIONS = text("""
     SELECT e.id, e.state, e.limit_key, e.certainty, e.started_at, e.ended_at, e.out, e.accepted, d.decision
@@ -151,22 +142,30 @@ def release_obstacles(u: Unit, sublot_id: int, *, automatic: bool, at_consignee:
     """
     sublot = lots.get_sublot(u, sublot_id)
     found = [
-        ReleaseObstacle("excursion", f"excursion {row.id} of {row.limit_key} is {row.state}")
+        ReleaseObstacle("excursion", _undecided(row))
         for row in u.conn.execute(_EXCURSIONS, {"id": sublot_id})
         if row.state in {"open", "ended", "assessed"}
     ]
     bars = {"held", "restored", "expired"} | ({"unjudged"} if automatic and not at_consignee else set())
-    found += [ReleaseObstacle(str(o.kind), o.detail) for o in lots.movable(u, sublot_id, Purpose.USE) if o.kind in bars]
+    standing = lots.movable(u, sublot_id, Purpose.USE)
+    found += [ReleaseObstacle(str(one.kind), one.message) for one in standing if one.kind in bars]
     if sublot.state != "quarantine":
-        found.append(ReleaseObstacle("state", f"it is {sublot.state}, not in quarantine"))
+        state = Message(f"state.sublot.{sublot.state}")
+        found.append(ReleaseObstacle("state", Message("quality.not_in_quarantine", state=state)))
     if automatic:
-        found += [
-            ReleaseObstacle("gap", f"nothing is known of zone {gap['zone_id']} from {gap['start_at']}: {gap['reason']}")
-            for gap in unfilled_gaps(u, sublot_id)
-        ]
+        found += [ReleaseObstacle("gap", _unfilled(gap)) for gap in unfilled_gaps(u, sublot_id)]
         if u.conn.scalar(_MADE_HERE, {"id": sublot_id}):
-            found.append(ReleaseObstacle("unsigned", "it was made here and no batch release has been signed"))
+            found.append(ReleaseObstacle("unsigned", Message("quality.made_here_unsigned")))
     return found
+
+
+def _unfilled(gap: Mapping[str, Any]) -> Message:
+    return Message("quality.gap", zone_id=gap["zone_id"], start=gap["start_at"], reason=gap["reason"])
+
+
+def _undecided(row: Any) -> Message:
+    state = Message(f"state.excursion.{row.state}")
+    return Message("quality.excursion_undecided", excursion_id=row.id, limit=row.limit_key, state=state)
 
 
 def veto_release(u: Unit, releasing: SublotReleasing) -> None:
@@ -230,9 +229,10 @@ def acting_as_system(u: Unit, name: str) -> Iterator[None]:
 def _refuse(sublot_id: int, reasons: list[ReleaseObstacle]) -> None:
     if reasons:
         raise Refused(
-            f"sublot {sublot_id} cannot be released: {'; '.join(r.detail for r in reasons)}",
+            "quality.not_releasable",
             sublot_id=sublot_id,
-            reasons=[{"kind": r.kind, "detail": r.detail} for r in reasons],
+            reasons=[r.message for r in reasons],
+            extra={"reasons": [r.as_extra() for r in reasons]},
         )
 
 

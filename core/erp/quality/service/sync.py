@@ -3,7 +3,7 @@
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import bindparam, func, select, text, update
@@ -12,6 +12,7 @@ from core.erp.catalog.model import ProfileLimit
 from core.erp.exposure.events import Judged, SublotsJudged
 from core.erp.kernel.tables import table
 from core.erp.kernel.unit import Unit
+from core.erp.kernel.words import Message
 from core.erp.lots import service as lots
 from core.erp.lots.model import Sublot
 from core.erp.quality.events import DepartedGoods, ExcursionAfterDeparture
@@ -204,7 +205,7 @@ def _hold(key: Key, excursion_id: int, breach: Breach) -> lots.NewHold:
     return lots.NewHold(
         sublot_id=key[0],
         kind="exposure",
-        reason=f"{breach.limit_key} broken at {breach.broke_at.astimezone(UTC):%Y-%m-%d %H:%M:%S}Z",
+        reason=Message("quality.limit_broken", limit=breach.limit_key, at=breach.broke_at),
         since_at=breach.broke_at,
         certainty=breach.certainty,
         excursion_id=excursion_id,

@@ -7,6 +7,7 @@ from sqlalchemy import text
 from core.erp.custody import service as custody
 from core.erp.kernel.errors import IllegalMove, Invalid, NotFound
 from core.erp.kernel.unit import Unit
+from core.erp.kernel.words import Message, sentence
 from core.erp.lots import service as lots
 from core.erp.lots.events import ZonesToLock
 from core.erp.lots.model import Sublot
@@ -54,9 +55,9 @@ def _post_departure(u: Unit, shipment: Shipment, line: ShipmentLine, at: datetim
         LINE.apply(u, line, "ship", reason=reason, also={"shipment_id": shipment.id})
         return
     if line.state == SHIPPED:  # dispatched as an intention: only what came to stand since can be against it
-        held = [h.reason for h in lots.open_holds(u, sublot_id=line.sublot_id)]
+        held = [sentence(h.reason, h.reason_message) for h in lots.open_holds(u, sublot_id=line.sublot_id)]
         if held:
-            _deviate(u, shipment, line, at, "; ".join(held))
+            _deviate(u, shipment, line, at, Message("shipments.left_held", reasons=held))
         return
     purpose = PURPOSE[shipment.kind]
     if lots.on_hand(u, line.sublot_id) > line.amount:
@@ -77,16 +78,17 @@ def _post_departure(u: Unit, shipment: Shipment, line: ShipmentLine, at: datetim
     else:
         against = lots.movable(u, line.sublot_id, purpose, context=restriction_context(shipment), at=at)
         if against:
-            _deviate(u, shipment, line, at, "; ".join(f"{o.kind}: {o.detail}" for o in against))
+            why = [obstacle.sentence for obstacle in against]
+            _deviate(u, shipment, line, at, Message("quality.what_stood_against", obstacles=why))
     settle(u, line)
 
 
-def _deviate(u: Unit, shipment: Shipment, line: ShipmentLine, at: datetime, detail: str) -> None:
+def _deviate(u: Unit, shipment: Shipment, line: ShipmentLine, at: datetime, detail: Message) -> None:
     quality.open_deviation(
         u,
         sublot_id=line.sublot_id,
         shipment_id=shipment.id,
-        title=f"shipment {shipment.code} left against the rules",
+        title=Message("shipments.left_against_rules", code=shipment.code),
         detail=detail,
         happened_at=at,
     )

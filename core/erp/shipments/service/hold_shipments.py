@@ -6,13 +6,14 @@ from sqlalchemy import text
 
 from core.erp.kernel.errors import NotFound
 from core.erp.kernel.unit import Unit
+from core.erp.kernel.words import Message, sentence
 from core.erp.lots import service as lots
 from core.erp.lots.events import HoldPlaced
 from core.erp.quality.service.release import acting_as_system
 from core.erp.shipments.rules import OPEN
 
-HOLD_REASON_PREFIX = "goods held: "
-"""How the reason of a hold begins that a shipment has because of its goods."""
+GOODS_HELD = "shipments.goods_held"
+"""What the reason of a hold says that a shipment has because of its goods."""
 
 _KNOWN = text("SELECT id FROM shipment WHERE id = ANY (CAST(:shipments AS bigint[]))")
 _CARRYING = text("""
@@ -23,13 +24,13 @@ _CARRYING = text("""
 """)
 
 _AGAINST = text("""
-    SELECT l.shipment_id, h.kind, h.reason, h.since_at, h.certainty, s.code
+    SELECT l.shipment_id, h.kind, h.reason, h.reason_message, h.since_at, h.certainty, s.code
     FROM shipment_line l
     JOIN sublot s ON s.id = l.sublot_id
     JOIN hold h ON h.lifted_at IS NULL AND (h.sublot_id = s.id OR h.lot_id = s.lot_id)
     WHERE l.shipment_id = ANY (CAST(:shipments AS bigint[])) AND l.state <> 'put_back'
       AND NOT EXISTS (SELECT FROM hold o WHERE o.shipment_id = l.shipment_id AND o.lifted_at IS NULL
-                      AND o.reason LIKE :mark || '%')
+                      AND o.reason_message ->> 'id' = :mark)
     ORDER BY l.shipment_id, h.since_at, h.id
 """)
 
@@ -41,7 +42,7 @@ def on_hold_placed(u: Unit, placed: HoldPlaced) -> None:
     """
     known = u.conn.scalars(_KNOWN, {"shipments": list(placed.shipment_ids)}).all() if placed.shipment_ids else []
     if len(known) < len(placed.shipment_ids):
-        raise NotFound(f"no such shipment among {list(placed.shipment_ids)}")
+        raise NotFound("shipments.no_shipments", shipment_ids=list(placed.shipment_ids))
     if not placed.sublot_ids:
         return
     u.session.flush()
@@ -58,13 +59,13 @@ def hold_those_with_held_goods(u: Unit, shipment_ids: Sequence[int]) -> None:
         return
     u.session.flush()
     first: dict[int, lots.NewHold] = {}
-    for row in u.conn.execute(_AGAINST, {"shipments": sorted(shipment_ids), "mark": HOLD_REASON_PREFIX}):
+    for row in u.conn.execute(_AGAINST, {"shipments": sorted(shipment_ids), "mark": GOODS_HELD}):
         first.setdefault(
             row.shipment_id,
             lots.NewHold(
                 shipment_id=row.shipment_id,
                 kind=row.kind,
-                reason=f"{HOLD_REASON_PREFIX}sublot {row.code}: {row.reason}",
+                reason=Message("shipments.goods_held", code=row.code, reason=sentence(row.reason, row.reason_message)),
                 since_at=row.since_at,
                 certainty=row.certainty,
             ),
