@@ -19,14 +19,16 @@ def rendered() -> str:
     parts = [LEAD]
     for workflow in workflows().values():
         rows = [_row(move) for move in workflow.moves.values()]
-        table = "\n".join(["| move | from | to | permit | reason |", "| --- | --- | --- | --- | --- |", *rows])
+        table = "\n".join(["| move | from | to | permit | asks for |", "| --- | --- | --- | --- | --- |", *rows])
         parts.append(f"## {workflow.words.capitalize()}\n\n```mermaid\n{workflow.diagram()}\n```\n\n{table}\n")
     return "\n".join(parts)
 
 
 def _row(move: Move) -> str:
     maker = " or ".join(move.permits) or "the system"
-    return f"| {move.name} | {', '.join(sorted(move.sources))} | {move.target} | {maker} | {'yes' * move.reasoned} |"
+    asked = {"a reason": move.reasoned, "a signature": move.meaning, "a second person": move.second_person}
+    besides = ", ".join(what for what, wanted in asked.items() if wanted)
+    return f"| {move.name} | {', '.join(sorted(move.sources))} | {move.target} | {maker} | {besides} |"
 
 
 def main(arguments: list[str]) -> int:

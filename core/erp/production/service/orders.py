@@ -146,9 +146,7 @@ def lock_with_material(u: Unit, order_id: int) -> WorkOrder:
     return get_order(u, order_id, lock=True)
 
 
-MOVES = frozenset(
-    {"check_material", "release", "resume", "unblock", "complete", "abort", "reconcile", "close", "cancel"}
-)
+MOVES = frozenset(name for name, move in WORK_ORDER.moves.items() if not move.system) - {"start"}
 """Moves that people make by name; `start` comes with the first operation, `hold` and `block` with a hold."""
 
 

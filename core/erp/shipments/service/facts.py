@@ -27,23 +27,21 @@ def departed(u: Unit, shipment_id: int, at: datetime, reason: str, *, leg: int =
     Tested as it was at `at` and against the holds that stand now; a breach opens a deviation with its hold, and the
     shipment is held. Goods not dispatched before are posted out with their true time.
     """
-    u.need("shipment.report")
+    u.need(*SHIPMENT.moves["depart"].permits)  # a later leg is no move of the shipment's
     _require_past(u, at, reason)
     shipment = lock_with_goods(u, shipment_id)
     stretch = _leg(u, shipment_id, leg)
     if stretch.departed_at is not None:
         raise IllegalMove(f"leg {leg} of {shipment.code} departed at {stretch.departed_at.isoformat()} already")
-    if leg == 1 and shipment.state not in SHIPMENT.moves["depart"].sources:
-        raise IllegalMove(f"cannot depart a {shipment.state} shipment", state=shipment.state)
+    if leg == 1:
+        SHIPMENT.apply(u, shipment, "depart", reason=reason)
+        shipment.departed_at = at
     stretch.departed_at = at
     u.session.add(stretch)
     for line in lines_of(u, shipment_id):
         _post_departure(u, shipment, line, at, reason)
         zone = waiting_zone(u, shipment, line, travels_in(u, line, stretch), at)
         custody.record_location(u, line.sublot_id, zone, at, f"left with {shipment.code}")
-    if leg == 1:
-        SHIPMENT.apply(u, shipment, "depart", reason=reason)
-        shipment.departed_at = at
     save(u, shipment)
     hold_those_with_held_goods(u, [shipment_id])
     return shipment
