@@ -16,7 +16,14 @@ from sqlalchemy.orm import configure_mappers
 
 from core.app import build_events
 from core.erp.exposure.judge.judge import Judge
-from core.erp.exposure.judge.timer import Later, Patience, blind, follow_silence, in_force, stand_in
+from core.erp.exposure.judge.timer import (
+    NextLook,
+    SilenceLimits,
+    advance_silent_zones,
+    judge_new_profiles,
+    judge_unmonitored,
+    update_silent_gateways,
+)
 from core.erp.kernel.events import Events
 from core.erp.kernel.retention import delete_expired
 from core.erp.kernel.unit import Unit, system, transact
@@ -82,7 +89,7 @@ class _Timer:
         self._events = events
         self._judge = Judge()
         self._before: datetime | None = None
-        self._later: Later = {}
+        self._later: NextLook = {}
         self._began: datetime | None = None
 
     def beat(self, now: datetime) -> None:
@@ -94,20 +101,22 @@ class _Timer:
         if now - self._began >= SETTLING:
             for first in range(0, len(waited), AT_ONCE):
                 act(partial(self._stand_in, zones=waited[first : first + AT_ONCE]))
-        transact(self._engine, system("timer"), self._events, partial(tell_standbys, overdue=Patience().overdue), now)
+        transact(
+            self._engine, system("timer"), self._events, partial(tell_standbys, overdue=SilenceLimits().overdue), now
+        )
         retire_unnamed(self._engine, self._judge, self._events)
 
     def _tick(self, u: Unit) -> list[int]:
         if not _alone(u):
             return []
-        in_force(u, self._before)
-        waited = follow_silence(u, Patience())
-        self._later = blind(u, self._later)
+        judge_new_profiles(u, self._before)
+        waited = update_silent_gateways(u, SilenceLimits())
+        self._later = judge_unmonitored(u, self._later)
         return waited
 
     def _stand_in(self, u: Unit, zones: list[int]) -> None:
         if _alone(u):
-            stand_in(u, self._judge, Patience(), zones)
+            advance_silent_zones(u, self._judge, SilenceLimits(), zones)
 
 
 def _alone(u: Unit) -> bool:

@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import text
 
-from core.erp.exposure.history.exposure_history import Ways
+from core.erp.exposure.history.exposure_history import ExposureHistory
 from core.erp.exposure.times import micros, moment
 from core.erp.kernel.unit import Unit
 from core.series.port import Bucket
@@ -42,7 +42,7 @@ _POINTS = text("""
 
 def lines(u: Unit, row: dict[str, Any], start: datetime, stop: datetime) -> list[Line]:
     """Readings over [start, stop) of the points that spoke for the sublot, each for as long as it stood there."""
-    came = Ways(u.conn, u.now).ways([row["sublot_id"]])[row["sublot_id"]]
+    came = ExposureHistory(u.conn, u.now).judged_paths([row["sublot_id"]])[row["sublot_id"]]
     stays = sorted({stay for way in came for stay in way}, key=lambda stay: stay[:2])
     store = PostgresStore(u.conn)
     found = []

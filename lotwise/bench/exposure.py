@@ -12,9 +12,10 @@ from pathlib import Path
 import numpy as np
 from sqlalchemy import Connection, Engine, text
 
-from core.erp.exposure.bulk.exposures import Wanted, exposures
+from core.erp.exposure.bulk.exposures import WantedExposure, exposures
 from core.erp.exposure.readings import hourly_summaries as summaries
-from core.erp.exposure.readings.zone_setup import load_places, load_profiles
+from core.erp.exposure.readings.profiles import load_profiles
+from core.erp.exposure.readings.zone_setup import load_setups
 from core.erp.exposure.rules.profile import Profile
 from core.erp.exposure.service import Exposure
 from core.erp.exposure.times import micros, moment, span
@@ -93,7 +94,7 @@ def _land(engine: Engine, said: dict[int, list[Reading]], plant: Plant, start: d
             )
             profiles = load_profiles(conn, plant.versions)
             wanted = {(zone, version): micros(start) for version in plant.versions}
-            summaries.ensure(conn, load_places(conn, [zone]), profiles, wanted)
+            summaries.ensure_closed_hours(conn, load_setups(conn, [zone]), profiles, wanted)
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as conn:
         conn.execute(text("ANALYZE"))
 
@@ -172,7 +173,7 @@ def agree(one: dict[str, float], other: dict[str, float]) -> bool:
 
 def _mismatches(
     conn: Connection,
-    wanted: Sequence[Wanted],
+    wanted: Sequence[WantedExposure],
     found: Sequence[Exposure | None],
     raw: dict[int, list[Reading]],
     picks: Sequence[int],
@@ -215,7 +216,7 @@ def run(days: int, lots: int, sample: int) -> None:
                 _move(conn, plant, start, days, dice)
             _land(engine, raw, plant, start, stop)
             ends = np.sort(dice.integers(0, days * 86_400_000_000, (lots, 2)), axis=1)
-            wanted: list[Wanted] = [
+            wanted: list[WantedExposure] = [
                 (sublot, moment(micros(start) + int(a)), moment(micros(start) + int(b) + 1))
                 for sublot, (a, b) in zip(plant.sublots, ends, strict=True)
             ]

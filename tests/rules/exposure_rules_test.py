@@ -12,7 +12,7 @@ from core.erp.exposure.rules.assess import Slice, Verdict, assess
 from core.erp.exposure.rules.profile import Limit, Profile
 from core.erp.exposure.rules.runs import Runs, length
 from core.erp.exposure.rules.signal import BAD, GOOD, UNCERTAIN, Trace
-from core.erp.exposure.rules.summary import Look, Summary, add, cut, decode, encode
+from core.erp.exposure.rules.summary import Summary, ZoneView, add, clip_runs, decode, encode
 
 END = 60
 HIGH = Limit("high", "temperature", ">", 8.0, "consecutive", 10)
@@ -51,9 +51,9 @@ def trace(required: bool, said: list[Said]) -> Trace:
     )
 
 
-def look(of: list[tuple[bool, list[Said]]], start: int, stop: int, known_to: int = END) -> Look:
+def look(of: list[tuple[bool, list[Said]]], start: int, stop: int, known_to: int = END) -> ZoneView:
     carried = [(r, [s for s in said if s.at < stop]) for r, said in of]
-    return Look({"temperature": [trace(r, said) for r, said in carried]}, start, stop, known_to)
+    return ZoneView({"temperature": [trace(r, said) for r, said in carried]}, start, stop, known_to)
 
 
 def spoken(said: list[Said], gap: int, t: int) -> Said | None:
@@ -151,7 +151,10 @@ def test_a_sublots_breaks_are_what_its_own_seconds_say(
     entry = min(entry, move - 1)
     profile = Profile(1, (HIGH, LOW), gap)
     one, two = look(a, 0, END).summary(profile), look(b, 0, END).summary(profile)
-    slices = [Slice(1, entry, move, cut(one.seen, entry, move)), Slice(2, move, END, cut(two.seen, move, END))]
+    slices = [
+        Slice(1, entry, move, clip_runs(one.seen, entry, move)),
+        Slice(2, move, END, clip_runs(two.seen, move, END)),
+    ]
     verdict = assess(profile, slices)
     found = {(item.limit_key, item.certainty): item for item in verdict.breaks}
     for limit in profile.limits:
@@ -193,7 +196,7 @@ def test_nothing_can_break_before_it_is_due(
     before = {(item.limit_key, item.started) for item in verdict.breaks}
     whole = look(of, 0, END).summary(profile)
     for stop in range(horizon + 2, min(END + 1, verdict.due)):
-        later = assess(profile, [Slice(1, 0, stop, cut(whole.seen, 0, stop))])
+        later = assess(profile, [Slice(1, 0, stop, clip_runs(whole.seen, 0, stop))])
         assert {(item.limit_key, item.started) for item in later.breaks} <= before
 
 
@@ -270,7 +273,7 @@ def test_a_short_spell_before_the_break_is_no_part_of_its_time_out() -> None:
 
 def test_nothing_known_is_a_summary_too() -> None:
     profile = Profile(1, (HIGH,), 10)
-    blank: Summary = Look({}, 0, END, END).summary(profile)
+    blank: Summary = ZoneView({}, 0, END, END).summary(profile)
     assert blank.of("high").worst == [(0, END)]
     assert blank.of("high").proven == []
     assert blank.covered == 0
@@ -283,12 +286,12 @@ def test_a_point_is_a_spare_until_its_sensor_was_installed(
     """Cut where a point comes to be required, each piece is as if the points had always been what they are then."""
     dated = [(required, said, at if required else 0) for (required, said), at in zip(of, since, strict=False)]
     made = [replace(trace(required, said), since=at) for required, said, at in dated]
-    whole = Look({"temperature": made}, 0, END, known_to).summary(Profile(1, (HIGH, LOW), gap))
+    whole = ZoneView({"temperature": made}, 0, END, known_to).summary(Profile(1, (HIGH, LOW), gap))
     bounds = sorted({0, END, *(at for _, _, at in dated if 0 < at < END)})
     pieces = []
     for start, stop in pairwise(bounds):
         now = [trace(required and at <= start, said) for required, said, at in dated]
-        pieces.append(Look({"temperature": now}, start, stop, known_to).summary(Profile(1, (HIGH, LOW), gap)))
+        pieces.append(ZoneView({"temperature": now}, start, stop, known_to).summary(Profile(1, (HIGH, LOW), gap)))
     joined = add(pieces)
     assert (whole.seen, whole.covered) == (joined.seen, joined.covered)
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from core.erp.exposure.rules import profile as judged
 from core.erp.exposure.rules.assess import Slice, assess
 from core.erp.exposure.rules.signal import Trace
-from core.erp.exposure.rules.summary import Look, cut
+from core.erp.exposure.rules.summary import ZoneView, clip_runs
 from lotwise.torture.holds import Placed, judge
 from lotwise.torture.plan import CALM, PROFILES, Goods, Profile, Target, plan
 from lotwise.torture.series import Found, Gap, Row, Seen, compare, unrecorded
@@ -203,8 +203,8 @@ def test_the_auditor_and_the_judge_agree(
         trace = Trace(
             True, np.array([s.at for s in said], np.int64), value, value, np.array([s.quality for s in said], np.int8)
         )
-        seen = Look({"temperature": [trace]}, 0, 60 * SECOND, 60 * SECOND).summary(mine).seen
-        slices.append(Slice(number, start * SECOND, stop * SECOND, cut(seen, start * SECOND, stop * SECOND)))
+        seen = ZoneView({"temperature": [trace]}, 0, 60 * SECOND, 60 * SECOND).summary(mine).seen
+        slices.append(Slice(number, start * SECOND, stop * SECOND, clip_runs(seen, start * SECOND, stop * SECOND)))
     stays = [Stay(one, entry * SECOND, move * SECOND), Stay(two, move * SECOND, 60 * SECOND)]
     found = [Broken(item.broke, item.certainty) for item in assess(mine, slices).breaks]
     assert broken(profile, stays, gap) == found

@@ -10,7 +10,7 @@ from sqlalchemy import Engine
 from core.erp.catalog.model import ProfileLimit
 from core.erp.custody import handlers as custody_handlers
 from core.erp.exposure import handlers as exposure_handlers
-from core.erp.exposure.bulk.exposures import Wanted, exposures
+from core.erp.exposure.bulk.exposures import WantedExposure, exposures
 from core.erp.exposure.service import Exposure, exposure
 from core.erp.kernel.events import Events
 from core.erp.lots import service as lots
@@ -89,7 +89,7 @@ def test_all_at_once_is_one_by_one(engine: Engine, seed: int) -> None:
             where = dice.choice([*ids, *ids, *blind, None])
             world.put(sublot, where, DAY + when * MINUTE, known=DAY + 12 * HOUR)
     sublots.append(merged(world, items[0], ids, dice))
-    wanted: list[Wanted] = [(sublot, None, None) for sublot in sublots]
+    wanted: list[WantedExposure] = [(sublot, None, None) for sublot in sublots]
     for _ in range(60):
         a, b = sorted(DAY + timedelta(seconds=dice.randint(0, 13 * 3600)) for _ in range(2))
         wanted.append((dice.choice(sublots), a, b))

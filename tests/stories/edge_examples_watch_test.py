@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from core.erp.exposure.judge.timer import Patience, tick
+from core.erp.exposure.judge.timer import SilenceLimits, tick
 from core.telemetry.batch import Watermark
 from edge.collectors.mqtt import MqttCollector
 from edge.collectors.mqtt_config import MqttSource
@@ -25,7 +25,7 @@ from tests.world import World
 
 EXAMPLES = sorted((Path(__file__).parents[2] / "edge" / "examples").glob("*.yaml"))
 HEAVY = os.environ.get("LOTWISE_TEST_HEAVY") == "1"
-OVERDUE = Patience().overdue
+OVERDUE = SilenceLimits().overdue
 SECOND = timedelta(seconds=1)
 
 
@@ -66,13 +66,13 @@ def test_a_live_gateway_is_not_silent_and_a_dead_one_is(world: World, file: Path
     began = now = datetime(2026, 3, 2, 8, tzinfo=UTC)
     while now < began + 3 * OVERDUE:
         mark(world, collectors, [now - one.behind for one in collectors], now)
-        world.do(lambda u: tick(u, world.judge, Patience()), now=now)
+        world.do(lambda u: tick(u, world.judge, SilenceLimits()), now=now)
         now += 10 * SECOND
     assert alarms(world) == []
     last = now - 10 * SECOND
-    world.do(lambda u: tick(u, world.judge, Patience()), now=last + OVERDUE)
+    world.do(lambda u: tick(u, world.judge, SilenceLimits()), now=last + OVERDUE)
     assert alarms(world) == []
-    world.do(lambda u: tick(u, world.judge, Patience()), now=last + OVERDUE + SECOND)
+    world.do(lambda u: tick(u, world.judge, SilenceLimits()), now=last + OVERDUE + SECOND)
     assert len(alarms(world)) == len(collectors)
 
 
@@ -84,7 +84,7 @@ def test_a_gateway_that_lives_but_whose_source_stands_still_is_silent(world: Wor
     while now < began + OVERDUE + 10 * SECOND:
         mark(world, collectors, [began - collectors[0].behind], now)
         now += 10 * SECOND
-    world.do(lambda u: tick(u, world.judge, Patience()), now=now)
+    world.do(lambda u: tick(u, world.judge, SilenceLimits()), now=now)
     assert len(alarms(world)) == 1
 
 
@@ -124,7 +124,7 @@ async def watch(world: World, broker: MqttCollector, filler: OpcUaCollector) -> 
             late = [now - to - one.behind for one, to in zip(collectors, known, strict=True)]
             assert max(late) < SECOND, late
             await asyncio.to_thread(mark, world, collectors, known, now)
-            await asyncio.to_thread(world.do, lambda u: tick(u, world.judge, Patience()), now=now)
+            await asyncio.to_thread(world.do, lambda u: tick(u, world.judge, SilenceLimits()), now=now)
             await asyncio.sleep(2 if HEAVY else 0.5)
         reading.cancel()
     assert alarms(world) == []

@@ -9,7 +9,7 @@ from sqlalchemy import text
 
 from core.erp.catalog import service as catalog
 from core.erp.catalog.model import Calibration, Installation, Point, ProfileLimit, Sensor, StorageProfile, ZoneNesting
-from core.erp.exposure.judge.timer import blind
+from core.erp.exposure.judge.timer import judge_unmonitored
 from core.erp.kernel.errors import Invalid
 from tests.world import DAY, HOUR, MINUTE, OVER_8_FOR_60, World, at, every
 
@@ -146,7 +146,7 @@ def test_where_nobody_measures_the_innermost_declared_worst_temperature_counts(w
     item = world.item(OVER_8_FOR_60)
     goods = [world.sublot(item, zone, at("01:00")) for zone in (shipper, bag, hot, truck)]
     world.now = at("05:00")
-    world.do(blind)
+    world.do(judge_unmonitored)
     assert [[one[4] for one in world.excursions(sublot)] for sublot in goods] == [[], [], ["uncertain"], ["unproven"]]
     assert [world.obstacles(sublot, at("05:00")) for sublot in goods] == [[], [], ["held"], ["held", "unjudged"]]
 

@@ -311,7 +311,7 @@ def test_what_is_not_known_of_a_part_is_not_known_of_the_merger(world: World) ->
 
 def test_goods_that_came_too_many_different_ways_are_kept_apart(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """Split, apart for ten minutes and merged again: each time twice as many histories."""
-    monkeypatch.setattr(exposure_handlers, "MOST_WAYS", 4)
+    monkeypatch.setattr(exposure_handlers, "MAX_PATHS", 4)
     room, dock = world.zone("room"), world.zone("dock")
     sublot = world.sublot(world.item(OVER_8_FOR_60), room, at("01:00"))
 

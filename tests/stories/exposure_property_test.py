@@ -12,10 +12,10 @@ import pytest
 from sqlalchemy import text
 
 from core.erp.catalog.model import ProfileLimit, ZoneNesting
-from core.erp.exposure.history.exposure_history import Ways
+from core.erp.exposure.history.exposure_history import ExposureHistory
 from core.erp.exposure.judge.judge import Judge
-from core.erp.exposure.judge.timer import blind
-from core.erp.exposure.readings.zone_setup import versions_of
+from core.erp.exposure.judge.timer import judge_unmonitored
+from core.erp.exposure.readings.profiles import versions_of
 from core.erp.exposure.times import moment
 from core.erp.kernel.unit import Unit, system, transact
 from core.erp.lots import service as lots
@@ -246,14 +246,14 @@ def every_excursion_is_held(world: World) -> None:
 
 def what_stands_is_what_a_fresh_look_says(world: World) -> None:
     """The live verdicts, each from what its fold kept in memory, against one from nothing but the tables."""
-    world.do(blind)
+    world.do(judge_unmonitored)
     with world.engine.connect() as conn:
         ids = list(conn.execute(text("SELECT id FROM sublot ORDER BY id")).scalars())
         version = versions_of(conn, ids, world.now)
         by_version = {each: [s for s in ids if version[s] == each] for each in set(version.values())}
         fresh = {
             (sublot, item.limit_key, moment(item.started), moment(item.broke), item.certainty)
-            for (sublot, _), verdict in Ways(conn, world.now).verdicts(by_version).items()
+            for (sublot, _), verdict in ExposureHistory(conn, world.now).verdicts(by_version).items()
             for item in verdict.breaks
         }
     assert set(world.excursions()) == fresh
@@ -334,7 +334,7 @@ def delivered(
             judges = [Judge(), Judge()]
     world.now = END
     world.fold([], watermarks(LAST, ["a", "b", "truck"]), now=END)
-    world.do(blind, now=END)
+    world.do(judge_unmonitored, now=END)
     after()
 
 
@@ -364,7 +364,7 @@ def test_custody_keyed_on_one_connection_while_others_fold_on_theirs_gives_the_s
             if rng.random() < 0.1:
                 judges[rng.randrange(2)] = Judge()
     fold(world, rng.choice(judges), [], watermarks(LAST, ["a", "b", "truck"]), 10_000)
-    world.do(blind, now=END)
+    world.do(judge_unmonitored, now=END)
     as_the_model_says(world, plan)
     what_stands_is_what_a_fresh_look_says(world)
 

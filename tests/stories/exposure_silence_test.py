@@ -8,7 +8,7 @@ from sqlalchemy import text
 
 from core.erp.catalog.model import Calibration, Installation, ItemProfile, Point, ProfileLimit, Sensor, ZoneNesting
 from core.erp.exposure.judge.judge import Judge
-from core.erp.exposure.judge.timer import Patience, in_force, tick
+from core.erp.exposure.judge.timer import SilenceLimits, judge_new_profiles, tick
 from core.erp.exposure.times import micros
 from core.telemetry.batch import Watermark
 from core.telemetry.quality import Quality
@@ -19,7 +19,7 @@ from tests.world import DAY, HOUR, MINUTE, OVER_8_FOR_60, World, at, every
 def beat(world: World, clock: str, day: int = 0, judge: Judge | None = None) -> None:
     """The core's own timer beats once, in a process of its own."""
     world.now = max(world.now, at(clock, day))
-    world.do(lambda u: tick(u, judge or Judge(), Patience()), now=world.now)
+    world.do(lambda u: tick(u, judge or Judge(), SilenceLimits()), now=world.now)
 
 
 def rows(world: World, sql: str) -> list[tuple[Any, ...]]:
@@ -151,7 +151,7 @@ def test_goods_where_nobody_measures_are_looked_at_when_they_may_break_and_once_
     def look(clock: str) -> int | None:
         """Beats, and gives until how many seconds after midnight it may wait."""
         nonlocal known
-        known = world.do(lambda u: tick(u, Judge(), Patience(), known), now=at(clock))
+        known = world.do(lambda u: tick(u, Judge(), SilenceLimits(), known), now=at(clock))
         assert measured not in known
         return (known[sublot][1] - micros(DAY)) // 1_000_000 if sublot in known else None
 
@@ -175,9 +175,9 @@ def test_a_profile_that_came_into_force_while_the_core_was_down_is_judged_when_i
     world.feed("room", every(5, at("01:00"), at("05:00"), 7.0), upto=at("05:00"))
     stricter = rows(world, f"SELECT version_id FROM item_profile WHERE item_id = {other}")[0][0]
     world._add(ItemProfile(item_id=item, version_id=stricter, from_at=at("05:30")))
-    world.do(lambda u: in_force(u, None), now=at("05:10"))
+    world.do(lambda u: judge_new_profiles(u, None), now=at("05:10"))
     assert world.holds(sublot) == []
-    world.do(lambda u: in_force(u, None), now=at("09:00"))
+    world.do(lambda u: judge_new_profiles(u, None), now=at("09:00"))
     assert world.holds(sublot) == ["proven"]
 
 

@@ -7,8 +7,8 @@ import pytest
 from sqlalchemy import text
 
 from core.erp.exposure.judge.judge import Judge
-from core.erp.exposure.judge.timer import Patience, tick
-from core.erp.exposure.judge.watermarks import Speaker, told_by_all
+from core.erp.exposure.judge.timer import SilenceLimits, tick
+from core.erp.exposure.judge.watermarks import WatermarkSource, complete_to
 from core.ingest.sources import retire_source
 from core.ingest.standby import tell_standbys
 from core.telemetry.batch import Watermark
@@ -23,7 +23,7 @@ def say(world: World, gateway: str, upto: datetime, *, group: str = "pair", sour
 
 def beat(world: World, clock: str) -> None:
     world.now = max(world.now, at(clock))
-    world.do(lambda u: tick(u, Judge(), Patience()), now=world.now)
+    world.do(lambda u: tick(u, Judge(), SilenceLimits()), now=world.now)
     world.do(lambda u: tell_standbys(u, OVERDUE), now=world.now)
 
 
@@ -42,11 +42,15 @@ def alone(world: World) -> list[tuple[Any, ...]]:
 
 
 def test_of_a_groups_source_the_furthest_counts_and_of_different_ones_the_least() -> None:
-    a, b, other = Speaker("a", "probes", "pair"), Speaker("b", "probes", "pair"), Speaker("b", "door", "pair")
-    assert told_by_all({a: 5, b: 9}) == 9
-    assert told_by_all({a: 5, b: 9, other: 7}) == 7
-    assert told_by_all({a: 5, b: 9, Speaker("pair", "probes"): 6}) == 6, "a gateway may be called as a group is"
-    assert told_by_all({Speaker("a", "probes"): 5, Speaker("b", "probes"): 9}) == 5
+    a, b, other = (
+        WatermarkSource("a", "probes", "pair"),
+        WatermarkSource("b", "probes", "pair"),
+        WatermarkSource("b", "door", "pair"),
+    )
+    assert complete_to({a: 5, b: 9}) == 9
+    assert complete_to({a: 5, b: 9, other: 7}) == 7
+    assert complete_to({a: 5, b: 9, WatermarkSource("pair", "probes"): 6}) == 6, "a gateway may be called as a group is"
+    assert complete_to({WatermarkSource("a", "probes"): 5, WatermarkSource("b", "probes"): 9}) == 5
 
 
 @pytest.mark.parametrize("restarts", [False, True])

@@ -171,7 +171,7 @@ def test_a_failed_as_found_check_judges_again_with_the_error_found(world: World)
             known_at=at("03:30"),
         )
     )
-    world.do(lambda u: world.judge.again(u, room, DAY - timedelta(days=300)), now=at("03:30"))
+    world.do(lambda u: world.judge.rejudge(u, room, DAY - timedelta(days=300)), now=at("03:30"))
     assert world.excursions(sublot) == [(sublot, "high", at("01:00"), at("02:00"), "uncertain")]
 
 

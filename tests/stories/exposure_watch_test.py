@@ -8,7 +8,7 @@ from sqlalchemy import text
 
 from core.erp.catalog.model import ProfileLimit, ZoneNesting
 from core.erp.exposure.judge.judge import Judge
-from core.erp.exposure.judge.timer import blind
+from core.erp.exposure.judge.timer import judge_unmonitored
 from core.telemetry.batch import Watermark
 from core.telemetry.quality import Quality
 from tests.world import DAY, HOUR, MINUTE, OVER_8_FOR_60, World, at, every
@@ -260,9 +260,9 @@ def test_a_warm_window_ends_with_the_last_hour_that_was_measured(world: World) -
     sublot = world.sublot(world.item(mkt_limit=25.0, mkt_window=2 * HOUR), room, at("00:00"))
     world.feed("room", every(10, at("00:00"), at("03:20"), 30.0), upto=at("03:20"))
     world.put(sublot, yard, at("03:20"))
-    world.do(blind, now=at("03:59"))
+    world.do(judge_unmonitored, now=at("03:59"))
     assert ends(world, sublot) == [None], "the hour is not over yet"
-    world.do(blind, now=at("04:00"))
+    world.do(judge_unmonitored, now=at("04:00"))
     assert [(key, start, broke) for _, key, start, broke, _ in world.excursions(sublot)] == [
         ("mkt", at("00:00"), at("02:00"))
     ]

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 from core.erp.catalog.model import ProfileLimit
 from core.erp.exposure.judge.judge import Judge
-from core.erp.exposure.judge.timer import Patience, tick
+from core.erp.exposure.judge.timer import SilenceLimits, tick
 from core.erp.kernel import auth
 from core.erp.kernel.permits import Role
 from core.erp.kernel.unit import Actor
@@ -86,7 +86,7 @@ class Journey:
         return [row[1:] for row in self.world.excursions(self.goods)]
 
     def beat(self, now: datetime) -> None:
-        self.world.do(lambda u: tick(u, self.world.judge, Patience()), now=now)
+        self.world.do(lambda u: tick(u, self.world.judge, SilenceLimits()), now=now)
 
 
 def person(world: World, login: str, role: Role) -> Actor:

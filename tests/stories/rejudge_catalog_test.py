@@ -9,7 +9,7 @@ from core.app import build_events
 from core.erp.catalog import service as catalog
 from core.erp.catalog.events import JudgingChanged
 from core.erp.catalog.model import ProfileLimit, Zone
-from core.erp.exposure.judge.timer import in_force
+from core.erp.exposure.judge.timer import judge_new_profiles
 from core.erp.kernel.events import Events, MissingHandlers
 from core.erp.kernel.unit import Unit
 from tests.world import DAY, HOUR, MINUTE, OVER_8_FOR_60, World, at, every
@@ -168,9 +168,9 @@ def test_a_profile_assigned_for_later_judges_when_it_comes_into_force(world: Wor
     world.feed("room", every(5, at("01:00"), at("05:00"), 7.0), upto=at("05:00"))
     stricter(world, item, since="09:00", now="05:10")
     assert world.holds(sublot) == []
-    world.do(lambda u: in_force(u, at("08:59")), now=at("08:59:30"))
+    world.do(lambda u: judge_new_profiles(u, at("08:59")), now=at("08:59:30"))
     assert world.holds(sublot) == []
-    world.do(lambda u: in_force(u, at("08:59:30")), now=at("09:00"))
+    world.do(lambda u: judge_new_profiles(u, at("08:59:30")), now=at("09:00"))
     assert world.holds(sublot) == ["proven"]
 
 

@@ -7,7 +7,7 @@ from sqlalchemy import Engine, text
 
 from core.app import build_events
 from core.erp.exposure.judge.judge import Judge
-from core.erp.exposure.judge.timer import Patience, tick
+from core.erp.exposure.judge.timer import SilenceLimits, tick
 from core.erp.kernel.errors import Conflict, Forbidden, Invalid, NotFound
 from core.erp.kernel.permits import Role
 from core.erp.kernel.unit import Actor
@@ -73,7 +73,7 @@ def test_a_zone_whose_only_source_is_retired_is_silent(world: World) -> None:
     room = world.zone("room")
     world.fold([], [mark("source", "02:00")], now=at("02:00"))
     retire(world, "source", "02:01")
-    world.do(lambda u: tick(u, Judge(), Patience()), now=at("02:10"))
+    world.do(lambda u: tick(u, Judge(), SilenceLimits()), now=at("02:10"))
     with world.engine.connect() as conn:
         since = conn.execute(text("SELECT silent_since FROM zone_judged WHERE zone_id = :z"), {"z": room}).scalar_one()
     assert since == at("02:00")

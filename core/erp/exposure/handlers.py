@@ -9,40 +9,41 @@ from sqlalchemy import text
 from core.erp.catalog.events import JudgingChanged
 from core.erp.custody.events import CustodyChanged
 from core.erp.exposure.events import Judged, SublotsJudged, ZoneState
-from core.erp.exposure.history.exposure_history import Ways
+from core.erp.exposure.history.exposure_history import ExposureHistory
 from core.erp.exposure.history.lineage import mergers, paths
-from core.erp.exposure.history.logger_stays import logger_zones_among
-from core.erp.exposure.judge.due import goods_in, judged
-from core.erp.exposure.judge.fold_loading import earliest
+from core.erp.exposure.history.logger_zones import logger_zones_among
+from core.erp.exposure.judge.due import goods_judged_in, judged_events
+from core.erp.exposure.judge.fold_loading import goods_since
 from core.erp.exposure.judge.judge import Judge
-from core.erp.exposure.readings.zone_setup import load_places, versions_of
+from core.erp.exposure.readings.profiles import versions_of
+from core.erp.exposure.readings.zone_setup import load_setups
 from core.erp.exposure.times import micros, moment
 from core.erp.kernel.errors import Refused
 from core.erp.kernel.events import Events
 from core.erp.kernel.unit import Unit
 from core.erp.lots.events import SublotCreated
 
-MOST_WAYS = 64
+MAX_PATHS = 64
 """Different histories that one merger may have."""
 
 
 def register(events: Events) -> None:
     """Says which events this module answers."""
     events.on(CustodyChanged, "exposure.rejudge", rejudge)
-    events.on(JudgingChanged, "exposure.rejudge", judge_anew)
-    events.on(SublotCreated, "exposure.ways", keep_judgeable)
+    events.on(JudgingChanged, "exposure.rejudge", rejudge_changes)
+    events.on(SublotCreated, "exposure.limit_merger_paths", limit_merger_paths)
 
 
-def keep_judgeable(u: Unit, event: SublotCreated) -> None:
-    """A merger is judged along every way its parts came. Raises Refused for one that came too many different ones:
+def limit_merger_paths(u: Unit, event: SublotCreated) -> None:
+    """A merger is judged along every path its parts took. Raises Refused for one with too many different paths:
     goods that are split, stand apart and are merged again and again double them each time.
     """
     if event.how == "merge":
         u.session.flush()
         count = len(paths(u.conn, [event.sublot_id])[event.sublot_id])
-        if count > MOST_WAYS:
+        if count > MAX_PATHS:
             raise Refused(
-                f"these parts have come {count} different ways, and a sublot is judged along at most {MOST_WAYS}:"
+                f"these parts have come {count} different ways, and a sublot is judged along at most {MAX_PATHS}:"
                 " keep them apart",
                 ways=count,
             )
@@ -59,38 +60,38 @@ def rejudge(u: Unit, event: CustodyChanged) -> None:
     if not versions_of(u.conn, goods, u.now):
         return
     # goods in an unmeasured zone are watched by the zone around it
-    lock_zones(u, {*event.zone_ids, *_judging(u, goods)})
-    for zone in logger_zones_among(u.conn, _judged(u, event.zone_ids)):
-        Judge().again(u, zone, event.from_at)  # what of its readings counts is another part now
+    lock_zones(u, {*event.zone_ids, *_judging_zones(u, goods)})
+    for zone in logger_zones_among(u.conn, _judged_zones(u, event.zone_ids)):
+        Judge().rejudge(u, zone, event.from_at)  # what of its readings counts is another part now
     _judge_goods(u, goods)
 
 
-def _judging(u: Unit, goods: Collection[int]) -> set[int]:
+def _judging_zones(u: Unit, goods: Collection[int]) -> set[int]:
     """Every zone that judges, or judged, these goods."""
-    came = Ways(u.conn, u.now).ways(goods)
-    return {zone for ways in came.values() for way in ways for zone, _, _ in way}
+    paths = ExposureHistory(u.conn, u.now).judged_paths(goods)
+    return {zone for some in paths.values() for path in some for zone, _, _ in path}
 
 
-def judge_anew(u: Unit, event: JudgingChanged) -> None:
+def rejudge_changes(u: Unit, event: JudgingChanged) -> None:
     """What is known differently since an instant judges again what it touches.
 
     Calibrations, installations and bands: the zones, from raw readings; points, too, and since goods first stood there.
     Nesting: the goods that stood in these zones or in
     unmonitored ones inside. A profile in force: all goods of the items, over all of their custody.
     """
-    zones = _judged(u, event.zone_ids)
+    zones = _judged_zones(u, event.zone_ids)
     if event.reason == "nesting":
-        found = goods_in(u.conn, dict.fromkeys(event.zone_ids, micros(event.from_at)))
+        found = goods_judged_in(u.conn, dict.fromkeys(event.zone_ids, micros(event.from_at)))
         goods = sorted({sublot for ids in found.values() for sublot in ids})
         # the zone that judges them from now on may lie further out than the two that were nested
-        lock_zones(u, {*zones, *_judged(u, _judging(u, goods))})
+        lock_zones(u, {*zones, *_judged_zones(u, _judging_zones(u, goods))})
         _judge_goods(u, goods)
     else:
         lock_zones(u, zones)
         judge = Judge()
-        since = earliest(u.conn, zones) if event.reason == "point" else {}
+        since = goods_since(u.conn, zones) if event.reason == "point" else {}
         for zone in zones:
-            judge.again(u, zone, moment(since[zone]) if zone in since else event.from_at)
+            judge.rejudge(u, zone, moment(since[zone]) if zone in since else event.from_at)
         if event.reason == "zone":
             _end_alarms(u, event.zone_ids, event.from_at)
     if event.from_at <= u.now:
@@ -99,7 +100,7 @@ def judge_anew(u: Unit, event: JudgingChanged) -> None:
 
 def _end_alarms(u: Unit, zone_ids: Collection[int], at: datetime) -> None:
     """Where an end of the band was taken away, an alarm of it that stands is over: no reading would end it any more."""
-    for zone, place in load_places(u.conn, zone_ids).items():
+    for zone, place in load_setups(u.conn, zone_ids).items():
         limited = {limit.high for limit in place.band.limits} if place.band is not None else set()
         if True not in limited:
             u.emit(ZoneState(zone, "high", active=False, at=at, value=None))
@@ -122,25 +123,25 @@ def judge_items(u: Unit, item_ids: Collection[int]) -> None:
         .scalars()
         .all()
     )
-    lock_zones(u, _judging(u, ids))
-    _judge_goods(u, ids, instead=True)
+    lock_zones(u, _judging_zones(u, ids))
+    _judge_goods(u, ids, replacing=True)
 
 
-def _judge_goods(u: Unit, sublot_ids: Iterable[int], *, instead: bool = False) -> None:
-    """Judges sublots from all of their custody; `instead` of what versions no longer in force said of them."""
+def _judge_goods(u: Unit, sublot_ids: Iterable[int], *, replacing: bool = False) -> None:
+    """Judges sublots from all of their custody; `replacing` what versions no longer in force said of them."""
     versions = versions_of(u.conn, sublot_ids, u.now)
     by_version: dict[int, list[int]] = defaultdict(list)
     for sublot, version in versions.items():
         by_version[version].append(sublot)
-    ways = Ways(u.conn, u.now)
-    items = judged(ways, ways.verdicts(by_version))
-    if instead:
-        items += _no_longer(u, versions)
+    history = ExposureHistory(u.conn, u.now)
+    items = judged_events(history, history.verdicts(by_version))
+    if replacing:
+        items += _withdrawn(u, versions)
     if items:
         u.emit(SublotsJudged(tuple(items)))
 
 
-def _no_longer(u: Unit, versions: dict[int, int]) -> list[Judged]:
+def _withdrawn(u: Unit, versions: dict[int, int]) -> list[Judged]:
     rows = u.conn.execute(
         text(
             "SELECT DISTINCT s.id AS sublot_id, p.version_id FROM sublot s JOIN lot l ON l.id = s.lot_id"
@@ -151,7 +152,7 @@ def _no_longer(u: Unit, versions: dict[int, int]) -> list[Judged]:
     return [Judged(row.sublot_id, row.version_id, ()) for row in rows if row.version_id != versions[row.sublot_id]]
 
 
-def _judged(u: Unit, zone_ids: Collection[int]) -> tuple[int, ...]:
+def _judged_zones(u: Unit, zone_ids: Collection[int]) -> tuple[int, ...]:
     """Those of the zones of which anything was ever heard: the others have nothing to judge again."""
     rows = u.conn.execute(
         text("SELECT zone_id FROM zone_judged WHERE zone_id = ANY(:zones) AND judged_to IS NOT NULL ORDER BY zone_id"),

@@ -12,9 +12,9 @@ from datetime import datetime, timedelta
 import msgspec
 from sqlalchemy import Connection, text
 
-from core.erp.exposure.history.exposure_history import Ways
-from core.erp.exposure.history.monitoring_zone import Way
-from core.erp.exposure.readings.zone_setup import versions_of
+from core.erp.exposure.history.exposure_history import ExposureHistory
+from core.erp.exposure.history.monitoring_zone import JudgedPath
+from core.erp.exposure.readings.profiles import versions_of
 from core.erp.exposure.rules import runs as r
 from core.erp.exposure.rules.assess import Slice
 from core.erp.exposure.rules.kinetic import applicable, kinetic_mean
@@ -68,25 +68,32 @@ def exposure(
     version = versions_of(conn, [sublot_id], now).get(sublot_id)
     if version is None:
         return None
-    ways = Ways(conn, now)
+    history = ExposureHistory(conn, now)
     begin = micros(start) if start else 0
     end = micros(stop) if stop else micros(now) + 1
-    return worst([_along(ways, sublot_id, version, way, (begin, end)) for way in ways.ways([sublot_id])[sublot_id]])
+    return worst_exposure(
+        [
+            _path_exposure(history, sublot_id, version, path, (begin, end))
+            for path in history.judged_paths([sublot_id])[sublot_id]
+        ]
+    )
 
 
-def _along(ways: Ways, sublot_id: int, version: int, way: Way, within: tuple[int, int]) -> Exposure | None:
+def _path_exposure(
+    history: ExposureHistory, sublot_id: int, version: int, path: JudgedPath, within: tuple[int, int]
+) -> Exposure | None:
     slices, parts = [], []
-    for zone, a, b in way:
+    for zone, a, b in path:
         since, until = max(a, within[0]), within[1] if b is None else min(within[1], b)
         if until <= since:
             continue
-        part = ways.part(zone, version, since, until)
+        part = history.summary(zone, version, since, until)
         parts.append(part)
         slices.append(Slice(zone, part.start, part.stop, part.seen))
-    return _summed(ways, sublot_id, version, slices, parts) if parts else None
+    return _from_summaries(history, sublot_id, version, slices, parts) if parts else None
 
 
-def worst(found: Sequence[Exposure | None]) -> Exposure | None:
+def worst_exposure(found: Sequence[Exposure | None]) -> Exposure | None:
     """One exposure of goods that came several ways: of each figure the worst, of each budget the least.
 
     Times out are never added over ways; a mean kinetic temperature is told only if every way has one.
@@ -119,8 +126,10 @@ def _worst_limit(same: Sequence[LimitExposure]) -> LimitExposure:
     )
 
 
-def _summed(ways: Ways, sublot_id: int, version: int, slices: list[Slice], parts: list[Summary]) -> Exposure:
-    profile = ways.profile(version)
+def _from_summaries(
+    history: ExposureHistory, sublot_id: int, version: int, slices: list[Slice], parts: list[Summary]
+) -> Exposure:
+    profile = history.profile(version)
     covered = sum(part.covered for part in parts)
     length = sum(part.stop - part.start for part in parts)
     arrhenius = sum(part.arrhenius for part in parts)
@@ -135,7 +144,7 @@ def _summed(ways: Ways, sublot_id: int, version: int, slices: list[Slice], parts
         mean=sum(part.heat for part in parts) / covered if covered else None,
         mkt=kinetic_mean(arrhenius, covered, profile.activation_energy) if whole and not frozen(profile) else None,
         covered=covered / length if length else 0.0,
-        limits=tuple(_limit(limit, budget_of(profile, limit), slices) for limit in profile.limits),
+        limits=tuple(_limit_exposure(limit, budget_of(profile, limit), slices) for limit in profile.limits),
     )
 
 
@@ -155,7 +164,7 @@ def budget_of(profile: Profile, limit: Limit) -> tuple[int, tuple[str, ...]]:
     return members[0].delay, tuple(one.key for one in members)
 
 
-def _limit(limit: Limit, budget: tuple[int, tuple[str, ...]], slices: list[Slice]) -> LimitExposure:
+def _limit_exposure(limit: Limit, budget: tuple[int, tuple[str, ...]], slices: list[Slice]) -> LimitExposure:
     def of(pick: str, key: str = limit.key) -> r.Runs:
         return r.join(getattr(part.seen[key], pick) for part in slices if key in part.seen)
 
@@ -164,15 +173,15 @@ def _limit(limit: Limit, budget: tuple[int, tuple[str, ...]], slices: list[Slice
     left = max(allowed - r.length(r.union(of("worst", key) for key in members)), 0)
     return LimitExposure(
         limit.key,
-        _span(r.length(proven)),
-        _span(r.length(of("uncertain"))),
-        _span(r.length(of("worst"))),
-        _span(max((b - a for a, b in proven), default=0)),
-        _span(left) if limit.kind == "cumulative" else None,
+        _duration(r.length(proven)),
+        _duration(r.length(of("uncertain"))),
+        _duration(r.length(of("worst"))),
+        _duration(max((b - a for a, b in proven), default=0)),
+        _duration(left) if limit.kind == "cumulative" else None,
     )
 
 
-def _span(us: int) -> timedelta:
+def _duration(us: int) -> timedelta:
     return timedelta(microseconds=us)
 
 

@@ -11,9 +11,9 @@ from core.erp.exposure.rules.profile import Profile
 from core.erp.exposure.rules.summary import Summary, decode_many
 from core.erp.exposure.times import BUCKET, bucket, micros, moment
 
-Asked = Mapping[Profile, tuple[Ints, Ints]]
+AskedIntervals = Mapping[Profile, tuple[Ints, Ints]]
 """By profile: the intervals that will be asked for, none empty, as starts and stops."""
-Climate = tuple[int, float]
+ClimateKey = tuple[int, float]
 """Allowed gap and activation energy: what the figures of a profile's hours depend on besides the readings."""
 
 # one value a profile: a row an hour would cost more to fetch than to make sense of. Of all hours the climate is needed,
@@ -47,31 +47,31 @@ class Hours:
 
 
 @dataclass(frozen=True, slots=True)
-class _Wanted:
+class _WantedHours:
     zone: int
     profile: Profile
     start: int
     stop: int
 
     @property
-    def shared(self) -> tuple[int, Climate]:
+    def sums_key(self) -> tuple[int, ClimateKey]:
         """Profiles of a zone that are alike in this have hours with the same figures."""
         return self.zone, (self.profile.allowed_gap, self.profile.activation_energy)
 
 
-def load_hours(conn: Connection, asked: Mapping[int, Asked]) -> dict[tuple[int, Profile], Hours]:
+def load_hours(conn: Connection, asked: Mapping[int, AskedIntervals]) -> dict[tuple[int, Profile], Hours]:
     """By zone and profile: the hours that overlap what is asked. Raises ValueError where one among them is missing."""
     wanted = [
-        _Wanted(zone, profile, *bounds) for zone, of in asked.items() for bounds in [_bounds(of)] for profile in of
+        _WantedHours(zone, profile, *bounds) for zone, of in asked.items() for bounds in [_bounds(of)] for profile in of
     ]
     out: dict[tuple[int, Profile], Hours] = {(each.zone, each.profile): Hours(0, 0, ()) for each in wanted}
-    sums: dict[tuple[tuple[int, Climate], int, int], Sums] = {}
-    whole = {each.shared: each for each in wanted}
+    sums: dict[tuple[tuple[int, ClimateKey], int, int], Sums] = {}
+    whole = {each.sums_key: each for each in wanted}
     _read(conn, wanted, set(whole.values()), out, sums)
 
-    def lacks(each: _Wanted) -> bool:
+    def lacks(each: _WantedHours) -> bool:
         hours = out[each.zone, each.profile]
-        return hours.count > 0 and (each.shared, hours.start, hours.stop) not in sums
+        return hours.count > 0 and (each.sums_key, hours.start, hours.stop) not in sums
 
     # profiles whose hours begin or end elsewhere share no sums with the others: theirs are read by themselves
     lacking = {each for each in wanted if lacks(each)}
@@ -80,11 +80,11 @@ def load_hours(conn: Connection, asked: Mapping[int, Asked]) -> dict[tuple[int, 
     for each in wanted:
         hours = out[each.zone, each.profile]
         if hours.count:
-            hours.sums = sums[each.shared, hours.start, hours.stop]
+            hours.sums = sums[each.sums_key, hours.start, hours.stop]
     return out
 
 
-def _bounds(of: Asked) -> tuple[int, int]:
+def _bounds(of: AskedIntervals) -> tuple[int, int]:
     return (
         bucket(min(int(starts.min()) for starts, _ in of.values())),
         max(int(stops.max()) for _, stops in of.values()),
@@ -93,10 +93,10 @@ def _bounds(of: Asked) -> tuple[int, int]:
 
 def _read(
     conn: Connection,
-    wanted: Sequence[_Wanted],
-    whole: set[_Wanted],
+    wanted: Sequence[_WantedHours],
+    whole: set[_WantedHours],
     out: dict[tuple[int, Profile], Hours],
-    sums: dict[tuple[tuple[int, Climate], int, int], Sums],
+    sums: dict[tuple[tuple[int, ClimateKey], int, int], Sums],
 ) -> None:
     by_id = {(each.zone, each.profile.version_id): each for each in wanted}
     rows = conn.execute(
@@ -117,7 +117,7 @@ def _read(
         if hours.count != count:
             raise ValueError(f"closed hours of zone {zone} are missing")
         if data is not None:
-            sums[each.shared, hours.start, hours.stop] = _sums(decode_many(data, count))
+            sums[each.sums_key, hours.start, hours.stop] = _sums(decode_many(data, count))
 
 
 def _sums(hours: Sequence[Summary]) -> Sums:

@@ -29,13 +29,13 @@ class Figures:
     arrhenius: Floats
 
     @classmethod
-    def nothing(cls, count: int) -> "Figures":
+    def empty(cls, count: int) -> "Figures":
         """Of `count` intervals that nobody measured."""
         zero = np.zeros(count)
         return cls(np.zeros(count, np.int64), np.full(count, np.inf), np.full(count, -np.inf), zero, zero)
 
 
-class Least:
+class RangeMinimum:
     """The least of any range of an array, by a sparse table; an empty range gives infinity."""
 
     def __init__(self, values: Floats) -> None:
@@ -89,7 +89,9 @@ class RunIndex:
         some = after > first
         opening = np.where(some, np.minimum(self._stop[a], stops) - np.maximum(self._start[a], starts), 0)
         closing = np.where(some, np.minimum(self._stop[b], stops) - np.maximum(self._start[b], starts), 0)
-        inner = Least(-(self._stop - self._start).astype(np.float64)).of(first + 1, np.maximum(after - 1, first + 1))
+        inner = RangeMinimum(-(self._stop - self._start).astype(np.float64)).of(
+            first + 1, np.maximum(after - 1, first + 1)
+        )
         inside = np.where(np.isinf(inner), 0, -inner).astype(np.int64)
         longest = np.maximum(np.maximum(opening, closing), inside)
         head = np.where(some & (self._start[a] <= starts), opening, 0)
@@ -111,10 +113,10 @@ class Sums:
         self.covered = np.concatenate(([0], np.cumsum(covered)))
         self.heat = np.concatenate(([0.0], np.cumsum(heat)))
         self.arrhenius = np.concatenate(([0.0], np.cumsum(arrhenius)))
-        self.low, self.high = Least(low), Least(-high)
+        self.low, self.high = RangeMinimum(low), RangeMinimum(-high)
 
 
-class Curve:
+class TemperatureIntegral:
     """A temperature signal, to be added over any intervals within what was read."""
 
     def __init__(self, seen: Signal, activation_energy: float) -> None:

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Connection, text
 
-from core.erp.exposure.readings.trace import by_quantity, load_heard
-from core.erp.exposure.readings.zone_setup import Place, PointRef
+from core.erp.exposure.readings.trace import by_quantity, load_readings
+from core.erp.exposure.readings.zone_setup import JudgedPoint, ZoneSetup
 from core.erp.exposure.rules.runs import Runs
 from core.erp.exposure.rules.signal import BAD, GOOD, Trace
 from core.erp.exposure.times import BUCKET, micros, moment
@@ -48,22 +48,22 @@ _CONFLICTS = text(
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class WantedReadings:
     """Readings of a zone's points in the ranges, of which there are some, with each point's last one before each, at
     most `carry` older.
     """
 
-    place: Place
+    setup: ZoneSetup
     ranges: Runs
     carry: int
 
 
-def load_traces(conn: Connection, wanted: Sequence[Wanted]) -> dict[int, Mapping[str, Sequence[Trace]]]:
+def load_traces(conn: Connection, wanted: Sequence[WantedReadings]) -> dict[int, Mapping[str, Sequence[Trace]]]:
     """By zone and quantity: the points' readings that are wanted.
 
     What lies between the ranges is not there, and nothing may be concluded about it. Raises NeedsOlder.
     """
-    pairs = [(point, each) for each in wanted for point in each.place.points]
+    pairs = [(point, each) for each in wanted for point in each.setup.points]
     if not pairs:
         return {}
     check_each(
@@ -85,32 +85,34 @@ def load_traces(conn: Connection, wanted: Sequence[Wanted]) -> dict[int, Mapping
             },
         ).scalars()
     )
-    starts = {each.place.zone_id: _array(start for start, _ in each.ranges) for each in wanted}
-    stops = {each.place.zone_id: _array(stop for _, stop in each.ranges) for each in wanted}
+    starts = {each.setup.zone_id: _array(start for start, _ in each.ranges) for each in wanted}
+    stops = {each.setup.zone_id: _array(stop for _, stop in each.ranges) for each in wanted}
     rows = conn.execute(
         _PACKED,
         {
             "points": points,
             "units": [CANONICAL.get(point.quantity) for point, _ in pairs],
-            "starts": [starts[each.place.zone_id] for _, each in pairs],
-            "stops": [stops[each.place.zone_id] for _, each in pairs],
+            "starts": [starts[each.setup.zone_id] for _, each in pairs],
+            "stops": [stops[each.setup.zone_id] for _, each in pairs],
             "carries": [each.carry for _, each in pairs],
         },
     ).all()
     packed = {address: np.frombuffer(data, _ROW) for address, _, data in rows}
     odd = doubled | {address for address, strange, _ in rows if strange}
-    return {each.place.zone_id: _traces(conn, each, packed, odd) for each in wanted}
+    return {each.setup.zone_id: _traces(conn, each, packed, odd) for each in wanted}
 
 
 def _traces(
-    conn: Connection, each: Wanted, packed: Mapping[str, Rows], odd: Collection[str]
+    conn: Connection, each: WantedReadings, packed: Mapping[str, Rows], odd: Collection[str]
 ) -> Mapping[str, Sequence[Trace]]:
-    place = each.place
-    if place.stays is not None or any(point.bounds is not None or point.address in odd for point in place.points):
+    setup = each.setup
+    if setup.goods_present is not None or any(
+        point.bounds is not None or point.address in odd for point in setup.points
+    ):
         # second values, other units, implausible values and loggers: by the way that reads one by one
-        return by_quantity(place, load_heard(conn, place, each.ranges[0][0], each.ranges[-1][1], each.carry))
+        return by_quantity(setup, load_readings(conn, setup, each.ranges[0][0], each.ranges[-1][1], each.carry))
     out: dict[str, list[Trace]] = defaultdict(list)
-    for point in place.points:
+    for point in setup.points:
         out[point.quantity].append(_trace(point, packed.get(point.address, np.zeros(0, _ROW))))
     return out
 
@@ -130,7 +132,7 @@ def _near(ranges: Runs) -> Runs:
     return out
 
 
-def _trace(point: PointRef, rows: Rows) -> Trace:
+def _trace(point: JudgedPoint, rows: Rows) -> Trace:
     _, places = np.unique(rows["at"], return_index=True)  # one carried into a range may be in the range before
     rows = rows[places]
     at = rows["at"].astype(np.int64) + EPOCH_2000
@@ -142,4 +144,4 @@ def _trace(point: PointRef, rows: Rows) -> Trace:
         trusted = np.array([GOOD, *(each.quality for each in point.trust)], np.int8)[entry]
         quality = np.where(quality == BAD, quality, np.maximum(quality, trusted)).astype(np.int8)
         error = np.array([0.0, *(each.error for each in point.trust)])[entry]
-    return Trace(point.required, at, value - error, value + error, quality, point.since or 0)
+    return Trace(point.required, at, value - error, value + error, quality, point.installed_at or 0)

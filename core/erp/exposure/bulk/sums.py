@@ -16,8 +16,8 @@ from core.erp.exposure.times import moment
 
 
 @dataclass(frozen=True, slots=True)
-class Stays:
-    """Stays of wanted goods in one zone under one profile, a column each: [start, stop) microseconds.
+class ZoneIntervals:
+    """When wanted goods were in one zone under one profile, a column each: [start, stop) microseconds.
 
     `wanted` says whose they are, `order` their places on those goods' ways.
     """
@@ -27,39 +27,44 @@ class Stays:
     start: Ints
     stop: Ints
 
-    def only(self, which: NDArray[np.bool_]) -> "Stays":
+    def only(self, which: NDArray[np.bool_]) -> "ZoneIntervals":
         """Those at the places that are true."""
-        return Stays(self.wanted[which], self.order[which], self.start[which], self.stop[which])
+        return ZoneIntervals(self.wanted[which], self.order[which], self.start[which], self.stop[which])
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
-    """What stays saw: their figures; by limit (those that saw anything) the time out and the runs at the ends.
+class IntervalResults:
+    """What was seen over intervals: their figures; by limit (those that saw anything) the time out and the runs at the
+    ends.
 
     A limit's rows: proven, uncertain, worst, longest proven, proven from the start on, proven until the stop.
     """
 
-    stays: Stays
+    intervals: ZoneIntervals
     figures: Figures
     limits: Mapping[str, Ints]
 
 
-def summed(profile: Profile, told: Sequence[Told], sublots: Sequence[int]) -> Iterator[tuple[int, Exposure]]:
-    """(index into `sublots`, exposure) of all goods that these stays, all under one profile, are of."""
-    wanted = np.concatenate([each.stays.wanted for each in told])
-    by = np.lexsort((np.concatenate([each.stays.order for each in told]), wanted))
+def summed(
+    profile: Profile, results: Sequence[IntervalResults], sublots: Sequence[int]
+) -> Iterator[tuple[int, Exposure]]:
+    """(index into `sublots`, exposure) of all goods whose intervals, all under one profile, these are."""
+    wanted = np.concatenate([each.intervals.wanted for each in results])
+    by = np.lexsort((np.concatenate([each.intervals.order for each in results]), wanted))
     wanted = wanted[by]
     first = np.flatnonzero(np.concatenate(([True], wanted[1:] != wanted[:-1])))
     last = np.concatenate((first[1:], [len(wanted)])) - 1
-    start, stop = (np.concatenate([getattr(each.stays, name) for each in told])[by] for name in ("start", "stop"))
+    start, stop = (
+        np.concatenate([getattr(each.intervals, name) for each in results])[by] for name in ("start", "stop")
+    )
     column = {
-        name: np.concatenate([getattr(each.figures, name) for each in told])[by]
+        name: np.concatenate([getattr(each.figures, name) for each in results])[by]
         for name in ("covered", "lowest", "highest", "heat", "arrhenius")
     }
     limits = []
     for limit in profile.limits:
-        rows = _rows(told, limit.key)[:, by]
-        spent = rows if limit.allowance is None else _rows(told, f"allowance:{limit.allowance}")[:, by]
+        rows = _rows(results, limit.key)[:, by]
+        spent = rows if limit.allowance is None else _rows(results, f"allowance:{limit.allowance}")[:, by]
         budget: Sequence[timedelta | None] = [None] * len(first)
         if limit.kind == "cumulative":
             allowed, _ = budget_of(profile, limit)
@@ -98,9 +103,9 @@ def summed(profile: Profile, told: Sequence[Told], sublots: Sequence[int]) -> It
         )
 
 
-def _rows(told: Sequence[Told], key: str) -> Ints:
-    nothing = [np.zeros((6, len(each.stays.wanted)), np.int64) for each in told]
-    return np.concatenate([each.limits.get(key, none) for each, none in zip(told, nothing, strict=True)], axis=1)
+def _rows(results: Sequence[IntervalResults], key: str) -> Ints:
+    nothing = [np.zeros((6, len(each.intervals.wanted)), np.int64) for each in results]
+    return np.concatenate([each.limits.get(key, none) for each, none in zip(results, nothing, strict=True)], axis=1)
 
 
 def _limits(
@@ -112,7 +117,7 @@ def _limits(
     first: Ints,
     last: Ints,
 ) -> list[LimitExposure]:
-    """One limit of each goods, whose stays are [first, last]."""
+    """One limit of each goods, whose intervals are [first, last]."""
     proven, uncertain, worst = (np.add.reduceat(rows[row], first) for row in range(3))
     longest = np.maximum.reduceat(rows[3], first)
     head, tail = rows[4], rows[5]

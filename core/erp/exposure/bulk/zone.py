@@ -6,34 +6,34 @@ from operator import attrgetter
 
 import numpy as np
 
-from core.erp.exposure.bulk.hours import Asked, Hours
-from core.erp.exposure.bulk.index import LEVELS, Curve, Figures, Ints, RunIndex, Tracks
+from core.erp.exposure.bulk.hours import AskedIntervals, Hours
+from core.erp.exposure.bulk.index import LEVELS, Figures, Ints, RunIndex, TemperatureIntegral, Tracks
 from core.erp.exposure.rules import runs as r
 from core.erp.exposure.rules.profile import Profile
 from core.erp.exposure.rules.runs import Runs
 from core.erp.exposure.rules.signal import Signal, Trace, signal
-from core.erp.exposure.rules.summary import Look, Summary
+from core.erp.exposure.rules.summary import Summary, ZoneView
 from core.erp.exposure.times import BUCKET
 
 
-class Zone:
+class ZoneReader:
     """A monitored zone under several profiles: its closed hours, and raw readings of what they do not cover.
 
     `ranges` says what of these must be read; `traces` is to be set to them before anything is asked.
     """
 
-    def __init__(self, watermark: int, asked: Asked, hours: Mapping[Profile, Hours]) -> None:
+    def __init__(self, watermark: int, intervals: AskedIntervals, hours: Mapping[Profile, Hours]) -> None:
         self._silence = watermark + 1
         self._hours = hours
-        self._ends = {profile: _ends(spans, hours[profile]) for profile, spans in asked.items()}
+        self._ends = {profile: _ends(spans, hours[profile]) for profile, spans in intervals.items()}
         edges = [pair for ends in self._ends.values() for pair in ((ends.start, ends.first), (ends.last, ends.stop))]
         self.ranges = merged(np.concatenate([a for a, _ in edges]), np.concatenate([b for _, b in edges]))
-        self.carry = max(profile.allowed_gap for profile in asked)
+        self.carry = max(profile.allowed_gap for profile in intervals)
         self.traces: Mapping[str, Sequence[Trace]] = {}
         self._signals: dict[int, Signal] = {}
-        self._curves: dict[tuple[int, float], Curve] = {}
+        self._curves: dict[tuple[int, float], TemperatureIntegral] = {}
 
-    def _curve(self, profile: Profile) -> Curve | None:
+    def _curve(self, profile: Profile) -> TemperatureIntegral | None:
         if not self.ranges:
             return None
         gap, key = profile.allowed_gap, (profile.allowed_gap, profile.activation_energy)
@@ -41,7 +41,7 @@ class Zone:
             start, stop = self.ranges[0][0], self.ranges[-1][1]
             self._signals[gap] = signal(self.traces.get("temperature", ()), gap, start, stop, self._silence)
         if key not in self._curves:
-            self._curves[key] = Curve(self._signals[gap], profile.activation_energy)
+            self._curves[key] = TemperatureIntegral(self._signals[gap], profile.activation_energy)
         return self._curves[key]
 
     def figures(self, profile: Profile, starts: Ints, stops: Ints) -> Figures:
@@ -80,7 +80,7 @@ class Zone:
         for a, b in self.ranges:
             pieces = [(a, min(b, hours.start)), (max(a, hours.stop), b)] if hours.count else [(a, b)]
             out += [
-                Look(_within(self.traces, start, stop), start, stop, self._silence).summary(profile)
+                ZoneView(_within(self.traces, start, stop), start, stop, self._silence).summary(profile)
                 for start, stop in pieces
                 if stop > start
             ]

@@ -5,26 +5,26 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from core.erp.exposure.history.exposure_history import Ways
+from core.erp.exposure.history.exposure_history import ExposureHistory
 from core.erp.exposure.readings import hourly_summaries as summaries
-from core.erp.exposure.readings.trace import Heard, load_heard
+from core.erp.exposure.readings.trace import PointTrace, load_readings
 from core.erp.exposure.rules.assess import Break
 from core.erp.exposure.rules.profile import Profile
 from core.erp.exposure.rules.signal import BAD
 from core.erp.exposure.times import BUCKET, micros, moment
 from core.series import older
 
-PART = 7 * 24 * BUCKET
+READ_AT_ONCE = 7 * 24 * BUCKET
 """Of a long time so much is read at once."""
 Extremes = tuple[float | None, float | None]
 """Least and greatest value; None where there was none."""
 
 
 @dataclass(slots=True)
-class Evidence:
+class ExtremesReader:
     """Reads what the goods that `ways` has judged met. Everything is read once."""
 
-    ways: Ways
+    history: ExposureHistory
     _found: dict[tuple[int, str, int, int, int | None], Extremes] = field(default_factory=dict)
     """By (zone, quantity, allowed gap, from, to): profiles of one allowed gap hear the same."""
 
@@ -33,54 +33,56 @@ class Evidence:
 
         Where PostgreSQL has no readings any more, as its closed hours have it: of good temperatures.
         """
-        quantity = quantity_of(self.ways.profile(version), item.limit_key)
-        return _of(
-            self._in(zone, version, quantity, max(start, item.started), _least(stop, item.ended))
-            for way in self.ways.came[sublot]
-            for zone, start, stop in way
+        quantity = quantity_of(self.history.profile(version), item.limit_key)
+        return _combine(
+            self._in_zone(zone, version, quantity, max(start, item.started), _earlier(stop, item.ended))
+            for path in self.history.paths[sublot]
+            for zone, start, stop in path
             if (item.ended is None or start < item.ended) and (stop is None or stop > item.started)
         )
 
-    def _in(self, zone: int, version: int, quantity: str, start: int, stop: int | None) -> Extremes:
-        gap = self.ways.profile(version).allowed_gap
+    def _in_zone(self, zone: int, version: int, quantity: str, start: int, stop: int | None) -> Extremes:
+        gap = self.history.profile(version).allowed_gap
         key = (zone, quantity, gap, start, stop)
         if key not in self._found:
-            until = micros(self.ways.now) + 1 if stop is None else stop
-            since = self._here_since(zone, start, until)
-            hours = summaries.closed(self.ways.conn, zone, version, start, since) if since > start else []
-            mine = {point.address for point in self.ways.place(zone).points if point.quantity == quantity}
-            said = [
-                _spoken(point, gap, start)
-                for heard in self._heard(zone, since, until, gap if since == start else 0)
+            until = micros(self.history.now) + 1 if stop is None else stop
+            since = self._readings_since(zone, start, until)
+            hours = summaries.closed_hours(self.history.conn, zone, version, start, since) if since > start else []
+            mine = {point.address for point in self.history.setup(zone).points if point.quantity == quantity}
+            found = [
+                _extremes_of(point, gap, start)
+                for heard in self._readings(zone, since, until, gap if since == start else 0)
                 for address, point in heard.items()
                 if address in mine
             ]
             before = [(hour.lowest, hour.highest) for hour in hours if quantity == "temperature"]
-            self._found[key] = _of([*said, *before])
+            self._found[key] = _combine([*found, *before])
         return self._found[key]
 
-    def _here_since(self, zone: int, start: int, stop: int) -> int:
+    def _readings_since(self, zone: int, start: int, stop: int) -> int:
         """From when on PostgreSQL has all readings of the zone's points in [start, stop)."""
-        if moment(start) > self.ways.now - older.DAY:
+        if moment(start) > self.history.now - older.DAY:
             return start  # nothing is dropped that soon
-        points = {point.address for point in self.ways.place(zone).points}
-        lacking = older.missing(self.ways.conn, points, moment(start), moment(stop))
+        points = {point.address for point in self.history.setup(zone).points}
+        lacking = older.missing(self.history.conn, points, moment(start), moment(stop))
         return min(max([start, *(micros(day + older.DAY) for _, day in lacking)]), stop)
 
-    def _heard(self, zone: int, start: int, stop: int, gap: int) -> Iterator[Mapping[str, Heard]]:
+    def _readings(self, zone: int, start: int, stop: int, gap: int) -> Iterator[Mapping[str, PointTrace]]:
         """The zone's readings that speak in [start, stop), in parts: from memory where a live fold has them all."""
-        fold = self.ways.live.get(zone)
-        if fold is not None and fold.settled <= start:
-            yield {address: heard.between(start, stop) for address, heard in fold.heard.items()}
+        fold = self.history.live.get(zone)
+        if fold is not None and fold.tail.settled <= start:
+            yield {address: heard.between(start, stop) for address, heard in fold.tail.readings.items()}
             return
-        for first in range(start, stop, PART):
+        for first in range(start, stop, READ_AT_ONCE):
             # what is carried into a part was said in the one before; into the first, before what is here
             carry = gap if first == start else 0
-            heard = load_heard(self.ways.conn, self.ways.place(zone), first, min(first + PART, stop), carry)
-            yield {address: said.since(first) for address, said in heard.items()}
+            heard = load_readings(
+                self.history.conn, self.history.setup(zone), first, min(first + READ_AT_ONCE, stop), carry
+            )
+            yield {address: found.since(first) for address, found in heard.items()}
 
 
-def _spoken(point: Heard, gap: int, start: int) -> Extremes:
+def _extremes_of(point: PointTrace, gap: int, start: int) -> Extremes:
     """Least and greatest of the values that speak after `start`."""
     at, quality = np.array(point.at, np.int64), np.array(point.quality, np.int8)
     speaks = (quality < BAD) & (at + gap > start)
@@ -89,7 +91,7 @@ def _spoken(point: Heard, gap: int, start: int) -> Extremes:
     return float(np.array(point.low)[speaks].min()), float(np.array(point.high)[speaks].max())
 
 
-def _of(found: Iterable[Extremes]) -> Extremes:
+def _combine(found: Iterable[Extremes]) -> Extremes:
     pairs = list(found)
     return (
         min((low for low, _ in pairs if low is not None), default=None),
@@ -97,7 +99,7 @@ def _of(found: Iterable[Extremes]) -> Extremes:
     )
 
 
-def _least(one: int | None, other: int | None) -> int | None:
+def _earlier(one: int | None, other: int | None) -> int | None:
     return min((at for at in (one, other) if at is not None), default=None)
 
 

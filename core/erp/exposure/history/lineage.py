@@ -1,4 +1,4 @@
-"""How goods came to be where they are: a merger's came several ways, and every one of them is judged.
+"""How goods came to be where they are: a merger's took several paths, and every one of them is judged.
 
 A split copies its parent's custody. A merger begins with none: what its goods went through before is its parts' custody
 up to the merging, each by itself, and the merger is as bad as the worst of them (design §1). Nothing is frozen when
@@ -20,7 +20,7 @@ Path = tuple[Interval, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Birth:
+class Derivation:
     """`child` began as part of `parent` (a split), or with it as one of its parts (a merger)."""
 
     parent: int
@@ -29,11 +29,11 @@ class Birth:
 
 
 def paths(conn: Connection, sublot_ids: Iterable[int]) -> dict[int, tuple[Path, ...]]:
-    """By sublot: every different way its goods came. One, unless there is a merger among what it came from."""
+    """By sublot: every different path its goods took. One, unless there is a merger among what it came from."""
     ids = sorted(set(sublot_ids))
-    of = births(conn, ids)
+    of = derivations(conn, ids)
     parts = {birth.parent for some in of.values() for birth in some if birth.merged}
-    known = _Known(of, intervals(conn, sorted({*ids, *parts})))
+    known = _PathBuilder(of, intervals(conn, sorted({*ids, *parts})))
     return {sublot: known.paths(sublot) for sublot in ids}
 
 
@@ -52,7 +52,7 @@ def mergers(conn: Connection, sublot_ids: Iterable[int]) -> list[int]:
     return list(rows.scalars())
 
 
-def births(conn: Connection, ids: Sequence[int]) -> dict[int, list[Birth]]:
+def derivations(conn: Connection, ids: Sequence[int]) -> dict[int, list[Derivation]]:
     """By child: how it and everything it came from began, where that was a split or a merger."""
     rows = conn.execute(
         text(
@@ -66,31 +66,31 @@ def births(conn: Connection, ids: Sequence[int]) -> dict[int, list[Birth]]:
         ),
         {"ids": list(ids)},
     )
-    out: dict[int, list[Birth]] = defaultdict(list)
+    out: dict[int, list[Derivation]] = defaultdict(list)
     for row in rows:
-        out[row.child_id].append(Birth(row.parent_id, row.at, row.transformation.startswith("merge:")))
+        out[row.child_id].append(Derivation(row.parent_id, row.at, row.transformation.startswith("merge:")))
     return out
 
 
 @dataclass(slots=True)
-class _Known:
-    births: Mapping[int, Sequence[Birth]]
-    own: Mapping[int, Sequence[Interval]]
+class _PathBuilder:
+    derivations: Mapping[int, Sequence[Derivation]]
+    custody: Mapping[int, Sequence[Interval]]
     _paths: dict[int, tuple[Path, ...]] = field(default_factory=dict)
 
     def paths(self, sublot: int) -> tuple[Path, ...]:
-        """A sublot's own custody after each of the ways that came before it."""
+        """A sublot's own custody after each of the paths that came before it."""
         if sublot not in self._paths:
-            own = self.own[sublot]
+            own = self.custody[sublot]
             before = self._before(sublot)
-            found = [_joined(path, _since(own, at)) for at, path in before] or [tuple(own)]
+            found = [_concatenated(path, _since(own, at)) for at, path in before] or [tuple(own)]
             self._paths[sublot] = tuple(dict.fromkeys(found))
         return self._paths[sublot]
 
     def _before(self, sublot: int) -> list[tuple[datetime, Path]]:
-        """(when it was merged, a way its goods had come until then), for each; nothing where there was no merger."""
+        """(when it was merged, a path its goods had taken until then), for each; nothing where there was no merger."""
         out: dict[tuple[datetime, Path], None] = {}
-        for birth in self.births.get(sublot, ()):
+        for birth in self.derivations.get(sublot, ()):
             if birth.merged:
                 out.update(((birth.at, _until(path, birth.at)), None) for path in self.paths(birth.parent))
             else:
@@ -106,8 +106,8 @@ def _since(own: Sequence[Interval], at: datetime) -> Path:
     return tuple((zone, max(start, at), stop) for zone, start, stop in own if stop is None or stop > at)
 
 
-def _joined(path: Path, own: Path) -> Path:
-    """A way that goes on in the same place is one stay: so parts that stood together are one way again."""
+def _concatenated(path: Path, own: Path) -> Path:
+    """A path that goes on in the same zone is one interval: so parts that stood together are one path again."""
     if path and own and (path[-1][0], path[-1][2]) == own[0][:2]:
         return (*path[:-1], (own[0][0], path[-1][1], own[0][2]), *own[1:])
     return (*path, *own)

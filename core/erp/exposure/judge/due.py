@@ -7,33 +7,33 @@ from datetime import timedelta
 from sqlalchemy import Connection, text
 
 from core.erp.exposure.events import Breach, Judged
-from core.erp.exposure.history.exposure_history import Ways
-from core.erp.exposure.history.extremes import Evidence
-from core.erp.exposure.judge.zone_fold import Watch, ZoneFold
-from core.erp.exposure.readings.zone_setup import versions_of
+from core.erp.exposure.history.exposure_history import ExposureHistory
+from core.erp.exposure.history.extremes import ExtremesReader
+from core.erp.exposure.judge.zone_fold import ProfileWatch, ZoneFold
+from core.erp.exposure.readings.profiles import versions_of
 from core.erp.exposure.rules import runs as r
 from core.erp.exposure.rules.assess import NEVER, Break, Verdict
-from core.erp.exposure.rules.summary import Seen, Summary
+from core.erp.exposure.rules.summary import LimitRuns, Summary
 from core.erp.exposure.times import moment
 
 
-def resting(fold: ZoneFold) -> bool:
-    """Whether no version can be due: all that has come since the zone was last looked at is calm."""
-    return fold.stop < fold.rests_until and fold.is_calm
+def can_skip(fold: ZoneFold) -> bool:
+    """Whether no version can be due: all that has come since the zone was last looked at is quiet."""
+    return fold.tail.stop < fold.tail.skip_until and fold.tail.is_quiet
 
 
-def rest_until(fold: ZoneFold) -> int:
-    """Up to when no version comes to be due while the zone is calm; 0 if it is not, or one is due now."""
-    if not fold.is_calm:
+def skip_until(fold: ZoneFold) -> int:
+    """Up to when no version comes to be due while the zone is quiet; 0 if it is not, or one is due now."""
+    if not fold.tail.is_quiet:
         return 0
     out = NEVER
-    for version in fold.profiles:
-        watch, seen = fold.watches[version], fold.current[version].seen.values()
+    for version in fold.tail.profiles:
+        watch, seen = fold.watches[version], fold.tail.current[version].seen.values()
         if watch.dirty_from is not None or watch.open_keys:
             return 0
         if any(_touches(each.worst, watch) for each in seen):
             out = min(out, watch.due)
-        for certainty, due in watch.surer.items():
+        for certainty, due in watch.upgrade_due.items():
             if any(_touches(getattr(each, certainty), watch) for each in seen):
                 out = min(out, due)
     return out
@@ -45,53 +45,53 @@ def due_versions(fold: ZoneFold, closed: Sequence[tuple[int, Summary]]) -> list[
     Cost grows with zones × profiles, not with goods: only the nearest threshold of each is watched.
     """
     out = []
-    current = fold.current
-    for version in fold.profiles:
-        watch = fold.watches.setdefault(version, Watch(dirty_from=fold.stop))
-        watch.seen_to = max(watch.seen_to, fold.rested_to)
+    current = fold.tail.current
+    for version in fold.tail.profiles:
+        watch = fold.watches.setdefault(version, ProfileWatch(dirty_from=fold.tail.stop))
+        watch.seen_to = max(watch.seen_to, fold.tail.skipped_to)
         now = current[version]
         parts = [summary for closed_version, summary in closed if closed_version == version]
         parts.append(now)
-        if fold.disordered and _changed(watch, parts):
+        if fold.tail.out_of_order and _changed(watch, parts):
             watch.dirty_from = min(watch.looked_to, parts[0].start)
         touched = any(_touches(seen.worst, watch) for part in parts for seen in part.seen.values())
-        ended = any(not _goes_on(key, parts, watch.seen_to) for key in watch.open_keys)
+        ended = any(not _still_open(key, parts, watch.seen_to) for key in watch.open_keys)
         if (
             watch.dirty_from is not None
             or ended
-            or (touched and fold.stop >= watch.due)
-            or _surer(watch, parts, fold.stop)
+            or (touched and fold.tail.stop >= watch.due)
+            or _may_upgrade(watch, parts, fold.tail.stop)
             or _kinetic(fold, version, closed)
         ):
             out.append(version)
-        watch.seen, watch.seen_to = now.seen, fold.stop
-    fold.disordered = False
+        watch.seen, watch.seen_to = now.seen, fold.tail.stop
+    fold.tail.out_of_order = False
     return out
 
 
-def _open_at(seen: Seen, stop: int) -> bool:
+def _open_at(seen: LimitRuns, stop: int) -> bool:
     return bool(seen.open) and seen.open[-1][1] >= stop
 
 
-def _surer(watch: Watch, parts: Sequence[Summary], stop: int) -> bool:
+def _may_upgrade(watch: ProfileWatch, parts: Sequence[Summary], stop: int) -> bool:
     """Whether a break that stands may have become more certain."""
     return any(
         stop >= due and any(_touches(getattr(seen, certainty), watch) for part in parts for seen in part.seen.values())
-        for certainty, due in watch.surer.items()
+        for certainty, due in watch.upgrade_due.items()
     )
 
 
-def _touches(runs: Sequence[r.Run], watch: Watch) -> bool:
+def _touches(runs: Sequence[r.Run], watch: ProfileWatch) -> bool:
     return bool(runs) and runs[-1][1] > watch.looked_to
 
 
-def _goes_on(key: str, parts: Sequence[Summary], since: int) -> bool:
+def _still_open(key: str, parts: Sequence[Summary], since: int) -> bool:
     """Whether the run that was open at `since` still is: one that came back in between is another."""
     runs = r.join(part.of(key).open for part in parts)
     return bool(runs) and runs[-1][1] >= parts[-1].stop and (runs[-1][0] < since or runs[-1][0] == parts[0].start)
 
 
-def _changed(watch: Watch, parts: Sequence[Summary]) -> bool:
+def _changed(watch: ProfileWatch, parts: Sequence[Summary]) -> bool:
     """Whether readings out of order have changed what had been seen before."""
     start = parts[0].start
     for key in {*watch.seen, *(key for part in parts for key in part.seen)}:
@@ -108,7 +108,7 @@ def _kinetic(fold: ZoneFold, version: int, closed: Sequence[tuple[int, Summary]]
     """Whether a closed hour can move a mean kinetic temperature past its limit or back: it was warm, or a warm one
     is still in the window, which a cool one may fill up or push a cold one out of.
     """
-    limit = fold.profiles[version].mkt_limit
+    limit = fold.tail.profiles[version].mkt_limit
     if limit is None:
         return False
     return any(
@@ -118,8 +118,8 @@ def _kinetic(fold: ZoneFold, version: int, closed: Sequence[tuple[int, Summary]]
     )
 
 
-def judge_again(
-    ways: Ways, due: Sequence[tuple[ZoneFold, Sequence[int]]], others: Mapping[int, ZoneFold]
+def rejudge_goods(
+    history: ExposureHistory, due: Sequence[tuple[ZoneFold, Sequence[int]]], others: Mapping[int, ZoneFold]
 ) -> list[Judged]:
     """What the goods of the versions due in each zone went through, all of it; sets when to look again.
 
@@ -128,77 +128,77 @@ def judge_again(
     due = [(fold, versions) for fold, versions in due if versions]
     if not due:
         return []
-    since = {fold.place.zone_id: min(_since(fold, version) for version in versions) for fold, versions in due}
-    goods = goods_in(ways.conn, since)
-    theirs = versions_of(ways.conn, {sublot for ids in goods.values() for sublot in ids}, ways.now)
+    since = {fold.tail.setup.zone_id: min(_since(fold, version) for version in versions) for fold, versions in due}
+    goods = goods_judged_in(history.conn, since)
+    theirs = versions_of(history.conn, {sublot for ids in goods.values() for sublot in ids}, history.now)
     wanted: dict[int, set[int]] = defaultdict(set)
     mine: dict[tuple[int, int], list[int]] = {}
     for fold, versions in due:
-        zone = fold.place.zone_id
+        zone = fold.tail.setup.zone_id
         mine.update({(zone, version): [] for version in versions})
         for sublot in goods[zone]:
             version = theirs.get(sublot)
             if version is not None and (zone, version) in mine:
                 mine[(zone, version)].append(sublot)
                 wanted[version].add(sublot)
-    verdicts = ways.verdicts(wanted)
+    verdicts = history.verdicts(wanted)
     for fold, versions in due:
         for version in versions:
-            found = [verdicts[(sublot, version)] for sublot in mine[(fold.place.zone_id, version)]]
-            _looked(fold, version, {id(verdict): verdict for verdict in found}.values())
-    _tell_where_they_stand(ways, due, verdicts, others)
-    return judged(ways, verdicts)
+            found = [verdicts[(sublot, version)] for sublot in mine[(fold.tail.setup.zone_id, version)]]
+            _reset_watch(fold, version, {id(verdict): verdict for verdict in found}.values())
+    _watch_current_zones(history, due, verdicts, others)
+    return judged_events(history, verdicts)
 
 
-def _tell_where_they_stand(
-    ways: Ways,
+def _watch_current_zones(
+    history: ExposureHistory,
     due: Sequence[tuple[ZoneFold, Sequence[int]]],
     verdicts: Mapping[tuple[int, int], Verdict],
     others: Mapping[int, ZoneFold],
 ) -> None:
     """Goods that have spent something and stand in another zone now may break there sooner than it thought."""
-    looked = {(fold.place.zone_id, version) for fold, versions in due for version in versions}
+    checked = {(fold.tail.setup.zone_id, version) for fold, versions in due for version in versions}
     elsewhere: set[int] = set()
     for (sublot, version), verdict in verdicts.items():
-        zone = ways.stands.get(sublot)
-        if zone is None or (zone, version) in looked or (sublot, version) not in ways.spent:
+        zone = history.current_zone.get(sublot)
+        if zone is None or (zone, version) in checked or (sublot, version) not in history.counted:
             continue
         watch = others[zone].watches.get(version) if zone in others else None
         if watch is None:
             elsewhere.add(zone)
         else:
-            _watch_for(others[zone], version, verdict)
+            _extend_watch(others[zone], version, verdict)
     if elsewhere:  # somebody else's: its next fold looks at everything
-        ways.conn.execute(
+        history.conn.execute(
             text("UPDATE zone_judged SET version = version + 1 WHERE zone_id = ANY(:zones)"),
             {"zones": sorted(elsewhere)},
         )
 
 
-def _watch_for(fold: ZoneFold, version: int, verdict: Verdict) -> None:
-    watch, now = fold.watches[version], fold.current.get(version)
-    fold.rests_until = 0
+def _extend_watch(fold: ZoneFold, version: int, verdict: Verdict) -> None:
+    watch, now = fold.watches[version], fold.tail.current.get(version)
+    fold.tail.skip_until = 0
     watch.due = min(watch.due, verdict.due)
     watch.warm_until = max(watch.warm_until, verdict.warm_until)
-    for certainty, at in verdict.surer.items():
-        watch.surer[certainty] = min(watch.surer.get(certainty, NEVER), at)
+    for certainty, at in verdict.upgrade_due.items():
+        watch.upgrade_due[certainty] = min(watch.upgrade_due.get(certainty, NEVER), at)
     if now is not None and any(item.ended is None for item in verdict.breaks):
         watch.open_keys |= {key for key, seen in now.seen.items() if _open_at(seen, now.stop)}
 
 
 def _since(fold: ZoneFold, version: int) -> int:
     watch = fold.watches[version]
-    dirty = fold.stop if watch.dirty_from is None else watch.dirty_from
+    dirty = fold.tail.stop if watch.dirty_from is None else watch.dirty_from
     return min(dirty, watch.looked_to or dirty)
 
 
-def _looked(fold: ZoneFold, version: int, verdicts: Iterable[Verdict]) -> None:
+def _reset_watch(fold: ZoneFold, version: int, verdicts: Iterable[Verdict]) -> None:
     watch = fold.watches[version]
-    watch.due, watch.warm_until, watch.surer, watch.open_keys = NEVER, 0, {}, frozenset()
-    watch.looked_to = fold.stop
+    watch.due, watch.warm_until, watch.upgrade_due, watch.open_keys = NEVER, 0, {}, frozenset()
+    watch.looked_to = fold.tail.stop
     watch.dirty_from = None
     for verdict in verdicts:
-        _watch_for(fold, version, verdict)
+        _extend_watch(fold, version, verdict)
 
 
 _INSIDE = text(
@@ -220,7 +220,7 @@ _LEFT = text(
 )
 
 
-def goods_in(conn: Connection, since: Mapping[int, int]) -> dict[int, list[int]]:
+def goods_judged_in(conn: Connection, since: Mapping[int, int]) -> dict[int, list[int]]:
     """By zone: sublots judged by it at any time since its instant: standing in it, or in an unmonitored zone inside."""
     if not since:
         return {}
@@ -236,17 +236,17 @@ def goods_in(conn: Connection, since: Mapping[int, int]) -> dict[int, list[int]]
     return {zone: sorted(ids) for zone, ids in out.items()}
 
 
-def judged(ways: Ways, verdicts: Mapping[tuple[int, int], Verdict]) -> list[Judged]:
+def judged_events(history: ExposureHistory, verdicts: Mapping[tuple[int, int], Verdict]) -> list[Judged]:
     """Verdicts by (sublot, version) as events, with the extremes of each break."""
-    evidence = Evidence(ways)
+    reader = ExtremesReader(history)
     return [
-        Judged(sublot, version, tuple(_breach(evidence, item, sublot, version) for item in verdict.breaks))
+        Judged(sublot, version, tuple(_breach(reader, item, sublot, version) for item in verdict.breaks))
         for (sublot, version), verdict in verdicts.items()
     ]
 
 
-def _breach(evidence: Evidence, item: Break, sublot: int, version: int) -> Breach:
-    lowest, highest = evidence.extremes(sublot, version, item)
+def _breach(reader: ExtremesReader, item: Break, sublot: int, version: int) -> Breach:
+    lowest, highest = reader.extremes(sublot, version, item)
     return Breach(
         limit_key=item.limit_key,
         kind=item.kind,

@@ -8,27 +8,29 @@ from datetime import datetime
 from sqlalchemy import Connection, text
 
 from core.erp.exposure.judge import silence as gaps
-from core.erp.exposure.judge.due import goods_in
-from core.erp.exposure.judge.watermarks import Speaker
-from core.erp.exposure.judge.zone_fold import Watch, ZoneFold
+from core.erp.exposure.judge.due import goods_judged_in
+from core.erp.exposure.judge.watermarks import WatermarkSource
+from core.erp.exposure.judge.zone_fold import ProfileWatch, ZoneFold
+from core.erp.exposure.judge.zone_tail import ZoneTail
 from core.erp.exposure.readings import hourly_summaries as summaries
-from core.erp.exposure.readings.trace import Part, first_heard, last_good, load_parts
-from core.erp.exposure.readings.zone_setup import Place, load_places, load_profiles, versions_of
+from core.erp.exposure.readings.profiles import load_profiles, versions_of
+from core.erp.exposure.readings.trace import ReadingRange, first_known, last_good, load_readings_by_zone
+from core.erp.exposure.readings.zone_setup import ZoneSetup, load_setups
 from core.erp.exposure.rules.profile import Profile
 from core.erp.exposure.times import micros
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class FoldPosition:
     """How far a zone had got, in microseconds: last instant heard, watermark (0 each for none), the open hour."""
 
-    heard_to: int
+    last_reading_at: int
     watermark: int
-    hour: int
+    open_hour: int
 
 
 def load_folds(
-    conn: Connection, now: datetime, wanted: Mapping[int, Standing], profiles: MutableMapping[int, Profile]
+    conn: Connection, now: datetime, wanted: Mapping[int, FoldPosition], profiles: MutableMapping[int, Profile]
 ) -> dict[int, ZoneFold]:
     """The folds of zones, as far as their standing goes; everything about them is to be looked at.
 
@@ -36,62 +38,69 @@ def load_folds(
     """
     if not wanted:
         return {}
-    places = load_places(conn, wanted)
-    versions = _versions(conn, now, wanted, profiles, places)
+    setups = load_setups(conn, wanted)
+    versions = _versions(conn, now, wanted, profiles, setups)
     out: dict[int, ZoneFold] = {}
     early: dict[int, int] = {}
-    for zone, standing in wanted.items():
+    for zone, position in wanted.items():
         mine = {version: profiles[version] for version in sorted(versions[zone])}
-        made = ZoneFold(places[zone], mine, standing.hour, standing.hour, {}, standing.heard_to, standing.watermark)
-        early[zone] = standing.hour - _band_delay(places[zone])
+        hour = position.open_hour
+        tail = ZoneTail(setups[zone], mine, hour, hour, {}, position.last_reading_at, position.watermark)
+        made = ZoneFold(tail)
+        early[zone] = position.open_hour - _band_delay(setups[zone])
         # what was seen of the open hour before is not known here: goods that have left since may be concerned
-        made.watches = {version: Watch(dirty_from=standing.hour) for version in mine}
+        made.watches = {version: ProfileWatch(dirty_from=position.open_hour) for version in mine}
         out[zone] = made
-    heard = load_parts(conn, [_part(fold, early[zone], now) for zone, fold in out.items()])
+    heard = load_readings_by_zone(conn, [_reading_range(fold, early[zone], now) for zone, fold in out.items()])
     for zone, fold in out.items():
-        fold.heard = heard[zone]
-        if early[zone] < fold.hour:
-            fold.remember_band(early[zone])
-    good = last_good(conn, {point: fold.stop for fold in out.values() for point in fold.place.points})
+        fold.tail.readings = heard[zone]
+        if early[zone] < fold.tail.open_hour:
+            fold.tail.extend_band(early[zone])
+    good = last_good(conn, {point: fold.tail.stop for fold in out.values() for point in fold.tail.setup.points})
     for fold in out.values():
-        fold.good_at = {point.address: good[point.address] for point in fold.place.points if point.address in good}
-    for zone, since in first_heard(conn, [fold.place for fold in out.values() if _never_good(fold)]).items():
-        out[zone].since = since
-    for zone, silences in gaps.of_zones(conn, {zone: fold.open_from for zone, fold in out.items()}).items():
+        fold.last_good_at = {
+            point.address: good[point.address] for point in fold.tail.setup.points if point.address in good
+        }
+    for zone, since in first_known(conn, [fold.tail.setup for fold in out.values() if _never_good(fold)]).items():
+        out[zone].first_known_at = since
+    for zone, silences in gaps.silences_on_record(
+        conn, {zone: fold.tail.open_from for zone, fold in out.items()}
+    ).items():
         out[zone].silences = silences
-    _load_marks(conn, out)
+    _load_watermarks(conn, out)
     for zone, closed_since in summaries.profiles_since(conn, out).items():
         out[zone].closed_since = closed_since
     return out
 
 
-def _part(fold: ZoneFold, start: int, now: datetime) -> Part:
+def _reading_range(fold: ZoneFold, start: int, now: datetime) -> ReadingRange:
     # a logger's readings came all at once and have landed: how each stay begins is to be seen in them
-    stop = fold.stop if fold.place.stays is None else max(fold.stop, micros(now))
-    return Part(fold.place, start, stop, fold.longest_gap)
+    stop = fold.tail.stop if fold.tail.setup.goods_present is None else max(fold.tail.stop, micros(now))
+    return ReadingRange(fold.tail.setup, start, stop, fold.tail.longest_gap)
 
 
 def _never_good(fold: ZoneFold) -> bool:
     """Whether a point is waited for of which neither a good reading nor an installation is known."""
     return any(
-        point.required and point.since is None and point.address not in fold.good_at for point in fold.place.points
+        point.required and point.installed_at is None and point.address not in fold.last_good_at
+        for point in fold.tail.setup.points
     )
 
 
-def _band_delay(place: Place) -> int:
-    return 0 if place.band is None else max((limit.delay for limit in place.band.limits), default=0)
+def _band_delay(setup: ZoneSetup) -> int:
+    return 0 if setup.band is None else max((limit.delay for limit in setup.band.limits), default=0)
 
 
 def _versions(
     conn: Connection,
     now: datetime,
-    zones: Mapping[int, Standing],
+    zones: Mapping[int, FoldPosition],
     profiles: MutableMapping[int, Profile],
-    places: Mapping[int, Place],
+    setups: Mapping[int, ZoneSetup],
 ) -> dict[int, set[int]]:
     """Every profile that is or was judged in each zone, and those of the goods that stand there now."""
     known = summaries.profiles_since(conn, zones)
-    goods = goods_in(conn, dict.fromkeys(zones, micros(now)))
+    goods = goods_judged_in(conn, dict.fromkeys(zones, micros(now)))
     theirs = versions_of(conn, {sublot for ids in goods.values() for sublot in ids}, now)
     out = {zone: set(known[zone]) for zone in zones}
     for zone, ids in goods.items():
@@ -100,13 +109,13 @@ def _versions(
     profiles.update(load_profiles(conn, unknown))
     new = {(zone, version) for zone, versions in out.items() for version in versions if version not in known[zone]}
     if new:
-        since = earliest(conn, {zone for zone, _ in new})
-        summaries.ensure(conn, places, profiles, {key: since.get(key[0], micros(now)) for key in new})
+        since = goods_since(conn, {zone for zone, _ in new})
+        summaries.ensure_closed_hours(conn, setups, profiles, {key: since.get(key[0], micros(now)) for key in new})
     return out
 
 
-def _load_marks(conn: Connection, folds: Mapping[int, ZoneFold]) -> None:
-    marks: dict[int, dict[Speaker, int]] = defaultdict(dict)
+def _load_watermarks(conn: Connection, folds: Mapping[int, ZoneFold]) -> None:
+    watermarks: dict[int, dict[WatermarkSource, int]] = defaultdict(dict)
     for row in conn.execute(
         text(
             "SELECT zone_id, gateway, source, redundancy_group, upto FROM source_watermark"
@@ -114,12 +123,12 @@ def _load_marks(conn: Connection, folds: Mapping[int, ZoneFold]) -> None:
         ),
         {"zones": sorted(folds)},
     ):
-        marks[row.zone_id][Speaker(row.gateway, row.source, row.redundancy_group)] = micros(row.upto)
+        watermarks[row.zone_id][WatermarkSource(row.gateway, row.source, row.redundancy_group)] = micros(row.upto)
     for zone, fold in folds.items():
-        fold.marks = dict(marks[zone])
+        fold.watermarks = dict(watermarks[zone])
 
 
-def earliest(conn: Connection, zones: Iterable[int]) -> dict[int, int]:
+def goods_since(conn: Connection, zones: Iterable[int]) -> dict[int, int]:
     """When goods first stood in each zone, or in an unmonitored one inside; zones where none ever did are left out."""
     rows = conn.execute(
         text(

@@ -1,55 +1,55 @@
-"""Calm zones: those in whose tail no profile sees anything. Most are, most of the time, and cost next to nothing."""
+"""Quiet zones: those in whose tail no profile sees anything. Most are, most of the time, and cost next to nothing."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from core.erp.exposure.readings.trace import Heard
-from core.erp.exposure.readings.zone_setup import Place, PointRef
-from core.erp.exposure.rules.nearest import Nearest
+from core.erp.exposure.readings.trace import PointTrace
+from core.erp.exposure.readings.zone_setup import JudgedPoint, ZoneSetup
+from core.erp.exposure.rules.nearest import NearestThresholds
 from core.erp.exposure.rules.signal import GOOD
-from core.erp.exposure.rules.summary import Look
+from core.erp.exposure.rules.summary import ZoneView
 
 
 @dataclass(slots=True)
-class Calm:
-    """Whether a zone's tail is calm: every required point good throughout, by itself, and every value inside the
+class QuietTail:
+    """Whether a zone's tail is quiet: every required point good throughout, by itself, and every value inside the
     nearest thresholds. Then no limit of any profile has seen anything in it, no point was silent, and no watermark can
     tell anything new of it. Found out once by looking at the tail; kept up reading by reading from then on.
     """
 
-    near: Nearest
-    holds: bool = False
+    nearest: NearestThresholds
+    is_quiet: bool = False
 
-    def found(self, place: Place, look: Look) -> bool:
+    def check(self, setup: ZoneSetup, view: ZoneView) -> bool:
         """Looks at the whole tail."""
-        required = {point.quantity for point in place.points if point.required}
-        self.holds = bool(required) and required >= self.near.inside.keys()
-        for quantity in required if self.holds else ():
-            inside = self.near.inside.get(quantity)
-            for gap in self.near.gaps:
-                said = look.signal(quantity, gap)
-                self.holds &= said.settled and (
-                    inside is None or (inside.low <= said.lowest and said.highest <= inside.high)
+        required = {point.quantity for point in setup.points if point.required}
+        self.is_quiet = bool(required) and required >= self.nearest.inside.keys()
+        for quantity in required if self.is_quiet else ():
+            inside = self.nearest.inside.get(quantity)
+            for gap in self.nearest.gaps:
+                signal = view.signal(quantity, gap)
+                self.is_quiet &= signal.settled and (
+                    inside is None or (inside.low <= signal.lowest and signal.highest <= inside.high)
                 )
-        return self.holds
+        return self.is_quiet
 
-    def hear(self, point: PointRef, before: Heard, at: int, value: float, quality: int, error: float) -> None:
+    def add(self, point: JudgedPoint, before: PointTrace, at: int, value: float, quality: int, error: float) -> None:
         """Takes note of a reading, before it is put to those of its point: one in order that is good, in time and
-        inside the nearest thresholds keeps the zone calm.
+        inside the nearest thresholds keeps the zone quiet.
         """
-        if not self.holds:
+        if not self.is_quiet:
             return
         last = before.at[-1] if before.at else at - 1
-        inside = self.near.inside.get(point.quantity)
-        self.holds = (
+        inside = self.nearest.inside.get(point.quantity)
+        self.is_quiet = (
             quality == GOOD
             and last < at
-            and (not point.required or at - last <= self.near.gap)
+            and (not point.required or at - last <= self.nearest.gap)
             and (inside is None or (inside.low <= value - error and value + error <= inside.high))
         )
 
-    def until(self, place: Place, heard: Mapping[str, Heard]) -> int:
-        """To where the zone is calm without any further reading; 0 if it is not."""
-        if not self.holds:
+    def quiet_until(self, setup: ZoneSetup, heard: Mapping[str, PointTrace]) -> int:
+        """To where the zone is quiet without any further reading; 0 if it is not."""
+        if not self.is_quiet:
             return 0
-        return min(heard[point.address].at[-1] + self.near.gap for point in place.points if point.required)
+        return min(heard[point.address].at[-1] + self.nearest.gap for point in setup.points if point.required)

@@ -7,8 +7,8 @@ from sqlalchemy import Connection, insert, text
 
 from core.erp.exposure.judge.zone_fold import ZoneFold
 from core.erp.exposure.model import GapRecord
-from core.erp.exposure.readings.trace import Heard, load_heard
-from core.erp.exposure.readings.zone_setup import Place, PointRef
+from core.erp.exposure.readings.trace import PointTrace, load_readings
+from core.erp.exposure.readings.zone_setup import JudgedPoint, ZoneSetup
 from core.erp.exposure.rules.assess import NEVER
 from core.erp.exposure.rules.runs import clip
 from core.erp.exposure.rules.signal import BAD
@@ -20,7 +20,7 @@ SILENT = "silent"
 Span = tuple[int, int | None]
 
 
-def silences(heard: Heard, gap: int, start: int, watermark: int, quiet_from: int | None = None) -> list[Span]:
+def silences(heard: PointTrace, gap: int, start: int, watermark: int, quiet_from: int | None = None) -> list[Span]:
     """Spans [from, to) after `start` in which the point said nothing that speaks; the last is open (None) when the
     watermark has passed its beginning. A value speaks until the next reading, at most for `gap`; a bad one does not.
 
@@ -40,70 +40,72 @@ def silences(heard: Heard, gap: int, start: int, watermark: int, quiet_from: int
     return [(max(a, start), b) for a, b in out if (b is None or b > start) and (b is None or b > a)]
 
 
-def due(fold: ZoneFold) -> bool:
+def has_changed(fold: ZoneFold) -> bool:
     """Whether the tail has a silence that may not be on record, or one on record that may have ended."""
-    start = fold.open_from
-    for point in fold.place.points:
+    start = fold.tail.open_from
+    for point in fold.tail.setup.points:
         if point.required:
             on_record = [(max(a, start), b) for a, b in fold.silences.get(point.address, ()) if b is None or b > start]
-            if _of_tail(fold, point) != on_record:
+            if _silences_of_tail(fold, point) != on_record:
                 return True
     return False
 
 
-def _of_tail(fold: ZoneFold, point: PointRef) -> list[Span]:
+def _silences_of_tail(fold: ZoneFold, point: JudgedPoint) -> list[Span]:
     on_record = fold.silences.get(point.address, ())
-    return _found(fold, point, fold.recent(point.address), fold.open_from, on_record)
+    return _silences_after(fold, point, fold.tail.recent(point.address), fold.tail.open_from, on_record)
 
 
-def _found(fold: ZoneFold, point: PointRef, heard: Heard, start: int, on_record: Iterable[Span]) -> list[Span]:
+def _silences_after(
+    fold: ZoneFold, point: JudgedPoint, heard: PointTrace, start: int, on_record: Iterable[Span]
+) -> list[Span]:
     """The point's silences after `start` by its readings, of which all that speak there are heard."""
     quiet = _quiet_from(point, heard, start, on_record)
-    return _while_there(fold, silences(heard, fold.place.allowed_gap, start, fold.watermark, quiet))
+    return _while_goods_present(fold, silences(heard, fold.tail.setup.allowed_gap, start, fold.tail.watermark, quiet))
 
 
-def _quiet_from(point: PointRef, heard: Heard, start: int, on_record: Iterable[Span]) -> int | None:
+def _quiet_from(point: JudgedPoint, heard: PointTrace, start: int, on_record: Iterable[Span]) -> int | None:
     """From when a point of which nothing was heard that speaks at `start` is silent: from then, if it is on record as
     silent; from when its sensor was installed. None for one that nobody expects to speak.
     """
-    expected = start if point.since is None else max(start, point.since)
+    expected = start if point.installed_at is None else max(start, point.installed_at)
     if heard.at and heard.at[0] <= expected:
         return None
     if any(a <= start and (b is None or b > start) for a, b in on_record):
         return start
-    return None if point.since is None else expected
+    return None if point.installed_at is None else expected
 
 
-def _while_there(fold: ZoneFold, found: Sequence[Span]) -> list[Span]:
+def _while_goods_present(fold: ZoneFold, found: Sequence[Span]) -> list[Span]:
     """The silences, or of a logger's only what of them was while goods were with it."""
-    if fold.place.stays is None:
+    if fold.tail.setup.goods_present is None:
         return list(found)
     closed = [(start, NEVER if stop is None else stop) for start, stop in found]
-    cut = [span for start, stop in fold.place.stays for span in clip(closed, start, stop)]
+    cut = [span for start, stop in fold.tail.setup.goods_present for span in clip(closed, start, stop)]
     return [(start, None if stop == NEVER else stop) for start, stop in cut]
 
 
-def record(u: Unit, fold: ZoneFold, since: int | None = None) -> None:
+def record_silences(u: Unit, fold: ZoneFold, since: int | None = None) -> None:
     """Makes the records of the zone's silences say what the readings say, from `since` (default: the tail) on."""
-    place, gap = fold.place, fold.place.allowed_gap
-    start = fold.open_from if since is None else min(since - gap, fold.open_from)
-    heard = None if since is None else load_heard(u.conn, place, start, fold.stop, gap)
+    setup, gap = fold.tail.setup, fold.tail.setup.allowed_gap
+    start = fold.tail.open_from if since is None else min(since - gap, fold.tail.open_from)
+    heard = None if since is None else load_readings(u.conn, setup, start, fold.tail.stop, gap)
     rows: list[dict[str, Any]] = []
-    standing = _standing(u, place, start)
-    for point in place.points:
+    standing = _on_record(u, setup, start)
+    for point in setup.points:
         if not point.required:
             continue
-        said = fold.recent(point.address) if heard is None else heard[point.address]
+        said = fold.tail.recent(point.address) if heard is None else heard[point.address]
         on_record = [(a, b) for _, a, b in standing.get(point.id, ())]
-        found = _found(fold, point, said, start, on_record)
+        found = _silences_after(fold, point, said, start, on_record)
         fold.silences[point.address] = tuple(found)
-        rows += _changes(u, (place, point.id), start, found, standing.get(point.id, ()))
+        rows += _changes(u, (setup, point.id), start, found, standing.get(point.id, ()))
     if rows:
         u.session.flush()
         u.conn.execute(insert(GapRecord), rows)
 
 
-def _standing(u: Unit, place: Place, start: int) -> dict[int, list[tuple[int, int, int | None]]]:
+def _on_record(u: Unit, setup: ZoneSetup, start: int) -> dict[int, list[tuple[int, int, int | None]]]:
     """By point: (id, start, stop) of the silences on record that reach past `start`."""
     out: dict[int, list[tuple[int, int, int | None]]] = {}
     rows = u.conn.execute(
@@ -111,7 +113,7 @@ def _standing(u: Unit, place: Place, start: int) -> dict[int, list[tuple[int, in
             "SELECT id, point_id, start_at, stop_at FROM gap_standing WHERE zone_id = :zone AND reason = :reason"
             " AND (stop_at IS NULL OR stop_at > :start) ORDER BY start_at"
         ),
-        {"zone": place.zone_id, "reason": SILENT, "start": moment(start)},
+        {"zone": setup.zone_id, "reason": SILENT, "start": moment(start)},
     )
     for row in rows:
         stop = None if row.stop_at is None else micros(row.stop_at)
@@ -121,7 +123,7 @@ def _standing(u: Unit, place: Place, start: int) -> dict[int, list[tuple[int, in
 
 def _changes(
     u: Unit,
-    of: tuple[Place, int],
+    of: tuple[ZoneSetup, int],
     looked_from: int,
     found: Sequence[Span],
     standing: Iterable[tuple[int, int, int | None]],
@@ -147,7 +149,7 @@ def _changes(
     return out
 
 
-def of_zones(conn: Connection, since: Mapping[int, int]) -> dict[int, dict[str, tuple[Span, ...]]]:
+def silences_on_record(conn: Connection, since: Mapping[int, int]) -> dict[int, dict[str, tuple[Span, ...]]]:
     """By zone and point: the silences on record that reach past the zone's instant."""
     rows = conn.execute(
         text(

@@ -1,7 +1,7 @@
 """The core's own timer: gateways that fall silent, and zones that nobody measures.
 
 An overdue watermark, and one that never came, is a silent gateway: one alarm, goods there are unjudged, no sensor is
-blamed and no hold placed for a patience, since its spool may still tell. Then the timer stands in and the worst case
+blamed and no hold placed for a grace time, since its spool may still tell. Then the timer stands in and the worst case
 runs. Goods in zones without points run on this timer from the start (design §2.3).
 """
 
@@ -15,31 +15,31 @@ from sqlalchemy import Row, text
 
 from core.erp.exposure.events import SublotsJudged, ZoneState
 from core.erp.exposure.handlers import judge_items
-from core.erp.exposure.history.exposure_history import Ways
-from core.erp.exposure.history.logger_stays import LOGGER_ZONE
-from core.erp.exposure.judge.due import judged
+from core.erp.exposure.history.exposure_history import ExposureHistory
+from core.erp.exposure.history.logger_zones import LOGGER_ZONE
+from core.erp.exposure.judge.due import judged_events
 from core.erp.exposure.judge.judge import Judge
-from core.erp.exposure.readings.zone_setup import versions_of
-from core.erp.exposure.rules.assess import REFRESH
+from core.erp.exposure.readings.profiles import versions_of
+from core.erp.exposure.rules.assess import MAX_RECHECK
 from core.erp.exposure.times import micros
 from core.erp.kernel.unit import Unit
 
-Later = dict[int, tuple[int, int]]
+NextLook = dict[int, tuple[int, int]]
 """By sublot that stands where nobody measures: its zone, and until when (microseconds) it need not be looked at."""
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
-    """`overdue`: a watermark this much older than its source stays behind anyway is a silent gateway. `patience`: from
+class SilenceLimits:
+    """`overdue`: a watermark this much older than its source stays behind anyway is a silent gateway. `grace`: from
     then on silence counts as out, unless the source is just telling what it kept.
     """
 
     overdue: timedelta = timedelta(minutes=2)
-    patience: timedelta = timedelta(hours=24)
+    grace: timedelta = timedelta(hours=24)
 
 
 # where all sources are retired nobody speaks any more: that is silence too. Of a source that the gateways of one group
-# all read, the furthest counts (told.told_by_all)
+# all read, the furthest counts (watermarks.complete_to)
 _OVERDUE = text("""
     WITH voice AS (
         SELECT zone_id, max(upto) FILTER (WHERE retired_at IS NULL) AS upto, max(upto) AS ever,
@@ -55,7 +55,7 @@ _OVERDUE = text("""
     ) z WHERE live < CAST(:before AS timestamptz)
 """)
 # a logger says all it has to say when it is read out: nothing is expected of it before
-_MUTE = text("""
+_NEVER_HEARD = text("""
     WITH RECURSIVE inside(root, id, since, until) AS (
         SELECT z.id, z.id, CAST('-infinity' AS timestamptz), CAST('infinity' AS timestamptz) FROM zone z
         WHERE z.kind <> :logger AND NOT EXISTS (SELECT FROM source_watermark w WHERE w.zone_id = z.id)
@@ -72,91 +72,91 @@ _MUTE = text("""
         > i.since
     GROUP BY i.root HAVING min(greatest(f.at, i.since)) < CAST(:before AS timestamptz)
 """)
-_UNMEASURED = text(
+_UNMONITORED = text(
     "SELECT s.id, s.zone_id FROM sublot s WHERE s.zone_id IS NOT NULL AND NOT EXISTS ("
     " SELECT FROM point p WHERE p.zone_id = s.zone_id AND p.role = 'required')"
     " AND s.state NOT IN ('destroyed', 'returned') ORDER BY s.id"
 )
-_STANDING = text("SELECT zone_id FROM zone_judged WHERE silent_since IS NOT NULL")
-_MADE = text(
+_SILENT = text("SELECT zone_id FROM zone_judged WHERE silent_since IS NOT NULL")
+_CREATE = text(
     "INSERT INTO zone_judged (zone_id, version) SELECT z, 0 FROM unnest(CAST(:zones AS bigint[])) z"
     " ON CONFLICT DO NOTHING"
 )
 _LOCK = text("SELECT FROM zone_judged WHERE zone_id = ANY(:zones) ORDER BY zone_id FOR UPDATE")
-_FALLEN = text(
+_SET_SILENT = text(
     "UPDATE zone_judged z SET silent_since = n.upto"
     " FROM unnest(CAST(:zones AS bigint[]), CAST(:uptos AS timestamptz[])) n(zone_id, upto)"
     " WHERE z.zone_id = n.zone_id AND z.silent_since IS NULL RETURNING z.zone_id"
 )
-_RISEN = text(
+_CLEAR_SILENT = text(
     "UPDATE zone_judged SET silent_since = NULL WHERE zone_id = ANY(:zones) AND silent_since IS NOT NULL"
     " RETURNING zone_id"
 )
 
 
-def tick(u: Unit, judge: Judge, rules: Patience, known: Later | None = None) -> Later:
-    """One beat of the timer, all in one transaction.
+def tick(u: Unit, judge: Judge, rules: SilenceLimits, known: NextLook | None = None) -> NextLook:
+    """One tick of the timer, all in one transaction.
 
-    Gives what `blind` does, to be handed in at the next beat; without it all goods are looked at.
+    Gives what `judge_unmonitored` does, to be handed in at the next tick; without it all goods are looked at.
     """
-    stand_in(u, judge, rules, follow_silence(u, rules))
-    return blind(u, known)
+    advance_silent_zones(u, judge, rules, update_silent_gateways(u, rules))
+    return judge_unmonitored(u, known)
 
 
-def follow_silence(u: Unit, rules: Patience) -> list[int]:
-    """Raises and ends the alarms of silent gateways; gives the zones where the patience is over, ascending.
+def update_silent_gateways(u: Unit, rules: SilenceLimits) -> list[int]:
+    """Raises and ends the alarms of silent gateways; gives the zones where the grace time is over, ascending.
 
     Who is silent stands with the zones, so that a restart forgets nobody.
     """
-    quiet = {row.zone_id: row.upto for row in _quiet(u, rules)}
-    standing = set(u.conn.execute(_STANDING).scalars())
+    quiet = {row.zone_id: row.upto for row in _silent_zones(u, rules)}
+    standing = set(u.conn.execute(_SILENT).scalars())
     fallen, risen = sorted(quiet.keys() - standing), sorted(standing - quiet.keys())
     zones = sorted({*fallen, *risen})
     if zones:
-        u.conn.execute(_MADE, {"zones": zones})
+        u.conn.execute(_CREATE, {"zones": zones})
         u.lock(_LOCK, {"zones": zones})
     # of several timers that see it at once, one says so
     if fallen:
         uptos = [quiet[zone] for zone in fallen]
-        for zone in sorted(u.conn.execute(_FALLEN, {"zones": fallen, "uptos": uptos}).scalars()):
+        for zone in sorted(u.conn.execute(_SET_SILENT, {"zones": fallen, "uptos": uptos}).scalars()):
             u.emit(ZoneState(zone, "silent_gateway", active=True, at=quiet[zone], value=None))
     if risen:
-        for zone in sorted(u.conn.execute(_RISEN, {"zones": risen}).scalars()):
+        for zone in sorted(u.conn.execute(_CLEAR_SILENT, {"zones": risen}).scalars()):
             u.emit(ZoneState(zone, "silent_gateway", active=False, at=u.now, value=None))
-    return _waited(u, rules)
+    return _past_grace(u, rules)
 
 
-def stand_in(u: Unit, judge: Judge, rules: Patience, zones: Sequence[int]) -> None:
+def advance_silent_zones(u: Unit, judge: Judge, rules: SilenceLimits, zones: Sequence[int]) -> None:
     """Takes the watermarks of those zones forward of which, looked at again under their locks, still nobody tells."""
     if not zones:
         return
-    u.conn.execute(_MADE, {"zones": list(zones)})
+    u.conn.execute(_CREATE, {"zones": list(zones)})
     u.lock(_LOCK, {"zones": list(zones)})
-    still = set(_waited(u, rules)).intersection(zones)
-    judge.stand_in(u, dict.fromkeys(sorted(still), micros(u.now - rules.overdue)))
+    still = set(_past_grace(u, rules)).intersection(zones)
+    judge.advance(u, dict.fromkeys(sorted(still), micros(u.now - rules.overdue)))
 
 
-def _waited(u: Unit, rules: Patience) -> list[int]:
-    """Zones that are silent for longer than the patience, and whose gateway is not just telling what it kept.
+def _past_grace(u: Unit, rules: SilenceLimits) -> list[int]:
+    """Zones that are silent for longer than the grace time, and whose gateway is not just telling what it kept.
 
     A gateway that is back after a day tells of yesterday first: the worst case beside it would hold goods that its
     next words clear, and would make the judge fold the same hours twice.
     """
-    return sorted(row.zone_id for row in _quiet(u, rules) if row.upto < u.now - rules.patience and not row.telling)
+    return sorted(row.zone_id for row in _silent_zones(u, rules) if row.upto < u.now - rules.grace and not row.telling)
 
 
-def _quiet(u: Unit, rules: Patience) -> list[Row[Any]]:
+def _silent_zones(u: Unit, rules: SilenceLimits) -> list[Row[Any]]:
     """Zones of which nobody has spoken for too long, since when (`upto`), and whether somebody is catching up.
 
     One that is measured and of which no gateway ever spoke is silent since goods have stood in it.
     """
     before = u.now - rules.overdue
     spoken = u.conn.execute(_OVERDUE, {"before": before}).all()
-    mute = u.conn.execute(_MUTE, {"before": before, "logger": LOGGER_ZONE}).all()
+    mute = u.conn.execute(_NEVER_HEARD, {"before": before, "logger": LOGGER_ZONE}).all()
     return [*spoken, *mute]
 
 
-def in_force(u: Unit, since: datetime | None) -> None:
+def judge_new_profiles(u: Unit, since: datetime | None) -> None:
     """Judges the goods of items whose next profile came into force after `since`, as if it had been assigned now.
 
     None: since the core may have been down, which is since a gateway was last heard of.
@@ -170,13 +170,13 @@ def in_force(u: Unit, since: datetime | None) -> None:
     judge_items(u, items.all())
 
 
-def blind(u: Unit, known: Later | None = None) -> Later:
+def judge_unmonitored(u: Unit, known: NextLook | None = None) -> NextLook:
     """Judges the goods that stand where nobody measures, up to now: those that `known` does not put off.
 
     Gives until when each may wait: until its next count could be full, and a minute at most, for what becomes known
     of where it was before may bring that forward. Its zones are locked, since others judge it too.
     """
-    rows = u.conn.execute(_UNMEASURED).all()
+    rows = u.conn.execute(_UNMONITORED).all()
     now = micros(u.now)
     later = {row.id: (known or {}).get(row.id, (0, 0)) for row in rows}
     later = {row.id: later[row.id] if later[row.id][0] == row.zone_id else (row.zone_id, 0) for row in rows}
@@ -184,12 +184,12 @@ def blind(u: Unit, known: Later | None = None) -> Later:
     by_version: dict[int, list[int]] = defaultdict(list)
     for sublot, version in versions_of(u.conn, ids, u.now).items():
         by_version[version].append(sublot)
-    came = Ways(u.conn, u.now).ways(ids)
-    u.conn.execute(_LOCK, {"zones": sorted({zone for ways in came.values() for way in ways for zone, _, _ in way})})
-    ways = Ways(u.conn, u.now)
-    verdicts = ways.verdicts(by_version)
-    items = judged(ways, verdicts)
+    paths = ExposureHistory(u.conn, u.now).judged_paths(ids)
+    u.conn.execute(_LOCK, {"zones": sorted({zone for some in paths.values() for path in some for zone, _, _ in path})})
+    history = ExposureHistory(u.conn, u.now)
+    verdicts = history.verdicts(by_version)
+    items = judged_events(history, verdicts)
     if items:
         u.emit(SublotsJudged(tuple(items)))
-    due = dict.fromkeys(ids, now + REFRESH) | {sublot: verdict.due for (sublot, _), verdict in verdicts.items()}
-    return later | {sublot: (later[sublot][0], min(due[sublot], now + REFRESH)) for sublot in ids}
+    due = dict.fromkeys(ids, now + MAX_RECHECK) | {sublot: verdict.due for (sublot, _), verdict in verdicts.items()}
+    return later | {sublot: (later[sublot][0], min(due[sublot], now + MAX_RECHECK)) for sublot in ids}

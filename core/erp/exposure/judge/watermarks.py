@@ -12,7 +12,7 @@ from core.telemetry.address import named
 from core.telemetry.batch import Gap
 
 
-class Speaker(NamedTuple):
+class WatermarkSource(NamedTuple):
     """A source of a gateway; `group` is the gateway's redundancy group, "" where it stands alone."""
 
     gateway: str
@@ -20,27 +20,27 @@ class Speaker(NamedTuple):
     group: str = ""
 
     @property
-    def voice(self) -> tuple[str, str, str]:
+    def logical_source(self) -> tuple[str, str, str]:
         """What it speaks as: the same for a source that the gateways of one group all read."""
         return self.group, "" if self.group else self.gateway, self.source
 
 
-def told_by_all(marks: Mapping[Speaker, int]) -> int:
+def complete_to(marks: Mapping[WatermarkSource, int]) -> int:
     """Up to where every voice has told all: of a group's source the furthest counts, of different ones the least."""
     voices: dict[tuple[str, str, str], int] = {}
-    for speaker, upto in marks.items():
-        voices[speaker.voice] = max(voices.get(speaker.voice, 0), upto)
+    for source, upto in marks.items():
+        voices[source.logical_source] = max(voices.get(source.logical_source, 0), upto)
     return min(voices.values())
 
 
-def write_marks(
-    u: Unit, marks: Mapping[int, Mapping[Speaker, int]], behind: Mapping[tuple[str, str], timedelta]
-) -> dict[int, dict[Speaker, int]]:
+def write_watermarks(
+    u: Unit, marks: Mapping[int, Mapping[WatermarkSource, int]], behind: Mapping[tuple[str, str], timedelta]
+) -> dict[int, dict[WatermarkSource, int]]:
     """Writes them and gives those that count: a retired source counts again once it speaks of a time since then.
 
     `behind`: how far each (gateway, source) stays back while all is well.
     """
-    rows = sorted((zone, *speaker, upto) for zone, of in marks.items() for speaker, upto in of.items())
+    rows = sorted((zone, *source, upto) for zone, of in marks.items() for source, upto in of.items())
     if not rows:
         return {}
     written = u.conn.execute(
@@ -69,27 +69,27 @@ def write_marks(
             "behind": [behind.get((row[1], row[2]), timedelta(0)) for row in rows],
         },
     )
-    out: dict[int, dict[Speaker, int]] = {zone: {} for zone in marks}
+    out: dict[int, dict[WatermarkSource, int]] = {zone: {} for zone in marks}
     for row in written:
         if row.retired_at is None:
-            speaker = Speaker(row.gateway, row.source, row.redundancy_group)
-            out[row.zone_id][speaker] = marks[row.zone_id][speaker]
+            source = WatermarkSource(row.gateway, row.source, row.redundancy_group)
+            out[row.zone_id][source] = marks[row.zone_id][source]
     return out
 
 
-_TOLD = text(
+_INSERT_GAP = text(
     "INSERT INTO gap_record (zone_id, point_id, start_at, stop_at, reason, known_at) VALUES ("
     "(SELECT id FROM zone WHERE address = :zone), (SELECT id FROM point WHERE address = :point),"
     " :start, :stop, :reason, :now)"
 )
 
 
-def record_told(u: Unit, told: Sequence[tuple[str, Gap]]) -> None:
+def record_lost_spans(u: Unit, lost: Sequence[tuple[str, Gap]]) -> None:
     """Puts the gaps that gateways told of on record, each under its zone or point, where the catalog has it."""
     rows = []
-    for gateway, gap in told:
+    for gateway, gap in lost:
         zone, point = named(gap.scope)
-        said = {"start": gap.start, "stop": gap.stop, "reason": f"{gateway}: {gap.reason}", "now": u.now}
-        rows.append({"zone": zone, "point": point, **said})
+        values = {"start": gap.start, "stop": gap.stop, "reason": f"{gateway}: {gap.reason}", "now": u.now}
+        rows.append({"zone": zone, "point": point, **values})
     if rows:
-        u.conn.execute(_TOLD, rows)
+        u.conn.execute(_INSERT_GAP, rows)

@@ -5,10 +5,10 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from sqlalchemy import Connection, text
 
-from core.erp.exposure.readings.trace import by_quantity, load_heard, need
-from core.erp.exposure.readings.zone_setup import Place
+from core.erp.exposure.readings.trace import by_quantity, load_readings, require_readings
+from core.erp.exposure.readings.zone_setup import ZoneSetup
 from core.erp.exposure.rules.profile import Profile
-from core.erp.exposure.rules.summary import Look, Summary, decode, encode
+from core.erp.exposure.rules.summary import Summary, ZoneView, decode, encode
 from core.erp.exposure.times import BUCKET, bucket, micros, moment
 
 DAY = 24 * BUCKET
@@ -37,30 +37,32 @@ def write(conn: Connection, rows: Sequence[tuple[int, int, Summary]]) -> None:
     )
 
 
-def rebuild(conn: Connection, place: Place, profiles: Iterable[Profile], start: int, stop: int, watermark: int) -> None:
+def rebuild(
+    conn: Connection, setup: ZoneSetup, profiles: Iterable[Profile], start: int, stop: int, watermark: int
+) -> None:
     """Makes the closed hours of [start, stop) anew from raw readings; both at whole hours. The zone must be locked."""
     profiles = list(profiles)
     if not profiles or start >= stop:
         return
     carry = max(profile.allowed_gap for profile in profiles)
-    need(conn, [point.address for point in place.points], start, stop, carry)
+    require_readings(conn, [point.address for point in setup.points], start, stop, carry)
     for day in range(start, stop, DAY):
         end = min(day + DAY, stop)
-        heard = load_heard(conn, place, day, end, carry)
-        traces = by_quantity(place, heard)
+        readings = load_readings(conn, setup, day, end, carry)
+        traces = by_quantity(setup, readings)
         rows = []
         for hour in range(day, end, BUCKET):
-            look = Look(traces, hour, hour + BUCKET, watermark + 1)
-            rows += [(place.zone_id, profile.version_id, look.summary(profile)) for profile in profiles]
+            view = ZoneView(traces, hour, hour + BUCKET, watermark + 1)
+            rows += [(setup.zone_id, profile.version_id, view.summary(profile)) for profile in profiles]
         write(conn, rows)
 
 
-_KEPT = text("SELECT zone_id, version_id, from_at FROM zone_profile WHERE zone_id = ANY(:zones)")
+_PROFILES = text("SELECT zone_id, version_id, from_at FROM zone_profile WHERE zone_id = ANY(:zones)")
 _LOCK = text("SELECT 1 FROM zone_judged WHERE zone_id = ANY(:zones) ORDER BY zone_id FOR UPDATE")
 _BUMP = text(
     "UPDATE zone_judged SET version = version + 1 WHERE zone_id = ANY(:zones) RETURNING zone_id, judged_to, watermark"
 )
-_KEEP = text(
+_WRITE_PROFILES = text(
     "INSERT INTO zone_profile (zone_id, version_id, from_at)"
     " SELECT * FROM unnest(CAST(:zones AS bigint[]), CAST(:versions AS bigint[]), CAST(:starts AS timestamptz[]))"
     " ON CONFLICT (zone_id, version_id) DO UPDATE SET from_at = excluded.from_at"
@@ -70,14 +72,14 @@ _KEEP = text(
 def profiles_since(conn: Connection, zones: Iterable[int]) -> dict[int, dict[int, int]]:
     """By zone: the profile versions that are, or were, judged in it, and since when their closed hours exist."""
     out: dict[int, dict[int, int]] = {zone: {} for zone in zones}
-    for row in conn.execute(_KEPT, {"zones": sorted(out)}):
+    for row in conn.execute(_PROFILES, {"zones": sorted(out)}):
         out[row.zone_id][row.version_id] = micros(row.from_at)
     return out
 
 
-def ensure(
+def ensure_closed_hours(
     conn: Connection,
-    places: Mapping[int, Place],
+    setups: Mapping[int, ZoneSetup],
     profiles: Mapping[int, Profile],
     wanted: Mapping[tuple[int, int], int],
 ) -> None:
@@ -104,10 +106,10 @@ def ensure(
             missing[(zone, version)] = min(missing[(zone, version)], closed_to)
             spans[(zone, missing[(zone, version)], kept[zone].get(version, closed_to))].append(profiles[version])
     for (zone, since, stop), of in spans.items():
-        rebuild(conn, places[zone], of, since, stop, micros(known[zone].watermark))
+        rebuild(conn, setups[zone], of, since, stop, micros(known[zone].watermark))
     keys = sorted(missing)
     conn.execute(
-        _KEEP,
+        _WRITE_PROFILES,
         {
             "zones": [zone for zone, _ in keys],
             "versions": [version for _, version in keys],
@@ -137,7 +139,7 @@ _UNCLEAN = text(
 )
 
 
-def unclean(conn: Connection, wanted: Mapping[tuple[int, int], int]) -> dict[tuple[int, int], list[Summary]]:
+def hours_that_counted(conn: Connection, wanted: Mapping[tuple[int, int], int]) -> dict[tuple[int, int], list[Summary]]:
     """By (zone, version): the closed hours since its `wanted` instant in which something counted, in order."""
     out: dict[tuple[int, int], list[Summary]] = {key: [] for key in wanted}
     keys = sorted(wanted)
@@ -154,7 +156,7 @@ def unclean(conn: Connection, wanted: Mapping[tuple[int, int], int]) -> dict[tup
     return out
 
 
-def closed(conn: Connection, zone_id: int, version_id: int, start: int, stop: int) -> list[Summary]:
+def closed_hours(conn: Connection, zone_id: int, version_id: int, start: int, stop: int) -> list[Summary]:
     """All closed hours that overlap [start, stop), in order."""
     rows = conn.execute(
         _CLOSED,

@@ -12,7 +12,7 @@ from itertools import chain
 import numpy as np
 from sqlalchemy import Connection, text
 
-from core.erp.exposure.readings.zone_setup import Place, PointRef
+from core.erp.exposure.readings.zone_setup import JudgedPoint, ZoneSetup
 from core.erp.exposure.rules.signal import BAD, GOOD, UNCERTAIN, Trace
 from core.erp.exposure.times import moment
 from core.series.older import check, check_each
@@ -20,7 +20,7 @@ from core.telemetry.units import CANONICAL, NotConvertible, convert
 
 
 @dataclass(slots=True)
-class Heard:
+class PointTrace:
     """One point's readings in order of time, as arrays that grow. Each has one entry a reading."""
 
     at: "array[int]" = field(default_factory=lambda: array("q"))
@@ -28,11 +28,11 @@ class Heard:
     high: "array[float]" = field(default_factory=lambda: array("d"))
     quality: "array[int]" = field(default_factory=lambda: array("b"))
 
-    def put(self, at: int, value: float, quality: int, error: float) -> None:
+    def insert(self, at: int, value: float, quality: int, error: float) -> None:
         """Adds a reading in its place; at a time already there the worse of the two is kept (conflict)."""
         index = len(self.at) if not self.at or self.at[-1] < at else bisect_left(self.at, at)
         if index < len(self.at) and self.at[index] == at:
-            self._worsen(index, value - error, value + error, quality)
+            self._merge_conflict(index, value - error, value + error, quality)
             return
         self.at.insert(index, at)
         self.low.insert(index, value - error)
@@ -44,7 +44,7 @@ class Heard:
         index = bisect_left(self.at, at)
         return index < len(self.at) and self.at[index] == at
 
-    def _worsen(self, index: int, low: float, high: float, quality: int) -> None:
+    def _merge_conflict(self, index: int, low: float, high: float, quality: int) -> None:
         """Two values at one time: the span of both. A value beside none is uncertain: it covers nothing."""
         mine = self.quality[index]
         if BAD in (mine, quality) and mine != quality:
@@ -55,21 +55,21 @@ class Heard:
         self.low[index], self.high[index] = min(self.low[index], low), max(self.high[index], high)
         self.quality[index] = max(mine, quality)
 
-    def forget_before(self, at: int) -> None:
+    def drop_before(self, at: int) -> None:
         """Drops what cannot speak at or after `at`: all before the last reading at or before it."""
         keep = max(bisect_right(self.at, at) - 1, 0)
         for column in (self.at, self.low, self.high, self.quality):
             del column[:keep]
 
-    def since(self, at: int) -> "Heard":
+    def since(self, at: int) -> "PointTrace":
         """What can speak at or after `at`: the last reading at or before it, and all that follow."""
         keep = max(bisect_right(self.at, at) - 1, 0)
-        return Heard(self.at[keep:], self.low[keep:], self.high[keep:], self.quality[keep:])
+        return PointTrace(self.at[keep:], self.low[keep:], self.high[keep:], self.quality[keep:])
 
-    def between(self, start: int, stop: int) -> "Heard":
+    def between(self, start: int, stop: int) -> "PointTrace":
         """What can speak in [start, stop), and no more of it: what lies outside costs nothing, however much it is."""
         keep, end = max(bisect_right(self.at, start) - 1, 0), bisect_left(self.at, stop)
-        return Heard(self.at[keep:end], self.low[keep:end], self.high[keep:end], self.quality[keep:end])
+        return PointTrace(self.at[keep:end], self.low[keep:end], self.high[keep:end], self.quality[keep:end])
 
     def trace(self, *, required: bool, since: int = 0) -> Trace:
         """As the rules take it; `since` is from when on it is required."""
@@ -83,7 +83,7 @@ class Heard:
         )
 
 
-def judged_value(point: PointRef, at: int, value: object, unit: str, quality: int) -> tuple[float, int, float]:
+def judged_value(point: JudgedPoint, at: int, value: object, unit: str, quality: int) -> tuple[float, int, float]:
     """(value in the canonical unit or NaN, quality judged by, error) of one reading."""
     if quality == BAD or isinstance(value, bool | str) or value is None:
         return float("nan"), BAD, 0.0
@@ -96,68 +96,69 @@ def judged_value(point: PointRef, at: int, value: object, unit: str, quality: in
             number = convert(number, unit, canonical)
     except NotConvertible:
         return float("nan"), BAD, 0.0
-    trusted, error = point.trusted(at) if point.trust else (GOOD, 0.0)
+    trusted, error = point.trusted_at(at) if point.trust else (GOOD, 0.0)
     return number, max(quality, trusted), error
 
 
-_OF = (
+_OF_POINTS = (
     "SELECT s.address, (extract(epoch FROM r.at) * 1000000)::bigint AS us, r.kind, r.num, r.whole, r.unit, r.quality"
     " FROM unnest(CAST(:points AS text[]), CAST(:oldests AS timestamptz[]), CAST(:starts AS timestamptz[]),"
     " CAST(:stops AS timestamptz[])) w(address, oldest, start, stop) JOIN series_point s ON s.address = w.address"
     " CROSS JOIN LATERAL "
 )
 _RAW = text(
-    _OF + "(SELECT * FROM reading x WHERE x.point_id = s.id AND x.at >= w.start AND x.at < w.stop) r ORDER BY r.at"
+    _OF_POINTS
+    + "(SELECT * FROM reading x WHERE x.point_id = s.id AND x.at >= w.start AND x.at < w.stop) r ORDER BY r.at"
 )
 _ROWS = 2000
 """Rows that are objects at once."""
 _CONFLICTS = text(
-    _OF + "(SELECT * FROM reading_conflict x WHERE x.point_id = s.id AND x.at >= w.oldest AND x.at < w.stop) r"
+    _OF_POINTS + "(SELECT * FROM reading_conflict x WHERE x.point_id = s.id AND x.at >= w.oldest AND x.at < w.stop) r"
     " ORDER BY r.id"
 )
 _BEFORE = text(
-    _OF + "(SELECT * FROM reading x WHERE x.point_id = s.id AND x.at < w.start AND x.at >= w.oldest"
+    _OF_POINTS + "(SELECT * FROM reading x WHERE x.point_id = s.id AND x.at < w.start AND x.at >= w.oldest"
     " ORDER BY x.at DESC LIMIT 1) r"
 )
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class ReadingRange:
     """Readings of a zone's points in [start, stop), with each point's last one before, at most `carry` older."""
 
-    place: Place
+    setup: ZoneSetup
     start: int
     stop: int
     carry: int
 
 
-def load_heard(conn: Connection, place: Place, start: int, stop: int, carry: int) -> dict[str, Heard]:
+def load_readings(conn: Connection, setup: ZoneSetup, start: int, stop: int, carry: int) -> dict[str, PointTrace]:
     """Readings of the zone's points in [start, stop), with each point's last one before, at most `carry` older.
 
     In a logger's zone each stay of goods begins with what was read first. Raises NeedsOlder where PostgreSQL no
     longer has all of them.
     """
-    return load_parts(conn, [Part(place, start, stop, carry)])[place.zone_id]
+    return load_readings_by_zone(conn, [ReadingRange(setup, start, stop, carry)])[setup.zone_id]
 
 
-def load_parts(conn: Connection, parts: Sequence[Part]) -> dict[int, dict[str, Heard]]:
-    """As `load_heard`, of several zones in as many statements as of one; by zone."""
-    out = _heard(conn, parts)
+def load_readings_by_zone(conn: Connection, parts: Sequence[ReadingRange]) -> dict[int, dict[str, PointTrace]]:
+    """As `load_readings`, of several zones in as many statements as of one; by zone."""
+    out = _read(conn, parts)
     for part in parts:
-        place = part.place
-        for entry, leaves in place.stays or ():
+        setup = part.setup
+        for entry, leaves in setup.goods_present or ():
             if part.start - part.carry <= entry < part.stop:
-                opening = Part(place, entry, min(entry + place.allowed_gap, leaves), 0)
-                for address, heard in _heard(conn, [opening])[place.zone_id].items():
+                opening = ReadingRange(setup, entry, min(entry + setup.allowed_gap, leaves), 0)
+                for address, heard in _read(conn, [opening])[setup.zone_id].items():
                     if heard.at and heard.at[0] > entry:
                         middle, error = (heard.low[0] + heard.high[0]) / 2, (heard.high[0] - heard.low[0]) / 2
-                        out[place.zone_id][address].put(entry, middle, heard.quality[0], error)
+                        out[setup.zone_id][address].insert(entry, middle, heard.quality[0], error)
     return out
 
 
-def _heard(conn: Connection, parts: Sequence[Part]) -> dict[int, dict[str, Heard]]:
-    points = {point.address: (point, part) for part in parts for point in part.place.points}
-    found = {address: Heard() for address in points}
+def _read(conn: Connection, parts: Sequence[ReadingRange]) -> dict[int, dict[str, PointTrace]]:
+    points = {point.address: (point, part) for part in parts for point in part.setup.points}
+    found = {address: PointTrace() for address in points}
     if points:
         spans: Mapping[str, Sequence[object]] = {
             "points": list(points),
@@ -167,36 +168,37 @@ def _heard(conn: Connection, parts: Sequence[Part]) -> dict[int, dict[str, Heard
         }
         before = conn.execute(_BEFORE, spans).all()
         for row in chain(before, conn.execute(_RAW, spans).yield_per(_ROWS)):
-            _hear(found[row.address], points[row.address][0], row)
+            _insert_row(found[row.address], points[row.address][0], row)
         for row in conn.execute(_CONFLICTS, spans):
             if found[row.address].has(row.us):
-                _hear(found[row.address], points[row.address][0], row)
+                _insert_row(found[row.address], points[row.address][0], row)
         check_each(
             conn,
             [(address, moment(part.start - part.carry), moment(part.stop)) for address, (_, part) in points.items()],
         )
-    return {part.place.zone_id: {p.address: found[p.address] for p in part.place.points} for part in parts}
+    return {part.setup.zone_id: {p.address: found[p.address] for p in part.setup.points} for part in parts}
 
 
-def need(conn: Connection, points: Collection[str], start: int, stop: int, carry: int) -> None:
-    """Raises NeedsOlder unless PostgreSQL has the points' readings of [start - carry, stop): what `load_heard` reads.
+def require_readings(conn: Connection, points: Collection[str], start: int, stop: int, carry: int) -> None:
+    """Raises NeedsOlder unless PostgreSQL has the points' readings of [start - carry, stop): what `load_readings`
+    reads.
 
     A long reading says so for all of it before it begins, and is not told day by day.
     """
     check(conn, points, moment(start - carry), moment(stop))
 
 
-def _hear(heard: Heard, point: PointRef, row: object) -> None:
+def _insert_row(heard: PointTrace, point: JudgedPoint, row: object) -> None:
     us, kind, num, whole, unit, quality = row.us, row.kind, row.num, row.whole, row.unit, row.quality  # type: ignore[attr-defined]
     value = num if kind == 1 else whole if kind == 2 else None  # noqa: PLR2004 - the landing table's kinds
-    heard.put(us, *judged_value(point, us, value, unit, quality))
+    heard.insert(us, *judged_value(point, us, value, unit, quality))
 
 
-def by_quantity(place: Place, heard: Mapping[str, Heard]) -> dict[str, Sequence[Trace]]:
-    """Traces of the zone's points, by quantity, as summary.Look takes them."""
+def by_quantity(setup: ZoneSetup, heard: Mapping[str, PointTrace]) -> dict[str, Sequence[Trace]]:
+    """Traces of the zone's points, by quantity, as summary.ZoneView takes them."""
     out: dict[str, list[Trace]] = defaultdict(list)
-    for point in place.points:
-        out[point.quantity].append(heard[point.address].trace(required=point.required, since=point.since or 0))
+    for point in setup.points:
+        out[point.quantity].append(heard[point.address].trace(required=point.required, since=point.installed_at or 0))
     return dict(out)
 
 
@@ -218,7 +220,7 @@ _DROPPED = text(
 )
 
 
-def last_good(conn: Connection, before: Mapping[PointRef, int]) -> dict[str, int]:
+def last_good(conn: Connection, before: Mapping[JudgedPoint, int]) -> dict[str, int]:
     """Each point's last good reading before its instant, by address; points that never had one are left out.
 
     Where weeks have been dropped, a point without one since is as its zone was last left: that is the oldest of its
@@ -250,7 +252,7 @@ def last_good(conn: Connection, before: Mapping[PointRef, int]) -> dict[str, int
     return found
 
 
-_FIRST_HEARD = text(
+_FIRST_KNOWN = text(
     "SELECT z, (extract(epoch FROM least("
     " (SELECT min(r.at) FROM unnest(CAST(:zones AS bigint[]), CAST(:points AS text[])) p(zone, address)"
     "   JOIN series_point s ON s.address = p.address CROSS JOIN LATERAL ("
@@ -260,17 +262,17 @@ _FIRST_HEARD = text(
 )
 
 
-def first_heard(conn: Connection, places: Sequence[Place]) -> dict[int, int | None]:
+def first_known(conn: Connection, setups: Sequence[ZoneSetup]) -> dict[int, int | None]:
     """By zone: when any of its points first said something that is still here, or goods first stood in it; None if
     neither ever was.
     """
-    if not places:
+    if not setups:
         return {}
-    pairs = [(place.zone_id, point.address) for place in places for point in place.points]
+    pairs = [(setup.zone_id, point.address) for setup in setups for point in setup.points]
     rows = conn.execute(
-        _FIRST_HEARD,
+        _FIRST_KNOWN,
         {
-            "all": [place.zone_id for place in places],
+            "all": [setup.zone_id for setup in setups],
             "zones": [zone for zone, _ in pairs],
             "points": [address for _, address in pairs],
         },

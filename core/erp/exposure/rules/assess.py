@@ -7,12 +7,12 @@ from typing import Literal
 from core.erp.exposure.rules import runs as r
 from core.erp.exposure.rules.profile import Limit, Profile
 from core.erp.exposure.rules.runs import Run, Runs
-from core.erp.exposure.rules.summary import Seen
+from core.erp.exposure.rules.summary import LimitRuns
 
 Certainty = Literal["proven", "uncertain", "unproven"]
 
 NEVER = 2**62
-REFRESH = 60_000_000
+MAX_RECHECK = 60_000_000
 """A break that goes on is looked at again after this long (one minute), to say how long it has lasted."""
 
 
@@ -23,7 +23,7 @@ class Slice:
     zone_id: int
     start: int
     stop: int
-    seen: Mapping[str, Seen]
+    seen: Mapping[str, LimitRuns]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ class Verdict:
 
     breaks: tuple[Break, ...]
     due: int = NEVER
-    surer: Mapping[Certainty, int] = field(default_factory=dict)
+    upgrade_due: Mapping[Certainty, int] = field(default_factory=dict)
     """By certainty: the earliest instant at which a break that stands could gain it."""
     warm_until: int = 0
     """Until then an hour that closes, however cool, may bring the mean kinetic temperature past its limit or back."""
@@ -85,14 +85,14 @@ def assess(profile: Profile, slices: Sequence[Slice], *, over: bool = False) -> 
             found, left = _cumulative(limit, levels, profile.shortest_event, known_to)
         else:
             found, left = _single(limit, levels, known_to)
-        breaks += [_placed(item, slices) for item in found]
+        breaks += [_with_zone(item, slices) for item in found]
         due = min(due, horizon + left)
         if found:
-            _surer(surer, found[-1], limit, levels, horizon)
+            _upgrade_due(surer, found[-1], limit, levels, horizon)
     return Verdict(tuple(breaks)) if over else Verdict(tuple(breaks), due, surer)
 
 
-def _surer(surer: dict[Certainty, int], last: Break, limit: Limit, levels: _Levels, horizon: int) -> None:
+def _upgrade_due(surer: dict[Certainty, int], last: Break, limit: Limit, levels: _Levels, horizon: int) -> None:
     """When the break that stands may be known more surely, should every moment after the horizon count surely."""
     for certainty, runs in levels.ranked():
         if certainty == last.certainty:
@@ -149,7 +149,7 @@ def _single(limit: Limit, levels: _Levels, horizon: int) -> tuple[list[Break], i
         )
     if out and out[-1].ended is None:
         # another could only begin after this one ends, and ends are looked for by themselves
-        return out, min(limit.delay, REFRESH) or REFRESH
+        return out, min(limit.delay, MAX_RECHECK) or MAX_RECHECK
     if limit.kind == "instant":
         return out, 0
     running = levels.worst[-1] if levels.worst and levels.worst[-1][1] >= horizon else None
@@ -180,20 +180,20 @@ def _cumulative(limit: Limit, levels: _Levels, shortest: int, horizon: int) -> t
     running = levels.worst[-1][1] - levels.worst[-1][0] if levels.worst and levels.worst[-1][1] >= horizon else 0
     missing = max(shortest - running, 0)
     # one that goes on and is too short to be an event yet will count whole
-    left = max(limit.delay - spent - (running if missing else 0), missing) if spent < limit.delay else REFRESH
+    left = max(limit.delay - spent - (running if missing else 0), missing) if spent < limit.delay else MAX_RECHECK
     for certainty, _ in levels.ranked():
         mine = events[certainty]
         broke = r.instant_of(mine, limit.delay) if mine else None
         if broke is None:
             continue
         start = events["unproven"][0][0]
-        last = r.holding(levels.open, mine[-1])
+        last = r.run_containing(levels.open, mine[-1])
         ended = None if last[1] >= horizon else last[1]
         return [Break(limit.key, limit.kind, start, broke, ended, certainty, r.length(mine), 0)], left
     return [], left
 
 
-def _placed(item: Break, slices: Sequence[Slice]) -> Break:
+def _with_zone(item: Break, slices: Sequence[Slice]) -> Break:
     """The break with the zone the sublot stood in when it broke: of a count, where it spent the last of it."""
     at = item.broke if item.broke == item.started else item.broke - 1
     zone = next((part.zone_id for part in slices if part.start <= at < part.stop), slices[-1].zone_id)

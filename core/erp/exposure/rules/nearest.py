@@ -8,7 +8,7 @@ from core.erp.exposure.rules.profile import Limit, Profile
 
 
 @dataclass(frozen=True, slots=True)
-class Inside:
+class SafeRange:
     """Values that are in range, and back past every hysteresis, under all limits of a quantity; both ends belong."""
 
     low: float
@@ -16,18 +16,18 @@ class Inside:
 
 
 @dataclass(frozen=True, slots=True)
-class Nearest:
+class NearestThresholds:
     """The narrowest of all profiles of a zone. `gap` is the shortest time that any lets a value speak; `gaps` are all
     of them, microseconds.
     """
 
     gap: int
     gaps: tuple[int, ...]
-    inside: Mapping[str, Inside]
+    inside: Mapping[str, SafeRange]
     """By quantity; one without limits is not in it."""
 
 
-def nearest(profiles: Iterable[Profile], zone_gap: int) -> Nearest:
+def nearest(profiles: Iterable[Profile], zone_gap: int) -> NearestThresholds:
     """The nearest thresholds of the profiles, for a zone that lets its own points be silent for `zone_gap`."""
     profiles = list(profiles)
     by_quantity: dict[str, list[Limit]] = {}
@@ -35,14 +35,16 @@ def nearest(profiles: Iterable[Profile], zone_gap: int) -> Nearest:
         for limit in profile.limits:
             by_quantity.setdefault(limit.quantity, []).append(limit)
     gaps = sorted({zone_gap, *(profile.allowed_gap for profile in profiles)})
-    return Nearest(gaps[0], tuple(gaps), {quantity: _inside(limits) for quantity, limits in by_quantity.items()})
+    return NearestThresholds(
+        gaps[0], tuple(gaps), {quantity: _safe_range(limits) for quantity, limits in by_quantity.items()}
+    )
 
 
-def _inside(limits: Iterable[Limit]) -> Inside:
+def _safe_range(limits: Iterable[Limit]) -> SafeRange:
     lows, highs = [-math.inf], [math.inf]
     for limit in limits:
         if limit.high:
             highs.append(limit.back if limit.op == ">" else math.nextafter(limit.back, -math.inf))
         else:
             lows.append(limit.back if limit.op == "<" else math.nextafter(limit.back, math.inf))
-    return Inside(max(lows), min(highs))
+    return SafeRange(max(lows), min(highs))

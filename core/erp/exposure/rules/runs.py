@@ -42,7 +42,7 @@ def union(lists: Iterable[Sequence[Run]]) -> Runs:
     return out
 
 
-def holding(runs: Sequence[Run], inner: Run) -> Run:
+def run_containing(runs: Sequence[Run], inner: Run) -> Run:
     """The run that holds the inner one. Raises ValueError if none does."""
     for start, stop in runs:
         if start <= inner[0] and inner[1] <= stop:

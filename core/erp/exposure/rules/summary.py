@@ -15,7 +15,7 @@ from core.erp.exposure.rules.runs import Runs
 from core.erp.exposure.rules.signal import Climate, Signal, Trace, climate, signal, tracks
 
 
-class Seen(msgspec.Struct, frozen=True, array_like=True):
+class LimitRuns(msgspec.Struct, frozen=True, array_like=True):
     """One limit's runs: proven, uncertain, worst case, open (see signal.Tracks)."""
 
     proven: Runs
@@ -24,7 +24,7 @@ class Seen(msgspec.Struct, frozen=True, array_like=True):
     open: Runs
 
 
-UNSEEN = Seen([], [], [], [])
+NO_RUNS = LimitRuns([], [], [], [])
 
 
 class Summary(msgspec.Struct, frozen=True, array_like=True):
@@ -35,7 +35,7 @@ class Summary(msgspec.Struct, frozen=True, array_like=True):
 
     start: int
     stop: int
-    seen: dict[str, Seen]
+    seen: dict[str, LimitRuns]
     covered: int
     lowest: float | None
     highest: float | None
@@ -47,9 +47,9 @@ class Summary(msgspec.Struct, frozen=True, array_like=True):
         """Covered throughout by good readings, and no limit saw anything."""
         return not self.seen and self.covered == self.stop - self.start
 
-    def of(self, key: str) -> Seen:
+    def of(self, key: str) -> LimitRuns:
         """What a limit saw."""
-        return self.seen.get(key, UNSEEN)
+        return self.seen.get(key, NO_RUNS)
 
 
 _encoder = msgspec.msgpack.Encoder()
@@ -90,7 +90,7 @@ def add(parts: Sequence[Summary]) -> Summary:
     return Summary(
         parts[0].start,
         parts[-1].stop,
-        joined(parts),
+        join_runs(parts),
         sum(part.covered for part in parts),
         min((part.lowest for part in parts if part.lowest is not None), default=None),
         max((part.highest for part in parts if part.highest is not None), default=None),
@@ -99,24 +99,24 @@ def add(parts: Sequence[Summary]) -> Summary:
     )
 
 
-def reaching(summary: Summary, past: int) -> Summary:
+def with_runs_reaching(summary: Summary, past: int) -> Summary:
     """The same span with only those runs that go on past its stop, or end past an instant within it."""
     stop = min(summary.stop, past + 1)
     kept = {
-        key: Seen(*([run for run in runs if run[1] >= stop] for runs in (s.proven, s.uncertain, s.worst, s.open)))
+        key: LimitRuns(*([run for run in runs if run[1] >= stop] for runs in (s.proven, s.uncertain, s.worst, s.open)))
         for key, s in summary.seen.items()
     }
     return msgspec.structs.replace(summary, seen={key: seen for key, seen in kept.items() if seen.open})
 
 
-def joined(parts: Sequence[Summary]) -> dict[str, Seen]:
+def join_runs(parts: Sequence[Summary]) -> dict[str, LimitRuns]:
     """The runs of summaries in order of time, by limit; what was left out between them saw nothing."""
     if len(parts) == 1:
         return parts[0].seen
     out = {}
     for key in sorted({key for part in parts for key in part.seen}):
         seen = [part.of(key) for part in parts]
-        out[key] = Seen(
+        out[key] = LimitRuns(
             r.join(part.proven for part in seen),
             r.join(part.uncertain for part in seen),
             r.join(part.worst for part in seen),
@@ -129,7 +129,7 @@ _Alike = tuple[str, int, bool, int, int]
 """Quantity, allowed gap, direction and rank of a limit: those of the same see the same."""
 
 
-class Look:
+class ZoneView:
     """A zone's readings over [start, stop), looked at by any number of profiles: signals are made once per gap, and
     limits between whose thresholds no value lies share what they saw.
 
@@ -143,7 +143,7 @@ class Look:
         self.stop = stop
         self._silence = silence_known_to
         self._signals: dict[tuple[str, int], Signal] = {}
-        self._seen: dict[_Alike, Seen] = {}
+        self._seen: dict[_Alike, LimitRuns] = {}
         self._climates: dict[tuple[int, float], Climate] = {}
         self._summaries: dict[tuple[object, ...], Summary] = {}
         self._nothing = empty(start, start)
@@ -185,7 +185,7 @@ class Look:
         key = (limit.quantity, gap, limit.high, *said.rank(limit))
         if key not in self._seen:
             found = tracks(said, limit, self._silence)
-            self._seen[key] = Seen(found.proven, found.uncertain, found.worst, found.open)
+            self._seen[key] = LimitRuns(found.proven, found.uncertain, found.worst, found.open)
         return key if self._seen[key].open else None
 
     def _climate(self, profile: Profile) -> Climate:
@@ -195,10 +195,10 @@ class Look:
         return self._climates[key]
 
 
-def cut(seen: Mapping[str, Seen], start: int, stop: int) -> dict[str, Seen]:
+def clip_runs(seen: Mapping[str, LimitRuns], start: int, stop: int) -> dict[str, LimitRuns]:
     """What each limit saw within [start, stop) (runs only: climate does not divide)."""
     return {
-        key: Seen(
+        key: LimitRuns(
             r.clip(of.proven, start, stop),
             r.clip(of.uncertain, start, stop),
             r.clip(of.worst, start, stop),

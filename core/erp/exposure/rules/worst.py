@@ -19,7 +19,7 @@ def worst_of(verdicts: Sequence[Verdict]) -> Verdict:
         return verdicts[0]
     surer: dict[Certainty, int] = {}
     for verdict in verdicts:
-        for certainty, at in verdict.surer.items():
+        for certainty, at in verdict.upgrade_due.items():
             surer[certainty] = min(surer.get(certainty, NEVER), at)
     return Verdict(
         tuple(_one(group) for group in _groups(verdicts)),

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from sqlalchemy import func, select
 
-from core.erp.exposure.history.lineage import Birth, births
+from core.erp.exposure.history.lineage import Derivation, derivations
 from core.erp.kernel.tables import table
 from core.erp.kernel.unit import Unit
 from core.erp.quality.model import Disposition, Excursion
@@ -23,7 +23,7 @@ def origins(u: Unit, keys: Iterable[Key]) -> dict[Key, Origin]:
     Only for sublots that began by a split or a merger; what was signed for a part later is its own.
     """
     wanted = sorted(set(keys))
-    of = births(u.conn, sorted({sublot for sublot, _ in wanted}))
+    of = derivations(u.conn, sorted({sublot for sublot, _ in wanted}))
     if not of:
         return {}
     parents = {birth.parent for some in of.values() for birth in some}
@@ -67,7 +67,7 @@ def _known_excursions(
 
 
 def _part(
-    birth: Birth, version: int, known: Mapping[Key, Sequence[tuple[KnownExcursion, datetime | None]]]
+    birth: Derivation, version: int, known: Mapping[Key, Sequence[tuple[KnownExcursion, datetime | None]]]
 ) -> OriginPart:
     stood = known.get((birth.parent, version), ())
     return OriginPart(birth.parent, tuple(_as_of_creation(one, signed, birth.at) for one, signed in stood))

@@ -16,8 +16,8 @@ from sqlalchemy import select, text
 from core.erp.catalog import service as catalog
 from core.erp.catalog.model import Point, Site, Zone
 from core.erp.custody import service as custody
-from core.erp.exposure.history.logger_stays import LOGGER_ZONE
-from core.erp.exposure.history.monitoring_zone import Surroundings
+from core.erp.exposure.history.logger_zones import LOGGER_ZONE
+from core.erp.exposure.history.monitoring_zone import MonitoringZones
 from core.erp.exposure.times import micros
 from core.erp.kernel.errors import Conflict, Invalid, Refused
 from core.erp.kernel.tables import table
@@ -153,8 +153,8 @@ def waiting_zone(u: Unit, shipment: Shipment, line: ShipmentLine, zone_id: int |
 
 def is_monitored(u: Unit, zone_id: int, at: datetime) -> bool:
     """Whether sensors of its own, or of the zone around it, are required there."""
-    around = Surroundings(u.conn)
-    return all(around.place(zone).monitored for zone, _, _ in around.way([(zone_id, at, None)]))
+    zones = MonitoringZones(u.conn)
+    return all(zones.setup(zone).monitored for zone, _, _ in zones.judged_path([(zone_id, at, None)]))
 
 
 def journey_span(u: Unit, shipment: Shipment) -> tuple[datetime, datetime | None]:

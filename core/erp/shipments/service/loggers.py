@@ -4,7 +4,7 @@ from datetime import datetime
 
 from sqlalchemy import select, text
 
-from core.erp.exposure.history.logger_stays import LOGGER_ZONE
+from core.erp.exposure.history.logger_zones import LOGGER_ZONE
 from core.erp.kernel import signatures
 from core.erp.kernel.errors import NotFound, Refused
 from core.erp.kernel.tables import table

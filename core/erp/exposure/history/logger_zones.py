@@ -17,7 +17,7 @@ LOGGER_ZONE = "logger"
 """The kind of a zone that is where a logger was, and nowhere else."""
 
 
-def stays_in(conn: Connection, zone_id: int) -> Runs:
+def goods_present(conn: Connection, zone_id: int) -> Runs:
     """When any goods stood in the zone, as known now; a stay that goes on ends at NEVER."""
     been = text("SELECT DISTINCT sublot_id FROM custody_fact WHERE zone_id = :zone ORDER BY sublot_id")
     ids = list(conn.execute(been, {"zone": zone_id}).scalars())
