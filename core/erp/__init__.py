@@ -2,6 +2,7 @@
 
 MODULES = (
     "kernel",
+    "kernel.calendars",
     "kernel.numbering",
     "kernel.attachments",
     "kernel.tabular",

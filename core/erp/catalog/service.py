@@ -24,6 +24,7 @@ from core.erp.catalog.model import (
     ZoneNesting,
 )
 from core.erp.catalog.rules import faults, unit_fault
+from core.erp.kernel.calendars import service as calendars
 from core.erp.kernel.errors import Conflict, Invalid, NotFound, Refused
 from core.erp.kernel.tables import table
 from core.erp.kernel.unit import Unit
@@ -73,7 +74,9 @@ def create_site(u: Unit, code: str, name: str, timezone: str = "UTC") -> Site:
         ZoneInfo(timezone)
     except (ZoneInfoNotFoundError, ValueError, OSError) as error:
         raise Invalid(f"no such time zone: {timezone}") from error
-    return _add(u, Site(code=code, name=name, timezone=timezone), "site", "code")
+    site = _add(u, Site(code=code, name=name, timezone=timezone), "site", "code")
+    calendars.begin(u, site.id, timezone)
+    return site
 
 
 def create_zone(u: Unit, site_id: int, address: str, name: str, **options: Any) -> Zone:

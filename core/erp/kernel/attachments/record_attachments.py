@@ -4,7 +4,7 @@ import base64
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any
 from urllib.parse import quote
 
 from fastapi import APIRouter, Query, Request
@@ -39,6 +39,12 @@ class Attachable:
     may_attach: Check
 
 
+_FILE: dict[str, Any] = {
+    "description": "the file",
+    "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
+}
+
+
 def attachment_routes(of: Attachable) -> APIRouter:
     """List, attach, next version, withdraw, download, under that record's permits and scope."""
     router = routes(prefix=f"/{of.path}/{{record_id}}/attachments", tags=["attachments"], responses=PROBLEMS)
@@ -59,7 +65,7 @@ def _reading(router: APIRouter, of: Attachable) -> None:
 
         return door.read(work)
 
-    @router.get("/{attachment_id}/file", response_class=StreamingResponse)
+    @router.get("/{attachment_id}/file", response_class=StreamingResponse, responses={200: _FILE})
     @needs(of.read)
     def download(
         record_id: Id,

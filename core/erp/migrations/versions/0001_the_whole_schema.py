@@ -159,6 +159,15 @@ CREATE TRIGGER restoration_no_delete BEFORE DELETE ON restoration FOR EACH ROW E
 CREATE TRIGGER restoration_no_truncate BEFORE TRUNCATE ON restoration FOR EACH STATEMENT EXECUTE FUNCTION lotwise_forbid_change()
     ''',
     r'''
+CREATE TRIGGER work_calendar_no_delete BEFORE DELETE ON work_calendar FOR EACH ROW EXECUTE FUNCTION lotwise_forbid_change()
+    ''',
+    r'''
+CREATE TRIGGER work_calendar_no_truncate BEFORE TRUNCATE ON work_calendar FOR EACH STATEMENT EXECUTE FUNCTION lotwise_forbid_change()
+    ''',
+    r'''
+CREATE TRIGGER work_calendar_identity BEFORE UPDATE ON work_calendar FOR EACH ROW EXECUTE FUNCTION lotwise_guard_identity('id', 'site_id', 'timezone')
+    ''',
+    r'''
 CREATE TRIGGER number_counter_no_delete BEFORE DELETE ON number_counter FOR EACH ROW EXECUTE FUNCTION lotwise_forbid_change()
     ''',
     r'''
@@ -2396,6 +2405,15 @@ def upgrade() -> None:
     op.create_index(op.f('ix_sublot_lot_id'), 'sublot', ['lot_id'], unique=False)
     op.create_index('sublot_site', 'sublot', ['site_id', 'id'], unique=False)
     op.create_index('sublot_zone', 'sublot', ['zone_id'], unique=False)
+    op.create_table('work_calendar',
+    sa.Column('id', sa.BigInteger(), autoincrement=True, nullable=False),
+    sa.Column('site_id', sa.BigInteger(), nullable=False),
+    sa.Column('timezone', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('week', postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+    sa.Column('days', postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+    sa.PrimaryKeyConstraint('id'),
+    sa.UniqueConstraint('site_id')
+    )
     op.create_table('work_centre',
     sa.Column('id', sa.BigInteger(), autoincrement=True, nullable=False),
     sa.Column('code', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
