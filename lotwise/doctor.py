@@ -19,6 +19,7 @@ from sqlalchemy.exc import OperationalError
 
 from core.outbound.settings import OutboundSettings
 from core.settings import Settings
+from core.telemetry.located import nameless
 from lotwise.embedded.nats import nats_binary
 from lotwise.embedded.process import ServerFailed
 
@@ -79,7 +80,7 @@ def _data_dir(path: Path) -> Finding:
         probe.touch()
         probe.unlink()
     except OSError as error:
-        return Finding("LOTWISE_DATA_DIR", well=False, detail=f"{path}: {error}")
+        return Finding("LOTWISE_DATA_DIR", well=False, detail=f"{path}: {nameless(error)}")
     return Finding("LOTWISE_DATA_DIR", well=True, detail=str(path.absolute()))
 
 

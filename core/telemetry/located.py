@@ -94,7 +94,7 @@ class Located:
         try:
             text = path.read_text("utf-8")
         except (OSError, UnicodeDecodeError) as error:
-            raise ConfigErrors([ConfigError(self.file, 1, "", f"cannot be read: {error}")]) from error
+            raise ConfigErrors([ConfigError(self.file, 1, "", f"cannot be read: {nameless(error)}")]) from error
         try:
             root = compose(text)
             return None if root is None else self._build(root, ())
@@ -185,3 +185,8 @@ def dotted(where: Where) -> str:
     for step in where:
         text += f"[{step}]" if isinstance(step, int) else f".{step}" if text else step
     return text
+
+
+def nameless(error: Exception) -> str:
+    """What is wrong with a file, without its name: for where that is told already."""
+    return getattr(error, "strerror", None) or str(error)

@@ -13,7 +13,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.error import YAMLError
 
-from core.telemetry.located import ConfigErrors
+from core.telemetry.located import ConfigErrors, nameless
 from edge.browse.extending import Extension, addresses, extend, where
 from edge.browse.found import CannotBrowse, Found
 from edge.config import GatewayConfig, load
@@ -109,7 +109,7 @@ def _read(path: Path) -> Any:
     try:
         document = _yaml().load(path.read_text("utf-8"))
     except (OSError, UnicodeDecodeError, YAMLError) as error:
-        raise CannotBrowse(f"{path} cannot be read: {error}") from error
+        raise CannotBrowse(f"{path} cannot be read: {nameless(error)}") from error
     if not isinstance(document, dict) or not isinstance(document.get("sources"), list):
         raise CannotBrowse(f"{path} is no gateway file: it has no list of sources")
     return document

@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
+from core.telemetry.located import nameless
 from edge.collectors.opcua_channel import Transport
 from edge.collectors.opcua_config import OpcUaServer, Security
 from edge.collectors.port import SourceMisconfigured
@@ -254,7 +255,7 @@ def _store(store: Path) -> list[x509.Certificate]:
             try:
                 trusted += certificates_in(file.read_bytes())
             except (OSError, ValueError) as error:
-                raise SourceMisconfigured(f"{file} in the trust store cannot be read: {error}") from error
+                raise SourceMisconfigured(f"{file} in the trust store cannot be read: {nameless(error)}") from error
     return trusted
 
 
