@@ -23,6 +23,7 @@ ERRORS = frozenset(
         "Conflict",
         "TooLarge",
         "Busy",
+        "NothingImported",
         "FileDamaged",
     }
 )

@@ -8,6 +8,7 @@ import pytest
 from core.erp.kernel import modules
 from core.erp.kernel.errors import LotwiseError
 from core.erp.kernel.permits import Role, declared
+from core.erp.kernel.records.columns import imported
 from core.erp.kernel.records.declare import Entity
 from core.erp.kernel.records.registry import entities
 from core.erp.kernel.words import CHINESE, ENGLISH, LANGUAGES, Template, catalogue
@@ -61,6 +62,7 @@ def _of_entity(entity: Entity) -> set[str]:
         f"record.{entity.name}",
         f"records.{entity.name}",
         *(entity.field(name).id for name in entity.shape.model_fields if not name.endswith("_message")),
+        *(entity.field(field.name).id for field in imported(entity) or ()),
         *(f"move.{entity.name}.{verb.name}" for verb in entity.verbs),
     }
 

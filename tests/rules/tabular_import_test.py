@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from xlsxwriter import Workbook
 
+from core.erp.kernel.hidden import hidden_in
 from core.erp.kernel.tabular.export import Export, csv_parts
 from core.erp.kernel.tabular.faults import BadCell
 from core.erp.kernel.tabular.fields import Field, Kind, heading_key
@@ -320,8 +321,8 @@ def test_a_cell_is_its_fields_value(field: str, cell: Cell, forms: Forms, value:
     [
         ("name", "", POINT, "empty"),
         ("name", None, POINT, "empty"),
-        ("name", "a\x07b", POINT, "control_character"),
-        ("name", "\u202e", POINT, None),
+        ("name", "a\x07b", POINT, "hidden_character"),
+        ("name", "a\u202eb", POINT, "hidden_character"),
         ("code", "x" * 41, POINT, "too_long"),
         ("code", "6.93572E+12", POINT, "number_cut"),
         ("code", 1.5, POINT, "number_for_text"),
@@ -362,10 +363,7 @@ def test_a_cell_is_its_fields_value(field: str, cell: Cell, forms: Forms, value:
         ("state", "rejected", POINT, "no_such_choice"),
     ],
 )
-def test_what_is_no_value_or_could_be_two_is_refused(field: str, cell: Cell, forms: Forms, why: str | None) -> None:
-    if why is None:
-        assert value_of(cell, BY_NAME[field], 0, forms) == cell
-        return
+def test_what_is_no_value_or_could_be_two_is_refused(field: str, cell: Cell, forms: Forms, why: str) -> None:
     with pytest.raises(BadCell) as caught:
         value_of(cell, BY_NAME[field], 0, forms)
     assert caught.value.message.id == f"tabular.{why}"
@@ -373,8 +371,10 @@ def test_what_is_no_value_or_could_be_two_is_refused(field: str, cell: Cell, for
 
 # --- out and in again
 
-TEXTS = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=30).map(
-    lambda text: text.strip(" \u00a0\u3000\ufeff\n")
+TEXTS = (
+    st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=30)
+    .map(lambda text: text.strip(" \u00a0\u3000\ufeff\n"))
+    .filter(lambda text: hidden_in(text) is None)
 )
 MOMENTS = st.integers(946_684_800, 4_070_908_800).map(lambda seconds: datetime.fromtimestamp(seconds, UTC))
 DRAWN = {

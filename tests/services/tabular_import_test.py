@@ -4,19 +4,20 @@ import io
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import Engine, text
 from sqlalchemy.exc import DBAPIError
 from xlsxwriter import Workbook
 
-from core.erp.kernel.errors import Conflict, Invalid, LotwiseError, NotFound, Refused
+from core.erp.kernel.errors import Conflict, LotwiseError, NotFound, Refused
 from core.erp.kernel.events import Events
 from core.erp.kernel.tabular import reading
 from core.erp.kernel.tabular.faults import SHOWN
 from core.erp.kernel.tabular.importable import Importable, audited_since
 from core.erp.kernel.tabular.mapping import Mapping
-from core.erp.kernel.tabular.report import Mode, Report
+from core.erp.kernel.tabular.report import Mode, NothingImported, Report
 from core.erp.kernel.unit import Actor, transact
 from core.telemetry.readers.dateforms import DateOrder
 from tests.services.tabular_world import (
@@ -64,7 +65,7 @@ def office(engine: Engine, owner: Engine) -> Office:
     return Office(engine)
 
 
-def refused(office: Office, *args: object, **more: object) -> LotwiseError:
+def refused(office: Office, *args: object, **more: object) -> Any:
     with pytest.raises(LotwiseError) as caught:
         office.hand_in(*args, **more)  # type: ignore[arg-type]  # handed on as they came
     return caught.value
@@ -107,9 +108,9 @@ def test_a_good_file_makes_its_records_and_is_one_record_itself(office: Office) 
 
 def test_all_or_nothing_makes_nothing_of_a_file_with_faults_and_names_each(office: Office) -> None:
     error = refused(office, MIXED)
-    assert isinstance(error, Invalid)
+    assert isinstance(error, NothingImported)
     assert (id_of(error), error.extra["count"]) == ("nothing_imported", 6)
-    assert said_of(error.extra["report"]) == MIXED_FAULTS
+    assert said_of(error.report) == MIXED_FAULTS
     assert office.rows() == []
     assert (count(office.engine, "import_run"), count(office.engine, "audit")) == (0, 0)
 
@@ -145,8 +146,8 @@ def test_a_trial_says_what_a_real_run_does_and_keeps_nothing(office: Office, dat
     assert (count(office.engine, "import_run"), count(office.engine, "audit")) == (0, 0)
     try:
         done = office.hand_in(data, mode=mode)
-    except Invalid as error:
-        done = error.extra["report"]
+    except NothingImported as error:
+        done = error.report
     assert outcome(tried) == outcome(done)
     assert bool(office.rows()) is not tried.refused
 
@@ -162,7 +163,7 @@ def test_a_file_whose_columns_are_not_known_makes_nothing_in_either_mode(office:
     data = csv_of(["Code", "Name", "Colour"], ["A-1", "Saline", "red"])
     for mode in Mode:
         error = refused(office, data, mode=mode)
-        assert said_of(error.extra["report"]) == [(1, "Colour", "unknown_heading")]
+        assert said_of(error.report) == [(1, "Colour", "unknown_heading")]
     assert said_of(office.hand_in(csv_of(["Code", "Name"]), dry_run=True)) == [(1, "", "no_lines")]
     twice = csv_of(["Code", "Name"], ["A-1", "Saline", "", "spill"])
     assert said_of(office.hand_in(twice, dry_run=True)) == [(2, "", "cell_without_heading")]
@@ -256,7 +257,7 @@ def test_the_same_file_is_imported_once_also_when_it_is_only_tried(office: Offic
     assert len(office.rows()) == 2
     # read otherwise it is another import, whose lines tell for themselves that they were there
     other = refused(office, GOOD, Mapping(columns={"Supplier": None}))
-    assert said_of(other.extra["report"]) == [(2, "", "kernel.there_already"), (3, "", "kernel.there_already")]
+    assert said_of(other.report) == [(2, "", "kernel.there_already"), (3, "", "kernel.there_already")]
 
 
 def test_two_who_hand_in_the_same_file_at_once_import_it_once(office: Office) -> None:
@@ -294,7 +295,7 @@ def test_an_import_is_undone_as_a_whole_and_may_be_done_again(office: Office) ->
     with pytest.raises(Conflict, match="undone before"):
         office.undo(run_id)
     error = refused(office, GOOD)  # it is no longer the same import; but its records are still there
-    assert [why for _, _, why in said_of(error.extra["report"])] == ["kernel.there_already"] * 2
+    assert [why for _, _, why in said_of(error.report)] == ["kernel.there_already"] * 2
 
 
 def test_nothing_is_undone_once_something_has_moved(office: Office) -> None:

@@ -189,6 +189,11 @@ def upload_limiter() -> ConcurrencyLimiter:
     return ConcurrencyLimiter(concurrent=2, max_total=32, max_per_key=16, timeout=120.0, retry_after=15)
 
 
+def export_limiter() -> ConcurrencyLimiter:
+    """Limits the exports of one app: each has a connection while it reads, and for XLSX a process."""
+    return ConcurrencyLimiter(concurrent=2, max_total=32, max_per_key=4, timeout=120.0, retry_after=15)
+
+
 # --- bodies
 
 

@@ -6,28 +6,26 @@ are typed parameters of the description; an answer's rows are checked and writte
 
 from collections.abc import Callable
 from functools import partial
-from inspect import Parameter, Signature
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Response
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, TypeAdapter
 
 from core.erp.kernel.door import needs, routes
-from core.erp.kernel.http import PROBLEMS, Cursor, Door, DoorKeeper, FilterId, Id, Limit
-from core.erp.kernel.records import filters, read, verbs, write
+from core.erp.kernel.http import PROBLEMS, Cursor, Door, DoorKeeper, Id, Limit
+from core.erp.kernel.record_parameters import as_endpoint, asked_of, asked_parameters
+from core.erp.kernel.record_tables import table_routes
+from core.erp.kernel.records import read, verbs, write
 from core.erp.kernel.records.answers import row_answer
 from core.erp.kernel.records.declare import Entity, Permits, Verb, as_permits
 from core.erp.kernel.records.history import history
 from core.erp.kernel.records.registry import entities, module_of
-from core.erp.kernel.records.search import SEARCHED_MOST
 from core.erp.kernel.records.shown import EntryOut, Listed, change_form, detail, shown
 from core.erp.kernel.shapes import Page
 from core.erp.kernel.unit import Unit
 
 JSON = "application/json"
-_OWN = ("sort", "search", "cursor", "limit", "count")
-"""Parameters of every list, besides its filters."""
 
 
 def router() -> APIRouter:
@@ -44,6 +42,7 @@ def _add(made: APIRouter, entity: Entity) -> None:
     add = partial(_route, made, module_of(entity))
     things, thing = f"/{entity.path}", f"/{entity.path}/{{record_id}}"
     add("GET", things, _list(entity), entity.read, Listed[entity.shape])  # type: ignore[name-defined]  # known when run
+    made.include_router(table_routes(entity, module_of(entity)))  # before what has an id behind its path
     add("GET", thing, _one(entity), entity.read, detail(entity))
     add("GET", f"{thing}/history", _history(entity), entity.read, Page[EntryOut])
     if entity.create is not None:
@@ -70,19 +69,6 @@ def _route(
     made.add_api_route(path, marked, methods=[method], response_model=answer, status_code=status, tags=[tag])
 
 
-def _made(endpoint: Callable[..., Any], name: str, about: str, **parameters: Any) -> Callable[..., Any]:
-    """The endpoint as the framework is to see it: named, described, with these parameters (type, or type and value)."""
-    endpoint.__name__, endpoint.__doc__ = name, about
-    made = [
-        Parameter(key, Parameter.KEYWORD_ONLY, annotation=said[0], default=said[1])
-        if isinstance(said, tuple)
-        else Parameter(key, Parameter.KEYWORD_ONLY, annotation=said)
-        for key, said in parameters.items()
-    ]
-    endpoint.__signature__ = Signature(made)  # type: ignore[attr-defined]  # what inspect.signature goes by
-    return endpoint
-
-
 def _about(entity: Entity) -> str:
     return (entity.table.__doc__ or f"Every {entity.words}.").strip().split("\n\n")[0]
 
@@ -94,36 +80,16 @@ def _list(entity: Entity) -> Callable[..., Any]:
     rows_of, shape = TypeAdapter(list[entity.shape]), entity.shape  # type: ignore[name-defined]  # known when run
 
     def endpoint(door: DoorKeeper, **given: Any) -> Response:
-        asked = read.Asked(
-            {name: value for name, value in given.items() if name not in _OWN and value is not None},
-            **{name: given[name] for name in _OWN if name in given},
-        )
-        found = door.read(lambda u: read.page(u, entity, asked), lock_timeout=None)
+        found = door.read(lambda u: read.page(u, entity, asked_of(given)), lock_timeout=None)
         rows = rows_of.dump_json([row_answer(shape, row, door.actor.language) for row in found.rows])
         return Response(_written(rows, found), media_type=JSON)
 
-    parameters: dict[str, Any] = {
-        parameter.name: (_annotation(parameter), None) for parameter in filters.parameters(entity).values()
-    }
-    names = read.sortable(entity)
-    sort = Literal[tuple(sign + name for name in names for sign in ("", "-"))]  # type: ignore[valid-type]  # known when run
-    parameters["sort"] = (Annotated[sort | None, Query(description=f"as `{entity.order}` without it")], None)
-    if entity.searches:
-        text = Annotated[str | None, Query(min_length=1, max_length=SEARCHED_MOST, description="what people type")]
-        parameters["search"] = (text, None)
+    parameters = asked_parameters(entity)
     parameters |= {"cursor": (Cursor, None), "limit": (Limit, 100), "count": (Count, False)}
-    return _made(endpoint, f"list_{entity.name}", _about(entity), door=Door, **parameters)
+    return as_endpoint(endpoint, f"list_{entity.name}", _about(entity), door=Door, **parameters)
 
 
 Count = Annotated[bool, Query(description=f"count them all too, up to {read.COUNTED_MOST}")]
-
-
-def _annotation(parameter: filters.Parameter) -> Any:
-    if parameter.many:
-        return Annotated[list[parameter.kind] | None, Query(description="may be given several times")]  # type: ignore[name-defined]  # known when run
-    if parameter.an_id:
-        return FilterId
-    return Annotated[parameter.kind | None, Query(max_length=200) if parameter.kind is str else Query()]
 
 
 def _written(rows: bytes, found: read.Listed) -> bytes:
@@ -139,7 +105,7 @@ def _one(entity: Entity) -> Callable[..., Any]:
         return Response(door.read(lambda u: shown(u, entity, record_id)).model_dump_json(), media_type=JSON)
 
     about = f"One {entity.words}, what this user may do with it by permit and state (`moves`), and its version."
-    return _made(endpoint, f"one_{entity.name}", about, door=Door, record_id=Id)
+    return as_endpoint(endpoint, f"one_{entity.name}", about, door=Door, record_id=Id)
 
 
 def _history(entity: Entity) -> Callable[..., Any]:
@@ -153,7 +119,7 @@ def _history(entity: Entity) -> Callable[..., Any]:
 
     about = f"What was done to one {entity.words}, newest first, field by field."
     parameters = {"door": Door, "record_id": Id, "cursor": (Cursor, None), "limit": (Limit, 100)}
-    return _made(endpoint, f"history_of_{entity.name}", about, **parameters)
+    return as_endpoint(endpoint, f"history_of_{entity.name}", about, **parameters)
 
 
 # --- writing
@@ -165,7 +131,7 @@ def _create(entity: Entity) -> Callable[..., Any]:
     def endpoint(door: DoorKeeper, body: BaseModel) -> JSONResponse:
         return door.post(lambda u: shown(u, entity, write.create(u, entity, body)))
 
-    return _made(endpoint, f"create_{entity.name}", _about(entity), body=entity.create.body, door=Door)
+    return as_endpoint(endpoint, f"create_{entity.name}", _about(entity), body=entity.create.body, door=Door)
 
 
 def _change(entity: Entity) -> Callable[..., Any]:
@@ -178,7 +144,7 @@ def _change(entity: Entity) -> Callable[..., Any]:
         return door.post(work, status=200)
 
     about = f"Changes one {entity.words}: the fields that are given. `version` is that of the record one has seen."
-    return _made(endpoint, f"change_{entity.name}", about, record_id=Id, body=change_form(entity), door=Door)
+    return as_endpoint(endpoint, f"change_{entity.name}", about, record_id=Id, body=change_form(entity), door=Door)
 
 
 def _verb(entity: Entity, verb: Verb) -> Callable[..., Any]:
@@ -202,4 +168,4 @@ def _verb(entity: Entity, verb: Verb) -> Callable[..., Any]:
     form = entity.form(verb)
     parameters = {"record_id": Id} | ({"body": form} if form is not None else {}) | {"door": Door}
     endpoint = unsigned if verb.signing is None else signed
-    return _made(endpoint, f"{verb.name}_{entity.name}", verbs.about(entity, verb), **parameters)
+    return as_endpoint(endpoint, f"{verb.name}_{entity.name}", verbs.about(entity, verb), **parameters)

@@ -21,6 +21,9 @@ def check(entity: Entity) -> None:
     if entity.hidden is not None and entity.hidden.unless not in parameters(entity):
         raise _wrong(entity, f"{entity.hidden.unless} is none of its filters")
     _check_verbs(entity)
+    undo = entity.create.undo if entity.create is not None else None
+    if undo is not None and (entity.cycle is None or undo not in entity.cycle.moves):
+        raise _wrong(entity, f"an import is undone by {undo}, which is no move of its life cycle")
 
 
 def _check_sort(entity: Entity, column: Column) -> None:

@@ -72,13 +72,15 @@ class Hidden:
 class Create:
     """Who may make a record, of what. `act(u, **fields)` gives the row made; without one the fields are the row.
 
-    `guard(u, body)` raises Refused or Invalid.
+    `guard(u, body)` raises Refused or Invalid. `undo` is the move of its life cycle by which an import of such records
+    is undone, as long as nothing was done with them; without one it cannot be.
     """
 
     permit: Permits
     body: type[BaseModel]
     act: Callable[..., Any] | None = None
     guard: Callable[[Unit, Any], None] | None = None
+    undo: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -72,6 +72,18 @@ def page(u: Unit, entity: Entity, asked: Asked) -> Listed:
     return Listed(rows[: asked.limit], following, min(total, COUNTED_MOST), total > COUNTED_MOST)
 
 
+def all_rows(actor: Actor, entity: Entity, asked: Asked) -> tuple[Select[Any], dict[str, Any]]:
+    """(statement, values of its parameters) of every row that a list would show page by page: for an export.
+
+    Raises Invalid (an unknown sort, too short a search).
+    """
+    name, descending = _sort(entity, asked.sort or entity.order)
+    bound, conditions = _conditions(actor, entity, asked)
+    keys = (entity.rows.c.id,) if name == "id" else (entity.rows.c[name], entity.rows.c.id)
+    order = [key.desc() if descending else key for key in keys]
+    return _filtered(entity, tuple(sorted(bound))).where(*conditions).order_by(*order), _bound(bound)
+
+
 def row_of(u: Unit, entity: Entity, record_id: int) -> Row[Any]:
     """The record as its statement reads it. Raises NotFound, the same for one outside the actor's scope."""
     statement = scoped(_one(entity), entity.scope, u.actor)

@@ -46,7 +46,8 @@ class Choice:
 class Field:
     """A column: `name` as programs call it, `labels` as people read it, by language ("en", "zh").
 
-    `aliases` are other headings that files give it. `longest` counts the letters of a text; `digits` and `decimals`
+    `required`: there must be a column; `filled`: its cells are never empty, as of a required one. `aliases` are other
+    headings that files give it. `longest` counts the letters of a text; `digits` and `decimals`
     are those of a number in all and behind the point; `least` and `most` bound a number, both included.
     """
 
@@ -54,6 +55,7 @@ class Field:
     labels: Mapping[str, str]
     kind: Kind = Kind.TEXT
     required: bool = False
+    filled: bool = False
     choices: tuple[Choice, ...] = ()
     aliases: tuple[str, ...] = ()
     longest: int = LONGEST

@@ -9,7 +9,6 @@ from itertools import islice
 
 import msgspec
 
-from core.erp.kernel.errors import Invalid
 from core.erp.kernel.rehearsal import rehearsed
 from core.erp.kernel.tabular import runs
 from core.erp.kernel.tabular.faults import BadCell, Fault, shown
@@ -18,7 +17,7 @@ from core.erp.kernel.tabular.importable import Importable, Line, LineFault
 from core.erp.kernel.tabular.making import make
 from core.erp.kernel.tabular.mapping import Mapping
 from core.erp.kernel.tabular.reading import Table
-from core.erp.kernel.tabular.report import Mode, Report
+from core.erp.kernel.tabular.report import Mode, NothingImported, Report
 from core.erp.kernel.tabular.settling import settle
 from core.erp.kernel.tabular.sheets import Cell, Odd
 from core.erp.kernel.tabular.values import value_of
@@ -35,13 +34,14 @@ def import_table(
     """Imports the table, or tries to. The caller has asked for the permit.
 
     Raises Conflict where the same file was imported with the same mapping, and stands. A trial tells of faults in its
-    report; a real run raises Invalid with them (`faults`) where it imports nothing, so that its transaction ends.
+    report; a real run raises NothingImported with it, so that its transaction ends.
     """
     if dry_run:
-        return rehearsed(u, lambda u: _import(u, importable, source, mapping, mode, dry_run=True))
+        tried = rehearsed(u, lambda u: _import(u, importable, source, mapping, mode, dry_run=True))
+        return replace(tried, run_id=None)
     report = _import(u, importable, source, mapping, mode, dry_run=False)
     if report.refused:
-        raise Invalid("tabular.nothing_imported", count=report.faults.count, extra={"report": report})
+        raise NothingImported(report)
     return report
 
 

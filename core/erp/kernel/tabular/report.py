@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from core.erp.kernel.errors import Invalid
 from core.erp.kernel.tabular.faults import Faults
 from core.erp.kernel.tabular.headings import Head
 from core.erp.kernel.tabular.importable import Importable
@@ -59,3 +60,16 @@ class Report:
         """Names of fields that have no column."""
         placed = {column.field.name for column in self.head.columns if column.field is not None}
         return [field.name for field in importable.fields if field.name not in placed]
+
+
+class NothingImported(Invalid):
+    """A file whose faults let nothing of it be imported. `report` says what they are."""
+
+    def __init__(self, report: Report) -> None:
+        faults = [
+            {"line": one.line, "column": one.column, "value": one.value, "message": one.message, "choices": one.choices}
+            for one in report.faults.told()
+        ]
+        extra = {"lines": report.lines, "bad": report.bad, "faults": faults}
+        super().__init__("tabular.nothing_imported", count=report.faults.count, extra=extra)
+        self.report = report

@@ -13,6 +13,8 @@ from contextlib import aclosing
 from tempfile import TemporaryFile
 from typing import IO
 
+from core.erp.kernel.errors import TooLarge
+
 GIB = 1024**3
 MOST = 4 * GIB
 """Bytes of one export."""
@@ -21,14 +23,6 @@ _PART = 256 * 1024
 
 class Abandoned(Exception):
     """Whoever asked for the file has gone: nobody needs the rest."""
-
-
-class SpoolFull(Exception):
-    """The file would be larger than a download may be; `most` bytes."""
-
-    def __init__(self, most: int) -> None:
-        super().__init__(f"more than {most} bytes")
-        self.most = most
 
 
 class Spool:
@@ -46,20 +40,20 @@ class Spool:
             raise Abandoned
 
     def write(self, part: bytes) -> None:
-        """Appends it; from now on it can be read. Raises Abandoned, SpoolFull."""
+        """Appends it; from now on it can be read. Raises Abandoned, TooLarge."""
         self.check()
         if self.size + len(part) > self._most:
-            raise SpoolFull(self._most)
+            raise TooLarge("tabular.export_too_large", most=self._most)
         self.file.write(part)
         self.file.flush()
         self.size += len(part)
         self._told()
 
     def take_over(self) -> None:
-        """What another program has written to `file` can be read. Raises SpoolFull."""
+        """What another program has written to `file` can be read. Raises TooLarge."""
         self.size = os.fstat(self.file.fileno()).st_size
         if self.size > self._most:
-            raise SpoolFull(self._most)
+            raise TooLarge("tabular.export_too_large", most=self._most)
         self._told()
 
 

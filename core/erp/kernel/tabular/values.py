@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, tzinfo
 from decimal import Decimal
 from typing import Any, Literal
-from unicodedata import category, normalize
+from unicodedata import normalize
 
+from core.erp.kernel.hidden import hidden_in
 from core.erp.kernel.tabular.faults import BadCell, shown
 from core.erp.kernel.tabular.fields import Field, Kind, heading_key
 from core.erp.kernel.tabular.formulas import unescaped
@@ -44,7 +45,7 @@ def value_of(cell: Cell, of: Field, place: int, forms: Forms) -> Any:
     if isinstance(cell, str):
         cell = plain_text(cell)
     if cell is None or cell == "":
-        if of.required:
+        if of.required or of.filled:
             raise BadCell(Message("tabular.empty"))
         return None
     if isinstance(cell, Odd):
@@ -70,8 +71,9 @@ def _text(cell: Cell, of: Field, _: int, forms: Forms) -> str:
     if _CUT.fullmatch(cell):
         raise BadCell(Message("tabular.number_cut"))
     text = unescaped(cell) if forms.escapes else cell
-    if any(category(letter) == "Cc" and letter not in "\n\t" for letter in text):
-        raise BadCell(Message("tabular.control_character"))
+    hidden = hidden_in(text)
+    if hidden is not None:
+        raise BadCell(Message("tabular.hidden_character", character=hidden))
     if len(text) > of.longest:
         raise BadCell(Message("tabular.too_long", letters=len(text), most=of.longest))
     return text

@@ -12,6 +12,7 @@ from itertools import islice
 import msgspec
 
 from core.erp.kernel import bounded_process
+from core.erp.kernel.errors import Invalid
 from core.erp.kernel.tabular.export import Cell, Export, Row
 from core.erp.kernel.tabular.spool import Spool
 from core.erp.kernel.tabular.workbook_process import LENGTH, SECONDS, Ask
@@ -21,12 +22,10 @@ SAFE_DIGITS = 15
 _ROWS_A_FRAME = 500
 
 
-class WorkbookFailed(RuntimeError):
-    """The process that writes the workbook took more time or memory than it may."""
-
-
 def write_workbook(export: Export, rows: Iterable[Row], spool: Spool) -> None:
-    """Writes the rows to the spool's file; for use in a thread. Raises WorkbookFailed, Abandoned, SpoolFull."""
+    """Writes the rows to the spool's file; for use in a thread. Raises Invalid where that takes too much time or
+    memory, Abandoned, TooLarge.
+    """
     with tempfile.TemporaryDirectory(prefix="lotwise-export-") as folder:
         ask = Ask(export.heads(), [field.kind for field in export.fields], folder)
         try:
@@ -34,7 +33,7 @@ def write_workbook(export: Export, rows: Iterable[Row], spool: Spool) -> None:
         except BrokenPipeError:
             code = -1
     if code:
-        raise WorkbookFailed("the workbook takes too much time or room to write: ask for fewer rows, or for CSV")
+        raise Invalid("tabular.workbook_too_slow")
     spool.take_over()
 
 

@@ -1,0 +1,143 @@
+"""The columns that an entity has in a table: those that a list exports, and those that a form takes.
+
+Names and types are those of the entity's answer and of its form; labels are the entity's words in both languages.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import date, datetime
+from decimal import Decimal
+from enum import StrEnum
+from types import UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
+
+from annotated_types import MaxLen
+from pydantic import AwareDatetime, BaseModel
+from pydantic.fields import FieldInfo
+
+from core.erp.kernel.records.declare import Entity
+from core.erp.kernel.tabular.fields import LONGEST, Choice, Field, Kind
+from core.erp.kernel.words import LANGUAGES, Message, catalogue, from_json, render
+
+_KINDS: dict[Any, Kind] = {
+    bool: Kind.FLAG,
+    int: Kind.INTEGER,
+    Decimal: Kind.DECIMAL,
+    float: Kind.DECIMAL,
+    datetime: Kind.MOMENT,
+    AwareDatetime: Kind.MOMENT,
+    date: Kind.DATE,
+}
+_WRITTEN = "_message"
+"""What the system wrote stands as a message in the column of that name beside its sentence."""
+_FIGURE, _QUANTITY = (24, 12), (18, 6)
+"""Digits and decimals of a figure, and of a quantity."""
+
+
+def exported(entity: Entity) -> tuple[Field, ...]:
+    """What a list shows, as far as its statement reads it."""
+    read = set(_keys(entity))
+    shape = {name: info for name, info in entity.shape.model_fields.items() if not name.endswith(_WRITTEN)}
+    return tuple(_field(entity, name, info, required=False) for name, info in shape.items() if name in read)
+
+
+def as_exported(entity: Entity, rows: Iterable[Sequence[Any]], language: str) -> Iterator[list[Any]]:
+    """Rows of the entity's statement as the values of `exported`; what the system wrote is said in the language."""
+    keys, names = _keys(entity), [field.name for field in exported(entity)]
+    places = [(keys.index(name), keys.index(name + _WRITTEN) if name + _WRITTEN in keys else None) for name in names]
+    for row in rows:
+        yield [
+            row[place] if written is None or row[written] is None else render(from_json(row[written]), language)
+            for place, written in places
+        ]
+
+
+def _keys(entity: Entity) -> list[str]:
+    return [str(column.key) for column in entity.select.selected_columns]
+
+
+def imported(entity: Entity) -> tuple[Field, ...] | None:
+    """What a new record's form takes; None where it needs what is no single value, or there is no form."""
+    if entity.create is None:
+        return None
+    fields = []
+    for name, info in entity.create.body.model_fields.items():
+        if not _single(info.annotation):
+            if info.is_required():
+                return None
+            continue
+        fields.append(_field(entity, name, info, required=info.is_required(), link=link_of(entity, name, info)))
+    return tuple(fields)
+
+
+def link_of(entity: Entity, name: str, info: FieldInfo) -> str | None:
+    """The kind of record that the field's ids name."""
+    said = [part.entity for part in info.metadata if type(part).__name__ == "Link"]
+    column = entity.by_name.get(name)
+    return said[0] if said else column.link if column is not None else None
+
+
+def _field(entity: Entity, name: str, info: FieldInfo, *, required: bool, link: str | None = None) -> Field:
+    leaf = _leaf(info.annotation)
+    choices = _choices(entity, name, leaf)
+    digits, decimals = _FIGURE if leaf is float else _QUANTITY
+    kind = Kind.TEXT if link is not None else Kind.CHOICE if choices else _KINDS.get(leaf, Kind.TEXT)
+    return Field(
+        name,
+        _labels(entity.field(name)),
+        kind,
+        required=required,
+        filled=not _may_be_none(info.annotation),
+        choices=choices if kind is Kind.CHOICE else (),
+        longest=next((part.max_length for part in info.metadata if isinstance(part, MaxLen)), LONGEST),
+        digits=digits,
+        decimals=decimals,
+    )
+
+
+def _labels(message: Message) -> Mapping[str, str]:
+    return {language: render(message, language) for language in LANGUAGES}
+
+
+def _choices(entity: Entity, name: str, leaf: Any) -> tuple[Choice, ...]:
+    if get_origin(leaf) is Literal:
+        values = [value for value in get_args(leaf) if isinstance(value, str)]
+    elif isinstance(leaf, type) and issubclass(leaf, StrEnum):
+        values = [member.value for member in leaf]
+    else:
+        return ()
+    noun = entity.cycle.noun if entity.cycle is not None and name == "state" else None
+    return tuple(Choice(value, _state(noun, value)) for value in values)
+
+
+def _state(noun: str | None, value: str) -> Mapping[str, str]:
+    name = f"state.{noun}.{value}"
+    return {} if noun is None else {one: render(Message(name), one) for one in LANGUAGES if name in catalogue(one)}
+
+
+# --- annotations
+
+
+def _parts(annotation: Any) -> list[Any]:
+    if get_origin(annotation) is Annotated:
+        return _parts(get_args(annotation)[0])
+    if get_origin(annotation) in {Union, UnionType}:
+        return [part for one in get_args(annotation) for part in _parts(one)]
+    return [annotation]
+
+
+def _leaf(annotation: Any) -> Any:
+    """The type of the value itself, None where there are several."""
+    parts = [part for part in _parts(annotation) if part is not type(None)]
+    return parts[0] if len(parts) == 1 else None
+
+
+def _may_be_none(annotation: Any) -> bool:
+    return type(None) in _parts(annotation)
+
+
+def _single(annotation: Any) -> bool:
+    """Whether it is one value, that stands in one cell."""
+    leaf = _leaf(annotation)
+    if leaf is None or get_origin(leaf) not in {None, Literal}:
+        return False
+    return not (isinstance(leaf, type) and issubclass(leaf, (BaseModel, dict, list)))

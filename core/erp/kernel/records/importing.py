@@ -1,0 +1,115 @@
+"""New records of an entity from the lines of a table: its form's fields are the columns, what they refer to is named.
+
+A field that holds another record's id is filled with what people call that record; it is looked for among those that
+the actor may know of, many lines at once.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from functools import cache
+from typing import Any
+
+from pydantic import ValidationError
+from sqlalchemy import select
+
+from core.erp.kernel.errors import Invalid
+from core.erp.kernel.records import columns, write
+from core.erp.kernel.records.declare import Entity
+from core.erp.kernel.records.registry import entities
+from core.erp.kernel.scope import scoped
+from core.erp.kernel.tabular.importable import Importable, Line, LineFault, audited_since
+from core.erp.kernel.unit import Unit
+from core.erp.kernel.words import Message
+
+
+@cache
+def importable_of(entity: Entity) -> Importable | None:
+    """How tables of the entity are imported; None where its form is no row of single values."""
+    fields = columns.imported(entity)
+    if fields is None or entity.create is None:
+        return None
+    names = {field.name for field in fields}
+    links = {
+        name: link
+        for name, info in entity.create.body.model_fields.items()
+        if name in names and (link := columns.link_of(entity, name, info)) is not None
+    }
+    return Importable(
+        entity.name,
+        fields,
+        create=lambda u, values: _create(u, entity, values),
+        key=(entity.label,) if entity.label in names else (),
+        prepare=lambda u, lines: _resolve(u, links, lines),
+        withdraw=_withdrawing(entity),
+        moved=lambda u, ids, since: _moved(u, entity, ids, since),
+    )
+
+
+def _create(u: Unit, entity: Entity, values: Mapping[str, Any]) -> int:
+    """One record of a line's values. A field without a column is left to the form's own rule."""
+    assert entity.create is not None
+    try:
+        body = entity.create.body.model_validate(dict(values))
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = str(first["loc"][0]) if first["loc"] else ""
+        raise Invalid("tabular.misfit", what=first["msg"], extra={"field": field}) from error
+    return write.create(u, entity, body)
+
+
+def _resolve(u: Unit, links: Mapping[str, str], lines: Sequence[Line]) -> list[LineFault]:
+    """Writes the ids of what the lines name into their values; what nobody is called, or several are, is a fault."""
+    faults = []
+    for field, kind in links.items():
+        called = {line.values[field] for line in lines if line.values.get(field) is not None}
+        found = _ids(u, entities()[kind], called) if called else {}
+        for line in lines:
+            value = line.values.get(field)
+            if value is None:
+                continue
+            ids = found.get(value, [])
+            if len(ids) != 1:
+                name = "tabular.several_called" if ids else "tabular.no_such_record"
+                faults.append(
+                    LineFault(line.number, field, Message(name, record=Message(f"record.{kind}"), value=value))
+                )
+                continue
+            line.values[field] = ids[0]
+    return faults
+
+
+def _ids(u: Unit, entity: Entity, called: set[str]) -> dict[str, list[int]]:
+    """The ids of the records that are called so, of those that the actor may know of."""
+    label, found = entity.column(entity.label), dict[str, list[int]]()
+    wanted = select(entity.rows.c.id, label.label("called"))
+    if entity.label == "id":
+        numbers = {int(one) for one in called if one.isascii() and one.isdigit() and len(one) < 19}  # noqa: PLR2004 - digits of the biggest id
+        wanted = wanted.where(label.in_(numbers))
+    else:
+        wanted = wanted.where(label.in_(called))
+    for row in u.conn.execute(scoped(wanted, entity.scope, u.actor)):
+        found.setdefault(str(row.called), []).append(row.id)
+    return found
+
+
+def _withdrawing(entity: Entity) -> Any:
+    cycle, move = entity.cycle, entity.create.undo if entity.create is not None else None
+    if cycle is None or move is None:
+        return None
+
+    def withdraw(u: Unit, ids: Sequence[int], reason: str) -> None:
+        cycle.apply_many(u, entity.table, ids, move, reason=reason if cycle.moves[move].reasoned else None)
+
+    return withdraw
+
+
+def _moved(u: Unit, entity: Entity, ids: Sequence[int], since: datetime) -> dict[int, str]:
+    """Records that something was done with since they were imported, as people call them."""
+    moved = audited_since(u, entity.name, ids, since)
+    if not moved or entity.label not in entity.rows.c:
+        return moved
+    c = entity.rows.c
+    return {
+        row.id: str(row.called)
+        for row in u.conn.execute(select(c.id, c[entity.label].label("called")).where(c.id.in_(moved)))
+    }
