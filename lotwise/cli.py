@@ -305,7 +305,7 @@ def users_add(
 ) -> None:
     """Add somebody who may sign in."""
     from core.app import build_events
-    from core.erp.kernel.auth import create_user
+    from core.erp.kernel.access.users import create_user
     from core.erp.kernel.errors import LotwiseError
     from core.erp.kernel.unit import system, transact
     from lotwise.runtime import in_words, servers

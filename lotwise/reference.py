@@ -14,6 +14,9 @@ from pydantic_settings import BaseSettings
 from sqlalchemy import create_engine
 
 from core.app import create_app
+from core.erp.kernel import permits
+from core.erp.kernel.permits import Permit, Role
+from core.erp.kernel.words import ENGLISH, Message, render
 from core.outbound.settings import OutboundSettings
 from core.settings import SHORTEST_SECRET, Settings
 from edge.health import ClockHealth, Health, SourceHealth, SpoolHealth, StreamHealth, metrics
@@ -158,6 +161,29 @@ def _first(operation: Mapping[str, Any]) -> str:
     return str(operation.get("description") or operation.get("summary") or "").split("\n\n")[0]
 
 
+# --- permits
+
+
+def permits_page() -> str:
+    """Every permit, what people call it, and the default roles that hold it."""
+    rows = [
+        (f"`{name}`", render(Message(f"permit.{name}"), ENGLISH), _marks(one), ", ".join(sorted(one.roles)) or "nobody")
+        for name, one in sorted(permits.declared().items())
+    ]
+    held = [(f"`{role}`", ", ".join(sorted(permits.permits_of((role,)))) or "nothing") for role in Role]
+    lead = (
+        "A permit belongs to the module that asks for it. What it means and how a site composes roles of its own: "
+        "[roles and permits](../operate/access.md)."
+    )
+    by_permit = table(("permit", "lets somebody", "", "default roles"), rows)
+    by_role = table(("role", "permits"), held)
+    return f"# Permits\n\n{WRITTEN}\n\n{lead}\n\n## By permit\n\n{by_permit}\n\n## By role\n\n{by_role}\n"
+
+
+def _marks(one: Permit) -> str:
+    return ", ".join(word for word, on in (("signs", one.signing), ("also outside", one.outside)) if on)
+
+
 def events_page() -> str:
     """Every event and topic with its handlers."""
     return reference_events.page(WRITTEN, table)
@@ -168,6 +194,7 @@ PAGES = {
     "reference/commands.md": commands_page,
     "reference/metrics.md": metrics_page,
     "reference/api.md": api_page,
+    "reference/permits.md": permits_page,
     "events.md": events_page,
 }
 

@@ -2,6 +2,7 @@
 
 MODULES = (
     "kernel",
+    "kernel.access",
     "kernel.calendars",
     "kernel.numbering",
     "kernel.attachments",

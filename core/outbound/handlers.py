@@ -2,7 +2,7 @@
 
 import re
 
-from core.erp.kernel.auth import SIGNER_TOPIC
+from core.erp.kernel.access.users import SIGNER_TOPIC
 from core.erp.kernel.outbox import Outbox
 from core.outbound.grafana import Annotator, handlers
 from core.outbound.settings import OutboundSettings

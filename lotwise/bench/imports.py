@@ -15,8 +15,8 @@ from typing import Self
 import httpx
 from sqlalchemy import Engine
 
+from core.erp.kernel.access.users import create_user
 from core.erp.kernel.audit_keys import open_engine
-from core.erp.kernel.auth import create_user
 from core.erp.kernel.events import Events
 from core.erp.kernel.permits import Role
 from core.erp.kernel.unit import system, unit

@@ -17,8 +17,8 @@ import numpy as np
 from sqlalchemy import Engine, text
 
 from core.app import build_events
+from core.erp.kernel.access.users import create_user
 from core.erp.kernel.audit_keys import open_engine
-from core.erp.kernel.auth import create_user
 from core.erp.kernel.permits import Role
 from core.erp.kernel.unit import system, transact
 from core.erp.migrations import upgrade

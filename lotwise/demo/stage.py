@@ -15,8 +15,8 @@ import httpx
 from ruamel.yaml import YAML
 
 from core.app import build_events
+from core.erp.kernel.access.users import create_user
 from core.erp.kernel.audit_keys import open_engine
-from core.erp.kernel.auth import create_user
 from core.erp.kernel.rights import APP, OWNER
 from core.erp.kernel.unit import Unit, system, transact
 from core.erp.migrations import upgrade

@@ -21,7 +21,7 @@ from core.web.pages import install_pages
 ROOT = Path(__file__).parents[2]
 API = "/api/v1"
 OPEN_TO_ALL = {"POST /token", "POST /token/renew", "POST /token/revoke"}
-SIGNED_IN_ONLY = {"POST /password", "GET /me"}
+SIGNED_IN_ONLY = {"POST /password", "GET /me", "POST /me/language"}
 NO_ROUTE_OF_THE_DOOR = {
     f"{API}/openapi.json",
     f"{API}/instance",

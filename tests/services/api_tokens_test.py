@@ -13,7 +13,8 @@ from pydantic import SecretStr
 from sqlalchemy import Engine, text
 
 from core.app import build_events, create_app
-from core.erp.kernel import auth, passwords, tokens
+from core.erp.kernel import passwords, tokens
+from core.erp.kernel.access import users
 from core.erp.kernel.errors import Forbidden, Unauthenticated
 from core.erp.kernel.model import User
 from core.erp.kernel.password_checks import PasswordChecks
@@ -33,7 +34,7 @@ def people(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> dict[str, User]:
     cheap = PasswordHasher(time_cost=1, memory_cost=64, parallelism=1)
     monkeypatch.setattr(passwords, "hasher", lambda: cheap)
     with unit(engine, system("test"), build_events()) as u:
-        made = [auth.create_user(u, name, name.title(), PASSWORD, [name]) for name in ("qa", "display", "admin")]
+        made = [users.create_user(u, name, name.title(), PASSWORD, [name]) for name in ("qa", "display", "admin")]
     return {user.login: user for user in made}
 
 

@@ -20,11 +20,11 @@ from sqlalchemy.exc import DBAPIError
 
 from core.app import build_events, create_app
 from core.erp.kernel import passwords
+from core.erp.kernel.access.users import create_user
 from core.erp.kernel.attachments import files, record_attachments, service, uploading
 from core.erp.kernel.attachments.files import FILES, FileStore
 from core.erp.kernel.attachments.sweeping import sweep
 from core.erp.kernel.attachments.uploading import MAX_BODY
-from core.erp.kernel.auth import create_user
 from core.erp.kernel.errors import Busy, Conflict
 from core.erp.kernel.events import Events
 from core.erp.kernel.unit import Unit, system, transact, unit

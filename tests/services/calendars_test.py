@@ -13,7 +13,7 @@ from sqlalchemy import Engine, text
 from core.app import build_events, create_app
 from core.erp.catalog.service import create_site
 from core.erp.kernel import passwords
-from core.erp.kernel.auth import Place, create_user
+from core.erp.kernel.access.users import Place, create_user
 from core.erp.kernel.calendars import service as calendars
 from core.erp.kernel.calendars.rules import STANDARD, due, working_days
 from core.erp.kernel.events import Events

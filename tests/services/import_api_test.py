@@ -14,7 +14,7 @@ from sqlalchemy import Engine, text
 from typer.testing import CliRunner
 
 from core.app import build_events, create_app
-from core.erp.kernel import auth
+from core.erp.kernel.access import users
 from core.erp.kernel.permits import Role
 from core.erp.shipments import service as shipments
 from core.settings import Settings
@@ -54,7 +54,7 @@ def world(engine: Engine) -> World:
     made.do(lambda u: shipments.departed(u, 1, at("08:00"), "paper"), now=at("08:05"))
     made.do(lambda u: shipments.arrived(u, 1, at("12:00"), "unloaded"), now=at("12:10"))
     for login, role in (("lou", Role.LOGISTICS), ("pat", Role.PLANNER)):
-        made.do(lambda u, who=login, r=role: auth.create_user(u, who, who, PASSWORD, [r]))  # type: ignore[misc]
+        made.do(lambda u, who=login, r=role: users.create_user(u, who, who, PASSWORD, [r]))  # type: ignore[misc]
     return made
 
 
@@ -134,7 +134,7 @@ def test_a_zones_logger_names_what_it_breaks_whatever_stood_there(world: World, 
     """Tried and done, the answer names the excursion and the hold of goods it was never said to be with."""
     shed = world.zone("shed", points=())
     goods = world.sublot(world.item(OVER_8_FOR_60), shed, at("05:00"), released=False)
-    world.do(lambda u: auth.create_user(u, "quinn", "quinn", PASSWORD, [Role.QA]))
+    world.do(lambda u: users.create_user(u, "quinn", "quinn", PASSWORD, [Role.QA]))
     values = [{"at": when.isoformat(), "value": value} for when, value in every(5, at("05:00"), at("07:00"), 9.3)]
     body = {"serial": "R-9", "zone": "s1/a/shed", "series": [{"values": values}]}
     with httpx.Client(base_url=url, timeout=30) as client:

@@ -12,6 +12,7 @@ from sqlalchemy import Engine, text
 from sqlalchemy.exc import DBAPIError
 
 from core.erp.kernel import audit, audit_verification, auth, passwords
+from core.erp.kernel.access import users
 from core.erp.kernel.audit import Sealer
 from core.erp.kernel.audit_verification import verify
 from core.erp.kernel.errors import Conflict, Forbidden, Invalid
@@ -453,7 +454,7 @@ def test_deadlocks_are_retried(engine: Engine) -> None:
 
 def person(engine: Engine, login: str, *roles: Role, session: str | None = "s1") -> Actor:
     with work(engine) as u:
-        user = auth.create_user(u, login, login.title(), PASSWORD, roles)
+        user = users.create_user(u, login, login.title(), PASSWORD, roles)
     return Actor(login, frozenset(roles), user.id, session=session)
 
 
@@ -480,9 +481,9 @@ def test_users(engine: Engine) -> None:
             (" ", PASSWORD, ["qa"]),
         ):
             with pytest.raises(Invalid):
-                auth.create_user(u, login, "Name", password, roles)
+                users.create_user(u, login, "Name", password, roles)
         with pytest.raises(Conflict):
-            auth.create_user(u, "quality", "Name", PASSWORD, ["qa"])
+            users.create_user(u, "quality", "Name", PASSWORD, ["qa"])
     with engine.connect() as conn:
         assert conn.execute(text("SELECT password_hash FROM app_user")).scalar_one().startswith("$argon2id$")
     assert auth.check_password(engine, "quality", PASSWORD, "addr", NOW).login == "quality"

@@ -9,7 +9,7 @@ from pydantic import SecretStr
 from sqlalchemy import Engine
 
 from core.app import build_events, build_outbox, create_app
-from core.erp.kernel.auth import create_user
+from core.erp.kernel.access.users import create_user
 from core.erp.kernel.permits import Role
 from core.outbound.grafana import Annotator
 from core.outbound.handlers import register_grafana

@@ -12,7 +12,7 @@ from sqlalchemy import Engine, text
 
 from core.app import build_events, create_app
 from core.erp.kernel import passwords
-from core.erp.kernel.auth import Place, create_user
+from core.erp.kernel.access.users import Place, create_user
 from core.erp.kernel.records import Column, Entity, Verb
 from core.erp.kernel.records.checked import check
 from core.erp.kernel.records.search import behind

@@ -10,7 +10,8 @@ import pytest
 from sqlalchemy import Engine, text
 from sqlalchemy.exc import DBAPIError
 
-from core.erp.kernel import auth, restorations, signatures
+from core.erp.kernel import restorations, signatures
+from core.erp.kernel.access import users
 from core.erp.kernel.audit import BehindWitness, Sealer
 from core.erp.kernel.audit_journal import JOURNAL_FILE, Journal
 from core.erp.kernel.audit_verification import verify
@@ -65,7 +66,7 @@ def after(engine: Engine, postgres: EmbeddedPostgres, tmp_path: Path) -> Iterato
     world.good_until(world.cold, LATER + timedelta(hours=1))
     sublot = world.stock()
     with world.unit() as u:
-        auth.create_user(u, "quality", "Quality", PASSWORD, [Role.QA])
+        users.create_user(u, "quality", "Quality", PASSWORD, [Role.QA])
     with engine.begin() as conn:
         conn.execute(text("UPDATE app_user SET one_time_until = NULL"))
     sealer(engine, tmp_path).seal(NOON)
@@ -73,7 +74,7 @@ def after(engine: Engine, postgres: EmbeddedPostgres, tmp_path: Path) -> Iterato
     with world.unit(now=LATER) as u:
         held = lots.place_hold(u, kind="manual", reason="broken seal", since_at=NOON, sublot_id=sublot)[0].id
         lots.post_fact(u, sublot, Decimal(2), "scrap", purpose="destruction", reference="D-1", at=NOON, reason="fell")
-        auth.create_user(u, "newcomer", "Newcomer", PASSWORD, [Role.WAREHOUSE])
+        users.create_user(u, "newcomer", "Newcomer", PASSWORD, [Role.WAREHOUSE])
     sealer(engine, tmp_path).seal(LATER)
     back = opened(url)
     made = After(world, back, tmp_path, held, sublot)

@@ -74,9 +74,9 @@ def test_goods_are_seen_by_their_site(world: World) -> None:
 def test_holds_are_seen_by_what_they_hold(world: World) -> None:
     other, there = second_site(world)
     here, away = world.stock(number="L1"), world.stock(number="L2", zone=there)
-    for target in ({"sublot_id": here}, {"sublot_id": away}, {"lot_id": 1}, {"lot_id": 2}):
+    for sublot, lot in ((here, None), (away, None), (None, 1), (None, 2)):
         with world.unit(QA) as u:
-            lots.place_hold(u, kind="quality", reason="looked at", since_at=NOON, **target)
+            lots.place_hold(u, kind="quality", reason="looked at", since_at=NOON, sublot_id=sublot, lot_id=lot)
     hold = table(Hold).c
     with world.engine.connect() as conn:
         rows = conn.execute(select(hold.id, hold.sublot_id, hold.lot_id)).all()

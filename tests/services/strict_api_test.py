@@ -15,7 +15,7 @@ from sqlalchemy import Engine
 
 from core.app import build_events, create_app
 from core.erp.kernel import passwords
-from core.erp.kernel.auth import create_user
+from core.erp.kernel.access.users import create_user
 from core.erp.kernel.unit import system, unit
 from core.erp.kernel.workflow import Workflow
 from core.erp.lots.shapes import ReservationState, SublotState

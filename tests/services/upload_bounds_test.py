@@ -17,7 +17,7 @@ from sqlalchemy import Engine
 
 from core.app import build_events, create_app
 from core.erp.kernel import passwords
-from core.erp.kernel.auth import create_user
+from core.erp.kernel.access.users import create_user
 from core.erp.kernel.errors import Invalid
 from core.erp.kernel.unit import system, unit
 from core.ingest import parsing

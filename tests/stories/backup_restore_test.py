@@ -13,7 +13,8 @@ import psycopg
 import pytest
 from sqlalchemy import Engine, text
 
-from core.erp.kernel import auth, restorations, signatures
+from core.erp.kernel import restorations, signatures
+from core.erp.kernel.access import users
 from core.erp.kernel.attachments import service as attachments
 from core.erp.kernel.attachments.files import FILES, FileStore
 from core.erp.kernel.audit import BehindWitness, Sealer
@@ -69,7 +70,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
         world.good_until(world.cold, now + timedelta(days=1))
         sublot = world.stock()
         with unit(engine, Actor("system:test", system=True), world.events) as u:
-            auth.create_user(u, "quality", "Quality", PASSWORD, [Role.QA])
+            users.create_user(u, "quality", "Quality", PASSWORD, [Role.QA])
             u.flush()
             u.conn.execute(text("UPDATE app_user SET one_time_until = NULL"))
         Sealer(engine, Witness(data / WITNESS_FILE)).seal(datetime.now(UTC))
@@ -81,7 +82,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
             lots.post_fact(
                 u, sublot, Decimal(2), "scrap", purpose="destruction", reference="D-1", at=evening, reason="fell"
             )
-            auth.create_user(u, "newcomer", "Newcomer", PASSWORD, [Role.WAREHOUSE])
+            users.create_user(u, "newcomer", "Newcomer", PASSWORD, [Role.WAREHOUSE])
         Sealer(engine, Witness(data / WITNESS_FILE)).seal(datetime.now(UTC))
         _attach(engine, data, b"after the backup")
         _archived(server, folder / "backups" / "wal")

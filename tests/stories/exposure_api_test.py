@@ -16,7 +16,7 @@ from sqlalchemy import Engine
 
 from core.app import build_events, create_app
 from core.erp.kernel import http, passwords
-from core.erp.kernel.auth import create_user
+from core.erp.kernel.access.users import create_user
 from core.erp.kernel.unit import system, unit
 from core.settings import Settings
 from tests.serving import serving

@@ -7,7 +7,7 @@ from decimal import Decimal
 from core.erp.catalog.model import ProfileLimit
 from core.erp.exposure.judge.judge import Judge
 from core.erp.exposure.judge.timer import SilenceLimits, tick
-from core.erp.kernel import auth
+from core.erp.kernel.access import users
 from core.erp.kernel.permits import Role
 from core.erp.kernel.unit import Actor
 from core.erp.shipments import service as shipments
@@ -91,5 +91,5 @@ class Journey:
 
 def person(world: World, login: str, role: Role) -> Actor:
     """Somebody who may sign."""
-    user = world.do(lambda u: auth.create_user(u, login, login.title(), PASSWORD, [role]))
+    user = world.do(lambda u: users.create_user(u, login, login.title(), PASSWORD, [role]))
     return Actor(login, frozenset({role}), user.id, session=f"session-{login}")

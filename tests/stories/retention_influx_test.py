@@ -10,7 +10,7 @@ from pydantic import SecretStr
 from sqlalchemy import Engine
 
 from core.app import build_events, create_app
-from core.erp.kernel.auth import create_user
+from core.erp.kernel.access.users import create_user
 from core.erp.kernel.unit import system, transact
 from core.ingest.folding import Folder
 from core.ingest.shipping import prune, ship

@@ -22,7 +22,8 @@ from sqlalchemy import text
 
 from core.app import build_events
 from core.erp.kernel import passwords
-from core.erp.kernel.auth import create_user, now_utc
+from core.erp.kernel.access.users import create_user
+from core.erp.kernel.auth import now_utc
 from core.erp.kernel.permits import Role
 from core.erp.kernel.unit import Unit
 from core.erp.lots import service as lots

@@ -1,9 +1,8 @@
 """Routes of the kernel: sign in, users, the audit trail."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from fastapi import Depends, Query, Request, Response
-from fastapi.responses import JSONResponse
 from fastapi.security import OAuth2PasswordRequestForm
 from pydantic import AwareDatetime, BaseModel, Field, SecretStr
 from sqlalchemy import select
@@ -22,13 +21,11 @@ from core.erp.kernel.http import (
     Limit,
     Moment,
     Page,
-    Ref,
-    Text,
     bearer,
     paginate,
     signed_in,
 )
-from core.erp.kernel.model import AuditRow, User
+from core.erp.kernel.model import AuditRow
 from core.erp.kernel.password_checks import PasswordChecks
 from core.erp.kernel.proxies import address_of
 from core.erp.kernel.restorations_api import router as restorations
@@ -85,7 +82,7 @@ class PasswordChanged(BaseModel):
 
 
 @router.post("/password", tags=["sign in"])
-@signed_in_only()
+@signed_in_only(one_time=True)
 async def choose_password(
     body: PasswordIn, request: Request, actor: Annotated[Actor, Depends(signed_in)]
 ) -> PasswordChanged:
@@ -133,50 +130,6 @@ def _given(token: str | None) -> str:
     return token
 
 
-class UserOut(Answer):
-    """Somebody who signs in."""
-
-    id: int
-    login: str
-    name: str
-    roles: list[str]
-    active: bool
-    site_ids: list[int] = Field(description="sites the user belongs to; none: all of them")
-    partner_id: int | None = Field(description="whose person this is, outside")
-    language: str = Field(description="the language chosen; empty: the browser's", examples=["en"])
-
-
-class PlaceIn(Body):
-    """Where a user belongs: to sites (none: to all of them), or with an outside role to a partner."""
-
-    site_ids: list[Ref] = Field(default_factory=list, max_length=1000)
-    partner_id: Ref | None = None
-    language: Literal["", "en", "zh"] = Field("", description="empty: the browser's")
-
-    def place(self) -> auth.Place:
-        """As the service takes it."""
-        return auth.Place(tuple(self.site_ids), self.partner_id, self.language)
-
-
-class UserIn(Body):
-    """A new user. The password is a one-time one: its owner chooses another at the first sign-in (POST /password)."""
-
-    login: Annotated[str, Field(pattern=r"^[A-Za-z0-9._@-]{1,64}$", examples=["storekeeper"])]
-    name: Text
-    password: Secret
-    roles: Annotated[list[str], Field(min_length=1, examples=[["warehouse"]])]
-    place: PlaceIn = Field(default_factory=PlaceIn)
-
-
-class UserChange(Body):
-    """What to change of a user; what is left out stays. A password given here is a one-time one."""
-
-    roles: list[str] | None = Field(None, examples=[["warehouse"]])
-    active: bool | None = None
-    password: Secret | None = None
-    place: PlaceIn | None = None
-
-
 class Me(BaseModel):
     """Who asks, and what they may."""
 
@@ -190,7 +143,7 @@ class Me(BaseModel):
 
 
 @router.get("/me", tags=["sign in"])
-@signed_in_only()
+@signed_in_only(one_time=True)
 def me(door: Door) -> Me:
     """Who I am, and what I may."""
     actor = door.actor
@@ -203,46 +156,6 @@ def me(door: Door) -> Me:
         partner_id=actor.partner_id,
         language=actor.language,
     )
-
-
-@router.get("/users", tags=["users"])
-@needs("user.read")
-def list_users(door: Door, cursor: Cursor = None, limit: Limit = 100) -> Page[UserOut]:
-    """All users, in order of their ids."""
-
-    def work(u: Unit) -> Page[UserOut]:
-        rows, following = paginate(u, select(table(User)), table(User).c.id, cursor, limit)
-        return Page(items=[UserOut.model_validate(row) for row in rows], next=following)
-
-    return door.read(work)
-
-
-@router.post("/users", tags=["users"], status_code=201, response_model=UserOut)
-@needs("user.manage")
-def add_user(body: UserIn, door: Door) -> JSONResponse:
-    """A new user."""
-
-    def work(u: Unit) -> UserOut:
-        password = body.password.get_secret_value()
-        place = body.place.place()
-        user = auth.create_user(u, body.login, body.name, password, body.roles, one_time=True, place=place)
-        return UserOut.model_validate(user)
-
-    return door.post(work)
-
-
-@router.post("/users/{user_id}/change", tags=["users"], response_model=UserOut)
-@needs("user.manage")
-def change_user(user_id: Id, body: UserChange, door: Door) -> JSONResponse:
-    """Changes roles, whether the user may sign in, or the password: to a one-time one, which its owner replaces."""
-
-    def work(u: Unit) -> UserOut:
-        password = body.password.get_secret_value() if body.password is not None else None
-        place = body.place.place() if body.place is not None else None
-        user = auth.change_user(u, user_id, roles=body.roles, active=body.active, password=password, place=place)
-        return UserOut.model_validate(user)
-
-    return door.post(work, status=200)
 
 
 class AuditOut(Answer):

@@ -67,21 +67,6 @@ CREATE TRIGGER outbox_tasks AFTER INSERT ON outbox REFERENCING NEW TABLE AS fres
 FOR EACH STATEMENT EXECUTE FUNCTION lotwise_outbox_tasks()
 """
 
-_NO_ADMIN = """
-CREATE OR REPLACE FUNCTION lotwise_guard_signature() RETURNS trigger LANGUAGE plpgsql AS $$
-BEGIN
-    IF EXISTS (SELECT FROM app_user WHERE id = NEW.user_id AND 'admin' = ANY (roles)) THEN
-        RAISE EXCEPTION 'administrators sign no quality decision'
-            USING ERRCODE = 'LW001', DETAIL = lotwise_message('kernel.administrators_sign_nothing')::text;
-    END IF;
-    RETURN NEW;
-END $$
-"""
-
-_NO_ADMIN_TRIGGER = (
-    "CREATE TRIGGER signature_guard BEFORE INSERT ON signature FOR EACH ROW EXECUTE FUNCTION lotwise_guard_signature()"
-)
-
 _FOLDED = """
 CREATE OR REPLACE FUNCTION lotwise_folded(words text) RETURNS text LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
 RETURN lower(normalize(words, NFKC) COLLATE "pg_c_utf8")
@@ -120,4 +105,4 @@ _RESTORATION = (
     _RESTORED_ONCE,
 )
 
-DDL: tuple[str, ...] = (*_RESTORATION, _TASKS, _TASKS_TRIGGER, _NO_ADMIN, _NO_ADMIN_TRIGGER, _ONCE)
+DDL: tuple[str, ...] = (*_RESTORATION, _TASKS, _TASKS_TRIGGER, _ONCE)

@@ -46,6 +46,8 @@ class Wants:
     permits: tuple[str, ...]
     public: bool = False
     max_body: int = MAX_BODY
+    one_time: bool = False
+    """Whether a password that somebody else gave opens it."""
 
 
 class NothingAsked(TypeError):
@@ -59,9 +61,9 @@ def needs(*permits: str, max_body: int = MAX_BODY) -> Callable[[F], F]:
     return _wanting(Wants(permits, max_body=max_body))
 
 
-def signed_in_only(*, max_body: int = 16 * KIB) -> Callable[[F], F]:
-    """Whoever is signed in, also with a one-time password: for what concerns only themselves."""
-    return _wanting(Wants((), max_body=max_body))
+def signed_in_only(*, one_time: bool = False, max_body: int = 16 * KIB) -> Callable[[F], F]:
+    """Whoever is signed in, `one_time`: also with a password that somebody else gave; for what concerns only them."""
+    return _wanting(Wants((), max_body=max_body, one_time=one_time))
 
 
 def open_to_all(*, max_body: int = 16 * KIB) -> Callable[[F], F]:
@@ -156,7 +158,7 @@ async def _authorize(request: Request, wants: Wants) -> None:
     if wants.public:
         return
     actor = await run_in_threadpool(_authenticate, request)
-    if actor.one_time and wants.permits:
+    if actor.one_time and not wants.one_time:
         raise Forbidden("kernel.choose_password_first", extra={"needs": ["password"]})
     if wants.permits and not any(actor.may(permit) for permit in wants.permits):
         raise lacking(actor, *wants.permits)

@@ -83,6 +83,11 @@ class NotFound(LotwiseError):
     title = "Not found"
 
 
+def absent(noun: str, number: object) -> NotFound:
+    """The one answer for a record that is not there and for one that this actor may not know of."""
+    return NotFound("kernel.no_record", record=Message(f"record.{noun}"), number=number, extra={f"{noun}_id": number})
+
+
 class Invalid(LotwiseError):
     """The values given break a rule on values (a negative quantity, a unit that does not fit)."""
 

@@ -22,7 +22,7 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from starlette.concurrency import run_in_threadpool
 
 from core.erp.kernel.auth import now_utc
-from core.erp.kernel.door import post_slot
+from core.erp.kernel.door import Wants, post_slot
 from core.erp.kernel.errors import Conflict, Invalid, NotFound, Refused
 from core.erp.kernel.events import Events
 from core.erp.kernel.model import IdempotencyKey
@@ -119,6 +119,8 @@ class DoorKeeper:
     post_slot: Callable[[], AbstractAsyncContextManager[None]]
     key: str | None
     request_hash: bytes
+    permits: tuple[str, ...] = ()
+    """Of which the route has asked for one: what writes asks again within its transaction."""
 
     def read(self, work: Callable[[Unit], T], *, lock_timeout: timedelta | None = LOCK_TIMEOUT) -> T:
         """Runs `work` in a transaction that writes nothing anybody keeps. The route has asked for its permit before.
@@ -131,10 +133,13 @@ class DoorKeeper:
         """Runs `work` in a transaction and answers what it returns.
 
         With an Idempotency-Key the answer is kept in the same transaction, refusals too: the same key and body get
-        the same answer and nothing is posted twice, whoever comes first. Raises Invalid for the key with another body.
+        the same answer and nothing is posted twice, whoever comes first. Raises Invalid for the key with another body,
+        Forbidden where the permit was withdrawn since the request came.
         """
 
         def run(u: Unit) -> JSONResponse:
+            if self.permits:
+                u.need(*self.permits)
             if self.key is None:
                 return JSONResponse(jsonable_encoder(work(u)), status)
             return self._post_idempotent(u, work, status)
@@ -156,8 +161,13 @@ class DoorKeeper:
         if not self.actor.may(signing.permit):
             raise lacking(self.actor, signing.permit)
         proof = await self.checks.prove(self.actor, signing.act, by.password.get_secret_value(), by.login)
+
+        def work(u: Unit) -> BaseModel | Sequence[BaseModel]:
+            u.need(signing.permit)
+            return answer(u, signing.work(u, proof))
+
         try:
-            return await self.post_async(lambda u: answer(u, signing.work(u, proof)), status=status)
+            return await self.post_async(work, status=status)
         finally:
             proof.spent = True
 
@@ -236,7 +246,8 @@ async def _open(
     # keyed, since a body may hold a password: whoever reads the table cannot try which one it was
     asked = hmac.digest(state.signing_key.encode(), said, "sha256")
     turn = partial(post_slot, request)
-    return DoorKeeper(state.engine, state.events, state.checks, actor, turn, idempotency_key, asked)
+    wants: Wants = request.state.wants
+    return DoorKeeper(state.engine, state.events, state.checks, actor, turn, idempotency_key, asked, wants.permits)
 
 
 Door = Annotated[DoorKeeper, Depends(_open)]

@@ -24,7 +24,10 @@ def ref(*, nullable: bool = False, index: bool = False) -> Any:
 
 
 class User(SQLModel, table=True):
-    """Somebody who signs in. `roles` are codes of roles: of permits.Role, or composed by the site."""
+    """Somebody who signs in. `roles` are codes of roles: of permits.Role, or composed by the site (access).
+
+    `proposed_roles` make a signer, and count once a second person has approved them: not `proposed_by`.
+    """
 
     __tablename__ = "app_user"
 
@@ -33,6 +36,10 @@ class User(SQLModel, table=True):
     name: str
     password_hash: str
     roles: list[str] = Field(sa_column=Column(ARRAY(Text), nullable=False))
+    proposed_roles: list[str] = Field(
+        default_factory=list, sa_column=Column(ARRAY(Text), nullable=False, server_default="{}")
+    )
+    proposed_by: str | None = None
     active: bool = True
     created_at: datetime = moment()
     token_epoch: int = 0

@@ -82,6 +82,7 @@ PERMITS = (
 """The kernel's own."""
 
 MANAGES_USERS = "user.manage"
+"""Whoever may do this makes users: none of them may sign as well."""
 
 
 class UnknownPermit(ValueError):
@@ -120,6 +121,21 @@ def permits_of(roles: Iterable[str]) -> frozenset[str]:
 def signing() -> frozenset[str]:
     """Permits whose acts are signed: who holds one can free goods, so giving it to somebody takes a second person."""
     return frozenset(name for name, one in declared().items() if one.signing)
+
+
+def roles_with(permit: str) -> frozenset[Role]:
+    """The default roles that hold the permit."""
+    return declared()[permit].roles
+
+
+def conflicting(permits: Iterable[str]) -> list[str]:
+    """Those of the permits that nobody may hold together, in order; none where they go together.
+
+    Whoever makes users could make a signer of themselves: managing users excludes every signing permit.
+    """
+    held = set(permits)
+    signs = held & signing()
+    return sorted({MANAGES_USERS, *signs}) if signs and MANAGES_USERS in held else []
 
 
 def is_display(roles: Iterable[str]) -> bool:

@@ -17,7 +17,7 @@ from core.erp.kernel import login_throttle, passwords
 from core.erp.kernel.errors import Forbidden, Invalid, Unauthenticated
 from core.erp.kernel.events import Events
 from core.erp.kernel.model import RevokedToken, Signature, User
-from core.erp.kernel.permits import Role
+from core.erp.kernel.permits import MANAGES_USERS
 from core.erp.kernel.tables import table
 from core.erp.kernel.tokens import MAX_SESSION
 from core.erp.kernel.unit import Actor, Unit, record_hash, unit
@@ -113,7 +113,7 @@ def may_sign(actor: Actor, act: Act) -> None:
     """Raises Forbidden (the system, an administrator, a one-time password), Invalid (no meaning, no reason)."""
     if actor.system or actor.user_id is None or actor.session is None:
         raise Forbidden("kernel.only_people_sign")
-    if Role.ADMIN in actor.roles:
+    if actor.may(MANAGES_USERS):
         raise Forbidden("kernel.administrators_sign_nothing")
     if actor.one_time:
         raise Forbidden("kernel.one_time_signs_nothing")

@@ -13,6 +13,7 @@ import jwt
 from sqlalchemy import Engine, delete, select
 from sqlalchemy.dialects.postgresql import insert as upsert
 
+from core.erp.kernel.access.held import COMPOSED, permits
 from core.erp.kernel.errors import Forbidden, Unauthenticated
 from core.erp.kernel.model import RevokedToken, User
 from core.erp.kernel.permits import is_display
@@ -64,6 +65,7 @@ def actor_of(engine: Engine, token: str, key: str) -> Actor:
         sites=frozenset(row.site_ids) or None,
         partner_id=row.partner_id,
         language=row.language,
+        permits=permits(row.roles, row.composed),
     )
 
 
@@ -115,7 +117,7 @@ def _user(engine: Engine, claims: dict[str, Any]) -> Any:
     users, revoked = table(User), table(RevokedToken)
     out = select(revoked.c.why).where(revoked.c.jti == claims["jti"]).scalar_subquery().label("out")
     with engine.connect() as conn:
-        row = conn.execute(select(users, out).where(users.c.id == int(claims["sub"]))).one_or_none()
+        row = conn.execute(select(users, out, COMPOSED).where(users.c.id == int(claims["sub"]))).one_or_none()
     if row is None or not row.active:
         raise Unauthenticated("kernel.user_inactive", extra={"why": "invalid"})
     if row.out is not None:

@@ -20,6 +20,7 @@ from sqlalchemy import Connection, Engine, Executable, Row, text
 from sqlalchemy.exc import OperationalError
 from sqlmodel import Session, SQLModel
 
+from core.erp.kernel.access.held import permits_now
 from core.erp.kernel.audit_keys import keys_of, message, nonce
 from core.erp.kernel.errors import Forbidden
 from core.erp.kernel.events import Event, Events
@@ -184,6 +185,8 @@ class Unit:
     session: Session = field(init=False)
     _audits: list[dict[str, Any]] = field(default_factory=list)
     _outbox: list[dict[str, Any]] = field(default_factory=list)
+    _held: tuple[datetime, frozenset[str]] | None = None
+    """When the actor's permits were read last, and what they were."""
 
     def __post_init__(self) -> None:
         # It only ever joins our transaction: with the default mode a session first used inside a savepoint would
@@ -222,8 +225,17 @@ class Unit:
             self.now = max(self.now, self.clock())
 
     def need(self, *permits: str) -> None:
-        """Raises Forbidden unless the actor holds the permit, or one of several."""
+        """Raises Forbidden unless the actor holds the permit, or one of several: when the request came, and still.
+
+        What a person's row and roles say is read again behind every lock that was waited for.
+        """
         if not any(self.actor.may(permit) for permit in permits):
+            raise lacking(self.actor, *permits)
+        if self.actor.session is None or self.actor.user_id is None:
+            return
+        if self._held is None or self._held[0] != self.now:
+            self._held = self.now, permits_now(self.conn, self.actor.user_id)
+        if not self._held[1].intersection(permits):
             raise lacking(self.actor, *permits)
 
     def audit(

@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Executable, Row, Select, bindparam, func, select, tuple_
 from sqlalchemy.exc import OperationalError
 
+from core.erp.kernel import errors
 from core.erp.kernel.errors import Invalid, NotFound
 from core.erp.kernel.records import cursors
 from core.erp.kernel.records.declare import Entity
@@ -95,8 +96,7 @@ def row_of(u: Unit, entity: Entity, record_id: int) -> Row[Any]:
 
 def absent(entity: Entity, record_id: int) -> NotFound:
     """The one answer for a record that is not there and for one that this actor may not know of."""
-    extra = {f"{entity.name}_id": record_id}
-    return NotFound("kernel.no_record", record=entity.called, number=record_id, extra=extra)
+    return errors.absent(entity.name, record_id)
 
 
 def _sort(entity: Entity, said: str) -> Sort:

@@ -159,6 +159,15 @@ CREATE TRIGGER restoration_no_delete BEFORE DELETE ON restoration FOR EACH ROW E
 CREATE TRIGGER restoration_no_truncate BEFORE TRUNCATE ON restoration FOR EACH STATEMENT EXECUTE FUNCTION lotwise_forbid_change()
     ''',
     r'''
+CREATE TRIGGER role_no_delete BEFORE DELETE ON role FOR EACH ROW EXECUTE FUNCTION lotwise_forbid_change()
+    ''',
+    r'''
+CREATE TRIGGER role_no_truncate BEFORE TRUNCATE ON role FOR EACH STATEMENT EXECUTE FUNCTION lotwise_forbid_change()
+    ''',
+    r'''
+CREATE TRIGGER role_identity BEFORE UPDATE ON role FOR EACH ROW EXECUTE FUNCTION lotwise_guard_identity('id', 'code', 'edition', 'created_at')
+    ''',
+    r'''
 CREATE TRIGGER work_calendar_no_delete BEFORE DELETE ON work_calendar FOR EACH ROW EXECUTE FUNCTION lotwise_forbid_change()
     ''',
     r'''
@@ -540,6 +549,9 @@ CREATE TRIGGER ingest_alarm_no_delete BEFORE DELETE ON ingest_alarm FOR EACH ROW
 CREATE TRIGGER ingest_alarm_no_truncate BEFORE TRUNCATE ON ingest_alarm FOR EACH STATEMENT EXECUTE FUNCTION lotwise_forbid_change()
     ''',
     r'''
+CREATE TRIGGER role_cycle BEFORE INSERT OR UPDATE ON role FOR EACH ROW EXECUTE FUNCTION lotwise_guard_cycle('role', 'draft', 'approved>withdrawn', 'draft>approved', 'draft>withdrawn')
+    ''',
+    r'''
 CREATE TRIGGER attachment_cycle BEFORE INSERT OR UPDATE ON attachment FOR EACH ROW EXECUTE FUNCTION lotwise_guard_cycle('attachment', 'current', 'current>withdrawn')
     ''',
     r'''
@@ -650,9 +662,30 @@ CREATE TRIGGER outbox_tasks AFTER INSERT ON outbox REFERENCING NEW TABLE AS fres
 FOR EACH STATEMENT EXECUTE FUNCTION lotwise_outbox_tasks()
     ''',
     r'''
+CREATE TRIGGER idempotency_key_once BEFORE UPDATE ON idempotency_key
+FOR EACH ROW WHEN (OLD.status <> 0) EXECUTE FUNCTION lotwise_forbid_change()
+    ''',
+    r'''
+CREATE OR REPLACE FUNCTION lotwise_guard_role() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF OLD.state <> 'draft' AND (NEW.name, NEW.permits, NEW.outside) IS DISTINCT FROM
+            (OLD.name, OLD.permits, OLD.outside) THEN
+        RAISE EXCEPTION 'role % is % and stays as it is: compose a new edition', OLD.code, OLD.state
+            USING ERRCODE = 'LW005',
+                DETAIL = lotwise_message('access.role_stays', jsonb_build_object('code', OLD.code))::text;
+    END IF;
+    RETURN NEW;
+END $$
+    ''',
+    r'''
+CREATE TRIGGER role_guard BEFORE UPDATE ON role FOR EACH ROW EXECUTE FUNCTION lotwise_guard_role()
+    ''',
+    r'''
 CREATE OR REPLACE FUNCTION lotwise_guard_signature() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    IF EXISTS (SELECT FROM app_user WHERE id = NEW.user_id AND 'admin' = ANY (roles)) THEN
+    IF EXISTS (SELECT FROM app_user u WHERE u.id = NEW.user_id AND (u.roles && ARRAY['admin'] OR EXISTS (
+            SELECT FROM role r WHERE r.state = 'approved' AND r.code = ANY (u.roles)
+            AND 'user.manage' = ANY (r.permits)))) THEN
         RAISE EXCEPTION 'administrators sign no quality decision'
             USING ERRCODE = 'LW001', DETAIL = lotwise_message('kernel.administrators_sign_nothing')::text;
     END IF;
@@ -661,10 +694,6 @@ END $$
     ''',
     r'''
 CREATE TRIGGER signature_guard BEFORE INSERT ON signature FOR EACH ROW EXECUTE FUNCTION lotwise_guard_signature()
-    ''',
-    r'''
-CREATE TRIGGER idempotency_key_once BEFORE UPDATE ON idempotency_key
-FOR EACH ROW WHEN (OLD.status <> 0) EXECUTE FUNCTION lotwise_forbid_change()
     ''',
     r'''
 CREATE OR REPLACE FUNCTION lotwise_guard_counter() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -1468,6 +1497,8 @@ def upgrade() -> None:
     sa.Column('name', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
     sa.Column('password_hash', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
     sa.Column('roles', postgresql.ARRAY(sa.Text()), nullable=False),
+    sa.Column('proposed_roles', postgresql.ARRAY(sa.Text()), server_default='{}', nullable=False),
+    sa.Column('proposed_by', sqlmodel.sql.sqltypes.AutoString(), nullable=True),
     sa.Column('active', sa.Boolean(), nullable=False),
     sa.Column('created_at', sa.DateTime(timezone=True), nullable=False),
     sa.Column('token_epoch', sa.Integer(), nullable=False),
@@ -2210,6 +2241,21 @@ def upgrade() -> None:
     sa.PrimaryKeyConstraint('jti')
     )
     op.create_index(op.f('ix_revoked_token_until'), 'revoked_token', ['until'], unique=False)
+    op.create_table('role',
+    sa.Column('id', sa.BigInteger(), autoincrement=True, nullable=False),
+    sa.Column('code', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('edition', sa.Integer(), nullable=False),
+    sa.Column('name', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('permits', postgresql.ARRAY(sa.Text()), nullable=False),
+    sa.Column('outside', sa.Boolean(), nullable=False),
+    sa.Column('state', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('created_at', sa.DateTime(timezone=True), nullable=False),
+    sa.CheckConstraint("state IN ('draft', 'approved', 'withdrawn')"),
+    sa.PrimaryKeyConstraint('id'),
+    sa.UniqueConstraint('code', 'edition')
+    )
+    op.create_index('role_approved', 'role', ['code'], unique=True, postgresql_where="state = 'approved'")
+    op.create_index('role_draft', 'role', ['code'], unique=True, postgresql_where="state = 'draft'")
     op.create_table('routing_step',
     sa.Column('id', sa.BigInteger(), autoincrement=True, nullable=False),
     sa.Column('bom_id', sa.BigInteger(), nullable=False),
