@@ -113,5 +113,5 @@ def listening(host: str, port: int) -> socket.socket:
 
 def shown(host: str, port: int, *, tls: bool = False) -> str:
     """The address to open in a browser on this machine."""
-    reached = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)  # noqa: S104
+    reached = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)  # noqa: S104 - it is compared with, not bound to
     return f"{'https' if tls else 'http'}://{reached}:{port}"

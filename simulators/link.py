@@ -167,7 +167,7 @@ class MqttLink:
         loop = asyncio.get_running_loop()
         end = loop.time() + timeout
         # acknowledgements come from paho's thread; an event for each would cost more than looking
-        while (waiting := self.settle()) and loop.time() < end:  # noqa: ASYNC110
+        while (waiting := self.settle()) and loop.time() < end:  # noqa: ASYNC110 - the library tells of progress by no event
             await asyncio.sleep(0.005)
         return waiting
 

@@ -114,7 +114,7 @@ class MqttLoad:
 
     async def _wait_for_room(self) -> None:
         # acknowledgements come from paho's thread; an event for each would cost more than looking
-        while sum(link.settle() for link in self._links) >= WAITING_MAX:  # noqa: ASYNC110
+        while sum(link.settle() for link in self._links) >= WAITING_MAX:  # noqa: ASYNC110 - the library tells of progress by no event
             await asyncio.sleep(TICK_S)
 
     def _one(self) -> None:

@@ -97,7 +97,7 @@ class World:
         def work(u: Unit) -> int:
             u.session.add(row)
             u.session.flush()
-            return row.id  # type: ignore[attr-defined, no-any-return]
+            return row.id  # type: ignore[attr-defined, no-any-return]  # every table has an id
 
         return self.do(work)
 

@@ -179,7 +179,7 @@ def _mismatches(
     picks: Sequence[int],
 ) -> int:
     said = {
-        zone: [Said(micros(r.at), float(r.value), r.quality is Quality.GOOD) for r in mine]  # type: ignore[arg-type]
+        zone: [Said(micros(r.at), float(r.value), r.quality is Quality.GOOD) for r in mine]  # type: ignore[arg-type]  # the bench wrote numbers only
         for zone, mine in raw.items()
     }
     profiles = load_profiles(conn, {each.version_id for each in found if each is not None})

@@ -117,7 +117,7 @@ class ServerProcess:
                 group=self._user,
                 extra_groups=[] if self._user is not None else None,
                 # runs between fork and exec in a child of the main thread; it only calls prctl
-                preexec_fn=die_with_parent(self._stop_signal),  # noqa: PLW1509
+                preexec_fn=die_with_parent(self._stop_signal),  # noqa: PLW1509 - one prctl in the child and nothing else: no lock is taken after the fork
                 env=self._env,
             )
         deadline = time.monotonic() + within

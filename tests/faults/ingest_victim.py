@@ -29,9 +29,9 @@ class Stuck:
         self,
         u: Unit,  # noqa: ARG002 - the port's
         readings: Sequence[Reading],
-        conflicts: Sequence[tuple[Reading, Reading]],  # noqa: ARG002
-        watermarks: Sequence[tuple[str, Watermark]],  # noqa: ARG002
-        gaps: Sequence[tuple[str, Gap]],  # noqa: ARG002
+        conflicts: Sequence[tuple[Reading, Reading]],  # noqa: ARG002 - the port's parameters
+        watermarks: Sequence[tuple[str, Watermark]],  # noqa: ARG002 - the port's parameters
+        gaps: Sequence[tuple[str, Gap]],  # noqa: ARG002 - the port's parameters
     ) -> None:
         if readings:
             self._sign.touch()

@@ -42,7 +42,7 @@ def together(*works: object) -> list[BaseException | None]:
     def run(index: int) -> None:
         gate.wait()
         try:
-            works[index]()  # type: ignore[operator]
+            works[index]()  # type: ignore[operator]  # each is a callable; the list's type is the union of them
         except (LotwiseError, DBAPIError) as error:
             raised[index] = error
 

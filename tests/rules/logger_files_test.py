@@ -34,7 +34,7 @@ JUNK = [",", ";", "\t", "\n", '"', "24:00", "99", "-", "/", "NC", "PM", "UTC+25"
 
 def read(text: str | bytes, encoding: str = "utf-8", name: str = "R-1.csv", **mapping: object) -> CsvResult:
     data = text if isinstance(text, bytes) else text.encode(encoding)
-    return read_table(name, data, CsvMapping(**mapping), NOW)  # type: ignore[arg-type]
+    return read_table(name, data, CsvMapping(**mapping), NOW)  # type: ignore[arg-type]  # keywords of several types from a table of cases
 
 
 def stamps(form: str, count: int = 4, step: int = 30) -> list[str]:
@@ -219,7 +219,7 @@ EMS = {
 @pytest.mark.parametrize("form", ["report", "list", "flat", "collection"])
 def test_who_ems(form: str) -> None:
     around = {key: value for key, value in EMS.items() if key != "records"}
-    flat = [{**around, **record} for record in EMS["records"]]  # type: ignore[dict-item]
+    flat = [{**around, **record} for record in EMS["records"]]  # type: ignore[dict-item]  # JSON
     data: object = {"report": EMS, "list": [EMS], "flat": flat}.get(
         form, [{"key": "A:1", "value": one} for one in flat]
     )

@@ -244,5 +244,5 @@ def test_secured_and_serial_devices_are_described_as_the_gateway_needs_them(tmp_
     console = Console(file=io.StringIO(), width=40)
     assert show_gateway("serial_bus", overrides={"broker": {"port": 1}}, console=console) == 0
     file = tmp_path / "gateway.yaml"
-    file.write_text(str(console.file.getvalue()))  # type: ignore[attr-defined]
+    file.write_text(str(console.file.getvalue()))  # type: ignore[attr-defined]  # the console was given a StringIO
     assert load_gateway(file).sources, "a narrow terminal breaks no line"

@@ -26,7 +26,7 @@ def read(stamps: list[str], **more: str) -> CsvResult:
     return parse_csv(table(stamps), CsvMapping(values=ONE.values, timezone="UTC", time_format=more.get("form")), NOW)
 
 
-def hourly(form: str, hours: int, start: datetime = datetime(2026, 6, 1)) -> list[str]:  # noqa: DTZ001
+def hourly(form: str, hours: int, start: datetime = datetime(2026, 6, 1)) -> list[str]:  # noqa: DTZ001 - a logger's wall clock has no zone
     return [(start + timedelta(hours=hour)).strftime(form) for hour in range(hours)]
 
 
@@ -42,7 +42,7 @@ def test_of_several_orders_the_one_with_regular_steps_is_taken_and_said(form: st
 
 def test_a_day_of_one_logger_stays_a_day() -> None:
     """24 h of a HOBO became a year with a gap of 524 175 minutes."""
-    stamps = hourly("%m/%d/%y %I:%M:%S %p", 24, datetime(2026, 6, 1, 9))  # noqa: DTZ001
+    stamps = hourly("%m/%d/%y %I:%M:%S %p", 24, datetime(2026, 6, 1, 9))  # noqa: DTZ001 - a logger's wall clock has no zone
     result = read(stamps)
     assert result.readings[-1].at - result.readings[0].at == timedelta(hours=23)
     assert (result.gaps, result.time_format) == ((), "mdy")
@@ -139,7 +139,7 @@ def test_a_zone_is_a_name_or_an_offset() -> None:
 
 @settings(max_examples=100, deadline=None)
 @given(
-    st.datetimes(datetime(2001, 1, 1), datetime(2026, 11, 1)),  # noqa: DTZ001
+    st.datetimes(datetime(2001, 1, 1), datetime(2026, 11, 1)),  # noqa: DTZ001 - a logger's wall clock has no zone
     st.sampled_from([1, 5, 15, 60, 240, 1440]),
     st.integers(2, 80),
     st.sampled_from(FORMS),
@@ -158,7 +158,7 @@ def test_what_is_read_without_being_asked_is_what_was_written(
 
 
 @settings(max_examples=50, deadline=None)
-@given(st.datetimes(datetime(2001, 1, 1), datetime(2099, 1, 1)), st.sampled_from("./-"))  # noqa: DTZ001
+@given(st.datetimes(datetime(2001, 1, 1), datetime(2099, 1, 1)), st.sampled_from("./-"))  # noqa: DTZ001 - a logger's wall clock has no zone
 def test_every_order_reads_back(at: datetime, sep: str) -> None:
     at = at.replace(microsecond=0)
     for order, form in (

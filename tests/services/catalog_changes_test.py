@@ -142,7 +142,7 @@ def test_changes_through_the_api(api: Api, plant: Plant) -> None:  # noqa: F811 
     assert patch("/zones/999999", plant.admin, {"name": "Z"}).status_code == 404
 
 
-def test_an_edited_limit_is_a_new_version_and_the_judged_one_stays(api: Api, plant: Plant) -> None:  # noqa: F811
+def test_an_edited_limit_is_a_new_version_and_the_judged_one_stays(api: Api, plant: Plant) -> None:  # noqa: F811 - fixtures are imported and named as parameters
     profile = api.get("/profiles", plant.quality).json()["items"][0]["id"]
 
     def patch(who: dict[str, str], **body: Any) -> Any:

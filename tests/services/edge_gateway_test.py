@@ -50,7 +50,7 @@ def test_every_reading_arrives_once_and_is_confirmed(tmp_path: Path, nats_server
             for i in range(0, 3000, 100):
                 collector.box.put_nowait([reading(n) for n in range(i, i + 100)])
             await eventually(lambda: core.numbers() == list(range(3000)))
-            health = await probe(port, 10, lambda h: h["ok"] is True and h["spool"]["readings"] == 0)  # type: ignore[index]
+            health = await probe(port, 10, lambda h: h["ok"] is True and h["spool"]["readings"] == 0)  # type: ignore[index]  # JSON
             async with httpx.AsyncClient() as client:
                 metrics = (await client.get(f"http://127.0.0.1:{port}/metrics")).text
             assert 'lotwise_edge_source_readings_total{source="fed"} 3000.0' in metrics
@@ -86,8 +86,8 @@ def test_a_lost_source_is_restarted_and_told_in_health(tmp_path: Path, nats_serv
             await probe(port, 10, lambda h: h["ok"] is True)
             collector.box.put_nowait(SourceLost("cable out"))
             lost = await probe(port, 5, lambda h: h["ok"] is False)
-            assert lost["sources"][0]["trouble"] == "cable out"  # type: ignore[index]
+            assert lost["sources"][0]["trouble"] == "cable out"  # type: ignore[index]  # JSON
             again = await probe(port, 10, lambda h: h["ok"] is True)
-            assert again["sources"][0]["restarts"] == 1  # type: ignore[index]
+            assert again["sources"][0]["restarts"] == 1  # type: ignore[index]  # JSON
 
     staged(story, nats_server)

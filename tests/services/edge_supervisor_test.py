@@ -124,7 +124,7 @@ def test_a_watermark_stays_behind_what_is_not_yet_on_disk(tmp_path: Path) -> Non
         async with supervised(tmp_path, lambda: collector) as (boss, spool):
             source = boss.sources[0]
             slow = Slow(spool)
-            source._spool = slow  # type: ignore[assignment]
+            source._spool = slow  # type: ignore[assignment]  # a spool that is slow
             collector.box.put_nowait([reading(500), reading(501)])
             await eventually(lambda: bool(source._keeping))
             mark = source.watermark(datetime.now(UTC))

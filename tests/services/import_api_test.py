@@ -54,7 +54,7 @@ def world(engine: Engine) -> World:
     made.do(lambda u: shipments.departed(u, 1, at("08:00"), "paper"), now=at("08:05"))
     made.do(lambda u: shipments.arrived(u, 1, at("12:00"), "unloaded"), now=at("12:10"))
     for login, role in (("lou", Role.LOGISTICS), ("pat", Role.PLANNER)):
-        made.do(lambda u, who=login, r=role: users.create_user(u, who, who, PASSWORD, [r]))  # type: ignore[misc]
+        made.do(lambda u, who=login, r=role: users.create_user(u, who, who, PASSWORD, [r]))  # type: ignore[misc]  # the loop's value is bound by a default
     return made
 
 

@@ -81,7 +81,7 @@ def test_what_just_came_keeps_its_header_and_a_fold_goes_on_where_it_ended(
     assert fold_headers(engine, AT + timedelta(hours=1)) == 0
     assert fold_headers(engine, AT + timedelta(hours=3, minutes=10)) > 0
     half = rows(engine, "SELECT last_number FROM batch_fold ORDER BY 1")
-    assert half[-1][0] < 3 * HOUR // 2  # type: ignore[operator]
+    assert half[-1][0] < 3 * HOUR // 2  # type: ignore[operator]  # JSON
     heard(engine, gw, HOUR, judge)
     fold_headers(engine, AT + timedelta(hours=9))
     whole = rows(engine, "SELECT first_number, last_number, chain FROM batch_fold ORDER BY 1")

@@ -71,7 +71,7 @@ class Gateway:
             epoch=self.epoch,
             partition=partition,
             number=number,
-            kind=kind,  # type: ignore[arg-type]
+            kind=kind,  # type: ignore[arg-type]  # also kinds that there are not
             sha256=digest(raw),
             count=len(times),
             first_at=min(times, default=None),

@@ -211,7 +211,7 @@ def seal(engine: Engine, now: datetime = NOW) -> int:
 
 def findings(engine: Engine, **options: object) -> set[str]:
     with engine.connect() as conn:
-        return {finding.kind for finding in verify(conn, **options)}  # type: ignore[arg-type]
+        return {finding.kind for finding in verify(conn, **options)}  # type: ignore[arg-type]  # keywords of several types
 
 
 def tamper(engine: Engine, *statements: str) -> None:
@@ -372,7 +372,7 @@ def test_a_failing_handler_is_tried_again_and_costs_no_other(engine: Engine) -> 
         seen.append("late")
 
     outbox.on_internal("%", "test.fails", fails)
-    outbox.on_internal("%", "test.works", lambda u, m: seen.append("works"))  # noqa: ARG005
+    outbox.on_internal("%", "test.works", lambda u, m: seen.append("works"))  # noqa: ARG005 - the handler's signature
     outbox.subscribe(engine)
     told(engine)
     outbox.run(engine, Events(), NOW)

@@ -274,7 +274,7 @@ def test_facts_need_a_permit_a_reason_and_a_past(world: World) -> None:
 
     def fact(u: Unit, **changes: object) -> None:
         given = {"purpose": "sale", "reference": "r", "at": NOON, "reason": "seen"} | changes
-        lots.post_fact(u, sublot, Decimal(1), "customer", **given)  # type: ignore[arg-type]
+        lots.post_fact(u, sublot, Decimal(1), "customer", **given)  # type: ignore[arg-type]  # keywords of several types
 
     with pytest.raises(Forbidden), world.unit(ADMIN) as u:
         fact(u)

@@ -109,7 +109,7 @@ def test_what_is_missing_is_shown_made_once_and_left_alone(api: Api, file: Path)
     assert "5 of these points are in the catalog" in again.output
 
 
-def test_a_zone_that_is_there_without_a_band_gets_one_and_a_band_that_is_there_stays(api: Api, file: Path) -> None:  # noqa: F811
+def test_a_zone_that_is_there_without_a_band_gets_one_and_a_band_that_is_there_stays(api: Api, file: Path) -> None:  # noqa: F811 - fixtures are imported and named as parameters
     admin = api.sign_in("admin")
     assert made(api, file, "--yes").exit_code == 0
     assert made(api, file, "--band", "2..8 Cel", "--yes").exit_code == 0

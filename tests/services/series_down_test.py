@@ -45,7 +45,7 @@ def test_a_store_that_is_down_for_an_hour_delays_no_hold_and_loses_nothing(engin
             await asyncio.to_thread(
                 transact, engine, system("ingest"), world.events, lambda u, b=batch: ingest.fold(u, [b]), some[-1].at
             )
-            await until(lambda w=writes: store.writes > w)  # type: ignore[misc]
+            await until(lambda w=writes: store.writes > w)  # type: ignore[misc]  # the loop's value is bound by a default
             held = world.holds(sublot)
             assert held == (["proven"] if some[-1].at >= at("02:00") else [])
         assert rows(engine, "SELECT kind, cleared_at FROM ingest_alarm") == [("unshipped", None)]
@@ -100,7 +100,7 @@ def test_two_shippers_count_what_they_ship_once(engine: Engine) -> None:
 
         def write(self, some: object) -> None:
             ship(engine, store, at("12:00"))
-            store.write(some)  # type: ignore[arg-type]
+            store.write(some)  # type: ignore[arg-type]  # a sequence of what the store refuses
 
     ship(engine, Second(), at("12:01"))
     assert rows(engine, "SELECT count FROM reading_shipped") == [(len(readings),)]

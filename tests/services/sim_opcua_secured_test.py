@@ -58,7 +58,7 @@ def test_the_gateway_reads_it_and_others_are_refused(policy: str, mode: str, tmp
     async def main() -> None:
         async with collected(trial, tmp_path, kept) as fleet:
             await kept.until(POINT, 5)
-            endpoint = fleet.devices["filler-1"].endpoint  # type: ignore[union-attr]
+            endpoint = fleet.devices["filler-1"].endpoint  # type: ignore[union-attr]  # the filler is an OPC UA device
             offered = await Client(endpoint).connect_and_get_server_endpoints()
             assert {(e.SecurityMode.name, e.SecurityPolicyUri.rpartition("#")[2]) for e in offered} == {
                 (mode, {"Aes256Sha256RsaPss": "Aes256_Sha256_RsaPss"}.get(policy, policy))

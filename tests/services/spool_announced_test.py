@@ -43,7 +43,7 @@ def test_what_an_earlier_start_left_uncut_speaks_of_its_own_sources(tmp_path: Pa
             await spool.keep([reading(n, zones=1) for n in range(3)])
             spool._writer.rows.db.execute("PRAGMA wal_checkpoint")
             # as after kill -9: kept, and not cut
-            spool._writer.rows.cut = lambda *_: 0  # type: ignore[method-assign]
+            spool._writer.rows.cut = lambda *_: 0  # type: ignore[method-assign]  # a cut that never comes
             first = spool.epoch
         async with await Spool.open(tmp_path, "gw", "plant", SLOW, announced=NEW) as spool:
             await spool.keep([reading(9, zones=1)])

@@ -76,13 +76,13 @@ def test_one_logger_read_and_one_waived_then_the_receipt_may_leave_quarantine(wo
     with world.engine.connect() as conn:
         broken = conn.execute(text("SELECT id FROM excursion WHERE state <> 'superseded' ORDER BY id")).scalars().all()
     for one in broken:
-        world.do(lambda u, e=one: quality.assess(u, e, "looked at it"), now=at("16:01"), actor=quinn)  # type: ignore[misc]
+        world.do(lambda u, e=one: quality.assess(u, e, "looked at it"), now=at("16:01"), actor=quinn)  # type: ignore[misc]  # the loop's value is bound by a default
         world.sign(quinn, quality.disposition_signing(one, "accept", "stability data"), PASSWORD, now=at("16:02"))
     assert world.holds(journey.goods) == []
     with world.engine.connect() as conn:
         stopped = conn.execute(text("SELECT id FROM hold WHERE lifted_at IS NULL")).scalars().all()
     for hold in stopped:
-        world.do(lambda u, h=hold: lots.lift_hold(u, h, "its goods are cleared"), now=at("16:03"), actor=quinn)  # type: ignore[misc]
+        world.do(lambda u, h=hold: lots.lift_hold(u, h, "its goods are cleared"), now=at("16:03"), actor=quinn)  # type: ignore[misc]  # the loop's value is bound by a default
     with pytest.raises(Refused, match="R-2"):
         world.sign(rory, quality.release_signing(journey.goods), PASSWORD, now=at("16:04"))
     with pytest.raises(Refused, match="R-2"):
@@ -258,7 +258,7 @@ def test_absurd_times_wrong_units_and_wrong_bindings_are_named(world: World) -> 
         world.do(lambda u: import_logger(u, Judge(), odd, live=True))
     for wrong in (Order("R-1", series(FILE)), Order("R-1", series(FILE), shipment=1, lot=1), Order("R-1", [], lot=1)):
         with pytest.raises(Invalid):
-            world.do(lambda u, order=wrong: import_logger(u, Judge(), order, live=True))  # type: ignore[misc]
+            world.do(lambda u, order=wrong: import_logger(u, Judge(), order, live=True))  # type: ignore[misc]  # the loop's value is bound by a default
     with pytest.raises(NotFound):
         journey.take(FILE, shipment="SH-99")
 

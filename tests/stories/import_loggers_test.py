@@ -34,7 +34,7 @@ def world(engine: Engine) -> World:
 
 
 def travelled(world: World, *loggers: str, **more: object) -> Journey:
-    made = Journey(world, *loggers, limits=(OVER_8_FOR_60,), **more)  # type: ignore[arg-type]
+    made = Journey(world, *loggers, limits=(OVER_8_FOR_60,), **more)  # type: ignore[arg-type]  # keywords of several types
     made.leave()
     return made
 
@@ -131,8 +131,8 @@ def test_a_logger_counts_through_all_legs_and_between_them(world: World) -> None
     world.feed("room1", every(5, at("02:05"), at("07:59"), 5.0), upto=at("08:00"))
     world.do(lambda u: shipments.pick(u, number), now=at("07:50"))
     for leg, (left, came) in enumerate((("08:00", "09:30"), ("10:15", "12:00")), start=1):
-        world.do(lambda u, n=leg, t=left: shipments.departed(u, number, at(t), "paper", leg=n), now=at(left))  # type: ignore[misc]
-        world.do(lambda u, n=leg, t=came: shipments.arrived(u, number, at(t), "paper", leg=n), now=at(came))  # type: ignore[misc]
+        world.do(lambda u, n=leg, t=left: shipments.departed(u, number, at(t), "paper", leg=n), now=at(left))  # type: ignore[misc]  # the loop's value is bound by a default
+        world.do(lambda u, n=leg, t=came: shipments.arrived(u, number, at(t), "paper", leg=n), now=at(came))  # type: ignore[misc]  # the loop's value is bound by a default
     world.feed("far1", every(5, at("12:00"), at("16:00"), 5.0), upto=at("16:00"))
     done = load(world, number, "R-1", series(WARM))
     assert [(span.start, span.stop) for span in done.spans] == [(at("08:00"), at("12:00"))]

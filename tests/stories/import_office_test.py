@@ -24,7 +24,7 @@ def world(engine: Engine) -> World:
 
 def journey(world: World, values: Values, **more: object) -> Journey:
     """From 08:00 to 12:00; the logger's minutes are 2, 7, 12, …: none falls on the departure or the arrival."""
-    made = Journey(world, "R-1", limits=(AT_ONCE, OVER_8_FOR_60), **more)  # type: ignore[arg-type]
+    made = Journey(world, "R-1", limits=(AT_ONCE, OVER_8_FOR_60), **more)  # type: ignore[arg-type]  # keywords of several types
     made.leave()
     made.arrive()
     made.take([*BEFORE, *values, *AFTERWARDS])

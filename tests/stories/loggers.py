@@ -79,7 +79,7 @@ class Journey:
 
     def take(self, values: Values, serial: str = "R-1", now: datetime = AFTER, **more: object) -> Imported:
         target = more or {"shipment": self.shipment}
-        order = Order(serial, series(values), **target)  # type: ignore[arg-type]
+        order = Order(serial, series(values), **target)  # type: ignore[arg-type]  # keywords of several types
         return self.world.do(lambda u: import_logger(u, Judge(), order, live=True), now=now)
 
     def found(self) -> list[tuple[object, ...]]:

@@ -309,7 +309,7 @@ def test_forbidden_moves(source: str, move: str) -> None:
 
     made = WorkOrder(id=1, code="x", amount=Decimal(1), due_at=at("00:00"), state=source, created_at=at("00:00"))
     with pytest.raises(IllegalMove) as refused:
-        WORK_ORDER.apply(None, made, move, reason="try")  # type: ignore[arg-type]
+        WORK_ORDER.apply(None, made, move, reason="try")  # type: ignore[arg-type]  # a forbidden move is refused before the unit is asked anything
     assert refused.value.extra["state"] == source
 
 

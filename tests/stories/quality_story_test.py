@@ -405,7 +405,7 @@ def test_forbidden_moves_of_an_excursion(source: str, move: str) -> None:
         known_at=at("00:00"),
     )
     with pytest.raises(IllegalMove) as refused:
-        EXCURSION.apply(None, excursion, move, reason="try")  # type: ignore[arg-type]
+        EXCURSION.apply(None, excursion, move, reason="try")  # type: ignore[arg-type]  # a forbidden move is refused before the unit is asked anything
     assert refused.value.extra["state"] == source
 
 
@@ -431,7 +431,7 @@ def test_forbidden_moves_of_an_alarm(source: str, move: str) -> None:
 
     alarm = ZoneAlarm(id=1, zone_id=1, kind="high", state=source, started_at=at("00:00"), raised_at=at("00:00"))
     with pytest.raises(IllegalMove) as refused:
-        ALARM.apply(None, alarm, move)  # type: ignore[arg-type]
+        ALARM.apply(None, alarm, move)  # type: ignore[arg-type]  # a forbidden move is refused before the unit is asked anything
     assert refused.value.extra["state"] == source
 
 

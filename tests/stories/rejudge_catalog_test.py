@@ -206,7 +206,7 @@ def test_of_shipper_and_truck_the_innermost_that_is_monitored_judges(world: Worl
     boxes = {name: world.zone(name) for name in ("warm-box", "cold-box")}
     boxes["blind-box"] = world._add(Zone(site_id=world.site, address="s1/a/blind-box", name="blind-box"))
     for box, truck in (("warm-box", cold), ("cold-box", warm), ("blind-box", warm)):
-        world.do(lambda u, b=box, t=truck: catalog.nest_zone(u, boxes[b], t, at("01:00")), now=at("01:00"))  # type: ignore[misc]
+        world.do(lambda u, b=box, t=truck: catalog.nest_zone(u, boxes[b], t, at("01:00")), now=at("01:00"))  # type: ignore[misc]  # the loop's value is bound by a default
     goods = {name: world.sublot(item, zone, at("01:00")) for name, zone in boxes.items()}
     for name, value in (("cold-truck", 5.0), ("warm-truck", 9.0), ("warm-box", 9.0), ("cold-box", 5.0)):
         world.feed(name, every(10, at("01:00"), at("02:30"), value), upto=at("02:30"))

@@ -386,7 +386,7 @@ def test_forbidden_moves(state: str, move: str) -> None:
 
     shipment = Shipment(id=1, code="x", consignee="y", state=state, created_at=at("00:00"))
     with pytest.raises(IllegalMove) as refused:
-        SHIPMENT.apply(None, shipment, move, reason="try")  # type: ignore[arg-type]
+        SHIPMENT.apply(None, shipment, move, reason="try")  # type: ignore[arg-type]  # a forbidden move is refused before the unit is asked anything
     assert refused.value.extra["state"] == state
 
 

@@ -175,7 +175,7 @@ def page_of(served: Served, login: str | None = None, path: str = "/") -> Page:
     served.context.clear_cookies()
     if login is not None:
         cookie = {"name": "lotwise_session", "value": session(served, login), "url": served.url}
-        served.context.add_cookies([cookie])  # type: ignore[list-item]
+        served.context.add_cookies([cookie])  # type: ignore[list-item]  # playwright's own TypedDict is not public
     page = served.context.new_page()
     page.goto(served.url + path)
     if login is not None:

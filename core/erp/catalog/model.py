@@ -11,7 +11,7 @@ from core.erp.kernel.records.search import beginnings, bigrams
 
 def interval_column(*, nullable: bool = False) -> timedelta | None:
     """A column for a length of time."""
-    return Field(default=None, sa_column=Column(Interval, nullable=nullable))  # type: ignore[no-any-return]
+    return Field(default=None, sa_column=Column(Interval, nullable=nullable))  # type: ignore[no-any-return]  # SQLModel's Field gives what the annotation says
 
 
 class Site(SQLModel, table=True):

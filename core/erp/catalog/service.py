@@ -56,7 +56,7 @@ def _add(u: Unit, row: Row, entity: str, unique: str | None = None) -> Row:
             raise Conflict(f"there is a {entity} {value} already", **{unique: value})
     u.session.add(row)
     u.session.flush()
-    u.audit(f"{entity}.create", entity, row.id, after=row.model_dump())  # type: ignore[attr-defined]
+    u.audit(f"{entity}.create", entity, row.id, after=row.model_dump())  # type: ignore[attr-defined]  # every table has an id
     return row
 
 

@@ -14,12 +14,12 @@ from core.erp.lots.model import amount_column, positive
 
 def zero_amount() -> Decimal:
     """A column for an amount that begins at nothing."""
-    return Field(default=Decimal(0), sa_column=Column(Numeric(18, 6), nullable=False))  # type: ignore[no-any-return]
+    return Field(default=Decimal(0), sa_column=Column(Numeric(18, 6), nullable=False))  # type: ignore[no-any-return]  # SQLModel's Field gives what the annotation says
 
 
 def id_list() -> list[int]:
     """A column for several ids."""
-    return Field(default_factory=list, sa_column=Column(ARRAY(BigInteger), nullable=False))  # type: ignore[no-any-return]
+    return Field(default_factory=list, sa_column=Column(ARRAY(BigInteger), nullable=False))  # type: ignore[no-any-return]  # SQLModel's Field gives what the annotation says
 
 
 class WorkCentre(SQLModel, table=True):

@@ -85,7 +85,7 @@ class SparkplugB:
         if kind in {"NCMD", "DCMD"}:
             return []
         if kind not in READ or (kind in DEVICE_MESSAGES) != (len(levels) == DEVICE_LEVELS):
-            raise BadPayload(f"{kind[:32]!r} is not a Sparkplug message of a {'device' if len(levels) > 4 else 'node'}")  # noqa: PLR2004
+            raise BadPayload(f"{kind[:32]!r} is not a Sparkplug message of a {'device' if len(levels) > 4 else 'node'}")  # noqa: PLR2004 - the topic's levels up to the node's
         return self._message(kind, levels, read_payload(payload), received_at)
 
     def _message(self, kind: str, levels: list[str], message: Payload, now: datetime) -> list[Decoded]:
@@ -227,7 +227,7 @@ def _decoded(
     for name, value, quality, reason in parts:
         for other, why in verdicts:
             if other > quality:
-                quality, reason = other, why  # noqa: PLW2901  the worst verdict wins
+                quality, reason = other, why  # noqa: PLW2901 - the worst verdict wins
         found.append(Decoded(device, name, value, unit, source_at, quality, reason, metric.is_historical, of=of))
     return found
 

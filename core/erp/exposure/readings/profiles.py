@@ -77,7 +77,7 @@ def band_profile(low: float | None, high: float | None, delay: int, hysteresis: 
     """A zone's own band as a profile under BAND; None for a zone without one. Times in microseconds."""
     kind = "consecutive" if delay else "instant"
     limits = [
-        Limit(key, "temperature", op, threshold, kind, delay, hysteresis)  # type: ignore[arg-type]
+        Limit(key, "temperature", op, threshold, kind, delay, hysteresis)  # type: ignore[arg-type]  # the op is one of the two literals
         for key, op, threshold in (("low", "<", low), ("high", ">", high))
         if threshold is not None
     ]

@@ -87,7 +87,7 @@ def judged_value(point: JudgedPoint, at: int, value: object, unit: str, quality:
     """(value in the canonical unit or NaN, quality judged by, error) of one reading."""
     if quality == BAD or isinstance(value, bool | str) or value is None:
         return float("nan"), BAD, 0.0
-    number = float(value)  # type: ignore[arg-type]
+    number = float(value)  # type: ignore[arg-type]  # what is neither missing, bool nor text is a number
     canonical = CANONICAL.get(point.quantity)
     try:
         if not point.plausible(number, unit):
@@ -189,7 +189,7 @@ def require_readings(conn: Connection, points: Collection[str], start: int, stop
 
 
 def _insert_row(heard: PointTrace, point: JudgedPoint, row: object) -> None:
-    us, kind, num, whole, unit, quality = row.us, row.kind, row.num, row.whole, row.unit, row.quality  # type: ignore[attr-defined]
+    us, kind, num, whole, unit, quality = row.us, row.kind, row.num, row.whole, row.unit, row.quality  # type: ignore[attr-defined]  # a row of _OF_POINTS, whose columns these are
     value = num if kind == 1 else whole if kind == 2 else None  # noqa: PLR2004 - the landing table's kinds
     heard.insert(us, *judged_value(point, us, value, unit, quality))
 
