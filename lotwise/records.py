@@ -67,7 +67,7 @@ def _routes(entity: Entity) -> list[str]:
         how = ", signed" if verb.signing is not None else ""
         states = entity.states(verb)
         where = f", while {' or '.join(sorted(states))}" if states else ""
-        lines.append(f"POST  {thing}/{verb.path or verb.name}  ({' or '.join(entity.permits(verb))}{where}{how})")
+        lines.append(f"POST  {thing}/{verb.address}  ({' or '.join(entity.permits(verb))}{where}{how})")
     return lines
 
 

@@ -93,6 +93,8 @@ class Plant:
     shipments: dict[str, int] = field(default_factory=dict)
     materials: dict[str, int] = field(default_factory=dict)
     reservations: dict[str, int] = field(default_factory=dict)
+    centre: int = 0
+    """The one work centre."""
 
 
 def configure(stage: Stage, of: Scenario) -> dict[str, Any]:

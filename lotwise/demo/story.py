@@ -101,7 +101,8 @@ async def plans_are_made(scene: Scene) -> Evidence:
     """Two work orders on one filling line, one running; two shipments, one picked and one on the road."""
     s, p = scene.stage, scene.plant
     planner, logistics, warehouse = s.people["planner"], s.people["logistics"], s.people["warehouse"]
-    await planner.post("/work-centres", {"code": CENTRE, "name": "Filling line 1", "zone_id": p.zones[LINE]})
+    centre = await planner.post("/work-centres", {"code": CENTRE, "name": "Filling line 1", "zone_id": p.zones[LINE]})
+    p.centre = centre["id"]
     bom = await planner.post(
         "/boms",
         {
@@ -119,11 +120,11 @@ async def plans_are_made(scene: Scene) -> Evidence:
             f"/work-orders/{order['id']}/materials", {"sublot_id": p.sublots[sublot], "amount": "10"}
         )
         p.materials[code] = (detail.get("materials") or [detail])[-1]["id"]
-        for move in ("check_material", "release"):
-            await planner.post(f"/work-orders/{order['id']}/moves", {"move": move})
-    started = await planner.post(f"/work-centres/{CENTRE}/start")
+        for move in ("check-material", "release"):
+            await planner.post(f"/work-orders/{order['id']}/{move}")
+    started = await planner.post(f"/work-centres/{p.centre}/start")
     expect(started["code"] == "WO-1", f"WO-1 should have been started, not {started['code']}")
-    await warehouse.post(f"/work-orders/{p.orders['WO-1']}/materials/{p.materials['WO-1']}/issue")
+    await warehouse.post(f"/work-order-materials/{p.materials['WO-1']}/issue")
     for code, sublot in (("S-1", "V1"), ("S-2", "V3")):
         leg = {"origin": "plant", "destination": "clinic", "vehicle_zone_id": p.zones[TRUCK]}
         shipment = await logistics.post(
@@ -174,9 +175,7 @@ async def held_lot_is_refused(scene: Scene) -> Evidence:
     s, p = scene.stage, scene.plant
     refusals = {
         "pick": await s.people["warehouse"].refused(f"/reservations/{p.reservations['V1']}/pick"),
-        "consume": await s.people["planner"].refused(
-            f"/work-orders/{p.orders['WO-1']}/materials/{p.materials['WO-1']}/consume"
-        ),
+        "consume": await s.people["planner"].refused(f"/work-order-materials/{p.materials['WO-1']}/consume"),
         "dispatch": await s.people["logistics"].refused(f"/shipments/{p.shipments['S-1']}/dispatch"),
     }
     return {name: problem["detail"] for name, problem in refusals.items()}
@@ -188,10 +187,10 @@ async def floor_replans(scene: Scene) -> Evidence:
     planner = s.people["planner"]
     order = await planner.get(f"/work-orders/{p.orders['WO-1']}")
     expect(order["state"] == "held", f"WO-1 should be held, it is {order['state']}")
-    listed = await planner.get(f"/work-centres/{CENTRE}/dispatch-list")
+    listed = await planner.get(f"/work-centres/{p.centre}/dispatch-list")
     codes = [entry["order_code"] for entry in listed["entries"]]
     expect(codes[:1] == ["WO-2"], f"WO-2 should be next, the list says {codes}")
-    started = await planner.post(f"/work-centres/{CENTRE}/start")
+    started = await planner.post(f"/work-centres/{p.centre}/start")
     expect(started["code"] == "WO-2", f"WO-2 should have been started, not {started['code']}")
     return {"held": "WO-1", "because": order["stopped_reason"], "started": "WO-2"}
 

@@ -179,8 +179,9 @@ def test_held_goods_are_refused_with_their_obstacles(plant: Plant, people: Peopl
 
 
 def test_the_floor(plant: Plant, people: People) -> None:
-    for code in ("FILL-1", "FILL-2"):
-        people("pat", "POST", "/work-centres", expect=201, code=code, name=code)
+    first, second = (
+        people("pat", "POST", "/work-centres", expect=201, code=code, name=code)["id"] for code in ("FILL-1", "FILL-2")
+    )
     bom = people(
         "pat",
         "POST",
@@ -198,30 +199,30 @@ def test_the_floor(plant: Plant, people: People) -> None:
         order = people("pat", "POST", "/work-orders", expect=201, code=code, bom_id=bom["id"], amount="50", due_at=due)
         sublots.append(plant.goods())
         people("pat", "POST", f"/work-orders/{order['id']}/materials", expect=201, sublot_id=sublots[-1], amount="50")
-        people("pat", "POST", f"/work-orders/{order['id']}/moves", move="check_material")
-        orders.append(people("pat", "POST", f"/work-orders/{order['id']}/moves", move="release"))
-    shown = people("pat", "GET", "/work-centres/FILL-1/dispatch-list")
+        people("pat", "POST", f"/work-orders/{order['id']}/check-material")
+        orders.append(people("pat", "POST", f"/work-orders/{order['id']}/release"))
+    shown = people("pat", "GET", f"/work-centres/{first}/dispatch-list")
     assert [e["order_code"] for e in shown["entries"]] == ["WO-1", "WO-2"]
-    people("pat", "POST", "/work-centres/FILL-1/start")
+    people("pat", "POST", f"/work-centres/{first}/start")
     plant.judged(at("03:00"), sublots[0], plant.breach("02:00", "03:00"))
-    shown = people("pat", "GET", "/work-centres/FILL-1/dispatch-list")
+    shown = people("pat", "GET", f"/work-centres/{first}/dispatch-list")
     assert ([e["order_code"] for e in shown["entries"]], shown["running"]) == (["WO-2"], None)
     way = f"/work-orders/{orders[0]['id']}"
     stopped = people("pat", "GET", way)
-    assert (stopped["state"], stopped["moves"]) == ("held", ["resume", "abort"])
-    problem = people("pat", "POST", f"{way}/materials/{stopped['materials'][0]['id']}/consume", expect=409)
+    assert (stopped["state"], stopped["moves"]) == ("held", ["resume", "abort", "reserve", "output", "scrap"])
+    problem = people("pat", "POST", f"/work-order-materials/{stopped['materials'][0]['id']}/consume", expect=409)
     assert problem["obstacles"][0]["kind"] == "held"
-    people("pat", "POST", f"{way}/materials/999/consume", expect=404)
-    people("eli", "POST", "/work-centres/FILL-1/state", up=False, reason="needle blocked")
-    started = people("pat", "POST", "/work-centres/FILL-2/start")
+    people("pat", "POST", "/work-order-materials/999/consume", expect=404)
+    people("eli", "POST", f"/work-centres/{first}/state", up=False, reason="needle blocked")
+    started = people("pat", "POST", f"/work-centres/{second}/start")
     assert (started["code"], started["operations"][0]["done_on"]) == ("WO-2", "FILL-2")
     way = f"/work-orders/{started['id']}"
-    people("pat", "POST", f"{way}/materials/{started['materials'][0]['id']}/consume")
+    people("pat", "POST", f"/work-order-materials/{started['materials'][0]['id']}/consume")
     born = people("pat", "POST", f"{way}/outputs", expect=201, amount="49", zone_id=plant.zones["room-b"])
     assert born["state"] == "quarantine"
     people("pat", "POST", f"/operations/{started['operations'][0]['id']}/finish")
-    people("pat", "POST", f"{way}/moves", move="complete")
-    closed = people("pat", "POST", f"{way}/moves", move="reconcile")
+    people("pat", "POST", f"{way}/complete")
+    closed = people("pat", "POST", f"{way}/reconcile")
     assert closed["balance"][0]["holds"] is True
 
 

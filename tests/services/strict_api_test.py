@@ -20,10 +20,6 @@ from core.erp.kernel.unit import system, unit
 from core.erp.kernel.workflow import Workflow
 from core.erp.lots.shapes import ReservationState, SublotState
 from core.erp.lots.workflow import RESERVATION, SUBLOT
-from core.erp.production.service import MOVES
-from core.erp.production.shapes import MoveIn as OrderMoveIn
-from core.erp.production.shapes import OrderState
-from core.erp.production.workflow import WORK_ORDER
 from core.erp.quality.shapes import AlarmState, DeviationState, ExcursionState
 from core.erp.quality.workflow import ALARM, DEVIATION, EXCURSION
 from core.erp.shipments.shapes import FieldActionState, ShipmentState
@@ -184,7 +180,6 @@ def test_ids_in_paths_are_digits(client: httpx.Client) -> None:
         (ShipmentState, SHIPMENT),
         (SublotState, SUBLOT),
         (ReservationState, RESERVATION),
-        (OrderState, WORK_ORDER),
         (ExcursionState, EXCURSION),
         (DeviationState, DEVIATION),
         (AlarmState, ALARM),
@@ -193,10 +188,6 @@ def test_ids_in_paths_are_digits(client: httpx.Client) -> None:
 )
 def test_filters_know_the_states_of_the_life_cycle(states: Any, cycle: Workflow) -> None:
     assert set(get_args(states)) == set(cycle.states)
-
-
-def test_an_order_is_moved_by_the_moves_that_people_make_by_name() -> None:
-    assert set(get_args(OrderMoveIn.model_fields["move"].annotation)) == MOVES
 
 
 def arrays(shape: Any) -> Iterator[dict[str, Any]]:

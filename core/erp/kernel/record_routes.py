@@ -50,7 +50,7 @@ def _add(made: APIRouter, entity: Entity) -> None:
     if entity.change is not None:
         add("PATCH", thing, _change(entity), entity.change.permit, detail(entity))
     for verb in entity.verbs:
-        path, answer = f"{thing}/{verb.path or verb.name}", verb.answer or detail(entity)
+        path, answer = f"{thing}/{verb.address}", verb.answer or detail(entity)
         add("POST", path, _verb(entity, verb), entity.permits(verb), answer, status=verb.status)
 
 

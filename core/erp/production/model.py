@@ -112,6 +112,7 @@ class WorkOrder(SQLModel, table=True):
             " 'closed', 'cancelled')"
         ),
         Index("work_order_state", "state"),
+        Index("work_order_due", "due_at", "id"),
     )
 
     id: int = identity()

@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 from decimal import Decimal
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import AwareDatetime, ConfigDict, Field, PlainSerializer
 
@@ -11,11 +11,6 @@ from core.erp.kernel.http import Amount, Answer, Body, Moment, Quantity, Ref, Te
 Seconds = Annotated[timedelta, PlainSerializer(timedelta.total_seconds, return_type=float)]
 """A length of time, in seconds on the wire."""
 Code = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9._/-]+$", examples=["FILL-1"])]
-
-
-OrderState = Literal[
-    "planned", "material_ok", "released", "running", "held", "blocked", "completed", "reconciled", "closed", "cancelled"
-]
 
 
 class CentreIn(Body):
@@ -92,7 +87,18 @@ class BomLineOut(Answer):
     """A material of a bill."""
 
     item_id: int
+    item: str
     amount: Quantity
+
+
+class StepOut(Answer):
+    """A step of a routing. Alternatives are work centres that may stand in."""
+
+    number: int
+    name: str
+    work_centre: str
+    alternatives: list[int]
+    duration: Seconds
 
 
 class BomOut(Answer):
@@ -103,7 +109,6 @@ class BomOut(Answer):
     version: int
     output_amount: Quantity
     tolerance: Quantity
-    lines: list[BomLineOut]
 
 
 class OrderIn(Body):
@@ -155,8 +160,11 @@ class OperationOut(Answer):
     """A step of an order."""
 
     id: int
+    order_id: int
+    order: str
     number: int
     name: str
+    work_centre_id: int
     work_centre: str
     state: str
     started_at: AwareDatetime | None
@@ -168,6 +176,7 @@ class MaterialOut(Answer):
     """What of one sublot an order has reserved and used. `state` is its reservation's (none for a fact)."""
 
     id: int
+    order_id: int
     line_id: int
     sublot_id: int
     sublot: str
@@ -195,25 +204,6 @@ class BalanceOut(Answer):
     expected: Quantity
     tolerance: Quantity
     holds: bool = Field(description="whether it balances within the tolerance")
-
-
-class OrderDetail(OrderOut):
-    """A work order with its lines, operations, material, output and balance."""
-
-    moves: list[str]
-    lines: list[LineOut]
-    operations: list[OperationOut]
-    materials: list[MaterialOut]
-    outputs: list[OutputOut]
-    balance: list[BalanceOut]
-
-
-class MoveIn(Body):
-    """A move of an order's life cycle."""
-
-    model_config = ConfigDict(json_schema_extra={"examples": [{"move": "release"}]})
-    move: Literal["check_material", "release", "resume", "unblock", "complete", "abort", "reconcile", "close", "cancel"]
-    reason: str | None = None
 
 
 class ReserveIn(Body):

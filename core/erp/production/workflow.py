@@ -14,6 +14,10 @@ from core.erp.production.model import WorkOrderMaterial, WorkOrderOperation, Wor
 PLANNED, MATERIAL_OK, RELEASED, RUNNING, HELD = "planned", "material_ok", "released", "running", "held"
 BLOCKED, COMPLETED, RECONCILED, CLOSED = "blocked", "completed", "reconciled", "closed"
 CANCELLED = "cancelled"
+TAKING = frozenset({PLANNED, MATERIAL_OK, RELEASED, RUNNING, HELD, BLOCKED})
+"""States in which an order may still reserve material."""
+MAKING = frozenset({RUNNING, HELD, COMPLETED})
+"""States in which an order may bring something forth."""
 
 
 def nothing_used(u: Unit, order: Any) -> None:

@@ -1,22 +1,22 @@
 """Routes of scheduling: what each work centre does next."""
 
-from datetime import timedelta
-from typing import Annotated
-
 from fastapi.responses import JSONResponse
-from pydantic import AwareDatetime, Field, PlainSerializer
+from pydantic import AwareDatetime, BaseModel, Field
 
 from core.erp.kernel.door import needs, routes
-from core.erp.kernel.http import PROBLEMS, Answer, Body, Door, Quantity, Ref
+from core.erp.kernel.http import PROBLEMS, Answer, Body, Door, Id, Quantity, Ref
+from core.erp.kernel.records.read import row_of
+from core.erp.kernel.records.shown import detail, shown
 from core.erp.kernel.unit import Unit
 from core.erp.production import service as production
-from core.erp.production.shapes import OrderDetail
-from core.erp.production.views import detail
+from core.erp.production.records import OPERATIONS, WORK_CENTRES, WORK_ORDERS
+from core.erp.production.shapes import Seconds
 from core.erp.scheduling import service
 
 router = routes(tags=["scheduling"], responses=PROBLEMS)
 
-Seconds = Annotated[timedelta, PlainSerializer(timedelta.total_seconds, return_type=float)]
+Order = detail(WORK_ORDERS)
+"""A work order as its own record answers it."""
 
 
 class EntryOut(Answer):
@@ -68,23 +68,30 @@ class StartIn(Body):
     operation_id: Ref | None = Field(None, examples=[12])
 
 
-@router.get("/work-centres/{code}/dispatch-list")
+def _code(u: Unit, record_id: int) -> str:
+    """The work centre's code, if the actor may know of it. Raises NotFound."""
+    return str(row_of(u, WORK_CENTRES, record_id).code)
+
+
+@router.get("/work-centres/{record_id}/dispatch-list")
 @needs("schedule.read")
-def dispatch_list(code: str, door: Door) -> DispatchListOut:
+def dispatch_list(record_id: Id, door: Door) -> DispatchListOut:
     """Ready orders of a work centre, by due date and priority."""
-    return door.read(lambda u: DispatchListOut.model_validate(service.dispatch_list(u, code)))
+    return door.read(lambda u: DispatchListOut.model_validate(service.dispatch_list(u, _code(u, record_id))))
 
 
-@router.post("/work-centres/{code}/start", response_model=OrderDetail)
+@router.post("/work-centres/{record_id}/start", response_model=Order)
 @needs("production.report")
-def start(code: str, body: StartIn, door: Door) -> JSONResponse:
+def start(record_id: Id, body: StartIn, door: Door) -> JSONResponse:
     """Starts what should go next there, or the operation named."""
 
-    def work(u: Unit) -> OrderDetail:
+    def work(u: Unit) -> BaseModel:
+        code = _code(u, record_id)
         if body.operation_id is None:
             step = service.start_next(u, code)
         else:
+            row_of(u, OPERATIONS, body.operation_id)
             step = production.start_operation(u, body.operation_id, code)
-        return detail(u, step.order_id)
+        return shown(u, WORK_ORDERS, step.order_id)
 
     return door.post(work, status=200)

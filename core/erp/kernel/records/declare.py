@@ -117,6 +117,11 @@ class Verb:
     answer: Any = None
     status: int = 200
 
+    @property
+    def address(self) -> str:
+        """The last part of its route: `path`, or else its name, with hyphens as addresses have them."""
+        return self.path or self.name.replace("_", "-")
+
 
 @dataclass(frozen=True, slots=True)
 class Section:

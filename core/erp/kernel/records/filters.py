@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from functools import cache
 from operator import eq, ge, lt
-from typing import Any
+from typing import Any, Literal
 
 from sqlalchemy import BigInteger, ColumnElement
 
@@ -36,7 +36,10 @@ class Parameter:
 def parameters(entity: Entity) -> dict[str, Parameter]:
     """All of an entity's, by name. Raises ValueError for two of one name."""
     made = [parameter for column in entity.columns for parameter in _of_column(entity, column)]
-    made += [Parameter(one.name, one.kind, one.where, bound=one.kind is not bool) for one in entity.filters]
+    made += [
+        Parameter(one.name, one.kind, one.where, an_id=one.name.endswith("_id"), bound=one.kind is not bool)
+        for one in entity.filters
+    ]
     found = {parameter.name: parameter for parameter in made}
     if len(found) != len(made):
         raise ValueError(f"{entity.name}: two filters share a name")
@@ -69,6 +72,8 @@ def _condition(
 
 
 def _kind(entity: Entity, declared: Column) -> Any:
+    if declared.name == "state" and entity.cycle is not None:
+        return Literal[entity.cycle.states]
     field = entity.shape.model_fields.get(declared.name)
     plain = entity.column(declared.name).type.python_type
     if plain in _ASKED:

@@ -7,11 +7,12 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from core.erp.kernel.errors import NotFound
 from core.erp.kernel.records.declare import Entity
-from core.erp.kernel.records.read import absent
-from core.erp.kernel.records.registry import entity_named
-from core.erp.kernel.scope import scoped
+from core.erp.kernel.records.registry import entities
+from core.erp.kernel.scope import scoped, visible
 from core.erp.kernel.unit import Unit
+from core.erp.kernel.words import Message
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,16 +32,31 @@ def require_linked(u: Unit, entity: Entity, body: BaseModel) -> None:
     for name, record_id in _named(body, columns):
         wanted.setdefault(name, set()).add(record_id)
     for name, ids in wanted.items():
-        require(u, entity_named(name), ids)
+        require(u, name, ids)
 
 
-def require(u: Unit, entity: Entity, ids: set[int]) -> None:
-    """Raises NotFound for the least of the ids that the actor may not know of."""
-    wanted = entity.select.with_only_columns(entity.rows.c.id).where(entity.rows.c.id.in_(ids))
-    known = scoped(wanted, entity.scope, u.actor)
+def require(u: Unit, name: str, ids: set[int]) -> None:
+    """Raises NotFound for the least of the ids that names no record of that kind, or none the actor may know of.
+
+    A kind that is no entity is one that a module says a scope of. Raises ValueError for any other.
+    """
+    entity = entities().get(name)
+    if entity is not None:
+        wanted = entity.select.with_only_columns(entity.rows.c.id).where(entity.rows.c.id.in_(ids))
+        known = scoped(wanted, entity.scope, u.actor)
+    elif name in visible():
+        other = visible()[name]
+        known = other.keys(u.actor).where(other.key.in_(ids))
+    else:
+        raise ValueError(f"no kind of record is called {name}")
     missing = ids - set(u.conn.scalars(known))
     if missing:
-        raise absent(entity, min(missing))
+        raise NotFound(
+            "kernel.no_record",
+            record=Message(f"record.{name}"),
+            number=min(missing),
+            extra={f"{name}_id": min(missing)},
+        )
 
 
 def _named(body: BaseModel, columns: tuple[tuple[str, str], ...]) -> Iterator[tuple[str, int]]:

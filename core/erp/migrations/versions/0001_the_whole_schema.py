@@ -2504,6 +2504,7 @@ def upgrade() -> None:
     sa.UniqueConstraint('code')
     )
     op.create_index(op.f('ix_work_order_item_id'), 'work_order', ['item_id'], unique=False)
+    op.create_index('work_order_due', 'work_order', ['due_at', 'id'], unique=False)
     op.create_index('work_order_state', 'work_order', ['state'], unique=False)
     op.create_table('work_order_line',
     sa.Column('id', sa.BigInteger(), autoincrement=True, nullable=False),

@@ -25,7 +25,7 @@ from core.erp.production.model import (
 from core.erp.production.rules import share
 from core.erp.production.service.centres import work_centre
 from core.erp.production.service.orders import get_order, lock_with_material
-from core.erp.production.workflow import OPERATION, RUNNING, WORK_ORDER
+from core.erp.production.workflow import MAKING, OPERATION, RUNNING, TAKING, WORK_ORDER
 
 
 def _line(u: Unit, order_id: int, sublot_id: int) -> int:
@@ -47,7 +47,7 @@ def reserve(u: Unit, order_id: int, sublot_id: int, amount: Decimal) -> WorkOrde
     u.need("stock.reserve")
     lots.get_sublot(u, sublot_id, lock=True)
     order = get_order(u, order_id, lock=True)
-    if order.state in {"completed", "reconciled", "closed", "cancelled"}:
+    if order.state not in TAKING:
         raise IllegalMove(f"a {order.state} work order takes no material", state=order.state)
     line = _line(u, order_id, sublot_id)
     reservation = lots.reserve(u, sublot_id, amount, lots.Purpose.USE, f"work_order:{order_id}")
@@ -59,10 +59,10 @@ def reserve(u: Unit, order_id: int, sublot_id: int, amount: Decimal) -> WorkOrde
     return made
 
 
-def material(u: Unit, material_id: int, order_id: int | None = None) -> WorkOrderMaterial:
-    """One material of an order (of this one, if it is named). Raises NotFound."""
+def material(u: Unit, material_id: int) -> WorkOrderMaterial:
+    """One material of an order. Raises NotFound."""
     found = u.session.get(WorkOrderMaterial, material_id, populate_existing=True)
-    if found is None or order_id not in {None, found.order_id}:
+    if found is None:
         raise NotFound(f"no material {material_id}", material_id=material_id)
     return found
 
@@ -73,17 +73,16 @@ def _reservation_of(row: WorkOrderMaterial) -> int:
     return row.reservation_id
 
 
-def issue(u: Unit, material_id: int, *, order_id: int | None = None) -> WorkOrderMaterial:
+def issue(u: Unit, material_id: int) -> WorkOrderMaterial:
     """Brings reserved material to the line (picks it). Refused for whatever stands against it now."""
-    row = material(u, material_id, order_id)
+    row = material(u, material_id)
     lots.pick(u, _reservation_of(row))
     return row
 
 
-def consume(u: Unit, material_id: int, *, order_id: int | None = None) -> WorkOrderMaterial:
+def consume(u: Unit, material_id: int) -> WorkOrderMaterial:
     """Uses the material up: posts it out of stock. Refused like any intention, and unless the order is running."""
-    u.need("production.report")
-    row = material(u, material_id, order_id)
+    row = material(u, material_id)
     u.emit(ZonesToLock((row.sublot_id,)))
     lots.consume(u, _reservation_of(row))
     order = get_order(u, row.order_id, lock=True)
@@ -127,15 +126,12 @@ def _leave_if_empty(u: Unit, sublot_id: int, at: datetime) -> None:
         custody.record_location(u, sublot_id, None, at, "used up")
 
 
-def return_material(
-    u: Unit, material_id: int, amount: Decimal, zone_id: int | None, *, order_id: int | None = None
-) -> Sublot:
+def return_material(u: Unit, material_id: int, amount: Decimal, zone_id: int | None) -> Sublot:
     """What was taken and not needed comes back: a sublot of its own, in quarantine, descended from what it was.
 
     Raises Invalid for more than was consumed and not yet returned.
     """
-    u.need("production.report")
-    row = material(u, material_id, order_id)
+    row = material(u, material_id)
     source = lots.get_sublot(u, row.sublot_id)
     amount = lots.amount_of(amount)
     u.emit(ZonesToLock((), () if zone_id is None else (zone_id,)))
@@ -218,7 +214,6 @@ def finish_operation(u: Unit, operation_id: int) -> WorkOrderOperation:
 
 def report_scrap(u: Unit, order_id: int, amount: Decimal, reason: str) -> WorkOrder:
     """Output that is no good, counted for the balance. Raises Invalid without a reason."""
-    u.need("production.report")
     if not reason.strip():
         raise Invalid("scrap needs a reason")
     order = get_order(u, order_id, lock=True)
@@ -244,10 +239,9 @@ def report_output(
     Of each material it takes the share of the order it is. The first output makes the lot, numbered as the order.
     Refused before anything was consumed: goods without ancestors cannot be traced.
     """
-    u.need("production.report")
     amount = lots.amount_of(amount)
     order = get_order(u, order_id)
-    if order.state not in {"running", "held", "completed"}:
+    if order.state not in MAKING:
         raise IllegalMove(f"a {order.state} work order brings nothing forth", state=order.state)
     lot_id = order.output_lot_id or _make_lot(u, order)
     parents = _consumed(u, order_id)

@@ -46,7 +46,6 @@ def create_bom(
 
     Raises Invalid without lines or steps, for an item made of itself, or for a tolerance outside 0…1.
     """
-    u.need("production.plan")
     if not lines or not steps:
         raise Invalid("a bill needs materials and steps")
     if not 0 <= tolerance < 1:
@@ -87,7 +86,6 @@ def _item(u: Unit, item_id: int) -> Item:
 
 def plan(u: Unit, code: str, bom_id: int, amount: Decimal, due_at: datetime, *, priority: int = 100) -> WorkOrder:
     """A new work order by a bill, which is copied into it. Raises Conflict if the code is taken, NotFound, Invalid."""
-    u.need("production.plan")
     bom = u.session.get(Bom, bom_id)
     if bom is None:
         raise NotFound(f"no bill {bom_id}", bom_id=bom_id)
