@@ -8,6 +8,7 @@ MODULES = (
     "kernel.attachments",
     "kernel.tabular",
     "catalog",
+    "partners",
     "lots",
     "custody",
     "exposure",

@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.erp.kernel.errors import Invalid
-from core.erp.shipments.rules import check_digit, checked_sscc, sscc
+from core.erp.kernel.gs1 import check_digit
+from core.erp.shipments.rules import checked_sscc, sscc
 
 
 @pytest.mark.parametrize(

@@ -2,19 +2,19 @@
 
 from core.erp.catalog import service
 from core.erp.catalog.model import Site
+from core.erp.catalog.scopes import SITES
 from core.erp.catalog.shapes import SiteChange, SiteIn, SiteOut
 from core.erp.kernel.records import Change, Column, Create, Entity, Search
-from core.erp.kernel.scope import sites
 from core.erp.kernel.tables import table
 
 _S = table(Site).c
 
-SITES = Entity(
+SITE_RECORDS = Entity(
     name="site",
     path="sites",
     table=Site,
     read="catalog.read",
-    scope=sites(_S.id),
+    scope=SITES,
     answer=SiteOut,
     label="code",
     columns=(Column("code", filter="eq", sort=True, search=True),),
@@ -24,4 +24,4 @@ SITES = Entity(
     order="id",
 )
 
-ENTITIES = (SITES,)
+ENTITIES = (SITE_RECORDS,)

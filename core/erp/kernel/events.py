@@ -28,7 +28,7 @@ class UserPlaced(Event):
     user_id: int
     site_ids: tuple[int, ...]
     partner_id: int | None
-    required: ClassVar[tuple[str, ...]] = ("catalog.known_sites",)
+    required: ClassVar[tuple[str, ...]] = ("catalog.known_sites", "partners.known_partner")
 
 
 Handler = Callable[["Unit", Any], None]

@@ -12,13 +12,14 @@ from fastapi import APIRouter, Query, Response
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, TypeAdapter
 
+from core.erp.kernel.attachments.record_attachments import Attachable, attachment_routes
 from core.erp.kernel.door import needs, routes
 from core.erp.kernel.http import PROBLEMS, Cursor, Door, DoorKeeper, Id, Limit
 from core.erp.kernel.record_parameters import as_endpoint, asked_of, asked_parameters
 from core.erp.kernel.record_tables import table_routes
 from core.erp.kernel.records import read, verbs, write
 from core.erp.kernel.records.answers import row_answer
-from core.erp.kernel.records.declare import Entity, Permits, Verb, as_permits
+from core.erp.kernel.records.declare import Entity, Files, Permits, Verb, as_permits
 from core.erp.kernel.records.history import history
 from core.erp.kernel.records.registry import entities, module_of
 from core.erp.kernel.records.shown import EntryOut, Listed, change_form, detail, shown
@@ -49,9 +50,25 @@ def _add(made: APIRouter, entity: Entity) -> None:
         add("POST", things, _create(entity), entity.create.permit, detail(entity), status=201)
     if entity.change is not None:
         add("PATCH", thing, _change(entity), entity.change.permit, detail(entity))
+    if entity.files is not None:
+        made.include_router(attachment_routes(_attachable(entity, entity.files)))
     for verb in entity.verbs:
         path, answer = f"{thing}/{verb.address}", verb.answer or detail(entity)
         add("POST", path, _verb(entity, verb), entity.permits(verb), answer, status=verb.status)
+
+
+def _attachable(entity: Entity, files: Files) -> Attachable:
+    """Files hang on what is seen, and are added to nothing that somebody is about to conclude: its row is locked."""
+
+    def may_read(u: Unit, record_id: int) -> None:
+        read.row_of(u, entity, record_id)
+
+    def may_attach(u: Unit, record_id: int) -> None:
+        read.row_of(u, entity, record_id)
+        record = u.get_one(entity.table, record_id, lock=True)
+        write.require_state(entity, getattr(record, "state", None), files.states)
+
+    return Attachable(entity.name, entity.path, as_permits(entity.read)[0], files.permit, may_read, may_attach)
 
 
 def _route(

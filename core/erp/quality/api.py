@@ -15,7 +15,6 @@ from core.erp.lots import service as lots
 from core.erp.lots.model import Sublot
 from core.erp.quality import service
 from core.erp.quality.alarms_api import router as alarms
-from core.erp.quality.files_api import router as files
 from core.erp.quality.incidents_api import router as incidents
 from core.erp.quality.model import BatchRelease, Disposition, Excursion
 from core.erp.quality.shapes import (
@@ -38,7 +37,6 @@ from core.erp.quality.views import EXCURSIONS, excursion_detail
 router = routes(tags=["quality"], responses=PROBLEMS)
 router.include_router(alarms)
 router.include_router(incidents)
-router.include_router(files)
 
 
 _e, _s = table(Excursion), table(Sublot)

@@ -1,6 +1,7 @@
 """Rules of shipments, pure: SSCC numbers, and what a journey asks of each kind of shipment."""
 
 from core.erp.kernel.errors import Invalid
+from core.erp.kernel.gs1 import check_digit
 
 SSCC_DIGITS = 18
 OPEN = ("planned", "picked", "dispatched", "in_transit", "arrived")
@@ -8,12 +9,6 @@ OPEN = ("planned", "picked", "dispatched", "in_transit", "arrived")
 
 PURPOSE = {"sale": "sale", "transfer": "use", "inbound": "quarantine_transfer"}
 """What its goods are taken for, by the shipment's kind (lots.rules.POLICY says what stands against that)."""
-
-
-def check_digit(digits: str) -> int:
-    """GS1's modulo-10 check digit of the digits before it: weights 3, 1, 3 … from the right (GS1 General Spec. 7.9)."""
-    total = sum(int(digit) * (3 if index % 2 == 0 else 1) for index, digit in enumerate(reversed(digits)))
-    return -total % 10
 
 
 def sscc(extension: int, company_prefix: str, serial: int) -> str:

@@ -1,8 +1,11 @@
 """Whether a declaration can be: every name it has is there, and what it promises can be kept."""
 
+from collections.abc import Collection
+
 from core.erp.kernel.permits import check as check_permits
 from core.erp.kernel.records.declare import Column, Entity, as_permits
 from core.erp.kernel.records.filters import parameters
+from core.erp.kernel.scope import visible
 
 
 def check(entity: Entity) -> None:
@@ -50,12 +53,26 @@ def _check_verbs(entity: Entity) -> None:
         if not entity.permits(verb):
             raise _wrong(entity, f"{verb.name} is the system's own move")
     check_permits(asked(entity))
+    _check_scope(entity)
+
+
+def check_links(entity: Entity, entities: Collection[str]) -> None:
+    """Raises ValueError for a column that links to what is neither an entity nor visible to anybody (`scopes.py`)."""
+    for column in entity.columns:
+        if column.link is not None and column.link not in entities and column.link not in visible():
+            raise _wrong(entity, f"{column.name} links to {column.link}, which nobody declares")
+
+
+def _check_scope(entity: Entity) -> None:
+    known = visible().get(entity.name)
+    if known is not None and known.scope is not entity.scope:
+        raise _wrong(entity, "its scope is another than the one in scopes.py")
 
 
 def asked(entity: Entity) -> set[str]:
     """Every permit that its routes ask for."""
     found = set(as_permits(entity.read)).union(*(entity.permits(verb) for verb in entity.verbs))
-    for written in (entity.create, entity.change):
+    for written in (entity.create, entity.change, entity.files):
         if written is not None:
             found |= set(as_permits(written.permit))
     return found

@@ -72,14 +72,13 @@ class Hidden:
 class Create:
     """Who may make a record, of what. `act(u, **fields)` gives the row made; without one the fields are the row.
 
-    `guard(u, body)` raises Refused or Invalid. `undo` is the move of its life cycle by which an import of such records
-    is undone, as long as nothing was done with them; without one it cannot be.
+    `undo` is the move of its life cycle by which an import of such records is undone, as long as nothing was done with
+    them; without one it cannot be.
     """
 
     permit: Permits
     body: type[BaseModel]
     act: Callable[..., Any] | None = None
-    guard: Callable[[Unit, Any], None] | None = None
     undo: str | None = None
 
 
@@ -87,14 +86,13 @@ class Create:
 class Change:
     """Who may change what of a record, in which states (none: in any). Fields left out stay as they are.
 
-    `act(u, record_id, **fields)` does it; without one the fields are written. `guard(u, record, fields)` raises.
+    `act(u, record_id, **fields)` does it; without one the fields are written.
     """
 
     permit: Permits
     body: type[BaseModel]
     act: Callable[..., Any] | None = None
     states: frozenset[str] | None = None
-    guard: Callable[[Unit, Any, Mapping[str, Any]], None] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +122,14 @@ class Verb:
 
 
 @dataclass(frozen=True, slots=True)
+class Files:
+    """Files hang on the records: who may attach, and in which states (none: in any). Who may read one may read them."""
+
+    permit: str
+    states: frozenset[str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Section:
     """A part of a record's answer that is read besides its row: `read(u, row)` gives a value of `shape`."""
 
@@ -134,7 +140,10 @@ class Section:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Entity:
-    """A kind of record. Its name is the one that audit rows and message ids have."""
+    """A kind of record. Its name is the one that audit rows and message ids have.
+
+    `guard(u, fields)` raises Invalid or Refused for what a record would be, made or changed without an act of its own.
+    """
 
     name: str
     path: str
@@ -152,7 +161,9 @@ class Entity:
     hidden: Hidden | None = None
     create: Create | None = None
     change: Change | None = None
+    guard: Callable[[Unit, Mapping[str, Any]], None] | None = None
     verbs: tuple[Verb, ...] = ()
+    files: Files | None = None
     order: str = "-id"
     sections: tuple[Section, ...] = ()
 

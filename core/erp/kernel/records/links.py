@@ -7,12 +7,11 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from core.erp.kernel.errors import NotFound
+from core.erp.kernel.errors import absent
 from core.erp.kernel.records.declare import Entity
 from core.erp.kernel.records.registry import entities
 from core.erp.kernel.scope import scoped, visible
 from core.erp.kernel.unit import Unit
-from core.erp.kernel.words import Message
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,12 +50,7 @@ def require(u: Unit, name: str, ids: set[int]) -> None:
         raise ValueError(f"no kind of record is called {name}")
     missing = ids - set(u.conn.scalars(known))
     if missing:
-        raise NotFound(
-            "kernel.no_record",
-            record=Message(f"record.{name}"),
-            number=min(missing),
-            extra={f"{name}_id": min(missing)},
-        )
+        raise absent(name, min(missing))
 
 
 def _named(body: BaseModel, columns: tuple[tuple[str, str], ...]) -> Iterator[tuple[str, int]]:

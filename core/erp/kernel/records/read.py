@@ -12,8 +12,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Executable, Row, Select, bindparam, func, select, tuple_
 from sqlalchemy.exc import OperationalError
 
-from core.erp.kernel import errors
-from core.erp.kernel.errors import Invalid, NotFound
+from core.erp.kernel.errors import Invalid, absent
 from core.erp.kernel.records import cursors
 from core.erp.kernel.records.declare import Entity
 from core.erp.kernel.records.filters import parameters
@@ -90,13 +89,8 @@ def row_of(u: Unit, entity: Entity, record_id: int) -> Row[Any]:
     statement = scoped(_one(entity), entity.scope, u.actor)
     row = u.conn.execute(statement, {"record": record_id}).one_or_none()
     if row is None:
-        raise absent(entity, record_id)
+        raise absent(entity.name, record_id)
     return row
-
-
-def absent(entity: Entity, record_id: int) -> NotFound:
-    """The one answer for a record that is not there and for one that this actor may not know of."""
-    return errors.absent(entity.name, record_id)
 
 
 def _sort(entity: Entity, said: str) -> Sort:

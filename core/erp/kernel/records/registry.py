@@ -3,7 +3,7 @@
 from functools import cache
 
 from core.erp.kernel import modules
-from core.erp.kernel.records.checked import check
+from core.erp.kernel.records.checked import check, check_links
 from core.erp.kernel.records.declare import Entity
 
 
@@ -17,6 +17,8 @@ def entities() -> dict[str, Entity]:
                 raise ValueError(f"two entities are called {entity.name}, or read at /{entity.path}")
             check(entity)
             found[entity.name] = entity
+    for entity in found.values():
+        check_links(entity, found)
     return found
 
 

@@ -4,9 +4,9 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from core.erp.kernel.errors import absent
 from core.erp.kernel.records.declare import Entity, Verb
 from core.erp.kernel.records.links import require_linked
-from core.erp.kernel.records.read import absent
 from core.erp.kernel.records.write import fields_of
 from core.erp.kernel.shapes import SignIn
 from core.erp.kernel.signatures import Signing
@@ -35,7 +35,7 @@ def move(u: Unit, entity: Entity, name: str, record_id: int, *, reason: str | No
     assert entity.cycle is not None
     record: Any = u.get(entity.table, record_id, lock=True)
     if record is None:
-        raise absent(entity, record_id)
+        raise absent(entity.name, record_id)
     entity.cycle.apply(u, record, name, reason=reason)
     return record
 

@@ -26,19 +26,30 @@ def fields_of(body: BaseModel, *, given_only: bool = False) -> dict[str, Any]:
     return {name: getattr(body, name) for name in names}
 
 
+def _stored(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Fields as a row holds them: shapes within as JSON."""
+    return {name: _plain(value) for name, value in fields.items()}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, BaseModel):
+        return value.model_dump(mode="json")
+    return [_plain(one) for one in value] if isinstance(value, list) else value
+
+
 def create(u: Unit, entity: Entity, body: BaseModel) -> int:
-    """Makes a record; its id. Raises Conflict (one like it is there), NotFound (a link), and what the guard raises."""
+    """Makes a record; its id. Raises Conflict (one like it is there), NotFound (a link), what guard or act raise."""
     declared = entity.create
     assert declared is not None
     require_linked(u, entity, body)
-    if declared.guard is not None:
-        declared.guard(u, body)
     made = declared.act(u, **fields_of(body)) if declared.act is not None else _insert(u, entity, body)
     return int(made if isinstance(made, int) else made.id)
 
 
 def _insert(u: Unit, entity: Entity, body: BaseModel) -> Any:
-    values = fields_of(body)
+    values = _stored(fields_of(body))
+    if entity.guard is not None:
+        entity.guard(u, values)
     _require_unique(u, entity, values)
     made = entity.table(**values)
     u.session.add(made)
@@ -66,26 +77,28 @@ def _require_unique(u: Unit, entity: Entity, values: Mapping[str, Any], record_i
 def change(u: Unit, entity: Entity, record_id: int, version: int, body: BaseModel) -> None:
     """Changes what the body gives, for somebody who has seen this version of the record.
 
-    Raises Conflict (it was changed meanwhile: by whom), IllegalMove (not in this state), and what the guard raises.
+    Raises Conflict (it was changed meanwhile: by whom), IllegalMove (not in this state), and what guard or act raise.
     """
     declared = entity.change
     assert declared is not None
     require_linked(u, entity, body)
     record = u.get_one(entity.table, record_id, lock=True)
     require_version(u, entity, record_id, version)
-    state = getattr(record, "state", None)
-    if declared.states is not None and state not in declared.states:
-        said = Message(f"state.{entity.name}.{state}")
-        raise IllegalMove("kernel.not_changed_in_state", record=entity.called, state=said)
+    require_state(entity, getattr(record, "state", None), declared.states)
     fields = fields_of(body, given_only=True)
     fields.pop("version", None)
     _require_filled(entity, fields)
-    if declared.guard is not None:
-        declared.guard(u, record, fields)
     if declared.act is not None:
         declared.act(u, record_id, **fields)
     else:
-        _update(u, entity, record, fields)
+        _update(u, entity, record, _stored(fields))
+
+
+def require_state(entity: Entity, state: str | None, states: frozenset[str] | None) -> None:
+    """Raises IllegalMove for a record that nothing is written to in its state."""
+    if states is not None and state not in states:
+        said = Message(f"state.{entity.name}.{state}")
+        raise IllegalMove("kernel.not_changed_in_state", record=entity.called, state=said)
 
 
 def _require_filled(entity: Entity, fields: Mapping[str, Any]) -> None:
@@ -111,7 +124,10 @@ def _update(u: Unit, entity: Entity, record: Any, fields: Mapping[str, Any]) -> 
     changed = {name: value for name, value in fields.items() if value != before[name]}
     if not changed:
         return
-    _require_unique(u, entity, {**record.model_dump(), **changed}, record.id)
+    would_be = {**record.model_dump(), **changed}
+    if entity.guard is not None:
+        entity.guard(u, would_be)
+    _require_unique(u, entity, would_be, record.id)
     for name, value in changed.items():
         setattr(record, name, value)
     u.session.add(record)

@@ -309,6 +309,42 @@ CREATE TRIGGER item_profile_append_only BEFORE UPDATE OR DELETE ON item_profile 
 CREATE TRIGGER item_profile_no_truncate BEFORE TRUNCATE ON item_profile FOR EACH STATEMENT EXECUTE FUNCTION lotwise_forbid_change()
     ''',
     r'''
+CREATE TRIGGER partner_no_delete BEFORE DELETE ON partner FOR EACH ROW EXECUTE FUNCTION lotwise_forbid_change()
+    ''',
+    r'''
+CREATE TRIGGER partner_no_truncate BEFORE TRUNCATE ON partner FOR EACH STATEMENT EXECUTE FUNCTION lotwise_forbid_change()
+    ''',
+    r'''
+CREATE TRIGGER partner_identity BEFORE UPDATE ON partner FOR EACH ROW EXECUTE FUNCTION lotwise_guard_identity('id', 'code')
+    ''',
+    r'''
+CREATE TRIGGER partner_site_no_delete BEFORE DELETE ON partner_site FOR EACH ROW EXECUTE FUNCTION lotwise_forbid_change()
+    ''',
+    r'''
+CREATE TRIGGER partner_site_no_truncate BEFORE TRUNCATE ON partner_site FOR EACH STATEMENT EXECUTE FUNCTION lotwise_forbid_change()
+    ''',
+    r'''
+CREATE TRIGGER partner_site_identity BEFORE UPDATE ON partner_site FOR EACH ROW EXECUTE FUNCTION lotwise_guard_identity('id', 'partner_id', 'code')
+    ''',
+    r'''
+CREATE TRIGGER partner_contact_no_delete BEFORE DELETE ON partner_contact FOR EACH ROW EXECUTE FUNCTION lotwise_forbid_change()
+    ''',
+    r'''
+CREATE TRIGGER partner_contact_no_truncate BEFORE TRUNCATE ON partner_contact FOR EACH STATEMENT EXECUTE FUNCTION lotwise_forbid_change()
+    ''',
+    r'''
+CREATE TRIGGER partner_contact_identity BEFORE UPDATE ON partner_contact FOR EACH ROW EXECUTE FUNCTION lotwise_guard_identity('id', 'partner_id')
+    ''',
+    r'''
+CREATE TRIGGER supplier_certificate_no_delete BEFORE DELETE ON supplier_certificate FOR EACH ROW EXECUTE FUNCTION lotwise_forbid_change()
+    ''',
+    r'''
+CREATE TRIGGER supplier_certificate_no_truncate BEFORE TRUNCATE ON supplier_certificate FOR EACH STATEMENT EXECUTE FUNCTION lotwise_forbid_change()
+    ''',
+    r'''
+CREATE TRIGGER supplier_certificate_identity BEFORE UPDATE ON supplier_certificate FOR EACH ROW EXECUTE FUNCTION lotwise_guard_identity('id', 'partner_id', 'kind', 'number')
+    ''',
+    r'''
 CREATE TRIGGER lot_no_delete BEFORE DELETE ON lot FOR EACH ROW EXECUTE FUNCTION lotwise_forbid_change()
     ''',
     r'''
@@ -555,6 +591,18 @@ CREATE TRIGGER role_cycle BEFORE INSERT OR UPDATE ON role FOR EACH ROW EXECUTE F
 CREATE TRIGGER attachment_cycle BEFORE INSERT OR UPDATE ON attachment FOR EACH ROW EXECUTE FUNCTION lotwise_guard_cycle('attachment', 'current', 'current>withdrawn')
     ''',
     r'''
+CREATE TRIGGER partner_cycle BEFORE INSERT OR UPDATE ON partner FOR EACH ROW EXECUTE FUNCTION lotwise_guard_cycle('partner', 'active', 'active>blocked', 'active>withdrawn', 'blocked>active', 'blocked>withdrawn')
+    ''',
+    r'''
+CREATE TRIGGER partner_site_cycle BEFORE INSERT OR UPDATE ON partner_site FOR EACH ROW EXECUTE FUNCTION lotwise_guard_cycle('partner_site', 'active', 'active>withdrawn')
+    ''',
+    r'''
+CREATE TRIGGER partner_contact_cycle BEFORE INSERT OR UPDATE ON partner_contact FOR EACH ROW EXECUTE FUNCTION lotwise_guard_cycle('partner_contact', 'active', 'active>withdrawn')
+    ''',
+    r'''
+CREATE TRIGGER supplier_certificate_cycle BEFORE INSERT OR UPDATE ON supplier_certificate FOR EACH ROW EXECUTE FUNCTION lotwise_guard_cycle('supplier_certificate', 'draft', 'draft>valid', 'draft>withdrawn', 'valid>expired', 'valid>withdrawn')
+    ''',
+    r'''
 CREATE TRIGGER sublot_cycle BEFORE INSERT OR UPDATE ON sublot FOR EACH ROW EXECUTE FUNCTION lotwise_guard_cycle('sublot', 'expected quarantine released rejected reworked returned destroyed', 'expected>quarantine', 'quarantine>rejected', 'quarantine>released', 'rejected>destroyed', 'rejected>returned', 'rejected>reworked', 'released>quarantine', 'released>rejected')
     ''',
     r'''
@@ -735,6 +783,10 @@ CREATE TRIGGER attachment_version_guard BEFORE INSERT ON attachment_version FOR 
     r'''
 CREATE TRIGGER import_run_undone_once BEFORE UPDATE ON import_run
 FOR EACH ROW WHEN (OLD.undone_at IS NOT NULL) EXECUTE FUNCTION lotwise_forbid_change()
+    ''',
+    r'''
+CREATE TRIGGER supplier_certificate_verified BEFORE UPDATE ON supplier_certificate
+FOR EACH ROW WHEN (OLD.state <> 'draft') EXECUTE FUNCTION lotwise_guard_only('state')
     ''',
     r'''
 CREATE OR REPLACE FUNCTION lotwise_judging_zone(zone bigint, at timestamptz) RETURNS bigint
@@ -2087,6 +2139,62 @@ def upgrade() -> None:
     sa.UniqueConstraint('outbox_id', 'handler')
     )
     op.create_index('outbox_task_open', 'outbox_task', ['handler', 'next_at'], unique=False, postgresql_where='done_at IS NULL')
+    op.create_table('partner',
+    sa.Column('id', sa.BigInteger(), autoincrement=True, nullable=False),
+    sa.Column('code', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('name', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('roles', postgresql.ARRAY(sa.Text()), server_default='{}', nullable=False),
+    sa.Column('country', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('gln', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('registration', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('note', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('state', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.CheckConstraint("state IN ('active', 'blocked', 'withdrawn')"),
+    sa.CheckConstraint('cardinality(roles) > 0'),
+    sa.PrimaryKeyConstraint('id'),
+    sa.UniqueConstraint('code')
+    )
+    op.create_index(op.f('ix_partner_name'), 'partner', ['name'], unique=False)
+    op.create_index('partner_code_begins', 'partner', [sa.literal_column('lotwise_folded(code)').label('folded')], unique=False, postgresql_ops={'folded': 'text_pattern_ops'})
+    op.create_index('partner_gln', 'partner', ['gln'], unique=True, postgresql_where="gln <> ''")
+    op.create_index('partner_name_within', 'partner', [sa.literal_column('lotwise_bigrams(name)')], unique=False, postgresql_using='gin')
+    op.create_table('partner_contact',
+    sa.Column('id', sa.BigInteger(), autoincrement=True, nullable=False),
+    sa.Column('partner_id', sa.BigInteger(), nullable=False),
+    sa.Column('site_id', sa.BigInteger(), nullable=True),
+    sa.Column('name', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('purposes', postgresql.ARRAY(sa.Text()), server_default='{}', nullable=False),
+    sa.Column('email', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('phone', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('timezone', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('hours', postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+    sa.Column('note', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('state', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.CheckConstraint("email <> '' OR phone <> ''"),
+    sa.CheckConstraint("state IN ('active', 'withdrawn')"),
+    sa.PrimaryKeyConstraint('id')
+    )
+    op.create_index(op.f('ix_partner_contact_partner_id'), 'partner_contact', ['partner_id'], unique=False)
+    op.create_index('partner_contact_name_within', 'partner_contact', [sa.literal_column('lotwise_bigrams(name)')], unique=False, postgresql_using='gin')
+    op.create_table('partner_site',
+    sa.Column('id', sa.BigInteger(), autoincrement=True, nullable=False),
+    sa.Column('partner_id', sa.BigInteger(), nullable=False),
+    sa.Column('code', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('name', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('street', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('postal_code', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('city', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('region', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('country', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('timezone', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('gln', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('state', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.CheckConstraint("state IN ('active', 'withdrawn')"),
+    sa.PrimaryKeyConstraint('id'),
+    sa.UniqueConstraint('partner_id', 'code')
+    )
+    op.create_index(op.f('ix_partner_site_partner_id'), 'partner_site', ['partner_id'], unique=False)
+    op.create_index('partner_site_name_within', 'partner_site', [sa.literal_column('lotwise_bigrams(name)')], unique=False, postgresql_using='gin')
     op.create_table('pending_watermark',
     sa.Column('gateway', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
     sa.Column('epoch', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
@@ -2451,6 +2559,29 @@ def upgrade() -> None:
     op.create_index(op.f('ix_sublot_lot_id'), 'sublot', ['lot_id'], unique=False)
     op.create_index('sublot_site', 'sublot', ['site_id', 'id'], unique=False)
     op.create_index('sublot_zone', 'sublot', ['zone_id'], unique=False)
+    op.create_table('supplier_certificate',
+    sa.Column('id', sa.BigInteger(), autoincrement=True, nullable=False),
+    sa.Column('partner_id', sa.BigInteger(), nullable=False),
+    sa.Column('kind', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('number', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('issuer', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('valid_from', sa.Date(), nullable=False),
+    sa.Column('valid_until', sa.Date(), nullable=False),
+    sa.Column('item_ids', postgresql.ARRAY(sa.BigInteger()), server_default='{}', nullable=False),
+    sa.Column('partner_site_ids', postgresql.ARRAY(sa.BigInteger()), server_default='{}', nullable=False),
+    sa.Column('note', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('state', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('verified_by', sqlmodel.sql.sqltypes.AutoString(), nullable=True),
+    sa.Column('verified_at', sa.DateTime(timezone=True), nullable=True),
+    sa.CheckConstraint("state IN ('draft', 'valid', 'expired', 'withdrawn')"),
+    sa.CheckConstraint('num_nonnulls(verified_by, verified_at) IN (0, 2)'),
+    sa.CheckConstraint('valid_from <= valid_until'),
+    sa.PrimaryKeyConstraint('id'),
+    sa.UniqueConstraint('partner_id', 'kind', 'number')
+    )
+    op.create_index(op.f('ix_supplier_certificate_partner_id'), 'supplier_certificate', ['partner_id'], unique=False)
+    op.create_index('supplier_certificate_number_begins', 'supplier_certificate', [sa.literal_column('lotwise_folded(number)').label('folded')], unique=False, postgresql_ops={'folded': 'text_pattern_ops'})
+    op.create_index('supplier_certificate_until', 'supplier_certificate', ['valid_until', 'id'], unique=False)
     op.create_table('work_calendar',
     sa.Column('id', sa.BigInteger(), autoincrement=True, nullable=False),
     sa.Column('site_id', sa.BigInteger(), nullable=False),

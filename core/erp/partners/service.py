@@ -1,0 +1,93 @@
+"""The acts of partners: what a record must fit, verifying and expiring certificates, and what others ask of them."""
+
+from collections.abc import Mapping
+from datetime import date
+from typing import Any
+
+from sqlalchemy import select
+
+from core.erp.kernel.attachments import service as attachments
+from core.erp.kernel.errors import Invalid, NotFound, Refused
+from core.erp.kernel.tables import table
+from core.erp.kernel.unit import Unit
+from core.erp.kernel.words import Message
+from core.erp.partners import rules
+from core.erp.partners.model import Partner, PartnerSite, SupplierCertificate
+from core.erp.partners.workflow import ACTIVE, CERTIFICATE, VALID
+
+_CHECKS = {"country": rules.check_country, "gln": rules.check_gln, "timezone": rules.check_timezone}
+"""What a field must fit, wherever it is met."""
+
+
+def check_fields(u: Unit, fields: Mapping[str, Any]) -> None:
+    """Raises Invalid where a country, location number or time zone is none."""
+    del u
+    for name, check in _CHECKS.items():
+        if fields.get(name) is not None:
+            check(fields[name])
+
+
+def check_contact(u: Unit, fields: Mapping[str, Any]) -> None:
+    """Raises Invalid: hours, time zone, a place of another partner, neither phone nor mail."""
+    check_fields(u, fields)
+    rules.check_hours(fields["hours"])
+    _check_places(u, fields["partner_id"], [fields["site_id"]] if fields["site_id"] is not None else [])
+    if not (fields["email"] or fields["phone"]):
+        raise Invalid("partners.not_reached")
+
+
+def check_certificate(u: Unit, fields: Mapping[str, Any]) -> None:
+    """Raises Invalid: it would end before it begins, or is for places of another partner."""
+    if fields["valid_until"] < fields["valid_from"]:
+        raise Invalid("partners.ends_before_it_begins", since=fields["valid_from"], until=fields["valid_until"])
+    _check_places(u, fields["partner_id"], fields["partner_site_ids"])
+
+
+def _check_places(u: Unit, partner_id: int, site_ids: list[int]) -> None:
+    s = table(PartnerSite).c
+    own = set(u.conn.scalars(select(s.id).where(s.partner_id == partner_id, s.id.in_(site_ids))))
+    if foreign := sorted(set(site_ids) - own):
+        raise Invalid("partners.place_of_another", numbers=[str(one) for one in foreign])
+
+
+def verify_certificate(u: Unit, certificate_id: int) -> SupplierCertificate:
+    """A second person has laid the certificate beside its file: it counts from now on.
+
+    Raises Refused: no file, over already, a partner that is withdrawn.
+    """
+    found = u.get_one(SupplierCertificate, certificate_id, lock=True)
+    if not attachments.fingerprint(u, "supplier_certificate", certificate_id):
+        raise Refused("partners.certificate_without_file", number=found.number)
+    if found.valid_until < u.now.date():
+        raise Refused("partners.certificate_over", number=found.number, until=found.valid_until)
+    found.verified_by, found.verified_at = u.actor.login, u.now
+    CERTIFICATE.apply(u, found, "verify")
+    return found
+
+
+def expire_certificates(u: Unit, today: date) -> list[int]:
+    """All that were valid through a day before this one are expired; their ids."""
+    c = table(SupplierCertificate).c
+    over = list(u.conn.scalars(select(c.id).where(c.state == VALID, c.valid_until < today)))
+    return list(CERTIFICATE.apply_many(u, SupplierCertificate, over, "expire"))
+
+
+def require_partner(u: Unit, partner_id: int, role: str) -> Partner:
+    """The partner, if something new may name it in that role. Raises NotFound, Refused (blocked, another role)."""
+    found = u.get(Partner, partner_id)
+    if found is None:
+        raise NotFound("partners.no_partner", partner_id=partner_id)
+    if found.state != ACTIVE:
+        raise Refused("partners.not_active", partner=found.code, state=Message(f"state.partner.{found.state}"))
+    if role not in found.roles:
+        raise Refused("partners.not_in_role", partner=found.code, role=rules.ROLES[role])
+    return found
+
+
+def certified(
+    u: Unit, partner_id: int, kind: str, on: date, *, item_id: int | None = None, partner_site_id: int | None = None
+) -> bool:
+    """Whether a verified certificate of that kind covers an item and a place of the partner's on that day."""
+    c = table(SupplierCertificate)
+    rows = u.conn.execute(select(c).where(c.c.partner_id == partner_id, c.c.kind == kind, c.c.state == VALID)).all()
+    return any(rules.covers(row, on, item_id=item_id, partner_site_id=partner_site_id) for row in rows)
