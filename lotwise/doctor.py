@@ -13,7 +13,7 @@ import httpx
 import psycopg
 from pydantic import ValidationError
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 from sqlalchemy import Engine
 from sqlalchemy.exc import OperationalError
 
@@ -37,7 +37,7 @@ def examine() -> int:
     """Prints what was found; 0 if nothing is wrong, else 1."""
     out = Console()
     findings = list(look())
-    table = Table("", "what", "found")
+    table = Table("", "what", Column("found", overflow="fold"))
     marks = {True: "[green]✓[/green]", False: "[red]✗[/red]", None: "–"}
     for finding in findings:
         table.add_row(marks[finding.well], finding.what, finding.detail)

@@ -86,7 +86,9 @@ class _ReadOut:
         heading("Read out a logger")
         with ui.card().classes("w-full max-w-2xl"):
             ui.label("Its own file, as the device or its program wrote it. It is tried first; nothing is kept of that.")
-            self._zone = ui.input("Time zone its clock was set to (empty: UTC is assumed)", on_change=self._forget)
+            # the rest as a hint: a phone cuts the label off
+            self._zone = ui.input("Time zone its clock was set to", on_change=self._forget)
+            self._zone.props('hint="Empty: UTC is assumed"')
             self._serial = ui.input("Its number, if the file has none", on_change=self._forget)
             self._said = refusal()
             self._file = ui.upload(label="Choose the file", auto_upload=True, max_file_size=MOST_BYTES)

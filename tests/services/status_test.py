@@ -45,6 +45,7 @@ def test_it_says_what_runs_where_and_for_whom(tmp_path: Path, running: int) -> N
     assert f"127.0.0.1:{running}" in done.stdout
     assert "somebody" in done.stdout
     assert "silent" in done.stdout, "who says that it listens does not answer"
+    assert "…" not in lotwise("status", **given, COLUMNS="60").stdout, "an address that is cut off is of no use"
     assert "postgres is not ours: postgresql+psycopg://db.example/x" in done.stdout
     assert "hush" not in done.stdout
     assert done.exit_code == FAILING
