@@ -86,11 +86,11 @@ def restriction(kind: str | None, value: str) -> quality.NewRestriction:
     """The restriction that a form says. Raises Invalid."""
     names = [name.strip() for name in value.split(",") if name.strip()]
     if kind is None or not names:
-        raise Invalid("a restrict decision says which restriction, and to what")
+        raise Invalid("web.restriction_unsaid")
     if kind == "use_by":
         return quality.NewRestriction(kind, {"date": names[0]})
     if kind == "remaining_life":
         if not names[0].isascii() or not names[0].isdigit():
-            raise Invalid(f"{names[0]!r} is no number of days")
+            raise Invalid("web.no_days", given=names[0])
         return quality.NewRestriction(kind, {"days": int(names[0])})
     return quality.NewRestriction(kind, {"only": names})

@@ -76,7 +76,7 @@ class Desk:
     def _actor(self, token: str) -> Actor:
         actor = actor_of(self.engine, token, self.key)
         if actor.one_time:
-            raise Unauthenticated("choose a password of your own first", why="password")
+            raise Unauthenticated("web.choose_password_first", extra={"why": "password"})
         return actor
 
     def _do(self, token: str, work: Callable[[Unit], T], permits: tuple[str, ...]) -> T:

@@ -23,6 +23,7 @@ from core.erp.kernel.http import (
     Page,
     Ref,
     Text,
+    Told,
     not_future,
     paginate,
 )
@@ -64,6 +65,7 @@ class FactOut(Answer):
     known_at: AwareDatetime
     actor: str
     reason: str
+    reason_message: Told
     retracts_id: int | None
     copy_of_id: int | None
 
@@ -84,7 +86,7 @@ def record_location(sublot_id: Id, body: LocationIn, door: Door) -> JSONResponse
     return door.post(
         lambda u: FactOut.model_validate(
             service.record_location(u, sublot_id, body.zone_id, not_future(body.at, u), body.reason)
-        )
+        ).in_language(u.language)
     )
 
 
@@ -97,7 +99,7 @@ def transfer(sublot_id: Id, body: TransferIn, door: Door) -> JSONResponse:
         if body.purpose != "rescue":
             u.need("stock.move")
         fact = service.transfer(u, sublot_id, body.zone_id, purpose=body.purpose, reason=body.reason)
-        return FactOut.model_validate(fact)
+        return FactOut.model_validate(fact).in_language(u.language)
 
     return door.post(work)
 
@@ -110,7 +112,7 @@ def list_facts(sublot_id: Id, door: Door, cursor: Cursor = None, limit: Limit = 
 
     def work(u: Unit) -> Page[FactOut]:
         rows, following = paginate(u, select(t).where(t.c.sublot_id == sublot_id), t.c.id, cursor, limit)
-        return Page(items=[FactOut.model_validate(row) for row in rows], next=following)
+        return Page(items=[FactOut.model_validate(row).in_language(u.language) for row in rows], next=following)
 
     return door.read(work)
 
@@ -131,7 +133,7 @@ def sublot_intervals(sublot_id: Id, door: Door, known_at: Moment | None = None) 
 @needs("custody.post")
 def retract(fact_id: Id, body: RetractIn, door: Door) -> JSONResponse:
     """Says that a fact was wrong; it stays on record."""
-    return door.post(lambda u: FactOut.model_validate(service.retract(u, fact_id, body.reason)))
+    return door.post(lambda u: FactOut.model_validate(service.retract(u, fact_id, body.reason)).in_language(u.language))
 
 
 @router.get("/zones/{zone_id}/custody-intervals")

@@ -3,6 +3,7 @@
 from core.erp.custody import service
 from core.erp.kernel.events import Events
 from core.erp.kernel.unit import Unit
+from core.erp.kernel.words import Message
 from core.erp.lots.events import SublotCreated, ZonesToLock
 
 
@@ -17,7 +18,7 @@ def enter(u: Unit, event: SublotCreated) -> None:
 def leave(u: Unit, sublot_ids: tuple[int, ...]) -> None:
     """Sublots that were merged into another are with us no more as themselves."""
     for sublot_id in sublot_ids:
-        service.record_location(u, sublot_id, None, u.now, "merged")
+        service.record_location(u, sublot_id, None, u.now, Message("custody.merged"))
 
 
 def _sublot_created(u: Unit, event: SublotCreated) -> None:

@@ -1,8 +1,10 @@
 """Tables of custody: where each sublot was, when, and when we learned it; what handling units hold."""
 
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import Index
+from sqlalchemy import Column, Index
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field, SQLModel
 
 from core.erp.kernel.model import identity, moment, ref
@@ -25,6 +27,7 @@ class CustodyFact(SQLModel, table=True):
     known_at: datetime = moment()
     actor: str
     reason: str = ""
+    reason_message: dict[str, Any] | None = Field(default=None, sa_column=Column(JSONB))
     retracts_id: int | None = ref(nullable=True)
     copy_of_id: int | None = ref(nullable=True)
     """The parent's fact this one repeats, where a split copied the history."""

@@ -12,20 +12,23 @@ from core.erp.custody.rules import Fact, Interval, effective, intervals_of
 from core.erp.kernel.errors import Conflict, Invalid, NotFound, Refused
 from core.erp.kernel.tables import table
 from core.erp.kernel.unit import Unit
+from core.erp.kernel.words import Message, kept
 from core.erp.lots import service as lots
 from core.erp.lots.model import Sublot
 
 
-def record_location(u: Unit, sublot_id: int, zone_id: int | None, at: datetime, reason: str = "") -> CustodyFact:
+def record_location(
+    u: Unit, sublot_id: int, zone_id: int | None, at: datetime, reason: str | Message = ""
+) -> CustodyFact:
     """A fact, never refused: from `at` on the sublot was in the zone (None: not with us). May be learned late.
 
     A fact from before a split holds for what was split off as well. The sublot's zone becomes that of its latest
     fact; CustodyChanged re-judges. Raises NotFound, Invalid for a time to come.
     """
     if at > u.now:
-        raise Invalid(f"{at.isoformat()} has not happened yet")
+        raise Invalid("kernel.not_yet", at=at)
     if zone_id is not None and u.session.get(Zone, zone_id) is None:
-        raise NotFound(f"no zone {zone_id}", zone_id=zone_id)
+        raise NotFound("custody.no_zone", zone_id=zone_id)
     lock_zones(u, [sublot_id], () if zone_id is None else (zone_id,))
     lots.get_sublot(u, sublot_id, lock=True)
     fact = _append(u, sublot_id, zone_id, at, reason)
@@ -62,11 +65,12 @@ def _append(
     sublot_id: int,
     zone_id: int | None,
     at: datetime,
-    reason: str,
+    reason: str | Message,
     *,
     copy_of_id: int | None = None,
     retracts_id: int | None = None,
 ) -> CustodyFact:
+    words, message = kept(reason)
     before = intervals(u, [sublot_id])[sublot_id]
     fact = CustodyFact(
         sublot_id=sublot_id,
@@ -74,7 +78,8 @@ def _append(
         at=at,
         known_at=u.now,
         actor=u.actor.login,
-        reason=reason,
+        reason=words,
+        reason_message=message,
         copy_of_id=copy_of_id,
         retracts_id=retracts_id,
     )
@@ -86,7 +91,7 @@ def _append(
         "custody.retract" if retracts_id else "custody.put",
         "sublot",
         sublot_id,
-        reason=reason or None,
+        reason=words or None,
         after={"fact_id": fact.id, "zone_id": zone_id, "at": at, "retracts_id": retracts_id},
     )
     u.outbox("custody.changed", sublot_id, {"sublot_id": sublot_id, "zone_id": zone_id, "at": at, "known_at": u.now})
@@ -125,17 +130,17 @@ def retract(u: Unit, fact_id: int, reason: str) -> CustodyFact:
     Raises NotFound, Invalid (no reason), Conflict (retracted already, or itself a retraction).
     """
     if not reason.strip():
-        raise Invalid("to retract a fact needs a reason")
+        raise Invalid("custody.retraction_without_reason")
     wrong = u.session.get(CustodyFact, fact_id)
     if wrong is None or wrong.sublot_id is None:
-        raise NotFound(f"no custody fact {fact_id}", fact_id=fact_id)
+        raise NotFound("custody.no_fact", fact_id=fact_id)
     if wrong.retracts_id is not None:
-        raise Conflict(f"fact {fact_id} is a retraction itself", fact_id=fact_id)
+        raise Conflict("custody.retraction_of_retraction", fact_id=fact_id)
     lock_zones(u, [wrong.sublot_id])
     lots.get_sublot(u, wrong.sublot_id, lock=True)
     facts = table(CustodyFact)
     if u.conn.execute(select(facts.c.id).where(facts.c.retracts_id == fact_id)).first() is not None:
-        raise Conflict(f"fact {fact_id} is retracted already", fact_id=fact_id)
+        raise Conflict("custody.retracted_already", fact_id=fact_id)
     done = _append(u, wrong.sublot_id, wrong.zone_id, wrong.at, reason, retracts_id=fact_id)
     copies = (
         select(facts.c.id)
@@ -241,23 +246,22 @@ def transfer(u: Unit, sublot_id: int, zone_id: int, *, purpose: str | None = Non
     """
     zone = u.session.get(Zone, zone_id)
     if zone is None:
-        raise NotFound(f"no zone {zone_id}", zone_id=zone_id)
+        raise NotFound("custody.no_zone", zone_id=zone_id)
     lock_zones(u, [sublot_id], (zone_id,))
     sublot = lots.get_sublot(u, sublot_id, lock=True)
     wanted = purpose or lots.Purpose.QUARANTINE_TRANSFER
     if wanted not in {lots.Purpose.QUARANTINE_TRANSFER, lots.Purpose.RESCUE}:
-        raise Invalid(f"a transfer is a quarantine transfer or a rescue, not {wanted}")
+        raise Invalid("custody.no_transfer", purpose=str(wanted))
     against = lots.movable(u, sublot_id, wanted)
     if against:
         raise lots.refusal(sublot, wanted, against)
     if lots.open_holds(u, sublot_id=sublot_id) and not zone.accepts_held:
         if wanted != lots.Purpose.RESCUE:
-            raise Refused(
-                f"sublot {sublot.code} is held and {zone.address} accepts no held stock; a rescue may bring it there",
-                sublot_id=sublot_id,
-                zone_id=zone_id,
-            )
+            extra = {"sublot_id": sublot_id, "zone_id": zone_id}
+            raise Refused("custody.held_stock_not_accepted", code=sublot.code, zone=zone.address, extra=extra)
         u.need("rescue")
         if not _within_band(u, sublot_id, zone):
-            raise Refused(f"{zone.address} is not within the profile of sublot {sublot.code}", zone_id=zone_id)
-    return record_location(u, sublot_id, zone_id, u.now, reason or str(wanted))
+            raise Refused(
+                "custody.zone_outside_profile", zone=zone.address, code=sublot.code, extra={"zone_id": zone_id}
+            )
+    return record_location(u, sublot_id, zone_id, u.now, reason or Message(f"purpose.{wanted}"))

@@ -101,7 +101,7 @@ def sublot_exposure(
     def work(u: Unit) -> ExposureOut:
         found = service.exposure(u.conn, sublot_id, u.now, start, stop)
         if found is None:
-            raise NotFound(f"sublot {sublot_id} has no storage profile, or stood nowhere then")
+            raise NotFound("exposure.nothing_gone_through", sublot_id=sublot_id)
         return ExposureOut.model_validate(found)
 
     return door.read(work)
@@ -155,6 +155,6 @@ def chart(
 
 def _check(start: datetime, stop: datetime) -> None:
     if not start < stop:
-        raise Invalid("start must lie before stop")
+        raise Invalid("exposure.start_after_stop")
     if stop - start > WIDEST:
-        raise Invalid(f"at most {WIDEST.days} days at a time")
+        raise Invalid("exposure.too_wide", days=WIDEST.days)

@@ -42,11 +42,7 @@ def limit_merger_paths(u: Unit, event: SublotCreated) -> None:
         u.session.flush()
         count = len(paths(u.conn, [event.sublot_id])[event.sublot_id])
         if count > MAX_PATHS:
-            raise Refused(
-                f"these parts have come {count} different ways, and a sublot is judged along at most {MAX_PATHS}:"
-                " keep them apart",
-                ways=count,
-            )
+            raise Refused("exposure.too_many_ways", ways=count, most=MAX_PATHS)
 
 
 def rejudge(u: Unit, event: CustodyChanged) -> None:

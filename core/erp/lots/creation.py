@@ -245,7 +245,11 @@ def split(u: Unit, sublot_id: int, amount: Decimal, *, code: str | None = None, 
     post(u, sublot_id, "stock", "split", amount, purpose=InternalPurpose.SPLIT, reference=name)
     post(u, child.id, "split", "stock", amount, purpose=InternalPurpose.SPLIT, reference=name)
     link(u, sublot_id, child.id, name, amount)
-    u.emit(SublotCreated(child.id, "split", (sublot_id,), parent.zone_id, u.now, f"split of {parent.code}"))
+    u.emit(
+        SublotCreated(
+            child.id, "split", (sublot_id,), parent.zone_id, u.now, Message("lots.split_of", code=parent.code)
+        )
+    )
     u.audit("sublot.split", "sublot", sublot_id, after={"into": child.id, "amount": amount})
     return get_sublot(u, child.id)
 
@@ -299,6 +303,6 @@ def merge(u: Unit, sublot_ids: Sequence[int], *, code: str | None = None) -> Sub
         post(u, sublot_id, "stock", "split", amount, purpose=InternalPurpose.MERGE, reference=name)
         post(u, child.id, "split", "stock", amount, purpose=InternalPurpose.MERGE, reference=name)
         link(u, sublot_id, child.id, name, amount)
-    u.emit(SublotCreated(child.id, "merge", tuple(ids), parts[0].zone_id, u.now, "merge"))
+    u.emit(SublotCreated(child.id, "merge", tuple(ids), parts[0].zone_id, u.now, Message("lots.merged")))
     u.audit("sublot.merge", "sublot", child.id, after={"of": ids, "amounts": {str(k): v for k, v in amounts.items()}})
     return get_sublot(u, child.id)

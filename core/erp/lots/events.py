@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import ClassVar
 
 from core.erp.kernel.events import Event
+from core.erp.kernel.words import Message
 from core.erp.lots.rules import Obstacle
 
 
@@ -20,7 +21,7 @@ class SublotCreated(Event):
     parent_ids: tuple[int, ...]
     zone_id: int | None
     at: datetime
-    reason: str
+    reason: str | Message
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from core.erp.kernel.events import Event
+from core.erp.kernel.words import Message
 
 
 @dataclass(frozen=True)
@@ -11,7 +12,7 @@ class OrdersChanged(Event):
     """Work orders, or their operations, became ready or stopped being so."""
 
     order_ids: tuple[int, ...]
-    cause: str
+    cause: Message
     required: ClassVar[tuple[str, ...]] = ("scheduling.replan",)
 
 
@@ -20,5 +21,5 @@ class WorkCentresChanged(Event):
     """Work centres went up or down."""
 
     work_centre_ids: tuple[int, ...]
-    cause: str
+    cause: Message
     required: ClassVar[tuple[str, ...]] = ("scheduling.replan",)

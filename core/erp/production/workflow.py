@@ -27,7 +27,7 @@ def nothing_used(u: Unit, order: Any) -> None:
     used = select(m.id).where(m.order_id == order.id, m.consumed > 0)
     made = select(o.id).where(o.order_id == order.id)
     if u.conn.scalar(used.union_all(made).limit(1)) is not None:
-        raise Refused(f"work order {order.code} has used or made something: it cannot be cancelled")
+        raise Refused("production.used_or_made", code=order.code)
 
 
 def nothing_running(u: Unit, order: Any) -> None:
@@ -35,7 +35,7 @@ def nothing_running(u: Unit, order: Any) -> None:
     c = table(WorkOrderOperation).c
     busy = u.conn.scalar(select(c.name).where(c.order_id == order.id, c.state == "running"))
     if busy is not None:
-        raise Refused(f"work order {order.code} is still at {busy}")
+        raise Refused("production.still_at", code=order.code, step=busy)
 
 
 WAITING, DONE = "waiting", "done"

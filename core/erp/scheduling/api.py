@@ -4,7 +4,7 @@ from fastapi.responses import JSONResponse
 from pydantic import AwareDatetime, BaseModel, Field
 
 from core.erp.kernel.door import needs, routes
-from core.erp.kernel.http import PROBLEMS, Answer, Body, Door, Id, Quantity, Ref
+from core.erp.kernel.http import PROBLEMS, Answer, Body, Door, Id, Quantity, Ref, Told
 from core.erp.kernel.records.read import row_of
 from core.erp.kernel.records.shown import detail, shown
 from core.erp.kernel.unit import Unit
@@ -58,6 +58,7 @@ class DispatchListOut(Answer):
     version: int = Field(description="grows by one whenever the list is remade")
     made_at: AwareDatetime | None
     cause: str | None
+    cause_message: Told
     running: RunningOut | None
     entries: list[EntryOut]
 
@@ -77,7 +78,12 @@ def _code(u: Unit, record_id: int) -> str:
 @needs("schedule.read")
 def dispatch_list(record_id: Id, door: Door) -> DispatchListOut:
     """Ready orders of a work centre, by due date and priority."""
-    return door.read(lambda u: DispatchListOut.model_validate(service.dispatch_list(u, _code(u, record_id))))
+
+    def work(u: Unit) -> DispatchListOut:
+        found = service.dispatch_list(u, _code(u, record_id))
+        return DispatchListOut.model_validate(found).in_language(u.language)
+
+    return door.read(work)
 
 
 @router.post("/work-centres/{record_id}/start", response_model=Order)

@@ -1,8 +1,10 @@
 """Tables of scheduling: the dispatch list of each work centre, as last remade."""
 
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import BigInteger, Column, Index, UniqueConstraint
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field, SQLModel
 
 from core.erp.kernel.model import identity, moment, ref
@@ -17,6 +19,7 @@ class DispatchPlan(SQLModel, table=True):
     version: int = 0
     made_at: datetime = moment()
     cause: str
+    cause_message: dict[str, Any] | None = Field(default=None, sa_column=Column(JSONB))
 
 
 class DispatchEntry(SQLModel, table=True):

@@ -1,5 +1,6 @@
 """The dispatch list of each work centre: remade whenever what is ready changes, in the transaction that changes it."""
 
+import json
 from collections.abc import Iterable
 from typing import Any
 
@@ -7,6 +8,7 @@ from sqlalchemy import text
 
 from core.erp.kernel.errors import Refused
 from core.erp.kernel.unit import Unit
+from core.erp.kernel.words import Message, render
 from core.erp.lots.events import HoldPlaced
 from core.erp.production import service as production
 from core.erp.production.events import OrdersChanged, WorkCentresChanged
@@ -14,10 +16,11 @@ from core.erp.production.model import WorkOrderOperation
 from core.erp.scheduling.rules import RANKED_BY
 
 _LOCK = text("""
-    INSERT INTO dispatch_plan (work_centre_id, version, made_at, cause)
-    SELECT c, 1, :now, :cause FROM unnest(CAST(:centres AS bigint[])) AS c ORDER BY c
+    INSERT INTO dispatch_plan (work_centre_id, version, made_at, cause, cause_message)
+    SELECT c, 1, :now, :cause, CAST(:message AS jsonb) FROM unnest(CAST(:centres AS bigint[])) AS c ORDER BY c
     ON CONFLICT (work_centre_id) DO UPDATE
-    SET version = dispatch_plan.version + 1, made_at = excluded.made_at, cause = excluded.cause
+    SET version = dispatch_plan.version + 1, made_at = excluded.made_at, cause = excluded.cause,
+        cause_message = excluded.cause_message
 """)
 
 _CLEAR = text("DELETE FROM dispatch_entry WHERE work_centre_id = ANY (CAST(:centres AS bigint[]))")
@@ -52,7 +55,7 @@ _CENTRES_TO_REPLAN = text("""
 """)
 
 
-def replan(u: Unit, work_centre_ids: Iterable[int], cause: str) -> None:
+def replan(u: Unit, work_centre_ids: Iterable[int], cause: Message) -> None:
     """Remakes the lists of these work centres from what is ready now: by due date, then priority, then age.
 
     Set-based: three statements however many orders there are. An operation whose own work centre is down is on the
@@ -62,11 +65,13 @@ def replan(u: Unit, work_centre_ids: Iterable[int], cause: str) -> None:
     centres = sorted(set(work_centre_ids))
     if not centres:
         return
-    u.conn.execute(_LOCK, {"centres": centres, "now": u.now, "cause": cause})
+    words = render(cause)
+    given = {"centres": centres, "now": u.now, "cause": words, "message": json.dumps(cause.as_json())}
+    u.conn.execute(_LOCK, given)
     u.conn.execute(_CLEAR, {"centres": centres})
     u.conn.execute(_MAKE, {"centres": centres})
     for centre in centres:
-        u.outbox("dispatch_list.remade", centre, {"cause": cause})
+        u.outbox("dispatch_list.remade", centre, {"cause": words})
 
 
 def on_orders(u: Unit, changed: OrdersChanged) -> None:
@@ -82,8 +87,9 @@ def on_centres(u: Unit, changed: WorkCentresChanged) -> None:
 
 def on_hold(u: Unit, placed: HoldPlaced) -> None:
     """Makes sure that no list still names an order that this hold has stopped."""
+    why = Message("production.material_held", holds=placed.hold_ids[:5])
     u.session.flush()
-    replan(u, u.conn.scalars(_CENTRES_TO_REPLAN, {"sublots": list(placed.sublot_ids)}), "material held")
+    replan(u, u.conn.scalars(_CENTRES_TO_REPLAN, {"sublots": list(placed.sublot_ids)}), why)
 
 
 _LIST = text("""
@@ -96,7 +102,7 @@ _LIST = text("""
     WHERE d.work_centre_id = :centre ORDER BY d.rank
 """)
 
-_PLAN = text("SELECT version, made_at, cause FROM dispatch_plan WHERE work_centre_id = :centre")
+_PLAN = text("SELECT version, made_at, cause, cause_message FROM dispatch_plan WHERE work_centre_id = :centre")
 
 _RUNNING = text("""
     SELECT p.id AS operation_id, p.number, p.name, p.started_at, o.id AS order_id, o.code AS order_code
@@ -120,6 +126,7 @@ def dispatch_list(u: Unit, centre_code: str) -> dict[str, Any]:
         "version": plan["version"] if plan else 0,
         "made_at": plan["made_at"] if plan else None,
         "cause": plan["cause"] if plan else None,
+        "cause_message": plan["cause_message"] if plan else None,
         "running": dict(running) if running else None,
         "entries": [dict(row) for row in u.conn.execute(_LIST, one).mappings()],
     }
@@ -140,5 +147,5 @@ def start_next(u: Unit, centre_code: str) -> WorkOrderOperation:
     """Starts what should go next. Refused if nothing is ready, or something runs there already."""
     chosen = next_ready(u, centre_code)
     if chosen is None:
-        raise Refused(f"nothing is ready for {centre_code}")
+        raise Refused("scheduling.nothing_ready", centre=centre_code)
     return production.start_operation(u, chosen, centre_code)

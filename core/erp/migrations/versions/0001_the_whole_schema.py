@@ -1737,6 +1737,7 @@ def upgrade() -> None:
     sa.Column('known_at', sa.DateTime(timezone=True), nullable=False),
     sa.Column('actor', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
     sa.Column('reason', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('reason_message', postgresql.JSONB(astext_type=sa.Text()), nullable=True),
     sa.Column('retracts_id', sa.BigInteger(), nullable=True),
     sa.Column('copy_of_id', sa.BigInteger(), nullable=True),
     sa.PrimaryKeyConstraint('id')
@@ -1795,6 +1796,7 @@ def upgrade() -> None:
     sa.Column('version', sa.Integer(), nullable=False),
     sa.Column('made_at', sa.DateTime(timezone=True), nullable=False),
     sa.Column('cause', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('cause_message', postgresql.JSONB(astext_type=sa.Text()), nullable=True),
     sa.PrimaryKeyConstraint('work_centre_id')
     )
     op.create_table('disposition',

@@ -8,6 +8,7 @@ from core.erp.catalog.service import require_zones
 from core.erp.kernel.errors import Conflict, Invalid, NotFound
 from core.erp.kernel.tables import table
 from core.erp.kernel.unit import Unit
+from core.erp.kernel.words import Message
 from core.erp.production.events import WorkCentresChanged
 from core.erp.production.model import WorkCentre, WorkCentreState, WorkOrderOperation
 from core.erp.production.workflow import OPERATION, RUNNING
@@ -16,7 +17,7 @@ from core.erp.production.workflow import OPERATION, RUNNING
 def create_work_centre(u: Unit, code: str, name: str, zone_id: int | None = None) -> WorkCentre:
     """A new work centre, up from now on. Raises Conflict if the code is taken, NotFound."""
     if u.conn.scalar(select(table(WorkCentre).c.id).where(table(WorkCentre).c.code == code)) is not None:
-        raise Conflict(f"there is a work centre {code} already")
+        raise Conflict("production.centre_exists", code=code)
     require_zones(u, zone_id)
     made = WorkCentre(code=code, name=name, zone_id=zone_id, state_since=u.now)
     u.session.add(made)
@@ -30,7 +31,7 @@ def work_centre(u: Unit, code: str, *, lock: bool = False) -> WorkCentre:
     c = table(WorkCentre).c
     found = u.conn.scalar(select(c.id).where(c.code == code))
     if found is None:
-        raise NotFound(f"no work centre {code}", code=code)
+        raise NotFound("production.no_centre", code=code)
     return u.get_one(WorkCentre, found, lock=lock)
 
 
@@ -59,9 +60,9 @@ def report_centre_state(u: Unit, code: str, *, up: bool, reason: str, at: dateti
     """
     at = at or u.now
     if not reason.strip():
-        raise Invalid("a machine's change of state needs a reason")
+        raise Invalid("production.machine_state_without_reason")
     if at > u.now:
-        raise Invalid(f"{at.isoformat()} has not happened yet")
+        raise Invalid("kernel.not_yet", at=at)
     centre = work_centre(u, code, lock=True)
     u.session.add(
         WorkCentreState(work_centre_id=centre.id, up=up, at=at, known_at=u.now, actor=u.actor.login, reason=reason)
@@ -78,5 +79,6 @@ def report_centre_state(u: Unit, code: str, *, up: bool, reason: str, at: dateti
     u.audit("work_centre.state", "work_centre", centre.id, before={"up": before}, after={"up": up}, reason=reason)
     u.outbox("work_centre.state", centre.id, {"code": code, "up": up, "at": at, "reason": reason})
     affected = tuple(u.conn.scalars(_AFFECTED, {"id": centre.id}))
-    u.emit(WorkCentresChanged(affected, f"{code} is {'up' if up else 'down'}: {reason}"))
+    cause = "production.centre_up" if up else "production.centre_down"
+    u.emit(WorkCentresChanged(affected, Message(cause, code=code, reason=reason)))
     return centre

@@ -9,6 +9,7 @@ from core.erp.custody import service as custody
 from core.erp.kernel.errors import Conflict, IllegalMove, Invalid, NotFound, Refused
 from core.erp.kernel.tables import table
 from core.erp.kernel.unit import Unit
+from core.erp.kernel.words import Message
 from core.erp.lots import service as lots
 from core.erp.lots.events import ZonesToLock
 from core.erp.lots.model import Lot, Sublot
@@ -28,6 +29,12 @@ from core.erp.production.service.orders import get_order, lock_with_material
 from core.erp.production.workflow import MAKING, OPERATION, RUNNING, TAKING, WORK_ORDER
 
 
+def _not_while(order: WorkOrder, said: str) -> IllegalMove:
+    """The refusal of what an order in its state does not do."""
+    state = Message(f"state.work_order.{order.state}")
+    return IllegalMove(Message(said, state=state), extra={"state": order.state})
+
+
 def _line(u: Unit, order_id: int, sublot_id: int) -> int:
     """The order's line that a sublot's item is for. Raises Refused if the order takes no such item."""
     line, lot, sublot = table(WorkOrderLine).c, table(Lot).c, table(Sublot).c
@@ -38,7 +45,7 @@ def _line(u: Unit, order_id: int, sublot_id: int) -> int:
         .where(line.order_id == order_id, sublot.id == sublot_id)
     )
     if found is None:
-        raise Refused(f"work order {order_id} takes nothing of sublot {sublot_id}'s item", sublot_id=sublot_id)
+        raise Refused("production.takes_nothing_of", order_id=order_id, sublot_id=sublot_id)
     return int(found)
 
 
@@ -48,7 +55,7 @@ def reserve(u: Unit, order_id: int, sublot_id: int, amount: Decimal) -> WorkOrde
     lots.get_sublot(u, sublot_id, lock=True)
     order = get_order(u, order_id, lock=True)
     if order.state not in TAKING:
-        raise IllegalMove(f"a {order.state} work order takes no material", state=order.state)
+        raise _not_while(order, "production.takes_no_material")
     line = _line(u, order_id, sublot_id)
     reservation = lots.reserve(u, sublot_id, amount, lots.Purpose.USE, f"work_order:{order_id}")
     made = WorkOrderMaterial(
@@ -63,13 +70,13 @@ def material(u: Unit, material_id: int) -> WorkOrderMaterial:
     """One material of an order. Raises NotFound."""
     found = u.session.get(WorkOrderMaterial, material_id, populate_existing=True)
     if found is None:
-        raise NotFound(f"no material {material_id}", material_id=material_id)
+        raise NotFound("production.no_material", material_id=material_id)
     return found
 
 
 def _reservation_of(row: WorkOrderMaterial) -> int:
     if row.reservation_id is None:
-        raise IllegalMove(f"material {row.id} was posted as a fact: there is nothing left to take", state="consumed")
+        raise IllegalMove("production.material_was_fact", material_id=row.id, extra={"state": "consumed"})
     return row.reservation_id
 
 
@@ -87,7 +94,7 @@ def consume(u: Unit, material_id: int) -> WorkOrderMaterial:
     lots.consume(u, _reservation_of(row))
     order = get_order(u, row.order_id, lock=True)
     if order.state != "running":
-        raise IllegalMove(f"a {order.state} work order consumes nothing", state=order.state)
+        raise _not_while(order, "production.consumes_nothing")
     row.consumed = row.amount
     u.session.add(row)
     _leave_if_empty(u, row.sublot_id, u.now)
@@ -123,7 +130,7 @@ def report_used_up(
 def _leave_if_empty(u: Unit, sublot_id: int, at: datetime) -> None:
     """What is used up stands nowhere any more: its exposure ends."""
     if lots.on_hand(u, sublot_id) == 0:
-        custody.record_location(u, sublot_id, None, at, "used up")
+        custody.record_location(u, sublot_id, None, at, Message("production.used_up"))
 
 
 def return_material(u: Unit, material_id: int, amount: Decimal, zone_id: int | None) -> Sublot:
@@ -140,7 +147,7 @@ def return_material(u: Unit, material_id: int, amount: Decimal, zone_id: int | N
     get_order(u, row.order_id, lock=True)
     u.get_one(WorkOrderMaterial, row.id, lock=True)  # the same object, as it stands now
     if amount > row.consumed - row.returned:
-        raise Invalid(f"{row.consumed - row.returned:f} can come back, not {amount:f}")
+        raise Invalid("production.less_can_return", most=row.consumed - row.returned, amount=amount)
     # One return of a material at a time: the edge names how often it came back before.
     back = lots.receive(
         u,
@@ -164,7 +171,7 @@ def operation(u: Unit, operation_id: int, *, lock: bool = False) -> WorkOrderOpe
     """An operation of an order. Raises NotFound."""
     found = u.get(WorkOrderOperation, operation_id, lock=lock)
     if found is None:
-        raise NotFound(f"no operation {operation_id}", operation_id=operation_id)
+        raise NotFound("production.no_operation", operation_id=operation_id)
     return found
 
 
@@ -185,7 +192,7 @@ def start_operation(u: Unit, operation_id: int, centre_code: str | None = None) 
     else:
         order.started_at = u.now
         WORK_ORDER.apply(u, order, "start")
-    u.emit(OrdersChanged((order_id,), f"{order.code}: {step.name} started"))
+    u.emit(OrdersChanged((order_id,), Message("production.step_started", code=order.code, step=step.name)))
     return step
 
 
@@ -195,9 +202,9 @@ def _centre_for(u: Unit, step: WorkOrderOperation, code: str | None) -> WorkCent
         code = u.session.get_one(WorkCentre, step.work_centre_id).code
     centre = work_centre(u, code, lock=True)
     if centre.id != step.work_centre_id and centre.id not in step.alternatives:
-        raise Refused(f"{code} does not do {step.name}")
+        raise Refused("production.centre_does_not", code=code, step=step.name)
     if not centre.up:
-        raise Refused(f"{code} is down since {centre.state_since.isoformat()}: {centre.state_reason}")
+        raise Refused("production.centre_is_down", code=code, since=centre.state_since, reason=centre.state_reason)
     return centre
 
 
@@ -208,14 +215,14 @@ def finish_operation(u: Unit, operation_id: int) -> WorkOrderOperation:
     step = operation(u, operation_id, lock=True)
     step.done_at = u.now
     OPERATION.apply(u, step, "finish", also={"order_id": order_id})
-    u.emit(OrdersChanged((order_id,), f"{order.code}: {step.name} done"))
+    u.emit(OrdersChanged((order_id,), Message("production.step_done", code=order.code, step=step.name)))
     return step
 
 
 def report_scrap(u: Unit, order_id: int, amount: Decimal, reason: str) -> WorkOrder:
     """Output that is no good, counted for the balance. Raises Invalid without a reason."""
     if not reason.strip():
-        raise Invalid("scrap needs a reason")
+        raise Invalid("production.scrap_without_reason")
     order = get_order(u, order_id, lock=True)
     order.scrap += lots.amount_of(amount)
     u.session.add(order)
@@ -242,11 +249,11 @@ def report_output(
     amount = lots.amount_of(amount)
     order = get_order(u, order_id)
     if order.state not in MAKING:
-        raise IllegalMove(f"a {order.state} work order brings nothing forth", state=order.state)
+        raise _not_while(order, "production.brings_nothing_forth")
     lot_id = order.output_lot_id or _make_lot(u, order)
     parents = _consumed(u, order_id)
     if not parents:
-        raise Refused(f"work order {order.code} has consumed nothing yet")
+        raise Refused("production.consumed_nothing", code=order.code)
     born = lots.receive(
         u,
         lot_id,
@@ -263,7 +270,7 @@ def report_output(
     )
     order = get_order(u, order_id, lock=True)
     if _consumed(u, order_id).keys() != parents.keys():
-        raise Conflict(f"work order {order.code} consumed more meanwhile: report its output again")
+        raise Conflict("production.consumed_meanwhile", code=order.code)
     order.output_lot_id = lot_id
     u.session.add(order)
     u.session.add(WorkOrderOutput(order_id=order_id, sublot_id=born.id, amount=amount, at=at or u.now))

@@ -8,7 +8,7 @@ from decimal import Decimal
 from sqlalchemy import func, insert, select, text
 
 from core.erp.catalog.model import Item
-from core.erp.kernel.errors import Conflict, Invalid, NotFound
+from core.erp.kernel.errors import Conflict, Invalid, NotFound, absent
 from core.erp.kernel.tables import table
 from core.erp.kernel.unit import Unit
 from core.erp.kernel.words import Message, kept
@@ -47,13 +47,13 @@ def create_bom(
     Raises Invalid without lines or steps, for an item made of itself, or for a tolerance outside 0…1.
     """
     if not lines or not steps:
-        raise Invalid("a bill needs materials and steps")
+        raise Invalid("production.bill_incomplete")
     if not 0 <= tolerance < 1:
-        raise Invalid(f"a tolerance is a part from 0 to below 1, not {tolerance}")
+        raise Invalid("production.tolerance_is_a_part", tolerance=tolerance)
     for material, amount in lines:
         lots.amount_of(amount)
         if material == item_id:
-            raise Invalid("an item is not made of itself")
+            raise Invalid("production.made_of_itself")
         _item(u, material)
     _item(u, item_id)
     last = u.conn.scalar(select(func.max(table(Bom).c.version)).where(table(Bom).c.item_id == item_id)) or 0
@@ -80,7 +80,7 @@ def create_bom(
 def _item(u: Unit, item_id: int) -> Item:
     found = u.session.get(Item, item_id)
     if found is None:
-        raise NotFound(f"no item {item_id}", item_id=item_id)
+        raise NotFound("production.no_item", item_id=item_id)
     return found
 
 
@@ -88,11 +88,11 @@ def plan(u: Unit, code: str, bom_id: int, amount: Decimal, due_at: datetime, *, 
     """A new work order by a bill, which is copied into it. Raises Conflict if the code is taken, NotFound, Invalid."""
     bom = u.session.get(Bom, bom_id)
     if bom is None:
-        raise NotFound(f"no bill {bom_id}", bom_id=bom_id)
+        raise NotFound("production.no_bill", bom_id=bom_id)
     if not code.strip():
-        raise Invalid("a work order needs a code")
+        raise Invalid("production.order_uncoded")
     if u.conn.scalar(select(table(WorkOrder).c.id).where(table(WorkOrder).c.code == code)) is not None:
-        raise Conflict(f"there is a work order {code} already")
+        raise Conflict("production.order_exists", code=code)
     amount = lots.amount_of(amount)
     order = WorkOrder(
         code=code,
@@ -134,7 +134,7 @@ def get_order(u: Unit, order_id: int, *, lock: bool = False) -> WorkOrder:
     u.session.flush()
     found = u.get(WorkOrder, order_id, lock=lock)
     if found is None:
-        raise NotFound(f"no work order {order_id}", order_id=order_id)
+        raise absent("work_order", order_id)
     return found
 
 
@@ -155,7 +155,7 @@ def move_order(u: Unit, order_id: int, move: str, *, reason: str | None = None) 
     Raises IllegalMove, Refused (what is lacking or held), Forbidden, Invalid.
     """
     if move not in MOVES:
-        raise Invalid(f"no move {move!r}; there are {', '.join(sorted(MOVES))}")
+        raise Invalid("production.no_move", move=move, moves=sorted(MOVES))
     order = lock_with_material(u, order_id)
     if move in {"resume", "unblock"} and order.state in WORK_ORDER.moves[move].sources:
         _resume_reservations(u, order_id)
@@ -165,7 +165,11 @@ def move_order(u: Unit, order_id: int, move: str, *, reason: str | None = None) 
     WORK_ORDER.apply(u, order, move, reason=reason)
     if move == "cancel":
         _release_reservations(u, order, reason or "")
-    u.emit(OrdersChanged((order_id,), f"{order.code}: {move}"))
+    u.emit(
+        OrdersChanged(
+            (order_id,), Message("production.order_moved", code=order.code, move=Message(f"move.work_order.{move}"))
+        )
+    )
     return order
 
 
@@ -213,4 +217,4 @@ def stop_orders(u: Unit, placed: HoldPlaced) -> None:
         WORK_ORDER.apply(u, order, "hold" if order.state == "running" else "block", reason=order.stopped_reason)
     if ids:
         interrupt(u, table(WorkOrderOperation).c.order_id.in_(ids))
-        u.emit(OrdersChanged(ids, "material held"))
+        u.emit(OrdersChanged(ids, why))
