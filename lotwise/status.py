@@ -103,7 +103,7 @@ def _print(found: dict[str, Any], out: Console) -> None:
         kept = ", ".join(f"{name} {port}" for name, port in found["ports"].items())
         out.print(f"no embedded server runs here; ports kept: {kept or 'none yet'}", highlight=False)
         return
-    table = Table("server", "state", _whole("listens"), "process", "since", "restarts")
+    table = _table("server", "state", "listens", "process", "since", "restarts")
     for name, server in found["servers"].items():
         since, pid = _ago(server["since"]), str(server["pid"] or "–")
         table.add_row(name, server["state"], f"127.0.0.1:{server['port']}", pid, since, str(server["restarts"]))
@@ -111,7 +111,7 @@ def _print(found: dict[str, Any], out: Console) -> None:
     for name, server in found["servers"].items():
         if server["failure"]:
             out.print(f"{name}: {server['failure']}", style="red", markup=False, highlight=False, soft_wrap=True)
-    people = Table("used by", "process", "since", _whole("listens"), _whole("health"))
+    people = _table("used by", "process", "since", "listens", "health")
     for user in found["users"]:
         people.add_row(
             user["name"], str(user["pid"]), _ago(user["since"]), user["listens"] or "–", _told(user["health"])
@@ -120,9 +120,9 @@ def _print(found: dict[str, Any], out: Console) -> None:
     out.print(f"supervisor: process {found['supervisor']['pid']}", highlight=False)
 
 
-def _whole(heading: str) -> Column:
-    """A column whose addresses go over several lines where there is no room, and are never cut off."""
-    return Column(heading, overflow="fold")
+def _table(*headings: str) -> Table:
+    """A table whose words and addresses go over several lines where there is no room, and are never cut off."""
+    return Table(*(Column(heading, overflow="fold") for heading in headings))
 
 
 def _told(health: dict[str, Any] | None) -> str:
