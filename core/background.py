@@ -14,6 +14,7 @@ from core.erp.kernel.audit import BehindWitness, Sealer
 from core.erp.kernel.auth import now_utc
 from core.erp.kernel.events import Events
 from core.erp.kernel.outbox import Outbox
+from core.erp.kernel.tasks.reminding import remind
 from core.erp.kernel.witness import WITNESS_FILE, Witness
 from core.settings import Settings
 
@@ -21,6 +22,7 @@ log = logging.getLogger(__name__)
 
 SEAL_EVERY = 0.5
 RUN_EVERY = 0.2
+REMIND_EVERY = 5.0
 SWEEP_EVERY = 3600.0
 LEAD_EVERY = 1.0
 """How often the leader looks whether it still is, and the others whether they may be."""
@@ -149,6 +151,7 @@ def background(settings: Settings, engine: Engine, events: Events, outbox: Outbo
         Loop("outbox", runner(outbox.internal_names), RUN_EVERY, leader.leads),
         # Another server that is slow or away holds up nothing of ours.
         Loop("outbox external", runner(outbox.external_names), RUN_EVERY, leader.leads),
+        Loop("tasks", lambda: remind(engine, events, now_utc()), REMIND_EVERY, leader.leads),
         Loop("files", lambda: sweep(engine, files, now_utc()), SWEEP_EVERY, leader.leads),
     ]
     return Background(leader, loops)

@@ -6,6 +6,7 @@ MODULES = (
     "kernel.calendars",
     "kernel.numbering",
     "kernel.attachments",
+    "kernel.tasks",
     "kernel.tabular",
     "catalog",
     "partners",

@@ -172,10 +172,10 @@ def test_held_goods_are_refused_with_their_obstacles(plant: Plant, people: Peopl
     shown = people("lou", "GET", f"/shipments/{made['id']}")
     assert shown["held"] is True
     assert "shipment" in {hold["on"] for hold in shown["holds"]}
-    tasks = people("wanda", "GET", "/tasks", kind="put_back")["items"]
+    tasks = people("wanda", "GET", "/shipment-tasks", kind="put_back")["items"]
     assert [t["sublot_id"] for t in tasks] == [part]
     people("wanda", "POST", f"/shipment-lines/{tasks[0]['line_id']}/put-back")
-    assert people("wanda", "GET", "/tasks", kind="put_back")["items"] == []
+    assert people("wanda", "GET", "/shipment-tasks", kind="put_back")["items"] == []
 
 
 def test_the_floor(plant: Plant, people: People) -> None:

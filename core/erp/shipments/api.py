@@ -242,7 +242,7 @@ def returned(line_id: Id, body: ReturnIn, door: Door) -> JSONResponse:
     return door.post(work)
 
 
-@router.get("/tasks")
+@router.get("/shipment-tasks")
 @needs("shipment.read")
 def list_tasks(
     door: Door, kind: TaskKind | None = None, *, done: bool = False, cursor: Cursor = None, limit: Limit = 100

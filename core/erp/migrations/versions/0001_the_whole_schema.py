@@ -198,6 +198,15 @@ CREATE TRIGGER attachment_version_append_only BEFORE UPDATE OR DELETE ON attachm
 CREATE TRIGGER attachment_version_no_truncate BEFORE TRUNCATE ON attachment_version FOR EACH STATEMENT EXECUTE FUNCTION lotwise_forbid_change()
     ''',
     r'''
+CREATE TRIGGER task_no_delete BEFORE DELETE ON task FOR EACH ROW EXECUTE FUNCTION lotwise_forbid_change()
+    ''',
+    r'''
+CREATE TRIGGER task_no_truncate BEFORE TRUNCATE ON task FOR EACH STATEMENT EXECUTE FUNCTION lotwise_forbid_change()
+    ''',
+    r'''
+CREATE TRIGGER task_identity BEFORE UPDATE ON task FOR EACH ROW EXECUTE FUNCTION lotwise_guard_identity('id', 'kind', 'entity', 'entity_id', 'site_id', 'permit', 'created_at', 'created_by')
+    ''',
+    r'''
 CREATE TRIGGER import_run_no_delete BEFORE DELETE ON import_run FOR EACH ROW EXECUTE FUNCTION lotwise_forbid_change()
     ''',
     r'''
@@ -589,6 +598,9 @@ CREATE TRIGGER role_cycle BEFORE INSERT OR UPDATE ON role FOR EACH ROW EXECUTE F
     ''',
     r'''
 CREATE TRIGGER attachment_cycle BEFORE INSERT OR UPDATE ON attachment FOR EACH ROW EXECUTE FUNCTION lotwise_guard_cycle('attachment', 'current', 'current>withdrawn')
+    ''',
+    r'''
+CREATE TRIGGER task_cycle BEFORE INSERT OR UPDATE ON task FOR EACH ROW EXECUTE FUNCTION lotwise_guard_cycle('task', 'open', 'open>done', 'open>taken', 'open>withdrawn', 'taken>done', 'taken>open', 'taken>taken', 'taken>withdrawn')
     ''',
     r'''
 CREATE TRIGGER partner_cycle BEFORE INSERT OR UPDATE ON partner FOR EACH ROW EXECUTE FUNCTION lotwise_guard_cycle('partner', 'active', 'active>blocked', 'active>withdrawn', 'blocked>active', 'blocked>withdrawn')
@@ -2584,6 +2596,37 @@ def upgrade() -> None:
     op.create_index(op.f('ix_supplier_certificate_partner_id'), 'supplier_certificate', ['partner_id'], unique=False)
     op.create_index('supplier_certificate_number_begins', 'supplier_certificate', [sa.literal_column('lotwise_folded(number)').label('folded')], unique=False, postgresql_ops={'folded': 'text_pattern_ops'})
     op.create_index('supplier_certificate_until', 'supplier_certificate', ['valid_until', 'id'], unique=False)
+    op.create_table('task',
+    sa.Column('id', sa.BigInteger(), autoincrement=True, nullable=False),
+    sa.Column('kind', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('title', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('title_message', postgresql.JSONB(none_as_null=True, astext_type=sa.Text()), nullable=True),
+    sa.Column('entity', sqlmodel.sql.sqltypes.AutoString(), nullable=True),
+    sa.Column('entity_id', sa.BigInteger(), nullable=True),
+    sa.Column('site_id', sa.BigInteger(), nullable=True),
+    sa.Column('permit', sqlmodel.sql.sqltypes.AutoString(), nullable=True),
+    sa.Column('assignee', sqlmodel.sql.sqltypes.AutoString(), nullable=True),
+    sa.Column('due_at', sa.DateTime(timezone=True), nullable=False),
+    sa.Column('remind_at', sa.DateTime(timezone=True), nullable=True),
+    sa.Column('state', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('created_at', sa.DateTime(timezone=True), nullable=False),
+    sa.Column('created_by', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('closed_at', sa.DateTime(timezone=True), nullable=True),
+    sa.Column('closed_by', sqlmodel.sql.sqltypes.AutoString(), nullable=True),
+    sa.Column('conclusion', sqlmodel.sql.sqltypes.AutoString(), nullable=True),
+    sa.CheckConstraint("num_nonnulls(closed_at, closed_by) = CASE WHEN state IN ('open', 'taken') THEN 0 ELSE 2 END"),
+    sa.CheckConstraint("state <> 'taken' OR assignee IS NOT NULL"),
+    sa.CheckConstraint('(entity IS NULL) = (entity_id IS NULL)'),
+    sa.CheckConstraint('permit IS NOT NULL OR assignee IS NOT NULL'),
+    sa.PrimaryKeyConstraint('id')
+    )
+    op.create_index(op.f('ix_task_site_id'), 'task', ['site_id'], unique=False)
+    op.create_index('task_assignee', 'task', ['assignee'], unique=False, postgresql_where="state IN ('open', 'taken')")
+    op.create_index('task_due', 'task', ['due_at', 'id'], unique=False)
+    op.create_index('task_once', 'task', ['kind', 'entity', 'entity_id', 'permit'], unique=True, postgresql_nulls_not_distinct=True, postgresql_where="kind <> 'by_hand' AND state IN ('open', 'taken')")
+    op.create_index('task_remind', 'task', ['remind_at'], unique=False, postgresql_where="remind_at IS NOT NULL AND state IN ('open', 'taken')")
+    op.create_index('task_source', 'task', ['entity', 'entity_id'], unique=False)
+    op.create_index('task_standing', 'task', ['due_at', 'id'], unique=False, postgresql_where="state IN ('open', 'taken')")
     op.create_table('work_calendar',
     sa.Column('id', sa.BigInteger(), autoincrement=True, nullable=False),
     sa.Column('site_id', sa.BigInteger(), nullable=False),
