@@ -13,7 +13,7 @@ from sqlalchemy import Engine
 
 from core.app import build_events, create_app
 from core.erp.kernel import passwords
-from core.erp.kernel.auth import Place, create_user
+from core.erp.kernel.access.users import Place, create_user
 from core.erp.kernel.unit import system, unit
 from core.settings import Settings
 from tests.serving import serving

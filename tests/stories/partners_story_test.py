@@ -9,7 +9,7 @@ from sqlalchemy import Engine, text
 from sqlalchemy.exc import DBAPIError
 
 from core.app import build_events
-from core.erp.kernel.auth import Place
+from core.erp.kernel.access.users import Place
 from core.erp.kernel.errors import Invalid, NotFound, Refused
 from core.erp.kernel.permits import Role
 from core.erp.kernel.records.read import Asked, page, row_of

@@ -179,7 +179,7 @@ def _verb(entity: Entity, verb: Verb) -> Callable[..., Any]:
         return door.post(work, status=verb.status)
 
     async def signed(door: DoorKeeper, record_id: int, body: Any) -> JSONResponse:
-        act = verbs.signing_of(verb, record_id, body)
+        act = verbs.signing_of(entity, verb, record_id, body)
         return await door.sign(act, body, lambda u, made: answered(u, record_id, made), status=verb.status)
 
     form = entity.form(verb)

@@ -1,5 +1,6 @@
 """The shape of one row as it is answered, made from the columns of the statement that reads it."""
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import reduce
@@ -18,10 +19,13 @@ _ON_THE_WIRE: dict[Any, Any] = {datetime: AwareDatetime, Decimal: Quantity, time
 """How values of these types are answered; all others as they are."""
 
 
-def answer_of(model: type[SQLModel], statement: Select[Any], cycle: Workflow | None) -> type[BaseModel]:
+def answer_of(
+    model: type[SQLModel], statement: Select[Any], cycle: Workflow | None, kinds: Mapping[str, Any]
+) -> type[BaseModel]:
     """One row of the statement: the model's columns by their types, its state by its life cycle, joined names as text.
 
-    Columns of bytes (hashes) are left out. A joined column may be empty, as an outer join leaves it.
+    `kinds` are types of columns that say more than the table does. Columns of bytes (hashes) are left out. A joined
+    column may be empty, as an outer join leaves it.
     """
     fields: dict[str, Any] = {}
     for column in statement.selected_columns:
@@ -32,7 +36,7 @@ def answer_of(model: type[SQLModel], statement: Select[Any], cycle: Workflow | N
             continue
         if name == "state" and cycle is not None:
             kind = Literal[cycle.states]
-        fields[name] = (_wire(kind), ...)
+        fields[name] = (kinds.get(name) or _wire(kind), ...)
     return create_model(f"{model.__name__}Out", __base__=Answer, __doc__=model.__doc__, **fields)
 
 

@@ -40,7 +40,8 @@ class Column:
 
     `filter` is asked for by the column's own name, a range by NAME_from and NAME_before, unless `asked` names it.
     Only a stored column of the entity's own table that is never empty and has an index may sort. `search` finds by how
-    its text begins. `link` is the entity that the column's id names.
+    its text begins. `link` is the entity that the column's id names, `kind` the type of its values where that says more
+    than the table: the words it may be.
     """
 
     name: str
@@ -48,6 +49,7 @@ class Column:
     sort: bool = False
     search: bool = False
     link: str | None = None
+    kind: Any = None
     asked: tuple[str, ...] = ()
 
 
@@ -195,7 +197,8 @@ class Entity:
     @cached_property
     def shape(self) -> type[BaseModel]:
         """What one row is answered as."""
-        return self.answer or answer_of(self.table, self.select, self.cycle)
+        kinds = {column.name: column.kind for column in self.columns if column.kind is not None}
+        return self.answer or answer_of(self.table, self.select, self.cycle, kinds)
 
     @cached_property
     def searches(self) -> tuple[Search, ...]:

@@ -74,6 +74,8 @@ def _condition(
 def _kind(entity: Entity, declared: Column) -> Any:
     if declared.name == "state" and entity.cycle is not None:
         return Literal[entity.cycle.states]
+    if declared.kind is not None:
+        return declared.kind
     field = entity.shape.model_fields.get(declared.name)
     plain = entity.column(declared.name).type.python_type
     if plain in _ASKED:

@@ -9,7 +9,7 @@ from core.erp.kernel.records.answers import row_answer
 from core.erp.kernel.records.declare import Entity
 from core.erp.kernel.records.history import version_of
 from core.erp.kernel.records.read import row_of
-from core.erp.kernel.shapes import Answer, Page
+from core.erp.kernel.shapes import BIGGEST_ID, Answer, Page
 from core.erp.kernel.unit import Unit
 
 T = TypeVar("T")
@@ -57,7 +57,7 @@ def detail(entity: Entity) -> type[BaseModel]:
 def change_form(entity: Entity) -> type[BaseModel]:
     """The body of a change: its fields, and the version that was seen."""
     assert entity.change is not None
-    version = (int, Field(ge=0, description="of the record that was seen", examples=[1042]))
+    version = (int, Field(ge=0, le=BIGGEST_ID, description="of the record that was seen", examples=[1042]))
     body = entity.change.body
     fields: dict[str, Any] = {"version": version}
     return create_model(f"{body.__name__}Seen", __base__=body, __doc__=body.__doc__, **fields)

@@ -7,9 +7,10 @@ from pydantic import BaseModel
 from core.erp.kernel.errors import absent
 from core.erp.kernel.records.declare import Entity, Verb
 from core.erp.kernel.records.links import require_linked
+from core.erp.kernel.records.read import row_of
 from core.erp.kernel.records.write import fields_of
 from core.erp.kernel.shapes import SignIn
-from core.erp.kernel.signatures import Signing
+from core.erp.kernel.signatures import Proof, Signing
 from core.erp.kernel.unit import Unit
 
 
@@ -23,11 +24,18 @@ def do(u: Unit, entity: Entity, verb: Verb, record_id: int, form: BaseModel | No
     return move(u, entity, verb.name, record_id, **fields)
 
 
-def signing_of(verb: Verb, record_id: int, form: BaseModel) -> Signing[Any]:
-    """The act that a signed verb's form signs."""
+def signing_of(entity: Entity, verb: Verb, record_id: int, form: BaseModel) -> Signing[Any]:
+    """The act that a signed verb's form signs, on a record and with links that the signer may know of."""
     assert verb.signing is not None
     fields = {name: value for name, value in fields_of(form).items() if name not in SignIn.model_fields}
-    return verb.signing(record_id, **fields)
+    signing = verb.signing(record_id, **fields)
+
+    def work(u: Unit, proof: Proof) -> Any:
+        row_of(u, entity, record_id)
+        require_linked(u, entity, form)
+        return signing.work(u, proof)
+
+    return Signing(signing.permit, signing.act, work)
 
 
 def move(u: Unit, entity: Entity, name: str, record_id: int, *, reason: str | None = None) -> Any:
