@@ -18,8 +18,8 @@ from core.erp.kernel.outbox import Outbox
 from core.erp.kernel.password_checks import PasswordChecks
 from core.erp.kernel.proxies import TrustedProxies
 from core.erp.kernel.workflow import workflows
-from core.health import OK, DatabaseProbe, Health, Probe, RoomProbe, disk_probe
-from core.series.restoring import influx_behind
+from core.health import OK, CapacityProbe, DatabaseProbe, Health, Probe, disk_probe
+from core.series.restoring import influx_attached
 from core.settings import Settings
 
 
@@ -123,9 +123,9 @@ def create_app(
     database = DatabaseProbe(engine)
     looked_at: dict[str, Probe] = {
         "database": database,
-        "room": RoomProbe(engine),
+        "room": CapacityProbe(engine),
         "disk": disk_probe(settings.data_dir),
-        **({"background": working.trouble} if working is not None else {}),
+        **({"background": working.failing_loops} if working is not None else {}),
         **(probes or {}),
     }
     health = Health(looked_at)
@@ -134,7 +134,7 @@ def create_app(
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         del app
         await asyncio.to_thread(outbox.subscribe, engine)
-        with influx_behind(engine, *settings.store_behind()):
+        with influx_attached(engine, *settings.store_behind()):
             if working is not None:
                 await asyncio.to_thread(compare_with_witness, settings, engine)
                 working.start()

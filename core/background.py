@@ -125,7 +125,7 @@ class Background:
             loop.stop()
         self._leader.stop()
 
-    def trouble(self) -> str | None:
+    def failing_loops(self) -> str | None:
         """Which loops fail, and with what; None if none does."""
         failing = [f"{loop.name}: {loop.failure}" for loop in self._loops if loop.failure is not None]
         return "; ".join(failing) or None

@@ -25,21 +25,23 @@ Probe = Callable[[], str | None]
 """Says what is wrong; None if nothing is."""
 
 OK = "ok"
-WITHIN = 3.0
+PROBE_TIMEOUT = 3.0
 """Seconds that a probe may take."""
-FRESH = 1.0
+CACHE_SECONDS = 1.0
 """Seconds that an answer serves everybody: anybody may ask, and asking costs little."""
-LEAST_FREE = 64 * 2**20
+MIN_FREE_BYTES = 64 * 2**20
 """Bytes: with less room PostgreSQL soon has none for its log of what is committed (segments of 16 MiB)."""
-REMEMBERED = 60.0
+REFUSAL_SHOWN = 60.0
 """Seconds that a refusal for lack of room is told."""
 
 
 class Health:
     """Probes by name. `check` runs those that are not running still, side by side."""
 
-    def __init__(self, probes: Mapping[str, Probe], *, within: float = WITHIN, fresh: float = FRESH) -> None:
-        self._probes, self._within, self._fresh = dict(probes), within, fresh
+    def __init__(
+        self, probes: Mapping[str, Probe], *, within: float = PROBE_TIMEOUT, fresh: float = CACHE_SECONDS
+    ) -> None:
+        self._probes, self._timeout, self._fresh = dict(probes), within, fresh
         self._pool = ThreadPoolExecutor(max_workers=len(probes), thread_name_prefix="health")
         self._running: dict[str, Future[str | None]] = {}
         self._one = asyncio.Lock()
@@ -67,14 +69,14 @@ class Health:
             if name not in self._running:
                 self._running[name] = self._pool.submit(probe)
         asked = {name: asyncio.wrap_future(future) for name, future in self._running.items()}
-        await asyncio.wait(asked.values(), timeout=self._within)
+        await asyncio.wait(asked.values(), timeout=self._timeout)
         said = {}
         for name, answer in asked.items():
             if answer.done():
                 del self._running[name]
                 said[name] = answer.result() or OK
             else:
-                said[name] = f"no answer within {self._within:g} s"
+                said[name] = f"no answer within {self._timeout:g} s"
         return said
 
     def close(self) -> None:
@@ -118,7 +120,7 @@ def _without_address(message: str) -> str:
     return re.sub(r".*connection to server at .*? failed: ", "", " ".join(message.split()))
 
 
-class RoomProbe:
+class CapacityProbe:
     """Remembers that PostgreSQL refused something for lack of room, memory or connections (SQLSTATE class 53)."""
 
     def __init__(self, engine: Engine) -> None:
@@ -135,7 +137,7 @@ class RoomProbe:
     def __call__(self) -> str | None:
         """The refusal, if there was one in the last minute."""
         with self._lock:
-            recent = self._last is not None and time.monotonic() - self._last[0] < REMEMBERED
+            recent = self._last is not None and time.monotonic() - self._last[0] < REFUSAL_SHOWN
             return self._last[1] if self._last is not None and recent else None
 
 
@@ -148,7 +150,7 @@ def disk_probe(folder: Path) -> Probe:
             usage = shutil.disk_usage(nearest)
         except OSError as error:
             return str(error)
-        if usage.free >= LEAST_FREE:
+        if usage.free >= MIN_FREE_BYTES:
             return None
         return f"{usage.free / 2**20:.0f} MiB free of {usage.total / 2**20:.0f} in the data folder"
 

@@ -111,7 +111,7 @@ def _state() -> list[Any]:
             "Gateways",
             ERP,
             Sql(
-                "SELECT gateway, site, last_received_at, last_watermark_at, spoken_to, epochs, batches, readings, "
+                "SELECT gateway, site, last_received_at, last_watermark_at, watermark, epochs, batches, readings, "
                 f"duplicates, conflicts, dead FROM v_gateway_status WHERE {_CHOSEN} ORDER BY gateway"
             ),
             "What each gateway delivered in all, and how far it has spoken.",

@@ -18,7 +18,7 @@ from nats import errors
 from nats.aio.client import Client
 from nats.aio.transport import TcpTransport
 
-from core.telemetry.connection import closing_within, dial, hang_up
+from core.telemetry.connection import closing_within, connect_within, disconnect_within
 from core.telemetry.stream import (
     MESSAGE_ID,
     STREAM,
@@ -138,7 +138,7 @@ class NatsCarrier:
 
         config = self._config
         self._client = client = nats.NATS()
-        await dial(
+        await connect_within(
             client,
             None,
             servers=list(config.urls),
@@ -165,7 +165,7 @@ class NatsCarrier:
         self._ending = True
         await end([connecting])
         if self._client is not None:
-            await hang_up(self._client)
+            await disconnect_within(self._client)
 
     async def _on_error(self, error: Exception) -> None:
         if not self.connected:

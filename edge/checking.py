@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from core.telemetry.located import Located, Where
+from core.telemetry.located import Located, NodePath
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|min|h|d)\Z")
 _SECONDS = {"ms": 0.001, "s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
@@ -21,7 +21,7 @@ _BYTES = {"kB": 10**3, "KiB": 2**10, "MB": 10**6, "MiB": 2**20, "GB": 10**9, "Gi
 M = TypeVar("M", bound=BaseModel)
 
 
-def validated(model: type[M], document: Located, base: Where, data: dict[str, Any]) -> M | None:
+def validated(model: type[M], document: Located, base: NodePath, data: dict[str, Any]) -> M | None:
     """The model, or None with its errors noted. Durations such as "5 min" and sizes such as "4 GiB" are understood."""
     while True:
         try:
@@ -36,7 +36,7 @@ def validated(model: type[M], document: Located, base: Where, data: dict[str, An
         data = {key: fresh[key] for key in data}
 
 
-def _note(model: type[BaseModel], document: Located, base: Where, found: Sequence[ErrorDetails]) -> None:
+def _note(model: type[BaseModel], document: Located, base: NodePath, found: Sequence[ErrorDetails]) -> None:
     """Notes what the operator has to mend, each thing once."""
     places = [document.resolve((*base, *detail["loc"])) for detail in found]
     told = Counter(places)
@@ -50,7 +50,7 @@ def _note(model: type[BaseModel], document: Located, base: Where, found: Sequenc
             document.error(where, _message(model, detail))
 
 
-def _reworded(document: Located, base: Where, detail: ErrorDetails) -> bool:
+def _reworded(document: Located, base: NodePath, detail: ErrorDetails) -> bool:
     """Turns a duration or size in words into a number, in place. False if the error is about something else."""
     text = detail["input"]
     if not isinstance(text, str):

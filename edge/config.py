@@ -21,7 +21,7 @@ from pydantic import (
 )
 
 from core.telemetry.address import BadAddress, check_point
-from core.telemetry.located import ConfigErrors, Located, Where
+from core.telemetry.located import ConfigErrors, Located, NodePath
 from core.telemetry.stream import StreamSettings
 from edge.checking import meant, validated
 from edge.collectors.port import Segment, SourceConfig
@@ -236,7 +236,7 @@ def _count(document: Located) -> int:
 
 
 def _source(document: Located, index: int, protocols: Mapping[str, SourceKind]) -> SourceConfig | None:
-    where: Where = ("sources", index)
+    where: NodePath = ("sources", index)
     data = document.value(where)
     if not isinstance(data, dict):
         document.error(where, "a source must be a mapping with name, protocol and so on")
@@ -257,7 +257,7 @@ def _check_names(document: Located) -> None:
     for i, source in enumerate(_listed(document)):
         name = source.get("name") if isinstance(source, dict) else None
         if isinstance(name, str):
-            where: Where = ("sources", i, "name")
+            where: NodePath = ("sources", i, "name")
             if name in seen:
                 document.error(where, f"{name!r} is the name of another source, on line {seen[name]}")
             seen.setdefault(name, document.lines[where])
@@ -269,7 +269,7 @@ def _check_sessions(document: Located, sources: Mapping[int, SourceConfig]) -> N
     for i, source in sources.items():
         if source.alone is None:
             continue
-        where: Where = ("sources", i)
+        where: NodePath = ("sources", i)
         if source.alone in seen:
             document.error(where, f"{source.alone} is also that of the source on line {seen[source.alone]}")
         seen.setdefault(source.alone, document.lines[where])
@@ -299,7 +299,7 @@ def _check_points(document: Located) -> None:
                 document.error(where, f"{point} is also read by another source, on line {line}")
 
 
-def _points(data: Any, where: Where) -> Iterator[tuple[Where, str]]:
+def _points(data: Any, where: NodePath) -> Iterator[tuple[NodePath, str]]:
     if isinstance(data, dict):
         for key, value in data.items():
             if key == "point" and isinstance(value, str):

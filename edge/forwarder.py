@@ -11,7 +11,7 @@ import random
 import time
 from collections.abc import Awaitable, Callable
 
-from core.telemetry.batch import BadBatch, ConfirmAsk, ConfirmReply, decode, encode, pack
+from core.telemetry.batch import BadBatch, ConfirmReply, ConfirmRequest, decode, encode, pack
 from core.telemetry.stream import confirm_subject
 from edge.carrier import Carrier, CarrierDown, CoreSilent, StreamFacts, StreamGone
 from edge.spool import SentMark, Spool, SpooledBatch, SpoolFailed
@@ -205,7 +205,7 @@ class Forwarder:
         beyond_replay = 0
         for i in range(0, len(asks), ASK_AT_ONCE):
             some = asks[i : i + ASK_AT_ONCE]
-            ask = ConfirmAsk(
+            ask = ConfirmRequest(
                 self._gateway, tuple((a.epoch, a.partition, a.upto) for a in some), tuple(a.since for a in some)
             )
             data = await self._carrier.ask(confirm_subject(self._gateway), encode(ask))

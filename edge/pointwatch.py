@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Collection
 
-from core.telemetry.batch import POINTS_MAX, BadBatch, ConfirmAsk, ConfirmReply, decode, encode
+from core.telemetry.batch import POINTS_MAX, BadBatch, ConfirmReply, ConfirmRequest, decode, encode
 from core.telemetry.stream import confirm_subject
 from edge.carrier import Carrier, CoreSilent
 
@@ -42,7 +42,7 @@ class PointWatch:
     async def _ask(self, points: list[str]) -> tuple[str, ...]:
         unknown: list[str] = []
         for start in range(0, len(points), POINTS_MAX):
-            question = ConfirmAsk(self._gateway, (), points=tuple(points[start : start + POINTS_MAX]))
+            question = ConfirmRequest(self._gateway, (), points=tuple(points[start : start + POINTS_MAX]))
             data = await self._carrier.ask(confirm_subject(self._gateway), encode(question))
             try:
                 unknown += decode(ConfirmReply, data).unknown

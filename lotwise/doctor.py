@@ -106,17 +106,17 @@ def _stream(settings: Settings) -> Finding:
         return _embedded(settings, "NATS", "LOTWISE_NATS_URL", nats_binary)
     import asyncio
 
-    from core.ingest.stream import StreamUnavailable, connect, stream_there
-    from core.telemetry.connection import hang_up, shown
+    from core.ingest.stream import StreamUnavailable, connect, stream_exists
+    from core.telemetry.connection import disconnect_within, without_credentials
     from lotwise.runtime import Servers, nats_settings
 
     async def probe() -> str | None:
         wanted = nats_settings(settings, Servers("", settings.nats_url or ""))
         client = await connect(wanted, "doctor", within=3)
         try:
-            state = await stream_there(client)
+            state = await stream_exists(client)
         finally:
-            await hang_up(client)
+            await disconnect_within(client)
         return None if state is None else state.too_few(wanted.stream)
 
     try:
@@ -125,7 +125,9 @@ def _stream(settings: Settings) -> Finding:
         return Finding("NATS", well=False, detail=f"LOTWISE_NATS_URL: {error}")
     if trouble is not None:
         return Finding("NATS", well=False, detail=trouble)
-    return Finding("NATS", well=True, detail=f"{shown(settings.nats_url.split(','))}, by LOTWISE_NATS_URL")
+    return Finding(
+        "NATS", well=True, detail=f"{without_credentials(settings.nats_url.split(','))}, by LOTWISE_NATS_URL"
+    )
 
 
 def _embedded(settings: Settings, what: str, variable: str, binary: Callable[[], str]) -> Finding:

@@ -6,8 +6,8 @@ import msgspec
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from core.telemetry.readers.csvmapping import Column, CsvMapping
-from core.telemetry.readers.figures import Decimal
+from core.telemetry.readers.csv_mapping import Column, CsvMapping
+from core.telemetry.readers.number_formats import Decimal
 from core.telemetry.readers.text import BadFile, read_text
 
 _DECIMALS: dict[str | None, Decimal | None] = {None: None, ".": ".", ",": ","}

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from core.telemetry.readers.comparison import Alarm, Comparison
-from core.telemetry.readers.csvfile import CsvResult
+from core.telemetry.readers.csv_file import CsvResult
 from core.telemetry.readers.text import Doubt
 
 _SHOWN_DOUBTS = _SHOWN_EVENTS = 20

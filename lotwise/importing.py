@@ -17,14 +17,14 @@ from typing import Annotated
 import typer
 
 from core.telemetry.readers.comparison import to_json
-from core.telemetry.readers.csvmapping import ASSUMED_ZONE, CsvMapping
+from core.telemetry.readers.csv_mapping import ASSUMED_ZONE, CsvMapping
 from core.telemetry.readers.fridgetag import read_fridgetag
 from core.telemetry.readers.judging import evaluate
 from core.telemetry.readers.recorded import logged
 from core.telemetry.readers.signature import Authenticity
 from core.telemetry.readers.tables import read_table
 from core.telemetry.readers.text import BadFile, read_bytes
-from core.telemetry.readers.walltime import Ambiguous, zone_named
+from core.telemetry.readers.wall_time import Ambiguous, zone_named
 from lotwise.binding import (
     DEFAULT_API,
     NOTHING,

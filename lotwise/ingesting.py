@@ -27,14 +27,14 @@ from core.erp.exposure.judge.timer import (
 from core.erp.kernel.events import Events
 from core.erp.kernel.retention import delete_expired
 from core.erp.kernel.unit import Unit, system, transact
-from core.ingest.headers import fold_headers, forget_headers
+from core.ingest.headers import delete_old_headers, fold_headers
 from core.ingest.shipping import prune, run_shipper
 from core.ingest.sources import retire_unnamed
-from core.ingest.standby import tell_standbys
+from core.ingest.standby import update_standby_alarms
 from core.ingest.stream import NatsSettings
 from core.ingest.worker import run_ingest
 from core.series.port import StoreUnavailable
-from core.series.restoring import influx_behind
+from core.series.restoring import influx_attached
 from core.settings import Settings
 
 log = logging.getLogger("lotwise.ingest")
@@ -54,7 +54,7 @@ async def ingest(
     _keep_what_is_loaded()
     worker = name or f"{socket.gethostname()}-{os.getpid()}"
     live = settings.instance == "live"
-    with influx_behind(engine, *settings.store_behind()) as store:
+    with influx_attached(engine, *settings.store_behind()) as store:
         async with asyncio.TaskGroup() as group:
             beat, house = _Timer(engine, events).beat, partial(tidy, engine, behind=store is not None)
             tasks = [
@@ -102,7 +102,11 @@ class _Timer:
             for first in range(0, len(waited), AT_ONCE):
                 act(partial(self._stand_in, zones=waited[first : first + AT_ONCE]))
         transact(
-            self._engine, system("timer"), self._events, partial(tell_standbys, overdue=SilenceLimits().overdue), now
+            self._engine,
+            system("timer"),
+            self._events,
+            partial(update_standby_alarms, overdue=SilenceLimits().overdue),
+            now,
         )
         retire_unnamed(self._engine, self._judge, self._events)
 
@@ -131,7 +135,7 @@ def tidy(engine: Engine, now: datetime, *, behind: bool) -> None:
     fold_headers(engine, now)
     delete_expired(engine, now)
     if behind and prune(engine, now):
-        forget_headers(engine, now)
+        delete_old_headers(engine, now)
 
 
 async def _repeat(stop: asyncio.Event, every: float, trouble: str, work: Callable[[datetime], None]) -> None:

@@ -13,10 +13,10 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
-from core.series.older import DAY, day_of, dropped
+from core.series.dropped_ranges import DAY, day_of, dropped_spans
 from core.series.port import SeriesStore
 from core.series.rows import VALUE_COLUMNS, from_row
-from core.series.shipped import shipped, tally
+from core.series.shipped import shipped, totals_of
 from core.telemetry.batch import encode
 from core.telemetry.reading import Reading
 from lotwise.proof import Report
@@ -88,7 +88,7 @@ def lay_series(report: Report, conn: Connection, confirmed: Confirmed, series: S
 def _dropped(conn: Connection, told: Sequence[Any]) -> list[Span]:
     if not told:
         return []
-    return dropped(conn, min(each.first_at for each in told), max(each.last_at for each in told) + _US)
+    return dropped_spans(conn, min(each.first_at for each in told), max(each.last_at for each in told) + _US)
 
 
 def _meet(told: Any, span: Span) -> bool:
@@ -153,7 +153,7 @@ def _compare_days(
     for (point, day), told in expected.items():
         if day not in days:
             continue
-        found = tally(r for r in series.read(point, day, day + DAY) if (point, r.at) not in waiting)
+        found = totals_of(r for r in series.read(point, day, day + DAY) if (point, r.at) not in waiting)
         compared += 1
         if found == told:
             equal += told.count

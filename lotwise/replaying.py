@@ -35,9 +35,9 @@ def replay(settings: Settings, *, reason: str | None, gateway: str | None, dry_r
             engine.dispose()
     out = Console()
     out.print(f"landed {done.landed}, duplicates {done.duplicates}, conflicts {done.conflicts}, batches {done.batches}")
-    for why, count in sorted(done.still.items()):
+    for why, count in sorted(done.remaining.items()):
         out.print(f"still refused: {count} ({why})", highlight=False)
-    return 1 if done.still else 0
+    return 1 if done.remaining else 0
 
 
 def _show(engine: Engine, reason: str | None, gateway: str | None) -> int:

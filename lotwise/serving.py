@@ -12,7 +12,7 @@ from rich.console import Console
 from starlette.types import ASGIApp
 
 from core.app import create_app
-from core.ingest.taking import FileTaker
+from core.ingest.file_import import FileImporter
 from core.settings import Settings
 from core.web.pages import install_pages
 from lotwise.runtime import in_words, servers, with_secret
@@ -35,7 +35,7 @@ def serve(settings: Settings, host: str, port: int) -> None:
             found.prepare()
             engine = found.engine(20)
             app = create_app(settings, engine, probes={"servers": found.trouble})
-            install_pages(app, FileTaker(live=settings.instance == "live"))
+            install_pages(app, FileImporter(live=settings.instance == "live"))
             # of what uvicorn says only what is wrong; where we listen is told in our own words
             with _ending_in_order():
                 _Server(configured(app, settings), url).run(sockets=[listener])

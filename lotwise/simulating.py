@@ -104,7 +104,7 @@ def replay(
 ) -> None:
     """Replay a recorded file through a protocol, with its own times as the device's. Refuses a live instance."""
     from core.telemetry.readers.text import BadFile
-    from core.telemetry.readers.walltime import zone_named
+    from core.telemetry.readers.wall_time import zone_named
     from simulators.link import Broker
     from simulators.players import Device
     from simulators.recordings import temperatures

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Column, Table
 
 from core.settings import Settings
-from core.telemetry.connection import shown
+from core.telemetry.connection import without_credentials
 from lotwise.cli import settings
 from lotwise.embedded.lease import ask_status
 from lotwise.embedded.ports import read_ports
@@ -55,7 +55,7 @@ def look(conf: Settings) -> dict[str, Any]:
         **said,
         "data_dir": str(conf.data_dir.absolute()),
         "ports": read_ports(conf.data_dir),
-        "external": {name: shown([url]) for name, url in external.items() if url is not None},
+        "external": {name: without_credentials([url]) for name, url in external.items() if url is not None},
     }
 
 

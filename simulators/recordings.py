@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 from pathlib import Path
 
-from core.telemetry.readers.csvfile import Column, CsvMapping, read_csv
+from core.telemetry.readers.csv_file import Column, CsvMapping, read_csv
 from core.telemetry.readers.fridgetag import read_fridgetag
 from core.telemetry.readers.text import BadFile
 from simulators.sensors import real_time

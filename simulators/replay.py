@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from core.telemetry.address import check_zone
-from core.telemetry.readers.csvfile import CsvMapping
+from core.telemetry.readers.csv_file import CsvMapping
 from simulators.describe_mqtt import JSON_DECODER
 from simulators.dialects import DIALECTS, Identity
 from simulators.guard import InstanceSettings, require_test_instance

@@ -7,7 +7,7 @@ from typing import Any
 from asyncua import ua
 from pydantic import ValidationError
 
-from core.telemetry.located import ConfigErrors, Located, Where
+from core.telemetry.located import ConfigErrors, Located, NodePath
 from simulators.faults import APPLIES, FaultKind
 from simulators.machine import VARIABLES
 from simulators.scenario import ZONE_ACTS, Scenario
@@ -50,7 +50,7 @@ def read_scenario(path: Path, environment: Mapping[str, str] | None = None) -> S
     return scenario
 
 
-def _beneath(where: Where, others: Sequence[Where]) -> bool:
+def _beneath(where: NodePath, others: Sequence[NodePath]) -> bool:
     return any(len(other) > len(where) and other[: len(where)] == where for other in others)
 
 
@@ -60,7 +60,7 @@ def _items(raw: Mapping[str, Any], key: str) -> list[tuple[int, dict[str, Any]]]
     return [(n, item) for n, item in enumerate(found) if isinstance(item, dict)] if isinstance(found, list) else []
 
 
-def _references(raw: Mapping[str, Any]) -> list[tuple[Where, str]]:
+def _references(raw: Mapping[str, Any]) -> list[tuple[NodePath, str]]:
     """What refers to something that is not there, or cannot be: place and text. Works on a half-right document."""
     zones = raw.get("zones")
     known = set(zones) if isinstance(zones, dict) else set()
@@ -78,9 +78,9 @@ def _references(raw: Mapping[str, Any]) -> list[tuple[Where, str]]:
     return found
 
 
-def _among_devices(raw: Mapping[str, Any]) -> list[tuple[Where, str]]:
+def _among_devices(raw: Mapping[str, Any]) -> list[tuple[NodePath, str]]:
     """Names, ports and serial lines that two devices would share."""
-    found: list[tuple[Where, str]] = []
+    found: list[tuple[NodePath, str]] = []
     owners: dict[tuple[str, str], str] = {}
     for n, device in _items(raw, "devices"):
         name = str(device.get("name"))
@@ -93,9 +93,9 @@ def _among_devices(raw: Mapping[str, Any]) -> list[tuple[Where, str]]:
     return found
 
 
-def _zones_of(item: Mapping[str, Any]) -> list[tuple[Where, Any]]:
+def _zones_of(item: Mapping[str, Any]) -> list[tuple[NodePath, Any]]:
     """The zones that a device or an event names, and where."""
-    found: list[tuple[Where, Any]] = [(("zone",), item["zone"])] if "zone" in item else []
+    found: list[tuple[NodePath, Any]] = [(("zone",), item["zone"])] if "zone" in item else []
     for key in ("units", "devices"):
         parts = item.get(key)
         if isinstance(parts, dict):
@@ -113,12 +113,12 @@ _NEEDS = {
 """The kind of device that an event needs, where it names one."""
 
 
-def _about_status(item: Mapping[str, Any]) -> list[tuple[Where, str]]:
+def _about_status(item: Mapping[str, Any]) -> list[tuple[NodePath, str]]:
     """Whether OPC UA has the status, and a machine the variable, that an event names."""
     if item.get("do") != "opcua_status":
         return []
     variable, status = item.get("variable"), item.get("status")
-    found: list[tuple[Where, str]] = []
+    found: list[tuple[NodePath, str]] = []
     if variable is not None and str(variable) not in VARIABLES:
         found.append((("variable",), f"a filling machine has no variable {variable!r}: one of {', '.join(VARIABLES)}"))
     if status is not None and not isinstance(getattr(ua.StatusCodes, str(status), None), int):
@@ -126,14 +126,14 @@ def _about_status(item: Mapping[str, Any]) -> list[tuple[Where, str]]:
     return found
 
 
-def _about_device(item: Mapping[str, Any], kinds: Mapping[str, Mapping[str, Any]]) -> list[tuple[Where, str]]:
+def _about_device(item: Mapping[str, Any], kinds: Mapping[str, Mapping[str, Any]]) -> list[tuple[NodePath, str]]:
     """Whether an event or fault fits the device it names, if it names one."""
     if "device" not in item:
         return []
     device = kinds.get(str(item["device"]))
     if device is None:
         return [(("device",), f"no device {item['device']!r}")]
-    found: list[tuple[Where, str]] = []
+    found: list[tuple[NodePath, str]] = []
     kind = str(device.get("kind"))
     wanted = _NEEDS.get(str(item.get("do")))
     if wanted is not None and kind != wanted:
@@ -152,7 +152,7 @@ def _about_device(item: Mapping[str, Any], kinds: Mapping[str, Mapping[str, Any]
     return found
 
 
-def _about_time(item: Mapping[str, Any], raw: Mapping[str, Any]) -> list[tuple[Where, str]]:
+def _about_time(item: Mapping[str, Any], raw: Mapping[str, Any]) -> list[tuple[NodePath, str]]:
     """Whether an event or fault begins before the scenario's end."""
     key = "from" if "fault" in item else "at"
     try:

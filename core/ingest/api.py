@@ -28,9 +28,9 @@ from core.erp.kernel.http import (
 from core.erp.kernel.signatures import Act, Proof, Signing, begin_signing
 from core.erp.kernel.tables import table
 from core.erp.kernel.unit import Unit
-from core.ingest import imports_api, unknown_api
+from core.ingest import imports_api, unknown_points_api
 from core.ingest.epochs import close_epoch, epoch_record
-from core.ingest.lagging import lag
+from core.ingest.lag import ingest_lag
 from core.ingest.model import DeadLetter, EpochClosed, GatewayEpoch, IngestAlarm
 from core.ingest.replaying import Filter, replay_in
 from core.ingest.sources import retire_source
@@ -67,7 +67,7 @@ class LagOut(Answer):
 def read_lag(door: Door) -> LagOut:
     """What waits, and for how long: unshipped batches, dead letters, stopped partitions, gateways not heard of."""
     door.read(lambda _: None)
-    return LagOut.model_validate(lag(door.engine, now_utc()))
+    return LagOut.model_validate(ingest_lag(door.engine, now_utc()))
 
 
 class DeadLetterOut(Answer):
@@ -129,7 +129,7 @@ class ReplayOut(Answer):
     duplicates: int
     conflicts: int
     batches: int
-    still: dict[str, int]
+    remaining: dict[str, int]
 
 
 @_ingest.post("/dead-letters/replay", status_code=200, response_model=ReplayOut)
@@ -249,12 +249,12 @@ def read_alarms(
 
 
 class EpochOut(Answer):
-    """One start of a gateway. `told` once its first batch has said what came before."""
+    """One start of a gateway. `announced` once its first batch has said what came before."""
 
     id: int
     gateway: str
     epoch: str
-    told: bool
+    announced: bool
     previous: str | None
     config: str | None = Field(description="hash of the configuration it was started with")
     sources: list[str] | None = Field(description="the sources that this configuration names")
@@ -325,7 +325,7 @@ class SourceOut(Answer):
     gateway: str
     source: str
     zones: int
-    spoken_to: datetime
+    watermark: datetime
     received_at: datetime
     retired_at: datetime | None
 
@@ -337,7 +337,7 @@ def read_sources(door: Door, gateway: str | None = None) -> list[SourceOut]:
     the gateway was started without it; one whose gateway is gone for good holds its zones back: retire it.
     """
     query = text(
-        "SELECT gateway, source, count(*) AS zones, min(upto) AS spoken_to, max(received_at) AS received_at, "
+        "SELECT gateway, source, count(*) AS zones, min(upto) AS watermark, max(received_at) AS received_at, "
         "max(retired_at) AS retired_at FROM source_watermark WHERE cast(:g AS text) IS NULL OR gateway = :g "
         "GROUP BY gateway, source ORDER BY gateway, source"
     )
@@ -372,4 +372,4 @@ def retire(gateway: str, source: str, body: RetireIn, door: Door) -> JSONRespons
 router = routes()
 router.include_router(_ingest)
 router.include_router(imports_api.router)
-router.include_router(unknown_api.router)
+router.include_router(unknown_points_api.router)

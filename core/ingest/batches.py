@@ -10,7 +10,7 @@ from sqlalchemy import Connection, text
 from core.ingest.decoding import Arrival
 from core.series.landing import Landed
 
-Numbered = tuple[str, str, int, int]
+BatchKey = tuple[str, str, int, int]
 """Gateway, epoch, partition and number of a batch."""
 
 _TYPES = {
@@ -36,7 +36,7 @@ _INSERT = text(
     f"{', '.join(f'CAST(:{name} AS {kind}[])' for name, kind in _TYPES.items())}) k"
     " RETURNING id, gateway, epoch, partition, number"
 )
-_PUT_RIGHT = text(
+_CORRECT_COUNTS = text(
     "UPDATE batch SET landed_count = k.a, duplicate_count = k.b, conflict_count = k.c"
     " FROM unnest(CAST(:i AS bigint[]), CAST(:a AS int[]), CAST(:b AS int[]), CAST(:c AS int[])) k(i, a, b, c)"
     " WHERE batch.id = k.i"
@@ -45,11 +45,11 @@ _PUT_RIGHT = text(
 
 def insert_batches(
     conn: Connection,
-    arrivals: Mapping[Numbered, Arrival],
-    landing: Mapping[Numbered, int],
-    dead: Mapping[Numbered, int],
+    arrivals: Mapping[BatchKey, Arrival],
+    landing: Mapping[BatchKey, int],
+    dead: Mapping[BatchKey, int],
     now: datetime,
-) -> dict[Numbered, int]:
+) -> dict[BatchKey, int]:
     """Writes the batches and gives their ids. By batch: how many readings are about to land, as if all were new, and
     how many are dead.
     """
@@ -84,7 +84,7 @@ def _row(found: Arrival, now: datetime) -> dict[str, Any]:
     }
 
 
-def put_right(conn: Connection, batch_ids: Sequence[int], landed: Landed) -> None:
+def correct_counts(conn: Connection, batch_ids: Sequence[int], landed: Landed) -> None:
     """Corrects the counts of batches some of whose readings were not new; `batch_ids` are those of the readings."""
     columns = [
         Counter(batch_ids[seq] for seq in seqs)
@@ -93,4 +93,4 @@ def put_right(conn: Connection, batch_ids: Sequence[int], landed: Landed) -> Non
     concerned: Collection[int] = sorted(columns[1].keys() | columns[2].keys())
     if concerned:
         counts = {name: [of[batch] for batch in concerned] for name, of in zip("abc", columns, strict=True)}
-        conn.execute(_PUT_RIGHT, {"i": list(concerned), **counts})
+        conn.execute(_CORRECT_COUNTS, {"i": list(concerned), **counts})

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, text
 
-from core.telemetry.address import named_with
+from core.telemetry.address import partitions_named
 from core.telemetry.batch import Announced
 
 
@@ -36,7 +36,7 @@ class Epoch:
     """What an epoch said of the one before it; `number` is the order in which they were heard of."""
 
     number: int
-    told: bool
+    announced: bool
     previous: str | None
     last_numbers: dict[str, int]
     closed: bool
@@ -62,7 +62,7 @@ class Chain:
                 return False
             seen.add(name)
             # an epoch cut into more partitions than there are today told of the same zones under several of them
-            runs = {named: self.runs.get(Key(key.gateway, name, named)) for named in named_with(key.partition)}
+            runs = {named: self.runs.get(Key(key.gateway, name, named)) for named in partitions_named(key.partition)}
             before = known.get(name)
             closed = before is not None and before.closed
             if not closed and any(
@@ -76,7 +76,7 @@ class Chain:
             epoch = before
 
     def _root_complete(self, key: Key, epoch: Epoch, chain: set[str]) -> bool:
-        if not epoch.told and not epoch.closed:
+        if not epoch.announced and not epoch.closed:
             return False
         others = self.epochs[key.gateway]
         return all(
@@ -98,7 +98,7 @@ class Chain:
         return False
 
 
-def hear_sources(conn: Connection, key: Key, announced: Announced) -> None:
+def record_sources(conn: Connection, key: Key, announced: Announced) -> None:
     """Writes down what an epoch, heard of before, says of its sources; what it said first stands."""
     conn.execute(
         text(
@@ -116,7 +116,7 @@ def load_chain(conn: Connection, gateways: set[str], partitions: set[int], runs:
     chain = Chain()
     rows = conn.execute(
         text(
-            "SELECT e.gateway, e.epoch, e.id, e.told, e.previous, e.last_numbers, c.epoch IS NOT NULL "
+            "SELECT e.gateway, e.epoch, e.id, e.announced, e.previous, e.last_numbers, c.epoch IS NOT NULL "
             "FROM gateway_epoch e LEFT JOIN epoch_closed c ON c.gateway = e.gateway AND c.epoch = e.epoch "
             "WHERE e.gateway = ANY(:gateways)"
         ),
@@ -131,7 +131,7 @@ def load_chain(conn: Connection, gateways: set[str], partitions: set[int], runs:
         ),
         {
             "gateways": sorted(gateways),
-            "partitions": sorted({named for partition in partitions for named in named_with(partition)}),
+            "partitions": sorted({named for partition in partitions for named in partitions_named(partition)}),
         },
     )
     for gateway, epoch, partition, through, follows in progress:

@@ -42,7 +42,7 @@ TABLES = (
     Guarded(BatchProgress, changes=("through", "follows"), why="how far batches are confirmed"),
     Guarded(
         GatewayEpoch,
-        changes=("config", "sources", "told", "previous", "last_numbers"),
+        changes=("config", "sources", "announced", "previous", "last_numbers"),
         why="a gateway's start, as it says",
     ),
     Guarded(EpochClosed, append_only=True),

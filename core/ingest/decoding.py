@@ -79,7 +79,7 @@ def arrival(message: bytes) -> Arrival:
         body = decode_body(raw)
     except BadBatch as error:
         body, bad = _piecewise(raw, str(error), header.count)
-    body, worse = _sound(body)
+    body, worse = _check_body(body)
     return Arrival(header, body, message, bad + worse)
 
 
@@ -100,10 +100,10 @@ def _named(name: str) -> bool:
     return 0 < len(name) <= NAME_MAX and name.isprintable()
 
 
-def _sound(body: Body) -> tuple[Body, tuple[BadPart, ...]]:
+def _check_body(body: Body) -> tuple[Body, tuple[BadPart, ...]]:
     """The body without watermarks and gaps that mean nothing."""
-    marks, lost_marks = _apart(body.watermarks, _sound_mark)
-    gaps, lost_gaps = _apart(body.gaps, _sound_gap)
+    marks, lost_marks = _split_parts(body.watermarks, _check_watermark)
+    gaps, lost_gaps = _split_parts(body.gaps, _check_gap)
     previous, announced = body.previous, body.announced
     if previous is not None and not _named(previous.epoch):
         previous = None
@@ -117,7 +117,7 @@ def _sound(body: Body) -> tuple[Body, tuple[BadPart, ...]]:
     return sound, tuple(BadPart(encode(part), f"{type(part).__name__} that means nothing: {part!r}") for part in lost)
 
 
-def _apart(parts: Iterable[P], sound: Callable[[P], bool]) -> tuple[tuple[P, ...], list[P]]:
+def _split_parts(parts: Iterable[P], sound: Callable[[P], bool]) -> tuple[tuple[P, ...], list[P]]:
     """Those that are sound, and those that are not."""
     good: list[P] = []
     bad: list[P] = []
@@ -126,14 +126,14 @@ def _apart(parts: Iterable[P], sound: Callable[[P], bool]) -> tuple[tuple[P, ...
     return tuple(good), bad
 
 
-def _sound_mark(mark: Watermark) -> bool:
+def _check_watermark(mark: Watermark) -> bool:
     try:
         return mark.upto.tzinfo is not None and _named(mark.source) and all(map(check_zone, mark.zones))
     except BadAddress:
         return False
 
 
-def _sound_gap(gap: Gap) -> bool:
+def _check_gap(gap: Gap) -> bool:
     if gap.start.tzinfo is None or gap.stop.tzinfo is None:
         return False
     return gap.start <= gap.stop and _named(gap.scope) and "\0" not in gap.reason

@@ -11,9 +11,9 @@ from sqlalchemy import Connection, text
 
 from core.erp.kernel.errors import Conflict, Invalid, NotFound
 from core.erp.kernel.unit import Unit
-from core.ingest.confirming import LOOKED_AT
-from core.ingest.folding import Fold, hold_partitions
+from core.ingest.confirmation import NUMBERS_MAX
 from core.ingest.progress import recount
+from core.ingest.transaction import JudgePort, hold_partitions
 from core.telemetry.address import PARTITIONS
 from core.telemetry.batch import MISSING_MAX, Gap
 
@@ -23,8 +23,8 @@ REASON = "spool lost"
 def epoch_record(conn: Connection, gateway: str, epoch: str) -> dict[str, Any]:
     """What a signature to close an epoch signs: gateway, epoch, how far it is confirmed, what is known to be missing.
 
-    `missing` lists, per partition, at most MISSING_MAX numbers below the highest that came, of the LOOKED_AT after the
-    last confirmed one. Raises NotFound.
+    `missing` lists, per partition, at most MISSING_MAX numbers below the highest that came, of the NUMBERS_MAX after
+    the last confirmed one. Raises NotFound.
     """
     known = conn.execute(
         text("SELECT first_seen_at FROM gateway_epoch WHERE gateway = :g AND epoch = :e"), {"g": gateway, "e": epoch}
@@ -53,13 +53,13 @@ def _missing(conn: Connection, gateway: str, epoch: str, partition: int, through
                 "WHERE NOT EXISTS (SELECT FROM batch b WHERE b.gateway = :g AND b.epoch = :e AND b.partition = :p "
                 "AND b.number = n) ORDER BY n LIMIT :limit"
             ),
-            {"t": through, "g": gateway, "e": epoch, "p": partition, "limit": MISSING_MAX, "most": LOOKED_AT},
+            {"t": through, "g": gateway, "e": epoch, "p": partition, "limit": MISSING_MAX, "most": NUMBERS_MAX},
         ).scalars()
     )
 
 
 def close_epoch(
-    u: Unit, judge: Fold, gateway: str, epoch: str, *, reason: str, signature_id: int | None
+    u: Unit, judge: JudgePort, gateway: str, epoch: str, *, reason: str, signature_id: int | None
 ) -> Mapping[str, Any]:
     """Closes the epoch: records gaps for every zone the gateway spoke for, and lets the watermarks that waited count.
 

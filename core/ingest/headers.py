@@ -19,12 +19,12 @@ from sqlalchemy import Connection, Engine, text
 from core.ingest.chain import Key
 from core.telemetry.batch import CHAIN_START, chain
 
-AFTER = timedelta(hours=2)
+FOLD_AFTER = timedelta(hours=2)
 """How long every header stays as it is, for whoever looks at what just came."""
 REPLAYABLE = timedelta(hours=48)
 """How long a gateway may send a batch again: so long a number that comes with other content is found by its hash."""
-HISTORY = timedelta(days=366)
-AT_ONCE = 5_000
+FOLDS_KEPT = timedelta(days=366)
+BATCH_SIZE = 5_000
 """Headers that one transaction folds at most."""
 
 _LOCK = text("SELECT pg_try_advisory_xact_lock(1281852235)")
@@ -84,7 +84,7 @@ _REMOVE_ELSEWHERE = text(
     )
 )
 # the last fold of a run says how far it is folded
-_FORGET = text(
+_DELETE_OLD = text(
     "DELETE FROM batch_fold f WHERE f.last_received_at < :before AND EXISTS (SELECT FROM batch_fold l WHERE"
     " l.gateway = f.gateway AND l.epoch = f.epoch AND l.partition = f.partition AND l.first_number > f.first_number)"
 )
@@ -105,7 +105,7 @@ class _Fold:
 
 
 def fold_headers(engine: Engine, now: datetime) -> int:
-    """Folds what has been here for AFTER, removes the rows of what was empty, and forgets folds past HISTORY.
+    """Folds what has been here for FOLD_AFTER, removes the rows of what was empty, and deletes folds past FOLDS_KEPT.
 
     Many short transactions; does nothing while another worker is at it. Gives how many rows were removed.
     """
@@ -118,14 +118,14 @@ def fold_headers(engine: Engine, now: datetime) -> int:
             with engine.begin() as conn:
                 if not conn.execute(_LOCK).scalar_one():
                     return removed
-                more, gone = _fold_run(conn, key, now - AFTER)
+                more, gone = _fold_run(conn, key, now - FOLD_AFTER)
                 removed += gone
     with engine.begin() as conn:
-        conn.execute(_FORGET, {"before": now - HISTORY})
+        conn.execute(_DELETE_OLD, {"before": now - FOLDS_KEPT})
     return removed
 
 
-def forget_headers(engine: Engine, now: datetime) -> int:
+def delete_old_headers(engine: Engine, now: datetime) -> int:
     """Removes the rows of folded batches whose readings are no longer here: shipped, and their weeks dropped.
 
     To be called after weeks were dropped. Gives how many rows were removed.
@@ -150,7 +150,7 @@ def _fold_run(conn: Connection, key: Key, before: datetime) -> tuple[bool, int]:
     """Folds a run's next headers: whether there may be more, and how many rows went."""
     last = conn.execute(_LAST, _named(key)).first()
     folded = last.last_number if last is not None else 0
-    rows = conn.execute(_NEXT, {**_named(key), "folded": folded, "limit": AT_ONCE}).all()
+    rows = conn.execute(_NEXT, {**_named(key), "folded": folded, "limit": BATCH_SIZE}).all()
     due = list(_due(rows, folded, before))
     open_fold = None
     if last is not None:
@@ -180,7 +180,7 @@ def _fold_run(conn: Connection, key: Key, before: datetime) -> tuple[bool, int]:
             },
         )
     gone: int = conn.execute(_REMOVE_EMPTY, {**_named(key), "after": folded}).scalar_one() if due else 0
-    return len(due) == AT_ONCE, gone
+    return len(due) == BATCH_SIZE, gone
 
 
 def _due(rows: Sequence[Any], folded: int, before: datetime) -> Iterator[Any]:

@@ -21,8 +21,8 @@ from core.erp.kernel import bounded_process
 from core.erp.kernel.errors import Invalid
 from core.erp.kernel.hidden import hidden_in
 from core.erp.kernel.strict import MAX_MAGNITUDE
+from core.ingest.file_reading import SeriesHead, columns_of, exit_message, frames_of, head_of, put, values_of
 from core.ingest.import_shapes import MOST, ImportIn
-from core.ingest.parsing import Head, columns_of, frames_of, head_of, put, values_of, why
 from core.telemetry.compact import State, Values, micros_of
 from core.telemetry.quality import Quality, Reason
 
@@ -46,7 +46,7 @@ _SCHEMA = ImportIn.model_json_schema()
 BODY: dict[str, Any] = _inlined(_SCHEMA, _SCHEMA.get("$defs", {}))
 """The body, as OpenAPI describes it."""
 
-AllValues = list[tuple[Head, Values]]
+AllValues = list[tuple[SeriesHead, Values]]
 Fault = tuple[str, list[str | int], str]
 
 _QUALITY = {"good": Quality.GOOD, "uncertain": Quality.UNCERTAIN, "bad": Quality.BAD}
@@ -64,7 +64,7 @@ class _Read(msgspec.Struct, frozen=True, tag=True):
     """A body with only one value left of each series, and the heads of all that follow."""
 
     body: bytes
-    series: list[Head]
+    series: list[SeriesHead]
 
 
 class _Misfit(msgspec.Struct, frozen=True, tag=True):
@@ -83,7 +83,7 @@ async def read_body(data: bytes) -> tuple[ImportIn, AllValues]:
         await asyncio.to_thread(_put_down, source, data)
         code = await bounded_process.run("core.ingest.import_bodies", b"{}", source, answer)
         if code != 0:
-            raise Invalid(why(code))
+            raise Invalid(exit_message(code))
         return await asyncio.to_thread(_taken, answer)
 
 
@@ -98,7 +98,7 @@ def _taken(answer: IO[bytes]) -> tuple[ImportIn, AllValues]:
     frames = frames_of(answer)
     first = next(frames, None)
     if first is None:
-        raise Invalid(why(1))
+        raise Invalid(exit_message(1))
     found = msgspec.msgpack.decode(first, type=_Read | _Misfit)
     if isinstance(found, _Misfit):
         raise MisfitBody(found.faults)
@@ -113,7 +113,7 @@ def _checked(data: bytes) -> ImportIn:
         raise MisfitBody([(one["type"], list(one["loc"]), one["msg"]) for one in first]) from error
 
 
-def _all_series(body: ImportIn) -> Iterator[tuple[Head, Values]]:
+def _all_series(body: ImportIn) -> Iterator[tuple[SeriesHead, Values]]:
     for one in body.series:
         rows = ((micros_of(each.at), each.value, each.quality, each.reason) for each in one.values)
         values = _compact(rows, one.unit)

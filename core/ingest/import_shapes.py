@@ -39,7 +39,7 @@ class SeriesIn(Body):
     simulated: bool = Field(False, description="no device measured them; a live instance refuses them")
 
 
-class Company(Body):
+class ImportTarget(Body):
     """What a logger was with: exactly one of shipment, lot, sublot, zone; an id, or a code.
 
     A shipment's logger counts from leaving to arrival. A lot's counts where nobody else measured, or wherever the lot
@@ -55,7 +55,7 @@ class Company(Body):
     dry_run: bool = Field(False, description="say what would come of it and keep nothing")
 
 
-class ImportIn(Company):
+class ImportIn(ImportTarget):
     """A logger's readings, and what it was with."""
 
     model_config = ConfigDict(
@@ -144,7 +144,7 @@ class ImportOut(BaseModel):
     holds: list[HoldOut] = Field(description="standing on the goods it was with, and whatever else this import placed")
 
 
-class FileIn(Company):
+class FileIn(ImportTarget):
     """The fields that go with an uploaded file: what the logger was with, and how to read the file.
 
     `mapping` is JSON: {"values": [{"column", "point", "unit"}], "time": [...], ...}; without it a table's columns are

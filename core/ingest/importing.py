@@ -23,13 +23,13 @@ from core.erp.shipments.model import Shipment, ShipmentLine, ShipmentLogger
 from core.erp.shipments.service import logger_zones
 from core.erp.shipments.service.logger_zones import TogetherSpan
 from core.erp.shipments.service.planning import lock_with_goods
-from core.ingest.orders import Imported, Order, Series, Value
-from core.ingest.recording import bind, land, readings_of
+from core.ingest.import_request import ImportRequest, ImportResult, Series, Value
+from core.ingest.landing import bind_to_goods, land_import, readings_of
 
-__all__ = ["Imported", "Order", "Series", "Value", "import_logger"]
+__all__ = ["ImportRequest", "ImportResult", "Series", "Value", "import_logger"]
 
 
-def import_logger(u: Unit, judge: Judge, order: Order, *, live: bool) -> Imported:
+def import_logger(u: Unit, judge: Judge, order: ImportRequest, *, live: bool) -> ImportResult:
     """Lands, binds and judges in the caller's transaction.
 
     Raises Forbidden without the permit `logger.import`, Invalid (nothing to import, nothing usable, not one binding),
@@ -53,7 +53,7 @@ def import_logger(u: Unit, judge: Judge, order: Order, *, live: bool) -> Importe
 # --- what it was with
 
 
-def _shipment(u: Unit, judge: Judge, order: Order, *, live: bool) -> Imported:
+def _shipment(u: Unit, judge: Judge, order: ImportRequest, *, live: bool) -> ImportResult:
     shipment_id = _find(u, Shipment, "code", order.shipment, "shipment")
     shipment = lock_with_goods(u, shipment_id)
     c = table(ShipmentLogger).c
@@ -66,8 +66,8 @@ def _shipment(u: Unit, judge: Judge, order: Order, *, live: bool) -> Imported:
     start, stop = logger_zones.journey_span(u, shipment)
     span = _narrowed(TogetherSpan(_sublots(logger_zones.lines_in(u, shipment, box)), start, stop), order)
     zone = logger_zones.logger_zone(u, shipment, box)
-    done = Imported(f"shipment {shipment.code}", zone, [], [span] if span else [], source=order.source)
-    bind(u, judge, order, done, live=live)
+    done = ImportResult(f"shipment {shipment.code}", zone, [], [span] if span else [], source=order.source)
+    bind_to_goods(u, judge, order, done, live=live)
     if required is not None:
         if stop is not None:
             shipments.mark_logger_read(u, shipment_id, required.serial)
@@ -75,7 +75,7 @@ def _shipment(u: Unit, judge: Judge, order: Order, *, live: bool) -> Imported:
     return done
 
 
-def _goods(u: Unit, judge: Judge, order: Order, *, live: bool) -> Imported:
+def _goods(u: Unit, judge: Judge, order: ImportRequest, *, live: bool) -> ImportResult:
     """A lot's or sublot's logger speaks for where nobody else measured, or for all of a time that is named."""
     s = table(Sublot).c
     if order.lot is not None:
@@ -104,8 +104,8 @@ def _goods(u: Unit, judge: Judge, order: Order, *, live: bool) -> Imported:
             f"{title} was nowhere then that nobody measured: say from when to when the logger was with it, if it "
             "shall count instead of the sensors there"
         )
-    done = Imported(title, zone, [], spans, source=order.source)
-    bind(u, judge, order, done, live=live)
+    done = ImportResult(title, zone, [], spans, source=order.source)
+    bind_to_goods(u, judge, order, done, live=live)
     return done
 
 
@@ -125,12 +125,12 @@ def _spoken_for(u: Unit, place: int, start: datetime, stop: datetime | None) -> 
     return bool(u.conn.scalar(_READ, {"zones": sorted(zones), "start": start, "stop": stop, "now": u.now}))
 
 
-def _zone(u: Unit, judge: Judge, order: Order, *, live: bool) -> Imported:
+def _zone(u: Unit, judge: Judge, order: ImportRequest, *, live: bool) -> ImportResult:
     """A logger that stays in a zone is one of its sensors, read by hand: all of its file counts."""
     zone = u.session.get_one(Zone, _find(u, Zone, "address", order.zone, "zone"))
-    done = Imported(f"zone {zone.address}", zone, [], [], source=order.source)
+    done = ImportResult(f"zone {zone.address}", zone, [], [], source=order.source)
     readings = readings_of(u, order, done, live=live)
-    land(u, judge, readings, done, moment(int(readings.times().max())))
+    land_import(u, judge, readings, done, moment(int(readings.times().max())))
     done.counted = len(readings)
     return done
 
@@ -160,7 +160,7 @@ def _sublots(lines: Iterable[ShipmentLine]) -> tuple[int, ...]:
     return tuple(sorted({line.sublot_id for line in lines if line.sublot_id is not None}))
 
 
-def _narrowed(span: TogetherSpan, order: Order) -> TogetherSpan | None:
+def _narrowed(span: TogetherSpan, order: ImportRequest) -> TogetherSpan | None:
     start = max(span.start, order.start) if order.start is not None else span.start
     stops = [at for at in (span.stop, order.stop) if at is not None]
     stop = min(stops) if stops else None

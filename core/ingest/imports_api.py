@@ -15,19 +15,19 @@ from core.erp.kernel.door import MIB, needs, routes
 from core.erp.kernel.http import PROBLEMS, Door, DoorKeeper
 from core.erp.kernel.rehearsal import rehearsed
 from core.erp.kernel.unit import Unit
+from core.ingest.file_import import answer, import_file
 from core.ingest.import_bodies import AT_ONCE, BODY, AllValues, MisfitBody, read_body
 from core.ingest.import_shapes import FileImportOut, ImportIn, ImportOut
-from core.ingest.importing import Order, Series, import_logger
-from core.ingest.taking import answer, import_file
+from core.ingest.importing import ImportRequest, Series, import_logger
 from core.ingest.uploads import FORM, form_of, read_upload
 
 router = routes(tags=["imports"], responses=PROBLEMS)
 
 
-def _order(body: ImportIn, read: AllValues) -> Order:
+def _order(body: ImportIn, read: AllValues) -> ImportRequest:
     series = [Series(head.quantity, head.unit, values, head.simulated) for head, values in read]
     source = {"file": body.source} if body.source else {}
-    return Order(
+    return ImportRequest(
         body.serial.strip(), series, body.shipment, body.lot, body.sublot, body.zone, body.start, body.stop, source
     )
 

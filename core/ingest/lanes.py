@@ -16,8 +16,8 @@ from core.ingest.stream import ConsumerRefused, Inbox, StreamUnavailable, ensure
 
 log = logging.getLogger("lotwise.ingest")
 
-FEW = 4
-LETTING_GO = 2.0
+MIN_FETCH = 4
+RELEASE_TIMEOUT = 2.0
 """Seconds that a lane may take to give back what it has before its partition passes on all the same."""
 
 
@@ -49,8 +49,8 @@ class Lane:
     stopped_until: float = 0.0
     alarmed: bool = True  # there may be an alarm from an earlier life: the first success clears it
     refusal: ConsumerRefused | None = None
-    told: bool = False
-    """Whether somebody was told of the refusal."""
+    reported: bool = False
+    """Whether the refusal has been reported."""
     task: asyncio.Task[None] | None = None
     gone: bool = False
 
@@ -97,13 +97,13 @@ class Lanes:
 
     async def drop(self, partitions: Iterable[int]) -> None:
         """Lets partitions go. What waited here is given back to the stream before this returns (if the stream answers
-        within LETTING_GO), so that their next owner, who is told afterwards, has it at once and in order.
+        within RELEASE_TIMEOUT), so that their next owner, who is told afterwards, has it at once and in order.
         """
         lanes = [self._lanes.pop(partition) for partition in partitions]
         for lane in lanes:
             lane.end()
         if tasks := [lane.task for lane in lanes if lane.task is not None]:
-            await asyncio.wait(tasks, timeout=LETTING_GO)
+            await asyncio.wait(tasks, timeout=RELEASE_TIMEOUT)
 
     def _start(self, client: Client, group: asyncio.TaskGroup, partition: int) -> None:
         lane = self._lanes[partition] = Lane(partition, gone=self._ended)
@@ -138,7 +138,7 @@ class Lanes:
             inbox = Inbox(client, lane.partition)
             try:
                 await ensure_consumer(client, lane.partition, self._options.ack_wait, 4 * self._options.lane_messages)
-                lane.refusal, lane.told = None, False
+                lane.refusal, lane.reported = None, False
                 await inbox.open()
                 await self._pull_from(inbox, lane)
             except ConsumerRefused as problem:
@@ -155,7 +155,7 @@ class Lanes:
             room = self._options.lane_messages - len(lane.waiting)
             if self._hand_bytes > self._options.hand_bytes:
                 # a lane with nothing in hand may always have a little: what a stopped one holds must not stop the rest
-                room = 0 if lane.waiting else min(room, FEW)
+                room = 0 if lane.waiting else min(room, MIN_FETCH)
             if room <= 0:
                 self._room.clear()
                 await self._room.wait()
@@ -197,7 +197,7 @@ class Lanes:
         self._room.set()
 
 
-async def say(client: Client, message: Msg, word: bytes) -> None:
+async def acknowledge(client: Client, message: Msg, word: bytes) -> None:
     """Acknowledges or gives back; if it is lost the message comes again, and is found confirmed."""
     with contextlib.suppress(nats.errors.Error, OSError):
         await client.publish(message.reply, word)
@@ -206,4 +206,4 @@ async def say(client: Client, message: Msg, word: bytes) -> None:
 async def hand_back(client: Client, messages: Iterable[Msg]) -> None:
     """Tells the stream that they are for whoever asks next, now and not after `ack_wait`."""
     for message in messages:
-        await say(client, message, b"-NAK")
+        await acknowledge(client, message, b"-NAK")

@@ -29,13 +29,13 @@ def renew(engine: Engine, worker: str, ttl: timedelta = TTL) -> Renewed:
     with engine.begin() as conn:
         conn.execute(text("SELECT pg_advisory_xact_lock(1281852234)"))
         share = _share(conn, worker, ttl)
-        mine = _mine(conn, worker, ttl)
+        mine = _held(conn, worker, ttl)
         if len(mine) < share:
             mine = [*mine, *_take(conn, worker, share - len(mine), ttl)]
         return Renewed(frozenset(mine[:share]), frozenset(mine[share:]))
 
 
-def give_back(engine: Engine, worker: str, partitions: Collection[int]) -> None:
+def release(engine: Engine, worker: str, partitions: Collection[int]) -> None:
     """Frees partitions for the others: to be called once nothing of them waits in the worker's hands any more."""
     with engine.begin() as conn:
         conn.execute(
@@ -44,7 +44,7 @@ def give_back(engine: Engine, worker: str, partitions: Collection[int]) -> None:
         )
 
 
-def leave(engine: Engine, worker: str) -> None:
+def release_all(engine: Engine, worker: str) -> None:
     """Gives everything back."""
     with engine.begin() as conn:
         conn.execute(text("DELETE FROM ingest_lease WHERE worker = :w"), {"w": worker})
@@ -64,7 +64,7 @@ def _share(conn: Connection, worker: str, ttl: timedelta) -> int:
     return -(-PARTITIONS // alive)
 
 
-def _mine(conn: Connection, worker: str, ttl: timedelta) -> list[int]:
+def _held(conn: Connection, worker: str, ttl: timedelta) -> list[int]:
     rows = conn.execute(
         text("UPDATE ingest_lease SET until = now() + :ttl WHERE worker = :w RETURNING partition"),
         {"w": worker, "ttl": ttl},

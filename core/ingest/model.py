@@ -14,7 +14,7 @@ class BatchRow(SQLModel, table=True):
     """A confirmed batch: its row is the confirmation. `count` = landed + duplicates + conflicts + dead.
 
     The figures say what became of its readings when it came; a dead letter replayed later lands in a batch of the
-    core's own (`kind` own). `status` is landed, or shipped once its readings are in the series store behind;
+    core's own (`kind` core). `status` is landed, or shipped once its readings are in the series store behind;
     `shipped_at` is when that first was so. A row lives as long as its readings are here, then in a `BatchFold`.
     """
 
@@ -90,7 +90,7 @@ class BatchProgress(SQLModel, table=True):
 
 
 class GatewayEpoch(SQLModel, table=True):
-    """An epoch heard of. `told` once a number 1 has said what came before: `previous` and its last numbers.
+    """An epoch heard of. `announced` once a number 1 has said what came before: `previous` and its last numbers.
 
     `sources` are those that the gateway's configuration, whose hash is `config`, then named; null where it never said.
     """
@@ -101,7 +101,7 @@ class GatewayEpoch(SQLModel, table=True):
     id: int = identity()
     gateway: str
     epoch: str
-    told: bool = False
+    announced: bool = False
     previous: str | None = None
     last_numbers: dict[str, int] = Field(default_factory=dict, sa_column=Column(JSONB, nullable=False))
     config: str | None = None

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, text
 
 from core.erp.kernel.unit import Unit
 from core.ingest.chain import Key, Run, load_chain
-from core.telemetry.address import named_with
+from core.telemetry.address import partitions_named
 from core.telemetry.batch import PreviousEpoch, Watermark
 
 _CHUNK = 1000
@@ -39,10 +39,10 @@ def advance(u: Unit, batches: Sequence[Confirmed]) -> list[tuple[str, Watermark]
     if not batches:
         return []
     runs = _runs(u.conn, {batch.key for batch in batches})
-    _hear_epochs(u, batches, runs)
-    _move_on(u.conn, runs, batches)
+    _record_epochs(u, batches, runs)
+    _advance_runs(u.conn, runs, batches)
     waiting = _waiting(u.conn, {(key.gateway, key.partition) for key in runs})
-    _follow(u.conn, runs, waiting)
+    _join_runs(u.conn, runs, waiting)
     fresh = {(batch.key, batch.number): batch.watermarks for batch in batches if batch.watermarks}
     counting: dict[tuple[Key, int], tuple[Watermark, ...]] = {}
     kept: dict[tuple[Key, int], tuple[Watermark, ...]] = {}
@@ -50,8 +50,8 @@ def advance(u: Unit, batches: Sequence[Confirmed]) -> list[tuple[str, Watermark]
         run = runs.get(key)
         ready = run is not None and run.follows and number <= run.through
         (counting if ready else kept)[key, number] = marks
-    _keep(u.conn, {slot: marks for slot, marks in kept.items() if slot not in waiting})
-    _forget(u.conn, [slot for slot in counting if slot in waiting])
+    _insert_pending(u.conn, {slot: marks for slot, marks in kept.items() if slot not in waiting})
+    _delete_pending(u.conn, [slot for slot in counting if slot in waiting])
     return _latest(counting)
 
 
@@ -62,13 +62,13 @@ def recount(u: Unit, gateway: str) -> list[tuple[str, Watermark]]:
     )
     waiting = _waiting(u.conn, {(gateway, partition) for (partition,) in rows})
     runs = _runs(u.conn, {key for key, _ in waiting})
-    _follow(u.conn, runs, waiting)
+    _join_runs(u.conn, runs, waiting)
     counting = {
         (key, number): marks
         for (key, number), marks in waiting.items()
         if runs[key].follows and number <= runs[key].through
     }
-    _forget(u.conn, list(counting))
+    _delete_pending(u.conn, list(counting))
     return _latest(counting)
 
 
@@ -92,12 +92,12 @@ def _columns(keys: Sequence[Key]) -> dict[str, list[str] | list[int]]:
     return {"g": [k.gateway for k in keys], "e": [k.epoch for k in keys], "p": [k.partition for k in keys]}
 
 
-def _hear_epochs(u: Unit, batches: Sequence[Confirmed], runs: dict[Key, Run]) -> None:
+def _record_epochs(u: Unit, batches: Sequence[Confirmed], runs: dict[Key, Run]) -> None:
     heard = {(key.gateway, key.epoch) for key, run in runs.items() if run.is_new}
     for gateway, epoch in sorted(heard):
         u.conn.execute(
             text(
-                "INSERT INTO gateway_epoch (gateway, epoch, told, last_numbers, first_seen_at) "
+                "INSERT INTO gateway_epoch (gateway, epoch, announced, last_numbers, first_seen_at) "
                 "VALUES (:g, :e, false, '{}', :now) ON CONFLICT (gateway, epoch) DO NOTHING"
             ),
             {"g": gateway, "e": epoch, "now": u.now},
@@ -106,8 +106,8 @@ def _hear_epochs(u: Unit, batches: Sequence[Confirmed], runs: dict[Key, Run]) ->
     for (gateway, epoch), previous in sorted(firsts.items(), key=lambda item: item[0]):
         u.conn.execute(
             text(
-                "UPDATE gateway_epoch SET told = true, previous = :previous, last_numbers = cast(:last AS jsonb) "
-                "WHERE gateway = :g AND epoch = :e AND NOT told"
+                "UPDATE gateway_epoch SET announced = true, previous = :previous, last_numbers = cast(:last AS jsonb) "
+                "WHERE gateway = :g AND epoch = :e AND NOT announced"
             ),
             {
                 "g": gateway,
@@ -118,7 +118,7 @@ def _hear_epochs(u: Unit, batches: Sequence[Confirmed], runs: dict[Key, Run]) ->
         )
 
 
-def _move_on(conn: Connection, runs: dict[Key, Run], batches: Sequence[Confirmed]) -> None:
+def _advance_runs(conn: Connection, runs: dict[Key, Run], batches: Sequence[Confirmed]) -> None:
     numbers: defaultdict[Key, set[int]] = defaultdict(set)
     for batch in batches:
         numbers[batch.key].add(batch.number)
@@ -174,7 +174,7 @@ def _join(conn: Connection, key: Key, through: int) -> int:
 
 def _waiting(conn: Connection, lanes: set[tuple[str, int]]) -> dict[tuple[Key, int], tuple[Watermark, ...]]:
     """The watermarks that wait in these (gateway, partition), under whatever names these had."""
-    ordered = sorted({(gateway, named) for gateway, partition in lanes for named in named_with(partition)})
+    ordered = sorted({(gateway, named) for gateway, partition in lanes for named in partitions_named(partition)})
     rows = conn.execute(
         text(
             "SELECT w.gateway, w.epoch, w.partition, w.number, w.data FROM pending_watermark w JOIN "
@@ -185,7 +185,7 @@ def _waiting(conn: Connection, lanes: set[tuple[str, int]]) -> dict[tuple[Key, i
     return {(Key(g, e, p), n): _decode_marks(data) for g, e, p, n, data in rows}
 
 
-def _follow(conn: Connection, runs: dict[Key, Run], waiting: dict[tuple[Key, int], tuple[Watermark, ...]]) -> None:
+def _join_runs(conn: Connection, runs: dict[Key, Run], waiting: dict[tuple[Key, int], tuple[Watermark, ...]]) -> None:
     """Finds out which runs' earlier epochs are complete, and remembers it: it stays so."""
     unknown = {key for key, _ in waiting} - runs.keys()
     if unknown:
@@ -207,7 +207,7 @@ def _follow(conn: Connection, runs: dict[Key, Run], waiting: dict[tuple[Key, int
         )
 
 
-def _keep(conn: Connection, kept: dict[tuple[Key, int], tuple[Watermark, ...]]) -> None:
+def _insert_pending(conn: Connection, kept: dict[tuple[Key, int], tuple[Watermark, ...]]) -> None:
     if kept:
         conn.execute(
             text(
@@ -221,7 +221,7 @@ def _keep(conn: Connection, kept: dict[tuple[Key, int], tuple[Watermark, ...]]) 
         )
 
 
-def _forget(conn: Connection, slots: Sequence[tuple[Key, int]]) -> None:
+def _delete_pending(conn: Connection, slots: Sequence[tuple[Key, int]]) -> None:
     if slots:
         conn.execute(
             text("DELETE FROM pending_watermark WHERE gateway = :g AND epoch = :e AND partition = :p AND number = :n"),

@@ -11,10 +11,10 @@ from sqlalchemy import Engine, text
 
 from core.erp.kernel.events import Events
 from core.erp.kernel.unit import Actor, Unit, transact
+from core.ingest.core_batches import land_core_batch
 from core.ingest.decoding import arrival
-from core.ingest.folding import Carried, Fold, Folder, hold_partitions
-from core.ingest.own import land_own
-from core.ingest.validation import PointBook, check, partition_of_point
+from core.ingest.transaction import IngestTransaction, JudgePort, StreamMessage, hold_partitions
+from core.ingest.validation import PointUnits, check, partition_of_point
 from core.telemetry.batch import UNDECODABLE, BadBatch
 from core.telemetry.reading import Reading
 
@@ -45,11 +45,11 @@ class Replayed:
     duplicates: int = 0
     conflicts: int = 0
     batches: int = 0
-    still: dict[str, int] = field(default_factory=dict)
+    remaining: dict[str, int] = field(default_factory=dict)
 
     def refuse(self, reason: str) -> None:
         """Counts one that stays."""
-        self.still[reason] = self.still.get(reason, 0) + 1
+        self.remaining[reason] = self.remaining.get(reason, 0) + 1
 
 
 @dataclass(slots=True)
@@ -59,7 +59,7 @@ class _Found:
 
 
 def replay(
-    engine: Engine, judge: Fold, events: Events, actor: Actor, only: Filter, *, live: bool, now: datetime
+    engine: Engine, judge: JudgePort, events: Events, actor: Actor, only: Filter, *, live: bool, now: datetime
 ) -> Replayed:
     """Tries open dead letters again, oldest first, CHUNK a transaction; each that succeeds is marked. Its batch goes
     on saying what became of its readings when it came. Raises Forbidden without the permit `ingest.manage`.
@@ -74,7 +74,7 @@ def replay(
         after = last
 
 
-def replay_in(u: Unit, judge: Fold, only: Filter, *, live: bool) -> Replayed:
+def replay_in(u: Unit, judge: JudgePort, only: Filter, *, live: bool) -> Replayed:
     """As `replay`, all in the caller's transaction. Raises Forbidden without the permit `ingest.manage`."""
     total, replayer, after = Replayed(), _Replayer(judge, live), 0
     while True:
@@ -87,9 +87,9 @@ def replay_in(u: Unit, judge: Fold, only: Filter, *, live: bool) -> Replayed:
 
 @dataclass(slots=True)
 class _Replayer:
-    judge: Fold
+    judge: JudgePort
     live: bool
-    book: PointBook = field(default_factory=PointBook)
+    book: PointUnits = field(default_factory=PointUnits)
 
     def chunk(self, u: Unit, only: Filter, after: int) -> tuple[int | None, Replayed]:
         """Replays the next letters after an id, and gives the last id it looked at, None when there was none."""
@@ -99,7 +99,7 @@ class _Replayer:
             if letter.kind == "message":
                 self._message(u, letter, done)
             elif letter.kind == "unstored":
-                _ship_again(u, letter)
+                _mark_unshipped(u, letter)
                 done.batches += 1
             else:
                 _collect(found, letter, done)
@@ -120,9 +120,11 @@ class _Replayer:
             _CONFIRMED, {"g": header.gateway, "e": header.epoch, "p": header.partition, "n": header.number}
         ).scalar_one()
         if not confirmed:
-            Folder(judge=self.judge, live=self.live).fold(u, [Carried(header.partition, bytes(letter.raw))])
+            IngestTransaction(judge=self.judge, live=self.live).run(
+                u, [StreamMessage(header.partition, bytes(letter.raw))]
+            )
             done.batches += 1
-            _mark(u, [letter.id], "folded")
+            _set_outcome(u, [letter.id], "folded")
             return
         readings = list(batch.body.readings)
         hold_partitions(u.conn, {header.partition})
@@ -132,7 +134,7 @@ class _Replayer:
             done.refuse(letter.reason)
             return
         self._land_good(u, good, done)
-        _mark(u, [letter.id], "landed beside")
+        _set_outcome(u, [letter.id], "landed beside")
 
     def _land(self, u: Unit, found: _Found, done: Replayed) -> None:
         if not found.readings:
@@ -149,10 +151,10 @@ class _Replayer:
             for _, refusal in refused:
                 done.refuse(refusal.reason)
         self._land_good(u, good, done)
-        _mark(u, letters, "landed")
+        _set_outcome(u, letters, "landed")
 
     def _land_good(self, u: Unit, good: Sequence[Reading], done: Replayed) -> None:
-        landed = land_own(u, ORIGIN, good)
+        landed = land_core_batch(u, ORIGIN, good)
         done.landed += len(landed.new)
         done.duplicates += len(landed.duplicates)
         done.conflicts += len(landed.conflicts)
@@ -188,8 +190,8 @@ def _add(total: Replayed, done: Replayed) -> None:
     total.duplicates += done.duplicates
     total.conflicts += done.conflicts
     total.batches += done.batches
-    for reason, count in done.still.items():
-        total.still[reason] = total.still.get(reason, 0) + count
+    for reason, count in done.remaining.items():
+        total.remaining[reason] = total.remaining.get(reason, 0) + count
 
 
 def _collect(found: _Found, letter: Any, done: Replayed) -> None:
@@ -202,13 +204,13 @@ def _collect(found: _Found, letter: Any, done: Replayed) -> None:
     found.letters.append(letter.id)
 
 
-def _ship_again(u: Unit, letter: Any) -> None:
+def _mark_unshipped(u: Unit, letter: Any) -> None:
     """The shipper takes the batch once more; what the store refuses again becomes a dead letter again."""
     u.conn.execute(text("UPDATE batch SET status = 'landed' WHERE id = :id"), {"id": letter.batch_id})
-    _mark(u, [letter.id], "shipped again")
+    _set_outcome(u, [letter.id], "shipped again")
 
 
-def _mark(u: Unit, letters: Sequence[int], outcome: str) -> None:
+def _set_outcome(u: Unit, letters: Sequence[int], outcome: str) -> None:
     if letters:
         u.conn.execute(
             text(

@@ -18,8 +18,8 @@ from sqlalchemy.exc import OperationalError
 from core.erp.kernel.events import Events
 from core.erp.kernel.unit import Unit, system, transact
 from core.ingest.alarms import clear_unshipped, raise_unshipped
-from core.ingest.folding import dead_reading
 from core.ingest.model import DeadLetter
+from core.ingest.transaction import dead_reading_letter
 from core.ingest.validation import Refusal
 from core.series.landing import WEEK, partition_name
 from core.series.port import SeriesStore, StoreRefused, StoreUnavailable
@@ -95,7 +95,7 @@ def ship(engine: Engine, store: SeriesStore, now: datetime, options: ShipOptions
     gateways = {row.id: row.gateway for row in batches}
     with engine.begin() as conn:
         if refused:
-            _bury(conn, refused, readings, gateways, now)
+            _write_dead_letters(conn, refused, readings, gateways, now)
         told: defaultdict[str, list[Reading]] = defaultdict(list)
         for batch_id in conn.execute(_FIRST_TIME, {"ids": list(gateways)}).scalars():
             told[gateways[batch_id]] += readings.get(batch_id, ())
@@ -132,7 +132,7 @@ def _readings(conn: Connection, batches: Sequence[_Row]) -> dict[int, list[Readi
     return found
 
 
-def _bury(
+def _write_dead_letters(
     conn: Connection,
     refused: Sequence[tuple[Reading, Refusal]],
     readings: dict[int, list[Reading]],
@@ -152,7 +152,7 @@ def _bury(
         if known is None:
             conn.execute(
                 insert(DeadLetter),
-                [dead_reading(now, gateways[batch_id], batch_id, reading, refusal, kind="unstored")],
+                [dead_reading_letter(now, gateways[batch_id], batch_id, reading, refusal, kind="unstored")],
             )
 
 
@@ -219,7 +219,7 @@ def _drop(engine: Engine, name: str, week: datetime, now: datetime, hot: timedel
 
 
 _BUSY = frozenset({"55P03", "40P01"})
-_STAYS = (
+_KEPT_WEEK = (
     "SELECT 1 FROM batch WHERE status = 'landed' AND landed_count > 0 AND first_at < :stop AND last_at >= :week",
     "SELECT 1 FROM reading_restored WHERE day >= :week AND day < :stop AND restored_at > :recent",
     # what the store will not take stands nowhere else
@@ -229,7 +229,7 @@ _STAYS = (
 
 def _all_shipped(conn: Connection, name: str, week: datetime, now: datetime) -> bool:
     values = {"week": week, "stop": week + WEEK, "recent": now - RESTORED_FOR}
-    queries = (*_STAYS, f'SELECT 1 FROM "{name}" WHERE batch_id IS NULL')  # noqa: S608 - a name from the catalog
+    queries = (*_KEPT_WEEK, f'SELECT 1 FROM "{name}" WHERE batch_id IS NULL')  # noqa: S608 - a name from the catalog
     return all(conn.execute(text(query + " LIMIT 1"), values).first() is None for query in queries)
 
 
@@ -248,7 +248,7 @@ async def run_shipper(
         try:
             shipped = await asyncio.to_thread(ship, engine, store, now, options)
             if told or standing:
-                await asyncio.to_thread(_tell, engine, clear_unshipped)
+                await asyncio.to_thread(_set_alarm, engine, clear_unshipped)
             if since is not None:
                 log.warning("the series store takes readings again")
             wait, since, told, standing = options.backoff_first.total_seconds(), None, False, False
@@ -268,12 +268,12 @@ async def run_shipper(
 def _alarm(engine: Engine, detail: str) -> bool:
     """Whether the alarm could be put down."""
     try:
-        _tell(engine, lambda u: raise_unshipped(u, detail))
+        _set_alarm(engine, lambda u: raise_unshipped(u, detail))
     except OperationalError as away:
         log.warning("alarm of the shipper not recorded yet: %s", away)
         return False
     return True
 
 
-def _tell(engine: Engine, what: Callable[[Unit], None]) -> None:
+def _set_alarm(engine: Engine, what: Callable[[Unit], None]) -> None:
     transact(engine, system("shipper"), Events(), what)

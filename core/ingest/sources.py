@@ -17,7 +17,7 @@ from core.erp.kernel.errors import Conflict, Invalid, NotFound
 from core.erp.kernel.events import Events
 from core.erp.kernel.unit import Unit, When, system, transact
 from core.ingest.chain import Key, load_chain
-from core.ingest.folding import Fold, hold_partitions
+from core.ingest.transaction import JudgePort, hold_partitions
 from core.telemetry.address import partition_of
 from core.telemetry.batch import Watermark
 
@@ -36,7 +36,7 @@ _UNNAMED = text("""
 
 
 @dataclass(frozen=True, slots=True)
-class Unnamed:
+class UnnamedSource:
     """A source that its gateway's newest start, under a configuration of that hash, does not name; and the zones
     for which nothing of it can still come.
     """
@@ -48,7 +48,7 @@ class Unnamed:
     zones: tuple[str, ...]
 
 
-def unnamed(conn: Connection) -> list[Unnamed]:
+def unnamed_sources(conn: Connection) -> list[UnnamedSource]:
     """Sources to retire. None of a gateway whose starts do not follow one another: a lost epoch is to be closed first.
 
     A start that says nothing of its sources, or of which not yet enough is heard, retires none.
@@ -59,14 +59,14 @@ def unnamed(conn: Connection) -> list[Unnamed]:
         chain = load_chain(conn, {row.gateway}, set(partitions.values()), {})
         zones = tuple(z for z, p in partitions.items() if chain.earlier_complete(Key(row.gateway, row.epoch, p)))
         if zones:
-            found.append(Unnamed(row.gateway, row.source, row.epoch, row.config, zones))
+            found.append(UnnamedSource(row.gateway, row.source, row.epoch, row.config, zones))
     return found
 
 
-def retire_unnamed(engine: Engine, judge: Fold, events: Events, now: When = None) -> list[Unnamed]:
+def retire_unnamed(engine: Engine, judge: JudgePort, events: Events, now: When = None) -> list[UnnamedSource]:
     """Retires them, each in a transaction of its own; gives which. Raises StoreUnavailable as `transact` does."""
     with engine.connect() as conn:
-        found = unnamed(conn)
+        found = unnamed_sources(conn)
     for each in found:
         reason = f"no longer in the gateway's configuration {each.config[:12]} since its start {each.epoch[:12]}"
         retire = partial(
@@ -77,7 +77,7 @@ def retire_unnamed(engine: Engine, judge: Fold, events: Events, now: When = None
 
 
 def retire_source(
-    u: Unit, judge: Fold, gateway: str, source: str, *, reason: str, only: Collection[str] | None = None
+    u: Unit, judge: JudgePort, gateway: str, source: str, *, reason: str, only: Collection[str] | None = None
 ) -> list[str]:
     """From now on nobody waits for the source, in all zones or in `only` these: they are known as far as their other
     sources say.

@@ -39,7 +39,7 @@ _CLEARED = text("""
 """)
 
 
-def tell_standbys(u: Unit, overdue: timedelta) -> None:
+def update_standby_alarms(u: Unit, overdue: timedelta) -> None:
     """Raises an alarm for each gateway of a group that is overdue with a source of which another of its group speaks;
     clears it once the gateway speaks again, or its sources are retired. Of a group that is silent altogether the zones
     are silent (core.erp.exposure.judge.timer).

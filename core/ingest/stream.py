@@ -21,8 +21,8 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.aio.transport import TcpTransport
 
-from core.telemetry.address import PARTITIONS, named_with
-from core.telemetry.connection import closing_within, dial, end_subscription, shown
+from core.telemetry.address import PARTITIONS, partitions_named
+from core.telemetry.connection import closing_within, connect_within, end_subscription, without_credentials
 from core.telemetry.stream import (
     STREAM,
     STREAM_NAME_IN_USE,
@@ -100,8 +100,8 @@ class _Lasting(Client):  # type: ignore[misc] # the library's client is not type
 
 
 async def connect(settings: NatsSettings, name: str, *, within: float = 10.0) -> Client:
-    """A connection that reconnects for ever, to be ended by `hang_up`. Raises StreamUnavailable if there is none
-    within so many seconds.
+    """A connection that reconnects for ever, to be ended by `disconnect_within`. Raises StreamUnavailable if there is
+    none within so many seconds.
     """
     up = [True]
     said: list[Exception] = []
@@ -123,7 +123,7 @@ async def connect(settings: NatsSettings, name: str, *, within: float = 10.0) ->
 
     client = _Lasting()
     try:
-        await dial(
+        await connect_within(
             client,
             within,
             **settings.options(),
@@ -135,7 +135,9 @@ async def connect(settings: NatsSettings, name: str, *, within: float = 10.0) ->
             error_cb=error,
         )
     except (OSError, TimeoutError, nats.errors.Error) as problem:
-        raise StreamUnavailable(f"stream at {shown(settings.urls)}: {said[0] if said else repr(problem)}") from problem
+        raise StreamUnavailable(
+            f"stream at {without_credentials(settings.urls)}: {said[0] if said else repr(problem)}"
+        ) from problem
     return client
 
 
@@ -178,7 +180,7 @@ class StreamState:
         )
 
 
-async def stream_there(client: Client) -> StreamState | None:
+async def stream_exists(client: Client) -> StreamState | None:
     """The stream's state; None if there is none. Raises StreamUnavailable."""
     answer = await api(client, f"STREAM.INFO.{STREAM}")
     return None if _error(answer) == STREAM_NOT_FOUND else _state(answer)
@@ -259,7 +261,7 @@ async def floors(client: Client) -> dict[int, int]:
             name = info["name"]
             if name.startswith(_CONSUMERS):
                 floor = int(info["ack_floor"]["stream_seq"])
-                found.update(dict.fromkeys(named_with(int(name.removeprefix(_CONSUMERS))), floor))
+                found.update(dict.fromkeys(partitions_named(int(name.removeprefix(_CONSUMERS))), floor))
         offset += _PAGE
         if offset >= int(answer.get("total", 0)) or not consumers:
             return found

@@ -15,11 +15,11 @@ from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException
 
 from core.erp.kernel.errors import Invalid
+from core.ingest.file_reading import FileContent, ReadRequest, read_in_process
+from core.ingest.import_request import ImportRequest, Series
 from core.ingest.import_shapes import DoubtOut, EventOut, FileIn, FileOut
-from core.ingest.orders import Order, Series
-from core.ingest.parsing import Ask, Found, parse
 from core.telemetry.compact import Values
-from core.telemetry.readers.csvmapping import CsvMapping
+from core.telemetry.readers.csv_mapping import CsvMapping
 
 MOST_BYTES = 64 * 1024 * 1024
 MOST_FIELD = 64 * 1024
@@ -42,12 +42,12 @@ class Upload:
     """A file as it was read, with the fields beside it: what to import, and what is answered of the file."""
 
     fields: FileIn
-    order: Order
-    told: FileOut
+    order: ImportRequest
+    answer: FileOut
 
 
 async def read_upload(name: str, file: IO[bytes], fields: FileIn, now: datetime) -> Upload:
-    """What a file on disk holds, read by a process of its own (`parsing`).
+    """What a file on disk holds, read by a process of its own (`file_reading`).
 
     Raises Invalid where it holds nothing that can be read, or the mapping does not fit.
     """
@@ -55,8 +55,10 @@ async def read_upload(name: str, file: IO[bytes], fields: FileIn, now: datetime)
         mapping = _mapping(fields)
     except msgspec.DecodeError as error:
         raise Invalid(f"{name}: {error}") from error
-    found, values = await parse(file, Ask(name, fields.kind, fields.timezone, mapping, fields.clock_fast, now))
-    return Upload(fields, _order(name, fields, found, values), _told(name, found))
+    found, values = await read_in_process(
+        file, ReadRequest(name, fields.kind, fields.timezone, mapping, fields.clock_fast, now)
+    )
+    return Upload(fields, _order(name, fields, found, values), _file_answer(name, found))
 
 
 def _mapping(fields: FileIn) -> CsvMapping:
@@ -74,14 +76,14 @@ def _mapping(fields: FileIn) -> CsvMapping:
     return msgspec.structs.replace(mapping, **{name: value for name, value in said.items() if value})
 
 
-def _order(name: str, fields: FileIn, found: Found, values: list[Values]) -> Order:
+def _order(name: str, fields: FileIn, found: FileContent, values: list[Values]) -> ImportRequest:
     series = [
         Series(head.quantity, head.unit, theirs, head.simulated)
         for head, theirs in zip(found.series, values, strict=True)
     ]
     source: dict[str, Any] = {"file": name, "sha256": found.sha256, "authenticity": found.authenticity}
     source |= {"clock_fast": fields.clock_fast} if fields.clock_fast else {}
-    return Order(
+    return ImportRequest(
         fields.serial.strip() or found.serial,
         series,
         fields.shipment,
@@ -94,7 +96,7 @@ def _order(name: str, fields: FileIn, found: Found, values: list[Values]) -> Ord
     )
 
 
-def _told(name: str, found: Found) -> FileOut:
+def _file_answer(name: str, found: FileContent) -> FileOut:
     return FileOut(
         name=name,
         sha256=found.sha256,

@@ -15,10 +15,10 @@ from core.telemetry.reading import Reading
 from core.telemetry.units import NotConvertible, convert
 
 EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
-AHEAD = timedelta(days=1)
-BEHIND = timedelta(days=2)
+MAX_AHEAD = timedelta(days=1)
+MAX_AGE = timedelta(days=2)
 """No source may stay further behind: it would be called silent only after so long."""
-MOST = 1e100
+MAX_MAGNITUDE = 1e100
 """Beyond this nothing is measured, and sums over time overflow: a decoder read the wrong bytes."""
 _REFRESH = timedelta(seconds=10)
 _POINTS = text("SELECT address, unit FROM point WHERE address = ANY(:addresses)")
@@ -32,7 +32,7 @@ class Refusal:
     detail: str
 
 
-class PointBook:
+class PointUnits:
     """The catalog's points and their units, remembered for ten seconds: a point's unit may be mended while we run."""
 
     def __init__(self) -> None:
@@ -56,7 +56,7 @@ def check(
     """The readings that may land, in their point's unit, and those that may not with the reason."""
     good: list[Reading] = []
     refused: list[tuple[Reading, Refusal]] = []
-    latest = now + AHEAD
+    latest = now + MAX_AHEAD
     partition = partition_now(partition)
     for reading in readings:
         unit = units.get(reading.point)
@@ -64,7 +64,7 @@ def check(
             unit == reading.unit
             and EARLIEST <= reading.at <= latest
             and not (live and reading.simulated)
-            and (reading.value.__class__ is not float or -MOST <= reading.value <= MOST)
+            and (reading.value.__class__ is not float or -MAX_MAGNITUDE <= reading.value <= MAX_MAGNITUDE)
             and reading.value.__class__ is not str
             and not reading.reason
             and partition_of_point(reading.point) == partition
@@ -109,12 +109,12 @@ def _value(reading: Reading) -> Refusal | None:
     value = reading.value
     if any("\0" in word for word in (reading.unit, reading.reason, value if isinstance(value, str) else "")):
         return Refusal("unstorable_text", f"{reading.point}: text with a NUL")
-    if isinstance(value, float) and not -MOST <= value <= MOST:
+    if isinstance(value, float) and not -MAX_MAGNITUDE <= value <= MAX_MAGNITUDE:
         return Refusal("absurd_value", f"{reading.point}: {value!r}")
     return None
 
 
-def check_marks(body: Body, partition: int, now: datetime) -> tuple[tuple[Watermark, ...], list[BadPart]]:
+def check_watermarks(body: Body, partition: int, now: datetime) -> tuple[tuple[Watermark, ...], list[BadPart]]:
     """The watermarks that may count, and those that may not: of a zone elsewhere, or of a day to come, which would
     call silent what has not yet had the time to speak.
     """
@@ -124,9 +124,9 @@ def check_marks(body: Body, partition: int, now: datetime) -> tuple[tuple[Waterm
         elsewhere = [zone for zone in mark.zones if _zone_partition(zone) != partition_now(partition)]
         if elsewhere:
             bad.append(BadPart(encode(mark), f"watermark of {elsewhere[0]}, which has another partition"))
-        elif not timedelta(0) <= mark.behind <= BEHIND:
-            bad.append(BadPart(encode(mark), f"watermark {mark.behind} behind, at most {BEHIND}"))
-        elif not EARLIEST <= mark.upto <= now + AHEAD:
+        elif not timedelta(0) <= mark.behind <= MAX_AGE:
+            bad.append(BadPart(encode(mark), f"watermark {mark.behind} behind, at most {MAX_AGE}"))
+        elif not EARLIEST <= mark.upto <= now + MAX_AHEAD:
             bad.append(BadPart(encode(mark), f"watermark at {mark.upto.isoformat()}"))
         else:
             good.append(mark)

@@ -20,9 +20,8 @@ from core.erp.kernel.gc_pause import gc_paused
 from core.erp.kernel.unit import Unit, system, transact
 from core.ingest import leases
 from core.ingest.alarms import clear_stopped, raise_stopped
-from core.ingest.confirming import Standing, answer
-from core.ingest.folding import Carried, Fold, Folded, Folder, NotOurs
-from core.ingest.lanes import IngestOptions, Lane, Lanes, hand_back, say
+from core.ingest.confirmation import ConsumerState, answer
+from core.ingest.lanes import IngestOptions, Lane, Lanes, acknowledge, hand_back
 from core.ingest.stream import (
     NatsSettings,
     StreamUnavailable,
@@ -30,8 +29,9 @@ from core.ingest.stream import (
     ensure_stream,
     floors,
 )
-from core.telemetry.batch import BadBatch, ConfirmAsk, decode, encode
-from core.telemetry.connection import hang_up, shown
+from core.ingest.transaction import IngestCounts, IngestTransaction, JudgePort, LeaseLost, StreamMessage
+from core.telemetry.batch import BadBatch, ConfirmRequest, decode, encode
+from core.telemetry.connection import disconnect_within, without_credentials
 from core.telemetry.stream import CONFIRM_WILDCARD
 
 log = logging.getLogger("lotwise.ingest")
@@ -45,12 +45,12 @@ class Totals:
 
     transactions: int = 0
     failures: int = 0
-    folded: Folded = field(default_factory=Folded)
+    folded: IngestCounts = field(default_factory=IngestCounts)
 
-    def add(self, done: Folded) -> None:
+    def add(self, done: IngestCounts) -> None:
         """Adds one transaction."""
         self.transactions += 1
-        for name in Folded.__slots__:
+        for name in IngestCounts.__slots__:
             setattr(self.folded, name, getattr(self.folded, name) + getattr(done, name))
 
 
@@ -61,7 +61,7 @@ class IngestWorker:
         self,
         engine: Engine,
         stream: NatsSettings,
-        judge: Fold,
+        judge: JudgePort,
         name: str,
         *,
         events: Events | None = None,
@@ -74,9 +74,9 @@ class IngestWorker:
         self._stream = stream
         self._events = events or Events()
         self._options = options or IngestOptions()
-        self._folder = Folder(judge=judge, live=live, worker=name)
+        self._transaction = IngestTransaction(judge=judge, live=live, worker=name)
         self._lanes = Lanes(self._options)
-        self._standing = Standing()
+        self._consumers = ConsumerState()
         self._was_well = True
         self._stopping = False
         self._folding: asyncio.Task[None] | None = None
@@ -94,9 +94,11 @@ class IngestWorker:
         client = await connect(self._stream, self.name)
         try:
             await client.subscribe(CONFIRM_WILDCARD, queue="confirm", cb=self._confirm)
-            log.info("worker %s waits for readings on the stream at %s", self.name, shown(self._stream.urls))
+            log.info(
+                "worker %s waits for readings on the stream at %s", self.name, without_credentials(self._stream.urls)
+            )
             async with asyncio.TaskGroup() as group:
-                tasks = [group.create_task(self._tend(client, group)), group.create_task(self._fold_all(client))]
+                tasks = [group.create_task(self._supervise(client, group)), group.create_task(self._fold_all(client))]
                 await stop.wait()
                 self._stopping = True
                 for task in tasks:
@@ -105,27 +107,27 @@ class IngestWorker:
         finally:
             if self._folding is not None:
                 await asyncio.wait([self._folding])
-            await hang_up(client)
+            await disconnect_within(client)
             with contextlib.suppress(OperationalError):
-                await asyncio.to_thread(leases.leave, self._engine, self.name)
+                await asyncio.to_thread(leases.release_all, self._engine, self.name)
 
     # -- partitions and stream -----------------------------------------------------------------------------------
 
-    async def _tend(self, client: Client, group: asyncio.TaskGroup) -> None:
+    async def _supervise(self, client: Client, group: asyncio.TaskGroup) -> None:
         """Keeps leases, the stream and the knowledge of its floors; starts and ends lanes."""
         while not self._stopping:
             try:
                 state = await ensure_stream(client, self._stream.stream)
-                if state.incarnation != self._standing.stream and (trouble := state.too_few(self._stream.stream)):
+                if state.incarnation != self._consumers.stream and (trouble := state.too_few(self._stream.stream)):
                     log.warning("%s", trouble)
                 await self._renew(client, group)
-                if state.incarnation != self._standing.stream and self._standing.stream:
+                if state.incarnation != self._consumers.stream and self._consumers.stream:
                     log.warning("stream is another one now, created %s", state.incarnation)
                     self._lanes.restart(client, group)
-                self._standing = Standing(state.incarnation, await floors(client))
+                self._consumers = ConsumerState(state.incarnation, await floors(client))
                 refused = self._lanes.refused()
                 self._well(refused[0].refusal if refused else None)
-                await self._tell_refused(refused)
+                await self._raise_refused(refused)
             except (StreamUnavailable, OperationalError) as problem:
                 self._well(problem)
             await asyncio.sleep(self._options.tick.total_seconds())
@@ -137,7 +139,7 @@ class IngestWorker:
         leased = await asyncio.to_thread(leases.renew, self._engine, self.name, self._options.lease)
         await self._lanes.drop(self.partitions - leased.share)
         if leased.surplus:
-            await asyncio.to_thread(leases.give_back, self._engine, self.name, leased.surplus)
+            await asyncio.to_thread(leases.release, self._engine, self.name, leased.surplus)
         self._lanes.hold(client, group, leased.share)
 
     def _well(self, problem: Exception | None) -> None:
@@ -147,11 +149,13 @@ class IngestWorker:
             log.warning("ingest %s works again", self.name)
         self._was_well = problem is None
 
-    async def _tell_refused(self, lanes: Sequence[Lane]) -> None:
+    async def _raise_refused(self, lanes: Sequence[Lane]) -> None:
         """Alarms that partitions cannot be read; the first transaction of each clears it."""
         for lane in lanes:
-            if lane.refusal is not None and not lane.told:
-                lane.told = lane.alarmed = await asyncio.to_thread(self._tell, lane.partition, lane.refusal)
+            if lane.refusal is not None and not lane.reported:
+                lane.reported = lane.alarmed = await asyncio.to_thread(
+                    self._raise_stopped, lane.partition, lane.refusal
+                )
 
     # -- folding -------------------------------------------------------------------------------------------------
 
@@ -168,7 +172,7 @@ class IngestWorker:
     async def _fold(self, client: Client, taken: dict[int, list[Msg]]) -> None:
         """One transaction for all; if it fails, one for each partition; where that fails, one for each batch."""
         problem = await self._attempt(client, taken)
-        if isinstance(problem, NotOurs):
+        if isinstance(problem, LeaseLost):
             for partition in problem.partitions:
                 await self._lost(client, partition, taken.pop(partition))
             problem = await self._attempt(client, taken) if taken else None
@@ -206,7 +210,7 @@ class IngestWorker:
         return None
 
     async def _attempt(self, client: Client, taken: dict[int, list[Msg]]) -> Exception | None:
-        carried = [Carried(partition, message.data) for partition, some in taken.items() for message in some]
+        carried = [StreamMessage(partition, message.data) for partition, some in taken.items() for message in some]
         try:
             done = await asyncio.to_thread(self._transact, carried, self._alarmed(taken))
         except Exception as problem:  # noqa: BLE001 - whatever it is, it stops its partition and is told in an alarm
@@ -218,15 +222,15 @@ class IngestWorker:
             if lane is not None:
                 lane.failures, lane.alarmed = 0, False
             for message in messages:
-                await say(client, message, b"+ACK")
+                await acknowledge(client, message, b"+ACK")
         return None
 
     def _alarmed(self, taken: dict[int, list[Msg]]) -> list[int]:
         return [partition for partition in taken if (lane := self._lanes.get(partition)) and lane.alarmed]
 
-    def _transact(self, carried: Sequence[Carried], alarmed: Sequence[int]) -> Folded:
-        def work(u: Unit) -> Folded:
-            done = self._folder.fold(u, carried)
+    def _transact(self, carried: Sequence[StreamMessage], alarmed: Sequence[int]) -> IngestCounts:
+        def work(u: Unit) -> IngestCounts:
+            done = self._transaction.run(u, carried)
             for partition in alarmed:
                 clear_stopped(u, partition)
             return done
@@ -237,7 +241,7 @@ class IngestWorker:
     async def _stop(self, client: Client, partition: int, messages: Sequence[Msg], problem: Exception) -> None:
         """Stops a partition at the batch that fails, for its back-off, and alarms. What follows waits behind it."""
         lane = self._lanes.get(partition)
-        if lane is None or isinstance(problem, NotOurs):
+        if lane is None or isinstance(problem, LeaseLost):
             await self._lost(client, partition, messages)
             return
         self._lanes.put(lane, messages)
@@ -250,15 +254,15 @@ class IngestWorker:
             log.error("partition %d stopped", partition, exc_info=problem)
         lane.failures += 1
         for message in lane.waiting.values():
-            await say(client, message, b"+WPI")
+            await acknowledge(client, message, b"+WPI")
         if lane.failures == 1 or not lane.alarmed:
-            lane.alarmed = await asyncio.to_thread(self._tell, partition, problem)
+            lane.alarmed = await asyncio.to_thread(self._raise_stopped, partition, problem)
 
     async def _lost(self, client: Client, partition: int, messages: Sequence[Msg]) -> None:
         log.info("partition %d is another worker's now", partition)
         await hand_back(client, messages)
 
-    def _tell(self, partition: int, problem: Exception) -> bool:
+    def _raise_stopped(self, partition: int, problem: Exception) -> bool:
         detail = f"{type(problem).__name__}: {problem}"
         try:
             transact(self._engine, ACTOR, self._events, lambda u: raise_stopped(u, partition, detail))
@@ -270,9 +274,9 @@ class IngestWorker:
     # -- confirmations -------------------------------------------------------------------------------------------
 
     async def _confirm(self, message: Msg) -> None:
-        standing = self._standing
+        standing = self._consumers
         try:
-            ask = decode(ConfirmAsk, message.data)
+            ask = decode(ConfirmRequest, message.data)
             reply = await asyncio.to_thread(answer, self._engine, ask, standing)
         except BadBatch as problem:
             log.warning("a question on %s is none: %s", message.subject, problem)
@@ -295,7 +299,7 @@ def _database_away(problem: Exception) -> bool:
 async def run_ingest(
     engine: Engine,
     stream: NatsSettings,
-    judge: Fold,
+    judge: JudgePort,
     stop: asyncio.Event,
     name: str,
     *,

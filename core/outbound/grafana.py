@@ -46,7 +46,7 @@ class Annotator:
     def __init__(self, url: str, token: str, *, timeout: float = TIMEOUT, verify: bool = True) -> None:
         parts = urlsplit(url)
         prefix = parts.path.strip("/")
-        self._face = GrafanaFace(
+        self._client = GrafanaFace(
             auth=token,
             host=parts.hostname or "localhost",
             port=parts.port,
@@ -58,7 +58,7 @@ class Annotator:
 
     def close(self) -> None:
         """Closes the connections."""
-        self._face.api.s.close()
+        self._client.api.s.close()
 
     def excursion_opened(self, message: OutboxMessage) -> None:
         """An annotation from the instant the limit broke; over the whole span if it has ended already."""
@@ -114,7 +114,7 @@ class Annotator:
         """Our annotation of that key, if it is there (the oldest, should there be two)."""
         query = urlencode([("tags", TAG), ("tags", key), ("type", "annotation"), ("limit", "10")])
         with _translated(f"searching {key}"):
-            found = self._face.api.GET(f"/annotations?{query}")
+            found = self._client.api.GET(f"/annotations?{query}")
         if not isinstance(found, list):
             raise RetryLater(f"Grafana, searching {key}: no list of annotations")
         ours = [row for row in found if {TAG, key} <= set(row.get("tags") or ())]
@@ -171,19 +171,19 @@ class Annotator:
         Grafana knows no unique tag and no condition on a write, and no lock of ours is held across a call to it.
         """
         with _translated(f"annotating {key}"):
-            made = self._face.annotations.add_annotation(
+            made = self._client.annotations.add_annotation(
                 time_from=_ms(start), time_to=_ms(stop), tags=[TAG, key, *tags], text=text
             )
         oldest = self._find(key)
         if oldest is None or int(oldest["id"]) >= int(made["id"]):
             return
         with _translated(f"withdrawing annotation {made['id']}"):
-            self._face.annotations.delete_annotations_by_id(made["id"])
+            self._client.annotations.delete_annotations_by_id(made["id"])
         raise RetryLater(f"annotation {oldest['id']} of {key} was there first: it is completed instead")
 
     def _patch(self, found: Mapping[str, Any], changes: Mapping[str, Any]) -> None:
         with _translated(f"changing annotation {found['id']}"):
-            self._face.api.PATCH(f"/annotations/{int(found['id'])}", json=dict(changes))
+            self._client.api.PATCH(f"/annotations/{int(found['id'])}", json=dict(changes))
 
 
 SEEN = "outbox:"

@@ -12,7 +12,7 @@ from core.settings import PLACEHOLDER
 SHORTEST_WEBHOOK_SECRET = 32
 
 
-def _own(value: SecretStr, shortest: int = 1) -> SecretStr:
+def _check_secret(value: SecretStr, shortest: int = 1) -> SecretStr:
     text = value.get_secret_value()
     if PLACEHOLDER in text:
         raise ValueError(f"is still the placeholder {PLACEHOLDER!r}: choose a secret of your own")
@@ -40,11 +40,13 @@ class OutboundSettings(BaseSettings):
 
     grafana_url: Url | None = None
     """Grafana, for annotations of excursions and holds; unset: none are made."""
-    grafana_token: Annotated[SecretStr, AfterValidator(_own)] | None = None
+    grafana_token: Annotated[SecretStr, AfterValidator(_check_secret)] | None = None
     """A Grafana service account's token, with the role Editor."""
     webhook_url: Url | None = None
     """Where events are posted to, signed; unset: nowhere."""
-    webhook_secret: Annotated[SecretStr, AfterValidator(partial(_own, shortest=SHORTEST_WEBHOOK_SECRET))] | None = None
+    webhook_secret: (
+        Annotated[SecretStr, AfterValidator(partial(_check_secret, shortest=SHORTEST_WEBHOOK_SECRET))] | None
+    ) = None
     """Signs webhooks (HMAC-SHA-256), at least 32 characters."""
     webhook_topics: str = "hold.%"
     """Which events: an SQL LIKE pattern over their topics."""

@@ -19,7 +19,7 @@ from influxdb_client.client.write_api import SYNCHRONOUS
 from influxdb_client.rest import ApiException
 from urllib3.exceptions import HTTPError
 
-from core.series.port import Bucket, RefusedReading, StoreRefused, StoreUnavailable, plottable, width
+from core.series.port import Bucket, RefusedReading, StoreRefused, StoreUnavailable, is_plottable, width
 from core.telemetry.address import check_point
 from core.telemetry.quality import Quality
 from core.telemetry.reading import INT_MAX, Reading
@@ -187,7 +187,7 @@ class InfluxStore:
 
     def _mean(self, point: str, start: datetime, step: timedelta, stop: datetime) -> float:
         """Of a column's whole numbers that are not bad, reading by reading."""
-        found = [plottable(r) for r in self.read(point, start, min(start + step, stop)) if isinstance(r.value, int)]
+        found = [is_plottable(r) for r in self.read(point, start, min(start + step, stop)) if isinstance(r.value, int)]
         numbers = [number for number in found if number is not None]
         return sum(numbers) / len(numbers)
 

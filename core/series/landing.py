@@ -12,7 +12,7 @@ import psycopg
 from sqlalchemy import Connection
 from sqlalchemy.exc import OperationalError
 
-from core.series.older import check_keys
+from core.series.dropped_ranges import require_keys_present
 from core.series.rows import COLUMNS, TYPES, VALUE_COLUMNS, from_row, to_row
 from core.telemetry.reading import Reading
 
@@ -37,7 +37,7 @@ class Landed:
     conflicts: tuple[tuple[int, Reading, Reading], ...] = ()
 
 
-def agree(first: Reading, second: Reading) -> bool:
+def same_value(first: Reading, second: Reading) -> bool:
     """Whether two readings at one key say the same: value, unit and quality.
 
     The gateway's receipt may differ: a history read after a break tells a value again that was heard live.
@@ -58,7 +58,7 @@ def driver(conn: Connection) -> psycopg.Connection[Any]:
     return raw
 
 
-def _told(work: Callable[Concatenate[Connection, P], T]) -> Callable[Concatenate[Connection, P], T]:
+def _rows_written(work: Callable[Concatenate[Connection, P], T]) -> Callable[Concatenate[Connection, P], T]:
     """What the driver says of its connection or of a deadlock is told as of any other statement: OperationalError."""
 
     @wraps(work)
@@ -74,7 +74,7 @@ def _told(work: Callable[Concatenate[Connection, P], T]) -> Callable[Concatenate
     return inner
 
 
-@_told
+@_rows_written
 def land(
     conn: Connection,
     readings: Sequence[Reading],
@@ -84,8 +84,8 @@ def land(
     """Lands readings[i] under batch_ids[i] in the caller's transaction and says what was new.
 
     The first value at a key stays; an equal one is a duplicate; a different one goes to `reading_conflict`. Nothing may
-    have landed under these batches before: by that new and standing are told apart. Raises NeedsOlder where what stood
-    at a key is no longer here to compare with.
+    have landed under these batches before: by that new and standing are told apart. Raises DroppedRangeNeeded where
+    what stood at a key is no longer here to compare with.
     """
     if len(readings) != len(batch_ids):
         raise ValueError(f"{len(readings)} readings under {len(batch_ids)} batches")
@@ -95,14 +95,14 @@ def land(
     firsts, repeats = _by_key(readings)
     ids = point_ids(raw, {point for point, _ in firsts})
     standing = dict(_copy(raw, readings, batch_ids, firsts.values(), ids))
-    check_keys(conn, firsts, now)
+    require_keys_present(conn, firsts, now)
     duplicates: list[int] = []
     conflicts: list[tuple[int, Reading, Reading]] = []
     for seq in [*standing, *repeats]:
         second = readings[seq]
         place = firsts[second.point, second.at]
         first = standing.get(place, readings[place])
-        if agree(first, second):
+        if same_value(first, second):
             duplicates.append(seq)
         else:
             conflicts.append((seq, first, second))
@@ -166,7 +166,7 @@ def _copy(
         return [(row[0], from_row(readings[row[0]].point, row[1:])) for row in cursor.fetchall()]
 
 
-@_told
+@_rows_written
 def write_rows(conn: Connection, readings: Sequence[Reading]) -> None:
     """Stores readings that came in no batch; the first value at a key stays."""
     if readings:
@@ -180,8 +180,8 @@ RESTORED = 0
 """The batch of readings that came back from the store behind; their own batch is confirmed and shipped."""
 
 
-@_told
-def put_back(conn: Connection, readings: Sequence[Reading]) -> None:
+@_rows_written
+def restore_readings(conn: Connection, readings: Sequence[Reading]) -> None:
     """Readings from the store behind take their places again; what stands at a key stays."""
     if readings:
         raw = driver(conn)

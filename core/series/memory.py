@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from operator import attrgetter
 
-from core.series.port import Bucket, plottable, width
+from core.series.port import Bucket, is_plottable, width
 from core.telemetry.reading import Reading
 
 _at = attrgetter("at")
@@ -46,7 +46,7 @@ class MemoryStore:
         step = width(start, stop, pixels)
         columns: defaultdict[int, list[float]] = defaultdict(list)
         for reading in self.read(point, start, stop):
-            number = plottable(reading)
+            number = is_plottable(reading)
             if number is not None:
                 columns[(reading.at - start) // step].append(number)
         return [

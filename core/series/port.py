@@ -76,7 +76,7 @@ def width(start: datetime, stop: datetime, pixels: int) -> timedelta:
     return timedelta(microseconds=-(-microseconds // pixels))
 
 
-def plottable(reading: Reading) -> float | None:
+def is_plottable(reading: Reading) -> float | None:
     """The reading's number, if it has one that is not bad."""
     value = reading.value
     if isinstance(value, bool) or not isinstance(value, int | float) or reading.quality is Quality.BAD:

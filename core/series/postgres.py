@@ -10,8 +10,8 @@ from typing import Any
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import DataError, OperationalError
 
+from core.series.dropped_ranges import require_present
 from core.series.landing import write_rows
-from core.series.older import check
 from core.series.port import Bucket, RefusedReading, StoreRefused, StoreUnavailable, width
 from core.series.rows import VALUE_COLUMNS, from_row
 from core.telemetry.quality import Quality
@@ -44,8 +44,8 @@ _DOWNSAMPLE = text(
 class PostgresStore:
     """Readings in PostgreSQL. Works through an Engine, or inside a transaction through its Connection.
 
-    Inside a transaction a range that was dropped raises NeedsOlder, which the transaction's door answers by putting it
-    back. Through an Engine only what is there is read: see `restoring.series_of`.
+    Inside a transaction a range that was dropped raises DroppedRangeNeeded, which the transaction's door answers by
+    putting it back. Through an Engine only what is there is read: see `restoring.series_of`.
     """
 
     def __init__(self, bind: Engine | Connection) -> None:
@@ -64,7 +64,7 @@ class PostgresStore:
 
     def _check(self, conn: Connection, point: str, start: datetime, stop: datetime) -> None:
         if self._bind is conn:
-            check(conn, [point], start, stop)
+            require_present(conn, [point], start, stop)
 
     def write(self, readings: Sequence[Reading]) -> None:
         """Stores them; the first value at a key stays. Text that PostgreSQL cannot hold (NUL) is refused by itself."""

@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 
 from sqlalchemy import Engine, text
 
-from core.series import landing, older
-from core.series.older import DAY, NeedsOlder
+from core.series import dropped_ranges, landing
+from core.series.dropped_ranges import DAY, DroppedRangeNeeded
 from core.series.port import SeriesStore, StoreUnavailable
 from core.series.postgres import PostgresStore
 from core.series.tiered import TieredStore
@@ -24,7 +24,7 @@ def attach(engine: Engine, store: SeriesStore) -> None:
 
 
 @contextmanager
-def influx_behind(engine: Engine, url: str | None, bucket: str, token: str, org: str) -> Iterator[SeriesStore | None]:
+def influx_attached(engine: Engine, url: str | None, bucket: str, token: str, org: str) -> Iterator[SeriesStore | None]:
     """InfluxDB as the store behind for as long as the block lasts; None, and nothing attached, without a URL."""
     if url is None:
         yield None
@@ -54,19 +54,19 @@ def series_of(engine: Engine) -> SeriesStore:
 
     def dropped(start: datetime, stop: datetime) -> list[tuple[datetime, datetime]]:
         with engine.connect() as conn:
-            return older.dropped(conn, start, stop)
+            return dropped_ranges.dropped_spans(conn, start, stop)
 
     return TieredStore(hot, behind, dropped)
 
 
-def put_back(engine: Engine, need: NeedsOlder, now: datetime | None = None) -> int:
+def restore_range(engine: Engine, need: DroppedRangeNeeded, now: datetime | None = None) -> int:
     """Puts the readings that somebody needs back into PostgreSQL, a point's day at a time; gives how many.
 
     Each is a transaction of its own; the store is read in none. Raises StoreUnavailable, also where weeks were
     dropped and no store is attached.
     """
     with engine.connect() as conn:
-        lacking = older.missing(conn, need.points, need.start, need.stop)
+        lacking = dropped_ranges.missing(conn, need.points, need.start, need.stop)
     if not lacking:
         return 0
     store = store_behind(engine)
@@ -76,7 +76,7 @@ def put_back(engine: Engine, need: NeedsOlder, now: datetime | None = None) -> i
     for point, day in lacking:
         readings = store.read(point, day, day + DAY)
         with engine.begin() as conn:
-            landing.put_back(conn, readings)
+            landing.restore_readings(conn, readings)
             conn.execute(
                 text(
                     "INSERT INTO reading_restored (point_id, day, restored_at)"

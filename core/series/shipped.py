@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import Connection, text
 
-from core.series.older import DAY, day_of
+from core.series.dropped_ranges import DAY, day_of
 from core.telemetry.reading import Reading
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -37,7 +37,7 @@ _OF = text(
 
 
 @dataclass(frozen=True, slots=True)
-class Tally:
+class ShippedTotals:
     """How many readings, and the sum of their fingerprints."""
 
     count: int = 0
@@ -72,10 +72,10 @@ def _value(reading: Reading) -> bytes:
     return b"t" + value.encode()
 
 
-def tally(readings: Iterable[Reading]) -> Tally:
+def totals_of(readings: Iterable[Reading]) -> ShippedTotals:
     """Of all the readings together."""
     prints = [fingerprint(reading) for reading in readings]
-    return Tally(len(prints), sum(prints))
+    return ShippedTotals(len(prints), sum(prints))
 
 
 def add_shipped(conn: Connection, told: Mapping[str, Iterable[Reading]]) -> None:
@@ -99,7 +99,9 @@ def add_shipped(conn: Connection, told: Mapping[str, Iterable[Reading]]) -> None
         )
 
 
-def shipped(conn: Connection, gateway: str, start: datetime, stop: datetime) -> dict[tuple[str, datetime], Tally]:
+def shipped(
+    conn: Connection, gateway: str, start: datetime, stop: datetime
+) -> dict[tuple[str, datetime], ShippedTotals]:
     """For every point that the gateway spoke of on a day that meets [start, stop): what all gateways told of it."""
     rows = conn.execute(_OF, {"gateway": gateway, "first": day_of(start), "stop": day_of(stop - _US) + DAY})
-    return {(row.address, row.day): Tally(int(row.told), int(row.digest)) for row in rows}
+    return {(row.address, row.day): ShippedTotals(int(row.told), int(row.digest)) for row in rows}

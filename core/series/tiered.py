@@ -8,7 +8,7 @@ from core.series.port import Bucket, SeriesStore, width
 from core.telemetry.reading import Reading
 
 END = datetime(9999, 1, 1, tzinfo=UTC)
-Dropped = Callable[[datetime, datetime], Sequence[tuple[datetime, datetime]]]
+DroppedSpans = Callable[[datetime, datetime], Sequence[tuple[datetime, datetime]]]
 """The parts of [start, stop) that the hot store has dropped, in order: only for them the store behind is asked."""
 
 
@@ -22,7 +22,7 @@ class TieredStore:
     What is hot can be read while the store behind is away. Without `dropped` both are asked for everything.
     """
 
-    def __init__(self, hot: SeriesStore, cold: SeriesStore, dropped: Dropped = _everything) -> None:
+    def __init__(self, hot: SeriesStore, cold: SeriesStore, dropped: DroppedSpans = _everything) -> None:
         self._hot = hot
         self._cold = cold
         self._dropped = dropped

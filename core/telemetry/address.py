@@ -58,7 +58,7 @@ def zone_of(point: str) -> str:
     return "/".join(_segments(point, _OF_POINT, "point (site/area/zone/device/quantity)")[:_OF_ZONE])
 
 
-def named(scope: str) -> tuple[str | None, str | None]:
+def zone_or_point(scope: str) -> tuple[str | None, str | None]:
     """The (zone's, point's) address in what a gap is of: a point names both, a zone itself, a source neither."""
     parts = scope.split("/")
     point = scope if len(parts) == _OF_POINT else None
@@ -77,6 +77,6 @@ def partition_now(named: int) -> int:
     return named % PARTITIONS
 
 
-def named_with(partition: int) -> range:
+def partitions_named(partition: int) -> range:
     """Every partition a batch may name whose zones are in the same one today as this one's."""
     return range(partition_now(partition), NAMED_PARTITIONS, PARTITIONS)

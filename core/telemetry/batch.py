@@ -167,7 +167,7 @@ def decode_body(body: bytes) -> Body:
         raise BadBatch(f"malformed body: {error}") from error
 
 
-class ConfirmAsk(msgspec.Struct, frozen=True):
+class ConfirmRequest(msgspec.Struct, frozen=True):
     """A gateway asks, on subject `confirm.<gateway>`: how far are these (epoch, partition) confirmed?
 
     `upto` gives for each the highest number the gateway has sent. `since`, where given, goes along with it: the

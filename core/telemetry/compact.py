@@ -97,9 +97,9 @@ class Values:
     def of_unit(self, unit: str) -> "Values":
         """Those in that unit."""
         wanted = np.array([state.unit == unit for state in self.states] or [False], np.bool_)
-        return self if wanted.all() else self.picked(wanted[self.places()])
+        return self if wanted.all() else self.where(wanted[self.places()])
 
-    def picked(self, which: NDArray[Any]) -> "Values":
+    def where(self, which: NDArray[Any]) -> "Values":
         """Those at these places (in that order), or where the mask is true."""
         at, value, state = self.times()[which], self.numbers()[which], self.places()[which]
         return Values(_array("q", at), _array("d", value), _array("H", state), list(self.states))
@@ -107,7 +107,7 @@ class Values:
     def in_time(self) -> "Values":
         """In the order of time; of one time, the first stays the first."""
         times = self.times()
-        return self if bool((times[1:] >= times[:-1]).all()) else self.picked(np.argsort(times, kind="stable"))
+        return self if bool((times[1:] >= times[:-1]).all()) else self.where(np.argsort(times, kind="stable"))
 
     def shifted(self, by: int) -> "Values":
         """All so many microseconds earlier."""

@@ -12,16 +12,16 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-PATIENCE = 2.0
+CLOSE_TIMEOUT = 2.0
 """Seconds that a connection has for closing in order."""
 
 
-def shown(urls: Iterable[str]) -> str:
+def without_credentials(urls: Iterable[str]) -> str:
     """Addresses as they may be told and logged: without who signs in there, and with what."""
     return ", ".join(re.sub(r"//[^/]*@", "//", url) for url in urls)
 
 
-def closing_within(transport: type[Any], seconds: float = PATIENCE) -> type[Any]:
+def closing_within(transport: type[Any], seconds: float = CLOSE_TIMEOUT) -> type[Any]:
     """A client library's transport whose `wait_closed` gives up after so many seconds and cuts the connection, which
     cuts the one before when another is made, and makes none once it is `over`.
     """
@@ -30,11 +30,11 @@ def closing_within(transport: type[Any], seconds: float = PATIENCE) -> type[Any]
         over = False
 
         async def connect(self, *where: Any, **options: Any) -> None:
-            cut(self)
+            abort(self)
             if not self.over:
                 await super().connect(*where, **options)
             if self.over:
-                cut(self)
+                abort(self)
                 raise asyncio.CancelledError  # the one thing after which the library does not try again
 
         async def wait_closed(self) -> None:
@@ -42,19 +42,19 @@ def closing_within(transport: type[Any], seconds: float = PATIENCE) -> type[Any]
                 async with asyncio.timeout(seconds):
                     await super().wait_closed()
             except TimeoutError:
-                cut(self)
+                abort(self)
 
     return Closing
 
 
-def cut(transport: Any) -> None:
+def abort(transport: Any) -> None:
     """Ends a transport's connection at once: the one it has, and the bare one below if that is TLS."""
     for writer in (transport._io_writer, transport._bare_io_writer):
         if writer is not None:
             writer.transport.abort()
 
 
-async def dial(client: Any, within: float | None, **options: Any) -> None:
+async def connect_within(client: Any, within: float | None, **options: Any) -> None:
     """Connects a client that is new. Where that fails, takes longer or is cancelled, nothing is left open.
 
     Raises TimeoutError, and what the library raises.
@@ -69,11 +69,11 @@ async def dial(client: Any, within: float | None, **options: Any) -> None:
         _finish(client)
         connecting.cancel()
         await asyncio.wait([connecting])
-        await hang_up(client)
+        await disconnect_within(client)
         raise
 
 
-async def hang_up(client: Any, seconds: float = PATIENCE) -> None:
+async def disconnect_within(client: Any, seconds: float = CLOSE_TIMEOUT) -> None:
     """Closes a client, whatever it is doing and whatever comes of that: in order within so many seconds, or at once.
 
     Afterwards it has no connection and makes none.
@@ -87,7 +87,7 @@ async def hang_up(client: Any, seconds: float = PATIENCE) -> None:
     await asyncio.gather(closing, return_exceptions=True)  # of what it says, nothing concerns anybody any more
 
 
-async def end_subscription(client: Any, subscription: Any, seconds: float = PATIENCE / 2) -> None:
+async def end_subscription(client: Any, subscription: Any, seconds: float = CLOSE_TIMEOUT / 2) -> None:
     """Ends a subscription after what is on its way to it: the server is told, and its answer comes behind the last
     message. Where there is no connection, or no answer in time, it is forgotten at once; the library would keep it, and
     subscribe it again when it reconnects. Raises TimeoutError, and what the library raises.
@@ -104,4 +104,4 @@ async def end_subscription(client: Any, subscription: Any, seconds: float = PATI
 def _finish(client: Any) -> None:
     if client._transport is not None:
         client._transport.over = True
-        cut(client._transport)
+        abort(client._transport)

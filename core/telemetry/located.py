@@ -15,7 +15,7 @@ from ruamel.yaml.error import YAMLError
 from core.telemetry.yaml_nodes import MERGE, MappingNode, Node, ScalarNode, Scalars, SequenceNode, YamlFault, compose
 
 Step = str | int
-Where = tuple[Step, ...]
+NodePath = tuple[Step, ...]
 
 _ENV = re.compile(r"\$(\$)?\{([A-Za-z_][A-Za-z0-9_]*)\}")
 MAX_VALUES = 200_000
@@ -49,44 +49,44 @@ class Located:
 
     def __init__(self, path: Path, environment: Mapping[str, str] | None = None) -> None:
         self.file = str(path)
-        self.lines: dict[Where, int] = {(): 1}
+        self.lines: dict[NodePath, int] = {(): 1}
         self.errors: list[ConfigError] = []
-        self.unreadable: set[Where] = set()
+        self.unreadable: set[NodePath] = set()
         self._environment = os.environ if environment is None else environment
         self._inside: list[Node] = []
         self._scalars = Scalars()
         self.data: Any = self._read(path)
 
-    def error(self, where: Where, message: str) -> None:
+    def error(self, where: NodePath, message: str) -> None:
         """Notes an error at a path; the line is that of the nearest part of the path that the file has."""
         known = where
         while known not in self.lines:
             known = known[:-1]
         self.errors.append(ConfigError(self.file, self.lines[known], dotted(where), message))
 
-    def resolve(self, where: Where) -> Where:
+    def resolve(self, where: NodePath) -> NodePath:
         """A validator's location as a path of the file: steps that name an alternative rather than a key drop out.
 
         A last step that the file does not have stays: it is what is missing.
         """
-        path: Where = ()
+        path: NodePath = ()
         for i, step in enumerate(where):
             if (*path, step) in self.lines or (i == len(where) - 1 and self._may_hold(path, step)):
                 path = (*path, step)
         return path
 
-    def _may_hold(self, path: Where, step: Step) -> bool:
+    def _may_hold(self, path: NodePath, step: Step) -> bool:
         value = self.value(path)
         return isinstance(value, dict) and isinstance(step, str) and "[" not in step
 
-    def value(self, where: Where) -> Any:
+    def value(self, where: NodePath) -> Any:
         """The data at a path that the file has."""
         value = self.data
         for step in where:
             value = value[step]
         return value
 
-    def replace(self, where: Where, value: Any) -> None:
+    def replace(self, where: NodePath, value: Any) -> None:
         """Puts another value at a path that the file has."""
         self.value(where[:-1])[where[-1]] = value
 
@@ -106,7 +106,7 @@ class Located:
                 message += " (a ${NAME} inside braces or brackets needs quotes)"
             raise ConfigErrors([ConfigError(self.file, error.line, "", message)]) from error
 
-    def _build(self, node: Node, where: Where) -> Any:
+    def _build(self, node: Node, where: NodePath) -> Any:
         self.lines.setdefault(where, node.start_mark.line + 1)
         if len(self.lines) > MAX_VALUES:
             line = node.start_mark.line + 1
@@ -125,7 +125,7 @@ class Located:
         finally:
             self._inside.pop()
 
-    def _mapping(self, node: MappingNode, where: Where) -> dict[str, Any]:
+    def _mapping(self, node: MappingNode, where: NodePath) -> dict[str, Any]:
         built: dict[str, Any] = {}
         merged: dict[str, Any] = {}
         # what is merged in goes first, so that the lines of keys that stand here too are theirs
@@ -144,7 +144,7 @@ class Located:
             built[key] = self._build(value_node, path)
         return merged | built
 
-    def _merged(self, node: Node, where: Where) -> dict[str, Any]:
+    def _merged(self, node: Node, where: NodePath) -> dict[str, Any]:
         """What a merge key brings in; of several mappings the first wins."""
         merged: dict[str, Any] = {}
         for source in node.value if isinstance(node, SequenceNode) else [node]:
@@ -155,7 +155,7 @@ class Located:
                 self.errors.append(ConfigError(self.file, source.start_mark.line + 1, dotted((*where, "<<")), message))
         return merged
 
-    def _scalar(self, node: ScalarNode, where: Where) -> Any:
+    def _scalar(self, node: ScalarNode, where: NodePath) -> Any:
         try:
             value = self._scalars.value(node)
         except (YAMLError, ValueError) as error:
@@ -164,7 +164,7 @@ class Located:
             return UNSET
         return self._expand(value, where) if isinstance(value, str) else value
 
-    def _expand(self, text: str, where: Where) -> str:
+    def _expand(self, text: str, where: NodePath) -> str:
         def one(found: re.Match[str]) -> str:
             escaped, name = found.groups()
             if escaped:
@@ -179,7 +179,7 @@ class Located:
         return _ENV.sub(one, text)
 
 
-def dotted(where: Where) -> str:
+def dotted(where: NodePath) -> str:
     """A path as people write it: `sources[2].points[0].address`."""
     text = ""
     for step in where:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 import msgspec
 
-from core.telemetry.address import named_with
+from core.telemetry.address import partitions_named
 
 STREAM = "READINGS"
 """Name of the JetStream stream."""
@@ -64,7 +64,7 @@ def create_request(settings: StreamSettings) -> dict[str, object]:
 
 def partition_filters(partition: int) -> list[str]:
     """The subject filters of a partition's consumer: every site's batches of all that is that partition today."""
-    return [f"readings.{named}.>" for named in named_with(partition)]
+    return [f"readings.{named}.>" for named in partitions_named(partition)]
 
 
 def confirm_subject(gateway: str) -> str:

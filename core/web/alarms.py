@@ -7,9 +7,9 @@ from nicegui import ui
 
 from core.erp.kernel.unit import Unit
 from core.erp.quality import service as quality
-from core.web import questions as q
+from core.web import queries as q
+from core.web.formatting import NONE, clock, number
 from core.web.frame import Visit, heading, live, refusal, table
-from core.web.words import NONE, clock, number
 
 ALARMS = (
     ("zone", "Zone"),

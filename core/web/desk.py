@@ -40,10 +40,10 @@ class Desk:
         user = await self.checks.sign_in(login, password, address)
         return *issue_token(user, self.key, now_utc(), self.minutes), user.one_time_until is not None
 
-    async def choose(self, token: str, password: str, chosen: str) -> None:
+    async def change_password(self, token: str, password: str, new_password: str) -> None:
         """The signed-in user's own choice of a password. Raises Unauthenticated, Forbidden, Invalid, Busy."""
         actor = await asyncio.to_thread(actor_of, self.engine, token, self.key)
-        await self.checks.change_password(actor, password, chosen)
+        await self.checks.change_password(actor, password, new_password)
 
     def sign_out(self, token: str) -> None:
         """From here on the token opens nothing, in whatever tab and on whatever instance."""

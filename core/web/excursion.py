@@ -7,12 +7,12 @@ from nicegui import ui
 from core.erp.exposure.service import Exposure, exposure
 from core.erp.kernel.unit import Unit
 from core.erp.quality import service as quality
-from core.web import evidence
-from core.web import questions as q
-from core.web.deciding import assessing, disposing
+from core.web import excursion_chart
+from core.web import queries as q
+from core.web.decision_forms import assessment_form, disposition_form
+from core.web.formatting import NONE, clock, length, limit, number
 from core.web.frame import Visit, facts, heading, table
 from core.web.home import holds_table
-from core.web.words import NONE, clock, length, limit, number
 
 LIMITS = (
     ("key", "Limit"),
@@ -31,11 +31,11 @@ async def excursion(of: Visit, excursion_id: int) -> None:
         row = q.excursion(u, excursion_id)
         if row is None:
             return (None,)
-        start, stop = evidence.span_around(row, u.now)
-        found = evidence.lines(u, row, start, stop)
+        start, stop = excursion_chart.span_around(row, u.now)
+        found = excursion_chart.lines(u, row, start, stop)
         return (
             row,
-            evidence.options(found, row, start, stop),
+            excursion_chart.options(found, row, start, stop),
             exposure(u.conn, row["sublot_id"], u.now),
             q.dispositions(u, excursion_id),
             q.holds_of(u, row["sublot_id"]),
@@ -43,14 +43,14 @@ async def excursion(of: Visit, excursion_id: int) -> None:
             bool(found),
         )
 
-    found = await of.ask(ask, "quality.read", "exposure.read")
+    found = await of.read(ask, "quality.read", "exposure.read")
     if found is None:
         return
     if found[0] is None:
         ui.label(f"There is no excursion {excursion_id}.")
         return
     row, chart, went_through, decided, holds, signed, read = found
-    _told(row)
+    _show_facts(row)
     heading("Evidence")
     ui.echart(chart).classes("w-full h-96")
     if not read:
@@ -67,7 +67,7 @@ async def excursion(of: Visit, excursion_id: int) -> None:
     holds_table(holds)
 
 
-def _told(row: dict[str, Any]) -> None:
+def _show_facts(row: dict[str, Any]) -> None:
     with ui.element("h1").classes("text-xl font-medium"):
         ui.label(f"Excursion {row['id']}: lot {row['lot']}, sublot {row['sublot']}")
     facts(
@@ -134,9 +134,9 @@ def _forms(of: Visit, row: dict[str, Any], *, first: bool) -> None:
         ui.label("It goes on: it can be assessed when it has ended.").classes("mt-4")
     number_ = row["id"]
     if row["state"] == "ended" and of.actor.may("excursion.assess"):
-        assessing(of, "Record assessment", lambda u, meaning: quality.assess(u, number_, meaning))
+        assessment_form(of, "Record assessment", lambda u, meaning: quality.assess(u, number_, meaning))
     if row["state"] == "assessed" and of.actor.may("excursion.disposition"):
-        disposing(
+        disposition_form(
             of,
             "Sign the disposition",
             lambda d: quality.disposition_signing(number_, d.decision, d.reason, restrictions=d.restrictions),

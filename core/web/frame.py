@@ -23,7 +23,7 @@ T = TypeVar("T")
 REFRESH = 1.0
 PRIMARY = "#1f5c99"
 """Dark enough for white words on it (WCAG AA)."""
-PLACES = (
+NAVIGATION = (
     ("/", "Overview"),
     ("/stock", "Lots"),
     ("/release", "Release"),
@@ -45,7 +45,7 @@ class Visit:
     actor: Actor
     path: str
 
-    async def ask(self, work: Callable[[Unit], T], *permits: str) -> T | None:
+    async def read(self, work: Callable[[Unit], T], *permits: str) -> T | None:
         """What `work` finds, at now, for who holds these permits (Forbidden else); None where the session has ended
         meanwhile, and then the page leaves.
         """
@@ -57,17 +57,17 @@ class Visit:
 
     def leave(self, error: Unauthenticated) -> None:
         """To where the session may go on, or to the sign-in page, which says why and leads back."""
-        ui.navigate.to(way_out(error, self.path))
+        ui.navigate.to(error_page(error, self.path))
 
     async def act(self, work: Callable[[Unit], object], permit: str, said: ui.label) -> bool:
         """Does it in one transaction; a refusal is written into `said`, in the core's words."""
-        return await self._told(self.desk.do(self.token, work, permit), said)
+        return await self._report(self.desk.do(self.token, work, permit), said)
 
     async def sign(self, signing: Signing[Any], login: str | None, password: str, said: ui.label) -> bool:
         """Does what is signed; a refusal is written into `said`, in the core's words."""
-        return await self._told(self.desk.sign(self.token, signing, login, password), said)
+        return await self._report(self.desk.sign(self.token, signing, login, password), said)
 
-    async def _told(self, doing: Awaitable[object], said: ui.label) -> bool:
+    async def _report(self, doing: Awaitable[object], said: ui.label) -> bool:
         said.set_text("")
         try:
             await doing
@@ -94,7 +94,7 @@ async def visit(desk: Desk, request: Request) -> Visit | RedirectResponse:
     try:
         actor = await desk.actor(token)
     except Unauthenticated as error:
-        return RedirectResponse(way_out(error, path), 303)
+        return RedirectResponse(error_page(error, path), 303)
     return Visit(desk, token, actor, path)
 
 
@@ -102,7 +102,7 @@ _WHY = {"out": "out", "wrong": "ended"}
 """By why a token opens nothing: what the sign-in page says."""
 
 
-def way_out(error: Unauthenticated, path: str) -> str:
+def error_page(error: Unauthenticated, path: str) -> str:
     """Where to when a token opens nothing: an expired one may be a wall display's, which is renewed."""
     if error.extra.get("why") == "expired":
         return "/renew?" + urlencode({"back": path})
@@ -132,7 +132,7 @@ def header(of: Visit) -> None:
             ui.element("nav").props('aria-label="Pages"').classes("flex gap-4"),
         ):
             ui.label("Lotwise").classes("text-xl")
-            for path, name in PLACES:
+            for path, name in NAVIGATION:
                 ui.link(name, path).classes("text-white" + (" font-bold" if path == of.path else " no-underline"))
         with ui.row().classes("items-center gap-3"):
             roles = ", ".join(sorted(role.replace("_", " ") for role in of.actor.roles))
@@ -198,7 +198,7 @@ async def live(of: Visit, permit: str, ask: Callable[[Unit], T], draw: Callable[
 
     async def refresh() -> None:
         try:
-            found = await of.ask(ask, permit)
+            found = await of.read(ask, permit)
         except Forbidden as error:
             timer.cancel()
             body.clear()

@@ -5,16 +5,16 @@ from typing import Any
 from nicegui import ui
 
 from core.erp.lots import service as lots
-from core.web import questions as q
+from core.web import queries as q
+from core.web.formatting import NONE, clock
 from core.web.frame import Visit, facts, heading, refusal
-from core.web.words import NONE, clock
 
 UNDECIDED = frozenset({"open", "ended", "assessed"})
 
 
 async def hold(of: Visit, hold_id: int) -> None:
     """The page of one hold."""
-    found = await of.ask(lambda u: (q.hold(u, hold_id),), "stock.read")
+    found = await of.read(lambda u: (q.hold(u, hold_id),), "stock.read")
     if found is None:
         return
     (row,) = found

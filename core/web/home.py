@@ -7,10 +7,10 @@ from typing import Any
 from nicegui import ui
 
 from core.erp.kernel.unit import Unit
-from core.web import questions as q
+from core.web import queries as q
 from core.web.alarms import alarms
+from core.web.formatting import NONE, age, band, clock, length, limit, number
 from core.web.frame import Visit, heading, live, table
-from core.web.words import NONE, age, band, clock, length, limit, number
 
 ZONES = (
     ("address", "Zone"),
@@ -68,7 +68,7 @@ async def overview(of: Visit) -> None:
     """The page."""
     heading("Zones")
     zones = table(ZONES, (), "No zones yet", badges=("state",))
-    await live(of, "exposure.read", _zones, lambda rows, _: _show(zones, rows))
+    await live(of, "exposure.read", _zones, lambda rows, _: _update_card(zones, rows))
     await alarms(of)
     heading("Open excursions")
     await live(of, "quality.read", q.excursions, lambda rows, _: _draw_excursions(rows))
@@ -99,7 +99,7 @@ def _zone(zone: dict[str, Any], now: datetime) -> dict[str, Any]:
     }
 
 
-def _show(made: ui.table, rows: list[dict[str, Any]]) -> None:
+def _update_card(made: ui.table, rows: list[dict[str, Any]]) -> None:
     """New rows in the same table: what somebody sorted stays sorted."""
     made.rows = rows
     made.update()
@@ -116,8 +116,8 @@ def _draw_excursions(rows: list[dict[str, Any]]) -> None:
             f"/incidents/{first['incident_id']}",
         ).classes("font-medium mt-2")
         table(EXCURSIONS, map(excursion_row, members), "", links=("id", "sublot"), badges=("certainty",))
-    if len(rows) == q.MOST:
-        ui.label(f"The newest {q.MOST}; there may be more.")
+    if len(rows) == q.MAX_ROWS:
+        ui.label(f"The newest {q.MAX_ROWS}; there may be more.")
 
 
 def excursion_row(row: dict[str, Any]) -> dict[str, Any]:
@@ -144,8 +144,8 @@ def excursion_row(row: dict[str, Any]) -> dict[str, Any]:
 
 def _draw_holds(rows: list[dict[str, Any]]) -> None:
     holds_table(rows)
-    if len(rows) == q.MOST:
-        ui.label(f"The newest {q.MOST}; there may be more.")
+    if len(rows) == q.MAX_ROWS:
+        ui.label(f"The newest {q.MAX_ROWS}; there may be more.")
 
 
 def holds_table(rows: list[dict[str, Any]]) -> None:

@@ -6,11 +6,11 @@ from nicegui import ui
 
 from core.erp.kernel.unit import Unit
 from core.erp.quality import service as quality
-from core.web import questions as q
-from core.web.deciding import assessing, disposing
+from core.web import queries as q
+from core.web.decision_forms import assessment_form, disposition_form
+from core.web.formatting import NONE, clock
 from core.web.frame import Visit, facts, heading, table
 from core.web.home import EXCURSIONS, excursion_row
-from core.web.words import NONE, clock
 
 
 async def incident(of: Visit, incident_id: int) -> None:
@@ -19,7 +19,7 @@ async def incident(of: Visit, incident_id: int) -> None:
     def ask(u: Unit) -> Any:
         return q.incident(u, incident_id), q.signed_before(u)
 
-    found = await of.ask(ask, "quality.read")
+    found = await of.read(ask, "quality.read")
     if found is None:
         return
     row, signed = found
@@ -53,9 +53,9 @@ def _acts(of: Visit, row: dict[str, Any], *, first: bool) -> None:
         ui.label(f"{len(still)} of them go on: they can be assessed when they have ended.").classes("mt-4")
     if ended and of.actor.may("excursion.assess"):
         verb = f"Record assessment of {len(ended)}"
-        assessing(of, verb, lambda u, meaning: quality.assess_incident(u, number, meaning))
+        assessment_form(of, verb, lambda u, meaning: quality.assess_incident(u, number, meaning))
     elif assessed and not still and of.actor.may("excursion.disposition"):
-        disposing(
+        disposition_form(
             of,
             f"Sign the disposition of {len(assessed)}",
             lambda d: quality.incident_disposition_signing(

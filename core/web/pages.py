@@ -17,11 +17,11 @@ from core.erp.kernel.http import BIGGEST_ID
 from core.erp.kernel.middleware import COOKIE, METHODS
 from core.erp.kernel.proxies import address_of
 from core.erp.kernel.tokens import RENEWAL_WINDOW
-from core.web import choosing, excursion, flow, hold, home, incident, shipment, stock
-from core.web.choosing import PASSWORD
+from core.web import excursion, hold, home, incident, password_page, shipment, shipments_and_centres, stock
 from core.web.desk import Desk
-from core.web.frame import Visit, header, signing_in, visit, way_out
-from core.web.shipment import TakeFile
+from core.web.frame import Visit, error_page, header, signing_in, visit
+from core.web.password_page import PASSWORD
+from core.web.shipment import FileImportPort
 
 WHY = {
     "first": "Sign in to go on.",
@@ -45,13 +45,13 @@ HEADERS = {
 }
 """Nothing is loaded from elsewhere. The page library compiles templates in the browser, hence unsafe-eval."""
 
-PATIENCE = 60.0
+RECONNECT_TIMEOUT = 60.0
 """Seconds a page with a form waits for its browser to come back before it is drawn anew, without what was written."""
 
 Draw = Callable[[Visit], Awaitable[None]]
 
 
-def install_pages(app: FastAPI, take: TakeFile) -> None:
+def install_pages(app: FastAPI, take: FileImportPort) -> None:
     """Mounts the pages on the core's app, at `/`; the API keeps its paths and its problem documents.
 
     `take` is what is done with a logger's file.
@@ -63,7 +63,7 @@ def install_pages(app: FastAPI, take: TakeFile) -> None:
         app.state.engine, app.state.events, app.state.checks, app.state.signing_key, app.state.settings.token_minutes
     )
     _session_routes(app, desk)
-    choosing.install(app, desk)
+    password_page.install(app, desk)
     _unknown_api(app)
 
     @ui.page("/login", title="Lotwise: sign in")
@@ -74,8 +74,8 @@ def install_pages(app: FastAPI, take: TakeFile) -> None:
         ("/", "Lotwise", home.overview),
         ("/stock", "Lotwise: lots", stock.stock),
         ("/release", "Lotwise: release", stock.release),
-        ("/shipments", "Lotwise: shipments", flow.shipments),
-        ("/centres", "Lotwise: work centres", flow.centres),
+        ("/shipments", "Lotwise: shipments", shipments_and_centres.shipments),
+        ("/centres", "Lotwise: work centres", shipments_and_centres.centres),
     ):
         _page(desk, path, title, draw)
     _numbered(desk, "/excursions", "Lotwise: excursion", excursion.excursion)
@@ -87,7 +87,7 @@ def install_pages(app: FastAPI, take: TakeFile) -> None:
     app.add_middleware(PageHeaders)
 
 
-async def _shown(desk: Desk, request: Request, draw: Draw) -> Response | None:
+async def _render_page(desk: Desk, request: Request, draw: Draw) -> Response | None:
     found = await visit(desk, request)
     if isinstance(found, Response):
         return found
@@ -102,15 +102,15 @@ async def _shown(desk: Desk, request: Request, draw: Draw) -> Response | None:
 def _page(desk: Desk, path: str, title: str, draw: Draw) -> None:
     @ui.page(path, title=title)
     async def page(request: Request) -> Response | None:
-        return await _shown(desk, request, draw)
+        return await _render_page(desk, request, draw)
 
 
 def _numbered(desk: Desk, path: str, title: str, draw: Callable[[Visit, int], Awaitable[None]]) -> None:
-    @ui.page(path + "/{number}", title=title, reconnect_timeout=PATIENCE)
+    @ui.page(path + "/{number}", title=title, reconnect_timeout=RECONNECT_TIMEOUT)
     async def page(request: Request, number: int) -> Response | None:
         if not 0 < number <= BIGGEST_ID:
             raise HTTPException(404, f"there is no {path}/{number}")
-        return await _shown(desk, request, lambda found: draw(found, number))
+        return await _render_page(desk, request, lambda found: draw(found, number))
 
 
 def _session_routes(app: FastAPI, desk: Desk) -> None:
@@ -139,7 +139,7 @@ def _session_routes(app: FastAPI, desk: Desk) -> None:
             token, lasts = desk.renew(request.cookies.get(COOKIE) or "")
         except Unauthenticated as error:
             why = error.extra.get("why")
-            return RedirectResponse(signing_in("expired", back) if why == "expired" else way_out(error, back), 303)
+            return RedirectResponse(signing_in("expired", back) if why == "expired" else error_page(error, back), 303)
         except Forbidden:
             return RedirectResponse(signing_in("expired", back), 303)
         return _with_session(request, back, token, lasts)

@@ -13,8 +13,8 @@ from core.erp.kernel.errors import LotwiseError
 from core.erp.kernel.unit import Unit
 from core.erp.shipments import views
 from core.erp.shipments.shapes import ShipmentDetail
+from core.web.formatting import NONE, clock
 from core.web.frame import Visit, facts, heading, live, refusal, table
-from core.web.words import NONE, clock
 
 LINES = (("sublot", "Sublot"), ("lot", "Lot"), ("item", "Item"), ("amount", "Amount"), ("state", "State"))
 LOGGERS = (("serial", "Required logger"), ("state", "State"), ("read", "Read"))
@@ -30,7 +30,7 @@ SHOWN = 10
 """Doubtful lines of a file that a page shows; the API and the command line tell them all."""
 
 
-class TakeFile(Protocol):
+class FileImportPort(Protocol):
     """Does with a logger's file what the API's `/imports/files` does, and answers as that does.
 
     The fields are that form's. Raises what the core raises.
@@ -40,16 +40,16 @@ class TakeFile(Protocol):
         """What the file holds, to be taken."""
         ...
 
-    def take(self, u: Unit, upload: Any) -> dict[str, Any]:
+    def import_upload(self, u: Unit, upload: Any) -> dict[str, Any]:
         """Imports what was read."""
         ...
 
 
-async def shipment(take: TakeFile, of: Visit, shipment_id: int) -> None:
+async def shipment(take: FileImportPort, of: Visit, shipment_id: int) -> None:
     """The page of one shipment."""
     await live(of, "shipment.read", lambda u: views.detail(u, shipment_id), lambda found, _: _draw(found))
     if of.actor.may("logger.import"):
-        _ReadOut(take, of, shipment_id)
+        _LoggerImport(take, of, shipment_id)
 
 
 def _draw(found: ShipmentDetail) -> None:
@@ -77,41 +77,43 @@ def _draw(found: ShipmentDetail) -> None:
     table(LOGGERS, loggers, "No logger is required")
 
 
-class _ReadOut:
+class _LoggerImport:
     """Where a logger's file is handed in. What is bound is exactly what was tried last."""
 
-    def __init__(self, take: TakeFile, of: Visit, shipment_id: int) -> None:
+    def __init__(self, take: FileImportPort, of: Visit, shipment_id: int) -> None:
         self._take, self._of, self._shipment_id = take, of, shipment_id
         self._tried: tuple[str, bytes, dict[str, object]] | None = None
         heading("Read out a logger")
         with ui.card().classes("w-full max-w-2xl"):
             ui.label("Its own file, as the device or its program wrote it. It is tried first; nothing is kept of that.")
             # the rest as a hint: a phone cuts the label off
-            self._zone = ui.input("Time zone its clock was set to", on_change=self._forget)
+            self._zone = ui.input("Time zone its clock was set to", on_change=self._reset)
             self._zone.props('hint="Empty: UTC is assumed"')
-            self._serial = ui.input("Its number, if the file has none", on_change=self._forget)
+            self._serial = ui.input("Its number, if the file has none", on_change=self._reset)
             self._said = refusal()
             self._file = ui.upload(label="Choose the file", auto_upload=True, max_file_size=MOST_BYTES)
-            self._file.on_upload(self._came).on_rejected(partial(self._said.set_text, "A file has at most 64 MiB."))
+            self._file.on_upload(self._on_upload).on_rejected(
+                partial(self._said.set_text, "A file has at most 64 MiB.")
+            )
             for field in (self._zone, self._serial, self._file):
                 field.classes("w-full")
             self._outcome = ui.column().classes("w-full gap-1")
-            self._bind = ui.button("Bind it to the shipment", on_click=self._keep)
+            self._bind = ui.button("Bind it to the shipment", on_click=self._bind_import)
             self._bind.set_visibility(False)
 
-    def _forget(self) -> None:
+    def _reset(self) -> None:
         """Another time zone or number is another import: the file is to be chosen again."""
         self._outcome.clear()
         self._bind.set_visibility(False)
 
-    async def _came(self, event: UploadEventArguments) -> None:
-        self._forget()
+    async def _on_upload(self, event: UploadEventArguments) -> None:
+        self._reset()
         self._file.reset()  # the same file may be chosen again
         fields = {"shipment": self._shipment_id, "timezone": self._zone.value or "", "serial": self._serial.value or ""}
         self._tried = (event.file.name, await event.file.read(), fields)
         self._bind.set_visibility(await self._run(dry_run=True))
 
-    async def _keep(self) -> None:
+    async def _bind_import(self) -> None:
         if await self._run(dry_run=False):
             self._bind.set_visibility(False)
 
@@ -126,14 +128,16 @@ class _ReadOut:
         except LotwiseError as error:
             self._said.set_text(f"{error.title}: {error.detail}")
             return False
-        if not await self._of.act(lambda u: answers.append(self._take.take(u, upload)), "logger.import", self._said):
+        if not await self._of.act(
+            lambda u: answers.append(self._take.import_upload(u, upload)), "logger.import", self._said
+        ):
             return False
         with self._outcome:
-            _told(answers[-1])  # of the last try, where the database made us begin again
+            _show_answer(answers[-1])  # of the last try, where the database made us begin again
         return True
 
 
-def _told(answer: dict[str, Any]) -> None:
+def _show_answer(answer: dict[str, Any]) -> None:
     """What came of it, or would come."""
     file = answer["file"]
     heading("What would come of it" if answer["dry_run"] else "Bound")

@@ -9,12 +9,12 @@ from core.erp.kernel.unit import Unit
 from core.erp.kernel.words import render
 from core.erp.lots.rules import Purpose
 from core.erp.quality import service as quality
-from core.web import questions as q
+from core.web import queries as q
 from core.web.excursion import show_exposure, signature_text
+from core.web.formatting import NONE, clock
 from core.web.frame import Visit, facts, heading, live, refusal, signing, table
 from core.web.home import EXCURSIONS, excursion_row, holds_table
-from core.web.restricting import restrictions
-from core.web.words import NONE, clock
+from core.web.restrictions_form import restrictions
 
 SUBLOTS = (
     ("code", "Sublot"),
@@ -42,16 +42,16 @@ def _draw(columns: tuple[tuple[str, str], ...], rows: list[dict[str, Any]]) -> N
     purposes = [str(purpose) for purpose in Purpose]
     shown = [
         _row(row)
-        | {name: _in_short(row["against"][name]) for name in purposes}
+        | {name: _obstacles_short(row["against"][name]) for name in purposes}
         | {f"{name}_colour": "negative" if row["against"][name] else "positive" for name in purposes}
         for row in rows
     ]
     table(columns, shown, "No sublot of that name", links=("code",), badges=purposes)
-    if len(rows) == q.MOST:
-        ui.label(f"The first {q.MOST}; search for the others.")
+    if len(rows) == q.MAX_ROWS:
+        ui.label(f"The first {q.MAX_ROWS}; search for the others.")
 
 
-def _in_short(against: list[str]) -> str:
+def _obstacles_short(against: list[str]) -> str:
     return ", ".join(dict.fromkeys(one.partition(":")[0] for one in against)) or "free"
 
 
@@ -96,14 +96,14 @@ async def sublot(of: Visit, sublot_id: int) -> None:
             q.restrictions(u, sublot_id),
         )
 
-    found = await of.ask(ask, "stock.read", "exposure.read", "quality.read")
+    found = await of.read(ask, "stock.read", "exposure.read", "quality.read")
     if found is None:
         return
     if found[0] is None:
         ui.label(f"There is no sublot {sublot_id}.")
         return
     row, went_through, excursions, holds, released, reviewed, bars, signed, bound = found
-    _told(row, released)
+    _show_facts(row, released)
     if reviewed is not None:
         _release(of, row, reviewed, bars, first=not signed)
     heading("Holds")
@@ -114,7 +114,7 @@ async def sublot(of: Visit, sublot_id: int) -> None:
     show_exposure(went_through)
 
 
-def _told(row: dict[str, Any], released: list[dict[str, Any]]) -> None:
+def _show_facts(row: dict[str, Any], released: list[dict[str, Any]]) -> None:
     with ui.element("h1").classes("text-xl font-medium"):
         ui.label(f"Sublot {row['code']} of lot {row['lot']}")
     shown = _row(row)

@@ -9,7 +9,7 @@ from typing import Protocol
 import paho.mqtt.client as paho
 
 from core.ingest.stream import NatsSettings, api, connect
-from core.telemetry.connection import hang_up
+from core.telemetry.connection import disconnect_within
 from lotwise.embedded.nats import EmbeddedNats
 from lotwise.embedded.process import ServerProcess, accepts, free_port
 
@@ -105,7 +105,7 @@ class NatsBroker:
         try:
             listed = await api(client, "CONSUMER.LIST.$MQTT_msgs")
         finally:
-            await hang_up(client)
+            await disconnect_within(client)
         return sum(consumer["num_pending"] + consumer["num_ack_pending"] for consumer in listed["consumers"])
 
 

@@ -24,7 +24,7 @@ from core.ingest.stream import NatsSettings, connect, ensure_stream
 from core.ingest.worker import IngestWorker
 from core.telemetry.address import partition_of
 from core.telemetry.batch import Body, Header, Watermark, digest, encode_body, pack
-from core.telemetry.connection import hang_up
+from core.telemetry.connection import disconnect_within
 from core.telemetry.reading import Reading
 from lotwise.bench.figures import busy_of, figure, resident
 from lotwise.bench.plant import BENCH_KEYS, Plant, build
@@ -107,7 +107,7 @@ async def _fill(url: str, plant: Plant, start: datetime, readings: int) -> int:
             count += 1
         await stream.publish_async_completed()
     finally:
-        await hang_up(client)
+        await disconnect_within(client)
     return count
 
 
@@ -170,7 +170,7 @@ def run(size: Size) -> None:
             async def fill() -> int:
                 client = await connect(settings, "bench")
                 await ensure_stream(client, settings.stream)
-                await hang_up(client)
+                await disconnect_within(client)
                 return await _fill(server.url, plant, start, size.readings)
 
             expected = asyncio.run(fill())

@@ -17,7 +17,7 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 from sqlalchemy import Engine
 
-from core.telemetry.connection import hang_up
+from core.telemetry.connection import disconnect_within
 from core.telemetry.stream import MESSAGE_ID
 from edge import forwarder as forwarding
 from edge.carrier import CoreSilent, NatsCarrier
@@ -88,7 +88,7 @@ async def overhearing(url: str) -> AsyncIterator[tuple[Client, Counter[str]]]:
     try:
         yield client, published
     finally:
-        await hang_up(client)
+        await disconnect_within(client)
 
 
 async def until_confirmed(spool: Spool) -> None:

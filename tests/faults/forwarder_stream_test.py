@@ -10,7 +10,7 @@ from pathlib import Path
 import nats
 
 from core.telemetry.address import partition_of, zone_of
-from core.telemetry.connection import hang_up
+from core.telemetry.connection import disconnect_within
 from core.telemetry.stream import STREAM
 from edge.carrier import NatsCarrier
 from edge.config import StreamConfig
@@ -90,7 +90,7 @@ def test_a_stream_deleted_by_name_under_a_live_server_loses_nothing(tmp_path: Pa
             await until_sent(spool, forwarder)
             client = await nats.connect(nats_server.url)
             await client.jetstream().delete_stream(STREAM)
-            await hang_up(client)
+            await disconnect_within(client)
             await fill(spool, 500, 600)  # found out by this publish
             async with SmallCore(nats_server.url) as core:
                 await eventually(lambda: core.numbers() == list(range(600)))

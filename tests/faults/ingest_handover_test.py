@@ -11,7 +11,7 @@ from datetime import timedelta
 from nats.aio.client import Client
 from sqlalchemy import Engine, text
 
-from core.ingest.folding import Carried, hold_partitions
+from core.ingest.transaction import StreamMessage, hold_partitions
 from core.telemetry.address import PARTITIONS
 from lotwise.embedded.nats import EmbeddedNats
 from tests.faults.ingest_running import QUICK, count, publish, publisher, until, worker
@@ -36,7 +36,7 @@ async def nothing_is_folded(engine: Engine) -> AsyncIterator[None]:
         conn.rollback()
 
 
-def cut(gateway: Gateway, seconds: Sequence[int]) -> list[Carried]:
+def cut(gateway: Gateway, seconds: Sequence[int]) -> list[StreamMessage]:
     """One batch of one reading for every point and second."""
     return [gateway.cut([reading(second, point=point)]) for second in seconds for point in POINTS]
 

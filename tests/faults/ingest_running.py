@@ -10,11 +10,11 @@ import nats
 from nats.aio.client import Client
 from sqlalchemy import Engine, text
 
-from core.ingest.folding import Carried, Fold
 from core.ingest.lanes import IngestOptions
 from core.ingest.stream import NatsSettings
+from core.ingest.transaction import JudgePort, StreamMessage
 from core.ingest.worker import IngestWorker
-from core.telemetry.connection import hang_up
+from core.telemetry.connection import disconnect_within
 
 QUICK = IngestOptions(
     tick=timedelta(milliseconds=100),
@@ -28,7 +28,7 @@ QUICK = IngestOptions(
 
 @asynccontextmanager
 async def worker(
-    engine: Engine, url: str, judge: Fold, name: str = "w1", options: IngestOptions = QUICK
+    engine: Engine, url: str, judge: JudgePort, name: str = "w1", options: IngestOptions = QUICK
 ) -> AsyncIterator[IngestWorker]:
     """A worker that runs while the block does."""
     stop = asyncio.Event()
@@ -47,10 +47,10 @@ async def publisher(url: str) -> AsyncIterator[Client]:
     try:
         yield client
     finally:
-        await hang_up(client)
+        await disconnect_within(client)
 
 
-async def publish(client: Client, *messages: Carried) -> None:
+async def publish(client: Client, *messages: StreamMessage) -> None:
     """Publishes and waits for the stream's acknowledgement of each."""
     stream = client.jetstream()
     for message in messages:

@@ -10,7 +10,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from core.erp.kernel.unit import Unit
-from core.ingest import folding
+from core.ingest import transaction
 from core.ingest.stream import NatsSettings
 from core.ingest.worker import IngestWorker
 from core.telemetry.batch import Gap, Watermark
@@ -40,7 +40,7 @@ class Stuck:
 
 
 async def main(database: str, url: str, sign: str) -> None:
-    folding.IDLE = timedelta(seconds=1)
+    transaction.IDLE_TIMEOUT = timedelta(seconds=1)
     engine = opened(database)
     await IngestWorker(engine, NatsSettings(urls=(url,)), Stuck(Path(sign)), "victim", options=QUICK).run(
         asyncio.Event()

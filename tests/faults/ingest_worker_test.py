@@ -14,8 +14,8 @@ import msgspec
 from sqlalchemy import Engine, text
 from sqlalchemy.pool import NullPool
 
-from core.telemetry.address import PARTITIONS, named_with
-from core.telemetry.batch import ConfirmAsk, ConfirmReply, decode, encode
+from core.telemetry.address import PARTITIONS, partitions_named
+from core.telemetry.batch import ConfirmReply, ConfirmRequest, decode, encode
 from lotwise.embedded.nats import EmbeddedNats
 from tests.faults.ingest_running import QUICK, count, publish, publisher, until, worker
 from tests.keys import opened
@@ -42,8 +42,8 @@ def test_published_batches_are_landed_judged_and_confirmed(engine: Engine, nats_
             await until(lambda: len(w.partitions) == PARTITIONS)
             await publish(client, *batches)
             await until(lambda: count(engine, "batch") == 20)
-            ask = encode(ConfirmAsk("gw-1", (("e1", PARTITION, 22), ("nope", 3, 2))))
-            await until(lambda: w._standing.floors.get(PARTITION) == 20)
+            ask = encode(ConfirmRequest("gw-1", (("e1", PARTITION, 22), ("nope", 3, 2))))
+            await until(lambda: w._consumers.floors.get(PARTITION) == 20)
             answer = await client.request("confirm.gw-1", ask, timeout=5)
             reply = decode(ConfirmReply, answer.data)
             assert [(c.epoch, c.through, c.missing) for c in reply.confirmed] == [
@@ -51,7 +51,7 @@ def test_published_batches_are_landed_judged_and_confirmed(engine: Engine, nats_
                 ("nope", 0, (1, 2)),
             ]
             assert reply.floors[PARTITION] == 20
-            assert reply.stream == w._standing.stream != ""
+            assert reply.stream == w._consumers.stream != ""
             await client.publish("confirm.gw-1", b"garbage")  # no answer, no harm
             assert (await client.request("confirm.gw-1", ask, timeout=5)).data == answer.data
 
@@ -66,7 +66,7 @@ def test_what_old_spools_name_is_read_with_the_partition_it_is_part_of_now(
     add_points(engine)
     judge = RecordingJudge()
     gw = Gateway()
-    named = named_with(PARTITION)[-1]
+    named = partitions_named(PARTITION)[-1]
     assert named >= PARTITIONS
 
     async def main() -> None:
@@ -74,7 +74,7 @@ def test_what_old_spools_name_is_read_with_the_partition_it_is_part_of_now(
             await until(lambda: len(w.partitions) == PARTITIONS)
             await publish(client, gw.cut([reading(0)], partition=named), gw.cut([reading(1)]))
             await until(lambda: count(engine, "batch") == 2)
-            await until(lambda: w._standing.floors.get(named) == w._standing.floors.get(PARTITION) == 2)
+            await until(lambda: w._consumers.floors.get(named) == w._consumers.floors.get(PARTITION) == 2)
 
     asyncio.run(main())
     assert sorted(r.at for r in judge.readings) == [reading(0).at, reading(1).at]
@@ -161,14 +161,14 @@ def test_a_stream_whose_files_are_deleted_is_made_again(engine: Engine, nats_ser
             await until(lambda: len(w.partitions) == PARTITIONS)
             await publish(client, *[gw.cut([reading(n)]) for n in range(5)])
             await until(lambda: count(engine, "batch") == 5)
-            before = w._standing.stream
+            before = w._consumers.stream
             nats_server.kill()
             shutil.rmtree(nats_server.store_dir)
             nats_server.start()
-            await until(lambda: w._standing.stream not in {"", before})
+            await until(lambda: w._consumers.stream not in {"", before})
             await publish(client, *[gw.cut([reading(10 + n)]) for n in range(5)])
             await until(lambda: count(engine, "batch") == 10)
-            await until(lambda: w._standing.floors.get(PARTITION) == 5)
+            await until(lambda: w._consumers.floors.get(PARTITION) == 5)
 
     asyncio.run(main())
     assert len(judge.readings) == 10

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from core.telemetry.quality import Quality, Reason
-from core.telemetry.readers.csvfile import CsvResult, parse_csv, read_csv
-from core.telemetry.readers.csvmapping import Column, CsvMapping
+from core.telemetry.readers.csv_file import CsvResult, parse_csv, read_csv
+from core.telemetry.readers.csv_mapping import Column, CsvMapping
 from core.telemetry.readers.text import BadFile
-from core.telemetry.readers.walltime import Ambiguous
+from core.telemetry.readers.wall_time import Ambiguous
 from lotwise.import_columns import parse_value, read_mapping
 from lotwise.importing import app
 

@@ -9,8 +9,8 @@ import pytest
 from typer.testing import CliRunner
 
 from core.telemetry.quality import Quality
-from core.telemetry.readers.csvfile import parse_csv, read_csv
-from core.telemetry.readers.csvmapping import Column, CsvMapping
+from core.telemetry.readers.csv_file import parse_csv, read_csv
+from core.telemetry.readers.csv_mapping import Column, CsvMapping
 from core.telemetry.readers.recorded import by_quantity, read_recorded, set_right
 from core.telemetry.readers.text import BadFile
 from lotwise.importing import app

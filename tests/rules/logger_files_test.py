@@ -15,8 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.telemetry.quality import Quality, Reason
-from core.telemetry.readers.csvfile import CsvResult
-from core.telemetry.readers.csvmapping import CsvMapping
+from core.telemetry.readers.csv_file import CsvResult
+from core.telemetry.readers.csv_mapping import CsvMapping
 from core.telemetry.readers.dialects import DIALECTS
 from core.telemetry.readers.recorded import by_quantity, read_recorded
 from core.telemetry.readers.tables import read_table

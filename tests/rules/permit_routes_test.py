@@ -14,7 +14,7 @@ from core.app import create_app
 from core.erp.kernel import permits
 from core.erp.kernel.door import DoorRoute, NothingAsked, needs, open_to_all, routes, wants_of
 from core.erp.kernel.permits import Role
-from core.ingest.taking import FileTaker
+from core.ingest.file_import import FileImporter
 from core.settings import SHORTEST_SECRET, Settings
 from core.web.pages import install_pages
 
@@ -51,7 +51,7 @@ READS_FOR_A_WALL = {
 def app() -> FastAPI:
     settings = Settings(instance="test", secret_key=SecretStr("-" * SHORTEST_SECRET))
     made = create_app(settings, create_engine("postgresql+psycopg://"), run_background=False)
-    install_pages(made, FileTaker(live=True))
+    install_pages(made, FileImporter(live=True))
     return made
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from core.telemetry.readers.csvmapping import CsvMapping
+from core.telemetry.readers.csv_mapping import CsvMapping
 from core.telemetry.readers.fridgetag import parse_fridgetag
 from core.telemetry.readers.judging import evaluate
 from core.telemetry.readers.recorded import read_recorded

@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core.telemetry.readers.csvfile import CsvResult, parse_csv
-from core.telemetry.readers.csvmapping import Column, CsvMapping
-from core.telemetry.readers.dateforms import AmbiguousDates, DateOrder, when
+from core.telemetry.readers.csv_file import CsvResult, parse_csv
+from core.telemetry.readers.csv_mapping import Column, CsvMapping
+from core.telemetry.readers.date_formats import AmbiguousDates, DateOrder, when
 from core.telemetry.readers.text import BadFile
-from core.telemetry.readers.walltime import zone_named
+from core.telemetry.readers.wall_time import zone_named
 
 NOW = datetime(2026, 11, 30, tzinfo=UTC)
 POINT = "plant/store/cold-1/probe/temperature"

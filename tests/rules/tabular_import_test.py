@@ -24,7 +24,7 @@ from core.erp.kernel.tabular.reading_process import read
 from core.erp.kernel.tabular.settling import Settled, settle
 from core.erp.kernel.tabular.sheets import Ask, BadTable, Cell, Day, Found, Odd, Row, Stamp
 from core.erp.kernel.tabular.values import Forms, value_of
-from core.telemetry.readers.dateforms import DateOrder
+from core.telemetry.readers.date_formats import DateOrder
 from tests.services.tabular_world import FIELDS, csv_of, xlsx_of
 
 KNOWN = sorted({heading_key(text) for field in FIELDS for text in (field.name, *field.labels.values())})

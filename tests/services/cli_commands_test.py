@@ -13,7 +13,7 @@ from typer.testing import CliRunner, Result
 
 from core.ingest import worker
 from core.ingest.stream import NatsSettings, connect, ensure_stream
-from core.telemetry.connection import hang_up
+from core.telemetry.connection import disconnect_within
 from core.telemetry.stream import StreamSettings
 from lotwise.embedded.nats import EmbeddedNats
 from lotwise.runtime import Servers
@@ -123,7 +123,7 @@ def test_a_doctor_finds_a_stream_on_fewer_nodes_than_meant(tmp_path: Path, nats_
     async def make() -> None:
         client = await connect(NatsSettings((nats_server.url,)), "test")
         await ensure_stream(client, StreamSettings(replicas=1))
-        await hang_up(client)
+        await disconnect_within(client)
 
     asyncio.run(make())
     done = lotwise("doctor", **given)

@@ -34,7 +34,7 @@ from core.ingest.stream import (
     ensure_stream,
 )
 from core.outbound.ddl import VIEWS
-from core.telemetry.connection import hang_up
+from core.telemetry.connection import disconnect_within
 from core.telemetry.stream import STREAM, StreamSettings
 from edge.carrier import CarrierDown, NatsCarrier
 from edge.config import StreamConfig, load
@@ -167,8 +167,8 @@ def test_the_stream_server_knows_its_users_and_their_limits(stream: int) -> None
         assert len([text for text in refused if "permissions violation" in text.lower()]) == 4
         info = await core.request("$JS.API.STREAM.INFO.READINGS", b"", timeout=5)
         assert b'"messages":1' in info.data.replace(b" ", b"")
-        await hang_up(gateway)
-        await hang_up(core)
+        await disconnect_within(gateway)
+        await disconnect_within(core)
 
     for credentials in (b"{}", b'{"user": "core", "pass": "wrong"}', b'{"user": "admin", "pass": ""}'):
         assert b"Authorization Violation" in _greet(stream, credentials)
@@ -254,7 +254,7 @@ def test_three_nodes_keep_the_stream_while_one_of_them_is_killed(tmp_path: Path)
         assert state.replicas == 3
         running.cancel()
         await asyncio.wait([running])
-        await hang_up(client)
+        await disconnect_within(client)
 
     async def copies(client: Client, what: str) -> list[str]:
         """The nodes it lives on, the leader first, once all are in step."""

@@ -114,7 +114,7 @@ def test_the_numbers_are_right(erp: Engine) -> None:
         assert conn.execute(text("SELECT status FROM v_zone_status")).scalar_one() == "high"
         assert conn.execute(text("SELECT minutes_out FROM v_open_excursions")).scalar_one() == 60
         assert conn.execute(text("SELECT lot, sublot, zone FROM v_holds")).one() == ("L1", "SL1", ZONE)
-        row = conn.execute(text("SELECT readings, landed, conflicts, spoken_to FROM v_gateway_status")).one()
+        row = conn.execute(text("SELECT readings, landed, conflicts, watermark FROM v_gateway_status")).one()
         assert row == (10, 9, 1, AGO)
         assert conn.execute(text("SELECT seconds_behind FROM v_watermarks")).scalar_one() == 1800
         assert conn.execute(text("SELECT minutes FROM v_gaps")).scalar_one() == 30

@@ -19,7 +19,7 @@ from core.erp.kernel import http, passwords
 from core.erp.kernel.access.users import create_user
 from core.erp.kernel.door import MAX_BODY
 from core.erp.kernel.unit import system, unit
-from core.ingest.taking import FileTaker
+from core.ingest.file_import import FileImporter
 from core.settings import Settings
 from core.web.pages import install_pages
 from tests.serving import serving
@@ -212,7 +212,7 @@ def test_a_locked_record_is_told_and_not_waited_for(
 
 
 def test_forms_from_another_site_do_nothing(app: FastAPI) -> None:
-    install_pages(app, FileTaker(live=True))
+    install_pages(app, FileImporter(live=True))
     form = {"login": "qa", "password": PASSWORD}
     with serving(app) as client:
         own = str(client.base_url).rstrip("/")

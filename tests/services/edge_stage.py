@@ -20,16 +20,16 @@ from core.telemetry.address import zone_of
 from core.telemetry.batch import (
     MISSING_MAX,
     Body,
-    ConfirmAsk,
     Confirmed,
     ConfirmReply,
+    ConfirmRequest,
     Header,
     decode,
     decode_body,
     encode,
     unpack_header,
 )
-from core.telemetry.connection import hang_up
+from core.telemetry.connection import disconnect_within
 from core.telemetry.reading import Reading
 from core.telemetry.stream import CONFIRM_WILDCARD, STREAM, incarnation
 from edge.collectors.port import Keeper, SourceConfig, SourceLost
@@ -139,7 +139,7 @@ class SmallCore:
     async def stop(self) -> None:
         if self._task is not None and self._client is not None:
             await end([self._task])
-            await hang_up(self._client)
+            await disconnect_within(self._client)
             self._task = None
 
     async def _consume(self, client: Client) -> None:
@@ -175,7 +175,7 @@ class SmallCore:
 
     async def _answer(self, message: Msg) -> None:
         self.asked += 1
-        ask = decode(ConfirmAsk, message.data)
+        ask = decode(ConfirmRequest, message.data)
         stream, floor = self._reply
         floors = {partition: floor for _, partition, _ in ask.upto}
         reply = ConfirmReply(tuple(self._confirmed(*one) for one in ask.upto), stream, floors)

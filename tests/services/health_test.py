@@ -17,7 +17,7 @@ from sqlalchemy.exc import OperationalError
 from core import background, health
 from core.app import create_app
 from core.background import Background, Leader, Loop
-from core.health import Health, RoomProbe, disk_probe
+from core.health import CapacityProbe, Health, disk_probe
 from core.settings import Settings
 from tests.serving import serving
 
@@ -99,7 +99,7 @@ def test_many_that_ask_at_once_are_told_the_same() -> None:
 
 @pytest.mark.as_owner
 def test_a_refusal_for_lack_of_room_is_remembered(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
-    probe = RoomProbe(engine)
+    probe = CapacityProbe(engine)
     assert probe() is None
     much = text("SELECT count(*) FROM (SELECT n FROM generate_series(1, 100000) n ORDER BY n DESC) a")
     with engine.connect() as conn:
@@ -110,14 +110,14 @@ def test_a_refusal_for_lack_of_room_is_remembered(engine: Engine, monkeypatch: p
     said = probe()
     assert said is not None
     assert "temp_file_limit" in said
-    monkeypatch.setattr(health, "REMEMBERED", 0.0)
+    monkeypatch.setattr(health, "REFUSAL_SHOWN", 0.0)
     assert probe() is None
 
 
 def test_a_full_disk_is_told_in_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     probe = disk_probe(tmp_path / "not" / "made" / "yet")
     assert probe() is None
-    monkeypatch.setattr(health, "LEAST_FREE", 2**60)
+    monkeypatch.setattr(health, "MIN_FREE_BYTES", 2**60)
     said = probe()
     assert said is not None
     assert "MiB free of" in said
@@ -190,8 +190,8 @@ def test_a_loop_that_fails_is_told_and_goes_on() -> None:
     loop = Loop("sealer", work, 0.01, may)
     both = Background(Leader(create_engine("postgresql+psycopg://x@127.0.0.1:9/x")), [loop])
     loop.start()
-    until(lambda: both.trouble() is not None)
-    assert both.trouble() == "sealer: OSError: [Errno 28] No space left on device"
+    until(lambda: both.failing_loops() is not None)
+    assert both.failing_loops() == "sealer: OSError: [Errno 28] No space left on device"
     fails[0] = False
-    until(lambda: both.trouble() is None)
+    until(lambda: both.failing_loops() is None)
     loop.stop()

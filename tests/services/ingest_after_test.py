@@ -15,16 +15,16 @@ from core.erp.kernel.events import Events
 from core.erp.kernel.permits import Role
 from core.erp.kernel.unit import Actor, transact
 from core.ingest.epochs import close_epoch
-from core.ingest.folding import Folder
-from core.ingest.lagging import lag
+from core.ingest.lag import ingest_lag
 from core.ingest.replaying import Filter, Replayed, replay
 from core.ingest.shipping import ShipOptions, prune, run_shipper, ship
+from core.ingest.transaction import IngestTransaction
+from core.series.dropped_ranges import day_of
 from core.series.influx import InfluxStore
 from core.series.memory import MemoryStore
-from core.series.older import day_of
 from core.series.port import RefusedReading, StoreRefused, StoreUnavailable
 from core.series.postgres import PostgresStore
-from core.series.shipped import shipped, tally
+from core.series.shipped import shipped, totals_of
 from core.telemetry.batch import Body, encode_body
 from core.telemetry.reading import Reading
 from tests.contracts.series_influxd import influxd
@@ -64,16 +64,16 @@ def test_a_point_made_meanwhile_gets_its_readings(engine: Engine) -> None:
     judge = RecordingJudge()
     new = f"{ZONE}/probe_2/temperature"
     batch = Gateway().cut([reading(0), *[reading(n, point=new) for n in range(600)], reading(1, unit="%")])
-    fold(engine, Folder(judge=judge, live=False), batch)
-    assert again(engine, judge).still == {"unknown_point": 600, "wrong_unit": 1}
+    fold(engine, IngestTransaction(judge=judge, live=False), batch)
+    assert again(engine, judge).remaining == {"unknown_point": 600, "wrong_unit": 1}
     add_points(engine, [new])
     done = again(engine, judge, Filter(reason="unknown_point"))
-    assert (done.landed, done.still) == (600, {})
+    assert (done.landed, done.remaining) == (600, {})
     assert sum(r.point == new for r in judge.readings) == 600
     # what became of them when they came, and what came of it since
     assert rows(engine, "SELECT kind, landed_count, dead_count FROM batch ORDER BY id") == [
         ("readings", 1, 601),
-        *[("own", count, 0) for count in (500, 100)],
+        *[("core", count, 0) for count in (500, 100)],
     ]
     assert rows(engine, "SELECT count(*) FROM dead_letter WHERE replayed_at IS NULL") == [(1,)]
     assert again(engine, judge).landed == 0
@@ -87,7 +87,7 @@ def test_replay_needs_its_permit(engine: Engine) -> None:
 def test_a_batch_of_other_content_lands_beside_what_stands(engine: Engine) -> None:
     add_points(engine)
     judge = RecordingJudge()
-    ingest = Folder(judge=judge, live=False)
+    ingest = IngestTransaction(judge=judge, live=False)
     gw = Gateway()
     fold(engine, ingest, gw.cut([reading(0, 4.0)]))
     fold(engine, ingest, gw.carry(PARTITION, 1, encode_body(Body((reading(0, 9.0), reading(5, 6.0))))))
@@ -97,7 +97,7 @@ def test_a_batch_of_other_content_lands_beside_what_stands(engine: Engine) -> No
 
 
 def test_dead_letters_are_never_removed(engine: Engine) -> None:
-    fold(engine, Folder(judge=RecordingJudge(), live=False), Gateway().cut([reading(0)]))
+    fold(engine, IngestTransaction(judge=RecordingJudge(), live=False), Gateway().cut([reading(0)]))
     with pytest.raises(DBAPIError), engine.begin() as conn:
         conn.execute(text("DELETE FROM dead_letter"))
     assert rows(engine, "SELECT count(*) FROM dead_letter") == [(1,)]
@@ -109,7 +109,7 @@ def test_dead_letters_are_never_removed(engine: Engine) -> None:
 def test_closing_a_lost_epoch_lets_later_watermarks_count_and_records_the_loss(engine: Engine) -> None:
     add_points(engine)
     judge = RecordingJudge()
-    ingest = Folder(judge=judge, live=False)
+    ingest = IngestTransaction(judge=judge, live=False)
     lost = Gateway()
     one, _, three = lost.cut([reading(0)], [mark(0)]), lost.cut([reading(1)]), lost.cut([reading(2)], [mark(2)])
     fold(engine, ingest, one, three)
@@ -180,7 +180,7 @@ def landed(engine: Engine, batches: int = 5, start: float = 0) -> list[Reading]:
     add_points(engine)
     gw = Gateway(epoch=f"e{start}")
     made = [[reading(start + n * 10 + i, 4.0 + i / 10) for i in range(10)] for n in range(batches)]
-    fold(engine, Folder(judge=RecordingJudge(), live=False), *[gw.cut(some) for some in made])
+    fold(engine, IngestTransaction(judge=RecordingJudge(), live=False), *[gw.cut(some) for some in made])
     return [r for some in made for r in some]
 
 
@@ -240,7 +240,7 @@ def test_what_is_shipped_is_equal_in_influx(engine: Engine, tmp_path: Path) -> N
         assert ship(engine, store, NOW) == 5
         assert store.read(POINT, AT, NOW) == readings + more
         with engine.connect() as conn:
-            assert shipped(conn, "gw-1", AT, NOW) == {(POINT, day_of(AT)): tally(store.read(POINT, AT, NOW))}
+            assert shipped(conn, "gw-1", AT, NOW) == {(POINT, day_of(AT)): totals_of(store.read(POINT, AT, NOW))}
         store.close()
 
 
@@ -270,8 +270,12 @@ def test_lag_tells_what_is_overdue(engine: Engine) -> None:
     landed(engine)
     gw = Gateway(name="gw-2")
     gw.cut([reading(0)])
-    fold(engine, Folder(judge=judge, live=False), gw.cut([reading(0, point=f"{ZONE}/x/temperature")], [mark(5)]))
-    told = lag(engine, NOW + 60 * S)
+    fold(
+        engine,
+        IngestTransaction(judge=judge, live=False),
+        gw.cut([reading(0, point=f"{ZONE}/x/temperature")], [mark(5)]),
+    )
+    told = ingest_lag(engine, NOW + 60 * S)
     assert (told.unshipped_batches, told.dead_letters, told.pending_watermarks) == (5, {"unknown_point": 1}, 1)
     assert told.oldest_unshipped == 60 * S
     assert told.runs_with_holes == 1
@@ -293,7 +297,7 @@ def test_what_the_store_refused_is_shipped_again_on_replay(engine: Engine) -> No
 
 
 def test_a_device_that_is_wrong_every_second_is_told_of_once_an_hour(engine: Engine) -> None:
-    ingest = Folder(judge=RecordingJudge(), live=False)
+    ingest = IngestTransaction(judge=RecordingJudge(), live=False)
     gw = Gateway()
     for minute in range(0, 130, 10):
         fold(engine, ingest, gw.cut([reading(minute * 60)]), now=AT + minute * 60 * S)

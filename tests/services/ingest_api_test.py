@@ -12,7 +12,7 @@ from sqlalchemy import Engine
 from core.app import build_events, create_app
 from core.erp.kernel.access.users import create_user
 from core.erp.kernel.unit import system, unit
-from core.ingest.folding import Folder
+from core.ingest.transaction import IngestTransaction
 from core.settings import Settings
 from tests.services.ingest_support import (
     PARTITION,
@@ -63,13 +63,17 @@ def http(engine: Engine, tmp_path: Path) -> Iterator[httpx.Client]:
 
 def test_dead_letters_are_shown_and_replayed(engine: Engine, http: httpx.Client) -> None:
     add_points(engine)
-    fold(engine, Folder(judge=RecordingJudge(), live=False), Gateway().cut([reading(0), reading(1, point=NEW)]))
+    fold(
+        engine,
+        IngestTransaction(judge=RecordingJudge(), live=False),
+        Gateway().cut([reading(0), reading(1, point=NEW)]),
+    )
     admin, quality = Client(http, "admin"), Client(http, "quality")
     (letter,) = quality.get("/dead-letters")["items"]
     assert (letter["reason"], letter["point"], letter["kind"]) == ("unknown_point", NEW, "reading")
     assert quality.get("/lag")["dead_letters"] == {"unknown_point": 1}
     quality.post("/dead-letters/replay", {}, 403)
-    assert admin.post("/dead-letters/replay", {})["still"] == {"unknown_point": 1}
+    assert admin.post("/dead-letters/replay", {})["remaining"] == {"unknown_point": 1}
     add_points(engine, [NEW])
     assert admin.post("/dead-letters/replay", {"reason": "unknown_point"})["landed"] == 1
     assert quality.get("/dead-letters")["items"] == []
@@ -79,7 +83,7 @@ def test_dead_letters_are_shown_and_replayed(engine: Engine, http: httpx.Client)
 def test_both_values_of_a_conflict_are_shown(engine: Engine, http: httpx.Client) -> None:
     add_points(engine)
     gw = Gateway()
-    ingest = Folder(judge=RecordingJudge(), live=False)
+    ingest = IngestTransaction(judge=RecordingJudge(), live=False)
     fold(engine, ingest, gw.cut([reading(0, 4.0)]))
     fold(engine, ingest, gw.cut([reading(0, 9.5)]))
     (conflict,) = Client(http, "quality").get("/conflicts", point=POINT)["items"]
@@ -89,7 +93,7 @@ def test_both_values_of_a_conflict_are_shown(engine: Engine, http: httpx.Client)
 
 def test_a_lost_epoch_is_closed_by_a_signature(engine: Engine, http: httpx.Client) -> None:
     add_points(engine)
-    ingest = Folder(judge=RecordingJudge(), live=False)
+    ingest = IngestTransaction(judge=RecordingJudge(), live=False)
     lost = Gateway()
     one, _, three = lost.cut([reading(0)], [mark(0)]), lost.cut([reading(1)]), lost.cut([reading(2)], [mark(2)])
     fold(engine, ingest, one, three)
@@ -111,7 +115,7 @@ def test_a_lost_epoch_is_closed_by_a_signature(engine: Engine, http: httpx.Clien
 
 def test_a_batch_that_is_not_what_was_confirmed_alarms(engine: Engine, http: httpx.Client) -> None:
     add_points(engine)
-    ingest = Folder(judge=RecordingJudge(), live=False)
+    ingest = IngestTransaction(judge=RecordingJudge(), live=False)
     fold(engine, ingest, Gateway().cut([reading(0)]))
     fold(engine, ingest, Gateway().cut([reading(0, 99.0)]))
     (alarm,) = Client(http, "quality").get("/alarms")["items"]

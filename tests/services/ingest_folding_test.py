@@ -4,7 +4,7 @@ import msgspec
 import pytest
 from sqlalchemy import Engine, text
 
-from core.ingest.folding import Carried, Folder
+from core.ingest.transaction import IngestTransaction, StreamMessage
 from core.telemetry.batch import Body, Gap, encode_body
 from tests.services.ingest_support import (
     AT,
@@ -26,9 +26,9 @@ def rows(engine: Engine, query: str) -> list[tuple[object, ...]]:
         return [tuple(row) for row in conn.execute(text(query))]
 
 
-def folder() -> tuple[Folder, RecordingJudge]:
+def folder() -> tuple[IngestTransaction, RecordingJudge]:
     judge = RecordingJudge()
-    return Folder(judge=judge, live=False), judge
+    return IngestTransaction(judge=judge, live=False), judge
 
 
 def test_a_batch_lands_is_judged_and_confirmed_at_once(engine: Engine) -> None:
@@ -101,7 +101,7 @@ def test_a_live_instance_takes_nothing_simulated(engine: Engine) -> None:
     add_points(engine)
     judge = RecordingJudge()
     fake = msgspec.structs.replace(reading(0), simulated=True)
-    fold(engine, Folder(judge=judge, live=True), Gateway().cut([fake, reading(1)]))
+    fold(engine, IngestTransaction(judge=judge, live=True), Gateway().cut([fake, reading(1)]))
     assert judge.readings == [reading(1)]
     assert rows(engine, "SELECT reason FROM dead_letter") == [("simulated",)]
 
@@ -124,7 +124,7 @@ def test_a_message_that_is_no_batch_or_not_what_was_hashed_is_never_confirmed(en
     good = Gateway().cut([reading(0)])
     flipped = bytearray(good.data)
     flipped[-3] ^= 1
-    done = fold(engine, ingest, Carried(PARTITION, b"\xc1garbage"), Carried(PARTITION, bytes(flipped)))
+    done = fold(engine, ingest, StreamMessage(PARTITION, b"\xc1garbage"), StreamMessage(PARTITION, bytes(flipped)))
     assert (done.batches, done.dead) == (0, 2)
     assert rows(engine, "SELECT count(*) FROM batch") == [(0,)]
     assert fold(engine, ingest, good).new == 1
@@ -221,6 +221,6 @@ def test_nothing_is_kept_of_a_transaction_that_fails(engine: Engine) -> None:
     add_points(engine)
     judge = RecordingJudge(poison=frozenset({POINT}))
     with pytest.raises(ZeroDivisionError):
-        fold(engine, Folder(judge=judge, live=False), Gateway().cut([reading(0)]))
+        fold(engine, IngestTransaction(judge=judge, live=False), Gateway().cut([reading(0)]))
     for name in ("batch", "reading", "batch_progress", "gateway_epoch", "dead_letter"):
         assert rows(engine, f"SELECT count(*) FROM {name}") == [(0,)], name

@@ -6,16 +6,16 @@ import pytest
 from sqlalchemy import Engine
 
 from core.ingest import headers
-from core.ingest.confirming import Standing, answer
+from core.ingest.confirmation import ConsumerState, answer
 from core.ingest.epochs import epoch_record
-from core.ingest.folding import Carried, Folder
-from core.ingest.headers import HISTORY, REPLAYABLE, fold_headers, forget_headers
-from core.ingest.lagging import lag
+from core.ingest.headers import FOLDS_KEPT, REPLAYABLE, delete_old_headers, fold_headers
+from core.ingest.lag import ingest_lag
 from core.ingest.replaying import Filter
 from core.ingest.shipping import prune, ship
+from core.ingest.transaction import IngestTransaction, StreamMessage
 from core.series.memory import MemoryStore
 from core.series.restoring import attach
-from core.telemetry.batch import CHAIN_START, Body, ConfirmAsk, chain, encode_body, unpack_header
+from core.telemetry.batch import CHAIN_START, Body, ConfirmRequest, chain, encode_body, unpack_header
 from tests.services.ingest_after_test import again, rows
 from tests.services.ingest_support import AT, PARTITION, Gateway, RecordingJudge, S, add_points, fold, mark, reading
 
@@ -24,10 +24,12 @@ EVERY = 6
 HOUR = 3600 // EVERY
 
 
-def heard(engine: Engine, gw: Gateway, count: int, judge: RecordingJudge, readings_every: int = 50) -> list[Carried]:
+def heard(
+    engine: Engine, gw: Gateway, count: int, judge: RecordingJudge, readings_every: int = 50
+) -> list[StreamMessage]:
     """That many batches, one each EVERY seconds, all but every so-and-so-many-th empty; folded by the hundred."""
     add_points(engine)
-    ingest = Folder(judge=judge, live=False)
+    ingest = IngestTransaction(judge=judge, live=False)
     first = gw.numbers.get(PARTITION, 0)
     cut = []
     for n in range(first, first + count):
@@ -104,7 +106,7 @@ def test_small_steps_fold_as_one_big_one(
     engine: Engine, judge: RecordingJudge, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     heard(engine, Gateway(), 2 * HOUR, judge)
-    monkeypatch.setattr(headers, "AT_ONCE", 70)
+    monkeypatch.setattr(headers, "BATCH_SIZE", 70)
     fold_headers(engine, AT + timedelta(hours=9))
     small = rows(engine, "SELECT first_number, last_number, gone FROM batch_fold ORDER BY 1")
     assert small == [(n * HOUR + 1, n * HOUR + HOUR, HOUR - HOUR // 50) for n in range(2)]
@@ -116,34 +118,34 @@ def test_a_folded_number_is_confirmed_whoever_asks(engine: Engine, judge: Record
     lost = gw.cut([reading(1)])
     gw.now = AT + timedelta(hours=1)
     after = gw.cut([], [mark(3700)])
-    fold(engine, Folder(judge=judge, live=False), after, now=AT + timedelta(hours=1))
+    fold(engine, IngestTransaction(judge=judge, live=False), after, now=AT + timedelta(hours=1))
     fold_headers(engine, AT + timedelta(hours=9))
 
     # redelivered: nothing new, nothing dead
     marks, read = len(judge.watermarks), len(judge.readings)
-    done = fold(engine, Folder(judge=judge, live=False), *cut[:100], cut[-1], now=AT + timedelta(hours=9))
+    done = fold(engine, IngestTransaction(judge=judge, live=False), *cut[:100], cut[-1], now=AT + timedelta(hours=9))
     assert (done.batches, done.repeated, done.dead) == (0, 101, 0)
     assert (len(judge.watermarks), len(judge.readings)) == (marks, read)
 
     # asked for: confirmed but for the one that is missing
-    ask = ConfirmAsk("gw-1", (("e1", PARTITION, HOUR + 3),))
-    (told,) = answer(engine, ask, Standing()).confirmed
+    ask = ConfirmRequest("gw-1", (("e1", PARTITION, HOUR + 3),))
+    (told,) = answer(engine, ask, ConsumerState()).confirmed
     assert (told.through, told.missing) == (HOUR, (HOUR + 1, HOUR + 3))
     with engine.connect() as conn:
         assert epoch_record(conn, "gw-1", "e1")["missing"] == {str(PARTITION): [HOUR + 1]}
     # what came above the hole is not folded: it closes up and counts once the hole is filled
     assert rows(engine, f"SELECT number FROM batch WHERE number > {HOUR}") == [(HOUR + 2,)]
-    assert lag(engine, AT + timedelta(hours=9)).runs_with_holes == 1
-    fold(engine, Folder(judge=judge, live=False), lost, now=AT + timedelta(hours=9))
+    assert ingest_lag(engine, AT + timedelta(hours=9)).runs_with_holes == 1
+    fold(engine, IngestTransaction(judge=judge, live=False), lost, now=AT + timedelta(hours=9))
     assert judge.watermarks[-1] == ("gw-1", mark(3700))
     assert rows(engine, "SELECT through FROM batch_progress") == [(HOUR + 2,)]
 
 
 def test_a_gateway_that_is_quiet_for_long_is_told_of_by_its_folds(engine: Engine, judge: RecordingJudge) -> None:
     heard(engine, Gateway(), HOUR, judge, readings_every=10**6)
-    quiet = lag(engine, AT + timedelta(hours=9)).quiet
+    quiet = ingest_lag(engine, AT + timedelta(hours=9)).quiet
     fold_headers(engine, AT + timedelta(hours=9))
-    assert lag(engine, AT + timedelta(hours=9)).quiet == quiet == {"gw-1": timedelta(hours=8)}
+    assert ingest_lag(engine, AT + timedelta(hours=9)).quiet == quiet == {"gw-1": timedelta(hours=8)}
 
 
 def test_a_number_used_again_with_other_content_is_kept_apart(engine: Engine, judge: RecordingJudge) -> None:
@@ -151,14 +153,14 @@ def test_a_number_used_again_with_other_content_is_kept_apart(engine: Engine, ju
     heard(engine, gw, HOUR, judge)
     fold_headers(engine, AT + timedelta(hours=9))
     forged = gw.carry(PARTITION, 7, encode_body(Body((reading(1, 99.0), reading(2, 5.0)))), [reading(1), reading(2)])
-    done = fold(engine, Folder(judge=judge, live=False), forged, now=AT + timedelta(hours=9))
+    done = fold(engine, IngestTransaction(judge=judge, live=False), forged, now=AT + timedelta(hours=9))
     assert (done.new, done.dead) == (0, 1)
     assert rows(engine, "SELECT kind, reason FROM dead_letter") == [("message", "after_fold")]
     assert again(engine, judge).landed == 2  # somebody who looked at it lets it land beside
     assert again(engine, judge, Filter()).landed == 0
     # one whose header is still here is found by its hash
     with_reading = gw.carry(PARTITION, 51, encode_body(Body((reading(1, 98.0),))), [reading(1)])
-    fold(engine, Folder(judge=judge, live=False), with_reading, now=AT + timedelta(hours=9))
+    fold(engine, IngestTransaction(judge=judge, live=False), with_reading, now=AT + timedelta(hours=9))
     assert rows(engine, "SELECT reason FROM dead_letter ORDER BY id") == [("after_fold",), ("batch_mismatch",)]
 
 
@@ -168,7 +170,7 @@ def test_a_header_lives_as_long_as_its_readings_are_here(engine: Engine, judge: 
     gw.now = AT + timedelta(hours=2)
     fold(
         engine,
-        Folder(judge=judge, live=False),
+        IngestTransaction(judge=judge, live=False),
         gw.cut([reading(7300), reading(7301, unit="%")]),
         gw.cut([], kind="tombstone"),
         now=AT + timedelta(hours=2),
@@ -179,12 +181,12 @@ def test_a_header_lives_as_long_as_its_readings_are_here(engine: Engine, judge: 
     there = "SELECT number FROM batch ORDER BY number"
     kept = [(n,) for n in (*range(1, HOUR, 50), HOUR + 1, HOUR + 2)]
     assert rows(engine, there) == kept
-    assert forget_headers(engine, later) == 0  # not shipped
+    assert delete_old_headers(engine, later) == 0  # not shipped
     ship(engine, store, AT + timedelta(hours=3))
-    assert forget_headers(engine, later) == 0  # its readings are here
+    assert delete_old_headers(engine, later) == 0  # its readings are here
     assert prune(engine, later) == ["reading_20260302"]
-    assert forget_headers(engine, AT + timedelta(hours=9)) == 0  # the gateway may still send it again
-    assert forget_headers(engine, AT + timedelta(hours=3) + REPLAYABLE) == HOUR // 50
+    assert delete_old_headers(engine, AT + timedelta(hours=9)) == 0  # the gateway may still send it again
+    assert delete_old_headers(engine, AT + timedelta(hours=3) + REPLAYABLE) == HOUR // 50
     # what was refused or lost stays to be seen
     assert rows(engine, there) == [(HOUR + 1,), (HOUR + 2,)]
     assert status(engine) == before
@@ -203,10 +205,10 @@ def test_a_batch_that_came_after_its_week_was_dropped_keeps_its_header(engine: E
     ship(engine, store, AT + timedelta(hours=3))
     assert prune(engine, later)
     gw.now = later
-    fold(engine, Folder(judge=judge, live=False), gw.cut([reading(1)]), now=later)
+    fold(engine, IngestTransaction(judge=judge, live=False), gw.cut([reading(1)]), now=later)
     ship(engine, store, later)
     fold_headers(engine, later + timedelta(days=3))
-    assert forget_headers(engine, later + timedelta(days=3)) == 2
+    assert delete_old_headers(engine, later + timedelta(days=3)) == 2
     assert rows(engine, "SELECT number FROM batch") == [(101,)]
 
 
@@ -214,8 +216,8 @@ def test_folds_are_kept_for_a_year(engine: Engine, judge: RecordingJudge) -> Non
     heard(engine, Gateway(), 2 * HOUR, judge, readings_every=10**6)
     fold_headers(engine, AT + timedelta(hours=9))
     assert rows(engine, "SELECT count(*) FROM batch_fold") == [(2,)]
-    fold_headers(engine, AT + HISTORY)
+    fold_headers(engine, AT + FOLDS_KEPT)
     assert rows(engine, "SELECT count(*) FROM batch_fold") == [(2,)]
-    fold_headers(engine, AT + HISTORY + timedelta(days=2))
+    fold_headers(engine, AT + FOLDS_KEPT + timedelta(days=2))
     # the last one says how far the run is folded
     assert rows(engine, "SELECT last_number FROM batch_fold") == [(2 * HOUR,)]

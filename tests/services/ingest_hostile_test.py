@@ -15,16 +15,16 @@ from sqlalchemy import Engine
 
 from core.app import build_events
 from core.erp.kernel.unit import system, transact
-from core.ingest import confirming
-from core.ingest.confirming import Standing, answer
+from core.ingest import confirmation
+from core.ingest.confirmation import ConsumerState, answer
 from core.ingest.decoding import arrival
-from core.ingest.folding import Carried, Folded, Folder
+from core.ingest.transaction import IngestCounts, IngestTransaction, StreamMessage
 from core.telemetry.address import PARTITIONS, partition_of
 from core.telemetry.batch import (
     MISSING_MAX,
     BadBatch,
     Body,
-    ConfirmAsk,
+    ConfirmRequest,
     Gap,
     Header,
     PreviousEpoch,
@@ -60,13 +60,13 @@ class Core:
         self.engine = engine
         self.world = World(engine, build_events())
         self.sublot = self.world.sublot(self.world.item(OVER_8_FOR_60), self.world.zone("room"), at("01:00"))
-        self.ingest = Folder(judge=self.world.judge, live=False)
+        self.ingest = IngestTransaction(judge=self.world.judge, live=False)
         self.gateway = Gateway()
 
-    def take(self, *messages: bytes) -> Folded:
-        carried = [Carried(PARTITION, message) for message in messages]
+    def take(self, *messages: bytes) -> IngestCounts:
+        carried = [StreamMessage(PARTITION, message) for message in messages]
         return transact(
-            self.engine, system("ingest"), self.world.events, lambda u: self.ingest.fold(u, carried), at("06:00")
+            self.engine, system("ingest"), self.world.events, lambda u: self.ingest.run(u, carried), at("06:00")
         )
 
     def cut(self, *readings: Reading, marks: tuple[Watermark, ...] = (), gaps: tuple[Gap, ...] = ()) -> bytes:
@@ -293,20 +293,20 @@ def test_an_epoch_that_names_itself_or_nonsense_before_it_waits_for_nothing_else
 def test_a_question_that_is_none_has_no_answer(engine: Engine) -> None:
     for data in (b"", b"\xc1", DEEP, b"\x81\xa1a" * 100_000, b"\x83\xa7gateway\xa2\xff\xfe"):
         with pytest.raises(BadBatch):
-            decode(ConfirmAsk, data)
+            decode(ConfirmRequest, data)
     strange = (("e1", -1, -1), ("e1", 10**6, 2**62), ("", 0, 0), ("e1", 3, 2**62), ("e1", 4, 2**63 - 1))
-    for ask in (ConfirmAsk("", ()), ConfirmAsk("gw-1", strange, (-5, 2**62, 3, 4, 2**63 - 1))):
-        told_back = answer(engine, ask, Standing()).confirmed
+    for ask in (ConfirmRequest("", ()), ConfirmRequest("gw-1", strange, (-5, 2**62, 3, 4, 2**63 - 1))):
+        told_back = answer(engine, ask, ConsumerState()).confirmed
         assert all(len(one.missing) <= MISSING_MAX for one in told_back)
     with pytest.raises(BadBatch, match="5000 runs"):
-        answer(engine, ConfirmAsk("gw-1", (("e1", 3, 1),) * 5000), Standing())
+        answer(engine, ConfirmRequest("gw-1", (("e1", 3, 1),) * 5000), ConsumerState())
 
 
 def test_what_misses_in_every_partition_at_once_fits_into_one_message(engine: Engine) -> None:
     """A core restored from an older copy misses thousands of batches of each: an answer too large is never sent."""
     asked = tuple((epoch, partition, 80_000) for epoch in ("e1", "e2") for partition in range(64))
-    ask = ConfirmAsk("gw-1", asked, (70_000,) * len(asked))
-    reply = answer(engine, ask, Standing("s", dict.fromkeys(range(64), 9)))
+    ask = ConfirmRequest("gw-1", asked, (70_000,) * len(asked))
+    reply = answer(engine, ask, ConsumerState("s", dict.fromkeys(range(64), 9)))
     assert len(encode(reply)) < 2**20
     for one in reply.confirmed:
         assert one.missing == tuple(range(70_001, 70_001 + len(one.missing)))
@@ -314,14 +314,18 @@ def test_what_misses_in_every_partition_at_once_fits_into_one_message(engine: En
 
 
 def test_an_answer_speaks_of_so_many_numbers_at_most(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(confirming, "LOOKED_AT", 10)
+    monkeypatch.setattr(confirmation, "NUMBERS_MAX", 10)
     add_points(engine, (POINT,))
     gateway = Gateway()
     for _ in range(30):
         gateway.cut(partition=PARTITION)
-    fold(engine, Folder(judge=RecordingJudge(), live=False), *(gateway.cut(partition=PARTITION) for _ in range(5)))
+    fold(
+        engine,
+        IngestTransaction(judge=RecordingJudge(), live=False),
+        *(gateway.cut(partition=PARTITION) for _ in range(5)),
+    )
     for since, missing, upto in ((0, range(1, 11), 10), (25, range(26, 31), 35), (33, range(36, 37), None)):
-        (one,) = answer(engine, ConfirmAsk("gw-1", (("e1", PARTITION, 36),), (since,)), Standing()).confirmed
+        (one,) = answer(engine, ConfirmRequest("gw-1", (("e1", PARTITION, 36),), (since,)), ConsumerState()).confirmed
         assert (one.through, list(one.missing), one.upto) == (0, list(missing), upto)
 
 

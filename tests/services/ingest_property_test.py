@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Engine, text
 
-from core.ingest.folding import Carried, Folder
+from core.ingest.transaction import IngestTransaction, StreamMessage
 from core.telemetry.reading import Reading
 from tests.services.ingest_support import (
     AT,
@@ -55,7 +55,7 @@ def values(engine: Engine, point: str) -> dict[datetime, set[float]]:
     return dict(found)
 
 
-def cut(batches: Sequence[Sequence[Reading]], before_restart: int, name: str) -> list[Carried]:
+def cut(batches: Sequence[Sequence[Reading]], before_restart: int, name: str) -> list[StreamMessage]:
     gateway = Gateway(name)
     made = []
     for index, some in enumerate(batches):
@@ -76,7 +76,7 @@ def test_any_delivery_ends_the_same(engine: Engine) -> None:
         made = [[reading(second, float(value), point) for second, value in some] for some in batches]
         carried = cut(made, before_restart, name)
         judge = RecordingJudge()
-        ingest = Folder(judge=judge, live=False)
+        ingest = IngestTransaction(judge=judge, live=False)
         for some in transactions:
             fold(engine, ingest, *[carried[index] for index in some])
 

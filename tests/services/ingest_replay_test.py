@@ -4,7 +4,7 @@ import pytest
 from sqlalchemy import Engine
 from typer.testing import CliRunner, Result
 
-from core.ingest.folding import Folder
+from core.ingest.transaction import IngestTransaction
 from lotwise.cli import app
 from tests.services.ingest_after_test import rows
 from tests.services.ingest_support import ZONE, Gateway, RecordingJudge, add_points, fold, reading
@@ -17,7 +17,7 @@ def dead(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> Engine:
     """Three readings of a point that is not there, and one of a unit that cannot be."""
     add_points(engine)
     bad = [*[reading(n, point=NEW) for n in range(3)], reading(9, unit="%")]
-    fold(engine, Folder(judge=RecordingJudge(), live=False), Gateway().cut([reading(0), *bad]))
+    fold(engine, IngestTransaction(judge=RecordingJudge(), live=False), Gateway().cut([reading(0), *bad]))
     monkeypatch.setenv("LOTWISE_DATABASE_URL", engine.url.render_as_string(hide_password=False))
     monkeypatch.setenv("LOTWISE_INSTANCE", "test")
     return engine

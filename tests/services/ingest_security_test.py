@@ -17,7 +17,7 @@ from core.ingest.stream import NatsSettings, StreamUnavailable, connect
 from core.ingest.worker import IngestWorker
 from core.settings import Settings
 from core.telemetry.address import PARTITIONS
-from core.telemetry.connection import hang_up
+from core.telemetry.connection import disconnect_within
 from edge.carrier import NatsCarrier
 from edge.config import StreamConfig, TlsConfig
 from edge.forwarder import Forwarder
@@ -165,7 +165,7 @@ def test_partitions_that_the_account_does_not_let_be_read_alarm_until_they_are(e
                 await publish(client, Gateway().cut([reading(0)]))
                 await until(lambda: count(engine, "ingest_alarm WHERE cleared_at IS NOT NULL") == 1)
             finally:
-                await hang_up(client)
+                await disconnect_within(client)
             stop.set()
             await task
 

@@ -10,8 +10,8 @@ from core.app import build_events
 from core.erp.exposure.judge.judge import Judge
 from core.erp.kernel.unit import system, transact
 from core.ingest.epochs import close_epoch
-from core.ingest.folding import Carried, Folder
 from core.ingest.sources import retire_unnamed
+from core.ingest.transaction import IngestTransaction, StreamMessage
 from core.telemetry.address import partition_of
 from core.telemetry.batch import Announced, Watermark
 from core.telemetry.reading import Reading
@@ -33,10 +33,10 @@ def world(engine: Engine) -> World:
 @pytest.fixture
 def tell(world: World) -> Callable[..., None]:
     """The core takes batches."""
-    ingest = Folder(judge=world.judge, live=False)
+    ingest = IngestTransaction(judge=world.judge, live=False)
 
-    def fold(clock: str, *messages: Carried) -> None:
-        transact(world.engine, system("ingest"), world.events, lambda u: ingest.fold(u, messages), at(clock))
+    def fold(clock: str, *messages: StreamMessage) -> None:
+        transact(world.engine, system("ingest"), world.events, lambda u: ingest.run(u, messages), at(clock))
 
     return fold
 
@@ -45,7 +45,7 @@ def mark(source: str, clock: str) -> Watermark:
     return Watermark(source, at(clock), (ROOM,))
 
 
-def cut(gateway: Gateway, *marks: Watermark, readings: list[tuple[datetime, float]] | None = None) -> Carried:
+def cut(gateway: Gateway, *marks: Watermark, readings: list[tuple[datetime, float]] | None = None) -> StreamMessage:
     told = [Reading(f"{ROOM}/p1/temperature", when, value, "Cel", when) for when, value in readings or []]
     return gateway.cut(told, marks, partition=PARTITION)
 

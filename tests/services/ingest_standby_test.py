@@ -5,7 +5,7 @@ from datetime import timedelta
 from msgspec.structs import replace
 from sqlalchemy import Engine, text
 
-from core.ingest.folding import Folder
+from core.ingest.transaction import IngestTransaction
 from core.telemetry.quality import Quality, Reason
 from core.telemetry.reading import Reading
 from tests.services.ingest_support import POINT, Gateway, RecordingJudge, add_points, fold, reading
@@ -24,7 +24,7 @@ def _later(of: Reading, seconds: float) -> Reading:
 def test_the_same_value_by_both_gateways_is_one_reading_and_a_duplicate(engine: Engine) -> None:
     add_points(engine)
     one, two, judge = Gateway("edge-a"), Gateway("edge-b"), RecordingJudge()
-    folder = Folder(judge=judge, live=False)
+    folder = IngestTransaction(judge=judge, live=False)
     said = [reading(n, 4.0 + n) for n in range(5)]
     first = fold(engine, folder, one.cut(said))
     second = fold(engine, folder, two.cut([_later(each, 0.3) for each in said]), two.cut([reading(5)]))
@@ -42,7 +42,7 @@ def test_the_same_value_by_both_gateways_is_one_reading_and_a_duplicate(engine: 
 def test_both_in_one_transaction_are_no_conflict_either(engine: Engine) -> None:
     add_points(engine)
     judge = RecordingJudge()
-    folder = Folder(judge=judge, live=False)
+    folder = IngestTransaction(judge=judge, live=False)
     done = fold(engine, folder, Gateway("edge-a").cut([reading(1)]), Gateway("edge-b").cut([_later(reading(1), 1.0)]))
     assert (done.new, done.duplicates, done.conflicts) == (1, 1, 0)
 
@@ -50,7 +50,7 @@ def test_both_in_one_transaction_are_no_conflict_either(engine: Engine) -> None:
 def test_another_value_or_quality_of_the_same_time_is_a_conflict(engine: Engine) -> None:
     add_points(engine)
     judge = RecordingJudge()
-    folder = Folder(judge=judge, live=False)
+    folder = IngestTransaction(judge=judge, live=False)
     fold(engine, folder, Gateway("edge-a").cut([reading(1), reading(2)]))
     other = replace(reading(2), quality=Quality.UNCERTAIN, reason=Reason.DEVICE)
     done = fold(engine, folder, Gateway("edge-b").cut([reading(1, 9.0), other]))

@@ -11,7 +11,7 @@ from sqlalchemy import Engine, text
 
 from core.erp.kernel.events import Events
 from core.erp.kernel.unit import Unit, system, transact
-from core.ingest.folding import Carried, Folded, Folder
+from core.ingest.transaction import IngestCounts, IngestTransaction, StreamMessage
 from core.telemetry.address import partition_of, zone_of
 from core.telemetry.batch import Announced, Body, Gap, Header, PreviousEpoch, Watermark, digest, encode_body, pack
 from core.telemetry.reading import Reading
@@ -52,7 +52,7 @@ class Gateway:
         *,
         partition: int | None = None,
         kind: str = "readings",
-    ) -> Carried:
+    ) -> StreamMessage:
         if partition is None:
             partition = partition_of(zone_of(readings[0].point)) if readings else PARTITION
         number = self.numbers[partition] = self.numbers.get(partition, 0) + 1
@@ -63,7 +63,7 @@ class Gateway:
 
     def carry(
         self, partition: int, number: int, raw: bytes, readings: Sequence[Reading] = (), kind: str = "readings"
-    ) -> Carried:
+    ) -> StreamMessage:
         times = [r.at for r in readings]
         header = Header(
             gateway=self.name,
@@ -78,7 +78,7 @@ class Gateway:
             last_at=max(times, default=None),
             cut_at=self.now or max(times, default=AT),
         )
-        return Carried(partition, pack(header, raw))
+        return StreamMessage(partition, pack(header, raw))
 
     def restart(self, epoch: str, *sources: str) -> "Gateway":
         """The next start of its spool, under a configuration that names these sources; none: it does not say."""
@@ -134,9 +134,11 @@ def add_points(engine: Engine, addresses: Sequence[str] = (POINT,), unit: str = 
             )
 
 
-def fold(engine: Engine, folder: Folder, *messages: Carried, now: datetime | None = None) -> Folded:
+def fold(
+    engine: Engine, folder: IngestTransaction, *messages: StreamMessage, now: datetime | None = None
+) -> IngestCounts:
     """One transaction of the ingest."""
-    return transact(engine, system("ingest"), Events(), lambda u: folder.fold(u, messages), now or AT + 3600 * S)
+    return transact(engine, system("ingest"), Events(), lambda u: folder.run(u, messages), now or AT + 3600 * S)
 
 
 _numbers = itertools.count(1)

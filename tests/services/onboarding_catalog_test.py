@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine
 
-from core.ingest.confirming import Standing, answer
-from core.ingest.folding import Folder
-from core.telemetry.batch import POINTS_MAX, BadBatch, ConfirmAsk, ConfirmReply, decode, encode
+from core.ingest.confirmation import ConsumerState, answer
+from core.ingest.transaction import IngestTransaction
+from core.telemetry.batch import POINTS_MAX, BadBatch, ConfirmReply, ConfirmRequest, decode, encode
 from edge.carrier import CoreSilent
 from edge.pointwatch import PointWatch
 from lotwise import catalog_making
@@ -178,7 +178,7 @@ def test_readings_that_came_before_their_points_are_taken(api: Api, file: Path) 
     admin = api.sign_in("admin")
     point = "plant/store/cold-1/tank/temperature"
     early = [reading(n, point=point) for n in range(5)]
-    fold(api.engine, Folder(judge=RecordingJudge(), live=False), Gateway().cut(early))
+    fold(api.engine, IngestTransaction(judge=RecordingJudge(), live=False), Gateway().cut(early))
     (unknown,) = api.get("/ingest/unknown-points", admin).json()
     assert (unknown["point"], unknown["readings"]) == (point, 5)
     done = made(api, file, "--yes")
@@ -217,12 +217,12 @@ def test_browsing_makes_the_catalog_too(api: Api, tmp_path: Path) -> None:  # no
 
 def test_the_core_says_which_points_it_does_not_have(engine: Engine) -> None:
     add_points(engine, ["s1/a/z1/d/temperature"])
-    ask = ConfirmAsk("gw-1", (), points=("s1/a/z1/d/temperature", "s1/a/z1/d/other", "s1/a/z1/d/another"))
-    assert answer(engine, ask, Standing()).unknown == ("s1/a/z1/d/another", "s1/a/z1/d/other")
-    assert answer(engine, ConfirmAsk("gw-1", ()), Standing()).unknown == ()
+    ask = ConfirmRequest("gw-1", (), points=("s1/a/z1/d/temperature", "s1/a/z1/d/other", "s1/a/z1/d/another"))
+    assert answer(engine, ask, ConsumerState()).unknown == ("s1/a/z1/d/another", "s1/a/z1/d/other")
+    assert answer(engine, ConfirmRequest("gw-1", ()), ConsumerState()).unknown == ()
     for wrong in (tuple(f"p{n}" for n in range(POINTS_MAX + 1)), ("a\0b",)):
         with pytest.raises(BadBatch):
-            answer(engine, ConfirmAsk("gw-1", (), points=wrong), Standing())
+            answer(engine, ConfirmRequest("gw-1", (), points=wrong), ConsumerState())
 
 
 class Asked:
@@ -239,7 +239,7 @@ class Asked:
         assert subject == "confirm.gw-1"
         if self.away:
             raise CoreSilent("nobody answers")
-        points = decode(ConfirmAsk, payload).points
+        points = decode(ConfirmRequest, payload).points
         return encode(ConfirmReply((), "", {}, unknown=tuple(one for one in points if one in self.lacks)))
 
 

@@ -12,12 +12,12 @@ import msgspec
 import pytest
 from sqlalchemy import Engine, text
 
-from core.ingest.confirming import Standing, answer
-from core.ingest.folding import Carried, Folder
-from core.ingest.headers import fold_headers, forget_headers
+from core.ingest.confirmation import ConsumerState, answer
+from core.ingest.headers import delete_old_headers, fold_headers
 from core.ingest.shipping import prune, ship
+from core.ingest.transaction import IngestTransaction, StreamMessage
 from core.series.memory import MemoryStore
-from core.telemetry.batch import ConfirmAsk, pack
+from core.telemetry.batch import ConfirmRequest, pack
 from edge.spool import DropPolicy, SentMark, Spool, SpoolOptions
 from edge.spool.records import RawRow
 from edge.spool.store import Rows
@@ -38,7 +38,7 @@ class Line:
     options: SpoolOptions = OPTIONS
     now: datetime = AT
     store: MemoryStore = field(default_factory=MemoryStore)
-    ingest: Folder = field(default_factory=lambda: Folder(judge=RecordingJudge(), live=False))
+    ingest: IngestTransaction = field(default_factory=lambda: IngestTransaction(judge=RecordingJudge(), live=False))
 
     def play(self, work: Callable[[Spool], Awaitable[None]]) -> None:
         """Does something with the spool open."""
@@ -55,13 +55,15 @@ class Line:
             fold(
                 self.engine,
                 self.ingest,
-                *[Carried(b.header.partition, pack(b.header, b.body)) for b in batches],
+                *[StreamMessage(b.header.partition, pack(b.header, b.body)) for b in batches],
                 now=self.now,
             )
             await spool.mark_sent([SentMark(b.row, b.attempt, b.row, "s1") for b in batches])
             asks = await spool.outstanding()
-            ask = ConfirmAsk("gw-1", tuple((a.epoch, a.partition, a.upto) for a in asks), tuple(a.since for a in asks))
-            await spool.settle(asks, answer(self.engine, ask, Standing("s1")), {})
+            ask = ConfirmRequest(
+                "gw-1", tuple((a.epoch, a.partition, a.upto) for a in asks), tuple(a.since for a in asks)
+            )
+            await spool.settle(asks, answer(self.engine, ask, ConsumerState("s1")), {})
 
     def run(self, minutes: int) -> None:
         """A batch a minute, every fifth with readings, two sensors."""
@@ -213,7 +215,7 @@ def test_dropped_weeks_are_read_from_the_series_store(dropped: Line) -> None:
     assert report.series.more["equal by fingerprint in the series store"] == 84
     assert report.series.more["point days compared by fingerprint"] == 2
     # the headers too are folded now, on both sides
-    assert forget_headers(dropped.engine, dropped.now) > 0
+    assert delete_old_headers(dropped.engine, dropped.now) > 0
     dropped.fold_spool()
     report = dropped.prove()
     assert agreed(report) == (84, 84, 84)
@@ -226,7 +228,7 @@ def test_a_reading_missing_from_a_dropped_week_is_found(dropped: Line) -> None:
     report = dropped.prove()
     assert kinds(report) == {"absent"}
     assert report.differences[0].detail == (f"{POINT} on 2026-03-02: 42 readings were shipped, the series store has 41")
-    forget_headers(dropped.engine, dropped.now)
+    delete_old_headers(dropped.engine, dropped.now)
     assert kinds(dropped.prove()) == {"absent"}
 
 
@@ -289,7 +291,9 @@ def test_a_tombstone_and_what_it_stands_for_are_both_known(engine: Engine, tmp_p
         await spool.flush()
         if arrived:  # it reached the core, and nobody told the gateway
             (batch,) = await spool.unsent(9)
-            fold(engine, line.ingest, Carried(batch.header.partition, pack(batch.header, batch.body)), now=line.now)
+            fold(
+                engine, line.ingest, StreamMessage(batch.header.partition, pack(batch.header, batch.body)), now=line.now
+            )
         await spool.keep([reading(n) for n in range(50, 100)])
         await spool.flush()
         assert spool.dropped_readings == 50
@@ -303,7 +307,7 @@ def test_a_tombstone_and_what_it_stands_for_are_both_known(engine: Engine, tmp_p
     ship(engine, line.store, line.now)
     line.now = AT + 9 * DAY
     prune(engine, line.now)
-    forget_headers(engine, line.now)
+    delete_old_headers(engine, line.now)
     assert line.prove().ok
     line.fold_spool()
     assert line.prove().ok

@@ -2,9 +2,9 @@
 
 from sqlalchemy import Engine
 
-from core.ingest.confirming import Standing, answer
-from core.ingest.folding import Folder
-from core.telemetry.batch import ConfirmAsk
+from core.ingest.confirmation import ConsumerState, answer
+from core.ingest.transaction import IngestTransaction
+from core.telemetry.batch import ConfirmRequest
 from tests.services.ingest_support import PARTITION, Gateway, RecordingJudge, add_points, fold, reading
 
 
@@ -13,11 +13,11 @@ def test_missing_is_listed_above_what_the_gateway_still_has(engine: Engine) -> N
     gw = Gateway()
     cut = [gw.cut([reading(n)]) for n in range(12)]
     fold(
-        engine, Folder(judge=RecordingJudge(), live=False), *(cut[n] for n in (0, 1, 5, 9))
+        engine, IngestTransaction(judge=RecordingJudge(), live=False), *(cut[n] for n in (0, 1, 5, 9))
     )  # 1, 2, 6 and 10 are there
 
     def missing(*since: int) -> tuple[int, ...]:
-        reply = answer(engine, ConfirmAsk("gw-1", (("e1", PARTITION, 12),), since), Standing())
+        reply = answer(engine, ConfirmRequest("gw-1", (("e1", PARTITION, 12),), since), ConsumerState())
         (found,) = reply.confirmed
         assert found.through == 2
         return found.missing
@@ -30,5 +30,5 @@ def test_missing_is_listed_above_what_the_gateway_still_has(engine: Engine) -> N
 
 
 def test_each_question_has_its_own_since(engine: Engine) -> None:
-    ask = ConfirmAsk("gw-1", (("e1", 1, 3), ("e1", 2, 3)), (2,))
-    assert [found.missing for found in answer(engine, ask, Standing()).confirmed] == [(3,), (1, 2, 3)]
+    ask = ConfirmRequest("gw-1", (("e1", 1, 3), ("e1", 2, 3)), (2,))
+    assert [found.missing for found in answer(engine, ask, ConsumerState()).confirmed] == [(3,), (1, 2, 3)]

@@ -4,7 +4,7 @@ import httpx
 from sqlalchemy import Engine
 
 from core.erp.exposure.judge.judge import Judge
-from core.ingest.folding import Folder
+from core.ingest.transaction import IngestTransaction
 from tests.services import ingest_api_test
 from tests.services.ingest_support import ZONE, Gateway, add_points, fold, mark
 
@@ -13,7 +13,7 @@ http = ingest_api_test.http
 
 def test_a_source_is_seen_and_retired(engine: Engine, http: httpx.Client) -> None:
     add_points(engine)
-    fold(engine, Folder(judge=Judge(), live=False), Gateway().cut([], [mark(10), mark(5, source="gone")]))
+    fold(engine, IngestTransaction(judge=Judge(), live=False), Gateway().cut([], [mark(10), mark(5, source="gone")]))
     admin, quality = ingest_api_test.Client(http, "admin"), ingest_api_test.Client(http, "quality")
     assert [(each["source"], each["zones"], each["retired_at"]) for each in quality.get("/sources")] == [
         ("gone", 1, None),

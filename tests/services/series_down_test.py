@@ -8,8 +8,8 @@ from sqlalchemy import Engine
 
 from core.app import build_events
 from core.erp.kernel.unit import system, transact
-from core.ingest.folding import Folder
 from core.ingest.shipping import ShipOptions, run_shipper, ship
+from core.ingest.transaction import IngestTransaction
 from core.series.port import StoreUnavailable
 from core.telemetry.address import partition_of
 from core.telemetry.batch import Watermark
@@ -32,7 +32,7 @@ QUICK = ShipOptions(
 def test_a_store_that_is_down_for_an_hour_delays_no_hold_and_loses_nothing(engine: Engine) -> None:
     world, store, gateway = World(engine, build_events()), Moody(down=True), Gateway()
     sublot = world.sublot(world.item(OVER_8_FOR_60), world.zone("room"), at("01:00"))
-    ingest = Folder(judge=world.judge, live=False)
+    ingest = IngestTransaction(judge=world.judge, live=False)
     told = [Reading(POINT, when, value, "Cel", when) for when, value in every(5, at("01:00"), at("02:30"), 9.0)]
 
     async def main() -> None:
@@ -43,7 +43,7 @@ def test_a_store_that_is_down_for_an_hour_delays_no_hold_and_loses_nothing(engin
             batch = gateway.cut(some, [Watermark("probes", some[-1].at, (ROOM,))], partition=partition_of(ROOM))
             writes = store.writes
             await asyncio.to_thread(
-                transact, engine, system("ingest"), world.events, lambda u, b=batch: ingest.fold(u, [b]), some[-1].at
+                transact, engine, system("ingest"), world.events, lambda u, b=batch: ingest.run(u, [b]), some[-1].at
             )
             await until(lambda w=writes: store.writes > w)  # type: ignore[misc]  # the loop's value is bound by a default
             held = world.holds(sublot)

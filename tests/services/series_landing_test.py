@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from sqlalchemy import Engine, text
 from sqlalchemy.exc import OperationalError
 
-from core.series.landing import agree, land, partition_name, week_of
+from core.series.landing import land, partition_name, same_value, week_of
 from core.telemetry.quality import Quality
 from core.telemetry.reading import Reading, Value
 
@@ -45,7 +45,7 @@ def test_each_reading_is_new_duplicate_or_conflict(engine: Engine) -> None:
             wanted: Counter[str] = Counter()
             for each in readings:
                 first = standing.setdefault(each.at, each)
-                wanted["new" if first is each else "duplicate" if agree(first, each) else "conflict"] += 1
+                wanted["new" if first is each else "duplicate" if same_value(first, each) else "conflict"] += 1
             assert (len(landed.new), len(landed.duplicates), len(landed.conflicts)) == (
                 wanted["new"],
                 wanted["duplicate"],
@@ -61,9 +61,9 @@ def test_each_reading_is_new_duplicate_or_conflict(engine: Engine) -> None:
 def test_a_value_heard_again_by_history_is_a_duplicate() -> None:
     live = reading("north/cold/room-1/p/temperature", 0, 4.0)
     again = Reading(point=live.point, at=live.at, value=4.0, unit="Cel", edge_at=AT + 900 * S, source_at=live.at)
-    assert agree(live, again)
-    assert not agree(live, reading(live.point, 0, 4.0, Quality.UNCERTAIN))
-    assert not agree(reading(live.point, 0, 1), reading(live.point, 0, True))
+    assert same_value(live, again)
+    assert not same_value(live, reading(live.point, 0, 4.0, Quality.UNCERTAIN))
+    assert not same_value(reading(live.point, 0, 1), reading(live.point, 0, True))
 
 
 def test_many_may_land_in_weeks_that_are_not_there_yet(engine: Engine) -> None:

@@ -14,7 +14,7 @@ from asyncua import Client, ua
 from rich.console import Console
 
 from core.telemetry.quality import Quality, Reason
-from core.telemetry.readers.csvfile import Column, CsvMapping
+from core.telemetry.readers.csv_file import Column, CsvMapping
 from edge.tasks import end
 from lotwise.embedded.nats import EmbeddedNats
 from simulators.guard import LiveInstance

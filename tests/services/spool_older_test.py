@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine, text
 
-from core.ingest.confirming import Standing, answer
-from core.ingest.folding import Carried, Folder
-from core.telemetry.address import NAMED_PARTITIONS, PARTITIONS, named_with, partition_now, partition_of
-from core.telemetry.batch import ConfirmAsk, Watermark, pack
+from core.ingest.confirmation import ConsumerState, answer
+from core.ingest.transaction import IngestTransaction, StreamMessage
+from core.telemetry.address import NAMED_PARTITIONS, PARTITIONS, partition_now, partition_of, partitions_named
+from core.telemetry.batch import ConfirmRequest, Watermark, pack
 from core.telemetry.reading import Reading
 from edge.spool import SentMark, Spool, SpooledBatch, SpoolOptions
 from tests.services.ingest_support import AT, RecordingJudge, add_points, fold
@@ -43,9 +43,9 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def carried(batches: Sequence[SpooledBatch]) -> list[Carried]:
+def carried(batches: Sequence[SpooledBatch]) -> list[StreamMessage]:
     """As the partitions' consumers hand them over."""
-    return [Carried(partition_now(batch.header.partition), pack(batch.header, batch.body)) for batch in batches]
+    return [StreamMessage(partition_now(batch.header.partition), pack(batch.header, batch.body)) for batch in batches]
 
 
 def test_what_was_cut_into_more_partitions_lands_is_confirmed_and_goes_before_what_is_cut_now(
@@ -53,7 +53,7 @@ def test_what_was_cut_into_more_partitions_lands_is_confirmed_and_goes_before_wh
 ) -> None:
     add_points(engine, [read(0, zone).point for zone in ZONES])
     judge = RecordingJudge()
-    folder_of_core = Folder(judge=judge, live=False)
+    folder_of_core = IngestTransaction(judge=judge, live=False)
     fresh = [read(300 + index, zone) for index, zone in enumerate(ZONES)]
     marked = AT + timedelta(seconds=400)
 
@@ -71,7 +71,7 @@ def test_what_was_cut_into_more_partitions_lands_is_confirmed_and_goes_before_wh
             assert max(b.header.partition for b in old) >= PARTITIONS
             assert fold(engine, folder_of_core, *carried(new)).dead == 0
             assert judge.watermarks == []  # what is cut now waits for all that went before, whatever it was named
-            some = [b for b in old if b.header.partition in named_with(partition_of(ZONES[0]))]
+            some = [b for b in old if b.header.partition in partitions_named(partition_of(ZONES[0]))]
             assert len({b.header.partition for b in some}) > 1
             await spool.mark_sent([SentMark(b.row, b.attempt, b.row, "s1") for b in batches])
             for batch in some:
@@ -82,8 +82,8 @@ def test_what_was_cut_into_more_partitions_lands_is_confirmed_and_goes_before_wh
             told = {zone for _, mark in judge.watermarks for zone in mark.zones if mark.upto == marked}
             assert told == set(ZONES)
             asks = await spool.outstanding()
-            ask = ConfirmAsk("gw-old", tuple((a.epoch, a.partition, a.upto) for a in asks))
-            await spool.settle(asks, answer(engine, ask, Standing("s1", {})), {})
+            ask = ConfirmRequest("gw-old", tuple((a.epoch, a.partition, a.upto) for a in asks))
+            await spool.settle(asks, answer(engine, ask, ConsumerState("s1", {})), {})
             assert (await spool.depth()).batches == 0
 
     asyncio.run(story())
@@ -96,9 +96,11 @@ def test_what_was_cut_into_more_partitions_lands_is_confirmed_and_goes_before_wh
 
 
 def test_every_old_partition_is_part_of_one_of_today() -> None:
-    parts = [named for partition in range(PARTITIONS) for named in named_with(partition)]
+    parts = [named for partition in range(PARTITIONS) for named in partitions_named(partition)]
     assert sorted(parts) == list(range(NAMED_PARTITIONS))
-    assert all(partition_now(named) == partition for partition in range(PARTITIONS) for named in named_with(partition))
+    assert all(
+        partition_now(named) == partition for partition in range(PARTITIONS) for named in partitions_named(partition)
+    )
     # the zones above, as they were assigned when there were 64
     then = (48, 58, 35, 2, 2, 61, 45, 26, 28, 22, 14, 6)
     assert sorted(map(partition_now, then)) == sorted(map(partition_of, ZONES))

@@ -14,7 +14,7 @@ import pytest
 from nats.aio.client import Client
 
 from core.ingest.stream import NatsSettings, StreamUnavailable, connect
-from core.telemetry.connection import hang_up
+from core.telemetry.connection import disconnect_within
 from edge.carrier import NatsCarrier
 from edge.config import StreamConfig
 from edge.tasks import end
@@ -108,7 +108,7 @@ async def as_core(url: str) -> None:
     try:
         await asyncio.sleep(60)
     finally:
-        await hang_up(client)
+        await disconnect_within(client)
 
 
 async def as_gateway(url: str) -> None:
@@ -155,7 +155,7 @@ def test_a_client_thrown_out_is_back_as_soon_as_it_may() -> None:
                 while not (server.made == 3 and client.is_connected):  # noqa: ASYNC110 - of a state of the library's
                     await asyncio.sleep(0.01)
                 await client.flush()
-            await hang_up(client)
+            await disconnect_within(client)
             assert client.is_closed
 
     asyncio.run(main())
@@ -179,7 +179,7 @@ def test_hanging_up_on_a_server_that_has_stopped_reading_takes_no_longer_than_it
             await client.publish("x", bytes(2**20))
         assert client._transport is not None
         async with asyncio.timeout(5):
-            await hang_up(client, 0.1)
+            await disconnect_within(client, 0.1)
         assert client._transport._io_writer.transport.is_closing()
         released.set()
         server.close()

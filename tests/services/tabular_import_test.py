@@ -19,7 +19,7 @@ from core.erp.kernel.tabular.importable import Importable, audited_since
 from core.erp.kernel.tabular.mapping import Mapping
 from core.erp.kernel.tabular.report import Mode, NothingImported, Report
 from core.erp.kernel.unit import Actor, transact
-from core.telemetry.readers.dateforms import DateOrder
+from core.telemetry.readers.date_formats import DateOrder
 from tests.services.tabular_world import (
     FIELDS,
     NOW,

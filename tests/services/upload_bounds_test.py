@@ -20,12 +20,12 @@ from core.erp.kernel import passwords
 from core.erp.kernel.access.users import create_user
 from core.erp.kernel.errors import Invalid
 from core.erp.kernel.unit import system, unit
-from core.ingest import parsing
-from core.ingest.parsing import Ask, Found, parse
+from core.ingest import file_reading
+from core.ingest.file_reading import FileContent, ReadRequest, read_in_process
 from core.settings import Settings
 from core.telemetry.compact import State, Values, micros_of
 from core.telemetry.quality import Quality, Reason
-from core.telemetry.readers.csvmapping import CsvMapping
+from core.telemetry.readers.csv_mapping import CsvMapping
 from tests.serving import serving
 
 PASSWORD = "correct horse battery"
@@ -33,11 +33,11 @@ NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
 TABLE = b"when,Temperature (\xc2\xb0C)\n2026-03-02 08:00,5.1\n2026-03-02 08:05,5.2\n2026-03-02 08:10,-\n"
 
 
-def read(data: bytes, name: str = "R-1.csv") -> tuple[Found, list[Values]]:
+def read(data: bytes, name: str = "R-1.csv") -> tuple[FileContent, list[Values]]:
     with tempfile.TemporaryFile() as file:
         file.write(data)
         file.flush()
-        return asyncio.run(parse(file, Ask(name, "auto", "UTC", CsvMapping(), 0.0, NOW)))
+        return asyncio.run(read_in_process(file, ReadRequest(name, "auto", "UTC", CsvMapping(), 0.0, NOW)))
 
 
 def test_what_the_process_read_comes_back_whole() -> None:
@@ -59,7 +59,7 @@ def test_many_values_come_in_order_series_after_series(monkeypatch: pytest.Monke
     assert [value for _, value, _ in moist.rows()] == [float(n % 30) for n in range(25_000)]
     assert {(one.quantity, one.count) for one in found.series} == {("temperature", 25_000), ("humidity", 25_000)}
     assert found.readings == 50_000
-    monkeypatch.setattr(parsing, "SECONDS", 0.01)
+    monkeypatch.setattr(file_reading, "SECONDS", 0.01)
     with pytest.raises(Invalid, match="too long"):
         read(TABLE)
 
@@ -67,7 +67,7 @@ def test_many_values_come_in_order_series_after_series(monkeypatch: pytest.Monke
 def test_a_file_has_no_more_memory_than_it_may(monkeypatch: pytest.MonkeyPatch) -> None:
     bomb = gzip.compress(b"when,temp [C]\n" + b"2026-03-02 08:00,5.1\n" * 2_500_000, 9)
     assert len(bomb) < 200_000
-    monkeypatch.setattr(parsing, "MEMORY", 160 * 1024 * 1024)
+    monkeypatch.setattr(file_reading, "MEMORY", 160 * 1024 * 1024)
     with pytest.raises(Invalid, match="memory"):
         read(bomb)
 
@@ -143,7 +143,7 @@ def test_the_same_file_under_one_key_is_one_request_whatever_its_boundaries(clie
 def test_a_bomb_that_is_handed_in_is_told_and_the_core_goes_on(
     client: httpx.Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(parsing, "MEMORY", 160 * 1024 * 1024)
+    monkeypatch.setattr(file_reading, "MEMORY", 160 * 1024 * 1024)
     bomb = gzip.compress(b"when,temp [C]\n" + b"2026-03-02 08:00,5.1\n" * 2_500_000, 9)
     lou = signed_in(client, "lou")
     answer = client.post("/api/v1/imports/files", files={"file": ("b.csv.gz", bomb)}, data={"zone": "1"}, headers=lou)

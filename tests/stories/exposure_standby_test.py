@@ -10,7 +10,7 @@ from core.erp.exposure.judge.judge import Judge
 from core.erp.exposure.judge.timer import SilenceLimits, tick
 from core.erp.exposure.judge.watermarks import WatermarkSource, complete_to
 from core.ingest.sources import retire_source
-from core.ingest.standby import tell_standbys
+from core.ingest.standby import update_standby_alarms
 from core.telemetry.batch import Watermark
 from tests.world import OVER_8_FOR_60, World, at, every
 
@@ -24,7 +24,7 @@ def say(world: World, gateway: str, upto: datetime, *, group: str = "pair", sour
 def beat(world: World, clock: str) -> None:
     world.now = max(world.now, at(clock))
     world.do(lambda u: tick(u, Judge(), SilenceLimits()), now=world.now)
-    world.do(lambda u: tell_standbys(u, OVERDUE), now=world.now)
+    world.do(lambda u: update_standby_alarms(u, OVERDUE), now=world.now)
 
 
 def rows(world: World, sql: str) -> list[tuple[Any, ...]]:

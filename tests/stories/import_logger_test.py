@@ -15,7 +15,7 @@ from core.erp.kernel.permits import Role
 from core.erp.lots import service as lots
 from core.erp.quality import service as quality
 from core.erp.shipments import service as shipments
-from core.ingest.importing import Order, import_logger
+from core.ingest.importing import ImportRequest, import_logger
 from core.telemetry.readers.fridgetag import read_fridgetag
 from tests.stories.loggers import AFTER, FILE, FREEZE, JOURNEY, PASSWORD, Journey, person, series
 from tests.world import HOUR, OVER_8_FOR_60, World, at, every
@@ -191,7 +191,7 @@ def test_no_import_holds_back_a_live_gateway_or_looks_like_a_silent_one(world: W
         assert conn.execute(text("SELECT count(*) FROM source_watermark WHERE gateway = 'import'")).scalar_one() == 0
     store = world.zone("store", points=())
     goods = world.sublot(world.item(OVER_8_FOR_60), store, at("05:00", 1))
-    order = Order("F-1", series(every(5, at("05:00", 1), at("06:00", 1), 5.0)), zone="s1/a/store")
+    order = ImportRequest("F-1", series(every(5, at("05:00", 1), at("06:00", 1), 5.0)), zone="s1/a/store")
     world.do(lambda u: import_logger(u, Judge(), order, live=True), now=at("07:00", 1))
     address = "s1/a/store/F-1/temperature"
     world.feed(
@@ -215,17 +215,17 @@ def test_a_lots_logger_counts_where_nobody_else_measured(world: World) -> None:
     world.put(goods, van, at("08:00"))
     world.put(goods, cellar, at("12:00"))
     world.feed("cellar", every(5, at("12:00"), at("15:00"), 5.0), upto=at("15:00"))
-    order = Order("R-1", series(FILE), lot="L" + str(_number(world, goods)))
+    order = ImportRequest("R-1", series(FILE), lot="L" + str(_number(world, goods)))
     done = world.do(lambda u: import_logger(u, Judge(), order, live=True), now=at("16:00"))
     assert [(s.start, s.stop) for s in done.spans] == [(at("08:00"), at("12:00"))]
     assert [row[1:] for row in world.excursions(goods)] == LIVE
-    named = Order("R-1", series(FILE), sublot=goods, start=at("12:30"), stop=at("14:00"))
+    named = ImportRequest("R-1", series(FILE), sublot=goods, start=at("12:30"), stop=at("14:00"))
     with pytest.raises(Refused):
         world.do(
             lambda u: import_logger(
                 u,
                 Judge(),
-                Order("R-2", series(FILE), lot=named.lot or 1, start=at("00:10"), stop=at("00:20")),
+                ImportRequest("R-2", series(FILE), lot=named.lot or 1, start=at("00:10"), stop=at("00:20")),
                 live=True,
             ),
             now=at("16:00"),
@@ -253,10 +253,14 @@ def test_absurd_times_wrong_units_and_wrong_bindings_are_named(world: World) -> 
     done = journey.take([(datetime.fromisoformat("1970-01-01T00:00:00Z"), 5.0), *FILE, (at("08:00", 3000), 5.0)])
     assert done.refused == {"absurd_time": 2}
     assert len(done.details) == 2
-    odd = Order("R-1", series([(at("08:01"), 5.0)], unit="%"), shipment="SH-1")
+    odd = ImportRequest("R-1", series([(at("08:01"), 5.0)], unit="%"), shipment="SH-1")
     with pytest.raises(Invalid, match="none of the 1 readings can be used"):
         world.do(lambda u: import_logger(u, Judge(), odd, live=True))
-    for wrong in (Order("R-1", series(FILE)), Order("R-1", series(FILE), shipment=1, lot=1), Order("R-1", [], lot=1)):
+    for wrong in (
+        ImportRequest("R-1", series(FILE)),
+        ImportRequest("R-1", series(FILE), shipment=1, lot=1),
+        ImportRequest("R-1", [], lot=1),
+    ):
         with pytest.raises(Invalid):
             world.do(lambda u, order=wrong: import_logger(u, Judge(), order, live=True))  # type: ignore[misc]  # the loop's value is bound by a default
     with pytest.raises(NotFound):
@@ -278,7 +282,7 @@ def test_the_real_logger_read_out_is_judged_as_if_live(world: World) -> None:
     world.feed("truck", [one for one in values if one[0] < stop], upto=stop)
     for goods in (live, recorded):
         world.put(goods, gone, stop)
-    order = Order("130500109088", series(values), sublot=recorded, stop=stop)
+    order = ImportRequest("130500109088", series(values), sublot=recorded, stop=stop)
     done = world.do(lambda u: import_logger(u, Judge(), order, live=True), now=world.now + HOUR)
     assert done.before > 500
     assert done.after > 500

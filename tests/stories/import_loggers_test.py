@@ -13,9 +13,9 @@ from core.erp.catalog.model import ProfileLimit
 from core.erp.exposure.judge.judge import Judge
 from core.erp.kernel.errors import Refused
 from core.erp.shipments import service as shipments
-from core.ingest.importing import Imported, Order, Series, Value, import_logger
-from core.telemetry.readers.csvfile import read_csv
-from core.telemetry.readers.csvmapping import Column, CsvMapping
+from core.ingest.importing import ImportRequest, ImportResult, Series, Value, import_logger
+from core.telemetry.readers.csv_file import read_csv
+from core.telemetry.readers.csv_mapping import Column, CsvMapping
 from tests.stories.loggers import OFFICE, Journey, Values, series
 from tests.world import MINUTE, OVER_8_FOR_60, World, at, every
 
@@ -39,8 +39,8 @@ def travelled(world: World, *loggers: str, **more: object) -> Journey:
     return made
 
 
-def load(world: World, shipment: int, serial: str, what: Sequence[Series], now: datetime | None = None) -> Imported:
-    order = Order(serial, what, shipment=shipment)
+def load(world: World, shipment: int, serial: str, what: Sequence[Series], now: datetime | None = None) -> ImportResult:
+    order = ImportRequest(serial, what, shipment=shipment)
     return world.do(lambda u: import_logger(u, Judge(), order, live=True), now=now or at("16:00"))
 
 
@@ -49,7 +49,7 @@ def in_a_shed(world: World, *what: Series) -> list[tuple[object, ...]]:
     shed, gone = world.zone("shed", points=()), world.zone("gone", points=(), worst_temperature=5.0)
     goods = world.sublot(world.item(OVER_8_FOR_60, DAMP), shed, at("07:40"))
     world.put(goods, gone, at("12:00"))
-    order = Order("R-1", what, sublot=goods, stop=at("12:00"))
+    order = ImportRequest("R-1", what, sublot=goods, stop=at("12:00"))
     world.do(lambda u: import_logger(u, Judge(), order, live=True), now=at("12:01"))
     return [row[1:] for row in world.excursions(goods) if row[2] < at("12:00")]
 
@@ -158,7 +158,7 @@ def test_a_logger_left_in_a_measured_room_counts_like_its_sensor(world: World) -
     room = world.zone("room")
     goods = world.sublot(world.item(OVER_8_FOR_60), room, at("07:00"))
     world.feed("room", every(5, at("07:00"), at("14:00"), 5.0), upto=at("14:00"))
-    order = Order("R-9", series(WARM), zone="s1/a/room")
+    order = ImportRequest("R-9", series(WARM), zone="s1/a/room")
     world.do(lambda u: import_logger(u, Judge(), order, live=True), now=at("16:00"))
     assert [row[1:] for row in world.excursions(goods)] == FOUND
     with world.engine.connect() as conn:
@@ -212,7 +212,7 @@ def test_the_recorded_years_of_a_room_become_readings_and_gap_records(world: Wor
     column = Column("value", "s1/a/room/R-1/temperature", "[degF]", "Cel")
     table = read_csv(NAB, CsvMapping(values=(column,)), at("00:00"))
     values = [Value(reading.at, float(reading.value or 0), reading.quality) for reading in table.readings]
-    order = Order("R-1", [Series("temperature", "Cel", values)], zone="s1/a/room")
+    order = ImportRequest("R-1", [Series("temperature", "Cel", values)], zone="s1/a/room")
     done = world.do(lambda u: import_logger(u, Judge(), order, live=True), now=at("00:00"))
     assert (done.landed, done.duplicates, done.conflicts, dict(done.refused)) == (7267, 0, 0, {})
     with world.engine.connect() as conn:

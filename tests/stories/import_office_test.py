@@ -8,7 +8,7 @@ from sqlalchemy import Engine, text
 from core.app import build_events
 from core.erp.catalog.model import ProfileLimit
 from core.erp.exposure.judge.judge import Judge
-from core.ingest.importing import Order, import_logger
+from core.ingest.importing import ImportRequest, import_logger
 from tests.stories.loggers import OFFICE, Journey, Values, series
 from tests.world import OVER_8_FOR_60, World, at, every
 
@@ -58,7 +58,7 @@ def test_a_first_reading_in_the_next_hour_speaks_back_as_well(world: World) -> N
     shed = world.zone("shed", points=())
     goods = world.sublot(world.item(AT_ONCE, OVER_8_FOR_60), shed, at("08:58"), released=False)
     values = [*every(5, at("07:03"), at("08:53"), OFFICE), *every(5, at("09:03"), at("12:58"), 9.0)]
-    order = Order("R-1", series(values), sublot=goods, stop=at("13:00"))
+    order = ImportRequest("R-1", series(values), sublot=goods, stop=at("13:00"))
     world.do(lambda u: import_logger(u, Judge(), order, live=True), now=at("14:00"))
     found = [row[1:] for row in world.excursions(goods) if row[2] < at("13:00")]
     assert found == [("high", at("08:58"), at("09:58"), "proven")]
@@ -91,7 +91,7 @@ def test_a_second_stay_begins_anew(world: World) -> None:
     ]
 
     def bind(start: datetime, stop: datetime) -> None:
-        order = Order("R-1", series(values), sublot=goods, start=start, stop=stop)
+        order = ImportRequest("R-1", series(values), sublot=goods, start=start, stop=stop)
         world.do(lambda u: import_logger(u, Judge(), order, live=True), now=at("13:00"))
 
     bind(at("05:00"), at("09:00"))

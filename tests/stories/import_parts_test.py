@@ -10,9 +10,9 @@ from core.app import build_events
 from core.erp.exposure.judge.judge import Judge
 from core.erp.kernel.rehearsal import rehearsed
 from core.erp.kernel.unit import Unit
-from core.ingest import recording
-from core.ingest.importing import Order, Series, Value, import_logger
-from core.ingest.taking import answer
+from core.ingest import landing
+from core.ingest.file_import import answer
+from core.ingest.importing import ImportRequest, Series, Value, import_logger
 from core.telemetry.quality import Quality, Reason
 from tests.stories.loggers import AFTER, FILE, Journey
 from tests.world import OVER_8_FOR_60, World, at, every
@@ -38,7 +38,7 @@ def world(engine: Engine) -> World:
     return World(engine, build_events())
 
 
-def said(u: Unit, order: Order) -> dict[str, Any]:
+def said(u: Unit, order: ImportRequest) -> dict[str, Any]:
     """What an import would answer, without the numbers of rows, which a rehearsal uses up."""
     done = rehearsed(u, lambda u: answer(u, import_logger(u, Judge(), order, live=True), dry_run=True)).model_dump()
     for one in [*done["excursions"], *done["holds"]]:
@@ -56,22 +56,22 @@ def test_parts_land_and_judge_as_the_whole_does(world: World, order: str, monkey
     moist = [Value(when, 50.0) for when, _ in every(10, at("07:00"), at("13:00"), 5.0)]
     series = [Series("temperature", "Cel", ORDERS[order]), Series("humidity", "%", moist)]
     for target in ({"shipment": "SH-1"}, {"zone": "s1/a/shed"}):
-        asked = Order("R-1", series, **target)  # type: ignore[arg-type]  # one of the targets
+        asked = ImportRequest("R-1", series, **target)  # type: ignore[arg-type]  # one of the targets
         found = []
-        for part in (recording.PART, 7, 1):
-            monkeypatch.setattr(recording, "PART", part)
+        for part in (landing.READINGS_AT_ONCE, 7, 1):
+            monkeypatch.setattr(landing, "READINGS_AT_ONCE", part)
             found.append(world.do(lambda u, asked=asked: said(u, asked), now=AFTER))  # type: ignore[misc]  # as it is now
         assert found[1:] == found[:1] * 2
         whole = found[0]
         assert (whole["landed"], whole["duplicates"], whole["conflicts"]) == (len(FILE) + 1 + len(moist), 1, 2)
         assert (whole["refused"], bool(whole["excursions"])) == ({"absurd_time": 1}, True)
-        monkeypatch.setattr(recording, "PART", 20_000)
+        monkeypatch.setattr(landing, "READINGS_AT_ONCE", 20_000)
 
 
 def test_parts_that_landed_are_one_batch_and_are_known_again(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     world.zone("shed", points=())
-    monkeypatch.setattr(recording, "PART", 10)
-    order = Order("R-1", [Series("temperature", "Cel", TOLD)], zone="s1/a/shed")
+    monkeypatch.setattr(landing, "READINGS_AT_ONCE", 10)
+    order = ImportRequest("R-1", [Series("temperature", "Cel", TOLD)], zone="s1/a/shed")
     first = world.do(lambda u: import_logger(u, Judge(), order, live=True), now=AFTER)
     again = world.do(lambda u: import_logger(u, Judge(), order, live=True), now=AFTER)
     assert (first.landed, first.duplicates, first.conflicts) == (len(FILE) + 1, 1, 2)
@@ -79,7 +79,7 @@ def test_parts_that_landed_are_one_batch_and_are_known_again(world: World, monke
     with world.engine.connect() as conn:
         rows = conn.execute(
             text(
-                "SELECT count, landed_count, duplicate_count, conflict_count FROM batch WHERE kind = 'own' ORDER BY id"
+                "SELECT count, landed_count, duplicate_count, conflict_count FROM batch WHERE kind = 'core' ORDER BY id"
             )
         ).all()
         assert conn.execute(text("SELECT count(*) FROM dead_letter")).scalar_one() == 1

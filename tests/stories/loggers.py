@@ -11,7 +11,7 @@ from core.erp.kernel.access import users
 from core.erp.kernel.permits import Role
 from core.erp.kernel.unit import Actor
 from core.erp.shipments import service as shipments
-from core.ingest.importing import Imported, Order, Series, Value, import_logger
+from core.ingest.importing import ImportRequest, ImportResult, Series, Value, import_logger
 from tests.world import MINUTE, OVER_8_FOR_60, World, at, every
 
 Values = Sequence[tuple[datetime, float]]
@@ -77,9 +77,9 @@ class Journey:
         self.world.do(lambda u: shipments.arrived(u, self.shipment, at("12:00"), "unloaded"), now=at("12:10"))
         self.world.feed(f"far{self.number}", every(5, at("12:00"), at("16:00"), 5.0), upto=at("16:00"))
 
-    def take(self, values: Values, serial: str = "R-1", now: datetime = AFTER, **more: object) -> Imported:
+    def take(self, values: Values, serial: str = "R-1", now: datetime = AFTER, **more: object) -> ImportResult:
         target = more or {"shipment": self.shipment}
-        order = Order(serial, series(values), **target)  # type: ignore[arg-type]  # keywords of several types
+        order = ImportRequest(serial, series(values), **target)  # type: ignore[arg-type]  # keywords of several types
         return self.world.do(lambda u: import_logger(u, Judge(), order, live=True), now=now)
 
     def found(self) -> list[tuple[object, ...]]:

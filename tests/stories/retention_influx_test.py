@@ -12,9 +12,9 @@ from sqlalchemy import Engine
 from core.app import build_events, create_app
 from core.erp.kernel.access.users import create_user
 from core.erp.kernel.unit import system, transact
-from core.ingest.folding import Folder
 from core.ingest.shipping import prune, ship
-from core.series.restoring import influx_behind, store_behind
+from core.ingest.transaction import IngestTransaction
+from core.series.restoring import influx_attached, store_behind
 from core.settings import Settings
 from core.telemetry.address import partition_of
 from core.telemetry.batch import Watermark
@@ -46,13 +46,13 @@ def test_shipped_dropped_shown_told_late_and_judged_right(engine: Engine, tmp_pa
     world.do(lambda u: create_user(u, "admin", "Admin", PASSWORD, ["admin"]))
     room = world.zone("room")
     sublot = world.sublot(world.item(OVER_8_FOR_60), room, at("01:00"))
-    folder, gateway = Folder(judge=world.judge, live=False), Gateway()
+    folder, gateway = IngestTransaction(judge=world.judge, live=False), Gateway()
 
     def hear(values: list[tuple[Any, float]], *, upto: Any = None, now: Any = None) -> None:
         readings = [Reading(POINT, when, value, "Cel", when) for when, value in values]
         marks = [Watermark("source", upto, (ROOM,))] if upto else []
         message = gateway.cut(readings, marks, partition=partition_of(ROOM))
-        transact(engine, system("ingest"), world.events, lambda u: folder.fold(u, [message]), now or upto)
+        transact(engine, system("ingest"), world.events, lambda u: folder.run(u, [message]), now or upto)
 
     early = [
         *every(5, at("01:00"), at("02:00"), 5.0),
@@ -70,7 +70,7 @@ def test_shipped_dropped_shown_told_late_and_judged_right(engine: Engine, tmp_pa
             influx_url=influx.settings.url,
             influx_bucket=influx.settings.bucket,
         )
-        with influx_behind(engine, *settings.store_behind()) as store:
+        with influx_attached(engine, *settings.store_behind()) as store:
             assert store is not None
             assert ship(engine, store, LATER) == 2
             assert prune(engine, LATER) == ["reading_20260302"]
@@ -99,6 +99,6 @@ def test_shipped_dropped_shown_told_late_and_judged_right(engine: Engine, tmp_pa
             assert len(client.get("/readings", params=hot).json()) == 25
             server.start()
         assert store_behind(engine) is None
-        with influx_behind(engine, *settings.store_behind()):
+        with influx_attached(engine, *settings.store_behind()):
             hear(every(5, at("02:05"), at("02:55"), 9.0), now=at("13:00", 13))
             assert world.excursions(sublot) == [(sublot, "high", at("02:05"), at("03:05"), "proven")]

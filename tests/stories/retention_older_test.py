@@ -15,7 +15,7 @@ from core.series.landing import land
 from core.series.memory import MemoryStore
 from core.series.port import StoreUnavailable
 from core.series.postgres import PostgresStore
-from core.series.restoring import attach, put_back, series_of
+from core.series.restoring import attach, restore_range, series_of
 from core.series.tiered import TieredStore
 from core.telemetry.reading import Reading
 from tests.world import DAY, HOUR, MINUTE, OVER_8_FOR_60, World, at, every
@@ -226,12 +226,12 @@ def test_a_week_in_use_is_dropped_another_time(world: World, behind: Behind) -> 
 
 
 def test_two_who_put_back_at_once_put_back_once(world: World, behind: Behind) -> None:
-    from core.series.older import NeedsOlder
+    from core.series.dropped_ranges import DroppedRangeNeeded
 
     stood_through(world)
     drop(world, behind)
-    need = NeedsOlder([ROOM], at("00:00"), at("06:00"))
-    assert put_back(world.engine, need, at("13:00", 13)) > 0
+    need = DroppedRangeNeeded([ROOM], at("00:00"), at("06:00"))
+    assert restore_range(world.engine, need, at("13:00", 13)) > 0
     there = count(world)
-    assert put_back(world.engine, need, at("13:00", 13)) == 0
+    assert restore_range(world.engine, need, at("13:00", 13)) == 0
     assert count(world) == there

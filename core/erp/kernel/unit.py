@@ -26,8 +26,8 @@ from core.erp.kernel.errors import Forbidden
 from core.erp.kernel.events import Event, Events
 from core.erp.kernel.permits import OUTSIDE, permits_of
 from core.erp.kernel.words import ENGLISH, Message
-from core.series.older import NeedsOlder
-from core.series.restoring import put_back
+from core.series.dropped_ranges import DroppedRangeNeeded
+from core.series.restoring import restore_range
 
 T = TypeVar("T")
 M = TypeVar("M", bound=SQLModel)
@@ -333,11 +333,11 @@ def transact(
         try:
             with unit(engine, actor, events, now, lock_timeout=lock_timeout) as u:
                 return work(u)
-        except NeedsOlder as need:
+        except DroppedRangeNeeded as need:
             rounds += 1
             if rounds > MAX_RESTORE_ROUNDS:
                 raise
-            put_back(engine, need, clock_of(now)())
+            restore_range(engine, need, clock_of(now)())
         except OperationalError as error:
             failures += 1
             state = getattr(error.orig, "sqlstate", None)

@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 
 from core.telemetry.quality import Quality, Reason
-from core.telemetry.readers.figures import Decimal, figure, split_unit
+from core.telemetry.readers.number_formats import Decimal, parse_number, split_unit
 from core.telemetry.readers.text import missing
 
 _DIGITS = frozenset("0123456789")
@@ -20,14 +20,14 @@ _FAULTS = re.compile(
     r"|probe (?:open|error)|故障|断线|短路|错误",
     re.IGNORECASE,
 )
-_GONE = re.compile(r"n\.?c\.?|not connected|disconnected|no (?:probe|sensor)|未连接|未接", re.IGNORECASE)
+_MISSING_MARKS = re.compile(r"n\.?c\.?|not connected|disconnected|no (?:probe|sensor)|未连接|未接", re.IGNORECASE)
 _LEAST = {"Cel": -273.15, "[degF]": -459.67, "K": 0.0}
 """Nothing is colder; programs write -888.88 or -999 where they have no value."""
 
 
 _INSTEAD = (
     (_FAULTS, Reason.DEVICE, "an error in place of a value"),
-    (_GONE, Reason.DISCONNECTED, "no sensor"),
+    (_MISSING_MARKS, Reason.DISCONNECTED, "no sensor"),
     (_OUT_OF_RANGE, Reason.OUT_OF_SENSOR_RANGE, "a value beyond its sensor's range"),
 )
 
@@ -50,7 +50,7 @@ def read_cell(text: str, decimal: Decimal, unit: str) -> Cell:
     if bare[:1] not in _DIGITS and (cell := _instead(bare)) is not None:
         return cell
     try:
-        value = figure(bare, decimal)
+        value = parse_number(bare, decimal)
     except ValueError as error:
         return _with_unit(bare, decimal, unit, error)
     if value is None:

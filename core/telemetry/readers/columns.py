@@ -9,13 +9,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import tzinfo
 
-from core.telemetry.readers.csvframe import CsvTable
-from core.telemetry.readers.csvmapping import Column, CsvMapping, places
-from core.telemetry.readers.dateforms import offset_of
+from core.telemetry.readers.csv_frame import CsvTable
+from core.telemetry.readers.csv_mapping import Column, CsvMapping, places
+from core.telemetry.readers.date_formats import offset_of
 from core.telemetry.readers.dialects import Dialect, dialect_of
 from core.telemetry.readers.headings import QUANTITY_OF, Known, Role, known
 from core.telemetry.readers.text import BadFile, NoTable
-from core.telemetry.readers.walltime import zone_named
+from core.telemetry.readers.wall_time import zone_named
 
 _SHOWN = 56
 _ZONE = re.compile(r"time ?zone|zeitzone|时区|fuseau|utc offset|gmt offset", re.IGNORECASE)
@@ -30,7 +30,7 @@ _SERIAL = re.compile(
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class DetectedColumns:
     """A table's columns in their order, its dialect, the device's number, and the zone that the file states."""
 
     columns: tuple[Known, ...]
@@ -45,7 +45,7 @@ class Seen:
         return tuple(column.name for column in self.columns)
 
 
-def look(table: CsvTable) -> Seen:
+def detect_columns(table: CsvTable) -> DetectedColumns:
     """What a table says of itself."""
     head = table.head()
     dialect = dialect_of(head, table.delimiter.join(table.sample[0][1]) if table.sample else "")
@@ -59,7 +59,7 @@ def look(table: CsvTable) -> Seen:
         columns.append(Known(name, Role.TIME) if place in table.times else replace(found, name=name))
     number = dialect.serial.search(head) if dialect and dialect.serial else _SERIAL.search("\n".join(table.above))
     zone, said = _zone_in(table, dialect)
-    return Seen(tuple(columns), dialect, number[1] if number else "", zone, said)
+    return DetectedColumns(tuple(columns), dialect, number[1] if number else "", zone, said)
 
 
 def _zone_in(table: CsvTable, dialect: Dialect | None) -> tuple[tzinfo | None, str]:
@@ -87,7 +87,7 @@ def segment(text: str) -> str:
     return re.sub(r"[^A-Za-z0-9_-]+", "_", text).strip("_")[:64] or "_"
 
 
-def chosen(seen: Seen, stem: str, mapping: CsvMapping) -> tuple[tuple[Column, ...], str]:
+def mapping_of(seen: DetectedColumns, stem: str, mapping: CsvMapping) -> tuple[tuple[Column, ...], str]:
     """The columns of measurements as points import/csv/STEM/COLUMN/QUANTITY, and what must be said of the others.
 
     Taken are those whose heading, unit or cells tell a quantity, else all that hold numbers; of several, the named
@@ -117,18 +117,18 @@ def chosen(seen: Seen, stem: str, mapping: CsvMapping) -> tuple[tuple[Column, ..
     return tuple(out), _left_out(seen, values)
 
 
-def _unit_columns(seen: Seen) -> list[int]:
+def _unit_columns(seen: DetectedColumns) -> list[int]:
     return [place for place, column in enumerate(seen.columns) if column.role is Role.UNIT]
 
 
-def _value_beside(seen: Seen, unit: int, values: Sequence[int]) -> int:
+def _value_beside(seen: DetectedColumns, unit: int, values: Sequence[int]) -> int:
     """The column of values that a column of units stands beside: the one on its right, else on its left."""
     open_ones = [place for place in values if not seen.columns[place].unit]
     nearest = sorted(open_ones, key=lambda place: (abs(place - unit), place < unit))
     return nearest[0] if nearest else -1
 
 
-def _left_out(seen: Seen, values: Sequence[int]) -> str:
+def _left_out(seen: DetectedColumns, values: Sequence[int]) -> str:
     plain = (Role.TIME, Role.NUMBER, Role.EVENT, Role.UNIT)
     names = [
         f"{column.name[:_SHOWN]!r}"

@@ -1,6 +1,6 @@
 """Loggers whose tables say something in a way of their own: small declarations, each with its source. Pure.
 
-Everything else is found by content (csvframe, headings); a dialect adds a name, the number of the device, a zone or
+Everything else is found by content (csv_frame, headings); a dialect adds a name, the number of the device, a zone or
 names of columns that the file itself does not give. Facts are taken from the sources named, no code.
 """
 

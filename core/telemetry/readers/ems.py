@@ -17,12 +17,12 @@ from core.telemetry.compact import Readings
 from core.telemetry.quality import Quality
 from core.telemetry.readers.cells import read_cell
 from core.telemetry.readers.columns import segment
-from core.telemetry.readers.csvfile import CsvResult, Event
-from core.telemetry.readers.csvmapping import Column, CsvMapping
-from core.telemetry.readers.moments import Walls
-from core.telemetry.readers.tabledoubts import look_at_times, look_for_twins, silences
+from core.telemetry.readers.csv_file import CsvResult, Event
+from core.telemetry.readers.csv_mapping import Column, CsvMapping
+from core.telemetry.readers.instants import WallTimes
+from core.telemetry.readers.table_checks import check_duplicates, check_times, silences
 from core.telemetry.readers.text import BadFile, Doubt, NoTable
-from core.telemetry.readers.walltime import ISO, Ambiguous, fits, parse_wall, resolve, zone_named
+from core.telemetry.readers.wall_time import ISO, Ambiguous, fits, parse_wall, resolve, zone_named
 from core.telemetry.reading import Reading
 
 MEASURED = {"TVC": ("temperature", "Cel"), "TAMB": ("temperature", "Cel"), "HAMB": ("humidity", "%")}
@@ -60,7 +60,7 @@ def parse_ems(text: str, stem: str, mapping: CsvMapping, edge_at: datetime) -> C
     others = sorted({key for _, fields in found for key in fields if key in MEASURED and key not in keys})
     if others:
         doubts.append(Doubt(1, "columns", f"not taken, since not asked for: {', '.join(others)}"))
-    walls = Walls(record.at for record in records)
+    walls = WallTimes(record.at for record in records)
     instants = resolve(walls, zone_named("UTC"), Ambiguous.ORDER, edge_at)
     columns = [
         Column(key, f"import/ems/{segment(device or stem)}/{key}/{MEASURED[key][0]}", MEASURED[key][1]) for key in keys
@@ -70,9 +70,9 @@ def parse_ems(text: str, stem: str, mapping: CsvMapping, edge_at: datetime) -> C
         for record, instant in zip(records, instants, strict=True):
             lines.append(record.number)
             made.append(_reading(record, instant.at, column, edge_at, doubts))
-    look_at_times([record.number for record in records], walls, instants, doubts)
+    check_times([record.number for record in records], walls, instants, doubts)
     readings = Readings.of(made)
-    look_for_twins(readings, lines, doubts)
+    check_duplicates(readings, lines, doubts)
     gaps, steps = silences(readings, columns, mapping.allowed_gap)
     maker = " ".join(str(found[0][1][key]) for key in ("LMFR", "LMOD") if found[0][1].get(key))
     return CsvResult(

@@ -10,6 +10,7 @@ from datetime import date, datetime, timedelta, tzinfo
 from pathlib import Path
 
 from core.telemetry.readers import limits as limit_rules
+from core.telemetry.readers.completeness import Claim, day_doubts, end_doubts, mark_doubts, section_doubts, time_doubts
 from core.telemetry.readers.log import read_log
 from core.telemetry.readers.report import (
     CELSIUS,
@@ -24,7 +25,6 @@ from core.telemetry.readers.signature import Authenticity, authenticity_of
 from core.telemetry.readers.text import SIMULATED, BadFile, lines_of, parse_time, read_text
 from core.telemetry.readers.tree import Node, parse_tree
 from core.telemetry.readers.values import Values
-from core.telemetry.readers.wholeness import Claim, day_doubts, end_doubts, mark_doubts, section_doubts, time_doubts
 
 _TABLES = frozenset({"data", "marker"})
 
@@ -101,7 +101,7 @@ class _Parser:
         self.values.doubts += day_doubts(days)
         self.values.doubts += mark_doubts(samples, judged, limits)
         marker, conf = root.get("Marker"), root.get("Conf")
-        plain = conf.plain() if conf else {}
+        plain = conf.as_json() if conf else {}
         return Report(
             device=root.text("Device") or "",
             serial=root.text("Conf", "Serial") or "",

@@ -10,8 +10,8 @@ from enum import StrEnum
 from itertools import pairwise
 from unicodedata import normalize
 
-from core.telemetry.readers.dateforms import is_clock, is_stamp
-from core.telemetry.readers.figures import is_figure, split_unit
+from core.telemetry.readers.date_formats import is_clock, is_stamp
+from core.telemetry.readers.number_formats import is_number, split_unit
 from core.telemetry.readers.text import missing
 
 
@@ -109,8 +109,8 @@ def names_time(heading: str) -> bool:
 def known(name: str, unit: str, cells: Sequence[str]) -> Known:
     """A column by its heading, the unit that is said beside it, and some of its cells in their order."""
     filled = [text for cell in cells if (text := cell.strip())]
-    figures = [text for text in filled if is_figure(text)]
-    words = [text for text in filled if not is_figure(text) and not missing(text)]
+    figures = [text for text in filled if is_number(text)]
+    words = [text for text in filled if not is_number(text) and not missing(text)]
     stated = unit or unit_in(name)
     quantity = quantity_in(name) or QUANTITY_OF.get(stated, "")
     role = _role(plain(name), filled, words, quantity, len(cells))
@@ -125,7 +125,7 @@ def known(name: str, unit: str, cells: Sequence[str]) -> Known:
 
 def _role(heading: str, filled: Sequence[str], words: Sequence[str], quantity: str, rows: int) -> Role:
     """What a column holds, the plainest sign first: `words` are those of its filled cells that are no figures."""
-    only_words = bool(words) and not any(map(is_figure, filled))
+    only_words = bool(words) and not any(map(is_number, filled))
     signs = (
         (Role.EVENT, _EVENT.search(heading) is not None),
         (Role.EMPTY, not filled and (not quantity or _ASIDE.search(heading) is not None)),

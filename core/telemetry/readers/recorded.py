@@ -10,13 +10,13 @@ import numpy as np
 
 from core.telemetry.compact import PointReadings, Readings
 from core.telemetry.readers.columns import segment
-from core.telemetry.readers.csvfile import Event
-from core.telemetry.readers.csvmapping import CsvMapping
+from core.telemetry.readers.csv_file import Event
+from core.telemetry.readers.csv_mapping import CsvMapping
 from core.telemetry.readers.fridgetag import parse_fridgetag
 from core.telemetry.readers.report import Report
 from core.telemetry.readers.tables import read_table
 from core.telemetry.readers.text import BadFile, Doubt, decode, unpacked
-from core.telemetry.readers.walltime import zone_named
+from core.telemetry.readers.wall_time import zone_named
 from core.telemetry.reading import Reading
 
 _MOST_FAST = 366 * 1440.0

@@ -9,8 +9,8 @@ from datetime import datetime
 
 import msgspec
 
-from core.telemetry.readers.csvfile import CsvResult, parse_csv
-from core.telemetry.readers.csvmapping import CsvMapping
+from core.telemetry.readers.csv_file import CsvResult, parse_csv
+from core.telemetry.readers.csv_mapping import CsvMapping
 from core.telemetry.readers.ems import parse_ems
 from core.telemetry.readers.text import BadFile, Doubt, NoTable, decode, unpacked
 from core.telemetry.readers.workbook import MAGIC, read_workbook

@@ -55,13 +55,13 @@ class Node:
         if group:
             yield group
 
-    def plain(self) -> object:
+    def as_json(self) -> object:
         """The node as JSON can carry it, verbatim: text, or a mapping in which a repeated key gives a list."""
         if not self.children:
             return self.value
         out: dict[str, object] = {} if not self.value else {"": self.value}
         for child in self.children:
-            value = child.plain()
+            value = child.as_json()
             if child.key not in out:
                 out[child.key] = value
                 continue

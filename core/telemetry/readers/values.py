@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta, timezone, tzinfo
 
-from core.telemetry.readers.dateforms import AmbiguousDates, DateOrder, order_of
+from core.telemetry.readers.date_formats import AmbiguousDates, DateOrder, order_of
 from core.telemetry.readers.text import Doubt, missing, number, parse_time
 from core.telemetry.readers.tree import Node
 

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from typing import Any
 
-from core.telemetry.readers.dateforms import is_stamp
-from core.telemetry.readers.figures import Decimal
+from core.telemetry.readers.date_formats import is_stamp
+from core.telemetry.readers.number_formats import Decimal
 from core.telemetry.readers.text import MAX_BYTES, BadFile
 
 MAGIC = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1")

@@ -35,7 +35,7 @@ ZONES_AT_ONCE = 64
 def exposures(conn: Connection, wanted: Sequence[WantedExposure], now: datetime) -> list[Exposure | None]:
     """The exposure of each wanted sublot over its interval, in order; None for goods without a profile or place there.
 
-    Raises NeedsOlder where PostgreSQL no longer has the readings of the ends.
+    Raises DroppedRangeNeeded where PostgreSQL no longer has the readings of the ends.
     """
     with gc_paused():
         return _exposures(conn, wanted, now)

@@ -14,7 +14,7 @@ from core.erp.exposure.readings.zone_setup import JudgedPoint, ZoneSetup
 from core.erp.exposure.rules.runs import Runs
 from core.erp.exposure.rules.signal import BAD, GOOD, Trace
 from core.erp.exposure.times import BUCKET, micros, moment
-from core.series.older import check_each
+from core.series.dropped_ranges import require_each_present
 from core.telemetry.units import CANONICAL
 
 EPOCH_2000 = micros(datetime(2000, 1, 1, tzinfo=UTC))
@@ -61,12 +61,12 @@ class WantedReadings:
 def load_traces(conn: Connection, wanted: Sequence[WantedReadings]) -> dict[int, Mapping[str, Sequence[Trace]]]:
     """By zone and quantity: the points' readings that are wanted.
 
-    What lies between the ranges is not there, and nothing may be concluded about it. Raises NeedsOlder.
+    What lies between the ranges is not there, and nothing may be concluded about it. Raises DroppedRangeNeeded.
     """
     pairs = [(point, each) for each in wanted for point in each.setup.points]
     if not pairs:
         return {}
-    check_each(
+    require_each_present(
         conn,
         [
             (point.address, moment(start - each.carry), moment(stop))

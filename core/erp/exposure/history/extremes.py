@@ -12,7 +12,7 @@ from core.erp.exposure.rules.assess import Break
 from core.erp.exposure.rules.profile import Profile
 from core.erp.exposure.rules.signal import BAD
 from core.erp.exposure.times import BUCKET, micros, moment
-from core.series import older
+from core.series import dropped_ranges
 
 READ_AT_ONCE = 7 * 24 * BUCKET
 """Of a long time so much is read at once."""
@@ -61,11 +61,11 @@ class ExtremesReader:
 
     def _readings_since(self, zone: int, start: int, stop: int) -> int:
         """From when on PostgreSQL has all readings of the zone's points in [start, stop)."""
-        if moment(start) > self.history.now - older.DAY:
+        if moment(start) > self.history.now - dropped_ranges.DAY:
             return start  # nothing is dropped that soon
         points = {point.address for point in self.history.setup(zone).points}
-        lacking = older.missing(self.history.conn, points, moment(start), moment(stop))
-        return min(max([start, *(micros(day + older.DAY) for _, day in lacking)]), stop)
+        lacking = dropped_ranges.missing(self.history.conn, points, moment(start), moment(stop))
+        return min(max([start, *(micros(day + dropped_ranges.DAY) for _, day in lacking)]), stop)
 
     def _readings(self, zone: int, start: int, stop: int, gap: int) -> Iterator[Mapping[str, PointTrace]]:
         """The zone's readings that speak in [start, stop), in parts: from memory where a live fold has them all."""

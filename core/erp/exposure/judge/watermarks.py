@@ -8,7 +8,7 @@ from sqlalchemy import text
 
 from core.erp.exposure.times import moment
 from core.erp.kernel.unit import Unit
-from core.telemetry.address import named
+from core.telemetry.address import zone_or_point
 from core.telemetry.batch import Gap
 
 
@@ -88,7 +88,7 @@ def record_lost_spans(u: Unit, lost: Sequence[tuple[str, Gap]]) -> None:
     """Puts the gaps that gateways told of on record, each under its zone or point, where the catalog has it."""
     rows = []
     for gateway, gap in lost:
-        zone, point = named(gap.scope)
+        zone, point = zone_or_point(gap.scope)
         values = {"start": gap.start, "stop": gap.stop, "reason": f"{gateway}: {gap.reason}", "now": u.now}
         rows.append({"zone": zone, "point": point, **values})
     if rows:

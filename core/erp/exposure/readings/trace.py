@@ -15,7 +15,7 @@ from sqlalchemy import Connection, text
 from core.erp.exposure.readings.zone_setup import JudgedPoint, ZoneSetup
 from core.erp.exposure.rules.signal import BAD, GOOD, UNCERTAIN, Trace
 from core.erp.exposure.times import moment
-from core.series.older import check, check_each
+from core.series.dropped_ranges import require_each_present, require_present
 from core.telemetry.units import CANONICAL, NotConvertible, convert
 
 
@@ -135,7 +135,7 @@ class ReadingRange:
 def load_readings(conn: Connection, setup: ZoneSetup, start: int, stop: int, carry: int) -> dict[str, PointTrace]:
     """Readings of the zone's points in [start, stop), with each point's last one before, at most `carry` older.
 
-    In a logger's zone each stay of goods begins with what was read first. Raises NeedsOlder where PostgreSQL no
+    In a logger's zone each stay of goods begins with what was read first. Raises DroppedRangeNeeded where PostgreSQL no
     longer has all of them.
     """
     return load_readings_by_zone(conn, [ReadingRange(setup, start, stop, carry)])[setup.zone_id]
@@ -172,7 +172,7 @@ def _read(conn: Connection, parts: Sequence[ReadingRange]) -> dict[int, dict[str
         for row in conn.execute(_CONFLICTS, spans):
             if found[row.address].has(row.us):
                 _insert_row(found[row.address], points[row.address][0], row)
-        check_each(
+        require_each_present(
             conn,
             [(address, moment(part.start - part.carry), moment(part.stop)) for address, (_, part) in points.items()],
         )
@@ -180,12 +180,12 @@ def _read(conn: Connection, parts: Sequence[ReadingRange]) -> dict[int, dict[str
 
 
 def require_readings(conn: Connection, points: Collection[str], start: int, stop: int, carry: int) -> None:
-    """Raises NeedsOlder unless PostgreSQL has the points' readings of [start - carry, stop): what `load_readings`
-    reads.
+    """Raises DroppedRangeNeeded unless PostgreSQL has the points' readings of [start - carry, stop): what
+    `load_readings` reads.
 
     A long reading says so for all of it before it begins, and is not told day by day.
     """
-    check(conn, points, moment(start - carry), moment(stop))
+    require_present(conn, points, moment(start - carry), moment(stop))
 
 
 def _insert_row(heard: PointTrace, point: JudgedPoint, row: object) -> None:

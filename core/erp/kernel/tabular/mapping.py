@@ -7,7 +7,7 @@ from typing import Literal
 import msgspec
 
 from core.erp.kernel.tabular.fields import heading_key
-from core.telemetry.readers.dateforms import DateOrder
+from core.telemetry.readers.date_formats import DateOrder
 
 
 class Mapping(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):

@@ -16,9 +16,9 @@ from core.erp.kernel.tabular.mapping import Mapping
 from core.erp.kernel.tabular.sheets import Cell, Row, Stamp
 from core.erp.kernel.tabular.values import Forms, has_own_order, iso_moment, number_in
 from core.erp.kernel.words import Message
-from core.telemetry.readers.dateforms import DateOrder, orders_of, when
+from core.telemetry.readers.date_formats import DateOrder, orders_of, when
 from core.telemetry.readers.text import BadFile
-from core.telemetry.readers.walltime import zone_named
+from core.telemetry.readers.wall_time import zone_named
 
 _DATED = frozenset({Kind.DATE, Kind.MOMENT})
 _COUNTED = frozenset({Kind.INTEGER, Kind.DECIMAL})

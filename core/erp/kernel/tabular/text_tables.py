@@ -10,7 +10,7 @@ from itertools import islice
 
 from core.erp.kernel.tabular.fields import heading_key
 from core.erp.kernel.tabular.sheets import DELIMITERS, ENCODINGS, BadTable
-from core.telemetry.readers.csvlines import Record, named_delimiter, records
+from core.telemetry.readers.csv_lines import Record, named_delimiter, records
 from core.telemetry.readers.text import BadFile, utf16_form
 
 LOOKED_AT = 10

@@ -14,7 +14,7 @@ from core.erp.kernel.tabular.fields import Field, Kind, heading_key
 from core.erp.kernel.tabular.formulas import unescaped
 from core.erp.kernel.tabular.sheets import Cell, Day, Odd, Stamp
 from core.erp.kernel.words import Message
-from core.telemetry.readers.dateforms import DateOrder, is_day, when
+from core.telemetry.readers.date_formats import DateOrder, is_day, when
 
 SAFE_DIGITS = 15
 """So many digits of a number a workbook keeps."""

@@ -1494,7 +1494,7 @@ CREATE OR REPLACE VIEW v_gateway_batches AS
 SELECT b.gateway, b.site, b.epoch, b.partition, b.number, b.kind, b.count AS readings, b.landed_count AS landed,
     b.duplicate_count AS duplicates, b.conflict_count AS conflicts, b.dead_count AS dead, b.cut_at, b.received_at,
     extract(epoch FROM b.received_at - b.cut_at) AS seconds_on_the_way, b.shipped_at
-FROM batch b WHERE b.kind <> 'own'
+FROM batch b WHERE b.kind <> 'core'
 UNION ALL
 SELECT f.gateway, f.site, f.epoch, f.partition, f.last_number, 'hour', f.count, f.landed_count, f.duplicate_count,
     f.conflict_count, 0, f.last_cut_at, f.last_received_at, f.slowest::numeric, NULL
@@ -1506,12 +1506,12 @@ SELECT b.gateway, max(b.site) AS site, count(DISTINCT b.epoch) AS epochs, sum(b.
     sum(b.count)::bigint AS readings, sum(b.landed_count)::bigint AS landed,
     sum(b.duplicate_count)::bigint AS duplicates, sum(b.conflict_count)::bigint AS conflicts,
     sum(b.dead_count)::bigint AS dead, max(b.cut_at) AS last_cut_at, max(b.received_at) AS last_received_at,
-    (SELECT min(w.upto) FROM source_watermark w WHERE w.gateway = b.gateway AND w.retired_at IS NULL) AS spoken_to,
+    (SELECT min(w.upto) FROM source_watermark w WHERE w.gateway = b.gateway AND w.retired_at IS NULL) AS watermark,
     (SELECT max(w.received_at) FROM source_watermark w WHERE w.gateway = b.gateway) AS last_watermark_at,
     extract(epoch FROM now() - max(b.received_at)) AS seconds_since
 FROM (
     SELECT gateway, site, epoch, 1 AS batches, count, landed_count, duplicate_count, conflict_count, dead_count, cut_at,
-        received_at FROM batch WHERE kind <> 'own'
+        received_at FROM batch WHERE kind <> 'core'
     UNION ALL
     SELECT gateway, site, epoch, gone, count, landed_count, duplicate_count, conflict_count, 0, last_cut_at,
         last_received_at FROM batch_fold
@@ -1914,7 +1914,7 @@ def upgrade() -> None:
     sa.Column('id', sa.BigInteger(), autoincrement=True, nullable=False),
     sa.Column('gateway', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
     sa.Column('epoch', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
-    sa.Column('told', sa.Boolean(), nullable=False),
+    sa.Column('announced', sa.Boolean(), nullable=False),
     sa.Column('previous', sqlmodel.sql.sqltypes.AutoString(), nullable=True),
     sa.Column('last_numbers', postgresql.JSONB(astext_type=sa.Text()), nullable=False),
     sa.Column('config', sqlmodel.sql.sqltypes.AutoString(), nullable=True),

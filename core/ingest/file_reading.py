@@ -1,9 +1,9 @@
 """A logger's file is read in a process of its own, with bounds of time and memory; this is all of the way there.
 
-`parse` asks, `python -m core.ingest.parsing` answers, through a file: in frames (a length, then so much), first `Found`
-or `Failed` in msgpack, then of each series its times, values and states as they stand in memory (`compact.Values`), so
-that taking them costs next to nothing, and only once the process and its memory are gone (`bounded_process`). It
-imports the readers, and of the core only how to limit itself.
+`read_in_process` asks, `python -m core.ingest.file_reading` answers, through a file: in frames (a length, then so
+much), first `FileContent` or `ReadFailed` in msgpack, then of each series its times, values and states as they stand in
+memory (`compact.Values`), so that taking them costs next to nothing, and only once the process and its memory are gone
+(`bounded_process`). It imports the readers, and of the core only how to limit itself.
 """
 
 import asyncio
@@ -22,7 +22,7 @@ from core.erp.kernel import bounded_process
 from core.erp.kernel.errors import Invalid
 from core.telemetry.compact import Readings, State, Values
 from core.telemetry.quality import Quality
-from core.telemetry.readers.csvmapping import CsvMapping
+from core.telemetry.readers.csv_mapping import CsvMapping
 from core.telemetry.readers.recorded import Recorded, by_quantity, read_recorded, set_right
 from core.telemetry.readers.text import BadFile
 
@@ -33,7 +33,7 @@ SHOWN, NAMED = 100, 5
 _LENGTH = struct.Struct(">I")
 
 
-class Ask(msgspec.Struct, frozen=True):
+class ReadRequest(msgspec.Struct, frozen=True):
     """Which file, and how to read it. `kind` and `timezone` as `read_recorded` takes them."""
 
     name: str
@@ -45,7 +45,7 @@ class Ask(msgspec.Struct, frozen=True):
     memory: int = MEMORY
 
 
-class Doubtful(msgspec.Struct, frozen=True):
+class DoubtfulLine(msgspec.Struct, frozen=True):
     """A line of the file that is not as it should be."""
 
     line: int
@@ -54,7 +54,7 @@ class Doubtful(msgspec.Struct, frozen=True):
     damage: bool
 
 
-class Noted(msgspec.Struct, frozen=True):
+class NotedEvent(msgspec.Struct, frozen=True):
     """Something the device noted beside its readings."""
 
     line: int
@@ -62,7 +62,7 @@ class Noted(msgspec.Struct, frozen=True):
     text: str
 
 
-class Head(msgspec.Struct, frozen=True):
+class SeriesHead(msgspec.Struct, frozen=True):
     """A series: its quantity, its UCUM unit, how many values follow, and whether no device measured them.
 
     `states` are the qualities and reasons that its values name by their places.
@@ -75,7 +75,7 @@ class Head(msgspec.Struct, frozen=True):
     states: list[tuple[int, str]]
 
 
-class Found(msgspec.Struct, frozen=True, tag=True):
+class FileContent(msgspec.Struct, frozen=True, tag=True):
     """What the file was found to be."""
 
     kind: str
@@ -85,13 +85,13 @@ class Found(msgspec.Struct, frozen=True, tag=True):
     sha256: str
     readings: int
     damaged: bool
-    doubts: list[Doubtful]
+    doubts: list[DoubtfulLine]
     doubts_in_all: int
-    events: list[Noted]
-    series: list[Head]
+    events: list[NotedEvent]
+    series: list[SeriesHead]
 
 
-class Failed(msgspec.Struct, frozen=True, tag=True):
+class ReadFailed(msgspec.Struct, frozen=True, tag=True):
     """Why nothing could be read, for people."""
 
     message: str
@@ -100,7 +100,7 @@ class Failed(msgspec.Struct, frozen=True, tag=True):
 # --- on the core's side
 
 
-async def parse(file: IO[bytes], ask: Ask) -> tuple[Found, list[Values]]:
+async def read_in_process(file: IO[bytes], ask: ReadRequest) -> tuple[FileContent, list[Values]]:
     """What the file holds, and the values of each series. `file` is one on disk, from its beginning.
 
     Raises Invalid where nothing of it can be read, or reading it takes more time or memory than it may.
@@ -108,32 +108,34 @@ async def parse(file: IO[bytes], ask: Ask) -> tuple[Found, list[Values]]:
     file.seek(0)
     ask = msgspec.structs.replace(ask, memory=MEMORY)
     with tempfile.TemporaryFile() as answer:
-        code = await bounded_process.run("core.ingest.parsing", msgspec.json.encode(ask), file, answer, seconds=SECONDS)
+        code = await bounded_process.run(
+            "core.ingest.file_reading", msgspec.json.encode(ask), file, answer, seconds=SECONDS
+        )
         if code != 0:
-            raise Invalid(f"{ask.name}: {why(code)}")
-        return await asyncio.to_thread(_taken, answer, ask.name)
+            raise Invalid(f"{ask.name}: {exit_message(code)}")
+        return await asyncio.to_thread(_check_answer, answer, ask.name)
 
 
-def why(code: int) -> str:
+def exit_message(code: int) -> str:
     """Why the process ended without an answer, for people."""
     if code in bounded_process.TOO_LONG:
         return "reading it takes too long: hand in a shorter span"
     return "it cannot be read within the memory that one file may take: hand in a shorter span"
 
 
-def _taken(answer: IO[bytes], name: str) -> tuple[Found, list[Values]]:
+def _check_answer(answer: IO[bytes], name: str) -> tuple[FileContent, list[Values]]:
     answer.seek(0)
     frames = frames_of(answer)
     first = next(frames, None)
     if first is None:
-        raise Invalid(f"{name}: {why(1)}")
-    head = msgspec.msgpack.decode(first, type=Found | Failed)
-    if isinstance(head, Failed):
+        raise Invalid(f"{name}: {exit_message(1)}")
+    head = msgspec.msgpack.decode(first, type=FileContent | ReadFailed)
+    if isinstance(head, ReadFailed):
         raise Invalid(f"{name}: {head.message}")
     return head, [values_of(one, frames) for one in head.series]
 
 
-def values_of(head: Head, frames: Iterator[bytes]) -> Values:
+def values_of(head: SeriesHead, frames: Iterator[bytes]) -> Values:
     """A series' values out of the frames behind its head."""
     states = [State(Quality(quality), reason, head.unit) for quality, reason in head.states]
     out = Values(states=states)
@@ -153,7 +155,7 @@ def frames_of(answer: IO[bytes]) -> Iterator[bytes]:
 
 def main() -> None:
     """Reads the file on standard input and writes what it holds."""
-    ask = msgspec.json.decode(bounded_process.asked(), type=Ask)
+    ask = msgspec.json.decode(bounded_process.asked(), type=ReadRequest)
     bounded_process.bound(ask.memory)
     try:
         put(_read(ask, sys.stdin.buffer.read()))
@@ -173,36 +175,36 @@ def columns_of(values: Values) -> Iterator[bytes]:
     return (bytes(memoryview(column)) for column in (values.at, values.value, values.state))
 
 
-def head_of(quantity: str, unit: str, values: Values, *, simulated: bool) -> Head:
+def head_of(quantity: str, unit: str, values: Values, *, simulated: bool) -> SeriesHead:
     """What stands before them."""
     states = [(int(state.quality), state.reason) for state in values.states]
-    return Head(quantity, unit, len(values), simulated, states)
+    return SeriesHead(quantity, unit, len(values), simulated, states)
 
 
-def _read(ask: Ask, data: bytes) -> Iterator[bytes]:
+def _read(ask: ReadRequest, data: bytes) -> Iterator[bytes]:
     encode = msgspec.msgpack.encode
     try:
         found = read_recorded(ask.name, data, ask.kind, ask.timezone, ask.mapping, ask.now)  # type: ignore[arg-type]  # checked as the form's field
         series = by_quantity(set_right(found.readings, ask.clock_fast))
     except BadFile as error:
-        yield encode(Failed(str(error)))
+        yield encode(ReadFailed(str(error)))
         return
     if not found.readings:
         doubts = "; ".join(f"line {doubt.line}: {doubt.message}" for doubt in found.doubts[:NAMED])
-        yield encode(Failed(f"there is no reading in it: {doubts or 'it ends after its heading'}"))
+        yield encode(ReadFailed(f"there is no reading in it: {doubts or 'it ends after its heading'}"))
         return
     of = {key: _joined(readings) for key, readings in series.items()}
     simulated = {key: any(one.simulated for one in readings.points) for key, readings in series.items()}
-    yield encode(_told(found, data, of, simulated))
+    yield encode(_set_content(found, data, of, simulated))
     for values in of.values():
         yield from columns_of(values)
 
 
-def _told(
+def _set_content(
     found: Recorded, data: bytes, of: Mapping[tuple[str, str], Values], simulated: Mapping[tuple[str, str], bool]
-) -> Found:
+) -> FileContent:
     worst = sorted(found.doubts, key=lambda doubt: (not doubt.damage, doubt.line))[:SHOWN]
-    return Found(
+    return FileContent(
         found.kind,
         found.device,
         found.serial,
@@ -210,9 +212,9 @@ def _told(
         hashlib.sha256(data).hexdigest(),
         len(found.readings),
         any(doubt.damage for doubt in found.doubts),
-        [Doubtful(one.line, one.kind, one.message, one.damage) for one in worst],
+        [DoubtfulLine(one.line, one.kind, one.message, one.damage) for one in worst],
         len(found.doubts),
-        [Noted(one.line, one.at, one.text) for one in found.events[:SHOWN]],
+        [NotedEvent(one.line, one.at, one.text) for one in found.events[:SHOWN]],
         [head_of(*key, values, simulated=simulated[key]) for key, values in of.items()],
     )
 

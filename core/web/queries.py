@@ -15,7 +15,7 @@ from core.erp.lots import service as lots
 from core.erp.lots.rules import Purpose
 
 Rows = list[dict[str, Any]]
-MOST = 200
+MAX_ROWS = 200
 """Rows of a list; a page says when there are more."""
 
 
@@ -60,7 +60,7 @@ _SILENCED = text("""
 
 def alarms(u: Unit) -> Rows:
     """Zone alarms that are not yet normal and that somebody should hear, newest first."""
-    return _rows(u, _ALARMS, most=MOST, now=u.now)
+    return _rows(u, _ALARMS, most=MAX_ROWS, now=u.now)
 
 
 def silenced(u: Unit) -> Rows:
@@ -93,7 +93,7 @@ _OF_SUBLOT = text(f"{_EXCURSIONS} WHERE e.sublot_id = :id ORDER BY e.id DESC LIM
 
 def excursions(u: Unit) -> Rows:
     """Excursions that wait for somebody, those of one incident together, the newest incident first."""
-    return _rows(u, _OPEN, most=MOST)
+    return _rows(u, _OPEN, most=MAX_ROWS)
 
 
 def excursion(u: Unit, excursion_id: int) -> dict[str, Any] | None:
@@ -110,7 +110,7 @@ def incident(u: Unit, incident_id: int) -> dict[str, Any] | None:
 
 def excursions_of(u: Unit, sublot_id: int) -> Rows:
     """Every excursion of a sublot, newest first."""
-    return _rows(u, _OF_SUBLOT, id=sublot_id, most=MOST)
+    return _rows(u, _OF_SUBLOT, id=sublot_id, most=MAX_ROWS)
 
 
 _SIGNED = text("""
@@ -158,7 +158,7 @@ _SUBLOT_HOLDS = text(
 
 def holds(u: Unit) -> Rows:
     """Holds that stand, newest first."""
-    return _rows(u, _ALL_HOLDS, most=MOST)
+    return _rows(u, _ALL_HOLDS, most=MAX_ROWS)
 
 
 def hold(u: Unit, hold_id: int) -> dict[str, Any] | None:
@@ -198,7 +198,7 @@ _QUARANTINE = text(f"{_SUBLOTS} WHERE s.state = 'quarantine' ORDER BY s.id LIMIT
 
 def sublots(u: Unit, words: str) -> Rows:
     """Sublots whose code, lot or item contains the words, each with `against`: purpose → what stands in its way."""
-    found = _rows(u, _FOUND, words=words.strip(), most=MOST)
+    found = _rows(u, _FOUND, words=words.strip(), most=MAX_ROWS)
     against = obstacles(u, [row["id"] for row in found])
     return [{**row, "against": against[row["id"]]} for row in found]
 
@@ -211,7 +211,7 @@ def sublot(u: Unit, sublot_id: int) -> dict[str, Any] | None:
 
 def quarantine(u: Unit) -> Rows:
     """Sublots that wait for their release."""
-    return _rows(u, _QUARANTINE, most=MOST)
+    return _rows(u, _QUARANTINE, most=MAX_ROWS)
 
 
 def obstacles(u: Unit, sublot_ids: Sequence[int]) -> dict[int, dict[str, list[str]]]:
@@ -236,7 +236,7 @@ _CENTRES = text("SELECT code FROM work_centre ORDER BY code")
 
 def shipments(u: Unit) -> Rows:
     """Shipments, open ones first, with why they are held."""
-    return _rows(u, _SHIPMENTS, most=MOST)
+    return _rows(u, _SHIPMENTS, most=MAX_ROWS)
 
 
 def work_centres(u: Unit) -> list[str]:

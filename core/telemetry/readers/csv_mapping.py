@@ -1,4 +1,4 @@
-"""How a table is to be read, as far as somebody says it; what is not said is found out (csvframe, headings). Pure."""
+"""How a table is to be read, as far as somebody says it; what is not said is found out (csv_frame, headings). Pure."""
 
 from collections.abc import Sequence
 from typing import Literal
@@ -7,7 +7,7 @@ import msgspec
 
 from core.telemetry.address import BadAddress, check_point
 from core.telemetry.readers.text import BadFile
-from core.telemetry.readers.walltime import Ambiguous
+from core.telemetry.readers.wall_time import Ambiguous
 
 CONVERSIONS = {
     ("[degF]", "Cel"): (5 / 9, -160 / 9),

@@ -38,7 +38,7 @@ class Decided:
     restrictions: list[quality.NewRestriction]
 
 
-def assessing(of: Visit, verb: str, assess: Callable[[Unit, str], object]) -> None:
+def assessment_form(of: Visit, verb: str, assess: Callable[[Unit, str], object]) -> None:
     """The form of an assessment; the page is loaded anew when it is recorded."""
     with ui.card().classes("w-full max-w-2xl mt-4"):
         heading("Assess")
@@ -54,7 +54,7 @@ def assessing(of: Visit, verb: str, assess: Callable[[Unit, str], object]) -> No
         ui.button(verb, on_click=press)
 
 
-def disposing(of: Visit, verb: str, dispose: Callable[[Decided], Signing[Any]], *, first: bool) -> None:
+def disposition_form(of: Visit, verb: str, dispose: Callable[[Decided], Signing[Any]], *, first: bool) -> None:
     """The form of a signed disposition; the page is loaded anew when it is signed."""
     with ui.card().classes("w-full max-w-2xl mt-4"):
         heading("Dispose")

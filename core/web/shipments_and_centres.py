@@ -6,9 +6,9 @@ from nicegui import ui
 
 from core.erp.kernel.unit import Unit
 from core.erp.scheduling import service as scheduling
-from core.web import questions as q
+from core.web import queries as q
+from core.web.formatting import NONE, clock, length
 from core.web.frame import Visit, heading, live, table
-from core.web.words import NONE, clock, length
 
 SHIPMENTS = (
     ("code", "Shipment"),

@@ -44,7 +44,7 @@ def compact(values: Iterable[Value], unit: str) -> Values:
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class ImportRequest:
     """What to import, and what it was with: exactly one of shipment, lot, sublot, zone (ids, or codes as text).
 
     `start` and `stop` narrow, or for a lot name, when logger and goods were together.
@@ -63,7 +63,7 @@ class Order:
 
 
 @dataclass(slots=True)
-class Imported:
+class ImportResult:
     """What came of it. `counted` readings were taken while goods were there; `before` and `after` are kept only."""
 
     bound_to: str

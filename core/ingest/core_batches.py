@@ -10,13 +10,13 @@ from sqlalchemy import text
 
 from core.erp.kernel.unit import Unit
 from core.ingest.validation import partition_of_point
+from core.series.dropped_ranges import DroppedRangeNeeded
 from core.series.landing import Landed, land
-from core.series.older import NeedsOlder
 from core.telemetry.batch import Body, digest, digest_of, encode_body
 from core.telemetry.compact import PointReadings, Readings, moment_of
 from core.telemetry.reading import Reading
 
-KIND = "own"
+KIND = "core"
 
 _BATCH = text(
     "INSERT INTO batch (gateway, site, epoch, partition, number, kind, sha256, count, landed_count, duplicate_count,"
@@ -40,14 +40,14 @@ class LandedInParts:
 
 
 def land_in_parts(u: Unit, origin: str, readings: Readings, most: int) -> LandedInParts:
-    """As `land_own`, about `most` at a time, for more readings than memory should hold at once.
+    """As `land_core_batch`, about `most` at a time, for more readings than memory should hold at once.
 
-    Each point's must be in the order of time. Raises NeedsOlder for all of them at once.
+    Each point's must be in the order of time. Raises DroppedRangeNeeded for all of them at once.
     """
     if not readings:
         return LandedInParts(readings, 0, ())
     times = readings.times()
-    batch = _begin(
+    batch = _insert_batch(
         u,
         origin,
         readings.points[0].point,
@@ -61,38 +61,38 @@ def land_in_parts(u: Unit, origin: str, readings: Readings, most: int) -> Landed
         part = list(column.between(first, stop))
         try:
             landed = land(u.conn, part, [batch] * len(part), u.now)
-        except NeedsOlder as need:
+        except DroppedRangeNeeded as need:
             older.append(need)
             continue
         duplicates += len(landed.duplicates)
         conflicts += [(kept, second) for _, kept, second in landed.conflicts]
         if landed.new:
             places = np.array(landed.new, np.int64) + first
-            new.setdefault(column.point, []).append(replace(column, values=column.values.picked(places)))
+            new.setdefault(column.point, []).append(replace(column, values=column.values.where(places)))
     if older:
         points = {point for need in older for point in need.points}
-        raise NeedsOlder(points, min(need.start for need in older), max(need.stop for need in older))
+        raise DroppedRangeNeeded(points, min(need.start for need in older), max(need.stop for need in older))
     found = LandedInParts(Readings(one for parts in new.values() for one in parts), duplicates, tuple(conflicts))
-    _end(u, batch, len(found.new), duplicates, len(conflicts))
+    _write_counts(u, batch, len(found.new), duplicates, len(conflicts))
     return found
 
 
-def land_own(u: Unit, origin: str, readings: Sequence[Reading]) -> Landed:
+def land_core_batch(u: Unit, origin: str, readings: Sequence[Reading]) -> Landed:
     """Lands readings in a batch of the core's own, so that they are shipped like all others; says what was new.
 
-    `origin` stands for the gateway. What was all known leaves no batch. Raises NeedsOlder as `land` does.
+    `origin` stands for the gateway. What was all known leaves no batch. Raises DroppedRangeNeeded as `land` does.
     """
     if not readings:
         return Landed()
     times = [reading.at for reading in readings]
     sha256 = digest(encode_body(Body(tuple(readings))))
-    batch = _begin(u, origin, readings[0].point, sha256, len(times), (min(times), max(times)))
+    batch = _insert_batch(u, origin, readings[0].point, sha256, len(times), (min(times), max(times)))
     landed = land(u.conn, readings, [batch] * len(readings), u.now)
-    _end(u, batch, len(landed.new), len(landed.duplicates), len(landed.conflicts))
+    _write_counts(u, batch, len(landed.new), len(landed.duplicates), len(landed.conflicts))
     return landed
 
 
-def _begin(u: Unit, origin: str, point: str, sha256: bytes, count: int, span: tuple[datetime, datetime]) -> int:
+def _insert_batch(u: Unit, origin: str, point: str, sha256: bytes, count: int, span: tuple[datetime, datetime]) -> int:
     made: int = u.conn.execute(
         _BATCH,
         {
@@ -111,7 +111,7 @@ def _begin(u: Unit, origin: str, point: str, sha256: bytes, count: int, span: tu
     return made
 
 
-def _end(u: Unit, batch: int, new: int, duplicates: int, conflicts: int) -> None:
+def _write_counts(u: Unit, batch: int, new: int, duplicates: int, conflicts: int) -> None:
     """What came of the batch; one of which nothing was new is none."""
     if new or conflicts:
         u.conn.execute(_COUNT, {"id": batch, "new": new, "duplicates": duplicates, "conflicts": conflicts})

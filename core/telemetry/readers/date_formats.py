@@ -39,7 +39,7 @@ class AmbiguousDates(BadFile):
 
 
 @dataclass(frozen=True, slots=True)
-class Chosen:
+class ChosenOrder:
     """The order of a column's dates, and what must be said of it."""
 
     order: DateOrder
@@ -134,7 +134,7 @@ def offset_of(text: str) -> timezone:
     return timezone(-size if match[1] == "-" else size)
 
 
-def order_of(stamps: Sequence[str]) -> Chosen | None:
+def order_of(stamps: Sequence[str]) -> ChosenOrder | None:
     """In which order the dates of a column stand; None where it holds none.
 
     Of several orders that fit equally many, the one whose rows follow each other most regularly is chosen and the
@@ -149,26 +149,26 @@ def order_of(stamps: Sequence[str]) -> Chosen | None:
         return None
     best = [order for order in DateOrder if counted[order] == most]
     if len(best) == 1:
-        return Chosen(best[0])
+        return ChosenOrder(best[0])
     if best == [DateOrder.DMY, DateOrder.MDY] and all(match["sep"] == "." for match in matches):
-        return Chosen(
+        return ChosenOrder(
             DateOrder.DMY, f"{matches[0][0]!r} is taken as day, month, year: no country writes month.day.year"
         )
     dated = [match[0] for match, orders in zip(matches, fitting, strict=True) if set(best) <= orders]
     if not dated:
         raise BadFile(f"its dates stand in several orders ({matches[0][0]!r}, {matches[-1][0]!r}): say which counts")
-    steady = _steadiest({order: [when(stamp, order).replace(tzinfo=None) for stamp in dated] for order in best})
+    steady = _most_regular({order: [when(stamp, order).replace(tzinfo=None) for stamp in dated] for order in best})
     if steady is None:
         raise AmbiguousDates(dated[0], best)
     others = ", ".join(f"{when(dated[0], order):%Y-%m-%d} ({order})" for order in best if order is not steady)
-    return Chosen(
+    return ChosenOrder(
         steady,
         f"{dated[0]!r} is taken as {when(dated[0], steady):%Y-%m-%d} ({steady}: {steady.spelt}), since only so the "
         f"rows follow each other regularly; by the date alone it could be {others}",
     )
 
 
-def _steadiest(walls: dict[DateOrder, list[datetime]]) -> DateOrder | None:
+def _most_regular(walls: dict[DateOrder, list[datetime]]) -> DateOrder | None:
     """The order under which fewer steps than under every other are unusual, and the longest one is shorter."""
     marks: dict[DateOrder, tuple[int, timedelta]] = {}
     usual = {}

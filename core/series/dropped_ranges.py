@@ -1,6 +1,6 @@
 """Ranges that PostgreSQL has no more: shipped weeks are dropped after the hot window and live on in the store behind.
 
-Whoever reads such a range inside a transaction is told with `NeedsOlder`. The door of the transaction (kernel's
+Whoever reads such a range inside a transaction is told with `DroppedRangeNeeded`. The door of the transaction (kernel's
 `transact`) lets it go, puts the range back without any lock held, day by day and point by point, and tries again:
 so the landing table stays the one place that is judged from.
 """
@@ -21,8 +21,8 @@ _RESTORED = text(
 )
 
 
-class NeedsOlder(Exception):
-    """Readings of these points in [start, stop) are not all in PostgreSQL; `put_back` gets them."""
+class DroppedRangeNeeded(Exception):
+    """Readings of these points in [start, stop) are not all in PostgreSQL; `restore_range` gets them."""
 
     def __init__(self, points: Collection[str], start: datetime, stop: datetime) -> None:
         super().__init__(f"readings of {len(points)} points from {start.isoformat()} to {stop.isoformat()} are put by")
@@ -31,7 +31,7 @@ class NeedsOlder(Exception):
         self.stop = stop
 
 
-def dropped(conn: Connection, start: datetime, stop: datetime) -> list[tuple[datetime, datetime]]:
+def dropped_spans(conn: Connection, start: datetime, stop: datetime) -> list[tuple[datetime, datetime]]:
     """The parts of [start, stop) that lie in dropped weeks, in order, neighbours joined."""
     out: list[tuple[datetime, datetime]] = []
     for week in conn.execute(_WEEKS, {"stop": stop, "first": start - WEEK}).scalars():
@@ -45,7 +45,7 @@ def dropped(conn: Connection, start: datetime, stop: datetime) -> list[tuple[dat
 
 def missing(conn: Connection, points: Collection[str], start: datetime, stop: datetime) -> list[tuple[str, datetime]]:
     """(point, day) of [start, stop) that lie in dropped weeks and have not been put back, in order."""
-    spans = dropped(conn, start, stop)
+    spans = dropped_spans(conn, start, stop)
     if not spans or not points:
         return []
     days = [day for a, b in spans for day in _days(a, b)]
@@ -56,18 +56,18 @@ def missing(conn: Connection, points: Collection[str], start: datetime, stop: da
     return [(point, day) for point in sorted(there) for day in days if day not in there[point]]
 
 
-def check(conn: Connection, points: Collection[str], start: datetime, stop: datetime) -> None:
-    """Raises NeedsOlder where readings of the points in [start, stop) are not all in PostgreSQL.
+def require_present(conn: Connection, points: Collection[str], start: datetime, stop: datetime) -> None:
+    """Raises DroppedRangeNeeded where readings of the points in [start, stop) are not all in PostgreSQL.
 
     Locks the table against dropping: what is there by this look stays until the transaction ends.
     """
-    check_each(conn, [(point, start, stop) for point in points])
+    require_each_present(conn, [(point, start, stop) for point in points])
 
 
-def check_each(conn: Connection, spans: Sequence[tuple[str, datetime, datetime]]) -> None:
-    """As `check`, of (point, start, stop) each; where nothing was dropped for as little as one."""
+def require_each_present(conn: Connection, spans: Sequence[tuple[str, datetime, datetime]]) -> None:
+    """As `require_present`, of (point, start, stop) each; where nothing was dropped for as little as one."""
     conn.execute(_KEEP)
-    if not spans or not dropped(conn, min(start for _, start, _ in spans), max(stop for _, _, stop in spans)):
+    if not spans or not dropped_spans(conn, min(start for _, start, _ in spans), max(stop for _, _, stop in spans)):
         return
     alike: dict[tuple[datetime, datetime], list[str]] = {}
     for point, start, stop in spans:
@@ -75,11 +75,11 @@ def check_each(conn: Connection, spans: Sequence[tuple[str, datetime, datetime]]
     lacking = [each for (start, stop), points in alike.items() for each in missing(conn, points, start, stop)]
     if lacking:
         days = [day for _, day in lacking]
-        raise NeedsOlder({point for point, _ in lacking}, min(days), max(days) + DAY)
+        raise DroppedRangeNeeded({point for point, _ in lacking}, min(days), max(days) + DAY)
 
 
-def check_keys(conn: Connection, keys: Iterable[tuple[str, datetime]], now: datetime) -> None:
-    """Raises NeedsOlder where something may have stood at one of the (point, time) keys and was dropped.
+def require_keys_present(conn: Connection, keys: Iterable[tuple[str, datetime]], now: datetime) -> None:
+    """Raises DroppedRangeNeeded where something may have stood at one of the (point, time) keys and was dropped.
 
     Only weeks that ended before `now` are looked at: others are never dropped. To be called after the landing.
     """
@@ -88,13 +88,13 @@ def check_keys(conn: Connection, keys: Iterable[tuple[str, datetime]], now: date
     if not old:
         return
     times = [at for _, at in old]
-    if not dropped(conn, min(times), max(times) + DAY):
+    if not dropped_spans(conn, min(times), max(times) + DAY):
         return
     lacking = set(missing(conn, {point for point, _ in old}, day_of(min(times)), max(times) + DAY))
     wanted = {(point, day_of(at)) for point, at in old} & lacking
     if wanted:
         days: Sequence[datetime] = [day for _, day in wanted]
-        raise NeedsOlder({point for point, _ in wanted}, min(days), max(days) + DAY)
+        raise DroppedRangeNeeded({point for point, _ in wanted}, min(days), max(days) + DAY)
 
 
 def day_of(at: datetime) -> datetime:

@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 from core.telemetry.batch import Gap
 from core.telemetry.compact import Readings, Values, moment_of
 from core.telemetry.quality import Quality
-from core.telemetry.readers.csvmapping import Column
-from core.telemetry.readers.moments import Instants, Walls
+from core.telemetry.readers.csv_mapping import Column
+from core.telemetry.readers.instants import Instants, WallTimes
 from core.telemetry.readers.text import Doubt
-from core.telemetry.readers.walltime import NEWEST_FIRST, runs_back
+from core.telemetry.readers.wall_time import NEWEST_FIRST, runs_back
 
 GAP_FACTOR = 1.5
 """Without an allowed gap, a silence longer than this many usual steps is one."""
@@ -24,7 +24,7 @@ _TIMES = {
 _FRACTION = 1.0
 
 
-def look_at_times(lines: Sequence[int], walls: Walls, instants: Instants, doubts: list[Doubt]) -> None:
+def check_times(lines: Sequence[int], walls: WallTimes, instants: Instants, doubts: list[Doubt]) -> None:
     """Doubtful times, and steps back of the clock, each with its line. `walls` are the times as written."""
     for place, doubt in instants.doubts.items():
         doubts.append(Doubt(lines[place], doubt, f"{walls[place]} {_TIMES[doubt]}"))
@@ -39,7 +39,7 @@ def look_at_times(lines: Sequence[int], walls: Walls, instants: Instants, doubts
         doubts.append(Doubt(lines[after], "step_back", message))
 
 
-def look_for_twins(readings: Readings, lines: Sequence[int], doubts: list[Doubt]) -> None:
+def check_duplicates(readings: Readings, lines: Sequence[int], doubts: list[Doubt]) -> None:
     """A second value at one time of one point: equal is a duplicate, different a conflict. Both stay."""
     begin = 0
     places: dict[str, list[range]] = {}
@@ -63,7 +63,7 @@ def look_for_twins(readings: Readings, lines: Sequence[int], doubts: list[Doubt]
             doubts.append(Doubt(lines[twin], kind, f"{point} at {other.at} again (first on line {lines[first]})"))
 
 
-def look_at_fractions(readings: Readings, columns: Sequence[Column], line: int, doubts: list[Doubt]) -> None:
+def check_fractions(readings: Readings, columns: Sequence[Column], line: int, doubts: list[Doubt]) -> None:
     """Percentages that all lie between 0 and 1, as where a spreadsheet shows 0.45 as 45 %: taken as they are."""
     for column in columns:
         if column.unit != "%":

@@ -6,9 +6,9 @@ from sqlalchemy import Engine, text
 
 from core.app import build_events
 from core.erp.exposure.judge.judge import Judge
-from core.ingest.folding import Folder
-from core.ingest.importing import Imported, Order, Series, Value, import_logger
+from core.ingest.importing import ImportRequest, ImportResult, Series, Value, import_logger
 from core.ingest.shipping import prune, ship
+from core.ingest.transaction import IngestTransaction
 from core.series.memory import MemoryStore
 from core.series.postgres import PostgresStore
 from core.series.restoring import attach, series_of
@@ -21,10 +21,10 @@ POINT = "s1/a/room/R-1/temperature"
 LATER = at("12:00", 13)
 
 
-def take(world: World, value: float = 5.0) -> Imported:
+def take(world: World, value: float = 5.0) -> ImportResult:
     """A logger that stayed in the room is read out in the evening."""
     values = [Value(when, value) for when, _ in every(5, at("01:00"), at("04:00"), value)]
-    order = Order("R-1", [Series("temperature", "Cel", values)], zone="s1/a/room")
+    order = ImportRequest("R-1", [Series("temperature", "Cel", values)], zone="s1/a/room")
     return world.do(lambda u: import_logger(u, Judge(), order, live=False), now=at("20:00"))
 
 
@@ -53,7 +53,7 @@ def test_an_import_is_no_gateway(engine: Engine) -> None:
     world.zone("room")
     take(world)
     take(world)
-    assert rows(engine, "SELECT kind, status, count, landed_count FROM batch") == [("own", "landed", 37, 37)]
+    assert rows(engine, "SELECT kind, status, count, landed_count FROM batch") == [("core", "landed", 37, 37)]
     assert rows(engine, "SELECT count(*) FROM v_gateway_status") == [(0,)]
     assert rows(engine, "SELECT count(*) FROM v_gateway_batches") == [(0,)]
 
@@ -61,7 +61,11 @@ def test_an_import_is_no_gateway(engine: Engine) -> None:
 def test_a_dead_letter_that_lands_after_its_batch_was_shipped_is_shipped_too(engine: Engine) -> None:
     add_points(engine)
     new, store = PROBE.replace("probe_1", "probe_7"), MemoryStore()
-    fold(engine, Folder(judge=RecordingJudge(), live=False), Gateway().cut([reading(0), reading(0, point=new)]))
+    fold(
+        engine,
+        IngestTransaction(judge=RecordingJudge(), live=False),
+        Gateway().cut([reading(0), reading(0, point=new)]),
+    )
     ship(engine, store, LATER)
     add_points(engine, [new])
     assert again(engine, RecordingJudge()).landed == 1

@@ -13,24 +13,24 @@ from typing import Any, Protocol
 from sqlalchemy import Connection, insert, text
 
 from core.erp.kernel.unit import Unit
-from core.ingest.batches import Numbered, insert_batches, put_right
-from core.ingest.chain import Key, hear_sources
+from core.ingest.batches import BatchKey, correct_counts, insert_batches
+from core.ingest.chain import Key, record_sources
 from core.ingest.decoding import Arrival, BadPart, arrival
 from core.ingest.model import DeadLetter, IngestAlarm
 from core.ingest.progress import Confirmed, advance
-from core.ingest.validation import PointBook, Refusal, check, check_marks, partition_of_point
+from core.ingest.validation import PointUnits, Refusal, check, check_watermarks, partition_of_point
 from core.series.landing import Landed, land
 from core.telemetry.address import partition_now
 from core.telemetry.batch import BadBatch, Gap, Watermark, encode
 from core.telemetry.reading import Reading
 
-QUIET = timedelta(hours=1)
+ALARM_INTERVAL = timedelta(hours=1)
 """How long nobody is told again of dead letters of one reason."""
-APART_MAX = 1_000
+PARTS_MAX = 1_000
 """Parts of a batch that are dead letters of their own; of one with more that cannot be decoded, all of it is one."""
 
 
-IDLE = timedelta(seconds=30)
+IDLE_TIMEOUT = timedelta(seconds=30)
 """How long a transaction that holds partitions may say nothing; its successor waits for it no longer."""
 _HOLD = text(
     "SELECT set_config('idle_in_transaction_session_timeout', :idle, true), pg_advisory_xact_lock(1281852233, p)"
@@ -38,7 +38,7 @@ _HOLD = text(
 )
 
 
-class Fold(Protocol):
+class JudgePort(Protocol):
     """What judges. Given only what is new, and conflicts; it locks what it needs itself."""
 
     def fold(
@@ -53,7 +53,7 @@ class Fold(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Carried:
+class StreamMessage:
     """A message as it came out of the stream."""
 
     partition: int
@@ -61,7 +61,7 @@ class Carried:
 
 
 @dataclass(slots=True)
-class Folded:
+class IngestCounts:
     """What a transaction did, in numbers."""
 
     batches: int = 0
@@ -74,23 +74,23 @@ class Folded:
 
 
 @dataclass(slots=True)
-class _Work:
+class _Gathered:
     """What is gathered while a transaction goes on."""
 
-    arrivals: dict[Numbered, Arrival] = field(default_factory=dict)
-    marks: dict[Numbered, tuple[Watermark, ...]] = field(default_factory=dict)
+    arrivals: dict[BatchKey, Arrival] = field(default_factory=dict)
+    marks: dict[BatchKey, tuple[Watermark, ...]] = field(default_factory=dict)
     dead: list[dict[str, Any]] = field(default_factory=list)
     alarms: list[dict[str, Any]] = field(default_factory=list)
     readings: list[Reading] = field(default_factory=list)
-    owners: list[Numbered] = field(default_factory=list)
+    owners: list[BatchKey] = field(default_factory=list)
     """Of each reading: its batch."""
-    dead_of: dict[Numbered, list[dict[str, Any]]] = field(default_factory=dict)
+    dead_of: dict[BatchKey, list[dict[str, Any]]] = field(default_factory=dict)
     """By batch: the dead letters of its parts."""
-    dead_readings: dict[Numbered, int] = field(default_factory=dict)
+    dead_readings: dict[BatchKey, int] = field(default_factory=dict)
     """By batch: how many of its readings are dead."""
 
 
-class NotOurs(Exception):
+class LeaseLost(Exception):
     """Another worker has taken these partitions over; give back what is in hand, it will see it."""
 
     def __init__(self, worker: str, partitions: frozenset[int]) -> None:
@@ -99,29 +99,29 @@ class NotOurs(Exception):
 
 
 @dataclass(slots=True)
-class Folder:
+class IngestTransaction:
     """Folds messages into the database. `live` instances refuse simulated readings; `worker` must hold the leases."""
 
-    judge: Fold
+    judge: JudgePort
     live: bool
     worker: str | None = None
-    points: PointBook = field(default_factory=PointBook)
+    points: PointUnits = field(default_factory=PointUnits)
 
-    def fold(self, u: Unit, messages: Sequence[Carried]) -> Folded:
-        """Does all of it in the caller's transaction. Raises NotOurs, and whatever the database or judge raise."""
+    def run(self, u: Unit, messages: Sequence[StreamMessage]) -> IngestCounts:
+        """Does all of it in the caller's transaction. Raises LeaseLost, and whatever the database or judge raise."""
         self._hold_partitions(u.conn, {message.partition for message in messages})
-        work, done = _Work(), Folded()
+        work, done = _Gathered(), IngestCounts()
         for message in messages:
-            _take(work, done, message, u.now)
-        _drop_known(u.conn, work, done, u.now)
+            _sort_message(work, done, message, u.now)
+        _drop_repeated(u.conn, work, done, u.now)
         self._validate(u, work)
         landed = _land(u, work)
         conflicts = [(first, second) for _, first, second in landed.conflicts]
-        _keep_dead(u, work)
+        _write_dead_letters(u, work)
         watermarks = advance(u, [_confirmed(found, work.marks[key]) for key, found in work.arrivals.items()])
         for found in work.arrivals.values():
             if found.body.announced is not None:
-                hear_sources(u.conn, _key(found), found.body.announced)
+                record_sources(u.conn, _key(found), found.body.announced)
         gaps = [(found.header.gateway, gap) for found in work.arrivals.values() for gap in found.body.gaps]
         new = [work.readings[seq] for seq in landed.new]
         if new or conflicts or watermarks or gaps:
@@ -140,53 +140,54 @@ class Folder:
             {"p": ordered, "w": self.worker},
         ).scalars()
         if lost := frozenset(ordered) - frozenset(held):
-            raise NotOurs(self.worker, lost)
+            raise LeaseLost(self.worker, lost)
 
-    def _validate(self, u: Unit, work: _Work) -> None:
+    def _validate(self, u: Unit, work: _Gathered) -> None:
         wanted = {reading.point for found in work.arrivals.values() for reading in found.body.readings}
         units = self.points.units(u.conn, wanted, u.now)
         for key, found in work.arrivals.items():
             gateway, partition = found.header.gateway, found.header.partition
-            work.marks[key], bad = check_marks(found.body, partition, u.now)
+            work.marks[key], bad = check_watermarks(found.body, partition, u.now)
             good, refused = check(found.body.readings, units, partition, u.now, live=self.live)
             work.readings.extend(good)
             work.owners.extend([key] * len(good))
             work.dead_readings[key] = len(refused) + sum(part.readings for part in found.bad)
-            work.dead_of[key] = [dead_reading(u.now, gateway, None, *pair) for pair in refused] + [
-                _dead(u.now, "part", "undecodable", part.detail, part.raw, gateway=gateway, partition=partition)
-                for part in _few((*found.bad, *bad), found.message)
+            work.dead_of[key] = [dead_reading_letter(u.now, gateway, None, *pair) for pair in refused] + [
+                _dead_letter(u.now, "part", "undecodable", part.detail, part.raw, gateway=gateway, partition=partition)
+                for part in _bounded_parts((*found.bad, *bad), found.message)
             ]
 
 
-def _few(parts: Sequence[BadPart], message: bytes) -> Sequence[BadPart]:
+def _bounded_parts(parts: Sequence[BadPart], message: bytes) -> Sequence[BadPart]:
     """The parts; in place of very many the whole message, once."""
-    if len(parts) <= APART_MAX:
+    if len(parts) <= PARTS_MAX:
         return parts
     return (BadPart(message, f"{len(parts)} parts of the batch, the first: {parts[0].detail}"),)
 
 
-def _land(u: Unit, work: _Work) -> Landed:
+def _land(u: Unit, work: _Gathered) -> Landed:
     """Writes the batches and lands their readings; what of them is dead now says which batch it was in."""
     ids = insert_batches(u.conn, work.arrivals, Counter(work.owners), work.dead_readings, u.now)
     for key, letters in work.dead_of.items():
         work.dead += [{**letter, "batch_id": ids[key]} for letter in letters]
     batch_ids = [ids[key] for key in work.owners]
     landed = land(u.conn, work.readings, batch_ids, u.now)
-    put_right(u.conn, batch_ids, landed)
+    correct_counts(u.conn, batch_ids, landed)
     return landed
 
 
 def hold_partitions(conn: Connection, partitions: Iterable[int]) -> list[int]:
     """Locks partitions until the transaction ends, ascending: only one transaction folds a partition at a time.
 
-    Whoever is frozen in the middle of it, or whose machine is gone without a word, loses the transaction after IDLE.
+    Whoever is frozen in the middle of it, or whose machine is gone without a word, loses the transaction after
+    IDLE_TIMEOUT.
     """
     ordered = sorted({partition_now(partition) for partition in partitions})
-    conn.execute(_HOLD, {"p": ordered, "idle": str(int(IDLE.total_seconds() * 1000))})
+    conn.execute(_HOLD, {"p": ordered, "idle": str(int(IDLE_TIMEOUT.total_seconds() * 1000))})
     return ordered
 
 
-def _dead(at: datetime, kind: str, reason: str, detail: str, raw: bytes, **more: Any) -> dict[str, Any]:
+def _dead_letter(at: datetime, kind: str, reason: str, detail: str, raw: bytes, **more: Any) -> dict[str, Any]:
     return {
         "at": at,
         "kind": kind,
@@ -202,7 +203,7 @@ def _dead(at: datetime, kind: str, reason: str, detail: str, raw: bytes, **more:
     }
 
 
-def dead_reading(
+def dead_reading_letter(
     at: datetime,
     gateway: str | None,
     batch_id: int | None,
@@ -212,7 +213,7 @@ def dead_reading(
     kind: str = "reading",
 ) -> dict[str, Any]:
     """A dead letter's row for one decoded reading."""
-    return _dead(
+    return _dead_letter(
         at,
         kind,
         refusal.reason,
@@ -226,17 +227,21 @@ def dead_reading(
     )
 
 
-def _take(work: _Work, done: Folded, message: Carried, now: datetime) -> None:
+def _sort_message(work: _Gathered, done: IngestCounts, message: StreamMessage, now: datetime) -> None:
     """Sorts a message: a batch, one that is in hand already, or a dead letter."""
     try:
         found = arrival(message.data)
     except BadBatch as error:
-        work.dead.append(_dead(now, "message", "not_a_batch", str(error), message.data, partition=message.partition))
+        work.dead.append(
+            _dead_letter(now, "message", "not_a_batch", str(error), message.data, partition=message.partition)
+        )
         return
     header = found.header
     if partition_now(header.partition) != partition_now(message.partition):
         detail = f"{header.id} came on partition {message.partition}"
-        work.dead.append(_dead(now, "message", "wrong_subject", detail, message.data, partition=message.partition))
+        work.dead.append(
+            _dead_letter(now, "message", "wrong_subject", detail, message.data, partition=message.partition)
+        )
         return
     key = (header.gateway, header.epoch, header.partition, header.number)
     other = work.arrivals.get(key)
@@ -248,7 +253,7 @@ def _take(work: _Work, done: Folded, message: Carried, now: datetime) -> None:
         _mismatch(work, found, other.header.kind, now)
 
 
-def _mismatch(work: _Work, found: Arrival, standing: str, now: datetime) -> None:
+def _mismatch(work: _Gathered, found: Arrival, standing: str, now: datetime) -> None:
     """A batch of a number that stands with other content.
 
     A tombstone after its readings is nothing new: the gateway gave up what had arrived. All else is kept apart, whole.
@@ -259,14 +264,14 @@ def _mismatch(work: _Work, found: Arrival, standing: str, now: datetime) -> None
     detail = f"{header.id}: here with hash {header.sha256.hex()}, confirmed before with another"
     reason = "after_tombstone" if standing == "tombstone" else "batch_mismatch"
     work.dead.append(
-        _dead(now, "message", reason, detail, found.message, gateway=header.gateway, partition=header.partition)
+        _dead_letter(now, "message", reason, detail, found.message, gateway=header.gateway, partition=header.partition)
     )
     work.alarms.append(
         {"at": now, "kind": reason, "gateway": header.gateway, "partition": header.partition, "detail": detail}
     )
 
 
-def _drop_known(conn: Connection, work: _Work, done: Folded, now: datetime) -> None:
+def _drop_repeated(conn: Connection, work: _Gathered, done: IngestCounts, now: datetime) -> None:
     if not work.arrivals:
         return
     keys = list(work.arrivals)
@@ -284,18 +289,18 @@ def _drop_known(conn: Connection, work: _Work, done: Folded, now: datetime) -> N
         found = work.arrivals.pop((gateway, epoch, partition, number))
         done.repeated += 1
         if sha256 is None:
-            _folded_away(work, found, now)
+            _repeated_after_fold(work, found, now)
         elif bytes(sha256) != found.header.sha256:
             _mismatch(work, found, kind, now)
 
 
-def _folded_away(work: _Work, found: Arrival, now: datetime) -> None:
+def _repeated_after_fold(work: _Gathered, found: Arrival, now: datetime) -> None:
     """A batch whose header is folded (core.ingest.headers): confirmed, but whether this is the same is not known."""
     header = found.header
     if found.body.readings:
         detail = f"{header.id}: confirmed long ago, and its hash is folded away"
         whose = {"gateway": header.gateway, "partition": header.partition}
-        work.dead.append(_dead(now, "message", "after_fold", detail, found.message, **whose))
+        work.dead.append(_dead_letter(now, "message", "after_fold", detail, found.message, **whose))
 
 
 def _key(found: Arrival) -> Key:
@@ -306,9 +311,9 @@ def _confirmed(found: Arrival, marks: tuple[Watermark, ...]) -> Confirmed:
     return Confirmed(_key(found), found.header.number, marks, found.body.previous)
 
 
-def _keep_dead(u: Unit, work: _Work) -> None:
+def _write_dead_letters(u: Unit, work: _Gathered) -> None:
     if work.dead:
-        fresh = _newly(u, {letter["reason"] for letter in work.dead})
+        fresh = _first_reasons(u, {letter["reason"] for letter in work.dead})
         u.conn.execute(insert(DeadLetter), work.dead)
         for reason in sorted(fresh):
             letter = next(each for each in work.dead if each["reason"] == reason)
@@ -323,13 +328,15 @@ def _keep_dead(u: Unit, work: _Work) -> None:
             u.outbox("ingest.alarm", alarm["gateway"], {"kind": alarm["kind"], "detail": alarm["detail"]})
 
 
-def _newly(u: Unit, reasons: set[str]) -> set[str]:
-    """Those for which there was no open dead letter within QUIET: a device that is wrong every second is told once."""
+def _first_reasons(u: Unit, reasons: set[str]) -> set[str]:
+    """Those for which there was no open dead letter within ALARM_INTERVAL: a device that is wrong every second is told
+    once.
+    """
     latest = u.conn.execute(
         text(
             "SELECT k.r FROM unnest(cast(:reasons AS text[])) k(r) JOIN LATERAL (SELECT at FROM dead_letter d "
             "WHERE d.reason = k.r AND d.replayed_at IS NULL ORDER BY id DESC LIMIT 1) d ON d.at > :since"
         ),
-        {"reasons": sorted(reasons), "since": u.now - QUIET},
+        {"reasons": sorted(reasons), "since": u.now - ALARM_INTERVAL},
     )
     return reasons - set(latest.scalars())

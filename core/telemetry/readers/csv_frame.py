@@ -7,13 +7,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
 
-from core.telemetry.readers.csvlines import Record, dated_delimiter, named_delimiter, records, sniff
-from core.telemetry.readers.csvmapping import CsvMapping, places
-from core.telemetry.readers.dateforms import is_clock, is_day, is_stamp
-from core.telemetry.readers.figures import is_figure, split_unit
+from core.telemetry.readers.csv_lines import Record, dated_delimiter, named_delimiter, records, sniff
+from core.telemetry.readers.csv_mapping import CsvMapping, places
+from core.telemetry.readers.date_formats import is_clock, is_day, is_stamp
 from core.telemetry.readers.headings import names_time, plain
+from core.telemetry.readers.number_formats import is_number, split_unit
 from core.telemetry.readers.text import BadFile, NoTable, first_lines, missing
-from core.telemetry.readers.walltime import ISO, TimeForm, fits, form_of
+from core.telemetry.readers.wall_time import ISO, TimeForm, fits, form_of
 
 _SNIFFED_ROWS = 300
 _BETWEEN, _LONGEST_UNIT = 4, 8
@@ -182,10 +182,10 @@ def _filled(cells: Sequence[str]) -> int:
 
 def _is_title(cells: Sequence[str]) -> bool:
     """Whether a row could be headings: one speaks of times, or nothing in it is a number or stands for none."""
-    if any(names_time(cell) for cell in cells) and not all(is_figure(cell) for cell in cells[1:] if cell.strip()):
+    if any(names_time(cell) for cell in cells) and not all(is_number(cell) for cell in cells[1:] if cell.strip()):
         return True
     filled = [cell for cell in cells if cell.strip()]
-    return not any(is_figure(cell) or missing(cell) for cell in filled)
+    return not any(is_number(cell) or missing(cell) for cell in filled)
 
 
 def _names(cells: Sequence[str], mapping: CsvMapping) -> bool:
@@ -201,7 +201,7 @@ def _of_units(cells: Sequence[str]) -> bool:
     return (
         bool(filled)
         and any(known)
-        and not any(names_time(cell) or is_figure(cell) for cell in filled)
+        and not any(names_time(cell) or is_number(cell) for cell in filled)
         and all(unit or len(cell) < _LONGEST_UNIT for unit, cell in zip(known, filled, strict=True))
     )
 

@@ -14,13 +14,13 @@ from core.erp.exposure.judge.judge import Judge
 from core.erp.kernel.errors import Invalid
 from core.erp.kernel.rehearsal import rehearsed
 from core.erp.kernel.unit import Unit
+from core.ingest.import_request import ImportResult
 from core.ingest.import_shapes import ExcursionOut, FileImportOut, FileIn, HoldOut, ImportOut, SpanOut
 from core.ingest.importing import import_logger
-from core.ingest.orders import Imported
 from core.ingest.uploads import Upload, read_upload
 
 
-class FileTaker:
+class FileImporter:
     """Does with a logger's file what `/imports/files` does, for a page: it is read first, then taken."""
 
     def __init__(self, *, live: bool) -> None:
@@ -37,7 +37,7 @@ class FileTaker:
             file.flush()
             return await read_upload(name, file, given, now)
 
-    def take(self, u: Unit, upload: Upload) -> dict[str, Any]:
+    def import_upload(self, u: Unit, upload: Upload) -> dict[str, Any]:
         """Imports it, and answers as the API does (FileImportOut as plain data). Raises what `import_logger` does."""
         work = partial(import_file, upload=upload, live=self._live)
         return (rehearsed(u, work) if upload.fields.dry_run else work(u)).model_dump()
@@ -46,7 +46,7 @@ class FileTaker:
 def import_file(u: Unit, upload: Upload, *, live: bool) -> FileImportOut:
     """Imports what was found in an uploaded file. Raises what `import_logger` does."""
     done = answer(u, import_logger(u, Judge(), upload.order, live=live), dry_run=upload.fields.dry_run)
-    return FileImportOut(**done.model_dump(), file=upload.told)
+    return FileImportOut(**done.model_dump(), file=upload.answer)
 
 
 _EXCURSIONS = text("""
@@ -59,7 +59,7 @@ _HOLDS = text("""
 """)
 
 
-def answer(u: Unit, done: Imported, *, dry_run: bool) -> ImportOut:
+def answer(u: Unit, done: ImportResult, *, dry_run: bool) -> ImportOut:
     """What came of an import, with what stands on its goods now and every excursion and hold that it made or changed,
     whoever's they are: a logger bound to a zone is with all goods that stood there, and with what was made of them.
     """

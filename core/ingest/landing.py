@@ -21,10 +21,10 @@ from core.erp.kernel.errors import Invalid, Refused
 from core.erp.kernel.unit import Unit
 from core.erp.shipments.service import logger_zones
 from core.erp.shipments.service.logger_zones import TogetherSpan
-from core.ingest.folding import dead_reading, hold_partitions
+from core.ingest.core_batches import land_in_parts
+from core.ingest.import_request import ImportRequest, ImportResult, Series, compact
 from core.ingest.model import DeadLetter
-from core.ingest.orders import Imported, Order, Series, compact
-from core.ingest.own import land_in_parts
+from core.ingest.transaction import dead_reading_letter, hold_partitions
 from core.ingest.validation import Refusal, check
 from core.telemetry.address import partition_of
 from core.telemetry.batch import Watermark
@@ -33,20 +33,20 @@ from core.telemetry.reading import Reading
 from core.telemetry.units import CANONICAL, NotConvertible, convert
 
 GATEWAY = "import"
-PART = 20_000
+READINGS_AT_ONCE = 20_000
 """So many readings are objects at once."""
-_NEVER = 2**63 - 1
+_NO_TIME = 2**63 - 1
 SHOWN = 20
 """How many refused readings an answer names; it counts and keeps all."""
 
 
-def bind(u: Unit, judge: Judge, order: Order, done: Imported, *, live: bool) -> None:
+def bind_to_goods(u: Unit, judge: Judge, order: ImportRequest, done: ImportResult, *, live: bool) -> None:
     """Goods first, then readings: what the logger saw is judged with everybody there.
 
     Raises Invalid where no reading can be used, Refused for a file of another time.
     """
     readings = readings_of(u, order, done, live=live)
-    _of_that_time(readings, done)
+    _while_together(readings, done)
     for span in done.spans:
         logger_zones.record_together(u, done.zone, span, f"with logger {order.serial} of {done.bound_to}")
         if order.stop is not None and span.stop == order.stop:
@@ -56,15 +56,15 @@ def bind(u: Unit, judge: Judge, order: Order, done: Imported, *, live: bool) -> 
     past = times[times <= micros(u.now)]
     told = [moment(int(past.max()))] if len(past) else []
     told += [s.stop for s in done.spans if s.stop is not None]
-    land(u, judge, readings, done, max(told, default=None))
+    land_import(u, judge, readings, done, max(told, default=None))
     _count(u, readings, done)
 
 
-def _of_that_time(readings: Readings, done: Imported) -> None:
+def _while_together(readings: Readings, done: ImportResult) -> None:
     """Raises Refused for a file of another time: nothing in it would count, and its silence would count against."""
     times = readings.times()
     if any(
-        bool(((times >= micros(span.start)) & (times < (_NEVER if span.stop is None else micros(span.stop)))).any())
+        bool(((times >= micros(span.start)) & (times < (_NO_TIME if span.stop is None else micros(span.stop)))).any())
         for span in done.spans
     ):
         return
@@ -91,7 +91,7 @@ def _apart(u: Unit, zone: Zone, span: TogetherSpan) -> None:
                 custody.record_location(u, sublot_id, back, span.stop, "the logger was taken out")
 
 
-def readings_of(u: Unit, order: Order, done: Imported, *, live: bool) -> Readings:
+def readings_of(u: Unit, order: ImportRequest, done: ImportResult, *, live: bool) -> Readings:
     """The file's values as readings that may land, in their points' units and each point's in the order of time; the
     others are counted, named and kept.
 
@@ -111,10 +111,10 @@ def readings_of(u: Unit, order: Order, done: Imported, *, live: bool) -> Reading
             out.append(replace(made, values=good.in_time()))
         done.refused.update(refusal.reason for _, refusal in refused)
         done.details += [refusal.detail for _, refusal in refused[: SHOWN - len(done.details)]]
-        dead += [dead_reading(u.now, GATEWAY, None, reading, refusal) for reading, refusal in refused]
+        dead += [dead_reading_letter(u.now, GATEWAY, None, reading, refusal) for reading, refusal in refused]
     if not out:
         raise Invalid(f"none of the {len(dead)} readings can be used: {'; '.join(done.details)}")
-    _keep_dead(u, dead)
+    _write_dead_letters(u, dead)
     return Readings(out)
 
 
@@ -123,11 +123,11 @@ def _checked(
 ) -> tuple[Values, list[tuple[Reading, Refusal]]]:
     """The values that may land, in the point's unit, and what may not; most are as they were."""
     out, refused = Values(states=list(made.values.states)), []
-    for first in range(0, len(made.values), PART):
-        part = list(made.between(first, first + PART))
+    for first in range(0, len(made.values), READINGS_AT_ONCE):
+        part = list(made.between(first, first + READINGS_AT_ONCE))
         good, others = check(part, {made.point: unit}, partition, now, live=live)
         if not others and all(mine is given for mine, given in zip(good, part, strict=True)):
-            out.take(made.values, first, first + PART)
+            out.take(made.values, first, first + READINGS_AT_ONCE)
             continue
         refused += others
         for one in good:
@@ -160,7 +160,7 @@ _KNOWN = text(
 )
 
 
-def _keep_dead(u: Unit, dead: Sequence[dict[str, Any]]) -> None:
+def _write_dead_letters(u: Unit, dead: Sequence[dict[str, Any]]) -> None:
     """Keeps what was refused as dead letters, which can be replayed; once, however often the file is read."""
     if not dead:
         return
@@ -171,11 +171,11 @@ def _keep_dead(u: Unit, dead: Sequence[dict[str, Any]]) -> None:
         u.conn.execute(insert(DeadLetter), fresh)
 
 
-def land(u: Unit, judge: Judge, readings: Readings, done: Imported, told_to: datetime | None) -> None:
+def land_import(u: Unit, judge: Judge, readings: Readings, done: ImportResult, told_to: datetime | None) -> None:
     """Lands and judges the readings; silence is real up to `told_to`."""
     hold_partitions(u.conn, {partition_of(done.zone.address)})
     u.session.flush()
-    landed = land_in_parts(u, GATEWAY, readings, PART)
+    landed = land_in_parts(u, GATEWAY, readings, READINGS_AT_ONCE)
     done.landed, done.duplicates, done.conflicts = len(landed.new), landed.duplicates, len(landed.conflicts)
     marks = [] if told_to is None else [(GATEWAY, Watermark("logger", told_to, (done.zone.address,)))]
     judge.fold(u, landed.new, landed.conflicts, marks, [])
@@ -199,7 +199,7 @@ def land(u: Unit, judge: Judge, readings: Readings, done: Imported, told_to: dat
     )
 
 
-def _count(u: Unit, readings: Readings, done: Imported) -> None:
+def _count(u: Unit, readings: Readings, done: ImportResult) -> None:
     """How many readings counted, and how many only are kept, by what the custody on record says."""
     stays = [stay for found in logger_zones.intervals_in_zone(u, done.zone.id, done.sublots).values() for stay in found]
     first = min((start for start, _ in stays), default=0)
@@ -207,8 +207,8 @@ def _count(u: Unit, readings: Readings, done: Imported) -> None:
     at = readings.times()
     counted = np.zeros(len(at), np.bool_)
     for start, stop in stays:
-        counted |= (at >= start) & (at < (_NEVER if stop is None else stop))
+        counted |= (at >= start) & (at < (_NO_TIME if stop is None else stop))
     before = ~counted & (at < first)
-    after = ~counted & ~before & (at >= (_NEVER if last is None else last))
+    after = ~counted & ~before & (at >= (_NO_TIME if last is None else last))
     done.counted, done.before, done.after = int(counted.sum()), int(before.sum()), int(after.sum())
     done.between = len(at) - done.counted - done.before - done.after

@@ -52,7 +52,7 @@ class Instants:
         return (self[place] for place in range(len(self.at)))
 
 
-class Walls:
+class WallTimes:
     """Wall-clock times in little memory: naive, or each with an offset of its own."""
 
     def __init__(self, walls: Iterable[datetime] = ()) -> None:
@@ -74,9 +74,9 @@ class Walls:
         self._at.append((wall.replace(tzinfo=None) - _NAIVE) // _MICROSECOND)
         self._zone.append(place)
 
-    def backwards(self) -> "Walls":
+    def backwards(self) -> "WallTimes":
         """The last one first."""
-        made = Walls()
+        made = WallTimes()
         made._at, made._zone, made._zones = self._at[::-1], self._zone[::-1], self._zones
         return made
 

@@ -83,7 +83,7 @@ def decimal_of(cells: Iterable[tuple[int, str]]) -> Decimal:
     return "."
 
 
-def figure(text: str, decimal: Decimal) -> float | None:
+def parse_number(text: str, decimal: Decimal) -> float | None:
     """The number of a cell; None where a value is missing. Raises ValueError for anything else, and for one that
     could be another number.
     """
@@ -110,6 +110,6 @@ def split_unit(text: str) -> tuple[str, str]:
     return (text, "") if match is None else (match[1], UNITS[match[2].lower().replace(" ", "")])
 
 
-def is_figure(text: str) -> bool:
+def is_number(text: str) -> bool:
     """Whether the cell is a number, with a known unit behind it or without."""
     return _LIKE_A_NUMBER.fullmatch(split_unit(text)[0].strip()) is not None

@@ -8,7 +8,7 @@ from itertools import pairwise
 from core.telemetry.readers.report import DeviceDay, Limit, Sample
 from core.telemetry.readers.text import Doubt
 from core.telemetry.readers.tree import Node
-from core.telemetry.readers.walltime import NEWEST_FIRST, newest_first
+from core.telemetry.readers.wall_time import NEWEST_FIRST, newest_first
 
 _RECORDS = ("Hist", "Res", "Data")
 _SECTIONS = ("Conf", *_RECORDS)

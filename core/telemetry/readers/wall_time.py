@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.telemetry.compact import EPOCH
-from core.telemetry.readers.dateforms import AmbiguousDates, DateOrder, offset_of, order_of, when
-from core.telemetry.readers.moments import Instants, Walls
+from core.telemetry.readers.date_formats import AmbiguousDates, DateOrder, offset_of, order_of, when
+from core.telemetry.readers.instants import Instants, WallTimes
 from core.telemetry.readers.text import BadFile, parse_time
 
 ISO = "iso"
@@ -153,13 +153,13 @@ def resolve(walls: Iterable[datetime], zone: tzinfo, rule: Ambiguous, now: datet
 
     Of a file with the newest first, the hour that comes twice is read from the end.
     """
-    walls = walls if isinstance(walls, Walls) else Walls(walls)
+    walls = walls if isinstance(walls, WallTimes) else WallTimes(walls)
     if runs_back(walls.comparable()):
         return _resolve(walls.backwards(), zone, rule, now).backwards()
     return _resolve(walls, zone, rule, now)
 
 
-def _resolve(walls: Walls, zone: tzinfo, rule: Ambiguous, now: datetime) -> Instants:
+def _resolve(walls: WallTimes, zone: tzinfo, rule: Ambiguous, now: datetime) -> Instants:
     twice = bytearray(_twice(wall, zone) for wall in walls)
     stepped = _days_that_step(walls, twice)
     out = Instants()
@@ -210,7 +210,7 @@ def _exists(wall: datetime, zone: tzinfo) -> bool:
     return wall.replace(tzinfo=zone).astimezone(UTC).astimezone(zone).replace(tzinfo=None) == wall
 
 
-def _days_that_step(walls: Walls, twice: Sequence[int]) -> set[tuple[int, int]]:
+def _days_that_step(walls: WallTimes, twice: Sequence[int]) -> set[tuple[int, int]]:
     """The days on which the file itself goes through the doubled hour a second time."""
     days: set[tuple[int, int]] = set()
     for index in range(1, len(walls)):

@@ -10,7 +10,7 @@ from core.erp.kernel.errors import LotwiseError, Unauthenticated
 from core.erp.kernel.middleware import COOKIE
 from core.erp.kernel.passwords import MAX_LENGTH, MIN_LENGTH
 from core.web.desk import Desk
-from core.web.frame import signing_in, way_out
+from core.web.frame import error_page, signing_in
 
 PASSWORD = "/password"  # noqa: S105 - a path
 _PAGE = """<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Lotwise: your password</title>
@@ -52,9 +52,9 @@ def install(app: FastAPI, desk: Desk) -> None:
         if chosen != again:
             return _page("The new password was not typed twice the same way.", 422)
         try:
-            await desk.choose(request.cookies.get(COOKIE) or "", password, chosen)
+            await desk.change_password(request.cookies.get(COOKIE) or "", password, chosen)
         except Unauthenticated as error:
-            return RedirectResponse(way_out(error, PASSWORD), 303)
+            return RedirectResponse(error_page(error, PASSWORD), 303)
         except LotwiseError as error:
             return _page(f"{error.title}: {error.detail}", error.status)
         return RedirectResponse(signing_in("chosen"), 303)

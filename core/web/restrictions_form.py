@@ -6,9 +6,9 @@ from nicegui import ui
 
 from core.erp.kernel.unit import Unit
 from core.erp.lots import service as lots
-from core.web.deciding import RESTRICTIONS, restriction
+from core.web.decision_forms import RESTRICTIONS, restriction
+from core.web.formatting import clock
 from core.web.frame import Visit, heading, refusal, table
-from core.web.words import clock
 
 COLUMNS = (("kind", "Condition"), ("value", "Restricted to"), ("reason", "Reason"), ("by", "By"), ("since", "Since"))
 LIFT = """<q-td :props="props"><q-btn dense flat color="primary" label="Lift"

@@ -37,7 +37,7 @@ class Lag:
     unowned: tuple[int, ...]
 
 
-def lag(engine: Engine, now: datetime) -> Lag:
+def ingest_lag(engine: Engine, now: datetime) -> Lag:
     """Reads it all in one snapshot. Unshipped counts mean nothing where no series store is behind."""
     with engine.connect().execution_options(isolation_level="REPEATABLE READ") as conn:
         batches, readings, oldest = conn.execute(

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 from itertools import islice
 
-from core.telemetry.readers.dateforms import is_stamp
+from core.telemetry.readers.date_formats import is_stamp
 from core.telemetry.readers.text import BadFile, NoTable, lines_of
 
 _DELIMITERS = (";", "\t", "|", ",")

@@ -6,19 +6,19 @@ from itertools import repeat
 
 from sqlalchemy import Connection, Engine, text
 
-from core.telemetry.batch import MISSING_MAX, POINTS_MAX, BadBatch, ConfirmAsk, Confirmed, ConfirmReply
+from core.telemetry.batch import MISSING_MAX, POINTS_MAX, BadBatch, Confirmed, ConfirmReply, ConfirmRequest
 from core.telemetry.reading import INT_MAX
 
-LISTED_MAX = 65_536
+MISSING_LISTED_MAX = 65_536
 """Missing numbers that an answer lists in all: with 9 bytes each it stays within a stream's usual message size."""
-LOOKED_AT = 100_000
+NUMBERS_MAX = 100_000
 """Numbers of a run that one answer speaks of at most: days of batches."""
-ASKED_MAX = 4_096
+RUNS_MAX = 4_096
 """Runs that one question may be about."""
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class ConsumerState:
     """The stream's incarnation and its consumers' floors, as read together; read before the database is asked, so that
     what a floor has passed is either confirmed or was passed over.
     """
@@ -27,21 +27,21 @@ class Standing:
     floors: Mapping[int, int] = field(default_factory=dict)
 
 
-def answer(engine: Engine, ask: ConfirmAsk, standing: Standing) -> ConfirmReply:
+def answer(engine: Engine, ask: ConfirmRequest, standing: ConsumerState) -> ConfirmReply:
     """What is confirmed of all that is asked, from one snapshot of committed batches.
 
     Of a run that misses very much it speaks as far as it has room; the rest is told when it is asked for again. Raises
     BadBatch for a question about more than any gateway has.
     """
-    if len(ask.upto) > ASKED_MAX:
-        raise BadBatch(f"a question about {len(ask.upto)} runs, at most {ASKED_MAX}")
+    if len(ask.upto) > RUNS_MAX:
+        raise BadBatch(f"a question about {len(ask.upto)} runs, at most {RUNS_MAX}")
     if len(ask.points) > POINTS_MAX or any("\0" in point for point in ask.points):
         raise BadBatch(f"a question about {len(ask.points)} points, at most {POINTS_MAX}, or one that cannot be")
-    room = min(MISSING_MAX, LISTED_MAX // max(len(ask.upto), 1))
+    room = min(MISSING_MAX, MISSING_LISTED_MAX // max(len(ask.upto), 1))
     with engine.connect().execution_options(isolation_level="REPEATABLE READ") as conn:
         through = _through(conn, ask)
         since = (*ask.since, *repeat(0, len(ask.upto) - len(ask.since)))
-        after = [min(max(*pair), INT_MAX - LOOKED_AT) for pair in zip(through, since, strict=False)]
+        after = [min(max(*pair), INT_MAX - NUMBERS_MAX) for pair in zip(through, since, strict=False)]
         missing = _missing(conn, ask, after, room)
         confirmed = tuple(
             Confirmed(epoch, partition, done, tuple(gone), gone[-1] if len(gone) == room else _beyond(upto, start))
@@ -53,7 +53,7 @@ def answer(engine: Engine, ask: ConfirmAsk, standing: Standing) -> ConfirmReply:
         return ConfirmReply(confirmed, standing.stream, dict(standing.floors), tuple(closed), _unknown(conn, ask))
 
 
-def _unknown(conn: Connection, ask: ConfirmAsk) -> tuple[str, ...]:
+def _unknown(conn: Connection, ask: ConfirmRequest) -> tuple[str, ...]:
     """Those of the points asked for that the catalog does not have."""
     if not ask.points:
         return ()
@@ -69,10 +69,10 @@ def _unknown(conn: Connection, ask: ConfirmAsk) -> tuple[str, ...]:
 
 def _beyond(upto: int, start: int) -> int | None:
     """The last number that the answer speaks of, where that is not as far as was asked."""
-    return start + LOOKED_AT if upto > start + LOOKED_AT else None
+    return start + NUMBERS_MAX if upto > start + NUMBERS_MAX else None
 
 
-def _through(conn: Connection, ask: ConfirmAsk) -> list[int]:
+def _through(conn: Connection, ask: ConfirmRequest) -> list[int]:
     """For each run asked for: through which number all is confirmed."""
     rows = conn.execute(
         text("SELECT epoch, partition, through FROM batch_progress WHERE gateway = :g AND epoch = ANY(:e)"),
@@ -92,7 +92,7 @@ _MISSING = text(
 )
 
 
-def _missing(conn: Connection, ask: ConfirmAsk, after: Sequence[int], room: int) -> list[list[int]]:
+def _missing(conn: Connection, ask: ConfirmRequest, after: Sequence[int], room: int) -> list[list[int]]:
     """For each run asked for: the numbers that are not there, up to what is asked for and `room` of them.
 
     `after` is through which number nothing is missing, or the last that the gateway no longer has: what is missing up
@@ -107,7 +107,7 @@ def _missing(conn: Connection, ask: ConfirmAsk, after: Sequence[int], room: int)
             "t": list(after),
             "e": [epoch for epoch, _, _ in ask.upto],
             "p": [partition for _, partition, _ in ask.upto],
-            "u": [min(upto, start + LOOKED_AT) for (_, _, upto), start in zip(ask.upto, after, strict=True)],
+            "u": [min(upto, start + NUMBERS_MAX) for (_, _, upto), start in zip(ask.upto, after, strict=True)],
         },
     )
     for index, number in rows:

@@ -17,15 +17,15 @@ from core.telemetry.batch import Gap
 from core.telemetry.compact import PointReadings, Readings, State, Values
 from core.telemetry.quality import Quality, Reason
 from core.telemetry.readers.cells import Cell, read_cell
-from core.telemetry.readers.columns import Seen, chosen, look
-from core.telemetry.readers.csvframe import CsvTable, open_table
-from core.telemetry.readers.csvmapping import ASSUMED_ZONE, CONVERSIONS, Column, CsvMapping, check_mapping, index_of
-from core.telemetry.readers.figures import LEAST_GROUPED, Decimal, decimal_of, grouped, split_unit
+from core.telemetry.readers.columns import DetectedColumns, detect_columns, mapping_of
+from core.telemetry.readers.csv_frame import CsvTable, open_table
+from core.telemetry.readers.csv_mapping import ASSUMED_ZONE, CONVERSIONS, Column, CsvMapping, check_mapping, index_of
 from core.telemetry.readers.headings import Role
-from core.telemetry.readers.moments import Instants, Walls
-from core.telemetry.readers.tabledoubts import look_at_fractions, look_at_times, look_for_twins, silences
+from core.telemetry.readers.instants import Instants, WallTimes
+from core.telemetry.readers.number_formats import LEAST_GROUPED, Decimal, decimal_of, grouped, split_unit
+from core.telemetry.readers.table_checks import check_duplicates, check_fractions, check_times, silences
 from core.telemetry.readers.text import SIMULATED, BadFile, Doubt, NoTable, read_text
-from core.telemetry.readers.walltime import parse_wall, resolve, zone_named
+from core.telemetry.readers.wall_time import parse_wall, resolve, zone_named
 from core.telemetry.reading import Reading
 
 __all__ = ["Column", "CsvMapping", "CsvResult", "Event", "parse_csv", "read_csv"]
@@ -81,7 +81,7 @@ class _Rows:
     """
 
     lines: "array[int]"
-    walls: Walls
+    walls: WallTimes
     cells: list[list[str | None]]
     units: list[list[str]]
     noted: dict[int, str] = field(default_factory=dict)
@@ -92,7 +92,7 @@ class _Reading:
     """One reading of a table: what it is read by, and the doubts met so far."""
 
     table: CsvTable
-    seen: Seen
+    seen: DetectedColumns
     mapping: CsvMapping
     edge_at: datetime
     doubts: list[Doubt] = field(default_factory=list)
@@ -109,7 +109,7 @@ def read_csv(path: Path, mapping: CsvMapping, edge_at: datetime) -> CsvResult:
 def parse_csv(text: str, mapping: CsvMapping, edge_at: datetime, stem: str = _TABLE) -> CsvResult:
     """As `read_csv`, from text. Columns of measurements that nobody named are called by `stem`."""
     table = open_table(text, mapping)
-    seen = look(table)
+    seen = detect_columns(table)
     check_mapping(mapping, seen.names, table.heading or 1)
     doubts = [Doubt(table.heading or table.first, kind, message) for kind, message in table.doubts]
     if any(line.strip() for line in table.above[mapping.skip_lines :]):
@@ -121,7 +121,7 @@ def parse_csv(text: str, mapping: CsvMapping, edge_at: datetime, stem: str = _TA
     if not mapping.values:
         if not table.sample:
             raise NoTable("there is no reading in it: it ends after its heading", table.heading)
-        values, others = chosen(seen, stem, mapping)
+        values, others = mapping_of(seen, stem, mapping)
         mapping = msgspec.structs.replace(mapping, values=values)
         if others:
             doubts.append(Doubt(table.heading or table.first, "columns", others))
@@ -143,9 +143,9 @@ def _read(run: _Reading) -> CsvResult:
         points.append(PointReadings(column.point, run.edge_at, mapping.simulated, found))
         lines.extend(theirs)
     readings = Readings(points)
-    look_at_times(rows.lines, rows.walls, instants, doubts)
-    look_for_twins(readings, lines, doubts)
-    look_at_fractions(readings, mapping.values, table.first, doubts)
+    check_times(rows.lines, rows.walls, instants, doubts)
+    check_duplicates(readings, lines, doubts)
+    check_fractions(readings, mapping.values, table.first, doubts)
     gaps, steps = silences(readings, mapping.values, mapping.allowed_gap)
     return CsvResult(
         rows=len(rows.lines) + sum(doubt.kind == "malformed_row" for doubt in doubts),
@@ -164,7 +164,7 @@ def _read(run: _Reading) -> CsvResult:
     )
 
 
-def _zone(run: _Reading, walls: Walls) -> tuple[tzinfo, str]:
+def _zone(run: _Reading, walls: WallTimes) -> tuple[tzinfo, str]:
     """The zone of times without an offset: the file's own, else the given one, else an assumed one, which is said."""
     given, own, first = run.mapping.timezone, run.seen.zone, run.table.first
     naive = walls.first_naive()
@@ -198,8 +198,8 @@ def _rows(run: _Reading) -> _Rows:
         for place, column in enumerate(run.seen.columns)
         if column.role is Role.EVENT and place not in places
     ]
-    out = _Rows(array("q"), Walls(), [[] for _ in places], [[] for _ in units])
-    once = _Once()
+    out = _Rows(array("q"), WallTimes(), [[] for _ in places], [[] for _ in units])
+    once = _CellCache()
     for line, cells in table.records():
         if len(cells) > width and any(cell.strip() for cell in cells[width:]):
             doubts.append(Doubt(line, "malformed_row", f"{len(cells)} columns, {width} expected", damage=True))
@@ -223,7 +223,7 @@ def _rows(run: _Reading) -> _Rows:
     return out
 
 
-class _Once(dict[str, str]):
+class _CellCache(dict[str, str]):
     """The same text for equal texts: a logger's values repeat. Very many different ones are not all remembered."""
 
     def __missing__(self, text: str) -> str:
