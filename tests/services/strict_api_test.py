@@ -18,8 +18,6 @@ from core.erp.kernel import passwords
 from core.erp.kernel.access.users import create_user
 from core.erp.kernel.unit import system, unit
 from core.erp.kernel.workflow import Workflow
-from core.erp.lots.shapes import ReservationState, SublotState
-from core.erp.lots.workflow import RESERVATION, SUBLOT
 from core.erp.quality.shapes import AlarmState, DeviationState, ExcursionState
 from core.erp.quality.workflow import ALARM, DEVIATION, EXCURSION
 from core.erp.shipments.shapes import FieldActionState, ShipmentState
@@ -126,7 +124,7 @@ def test_an_expiry_that_cannot_be_meant_is_refused(client: httpx.Client, day: ob
     answer = client.post("/api/v1/lots", json={"item_id": 1, "number": "A", "expiry": day}, headers=who)
     assert answer.status_code == 422
     use_by = {"kind": "use_by", "value": {"date": day}, "reason": "x"}
-    assert client.post("/api/v1/sublots/1/restrictions", json=use_by, headers=who).status_code == 422
+    assert client.post("/api/v1/sublots/1/restrict", json=use_by, headers=who).status_code == 422
 
 
 @pytest.mark.parametrize("value", [1e308, -1e308, -274, 5001, "8", True])
@@ -178,8 +176,6 @@ def test_ids_in_paths_are_digits(client: httpx.Client) -> None:
     ("states", "cycle"),
     [
         (ShipmentState, SHIPMENT),
-        (SublotState, SUBLOT),
-        (ReservationState, RESERVATION),
         (ExcursionState, EXCURSION),
         (DeviationState, DEVIATION),
         (AlarmState, ALARM),

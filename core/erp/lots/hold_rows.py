@@ -13,6 +13,9 @@ from core.erp.kernel.unit import Unit
 from core.erp.kernel.words import Message, kept, sentence
 from core.erp.lots.rules import stronger
 
+LIFT_PERMITS = ("hold.lift", "batch.release", "logger.waive", "excursion.disposition")
+"""The permits of which a hold names the one that lifts it."""
+
 
 @dataclass(frozen=True, slots=True)
 class NewHold:

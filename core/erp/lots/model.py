@@ -25,7 +25,7 @@ class Lot(SQLModel, table=True):
     """A batch: item, number, maker, expiry."""
 
     __tablename__ = "lot"
-    __table_args__ = (UniqueConstraint("item_id", "maker", "number"),)
+    __table_args__ = (UniqueConstraint("item_id", "maker", "number"), Index("lot_number", "number", "id"))
 
     id: int = identity()
     item_id: int = ref(index=True)
@@ -50,6 +50,10 @@ class Sublot(SQLModel, table=True):
         ),
         Index("sublot_zone", "zone_id"),
         Index("sublot_site", "site_id", "id"),
+        # lists by code and by age, within somebody's sites and beyond
+        Index("sublot_site_code", "site_id", "code", "id"),
+        Index("sublot_created", "created_at", "id"),
+        Index("sublot_site_created", "site_id", "created_at", "id"),
     )
 
     id: int = identity()

@@ -1,7 +1,7 @@
 """The verbs of lots, in one place for the modules above. They take a Unit and never commit."""
 
 from core.erp.lots.creation import arrive, create_lot, link, merge, receive, split
-from core.erp.lots.hold_rows import NewHold
+from core.erp.lots.hold_rows import LIFT_PERMITS, NewHold
 from core.erp.lots.holds import inherit_holds, lift_hold, open_holds, place_hold, place_holds, upgrade_hold
 from core.erp.lots.ledger import (
     abandon_reservation,
@@ -37,6 +37,7 @@ from core.erp.lots.status import change_status
 from core.erp.lots.workflow import SUBLOT
 
 __all__ = [
+    "LIFT_PERMITS",
     "SUBLOT",
     "NewHold",
     "Obstacle",

@@ -14,9 +14,9 @@ Code = Annotated[str, Field(pattern=r"^[A-Za-z0-9_./-]{1,64}$")]
 Reference = Annotated[str, Field(min_length=1, max_length=200, examples=["shipment:7"])]
 
 
-SublotState = Literal["expected", "quarantine", "released", "rejected", "reworked", "returned", "destroyed"]
+RestrictionKind = Literal["purpose", "market", "customer", "use_by", "remaining_life"]
+TaskKind = Literal["put_back", "reallocate"]
 HoldKind = Literal["exposure", "quality", "deviation", "logger", "manual"]
-ReservationState = Literal["active", "picked", "suspended", "consumed", "cancelled"]
 
 
 class LotIn(Body):
@@ -67,7 +67,7 @@ class HoldOut(Answer):
     lot_id: int | None
     sublot_id: int | None
     shipment_id: int | None
-    kind: str
+    kind: HoldKind
     certainty: str | None
     reason: str
     reason_message: Told
@@ -156,6 +156,10 @@ class Context(Body):
     customer: Annotated[str | None, Field(max_length=200)] = None
 
 
+class ContextIn(Context):
+    """What restrictions ask for, where it is known."""
+
+
 class MoveIn(Body):
     """Takes stock out, for a purpose: an intention, refused for what stands against it."""
 
@@ -206,12 +210,6 @@ class MoveOut(Answer):
     reason: str | None
     reverses_id: int | None
     fact: bool
-
-
-class ReasonIn(Body):
-    """Why."""
-
-    reason: Text
 
 
 class CountIn(Body):
@@ -270,7 +268,7 @@ class RestrictionIn(Body):
             ]
         }
     )
-    kind: Literal["purpose", "market", "customer", "use_by", "remaining_life"]
+    kind: RestrictionKind
     value: dict[str, Any]
     reason: Text
 
@@ -280,7 +278,7 @@ class RestrictionOut(Answer):
 
     id: int
     sublot_id: int
-    kind: str
+    kind: RestrictionKind
     value: dict[str, Any]
     placed_at: AwareDatetime
     placed_by: str
@@ -304,7 +302,7 @@ class TaskOut(Answer):
     """Something a hold asks somebody to do."""
 
     id: int
-    kind: str
+    kind: TaskKind
     reservation_id: int
     sublot_id: int
     reference: str

@@ -1,11 +1,16 @@
 """Whether a declaration can be: every name it has is there, and what it promises can be kept."""
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
+from inspect import signature
+from typing import Any
+
+from pydantic import BaseModel
 
 from core.erp.kernel.permits import check as check_permits
 from core.erp.kernel.records.declare import Column, Entity, as_permits
 from core.erp.kernel.records.filters import parameters
 from core.erp.kernel.scope import visible
+from core.erp.kernel.shapes import SignIn
 
 
 def check(entity: Entity) -> None:
@@ -52,6 +57,11 @@ def _check_verbs(entity: Entity) -> None:
             raise _wrong(entity, f"{verb.name} names no permit")
         if not entity.permits(verb):
             raise _wrong(entity, f"{verb.name} is the system's own move")
+        form = entity.form(verb)
+        if verb.act is not None:
+            _check_act(entity, verb.name, verb.act, form, 2)
+        elif verb.signing is not None:
+            _check_act(entity, verb.name, verb.signing, form, 1, without=frozenset(SignIn.model_fields))
     check_permits(asked(entity))
     _check_scope(entity)
 
@@ -67,6 +77,22 @@ def _check_scope(entity: Entity) -> None:
     known = visible().get(entity.name)
     if known is not None and known.scope is not entity.scope:
         raise _wrong(entity, "its scope is another than the one in scopes.py")
+
+
+def _check_act(
+    entity: Entity,
+    name: str,
+    act: Callable[..., Any],
+    form: type[BaseModel] | None,
+    before: int,
+    without: frozenset[str] = frozenset(),
+) -> None:
+    """The act is called with so many values and then with the form's fields by name: it must take them."""
+    fields = [field for field in (form.model_fields if form is not None else {}) if field not in without]
+    try:
+        signature(act).bind(*(None,) * before, **dict.fromkeys(fields))
+    except TypeError as error:
+        raise _wrong(entity, f"what does {name} does not take its fields: {error}") from error
 
 
 def asked(entity: Entity) -> set[str]:

@@ -64,7 +64,7 @@ class Filter:
 
 @dataclass(frozen=True, slots=True)
 class Hidden:
-    """Rows that a list leaves out, unless it is filtered by `unless`."""
+    """What a list shows, unless it is filtered by `unless`: the other rows are left out."""
 
     where: ColumnElement[bool]
     unless: str

@@ -105,6 +105,8 @@ def _conditions(actor: Actor, entity: Entity, asked: Asked) -> tuple[dict[str, A
     known = parameters(entity)
     bound = {name: value for name, value in asked.filters.items() if known[name].bound}
     conditions = [known[name].where(value) for name, value in asked.filters.items() if name not in bound]
+    if entity.hidden is not None and entity.hidden.unless not in asked.filters:
+        conditions.append(entity.hidden.where)
     if asked.search is not None:
         conditions.append(entity.rows.c.id.in_(found(entity.rows, entity.searches, asked.search)))
     scope = entity.scope(actor)
@@ -120,8 +122,6 @@ def _bound(values: Mapping[str, Any]) -> dict[str, Any]:
 def _filtered(entity: Entity, names: tuple[str, ...]) -> Select[Any]:
     known = parameters(entity)
     conditions = [known[name].where(bindparam(f"f_{name}", expanding=known[name].many)) for name in names]
-    if entity.hidden is not None and entity.hidden.unless not in names:
-        conditions.append(entity.hidden.where)
     return entity.select.where(*conditions)
 
 

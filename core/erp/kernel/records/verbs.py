@@ -51,6 +51,7 @@ def move(u: Unit, entity: Entity, name: str, record_id: int, *, reason: str | No
 def about(entity: Entity, verb: Verb) -> str:
     """What the verb does, as its service says it, or from where to where it moves."""
     done = verb.act or verb.signing
+    done = getattr(done, "func", done)  # of a partial, what it is part of
     if done is not None and done.__doc__:
         return done.__doc__.strip().split("\n\n")[0]
     states = entity.states(verb) or frozenset()

@@ -2119,6 +2119,7 @@ def upgrade() -> None:
     sa.UniqueConstraint('item_id', 'maker', 'number')
     )
     op.create_index(op.f('ix_lot_item_id'), 'lot', ['item_id'], unique=False)
+    op.create_index('lot_number', 'lot', ['number', 'id'], unique=False)
     op.create_table('number_counter',
     sa.Column('series', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
     sa.Column('site', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
@@ -2571,7 +2572,10 @@ def upgrade() -> None:
     sa.UniqueConstraint('code')
     )
     op.create_index(op.f('ix_sublot_lot_id'), 'sublot', ['lot_id'], unique=False)
+    op.create_index('sublot_created', 'sublot', ['created_at', 'id'], unique=False)
     op.create_index('sublot_site', 'sublot', ['site_id', 'id'], unique=False)
+    op.create_index('sublot_site_code', 'sublot', ['site_id', 'code', 'id'], unique=False)
+    op.create_index('sublot_site_created', 'sublot', ['site_id', 'created_at', 'id'], unique=False)
     op.create_index('sublot_zone', 'sublot', ['zone_id'], unique=False)
     op.create_table('supplier_certificate',
     sa.Column('id', sa.BigInteger(), autoincrement=True, nullable=False),
