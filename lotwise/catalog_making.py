@@ -62,7 +62,7 @@ def make_catalog(points: Sequence[WantedPoint], options: CatalogOptions) -> int:
 def _make(core: Core, points: Sequence[WantedPoint], options: CatalogOptions, out: Console) -> int:
     def profiles(code: str) -> Sequence[Mapping[str, Any]]:
         found = core.get("/profiles", code=code)["items"]
-        versions = core.get(f"/profiles/{found[0]['id']}/versions") if found else []
+        versions = core.get(f"/profiles/{found[0]['id']}")["versions"] if found else []
         if not versions:
             raise BadBand(f"there is no storage profile {code!r} with a version")
         limits: Sequence[Mapping[str, Any]] = versions[-1]["limits"]

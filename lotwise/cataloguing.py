@@ -152,7 +152,8 @@ def carry_out(core: Core, made: Plan, told: Callable[[str], None]) -> None:
         made.zone_ids[zone["address"]] = core.send("POST", "/zones", {"site_id": made.site_id, **zone})["id"]
         told(f"made zone {zone['address']}")
     for zone_id, address, changes in made.changes:
-        core.send("PATCH", f"/zones/{zone_id}", changes)
+        seen = core.get(f"/zones/{zone_id}")["version"]
+        core.send("PATCH", f"/zones/{zone_id}", {**changes, "version": seen})
         told(f"changed zone {address}")
     for point in made.points:
         body = {"zone_id": made.zone_ids[zone_of(point.address)], "address": point.address, "role": point.role}

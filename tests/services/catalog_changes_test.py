@@ -9,9 +9,8 @@ from sqlalchemy import Engine, text
 
 from core.app import build_events
 from core.erp.catalog import revisions
-from core.erp.catalog.model import Point, Zone
-from core.erp.kernel.errors import Conflict, Invalid, Refused
-from core.erp.kernel.unit import Unit
+from core.erp.catalog.model import Point
+from core.erp.kernel.errors import Invalid, Refused
 from tests.services.api_core_test import Api, Plant, api, plant  # noqa: F401 - fixtures
 from tests.world import MINUTE, OVER_8_FOR_60, World, at, every
 
@@ -27,7 +26,7 @@ def zone_alarms(world: World) -> list[tuple[str, str]]:
 
 
 def change_zone(world: World, zone: int, now: str, **changes: Any) -> None:
-    world.do(lambda u: revisions.change_zone(u, zone, changes), now=at(now))
+    world.do(lambda u: revisions.change_zone(u, zone, **changes), now=at(now))
 
 
 def test_a_new_band_counts_at_once_and_an_end_that_is_taken_away_ends_its_alarm(world: World) -> None:
@@ -79,7 +78,7 @@ def test_a_point_with_readings_keeps_its_unit(world: World) -> None:
         point = conn.execute(text("SELECT id FROM point")).scalar_one()
 
     def change(**changes: Any) -> Point:
-        return world.do(lambda u: revisions.change_point(u, point, changes), now=at("01:00"))
+        return world.do(lambda u: revisions.change_point(u, point, **changes), now=at("01:00"))
 
     assert change(unit="[degF]").unit == "[degF]"
     assert change(unit="Cel").unit == "Cel"
@@ -101,72 +100,78 @@ def test_a_point_that_becomes_a_spare_is_one_for_all_that_goods_went_through(wor
     assert world.holds(goods)
     with world.engine.connect() as conn:
         silent = conn.execute(text("SELECT id FROM point WHERE address LIKE '%/p2/%'")).scalar_one()
-    world.do(lambda u: revisions.change_point(u, silent, {"role": "machine"}), now=at("03:01"))
+    world.do(lambda u: revisions.change_point(u, silent, role="machine"), now=at("03:01"))
     with world.engine.connect() as conn:
         states = conn.execute(text("SELECT DISTINCT state FROM excursion")).scalars().all()
     assert states == ["superseded"]
     assert world.holds(goods), "holds stand until QA lifts them"
 
 
-def test_what_somebody_else_changed_meanwhile_is_not_overwritten(world: World) -> None:
-    room = world.zone("room")
-
-    def seen(u: Unit) -> str:
-        return revisions.etag(u.session.get_one(Zone, room))
-
-    before = world.do(seen)
-    world.do(lambda u: revisions.change_zone(u, room, {"name": "A"}, expected=before))
-    with pytest.raises(Conflict, match="changed by somebody else"):
-        world.do(lambda u: revisions.change_zone(u, room, {"name": "B"}, expected=before))
-    assert world.do(seen) != before
-
-
-def test_changes_through_the_api(api: Api, plant: Plant) -> None:  # noqa: F811 - fixtures
+def test_changes_through_the_api(api: Api, plant: Plant) -> None:  # noqa: F811 - fixtures are imported and named as parameters
     engineer = api.sign_in("engineer")
 
-    def patch(path: str, who: dict[str, str], body: Any, **headers: str) -> Any:
-        return api.client.patch(f"/api/v1{path}", json=body, headers={**who, **headers})
+    def patch(path: str, who: dict[str, str], body: Any, version: int | None = None) -> Any:
+        seen = version if version is not None else api.get(path, who).json()["version"]
+        return api.client.patch(f"/api/v1{path}", json={**body, "version": seen}, headers=who)
 
     zone = f"/zones/{plant.zone}"
-    was = api.get(zone, plant.store)
+    was = api.get(zone, plant.store).json()["version"]
     assert patch(zone, engineer, {"name": "X"}).status_code == 403
-    done = patch(zone, plant.admin, {"name": "Cold room", "allowed_gap": "PT10M"}, **{"If-Match": was.headers["ETag"]})
+    done = patch(zone, plant.admin, {"name": "Cold room", "allowed_gap": "PT10M"}, was)
     assert (done.status_code, done.json()["name"], done.json()["allowed_gap"]) == (200, "Cold room", "PT10M")
-    stale = patch(zone, plant.admin, {"name": "Y"}, **{"If-Match": was.headers["ETag"]})
+    stale = patch(zone, plant.admin, {"name": "Y"}, was)
     assert (stale.status_code, stale.json()["title"]) == (409, "Conflict")
+    assert "admin: zone.change" in stale.json()["detail"]
     for wrong in ({}, {"name": None}, {"address": "north/store/x"}, {"band_low": 9}, {"allowed_gap": "PT0S"}):
         assert patch(zone, plant.admin, wrong).status_code == 422, wrong
     point = api.get("/points", plant.store).json()["items"][0]["id"]
     assert patch(f"/points/{point}", plant.quality, {"role": "spare"}).status_code == 403
     assert patch(f"/points/{point}", engineer, {"role": "spare"}).json()["role"] == "spare"
-    assert patch("/zones/999999", plant.admin, {"name": "Z"}).status_code == 404
+    assert patch("/zones/999999", plant.admin, {"name": "Z"}, 1).status_code == 404
+    item = f"/items/{plant.item}"
+    assert patch(item, plant.admin, {"gtin": "04012345678901"}).json()["gtin"] == "04012345678901"
+    assert patch(item, plant.admin, {"gtin": None, "shelf_life": "P730D"}).json()["shelf_life"] == "P730D"
+    assert patch(item, plant.admin, {"uom": "box"}).status_code == 422
 
 
 def test_an_edited_limit_is_a_new_version_and_the_judged_one_stays(api: Api, plant: Plant) -> None:  # noqa: F811 - fixtures are imported and named as parameters
-    profile = api.get("/profiles", plant.quality).json()["items"][0]["id"]
+    profile = f"/profiles/{api.get('/profiles', plant.quality).json()['items'][0]['id']}"
 
-    def patch(who: dict[str, str], **body: Any) -> Any:
-        return api.client.patch(f"/api/v1/profiles/{profile}", json=body, headers=who)
+    def patch(who: dict[str, str], version: int | None = None, **body: Any) -> Any:
+        seen = version if version is not None else api.get(profile, who).json()["version"]
+        return api.client.patch(f"/api/v1{profile}", json={**body, "version": seen}, headers=who)
 
-    assert patch(plant.admin, base=1, limits=[{"key": "high", "threshold": 7}]).status_code == 403
+    was = api.get(profile, plant.quality).json()["version"]
+    assert patch(plant.admin, limits=[{"key": "high", "threshold": 7}]).status_code == 403
     low = {"key": "low", "op": "<", "threshold": 2, "kind": "instant"}
-    made = patch(plant.quality, base=1, limits=[{"key": "high", "threshold": 7}, low])
+    made = patch(plant.quality, limits=[{"key": "high", "threshold": 7}, low])
     assert made.status_code == 200, made.text
-    assert made.json()["version"] == 2
-    assert [(one["key"], one["threshold"], one["delay"]) for one in made.json()["limits"]] == [
+    versions = made.json()["versions"]
+    assert [one["version"] for one in versions] == [1, 2]
+    assert [(one["key"], one["threshold"], one["delay"]) for one in versions[-1]["limits"]] == [
         ("high", 7, "PT1H"),
         ("low", 2, "PT0S"),
     ]
-    versions = api.get(f"/profiles/{profile}/versions", plant.quality).json()
-    assert [one["limits"][0]["threshold"] for one in versions] == [8, 7]
-    item = f"/items/{plant.item}/profiles"
-    assert [one["version_id"] for one in api.get(item, plant.quality).json()] == [versions[0]["id"]]
-    assert patch(plant.quality, base=1, limits=[{"key": "high", "threshold": 6}]).status_code == 409
-    assert patch(plant.quality, base=2, remove=["none"]).status_code == 422
-    assert patch(plant.quality, base=2, limits=[{"key": "new", "threshold": 6}]).status_code == 422
-    later = patch(plant.quality, base=2, remove=["low"], from_at="2099-01-01T00:00:00Z")
-    assert [one["key"] for one in later.json()["limits"]] == ["high"]
-    assert api.get(item, plant.quality).json()[-1]["version_id"] == later.json()["id"]
+    assert versions[0]["limits"][0]["threshold"] == 8
+    item = f"/items/{plant.item}"
+    assert [one["version_id"] for one in api.get(item, plant.quality).json()["profiles"]] == [versions[0]["id"]]
+    assert patch(plant.quality, was, limits=[{"key": "high", "threshold": 6}]).status_code == 409
+    assert patch(plant.quality, remove=["none"]).status_code == 422
+    assert patch(plant.quality, limits=[{"key": "new", "threshold": 6}]).status_code == 422
+    named = patch(plant.quality, name="Two to seven")
+    assert (named.json()["name"], len(named.json()["versions"])) == ("Two to seven", 2), "a name is no content"
+    later = patch(plant.quality, remove=["low"], from_at="2099-01-01T00:00:00Z").json()["versions"][-1]
+    assert [one["key"] for one in later["limits"]] == ["high"]
+    assert api.get(item, plant.quality).json()["profiles"][-1]["version_id"] == later["id"]
+
+
+def test_zones_are_found_by_site_and_by_what_people_type(api: Api, plant: Plant) -> None:  # noqa: F811 - fixtures are imported and named as parameters
+    zone = api.get(f"/zones/{plant.zone}", plant.quality).json()
+    site = zone["site_id"]
+    found = [api.get("/zones", plant.quality, search=zone["address"][:9], site_id=site).json()["items"]]
+    found.append(api.get("/zones", plant.quality, sort="-address", site_id=site, count=True).json()["items"])
+    assert all(plant.zone in [one["id"] for one in listed] for listed in found)
+    assert api.get("/zones", plant.quality, site_id=site + 1).json()["items"] == []
 
 
 def test_the_allowed_gap_of_a_zone_counts_from_now_on(world: World) -> None:

@@ -5,8 +5,8 @@ from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import ConfigDict, Field, FiniteFloat, model_validator
 
-from core.erp.catalog.shapes import Code, Span
-from core.erp.kernel.http import Body, Moment, Ref, Text
+from core.erp.catalog.shapes import Code, Gtin, PointRole, Span
+from core.erp.kernel.shapes import Body, Moment, Text
 from core.erp.kernel.strict import Celsius
 
 
@@ -17,12 +17,18 @@ class Change(Body):
 
     @model_validator(mode="after")
     def _sense(self) -> Self:
-        if not self.model_fields_set:
+        if not self.model_fields_set - {"version"}:
             raise ValueError("names nothing to change")
         for name in sorted(self.model_fields_set - self.may_be_null):
             if getattr(self, name) is None:
                 raise ValueError(f"{name} cannot be null: leave it out to keep it")
         return self
+
+
+class SiteChange(Change):
+    """What changes of a site. Its time zone stays: it has decided when goods expired there."""
+
+    name: Text
 
 
 class ZoneChange(Change):
@@ -46,10 +52,28 @@ class PointChange(Change):
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"role": "spare"}]})
     may_be_null: ClassVar[frozenset[str]] = frozenset({"plausible_low", "plausible_high"})
-    role: Literal["required", "spare", "machine"] | None = None
+    role: PointRole | None = None
     unit: Annotated[str | None, Field(max_length=32)] = None
     plausible_low: FiniteFloat | None = None
     plausible_high: FiniteFloat | None = None
+
+
+class SensorChange(Change):
+    """What is other about an instrument; its serial number stays."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"model": "Pt100"}]})
+    model: Annotated[str | None, Field(max_length=200)] = None
+
+
+class ItemChange(Change):
+    """What is other about an item; null takes its GTIN or shelf life away. Its unit stays: amounts are in it."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"name": "Vaccine, 10 doses"}]})
+    may_be_null: ClassVar[frozenset[str]] = frozenset({"gtin", "shelf_life"})
+    name: Text | None = None
+    kind: Annotated[str | None, Field(min_length=1, max_length=64)] = None
+    gtin: Gtin | None = None
+    shelf_life: Span | None = None
 
 
 class LimitChange(Change):
@@ -68,13 +92,15 @@ class LimitChange(Change):
 
 
 class ProfileChange(Change):
-    """An edit of version `base` of a profile; it makes the next version."""
+    """Another name, and an edit of the newest version, which makes the next one: no version ever changes.
+
+    With `from_at` the profile's items are judged by the newest version from then on; without, assign it when you want.
+    """
 
     model_config = ConfigDict(
         json_schema_extra={
             "examples": [
                 {
-                    "base": 1,
                     "limits": [{"key": "high", "threshold": 7.5}],
                     "from_at": "2026-03-02T00:00:00Z",
                 }
@@ -82,7 +108,7 @@ class ProfileChange(Change):
         }
     )
     may_be_null: ClassVar[frozenset[str]] = frozenset({"mkt_limit", "mkt_window", "from_at"})
-    base: Ref
+    name: Text | None = None
     limits: Annotated[list[LimitChange], Field(max_length=50)] = Field(default_factory=list)
     remove: Annotated[list[Code], Field(max_length=50)] = Field(default_factory=list)
     from_at: Moment | None = Field(default=None, description="items of the profile are judged by it from then on")

@@ -34,10 +34,15 @@ class Zone(SQLModel, table=True):
     """
 
     __tablename__ = "zone"
-    __table_args__ = (CheckConstraint("band_low IS NULL OR band_high IS NULL OR band_low < band_high"),)
+    __table_args__ = (
+        CheckConstraint("band_low IS NULL OR band_high IS NULL OR band_low < band_high"),
+        Index("zone_site_address", "site_id", "address", "id"),
+        beginnings("zone", "address"),
+        bigrams("zone", "name"),
+    )
 
     id: int = identity()
-    site_id: int = ref(index=True)
+    site_id: int = ref()
     address: str = Field(unique=True)
     name: str
     kind: str = "room"
@@ -58,7 +63,7 @@ class ZoneNesting(SQLModel, table=True):
 
     id: int = identity()
     zone_id: int = ref(index=True)
-    parent_id: int = ref()
+    parent_id: int = ref(index=True)
     from_at: datetime = moment()
     to_at: datetime | None = moment(nullable=True)
 
@@ -70,7 +75,10 @@ class Point(SQLModel, table=True):
     """
 
     __tablename__ = "point"
-    __table_args__ = (CheckConstraint("role IN ('required', 'spare', 'machine')"),)
+    __table_args__ = (
+        CheckConstraint("role IN ('required', 'spare', 'machine')"),
+        beginnings("point", "address"),
+    )
 
     id: int = identity()
     zone_id: int = ref(index=True)
@@ -86,6 +94,7 @@ class Sensor(SQLModel, table=True):
     """A physical instrument."""
 
     __tablename__ = "sensor"
+    __table_args__ = (beginnings("sensor", "serial"),)
 
     id: int = identity()
     serial: str = Field(unique=True)
@@ -130,6 +139,7 @@ class StorageProfile(SQLModel, table=True):
     """What an item tolerates; the content is in its versions."""
 
     __tablename__ = "storage_profile"
+    __table_args__ = (beginnings("storage_profile", "code"), bigrams("storage_profile", "name"))
 
     id: int = identity()
     code: str = Field(unique=True)
@@ -182,12 +192,13 @@ class Item(SQLModel, table=True):
     """A product or material. `profile_id` may be empty for goods without storage conditions."""
 
     __tablename__ = "item"
+    __table_args__ = (beginnings("item", "code"), bigrams("item", "name"))
 
     id: int = identity()
     code: str = Field(unique=True)
     name: str
     uom: str = "each"
-    profile_id: int | None = ref(nullable=True)
+    profile_id: int | None = ref(nullable=True, index=True)
     kind: str = "product"
     gtin: str | None = None
     shelf_life: timedelta | None = interval_column(nullable=True)
@@ -201,5 +212,5 @@ class ItemProfile(SQLModel, table=True):
 
     id: int = identity()
     item_id: int = ref()
-    version_id: int = ref()
+    version_id: int = ref(index=True)
     from_at: datetime = moment()

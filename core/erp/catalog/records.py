@@ -1,27 +1,241 @@
-"""The records of the catalog: sites."""
+"""The records of the catalog: places, points, instruments, items, and what they tolerate."""
 
-from core.erp.catalog import service
-from core.erp.catalog.model import Site
-from core.erp.catalog.scopes import SITES
-from core.erp.catalog.shapes import SiteChange, SiteIn, SiteOut
-from core.erp.kernel.records import Change, Column, Create, Entity, Search
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from core.erp.catalog import queries, revisions, scopes, service
+from core.erp.catalog.change_shapes import (
+    ItemChange,
+    LimitChange,
+    PointChange,
+    ProfileChange,
+    SensorChange,
+    SiteChange,
+    ZoneChange,
+)
+from core.erp.catalog.model import (
+    Calibration,
+    Installation,
+    Item,
+    ItemProfile,
+    Point,
+    ProfileLimit,
+    Sensor,
+    Site,
+    StorageProfile,
+    Zone,
+    ZoneNesting,
+)
+from core.erp.catalog.shapes import (
+    AssignIn,
+    AssignOut,
+    CalibrationIn,
+    CalibrationOut,
+    EndIn,
+    InstallationIn,
+    InstallationOut,
+    ItemIn,
+    ItemOut,
+    LimitShape,
+    NestingIn,
+    NestingOut,
+    PointIn,
+    PointOut,
+    ProfileIn,
+    ProfileOut,
+    SensorIn,
+    SensorOut,
+    SiteIn,
+    SiteOut,
+    VersionIn,
+    VersionOut,
+    ZoneIn,
+    ZoneOut,
+)
+from core.erp.kernel.records import Change, Column, Create, Entity, Search, Section, Verb
 from core.erp.kernel.tables import table
+from core.erp.kernel.unit import Unit
 
-_S = table(Site).c
+READ, MANAGE, POINTS, PROFILES = "catalog.read", "catalog.manage", "catalog.points", "catalog.profiles"
+LOADS = (POINTS, "custody.post")
+"""Who says which zone stands in which: whoever looks after the places, or whoever loads."""
 
-SITE_RECORDS = Entity(
+
+def _add_version(
+    u: Unit, profile_id: int, *, allowed_gap: timedelta, limits: Sequence[LimitShape], **options: Any
+) -> VersionOut:
+    """The next version of a profile; never changed once made."""
+    rows = [ProfileLimit(**limit.model_dump()) for limit in limits]
+    (made,) = queries.with_limits(u, [service.add_version(u, profile_id, allowed_gap, rows, **options)])
+    return made
+
+
+def _change_profile(u: Unit, profile_id: int, *, limits: Sequence[LimitChange] = (), **changes: Any) -> StorageProfile:
+    named = [limit.model_dump(exclude_unset=True) for limit in limits]
+    return revisions.change_profile(u, profile_id, limits=named, **changes)
+
+
+def _assign(u: Unit, item_id: int, *, version_id: int, from_at: datetime | None) -> ItemProfile:
+    """Judges an item by a profile version from then on."""
+    return service.assign_profile(u, item_id, version_id, from_at or u.now)
+
+
+SITES = Entity(
     name="site",
     path="sites",
     table=Site,
-    read="catalog.read",
-    scope=SITES,
+    read=READ,
+    scope=scopes.SITES,
     answer=SiteOut,
     label="code",
     columns=(Column("code", filter="eq", sort=True, search=True),),
-    search=(Search(_S.name, within=True),),
-    create=Create("catalog.manage", SiteIn, act=service.create_site),
-    change=Change("catalog.manage", SiteChange),
+    search=(Search(table(Site).c.name, within=True),),
+    create=Create(MANAGE, SiteIn, act=service.create_site),
+    change=Change(MANAGE, SiteChange),
     order="id",
 )
 
-ENTITIES = (SITE_RECORDS,)
+ZONES = Entity(
+    name="zone",
+    path="zones",
+    table=Zone,
+    read=READ,
+    scope=scopes.ZONES,
+    answer=ZoneOut,
+    label="address",
+    columns=(
+        Column("site_id", filter="eq", link="site"),
+        Column("address", filter="eq", sort=True, search=True),
+    ),
+    search=(Search(table(Zone).c.name, within=True),),
+    create=Create(MANAGE, ZoneIn, act=service.create_zone),
+    change=Change(MANAGE, ZoneChange, act=revisions.change_zone),
+    order="id",
+)
+
+NESTINGS = Entity(
+    name="zone_nesting",
+    path="nestings",
+    table=ZoneNesting,
+    read=READ,
+    scope=scopes.NESTINGS,
+    answer=NestingOut,
+    columns=(
+        Column("zone_id", filter="eq", link="zone"),
+        Column("parent_id", filter="eq", link="zone"),
+    ),
+    create=Create(LOADS, NestingIn, act=service.nest_zone),
+    verbs=(Verb("end", EndIn, service.end_nesting, permit=LOADS),),
+    order="id",
+)
+
+POINT_RECORDS = Entity(
+    name="point",
+    path="points",
+    table=Point,
+    read=READ,
+    scope=scopes.POINTS,
+    answer=PointOut,
+    label="address",
+    columns=(
+        Column("zone_id", filter="eq", link="zone"),
+        Column("role", filter="eq"),
+        Column("address", filter="eq", sort=True, search=True),
+    ),
+    create=Create(POINTS, PointIn, act=service.create_point),
+    change=Change(POINTS, PointChange, act=revisions.change_point),
+    order="id",
+)
+
+SENSORS = Entity(
+    name="sensor",
+    path="sensors",
+    table=Sensor,
+    read=READ,
+    scope=scopes.SENSORS,
+    answer=SensorOut,
+    label="serial",
+    columns=(Column("serial", filter="eq", sort=True, search=True),),
+    create=Create(POINTS, SensorIn, act=service.create_sensor),
+    change=Change(POINTS, SensorChange),
+    order="id",
+)
+
+INSTALLATIONS = Entity(
+    name="installation",
+    path="installations",
+    table=Installation,
+    read=READ,
+    scope=scopes.INSTALLATIONS,
+    answer=InstallationOut,
+    columns=(
+        Column("sensor_id", filter="eq", link="sensor"),
+        Column("point_id", filter="eq", link="point"),
+    ),
+    create=Create(POINTS, InstallationIn, act=service.install_sensor),
+    order="id",
+)
+
+CALIBRATIONS = Entity(
+    name="calibration",
+    path="calibrations",
+    table=Calibration,
+    read=READ,
+    scope=scopes.CALIBRATIONS,
+    answer=CalibrationOut,
+    columns=(Column("sensor_id", filter="eq", link="sensor"),),
+    create=Create("calibration.record", CalibrationIn, act=service.record_calibration),
+    order="id",
+)
+
+ITEMS = Entity(
+    name="item",
+    path="items",
+    table=Item,
+    read=READ,
+    scope=scopes.ITEMS,
+    answer=ItemOut,
+    label="code",
+    columns=(
+        Column("code", filter="eq", sort=True, search=True),
+        Column("profile_id", filter="eq", link="storage_profile"),
+    ),
+    search=(Search(table(Item).c.name, within=True),),
+    create=Create(MANAGE, ItemIn, act=service.create_item),
+    change=Change(MANAGE, ItemChange),
+    verbs=(Verb("assign_profile", AssignIn, _assign, permit=PROFILES, path="profiles", answer=AssignOut, status=201),),
+    order="id",
+    sections=(Section("profiles", queries.profiles_of, list[AssignOut]),),
+)
+
+PROFILE_RECORDS = Entity(
+    name="storage_profile",
+    path="profiles",
+    table=StorageProfile,
+    read=READ,
+    scope=scopes.PROFILES,
+    answer=ProfileOut,
+    label="code",
+    columns=(Column("code", filter="eq", sort=True, search=True),),
+    search=(Search(table(StorageProfile).c.name, within=True),),
+    create=Create(PROFILES, ProfileIn, act=service.create_profile),
+    change=Change(PROFILES, ProfileChange, act=_change_profile),
+    verbs=(
+        Verb("add_version", VersionIn, _add_version, permit=PROFILES, path="versions", answer=VersionOut, status=201),
+    ),
+    order="id",
+    sections=(Section("versions", queries.versions_of, list[VersionOut]),),
+)
+
+ENTITIES = (
+    SITES,
+    ZONES,
+    NESTINGS,
+    POINT_RECORDS,
+    SENSORS,
+    INSTALLATIONS,
+    CALIBRATIONS,
+    ITEMS,
+    PROFILE_RECORDS,
+)

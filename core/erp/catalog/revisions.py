@@ -1,8 +1,8 @@
-"""Changing what the catalog says: what others changed meanwhile is not overwritten, what was judged not rewritten."""
+"""Changing what the catalog says: what was judged by it is not rewritten."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any
 
 from sqlalchemy import select, text
 from sqlmodel import SQLModel
@@ -11,12 +11,10 @@ from core.erp.catalog.events import JudgingChanged
 from core.erp.catalog.model import Item, ItemProfile, Point, ProfileLimit, ProfileVersion, StorageProfile, Zone
 from core.erp.catalog.rules import unit_fault
 from core.erp.catalog.service import add_version, assign_profile, limits_of, newest_version
-from core.erp.kernel.errors import Conflict, Invalid, NotFound, Refused
+from core.erp.kernel.errors import Invalid, Refused
 from core.erp.kernel.tables import table
-from core.erp.kernel.unit import Unit, record_hash
+from core.erp.kernel.unit import Unit
 from core.telemetry.units import convertible
-
-Row = TypeVar("Row", bound=SQLModel)
 
 JUDGED_BY = frozenset({"band_low", "band_high", "band_delay", "band_hysteresis", "allowed_gap"})
 """Fields of a zone by which its own alarms are judged."""
@@ -24,20 +22,14 @@ _GOODS_WERE_THERE = text("SELECT EXISTS (SELECT FROM custody_fact WHERE zone_id 
 _READ = text("SELECT EXISTS (SELECT FROM series_point WHERE address = :address)")
 
 
-def etag(row: SQLModel) -> str:
-    """The entity tag (RFC 9110 §8.8.3) of a row as it is: it changes with any of its fields."""
-    return f'"{record_hash(row.model_dump()).hex()[:32]}"'
-
-
-def change_zone(u: Unit, zone_id: int, changes: Mapping[str, Any], *, expected: str | None = None) -> Zone:
+def change_zone(u: Unit, zone_id: int, **changes: Any) -> Zone:
     """Changes a zone's name, kind, band, allowed gap, worst temperature, or whether it accepts held stock.
 
     A new band or allowed gap counts from now on: an alarm that it no longer makes ends, one that it makes comes with
-    the next reading; what was recorded stays. `expected` is the tag of the zone as the caller saw it.
-
-    Raises NotFound, Conflict (it is another by now), Invalid, Refused (a worst temperature by which goods were judged).
+    the next reading; what was recorded stays. The address never changes; where the zone stands is a dated fact of its
+    own. Raises NotFound, Invalid, Refused (a worst temperature by which goods were judged).
     """
-    zone = _lock_expected(u, Zone, zone_id, expected)
+    zone = u.get_one(Zone, zone_id, lock=True)
     before = zone.model_dump()
     changed = _apply(zone, changes)
     if zone.band_low is not None and zone.band_high is not None and zone.band_low >= zone.band_high:
@@ -54,14 +46,14 @@ def change_zone(u: Unit, zone_id: int, changes: Mapping[str, Any], *, expected: 
     return zone
 
 
-def change_point(u: Unit, point_id: int, changes: Mapping[str, Any], *, expected: str | None = None) -> Point:
+def change_point(u: Unit, point_id: int, **changes: Any) -> Point:
     """Changes a point's role, unit or plausible values.
 
     Role and plausible values are no dated facts: the point is judged by them for as long as goods have stood there,
-    so its zone is judged again since then. Raises NotFound, Conflict, Invalid, Refused (another unit once the point
+    so its zone is judged again since then. Raises NotFound, Invalid, Refused (another unit once the point
     has readings: their numbers would mean something else).
     """
-    point = _lock_expected(u, Point, point_id, expected)
+    point = u.get_one(Point, point_id, lock=True)
     before = point.model_dump()
     changed = _apply(point, changes)
     low, high = point.plausible_low, point.plausible_high
@@ -95,37 +87,43 @@ def _check_unit(u: Unit, point: Point, before: str) -> None:
 def change_profile(
     u: Unit,
     profile_id: int,
-    base: int,
-    changes: Mapping[str, Any],
-    limits: Sequence[Mapping[str, Any]] = (),
-    removed: Sequence[str] = (),
     *,
+    limits: Sequence[Mapping[str, Any]] = (),
+    remove: Sequence[str] = (),
     from_at: datetime | None = None,
-) -> ProfileVersion:
-    """Edits a profile: what came of its version `base` is its next version; no version ever changes.
+    **changes: Any,
+) -> StorageProfile:
+    """Edits a profile: its name, and what comes of its newest version is its next version; no version ever changes.
 
     `changes` are fields of the version; each of `limits` names a limit by its `key` and what is other about it, or a
-    new one whole; `removed` names those to leave out. With `from_at`, every item of the profile is judged by the new
-    version from then on. Raises NotFound, Conflict (`base` is not the newest any more), Invalid, Refused.
+    new one whole; `remove` names those to leave out. With `from_at`, every item of the profile is judged by the new
+    version from then on. Raises NotFound, Invalid, Refused.
     """
-    profile = u.session.get(StorageProfile, profile_id, with_for_update=True, populate_existing=True)
-    if profile is None:
-        raise NotFound(f"no storage profile {profile_id}", id=profile_id)
-    newest = newest_version(u, profile_id)
-    if newest.version != base:
-        raise Conflict(
-            f"profile {profile.code} has version {newest.version} by now, and you have changed version {base}: look at"
-            " it again",
-            version=newest.version,
-        )
-    fields = {**newest.model_dump(exclude={"id", "profile_id", "version", "created_at"}), **changes}
-    version = add_version(
-        u, profile_id, fields.pop("allowed_gap"), _merge_limits(u, newest.id, limits, removed), **fields
-    )
+    profile = u.get_one(StorageProfile, profile_id, lock=True)
+    before = profile.model_dump()
+    named = {"name": changes.pop("name")} if "name" in changes else {}
+    _record(u, "storage_profile", profile, before, _apply(profile, named))
+    if limits or remove or changes:
+        version = _next_version(u, profile_id, limits, remove, changes)
+    elif from_at is not None:
+        version = newest_version(u, profile_id)
     if from_at is not None:
         for item_id in _items(u, profile_id):
             assign_profile(u, item_id, version.id, from_at)
-    return version
+    return profile
+
+
+def _next_version(
+    u: Unit,
+    profile_id: int,
+    limits: Sequence[Mapping[str, Any]],
+    removed: Sequence[str],
+    changes: Mapping[str, Any],
+) -> ProfileVersion:
+    newest = newest_version(u, profile_id)
+    fields = {**newest.model_dump(exclude={"id", "profile_id", "version", "created_at"}), **changes}
+    merged = _merge_limits(u, newest.id, limits, removed)
+    return add_version(u, profile_id, fields.pop("allowed_gap"), merged, **fields)
 
 
 def _merge_limits(
@@ -153,16 +151,6 @@ def _items(u: Unit, profile_id: int) -> list[int]:
     i, a = table(Item), table(ItemProfile)
     assigned = select(i.c.id).where(i.c.profile_id == profile_id, select(a.c.id).where(a.c.item_id == i.c.id).exists())
     return list(u.conn.execute(assigned.order_by(i.c.id)).scalars())
-
-
-def _lock_expected(u: Unit, model: type[Row], row_id: int, expected: str | None) -> Row:
-    row = u.session.get(model, row_id, with_for_update=True, populate_existing=True)
-    name = str(table(model).name)
-    if row is None:
-        raise NotFound(f"no {name} {row_id}", id=row_id)
-    if expected not in (None, "*", etag(row)):
-        raise Conflict(f"{name} {row_id} was changed by somebody else meanwhile: look at it again", id=row_id)
-    return row
 
 
 def _apply(row: SQLModel, changes: Mapping[str, Any]) -> frozenset[str]:

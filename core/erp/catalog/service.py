@@ -290,6 +290,7 @@ def add_version(
         version.id,
         after={"limits": [limit.model_dump() for limit in limits]},
     )
+    u.audit("storage_profile.version", "storage_profile", profile_id, after={"version": version.version})
     return version
 
 

@@ -5,12 +5,16 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AwareDatetime, ConfigDict, Field, FiniteFloat, model_validator
 
-from core.erp.kernel.http import Answer, Body, Duration, Moment, Ref, Text
+from core.erp.kernel.records import Link
+from core.erp.kernel.shapes import Answer, Body, Duration, Moment, Ref, Text
 from core.erp.kernel.strict import ABSOLUTE_ZERO, MAX_CELSIUS, Celsius
 from core.telemetry.units import convert, convertible
 
 Span = Annotated[Duration, Field(ge=timedelta(0), le=timedelta(days=3660), examples=["PT30M"])]
 Code = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,64}$")]
+
+
+Gtin = Annotated[str, Field(pattern=r"^[0-9]{8}([0-9]{4,6})?$", examples=["04012345678901"])]
 
 
 class SiteIn(Body):
@@ -22,12 +26,6 @@ class SiteIn(Body):
     code: Code
     name: Text
     timezone: Annotated[str, Field(max_length=64)] = "UTC"
-
-
-class SiteChange(Body):
-    """What changes of a site. Its time zone stays: it has decided when goods expired there."""
-
-    name: Text
 
 
 class SiteOut(Answer):
@@ -98,6 +96,12 @@ class NestingIn(Body):
     to_at: Moment | None = None
 
 
+class EndIn(Body):
+    """When something ended."""
+
+    to_at: Moment
+
+
 class NestingOut(Answer):
     """A zone stands in another, from-until."""
 
@@ -106,6 +110,10 @@ class NestingOut(Answer):
     parent_id: int
     from_at: AwareDatetime
     to_at: AwareDatetime | None
+
+
+PointRole = Literal["required", "spare", "machine"]
+"""Whether its silence counts for the zone's goods: only a required point's does."""
 
 
 class PointIn(Body):
@@ -130,7 +138,7 @@ class PointIn(Body):
     address: Annotated[str, Field(max_length=400)]
     quantity: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
     unit: Annotated[str, Field(max_length=32)]
-    role: Literal["required", "spare", "machine"] = "required"
+    role: PointRole = "required"
     plausible_low: FiniteFloat | None = None
     plausible_high: FiniteFloat | None = None
 
@@ -148,7 +156,7 @@ class PointOut(Answer):
     address: str
     quantity: str
     unit: str
-    role: str
+    role: PointRole
     plausible_low: float | None
     plausible_high: float | None
 
@@ -318,7 +326,7 @@ class ItemIn(Body):
     uom: Annotated[str, Field(min_length=1, max_length=32)] = "each"
     profile_id: Ref | None = None
     kind: Annotated[str, Field(min_length=1, max_length=64)] = "product"
-    gtin: Annotated[str | None, Field(pattern=r"^\d{8}(\d{4,6})?$")] = None
+    gtin: Gtin | None = None
     shelf_life: Span | None = None
 
 
@@ -338,7 +346,7 @@ class ItemOut(Answer):
 class AssignIn(Body):
     """By which profile version an item is judged, from when (now, if left out)."""
 
-    version_id: Ref
+    version_id: Annotated[Ref, Link("profile_version")]
     from_at: Moment | None = None
 
 

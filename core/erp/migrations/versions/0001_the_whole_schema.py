@@ -2089,6 +2089,9 @@ def upgrade() -> None:
     sa.PrimaryKeyConstraint('id'),
     sa.UniqueConstraint('code')
     )
+    op.create_index('item_code_begins', 'item', [sa.literal_column('lotwise_folded(code)').label('folded')], unique=False, postgresql_ops={'folded': 'text_pattern_ops'})
+    op.create_index('item_name_within', 'item', [sa.literal_column('lotwise_bigrams(name)')], unique=False, postgresql_using='gin')
+    op.create_index(op.f('ix_item_profile_id'), 'item', ['profile_id'], unique=False)
     op.create_table('item_profile',
     sa.Column('id', sa.BigInteger(), autoincrement=True, nullable=False),
     sa.Column('item_id', sa.BigInteger(), nullable=False),
@@ -2097,6 +2100,7 @@ def upgrade() -> None:
     sa.PrimaryKeyConstraint('id')
     )
     op.create_index('item_profile_item', 'item_profile', ['item_id', 'from_at'], unique=False)
+    op.create_index(op.f('ix_item_profile_version_id'), 'item_profile', ['version_id'], unique=False)
     op.create_table('login_attempt',
     sa.Column('id', sa.BigInteger(), autoincrement=True, nullable=False),
     sa.Column('login', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
@@ -2232,6 +2236,7 @@ def upgrade() -> None:
     sa.UniqueConstraint('address')
     )
     op.create_index(op.f('ix_point_zone_id'), 'point', ['zone_id'], unique=False)
+    op.create_index('point_address_begins', 'point', [sa.literal_column('lotwise_folded(address)').label('folded')], unique=False, postgresql_ops={'folded': 'text_pattern_ops'})
     op.create_table('profile_limit',
     sa.Column('id', sa.BigInteger(), autoincrement=True, nullable=False),
     sa.Column('version_id', sa.BigInteger(), nullable=False),
@@ -2398,6 +2403,7 @@ def upgrade() -> None:
     sa.PrimaryKeyConstraint('id'),
     sa.UniqueConstraint('serial')
     )
+    op.create_index('sensor_serial_begins', 'sensor', [sa.literal_column('lotwise_folded(serial)').label('folded')], unique=False, postgresql_ops={'folded': 'text_pattern_ops'})
     op.create_table('series_dropped',
     sa.Column('week', sa.DateTime(timezone=True), nullable=False),
     sa.Column('dropped_at', sa.DateTime(timezone=True), nullable=False),
@@ -2557,6 +2563,8 @@ def upgrade() -> None:
     sa.PrimaryKeyConstraint('id'),
     sa.UniqueConstraint('code')
     )
+    op.create_index('storage_profile_code_begins', 'storage_profile', [sa.literal_column('lotwise_folded(code)').label('folded')], unique=False, postgresql_ops={'folded': 'text_pattern_ops'})
+    op.create_index('storage_profile_name_within', 'storage_profile', [sa.literal_column('lotwise_bigrams(name)')], unique=False, postgresql_using='gin')
     op.create_table('sublot',
     sa.Column('id', sa.BigInteger(), autoincrement=True, nullable=False),
     sa.Column('code', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
@@ -2756,7 +2764,9 @@ def upgrade() -> None:
     sa.PrimaryKeyConstraint('id'),
     sa.UniqueConstraint('address')
     )
-    op.create_index(op.f('ix_zone_site_id'), 'zone', ['site_id'], unique=False)
+    op.create_index('zone_address_begins', 'zone', [sa.literal_column('lotwise_folded(address)').label('folded')], unique=False, postgresql_ops={'folded': 'text_pattern_ops'})
+    op.create_index('zone_name_within', 'zone', [sa.literal_column('lotwise_bigrams(name)')], unique=False, postgresql_using='gin')
+    op.create_index('zone_site_address', 'zone', ['site_id', 'address', 'id'], unique=False)
     op.create_table('zone_alarm',
     sa.Column('id', sa.BigInteger(), autoincrement=True, nullable=False),
     sa.Column('zone_id', sa.BigInteger(), nullable=False),
@@ -2806,6 +2816,7 @@ def upgrade() -> None:
     sa.Column('to_at', sa.DateTime(timezone=True), nullable=True),
     sa.PrimaryKeyConstraint('id')
     )
+    op.create_index(op.f('ix_zone_nesting_parent_id'), 'zone_nesting', ['parent_id'], unique=False)
     op.create_index(op.f('ix_zone_nesting_zone_id'), 'zone_nesting', ['zone_id'], unique=False)
     op.create_table('zone_profile',
     sa.Column('zone_id', sa.BigInteger(), autoincrement=False, nullable=False),

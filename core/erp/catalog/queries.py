@@ -1,0 +1,33 @@
+"""Reading the catalog: a profile's versions with their limits, and by which of them an item was judged."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import select
+
+from core.erp.catalog import service
+from core.erp.catalog.model import ItemProfile, ProfileVersion
+from core.erp.catalog.shapes import AssignOut, VersionOut
+from core.erp.kernel.tables import table
+from core.erp.kernel.unit import Unit
+
+
+def versions_of(u: Unit, profile: Any) -> list[VersionOut]:
+    """The versions of a profile's row with their limits, oldest first."""
+    v = table(ProfileVersion)
+    rows = u.conn.execute(select(v).where(v.c.profile_id == profile.id).order_by(v.c.version)).all()
+    return with_limits(u, rows)
+
+
+def with_limits(u: Unit, versions: Sequence[Any]) -> list[VersionOut]:
+    """Rows of versions, each with its limits."""
+    limits = service.limits_of(u, [version.id for version in versions])
+    shown = [VersionOut.model_validate(version) for version in versions]
+    return [VersionOut.model_validate({**dict(one), "limits": limits[one.id]}) for one in shown]
+
+
+def profiles_of(u: Unit, item: Any) -> list[AssignOut]:
+    """By which profile versions an item's row was judged, from when."""
+    t = table(ItemProfile)
+    rows = u.conn.execute(select(t).where(t.c.item_id == item.id).order_by(t.c.from_at, t.c.id))
+    return [AssignOut.model_validate(row) for row in rows]
