@@ -11,7 +11,7 @@ from sqlmodel import SQLModel
 
 from core.background import background, compare_with_witness
 from core.erp.kernel import guarded, modules, permits, problems, record_routes
-from core.erp.kernel.door import asked_by, export_limiter, post_limiter, upload_limiter
+from core.erp.kernel.door import asked_by, export_limiter, post_limiter, print_limiter, upload_limiter
 from core.erp.kernel.events import Event, Events
 from core.erp.kernel.middleware import RequestGuard
 from core.erp.kernel.outbox import Outbox
@@ -158,7 +158,7 @@ def create_app(
     app.state.settings, app.state.engine, app.state.events = settings, engine, events
     app.state.outbox, app.state.signing_key, app.state.checks = outbox, key, checks
     app.state.post_limiter, app.state.upload_limiter = post_limiter(), upload_limiter()
-    app.state.export_limiter = export_limiter()
+    app.state.export_limiter, app.state.print_limiter = export_limiter(), print_limiter()
     app.add_middleware(RequestGuard)
     app.add_middleware(TrustedProxies, trusted=settings.proxies)
     problems.install(app)

@@ -8,6 +8,7 @@ MODULES = (
     "kernel.attachments",
     "kernel.tasks",
     "kernel.tabular",
+    "kernel.printing",
     "catalog",
     "partners",
     "lots",

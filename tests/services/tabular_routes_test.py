@@ -18,16 +18,17 @@ from core.app import build_events, create_app
 from core.erp.catalog.model import Site
 from core.erp.catalog.shapes import SiteIn
 from core.erp.kernel import passwords
-from core.erp.kernel.auth import Place, create_user
+from core.erp.kernel.access.users import Place, create_user
 from core.erp.kernel.events import Events
 from core.erp.kernel.records import Column, Create, Entity
 from core.erp.kernel.records.checked import check
 from core.erp.kernel.records.importing import importable_of
-from core.erp.kernel.scope import everything
 from core.erp.kernel.shapes import Body
 from core.erp.kernel.tabular.importable import Line
 from core.erp.kernel.unit import system, transact, unit
+from core.erp.partners.model import Partner
 from core.erp.quality.model import Deviation
+from core.erp.quality.scopes import DEVIATIONS
 from core.settings import Settings
 from tests.services.tabular_world import csv_of, xlsx_of
 from tests.serving import serving
@@ -76,7 +77,12 @@ def desks(engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> It
     cheap = PasswordHasher(time_cost=1, memory_cost=64, parallelism=1)
     monkeypatch.setattr(passwords, "hasher", lambda: cheap)
     with unit(engine, system("test"), build_events()) as u:
-        u.session.add(Site(code="hq", name="Head office"))
+        u.session.add_all(
+            [
+                Site(code="hq", name="Head office"),
+                Partner(code="clinic", name="Clinic", roles=["customer"], country="DE"),
+            ]
+        )
         u.session.flush()
         for login, roles in PEOPLE.items():
             place = {"carl": Place(partner_id=1), "nora": Place(site_ids=(1,))}.get(login, Place())
@@ -197,7 +203,7 @@ def _linked(body: type[Body], **more: Any) -> Entity:
         path="linked",
         table=Deviation,
         read="quality.read",
-        scope=everything,
+        scope=DEVIATIONS,
         columns=(Column("sublot_id", link="site"),),
         create=Create("catalog.manage", body, **more),
     )

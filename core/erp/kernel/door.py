@@ -196,6 +196,11 @@ def export_limiter() -> ConcurrencyLimiter:
     return ConcurrencyLimiter(concurrent=2, max_total=32, max_per_key=4, timeout=120.0, retry_after=15)
 
 
+def print_limiter() -> ConcurrencyLimiter:
+    """Limits the documents that one app sets at once: each takes a core."""
+    return ConcurrencyLimiter(concurrent=2, max_total=64, max_per_key=8, timeout=60.0, retry_after=10)
+
+
 # --- bodies
 
 

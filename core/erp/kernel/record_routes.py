@@ -15,6 +15,7 @@ from pydantic import BaseModel, TypeAdapter
 from core.erp.kernel.attachments.record_attachments import Attachable, attachment_routes
 from core.erp.kernel.door import needs, routes
 from core.erp.kernel.http import PROBLEMS, Cursor, Door, DoorKeeper, Id, Limit
+from core.erp.kernel.print_routes import sheet_routes
 from core.erp.kernel.record_parameters import as_endpoint, asked_of, asked_parameters
 from core.erp.kernel.record_tables import table_routes
 from core.erp.kernel.records import read, verbs, write
@@ -45,6 +46,7 @@ def _add(made: APIRouter, entity: Entity) -> None:
     add("GET", things, _list(entity), entity.read, Listed[entity.shape])  # type: ignore[name-defined]  # known when run
     made.include_router(table_routes(entity, module_of(entity)))  # before what has an id behind its path
     add("GET", thing, _one(entity), entity.read, detail(entity))
+    made.include_router(sheet_routes(entity, module_of(entity)))
     add("GET", f"{thing}/history", _history(entity), entity.read, Page[EntryOut])
     if entity.create is not None:
         add("POST", things, _create(entity), entity.create.permit, detail(entity), status=201)

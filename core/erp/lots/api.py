@@ -2,17 +2,20 @@
 
 from typing import Annotated
 
-from fastapi import Query
-from fastapi.responses import JSONResponse
+from fastapi import Query, Request
+from fastapi.responses import JSONResponse, Response
 from sqlalchemy import select
+from starlette.concurrency import run_in_threadpool
 
 from core.erp.kernel.door import needs, routes
 from core.erp.kernel.http import PROBLEMS, Door, Id
+from core.erp.kernel.print_routes import printed
 from core.erp.kernel.records.links import require
 from core.erp.kernel.records.read import row_of
 from core.erp.kernel.tables import table
 from core.erp.kernel.unit import Unit
 from core.erp.lots import queries, service
+from core.erp.lots.labels import SUBLOT_LABEL, label_of
 from core.erp.lots.model import Genealogy
 from core.erp.lots.records import SUBLOTS
 from core.erp.lots.rules import Purpose
@@ -32,6 +35,14 @@ def merge(body: MergeIn, door: Door) -> JSONResponse:
         return SublotOut.model_validate(queries.sublot_row(u, made.id))
 
     return door.post(work)
+
+
+@router.get("/sublots/{sublot_id}/label", response_class=Response)
+@needs("stock.read")
+async def label(sublot_id: Id, request: Request, door: Door) -> Response:
+    """A label of 80 × 50 mm as PDF, in English and Chinese, with a GS1 DataMatrix where the item has a GTIN."""
+    found = await run_in_threadpool(door.read, lambda u: label_of(u, sublot_id))
+    return await printed(request, door.actor.login, SUBLOT_LABEL, found.data, found.at, f"label-{found.code}")
 
 
 @router.get("/sublots/{sublot_id}/movable")

@@ -78,6 +78,13 @@ def csv_parts(export: Export, rows: Iterable[Row]) -> Iterator[bytes]:
     yield "".join(parts).encode()
 
 
+def text_of(cell: Cell) -> str:
+    """A cell as it is printed."""
+    if cell is None:
+        return ""
+    return format(cell, "f") if isinstance(cell, Decimal) else str(cell)
+
+
 def _csv(cell: Cell, decimal: str) -> str:
     if cell is None:
         return ""

@@ -85,7 +85,7 @@ def _shown(value: Parameter, language: str, zone: tzinfo) -> str:
     if isinstance(value, Message):
         return render(value, language, zone)
     if isinstance(value, datetime):
-        return _time(value, zone)
+        return time_text(value, zone)
     if isinstance(value, Decimal):
         return format(value.normalize(), "f")
     if isinstance(value, float):
@@ -100,7 +100,8 @@ def _is_sentence(value: Parameter) -> bool:
     return isinstance(value, Message) and value.id.partition(".")[0] not in WORDS
 
 
-def _time(value: datetime, zone: tzinfo) -> str:
+def time_text(value: datetime, zone: tzinfo = UTC) -> str:
+    """An instant as people read it: the zone's time with its offset from UTC, in every language alike."""
     local = value.astimezone(zone)
     if not local.utcoffset():
         return f"{local:%Y-%m-%d %H:%M:%S}Z"
