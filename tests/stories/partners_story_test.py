@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -15,9 +16,12 @@ from core.erp.kernel.permits import Role
 from core.erp.kernel.records.read import Asked, page, row_of
 from core.erp.kernel.records.registry import entity_named
 from core.erp.kernel.unit import Actor, Unit, system, transact
+from core.erp.lots import service as lots
 from core.erp.partners import service
+from core.erp.shipments import service as shipments
 from tests.desks import Desk, office, seat
 from tests.rules.attachments_rules_test import PDF_FILE
+from tests.world import World
 
 PEOPLE = {"bo": ["buyer"], "quinn": ["qa"], "quentin": ["qa"], "wes": ["warehouse"]}
 TODAY = datetime.now(UTC).date()
@@ -186,3 +190,40 @@ def test_chinese_readers_are_told_in_chinese(desks: dict[str, Desk], steel: int)
     )
     assert refused["detail"] == "证书 MD 700123 没有可供核对的文件：请先上传附件"
     assert refused["id"] == "partners.certificate_without_file"
+
+
+def test_a_lots_maker_stays_as_received_beside_the_partner(desks: dict[str, Desk], steel: int, engine: Engine) -> None:
+    wes, bo = desks["wes"], desks["bo"]
+    item = World(engine, build_events()).item()
+    lot = wes.post("/lots", 201, item_id=item, number="A213B1", maker="STAHL U. ROEHREN GMBH", maker_id=steel)
+    assert (lot["maker"], lot["maker_id"]) == ("STAHL U. ROEHREN GMBH", steel)
+    assert [one["id"] for one in wes.get("/lots", maker_id=steel)["items"]] == [lot["id"]]
+    clinic = bo.post("/partners", 201, code="C-1", name="Clinic", roles=["customer"], country="FR")["id"]
+    path = f"/lots/{lot['id']}"
+    assert "is no maker" in wes.patch(path, 409, maker_id=clinic, version=lot["version"])["detail"]
+    wes.patch(path, 404, maker_id=999, version=lot["version"])
+    unnamed = wes.patch(path, maker_id=None, version=lot["version"])
+    assert (unnamed["maker"], unnamed["maker_id"]) == ("STAHL U. ROEHREN GMBH", None)
+    assert wes.get(f"{path}/history")["items"][0]["changes"] == [{"field": "maker_id", "before": steel, "after": None}]
+    desks["quinn"].post(f"/partners/{steel}/block", reason="audit failed")
+    assert "blocked" in wes.patch(path, 409, maker_id=steel, version=unnamed["version"])["detail"]
+
+
+def test_a_shipment_names_its_consignee_beside_what_was_ordered(
+    desks: dict[str, Desk], steel: int, engine: Engine
+) -> None:
+    world = World(engine, build_events())
+    lot = world.lot(world.item())
+    expected = world.do(lambda u: lots.receive(u, lot, Decimal(5), None, state="expected").id)
+    lou = seat(engine, desks["bo"].client, "lou", ["logistics"])
+    order = {
+        "consignee": "Clinic No. 17, gate 3",
+        "lines": [{"sublot_id": expected, "amount": "5"}],
+        "legs": [{"origin": "works", "destination": "dock"}],
+    }
+    sold = lou.post("/shipments", 409, code="SH-1", kind="sale", consignee_id=steel, **order)
+    assert "is no customer" in sold["detail"]
+    inbound = lou.post("/shipments", 201, code="SH-2", kind="inbound", consignee_id=steel, **order)
+    assert (inbound["consignee"], inbound["consignee_id"]) == ("Clinic No. 17, gate 3", steel)
+    world.do(lambda u: shipments.name_consignee(u, inbound["id"], None))
+    assert lou.get(f"/shipments/{inbound['id']}")["consignee_id"] is None

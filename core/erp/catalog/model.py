@@ -6,7 +6,7 @@ from sqlalchemy import CheckConstraint, Column, Index, Interval, UniqueConstrain
 from sqlmodel import Field, SQLModel
 
 from core.erp.kernel.model import identity, moment, ref
-from core.erp.kernel.records.search import beginnings, bigrams
+from core.erp.kernel.search_indexes import beginnings, bigrams
 
 
 def interval_column(*, nullable: bool = False) -> timedelta | None:

@@ -7,6 +7,8 @@ from sqlalchemy import BigInteger, Column, DateTime, Index, LargeBinary, Text, U
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlmodel import Field, SQLModel
 
+from core.erp.kernel.search_indexes import beginnings
+
 
 def moment(*, nullable: bool = False, **options: Any) -> Any:
     """A column for an instant with its time zone."""
@@ -30,6 +32,7 @@ class User(SQLModel, table=True):
     """
 
     __tablename__ = "app_user"
+    __table_args__ = (beginnings("app_user", "login"),)
 
     id: int = identity()
     login: str = Field(unique=True)

@@ -4,6 +4,7 @@ import uuid
 from collections.abc import Sequence
 from datetime import date, datetime
 from decimal import Decimal
+from typing import Any
 
 from sqlalchemy import insert, select, text
 from sqlalchemy.dialects.postgresql import insert as upsert
@@ -20,20 +21,41 @@ from core.erp.lots.model import Genealogy, Lot, Restriction, Sublot
 from core.erp.lots.predicate import amount_of, get_lot, get_sublot, lock_sublots, on_hand, reserved
 from core.erp.lots.rules import InternalPurpose
 from core.erp.lots.workflow import SUBLOT
+from core.erp.partners.service import require_partner
 
 
-def create_lot(u: Unit, item_id: int, number: str, maker: str = "", expiry: date | None = None) -> Lot:
-    """A new lot. Raises Conflict if the item's lot of that maker and number is there, NotFound, Invalid."""
+def create_lot(
+    u: Unit, item_id: int, number: str, maker: str = "", expiry: date | None = None, maker_id: int | None = None
+) -> Lot:
+    """A new lot. Raises Conflict if the item's lot of that maker and number is there, NotFound, Invalid, Refused."""
     if not number.strip():
         raise Invalid("lots.lot_unnumbered")
     if u.session.get(Item, item_id) is None:
         raise NotFound("lots.no_item", item_id=item_id)
-    values = {"item_id": item_id, "number": number, "maker": maker, "expiry": expiry, "created_at": u.now}
+    if maker_id is not None:
+        require_partner(u, maker_id, "maker")
+    values: dict[str, Any] = {"item_id": item_id, "number": number, "maker": maker, "maker_id": maker_id}
+    values |= {"expiry": expiry, "created_at": u.now}
     lot_id = u.conn.execute(upsert(Lot).values(**values).on_conflict_do_nothing().returning(table(Lot).c.id)).scalar()
     if lot_id is None:
         raise Conflict("lots.lot_exists", item_id=item_id, number=number)
     u.audit("lot.create", "lot", lot_id, after=values)
     return get_lot(u, lot_id)
+
+
+def name_maker(u: Unit, lot_id: int, maker_id: int | None) -> Lot:
+    """Says which partner the lot's maker is, or that it is none we know. What was received stays as it was.
+
+    Raises NotFound, Refused (a partner that is blocked, or makes nothing).
+    """
+    lot = get_lot(u, lot_id, lock=True)
+    if maker_id is not None:
+        require_partner(u, maker_id, "maker")
+    before, lot.maker_id = lot.maker_id, maker_id
+    u.session.add(lot)
+    u.session.flush()
+    u.audit("lot.name_maker", "lot", lot_id, before={"maker_id": before}, after={"maker_id": maker_id})
+    return lot
 
 
 def receive(

@@ -8,7 +8,7 @@ from core.erp.lots.predicate_sql import FUNCTIONS
 from core.erp.lots.rules import ACCOUNTS, TARGETS, InternalPurpose, Purpose
 
 TABLES = (
-    Guarded(Lot, kept=True, identity=("item_id", "number", "maker", "expiry"), changes=("expiry",)),
+    Guarded(Lot, kept=True, identity=("item_id", "number", "maker", "expiry"), changes=("expiry", "maker_id")),
     Guarded(
         Sublot,
         kept=True,

@@ -9,6 +9,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field, SQLModel
 
 from core.erp.kernel.model import identity, moment, ref
+from core.erp.kernel.search_indexes import beginnings
 
 
 def amount_column() -> Any:
@@ -22,15 +23,24 @@ def positive(column: str = "amount") -> CheckConstraint:
 
 
 class Lot(SQLModel, table=True):
-    """A batch: item, number, maker, expiry."""
+    """A batch: item, number, maker, expiry.
+
+    `maker` is as it was received, and part of what the lot is known by; `maker_id` the partner that is meant, once
+    somebody has said so.
+    """
 
     __tablename__ = "lot"
-    __table_args__ = (UniqueConstraint("item_id", "maker", "number"), Index("lot_number", "number", "id"))
+    __table_args__ = (
+        UniqueConstraint("item_id", "maker", "number"),
+        Index("lot_number", "number", "id"),
+        beginnings("lot", "number"),
+    )
 
     id: int = identity()
     item_id: int = ref(index=True)
     number: str
     maker: str = ""
+    maker_id: int | None = ref(nullable=True, index=True)
     expiry: date | None = None
     created_at: datetime = moment()
 
@@ -49,6 +59,7 @@ class Sublot(SQLModel, table=True):
             "state IN ('expected', 'quarantine', 'released', 'rejected', 'reworked', 'returned', 'destroyed')"
         ),
         Index("sublot_zone", "zone_id"),
+        beginnings("sublot", "code"),
         Index("sublot_site", "site_id", "id"),
         # lists by code and by age, within somebody's sites and beyond
         Index("sublot_site_code", "site_id", "code", "id"),

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Row, select, true
 
 from core.erp.kernel.http import not_future
-from core.erp.kernel.records import Column, Create, Entity, Filter, Hidden, Verb
+from core.erp.kernel.records import Change, Column, Create, Entity, Filter, Hidden, Verb
 from core.erp.kernel.shapes import ReasonIn
 from core.erp.kernel.tables import table
 from core.erp.kernel.unit import Unit
@@ -24,6 +24,7 @@ from core.erp.lots.shapes import (
     FactIn,
     HoldIn,
     HoldOut,
+    LotChange,
     LotIn,
     LotOut,
     MoveIn,
@@ -165,9 +166,11 @@ LOTS = Entity(
     columns=(
         Column("item_id", filter="eq", link="item"),
         Column("number", filter="eq", sort=True, search=True),
+        Column("maker_id", filter="eq", link="partner"),
         Column("expiry", filter="range"),
     ),
     create=Create("stock.receive", LotIn, act=service.create_lot),
+    change=Change(("stock.receive", "partner.manage"), LotChange, act=service.name_maker),
     verbs=(Verb("receive", ReceiveIn, _receive, permit="stock.receive", answer=SublotOut, status=201),),
     order="id",
 )

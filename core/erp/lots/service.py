@@ -1,6 +1,6 @@
 """The verbs of lots, in one place for the modules above. They take a Unit and never commit."""
 
-from core.erp.lots.creation import arrive, create_lot, link, merge, receive, split
+from core.erp.lots.creation import arrive, create_lot, link, merge, name_maker, receive, split
 from core.erp.lots.hold_rows import LIFT_PERMITS, NewHold
 from core.erp.lots.holds import inherit_holds, lift_hold, open_holds, place_hold, place_holds, upgrade_hold
 from core.erp.lots.ledger import (
@@ -63,6 +63,7 @@ __all__ = [
     "merge",
     "movable",
     "move",
+    "name_maker",
     "obstacles",
     "on_hand",
     "on_hand_by_sublot",

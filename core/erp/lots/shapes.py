@@ -29,6 +29,13 @@ class LotIn(Body):
     number: Annotated[str, Field(min_length=1, max_length=100, pattern=r"\S")]
     maker: Annotated[str, Field(max_length=200)] = ""
     expiry: Day | None = None
+    maker_id: Ref | None = None
+
+
+class LotChange(Body):
+    """Which partner the lot's maker is."""
+
+    maker_id: Ref | None
 
 
 class LotOut(Answer):
@@ -38,6 +45,7 @@ class LotOut(Answer):
     item_id: int
     number: str
     maker: str
+    maker_id: int | None
     expiry: date | None
     created_at: AwareDatetime
 

@@ -8,7 +8,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlmodel import Field, SQLModel
 
 from core.erp.kernel.model import identity, moment, ref
-from core.erp.kernel.records import beginnings, bigrams
+from core.erp.kernel.search_indexes import beginnings, bigrams
 
 
 def texts() -> Any:

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import select
 
 from core.erp.kernel.attachments import service as attachments
-from core.erp.kernel.errors import Invalid, NotFound, Refused
+from core.erp.kernel.errors import Invalid, Refused, absent
 from core.erp.kernel.tables import table
 from core.erp.kernel.unit import Unit
 from core.erp.kernel.words import Message
@@ -72,14 +72,14 @@ def expire_certificates(u: Unit, today: date) -> list[int]:
     return list(CERTIFICATE.apply_many(u, SupplierCertificate, over, "expire"))
 
 
-def require_partner(u: Unit, partner_id: int, role: str) -> Partner:
-    """The partner, if something new may name it in that role. Raises NotFound, Refused (blocked, another role)."""
+def require_partner(u: Unit, partner_id: int, role: str | None) -> Partner:
+    """The partner, if something new may name it in that role (None: in any). Raises NotFound, Refused."""
     found = u.get(Partner, partner_id)
     if found is None:
-        raise NotFound("partners.no_partner", partner_id=partner_id)
+        raise absent("partner", partner_id)
     if found.state != ACTIVE:
         raise Refused("partners.not_active", partner=found.code, state=Message(f"state.partner.{found.state}"))
-    if role not in found.roles:
+    if role is not None and role not in found.roles:
         raise Refused("partners.not_in_role", partner=found.code, role=rules.ROLES[role])
     return found
 

@@ -9,6 +9,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlmodel import Field, SQLModel
 
 from core.erp.kernel.model import identity, moment, ref
+from core.erp.kernel.search_indexes import beginnings
 from core.erp.lots.model import amount_column, positive
 
 
@@ -26,6 +27,7 @@ class WorkCentre(SQLModel, table=True):
     """A machine or bench that does one operation at a time. `zone_id` is the climate its goods stand in."""
 
     __tablename__ = "work_centre"
+    __table_args__ = (beginnings("work_centre", "code"),)
 
     id: int = identity()
     code: str = Field(unique=True)
@@ -106,6 +108,7 @@ class WorkOrder(SQLModel, table=True):
 
     __tablename__ = "work_order"
     __table_args__ = (
+        beginnings("work_order", "code"),
         positive(),
         CheckConstraint(
             "state IN ('planned', 'material_ok', 'released', 'running', 'held', 'blocked', 'completed', 'reconciled',"

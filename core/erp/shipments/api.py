@@ -90,6 +90,7 @@ def create(body: ShipmentIn, door: Door) -> JSONResponse:
             market=body.market,
             receiving_zone_id=body.receiving_zone_id,
             due_at=body.due_at,
+            consignee_id=body.consignee_id,
             loggers=[service.RequiredLogger(x.serial, x.zone_id) for x in body.loggers],
         )
         return detail(u, made.id)

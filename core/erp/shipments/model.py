@@ -13,6 +13,8 @@ from core.erp.lots.model import amount_column, positive
 class Shipment(SQLModel, table=True):
     """What travels to one consignee. *Held* is not a state: any open shipment may have holds.
 
+    `consignee` is as it was ordered, `consignee_id` the partner that is meant, once somebody has said so.
+
     `kind`: sale (leaves our stock), transfer (between our own zones), inbound (from a supplier).
     States: planned, picked, dispatched, in_transit, arrived, accepted, refused, cancelled. `receiving_zone_id` is
     where it arrives, if that place is ours or watched by us.
@@ -31,6 +33,7 @@ class Shipment(SQLModel, table=True):
     code: str = Field(unique=True)
     kind: str = "sale"
     consignee: str
+    consignee_id: int | None = ref(nullable=True, index=True)
     market: str = ""
     receiving_zone_id: int | None = ref(nullable=True)
     state: str = "planned"

@@ -57,6 +57,7 @@ class ShipmentIn(Body):
     code: Code
     kind: Literal["sale", "transfer", "inbound"] = "sale"
     consignee: Text
+    consignee_id: Ref | None = None
     market: str = ""
     receiving_zone_id: Ref | None = None
     due_at: Moment | None = None
@@ -72,6 +73,7 @@ class ShipmentOut(Answer):
     code: str
     kind: str
     consignee: str
+    consignee_id: int | None
     market: str
     receiving_zone_id: int | None
     state: str

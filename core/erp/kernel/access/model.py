@@ -7,6 +7,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlmodel import Field, SQLModel
 
 from core.erp.kernel.model import identity, moment
+from core.erp.kernel.search_indexes import beginnings
 
 DRAFT, APPROVED, WITHDRAWN = "draft", "approved", "withdrawn"
 
@@ -24,6 +25,7 @@ class ComposedRole(SQLModel, table=True):
         CheckConstraint("state IN ('draft', 'approved', 'withdrawn')"),
         Index("role_draft", "code", unique=True, postgresql_where="state = 'draft'"),
         Index("role_approved", "code", unique=True, postgresql_where="state = 'approved'"),
+        beginnings("role", "code"),
     )
 
     id: int = identity()

@@ -16,7 +16,8 @@ from core.erp.kernel.records.declare import (
     Verb,
 )
 from core.erp.kernel.records.links import Link
-from core.erp.kernel.records.search import Search, beginnings, bigrams
+from core.erp.kernel.records.search import Search
+from core.erp.kernel.search_indexes import beginnings, bigrams
 
 __all__ = [
     "Change",

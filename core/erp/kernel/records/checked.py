@@ -10,6 +10,7 @@ from core.erp.kernel.permits import check as check_permits
 from core.erp.kernel.records.declare import Column, Entity, as_permits
 from core.erp.kernel.records.filters import parameters
 from core.erp.kernel.scope import visible
+from core.erp.kernel.search_indexes import index_name
 from core.erp.kernel.shapes import SignIn
 
 
@@ -21,6 +22,7 @@ def check(entity: Entity) -> None:
             _check_sort(entity, column)
         if column.search and column.name not in entity.rows.c:
             raise _wrong(entity, f"{column.name} is no column of its own: search it by a Search")
+    _check_searches(entity)
     if entity.label != "id":
         entity.column(entity.label)
     sort = entity.order.removeprefix("-")
@@ -32,6 +34,15 @@ def check(entity: Entity) -> None:
     undo = entity.create.undo if entity.create is not None else None
     if undo is not None and (entity.cycle is None or undo not in entity.cycle.moves):
         raise _wrong(entity, f"an import is undone by {undo}, which is no move of its life cycle")
+
+
+def _check_searches(entity: Entity) -> None:
+    """What is searched has its index: `beginnings` or `bigrams` in its table's `__table_args__`."""
+    for search in entity.searches:
+        searched: Any = search.column.table
+        name = index_name(searched.name, search.column.name, within=search.within)
+        if name not in {index.name for index in searched.indexes}:
+            raise _wrong(entity, f"{search.column} is searched without an index: {name}")
 
 
 def _check_sort(entity: Entity, column: Column) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, CompoundSelect, Index, Select, Table, func, literal_column, select, union
+from sqlalchemy import ColumnElement, CompoundSelect, Select, Table, func, select, union
 
 from core.erp.kernel.errors import Invalid
 
@@ -30,17 +30,6 @@ class Search:
     column: ColumnElement[Any]
     key: ColumnElement[Any] | None = None
     within: bool = False
-
-
-def beginnings(table_name: str, column: str) -> Index:
-    """The index by which a column is searched for how it begins; for a table's `__table_args__`."""
-    begins_so = func.lotwise_folded(literal_column(column)).label("folded")
-    return Index(f"{table_name}_{column}_begins", begins_so, postgresql_ops={"folded": "text_pattern_ops"})
-
-
-def bigrams(table_name: str, column: str) -> Index:
-    """The index by which a column is searched for any part of it; for a table's `__table_args__`."""
-    return Index(f"{table_name}_{column}_within", func.lotwise_bigrams(literal_column(column)), postgresql_using="gin")
 
 
 def folded(words: str) -> str:

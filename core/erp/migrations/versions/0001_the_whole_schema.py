@@ -1573,6 +1573,7 @@ def upgrade() -> None:
     sa.PrimaryKeyConstraint('id'),
     sa.UniqueConstraint('login')
     )
+    op.create_index('app_user_login_begins', 'app_user', [sa.literal_column('lotwise_folded(login)').label('folded')], unique=False, postgresql_ops={'folded': 'text_pattern_ops'})
     op.create_table('attachment',
     sa.Column('id', sa.BigInteger(), autoincrement=True, nullable=False),
     sa.Column('entity', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
@@ -2117,13 +2118,16 @@ def upgrade() -> None:
     sa.Column('item_id', sa.BigInteger(), nullable=False),
     sa.Column('number', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
     sa.Column('maker', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('maker_id', sa.BigInteger(), nullable=True),
     sa.Column('expiry', sa.Date(), nullable=True),
     sa.Column('created_at', sa.DateTime(timezone=True), nullable=False),
     sa.PrimaryKeyConstraint('id'),
     sa.UniqueConstraint('item_id', 'maker', 'number')
     )
     op.create_index(op.f('ix_lot_item_id'), 'lot', ['item_id'], unique=False)
+    op.create_index(op.f('ix_lot_maker_id'), 'lot', ['maker_id'], unique=False)
     op.create_index('lot_number', 'lot', ['number', 'id'], unique=False)
+    op.create_index('lot_number_begins', 'lot', [sa.literal_column('lotwise_folded(number)').label('folded')], unique=False, postgresql_ops={'folded': 'text_pattern_ops'})
     op.create_table('number_counter',
     sa.Column('series', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
     sa.Column('site', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
@@ -2383,6 +2387,7 @@ def upgrade() -> None:
     sa.UniqueConstraint('code', 'edition')
     )
     op.create_index('role_approved', 'role', ['code'], unique=True, postgresql_where="state = 'approved'")
+    op.create_index('role_code_begins', 'role', [sa.literal_column('lotwise_folded(code)').label('folded')], unique=False, postgresql_ops={'folded': 'text_pattern_ops'})
     op.create_index('role_draft', 'role', ['code'], unique=True, postgresql_where="state = 'draft'")
     op.create_table('routing_step',
     sa.Column('id', sa.BigInteger(), autoincrement=True, nullable=False),
@@ -2420,6 +2425,7 @@ def upgrade() -> None:
     sa.Column('code', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
     sa.Column('kind', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
     sa.Column('consignee', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('consignee_id', sa.BigInteger(), nullable=True),
     sa.Column('market', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
     sa.Column('receiving_zone_id', sa.BigInteger(), nullable=True),
     sa.Column('state', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
@@ -2435,6 +2441,7 @@ def upgrade() -> None:
     sa.PrimaryKeyConstraint('id'),
     sa.UniqueConstraint('code')
     )
+    op.create_index(op.f('ix_shipment_consignee_id'), 'shipment', ['consignee_id'], unique=False)
     op.create_index('shipment_state', 'shipment', ['state'], unique=False)
     op.create_table('shipment_leg',
     sa.Column('id', sa.BigInteger(), autoincrement=True, nullable=False),
@@ -2580,6 +2587,7 @@ def upgrade() -> None:
     sa.UniqueConstraint('code')
     )
     op.create_index(op.f('ix_sublot_lot_id'), 'sublot', ['lot_id'], unique=False)
+    op.create_index('sublot_code_begins', 'sublot', [sa.literal_column('lotwise_folded(code)').label('folded')], unique=False, postgresql_ops={'folded': 'text_pattern_ops'})
     op.create_index('sublot_created', 'sublot', ['created_at', 'id'], unique=False)
     op.create_index('sublot_site', 'sublot', ['site_id', 'id'], unique=False)
     op.create_index('sublot_site_code', 'sublot', ['site_id', 'code', 'id'], unique=False)
@@ -2659,6 +2667,7 @@ def upgrade() -> None:
     sa.PrimaryKeyConstraint('id'),
     sa.UniqueConstraint('code')
     )
+    op.create_index('work_centre_code_begins', 'work_centre', [sa.literal_column('lotwise_folded(code)').label('folded')], unique=False, postgresql_ops={'folded': 'text_pattern_ops'})
     op.create_table('work_centre_state',
     sa.Column('id', sa.BigInteger(), autoincrement=True, nullable=False),
     sa.Column('work_centre_id', sa.BigInteger(), nullable=False),
@@ -2692,6 +2701,7 @@ def upgrade() -> None:
     sa.UniqueConstraint('code')
     )
     op.create_index(op.f('ix_work_order_item_id'), 'work_order', ['item_id'], unique=False)
+    op.create_index('work_order_code_begins', 'work_order', [sa.literal_column('lotwise_folded(code)').label('folded')], unique=False, postgresql_ops={'folded': 'text_pattern_ops'})
     op.create_index('work_order_due', 'work_order', ['due_at', 'id'], unique=False)
     op.create_index('work_order_state', 'work_order', ['state'], unique=False)
     op.create_table('work_order_line',

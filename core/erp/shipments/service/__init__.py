@@ -1,5 +1,6 @@
 """What shipments do, inside a transaction somebody else opened."""
 
+from core.erp.shipments.service.consignees import name_consignee
 from core.erp.shipments.service.facts import arrived, departed, returned
 from core.erp.shipments.service.field_actions import close_field_action, notify_consignee, open_field_actions
 from core.erp.shipments.service.hold_shipments import hold_those_with_held_goods, on_hold_placed
@@ -43,6 +44,7 @@ __all__ = [
     "legs_of",
     "lines_of",
     "mark_logger_read",
+    "name_consignee",
     "notify_consignee",
     "on_hold_placed",
     "open_field_actions",

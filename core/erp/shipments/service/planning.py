@@ -17,6 +17,7 @@ from core.erp.lots import service as lots
 from core.erp.lots.events import ZonesToLock
 from core.erp.shipments.model import Shipment, ShipmentLeg, ShipmentLine, ShipmentLogger
 from core.erp.shipments.rules import PURPOSE, checked_sscc
+from core.erp.shipments.service.consignees import require_consignee
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +51,7 @@ def create(
     receiving_zone_id: int | None = None,
     loggers: Sequence[RequiredLogger] = (),
     due_at: datetime | None = None,
+    consignee_id: int | None = None,
 ) -> Shipment:
     """Plans a shipment and reserves its goods (sublot, amount); what may not be taken is refused.
 
@@ -65,12 +67,14 @@ def create(
         raise Invalid("a shipment needs lines and at least one leg")
     if u.conn.scalar(select(table(Shipment).c.id).where(table(Shipment).c.code == code)) is not None:
         raise Conflict(f"there is a shipment {code} already", code=code)
+    require_consignee(u, kind, consignee_id)
     require_zones(u, receiving_zone_id, *(zone for leg in legs for zone in (leg.vehicle_zone_id, leg.to_zone_id)))
     lots.lock_sublots(u, [sublot for sublot, _ in lines])
     shipment = Shipment(
         code=code,
         kind=kind,
         consignee=consignee,
+        consignee_id=consignee_id,
         market=market,
         receiving_zone_id=receiving_zone_id,
         created_at=u.now,
@@ -103,6 +107,7 @@ def create(
             "code": code,
             "kind": kind,
             "consignee": consignee,
+            "consignee_id": consignee_id,
             "lines": lines,
             "loggers": [x.serial for x in loggers],
         },
