@@ -30,7 +30,7 @@ def epoch_record(conn: Connection, gateway: str, epoch: str) -> dict[str, Any]:
         text("SELECT first_seen_at FROM gateway_epoch WHERE gateway = :g AND epoch = :e"), {"g": gateway, "e": epoch}
     ).first()
     if known is None:
-        raise NotFound(f"gateway {gateway} has no epoch {epoch}", gateway=gateway, epoch=epoch)
+        raise NotFound("ingest.no_epoch", gateway=gateway, epoch=epoch)
     rows = conn.execute(
         text("SELECT partition, through FROM batch_progress WHERE gateway = :g AND epoch = :e ORDER BY 1"),
         {"g": gateway, "e": epoch},
@@ -70,9 +70,9 @@ def close_epoch(
     """
     u.need("epoch.close")
     if not reason.strip():
-        raise Invalid("to close an epoch needs a reason")
+        raise Invalid("ingest.epoch_without_reason")
     if signature_id is None and not u.actor.system:
-        raise Invalid("to close an epoch needs a signature")
+        raise Invalid("ingest.epoch_without_signature")
     hold_partitions(u.conn, range(PARTITIONS))
     record = epoch_record(u.conn, gateway, epoch)
     closed = u.conn.execute(
@@ -91,7 +91,7 @@ def close_epoch(
         },
     )
     if closed.rowcount == 0:
-        raise Conflict(f"epoch {epoch} of {gateway} is closed already")
+        raise Conflict("ingest.epoch_closed", gateway=gateway, epoch=epoch)
     gaps = _gaps(u, gateway, epoch, reason)
     u.audit("epoch.close", "epoch", f"{gateway}:{epoch}", after=record, reason=reason)
     u.outbox("epoch.closed", gateway, {"gateway": gateway, "epoch": epoch, "reason": reason, "gaps": len(gaps)})

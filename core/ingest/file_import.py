@@ -12,6 +12,7 @@ from sqlalchemy import text
 
 from core.erp.exposure.judge.judge import Judge
 from core.erp.kernel.errors import Invalid
+from core.erp.kernel.misfits import bad_request
 from core.erp.kernel.rehearsal import rehearsed
 from core.erp.kernel.unit import Unit
 from core.ingest.import_request import ImportResult
@@ -31,7 +32,7 @@ class FileImporter:
         try:
             given = FileIn.model_validate(fields)
         except ValidationError as error:
-            raise Invalid("; ".join(f"{one['loc'][0]}: {one['msg']}" for one in error.errors())) from error
+            raise Invalid(bad_request(error.errors())[0]) from error
         with TemporaryFile() as file:
             await asyncio.to_thread(file.write, data)
             file.flush()
@@ -85,5 +86,5 @@ def answer(u: Unit, done: ImportResult, *, dry_run: bool) -> ImportOut:
         refused_details=done.details,
         logger=done.logger,
         excursions=[ExcursionOut.model_validate(row) for row in excursions],
-        holds=[HoldOut.model_validate(row) for row in holds],
+        holds=[HoldOut.model_validate(row).in_language(u.language) for row in holds],
     )

@@ -20,6 +20,7 @@ import msgspec
 
 from core.erp.kernel import bounded_process
 from core.erp.kernel.errors import Invalid
+from core.erp.kernel.words import Message
 from core.telemetry.compact import Readings, State, Values
 from core.telemetry.quality import Quality
 from core.telemetry.readers.csv_mapping import CsvMapping
@@ -112,15 +113,13 @@ async def read_in_process(file: IO[bytes], ask: ReadRequest) -> tuple[FileConten
             "core.ingest.file_reading", msgspec.json.encode(ask), file, answer, seconds=SECONDS
         )
         if code != 0:
-            raise Invalid(f"{ask.name}: {exit_message(code)}")
+            raise Invalid("ingest.file_unreadable", file=ask.name, why=exit_message(code))
         return await asyncio.to_thread(_check_answer, answer, ask.name)
 
 
-def exit_message(code: int) -> str:
+def exit_message(code: int) -> Message:
     """Why the process ended without an answer, for people."""
-    if code in bounded_process.TOO_LONG:
-        return "reading it takes too long: hand in a shorter span"
-    return "it cannot be read within the memory that one file may take: hand in a shorter span"
+    return Message("ingest.reading_takes_long" if code in bounded_process.TOO_LONG else "ingest.reading_takes_memory")
 
 
 def _check_answer(answer: IO[bytes], name: str) -> tuple[FileContent, list[Values]]:
@@ -128,10 +127,10 @@ def _check_answer(answer: IO[bytes], name: str) -> tuple[FileContent, list[Value
     frames = frames_of(answer)
     first = next(frames, None)
     if first is None:
-        raise Invalid(f"{name}: {exit_message(1)}")
+        raise Invalid("ingest.file_unreadable", file=name, why=exit_message(1))
     head = msgspec.msgpack.decode(first, type=FileContent | ReadFailed)
     if isinstance(head, ReadFailed):
-        raise Invalid(f"{name}: {head.message}")
+        raise Invalid("ingest.file_unreadable", file=name, why=head.message)
     return head, [values_of(one, frames) for one in head.series]
 
 

@@ -4,8 +4,9 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 
+from core.erp.kernel.errors import UnfitValue
 from core.erp.kernel.hidden import hidden_in
-from core.erp.kernel.shapes import Answer, Body, Figure
+from core.erp.kernel.shapes import Answer, Body, Figure, Told
 from core.erp.kernel.strict import MAX_MAGNITUDE as MOST_MEASURED
 
 Target = (
@@ -16,7 +17,7 @@ MOST = 500_000
 
 def _shown(text: str) -> str:
     if (hidden := hidden_in(text)) is not None:
-        raise ValueError(f"holds {hidden}, which nobody sees")
+        raise UnfitValue("value.hidden", hidden=hidden)
     return text
 
 
@@ -117,6 +118,7 @@ class HoldOut(Answer):
     kind: str
     certainty: str | None
     reason: str
+    reason_message: Told
     since_at: AwareDatetime
 
 

@@ -38,11 +38,11 @@ def import_logger(u: Unit, judge: Judge, order: ImportRequest, *, live: bool) ->
     """
     u.need("logger.import")
     if not order.serial.strip() or not any(len(series.values) for series in order.series):
-        raise Invalid("there is nothing to import: give the logger's number and its readings")
+        raise Invalid("ingest.nothing_to_import")
     if order.start is not None and order.stop is not None and order.stop <= order.start:
-        raise Invalid("the logger was with the goods from a time to a later one")
+        raise Invalid("ingest.span_backwards")
     if sum(target is not None for target in (order.shipment, order.lot, order.sublot, order.zone)) != 1:
-        raise Invalid("say what the logger was with: one of shipment, lot, sublot, zone")
+        raise Invalid("ingest.bound_to_one_thing")
     if order.shipment is not None:
         return _shipment(u, judge, order, live=live)
     if order.zone is not None:
@@ -54,7 +54,7 @@ def import_logger(u: Unit, judge: Judge, order: ImportRequest, *, live: bool) ->
 
 
 def _shipment(u: Unit, judge: Judge, order: ImportRequest, *, live: bool) -> ImportResult:
-    shipment_id = _find(u, Shipment, "code", order.shipment, "shipment")
+    shipment_id = _find(u, Shipment, "code", order.shipment, "ingest.no_shipment")
     shipment = lock_with_goods(u, shipment_id)
     c = table(ShipmentLogger).c
     required = u.conn.execute(
@@ -79,11 +79,11 @@ def _goods(u: Unit, judge: Judge, order: ImportRequest, *, live: bool) -> Import
     """A lot's or sublot's logger speaks for where nobody else measured, or for all of a time that is named."""
     s = table(Sublot).c
     if order.lot is not None:
-        lot_id = _find(u, Lot, "number", order.lot, "lot")
+        lot_id = _find(u, Lot, "number", order.lot, "ingest.no_lot")
         ids = list(u.conn.scalars(select(s.id).where(s.lot_id == lot_id).order_by(s.id)))
         name, title = f"lot-{lot_id}", f"lot {lots.get_lot(u, lot_id).number}"
     else:
-        one = _find(u, Sublot, "code", order.sublot, "sublot")
+        one = _find(u, Sublot, "code", order.sublot, "ingest.no_sublot")
         ids, name, title = [one], f"sublot-{one}", f"sublot {lots.get_sublot(u, one).code}"
     custody.lock_zones(u, ids)
     lots.lock_sublots(u, ids)
@@ -100,10 +100,7 @@ def _goods(u: Unit, judge: Judge, order: ImportRequest, *, live: bool) -> Import
             if narrowed is not None:
                 spans.append(narrowed)
     if not spans:
-        raise Refused(
-            f"{title} was nowhere then that nobody measured: say from when to when the logger was with it, if it "
-            "shall count instead of the sensors there"
-        )
+        raise Refused("ingest.measured_already", goods=title)
     done = ImportResult(title, zone, [], spans, source=order.source)
     bind_to_goods(u, judge, order, done, live=live)
     return done
@@ -127,7 +124,7 @@ def _spoken_for(u: Unit, place: int, start: datetime, stop: datetime | None) -> 
 
 def _zone(u: Unit, judge: Judge, order: ImportRequest, *, live: bool) -> ImportResult:
     """A logger that stays in a zone is one of its sensors, read by hand: all of its file counts."""
-    zone = u.session.get_one(Zone, _find(u, Zone, "address", order.zone, "zone"))
+    zone = u.session.get_one(Zone, _find(u, Zone, "address", order.zone, "ingest.no_zone"))
     done = ImportResult(f"zone {zone.address}", zone, [], [], source=order.source)
     readings = readings_of(u, order, done, live=live)
     land_import(u, judge, readings, done, moment(int(readings.times().max())))
@@ -140,9 +137,11 @@ def _find(
     model: type[Shipment] | type[Lot] | type[Sublot] | type[Zone],
     column: str,
     wanted: int | str | None,
-    noun: str,
+    none: str,
 ) -> int:
-    """The id of the one row with that id, or with that code or number. Raises NotFound, Invalid (several)."""
+    """The id of the one row with that id, or with that code or number. Raises NotFound (with the message `none`),
+    Invalid (several).
+    """
     c = table(model).c
     rows = []
     if isinstance(wanted, str):
@@ -150,9 +149,9 @@ def _find(
     if not rows and str(wanted).isascii() and str(wanted).isdecimal() and int(str(wanted)) < 2**63:
         rows = list(u.conn.scalars(select(c.id).where(c.id == int(str(wanted)))))
     if not rows:
-        raise NotFound(f"no {noun} {wanted}")
+        raise NotFound(none, called=str(wanted))
     if len(rows) > 1:
-        raise Invalid(f"several {noun}s are called {wanted}: give the id")
+        raise Invalid("ingest.several_called", called=str(wanted))
     return int(rows[0])
 
 

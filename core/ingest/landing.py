@@ -19,6 +19,7 @@ from core.erp.exposure.judge.judge import Judge
 from core.erp.exposure.times import micros, moment
 from core.erp.kernel.errors import Invalid, Refused
 from core.erp.kernel.unit import Unit
+from core.erp.kernel.words import Message
 from core.erp.shipments.service import logger_zones
 from core.erp.shipments.service.logger_zones import TogetherSpan
 from core.ingest.core_batches import land_in_parts
@@ -69,11 +70,13 @@ def _while_together(readings: Readings, done: ImportResult) -> None:
     ):
         return
     first, last = moment(int(times.min())), moment(int(times.max()))
-    spans = ", ".join(f"{s.start.isoformat()} to {s.stop.isoformat() if s.stop else 'now'}" for s in done.spans)
-    raise Refused(
-        f"nothing in the file is of the time with the goods ({spans or 'none'}): it goes from {first.isoformat()} to "
-        f"{last.isoformat()}. Is it this logger's, and is its time zone right?"
-    )
+    goods = [
+        Message("ingest.span", start=span.start, stop=span.stop)
+        if span.stop is not None
+        else Message("ingest.span_to_now", start=span.start)
+        for span in done.spans
+    ]
+    raise Refused("ingest.of_another_time", spans=goods or [Message("ingest.no_span")], first=first, last=last)
 
 
 def _apart(u: Unit, zone: Zone, span: TogetherSpan) -> None:
@@ -88,7 +91,7 @@ def _apart(u: Unit, zone: Zone, span: TogetherSpan) -> None:
         for place, start, stop in custody.intervals(u, [sublot_id])[sublot_id]:
             if place == zone.id and start < span.stop and (stop is None or stop > span.stop):
                 back = u.conn.scalar(before, {"s": sublot_id, "at": span.stop, "zone": zone.id})
-                custody.record_location(u, sublot_id, back, span.stop, "the logger was taken out")
+                custody.record_location(u, sublot_id, back, span.stop, Message("ingest.logger_taken_out"))
 
 
 def readings_of(u: Unit, order: ImportRequest, done: ImportResult, *, live: bool) -> Readings:
@@ -113,7 +116,7 @@ def readings_of(u: Unit, order: ImportRequest, done: ImportResult, *, live: bool
         done.details += [refusal.detail for _, refusal in refused[: SHOWN - len(done.details)]]
         dead += [dead_reading_letter(u.now, GATEWAY, None, reading, refusal) for reading, refusal in refused]
     if not out:
-        raise Invalid(f"none of the {len(dead)} readings can be used: {'; '.join(done.details)}")
+        raise Invalid("ingest.none_usable", readings=len(dead), details=done.details)
     _write_dead_letters(u, dead)
     return Readings(out)
 

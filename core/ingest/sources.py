@@ -88,7 +88,7 @@ def retire_source(
     """
     u.need("ingest.manage")
     if not reason.strip():
-        raise Invalid("to retire a source needs a reason")
+        raise Invalid("ingest.retire_without_reason")
     zones = [zone for zone in _spoken_for(u, gateway, source) if only is None or zone in only]
     # as the ingest does: nobody folds these partitions meanwhile
     hold_partitions(u.conn, {partition_of(address) for address in zones})
@@ -100,7 +100,7 @@ def retire_source(
         {"now": u.now, "g": gateway, "s": source, "zones": zones},
     ).all()
     if not ended:
-        raise Conflict(f"source {source} of {gateway} is retired already")
+        raise Conflict("ingest.source_retired", gateway=gateway, source=source)
     ids = sorted(row.zone_id for row in ended)
     # a fold in memory still counts it: the row written by another makes it load the zone anew
     u.conn.execute(text("UPDATE zone_judged SET version = version + 1 WHERE zone_id = ANY(:zones)"), {"zones": ids})
@@ -126,7 +126,7 @@ def _spoken_for(u: Unit, gateway: str, source: str) -> list[str]:
     )
     found = list(rows.scalars())
     if not found:
-        raise NotFound(f"gateway {gateway} has no source {source} that ever spoke", gateway=gateway, source=source)
+        raise NotFound("ingest.no_source", gateway=gateway, source=source)
     return found
 
 

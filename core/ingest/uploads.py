@@ -15,6 +15,7 @@ from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException
 
 from core.erp.kernel.errors import Invalid
+from core.erp.kernel.words import Message
 from core.ingest.file_reading import FileContent, ReadRequest, read_in_process
 from core.ingest.import_request import ImportRequest, Series
 from core.ingest.import_shapes import DoubtOut, EventOut, FileIn, FileOut
@@ -23,7 +24,11 @@ from core.telemetry.readers.csv_mapping import CsvMapping
 
 MOST_BYTES = 64 * 1024 * 1024
 MOST_FIELD = 64 * 1024
-_NOUNS = {"timezone": "one time zone", "time_format": "the form of dates once", "columns": "the columns once"}
+_NOUNS = {
+    "timezone": "ingest.one_time_zone",
+    "time_format": "ingest.one_form_of_dates",
+    "columns": "ingest.one_set_of_columns",
+}
 
 _FIELDS = FileIn.model_json_schema()
 FORM: dict[str, Any] = {
@@ -54,7 +59,7 @@ async def read_upload(name: str, file: IO[bytes], fields: FileIn, now: datetime)
     try:
         mapping = _mapping(fields)
     except msgspec.DecodeError as error:
-        raise Invalid(f"{name}: {error}") from error
+        raise Invalid("ingest.mapping_unreadable", file=name, why=str(error)) from error
     found, values = await read_in_process(
         file, ReadRequest(name, fields.kind, fields.timezone, mapping, fields.clock_fast, now)
     )
@@ -72,7 +77,7 @@ def _mapping(fields: FileIn) -> CsvMapping:
     for name, value in said.items():
         own = getattr(mapping, name)
         if value and own and value != own:
-            raise Invalid(f"the mapping says {own} and the form {value}: say {_NOUNS[name]}")
+            raise Invalid("ingest.said_twice", mapping=own, form=value, which=Message(_NOUNS[name]))
     return msgspec.structs.replace(mapping, **{name: value for name, value in said.items() if value})
 
 
@@ -136,12 +141,12 @@ async def form_of(request: Request) -> AsyncIterator[Form]:
         async with request.form(max_files=1, max_fields=20, max_part_size=MOST_FIELD) as form:
             file = form.get("file")
             if not isinstance(file, UploadFile):
-                raise Invalid("give the device's file as the form's field `file` (multipart/form-data)")
+                raise Invalid("ingest.no_file")
             if (file.size or 0) > MOST_BYTES:
-                raise Invalid(f"the file is larger than {MOST_BYTES} bytes")
+                raise Invalid("ingest.file_too_large", most=MOST_BYTES)
             fields = FileIn.model_validate({key: value for key, value in form.items() if key != "file" and value})
             yield Form(file.filename or "file", file.file, fields)
     except MultiPartException as error:
-        raise Invalid(f"not a form: {error.message}") from error
+        raise Invalid("ingest.not_a_form", why=error.message) from error
     except ValidationError as error:
         raise RequestValidationError(error.errors()) from error

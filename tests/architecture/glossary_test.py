@@ -14,6 +14,12 @@ OTHERWISE = frozenset(
         ("stock", "permit.stock.pick"),
         ("split", "lots.transformation_unnamed"),  # as it is written
         ("merge", "lots.transformation_unnamed"),
+        ("zone", "ingest.of_another_time"),  # a time zone
+        ("zone", "ingest.one_time_zone"),
+        ("point", "value.decimal_whole_digits"),  # of a number
+        ("point", "value.whole_number"),
+        ("reading", "ingest.reading_takes_long"),  # of a file
+        ("hold", "value.hidden"),  # contains
         ("site", "kernel.form_from_another_site"),  # a web site
         ("zone", "tabular.no_such_timezone"),  # a time zone
         ("zone", "tabular.say_timezone"),

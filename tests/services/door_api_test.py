@@ -276,6 +276,18 @@ def test_refusals_are_told_in_the_language_that_is_asked_for(client: httpx.Clien
     assert said["login"] == "qa", "parameters stand flat as well"
 
 
+def test_values_that_do_not_fit_are_told_in_the_language_that_is_asked_for(client: httpx.Client) -> None:
+    admin = signed_in(client, "admin") | {"Accept-Language": "zh"}
+    said = problem(client.post("/api/v1/users", json={"login": "", "name": 5, "more": True}, headers=admin))
+    assert said["id"] == "kernel.bad_request"
+    told = {fault["where"]: (fault["id"], fault["what"]) for fault in said["errors"]}
+    assert told["body/password"] == ("value.missing", "必填")
+    assert told["body/more"] == ("value.extra_forbidden", "不允许有此字段")
+    assert told["body/name"] == ("value.string_type", "应为文本")
+    said = problem(client.get("/api/v1/audit", params={"since": "1970-01-01T00:00:00Z"}, headers=admin))
+    assert said["detail"] == "请求内容有误：query/since：早于 2000 年或晚于 2099 年"
+
+
 def test_an_answer_kept_under_a_key_is_in_the_language_it_was_given_in(client: httpx.Client) -> None:
     admin = signed_in(client, "admin") | {"Idempotency-Key": "once"}
     taken = {"login": "qa", "name": "Q", "password": "four unrelated words", "roles": ["qa"]}

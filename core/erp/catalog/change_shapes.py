@@ -6,6 +6,7 @@ from typing import Annotated, ClassVar, Literal, Self
 from pydantic import ConfigDict, Field, FiniteFloat, model_validator
 
 from core.erp.catalog.shapes import Code, Gtin, PointRole, Span
+from core.erp.kernel.errors import UnfitValue
 from core.erp.kernel.shapes import Body, Moment, Text
 from core.erp.kernel.strict import Celsius
 
@@ -18,10 +19,10 @@ class Change(Body):
     @model_validator(mode="after")
     def _sense(self) -> Self:
         if not self.model_fields_set - {"version"}:
-            raise ValueError("names nothing to change")
+            raise UnfitValue("value.nothing_to_change")
         for name in sorted(self.model_fields_set - self.may_be_null):
             if getattr(self, name) is None:
-                raise ValueError(f"{name} cannot be null: leave it out to keep it")
+                raise UnfitValue("value.not_null", field=name)
         return self
 
 

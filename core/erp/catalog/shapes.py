@@ -5,6 +5,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AwareDatetime, ConfigDict, Field, FiniteFloat, model_validator
 
+from core.erp.kernel.errors import UnfitValue
 from core.erp.kernel.records import Link
 from core.erp.kernel.shapes import Answer, Body, Duration, Moment, Ref, Text
 from core.erp.kernel.strict import ABSOLUTE_ZERO, MAX_CELSIUS, Celsius
@@ -271,7 +272,7 @@ def _check_unit(unit: str, *values: float | None) -> None:
     if convertible(unit, "Cel"):
         for value in values:
             if value is not None and not ABSOLUTE_ZERO <= convert(value, unit, "Cel") <= MAX_CELSIUS:
-                raise ValueError(f"{value:g} {unit} is no temperature that anything has")
+                raise UnfitValue("value.no_temperature", value=f"{value:g}", unit=unit)
 
 
 class VersionIn(Body):

@@ -42,6 +42,14 @@ class LotwiseError(Exception):
         return self.text()
 
 
+class UnfitValue(ValueError):
+    """A value in a body or a query breaks a rule of ours: raised where pydantic checks, told by id as all else."""
+
+    def __init__(self, said: str | Message, /, **params: Any) -> None:
+        self.message = said if isinstance(said, Message) else Message(said, **params)
+        super().__init__(render(self.message))
+
+
 class Refused(LotwiseError):
     """A rule forbids this intention; the user can act on the reason."""
 

@@ -16,6 +16,7 @@ from starlette.exceptions import HTTPException
 
 from core.erp.kernel.database_errors import translate
 from core.erp.kernel.errors import LotwiseError, Unauthenticated
+from core.erp.kernel.misfits import bad_request
 from core.erp.kernel.openapi import PROBLEM, describe
 from core.erp.kernel.words import ENGLISH, LANGUAGES, Message, accepted, render
 from core.series.port import StoreUnavailable
@@ -88,10 +89,10 @@ def _lotwise_error(request: Request, error: Exception) -> JSONResponse:
 
 def _bad_request(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
-    faults = [{"where": "/".join(str(part) for part in fault["loc"]), "what": fault["msg"]} for fault in error.errors()]
-    said = [Message("kernel.bad_field", where=fault["where"], what=fault["what"]) for fault in faults]
-    message = Message("kernel.bad_request", faults=said)
-    return problem(422, "Invalid", message, language_of(request), extra={"errors": faults})
+    message, faults = bad_request(error.errors())
+    language = language_of(request)
+    told_each = [{**one, "what": render(one["message"], language)} for one in faults]
+    return problem(422, "Invalid", message, language, extra={"errors": told_each})
 
 
 def _http_error(request: Request, error: Exception) -> JSONResponse:

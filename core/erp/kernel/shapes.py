@@ -21,6 +21,7 @@ from pydantic import (
 )
 
 from core.erp.kernel import strict
+from core.erp.kernel.errors import UnfitValue
 from core.erp.kernel.words import from_json, render
 
 T = TypeVar("T")
@@ -71,7 +72,7 @@ EARLIEST, LATEST = datetime(2000, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo
 def _plausible(value: datetime) -> datetime:
     """A clock that was never set says 1970, a slip of the finger 2206: neither is when anything was so here."""
     if not EARLIEST <= value < LATEST:
-        raise ValueError("lies before 2000 or after 2099")
+        raise UnfitValue("value.implausible_time", first=EARLIEST.year, last=LATEST.year - 1)
     return value
 
 

@@ -13,7 +13,9 @@ from typing import Annotated, Any, Union, get_args, get_origin
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, SecretStr
 
+from core.erp.kernel.errors import UnfitValue
 from core.erp.kernel.hidden import hidden_in
+from core.erp.kernel.words import Message
 
 MAX_MAGNITUDE = 1e9
 """No measure, limit or offset lies beyond."""
@@ -25,21 +27,21 @@ _SHAPES = frozenset({object})
 
 
 def check(model: type[BaseModel], data: Any, *, all_texts: bool = False) -> Any:
-    """The body as it came, if it may be so; `all_texts` for a form's fields. Raises ValueError naming the field."""
+    """The body as it came, if it may be so; `all_texts` for a form's fields. Raises UnfitValue naming the field."""
     if isinstance(data, Mapping):
         kinds = {} if all_texts else _kinds(model)
         for name, value in data.items():
             fault = _fault(kinds.get(name, frozenset()), value)
             if fault is not None:
-                raise ValueError(f"{name}: {fault}")
+                raise UnfitValue("value.of_field", field=name, what=fault)
     return data
 
 
-def _fault(kinds: frozenset[Any], value: Any) -> str | None:
+def _fault(kinds: frozenset[Any], value: Any) -> Message | None:
     if isinstance(value, str) and SecretStr not in kinds:
         hidden = hidden_in(value)
         if hidden is not None:
-            return f"holds {hidden}, which nobody sees"
+            return Message("value.hidden", hidden=hidden)
     if isinstance(value, Mapping) and kinds & {dict, Any}:  # free form: its words are text too
         return next((fault for one in value.values() if (fault := _fault(frozenset({Any}), one))), None)
     if kinds == _SHAPES and not isinstance(value, bool):
@@ -49,18 +51,18 @@ def _fault(kinds: frozenset[Any], value: Any) -> str | None:
     return None if Any in kinds else _misfit(kinds, value)
 
 
-def _misfit(kinds: frozenset[Any], value: Any) -> str | None:
+def _misfit(kinds: frozenset[Any], value: Any) -> Message | None:
     """A value of a kind that would only pass for the one that is wanted."""
     if isinstance(value, bool):
-        return None if bool in kinds or not kinds else "true and false are no value here"
+        return None if bool in kinds or not kinds else Message("value.no_truth")
     if kinds == {int} and isinstance(value, str | float):
-        return "a whole number is wanted, not a text or a number with a point"
+        return Message("value.whole_number")
     if kinds == {float} and isinstance(value, str):
-        return "a number is wanted, not a text"
+        return Message("value.number")
     if kinds == {bool} and value is not None:
-        return "true or false is wanted"
+        return Message("value.truth")
     if float in kinds and isinstance(value, int | float) and abs(value) > MAX_MAGNITUDE:
-        return f"{value:g} cannot be meant"
+        return Message("value.not_meant", value=f"{value:g}")
     return None
 
 
@@ -86,14 +88,14 @@ def _leaves(annotation: Any) -> list[Any]:
 
 def _plausible(value: date) -> date:
     if not FIRST_DAY <= value <= LAST_DAY:
-        raise ValueError(f"lies before {FIRST_DAY.year} or after {LAST_DAY.year}")
+        raise UnfitValue("value.implausible_day", first=FIRST_DAY.year, last=LAST_DAY.year)
     return value
 
 
 def _digits(value: Any) -> Any:
     """Digits alone: a query or a path holds texts, of which `1.0` and ` 1` would pass for numbers."""
     if isinstance(value, str) and not (value.isascii() and value.isdigit()):
-        raise ValueError("is no id")
+        raise UnfitValue("value.no_id")
     return value
 
 
