@@ -10,9 +10,9 @@ from nicegui.events import UploadEventArguments
 
 from core.erp.kernel.auth import now_utc
 from core.erp.kernel.errors import LotwiseError
+from core.erp.kernel.records.shown import shown
 from core.erp.kernel.unit import Unit
-from core.erp.shipments import views
-from core.erp.shipments.shapes import ShipmentDetail
+from core.erp.shipments.records import SHIPMENTS
 from core.web.formatting import NONE, clock
 from core.web.frame import Visit, facts, heading, live, refusal, table
 
@@ -47,12 +47,12 @@ class FileImportPort(Protocol):
 
 async def shipment(take: FileImportPort, of: Visit, shipment_id: int) -> None:
     """The page of one shipment."""
-    await live(of, "shipment.read", lambda u: views.detail(u, shipment_id), lambda found, _: _draw(found))
+    await live(of, "shipment.read", lambda u: shown(u, SHIPMENTS, shipment_id), lambda found, _: _draw(found))
     if of.actor.may("logger.import"):
         _LoggerImport(take, of, shipment_id)
 
 
-def _draw(found: ShipmentDetail) -> None:
+def _draw(found: Any) -> None:
     with ui.element("h1").classes("text-xl font-medium"):
         ui.label(f"Shipment {found.code} to {found.consignee}")
     facts(

@@ -12,6 +12,7 @@ from core.erp.kernel.permits import Role, declared
 from core.erp.kernel.records.columns import imported
 from core.erp.kernel.records.declare import Entity
 from core.erp.kernel.records.registry import entities
+from core.erp.kernel.tabular import report  # noqa: F401 - an error's class is found once its module is loaded
 from core.erp.kernel.words import CHINESE, ENGLISH, LANGUAGES, Template, catalogue
 from core.erp.kernel.words.catalogues import PLACEHOLDER, folders, read
 from core.erp.kernel.workflow import Workflow, workflows

@@ -149,10 +149,10 @@ def test_a_shipment_from_plan_to_acceptance(plant: Plant, people: People) -> Non
     people("lou", "POST", f"{way}/departed", at=now.isoformat(), reason="left")
     people("lou", "POST", f"{way}/arrived", at=datetime.now(UTC).isoformat(), reason="there")
     people("wanda", "POST", f"{way}/accept", expect=409)
-    assert "import its file" in people("wanda", "POST", f"{way}/loggers/LOG-1/read", expect=409)["detail"]
+    assert "import its file" in people("wanda", "POST", f"{way}/loggers/read", expect=409, serial="LOG-1")["detail"]
     told = {"quantity": "temperature", "unit": "Cel", "values": [{"at": now.isoformat(), "value": 5.0}]}
     people("wanda", "POST", "/imports", expect=201, serial="LOG-1", shipment="SH-1", series=[told])
-    people("wanda", "POST", f"{way}/loggers/LOG-1/read")
+    people("wanda", "POST", f"{way}/loggers/read", serial="LOG-1")
     done = people("wanda", "POST", f"{way}/accept")
     assert (done["state"], done["lines"][0]["sscc"], done["moves"]) == ("accepted", "340123450000000017", [])
     assert people("lou", "GET", "/shipments", state="accepted", held=False)["items"][0]["code"] == "SH-1"

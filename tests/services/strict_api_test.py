@@ -20,8 +20,6 @@ from core.erp.kernel.unit import system, unit
 from core.erp.kernel.workflow import Workflow
 from core.erp.quality.shapes import AlarmState, DeviationState, ExcursionState
 from core.erp.quality.workflow import ALARM, DEVIATION, EXCURSION
-from core.erp.shipments.shapes import FieldActionState, ShipmentState
-from core.erp.shipments.workflow import FIELD_ACTION, SHIPMENT
 from core.settings import Settings
 from tests.serving import serving
 
@@ -77,33 +75,31 @@ def kinds(shape: dict[str, Any]) -> set[str]:
     return found - {"null", "None"}
 
 
+WRONG: dict[frozenset[str], tuple[Any, ...]] = {
+    frozenset({"integer"}): (True, "1", 1.0, 1.5, -1, 2**70),
+    frozenset({"number"}): (True, "1", 1e308, -1e308),
+    frozenset({"boolean"}): ("true", 1, "yes"),
+    frozenset({"string"}): (*HIDDEN[:3], 1, True),
+    frozenset({"array"}): ([True], "x"),
+}
+
+
+@pytest.mark.timeout(300)
 def test_what_passes_for_a_number_or_hides_itself_is_refused_in_every_field(app: FastAPI, client: httpx.Client) -> None:
     """Each field of each body, with everything else as in its example: refused, and refused for that field."""
     tokens = {login: signed_in(client, login) for login in ("all", "admin")}
     tried = 0
     for method, path, example, shape in bodies(app):
         for name, field in shape["properties"].items():
-            found = kinds(field)
-            wrong: list[Any] = []
-            if found == {"integer"}:
-                wrong = [True, "1", 1.0, 1.5, -1, 2**70]
-            elif found == {"number"}:
-                wrong = [True, "1", 1e308, -1e308]
-            elif found == {"boolean"}:
-                wrong = ["true", 1, "yes"]
-            elif found == {"string"}:
-                wrong = [*HIDDEN[:3], 1, True]
-            elif found == {"array"}:
-                wrong = [[True], "x"]
-            for value in wrong:
-                answers = [
-                    client.request(method, path, json=example | {name: value}, headers=who) for who in tokens.values()
-                ]
-                allowed = [one for one in answers if one.status_code != 403]
-                for answer in allowed:
+            for value in WRONG.get(frozenset(kinds(field)), ()):
+                for who in tokens.values():
+                    answer = client.request(method, path, json=example | {name: value}, headers=who)
+                    if answer.status_code == 403:
+                        continue
                     assert answer.status_code == 422, (method, path, name, value, answer.text)
                     assert name in answer.text, (method, path, name, value, answer.text)
-                tried += len(allowed)
+                    tried += 1
+                    break
     assert tried > 500, "the test tries what it says"
 
 
@@ -175,11 +171,9 @@ def test_ids_in_paths_are_digits(client: httpx.Client) -> None:
 @pytest.mark.parametrize(
     ("states", "cycle"),
     [
-        (ShipmentState, SHIPMENT),
         (ExcursionState, EXCURSION),
         (DeviationState, DEVIATION),
         (AlarmState, ALARM),
-        (FieldActionState, FIELD_ACTION),
     ],
 )
 def test_filters_know_the_states_of_the_life_cycle(states: Any, cycle: Workflow) -> None:

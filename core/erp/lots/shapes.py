@@ -1,14 +1,14 @@
 """Wire shapes of lots, sublots, holds and the ledger."""
 
 from datetime import date
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AwareDatetime, ConfigDict, Field
+from pydantic import AwareDatetime, ConfigDict, Field, model_validator
 
 from core.erp.kernel.http import Amount, Answer, Body, Moment, Quantity, Ref, Text, Told
 from core.erp.kernel.problems import told
 from core.erp.kernel.strict import Day
-from core.erp.lots.rules import Obstacle, ObstacleKind, Purpose
+from core.erp.lots.rules import Obstacle, ObstacleKind, Purpose, restriction_fault
 
 Code = Annotated[str, Field(pattern=r"^[A-Za-z0-9_./-]{1,64}$")]
 Reference = Annotated[str, Field(min_length=1, max_length=200, examples=["shipment:7"])]
@@ -279,6 +279,13 @@ class RestrictionIn(Body):
     kind: RestrictionKind
     value: dict[str, Any]
     reason: Text
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        fault = restriction_fault(self.kind, self.value)
+        if fault is not None:
+            raise ValueError(str(fault))
+        return self
 
 
 class RestrictionOut(Answer):

@@ -7,6 +7,7 @@ from sqlalchemy import CheckConstraint, Index, UniqueConstraint
 from sqlmodel import Field, SQLModel
 
 from core.erp.kernel.model import identity, moment, ref
+from core.erp.kernel.search_indexes import beginnings
 from core.erp.lots.model import amount_column, positive
 
 
@@ -27,6 +28,8 @@ class Shipment(SQLModel, table=True):
             "state IN ('planned', 'picked', 'dispatched', 'in_transit', 'arrived', 'accepted', 'refused', 'cancelled')"
         ),
         Index("shipment_state", "state"),
+        Index("shipment_created", "created_at", "id"),
+        beginnings("shipment", "code"),
     )
 
     id: int = identity()

@@ -6,10 +6,10 @@ from pydantic import AwareDatetime, ConfigDict, Field
 
 from core.erp.kernel.http import Amount, Answer, Body, Moment, Quantity, Ref, SignIn, Text, Told
 
-ShipmentState = Literal["planned", "picked", "dispatched", "in_transit", "arrived", "accepted", "refused", "cancelled"]
 TaskKind = Literal["put_back", "reallocate"]
-FieldActionState = Literal["open", "closed"]
 Code = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9._/-]+$", examples=["SH-1"])]
+Serial = Annotated[str, Field(min_length=1, max_length=64, examples=["130500109088"])]
+Kind = Literal["sale", "transfer", "inbound"]
 
 
 class LineIn(Body):
@@ -32,7 +32,7 @@ class LegIn(Body):
 class LoggerIn(Body):
     """A logger that must be read before the receipt leaves quarantine."""
 
-    serial: Annotated[str, Field(min_length=1, max_length=64, examples=["130500109088"])]
+    serial: Serial
     zone_id: Ref | None = Field(None, description="the zone whose climate it records")
 
 
@@ -55,7 +55,7 @@ class ShipmentIn(Body):
         }
     )
     code: Code
-    kind: Literal["sale", "transfer", "inbound"] = "sale"
+    kind: Kind = "sale"
     consignee: Text
     consignee_id: Ref | None = None
     market: str = ""
@@ -71,7 +71,7 @@ class ShipmentOut(Answer):
 
     id: int
     code: str
-    kind: str
+    kind: Kind
     consignee: str
     consignee_id: int | None
     market: str
@@ -91,6 +91,7 @@ class LineOut(Answer):
     """A line with its sublot as it stands."""
 
     id: int
+    shipment_id: int
     sublot_id: int
     sublot: str
     lot: str
@@ -120,6 +121,8 @@ class LegOut(Answer):
 class LoggerOut(Answer):
     """A required logger."""
 
+    id: int
+    shipment_id: int
     serial: str
     zone_id: int | None
     state: str
@@ -138,16 +141,6 @@ class HoldOut(Answer):
     reason_message: Told
     since_at: AwareDatetime
     placed_at: AwareDatetime
-
-
-class ShipmentDetail(ShipmentOut):
-    """A shipment with all that belongs to it."""
-
-    moves: list[str]
-    lines: list[LineOut]
-    legs: list[LegOut]
-    loggers: list[LoggerOut]
-    holds: list[HoldOut]
 
 
 class FactIn(Body):
@@ -185,9 +178,17 @@ class PutBackIn(Body):
     zone_id: Ref | None = None
 
 
+class LoggerReadIn(Body):
+    """Which of its loggers was read out, and when; now if not said."""
+
+    serial: Serial
+    at: Moment | None = None
+
+
 class WaiveIn(SignIn):
     """QA does without a logger, by signature."""
 
+    serial: Serial
     reason: Text
 
 
@@ -220,6 +221,12 @@ class ConsigneeOut(Answer):
     notified_by: str | None
 
 
+class NotifiedIn(Body):
+    """Which consignee has been told."""
+
+    consignee_id: Ref
+
+
 class FieldActionOut(Answer):
     """An excursion that became known after goods had left."""
 
@@ -234,7 +241,6 @@ class FieldActionOut(Answer):
     conclusion: str | None
     closed_at: AwareDatetime | None
     closed_by: str | None
-    consignees: list[ConsigneeOut]
 
 
 class ConclusionIn(Body):

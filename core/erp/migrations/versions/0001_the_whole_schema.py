@@ -2442,6 +2442,8 @@ def upgrade() -> None:
     sa.UniqueConstraint('code')
     )
     op.create_index(op.f('ix_shipment_consignee_id'), 'shipment', ['consignee_id'], unique=False)
+    op.create_index('shipment_code_begins', 'shipment', [sa.literal_column('lotwise_folded(code)').label('folded')], unique=False, postgresql_ops={'folded': 'text_pattern_ops'})
+    op.create_index('shipment_created', 'shipment', ['created_at', 'id'], unique=False)
     op.create_index('shipment_state', 'shipment', ['state'], unique=False)
     op.create_table('shipment_leg',
     sa.Column('id', sa.BigInteger(), autoincrement=True, nullable=False),
