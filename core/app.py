@@ -92,7 +92,7 @@ def _own_routes(settings: Settings, health: Health) -> APIRouter:
     async def health_now(response: Response) -> HealthOut:
         """Whether the core is well, and if not, what is wrong. Answers in a few seconds, whatever is."""
         checks = await health.check()
-        well = all(said == OK for said in checks.values())
+        well = all(result == OK for result in checks.values())
         if not well:
             response.status_code, response.headers["Retry-After"] = 503, "5"
         return HealthOut(status=OK if well else "failing", checks=checks)

@@ -50,18 +50,18 @@ class Health:
     async def check(self) -> dict[str, str]:
         """`ok`, or what is wrong, for each probe; at most `within` seconds later."""
         async with self._one:
-            at, said = self._last
-            if time.monotonic() - at >= self._fresh or not said:
-                before, said = said, await self._check()
-                self._last = time.monotonic(), said
-                self._log_changes(before, said)
-            return said
+            at, results = self._last
+            if time.monotonic() - at >= self._fresh or not results:
+                before, results = results, await self._check()
+                self._last = time.monotonic(), results
+                self._log_changes(before, results)
+            return results
 
     def _log_changes(self, before: Mapping[str, str], now: Mapping[str, str]) -> None:
-        for name, said in now.items():
-            if said != OK and before.get(name, OK) == OK:
-                log.warning("%s: %s", name, said)
-            elif said == OK and before.get(name, OK) != OK:
+        for name, result in now.items():
+            if result != OK and before.get(name, OK) == OK:
+                log.warning("%s: %s", name, result)
+            elif result == OK and before.get(name, OK) != OK:
                 log.warning("%s is well again", name)
 
     async def _check(self) -> dict[str, str]:
@@ -70,14 +70,14 @@ class Health:
                 self._running[name] = self._pool.submit(probe)
         asked = {name: asyncio.wrap_future(future) for name, future in self._running.items()}
         await asyncio.wait(asked.values(), timeout=self._timeout)
-        said = {}
+        results = {}
         for name, answer in asked.items():
             if answer.done():
                 del self._running[name]
-                said[name] = answer.result() or OK
+                results[name] = answer.result() or OK
             else:
-                said[name] = f"no answer within {self._timeout:g} s"
-        return said
+                results[name] = f"no answer within {self._timeout:g} s"
+        return results
 
     def close(self) -> None:
         """Waits for nothing: a probe that hangs ends by its own time-outs."""

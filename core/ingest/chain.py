@@ -122,8 +122,8 @@ def load_chain(conn: Connection, gateways: set[str], partitions: set[int], runs:
         ),
         {"gateways": sorted(gateways)},
     )
-    for gateway, epoch, number, told, previous, last_numbers, closed in rows:
-        chain.epochs[gateway][epoch] = Epoch(number, told, previous, last_numbers, closed)
+    for gateway, epoch, number, announced, previous, last_numbers, closed in rows:
+        chain.epochs[gateway][epoch] = Epoch(number, announced, previous, last_numbers, closed)
     progress = conn.execute(
         text(
             "SELECT gateway, epoch, partition, through, follows FROM batch_progress "

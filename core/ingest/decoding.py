@@ -110,7 +110,7 @@ def _check_body(body: Body) -> tuple[Body, tuple[BadPart, ...]]:
     if announced is not None and not all(map(_named, (announced.config, *announced.sources))):
         announced = None
     lost: list[msgspec.Struct] = [*lost_marks, *lost_gaps]
-    lost += [told for told in (body.previous, body.announced) if told is not None and told not in (previous, announced)]
+    lost += [one for one in (body.previous, body.announced) if one is not None and one not in (previous, announced)]
     if not lost:
         return body, ()
     sound = Body(body.readings, marks, gaps, previous, announced)

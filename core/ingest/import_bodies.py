@@ -123,14 +123,14 @@ def _all_series(body: ImportIn) -> Iterator[tuple[SeriesHead, Values]]:
 def _compact(rows: Iterable[tuple[int, float | None, str, str]], unit: str) -> Values:
     """(microseconds, value, quality, reason) as columns. A missing value is bad, whatever is said of it."""
     out = Values()
-    for at, value, said, given in rows:
-        quality = Quality.BAD if value is None else _QUALITY[said]
-        out.add(at, value, State(quality, _reason(value, said, given), unit))
+    for at, value, stated, given in rows:
+        quality = Quality.BAD if value is None else _QUALITY[stated]
+        out.add(at, value, State(quality, _reason(value, stated, given), unit))
     return out
 
 
-def _reason(value: float | None, said: str, given: str) -> str:
-    if said != "good":
+def _reason(value: float | None, stated: str, given: str) -> str:
+    if stated != "good":
         return given or Reason.DEVICE
     return Reason.NO_VALUE if value is None else Reason.NONE
 

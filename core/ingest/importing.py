@@ -92,8 +92,8 @@ def _goods(u: Unit, judge: Judge, order: ImportRequest, *, live: bool) -> Import
     zone = logger_zones.binding_zone(u, name, f"loggers of {title}", places)
     named = order.start is not None or order.stop is not None
     spans = []
-    for sublot, stays in found.items():
-        for place, start, stop in stays:
+    for sublot, intervals in found.items():
+        for place, start, stop in intervals:
             if place is None or (not named and place != zone.id and _spoken_for(u, place, start, stop)):
                 continue
             narrowed = _narrowed(TogetherSpan((sublot,), start, stop), order)

@@ -55,9 +55,9 @@ def bind_to_goods(u: Unit, judge: Judge, order: ImportRequest, done: ImportResul
     done.sublots = sorted({one for span in done.spans for one in span.sublot_ids})
     times = readings.times()
     past = times[times <= micros(u.now)]
-    told = [moment(int(past.max()))] if len(past) else []
-    told += [s.stop for s in done.spans if s.stop is not None]
-    land_import(u, judge, readings, done, max(told, default=None))
+    last_told = [moment(int(past.max()))] if len(past) else []
+    last_told += [s.stop for s in done.spans if s.stop is not None]
+    land_import(u, judge, readings, done, max(last_told, default=None))
     _count(u, readings, done)
 
 
@@ -204,12 +204,14 @@ def land_import(u: Unit, judge: Judge, readings: Readings, done: ImportResult, t
 
 def _count(u: Unit, readings: Readings, done: ImportResult) -> None:
     """How many readings counted, and how many only are kept, by what the custody on record says."""
-    stays = [stay for found in logger_zones.intervals_in_zone(u, done.zone.id, done.sublots).values() for stay in found]
-    first = min((start for start, _ in stays), default=0)
-    last = None if any(stop is None for _, stop in stays) else max((stop or 0 for _, stop in stays), default=0)
+    intervals = [
+        stay for found in logger_zones.intervals_in_zone(u, done.zone.id, done.sublots).values() for stay in found
+    ]
+    first = min((start for start, _ in intervals), default=0)
+    last = None if any(stop is None for _, stop in intervals) else max((stop or 0 for _, stop in intervals), default=0)
     at = readings.times()
     counted = np.zeros(len(at), np.bool_)
-    for start, stop in stays:
+    for start, stop in intervals:
         counted |= (at >= start) & (at < (_NO_TIME if stop is None else stop))
     before = ~counted & (at < first)
     after = ~counted & ~before & (at >= (_NO_TIME if last is None else last))

@@ -93,8 +93,8 @@ def _columns(keys: Sequence[Key]) -> dict[str, list[str] | list[int]]:
 
 
 def _record_epochs(u: Unit, batches: Sequence[Confirmed], runs: dict[Key, Run]) -> None:
-    heard = {(key.gateway, key.epoch) for key, run in runs.items() if run.is_new}
-    for gateway, epoch in sorted(heard):
+    new_epochs = {(key.gateway, key.epoch) for key, run in runs.items() if run.is_new}
+    for gateway, epoch in sorted(new_epochs):
         u.conn.execute(
             text(
                 "INSERT INTO gateway_epoch (gateway, epoch, announced, last_numbers, first_seen_at) "

@@ -96,10 +96,10 @@ def ship(engine: Engine, store: SeriesStore, now: datetime, options: ShipOptions
     with engine.begin() as conn:
         if refused:
             _write_dead_letters(conn, refused, readings, gateways, now)
-        told: defaultdict[str, list[Reading]] = defaultdict(list)
+        by_gateway: defaultdict[str, list[Reading]] = defaultdict(list)
         for batch_id in conn.execute(_FIRST_TIME, {"ids": list(gateways)}).scalars():
-            told[gateways[batch_id]] += readings.get(batch_id, ())
-        add_shipped(conn, told)
+            by_gateway[gateways[batch_id]] += readings.get(batch_id, ())
+        add_shipped(conn, by_gateway)
         conn.execute(_SHIPPED, {"now": now, "ids": list(gateways)})
     return len(batches)
 
@@ -242,23 +242,23 @@ async def run_shipper(
     options = options or ShipOptions()
     wait = options.backoff_first.total_seconds()
     since: datetime | None = None
-    told, standing = False, True  # an alarm of an earlier life may stand: the first success clears it
+    alarmed, standing = False, True  # an alarm of an earlier life may stand: the first success clears it
     while not stop.is_set():
         now = datetime.now(UTC)
         try:
             shipped = await asyncio.to_thread(ship, engine, store, now, options)
-            if told or standing:
+            if alarmed or standing:
                 await asyncio.to_thread(_set_alarm, engine, clear_unshipped)
             if since is not None:
                 log.warning("the series store takes readings again")
-            wait, since, told, standing = options.backoff_first.total_seconds(), None, False, False
+            wait, since, alarmed, standing = options.backoff_first.total_seconds(), None, False, False
             pause = 0.0 if shipped else options.idle.total_seconds()
         except (StoreUnavailable, OperationalError) as problem:
             if since is None:
                 log.warning("nothing can be shipped: %s", problem)
             since = since or now
-            if not told and now - since >= options.alarm_after:
-                told = await asyncio.to_thread(_alarm, engine, f"since {since.isoformat()}: {problem}")
+            if not alarmed and now - since >= options.alarm_after:
+                alarmed = await asyncio.to_thread(_alarm, engine, f"since {since.isoformat()}: {problem}")
             pause = wait
             wait = min(wait * 2, options.backoff_most.total_seconds())
         with contextlib.suppress(TimeoutError):

@@ -140,7 +140,7 @@ def _others(u: Unit, zone_ids: list[int]) -> list[tuple[str, Watermark]]:
         ),
         {"zones": zone_ids},
     )
-    said: defaultdict[tuple[str, str, datetime, timedelta, str], list[str]] = defaultdict(list)
+    zones_of: defaultdict[tuple[str, str, datetime, timedelta, str], list[str]] = defaultdict(list)
     for row in rows:
-        said[row.gateway, row.source, row.upto, row.behind, row.redundancy_group].append(row.address)
-    return [(of[0], Watermark(*of[1:3], tuple(zones), *of[3:])) for of, zones in said.items()]
+        zones_of[row.gateway, row.source, row.upto, row.behind, row.redundancy_group].append(row.address)
+    return [(of[0], Watermark(*of[1:3], tuple(zones), *of[3:])) for of, zones in zones_of.items()]

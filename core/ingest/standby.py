@@ -45,8 +45,8 @@ def update_standby_alarms(u: Unit, overdue: timedelta) -> None:
     are silent (core.erp.exposure.judge.timer).
     """
     u.conn.execute(_ALONE)
-    said = {"now": u.now, "kind": SILENT, "before": u.now - overdue}
-    for gateway, detail in u.conn.execute(_RAISED, said).all():
+    parameters = {"now": u.now, "kind": SILENT, "before": u.now - overdue}
+    for gateway, detail in u.conn.execute(_RAISED, parameters).all():
         u.outbox("ingest.alarm", gateway, {"kind": SILENT, "detail": detail})
-    for gateway in u.conn.execute(_CLEARED, said).scalars().all():
+    for gateway in u.conn.execute(_CLEARED, parameters).scalars().all():
         u.outbox("ingest.going", gateway, {"kind": SILENT, "gateway": gateway})

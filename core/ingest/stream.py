@@ -104,7 +104,7 @@ async def connect(settings: NatsSettings, name: str, *, within: float = 10.0) ->
     none within so many seconds.
     """
     up = [True]
-    said: list[Exception] = []
+    errors: list[Exception] = []
 
     async def lost() -> None:
         if up[0] and not client.is_closed:
@@ -117,8 +117,8 @@ async def connect(settings: NatsSettings, name: str, *, within: float = 10.0) ->
 
     async def error(problem: Exception) -> None:
         # the last word of a server that refuses, such as wrong credentials; that it then hangs up tells nobody anything
-        if not said or isinstance(problem, nats.errors.Error) or not isinstance(said[0], nats.errors.Error):
-            said[:] = [problem]
+        if not errors or isinstance(problem, nats.errors.Error) or not isinstance(errors[0], nats.errors.Error):
+            errors[:] = [problem]
         log.debug("stream: %s", problem)
 
     client = _Lasting()
@@ -136,7 +136,7 @@ async def connect(settings: NatsSettings, name: str, *, within: float = 10.0) ->
         )
     except (OSError, TimeoutError, nats.errors.Error) as problem:
         raise StreamUnavailable(
-            f"stream at {without_credentials(settings.urls)}: {said[0] if said else repr(problem)}"
+            f"stream at {without_credentials(settings.urls)}: {errors[0] if errors else repr(problem)}"
         ) from problem
     return client
 

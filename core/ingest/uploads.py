@@ -69,16 +69,16 @@ async def read_upload(name: str, file: IO[bytes], fields: FileIn, now: datetime)
 def _mapping(fields: FileIn) -> CsvMapping:
     """As it is given, with the form's fields beside it. Raises Invalid where both say something, DecodeError."""
     mapping = msgspec.json.decode(fields.mapping or "{}", type=CsvMapping)
-    said = {
+    values = {
         "timezone": fields.timezone or None,
         "time_format": fields.date_form or None,
         "columns": tuple(name.strip() for name in fields.columns.split(";") if name.strip()),
     }
-    for name, value in said.items():
-        own = getattr(mapping, name)
-        if value and own and value != own:
-            raise Invalid("ingest.said_twice", mapping=own, form=value, which=Message(_NOUNS[name]))
-    return msgspec.structs.replace(mapping, **{name: value for name, value in said.items() if value})
+    for name, value in values.items():
+        default = getattr(mapping, name)
+        if value and default and value != default:
+            raise Invalid("ingest.said_twice", mapping=default, form=value, which=Message(_NOUNS[name]))
+    return msgspec.structs.replace(mapping, **{name: value for name, value in values.items() if value})
 
 
 def _order(name: str, fields: FileIn, found: FileContent, values: list[Values]) -> ImportRequest:

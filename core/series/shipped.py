@@ -78,10 +78,10 @@ def totals_of(readings: Iterable[Reading]) -> ShippedTotals:
     return ShippedTotals(len(prints), sum(prints))
 
 
-def add_shipped(conn: Connection, told: Mapping[str, Iterable[Reading]]) -> None:
+def add_shipped(conn: Connection, by_gateway: Mapping[str, Iterable[Reading]]) -> None:
     """Adds readings that are shipped for the first time, by the gateway that told them."""
     counts: defaultdict[tuple[str, str, datetime], list[int]] = defaultdict(lambda: [0, 0])
-    for gateway, readings in told.items():
+    for gateway, readings in by_gateway.items():
         for reading in readings:
             sums = counts[gateway, reading.point, day_of(reading.at)]
             sums[0] += 1

@@ -47,9 +47,9 @@ async def alarms(of: Visit) -> None:
     ui.label("The operator's: the room is out of its own band, or silent. Acknowledging releases nothing.").classes(
         "text-sm text-grey-8"
     )
-    said = refusal()
+    label = refusal()
     shelving = _Shelving(of)
-    await live(of, "quality.read", q.alarms, lambda rows, _: _draw(of, rows, said, shelving))
+    await live(of, "quality.read", q.alarms, lambda rows, _: _draw(of, rows, label, shelving))
     heading("Shelved, suppressed, out of service")
     ui.label("Not heard for now, yet recorded and judged like any other.").classes("text-sm text-grey-8")
     await live(of, "quality.read", q.silenced, lambda rows, _: _draw_silenced(of, rows, shelving))
@@ -92,9 +92,9 @@ class _Shelving:
             self._dialog.close()
 
 
-def _draw(of: Visit, rows: list[dict[str, Any]], said: ui.label, shelving: _Shelving) -> None:
+def _draw(of: Visit, rows: list[dict[str, Any]], label: ui.label, shelving: _Shelving) -> None:
     async def acknowledge(alarm_id: int) -> None:
-        await of.act(lambda u: quality.acknowledge(u, alarm_id), "alarm.acknowledge", said)
+        await of.act(lambda u: quality.acknowledge(u, alarm_id), "alarm.acknowledge", label)
 
     may, shelves = of.actor.may("alarm.acknowledge"), of.actor.may("alarm.shelve")
     shown = [

@@ -44,11 +44,11 @@ def assessment_form(of: Visit, verb: str, assess: Callable[[Unit, str], object])
         heading("Assess")
         ui.label("What it means for the goods. Assessing releases nothing.").classes("text-sm text-grey-8")
         words = ui.textarea("Assessment").classes("w-full")
-        said = refusal()
+        label = refusal()
 
         async def press() -> None:
             meaning = (words.value or "").strip()
-            if await of.act(lambda u: assess(u, meaning), "excursion.assess", said):
+            if await of.act(lambda u: assess(u, meaning), "excursion.assess", label):
                 ui.navigate.reload()
 
         ui.button(verb, on_click=press)
@@ -67,16 +67,16 @@ def disposition_form(of: Visit, verb: str, dispose: Callable[[Decided], Signing[
         for field in (kind, value):
             field.bind_visibility_from(decision, "value", value="restrict")
         reason = ui.textarea("Reason").classes("w-full")
-        said = refusal()
+        label = refusal()
 
         async def sign(login: str | None, password: str) -> None:
             chosen, why = decision.value or "", reason.value or ""
             try:
                 wanted = [restriction(kind.value, value.value or "")] if chosen == "restrict" else []
             except Invalid as error:
-                said.set_text(f"{error.title}: {error.detail}")
+                label.set_text(f"{error.title}: {error.detail}")
                 return
-            if await of.sign(dispose(Decided(chosen, why, wanted)), login, password, said):
+            if await of.sign(dispose(Decided(chosen, why, wanted)), login, password, label):
                 ui.navigate.reload()
 
         signing(verb, sign, first=first)

@@ -42,11 +42,11 @@ _POINTS = text("""
 
 def lines(u: Unit, row: dict[str, Any], start: datetime, stop: datetime) -> list[Line]:
     """Readings over [start, stop) of the points that spoke for the sublot, each for as long as it stood there."""
-    came = ExposureHistory(u.conn, u.now).judged_paths([row["sublot_id"]])[row["sublot_id"]]
-    stays = sorted({stay for way in came for stay in way}, key=lambda stay: stay[:2])
+    paths = ExposureHistory(u.conn, u.now).judged_paths([row["sublot_id"]])[row["sublot_id"]]
+    intervals = sorted({stay for way in paths for stay in way}, key=lambda stay: stay[:2])
     store = PostgresStore(u.conn)
     found = []
-    for zone, begin, end in stays:
+    for zone, begin, end in intervals:
         since = max(begin, micros(start))
         until = micros(stop) if end is None else min(end, micros(stop))
         if until <= since:

@@ -17,8 +17,8 @@ def length(span: timedelta | None) -> str:
     seconds = int(span.total_seconds())
     parts = [(seconds // 86400, "d"), (seconds // 3600 % 24, "h"), (seconds // 60 % 60, "min"), (seconds % 60, "s")]
     first = next((index for index, (count, _) in enumerate(parts) if count), len(parts) - 1)
-    said = [f"{count} {name}" for count, name in parts[first : first + 2] if count]
-    return " ".join(said) or "0 s"
+    words = [f"{count} {name}" for count, name in parts[first : first + 2] if count]
+    return " ".join(words) or "0 s"
 
 
 def age(moment: datetime | None, now: datetime) -> str:

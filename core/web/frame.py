@@ -59,23 +59,23 @@ class Visit:
         """To where the session may go on, or to the sign-in page, which says why and leads back."""
         ui.navigate.to(error_page(error, self.path))
 
-    async def act(self, work: Callable[[Unit], object], permit: str, said: ui.label) -> bool:
-        """Does it in one transaction; a refusal is written into `said`, in the core's words."""
-        return await self._report(self.desk.do(self.token, work, permit), said)
+    async def act(self, work: Callable[[Unit], object], permit: str, label: ui.label) -> bool:
+        """Does it in one transaction; a refusal is written into `label`, in the core's words."""
+        return await self._report(self.desk.do(self.token, work, permit), label)
 
-    async def sign(self, signing: Signing[Any], login: str | None, password: str, said: ui.label) -> bool:
-        """Does what is signed; a refusal is written into `said`, in the core's words."""
-        return await self._report(self.desk.sign(self.token, signing, login, password), said)
+    async def sign(self, signing: Signing[Any], login: str | None, password: str, label: ui.label) -> bool:
+        """Does what is signed; a refusal is written into `label`, in the core's words."""
+        return await self._report(self.desk.sign(self.token, signing, login, password), label)
 
-    async def _report(self, doing: Awaitable[object], said: ui.label) -> bool:
-        said.set_text("")
+    async def _report(self, doing: Awaitable[object], label: ui.label) -> bool:
+        label.set_text("")
         try:
             await doing
         except Unauthenticated as error:
             self.leave(error)
             return False
         except LotwiseError as error:
-            said.set_text(f"{error.title}: {error.detail}")
+            label.set_text(f"{error.title}: {error.detail}")
             return False
         return True
 

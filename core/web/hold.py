@@ -58,11 +58,11 @@ def _lift(of: Visit, row: dict[str, Any]) -> None:
             "text-sm text-grey-8"
         )
         reason = ui.textarea("Reason").classes("w-full")
-        said = refusal()
+        label = refusal()
 
         async def lift() -> None:
             why = reason.value or ""
-            if await of.act(lambda u: lots.lift_hold(u, row["id"], why), row["lift_permit"], said):
+            if await of.act(lambda u: lots.lift_hold(u, row["id"], why), row["lift_permit"], label):
                 ui.navigate.reload()
 
         ui.button("Lift the hold", on_click=lift)

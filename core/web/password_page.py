@@ -27,8 +27,8 @@ RULES = (
 )
 
 
-def _page(said: str = "", status: int = 200) -> HTMLResponse:
-    return HTMLResponse(_PAGE.format(rules=escape(RULES), said=escape(said)), status, {"Cache-Control": "no-store"})
+def _page(message: str = "", status: int = 200) -> HTMLResponse:
+    return HTMLResponse(_PAGE.format(rules=escape(RULES), said=escape(message)), status, {"Cache-Control": "no-store"})
 
 
 def install(app: FastAPI, desk: Desk) -> None:

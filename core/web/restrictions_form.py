@@ -48,18 +48,18 @@ def _forms(of: Visit, sublot_id: int, made: ui.table) -> None:
         kind = ui.select(RESTRICTIONS, label="Condition").classes("w-full")
         value = ui.input("Restricted to").classes("w-full")
         why = ui.input("Why").classes("w-full")
-        said = refusal()
+        label = refusal()
 
         async def place() -> None:
             def work(u: Unit) -> None:
                 wanted = restriction(kind.value, value.value or "")
                 lots.restrict(u, sublot_id, wanted.kind, wanted.value, why.value or "")
 
-            if await of.act(work, "lot.restrict", said):
+            if await of.act(work, "lot.restrict", label):
                 ui.navigate.reload()
 
         async def lift(restriction_id: int) -> None:
-            if await of.act(lambda u: lots.lift_restriction(u, restriction_id, why.value or ""), "lot.restrict", said):
+            if await of.act(lambda u: lots.lift_restriction(u, restriction_id, why.value or ""), "lot.restrict", label):
                 ui.navigate.reload()
 
         ui.button("Restrict", on_click=place)

@@ -174,10 +174,10 @@ def _release(of: Visit, row: dict[str, Any], reviewed: dict[str, Any], bars: lis
         return
     with ui.card().classes("w-full max-w-2xl mt-2"):
         reason = ui.textarea("Reason", value="exposure and audit trail reviewed").classes("w-full")
-        said = refusal()
+        label = refusal()
 
         async def sign(login: str | None, password: str) -> None:
-            if await of.sign(quality.release_signing(row["id"], reason.value or ""), login, password, said):
+            if await of.sign(quality.release_signing(row["id"], reason.value or ""), login, password, label):
                 ui.navigate.reload()
 
         signing("Sign the release", sign, first=first)

@@ -230,15 +230,15 @@ def record_calibration(
     return row
 
 
-def calibration_passed(said: bool | None, error: float, tolerance: float | None) -> bool:
+def calibration_passed(stated: bool | None, error: float, tolerance: float | None) -> bool:
     """Whether a sensor was found good: its error, either way, within the tolerance; without a tolerance as it is said,
     else only if there was no error. Raises Invalid for a contradiction, or for a failure without an error.
     """
     if tolerance is None:
-        found = (not error) if said is None else said
+        found = (not error) if stated is None else stated
     else:
         found = abs(error) <= tolerance
-        if said is not None and said != found:
+        if stated is not None and stated != found:
             where = "within" if found else "beyond"
             raise Invalid(f"an error of {error:g} is {where} a tolerance of {tolerance:g}: as_found_ok says otherwise")
     if not found and not error:

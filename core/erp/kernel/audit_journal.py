@@ -67,11 +67,11 @@ class Journal:
     def after(self, number: int) -> list[Entry]:
         """What it tells of seals beyond this one, in order; torn lines are left out, it is no proof."""
         found: list[Entry] = []
-        for said in self._lines():
-            if "restored" in said:
-                found = [entry for entry in found if entry.seal <= said["restored"]]
-            elif said["seal"] > number:
-                found.append(Entry(**said))
+        for line in self._lines():
+            if "restored" in line:
+                found = [entry for entry in found if entry.seal <= line["restored"]]
+            elif line["seal"] > number:
+                found.append(Entry(**line))
         return found
 
     def _lines(self) -> Iterator[dict[str, Any]]:

@@ -210,8 +210,8 @@ class BodyLimit:
     def __init__(self, scope: Scope, receive: Receive, most: int) -> None:
         self.max_body = most
         self._receive, self._so_far = receive, 0
-        said = dict(scope["headers"]).get(b"content-length", b"")
-        self.declared = int(said) if said.isdigit() else 0
+        length = dict(scope["headers"]).get(b"content-length", b"")
+        self.declared = int(length) if length.isdigit() else 0
 
     async def receive(self) -> Part:
         """The next part. Raises BodyTooLarge behind the last byte that is taken."""

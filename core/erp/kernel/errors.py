@@ -19,15 +19,15 @@ class LotwiseError(Exception):
     status: ClassVar[int] = 500
     title: ClassVar[str] = "Internal error"
 
-    def __init__(self, said: str | Message, /, *, extra: Mapping[str, Any] | None = None, **params: Any) -> None:
-        super().__init__(said, params)
-        if isinstance(said, str) and ID.fullmatch(said):
-            said = Message(said, **params)
-        self.message = said if isinstance(said, Message) else None
+    def __init__(self, detail: str | Message, /, *, extra: Mapping[str, Any] | None = None, **params: Any) -> None:
+        super().__init__(detail, params)
+        if isinstance(detail, str) and ID.fullmatch(detail):
+            detail = Message(detail, **params)
+        self.message = detail if isinstance(detail, Message) else None
         """None for an English sentence, as long as some are left."""
         plain = self.message.as_json()["params"] if self.message is not None else params
         self.extra: dict[str, Any] = {**plain, **(extra or {})}
-        self._sentence = str(said)
+        self._sentence = str(detail)
 
     def text(self, language: str = ENGLISH) -> str:
         """What people are told, in the language."""

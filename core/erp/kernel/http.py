@@ -241,10 +241,10 @@ async def _open(
     _require_known_parameters(request)
     streamed = request.headers.get("content-type", "").startswith("multipart/")
     body = b"" if streamed else await request.body()
-    said = f"{request.method} {request.url.path}?{request.url.query}\n".encode() + body
+    content = f"{request.method} {request.url.path}?{request.url.query}\n".encode() + body
     state = request.app.state
     # keyed, since a body may hold a password: whoever reads the table cannot try which one it was
-    asked = hmac.digest(state.signing_key.encode(), said, "sha256")
+    asked = hmac.digest(state.signing_key.encode(), content, "sha256")
     turn = partial(post_slot, request)
     wants: Wants = request.state.wants
     return DoorKeeper(state.engine, state.events, state.checks, actor, turn, idempotency_key, asked, wants.permits)

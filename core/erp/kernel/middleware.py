@@ -71,8 +71,10 @@ def _refused(scope: Scope, headers: Headers, most: int) -> JSONResponse | None:
     return None
 
 
-def _problem(asked: Headers, status: HTTPStatus, said: Message, headers: dict[str, str] | None = None) -> JSONResponse:
-    return problem(status, status.phrase, said, accepted(asked.get("accept-language")), headers)
+def _problem(
+    asked: Headers, status: HTTPStatus, detail: Message, headers: dict[str, str] | None = None
+) -> JSONResponse:
+    return problem(status, status.phrase, detail, accepted(asked.get("accept-language")), headers)
 
 
 def _has_session(headers: Headers) -> bool:

@@ -32,16 +32,16 @@ def language_of(request: Request) -> str:
 
 
 def problem_body(
-    status: int, title: str, said: Message | str, language: str = ENGLISH, extra: Mapping[str, Any] | None = None
+    status: int, title: str, detail: Message | str, language: str = ENGLISH, extra: Mapping[str, Any] | None = None
 ) -> dict[str, Any]:
     """The problem document. A message in `extra` (under `message`) is written as its id, params and detail."""
     kind = title.lower().replace(" ", "-")
     found: dict[str, Any] = {"type": f"urn:lotwise:{kind}", "title": title, "status": status}
-    if isinstance(said, Message):
+    if isinstance(detail, Message):
         found["title"] = render(Message(f"problem.{kind.replace('-', '_')}"), language)
     return {
         **found,
-        **(told(said, language) if isinstance(said, Message) else {"detail": said}),
+        **(told(detail, language) if isinstance(detail, Message) else {"detail": detail}),
         **jsonable_encoder(_with_messages(extra or {}, language)),
     }
 
@@ -63,13 +63,13 @@ def _with_messages(value: Any, language: str) -> Any:
 def problem(
     status: int,
     title: str,
-    said: Message | str,
+    detail: Message | str,
     language: str,
     headers: Mapping[str, str] | None = None,
     extra: Mapping[str, Any] | None = None,
 ) -> JSONResponse:
     """The problem document as an answer."""
-    body = problem_body(status, title, said, language, extra)
+    body = problem_body(status, title, detail, language, extra)
     return JSONResponse(body, status, {**(headers or {}), "Content-Language": language}, media_type=PROBLEM)
 
 
@@ -83,8 +83,8 @@ def _lotwise_error(request: Request, error: Exception) -> JSONResponse:
     headers = {"WWW-Authenticate": "Bearer"} if isinstance(error, Unauthenticated) else {}
     if "retry_after" in error.extra:
         headers["Retry-After"] = str(error.extra["retry_after"])
-    said = error.message or error.detail
-    return problem(error.status, error.title, said, language_of(request), headers, error.extra)
+    detail = error.message or error.detail
+    return problem(error.status, error.title, detail, language_of(request), headers, error.extra)
 
 
 def _bad_request(request: Request, error: Exception) -> JSONResponse:
@@ -97,8 +97,8 @@ def _bad_request(request: Request, error: Exception) -> JSONResponse:
 
 def _http_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
-    said = getattr(error, "message", None) or str(error.detail)
-    return problem(error.status_code, HTTPStatus(error.status_code).phrase, said, language_of(request), error.headers)
+    detail = getattr(error, "message", None) or str(error.detail)
+    return problem(error.status_code, HTTPStatus(error.status_code).phrase, detail, language_of(request), error.headers)
 
 
 def _database_error(request: Request, error: Exception) -> JSONResponse:
@@ -119,21 +119,21 @@ _TRANSIENT = ("08", "40", "53", "57")
 def _database_unavailable(request: Request, error: Exception) -> JSONResponse:
     """The database cannot be had now: nothing was posted, the same may be asked again."""
     log.warning("database away in %s %s: %s", request.method, request.url.path, error)
-    said = Message("kernel.database_away")
-    return problem(503, "Unavailable", said, language_of(request), {"Retry-After": "5"})
+    detail = Message("kernel.database_away")
+    return problem(503, "Unavailable", detail, language_of(request), {"Retry-After": "5"})
 
 
 def _unexpected(request: Request, error: Exception) -> JSONResponse:
     """Says that it was us, and under which id the log has it; never what it was."""
     number = uuid.uuid4().hex
     log.error("error %s in %s %s", number, request.method, request.url.path, exc_info=error)
-    said = Message("kernel.went_wrong", number=number)
-    return problem(500, "Internal error", said, language_of(request), extra={"number": number})
+    detail = Message("kernel.went_wrong", number=number)
+    return problem(500, "Internal error", detail, language_of(request), extra={"number": number})
 
 
 def _store_unavailable(request: Request, error: Exception) -> JSONResponse:
-    said = Message("kernel.series_store_away", told=str(error))
-    return problem(503, "Unavailable", said, language_of(request), {"Retry-After": "5"})
+    detail = Message("kernel.series_store_away", told=str(error))
+    return problem(503, "Unavailable", detail, language_of(request), {"Retry-After": "5"})
 
 
 def install(app: FastAPI) -> None:

@@ -38,8 +38,8 @@ class TrustedProxies:
     def _forwarded(self, headers: Headers, peer: tuple[str, int], *, web: str) -> dict[str, object]:
         """The client and the scheme, as the outermost trusted proxy saw them."""
         client = peer[0]
-        for said in reversed(_listed(headers.getlist("x-forwarded-for"))):
-            address = _address(said)
+        for hop in reversed(_listed(headers.getlist("x-forwarded-for"))):
+            address = _address(hop)
             if address is None:
                 break  # nobody's proxy writes such a thing: what stands left of it is not believed either
             client = str(address)

@@ -49,10 +49,10 @@ def as_endpoint(endpoint: Callable[..., Any], name: str, about: str, **parameter
     """The endpoint as the framework is to see it: named, described, with these parameters (type, or type and value)."""
     endpoint.__name__, endpoint.__doc__ = name, about
     described = [
-        Parameter(key, Parameter.KEYWORD_ONLY, annotation=said[0], default=said[1])
-        if isinstance(said, tuple)
-        else Parameter(key, Parameter.KEYWORD_ONLY, annotation=said)
-        for key, said in parameters.items()
+        Parameter(key, Parameter.KEYWORD_ONLY, annotation=parameter[0], default=parameter[1])
+        if isinstance(parameter, tuple)
+        else Parameter(key, Parameter.KEYWORD_ONLY, annotation=parameter)
+        for key, parameter in parameters.items()
     ]
     endpoint.__signature__ = Signature(described)  # type: ignore[attr-defined]  # what inspect.signature goes by
     return endpoint

@@ -148,7 +148,7 @@ def _template(entity: Entity, importable: Importable) -> Any:
         return Response(b"".join(csv_parts(export, ())), headers=_headers(f"{entity.path}-import", "csv"))
 
     about = f"An empty table with the headings of an import of {entity.words}s."
-    how = {name: said for name, said in _HOW.items() if name != "timezone"}
+    how = {name: parameter for name, parameter in _HOW.items() if name != "timezone"}
     return as_endpoint(endpoint, f"import_template_{entity.name}", about, door=Door, **how)
 
 
@@ -162,9 +162,9 @@ def _import(entity: Entity, importable: Importable) -> Any:
                     report = import_table(u, importable, found, form.mapping, mode=asked.mode, dry_run=asked.dry_run)
                     return report_out(report, importable, door.actor.language)
 
-                said = f"{found.found.sha256} {form.name}\n{asked.model_dump_json()}".encode()
+                content = f"{found.found.sha256} {form.name}\n{asked.model_dump_json()}".encode()
                 status = 200 if asked.dry_run else 201
-                return await door.for_content(said).post_async(work, status=status)
+                return await door.for_content(content).post_async(work, status=status)
 
     about = (
         f"Makes a {entity.words} of every line of a CSV file or workbook, or of the good ones; `dry_run` says what it "

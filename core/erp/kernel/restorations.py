@@ -60,7 +60,7 @@ def record_of(u: Unit, restoration_id: int, journal: Journal) -> dict[str, Any]:
         return row.record
     seal = u.conn.execute(select(_SEALS.c.at).where(_SEALS.c.number == row.database_seal)).scalar()
     missing = journal.after(row.database_seal)
-    heard = u.conn.execute(_GATEWAYS).all()
+    gateways = u.conn.execute(_GATEWAYS).all()
     return {
         "restored_to": seal.isoformat() if seal is not None else None,
         "missing_seals": [row.database_seal + 1, row.witnessed_seal],
@@ -69,7 +69,7 @@ def record_of(u: Unit, restoration_id: int, journal: Journal) -> dict[str, Any]:
         "missing_unlisted": sorted(
             set(range(row.database_seal + 1, row.witnessed_seal + 1)) - {entry.seal for entry in missing}
         )[:MAX_LISTED],
-        "gateways_confirmed_to": {one.gateway: one.heard.isoformat() for one in heard},
+        "gateways_confirmed_to": {one.gateway: one.heard.isoformat() for one in gateways},
     }
 
 

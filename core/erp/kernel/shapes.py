@@ -110,8 +110,8 @@ class Answer(BaseModel):
     def in_language(self, language: str) -> Self:
         """With what the system wrote in the language: `reason` from its `reason_message`, and so on."""
         kept = {name: one for name in _messages(type(self)) if (one := getattr(self, name)) is not None}
-        said = {name.removesuffix("_message"): render(from_json(one), language) for name, one in kept.items()}
-        return self.model_copy(update=said) if said else self
+        texts = {name.removesuffix("_message"): render(from_json(one), language) for name, one in kept.items()}
+        return self.model_copy(update=texts) if texts else self
 
 
 @cache

@@ -117,8 +117,8 @@ def keeps(name: str, *columns: str) -> str:
 
 
 def _before_update(name: str, trigger: str, function: str, arguments: tuple[str, ...]) -> str:
-    said = ", ".join(f"'{argument}'" for argument in arguments)
-    return f"CREATE TRIGGER {name}_{trigger} BEFORE UPDATE ON {name} FOR EACH ROW EXECUTE FUNCTION {function}({said})"
+    quoted = ", ".join(f"'{argument}'" for argument in arguments)
+    return f"CREATE TRIGGER {name}_{trigger} BEFORE UPDATE ON {name} FOR EACH ROW EXECUTE FUNCTION {function}({quoted})"
 
 
 def life_cycle(workflow: Workflow) -> str:
@@ -126,7 +126,7 @@ def life_cycle(workflow: Workflow) -> str:
 
     It comes before the table's own guard (`NAME_guard`): triggers fire by name.
     """
-    said = ", ".join(
+    quoted = ", ".join(
         f"'{argument}'"
         for argument in (
             workflow.noun,
@@ -135,7 +135,7 @@ def life_cycle(workflow: Workflow) -> str:
         )
     )
     on = f"CREATE TRIGGER {workflow.table}_cycle BEFORE INSERT OR UPDATE ON {workflow.table}"
-    return f"{on} FOR EACH ROW EXECUTE FUNCTION lotwise_guard_cycle({said})"
+    return f"{on} FOR EACH ROW EXECUTE FUNCTION lotwise_guard_cycle({quoted})"
 
 
 def signed(name: str, entity: str, column: str) -> str:

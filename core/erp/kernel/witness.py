@@ -61,12 +61,12 @@ def _parse(raw: bytes) -> Line:
     if not raw.endswith(b"\n"):
         return Unreadable(raw[:200])
     try:
-        said = json.loads(raw)
-        if "witness" in said:
-            return Header(str(said["witness"]))
-        if "restored" in said:
-            return Restored(int(said["restored"]), int(said["restoration"]), datetime.fromisoformat(said["at"]))
-        return Head(int(said["seal"]), bytes.fromhex(said["hash"]))
+        values = json.loads(raw)
+        if "witness" in values:
+            return Header(str(values["witness"]))
+        if "restored" in values:
+            return Restored(int(values["restored"]), int(values["restoration"]), datetime.fromisoformat(values["at"]))
+        return Head(int(values["seal"]), bytes.fromhex(values["hash"]))
     except (ValueError, KeyError, TypeError):
         return Unreadable(raw[:200])
 

@@ -184,9 +184,9 @@ class Workflow:
             u.need(*move.permits)
         if move.reasoned and not (reason and reason.strip()):
             raise Invalid("workflow.reason_missing", move=self._move(move), record=self._record)
-        if move.second_person and (own := self._own(u, ids)):
+        if move.second_person and (theirs := self._own(u, ids)):
             who = {"move": self._move(move), "record": self._record, "login": u.actor.login}
-            raise Forbidden("workflow.second_person", **who, extra={"ids": own})
+            raise Forbidden("workflow.second_person", **who, extra={"ids": theirs})
 
     def _own(self, u: Unit, ids: list[int]) -> list[int]:
         """Which of the records the actor has created, or has changed since a second person last looked at them."""
@@ -199,11 +199,11 @@ class Workflow:
         state = next(iter(unfit.values()))
         moves = [each.name for each in self.moves.values() if state in each.sources and not each.system]
         extra = {"state": state, "moves": moves, "ids": list(unfit)}
-        said = Message("workflow.illegal_move", move=self._move(move), state=self._state(state), record=self._record)
+        message = Message("workflow.illegal_move", move=self._move(move), state=self._state(state), record=self._record)
         if len(unfit) == 1:
-            return IllegalMove(said, extra=extra)
+            return IllegalMove(message, extra=extra)
         each_one = [Message("workflow.one_is", number=one, state=self._state(was)) for one, was in unfit.items()]
-        return IllegalMove("workflow.illegal_moves", illegal=said, records=each_one, extra=extra)
+        return IllegalMove("workflow.illegal_moves", illegal=message, records=each_one, extra=extra)
 
     @property
     def _record(self) -> Message:

@@ -217,7 +217,7 @@ def link(
 def _inherit_restrictions(u: Unit, parent_id: int, child_id: int) -> None:
     r = table(Restriction)
     theirs = u.conn.execute(select(r).where(r.c.sublot_id == parent_id, r.c.lifted_at.is_(None)).order_by(r.c.id))
-    own = [
+    present = [
         (row.kind, row.value)
         for row in u.conn.execute(select(r).where(r.c.sublot_id == child_id, r.c.lifted_at.is_(None)))
     ]
@@ -231,7 +231,7 @@ def _inherit_restrictions(u: Unit, parent_id: int, child_id: int) -> None:
             "reason": row.reason,
         }
         for row in theirs
-        if (row.kind, row.value) not in own
+        if (row.kind, row.value) not in present
     ]
     if copies:
         u.conn.execute(insert(Restriction), copies)

@@ -258,8 +258,8 @@ FOR EACH ROW EXECUTE FUNCTION lotwise_guard_reservation()
 
 
 def _one_of(table: str, column: str, names: Iterable[str]) -> str:
-    said = ", ".join(f"'{name}'" for name in names)
-    return f"ALTER TABLE {table} ADD CONSTRAINT {table}_{column} CHECK ({column} IN ({said}))"
+    quoted = ", ".join(f"'{name}'" for name in names)
+    return f"ALTER TABLE {table} ADD CONSTRAINT {table}_{column} CHECK ({column} IN ({quoted}))"
 
 
 _ON_RESTRICTION = """

@@ -179,8 +179,8 @@ def upgrade_certainty(
     for hold in wanted:
         key = hold_key(hold)
         if key in holds:
-            stood = after.get(key, holds[key])
-            after[key] = replace(stood, certainty=stronger(stood.certainty, hold.certainty))
+            current = after.get(key, holds[key])
+            after[key] = replace(current, certainty=stronger(current.certainty, hold.certainty))
     raise_certainty(u, {hold.id: (holds[key].certainty, hold.certainty) for key, hold in after.items()})
     return after
 

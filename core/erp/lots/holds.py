@@ -97,13 +97,13 @@ def _apply_effects(u: Unit, placed: Sequence[PlacedHold], of_lots: Iterable[int]
 
 def _insert_direct(u: Unit, wanted: Sequence[NewHold]) -> tuple[list[PlacedHold], list[PlacedHold]]:
     """(one hold for each asked for, in order; those of them that are new)."""
-    stood = rows.open_direct_holds(u, wanted)
+    existing = rows.open_direct_holds(u, wanted)
     new: dict[rows.HoldKey, NewHold] = {}
     for hold in wanted:
-        if rows.hold_key(hold) not in stood:
+        if rows.hold_key(hold) not in existing:
             new.setdefault(rows.hold_key(hold), hold)
     fresh = rows.insert_holds(u, [rows.hold_values(u, hold) for hold in new.values()])
-    by_key = {**rows.upgrade_certainty(u, stood, wanted), **dict(zip(new, fresh, strict=True))}
+    by_key = {**rows.upgrade_certainty(u, existing, wanted), **dict(zip(new, fresh, strict=True))}
     return [by_key[rows.hold_key(hold)] for hold in wanted], fresh
 
 

@@ -45,8 +45,8 @@ def check_certificate(u: Unit, fields: Mapping[str, Any]) -> None:
 
 def _check_places(u: Unit, partner_id: int, site_ids: list[int]) -> None:
     s = table(PartnerSite).c
-    own = set(u.conn.scalars(select(s.id).where(s.partner_id == partner_id, s.id.in_(site_ids))))
-    if foreign := sorted(set(site_ids) - own):
+    found = set(u.conn.scalars(select(s.id).where(s.partner_id == partner_id, s.id.in_(site_ids))))
+    if foreign := sorted(set(site_ids) - found):
         raise Invalid("partners.place_of_another", numbers=[str(one) for one in foreign])
 
 

@@ -57,8 +57,8 @@ def nothing_in_the_way(u: Unit, step: Any) -> None:
     asked = {"order": step.order_id, "number": step.number, "centre": step.done_on_id}
     other = u.conn.execute(_IN_THE_WAY, asked).first()
     if other is not None:
-        said = {"order": other.code, "number": other.number, "name": other.name}
-        raise Refused("production.operation_not_done" if other.before else "production.work_centre_busy", **said)
+        blocker = {"order": other.code, "number": other.number, "name": other.name}
+        raise Refused("production.operation_not_done" if other.before else "production.work_centre_busy", **blocker)
 
 
 OPERATION = Workflow(

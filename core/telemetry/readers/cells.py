@@ -72,10 +72,10 @@ def _instead(bare: str) -> Cell | None:
 
 def _with_unit(bare: str, decimal: Decimal, unit: str, error: ValueError) -> Cell:
     """A cell that is no number by itself: one with its unit behind it, or nothing that can be read."""
-    number, own = split_unit(bare)
-    if not own:
+    number, own_unit = split_unit(bare)
+    if not own_unit:
         return Cell(None, Quality.BAD, Reason.NOT_A_NUMBER, "malformed", str(error), damage=True)
-    if unit and own != unit:
+    if unit and own_unit != unit:
         return Cell(None, Quality.BAD, Reason.WRONG_UNIT, "wrong_unit", f"{bare!r} is not in {unit}", damage=True)
     return read_cell(number, decimal, unit)
 

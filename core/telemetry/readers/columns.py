@@ -58,8 +58,8 @@ def detect_columns(table: CsvTable) -> DetectedColumns:
         found = known(name if table.heading or dialect else "", table.units[place], cells)
         columns.append(Known(name, Role.TIME) if place in table.times else replace(found, name=name))
     number = dialect.serial.search(head) if dialect and dialect.serial else _SERIAL.search("\n".join(table.above))
-    zone, said = _zone_in(table, dialect)
-    return DetectedColumns(tuple(columns), dialect, number[1] if number else "", zone, said)
+    zone, zone_text = _zone_in(table, dialect)
+    return DetectedColumns(tuple(columns), dialect, number[1] if number else "", zone, zone_text)
 
 
 def _zone_in(table: CsvTable, dialect: Dialect | None) -> tuple[tzinfo | None, str]:

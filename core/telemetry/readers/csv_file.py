@@ -166,17 +166,17 @@ def _read(run: _Reading) -> CsvResult:
 
 def _zone(run: _Reading, walls: WallTimes) -> tuple[tzinfo, str]:
     """The zone of times without an offset: the file's own, else the given one, else an assumed one, which is said."""
-    given, own, first = run.mapping.timezone, run.seen.zone, run.table.first
+    given, detected, first = run.mapping.timezone, run.seen.zone, run.table.first
     naive = walls.first_naive()
-    if own is not None:
+    if detected is not None:
         if (
             given is not None
             and naive is not None
-            and naive.replace(tzinfo=own) != naive.replace(tzinfo=zone_named(given))
+            and naive.replace(tzinfo=detected) != naive.replace(tzinfo=zone_named(given))
         ):
             message = f"the file says {run.seen.zone_text!r}: that holds, and not {given}"
             run.doubts.append(Doubt(first, "zone", message))
-        return own, f"{own} ({run.seen.zone_text})"
+        return detected, f"{detected} ({run.seen.zone_text})"
     if given is not None:
         return zone_named(given), given
     if naive is not None:

@@ -99,12 +99,12 @@ def _walk(data: object, around: Mapping[str, Any], depth: int) -> Iterator[dict[
         for one in data:
             yield from _walk(one, around, depth + 1)
     elif isinstance(data, dict):
-        own = {key: value for key, value in data.items() if not isinstance(value, dict | list)}
+        scalars = {key: value for key, value in data.items() if not isinstance(value, dict | list)}
         if inner := [value for value in data.values() if isinstance(value, dict | list)]:
             for one in inner:
-                yield from _walk(one, {**around, **own}, depth + 1)
+                yield from _walk(one, {**around, **scalars}, depth + 1)
         elif any(key in data for key in MEASURED):
-            yield {**around, **own}
+            yield {**around, **scalars}
 
 
 def _timed(found: Sequence[tuple[int, dict[str, Any]]], doubts: list[Doubt]) -> Iterator[_Record]:

@@ -92,9 +92,9 @@ def by_marks(limits: tuple[Limit, ...], samples: Sequence[Sample], judged: int) 
         return sum(any(limit.out(value) for limit in chosen) == flagged for value, flagged in read)
 
     best = max((limits, *(sided(below) for below in range(len(guessed) + 1))), key=fit)
-    told = f"by the device's own marks, which {{side}} fits on {fit(best)} of {len(read)} readings"
+    message = f"by the device's own marks, which {{side}} fits on {fit(best)} of {len(read)} readings"
     return tuple(
-        replace(limit, assumed=f"which side is not in the file: {told.format(side=limit.side.value)}")
+        replace(limit, assumed=f"which side is not in the file: {message.format(side=limit.side.value)}")
         if limit.assumed
         else limit
         for limit in best

@@ -66,5 +66,5 @@ def _from_workbook(data: bytes, stem: str, mapping: CsvMapping, edge_at: datetim
     found = parse_csv(sheet.text, msgspec.structs.replace(mapping, delimiter=","), edge_at, stem)
     if not sheet.others:
         return found
-    said = Doubt(0, "sheets", f"the sheet {sheet.name!r} is read; not read are {sheet.others}")
-    return replace(found, doubts=(said, *found.doubts))
+    doubt = Doubt(0, "sheets", f"the sheet {sheet.name!r} is read; not read are {sheet.others}")
+    return replace(found, doubts=(doubt, *found.doubts))

@@ -128,7 +128,7 @@ class Values:
         if chosen.doubt:
             self.doubt(found[0][0], "date_order", chosen.doubt)
 
-    def fix_clock(self, begun: datetime | None, own: str | None) -> None:
+    def fix_clock(self, begun: datetime | None, device_clock: str | None) -> None:
         """A logger's clock knows no summer time: the zone's offset when it was started holds for the whole report.
 
         `own` is the zone that the device itself is set to. What it means for the times is not known (a clock that is
@@ -139,7 +139,7 @@ class Values:
         given = f"clock of {self.zone}"
         if self.zone is None:
             given = "no time zone given: the device's clock is taken as UTC"
-            if own is not None and own.strip("+-0.,: "):
-                given += f", though its own setting is Zone {own}"
+            if device_clock is not None and device_clock.strip("+-0.,: "):
+                given += f", though its own setting is Zone {device_clock}"
             self.doubt(1, "assumed_zone", given)
         self.clock = f"{given} (offset {self.offset.tzname(None)} throughout)"

@@ -52,8 +52,8 @@ def read_workbook(data: bytes, decimal: Decimal = ".", memory: int = MEMORY) -> 
     if done.returncode:
         raise BadFile("the workbook takes too much memory or time to read: save the sheet as CSV")
     head, _, text = done.stdout.decode("utf-8").partition("\n")
-    said = json.loads(head)
-    return Sheet(text, said["name"], said["others"])
+    answer = json.loads(head)
+    return Sheet(text, answer["name"], answer["others"])
 
 
 # -- in the process of its own --------------------------------------------------------------------------------------

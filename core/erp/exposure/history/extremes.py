@@ -51,8 +51,8 @@ class ExtremesReader:
             mine = {point.address for point in self.history.setup(zone).points if point.quantity == quantity}
             found = [
                 _extremes_of(point, gap, start)
-                for heard in self._readings(zone, since, until, gap if since == start else 0)
-                for address, point in heard.items()
+                for readings in self._readings(zone, since, until, gap if since == start else 0)
+                for address, point in readings.items()
                 if address in mine
             ]
             before = [(hour.lowest, hour.highest) for hour in hours if quantity == "temperature"]
@@ -71,15 +71,15 @@ class ExtremesReader:
         """The zone's readings that speak in [start, stop), in parts: from memory where a live fold has them all."""
         fold = self.history.live.get(zone)
         if fold is not None and fold.tail.settled <= start:
-            yield {address: heard.between(start, stop) for address, heard in fold.tail.readings.items()}
+            yield {address: readings.between(start, stop) for address, readings in fold.tail.readings.items()}
             return
         for first in range(start, stop, READ_AT_ONCE):
             # what is carried into a part was said in the one before; into the first, before what is here
             carry = gap if first == start else 0
-            heard = load_readings(
+            readings = load_readings(
                 self.history.conn, self.history.setup(zone), first, min(first + READ_AT_ONCE, stop), carry
             )
-            yield {address: found.since(first) for address, found in heard.items()}
+            yield {address: found.since(first) for address, found in readings.items()}
 
 
 def _extremes_of(point: PointTrace, gap: int, start: int) -> Extremes:

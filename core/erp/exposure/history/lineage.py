@@ -81,9 +81,9 @@ class _PathBuilder:
     def paths(self, sublot: int) -> tuple[Path, ...]:
         """A sublot's own custody after each of the paths that came before it."""
         if sublot not in self._paths:
-            own = self.custody[sublot]
+            custody = self.custody[sublot]
             before = self._before(sublot)
-            found = [_concatenated(path, _since(own, at)) for at, path in before] or [tuple(own)]
+            found = [_concatenated(path, _since(custody, at)) for at, path in before] or [tuple(custody)]
             self._paths[sublot] = tuple(dict.fromkeys(found))
         return self._paths[sublot]
 
@@ -102,12 +102,12 @@ def _until(path: Path, at: datetime) -> Path:
     return tuple((zone, start, at if stop is None else min(stop, at)) for zone, start, stop in path if start < at)
 
 
-def _since(own: Sequence[Interval], at: datetime) -> Path:
-    return tuple((zone, max(start, at), stop) for zone, start, stop in own if stop is None or stop > at)
+def _since(custody: Sequence[Interval], at: datetime) -> Path:
+    return tuple((zone, max(start, at), stop) for zone, start, stop in custody if stop is None or stop > at)
 
 
-def _concatenated(path: Path, own: Path) -> Path:
+def _concatenated(path: Path, custody: Path) -> Path:
     """A path that goes on in the same zone is one interval: so parts that stood together are one path again."""
-    if path and own and (path[-1][0], path[-1][2]) == own[0][:2]:
-        return (*path[:-1], (own[0][0], path[-1][1], own[0][2]), *own[1:])
-    return (*path, *own)
+    if path and custody and (path[-1][0], path[-1][2]) == custody[0][:2]:
+        return (*path[:-1], (custody[0][0], path[-1][1], custody[0][2]), *custody[1:])
+    return (*path, *custody)

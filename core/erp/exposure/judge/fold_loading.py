@@ -51,9 +51,9 @@ def load_folds(
         # what was seen of the open hour before is not known here: goods that have left since may be concerned
         made.watches = {version: ProfileWatch(dirty_from=position.open_hour) for version in mine}
         out[zone] = made
-    heard = load_readings_by_zone(conn, [_reading_range(fold, early[zone], now) for zone, fold in out.items()])
+    readings = load_readings_by_zone(conn, [_reading_range(fold, early[zone], now) for zone, fold in out.items()])
     for zone, fold in out.items():
-        fold.tail.readings = heard[zone]
+        fold.tail.readings = readings[zone]
         if early[zone] < fold.tail.open_hour:
             fold.tail.extend_band(early[zone])
     good = last_good(conn, {point: fold.tail.stop for fold in out.values() for point in fold.tail.setup.points})

@@ -166,7 +166,7 @@ class Judge:
                 gaps.record_silences(u, self._folds[zone], late.get(zone))
         closed = {zone: list(self._folds[zone].tail.settle()) for zone in zones}
         summaries.write(u.conn, [(zone, *row) for zone, rows in closed.items() for row in rows])
-        ways = ExposureHistory(u.conn, u.now, {zone: self._folds[zone] for zone in zones}, profiles=self._profiles)
+        history = ExposureHistory(u.conn, u.now, {zone: self._folds[zone] for zone in zones}, profiles=self._profiles)
         due = []
         states: list[ZoneState] = []
         for zone in zones:
@@ -179,7 +179,7 @@ class Judge:
             due.append((fold, due_versions(fold, closed[zone])))
         if states:
             u.emit(ZoneStates(tuple(states)))
-        judged = rejudge_goods(ways, due, self._folds)
+        judged = rejudge_goods(history, due, self._folds)
         if judged:
             u.emit(SublotsJudged(tuple(judged)))
         for fold, _ in due:

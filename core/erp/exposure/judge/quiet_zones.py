@@ -48,8 +48,8 @@ class QuietTail:
             and (inside is None or (inside.low <= value - error and value + error <= inside.high))
         )
 
-    def quiet_until(self, setup: ZoneSetup, heard: Mapping[str, PointTrace]) -> int:
+    def quiet_until(self, setup: ZoneSetup, readings: Mapping[str, PointTrace]) -> int:
         """To where the zone is quiet without any further reading; 0 if it is not."""
         if not self.is_quiet:
             return 0
-        return min(heard[point.address].at[-1] + self.nearest.gap for point in setup.points if point.required)
+        return min(readings[point.address].at[-1] + self.nearest.gap for point in setup.points if point.required)

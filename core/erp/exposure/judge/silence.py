@@ -20,20 +20,20 @@ SILENT = "silent"
 Span = tuple[int, int | None]
 
 
-def silences(heard: PointTrace, gap: int, start: int, watermark: int, quiet_from: int | None = None) -> list[Span]:
+def silences(trace: PointTrace, gap: int, start: int, watermark: int, quiet_from: int | None = None) -> list[Span]:
     """Spans [from, to) after `start` in which the point said nothing that speaks; the last is open (None) when the
     watermark has passed its beginning. A value speaks until the next reading, at most for `gap`; a bad one does not.
 
     `quiet_from`: it is known to be silent from then on until the first of these readings.
     """
     out: list[Span] = []
-    for index, (at, quality) in enumerate(zip(heard.at, heard.quality, strict=True)):
+    for index, (at, quality) in enumerate(zip(trace.at, trace.quality, strict=True)):
         if quality == BAD:
             quiet_from = at if quiet_from is None else quiet_from
             continue
         if quiet_from is not None:
             out.append((quiet_from, at))
-        following = heard.at[index + 1] if index + 1 < len(heard.at) else None
+        following = trace.at[index + 1] if index + 1 < len(trace.at) else None
         quiet_from = at + gap if following is None or following > at + gap else None
     if quiet_from is not None and watermark >= quiet_from:
         out.append((quiet_from, None))
@@ -57,19 +57,19 @@ def _silences_of_tail(fold: ZoneFold, point: JudgedPoint) -> list[Span]:
 
 
 def _silences_after(
-    fold: ZoneFold, point: JudgedPoint, heard: PointTrace, start: int, on_record: Iterable[Span]
+    fold: ZoneFold, point: JudgedPoint, trace: PointTrace, start: int, on_record: Iterable[Span]
 ) -> list[Span]:
     """The point's silences after `start` by its readings, of which all that speak there are heard."""
-    quiet = _quiet_from(point, heard, start, on_record)
-    return _while_goods_present(fold, silences(heard, fold.tail.setup.allowed_gap, start, fold.tail.watermark, quiet))
+    quiet = _quiet_from(point, trace, start, on_record)
+    return _while_goods_present(fold, silences(trace, fold.tail.setup.allowed_gap, start, fold.tail.watermark, quiet))
 
 
-def _quiet_from(point: JudgedPoint, heard: PointTrace, start: int, on_record: Iterable[Span]) -> int | None:
+def _quiet_from(point: JudgedPoint, trace: PointTrace, start: int, on_record: Iterable[Span]) -> int | None:
     """From when a point of which nothing was heard that speaks at `start` is silent: from then, if it is on record as
     silent; from when its sensor was installed. None for one that nobody expects to speak.
     """
     expected = start if point.installed_at is None else max(start, point.installed_at)
-    if heard.at and heard.at[0] <= expected:
+    if trace.at and trace.at[0] <= expected:
         return None
     if any(a <= start and (b is None or b > start) for a, b in on_record):
         return start
@@ -89,15 +89,15 @@ def record_silences(u: Unit, fold: ZoneFold, since: int | None = None) -> None:
     """Makes the records of the zone's silences say what the readings say, from `since` (default: the tail) on."""
     setup, gap = fold.tail.setup, fold.tail.setup.allowed_gap
     start = fold.tail.open_from if since is None else min(since - gap, fold.tail.open_from)
-    heard = None if since is None else load_readings(u.conn, setup, start, fold.tail.stop, gap)
+    readings = None if since is None else load_readings(u.conn, setup, start, fold.tail.stop, gap)
     rows: list[dict[str, Any]] = []
     standing = _on_record(u, setup, start)
     for point in setup.points:
         if not point.required:
             continue
-        said = fold.tail.recent(point.address) if heard is None else heard[point.address]
+        trace = fold.tail.recent(point.address) if readings is None else readings[point.address]
         on_record = [(a, b) for _, a, b in standing.get(point.id, ())]
-        found = _silences_after(fold, point, said, start, on_record)
+        found = _silences_after(fold, point, trace, start, on_record)
         fold.silences[point.address] = tuple(found)
         rows += _changes(u, (setup, point.id), start, found, standing.get(point.id, ()))
     if rows:

@@ -154,12 +154,12 @@ class ZoneTail:
         """
         if not self.setup.monitored:
             return
-        told, in_order = min(self.watermark, self.last_reading_at), self.last_reading_at - OUT_OF_ORDER_MARGIN
-        upto = told if told - start >= OUT_OF_ORDER_MARGIN else in_order
+        passed, in_order = min(self.watermark, self.last_reading_at), self.last_reading_at - OUT_OF_ORDER_MARGIN
+        upto = passed if passed - start >= OUT_OF_ORDER_MARGIN else in_order
         if upto - start < OUT_OF_ORDER_MARGIN:
             return
         view = self._view_since(start, upto)
-        if upto > told and not self._is_covered(view, self.all_profiles().values()):
+        if upto > passed and not self._is_covered(view, self.all_profiles().values()):
             return
         self.final_part = self._combine([self.final_part], view)
         self.final_to = upto

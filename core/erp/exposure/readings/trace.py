@@ -149,10 +149,10 @@ def load_readings_by_zone(conn: Connection, parts: Sequence[ReadingRange]) -> di
         for entry, leaves in setup.goods_present or ():
             if part.start - part.carry <= entry < part.stop:
                 opening = ReadingRange(setup, entry, min(entry + setup.allowed_gap, leaves), 0)
-                for address, heard in _read(conn, [opening])[setup.zone_id].items():
-                    if heard.at and heard.at[0] > entry:
-                        middle, error = (heard.low[0] + heard.high[0]) / 2, (heard.high[0] - heard.low[0]) / 2
-                        out[setup.zone_id][address].insert(entry, middle, heard.quality[0], error)
+                for address, trace in _read(conn, [opening])[setup.zone_id].items():
+                    if trace.at and trace.at[0] > entry:
+                        middle, error = (trace.low[0] + trace.high[0]) / 2, (trace.high[0] - trace.low[0]) / 2
+                        out[setup.zone_id][address].insert(entry, middle, trace.quality[0], error)
     return out
 
 
@@ -188,17 +188,19 @@ def require_readings(conn: Connection, points: Collection[str], start: int, stop
     require_present(conn, points, moment(start - carry), moment(stop))
 
 
-def _insert_row(heard: PointTrace, point: JudgedPoint, row: object) -> None:
+def _insert_row(trace: PointTrace, point: JudgedPoint, row: object) -> None:
     us, kind, num, whole, unit, quality = row.us, row.kind, row.num, row.whole, row.unit, row.quality  # type: ignore[attr-defined]  # a row of _OF_POINTS, whose columns these are
     value = num if kind == 1 else whole if kind == 2 else None  # noqa: PLR2004 - the landing table's kinds
-    heard.insert(us, *judged_value(point, us, value, unit, quality))
+    trace.insert(us, *judged_value(point, us, value, unit, quality))
 
 
-def by_quantity(setup: ZoneSetup, heard: Mapping[str, PointTrace]) -> dict[str, Sequence[Trace]]:
+def by_quantity(setup: ZoneSetup, readings: Mapping[str, PointTrace]) -> dict[str, Sequence[Trace]]:
     """Traces of the zone's points, by quantity, as summary.ZoneView takes them."""
     out: dict[str, list[Trace]] = defaultdict(list)
     for point in setup.points:
-        out[point.quantity].append(heard[point.address].trace(required=point.required, since=point.installed_at or 0))
+        out[point.quantity].append(
+            readings[point.address].trace(required=point.required, since=point.installed_at or 0)
+        )
     return dict(out)
 
 

@@ -74,8 +74,8 @@ class Signal:
     def rank(self, limit: Limit) -> tuple[int, int]:
         """See Limit.rank: limits of one direction and rank have the same tracks."""
         if limit.high not in self._ranked:
-            said = self.high if limit.high else self.low
-            self._ranked[limit.high] = np.unique(said[~np.isnan(said)]).tolist()
+            values = self.high if limit.high else self.low
+            self._ranked[limit.high] = np.unique(values[~np.isnan(values)]).tolist()
         return limit.rank(self._ranked[limit.high])
 
     def widths(self) -> Ints:
@@ -183,9 +183,9 @@ def tracks(seen: Signal, limit: Limit, silence_known_to: int) -> Tracks:
     out = limit.out(values)
     proven = (out & seen.good).any(axis=0)
     uncertain = out.any(axis=0)
-    told = seen.edges < silence_known_to
-    worst = uncertain | (seen.unknown & told)
-    still = limit.not_back(values).any(axis=0) | worst | (~seen.covered & told)
+    passed = seen.edges < silence_known_to
+    worst = uncertain | (seen.unknown & passed)
+    still = limit.not_back(values).any(axis=0) | worst | (~seen.covered & passed)
     return Tracks(seen.spans(proven), seen.spans(uncertain), seen.spans(worst), seen.spans(still))
 
 

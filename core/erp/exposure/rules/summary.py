@@ -179,12 +179,12 @@ class ZoneView:
 
     def _alike(self, limit: Limit, gap: int) -> "_Alike | None":
         """Under what the limit's runs are kept in `_seen`; None if it saw nothing."""
-        said = self.signal(limit.quantity, gap)
-        if said.whole and not limit.not_back(said.highest if limit.high else said.lowest):
+        made = self.signal(limit.quantity, gap)
+        if made.whole and not limit.not_back(made.highest if limit.high else made.lowest):
             return None
-        key = (limit.quantity, gap, limit.high, *said.rank(limit))
+        key = (limit.quantity, gap, limit.high, *made.rank(limit))
         if key not in self._seen:
-            found = tracks(said, limit, self._silence)
+            found = tracks(made, limit, self._silence)
             self._seen[key] = LimitRuns(found.proven, found.uncertain, found.worst, found.open)
         return key if self._seen[key].open else None
 

@@ -257,7 +257,7 @@ def _tell(u: Unit, user: User, wanted: Mapping[str, Grant], act: str, *, could: 
 
 def tell_of_signer(u: Unit, act: str, user: User | Holder) -> None:
     """By the outbox: somebody can sign from now on, or could once a second person has approved."""
-    said = {
+    payload = {
         "act": act,
         "login": user.login,
         "name": user.name,
@@ -265,4 +265,4 @@ def tell_of_signer(u: Unit, act: str, user: User | Holder) -> None:
         "proposed_roles": user.proposed_roles,
         "by": u.actor.login,
     }
-    u.outbox(SIGNER_TOPIC, user.id, said)
+    u.outbox(SIGNER_TOPIC, user.id, payload)

@@ -112,8 +112,8 @@ def withdraw(u: Unit, entity: str, entity_id: int, attachment_id: int, reason: s
     document = one(u, entity, entity_id, attachment_id, lock=True)
     document.withdrawn_reason = reason
     ATTACHMENT.apply(u, document, "withdraw", reason=reason)
-    said = {"attachment_id": document.id, "title": document.title}
-    u.audit("attachment.withdraw", entity, entity_id, before=said, reason=reason)
+    facts = {"attachment_id": document.id, "title": document.title}
+    u.audit("attachment.withdraw", entity, entity_id, before=facts, reason=reason)
     return _attached(u, document)
 
 

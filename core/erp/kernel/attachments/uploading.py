@@ -32,8 +32,8 @@ class Upload(Generic[F]):
 
     def digest(self) -> bytes:
         """Of all that was asked, whatever the form's boundaries were: the same upload is the same request."""
-        said = f"{self.file.sha256} {self.file.name}\n{self.fields.model_dump_json()}"
-        return hashlib.sha256(said.encode()).digest()
+        content = f"{self.file.sha256} {self.file.name}\n{self.fields.model_dump_json()}"
+        return hashlib.sha256(content.encode()).digest()
 
 
 def store_of(request: Request) -> FileStore:

@@ -55,8 +55,8 @@ def change(
     if changed:
         u.session.add(found)
         u.session.flush()
-        said, now = ({name: values[name] for name in changed} for values in (before, after))
-        u.audit("work_calendar.change", "work_calendar", calendar_id, before=said, after=now)
+        old, now = ({name: values[name] for name in changed} for values in (before, after))
+        u.audit("work_calendar.change", "work_calendar", calendar_id, before=old, after=now)
     return found
 
 

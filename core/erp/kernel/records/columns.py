@@ -71,9 +71,9 @@ def imported(entity: Entity) -> tuple[Field, ...] | None:
 
 def link_of(entity: Entity, name: str, info: FieldInfo) -> str | None:
     """The kind of record that the field's ids name."""
-    said = [part.entity for part in info.metadata if type(part).__name__ == "Link"]
+    links = [part.entity for part in info.metadata if type(part).__name__ == "Link"]
     column = entity.by_name.get(name)
-    return said[0] if said else column.link if column is not None else None
+    return links[0] if links else column.link if column is not None else None
 
 
 def _field(entity: Entity, name: str, info: FieldInfo, *, required: bool, link: str | None = None) -> Field:

@@ -38,10 +38,10 @@ def decode(entity: Entity, sort: tuple[str, bool], cursor: str) -> tuple[Any, in
     """(the last row's value, its id). Raises Invalid for what is no cursor, or one of a list in another order."""
     try:
         text = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode()
-        name, descending, said, record_id = json.loads(text)
+        name, descending, position, record_id = json.loads(text)
         if (name, descending) != sort:
             raise Invalid("kernel.cursor_of_another_order")
-        value = _READ[entity.rows.c[name].type.python_type](said)
+        value = _READ[entity.rows.c[name].type.python_type](position)
     except (ValueError, TypeError, InvalidOperation, binascii.Error) as error:
         raise Invalid("kernel.cursor_invalid") from error
     if type(record_id) is not int or not 0 <= record_id <= BIGGEST_ID:

@@ -181,8 +181,8 @@ class Entity:
 
     def field(self, name: str) -> Message:
         """What a field is called: in this entity, or wherever it is met."""
-        own = f"field.{self.name}.{name}"
-        return Message(own if own in catalogue(ENGLISH) else f"field.{name}")
+        specific = f"field.{self.name}.{name}"
+        return Message(specific if specific in catalogue(ENGLISH) else f"field.{name}")
 
     @cached_property
     def rows(self) -> Table:
@@ -203,8 +203,8 @@ class Entity:
     @cached_property
     def searches(self) -> tuple[Search, ...]:
         """What its records are found by."""
-        own = (Search(self.rows.c[column.name]) for column in self.columns if column.search)
-        return (*own, *self.search)
+        searched = (Search(self.rows.c[column.name]) for column in self.columns if column.search)
+        return (*searched, *self.search)
 
     @cached_property
     def by_name(self) -> dict[str, Column]:

@@ -71,7 +71,7 @@ def _links(model: type[BaseModel], columns: tuple[tuple[str, str], ...]) -> dict
     found = dict(columns)
     links: dict[str, str] = {}
     for name, field in model.model_fields.items():
-        said: list[Any] = [part for part in field.metadata if isinstance(part, Link)]
-        if said or name in found:
-            links[name] = said[0].entity if said else found[name]
+        declared: list[Any] = [part for part in field.metadata if isinstance(part, Link)]
+        if declared or name in found:
+            links[name] = declared[0].entity if declared else found[name]
     return links

@@ -93,11 +93,11 @@ def row_of(u: Unit, entity: Entity, record_id: int) -> Row[Any]:
     return row
 
 
-def _sort(entity: Entity, said: str) -> Sort:
-    name = said.removeprefix("-")
+def _sort(entity: Entity, text: str) -> Sort:
+    name = text.removeprefix("-")
     if name not in sortable(entity):
         raise Invalid("kernel.sorted_by", name=name, names=sortable(entity))
-    return name, said.startswith("-")
+    return name, text.startswith("-")
 
 
 def _conditions(actor: Actor, entity: Entity, asked: Asked) -> tuple[dict[str, Any], list[ColumnElement[bool]]]:

@@ -97,8 +97,8 @@ def change(u: Unit, entity: Entity, record_id: int, version: int, body: BaseMode
 def require_state(entity: Entity, state: str | None, states: frozenset[str] | None) -> None:
     """Raises IllegalMove for a record that nothing is written to in its state."""
     if states is not None and state not in states:
-        said = Message(f"state.{entity.name}.{state}")
-        raise IllegalMove("kernel.not_changed_in_state", record=entity.called, state=said)
+        state_name = Message(f"state.{entity.name}.{state}")
+        raise IllegalMove("kernel.not_changed_in_state", record=entity.called, state=state_name)
 
 
 def _require_filled(entity: Entity, fields: Mapping[str, Any]) -> None:
@@ -132,6 +132,6 @@ def _update(u: Unit, entity: Entity, record: Any, fields: Mapping[str, Any]) -> 
         setattr(record, name, value)
     u.session.add(record)
     u.session.flush()
-    said = {name: before[name] for name in changed}
-    u.audit(f"{entity.name}.change", entity.name, record.id, before=said, after=changed)
+    old = {name: before[name] for name in changed}
+    u.audit(f"{entity.name}.change", entity.name, record.id, before=old, after=changed)
     u.outbox(f"{entity.name}.change", record.id, changed)

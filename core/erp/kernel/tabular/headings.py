@@ -79,10 +79,10 @@ def place_columns(line: int, headings: Sequence[str], fields: Sequence[Field], m
     columns: list[Column] = []
     faults = [_several(line, text) for text, count in Counter(map(heading_key, headings)).items() if text and count > 1]
     for place, heading in enumerate(headings):
-        said, name = mapping.field_of(heading)
-        if said and name is not None and name not in by_name:
+        target, name = mapping.field_of(heading)
+        if target and name is not None and name not in by_name:
             faults.append(Fault(line, heading, name, Message("tabular.no_such_field", field=name)))
-        elif said:
+        elif target:
             columns.append(Column(place, heading, by_name[name] if name is not None else None, By.MAPPING))
         elif heading_key(heading):
             found = [field for field in fields if field.is_headed(heading)]
@@ -115,9 +115,9 @@ def _several(line: int, key: str) -> Fault:
 def _unknown_said(line: int, headings: Sequence[str], mapping: Mapping) -> list[Fault]:
     keys = set(map(heading_key, headings))
     return [
-        Fault(line, said, "", Message("tabular.no_such_heading"))
-        for said in mapping.columns
-        if heading_key(said) not in keys
+        Fault(line, heading, "", Message("tabular.no_such_heading"))
+        for heading in mapping.columns
+        if heading_key(heading) not in keys
     ]
 
 

@@ -65,10 +65,10 @@ def _opened(u: Unit, importable: Importable, source: Table, mapping: Mapping, mo
     """What the columns are and how values are written; what is wrong with the file as a whole is a fault."""
     line, headings, skipped = find_head(source.rows(), importable.fields)
     before = runs.remembered(u, importable.entity, headings)
-    said = mapping.over(before.mapping) if before is not None else mapping
-    head = replace(place_columns(line, headings, importable.fields, said), skipped=skipped)
-    settled = settle(source.rows(), head, said, source.found.form)
-    report = Report(source, mode, dry_run, head, _effective(head, said), settled, before)
+    effective = mapping.over(before.mapping) if before is not None else mapping
+    head = replace(place_columns(line, headings, importable.fields, effective), skipped=skipped)
+    settled = settle(source.rows(), head, effective, source.found.form)
+    report = Report(source, mode, dry_run, head, _effective(head, effective), settled, before)
     merged = [
         Fault(first, "", name, Message("tabular.merged_cells", cells=name))
         for first, last, name in source.found.merged
@@ -81,10 +81,10 @@ def _opened(u: Unit, importable: Importable, source: Table, mapping: Mapping, mo
     return report
 
 
-def _effective(head: Head, said: Mapping) -> Mapping:
+def _effective(head: Head, mapping: Mapping) -> Mapping:
     """The mapping with every column in it, whoever placed it."""
     columns = {column.heading: column.field.name if column.field else None for column in head.columns}
-    return msgspec.structs.replace(said, columns=columns)
+    return msgspec.structs.replace(mapping, columns=columns)
 
 
 # --- the lines

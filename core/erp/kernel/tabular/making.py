@@ -33,8 +33,8 @@ class _Stopped(Exception):
         self.place, self.error, self.exact = place, error, exact
 
 
-def make(u: Unit, importable: Importable, lines: Sequence[Line], told: Callable[[LineFault], None]) -> Iterator[Made]:
-    """Makes a record of every line that is not refused; `told` hears of each that is.
+def make(u: Unit, importable: Importable, lines: Sequence[Line], report: Callable[[LineFault], None]) -> Iterator[Made]:
+    """Makes a record of every line that is not refused; `report` is given each that is.
 
     Many lines share a savepoint. One that is refused splits it: those before it are made again without it, then those
     behind it. Where it is not known which one it was (the database is told of rows some at a time), halves are tried.
@@ -47,11 +47,11 @@ def make(u: Unit, importable: Importable, lines: Sequence[Line], told: Callable[
         except _Stopped as stopped:
             place = stopped.place
             if len(some) == 1:
-                told(_fault(some[0], stopped.error))
+                report(_fault(some[0], stopped.error))
             elif place < len(some):
                 alone = [] if stopped.exact else [some[place : place + 1]]
                 if stopped.exact:
-                    told(_fault(some[place], stopped.error))
+                    report(_fault(some[place], stopped.error))
                 rest += [part for part in (some[place + 1 :], *alone, some[:place]) if part]
             else:
                 middle = len(some) // 2

@@ -28,8 +28,8 @@ class Mapping(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defa
 
     def over(self, remembered: "Mapping") -> "Mapping":
         """The mapping that says what this one does, and where it says nothing what the remembered one does."""
-        said = {name: getattr(self, name) or getattr(remembered, name) for name in self.__struct_fields__}
-        return Mapping(**(said | {"columns": {**remembered.columns, **self.columns}}))
+        values = {name: getattr(self, name) or getattr(remembered, name) for name in self.__struct_fields__}
+        return Mapping(**(values | {"columns": {**remembered.columns, **self.columns}}))
 
     def field_of(self, heading: str) -> tuple[bool, str | None]:
         """(whether it says anything of the heading, the field's name or None for a column that is left out)."""

@@ -30,8 +30,8 @@ def once(u: Unit, entity: str, sha256: str, mapping: Mapping) -> None:
     where = (c.entity == entity, c.sha256 == bytes.fromhex(sha256), c.digest == digest, c.undone_at.is_(None))
     found = u.conn.execute(select(c.id, c.at, c.by, c.file, c.made).where(*where)).first()
     if found is not None:
-        told = {"at": found.at, "by": found.by, "file": found.file, "count": found.made}
-        raise Conflict("tabular.already_imported", **told, extra={"run_id": found.id})
+        run = {"at": found.at, "by": found.by, "file": found.file, "count": found.made}
+        raise Conflict("tabular.already_imported", **run, extra={"run_id": found.id})
 
 
 def remembered(u: Unit, entity: str, headings: Sequence[str]) -> Remembered | None:
@@ -42,9 +42,9 @@ def remembered(u: Unit, entity: str, headings: Sequence[str]) -> Remembered | No
     return None if row is None else Remembered(msgspec.convert(row.mapping, Mapping), row.by)
 
 
-def remember(u: Unit, entity: str, headings: Sequence[str], said: Mapping) -> None:
+def remember(u: Unit, entity: str, headings: Sequence[str], mapping: Mapping) -> None:
     """Keeps what was said, for the next file with these headings."""
-    row = {"mapping": msgspec.to_builtins(said), "at": u.now, "by": u.actor.login}
+    row = {"mapping": msgspec.to_builtins(mapping), "at": u.now, "by": u.actor.login}
     key = {"entity": entity, "headings": headings_digest(headings)}
     statement = upsert(ImportMapping).values(**key, **row)
     u.conn.execute(statement.on_conflict_do_update(index_elements=list(key), set_=row))

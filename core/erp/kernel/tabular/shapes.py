@@ -104,7 +104,7 @@ class RunOut(Answer):
 
 def report_out(report: Report, importable: Importable, language: str) -> ReportOut:
     """The report in a reader's language."""
-    found, told = report.table.found, report.faults.told()
+    found, faults = report.table.found, report.faults.told()
     return ReportOut(
         dry_run=report.dry_run,
         refused=report.refused,
@@ -128,15 +128,15 @@ def report_out(report: Report, importable: Importable, language: str) -> ReportO
         made=len(report.made),
         bad=report.bad,
         faults_in_all=report.faults.count,
-        faults=[fault_out(fault, language) for fault in told],
+        faults=[fault_out(fault, language) for fault in faults],
         notes=[NoteOut(**_said(note, language)) for note in report.settled.notes],
     )
 
 
 def fault_out(fault: Fault, language: str) -> FaultOut:
     """One fault in a reader's language."""
-    said = _said(fault.message, language)
-    return FaultOut(line=fault.line, column=fault.column, value=fault.value, choices=list(fault.choices), **said)
+    text = _said(fault.message, language)
+    return FaultOut(line=fault.line, column=fault.column, value=fault.value, choices=list(fault.choices), **text)
 
 
 def _said(message: Message, language: str) -> dict[str, Any]:

@@ -30,8 +30,8 @@ class Spool:
     there is.
     """
 
-    def __init__(self, file: IO[bytes], told: Callable[[], object], most: int) -> None:
-        self.file, self._told, self._most = file, told, most
+    def __init__(self, file: IO[bytes], progress: Callable[[], object], most: int) -> None:
+        self.file, self._told, self._most = file, progress, most
         self.size, self.gone = 0, False
 
     def check(self) -> None:

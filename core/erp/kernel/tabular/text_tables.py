@@ -19,7 +19,7 @@ _BOM = b"\xef\xbb\xbf"
 _SHOWN = 60
 
 
-def text_of(data: bytes, said: str | None, known: Collection[str]) -> tuple[str, str]:
+def text_of(data: bytes, stated: str | None, known: Collection[str]) -> tuple[str, str]:
     """(the file's text, the encoding by its name here). Raises BadTable: it is none, or may be several."""
     if data.startswith(_BOM):
         return _decoded(data[len(_BOM) :], "utf-8"), "utf-8"
@@ -28,8 +28,8 @@ def text_of(data: bytes, said: str | None, known: Collection[str]) -> tuple[str,
         return _decoded(data, "utf-16", form).removeprefix("\ufeff"), "utf-16"
     if b"\0" in data:
         raise BadTable("tabular.not_text", line=data[: data.index(b"\0")].count(b"\n") + 1)
-    if said is not None:
-        return _decoded(data, said), said
+    if stated is not None:
+        return _decoded(data, stated), stated
     try:
         return data.decode("utf-8"), "utf-8"
     except UnicodeDecodeError:
@@ -70,13 +70,13 @@ def _line(text: str, number: int) -> str:
     return next(islice(text.splitlines(), number - 1, None), "")[:_SHOWN]
 
 
-def delimiter_of(text: str, said: str | None, known: Collection[str]) -> tuple[str, int]:
+def delimiter_of(text: str, stated: str | None, known: Collection[str]) -> tuple[str, int]:
     """(what stands between the cells, lines to pass over). Raises BadTable where several are possible."""
     named = named_delimiter(text)
     if named is not None:
-        return said or named, 1
-    if said is not None:
-        return said, 0
+        return stated or named, 1
+    if stated is not None:
+        return stated, 0
     matched = {delimiter: _known_cells(text, delimiter, known) for delimiter in DELIMITERS}
     most = max(matched.values())
     best = [delimiter for delimiter, count in matched.items() if count == most]

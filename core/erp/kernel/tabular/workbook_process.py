@@ -116,9 +116,9 @@ def _short(text: str) -> str:
     """A text that fits into a cell; one that does not says so at its end, since it would be cut without a word."""
     if len(text) <= MOST_LETTERS // 2 or len(text.encode("utf-16-le")) // 2 <= MOST_LETTERS:
         return text
-    said = f" … ({len(text)} letters: the rest is in the CSV)"
-    kept = text.encode("utf-16-le")[: 2 * (MOST_LETTERS - len(said))].decode("utf-16-le", "ignore")
-    return kept + said
+    note = f" … ({len(text)} letters: the rest is in the CSV)"
+    kept = text.encode("utf-16-le")[: 2 * (MOST_LETTERS - len(note))].decode("utf-16-le", "ignore")
+    return kept + note
 
 
 if __name__ == "__main__":

@@ -30,7 +30,7 @@ _FAILED = re.compile(
 _PLACE = re.compile(rb'\br="([A-Z]+)(\d+)"')
 
 
-def sheet_of(data: bytes, said: str | None, memory: int) -> tuple[str, CalamineSheet]:
+def sheet_of(data: bytes, stated: str | None, memory: int) -> tuple[str, CalamineSheet]:
     """(name, sheet) of the one with a table. Raises BadTable: no workbook, locked, too large, several sheets."""
     if data.startswith(OLD_MAGIC):
         raise BadTable("tabular.old_workbook")
@@ -44,10 +44,10 @@ def sheet_of(data: bytes, said: str | None, memory: int) -> tuple[str, CalamineS
     except CalamineError as error:
         raise BadTable("tabular.no_workbook", reason=str(error)) from error
     filled = [name for name, sheet in sheets.items() if sheet.start is not None]
-    if said is not None:
-        if said not in sheets:
-            raise BadTable("tabular.no_such_sheet", sheet=said, choices=filled)
-        return said, sheets[said]
+    if stated is not None:
+        if stated not in sheets:
+            raise BadTable("tabular.no_such_sheet", sheet=stated, choices=filled)
+        return stated, sheets[stated]
     if len(filled) != 1:
         raise BadTable(
             "tabular.say_sheet" if filled else "tabular.empty_file", **({"choices": filled} if filled else {})

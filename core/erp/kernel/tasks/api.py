@@ -31,9 +31,9 @@ def my_tasks(door: Door, limit: Annotated[int, Query(ge=1, le=500)] = 100) -> Mi
     t = table(Task)
 
     def work(u: Unit) -> MineOut:
-        own = mine(u.actor)
-        rows = u.conn.execute(select(t).where(own).order_by(t.c.due_at, t.c.id).limit(limit)).all()
-        counted = select(func.count(), func.count().filter(t.c.due_at < u.now)).select_from(t).where(own)
+        condition = mine(u.actor)
+        rows = u.conn.execute(select(t).where(condition).order_by(t.c.due_at, t.c.id).limit(limit)).all()
+        counted = select(func.count(), func.count().filter(t.c.due_at < u.now)).select_from(t).where(condition)
         total, late = u.conn.execute(counted).one()
         items = [TaskOut.model_validate(row).in_language(u.language) for row in rows]
         return MineOut(items=items, total=total, late=late)

@@ -26,8 +26,8 @@ def mine(actor: Actor) -> ColumnElement[bool]:
     """What this actor is to do: taken or given to them, or free for a permit they hold, at their sites."""
     free = and_(_t.assignee.is_(None), _t.permit.in_(sorted(actor.permits)))
     here = sites(_t.site_id)(actor)
-    own = and_(_t.state.in_(sorted(STANDING)), or_(_t.assignee == actor.login, free))
-    return own if here is None else and_(own, here)
+    condition = and_(_t.state.in_(sorted(STANDING)), or_(_t.assignee == actor.login, free))
+    return condition if here is None else and_(condition, here)
 
 
 VISIBLE = (Visible("task", _t.id, TASKS),)

@@ -23,7 +23,7 @@ from core.erp.kernel.words import Message, kept
 def open_task(
     u: Unit,
     kind: str,
-    said: Message | str,
+    text: Message | str,
     *,
     due_at: datetime,
     permit: str | None = None,
@@ -39,7 +39,7 @@ def open_task(
     """
     if permit is not None and permit not in declared():
         raise ValueError(f"no module declares the permit {permit}")
-    title, message = kept(said)
+    title, message = kept(text)
     there = None if kind == BY_HAND else _standing(u, kind, entity, entity_id, permit)
     if there is not None:
         return _again(u, there, title, message, due_at)

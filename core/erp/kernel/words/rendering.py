@@ -34,16 +34,16 @@ def render(message: Message, language: str = ENGLISH, zone: tzinfo = UTC) -> str
     return PLACEHOLDER.sub(lambda found: _value(message, found[1], found[2] or "", language, zone), text)
 
 
-def shown(said: str | Message, language: str) -> str:
+def shown(message: str | Message, language: str) -> str:
     """What the system says, in the language; people's words as they are."""
-    return render(said, language) if isinstance(said, Message) else said
+    return render(message, language) if isinstance(message, Message) else message
 
 
-def kept(said: str | Message) -> tuple[str, dict[str, Any] | None]:
+def kept(message: str | Message) -> tuple[str, dict[str, Any] | None]:
     """(English text, message) as two columns of a table keep them: `NAME` and `NAME_message`. People's words have no
     message.
     """
-    return (render(said), said.as_json()) if isinstance(said, Message) else (said, None)
+    return (render(message), message.as_json()) if isinstance(message, Message) else (message, None)
 
 
 def _form(template: Template, params: Mapping[str, Parameter], language: str) -> str:

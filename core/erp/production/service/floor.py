@@ -29,10 +29,10 @@ from core.erp.production.service.orders import get_order, lock_with_material
 from core.erp.production.workflow import MAKING, OPERATION, RUNNING, TAKING, WORK_ORDER
 
 
-def _not_while(order: WorkOrder, said: str) -> IllegalMove:
+def _not_while(order: WorkOrder, reason: str) -> IllegalMove:
     """The refusal of what an order in its state does not do."""
     state = Message(f"state.work_order.{order.state}")
-    return IllegalMove(Message(said, state=state), extra={"state": order.state})
+    return IllegalMove(Message(reason, state=state), extra={"state": order.state})
 
 
 def _line(u: Unit, order_id: int, sublot_id: int) -> int:

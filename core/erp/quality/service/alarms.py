@@ -72,9 +72,9 @@ def raise_alarm(u: Unit, zone_id: int, kind: str, started_at: datetime, value: f
     }
     made = u.conn.scalar(insert(_ALARM).values(row).returning(_ALARM.c.id))
     assert made is not None
-    heard = not (shelved or row["suppressed"] or row["out_of_service"])
+    annunciate = not (shelved or row["suppressed"] or row["out_of_service"])
     u.audit("alarm.raised", "alarm", made, after=row)
-    u.outbox("alarm.raised", made, {**row, "annunciate": heard})
+    u.outbox("alarm.raised", made, {**row, "annunciate": annunciate})
     return int(made)
 
 
@@ -135,12 +135,12 @@ def _set_mode(u: Unit, zone_id: int, kind: str, reason: str, action: str, **valu
         raise Invalid(f"to {action} an alarm needs a reason")
     if u.conn.scalar(select(table(Zone).c.id).where(table(Zone).c.id == zone_id)) is None:
         raise NotFound(f"no zone {zone_id}")
-    said = {"reason": reason, "by": u.actor.login, "at": u.now, **values}
-    fresh = {"shelved_until": None, "suppressed": False, "out_of_service": False, **said}
+    values_with_author = {"reason": reason, "by": u.actor.login, "at": u.now, **values}
+    fresh = {"shelved_until": None, "suppressed": False, "out_of_service": False, **values_with_author}
     u.conn.execute(
         upsert(_MODE)
         .values(zone_id=zone_id, kind=kind, **fresh)
-        .on_conflict_do_update(index_elements=["zone_id", "kind"], set_=said)
+        .on_conflict_do_update(index_elements=["zone_id", "kind"], set_=values_with_author)
     )
     shown = {**values, "shelve_reason": reason} if "shelved_until" in values else values
     c = _ALARM.c  # those that have returned and wait for somebody to acknowledge them are heard too

@@ -69,8 +69,8 @@ def _known_excursions(
 def _part(
     birth: Derivation, version: int, known: Mapping[Key, Sequence[tuple[KnownExcursion, datetime | None]]]
 ) -> OriginPart:
-    stood = known.get((birth.parent, version), ())
-    return OriginPart(birth.parent, tuple(_as_of_creation(one, signed, birth.at) for one, signed in stood))
+    excursions = known.get((birth.parent, version), ())
+    return OriginPart(birth.parent, tuple(_as_of_creation(one, signed, birth.at) for one, signed in excursions))
 
 
 def _as_of_creation(known: KnownExcursion, signed: datetime | None, at: datetime) -> KnownExcursion:

@@ -73,16 +73,20 @@ def unfilled_gaps(u: Unit, sublot_id: int) -> list[dict[str, Any]]:
     Those of one point that are no further apart than the zone's allowed gap are told as one (`silences` of them), from
     the first's beginning to the last's end: a sensor with a loose contact has hundreds a day.
     """
-    stays = [stay for stay in _custody_intervals(u, sublot_id) if stay[0] is not None]
-    parameters = {"zones": [s[0] for s in stays], "froms": [s[1] for s in stays], "tos": [s[2] for s in stays]}
+    intervals = [stay for stay in _custody_intervals(u, sublot_id) if stay[0] is not None]
+    parameters = {
+        "zones": [s[0] for s in intervals],
+        "froms": [s[1] for s in intervals],
+        "tos": [s[2] for s in intervals],
+    }
     return merge_gaps([dict(row) for row in u.conn.execute(_GAPS, parameters).mappings()])
 
 
 def _custody_intervals(u: Unit, sublot_id: int) -> list[Interval]:
     """Where its goods were, each stay once: a merger's parts, too, before they were merged."""
     u.session.flush()
-    stays = {stay for path in paths(u.conn, [sublot_id])[sublot_id] for stay in path}
-    return sorted(stays, key=lambda stay: (stay[1], stay[0] or 0))
+    intervals = {stay for path in paths(u.conn, [sublot_id])[sublot_id] for stay in path}
+    return sorted(intervals, key=lambda stay: (stay[1], stay[0] or 0))
 
 
 def review(u: Unit, sublot_id: int) -> dict[str, Any]:

@@ -66,14 +66,14 @@ def _sync_round(u: Unit, items: Sequence[Judged]) -> list[Judged]:
         .order_by(_SUBLOT.c.id)
         .with_for_update()
     )
-    plan, came = _plan(u, items)  # QA may have signed while we waited
+    plan, origin_of = _plan(u, items)  # QA may have signed while we waited
     _supersede(u, [known for change in plan.values() for known in change.superseded])
     _update(u, plan)
     opened = [(key, opening) for key, change in plan.items() for opening in change.opened]
     if opened:
         _open(u, opened)
     changed = {sublot for (sublot, _), change in plan.items() if change.opened or change.superseded}
-    after = {key for key, origin in came.items() if not changed.isdisjoint(origin.ancestors())}
+    after = {key for key, origin in origin_of.items() if not changed.isdisjoint(origin.ancestors())}
     return [item for item in items if (item.sublot_id, item.version_id) in after]
 
 
@@ -81,13 +81,15 @@ def _plan(u: Unit, items: Sequence[Judged]) -> tuple[dict[Key, ExcursionChanges]
     """What has to change, by sublot and version; and what those began from that began from others."""
     known = _known_excursions(u, items)
     delays = _delays(u, {item.version_id for item in items})
-    came = origins(u, [(item.sublot_id, item.version_id) for item in items if item.breaches])
+    origin_of = origins(u, [(item.sublot_id, item.version_id) for item in items if item.breaches])
     plan: dict[Key, ExcursionChanges] = {}
     for item in items:
         key = (item.sublot_id, item.version_id)
         if item.breaches or key in known:
-            plan[key] = excursion_changes(known.get(key, []), item.breaches, delays[item.version_id], came.get(key))
-    return plan, came
+            plan[key] = excursion_changes(
+                known.get(key, []), item.breaches, delays[item.version_id], origin_of.get(key)
+            )
+    return plan, origin_of
 
 
 def _known_excursions(u: Unit, items: Sequence[Judged]) -> dict[Key, list[KnownExcursion]]:
@@ -270,8 +272,8 @@ def _insert(u: Unit, rows: Sequence[dict[str, Any]]) -> list[int]:
 
     One JSON value carries them all: a list of VALUES for hundreds of goods costs several times as much to parse.
     """
-    said = [{name: _json(value) for name, value in row.items()} for row in rows]
-    found = {tuple(row[1:]): int(row[0]) for row in u.conn.execute(_INSERT, {"rows": json.dumps(said)})}
+    values = [{name: _json(value) for name, value in row.items()} for row in rows]
+    found = {tuple(row[1:]): int(row[0]) for row in u.conn.execute(_INSERT, {"rows": json.dumps(values)})}
     return [found[tuple(row[name] for name in _IDENTITY)] for row in rows]
 
 

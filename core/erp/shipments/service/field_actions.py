@@ -36,8 +36,8 @@ def open_field_actions(u: Unit, gone: ExcursionAfterDeparture) -> None:
 
 def _open(u: Unit, item: DepartedGoods) -> None:
     u.session.flush()
-    went = u.conn.execute(_CONSIGNEES, {"sublot": item.sublot_id, "since": item.happened_at}).mappings().all()
-    if not went:
+    consignees = u.conn.execute(_CONSIGNEES, {"sublot": item.sublot_id, "since": item.happened_at}).mappings().all()
+    if not consignees:
         return
     action = FieldAction(
         excursion_id=item.excursion_id,
@@ -48,14 +48,14 @@ def _open(u: Unit, item: DepartedGoods) -> None:
     )
     u.session.add(action)
     u.session.flush()
-    u.conn.execute(insert(FieldActionConsignee), [{"action_id": action.id, **dict(row)} for row in went])
+    u.conn.execute(insert(FieldActionConsignee), [{"action_id": action.id, **dict(row)} for row in consignees])
     after = {
         "excursion_id": item.excursion_id,
         "sublot_id": item.sublot_id,
         "happened_at": item.happened_at,
         "known_at": item.known_at,
         "deadline": action.deadline,
-        "consignees": [dict(row) for row in went],
+        "consignees": [dict(row) for row in consignees],
     }
     u.audit("field_action.opened", "field_action", action.id, after=after)
     u.outbox("field_action.opened", action.id, after)
