@@ -12,6 +12,8 @@ from core.erp.kernel.attachments.files import FILES, FileStore
 from core.erp.kernel.attachments.sweeping import sweep
 from core.erp.kernel.audit import BehindWitness, Sealer
 from core.erp.kernel.auth import now_utc
+from core.erp.kernel.deadlines.running import run as run_deadlines
+from core.erp.kernel.deadlines.terms import terms
 from core.erp.kernel.events import Events
 from core.erp.kernel.outbox import Outbox
 from core.erp.kernel.tasks.reminding import remind
@@ -23,6 +25,7 @@ log = logging.getLogger(__name__)
 SEAL_EVERY = 0.5
 RUN_EVERY = 0.2
 REMIND_EVERY = 5.0
+DEADLINES_EVERY = 5.0
 SWEEP_EVERY = 3600.0
 LEAD_EVERY = 1.0
 """How often the leader looks whether it still is, and the others whether they may be."""
@@ -138,7 +141,8 @@ def compare_with_witness(settings: Settings, engine: Engine) -> None:
 
 
 def background(settings: Settings, engine: Engine, events: Events, outbox: Outbox) -> Background:
-    """The loops, not yet started."""
+    """The loops, not yet started. Raises ValueError where deadlines are declared that cannot be."""
+    terms()
     leader = Leader(engine)
     sealer = Sealer(engine, Witness(settings.data_dir / WITNESS_FILE))
     files = FileStore(settings.data_dir / FILES)
@@ -151,6 +155,7 @@ def background(settings: Settings, engine: Engine, events: Events, outbox: Outbo
         Loop("outbox", runner(outbox.internal_names), RUN_EVERY, leader.leads),
         # Another server that is slow or away holds up nothing of ours.
         Loop("outbox external", runner(outbox.external_names), RUN_EVERY, leader.leads),
+        Loop("deadlines", lambda: run_deadlines(engine, events), DEADLINES_EVERY, leader.leads),
         Loop("tasks", lambda: remind(engine, events, now_utc()), REMIND_EVERY, leader.leads),
         Loop("files", lambda: sweep(engine, files, now_utc()), SWEEP_EVERY, leader.leads),
     ]

@@ -7,6 +7,7 @@ MODULES = (
     "kernel.numbering",
     "kernel.attachments",
     "kernel.tasks",
+    "kernel.deadlines",
     "kernel.tabular",
     "kernel.printing",
     "catalog",

@@ -7,6 +7,7 @@ import pytest
 from pydantic_core._pydantic_core import list_all_errors
 
 from core.erp.kernel import modules
+from core.erp.kernel.deadlines.terms import terms
 from core.erp.kernel.errors import LotwiseError
 from core.erp.kernel.permits import Role, declared
 from core.erp.kernel.records.columns import imported
@@ -18,7 +19,20 @@ from core.erp.kernel.words.catalogues import PLACEHOLDER, folders, read
 from core.erp.kernel.workflow import Workflow, workflows
 from tests.architecture.said_in_code import ERRORS, constants, families_used, raised_in_sql, said
 
-FAMILIES = ("problem", "record", "records", "state", "move", "field", "permit", "role", "meaning", "workflow", "value")
+FAMILIES = (
+    "problem",
+    "record",
+    "records",
+    "state",
+    "move",
+    "field",
+    "permit",
+    "role",
+    "meaning",
+    "term",
+    "workflow",
+    "value",
+)
 """First words of ids that are no module's."""
 THE_SAME = frozenset[str]()
 """Ids whose text is the same in both languages."""
@@ -48,6 +62,7 @@ def _declared() -> set[str]:
     found = {f"permit.{permit}" for permit in declared()}
     found |= {f"role.{role}" for role in Role}
     found |= {f"{family}.{name}" for family, names in _words().items() for name in names}
+    found |= {f"term.{name}" for name in terms()}
     for cycle in workflows().values():
         found |= _of_cycle(cycle)
     for entity in entities().values():

@@ -207,6 +207,24 @@ CREATE TRIGGER task_no_truncate BEFORE TRUNCATE ON task FOR EACH STATEMENT EXECU
 CREATE TRIGGER task_identity BEFORE UPDATE ON task FOR EACH ROW EXECUTE FUNCTION lotwise_guard_identity('id', 'kind', 'entity', 'entity_id', 'site_id', 'permit', 'created_at', 'created_by')
     ''',
     r'''
+CREATE TRIGGER deadline_no_delete BEFORE DELETE ON deadline FOR EACH ROW EXECUTE FUNCTION lotwise_forbid_change()
+    ''',
+    r'''
+CREATE TRIGGER deadline_no_truncate BEFORE TRUNCATE ON deadline FOR EACH STATEMENT EXECUTE FUNCTION lotwise_forbid_change()
+    ''',
+    r'''
+CREATE TRIGGER deadline_identity BEFORE UPDATE ON deadline FOR EACH ROW EXECUTE FUNCTION lotwise_guard_identity('id', 'term', 'entity', 'entity_id', 'site_id', 'permit', 'begun_at', 'begun_by')
+    ''',
+    r'''
+CREATE TRIGGER deadline_step_no_delete BEFORE DELETE ON deadline_step FOR EACH ROW EXECUTE FUNCTION lotwise_forbid_change()
+    ''',
+    r'''
+CREATE TRIGGER deadline_step_no_truncate BEFORE TRUNCATE ON deadline_step FOR EACH STATEMENT EXECUTE FUNCTION lotwise_forbid_change()
+    ''',
+    r'''
+CREATE TRIGGER deadline_step_identity BEFORE UPDATE ON deadline_step FOR EACH ROW EXECUTE FUNCTION lotwise_guard_identity('id', 'deadline_id', 'kind', 'at', 'permit')
+    ''',
+    r'''
 CREATE TRIGGER import_run_no_delete BEFORE DELETE ON import_run FOR EACH ROW EXECUTE FUNCTION lotwise_forbid_change()
     ''',
     r'''
@@ -603,6 +621,9 @@ CREATE TRIGGER attachment_cycle BEFORE INSERT OR UPDATE ON attachment FOR EACH R
 CREATE TRIGGER task_cycle BEFORE INSERT OR UPDATE ON task FOR EACH ROW EXECUTE FUNCTION lotwise_guard_cycle('task', 'open', 'open>done', 'open>taken', 'open>withdrawn', 'taken>done', 'taken>open', 'taken>taken', 'taken>withdrawn')
     ''',
     r'''
+CREATE TRIGGER deadline_cycle BEFORE INSERT OR UPDATE ON deadline FOR EACH ROW EXECUTE FUNCTION lotwise_guard_cycle('deadline', 'open', 'open>cancelled', 'open>met', 'open>passed')
+    ''',
+    r'''
 CREATE TRIGGER partner_cycle BEFORE INSERT OR UPDATE ON partner FOR EACH ROW EXECUTE FUNCTION lotwise_guard_cycle('partner', 'active', 'active>blocked', 'active>withdrawn', 'blocked>active', 'blocked>withdrawn')
     ''',
     r'''
@@ -791,6 +812,10 @@ END $$
     ''',
     r'''
 CREATE TRIGGER attachment_version_guard BEFORE INSERT ON attachment_version FOR EACH ROW EXECUTE FUNCTION lotwise_guard_attachment_version()
+    ''',
+    r'''
+CREATE TRIGGER deadline_step_once BEFORE UPDATE ON deadline_step
+FOR EACH ROW WHEN (OLD.done_at IS NOT NULL) EXECUTE FUNCTION lotwise_forbid_change()
     ''',
     r'''
 CREATE TRIGGER import_run_undone_once BEFORE UPDATE ON import_run
@@ -1775,6 +1800,49 @@ def upgrade() -> None:
     sa.PrimaryKeyConstraint('id')
     )
     op.create_index('dead_letter_open', 'dead_letter', ['reason', 'id'], unique=False, postgresql_where=sa.text('replayed_at IS NULL'))
+    op.create_table('deadline',
+    sa.Column('id', sa.BigInteger(), autoincrement=True, nullable=False),
+    sa.Column('term', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('entity', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('entity_id', sa.BigInteger(), nullable=False),
+    sa.Column('about', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('about_message', postgresql.JSONB(none_as_null=True, astext_type=sa.Text()), nullable=True),
+    sa.Column('site_id', sa.BigInteger(), nullable=True),
+    sa.Column('permit', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('begun_at', sa.DateTime(timezone=True), nullable=False),
+    sa.Column('begun_by', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('counted', sqlmodel.sql.sqltypes.AutoString(), nullable=True),
+    sa.Column('due_at', sa.DateTime(timezone=True), nullable=False),
+    sa.Column('next_at', sa.DateTime(timezone=True), nullable=True),
+    sa.Column('state', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('closed_at', sa.DateTime(timezone=True), nullable=True),
+    sa.Column('closed_by', sqlmodel.sql.sqltypes.AutoString(), nullable=True),
+    sa.CheckConstraint("(state = 'open') = (closed_at IS NULL)"),
+    sa.PrimaryKeyConstraint('id')
+    )
+    op.create_index('deadline_due', 'deadline', ['due_at', 'id'], unique=False)
+    op.create_index('deadline_next', 'deadline', ['next_at', 'id'], unique=False, postgresql_where='next_at IS NOT NULL')
+    op.create_index('deadline_open', 'deadline', ['term', 'entity', 'entity_id'], unique=True, postgresql_where="state = 'open'")
+    op.create_index('deadline_record', 'deadline', ['entity', 'entity_id'], unique=False)
+    op.create_index(op.f('ix_deadline_site_id'), 'deadline', ['site_id'], unique=False)
+    op.create_table('deadline_step',
+    sa.Column('id', sa.BigInteger(), autoincrement=True, nullable=False),
+    sa.Column('deadline_id', sa.BigInteger(), nullable=False),
+    sa.Column('kind', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('at', sa.DateTime(timezone=True), nullable=False),
+    sa.Column('permit', sqlmodel.sql.sqltypes.AutoString(), nullable=True),
+    sa.Column('done_at', sa.DateTime(timezone=True), nullable=True),
+    sa.Column('outcome', sqlmodel.sql.sqltypes.AutoString(), nullable=True),
+    sa.Column('note', sqlmodel.sql.sqltypes.AutoString(), nullable=True),
+    sa.Column('note_message', postgresql.JSONB(none_as_null=True, astext_type=sa.Text()), nullable=True),
+    sa.Column('failures', sa.Integer(), nullable=False),
+    sa.Column('last_error', sa.Text(), nullable=True),
+    sa.CheckConstraint("kind IN ('warn', 'due', 'escalate')"),
+    sa.CheckConstraint("outcome IN ('done', 'refused', 'void')"),
+    sa.CheckConstraint('(done_at IS NULL) = (outcome IS NULL)'),
+    sa.PrimaryKeyConstraint('id')
+    )
+    op.create_index('deadline_step_order', 'deadline_step', ['deadline_id', 'at', 'id'], unique=False)
     op.create_table('deviation',
     sa.Column('id', sa.BigInteger(), autoincrement=True, nullable=False),
     sa.Column('sublot_id', sa.BigInteger(), nullable=True),
