@@ -200,7 +200,11 @@ class BrokerLink:
         by_broker = flags.is_disconnect_packet_from_server
         self.taken_over = by_broker and reason.value == TAKEN_OVER
         kind = SourceMisconfigured if by_broker and reason.value in OPERATORS_FAULT else SourceLost
-        self._lose(kind(f"{self._config.host}: {'the broker disconnects us: ' if by_broker else ''}{reason}"))
+        if by_broker:
+            what = f"the broker disconnects us: {reason}"
+        else:  # of a connection that ends without a word the library says that it knows no reason
+            what = "the connection broke off" + ("" if reason.value == REFUSED else f": {reason}")
+        self._lose(kind(f"{self._config.host}:{self._config.port}: {what}"))
 
     def _lose(self, why: Exception) -> None:
         if self.lost is None:

@@ -247,6 +247,20 @@ def test_a_broker_lost_while_the_spool_is_full_shows_as_lost_and_nothing_is_twic
     asyncio.run(main())
 
 
+def test_a_connection_that_breaks_off_is_told_as_that(broker: Mosquitto) -> None:
+    """The library's own word for it is "Unspecified error"."""
+
+    async def main() -> None:
+        collector = MqttCollector(source(broker.port))
+        async with running(collector, MemoryKeeper()) as task:
+            await until(lambda: collector.connected)
+            await asyncio.to_thread(broker.kill)
+            with pytest.raises(SourceLost, match=rf"^127\.0\.0\.1:{broker.port}: the connection broke off$"):
+                await asyncio.wait_for(task, 10)
+
+    asyncio.run(main())
+
+
 def test_an_old_retained_value_is_never_taken_as_new(broker: Mosquitto) -> None:
     stamp = datetime.now(UTC) - timedelta(hours=3)
     dated = {
@@ -317,7 +331,7 @@ def test_what_cannot_be_read_goes_aside_and_costs_nothing_else(broker: Mosquitto
         ]
         async with running(collector, keeper):
             await asyncio.to_thread(publish, broker.port, hostile)
-            await until(lambda: 4.5 in keeper.values)
+            await until(lambda: 4.5 in keeper.values and len(keeper.asides) == 2)
         assert [(one.value, one.reason) for one in keeper.readings] == [
             ("warm", WRONG_TYPE),
             (None, Reason.NOT_A_NUMBER),

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import signal
 import subprocess
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
@@ -53,8 +54,14 @@ class Mosquitto:
             time.sleep(0.02)
 
     def stop(self) -> None:
+        self._end(signal.SIGTERM)
+
+    def kill(self) -> None:
+        self._end(signal.SIGKILL)
+
+    def _end(self, number: int) -> None:
         if self._process is not None:
-            self._process.terminate()
+            self._process.send_signal(number)
             self._process.wait(PATIENCE)
             self._process = None
 
