@@ -170,8 +170,8 @@ def test_a_file_whose_columns_are_not_known_makes_nothing_in_either_mode(office:
 
 
 def test_a_fault_of_the_database_that_is_nobodys_line_undoes_all(office: Office) -> None:
-    def dies(u: object, values: object) -> int:
-        made = create(u, values)  # type: ignore[arg-type]  # handed on as they came
+    def dies(u: object, line: object) -> int:
+        made = create(u, line)  # type: ignore[arg-type]  # handed on as they came
         if made == 2:
             u.conn.execute(text("SELECT pg_terminate_backend(pg_backend_pid())"))  # type: ignore[attr-defined]  # a unit
         return made

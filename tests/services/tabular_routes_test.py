@@ -20,9 +20,10 @@ from core.erp.catalog.shapes import SiteIn
 from core.erp.kernel import passwords
 from core.erp.kernel.access.users import Place, create_user
 from core.erp.kernel.events import Events
-from core.erp.kernel.records import Column, Create, Entity
+from core.erp.kernel.records import Column, Create, Entity, columns
 from core.erp.kernel.records.checked import check
 from core.erp.kernel.records.importing import importable_of
+from core.erp.kernel.records.registry import entities
 from core.erp.kernel.shapes import Body
 from core.erp.kernel.tabular.importable import Line
 from core.erp.kernel.unit import system, transact, unit
@@ -34,7 +35,14 @@ from tests.services.tabular_world import csv_of, xlsx_of
 from tests.serving import serving
 
 PASSWORD = "correct horse battery"
-PEOPLE = {"ada": ["admin"], "quinn": ["qa"], "otto": ["auditor"], "carl": ["customer"], "nora": ["qa"]}
+PEOPLE = {
+    "ada": ["admin"],
+    "bea": ["buyer"],
+    "quinn": ["qa"],
+    "otto": ["auditor"],
+    "carl": ["customer"],
+    "nora": ["qa"],
+}
 FILE = csv_of(["Code", "Name", "Timezone"], ["north", "=North", "Europe/Berlin"], ["south", "Süd", "Asia/Shanghai"])
 
 
@@ -51,10 +59,12 @@ class Desk:
         assert answer.status_code == status, answer.text
         return answer
 
-    def hand_in(self, data: bytes | str, status: int = 201, *, headers: Any = None, **fields: Any) -> Any:
+    def hand_in(
+        self, data: bytes | str, status: int = 201, *, of: str = "sites", headers: Any = None, **fields: Any
+    ) -> Any:
         content = data if isinstance(data, bytes) else data.encode()
         answer = self.client.post(
-            "/api/v1/sites/import",
+            f"/api/v1/{of}/import",
             files={"file": ("sites.csv", content)},
             data=fields,
             headers=self.headers | (headers or {}),
@@ -183,6 +193,42 @@ def test_runs_are_records_and_an_entity_that_takes_nothing_back_is_not_undone(de
     desks["quinn"].post(f"/import-runs/{run}/undo", 403, reason="wrong")  # may make no sites
     refused = desks["ada"].post(f"/import-runs/{run}/undo", 409, reason="wrong")
     assert refused["id"] == "tabular.never_undone"
+
+
+def test_several_words_in_a_cell_and_records_that_others_name(desks: dict[str, Desk]) -> None:
+    bea = desks["bea"]
+    firms = csv_of(
+        ["code", "name", "roles", "country"], ["alp", "Alp", "Supplier; maker", "CH"], ["oso", "Oso", "x", "DE"]
+    )
+    report = bea.hand_in(firms, of="partners", mode="good")
+    assert [(one["line"], one["column"], one["id"]) for one in report["faults"]] == [
+        (3, "roles", "tabular.no_such_choice")
+    ]
+    assert '"supplier; maker"' in bea.get("/partners/export", language="en").text.lower()
+    # the same code twice: of two firms it is two places, of one firm it is one
+    places = csv_of(
+        ["Partner", "code", "name", "country"],
+        ["alp", "north", "North", "CH"],
+        ["clinic", "north", "North", "DE"],
+        ["alp", "north", "Again", "CH"],
+        ["nobody", "south", "South", "DE"],
+    )
+    report = bea.hand_in(places, of="partner-sites", mode="good")
+    assert [(one["line"], one["column"], one["id"]) for one in report["faults"]] == [
+        (4, "", "tabular.line_twice"),
+        (5, "Partner", "tabular.no_such_record"),
+    ]
+    assert report["made"] == 2
+
+
+def test_every_kind_of_record_is_exported_and_has_a_template_where_it_is_imported(desks: dict[str, Desk]) -> None:
+    otto = desks["otto"]
+    for entity in entities().values():
+        head = next(csv.reader(io.StringIO(otto.get(f"/{entity.path}/export", names="true").text)))
+        assert len(head) == len(columns.exported(entity)) > 1, entity.name
+        if importable_of(entity) is not None:
+            template = otto.get(f"/{entity.path}/import-template", language="zh").text
+            assert any("\u4e00" <= letter <= "\u9fff" for letter in template), entity.name
 
 
 # --- links, and what has no table

@@ -4,7 +4,6 @@ import asyncio
 import csv
 import io
 import random
-from collections.abc import Mapping as Values
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -66,7 +65,8 @@ def make_table(owner: Engine) -> None:
         conn.execute(text(f"GRANT SELECT, INSERT, UPDATE ON received, supplier_of_test TO {APP}"))
 
 
-def create(u: Unit, values: Values[str, Any]) -> int:
+def create(u: Unit, line: Line) -> int:
+    values = line.values
     if "forbidden" in values["name"]:
         raise Refused("kernel.cursor_invalid", extra={"field": "name"})
     row = {field.name: None for field in FIELDS} | {"supplier_id": None} | dict(values)

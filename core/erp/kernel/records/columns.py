@@ -78,20 +78,26 @@ def link_of(entity: Entity, name: str, info: FieldInfo) -> str | None:
 
 def _field(entity: Entity, name: str, info: FieldInfo, *, required: bool, link: str | None = None) -> Field:
     leaf = _leaf(info.annotation)
-    choices = _choices(entity, name, leaf)
-    digits, decimals = _FIGURE if leaf is float else _QUANTITY
+    many = get_origin(leaf) is list
+    choices = _choices(entity, name, _leaf(get_args(leaf)[0]) if many else leaf)
     kind = Kind.TEXT if link is not None else Kind.CHOICE if choices else _KINDS.get(leaf, Kind.TEXT)
+    digits, decimals = _FIGURE if leaf is float else _QUANTITY
     return Field(
         name,
         _labels(entity.field(name)),
         kind,
         required=required,
         filled=not _may_be_none(info.annotation),
+        many=many and kind in {Kind.TEXT, Kind.CHOICE},
         choices=choices if kind is Kind.CHOICE else (),
-        longest=next((part.max_length for part in info.metadata if isinstance(part, MaxLen)), LONGEST),
+        longest=LONGEST if many else _longest(info),
         digits=digits,
         decimals=decimals,
     )
+
+
+def _longest(info: FieldInfo) -> int:
+    return next((part.max_length for part in info.metadata if isinstance(part, MaxLen)), LONGEST)
 
 
 def _labels(message: Message) -> Mapping[str, str]:
@@ -136,8 +142,11 @@ def _may_be_none(annotation: Any) -> bool:
 
 
 def _single(annotation: Any) -> bool:
-    """Whether it is one value, that stands in one cell."""
+    """Whether it stands in one cell: a value, or several texts or words."""
     leaf = _leaf(annotation)
+    if get_origin(leaf) is list:
+        part = _leaf(get_args(leaf)[0])
+        return part is str or get_origin(part) is Literal or (isinstance(part, type) and issubclass(part, StrEnum))
     if leaf is None or get_origin(leaf) not in {None, Literal}:
         return False
     return not (isinstance(leaf, type) and issubclass(leaf, (BaseModel, dict, list)))

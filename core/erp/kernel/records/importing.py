@@ -10,9 +10,8 @@ from functools import cache
 from typing import Any
 
 from pydantic import ValidationError
-from sqlalchemy import select
+from sqlalchemy import UniqueConstraint, select
 
-from core.erp.kernel.errors import Invalid
 from core.erp.kernel.records import columns, write
 from core.erp.kernel.records.declare import Entity
 from core.erp.kernel.records.registry import entities
@@ -37,24 +36,38 @@ def importable_of(entity: Entity) -> Importable | None:
     return Importable(
         entity.name,
         fields,
-        create=lambda u, values: _create(u, entity, values),
-        key=(entity.label,) if entity.label in names else (),
-        prepare=lambda u, lines: _resolve(u, links, lines),
+        create=lambda u, line: write.create(u, entity, line.prepared[0]),
+        key=_key(entity, names),
+        prepare=lambda u, lines: _prepare(u, entity, links, lines),
         withdraw=_withdrawing(entity),
         moved=lambda u, ids, since: _moved(u, entity, ids, since),
     )
 
 
-def _create(u: Unit, entity: Entity, values: Mapping[str, Any]) -> int:
-    """One record of a line's values. A field without a column is left to the form's own rule."""
+def _key(entity: Entity, names: set[str]) -> tuple[str, ...]:
+    """The columns by which the database itself knows two records apart, where a file has all of them."""
+    keys = [[column.name] for column in entity.rows.columns if column.unique]
+    constraints = [one for one in entity.rows.constraints if isinstance(one, UniqueConstraint)]
+    keys += [[column.name for column in one.columns] for one in constraints]
+    found = sorted(tuple(key) for key in keys if key and set(key) <= names)
+    return found[0] if found else ()
+
+
+def _prepare(u: Unit, entity: Entity, links: Mapping[str, str], lines: Sequence[Line]) -> list[LineFault]:
+    """Fills in the ids of what the lines name, and each line's form. A field without a column is left to its rule."""
     assert entity.create is not None
-    try:
-        body = entity.create.body.model_validate(dict(values))
-    except ValidationError as error:
-        first = error.errors()[0]
-        field = str(first["loc"][0]) if first["loc"] else ""
-        raise Invalid("tabular.misfit", what=first["msg"], extra={"field": field}) from error
-    return write.create(u, entity, body)
+    faults = _resolve(u, links, lines)
+    bad = {fault.line for fault in faults}
+    for line in lines:
+        if line.number in bad:
+            continue
+        try:
+            line.prepared.append(entity.create.body.model_validate(line.values))
+        except ValidationError as error:
+            first = error.errors()[0]
+            field = str(first["loc"][0]) if first["loc"] else ""
+            faults.append(LineFault(line.number, field, Message("tabular.misfit", what=first["msg"])))
+    return faults
 
 
 def _resolve(u: Unit, links: Mapping[str, str], lines: Sequence[Line]) -> list[LineFault]:

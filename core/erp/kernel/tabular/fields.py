@@ -47,8 +47,9 @@ class Field:
     """A column: `name` as programs call it, `labels` as people read it, by language ("en", "zh").
 
     `required`: there must be a column; `filled`: its cells are never empty, as of a required one. `aliases` are other
-    headings that files give it. `longest` counts the letters of a text; `digits` and `decimals`
-    are those of a number in all and behind the point; `least` and `most` bound a number, both included.
+    headings that files give it. `many`: several texts or choices in one cell, a semicolon between them. `longest`
+    counts the letters of a text; `digits` and `decimals` are those of a number in all and behind the point; `least` and
+    `most` bound a number, both included.
     """
 
     name: str
@@ -56,6 +57,7 @@ class Field:
     kind: Kind = Kind.TEXT
     required: bool = False
     filled: bool = False
+    many: bool = False
     choices: tuple[Choice, ...] = ()
     aliases: tuple[str, ...] = ()
     longest: int = LONGEST
@@ -69,6 +71,8 @@ class Field:
             raise ValueError(f"field {self.name!r}: a name and labels that are not empty")
         if (self.kind is Kind.CHOICE) != bool(self.choices):
             raise ValueError(f"field {self.name!r}: choices belong to a choice, and a choice has some")
+        if self.many and self.kind not in {Kind.TEXT, Kind.CHOICE}:
+            raise ValueError(f"field {self.name!r}: only texts and choices stand several in a cell")
 
     def label(self, language: str) -> str:
         """The heading in that language; the name where there is no label."""

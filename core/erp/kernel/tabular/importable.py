@@ -1,7 +1,7 @@
 """What an entity gives so that its records can be imported: its fields, and how one is made and taken back."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -22,6 +22,8 @@ class Line:
 
     number: int
     values: dict[str, Any]
+    prepared: list[Any] = field(default_factory=list)
+    """What `prepare` keeps for `create`, if anything."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +47,8 @@ def _none_moved(_: Unit, __: Sequence[int], ___: datetime) -> Mapping[int, str]:
 class Importable:
     """An entity whose records come from tables.
 
-    `create(u, values)` makes one and gives its id; it raises what it refuses (Refused, Invalid, NotFound, Conflict),
-    which is then told of its line. `key` are the fields by which two lines would be the same record.
+    `create(u, line)` makes one of a line and gives its id; it raises what it refuses (Refused, Invalid, NotFound,
+    Conflict), which is then told of its line. `key` are the fields by which two lines would be the same record.
     `prepare(u, lines)` looks at some lines at once before any is made: it may write into their values (an id for a
     code), and says what it has against them.
     To undo a run, `moved(u, ids, since)` names the records that have gone on since then, by id; if there are none,
@@ -55,7 +57,7 @@ class Importable:
 
     entity: str
     fields: tuple[Field, ...]
-    create: Callable[[Unit, Mapping[str, Any]], int]
+    create: Callable[[Unit, Line], int]
     key: tuple[str, ...] = ()
     prepare: Callable[[Unit, Sequence[Line]], Iterable[LineFault]] = _nothing
     withdraw: Callable[[Unit, Sequence[int], str], None] | None = None

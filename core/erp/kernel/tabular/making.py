@@ -64,7 +64,7 @@ def _attempt(u: Unit, importable: Importable, lines: Sequence[Line]) -> list[Mad
     try:
         with attempted(u):
             for line in lines:
-                made.append(Made(line.number, importable.create(u, line.values)))  # noqa: PERF401 - counted when it fails
+                made.append(Made(line.number, importable.create(u, line)))  # noqa: PERF401 - counted when it fails
     except DBAPIError as error:
         known = translate(error)
         if known is None or isinstance(known, _NOT_OF_A_LINE):

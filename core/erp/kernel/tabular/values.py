@@ -23,6 +23,7 @@ _YES = frozenset({"yes", "y", "true", "1", "是", "真"})
 _NO = frozenset({"no", "n", "false", "0", "否", "假"})
 _YEAR_FIRST = re.compile(r"\d{4}\D.*", re.DOTALL)
 _COMPACT = re.compile(r"(?:19|20|21)\d{6}")
+_SEMICOLON = re.compile("[;；]")
 _CUT = re.compile(r"\d(?:[.,]\d+)?E\+\d{2,}", re.IGNORECASE)
 """What a spreadsheet makes of a long number before it saves it: 6.93572E+12."""
 
@@ -50,7 +51,11 @@ def value_of(cell: Cell, of: Field, place: int, forms: Forms) -> Any:
         return None
     if isinstance(cell, Odd):
         raise BadCell(Message("tabular.failed_formula" if cell.what == "error" else "tabular.length_of_time"))
-    return _READERS[of.kind](cell, of, place, forms)
+    if of.many and isinstance(cell, str):
+        parts = [part for text in _SEMICOLON.split(cell) if (part := plain_text(text))]
+        return [_READERS[of.kind](part, of, place, forms) for part in parts]
+    found = _READERS[of.kind](cell, of, place, forms)
+    return [found] if of.many else found
 
 
 def plain_text(text: str) -> str:
