@@ -25,6 +25,8 @@ from core.erp.kernel.http import (
     Text,
     paginate,
 )
+from core.erp.kernel.records import Link
+from core.erp.kernel.scope import scoped
 from core.erp.kernel.signatures import Act, Proof, Signing, begin_signing
 from core.erp.kernel.tables import table
 from core.erp.kernel.unit import Unit
@@ -33,6 +35,7 @@ from core.ingest.epochs import close_epoch, epoch_record
 from core.ingest.lag import ingest_lag
 from core.ingest.model import DeadLetter, EpochClosed, GatewayEpoch, IngestAlarm
 from core.ingest.replaying import Filter, replay_in
+from core.ingest.scopes import DEAD_LETTERS, SERIES_POINTS
 from core.ingest.sources import retire_source
 from core.series.model import ReadingConflict, ReadingRow, SeriesPoint
 from core.series.rows import Kind
@@ -106,7 +109,8 @@ def read_dead_letters(
         where.append(t.c.replayed_at.is_(None))
 
     def work(u: Unit) -> Page[DeadLetterOut]:
-        rows, following = paginate(u, select(t).where(*where), t.c.id, cursor, limit, newest_first=True)
+        letters = scoped(select(t).where(*where), DEAD_LETTERS, u.actor)
+        rows, following = paginate(u, letters, t.c.id, cursor, limit, newest_first=True)
         items = [DeadLetterOut.model_validate({**row._mapping, "raw": bytes(row.raw).hex()}) for row in rows]  # noqa: SLF001 - SQLAlchemy's public way to a row's dict
         return Page(items=items, next=following)
 
@@ -119,7 +123,7 @@ class ReplayIn(Body):
     reason: str | None = Field(default=None, examples=["unknown_point"])
     gateway: str | None = None
     point: str | None = None
-    ids: list[Ref] | None = None
+    ids: Annotated[list[Ref] | None, Link("dead_letter")] = None
 
 
 class ReplayOut(Answer):
@@ -191,7 +195,8 @@ def read_conflicts(
         query = query.where(c.c.at < stop)
 
     def work(u: Unit) -> Page[ConflictOut]:
-        rows, following = paginate(u, query, c.c.id, cursor, limit, newest_first=True)
+        conflicts = scoped(query, SERIES_POINTS, u.actor)
+        rows, following = paginate(u, conflicts, c.c.id, cursor, limit, newest_first=True)
         return Page(items=[_conflict(row._mapping) for row in rows], next=following)  # noqa: SLF001 - see above
 
     return door.read(work)

@@ -14,6 +14,7 @@ from core.erp.custody import service as custody
 from core.erp.exposure.judge.judge import Judge
 from core.erp.exposure.times import moment
 from core.erp.kernel.errors import Invalid, NotFound, Refused
+from core.erp.kernel.scope import visible
 from core.erp.kernel.tables import table
 from core.erp.kernel.unit import Unit
 from core.erp.lots import service as lots
@@ -139,15 +140,15 @@ def _find(
     wanted: int | str | None,
     none: str,
 ) -> int:
-    """The id of the one row with that id, or with that code or number. Raises NotFound (with the message `none`),
-    Invalid (several).
+    """The id of the one row with that id, or with that code or number, that the actor sees. Raises NotFound (with the
+    message `none`), Invalid (several).
     """
-    c = table(model).c
+    c, known = table(model).c, visible()[str(table(model).name)].keys(u.actor)
     rows = []
     if isinstance(wanted, str):
-        rows = list(u.conn.scalars(select(c.id).where(c[column] == wanted).limit(2)))
+        rows = list(u.conn.scalars(known.where(c[column] == wanted).limit(2)))
     if not rows and str(wanted).isascii() and str(wanted).isdecimal() and int(str(wanted)) < 2**63:
-        rows = list(u.conn.scalars(select(c.id).where(c.id == int(str(wanted)))))
+        rows = list(u.conn.scalars(known.where(c.id == int(str(wanted)))))
     if not rows:
         raise NotFound(none, called=str(wanted))
     if len(rows) > 1:

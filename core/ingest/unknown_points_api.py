@@ -4,18 +4,30 @@ from datetime import datetime
 from typing import Annotated
 
 from fastapi import Query
-from sqlalchemy import text
+from sqlalchemy import func, select
 
 from core.erp.kernel.door import needs, routes
 from core.erp.kernel.http import PROBLEMS, Answer, Door
+from core.erp.kernel.scope import scoped
+from core.erp.kernel.tables import table
+from core.erp.kernel.unit import Unit
+from core.ingest.model import DeadLetter
+from core.ingest.scopes import DEAD_LETTERS
 
 router = routes(prefix="/ingest", tags=["ingest"], responses=PROBLEMS)
 
-_UNKNOWN = text(
-    "SELECT gateway, point, count(*) AS readings, min(reading_at) AS first_at, max(reading_at) AS last_at"
-    " FROM dead_letter d WHERE reason = 'unknown_point' AND replayed_at IS NULL AND point IS NOT NULL"
-    " AND (CAST(:gateway AS text) IS NULL OR gateway = :gateway)"
-    " GROUP BY gateway, point ORDER BY gateway, point LIMIT :limit"
+_d = table(DeadLetter).c
+_UNKNOWN = (
+    select(
+        _d.gateway,
+        _d.point,
+        func.count().label("readings"),
+        func.min(_d.reading_at).label("first_at"),
+        func.max(_d.reading_at).label("last_at"),
+    )
+    .where(_d.reason == "unknown_point", _d.replayed_at.is_(None), _d.point.is_not(None))
+    .group_by(_d.gateway, _d.point)
+    .order_by(_d.gateway, _d.point)
 )
 
 
@@ -37,9 +49,11 @@ def read_unknown_points(
     """Points whose readings wait as dead letters because the catalog did not have them. Make the points
     (`lotwise edge catalog FILE` does), then replay the dead letters of reason `unknown_point`.
     """
-    return door.read(
-        lambda u: [
-            UnknownPointOut.model_validate(row)
-            for row in u.conn.execute(_UNKNOWN, {"gateway": gateway, "limit": limit})
-        ]
-    )
+
+    def work(u: Unit) -> list[UnknownPointOut]:
+        unknown = scoped(_UNKNOWN, DEAD_LETTERS, u.actor).limit(limit)
+        if gateway is not None:
+            unknown = unknown.where(_d.gateway == gateway)
+        return [UnknownPointOut.model_validate(row) for row in u.conn.execute(unknown)]
+
+    return door.read(work)

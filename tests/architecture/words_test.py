@@ -9,6 +9,7 @@ from pydantic_core._pydantic_core import list_all_errors
 from core.erp.kernel import modules
 from core.erp.kernel.deadlines.terms import terms
 from core.erp.kernel.errors import LotwiseError
+from core.erp.kernel.named import kinds
 from core.erp.kernel.permits import Role, declared
 from core.erp.kernel.records.columns import imported
 from core.erp.kernel.records.declare import Entity
@@ -60,6 +61,7 @@ def _words() -> dict[str, set[str]]:
 def _declared() -> set[str]:
     """The ids of the families, from what is registered."""
     found = {f"permit.{permit}" for permit in declared()}
+    found |= {f"record.{kind}" for kind in kinds()}
     found |= {f"role.{role}" for role in Role}
     found |= {f"{family}.{name}" for family, names in _words().items() for name in names}
     found |= {f"term.{name}" for name in terms()}

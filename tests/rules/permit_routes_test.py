@@ -122,7 +122,7 @@ def test_every_page_and_live_region_names_a_permit() -> None:
             assert named, f"{file}:{line} names no permit"
             assert all(permits.declared()[word].reads for word in named), f"{file}:{line}"
             seen += 1
-    assert seen > 10
+    assert seen >= 10
 
 
 def test_a_wall_reads_what_a_wall_shows() -> None:
@@ -130,4 +130,4 @@ def test_a_wall_reads_what_a_wall_shows() -> None:
 
 
 def test_outside_people_are_given_only_what_has_a_scope_for_them() -> None:
-    assert {name for name, one in permits.declared().items() if one.outside} == set()
+    assert {name for name, one in permits.declared().items() if one.outside} == {"partner.read"}

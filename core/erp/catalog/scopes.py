@@ -42,14 +42,14 @@ CALIBRATIONS = linked(table(Calibration).c.sensor_id, "sensor")
 ITEMS = PROFILES = everything
 
 VISIBLE = (
-    Visible("site", table(Site).c.id, SITES),
-    Visible("zone", table(Zone).c.id, ZONES),
-    Visible("zone_nesting", _nesting.id, NESTINGS),
-    Visible("point", _point.id, POINTS),
-    Visible("sensor", _sensor.id, SENSORS),
+    Visible("site", table(Site).c.id, SITES, label=table(Site).c.code),
+    Visible("zone", table(Zone).c.id, ZONES, label=table(Zone).c.address),
+    Visible("zone_nesting", _nesting.id, NESTINGS, "nesting"),
+    Visible("point", _point.id, POINTS, label=_point.address),
+    Visible("sensor", _sensor.id, SENSORS, label=_sensor.serial),
     Visible("installation", _installation.id, INSTALLATIONS),
     Visible("calibration", table(Calibration).c.id, CALIBRATIONS),
     Visible("item", table(Item).c.id, ITEMS),
-    Visible("storage_profile", table(StorageProfile).c.id, PROFILES),
-    Visible("profile_version", table(ProfileVersion).c.id, PROFILES),
+    Visible("storage_profile", table(StorageProfile).c.id, PROFILES, "profile"),
+    Visible("profile_version", table(ProfileVersion).c.id, PROFILES, "version"),
 )

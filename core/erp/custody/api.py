@@ -27,6 +27,7 @@ from core.erp.kernel.http import (
     not_future,
     paginate,
 )
+from core.erp.kernel.named import hidden
 from core.erp.kernel.tables import table
 from core.erp.kernel.unit import Unit
 
@@ -144,11 +145,16 @@ def zone_intervals(
     start: Annotated[Moment | None, Query(description="now, if left out")] = None,
     stop: Moment | None = None,
 ) -> list[IntervalOut]:
-    """Which sublots stood in the zone during a time."""
+    """Which sublots stood in the zone during a time, of those that the reader sees."""
     since = start or now_utc()
-    return door.read(
-        lambda u: [
+
+    def work(u: Unit) -> list[IntervalOut]:
+        spans = service.intervals_in_zone(u.conn, zone_id, since, stop)
+        foreign = hidden(u.conn, u.actor, "sublot", {sublot_id for sublot_id, _, _ in spans})
+        return [
             IntervalOut(sublot_id=sublot_id, zone_id=zone_id, from_at=a, to_at=b)
-            for sublot_id, a, b in service.intervals_in_zone(u.conn, zone_id, since, stop)
+            for sublot_id, a, b in spans
+            if sublot_id not in foreign
         ]
-    )
+
+    return door.read(work)

@@ -26,7 +26,7 @@ def HANDLING_UNITS(actor: Actor) -> ColumnElement[bool] | None:  # noqa: N802 - 
 
 
 VISIBLE = (
-    Visible("custody_fact", table(CustodyFact).c.id, FACTS),
-    Visible("handling_unit", _unit.id, HANDLING_UNITS),
+    Visible("custody_fact", table(CustodyFact).c.id, FACTS, "fact"),
+    Visible("handling_unit", _unit.id, HANDLING_UNITS, label=_unit.sscc),
     Visible("handling_unit_content", _content.id, CONTENTS),
 )

@@ -10,6 +10,7 @@ from core.erp.exposure import service
 from core.erp.kernel.door import needs, routes
 from core.erp.kernel.errors import Invalid, NotFound
 from core.erp.kernel.http import PROBLEMS, Answer, Door, Duration, Figure, Id
+from core.erp.kernel.scope import visible
 from core.erp.kernel.unit import Unit
 from core.series.restoring import series_of
 
@@ -88,7 +89,12 @@ class ReadingOut(Answer):
 @needs("exposure.read")
 def zone_status(door: Door) -> list[ZoneStatusOut]:
     """Every zone: last good value, how far it is judged, who stands in it."""
-    return door.read(lambda u: [ZoneStatusOut.model_validate(zone) for zone in service.zones(u.conn)])
+
+    def work(u: Unit) -> list[ZoneStatusOut]:
+        seen = set(u.conn.scalars(visible()["zone"].keys(u.actor)))
+        return [ZoneStatusOut.model_validate(zone) for zone in service.zones(u.conn) if zone.id in seen]
+
+    return door.read(work)
 
 
 @router.get("/sublots/{sublot_id}/exposure")

@@ -10,7 +10,7 @@ from sqlalchemy import select
 from core.erp.kernel import auth, tokens
 from core.erp.kernel.audit_verification import verify
 from core.erp.kernel.door import needs, open_to_all, routes, signed_in_only
-from core.erp.kernel.errors import NotFound, Unauthenticated
+from core.erp.kernel.errors import Forbidden, NotFound, Unauthenticated
 from core.erp.kernel.http import (
     PROBLEMS,
     Answer,
@@ -26,6 +26,7 @@ from core.erp.kernel.http import (
     signed_in,
 )
 from core.erp.kernel.model import AuditRow
+from core.erp.kernel.named import sees_record
 from core.erp.kernel.password_checks import PasswordChecks
 from core.erp.kernel.proxies import address_of
 from core.erp.kernel.restorations_api import router as restorations
@@ -185,7 +186,7 @@ def read_audit(
     cursor: Cursor = None,
     limit: Limit = 100,
 ) -> Page[AuditOut]:
-    """The audit trail, newest first."""
+    """The audit trail, newest first. Whoever belongs to some sites names the record whose trail it is."""
     a = table(AuditRow)
     given = {"entity": entity, "entity_id": entity_id, "actor": actor, "action": action}
     where = [a.c[name] == value for name, value in given.items() if value is not None]
@@ -195,6 +196,10 @@ def read_audit(
         where.append(a.c.at < until)
 
     def work(u: Unit) -> Page[AuditOut]:
+        if u.actor.scoped and (entity is None or entity_id is None):
+            raise Forbidden("kernel.audit_of_one_record", login=u.actor.login)
+        if entity is not None and entity_id is not None and not sees_record(u, entity, entity_id):
+            return Page(items=[], next=None)
         rows, following = paginate(u, select(a).where(*where), a.c.id, cursor, limit, newest_first=True)
         return Page(items=[AuditOut.model_validate(row) for row in rows], next=following)
 
@@ -235,7 +240,7 @@ def one_audit_row(row_id: Id, door: Door) -> AuditOut:
 
     def work(u: Unit) -> AuditOut:
         row = u.conn.execute(select(table(AuditRow)).where(table(AuditRow).c.id == row_id)).one_or_none()
-        if row is None:
+        if row is None or not sees_record(u, row.entity, row.entity_id):
             raise NotFound("kernel.no_audit_row", row_id=row_id)
         return AuditOut.model_validate(row)
 

@@ -20,6 +20,7 @@ from starlette.types import Receive, Scope
 
 from core.erp.kernel.concurrency import ConcurrencyLimiter
 from core.erp.kernel.errors import Forbidden, TooLarge, Unauthenticated
+from core.erp.kernel.named import naming
 from core.erp.kernel.tokens import actor_of
 from core.erp.kernel.unit import Actor, lacking
 from core.erp.kernel.words import Message, accepted, render
@@ -98,7 +99,12 @@ def asked_by(routes: Iterable[BaseRoute]) -> frozenset[str]:
 
 
 class DoorRoute(APIRoute):
-    """A route that lets nobody in before it knows who it is, and reads nothing of who may not."""
+    """A route that lets nobody in before it knows who it is, reads nothing of who may not, and looks for what a request
+    names under the actor's scope.
+    """
+
+    def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
+        super().__init__(path, naming(endpoint), **options)
 
     def get_route_handler(self) -> Handler:
         """FastAPI's handler behind ours."""

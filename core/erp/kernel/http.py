@@ -25,7 +25,9 @@ from core.erp.kernel.auth import now_utc
 from core.erp.kernel.door import Wants, post_slot
 from core.erp.kernel.errors import Conflict, Invalid, NotFound, Refused
 from core.erp.kernel.events import Events
+from core.erp.kernel.masking import mask, masking
 from core.erp.kernel.model import IdempotencyKey
+from core.erp.kernel.named import Named, require_visible
 from core.erp.kernel.openapi import PROBLEM
 from core.erp.kernel.password_checks import PasswordChecks
 from core.erp.kernel.problems import error_body
@@ -121,13 +123,21 @@ class DoorKeeper:
     request_hash: bytes
     permits: tuple[str, ...] = ()
     """Of which the route has asked for one: what writes asks again within its transaction."""
+    named: tuple[Named, ...] = ()
+    """What the request names, for an actor who does not see everything: it is looked for before the work is done."""
 
     def read(self, work: Callable[[Unit], T], *, lock_timeout: timedelta | None = LOCK_TIMEOUT) -> T:
         """Runs `work` in a transaction that writes nothing anybody keeps. The route has asked for its permit before.
 
         What bounds its statements by itself needs no `lock_timeout`.
         """
-        return transact(self.engine, self.actor, self.events, work, now_utc, lock_timeout=lock_timeout)
+
+        def run(u: Unit) -> T:
+            require_visible(u, self.named)
+            return work(u)
+
+        with masking(self.engine, self.actor):
+            return transact(self.engine, self.actor, self.events, run, now_utc, lock_timeout=lock_timeout)
 
     def post(self, work: Callable[[Unit], BaseModel | Sequence[BaseModel]], *, status: int = 201) -> JSONResponse:
         """Runs `work` in a transaction and answers what it returns.
@@ -140,11 +150,13 @@ class DoorKeeper:
         def run(u: Unit) -> JSONResponse:
             if self.permits:
                 u.need(*self.permits)
+            require_visible(u, self.named)
             if self.key is None:
                 return JSONResponse(jsonable_encoder(work(u)), status)
             return self._post_idempotent(u, work, status)
 
-        return transact(self.engine, self.actor, self.events, run, now_utc, lock_timeout=LOCK_TIMEOUT)
+        with masking(self.engine, self.actor):
+            return transact(self.engine, self.actor, self.events, run, now_utc, lock_timeout=LOCK_TIMEOUT)
 
     async def sign(
         self,
@@ -199,7 +211,10 @@ class DoorKeeper:
         except (Refused, Invalid, NotFound, Conflict) as error:
             savepoint.rollback()
             u.discard()
-            body, answered = error_body(error, self.actor.language or ENGLISH), error.status
+            body, answered = (
+                error_body(mask(self.engine, self.actor, error), self.actor.language or ENGLISH),
+                error.status,
+            )
         where = (keys.c.key == self.key, keys.c.actor == self.actor.login)
         u.conn.execute(update(keys).where(*where).values(status=answered, response=body))
         return _answer(body, answered)

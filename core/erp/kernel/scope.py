@@ -81,12 +81,18 @@ def through(column: ColumnElement[Any], others: Select[Any], scope: Scope) -> Sc
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Visible:
-    """Records of one kind, as others name them: by `key`, and only those that the scope shows."""
+    """Records of one kind, as others name them: by `key`, and only those that the scope shows.
+
+    A parameter or field `NAME_id`, `NAME_ids` or `something_NAME_id` holds keys, and so with `alias`; a text called so
+    holds a `label`, the column that people know one by (a zone's address).
+    """
 
     name: str
     """As audit rows and message ids call one."""
     key: ColumnElement[Any]
     scope: Scope
+    alias: str = ""
+    label: ColumnElement[Any] | None = None
 
     def keys(self, actor: Actor) -> Select[Any]:
         """The keys of those that the actor sees."""

@@ -78,6 +78,11 @@ class Actor:
         return self.system or permit in self.permits
 
     @property
+    def scoped(self) -> bool:
+        """Whether there may be records that this actor does not see."""
+        return not self.system and (self.sites is not None or self.outside)
+
+    @property
     def outside(self) -> bool:
         """Whether this is somebody of another firm: a partner's person, or one whose roles are all outside ones."""
         return self.partner_id is not None or (bool(self.roles) and self.roles <= OUTSIDE)

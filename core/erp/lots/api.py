@@ -12,6 +12,7 @@ from core.erp.kernel.http import PROBLEMS, Door, Id
 from core.erp.kernel.print_routes import printed
 from core.erp.kernel.records.links import require
 from core.erp.kernel.records.read import row_of
+from core.erp.kernel.scope import scoped
 from core.erp.kernel.tables import table
 from core.erp.kernel.unit import Unit
 from core.erp.lots import queries, service
@@ -19,6 +20,7 @@ from core.erp.lots.labels import SUBLOT_LABEL, label_of
 from core.erp.lots.model import Genealogy
 from core.erp.lots.records import SUBLOTS
 from core.erp.lots.rules import Purpose
+from core.erp.lots.scopes import GENEALOGY
 from core.erp.lots.shapes import EdgeOut, MergeIn, MovableOut, ObstacleOut, SublotOut
 
 router = routes(tags=["lots"], responses=PROBLEMS)
@@ -74,12 +76,12 @@ def movable(
 @router.get("/sublots/{sublot_id}/genealogy")
 @needs("stock.read")
 def genealogy(sublot_id: Id, door: Door) -> list[EdgeOut]:
-    """What it was made of and what was made of it, directly."""
+    """What it was made of and what was made of it, directly; of goods the reader does not see nothing is told."""
     g = table(Genealogy)
     edges = select(g).where((g.c.parent_id == sublot_id) | (g.c.child_id == sublot_id)).order_by(g.c.id)
 
     def work(u: Unit) -> list[EdgeOut]:
         row_of(u, SUBLOTS, sublot_id)
-        return [EdgeOut.model_validate(row) for row in u.conn.execute(edges)]
+        return [EdgeOut.model_validate(row) for row in u.conn.execute(scoped(edges, GENEALOGY, u.actor))]
 
     return door.read(work)

@@ -32,12 +32,12 @@ STOCK_TASKS = linked(table(StockTask).c.sublot_id, "sublot")
 GENEALOGY = all_of(linked(_edge.parent_id, "sublot"), linked(_edge.child_id, "sublot"))
 
 VISIBLE = (
-    Visible("lot", _lot.id, LOTS),
-    Visible("sublot", _sublot.id, SUBLOTS),
+    Visible("lot", _lot.id, LOTS, label=_lot.number),
+    Visible("sublot", _sublot.id, SUBLOTS, label=_sublot.code),
     Visible("hold", _hold.id, HOLDS),
     Visible("restriction", table(Restriction).c.id, RESTRICTIONS),
-    Visible("stock_move", table(StockMove).c.id, MOVES),
+    Visible("stock_move", table(StockMove).c.id, MOVES, "move"),
     Visible("reservation", table(Reservation).c.id, RESERVATIONS),
-    Visible("stock_task", table(StockTask).c.id, STOCK_TASKS),
+    Visible("stock_task", table(StockTask).c.id, STOCK_TASKS, "task"),
     Visible("genealogy", _edge.id, GENEALOGY),
 )

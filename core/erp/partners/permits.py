@@ -1,9 +1,9 @@
 """Permits of partners."""
 
-from core.erp.kernel.permits import INSIDE, Role, permit
+from core.erp.kernel.permits import PEOPLE, Role, permit
 
 PERMITS = (
-    permit("partner.read", *INSIDE, outside=True),
+    permit("partner.read", *PEOPLE, outside=True),
     permit("partner.manage", Role.BUYER, Role.SALES, Role.LOGISTICS),
     permit("partner.block", Role.QA),
     permit("certificate.manage", Role.BUYER, Role.QA),

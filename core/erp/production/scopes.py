@@ -7,11 +7,11 @@ from core.erp.kernel.tables import table
 from core.erp.kernel.unit import Actor
 from core.erp.production.model import Bom, WorkCentre, WorkOrder, WorkOrderMaterial, WorkOrderOperation, WorkOrderOutput
 
-_order, _operation = table(WorkOrder).c, table(WorkOrderOperation).c
+_centre, _order, _operation = table(WorkCentre).c, table(WorkOrder).c, table(WorkOrderOperation).c
 # under a name of its own: a statement that reads orders together with their operations asks it too
 _step = table(WorkOrderOperation).alias("step_of_order").c
 
-WORK_CENTRES = linked(table(WorkCentre).c.zone_id, "zone")
+WORK_CENTRES = linked(_centre.zone_id, "zone")
 OPERATIONS = linked(_operation.order_id, "work_order")
 MATERIALS = linked(table(WorkOrderMaterial).c.order_id, "work_order")
 OUTPUTS = linked(table(WorkOrderOutput).c.order_id, "work_order")
@@ -29,10 +29,10 @@ def WORK_ORDERS(actor: Actor) -> ColumnElement[bool] | None:  # noqa: N802 - a s
 
 
 VISIBLE = (
-    Visible("work_centre", table(WorkCentre).c.id, WORK_CENTRES),
+    Visible("work_centre", _centre.id, WORK_CENTRES, label=_centre.code),
     Visible("bom", table(Bom).c.id, BOMS),
-    Visible("work_order", _order.id, WORK_ORDERS),
-    Visible("work_order_operation", _operation.id, OPERATIONS),
-    Visible("work_order_material", table(WorkOrderMaterial).c.id, MATERIALS),
+    Visible("work_order", _order.id, WORK_ORDERS, "order", _order.code),
+    Visible("work_order_operation", _operation.id, OPERATIONS, "operation"),
+    Visible("work_order_material", table(WorkOrderMaterial).c.id, MATERIALS, "material"),
     Visible("work_order_output", table(WorkOrderOutput).c.id, OUTPUTS),
 )

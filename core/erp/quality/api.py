@@ -1,22 +1,24 @@
 """Routes of quality: QA's queue, incidents, excursions, dispositions, release, zone alarms."""
 
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import Query
 from fastapi.responses import JSONResponse
-from sqlalchemy import select, text
+from sqlalchemy import Select, func, select
 
 from core.erp.kernel.door import needs, routes
 from core.erp.kernel.http import PROBLEMS, Cursor, Door, FilterId, Id, Limit, Moment, Page, paginate
+from core.erp.kernel.scope import Scope, scoped
 from core.erp.kernel.tables import table
 from core.erp.kernel.unit import Unit
+from core.erp.lots import scopes as lots_scopes
 from core.erp.lots import service as lots
-from core.erp.lots.model import Sublot
-from core.erp.quality import service
+from core.erp.lots.model import Hold, Sublot
+from core.erp.quality import scopes, service
 from core.erp.quality.alarms_api import router as alarms
 from core.erp.quality.incidents_api import router as incidents
-from core.erp.quality.model import BatchRelease, Disposition, Excursion
+from core.erp.quality.model import BatchRelease, Deviation, Disposition, Excursion
 from core.erp.quality.shapes import (
     AssessIn,
     BatchDispositionIn,
@@ -187,15 +189,19 @@ def list_releases(
     return door.read(work)
 
 
-_QUEUE = {
-    "to_assess": "SELECT count(*) FROM excursion WHERE state = 'ended'",
-    "to_decide": "SELECT count(*) FROM excursion WHERE state = 'assessed'",
-    "still_out": "SELECT count(*) FROM excursion WHERE state = 'open'",
-    "orphan_holds": "SELECT count(*) FROM hold h JOIN excursion e ON e.id = h.excursion_id "
-    "WHERE h.lifted_at IS NULL AND e.state = 'superseded'",
-    "open_holds": "SELECT count(*) FROM hold WHERE lifted_at IS NULL",
-    "open_deviations": "SELECT count(*) FROM deviation WHERE state = 'open'",
-    "in_quarantine": "SELECT count(*) FROM sublot WHERE state = 'quarantine'",
+_hold, _deviation = table(Hold), table(Deviation)
+_superseded = select(_e.c.id).where(_e.c.state == "superseded")
+_QUEUE: dict[str, tuple[Select[Any], Scope]] = {
+    "to_assess": (select(_e.c.id).where(_e.c.state == "ended"), scopes.EXCURSIONS),
+    "to_decide": (select(_e.c.id).where(_e.c.state == "assessed"), scopes.EXCURSIONS),
+    "still_out": (select(_e.c.id).where(_e.c.state == "open"), scopes.EXCURSIONS),
+    "orphan_holds": (
+        select(_hold.c.id).where(_hold.c.lifted_at.is_(None), _hold.c.excursion_id.in_(_superseded)),
+        lots_scopes.HOLDS,
+    ),
+    "open_holds": (select(_hold.c.id).where(_hold.c.lifted_at.is_(None)), lots_scopes.HOLDS),
+    "open_deviations": (select(_deviation.c.id).where(_deviation.c.state == "open"), scopes.DEVIATIONS),
+    "in_quarantine": (select(_s.c.id).where(_s.c.state == "quarantine"), lots_scopes.SUBLOTS),
 }
 
 
@@ -205,8 +211,12 @@ def queue(door: Door, limit: Limit = 100) -> Queue:
     """What waits for QA: counts, and the undecided excursions, those whose goods are longest unsure first."""
 
     def work(u: Unit) -> Queue:
-        counts = {name: u.conn.execute(text(sql)).scalar_one() for name, sql in _QUEUE.items()}
-        waiting = EXCURSIONS.where(_e.c.state.in_(("assessed", "ended", "open"))).order_by(_e.c.known_at, _e.c.id)
+        counts = {
+            name: u.conn.execute(select(func.count()).select_from(scoped(rows, scope, u.actor).subquery())).scalar_one()
+            for name, (rows, scope) in _QUEUE.items()
+        }
+        undecided = EXCURSIONS.where(_e.c.state.in_(("assessed", "ended", "open")))
+        waiting = scoped(undecided, scopes.EXCURSIONS, u.actor).order_by(_e.c.known_at, _e.c.id)
         rows = u.conn.execute(waiting.limit(limit)).all()
         return Queue(**counts, excursions=[ExcursionOut.model_validate(row) for row in rows])
 

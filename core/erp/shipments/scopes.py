@@ -42,10 +42,10 @@ def SHIPMENTS(actor: Actor) -> ColumnElement[bool] | None:  # noqa: N802 - a sco
 
 
 VISIBLE = (
-    Visible("shipment", _shipment.id, SHIPMENTS),
+    Visible("shipment", _shipment.id, SHIPMENTS, label=_shipment.code),
     Visible("shipment_leg", table(ShipmentLeg).c.id, LEGS),
-    Visible("shipment_line", _line.id, LINES),
+    Visible("shipment_line", _line.id, LINES, "line"),
     Visible("shipment_logger", table(ShipmentLogger).c.id, LOGGERS),
-    Visible("field_action", _action.id, FIELD_ACTIONS),
+    Visible("field_action", _action.id, FIELD_ACTIONS, "action"),
     Visible("field_action_consignee", table(FieldActionConsignee).c.id, CONSIGNEES),
 )
