@@ -1,7 +1,7 @@
 """A buyer keeps a supplier once, in all its roles; QA verifies its certificate, which ends by itself."""
 
 from collections.abc import Iterator
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from pathlib import Path
 
@@ -11,6 +11,7 @@ from sqlalchemy.exc import DBAPIError
 
 from core.app import build_events
 from core.erp.kernel.access.users import Place
+from core.erp.kernel.deadlines.running import run
 from core.erp.kernel.errors import Invalid, NotFound, Refused
 from core.erp.kernel.permits import Role
 from core.erp.kernel.records.read import Asked, page, row_of
@@ -152,18 +153,44 @@ def test_what_was_verified_stays_as_it_was(desks: dict[str, Desk], steel: int, o
         conn.execute(text("UPDATE supplier_certificate SET valid_until = valid_until + 1"))
 
 
-def expire(engine: Engine, today: date) -> list[int]:
-    return transact(engine, system("test"), build_events(), lambda u: service.expire_certificates(u, today))
-
-
-def test_its_validity_ends_by_itself(desks: dict[str, Desk], steel: int, engine: Engine) -> None:
-    number = certificate(desks["quinn"], steel, TODAY)
+def verified(desks: dict[str, Desk], partner: int, until: date, **more: object) -> int:
+    """A certificate that counts."""
+    number = certificate(desks["quinn"], partner, until, **more)
     desks["quinn"].attach(f"/supplier-certificates/{number}", PDF_FILE, "certificate.pdf")
     desks["quentin"].post(f"/supplier-certificates/{number}/verify")
-    for days, expired in ((0, []), (1, [number]), (2, [])):
-        today = TODAY + timedelta(days=days)
-        assert expire(engine, today) == expired
-    assert desks["bo"].get(f"/supplier-certificates/{number}")["state"] == "expired"
+    return number
+
+
+def after(engine: Engine, days: int) -> list[str]:
+    """What the core does by itself when so many days have gone by."""
+    now = datetime.combine(TODAY + timedelta(days=days), time(1), UTC)
+    return [step.kind for step in run(engine, build_events(), now)]
+
+
+def test_its_validity_ends_by_itself_and_it_is_warned_of_before(
+    desks: dict[str, Desk], steel: int, engine: Engine
+) -> None:
+    bo = desks["bo"]
+    number = verified(desks, steel, TODAY + timedelta(days=100))
+    withdrawn = verified(desks, steel, TODAY + timedelta(days=100), number="MD 2")
+    bo.post(f"/supplier-certificates/{withdrawn}/withdraw", reason="another has come")
+    (deadline,) = bo.get("/deadlines")["items"]
+    assert (deadline["term"], deadline["about"]) == ("certificate_expiry", "MD 700123 of Stahl & Röhren")
+    assert after(engine, 10) == []
+    assert after(engine, 11) == ["warn"]
+    (task,) = bo.get("/my-tasks")["items"]
+    assert task["title"].startswith("end of a supplier's certificate: MD 700123 of Stahl & Röhren, due ")
+    chinese = Desk(bo.client, "bo", language="zh-CN").get("/my-tasks")["items"][0]
+    assert chinese["title"].startswith("供应商证书到期：Stahl & Röhren 的证书 MD 700123，期限 ")
+    assert after(engine, 71) == ["warn"]
+    assert after(engine, 100) == []
+    assert bo.get(f"/supplier-certificates/{number}")["state"] == "valid"
+    assert after(engine, 101) == ["due"]
+    assert bo.get(f"/supplier-certificates/{number}")["state"] == "expired"
+    assert bo.get("/my-tasks")["total"] == 0
+    steps = bo.get(f"/deadlines/{deadline['id']}")["steps"]
+    assert [(step["kind"], step["outcome"]) for step in steps] == [("warn", "done"), ("warn", "done"), ("due", "done")]
+    assert after(engine, 400) == []
 
 
 def test_a_supplier_sees_its_own_and_is_told_of_no_other(desks: dict[str, Desk], steel: int, engine: Engine) -> None:

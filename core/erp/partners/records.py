@@ -3,6 +3,7 @@
 from sqlalchemy import any_
 
 from core.erp.kernel.records import Change, Column, Create, Entity, Files, Filter, Search, Section, Verb
+from core.erp.kernel.shapes import ReasonIn
 from core.erp.kernel.tables import table
 from core.erp.partners import rules, service
 from core.erp.partners.model import Partner, PartnerContact, PartnerSite, SupplierCertificate
@@ -122,7 +123,10 @@ CERTIFICATE_RECORDS = Entity(
     create=Create("certificate.manage", CertificateIn),
     change=Change("certificate.manage", CertificateChange, states=frozenset({DRAFT})),
     guard=service.check_certificate,
-    verbs=(Verb("verify", act=service.verify_certificate), Verb("withdraw")),
+    verbs=(
+        Verb("verify", act=service.verify_certificate),
+        Verb("withdraw", ReasonIn, service.withdraw_certificate),
+    ),
     files=Files("certificate.manage", states=frozenset({DRAFT})),
 )
 

@@ -7,11 +7,13 @@ from typing import Any
 from sqlalchemy import select
 
 from core.erp.kernel.attachments import service as attachments
+from core.erp.kernel.deadlines import service as deadlines
 from core.erp.kernel.errors import Invalid, Refused, absent
 from core.erp.kernel.tables import table
 from core.erp.kernel.unit import Unit
 from core.erp.kernel.words import Message
 from core.erp.partners import rules
+from core.erp.partners.deadlines import CERTIFICATE_EXPIRY
 from core.erp.partners.model import Partner, PartnerSite, SupplierCertificate
 from core.erp.partners.workflow import ACTIVE, CERTIFICATE, VALID
 
@@ -51,7 +53,7 @@ def _check_places(u: Unit, partner_id: int, site_ids: list[int]) -> None:
 
 
 def verify_certificate(u: Unit, certificate_id: int) -> SupplierCertificate:
-    """A second person has laid the certificate beside its file: it counts from now on.
+    """A second person has laid the certificate beside its file: it counts from now on, until its last day is over.
 
     Raises Refused: no file, over already, a partner that is withdrawn.
     """
@@ -62,14 +64,19 @@ def verify_certificate(u: Unit, certificate_id: int) -> SupplierCertificate:
         raise Refused("partners.certificate_over", number=found.number, until=found.valid_until)
     found.verified_by, found.verified_at = u.actor.login, u.now
     CERTIFICATE.apply(u, found, "verify")
+    partner = u.get_one(Partner, found.partner_id)
+    about = Message("partners.certificate_of", number=found.number, partner=partner.name)
+    ends = rules.ends(found.valid_until, "UTC")
+    deadlines.begin(u, CERTIFICATE_EXPIRY, "supplier_certificate", certificate_id, about, due_at=ends)
     return found
 
 
-def expire_certificates(u: Unit, today: date) -> list[int]:
-    """All that were valid through a day before this one are expired; their ids."""
-    c = table(SupplierCertificate).c
-    over = list(u.conn.scalars(select(c.id).where(c.state == VALID, c.valid_until < today)))
-    return list(CERTIFICATE.apply_many(u, SupplierCertificate, over, "expire"))
+def withdraw_certificate(u: Unit, certificate_id: int, *, reason: str) -> SupplierCertificate:
+    """It counts no more, and nobody is warned of its end."""
+    found = u.get_one(SupplierCertificate, certificate_id, lock=True)
+    CERTIFICATE.apply(u, found, "withdraw", reason=reason)
+    deadlines.cancel(u, CERTIFICATE_EXPIRY, "supplier_certificate", certificate_id)
+    return found
 
 
 def require_partner(u: Unit, partner_id: int, role: str | None) -> Partner:
