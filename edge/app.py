@@ -18,13 +18,13 @@ from pathlib import Path
 from core.telemetry.batch import Announced
 from core.telemetry.located import ConfigErrors
 from edge.carrier import NatsCarrier
-from edge.clockwatch import Clockwatch
+from edge.clock_watch import ClockWatch
 from edge.collectors.port import Collector
 from edge.config import GatewayConfig, load
 from edge.forwarder import Forwarder
 from edge.health import Health, SourceHealth, SpoolHealth, StreamHealth, listen, serve_health
+from edge.point_watch import PointWatch
 from edge.points import points_of
-from edge.pointwatch import PointWatch
 from edge.sources import PROTOCOLS, SourceKind
 from edge.spool import Spool, SpoolFailed, SpoolInUse, SpoolMismatch
 from edge.supervisor import Source, Supervisor
@@ -32,9 +32,9 @@ from edge.tasks import end
 
 log = logging.getLogger("lotwise.edge")
 
-FAREWELL = 2.0
+SHUTDOWN_TIMEOUT = 2.0
 """Seconds that a gateway asked to stop gives its last batches to reach the stream; the spool keeps the rest."""
-CUT_OFF_PACE = 15.0
+WATERMARK_EVERY_OFFLINE = 15.0
 """Seconds between watermarks while no core answers: nobody is waiting for them, and each is a batch to send later."""
 PRUNE_EVERY = 60.0
 Started = Callable[[str, str, int], None]
@@ -69,7 +69,7 @@ class Gateway:
         self.points = PointWatch(self.carrier, config.gateway, self._points)
         self._kept_before = spool.last_kept()
         self._named = frozenset(point.address for source in config.sources for point in points_of(source))
-        self.clock = Clockwatch(config.clock.max_offset.total_seconds())
+        self.clock = ClockWatch(config.clock.max_offset.total_seconds())
 
     async def run(self, stop: asyncio.Event, listener: socket.socket) -> None:
         """Runs until `stop`; then ends the sources, writes everything down and gives the last batches a moment."""
@@ -92,7 +92,7 @@ class Gateway:
                 task.result()  # a part that fails ends the gateway, loudly; whoever runs it starts it again
             log.info("stopping")
             await end([sources])
-            await self._farewell()
+            await self._drain()
         finally:
             await end([sources, *others, stopping])
 
@@ -101,9 +101,9 @@ class Gateway:
         before = self._kept_before
         return self._named | {point for point, at in self.spool.last_kept().items() if before.get(point) != at}
 
-    async def _farewell(self) -> None:
+    async def _drain(self) -> None:
         with contextlib.suppress(SpoolFailed, TimeoutError):
-            async with asyncio.timeout(FAREWELL):
+            async with asyncio.timeout(SHUTDOWN_TIMEOUT):
                 await self.spool.flush()
                 await self.forwarder.drained()
 
@@ -117,7 +117,7 @@ class Gateway:
             self.clock.tick(_now(), now)
             if self.forwarder.core_answers:
                 cut_off_since = now
-            if now - cut_off_since > CUT_OFF_PACE and now - marked < CUT_OFF_PACE:
+            if now - cut_off_since > WATERMARK_EVERY_OFFLINE and now - marked < WATERMARK_EVERY_OFFLINE:
                 continue
             marked = now
             with contextlib.suppress(SpoolFailed):  # the spool has said why; the mark after it will tell more

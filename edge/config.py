@@ -23,8 +23,8 @@ from pydantic import (
 from core.telemetry.address import BadAddress, check_point
 from core.telemetry.located import ConfigErrors, Located, NodePath
 from core.telemetry.stream import StreamSettings
-from edge.checking import meant, validated
 from edge.collectors.port import Segment, SourceConfig
+from edge.config_checks import did_you_mean, validated
 from edge.sources import PROTOCOLS, SourceKind
 from edge.spool import DropPolicy, SpoolOptions
 
@@ -247,7 +247,9 @@ def _source(document: Located, index: int, protocols: Mapping[str, SourceKind]) 
         document.error((*where, "protocol"), f"is required: one of {known}")
         return None
     if not isinstance(protocol, str) or protocol not in protocols:
-        document.error((*where, "protocol"), f"{protocol!r} is not one of {known}{meant(str(protocol), protocols)}")
+        document.error(
+            (*where, "protocol"), f"{protocol!r} is not one of {known}{did_you_mean(str(protocol), protocols)}"
+        )
         return None
     return validated(protocols[protocol].config, document, where, data)
 

@@ -27,7 +27,7 @@ REPLAYABLE_EVERY = 60.0
 ASK_AT_ONCE = 128
 """(epoch, partition) pairs a request asks for."""
 BACKOFF_MAX = 15.0
-PATIENCE = 30.0
+RESEND_AFTER = 30.0
 """Seconds after the start in which a stream or core that is not there yet is no warning."""
 
 
@@ -57,7 +57,7 @@ class Forwarder:
         self._floors: tuple[str, dict[int, int]] = ("", {})
         self._trouble: dict[str, str] = {}
         self._waited_for = {"stream", "core"}
-        self._patient_until = time.monotonic() + PATIENCE
+        self._patient_until = time.monotonic() + RESEND_AFTER
         self.facts: StreamFacts | None = None
         self.core_answers = False
         self.sent = 0
@@ -70,14 +70,16 @@ class Forwarder:
     async def run(self) -> None:
         """Forwards until cancelled."""
         try:
-            await run_together(self._again(part) for part in (self._watch, self._send, self._mark, self._confirm))
+            await run_together(
+                self._keep_running(part) for part in (self._watch, self._send, self._record_sent, self._confirm)
+            )
         finally:
             await end(self._publishes)
             if self._marks:
                 with contextlib.suppress(SpoolFailed):  # then they are sent once more, under the same message id
                     await self._spool.mark_sent(self._marks)
 
-    async def _again(self, part: Callable[[], Awaitable[None]]) -> None:
+    async def _keep_running(self, part: Callable[[], Awaitable[None]]) -> None:
         """Starts a part again while the disk refuses the spool; the spool has said why."""
         while True:
             try:
@@ -94,11 +96,11 @@ class Forwarder:
             try:
                 facts = await self._carrier.stream()
             except CarrierDown as error:
-                self._say("stream", str(error))
+                self._log_change("stream", str(error))
                 self._ready.clear()
                 await _first(self._carrier.changed, 1.0)
                 continue
-            self._say("stream", None)
+            self._log_change("stream", None)
             lost = await self._spool.lost_with_stream(facts.incarnation, facts.last_sequence, facts.asked_at)
             if lost:
                 self.resent += lost
@@ -143,7 +145,7 @@ class Forwarder:
                 header.subject, f"{header.id}:{batch.attempt}", pack(header, batch.body)
             )
         except CarrierDown as error:
-            self._say("publish", str(error))
+            self._log_change("publish", str(error))
             if isinstance(error, StreamGone):
                 self._ready.clear()
                 self._carrier.changed.set()
@@ -153,12 +155,12 @@ class Forwarder:
             self._freed.set()
             self._spool.cut.set()
             return
-        self._say("publish", None)
+        self._log_change("publish", None)
         self.sent += 1
         self._marks.append(SentMark(batch.row, batch.attempt, sequence, incarnation))
         self._marked.set()
 
-    async def _mark(self) -> None:
+    async def _record_sent(self) -> None:
         """Moves the sent cursors, many at a time; until then a batch counts as in flight."""
         while True:
             await self._marked.wait()
@@ -190,12 +192,12 @@ class Forwarder:
                 await self._ask_all(asks, everything=everything)
             except CoreSilent as error:
                 self.core_answers = False
-                self._say("core", str(error))
+                self._log_change("core", str(error))
                 pause = min(pause * 2, BACKOFF_MAX)
                 everything_at = 0.0
                 continue
             self.core_answers = True
-            self._say("core", None)
+            self._log_change("core", None)
             pause = self._confirm_every
             if everything:
                 everything_at = time.monotonic() + REPLAYABLE_EVERY
@@ -243,7 +245,7 @@ class Forwarder:
             log.warning("the core has closed epoch %s, of which this spool still has unconfirmed batches", epoch)
         self.closed_epochs |= closed
 
-    def _say(self, what: str, trouble: str | None) -> None:
+    def _log_change(self, what: str, trouble: str | None) -> None:
         """Logs changes, not conditions. What is not there yet when we start is waited for before it is a warning."""
         before = self._trouble.get(what)
         if trouble is None:

@@ -22,7 +22,7 @@ log = logging.getLogger("lotwise.edge.supervisor")
 TOPICS_COUNTED = 50
 TOPIC_SHOWN = 128
 OTHER = "other"
-ASIDES_TOLD = 1000
+ASIDES_LOGGED = 1000
 """Topics and reasons of which the log tells; whatever a hostile device makes up beyond is counted only."""
 FIRST_PAUSE = 1.0
 LONGEST_PAUSE = 60.0
@@ -103,7 +103,7 @@ class Source:
         known = topic in self.asides_by_topic or len(self.asides_by_topic) < TOPICS_COUNTED
         self.asides_by_topic[topic if known else OTHER] += 1
         once = (topic, kind_of(reason))
-        if once not in self._asides_told and len(self._asides_told) < ASIDES_TOLD:
+        if once not in self._asides_told and len(self._asides_told) < ASIDES_LOGGED:
             self._asides_told.add(once)
             log.warning(
                 "source %s: put aside what came by %s: %s (said once; `lotwise edge aside FILE` lists all)",
@@ -113,13 +113,13 @@ class Source:
             )
         await self._spool.aside(f"{self.name}: {origin}", payload, reason)
 
-    async def note(self, key: str, value: str) -> None:
+    async def save_state(self, key: str, value: str) -> None:
         """Writes down a word of the source's own. Raises SpoolFull."""
-        await self._spool.note(f"{key} of {self.name}", value)
+        await self._spool.save_state(f"{key} of {self.name}", value)
 
-    async def noted(self, key: str) -> str | None:
+    async def load_state(self, key: str) -> str | None:
         """What was written down under the key. Raises SpoolFull."""
-        return await self._spool.noted(f"{key} of {self.name}")
+        return await self._spool.load_state(f"{key} of {self.name}")
 
     # -- what the gateway asks ---------------------------------------------------------------------------------
 
@@ -158,7 +158,7 @@ class Source:
         A source with wildcards learns its zones from what comes. Without this, a sensor that fell silent before a
         restart would take its zone's watermarks with it, and its silence would look like the gateway's.
         """
-        noted = await self._spool.noted(f"zones of {self.name}")
+        noted = await self._spool.load_state(f"zones of {self.name}")
         if noted is not None and self._identity:
             identity, *zones = noted.split(" ")
             if identity == self._identity:
@@ -170,11 +170,11 @@ class Source:
         """Whether it speaks for zones that are not written down."""
         return bool(self._identity) and self.zones != self._zones_noted
 
-    async def note_zones(self) -> None:
+    async def save_zones(self) -> None:
         """Writes down which zones it speaks for, when there are new ones."""
         zones = self.zones
         if self.has_new_zones:
-            await self._spool.note(f"zones of {self.name}", " ".join([self._identity, *sorted(zones)]))
+            await self._spool.save_state(f"zones of {self.name}", " ".join([self._identity, *sorted(zones)]))
             self._zones_noted = zones
 
     # -- life --------------------------------------------------------------------------------------------------
@@ -184,31 +184,31 @@ class Source:
         pause = FIRST_PAUSE
         while True:
             began = self._clock()
-            self._become(SourceState.RUNNING, None)
+            self._set_state(SourceState.RUNNING, None)
             try:
                 await self.collector.run(self)
-                self._become(SourceState.LOST, "the collector ended by itself")
+                self._set_state(SourceState.LOST, "the collector ended by itself")
             except SourceMisconfigured as error:
-                self._become(SourceState.MISCONFIGURED, str(error))
+                self._set_state(SourceState.MISCONFIGURED, str(error))
                 pause = MISCONFIGURED_PAUSE
             except SourceLost as error:
                 # a source that was there for a while starts its back-off anew
                 if (self._clock() - began).total_seconds() > LONGEST_PAUSE:
                     pause = FIRST_PAUSE
-                self._become(SourceState.LOST, str(error))
+                self._set_state(SourceState.LOST, str(error))
             except SpoolFull as error:
-                self._become(SourceState.LOST, f"not kept: {error}")
+                self._set_state(SourceState.LOST, f"not kept: {error}")
             except Exception as error:
                 # a fault of ours in one collector costs no other source; it is loud, and restarted like a loss
                 log.exception("source %s: the collector failed", self.name)
-                self._become(SourceState.LOST, f"{type(error).__name__}: {error}")
+                self._set_state(SourceState.LOST, f"{type(error).__name__}: {error}")
             await asyncio.sleep(pause * random.uniform(0.75, 1.25))  # noqa: S311 - jitter
             pause = FIRST_PAUSE if pause == MISCONFIGURED_PAUSE else min(pause * 2, LONGEST_PAUSE)
             self.restarts += 1
             self.zones_seen |= self.collector.zones
             self.collector = self._make()
 
-    def _become(self, state: SourceState, trouble: str | None) -> None:
+    def _set_state(self, state: SourceState, trouble: str | None) -> None:
         if state is SourceState.MISCONFIGURED and self.trouble != trouble:
             log.error("source %s cannot be read until the operator mends it: %s", self.name, trouble)
         elif state is SourceState.LOST and self.trouble is None:
@@ -257,7 +257,7 @@ class Supervisor:
         now = self._clock()
         self._note_connections(now)
         if learned := [source for source in self.sources if source.has_new_zones]:
-            await asyncio.gather(*(source.note_zones() for source in learned))
+            await asyncio.gather(*(source.save_zones() for source in learned))
         marks = [mark for source in self.sources if (mark := source.watermark(now)) is not None]
         partitions = {partition_of(zone) for source in self.sources for zone in source.zones}
         await self._spool.watermarks(marks, partitions if partitions or self._marked else {0})

@@ -12,7 +12,7 @@ from core.erp.kernel.attachments.model import AttachmentVersion
 from core.erp.kernel.errors import FileDamaged
 from core.erp.kernel.tables import table
 from core.settings import Settings
-from lotwise.runtime import in_words, servers
+from lotwise.runtime import error_sentence, servers
 
 app = typer.Typer(add_completion=False)
 out = Console()
@@ -69,7 +69,7 @@ def verify(
 ) -> None:
     """Read every file on a record and compare it with its hash. Exits 1 where one is missing or damaged."""
     conf = Settings()
-    with in_words(), servers(conf, stream=False, user="attachments") as found:
+    with error_sentence(), servers(conf, stream=False, user="attachments") as found:
         engine = found.engine(1)
         verdict = examine(engine, FileStore(conf.data_dir / FILES), read=not quick)
         engine.dispose()

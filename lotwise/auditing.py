@@ -18,7 +18,7 @@ from core.erp.kernel.tables import table
 from core.erp.kernel.unit import system, transact
 from core.erp.kernel.witness import WITNESS_FILE, Head, Witness
 from core.settings import Settings
-from lotwise.runtime import in_words, servers
+from lotwise.runtime import error_sentence, servers
 
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, help="The audit trail: verify it, or begin a new witness of it."
@@ -73,7 +73,7 @@ def verify_trail(*, as_json: Annotated[bool, typer.Option("--json", help="One JS
     Rows that are newer than their seals are no finding here: a core that is down seals nothing.
     """
     conf = _settings()
-    with in_words(), servers(conf, stream=False, user="audit verify") as found:
+    with error_sentence(), servers(conf, stream=False, user="audit verify") as found:
         engine = found.engine(1)
         verdict = examine(engine, Witness(conf.data_dir / WITNESS_FILE))
         engine.dispose()
@@ -95,7 +95,7 @@ def adopt(reason: Annotated[str, typer.Option(help="Why the old witness is gone;
     """
     conf = _settings()
     witness = Witness(conf.data_dir / WITNESS_FILE)
-    with in_words(), servers(conf, stream=False, user="audit adopt") as found:
+    with error_sentence(), servers(conf, stream=False, user="audit adopt") as found:
         engine = found.engine(2)
         try:
             wrong = begin_witness(engine, witness, reason, datetime.now(UTC))

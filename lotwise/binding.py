@@ -131,16 +131,16 @@ def send(binding: Binding, serial: str, series: Sequence[dict[str, Any]], source
     try:
         with httpx.Client(base_url=binding.api.rstrip("/"), timeout=_TIMEOUT) as client:
             token = client.post("/api/v1/token", data={"username": binding.login, "password": password})
-            headers = {"Authorization": f"Bearer {_said(token)['access_token']}"}
+            headers = {"Authorization": f"Bearer {_answer_of(token)['access_token']}"}
             with Console(stderr=True).status(f"binding {sum(len(one['values']) for one in series)} readings …"):
-                return _said(client.post("/api/v1/imports", json=body, headers=headers))
+                return _answer_of(client.post("/api/v1/imports", json=body, headers=headers))
     except httpx.HTTPError as error:
         raise NotBound(f"{binding.api}: {error or type(error).__name__}", FAILED) from error
     except httpx.InvalidURL as error:
         raise NotBound(f"{binding.api}: {error}", FAILED) from error
 
 
-def _said(answer: httpx.Response) -> dict[str, Any]:
+def _answer_of(answer: httpx.Response) -> dict[str, Any]:
     try:
         body = answer.json()
     except ValueError as error:

@@ -18,7 +18,7 @@ from rich.console import Console
 from core.settings import Settings
 from core.telemetry.located import ConfigErrors
 from edge.browse import modbus, mqtt, mqtt_listen, opcua
-from edge.browse.found import CannotBrowse, Found, Names, Places, segment_of
+from edge.browse.found import BrowsedSource, CannotBrowse, Names, ZoneRules, segment_of
 from edge.browse.gateway_file import Head, extended, foreign_points, listing, whole, write
 from edge.collectors.opcua_config import OpcUaServer, OpcUaSource
 from edge.collectors.port import SourceLost, SourceMisconfigured
@@ -56,7 +56,7 @@ class Wanted:
     file: Path | None
 
 
-def browse(endpoint: str, asked: Wanted, names_in: Path | None) -> Found:
+def browse(endpoint: str, asked: Wanted, names_in: Path | None) -> BrowsedSource:
     """What the source has. `names_in` is a gateway file whose other sources' points are taken.
 
     Raises CannotBrowse, SourceLost, SourceMisconfigured.
@@ -76,7 +76,7 @@ def browse(endpoint: str, asked: Wanted, names_in: Path | None) -> Found:
     )
 
 
-def _mqtt(parts: SplitResult, asked: Wanted, names_in: Path | None) -> Found:
+def _mqtt(parts: SplitResult, asked: Wanted, names_in: Path | None) -> BrowsedSource:
     user = unquote(parts.username) if parts.username else asked.user
     password = unquote(parts.password) if parts.password else asked.password
     host, port = _host(parts)
@@ -105,7 +105,7 @@ def _mqtt(parts: SplitResult, asked: Wanted, names_in: Path | None) -> Found:
     return _marked(found, asked)
 
 
-def _modbus(parts: SplitResult, asked: Wanted, names_in: Path | None) -> Found:
+def _modbus(parts: SplitResult, asked: Wanted, names_in: Path | None) -> BrowsedSource:
     host, port = _host(parts)
     kind = "rtu_over_tcp" if parts.scheme == "modbus+rtu" else "tcp"
     transport = {"kind": kind, "host": host, "port": port or _MODBUS_PORT}
@@ -116,7 +116,7 @@ def _modbus(parts: SplitResult, asked: Wanted, names_in: Path | None) -> Found:
     return _marked(modbus.found(scans, transport, name, names, everything=asked.everything), asked)
 
 
-def _opcua(server: OpcUaServer, configured_as: str, asked: Wanted, names_in: Path | None) -> Found:
+def _opcua(server: OpcUaServer, configured_as: str, asked: Wanted, names_in: Path | None) -> BrowsedSource:
     async def walk(stop: asyncio.Event) -> list[opcua.BrowsedNode]:
         nodes = []
         async for node in opcua.browse(server, asked.start, everything=asked.everything):
@@ -137,10 +137,10 @@ def _opcua(server: OpcUaServer, configured_as: str, asked: Wanted, names_in: Pat
 
 def _names(like: Mapping[str, Any], asked: Wanted, names_in: Path | None) -> Names:
     site, taken = foreign_points(names_in, like) if names_in is not None else (None, [])
-    return Names(Places(asked.zones, site), taken)
+    return Names(ZoneRules(asked.zones, site), taken)
 
 
-def _marked(found: Found, asked: Wanted) -> Found:
+def _marked(found: BrowsedSource, asked: Wanted) -> BrowsedSource:
     """As the source of simulated devices, if it is one."""
     if found.source is not None and asked.simulated:
         found.source["simulated"] = True
@@ -211,7 +211,7 @@ def _stream(settings: Settings) -> tuple[str, str | None]:
     )
 
 
-def report(found: Found, file_head: Head, path: Path | None) -> None:
+def report(found: BrowsedSource, file_head: Head, path: Path | None) -> None:
     """Prints what was found: with a file, the listing, and what was added to it; else a whole gateway file, the listing
     as its comments. Raises CannotBrowse, ConfigErrors, OSError.
     """

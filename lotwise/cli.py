@@ -27,7 +27,10 @@ class LoadedWhenAsked(TyperGroup):
     def list_commands(self, ctx: Any) -> list[str]:
         """What a newcomer needs first, comes first; then the others."""
         every = [*super().list_commands(ctx), *ELSEWHERE]
-        return [*(name for name in FIRST if name in every), *(name for name in every if name not in FIRST)]
+        return [
+            *(name for name in LISTED_FIRST if name in every),
+            *(name for name in every if name not in LISTED_FIRST),
+        ]
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         """One by its name; None if there is none."""
@@ -39,7 +42,7 @@ class LoadedWhenAsked(TyperGroup):
         return command
 
 
-FIRST = (
+LISTED_FIRST = (
     "up",
     "status",
     "doctor",
@@ -236,7 +239,7 @@ def ingest(
     if context.invoked_subcommand is not None:
         return
     from lotwise.ingesting import ingest as run
-    from lotwise.runtime import in_words, nats_settings, servers
+    from lotwise.runtime import error_sentence, nats_settings, servers
 
     conf = settings()
     start_logging(conf.log_level)
@@ -244,7 +247,7 @@ def ingest(
     async def main() -> None:
         await run(conf, engine, nats_settings(conf, found), await _signalled(), name=name)
 
-    with in_words(), servers(conf, user="ingest") as found:
+    with error_sentence(), servers(conf, user="ingest") as found:
         found.prepare()
         engine = found.engine()
         asyncio.run(main())
@@ -260,10 +263,10 @@ def ingest_replay(
 ) -> None:
     """Try dead letters again, such as readings of a point that is known by now."""
     from lotwise.replaying import replay
-    from lotwise.runtime import in_words
+    from lotwise.runtime import error_sentence
 
     conf = settings()
-    with in_words():
+    with error_sentence():
         left = replay(conf, reason=reason, gateway=gateway, dry_run=dry_run)
     raise typer.Exit(left)
 
@@ -288,10 +291,10 @@ def serve(
 @app.command()
 def migrate() -> None:
     """Bring the database to the newest schema."""
-    from lotwise.runtime import in_words, servers
+    from lotwise.runtime import error_sentence, servers
 
     conf = settings()
-    with in_words(), servers(conf, stream=False, user="migrate") as found:
+    with error_sentence(), servers(conf, stream=False, user="migrate") as found:
         found.prepare()
     out.print("the database is up to date")
 
@@ -308,10 +311,10 @@ def users_add(
     from core.erp.kernel.access.users import create_user
     from core.erp.kernel.errors import LotwiseError
     from core.erp.kernel.unit import system, transact
-    from lotwise.runtime import in_words, servers
+    from lotwise.runtime import error_sentence, servers
 
     conf = settings()
-    with in_words(), servers(conf, stream=False, user="users add") as found:
+    with error_sentence(), servers(conf, stream=False, user="users add") as found:
         found.prepare()
         engine = found.engine()
         try:

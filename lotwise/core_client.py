@@ -14,7 +14,7 @@ _TIMEOUT = 60.0
 _SUCCESS = range(200, 300)
 
 
-class CoreAway(Exception):
+class CoreUnavailable(Exception):
     """The core cannot be reached, or what answers is none."""
 
 
@@ -29,14 +29,19 @@ class CoreRefused(Exception):
 class Core:
     """The API of a core, for one person. A context manager; signs in at its first request.
 
-    One that refuses connections may still be starting: `patience` seconds are given to it, and `told` is told.
+    One that refuses connections may still be starting: `start_timeout` seconds are given to it, and `progress` is told.
     """
 
     def __init__(
-        self, url: str, login: str | None, *, patience: float = 0.0, told: Callable[[str], None] = lambda _text: None
+        self,
+        url: str,
+        login: str | None,
+        *,
+        start_timeout: float = 0.0,
+        progress: Callable[[str], None] = lambda _text: None,
     ) -> None:
-        self._patience = patience
-        self._told = told
+        self._start_timeout = start_timeout
+        self._progress = progress
         self.url = url.rstrip("/")
         self._login = login
         self._http = httpx.Client(timeout=_TIMEOUT)
@@ -87,18 +92,18 @@ class Core:
         self._token = str(answer["access_token"])
 
     def _reach(self) -> None:
-        deadline = time.monotonic() + self._patience
+        deadline = time.monotonic() + self._start_timeout
         waiting = False
         while True:
             try:
                 self._asked("GET", "/api/v1/instance")
-            except CoreAway as error:
+            except CoreUnavailable as error:
                 if not isinstance(error.__cause__, httpx.ConnectError) or time.monotonic() >= deadline:
                     raise
             else:
                 return
             if not waiting:
-                self._told(f"waiting for the core at {self.url}, at most {self._patience:.0f} s")
+                self._progress(f"waiting for the core at {self.url}, at most {self._start_timeout:.0f} s")
             waiting = True
             time.sleep(0.5)
 
@@ -107,11 +112,13 @@ class Core:
             answer = self._http.request(method, f"{self.url}{path}", **more)
             body = answer.json()
         except httpx.InvalidURL as error:
-            raise CoreAway(f"{self.url}: {error}") from error
+            raise CoreUnavailable(f"{self.url}: {error}") from error
         except httpx.HTTPError as error:
-            raise CoreAway(f"{self.url}: {error or type(error).__name__}") from error
+            raise CoreUnavailable(f"{self.url}: {error or type(error).__name__}") from error
         except ValueError as error:
-            raise CoreAway(f"{self.url} is no Lotwise core: it answered {answer.status_code} without JSON") from error
+            raise CoreUnavailable(
+                f"{self.url} is no Lotwise core: it answered {answer.status_code} without JSON"
+            ) from error
         if answer.status_code not in _SUCCESS:
             detail = body.get("detail", body) if isinstance(body, dict) else body
             raise CoreRefused(answer.status_code, str(detail))

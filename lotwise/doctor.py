@@ -36,16 +36,16 @@ class Finding:
 def examine() -> int:
     """Prints what was found; 0 if nothing is wrong, else 1."""
     out = Console()
-    findings = list(look())
+    found = list(findings())
     table = Table("", "what", Column("found", overflow="fold"))
     marks = {True: "[green]✓[/green]", False: "[red]✗[/red]", None: "–"}
-    for finding in findings:
+    for finding in found:
         table.add_row(marks[finding.well], finding.what, finding.detail)
     out.print(table)
-    return 1 if any(finding.well is False for finding in findings) else 0
+    return 1 if any(finding.well is False for finding in found) else 0
 
 
-def look() -> Iterator[Finding]:
+def findings() -> Iterator[Finding]:
     """Everything worth knowing before a start."""
     yield Finding("Python", sys.version_info >= (3, 11), sys.version.split()[0])
     try:

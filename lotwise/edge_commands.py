@@ -83,8 +83,8 @@ def browse(
     """
     from lotwise.browsing import FAILURES, Wanted, failed, head, report
     from lotwise.browsing import browse as one
-    from lotwise.catalog_making import CatalogOptions, make_catalog
-    from lotwise.cataloguing import WantedPoint
+    from lotwise.catalog_plan import WantedPoint
+    from lotwise.catalog_writer import CatalogOptions, make_catalog
     from lotwise.cli import settings
     from lotwise.edge_points import points_of_file
 
@@ -164,7 +164,7 @@ def catalog(
 
     What is there already stays as it is: it can be run again at any time.
     """
-    from lotwise.catalog_making import CatalogOptions, make_catalog
+    from lotwise.catalog_writer import CatalogOptions, make_catalog
     from lotwise.edge_points import points_of_file
 
     options = CatalogOptions(

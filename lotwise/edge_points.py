@@ -11,8 +11,8 @@ from edge.browse.gateway_file import loaded
 from edge.browse.quantities import measured
 from edge.config import GatewayConfig, load
 from edge.points import NamedPoint, points_of, templates_of
-from lotwise.cataloguing import WantedPoint, misfit
-from lotwise.core_client import Core, CoreAway, CoreRefused
+from lotwise.catalog_plan import WantedPoint, unit_mismatch
+from lotwise.core_client import Core, CoreRefused, CoreUnavailable
 
 _SHOWN = 20
 
@@ -52,7 +52,7 @@ def ask_core(file: Path, core_url: str, login: str | None) -> int:
         with Core(core_url, login) as core:
             known = {point["address"]: str(point["unit"]) for point in core.all("/points")}
             zones = {str(zone["address"]) for zone in core.all("/zones")}
-    except CoreAway as error:
+    except CoreUnavailable as error:
         out.print(f"  core not asked, it is away: {error}", markup=False)
         return 0
     except CoreRefused as error:
@@ -84,6 +84,6 @@ def compare(points: Sequence[NamedPoint], known: dict[str, str], zones: set[str]
     for point in points:
         if point.address not in known:
             found.append(f"point {point.address} is not in the catalog: its readings would wait as dead letters")
-        elif point.number and (fault := misfit(point.address, point.unit, known[point.address])):
+        elif point.number and (fault := unit_mismatch(point.address, point.unit, known[point.address])):
             found.append(fault)
     return found

@@ -39,7 +39,7 @@ from core.settings import Settings
 
 log = logging.getLogger("lotwise.ingest")
 
-BEAT = 2.0
+TICK_EVERY = 2.0
 TIDY_EVERY = 600.0
 SETTLING = timedelta(minutes=10)
 AT_ONCE = 50
@@ -56,9 +56,9 @@ async def ingest(
     live = settings.instance == "live"
     with influx_attached(engine, *settings.store_behind()) as store:
         async with asyncio.TaskGroup() as group:
-            beat, house = _Timer(engine, events).beat, partial(tidy, engine, behind=store is not None)
+            beat, house = _Timer(engine, events).tick_if_due, partial(tidy, engine, behind=store is not None)
             tasks = [
-                group.create_task(_repeat(stop, BEAT, "the timer cannot judge", beat)),
+                group.create_task(_repeat(stop, TICK_EVERY, "the timer cannot judge", beat)),
                 group.create_task(_repeat(stop, TIDY_EVERY, "the house cannot be kept", house)),
             ]
             if store is not None:
@@ -92,7 +92,7 @@ class _Timer:
         self._later: NextLook = {}
         self._began: datetime | None = None
 
-    def beat(self, now: datetime) -> None:
+    def tick_if_due(self, now: datetime) -> None:
         """One beat."""
         self._began = self._began or now
         act = partial(transact, self._engine, system("timer"), self._events)

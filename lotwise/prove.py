@@ -131,10 +131,10 @@ def _look(gateway: str, start: datetime, stop: datetime, folder: Path) -> Report
             given = InfluxSettings(settings.influx_url, settings.influx_bucket, token, settings.influx_org)
             series = InfluxStore(given)
             stack.callback(series.close)
-        return patient(lambda: prove(gateway, start, stop, folder, engine, series))
+        return retry(lambda: prove(gateway, start, stop, folder, engine, series))
 
 
-def patient(look: Callable[[], Report], tries: int = TRIES, pause: float = 1.0) -> Report:
+def retry(look: Callable[[], Report], tries: int = TRIES, pause: float = 1.0) -> Report:
     """What `look` says once nothing is merely on its way: where the only differences are batches not confirmed yet, it
     looks again a few times. The span is fixed, so that what is cut meanwhile is not in it.
     """

@@ -13,8 +13,8 @@ from sqlalchemy import Engine
 from core.series.port import SeriesStore
 from edge.spool import spool_headers
 from lotwise.proof import Difference, Report
-from lotwise.proving_headers import core_headers, lay_headers, whole_hours
-from lotwise.proving_series import lay_series
+from lotwise.proving_headers import compare_headers, core_headers, whole_hours
+from lotwise.proving_series import compare_series
 
 __all__ = ["Difference", "Report", "prove"]
 
@@ -33,8 +33,8 @@ def prove(
     if spool.gateway != gateway:
         raise ValueError(f"the spool at {spool_dir} is {spool.gateway or 'nobody'}'s, not {gateway}'s")
     with engine.connect().execution_options(isolation_level="REPEATABLE READ") as conn:
-        confirmed = lay_headers(report, spool, core_headers(conn, gateway, *hours))
-        lay_series(report, conn, confirmed, series)
+        confirmed = compare_headers(report, spool, core_headers(conn, gateway, *hours))
+        compare_series(report, conn, confirmed, series)
     if spool.uncut:
         report.spool.more["commits not yet cut"] = spool.uncut
     return report

@@ -73,19 +73,19 @@ def core_headers(conn: Connection, gateway: str, start: datetime, stop: datetime
     return found
 
 
-def lay_headers(report: Report, spool: SpoolHeaders, core: CoreHeaders) -> Confirmed:
+def compare_headers(report: Report, spool: SpoolHeaders, core: CoreHeaders) -> Confirmed:
     """Lays the spool's headers of whole hours beside the core's; counts and tells what the report's span has."""
     inside = [header for header in spool.batches if report.start <= header.cut_at < report.stop]
-    _lay_batches(report, inside, core)
-    _lay_holes(report, inside)
+    _compare_batches(report, inside, core)
+    _compare_holes(report, inside)
     for fold in spool.folds:
         report.spool.batches += fold.batches
         report.spool.readings += fold.count
-    _lay_hours(report, spool, core)
+    _compare_hours(report, spool, core)
     return _account(report, inside, spool, core)
 
 
-def _lay_batches(report: Report, inside: Iterable[SpoolHeader], core: CoreHeaders) -> None:
+def _compare_batches(report: Report, inside: Iterable[SpoolHeader], core: CoreHeaders) -> None:
     for header in inside:
         report.spool.batches += 1
         report.spool.readings += header.count
@@ -100,7 +100,7 @@ def _lay_batches(report: Report, inside: Iterable[SpoolHeader], core: CoreHeader
             report.differ("hash", f"spool {header.sha256.hex()}, core {bytes(row.sha256).hex()}", *key)
 
 
-def _lay_holes(report: Report, inside: Iterable[SpoolHeader]) -> None:
+def _compare_holes(report: Report, inside: Iterable[SpoolHeader]) -> None:
     for (epoch, partition), run in groupby(inside, key=lambda header: (header.epoch, header.partition)):
         numbers = [header.number for header in run]
         for number in sorted(set(range(numbers[0], numbers[-1] + 1)) - set(numbers))[:SHOWN]:
@@ -110,7 +110,7 @@ def _lay_holes(report: Report, inside: Iterable[SpoolHeader]) -> None:
 # -- folds -------------------------------------------------------------------------------------------------------------
 
 
-def _lay_hours(report: Report, spool: SpoolHeaders, core: CoreHeaders) -> None:
+def _compare_hours(report: Report, spool: SpoolHeaders, core: CoreHeaders) -> None:
     """Every run of numbers that either side has folded."""
     singles = {(header.epoch, header.partition, header.number): header for header in spool.batches}
     ours: defaultdict[Run, dict[int, FoldedHeaders]] = defaultdict(dict)
@@ -119,10 +119,10 @@ def _lay_hours(report: Report, spool: SpoolHeaders, core: CoreHeaders) -> None:
     for run in sorted(ours.keys() | core.folds.keys()):
         theirs = {fold.first_number: fold for fold in core.folds.get(run, ())}
         for first in sorted(ours[run].keys() | theirs.keys()):
-            _lay_hour(report, run, first, (ours[run].get(first), theirs.get(first)), (singles, core.rows))
+            _compare_hour(report, run, first, (ours[run].get(first), theirs.get(first)), (singles, core.rows))
 
 
-def _lay_hour(
+def _compare_hour(
     report: Report,
     run: Run,
     first: int,

@@ -37,7 +37,7 @@ _WAITING = text(
 )
 
 
-def lay_series(report: Report, conn: Connection, confirmed: Confirmed, series: SeriesStore | None) -> None:
+def compare_series(report: Report, conn: Connection, confirmed: Confirmed, series: SeriesStore | None) -> None:
     """Counts what landed under each batch and compares what is shipped with the store behind, None without one.
 
     Raises StoreUnavailable.
@@ -56,7 +56,7 @@ def lay_series(report: Report, conn: Connection, confirmed: Confirmed, series: S
         for reading in readings:
             hashed.update(encode(reading))
         lacking = row.landed_count - len(readings)
-        if lacking > 0 and row.status == "shipped" and any(_meet(row, span) for span in away):
+        if lacking > 0 and row.status == "shipped" and any(_overlap(row, span) for span in away):
             gone.append(row)
             count += lacking
         elif lacking:
@@ -91,7 +91,7 @@ def _dropped(conn: Connection, told: Sequence[Any]) -> list[Span]:
     return dropped_spans(conn, min(each.first_at for each in told), max(each.last_at for each in told) + _US)
 
 
-def _meet(told: Any, span: Span) -> bool:
+def _overlap(told: Any, span: Span) -> bool:
     return bool(told.first_at < span[1] and told.last_at >= span[0])
 
 
@@ -141,7 +141,7 @@ def _compare_days(
     report: Report, conn: Connection, gone: Iterable[Any], away: Sequence[Span], series: SeriesStore
 ) -> None:
     """Days that are no longer here, by count and fingerprint."""
-    days = sorted({day for told in gone for span in away if _meet(told, span) for day in _days(told, span)})
+    days = sorted({day for told in gone for span in away if _overlap(told, span) for day in _days(told, span)})
     if not days:
         report.differ("count", "readings of folded batches are neither in PostgreSQL nor in a week that was dropped")
         return

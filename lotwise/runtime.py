@@ -206,7 +206,7 @@ def _migrate_url(settings: Settings, lease: Lease | None) -> str | None:
 
 
 @contextlib.contextmanager
-def in_words() -> Iterator[None]:
+def error_sentence() -> Iterator[None]:
     """A server that cannot be reached or does not start ends the command with a sentence and exit 1, no traceback."""
     faults: list[str] = []
     try:

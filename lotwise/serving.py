@@ -15,21 +15,21 @@ from core.app import create_app
 from core.ingest.file_import import FileImporter
 from core.settings import Settings
 from core.web.pages import install_pages
-from lotwise.runtime import in_words, servers, with_secret
+from lotwise.runtime import error_sentence, servers, with_secret
 
 log = logging.getLogger("lotwise.serve")
 
 
 def serve(settings: Settings, host: str, port: int) -> None:
     """Serves until SIGTERM or SIGINT. Raises SystemExit with the reason where it cannot: 2 where settings forbid it."""
-    with in_words():
+    with error_sentence():
         settings = with_secret(settings)
     try:
         settings.signing_key()
     except ValueError as error:
         Console().print(f"cannot start: {error}", markup=False)
         raise SystemExit(2) from error
-    with listening(host, port) as listener, in_words():
+    with listening(host, port) as listener, error_sentence():
         url = shown(host, listener.getsockname()[1], tls=settings.certificate is not None)
         with servers(settings, stream=False, user="serve", listens=url) as found:
             found.prepare()

@@ -31,7 +31,7 @@ def status(*, json: Annotated[bool, typer.Option("--json", help="One JSON object
     """
     conf = settings()
     try:
-        found = look(conf)
+        found = collect_status(conf)
     except ServerFailed as error:
         raise SystemExit(str(error)) from error
     if json:
@@ -41,7 +41,7 @@ def status(*, json: Annotated[bool, typer.Option("--json", help="One JSON object
     raise typer.Exit(verdict(found))
 
 
-def look(conf: Settings) -> dict[str, Any]:
+def collect_status(conf: Settings) -> dict[str, Any]:
     """What the supervisor of the data folder says, and what each user that listens says of its health.
 
     Without a supervisor `supervisor` is null, and only the ports are known that the folder keeps. Raises ServerFailed
@@ -114,7 +114,7 @@ def _print(found: dict[str, Any], out: Console) -> None:
     people = _table("used by", "process", "since", "listens", "health")
     for user in found["users"]:
         people.add_row(
-            user["name"], str(user["pid"]), _ago(user["since"]), user["listens"] or "–", _told(user["health"])
+            user["name"], str(user["pid"]), _ago(user["since"]), user["listens"] or "–", _health_text(user["health"])
         )
     out.print(people)
     out.print(f"supervisor: process {found['supervisor']['pid']}", highlight=False)
@@ -125,7 +125,7 @@ def _table(*headings: str) -> Table:
     return Table(*(Column(heading, overflow="fold") for heading in headings))
 
 
-def _told(health: dict[str, Any] | None) -> str:
+def _health_text(health: dict[str, Any] | None) -> str:
     if health is None:
         return "–"
     wrong = [f"{name}: {said}" for name, said in health.get("checks", {}).items() if said != "ok"]

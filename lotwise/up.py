@@ -16,7 +16,7 @@ from core.settings import Settings
 from core.telemetry.located import ConfigErrors
 from lotwise.children import CannotStart, Child
 from lotwise.cli import settings, start_logging
-from lotwise.runtime import Servers, in_words, servers, with_secret
+from lotwise.runtime import Servers, error_sentence, servers, with_secret
 from lotwise.serving import listening, shown
 
 app = typer.Typer(add_completion=False)
@@ -50,10 +50,10 @@ def up(
     for name, meant in misspelt():
         log.warning("%s is no setting and changes nothing; was %s meant?", name, meant)
     where, number = host or conf.host, conf.port if port is None else port
-    with in_words():
+    with error_sentence():
         with_secret(conf).signing_key()
     listening(where, number).close()  # a taken port is told before anything starts
-    with in_words(), servers(conf, user="up", stop_at_once=True) as found:
+    with error_sentence(), servers(conf, user="up", stop_at_once=True) as found:
         _prepare(found)
         url = shown(where, number, tls=conf.certificate is not None)
         log.info("pages will be on %s, the stream for gateways is %s; Ctrl-C stops all", url, found.nats_url)

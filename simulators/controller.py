@@ -95,7 +95,7 @@ class ColdRoomController:
                 framer=self._framer,
                 address=(self.host, self.port),
                 trace_pdu=self._hear,
-                trace_packet=self._spoil,
+                trace_packet=self._corrupt,
             )
         return ModbusSerialServer(
             units,
@@ -104,7 +104,7 @@ class ColdRoomController:
             parity=self._serial.parity,
             stopbits=self._serial.stopbits,
             trace_pdu=self._hear,
-            trace_packet=self._spoil,
+            trace_packet=self._corrupt,
         )
 
     async def disconnect(self) -> None:
@@ -128,7 +128,7 @@ class ColdRoomController:
         """The probe (0 to 7) shows the error code."""
         self.units[unit].broken.add(probe)
 
-    def mend_probe(self, probe: int, unit: int = 1) -> None:
+    def repair_probe(self, probe: int, unit: int = 1) -> None:
         """The probe measures again."""
         self.units[unit].broken.discard(probe)
 
@@ -152,7 +152,7 @@ class ColdRoomController:
         # the server takes "no request" for an answer, though its signature does not say so
         return cast("ModbusPDU", None)
 
-    def _spoil(self, sending: bool, frame: bytes) -> bytes:
+    def _corrupt(self, sending: bool, frame: bytes) -> bytes:
         """What goes over the wire: a unit under garbage answers with what is no answer."""
         if not sending or len(frame) <= self._unit_at:
             return frame

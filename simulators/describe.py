@@ -12,7 +12,7 @@ from simulators.describe_mqtt import mqtt_sources
 from simulators.devices import ControllerDevice, MachineDevice
 from simulators.machine import VARIABLES
 from simulators.opcua import NAMESPACE
-from simulators.opcua_security import GATEWAY, Papers
+from simulators.opcua_security import GATEWAY, CertificateFolder
 from simulators.scenario import Scenario
 from simulators.unit import REGISTERS, Register
 
@@ -21,7 +21,7 @@ def _guarded(device: MachineDevice) -> dict[str, Any]:
     """How the gateway gets in where the machine is guarded."""
     found: dict[str, Any] = {}
     if device.security is not None:
-        papers = Papers(device.security.certificates)
+        papers = CertificateFolder(device.security.certificates)
         found["security"] = {
             "policy": device.security.policy,
             "mode": device.security.mode,

@@ -9,7 +9,7 @@ from simulators.devices import LoadDevice, SensorDevice, SparkplugDevice
 from simulators.dialects import DIALECTS, Identity
 from simulators.load import load_filter
 from simulators.scenario import Scenario
-from simulators.sparkplug_voice import METRICS, SOFTWARE
+from simulators.sparkplug_messages import METRICS, SOFTWARE
 
 UNITS = {"temperature": "Cel", "humidity": "%", "sequence": "", "uptime": "s"}
 JSON_DECODER = {
@@ -25,7 +25,7 @@ JSON_DECODER = {
 
 
 @dataclass(frozen=True)
-class Spoken:
+class DialectDescription:
     """How a gateway reads a dialect: its decoder, the decoder's name of each quantity, what it may leave out."""
 
     decoder: Any
@@ -58,13 +58,13 @@ _SHELLY_REST = (
     *(f"sys.{key}" for key in ("mac", "restart_required", "time", "unixtime")),
     *(f"wifi.{key}" for key in ("sta_ip", "status", "ssid", "rssi")),
 )
-SPOKEN: dict[str, Spoken] = {
-    "json": Spoken(JSON_DECODER, _same),
-    "tasmota": Spoken({"name": "tasmota", "timezone": "UTC"}, _tasmota, device_time=False),
-    "shelly": Spoken("shelly_gen2", _shelly, _SHELLY_REST),
-    "zigbee2mqtt": Spoken("zigbee2mqtt", _same, ("battery", "voltage", "linkquality")),
-    "chirpstack": Spoken("chirpstack_v4", _same),
-    "things_stack": Spoken("ttn_v3", _same),
+DIALECT_DESCRIPTIONS: dict[str, DialectDescription] = {
+    "json": DialectDescription(JSON_DECODER, _same),
+    "tasmota": DialectDescription({"name": "tasmota", "timezone": "UTC"}, _tasmota, device_time=False),
+    "shelly": DialectDescription("shelly_gen2", _shelly, _SHELLY_REST),
+    "zigbee2mqtt": DialectDescription("zigbee2mqtt", _same, ("battery", "voltage", "linkquality")),
+    "chirpstack": DialectDescription("chirpstack_v4", _same),
+    "things_stack": DialectDescription("ttn_v3", _same),
 }
 """Tasmota's time has whole seconds, so two readings of one second would be one: it is judged by the gateway's clock."""
 
@@ -91,7 +91,7 @@ def _subscriptions(device: SensorDevice) -> list[dict[str, Any]]:
             }
             for quantity in _quantities(device)
         ]
-    spoken = SPOKEN[device.dialect]
+    spoken = DIALECT_DESCRIPTIONS[device.dialect]
     fields = spoken.fields(device)
     rules = [_rule(fields[quantity], device, quantity) for quantity in _quantities(device)]
     ignore = [field for field in spoken.ignore if field not in {rule["field"] for rule in rules}]
@@ -148,7 +148,7 @@ def mqtt_sources(scenario: Scenario, devices: Iterable[Any]) -> list[dict[str, A
         elif isinstance(device, SparkplugDevice):
             by_clock["device_within"].append(_sparkplug(device))
         elif isinstance(device, SensorDevice):
-            timed = device.dialect != "bare" and SPOKEN[device.dialect].device_time
+            timed = device.dialect != "bare" and DIALECT_DESCRIPTIONS[device.dialect].device_time
             by_clock["device_within" if timed else "gateway"].extend(_subscriptions(device))
     broker = scenario.broker
     login = {} if broker.username is None else {"username": broker.username}

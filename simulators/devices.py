@@ -6,8 +6,8 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, Field, SecretStr, ValidationError, model_validator
 
 from simulators.dialects import DIALECTS
+from simulators.field_types import DeviceName, Finite, Port, Quantities, Span, Strict, UnitId, ZoneName
 from simulators.physics import PRESETS, RoomSpec, SensorSpec
-from simulators.shapes import DeviceName, Finite, Port, Quantities, Span, Strict, UnitId, ZoneName
 
 
 def _known(name: str) -> str:

@@ -123,7 +123,7 @@ class MqttLink:
         """Connects and returns when the broker has let it in. Raises BrokerUnreachable."""
         await self._dial(lambda: self._client.connect(self.broker.host, self.broker.port, 30), wait)
 
-    async def mend(self, wait: float = 10.0) -> None:
+    async def reconnect(self, wait: float = 10.0) -> None:
         """Connects again; what waited is sent. Raises BrokerUnreachable."""
         await self._dial(self._client.reconnect, wait)
 
@@ -149,7 +149,7 @@ class MqttLink:
         info = self._client.publish(topic, payload, qos=1)
         self._waiting[info.mid] = on_ack or _nothing
 
-    def say(self, topic: str, payload: bytes) -> None:
+    def publish_now(self, topic: str, payload: bytes) -> None:
         """Sends a message, QoS 0: nobody will say whether it came, and it is lost if the connection is down."""
         self._client.publish(topic, payload, qos=0)
 
@@ -171,7 +171,7 @@ class MqttLink:
             await asyncio.sleep(0.005)
         return waiting
 
-    async def cut(self) -> None:
+    async def abort(self) -> None:
         """Breaks the connection as a pulled cable would (no goodbye), until `mend`."""
         self.up = False
         stopping = asyncio.create_task(asyncio.to_thread(self._client.loop_stop))

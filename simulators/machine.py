@@ -174,14 +174,14 @@ class FillingMachine:
         loop = asyncio.get_running_loop()
         due = loop.time()
         while True:
-            await self._obey()
+            await self._execute_commands()
             self._produce(self.interval * self._speed_up)
             if not self._silent:
                 await self.tick()
             due += self.interval
             await asyncio.sleep(max(0.0, due - loop.time()))
 
-    async def _obey(self) -> None:
+    async def _execute_commands(self) -> None:
         """Takes an order a client wrote to `Command`; one that cannot be is answered with minus its number."""
         written = await self.server.take_command()
         if not written:

@@ -62,7 +62,7 @@ class OneUser:
 
 
 @dataclass(frozen=True)
-class Papers:
+class CertificateFolder:
     """Certificates and stores in one folder."""
 
     folder: Path
@@ -127,7 +127,7 @@ async def guard(server: Server, name: str, host: str, guarded: Guarded) -> None:
     if security is None:
         server.set_security_policy([ua.SecurityPolicyType.NoSecurity])
         return
-    papers = Papers(security.certificates)
+    papers = CertificateFolder(security.certificates)
     papers.make(name, host)
     await server.set_application_uri(uri(name))
     await server.load_certificate(papers.certificate(name))

@@ -50,7 +50,7 @@ class Player(ABC):
         """Connects, or begins to serve."""
 
     @abstractmethod
-    async def tell(self, number: int, line: Recorded) -> None:
+    async def play(self, number: int, line: Recorded) -> None:
         """Tells one line."""
 
     @abstractmethod
@@ -66,7 +66,7 @@ class _Mqtt(Player):
         self.who = Identity(self.device.name, self.device.zone)
         await self.link.connect()
 
-    async def tell(self, number: int, line: Recorded) -> None:
+    async def play(self, number: int, line: Recorded) -> None:
         value = Measured(line.value, line.unit)
         for topic, payload in DIALECTS["json"].messages(self.who, Sample(line.at, {"temperature": value}, number)):
             self.link.publish(topic, payload, on_ack=lambda: self.report.acknowledged.add(number))
@@ -89,7 +89,7 @@ class _OpcUa(Player):
         self.server = SimulatedServer(self.device.name, VARIABLES, port=self.device.port, host=self.device.host)
         await self.server.connect()
 
-    async def tell(self, number: int, line: Recorded) -> None:
+    async def play(self, number: int, line: Recorded) -> None:
         now = self.clock()
         status = ua.StatusCodes.BadNoData if line.value is None else ua.StatusCodes.Good
         told = self.server.value("Temperature", line.value or 0.0, at=line.at, now=now, status=status)
@@ -116,7 +116,7 @@ class _Modbus(Player):
         self.shown = 0.0
         await self.controller.start()
 
-    async def tell(self, number: int, line: Recorded) -> None:
+    async def play(self, number: int, line: Recorded) -> None:
         del number
         unit = self.controller.units[1]
         unit.broken = set(range(PROBES)) if line.value is None else set()

@@ -119,7 +119,7 @@ async def _play(
         if speed is not None:
             due = begun + (line.at - lines[0].at).total_seconds() / speed
             await asyncio.sleep(max(0.0, due - loop.time()))
-        await player.tell(number, line)
+        await player.play(number, line)
         report.readings += 1
         report.messages += 1
         report.sequences.append(number)

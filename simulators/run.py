@@ -18,7 +18,7 @@ from simulators.guard import EXIT_REFUSED, InstanceSettings, LiveInstance
 from simulators.link import BrokerUnreachable
 from simulators.players import Device, Protocol
 from simulators.replay import replay, replay_source
-from simulators.runner import Happened, Summary, run_scenario
+from simulators.runner import ScenarioEvent, Summary, run_scenario
 from simulators.scenariofile import read_scenario
 from simulators.sensors import Report
 
@@ -71,7 +71,7 @@ def simulate(
     """
     out = console or Console()
 
-    def tell(happened: Happened) -> None:
+    def tell(happened: ScenarioEvent) -> None:
         out.print(f"[dim]{happened.at:7.1f} s[/dim]  {happened.text}", highlight=False)
 
     async def main() -> Summary:

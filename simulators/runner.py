@@ -14,11 +14,11 @@ from simulators.scenariofile import read_scenario
 from simulators.sensors import Report
 from simulators.timetable import Timetable
 
-OnEvent = Callable[["Happened"], None]
+OnEvent = Callable[["ScenarioEvent"], None]
 
 
 @dataclass(frozen=True)
-class Happened:
+class ScenarioEvent:
     """Something that was done, so many real seconds after the beginning."""
 
     at: float
@@ -32,7 +32,7 @@ class Summary:
     scenario: str
     seconds: float = 0.0
     reports: list[Report] = field(default_factory=list)
-    happened: list[Happened] = field(default_factory=list)
+    events: list[ScenarioEvent] = field(default_factory=list)
 
     def report(self, device: str) -> Report:
         """The report of a device; of a controller's unit by `name.unit`. Raises KeyError."""
@@ -64,8 +64,8 @@ async def run_scenario(
         begun = loop.time()
 
         def tell(text: str) -> None:
-            happened = Happened(loop.time() - begun, text)
-            summary.happened.append(happened)
+            happened = ScenarioEvent(loop.time() - begun, text)
+            summary.events.append(happened)
             if on_event is not None:
                 on_event(happened)
 

@@ -12,9 +12,9 @@ from pydantic import Field, ValidationError, model_validator
 
 from simulators.devices import Device, Zone
 from simulators.faults import Fault, FaultKind
+from simulators.field_types import DeviceName, Finite, Moment, Span, Step, Strict, ZoneName, wording
 from simulators.link import Broker
 from simulators.packml import WORDS, State
-from simulators.shapes import DeviceName, Finite, Moment, Span, Step, Strict, ZoneName, wording
 
 
 class _At(Strict):

@@ -9,9 +9,9 @@ from pydantic import ValidationError
 
 from core.telemetry.located import ConfigErrors, Located, NodePath
 from simulators.faults import APPLIES, FaultKind
+from simulators.field_types import seconds, wording
 from simulators.machine import VARIABLES
 from simulators.scenario import ZONE_ACTS, Scenario
-from simulators.shapes import seconds, wording
 
 PROTOCOLS = {
     "mqtt_sensor": "mqtt",

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Self
 
-from simulators.cable import OnCable
 from simulators.dialects import DIALECTS, Identity, Message, Sample, garbage
+from simulators.fault_link import FaultLink
 from simulators.faults import FaultKind, Measured
 from simulators.guard import refuse_unmarked
 from simulators.link import Broker, MqttLink
@@ -46,7 +46,7 @@ class Report:
         return [number for number in self.sequences if number not in self.acknowledged]
 
 
-class MqttSensor(OnCable):
+class MqttSensor(FaultLink):
     """One sensor with its own connection.
 
     `probes` gives each quantity's reader and UCUM unit. Sequence numbers count measurements from 1 without holes;
@@ -119,9 +119,9 @@ class MqttSensor(OnCable):
         try:
             await end(task)
         finally:
-            await self._leave(drain)
+            await self._disconnect(drain)
 
-    async def _leave(self, drain: float) -> None:
+    async def _disconnect(self, drain: float) -> None:
         link = self._link
         if link is None:
             return
@@ -154,9 +154,11 @@ class MqttSensor(OnCable):
         """Takes one reading now and tells it as the faults allow. Needs a started sensor."""
         self._count += 1
         values = self.faults.distort({name: Measured(read(), unit) for name, (read, unit) in self._probes.items()})
-        self.tell(Sample(self.faults.stamp(self._clock()), values, self._count if self._tell_sequence else None))
+        self.publish_sample(
+            Sample(self.faults.stamp(self._clock()), values, self._count if self._tell_sequence else None)
+        )
 
-    def tell(self, sample: Sample) -> None:
+    def publish_sample(self, sample: Sample) -> None:
         """Sends one sample: dropped, spoiled, doubled or delayed if a fault says so."""
         number = self._count
         self.report.readings += 1

@@ -10,15 +10,15 @@ from datetime import datetime, timedelta
 
 from google.protobuf.message import DecodeError
 
-from simulators.cable import OnCable
 from simulators.dialects import Message, garbage
+from simulators.fault_link import FaultLink
 from simulators.faults import FaultKind, Measured
 from simulators.guard import refuse_unmarked
 from simulators.link import Broker, MqttLink
 from simulators.physics import SensorSpec
 from simulators.rooms import ColdRoom
 from simulators.sensors import Clock, Probe, Report, real_time
-from simulators.sparkplug_voice import Told, Voice, asks_for_rebirth
+from simulators.sparkplug_messages import SparkplugEncoder, SparkplugSample, asks_for_rebirth
 from simulators.tasks import end
 
 KEPT_MAX = 100_000
@@ -37,9 +37,9 @@ class Round:
     at: datetime
     values: Mapping[str, Mapping[str, Measured]]
 
-    def of(self, device: str, *, late: bool = False) -> Told:
+    def of(self, device: str, *, late: bool = False) -> SparkplugSample:
         """What a device has to tell of it."""
-        return Told(self.at, self.values[device], late)
+        return SparkplugSample(self.at, self.values[device], late)
 
 
 def probes_in(room: ColdRoom, name: str, sensor: SensorSpec | None, *, humidity: bool) -> dict[str, tuple[Probe, str]]:
@@ -50,7 +50,7 @@ def probes_in(room: ColdRoom, name: str, sensor: SensorSpec | None, *, humidity:
     return probes
 
 
-class SparkplugNode(OnCable):
+class SparkplugNode(FaultLink):
     """One edge node, one connection, several devices.
 
     It reads all its devices at its interval and tells each reading in one DDATA a device (and its own uptime in NDATA),
@@ -76,7 +76,7 @@ class SparkplugNode(OnCable):
         self.name = name
         self.interval = interval
         self.report = Report(name, "sparkplug")
-        self.voice = Voice(group, name)
+        self.encoder = SparkplugEncoder(group, name)
         self.task: asyncio.Task[None] | None = None
         self._devices = {device: dict(probes) for device, probes in devices.items()}
         self._silent: set[str] = set()
@@ -98,10 +98,10 @@ class SparkplugNode(OnCable):
         self._link = MqttLink(
             self._broker,
             f"sim-{self.name}-{os.getpid()}",
-            will=self.voice.will,
-            topics=[self.voice.topic("NCMD")],
+            will=self.encoder.will,
+            topics=[self.encoder.topic("NCMD")],
             on_message=self._commanded,
-            on_up=self._be_born,
+            on_up=self._publish_births,
         )
         await self._link.connect()
         self.task = asyncio.create_task(self._run(), name=f"node {self.name}")
@@ -112,9 +112,9 @@ class SparkplugNode(OnCable):
         try:
             await end(task)
         finally:
-            await self._leave()
+            await self._disconnect()
 
-    async def _leave(self) -> None:
+    async def _disconnect(self) -> None:
         link = self._link
         if link is None:
             return
@@ -122,7 +122,7 @@ class SparkplugNode(OnCable):
             await self.clear(FaultKind.DISCONNECT)
             self._release()
             self.report.lost.extend(found.number for found in self._kept)
-            link.say(*self.voice.death())
+            link.publish_now(*self.encoder.death())
         finally:
             await link.close()
             self._link = None
@@ -132,7 +132,7 @@ class SparkplugNode(OnCable):
         self._silent.add(device)
         if device in self._born and device:
             self._born.discard(device)
-            self._say([self.voice.device_death(device, self.faults.stamp(self._clock()))])
+            self._send([self.encoder.device_death(device, self.faults.stamp(self._clock()))])
 
     def resume(self, device: str = "") -> None:
         """A device is back, and is born with the next reading; or the node measures again."""
@@ -153,13 +153,13 @@ class SparkplugNode(OnCable):
         except DecodeError:
             return  # nothing an edge node could obey
         if rebirth:
-            self._be_born()
+            self._publish_births()
 
-    def _be_born(self) -> None:
+    def _publish_births(self) -> None:
         """Tells the births of node and devices, with a new reading; a silent node repeats its last, at its old time."""
         self._born.clear()
         if "" in self._silent and self._last is not None:
-            self._tell(self._last)
+            self._publish_samples(self._last)
         else:
             self.measure()
 
@@ -167,7 +167,7 @@ class SparkplugNode(OnCable):
         """Takes one reading of everything now and tells it as the faults allow. Needs a started node."""
         self._last = self._take()
         self.report.readings += 1
-        self._tell(self._last)
+        self._publish_samples(self._last)
 
     def _take(self) -> Round:
         self._count += 1
@@ -190,7 +190,7 @@ class SparkplugNode(OnCable):
         uptime = Measured(int((now - self._begun).total_seconds()), "s")
         return Round(self._count, self.faults.stamp(self._taken), {"": {"uptime": uptime}, **values})
 
-    def _tell(self, found: Round) -> None:
+    def _publish_samples(self, found: Round) -> None:
         """Sends one reading: kept, dropped, spoiled, doubled or delayed if the connection or a fault says so."""
         assert self._link is not None, f"{self.name} is not started"
         if not self._link.up:
@@ -203,26 +203,26 @@ class SparkplugNode(OnCable):
             return
         if self.faults.has(FaultKind.GARBAGE):
             self.report.lost.append(found.number)
-            self._say((topic, garbage(payload, self._random)) for topic, payload in messages)
+            self._send((topic, garbage(payload, self._random)) for topic, payload in messages)
             return
         if self.faults.has(FaultKind.OUT_OF_ORDER) and self._held is None:
             self._held = (found.number, messages)
             return
         self._publish(found.number, messages)
         if self.faults.hits(FaultKind.DUPLICATE):
-            self._say(messages)
+            self._send(messages)
         self._release()
-        self._tell_kept()
+        self._publish_kept()
 
     def _message(self, device: str, found: Round) -> Message:
         """A device's birth if it was not born yet, else its data."""
         told = found.of(device)
         if device in self._born:
-            return self.voice.data(device, found.at, [told])
+            return self.encoder.data(device, found.at, [told])
         self._born.add(device)
-        return self.voice.birth(device, found.at, told) if device else self.voice.node_birth(found.at, told)
+        return self.encoder.birth(device, found.at, told) if device else self.encoder.node_birth(found.at, told)
 
-    def _tell_kept(self) -> None:
+    def _publish_kept(self) -> None:
         """What was read while nobody listened, of the devices that live."""
         now = self.faults.stamp(self._clock())
         while self._kept:
@@ -230,19 +230,19 @@ class SparkplugNode(OnCable):
             for device in sorted(self._born):
                 late = [found.of(device, late=True) for found in rounds if device in found.values]
                 if late:
-                    self._say([self.voice.data(device, now, late)])
+                    self._send([self.encoder.data(device, now, late)])
             self.report.sequences.extend(found.number for found in rounds)
 
     def _publish(self, number: int, messages: list[Message]) -> None:
         if number not in self.report.sequences[-1:]:  # a silent node that is born again repeats its last
             self.report.sequences.append(number)
-        self._say(messages)
+        self._send(messages)
 
-    def _say(self, messages: Iterable[Message]) -> None:
+    def _send(self, messages: Iterable[Message]) -> None:
         assert self._link is not None, f"{self.name} is not started"
         for topic, payload in messages:
             self.report.messages += 1
-            self._link.say(topic, payload)
+            self._link.publish_now(topic, payload)
 
     def _release(self) -> None:
         if self._held is not None:

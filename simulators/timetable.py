@@ -158,7 +158,7 @@ class Timetable:
     def _probe_event(self, event: ProbeEvent) -> list[Step]:
         controller = self._fleet.devices[event.device]
         assert isinstance(controller, ColdRoomController), f"{event.device} is not a controller"
-        acts = {"break_probe": controller.break_probe, "mend_probe": controller.mend_probe}
+        acts = {"break_probe": controller.break_probe, "mend_probe": controller.repair_probe}
         undo = {"break_probe": "mend_probe", "mend_probe": "break_probe"}[event.do]
 
         def do(name: str) -> Act:

@@ -4,7 +4,7 @@ import json
 from collections import defaultdict
 from dataclasses import dataclass, field, replace
 
-from edge.browse.dialects import Speech
+from edge.browse.dialects import TopicDialect
 from edge.browse.mqtt_listen import Topic
 from edge.collectors.mqtt_topics import TopicFilter
 
@@ -13,7 +13,7 @@ from edge.collectors.mqtt_topics import TopicFilter
 class Group:
     """One subscription in the making: topics that one filter and one decoder take."""
 
-    speech: Speech
+    speech: TopicDialect
     topics: list[Topic] = field(default_factory=list)
 
 

@@ -38,7 +38,7 @@ class FoundPoint:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class BrowsedSource:
     """All that was found: `lines` lists what the source has, `notes` what the operator should know of it.
 
     `source` is a source of a gateway file as plain data, None where there is nothing to read. `comments` belong to
@@ -53,15 +53,15 @@ class Found:
     @property
     def comments(self) -> dict[str, str]:
         """What to write above each point: its value when it was found, and what was guessed."""
-        return {point.address: point.value + in_words(point.guesses) for point in self.points}
+        return {point.address: point.value + guesses_text(point.guesses) for point in self.points}
 
 
-def in_words(guesses: Sequence[str]) -> str:
+def guesses_text(guesses: Sequence[str]) -> str:
     """What was guessed, marked as such, to stand after what is known; "" where nothing was."""
     return f"; GUESS: {'; '.join(guesses)}" if guesses else ""
 
 
-class Places:
+class ZoneRules:
     """Which zone a device stands in: `SITE/AREA/ZONE` for all, `DEVICE=SITE/AREA/ZONE` for those that a pattern names.
 
     `{device}` in an address is the device's name: a zone for each. Patterns are those of file names (`fridge-*`), and
@@ -102,7 +102,7 @@ def segment_of(text: str) -> str:
 class Names:
     """Addresses for what is found, each once. `taken` are those that the gateway's file has already."""
 
-    def __init__(self, places: Places, taken: Sequence[str] = ()) -> None:
+    def __init__(self, places: ZoneRules, taken: Sequence[str] = ()) -> None:
         self._places = places
         self._taken = set(taken)
 
@@ -117,7 +117,7 @@ class Names:
         return check_point(address)
 
 
-def shown(value: object) -> str:
+def value_text(value: object) -> str:
     """A value for a line of a listing."""
     text = value if isinstance(value, str) else repr(value)
     text = "".join(each if each.isprintable() else "·" for each in text)

@@ -14,8 +14,8 @@ from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.error import YAMLError
 
 from core.telemetry.located import ConfigErrors, nameless
-from edge.browse.extending import Extension, addresses, extend, where
-from edge.browse.found import CannotBrowse, Found
+from edge.browse.extension import Extension, addresses, extend, where
+from edge.browse.found import BrowsedSource, CannotBrowse
 from edge.config import GatewayConfig, load
 
 _MANY = 4096
@@ -42,19 +42,19 @@ class Head:
         }
 
 
-def whole(head: Head, found: Found) -> str:
+def whole(head: Head, found: BrowsedSource) -> str:
     """A whole gateway file with one source, each point under its value when found and what was guessed."""
     document = _commented({**head.document(), "sources": [found.source]}, found.comments)
     return _text(document)
 
 
-def listing(found: Found) -> str:
+def listing(found: BrowsedSource) -> str:
     """What was found, as comments of YAML, so that all of it can go into a file as it is."""
     lines = ["Found:", *(f"  {line}" for line in found.lines), *(f"Note: {note}" for note in found.notes)]
     return "".join(f"# {line}\n" for line in lines)
 
 
-def extended(path: Path, found: Found) -> tuple[str, Extension]:
+def extended(path: Path, found: BrowsedSource) -> tuple[str, Extension]:
     """The text of a gateway file that is there, with what was found and it does not read yet; nothing in it is changed.
 
     Raises CannotBrowse if it is no gateway file.

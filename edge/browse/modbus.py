@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
-from edge.browse.found import CannotBrowse, Found, FoundPoint, Names
+from edge.browse.found import BrowsedSource, CannotBrowse, FoundPoint, Names
 from edge.browse.guesses import ORDERED, Guess, guesses
 from edge.browse.quantities import JUDGED
 from edge.collectors.modbus_blocks import Block
@@ -209,7 +209,7 @@ class _Pass:
 
 def found(
     scans: Sequence[UnitScan], transport: Mapping[str, Any], name: str, names: Names, *, everything: bool = False
-) -> Found:
+) -> BrowsedSource:
     """What the scan gives, as a source of that name."""
     lines: list[str] = []
     points: list[FoundPoint] = []
@@ -232,7 +232,7 @@ def found(
         {"name": name, "protocol": "modbus", "transport": dict(transport), "units": units_made} if units_made else None
     )
     notes = (GUESSES,) if points else ()
-    return Found(tuple(lines), source, tuple(points), notes)
+    return BrowsedSource(tuple(lines), source, tuple(points), notes)
 
 
 def _guesses(one: UnitScan, table: Table) -> list[Guess]:

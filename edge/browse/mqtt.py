@@ -9,10 +9,10 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from edge.browse.dialects import Aside, Recogniser, Speech
+from edge.browse.dialects import Recogniser, SkippedTopic, TopicDialect
 from edge.browse.filters import Group, joined, without_overlaps
-from edge.browse.found import Found, FoundPoint, Names, segment_of, shown
-from edge.browse.mqtt_listen import Listened, Topic
+from edge.browse.found import BrowsedSource, FoundPoint, Names, segment_of, value_text
+from edge.browse.mqtt_listen import Capture, Topic
 from edge.browse.quantities import Measured, measured
 from edge.collectors.decoders import BadPayload, Decoded, DecoderOptions, make_decoder
 from edge.collectors.decoders.base import EVERY_FIELD
@@ -36,19 +36,19 @@ class Value:
 
     topic: str
     device: str
-    said: str
+    raw: str
     """The device as the payload names it; "" where only the topic does."""
     decoded: Decoded
     received_at: datetime
     retained: bool
-    speech: Speech
+    topic_dialect: TopicDialect
 
     @property
     def measures(self) -> Measured | None:
         """What it measures, if it is climate."""
-        if self.decoded.field.endswith(_SAID_TWICE) and self.speech.dialect == "shelly_gen2":
+        if self.decoded.field.endswith(_SAID_TWICE) and self.topic_dialect.dialect == "shelly_gen2":
             return None
-        return self.speech.measures.get(self.decoded.field) or measured(
+        return self.topic_dialect.measures.get(self.decoded.field) or measured(
             self.decoded.field, self.decoded.unit, self.decoded.value
         )
 
@@ -65,21 +65,21 @@ class Value:
 
 
 def browse(
-    listened: Listened,
+    listened: Capture,
     broker: Mapping[str, Any],
     name: str,
     names: Names,
     *,
     timezone: str | None = None,
     everything: bool = False,
-) -> Found:
+) -> BrowsedSource:
     """What came, as a source of that name. `everything` takes values that are no climate, too."""
     recogniser = Recogniser(listened.topics.values(), timezone, everything=everything)
     groups: dict[str, Group] = {}
     lines: list[str] = []
     for topic in sorted(listened.topics.values(), key=lambda one: one.name):
         speech = recogniser.recognise(topic)
-        if isinstance(speech, Aside):
+        if isinstance(speech, SkippedTopic):
             lines.append(_line(topic, speech.dialect or "not recognised", speech.why or "no measurements"))
         else:
             key = json.dumps([speech.filter, speech.decoder], sort_keys=True)
@@ -104,7 +104,7 @@ def browse(
             None
         )
     source = _source(name, broker, listened.version, subscriptions) if subscriptions else None
-    return Found(tuple(lines), source, tuple(points), tuple(notes))
+    return BrowsedSource(tuple(lines), source, tuple(points), tuple(notes))
 
 
 def _source(
@@ -131,16 +131,16 @@ def _described(values: Sequence[Value], made: Mapping[int, FoundPoint]) -> list[
         guess = " (guess)" if point and point.guesses else ""
         where = f"→ {point.address}" if point else "not taken"
         quality = f" {value.decoded.reason}" if value.decoded.reason else ""
-        what = f"{shown(value.decoded.value)} {unit}".rstrip() + guess + quality
+        what = f"{value_text(value.decoded.value)} {unit}".rstrip() + guess + quality
         lines.append(
-            f"{value.topic}  [{value.speech.dialect}]  {value.decoded.field} = {what}  ({value.time})  {where}"
+            f"{value.topic}  [{value.topic_dialect.dialect}]  {value.decoded.field} = {what}  ({value.time})  {where}"
         )
     return lines
 
 
 def _clock_notes(values: Sequence[Value]) -> list[str]:
     """What the operator should know of the devices' times."""
-    if any(one.speech.dialect == "zigbee2mqtt" and one.decoded.source_at is None for one in values):
+    if any(one.topic_dialect.dialect == "zigbee2mqtt" and one.decoded.source_at is None for one in values):
         return [NO_LAST_SEEN]
     off = sorted({value.device for value in values if value.time.endswith(("ahead", "behind"))})
     if not off:
@@ -192,7 +192,7 @@ def _subscription(
     rules: list[dict[str, Any]] = []
     for value in wanted:
         quantity = _quantity(value)
-        field_name = value.decoded.field if value.decoded.field != "value" else value.speech.name
+        field_name = value.decoded.field if value.decoded.field != "value" else value.topic_dialect.name
         name = quantity if len(alike[value.device, quantity]) == 1 else field_name
         point = _point(value, names.address(value.device or segment_of(value.topic), name), quantity)
         made[id(value)] = point
@@ -212,7 +212,7 @@ def _rule(value: Value, point: FoundPoint, *, by_identity: bool) -> dict[str, An
     decoded = value.decoded
     bound = by_identity and decoded.sensor
     what = {"field": decoded.local, "sensor": decoded.sensor} if bound else {"field": decoded.field}
-    said = {"device": value.said} if value.said else {}
+    said = {"device": value.raw} if value.raw else {}
     unit = {"unit": point.unit} if point.unit else {}
     number = {"kind": "number"} if isinstance(decoded.value, str) and value.measures is not None else {}
     return {**what, **said, "point": point.address, **unit, **number}
@@ -225,7 +225,7 @@ def _quantity(value: Value) -> str:
 
 def _point(value: Value, address: str, quantity: str) -> FoundPoint:
     what = value.measures or Measured(quantity, value.decoded.unit)
-    text = f"{shown(value.decoded.value)} {value.decoded.unit or what.unit}".rstrip()
+    text = f"{value_text(value.decoded.value)} {value.decoded.unit or what.unit}".rstrip()
     role = what.role if value.measures is not None else "machine"
     guesses = () if value.decoded.unit else what.guesses
     return FoundPoint(

@@ -54,14 +54,14 @@ class Topic:
 
 
 @dataclass(slots=True)
-class Listened:
+class Capture:
     """What came, by topic, the protocol version that the broker speaks, and how many messages there was no room for."""
 
     topics: dict[str, Topic] = field(default_factory=dict)
     version: str = "5"
     left_out: int = 0
 
-    def take(self, name: str, message: Message) -> None:
+    def add(self, name: str, message: Message) -> None:
         """Keeps a message."""
         if name not in self.topics and len(self.topics) >= MAX_TOPICS:
             self.left_out += 1
@@ -74,7 +74,7 @@ class Listened:
             self.left_out += 1
 
 
-def guest(broker: Mapping[str, Any], filters: Sequence[str], version: str) -> MqttSource:
+def guest_source(broker: Mapping[str, Any], filters: Sequence[str], version: str) -> MqttSource:
     """The broker as a source, by which it is reached. Raises CannotBrowse for what no source can be."""
     subscriptions = [{"topic": one, "decoder": "number", "points": []} for one in filters]
     try:
@@ -98,17 +98,17 @@ async def listen(
     seconds: float,
     stop: asyncio.Event,
     told: Callable[[str], None] = lambda _text: None,
-) -> Listened:
+) -> Capture:
     """Listens for so long, or until `stop`. A broker that does not speak MQTT 5 is met in 3.1.1.
 
     `told` gets a line of progress now and then. Raises SourceLost, SourceMisconfigured, CannotBrowse.
     """
     given = str(broker.get("version", ""))
     for version in [given] if given else ["5", "3.1.1"]:
-        config = guest(broker, filters, version)
-        heard = Listened(version=version)
+        config = guest_source(broker, filters, version)
+        heard = Capture(version=version)
         ending = threading.Event()
-        listening = asyncio.create_task(asyncio.to_thread(_Ear(config, heard, told).run, seconds, ending))
+        listening = asyncio.create_task(asyncio.to_thread(_Listener(config, heard, told).run, seconds, ending))
         stopping = asyncio.create_task(stop.wait())
         try:
             await asyncio.wait([listening, stopping], return_when=asyncio.FIRST_COMPLETED)
@@ -129,10 +129,10 @@ class _OtherVersion(Exception):
     """The broker does not answer in this version of the protocol."""
 
 
-class _Ear:
+class _Listener:
     """One connection, read in a thread of its own."""
 
-    def __init__(self, config: MqttSource, heard: Listened, told: Callable[[str], None]) -> None:
+    def __init__(self, config: MqttSource, heard: Capture, told: Callable[[str], None]) -> None:
         self._config = config
         self._heard = heard
         self._told = told
@@ -212,4 +212,4 @@ class _Ear:
             )
 
     def _message(self, _client: Any, _data: Any, message: Any) -> None:
-        self._heard.take(message.topic, Message(message.payload, datetime.now(UTC), bool(message.retain)))
+        self._heard.add(message.topic, Message(message.payload, datetime.now(UTC), bool(message.retain)))

@@ -8,12 +8,12 @@ from typing import Any
 from asyncua import ua
 from asyncua.ua.object_ids import ObjectIdNames
 
-from edge.browse.found import Found, FoundPoint, Names
+from edge.browse.found import BrowsedSource, FoundPoint, Names
 from edge.browse.quantities import measured
 from edge.collectors.opcua_config import OpcUaServer
 from edge.collectors.opcua_security import StrictClient
 from edge.collectors.opcua_service import in_groups, node_id, operation_limit, reaching
-from edge.collectors.opcua_values import UNSUPPORTED, told
+from edge.collectors.opcua_values import UNSUPPORTED, reported_value
 from edge.collectors.port import SourceMisconfigured
 
 _ATTRIBUTES = (
@@ -188,7 +188,7 @@ class _Walk:
         value, kind, access, historizing = self._read.pop(node.nodeid)
         raw = value.Value.Value if value.Value is not None else None
         array = len(raw) if isinstance(raw, list) else None
-        word = told(value, 0 if array else None)
+        word = reported_value(value, 0 if array else None)
         level = access.Value.Value if access.Value is not None and isinstance(access.Value.Value, int) else 0
         unit, unit_text = await self._unit(children)
         may = [name for bit, name in _ACCESS if level & 1 << int(bit)]
@@ -249,7 +249,7 @@ def line_of(node: BrowsedNode) -> str:
     return f"{'/'.join(node.path)}  {node.node_id}  {node.type}  {value}  ({access})"
 
 
-def found(nodes: Sequence[BrowsedNode], server: Mapping[str, Any], name: str, names: Names) -> Found:
+def found(nodes: Sequence[BrowsedNode], server: Mapping[str, Any], name: str, names: Names) -> BrowsedSource:
     """The server's variables as a source of that name; points are called by the last two browse names."""
     points: list[FoundPoint] = []
     made: list[dict[str, Any]] = []
@@ -269,7 +269,7 @@ def found(nodes: Sequence[BrowsedNode], server: Mapping[str, Any], name: str, na
         for node in nodes
         if node.unit_text and not node.unit and node.wanted
     )
-    return Found(lines, source, tuple(points), notes)
+    return BrowsedSource(lines, source, tuple(points), notes)
 
 
 def _point(node: BrowsedNode, address: str) -> FoundPoint:

@@ -139,7 +139,7 @@ class ModbusCollector:
 
     async def _poll(self, bus: Bus, unit: UnitState, poll: Poll) -> None:
         """One reading for every point of the unit: its value, or bad with the reason."""
-        if unit.down is not None and unit.rests(asyncio.get_running_loop().time()):
+        if unit.down is not None and unit.is_paused(asyncio.get_running_loop().time()):
             poll.readings += self._readings(unit.config.points, unit.down)
             return
         unit.start_over(self._clock())
@@ -152,13 +152,13 @@ class ModbusCollector:
                 expected = unit.expects_nothing(block)
                 if poll.answered and (expected or not poll.silent):
                     poll.silent = poll.silent or not expected
-                    self._do_without(unit, block, _SILENT, poll)
+                    self._mark_refused(unit, block, _SILENT, poll)
                     continue
                 if unit.down is None:
                     log.warning("%s: %s", self.name, silence)
                 poll.readings += self._readings(block.points, _SILENT)
                 poll.last.append(block)
-                self._leave(queue, _SILENT, poll)
+                self._mark_missed(queue, _SILENT, poll)
         if poll.gone is not None:
             self._went_down(bus, unit, poll.gone)
         unit.plan.learn(poll.blocks + poll.last, poll.refused, self._clock())
@@ -176,9 +176,9 @@ class ModbusCollector:
         except Garbled as garbled:
             if unit.down is None and not unit.failing(block):
                 log.warning("%s: unit %d does not answer what it is asked: %s", self.name, unit.config.id, garbled)
-            self._do_without(unit, block, _GARBLED, poll)
+            self._mark_refused(unit, block, _GARBLED, poll)
             if poll.gone is not None:
-                self._leave(queue, _GARBLED, poll)
+                self._mark_missed(queue, _GARBLED, poll)
             elif not poll.answered:
                 poll.gone = _GARBLED
         else:
@@ -208,7 +208,7 @@ class ModbusCollector:
         poll.readings += self._readings(block.points, (None, Quality.BAD, reason))
         poll.blocks.append(block)
 
-    def _do_without(self, unit: UnitState, block: Block, outcome: Outcome, poll: Poll) -> None:
+    def _mark_refused(self, unit: UnitState, block: Block, outcome: Outcome, poll: Poll) -> None:
         """The unit is there, but this block is not answered rightly. When that goes on, it is parted; a single point
         that alone is not answered, while others are, is refused.
         """
@@ -222,7 +222,7 @@ class ModbusCollector:
         poll.readings += self._readings(block.points, outcome)
         poll.last += block.halves() if given_up and len(block.points) > 1 else (block,)
 
-    def _leave(self, queue: deque[Block], outcome: Outcome, poll: Poll) -> None:
+    def _mark_missed(self, queue: deque[Block], outcome: Outcome, poll: Poll) -> None:
         """Asks the unit nothing more in this poll: each of its blocks would cost the others a time-out."""
         poll.gone = outcome
         for skipped in queue:

@@ -26,7 +26,7 @@ class NoAnswer(Exception):
     """The unit stayed silent through all attempts, or a gateway says so for it."""
 
 
-class HungUp(NoAnswer):
+class ConnectionClosed(NoAnswer):
     """The other side closed the connection instead of answering."""
 
 
@@ -49,7 +49,7 @@ class Bus:
         self._config = config
         self._timeout = config.timeout.total_seconds()
         self._client: Client | None = None
-        self._heard = 0
+        self._received_frames = 0
         self._gone: asyncio.Future[Any] | None = None
         self._used = False
         self._frames_named = isinstance(config.transport, TcpTransport)
@@ -91,14 +91,14 @@ class Bus:
         A connection that has served and is closed is no attempt: many devices close an idle one, some after every
         answer. The request goes out again at once on a new one.
         """
-        await self._hear_out(unit)
+        await self._drain_late_answer(unit)
         attempt = 0
         while True:
             served = self._used
             try:
                 cells = await self._once(unit, block)
             except (NoAnswer, Garbled) as failure:
-                if isinstance(failure, HungUp) and served:
+                if isinstance(failure, ConnectionClosed) and served:
                     continue
                 self._expect_late(unit)
                 if isinstance(failure, Garbled) and not self._frames_named:
@@ -114,7 +114,7 @@ class Bus:
     def _expect_late(self, unit: int) -> None:
         self._late[unit] = asyncio.get_running_loop().time() + self._timeout
 
-    async def _hear_out(self, unit: int) -> None:
+    async def _drain_late_answer(self, unit: int) -> None:
         """Asks a unit nothing more before it is too late for an answer that it owes, where frames carry no number.
 
         That answer would pass for the one to the unit's next block. While nothing is asked, and from a unit that is
@@ -127,11 +127,11 @@ class Bus:
         if self._client is None or not self._client.connected:
             await self.open()
         assert self._client is not None
-        self._heard, self._asked, self._answered_as = 0, unit, None
+        self._received_frames, self._asked, self._answered_as = 0, unit, None
         try:
             answer = await self._ask(_READ[block.table](self._client)(block.start, count=block.count, device_id=unit))
         except ConnectionException as error:
-            if self._heard:
+            if self._received_frames:
                 # the driver hangs up on what it cannot decode: this unit's fault, and the next is asked on a new line
                 self._resynchronise()
                 raise Garbled(f"unit {unit}: {self._no_answer(str(error))}") from error
@@ -154,13 +154,13 @@ class Bus:
         finally:
             await end([request])
         self.close()
-        if self._heard:
-            raise Garbled(f"{self._heard} bytes that are no answer, then the connection was closed")
-        raise HungUp(f"{self.name} closes the connection instead of answering")
+        if self._received_frames:
+            raise Garbled(f"{self._received_frames} bytes that are no answer, then the connection was closed")
+        raise ConnectionClosed(f"{self.name} closes the connection instead of answering")
 
     def _failure(self, unit: int, block: Block, text: str) -> NoAnswer | Garbled:
         where = f"unit {unit}, {block.table} {block.start}+{block.count}"
-        if self._heard:
+        if self._received_frames:
             self._resynchronise()
             return Garbled(f"{where}: {self._no_answer(text)}")
         return NoAnswer(f"{where}: no answer within {self._timeout} s")
@@ -169,7 +169,7 @@ class Bus:
         other = self._answered_as
         if other is not None:
             return f"answered as unit {other}; `answers_as: [{other}]` allows it, if that is the device"
-        return f"{self._heard} bytes that are no answer ({text})"
+        return f"{self._received_frames} bytes that are no answer ({text})"
 
     def _cells(self, unit: int, block: Block, answer: ModbusPDU) -> list[int] | list[bool]:
         if isinstance(answer, ExceptionResponse):
@@ -205,7 +205,7 @@ class Bus:
 
     def _trace(self, sending: bool, data: bytes) -> bytes:
         if not sending:
-            self._heard += len(data)
+            self._received_frames += len(data)
             self._used = True
             answered_as = self._unit_of(data)
             if answered_as not in {None, self._asked}:

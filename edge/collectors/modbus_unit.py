@@ -31,7 +31,7 @@ registers they lack), 5 acknowledge, 6 busy.
 OTHER_REFUSAL = (Reason.DEVICE, False, False)
 SPLITS_PER_POLL = 24
 """Requests that halving may add to one poll; the rest of a search goes on in the next."""
-PATIENCE = 3
+FAILURES_BEFORE_SPLIT = 3
 """Polls in a row in which a block is not answered rightly, before that is taken for the device's way of refusing it.
 
 Many devices keep silent, hang up or send too little where the protocol asks for an exception; a single lost answer is
@@ -51,10 +51,10 @@ class UnitState:
         """What its points have while it is not asked, if it answered nothing rightly when last asked."""
         self._backoff = 0.0
         self._ask_at = 0.0
-        self._refusals_told: set[str] = set()
+        self._refusals_logged: set[str] = set()
         self._failures: dict[tuple[Table, int, int], int] = {}
 
-    def rests(self, now: float) -> bool:
+    def is_paused(self, now: float) -> bool:
         """Whether it is down and it is too early to ask again. `now` is the loop's time."""
         return self.down is not None and now < self._ask_at
 
@@ -82,18 +82,18 @@ class UnitState:
 
     def expects_nothing(self, block: Block) -> bool:
         """Whether the block has failed so often that no answer to it says nothing of the unit."""
-        return self._failures.get(_key(block), 0) >= PATIENCE
+        return self._failures.get(_key(block), 0) >= FAILURES_BEFORE_SPLIT
 
     def answered(self, block: Block) -> None:
         """The block was answered; what it failed before counts no more."""
         self._failures.pop(_key(block), None)
-        if self._refusals_told:
-            self._refusals_told.difference_update(point.point for point in block.points)
+        if self._refusals_logged:
+            self._refusals_logged.difference_update(point.point for point in block.points)
 
     def first_refusal(self, point: ModbusPoint) -> bool:
         """Whether this is the first refusal of the point since it was last read, hence worth telling."""
-        told = point.point in self._refusals_told
-        self._refusals_told.add(point.point)
+        told = point.point in self._refusals_logged
+        self._refusals_logged.add(point.point)
         return not told
 
     def start_over(self, now: datetime) -> None:

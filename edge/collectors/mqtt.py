@@ -21,7 +21,7 @@ from core.telemetry.reading import Reading
 from edge.collectors.mqtt_config import MqttSource, PointRule, Subscription, Tls
 from edge.collectors.mqtt_frames import Message
 from edge.collectors.mqtt_link import BrokerLink
-from edge.collectors.mqtt_memory import BEGINNING, Known
+from edge.collectors.mqtt_state import BEGINNING, MqttState
 from edge.collectors.port import Keeper, SpoolFull
 
 __all__ = ["MqttCollector", "MqttSource", "PointRule", "Subscription", "Tls"]
@@ -69,11 +69,11 @@ class MqttCollector:
         self.name = config.name
         self._config = config
         self._clock = clock
-        self._known = Known.of(config)
-        self._reader = self._known.reader
+        self._state = MqttState.of(config)
+        self._reader = self._state.reader
         self._reader.begin_after(last_kept or {})
-        self._memory = self._known.memory
-        self._pending = self._known.pending
+        self._redeliveries = self._state.redeliveries
+        self._pending = self._state.pending
         self._pending_bytes = sum(len(message.payload) for message in self._pending)
         self._working: list[Message] = []
         self._link: BrokerLink | None = None
@@ -115,29 +115,29 @@ class MqttCollector:
     async def run(self, keeper: Keeper) -> None:
         """Connects and keeps what comes until cancelled. Raises SourceLost, SourceMisconfigured."""
         self._wake = asyncio.Event()
-        self._known.connections += 1
+        self._state.connections += 1
         link = BrokerLink(self._config, self._arrived, self._wake.set)
         try:
-            await self._recall(keeper)
+            await self._load_state(keeper)
             await link.open(self._resumed)
             await self._begin(link, keeper)
             await self._work(link, keeper)
         finally:
             if self._link is not None:
                 self._link = None
-                self._known.alive_at = self._clock() - timedelta(seconds=link.silent_for)
-            self._known.taken_over |= link.taken_over
+                self._state.alive_at = self._clock() - timedelta(seconds=link.silent_for)
+            self._state.taken_over |= link.taken_over
             link.close()
 
-    async def _recall(self, keeper: Keeper) -> None:
+    async def _load_state(self, keeper: Keeper) -> None:
         """Takes up, once a process, which sensors stood where."""
-        if not self._known.recalled:
+        if not self._state.recalled:
 
             async def recall() -> None:
-                self._reader.identities.load(await keeper.noted(IDENTITIES) or "{}")
+                self._reader.identities.load(await keeper.load_state(IDENTITIES) or "{}")
 
             await self._until_kept(recall)
-            self._known.recalled = True
+            self._state.recalled = True
 
     def _resumed(self, session_present: bool) -> None:
         """Called at the broker's word that it accepts us, before anything it queued is read."""
@@ -145,70 +145,70 @@ class MqttCollector:
         self._reader.saw_fresh = False
         self._catch_up_until = self._clock() + self._config.catch_up_limit
         if not session_present:
-            self._memory.new_session()
+            self._redeliveries.new_session()
 
     async def _begin(self, link: BrokerLink, keeper: Keeper) -> None:
         now = self._clock()
         self._link = link
         log.info("%s: connected, session %s", self.name, "resumed" if link.session_present else "new")
         self._note_expiry(link.session_expiry)
-        known = self._known
+        known = self._state
         kept = TAKEN_OVER if known.taken_over else NOT_QUEUED if known.saw_unqueued else ""
         gap = kept if link.session_present else SESSION_LOST
-        if gap and self._known.alive_at is not None and self._known.alive_at < now:
-            record = Gap(f"source:{self.name}", self._known.alive_at, now, gap)
+        if gap and self._state.alive_at is not None and self._state.alive_at < now:
+            record = Gap(f"source:{self.name}", self._state.alive_at, now, gap)
             await self._until_kept(lambda: keeper.gap(record))
         known.taken_over = False
 
     def _note_expiry(self, seconds: int | None) -> None:
         """Says once that the broker will forget what it queued for us sooner than asked."""
-        if seconds is not None and seconds != self._known.session_expiry:
+        if seconds is not None and seconds != self._state.session_expiry:
             if timedelta(seconds=seconds) < self._config.session_expiry:
                 log.warning("%s: while we are away the broker keeps messages for %d s only", self.name, seconds)
-            self._known.session_expiry = seconds
+            self._state.session_expiry = seconds
 
     def _arrived(self, message: Message) -> None:
         counts = self._reader.counts
         counts["received"] += 1
-        message.session = self._known.connections
+        message.session = self._state.connections
         # what comes again waited at the broker as well: its old stamp is the truth, its receipt is not
         message.queued = message.qos > 0 and (self._catching_up or message.dup)
         if message.qos:
-            if self._memory.kept(message):
+            if self._redeliveries.kept(message):
                 counts["repeated"] += 1
                 message.payload = b""  # goes through the queue for its acknowledgement only, in order
                 message.topic = ""
-            elif (same := self._memory.waiting(message)) is not None:
+            elif (same := self._redeliveries.waiting(message)) is not None:
                 counts["repeated"] += 1
-                same.session = self._known.connections
+                same.session = self._state.connections
                 return
             else:
-                self._memory.expect(message)
+                self._redeliveries.expect(message)
         elif not message.retained:
-            self._known.saw_unqueued = True
+            self._state.saw_unqueued = True
         message.received_at = self._stamp()
         self._pending.append(message)
         self._pending_bytes += len(message.payload)
         self._wake.set()
-        if self._link is not None and self._too_much():
+        if self._link is not None and self._is_backlogged():
             self._link.pause()
 
     def _stamp(self) -> datetime:
         """Receipt times that never repeat, so that two values never share one; a clock that steps is followed."""
         now = self._clock()
-        if now <= self._known.last_receipt < now + NTP_STEP:
-            now = self._known.last_receipt + INSTANT
-        self._known.last_receipt = now
+        if now <= self._state.last_receipt < now + NTP_STEP:
+            now = self._state.last_receipt + INSTANT
+        self._state.last_receipt = now
         return now
 
-    def _too_much(self) -> bool:
+    def _is_backlogged(self) -> bool:
         return len(self._pending) > 2 * self._config.receive_maximum or self._pending_bytes > MAX_PENDING_BYTES
 
     async def _work(self, link: BrokerLink, keeper: Keeper) -> None:
         while True:
             if self._pending:
                 await self._chunk(link, keeper)
-                if not self._too_much():
+                if not self._is_backlogged():
                     link.resume()
                 continue
             if link.lost is not None:
@@ -239,7 +239,7 @@ class MqttCollector:
             readings, asides = self._read(chunk)
             if self._reader.identities.changed:
                 met = self._reader.identities.dump()
-                await self._until_kept(lambda: keeper.note(IDENTITIES, met))
+                await self._until_kept(lambda: keeper.save_state(IDENTITIES, met))
             if readings:
                 await self._until_kept(lambda: keeper.keep(readings))
             if asides:
@@ -300,8 +300,8 @@ class MqttCollector:
         counts["readings"] += readings
         for message in chunk:
             if message.qos and message.topic:
-                self._memory.keep(message)
-        link.ack([message for message in chunk if message.qos and message.session == self._known.connections])
+                self._redeliveries.keep(message)
+        link.ack([message for message in chunk if message.qos and message.session == self._state.connections])
         for topic, payload in self._reader.take_requests():
             counts["requests"] += 1
             link.publish(topic, payload)

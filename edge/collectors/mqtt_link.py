@@ -37,10 +37,10 @@ class BrokerLink:
         self._accepted: asyncio.Future[tuple[int, str, bool]] = self._loop.create_future()
         self._granted: asyncio.Future[list[tuple[int, str]]] = self._loop.create_future()
         self._ticker: asyncio.TimerHandle | None = None
-        self._again: asyncio.Handle | None = None
+        self._reconnect: asyncio.Handle | None = None
         self._on_accepted: Callable[[bool], None] | None = None
         self._paused = False
-        self._heard_at = self._loop.time()
+        self._last_packet_at = self._loop.time()
         self.lost: Exception | None = None
         self.session_present = False
         self.taken_over = False
@@ -119,10 +119,10 @@ class BrokerLink:
 
     def close(self) -> None:
         """Says good-bye where it still can; the broker keeps the session. Frees every file."""
-        for handle in (self._ticker, self._again):
+        for handle in (self._ticker, self._reconnect):
             if handle is not None:
                 handle.cancel()
-        self._ticker = self._again = None
+        self._ticker = self._reconnect = None
         self._client.on_disconnect = None
         if self._client.socket() is not None:
             self._client.disconnect()
@@ -149,10 +149,10 @@ class BrokerLink:
     @property
     def silent_for(self) -> float:
         """Seconds since the broker last sent anything."""
-        return self._loop.time() - self._heard_at
+        return self._loop.time() - self._last_packet_at
 
     def _readable(self) -> None:
-        self._heard_at = self._loop.time()
+        self._last_packet_at = self._loop.time()
         client = self._client
         taken = 0
         while taken < MAX_PACKETS:
@@ -171,11 +171,11 @@ class BrokerLink:
         self._read_on()
 
     def _read_on(self) -> None:
-        if self._again is None:
-            self._again = self._loop.call_soon(self._continue)
+        if self._reconnect is None:
+            self._reconnect = self._loop.call_soon(self._continue)
 
     def _continue(self) -> None:
-        self._again = None
+        self._reconnect = None
         self._readable()
 
     def _tick(self) -> None:

@@ -10,19 +10,19 @@ from core.telemetry.address import BadAddress, check_point, zone_of
 from core.telemetry.quality import Quality, Reason
 from core.telemetry.reading import Reading, Value
 from edge.collectors.decoders import BadPayload, Decoded, Decoder, DecoderOptions, make_decoder
-from edge.collectors.decoders.base import EVERY_FIELD, MALFORMED, mangled
+from edge.collectors.decoders.base import EVERY_FIELD, MALFORMED, printable
 from edge.collectors.decoders.sparkplug_b import SparkplugB
 from edge.collectors.mqtt_config import MqttSource, PointRule
 from edge.collectors.mqtt_identities import Identities
 from edge.collectors.mqtt_repeats import REPEATED, Repeats
-from edge.collectors.mqtt_routes import Heard, Read, Route, Target
+from edge.collectors.mqtt_routes import ReadResult, ReceivedMessage, Route, Target
 from edge.collectors.mqtt_topics import DEVICE, FIELD, SENSOR
 from edge.collectors.mqtt_values import checked, with_zeros
 from edge.collectors.port import Clock, judged_at
 
 QUEUED = "queued_by_broker"
 """Delivered late by the broker and without a time of its own: receipt says nothing of when it was so (uncertain)."""
-ABSURD = datetime(2000, 1, 1, tzinfo=UTC)
+EARLIEST_STAMP = datetime(2000, 1, 1, tzinfo=UTC)
 """No reading is older; such a stamp is a clock that was never set."""
 FRESH = timedelta(seconds=2)
 MAX_POINTS = 100_000
@@ -40,8 +40,8 @@ class MessageReader:
         self._by_topic: dict[str, tuple[Route, dict[str, str]] | None] = {}
         self._targets: dict[tuple[str, str, str], Target] = {}
         self._origins: dict[str, str] = {}
-        self._spoken: dict[tuple[str, str], dict[str, str]] = {}
-        self._complained: set[tuple[str, str, str]] = set()
+        self._owners: dict[tuple[str, str], dict[str, str]] = {}
+        self._set_aside_once: set[tuple[str, str, str]] = set()
         self.identities = Identities()
         self._repeats = Repeats()
         self._moved: set[str] = set()
@@ -82,11 +82,11 @@ class MessageReader:
             for request in route.decoder.take_requests()
         ]
 
-    def read(self, topic: str, payload: bytes, received_at: datetime, *, retained: bool, queued: bool) -> Read:
+    def read(self, topic: str, payload: bytes, received_at: datetime, *, retained: bool, queued: bool) -> ReadResult:
         """The readings of one message. Never raises for what a device may send."""
         heard_before = topic in self._by_topic
         routed = self._route(topic)
-        read = Read()
+        read = ReadResult()
         if routed is None:
             self.counts["topics_without_subscription"] += 1
             if not heard_before:
@@ -96,7 +96,7 @@ class MessageReader:
             read.problems.append(f"payload of {len(payload)} bytes, at most {self._config.max_payload}")
             return read
         route, matched = routed
-        heard = Heard(route, topic, matched, received_at, retained, queued)
+        heard = ReceivedMessage(route, topic, matched, received_at, retained, queued)
         decoded = self._decoded(heard, payload, read)
         limit = route.subscription.repeats
         if limit is not None:
@@ -110,7 +110,7 @@ class MessageReader:
         return read
 
     @staticmethod
-    def _decoded(heard: Heard, payload: bytes, read: Read) -> list[Decoded]:
+    def _decoded(heard: ReceivedMessage, payload: bytes, read: ReadResult) -> list[Decoded]:
         """What the decoder makes of it, devices named by the topic where the payload names none."""
         try:
             decoded = heard.route.decoder.decode(heard.topic, payload, heard.received_at)
@@ -122,7 +122,7 @@ class MessageReader:
             decoded = [item if item.device else msgspec.structs.replace(item, device=named) for item in decoded]
         if heard.route.zeros:
             decoded = with_zeros(heard.route.zeros, decoded)
-        if heard.route.of_text and mangled(payload):
+        if heard.route.of_text and printable(payload):
             decoded = [msgspec.structs.replace(item, quality=Quality.BAD, reason=MALFORMED) for item in decoded]
         return decoded
 
@@ -140,14 +140,14 @@ class MessageReader:
         self._by_topic[topic] = found
         return found
 
-    def _one(self, heard: Heard, item: Decoded, read: Read) -> None:
+    def _one(self, heard: ReceivedMessage, item: Decoded, read: ReadResult) -> None:
         key = (heard.topic, item.device, f"{item.field}\0{item.sensor}" if item.sensor else item.field)
         target = self._targets.get(key) or self._new_target(key, heard, item)
         if target.rule is None:
-            self._complain(heard.route, item, target.problem, read)
+            self._set_aside(heard.route, item, target.problem, read)
             return
         stamp = item.source_at
-        undated = stamp is None or stamp < ABSURD or self._config.clock is Clock.GATEWAY
+        undated = stamp is None or stamp < EARLIEST_STAMP or self._config.clock is Clock.GATEWAY
         if heard.retained and undated:
             self.counts["retained_without_time"] += 1
             read.problems.append("retained and without a time: not taken as new")
@@ -175,7 +175,7 @@ class MessageReader:
             Reading(target.point, at, value, unit, heard.received_at, stamp, quality, reason, simulated)
         )
 
-    def _new_target(self, key: tuple[str, str, str], heard: Heard, item: Decoded) -> Target:
+    def _new_target(self, key: tuple[str, str, str], heard: ReceivedMessage, item: Decoded) -> Target:
         target = self._target(heard.route, heard.matched, item)
         if len(self._targets) >= MAX_CACHED:
             self._targets.clear()
@@ -183,7 +183,7 @@ class MessageReader:
         return target
 
     def _in_place(
-        self, item: Decoded, rule: PointRule, read: Read, verdict: tuple[Value, Quality, str]
+        self, item: Decoded, rule: PointRule, read: ReadResult, verdict: tuple[Value, Quality, str]
     ) -> tuple[Value, Quality, str]:
         """The verdict on a value that is named by its position: none where something else stands there; told once."""
         moved = self.identities.moved(item, rule)
@@ -195,7 +195,7 @@ class MessageReader:
         return None, Quality.BAD, Reason.IDENTITY
 
     def _when(self, item: Decoded, received_at: datetime, *, late: bool) -> tuple[datetime, Quality, str]:
-        if item.source_at is not None and item.source_at < ABSURD:
+        if item.source_at is not None and item.source_at < EARLIEST_STAMP:
             return received_at, Quality.UNCERTAIN, Reason.CLOCK
         return judged_at(self._config, item.source_at, received_at, historical=late or item.historical)
 
@@ -223,11 +223,11 @@ class MessageReader:
         if len(self._origins) > MAX_POINTS:
             del self._origins[point]
             return Target("", None, f"more than {MAX_POINTS} points")
-        self._spoken.setdefault((route.subscription.decoder.name, item.device), {})[point] = item.unit or rule.unit
-        self._speak_for(point)
+        self._owners.setdefault((route.subscription.decoder.name, item.device), {})[point] = item.unit or rule.unit
+        self._claim_point(point)
         return Target(point, rule)
 
-    def _speak_for(self, point: str) -> None:
+    def _claim_point(self, point: str) -> None:
         zone = zone_of(point)
         if zone not in self._zones:
             self._zones.add(zone)
@@ -237,24 +237,24 @@ class MessageReader:
         for route in self._routes:
             for rule in route.subscription.rules:
                 if route.templates[rule.point].literal:
-                    self._speak_for(rule.point)
+                    self._claim_point(rule.point)
                     if rule.device is not None:
                         key = (route.subscription.decoder.name, rule.device)
-                        self._spoken.setdefault(key, {})[rule.point] = rule.unit
+                        self._owners.setdefault(key, {})[rule.point] = rule.unit
 
-    def _complain(self, route: Route, item: Decoded, problem: str, read: Read) -> None:
+    def _set_aside(self, route: Route, item: Decoded, problem: str, read: ReadResult) -> None:
         """An unknown field goes aside once, with its message; after that it is only counted."""
         if not problem:
             return
         self.counts["fields_without_point"] += 1
         key = (route.subscription.topic, item.device, item.field)
-        if key not in self._complained and len(self._complained) < MAX_POINTS:
-            self._complained.add(key)
+        if key not in self._set_aside_once and len(self._set_aside_once) < MAX_POINTS:
+            self._set_aside_once.add(key)
             read.problems.append(f"field {item.field[:128]!r} of {item.device[:64]!r}: {problem}")
 
-    def _death(self, route: Route, item: Decoded, received_at: datetime, read: Read) -> None:
+    def _death(self, route: Route, item: Decoded, received_at: datetime, read: ReadResult) -> None:
         at, _, _ = self._when(item, received_at, late=False)
-        spoken = self._spoken.get((route.subscription.decoder.name, item.device), {})
+        spoken = self._owners.get((route.subscription.decoder.name, item.device), {})
         self._repeats.forget(list(spoken))
         for point, unit in spoken.items():
             simulated = self._config.simulated or item.simulated

@@ -21,22 +21,22 @@ class Repeats:
     """Remembers the last stamp of each point and the last content of each topic; forgets when there are too many."""
 
     def __init__(self) -> None:
-        self._said: dict[str, Decoded] = {}
+        self._last_stamps: dict[str, Decoded] = {}
         self._contents: dict[str, tuple[int, datetime]] = {}
         self._kept: Mapping[str, datetime] = {}
 
     def stamped(self, point: str, item: Decoded) -> bool:
         """Whether the point had this very value under this very stamp; remembers it. `item` has a stamp."""
-        said = self._said.get(point)
+        said = self._last_stamps.get(point)
         if (
             said is not None
             and said.source_at == item.source_at
             and (said.value, said.quality, said.reason) == (item.value, item.quality, item.reason)
         ):
             return True
-        if len(self._said) >= MOST:
-            self._said.clear()
-        self._said[point] = item
+        if len(self._last_stamps) >= MOST:
+            self._last_stamps.clear()
+        self._last_stamps[point] = item
         return False
 
     def begin_after(self, kept: Mapping[str, datetime]) -> None:
@@ -52,11 +52,11 @@ class Repeats:
     def forget(self, points: Sequence[str]) -> None:
         """What the points say next is no repetition."""
         for point in points:
-            self._said.pop(point, None)
+            self._last_stamps.pop(point, None)
 
     def forget_all(self) -> None:
         """Nothing with a stamp is a repetition: what was said was perhaps not kept, and is read again."""
-        self._said.clear()
+        self._last_stamps.clear()
 
     def unchanged(
         self, topic: str, payload: bytes, decoded: Sequence[Decoded], received_at: datetime, limit: timedelta

@@ -19,7 +19,7 @@ class Target(msgspec.Struct, frozen=True, gc=False):
     problem: str = ""
 
 
-class Read(msgspec.Struct, gc=False):
+class ReadResult(msgspec.Struct, gc=False):
     """What came of a message: readings, and why what is missing among them is missing."""
 
     readings: list[Reading] = []
@@ -53,7 +53,7 @@ class Route:
         return next((self.rules[key] for key in keys if key in self.rules), None)
 
 
-class Heard(msgspec.Struct, gc=False):
+class ReceivedMessage(msgspec.Struct, gc=False):
     """A routed message: what its wildcards matched, when it came, whether it may be old, and whether it says for too
     long what it said before.
     """

@@ -10,7 +10,7 @@ import msgspec
 
 from edge.collectors.opcua_config import OpcUaSource
 from edge.collectors.opcua_items import Item
-from edge.collectors.opcua_safe import Safe
+from edge.collectors.opcua_keeping import Keeping
 
 _decode = msgspec.json.Decoder(dict[str, str]).decode
 
@@ -18,7 +18,7 @@ _decode = msgspec.json.Decoder(dict[str, str]).decode
 class Remembered:
     """What is remembered of one server, under its address."""
 
-    def __init__(self, config: OpcUaSource, safe: Safe) -> None:
+    def __init__(self, config: OpcUaSource, safe: Keeping) -> None:
         self._safe = safe
         self._key = f"numbers of {config.endpoint}"
         self._known: dict[str, str] | None = None
@@ -54,10 +54,10 @@ class Remembered:
 
     async def _load(self) -> dict[str, str]:
         if self._known is None:
-            self._known = _decode(await self._safe.noted(self._key) or "{}")
+            self._known = _decode(await self._safe.load_state(self._key) or "{}")
         return self._known
 
     async def _save(self, fresh: dict[str, str]) -> None:
         if fresh != self._known:
-            await self._safe.note(self._key, msgspec.json.encode(fresh).decode())
+            await self._safe.save_state(self._key, msgspec.json.encode(fresh).decode())
             self._known = fresh

@@ -9,7 +9,7 @@ from asyncua import ua
 from core.telemetry.quality import Quality, Reason
 from core.telemetry.reading import Reading
 from edge.collectors.opcua_config import OpcUaNode, OpcUaSource
-from edge.collectors.opcua_values import Told
+from edge.collectors.opcua_values import ReportedValue
 from edge.collectors.port import Clock, judged_at
 
 log = logging.getLogger(__name__)
@@ -40,13 +40,13 @@ class Item:
         """Source stamp of the newest kept report."""
         self.last_at = last_kept
         """Time of the newest kept reading."""
-        self.owed: list[Missed] = []
+        self.to_fill: list[Missed] = []
         """Spans still to be read from history."""
-        self.held: list[tuple[Reading, Told]] = []
+        self.held: list[tuple[Reading, ReportedValue]] = []
         """Live reports that wait for what lies before them."""
         self.of = node.of
         """How many elements the array has; None until it is first seen."""
-        self.told_size = False
+        self.reported_size = False
         """Whether it was said that the array has another size."""
         self.node_id: ua.NodeId | None = None
         self.refused = ""
@@ -64,7 +64,7 @@ class Item:
 
         What was owed is owed again: nothing later than it has been kept, so the next first report finds it missing.
         """
-        self.owed.clear()
+        self.to_fill.clear()
         self.held.clear()
         self.node_id = None
         self.refused = ""
@@ -75,19 +75,19 @@ class Item:
         """Whether it is an element of an array whose length is only known from the server."""
         return self.node.index is not None and self.node.of is None
 
-    def resized(self, told: Told) -> bool:
+    def resized(self, told: ReportedValue) -> bool:
         """Whether the array has another number of elements than the configured element was taken from."""
         if told.of is None or told.quality is Quality.BAD:
             return False
         if self.of is None:
             self.of = told.of
-        if self.of != told.of and not self.told_size:
+        if self.of != told.of and not self.reported_size:
             said = "%s: an array of %d elements, not of %d: no value is taken until `of` says which"
             log.warning(said, self.node.node, told.of, self.of)
-        self.told_size = self.of != told.of
-        return self.told_size
+        self.reported_size = self.of != told.of
+        return self.reported_size
 
-    def kept(self, reading: Reading, told: Told, seen: float, *, reported: bool) -> None:
+    def kept(self, reading: Reading, told: ReportedValue, seen: float, *, reported: bool) -> None:
         """Remembers a reading that is on disk.
 
         A value that was read again rather than `reported` counts as the newest report only if there was none yet:
@@ -100,7 +100,13 @@ class Item:
 
 
 def reading_of(
-    item: Item, config: OpcUaSource, told: Told, edge_at: datetime, *, by: datetime | None, historical: bool = False
+    item: Item,
+    config: OpcUaSource,
+    told: ReportedValue,
+    edge_at: datetime,
+    *,
+    by: datetime | None,
+    historical: bool = False,
 ) -> Reading:
     """The reading of what was told, judged by the stamp `by`; the worse of value's and clock's quality wins."""
     at, clock_quality, clock_reason = judged_at(config, by, edge_at, historical=historical)
@@ -137,7 +143,7 @@ def refusal(item: Item, config: OpcUaSource, edge_at: datetime) -> Reading:
 
 
 def first_report(
-    item: Item, config: OpcUaSource, told: Told, edge_at: datetime
+    item: Item, config: OpcUaSource, told: ReportedValue, edge_at: datetime
 ) -> tuple[Reading | None, Missed | None]:
     """What the first report after (re)connecting yields: a reading unless it is known or stale, and what was missed.
 

@@ -8,7 +8,7 @@ from asyncua import ua
 from edge.collectors.opcua_config import OpcUaSource
 from edge.collectors.opcua_identity import Remembered
 from edge.collectors.opcua_items import Item
-from edge.collectors.opcua_safe import Safe
+from edge.collectors.opcua_keeping import Keeping
 from edge.collectors.opcua_security import StrictClient
 from edge.collectors.opcua_service import create_items, in_groups, item_request, may_read_history, node_id, reaching
 from edge.collectors.opcua_values import severity
@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 class Monitoring:
     """The monitored items of one subscription."""
 
-    def __init__(self, config: OpcUaSource, client: StrictClient, safe: Safe) -> None:
+    def __init__(self, config: OpcUaSource, client: StrictClient, safe: Keeping) -> None:
         self._config = config
         self._client = client
         self._remembered = Remembered(config, safe)

@@ -35,7 +35,7 @@ _POLICIES: dict[str, type[security_policies.SecurityPolicy]] = {
 }
 _TOKEN_POLICIES = tuple(policy.URI for name, policy in _POLICIES.items() if name != "None")
 """Policies by which a password may be encrypted on its own; the deprecated ones (RSA 1.5, SHA-1) do not count."""
-_SIGNS_OF_LIFE = frozenset(
+_HEALTH_CHECK = frozenset(
     {
         ua.StatusCodes.BadNodeIdUnknown,
         ua.StatusCodes.BadAttributeIdInvalid,
@@ -91,7 +91,11 @@ class StrictClient(Client):  # type: ignore[misc] # asyncua publishes no types
             return encrypted[0]
         if self._config.allow_clear_password:
             return offered[0]
-        why = "to a server whose certificate is not checked (set security.trust)" if encrypted else _bared(offered)
+        why = (
+            "to a server whose certificate is not checked (set security.trust)"
+            if encrypted
+            else _without_chain(offered)
+        )
         raise SourceMisconfigured(
             f"{self._config.endpoint}: the password of {self._config.user!r} would be sent {why}; "
             "use mode SignAndEncrypt, or set allow_clear_password if that is meant"
@@ -109,7 +113,7 @@ class StrictClient(Client):  # type: ignore[misc] # asyncua publishes no types
         try:
             await super()._wait_for_health_signal()
         except ua.UaStatusCodeError as error:
-            if error.code not in _SIGNS_OF_LIFE:
+            if error.code not in _HEALTH_CHECK:
                 raise
 
     async def secure(self) -> None:
@@ -164,7 +168,7 @@ def _check_own(path: Path, own: x509.Certificate) -> None:
         log.warning("our certificate %s names no application URI (subjectAltName): most servers refuse it", path)
 
 
-def _bared(offered: list[ua.UserTokenPolicy]) -> str:
+def _without_chain(offered: list[ua.UserTokenPolicy]) -> str:
     """How little the offered policies would hide a password."""
     named = {
         str(policy.SecurityPolicyUri).rpartition("#")[2] for policy in offered if policy.SecurityPolicyUri != _NONE

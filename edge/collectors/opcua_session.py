@@ -8,12 +8,12 @@ from datetime import datetime
 from asyncua import ua
 
 from core.telemetry.reading import Reading
-from edge.collectors.opcua_again import Again
+from edge.collectors.opcua_backfill import Backfill
 from edge.collectors.opcua_config import OpcUaSource
-from edge.collectors.opcua_fill import Filling
 from edge.collectors.opcua_items import Item, Missed, first_report, reading_of
+from edge.collectors.opcua_keeping import Keeping, Report
 from edge.collectors.opcua_monitor import Monitoring
-from edge.collectors.opcua_safe import Report, Safe
+from edge.collectors.opcua_recheck import Recheck
 from edge.collectors.opcua_security import StrictClient
 from edge.collectors.opcua_service import (
     KEEPALIVE,
@@ -22,7 +22,7 @@ from edge.collectors.opcua_service import (
     reaching,
     started_at,
 )
-from edge.collectors.opcua_values import Told, severity, told
+from edge.collectors.opcua_values import ReportedValue, reported_value, severity
 from edge.collectors.port import Keeper, SourceLost, SourceMisconfigured
 
 log = logging.getLogger(__name__)
@@ -50,16 +50,16 @@ class Session:
         self._items = items
         self._by_handle = {item.handle: item for item in items}
         self._numbered = [item for item in items if item.numbered]
-        self._safe = Safe(config.name, keeper)
-        self._fill = Filling(config, client, items, self._safe, clock)
-        self._again = Again(config, client, self._safe, clock)
+        self._keeping = Keeping(config.name, keeper)
+        self._backfill = Backfill(config, client, items, self._keeping, clock)
+        self._recheck = Recheck(config, client, self._keeping, clock)
         self._clock = clock
         self._inbox: asyncio.Queue[tuple[ua.PublishResult, asyncio.Future[None]]] = asyncio.Queue(maxsize=1)
         self._lost = asyncio.Event()
-        self._monitoring = Monitoring(config, client, self._safe)
-        self._patience = 0.0
+        self._monitoring = Monitoring(config, client, self._keeping)
+        self._timeout = 0.0
         self._sequence: int | None = None
-        self._heard = 0.0
+        self._last_publish_at = 0.0
         self._busy = 0
         self._kept_upto: datetime | None = None
         self._subscribed = False
@@ -68,9 +68,9 @@ class Session:
         """Everything the server published by then has been kept; None while that cannot be said."""
         if not self._subscribed or self._kept_upto is None:
             return None
-        if any(item.awaited or item.recheck or item.owed for item in self._items):
+        if any(item.awaited or item.recheck or item.to_fill for item in self._items):
             return None
-        return min(self._kept_upto, self._again.since or self._kept_upto)
+        return min(self._kept_upto, self._recheck.since or self._kept_upto)
 
     async def serve(self) -> None:
         """Raises SourceLost or SourceMisconfigured."""
@@ -80,8 +80,8 @@ class Session:
                 tasks.create_task(self._watch())
                 tasks.create_task(self._consume())
                 await self._subscribe()
-                tasks.create_task(self._tend())
-                tasks.create_task(self._fill.run())
+                tasks.create_task(self._supervise())
+                tasks.create_task(self._backfill.run())
         except* (SourceLost, SourceMisconfigured) as group:
             failed = group.exceptions[0]
         if failed is not None:
@@ -94,12 +94,12 @@ class Session:
         self._client.connection_lost_callback = self._on_lost
         with reaching(self._config.endpoint):
             self._monitoring.per_call = await operation_limit(self._client, self._config.per_call)
-            self._fill.server_started = await started_at(self._client)
+            self._backfill.server_started = await started_at(self._client)
             made = await create_subscription(self._client, self._config, self._on_publish)
         self._monitoring.subscription = made.SubscriptionId
         keepalive = made.RevisedPublishingInterval / 1000 * max(1, made.RevisedMaxKeepAliveCount)
-        self._patience = 3 * max(keepalive, KEEPALIVE.total_seconds()) + self._config.timeout.total_seconds()
-        self._heard = loop.time()
+        self._timeout = 3 * max(keepalive, KEEPALIVE.total_seconds()) + self._config.timeout.total_seconds()
+        self._last_publish_at = loop.time()
         for item in self._items:
             item.attach()
             item.seen = loop.time()
@@ -140,7 +140,7 @@ class Session:
                 raise
             done.set_result(None)
             self._busy -= 1
-            self._heard = asyncio.get_running_loop().time()
+            self._last_publish_at = asyncio.get_running_loop().time()
             self._kept_upto = received
 
     async def _take(self, result: ua.PublishResult, received: datetime) -> None:
@@ -171,24 +171,24 @@ class Session:
             item = self._by_handle.get(change.ClientHandle)
             if item is None or change.Value is None:
                 continue
-            word = told(change.Value, item.node.index)
+            word = reported_value(change.Value, item.node.index)
             if word.aside:
-                await self._safe.aside(item, change.Value, word.aside)
+                await self._keeping.aside(item, change.Value, word.aside)
             reading, missed = self._report(item, word, received)
             if missed is not None:
-                await self._fill.owe(item, missed)
+                await self._backfill.schedule(item, missed)
             if reading is None:
                 continue
-            if item.owed:
+            if item.to_fill:
                 item.held.append((reading, word))
             else:
                 reports.append((item, reading, word))
-        await self._safe.reports(reports)
-        if self._fill.held > _HELD_AT_MOST:
+        await self._keeping.reports(reports)
+        if self._backfill.held > _HELD_AT_MOST:
             # The server's queues hold the rest; if they overflow, they say so.
-            await self._fill.all_settled()
+            await self._backfill.all_settled()
 
-    def _report(self, item: Item, word: Told, received: datetime) -> tuple[Reading | None, Missed | None]:
+    def _report(self, item: Item, word: ReportedValue, received: datetime) -> tuple[Reading | None, Missed | None]:
         """The reading of a report, if it is one to keep, and what was missed before it."""
         if item.awaited:
             item.awaited = False
@@ -220,11 +220,11 @@ class Session:
         for item in self._items:
             if item.last_at is not None and item.last_stamp is not None:
                 missed = Missed(item.last_stamp, received, item.last_at, received, "message_lost", expected=False)
-                await self._fill.owe(item, missed)
+                await self._backfill.schedule(item, missed)
 
     # -- tending -------------------------------------------------------------------------------------------------
 
-    async def _tend(self) -> None:
+    async def _supervise(self) -> None:
         """Reads the silent again, retries the refused, notices a subscription that went dead."""
         loop = asyncio.get_running_loop()
         silence = self._config.longest_silence.total_seconds()
@@ -232,8 +232,8 @@ class Session:
         retry = loop.time() + _RETRY_REFUSED
         while True:
             now = loop.time()
-            if not self._busy and now - self._heard > self._patience:
-                raise SourceLost(f"{self._config.endpoint}: no publish response for {self._patience:.0f} s")
+            if not self._busy and now - self._last_publish_at > self._timeout:
+                raise SourceLost(f"{self._config.endpoint}: no publish response for {self._timeout:.0f} s")
             if now > grace:
                 for item in self._items:
                     item.recheck = item.recheck or item.awaited
@@ -243,8 +243,8 @@ class Session:
                 await self._monitoring.retry([item for item in self._items if item.refused])
                 retry = now + _RETRY_REFUSED
             due = [item for item in self._items if item.recheck or (not item.awaited and now - item.seen >= silence)]
-            await self._again.read(
-                [item for item in due if not item.refused and not item.owed], self._monitoring.per_call
+            await self._recheck.read(
+                [item for item in due if not item.refused and not item.to_fill], self._monitoring.per_call
             )
-            await self._again.refuse([item for item in due if item.refused])
+            await self._recheck.refuse([item for item in due if item.refused])
             await asyncio.sleep(min(_TICK, silence / 4))

@@ -33,7 +33,7 @@ class Unsupported(ValueError):
     """The value cannot be a reading's; the text says why."""
 
 
-class Told(msgspec.Struct, frozen=True, gc=False):
+class ReportedValue(msgspec.Struct, frozen=True, gc=False):
     """What a DataValue says."""
 
     value: Scalar | None
@@ -76,7 +76,7 @@ def moment(stamp: datetime | None) -> datetime | None:
     return stamp.replace(tzinfo=UTC) if stamp.tzinfo is None else stamp.astimezone(UTC)
 
 
-def told(data: ua.DataValue, index: int | None) -> Told:
+def reported_value(data: ua.DataValue, index: int | None) -> ReportedValue:
     """What a DataValue says. A bad status comes without a value: the server tells us not to use it."""
     status = int(data.StatusCode.value) if data.StatusCode is not None else 0
     quality, reason = severity(status)
@@ -92,7 +92,7 @@ def told(data: ua.DataValue, index: int | None) -> Told:
                 quality, reason = Quality.BAD, Reason.NO_VALUE
             elif isinstance(value, float) and not math.isfinite(value):
                 value, quality, reason = None, Quality.BAD, Reason.NOT_A_NUMBER
-    return Told(
+    return ReportedValue(
         value=value,
         quality=quality,
         reason=reason,

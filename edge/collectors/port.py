@@ -40,10 +40,10 @@ class Keeper(Protocol):
     async def aside(self, origin: str, payload: bytes, reason: str) -> None:
         """Counts a payload that could not be decoded and keeps it with its origin (topic, node, register)."""
 
-    async def note(self, key: str, value: str) -> None:
+    async def save_state(self, key: str, value: str) -> None:
         """Writes down a word of the source's own, for its next start. Raises SpoolFull."""
 
-    async def noted(self, key: str) -> str | None:
+    async def load_state(self, key: str) -> str | None:
         """What an earlier start, or this one, wrote down under the key. Raises SpoolFull."""
 
 

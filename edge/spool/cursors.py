@@ -10,15 +10,15 @@ from datetime import datetime, timedelta
 from core.telemetry.batch import MISSING_MAX, Confirmed, ConfirmReply, decode_body, digest
 from edge.spool.cutting import tombstone
 from edge.spool.records import Outstanding, Settled, micros
-from edge.spool.sending import bury, bury_damaged
+from edge.spool.sending import replace_damaged, replace_with_tombstone
 from edge.spool.store import Rows
 
 log = logging.getLogger("lotwise.edge.spool")
 
 DROPPED = "dropped by the spool's byte bound"
 # headers are folded in order of number, so that what is left begins right after what is gone
-_SINCE = "(SELECT min(l.number) - 1 FROM batch l WHERE l.epoch = b.epoch AND l.partition = b.partition)"
-PATIENCE_MAX = timedelta(minutes=5)
+_REPLAYABLE_SINCE = "(SELECT min(l.number) - 1 FROM batch l WHERE l.epoch = b.epoch AND l.partition = b.partition)"
+RESEND_AFTER_MAX = timedelta(minutes=5)
 
 
 def outstanding(rows: Rows) -> list[Outstanding]:
@@ -27,9 +27,9 @@ def outstanding(rows: Rows) -> list[Outstanding]:
     At most MISSING_MAX beyond the lowest open one, so that no answer outgrows a message.
     """
     found = rows.db.execute(
-        f"SELECT e.epoch, b.partition, min(b.number), max(b.number), {_SINCE} FROM batch b INDEXED BY batch_open"  # noqa: S608 - a constant
-        " CROSS JOIN epoch e ON e.id = b.epoch WHERE b.confirmed_at IS NULL AND b.sequence IS NOT NULL"
-        " GROUP BY b.epoch, b.partition"
+        f"SELECT e.epoch, b.partition, min(b.number), max(b.number), {_REPLAYABLE_SINCE}"  # noqa: S608 - a constant
+        " FROM batch b INDEXED BY batch_open CROSS JOIN epoch e ON e.id = b.epoch WHERE b.confirmed_at IS NULL"
+        " AND b.sequence IS NOT NULL GROUP BY b.epoch, b.partition"
     )
     return [
         Outstanding(epoch, partition, min(high, low + MISSING_MAX - 1), since)
@@ -47,7 +47,7 @@ def replayable(rows: Rows) -> list[Outstanding]:
         "WITH done AS MATERIALIZED (SELECT c.epoch, c.partition, coalesce((SELECT min(o.number) - 1"  # noqa: S608 - a constant
         " FROM batch o INDEXED BY batch_open WHERE o.epoch = c.epoch AND o.partition = c.partition"
         " AND o.confirmed_at IS NULL), c.last) AS upto FROM counter c)"
-        f" SELECT e.epoch, b.partition, b.number, {_SINCE} FROM done d CROSS JOIN batch b"
+        f" SELECT e.epoch, b.partition, b.number, {_REPLAYABLE_SINCE} FROM done d CROSS JOIN batch b"
         " ON b.epoch = d.epoch AND b.partition = d.partition AND b.number = d.upto"
         " CROSS JOIN payload p ON p.batch = b.id CROSS JOIN epoch e ON e.id = b.epoch"
     )
@@ -138,14 +138,14 @@ def _passed_over(rows: Rows, through: tuple[int, int, int], position: tuple[str,
     ).fetchall()
     # what was sent in the future was sent before the clock was set back, and is due
     present = micros(now)
-    due = [row_id for row_id, attempt, sent_at in found if not present - _patience(attempt) < sent_at <= present]
+    due = [row_id for row_id, attempt, sent_at in found if not present - _resend_after(attempt) < sent_at <= present]
     _send_again(rows, due)
     return len(due)
 
 
-def _patience(attempt: int) -> int:
+def _resend_after(attempt: int) -> int:
     """A batch that the core keeps passing over is offered ever more rarely: 0, 2, 4 … s, at most 5 min."""
-    return 0 if attempt <= 1 else min(2 ** (attempt - 1), int(PATIENCE_MAX.total_seconds())) * 1_000_000
+    return 0 if attempt <= 1 else min(2 ** (attempt - 1), int(RESEND_AFTER_MAX.total_seconds())) * 1_000_000
 
 
 def _send_again(rows: Rows, ids: Iterable[int]) -> None:
@@ -168,7 +168,7 @@ def lost_with_stream(rows: Rows, incarnation: str, last_sequence: int, asked_at:
     return len(found)
 
 
-def forget_confirmed(rows: Rows, size: int) -> int:
+def drop_confirmed(rows: Rows, size: int) -> int:
     """Gives up confirmed payloads, oldest first, until `size` bytes are free. Returns the bytes freed."""
     freed = 0
     rows.flush_kept()
@@ -207,8 +207,8 @@ def drop_oldest(rows: Rows, size: int, now: datetime) -> tuple[int, int]:
             break
         row_id, sha256, payload = found
         if digest(payload) == sha256:
-            size_freed, readings = bury(rows, row_id, tombstone(decode_body(payload), DROPPED))
+            size_freed, readings = replace_with_tombstone(rows, row_id, tombstone(decode_body(payload), DROPPED))
         else:
-            size_freed, readings = bury_damaged(rows, row_id, now)
+            size_freed, readings = replace_damaged(rows, row_id, now)
         freed, dropped, oldest = freed + size_freed, dropped + readings, row_id + 1
     return freed, dropped

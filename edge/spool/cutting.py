@@ -86,7 +86,7 @@ def _fitting(body: Body, limit: int) -> list[Body]:
     return _fitting(head, limit) + _fitting(tail, limit)
 
 
-def lost(header: Header, zones: Iterable[str], reason: str) -> Body:
+def lost_tombstone(header: Header, zones: Iterable[str], reason: str) -> Body:
     """What stands for a batch of which only the header is left: a gap for each of the zones, over the batch's span."""
     if header.first_at is None or header.last_at is None:
         return Body()

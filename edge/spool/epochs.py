@@ -22,7 +22,7 @@ def begin_epoch(rows: Rows, now: datetime, announced: Announced | None = None) -
     SpoolMismatch.
     """
     _check_owner(rows)
-    _forget_empty_epochs(rows)
+    _delete_empty_epochs(rows)
     last = rows.db.execute("SELECT id FROM epoch ORDER BY id DESC LIMIT 1").fetchone()
     previous = None
     if last is not None:
@@ -50,7 +50,7 @@ def _check_owner(rows: Rows) -> None:
         raise SpoolMismatch(f"this spool belongs to gateway {row[0]!r}, not {rows.gateway!r}")
 
 
-def _forget_empty_epochs(rows: Rows) -> None:
+def _delete_empty_epochs(rows: Rows) -> None:
     waiting = rows.db.execute("SELECT 1 FROM raw LIMIT 1").fetchone()
     if waiting is None:
         rows.db.execute(

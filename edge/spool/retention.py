@@ -25,7 +25,7 @@ def prune(rows: Rows, now: datetime) -> bool:
     """One bounded round of forgetting. True if there is more to do."""
     before = micros(now - rows.options.keep_confirmed)
     rows.flush_kept()
-    payloads = _forget_payloads(rows, before)
+    payloads = _drop_payloads(rows, before)
     headers = 0
     for epoch, partition in rows.db.execute("SELECT epoch, partition FROM counter").fetchall():
         headers += _fold_headers(rows, epoch, partition, before, AT_ONCE - headers)
@@ -35,7 +35,7 @@ def prune(rows: Rows, now: datetime) -> bool:
     return payloads == AT_ONCE or headers >= AT_ONCE
 
 
-def _forget_payloads(rows: Rows, before: int) -> int:
+def _drop_payloads(rows: Rows, before: int) -> int:
     found = rows.db.execute(
         "SELECT b.id, b.size FROM batch b INDEXED BY batch_done CROSS JOIN payload p ON p.batch = b.id"
         " WHERE b.confirmed_at < ? LIMIT ?",

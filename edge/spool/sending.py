@@ -10,7 +10,7 @@ from typing import Any
 
 from core.telemetry.address import partition_now, zone_of
 from core.telemetry.batch import Body, Header, digest, encode_body
-from edge.spool.cutting import lost, partition_of_point
+from edge.spool.cutting import lost_tombstone, partition_of_point
 from edge.spool.records import SentMark, SpooledBatch, micros, moment, moment_or_none
 from edge.spool.store import Rows
 
@@ -21,7 +21,7 @@ DAMAGED = "damaged in the spool"
 """Why a gap stands for a batch whose bytes are no longer those that were cut."""
 
 
-def unsent(rows: Rows, limit: int, besides: frozenset[int], now: datetime) -> list[SpooledBatch]:
+def unsent(rows: Rows, limit: int, except_ids: frozenset[int], now: datetime) -> list[SpooledBatch]:
     """The oldest batches that the stream has not taken, leaving out the rows in `besides`.
 
     One whose bytes have changed on the disk could never be confirmed, and with it nothing after it: a tombstone takes
@@ -30,16 +30,16 @@ def unsent(rows: Rows, limit: int, besides: frozenset[int], now: datetime) -> li
     waiting = rows.db.execute(
         "SELECT id FROM batch INDEXED BY batch_unsent WHERE sequence IS NULL AND confirmed_at IS NULL"
         " ORDER BY id LIMIT ?",
-        (limit + len(besides),),
+        (limit + len(except_ids),),
     ).fetchall()
-    free = [row_id for (row_id,) in waiting if row_id not in besides][:limit]
+    free = [row_id for (row_id,) in waiting if row_id not in except_ids][:limit]
     return [_spooled(rows, row_id, now) for row_id in free]
 
 
 def _spooled(rows: Rows, row_id: int, now: datetime) -> SpooledBatch:
     body, attempt, header = _read(rows, row_id)
     if digest(body) != header.sha256:
-        bury_damaged(rows, row_id, now)
+        replace_damaged(rows, row_id, now)
         body, attempt, header = _read(rows, row_id)
     return SpooledBatch(row_id, header, body, attempt)
 
@@ -67,7 +67,7 @@ def mark_sent(rows: Rows, marks: Iterable[SentMark], now: datetime) -> None:
     )
 
 
-def bury(rows: Rows, row_id: int, body: Body) -> tuple[int, int]:
+def replace_with_tombstone(rows: Rows, row_id: int, body: Body) -> tuple[int, int]:
     """Puts a tombstone in a batch's place, under its number. Returns (bytes freed, readings dropped)."""
     count, size = rows.db.execute("SELECT count, size FROM batch WHERE id = ?", (row_id,)).fetchone()
     encoded = encode_body(body)
@@ -84,14 +84,14 @@ def bury(rows: Rows, row_id: int, body: Body) -> tuple[int, int]:
     return freed, count
 
 
-def bury_damaged(rows: Rows, row_id: int, now: datetime) -> tuple[int, int]:
+def replace_damaged(rows: Rows, row_id: int, now: datetime) -> tuple[int, int]:
     """Puts a tombstone in place of a batch whose bytes cannot be trusted: a gap for each zone it may have spoken of."""
     raw, _, header = _read(rows, row_id)
     zones = {zone_of(point) for point in rows.last_kept if partition_of_point(point) == partition_now(header.partition)}
-    body = lost(header, zones, DAMAGED)
+    body = lost_tombstone(header, zones, DAMAGED)
     if header.number == 1:
         body = rows.opening(header.epoch, body)
     log.error("batch %s is damaged: its %d readings are lost, a gap stands for them", header.id, header.count)
     rows.aside(f"batch {header.id}", raw, DAMAGED, now)
     rows.damaged[DAMAGED] += 1
-    return bury(rows, row_id, body)
+    return replace_with_tombstone(rows, row_id, body)

@@ -26,7 +26,7 @@ from edge.spool.records import (
 )
 from edge.spool.schema import open_spool
 from edge.spool.store import Rows
-from edge.spool.writer import Keep, Task, When, Writer
+from edge.spool.writer import KeepRequest, Task, When, Writer
 
 T = TypeVar("T")
 
@@ -133,15 +133,15 @@ class Spool:
         now = self._clock()
         split: dict[int, list[Watermark]] = {partition: [] for partition in partitions}
         split.update(split_watermarks(marks))
-        await self._do(lambda rows: rows.cut(rows.moving(split), now))
+        await self._do(lambda rows: rows.cut(rows.moved_watermarks(split), now))
 
-    async def note(self, key: str, value: str) -> None:
+    async def save_state(self, key: str, value: str) -> None:
         """Writes down a word of the gateway's own, for its next start. Raises SpoolFailed."""
-        await self._do(lambda rows: rows.note(key, value))
+        await self._do(lambda rows: rows.save_state(key, value))
 
-    async def noted(self, key: str) -> str | None:
+    async def load_state(self, key: str) -> str | None:
         """What an earlier start, or this one, wrote down under the key. Raises SpoolFailed."""
-        return await self._do(lambda rows: rows.noted(key))
+        return await self._do(lambda rows: rows.load_state(key))
 
     async def flush(self) -> None:
         """Cuts everything kept now."""
@@ -149,10 +149,10 @@ class Spool:
 
     # -- what the forwarder uses -------------------------------------------------------------------------------
 
-    async def unsent(self, limit: int, besides: frozenset[int] = frozenset()) -> list[SpooledBatch]:
+    async def unsent(self, limit: int, except_ids: frozenset[int] = frozenset()) -> list[SpooledBatch]:
         """The oldest batches the stream has not taken, without the rows in `besides`."""
         now = self._clock()
-        return await self._do(lambda rows: sending.unsent(rows, limit, besides, now), When.APART)
+        return await self._do(lambda rows: sending.unsent(rows, limit, except_ids, now), When.APART)
 
     async def mark_sent(self, marks: Sequence[SentMark]) -> None:
         """The stream has taken these."""
@@ -225,7 +225,7 @@ class Spool:
 
     async def _put(self, readings: Sequence[Reading], gaps: Sequence[tuple[int, Gap]]) -> None:
         done: asyncio.Future[None] = self._loop.create_future()
-        self._writer.submit(Keep(readings, gaps, done))
+        self._writer.submit(KeepRequest(readings, gaps, done))
         await done
 
     async def _do(self, run: Callable[[Rows], T], when: When = When.NOW) -> T:

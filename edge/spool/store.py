@@ -128,7 +128,7 @@ class Rows:
         """Writes what a group commit keeps; `remember` it once the commit has returned."""
         self.db.execute("INSERT INTO raw (body) VALUES (?)", (body,))
 
-    def remember(self, raw: RawRow, size: int) -> None:
+    def add_raw(self, raw: RawRow, size: int) -> None:
         """After the commit: the rows wait in memory to be cut."""
         self.pending.extend(raw.readings)
         self.pending_gaps.extend(raw.gaps)
@@ -166,7 +166,7 @@ class Rows:
             self._kept_flushed = micros(now)
         return len(cut)
 
-    def moving(self, marks: Mapping[int, Sequence[Watermark]]) -> dict[int, Sequence[Watermark]]:
+    def moved_watermarks(self, marks: Mapping[int, Sequence[Watermark]]) -> dict[int, Sequence[Watermark]]:
         """The marks without those that would only queue up: an empty batch behind one that the stream has not taken.
 
         Else a gateway cut off for a day would have tens of thousands of empty batches to send before it is heard.
@@ -257,11 +257,11 @@ class Rows:
         ).fetchone()
         return found
 
-    def note(self, key: str, value: str) -> None:
+    def save_state(self, key: str, value: str) -> None:
         """Writes down a word of the gateway's own, in place of what stood under the key."""
         self.db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (f"note:{key}", value))
 
-    def noted(self, key: str) -> str | None:
+    def load_state(self, key: str) -> str | None:
         """What stands under the key."""
         row = self.db.execute("SELECT value FROM meta WHERE key = ?", (f"note:{key}",)).fetchone()
         return None if row is None else str(row[0])

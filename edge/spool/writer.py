@@ -2,7 +2,7 @@
 
 Waiting a moment for company makes a commit carry many readings, and a commit is what costs. But a source that keeps
 only a few messages in flight falls silent while it waits for us, and every moment we wait is lost to it. Which of the
-two it is shows in what a wait brings (`Wait`).
+two it is shows in what a wait brings (`GroupWait`).
 """
 
 import logging
@@ -20,7 +20,7 @@ import msgspec
 
 from core.telemetry.batch import Gap
 from core.telemetry.reading import BadReading, Reading
-from edge.spool.cursors import drop_oldest, forget_confirmed
+from edge.spool.cursors import drop_confirmed, drop_oldest
 from edge.spool.records import DropPolicy, RawRow, SpoolFailed, SpoolFull
 from edge.spool.store import Rows
 
@@ -34,7 +34,7 @@ _PROBE_FIRST, _PROBE_MOST = 0.05, 1.0
 Clock = Callable[[], datetime]
 
 
-class Keep(msgspec.Struct):
+class KeepRequest(msgspec.Struct):
     """Readings and gaps to be kept; the future ends once they are on disk."""
 
     readings: Sequence[Reading]
@@ -61,7 +61,7 @@ class Task(msgspec.Struct):
     when: When = When.NOW
 
 
-class Wait:
+class GroupWait:
     """How long a commit waits for company. Sources that go on speaking unasked are waited for, since each wait brings
     readings; where one brings none, nobody speaks before we answer, and the next waits end after a millisecond of
     quiet. A longer one is then tried now and then, ever more rarely: at most one in a second, which costs little.
@@ -70,7 +70,7 @@ class Wait:
     def __init__(self, sleep: Callable[[float], object], monotonic: Callable[[], float] = time.monotonic) -> None:
         self._sleep = sleep
         self._monotonic = monotonic
-        self._pays = False
+        self._worthwhile = False
         self._try_at = 0.0
         self._try_after = _PROBE_FIRST
 
@@ -78,14 +78,14 @@ class Wait:
         """Returns when `count` is `enough`, at the instant `until` (monotonic), or when waiting on brings nothing."""
         begun = seen = count()
         while seen < enough and (left := until - self._monotonic()) > 0:
-            self._sleep(min(_STEP if self._pays else _QUIET, left))
+            self._sleep(min(_STEP if self._worthwhile else _QUIET, left))
             now = count()
-            if now > seen or self._pays:
+            if now > seen or self._worthwhile:
                 seen = now
             elif not self._try(count, seen, until):
                 return
-        if self._pays and seen == begun:
-            self._stop_paying()
+        if self._worthwhile and seen == begun:
+            self._stop_waiting()
 
     def _try(self, count: Callable[[], int], seen: int, until: float) -> bool:
         """Whether it pays to wait on after a quiet moment, tried if it is time to."""
@@ -94,13 +94,13 @@ class Wait:
             return False
         self._sleep(max(0.0, min(2 * _STEP, until - now)))
         if count() > seen:
-            self._pays, self._try_after = True, _PROBE_FIRST
+            self._worthwhile, self._try_after = True, _PROBE_FIRST
         else:
-            self._stop_paying()
-        return self._pays
+            self._stop_waiting()
+        return self._worthwhile
 
-    def _stop_paying(self) -> None:
-        self._pays = False
+    def _stop_waiting(self) -> None:
+        self._worthwhile = False
         self._try_at = self._monotonic() + self._try_after
         self._try_after = min(2 * self._try_after, _PROBE_MOST)
 
@@ -113,25 +113,25 @@ class Writer(threading.Thread):
         self.rows = rows
         self.error: str | None = None
         self.dropped_readings = 0
-        self.forgotten_bytes = 0
+        self.dropped_bytes = 0
         self.commits = 0
         self.on_cut: Callable[[], None] = lambda: None
         self._loop = loop
         self._clock = clock
-        self._queue: deque[Keep | Task] = deque()
-        self._apart: deque[Keep | Task] = deque()
+        self._queue: deque[KeepRequest | Task] = deque()
+        self._exclusive: deque[KeepRequest | Task] = deque()
         self._wake = threading.Event()
         self._asked = threading.Event()
         """Set when there may be something in `_apart`."""
         self._stopping = False
         self._last_cut = time.monotonic()
-        self._wait = Wait(self._rest)
+        self._wait = GroupWait(self._sleep)
         self._stale = False
 
-    def submit(self, item: Keep | Task) -> None:
+    def submit(self, item: KeepRequest | Task) -> None:
         """Queues work; never blocks."""
         if isinstance(item, Task) and item.when is When.APART:
-            self._apart.append(item)
+            self._exclusive.append(item)
             self._asked.set()
         else:
             self._queue.append(item)
@@ -151,10 +151,10 @@ class Writer(threading.Thread):
             self._wake.wait(max(0.0, self._last_cut + cut_every - time.monotonic()) if waits else None)
             self._wake.clear()
             stopping = self._stopping
-            if not stopping and any(isinstance(item, Keep) for item in list(self._queue)):
+            if not stopping and any(isinstance(item, KeepRequest) for item in list(self._queue)):
                 self._gather()
-            self._transact([*_drain(self._apart), *_drain(self._queue)], due=stopping or self._is_due())
-            if stopping and not self._queue and not self._apart:
+            self._transact([*_drain(self._exclusive), *_drain(self._queue)], due=stopping or self._is_due())
+            if stopping and not self._queue and not self._exclusive:
                 break
         self.rows.db.close()
 
@@ -172,21 +172,21 @@ class Writer(threading.Thread):
         items = list(self._queue)
         if self._stopping or any(isinstance(item, Task) and item.when is When.NOW for item in items):
             return enough
-        return sum(len(item.readings) for item in items if isinstance(item, Keep))
+        return sum(len(item.readings) for item in items if isinstance(item, KeepRequest))
 
-    def _rest(self, seconds: float) -> None:
+    def _sleep(self, seconds: float) -> None:
         """Sleeps; what is asked for apart is done meanwhile."""
         end = time.monotonic() + seconds
         while (left := end - time.monotonic()) > 0:
             if self._asked.wait(left):
                 self._asked.clear()
-                if items := _drain(self._apart):
+                if items := _drain(self._exclusive):
                     self._transact(items, due=False)
 
     def _is_due(self) -> bool:
         return time.monotonic() - self._last_cut >= self.rows.options.cut_every.total_seconds()
 
-    def _transact(self, items: list[Keep | Task], *, due: bool) -> None:
+    def _transact(self, items: list[KeepRequest | Task], *, due: bool) -> None:
         """One transaction for all of it: either everything is on disk, or everybody is told that nothing is."""
         changes = self.rows.db.total_changes
         try:
@@ -210,9 +210,9 @@ class Writer(threading.Thread):
         if cut:
             self._loop.call_soon_threadsafe(self.on_cut)
 
-    def _work(self, items: list[Keep | Task], *, due: bool) -> tuple[list[tuple["Future[Any]", Any]], int]:
+    def _work(self, items: list[KeepRequest | Task], *, due: bool) -> tuple[list[tuple["Future[Any]", Any]], int]:
         rows = self.rows
-        keeps = [item for item in items if isinstance(item, Keep)]
+        keeps = [item for item in items if isinstance(item, KeepRequest)]
         results: list[tuple[Future[Any], Any]] = []
         raw, body = _gathered(keeps, results)
         before = sum(rows.numbers.values())
@@ -230,7 +230,7 @@ class Writer(threading.Thread):
             rows.cut({}, self._clock())
         if body and not direct:
             # tasks of this transaction may cut what it keeps; a rollback loads everything again
-            rows.remember(raw, len(body))
+            rows.add_raw(raw, len(body))
         results.extend((item.done, item.run(rows)) for item in items if isinstance(item, Task))
         rows.db.execute("COMMIT")
         if due:
@@ -247,8 +247,8 @@ class Writer(threading.Thread):
         over = rows.kept_bytes + rows.raw_bytes + size - rows.options.max_bytes
         if over <= 0:
             return None
-        freed = forget_confirmed(rows, over)
-        self.forgotten_bytes += freed
+        freed = drop_confirmed(rows, over)
+        self.dropped_bytes += freed
         if freed >= over or not rows.kept_bytes + rows.raw_bytes:
             return None
         if rows.options.policy is DropPolicy.DROP_OLDEST:
@@ -262,7 +262,7 @@ class Writer(threading.Thread):
                 return None
         return SpoolFull(f"the spool holds {rows.kept_bytes + rows.raw_bytes} bytes of {rows.options.max_bytes}")
 
-    def _failed(self, items: list[Keep | Task], error: sqlite3.Error) -> None:
+    def _failed(self, items: list[KeepRequest | Task], error: sqlite3.Error) -> None:
         text = f"{type(error).__name__}: {error}"
         if self.error != text:
             log.error("the spool cannot be written, nothing is acknowledged until it can: %s", text)
@@ -286,14 +286,14 @@ class Writer(threading.Thread):
             self._loop.call_soon_threadsafe(_finish, results)
 
 
-def _drain(queue: deque[Keep | Task]) -> list[Keep | Task]:
+def _drain(queue: deque[KeepRequest | Task]) -> list[KeepRequest | Task]:
     items = []
     while queue:
         items.append(queue.popleft())
     return items
 
 
-def _gathered(keeps: list[Keep], results: list[tuple["Future[Any]", Any]]) -> tuple[RawRow, bytes]:
+def _gathered(keeps: list[KeepRequest], results: list[tuple["Future[Any]", Any]]) -> tuple[RawRow, bytes]:
     """All that is to be kept as one row. What cannot be written at all (text that is not Unicode) fails by itself."""
     if not keeps:
         return RawRow(), b""

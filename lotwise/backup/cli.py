@@ -8,10 +8,10 @@ from rich.console import Console
 
 from core.erp.kernel.attachments.files import FILES
 from core.settings import Settings
-from lotwise.backup.making import BackupFailed, make
+from lotwise.backup.backing_up import BackupFailed, make_backup
 from lotwise.embedded.postgres import EmbeddedPostgres
 from lotwise.embedded.supervisor import POSTGRES, postgres_folder
-from lotwise.runtime import in_words, servers
+from lotwise.runtime import error_sentence, servers
 
 app = typer.Typer(add_completion=False)
 out = Console()
@@ -40,11 +40,11 @@ def backup(
     folder as safe as the data: it holds the keys.
     """
     conf = embedded()
-    with in_words(), servers(conf, stream=False, user="backup") as found:
+    with error_sentence(), servers(conf, stream=False, user="backup") as found:
         assert found.lease is not None
         server = EmbeddedPostgres(postgres_folder(conf.data_dir), port=found.lease.ports[POSTGRES])
         try:
-            made = make(server, conf.data_dir, folder)
+            made = make_backup(server, conf.data_dir, folder)
         except BackupFailed as error:
             out.print(f"[red]no backup[/red]: {error}", highlight=False)
             raise typer.Exit(1) from error

@@ -11,10 +11,10 @@ from core.erp.kernel.attachments.files import FILES, FileStore
 from core.erp.kernel.witness import WITNESS_FILE, Witness
 from lotwise.attachment_checking import examine as compare
 from lotwise.auditing import examine
+from lotwise.backup.backing_up import BackupFailed
 from lotwise.backup.cli import embedded
-from lotwise.backup.making import BackupFailed
 from lotwise.backup.restoring import newest, restore
-from lotwise.runtime import in_words, servers
+from lotwise.runtime import error_sentence, servers
 
 app = typer.Typer(add_completion=False)
 out = Console()
@@ -31,7 +31,7 @@ def _instant(given: str) -> datetime:
 
 
 @app.command()
-def bring_back(
+def restore_command(
     folder: Annotated[Path, typer.Argument(help="A folder of backups (the newest is taken), or one backup in it.")],
     *,
     to: Annotated[
@@ -51,7 +51,7 @@ def bring_back(
     except BackupFailed as error:
         out.print(f"[red]not restored[/red]: {error}", highlight=False)
         raise typer.Exit(1) from error
-    with in_words(), servers(conf, stream=False, user="restore") as found:
+    with error_sentence(), servers(conf, stream=False, user="restore") as found:
         engine = found.engine(1)
         verdict = examine(engine, Witness(conf.data_dir / WITNESS_FILE))
         attachments = compare(engine, FileStore(conf.data_dir / FILES), read=True)

@@ -11,7 +11,7 @@ from core.erp.kernel.attachments.files import FILES
 from core.erp.kernel.audit_journal import JOURNAL_FILE
 from core.erp.kernel.witness import WITNESS_FILE
 from lotwise.backup.attached_files import copy_files
-from lotwise.backup.making import BASE, DATA, SHUT, WAL, BackupFailed, check, run
+from lotwise.backup.backing_up import BASE, DATA, SHUT, WAL, BackupFailed, check, run
 from lotwise.embedded.postgres import BIN, EmbeddedPostgres
 from lotwise.embedded.process import ServerFailed, traversable, unprivileged
 
@@ -114,7 +114,7 @@ def _play(folder: Path, wal: Path, to: datetime | None, port: int | None) -> Non
         "archive_command": "/bin/true",
         "recovery_target_timeline": "current",
     } | ({"recovery_target_time": to.isoformat()} if to is not None else {})
-    server = EmbeddedPostgres(folder, port=port, settings=settings, patience=3600)
+    server = EmbeddedPostgres(folder, port=port, settings=settings, start_timeout=3600)
     try:
         server.start()
     except ServerFailed as error:

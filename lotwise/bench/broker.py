@@ -13,7 +13,7 @@ from core.telemetry.connection import disconnect_within
 from lotwise.embedded.nats import EmbeddedNats
 from lotwise.embedded.process import ServerProcess, accepts, free_port
 
-PATIENCE = 600.0
+SETTLE_TIMEOUT = 600.0
 """Seconds for a broker to take what is published to it, at most."""
 WINDOW = 1000
 """Publications in flight while a queue is filled."""
@@ -127,14 +127,14 @@ def publisher(port: int) -> paho.Client:
 
 def settle(done: list[int], count: int) -> None:
     """Waits until `done` has `count` entries. Raises TimeoutError."""
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + SETTLE_TIMEOUT
     while len(done) < count:
         if time.monotonic() > deadline:
             raise TimeoutError(f"the broker took {len(done)} of {count} messages")
         time.sleep(0.005)
 
 
-def farewell(client: paho.Client) -> None:
+def disconnect(client: paho.Client) -> None:
     """Disconnects and frees the sockets."""
     client.disconnect()
     client.loop_stop()

@@ -42,7 +42,7 @@ METHOD = (
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class RawValue:
     """One reading of a zone's only point, for brute force."""
 
     at: int
@@ -116,9 +116,9 @@ def _move(conn: Connection, plant: Plant, start: datetime, days: int, dice: np.r
     )
 
 
-def brute(profile: Profile, stays: Sequence[tuple[int, int, int]], said: dict[int, list[Said]]) -> dict[str, float]:
+def brute(profile: Profile, stays: Sequence[tuple[int, int, int]], said: dict[int, list[RawValue]]) -> dict[str, float]:
     """What raw readings say of (zone, from, to) stays, reading by reading, by the words of the design."""
-    spans: list[tuple[int, int, Said | None]] = []
+    spans: list[tuple[int, int, RawValue | None]] = []
     for zone, a, b in stays:
         mine = said[zone]
         ends = [*(each.at for each in mine[1:]), b]
@@ -156,7 +156,7 @@ def brute(profile: Profile, stays: Sequence[tuple[int, int, int]], said: dict[in
     return out
 
 
-def told(found: Exposure) -> dict[str, float]:
+def comparable(found: Exposure) -> dict[str, float]:
     """An exposure in the words of `brute`."""
     values = {name: getattr(found, name) for name in ("covered", "lowest", "highest", "mean", "mkt")}
     out: dict[str, float] = {name: value for name, value in values.items() if value is not None}
@@ -179,7 +179,7 @@ def _mismatches(
     picks: Sequence[int],
 ) -> int:
     said = {
-        zone: [Said(micros(r.at), float(r.value), r.quality is Quality.GOOD) for r in mine]  # type: ignore[arg-type]  # the bench wrote numbers only
+        zone: [RawValue(micros(r.at), float(r.value), r.quality is Quality.GOOD) for r in mine]  # type: ignore[arg-type]  # the bench wrote numbers only
         for zone, mine in raw.items()
     }
     profiles = load_profiles(conn, {each.version_id for each in found if each is not None})
@@ -195,7 +195,7 @@ def _mismatches(
         times = [*((fact.zone_id, micros(fact.at)) for fact in facts), (0, micros(stop))]
         stays = [(z, max(a, micros(start)), min(b, micros(stop))) for (z, a), (_, b) in pairwise(times)]
         stays = [stay for stay in stays if stay[2] > stay[1]]
-        wrong += mine is None or not agree(told(mine), brute(profiles[mine.version_id], stays, said))
+        wrong += mine is None or not agree(comparable(mine), brute(profiles[mine.version_id], stays, said))
     return wrong
 
 

@@ -25,7 +25,7 @@ from lotwise.embedded.nats import EmbeddedNats
 from lotwise.embedded.process import ServerProcess, free_port
 
 COMMAND = "from lotwise.cli import main; main()"
-PATIENCE = 120.0
+START_TIMEOUT = 120.0
 """Seconds for devices or the gateway to be ready, at most."""
 STOPPING = 10.0
 """Seconds the devices are given to end by themselves."""
@@ -48,9 +48,11 @@ def devices(module: str, *arguments: object) -> Iterator[Callable[[], Any]]:
 
     def said() -> Any:
         try:
-            line = lines.get(timeout=PATIENCE)
+            line = lines.get(timeout=START_TIMEOUT)
         except Empty as error:
-            raise TimeoutError(f"{module} said nothing for {PATIENCE:.0f} s: too busy a machine to tell") from error
+            raise TimeoutError(
+                f"{module} said nothing for {START_TIMEOUT:.0f} s: too busy a machine to tell"
+            ) from error
         if not line:
             raise RuntimeError(f"{module} ended")
         return json.loads(line)
@@ -121,15 +123,15 @@ class Gateway:
 
     def until_it_reads(self, readings: int) -> None:
         """Waits until its health tells of so many readings. Raises TimeoutError."""
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + START_TIMEOUT
         while self._readings() < readings:
             if time.monotonic() > deadline:
-                raise TimeoutError(f"fewer than {readings} readings after {PATIENCE:.0f} s; {self._log_end()}")
+                raise TimeoutError(f"fewer than {readings} readings after {START_TIMEOUT:.0f} s; {self._log_end()}")
             time.sleep(0.5)
 
     def _readings(self) -> int:
         try:
-            answer = httpx.get(f"http://127.0.0.1:{self._health}/healthz", timeout=PATIENCE)
+            answer = httpx.get(f"http://127.0.0.1:{self._health}/healthz", timeout=START_TIMEOUT)
         except httpx.TransportError:
             return 0  # not there yet
         return sum(int(source["readings"]) for source in answer.json()["sources"])

@@ -35,7 +35,7 @@ ZONES, PROFILES, PER_ZONE = 200, 20, 10
 EVERY = 0.217
 """Seconds between two zones' warm readings: no multiple of any pace of the way, such as the cut of batches, or a whole
 run would meet one phase of it."""
-PATIENCE = 120.0
+START_TIMEOUT = 120.0
 STOPPING = 10.0
 """Seconds the devices are given to end by themselves."""
 SETTLED = 5.0
@@ -142,10 +142,10 @@ def _count(engine: Engine, what: str) -> int:
 
 def _until(engine: Engine, what: str, least: int) -> None:
     """Waits until so many rows are there. Raises TimeoutError."""
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + START_TIMEOUT
     while (found := _count(engine, what)) < least:
         if time.monotonic() > deadline:
-            raise TimeoutError(f"{found} of {least} in {what} after {PATIENCE:.0f} s")
+            raise TimeoutError(f"{found} of {least} in {what} after {START_TIMEOUT:.0f} s")
         time.sleep(0.2)
 
 
@@ -162,8 +162,10 @@ def _measure(engine: Engine, of: Broker, rate: int, zones: int, expected: int) -
         before, begun = _count(engine, "reading"), time.monotonic()
         devices.stdin.write(f"go {zones}\n")
         devices.stdin.flush()
-        if not select.select([devices.stdout], [], [], PATIENCE)[0]:
-            raise TimeoutError(f"the devices were not through after {PATIENCE:.0f} s: this machine is too busy to tell")
+        if not select.select([devices.stdout], [], [], START_TIMEOUT)[0]:
+            raise TimeoutError(
+                f"the devices were not through after {START_TIMEOUT:.0f} s: this machine is too busy to tell"
+            )
         devices.stdout.readline()
         landed, seconds = _count(engine, "reading") - before, time.monotonic() - begun
         _until(engine, "hold WHERE kind = 'exposure' AND certainty = 'proven'", expected)

@@ -12,7 +12,7 @@ from pathlib import Path
 from edge.collectors.mqtt import MqttCollector
 from edge.collectors.mqtt_config import MqttSource
 from edge.spool import Spool
-from lotwise.bench.broker import PATIENCE, WINDOW, Broker, broker, farewell, publisher, settle
+from lotwise.bench.broker import SETTLE_TIMEOUT, WINDOW, Broker, broker, disconnect, publisher, settle
 from lotwise.bench.figures import figure
 
 DEVICES = 200
@@ -75,7 +75,7 @@ def fill(port: int, messages: int) -> None:
                 settle(done, number - 5 * WINDOW)
         settle(done, messages)
     finally:
-        farewell(client)
+        disconnect(client)
 
 
 @contextlib.asynccontextmanager
@@ -91,7 +91,7 @@ async def _running(collector: MqttCollector, spool: Spool) -> AsyncIterator["asy
 
 async def _until(condition: Callable[[], bool], task: "asyncio.Task[None]") -> None:
     """Looks every 5 ms. Raises what ended the collector, and TimeoutError."""
-    async with asyncio.timeout(PATIENCE):
+    async with asyncio.timeout(SETTLE_TIMEOUT):
         while not condition():
             if task.done():
                 await task

@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 
-from lotwise.bench.broker import farewell, publisher, settle
+from lotwise.bench.broker import disconnect, publisher, settle
 
 COLD, WARM = 5.0, 12.0
 TICK = 0.005
@@ -45,7 +45,7 @@ class Devices:
                 self._say(self._sent % self._zones, COLD)
             settle(self._done, self._sent - 5_000)
             time.sleep(TICK)
-        farewell(self._client)
+        disconnect(self._client)
 
     def _say(self, zone: int, value: float) -> None:
         self._sent += 1

@@ -29,7 +29,7 @@ from lotwise.embedded.process import ServerProcess, free_port
 
 COMMAND = "from lotwise.cli import main; main()"
 PASSWORD = "four words of a bench"  # noqa: S105 - of users in the benchmark's own database
-ZONES, EVERY, PATIENCE = 20, 0.02, 120.0
+ZONES, EVERY, START_TIMEOUT = 20, 0.02, 120.0
 BYSTANDER = "bystander"
 SETTLE = 1.0
 """Seconds that the bystander reads before."""
@@ -41,7 +41,7 @@ METHOD = (
 
 
 @dataclass
-class Told:
+class Timings:
     """Seconds that answers took, and what was wrong with those that were not as they should be."""
 
     seconds: list[float] = field(default_factory=list)
@@ -57,21 +57,21 @@ class Client:
 
     def __init__(self, url: str, login: str) -> None:
         self.login = login
-        self._http = httpx.AsyncClient(base_url=f"{url}/api/v1", timeout=PATIENCE)
+        self._http = httpx.AsyncClient(base_url=f"{url}/api/v1", timeout=START_TIMEOUT)
 
-    async def sign_in(self, told: Told) -> None:
+    async def sign_in(self, told: Timings) -> None:
         """Signs in; the time it took is kept."""
         given = {"username": self.login, "password": PASSWORD}
         answer = await _asked(told, self._http.post("/token", data=given), {HTTPStatus.OK})
         if answer is not None:
             self._http.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
 
-    async def release(self, told: Told, sublot: int, password: str, expected: frozenset[HTTPStatus]) -> None:
+    async def release(self, told: Timings, sublot: int, password: str, expected: frozenset[HTTPStatus]) -> None:
         """Signs, or tries to."""
         body = {"login": self.login, "password": password, "reason": "reviewed"}
         await _asked(told, self._http.post(f"/sublots/{sublot}/release", json=body), expected)
 
-    async def look(self, told: Told, sublot: int) -> None:
+    async def look(self, told: Timings, sublot: int) -> None:
         """Reads one sublot again and again until cancelled."""
         while True:
             await _asked(told, self._http.get(f"/sublots/{sublot}"), {HTTPStatus.OK})
@@ -82,7 +82,9 @@ class Client:
         await self._http.aclose()
 
 
-async def _asked(told: Told, asking: Any, expected: frozenset[HTTPStatus] | set[HTTPStatus]) -> httpx.Response | None:
+async def _asked(
+    told: Timings, asking: Any, expected: frozenset[HTTPStatus] | set[HTTPStatus]
+) -> httpx.Response | None:
     began = time.perf_counter()
     try:
         answer: httpx.Response = await asking
@@ -106,12 +108,12 @@ def _people(engine: Engine, count: int) -> list[str]:
     return logins
 
 
-async def _measure(url: str, logins: list[str], plant: Plant, wrong: int) -> dict[str, Told]:
-    found = {name: Told() for name in ("token", "signed", "others", "wrong", "others_wrong")}
+async def _measure(url: str, logins: list[str], plant: Plant, wrong: int) -> dict[str, Timings]:
+    found = {name: Timings() for name in ("token", "signed", "others", "wrong", "others_wrong")}
     signers, other = [Client(url, login) for login in logins], Client(url, BYSTANDER)
     everybody = [*signers, other]
     try:
-        await other.sign_in(Told())
+        await other.sign_in(Timings())
         await asyncio.gather(*(one.sign_in(found["token"]) for one in signers))
         made = frozenset({HTTPStatus.CREATED})
         acts = [one.release(found["signed"], plant.sublots[i], PASSWORD, made) for i, one in enumerate(signers)]
@@ -124,7 +126,7 @@ async def _measure(url: str, logins: list[str], plant: Plant, wrong: int) -> dic
     return found
 
 
-async def _beside(other: Client, told: Told, sublot: int, acts: list[Any]) -> None:
+async def _beside(other: Client, told: Timings, sublot: int, acts: list[Any]) -> None:
     """Does all at once while the bystander reads; what it read before does not count."""
     looking = asyncio.create_task(other.look(told, sublot))
     await asyncio.sleep(SETTLE)
@@ -173,7 +175,7 @@ def _up(url: str) -> bool:
         return False
 
 
-def _print(found: dict[str, Told], n: int, wrong: int) -> None:
+def _print(found: dict[str, Timings], n: int, wrong: int) -> None:
     signing = METHOD + f"{n} signers sign in at once, then each releases a sublot of their own, all at once"
     trying = METHOD + f"one signed-in person tries {wrong} wrong passwords on one sublot's release, all at once"
     token, signed, others = found["token"], found["signed"], found["others"]

@@ -14,7 +14,7 @@ from lotwise.bench.figures import busy_of
 from lotwise.embedded.process import ServerProcess
 
 COMMAND = "from lotwise.cli import main; main()"
-PATIENCE = 600.0
+DRAIN_TIMEOUT = 600.0
 """Seconds that the workers may take, at most."""
 _HOLD = text("SELECT pg_advisory_lock(1281852233, p) FROM generate_series(0, :last) p")
 _LET_GO = text("SELECT pg_advisory_unlock_all()")
@@ -54,10 +54,10 @@ def _even(conn: Connection, workers: int, fair: int) -> bool:
 
 def _until(done: Callable[[], int]) -> int:
     """Waits until it is something, and gives that. Raises TimeoutError."""
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + DRAIN_TIMEOUT
     while not (found := done()):
         if time.monotonic() > deadline:
-            raise TimeoutError(f"not done after {PATIENCE:.0f} s")
+            raise TimeoutError(f"not done after {DRAIN_TIMEOUT:.0f} s")
         time.sleep(0.05)
     return found
 

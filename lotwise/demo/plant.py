@@ -115,7 +115,7 @@ def configure(stage: Stage, of: Scenario) -> dict[str, Any]:
     return config
 
 
-async def furnish(stage: Stage, config: dict[str, Any]) -> Plant:
+async def make_catalog(stage: Stage, config: dict[str, Any]) -> Plant:
     """Sites, zones, points with calibrated sensors, items with profiles, a bill of material and a work centre."""
     admin, engineer, qa = stage.people["admin"], stage.people["engineer"], stage.people["qa"]
     plant = Plant()

@@ -19,10 +19,10 @@ from rich.console import Console
 from rich.table import Table
 
 from lotwise.demo.api import Unexpected
-from lotwise.demo.plant import RATE, RIG, configure, furnish, scenario
+from lotwise.demo.plant import RATE, RIG, configure, make_catalog, scenario
 from lotwise.demo.stage import PASSWORD, PEOPLE, Stage, stage
 from lotwise.demo.story import STEPS, Scene
-from lotwise.embedded.folderlock import FolderInUse, FolderLock
+from lotwise.embedded.folder_lock import FolderInUse, FolderLock
 from lotwise.embedded.process import ServerFailed, accepts, free_port
 from simulators.fleet import Fleet
 from simulators.load import MqttLoad
@@ -50,7 +50,7 @@ def demo_folder(chosen: Path | None) -> Iterator[Path]:
     if not (folder / MARK).exists() and any(folder.iterdir()):
         raise NotOurs(f"{folder} is not empty and no demo's: name another, for a demo begins with nothing")
     lock = FolderLock(folder / MARK)
-    lock.take()
+    lock.acquire()
     try:
         for path in folder.iterdir():
             if path.is_dir():
@@ -59,7 +59,7 @@ def demo_folder(chosen: Path | None) -> Iterator[Path]:
                 path.unlink()
         yield folder
     finally:
-        lock.give_back()
+        lock.release()
 
 
 def run(*, check: bool, data_dir: Path | None, port: int) -> int:
@@ -88,7 +88,7 @@ async def _main(folder: Path, port: int, out: Console, *, check: bool) -> int:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    telling = asyncio.create_task(_tell(folder, port, out, stop, check=check))
+    telling = asyncio.create_task(_run_story(folder, port, out, stop, check=check))
     stopping = asyncio.create_task(stop.wait())
     await asyncio.wait({telling, stopping}, return_when=asyncio.FIRST_COMPLETED)
     if not telling.done():
@@ -101,7 +101,7 @@ async def _main(folder: Path, port: int, out: Console, *, check: bool) -> int:
         return 130 if check else 0
 
 
-async def _tell(folder: Path, port: int, out: Console, stop: asyncio.Event, *, check: bool) -> int:
+async def _run_story(folder: Path, port: int, out: Console, stop: asyncio.Event, *, check: bool) -> int:
     begun = time.monotonic()
     async with AsyncExitStack() as stack:
         out.print("starting PostgreSQL, the stream, the devices' broker, the core, the ingest …")
@@ -109,7 +109,7 @@ async def _tell(folder: Path, port: int, out: Console, stop: asyncio.Event, *, c
         assert on.broker.mqtt_port is not None
         devices = scenario(on.broker.mqtt_port, free_port(), free_port())
         config = configure(on, devices)
-        plant = await furnish(on, config)
+        plant = await make_catalog(on, config)
         silent = devices.model_copy(update={"devices": [d for d in devices.devices if d.kind != "mqtt_load"]})
         fleet = await stack.enter_async_context(Fleet(silent))
         load = MqttLoad(RIG, broker=devices.broker, rate=RATE, prefix="rig")
@@ -122,7 +122,7 @@ async def _tell(folder: Path, port: int, out: Console, stop: asyncio.Event, *, c
         if check:
             print(json.dumps({"ok": ok, "seconds": round(time.monotonic() - begun, 1), "steps": steps}))
             return 0 if ok else 1
-        _invite(on, out)
+        _show_links(on, out)
         await stop.wait()
     return 0 if ok else 1
 
@@ -146,7 +146,7 @@ async def _steps(scene: Scene, out: Console) -> list[dict[str, Any]]:
     return done
 
 
-def _invite(on: Stage, out: Console) -> None:
+def _show_links(on: Stage, out: Console) -> None:
     table = Table("role", "login", "password", title=f"{on.url}  (API: {on.url}/api/v1/openapi.json)")
     for login, (name, _) in PEOPLE.items():
         table.add_row(name, login, PASSWORD)

@@ -120,7 +120,7 @@ class Stage:
 @contextlib.asynccontextmanager
 async def stage(folder: Path, port: int) -> AsyncIterator[Stage]:
     """Servers and the core, up; everything is stopped when the block ends. Raises ServerFailed."""
-    _furnish(folder)
+    _make_people(folder)
     async with contextlib.AsyncExitStack() as stack:
         postgres = EmbeddedPostgres(folder / "postgres")
         stream = EmbeddedNats(folder / "stream")
@@ -139,7 +139,7 @@ async def stage(folder: Path, port: int) -> AsyncIterator[Stage]:
         yield made
 
 
-def _furnish(folder: Path) -> None:
+def _make_people(folder: Path) -> None:
     """The folder and the key that this demo's tokens are signed with."""
     folder.mkdir(parents=True, exist_ok=True)
     key = folder / "secret.key"

@@ -46,7 +46,7 @@ class Keeper(threading.Thread):
         self.server = server
         self.restarts = 0
         self._changed = threading.Condition()
-        self._wanted = self._hurry = self._ending = self._up = self._starting = False
+        self._wanted = self._retry_now = self._ending = self._up = self._starting = False
         self._attempts = 0
         self._failure: str | None = None
         self._since: datetime | None = None
@@ -57,7 +57,7 @@ class Keeper(threading.Thread):
         with self._changed:
             return self._answers()
 
-    def want(self) -> None:
+    def request_start(self) -> None:
         """Begins to start it, if it is not up."""
         with self._changed:
             self._wanted = True
@@ -70,7 +70,7 @@ class Keeper(threading.Thread):
         """
         with self._changed:
             mine = self._attempts + (2 if self._starting else 1)
-            self._wanted = self._hurry = True
+            self._wanted = self._retry_now = True
             self._changed.notify_all()
             while not self._changed.wait_for(lambda: self._answers() or self._ending or self._attempts >= mine, 2.0):
                 waiting(f"{self.name} is starting (port {self.server.port})")
@@ -120,8 +120,8 @@ class Keeper(threading.Thread):
         """Waits until it is wanted and the time has come, or somebody asks anew; False at the end."""
         with self._changed:
             self._changed.wait_for(lambda: self._wanted or self._ending)
-            self._changed.wait_for(lambda: self._hurry or self._ending, seconds)
-            self._hurry = False
+            self._changed.wait_for(lambda: self._retry_now or self._ending, seconds)
+            self._retry_now = False
             self._starting = not self._ending
             return not self._ending
 

@@ -16,16 +16,16 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from lotwise.embedded.local import dial, hear, say
+from lotwise.embedded.local import connect, receive, send
 from lotwise.embedded.process import ServerFailed
 from lotwise.embedded.supervisor import ANOTHER, LOG, SOCKET
 
 log = logging.getLogger("lotwise.servers")
 
-PATIENCE = 60.0
+START_TIMEOUT = 60.0
 """Seconds without a word from a supervisor after which it is given up."""
-AGAIN = 0.1
-LONGEST_AGAIN = 5.0
+RETRY_AFTER = 0.1
+LONGEST_RETRY = 5.0
 
 
 def ask_status(data_dir: Path, timeout: float = 3.0) -> dict[str, Any] | None:
@@ -34,15 +34,15 @@ def ask_status(data_dir: Path, timeout: float = 3.0) -> dict[str, Any] | None:
     Raises ServerFailed where one runs and does not answer in time.
     """
     try:
-        connection = dial(data_dir.absolute() / SOCKET, timeout)
+        connection = connect(data_dir.absolute() / SOCKET, timeout)
     except (FileNotFoundError, NotADirectoryError, ConnectionRefusedError):
         return None
     except OSError as error:
         raise ServerFailed(f"the supervisor of {data_dir} cannot be asked: {error}") from error
     with connection, connection.makefile("rb") as lines:
         with suppress(OSError):
-            say(connection, {"ask": "status"})
-        return hear(lines)
+            send(connection, {"ask": "status"})
+        return receive(lines)
 
 
 class _Child:
@@ -102,14 +102,14 @@ class Lease:
             return
         with suppress(OSError):
             if servers_too:
-                say(connection, {"ask": "end"})
-                self._watcher.join(PATIENCE)
+                send(connection, {"ask": "end"})
+                self._watcher.join(START_TIMEOUT)
             connection.shutdown(socket.SHUT_RDWR)
-        self._watcher.join(PATIENCE)
+        self._watcher.join(START_TIMEOUT)
         connection.close()
 
     def _take(self) -> None:
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + START_TIMEOUT
         self._child = None
         while not self._ask():
             if time.monotonic() > deadline:
@@ -119,7 +119,7 @@ class Lease:
     def _ask(self) -> bool:
         """Whether a supervisor took us in; starts one where there is none."""
         try:
-            connection = dial(self.data_dir / SOCKET, PATIENCE)
+            connection = connect(self.data_dir / SOCKET, START_TIMEOUT)
         except (FileNotFoundError, ConnectionRefusedError):
             self._start()
             return False
@@ -127,8 +127,8 @@ class Lease:
             raise ServerFailed(f"the supervisor of {self.data_dir} cannot be asked: {error}") from error
         try:
             with connection.makefile("rb") as lines:
-                say(connection, self._request)
-                while (said := hear(lines)) is not None and "waiting" in said:
+                send(connection, self._request)
+                while (said := receive(lines)) is not None and "waiting" in said:
                     log.info("waiting: %s", said["waiting"])
         except OSError:
             said = None
@@ -164,12 +164,12 @@ class Lease:
                 return
             log.warning("the supervisor of the embedded servers is gone: starting another")
             self._connection.close()
-            if not self._take_again():
+            if not self._retake():
                 return
 
-    def _take_again(self) -> bool:
+    def _retake(self) -> bool:
         """Until it is held again, later and later; False at the end."""
-        wait, told = AGAIN, ""
+        wait, told = RETRY_AFTER, ""
         while not self._ending.wait(wait):
             if self._child is not None:
                 self._child.ended()
@@ -178,7 +178,7 @@ class Lease:
             except (ServerFailed, OSError) as error:
                 if str(error) != told:
                     log.error("the embedded servers cannot be had: %s", error)  # noqa: TRY400 - for the operator
-                told, wait = str(error), min(wait * 2, LONGEST_AGAIN)
+                told, wait = str(error), min(wait * 2, LONGEST_RETRY)
             else:
                 log.warning("the embedded servers are back")
                 return True

@@ -30,7 +30,7 @@ def reachable(path: Path) -> Iterator[str]:
         yield str(link / path.name)
 
 
-def dial(path: Path, timeout: float | None = None) -> socket.socket:
+def connect(path: Path, timeout: float | None = None) -> socket.socket:
     """A connection to the socket. Raises OSError (FileNotFoundError, ConnectionRefusedError) where nobody listens."""
     connection = socket.socket(socket.AF_UNIX)
     try:
@@ -43,12 +43,12 @@ def dial(path: Path, timeout: float | None = None) -> socket.socket:
     return connection
 
 
-def say(connection: socket.socket, message: dict[str, Any]) -> None:
+def send(connection: socket.socket, message: dict[str, Any]) -> None:
     """Sends one line. Raises OSError where the other end is gone."""
     connection.sendall(json.dumps(message).encode() + b"\n")
 
 
-def hear(lines: BufferedIOBase) -> dict[str, Any] | None:
+def receive(lines: BufferedIOBase) -> dict[str, Any] | None:
     """The next line; None where the other end is gone, or says what is no line of ours."""
     try:
         said: Any = json.loads(lines.readline())

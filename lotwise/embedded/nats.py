@@ -5,7 +5,7 @@ import signal
 import sys
 from pathlib import Path
 
-from lotwise.embedded.folderlock import FolderInUse, FolderLock
+from lotwise.embedded.folder_lock import FolderInUse, FolderLock
 from lotwise.embedded.orphans import nats_of, reap
 from lotwise.embedded.process import ServerFailed, ServerProcess, accepts, free_port, refuse_taken
 
@@ -50,13 +50,13 @@ class EmbeddedNats:
         self.stop()
         self.data_dir.mkdir(parents=True, exist_ok=True)
         try:
-            self._lock.take()
+            self._lock.acquire()
         except FolderInUse as error:
             raise ServerFailed(f"nats-server: {error}") from error
         try:
             self._start()
         except BaseException:
-            self._lock.give_back()
+            self._lock.release()
             raise
 
     def _start(self) -> None:
@@ -76,14 +76,14 @@ class EmbeddedNats:
         if self._server is not None:
             self._server.stop()
             self._server = None
-        self._lock.give_back()
+        self._lock.release()
 
     def kill(self) -> None:
         """Ends it as `kill -9` does."""
         if self._server is not None:
             self._server.kill()
             self._server = None
-        self._lock.give_back()
+        self._lock.release()
 
     def _config(self) -> str:
         lines = [

@@ -12,9 +12,9 @@ import psutil
 
 from lotwise.embedded.process import ServerFailed
 
-PATIENCE = 15.0
+REAP_TIMEOUT = 15.0
 """Seconds that an orphan has to end in order."""
-LEADERLESS = 2.0
+WITHOUT_LEADER = 2.0
 """Seconds that children of a server have that is gone."""
 
 
@@ -50,9 +50,9 @@ def reap(find: Callable[[], Iterator[psutil.Process]], stop_signal: signal.Signa
     leaders = [process for process in found if _leads(process)]
     _signal(leaders, stop_signal)
     # children without their leader notice it by themselves and end at once, if they can
-    if not _gone(find, PATIENCE if leaders else LEADERLESS):
+    if not _gone(find, REAP_TIMEOUT if leaders else WITHOUT_LEADER):
         _signal(list(find()), signal.SIGKILL)
-        if not _gone(find, PATIENCE):
+        if not _gone(find, REAP_TIMEOUT):
             raise ServerFailed(f"processes {[process.pid for process in find()]} of an earlier start cannot be ended")
     return len(found)
 

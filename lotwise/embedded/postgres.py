@@ -13,10 +13,10 @@ from pathlib import Path
 import psycopg
 
 from core.erp.kernel.rights import OWNER
-from lotwise.embedded.folderlock import FolderInUse, FolderLock
+from lotwise.embedded.folder_lock import FolderInUse, FolderLock
 from lotwise.embedded.orphans import postgres_of, reap
 from lotwise.embedded.process import ServerFailed, ServerProcess, free_port, refuse_taken, traversable, unprivileged
-from lotwise.embedded.roles import furnish_roles, password_of
+from lotwise.embedded.roles import create_roles, password_of
 
 
 def _binaries() -> Path:
@@ -69,9 +69,9 @@ class EmbeddedPostgres:
         port: int | None = None,
         durable: bool = True,
         settings: Mapping[str, str] | None = None,
-        patience: float = 60.0,
+        start_timeout: float = 60.0,
     ) -> None:
-        self._patience = patience
+        self._start_timeout = start_timeout
         self._settings = dict(settings or {})
         self.data_dir = data_dir.resolve()
         self.port = port or free_port()
@@ -122,12 +122,12 @@ class EmbeddedPostgres:
         self.stop()
         self.data_dir.mkdir(parents=True, exist_ok=True)
         try:
-            self._lock.take()
+            self._lock.acquire()
         except FolderInUse as error:
             raise ServerFailed(f"postgres: {error}") from error
         try:
             self._start()
-            self._furnish()
+            self._create_databases()
         except psycopg.Error as error:
             self.stop()
             raise ServerFailed(f"postgres: {error}") from error
@@ -154,13 +154,13 @@ class EmbeddedPostgres:
             user=self._user,
             env={"PATH": os.environ.get("PATH", ""), "LC_ALL": "C.UTF-8", "TZ": "UTC"},
         )
-        server.start(self._ready, self._patience)
+        server.start(self._ready, self._start_timeout)
         self._server = server
 
-    def _furnish(self) -> None:
+    def _create_databases(self) -> None:
         """What a server must have before anybody is told of it."""
         with psycopg.connect(self.conninfo(), autocommit=True) as conn:
-            furnish_roles(conn, self.data_dir)
+            create_roles(conn, self.data_dir)
             archive_nowhere(conn)
             if not conn.execute("SELECT 1 FROM pg_database WHERE datname = 'lotwise'").fetchone():
                 conn.execute(f"CREATE DATABASE lotwise OWNER {OWNER}".encode())
@@ -170,7 +170,7 @@ class EmbeddedPostgres:
         if self._server is not None:
             self._server.stop(60)  # its last checkpoint may be long; killed, it recovers at the next start
             self._server = None
-        self._lock.give_back()
+        self._lock.release()
 
     def _ready(self) -> bool:
         with contextlib.suppress(psycopg.OperationalError), psycopg.connect(self.conninfo(), connect_timeout=2):

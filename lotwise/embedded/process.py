@@ -63,7 +63,7 @@ def accepts(port: int) -> bool:
     return False
 
 
-def die_with_parent(deadly: int) -> Callable[[], None] | None:
+def die_with_parent(stop_signal: int) -> Callable[[], None] | None:
     """What a child runs before its program, so that the kernel sends it `deadly` when the thread that started it ends.
 
     None where the system cannot.
@@ -73,7 +73,7 @@ def die_with_parent(deadly: int) -> Callable[[], None] | None:
     libc = ctypes.CDLL(None, use_errno=True)
 
     def preexec() -> None:
-        libc.prctl(PR_SET_PDEATHSIG, deadly)
+        libc.prctl(PR_SET_PDEATHSIG, stop_signal)
 
     return preexec
 

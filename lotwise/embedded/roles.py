@@ -32,7 +32,7 @@ def password_of(folder: Path, role: str) -> str:
     return path.read_text().strip()
 
 
-def furnish_roles(conn: psycopg.Connection, folder: Path) -> None:
+def create_roles(conn: psycopg.Connection, folder: Path) -> None:
     """Makes the roles that are missing, with the passwords of the folder. `conn` is the superuser's."""
     there = {name for (name,) in conn.execute("SELECT rolname FROM pg_roles WHERE rolname LIKE 'lotwise%'")}
     for role in (OWNER, APP):

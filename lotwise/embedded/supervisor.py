@@ -18,9 +18,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from lotwise.embedded.folderlock import FolderInUse, FolderLock
+from lotwise.embedded.folder_lock import FolderInUse, FolderLock
 from lotwise.embedded.keeper import Keeper
-from lotwise.embedded.local import dial, hear, reachable, say
+from lotwise.embedded.local import connect, reachable, receive, send
 from lotwise.embedded.logs import bound_all
 from lotwise.embedded.nats import EmbeddedNats
 from lotwise.embedded.ports import kept_ports
@@ -67,7 +67,7 @@ class Supervisor:
         self.data_dir = data_dir
         self.keepers = {
             POSTGRES: Keeper(
-                POSTGRES, EmbeddedPostgres(postgres_folder(data_dir), port=ports[POSTGRES], patience=RECOVERY)
+                POSTGRES, EmbeddedPostgres(postgres_folder(data_dir), port=ports[POSTGRES], start_timeout=RECOVERY)
             ),
             NATS: Keeper(NATS, EmbeddedNats(stream_folder(data_dir), port=ports[NATS])),
         }
@@ -131,16 +131,16 @@ class _Conversation(socketserver.StreamRequestHandler):
 
     def handle(self) -> None:
         """Answers, and holds the lease until the other end is gone."""
-        said = hear(self.rfile)
+        said = receive(self.rfile)
         if said is None:
             return
         with suppress(BrokenPipeError, ConnectionResetError):
             if said.get("ask") == "status":
-                say(self.connection, self.server.supervisor.status())
+                send(self.connection, self.server.supervisor.status())
             elif said.get("ask") == "lease":
                 self._lease(said)
             else:
-                say(self.connection, {"error": "unknown question"})
+                send(self.connection, {"error": "unknown question"})
 
     def _lease(self, said: dict[str, Any]) -> None:
         supervisor = self.server.supervisor
@@ -151,13 +151,13 @@ class _Conversation(socketserver.StreamRequestHandler):
         try:
             names = [name for name in supervisor.keepers if name in said.get("needs", ())]
             for name in names:
-                supervisor.keepers[name].want()
+                supervisor.keepers[name].request_start()
             for name in names:
-                supervisor.keepers[name].ensure(lambda what: say(self.connection, {"waiting": what}))
-            say(self.connection, {"ports": {name: supervisor.keepers[name].server.port for name in names}})
-            at_once = (hear(self.rfile) or {}).get("ask") == "end"
+                supervisor.keepers[name].ensure(lambda what: send(self.connection, {"waiting": what}))
+            send(self.connection, {"ports": {name: supervisor.keepers[name].server.port for name in names}})
+            at_once = (receive(self.rfile) or {}).get("ask") == "end"
         except ServerFailed as error:
-            say(self.connection, {"error": str(error)})
+            send(self.connection, {"error": str(error)})
         finally:
             supervisor.leave(user, at_once=at_once)
         if at_once and supervisor.status()["users"]:
@@ -219,9 +219,9 @@ def _own(lock: FolderLock, path: Path) -> bool:
     """Takes the folder's lock; waits for a supervisor that is going. False where one lives and answers."""
     while True:
         try:
-            lock.take()
+            lock.acquire()
         except FolderInUse:
-            with suppress(OSError), dial(path, timeout=1.0):
+            with suppress(OSError), connect(path, timeout=1.0):
                 return False
             time.sleep(0.1)
         else:

@@ -22,7 +22,7 @@ STARTING = 60.0
 """Seconds that a process may take to be ready on a busy machine."""
 
 
-class Hands:
+class WorkerThreads:
     """One thread that starts and ends all processes: the kernel ends a child with the thread that started it."""
 
     def __init__(self) -> None:
@@ -38,15 +38,15 @@ class Hands:
 
 
 class Actor(Protocol):
-    """Something that can be broken. `ways` are the words that `hurt` understands; the first is the usual one."""
+    """Something that can be broken. `faults` are the words that `inject` understands; the first is the usual one."""
 
     name: str
-    ways: tuple[str, ...]
+    faults: tuple[str, ...]
 
     async def start(self) -> None:
         """Starts it, or starts it again. Raises ServerFailed."""
 
-    async def hurt(self, way: str) -> None:
+    async def inject(self, way: str) -> None:
         """Breaks it in one of its ways."""
 
 
@@ -100,17 +100,17 @@ class Command:
             self._process = None
 
 
-class Mortal:
+class KillableServer:
     """A server or a command as an actor: kill -9, stop in order, freeze and thaw; `wipes` is what a wipe deletes."""
 
     def __init__(
-        self, name: str, server: Server, hands: Hands, *, freezes: bool = False, wipes: Path | None = None
+        self, name: str, server: Server, hands: WorkerThreads, *, freezes: bool = False, wipes: Path | None = None
     ) -> None:
         self.name = name
-        self.ways = ("kill", "stop", *(["freeze"] if freezes else []), *(["wipe"] if wipes else []))
+        self.faults = ("kill", "stop", *(["freeze"] if freezes else []), *(["wipe"] if wipes else []))
         self._server = server
         self._hands = hands
-        self._wipes = wipes
+        self._folders_to_wipe = wipes
         self._frozen: int | None = None
         self._lock = asyncio.Lock()
         self._wanted = False
@@ -147,12 +147,12 @@ class Mortal:
                 self.ended_by_itself += 1
                 await self._start()
 
-    async def hurt(self, way: str) -> None:
+    async def inject(self, way: str) -> None:
         """Kills, stops, freezes or wipes it; nothing happens to one that does not run."""
         async with self._lock:
-            await self._hurt(way)
+            await self._inject(way)
 
-    async def _hurt(self, way: str) -> None:
+    async def _inject(self, way: str) -> None:
         pid = self._server.pid
         if way == "freeze":
             if pid is not None:
@@ -165,8 +165,8 @@ class Mortal:
         else:
             os.kill(pid, signal.SIGKILL)
             await self._hands.do(self._server.stop)  # takes its leave
-            if way == "wipe" and self._wipes is not None:
-                shutil.rmtree(self._wipes, ignore_errors=True)
+            if way == "wipe" and self._folders_to_wipe is not None:
+                shutil.rmtree(self._folders_to_wipe, ignore_errors=True)
 
     async def end(self) -> None:
         """Stops it for good."""
@@ -184,10 +184,10 @@ class Supervised:
 
     def __init__(self, name: str, data_dir: Path, server: str | None, wipes: Path | None = None) -> None:
         self.name = name
-        self.ways = ("kill", *(["stop"] if server else []), *(["wipe"] if wipes else []))
+        self.faults = ("kill", *(["stop"] if server else []), *(["wipe"] if wipes else []))
         self._data_dir = data_dir
         self._server = server
-        self._wipes = wipes
+        self._folders_to_wipe = wipes
         self._before: int | None = None
 
     async def start(self) -> None:
@@ -198,13 +198,13 @@ class Supervised:
                 raise ServerFailed(f"{self.name} was not started again within {STARTING:.0f} s")
             await asyncio.sleep(0.2)
 
-    async def hurt(self, way: str) -> None:
+    async def inject(self, way: str) -> None:
         """Kills it, stops it, or deletes its files under it and kills it."""
         self._before = pid = await asyncio.to_thread(self._pid)
         if pid is None:
             return
-        if way == "wipe" and self._wipes is not None:
-            shutil.rmtree(self._wipes, ignore_errors=True)
+        if way == "wipe" and self._folders_to_wipe is not None:
+            shutil.rmtree(self._folders_to_wipe, ignore_errors=True)
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGTERM if way == "stop" else signal.SIGKILL)
 
@@ -226,7 +226,7 @@ class Switched:
 
     def __init__(self, name: str, on: Callable[[], Awaitable[None]], off: Callable[[], Awaitable[None]]) -> None:
         self.name = name
-        self.ways: tuple[str, ...] = ("off",)
+        self.faults: tuple[str, ...] = ("off",)
         self._on = on
         self._off = off
 
@@ -234,7 +234,7 @@ class Switched:
         """Switches it on."""
         await self._on()
 
-    async def hurt(self, way: str) -> None:
+    async def inject(self, way: str) -> None:
         """Switches it off."""
         del way
         await self._off()

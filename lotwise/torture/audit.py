@@ -14,11 +14,11 @@ from lotwise.proving import prove
 from lotwise.torture.devices import Devices, micros, moment
 from lotwise.torture.holds import Judged, judge, placed_of
 from lotwise.torture.plan import GAP
-from lotwise.torture.series import Found, Gap, Row, Seen, compare, unrecorded
+from lotwise.torture.series import CoreReadings, Gap, Row, SeriesFindings, compare, unrecorded
 from lotwise.torture.stage import ZONES, Stage
-from lotwise.torture.truth import BAD, Device, Said
+from lotwise.torture.truth import BAD, Device, SentValue
 from lotwise.torture.verdict import SECOND
-from lotwise.torture.work import Stood
+from lotwise.torture.work import PlacedGoods
 
 PROVING = 45.0
 """Seconds that the last empty batches may take to be confirmed."""
@@ -49,7 +49,7 @@ class Broken:
     at: int
 
 
-def read(conninfo: str, books: Iterable[Device], blows: Sequence[Broken]) -> dict[str, Seen]:
+def read(conninfo: str, books: Iterable[Device], blows: Sequence[Broken]) -> dict[str, CoreReadings]:
     """What the database has of each device, by the device's temperature point."""
     # what was answered and not yet kept when the gateway or the line went is nobody's
     broken = [
@@ -63,7 +63,7 @@ def read(conninfo: str, books: Iterable[Device], blows: Sequence[Broken]) -> dic
             for point, start, stop in conn.execute(_GAPS)
         ]
         return {
-            book.temperature: Seen(_rows(conn, book.temperature), _rows(conn, book.sequence), gaps, broken)
+            book.temperature: CoreReadings(_rows(conn, book.temperature), _rows(conn, book.sequence), gaps, broken)
             for book in books
         }
 
@@ -75,39 +75,41 @@ def _rows(conn: psycopg.Connection[Any], point: str) -> list[Row]:
     ]
 
 
-def compare_all(devices: Devices, seen: dict[str, Seen], upto: int) -> Found:
+def compare_all(devices: Devices, seen: dict[str, CoreReadings], upto: int) -> SeriesFindings:
     """Every book beside the series."""
-    found = Found()
+    found = SeriesFindings()
     for book in devices.books.values():
         found.add(compare(book, seen[book.temperature], upto))
     return found
 
 
-def heard(devices: Devices, seen: dict[str, Seen]) -> dict[str, list[Said]]:
+def heard(devices: Devices, seen: dict[str, CoreReadings]) -> dict[str, list[SentValue]]:
     """By zone, what its goods are judged by: of MQTT the book itself; of others the series, which was compared with it,
     since what they promise is a value or a gap.
     """
     out = {}
     for zone, book in devices.by_zone.items():
         if book.protocol == "mqtt":
-            out[zone] = sorted(book.said, key=lambda each: each.at)
+            out[zone] = sorted(book.sent, key=lambda each: each.at)
         else:
             rows = seen[book.temperature].temperature
             out[zone] = [
-                Said(0, row.at, 0.0 if row.value is None else row.value, BAD if row.value is None else row.quality)
+                SentValue(0, row.at, 0.0 if row.value is None else row.value, BAD if row.value is None else row.quality)
                 for row in rows
             ]
     return out
 
 
-async def judge_all(stage: Stage, devices: Devices, seen: dict[str, Seen], stood: list[Stood], upto: int) -> Judged:
+async def judge_all(
+    stage: Stage, devices: Devices, seen: dict[str, CoreReadings], stood: list[PlacedGoods], upto: int
+) -> Judged:
     """Excursions and holds of the public API beside those that should be."""
     excursions = await stage.caller.all("/excursions")
     holds = await stage.caller.all("/holds", open_only=False)
     return judge(stood, heard(devices, seen), placed_of(excursions, holds), upto)
 
 
-def silences(devices: Devices, seen: dict[str, Seen], upto: int) -> list[str]:
+def silences(devices: Devices, seen: dict[str, CoreReadings], upto: int) -> list[str]:
     """Silences of points with goods that are not on record."""
     out = []
     for zone in ZONES:
@@ -118,7 +120,7 @@ def silences(devices: Devices, seen: dict[str, Seen], upto: int) -> list[str]:
     return out
 
 
-def counts(conninfo: str, posted: Sequence[Stood]) -> tuple[dict[str, int], int]:
+def counts(conninfo: str, posted: Sequence[PlacedGoods]) -> tuple[dict[str, int], int]:
     """What must be none besides, and how many sublots were posted twice or not at all. Then how often a gateway's word
     was overdue: no fault where so much was broken that nothing came through for two minutes, if it is over by now.
     """
@@ -149,7 +151,9 @@ def unproved(stage: Stage, start: int, upto: int) -> list[str]:
         engine.dispose()
 
 
-async def api_differs(stage: Stage, seen: dict[str, Seen], points: Sequence[tuple[str, str]], upto: int) -> list[str]:
+async def api_differs(
+    stage: Stage, seen: dict[str, CoreReadings], points: Sequence[tuple[str, str]], upto: int
+) -> list[str]:
     """Points of which the public API tells other readings than the table has. `points`: (point, its book's key)."""
     out = []
     for point, key in points:

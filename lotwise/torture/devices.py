@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from lotwise.torture.plan import Plan, Script
-from lotwise.torture.truth import BAD, GOOD, QUALITY_WORDS, UNCERTAIN, Device, Said
+from lotwise.torture.truth import BAD, GOOD, QUALITY_WORDS, UNCERTAIN, Device, SentValue
 from simulators.counting import CountingDevice
 from simulators.link import Broker, MqttLink
 from simulators.opcua import NAMESPACE, SimulatedServer, Variable
@@ -113,8 +113,8 @@ class Devices:
             since = time.time() - self.began
             if script is not None and script.quiet(since):
                 return
-            said = Said(len(book.said) + 1, _now(), self._value(script, since), self._quality(book, since))
-            book.said.append(said)
+            said = SentValue(len(book.sent) + 1, _now(), self._value(script, since), self._quality(book, since))
+            book.sent.append(said)
             if book.protocol == "mqtt":
                 self._publish(book, said)
             else:
@@ -133,7 +133,7 @@ class Devices:
             return GOOD
         return self._random.choices((GOOD, UNCERTAIN, BAD), (94, 3, 3))[0]
 
-    def _publish(self, book: Device, said: Said) -> None:
+    def _publish(self, book: Device, said: SentValue) -> None:
         payload = {"t": said.value, "n": said.number, "ts": said.at, "q": QUALITY_WORDS[said.quality]}
         self._link.publish(
             f"{book.zone}/{book.name}",
@@ -141,7 +141,7 @@ class Devices:
             on_ack=lambda: book.acknowledged.add(said.number),
         )
 
-    async def _show(self, said: Said) -> None:
+    async def _show(self, said: SentValue) -> None:
         at, value = moment(said.at), self.machine.value
         await self.machine.publish(
             {
@@ -156,7 +156,7 @@ class Devices:
 
     def _answered(self, number: int, at: datetime, value: float) -> None:
         assert self._polled is not None
-        self._polled.said.append(Said(number, micros(at), value))
+        self._polled.sent.append(SentValue(number, micros(at), value))
 
 
 def sources(

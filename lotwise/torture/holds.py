@@ -8,9 +8,9 @@ from typing import Any
 
 from lotwise.torture.devices import micros
 from lotwise.torture.plan import GAP
-from lotwise.torture.truth import Said
-from lotwise.torture.verdict import SECOND, Broken, Stay, broken
-from lotwise.torture.work import Stood
+from lotwise.torture.truth import SentValue
+from lotwise.torture.verdict import SECOND, Broken, JudgedInterval, broken
+from lotwise.torture.work import PlacedGoods
 
 LATE = 1 * SECOND
 """A move that the core learned of later than this may rightly have held goods for where they no longer were."""
@@ -46,13 +46,15 @@ class Judged:
         self.notes.append(f"{kind}: {what}")
 
 
-def stays(stood: Stood, heard: Mapping[str, Sequence[Said]], upto: int) -> list[Stay]:
+def expected_intervals(stood: PlacedGoods, heard: Mapping[str, Sequence[SentValue]], upto: int) -> list[JudgedInterval]:
     """Where the sublot stood until `upto`, with what was heard there."""
     ends = [since for _, since, _ in stood.ways[1:]] + [upto]
-    return [Stay(heard[zone], since, stop) for (zone, since, _), stop in zip(stood.ways, ends, strict=True)]
+    return [JudgedInterval(heard[zone], since, stop) for (zone, since, _), stop in zip(stood.ways, ends, strict=True)]
 
 
-def judge(stood: Sequence[Stood], heard: Mapping[str, Sequence[Said]], placed: Sequence[Placed], upto: int) -> Judged:
+def judge(
+    stood: Sequence[PlacedGoods], heard: Mapping[str, Sequence[SentValue]], placed: Sequence[Placed], upto: int
+) -> Judged:
     """Every sublot's excursions and holds beside those that its zones' readings ask for, as far as `upto`."""
     out = Judged(sublots=len(stood))
     by_sublot: dict[int, list[Placed]] = defaultdict(list)
@@ -60,14 +62,14 @@ def judge(stood: Sequence[Stood], heard: Mapping[str, Sequence[Said]], placed: S
         if each.at < upto:
             by_sublot[each.sublot_id].append(each)
     for one in stood:
-        expected = broken(one.goods.profile, stays(one, heard, upto), GAP * SECOND)
+        expected = broken(one.goods.profile, expected_intervals(one, heard, upto), GAP * SECOND)
         out.expected.update(f"{one.goods.profile.kind} {each.certainty}" for each in expected)
         late = any(known - since > LATE for _, since, known in one.ways[1:])
         _one(out, one, expected, by_sublot[one.sublot_id], late=late)
     return out
 
 
-def _one(out: Judged, one: Stood, expected: list[Broken], placed: list[Placed], *, late: bool) -> None:
+def _one(out: Judged, one: PlacedGoods, expected: list[Broken], placed: list[Placed], *, late: bool) -> None:
     name = f"{one.goods.name} ({one.goods.profile.item})"
     standing: dict[int, list[Placed]] = defaultdict(list)
     for each in placed:

@@ -8,9 +8,9 @@ COLD, WARM = (3.0, 6.0), (9.5, 14.0)
 """°C between which a zone is while its goods are well, and while most profiles are broken."""
 BEGIN = 3.0
 """Seconds before anything is broken."""
-CALM = 4.0
+FAULT_FREE = 4.0
 """Seconds at the end in which every zone is cold and nothing is killed any more."""
-REST = 15.0
+PAUSE = 15.0
 """Seconds that one of a group is left alone at least after another blow: what never comes up shows nothing."""
 FIRST_LONGEST = 3.0
 """Seconds that anything stays down in the first round, at most."""
@@ -44,7 +44,7 @@ def script(rng: random.Random, seconds: float) -> Script:
     at = rng.uniform(4.0, 7.0)
     while True:
         back = at + rng.choice([rng.uniform(0.5, 2.0), rng.uniform(3.5, 5.0), rng.uniform(6.0, 9.0)])
-        if back > seconds - CALM:
+        if back > seconds - FAULT_FREE:
             return Script(tuple(starts), tuple(levels))
         starts += [at, back]
         levels += [rng.uniform(*WARM), rng.uniform(*COLD)]
@@ -83,13 +83,13 @@ def goods(rng: random.Random, zones: list[str], seconds: float, every: float) ->
     out = []
     arrivals = [(1.0, profile) for profile in PROFILES for _ in range(2)]
     at = 3.0
-    while at < seconds - CALM:
+    while at < seconds - FAULT_FREE:
         arrivals.append((at, rng.choice(PROFILES)))
         at += rng.uniform(0.5, 1.5) * every
     for number, (since, profile) in enumerate(arrivals):
         ways = [(rng.choice(zones), since)]
         moved = since + rng.uniform(2.0, 15.0)
-        if rng.random() < 1 / 3 and moved < seconds - CALM:
+        if rng.random() < 1 / 3 and moved < seconds - FAULT_FREE:
             ways.append((rng.choice([zone for zone in zones if zone != ways[0][0]]), moved))
         out.append(Goods(f"S{number:04d}", profile, tuple(ways)))
     return out
@@ -103,13 +103,13 @@ class Target:
     """
 
     name: str
-    ways: tuple[str, ...]
+    faults: tuple[str, ...]
     group: str
     longest: float = 3.0
 
 
 @dataclass(frozen=True, slots=True)
-class Blow:
+class FaultEvent:
     """At `at` the target is broken in one of its ways; it is started again `down` seconds later."""
 
     at: float
@@ -118,37 +118,37 @@ class Blow:
     down: float
 
 
-def blows(rng: random.Random, targets: list[Target], seconds: float, every: float) -> list[Blow]:
+def fault_events(rng: random.Random, targets: list[Target], seconds: float, every: float) -> list[FaultEvent]:
     """Every target is broken once in every round, in a random order; one blow in `every` seconds on average.
 
     In the first round all go their usual way, closer together where the soak is short, so that each has its turn; the
     ingest first, for what a killed worker had in hand comes again after half a minute. Later a fourth of the blows go
     other ways. Those of one group never overlap.
     """
-    last = seconds - CALM
+    last = seconds - FAULT_FREE
     step = min(every, (last - BEGIN - FIRST_LONGEST) / len(targets))
-    out: list[Blow] = []
+    out: list[FaultEvent] = []
     free_at = dict.fromkeys((target.group for target in targets), BEGIN)
     order = sorted(rng.sample(targets, len(targets)), key=lambda target: target.group != "ingest")
     for number, target in enumerate(order):
-        _add(out, free_at, BEGIN + number * step, target, target.ways[0], rng.uniform(0.3, FIRST_LONGEST), last)
+        _add(out, free_at, BEGIN + number * step, target, target.faults[0], rng.uniform(0.3, FIRST_LONGEST), last)
     at = BEGIN + len(order) * step
     while at < last:
         for target in rng.sample(targets, len(targets)):
-            way = target.ways[0] if rng.random() < USUAL else rng.choice(target.ways)
+            way = target.faults[0] if rng.random() < USUAL else rng.choice(target.faults)
             _add(out, free_at, at, target, way, rng.uniform(0.3, target.longest), last)
             at += rng.uniform(0.5, 1.5) * every
     return sorted(out, key=lambda blow: blow.at)
 
 
 def _add(
-    out: list[Blow], free_at: dict[str, float], at: float, target: Target, way: str, down: float, last: float
+    out: list[FaultEvent], free_at: dict[str, float], at: float, target: Target, way: str, down: float, last: float
 ) -> None:
     """Adds a blow as soon as its group may be broken again; none where that would last too long."""
     begin = max(at, free_at[target.group])
     if begin + down <= last:
-        out.append(Blow(begin, target.name, way, down))
-        free_at[target.group] = begin + down + min(REST, last / 10)
+        out.append(FaultEvent(begin, target.name, way, down))
+        free_at[target.group] = begin + down + min(PAUSE, last / 10)
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +159,7 @@ class Plan:
     seconds: float
     scripts: dict[str, Script]
     goods: list[Goods] = field(default_factory=list)
-    blows: list[Blow] = field(default_factory=list)
+    fault_events: list[FaultEvent] = field(default_factory=list)
 
 
 def plan(seed: int, seconds: float, zones: list[str], targets: list[Target], every: float) -> Plan:
@@ -171,4 +171,4 @@ def plan(seed: int, seconds: float, zones: list[str], targets: list[Target], eve
         loud = scripts[zones[0]]
         scripts[zones[0]] = Script(loud.starts, loud.levels, begins, begins + GAP + 10)
     made = goods(rng, zones, seconds, 4.0)
-    return Plan(seed, seconds, scripts, made, blows(rng, targets, seconds, every))
+    return Plan(seed, seconds, scripts, made, fault_events(rng, targets, seconds, every))

@@ -17,14 +17,14 @@ import psycopg
 
 from lotwise.embedded.process import ServerFailed
 from lotwise.torture import audit
-from lotwise.torture.actors import Hands, Mortal
+from lotwise.torture.actors import KillableServer, WorkerThreads
 from lotwise.torture.audit import Broken
+from lotwise.torture.catalog import make_catalog
 from lotwise.torture.devices import Devices
-from lotwise.torture.furnish import furnish
-from lotwise.torture.plan import Blow, Plan, plan
-from lotwise.torture.series import Found, Seen
+from lotwise.torture.plan import FaultEvent, Plan, plan
+from lotwise.torture.series import CoreReadings, SeriesFindings
 from lotwise.torture.stage import CLUSTER, SINGLE, ZONES, Size, Stage
-from lotwise.torture.work import Catalog, Stood, Unanswered, work
+from lotwise.torture.work import Catalog, PlacedGoods, Unanswered, work
 
 SETTLING = 90.0
 """Seconds that everything has to arrive and be judged once nothing is broken any more."""
@@ -59,7 +59,7 @@ def _each(error: BaseException) -> list[BaseException]:
 
 
 async def _soak(folder: Path, size: Size, seconds: float, seed: int, rate: float, say: Say) -> dict[str, Any]:
-    hands = Hands()
+    hands = WorkerThreads()
     async with AsyncExitStack() as stack:
         stack.callback(hands.close)
         stage = Stage(folder, size, hands)
@@ -71,13 +71,13 @@ async def _soak(folder: Path, size: Size, seconds: float, seed: int, rate: float
         stage.connect(devices)
         made = plan(seed, seconds, list(ZONES), stage.targets, EVERY[size.replicas])
         await devices.open()
-        catalog = await furnish(stage.caller, devices)
+        catalog = await make_catalog(stage.caller, devices)
         await stage.open_gateways()
         looking = asyncio.create_task(stage.look_after())
         stack.push_async_callback(_ended, looking)
-        say(f"{seconds:.0f} s with {len(made.blows)} blows and {len(made.goods)} sublots begin")
-        stood, fell = await _happen(stage, devices, made, catalog, say)
-        told = await _told(stage, devices, made, stood, fell, say)
+        say(f"{seconds:.0f} s with {len(made.fault_events)} blows and {len(made.goods)} sublots begin")
+        stood, fell = await _run_events(stage, devices, made, catalog, say)
+        told = await _report(stage, devices, made, stood, fell, say)
         (folder / "truth.json").write_text(json.dumps([book.written() for book in devices.books.values()]))
     return told
 
@@ -89,34 +89,34 @@ async def _ended(task: asyncio.Task[None]) -> None:
         task.result()
 
 
-async def _happen(
+async def _run_events(
     stage: Stage, devices: Devices, made: Plan, catalog: Catalog, say: Say
-) -> tuple[list[Stood], list[Broken]]:
+) -> tuple[list[PlacedGoods], list[Broken]]:
     """The plan: devices speak, goods come and go, blows fall. Raises ServerFailed, Unanswered."""
     devices.begin(made)
     fell: list[Broken] = []
     async with asyncio.TaskGroup() as group:
         posting = group.create_task(work(stage.caller, catalog, made.goods, devices.began))
-        for blow in made.blows:
-            group.create_task(_strike(stage, blow, devices.began, fell, say))
+        for blow in made.fault_events:
+            group.create_task(_inject(stage, blow, devices.began, fell, say))
         await asyncio.sleep(max(0.0, devices.began + made.seconds - time.time()))
         say("the plan is through: everything runs again, the devices go on")
     return posting.result(), fell
 
 
-async def _strike(stage: Stage, blow: Blow, began: float, fell: list[Broken], say: Say) -> None:
+async def _inject(stage: Stage, blow: FaultEvent, began: float, fell: list[Broken], say: Say) -> None:
     await asyncio.sleep(max(0.0, began + blow.at - time.time()))
     actor = stage.actors[blow.target]
     say(f"{blow.way} {blow.target} for {blow.down:.1f} s")
     at = time.time_ns() // 1000
-    await actor.hurt(blow.way)
+    await actor.inject(blow.way)
     fell.append(Broken(blow.target, blow.way, at))
     await asyncio.sleep(blow.down)
     await actor.start()
 
 
-async def _told(
-    stage: Stage, devices: Devices, made: Plan, stood: list[Stood], fell: list[Broken], say: Say
+async def _report(
+    stage: Stage, devices: Devices, made: Plan, stood: list[PlacedGoods], fell: list[Broken], say: Say
 ) -> dict[str, Any]:
     upto = int((devices.began + made.seconds) * 1_000_000)
     conninfo = stage.conninfo
@@ -168,7 +168,7 @@ async def _told(
     ended = {
         name: actor.ended_by_itself
         for name, actor in stage.actors.items()
-        if isinstance(actor, Mortal) and actor.ended_by_itself
+        if isinstance(actor, KillableServer) and actor.ended_by_itself
     }
     return {
         "ok": not any(faults.values()),
@@ -182,7 +182,7 @@ async def _told(
 
 async def _settled(
     stage: Stage, devices: Devices, fell: list[Broken], upto: int, say: Say
-) -> tuple[Found, dict[str, Seen]]:
+) -> tuple[SeriesFindings, dict[str, CoreReadings]]:
     """The books beside the series once all is there and judged, or after SETTLING."""
     conninfo = stage.conninfo
     deadline = time.monotonic() + SETTLING

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 from itertools import pairwise
 
-from lotwise.torture.truth import BAD, GOOD, Device, Said
+from lotwise.torture.truth import BAD, GOOD, Device, SentValue
 
 LATE = 2_000_000
 """Microseconds after its answer at which a Modbus reading may be stamped, on a busy machine."""
@@ -40,7 +40,7 @@ class Gap:
 
 
 @dataclass(slots=True)
-class Found:
+class SeriesFindings:
     """Counts. All but the last three must be 0."""
 
     lost: int = 0
@@ -54,7 +54,7 @@ class Found:
     unkept_answers: int = 0
     notes: list[str] = field(default_factory=list)
 
-    def add(self, other: "Found") -> None:
+    def add(self, other: "SeriesFindings") -> None:
         """Adds another's counts."""
         for each in fields(self):
             setattr(self, each.name, getattr(self, each.name) + getattr(other, each.name))
@@ -66,7 +66,7 @@ class Found:
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class CoreReadings:
     """What the series has of a device: rows of its two points, gaps, and (from, to) of what broke its connection."""
 
     temperature: Sequence[Row]
@@ -75,16 +75,16 @@ class Seen:
     broken: Sequence[tuple[int, int]] = ()
 
 
-def compare(book: Device, seen: Seen, upto: int) -> Found:
+def compare(book: Device, seen: CoreReadings, upto: int) -> SeriesFindings:
     """One device's book beside the series, as far as `upto`."""
     return _polled(book, seen, upto) if book.protocol == "modbus" else _stamped(book, seen, upto)
 
 
-def _stamped(book: Device, seen: Seen, upto: int) -> Found:
+def _stamped(book: Device, seen: CoreReadings, upto: int) -> SeriesFindings:
     """A device that stamps what it says: every value at its stamp, and none anywhere else."""
-    found = Found()
-    said = {each.at: each for each in book.said}
-    _numbers_once(found, book, seen.sequence, {each.number: each.at for each in book.said})
+    found = SeriesFindings()
+    said = {each.at: each for each in book.sent}
+    _numbers_once(found, book, seen.sequence, {each.number: each.at for each in book.sent})
     for point, rows in ((book.temperature, seen.temperature), (book.sequence, seen.sequence)):
         by_at = {row.at: row for row in rows}
         for each in book.promised(upto):
@@ -103,7 +103,7 @@ def _stamped(book: Device, seen: Seen, upto: int) -> Found:
     return found
 
 
-def _same(found: Found, point: str, said: Said, row: Row, value: float) -> None:
+def _same(found: SeriesFindings, point: str, said: SentValue, row: Row, value: float) -> None:
     if row.quality != said.quality:
         found.note("wrong_quality", f"{point} at {said.at}: {row.quality}, said {said.quality}")
     if row.value != value and said.quality != BAD:
@@ -112,7 +112,7 @@ def _same(found: Found, point: str, said: Said, row: Row, value: float) -> None:
         found.note("restamped", f"{point} at {said.at}: its source's time is {row.source_at}")
 
 
-def _numbers_once(found: Found, book: Device, rows: Sequence[Row], told: dict[int, int]) -> None:
+def _numbers_once(found: SeriesFindings, book: Device, rows: Sequence[Row], told: dict[int, int]) -> None:
     """Each number once, and where it was said; a bad one may have lost its value."""
     numbers = Counter(int(row.value) for row in rows if row.value is not None)
     for number, times in numbers.items():
@@ -130,10 +130,10 @@ def _numbers_once(found: Found, book: Device, rows: Sequence[Row], told: dict[in
             found.note("restamped", f"{book.sequence} number {row.value} at {row.at}, answered at {at}")
 
 
-def _polled(book: Device, seen: Seen, upto: int) -> Found:
+def _polled(book: Device, seen: CoreReadings, upto: int) -> SeriesFindings:
     """A device that is asked: every answer once, with the temperature that was answered along."""
-    found = Found()
-    _numbers_once(found, book, seen.sequence, {each.number: each.at for each in book.said})
+    found = SeriesFindings()
+    _numbers_once(found, book, seen.sequence, {each.number: each.at for each in book.sent})
     at_of = {int(row.value): row.at for row in seen.sequence if row.value is not None}
     temperatures = {row.at: row for row in seen.temperature}
     for each in book.promised(upto):

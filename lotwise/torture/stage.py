@@ -25,7 +25,7 @@ from lotwise.embedded.postgres import EmbeddedPostgres
 from lotwise.embedded.process import ServerFailed, accepts, free_port
 from lotwise.embedded.supervisor import NATS, POSTGRES, postgres_folder, stream_folder
 from lotwise.runtime import load_audit_keys
-from lotwise.torture.actors import Actor, Command, Hands, Mortal, Supervised, Switched, cluster
+from lotwise.torture.actors import Actor, Command, KillableServer, Supervised, Switched, WorkerThreads, cluster
 from lotwise.torture.devices import Devices, sources
 from lotwise.torture.plan import Target
 from lotwise.torture.work import PASSWORD, PEOPLE, Caller
@@ -60,7 +60,7 @@ class Stage:
 
     folder: Path
     size: Size
-    hands: Hands
+    hands: WorkerThreads
     actors: dict[str, Actor] = field(default_factory=dict)
     targets: list[Target] = field(default_factory=list)
     database_url: str = ""
@@ -82,7 +82,7 @@ class Stage:
             self._several_nodes()
         else:
             self._embedded()
-        self._add(Mortal("broker", self.broker, self.hands))
+        self._add(KillableServer("broker", self.broker, self.hands))
         self._commands()
 
     @property
@@ -101,10 +101,10 @@ class Stage:
     def _several_nodes(self) -> None:
         """Beyond one machine: servers by URL, each started by whoever runs it."""
         self._postgres = EmbeddedPostgres(self.folder / "postgres")
-        self._add(Mortal("postgres", self._postgres, self.hands))
+        self._add(KillableServer("postgres", self._postgres, self.hands))
         for node in cluster(self.folder, [(free_port(), free_port()) for _ in range(self.size.replicas)]):
             self.stream_urls.append(node.url)
-            self._add(Mortal(node.data_dir.name, node, self.hands), "stream", 6.0)
+            self._add(KillableServer(node.data_dir.name, node, self.hands), "stream", 6.0)
 
     @property
     def conninfo(self) -> str:
@@ -113,7 +113,7 @@ class Stage:
 
     def _add(self, actor: Actor, group: str | None = None, longest: float = 3.0) -> None:
         self.actors[actor.name] = actor
-        self.targets.append(Target(actor.name, actor.ways, group or actor.name, longest))
+        self.targets.append(Target(actor.name, actor.faults, group or actor.name, longest))
 
     def _commands(self) -> None:
         port = self.port
@@ -133,7 +133,7 @@ class Stage:
         self, name: str, arguments: list[str], group: str, *, longest: float = 3.0, freezes: bool = False
     ) -> None:
         command = Command(name, arguments, self.folder / f"{name}.log", self.environment)
-        self._add(Mortal(name, command, self.hands, freezes=freezes), group, longest)
+        self._add(KillableServer(name, command, self.hands, freezes=freezes), group, longest)
 
     def environment(self) -> dict[str, str]:
         """What the commands are told."""
@@ -163,7 +163,7 @@ class Stage:
             self.stream_urls = [f"nats://127.0.0.1:{ports[NATS]}"]
             self._know(EmbeddedPostgres(postgres_folder(self.data_dir), port=ports[POSTGRES]))
         for name, actor in self.actors.items():
-            if isinstance(actor, Mortal) and not name.startswith(("serve", "ingest", "edge")):
+            if isinstance(actor, KillableServer) and not name.startswith(("serve", "ingest", "edge")):
                 await actor.start()
         if self._postgres is not None:
             self._know(self._postgres)
@@ -177,7 +177,7 @@ class Stage:
         """Starts again, until cancelled, what has ended by itself though it should run."""
         while True:
             for actor in self.actors.values():
-                if isinstance(actor, Mortal):
+                if isinstance(actor, KillableServer):
                     await actor.look_after()
             await asyncio.sleep(0.5)
 
@@ -237,7 +237,7 @@ class Stage:
         """Stops everything in order, what sends first."""
         await self.caller.close()
         for actor in reversed(list(self.actors.values())):
-            if isinstance(actor, Mortal):
+            if isinstance(actor, KillableServer):
                 await actor.end()
         if self._lease is not None:
             await asyncio.to_thread(self._lease.end, servers_too=True)

@@ -12,7 +12,7 @@ QUALITY_WORDS = ("good", "uncertain", "bad")
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class SentValue:
     """One measurement: its number (from 1, without holes), instant, °C, and the quality the device gives it."""
 
     number: int
@@ -31,7 +31,7 @@ class Device:
     name: str
     zone: str
     protocol: Protocol
-    said: list[Said] = field(default_factory=list)
+    sent: list[SentValue] = field(default_factory=list)
     acknowledged: set[int] = field(default_factory=set)
 
     @property
@@ -44,11 +44,11 @@ class Device:
         """The point of its numbers."""
         return f"{self.zone}/{self.name}/sequence"
 
-    def promised(self, upto: int) -> list[Said]:
+    def promised(self, upto: int) -> list[SentValue]:
         """What must not be lost, said before `upto`: of MQTT what the broker has acknowledged, of others all."""
         return [
             each
-            for each in self.said
+            for each in self.sent
             if each.at < upto and (self.protocol != "mqtt" or each.number in self.acknowledged)
         ]
 
@@ -58,8 +58,8 @@ class Device:
             "device": self.name,
             "zone": self.zone,
             "protocol": self.protocol,
-            "unacknowledged": sorted({each.number for each in self.said} - self.acknowledged)
+            "unacknowledged": sorted({each.number for each in self.sent} - self.acknowledged)
             if self.protocol == "mqtt"
             else [],
-            "said": [[each.number, each.at, each.value, each.quality] for each in self.said],
+            "said": [[each.number, each.at, each.value, each.quality] for each in self.sent],
         }

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from lotwise.torture.plan import Profile
-from lotwise.torture.truth import BAD, GOOD, Said
+from lotwise.torture.truth import BAD, GOOD, SentValue
 
 SECOND = 1_000_000
 PROVEN, UNCERTAIN, UNPROVEN = "proven", "uncertain", "unproven"
@@ -19,10 +19,10 @@ Span = tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True)
-class Stay:
+class JudgedInterval:
     """The goods stood among a zone's readings (sorted by time) over [start, stop)."""
 
-    heard: Sequence[Said]
+    heard: Sequence[SentValue]
     start: int
     stop: int
 
@@ -35,10 +35,10 @@ class Broken:
     certainty: str
 
 
-def pieces(heard: Sequence[Said], start: int, stop: int, gap: int) -> list[tuple[int, int, Said | None]]:
+def pieces(heard: Sequence[SentValue], start: int, stop: int, gap: int) -> list[tuple[int, int, SentValue | None]]:
     """[start, stop) cut where what is known changes: (from, to, who speaks; None where nothing is known)."""
     times = [each.at for each in heard]
-    out: list[tuple[int, int, Said | None]] = []
+    out: list[tuple[int, int, SentValue | None]] = []
     at = start
     while at < stop:
         index = bisect_right(times, at) - 1
@@ -55,7 +55,7 @@ def pieces(heard: Sequence[Said], start: int, stop: int, gap: int) -> list[tuple
     return out
 
 
-def _out(stays: Sequence[Stay], threshold: float, gap: int, certainty: str) -> list[Span]:
+def _out(stays: Sequence[JudgedInterval], threshold: float, gap: int, certainty: str) -> list[Span]:
     """Where it was out, as far as counts at that certainty; neighbours joined."""
     spans: list[Span] = []
     for stay in stays:
@@ -73,7 +73,7 @@ def _out(stays: Sequence[Stay], threshold: float, gap: int, certainty: str) -> l
     return spans
 
 
-def broken(profile: Profile, stays: Sequence[Stay], gap: int) -> list[Broken]:
+def broken(profile: Profile, stays: Sequence[JudgedInterval], gap: int) -> list[Broken]:
     """Every excursion that there should be, in order. `gap` in microseconds."""
     levels = {name: _out(stays, profile.threshold, gap, name) for name in (PROVEN, UNCERTAIN, UNPROVEN)}
     delay = profile.delay * SECOND

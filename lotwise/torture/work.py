@@ -10,7 +10,7 @@ import httpx
 
 from lotwise.torture.plan import Goods
 
-PATIENCE = 300.0
+REQUEST_TIMEOUT = 300.0
 """Seconds after which a request that is never answered fails the soak."""
 PASSWORD = "torture-only-Lotwise-1"  # noqa: S105 - it exists in the soak's own database only
 PEOPLE = {"engineer": "plant_engineer", "qa": "qa", "warehouse": "warehouse", "admin": "admin"}
@@ -21,7 +21,7 @@ class Unanswered(Exception):
 
 
 @dataclass(slots=True)
-class Stood:
+class PlacedGoods:
     """A sublot that was posted: its id, and (zone, since, microseconds; when the core had it) of each of its places."""
 
     goods: Goods
@@ -64,7 +64,7 @@ class Caller:
             cursor = {"cursor": page["next"]}
 
     async def _ask(self, who: str, method: str, path: str, *, key: str | None = None, **more: Any) -> Any:
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + REQUEST_TIMEOUT
         said = ""
         while time.monotonic() < deadline:
             try:
@@ -83,7 +83,7 @@ class Caller:
                     raise Unanswered(f"{method} {path} of {who}: {said}")
             self.retries += 1
             await asyncio.sleep(0.2)
-        raise Unanswered(f"{method} {path} of {who}: no answer in {PATIENCE:.0f} s; last {said}")
+        raise Unanswered(f"{method} {path} of {who}: no answer in {REQUEST_TIMEOUT:.0f} s; last {said}")
 
     async def _token(self, who: str) -> str:
         async with self._signing_in:
@@ -102,15 +102,15 @@ class Catalog:
     items: dict[str, int] = field(default_factory=dict)
 
 
-async def work(caller: Caller, catalog: Catalog, goods: list[Goods], began: float) -> list[Stood]:
+async def work(caller: Caller, catalog: Catalog, goods: list[Goods], began: float) -> list[PlacedGoods]:
     """Posts every sublot when its time comes. Raises Unanswered."""
     async with asyncio.TaskGroup() as group:
         tasks = [group.create_task(_one(caller, catalog, each, began)) for each in goods]
     return [task.result() for task in tasks]
 
 
-async def _one(caller: Caller, catalog: Catalog, goods: Goods, began: float) -> Stood:
-    stood = Stood(goods)
+async def _one(caller: Caller, catalog: Catalog, goods: Goods, began: float) -> PlacedGoods:
+    stood = PlacedGoods(goods)
     for zone, since in goods.ways:
         await asyncio.sleep(max(0.0, began + since - time.time()))
         at = time.time_ns() // 1000

@@ -104,7 +104,7 @@ def test_a_broken_probe_shows_the_sentinel_and_raises_its_alarm() -> None:
             assert words[2] == 0x8000
             assert all(abs(celsius(word) - 5.0) < 0.3 for n, word in enumerate(words) if n != 2)
             assert await bus.inputs(14, 1) == [4]
-            bus.controller.mend_probe(2)
+            bus.controller.repair_probe(2)
             bus.rooms[1].force_temperature(12.0)
             bus.rooms[1].fail_compressor()
             bus.rooms[1].power_off()

@@ -25,7 +25,7 @@ from edge.forwarder import Forwarder
 from edge.spool import Spool, SpoolOptions
 from edge.tasks import end
 from lotwise.embedded.nats import EmbeddedNats
-from lotwise.prove import Report, app, patient, prove, show
+from lotwise.prove import Report, app, prove, retry, show
 from lotwise.proving import Difference
 from tests.faults.ingest_running import count, until, worker
 from tests.services.ingest_support import AT, POINT, RecordingJudge, S, add_points, mark
@@ -191,7 +191,7 @@ def test_the_command_waits_for_what_is_on_its_way_and_for_nothing_else() -> None
         return found
 
     def looks(*reports: Report) -> Report:
-        return patient(iter(reports).__next__, tries=3, pause=0)
+        return retry(iter(reports).__next__, tries=3, pause=0)
 
     assert looks(report("missing"), report("missing"), report()).ok
     assert not looks(report("missing"), report("missing"), report("missing")).ok

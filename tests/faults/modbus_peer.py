@@ -39,10 +39,10 @@ class Memory:
     async def aside(self, origin: str, payload: bytes, reason: str) -> None:
         raise AssertionError((origin, payload, reason))
 
-    async def note(self, key: str, value: str) -> None:
+    async def save_state(self, key: str, value: str) -> None:
         self.notes[key] = value
 
-    async def noted(self, key: str) -> str | None:
+    async def load_state(self, key: str) -> str | None:
         return self.notes.get(key)
 
     def of(self, name: str) -> list[Reading]:

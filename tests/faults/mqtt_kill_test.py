@@ -31,10 +31,10 @@ class FileKeeper:
     async def aside(self, origin, payload, reason):
         raise AssertionError(reason)
 
-    async def note(self, key, value):
+    async def save_state(self, key, value):
         raise AssertionError(key)
 
-    async def noted(self, key):
+    async def load_state(self, key):
         return None
 
 keeper = FileKeeper(sys.argv[2])

@@ -14,7 +14,7 @@ from edge.collectors import opcua_session
 from edge.collectors.opcua import OpcUaCollector
 from edge.collectors.opcua_config import OpcUaServer
 from edge.collectors.opcua_security import StrictClient
-from edge.collectors.opcua_values import moment, told
+from edge.collectors.opcua_values import moment, reported_value
 from edge.collectors.port import SourceLost, SourceMisconfigured
 from tests.faults.opcua_peer import NAMESPACE, ZONE, Memory, machine, running, source, until
 from tests.servers import free_port
@@ -25,11 +25,11 @@ ENDLESS = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
 def test_the_last_instant_of_the_calendar_is_no_time() -> None:
     assert moment(ENDLESS) is None
     assert moment(ENDLESS.replace(tzinfo=None)) is None
-    assert told(ua.DataValue(ua.Variant(1.0), ServerTimestamp=ENDLESS), None).stamp is None
+    assert reported_value(ua.DataValue(ua.Variant(1.0), ServerTimestamp=ENDLESS), None).stamp is None
 
 
 def test_a_matrix_is_called_what_it_is() -> None:
-    said = told(ua.DataValue(ua.Variant([[1, 2], [3, 4]], ua.VariantType.Int32)), 1)
+    said = reported_value(ua.DataValue(ua.Variant([[1, 2], [3, 4]], ua.VariantType.Int32)), 1)
     assert (said.quality, said.aside) == (Quality.BAD, "an array of more than one dimension")
 
 

@@ -150,7 +150,7 @@ def test_a_whole_site_comes_up_by_one_command_and_goes_by_one_ctrl_c(mqtt_broker
 
 def look(here: Place) -> dict[str, dict[str, Any]]:
     """What each user of the servers says of its health, as `lotwise status` has it; {} for one that says nothing."""
-    found = status.look(Settings(data_dir=here.folder))
+    found = status.collect_status(Settings(data_dir=here.folder))
     return {user["name"]: user["health"] or {} for user in found["users"]}
 
 

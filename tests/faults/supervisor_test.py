@@ -19,7 +19,7 @@ import psycopg
 import pytest
 
 from lotwise.embedded import supervisor
-from lotwise.embedded.folderlock import FolderInUse, FolderLock
+from lotwise.embedded.folder_lock import FolderInUse, FolderLock
 from lotwise.embedded.keeper import Keeper
 from lotwise.embedded.lease import Lease, ask_status
 from lotwise.embedded.local import reachable
@@ -262,14 +262,14 @@ def test_a_folder_has_one_owner_and_its_server_is_not_taken_away(tmp_path: Path)
     second.start()
     second.stop()
     lock = FolderLock(tmp_path / "lock")
-    lock.take()
+    lock.acquire()
     with pytest.raises(FolderInUse):
-        FolderLock(tmp_path / "lock").take()
-    lock.give_back()
+        FolderLock(tmp_path / "lock").acquire()
+    lock.release()
 
 
 def test_an_orphan_that_does_not_end_in_order_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lotwise.embedded.orphans.PATIENCE", 0.5)
+    monkeypatch.setattr("lotwise.embedded.orphans.REAP_TIMEOUT", 0.5)
     config = tmp_path / "nats.conf"
     config.write_text(f"listen: 127.0.0.1:{free_port()}\n")
     orphan = subprocess.Popen([nats_binary(), "-c", str(config)], stderr=subprocess.DEVNULL)

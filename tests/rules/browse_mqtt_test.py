@@ -10,9 +10,9 @@ import pytest
 
 from core.telemetry.sparkplug import DataType, Metric, Payload, PropertySet, PropertyValue
 from edge.browse import mqtt
-from edge.browse.found import CannotBrowse, Found, Names, Places
+from edge.browse.found import BrowsedSource, CannotBrowse, Names, ZoneRules
 from edge.browse.gateway_file import Head, extended, listing, whole, write
-from edge.browse.mqtt_listen import Listened, Message
+from edge.browse.mqtt_listen import Capture, Message
 from edge.collectors.mqtt_points import MessageReader
 from edge.config import load
 
@@ -21,26 +21,28 @@ HEAD = Head("gw-1", "plant", "test", "/var/lib/gw-1", "nats://127.0.0.1:4222")
 BROKER = {"host": "broker"}
 
 
-def heard(*messages: tuple[str, object], retained: bool = False) -> Listened:
-    listened = Listened()
+def heard(*messages: tuple[str, object], retained: bool = False) -> Capture:
+    listened = Capture()
     for n, (topic, said) in enumerate(messages):
         payload = (
             said if isinstance(said, bytes) else said.encode() if isinstance(said, str) else json.dumps(said).encode()
         )
-        listened.take(topic, Message(payload, NOW + timedelta(seconds=n), retained))
+        listened.add(topic, Message(payload, NOW + timedelta(seconds=n), retained))
     return listened
 
 
-def found(*messages: tuple[str, object], zones: tuple[str, ...] = ("plant/store/cold-1",), **options: Any) -> Found:
-    return mqtt.browse(heard(*messages), BROKER, "floor", Names(Places(zones)), **options)
+def found(
+    *messages: tuple[str, object], zones: tuple[str, ...] = ("plant/store/cold-1",), **options: Any
+) -> BrowsedSource:
+    return mqtt.browse(heard(*messages), BROKER, "floor", Names(ZoneRules(zones)), **options)
 
 
-def values(of: Found) -> dict[str, tuple[str, str]]:
+def values(of: BrowsedSource) -> dict[str, tuple[str, str]]:
     """Address below the zone → (unit, role)."""
     return {point.address.removeprefix("plant/store/cold-1/"): (point.unit, point.role) for point in of.points}
 
 
-def read_back(of: Found, folder: Path, *messages: tuple[str, object]) -> dict[str, object]:
+def read_back(of: BrowsedSource, folder: Path, *messages: tuple[str, object]) -> dict[str, object]:
     """The values that the gateway reads from these messages by the file that was made."""
     file = folder / "gateway.yaml"
     file.write_text(listing(of) + whole(HEAD, of))
@@ -304,7 +306,7 @@ def test_devices_stand_in_the_zones_that_patterns_name() -> None:
     }
     for wrong in (("plant/x",), ("a=plant/x/y", "b=other/x/y"), ("{device}/x/y",)):
         with pytest.raises(CannotBrowse):
-            Places(wrong)
+            ZoneRules(wrong)
 
 
 def test_a_file_that_is_there_is_added_to_and_nothing_in_it_changes(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from pydantic import TypeAdapter
 from core.telemetry.quality import Quality, Reason
 from core.telemetry.reading import Value
 from edge.collectors.decoders import DECODERS, BadPayload, Decoded, Decoder, DecoderOptions, make_decoder
-from edge.collectors.decoders.base import EVERY_FIELD, WRONG_TYPE, mangled
+from edge.collectors.decoders.base import EVERY_FIELD, WRONG_TYPE, printable
 from edge.collectors.mqtt_config import PointRule
 from edge.collectors.mqtt_values import checked
 
@@ -415,7 +415,7 @@ def test_a_word_that_says_there_is_no_value_is_a_bad_reading(word: bytes, kind: 
 @pytest.mark.parametrize("payload", [b"4.1\0", b"4.1\0\0\n", b"\xef\xbb\xbf4.1", b"\xef\xbb\xbf 4.1\r\n\0"])
 def test_a_byte_order_mark_and_trailing_nuls_are_no_part_of_a_value(payload: bytes) -> None:
     """The value is found all the same; that its reading is bad is said where the points are known."""
-    assert mangled(payload)
+    assert printable(payload)
     item = read("number", "x", payload)["value"]
     assert (item.value, item.quality) == (4.1, Quality.GOOD)
     (item,) = read({"name": "json", "values": {"value": "t"}}, "x", payload.replace(b"4.1", b'{"t": 4.1}')).values()

@@ -12,7 +12,7 @@ from core.telemetry.quality import Quality, Reason
 from core.telemetry.sparkplug import Metric, Payload
 from edge.collectors.mqtt_config import MqttSource
 from edge.collectors.mqtt_points import MessageReader
-from edge.collectors.mqtt_routes import Read
+from edge.collectors.mqtt_routes import ReadResult
 
 DOUBLE_ARRAY = 31
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
@@ -39,12 +39,12 @@ def tasmota(**probes: float) -> dict[str, Any]:
     return {"Time": "2026-03-01T12:00:00", **said, "TempUnit": "C"}
 
 
-def tell(one: MessageReader, payload: object, topic: str = "tele/rack/SENSOR") -> Read:
+def tell(one: MessageReader, payload: object, topic: str = "tele/rack/SENSOR") -> ReadResult:
     raw = payload if isinstance(payload, bytes) else json.dumps(payload).encode()
     return one.read(topic, raw, NOW, retained=False, queued=False)
 
 
-def said(read: Read) -> dict[str, tuple[Any, Quality, str]]:
+def said(read: ReadResult) -> dict[str, tuple[Any, Quality, str]]:
     return {one.point.split("/")[3]: (one.value, one.quality, one.reason) for one in read.readings}
 
 

@@ -15,9 +15,9 @@ from edge.collectors.decoders.base import MALFORMED, WRONG_TYPE
 from edge.collectors.decoders.times import BAD_TIME
 from edge.collectors.mqtt_config import MqttSource
 from edge.collectors.mqtt_frames import Message
-from edge.collectors.mqtt_memory import Redeliveries
 from edge.collectors.mqtt_points import QUEUED, MessageReader
-from edge.collectors.mqtt_routes import Read
+from edge.collectors.mqtt_routes import ReadResult
+from edge.collectors.mqtt_state import Redeliveries
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 JSON = {"name": "json", "values": {"t": "t", "u": "u"}, "time": {"path": "ts"}}
@@ -28,12 +28,14 @@ def reader(*subscriptions: dict[str, Any], **more: Any) -> MessageReader:
     return MessageReader(MqttSource.model_validate(settings_ | more))
 
 
-def read(one: MessageReader, topic: str, payload: object, *, retained: bool = False, queued: bool = False) -> Read:
+def read(
+    one: MessageReader, topic: str, payload: object, *, retained: bool = False, queued: bool = False
+) -> ReadResult:
     raw = payload if isinstance(payload, bytes) else json.dumps(payload).encode()
     return one.read(topic, raw, NOW, retained=retained, queued=queued)
 
 
-def only(found: Read) -> Reading:
+def only(found: ReadResult) -> Reading:
     (reading,) = found.readings
     return reading
 

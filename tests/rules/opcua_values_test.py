@@ -13,14 +13,16 @@ from pydantic import ValidationError
 from core.telemetry.quality import Quality, Reason
 from edge.collectors.opcua_config import OpcUaNode, OpcUaSource
 from edge.collectors.opcua_service import node_id
-from edge.collectors.opcua_values import UNSUPPORTED, overflowed, severity, told
+from edge.collectors.opcua_values import UNSUPPORTED, overflowed, reported_value, severity
 
 T0 = datetime(2025, 6, 1, 12, tzinfo=UTC)
 POINT = "plant/hall/cell/machine/temperature"
 
 
 def said(value: Any, kind: ua.VariantType | None = None, status: int = 0, index: int | None = None) -> tuple[Any, ...]:
-    word = told(ua.DataValue(ua.Variant(value, kind), StatusCode=ua.StatusCode(status), SourceTimestamp=T0), index)
+    word = reported_value(
+        ua.DataValue(ua.Variant(value, kind), StatusCode=ua.StatusCode(status), SourceTimestamp=T0), index
+    )
     return word.value, word.quality, word.reason
 
 
@@ -122,12 +124,14 @@ def test_a_bad_status_brings_no_value_and_an_uncertain_one_keeps_it() -> None:
 
 def test_stamps() -> None:
     later = datetime(2025, 6, 1, 12, 0, 1, tzinfo=UTC)
-    both = told(ua.DataValue(ua.Variant(1.0), SourceTimestamp=T0, ServerTimestamp=later), None)
+    both = reported_value(ua.DataValue(ua.Variant(1.0), SourceTimestamp=T0, ServerTimestamp=later), None)
     assert (both.stamp, both.server_at) == (T0, later)
-    assert told(ua.DataValue(ua.Variant(1.0), ServerTimestamp=later), None).stamp == later
+    assert reported_value(ua.DataValue(ua.Variant(1.0), ServerTimestamp=later), None).stamp == later
     null = datetime(1601, 1, 1, tzinfo=UTC)
-    assert told(ua.DataValue(ua.Variant(1.0), SourceTimestamp=null, ServerTimestamp=later), None).stamp == later
-    naive = told(ua.DataValue(ua.Variant(1.0), SourceTimestamp=T0.replace(tzinfo=None)), None)
+    assert (
+        reported_value(ua.DataValue(ua.Variant(1.0), SourceTimestamp=null, ServerTimestamp=later), None).stamp == later
+    )
+    naive = reported_value(ua.DataValue(ua.Variant(1.0), SourceTimestamp=T0.replace(tzinfo=None)), None)
     assert naive.stamp == T0
 
 

@@ -11,10 +11,10 @@ from edge.config import load as load_gateway
 from simulators.describe import gateway_config, gateway_yaml
 from simulators.dialects import DIALECTS
 from simulators.faults import APPLIES
+from simulators.field_types import seconds
 from simulators.run import SCENARIOS, find_scenario, show_gateway
 from simulators.scenario import Scenario
 from simulators.scenariofile import PROTOCOLS, read_scenario
-from simulators.shapes import seconds
 
 SHIPPED = sorted(SCENARIOS.glob("*.yaml"))
 

@@ -11,7 +11,7 @@ from edge.collectors.decoders.base import EVERY_FIELD, Decoded
 from edge.collectors.decoders.sparkplug_b import SparkplugB, SparkplugOptions
 from simulators.dialects import Message
 from simulators.faults import Measured, fahrenheit
-from simulators.sparkplug_voice import Told, Voice, asks_for_rebirth
+from simulators.sparkplug_messages import SparkplugEncoder, SparkplugSample, asks_for_rebirth
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 
@@ -20,12 +20,12 @@ def climate(number: int = 1, celsius: float = 4.5) -> dict[str, Measured]:
     return {"temperature": Measured(celsius, "Cel"), "humidity": Measured(55.5, "%"), "sequence": Measured(number)}
 
 
-def told(values: Mapping[str, Measured], *, after: int = 0, late: bool = False) -> Told:
-    return Told(NOW + timedelta(seconds=after), values, late)
+def told(values: Mapping[str, Measured], *, after: int = 0, late: bool = False) -> SparkplugSample:
+    return SparkplugSample(NOW + timedelta(seconds=after), values, late)
 
 
-def born() -> tuple[Voice, list[Message]]:
-    voice = Voice("plant", "edge-1")
+def born() -> tuple[SparkplugEncoder, list[Message]]:
+    voice = SparkplugEncoder("plant", "edge-1")
     will = voice.will()
     node = voice.node_birth(NOW, told({"uptime": Measured(0, "s")}))
     return voice, [will, node, *(voice.birth(device, NOW, told(climate())) for device in ("probe-a", "probe-b"))]

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from edge.spool.writer import Wait
+from edge.spool.writer import GroupWait
 
 GROUP, ENOUGH = 0.025, 1000
 
@@ -14,7 +14,7 @@ class World:
         self.now = 0.0
         self.queued = 0
         self._speaks = speaks
-        self.wait = Wait(self.sleep, lambda: self.now)
+        self.wait = GroupWait(self.sleep, lambda: self.now)
 
     def sleep(self, seconds: float) -> None:
         self.queued += self._speaks(self.now, self.now + seconds)

@@ -14,11 +14,11 @@ from core.erp.exposure.rules.assess import Slice, assess
 from core.erp.exposure.rules.signal import Trace
 from core.erp.exposure.rules.summary import ZoneView, clip_runs
 from lotwise.torture.holds import Placed, judge
-from lotwise.torture.plan import CALM, PROFILES, Goods, Profile, Target, plan
-from lotwise.torture.series import Found, Gap, Row, Seen, compare, unrecorded
-from lotwise.torture.truth import BAD, GOOD, UNCERTAIN, Device, Said
-from lotwise.torture.verdict import SECOND, Broken, Stay, broken
-from lotwise.torture.work import Stood
+from lotwise.torture.plan import FAULT_FREE, PROFILES, Goods, Profile, Target, plan
+from lotwise.torture.series import CoreReadings, Gap, Row, SeriesFindings, compare, unrecorded
+from lotwise.torture.truth import BAD, GOOD, UNCERTAIN, Device, SentValue
+from lotwise.torture.verdict import SECOND, Broken, JudgedInterval, broken
+from lotwise.torture.work import PlacedGoods
 
 TARGETS = [
     Target("nats-1", ("kill", "stop"), "stream"),
@@ -39,13 +39,13 @@ def test_a_seed_is_one_plan() -> None:
 @pytest.mark.parametrize("seed", range(20))
 def test_everything_is_broken_in_turn_and_never_two_of_a_group(seed: int) -> None:
     made = plan(seed, 120, ZONES, TARGETS, 2.0)
-    assert {blow.target for blow in made.blows if blow.at < 45} == {target.name for target in TARGETS}
-    assert {blow.way for blow in made.blows} >= {"kill", "off"}
+    assert {blow.target for blow in made.fault_events if blow.at < 45} == {target.name for target in TARGETS}
+    assert {blow.way for blow in made.fault_events} >= {"kill", "off"}
     group = {target.name: target.group for target in TARGETS}
     for name in set(group.values()):
-        mine = sorted((blow.at, blow.at + blow.down) for blow in made.blows if group[blow.target] == name)
+        mine = sorted((blow.at, blow.at + blow.down) for blow in made.fault_events if group[blow.target] == name)
         assert all(before[1] < after[0] for before, after in pairwise(mine))
-    assert all(blow.at + blow.down <= 120 - CALM for blow in made.blows)
+    assert all(blow.at + blow.down <= 120 - FAULT_FREE for blow in made.fault_events)
     assert all(script.level(at) < 8 for script in made.scripts.values() for at in (0.0, 119.0, 1e9))
     quiet = [zone for zone in ZONES if made.scripts[zone].quiet_to]
     assert quiet == ["s/a/one"]
@@ -57,19 +57,19 @@ def test_a_short_soak_breaks_everything_once() -> None:
     alone = [Target(name, ("kill", "stop"), name.split("-")[0]) for name in names]
     for seed in range(50):
         made = plan(seed, 18, ZONES, alone, 2.0)
-        assert {blow.target for blow in made.blows if blow.way == "kill"} == set(names)
-        assert made.blows[0].target == "ingest-1"
+        assert {blow.target for blow in made.fault_events if blow.way == "kill"} == set(names)
+        assert made.fault_events[0].target == "ingest-1"
 
 
 # -- the series ------------------------------------------------------------------------------------------------------
 
 
 def book(protocol: str = "mqtt") -> Device:
-    said = [Said(n, n * SECOND, 5.0 + n / 10, UNCERTAIN if n == 3 else GOOD) for n in range(1, 6)]
+    said = [SentValue(n, n * SECOND, 5.0 + n / 10, UNCERTAIN if n == 3 else GOOD) for n in range(1, 6)]
     return Device("probe", "s/a/one", protocol, said, {1, 2, 3, 4})  # type: ignore[arg-type] # one of three words
 
 
-def rows(of: Device, value: Callable[[Said], float], late: int = 0) -> list[Row]:
+def rows(of: Device, value: Callable[[SentValue], float], late: int = 0) -> list[Row]:
     stamped = of.protocol != "modbus"
     return [
         Row(each.at + late, value(each), each.quality, each.at if stamped else None)
@@ -77,15 +77,15 @@ def rows(of: Device, value: Callable[[Said], float], late: int = 0) -> list[Row]
     ]
 
 
-def found(of: Device, spoil: Spoil = lambda *_: None, **more: object) -> Found:
+def found(of: Device, spoil: Spoil = lambda *_: None, **more: object) -> SeriesFindings:
     """What the auditor says of a series that is right but for what `spoil` does to (temperatures, numbers)."""
     late = 0 if of.protocol != "modbus" else 3000
     temperatures, numbers = rows(of, lambda s: s.value, late), rows(of, lambda s: float(s.number), late)
     spoil(temperatures, numbers)
-    return compare(of, Seen(temperatures, numbers, **more), 10 * SECOND)  # type: ignore[arg-type] # gaps, broken
+    return compare(of, CoreReadings(temperatures, numbers, **more), 10 * SECOND)  # type: ignore[arg-type] # gaps, broken
 
 
-def faults(of: Found) -> set[str]:
+def faults(of: SeriesFindings) -> set[str]:
     kinds = ("lost", "duplicate", "restamped", "invented", "wrong_quality", "wrong_value")
     return {kind for kind in kinds if getattr(of, kind)}
 
@@ -133,7 +133,7 @@ def test_a_value_of_opcua_is_there_or_in_a_gap_on_record() -> None:
 
 def test_an_answer_of_modbus_is_kept_once_at_its_time_unless_the_line_broke() -> None:
     of = book("modbus")
-    of.said = [replace(each, quality=GOOD) for each in of.said]
+    of.sent = [replace(each, quality=GOOD) for each in of.sent]
     assert faults(found(of)) == set()
     gone = lambda t, n: (t.pop(1), n.pop(1))  # noqa: E731 - what is spoiled, once
     assert faults(found(of, gone)) == {"lost"}
@@ -158,15 +158,16 @@ def test_a_silence_must_be_on_record() -> None:
 # -- holds -----------------------------------------------------------------------------------------------------------
 
 
-def warm(*spans: tuple[int, int], until: int = 60) -> list[Said]:
+def warm(*spans: tuple[int, int], until: int = 60) -> list[SentValue]:
     """A value a second: 12 °C within the spans, 5 °C outside."""
     return [
-        Said(0, at * SECOND, 12.0 if any(start <= at < stop for start, stop in spans) else 5.0) for at in range(until)
+        SentValue(0, at * SECOND, 12.0 if any(start <= at < stop for start, stop in spans) else 5.0)
+        for at in range(until)
     ]
 
 
-def through(profile: Profile, heard: Sequence[Said], start: float = 0, stop: float = 60) -> list[Broken]:
-    return broken(profile, [Stay(heard, int(start * SECOND), int(stop * SECOND))], 20 * SECOND)
+def through(profile: Profile, heard: Sequence[SentValue], start: float = 0, stop: float = 60) -> list[Broken]:
+    return broken(profile, [JudgedInterval(heard, int(start * SECOND), int(stop * SECOND))], 20 * SECOND)
 
 
 def test_what_goods_went_through() -> None:
@@ -183,15 +184,15 @@ def test_what_goods_went_through() -> None:
 
 
 @st.composite
-def heard(draw: st.DrawFn) -> list[Said]:
+def heard(draw: st.DrawFn) -> list[SentValue]:
     times = sorted(draw(st.sets(st.integers(0, 58), min_size=1, max_size=25)))
     value, quality = st.sampled_from([5.0, 8.0, 9.0, 12.0]), st.sampled_from([GOOD, GOOD, GOOD, UNCERTAIN, BAD])
-    return [Said(0, at * SECOND, draw(value), draw(quality)) for at in times]
+    return [SentValue(0, at * SECOND, draw(value), draw(quality)) for at in times]
 
 
 @given(heard(), heard(), st.sampled_from(PROFILES), st.integers(0, 29), st.integers(30, 59))
 def test_the_auditor_and_the_judge_agree(
-    one: list[Said], two: list[Said], profile: Profile, entry: int, move: int
+    one: list[SentValue], two: list[SentValue], profile: Profile, entry: int, move: int
 ) -> None:
     """Worked out twice, by code that shares nothing: goods that stood in one zone and then in another."""
     gap = 5 * SECOND
@@ -205,12 +206,12 @@ def test_the_auditor_and_the_judge_agree(
         )
         seen = ZoneView({"temperature": [trace]}, 0, 60 * SECOND, 60 * SECOND).summary(mine).seen
         slices.append(Slice(number, start * SECOND, stop * SECOND, clip_runs(seen, start * SECOND, stop * SECOND)))
-    stays = [Stay(one, entry * SECOND, move * SECOND), Stay(two, move * SECOND, 60 * SECOND)]
+    stays = [JudgedInterval(one, entry * SECOND, move * SECOND), JudgedInterval(two, move * SECOND, 60 * SECOND)]
     found = [Broken(item.broke, item.certainty) for item in assess(mine, slices).breaks]
     assert broken(profile, stays, gap) == found
 
 
-ONE = Stood(Goods("S1", CONSECUTIVE, ()), 1, [("z", 0, 0)])
+ONE = PlacedGoods(Goods("S1", CONSECUTIVE, ()), 1, [("z", 0, 0)])
 RIGHT = Placed(1, 13 * SECOND, "proven", superseded=False, holds=1)
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from edge.browse import modbus
-from edge.browse.found import CannotBrowse, Names, Places
+from edge.browse.found import CannotBrowse, Names, ZoneRules
 from edge.browse.mqtt_listen import listen
 from edge.collectors.port import SourceLost, SourceMisconfigured
 from edge.config import load
@@ -149,7 +149,7 @@ def test_a_device_is_scanned_gently_and_what_it_lacks_costs_little(monkeypatch: 
     begun = time.monotonic()
     scans = asyncio.run(scanned([1, 7], ["input:0-47", "holding:0-15"], asyncio.Event()))
     assert time.monotonic() - begun < 20
-    found = modbus.found(scans, {"kind": "tcp", "host": "127.0.0.1", "port": port}, "box", Names(Places(["p/a/z"])))
+    found = modbus.found(scans, {"kind": "tcp", "host": "127.0.0.1", "port": port}, "box", Names(ZoneRules(["p/a/z"])))
     values = {point.address: (point.value, point.role) for point in found.points}
     assert values["p/a/z/box/temperature-input-0"] == ("4.8 Cel, did not move", "required")
     assert values["p/a/z/box/temperature-input-40"] == ("5.3 Cel, did not move", "required")

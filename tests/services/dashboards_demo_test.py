@@ -18,7 +18,7 @@ from core.series.influx import InfluxStore
 from dashboards.queries import PanelQuery, Span, all_queries
 from dashboards.sources import ERP
 from lotwise.demo import story
-from lotwise.demo.plant import RIG, ROOM_1, TRUCK, configure, furnish, scenario
+from lotwise.demo.plant import RIG, ROOM_1, TRUCK, configure, make_catalog, scenario
 from lotwise.demo.stage import GATEWAY, stage
 from lotwise.embedded.process import free_port
 from simulators.fleet import Fleet
@@ -56,7 +56,7 @@ async def _told(folder: Path, influx: Influx) -> list[list[Any]]:
     async with stage(folder, 0) as on:
         assert on.broker.mqtt_port is not None
         devices = scenario(on.broker.mqtt_port, free_port(), free_port())
-        plant = await furnish(on, configure(on, devices))
+        plant = await make_catalog(on, configure(on, devices))
         silent = devices.model_copy(update={"devices": [d for d in devices.devices if d.kind != "mqtt_load"]})
         async with Fleet(silent) as fleet:
             load = MqttLoad(RIG, broker=devices.broker, rate=FEW, prefix="rig")

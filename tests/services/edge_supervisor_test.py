@@ -15,7 +15,7 @@ import pytest
 from core.telemetry.batch import decode_body
 from core.telemetry.reading import Reading
 from edge import supervisor
-from edge.clockwatch import Clockwatch
+from edge.clock_watch import ClockWatch
 from edge.collectors.port import Collector, SourceLost, SourceMisconfigured
 from edge.spool import Spool
 from edge.supervisor import SourceState, Supervisor
@@ -108,8 +108,8 @@ class Slow:
         self.spool = spool
         self.may = asyncio.Event()
 
-    async def noted(self, key: str) -> str | None:
-        return await self.spool.noted(key)
+    async def load_state(self, key: str) -> str | None:
+        return await self.spool.load_state(key)
 
     async def keep(self, readings: Sequence[Reading]) -> None:
         await self.may.wait()
@@ -185,7 +185,7 @@ def test_the_zones_of_a_source_outlive_a_restart_but_not_a_new_configuration(
 
 
 def test_a_clock_that_is_set_or_off_is_told_once(caplog: pytest.LogCaptureFixture) -> None:
-    watch = Clockwatch(2.0)
+    watch = ClockWatch(2.0)
     wall = datetime(2026, 3, 1, tzinfo=UTC)
     with caplog.at_level(logging.WARNING):
         watch.tick(wall, 100.0)
@@ -218,7 +218,7 @@ def test_hundreds_of_sources_start_and_are_marked_without_a_commit_for_each(tmp_
                     source.collector.seen = {f"plant/store/z{number}"}
                 await boss.mark()
                 assert spool.commits < 20
-                noted = [await spool.noted(f"zones of {name}") for name in names]
+                noted = [await spool.load_state(f"zones of {name}") for name in names]
                 assert noted == [f"{name} plant/store/z{number}" for number, name in enumerate(names)]
                 assert not any(source.has_new_zones for source in boss.sources)
             finally:

@@ -104,10 +104,10 @@ class MemoryKeeper:
         self._refuse()
         self.asides.append((origin, payload, reason))
 
-    async def note(self, key: str, value: str) -> None:
+    async def save_state(self, key: str, value: str) -> None:
         self.notes[key] = value
 
-    async def noted(self, key: str) -> str | None:
+    async def load_state(self, key: str) -> str | None:
         return self.notes.get(key)
 
     def _refuse(self) -> None:

@@ -13,8 +13,8 @@ from core.ingest.confirmation import ConsumerState, answer
 from core.ingest.transaction import IngestTransaction
 from core.telemetry.batch import POINTS_MAX, BadBatch, ConfirmReply, ConfirmRequest, decode, encode
 from edge.carrier import CoreSilent
-from edge.pointwatch import PointWatch
-from lotwise import catalog_making
+from edge.point_watch import PointWatch
+from lotwise import catalog_writer
 from tests.servers import free_port
 from tests.services.api_core_test import PASSWORD, Api, api  # noqa: F401 - a fixture
 from tests.services.browse_sources_test import speaking
@@ -131,7 +131,7 @@ def test_who_may_not_is_told_so(
     file: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(catalog_making, "PATIENCE", 0.0)
+    monkeypatch.setattr(catalog_writer, "START_TIMEOUT", 0.0)
     assert "lacks the permit catalog.manage" in made(api, file, "--yes", login="store").output
     wrong = lotwise(
         "edge",

@@ -7,7 +7,7 @@ import pytest
 from asyncua import ua
 
 from edge.browse import opcua
-from edge.browse.found import CannotBrowse, Found, Names, Places
+from edge.browse.found import BrowsedSource, CannotBrowse, Names, ZoneRules
 from edge.browse.opcua import unit_of
 from edge.collectors.opcua import OpcUaCollector
 from edge.collectors.opcua_config import OpcUaServer
@@ -38,9 +38,9 @@ async def furnish(peer: Machine) -> None:
         await view.add_reference(shown, ua.ObjectIds.Organizes, bidirectional=False)
 
 
-async def found_at(peer: Machine) -> Found:
+async def found_at(peer: Machine) -> BrowsedSource:
     nodes = [node async for node in opcua.browse(OpcUaServer(endpoint=peer.endpoint))]
-    return opcua.found(nodes, {"endpoint": peer.endpoint}, "filler", Names(Places(["plant/hall/cell"])))
+    return opcua.found(nodes, {"endpoint": peer.endpoint}, "filler", Names(ZoneRules(["plant/hall/cell"])))
 
 
 def test_what_is_found_can_be_pasted_and_read() -> None:

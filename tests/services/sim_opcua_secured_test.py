@@ -12,7 +12,7 @@ from edge.collectors.port import SourceLost, SourceMisconfigured
 from edge.config import load
 from edge.sources import PROTOCOLS
 from simulators.describe import gateway_yaml
-from simulators.opcua_security import Papers
+from simulators.opcua_security import CertificateFolder
 from simulators.scenario import Scenario
 from tests.faults.opcua_certificates import issue
 from tests.servers import free_port
@@ -82,7 +82,7 @@ def test_the_gateway_reads_it_and_others_are_refused(policy: str, mode: str, tmp
 
 
 def test_certificates_that_are_there_stay(tmp_path: Path) -> None:
-    papers = Papers(tmp_path)
+    papers = CertificateFolder(tmp_path)
     papers.make("filler-1", "127.0.0.1")
     made = {file: file.read_bytes() for file in tmp_path.rglob("*.*")}
     assert len(made) == 6

@@ -171,9 +171,9 @@ def test_a_failed_compressor_warms_its_room_only_and_a_repair_cools_it(broker: B
     assert max(here) > 12
     assert here[-1] < 8
     assert max(there) < 8
-    texts = [event.text for event in summary.happened]
+    texts = [event.text for event in summary.events]
     assert texts.index(f"{ROOM}: compressor_fail") < texts.index(f"{ROOM}: compressor_repair")
-    fail, repair = (next(e.at for e in summary.happened if word in e.text) for word in ("_fail", "_repair"))
+    fail, repair = (next(e.at for e in summary.events if word in e.text) for word in ("_fail", "_repair"))
     assert 0.25 <= fail < 0.65
     assert repair - fail == pytest.approx(0.75, abs=0.3)
 

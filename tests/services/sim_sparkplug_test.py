@@ -119,7 +119,7 @@ def test_what_breaks_the_order_makes_the_gateway_doubt_until_the_node_is_born_ag
     assert bool(node.report.lost) is (kind in {FaultKind.DROP_OUT, FaultKind.GARBAGE})
     doubted = [r.reason for r in kept.of(f"{A}/temperature") if r.quality is Quality.UNCERTAIN]
     assert set(doubted) == {SEQUENCE_GAP}
-    assert node.voice.bd_seq == 0
+    assert node.encoder.bd_seq == 0
 
 
 def test_the_faults_of_a_value_reach_the_gateway(mqtt_broker: EmbeddedNats, tmp_path: Path) -> None:

@@ -167,7 +167,7 @@ def test_what_is_done_again_and_again_does_not_walk_two_days_of_batches(
         "replayable": lambda: cursors.replayable(rows),
         "depth": rows.depth,
         "prune": lambda: retention.prune(rows, NOW),
-        "moving": lambda: rows.moving({0: [], 1: []}),
+        "moving": lambda: rows.moved_watermarks({0: [], 1: []}),
         "lost with the stream": lambda: cursors.lost_with_stream(rows, "s", 2, NOW),
         "oldest": rows.oldest_open,
     }

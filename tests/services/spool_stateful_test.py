@@ -59,7 +59,7 @@ class SpoolMachine(RuleBasedStateMachine):
         else:
             body = msgspec.msgpack.encode(raw)
             self._in(lambda: self.rows.keep_raw(body))
-            self.rows.remember(raw, len(body))
+            self.rows.add_raw(raw, len(body))
         self.kept.update(fresh)
 
     @rule()

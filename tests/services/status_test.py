@@ -9,7 +9,7 @@ import pytest
 
 from core.settings import Settings
 from lotwise.demo.run import MARK, NotOurs, demo_folder
-from lotwise.embedded.folderlock import FolderInUse
+from lotwise.embedded.folder_lock import FolderInUse
 from lotwise.embedded.lease import Lease, ask_status
 from lotwise.embedded.supervisor import NATS
 from lotwise.runtime import kept_secret, servers

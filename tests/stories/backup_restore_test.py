@@ -30,7 +30,7 @@ from core.erp.lots import service as lots
 from core.erp.migrations import upgrade
 from lotwise.attachment_checking import examine as compare
 from lotwise.backup.attached_files import copy_files
-from lotwise.backup.making import BASE, BackupFailed, make
+from lotwise.backup.backing_up import BASE, BackupFailed, make_backup
 from lotwise.backup.restoring import newest, restore
 from lotwise.embedded.postgres import EmbeddedPostgres
 from tests.keys import opened
@@ -75,7 +75,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
             u.conn.execute(text("UPDATE app_user SET one_time_until = NULL"))
         Sealer(engine, Witness(data / WITNESS_FILE)).seal(datetime.now(UTC))
         _attach(engine, data, b"before the backup")
-        place = make(server, data, folder / "backups").place
+        place = make_backup(server, data, folder / "backups").place
         evening = datetime.now(UTC)
         with unit(engine, Actor("system:test", system=True), world.events) as u:
             lots.place_hold(u, kind="manual", reason="broken seal", since_at=evening, sublot_id=sublot)

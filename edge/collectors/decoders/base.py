@@ -132,7 +132,7 @@ def _flat(payload: bytes) -> dict[str, Any] | None:
     return flat if payload.count(b'"') == 2 * names else None
 
 
-def mangled(payload: bytes) -> bool:
+def printable(payload: bytes) -> bool:
     """Whether a text begins with a byte order mark or has NULs at its ends, as it would from a program that sends more
     than it wrote: what it says may be cut off or left over from before.
     """
@@ -230,7 +230,7 @@ def is_unicode(said: str) -> bool:
     return said.isascii() or not _HALF.search(said)
 
 
-class Place(msgspec.Struct, frozen=True, gc=False):
+class LeafPath(msgspec.Struct, frozen=True, gc=False):
     """Where a scalar stands that is named by position: in a thing with an identity, or by number in a list."""
 
     sensor: str
@@ -243,17 +243,17 @@ class Place(msgspec.Struct, frozen=True, gc=False):
         return msgspec.structs.replace(item, sensor=self.sensor, local=local, of=self.of)
 
 
-NOWHERE = Place("", 0, "")
+ROOT_PATH = LeafPath("", 0, "")
 
 
-def leaves(document: dict[str, Any], identity: str = "") -> Iterator[tuple[str, str, object, Place]]:
+def leaves(document: dict[str, Any], identity: str = "") -> Iterator[tuple[str, str, object, LeafPath]]:
     """Every scalar below an object as (path joined by dots, last key, value, place). Raises BadPayload when there are
     too many or they lie too deep. Lists are numbered.
 
     `identity` is the key by which an object within says which thing it is of; it is no value itself.
     """
     count = 0
-    stack: list[tuple[str, str, object, int, Place]] = [("", "", document, 0, NOWHERE)]
+    stack: list[tuple[str, str, object, int, LeafPath]] = [("", "", document, 0, ROOT_PATH)]
     while stack:
         path, key, node, depth, place = stack.pop()
         if depth > MAX_DEPTH:
@@ -263,10 +263,10 @@ def leaves(document: dict[str, Any], identity: str = "") -> Iterator[tuple[str, 
             items = list(node.items())
             if identity in node and path:
                 items.remove((identity, node[identity]))
-                place = Place(str(node[identity])[:MAX_IDENTITY], len(path) + 1, "")
+                place = LeafPath(str(node[identity])[:MAX_IDENTITY], len(path) + 1, "")
         elif isinstance(node, list):
             items = [(str(index), item) for index, item in enumerate(node)]
-            place = Place(place.sensor, place.start, f"{place.of},{len(node)}".lstrip(","))
+            place = LeafPath(place.sensor, place.start, f"{place.of},{len(node)}".lstrip(","))
         else:
             count += 1
             if count > MAX_FIELDS:

@@ -9,11 +9,11 @@ from datetime import datetime
 from typing import Any, Literal
 
 from edge.collectors.decoders.base import (
-    NOWHERE,
+    ROOT_PATH,
     BadPayload,
     Decoded,
+    LeafPath,
     Options,
-    Place,
     judge,
     leaves,
     member,
@@ -70,10 +70,10 @@ class ChirpStackV4:
             if clock > quality:
                 quality, reason = clock, BAD_TIME
             item = Decoded(device, field, value, unit, source_at, quality, reason)
-            made.append(item if place is NOWHERE else place.mark(item))
+            made.append(item if place is ROOT_PATH else place.mark(item))
         return made
 
-    def _uplink(self, document: dict[str, Any]) -> list[tuple[str, str, object, Place]]:
+    def _uplink(self, document: dict[str, Any]) -> list[tuple[str, str, object, LeafPath]]:
         if not on_ports(document.get("fPort"), self._options.f_ports):
             return []
         decoded = member(document, "object")
@@ -82,10 +82,10 @@ class ChirpStackV4:
         return [(path, "", self._plain(raw), place) for path, _, raw, place in leaves(decoded, self._options.identity)]
 
     @staticmethod
-    def _status(document: dict[str, Any]) -> list[tuple[str, str, object, Place]]:
+    def _status(document: dict[str, Any]) -> list[tuple[str, str, object, LeafPath]]:
         unavailable = document.get("batteryLevelUnavailable") is True or document.get("externalPowerSource") is True
         return [
-            (key, unit, document[key], NOWHERE)
+            (key, unit, document[key], ROOT_PATH)
             for key, unit in STATUS_UNITS.items()
             if key in document and not (key == "batteryLevel" and unavailable)
         ]

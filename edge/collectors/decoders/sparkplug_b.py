@@ -99,7 +99,7 @@ class SparkplugB:
         self._follow(key, node, message, now, birth=kind == "NBIRTH")
         if kind == "DDEATH":
             node.devices.discard(device)
-            return [_dead(device, *_time(message))]
+            return [_death_values(device, *_time(message))]
         if kind.endswith("BIRTH"):
             node.devices.add(device)
             for metric in message.metrics:
@@ -130,7 +130,7 @@ class SparkplugB:
         node.next_seq = None
         node.devices.clear()
         # a will is written when the node connects, so its time is not the death's
-        return [_dead(one, None, Quality.GOOD) for one in sorted(gone)]
+        return [_death_values(one, None, Quality.GOOD) for one in sorted(gone)]
 
     def _follow(self, key: tuple[str, str], node: _Node, message: Payload, now: datetime, *, birth: bool) -> None:
         seq = message.seq if message.HasField("seq") else None
@@ -139,10 +139,10 @@ class SparkplugB:
             node.trusted = False
         if not node.trusted and not birth:
             # again after the interval, though the order is right since: an earlier request may have come too soon
-            self._ask(key, node, now)
+            self._request_rebirth(key, node, now)
         node.next_seq = None if seq is None else (seq + 1) % SEQUENCE
 
-    def _ask(self, key: tuple[str, str], node: _Node, now: datetime) -> None:
+    def _request_rebirth(self, key: tuple[str, str], node: _Node, now: datetime) -> None:
         if not self._options.rebirth:
             return
         if node.asked_at is not None and timedelta(0) <= now - node.asked_at < self._options.rebirth_interval:
@@ -160,7 +160,7 @@ class SparkplugB:
         unknown: list[str] = []
         trusted = node.trusted and (device in node.devices or device == "/".join(key))
         if node.trusted and not trusted:
-            self._ask(key, node, now)  # data of a device after its death, or before its birth
+            self._request_rebirth(key, node, now)  # data of a device after its death, or before its birth
         for metric in message.metrics:
             born = _resolve(node, device, metric)
             if born is None:
@@ -175,7 +175,7 @@ class SparkplugB:
                         found.extend(_decoded(device, metric, part, known, message, trusted=sure))
         if unknown:
             node.trusted = False
-            self._ask(key, node, now)
+            self._request_rebirth(key, node, now)
             raise BadPayload(f"metrics without a birth: {', '.join(unknown[:5])[:200]}", found)
         return found
 
@@ -243,6 +243,6 @@ def _bd_seq(message: Payload) -> int | None:
     return None
 
 
-def _dead(device: str, source_at: datetime | None, clock: Quality) -> Decoded:
+def _death_values(device: str, source_at: datetime | None, clock: Quality) -> Decoded:
     del clock  # bad already
     return Decoded(device, EVERY_FIELD, None, "", source_at, Quality.BAD, Reason.DISCONNECTED)

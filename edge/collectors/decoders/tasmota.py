@@ -15,7 +15,7 @@ from core.telemetry.quality import Quality, Reason
 from core.telemetry.reading import Value
 from edge.collectors.decoders.base import (
     EVERY_FIELD,
-    NOWHERE,
+    ROOT_PATH,
     BadPayload,
     Decoded,
     Options,
@@ -108,7 +108,7 @@ class Tasmota:
             if clock > quality:
                 quality, reason = clock, BAD_TIME
             item = Decoded(device, path, value, unit, source_at, quality, reason)
-            found.append(item if place is NOWHERE else place.mark(item))
+            found.append(item if place is ROOT_PATH else place.mark(item))
         return found
 
     def _time(self, raw: object) -> tuple[datetime | None, Quality]:

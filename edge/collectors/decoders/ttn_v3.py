@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from core.telemetry.quality import Reason
 from edge.collectors.decoders.base import (
-    NOWHERE,
+    ROOT_PATH,
     BadPayload,
     Decoded,
     Options,
@@ -68,7 +68,7 @@ def _values(device: str, document: dict[str, Any], uplink: dict[str, Any], ident
         if clock > quality:
             quality, reason = clock, BAD_TIME
         item = Decoded(device, path, value, "", source_at, quality, reason, simulated=simulated, complete=True)
-        found.append(item if place is NOWHERE else place.mark(item))
+        found.append(item if place is ROOT_PATH else place.mark(item))
     if not found:  # everything was left out: carries device and time for the zeros that the mapping knows of
         reason = BAD_TIME if clock else Reason.NONE
         found.append(Decoded(device, "", "", "", source_at, clock, reason, simulated=simulated, complete=True))

@@ -10,7 +10,7 @@ from typing import Literal
 from core.telemetry.quality import Quality, Reason
 from edge.collectors.decoders.base import (
     EVERY_FIELD,
-    NOWHERE,
+    ROOT_PATH,
     BadPayload,
     Decoded,
     Options,
@@ -84,7 +84,7 @@ def _state(device: str, payload: bytes, identity: str) -> list[Decoded]:
         if clock > quality:
             quality, reason = clock, BAD_TIME
         item = Decoded(device, path, value, unit, source_at, quality, reason)
-        found.append(item if place is NOWHERE else place.mark(item))
+        found.append(item if place is ROOT_PATH else place.mark(item))
     return found
 
 

@@ -12,13 +12,13 @@ from core.telemetry.batch import Gap
 from core.telemetry.reading import Reading
 from edge.collectors.opcua_items import Item
 from edge.collectors.opcua_service import in_groups
-from edge.collectors.opcua_values import Told
+from edge.collectors.opcua_values import ReportedValue
 from edge.collectors.port import Keeper, SpoolFull
 
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
-Report = tuple[Item, Reading, Told]
+Report = tuple[Item, Reading, ReportedValue]
 """A reading, the item it is of and what the server told."""
 
 _CHUNK = 1000
@@ -26,7 +26,7 @@ _ASIDE_BYTES = 4096
 _FULL_PAUSE = 1.0
 
 
-class Safe:
+class Keeping:
     """The keeper, waited for: while its spool is full nothing is acknowledged and the server's queues hold."""
 
     def __init__(self, name: str, keeper: Keeper) -> None:
@@ -55,13 +55,13 @@ class Safe:
         payload = repr(value.Value).encode()[:_ASIDE_BYTES]
         await self._wait(partial(self._keeper.aside, item.node.node, payload, reason))
 
-    async def note(self, key: str, value: str) -> None:
+    async def save_state(self, key: str, value: str) -> None:
         """Writes down a word of the source's own."""
-        await self._wait(partial(self._keeper.note, key, value))
+        await self._wait(partial(self._keeper.save_state, key, value))
 
-    async def noted(self, key: str) -> str | None:
+    async def load_state(self, key: str) -> str | None:
         """What was written down under the key."""
-        return await self._wait(partial(self._keeper.noted, key))
+        return await self._wait(partial(self._keeper.load_state, key))
 
     async def _wait(self, keep: Callable[[], Awaitable[T]]) -> T:
         full = False

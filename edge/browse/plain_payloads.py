@@ -71,7 +71,7 @@ class Shape:
     """Where the payload names its device."""
 
 
-def bare(payloads: Sequence[bytes], name: str) -> Shape | None:
+def number_shape(payloads: Sequence[bytes], name: str) -> Shape | None:
     """A topic whose payloads are nothing but a number or a switch word; None if they are something else.
 
     `name` is what the topic calls the quantity: its unit can only be guessed from that.
@@ -98,7 +98,7 @@ def with_unit(name: str, unit: str, shape: Shape) -> dict[str, Measured]:
     return {"value": what} if what is not None else dict(shape.fields)
 
 
-def document(payloads: Sequence[bytes], timezone: str | None, *, everything: bool = False) -> Shape | None:
+def document_shape(payloads: Sequence[bytes], timezone: str | None, *, everything: bool = False) -> Shape | None:
     """How JSON objects of one topic are read, by the latest of them; None if the payloads are none."""
     try:
         parsed = parse_json(payloads[-1])

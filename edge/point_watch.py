@@ -34,7 +34,7 @@ class PointWatch:
         await asyncio.sleep(self._every / 10)
         while True:
             try:
-                self._tell(await self._ask(sorted(self._points())))
+                self._log_unknown(await self._ask(sorted(self._points())))
             except CoreSilent as error:
                 log.debug("points not asked for: %s", error)
             await asyncio.sleep(self._every)
@@ -50,7 +50,7 @@ class PointWatch:
                 raise CoreSilent(f"its answer is not one: {error}") from error
         return tuple(unknown)
 
-    def _tell(self, unknown: tuple[str, ...]) -> None:
+    def _log_unknown(self, unknown: tuple[str, ...]) -> None:
         before, self.unknown = self.unknown, unknown
         fresh = sorted(set(unknown) - set(before))
         if fresh:

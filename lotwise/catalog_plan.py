@@ -29,7 +29,7 @@ class WantedPoint:
 
 
 @dataclass(frozen=True, slots=True)
-class Terms:
+class ZoneDefaults:
     """What is said of zones and the site where they have to be made."""
 
     bands: Bands
@@ -47,7 +47,7 @@ class Plan:
     changes: list[tuple[int, str, dict[str, Any]]] = field(default_factory=list)
     """(id, address, changes) of zones that are there without a band."""
     points: list[WantedPoint] = field(default_factory=list)
-    misfits: list[str] = field(default_factory=list)
+    mismatches: list[str] = field(default_factory=list)
     without_band: list[str] = field(default_factory=list)
     there: int = 0
     zone_ids: dict[str, int] = field(default_factory=dict)
@@ -83,7 +83,7 @@ Ask = Callable[[str], Band | None]
 """Asks for a zone's band where none was said; None for none."""
 
 
-def plan(core: Core, points: Sequence[WantedPoint], terms: Terms, ask: Ask = lambda _zone: None) -> Plan:
+def plan(core: Core, points: Sequence[WantedPoint], terms: ZoneDefaults, ask: Ask = lambda _zone: None) -> Plan:
     """What the catalog lacks for these points. Raises CoreAway, CoreRefused."""
     made = Plan()
     sites = {site["code"]: site["id"] for site in core.all("/sites")}
@@ -102,19 +102,19 @@ def plan(core: Core, points: Sequence[WantedPoint], terms: Terms, ask: Ask = lam
             made.points.append(point)
             continue
         made.there += 1
-        if fault := misfit(point.address, point.unit, there["unit"]):
-            made.misfits.append(fault)
+        if fault := unit_mismatch(point.address, point.unit, there["unit"]):
+            made.mismatches.append(fault)
     return made
 
 
-def misfit(address: str, sent: str, known: str) -> str | None:
+def unit_mismatch(address: str, sent: str, known: str) -> str | None:
     """What is wrong between the unit that a gateway sends and the catalog's; None if nothing is."""
     if not sent or sent == known or convertible(sent, known):
         return None
     return f"{address}: sent in {sent!r}, which cannot be given in the catalog's unit {known!r}"
 
 
-def _zone(made: Plan, address: str, there: dict[str, Any] | None, terms: Terms, ask: Ask) -> None:
+def _zone(made: Plan, address: str, there: dict[str, Any] | None, terms: ZoneDefaults, ask: Ask) -> None:
     bare = there is None or (there["band_low"] is None and there["band_high"] is None)
     band = (terms.bands.of(address) or ask(address)) if bare else None
     body: dict[str, Any] = {}
@@ -141,26 +141,26 @@ def _plain(iso: str) -> str:
     return f"{seconds / 60:g} min" if seconds and seconds % 60 == 0 else f"{seconds:g} s"
 
 
-def carry_out(core: Core, made: Plan, told: Callable[[str], None]) -> None:
+def carry_out(core: Core, made: Plan, progress: Callable[[str], None]) -> None:
     """Makes what is planned, then tries again the readings that came before their points. Raises CoreAway,
     CoreRefused; what was made till then is there, and running it again makes the rest.
     """
     if made.site is not None:
         made.site_id = core.send("POST", "/sites", made.site)["id"]
-        told(f"made site {made.site['code']}")
+        progress(f"made site {made.site['code']}")
     for zone in made.zones:
         made.zone_ids[zone["address"]] = core.send("POST", "/zones", {"site_id": made.site_id, **zone})["id"]
-        told(f"made zone {zone['address']}")
+        progress(f"made zone {zone['address']}")
     for zone_id, address, changes in made.changes:
         seen = core.get(f"/zones/{zone_id}")["version"]
         core.send("PATCH", f"/zones/{zone_id}", {**changes, "version": seen})
-        told(f"changed zone {address}")
+        progress(f"changed zone {address}")
     for point in made.points:
         body = {"zone_id": made.zone_ids[zone_of(point.address)], "address": point.address, "role": point.role}
         core.send("POST", "/points", {**body, "quantity": point.quantity, "unit": point.unit})
-        told(f"made point {point.address}")
+        progress(f"made point {point.address}")
     if made.points:
-        told(_replayed(core))
+        progress(_replayed(core))
 
 
 def _replayed(core: Core) -> str:

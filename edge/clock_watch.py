@@ -11,7 +11,7 @@ STEP = 1.0
 """Seconds by which the clock must jump against the monotonic one to count as set."""
 
 
-class Clockwatch:
+class ClockWatch:
     """Notices a clock that is set or that is away from the stream server's. Says so once for each change."""
 
     def __init__(self, max_offset: float) -> None:

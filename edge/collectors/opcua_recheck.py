@@ -6,16 +6,16 @@ from datetime import datetime
 
 from edge.collectors.opcua_config import OpcUaSource
 from edge.collectors.opcua_items import Item, reading_of, refusal
-from edge.collectors.opcua_safe import Report, Safe
+from edge.collectors.opcua_keeping import Keeping, Report
 from edge.collectors.opcua_security import StrictClient
 from edge.collectors.opcua_service import in_groups, reaching, read_now
-from edge.collectors.opcua_values import Told, told
+from edge.collectors.opcua_values import ReportedValue, reported_value
 
 
-class Again:
+class Recheck:
     """Reads items at the server's clock."""
 
-    def __init__(self, config: OpcUaSource, client: StrictClient, safe: Safe, clock: Callable[[], datetime]) -> None:
+    def __init__(self, config: OpcUaSource, client: StrictClient, safe: Keeping, clock: Callable[[], datetime]) -> None:
         self._config = config
         self._client = client
         self._safe = safe
@@ -32,7 +32,7 @@ class Again:
             received = self._clock()
             reports: list[Report] = []
             for item, value in zip(group, values, strict=True):
-                word = told(value, item.node.index)
+                word = reported_value(value, item.node.index)
                 by = self._proof(item, word, server_now)
                 reading = reading_of(item, self._config, word, received, by=by)
                 item.seen = asyncio.get_running_loop().time()
@@ -44,7 +44,7 @@ class Again:
                 item.recheck = item.awaited = False
             self.since = None
 
-    def _proof(self, item: Item, word: Told, server_now: datetime | None) -> datetime | None:
+    def _proof(self, item: Item, word: ReportedValue, server_now: datetime | None) -> datetime | None:
         """When the server says that the value stands.
 
         That is its stamp if it stamps what it reads; many stamp only what changes: then it is its clock at the read.

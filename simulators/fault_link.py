@@ -6,7 +6,7 @@ from simulators.faults import Fault, FaultKind, Faults
 from simulators.link import MqttLink
 
 
-class OnCable(ABC):
+class FaultLink(ABC):
     """A device on one connection, `_link`, which is None until it is started."""
 
     def __init__(self) -> None:
@@ -18,7 +18,7 @@ class OnCable(ABC):
         already = self.faults.has(fault.kind)
         self.faults.begin(fault)
         if fault.kind is FaultKind.DISCONNECT and self._link is not None and not already:
-            await self._link.cut()
+            await self._link.abort()
 
     async def clear(self, kind: FaultKind) -> None:
         """The fault is over. Raises BrokerUnreachable if it was a lost connection that cannot be made again."""
@@ -26,7 +26,7 @@ class OnCable(ABC):
             return
         self.faults.end(kind)
         if kind is FaultKind.DISCONNECT and self._link is not None:
-            await self._link.mend()
+            await self._link.reconnect()
         if kind is FaultKind.OUT_OF_ORDER:
             self._release()
 

@@ -12,11 +12,11 @@ import typer
 from rich.console import Console
 
 from lotwise.bands import BadBand, Band, Bands, band_of
-from lotwise.cataloguing import NO_LIMITS, Plan, Terms, WantedPoint, carry_out, plan
-from lotwise.core_client import Core, CoreAway, CoreRefused
+from lotwise.catalog_plan import NO_LIMITS, Plan, WantedPoint, ZoneDefaults, carry_out, plan
+from lotwise.core_client import Core, CoreRefused, CoreUnavailable
 from lotwise.edge_options import DEFAULT_CORE, OFFERED
 
-PATIENCE = 60.0
+START_TIMEOUT = 60.0
 """Seconds for a core that is just being started in another terminal."""
 
 
@@ -48,9 +48,11 @@ def make_catalog(points: Sequence[WantedPoint], options: CatalogOptions) -> int:
     out = Console(stderr=True, highlight=False)
     try:
         url = options.core or DEFAULT_CORE
-        with Core(url, options.login, patience=PATIENCE, told=lambda text: out.print(text, markup=False)) as core:
-            return _make(core, points, options, out)
-    except CoreAway as error:
+        with Core(
+            url, options.login, start_timeout=START_TIMEOUT, progress=lambda text: out.print(text, markup=False)
+        ) as core:
+            return _write(core, points, options, out)
+    except CoreUnavailable as error:
         out.print(f"the core cannot be reached: {error}", markup=False)
     except CoreRefused as error:
         out.print(f"the core refused: {error}", markup=False)
@@ -59,7 +61,7 @@ def make_catalog(points: Sequence[WantedPoint], options: CatalogOptions) -> int:
     return 1
 
 
-def _make(core: Core, points: Sequence[WantedPoint], options: CatalogOptions, out: Console) -> int:
+def _write(core: Core, points: Sequence[WantedPoint], options: CatalogOptions, out: Console) -> int:
     def profiles(code: str) -> Sequence[Mapping[str, Any]]:
         found = core.get("/profiles", code=code)["items"]
         versions = core.get(f"/profiles/{found[0]['id']}")["versions"] if found else []
@@ -69,7 +71,7 @@ def _make(core: Core, points: Sequence[WantedPoint], options: CatalogOptions, ou
         return limits
 
     asking = sys.stdin.isatty() and not options.yes and not options.dry_run
-    terms = Terms(
+    terms = ZoneDefaults(
         Bands(options.bands, profiles), options.band_delay, options.allowed_gap, options.timezone or _timezone()
     )
     made = plan(
@@ -80,7 +82,7 @@ def _make(core: Core, points: Sequence[WantedPoint], options: CatalogOptions, ou
     )
     _show(made, core, out)
     if made.empty:
-        return 1 if made.misfits else 0
+        return 1 if made.mismatches else 0
     if options.dry_run:
         out.print("dry run: nothing was made")
         return 0
@@ -88,7 +90,7 @@ def _make(core: Core, points: Sequence[WantedPoint], options: CatalogOptions, ou
         out.print("nothing was made" if asking else "nothing was made: say --yes where nobody can be asked")
         return 1
     carry_out(core, made, lambda text: out.print(text, markup=False))
-    return 1 if made.misfits else 0
+    return 1 if made.mismatches else 0
 
 
 def _show(made: Plan, core: Core, out: Console) -> None:
@@ -97,7 +99,7 @@ def _show(made: Plan, core: Core, out: Console) -> None:
         out.print(f"  will make {line}", markup=False, soft_wrap=True)
     for zone in made.without_band:
         out.print(f"  {zone} {NO_LIMITS}", markup=False, soft_wrap=True)
-    for fault in made.misfits:
+    for fault in made.mismatches:
         out.print(f"  DOES NOT FIT: {fault}", markup=False, soft_wrap=True)
 
 

@@ -15,10 +15,10 @@ from asyncua import ua
 from core.telemetry.batch import Gap
 from edge.collectors.opcua_config import OpcUaSource
 from edge.collectors.opcua_items import Item, Missed, reading_of
-from edge.collectors.opcua_safe import Report, Safe
+from edge.collectors.opcua_keeping import Keeping, Report
 from edge.collectors.opcua_security import StrictClient
 from edge.collectors.opcua_service import history
-from edge.collectors.opcua_values import told
+from edge.collectors.opcua_values import reported_value
 from edge.collectors.port import Clock, SourceLost
 
 log = logging.getLogger(__name__)
@@ -29,7 +29,7 @@ _HISTORY_LAG = 1.0
 """Seconds a server may take to file a value it has already reported."""
 
 
-class Filling:
+class Backfill:
     """Goes through all items for as long as the connection lasts."""
 
     def __init__(
@@ -37,7 +37,7 @@ class Filling:
         config: OpcUaSource,
         client: StrictClient,
         items: Sequence[Item],
-        safe: Safe,
+        safe: Keeping,
         clock: Callable[[], datetime],
     ) -> None:
         self._config = config
@@ -53,11 +53,11 @@ class Filling:
         """Reports that wait."""
         return sum(len(item.held) for item in self._items)
 
-    async def owe(self, item: Item, missed: Missed) -> None:
+    async def schedule(self, item: Item, missed: Missed) -> None:
         """Notes a span to be read from history, or records it as a gap at once where there is none to be read."""
         # By the gateway's clock a value of the past has no time: the gateway was not there.
         if self._config.history and item.has_history and self._config.clock is not Clock.GATEWAY:
-            item.owed.append(missed)
+            item.to_fill.append(missed)
         else:
             await self._gap(item, missed, missed.stop)
 
@@ -65,8 +65,8 @@ class Filling:
         """Settles one item after the other for as long as the connection lasts. Raises SourceLost."""
         while True:
             for item in self._items:
-                while item.owed:
-                    await self._settle(item)
+                while item.to_fill:
+                    await self._fill_item(item)
             if not any(item.awaited for item in self._items):
                 self._config.remembered[_STARTED] = self.server_started
             self._settled.set()
@@ -77,16 +77,16 @@ class Filling:
         self._settled.clear()
         await self._settled.wait()
 
-    async def _settle(self, item: Item) -> None:
+    async def _fill_item(self, item: Item) -> None:
         """Pays the oldest span; after the last, lets go what was held. The span is struck off at the very end."""
-        await self._pay(item, item.owed[0])
-        while item.held and len(item.owed) == 1:
+        await self._fill(item, item.to_fill[0])
+        while item.held and len(item.to_fill) == 1:
             held = list(item.held)
             await self._safe.reports([(item, reading, word) for reading, word in held])
             del item.held[: len(held)]
-        item.owed.pop(0)
+        item.to_fill.pop(0)
 
-    async def _pay(self, item: Item, missed: Missed) -> None:
+    async def _fill(self, item: Item, missed: Missed) -> None:
         config = self._config
         after = max(missed.after, missed.upto - config.history_limit)
         try:
@@ -119,7 +119,7 @@ class Filling:
                 received = self._clock()
                 reports: list[Report] = []
                 for value in page:
-                    word = told(value, item.node.index)
+                    word = reported_value(value, item.node.index)
                     if word.stamp is None or not after < word.stamp <= upto:
                         continue
                     reading = reading_of(item, self._config, word, received, by=word.stamp, historical=True)

@@ -58,12 +58,12 @@ class Redeliveries:
         self._kept.clear()
 
 
-class Known:
+class MqttState:
     """What outlives a connection: received and not kept, kept and perhaps not acknowledged, decoders' births."""
 
     def __init__(self, config: MqttSource) -> None:
         self.reader = MessageReader(config)
-        self.memory = Redeliveries(config.receive_maximum)
+        self.redeliveries = Redeliveries(config.receive_maximum)
         self.pending: deque[Message] = deque()
         self.connections = 0
         self.last_receipt = BEGINNING

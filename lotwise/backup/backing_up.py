@@ -78,7 +78,7 @@ class Backup:
     damaged: tuple[str, ...]
 
 
-def make(server: EmbeddedPostgres, data_dir: Path, folder: Path, now: datetime | None = None) -> Backup:
+def make_backup(server: EmbeddedPostgres, data_dir: Path, folder: Path, now: datetime | None = None) -> Backup:
     """Makes a whole backup in the folder. Raises BackupFailed; what is half made is taken away."""
     folder = folder.absolute()
     archive_to(server, folder / WAL)

@@ -32,7 +32,7 @@ METRICS: dict[str, Named] = {
 
 
 @dataclass(frozen=True)
-class Told:
+class SparkplugSample:
     """One reading: when it was taken and its values, by quantity. `late`: it was kept while nobody listened."""
 
     at: datetime
@@ -63,7 +63,7 @@ def _put(metric: Metric, datatype: DataType, value: float | bool | str | None) -
 
 
 @dataclass
-class Voice:
+class SparkplugEncoder:
     """One node's messages, from one connection to the next.
 
     `will` begins a connection: its bdSeq, one higher each time (0 to 255, then 0), ties the death to the birth that
@@ -91,7 +91,7 @@ class Voice:
         """The death of this connection; deaths of nodes have no sequence number."""
         return self.topic("NDEATH"), Payload(metrics=[self._bd_seq()]).SerializeToString()
 
-    def node_birth(self, at: datetime, told: Told) -> Message:
+    def node_birth(self, at: datetime, told: SparkplugSample) -> Message:
         """The birth of the node, which begins the numbers anew."""
         self._seq = 0
         stamp = _millis(at)
@@ -102,11 +102,11 @@ class Voice:
         ]
         return self._message("NBIRTH", "", at, [*fixed, *self._named("", told)])
 
-    def birth(self, device: str, at: datetime, told: Told) -> Message:
+    def birth(self, device: str, at: datetime, told: SparkplugSample) -> Message:
         """The birth of a device."""
         return self._message("DBIRTH", device, at, self._named(device, told))
 
-    def data(self, device: str, at: datetime, told: Iterable[Told]) -> Message:
+    def data(self, device: str, at: datetime, told: Iterable[SparkplugSample]) -> Message:
         """Readings of a device, or of the node itself, by alias."""
         metrics = [metric for one in told for metric in self._aliased(device, one)]
         return self._message("DDATA" if device else "NDATA", device, at, metrics)
@@ -121,7 +121,7 @@ class Voice:
     def _alias(self, key: tuple[str, str]) -> int:
         return self._aliases.setdefault(key, len(self._aliases) + 1)
 
-    def _named(self, device: str, told: Told) -> list[Metric]:
+    def _named(self, device: str, told: SparkplugSample) -> list[Metric]:
         metrics = []
         for quantity, measured in told.values.items():
             named, key = METRICS[quantity], (device, quantity)
@@ -138,7 +138,7 @@ class Voice:
             metrics.append(metric)
         return metrics
 
-    def _aliased(self, device: str, told: Told) -> list[Metric]:
+    def _aliased(self, device: str, told: SparkplugSample) -> list[Metric]:
         """Data name neither metric nor unit, save where the unit is not that of the birth."""
         metrics = []
         for quantity, measured in told.values.items():

@@ -88,14 +88,14 @@ _WORDS = {
 def _message(model: type[BaseModel], detail: ErrorDetails) -> str:
     if detail["type"] == "extra_forbidden":
         key = str(detail["loc"][-1])
-        return f"unknown key{meant(key, _names(model))}"
+        return f"unknown key{did_you_mean(key, _names(model))}"
     if detail["type"] == "union_tag_invalid":
         tag, expected = str(detail["ctx"]["tag"]), str(detail["ctx"]["expected_tags"]).replace("'", "")
-        return f"{tag!r} is not one of {expected}{meant(tag, set(expected.split(', ')))}"
+        return f"{tag!r} is not one of {expected}{did_you_mean(tag, set(expected.split(', ')))}"
     return _WORDS.get(detail["type"], detail["msg"].removeprefix("Value error, "))
 
 
-def meant(word: str, known: Mapping[str, Any] | set[str]) -> str:
+def did_you_mean(word: str, known: Mapping[str, Any] | set[str]) -> str:
     """A question after the known word that is closest, or nothing if none is close."""
     close = difflib.get_close_matches(word, sorted(known), n=1, cutoff=0.6)
     return f"; did you mean {close[0]!r}?" if close else ""

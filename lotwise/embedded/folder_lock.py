@@ -17,7 +17,7 @@ class FolderLock:
         self.path = path
         self._file: int | None = None
 
-    def take(self) -> None:
+    def acquire(self) -> None:
         """Takes it. Raises FolderInUse naming who has it, and OSError where the file cannot be made."""
         file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
@@ -39,7 +39,7 @@ class FolderLock:
             if error.errno not in {errno.ENOSPC, errno.EDQUOT}:
                 raise
 
-    def give_back(self) -> None:
+    def release(self) -> None:
         """Gives it back; the file stays, so that two owners never lock two files of one name."""
         if self._file is not None:
             os.close(self._file)

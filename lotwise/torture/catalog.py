@@ -9,7 +9,7 @@ from lotwise.torture.truth import Device
 from lotwise.torture.work import Caller, Catalog
 
 
-async def furnish(caller: Caller, devices: Devices) -> Catalog:
+async def make_catalog(caller: Caller, devices: Devices) -> Catalog:
     """Site, zones, points with calibrated sensors, and an item of every profile, through the API. Raises Unanswered."""
     catalog = Catalog()
     site = await caller.post("admin", "/sites", {"code": "torture", "name": "Torture"})
