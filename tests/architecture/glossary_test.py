@@ -12,6 +12,7 @@ OTHERWISE = frozenset(
     {
         ("stock", "permit.stock.move"),  # the act's own word says it
         ("stock", "permit.stock.pick"),
+        ("stock", "move.sublot.move"),
         ("split", "lots.transformation_unnamed"),  # as it is written
         ("merge", "lots.transformation_unnamed"),
         ("zone", "ingest.of_another_time"),  # a time zone
@@ -19,6 +20,7 @@ OTHERWISE = frozenset(
         ("point", "value.decimal_whole_digits"),  # of a number
         ("point", "value.whole_number"),
         ("reading", "ingest.reading_takes_long"),  # of a file
+        ("role", "field.point.role"),  # what a point is for
         ("hold", "value.hidden"),  # contains
         ("site", "kernel.form_from_another_site"),  # a web site
         ("zone", "tabular.no_such_timezone"),  # a time zone

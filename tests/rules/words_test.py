@@ -37,7 +37,7 @@ def test_the_language_a_browser_asks_for(header: str | None, language: str) -> N
 
 
 def test_an_error_is_english_to_who_writes_it_down_and_chinese_to_who_reads_chinese() -> None:
-    error = Conflict("kernel.user_exists", login="quinn")
+    error = Conflict("access.user_exists", login="quinn")
     assert str(error) == error.detail == "there is a user quinn already"
     assert error.text("zh") == "用户 quinn 已存在"
     assert error.extra == {"login": "quinn"}
@@ -88,7 +88,7 @@ def test_an_id_that_is_no_more_is_shown_with_its_parameters() -> None:
 
 
 def test_a_parameter_that_was_not_given_is_seen() -> None:
-    assert render(Message("kernel.user_exists")) == "there is a user {login} already"
+    assert render(Message("access.user_exists")) == "there is a user {login} already"
 
 
 @pytest.mark.parametrize("name", ["", "lots", "Lots.held", "lots held.x", "a.b c"])
