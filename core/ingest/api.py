@@ -30,6 +30,7 @@ from core.erp.kernel.scope import scoped
 from core.erp.kernel.signatures import Act, Proof, Signing, begin_signing
 from core.erp.kernel.tables import table
 from core.erp.kernel.unit import Unit
+from core.erp.kernel.words import Message
 from core.ingest import imports_api, unknown_points_api
 from core.ingest.epochs import close_epoch, epoch_record
 from core.ingest.lag import ingest_lag
@@ -312,7 +313,7 @@ class ClosedOut(BaseModel):
 async def close(gateway: str, epoch: str, body: CloseIn, door: Door) -> JSONResponse:
     """Closes an epoch whose spool is lost: what is missing becomes gaps on record, and later watermarks count again."""
     name, reason = f"{gateway}:{epoch}", body.reason
-    act = Act("spool lost, epoch closed", "epoch", (name,), reason)
+    act = Act(Message("meaning.epoch_closed"), "epoch", (name,), reason)
 
     def work(u: Unit, proof: Proof) -> ClosedOut:
         signature = begin_signing(u, proof, act).sign(name, epoch_record(u.conn, gateway, epoch))

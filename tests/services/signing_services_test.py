@@ -17,11 +17,12 @@ from core.erp.kernel.events import Events
 from core.erp.kernel.permits import Role
 from core.erp.kernel.signatures import Act, Proof, begin_signing, prove
 from core.erp.kernel.unit import Actor, Unit, system, unit
+from core.erp.kernel.words import Message
 
 NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
 SYSTEM = system("test")
 PASSWORD = "correct horse battery"
-ACT = Act("accepted", "disposition", ("1",), "assessed")
+ACT = Act(Message("meaning.disposition"), "disposition", ("1",), "assessed")
 SECOND = timedelta(seconds=1)
 
 
@@ -62,7 +63,9 @@ def test_a_signature_is_bound_to_its_record(engine: Engine) -> None:
         signed = begin_signing(u, proof, ACT).sign(1, record)
         assert signatures.still_valid(u, signed, dict(record))
         assert not signatures.still_valid(u, signed, record | {"decision": "reject"}), "it dies when the record changes"
-        assert signatures.manifestation(signed) == "Quality, 2026-03-02 12:00:00 UTC, accepted: assessed"
+        assert (
+            signatures.manifestation(signed) == "Quality, 2026-03-02 12:00:00 UTC, disposition of excursion: assessed"
+        )
     prove(engine, qa, ACT, PASSWORD, now=NOW)
     with pytest.raises(Invalid, match="login"):
         prove(engine, replace(qa, session="s2"), ACT, PASSWORD, now=NOW)
@@ -76,7 +79,7 @@ def test_a_proof_serves_its_owner_its_act_and_its_moment_only(engine: Engine) ->
         (replace(qa, session="s2"), ACT, NOW, 1),
         (qa, replace(ACT, ids=("2",)), NOW, 2),
         (qa, ACT, NOW, 2),
-        (qa, replace(ACT, meaning="batch release"), NOW, 1),
+        (qa, replace(ACT, meaning=Message("meaning.batch_release")), NOW, 1),
         (qa, replace(ACT, reason="something else"), NOW, 1),
         (qa, replace(ACT, entity="sublot"), NOW, 1),
         (qa, ACT, NOW + timedelta(minutes=3), 1),
@@ -111,7 +114,7 @@ def test_who_signs_nothing_is_told_before_any_password_is_tried(engine: Engine) 
     ):
         with pytest.raises(Forbidden):
             prove(engine, actor, act, PASSWORD, login=login, now=NOW)
-    for act in (replace(ACT, meaning=" "), replace(ACT, reason="")):
+    for act in (replace(ACT, reason=" "), replace(ACT, reason="")):
         with pytest.raises(Invalid):
             prove(engine, qa, act, PASSWORD, login="quality", now=NOW)
     assert count(engine, "login_attempt") == 0

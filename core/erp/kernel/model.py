@@ -206,6 +206,8 @@ class Signature(SQLModel, table=True):
     name: str
     at: datetime = moment()
     meaning: str
+    """As the signer saw it, in the signer's language."""
+    meaning_message: dict[str, Any] | None = Field(default=None, sa_column=Column(JSONB))
     entity: str
     entity_id: str
     record_hash: bytes = Field(sa_column=Column(LargeBinary, nullable=False))

@@ -20,6 +20,7 @@ from core.erp.kernel.errors import Conflict, NotFound
 from core.erp.kernel.model import AuditSeal, Restoration
 from core.erp.kernel.tables import table
 from core.erp.kernel.unit import Unit
+from core.erp.kernel.words import Message
 
 log = logging.getLogger(__name__)
 
@@ -81,7 +82,7 @@ def signing(restoration_id: int, reason: str, journal: Journal) -> signatures.Si
 
 
 def _act(restoration_id: int, reason: str) -> signatures.Act:
-    return signatures.Act("restored: what is missing was dealt with", "restoration", (str(restoration_id),), reason)
+    return signatures.Act(Message("meaning.restored"), "restoration", (str(restoration_id),), reason)
 
 
 def sign(u: Unit, *, restoration_id: int, proof: signatures.Proof, reason: str, journal: Journal) -> Restoration:

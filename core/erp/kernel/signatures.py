@@ -21,6 +21,7 @@ from core.erp.kernel.permits import MANAGES_USERS
 from core.erp.kernel.tables import table
 from core.erp.kernel.tokens import MAX_SESSION
 from core.erp.kernel.unit import Actor, Unit, record_hash, unit
+from core.erp.kernel.words import Message, render
 
 T = TypeVar("T")
 
@@ -32,7 +33,7 @@ PROOF_LIFETIME = timedelta(minutes=2)
 class Act:
     """What somebody means to sign: the meaning, the records, and why."""
 
-    meaning: str
+    meaning: Message
     entity: str
     ids: tuple[str, ...]
     reason: str
@@ -81,11 +82,13 @@ class Signer:
         if (listed_as or str(entity_id)) not in act.ids:
             raise Forbidden("kernel.signed_other_records", entity=act.entity, entity_id=str(entity_id))
         assert u.actor.user_id is not None
+        meaning = render(act.meaning, u.language)
         signature = Signature(
             user_id=u.actor.user_id,
             name=self.name,
             at=u.now,
-            meaning=act.meaning,
+            meaning=meaning,
+            meaning_message=act.meaning.as_json(),
             entity=act.entity,
             entity_id=str(entity_id),
             record_hash=record_hash(record),
@@ -102,7 +105,7 @@ class Signer:
             after={
                 "signature_id": signature.id,
                 "name": self.name,
-                "meaning": act.meaning,
+                "meaning": meaning,
                 "record_hash": signature.record_hash,
             },
         )
@@ -110,14 +113,14 @@ class Signer:
 
 
 def may_sign(actor: Actor, act: Act) -> None:
-    """Raises Forbidden (the system, an administrator, a one-time password), Invalid (no meaning, no reason)."""
+    """Raises Forbidden (the system, an administrator, a one-time password), Invalid (no reason)."""
     if actor.system or actor.user_id is None or actor.session is None:
         raise Forbidden("kernel.only_people_sign")
     if actor.may(MANAGES_USERS):
         raise Forbidden("kernel.administrators_sign_nothing")
     if actor.one_time:
         raise Forbidden("kernel.one_time_signs_nothing")
-    if not (act.reason.strip() and act.meaning.strip()):
+    if not act.reason.strip():
         raise Invalid("kernel.signature_without_reason")
 
 

@@ -13,7 +13,7 @@ from core.erp.catalog.model import Item, Zone
 from core.erp.kernel.errors import Conflict, Invalid, NotFound, Refused
 from core.erp.kernel.tables import table
 from core.erp.kernel.unit import Unit
-from core.erp.kernel.words import Message
+from core.erp.kernel.words import Message, kept
 from core.erp.lots.events import SublotCreated, ZonesToLock
 from core.erp.lots.holds import inherit_holds
 from core.erp.lots.ledger import post
@@ -139,13 +139,13 @@ def arrive(
     *,
     at: datetime | None = None,
     source: str = "supplier",
-    reason: str = "",
+    reason: str | Message = "",
     reference: str = "",
 ) -> Sublot:
     """An expected sublot is here: stock and custody begin, in quarantine. Raises IllegalMove."""
     u.emit(ZonesToLock((), () if zone_id is None else (zone_id,)))
     sublot = get_sublot(u, sublot_id, lock=True)
-    SUBLOT.apply(u, sublot, "arrive", reason=reason)
+    SUBLOT.apply(u, sublot, "arrive", reason=kept(reason)[0])
     _arrive(u, sublot_id, amount_of(amount), zone_id, at or u.now, source, reason, reference, ())
     return get_sublot(u, sublot_id)
 
@@ -157,7 +157,7 @@ def _arrive(
     zone_id: int | None,
     at: datetime,
     source: str,
-    reason: str,
+    reason: str | Message,
     reference: str,
     parents: tuple[int, ...],
 ) -> None:

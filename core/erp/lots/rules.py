@@ -178,7 +178,7 @@ def restriction_fault(kind: str, value: Mapping[str, Any]) -> Message | None:
 
 
 WORDS: dict[str, tuple[str, ...]] = {
-    "purpose": (*Purpose, *InternalPurpose),
+    "purpose": (*Purpose, *InternalPurpose, "acceptance"),
     "obstacle": tuple(ObstacleKind),
     "account": ACCOUNTS,
     "restriction": ("purpose", *CONTEXTUAL, "use_by", "remaining_life"),

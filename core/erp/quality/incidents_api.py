@@ -71,7 +71,7 @@ def one_incident(incident_id: Id, door: Door) -> IncidentOut:
     def work(u: Unit) -> IncidentOut:
         row = u.conn.execute(_INCIDENTS.where(_n.c.id == incident_id)).one_or_none()
         if row is None:
-            raise NotFound(f"no incident {incident_id}", incident_id=incident_id)
+            raise NotFound("quality.no_incident", incident_id=incident_id)
         return IncidentOut.model_validate(row).in_language(u.language)
 
     return door.read(work)

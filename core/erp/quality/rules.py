@@ -22,6 +22,10 @@ RELEASING = frozenset({"accept", "restrict"})
 """Decisions that lift the excursion's own hold."""
 REJECTING = frozenset({"reject", "rework", "return", "destroy"})
 """Decisions that leave the hold and reject the sublot; what is done with it then is another act."""
+ALARM_MODES = ("shelve", "unshelve", "suppress", "unsuppress", "out_of_service", "in_service")
+"""How an alarm's showing is changed; none of them silences the judge."""
+WORDS: dict[str, tuple[str, ...]] = {"decision": (*RELEASING, *REJECTING), "alarm_mode": ALARM_MODES}
+"""Families of message ids that are made of our own words (tests/architecture/words_test.py)."""
 
 
 class Breach(Protocol):

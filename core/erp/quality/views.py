@@ -3,7 +3,7 @@
 from sqlalchemy import select
 
 from core.erp.catalog.model import Item, Zone
-from core.erp.kernel.errors import NotFound
+from core.erp.kernel.errors import absent
 from core.erp.kernel.tables import table
 from core.erp.kernel.unit import Unit
 from core.erp.lots.model import Hold, Lot, Sublot
@@ -27,7 +27,7 @@ def excursion_detail(u: Unit, excursion_id: int) -> ExcursionDetail:
     """One excursion with its holds, its dispositions and what may be done next. Raises NotFound."""
     row = u.conn.execute(EXCURSIONS.where(_e.c.id == excursion_id)).one_or_none()
     if row is None:
-        raise NotFound("quality.no_excursion", excursion_id=excursion_id)
+        raise absent("excursion", excursion_id)
     d, h = table(Disposition), table(Hold)
     made = u.conn.execute(select(d).where(d.c.excursion_id == excursion_id).order_by(d.c.id)).all()
     holds = u.conn.execute(select(h).where(h.c.excursion_id == excursion_id).order_by(h.c.id)).all()

@@ -19,9 +19,9 @@ def sscc(extension: int, company_prefix: str, serial: int) -> str:
     room = SSCC_DIGITS - 2 - len(company_prefix)
     shortest, longest = 7, 10
     if not company_prefix.isdecimal() or not shortest <= len(company_prefix) <= longest:
-        raise Invalid(f"a GS1 company prefix has 7 to 10 digits, not {company_prefix!r}")
+        raise Invalid("shipments.company_prefix", given=company_prefix)
     if extension not in range(10) or serial < 0 or len(str(serial)) > room:
-        raise Invalid(f"{extension}, {company_prefix}, {serial} make no SSCC")
+        raise Invalid("shipments.no_sscc", extension=extension, prefix=company_prefix, serial=serial)
     body = f"{extension}{company_prefix}{serial:0{room}d}"
     return f"{body}{check_digit(body)}"
 
@@ -32,7 +32,7 @@ def checked_sscc(text: str) -> str:
     if len(digits) == SSCC_DIGITS + 2 and digits.startswith("00"):
         digits = digits[2:]
     if not (digits.isascii() and digits.isdecimal()) or len(digits) != SSCC_DIGITS:
-        raise Invalid(f"an SSCC has {SSCC_DIGITS} digits, not {text!r}")
+        raise Invalid("shipments.sscc_digits", digits=SSCC_DIGITS, given=text)
     if check_digit(digits[:-1]) != int(digits[-1]):
-        raise Invalid(f"{digits}: the check digit should be {check_digit(digits[:-1])}")
+        raise Invalid("shipments.sscc_check_digit", sscc=digits, digit=str(check_digit(digits[:-1])))
     return digits

@@ -2566,6 +2566,7 @@ def upgrade() -> None:
     sa.Column('name', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
     sa.Column('at', sa.DateTime(timezone=True), nullable=False),
     sa.Column('meaning', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('meaning_message', postgresql.JSONB(astext_type=sa.Text()), nullable=True),
     sa.Column('entity', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
     sa.Column('entity_id', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
     sa.Column('record_hash', sa.LargeBinary(), nullable=False),

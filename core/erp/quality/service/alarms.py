@@ -8,7 +8,7 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from core.erp.catalog.model import Zone
 from core.erp.exposure.events import ZoneState, ZoneStates
 from core.erp.exposure.model import SourceWatermark
-from core.erp.kernel.errors import Invalid, NotFound
+from core.erp.kernel.errors import Invalid, NotFound, absent
 from core.erp.kernel.tables import table
 from core.erp.kernel.unit import Unit
 from core.erp.kernel.words import Message, render
@@ -108,7 +108,7 @@ def shelve(u: Unit, zone_id: int, kind: str, until: datetime, reason: str) -> No
     Raises Invalid unless `until` lies ahead and within MAX_SHELVE_TIME, or without a reason.
     """
     if not u.now < until <= u.now + MAX_SHELVE_TIME:
-        raise Invalid(f"shelve until a time ahead, at most {MAX_SHELVE_TIME} from now")
+        raise Invalid("quality.shelve_time", hours=MAX_SHELVE_TIME // timedelta(hours=1))
     _set_mode(u, zone_id, kind, reason, "shelve", shelved_until=until)
 
 
@@ -130,11 +130,11 @@ def out_of_service(u: Unit, zone_id: int, kind: str, *, on: bool, reason: str) -
 def _set_mode(u: Unit, zone_id: int, kind: str, reason: str, action: str, **values: datetime | bool | None) -> None:
     u.need("alarm.shelve")
     if kind not in KINDS:
-        raise Invalid(f"no alarm of kind {kind!r}; there are {', '.join(sorted(KINDS))}")
+        raise Invalid("quality.no_alarm_kind", kind=kind, kinds=sorted(KINDS))
     if not reason.strip():
-        raise Invalid(f"to {action} an alarm needs a reason")
+        raise Invalid("quality.alarm_without_reason", action=Message(f"alarm_mode.{action}"))
     if u.conn.scalar(select(table(Zone).c.id).where(table(Zone).c.id == zone_id)) is None:
-        raise NotFound(f"no zone {zone_id}")
+        raise NotFound("quality.no_zone", zone_id=zone_id)
     values_with_author = {"reason": reason, "by": u.actor.login, "at": u.now, **values}
     fresh = {"shelved_until": None, "suppressed": False, "out_of_service": False, **values_with_author}
     u.conn.execute(
@@ -160,7 +160,7 @@ def _is_standing() -> tuple[ColumnElement[bool], ...]:
 def _get(u: Unit, alarm_id: int) -> ZoneAlarm:
     alarm = u.get(ZoneAlarm, alarm_id, lock=True)
     if alarm is None:
-        raise NotFound(f"no alarm {alarm_id}")
+        raise absent("alarm", alarm_id)
     return alarm
 
 

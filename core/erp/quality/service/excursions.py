@@ -7,9 +7,10 @@ from typing import Any
 from sqlalchemy import select, text
 
 from core.erp.kernel import signatures
-from core.erp.kernel.errors import Invalid, NotFound, Refused
+from core.erp.kernel.errors import Invalid, NotFound, Refused, absent
 from core.erp.kernel.tables import table
 from core.erp.kernel.unit import Unit, json_value
+from core.erp.kernel.words import Message
 from core.erp.lots import service as lots
 from core.erp.lots.events import HoldLifted
 from core.erp.lots.model import Hold, Restriction, Sublot
@@ -38,7 +39,7 @@ def get(u: Unit, excursion_id: int, *, lock: bool = False) -> Excursion:
             lots.lock_sublots(u, [sublot])
     found = u.get(Excursion, excursion_id, lock=lock)
     if found is None:
-        raise NotFound(f"no excursion {excursion_id}", excursion_id=excursion_id)
+        raise absent("excursion", excursion_id)
     return found
 
 
@@ -105,7 +106,8 @@ def dispositions_signing(
 
 def _act(excursion_ids: Sequence[int], decision: str, reason: str) -> signatures.Act:
     ids = tuple(str(one) for one in sorted(set(excursion_ids)))
-    return signatures.Act(f"disposition: {decision}", "excursion", ids, reason)
+    meaning = Message("quality.disposition_meaning", decision=Message(f"decision.{decision}"))
+    return signatures.Act(meaning, "excursion", ids, reason)
 
 
 def disposition(
@@ -181,12 +183,12 @@ def dispose_many(
     """
     _check(decision, reason, restrictions)
     if not excursion_ids:
-        raise Invalid("no excursion named")
+        raise Invalid("quality.no_excursion_named")
     c = table(Excursion).c
     found = u.conn.execute(select(c.id, c.sublot_id).where(c.id.in_(sorted(set(excursion_ids))))).all()
     missing = set(excursion_ids) - {row.id for row in found}
     if missing:
-        raise NotFound(f"no excursion {', '.join(map(str, sorted(missing)))}")
+        raise NotFound("quality.no_excursions", excursion_ids=sorted(missing))
     lots.lock_sublots(u, [row.sublot_id for row in found])
     ordered = [row.id for row in sorted(found, key=lambda row: (row.sublot_id, row.id))]
     EXCURSION.apply_many(u, Excursion, ordered, "dispose", reason=reason)  # before anything is signed
@@ -203,11 +205,11 @@ def close(u: Unit, excursion_id: int) -> Excursion:
 
 def _check(decision: str, reason: str, restrictions: Sequence[NewRestriction]) -> None:
     if decision not in DECISIONS:
-        raise Invalid(f"no decision {decision!r}; there are {', '.join(sorted(DECISIONS))}")
+        raise Invalid("quality.no_decision", decision=decision, decisions=sorted(DECISIONS))
     if not reason.strip():
-        raise Invalid("a disposition needs a reason")
+        raise Invalid("quality.disposition_without_reason")
     if (decision == "restrict") != bool(restrictions):
-        raise Invalid("a restrict decision, and no other, names its restrictions")
+        raise Invalid("quality.restrictions_of_restrict")
 
 
 def _add_restriction(u: Unit, sublot_id: int, wanted: NewRestriction, reason: str) -> None:
@@ -267,4 +269,5 @@ def veto_hold_lift(u: Unit, lifted: HoldLifted) -> None:
         .where(h.id == lifted.hold_id, e.state.in_(sorted(LIVE)))
     ).first()
     if live is not None:
-        raise Refused(f"hold {lifted.hold_id} is lifted by disposing of excursion {live.id}, which is {live.state}")
+        state = Message(f"state.excursion.{live.state}")
+        raise Refused("quality.hold_of_live_excursion", hold_id=lifted.hold_id, excursion_id=live.id, state=state)

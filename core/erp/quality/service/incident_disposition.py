@@ -9,6 +9,7 @@ from core.erp.kernel.errors import Conflict, NotFound, Refused
 from core.erp.kernel.signatures import Proof, Signing
 from core.erp.kernel.tables import table
 from core.erp.kernel.unit import Unit
+from core.erp.kernel.words import Message
 from core.erp.lots import service as lots
 from core.erp.quality.model import Disposition, Excursion, Incident
 from core.erp.quality.rules import LIVE
@@ -19,7 +20,7 @@ from core.erp.quality.workflow import ENDED
 def undecided(u: Unit, incident_id: int) -> dict[int, str]:
     """The excursions of an incident that nobody has disposed of, with their states. Raises NotFound."""
     if u.session.get(Incident, incident_id) is None:
-        raise NotFound(f"no incident {incident_id}", incident_id=incident_id)
+        raise NotFound("quality.no_incident", incident_id=incident_id)
     c = table(Excursion).c
     u.session.flush()
     where = (c.incident_id == incident_id, c.state.in_(sorted(LIVE)))
@@ -30,7 +31,7 @@ def assess_incident(u: Unit, incident_id: int, assessment: str) -> list[Excursio
     """The same assessment of every excursion of an incident that has ended. Refused where none has."""
     ended = [number for number, state in undecided(u, incident_id).items() if state == ENDED]
     if not ended:
-        raise Refused(f"incident {incident_id} has no excursion that waits for its assessment", incident_id=incident_id)
+        raise Refused("quality.nothing_to_assess", incident_id=incident_id)
     c = table(Excursion).c
     lots.lock_sublots(u, list(u.conn.scalars(select(c.sublot_id).where(c.id.in_(ended)))))
     return [assess(u, number, assessment) for number in ended]
@@ -70,11 +71,12 @@ def dispose_incident(
     waiting = undecided(u, incident_id)
     if set(excursion_ids) != waiting.keys():
         missing, gone = sorted(waiting.keys() - set(excursion_ids)), sorted(set(excursion_ids) - waiting.keys())
+        none = [Message("quality.none")]
         raise Conflict(
-            f"incident {incident_id} has changed: undecided {missing or 'none'} besides those named; "
-            f"{gone or 'none'} of those named are decided, refuted or another incident's",
+            "quality.incident_changed",
             incident_id=incident_id,
-            missing=missing,
-            gone=gone,
+            missing=missing or none,
+            gone=gone or none,
+            extra={"missing": missing, "gone": gone},
         )
     return dispose_many(u, excursion_ids, decision, reason, proof, restrictions=restrictions)

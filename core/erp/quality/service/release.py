@@ -191,7 +191,7 @@ def release_signing(sublot_id: int, reason: str = REVIEWED) -> signatures.Signin
 
 
 def _act(sublot_id: int, reason: str) -> signatures.Act:
-    return signatures.Act("batch release", "sublot", (str(sublot_id),), reason)
+    return signatures.Act(Message("meaning.batch_release"), "sublot", (str(sublot_id),), reason)
 
 
 def release(u: Unit, sublot_id: int, proof: signatures.Proof, reason: str = REVIEWED) -> BatchRelease:

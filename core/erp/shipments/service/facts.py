@@ -32,7 +32,7 @@ def departed(u: Unit, shipment_id: int, at: datetime, reason: str, *, leg: int =
     shipment = lock_with_goods(u, shipment_id)
     stretch = _leg(u, shipment_id, leg)
     if stretch.departed_at is not None:
-        raise IllegalMove(f"leg {leg} of {shipment.code} departed at {stretch.departed_at.isoformat()} already")
+        raise IllegalMove("shipments.leg_departed", leg=leg, code=shipment.code, at=stretch.departed_at)
     if leg == 1:
         SHIPMENT.apply(u, shipment, "depart", reason=reason)
         shipment.departed_at = at
@@ -41,7 +41,7 @@ def departed(u: Unit, shipment_id: int, at: datetime, reason: str, *, leg: int =
     for line in lines_of(u, shipment_id):
         _post_departure(u, shipment, line, at, reason)
         zone = waiting_zone(u, shipment, line, travels_in(u, line, stretch), at)
-        custody.record_location(u, line.sublot_id, zone, at, f"left with {shipment.code}")
+        custody.record_location(u, line.sublot_id, zone, at, Message("shipments.left_with", code=shipment.code))
     save(u, shipment)
     hold_those_with_held_goods(u, [shipment_id])
     return shipment
@@ -94,15 +94,15 @@ def _deviate(u: Unit, shipment: Shipment, line: ShipmentLine, at: datetime, deta
 
 def _require_past(u: Unit, at: datetime, reason: str) -> None:
     if at > u.now:
-        raise Invalid(f"{at.isoformat()} has not happened yet")
+        raise Invalid("kernel.not_yet", at=at)
     if not reason.strip():
-        raise Invalid("a fact needs a reason")
+        raise Invalid("lots.fact_without_reason")
 
 
 def _leg(u: Unit, shipment_id: int, number: int) -> ShipmentLeg:
     found = next((leg for leg in legs_of(u, shipment_id) if leg.number == number), None)
     if found is None:
-        raise NotFound(f"shipment {shipment_id} has no leg {number}")
+        raise NotFound("shipments.no_leg", shipment_id=shipment_id, leg=number)
     return found
 
 
@@ -118,9 +118,7 @@ def arrived(u: Unit, shipment_id: int, at: datetime, reason: str, *, leg: int | 
     legs = legs_of(u, shipment_id)
     stretch = legs[-1] if leg is None else _leg(u, shipment_id, leg)
     if stretch.arrived_at is not None:
-        raise IllegalMove(
-            f"leg {stretch.number} of {shipment.code} arrived at {stretch.arrived_at.isoformat()} already"
-        )
+        raise IllegalMove("shipments.leg_arrived", leg=stretch.number, code=shipment.code, at=stretch.arrived_at)
     stretch.arrived_at = at
     u.session.add(stretch)
     last = stretch.number == legs[-1].number
@@ -140,7 +138,7 @@ def _post_receipt(
 ) -> None:
     if line.state != SHIPPED:  # nobody had posted that it left: it must have
         _post_departure(u, shipment, line, at, f"arrived with {shipment.code}")
-    where = f"arrived with {shipment.code}"
+    where = Message("shipments.arrived_with", code=shipment.code)
     sublot = lots.get_sublot(u, line.sublot_id)
     if last and shipment.kind == "inbound" and sublot.state == "expected":
         lots.arrive(u, line.sublot_id, line.amount, zone, at=at, reason=where, reference=f"shipment:{shipment.id}")
@@ -170,7 +168,7 @@ def returned(u: Unit, line_id: int, amount: object, zone_id: int | None, *, at: 
     lots.lock_sublots(u, [line.sublot_id])
     back_already = u.conn.execute(_BACK, {"name": f"return:line:{line_id}"}).scalar_one()
     if line.state != SHIPPED or quantity > line.amount - back_already:
-        raise Invalid(f"of line {line_id} {line.amount - back_already:f} may come back, not {quantity:f}")
+        raise Invalid("shipments.less_may_return", line_id=line_id, most=line.amount - back_already, amount=quantity)
     back = lots.receive(
         u,
         source.lot_id,

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from sqlalchemy import insert, text
 
-from core.erp.kernel.errors import NotFound
+from core.erp.kernel.errors import NotFound, absent
 from core.erp.kernel.unit import Unit
 from core.erp.quality.events import DepartedGoods, ExcursionAfterDeparture
 from core.erp.quality.rules import FIELD_ACTION_DAYS
@@ -66,7 +66,7 @@ def notify_consignee(u: Unit, consignee_id: int, action_id: int | None = None) -
     u.need("shipment.report", "excursion.disposition")
     found = u.get(FieldActionConsignee, consignee_id, lock=True)
     if found is None or action_id not in {None, found.action_id}:
-        raise NotFound(f"no consignee {consignee_id} of a field action", consignee_id=consignee_id)
+        raise NotFound("shipments.no_consignee", consignee_id=consignee_id)
     if found.notified_at is None:
         found.notified_at, found.notified_by = u.now, u.actor.login
         u.session.add(found)
@@ -79,7 +79,7 @@ def close_field_action(u: Unit, action_id: int, conclusion: str) -> FieldAction:
     """QA concludes a field action once everybody has been told."""
     found = u.get(FieldAction, action_id, lock=True)
     if found is None:
-        raise NotFound(f"no field action {action_id}", action_id=action_id)
+        raise absent("field_action", action_id)
     found.conclusion, found.closed_at, found.closed_by = conclusion, u.now, u.actor.login
     FIELD_ACTION.apply(u, found, "close", reason=conclusion)
     return found

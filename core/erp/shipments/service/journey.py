@@ -9,6 +9,7 @@ from core.erp.custody.model import HandlingUnit
 from core.erp.kernel.errors import IllegalMove
 from core.erp.kernel.tables import table
 from core.erp.kernel.unit import Unit
+from core.erp.kernel.words import Message
 from core.erp.lots import service as lots
 from core.erp.lots.model import Reservation, StockTask
 from core.erp.quality import service as quality
@@ -36,7 +37,7 @@ def pick(u: Unit, shipment_id: int) -> Shipment:
 
 def _pick_line(u: Unit, shipment: Shipment, line: ShipmentLine) -> None:
     if line.reservation_id is None or line.sublot_id is None:
-        raise IllegalMove(f"an {shipment.kind} shipment is not picked here", state=shipment.state)
+        raise IllegalMove("shipments.not_picked_here", code=shipment.code, extra={"state": shipment.state})
     sublot = lots.get_sublot(u, line.sublot_id)
     line.from_zone_id = sublot.zone_id
     if lots.on_hand(u, line.sublot_id) > line.amount:
@@ -97,7 +98,9 @@ def dispatch(u: Unit, shipment_id: int) -> Shipment:
                 u, line.sublot_id, PURPOSE[shipment.kind], line.amount, context=restriction_context(shipment)
             )
         zone = waiting_zone(u, shipment, line, travels_in(u, line, leg), u.now)
-        custody.record_location(u, line.sublot_id, zone, u.now, f"dispatched with {shipment.code}")
+        custody.record_location(
+            u, line.sublot_id, zone, u.now, Message("shipments.dispatched_with", code=shipment.code)
+        )
     move_lines(u, lines, "ship")
     SHIPMENT.apply(u, shipment, "dispatch")
     shipment.dispatched_at = u.now
@@ -154,7 +157,9 @@ def _post_acceptance(u: Unit, shipment: Shipment, line: ShipmentLine) -> None:
     if against:
         raise lots.refusal(sublot, "acceptance", against)
     if shipment.kind == "sale" and sublot.zone_id is not None:
-        custody.record_location(u, line.sublot_id, None, u.now, f"handed over with {shipment.code}")
+        custody.record_location(
+            u, line.sublot_id, None, u.now, Message("shipments.handed_over_with", code=shipment.code)
+        )
     settle(u, line)
 
 
@@ -191,12 +196,17 @@ def put_back(u: Unit, line_id: int, zone_id: int | None = None) -> ShipmentLine:
     shipment = lock_with_goods(u, line.shipment_id, zone_id=zone_id)
     line = get_line(u, line_id)
     if shipment.state not in {PLANNED, PICKED}:
-        raise IllegalMove(f"a {line.state} line of a {shipment.state} shipment is not put back", state=line.state)
+        raise IllegalMove(
+            "shipments.line_not_put_back",
+            line=Message(f"state.shipment_line.{line.state}"),
+            shipment=Message(f"state.shipment.{shipment.state}"),
+            extra={"state": line.state},
+        )
     picked = line.state == PICKED
     place = zone_id or line.from_zone_id
     LINE.apply(u, line, "put_back", also={"shipment_id": shipment.id, "zone_id": place})
     if picked and place is not None:
-        custody.record_location(u, line.sublot_id, place, u.now, f"put back from {shipment.code}")
+        custody.record_location(u, line.sublot_id, place, u.now, Message("shipments.put_back_from", code=shipment.code))
     settle(u, line)
     for task in open_tasks(u, line):
         lots.close_task(u, task)

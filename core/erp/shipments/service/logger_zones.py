@@ -22,6 +22,7 @@ from core.erp.exposure.times import micros
 from core.erp.kernel.errors import Conflict, Invalid, Refused
 from core.erp.kernel.tables import table
 from core.erp.kernel.unit import Unit
+from core.erp.kernel.words import Message
 from core.erp.shipments.model import Shipment, ShipmentLeg, ShipmentLine, ShipmentLogger
 from core.erp.shipments.service.planning import legs_of, lines_of
 
@@ -52,7 +53,7 @@ def binding_zone(u: Unit, name: str, title: str, near: Sequence[int | None]) -> 
     site_id = None if place is None else u.conn.scalar(select(_z.c.site_id).where(_z.c.id == place))
     site_id = site_id or u.conn.scalar(select(c.id).order_by(c.id).limit(1))
     if site_id is None:
-        raise Invalid("there is no site yet: make one first")
+        raise Invalid("shipments.no_site_yet")
     code = u.conn.scalar(select(c.code).where(c.id == site_id))
     # a fixture's site code may be written differently in its zones' addresses: those are what counts
     other = u.conn.scalar(select(_z.c.address).where(_z.c.site_id == site_id).order_by(_z.c.id).limit(1))
@@ -73,7 +74,7 @@ def logger_point(u: Unit, zone: Zone, serial: str, quantity: str, unit: str) -> 
     found = u.session.scalars(select(Point).where(_p.c.address == address)).one_or_none()
     if found is not None:
         if found.quantity != quantity:
-            raise Conflict(f"{address} measures {found.quantity}, not {quantity}")
+            raise Conflict("shipments.measures_otherwise", point=address, quantity=found.quantity, given=quantity)
         return found
     first = u.conn.scalar(
         select(_p.c.id).where(_p.c.zone_id == zone.id, _p.c.quantity == quantity, _p.c.role == "required").limit(1)
@@ -86,7 +87,7 @@ def address_segment(text_: str) -> str:
     """A serial number or quantity as one segment of an address. Raises Invalid when nothing is left of it."""
     made = re.sub(r"[^A-Za-z0-9_-]+", "_", text_.strip())[:64]
     if not made.strip("_"):
-        raise Invalid(f"{text_!r} cannot name a logger or quantity")
+        raise Invalid("shipments.names_no_logger", given=text_)
     return made
 
 
@@ -166,13 +167,13 @@ def journey_span(u: Unit, shipment: Shipment) -> tuple[datetime, datetime | None
     began = [at for at in (shipment.dispatched_at, shipment.departed_at, legs[0].departed_at) if at is not None]
     stop = legs[-1].arrived_at or shipment.arrived_at
     if not began and stop is None:
-        raise Refused(f"shipment {shipment.code} has not left: its logger has recorded nothing of the journey yet")
+        raise Refused("shipments.not_left_yet", code=shipment.code)
     start = min(began) if began else stop
     assert start is not None
     return start, stop
 
 
-def record_together(u: Unit, zone: Zone, span: TogetherSpan, reason: str) -> None:
+def record_together(u: Unit, zone: Zone, span: TogetherSpan, reason: str | Message) -> None:
     """Puts the goods' custody into the logger's zone for the span, as far as it is not there already.
 
     A box's zone is narrower than its shipment's and prevails over it. Raises Conflict where the goods were with a
@@ -199,12 +200,7 @@ def _first_elsewhere(u: Unit, zone: Zone, sublot_id: int, span: TogetherSpan) ->
             if address.startswith(f"{zone.address}-box-"):
                 continue
             if not zone.address.startswith(f"{address}-box-"):
-                raise Conflict(
-                    f"sublot {sublot_id} was with the loggers of {address} from {start.isoformat()}: import this one "
-                    "under the same shipment or lot",
-                    sublot_id=sublot_id,
-                    zone=address,
-                )
+                raise Conflict("shipments.with_other_loggers", sublot_id=sublot_id, zone=address, since=start)
         return max(start, span.start)
     return None
 
@@ -212,7 +208,7 @@ def _first_elsewhere(u: Unit, zone: Zone, sublot_id: int, span: TogetherSpan) ->
 def return_to_vehicle(u: Unit, shipment: Shipment, recorded: int | None, travels_in: VehicleZone) -> None:
     """No logger of the box (None: of the shipment) will tell: its goods were in the vehicle, measured or not."""
     zone = logger_zone(u, shipment, recorded)
-    legs = legs_of(u, shipment.id)
+    legs, why = legs_of(u, shipment.id), Message("shipments.no_logger_tells", code=shipment.code)
     for line in lines_in(u, shipment, recorded):
         for place, start, stop in custody.intervals(u, [line.sublot_id])[line.sublot_id]:
             if place != zone.id:
@@ -220,9 +216,7 @@ def return_to_vehicle(u: Unit, shipment: Shipment, recorded: int | None, travels
             for leg in legs:
                 at = max(start, leg.departed_at or start) if leg.number > 1 else start
                 if (leg.number == 1 or leg.departed_at is not None) and (stop is None or at < stop):
-                    custody.record_location(
-                        u, line.sublot_id, travels_in(u, line, leg), at, f"no logger of {shipment.code} tells"
-                    )
+                    custody.record_location(u, line.sublot_id, travels_in(u, line, leg), at, why)
 
 
 def intervals_in_zone(u: Unit, zone_id: int, sublot_ids: Sequence[int]) -> dict[int, list[tuple[int, int | None]]]:

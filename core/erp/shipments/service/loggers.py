@@ -9,6 +9,7 @@ from core.erp.kernel import signatures
 from core.erp.kernel.errors import NotFound, Refused
 from core.erp.kernel.tables import table
 from core.erp.kernel.unit import Unit
+from core.erp.kernel.words import Message
 from core.erp.lots.events import SublotReleasing
 from core.erp.shipments.model import Shipment, ShipmentLogger
 from core.erp.shipments.service import logger_zones
@@ -22,7 +23,7 @@ def get_logger(u: Unit, shipment_id: int, serial: str, *, lock: bool = False) ->
     c = table(ShipmentLogger).c
     found = u.conn.scalar(select(c.id).where(c.shipment_id == shipment_id, c.serial == serial))
     if found is None:
-        raise NotFound(f"shipment {shipment_id} requires no logger {serial}", shipment_id=shipment_id, serial=serial)
+        raise NotFound("shipments.no_logger", shipment_id=shipment_id, serial=serial)
     return u.get_one(ShipmentLogger, found, lock=lock)
 
 
@@ -59,7 +60,7 @@ def confirm_logger_read(u: Unit, shipment_id: int, serial: str, *, at: datetime 
 def _require_readings(u: Unit, shipment: Shipment, serial: str) -> None:
     start, stop = logger_zones.journey_span(u, shipment)
     if stop is None:
-        raise Refused(f"shipment {shipment.code} is still under way: logger {serial} has not told all of it")
+        raise Refused("shipments.still_under_way", code=shipment.code, serial=serial)
     asked = {
         "kind": LOGGER_ZONE,
         "serial": logger_zones.address_segment(serial),
@@ -68,7 +69,7 @@ def _require_readings(u: Unit, shipment: Shipment, serial: str) -> None:
         "own": f"shipment-{shipment.id}",
     }
     if not u.conn.scalar(_READINGS_COVER, asked):
-        raise Refused(f"logger {serial} has not told of the journey up to its end: import its file, or have it waived")
+        raise Refused("shipments.journey_not_covered", serial=serial)
 
 
 def waiver_signing(shipment_id: int, serial: str, reason: str) -> signatures.Signing[ShipmentLogger]:
@@ -79,7 +80,7 @@ def waiver_signing(shipment_id: int, serial: str, reason: str) -> signatures.Sig
 
 
 def _act(shipment_id: int, serial: str, reason: str) -> signatures.Act:
-    return signatures.Act("waiver of a required logger", "shipment_logger", (f"{shipment_id}/{serial}",), reason)
+    return signatures.Act(Message("meaning.logger_waiver"), "shipment_logger", (f"{shipment_id}/{serial}",), reason)
 
 
 def waive_logger(u: Unit, shipment_id: int, serial: str, reason: str, proof: signatures.Proof) -> ShipmentLogger:
@@ -124,5 +125,6 @@ def veto_release(u: Unit, releasing: SublotReleasing) -> None:
     u.session.flush()
     waiting = u.conn.execute(_UNREAD_LOGGERS, {"sublot": releasing.sublot_id}).all()
     if waiting:
-        what = "; ".join(f"logger {row.serial} of {row.code}" for row in waiting)
-        raise Refused(f"sublot {releasing.sublot_id} waits for {what}", loggers=[row.serial for row in waiting])
+        what = [Message("shipments.logger_of", serial=row.serial, code=row.code) for row in waiting]
+        extra = {"loggers": [row.serial for row in waiting]}
+        raise Refused("shipments.release_waits", sublot_id=releasing.sublot_id, loggers=what, extra=extra)

@@ -10,9 +10,10 @@ from sqlalchemy import select, text
 
 from core.erp.catalog.service import require_zones
 from core.erp.custody.model import HandlingUnit, HandlingUnitContent
-from core.erp.kernel.errors import Conflict, IllegalMove, Invalid, NotFound
+from core.erp.kernel.errors import Conflict, IllegalMove, Invalid, absent
 from core.erp.kernel.tables import table
 from core.erp.kernel.unit import Unit
+from core.erp.kernel.words import Message
 from core.erp.lots import service as lots
 from core.erp.lots.events import ZonesToLock
 from core.erp.shipments.model import Shipment, ShipmentLeg, ShipmentLine, ShipmentLogger
@@ -60,13 +61,13 @@ def create(
     """
     u.need("shipment.plan")
     if not code.strip() or not consignee.strip():
-        raise Invalid("a shipment needs a code and a consignee")
+        raise Invalid("shipments.unnamed")
     if kind not in PURPOSE:
-        raise Invalid(f"no shipment of kind {kind!r}; there are {', '.join(PURPOSE)}")
+        raise Invalid("shipments.no_kind", kind=kind, kinds=list(PURPOSE))
     if not lines or not legs:
-        raise Invalid("a shipment needs lines and at least one leg")
+        raise Invalid("shipments.incomplete")
     if u.conn.scalar(select(table(Shipment).c.id).where(table(Shipment).c.code == code)) is not None:
-        raise Conflict(f"there is a shipment {code} already", code=code)
+        raise Conflict("shipments.exists", code=code)
     require_consignee(u, kind, consignee_id)
     require_zones(u, receiving_zone_id, *(zone for leg in legs for zone in (leg.vehicle_zone_id, leg.to_zone_id)))
     lots.lock_sublots(u, [sublot for sublot, _ in lines])
@@ -152,7 +153,8 @@ def add_line(u: Unit, shipment_id: int, sublot_id: int, amount: Decimal) -> Ship
 
 def _require_state(shipment: Shipment, *states: str) -> None:
     if shipment.state not in states:
-        raise IllegalMove(f"cannot change a {shipment.state} shipment so", state=shipment.state)
+        state = Message(f"state.shipment.{shipment.state}")
+        raise IllegalMove("shipments.not_changed_so", state=state, extra={"state": shipment.state})
 
 
 def require_logger(u: Unit, shipment_id: int, serial: str, zone_id: int | None = None) -> ShipmentLogger:
@@ -167,11 +169,11 @@ def require_logger(u: Unit, shipment_id: int, serial: str, zone_id: int | None =
 
 def _require_logger(u: Unit, shipment: Shipment, logger: RequiredLogger) -> ShipmentLogger:
     if not logger.serial.strip():
-        raise Invalid("a logger needs a serial number")
+        raise Invalid("shipments.logger_unnumbered")
     require_zones(u, logger.zone_id)
     c = table(ShipmentLogger).c
     if u.conn.scalar(select(c.id).where(c.shipment_id == shipment.id, c.serial == logger.serial)) is not None:
-        raise Conflict(f"shipment {shipment.code} requires logger {logger.serial} already")
+        raise Conflict("shipments.logger_required_already", code=shipment.code, serial=logger.serial)
     made = ShipmentLogger(shipment_id=shipment.id, serial=logger.serial, zone_id=logger.zone_id)
     u.session.add(made)
     u.session.flush()
@@ -183,7 +185,7 @@ def get_shipment(u: Unit, shipment_id: int, *, lock: bool = False) -> Shipment:
     u.session.flush()
     found = u.get(Shipment, shipment_id, lock=lock)
     if found is None:
-        raise NotFound(f"no shipment {shipment_id}", shipment_id=shipment_id)
+        raise absent("shipment", shipment_id)
     return found
 
 
@@ -245,7 +247,7 @@ def pack(u: Unit, line_id: int, sscc: str, *, kind: str = "pallet", zone_id: int
     else:
         box = u.session.get_one(HandlingUnit, found)
         if zone_id is not None and box.zone_id != zone_id:
-            raise Conflict(f"handling unit {number} is monitored as zone {box.zone_id}, not {zone_id}")
+            raise Conflict("shipments.handling_unit_zone", sscc=number, monitored=box.zone_id, zone_id=zone_id)
     u.session.add(HandlingUnitContent(handling_unit_id=box.id, sublot_id=line.sublot_id, from_at=u.now))
     line.handling_unit_id = box.id
     u.session.add(line)
@@ -264,5 +266,5 @@ def get_line(u: Unit, line_id: int) -> ShipmentLine:
     """A line. Raises NotFound."""
     found = u.session.get(ShipmentLine, line_id, populate_existing=True)
     if found is None:
-        raise NotFound(f"no shipment line {line_id}", line_id=line_id)
+        raise absent("shipment_line", line_id)
     return found
