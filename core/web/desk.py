@@ -11,7 +11,7 @@ from sqlalchemy.exc import DBAPIError
 from core.erp.kernel.auth import now_utc
 from core.erp.kernel.database_errors import translate
 from core.erp.kernel.door import NothingAsked
-from core.erp.kernel.errors import Unauthenticated
+from core.erp.kernel.errors import Forbidden, Unauthenticated
 from core.erp.kernel.events import Events
 from core.erp.kernel.http import LOCK_TIMEOUT
 from core.erp.kernel.password_checks import PasswordChecks
@@ -84,6 +84,8 @@ class Desk:
             raise NothingAsked(f"{work} names no permit")
 
         def inside(u: Unit) -> T:
+            if u.actor.scoped:  # what these pages ask knows no scope
+                raise Forbidden("web.of_every_site", login=u.actor.login)
             for permit in permits:
                 u.need(permit)
             return work(u)

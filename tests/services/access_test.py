@@ -1,5 +1,6 @@
 """Who may what, and the second person behind it: users, composed roles, conflicts; written by hand."""
 
+import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -19,6 +20,7 @@ from core.erp.kernel.errors import Conflict, Forbidden, IllegalMove, Invalid, No
 from core.erp.kernel.events import Events
 from core.erp.kernel.model import User
 from core.erp.kernel.unit import Actor, Unit, system, unit
+from core.web.desk import Desk
 
 PASSWORD = "correct horse battery"
 KEY = "k" * 40
@@ -328,3 +330,15 @@ def test_who_is_not_there_is_not_found(company: Company) -> None:
 def test_a_language_is_ones_own_choice(company: Company) -> None:
     company.does("wanda", lambda u: users.choose_language(u, "zh"))
     assert company.actor("wanda").language == "zh"
+
+
+def test_the_pages_show_nothing_to_who_belongs_to_some_sites(company: Company) -> None:
+    with unit(company.engine, SYSTEM, company.events) as u:
+        u.session.add(Site(code="A", name="A"))
+    company.add("sam", "warehouse", place=Place(site_ids=(1,)))
+    desk = Desk(company.engine, company.events, None, KEY, 15)  # type: ignore[arg-type]  # no password is checked here
+    with company.engine.connect() as conn:
+        row = conn.execute(text("SELECT * FROM app_user WHERE login = 'sam'")).one()
+    token, _ = tokens.issue_token(User(**row._mapping), KEY, datetime.now(UTC), 15)
+    with pytest.raises(Forbidden, match="every site"):
+        asyncio.run(desk.do(token, lambda u: u.now, "stock.read"))
