@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 FILES = "files"
 MOST = 64 * 1024 * 1024
 """Bytes of one file."""
-LEAST_FREE = 1024**3
+LEAST_FREE = 256 * 1024**2
 """Bytes that stay free for the database beside it."""
 PART = 1024 * 1024
 INCOMING = ".incoming-"
