@@ -13,6 +13,7 @@ from sqlalchemy import Select
 from sqlmodel import SQLModel
 
 from core.erp.kernel.shapes import Answer, Duration, Figure, Quantity
+from core.erp.kernel.tables import value_type
 from core.erp.kernel.workflow import Workflow
 
 _ON_THE_WIRE: dict[Any, Any] = {datetime: AwareDatetime, Decimal: Quantity, timedelta: Duration, float: Figure}
@@ -31,7 +32,7 @@ def answer_of(
     for column in statement.selected_columns:
         name = str(column.key)
         known = model.model_fields.get(name)
-        kind: Any = known.annotation if known is not None else column.type.python_type | None
+        kind: Any = known.annotation if known is not None else value_type(column) | None
         if bytes in _parts(kind):
             continue
         if name == "state" and cycle is not None:

@@ -13,6 +13,7 @@ from sqlalchemy import Row
 from core.erp.kernel.errors import Invalid
 from core.erp.kernel.records.declare import Entity
 from core.erp.kernel.shapes import BIGGEST_ID
+from core.erp.kernel.tables import value_type
 from core.erp.kernel.unit import json_value
 
 _READ: dict[type, Callable[[Any], Any]] = {
@@ -41,7 +42,7 @@ def decode(entity: Entity, sort: tuple[str, bool], cursor: str) -> tuple[Any, in
         name, descending, position, record_id = json.loads(text)
         if (name, descending) != sort:
             raise Invalid("kernel.cursor_of_another_order")
-        value = _READ[entity.rows.c[name].type.python_type](position)
+        value = _READ[value_type(entity.rows.c[name])](position)
     except (ValueError, TypeError, InvalidOperation, binascii.Error) as error:
         raise Invalid("kernel.cursor_invalid") from error
     if type(record_id) is not int or not 0 <= record_id <= BIGGEST_ID:

@@ -14,6 +14,7 @@ from core.erp.kernel.records.declare import Column, Entity
 from core.erp.kernel.records.search import begins
 from core.erp.kernel.shapes import Moment
 from core.erp.kernel.strict import Day
+from core.erp.kernel.tables import value_type
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +78,7 @@ def _kind(entity: Entity, declared: Column) -> Any:
     if declared.kind is not None:
         return declared.kind
     field = entity.shape.model_fields.get(declared.name)
-    plain = entity.column(declared.name).type.python_type
+    plain = value_type(entity.column(declared.name))
     if plain in _ASKED:
         return _ASKED[plain]
     return without_none(field.annotation) if field is not None else plain

@@ -3,7 +3,7 @@
 from functools import cache
 from typing import Any, Generic, TypeVar
 
-from pydantic import AwareDatetime, BaseModel, Field, create_model
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, create_model
 
 from core.erp.kernel.records.answers import row_answer
 from core.erp.kernel.records.declare import Entity
@@ -57,10 +57,13 @@ def detail(entity: Entity) -> type[BaseModel]:
 def change_form(entity: Entity) -> type[BaseModel]:
     """The body of a change: its fields, and the version that was seen."""
     assert entity.change is not None
-    version = (int, Field(ge=0, le=BIGGEST_ID, description="of the record that was seen", examples=[1042]))
+    version = Field(ge=0, le=BIGGEST_ID, description="of the record that was seen", examples=[1042])
     body = entity.change.body
-    fields: dict[str, Any] = {"version": version}
-    return create_model(f"{body.__name__}Seen", __base__=body, __doc__=body.__doc__, **fields)
+    said: Any = body.model_config.get("json_schema_extra") or {}
+    shown = {**said, "examples": [{**one, "version": 1042} for one in said["examples"]]} if "examples" in said else said
+    made: dict[str, Any] = {"__annotations__": {"version": int}, "version": version, "__doc__": body.__doc__}
+    made |= {"__module__": body.__module__, "model_config": ConfigDict(json_schema_extra=shown)}
+    return type(f"{body.__name__}Seen", (body,), made)
 
 
 def shown(u: Unit, entity: Entity, record_id: int) -> BaseModel:

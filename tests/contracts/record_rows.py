@@ -1,0 +1,161 @@
+"""A row of every kind of record at each of two places: made column by column, by hand only where a value must fit."""
+
+from collections.abc import Callable
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+from sqlalchemy import Column, Engine, insert, text
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.exc import DBAPIError
+from sqlmodel import SQLModel
+
+from core.erp.kernel.records.declare import Entity
+from core.erp.kernel.records.registry import entities
+from core.erp.kernel.tables import table, value_type
+
+NOW = datetime(2026, 3, 2, 8, tzinfo=UTC)
+OWN, FOREIGN = "own", "foreign"
+"""Of the actor's own site and partner, or of another."""
+FIRST = {OWN: 100_000, FOREIGN: 200_000}
+"""Their ids begin here, so that no number is met by chance."""
+
+# Written by hand: what a column's name and type do not tell. A callable is given the place.
+FITTING: dict[str, dict[str, Any]] = {
+    "app_user": {"password_hash": "x", "roles": ["warehouse"]},
+    "role": {"permits": ["stock.read"], "edition": 1},
+    "zone": {"address": lambda place: f"{place}/a/room", "band_delay": timedelta(0)},
+    "point": {"address": lambda place: f"{place}/a/room/p/temperature", "role": "required", "unit": "Cel"},
+    "site": {"timezone": "UTC"},
+    "partner": {"roles": ["supplier", "customer", "maker"], "country": "DE", "gln": ""},
+    "partner_site": {"country": "DE", "timezone": "UTC", "gln": ""},
+    "partner_contact": {"email": "a@example.com", "timezone": "UTC", "hours": []},
+    "supplier_certificate": {"kind": "gmp", "valid_until": date(2199, 1, 1)},
+    "hold": {"kind": "manual"},
+    "restriction": {"kind": "market", "value": {"allowed": ["DE"]}},
+    "reservation": {"purpose": "sale"},
+    "stock_move": {"source": "supplier", "target": "stock", "purpose": "sale"},
+    "stock_task": {"kind": "put_back"},
+    "work_order": {"priority": 1},
+    "bom": {"tolerance": Decimal("0.02")},
+    "import_run": {"entity": "lot", "mode": "all", "faults": []},
+    "profile_version": {"version": 1},
+    "task": {"permit": "stock.read", "assignee": None},
+    "work_calendar": {"days": []},
+}
+FORCED: dict[str, tuple[str, ...]] = {
+    "hold": ("sublot_id",),
+    "deviation": ("sublot_id",),
+    "task": ("site_id",),
+    "work_centre": ("zone_id",),
+    "sublot": ("zone_id", "site_id"),
+    "work_calendar": ("site_id",),
+}
+"""Columns that may be empty and are not, since what is seen goes by them."""
+
+
+ALSO = {
+    "sensor": "installation",
+    "work_order": "work_order_operation",
+    "work_order_operation": "work_centre",
+}
+"""Rows by which one of another table is seen, beside it: an instrument where it is installed, an order where it is made."""
+
+
+class Rows:
+    """Makes rows as the owner of the tables, triggers off, and remembers them: one of each table at each place."""
+
+    def __init__(self, owner: Engine) -> None:
+        self.owner = owner
+        self.ids: dict[tuple[str, str], int] = {}
+        self._tables = {str(table(model).name): model for model in _models()}
+        self._named = {entity.name: str(entity.rows.name) for entity in entities().values()}
+
+    def of(self, entity: Entity, place: str) -> int:
+        """The id of that entity's record at the place."""
+        return self.row(str(entity.rows.name), place)
+
+    def linked(self, name: str, place: str) -> int:
+        """The id of a record by the name that links have."""
+        return self.row(self._named.get(name, name), place)
+
+    def row(self, name: str, place: str) -> int:
+        """The id of that table's row at the place, made when it is first asked for."""
+        if (name, place) not in self.ids:
+            values = self._values(name, place) | {"id": FIRST[place] + len(self.ids)}
+            with self.owner.begin() as conn:
+                conn.execute(text("SET LOCAL session_replication_role = replica"))
+                made = insert(self._tables[name]).values(values).returning(table(self._tables[name]).c.id)
+                self.ids[name, place] = conn.execute(made).scalar_one()
+            if name in ALSO:
+                self.row(ALSO[name], place)
+        return self.ids[name, place]
+
+    def change(self, entity: Entity, place: str, **values: Any) -> None:
+        """Writes columns of a row, whatever guards say."""
+        with self.owner.begin() as conn:
+            conn.execute(text("SET LOCAL session_replication_role = replica"))
+            where = entity.rows.c.id == self.of(entity, place)
+            conn.execute(entity.rows.update().where(where).values(**values))
+
+    def _values(self, name: str, place: str) -> dict[str, Any]:
+        fitting = {key: value(place) if callable(value) else value for key, value in FITTING.get(name, {}).items()}
+        found: dict[str, Any] = {}
+        for column in table(self._tables[name]).c:
+            if column.name in fitting:
+                found[column.name] = fitting[column.name]
+            elif column.name == "id" or column.server_default is not None or column.computed is not None:
+                continue
+            elif not column.nullable or column.name in FORCED.get(name, ()):
+                found[column.name] = self._value(name, column, place)
+        return found
+
+    def _value(self, name: str, column: Column[Any], place: str) -> Any:
+        if column.name == "state":
+            return next(e.cycle.begins[0] for e in entities().values() if e.rows.name == name and e.cycle)
+        target = target_of(column.name)
+        if target in self._tables and target != name:
+            return self.row(target, place)
+        if isinstance(column.type, JSONB):
+            return {}
+        return _MADE[value_type(column)](f"{name}-{column.name}-{place}")
+
+
+_MADE: dict[type, Callable[[str], Any]] = {
+    str: lambda text: text,
+    int: lambda _: 1,
+    float: lambda _: 1.0,
+    Decimal: lambda _: Decimal(1),
+    bool: lambda _: False,
+    datetime: lambda _: NOW,
+    date: lambda _: NOW.date(),
+    timedelta: lambda _: timedelta(hours=1),
+    list: lambda _: [],
+    dict: lambda _: {},
+    bytes: lambda text: text.encode(),
+}
+
+TARGETS = {
+    "profile_id": "storage_profile",
+    "version_id": "profile_version",
+    "maker_id": "partner",
+    "consignee_id": "partner",
+    "order_id": "work_order",
+    "centre_id": "work_centre",
+    "parent_id": "zone",
+    "receiving_zone_id": "zone",
+    "product_id": "item",
+}
+"""Which table a column's ids are of, where its name does not say."""
+
+
+def target_of(column: str) -> str:
+    """The table whose ids a column or a field of a body holds."""
+    return TARGETS.get(column, column.removesuffix("s").removesuffix("_id"))
+
+
+def _models() -> list[type[SQLModel]]:
+    return [mapper.class_ for mapper in SQLModel._sa_registry.mappers]
+
+
+__all__ = ["FOREIGN", "OWN", "DBAPIError", "Rows", "target_of"]
