@@ -1,11 +1,12 @@
 """A row of every kind of record at each of two places: made column by column, by hand only where a value must fit."""
 
+import re
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import Column, Engine, insert, text
+from sqlalchemy import CheckConstraint, Column, Engine, insert, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.exc import DBAPIError
 from sqlmodel import SQLModel
@@ -13,6 +14,7 @@ from sqlmodel import SQLModel
 from core.erp.kernel.records.declare import Entity
 from core.erp.kernel.records.registry import entities
 from core.erp.kernel.tables import table, value_type
+from core.erp.kernel.workflow import workflows
 
 NOW = datetime(2026, 3, 2, 8, tzinfo=UTC)
 OWN, FOREIGN = "own", "foreign"
@@ -31,11 +33,9 @@ FITTING: dict[str, dict[str, Any]] = {
     "partner_site": {"country": "DE", "timezone": "UTC", "gln": ""},
     "partner_contact": {"email": "a@example.com", "timezone": "UTC", "hours": []},
     "supplier_certificate": {"kind": "gmp", "valid_until": date(2199, 1, 1)},
-    "hold": {"kind": "manual"},
     "restriction": {"kind": "market", "value": {"allowed": ["DE"]}},
     "reservation": {"purpose": "sale"},
     "stock_move": {"source": "supplier", "target": "stock", "purpose": "sale"},
-    "stock_task": {"kind": "put_back"},
     "work_order": {"priority": 1},
     "bom": {"tolerance": Decimal("0.02")},
     "import_run": {"entity": "lot", "mode": "all", "faults": []},
@@ -47,6 +47,7 @@ FORCED: dict[str, tuple[str, ...]] = {
     "hold": ("sublot_id",),
     "deviation": ("sublot_id",),
     "task": ("site_id",),
+    "deadline": ("site_id",),
     "work_centre": ("zone_id",),
     "sublot": ("zone_id", "site_id"),
     "work_calendar": ("site_id",),
@@ -56,10 +57,11 @@ FORCED: dict[str, tuple[str, ...]] = {
 
 ALSO = {
     "sensor": "installation",
+    "shipment": "shipment_line",
     "work_order": "work_order_operation",
     "work_order_operation": "work_centre",
 }
-"""Rows by which one of another table is seen, beside it: an instrument where it is installed, an order where it is made."""
+"""Rows by which one of another table is seen: an instrument where it is installed, an order where it is made."""
 
 
 class Rows:
@@ -112,12 +114,14 @@ class Rows:
 
     def _value(self, name: str, column: Column[Any], place: str) -> Any:
         if column.name == "state":
-            return next(e.cycle.begins[0] for e in entities().values() if e.rows.name == name and e.cycle)
+            return workflows()[name].begins[0]
         target = target_of(column.name)
-        if target in self._tables and target != name:
+        if target is not None and target in self._tables and target != name:
             return self.row(target, place)
         if isinstance(column.type, JSONB):
             return {}
+        if (allowed := allowed_in(column)) is not None:
+            return allowed
         return _MADE[value_type(column)](f"{name}-{column.name}-{place}")
 
 
@@ -149,8 +153,17 @@ TARGETS = {
 """Which table a column's ids are of, where its name does not say."""
 
 
-def target_of(column: str) -> str:
-    """The table whose ids a column or a field of a body holds."""
+def allowed_in(column: Column[Any]) -> str | None:
+    """The first of the words that the table's own checks allow in a column; None where any will do."""
+    checks = (str(one.sqltext) for one in column.table.constraints if isinstance(one, CheckConstraint))
+    found = (re.search(rf"\b{column.name} IN \('([^']+)'", check) for check in checks)
+    return next((one[1] for one in found if one), None)
+
+
+def target_of(column: str) -> str | None:
+    """The table whose ids a column or a field of a body holds; None for one that holds no ids."""
+    if not column.endswith(("_id", "_ids")):
+        return None
     return TARGETS.get(column, column.removesuffix("s").removesuffix("_id"))
 
 

@@ -28,7 +28,7 @@ from core.erp.kernel.signatures import Act, Proof
 from core.erp.kernel.unit import Actor, system, transact
 from core.settings import Settings
 from lotwise.embedded.postgres import EmbeddedPostgres
-from tests.contracts.record_rows import FOREIGN, OWN, Rows
+from tests.contracts.record_rows import FOREIGN, OWN, Rows, target_of
 from tests.keys import opened
 from tests.rules.attachments_rules_test import PDF_FILE
 
@@ -297,16 +297,14 @@ def test_a_stale_change_is_told_who_changed_what(office: Office, entity: Entity)
     given = body_of(operation)["json"]
     named = {column.name: column.link for column in entity.columns if column.link}
     own_links = {name: office.rows.linked(link, OWN) for name, link in named.items() if name in given}
-    body = {"json": {**with_own_links(office, given), **own_links, "version": seen}}
-    answer = office.ask(who, "PATCH", f"/{entity.path}/{own}", **body)
+    body = {**with_own_links(office, given), **own_links, "version": seen}
+    answer = office.ask(who, "PATCH", f"/{entity.path}/{own}", json=body)
     assert answer.status_code == 409, answer.text
     assert f"system:colleague: {entity.name}.change" in answer.json()["detail"]
 
 
 def with_own_links(office: Office, body: Any) -> Any:
     """A body whose ids are those of own records."""
-    from tests.contracts.record_rows import target_of
-
     if isinstance(body, list):
         return [with_own_links(office, one) for one in body]
     if not isinstance(body, dict):
@@ -314,7 +312,7 @@ def with_own_links(office: Office, body: Any) -> Any:
     found = {}
     for name, value in body.items():
         kind = target_of(name)
-        if name.endswith(("_id", "_ids")) and (kind in entities() or kind in office.rows._tables):
+        if kind is not None and (kind in entities() or kind in office.rows._tables):
             own = office.rows.linked(kind, OWN)
             found[name] = [own] if isinstance(value, list) else own
         else:

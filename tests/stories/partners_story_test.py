@@ -100,7 +100,7 @@ def test_whom_to_call_at_night(desks: dict[str, Desk], steel: int) -> None:
     works = bo.post("/partner-sites", 201, partner_id=steel, code="W1", name="Works", country="DE", city="Essen")["id"]
     ward = bo.post("/partner-sites", 201, partner_id=other, code="W1", name="Ward", country="FR")["id"]
     person = {"name": "Ina", "purposes": ["recall"], "phone": "+49 201 12345"}
-    always = bo.post("/partner-contacts", 201, partner_id=steel, site_id=works, **person)
+    always = bo.post("/partner-contacts", 201, partner_id=steel, partner_site_id=works, **person)
     assert always["reached_now"] is True
     never = bo.post(
         "/partner-contacts",
@@ -113,7 +113,7 @@ def test_whom_to_call_at_night(desks: dict[str, Desk], steel: int) -> None:
     assert never["reached_now"] is False
     assert (
         "none of this partner's"
-        in bo.post("/partner-contacts", 422, partner_id=steel, site_id=ward, **person)["detail"]
+        in bo.post("/partner-contacts", 422, partner_id=steel, partner_site_id=ward, **person)["detail"]
     )
     assert "phone number" in bo.post("/partner-contacts", 422, partner_id=steel, name="Nobody")["detail"]
     backwards = [{"weekdays": [1], "opens": "22:00", "closes": "06:00"}]

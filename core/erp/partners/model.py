@@ -88,7 +88,7 @@ class PartnerContact(SQLModel, table=True):
 
     id: int = identity()
     partner_id: int = ref(index=True)
-    site_id: int | None = ref(nullable=True)
+    partner_site_id: int | None = ref(nullable=True)
     """The partner's place where they are, if it matters."""
     name: str
     purposes: list[str] = texts()

@@ -90,7 +90,7 @@ CONTACT_RECORDS = Entity(
     label="name",
     columns=(
         Column("partner_id", filter="eq", link="partner"),
-        Column("site_id", filter="eq", link="partner_site"),
+        Column("partner_site_id", filter="eq", link="partner_site"),
         Column("state", filter="in"),
         Column("purposes", kind=list[Purpose]),
         Column("hours", kind=list[Hours]),

@@ -33,7 +33,7 @@ def check_contact(u: Unit, fields: Mapping[str, Any]) -> None:
     """Raises Invalid: hours, time zone, a place of another partner, neither phone nor mail."""
     check_fields(u, fields)
     rules.check_hours(fields["hours"])
-    _check_places(u, fields["partner_id"], [fields["site_id"]] if fields["site_id"] is not None else [])
+    _check_places(u, fields["partner_id"], [fields["partner_site_id"]] if fields["partner_site_id"] is not None else [])
     if not (fields["email"] or fields["phone"]):
         raise Invalid("partners.not_reached")
 

@@ -91,7 +91,7 @@ class PartnerContactIn(Body):
 
     partner_id: Ref
     name: Text
-    site_id: Annotated[Ref, Link("partner_site")] | None = None
+    partner_site_id: Annotated[Ref, Link("partner_site")] | None = None
     purposes: Purposes = Field(default_factory=list)
     email: Email = ""
     phone: Phone = ""
@@ -104,7 +104,7 @@ class PartnerContactChange(Body):
     """What changes of a contact."""
 
     name: Text | None = None
-    site_id: Annotated[Ref, Link("partner_site")] | None = None
+    partner_site_id: Annotated[Ref, Link("partner_site")] | None = None
     purposes: Purposes | None = None
     email: Email | None = None
     phone: Phone | None = None

@@ -2252,7 +2252,7 @@ def upgrade() -> None:
     op.create_table('partner_contact',
     sa.Column('id', sa.BigInteger(), autoincrement=True, nullable=False),
     sa.Column('partner_id', sa.BigInteger(), nullable=False),
-    sa.Column('site_id', sa.BigInteger(), nullable=True),
+    sa.Column('partner_site_id', sa.BigInteger(), nullable=True),
     sa.Column('name', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
     sa.Column('purposes', postgresql.ARRAY(sa.Text()), server_default='{}', nullable=False),
     sa.Column('email', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
