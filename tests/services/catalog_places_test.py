@@ -9,9 +9,11 @@ import pytest
 from sqlalchemy import Engine, text
 from sqlalchemy.exc import DBAPIError
 
+from core.erp.catalog import calibrations
 from core.erp.catalog import service as catalog
 from core.erp.catalog.events import JudgingChanged
 from core.erp.catalog.model import Installation, ProfileLimit
+from core.erp.catalog.rules import calibration_passed
 from core.erp.kernel.errors import Conflict, Invalid, NotFound, Refused
 from core.erp.kernel.events import Events
 from core.erp.kernel.unit import Unit, system, unit
@@ -103,13 +105,13 @@ def test_a_failed_check_reaches_back_to_the_last_good_one(plant: Plant) -> None:
     day = timedelta(days=1)
     with plant.unit() as u:
         catalog.install_sensor(u, plant.sensor, plant.point, NOW - 30 * day)
-        catalog.record_calibration(u, plant.sensor, NOW - 20 * day, NOW + 300 * day)
+        calibrations.record_calibration(u, plant.sensor, NOW - 20 * day, NOW + 300 * day)
         plant.told.clear()
-        catalog.record_calibration(u, plant.sensor, NOW, NOW + 365 * day, as_found_ok=False, as_found_error=0.8)
+        calibrations.record_calibration(u, plant.sensor, NOW, NOW + 365 * day, as_found_ok=False, as_found_error=0.8)
         with pytest.raises(Invalid, match="how large"):
-            catalog.record_calibration(u, plant.sensor, NOW, NOW + day, as_found_ok=False)
+            calibrations.record_calibration(u, plant.sensor, NOW, NOW + day, as_found_ok=False)
         with pytest.raises(Invalid, match="due after"):
-            catalog.record_calibration(u, plant.sensor, NOW, NOW - day)
+            calibrations.record_calibration(u, plant.sensor, NOW, NOW - day)
     assert [(event.zone_ids, event.from_at, event.reason) for event in plant.told] == [
         ((plant.truck,), NOW - 20 * day, "calibration")
     ]
@@ -136,9 +138,9 @@ def test_a_check_passes_as_error_and_tolerance_say(
 ) -> None:
     if found is None:
         with pytest.raises(Invalid):
-            catalog.calibration_passed(said, error, tolerance)
+            calibration_passed(said, error, tolerance)
     else:
-        assert catalog.calibration_passed(said, error, tolerance) is found
+        assert calibration_passed(said, error, tolerance) is found
 
 
 def test_versions_of_a_profile_are_never_changed(plant: Plant) -> None:

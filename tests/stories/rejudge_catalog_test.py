@@ -6,6 +6,7 @@ import pytest
 from sqlalchemy import Engine, text
 
 from core.app import build_events
+from core.erp.catalog import calibrations
 from core.erp.catalog import service as catalog
 from core.erp.catalog.events import JudgingChanged
 from core.erp.catalog.model import ProfileLimit, Zone
@@ -24,7 +25,7 @@ def world(engine: Engine) -> World:
 
 def calibrate(world: World, sensor: int, done: str, *, now: str, due: timedelta = YEAR, error: float = 0.0) -> None:
     world.do(
-        lambda u: catalog.record_calibration(
+        lambda u: calibrations.record_calibration(
             u, sensor, at(done), at(done) + due, as_found_ok=not error, as_found_error=error
         ),
         now=at(now),
@@ -123,7 +124,7 @@ def test_exchanging_a_sensor_resets_nothing(world: World) -> None:
 
     def exchange(u: Unit) -> None:
         fresh = catalog.create_sensor(u, "SN-fresh")
-        catalog.record_calibration(u, fresh.id, DAY - timedelta(days=1), DAY + YEAR)
+        calibrations.record_calibration(u, fresh.id, DAY - timedelta(days=1), DAY + YEAR)
         point = u.conn.execute(text("SELECT id FROM point WHERE zone_id = :z"), {"z": room}).scalar_one()
         catalog.install_sensor(u, fresh.id, point, at("02:41"))
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from sqlalchemy import Engine, text
 
 from core.app import build_events
-from core.erp.catalog import service as catalog
+from core.erp.catalog import calibrations
 from core.erp.exposure import service as exposure
 from core.ingest.shipping import RESTORED_FOR, prune
 from core.series.landing import land
@@ -115,7 +115,7 @@ def test_a_failed_as_found_check_reaches_into_dropped_weeks(world: World, behind
     before = set(world.excursions(sublot))
     year = timedelta(days=365)
     world.do(
-        lambda u: catalog.record_calibration(
+        lambda u: calibrations.record_calibration(
             u, sensor, at("12:00", 13), DAY + year, as_found_ok=False, as_found_error=1.0
         ),
         now=at("13:00", 13),

@@ -2,6 +2,8 @@
 
 from core.erp.catalog.model import (
     Calibration,
+    CalibrationPlan,
+    CalibrationReview,
     Installation,
     Item,
     ItemProfile,
@@ -25,6 +27,8 @@ TABLES = (
     Guarded(Sensor, kept=True, identity=("serial",)),
     Guarded(Installation, kept=True, dated=True),
     Guarded(Calibration, append_only=True),
+    Guarded(CalibrationReview, append_only=True),
+    Guarded(CalibrationPlan, kept=True, identity=("sensor_id",)),
     Guarded(StorageProfile, kept=True),
     Guarded(ProfileVersion, append_only=True),
     Guarded(ProfileLimit, append_only=True),

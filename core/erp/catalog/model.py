@@ -119,7 +119,9 @@ class Calibration(SQLModel, table=True):
     `as_found_error` is the largest error found before adjustment, reading minus reference: +0.4 read too high;
     `as_found_tolerance` is what it may be, either way, at most. When `as_found_ok` is false every reading since the
     last good calibration is judged again as uncertain by as much both ways: an error found at one moment does not say
-    which way the sensor had drifted before. `known_at` is when we learned it.
+    which way the sensor had drifted before. `as_left_error` is what remained after adjustment; `uncertainty` is the
+    expanded one (k = 2) of both. With `to_sign` it makes no reading good before a second person has signed it.
+    `known_at` is when we learned it.
     """
 
     __tablename__ = "calibration"
@@ -131,8 +133,56 @@ class Calibration(SQLModel, table=True):
     as_found_ok: bool = True
     as_found_error: float = 0.0
     as_found_tolerance: float | None = None
+    as_left_error: float | None = None
+    as_left_ok: bool = True
+    uncertainty: float | None = None
+    guarded: bool = False
     certificate: str = ""
+    to_sign: bool = False
+    recorded_by: str = ""
     known_at: datetime = moment()
+
+
+class CalibrationReview(SQLModel, table=True):
+    """A second person's word on a calibration that has to be signed: accepted by signature, or refused. Append-only."""
+
+    __tablename__ = "calibration_review"
+    __table_args__ = (UniqueConstraint("calibration_id"),)
+
+    id: int = identity()
+    calibration_id: int = ref()
+    sensor_id: int = ref(index=True)
+    accepted: bool
+    reason: str
+    signature_id: int | None = ref(nullable=True)
+    reviewed_by: str
+    reviewed_at: datetime = moment()
+
+
+class CalibrationPlan(SQLModel, table=True):
+    """How often a sensor is calibrated, within which error, and whether a second person signs it off.
+
+    `due_at` is when its next calibration is due; at once for a sensor that has none. `guarded`: the uncertainty of the
+    calibration counts against it (guarded acceptance, ISO/IEC 17025 7.8.6), else the error alone decides.
+    """
+
+    __tablename__ = "calibration_plan"
+    __table_args__ = (
+        CheckConstraint("state IN ('active', 'withdrawn')"),
+        CheckConstraint("tolerance > 0"),
+        Index("calibration_plan_active", "sensor_id", unique=True, postgresql_where="state = 'active'"),
+        Index("calibration_plan_due", "due_at", "id"),
+        Index("calibration_plan_sensor", "sensor_id"),
+    )
+
+    id: int = identity()
+    sensor_id: int = ref()
+    interval: timedelta = Field(sa_column=Column(Interval, nullable=False))
+    tolerance: float
+    guarded: bool = False
+    sign_off: bool = False
+    due_at: datetime = moment()
+    state: str = "active"
 
 
 class StorageProfile(SQLModel, table=True):

@@ -7,5 +7,7 @@ PERMITS = (
     permit("catalog.manage", Role.ADMIN),
     permit("catalog.points", Role.PLANT_ENGINEER, Role.ADMIN),
     permit("catalog.profiles", Role.QA),
+    permit("calibration.plan", Role.QA, Role.PLANT_ENGINEER),
     permit("calibration.record", Role.QA),
+    permit("calibration.approve", Role.QA, signing=True),
 )

@@ -3,13 +3,37 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, case, select
 
 from core.erp.catalog import service
-from core.erp.catalog.model import ItemProfile, ProfileVersion
+from core.erp.catalog.model import (
+    Calibration,
+    CalibrationPlan,
+    CalibrationReview,
+    ItemProfile,
+    ProfileVersion,
+    Sensor,
+)
 from core.erp.catalog.shapes import AssignOut, VersionOut
+from core.erp.catalog.workflow import ACTIVE
 from core.erp.kernel.tables import table
 from core.erp.kernel.unit import Unit
+
+_c, _r = table(Calibration), table(CalibrationReview)
+_STATE = case(
+    (_r.c.accepted, "signed"), (_r.c.accepted.is_(False), "refused"), (_c.c.to_sign, "to_sign"), else_="recorded"
+)
+CALIBRATIONS = select(_c, _STATE.label("state"), _r.c.reviewed_by, _r.c.reviewed_at).select_from(
+    _c.outerjoin(_r, _r.c.calibration_id == _c.c.id)
+)
+"""Calibrations with a second person's word on them."""
+
+
+def is_planned(planned: bool) -> ColumnElement[bool]:
+    """Sensors that have a calibration plan, or have none."""
+    p = table(CalibrationPlan).c
+    own = select(p.id).where(p.sensor_id == table(Sensor).c.id, p.state == ACTIVE).exists()
+    return own if planned else ~own
 
 
 def versions_of(u: Unit, profile: Any) -> list[VersionOut]:

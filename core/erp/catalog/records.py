@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from core.erp.catalog import queries, revisions, scopes, service
+from core.erp.catalog import calibrations, queries, revisions, scopes, service
+from core.erp.catalog.calibration_shapes import CalibrationIn, CalibrationOut, PlanChange, PlanIn, PlanOut, SignOffIn
 from core.erp.catalog.change_shapes import (
     ItemChange,
     LimitChange,
@@ -16,6 +17,7 @@ from core.erp.catalog.change_shapes import (
 )
 from core.erp.catalog.model import (
     Calibration,
+    CalibrationPlan,
     Installation,
     Item,
     ItemProfile,
@@ -30,8 +32,6 @@ from core.erp.catalog.model import (
 from core.erp.catalog.shapes import (
     AssignIn,
     AssignOut,
-    CalibrationIn,
-    CalibrationOut,
     EndIn,
     InstallationIn,
     InstallationOut,
@@ -53,11 +53,14 @@ from core.erp.catalog.shapes import (
     ZoneIn,
     ZoneOut,
 )
-from core.erp.kernel.records import Change, Column, Create, Entity, Search, Section, Verb
+from core.erp.catalog.workflow import ACTIVE, PLAN
+from core.erp.kernel.records import Change, Column, Create, Entity, Files, Filter, Hidden, Search, Section, Verb
+from core.erp.kernel.shapes import ReasonIn
 from core.erp.kernel.tables import table
 from core.erp.kernel.unit import Unit
 
 READ, MANAGE, POINTS, PROFILES = "catalog.read", "catalog.manage", "catalog.points", "catalog.profiles"
+APPROVE, TO_SIGN = "calibration.approve", frozenset({"to_sign"})
 LOADS = (POINTS, "custody.post")
 """Who says which zone stands in which: whoever looks after the places, or whoever loads."""
 
@@ -157,6 +160,7 @@ SENSORS = Entity(
     answer=SensorOut,
     label="serial",
     columns=(Column("serial", filter="eq", sort=True, search=True),),
+    filters=(Filter("planned", bool, queries.is_planned),),
     create=Create(POINTS, SensorIn, act=service.create_sensor),
     change=Change(POINTS, SensorChange),
     order="id",
@@ -177,15 +181,41 @@ INSTALLATIONS = Entity(
     order="id",
 )
 
+CALIBRATION_PLANS = Entity(
+    name="calibration_plan",
+    path="calibration-plans",
+    table=CalibrationPlan,
+    read=READ,
+    scope=scopes.CALIBRATION_PLANS,
+    cycle=PLAN,
+    answer=PlanOut,
+    columns=(
+        Column("sensor_id", filter="eq", link="sensor"),
+        Column("state", filter="in"),
+        Column("due_at", filter="range", sort=True),
+    ),
+    hidden=Hidden(table(CalibrationPlan).c.state == ACTIVE, unless="state"),
+    create=Create("calibration.plan", PlanIn, act=calibrations.create_plan, undo="withdraw"),
+    change=Change("calibration.plan", PlanChange, states=frozenset({ACTIVE})),
+    verbs=(Verb("withdraw", ReasonIn, calibrations.withdraw_plan),),
+    order="due_at",
+)
+
 CALIBRATIONS = Entity(
     name="calibration",
     path="calibrations",
     table=Calibration,
     read=READ,
     scope=scopes.CALIBRATIONS,
+    statement=queries.CALIBRATIONS,
     answer=CalibrationOut,
-    columns=(Column("sensor_id", filter="eq", link="sensor"),),
-    create=Create("calibration.record", CalibrationIn, act=service.record_calibration),
+    columns=(Column("sensor_id", filter="eq", link="sensor"), Column("state", filter="in")),
+    create=Create("calibration.record", CalibrationIn, act=calibrations.record_calibration),
+    verbs=(
+        Verb("sign_off", SignOffIn, signing=calibrations.sign_off_signing, permit=APPROVE, states=TO_SIGN),
+        Verb("refuse", ReasonIn, calibrations.refuse_calibration, permit=APPROVE, states=TO_SIGN),
+    ),
+    files=Files("calibration.record", states=frozenset({"recorded", "to_sign"})),
     order="id",
 )
 
@@ -235,6 +265,7 @@ ENTITIES = (
     POINT_RECORDS,
     SENSORS,
     INSTALLATIONS,
+    CALIBRATION_PLANS,
     CALIBRATIONS,
     ITEMS,
     PROFILE_RECORDS,

@@ -4,9 +4,12 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Protocol
 
+from core.erp.kernel.errors import Invalid
 from core.telemetry.units import CANONICAL, alike, convertible
 
 OPS = (">", ">=", "<", "<=")
+WORDS = {"state.calibration": ("recorded", "to_sign", "signed", "refused")}
+"""A calibration's states: it has no column of its own for them, as it is never changed."""
 KINDS = ("instant", "consecutive", "cumulative")
 
 
@@ -56,3 +59,43 @@ def faults(limits: Sequence[Limit], allowed_gap: timedelta) -> list[str]:
         if len({limit.delay for limit in sharing}) > 1:
             found.append(f"allowance {allowance}: those that share one allow the same time")
     return found
+
+
+def within(error: float, tolerance: float, uncertainty: float | None = None, *, guarded: bool = False) -> bool:
+    """Whether an error, either way, is within the tolerance; guarded: even if the uncertainty is added to it."""
+    return abs(error) + (uncertainty or 0.0 if guarded else 0.0) <= tolerance
+
+
+def calibration_passed(
+    stated: bool | None,
+    error: float,
+    tolerance: float | None,
+    uncertainty: float | None = None,
+    *,
+    guarded: bool = False,
+) -> bool:
+    """Whether a sensor was found good: as `within` says; without a tolerance as it is stated, else only if there was no
+    error. Raises Invalid for a contradiction, or for a failure without an error.
+    """
+    if tolerance is None:
+        found = (not error) if stated is None else stated
+    else:
+        found = within(error, tolerance, uncertainty, guarded=guarded)
+        if stated is not None and stated != found:
+            name = "catalog.found_within" if found else "catalog.found_beyond"
+            raise Invalid(name, error=f"{error:g}", tolerance=f"{tolerance:g}")
+    if not found and not error:
+        raise Invalid("catalog.failed_without_error")
+    return found
+
+
+def left_good(error: float | None, tolerance: float | None, uncertainty: float | None, *, guarded: bool) -> bool:
+    """Whether it was left good: what was not measured again was not adjusted, or is good by whoever adjusted it.
+
+    Raises Invalid for an error that no tolerance says anything about.
+    """
+    if error is None:
+        return True
+    if tolerance is None:
+        raise Invalid("catalog.left_without_tolerance")
+    return within(error, tolerance, uncertainty, guarded=guarded)

@@ -4,6 +4,7 @@ from sqlalchemy import ColumnElement, not_, or_, select
 
 from core.erp.catalog.model import (
     Calibration,
+    CalibrationPlan,
     Installation,
     Item,
     Point,
@@ -39,6 +40,7 @@ def SENSORS(actor: Actor) -> ColumnElement[bool] | None:  # noqa: N802 - a scope
 
 
 CALIBRATIONS = linked(table(Calibration).c.sensor_id, "sensor")
+CALIBRATION_PLANS = linked(table(CalibrationPlan).c.sensor_id, "sensor")
 ITEMS = PROFILES = everything
 
 VISIBLE = (
@@ -49,6 +51,7 @@ VISIBLE = (
     Visible("sensor", _sensor.id, SENSORS, label=_sensor.serial),
     Visible("installation", _installation.id, INSTALLATIONS),
     Visible("calibration", table(Calibration).c.id, CALIBRATIONS),
+    Visible("calibration_plan", table(CalibrationPlan).c.id, CALIBRATION_PLANS),
     Visible("item", table(Item).c.id, ITEMS),
     Visible("storage_profile", table(StorageProfile).c.id, PROFILES, "profile"),
     Visible("profile_version", table(ProfileVersion).c.id, PROFILES, "version"),

@@ -10,7 +10,6 @@ from sqlmodel import SQLModel
 
 from core.erp.catalog.events import JudgingChanged
 from core.erp.catalog.model import (
-    Calibration,
     Installation,
     Item,
     ItemProfile,
@@ -49,7 +48,8 @@ def get(u: Unit, model: type[Row], row_id: int) -> Row:
     return found
 
 
-def _add(u: Unit, row: Row, entity: str, unique: str | None = None) -> Row:
+def add_row(u: Unit, row: Row, entity: str, unique: str | None = None) -> Row:
+    """Stores a new row with its audit. Raises Conflict where one with the same `unique` column is there."""
     if unique is not None:
         t, value = table(type(row)), getattr(row, unique)
         if u.conn.execute(select(t.c.id).where(t.c[unique] == value)).first() is not None:
@@ -74,7 +74,7 @@ def create_site(u: Unit, code: str, name: str, timezone: str = "UTC") -> Site:
         ZoneInfo(timezone)
     except (ZoneInfoNotFoundError, ValueError, OSError) as error:
         raise Invalid(f"no such time zone: {timezone}") from error
-    site = _add(u, Site(code=code, name=name, timezone=timezone), "site", "code")
+    site = add_row(u, Site(code=code, name=name, timezone=timezone), "site", "code")
     calendars.begin(u, site.id, timezone)
     return site
 
@@ -88,7 +88,7 @@ def create_zone(u: Unit, site_id: int, address: str, name: str, **options: Any) 
     zone = Zone(site_id=site_id, address=address, name=name, **options)
     if zone.band_low is not None and zone.band_high is not None and zone.band_low >= zone.band_high:
         raise Invalid("the band's low end must be below its high end")
-    return _add(u, zone, "zone", "address")
+    return add_row(u, zone, "zone", "address")
 
 
 def nest_zone(u: Unit, zone_id: int, parent_id: int, from_at: datetime, to_at: datetime | None = None) -> ZoneNesting:
@@ -109,7 +109,7 @@ def nest_zone(u: Unit, zone_id: int, parent_id: int, from_at: datetime, to_at: d
         above = set(u.conn.execute(select(n.c.parent_id).where(n.c.zone_id.in_(seen), *when)).scalars())
     if zone_id in seen | above:
         raise Refused(f"zone {parent_id} stands in zone {zone_id}")
-    row = _add(u, ZoneNesting(zone_id=zone_id, parent_id=parent_id, from_at=from_at, to_at=to_at), "zone_nesting")
+    row = add_row(u, ZoneNesting(zone_id=zone_id, parent_id=parent_id, from_at=from_at, to_at=to_at), "zone_nesting")
     u.emit(JudgingChanged((zone_id, parent_id), (), from_at, "nesting"))
     return row
 
@@ -143,12 +143,12 @@ def create_point(u: Unit, zone_id: int, address: str, quantity: str, unit: str, 
     low, high = point.plausible_low, point.plausible_high
     if low is not None and high is not None and low >= high:
         raise Invalid("the lowest plausible value must be below the highest")
-    return _add(u, point, "point", "address")
+    return add_row(u, point, "point", "address")
 
 
 def create_sensor(u: Unit, serial: str, model: str = "") -> Sensor:
     """A physical instrument. Raises Conflict."""
-    return _add(u, Sensor(serial=serial, model=model), "sensor", "serial")
+    return add_row(u, Sensor(serial=serial, model=model), "sensor", "serial")
 
 
 def install_sensor(
@@ -175,88 +175,15 @@ def install_sensor(
     ended = update(i).where(i.c.point_id == point_id, i.c.from_at < from_at, still).values(to_at=from_at)
     u.conn.execute(ended)
     row = Installation(sensor_id=sensor_id, point_id=point_id, from_at=from_at, to_at=to_at)
-    _add(u, row, "installation")
+    add_row(u, row, "installation")
     if point.zone_id is not None:
         u.emit(JudgingChanged((point.zone_id,), (), from_at, "installation"))
     return row
 
 
-def record_calibration(
-    u: Unit,
-    sensor_id: int,
-    done_at: datetime,
-    due_at: datetime,
-    *,
-    as_found_ok: bool | None = None,
-    as_found_error: float = 0.0,
-    as_found_tolerance: float | None = None,
-    certificate: str = "",
-) -> Calibration:
-    """A calibration; a failed as-found check re-judges everything since the last good one.
-
-    Whether it passed follows from error and tolerance, where it is not said. Raises Invalid (said otherwise than these
-    say, a failure without an error), NotFound.
-    """
-    get(u, Sensor, sensor_id)
-    if due_at <= done_at:
-        raise Invalid("the next calibration is due after this one")
-    if done_at > u.now:
-        raise Invalid(f"{done_at.isoformat()} has not happened yet")
-    as_found_ok = calibration_passed(as_found_ok, as_found_error, as_found_tolerance)
-    row = _add(
-        u,
-        Calibration(
-            sensor_id=sensor_id,
-            done_at=done_at,
-            due_at=due_at,
-            as_found_ok=as_found_ok,
-            as_found_error=as_found_error,
-            as_found_tolerance=as_found_tolerance,
-            certificate=certificate,
-            known_at=u.now,
-        ),
-        "calibration",
-    )
-    since = done_at if as_found_ok else _last_good_calibration(u, sensor_id, done_at)
-    i, p = table(Installation), table(Point)
-    zones = u.conn.execute(
-        select(p.c.zone_id)
-        .distinct()
-        .join(i, i.c.point_id == p.c.id)
-        .where(i.c.sensor_id == sensor_id, or_(i.c.to_at.is_(None), i.c.to_at > since))
-        .order_by(p.c.zone_id)
-    ).scalars()
-    u.emit(JudgingChanged(tuple(zones), (), since, "calibration"))
-    return row
-
-
-def calibration_passed(stated: bool | None, error: float, tolerance: float | None) -> bool:
-    """Whether a sensor was found good: its error, either way, within the tolerance; without a tolerance as it is said,
-    else only if there was no error. Raises Invalid for a contradiction, or for a failure without an error.
-    """
-    if tolerance is None:
-        found = (not error) if stated is None else stated
-    else:
-        found = abs(error) <= tolerance
-        if stated is not None and stated != found:
-            where = "within" if found else "beyond"
-            raise Invalid(f"an error of {error:g} is {where} a tolerance of {tolerance:g}: as_found_ok says otherwise")
-    if not found and not error:
-        raise Invalid("a failed as-found check says how large the error was")
-    return found
-
-
-def _last_good_calibration(u: Unit, sensor_id: int, before: datetime) -> datetime:
-    """When the sensor was last found good before then, or else first installed."""
-    c, i = table(Calibration), table(Installation)
-    good = select(func.max(c.c.done_at)).where(c.c.sensor_id == sensor_id, c.c.as_found_ok, c.c.done_at < before)
-    first = select(func.min(i.c.from_at)).where(i.c.sensor_id == sensor_id)
-    return u.conn.execute(good).scalar() or u.conn.execute(first).scalar() or before
-
-
 def create_profile(u: Unit, code: str, name: str) -> StorageProfile:
     """A storage profile, still without a version. Raises Conflict."""
-    return _add(u, StorageProfile(code=code, name=name), "storage_profile", "code")
+    return add_row(u, StorageProfile(code=code, name=name), "storage_profile", "code")
 
 
 def add_version(
@@ -279,7 +206,7 @@ def add_version(
     window, hour = version.mkt_window, timedelta(hours=1)
     if window is not None and (window < hour or window % hour):
         raise Invalid("the window of an MKT limit is whole hours: it is judged as each hour closes")
-    _add(u, version, "profile_version")
+    add_row(u, version, "profile_version")
     for limit in limits:
         limit.version_id = version.id
         u.session.add(limit)
@@ -308,7 +235,7 @@ def create_item(u: Unit, code: str, name: str, **options: Any) -> Item:
     """A product or material; with `profile_id` it is judged by that profile's newest version from now on."""
     profile_id = options.get("profile_id")
     version = newest_version(u, profile_id) if profile_id is not None else None
-    item = _add(u, Item(code=code, name=name, **options), "item", "code")
+    item = add_row(u, Item(code=code, name=name, **options), "item", "code")
     if version is not None:
         assign_profile(u, item.id, version.id, u.now)
     return item
@@ -331,7 +258,7 @@ def assign_profile(u: Unit, item_id: int, version_id: int, from_at: datetime) ->
     t = table(ItemProfile)
     if u.conn.execute(select(t.c.id).where(t.c.item_id == item_id, t.c.from_at > from_at)).first() is not None:
         raise Refused(f"item {item.code} has a later profile on record")
-    row = _add(u, ItemProfile(item_id=item_id, version_id=version_id, from_at=from_at), "item_profile")
+    row = add_row(u, ItemProfile(item_id=item_id, version_id=version_id, from_at=from_at), "item_profile")
     item.profile_id = version.profile_id
     u.session.add(item)
     u.session.flush()

@@ -197,40 +197,6 @@ class InstallationOut(Answer):
     to_at: AwareDatetime | None
 
 
-class CalibrationIn(Body):
-    """A calibration and what was found before adjustment."""
-
-    sensor_id: Ref
-    done_at: Moment
-    due_at: Moment
-    as_found_ok: Annotated[
-        bool | None,
-        Field(description="default: as error and tolerance say"),
-    ] = None
-    as_found_error: Annotated[
-        FiniteFloat,
-        Field(ge=-1000, le=1000, description="reading minus reference, before adjustment: 0.4 read too high"),
-    ] = 0.0
-    as_found_tolerance: Annotated[
-        FiniteFloat | None, Field(gt=0, le=1000, description="the largest error, either way, that is none")
-    ] = None
-    certificate: Annotated[str, Field(max_length=200)] = ""
-
-
-class CalibrationOut(Answer):
-    """A calibration."""
-
-    id: int
-    sensor_id: int
-    done_at: AwareDatetime
-    due_at: AwareDatetime
-    as_found_ok: bool
-    as_found_error: float
-    as_found_tolerance: float | None
-    certificate: str
-    known_at: AwareDatetime
-
-
 class ProfileIn(Body):
     """A storage profile; its content is in its versions."""
 

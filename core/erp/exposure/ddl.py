@@ -57,6 +57,7 @@ DDL: tuple[str, ...] = (
             ("zone_nesting", "INSERT OR UPDATE"),
             ("installation", "INSERT OR UPDATE"),
             ("calibration", "INSERT"),
+            ("calibration_review", "INSERT"),
         )
     ),
 )

@@ -66,8 +66,9 @@ def _attachable(entity: Entity, files: Files) -> Attachable:
         read.row_of(u, entity, record_id)
 
     def may_attach(u: Unit, record_id: int) -> None:
-        read.row_of(u, entity, record_id)
-        record = u.get_one(entity.table, record_id, lock=True)
+        record: Any = read.row_of(u, entity, record_id)
+        if "state" in entity.rows.c:  # what is append-only has no state of its own that a move could change meanwhile
+            record = u.get_one(entity.table, record_id, lock=True)
         write.require_state(entity, getattr(record, "state", None), files.states)
 
     return Attachable(entity.name, entity.path, as_permits(entity.read)[0], files.permit, may_read, may_attach)

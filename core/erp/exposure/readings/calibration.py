@@ -7,6 +7,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, text
 
+from core.erp.catalog.calibrations import IN_FORCE
 from core.erp.exposure.rules.runs import Runs
 from core.erp.exposure.rules.signal import BAD, GOOD, UNCERTAIN
 from core.erp.exposure.times import micros
@@ -21,12 +22,28 @@ class Trust:
     error: float
 
 
+@dataclass(frozen=True, slots=True)
+class Check:
+    """A calibration that counts (microseconds). Due when it was done: it gives no trust, and `left_error` remains."""
+
+    done: int
+    due: int
+    found_ok: bool
+    found_error: float
+    left_error: float
+
+
+_IN_FORCE = text(
+    f"SELECT * FROM ({IN_FORCE}) c WHERE sensor_id = ANY(:ids) ORDER BY sensor_id, done_at, id"  # noqa: S608 - a constant
+)
+
+
 def load_trust(conn: Connection, point_ids: Sequence[int]) -> dict[int, tuple[Trust, ...]]:
     """What calibrations say of each point's readings over time.
 
     Good from a calibration until it is due; uncertain after that, where no sensor is installed, and where the one
     installed was never calibrated. If the next calibration finds it out of tolerance, everything since the last good
-    one is uncertain, with the error found.
+    one is uncertain, with the error found. One that was left beyond its tolerance, or is not signed, gives no trust.
     """
     installed = conn.execute(
         text(
@@ -35,16 +52,10 @@ def load_trust(conn: Connection, point_ids: Sequence[int]) -> dict[int, tuple[Tr
         ),
         {"ids": list(point_ids)},
     ).all()
-    calibrations: dict[int, list[tuple[int, int, bool, float]]] = defaultdict(list)
-    for row in conn.execute(
-        text(
-            "SELECT sensor_id, done_at, due_at, as_found_ok, as_found_error FROM calibration"
-            " WHERE sensor_id = ANY(:ids) ORDER BY sensor_id, done_at, id"
-        ),
-        {"ids": sorted({row.sensor_id for row in installed})},
-    ):
+    calibrations: dict[int, list[Check]] = defaultdict(list)
+    for row in conn.execute(_IN_FORCE, {"ids": sorted({row.sensor_id for row in installed})}):
         calibrations[row.sensor_id].append(
-            (micros(row.done_at), micros(row.due_at), row.as_found_ok, abs(row.as_found_error))
+            Check(micros(row.done_at), micros(row.due_at), row.as_found_ok, row.found_error, row.left_error)
         )
     out: dict[int, list[Trust]] = defaultdict(list)
     for row in installed:
@@ -57,19 +68,20 @@ def _micros_or_none(value: datetime | None) -> int | None:
     return None if value is None else micros(value)
 
 
-def _sensor_trust(calibrations: Sequence[tuple[int, int, bool, float]], start: int, stop: int | None) -> list[Trust]:
+def _sensor_trust(calibrations: Sequence[Check], start: int, stop: int | None) -> list[Trust]:
     # what the first calibration finds wrong has been so since nobody knows when
-    error = calibrations[0][3] if calibrations and not calibrations[0][2] else 0.0
+    error = calibrations[0].found_error if calibrations and not calibrations[0].found_ok else 0.0
     changes: list[Trust] = [Trust(start, UNCERTAIN, error)]
-    for index, (done, due, _, _) in enumerate(calibrations):
+    for index, one in enumerate(calibrations):
         later = calibrations[index + 1] if index + 1 < len(calibrations) else None
-        if later is not None and not later[2]:
-            changes.append(Trust(done, UNCERTAIN, later[3]))
-        else:
-            changes.append(Trust(done, GOOD, 0.0))
-        if later is None or due < later[0]:
-            error = later[3] if later is not None and not later[2] else 0.0
-            changes.append(Trust(due, UNCERTAIN, error))
+        error = later.found_error if later is not None and not later.found_ok else 0.0
+        if later is not None and not later.found_ok:
+            changes.append(Trust(one.done, UNCERTAIN, error))
+        elif one.due > one.done:
+            changes.append(Trust(one.done, GOOD, 0.0))
+        if later is None or one.due < later.done:
+            left = one.left_error if one.due == one.done else 0.0
+            changes.append(Trust(one.due, UNCERTAIN, max(error, left)))
     held = [change for change in changes if change.start <= start]
     out = [Trust(start, held[-1].quality, held[-1].error)]
     out += [change for change in changes if change.start > start and (stop is None or change.start < stop)]
