@@ -41,7 +41,7 @@ RESERVED = {"id", "params", "detail", "type", "title", "status", "extra"}
 """What a problem document has already."""
 MENDING = re.compile(r"core/series/ddl|core/ingest/ddl").match
 """Where the database refuses nobody but ourselves: partitions are made and dropped by the core alone."""
-SENTENCES_LEFT = 32
+SENTENCES_LEFT = 0
 """English sentences that no id stands for yet."""
 
 

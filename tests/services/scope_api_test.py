@@ -35,14 +35,8 @@ UNSCOPED_YET = {
     "/alarm-modes",
     "/alarms",
     "/batch-releases",
-    "/calibrations",
     "/excursions",
     "/incidents",
-    "/installations",
-    "/nestings",
-    "/points",
-    "/sensors",
-    "/zones",
 }
 """Lists that are not records yet, and show every site's."""
 ECHOED = {"/readings", "/readings/chart"}

@@ -171,7 +171,7 @@ def record_calibration(
 
 def sign_off_signing(calibration_id: int, *, reason: str) -> Signing[Calibration]:
     """A second person signs that the calibration counts, by its certificate."""
-    act = Act("calibration sign-off", "calibration", (str(calibration_id),), reason)
+    act = Act(Message("meaning.calibration_sign_off"), "calibration", (str(calibration_id),), reason)
     return Signing("calibration.approve", act, lambda u, proof: _sign_off(u, calibration_id, act, proof))
 
 

@@ -15,7 +15,7 @@ def known_sites(u: Unit, event: UserPlaced) -> None:
     known = set(u.conn.scalars(select(site.c.id).where(site.c.id.in_(event.site_ids))))
     unknown = sorted(set(event.site_ids) - known)
     if unknown:
-        raise Invalid(f"no site {', '.join(map(str, unknown))}", site_ids=unknown)
+        raise Invalid("catalog.no_site", numbers=unknown, extra={"site_ids": unknown})
 
 
 def register(events: Events) -> None:

@@ -33,13 +33,9 @@ def change_zone(u: Unit, zone_id: int, **changes: Any) -> Zone:
     before = zone.model_dump()
     changed = _apply(zone, changes)
     if zone.band_low is not None and zone.band_high is not None and zone.band_low >= zone.band_high:
-        raise Invalid("the band's low end must be below its high end")
+        raise Invalid("catalog.band_upside_down")
     if "worst_temperature" in changed and u.conn.execute(_GOODS_WERE_THERE, {"zone": zone_id}).scalar_one():
-        raise Refused(
-            f"goods have stood in {zone.address} and were judged by its worst temperature: make another zone, and move"
-            " them there",
-            zone_id=zone_id,
-        )
+        raise Refused("catalog.worst_temperature_stays", zone=zone.address, extra={"zone_id": zone_id})
     _record(u, "zone", zone, before, changed)
     if JUDGED_BY & changed:
         u.emit(JudgingChanged((zone_id,), (), u.now, "zone"))
@@ -58,7 +54,7 @@ def change_point(u: Unit, point_id: int, **changes: Any) -> Point:
     changed = _apply(point, changes)
     low, high = point.plausible_low, point.plausible_high
     if low is not None and high is not None and low >= high:
-        raise Invalid("the lowest plausible value must be below the highest")
+        raise Invalid("catalog.plausible_upside_down")
     if "unit" in changed:
         _check_unit(u, point, str(before["unit"]))
     _record(u, "point", point, before, changed)
@@ -71,17 +67,8 @@ def _check_unit(u: Unit, point: Point, before: str) -> None:
     if (fault := unit_fault(point.quantity, point.unit)) is not None:
         raise Invalid(fault)
     if u.conn.execute(_READ, {"address": point.address}).scalar_one():
-        hint = (
-            " (a gateway may send it all the same: what it sends is converted)"
-            if convertible(point.unit, before)
-            else ""
-        )
-        raise Refused(
-            f"{point.address} has readings in {before!r}: its unit stays{hint}. What it measures in {point.unit!r} is"
-            " another point, under an address of its own",
-            point_id=point.id,
-            unit=before,
-        )
+        name = "catalog.unit_stays_converted" if convertible(point.unit, before) else "catalog.unit_stays"
+        raise Refused(name, point=point.address, unit=before, other=point.unit, extra={"point_id": point.id})
 
 
 def change_profile(
@@ -135,13 +122,13 @@ def _merge_limits(
     }
     unknown = sorted(set(removed) - old.keys())
     if unknown:
-        raise Invalid(f"there is no limit {', '.join(unknown)} to remove; there are {', '.join(sorted(old))}")
+        raise Invalid("catalog.no_limit_to_remove", keys=unknown, there=sorted(old))
     kept = {key: limit for key, limit in old.items() if key not in removed}
     for changed in limits:
         key = changed["key"]
         missing = {"op", "threshold", "kind"} - changed.keys()
         if key not in kept and missing:
-            raise Invalid(f"limit {key} is new: it needs {', '.join(sorted(missing))}")
+            raise Invalid("catalog.limit_is_new", key=key, missing=sorted(missing))
         kept[key] = {**kept.get(key, {}), **changed}
     return [ProfileLimit(**limit) for limit in kept.values()]
 

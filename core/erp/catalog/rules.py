@@ -5,11 +5,12 @@ from datetime import timedelta
 from typing import Protocol
 
 from core.erp.kernel.errors import Invalid
+from core.erp.kernel.words import Message
 from core.telemetry.units import CANONICAL, alike, convertible
 
 OPS = (">", ">=", "<", "<=")
-WORDS = {"state.calibration": ("recorded", "to_sign", "signed", "refused")}
-"""A calibration's states: it has no column of its own for them, as it is never changed."""
+WORDS = {"state.calibration": ("recorded", "to_sign", "signed", "refused"), "record": ("profile_version",)}
+"""A calibration's states, which it has no column for, as it is never changed; and what is linked to and no entity."""
 KINDS = ("instant", "consecutive", "cumulative")
 
 
@@ -25,7 +26,7 @@ class Limit(Protocol):
     allowance: str | None
 
 
-def unit_fault(quantity: str, unit: str) -> str | None:
+def unit_fault(quantity: str, unit: str) -> Message | None:
     """What is wrong with a quantity's unit, or None: what is judged in one unit must be given in one of its kind.
 
     A limit whose unit cannot be converted could be judged by nobody.
@@ -33,31 +34,31 @@ def unit_fault(quantity: str, unit: str) -> str | None:
     canonical = CANONICAL.get(quantity)
     if canonical is None or convertible(unit, canonical):
         return None
-    return f"{quantity} is not measured in {unit!r}, but in {' or '.join(alike(canonical))}"
+    return Message("catalog.not_measured_in", quantity=quantity, unit=unit, units=list(alike(canonical)))
 
 
-def faults(limits: Sequence[Limit], allowed_gap: timedelta) -> list[str]:
+def faults(limits: Sequence[Limit], allowed_gap: timedelta) -> list[Message]:
     """What is wrong with a profile version's limits; an empty list: nothing."""
-    found: list[str] = []
+    found: list[Message] = []
     if allowed_gap <= timedelta(0):
-        found.append("the allowed gap must be longer than nothing")
+        found.append(Message("catalog.no_gap_allowed"))
     keys = [limit.key for limit in limits]
-    found += [f"two limits are called {key}" for key in sorted({k for k in keys if keys.count(k) > 1})]
+    found += [Message("catalog.two_limits", key=key) for key in sorted({k for k in keys if keys.count(k) > 1})]
     for limit in limits:
         if limit.kind == "instant" and limit.delay != timedelta(0):
-            found.append(f"{limit.key}: an instant limit has no delay")
+            found.append(Message("catalog.instant_has_delay", key=limit.key))
         if limit.kind != "instant" and limit.delay <= timedelta(0):
-            found.append(f"{limit.key}: a {limit.kind} limit needs a delay")
+            found.append(Message("catalog.limit_without_delay", key=limit.key))
         if (fault := unit_fault(limit.quantity, limit.unit)) is not None:
-            found.append(f"{limit.key}: {fault}")
+            found.append(Message("catalog.limit_fault", key=limit.key, fault=fault))
         if limit.hysteresis < 0:
-            found.append(f"{limit.key}: hysteresis cannot be negative")
+            found.append(Message("catalog.negative_hysteresis", key=limit.key))
     for allowance in {limit.allowance for limit in limits if limit.allowance is not None}:
         sharing = [limit for limit in limits if limit.allowance == allowance]
         if any(limit.kind != "cumulative" for limit in sharing):
-            found.append(f"allowance {allowance}: only cumulative limits share one")
+            found.append(Message("catalog.shared_by_others", allowance=allowance))
         if len({limit.delay for limit in sharing}) > 1:
-            found.append(f"allowance {allowance}: those that share one allow the same time")
+            found.append(Message("catalog.shared_of_different_time", allowance=allowance))
     return found
 
 

@@ -1,6 +1,6 @@
 """The verbs of the catalog: places, points, instruments, items and what they tolerate. They never commit."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -24,9 +24,10 @@ from core.erp.catalog.model import (
 )
 from core.erp.catalog.rules import faults, unit_fault
 from core.erp.kernel.calendars import service as calendars
-from core.erp.kernel.errors import Conflict, Invalid, NotFound, Refused
+from core.erp.kernel.errors import Conflict, Invalid, Refused, absent
 from core.erp.kernel.tables import table
 from core.erp.kernel.unit import Unit
+from core.erp.kernel.words import Message
 from core.telemetry.address import BadAddress, check_point, check_segment, check_zone, zone_of
 
 Row = TypeVar("Row", bound=SQLModel)
@@ -43,8 +44,7 @@ def get(u: Unit, model: type[Row], row_id: int) -> Row:
     """The row. Raises NotFound."""
     found = u.session.get(model, row_id)
     if found is None:
-        name = str(table(model).name).replace("_", " ")
-        raise NotFound(f"no {name} {row_id}", id=row_id)
+        raise absent(str(table(model).name), row_id)
     return found
 
 
@@ -53,18 +53,22 @@ def add_row(u: Unit, row: Row, entity: str, unique: str | None = None) -> Row:
     if unique is not None:
         t, value = table(type(row)), getattr(row, unique)
         if u.conn.execute(select(t.c.id).where(t.c[unique] == value)).first() is not None:
-            raise Conflict(f"there is a {entity} {value} already", **{unique: value})
+            record = Message(f"record.{entity}")
+            raise Conflict("kernel.record_there", record=record, same=[value], extra={unique: value})
     u.session.add(row)
     u.session.flush()
     u.audit(f"{entity}.create", entity, row.id, after=row.model_dump())  # type: ignore[attr-defined]  # every table has an id
     return row
 
 
-def _checked(check: Any, address: str) -> str:
+_SEGMENTS: dict[Callable[[str], str], int] = {check_segment: 1, check_zone: 3, check_point: 5}
+
+
+def _checked(check: Callable[[str], str], address: str) -> str:
     try:
-        return str(check(address))
+        return check(address)
     except BadAddress as error:
-        raise Invalid(str(error)) from error
+        raise Invalid("catalog.bad_address", address=address, count=_SEGMENTS[check]) from error
 
 
 def create_site(u: Unit, code: str, name: str, timezone: str = "UTC") -> Site:
@@ -73,7 +77,7 @@ def create_site(u: Unit, code: str, name: str, timezone: str = "UTC") -> Site:
     try:
         ZoneInfo(timezone)
     except (ZoneInfoNotFoundError, ValueError, OSError) as error:
-        raise Invalid(f"no such time zone: {timezone}") from error
+        raise Invalid("catalog.no_time_zone", timezone=timezone) from error
     site = add_row(u, Site(code=code, name=name, timezone=timezone), "site", "code")
     calendars.begin(u, site.id, timezone)
     return site
@@ -84,10 +88,10 @@ def create_zone(u: Unit, site_id: int, address: str, name: str, **options: Any) 
     site = get(u, Site, site_id)
     _checked(check_zone, address)
     if address.split("/", maxsplit=1)[0] != site.code:
-        raise Invalid(f"{address} is not of site {site.code}")
+        raise Invalid("catalog.not_of_site", address=address, site=site.code)
     zone = Zone(site_id=site_id, address=address, name=name, **options)
     if zone.band_low is not None and zone.band_high is not None and zone.band_low >= zone.band_high:
-        raise Invalid("the band's low end must be below its high end")
+        raise Invalid("catalog.band_upside_down")
     return add_row(u, zone, "zone", "address")
 
 
@@ -96,19 +100,19 @@ def nest_zone(u: Unit, zone_id: int, parent_id: int, from_at: datetime, to_at: d
     get(u, Zone, zone_id)
     get(u, Zone, parent_id)
     if to_at is not None and to_at <= from_at:
-        raise Invalid("a stay ends after it begins")
+        raise Invalid("catalog.stay_ends_early")
     n = table(ZoneNesting)
     u.lock(select(table(Zone).c.id).where(table(Zone).c.id.in_((zone_id, parent_id))).with_for_update())
     overlap = or_(n.c.to_at.is_(None), n.c.to_at > from_at)
     when = (overlap,) if to_at is None else (overlap, n.c.from_at < to_at)
     if u.conn.execute(select(n.c.id).where(n.c.zone_id == zone_id, *when)).first() is not None:
-        raise Refused(f"zone {zone_id} stands somewhere else then: end that stay first")
+        raise Refused("catalog.zone_stands_elsewhere", zone=zone_id)
     above, seen = {parent_id}, set[int]()
     while above - seen:
         seen |= above
         above = set(u.conn.execute(select(n.c.parent_id).where(n.c.zone_id.in_(seen), *when)).scalars())
     if zone_id in seen | above:
-        raise Refused(f"zone {parent_id} stands in zone {zone_id}")
+        raise Refused("catalog.zones_in_a_circle", parent=parent_id, zone=zone_id)
     row = add_row(u, ZoneNesting(zone_id=zone_id, parent_id=parent_id, from_at=from_at, to_at=to_at), "zone_nesting")
     u.emit(JudgingChanged((zone_id, parent_id), (), from_at, "nesting"))
     return row
@@ -118,9 +122,9 @@ def end_nesting(u: Unit, nesting_id: int, to_at: datetime) -> ZoneNesting:
     """The zone left its parent at `to_at`. Raises NotFound, Refused (ended already), Invalid."""
     row = get(u, ZoneNesting, nesting_id)
     if row.to_at is not None:
-        raise Refused(f"stay {nesting_id} has ended already")
+        raise Refused("catalog.stay_has_ended", number=nesting_id)
     if to_at <= row.from_at:
-        raise Invalid("a stay ends after it begins")
+        raise Invalid("catalog.stay_ends_early")
     row.to_at = to_at
     u.session.add(row)
     u.session.flush()
@@ -134,15 +138,15 @@ def create_point(u: Unit, zone_id: int, address: str, quantity: str, unit: str, 
     zone = get(u, Zone, zone_id)
     _checked(check_point, address)
     if zone_of(address) != zone.address:
-        raise Invalid(f"{address} is not in zone {zone.address}")
+        raise Invalid("catalog.not_in_zone", address=address, zone=zone.address)
     if (fault := unit_fault(quantity, unit)) is not None:
         raise Invalid(fault)
     point = Point(zone_id=zone_id, address=address, quantity=quantity, unit=unit, **options)
     if point.role not in {"required", "spare", "machine"}:
-        raise Invalid(f"a point is required, spare or machine, not {point.role}")
+        raise Invalid("catalog.no_such_role", role=point.role)
     low, high = point.plausible_low, point.plausible_high
     if low is not None and high is not None and low >= high:
-        raise Invalid("the lowest plausible value must be below the highest")
+        raise Invalid("catalog.plausible_upside_down")
     return add_row(u, point, "point", "address")
 
 
@@ -161,7 +165,7 @@ def install_sensor(
     get(u, Sensor, sensor_id)
     point = get(u, Point, point_id)
     if to_at is not None and to_at <= from_at:
-        raise Invalid("an installation ends after it begins")
+        raise Invalid("catalog.installation_ends_early")
     i = table(Installation)
     u.lock(select(table(Point).c.id).where(table(Point).c.id == point_id).with_for_update())
     still = or_(i.c.to_at.is_(None), i.c.to_at > from_at)
@@ -169,9 +173,9 @@ def install_sensor(
     if to_at is not None:
         other = other.where(i.c.from_at < to_at)
     if u.conn.execute(other).first() is not None:
-        raise Refused(f"sensor {sensor_id} speaks for another point then")
+        raise Refused("catalog.sensor_elsewhere", sensor=sensor_id)
     if u.conn.execute(select(i.c.id).where(i.c.point_id == point_id, i.c.from_at >= from_at)).first() is not None:
-        raise Refused(f"a later installation at point {point_id} is on record")
+        raise Refused("catalog.later_installation", point=point_id)
     ended = update(i).where(i.c.point_id == point_id, i.c.from_at < from_at, still).values(to_at=from_at)
     u.conn.execute(ended)
     row = Installation(sensor_id=sensor_id, point_id=point_id, from_at=from_at, to_at=to_at)
@@ -192,20 +196,20 @@ def add_version(
     """The next version of a profile, with its limits; never changed afterwards. Raises Invalid, NotFound."""
     profile = u.get(StorageProfile, profile_id, lock=True)
     if profile is None:
-        raise NotFound(f"no storage profile {profile_id}", id=profile_id)
+        raise absent("storage_profile", profile_id)
     wrong = faults(limits, allowed_gap)
     if wrong:
-        raise Invalid("; ".join(wrong))
+        raise Invalid("catalog.limits_wrong", faults=wrong)
     v = table(ProfileVersion)
     last = u.conn.execute(select(func.max(v.c.version)).where(v.c.profile_id == profile_id)).scalar() or 0
     version = ProfileVersion(
         profile_id=profile_id, version=last + 1, allowed_gap=allowed_gap, created_at=u.now, **options
     )
     if (version.mkt_limit is None) != (version.mkt_window is None):
-        raise Invalid("an MKT limit and its window come together")
+        raise Invalid("catalog.mkt_without_window")
     window, hour = version.mkt_window, timedelta(hours=1)
     if window is not None and (window < hour or window % hour):
-        raise Invalid("the window of an MKT limit is whole hours: it is judged as each hour closes")
+        raise Invalid("catalog.mkt_window_hours")
     add_row(u, version, "profile_version")
     for limit in limits:
         limit.version_id = version.id
@@ -248,7 +252,7 @@ def newest_version(u: Unit, profile_id: int) -> ProfileVersion:
     newest = select(v.c.id).where(v.c.profile_id == profile_id).order_by(v.c.version.desc()).limit(1)
     found = u.conn.execute(newest).scalar()
     if found is None:
-        raise Refused(f"profile {profile_id} has no version yet", profile_id=profile_id)
+        raise Refused("catalog.no_version", profile_id=profile_id)
     return u.session.get_one(ProfileVersion, found)
 
 
@@ -257,7 +261,7 @@ def assign_profile(u: Unit, item_id: int, version_id: int, from_at: datetime) ->
     item, version = get(u, Item, item_id), get(u, ProfileVersion, version_id)
     t = table(ItemProfile)
     if u.conn.execute(select(t.c.id).where(t.c.item_id == item_id, t.c.from_at > from_at)).first() is not None:
-        raise Refused(f"item {item.code} has a later profile on record")
+        raise Refused("catalog.later_profile", item=item.code)
     row = add_row(u, ItemProfile(item_id=item_id, version_id=version_id, from_at=from_at), "item_profile")
     item.profile_id = version.profile_id
     u.session.add(item)

@@ -303,6 +303,21 @@ CREATE TRIGGER calibration_append_only BEFORE UPDATE OR DELETE ON calibration FO
 CREATE TRIGGER calibration_no_truncate BEFORE TRUNCATE ON calibration FOR EACH STATEMENT EXECUTE FUNCTION lotwise_forbid_change()
     ''',
     r'''
+CREATE TRIGGER calibration_review_append_only BEFORE UPDATE OR DELETE ON calibration_review FOR EACH ROW EXECUTE FUNCTION lotwise_forbid_change()
+    ''',
+    r'''
+CREATE TRIGGER calibration_review_no_truncate BEFORE TRUNCATE ON calibration_review FOR EACH STATEMENT EXECUTE FUNCTION lotwise_forbid_change()
+    ''',
+    r'''
+CREATE TRIGGER calibration_plan_no_delete BEFORE DELETE ON calibration_plan FOR EACH ROW EXECUTE FUNCTION lotwise_forbid_change()
+    ''',
+    r'''
+CREATE TRIGGER calibration_plan_no_truncate BEFORE TRUNCATE ON calibration_plan FOR EACH STATEMENT EXECUTE FUNCTION lotwise_forbid_change()
+    ''',
+    r'''
+CREATE TRIGGER calibration_plan_identity BEFORE UPDATE ON calibration_plan FOR EACH ROW EXECUTE FUNCTION lotwise_guard_identity('id', 'sensor_id')
+    ''',
+    r'''
 CREATE TRIGGER storage_profile_no_delete BEFORE DELETE ON storage_profile FOR EACH ROW EXECUTE FUNCTION lotwise_forbid_change()
     ''',
     r'''
@@ -622,6 +637,9 @@ CREATE TRIGGER task_cycle BEFORE INSERT OR UPDATE ON task FOR EACH ROW EXECUTE F
     ''',
     r'''
 CREATE TRIGGER deadline_cycle BEFORE INSERT OR UPDATE ON deadline FOR EACH ROW EXECUTE FUNCTION lotwise_guard_cycle('deadline', 'open', 'open>cancelled', 'open>met', 'open>passed')
+    ''',
+    r'''
+CREATE TRIGGER calibration_plan_cycle BEFORE INSERT OR UPDATE ON calibration_plan FOR EACH ROW EXECUTE FUNCTION lotwise_guard_cycle('calibration_plan', 'active', 'active>withdrawn')
     ''',
     r'''
 CREATE TRIGGER partner_cycle BEFORE INSERT OR UPDATE ON partner FOR EACH ROW EXECUTE FUNCTION lotwise_guard_cycle('partner', 'active', 'active>blocked', 'active>withdrawn', 'blocked>active', 'blocked>withdrawn')
@@ -1257,6 +1275,10 @@ CREATE OR REPLACE TRIGGER calibration_bumps_zone AFTER INSERT ON calibration
         FOR EACH ROW EXECUTE FUNCTION lotwise_bump_zone()
     ''',
     r'''
+CREATE OR REPLACE TRIGGER calibration_review_bumps_zone AFTER INSERT ON calibration_review
+        FOR EACH ROW EXECUTE FUNCTION lotwise_bump_zone()
+    ''',
+    r'''
 CREATE OR REPLACE FUNCTION lotwise_guard_decided() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     IF NOT EXISTS (SELECT FROM disposition d WHERE d.excursion_id = NEW.id) THEN
@@ -1762,11 +1784,46 @@ def upgrade() -> None:
     sa.Column('as_found_ok', sa.Boolean(), nullable=False),
     sa.Column('as_found_error', sa.Float(), nullable=False),
     sa.Column('as_found_tolerance', sa.Float(), nullable=True),
+    sa.Column('as_left_error', sa.Float(), nullable=True),
+    sa.Column('as_left_ok', sa.Boolean(), nullable=False),
+    sa.Column('uncertainty', sa.Float(), nullable=True),
+    sa.Column('guarded', sa.Boolean(), nullable=False),
     sa.Column('certificate', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('to_sign', sa.Boolean(), nullable=False),
+    sa.Column('recorded_by', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
     sa.Column('known_at', sa.DateTime(timezone=True), nullable=False),
     sa.PrimaryKeyConstraint('id')
     )
     op.create_index(op.f('ix_calibration_sensor_id'), 'calibration', ['sensor_id'], unique=False)
+    op.create_table('calibration_plan',
+    sa.Column('id', sa.BigInteger(), autoincrement=True, nullable=False),
+    sa.Column('sensor_id', sa.BigInteger(), nullable=False),
+    sa.Column('interval', sa.Interval(), nullable=False),
+    sa.Column('tolerance', sa.Float(), nullable=False),
+    sa.Column('guarded', sa.Boolean(), nullable=False),
+    sa.Column('sign_off', sa.Boolean(), nullable=False),
+    sa.Column('due_at', sa.DateTime(timezone=True), nullable=False),
+    sa.Column('state', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.CheckConstraint("state IN ('active', 'withdrawn')"),
+    sa.CheckConstraint('tolerance > 0'),
+    sa.PrimaryKeyConstraint('id')
+    )
+    op.create_index('calibration_plan_active', 'calibration_plan', ['sensor_id'], unique=True, postgresql_where="state = 'active'")
+    op.create_index('calibration_plan_due', 'calibration_plan', ['due_at', 'id'], unique=False)
+    op.create_index('calibration_plan_sensor', 'calibration_plan', ['sensor_id'], unique=False)
+    op.create_table('calibration_review',
+    sa.Column('id', sa.BigInteger(), autoincrement=True, nullable=False),
+    sa.Column('calibration_id', sa.BigInteger(), nullable=False),
+    sa.Column('sensor_id', sa.BigInteger(), nullable=False),
+    sa.Column('accepted', sa.Boolean(), nullable=False),
+    sa.Column('reason', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('signature_id', sa.BigInteger(), nullable=True),
+    sa.Column('reviewed_by', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('reviewed_at', sa.DateTime(timezone=True), nullable=False),
+    sa.PrimaryKeyConstraint('id'),
+    sa.UniqueConstraint('calibration_id')
+    )
+    op.create_index(op.f('ix_calibration_review_sensor_id'), 'calibration_review', ['sensor_id'], unique=False)
     op.create_table('custody_fact',
     sa.Column('id', sa.BigInteger(), autoincrement=True, nullable=False),
     sa.Column('sublot_id', sa.BigInteger(), nullable=False),
