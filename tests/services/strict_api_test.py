@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import httpx
 import pytest
@@ -17,9 +17,6 @@ from core.app import build_events, create_app
 from core.erp.kernel import passwords
 from core.erp.kernel.access.users import create_user
 from core.erp.kernel.unit import system, unit
-from core.erp.kernel.workflow import Workflow
-from core.erp.quality.shapes import AlarmState, DeviationState, ExcursionState
-from core.erp.quality.workflow import ALARM, DEVIATION, EXCURSION
 from core.settings import Settings
 from tests.serving import serving
 
@@ -166,18 +163,6 @@ def test_ids_in_paths_are_digits(client: httpx.Client) -> None:
     who = signed_in(client, "all")
     for wrong in ("true", "1.0", "%201", "0", "-1", "1e3", "99999999999999999999", "١"):
         assert client.get(f"/api/v1/sublots/{wrong}", headers=who).status_code == 422, wrong
-
-
-@pytest.mark.parametrize(
-    ("states", "cycle"),
-    [
-        (ExcursionState, EXCURSION),
-        (DeviationState, DEVIATION),
-        (AlarmState, ALARM),
-    ],
-)
-def test_filters_know_the_states_of_the_life_cycle(states: Any, cycle: Workflow) -> None:
-    assert set(get_args(states)) == set(cycle.states)
 
 
 def arrays(shape: Any) -> Iterator[dict[str, Any]]:

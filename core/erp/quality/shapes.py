@@ -11,10 +11,8 @@ from core.erp.quality.rules import ReleaseObstacle
 
 Seconds = Annotated[timedelta, PlainSerializer(timedelta.total_seconds, return_type=float)]
 """A length of time, in seconds on the wire."""
-ExcursionState = Literal["open", "ended", "assessed", "dispositioned", "closed", "superseded"]
 Certainty = Literal["proven", "uncertain", "unproven"]
-DeviationState = Literal["open", "closed"]
-AlarmState = Literal["unacknowledged", "acknowledged", "returned_unacknowledged", "normal"]
+AlarmKind = Literal["high", "low", "stale", "silent_gateway"]
 IncidentKind = Literal["limit", "gap", "silent_gateway"]
 Decision = Literal["accept", "restrict", "reject", "rework", "return", "destroy"]
 
@@ -113,6 +111,7 @@ class ExcursionOut(Answer):
     incident_id: int
     sublot_id: int
     sublot: str
+    lot_id: int
     lot: str
     item: str
     zone_id: int | None
@@ -121,7 +120,7 @@ class ExcursionOut(Answer):
     limit_key: str
     kind: str
     state: str
-    certainty: str
+    certainty: Certainty
     started_at: AwareDatetime
     broke_at: AwareDatetime
     ended_at: AwareDatetime | None
@@ -150,14 +149,6 @@ class DispositionOut(Answer):
     hold_ids: list[int]
 
 
-class ExcursionDetail(ExcursionOut):
-    """An excursion with its evidence's index."""
-
-    moves: list[str] = Field(description="what people may do with it next")
-    holds: list[HoldOut]
-    dispositions: list[DispositionOut]
-
-
 class IncidentOut(Answer):
     """One cause and what it made."""
 
@@ -165,7 +156,7 @@ class IncidentOut(Answer):
     zone_id: int | None
     zone: str | None
     gateway: str | None
-    kind: str
+    kind: IncidentKind
     title: str
     title_message: Told
     started_at: AwareDatetime
@@ -220,7 +211,7 @@ class DeviationOut(Answer):
     detail_message: Told
     happened_at: AwareDatetime
     known_at: AwareDatetime
-    state: DeviationState
+    state: str
     conclusion: str | None
     closed_by: str | None
     closed_at: AwareDatetime | None
@@ -239,16 +230,13 @@ class Queue(Answer):
     excursions: list[ExcursionOut]
 
 
-AlarmKind = Literal["high", "low", "stale", "silent_gateway"]
-
-
 class AlarmOut(Answer):
     """A zone alarm with its ISA-18.2 state."""
 
     id: int
     zone_id: int
     zone: str
-    kind: str
+    kind: AlarmKind
     state: str
     started_at: AwareDatetime
     raised_at: AwareDatetime
