@@ -39,12 +39,12 @@ def validated(model: type[M], document: Located, base: NodePath, data: dict[str,
 def _note(model: type[BaseModel], document: Located, base: NodePath, found: Sequence[ErrorDetails]) -> None:
     """Notes what the operator has to mend, each thing once."""
     places = [document.resolve((*base, *detail["loc"])) for detail in found]
-    told = Counter(places)
+    places_counted = Counter(places)
     above = {detail["loc"][:length] for detail in found for length in range(len(detail["loc"]))}
     for detail, where in zip(found, places, strict=True):
         if detail["type"] == "too_short" and detail["loc"] in above:
             continue  # the items are there, and wrong
-        if detail["type"] in _SHAPES and told[where] > 1:
+        if detail["type"] in _SHAPES and places_counted[where] > 1:
             continue  # one of the forms that the value may have; what is wrong with the form it has is told
         if where not in document.unreadable:
             document.error(where, _message(model, detail))

@@ -37,8 +37,8 @@ class Verdict:
         """The verdict in words."""
         lead = f"{self.count} files, {self.size / 2**20:.0f} MiB"
         wrong = [(self.missing, "missing"), (self.damaged, "damaged")]
-        said = ", ".join(f"{len(names)} {word} ({names[0][:12]}…)" for names, word in wrong if names)
-        return f"{lead}: {said or 'all there'}"
+        faults = ", ".join(f"{len(names)} {word} ({names[0][:12]}…)" for names, word in wrong if names)
+        return f"{lead}: {faults or 'all there'}"
 
 
 def examine(engine: Engine, store: FileStore, *, read: bool = False) -> Verdict:

@@ -39,12 +39,12 @@ Profiles = Callable[[str], Sequence[Mapping[str, Any]]]
 
 def band_of(text: str, profiles: Profiles | None = None) -> Band:
     """The band that a text says. Raises BadBand."""
-    said = text.strip()
-    if said in STANDARD_BANDS:
-        return Band(*STANDARD_BANDS[said])
-    if said.startswith(PROFILE) and profiles is not None:
-        return _of_limits(said, profiles(said.removeprefix(PROFILE)))
-    found = _BAND.fullmatch(said)
+    stripped = text.strip()
+    if stripped in STANDARD_BANDS:
+        return Band(*STANDARD_BANDS[stripped])
+    if stripped.startswith(PROFILE) and profiles is not None:
+        return _of_limits(stripped, profiles(stripped.removeprefix(PROFILE)))
+    found = _BAND.fullmatch(stripped)
     if found is None or (found[1] is None and found[2] is None):
         raise BadBand(f"{text!r} is no band: say LOW..HIGH Cel, such as 2..8 Cel, or one of {OFFERED}")
     unit = _DEGREES.get(found[3] or "Cel", found[3] or "Cel")

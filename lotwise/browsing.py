@@ -110,7 +110,7 @@ def _modbus(parts: SplitResult, asked: Wanted, names_in: Path | None) -> Browsed
     kind = "rtu_over_tcp" if parts.scheme == "modbus+rtu" else "tcp"
     transport = {"kind": kind, "host": host, "port": port or _MODBUS_PORT}
     units, wanted = modbus.units(asked.units), modbus.ranges(asked.registers)
-    scans = _stoppable(lambda stop: modbus.scan(transport, units, wanted, stop, timeout=asked.timeout, told=_tell))
+    scans = _stoppable(lambda stop: modbus.scan(transport, units, wanted, stop, timeout=asked.timeout, progress=_tell))
     names = _names({"protocol": "modbus", "transport": transport}, asked, names_in)
     name = asked.name or f"modbus-{segment_of(host)}"
     return _marked(modbus.found(scans, transport, name, names, everything=asked.everything), asked)

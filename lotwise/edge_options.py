@@ -45,9 +45,9 @@ DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Only show what wo
 
 def span(text: str) -> timedelta:
     """A length of time such as 30s, 5 min or 1h. Raises typer.BadParameter."""
-    said = text.replace(" ", "")
+    compact = text.replace(" ", "")
     for unit, seconds in sorted(_UNITS.items(), key=lambda pair: -len(pair[0])):
-        number = said.removesuffix(unit)
-        if number != said and number.replace(".", "", 1).isdecimal():
+        number = compact.removesuffix(unit)
+        if number != compact and number.replace(".", "", 1).isdecimal():
             return timedelta(seconds=float(number) * seconds)
     raise typer.BadParameter(f"{text!r} is no length of time such as 30s, 5min or 1h")

@@ -240,7 +240,7 @@ def csv_command(
     Exit code 0: every line was read. 1: some could not be (they are named). 2: file or mapping do not fit.
     """
     try:
-        said = CsvMapping(
+        given = CsvMapping(
             values=tuple(parse_value(text) for text in value or ()),
             columns=tuple(int(name) if name.isdigit() else name for name in column or ()),
             time=tuple(int(name) if name.isdigit() else name for name in time or ()),
@@ -253,7 +253,7 @@ def csv_command(
             skip_lines=skip_lines,
             allowed_gap=allowed_gap,
         )
-        chosen = only_one(read_mapping(mapping), said) if mapping else said
+        chosen = only_one(read_mapping(mapping), given) if mapping else given
         binding = Binding(api, login, shipment, lot, sublot, zone, since, until, dry_run, clock_fast)
     except BadFile as error:
         raise typer.Exit(_unfit(file, error)) from error

@@ -73,5 +73,5 @@ class Report:
 
     def as_json(self) -> str:
         """One JSON object."""
-        told = {**asdict(self), "ok": self.ok, "empty": self.empty}
-        return json.dumps(told, default=lambda value: value.isoformat())
+        fields = {**asdict(self), "ok": self.ok, "empty": self.empty}
+        return json.dumps(fields, default=lambda value: value.isoformat())

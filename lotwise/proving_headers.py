@@ -211,12 +211,12 @@ def _account_partly(
     report: Report, inside: Sequence[SpoolHeader], core: CoreHeaders, whole: Sequence[Any]
 ) -> Iterable[Any]:
     """Counts batches of the span that are in folds which reach beyond it, by what the spool says; gives those folds."""
-    told = {id(fold) for fold in whole}
+    whole_ids = {id(fold) for fold in whole}
     partly: dict[int, Any] = {}
     for header in inside:
         key = (header.epoch, header.partition, header.number)
         found = core.fold_of(key)
-        if found is not None and key not in core.rows and id(found) not in told:
+        if found is not None and key not in core.rows and id(found) not in whole_ids:
             report.core.batches += 1
             report.core.readings += header.count
             partly[id(found)] = found
@@ -231,13 +231,13 @@ def _within(report: Report, fold: Any) -> bool:
     return bool(report.start <= fold.hour and fold.hour + _HOUR <= report.stop)
 
 
-def _add(report: Report, told: Any) -> None:
+def _add(report: Report, header: Any) -> None:
     """Adds what became of a batch's readings, or of all those of a fold; it must add up."""
-    report.core.readings += told.count
-    parts = [getattr(told, name) for name in _PARTS]
+    report.core.readings += header.count
+    parts = [getattr(header, name) for name in _PARTS]
     for name, count in zip(_PARTS, parts, strict=True):
         report.core.add(name.removesuffix("_count"), count)
-    if getattr(told, "kind", "readings") == "readings" and sum(parts) != told.count:
-        number = getattr(told, "number", None) or told.first_number
-        detail = f"{told.count} readings came, {' + '.join(map(str, parts))} are accounted for"
-        report.differ("count", detail, told.epoch, told.partition, number)
+    if getattr(header, "kind", "readings") == "readings" and sum(parts) != header.count:
+        number = getattr(header, "number", None) or header.first_number
+        detail = f"{header.count} readings came, {' + '.join(map(str, parts))} are accounted for"
+        report.differ("count", detail, header.epoch, header.partition, number)

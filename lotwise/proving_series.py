@@ -85,14 +85,14 @@ def compare_series(report: Report, conn: Connection, confirmed: Confirmed, serie
         _compare_days(report, conn, gone, away, series)
 
 
-def _dropped(conn: Connection, told: Sequence[Any]) -> list[Span]:
-    if not told:
+def _dropped(conn: Connection, headers: Sequence[Any]) -> list[Span]:
+    if not headers:
         return []
-    return dropped_spans(conn, min(each.first_at for each in told), max(each.last_at for each in told) + _US)
+    return dropped_spans(conn, min(each.first_at for each in headers), max(each.last_at for each in headers) + _US)
 
 
-def _overlap(told: Any, span: Span) -> bool:
-    return bool(told.first_at < span[1] and told.last_at >= span[0])
+def _overlap(header: Any, span: Span) -> bool:
+    return bool(header.first_at < span[1] and header.last_at >= span[0])
 
 
 def _landed(conn: Connection, rows: Sequence[Any]) -> Iterator[tuple[Any, list[Reading]]]:
@@ -141,7 +141,7 @@ def _compare_days(
     report: Report, conn: Connection, gone: Iterable[Any], away: Sequence[Span], series: SeriesStore
 ) -> None:
     """Days that are no longer here, by count and fingerprint."""
-    days = sorted({day for told in gone for span in away if _overlap(told, span) for day in _days(told, span)})
+    days = sorted({day for totals in gone for span in away if _overlap(totals, span) for day in _days(totals, span)})
     if not days:
         report.differ("count", "readings of folded batches are neither in PostgreSQL nor in a week that was dropped")
         return
@@ -150,18 +150,18 @@ def _compare_days(
     for day in set(days) - {day for _, day in expected}:
         report.differ("absent", f"{day:%Y-%m-%d}: nothing is on record of what was shipped and dropped")
     compared = equal = 0
-    for (point, day), told in expected.items():
+    for (point, day), totals in expected.items():
         if day not in days:
             continue
         found = totals_of(r for r in series.read(point, day, day + DAY) if (point, r.at) not in waiting)
         compared += 1
-        if found == told:
-            equal += told.count
+        if found == totals:
+            equal += totals.count
             continue
-        kind = "absent" if found.count < told.count else "unlike" if found.count == told.count else "foreign"
+        kind = "absent" if found.count < totals.count else "unlike" if found.count == totals.count else "foreign"
         has = "other values" if kind == "unlike" else f"{found.count}"
         report.differ(
-            kind, f"{point} on {day:%Y-%m-%d}: {told.count} readings were shipped, the series store has {has}"
+            kind, f"{point} on {day:%Y-%m-%d}: {totals.count} readings were shipped, the series store has {has}"
         )
     report.series.more |= {
         "point days compared by fingerprint": compared,
@@ -169,8 +169,8 @@ def _compare_days(
     }
 
 
-def _days(told: Any, span: Span) -> list[datetime]:
-    day, last = day_of(max(told.first_at, span[0])), min(told.last_at, span[1] - _US)
+def _days(header: Any, span: Span) -> list[datetime]:
+    day, last = day_of(max(header.first_at, span[0])), min(header.last_at, span[1] - _US)
     out = []
     while day <= last:
         out.append(day)

@@ -96,9 +96,9 @@ def _command(name: str, command: Any) -> str:
         for parameter in command.params
         if "--help" not in parameter.opts and (record := _help_record(parameter, context)) is not None
     ]
-    said = (command.help or "").replace("\\[", "[").strip()
+    help_text = (command.help or "").replace("\\[", "[").strip()
     options = f"\n\n{table(('option', 'meaning'), rows)}" if rows else ""
-    return f"## {name}\n\n`{usage}`\n\n{said}{options}\n"
+    return f"## {name}\n\n`{usage}`\n\n{help_text}{options}\n"
 
 
 def _help_record(parameter: Any, context: Any) -> tuple[str, str] | None:

@@ -80,8 +80,8 @@ def topics() -> dict[str, list[str]]:
         for move in cycle.moves:
             found[f"{cycle.noun}.{move}"].add("core/erp/kernel/workflow.py")
     for entity in entities().values():
-        told = [act for act, declared in (("create", entity.create), ("change", entity.change)) if declared]
-        for act in told:
+        acts = [act for act, declared in (("create", entity.create), ("change", entity.change)) if declared]
+        for act in acts:
             found[f"{entity.name}.{act}"].add("core/erp/kernel/records/write.py")
     return {topic: sorted(found[topic]) for topic in sorted(found)}
 
@@ -137,11 +137,11 @@ def page(written: str, table: Callable[[tuple[str, ...], Rows], str]) -> str:
 
 def event_rows() -> Rows:
     """In-transaction events: what each says, who tells it, who acts on it in which order."""
-    events, told = build_events(), tellers()
+    events, told_by = build_events(), tellers()
     rows = []
     for kind in event_kinds():
         acting = [f"{n}. `{name}` ({_where(act)})" for n, (name, act) in enumerate(events.handlers(kind), 1)]
-        files = _files(told.get(kind.__name__, []))
+        files = _files(told_by.get(kind.__name__, []))
         rows.append((f"`{kind.__name__}`", _first(kind), files, " ".join(acting) or "nobody"))
     return rows
 

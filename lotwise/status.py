@@ -47,12 +47,12 @@ def collect_status(conf: Settings) -> dict[str, Any]:
     Without a supervisor `supervisor` is null, and only the ports are known that the folder keeps. Raises ServerFailed
     where one does not answer.
     """
-    said = ask_status(conf.data_dir) or {"supervisor": None, "servers": {}, "users": []}
-    for user in said["users"]:
+    status = ask_status(conf.data_dir) or {"supervisor": None, "servers": {}, "users": []}
+    for user in status["users"]:
         user["health"] = _health(user["listens"]) if user["listens"] else None
     external = {POSTGRES: conf.database_url, NATS: conf.nats_url}
     return {
-        **said,
+        **status,
         "data_dir": str(conf.data_dir.absolute()),
         "ports": read_ports(conf.data_dir),
         "external": {name: without_credentials([url]) for name, url in external.items() if url is not None},
@@ -64,26 +64,28 @@ def _health(url: str) -> dict[str, Any]:
     try:
         # its certificate names the site, not this machine's own address, and nothing secret is asked
         answer = httpx.get(f"{url}/healthz", timeout=5, verify=False)  # noqa: S501 - its own machine's certificate need not name localhost
-        said: Any = answer.json()
+        health: Any = answer.json()
     except (httpx.HTTPError, ValueError) as error:
         return {"status": "silent", "checks": {"answer": str(error)}}
-    if not isinstance(said, dict) or not said.keys() & {"status", "gateway"}:
+    if not isinstance(health, dict) or not health.keys() & {"status", "gateway"}:
         return {"status": "silent", "checks": {"answer": "no health of ours"}}
-    return said if "status" in said else _gateway(said)
+    return health if "status" in health else _gateway(health)
 
 
-def _gateway(said: dict[str, Any]) -> dict[str, Any]:
+def _gateway(health: dict[str, Any]) -> dict[str, Any]:
     """A gateway's health (edge.health.Health) in the core's form: only what is wrong."""
-    stream, spool, clock = said["stream"], said["spool"], said["clock"]
-    away = [source for source in said["sources"] if not source["connected"]]
+    stream, spool, clock = health["stream"], health["spool"], health["clock"]
+    away = [source for source in health["sources"] if not source["connected"]]
     wrong = {source["name"]: source["trouble"] or source["state"] for source in away}
-    wrong |= {f"stream {name}": told for name, told in stream["trouble"].items()}
+    wrong |= {f"stream {name}": problem for name, problem in stream["trouble"].items()}
     if not stream["connected"]:
         wrong["stream"] = "its server is not reached"
     elif not stream["core_answers"]:
         wrong["core"] = "it does not answer"
-    wrong |= {name: told for name, told in {"spool": spool["error"], "clock": clock["trouble"]}.items() if told}
-    return {"status": "ok" if said["ok"] else "failing", "checks": wrong}
+    wrong |= {
+        name: problem for name, problem in {"spool": spool["error"], "clock": clock["trouble"]}.items() if problem
+    }
+    return {"status": "ok" if health["ok"] else "failing", "checks": wrong}
 
 
 def verdict(found: dict[str, Any]) -> int:
@@ -128,7 +130,7 @@ def _table(*headings: str) -> Table:
 def _health_text(health: dict[str, Any] | None) -> str:
     if health is None:
         return "–"
-    wrong = [f"{name}: {said}" for name, said in health.get("checks", {}).items() if said != "ok"]
+    wrong = [f"{name}: {result}" for name, result in health.get("checks", {}).items() if result != "ok"]
     return "; ".join([str(health["status"]), *wrong])
 
 

@@ -76,13 +76,13 @@ def _prepare(found: Servers) -> None:
 def _children(conf: Settings, found: Servers, edge: Path | None, host: str, port: int) -> list[Child]:
     """In the order in which they are started; they are stopped in the other."""
     environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
-    own = ["--log-level", conf.log_level]
+    log_options = ["--log-level", conf.log_level]
     children = [
         Child("serve", ["serve", "--host", host, "--port", str(port)], environment),
         Child("ingest", ["ingest"], environment),
     ]
     if edge is not None:
-        words = ["edge", "run", str(edge), *(["--lease"] if found.lease is not None else []), *own]
+        words = ["edge", "run", str(edge), *(["--lease"] if found.lease is not None else []), *log_options]
         children.append(Child("edge", words, _gateway_environment(environment, found)))
     return children
 

@@ -75,9 +75,9 @@ def _rule(field: str, device: SensorDevice, quantity: str) -> dict[str, str]:
 
 
 def _quantities(device: SensorDevice) -> list[str]:
-    told = device.sequence and device.dialect != "shelly"
+    with_sequence = device.sequence and device.dialect != "shelly"
     humidity = ["humidity"] if "humidity" in device.quantities else []
-    return ["temperature", *humidity, *(["sequence"] if told else [])]
+    return ["temperature", *humidity, *(["sequence"] if with_sequence else [])]
 
 
 def _subscriptions(device: SensorDevice) -> list[dict[str, Any]]:

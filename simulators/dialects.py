@@ -208,11 +208,11 @@ DIALECTS: dict[str, Dialect] = {
 
 def garbage(payload: bytes, chance: random.Random) -> bytes:
     """A payload spoiled in one of the ways seen in the field: cut short, foreign bytes, NaN, another format, empty."""
-    ways: tuple[Callable[[], bytes], ...] = (
+    corruptions: tuple[Callable[[], bytes], ...] = (
         lambda: payload[: len(payload) // 2],
         lambda: chance.randbytes(24),
         lambda: b'{"temperature": NaN}',
         lambda: b"<xml>12.5</xml>",
         lambda: b"",
     )
-    return chance.choice(ways)()
+    return chance.choice(corruptions)()

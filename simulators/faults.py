@@ -98,16 +98,16 @@ class Faults:
     def distort(self, values: Mapping[str, Measured]) -> dict[str, Measured]:
         """One reading's values as the faults leave them: frozen, spiked, in the wrong unit. Counts the reading."""
         self._count += 1
-        told = dict(values)
+        distorted = dict(values)
         if self.has(FaultKind.FREEZE):
-            self._frozen = self._frozen or dict(told)
-            told = {name: self._frozen.get(name, measured) for name, measured in told.items()}
+            self._frozen = self._frozen or dict(distorted)
+            distorted = {name: self._frozen.get(name, measured) for name, measured in distorted.items()}
         if self.hits(FaultKind.SPIKE):
             amount = self.active[FaultKind.SPIKE].amount
-            told = {name: _spiked(measured, amount) for name, measured in told.items()}
+            distorted = {name: _spiked(measured, amount) for name, measured in distorted.items()}
         if self.has(FaultKind.WRONG_UNIT):
-            told = {name: fahrenheit(measured) for name, measured in told.items()}
-        return told
+            distorted = {name: fahrenheit(measured) for name, measured in distorted.items()}
+        return distorted
 
     def stamp(self, at: datetime) -> datetime:
         """The time the device believes it is."""

@@ -15,15 +15,15 @@ _DURATION = re.compile(r"(-?\d+(?:\.\d+)?)\s*(ms|s|m|min|h|d)\Z")
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86_400.0}
 
 
-def seconds(said: object) -> float:
+def seconds(value: object) -> float:
     """A duration in seconds, from "90s", "1.5m", "1h" or a number. Raises ValueError."""
-    if isinstance(said, bool):
-        raise ValueError(f"{said!r} is not a duration such as 10s")  # noqa: TRY004 - pydantic collects ValueError
-    if isinstance(said, int | float):
-        return float(said)
-    found = _DURATION.match(str(said).strip())
+    if isinstance(value, bool):
+        raise ValueError(f"{value!r} is not a duration such as 10s")  # noqa: TRY004 - pydantic collects ValueError
+    if isinstance(value, int | float):
+        return float(value)
+    found = _DURATION.match(str(value).strip())
     if found is None:
-        raise ValueError(f"{said!r} is not a duration such as 500ms, 10s, 2m or 1h")
+        raise ValueError(f"{value!r} is not a duration such as 500ms, 10s, 2m or 1h")
     return float(found[1]) * _SECONDS[found[2]]
 
 

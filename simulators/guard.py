@@ -45,9 +45,9 @@ class FromEnvironment:
 def refuse_unmarked(instance: str | None) -> None:
     """Raises LiveInstance unless the mark is exactly `test`."""
     if instance != TEST:
-        said = f"is {instance!r}" if instance else "is not set"
+        state = f"is {instance!r}" if instance else "is not set"
         raise LiveInstance(
-            f"simulators feed only an instance marked 'test', and LOTWISE_INSTANCE {said}. "
+            f"simulators feed only an instance marked 'test', and LOTWISE_INSTANCE {state}. "
             "If this really is a test instance, set LOTWISE_INSTANCE=test."
         )
 
@@ -77,6 +77,6 @@ def _ask(base: str) -> None:
         raise LiveInstance(
             f"{url} did not say what it is ({error}); an instance that cannot be asked is refused"
         ) from error
-    said = answer.get("instance") if isinstance(answer, dict) else None
-    if said != TEST:
-        raise LiveInstance(f"{url} says it is {said!r}: simulators feed only an instance marked 'test'")
+    instance = answer.get("instance") if isinstance(answer, dict) else None
+    if instance != TEST:
+        raise LiveInstance(f"{url} says it is {instance!r}: simulators feed only an instance marked 'test'")

@@ -112,12 +112,12 @@ class MqttLink:
         if self._loop is not None and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(call, *arguments)
 
-    def _answer(self, said: str) -> None:
-        if said == _IN:
+    def _answer(self, text: str) -> None:
+        if text == _IN:
             self.up = True
             self._on_up()
         if self._answered is not None and not self._answered.done():
-            self._answered.set_result(said)
+            self._answered.set_result(text)
 
     async def connect(self, wait: float = 10.0) -> None:
         """Connects and returns when the broker has let it in. Raises BrokerUnreachable."""
@@ -135,13 +135,13 @@ class MqttLink:
             await asyncio.to_thread(call)
             self._client.loop_start()
             async with asyncio.timeout(wait):
-                said = await self._answered
+                answer = await self._answered
         except (OSError, TimeoutError) as error:
             await self.close()
             raise BrokerUnreachable(f"{where}: {error or 'no answer'}") from error
-        if said != _IN:
+        if answer != _IN:
             await self.close()
-            raise BrokerUnreachable(f"{where} refuses: {said}")
+            raise BrokerUnreachable(f"{where} refuses: {answer}")
 
     def publish(self, topic: str, payload: bytes, *, on_ack: Callable[[], None] | None = None) -> None:
         """Hands a message over, QoS 1; `on_ack` is called, at a later `settle`, once the broker has acknowledged."""

@@ -206,7 +206,7 @@ class FillingMachine:
 
     def _values(self) -> dict[str, ua.DataValue]:
         """Every variable now, as the faults leave it."""
-        told = {
+        values = {
             "State": int(self.state),
             "StateText": WORDS[self.state],
             "Good": self.good,
@@ -221,7 +221,7 @@ class FillingMachine:
         stamp = self.faults.stamp(now)
         return {
             name: self.server.value(name, value, at=stamp, now=now, status=self._status_of(name))
-            for name, value in {**told, "ChamberTemperature": chamber}.items()
+            for name, value in {**values, "ChamberTemperature": chamber}.items()
         }
 
     def _status_of(self, name: str) -> int:

@@ -92,9 +92,9 @@ class _OpcUa(Player):
     async def play(self, number: int, line: Recorded) -> None:
         now = self.clock()
         status = ua.StatusCodes.BadNoData if line.value is None else ua.StatusCodes.Good
-        told = self.server.value("Temperature", line.value or 0.0, at=line.at, now=now, status=status)
+        value = self.server.value("Temperature", line.value or 0.0, at=line.at, now=now, status=status)
         sequence = self.server.value("Sequence", number, at=line.at, now=now)
-        await self.server.publish({"Temperature": told, "Sequence": sequence})
+        await self.server.publish({"Temperature": value, "Sequence": sequence})
 
     async def close(self) -> None:
         await self.server.close()

@@ -43,14 +43,14 @@ def show(summary: Summary, console: Console) -> None:
     for heading in ("device", "protocol", "readings", "messages", "sequence", "lost", "unacknowledged"):
         table.add_column(heading, justify="left" if heading in {"device", "protocol", "sequence"} else "right")
     for report in summary.reports:
-        told = f"{report.sequences[0]} to {report.sequences[-1]}" if report.sequences else ""
+        span = f"{report.sequences[0]} to {report.sequences[-1]}" if report.sequences else ""
         waiting = str(len(report.unacknowledged)) if report.protocol == "mqtt" else ""
         table.add_row(
             report.device,
             report.protocol,
             str(report.readings),
             str(report.messages),
-            told,
+            span,
             str(len(report.lost)),
             waiting,
         )

@@ -85,16 +85,16 @@ async def run_scenario(
 
 def _addresses(scenario: Scenario) -> str:
     """Where each device that serves is found, and the broker that the others speak to."""
-    said = []
+    problems = []
     for device in scenario.devices:
         if isinstance(device, MachineDevice):
-            said.append(f"{device.name} on opc.tcp://{device.host}:{device.port}/lotwise/")
+            problems.append(f"{device.name} on opc.tcp://{device.host}:{device.port}/lotwise/")
         elif isinstance(device, ControllerDevice):
             line = device.serial and (device.serial.pty or device.serial.port)
-            said.append(f"{device.name} on {line or f'{device.host}:{device.port}'}")
-    if len(said) < len(scenario.devices):
-        said.append(f"the others on the broker {scenario.broker.host}:{scenario.broker.port}")
-    return ", ".join(said)
+            problems.append(f"{device.name} on {line or f'{device.host}:{device.port}'}")
+    if len(problems) < len(scenario.devices):
+        problems.append(f"the others on the broker {scenario.broker.host}:{scenario.broker.port}")
+    return ", ".join(problems)
 
 
 async def _until(moment: float, fleet: Fleet) -> None:

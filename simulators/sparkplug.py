@@ -175,7 +175,7 @@ class SparkplugNode(FaultLink):
         self._taken = now if self._taken is None else max(now, self._taken + TICK)
         assert self._begun is not None, f"{self.name} is not started"
         alive = {device: probes for device, probes in self._devices.items() if device not in self._silent}
-        told = self.faults.distort(
+        measured = self.faults.distort(
             {
                 f"{device}/{quantity}": Measured(read(), unit)
                 for device, probes in alive.items()
@@ -183,7 +183,7 @@ class SparkplugNode(FaultLink):
             }
         )
         values = {
-            device: {quantity: told[f"{device}/{quantity}"] for quantity in probes}
+            device: {quantity: measured[f"{device}/{quantity}"] for quantity in probes}
             | {"sequence": Measured(self._count)}
             for device, probes in alive.items()
         }
@@ -216,11 +216,11 @@ class SparkplugNode(FaultLink):
 
     def _message(self, device: str, found: Round) -> Message:
         """A device's birth if it was not born yet, else its data."""
-        told = found.of(device)
+        samples = found.of(device)
         if device in self._born:
-            return self.encoder.data(device, found.at, [told])
+            return self.encoder.data(device, found.at, [samples])
         self._born.add(device)
-        return self.encoder.birth(device, found.at, told) if device else self.encoder.node_birth(found.at, told)
+        return self.encoder.birth(device, found.at, samples) if device else self.encoder.node_birth(found.at, samples)
 
     def _publish_kept(self) -> None:
         """What was read while nobody listened, of the devices that live."""

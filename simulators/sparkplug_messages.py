@@ -91,7 +91,7 @@ class SparkplugEncoder:
         """The death of this connection; deaths of nodes have no sequence number."""
         return self.topic("NDEATH"), Payload(metrics=[self._bd_seq()]).SerializeToString()
 
-    def node_birth(self, at: datetime, told: SparkplugSample) -> Message:
+    def node_birth(self, at: datetime, sample: SparkplugSample) -> Message:
         """The birth of the node, which begins the numbers anew."""
         self._seq = 0
         stamp = _millis(at)
@@ -100,15 +100,15 @@ class SparkplugEncoder:
             Metric(name=REBIRTH, timestamp=stamp, datatype=DataType.BOOLEAN.value, boolean_value=False),
             Metric(name=SOFTWARE, timestamp=stamp, datatype=DataType.STRING.value, string_value="Lotwise simulators"),
         ]
-        return self._message("NBIRTH", "", at, [*fixed, *self._named("", told)])
+        return self._message("NBIRTH", "", at, [*fixed, *self._named("", sample)])
 
-    def birth(self, device: str, at: datetime, told: SparkplugSample) -> Message:
+    def birth(self, device: str, at: datetime, sample: SparkplugSample) -> Message:
         """The birth of a device."""
-        return self._message("DBIRTH", device, at, self._named(device, told))
+        return self._message("DBIRTH", device, at, self._named(device, sample))
 
-    def data(self, device: str, at: datetime, told: Iterable[SparkplugSample]) -> Message:
+    def data(self, device: str, at: datetime, samples: Iterable[SparkplugSample]) -> Message:
         """Readings of a device, or of the node itself, by alias."""
-        metrics = [metric for one in told for metric in self._aliased(device, one)]
+        metrics = [metric for one in samples for metric in self._aliased(device, one)]
         return self._message("DDATA" if device else "NDATA", device, at, metrics)
 
     def device_death(self, device: str, at: datetime) -> Message:
@@ -121,14 +121,14 @@ class SparkplugEncoder:
     def _alias(self, key: tuple[str, str]) -> int:
         return self._aliases.setdefault(key, len(self._aliases) + 1)
 
-    def _named(self, device: str, told: SparkplugSample) -> list[Metric]:
+    def _named(self, device: str, sample: SparkplugSample) -> list[Metric]:
         metrics = []
-        for quantity, measured in told.values.items():
+        for quantity, measured in sample.values.items():
             named, key = METRICS[quantity], (device, quantity)
             metric = Metric(
                 name=named.name,
                 alias=self._alias(key),
-                timestamp=_millis(told.at),
+                timestamp=_millis(sample.at),
                 datatype=named.datatype.value,
             )
             self._born_units[key] = measured.unit
@@ -138,13 +138,13 @@ class SparkplugEncoder:
             metrics.append(metric)
         return metrics
 
-    def _aliased(self, device: str, told: SparkplugSample) -> list[Metric]:
+    def _aliased(self, device: str, sample: SparkplugSample) -> list[Metric]:
         """Data name neither metric nor unit, save where the unit is not that of the birth."""
         metrics = []
-        for quantity, measured in told.values.items():
+        for quantity, measured in sample.values.items():
             key = (device, quantity)
-            metric = Metric(alias=self._alias(key), timestamp=_millis(told.at))
-            if told.late:
+            metric = Metric(alias=self._alias(key), timestamp=_millis(sample.at))
+            if sample.late:
                 metric.is_historical = True
             if measured.unit != self._born_units[key]:
                 metric.properties.CopyFrom(_unit(measured))

@@ -92,8 +92,8 @@ class Unit:
     def temperatures(self) -> list[float | None]:
         """The eight probes now, as the faults leave them; None where one is broken."""
         truth = {f"{n}": Measured(probe(), "Cel") for n, probe in enumerate(self.probes)}
-        told = [cast("float", measured.value) for measured in self.faults.distort(truth).values()]
-        return [None if n in self.broken else value for n, value in enumerate(told)]
+        values = [cast("float", measured.value) for measured in self.faults.distort(truth).values()]
+        return [None if n in self.broken else value for n, value in enumerate(values)]
 
     def alarms(self, shown: list[float]) -> int:
         """The alarm bits for the temperatures shown."""
@@ -111,12 +111,12 @@ class Unit:
 
     def inputs(self) -> dict[int, list[int]]:
         """Input registers by their first address."""
-        told = self.temperatures()
-        shown = [value for value in told if value is not None]
+        values = self.temperatures()
+        shown = [value for value in values if value is not None]
         mean = struct.pack(">f", sum(shown) / len(shown) if shown else float("nan"))
         run = struct.pack(">I", int(self.room.state().run_seconds) & 0xFFFFFFFF)
         return {
-            0: [BROKEN & 0xFFFF if value is None else _word(value) for value in told],
+            0: [BROKEN & 0xFFFF if value is None else _word(value) for value in values],
             10: _words(bytes((mean[1], mean[0], mean[3], mean[2]))),
             12: _words(run[2:] + run[:2]),
             14: [self.alarms(shown)],

@@ -90,8 +90,8 @@ def _text(table: Table, address: int, cells: Mapping[int, int]) -> Guess | None:
         stop += 1
     if stop - address < _LETTERS:
         return None
-    said = b"".join(cells[at].to_bytes(2, "big") for at in range(address, stop)).decode("ascii")
-    return Guess(table, address, stop - address, Kind.STRING, Order.ABCD, "1", said, "", "")
+    text = b"".join(cells[at].to_bytes(2, "big") for at in range(address, stop)).decode("ascii")
+    return Guess(table, address, stop - address, Kind.STRING, Order.ABCD, "1", text, "", "")
 
 
 def _prints(byte: int) -> bool:

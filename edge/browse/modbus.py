@@ -101,7 +101,7 @@ async def scan(
     stop: asyncio.Event,
     *,
     timeout: float = 1.0,
-    told: Callable[[str], None] = lambda _text: None,
+    progress: Callable[[str], None] = lambda _text: None,
 ) -> list[UnitScan]:
     """Reads every unit's cells twice. Ends early at `stop`, with what was read so far.
 
@@ -120,7 +120,7 @@ async def scan(
                 await _rest(stop, BETWEEN)
             for one in scans:
                 if not stop.is_set() and (not turn or one.passes):
-                    told(f"unit {one.unit}, pass {turn + 1} of {PASSES}")
+                    progress(f"unit {one.unit}, pass {turn + 1} of {PASSES}")
                     # what the device refused once it is not asked for again
                     await _Pass(bus, one, _runs(one.passes[0]) if turn else wanted, stop).run()
         return scans
@@ -189,7 +189,7 @@ class _Pass:
             return
         await _rest(self._stop, PAUSE)
         try:
-            got = await self._bus.read(self._scan.unit, _block(table, start, count), 0)
+            cells = await self._bus.read(self._scan.unit, _block(table, start, count), 0)
         except Refused as refusal:
             self._answered = True
             if count > 1 and refusal.code in {2, 3, 4}:
@@ -204,7 +204,7 @@ class _Pass:
             self._scan.troubles[str(error)] = None
         else:
             self._answered = True
-            self._cells.setdefault(table, {}).update((start + n, int(cell)) for n, cell in enumerate(got))
+            self._cells.setdefault(table, {}).update((start + n, int(cell)) for n, cell in enumerate(cells))
 
 
 def found(
@@ -253,15 +253,15 @@ def _point(one: UnitScan, table: Table, guess: Guess, name: str, names: Names, *
     address = names.address(device, f"{guess.quantity or guess.kind}-{table}-{guess.address}")
     setting = table in {Table.HOLDING, Table.COIL}
     role = "required" if guess.quantity in JUDGED and not setting else "machine"
-    said = [f"{guess.words}, {guess.unit or 'no unit'}"]
+    remarks = [f"{guess.words}, {guess.unit or 'no unit'}"]
     if guess.others:
-        said.append(f"or {', or '.join(guess.others)}")
+        remarks.append(f"or {', or '.join(guess.others)}")
     if setting and guess.quantity:
-        said.append("holding registers are settings as often as measurements: nothing is judged by it yet")
+        remarks.append("holding registers are settings as often as measurements: nothing is judged by it yet")
     value = guess.shown
     moved = "moves" if _moved(one, guess) else "did not move"
     where = f"unit {one.unit} {table} {guess.address}"
-    return FoundPoint(address, guess.quantity or "state", guess.unit, role, f"{value}, {moved}", where, tuple(said))
+    return FoundPoint(address, guess.quantity or "state", guess.unit, role, f"{value}, {moved}", where, tuple(remarks))
 
 
 def _line(one: UnitScan, guess: Guess, point: FoundPoint | None) -> str:

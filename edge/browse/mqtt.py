@@ -212,10 +212,10 @@ def _rule(value: Value, point: FoundPoint, *, by_identity: bool) -> dict[str, An
     decoded = value.decoded
     bound = by_identity and decoded.sensor
     what = {"field": decoded.local, "sensor": decoded.sensor} if bound else {"field": decoded.field}
-    said = {"device": value.raw} if value.raw else {}
+    rule = {"device": value.raw} if value.raw else {}
     unit = {"unit": point.unit} if point.unit else {}
     number = {"kind": "number"} if isinstance(decoded.value, str) and value.measures is not None else {}
-    return {**what, **said, "point": point.address, **unit, **number}
+    return {**what, **rule, "point": point.address, **unit, **number}
 
 
 def _quantity(value: Value) -> str:

@@ -97,18 +97,18 @@ async def listen(
     filters: Sequence[str],
     seconds: float,
     stop: asyncio.Event,
-    told: Callable[[str], None] = lambda _text: None,
+    progress: Callable[[str], None] = lambda _text: None,
 ) -> Capture:
     """Listens for so long, or until `stop`. A broker that does not speak MQTT 5 is met in 3.1.1.
 
-    `told` gets a line of progress now and then. Raises SourceLost, SourceMisconfigured, CannotBrowse.
+    `progress` gets a line of progress now and then. Raises SourceLost, SourceMisconfigured, CannotBrowse.
     """
     given = str(broker.get("version", ""))
     for version in [given] if given else ["5", "3.1.1"]:
         config = guest_source(broker, filters, version)
-        heard = Capture(version=version)
+        capture = Capture(version=version)
         ending = threading.Event()
-        listening = asyncio.create_task(asyncio.to_thread(_Listener(config, heard, told).run, seconds, ending))
+        listening = asyncio.create_task(asyncio.to_thread(_Listener(config, capture, progress).run, seconds, ending))
         stopping = asyncio.create_task(stop.wait())
         try:
             await asyncio.wait([listening, stopping], return_when=asyncio.FIRST_COMPLETED)
@@ -118,7 +118,7 @@ async def listen(
             if given or version == "3.1.1":
                 raise SourceLost(f"{config.host}: {error}") from error
         else:
-            return heard
+            return capture
         finally:
             ending.set()
             stopping.cancel()
@@ -132,10 +132,10 @@ class _OtherVersion(Exception):
 class _Listener:
     """One connection, read in a thread of its own."""
 
-    def __init__(self, config: MqttSource, heard: Capture, told: Callable[[str], None]) -> None:
+    def __init__(self, config: MqttSource, capture: Capture, progress: Callable[[str], None]) -> None:
         self._config = config
-        self._heard = heard
-        self._told = told
+        self._heard = capture
+        self._told = progress
         self._failure: Exception | None = None
         self._answered = False
 

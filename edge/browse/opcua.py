@@ -141,11 +141,11 @@ class _Walk:
         if not (await start.read_attribute(ua.AttributeIds.NodeClass, raise_on_bad_status=False)).StatusCode.is_good():
             raise LookupError(f"the server has no node {start.nodeid.to_string()}")
         self._seen.add(start.nodeid)
-        ways = [self._entries((), await self._children(start))]
-        while ways:
-            entry = await anext(ways[-1], None)
+        stack = [self._entries((), await self._children(start))]
+        while stack:
+            entry = await anext(stack[-1], None)
             if entry is None:
-                ways.pop()
+                stack.pop()
                 continue
             reference, path = entry
             node = self._client.get_node(reference.NodeId)
@@ -155,7 +155,7 @@ class _Walk:
             children = await self._children(node)
             if reference.NodeClass == ua.NodeClass.Variable:
                 yield await self._describe(node, path, children)
-            ways.append(self._entries(path, children))
+            stack.append(self._entries(path, children))
 
     async def _entries(
         self, path: tuple[str, ...], children: Sequence[ua.ReferenceDescription]

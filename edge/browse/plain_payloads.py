@@ -76,17 +76,17 @@ def number_shape(payloads: Sequence[bytes], name: str) -> Shape | None:
 
     `name` is what the topic calls the quantity: its unit can only be guessed from that.
     """
-    said = [payload.decode("utf-8", "replace").strip() for payload in payloads]
-    said = [one for one in said if one]
-    if not said:
+    texts = [payload.decode("utf-8", "replace").strip() for payload in payloads]
+    texts = [one for one in texts if one]
+    if not texts:
         return None
-    comma = any(_COMMA.fullmatch(one) for one in said)
-    numbers = [parse_number(one.replace(",", ".", 1) if comma else one) for one in said]
+    comma = any(_COMMA.fullmatch(one) for one in texts)
+    numbers = [parse_number(one.replace(",", ".", 1) if comma else one) for one in texts]
     if all(number is not None for number in numbers):
         decoder = {"name": "number", **({"decimal_comma": True} if comma else {})}
         found = measured(name, "", numbers[-1])
         return Shape(decoder, {"value": found} if found else {})
-    if all(one.lower() in ON_OFF for one in said):
+    if all(one.lower() in ON_OFF for one in texts):
         found = measured(name, "", value=True)
         return Shape({"name": "number", "kind": "bool"}, {"value": found} if found else {})
     return None
@@ -120,8 +120,12 @@ def document_shape(payloads: Sequence[bytes], timezone: str | None, *, everythin
         unit_path = next((one for one in units if _beside(one, path)), None)
         what = measured(name, "", value)
         mine = unit_path is not None and _owns(path, key, what, found, unit_path)
-        if unit_path is not None and mine and (told := _with_unit(name, units[unit_path], value, what)) is not None:
-            fields[name] = told
+        if (
+            unit_path is not None
+            and mine
+            and (measured_here := _with_unit(name, units[unit_path], value, what)) is not None
+        ):
+            fields[name] = measured_here
             values[name] = {"path": _json_path(path), "unit_path": _json_path(unit_path)}
         elif what is not None:
             fields[name], values[name] = what, _json_path(path)
@@ -165,8 +169,8 @@ def _add_time(decoder: dict[str, Any], found: Sequence[tuple[str, str, object]],
     for path, key, raw in found:
         if key.lower() not in TIME_KEYS:
             continue
-        if (told := _time(raw, timezone)) is not None:
-            decoder["time"] = {"path": _json_path(path), **told}
+        if (form := _time(raw, timezone)) is not None:
+            decoder["time"] = {"path": _json_path(path), **form}
             return
         if isinstance(raw, str) and _is_local(raw):
             yield f"its time {raw!r} has no offset and is not used: say --timezone, such as Europe/Berlin"

@@ -181,18 +181,18 @@ class Bus:
             # Bits come in whole bytes, filled up with zeros.
             if (block.count + 7) // 8 * 8 == len(bits) and answer.function_code == _FUNCTION[block.table]:
                 return bits[: block.count]
-            got = len(bits)
+            count = len(bits)
         else:
             registers = list(answer.registers)
             wanted = block.count * block.points[0].words
             if len(registers) == wanted and answer.function_code == _FUNCTION[block.table]:
                 return registers
-            got = len(registers)
-            if got == 2 * wanted:
+            count = len(registers)
+            if count == 2 * wanted:
                 self._resynchronise()
                 raise Garbled(f"unit {unit}: answered with 4 bytes a register; `register_bytes: 4` reads them as such")
         self._resynchronise()
-        raise Garbled(f"unit {unit}: asked {block.count} cells of {block.table}, got {got} by {answer.function_code}")
+        raise Garbled(f"unit {unit}: asked {block.count} cells of {block.table}, got {count} by {answer.function_code}")
 
     def _resynchronise(self) -> None:
         """A TCP stream that once lost its framing is closed; a serial line is quiet again by the next request."""

@@ -36,15 +36,15 @@ def _settings_of(config: ModbusSource) -> str:
 
 
 async def opened(
-    config: ModbusSource, heard: Callable[[bool, bytes], bytes], changed: Callable[[bool], None]
+    config: ModbusSource, received: Callable[[bool, bytes], bytes], changed: Callable[[bool], None]
 ) -> Client:
-    """A client with its line open. `heard` gets every packet (whether it is sent, its bytes) and returns it, `changed`
-    whether the line is there.
+    """A client with its line open. `received` gets every packet (whether it is sent, its bytes) and returns it,
+    `changed` whether the line is there.
 
     Raises SourceLost, with the reason, if the line cannot be opened; SourceMisconfigured if it cannot have its
     settings, such as a parity.
     """
-    client = _client(config, heard, changed)
+    client = _client(config, received, changed)
     try:
         await _open(client, config)
     except BaseException:
@@ -74,7 +74,7 @@ async def _open(client: Client, config: ModbusSource) -> None:
         raise SourceLost(f"cannot open {name_of(config)}: {why}")
 
 
-def _client(config: ModbusSource, heard: Callable[[bool, bytes], bytes], changed: Callable[[bool], None]) -> Client:
+def _client(config: ModbusSource, received: Callable[[bool, bytes], bytes], changed: Callable[[bool], None]) -> Client:
     transport = config.transport
     timeout = config.timeout.total_seconds()
     # Attempts, back-off and reconnection are ours: the driver's own (3 s × 4, then on by itself) stall the bus.
@@ -90,7 +90,7 @@ def _client(config: ModbusSource, heard: Callable[[bool, bytes], bytes], changed
             timeout=timeout,
             retries=0,
             reconnect_delay=0,
-            trace_packet=heard,
+            trace_packet=received,
             trace_connect=changed,
         )
     else:
@@ -101,7 +101,7 @@ def _client(config: ModbusSource, heard: Callable[[bool, bytes], bytes], changed
             timeout=timeout,
             retries=0,
             reconnect_delay=0,
-            trace_packet=heard,
+            trace_packet=received,
             trace_connect=changed,
         )
     client.set_max_no_responses(_NEVER)

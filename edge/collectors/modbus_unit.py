@@ -92,9 +92,9 @@ class UnitState:
 
     def first_refusal(self, point: ModbusPoint) -> bool:
         """Whether this is the first refusal of the point since it was last read, hence worth telling."""
-        told = point.point in self._refusals_logged
+        logged = point.point in self._refusals_logged
         self._refusals_logged.add(point.point)
-        return not told
+        return not logged
 
     def start_over(self, now: datetime) -> None:
         """Forgets refusals when it is time to ask again. What only silence taught stays parted: to learn it again

@@ -96,33 +96,33 @@ class MessageReader:
             read.problems.append(f"payload of {len(payload)} bytes, at most {self._config.max_payload}")
             return read
         route, matched = routed
-        heard = ReceivedMessage(route, topic, matched, received_at, retained, queued)
-        decoded = self._decoded(heard, payload, read)
+        received = ReceivedMessage(route, topic, matched, received_at, retained, queued)
+        decoded = self._decoded(received, payload, read)
         limit = route.subscription.repeats
         if limit is not None:
-            heard.repeated = self._repeats.unchanged(topic, payload, decoded, received_at, limit)
+            received.repeated = self._repeats.unchanged(topic, payload, decoded, received_at, limit)
         for item in decoded:
             # a payload may have a field of that name too; only a decoder itself says that the device is gone
             if item.field == EVERY_FIELD and item.reason == Reason.DISCONNECTED:
                 self._death(route, item, received_at, read)
             elif item.field:
-                self._one(heard, item, read)
+                self._one(received, item, read)
         return read
 
     @staticmethod
-    def _decoded(heard: ReceivedMessage, payload: bytes, read: ReadResult) -> list[Decoded]:
+    def _decoded(received: ReceivedMessage, payload: bytes, read: ReadResult) -> list[Decoded]:
         """What the decoder makes of it, devices named by the topic where the payload names none."""
         try:
-            decoded = heard.route.decoder.decode(heard.topic, payload, heard.received_at)
+            decoded = received.route.decoder.decode(received.topic, payload, received.received_at)
         except BadPayload as error:
             read.problems.append(str(error))
             decoded = list(error.decoded)
-        named = heard.matched.get(DEVICE)
+        named = received.matched.get(DEVICE)
         if named:
             decoded = [item if item.device else msgspec.structs.replace(item, device=named) for item in decoded]
-        if heard.route.zeros:
-            decoded = with_zeros(heard.route.zeros, decoded)
-        if heard.route.of_text and printable(payload):
+        if received.route.zeros:
+            decoded = with_zeros(received.route.zeros, decoded)
+        if received.route.of_text and printable(payload):
             decoded = [msgspec.structs.replace(item, quality=Quality.BAD, reason=MALFORMED) for item in decoded]
         return decoded
 
@@ -140,20 +140,20 @@ class MessageReader:
         self._by_topic[topic] = found
         return found
 
-    def _one(self, heard: ReceivedMessage, item: Decoded, read: ReadResult) -> None:
-        key = (heard.topic, item.device, f"{item.field}\0{item.sensor}" if item.sensor else item.field)
-        target = self._targets.get(key) or self._new_target(key, heard, item)
+    def _one(self, received: ReceivedMessage, item: Decoded, read: ReadResult) -> None:
+        key = (received.topic, item.device, f"{item.field}\0{item.sensor}" if item.sensor else item.field)
+        target = self._targets.get(key) or self._new_target(key, received, item)
         if target.rule is None:
-            self._set_aside(heard.route, item, target.problem, read)
+            self._set_aside(received.route, item, target.problem, read)
             return
         stamp = item.source_at
         undated = stamp is None or stamp < EARLIEST_STAMP or self._config.clock is Clock.GATEWAY
-        if heard.retained and undated:
+        if received.retained and undated:
             self.counts["retained_without_time"] += 1
             read.problems.append("retained and without a time: not taken as new")
             return
         if stamp is not None:
-            if heard.queued and abs(heard.received_at - stamp) <= FRESH:
+            if received.queued and abs(received.received_at - stamp) <= FRESH:
                 self.saw_fresh = True
             if self._repeats.stamped(target.point, item):
                 self.counts["repeated_with_their_stamp"] += 1
@@ -161,22 +161,22 @@ class MessageReader:
         value, quality, reason = checked(item, target.rule)
         if item.sensor or item.of:
             value, quality, reason = self._in_place(item, target.rule, read, (value, quality, reason))
-        late = heard.retained or heard.queued or self._repeats.was_kept(target.point, stamp)
-        at, clock, why = self._when(item, heard.received_at, late=late)
-        if clock is Quality.GOOD and heard.queued and undated:
+        late = received.retained or received.queued or self._repeats.was_kept(target.point, stamp)
+        at, clock, why = self._when(item, received.received_at, late=late)
+        if clock is Quality.GOOD and received.queued and undated:
             clock, why = Quality.UNCERTAIN, QUEUED
-        if clock is Quality.GOOD and heard.repeated:
+        if clock is Quality.GOOD and received.repeated:
             clock, why = Quality.UNCERTAIN, REPEATED
         if clock > quality:
             quality, reason = clock, why
         unit = item.unit or target.rule.unit
         simulated = self._config.simulated or item.simulated
         read.readings.append(
-            Reading(target.point, at, value, unit, heard.received_at, stamp, quality, reason, simulated)
+            Reading(target.point, at, value, unit, received.received_at, stamp, quality, reason, simulated)
         )
 
-    def _new_target(self, key: tuple[str, str, str], heard: ReceivedMessage, item: Decoded) -> Target:
-        target = self._target(heard.route, heard.matched, item)
+    def _new_target(self, key: tuple[str, str, str], received: ReceivedMessage, item: Decoded) -> Target:
+        target = self._target(received.route, received.matched, item)
         if len(self._targets) >= MAX_CACHED:
             self._targets.clear()
         self._targets[key] = target

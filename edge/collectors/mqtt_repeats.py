@@ -27,11 +27,11 @@ class Repeats:
 
     def stamped(self, point: str, item: Decoded) -> bool:
         """Whether the point had this very value under this very stamp; remembers it. `item` has a stamp."""
-        said = self._last_stamps.get(point)
+        last = self._last_stamps.get(point)
         if (
-            said is not None
-            and said.source_at == item.source_at
-            and (said.value, said.quality, said.reason) == (item.value, item.quality, item.reason)
+            last is not None
+            and last.source_at == item.source_at
+            and (last.value, last.quality, last.reason) == (item.value, item.quality, item.reason)
         ):
             return True
         if len(self._last_stamps) >= MOST:
@@ -64,8 +64,8 @@ class Repeats:
         """Whether the topic says without a stamp what it has said for longer than `limit`."""
         if not decoded or decoded[0].source_at is not None:
             return False
-        own = UPDATE in payload or DEVICE in payload
-        content = _without_the_bridges_own(decoded) if own else hash(payload)
+        from_bridge = UPDATE in payload or DEVICE in payload
+        content = _without_the_bridges_own(decoded) if from_bridge else hash(payload)
         known = self._contents.get(topic)
         if known is not None and known[0] == content:
             return received_at - known[1] > limit

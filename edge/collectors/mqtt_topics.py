@@ -64,7 +64,7 @@ class TopicFilter:
         if found is None:
             return None
         return {
-            name: said or "" for names, said in zip(self._group_names, found.groups(), strict=True) for name in names
+            name: level or "" for names, level in zip(self._group_names, found.groups(), strict=True) for name in names
         }
 
     def overlaps(self, other: "TopicFilter") -> bool:
@@ -81,9 +81,9 @@ class _Level:
 
     def met_by(self, levels: list[str]) -> "TopicFilter | None":
         """A filter below here that shares a topic with `levels`."""
-        ways = [(self, 0)]
-        while ways:
-            level, depth = ways.pop()
+        branches = [(self, 0)]
+        while branches:
+            level, depth = branches.pop()
             if "#" in level.below:
                 return level.below["#"].ends
             name = levels[depth] if depth < len(levels) else None
@@ -94,7 +94,7 @@ class _Level:
                     return level.ends
                 continue
             below = level.below.values() if name == "+" else [level.below[n] for n in (name, "+") if n in level.below]
-            ways += [(one, depth + 1) for one in below]
+            branches += [(one, depth + 1) for one in below]
         return None
 
     def any(self) -> "TopicFilter | None":
@@ -167,5 +167,5 @@ def _regex(levels: list[str]) -> re.Pattern[str]:
     return re.compile(guard + head + tail, re.DOTALL)
 
 
-def _segment(said: str) -> str:
-    return _NOT_ADDRESS.sub("-", said)
+def _segment(text: str) -> str:
+    return _NOT_ADDRESS.sub("-", text)

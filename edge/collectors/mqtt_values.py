@@ -30,25 +30,25 @@ def checked(item: Decoded, rule: PointRule) -> tuple[Value, Quality, str]:
     return (value, Quality.BAD, fault) if fault and quality is not Quality.BAD else (value, quality, reason)
 
 
-def _read(said: str, verdict: tuple[Quality, str], unit: str) -> tuple[Value, Quality, str]:
+def _read(text: str, verdict: tuple[Quality, str], unit: str) -> tuple[Value, Quality, str]:
     """A text where a number or a switch is wanted: the number it spells, or none if it says that there is none."""
     quality, reason = verdict
-    number = _number(said, unit)
+    number = _number(text, unit)
     if number is not None:
         value, spelled, why = judge(number)
         if reason == WRONG_TYPE:  # to a decoder that did not know the unit
             quality, reason = Quality.GOOD, Reason.NONE
         return value, *((spelled, why) if spelled > quality else (quality, reason))
-    if said.lower() in ABSENT:
+    if text.lower() in ABSENT:
         return None, Quality.BAD, Reason.NO_VALUE
-    found = _LEADING.fullmatch(said)
-    return (said, Quality.BAD, Reason.WRONG_UNIT) if found and ucum(found[2]) in KNOWN_UNITS else (said, *verdict)
+    found = _LEADING.fullmatch(text)
+    return (text, Quality.BAD, Reason.WRONG_UNIT) if found and ucum(found[2]) in KNOWN_UNITS else (text, *verdict)
 
 
-def _number(said: str, unit: str) -> float | None:
+def _number(text: str, unit: str) -> float | None:
     """The number that a text spells, alone or with its unit after it."""
-    number = parse_number(said)
-    if number is None and unit and (found := _LEADING.fullmatch(said)) and unit in (found[2], ucum(found[2])):
+    number = parse_number(text)
+    if number is None and unit and (found := _LEADING.fullmatch(text)) and unit in (found[2], ucum(found[2])):
         number = parse_number(found[1])
     return number
 

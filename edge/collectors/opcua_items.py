@@ -75,34 +75,34 @@ class Item:
         """Whether it is an element of an array whose length is only known from the server."""
         return self.node.index is not None and self.node.of is None
 
-    def resized(self, told: ReportedValue) -> bool:
+    def resized(self, item_value: ReportedValue) -> bool:
         """Whether the array has another number of elements than the configured element was taken from."""
-        if told.of is None or told.quality is Quality.BAD:
+        if item_value.of is None or item_value.quality is Quality.BAD:
             return False
         if self.of is None:
-            self.of = told.of
-        if self.of != told.of and not self.reported_size:
-            said = "%s: an array of %d elements, not of %d: no value is taken until `of` says which"
-            log.warning(said, self.node.node, told.of, self.of)
-        self.reported_size = self.of != told.of
+            self.of = item_value.of
+        if self.of != item_value.of and not self.reported_size:
+            warning = "%s: an array of %d elements, not of %d: no value is taken until `of` says which"
+            log.warning(warning, self.node.node, item_value.of, self.of)
+        self.reported_size = self.of != item_value.of
         return self.reported_size
 
-    def kept(self, reading: Reading, told: ReportedValue, seen: float, *, reported: bool) -> None:
+    def kept(self, reading: Reading, item_value: ReportedValue, seen: float, *, reported: bool) -> None:
         """Remembers a reading that is on disk.
 
         A value that was read again rather than `reported` counts as the newest report only if there was none yet:
         reports before it may still be on their way, and history is read from the newest report on.
         """
         self.last_at = max(self.last_at or reading.at, reading.at)
-        if told.stamp is not None and (reported or self.last_stamp is None):
-            self.last_stamp = max(self.last_stamp or told.stamp, told.stamp)
+        if item_value.stamp is not None and (reported or self.last_stamp is None):
+            self.last_stamp = max(self.last_stamp or item_value.stamp, item_value.stamp)
         self.seen = seen
 
 
 def reading_of(
     item: Item,
     config: OpcUaSource,
-    told: ReportedValue,
+    item_value: ReportedValue,
     edge_at: datetime,
     *,
     by: datetime | None,
@@ -110,8 +110,8 @@ def reading_of(
 ) -> Reading:
     """The reading of what was told, judged by the stamp `by`; the worse of value's and clock's quality wins."""
     at, clock_quality, clock_reason = judged_at(config, by, edge_at, historical=historical)
-    value, quality, reason = told.value, told.quality, told.reason
-    if item.resized(told):
+    value, quality, reason = item_value.value, item_value.quality, item_value.reason
+    if item.resized(item_value):
         value, quality, reason = None, Quality.BAD, Reason.IDENTITY
     if clock_quality > quality:
         quality, reason = clock_quality, clock_reason
@@ -121,7 +121,7 @@ def reading_of(
         value=value,
         unit=item.node.unit,
         edge_at=edge_at,
-        source_at=told.stamp,
+        source_at=item_value.stamp,
         quality=quality,
         reason=reason,
         simulated=config.simulated,
@@ -143,25 +143,25 @@ def refusal(item: Item, config: OpcUaSource, edge_at: datetime) -> Reading:
 
 
 def first_report(
-    item: Item, config: OpcUaSource, told: ReportedValue, edge_at: datetime
+    item: Item, config: OpcUaSource, item_value: ReportedValue, edge_at: datetime
 ) -> tuple[Reading | None, Missed | None]:
     """What the first report after (re)connecting yields: a reading unless it is known or stale, and what was missed.
 
     Sets `recheck` where the value must be read at the server's clock instead or besides.
     """
-    stamp = None if config.clock is Clock.GATEWAY else told.stamp
+    stamp = None if config.clock is Clock.GATEWAY else item_value.stamp
     if stamp is None:
-        reading = reading_of(item, config, told, edge_at, by=told.stamp)
+        reading = reading_of(item, config, item_value, edge_at, by=item_value.stamp)
         return reading, _missed(item, reading, item.last_stamp, edge_at)
     if item.last_stamp is None:
         if abs(edge_at - stamp) > config.tolerance:
             item.recheck = True
             return None, None
-        return reading_of(item, config, told, edge_at, by=stamp), None
+        return reading_of(item, config, item_value, edge_at, by=stamp), None
     if stamp <= item.last_stamp:
         item.recheck = True
         return None, None
-    reading = reading_of(item, config, told, edge_at, by=stamp, historical=True)
+    reading = reading_of(item, config, item_value, edge_at, by=stamp, historical=True)
     item.recheck = edge_at - stamp > min(config.longest_silence, timedelta(seconds=2))
     return reading, _missed(item, reading, item.last_stamp, stamp)
 

@@ -38,8 +38,8 @@ class Keeping:
         for group in in_groups(reports, _CHUNK):
             await self.keep([reading for _, reading, _ in group])
             now = asyncio.get_running_loop().time()
-            for item, reading, told in group:
-                item.kept(reading, told, now, reported=reported)
+            for item, reading, value in group:
+                item.kept(reading, value, now, reported=reported)
 
     async def keep(self, readings: Sequence[Reading]) -> None:
         """Keeps readings."""

@@ -137,34 +137,35 @@ class StrictClient(Client):  # type: ignore[misc] # asyncua publishes no types
         assert security.key is not None
         password = security.key_password.get_secret_value() if security.key_password else None
         try:
-            own = certificates_in(security.certificate.read_bytes())[0]
+            ours = certificates_in(security.certificate.read_bytes())[0]
             key = security.key.read_bytes()
-            _check_own(security.certificate, own)
+            _check_own(security.certificate, ours)
             # Servers compare the certificate's URI with the one the client says it has.
-            uris = _names(own).get_values_for_type(x509.UniformResourceIdentifier)
+            uris = _names(ours).get_values_for_type(x509.UniformResourceIdentifier)
             if uris:
                 self.application_uri: str = uris[0]
             await self.set_security(
                 _POLICIES[security.policy],
-                certificate=uacrypto.CertProperties(own.public_bytes(Encoding.DER), "der"),
+                certificate=uacrypto.CertProperties(ours.public_bytes(Encoding.DER), "der"),
                 private_key=uacrypto.CertProperties(key, "pem" if _PEM in key else "der", password),
                 server_certificate=uacrypto.CertProperties(server, "der"),
                 mode=ua.MessageSecurityMode[security.mode],
             )
         except (OSError, ValueError, TypeError, UnsupportedAlgorithm) as error:
             raise SourceMisconfigured(f"certificate {security.certificate} or key {security.key}: {error}") from error
-        if not _belong_together(own, key, password):
+        if not _belong_together(ours, key, password):
             raise SourceMisconfigured(f"key {security.key} is not that of certificate {security.certificate}")
 
 
-def _check_own(path: Path, own: x509.Certificate) -> None:
+def _check_own(path: Path, certificate: x509.Certificate) -> None:
     """Says what servers mostly refuse without saying why. Raises SourceMisconfigured."""
     now = datetime.now(UTC)
-    if not own.not_valid_before_utc <= now <= own.not_valid_after_utc:
+    if not certificate.not_valid_before_utc <= now <= certificate.not_valid_after_utc:
         raise SourceMisconfigured(
-            f"our certificate {path} is valid from {own.not_valid_before_utc} to {own.not_valid_after_utc} only"
+            f"our certificate {path} is valid from {certificate.not_valid_before_utc}"
+            f" to {certificate.not_valid_after_utc} only"
         )
-    if not _names(own).get_values_for_type(x509.UniformResourceIdentifier):
+    if not _names(certificate).get_values_for_type(x509.UniformResourceIdentifier):
         log.warning("our certificate %s names no application URI (subjectAltName): most servers refuse it", path)
 
 

@@ -91,15 +91,15 @@ def node_id(text: str, namespaces: Sequence[str]) -> ua.NodeId:
 async def operation_limit(client: Client, asked: int) -> int:
     """Nodes one request may name: as asked, or fewer where the server says so. One is left for the server's clock."""
     values = await client.uaclient.session.read_attributes(list(_LIMITS), ua.AttributeIds.Value)
-    told = [value.Value.Value for value in values if value.Value is not None]
-    return max(1, min([asked, *(limit - 1 for limit in told if isinstance(limit, int) and limit > 0)]))
+    limits = [value.Value.Value for value in values if value.Value is not None]
+    return max(1, min([asked, *(limit - 1 for limit in limits if isinstance(limit, int) and limit > 0)]))
 
 
 async def started_at(client: Client) -> datetime | None:
     """When the server was started, by its own clock; None if it does not tell."""
     (value,) = await client.uaclient.session.read_attributes([_STARTED], ua.AttributeIds.Value)
-    told = value.Value.Value if value.Value is not None else None
-    return moment(told) if isinstance(told, datetime) else None
+    stamp = value.Value.Value if value.Value is not None else None
+    return moment(stamp) if isinstance(stamp, datetime) else None
 
 
 async def create_subscription(
@@ -164,8 +164,8 @@ async def read_now(client: Client, ids: Sequence[ua.NodeId]) -> tuple[datetime |
         ua.ReadValueId(NodeId=each, AttributeId=ua.AttributeIds.Value) for each in (_SERVER_TIME, *ids)
     ]
     clock, *values = await client.uaclient.session.read(params)
-    told = clock.Value.Value if clock.Value is not None else None
-    return moment(told) if isinstance(told, datetime) else None, values
+    stamp = clock.Value.Value if clock.Value is not None else None
+    return moment(stamp) if isinstance(stamp, datetime) else None, values
 
 
 async def may_read_history(client: Client, ids: Sequence[ua.NodeId]) -> list[bool]:

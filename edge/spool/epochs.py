@@ -37,8 +37,8 @@ def begin_epoch(rows: Rows, now: datetime, announced: Announced | None = None) -
     # after the cut above: what is left of the epoch before still speaks of its own sources
     rows.db.execute("DELETE FROM meta WHERE key = 'announced'")
     if announced is not None:
-        said = msgspec.json.encode(announced).decode()
-        rows.db.execute("INSERT INTO meta VALUES ('announced', ?)", (said,))
+        encoded = msgspec.json.encode(announced).decode()
+        rows.db.execute("INSERT INTO meta VALUES ('announced', ?)", (encoded,))
     rows.load(row.lastrowid, now)
 
 

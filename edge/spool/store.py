@@ -79,8 +79,8 @@ class Rows:
         """Reads everything remembered back from the file. Also after a rollback."""
         row = self.db.execute("SELECT epoch FROM epoch WHERE id = ?", (epoch_id,)).fetchone()
         self.epoch_id, self.epoch = epoch_id, row[0]
-        said = self.db.execute("SELECT value FROM meta WHERE key = 'announced'").fetchone()
-        self.announced = None if said is None else _decode_announced(said[0])
+        announced_row = self.db.execute("SELECT value FROM meta WHERE key = 'announced'").fetchone()
+        self.announced = None if announced_row is None else _decode_announced(announced_row[0])
         self.numbers = dict(
             self.db.execute("SELECT partition, last FROM counter WHERE epoch = ?", (epoch_id,)).fetchall()
         )

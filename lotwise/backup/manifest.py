@@ -18,13 +18,13 @@ def faults(base: Path) -> list[str]:
         return [f"{path} is missing"]
     raw = path.read_bytes()
     try:
-        said = json.loads(raw)
-        files = {entry["Path"]: entry for entry in said["Files"]}
+        manifest = json.loads(raw)
+        files = {entry["Path"]: entry for entry in manifest["Files"]}
         # the last line is the checksum of all before it
-        whole, own = raw[: raw.rindex(b'"Manifest-Checksum"')], said["Manifest-Checksum"]
+        whole, checksum = raw[: raw.rindex(b'"Manifest-Checksum"')], manifest["Manifest-Checksum"]
     except (ValueError, KeyError, TypeError):
         return [f"{path} is no manifest"]
-    found = [] if hashlib.sha256(whole).hexdigest() == own else [f"{path} does not match its own checksum"]
+    found = [] if hashlib.sha256(whole).hexdigest() == checksum else [f"{path} does not match its own checksum"]
     for name, entry in files.items():
         found += _fault(base / name, name, entry)
     there = {p.relative_to(base).as_posix() for p in base.rglob("*") if p.is_file()}

@@ -96,12 +96,12 @@ def _own(folder: Path, cluster: Path, wal: Path) -> None:
 
 def _why(error: ServerFailed, wal: Path, to: datetime | None, log: Path) -> str:
     """Why the server that plays the log did not come up, in a sentence; where its own words are."""
-    said = [line.partition("FATAL:")[2].strip() for line in str(error).splitlines() if "FATAL:" in line]
-    if not said:
+    reasons = [line.partition("FATAL:")[2].strip() for line in str(error).splitlines() if "FATAL:" in line]
+    if not reasons:
         return str(error)  # it never came to the log: a port, a folder
-    if to is not None and any("before configured recovery target" in line for line in said):
+    if to is not None and any("before configured recovery target" in line for line in reasons):
         return f"the log in {wal} does not reach as far as {to}; PostgreSQL's own words are in {log}"
-    return f"the log in {wal} is damaged, or a piece is missing ({said[0]}); PostgreSQL's own words are in {log}"
+    return f"the log in {wal} is damaged, or a piece is missing ({reasons[0]}); PostgreSQL's own words are in {log}"
 
 
 def _play(folder: Path, wal: Path, to: datetime | None, port: int | None) -> None:

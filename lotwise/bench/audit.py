@@ -168,8 +168,8 @@ KINDS: dict[str, Callable[[Connection, np.random.Generator], list[Plant]]] = {
 
 
 def _found(planted: Sequence[Plant], findings: Sequence[Finding]) -> int:
-    said = "\n".join(finding.detail for finding in findings)
-    return sum(any(re.search(rf"{re.escape(word)}(?!\d)", said) for word in plant) for plant in planted)
+    details = "\n".join(finding.detail for finding in findings)
+    return sum(any(re.search(rf"{re.escape(word)}(?!\d)", details) for word in plant) for plant in planted)
 
 
 def _planted(engine: Engine, witness: Witness, kind: str, dice: np.random.Generator) -> tuple[int, int]:

@@ -83,9 +83,11 @@ def readings(plant: Plant, start: datetime, days: int, seed: int = 3) -> dict[in
     return out
 
 
-def _land(engine: Engine, said: dict[int, list[Reading]], plant: Plant, start: datetime, stop: datetime) -> None:
+def _land(
+    engine: Engine, readings_by_zone: dict[int, list[Reading]], plant: Plant, start: datetime, stop: datetime
+) -> None:
     """The readings, how far the zones are known, and the closed hours of every zone and profile."""
-    for zone, mine in said.items():
+    for zone, mine in readings_by_zone.items():
         with engine.begin() as conn:
             write_rows(conn, mine)
             conn.execute(
@@ -116,11 +118,13 @@ def _move(conn: Connection, plant: Plant, start: datetime, days: int, dice: np.r
     )
 
 
-def brute(profile: Profile, stays: Sequence[tuple[int, int, int]], said: dict[int, list[RawValue]]) -> dict[str, float]:
+def brute(
+    profile: Profile, intervals: Sequence[tuple[int, int, int]], values: dict[int, list[RawValue]]
+) -> dict[str, float]:
     """What raw readings say of (zone, from, to) stays, reading by reading, by the words of the design."""
     spans: list[tuple[int, int, RawValue | None]] = []
-    for zone, a, b in stays:
-        mine = said[zone]
+    for zone, a, b in intervals:
+        mine = values[zone]
         ends = [*(each.at for each in mine[1:]), b]
         cursor = a
         for each, following in zip(mine, ends, strict=True):
@@ -178,7 +182,7 @@ def _mismatches(
     raw: dict[int, list[Reading]],
     picks: Sequence[int],
 ) -> int:
-    said = {
+    values = {
         zone: [RawValue(micros(r.at), float(r.value), r.quality is Quality.GOOD) for r in mine]  # type: ignore[arg-type]  # the bench wrote numbers only
         for zone, mine in raw.items()
     }
@@ -193,9 +197,9 @@ def _mismatches(
             text("SELECT zone_id, at FROM custody_fact WHERE sublot_id = :s ORDER BY at"), {"s": sublot}
         ).all()
         times = [*((fact.zone_id, micros(fact.at)) for fact in facts), (0, micros(stop))]
-        stays = [(z, max(a, micros(start)), min(b, micros(stop))) for (z, a), (_, b) in pairwise(times)]
-        stays = [stay for stay in stays if stay[2] > stay[1]]
-        wrong += mine is None or not agree(comparable(mine), brute(profiles[mine.version_id], stays, said))
+        intervals = [(z, max(a, micros(start)), min(b, micros(stop))) for (z, a), (_, b) in pairwise(times)]
+        intervals = [stay for stay in intervals if stay[2] > stay[1]]
+        wrong += mine is None or not agree(comparable(mine), brute(profiles[mine.version_id], intervals, values))
     return wrong
 
 

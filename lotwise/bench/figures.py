@@ -23,7 +23,7 @@ def machine() -> str:
 
 def figure(bench: str, metric: str, value: float, unit: str, n: int, method: str) -> None:
     """Prints one figure."""
-    said = {
+    line = {
         "bench": bench,
         "metric": metric,
         "value": round(value, 3),
@@ -32,7 +32,7 @@ def figure(bench: str, metric: str, value: float, unit: str, n: int, method: str
         "method": method,
         "machine": machine(),
     }
-    print(json.dumps(said), flush=True)
+    print(json.dumps(line), flush=True)
 
 
 def resident() -> float:

@@ -92,7 +92,7 @@ class Gateway:
         self._stream = EmbeddedNats(folder / "stream")
         self._health = free_port()
         self.log = folder / "edge.log"
-        said = {
+        config = {
             "gateway": "bench",
             "site": "b1",
             "instance": "test",
@@ -102,7 +102,7 @@ class Gateway:
             "sources": list(sources),
         }
         with self._file.open("w") as out:
-            YAML(typ="safe").dump(said, out)
+            YAML(typ="safe").dump(config, out)
 
     def __enter__(self) -> Self:
         with ExitStack() as stack:

@@ -90,7 +90,7 @@ def gateway_file(folder: Path, of: Broker, stream: str) -> Path:
             }
         ],
     }
-    said = {
+    config = {
         "gateway": "bench",
         "site": "b1",
         "instance": "test",
@@ -100,7 +100,7 @@ def gateway_file(folder: Path, of: Broker, stream: str) -> Path:
         "sources": [source],
     }
     with file.open("w") as out:
-        YAML(typ="safe").dump(said, out)
+        YAML(typ="safe").dump(config, out)
     return file
 
 

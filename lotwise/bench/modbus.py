@@ -121,11 +121,11 @@ def run(size: Size) -> None:
     """
     with (
         tempfile.TemporaryDirectory(prefix="lotwise-bench-") as folder,
-        devices("lotwise.bench.registers", size.devices, size.registers, size.dead) as said,
+        devices("lotwise.bench.registers", size.devices, size.registers, size.dead) as answers,
     ):
-        gateway = Gateway(Path(folder), sources(said(), size.registers))
+        gateway = Gateway(Path(folder), sources(answers(), size.registers))
         with gateway:
-            said()  # every live device has answered
+            answers()  # every live device has answered
             time.sleep(SETTLED)
             begin, end, cpu = measured(gateway, size.seconds)
             time.sleep(2 * EVERY)

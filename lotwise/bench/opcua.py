@@ -57,9 +57,9 @@ def run(variables: int, rate: float, seconds: float) -> None:
     """
     with (
         tempfile.TemporaryDirectory(prefix="lotwise-bench-") as folder,
-        devices("lotwise.bench.variables", variables, rate) as said,
+        devices("lotwise.bench.variables", variables, rate) as answers,
     ):
-        gateway = Gateway(Path(folder), [source(said(), variables, rate)])
+        gateway = Gateway(Path(folder), [source(answers(), variables, rate)])
         with gateway:
             gateway.until_it_reads(variables)
             time.sleep(SETTLED)

@@ -59,22 +59,22 @@ class Client:
         self.login = login
         self._http = httpx.AsyncClient(base_url=f"{url}/api/v1", timeout=START_TIMEOUT)
 
-    async def sign_in(self, told: Timings) -> None:
+    async def sign_in(self, timings: Timings) -> None:
         """Signs in; the time it took is kept."""
         given = {"username": self.login, "password": PASSWORD}
-        answer = await _asked(told, self._http.post("/token", data=given), {HTTPStatus.OK})
+        answer = await _asked(timings, self._http.post("/token", data=given), {HTTPStatus.OK})
         if answer is not None:
             self._http.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
 
-    async def release(self, told: Timings, sublot: int, password: str, expected: frozenset[HTTPStatus]) -> None:
+    async def release(self, timings: Timings, sublot: int, password: str, expected: frozenset[HTTPStatus]) -> None:
         """Signs, or tries to."""
         body = {"login": self.login, "password": password, "reason": "reviewed"}
-        await _asked(told, self._http.post(f"/sublots/{sublot}/release", json=body), expected)
+        await _asked(timings, self._http.post(f"/sublots/{sublot}/release", json=body), expected)
 
-    async def look(self, told: Timings, sublot: int) -> None:
+    async def look(self, timings: Timings, sublot: int) -> None:
         """Reads one sublot again and again until cancelled."""
         while True:
-            await _asked(told, self._http.get(f"/sublots/{sublot}"), {HTTPStatus.OK})
+            await _asked(timings, self._http.get(f"/sublots/{sublot}"), {HTTPStatus.OK})
             await asyncio.sleep(EVERY)
 
     async def close(self) -> None:
@@ -83,18 +83,18 @@ class Client:
 
 
 async def _asked(
-    told: Timings, asking: Any, expected: frozenset[HTTPStatus] | set[HTTPStatus]
+    timings: Timings, asking: Any, expected: frozenset[HTTPStatus] | set[HTTPStatus]
 ) -> httpx.Response | None:
     began = time.perf_counter()
     try:
         answer: httpx.Response = await asking
     except httpx.HTTPError as error:
-        told.errors.append(f"{type(error).__name__}: {error}")
+        timings.errors.append(f"{type(error).__name__}: {error}")
         return None
     if answer.status_code not in expected:
-        told.errors.append(f"{answer.status_code} {answer.text[:200]}")
+        timings.errors.append(f"{answer.status_code} {answer.text[:200]}")
         return None
-    told.seconds.append(time.perf_counter() - began)
+    timings.seconds.append(time.perf_counter() - began)
     return answer
 
 
@@ -126,11 +126,11 @@ async def _measure(url: str, logins: list[str], plant: Plant, wrong: int) -> dic
     return found
 
 
-async def _beside(other: Client, told: Timings, sublot: int, acts: list[Any]) -> None:
+async def _beside(other: Client, timings: Timings, sublot: int, acts: list[Any]) -> None:
     """Does all at once while the bystander reads; what it read before does not count."""
-    looking = asyncio.create_task(other.look(told, sublot))
+    looking = asyncio.create_task(other.look(timings, sublot))
     await asyncio.sleep(SETTLE)
-    told.seconds.clear()
+    timings.seconds.clear()
     await asyncio.gather(*acts)
     looking.cancel()
     await asyncio.gather(looking, return_exceptions=True)

@@ -113,8 +113,8 @@ class Stage:
     async def health(self) -> dict[str, Any]:
         """What the gateway says of itself."""
         answer = await self.http.get(f"http://127.0.0.1:{self.health_port}/healthz")
-        said: dict[str, Any] = answer.json()
-        return said
+        health: dict[str, Any] = answer.json()
+        return health
 
 
 @contextlib.asynccontextmanager

@@ -65,8 +65,8 @@ async def devices_speak(scene: Scene) -> Evidence:
 
     async def known() -> Any:
         zones = await scene.stage.people["engineer"].get("/zone-status")
-        said = {zone["address"]: zone["value"] for zone in zones if zone["value"] is not None}
-        return said if {ROOM_1, ROOM_2, ROOM_3, LINE, TRUCK} <= said.keys() else None
+        current = {zone["address"]: zone["value"] for zone in zones if zone["value"] is not None}
+        return current if {ROOM_1, ROOM_2, ROOM_3, LINE, TRUCK} <= current.keys() else None
 
     values = await scene.until("readings of every zone", known, 40)
     health = await scene.stage.health()
@@ -337,8 +337,13 @@ async def proof(scene: Scene) -> Evidence:
         out, _ = await process.communicate()
         return json.loads(out) if process.returncode == 0 else None
 
-    said = await scene.until("prove to agree", agrees, 40)
-    return {"spool": said["spool"], "core": said["core"], "series": said["series"], "differences": said["differences"]}
+    report = await scene.until("prove to agree", agrees, 40)
+    return {
+        "spool": report["spool"],
+        "core": report["core"],
+        "series": report["series"],
+        "differences": report["differences"],
+    }
 
 
 STEPS: tuple[tuple[str, Callable[[Scene], Awaitable[Evidence]]], ...] = (

@@ -128,17 +128,17 @@ class Lease:
         try:
             with connection.makefile("rb") as lines:
                 send(connection, self._request)
-                while (said := receive(lines)) is not None and "waiting" in said:
-                    log.info("waiting: %s", said["waiting"])
+                while (answer := receive(lines)) is not None and "waiting" in answer:
+                    log.info("waiting: %s", answer["waiting"])
         except OSError:
-            said = None
-        if said is not None and "ports" in said:
+            answer = None
+        if answer is not None and "ports" in answer:
             connection.settimeout(None)
-            self._connection, self.ports = connection, said["ports"]
+            self._connection, self.ports = connection, answer["ports"]
             return True
         connection.close()
-        if said is not None:
-            raise ServerFailed(str(said.get("error")))
+        if answer is not None:
+            raise ServerFailed(str(answer.get("error")))
         return False  # it was going: the next one
 
     def _start(self) -> None:
@@ -169,16 +169,16 @@ class Lease:
 
     def _retake(self) -> bool:
         """Until it is held again, later and later; False at the end."""
-        wait, told = RETRY_AFTER, ""
+        wait, last_logged = RETRY_AFTER, ""
         while not self._ending.wait(wait):
             if self._child is not None:
                 self._child.ended()
             try:
                 self._take()
             except (ServerFailed, OSError) as error:
-                if str(error) != told:
+                if str(error) != last_logged:
                     log.error("the embedded servers cannot be had: %s", error)  # noqa: TRY400 - for the operator
-                told, wait = str(error), min(wait * 2, LONGEST_RETRY)
+                last_logged, wait = str(error), min(wait * 2, LONGEST_RETRY)
             else:
                 log.warning("the embedded servers are back")
                 return True

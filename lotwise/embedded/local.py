@@ -51,7 +51,7 @@ def send(connection: socket.socket, message: dict[str, Any]) -> None:
 def receive(lines: BufferedIOBase) -> dict[str, Any] | None:
     """The next line; None where the other end is gone, or says what is no line of ours."""
     try:
-        said: Any = json.loads(lines.readline())
+        message: Any = json.loads(lines.readline())
     except (OSError, ValueError):
         return None
-    return said if isinstance(said, dict) else None
+    return message if isinstance(message, dict) else None

@@ -36,9 +36,9 @@ def read_ports(data_dir: Path) -> dict[str, int]:
     if not path.exists():
         return {}
     try:
-        said = json.loads(path.read_text())
+        ports = json.loads(path.read_text())
     except ValueError as error:
         raise ServerFailed(f"{path} is no JSON: {error}") from error
-    if not isinstance(said, dict) or not all(isinstance(p, int) and 0 < p <= HIGHEST for p in said.values()):
+    if not isinstance(ports, dict) or not all(isinstance(p, int) and 0 < p <= HIGHEST for p in ports.values()):
         raise ServerFailed(f"{path} must name a port for each server, such as {{'postgres': 25432, 'nats': 24222}}")
-    return said
+    return ports

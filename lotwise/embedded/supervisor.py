@@ -131,25 +131,25 @@ class _Conversation(socketserver.StreamRequestHandler):
 
     def handle(self) -> None:
         """Answers, and holds the lease until the other end is gone."""
-        said = receive(self.rfile)
-        if said is None:
+        request = receive(self.rfile)
+        if request is None:
             return
         with suppress(BrokenPipeError, ConnectionResetError):
-            if said.get("ask") == "status":
+            if request.get("ask") == "status":
                 send(self.connection, self.server.supervisor.status())
-            elif said.get("ask") == "lease":
-                self._lease(said)
+            elif request.get("ask") == "lease":
+                self._lease(request)
             else:
                 send(self.connection, {"error": "unknown question"})
 
-    def _lease(self, said: dict[str, Any]) -> None:
+    def _lease(self, request: dict[str, Any]) -> None:
         supervisor = self.server.supervisor
-        user = User(str(said.get("name")), int(said.get("pid", 0)), said.get("listens"))
+        user = User(str(request.get("name")), int(request.get("pid", 0)), request.get("listens"))
         if not supervisor.enter(user):
             return  # the other end sees that nobody answers, and starts the next
         at_once = False
         try:
-            names = [name for name in supervisor.keepers if name in said.get("needs", ())]
+            names = [name for name in supervisor.keepers if name in request.get("needs", ())]
             for name in names:
                 supervisor.keepers[name].request_start()
             for name in names:

@@ -101,12 +101,12 @@ def heard(devices: Devices, seen: dict[str, CoreReadings]) -> dict[str, list[Sen
 
 
 async def judge_all(
-    stage: Stage, devices: Devices, seen: dict[str, CoreReadings], stood: list[PlacedGoods], upto: int
+    stage: Stage, devices: Devices, seen: dict[str, CoreReadings], placed: list[PlacedGoods], upto: int
 ) -> Judged:
     """Excursions and holds of the public API beside those that should be."""
     excursions = await stage.caller.all("/excursions")
     holds = await stage.caller.all("/holds", open_only=False)
-    return judge(stood, heard(devices, seen), placed_of(excursions, holds), upto)
+    return judge(placed, heard(devices, seen), placed_of(excursions, holds), upto)
 
 
 def silences(devices: Devices, seen: dict[str, CoreReadings], upto: int) -> list[str]:
@@ -159,16 +159,16 @@ async def api_differs(
     for point, key in points:
         rows = seen[key].sequence if point.endswith("/sequence") else seen[key].temperature
         mine = [(row.at, row.value, row.quality) for row in rows if row.at < upto]
-        told: list[tuple[int, float | None, int]] = []
+        values: list[tuple[int, float | None, int]] = []
         start = mine[0][0] if mine else upto - 1
         while start < upto:
             stop = min(start + WINDOW, upto)
             answer = await stage.caller.get(
                 "/readings", point=point, start=moment(start).isoformat(), stop=moment(stop).isoformat(), limit=10_000
             )
-            told += [(micros(datetime.fromisoformat(each["at"])), each["value"], each["quality"]) for each in answer]
+            values += [(micros(datetime.fromisoformat(each["at"])), each["value"], each["quality"]) for each in answer]
             start = stop
-        if told != mine:
-            out.append(f"{point}: {len(told)} readings by the API, {len(mine)} in the table")
+        if values != mine:
+            out.append(f"{point}: {len(values)} readings by the API, {len(mine)} in the table")
         await asyncio.sleep(0)
     return out

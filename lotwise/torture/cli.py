@@ -53,10 +53,10 @@ def torture(
     is one JSON object: ok, lost, duplicate, restamped, wrong_quality, missed, double and so on, what was checked, and
     what was killed how often. Exit 0 if ok, else 1.
     """
-    said = os.environ.get("LOTWISE_INSTANCE")
-    if said is not None:
+    instance = os.environ.get("LOTWISE_INSTANCE")
+    if instance is not None:
         try:
-            refuse_unmarked(said)
+            refuse_unmarked(instance)
         except LiveInstance as error:
             print(error, file=sys.stderr)
             raise typer.Exit(EXIT_REFUSED) from error

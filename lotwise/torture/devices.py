@@ -113,12 +113,12 @@ class Devices:
             since = time.time() - self.began
             if script is not None and script.quiet(since):
                 return
-            said = SentValue(len(book.sent) + 1, _now(), self._value(script, since), self._quality(book, since))
-            book.sent.append(said)
+            sent = SentValue(len(book.sent) + 1, _now(), self._value(script, since), self._quality(book, since))
+            book.sent.append(sent)
             if book.protocol == "mqtt":
-                self._publish(book, said)
+                self._publish(book, sent)
             else:
-                await self._show(said)
+                await self._show(sent)
 
         return speak
 
@@ -133,20 +133,20 @@ class Devices:
             return GOOD
         return self._random.choices((GOOD, UNCERTAIN, BAD), (94, 3, 3))[0]
 
-    def _publish(self, book: Device, said: SentValue) -> None:
-        payload = {"t": said.value, "n": said.number, "ts": said.at, "q": QUALITY_WORDS[said.quality]}
+    def _publish(self, book: Device, sent: SentValue) -> None:
+        payload = {"t": sent.value, "n": sent.number, "ts": sent.at, "q": QUALITY_WORDS[sent.quality]}
         self._link.publish(
             f"{book.zone}/{book.name}",
             json.dumps(payload).encode(),
-            on_ack=lambda: book.acknowledged.add(said.number),
+            on_ack=lambda: book.acknowledged.add(sent.number),
         )
 
-    async def _show(self, said: SentValue) -> None:
-        at, value = moment(said.at), self.machine.value
+    async def _show(self, sent: SentValue) -> None:
+        at, value = moment(sent.at), self.machine.value
         await self.machine.publish(
             {
-                "Temperature": value("Temperature", said.value, at=at, now=at, status=STATUS[said.quality]),
-                "Sequence": value("Sequence", said.number, at=at, now=at, status=STATUS[said.quality]),
+                "Temperature": value("Temperature", sent.value, at=at, now=at, status=STATUS[sent.quality]),
+                "Sequence": value("Sequence", sent.number, at=at, now=at, status=STATUS[sent.quality]),
             }
         )
 

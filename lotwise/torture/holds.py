@@ -46,23 +46,27 @@ class Judged:
         self.notes.append(f"{kind}: {what}")
 
 
-def expected_intervals(stood: PlacedGoods, heard: Mapping[str, Sequence[SentValue]], upto: int) -> list[JudgedInterval]:
+def expected_intervals(
+    goods: PlacedGoods, readings: Mapping[str, Sequence[SentValue]], upto: int
+) -> list[JudgedInterval]:
     """Where the sublot stood until `upto`, with what was heard there."""
-    ends = [since for _, since, _ in stood.ways[1:]] + [upto]
-    return [JudgedInterval(heard[zone], since, stop) for (zone, since, _), stop in zip(stood.ways, ends, strict=True)]
+    ends = [since for _, since, _ in goods.ways[1:]] + [upto]
+    return [
+        JudgedInterval(readings[zone], since, stop) for (zone, since, _), stop in zip(goods.ways, ends, strict=True)
+    ]
 
 
 def judge(
-    stood: Sequence[PlacedGoods], heard: Mapping[str, Sequence[SentValue]], placed: Sequence[Placed], upto: int
+    goods: Sequence[PlacedGoods], readings: Mapping[str, Sequence[SentValue]], placed: Sequence[Placed], upto: int
 ) -> Judged:
     """Every sublot's excursions and holds beside those that its zones' readings ask for, as far as `upto`."""
-    out = Judged(sublots=len(stood))
+    out = Judged(sublots=len(goods))
     by_sublot: dict[int, list[Placed]] = defaultdict(list)
     for each in placed:
         if each.at < upto:
             by_sublot[each.sublot_id].append(each)
-    for one in stood:
-        expected = broken(one.goods.profile, expected_intervals(one, heard, upto), GAP * SECOND)
+    for one in goods:
+        expected = broken(one.goods.profile, expected_intervals(one, readings, upto), GAP * SECOND)
         out.expected.update(f"{one.goods.profile.kind} {each.certainty}" for each in expected)
         late = any(known - since > LATE for _, since, known in one.ways[1:])
         _one(out, one, expected, by_sublot[one.sublot_id], late=late)

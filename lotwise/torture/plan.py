@@ -87,11 +87,11 @@ def goods(rng: random.Random, zones: list[str], seconds: float, every: float) ->
         arrivals.append((at, rng.choice(PROFILES)))
         at += rng.uniform(0.5, 1.5) * every
     for number, (since, profile) in enumerate(arrivals):
-        ways = [(rng.choice(zones), since)]
+        moves = [(rng.choice(zones), since)]
         moved = since + rng.uniform(2.0, 15.0)
         if rng.random() < 1 / 3 and moved < seconds - FAULT_FREE:
-            ways.append((rng.choice([zone for zone in zones if zone != ways[0][0]]), moved))
-        out.append(Goods(f"S{number:04d}", profile, tuple(ways)))
+            moves.append((rng.choice([zone for zone in zones if zone != moves[0][0]]), moved))
+        out.append(Goods(f"S{number:04d}", profile, tuple(moves)))
     return out
 
 

@@ -44,12 +44,12 @@ def run(*, minutes: float, seed: int, cluster: bool, rate: float, folder: Path |
     with tempfile.TemporaryDirectory(prefix="lotwise-torture-", ignore_cleanup_errors=True) as temporary:
         size = CLUSTER if cluster else SINGLE
         try:
-            told = asyncio.run(_soak(folder or Path(temporary), size, minutes * 60, seed, rate, say))
+            report = asyncio.run(_soak(folder or Path(temporary), size, minutes * 60, seed, rate, say))
         except* (ServerFailed, Unanswered, OSError) as group:
-            told = {"ok": False, "error": "; ".join(str(error) for error in _each(group))}
-    said = {"seed": seed, "minutes": minutes, "cluster": cluster, "seconds": round(time.monotonic() - begun, 1)}
-    print(json.dumps({**told, **said}))
-    return 0 if told["ok"] else 1
+            report = {"ok": False, "error": "; ".join(str(error) for error in _each(group))}
+    result = {"seed": seed, "minutes": minutes, "cluster": cluster, "seconds": round(time.monotonic() - begun, 1)}
+    print(json.dumps({**report, **result}))
+    return 0 if report["ok"] else 1
 
 
 def _each(error: BaseException) -> list[BaseException]:
@@ -76,10 +76,10 @@ async def _soak(folder: Path, size: Size, seconds: float, seed: int, rate: float
         looking = asyncio.create_task(stage.look_after())
         stack.push_async_callback(_ended, looking)
         say(f"{seconds:.0f} s with {len(made.fault_events)} blows and {len(made.goods)} sublots begin")
-        stood, fell = await _run_events(stage, devices, made, catalog, say)
-        told = await _report(stage, devices, made, stood, fell, say)
+        placed, broken_at = await _run_events(stage, devices, made, catalog, say)
+        report = await _report(stage, devices, made, placed, broken_at, say)
         (folder / "truth.json").write_text(json.dumps([book.written() for book in devices.books.values()]))
-    return told
+    return report
 
 
 async def _ended(task: asyncio.Task[None]) -> None:
@@ -116,12 +116,12 @@ async def _inject(stage: Stage, blow: FaultEvent, began: float, fell: list[Broke
 
 
 async def _report(
-    stage: Stage, devices: Devices, made: Plan, stood: list[PlacedGoods], fell: list[Broken], say: Say
+    stage: Stage, devices: Devices, made: Plan, placed: list[PlacedGoods], fell: list[Broken], say: Say
 ) -> dict[str, Any]:
     upto = int((devices.began + made.seconds) * 1_000_000)
     conninfo = stage.conninfo
     found, seen = await _settled(stage, devices, fell, upto, say)
-    judged = await audit.judge_all(stage, devices, seen, stood, upto)
+    judged = await audit.judge_all(stage, devices, seen, placed, upto)
     unrecorded = audit.silences(devices, seen, upto)
     points = [
         (point, book.temperature) for book in devices.books.values() for point in (book.temperature, book.sequence)
@@ -129,7 +129,7 @@ async def _report(
     differs = await audit.api_differs(stage, seen, points, upto)
     unproved = await asyncio.to_thread(audit.unproved, stage, int(devices.began * 1_000_000), upto)
     trail = await stage.caller.get("/audit/verify")
-    others, overdue = await asyncio.to_thread(audit.counts, conninfo, stood)
+    others, overdue = await asyncio.to_thread(audit.counts, conninfo, placed)
     faults = {
         "lost": found.lost,
         "duplicate": found.duplicate,
@@ -175,7 +175,7 @@ async def _report(
         **faults,
         "checked": checked,
         "blows": len(fell),
-        "kills": {name: dict(sorted(ways.items())) for name, ways in sorted(kills.items())},
+        "kills": {name: dict(sorted(counts.items())) for name, counts in sorted(kills.items())},
         "ended_by_itself": ended,
     }
 

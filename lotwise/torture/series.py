@@ -83,7 +83,7 @@ def compare(book: Device, seen: CoreReadings, upto: int) -> SeriesFindings:
 def _stamped(book: Device, seen: CoreReadings, upto: int) -> SeriesFindings:
     """A device that stamps what it says: every value at its stamp, and none anywhere else."""
     found = SeriesFindings()
-    said = {each.at: each for each in book.sent}
+    by_time = {each.at: each for each in book.sent}
     _numbers_once(found, book, seen.sequence, {each.number: each.at for each in book.sent})
     for point, rows in ((book.temperature, seen.temperature), (book.sequence, seen.sequence)):
         by_at = {row.at: row for row in rows}
@@ -98,21 +98,21 @@ def _stamped(book: Device, seen: CoreReadings, upto: int) -> SeriesFindings:
                 found.note("lost", f"{point} number {each.number} of {each.at}")
         for row in rows:
             # a gateway may say itself, with a time of its own, that nothing good is to be had
-            if row.at not in said and row.quality != BAD and row.at < upto and point == book.temperature:
+            if row.at not in by_time and row.quality != BAD and row.at < upto and point == book.temperature:
                 found.note("invented", f"{point} {row.value} at {row.at}")
     return found
 
 
-def _same(found: SeriesFindings, point: str, said: SentValue, row: Row, value: float) -> None:
-    if row.quality != said.quality:
-        found.note("wrong_quality", f"{point} at {said.at}: {row.quality}, said {said.quality}")
-    if row.value != value and said.quality != BAD:
-        found.note("wrong_value", f"{point} at {said.at}: {row.value}, said {value}")
-    if row.source_at != said.at:
-        found.note("restamped", f"{point} at {said.at}: its source's time is {row.source_at}")
+def _same(found: SeriesFindings, point: str, sent: SentValue, row: Row, value: float) -> None:
+    if row.quality != sent.quality:
+        found.note("wrong_quality", f"{point} at {sent.at}: {row.quality}, said {sent.quality}")
+    if row.value != value and sent.quality != BAD:
+        found.note("wrong_value", f"{point} at {sent.at}: {row.value}, said {value}")
+    if row.source_at != sent.at:
+        found.note("restamped", f"{point} at {sent.at}: its source's time is {row.source_at}")
 
 
-def _numbers_once(found: SeriesFindings, book: Device, rows: Sequence[Row], told: dict[int, int]) -> None:
+def _numbers_once(found: SeriesFindings, book: Device, rows: Sequence[Row], counts: dict[int, int]) -> None:
     """Each number once, and where it was said; a bad one may have lost its value."""
     numbers = Counter(int(row.value) for row in rows if row.value is not None)
     for number, times in numbers.items():
@@ -121,7 +121,7 @@ def _numbers_once(found: SeriesFindings, book: Device, rows: Sequence[Row], told
     for row in rows:
         if row.value is None:
             continue
-        at = told.get(int(row.value))
+        at = counts.get(int(row.value))
         if at is None:
             found.note("invented", f"{book.sequence} number {row.value}")
         elif book.protocol != "modbus" and row.at != at:
@@ -157,9 +157,9 @@ def _polled(book: Device, seen: CoreReadings, upto: int) -> SeriesFindings:
 
 def unrecorded(point: str, rows: Sequence[Row], gaps: Sequence[Gap], allowed: int, upto: int) -> list[tuple[int, int]]:
     """Silences of a point longer than allowed that no gap on record covers: (from, to)."""
-    heard = [row for row in rows if row.at < upto]
+    known = [row for row in rows if row.at < upto]
     out = []
-    for before, after in pairwise(heard):
+    for before, after in pairwise(known):
         # a bad value speaks for no time at all
         start = before.at + (0 if before.quality == BAD else allowed)
         if after.at - before.at > allowed and not any(

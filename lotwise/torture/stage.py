@@ -138,14 +138,14 @@ class Stage:
     def environment(self) -> dict[str, str]:
         """What the commands are told."""
         inherited = {key: value for key, value in os.environ.items() if not key.startswith("LOTWISE_")}
-        said = inherited | {
+        environment = inherited | {
             "LOTWISE_INSTANCE": "test",
             "LOTWISE_DATA_DIR": str(self.data_dir),
             "LOTWISE_LOG_LEVEL": "INFO",
         }
         if self._lease is not None:
-            return said
-        return said | {
+            return environment
+        return environment | {
             "LOTWISE_DATABASE_URL": self.database_url,
             "LOTWISE_MIGRATE_URL": self.owner_url,
             "LOTWISE_NATS_URL": ",".join(self.stream_urls),
@@ -255,9 +255,9 @@ async def until(what: str, ask: Any, within: float = 90.0) -> None:
 def _connected(port: int) -> bool:
     try:
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz", timeout=5) as answer:
-            said = json.load(answer)
+            health = json.load(answer)
     except urllib.error.HTTPError as error:  # 503 where anything is wrong; it says the same
-        said = json.load(error)
+        health = json.load(error)
     except (OSError, ValueError):
         return False
-    return all(source["connected"] for source in said["sources"])
+    return all(source["connected"] for source in health["sources"])

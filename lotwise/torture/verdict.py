@@ -35,15 +35,15 @@ class Broken:
     certainty: str
 
 
-def pieces(heard: Sequence[SentValue], start: int, stop: int, gap: int) -> list[tuple[int, int, SentValue | None]]:
+def pieces(values: Sequence[SentValue], start: int, stop: int, gap: int) -> list[tuple[int, int, SentValue | None]]:
     """[start, stop) cut where what is known changes: (from, to, who speaks; None where nothing is known)."""
-    times = [each.at for each in heard]
+    times = [each.at for each in values]
     out: list[tuple[int, int, SentValue | None]] = []
     at = start
     while at < stop:
         index = bisect_right(times, at) - 1
         following = times[index + 1] if index + 1 < len(times) else stop
-        speaker = heard[index] if index >= 0 else None
+        speaker = values[index] if index >= 0 else None
         silent_at = speaker.at + gap if speaker is not None and speaker.quality != BAD else at
         if speaker is not None and at < silent_at:
             end = min(silent_at, following, stop)
@@ -55,10 +55,10 @@ def pieces(heard: Sequence[SentValue], start: int, stop: int, gap: int) -> list[
     return out
 
 
-def _out(stays: Sequence[JudgedInterval], threshold: float, gap: int, certainty: str) -> list[Span]:
+def _out(intervals: Sequence[JudgedInterval], threshold: float, gap: int, certainty: str) -> list[Span]:
     """Where it was out, as far as counts at that certainty; neighbours joined."""
     spans: list[Span] = []
-    for stay in stays:
+    for stay in intervals:
         for start, stop, speaker in pieces(stay.heard, stay.start, stay.stop, gap):
             if speaker is None:
                 out = certainty in {UNPROVEN, OPEN}
@@ -73,9 +73,9 @@ def _out(stays: Sequence[JudgedInterval], threshold: float, gap: int, certainty:
     return spans
 
 
-def broken(profile: Profile, stays: Sequence[JudgedInterval], gap: int) -> list[Broken]:
+def broken(profile: Profile, intervals: Sequence[JudgedInterval], gap: int) -> list[Broken]:
     """Every excursion that there should be, in order. `gap` in microseconds."""
-    levels = {name: _out(stays, profile.threshold, gap, name) for name in (PROVEN, UNCERTAIN, UNPROVEN)}
+    levels = {name: _out(intervals, profile.threshold, gap, name) for name in (PROVEN, UNCERTAIN, UNPROVEN)}
     delay = profile.delay * SECOND
     if profile.kind == "cumulative":
         for certainty, spans in levels.items():
@@ -85,7 +85,7 @@ def broken(profile: Profile, stays: Sequence[JudgedInterval], gap: int) -> list[
                     return [Broken(start + delay - spent, certainty)]
                 spent += stop - start
         return []
-    found = (_strongest(levels, run, delay) for run in _out(stays, profile.threshold, gap, OPEN))
+    found = (_strongest(levels, run, delay) for run in _out(intervals, profile.threshold, gap, OPEN))
     return [each for each in found if each is not None]
 
 

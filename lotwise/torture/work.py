@@ -65,25 +65,25 @@ class Caller:
 
     async def _ask(self, who: str, method: str, path: str, *, key: str | None = None, **more: Any) -> Any:
         deadline = time.monotonic() + REQUEST_TIMEOUT
-        said = ""
+        problem = ""
         while time.monotonic() < deadline:
             try:
                 token = await self._token(who)
                 headers = {"Authorization": f"Bearer {token}"} | ({"Idempotency-Key": key} if key else {})
                 answer = await self._http.request(method, f"/api/v1{path}", headers=headers, **more)
             except httpx.HTTPError as error:
-                said = repr(error)
+                problem = repr(error)
             else:
                 if answer.is_success:
                     return answer.json()
-                said = f"{answer.status_code} {answer.text}"
+                problem = f"{answer.status_code} {answer.text}"
                 if answer.status_code == httpx.codes.UNAUTHORIZED:
                     self._tokens.pop(who, None)
                 elif answer.status_code < httpx.codes.INTERNAL_SERVER_ERROR:
-                    raise Unanswered(f"{method} {path} of {who}: {said}")
+                    raise Unanswered(f"{method} {path} of {who}: {problem}")
             self.retries += 1
             await asyncio.sleep(0.2)
-        raise Unanswered(f"{method} {path} of {who}: no answer in {REQUEST_TIMEOUT:.0f} s; last {said}")
+        raise Unanswered(f"{method} {path} of {who}: no answer in {REQUEST_TIMEOUT:.0f} s; last {problem}")
 
     async def _token(self, who: str) -> str:
         async with self._signing_in:
@@ -110,12 +110,12 @@ async def work(caller: Caller, catalog: Catalog, goods: list[Goods], began: floa
 
 
 async def _one(caller: Caller, catalog: Catalog, goods: Goods, began: float) -> PlacedGoods:
-    stood = PlacedGoods(goods)
+    placed = PlacedGoods(goods)
     for zone, since in goods.ways:
         await asyncio.sleep(max(0.0, began + since - time.time()))
         at = time.time_ns() // 1000
         when = (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=at)).isoformat()
-        if not stood.ways:
+        if not placed.ways:
             lot = await caller.post(
                 "warehouse",
                 "/lots",
@@ -128,13 +128,13 @@ async def _one(caller: Caller, catalog: Catalog, goods: Goods, began: float) -> 
                 {"amount": "10", "zone_id": catalog.zones[zone], "code": goods.name, "at": when},
                 f"{goods.name}:receive",
             )
-            stood.sublot_id = made["id"]
+            placed.sublot_id = made["id"]
         else:
             await caller.post(
                 "warehouse",
-                f"/sublots/{stood.sublot_id}/custody",
+                f"/sublots/{placed.sublot_id}/custody",
                 {"zone_id": catalog.zones[zone], "at": when},
                 f"{goods.name}:{zone}",
             )
-        stood.ways.append((zone, at, time.time_ns() // 1000))
-    return stood
+        placed.ways.append((zone, at, time.time_ns() // 1000))
+    return placed

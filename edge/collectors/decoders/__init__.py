@@ -28,9 +28,9 @@ DECODERS: dict[str, type] = {
 }
 
 
-def _named(said: object) -> object:
+def _named(options: object) -> object:
     """A bare name stands for the decoder with its defaults."""
-    return {"name": said} if isinstance(said, str) else said
+    return {"name": options} if isinstance(options, str) else options
 
 
 DecoderOptions = Annotated[

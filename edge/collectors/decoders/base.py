@@ -225,9 +225,9 @@ def judge(raw: object) -> tuple[Value, Quality, str]:
     return None, Quality.BAD, NOT_A_VALUE
 
 
-def is_unicode(said: str) -> bool:
+def is_unicode(text: str) -> bool:
     """Whether a text can be written down: JSON's escapes can spell half a character."""
-    return said.isascii() or not _HALF.search(said)
+    return text.isascii() or not _HALF.search(text)
 
 
 class LeafPath(msgspec.Struct, frozen=True, gc=False):

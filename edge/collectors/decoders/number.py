@@ -23,12 +23,12 @@ class NumberOptions(Options):
     decimal_comma: bool = False
 
 
-def parse_number(said: str) -> int | float | None:
+def parse_number(text: str) -> int | float | None:
     """The number a text spells; None if it spells none. 'nan' and 'inf' come back as such."""
-    if INTEGER.fullmatch(said):
-        return int(said)
-    if NUMBER.fullmatch(said) or said.lower() in NOT_FINITE:
-        return float(said)
+    if INTEGER.fullmatch(text):
+        return int(text)
+    if NUMBER.fullmatch(text) or text.lower() in NOT_FINITE:
+        return float(text)
     return None
 
 
@@ -41,23 +41,23 @@ class Number:
     def decode(self, topic: str, payload: bytes, received_at: datetime) -> list[Decoded]:
         """One value under the configured field name. Raises BadPayload for bytes that are no text."""
         del topic, received_at
-        said = plain_text(payload)
-        value, quality, reason = self._read(said)
+        text = plain_text(payload)
+        value, quality, reason = self._read(text)
         return [Decoded("", self._options.field, value, self._options.unit, quality=quality, reason=reason)]
 
-    def _read(self, said: str) -> tuple[Value, Quality, str]:
+    def _read(self, text: str) -> tuple[Value, Quality, str]:
         kind = self._options.kind
-        if not said or (kind != "text" and said.lower() in ABSENT):
+        if not text or (kind != "text" and text.lower() in ABSENT):
             return None, Quality.BAD, Reason.NO_VALUE
         found: bool | float | None
         if kind == "text":
-            return judge(said)
+            return judge(text)
         if kind == "bool":
-            found = ON_OFF.get(said.lower())
+            found = ON_OFF.get(text.lower())
         else:
-            said = said.replace(",", ".", 1) if self._options.decimal_comma else said
-            found = parse_number(said)
+            text = text.replace(",", ".", 1) if self._options.decimal_comma else text
+            found = parse_number(text)
         if found is None:
             # as it was said: with the point's own unit after it, it is a number all the same
-            return judge(said)[0], Quality.BAD, WRONG_TYPE
+            return judge(text)[0], Quality.BAD, WRONG_TYPE
         return judge(found)

@@ -232,8 +232,8 @@ def _decoded(
     return found
 
 
-def _time(said: Metric | Payload) -> tuple[datetime | None, Quality]:
-    return stamp(said.timestamp if said.HasField("timestamp") else None, TimeFormat.EPOCH_MS)
+def _time(stamped: Metric | Payload) -> tuple[datetime | None, Quality]:
+    return stamp(stamped.timestamp if stamped.HasField("timestamp") else None, TimeFormat.EPOCH_MS)
 
 
 def _bd_seq(message: Payload) -> int | None:

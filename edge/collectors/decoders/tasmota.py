@@ -95,13 +95,13 @@ class Tasmota:
 
     def _sensors(self, device: str, document: dict[str, Any]) -> list[Decoded]:
         source_at, clock = self._time(document.get("Time"))
-        said = {key: ucum(str(document.get(key) or "")) for key in UNIT_FIELDS}
+        units = {key: ucum(str(document.get(key) or "")) for key in UNIT_FIELDS}
         found: list[Decoded] = []
         sensors = {key: value for key, value in document.items() if key != "Time" and key not in UNIT_FIELDS}
         for path, key, raw, place in leaves(sensors, self._identity):
             if key == "Id":
                 continue
-            unit = said[UNITS_SAID[key]] if key in UNITS_SAID else UNITS.get(key, "")
+            unit = units[UNITS_SAID[key]] if key in UNITS_SAID else UNITS.get(key, "")
             value, quality, reason = judge(raw)
             if _is_ds18b20_error(path, key, value, unit):
                 quality, reason = Quality.BAD, Reason.SENTINEL

@@ -46,7 +46,7 @@ UNIT_MAX = 64
 """Characters of a unit; what a payload has beyond is no unit."""
 
 
-def ucum(said: str) -> str:
+def ucum(text: str) -> str:
     """The UCUM code of a unit as a payload spells it; a spelling we do not know stays as it is, bounded and Unicode."""
-    spelled = said.strip()[:UNIT_MAX]
+    spelled = text.strip()[:UNIT_MAX]
     return UCUM.get(spelled) or spelled.encode("utf-8", "replace").decode("utf-8")

@@ -93,9 +93,9 @@ def _last_seen(raw: object) -> tuple[datetime | None, Quality]:
 
 
 def _availability(device: str, payload: bytes) -> list[Decoded]:
-    said = payload if payload in (b"online", b"offline") else parse_object(payload).get("state")
-    if said in (b"online", "online"):
+    state = payload if payload in (b"online", b"offline") else parse_object(payload).get("state")
+    if state in (b"online", "online"):
         return []
-    if said in (b"offline", "offline"):
+    if state in (b"offline", "offline"):
         return [Decoded(device, EVERY_FIELD, None, quality=Quality.BAD, reason=Reason.DISCONNECTED)]
     raise BadPayload("availability is neither online nor offline")
