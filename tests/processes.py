@@ -47,7 +47,7 @@ class Command:
             )
 
     @property
-    def said(self) -> str:
+    def output(self) -> str:
         """All it has said."""
         return self.log.read_text(errors="replace")
 
@@ -55,8 +55,8 @@ class Command:
         """Waits until it has said it."""
 
         def true() -> bool:
-            assert self.process.poll() is None, f"it has ended: {self.said}"
-            return what in self.said
+            assert self.process.poll() is None, f"it has ended: {self.output}"
+            return what in self.output
 
         until(true, f"{what} in {self.log}", within)
 

@@ -6,7 +6,7 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 
 from core.erp.kernel.errors import UnfitValue
 from core.erp.kernel.hidden import hidden_in
-from core.erp.kernel.shapes import Answer, Body, Figure, Told
+from core.erp.kernel.shapes import Answer, Body, Figure, Sentence
 from core.erp.kernel.strict import MAX_MAGNITUDE as MOST_MEASURED
 
 Target = (
@@ -118,7 +118,7 @@ class HoldOut(Answer):
     kind: str
     certainty: str | None
     reason: str
-    reason_message: Told
+    reason_message: Sentence
     since_at: AwareDatetime
 
 

@@ -33,7 +33,7 @@ class BufferedClient(paho.Client):  # type: ignore[misc]  # paho is untyped for 
     `heard` is called for every publication. Reading raises BadFrame (a ValueError) for one that cannot be.
     """
 
-    heard: Callable[[Message], None]
+    on_publish: Callable[[Message], None]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -53,7 +53,7 @@ class BufferedClient(paho.Client):  # type: ignore[misc]  # paho is untyped for 
             message = read_publish(self._piece[self._piece_at], self._piece[start:end], five=self._five)
             self._piece_at = end
             taken += 1
-            self.heard(message)
+            self.on_publish(message)
         if taken:
             self._last_bytes_received = time.monotonic()
         return taken
@@ -61,7 +61,7 @@ class BufferedClient(paho.Client):  # type: ignore[misc]  # paho is untyped for 
     def _handle_publish(self) -> object:
         """A publication that came in parts, put together by paho."""
         packet = self._in_packet
-        self.heard(read_publish(packet["command"], bytes(packet["packet"]), five=self._five))
+        self.on_publish(read_publish(packet["command"], bytes(packet["packet"]), five=self._five))
         return paho.MQTT_ERR_SUCCESS
 
     def _handle_pubrel(self) -> object:

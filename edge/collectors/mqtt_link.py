@@ -139,7 +139,7 @@ class BrokerLink:
     def _attach(self) -> None:
         client = self._client
         client.on_connect, client.on_subscribe = self._on_connect, self._on_subscribe
-        client.on_disconnect, client.heard = self._on_disconnect, self._arrived
+        client.on_disconnect, client.on_publish = self._on_disconnect, self._arrived
         client.on_socket_close = self._on_socket_close
         client.on_socket_register_write = lambda _c, _u, sock: self._loop.add_writer(sock, client.loop_write)
         client.on_socket_unregister_write = lambda _c, _u, sock: self._loop.remove_writer(sock)

@@ -83,7 +83,7 @@ def compare_all(devices: Devices, seen: dict[str, CoreReadings], upto: int) -> S
     return found
 
 
-def heard(devices: Devices, seen: dict[str, CoreReadings]) -> dict[str, list[SentValue]]:
+def judged_readings(devices: Devices, seen: dict[str, CoreReadings]) -> dict[str, list[SentValue]]:
     """By zone, what its goods are judged by: of MQTT the book itself; of others the series, which was compared with it,
     since what they promise is a value or a gap.
     """
@@ -106,7 +106,7 @@ async def judge_all(
     """Excursions and holds of the public API beside those that should be."""
     excursions = await stage.caller.all("/excursions")
     holds = await stage.caller.all("/holds", open_only=False)
-    return judge(placed, heard(devices, seen), placed_of(excursions, holds), upto)
+    return judge(placed, judged_readings(devices, seen), placed_of(excursions, holds), upto)
 
 
 def silences(devices: Devices, seen: dict[str, CoreReadings], upto: int) -> list[str]:

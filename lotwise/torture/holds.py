@@ -50,9 +50,9 @@ def expected_intervals(
     goods: PlacedGoods, readings: Mapping[str, Sequence[SentValue]], upto: int
 ) -> list[JudgedInterval]:
     """Where the sublot stood until `upto`, with what was heard there."""
-    ends = [since for _, since, _ in goods.ways[1:]] + [upto]
+    ends = [since for _, since, _ in goods.moves[1:]] + [upto]
     return [
-        JudgedInterval(readings[zone], since, stop) for (zone, since, _), stop in zip(goods.ways, ends, strict=True)
+        JudgedInterval(readings[zone], since, stop) for (zone, since, _), stop in zip(goods.moves, ends, strict=True)
     ]
 
 
@@ -68,7 +68,7 @@ def judge(
     for one in goods:
         expected = broken(one.goods.profile, expected_intervals(one, readings, upto), GAP * SECOND)
         out.expected.update(f"{one.goods.profile.kind} {each.certainty}" for each in expected)
-        late = any(known - since > LATE for _, since, known in one.ways[1:])
+        late = any(known - since > LATE for _, since, known in one.moves[1:])
         _one(out, one, expected, by_sublot[one.sublot_id], late=late)
     return out
 

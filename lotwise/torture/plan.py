@@ -75,7 +75,7 @@ class Goods:
 
     name: str
     profile: Profile
-    ways: tuple[tuple[str, float], ...]
+    moves: tuple[tuple[str, float], ...]
 
 
 def goods(rng: random.Random, zones: list[str], seconds: float, every: float) -> list[Goods]:

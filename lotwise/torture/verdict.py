@@ -22,7 +22,7 @@ Span = tuple[int, int]
 class JudgedInterval:
     """The goods stood among a zone's readings (sorted by time) over [start, stop)."""
 
-    heard: Sequence[SentValue]
+    readings: Sequence[SentValue]
     start: int
     stop: int
 
@@ -59,7 +59,7 @@ def _out(intervals: Sequence[JudgedInterval], threshold: float, gap: int, certai
     """Where it was out, as far as counts at that certainty; neighbours joined."""
     spans: list[Span] = []
     for stay in intervals:
-        for start, stop, speaker in pieces(stay.heard, stay.start, stay.stop, gap):
+        for start, stop, speaker in pieces(stay.readings, stay.start, stay.stop, gap):
             if speaker is None:
                 out = certainty in {UNPROVEN, OPEN}
             elif certainty == OPEN and speaker.quality != GOOD:

@@ -26,7 +26,7 @@ class PlacedGoods:
 
     goods: Goods
     sublot_id: int = 0
-    ways: list[tuple[str, int, int]] = field(default_factory=list)
+    moves: list[tuple[str, int, int]] = field(default_factory=list)
 
 
 class Caller:
@@ -111,11 +111,11 @@ async def work(caller: Caller, catalog: Catalog, goods: list[Goods], began: floa
 
 async def _one(caller: Caller, catalog: Catalog, goods: Goods, began: float) -> PlacedGoods:
     placed = PlacedGoods(goods)
-    for zone, since in goods.ways:
+    for zone, since in goods.moves:
         await asyncio.sleep(max(0.0, began + since - time.time()))
         at = time.time_ns() // 1000
         when = (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=at)).isoformat()
-        if not placed.ways:
+        if not placed.moves:
             lot = await caller.post(
                 "warehouse",
                 "/lots",
@@ -136,5 +136,5 @@ async def _one(caller: Caller, catalog: Catalog, goods: Goods, began: float) -> 
                 {"zone_id": catalog.zones[zone], "at": when},
                 f"{goods.name}:{zone}",
             )
-        placed.ways.append((zone, at, time.time_ns() // 1000))
+        placed.moves.append((zone, at, time.time_ns() // 1000))
     return placed

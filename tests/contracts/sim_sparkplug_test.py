@@ -21,7 +21,7 @@ def node(broker: Broker, **options: Any) -> SparkplugNode:
     return SparkplugNode("edge-1", devices, broker=broker, **{"interval": 60.0} | options)
 
 
-def said(listener: Listener) -> list[tuple[str, Payload]]:
+def messages_of(listener: Listener) -> list[tuple[str, Payload]]:
     """Kind (and device) of each message of the node's, with what it said."""
     found = []
     for topic, payload in listener.heard:
@@ -32,7 +32,7 @@ def said(listener: Listener) -> list[tuple[str, Payload]]:
 
 
 def kinds(listener: Listener) -> list[str]:
-    return [kind for kind, _ in said(listener)]
+    return [kind for kind, _ in messages_of(listener)]
 
 
 def bd_seq(payload: Payload) -> int:
@@ -60,7 +60,7 @@ def test_it_is_born_tells_and_dies_in_the_order_of_its_numbers(broker: Broker) -
         await device.stop()
         await listener.until(10)
         assert kinds(listener) == [*BIRTHS, *DATA, *DATA, "NDEATH"]
-        payloads = [payload for _, payload in said(listener)]
+        payloads = [payload for _, payload in messages_of(listener)]
         assert [payload.seq for payload in payloads[:-1]] == list(range(9))
         assert bd_seq(payloads[0]) == bd_seq(payloads[-1])
 
@@ -80,10 +80,10 @@ def test_the_broker_tells_the_death_of_a_node_that_is_cut_off_and_what_it_kept_c
         await listener.until(10)
         await device.stop()
         await listener.until(11)
-        first, second = (payload for kind, payload in said(listener) if kind == "NBIRTH")
+        first, second = (payload for kind, payload in messages_of(listener) if kind == "NBIRTH")
         assert (bd_seq(first), bd_seq(second), second.seq) == (0, 1, 0)
         assert kinds(listener)[4:] == [*BIRTHS, *DATA, "NDEATH"]
-        late = [payload for kind, payload in said(listener) if kind == "DDATA probe-a"]
+        late = [payload for kind, payload in messages_of(listener) if kind == "DDATA probe-a"]
         assert [metric.is_historical for payload in late for metric in payload.metrics] == [True] * 6
         assert sorted(device.report.sequences) == [1, 2, 3, 4, 5]
 
@@ -110,7 +110,7 @@ def test_a_rebirth_command_is_answered_at_once_and_anything_else_by_nothing(brok
         await commander.close()
         await device.stop()
         assert kinds(listener)[:9] == BIRTHS * 3
-        births = [payload for kind, payload in said(listener) if kind == "NBIRTH"]
+        births = [payload for kind, payload in messages_of(listener) if kind == "NBIRTH"]
         assert [(bd_seq(payload), payload.seq) for payload in births] == [(0, 0)] * 3
         assert device.report.readings == before, "a silent node repeats its last reading"
         assert births[1].metrics[-1].timestamp == births[2].metrics[-1].timestamp
@@ -131,7 +131,7 @@ def test_a_device_dies_and_is_born_again_while_its_node_lives(broker: Broker) ->
         await listener.until(13)
         expected = [*BIRTHS, "DDEATH probe-b", *DATA[:2], *DATA[:2], BIRTHS[2], *DATA, "NDEATH"]
         assert kinds(listener) == expected
-        assert [payload.seq for _, payload in said(listener)[:-1]] == list(range(len(expected) - 1))
+        assert [payload.seq for _, payload in messages_of(listener)[:-1]] == list(range(len(expected) - 1))
 
     with_listener(broker, act)
 
@@ -155,7 +155,7 @@ def test_faults_of_the_way_show_in_the_numbers(broker: Broker, kind: FaultKind, 
         device.measure()
         await device.stop()
         await listener.until(len(numbers) + 1)
-        assert [payload.seq for _, payload in said(listener)[:-1]] == numbers
+        assert [payload.seq for _, payload in messages_of(listener)[:-1]] == numbers
         assert device.report.lost == ([2, 3] if kind is FaultKind.DROP_OUT else [])
 
     with_listener(broker, act)
@@ -170,7 +170,7 @@ def test_a_connection_that_breaks_by_itself_is_made_again_with_a_birth(broker: B
         device._link._client.socket().shutdown(2)
         await until(lambda: kinds(listener).count("NBIRTH") == 2)
         await device.stop()
-        births = [bd_seq(payload) for kind, payload in said(listener) if kind == "NBIRTH"]
+        births = [bd_seq(payload) for kind, payload in messages_of(listener) if kind == "NBIRTH"]
         assert births == [0, 1]
         assert "NDEATH" in kinds(listener)[3:]
 

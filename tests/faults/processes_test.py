@@ -65,13 +65,13 @@ def test_what_stops_starts_and_dies_alone_takes_nothing_else_with_it() -> None:
         ports, supervisor = here.ports(), here.status["supervisor"]
         postgres = here.pid("postgres")
         for command in (serve, ingest):
-            assert f"127.0.0.1:{ports['postgres']}" in command.said
-            assert "WARNING" not in command.said, command.said
+            assert f"127.0.0.1:{ports['postgres']}" in command.output
+            assert "WARNING" not in command.output, command.output
         site = Site(here, port)
         site.works()
 
         assert ingest.stop() == 0
-        assert "WARNING" not in ingest.said, ingest.said
+        assert "WARNING" not in ingest.output, ingest.output
         assert health(port)[0] == 200
         ingest = here.start("ingest")
         site.works()
@@ -93,7 +93,7 @@ def test_what_stops_starts_and_dies_alone_takes_nothing_else_with_it() -> None:
         assert here.ports() == ports
         assert here.status["supervisor"] != supervisor
         assert {user["name"] for user in here.status["users"]} == {"serve", "ingest"}
-        assert "Traceback" not in ingest.said
+        assert "Traceback" not in ingest.output
         assert serve.stop(signal.SIGINT) == 0
         assert ingest.stop(signal.SIGINT) == 0
         assert here.status["users"] == [], "its grace has begun"
@@ -132,9 +132,9 @@ def test_a_whole_site_comes_up_by_one_command_and_goes_by_one_ctrl_c(mqtt_broker
         up.says("waits for readings")
         up.says("floor: connected")
         up.says("edge   | ")
-        assert "nobody can sign in yet: lotwise users add" in up.said
-        until(lambda: LACKS in up.said, "the gateway has its core's answer")
-        assert [line for line in up.said.splitlines() if "WARNING" in line and LACKS not in line] == []
+        assert "nobody can sign in yet: lotwise users add" in up.output
+        until(lambda: LACKS in up.output, "the gateway has its core's answer")
+        assert [line for line in up.output.splitlines() if "WARNING" in line and LACKS not in line] == []
         until(lambda: len(here.status["users"]) == 4, "the gateway is among them")
         first = {user["name"]: user["pid"] for user in here.status["users"]}
         assert set(first) == {"up", "serve", "ingest", "edge gw-1"}
@@ -144,7 +144,7 @@ def test_a_whole_site_comes_up_by_one_command_and_goes_by_one_ctrl_c(mqtt_broker
         until(lambda: {user["name"] for user in here.status["users"]} == set(first), "all are started again")
         until(lambda: health(port)[0] == 200, "the core is well again")
         assert up.stop(signal.SIGINT) == 0
-        assert "stopped: nothing of it is running any more" in up.said
+        assert "stopped: nothing of it is running any more" in up.output
         assert here.left() == []
 
 
@@ -160,8 +160,8 @@ def test_a_gateways_file_that_is_wrong_is_told_before_anything_starts() -> None:
         file.write_text("gateway: gw 1\n")
         up = here.start("up", "--port", str(free_port()), "--edge", str(file))
         assert up.process.wait(90) == 1
-        assert f"{file}:1" in up.said
-        assert "Traceback" not in up.said
+        assert f"{file}:1" in up.output
+        assert "Traceback" not in up.output
         assert not (here.folder / "postgres").exists()
 
 
@@ -172,8 +172,8 @@ def test_a_site_whose_part_cannot_start_ends_with_the_reason(mqtt_broker: Embedd
         file.write_text(told.replace("port: 0", f"port: {taken.getsockname()[1]}"))
         up = here.start("up", "--port", str(free_port()), "--edge", str(file))
         assert up.process.wait(90) == 1
-        assert "edge cannot start (exit 1)" in up.said
-        assert "Address already in use" in up.said
+        assert "edge cannot start (exit 1)" in up.output
+        assert "Address already in use" in up.output
         assert here.left() == []
 
 
@@ -182,8 +182,8 @@ def test_a_core_whose_own_port_is_taken_names_it_and_starts_nothing() -> None:
         port = taken.getsockname()[1]
         serve = here.start("serve", "--port", str(port))
         assert serve.process.wait(60) == 1
-        assert f"cannot listen on 127.0.0.1, port {port}: Address already in use" in serve.said
-        assert "Traceback" not in serve.said
+        assert f"cannot listen on 127.0.0.1, port {port}: Address already in use" in serve.output
+        assert "Traceback" not in serve.output
         assert not (here.folder / "postgres").exists()
 
 

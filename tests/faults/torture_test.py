@@ -27,7 +27,7 @@ def torture(*arguments: str, instance: str | None = None) -> subprocess.Complete
     )
 
 
-def told(*arguments: str) -> dict[str, Any]:
+def torture_result(*arguments: str) -> dict[str, Any]:
     done = torture(*arguments)
     said: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     assert done.returncode == 0, f"{said}\n{done.stderr[-5000:]}"
@@ -37,7 +37,7 @@ def told(*arguments: str) -> dict[str, Any]:
 @pytest.mark.heavy
 @pytest.mark.timeout(1800)
 def test_nothing_is_lost_doubled_or_missed_while_everything_is_killed() -> None:
-    said = told("--minutes", str(MINUTES), "--seed", "1")
+    said = torture_result("--minutes", str(MINUTES), "--seed", "1")
     assert said["ok"]
     assert {name: said[name] for name in MUST_BE_NONE} == dict.fromkeys(MUST_BE_NONE, 0)
     assert said["blows"] == sum(number for ways in said["kills"].values() for number in ways.values())
@@ -50,7 +50,7 @@ def test_nothing_is_lost_doubled_or_missed_while_everything_is_killed() -> None:
 @pytest.mark.timeout(1800)
 @pytest.mark.skipif(not HEAVY, reason="three NATS nodes, two workers and two gateways: in make test-full")
 def test_a_cluster_loses_and_doubles_nothing_while_its_nodes_workers_and_gateways_are_killed() -> None:
-    said = told("--cluster", "--minutes", "5", "--seed", "1")
+    said = torture_result("--cluster", "--minutes", "5", "--seed", "1")
     assert {f"nats-{n}" for n in (1, 2, 3)} | {"ingest-1", "ingest-2", "edge-1", "edge-2"} <= said["kills"].keys()
 
 

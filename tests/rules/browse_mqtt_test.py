@@ -21,7 +21,7 @@ HEAD = Head("gw-1", "plant", "test", "/var/lib/gw-1", "nats://127.0.0.1:4222")
 BROKER = {"host": "broker"}
 
 
-def heard(*messages: tuple[str, object], retained: bool = False) -> Capture:
+def capture(*messages: tuple[str, object], retained: bool = False) -> Capture:
     listened = Capture()
     for n, (topic, said) in enumerate(messages):
         payload = (
@@ -34,7 +34,7 @@ def heard(*messages: tuple[str, object], retained: bool = False) -> Capture:
 def found(
     *messages: tuple[str, object], zones: tuple[str, ...] = ("plant/store/cold-1",), **options: Any
 ) -> BrowsedSource:
-    return mqtt.browse(heard(*messages), BROKER, "floor", Names(ZoneRules(zones)), **options)
+    return mqtt.browse(capture(*messages), BROKER, "floor", Names(ZoneRules(zones)), **options)
 
 
 def values(of: BrowsedSource) -> dict[str, tuple[str, str]]:
@@ -50,7 +50,7 @@ def read_back(of: BrowsedSource, folder: Path, *messages: tuple[str, object]) ->
     reader = MessageReader(source)  # type: ignore[arg-type]  # it is an MQTT source
     out: dict[str, object] = {}
     for topic, message in (
-        (topic, one) for topic, heard_on in heard(*messages).topics.items() for one in heard_on.kept
+        (topic, one) for topic, heard_on in capture(*messages).topics.items() for one in heard_on.kept
     ):
         read = reader.read(topic, message.payload, message.received_at, retained=False, queued=False)
         assert all("no subscription" in problem for problem in read.problems), read.problems

@@ -27,7 +27,7 @@ def read(options: object, topic: str, payload: object) -> dict[str, Decoded]:
     return {item.field: item for item in decoder(options).decode(topic, raw, NOW)}
 
 
-def said(items: dict[str, Decoded]) -> dict[str, tuple[Value, str]]:
+def values_and_units(items: dict[str, Decoded]) -> dict[str, tuple[Value, str]]:
     return {name: (item.value, item.unit) for name, item in items.items()}
 
 
@@ -41,7 +41,7 @@ TASMOTA = {
 
 def test_tasmota_keeps_each_sensor_and_its_unit() -> None:
     found = read("tasmota", "tele/fridge-1/SENSOR", TASMOTA)
-    assert said(found) == {
+    assert values_and_units(found) == {
         "DS18B20.Temperature": (49.7, "Cel"),
         "AM2301.Temperature": (21.3, "Cel"),
         "AM2301.Humidity": (48.1, "%"),
@@ -75,7 +75,7 @@ def test_ds18b20_error_codes_are_no_temperatures(value: float, unit: str) -> Non
 
 def test_tasmota_fahrenheit_stays_fahrenheit() -> None:
     found = read("tasmota", "tele/f/SENSOR", {"SI7021": {"Temperature": 39.2}, "TempUnit": "F"})
-    assert said(found) == {"SI7021.Temperature": (39.2, "[degF]")}
+    assert values_and_units(found) == {"SI7021.Temperature": (39.2, "[degF]")}
 
 
 def test_tasmota_status_answer_null_and_last_will() -> None:
@@ -130,9 +130,9 @@ SHELLY = {
 
 def test_shelly_full_status() -> None:
     found = read("shelly_gen2", "shellyplusht-08b61fcb7f3c/events/rpc", SHELLY)
-    assert said(found)["temperature:0.tC"] == (19.8, "Cel")
-    assert said(found)["temperature:0.tF"] == (67.6, "[degF]")
-    assert said(found)["humidity:0.rh"] == (42.2, "%")
+    assert values_and_units(found)["temperature:0.tC"] == (19.8, "Cel")
+    assert values_and_units(found)["temperature:0.tF"] == (67.6, "[degF]")
+    assert values_and_units(found)["humidity:0.rh"] == (42.2, "%")
     assert found["temperature:0.tC"].device == "shellyplusht-08b61fcb7f3c"
     assert found["temperature:0.tC"].source_at == datetime(2023, 4, 8, 14, 7, 59, 620000, tzinfo=UTC)
     assert found["sys.time"].reason == Reason.NO_VALUE
@@ -151,7 +151,7 @@ def test_shelly_status_topic_errors_energy_and_online() -> None:
     item = read("shelly_gen2", "site/shelly-1/status/temperature:100", {"id": 100, "tC": None, "errors": ["read"]})
     assert (item["temperature:100.tC"].device, item["temperature:100.tC"].quality) == ("shelly-1", Quality.BAD)
     plug = read("shelly_gen2", "p/status/switch:0", {"id": 0, "apower": 8.9, "aenergy": {"total": 6.532}})
-    assert said(plug) == {"switch:0.apower": (8.9, "W"), "switch:0.aenergy.total": (6.532, "W.h")}
+    assert values_and_units(plug) == {"switch:0.apower": (8.9, "W"), "switch:0.aenergy.total": (6.532, "W.h")}
     assert read("shelly_gen2", "p/online", b"false")[EVERY_FIELD].reason == Reason.DISCONNECTED
     assert read("shelly_gen2", "p/online", b"true") == {}
     assert read("shelly_gen2", "p/events/rpc", {"src": "p", "method": "NotifyEvent", "params": {}}) == {}
@@ -193,7 +193,7 @@ def test_zigbee2mqtt_battery_sensor() -> None:
         "last_seen": "2026-03-01T12:59:58+01:00",
     }
     found = read("zigbee2mqtt", "zigbee2mqtt/Cold Room/probe 3", payload)
-    assert said(found) == {
+    assert values_and_units(found) == {
         "battery": (100, "%"),
         "humidity": (51.2, "%"),
         "linkquality": (120, ""),
@@ -212,7 +212,7 @@ def test_zigbee2mqtt_availability_bridge_and_mains_voltage() -> None:
         assert read("zigbee2mqtt", "zigbee2mqtt/a/b/availability", payload)[EVERY_FIELD].device == "a/b"
     assert read("zigbee2mqtt", "zigbee2mqtt/bridge/state", b'{"state":"online"}') == {}
     assert read("zigbee2mqtt", "zigbee2mqtt/plug/set", b'{"state":"ON"}') == {}
-    assert said(read("zigbee2mqtt", "zigbee2mqtt/plug", {"voltage": 231}))["voltage"] == (231, "")
+    assert values_and_units(read("zigbee2mqtt", "zigbee2mqtt/plug", {"voltage": 231}))["voltage"] == (231, "")
     with pytest.raises(BadPayload, match="topic"):
         read("zigbee2mqtt", "other/plug", b"{}")
 
@@ -234,7 +234,7 @@ UP = "application/7/device/0101010101010101/event/up"
 
 def test_chirpstack_uplink_ignores_gateways_and_reads_text_numbers() -> None:
     found = read("chirpstack_v4", UP, CHIRPSTACK)
-    assert said(found) == {
+    assert values_and_units(found) == {
         "temperature": (4.7, ""),
         "humidity": (61, ""),
         "door": ("open", ""),
@@ -261,7 +261,7 @@ def test_chirpstack_ports_status_and_missing_codec() -> None:
     with pytest.raises(BadPayload, match="codec"):
         read("chirpstack_v4", UP, bare)
     status = {**bare, "margin": 7, "batteryLevel": 75.3, "batteryLevelUnavailable": False}
-    assert said(read("chirpstack_v4", UP.replace("/up", "/status"), status)) == {
+    assert values_and_units(read("chirpstack_v4", UP.replace("/up", "/status"), status)) == {
         "batteryLevel": (75.3, "%"),
         "margin": (7, "dB"),
     }
@@ -284,7 +284,7 @@ TTN_UP = "v3/app@tenant/devices/dock-3/up"
 
 def test_ttn_uplink() -> None:
     found = read("ttn_v3", TTN_UP, TTN)
-    assert said(found) == {"temperature": (-1.25, ""), "sensor.name": ("a", "")}
+    assert values_and_units(found) == {"temperature": (-1.25, ""), "sensor.name": ("a", "")}
     assert found["temperature"].source_at == datetime(2020, 2, 12, 15, 15, 45, 787123, tzinfo=UTC)
     assert found["temperature"].device == "dock-3"
     assert found["temperature"].complete
@@ -312,7 +312,7 @@ JSON = {
 
 def test_json_paths() -> None:
     found = read(JSON, "x", {"id": 7, "t": {"v": 4.1, "u": "°C"}, "door": True, "ts": 1772366398123, "q": "good"})
-    assert said(found) == {"temperature": (4.1, "Cel"), "door": (True, "")}
+    assert values_and_units(found) == {"temperature": (4.1, "Cel"), "door": (True, "")}
     assert found["temperature"].source_at == datetime(2026, 3, 1, 11, 59, 58, 123000, tzinfo=UTC)
     assert found["temperature"].device == "7"
 
@@ -363,7 +363,9 @@ def test_json_path_that_finds_nothing_or_too_much_is_said() -> None:
 
 def test_json_filter_expressions_are_the_librarys() -> None:
     options = {"name": "json", "values": {"t": "$.s[?@.kind=='temp'].v"}}
-    assert said(read(options, "x", {"s": [{"kind": "rh", "v": 50}, {"kind": "temp", "v": 4}]})) == {"t": (4, "")}
+    assert values_and_units(read(options, "x", {"s": [{"kind": "rh", "v": 50}, {"kind": "temp", "v": 4}]})) == {
+        "t": (4, "")
+    }
 
 
 @pytest.mark.parametrize(

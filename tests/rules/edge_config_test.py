@@ -30,7 +30,7 @@ sources:
 """
 
 
-def told(tmp_path: Path, text: str, environment: dict[str, str] | None = None) -> list[tuple[int, str, str]]:
+def config_errors(tmp_path: Path, text: str, environment: dict[str, str] | None = None) -> list[tuple[int, str, str]]:
     file = tmp_path / "gateway.yaml"
     file.write_text(text)
     with pytest.raises(ConfigErrors) as caught:
@@ -102,7 +102,7 @@ sources:
           - {point: plant/store/room/probe/temperature, address: "40001", type: int16}
           - {point: elsewhere/store/room/probe/humidity, address: "40002", type: int16}
 """
-    errors = told(tmp_path, text)
+    errors = config_errors(tmp_path, text)
     assert [(line, path) for line, path, _ in errors] == [
         (1, "gateway"),
         (6, "stream.urls"),
@@ -161,7 +161,7 @@ sources:
     ],
 )
 def test_files_that_are_not_a_configuration(tmp_path: Path, text: str, line: int, part: str) -> None:
-    errors = told(tmp_path, text)
+    errors = config_errors(tmp_path, text)
     assert any(found == line and part in message for found, _, message in errors), errors
 
 
@@ -186,7 +186,7 @@ sources:
         points:
           - {field: t, point: plant/a/b/c}
 """
-    errors = told(tmp_path, text)
+    errors = config_errors(tmp_path, text)
     assert [(line, path.rpartition("subscriptions")[2]) for line, path, _ in errors] == [
         (4, "data_dir"),
         (5, "stream.password"),
@@ -210,7 +210,7 @@ MQTT = """\
 
 
 def test_a_template_at_another_site_is_told(tmp_path: Path) -> None:
-    ((line, path, message),) = told(tmp_path, RIGHT + MQTT.replace("plant/a", "plnat/a"))
+    ((line, path, message),) = config_errors(tmp_path, RIGHT + MQTT.replace("plant/a", "plnat/a"))
     assert (line, path) == (18, "sources[1].subscriptions[0].point")
     assert "is not at this gateway's site" in message
 
@@ -219,7 +219,7 @@ def test_two_sources_cannot_have_one_session(tmp_path: Path) -> None:
     """Nor by a default that is another's choice; the same name at another broker is another session."""
     third = MQTT.replace("name: b", "name: c").replace("host: h", "host: h\n    client_id: lotwise-gw-1-b")
     third = third.replace("plant/a/b", "plant/a/c")
-    ((line, path, message),) = told(tmp_path, RIGHT + MQTT + third)
+    ((line, path, message),) = config_errors(tmp_path, RIGHT + MQTT + third)
     assert (line, path) == (19, "sources[2]")
     assert message == "MQTT session 'lotwise-gw-1-b' at h:1883 is also that of the source on line 15"
     file = tmp_path / "gateway.yaml"
@@ -239,14 +239,14 @@ def test_gateways_that_share_a_broker_have_sessions_of_their_own(tmp_path: Path)
 
 @pytest.mark.parametrize("host", ["mqtt://h", "h:1883", "h h", '""', '":1883"', "h/"])
 def test_a_host_is_a_host(tmp_path: Path, host: str) -> None:
-    ((line, path, message),) = told(tmp_path, RIGHT + MQTT.replace("host: h", f"host: {host}"))
+    ((line, path, message),) = config_errors(tmp_path, RIGHT + MQTT.replace("host: h", f"host: {host}"))
     assert (line, path, message.partition(":")[0]) == (17, "sources[1].host", "is not a host's name or address")
 
 
 @pytest.mark.parametrize("said", ["true", "yes", '"yes"', "1", '"1"', "${SIMULATED}"])
 def test_a_live_instance_refuses_simulated_sources_however_they_are_spelled(tmp_path: Path, said: str) -> None:
     text = RIGHT.replace("instance: test", "instance: live").replace("modbus\n", f"modbus\n    simulated: {said}\n")
-    ((line, path, message),) = told(tmp_path, text, {"SIMULATED": "on"})
+    ((line, path, message),) = config_errors(tmp_path, text, {"SIMULATED": "on"})
     assert (line, path, message) == (10, "sources[0].simulated", "a live instance refuses simulated sources")
 
 
@@ -254,7 +254,7 @@ def test_what_aliases_multiply_is_bounded(tmp_path: Path) -> None:
     text = "a: &a [x, x, x, x, x, x, x, x, x, x]\n"
     for before, name in itertools.pairwise("abcdefghi"):
         text += f"{name}: &{name} [{', '.join(['*' + before] * 10)}]\n"
-    ((_, _, message),) = told(tmp_path, text)
+    ((_, _, message),) = config_errors(tmp_path, text)
     assert message == "more than 200000 values, aliases counted"
 
 
@@ -277,7 +277,7 @@ def test_anchors_and_merges_keep_their_lines(tmp_path: Path) -> None:
     text = RIGHT.replace("    transport: {kind: tcp", "    transport: &t {kind: tcp") + (
         "  - name: b\n    protocol: modbus\n    transport:\n      <<: *t\n      hots: other\n    units: []\n"
     )
-    errors = told(tmp_path, text)
+    errors = config_errors(tmp_path, text)
     assert [(line, path) for line, path, _ in errors] == [
         (19, "sources[1].transport.hots"),
         (20, "sources[1].units"),
@@ -333,7 +333,7 @@ def test_thousands_of_points_with_durations_are_checked(tmp_path: Path, protocol
 
 
 def test_thousands_of_wrong_durations_are_told_each_at_its_line(tmp_path: Path) -> None:
-    errors = told(tmp_path, many(*SOURCES["opcua"]).replace("1 s}", "1 x}"))
+    errors = config_errors(tmp_path, many(*SOURCES["opcua"]).replace("1 s}", "1 x}"))
     assert len(errors) == MANY
     assert {message for _, _, message in errors} == {
         "is not a duration: write 30 s, 5 min, 48 h, ISO 8601 (PT5M), or a number of seconds"

@@ -44,7 +44,7 @@ def tell(one: MessageReader, payload: object, topic: str = "tele/rack/SENSOR") -
     return one.read(topic, raw, NOW, retained=False, queued=False)
 
 
-def said(read: ReadResult) -> dict[str, tuple[Any, Quality, str]]:
+def values_by_probe(read: ReadResult) -> dict[str, tuple[Any, Quality, str]]:
     return {one.point.split("/")[3]: (one.value, one.quality, one.reason) for one in read.readings}
 
 
@@ -54,12 +54,12 @@ MOVED = (None, Quality.BAD, Reason.IDENTITY)
 def test_probes_that_are_numbered_anew_never_speak_for_their_neighbour() -> None:
     one = reader("tele/+/SENSOR", "tasmota", BY_POSITION)
     whole = tasmota(**{A: 4.1, B: 5.2, C: 6.3})
-    assert [value for value, _, _ in said(tell(one, whole)).values()] == [4.1, 5.2, 6.3]
+    assert [value for value, _, _ in values_by_probe(tell(one, whole)).values()] == [4.1, 5.2, 6.3]
     read = tell(one, tasmota(**{B: 5.2, C: 6.3}))
-    assert said(read) == {"p1": MOVED, "p2": MOVED}
+    assert values_by_probe(read) == {"p1": MOVED, "p2": MOVED}
     assert [B in problem and A in problem and "sensor:" in problem for problem in read.problems] == [True, False]
     assert tell(one, tasmota(**{B: 5.2, C: 6.3})).problems == [], "told once"
-    assert said(tell(one, whole))["p1"] == (4.1, Quality.GOOD, "")
+    assert values_by_probe(tell(one, whole))["p1"] == (4.1, Quality.GOOD, "")
 
 
 def test_a_gateway_started_again_after_the_probe_died_knows_who_was_there() -> None:
@@ -67,17 +67,17 @@ def test_a_gateway_started_again_after_the_probe_died_knows_who_was_there() -> N
     tell(one, tasmota(**{A: 4.1, B: 5.2}))
     again = reader("tele/+/SENSOR", "tasmota", BY_POSITION)
     again.identities.load(one.identities.dump())
-    assert said(tell(again, tasmota(**{B: 5.2, C: 6.3}))) == {"p1": MOVED, "p2": MOVED}
+    assert values_by_probe(tell(again, tasmota(**{B: 5.2, C: 6.3}))) == {"p1": MOVED, "p2": MOVED}
 
 
 def test_rules_by_sensor_follow_the_probe() -> None:
     one = reader("tele/+/SENSOR", "tasmota", BY_SENSOR)
-    assert said(tell(one, tasmota(**{A: 4.1, B: 5.2, C: 6.3})))["p2"] == (5.2, Quality.GOOD, "")
-    assert said(tell(one, tasmota(**{B: 5.2, C: 6.3}))) == {
+    assert values_by_probe(tell(one, tasmota(**{A: 4.1, B: 5.2, C: 6.3})))["p2"] == (5.2, Quality.GOOD, "")
+    assert values_by_probe(tell(one, tasmota(**{B: 5.2, C: 6.3}))) == {
         "p2": (5.2, Quality.GOOD, ""),
         "p3": (6.3, Quality.GOOD, ""),
     }
-    assert said(tell(one, tasmota(**{B: 5.2}))) == {"p2": (5.2, Quality.GOOD, "")}
+    assert values_by_probe(tell(one, tasmota(**{B: 5.2}))) == {"p2": (5.2, Quality.GOOD, "")}
 
 
 def test_a_template_may_name_points_by_sensor() -> None:
@@ -115,13 +115,13 @@ def test_a_list_of_another_length_says_nothing_of_its_numbered_elements(
 ) -> None:
     points = [{"field": f"{prefix}{n}", "point": f"s/a/z/p{n}/t"} for n in (0, 1)]
     one = reader(topic, decoder, points)
-    assert said(tell(one, (frame % "[4.1, 5.2]").encode(), topic))["p0"] == (4.1, Quality.GOOD, "")
+    assert values_by_probe(tell(one, (frame % "[4.1, 5.2]").encode(), topic))["p0"] == (4.1, Quality.GOOD, "")
     read = tell(one, (frame % "[5.2]").replace("#", "2").encode(), topic)
-    assert said(read) == {"p0": MOVED}
+    assert values_by_probe(read) == {"p0": MOVED}
     assert "of:" in read.problems[0]
     stated = reader(topic, decoder, [{**rule, "of": 2} for rule in points])
-    assert said(tell(stated, (frame % "[5.2]").encode(), topic)) == {"p0": MOVED}
-    assert len(said(tell(stated, (frame % "[4.1, 5.2]").replace("#", "2").encode(), topic))) == 2
+    assert values_by_probe(tell(stated, (frame % "[5.2]").encode(), topic)) == {"p0": MOVED}
+    assert len(values_by_probe(tell(stated, (frame % "[4.1, 5.2]").replace("#", "2").encode(), topic))) == 2
 
 
 @pytest.mark.parametrize(("topic", "decoder", "frame", "prefix"), LISTS[:3], ids=lambda one: str(one)[:16])
@@ -130,10 +130,12 @@ def test_elements_with_an_identity_are_bound_by_it(topic: str, decoder: str, fra
     one = reader(topic, {"name": decoder, "identity": "id"}, rules)
     tell(one, (frame % '[{"id": "a", "t": 4.1}, {"id": "b", "t": 5.2}]').encode(), topic)
     read = tell(one, (frame % '[{"id": "b", "t": 5.2}]').replace("#", "2").encode(), topic)
-    assert said(read) == {"b": (5.2, Quality.GOOD, "")}
+    assert values_by_probe(read) == {"b": (5.2, Quality.GOOD, "")}
     positional = reader(topic, {"name": decoder, "identity": "id"}, [{"field": f"{prefix}0.t", "point": "s/a/z/p/t"}])
     tell(positional, (frame % '[{"id": "a", "t": 4.1}, {"id": "b", "t": 5.2}]').encode(), topic)
-    assert said(tell(positional, (frame % '[{"id": "b", "t": 5.2}]').replace("#", "2").encode(), topic)) == {"p": MOVED}
+    assert values_by_probe(tell(positional, (frame % '[{"id": "b", "t": 5.2}]').replace("#", "2").encode(), topic)) == {
+        "p": MOVED
+    }
 
 
 def test_a_json_path_with_a_number_is_a_position_and_one_with_a_filter_is_none() -> None:
@@ -141,7 +143,7 @@ def test_a_json_path_with_a_number_is_a_position_and_one_with_a_filter_is_none()
     points = [{"field": name, "point": f"s/a/z/{name}/t"} for name in values]
     one = reader("x", {"name": "json", "values": values}, points)
     tell(one, {"probes": [{"id": "a", "t": 4.1}, {"id": "b", "t": 5.2}]}, "x")
-    assert said(tell(one, {"probes": [{"id": "b", "t": 5.3}]}, "x")) == {
+    assert values_by_probe(tell(one, {"probes": [{"id": "b", "t": 5.3}]}, "x")) == {
         "first": MOVED,
         "named": (5.3, Quality.GOOD, ""),
     }
@@ -155,8 +157,8 @@ def test_a_sparkplug_array_of_another_length_says_nothing_of_its_elements() -> N
 
     topic = "spBv1.0/G/NBIRTH/N"
     one = reader("spBv1.0/#", "sparkplug_b", [{"field": "probes[0]", "point": "s/a/z/p/t"}])
-    assert said(tell(one, birth(4.1, 5.2), topic)) == {"p": (4.1, Quality.GOOD, "")}
-    assert said(tell(one, birth(5.2), topic)) == {"p": MOVED}
+    assert values_by_probe(tell(one, birth(4.1, 5.2), topic)) == {"p": (4.1, Quality.GOOD, "")}
+    assert values_by_probe(tell(one, birth(5.2), topic)) == {"p": MOVED}
 
 
 def test_a_rule_by_sensor_needs_a_decoder_that_tells_identities() -> None:

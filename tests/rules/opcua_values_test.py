@@ -19,7 +19,9 @@ T0 = datetime(2025, 6, 1, 12, tzinfo=UTC)
 POINT = "plant/hall/cell/machine/temperature"
 
 
-def said(value: Any, kind: ua.VariantType | None = None, status: int = 0, index: int | None = None) -> tuple[Any, ...]:
+def read_value(
+    value: Any, kind: ua.VariantType | None = None, status: int = 0, index: int | None = None
+) -> tuple[Any, ...]:
     word = reported_value(
         ua.DataValue(ua.Variant(value, kind), StatusCode=ua.StatusCode(status), SourceTimestamp=T0), index
     )
@@ -73,7 +75,7 @@ INTEGERS = {
 
 @pytest.mark.parametrize("kind", list(INTEGERS), ids=lambda kind: kind.name)
 def test_every_integer_type(kind: ua.VariantType) -> None:
-    assert said(INTEGERS[kind], kind) == (INTEGERS[kind], Quality.GOOD, "")
+    assert read_value(INTEGERS[kind], kind) == (INTEGERS[kind], Quality.GOOD, "")
 
 
 @pytest.mark.parametrize(
@@ -89,7 +91,7 @@ def test_every_integer_type(kind: ua.VariantType) -> None:
     ],
 )
 def test_other_types(value: Any, kind: ua.VariantType, expected: object) -> None:
-    got, quality, reason = said(value, kind)
+    got, quality, reason = read_value(value, kind)
     assert (got, quality, reason) == (expected, Quality.GOOD, "")
     assert type(got) is type(expected)
 
@@ -110,16 +112,16 @@ def test_other_types(value: Any, kind: ua.VariantType, expected: object) -> None
     ],
 )
 def test_what_is_no_value_is_bad_and_says_why(value: Any, kind: ua.VariantType, index: int | None, reason: str) -> None:
-    assert said(value, kind, index=index) == (None, Quality.BAD, reason)
+    assert read_value(value, kind, index=index) == (None, Quality.BAD, reason)
 
 
 def test_an_element_of_an_array() -> None:
-    assert said([1.0, 2.5], ua.VariantType.Double, index=1) == (2.5, Quality.GOOD, "")
+    assert read_value([1.0, 2.5], ua.VariantType.Double, index=1) == (2.5, Quality.GOOD, "")
 
 
 def test_a_bad_status_brings_no_value_and_an_uncertain_one_keeps_it() -> None:
-    assert said(21.0, status=0x808C0000) == (None, Quality.BAD, "BadSensorFailure")
-    assert said(21.0, status=0x40900000) == (21.0, Quality.UNCERTAIN, "UncertainLastUsableValue")
+    assert read_value(21.0, status=0x808C0000) == (None, Quality.BAD, "BadSensorFailure")
+    assert read_value(21.0, status=0x40900000) == (21.0, Quality.UNCERTAIN, "UncertainLastUsableValue")
 
 
 def test_stamps() -> None:

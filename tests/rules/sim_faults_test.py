@@ -14,24 +14,24 @@ from simulators.rooms import ColdRoom
 AT = datetime(2026, 3, 1, 8, 0, 0, 123456, tzinfo=UTC)
 
 
-def told(faults: Faults, *values: float) -> list[object]:
+def distorted(faults: Faults, *values: float) -> list[object]:
     return [faults.distort({"temperature": Measured(value, "Cel")})["temperature"].value for value in values]
 
 
 def test_a_frozen_value_stands_still_until_the_fault_is_over() -> None:
     faults = Faults()
     faults.begin(Fault(FaultKind.FREEZE))
-    assert told(faults, 5.0, 6.0, 7.0) == [5.0, 5.0, 5.0]
+    assert distorted(faults, 5.0, 6.0, 7.0) == [5.0, 5.0, 5.0]
     faults.end(FaultKind.FREEZE)
-    assert told(faults, 8.0) == [8.0]
+    assert distorted(faults, 8.0) == [8.0]
     faults.begin(Fault(FaultKind.FREEZE))
-    assert told(faults, 9.0, 10.0) == [9.0, 9.0]
+    assert distorted(faults, 9.0, 10.0) == [9.0, 9.0]
 
 
 def test_a_spike_comes_every_nth_time() -> None:
     faults = Faults()
     faults.begin(Fault(FaultKind.SPIKE, amount=30.0, every=3))
-    assert told(faults, 5.0, 5.0, 5.0, 5.0, 5.0, 5.0) == [5.0, 5.0, 35.0, 5.0, 5.0, 35.0]
+    assert distorted(faults, 5.0, 5.0, 5.0, 5.0, 5.0, 5.0) == [5.0, 5.0, 35.0, 5.0, 5.0, 35.0]
 
 
 def test_a_wrong_unit_changes_temperatures_only() -> None:

@@ -20,15 +20,15 @@ def climate(number: int = 1, celsius: float = 4.5) -> dict[str, Measured]:
     return {"temperature": Measured(celsius, "Cel"), "humidity": Measured(55.5, "%"), "sequence": Measured(number)}
 
 
-def told(values: Mapping[str, Measured], *, after: int = 0, late: bool = False) -> SparkplugSample:
+def sample(values: Mapping[str, Measured], *, after: int = 0, late: bool = False) -> SparkplugSample:
     return SparkplugSample(NOW + timedelta(seconds=after), values, late)
 
 
 def born() -> tuple[SparkplugEncoder, list[Message]]:
     voice = SparkplugEncoder("plant", "edge-1")
     will = voice.will()
-    node = voice.node_birth(NOW, told({"uptime": Measured(0, "s")}))
-    return voice, [will, node, *(voice.birth(device, NOW, told(climate())) for device in ("probe-a", "probe-b"))]
+    node = voice.node_birth(NOW, sample({"uptime": Measured(0, "s")}))
+    return voice, [will, node, *(voice.birth(device, NOW, sample(climate())) for device in ("probe-a", "probe-b"))]
 
 
 def parsed(message: Message) -> Payload:
@@ -67,7 +67,7 @@ def test_data_name_nothing_and_the_gateway_reads_them_by_alias() -> None:
     voice, (_, *births) = born()
     gateway = Gateway()
     gateway.hears(*births)
-    data = voice.data("probe-b", NOW, [told(climate(2, -3.25), after=1)])
+    data = voice.data("probe-b", NOW, [sample(climate(2, -3.25), after=1)])
     assert not any(metric.name or metric.datatype for metric in parsed(data).metrics)
     found = {item.field: (item.device, item.value, item.unit, item.quality) for item in gateway.hears(data)}
     assert found == {
@@ -81,12 +81,12 @@ def test_numbers_begin_at_0_with_a_node_and_go_on_after_255_with_0() -> None:
     voice, (_, *births) = born()
     gateway = Gateway()
     gateway.hears(*births)
-    sent = [voice.data("probe-a", NOW, [told(climate(n), after=n)]) for n in range(2, 600)]
+    sent = [voice.data("probe-a", NOW, [sample(climate(n), after=n)]) for n in range(2, 600)]
     numbers = [parsed(message).seq for message in [*births, *sent]]
     assert numbers == [n % 256 for n in range(len(numbers))]
     assert all(item.quality is Quality.GOOD for item in gateway.hears(*sent))
     assert gateway.asked() == []
-    assert parsed(voice.node_birth(NOW, told({"uptime": Measured(9, "s")}))).seq == 0
+    assert parsed(voice.node_birth(NOW, sample({"uptime": Measured(9, "s")}))).seq == 0
 
 
 def test_a_death_bears_the_number_of_its_birth_and_each_connection_has_the_next() -> None:
@@ -108,7 +108,7 @@ def test_the_gateway_takes_the_death_for_node_and_devices_and_a_late_one_for_not
     gone = gateway.hears(voice.device_death("probe-a", NOW))
     assert [(item.device, item.field) for item in gone] == [("plant/edge-1/probe-a", EVERY_FIELD)]
     voice.will()
-    gateway.hears(voice.node_birth(NOW, told({"uptime": Measured(0, "s")})))
+    gateway.hears(voice.node_birth(NOW, sample({"uptime": Measured(0, "s")})))
     assert gateway.hears(will) == []
     assert [item.quality for item in gateway.hears(voice.death())] == [Quality.BAD]
 
@@ -117,7 +117,7 @@ def test_what_was_kept_is_marked_and_many_readings_share_a_message() -> None:
     voice, (_, *births) = born()
     gateway = Gateway()
     gateway.hears(*births)
-    late = gateway.hears(voice.data("probe-a", NOW, [told(climate(n), after=n, late=True) for n in range(2, 7)]))
+    late = gateway.hears(voice.data("probe-a", NOW, [sample(climate(n), after=n, late=True) for n in range(2, 7)]))
     assert all(item.historical for item in late)
     assert [(item.value, item.source_at) for item in late if item.field == "Sequence"] == [
         (n, NOW + timedelta(seconds=n)) for n in range(2, 7)
@@ -129,9 +129,9 @@ def test_another_unit_than_the_births_is_named() -> None:
     gateway = Gateway()
     gateway.hears(*births)
     wrong = {name: fahrenheit(measured) for name, measured in climate(2, 5.0).items()}
-    temperature = gateway.hears(voice.data("probe-a", NOW, [told(wrong)]))[0]
+    temperature = gateway.hears(voice.data("probe-a", NOW, [sample(wrong)]))[0]
     assert (temperature.value, temperature.unit) == (41.0, "[degF]")
-    assert gateway.hears(voice.data("probe-a", NOW, [told(climate(3, 5.0))]))[0].unit == "Cel"
+    assert gateway.hears(voice.data("probe-a", NOW, [sample(climate(3, 5.0))]))[0].unit == "Cel"
 
 
 @pytest.mark.parametrize(

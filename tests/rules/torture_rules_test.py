@@ -184,13 +184,13 @@ def test_what_goods_went_through() -> None:
 
 
 @st.composite
-def heard(draw: st.DrawFn) -> list[SentValue]:
+def readings(draw: st.DrawFn) -> list[SentValue]:
     times = sorted(draw(st.sets(st.integers(0, 58), min_size=1, max_size=25)))
     value, quality = st.sampled_from([5.0, 8.0, 9.0, 12.0]), st.sampled_from([GOOD, GOOD, GOOD, UNCERTAIN, BAD])
     return [SentValue(0, at * SECOND, draw(value), draw(quality)) for at in times]
 
 
-@given(heard(), heard(), st.sampled_from(PROFILES), st.integers(0, 29), st.integers(30, 59))
+@given(readings(), readings(), st.sampled_from(PROFILES), st.integers(0, 29), st.integers(30, 59))
 def test_the_auditor_and_the_judge_agree(
     one: list[SentValue], two: list[SentValue], profile: Profile, entry: int, move: int
 ) -> None:
@@ -237,7 +237,7 @@ def test_a_hold_that_is_missed_doubled_or_false_is_found(placed: list[Placed], k
 
 
 def test_a_move_that_was_learned_late_may_have_held_goods_where_they_no_longer_were() -> None:
-    moved = replace(ONE, ways=[("z", 0, 0), ("cold", 5 * SECOND, 15 * SECOND)])
+    moved = replace(ONE, moves=[("z", 0, 0), ("cold", 5 * SECOND, 15 * SECOND)])
     before = replace(RIGHT, superseded=True)
     out = judge([moved], {"z": warm((10, 20)), "cold": warm()}, [before], 60 * SECOND)
     assert (out.false_hold, out.superseded_by_late_moves) == (0, 1)

@@ -86,7 +86,7 @@ def company(engine: Engine) -> Company:
     return made
 
 
-def told(company: Company) -> list[tuple[str, list[str], list[str]]]:
+def signer_messages(company: Company) -> list[tuple[str, list[str], list[str]]]:
     with company.engine.connect() as conn:
         rows = conn.execute(text("SELECT payload FROM outbox WHERE topic = 'user.signer' ORDER BY id")).scalars()
         return [(one["act"], one["roles"], one["proposed_roles"]) for one in rows if one["by"] != SYSTEM.login]
@@ -103,7 +103,7 @@ def test_an_administrator_alone_makes_nobody_who_signs(company: Company) -> None
         company.does("ada", lambda u: users.approve_user(u, new))
     company.does("bea", lambda u: users.approve_user(u, new))
     assert company.actor("nora").may("excursion.disposition")
-    assert told(company) == [("made", ["warehouse"], ["qa"]), ("approved", ["qa", "warehouse"], [])]
+    assert signer_messages(company) == [("made", ["warehouse"], ["qa"]), ("approved", ["qa", "warehouse"], [])]
 
 
 def test_nobody_approves_their_own_roles(company: Company) -> None:
@@ -200,7 +200,7 @@ def test_nobody_approves_a_role_they_have(company: Company) -> None:
     with pytest.raises(Forbidden, match="nobody approves what they gain by"):
         company.does("wanda", lambda u: roles.approve_role(u, more))
     company.does("bea", lambda u: roles.approve_role(u, more))
-    assert told(company) == [("role", ["approver", "warehouse"], [])], "a signer by a role is told of too"
+    assert signer_messages(company) == [("role", ["approver", "warehouse"], [])], "a signer by a role is told of too"
 
 
 def test_a_draft_is_changed_and_what_is_approved_stays(company: Company) -> None:

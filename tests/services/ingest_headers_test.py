@@ -24,7 +24,7 @@ EVERY = 6
 HOUR = 3600 // EVERY
 
 
-def heard(
+def ingest_batches(
     engine: Engine, gw: Gateway, count: int, judge: RecordingJudge, readings_every: int = 50
 ) -> list[StreamMessage]:
     """That many batches, one each EVERY seconds, all but every so-and-so-many-th empty; folded by the hundred."""
@@ -56,7 +56,7 @@ def judge() -> RecordingJudge:
 
 def test_a_long_run_of_empty_batches_leaves_a_row_an_hour(engine: Engine, judge: RecordingJudge) -> None:
     gw = Gateway()
-    cut = heard(engine, gw, 4 * HOUR, judge)
+    cut = ingest_batches(engine, gw, 4 * HOUR, judge)
     before, now = status(engine), AT + timedelta(hours=9)
     assert fold_headers(engine, now) == 4 * HOUR - 4 * HOUR // 50
     assert rows(engine, "SELECT count(*) FROM batch WHERE count = 0") == [(0,)]
@@ -79,16 +79,16 @@ def test_what_just_came_keeps_its_header_and_a_fold_goes_on_where_it_ended(
     engine: Engine, judge: RecordingJudge
 ) -> None:
     gw = Gateway()
-    heard(engine, gw, 3 * HOUR // 2, judge)
+    ingest_batches(engine, gw, 3 * HOUR // 2, judge)
     assert fold_headers(engine, AT + timedelta(hours=1)) == 0
     assert fold_headers(engine, AT + timedelta(hours=3, minutes=10)) > 0
     half = rows(engine, "SELECT last_number FROM batch_fold ORDER BY 1")
     assert half[-1][0] < 3 * HOUR // 2  # type: ignore[operator]  # JSON
-    heard(engine, gw, HOUR, judge)
+    ingest_batches(engine, gw, HOUR, judge)
     fold_headers(engine, AT + timedelta(hours=9))
     whole = rows(engine, "SELECT first_number, last_number, chain FROM batch_fold ORDER BY 1")
     other = Gateway(name="gw-2")
-    heard(engine, other, 5 * HOUR // 2, judge)
+    ingest_batches(engine, other, 5 * HOUR // 2, judge)
     fold_headers(engine, AT + timedelta(hours=9))
     at_once = rows(engine, "SELECT first_number, last_number, chain FROM batch_fold WHERE gateway = 'gw-2' ORDER BY 1")
     assert (
@@ -105,7 +105,7 @@ def test_what_just_came_keeps_its_header_and_a_fold_goes_on_where_it_ended(
 def test_small_steps_fold_as_one_big_one(
     engine: Engine, judge: RecordingJudge, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    heard(engine, Gateway(), 2 * HOUR, judge)
+    ingest_batches(engine, Gateway(), 2 * HOUR, judge)
     monkeypatch.setattr(headers, "BATCH_SIZE", 70)
     fold_headers(engine, AT + timedelta(hours=9))
     small = rows(engine, "SELECT first_number, last_number, gone FROM batch_fold ORDER BY 1")
@@ -114,7 +114,7 @@ def test_small_steps_fold_as_one_big_one(
 
 def test_a_folded_number_is_confirmed_whoever_asks(engine: Engine, judge: RecordingJudge) -> None:
     gw = Gateway()
-    cut = heard(engine, gw, HOUR, judge)
+    cut = ingest_batches(engine, gw, HOUR, judge)
     lost = gw.cut([reading(1)])
     gw.now = AT + timedelta(hours=1)
     after = gw.cut([], [mark(3700)])
@@ -142,7 +142,7 @@ def test_a_folded_number_is_confirmed_whoever_asks(engine: Engine, judge: Record
 
 
 def test_a_gateway_that_is_quiet_for_long_is_told_of_by_its_folds(engine: Engine, judge: RecordingJudge) -> None:
-    heard(engine, Gateway(), HOUR, judge, readings_every=10**6)
+    ingest_batches(engine, Gateway(), HOUR, judge, readings_every=10**6)
     quiet = ingest_lag(engine, AT + timedelta(hours=9)).quiet
     fold_headers(engine, AT + timedelta(hours=9))
     assert ingest_lag(engine, AT + timedelta(hours=9)).quiet == quiet == {"gw-1": timedelta(hours=8)}
@@ -150,7 +150,7 @@ def test_a_gateway_that_is_quiet_for_long_is_told_of_by_its_folds(engine: Engine
 
 def test_a_number_used_again_with_other_content_is_kept_apart(engine: Engine, judge: RecordingJudge) -> None:
     gw = Gateway()
-    heard(engine, gw, HOUR, judge)
+    ingest_batches(engine, gw, HOUR, judge)
     fold_headers(engine, AT + timedelta(hours=9))
     forged = gw.carry(PARTITION, 7, encode_body(Body((reading(1, 99.0), reading(2, 5.0)))), [reading(1), reading(2)])
     done = fold(engine, IngestTransaction(judge=judge, live=False), forged, now=AT + timedelta(hours=9))
@@ -166,7 +166,7 @@ def test_a_number_used_again_with_other_content_is_kept_apart(engine: Engine, ju
 
 def test_a_header_lives_as_long_as_its_readings_are_here(engine: Engine, judge: RecordingJudge) -> None:
     gw = Gateway()
-    heard(engine, gw, HOUR, judge)
+    ingest_batches(engine, gw, HOUR, judge)
     gw.now = AT + timedelta(hours=2)
     fold(
         engine,
@@ -199,7 +199,7 @@ def test_a_header_lives_as_long_as_its_readings_are_here(engine: Engine, judge: 
 
 def test_a_batch_that_came_after_its_week_was_dropped_keeps_its_header(engine: Engine, judge: RecordingJudge) -> None:
     gw = Gateway()
-    heard(engine, gw, 100, judge)
+    ingest_batches(engine, gw, 100, judge)
     store, later = MemoryStore(), AT + timedelta(days=9)
     attach(engine, store)
     ship(engine, store, AT + timedelta(hours=3))
@@ -213,7 +213,7 @@ def test_a_batch_that_came_after_its_week_was_dropped_keeps_its_header(engine: E
 
 
 def test_folds_are_kept_for_a_year(engine: Engine, judge: RecordingJudge) -> None:
-    heard(engine, Gateway(), 2 * HOUR, judge, readings_every=10**6)
+    ingest_batches(engine, Gateway(), 2 * HOUR, judge, readings_every=10**6)
     fold_headers(engine, AT + timedelta(hours=9))
     assert rows(engine, "SELECT count(*) FROM batch_fold") == [(2,)]
     fold_headers(engine, AT + FOLDS_KEPT)

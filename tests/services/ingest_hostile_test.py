@@ -49,7 +49,7 @@ FIRST, LAST = datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, 23, 59, 59, 
 DEEP = b"\x91" * 100_000 + b"\xc0"
 
 
-def told(clock: str, value: float | str = 5.0, point: str = POINT) -> Reading:
+def reading_at(clock: str, value: float | str = 5.0, point: str = POINT) -> Reading:
     return Reading(point, at(clock), value, "Cel", at(clock))
 
 
@@ -92,7 +92,7 @@ def core(engine: Engine) -> Core:
 
 def header(**changes: Any) -> bytes:
     """A sound body under a header that is not."""
-    raw = encode_body(Body((told("02:00"),)))
+    raw = encode_body(Body((reading_at("02:00"),)))
     sound = Header(
         gateway="gw-1",
         site="s1",
@@ -187,7 +187,7 @@ def test_readings_of_an_absurd_time_are_kept_apart_and_cost_no_other(core: Core)
         absurd = Reading(POINT, when, 50.0, "Cel", when)
         # judged by its own time, all the same
         stamped = Reading(POINT, at(f"02:1{minute}"), 5.0, "Cel", when, source_at=when)
-        done = core.take(core.cut(told(f"02:2{minute}"), absurd, stamped, told(f"02:3{minute}")))
+        done = core.take(core.cut(reading_at(f"02:2{minute}"), absurd, stamped, reading_at(f"02:3{minute}")))
         assert (done.new, done.dead) == (3, 1)
     assert core.dead() == [("reading", "absurd_time")] * len(ABSURD)
     core.goes_on()
@@ -195,7 +195,7 @@ def test_readings_of_an_absurd_time_are_kept_apart_and_cost_no_other(core: Core)
 
 def test_a_watermark_of_an_absurd_time_says_nothing(core: Core) -> None:
     for when in ABSURD:
-        core.take(core.cut(told("02:00"), marks=(Watermark("probes", when, (ROOM,)),)))
+        core.take(core.cut(reading_at("02:00"), marks=(Watermark("probes", when, (ROOM,)),)))
     assert core.dead() == [("part", "undecodable")] * len(ABSURD)
     assert rows(core.engine, "SELECT count(*) FROM source_watermark") == [(0,)]
     core.goes_on()
@@ -215,7 +215,7 @@ GAPS = (
 
 def test_a_gap_that_cannot_be_stops_nobody(core: Core) -> None:
     for minute, gap in enumerate(GAPS):
-        assert core.take(core.cut(told(f"02:0{minute}"), gaps=(gap,))).new == 1, gap
+        assert core.take(core.cut(reading_at(f"02:0{minute}"), gaps=(gap,))).new == 1, gap
     assert set(core.dead()) == {("part", "undecodable")}
     core.goes_on()
 
@@ -238,7 +238,7 @@ MEANINGLESS = (
 def test_a_reading_that_means_nothing_costs_no_other(core: Core) -> None:
     for reading, reason in MEANINGLESS:
         before = len(core.dead())
-        done = core.take(core.cut(told("01:55"), reading, told("02:05")))
+        done = core.take(core.cut(reading_at("01:55"), reading, reading_at("02:05")))
         assert done.readings + done.dead == 3
         assert [why for _, why in core.dead()[before:]] == ([reason] if reason else []), reading
     core.goes_on()
@@ -247,8 +247,8 @@ def test_a_reading_that_means_nothing_costs_no_other(core: Core) -> None:
 def test_a_batch_full_of_nonsense_is_one_dead_letter(core: Core) -> None:
     """A million nothings fit into one message: a letter for each would take minutes, and the worker's memory."""
     nothings = msgspec.msgpack.encode([[None] * 300_000])
-    core.take(core.gateway.carry(PARTITION, 1, nothings, [told("02:00")] * 7).data)
-    core.take(core.gateway.carry(PARTITION, 2, msgspec.msgpack.encode([[told("02:00"), *[None] * 1500]])).data)
+    core.take(core.gateway.carry(PARTITION, 1, nothings, [reading_at("02:00")] * 7).data)
+    core.take(core.gateway.carry(PARTITION, 2, msgspec.msgpack.encode([[reading_at("02:00"), *[None] * 1500]])).data)
     assert core.dead() == [("part", "undecodable")] * 2
     assert rows(core.engine, "SELECT landed_count, dead_count FROM batch ORDER BY number") == [(0, 7), (1, 1500)]
     core.goes_on()
@@ -258,7 +258,7 @@ def test_very_many_watermarks_and_gaps_with_a_bad_one_take_no_time(core: Core) -
     core.gateway.numbers[PARTITION] = 0
     marks = tuple(Watermark(f"s{n}", at("02:00"), ()) for n in range(20_000))
     nonsense = Watermark("", at("02:00"), ())
-    message = core.cut(told("02:00"), marks=(*marks, nonsense), gaps=())
+    message = core.cut(reading_at("02:00"), marks=(*marks, nonsense), gaps=())
     begun = time.process_time()
     assert len(arrival(message).bad) == 1
     assert time.process_time() - begun < 5  # each laid beside each would be half a minute
@@ -270,8 +270,8 @@ def test_what_is_no_reading_is_not_counted_as_one(core: Core) -> None:
     """Delivery is proved by `count` = landed + duplicates + conflicts + dead."""
     core.take(
         core.cut(
-            told("02:00"),
-            told("02:05", point=f"{ROOM}/p9/temperature"),
+            reading_at("02:00"),
+            reading_at("02:05", point=f"{ROOM}/p9/temperature"),
             marks=(Watermark("probes", LAST, (ROOM,)), Watermark("", at("02:00"), ())),
         )
     )
@@ -286,7 +286,7 @@ def test_an_epoch_that_names_itself_or_nonsense_before_it_waits_for_nothing_else
         PreviousEpoch("e0", {-7: 2**62}),
     ):
         core.gateway = Gateway(epoch="e1", previous=previous)
-        core.take(core.cut(told("02:00"), marks=(Watermark("probes", at("02:00"), (ROOM,)),)))
+        core.take(core.cut(reading_at("02:00"), marks=(Watermark("probes", at("02:00"), (ROOM,)),)))
     core.goes_on()
 
 
@@ -351,7 +351,7 @@ def mutations(data: bytes, count: int, seal: Callable[[bytes], bytes]) -> list[b
 def test_a_message_damaged_anywhere_never_stops_the_partition(core: Core) -> None:
     missing = Reading(POINT, at("02:10"), None, "Cel", at("02:10"), None, Quality.BAD, "x")
     body = Body(
-        (told("02:00"), told("02:05", 6.0), missing),
+        (reading_at("02:00"), reading_at("02:05", 6.0), missing),
         (Watermark("probes", at("02:10"), (ROOM,)),),
         (Gap(ROOM, at("02:00"), at("02:01"), "door"),),
         PreviousEpoch("e0", {}),

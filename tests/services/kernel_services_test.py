@@ -337,7 +337,7 @@ def test_sealers_side_by_side(engine: Engine) -> None:
     assert findings(engine) == set()
 
 
-def told(engine: Engine, topic: str = "hold.placed") -> None:
+def emit(engine: Engine, topic: str = "hold.placed") -> None:
     with work(engine) as u:
         u.outbox(topic, 1, {"n": 1})
 
@@ -351,8 +351,8 @@ def test_inside_handlers_run_exactly_once(engine: Engine) -> None:
 
     outbox.on_internal("hold.%", "test.holds", handle)
     outbox.subscribe(engine)
-    told(engine)
-    told(engine, "other")
+    emit(engine)
+    emit(engine, "other")
     threads = [threading.Thread(target=lambda: outbox.run(engine, Events(), NOW)) for _ in range(3)]
     for thread in threads:
         thread.start()
@@ -377,7 +377,7 @@ def test_a_failing_handler_is_tried_again_and_costs_no_other(engine: Engine) -> 
     outbox.on_internal("%", "test.fails", fails)
     outbox.on_internal("%", "test.works", lambda u, m: seen.append("works"))  # noqa: ARG005 - the handler's signature
     outbox.subscribe(engine)
-    told(engine)
+    emit(engine)
     outbox.run(engine, Events(), NOW)
     assert seen == ["works"]
     with engine.connect() as conn:
@@ -406,7 +406,7 @@ def test_outward_handlers_hold_no_lock_and_back_off(engine: Engine) -> None:
 
     outbox.on_external("hold.%", "test.annotate", call)
     outbox.subscribe(engine)
-    told(engine)
+    emit(engine)
     now = NOW
     for wait in (1, 2, 4):
         assert outbox.run(engine, Events(), now) == 1

@@ -383,7 +383,7 @@ def test_ten_thousand_lines_of_which_one_in_a_hundred_is_bad(office: Office) -> 
 
 def test_no_more_faults_are_told_than_anybody_reads(office: Office) -> None:
     report = office.hand_in(large(3_000, 2_000), Mapping(decimal="."), mode=Mode.GOOD, dry_run=True)
-    assert (report.faults.count, len(report.faults.told()), len(report.made)) == (2_000, SHOWN, 1_000)
+    assert (report.faults.count, len(report.faults.listed()), len(report.made)) == (2_000, SHOWN, 1_000)
 
 
 def test_a_file_that_takes_too_long_or_too_much_memory_is_refused(

@@ -164,7 +164,7 @@ def xlsx_of(*rows: Sequence[Any], sheet: str = "Goods", form: str = "yyyy-mm-dd"
 
 def said_of(report: Report) -> list[tuple[int, str, str]]:
     """(line, column, id of the message) of every fault told."""
-    return [(fault.line, fault.column, fault.message.id.removeprefix("tabular.")) for fault in report.faults.told()]
+    return [(fault.line, fault.column, fault.message.id.removeprefix("tabular.")) for fault in report.faults.listed()]
 
 
 def large(lines: int, bad: int) -> str:

@@ -147,7 +147,7 @@ def states(engine: Engine) -> list[str]:
         return list(conn.scalars(text("SELECT state FROM shipment_line ORDER BY id")))
 
 
-def told(engine: Engine) -> list[tuple[Any, ...]]:
+def audit_rows(engine: Engine) -> list[tuple[Any, ...]]:
     with engine.connect() as conn:
         audit = text("SELECT action, entity_id, actor, before, after, reason FROM audit ORDER BY id")
         return [tuple(row) for row in conn.execute(audit)]
@@ -165,7 +165,7 @@ def test_many_make_a_move_at_once_and_each_is_told(engine: Engine, lines: list[i
         assert LINE.apply_many(u, ShipmentLine, lines[1:3], "ship") == {two: "picked", three: "planned"}
     assert states(engine) == ["picked", "shipped", "shipped", "planned", "planned"]
     picked = {"state": "picked"}
-    assert told(engine)[:2] == [
+    assert audit_rows(engine)[:2] == [
         ("shipment_line.pick", str(one), "wanda", {"state": "planned"}, picked, "asked for"),
         ("shipment_line.pick", str(two), "wanda", {"state": "planned"}, {**picked, "box": 7}, "asked for"),
     ]
@@ -191,7 +191,7 @@ def test_all_or_none_and_those_that_may_not_are_named(engine: Engine, lines: lis
     with pytest.raises(Forbidden), acting(engine, Actor("quinn", frozenset({Role.QA}))) as u:
         LINE.apply_many(u, ShipmentLine, lines[2:], "put_back")
     assert states(engine) == ["shipped", "shipped", "planned", "planned", "planned"]
-    assert len(told(engine)) == 2
+    assert len(audit_rows(engine)) == 2
 
 
 def _small(u: Unit, line: Any) -> None:

@@ -174,7 +174,7 @@ def _speaks(said: list[Said], zone: str, point: str, minute: int) -> tuple[list[
     return [s.value for s in values], Quality.GOOD if certain else Quality.UNCERTAIN
 
 
-def ways(rng: random.Random) -> list[tuple[int, str]]:
+def custody_path(rng: random.Random) -> list[tuple[int, str]]:
     """Where goods were: three to five stays, some within one hour."""
     times = sorted(rng.sample(range(5, LAST - 5), rng.randint(2, 4)))
     return list(
@@ -210,7 +210,7 @@ class Plan:
 
 def planned(world: World, seed: int) -> Plan:
     rng = random.Random(seed)
-    said, stays = weather(rng), [ways(rng) for _ in range(5)]
+    said, stays = weather(rng), [custody_path(rng) for _ in range(5)]
     ids = {
         name: world.zone(name, points=points, gap=GAP * MINUTE, worst_temperature=WORST.get(name))
         for name, points in ROOMS.items()

@@ -358,7 +358,7 @@ def test_what_is_hot_is_judged_on_though_an_excursion_began_in_a_week_that_is_on
     assert found == [(at("01:00"), at("13:00", 13), 9.0, 9.5)]
 
 
-def told(world: World, gateway: str, upto: datetime, *, now: datetime) -> None:
+def advance_watermark(world: World, gateway: str, upto: datetime, *, now: datetime) -> None:
     """A gateway's source has told all up to a time, as the core hears it now."""
     world.fold([], [(gateway, Watermark("source", upto, ("s1/a/room",)))], now=now)
 
@@ -368,7 +368,7 @@ def test_a_gateway_that_tells_of_yesterday_is_let_finish(world: World) -> None:
     room = world.zone("room")
     sublot = world.sublot(world.item(OVER_8_FOR_60), room, at("01:00"))
     world.feed("room", every(5, at("01:00"), at("02:00"), 5.0), upto=at("02:00"))
-    told(world, "g1", at("03:00"), now=at("09:00", 2))  # the first of what it kept
+    advance_watermark(world, "g1", at("03:00"), now=at("09:00", 2))  # the first of what it kept
     beat(world, "09:01", 2)
     assert world.holds(sublot) == [], "it is just telling"
     beat(world, "09:05", 2)
@@ -380,7 +380,7 @@ def test_a_source_that_says_nothing_further_is_not_telling(world: World) -> None
     room = world.zone("room")
     sublot = world.sublot(world.item(OVER_8_FOR_60), room, at("01:00"))
     world.feed("room", every(5, at("01:00"), at("02:00"), 5.0), upto=at("02:00"))
-    told(world, "g1", at("02:00"), now=at("09:00", 2))
+    advance_watermark(world, "g1", at("02:00"), now=at("09:00", 2))
     beat(world, "09:01", 2)
     assert world.holds(sublot) == ["unproven"]
 
@@ -391,6 +391,6 @@ def test_one_that_catches_up_speaks_for_no_other(world: World) -> None:
     sublot = world.sublot(world.item(OVER_8_FOR_60), room, at("01:00"))
     for gateway in ("g1", "g2"):
         world.feed("room", every(5, at("01:00"), at("02:00"), 5.0), upto=at("02:00"), gateway=gateway)
-    told(world, "g1", at("03:00"), now=at("09:00", 2))
+    advance_watermark(world, "g1", at("03:00"), now=at("09:00", 2))
     beat(world, "09:01", 2)
     assert world.holds(sublot) == ["unproven"]

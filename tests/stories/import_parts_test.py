@@ -38,7 +38,7 @@ def world(engine: Engine) -> World:
     return World(engine, build_events())
 
 
-def said(u: Unit, order: ImportRequest) -> dict[str, Any]:
+def dry_run_answer(u: Unit, order: ImportRequest) -> dict[str, Any]:
     """What an import would answer, without the numbers of rows, which a rehearsal uses up."""
     done = rehearsed(u, lambda u: answer(u, import_logger(u, Judge(), order, live=True), dry_run=True)).model_dump()
     for one in [*done["excursions"], *done["holds"]]:
@@ -60,7 +60,7 @@ def test_parts_land_and_judge_as_the_whole_does(world: World, order: str, monkey
         found = []
         for part in (landing.READINGS_AT_ONCE, 7, 1):
             monkeypatch.setattr(landing, "READINGS_AT_ONCE", part)
-            found.append(world.do(lambda u, asked=asked: said(u, asked), now=AFTER))  # type: ignore[misc]  # as it is now
+            found.append(world.do(lambda u, asked=asked: dry_run_answer(u, asked), now=AFTER))  # type: ignore[misc]  # as it is now
         assert found[1:] == found[:1] * 2
         whole = found[0]
         assert (whole["landed"], whole["duplicates"], whole["conflicts"]) == (len(FILE) + 1 + len(moist), 1, 2)

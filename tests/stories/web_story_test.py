@@ -211,7 +211,7 @@ def dispose(
     page.get_by_role("button", name="Sign the disposition").click()
 
 
-def told(page: Page, words: str) -> None:
+def expect_alert(page: Page, words: str) -> None:
     expect(page.get_by_role("alert").filter(has_text=words)).to_be_visible()
 
 
@@ -233,9 +233,9 @@ def test_qa_sees_assesses_and_disposes(served: Served) -> None:
 
     assess(page)
     dispose(page, "stability data cover it")
-    told(page, "needs the login and the password")
+    expect_alert(page, "needs the login and the password")
     dispose(page, "stability data cover it", "not my password", login="qa")
-    told(page, "the password does not match: nothing was signed")
+    expect_alert(page, "the password does not match: nothing was signed")
     dispose(page, "stability data cover it")
     expect(page.get_by_text(re.compile(r"Signed by QA Person, .* UTC, disposition: accept: stability"))).to_be_visible()
 
@@ -257,7 +257,7 @@ def test_two_at_once_one_wins_and_the_other_is_told(served: Served) -> None:
     expect(one.get_by_text(re.compile("Signed by QA Person"))).to_be_visible()
     two.bring_to_front()
     dispose(two, "second", login="qa")
-    told(two, "cannot dispose of the excursion: it is dispositioned")
+    expect_alert(two, "cannot dispose of the excursion: it is dispositioned")
     assert served.values("SELECT reason FROM disposition WHERE excursion_id = :e", e=number) == ["first"]
 
 
@@ -283,7 +283,7 @@ def test_a_plant_engineer_watches_shelves_and_acknowledges_and_decides_nothing(s
     alarm = page.get_by_role("row").filter(has=page.get_by_role("button", name="Acknowledge"))
     alarm.get_by_role("button", name="Shelve").click()
     page.get_by_role("button", name="Shelve now").click()
-    told(page, "needs a reason")
+    expect_alert(page, "needs a reason")
     choose(page, "For how long", "8 hours")
     page.get_by_label("Reason").fill("defrosting, watched by hand")
     page.get_by_role("button", name="Shelve now").click()
@@ -316,7 +316,7 @@ def test_qa_decides_an_incident_lifts_a_hold_and_the_rp_releases(served: Served)
     page.get_by_role("button", name="Record assessment of 3").click()
     expect(page.get_by_role("button", name="Sign the disposition of 3")).to_be_visible()
     dispose(page, "stable, shortened life", login="qa", decision="restrict:")
-    told(page, "says which restriction")
+    expect_alert(page, "says which restriction")
     choose(page, "Restriction", "only for these markets")
     page.get_by_label("Restricted to").fill("DE, AT")
     page.get_by_label("Your password").fill(PASSWORD)
@@ -329,7 +329,7 @@ def test_qa_decides_an_incident_lifts_a_hold_and_the_rp_releases(served: Served)
 
     page.goto(f"{served.url}/holds/{hold}")
     page.get_by_role("button", name="Lift the hold").click()
-    told(page, "needs a reason")
+    expect_alert(page, "needs a reason")
     page.get_by_label("Reason").fill("relabelled")
     page.get_by_role("button", name="Lift the hold").click()
     expect(page.get_by_text(re.compile(r"qa, .* UTC: relabelled"))).to_be_visible()
@@ -393,7 +393,7 @@ def test_logistics_tries_a_loggers_file_and_then_binds_it(served: Served, tmp_pa
     page.get_by_role("link", name="SH-WEB").click()
     chooser = page.locator("input[type=file]")
     chooser.set_input_files(other)
-    told(page, "Invalid: other.csv")
+    expect_alert(page, "Invalid: other.csv")
     expect(page.get_by_role("button", name="Bind it")).to_be_hidden()
     chooser.set_input_files(file)
     expect(page.get_by_text("What would come of it")).to_be_visible()

@@ -22,8 +22,8 @@ from core.erp.kernel.http import (
     Moment,
     Page,
     Ref,
+    Sentence,
     Text,
-    Told,
     not_future,
     paginate,
 )
@@ -66,7 +66,7 @@ class FactOut(Answer):
     known_at: AwareDatetime
     actor: str
     reason: str
-    reason_message: Told
+    reason_message: Sentence
     retracts_id: int | None
     copy_of_id: int | None
 

@@ -46,9 +46,9 @@ from core.erp.kernel.shapes import (
     Problem,
     Quantity,
     Ref,
+    Sentence,
     SignIn,
     Text,
-    Told,
 )
 from core.erp.kernel.signatures import Signing
 from core.erp.kernel.strict import OnlyDigits
@@ -79,9 +79,9 @@ __all__ = [
     "Problem",
     "Quantity",
     "Ref",
+    "Sentence",
     "SignIn",
     "Text",
-    "Told",
     "bearer",
     "decode_cursor",
     "encode_cursor",

@@ -41,12 +41,12 @@ def problem_body(
         found["title"] = render(Message(f"problem.{kind.replace('-', '_')}"), language)
     return {
         **found,
-        **(told(detail, language) if isinstance(detail, Message) else {"detail": detail}),
+        **(message_fields(detail, language) if isinstance(detail, Message) else {"detail": detail}),
         **jsonable_encoder(_with_messages(extra or {}, language)),
     }
 
 
-def told(message: Message, language: str) -> dict[str, Any]:
+def message_fields(message: Message, language: str) -> dict[str, Any]:
     """A message as the wire carries it: id, params, and as detail the text in the language."""
     return {**message.as_json(), "detail": render(message, language)}
 
@@ -54,7 +54,7 @@ def told(message: Message, language: str) -> dict[str, Any]:
 def _with_messages(value: Any, language: str) -> Any:
     if isinstance(value, Mapping):
         found = {name: _with_messages(one, language) for name, one in value.items() if not isinstance(one, Message)}
-        return found | (told(value["message"], language) if isinstance(value.get("message"), Message) else {})
+        return found | (message_fields(value["message"], language) if isinstance(value.get("message"), Message) else {})
     if isinstance(value, Sequence) and not isinstance(value, str | bytes):
         return [_with_messages(one, language) for one in value]
     return value

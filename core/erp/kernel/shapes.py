@@ -120,7 +120,7 @@ def _messages(shape: type[Answer]) -> tuple[str, ...]:
     return tuple(name for name in shape.model_fields if name.endswith("_message"))
 
 
-Told = Annotated[
+Sentence = Annotated[
     dict[str, Any] | None,
     Field(description="what the system wrote, by a message's id and params; null: people's words"),
 ]

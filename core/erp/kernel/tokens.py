@@ -13,7 +13,7 @@ import jwt
 from sqlalchemy import Engine, delete, select
 from sqlalchemy.dialects.postgresql import insert as upsert
 
-from core.erp.kernel.access.held import COMPOSED, permits
+from core.erp.kernel.access.effective_permits import COMPOSED, permits
 from core.erp.kernel.errors import Forbidden, Unauthenticated
 from core.erp.kernel.model import RevokedToken, User
 from core.erp.kernel.permits import is_display

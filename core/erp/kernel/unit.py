@@ -20,7 +20,7 @@ from sqlalchemy import Connection, Engine, Executable, Row, text
 from sqlalchemy.exc import OperationalError
 from sqlmodel import Session, SQLModel
 
-from core.erp.kernel.access.held import permits_now
+from core.erp.kernel.access.effective_permits import permits_now
 from core.erp.kernel.audit_keys import keys_of, message, nonce
 from core.erp.kernel.errors import Forbidden
 from core.erp.kernel.events import Event, Events

@@ -69,7 +69,7 @@ class PlacedHold:
     lift_reason: str | None
 
     @property
-    def said(self) -> str | Message:
+    def reason_sentence(self) -> str | Message:
         """The reason, to be said in whatever language."""
         return sentence(self.reason, self.reason_message)
 

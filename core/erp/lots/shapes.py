@@ -5,8 +5,8 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AwareDatetime, ConfigDict, Field, model_validator
 
-from core.erp.kernel.http import Amount, Answer, Body, Moment, Quantity, Ref, Text, Told
-from core.erp.kernel.problems import told
+from core.erp.kernel.http import Amount, Answer, Body, Moment, Quantity, Ref, Sentence, Text
+from core.erp.kernel.problems import message_fields
 from core.erp.kernel.strict import Day
 from core.erp.lots.rules import Obstacle, ObstacleKind, Purpose, restriction_fault
 
@@ -78,7 +78,7 @@ class HoldOut(Answer):
     kind: HoldKind
     certainty: str | None
     reason: str
-    reason_message: Told
+    reason_message: Sentence
     excursion_id: int | None
     origin_hold_id: int | None
     since_at: AwareDatetime
@@ -122,7 +122,7 @@ class ObstacleOut(Answer):
     @classmethod
     def of(cls, obstacle: Obstacle, language: str) -> "ObstacleOut":
         """As the reader sees it."""
-        return cls(kind=obstacle.kind, hold_id=obstacle.hold_id, **told(obstacle.message, language))
+        return cls(kind=obstacle.kind, hold_id=obstacle.hold_id, **message_fields(obstacle.message, language))
 
 
 class MovableOut(Answer):

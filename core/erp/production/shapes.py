@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import AwareDatetime, ConfigDict, Field, PlainSerializer
 
-from core.erp.kernel.http import Amount, Answer, Body, Moment, Quantity, Ref, Text, Told
+from core.erp.kernel.http import Amount, Answer, Body, Moment, Quantity, Ref, Sentence, Text
 
 Seconds = Annotated[timedelta, PlainSerializer(timedelta.total_seconds, return_type=float)]
 """A length of time, in seconds on the wire."""
@@ -139,7 +139,7 @@ class OrderOut(Answer):
     priority: int
     state: str
     stopped_reason: str | None
-    stopped_reason_message: Told
+    stopped_reason_message: Sentence
     output_lot_id: int | None
     scrap: Quantity
     created_at: AwareDatetime

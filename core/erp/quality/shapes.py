@@ -5,8 +5,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AwareDatetime, ConfigDict, Field, PlainSerializer
 
-from core.erp.kernel.http import Answer, Body, Figure, Moment, Ref, SignIn, Text, Told
-from core.erp.kernel.problems import told
+from core.erp.kernel.http import Answer, Body, Figure, Moment, Ref, Sentence, SignIn, Text
+from core.erp.kernel.problems import message_fields
 from core.erp.quality.rules import ReleaseObstacle
 
 Seconds = Annotated[timedelta, PlainSerializer(timedelta.total_seconds, return_type=float)]
@@ -96,7 +96,7 @@ class HoldOut(Answer):
     kind: str
     certainty: str | None
     reason: str
-    reason_message: Told
+    reason_message: Sentence
     since_at: AwareDatetime
     placed_at: AwareDatetime
     lifted_at: AwareDatetime | None
@@ -158,7 +158,7 @@ class IncidentOut(Answer):
     gateway: str | None
     kind: IncidentKind
     title: str
-    title_message: Told
+    title_message: Sentence
     started_at: AwareDatetime
     ended_at: AwareDatetime | None
     known_at: AwareDatetime
@@ -177,7 +177,7 @@ class ReleaseObstacleOut(Answer):
     @classmethod
     def of(cls, obstacle: ReleaseObstacle, language: str) -> "ReleaseObstacleOut":
         """As the reader sees it."""
-        return cls(kind=obstacle.kind, **told(obstacle.message, language))
+        return cls(kind=obstacle.kind, **message_fields(obstacle.message, language))
 
 
 class ReleaseReviewOut(Answer):
@@ -206,9 +206,9 @@ class DeviationOut(Answer):
     sublot_id: int | None
     shipment_id: int | None
     title: str
-    title_message: Told
+    title_message: Sentence
     detail: str
-    detail_message: Told
+    detail_message: Sentence
     happened_at: AwareDatetime
     known_at: AwareDatetime
     state: str

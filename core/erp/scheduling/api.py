@@ -4,7 +4,7 @@ from fastapi.responses import JSONResponse
 from pydantic import AwareDatetime, BaseModel, Field
 
 from core.erp.kernel.door import needs, routes
-from core.erp.kernel.http import PROBLEMS, Answer, Body, Door, Id, Quantity, Ref, Told
+from core.erp.kernel.http import PROBLEMS, Answer, Body, Door, Id, Quantity, Ref, Sentence
 from core.erp.kernel.records.read import row_of
 from core.erp.kernel.records.shown import detail, shown
 from core.erp.kernel.unit import Unit
@@ -58,7 +58,7 @@ class DispatchListOut(Answer):
     version: int = Field(description="grows by one whenever the list is remade")
     made_at: AwareDatetime | None
     cause: str | None
-    cause_message: Told
+    cause_message: Sentence
     running: RunningOut | None
     entries: list[EntryOut]
 

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import AwareDatetime, ConfigDict, Field
 
-from core.erp.kernel.http import Amount, Answer, Body, Moment, Quantity, Ref, SignIn, Text, Told
+from core.erp.kernel.http import Amount, Answer, Body, Moment, Quantity, Ref, Sentence, SignIn, Text
 
 TaskKind = Literal["put_back", "reallocate"]
 Code = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9._/-]+$", examples=["SH-1"])]
@@ -138,7 +138,7 @@ class HoldOut(Answer):
     kind: str
     certainty: str | None
     reason: str
-    reason_message: Told
+    reason_message: Sentence
     since_at: AwareDatetime
     placed_at: AwareDatetime
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import any_, func, or_, select, text
 
-from core.erp.kernel.access.held import COMPOSED, permits
+from core.erp.kernel.access.effective_permits import COMPOSED, permits
 from core.erp.kernel.access.model import APPROVED, ComposedRole
 from core.erp.kernel.model import User
 from core.erp.kernel.permits import MANAGES_USERS, OUTSIDE, Role, permits_of, roles_with, signing

@@ -6,7 +6,7 @@ from pydantic import SecretStr
 from sqlalchemy import select
 
 from core.erp.kernel.access import roles, scopes, users
-from core.erp.kernel.access.held import COMPOSED, permits
+from core.erp.kernel.access.effective_permits import COMPOSED, permits
 from core.erp.kernel.access.model import ComposedRole
 from core.erp.kernel.access.shapes import PlaceIn, RoleChange, RoleIn, UserChange, UserIn, UserOut
 from core.erp.kernel.access.workflow import ROLE

@@ -16,7 +16,7 @@ from core.erp.kernel.database_errors import translate
 from core.erp.kernel.deadlines import service
 from core.erp.kernel.deadlines.model import Deadline, DeadlineStep
 from core.erp.kernel.deadlines.rules import StepKind, late_by, wait_after
-from core.erp.kernel.deadlines.terms import Effect, Term, said_of, terms
+from core.erp.kernel.deadlines.terms import Effect, Term, about_sentence, terms
 from core.erp.kernel.deadlines.workflow import OPEN
 from core.erp.kernel.errors import LotwiseError
 from core.erp.kernel.events import Events
@@ -149,7 +149,7 @@ def _tell(u: Unit, deadline: Deadline, step: DeadlineStep) -> None:
 def _open_task(u: Unit, deadline: Deadline, step: DeadlineStep, refused: Message | str | None) -> None:
     about = sentence(deadline.about, deadline.about_message)
     called = {"term": Message(f"term.{deadline.term}"), "about": about}
-    said = said_of(deadline)
+    said = about_sentence(deadline)
     if refused is not None:
         said = Message("deadlines.effect_refused", **called, why=refused)
     elif step.kind == StepKind.ESCALATE:

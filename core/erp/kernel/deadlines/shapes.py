@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import AwareDatetime, Field
 
-from core.erp.kernel.shapes import Answer, Duration, Told
+from core.erp.kernel.shapes import Answer, Duration, Sentence
 
 
 class StepOut(Answer):
@@ -16,7 +16,7 @@ class StepOut(Answer):
     done_at: AwareDatetime | None
     outcome: Literal["done", "refused", "void"] | None
     note: str | None
-    note_message: Told
+    note_message: Sentence
     late: Duration | None
 
 
@@ -28,7 +28,7 @@ class DeadlineOut(Answer):
     entity: str = Field(examples=["supplier_certificate"])
     entity_id: int
     about: str
-    about_message: Told
+    about_message: Sentence
     site_id: int | None
     permit: str = Field(examples=["certificate.manage"])
     begun_at: AwareDatetime

@@ -68,7 +68,7 @@ def opens(kind: str, permit: str, within: Count) -> Effect:
         tasks.open_task(
             u,
             kind,
-            said_of(deadline),
+            about_sentence(deadline),
             due_at=at,
             permit=permit,
             entity=deadline.entity,
@@ -79,7 +79,7 @@ def opens(kind: str, permit: str, within: Count) -> Effect:
     return effect
 
 
-def said_of(deadline: Deadline) -> Message:
+def about_sentence(deadline: Deadline) -> Message:
     """What it is about and when it is due."""
     about = sentence(deadline.about, deadline.about_message)
     return Message("deadlines.due", term=Message(f"term.{deadline.term}"), about=about, due=deadline.due_at)

@@ -45,7 +45,7 @@ class Faults:
         if len(self.kept) < SHOWN:
             self.kept.append(fault)
 
-    def told(self) -> list[Fault]:
+    def listed(self) -> list[Fault]:
         """Those that are told, by line."""
         return sorted(self.kept, key=lambda one: one.line)
 

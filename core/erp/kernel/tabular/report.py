@@ -68,7 +68,7 @@ class NothingImported(Invalid):
     def __init__(self, report: Report) -> None:
         faults = [
             {"line": one.line, "column": one.column, "value": one.value, "message": one.message, "choices": one.choices}
-            for one in report.faults.told()
+            for one in report.faults.listed()
         ]
         extra = {"lines": report.lines, "bad": report.bad, "faults": faults}
         super().__init__("tabular.nothing_imported", count=report.faults.count, extra=extra)

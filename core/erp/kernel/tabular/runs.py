@@ -62,7 +62,7 @@ def record(u: Unit, entity: str, report: Report) -> int:
         "sha256": bytes.fromhex(found.sha256),
         "mapping": msgspec.to_builtins(report.mapping),
         "digest": report.mapping.digest(),
-        "faults": [as_json(fault) for fault in report.faults.told()],
+        "faults": [as_json(fault) for fault in report.faults.listed()],
         **counts,
     }
     run_id: int = u.conn.execute(insert(ImportRun).values(values).returning(table(ImportRun).c.id)).scalar_one()

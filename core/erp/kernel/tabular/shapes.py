@@ -104,7 +104,7 @@ class RunOut(Answer):
 
 def report_out(report: Report, importable: Importable, language: str) -> ReportOut:
     """The report in a reader's language."""
-    found, faults = report.table.found, report.faults.told()
+    found, faults = report.table.found, report.faults.listed()
     return ReportOut(
         dry_run=report.dry_run,
         refused=report.refused,

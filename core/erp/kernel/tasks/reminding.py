@@ -8,7 +8,7 @@ from core.erp.kernel.events import Events
 from core.erp.kernel.tables import table
 from core.erp.kernel.tasks.model import Task
 from core.erp.kernel.tasks.rules import next_reminder
-from core.erp.kernel.tasks.service import told
+from core.erp.kernel.tasks.service import task_facts
 from core.erp.kernel.tasks.workflow import STANDING
 from core.erp.kernel.unit import system, unit
 
@@ -40,7 +40,7 @@ def _some(engine: Engine, events: Events, now: datetime) -> int:
         tasks = u.session.scalars(wanted).all()
         for task in tasks:
             late = task.due_at if task.due_at <= now else None
-            u.outbox("task.remind", task.id, {**told(task), "late_since": late})
+            u.outbox("task.remind", task.id, {**task_facts(task), "late_since": late})
             task.remind_at = next_reminder(now, task.due_at)
             u.session.add(task)
         return len(tasks)

@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import select
 
-from core.erp.kernel.access.held import permits_now
+from core.erp.kernel.access.effective_permits import permits_now
 from core.erp.kernel.calendars import service as calendars
 from core.erp.kernel.calendars.rules import due, working_days
 from core.erp.kernel.errors import Invalid, Refused
@@ -60,7 +60,7 @@ def open_task(
     u.session.add(made)
     u.session.flush()
     u.audit("task.create", "task", made.id, after=made.model_dump(exclude={"id", "title_message"}))
-    u.outbox("task.create", made.id, told(made))
+    u.outbox("task.create", made.id, task_facts(made))
     return made
 
 
@@ -78,11 +78,11 @@ def _again(u: Unit, task: Task, title: str, message: dict[str, Any] | None, due_
     u.session.add(task)
     u.session.flush()
     u.audit("task.renew", "task", task.id, before=before, after={"title": title, "due_at": due_at})
-    u.outbox("task.remind", task.id, told(task))
+    u.outbox("task.remind", task.id, task_facts(task))
     return task
 
 
-def told(task: Any) -> dict[str, Any]:
+def task_facts(task: Any) -> dict[str, Any]:
     """What whoever sends messages needs to know of it."""
     names = ("kind", "title", "title_message", "entity", "entity_id", "site_id", "permit", "assignee", "due_at")
     return {name: getattr(task, name) for name in names}
@@ -129,7 +129,7 @@ def hand_over(u: Unit, task_id: int, *, to: str, reason: str | None = None) -> T
     task = u.get_one(Task, task_id, lock=True)
     _fit(u, to, task.permit, task.site_id)
     _pass_on(u, task, "hand_over", to, reason)
-    u.outbox("task.remind", task_id, told(task))
+    u.outbox("task.remind", task_id, task_facts(task))
     return task
 
 

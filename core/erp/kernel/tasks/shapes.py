@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import AwareDatetime, ConfigDict, Field
 
-from core.erp.kernel.shapes import Answer, Body, Moment, Ref, Text, Told
+from core.erp.kernel.shapes import Answer, Body, Moment, Ref, Sentence, Text
 
 Login = Annotated[str, Field(min_length=1, max_length=64)]
 
@@ -43,7 +43,7 @@ class TaskOut(Answer):
     id: int
     kind: str = Field(examples=["by_hand"])
     title: str
-    title_message: Told
+    title_message: Sentence
     entity: str | None = Field(description="what it is about, with entity_id", examples=["deviation"])
     entity_id: int | None
     site_id: int | None

@@ -26,7 +26,7 @@ def in_hand(u: Unit, task: Any) -> None:
         raise Forbidden("tasks.taken_by", login=task.assignee, extra={"assignee": task.assignee})
 
 
-def own(u: Unit, task: Any) -> None:
+def require_opener(u: Unit, task: Any) -> None:
     """Refuses whoever has not opened it, and does not oversee."""
     if task.created_by != u.actor.login and not u.actor.may(OVERSEE):
         raise Forbidden("tasks.opened_by", login=task.created_by)
@@ -41,7 +41,7 @@ TASK = Workflow(
         Move("hand_over", STANDING, TAKEN, permit=ACT),
         Move("give_back", frozenset({TAKEN}), OPEN, permit=ACT, guard=in_hand),
         Move("done", STANDING, DONE, permit=ACT, guard=in_hand, reasoned=True),
-        Move("cancel", STANDING, WITHDRAWN, permit=ACT, guard=own, reasoned=True),
+        Move("cancel", STANDING, WITHDRAWN, permit=ACT, guard=require_opener, reasoned=True),
         # by the act that it asked for, or because what it was about is no more
         Move("finish", STANDING, DONE, system=True),
         Move("withdraw", STANDING, WITHDRAWN, system=True),
