@@ -69,7 +69,7 @@ def browse(endpoint: str, asked: Wanted, names_in: Path | None) -> BrowsedSource
     if parts.scheme in {"modbus", "modbus+rtu"}:
         return _modbus(parts, asked, names_in)
     if parts.scheme == "opc.tcp":
-        return _opcua(plain(endpoint, asked.user, asked.password), "", asked, names_in)
+        return _opcua(unsecured_server(endpoint, asked.user, asked.password), "", asked, names_in)
     raise CannotBrowse(
         f"{endpoint!r} is none of mqtt://host[:1883], mqtts://host, modbus://host[:502], modbus+rtu://host (RTU by way"
         " of a serial server) and opc.tcp://host:4840/path"
@@ -170,7 +170,7 @@ def _stoppable(work: Any) -> Any:
     return asyncio.run(main())
 
 
-def plain(endpoint: str, user: str | None, password: str | None) -> OpcUaServer:
+def unsecured_server(endpoint: str, user: str | None, password: str | None) -> OpcUaServer:
     """The server at an endpoint, over an open channel. Raises CannotBrowse."""
     try:
         return OpcUaServer(endpoint=endpoint, user=user, password=SecretStr(password) if password is not None else None)

@@ -40,7 +40,7 @@ from core.settings import Settings
 log = logging.getLogger("lotwise.ingest")
 
 TICK_EVERY = 2.0
-TIDY_EVERY = 600.0
+HOUSEKEEPING_EVERY = 600.0
 SETTLING = timedelta(minutes=10)
 AT_ONCE = 50
 """Silent zones that are judged in one transaction: whoever speaks up again waits for no more."""
@@ -56,10 +56,13 @@ async def ingest(
     live = settings.instance == "live"
     with influx_attached(engine, *settings.store_behind()) as store:
         async with asyncio.TaskGroup() as group:
-            beat, house = _Timer(engine, events).tick_if_due, partial(tidy, engine, behind=store is not None)
+            tick, housekeeping = (
+                _Timer(engine, events).tick_if_due,
+                partial(run_housekeeping, engine, behind=store is not None),
+            )
             tasks = [
-                group.create_task(_repeat(stop, TICK_EVERY, "the timer cannot judge", beat)),
-                group.create_task(_repeat(stop, TIDY_EVERY, "the house cannot be kept", house)),
+                group.create_task(_repeat(stop, TICK_EVERY, "the timer cannot judge", tick)),
+                group.create_task(_repeat(stop, HOUSEKEEPING_EVERY, "housekeeping failed", housekeeping)),
             ]
             if store is not None:
                 tasks.append(group.create_task(run_shipper(engine, store, stop)))
@@ -93,14 +96,14 @@ class _Timer:
         self._began: datetime | None = None
 
     def tick_if_due(self, now: datetime) -> None:
-        """One beat."""
+        """One tick."""
         self._began = self._began or now
         act = partial(transact, self._engine, system("timer"), self._events)
         waited = act(self._tick)
         self._before = now
         if now - self._began >= SETTLING:
             for first in range(0, len(waited), AT_ONCE):
-                act(partial(self._stand_in, zones=waited[first : first + AT_ONCE]))
+                act(partial(self._advance_silent_zones, zones=waited[first : first + AT_ONCE]))
         transact(
             self._engine,
             system("timer"),
@@ -118,7 +121,7 @@ class _Timer:
         self._later = judge_unmonitored(u, self._later)
         return waited
 
-    def _stand_in(self, u: Unit, zones: list[int]) -> None:
+    def _advance_silent_zones(self, u: Unit, zones: list[int]) -> None:
         if _alone(u):
             advance_silent_zones(u, self._judge, SilenceLimits(), zones)
 
@@ -128,7 +131,7 @@ def _alone(u: Unit) -> bool:
     return bool(u.conn.scalar(text("SELECT pg_try_advisory_xact_lock(hashtext('lotwise.timer'))")))
 
 
-def tidy(engine: Engine, now: datetime, *, behind: bool) -> None:
+def run_housekeeping(engine: Engine, now: datetime, *, behind: bool) -> None:
     """One round of housekeeping: batch headers fold, what is kept for a while is forgotten, and with a series store
     behind the weeks that are shipped and no longer hot are dropped, and then the headers of their batches.
     """

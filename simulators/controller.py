@@ -94,7 +94,7 @@ class ColdRoomController:
                 units,
                 framer=self._framer,
                 address=(self.host, self.port),
-                trace_pdu=self._hear,
+                trace_pdu=self._on_request,
                 trace_packet=self._corrupt,
             )
         return ModbusSerialServer(
@@ -103,7 +103,7 @@ class ColdRoomController:
             baudrate=self._serial.baudrate,
             parity=self._serial.parity,
             stopbits=self._serial.stopbits,
-            trace_pdu=self._hear,
+            trace_pdu=self._on_request,
             trace_packet=self._corrupt,
         )
 
@@ -144,7 +144,7 @@ class ColdRoomController:
         if kind is FaultKind.DISCONNECT:
             await self.connect()
 
-    def _hear(self, sending: bool, pdu: ModbusPDU) -> ModbusPDU:
+    def _on_request(self, sending: bool, pdu: ModbusPDU) -> ModbusPDU:
         """Lets a request pass only if somebody is there to answer it: a dead unit is silent, and so is none."""
         unit = self.units.get(pdu.dev_id)
         if sending or (unit is not None and not unit.dead and not unit.faults.has(FaultKind.DROP_OUT)):

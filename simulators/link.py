@@ -97,13 +97,13 @@ class MqttLink:
         def lost(*_: object) -> None:
             self.up = False
 
-        def bequeath(*_: object) -> None:
+        def set_will(*_: object) -> None:
             if will is not None:
                 client.will_set(*will(), qos=1)
 
         client.on_connect = connected
         client.on_disconnect = lost
-        client.on_pre_connect = bequeath
+        client.on_pre_connect = set_will
         client.on_subscribe = lambda *_: self._post(self._answer, _IN)
         client.on_publish = lambda _client, _data, mid, *_: self._acks.append(mid)
         client.on_message = lambda _client, _data, message: self._post(self._on_message, message.topic, message.payload)

@@ -98,7 +98,7 @@ class SimulatedServer:
         server.set_server_name(f"Lotwise simulated {self.folder}")
         await guard(server, self.folder, self._host, self._guarded)
         server.iserver.history_manager.set_storage(self.memory)
-        server.subscribe_server_callback(CallbackType.ItemSubscriptionCreated, self._hear)
+        server.subscribe_server_callback(CallbackType.ItemSubscriptionCreated, self._on_subscription)
         index = await server.register_namespace(NAMESPACE)
         folder = await server.nodes.objects.add_object(ua.NodeId(self.folder, index), f"{index}:{self.folder}")
         for name, variable in self.variables.items():
@@ -119,7 +119,7 @@ class SimulatedServer:
         await self._write(server, self._last)
         return server
 
-    def _hear(self, _event: object, _service: object) -> None:
+    def _on_subscription(self, _event: object, _service: object) -> None:
         self.subscribed = True
 
     async def publish(self, values: Mapping[str, ua.DataValue]) -> None:

@@ -63,21 +63,21 @@ async def run_scenario(
     async with fleet:
         begun = loop.time()
 
-        def tell(text: str) -> None:
+        def report_event(text: str) -> None:
             happened = ScenarioEvent(loop.time() - begun, text)
             summary.events.append(happened)
             if on_event is not None:
                 on_event(happened)
 
-        tell(f"{len(fleet.rooms)} rooms and {len(fleet.devices)} devices are up: {_addresses(found)}")
+        report_event(f"{len(fleet.rooms)} rooms and {len(fleet.devices)} devices are up: {_addresses(found)}")
         for step in Timetable(fleet).steps():
             if step.at >= found.duration:
                 break
             await _until(begun + step.at, fleet)
             await step.act()
-            tell(step.text)
+            report_event(step.text)
         await _until(begun + found.duration, fleet)
-        tell("over")
+        report_event("over")
         summary.seconds = loop.time() - begun
     summary.reports = fleet.reports()
     return summary

@@ -80,14 +80,14 @@ async def read_body(data: bytes) -> tuple[ImportIn, AllValues]:
         body = _checked(data)
         return body, list(_all_series(body))
     with tempfile.TemporaryFile() as source, tempfile.TemporaryFile() as answer:
-        await asyncio.to_thread(_put_down, source, data)
+        await asyncio.to_thread(_write_compact, source, data)
         code = await bounded_process.run("core.ingest.import_bodies", b"{}", source, answer)
         if code != 0:
             raise Invalid(exit_message(code))
         return await asyncio.to_thread(_taken, answer)
 
 
-def _put_down(file: IO[bytes], data: bytes) -> None:
+def _write_compact(file: IO[bytes], data: bytes) -> None:
     file.write(data)
     file.flush()
     file.seek(0)

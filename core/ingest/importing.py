@@ -95,7 +95,7 @@ def _goods(u: Unit, judge: Judge, order: ImportRequest, *, live: bool) -> Import
     spans = []
     for sublot, intervals in found.items():
         for place, start, stop in intervals:
-            if place is None or (not named and place != zone.id and _spoken_for(u, place, start, stop)):
+            if place is None or (not named and place != zone.id and _sensors_measured(u, place, start, stop)):
                 continue
             narrowed = _narrowed(TogetherSpan((sublot,), start, stop), order)
             if narrowed is not None:
@@ -115,7 +115,7 @@ _READ = text("""
 """)
 
 
-def _spoken_for(u: Unit, place: int, start: datetime, stop: datetime | None) -> bool:
+def _sensors_measured(u: Unit, place: int, start: datetime, stop: datetime | None) -> bool:
     """Whether sensors there are required and have said something over [start, stop)."""
     if not logger_zones.is_monitored(u, place, start):
         return False

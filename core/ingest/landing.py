@@ -51,7 +51,7 @@ def bind_to_goods(u: Unit, judge: Judge, order: ImportRequest, done: ImportResul
     for span in done.spans:
         logger_zones.record_together(u, done.zone, span, f"with logger {order.serial} of {done.bound_to}")
         if order.stop is not None and span.stop == order.stop:
-            _apart(u, done.zone, span)
+            _record_separation(u, done.zone, span)
     done.sublots = sorted({one for span in done.spans for one in span.sublot_ids})
     times = readings.times()
     past = times[times <= micros(u.now)]
@@ -79,7 +79,7 @@ def _while_together(readings: Readings, done: ImportResult) -> None:
     raise Refused("ingest.of_another_time", spans=goods or [Message("ingest.no_span")], first=first, last=last)
 
 
-def _apart(u: Unit, zone: Zone, span: TogetherSpan) -> None:
+def _record_separation(u: Unit, zone: Zone, span: TogetherSpan) -> None:
     """The logger was taken out at the span's end while the goods stayed where they were: they are there again."""
     assert span.stop is not None
     before = text(

@@ -89,7 +89,7 @@ def retire_source(
     u.need("ingest.manage")
     if not reason.strip():
         raise Invalid("ingest.retire_without_reason")
-    zones = [zone for zone in _spoken_for(u, gateway, source) if only is None or zone in only]
+    zones = [zone for zone in _zones_of_source(u, gateway, source) if only is None or zone in only]
     # as the ingest does: nobody folds these partitions meanwhile
     hold_partitions(u.conn, {partition_of(address) for address in zones})
     ended = u.conn.execute(
@@ -116,7 +116,7 @@ def retire_source(
     return zones
 
 
-def _spoken_for(u: Unit, gateway: str, source: str) -> list[str]:
+def _zones_of_source(u: Unit, gateway: str, source: str) -> list[str]:
     rows = u.conn.execute(
         text(
             "SELECT z.address FROM source_watermark w JOIN zone z ON z.id = w.zone_id "

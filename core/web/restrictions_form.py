@@ -25,7 +25,7 @@ def restrictions(of: Visit, sublot_id: int, rows: list[dict[str, Any]]) -> None:
         {
             "id": row["id"],
             "kind": row["kind"].replace("_", " "),
-            "value": _said(row["value"]),
+            "value": _value_text(row["value"]),
             "reason": row["reason"],
             "by": row["placed_by"],
             "since": clock(row["placed_at"]),
@@ -37,7 +37,7 @@ def restrictions(of: Visit, sublot_id: int, rows: list[dict[str, Any]]) -> None:
         _forms(of, sublot_id, made)
 
 
-def _said(value: dict[str, Any]) -> str:
+def _value_text(value: dict[str, Any]) -> str:
     return "; ".join(
         f"{key} {', '.join(map(str, what)) if isinstance(what, list) else what}" for key, what in value.items()
     )

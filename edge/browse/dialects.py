@@ -191,12 +191,12 @@ class Recogniser:
             return SkippedTopic("plain JSON", "no value in it looks like a climate; with --everything all are taken")
         decoder = dict(shape.decoder)
         notes = tuple(f"{topic.name}: {note}" for note in shape.notes)
-        if shape.device_path is not None and len(_said(payloads, shape.device_path)) > 1:
+        if shape.device_path is not None and len(_devices_named(payloads, shape.device_path)) > 1:
             decoder["device"] = shape.device_path  # several devices share the topic
         return TopicDialect("plain JSON", decoder, topic.name, levels[-1], "", shape.fields, notes)
 
 
-def _said(payloads: Sequence[bytes], path: str) -> set[str]:
+def _devices_named(payloads: Sequence[bytes], path: str) -> set[str]:
     """The devices that the payloads name."""
     find = compile_path(path)
     found = (find(_object_of(payload) or {}) for payload in payloads)

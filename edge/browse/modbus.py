@@ -117,7 +117,7 @@ async def scan(
         scans = [UnitScan(unit) for unit in unit_ids]
         for turn in range(PASSES):
             if turn:
-                await _rest(stop, BETWEEN)
+                await _pause(stop, BETWEEN)
             for one in scans:
                 if not stop.is_set() and (not turn or one.passes):
                     progress(f"unit {one.unit}, pass {turn + 1} of {PASSES}")
@@ -147,7 +147,7 @@ def _runs(cells: Mapping[Table, Mapping[int, int]]) -> list[Range]:
     return out
 
 
-async def _rest(stop: asyncio.Event, seconds: float) -> None:
+async def _pause(stop: asyncio.Event, seconds: float) -> None:
     try:
         async with asyncio.timeout(seconds):
             await stop.wait()
@@ -187,7 +187,7 @@ class _Pass:
         """Reads cells; where the device refuses a block, its halves, down to single cells."""
         if self._gone or self._stop.is_set():
             return
-        await _rest(self._stop, PAUSE)
+        await _pause(self._stop, PAUSE)
         try:
             cells = await self._bus.read(self._scan.unit, _block(table, start, count), 0)
         except Refused as refusal:

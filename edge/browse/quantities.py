@@ -44,10 +44,10 @@ def measured(name: str, unit: str, value: object) -> Measured | None:
         return Measured("door", "") if _DOOR.search(name) and not unit else None
     if not isinstance(value, int | float) or _DERIVED.search(name):
         return None
-    return _said(name, unit) if unit else _guessed(name, value)
+    return _unit_in_name(name, unit) if unit else _guessed(name, value)
 
 
-def _said(name: str, unit: str) -> Measured | None:
+def _unit_in_name(name: str, unit: str) -> Measured | None:
     for quantity, units in _BY_UNIT.items():
         if unit in units:
             return Measured(quantity, unit)

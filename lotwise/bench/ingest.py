@@ -189,7 +189,7 @@ def run(size: Size) -> None:
             engine.dispose()
             server.stop()
             postgres.stop()
-    _say(size, landed, seconds, (cpu, servers), memory)
+    _print_figures(size, landed, seconds, (cpu, servers), memory)
 
 
 def _busy() -> float:
@@ -197,7 +197,7 @@ def _busy() -> float:
     return used.ru_utime + used.ru_stime
 
 
-def _say(size: Size, landed: int, seconds: float, cpu: tuple[float, float], memory: list[float]) -> None:
+def _print_figures(size: Size, landed: int, seconds: float, cpu: tuple[float, float], memory: list[float]) -> None:
     method = METHOD.format(
         zones=size.zones,
         profiles=PROFILES,

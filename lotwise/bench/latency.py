@@ -176,7 +176,7 @@ def _measure(engine: Engine, of: Broker, rate: int, zones: int, expected: int) -
     return found, landed, seconds
 
 
-def _spoken(engine: Engine, plant: Plant, at: datetime) -> None:
+def _zones_judged(engine: Engine, plant: Plant, at: datetime) -> None:
     """Every zone has said something, and was judged by it, before its goods came: no goods stand there unknown."""
     readings = [Reading(point, at, 5.0, "Cel", at) for point in plant.points]
 
@@ -201,7 +201,7 @@ def run(rate: int, holds: int, *, embedded: bool = False) -> None:
         upgrade(engine)
         now = datetime.now(UTC)
         plant = build(engine, now, zones=ZONES, profiles=PROFILES, sublots=ZONES * PER_ZONE, limits=INSTANT)
-        _spoken(engine, plant, now - timedelta(seconds=30))
+        _zones_judged(engine, plant, now - timedelta(seconds=30))
         zones, expected = _zones_for(engine, holds)
         env = {
             "LOTWISE_INSTANCE": "test",

@@ -35,19 +35,19 @@ class Devices:
         while not self.stop.is_set():
             now = time.monotonic()
             if self.warm > warmed and now >= next_warm:
-                self._say(warmed % self._zones, WARM)
+                self._publish(warmed % self._zones, WARM)
                 warmed += 1
                 next_warm = now + self._every
                 if warmed == self.warm:
                     self.through.set()
             for _ in range(int((now - begun) * self._rate) - self._sent):
                 # a warm reading is one of the load's
-                self._say(self._sent % self._zones, COLD)
+                self._publish(self._sent % self._zones, COLD)
             settle(self._done, self._sent - 5_000)
             time.sleep(TICK)
         disconnect(self._client)
 
-    def _say(self, zone: int, value: float) -> None:
+    def _publish(self, zone: int, value: float) -> None:
         self._sent += 1
         stamp = time.time_ns() // 1000
         self._client.publish(f"bench/z{zone + 1}/p1", f'{{"t": {value}, "ts": {stamp}}}', qos=1)

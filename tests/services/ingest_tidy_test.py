@@ -15,7 +15,7 @@ from core.series.memory import MemoryStore
 from core.settings import Settings
 from lotwise import ingesting
 from lotwise.embedded.nats import EmbeddedNats
-from lotwise.ingesting import tidy
+from lotwise.ingesting import run_housekeeping
 from tests.faults.ingest_running import until
 from tests.services.ingest_after_test import landed, rows
 from tests.services.ingest_support import AT, S
@@ -64,11 +64,11 @@ def test_old_keys_and_tries_go_and_young_ones_stay(filled: Engine, monkeypatch: 
 def test_a_round_of_housekeeping(filled: Engine) -> None:
     landed(filled)
     ship(filled, MemoryStore(), AT + 3600 * S)
-    tidy(filled, NOW, behind=False)
+    run_housekeeping(filled, NOW, behind=False)
     assert rows(filled, "SELECT count(*) FROM reading") == [(50,)]  # without a store behind this is the series
     assert rows(filled, "SELECT first_number, last_number FROM batch_fold") == [(1, 5)]
     assert rows(filled, "SELECT count(*) FROM idempotency_key") == [(IDEMPOTENCY_KEYS_KEPT.days + 1,)]
-    tidy(filled, NOW, behind=True)
+    run_housekeeping(filled, NOW, behind=True)
     assert rows(filled, "SELECT count(*) FROM reading") == [(0,)]
     assert rows(filled, "SELECT count(*) FROM batch") == [(0,)]
     assert rows(filled, "SELECT gone, landed_count FROM batch_fold") == [(5, 50)]
@@ -77,7 +77,7 @@ def test_a_round_of_housekeeping(filled: Engine) -> None:
 def test_the_ingest_keeps_house_by_itself(
     filled: Engine, nats_server: EmbeddedNats, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ingesting, "TIDY_EVERY", 0.05)
+    monkeypatch.setattr(ingesting, "HOUSEKEEPING_EVERY", 0.05)
     settings = Settings(instance="test", data_dir=tmp_path)
 
     async def main() -> None:

@@ -11,7 +11,7 @@ from edge.browse.found import BrowsedSource, CannotBrowse, Names, ZoneRules
 from edge.browse.opcua import unit_of
 from edge.collectors.opcua import OpcUaCollector
 from edge.collectors.opcua_config import OpcUaServer
-from lotwise.browsing import configured, plain
+from lotwise.browsing import configured, unsecured_server
 from tests.faults.opcua_peer import NAMESPACE, Machine, Memory, machine, running, source, until
 from tests.servers import free_port
 
@@ -96,7 +96,7 @@ def test_a_configured_source_is_browsed_by_its_own_channel_and_name(
     with pytest.raises(CannotBrowse, match="cannot be read"):
         configured(tmp_path / "none.yaml", "filler")
     with pytest.raises(CannotBrowse, match="not an endpoint") as told:
-        plain("http://h", "u", "hidden")
+        unsecured_server("http://h", "u", "hidden")
     assert "hidden" not in str(told.value)
 
 

@@ -126,7 +126,7 @@ class Workflow:
         entity.state = move.target
         u.session.add(entity)
         u.session.flush()
-        self._tell(u, move, entity.id, before, reason, also or {})
+        self._record_move(u, move, entity.id, before, reason, also or {})
 
     def apply_many(
         self,
@@ -164,7 +164,7 @@ class Workflow:
             loaded = u.session.identity_map.get(identity_key(model, one))
             if loaded is not None:
                 set_committed_value(loaded, "state", move.target)
-            self._tell(u, move, one, before[one], reason, (also or {}).get(one, {}))
+            self._record_move(u, move, one, before[one], reason, (also or {}).get(one, {}))
         return before
 
     def pairs(self) -> list[tuple[str, str]]:
@@ -215,7 +215,7 @@ class Workflow:
     def _state(self, state: str) -> Message:
         return Message(f"state.{self.noun}.{state}")
 
-    def _tell(
+    def _record_move(
         self, u: Unit, move: Move, entity_id: int, before: str, reason: str | None, also: Mapping[str, Any]
     ) -> None:
         """The audit row and the outbox row of a move that was made."""

@@ -7,7 +7,7 @@ from sqlalchemy import select
 
 from core.erp.kernel.access.model import APPROVED, DRAFT, ComposedRole
 from core.erp.kernel.access.queries import Holder, holders, lock_access, newest
-from core.erp.kernel.access.users import require_manager, tell_of_signer
+from core.erp.kernel.access.users import notify_signer, require_manager
 from core.erp.kernel.access.workflow import ROLE
 from core.erp.kernel.errors import Conflict, Forbidden, Invalid, Refused, absent
 from core.erp.kernel.permits import Role, conflicting, declared, signing
@@ -77,7 +77,7 @@ def approve_role(u: Unit, role_id: int) -> None:
     after = holders(u, role.code)
     _require_apart(after, role)
     require_manager(u, managing)
-    _tell_of_signers(u, concerned, after)
+    _notify_signers(u, concerned, after)
 
 
 def withdraw_role(u: Unit, role_id: int, *, reason: str) -> None:
@@ -132,9 +132,9 @@ def _require_apart(concerned: Sequence[Holder], role: ComposedRole) -> None:
         raise Refused("access.holder_of_other_kind", code=role.code, logins=mixed)
 
 
-def _tell_of_signers(u: Unit, before: Sequence[Holder], after: Sequence[Holder]) -> None:
+def _notify_signers(u: Unit, before: Sequence[Holder], after: Sequence[Holder]) -> None:
     """Whoever can sign from now on: told as if they had been given a signing role."""
     could = {one.id for one in before if one.permits & signing()}
     for one in after:
         if one.active and one.permits & signing() and one.id not in could:
-            tell_of_signer(u, "role", one)
+            notify_signer(u, "role", one)

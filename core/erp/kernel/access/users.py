@@ -78,7 +78,7 @@ def create_user(
     u.session.flush()
     u.emit(UserPlaced(user.id, tuple(user.site_ids), user.partner_id))
     u.audit("user.create", "user", user.id, after={"login": login, "name": name} | _standing(user))
-    _tell(u, user, wanted, "made")
+    _notify_signer(u, user, wanted, "made")
     return user
 
 
@@ -123,9 +123,9 @@ def change_user(
     reset = {"password": "reset" if password is not None else "as before"}
     u.audit("user.change", "user", user_id, before=before, after=_standing(user) | reset)
     if password is not None:
-        _tell(u, user, wanted, "reset")
+        _notify_signer(u, user, wanted, "reset")
     elif before != _standing(user):
-        _tell(u, user, wanted, "changed", could=could)
+        _notify_signer(u, user, wanted, "changed", could=could)
     return user
 
 
@@ -144,7 +144,7 @@ def approve_user(u: Unit, user_id: int) -> None:
     u.session.add(user)
     u.session.flush()
     u.audit("user.approve", "user", user_id, before=before, after=_standing(user))
-    _tell(u, user, wanted, "approved")
+    _notify_signer(u, user, wanted, "approved")
 
 
 def refuse_user(u: Unit, user_id: int, *, reason: str) -> None:
@@ -247,15 +247,15 @@ def _signs(wanted: Mapping[str, Grant], codes: Iterable[str]) -> bool:
     return any(wanted[code].signs for code in codes if code in wanted)
 
 
-def _tell(u: Unit, user: User, wanted: Mapping[str, Grant], act: str, *, could: bool = False) -> None:
+def _notify_signer(u: Unit, user: User, wanted: Mapping[str, Grant], act: str, *, could: bool = False) -> None:
     """Somebody was given the means to sign records, or waits for them: whoever watches over that is told, not only the
     audit trail.
     """
     if user.active and not could and _signs(wanted, wanted):
-        tell_of_signer(u, act, user)
+        notify_signer(u, act, user)
 
 
-def tell_of_signer(u: Unit, act: str, user: User | Holder) -> None:
+def notify_signer(u: Unit, act: str, user: User | Holder) -> None:
     """By the outbox: somebody can sign from now on, or could once a second person has approved."""
     payload = {
         "act": act,

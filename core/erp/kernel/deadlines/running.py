@@ -80,7 +80,7 @@ def _one(engine: Engine, events: Events, when: When, known: Mapping[str, Term]) 
             raise
         step = begun[-1]
         log.exception("step %s of deadline %s failed", step.id, step.deadline_id)
-        _put_off(engine, step, error, now)
+        _postpone(engine, step, error, now)
         return StepDone(step.deadline_id, step.kind, late_by(step.at, now))
 
 
@@ -91,7 +91,7 @@ def _locked(u: Unit, now: datetime) -> Deadline | None:
     return u.session.scalars(first.with_for_update(skip_locked=True)).first()
 
 
-def _put_off(engine: Engine, step: DeadlineStep, error: Exception, now: datetime) -> None:
+def _postpone(engine: Engine, step: DeadlineStep, error: Exception, now: datetime) -> None:
     failures = step.failures + 1
     steps, deadlines = table(DeadlineStep), table(Deadline)
     said = f"{type(error).__name__}: {error}"
@@ -110,7 +110,7 @@ def _do(u: Unit, known: Mapping[str, Term], deadline: Deadline, step: DeadlineSt
     step.note, step.note_message, step.last_error = note, message, None
     u.session.add(step)
     u.session.flush()
-    _tell(u, deadline, step)
+    _notify(u, deadline, step)
     if effect is None or refused is not None:
         _open_task(u, deadline, step, refused)
     _go_on(u, deadline, passed=effect is not None and refused is None)
@@ -138,7 +138,7 @@ def _refused(u: Unit, effect: Effect, deadline: Deadline) -> Message | str | Non
     return None
 
 
-def _tell(u: Unit, deadline: Deadline, step: DeadlineStep) -> None:
+def _notify(u: Unit, deadline: Deadline, step: DeadlineStep) -> None:
     names = ("term", "entity", "entity_id", "about", "about_message", "site_id", "due_at")
     said = {name: getattr(deadline, name) for name in names}
     said |= {"permit": step.permit or deadline.permit, "at": step.at, "outcome": step.outcome}

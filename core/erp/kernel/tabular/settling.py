@@ -80,7 +80,7 @@ def settle(rows: Iterable[Row], head: Head, mapping: Mapping, form: str) -> Sett
         if order is not None:
             orders[place] = order
     if seen.fraction is not None and mapping.decimal is None:
-        faults.append(_say_decimal(*seen.fraction))
+        faults.append(_name_decimal(*seen.fraction))
     if seen.wall is not None and mapping.timezone is None:
         line, column, text = seen.wall
         faults.append(Fault(line, column.heading, text, Message("tabular.say_timezone", value=text)))
@@ -161,6 +161,6 @@ def _order(dates: _Dates, faults: list[Fault], notes: list[Message]) -> DateOrde
     return None
 
 
-def _say_decimal(line: int, column: Column, text: str) -> Fault:
+def _name_decimal(line: int, column: Column, text: str) -> Fault:
     readings = [f"{number:f} ({decimal})" for decimal in (".", ",") if (number := number_in(text, decimal)) is not None]
     return Fault(line, column.heading, text, Message("tabular.say_decimal", numbers=readings), (".", ","))
