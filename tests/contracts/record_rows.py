@@ -4,10 +4,10 @@ import re
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
-from typing import Any
+from typing import Any, Literal, get_args, get_origin
 
 from sqlalchemy import CheckConstraint, Column, Engine, insert, text
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.exc import DBAPIError
 from sqlmodel import SQLModel
 
@@ -33,6 +33,7 @@ FITTING: dict[str, dict[str, Any]] = {
     "partner_site": {"country": "DE", "timezone": "UTC", "gln": ""},
     "partner_contact": {"email": "a@example.com", "timezone": "UTC", "hours": []},
     "supplier_certificate": {"kind": "gmp", "valid_until": date(2199, 1, 1)},
+    "batch_release": {"automatic": True},
     "restriction": {"kind": "market", "value": {"allowed": ["DE"]}},
     "reservation": {"purpose": "sale"},
     "stock_move": {"source": "supplier", "target": "stock", "purpose": "sale"},
@@ -51,15 +52,18 @@ FORCED: dict[str, tuple[str, ...]] = {
     "work_centre": ("zone_id",),
     "sublot": ("zone_id", "site_id"),
     "work_calendar": ("site_id",),
+    "incident": ("zone_id",),
 }
 """Columns that may be empty and are not, since what is seen goes by them."""
 
 
-ALSO = {
-    "sensor": "installation",
-    "shipment": "shipment_line",
-    "work_order": "work_order_operation",
-    "work_order_operation": "work_centre",
+ALSO: dict[str, tuple[str, ...]] = {
+    "sensor": ("installation",),
+    "lot": ("sublot",),
+    "shipment": ("shipment_line",),
+    "bom": ("bom_line", "routing_step"),
+    "work_order": ("work_order_operation",),
+    "work_order_operation": ("work_centre",),
 }
 """Rows by which one of another table is seen: an instrument where it is installed, an order where it is made."""
 
@@ -81,17 +85,25 @@ class Rows:
         """The id of a record by the name that links have."""
         return self.row(self._named.get(name, name), place)
 
+    def known(self, name: str) -> bool:
+        """Whether there are records of that name."""
+        return name in self._named or name in self._tables
+
     def row(self, name: str, place: str) -> int:
         """The id of that table's row at the place, made when it is first asked for."""
         if (name, place) not in self.ids:
-            values = self._values(name, place) | {"id": FIRST[place] + len(self.ids)}
-            with self.owner.begin() as conn:
-                conn.execute(text("SET LOCAL session_replication_role = replica"))
-                made = insert(self._tables[name]).values(values).returning(table(self._tables[name]).c.id)
-                self.ids[name, place] = conn.execute(made).scalar_one()
-            if name in ALSO:
-                self.row(ALSO[name], place)
+            values = self._values(name, place)
+        if (name, place) not in self.ids:  # nor made on the way, by what it names
+            self.ids[name, place] = self._insert(name, values | {"id": FIRST[place] + len(self.ids)})
+            for beside in ALSO.get(name, ()):
+                self.row(beside, place)
         return self.ids[name, place]
+
+    def _insert(self, name: str, values: dict[str, Any]) -> int:
+        rows = table(self._tables[name])
+        with self.owner.begin() as conn:
+            conn.execute(text("SET LOCAL session_replication_role = replica"))
+            return int(conn.execute(insert(rows).values(values).returning(rows.c.id)).scalar_one())
 
     def change(self, entity: Entity, place: str, **values: Any) -> None:
         """Writes columns of a row, whatever guards say."""
@@ -117,7 +129,8 @@ class Rows:
             return workflows()[name].begins[0]
         target = target_of(column.name)
         if target is not None and target in self._tables and target != name:
-            return self.row(target, place)
+            one = self.row(target, place)
+            return [one] if isinstance(column.type, ARRAY) else one
         if isinstance(column.type, JSONB):
             return {}
         if (allowed := allowed_in(column)) is not None:
@@ -148,13 +161,20 @@ TARGETS = {
     "centre_id": "work_centre",
     "parent_id": "zone",
     "receiving_zone_id": "zone",
+    "vehicle_zone_id": "zone",
+    "to_zone_id": "zone",
+    "from_zone_id": "zone",
     "product_id": "item",
 }
 """Which table a column's ids are of, where its name does not say."""
 
 
 def allowed_in(column: Column[Any]) -> str | None:
-    """The first of the words that the table's own checks allow in a column; None where any will do."""
+    """The first of the words that the table's checks or its answer allow in a column; None where any will do."""
+    for entity in entities().values():
+        shown = entity.shape.model_fields.get(column.name) if entity.rows is column.table else None
+        if shown is not None and get_origin(shown.annotation) is Literal:
+            return str(get_args(shown.annotation)[0])
     checks = (str(one.sqltext) for one in column.table.constraints if isinstance(one, CheckConstraint))
     found = (re.search(rf"\b{column.name} IN \('([^']+)'", check) for check in checks)
     return next((one[1] for one in found if one), None)

@@ -6,7 +6,6 @@ from typing import Any
 
 from sqlalchemy import select
 
-from core.erp.kernel.attachments import service as attachments
 from core.erp.kernel.deadlines import service as deadlines
 from core.erp.kernel.errors import Invalid, Refused, absent
 from core.erp.kernel.tables import table
@@ -58,10 +57,6 @@ def verify_certificate(u: Unit, certificate_id: int) -> SupplierCertificate:
     Raises Refused: no file, over already, a partner that is withdrawn.
     """
     found = u.get_one(SupplierCertificate, certificate_id, lock=True)
-    if not attachments.fingerprint(u, "supplier_certificate", certificate_id):
-        raise Refused("partners.certificate_without_file", number=found.number)
-    if found.valid_until < u.now.date():
-        raise Refused("partners.certificate_over", number=found.number, until=found.valid_until)
     found.verified_by, found.verified_at = u.actor.login, u.now
     CERTIFICATE.apply(u, found, "verify")
     partner = u.get_one(Partner, found.partner_id)

@@ -14,7 +14,7 @@ from sqlalchemy.exc import OperationalError
 
 from core.erp.kernel.errors import Invalid, absent
 from core.erp.kernel.records import cursors
-from core.erp.kernel.records.declare import Entity
+from core.erp.kernel.records.declare import Entity, as_permits
 from core.erp.kernel.records.filters import parameters
 from core.erp.kernel.records.search import found
 from core.erp.kernel.scope import scoped
@@ -85,7 +85,11 @@ def all_rows(actor: Actor, entity: Entity, asked: Asked) -> tuple[Select[Any], d
 
 
 def row_of(u: Unit, entity: Entity, record_id: int) -> Row[Any]:
-    """The record as its statement reads it. Raises NotFound, the same for one outside the actor's scope."""
+    """The record as its statement reads it, for whoever may read such records: who does something with one may too.
+
+    Raises Forbidden, NotFound (the same for one outside the actor's scope).
+    """
+    u.need(*as_permits(entity.read))
     statement = scoped(_one(entity), entity.scope, u.actor)
     row = u.conn.execute(statement, {"record": record_id}).one_or_none()
     if row is None:
