@@ -21,6 +21,10 @@ from core.erp.kernel.records.declare import Entity, as_permits
 from core.erp.kernel.records.sheet import RECORD_SHEET, sheet_of
 
 PDF = "application/pdf"
+PRINTED: dict[int | str, dict[str, Any]] = {
+    200: {"description": "The document", "content": {PDF: {"schema": {"type": "string", "format": "binary"}}}}
+}
+"""`responses=` of a route that prints."""
 Timezone = Annotated[str, Query(max_length=64, description="of the times", examples=["Asia/Shanghai"])]
 
 
@@ -63,7 +67,6 @@ def sheet_routes(entity: Entity, tag: str) -> APIRouter:
         timezone=(Timezone, "UTC"),
     )
     router = routes(prefix=f"/{entity.path}", tags=[tag])
-    answers: dict[int | str, dict[str, Any]] = {200: {"content": {PDF: {}}}}
     wanted = needs(*as_permits(entity.read))(made)
-    router.add_api_route("/{record_id}/sheet", wanted, response_class=Response, responses=answers)
+    router.add_api_route("/{record_id}/sheet", wanted, response_class=Response, responses=PRINTED)
     return router

@@ -38,6 +38,10 @@ from core.erp.kernel.words import LANGUAGES
 
 CSV, XLSX = "text/csv; charset=utf-8", "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 Form = Literal["csv", "xlsx"]
+_TABLE = {
+    "description": "The table",
+    "content": {kind: {"schema": {"type": "string", "format": "binary"}} for kind in ("text/csv", XLSX)},
+}
 _DELIMITERS: dict[str, Literal[",", ";", "\t"]] = {"comma": ",", "semicolon": ";", "tab": "\t"}
 _HOW: dict[str, Any] = {
     "format": (Form, "csv"),
@@ -68,7 +72,7 @@ def table_routes(entity: Entity, tag: str) -> APIRouter:
 
 
 def _add(router: APIRouter, method: str, path: str, endpoint: Any, **options: Any) -> None:
-    answers = {} if options else {"response_class": Response}
+    answers: dict[str, Any] = {} if options else {"response_class": Response, "responses": {200: _TABLE}}
     router.add_api_route(path, endpoint, methods=[method], **(answers | options))
 
 

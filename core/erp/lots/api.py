@@ -9,7 +9,7 @@ from starlette.concurrency import run_in_threadpool
 
 from core.erp.kernel.door import needs, routes
 from core.erp.kernel.http import PROBLEMS, Door, Id
-from core.erp.kernel.print_routes import printed
+from core.erp.kernel.print_routes import PRINTED, printed
 from core.erp.kernel.records.links import require
 from core.erp.kernel.records.read import row_of
 from core.erp.kernel.scope import scoped
@@ -39,7 +39,7 @@ def merge(body: MergeIn, door: Door) -> JSONResponse:
     return door.post(work)
 
 
-@router.get("/sublots/{sublot_id}/label", response_class=Response)
+@router.get("/sublots/{sublot_id}/label", response_class=Response, responses=PRINTED)
 @needs("stock.read")
 async def label(sublot_id: Id, request: Request, door: Door) -> Response:
     """A label of 80 × 50 mm as PDF, in English and Chinese, with a GS1 DataMatrix where the item has a GTIN."""
