@@ -62,7 +62,7 @@ def test_a_good_calibration_proves_nothing_before_a_second_person_has_signed_it(
     assert datetime.fromisoformat(made["due_at"]) == at("00:30") + 365 * DAYS
     assert certainties(world, goods) == ["uncertain"]
     path = f"/calibrations/{made['id']}"
-    signing = {"password": PASSWORD, "login": "quentin"}
+    signing: dict[str, Any] = {"password": PASSWORD, "login": "quentin"}
     assert any("sign off the calibration of sensor SN-" in title for title in my_tasks(quentin))
     assert "certificate" in quentin.post(f"{path}/sign-off", 409, **signing)["detail"]
     quinn.attach(path, PDF_FILE, "certificate.pdf")
