@@ -144,6 +144,8 @@ def test_every_filter_by_a_state_or_a_kind_knows_its_words(app: FastAPI, client:
             name = parameter["name"]
             if parameter["in"] != "query" or "{" in path:
                 continue
+            if name == "kind" and path.startswith(("/api/v1/tasks", "/api/v1/deadlines")):
+                continue  # modules declare their own kinds of these: there is no list of words
             if name in {"state", "kind", "certainty", "purpose"}:
                 answer = client.get(path, params={name: "xx"}, headers=who)
                 tried.add((path, name))
