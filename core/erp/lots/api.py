@@ -10,7 +10,6 @@ from starlette.concurrency import run_in_threadpool
 from core.erp.kernel.door import needs, routes
 from core.erp.kernel.http import PROBLEMS, Door, Id
 from core.erp.kernel.print_routes import PRINTED, printed
-from core.erp.kernel.records.links import require
 from core.erp.kernel.records.read import row_of
 from core.erp.kernel.scope import scoped
 from core.erp.kernel.tables import table
@@ -32,7 +31,6 @@ def merge(body: MergeIn, door: Door) -> JSONResponse:
     """Sublots of one lot, status and place become one, with the worst budget, all holds and restrictions."""
 
     def work(u: Unit) -> SublotOut:
-        require(u, "sublot", set(body.sublot_ids))
         made = service.merge(u, body.sublot_ids, code=body.code)
         return SublotOut.model_validate(queries.sublot_row(u, made.id))
 

@@ -300,14 +300,14 @@ def merge(u: Unit, sublot_ids: Sequence[int], *, code: str | None = None) -> Sub
         values = {getattr(part, what) for part in parts}
         if len(values) > 1:
             raise Refused(differ, extra={what: sorted(map(str, values))})
-    amounts = {part.id: on_hand(u, part.id) for part in parts if part.id is not None}
+    amounts = {part.id: on_hand(u, part.id) for part in parts}
     units = [part.serial for part in parts if part.serial is not None]
     if units:
         raise Refused("lots.units_not_merged", units=units)
-    empty = [part.code for part in parts if part.id is not None and amounts[part.id] <= 0]
+    empty = [part.code for part in parts if amounts[part.id] <= 0]
     if empty:
         raise Refused("lots.nothing_on_hand", codes=empty)
-    waited_for = [part.code for part in parts if part.id is not None and reserved(u, part.id) > 0]
+    waited_for = [part.code for part in parts if reserved(u, part.id) > 0]
     if waited_for:
         raise Refused("lots.reserved_as_they_are", codes=waited_for)
     child = _create_sublot(

@@ -190,3 +190,12 @@ def refusal(sublot: Sublot, purpose: str, against: Sequence[Obstacle]) -> Refuse
             "obstacles": [obstacle.as_extra() for obstacle in against],
         },
     )
+
+
+def require_free(u: Unit, sublot: Sublot, amount: Decimal, reference: str | None = None) -> None:
+    """Raises Refused where so much is not on hand beside what is kept for others than the reference."""
+    free = on_hand(u, sublot.id) - reserved(u, sublot.id, except_reference=reference)
+    if free < amount:
+        against = Obstacle(ObstacleKind.INSUFFICIENT, Message("lots.free", free=free))
+        extra = {"sublot_id": sublot.id, "obstacles": [against.as_extra()]}
+        raise Refused("lots.less_free", code=sublot.code, free=free, wanted=amount, extra=extra)

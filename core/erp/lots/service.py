@@ -3,22 +3,7 @@
 from core.erp.lots.creation import arrive, create_lot, link, merge, name_maker, receive, split
 from core.erp.lots.hold_rows import LIFT_PERMITS, NewHold
 from core.erp.lots.holds import inherit_holds, lift_hold, open_holds, place_hold, place_holds, upgrade_hold
-from core.erp.lots.ledger import (
-    abandon_reservation,
-    cancel_reservation,
-    close_task,
-    consume,
-    deallocate,
-    move,
-    pick,
-    post_fact,
-    post_found,
-    post_lost,
-    reserve,
-    reserved,
-    resume_reservation,
-    reverse,
-)
+from core.erp.lots.ledger import move, post_fact, post_found, post_lost, reverse
 from core.erp.lots.predicate import (
     amount_of,
     get_lot,
@@ -30,6 +15,17 @@ from core.erp.lots.predicate import (
     on_hand_by_sublot,
     refusal,
     require_movable,
+    reserved,
+)
+from core.erp.lots.reservations import (
+    abandon_reservation,
+    cancel_reservation,
+    close_task,
+    consume,
+    deallocate,
+    pick,
+    reserve,
+    resume_reservation,
 )
 from core.erp.lots.restrictions import lift_restriction, restrict
 from core.erp.lots.rules import Obstacle, ObstacleKind, Purpose, balanced

@@ -1,19 +1,16 @@
 """Routes of what spans records of quality: QA's queue, many decisions at once, release of a sublot."""
 
 from collections.abc import Sequence
-from dataclasses import replace
-from typing import TypeVar
 
 from fastapi.responses import JSONResponse
 from sqlalchemy import ColumnElement, exists, func, select
 
 from core.erp.kernel.door import needs, routes
 from core.erp.kernel.http import PROBLEMS, Door, Id, Limit
-from core.erp.kernel.records.links import require
 from core.erp.kernel.scope import scoped, visible
-from core.erp.kernel.signatures import Proof, Signing
 from core.erp.kernel.tables import table
 from core.erp.kernel.unit import Unit
+from core.erp.lots import service as lots
 from core.erp.lots.model import Hold, Sublot
 from core.erp.quality import service
 from core.erp.quality.alarms_api import router as alarms
@@ -31,8 +28,6 @@ from core.erp.quality.shapes import (
     ReleaseReviewOut,
 )
 
-T = TypeVar("T")
-
 router = routes(tags=["quality"], responses=PROBLEMS)
 router.include_router(alarms)
 
@@ -41,23 +36,13 @@ def _answers(_: Unit, made: Sequence[Disposition]) -> list[DispositionOut]:
     return [DispositionOut.model_validate(one) for one in made]
 
 
-def _seen(name: str, ids: Sequence[int], act: Signing[T]) -> Signing[T]:
-    """The act, done only if the signer may know of these records."""
-
-    def work(u: Unit, proof: Proof) -> T:
-        require(u, name, set(ids))
-        return act.work(u, proof)
-
-    return replace(act, work=work)
-
-
 @router.post("/dispositions", status_code=201, response_model=list[DispositionOut])
 @needs("excursion.disposition")
 async def dispose_many(body: BatchDispositionIn, door: Door) -> JSONResponse:
     """The same decision on several excursions (of one incident): one signature per record, all or none."""
     restrictions = new_restrictions(body.restrictions)
     act = service.dispositions_signing(body.excursion_ids, body.decision, body.reason, restrictions=restrictions)
-    return await door.sign(_seen("excursion", body.excursion_ids, act), body, _answers)
+    return await door.sign(act, body, _answers)
 
 
 def _obstacles(u: Unit, sublot_id: int, *, automatic: bool) -> list[ReleaseObstacleOut]:
@@ -71,7 +56,7 @@ def release_review(sublot_id: Id, door: Door) -> ReleaseReviewOut:
     """What a release would sign, and every reason against it: signed, and automatic."""
 
     def work(u: Unit) -> ReleaseReviewOut:
-        require(u, "sublot", {sublot_id})
+        lots.get_sublot(u, sublot_id)
         return ReleaseReviewOut(
             record=service.review(u, sublot_id),
             against=_obstacles(u, sublot_id, automatic=False),
@@ -85,7 +70,7 @@ def release_review(sublot_id: Id, door: Door) -> ReleaseReviewOut:
 @needs("batch.release")
 async def release(sublot_id: Id, body: ReleaseIn, door: Door) -> JSONResponse:
     """Batch release by signature: its own act, by its own permit."""
-    act = _seen("sublot", [sublot_id], service.release_signing(sublot_id, body.reason))
+    act = service.release_signing(sublot_id, body.reason)
     return await door.sign(act, body, lambda _, made: ReleaseOut.model_validate(made))
 
 
@@ -93,12 +78,7 @@ async def release(sublot_id: Id, body: ReleaseIn, door: Door) -> JSONResponse:
 @needs("stock.receive")
 def auto_release(sublot_id: Id, door: Door) -> JSONResponse:
     """Automatic release of a receipt about which nothing is in doubt; refused with every reason otherwise."""
-
-    def work(u: Unit) -> ReleaseOut:
-        require(u, "sublot", {sublot_id})
-        return ReleaseOut.model_validate(service.auto_release(u, sublot_id))
-
-    return door.post(work)
+    return door.post(lambda u: ReleaseOut.model_validate(service.auto_release(u, sublot_id)))
 
 
 _e, _h, _d, _s = table(Excursion).c, table(Hold).c, table(Deviation).c, table(Sublot).c

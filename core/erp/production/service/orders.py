@@ -67,7 +67,7 @@ def create_bom(
             number=step.number,
             name=step.name,
             work_centre_id=work_centre(u, step.work_centre).id,
-            alternatives=[centre for code in step.alternatives if (centre := work_centre(u, code).id) is not None],
+            alternatives=[work_centre(u, code).id for code in step.alternatives],
             duration=step.duration,
         )
         for step in steps
