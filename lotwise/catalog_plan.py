@@ -84,7 +84,7 @@ Ask = Callable[[str], Band | None]
 
 
 def plan(core: Core, points: Sequence[WantedPoint], terms: ZoneDefaults, ask: Ask = lambda _zone: None) -> Plan:
-    """What the catalog lacks for these points. Raises CoreAway, CoreRefused."""
+    """What the catalog lacks for these points. Raises CoreUnavailable, CoreRefused."""
     made = Plan()
     sites = {site["code"]: site["id"] for site in core.all("/sites")}
     zones = {zone["address"]: zone for zone in core.all("/zones")}
@@ -142,7 +142,7 @@ def _plain(iso: str) -> str:
 
 
 def carry_out(core: Core, made: Plan, progress: Callable[[str], None]) -> None:
-    """Makes what is planned, then tries again the readings that came before their points. Raises CoreAway,
+    """Makes what is planned, then tries again the readings that came before their points. Raises CoreUnavailable,
     CoreRefused; what was made till then is there, and running it again makes the rest.
     """
     if made.site is not None:

@@ -56,11 +56,11 @@ class Core:
         self._http.close()
 
     def get(self, path: str, **params: Any) -> Any:
-        """The answer. Raises CoreAway, CoreRefused."""
+        """The answer. Raises CoreUnavailable, CoreRefused."""
         return self._signed("GET", path, params={key: value for key, value in params.items() if value is not None})
 
     def all(self, path: str, **params: Any) -> list[dict[str, Any]]:
-        """Every item of a paged list. Raises CoreAway, CoreRefused."""
+        """Every item of a paged list. Raises CoreUnavailable, CoreRefused."""
         items: list[dict[str, Any]] = []
         cursor = None
         while True:
@@ -71,7 +71,7 @@ class Core:
                 return items
 
     def send(self, method: str, path: str, body: Mapping[str, Any]) -> Any:
-        """The answer to a body. Raises CoreAway, CoreRefused."""
+        """The answer to a body. Raises CoreUnavailable, CoreRefused."""
         return self._signed(method, path, json=dict(body))
 
     def _signed(self, method: str, path: str, **more: Any) -> Any:

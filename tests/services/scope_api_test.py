@@ -31,14 +31,6 @@ NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
 PEOPLE = sorted(INSIDE - {Role.ADMIN, Role.DISPLAY})
 """Every inside role that one person may have together."""
 
-UNSCOPED_YET = {
-    "/alarm-modes",
-    "/alarms",
-    "/batch-releases",
-    "/excursions",
-    "/incidents",
-}
-"""Lists that are not records yet, and show every site's."""
 ECHOED = {"/readings", "/readings/chart"}
 """Answers that name what was asked for."""
 BY_HAND = {"/imports", "/imports/files"}
@@ -148,7 +140,7 @@ def test_no_read_tells_of_another_site(sites: Sites) -> None:
         else:
             assert answer.status_code in {200, 403, 404}, (path, answer.text)
     assert seen > 60
-    assert leaks <= UNSCOPED_YET, sorted(leaks - UNSCOPED_YET)
+    assert leaks == set(), sorted(leaks)
 
 
 def test_people_of_the_site_see_their_own(sites: Sites) -> None:

@@ -8,10 +8,8 @@ from core.erp.kernel.errors import Invalid
 from core.erp.kernel.words import Message
 from core.telemetry.units import CANONICAL, alike, convertible
 
-OPS = (">", ">=", "<", "<=")
 WORDS = {"state.calibration": ("recorded", "to_sign", "signed", "refused"), "record": ("profile_version",)}
 """A calibration's states, which it has no column for, as it is never changed; and what is linked to and no entity."""
-KINDS = ("instant", "consecutive", "cumulative")
 
 
 class Limit(Protocol):

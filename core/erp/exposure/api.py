@@ -124,7 +124,8 @@ def readings(
 ) -> list[ReadingOut]:
     """Raw readings of a point over [start, stop), oldest first."""
     _check(start, stop)
-    door.read(lambda _: None)  # the permit; no transaction is open while another server is asked
+    # looks for the point under the reader's scope; no transaction is open while another server is asked
+    door.read(lambda _: None)
     return [
         ReadingOut(
             point=found.point,
@@ -152,6 +153,7 @@ def chart(
 ) -> list[BucketOut]:
     """Least, greatest and mean value for each pixel of a chart over [start, stop)."""
     _check(start, stop)
+    # as above: the point under the reader's scope
     door.read(lambda _: None)
     return [
         BucketOut(start=b.start, lowest=b.min, highest=b.max, mean=b.mean, count=b.count)

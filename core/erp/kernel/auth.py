@@ -14,7 +14,8 @@ def check_password(engine: Engine, login: str, password: str, address: str, now:
     """The user, if the password is theirs and they may sign in from there.
 
     Every try is recorded in a transaction of its own, before it is answered, so that no roll-back forgets it. A hash
-    made with other parameters than today's is made anew. Raises TooManyAttempts (see `tries`), Unauthenticated.
+    made with other parameters than today's is made anew. Raises TooManyAttempts (see `login_throttle`),
+    Unauthenticated.
     """
     users = table(User)
     with engine.begin() as conn:

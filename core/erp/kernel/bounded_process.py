@@ -22,8 +22,6 @@ SECONDS = 180.0
 PROCESSOR = 120
 DISK = 4 * 1024**3
 """By default: bytes of address space, seconds by the clock, seconds of a processor, bytes of any file it writes."""
-MOST_ASKED = 96 * 1024
-"""Bytes of one variable of an environment that every system takes."""
 TOO_LONG = frozenset({-signal.SIGXCPU, -signal.SIGKILL})
 """Exit codes of a process that took more time than it may; every other one but 0 is a lack of memory, or a fault."""
 

@@ -16,7 +16,7 @@ from biip.gs1_messages import GS1Message
 
 FNC1 = "\x1d"
 """What ends a value of variable length that others follow (ASCII 29)."""
-_GTIN, _DIGITS = ("01", "02"), 14
+_DIGITS = 14
 _DATES = frozenset({"11", "12", "13", "15", "16", "17"})
 _KEYS = frozenset({"01", "02", "8006", "8026"})
 _NEED_A_KEY = frozenset({"10", "11", "13", "15", "16", "17", "21", "240", "241", "30"})

@@ -266,7 +266,7 @@ async def _open(
 
 
 Door = Annotated[DoorKeeper, Depends(_open)]
-"""The parameter of every route: `def route(body: X, door: Door) -> JSONResponse: return door.post(work, permit=…)`."""
+"""The parameter of every route: `def route(body: X, door: Door) -> JSONResponse: return door.post(work)`."""
 
 Cursor = Annotated[str | None, Query(max_length=200, description="`next` of the page before")]
 Limit = Annotated[int, Query(ge=1, le=MAX_PAGE_SIZE)]

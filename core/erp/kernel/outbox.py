@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Engine, delete, select, update
+from sqlalchemy import Engine, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from core.erp.kernel.events import Events
@@ -165,10 +165,3 @@ def _message(u: Unit, outbox_id: int) -> OutboxMessage:
 def _backoff(task: Any, error: BaseException, now: datetime) -> dict[str, Any]:
     wait = min(FIRST_WAIT * 2 ** min(task.attempts, 16), LONGEST_WAIT)
     return {"attempts": task.attempts + 1, "next_at": now + wait, "last_error": f"{type(error).__name__}: {error}"}
-
-
-def unsubscribe(engine: Engine, name: str) -> None:
-    """Takes a handler that no longer exists off the list; its open tasks stay on record."""
-    subscriptions = table(OutboxSubscription)
-    with engine.begin() as conn:
-        conn.execute(delete(subscriptions).where(subscriptions.c.handler == name))

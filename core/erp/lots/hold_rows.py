@@ -10,7 +10,7 @@ from sqlalchemy import text
 
 from core.erp.kernel.errors import Invalid
 from core.erp.kernel.unit import Unit
-from core.erp.kernel.words import Message, kept, sentence
+from core.erp.kernel.words import Message, kept
 from core.erp.lots.rules import stronger
 
 LIFT_PERMITS = ("hold.lift", "batch.release", "logger.waive", "excursion.disposition")
@@ -67,11 +67,6 @@ class PlacedHold:
     lifted_at: datetime | None
     lifted_by: str | None
     lift_reason: str | None
-
-    @property
-    def reason_sentence(self) -> str | Message:
-        """The reason, to be said in whatever language."""
-        return sentence(self.reason, self.reason_message)
 
 
 _ROW_COLUMNS = ", ".join(field.name for field in fields(PlacedHold))

@@ -22,7 +22,6 @@ from core.erp.lots.hold_reach import lock_lots, reach, require_sublots, sublots_
 from core.erp.lots.hold_rows import NewHold, PlacedHold
 from core.erp.lots.model import Hold, Reservation, StockTask, Sublot
 from core.erp.lots.predicate import lock_sublots
-from core.erp.lots.rules import stronger
 from core.erp.lots.workflow import ACTIVE, PICKED, RESERVATION
 
 
@@ -105,15 +104,6 @@ def _insert_direct(u: Unit, wanted: Sequence[NewHold]) -> tuple[list[PlacedHold]
     fresh = rows.insert_holds(u, [rows.hold_values(u, hold) for hold in new.values()])
     by_key = {**rows.upgrade_certainty(u, existing, wanted), **dict(zip(new, fresh, strict=True))}
     return [by_key[rows.hold_key(hold)] for hold in wanted], fresh
-
-
-def upgrade_hold(u: Unit, hold_id: int, certainty: str) -> None:
-    """Makes an open hold surer; weaker or equal changes nothing. Raises NotFound."""
-    hold = u.get(Hold, hold_id, lock=True)
-    if hold is None:
-        raise NotFound("lots.no_hold", hold_id=hold_id)
-    if hold.lifted_at is None:
-        rows.raise_certainty(u, {hold_id: (hold.certainty, stronger(hold.certainty, certainty))})
 
 
 _INHERITED = text(

@@ -34,11 +34,6 @@ def amount_of(value: object) -> Decimal:
     return amount
 
 
-def format_amount(amount: Decimal) -> str:
-    """An amount as people write it: no exponent, no trailing zeros."""
-    return format(amount.normalize(), "f")
-
-
 def get_sublot(u: Unit, sublot_id: int, *, lock: bool = False) -> Sublot:
     """The sublot as it stands, with its row locked if asked. Raises NotFound."""
     u.session.flush()

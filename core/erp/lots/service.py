@@ -2,7 +2,7 @@
 
 from core.erp.lots.creation import arrive, create_lot, link, merge, name_maker, receive, split
 from core.erp.lots.hold_rows import LIFT_PERMITS, NewHold
-from core.erp.lots.holds import inherit_holds, lift_hold, open_holds, place_hold, place_holds, upgrade_hold
+from core.erp.lots.holds import inherit_holds, lift_hold, open_holds, place_hold, place_holds
 from core.erp.lots.ledger import move, post_fact, post_found, post_lost, reverse
 from core.erp.lots.predicate import (
     amount_of,
@@ -79,5 +79,4 @@ __all__ = [
     "resume_reservation",
     "reverse",
     "split",
-    "upgrade_hold",
 ]

@@ -22,7 +22,7 @@ Extremes = tuple[float | None, float | None]
 
 @dataclass(slots=True)
 class ExtremesReader:
-    """Reads what the goods that `ways` has judged met. Everything is read once."""
+    """Reads what the goods that `exposure_history` has judged met. Everything is read once."""
 
     history: ExposureHistory
     _found: dict[tuple[int, str, int, int, int | None], Extremes] = field(default_factory=dict)

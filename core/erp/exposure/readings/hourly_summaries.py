@@ -58,7 +58,6 @@ def rebuild(
 
 
 _PROFILES = text("SELECT zone_id, version_id, from_at FROM zone_profile WHERE zone_id = ANY(:zones)")
-_LOCK = text("SELECT 1 FROM zone_judged WHERE zone_id = ANY(:zones) ORDER BY zone_id FOR UPDATE")
 _BUMP = text(
     "UPDATE zone_judged SET version = version + 1 WHERE zone_id = ANY(:zones) RETURNING zone_id, judged_to, watermark"
 )

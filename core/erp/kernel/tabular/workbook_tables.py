@@ -16,7 +16,6 @@ from python_calamine import CalamineError, CalamineSheet, CalamineWorkbook, Pass
 from core.erp.kernel.tabular.sheets import BadTable, Cell, Day, Odd, Row, Stamp
 from core.telemetry.readers.workbook import unpacked_size, whole_seconds
 
-MAGIC = b"PK\x03\x04"
 OLD_MAGIC = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 """Microsoft's compound files: workbooks of before 2007, and those that are locked with a password."""
 _ROOM = 6

@@ -3,15 +3,11 @@
 import re
 from datetime import datetime
 
-from sqlalchemy import select
-
 from core.erp.kernel.errors import NotFound
-from core.erp.kernel.tables import table
 from core.erp.kernel.unit import Unit
 from core.erp.kernel.words import Message, kept
 from core.erp.lots import service as lots
 from core.erp.lots.events import FactBrokeRule
-from core.erp.lots.model import Hold
 from core.erp.quality.model import Deviation
 from core.erp.quality.service.release import acting_as_system
 from core.erp.quality.workflow import DEVIATION
@@ -85,18 +81,3 @@ def close_deviation(u: Unit, deviation_id: int, conclusion: str) -> Deviation:
     found.conclusion, found.closed_by, found.closed_at = conclusion, u.actor.login, u.now
     DEVIATION.apply(u, found, "close", reason=conclusion)
     return found
-
-
-def holds_of(u: Unit, deviation: Deviation) -> list[int]:
-    """The standing holds that the deviation placed."""
-    h = table(Hold).c
-    return list(
-        u.conn.scalars(
-            select(h.id).where(
-                h.sublot_id == deviation.sublot_id,
-                h.kind == "deviation",
-                h.lifted_at.is_(None),
-                h.reason.startswith(f"deviation {deviation.id}:"),
-            )
-        )
-    )

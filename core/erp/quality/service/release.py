@@ -142,7 +142,7 @@ def _in_seconds(value: Any) -> Any:
 def release_obstacles(u: Unit, sublot_id: int, *, automatic: bool, at_consignee: bool = False) -> list[ReleaseObstacle]:
     """Every reason against releasing the sublot now. Gaps and an unjudged present bar only the automatic way.
 
-    `away`: it stands at a consignee's, where nobody of ours watches: its present there is no reason against it.
+    `at_consignee`: it stands at a consignee's, where nobody of ours watches: its present there is no reason against it.
     """
     sublot = lots.get_sublot(u, sublot_id)
     found = [
@@ -208,8 +208,7 @@ def auto_release(u: Unit, sublot_id: int, *, at_consignee: bool = False) -> Batc
     """Releases a receipt about which nothing is in doubt, without a signature, in the system's name.
 
     Refused with every reason: what bars a signed release, and also a gap record while the sublot stood there, an
-    unjudged zone now (unless it is `away`, at a consignee's), and goods made here that no batch release was ever
-    signed for.
+    unjudged zone now (unless it stands `at_consignee`), and goods made here that no batch release was ever signed for.
     """
     sublot = lots.get_sublot(u, sublot_id, lock=True)
     _refuse(sublot_id, release_obstacles(u, sublot_id, automatic=True, at_consignee=at_consignee))
