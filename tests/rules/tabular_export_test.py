@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.erp.kernel.tabular.export import Export, csv_parts
+from core.erp.kernel.tabular.export import Export, csv_parts, text_of
 from core.erp.kernel.tabular.fields import Choice, Field, Kind, heading_key
 from core.erp.kernel.tabular.formulas import escaped, runs, unescaped
 
@@ -68,6 +68,15 @@ def test_numbers_stay_numbers() -> None:
     assert table(comma, ["a", Decimal("-5.25")]).splitlines()[1] == '"a";-5,25'
     with pytest.raises(ValueError, match="comma"):
         Export((NAME,), decimal=",")
+
+
+def test_a_figure_shows_no_binary_digits() -> None:
+    export = Export((AMOUNT,))
+    shown = table(export, [8.2 + 0.1], [0.1 + 0.2], [-18.0], [1e-07], [float("inf")]).splitlines()[1:]
+    assert shown == ["8.3", "0.3", "-18.0", "1e-07", '"inf"']
+    (cell,) = export.cells()
+    assert cell(8.2 + 0.1) == 8.3, "nor in a workbook, nor on paper"
+    assert text_of(cell(8.2 + 0.1)) == "8.3"
 
 
 def test_times_carry_their_offset_and_the_heading_names_the_zone() -> None:

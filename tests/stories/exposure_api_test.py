@@ -3,6 +3,8 @@
 Limit "> 8.0 °C for 60 min", allowed gap 30 min. The API's clock is handed in.
 """
 
+import csv
+import io
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -12,6 +14,7 @@ import httpx
 import pytest
 from argon2 import PasswordHasher
 from pydantic import SecretStr
+from python_calamine import CalamineWorkbook
 from sqlalchemy import Engine
 
 from core.app import build_events, create_app
@@ -46,11 +49,14 @@ class Desk:
         said = {key: value.isoformat() if isinstance(value, datetime) else value for key, value in body.items()}
         return self._client.post(f"/api/v1{path}", json=said, headers=self._as(who))
 
-    def get(self, now: datetime, path: str, **params: Any) -> Any:
+    def fetch(self, now: datetime, path: str, **params: Any) -> httpx.Response:
         self._now.setattr(http, "now_utc", lambda: now)
         answer = self._client.get(f"/api/v1{path}", params=params, headers=self._as("quinn"))
         assert answer.status_code == 200, answer.text
-        found = answer.json()
+        return answer
+
+    def get(self, now: datetime, path: str, **params: Any) -> Any:
+        found = self.fetch(now, path, **params).json()
         return found["items"] if isinstance(found, dict) and "items" in found else found
 
     def goods(self, zone: int, amount: int = 100, since: str = "01:00") -> int:
@@ -104,6 +110,28 @@ def test_of_1000_400_stay_available_and_401_are_refused(desk: Desk) -> None:
     assert kinds(desk.shipment(at("03:01"), part, 401)) == ["insufficient"]
     gone = desk.picked(at("03:01"), part, 400)
     assert desk.post("lou", at("03:02"), f"/shipments/{gone}/dispatch").status_code == 200
+
+
+def test_figures_are_told_without_binary_digits(desk: Desk) -> None:
+    """A device that reckons 8.2 + 0.1 sends 8.299999999999999: who reads about the goods reads 8.3, wherever it is."""
+    world, now = desk.world, at("03:01")
+    sublot = desk.goods(world.zone("A"))
+    world.feed("A", every(5, at("01:00"), at("03:00"), 8.2 + 0.1), upto=at("03:00"))
+    exposed = desk.fetch(now, f"/sublots/{sublot}/exposure")
+    assert {exposed.json()[name] for name in ("lowest", "highest", "mean", "mkt")} == {8.3}
+    listed = desk.fetch(now, "/excursions", sublot_id=sublot)
+    (excursion,) = listed.json()["items"]
+    assert excursion["highest"] == 8.3
+    one = desk.fetch(now, f"/excursions/{excursion['id']}")
+    assert one.json()["highest"] == 8.3
+    names, row = list(csv.reader(desk.fetch(now, "/excursions/export", names="true").text.splitlines()))[1:]
+    assert dict(zip(names, row, strict=True))["highest"] == "8.3"
+    workbook = desk.fetch(now, "/excursions/export", names="true", format="xlsx").content
+    sheet = CalamineWorkbook.from_filelike(io.BytesIO(workbook)).get_sheet_by_index(0)
+    _, names, row = sheet.to_python()
+    assert dict(zip(names, row, strict=True))["highest"] == 8.3
+    for answer in (exposed, listed, one):
+        assert "99999" not in answer.text
 
 
 def test_a_rescue_keyed_three_hours_late(desk: Desk) -> None:

@@ -40,11 +40,12 @@ Quantity = Annotated[Decimal, PlainSerializer(_said, return_type=str)]
 """A quantity in an answer."""
 
 
-def _figure(value: float) -> float:
+def figure(value: float) -> float:
+    """A figure worked out from readings, to ten digits (`Figure`)."""
     return float(f"{value:.10g}")
 
 
-Figure = Annotated[float, PlainSerializer(_figure, return_type=float, when_used="json")]
+Figure = Annotated[float, PlainSerializer(figure, return_type=float, when_used="json")]
 """A figure worked out from readings, in an answer: ten digits, so that no binary digits show (8.3, never
 8.299999999999999). What a device sent is answered as it was sent, by a plain float.
 """

@@ -1,7 +1,7 @@
 """An export: which columns, in which language, in which form; and the cells of its rows. Pure.
 
-Numbers stay numbers, days are ISO dates, instants are ISO with their offset in the zone that is asked for, words are
-those of the asked language. Text can never be taken for a formula (`formulas`).
+Numbers stay numbers, figures with the digits that an answer has (`shapes.Figure`), days are ISO dates, instants are ISO
+with their offset in the zone that is asked for, words are those of the asked language. Text can never be taken for a formula (`formulas`).
 """
 
 import json
@@ -12,6 +12,7 @@ from datetime import UTC, date, datetime, tzinfo
 from decimal import Decimal
 from typing import Any, Literal
 
+from core.erp.kernel.shapes import figure
 from core.erp.kernel.tabular.fields import CHINESE, ENGLISH, Field, Kind
 from core.erp.kernel.tabular.formulas import escaped
 from core.erp.kernel.unit import json_value
@@ -111,7 +112,7 @@ def _cell_of(field: Field, language: str, zone: tzinfo) -> Callable[[Any], Cell]
         str: (lambda value: words.get(value, value)) if words else (lambda value: value),
         bool: lambda value: yes if value else no,
         int: lambda value: value,
-        float: lambda value: value if math.isfinite(value) else str(value),
+        float: lambda value: figure(value) if math.isfinite(value) else str(value),
         Decimal: lambda value: value.normalize() if value.is_finite() else str(value),
         datetime: lambda value: value.astimezone(zone).isoformat(),
         date: lambda value: value,
