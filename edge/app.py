@@ -6,7 +6,6 @@ import functools
 import gc
 import hashlib
 import logging
-import re
 import signal
 import socket
 import sqlite3
@@ -16,6 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from core.telemetry.batch import Announced
+from core.telemetry.connection import without_credentials
 from core.telemetry.located import ConfigErrors
 from edge.carrier import NatsCarrier
 from edge.clock_watch import ClockWatch
@@ -239,32 +239,10 @@ async def run_gateway(
     async with spool:
         port = listener.getsockname()[1]
         log.info("gateway %s, epoch %s, spool in %s", config.gateway, spool.epoch, config.data_dir)
-        streams = ", ".join(_without_secrets(url) for url in config.stream.urls)
+        streams = without_credentials(config.stream.urls)
         log.info("health on http://%s:%s/healthz, stream at %s", config.health.host, port, streams)
         started(config.gateway, config.health.host, port)
         await Gateway(config, spool, protocols).run(stop, listener)
-
-
-def check(path: Path) -> int:
-    """`lotwise edge --check FILE`: prints every error, or what the gateway would do. 0 if it is right, else 1."""
-    try:
-        config = load(path)
-    except ConfigErrors as errors:
-        print(errors)
-        return 1
-    print(f"{path}: gateway {config.gateway} at {config.site}, {config.instance} instance")
-    print(f"  spool in {config.data_dir}, at most {config.spool.max_bytes} bytes, policy {config.spool.policy}")
-    streams = ", ".join(_without_secrets(url) for url in config.stream.urls)
-    print(f"  stream {streams}; health on {config.health.host}:{config.health.port}")
-    for source in config.sources:
-        simulated = ", simulated" if source.simulated else ""
-        print(f"  source {source.name}: {getattr(source, 'protocol', type(source).__name__)}{simulated}")
-    return 0
-
-
-def _without_secrets(url: str) -> str:
-    """A URL without the user and password that it may bear."""
-    return re.sub(r"//[^/@]*@", "//…@", url)
 
 
 def main(path: Path, started: Started = lambda *_: None) -> int:

@@ -177,11 +177,11 @@ def edge_run(
 
     With --check and --core the core is asked whether it knows the zones and points, too.
     """
-    from edge import app as gateway
-
     start_logging(log_level)
     if check:
         raise typer.Exit(_edge_check(file, core, login))
+    from edge import app as gateway
+
     if not lease:
         raise typer.Exit(gateway.main(file))
     from lotwise.gateway_lease import listed
@@ -200,9 +200,9 @@ def edge_check(file: Path, *, core: CoreOption = None, login: LoginOption = None
 
 
 def _edge_check(file: Path, core: str | None, login: str | None) -> int:
-    from edge import app as gateway
+    from edge import checking
 
-    wrong = gateway.check(file)
+    wrong = checking.check(file)
     if wrong or core is None:
         return wrong
     from lotwise.edge_points import ask_core

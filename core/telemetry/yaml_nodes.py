@@ -19,7 +19,7 @@ MERGE = "tag:yaml.org,2002:merge"
 _TEXT = "tag:yaml.org,2002:str"
 _VERSION = (1, 2)
 _MAX_DEPTH = 200
-"""Nesting beyond this is refused before nodes are made: the C composer recurses without a bound of its own."""
+"""Nesting beyond this is refused: the C composer recurses without a bound of its own."""
 _Scanner: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 """PyYAML built without libyaml reads the same, slowly."""
 
@@ -33,9 +33,24 @@ class YamlFault(ValueError):
 
 
 class _Loader(_Scanner):  # type: ignore[misc] # which of two classes it is, is known only when it runs
-    """Resolves plain scalars by YAML 1.2's core schema."""
+    """Resolves plain scalars by YAML 1.2's core schema, and counts how deep it is. Raises YamlFault beyond the bound."""
 
     yaml_implicit_resolvers: dict[str, list[tuple[str, Any]]] = {}  # noqa: RUF012 - the library's own way
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self._depth = 0
+
+    def descend_resolver(self, parent: Node | None, index: object) -> None:
+        """What either composer calls before each node; that of the library serves paths, of which there are none."""
+        del index
+        self._depth += 1
+        if self._depth > _MAX_DEPTH:
+            raise YamlFault("nested too deeply", parent.start_mark.line + 1 if parent is not None else 1)
+
+    def ascend_resolver(self) -> None:
+        """What either composer calls after each node."""
+        self._depth -= 1
 
 
 for _versions, _tag, _pattern, _first in implicit_resolvers:
@@ -46,7 +61,6 @@ for _versions, _tag, _pattern, _first in implicit_resolvers:
 def compose(text: str) -> Node | None:
     """The document's root, None if there is none. Raises YamlFault."""
     try:
-        _check_depth(text)
         loader = _Loader(text)
         try:
             root: Node | None = loader.get_single_node()
@@ -58,18 +72,6 @@ def compose(text: str) -> Node | None:
         raise YamlFault(error.problem or error.context or str(error), mark.line + 1 if mark else 1) from error
     except yaml.YAMLError as error:
         raise YamlFault(str(error), 1) from error
-
-
-def _check_depth(text: str) -> None:
-    depth = 0
-    for event in yaml.parse(text, Loader=_Loader):
-        if isinstance(event, yaml.CollectionStartEvent):
-            depth += 1
-            if depth > _MAX_DEPTH:
-                mark = event.start_mark
-                raise YamlFault("nested too deeply", mark.line + 1 if mark else 1)
-        elif isinstance(event, yaml.CollectionEndEvent):
-            depth -= 1
 
 
 class Scalars:

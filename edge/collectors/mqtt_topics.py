@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Mapping
+from functools import cached_property
 
 from core.telemetry.address import check_segment
 
@@ -38,7 +39,11 @@ class TopicFilter:
             raise ValueError("a topic filter has 1 to 65535 bytes")
         if levels[0] == "$share":
             raise ValueError(f"topic filter {text!r}: use shared_group for a shared subscription")
-        self._regex = _regex(self.wire.split("/"))
+
+    @cached_property
+    def _regex(self) -> re.Pattern[str]:
+        """Made when the first topic is matched: a check of thousands of filters matches none."""
+        return _regex(self.wire.split("/"))
 
     def _name(self, level: str) -> None:
         """Names what a wildcard matches: single levels by number, and by name if they have one."""

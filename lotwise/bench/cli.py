@@ -149,3 +149,13 @@ def audit(rows: Annotated[int, typer.Option(min=5000, help="How many audit rows.
     from lotwise.bench.audit import run
 
     run(rows)
+
+
+@app.command("check-config")
+def check_config(
+    points: Annotated[int, typer.Option(min=10, help="How many points the gateway's file has.")] = 10_000,
+) -> None:
+    """`lotwise edge check` of a file with MQTT, OPC UA and Modbus points mixed: seconds, points."""
+    from lotwise.bench.check_config import run
+
+    run(points)

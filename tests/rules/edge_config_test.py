@@ -1,13 +1,17 @@
 """A wrong configuration is told whole, by line, before anything starts."""
 
 import itertools
+import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from core.telemetry.located import ConfigErrors
-from edge.app import check
+from edge.checking import check
 from edge.config import load
+from edge.points import points_of
+from lotwise.bench.check_config import gateway_file
 
 EXAMPLE = Path(__file__).parents[2] / "edge" / "examples" / "gateway.yaml"
 SECRETS = {"LOTWISE_STREAM_PASSWORD": "one-secret", "LOTWISE_MQTT_PASSWORD": "two"}
@@ -354,3 +358,52 @@ def test_a_stream_without_servers_is_the_one_that_the_environment_names(tmp_path
     file.write_text(without)
     with pytest.raises(ConfigErrors, match="stream: is required"):
         load(file, {})
+
+
+def mixed(tmp_path: Path, points: int) -> Path:
+    """The file that `lotwise bench check-config` times."""
+    file = tmp_path / f"{points}.yaml"
+    file.write_text(gateway_file(points, tmp_path))
+    return file
+
+
+def test_ten_thousand_points_of_all_protocols_are_checked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = mixed(tmp_path, 10_000)
+    points = {point.address for source in load(file, {}).sources for point in points_of(source)}
+    assert len(points) == 10_000
+    assert check(file) == 0
+    told = capsys.readouterr().out
+    assert [line.split()[-1] for line in told.splitlines()[3:]] == ["mqtt", "opcua", *["modbus"] * 6]
+
+
+def test_a_fault_among_ten_thousand_points_is_told_at_its_line(tmp_path: Path) -> None:
+    lines = mixed(tmp_path, 10_000).read_text().splitlines(keepends=True)
+    first = next(n for n, line in enumerate(lines) if "point: plant/store/room-0/m-0/temperature" in line)
+    lines[-1] = lines[-1].replace(lines[-1].split("point: ")[1].split(",")[0], "plant/store/room-0/m-0/temperature")
+    ((line, _, message),) = config_errors(tmp_path, "".join(lines))
+    assert (line, message) == (
+        len(lines),
+        f"plant/store/room-0/m-0/temperature is also read by another source, on line {first + 1}",
+    )
+
+
+def calls(work: Callable[[], object]) -> int:
+    """How many functions it calls."""
+    count = 0
+
+    def called(_: object, event: str, __: object) -> None:
+        nonlocal count
+        count += event in {"call", "c_call"}
+
+    sys.setprofile(called)
+    try:
+        work()
+    finally:
+        sys.setprofile(None)
+    return count
+
+
+def test_twice_the_points_take_twice_the_work(tmp_path: Path) -> None:
+    some, many = mixed(tmp_path, 600), mixed(tmp_path, 1200)
+    load(some, {})  # what is made once is made
+    assert calls(lambda: load(many, {})) < 2.1 * calls(lambda: load(some, {}))

@@ -54,6 +54,7 @@ def bench(*arguments: str) -> subprocess.CompletedProcess[str]:
         (("import", "--rows", "3000"), {"seconds", "peak_mb"}),
         (("audit", "--rows", "5000"), {"rows_per_s", "found_pct"}),
         (("exposure", "--days", "1", "--lots", "20", "--sample", "20"), {"seconds", "mismatches"}),
+        (("check-config", "--points", "60"), {"seconds", "points"}),
         (("signers", "--n", "3", "--wrong", "8"), {"signed_p95_s", "others_p95_ms", "errors", "wrong_errors"}),
     ],
     ids=[
@@ -67,6 +68,7 @@ def bench(*arguments: str) -> subprocess.CompletedProcess[str]:
         "import",
         "audit",
         "exposure",
+        "check-config",
         "signers",
     ],
 )
@@ -115,5 +117,5 @@ def test_what_the_embedded_broker_still_keeps_is_counted(tmp_path: Path) -> None
 
 def test_help_explains_each() -> None:
     said = CliRunner().invoke(app, ["--help"]).stdout
-    for name in ("ingest", "mqtt", "modbus", "opcua", "latency", "import", "exposure", "signers"):
+    for name in ("ingest", "mqtt", "modbus", "opcua", "latency", "import", "exposure", "signers", "check-config"):
         assert name in said
