@@ -33,7 +33,7 @@ class YamlFault(ValueError):
 
 
 class _Loader(_Scanner):  # type: ignore[misc] # which of two classes it is, is known only when it runs
-    """Resolves plain scalars by YAML 1.2's core schema, and counts how deep it is. Raises YamlFault beyond the bound."""
+    """Resolves plain scalars by YAML 1.2's core schema, and raises YamlFault where nodes are nested too deeply."""
 
     yaml_implicit_resolvers: dict[str, list[tuple[str, Any]]] = {}  # noqa: RUF012 - the library's own way
 

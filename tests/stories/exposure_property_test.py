@@ -1,12 +1,14 @@
 """Whatever order data come in, the excursions are those of a plain model that looks at every minute by itself."""
 
+import math
 import os
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from itertools import chain, groupby
 
 import pytest
 from sqlalchemy import text
@@ -16,6 +18,7 @@ from core.erp.exposure.history.exposure_history import ExposureHistory
 from core.erp.exposure.judge.judge import Judge
 from core.erp.exposure.judge.timer import judge_unmonitored
 from core.erp.exposure.readings.profiles import versions_of
+from core.erp.exposure.service import exposure
 from core.erp.exposure.times import moment
 from core.erp.kernel.unit import Unit, system, transact
 from core.erp.lots import service as lots
@@ -174,6 +177,34 @@ def _speaks(said: list[Said], zone: str, point: str, minute: int) -> tuple[list[
     return [s.value for s in values], Quality.GOOD if certain else Quality.UNCERTAIN
 
 
+@dataclass(frozen=True)
+class Met:
+    """What goods met in one minute: every good value, whether the zone was covered, and every value not bad."""
+
+    good: list[float]
+    covered: bool
+    any: list[float]
+
+
+def met(said: list[Said], custody: list[tuple[int, str]]) -> list[Met]:
+    """Every minute from the goods' birth, by the words of the design, from raw readings and custody."""
+    return [_met(said, _judging(_place(custody, minute)), minute) for minute in range(custody[0][0], LAST)]
+
+
+def _met(said: list[Said], zone: str, minute: int) -> Met:
+    speaks = {point: _speaks(said, zone, point, minute) for point in ROOMS[zone]}
+    good = {point: one[0] for point, one in speaks.items() if one is not None and one[1] is Quality.GOOD}
+    required = [point for point in ROOMS[zone] if not point.startswith("~")]
+    covered = bool(required) and (all(point in good for point in required) or any(p.startswith("~") for p in good))
+    return Met(list(chain(*good.values())), covered, list(chain(*(one[0] for one in speaks.values() if one))))
+
+
+def kinetic(warmest: list[float]) -> float:
+    """Mean kinetic temperature (USP <1079.2>) of as many equal times; activation energy over gas constant 10 000 K."""
+    mean = sum(math.exp(-10_000 / (value + 273.15)) for value in warmest) / len(warmest)
+    return 10_000 / -math.log(mean) - 273.15
+
+
 def custody_path(rng: random.Random) -> list[tuple[int, str]]:
     """Where goods were: three to five stays, some within one hour."""
     times = sorted(rng.sample(range(5, LAST - 5), rng.randint(2, 4)))
@@ -228,7 +259,57 @@ def as_the_model_says(world: World, plan: Plan) -> None:
         expected = truth(plan.said, way)
         found = {tuple(row[1:]) for row in world.excursions(sublot)}
         assert found == expected, (way, sorted(found ^ expected))
+        minutes = met(plan.said, way)
+        the_figures_are_those_of(world, sublot, way[0][0], minutes)
+        the_extremes_of_excursions_are_those_of(world, sublot, way[0][0], minutes)
     every_excursion_is_held(world)
+
+
+def the_figures_are_those_of(world: World, sublot: int, born: int, minutes: list[Met]) -> None:
+    """Of the whole way; of the longest run that is covered throughout: only of that is there a kinetic mean; and of
+    each during which one point was silent and another spoke.
+    """
+    covered = max(_runs_of(one.covered for one in minutes), key=lambda run: run[1] - run[0], default=(0, len(minutes)))
+    partly = _runs_of(bool(one.good) and not one.covered for one in minutes)
+    for first, last in ((0, len(minutes)), covered, *partly):
+        some = minutes[first:last]
+        span = (START + (born + first) * MINUTE, START + (born + last) * MINUTE)
+        with world.engine.connect() as conn:
+            found = exposure(conn, sublot, world.now, *span)
+        assert found is not None
+        good, warmest = list(chain(*(one.good for one in some))), [max(one.good) for one in some if one.covered]
+        assert (found.lowest, found.highest) == (min(good, default=None), max(good, default=None))
+        assert found.covered == pytest.approx(len(warmest) / len(some))
+        assert found.mean == (pytest.approx(sum(warmest) / len(warmest)) if warmest else None)
+        assert found.mkt == (pytest.approx(kinetic(warmest)) if len(warmest) == len(some) else None)
+        for limit, seen in zip(LIMITS, found.limits, strict=True):
+            if seen.proven:
+                assert _is_out(limit, found.highest if limit.op == ">" else found.lowest), "what is counted is told"
+
+
+def the_extremes_of_excursions_are_those_of(world: World, sublot: int, born: int, minutes: list[Met]) -> None:
+    """Of all that spoke while it lasted: an uncertain value counts against goods, and is told."""
+    query = text("SELECT * FROM excursion WHERE sublot_id = :s AND state <> 'superseded'")
+    with world.engine.connect() as conn:
+        found = conn.execute(query, {"s": sublot}).all()
+    for one in found:
+        first, last = (int((when - START) / MINUTE) - born for when in (one.started_at, one.ended_at or END))
+        values = list(chain(*(each.any for each in minutes[first:last])))
+        assert (one.lowest, one.highest) == (min(values, default=None), max(values, default=None)), one
+
+
+def _is_out(limit: ProfileLimit, value: float | None) -> bool:
+    return value is not None and (value > limit.threshold if limit.op == ">" else value < limit.threshold)
+
+
+def _runs_of(flags: Iterable[bool]) -> list[tuple[int, int]]:
+    """[first, last) of each run of true ones."""
+    out, at = [], 0
+    for flag, same in groupby(flags):
+        first, at = at, at + len(list(same))
+        if flag:
+            out.append((first, at))
+    return out
 
 
 def every_excursion_is_held(world: World) -> None:

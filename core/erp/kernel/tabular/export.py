@@ -1,7 +1,8 @@
 """An export: which columns, in which language, in which form; and the cells of its rows. Pure.
 
 Numbers stay numbers, figures with the digits that an answer has (`shapes.Figure`), days are ISO dates, instants are ISO
-with their offset in the zone that is asked for, words are those of the asked language. Text can never be taken for a formula (`formulas`).
+with their offset in the zone that is asked for, words are those of the asked language. Text can never be taken for a
+formula (`formulas`).
 """
 
 import json
