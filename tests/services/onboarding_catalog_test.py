@@ -15,12 +15,15 @@ from core.telemetry.batch import POINTS_MAX, BadBatch, ConfirmReply, ConfirmRequ
 from edge.carrier import CoreSilent
 from edge.point_watch import PointWatch
 from lotwise import catalog_writer
+from tests.faults.modbus_peer import device, plc, registers
+from tests.faults.opcua_peer import machine
 from tests.servers import free_port
 from tests.services.api_core_test import PASSWORD, Api, api  # noqa: F401 - a fixture
 from tests.services.browse_sources_test import speaking
 from tests.services.cli_commands_test import lotwise
 from tests.services.ingest_support import Gateway, RecordingJudge, add_points, fold, reading
 from tests.services.mqtt_support import mosquitto
+from tests.services.opcua_browse_test import furnish
 
 FILE = """
 gateway: gw-1
@@ -213,6 +216,96 @@ def test_browsing_makes_the_catalog_too(api: Api, tmp_path: Path) -> None:  # no
         "edge", "check", str(file), "--core", str(api.client.base_url), "--login", "admin", LOTWISE_PASSWORD=PASSWORD
     )
     assert checked.exit_code == 0, checked.output
+
+
+def browsed(api: Api, folder: Path, zone: str, *words: str) -> Any:  # noqa: F811 - a fixture
+    """`lotwise edge browse … --catalog` of one source into one file."""
+    return lotwise(
+        "edge",
+        "browse",
+        *words,
+        "--zone",
+        zone,
+        "--write",
+        str(folder / "gateway.yaml"),
+        "--catalog",
+        "--core",
+        str(api.client.base_url),
+        "--login",
+        "admin",
+        "--band",
+        "2..8 Cel",
+        "--yes",
+        LOTWISE_DATA_DIR=str(folder / "data"),
+        LOTWISE_PASSWORD=PASSWORD,
+    )
+
+
+def the_catalog_has(api: Api, folder: Path, zone: str, points: dict[str, tuple[str, str, str]]) -> None:  # noqa: F811 - a fixture
+    """One zone with its band, these points (quantity, unit, role) below it, and a file that the core has nothing
+    against.
+    """
+    admin = api.sign_in("admin")
+    zones = [(one["address"], one["band_low"], one["band_high"]) for one in api.get("/zones", admin).json()["items"]]
+    assert zones == [(zone, 2, 8)]
+    rows = api.get("/points", admin).json()["items"]
+    assert {
+        row["address"].removeprefix(f"{zone}/"): (row["quantity"], row["unit"], row["role"]) for row in rows
+    } == points
+    file = str(folder / "gateway.yaml")
+    core = ("--core", str(api.client.base_url), "--login", "admin")
+    checked = lotwise("edge", "check", file, *core, LOTWISE_PASSWORD=PASSWORD)
+    assert checked.exit_code == 0, checked.output
+
+
+def test_an_opcua_server_is_browsed_into_the_catalog(api: Api, tmp_path: Path) -> None:  # noqa: F811 - a fixture
+    zone = "plant/filling/line-1"
+
+    async def main() -> tuple[Any, Any]:
+        async with machine(free_port(), {"n": 7}) as peer:
+            await furnish(peer)
+            first = await asyncio.to_thread(browsed, api, tmp_path, zone, peer.endpoint, "--dry-run")
+            assert first.exit_code == 0, first.output
+            assert f"will make zone {zone} band 2..8 Cel" in first.output
+            assert api.get("/zones", api.sign_in("admin")).json()["items"] == []
+            done = await asyncio.to_thread(browsed, api, tmp_path, zone, peer.endpoint)
+            return done, await asyncio.to_thread(browsed, api, tmp_path, zone, peer.endpoint)
+
+    done, again = asyncio.run(main())
+    assert done.exit_code == 0, done.output
+    points = {
+        "Chamber/Air-temperature": ("temperature", "Cel", "required"),
+        **{f"Chamber/{name}": (name, "", "machine") for name in ("By-hand", "Failed", "Old", "Probes")},
+        "server/n": ("n", "", "machine"),
+    }
+    the_catalog_has(api, tmp_path, zone, points)
+    assert again.exit_code == 0, again.output
+    assert "will make" not in again.output
+
+
+def test_a_modbus_box_is_scanned_into_the_catalog(api: Api, tmp_path: Path) -> None:  # noqa: F811 - a fixture
+    zone, port = "plant/store/cold-1", free_port()
+    box = device(1, registers(0, 50), inputs=[registers(0, 48), registers(20, 52)])
+    words = (f"modbus://127.0.0.1:{port}", "--units", "1", "--registers", "input:0-3", "--registers", "holding:0-3")
+
+    async def main() -> tuple[Any, Any]:
+        async with plc(port, box):
+            first = await asyncio.to_thread(browsed, api, tmp_path, zone, *words, "--dry-run")
+            assert first.exit_code == 0, first.output
+            assert f"will make zone {zone} band 2..8 Cel" in first.output
+            assert api.get("/zones", api.sign_in("admin")).json()["items"] == []
+            done = await asyncio.to_thread(browsed, api, tmp_path, zone, *words)
+            return done, await asyncio.to_thread(browsed, api, tmp_path, zone, *words)
+
+    done, again = asyncio.run(main())
+    assert done.exit_code == 0, done.output
+    points = {
+        "modbus-127-0-0-1/temperature-input-0": ("temperature", "Cel", "required"),
+        "modbus-127-0-0-1/temperature-holding-0": ("temperature", "Cel", "machine"),
+    }
+    the_catalog_has(api, tmp_path, zone, points)  # and nothing of the register outside the given ranges
+    assert again.exit_code == 0, again.output
+    assert "will make" not in again.output
 
 
 def test_the_core_says_which_points_it_does_not_have(engine: Engine) -> None:
