@@ -11,6 +11,8 @@ from sqlalchemy import text
 
 from core.erp.exposure.judge.timer import SilenceLimits, tick
 from core.telemetry.batch import Watermark
+from edge.collectors.modbus import ModbusCollector
+from edge.collectors.modbus_config import ModbusSource
 from edge.collectors.mqtt import MqttCollector
 from edge.collectors.mqtt_config import MqttSource
 from edge.collectors.opcua import OpcUaCollector
@@ -18,7 +20,9 @@ from edge.collectors.opcua_config import OpcUaSource
 from edge.collectors.port import Collector, SourceConfig
 from edge.config import load
 from edge.sources import PROTOCOLS
-from tests.faults.opcua_peer import NAMESPACE, Memory, machine, running, until
+from edge.tasks import end
+from tests.faults.modbus_peer import device, plc, registers
+from tests.faults.opcua_peer import NAMESPACE, Memory, machine, until
 from tests.servers import free_port
 from tests.services.mqtt_support import mosquitto
 from tests.world import World
@@ -27,6 +31,8 @@ EXAMPLES = sorted((Path(__file__).parents[2] / "edge" / "examples").glob("*.yaml
 HEAVY = os.environ.get("LOTWISE_TEST_HEAVY") == "1"
 OVERDUE = SilenceLimits().overdue
 SECOND = timedelta(seconds=1)
+POLLED = timedelta(seconds=6)
+"""The controller of the example is polled every 10 s, and within 5 s of its start."""
 
 
 class Everything(dict[str, str]):
@@ -91,33 +97,44 @@ def test_a_gateway_that_lives_but_whose_source_stands_still_is_silent(world: Wor
 @pytest.mark.heavy
 @pytest.mark.timeout(600)
 def test_sources_stay_no_further_behind_than_they_say(world: World, tmp_path: Path) -> None:
-    """The gateway's example, its broker and its machine real and at default settings; by the clock when heavy."""
-    broker_source = next(one for one in sources(EXAMPLES[0]) if isinstance(one, MqttSource))
-    machine_source = next(one for one in sources(EXAMPLES[0]) if isinstance(one, OpcUaSource))
+    """The gateway's example, its broker, its machine and its controller real and at default settings; by the clock when
+    heavy.
+    """
+    broker_source, machine_source, bus_source = sources(EXAMPLES[0])
+    assert isinstance(broker_source, MqttSource)
+    assert isinstance(machine_source, OpcUaSource)
+    assert isinstance(bus_source, ModbusSource)
+    box = device(1, registers(0, 48, 52), registers(9, 0, 0x40A0))
 
-    async def main() -> None:
+    async def main() -> Memory:
+        port = free_port()
         with mosquitto(tmp_path / "broker") as broker:
-            async with machine(free_port(), {"t": 4.0}) as peer:
+            async with machine(free_port(), {"t": 4.0}) as peer, plc(port, box):
                 node = {"node": f"nsu={NAMESPACE};s=t", "point": "plant-1/filling/line-1/filler/t"}
                 plain = machine_source.model_dump(exclude={"nodes", "endpoint"})
                 opcua = OpcUaSource.model_validate({**plain, "endpoint": peer.endpoint, "nodes": [node]})
                 local = {"host": "127.0.0.1", "port": broker.port, "username": None, "password": None}
                 mqtt = broker_source.model_copy(update=local)
-                await watch(world, MqttCollector(mqtt), OpcUaCollector(opcua))
+                line = bus_source.transport.model_copy(update={"host": "127.0.0.1", "port": port})
+                modbus = bus_source.model_copy(update={"transport": line})
+                return await watch(world, [MqttCollector(mqtt), OpcUaCollector(opcua), ModbusCollector(modbus)])
 
-    asyncio.run(main())
+    kept = asyncio.run(main())
+    good = {reading.point.rpartition("/")[2]: reading.value for reading in kept.readings if not reading.reason}
+    assert good == {"t": 4.0, "temperature-1": 4.8, "temperature-2": 5.2, "setpoint": 5.0, "door-open": True}
 
 
-async def watch(world: World, broker: MqttCollector, filler: OpcUaCollector) -> None:
-    collectors: list[Collector] = [broker, filler]
+async def watch(world: World, collectors: list[Collector]) -> Memory:
+    """Runs the collectors and marks how far each says it is, as a gateway does; what they kept."""
     for one in collectors:
         world.zone(one.name)
     keeper = Memory()
-    async with running(filler, keeper), asyncio.TaskGroup() as tasks:
-        reading = tasks.create_task(broker.run(keeper))
+    tasks = [asyncio.create_task(one.run(keeper)) for one in collectors]
+    try:
         await until(lambda: all(one.live_upto(datetime.now(UTC)) is not None for one in collectors))
-        until_then = datetime.now(UTC) + (3 * OVERDUE if HEAVY else 3 * SECOND)
+        until_then = datetime.now(UTC) + (3 * OVERDUE if HEAVY else POLLED)
         while (now := datetime.now(UTC)) < until_then:
+            assert not any(task.done() for task in tasks), tasks
             upto = [one.live_upto(now) for one in collectors]
             known = [to for to in upto if to is not None]
             assert len(known) == len(upto)
@@ -126,5 +143,7 @@ async def watch(world: World, broker: MqttCollector, filler: OpcUaCollector) -> 
             await asyncio.to_thread(mark, world, collectors, known, now)
             await asyncio.to_thread(world.do, lambda u: tick(u, world.judge, SilenceLimits()), now=now)
             await asyncio.sleep(2 if HEAVY else 0.5)
-        reading.cancel()
+    finally:
+        await end(tasks)
     assert alarms(world) == []
+    return keeper

@@ -128,8 +128,8 @@ def test_figures_are_told_without_binary_digits(desk: Desk) -> None:
     assert dict(zip(names, row, strict=True))["highest"] == "8.3"
     workbook = desk.fetch(now, "/excursions/export", names="true", format="xlsx").content
     sheet = CalamineWorkbook.from_filelike(io.BytesIO(workbook)).get_sheet_by_index(0)
-    _, names, row = sheet.to_python()
-    assert dict(zip(names, row, strict=True))["highest"] == 8.3
+    _, columns, values = sheet.to_python()
+    assert dict(zip(columns, values, strict=True))["highest"] == 8.3
     for answer in (exposed, listed, one):
         assert "99999" not in answer.text
 
