@@ -19,7 +19,16 @@ from influxdb_client.client.write_api import SYNCHRONOUS
 from influxdb_client.rest import ApiException
 from urllib3.exceptions import HTTPError
 
-from core.series.port import Bucket, RefusedReading, StoreRefused, StoreUnavailable, is_plottable, width
+from core.series.port import (
+    Bucket,
+    RefusedReading,
+    Silence,
+    StoreRefused,
+    StoreUnavailable,
+    is_plottable,
+    silences_between,
+    width,
+)
 from core.telemetry.address import check_point
 from core.telemetry.quality import Quality
 from core.telemetry.reading import INT_MAX, Reading
@@ -30,6 +39,9 @@ _DATA_REFUSED = frozenset({400, 422})
 _TOO_LARGE = 413
 _POINTS_A_QUERY = 100
 _FIELDS = "value, value_int, value_bool, value_text, quality, reason, unit, source_at, edge_at, simulated"
+_NUMBERS = ("value", "value_int")
+_IS_NUMBER = "(value < 0 OR value >= 0 OR value_int < 0 OR value_int >= 0)"
+_ONE = {"ASC": "ORDER BY time ASC LIMIT 1", "DESC": "ORDER BY time DESC LIMIT 1"}
 _ESCAPES = str.maketrans({"\\": "\\\\", '"': '\\"'})
 
 
@@ -162,11 +174,16 @@ class InfluxStore:
         step = width(start, stop, pixels)
         span = step // _MICROSECOND
         offset = microseconds(start) % span
+        by_column = f"GROUP BY time({span}u, {offset}u) FILL(none)"
         columns: dict[int, list[tuple[float, float, float, int]]] = defaultdict(list)
-        for field in ("value", "value_int"):
+        uncertain: defaultdict[int, int] = defaultdict(int)
+        for field in _NUMBERS:
             what = f"min({field}) AS low, max({field}) AS high, mean({field}) AS mean, count({field}) AS n"
+            unsure = f"time >= {_ns(start)} AND time < {_ns(stop)} AND quality = {int(Quality.UNCERTAIN)}"
+            for row in self._select(f"count({field}) AS n", point, unsure, by_column):
+                uncertain[row["time"]] += row["n"] or 0
             where = f"time >= {_ns(start)} AND time < {_ns(stop)} AND quality < {int(Quality.BAD)}"
-            for row in self._select(what, point, where, f"GROUP BY time({span}u, {offset}u) FILL(none)"):
+            for row in self._select(what, point, where, by_column):
                 if not row["n"]:
                     continue
                 mean = row["mean"]
@@ -181,9 +198,26 @@ class InfluxStore:
                 float(max(part[1] for part in parts)),
                 sum(part[2] * part[3] for part in parts) / sum(part[3] for part in parts),
                 sum(part[3] for part in parts),
+                uncertain[time],
             )
             for time, parts in sorted(columns.items())
         ]
+
+    def silences(self, point: str, start: datetime, stop: datetime, longest: timedelta) -> list[Silence]:
+        """Stretches longer than `longest` without a usable number: as the server tells the times between readings."""
+        if stop <= start:
+            return []
+        check_point(point)
+        where = f"time >= {_ns(start)} AND time < {_ns(stop)} AND quality < {int(Quality.BAD)} AND {_IS_NUMBER}"
+        source = f'FROM "{_measurement(point)}" WHERE "point" = \'{point}\' AND {where}'
+        ends = [row for order in ("ASC", "DESC") for _, row in self._query(f"SELECT quality {source} {_ONE[order]}")]
+        if not ends:
+            return silences_between([], start, stop, longest)
+        longer = f"WHERE e > {longest // _MICROSECOND}"
+        gaps = [row for _, row in self._query(f"SELECT e FROM (SELECT elapsed(quality, 1u) AS e {source}) {longer}")]
+        first, last = (EPOCH + row["time"] * _MICROSECOND for row in ends)
+        inner = [(EPOCH + (row["time"] - row["e"]) * _MICROSECOND, EPOCH + row["time"] * _MICROSECOND) for row in gaps]
+        return [(a, b) for a, b in ((start, first), *inner, (last, stop)) if b - a > longest]
 
     def _mean(self, point: str, start: datetime, step: timedelta, stop: datetime) -> float:
         """Of a column's whole numbers that are not bad, reading by reading."""

@@ -3,10 +3,11 @@
 from bisect import bisect_left, insort
 from collections import defaultdict
 from collections.abc import Collection, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from operator import attrgetter
 
-from core.series.port import Bucket, is_plottable, width
+from core.series.port import Bucket, Silence, is_plottable, silences_between, width
+from core.telemetry.quality import Quality
 from core.telemetry.reading import Reading
 
 _at = attrgetter("at")
@@ -44,12 +45,20 @@ class MemoryStore:
     def downsample(self, point: str, start: datetime, stop: datetime, pixels: int) -> list[Bucket]:
         """Columns of a chart."""
         step = width(start, stop, pixels)
-        columns: defaultdict[int, list[float]] = defaultdict(list)
+        columns: defaultdict[int, list[tuple[float, bool]]] = defaultdict(list)
         for reading in self.read(point, start, stop):
             number = is_plottable(reading)
             if number is not None:
-                columns[(reading.at - start) // step].append(number)
-        return [
-            Bucket(start + index * step, min(values), max(values), sum(values) / len(values), len(values))
-            for index, values in sorted(columns.items())
-        ]
+                columns[(reading.at - start) // step].append((number, reading.quality is Quality.UNCERTAIN))
+        return [_bucket(start + index * step, found) for index, found in sorted(columns.items())]
+
+    def silences(self, point: str, start: datetime, stop: datetime, longest: timedelta) -> list[Silence]:
+        """Stretches longer than `longest` without a usable number."""
+        times = [reading.at for reading in self.read(point, start, stop) if is_plottable(reading) is not None]
+        return silences_between(times, start, stop, longest)
+
+
+def _bucket(start: datetime, found: Sequence[tuple[float, bool]]) -> Bucket:
+    values = [number for number, _ in found]
+    uncertain = sum(unsure for _, unsure in found)
+    return Bucket(start, min(values), max(values), sum(values) / len(values), len(values), uncertain)

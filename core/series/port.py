@@ -6,6 +6,7 @@ Adapters: PostgreSQL (also the landing table), InfluxDB, memory; one contract te
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import pairwise
 from typing import Protocol
 
 from core.telemetry.quality import Quality
@@ -34,13 +35,20 @@ class StoreRefused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Bucket:
-    """One column of a chart: what the numbers in [start, start + width) were. Empty columns are left out."""
+    """One column of a chart: what the numbers in [start, start + width) were, and how many of them are uncertain. Empty
+    columns are left out.
+    """
 
     start: datetime
     min: float
     max: float
     mean: float
     count: int
+    uncertain: int
+
+
+Silence = tuple[datetime, datetime]
+"""(from, to): after the reading at the one nothing usable came before the other."""
 
 
 class SeriesStore(Protocol):
@@ -67,6 +75,12 @@ class SeriesStore(Protocol):
         Bad readings, text and booleans are left out. Raises StoreUnavailable.
         """
 
+    def silences(self, point: str, start: datetime, stop: datetime, longest: timedelta) -> list[Silence]:
+        """The stretches of [start, stop) longer than `longest` in which no number was read that is not bad, in order.
+
+        Each lies between two readings, or a reading and an end of the span. Raises StoreUnavailable.
+        """
+
 
 def width(start: datetime, stop: datetime, pixels: int) -> timedelta:
     """The width of a chart's columns: whole microseconds, rounded up. Raises ValueError for an empty chart."""
@@ -74,6 +88,13 @@ def width(start: datetime, stop: datetime, pixels: int) -> timedelta:
         raise ValueError(f"a chart of {pixels} pixels over [{start}, {stop}) shows nothing")
     microseconds = (stop - start) // timedelta(microseconds=1)
     return timedelta(microseconds=-(-microseconds // pixels))
+
+
+def silences_between(times: Sequence[datetime], start: datetime, stop: datetime, longest: timedelta) -> list[Silence]:
+    """The stretches of [start, stop) longer than `longest` that hold none of the times, which are sorted and in it."""
+    if stop <= start:
+        return []
+    return [(a, b) for a, b in pairwise((start, *times, stop)) if b - a > longest]
 
 
 def is_plottable(reading: Reading) -> float | None:

@@ -2,17 +2,17 @@
 
 # ruff: noqa: S608 - what is put into the texts are lists of our own column names; values are parameters
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Engine, text
+from sqlalchemy import Connection, Engine, TextClause, text
 from sqlalchemy.exc import DataError, OperationalError
 
 from core.series.dropped_ranges import require_present
 from core.series.landing import write_rows
-from core.series.port import Bucket, RefusedReading, StoreRefused, StoreUnavailable, width
+from core.series.port import Bucket, RefusedReading, Silence, StoreRefused, StoreUnavailable, width
 from core.series.rows import VALUE_COLUMNS, from_row
 from core.telemetry.quality import Quality
 from core.telemetry.reading import Reading
@@ -31,13 +31,28 @@ _LAST = text(
     "CROSS JOIN LATERAL (SELECT * FROM reading r WHERE r.point_id = p.id ORDER BY r.at DESC LIMIT 1) r "
     "WHERE p.address = ANY(:points)"
 )
+_USABLE = "r.kind IN (1, 2) AND r.quality < :bad"
+# a column at a time, so that nothing is sorted: the index has the readings in order
 _DOWNSAMPLE = text(
-    "SELECT div((extract(epoch FROM r.at - :start) * 1000000)::numeric, :step) AS column, "
-    "min(n), max(n), avg(n), count(n) "
-    "FROM (SELECT r.at, coalesce(r.num, r.whole::float8) AS n FROM reading r "
-    "      WHERE r.point_id = (SELECT id FROM series_point WHERE address = :point) "
-    "      AND r.at >= :start AND r.at < :stop AND r.kind IN (1, 2) AND r.quality < :bad) r "
-    "GROUP BY 1 ORDER BY 1"
+    "SELECT c.start, x.* FROM (SELECT id FROM series_point WHERE address = :point) p CROSS JOIN LATERAL ("
+    " SELECT i, :start + i * step AS start, step FROM ("
+    " SELECT cast(:step AS bigint) * interval '1 microsecond' AS step) s, generate_series(0, :pixels - 1) i) c"
+    " CROSS JOIN LATERAL (SELECT min(n), max(n), avg(n), count(n) AS some, count(n) FILTER (WHERE quality = :uncertain)"
+    " FROM (SELECT coalesce(r.num, r.whole::float8) AS n, r.quality FROM reading r WHERE r.point_id = p.id"
+    " AND r.at >= c.start AND r.at < c.start + c.step AND r.at < :stop"
+    f" AND {_USABLE}) r) x WHERE x.some > 0 ORDER BY c.i"
+)
+_SILENCES = text(
+    "WITH usable AS NOT MATERIALIZED (SELECT r.at FROM reading r"
+    f" WHERE r.point_id = (SELECT id FROM series_point WHERE address = :point) AND r.at >= :start AND r.at < :stop"
+    f" AND {_USABLE})"
+    # nothing longer than `longest` goes unseen between bins of half as much
+    " SELECT last, next FROM (SELECT last, lead(first, 1, :stop) OVER (ORDER BY first) AS next FROM ("
+    " SELECT min(at) AS first, max(at) AS last FROM usable GROUP BY date_bin(:bin, at, :start)) bins) spans"
+    " WHERE next - last > :longest"
+    " UNION ALL SELECT :start, first FROM ("
+    " SELECT coalesce((SELECT at FROM usable ORDER BY at LIMIT 1), :stop) AS first) beginning"
+    " WHERE first - :start > :longest ORDER BY 1"
 )
 
 
@@ -99,21 +114,33 @@ class PostgresStore:
 
     def downsample(self, point: str, start: datetime, stop: datetime, pixels: int) -> list[Bucket]:
         """Columns of a chart."""
-        step = width(start, stop, pixels)
+        asked = {
+            "step": width(start, stop, pixels) // timedelta(microseconds=1),
+            "pixels": pixels,
+            "uncertain": int(Quality.UNCERTAIN),
+        }
+        rows = self._rows(_DOWNSAMPLE, point, start, stop, asked)
+        return [
+            Bucket(begins.astimezone(UTC), low, high, mean, count, unsure)
+            for begins, low, high, mean, count, unsure in rows
+        ]
+
+    def silences(self, point: str, start: datetime, stop: datetime, longest: timedelta) -> list[Silence]:
+        """Stretches longer than `longest` without a usable number."""
+        if stop <= start:
+            return []
+        asked = {"longest": longest, "bin": max(longest / 2, timedelta(microseconds=1))}
+        rows = self._rows(_SILENCES, point, start, stop, asked)
+        return [(last.astimezone(UTC), following.astimezone(UTC)) for last, following in rows]
+
+    def _rows(
+        self, query: TextClause, point: str, start: datetime, stop: datetime, asked: Mapping[str, object]
+    ) -> Sequence[Any]:
+        bounds = {"point": point, "start": start, "stop": stop, "bad": int(Quality.BAD)}
         with self._open() as conn:
-            rows = conn.execute(
-                _DOWNSAMPLE,
-                {
-                    "point": point,
-                    "start": start,
-                    "stop": stop,
-                    "step": step // timedelta(microseconds=1),
-                    "bad": int(Quality.BAD),
-                },
-            ).all()
+            rows = conn.execute(query, {**bounds, **asked}).all()
             self._check(conn, point, start, stop)
-            zero = start.astimezone(UTC)
-            return [Bucket(zero + int(index) * step, low, high, mean, count) for index, low, high, mean, count in rows]
+            return rows
 
 
 def _unstorable(reading: Reading) -> bool:

@@ -1,10 +1,10 @@
 """Two stores as one: the hot one in PostgreSQL and the one behind, which holds what is shipped and no longer hot."""
 
 from collections.abc import Callable, Collection, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from core.series.memory import MemoryStore
-from core.series.port import Bucket, SeriesStore, width
+from core.series.port import Bucket, SeriesStore, Silence, width
 from core.telemetry.reading import Reading
 
 END = datetime(9999, 1, 1, tzinfo=UTC)
@@ -87,6 +87,15 @@ class TieredStore:
             if found is not None:
                 out.append(found)
         return out
+
+    def silences(self, point: str, start: datetime, stop: datetime, longest: timedelta) -> list[Silence]:
+        """Stretches longer than `longest` in which neither has a usable number."""
+        hot = self._hot.silences(point, start, stop, longest)
+        if not hot or not self._dropped(start, stop):
+            return hot
+        cold = self._cold.silences(point, start, stop, longest)
+        both = [(max(a, c), min(b, d)) for a, b in hot for c, d in cold if a < d and c < b]
+        return [(a, b) for a, b in both if b - a > longest]
 
     def _whole(self, point: str, start: datetime, stop: datetime, pixels: int) -> list[Bucket]:
         """Columns from the readings of both."""

@@ -224,6 +224,10 @@ class SeriesContract:
         assert columns[0].mean == pytest.approx((45 + 200 - 50) / 12)
         assert (columns[9].min, columns[9].max) == (90.0, 99.0)
         assert columns[9].mean == pytest.approx(94.5)
+        assert [c.uncertain for c in columns] == [1] + [0] * 9
+        self.store.write([reading(95.5, 3, quality=Quality.UNCERTAIN), reading(96.5, 3, quality=Quality.UNCERTAIN)])
+        (last,) = self.store.downsample(POINT, AT + 90 * S, AT + 100 * S, 1)
+        assert (last.count, last.uncertain) == (12, 2)
 
     def test_downsample_leaves_empty_columns_out(self) -> None:
         self.store.write([reading(1, 1.0), reading(91, 2.0)])
@@ -235,9 +239,9 @@ class SeriesContract:
     def test_downsample_counts_what_is_read(self) -> None:
         @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
         @given(
-            st.lists(st.integers(0, 10**9), min_size=1, max_size=30, unique=True),
+            st.lists(st.integers(0, 10**13), min_size=1, max_size=30, unique=True),
             st.integers(1, 300),
-            st.integers(1, 10**9),
+            st.integers(1, 10**13),
         )
         def check(offsets: list[int], pixels: int, span: int) -> None:
             point = f"north/cold/room-1/p{next(_numbers)}/temperature"
@@ -250,6 +254,50 @@ class SeriesContract:
             want = expected.downsample(point, AT, AT + span * US, pixels)
             assert [(c.start, c.min, c.max, c.count) for c in got] == [(c.start, c.min, c.max, c.count) for c in want]
             assert [c.mean for c in got] == pytest.approx([c.mean for c in want])
+
+        check()
+
+    def test_silences_lie_between_readings_and_at_the_ends(self) -> None:
+        self.store.write([reading(n, float(n)) for n in (10, 11, 12, 30, 31)] + [reading(40, 4), reading(70, 1.0)])
+        assert self.store.silences(POINT, AT, AT + 100 * S, 9 * S) == [
+            (AT, AT + 10 * S),
+            (AT + 12 * S, AT + 30 * S),
+            (AT + 40 * S, AT + 70 * S),
+            (AT + 70 * S, AT + 100 * S),
+        ]
+        # as long as allowed is not longer, and a reading at an end leaves nothing there
+        assert self.store.silences(POINT, AT + 10 * S, AT + 30 * S, 18 * S - US) == [(AT + 12 * S, AT + 30 * S)]
+        assert self.store.silences(POINT, AT + 10 * S, AT + 30 * S, 18 * S) == []
+        assert self.store.silences(POINT, AT + 13 * S, AT + 20 * S, S) == [(AT + 13 * S, AT + 20 * S)]
+        assert self.store.silences(POINT, AT + 20 * S, AT + 20 * S, S) == []
+        assert self.store.silences("north/cold/room-1/none/temperature", AT, AT + S, US) == [(AT, AT + S)]
+
+    def test_only_a_number_that_is_not_bad_ends_a_silence(self) -> None:
+        self.store.write(
+            [reading(0, 1.0), reading(10, None, quality=Quality.BAD), reading(20, "on"), reading(30, True)]
+        )
+        self.store.write([reading(40, 9.0, quality=Quality.BAD), reading(50, 2.0, quality=Quality.UNCERTAIN)])
+        assert self.store.silences(POINT, AT, AT + 60 * S, 10 * S) == [(AT, AT + 50 * S)]
+
+    def test_silences_are_what_is_between_the_readings(self) -> None:
+        @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+        @given(
+            st.lists(st.tuples(st.integers(0, 10**6), st.sampled_from(Quality)), max_size=30, unique_by=lambda o: o[0]),
+            st.integers(1, 10**6),
+            st.integers(0, 10**5),
+        )
+        def check(offsets: list[tuple[int, Quality]], span: int, longest: int) -> None:
+            point = f"north/cold/room-1/p{next(_numbers)}/temperature"
+            reasons = {Quality.GOOD: "", Quality.UNCERTAIN: "drift", Quality.BAD: "sentinel"}
+            written = [
+                Reading(point, AT + n * US, n, "Cel", AT, quality=quality, reason=reasons[quality])
+                for n, quality in offsets
+            ]
+            self.store.write(written)
+            expected = MemoryStore()
+            expected.write(written)
+            asked = (point, AT, AT + span * US, longest * US)
+            assert self.store.silences(*asked) == expected.silences(*asked)
 
         check()
 

@@ -7,10 +7,11 @@ says what was forgotten.
 
 import sys
 from pathlib import Path
+from typing import Literal
 
 from alembic.autogenerate import produce_migrations, render_python_code
 from alembic.migration import MigrationContext
-from sqlalchemy import create_engine
+from sqlalchemy import PrimaryKeyConstraint, create_engine
 from sqlmodel import SQLModel
 
 from core.erp.kernel.ddl import BEFORE
@@ -45,7 +46,7 @@ def first_revision(url: str) -> str:
         context = MigrationContext.configure(conn, opts={"compare_type": True})
         migrations = produce_migrations(context, SQLModel.metadata)
         assert migrations.upgrade_ops is not None
-        tables = render_python_code(migrations.upgrade_ops, migration_context=context)
+        tables = render_python_code(migrations.upgrade_ops, render_item=_covering_key, migration_context=context)
     engine.dispose()
     run = "    for statement in {}:\n        op.execute(sa.text(statement.replace(':', '\\\\:')))\n"
     return (
@@ -54,6 +55,16 @@ def first_revision(url: str) -> str:
         "def downgrade() -> None:\n"
         '    raise NotImplementedError("records are never unmade: restore a backup instead")\n'
     )
+
+
+def _covering_key(kind: str, thing: object, context: object) -> str | Literal[False]:
+    """A primary key that carries other columns too, which Alembic would leave out; False leaves the rest to Alembic."""
+    del context
+    if kind != "primary_key" or not isinstance(thing, PrimaryKeyConstraint):
+        return False
+    carried = thing.dialect_options["postgresql"]["include"]
+    names = ", ".join(repr(column.name) for column in thing.columns)
+    return f"sa.PrimaryKeyConstraint({names}, postgresql_include={carried!r})" if carried else False
 
 
 def _listed(found: tuple[str, ...]) -> str:

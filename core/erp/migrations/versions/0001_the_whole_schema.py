@@ -2413,7 +2413,7 @@ def upgrade() -> None:
     sa.Column('unit', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
     sa.Column('reason', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
     sa.Column('txt', sqlmodel.sql.sqltypes.AutoString(), nullable=True),
-    sa.PrimaryKeyConstraint('point_id', 'at'),
+    sa.PrimaryKeyConstraint('point_id', 'at', postgresql_include=['num', 'whole', 'kind', 'quality']),
     postgresql_partition_by='RANGE (at)'
     )
     op.create_index('reading_batch', 'reading', ['batch_id'], unique=False, postgresql_using='brin', postgresql_with={'pages_per_range': 16, 'autosummarize': 'on'})
