@@ -17,6 +17,7 @@ from core.erp.kernel.middleware import RequestGuard
 from core.erp.kernel.outbox import Outbox
 from core.erp.kernel.password_checks import PasswordChecks
 from core.erp.kernel.proxies import TrustedProxies
+from core.erp.kernel.sessions.service import Limits
 from core.erp.kernel.workflow import workflows
 from core.health import OK, CapacityProbe, DatabaseProbe, Health, Probe, disk_probe
 from core.series.restoring import influx_attached
@@ -157,6 +158,7 @@ def create_app(
     )
     app.state.settings, app.state.engine, app.state.events = settings, engine, events
     app.state.outbox, app.state.signing_key, app.state.checks = outbox, key, checks
+    app.state.session_limits = Limits.of(settings.session_idle_minutes, settings.session_hours)
     app.state.post_limiter, app.state.upload_limiter = post_limiter(), upload_limiter()
     app.state.export_limiter, app.state.print_limiter = export_limiter(), print_limiter()
     app.add_middleware(RequestGuard)

@@ -16,6 +16,7 @@ from core.erp.kernel.deadlines.running import run as run_deadlines
 from core.erp.kernel.deadlines.terms import terms
 from core.erp.kernel.events import Events
 from core.erp.kernel.outbox import Outbox
+from core.erp.kernel.sessions import service as sessions
 from core.erp.kernel.tasks.reminding import remind
 from core.erp.kernel.witness import WITNESS_FILE, Witness
 from core.settings import Settings
@@ -27,6 +28,7 @@ RUN_EVERY = 0.2
 REMIND_EVERY = 5.0
 DEADLINES_EVERY = 5.0
 SWEEP_EVERY = 3600.0
+END_SESSIONS_EVERY = 60.0
 LEAD_EVERY = 1.0
 """How often the leader looks whether it still is, and the others whether they may be."""
 _KEEPALIVE = "-c tcp_keepalives_idle=5 -c tcp_keepalives_interval=2 -c tcp_keepalives_count=3"
@@ -146,6 +148,7 @@ def background(settings: Settings, engine: Engine, events: Events, outbox: Outbo
     leader = Leader(engine)
     sealer = Sealer(engine, Witness(settings.data_dir / WITNESS_FILE))
     files = FileStore(settings.data_dir / FILES)
+    limits = sessions.Limits.of(settings.session_idle_minutes, settings.session_hours)
 
     def runner(names: Sequence[str]) -> Callable[[], object]:
         return lambda: outbox.run(engine, events, names=names)
@@ -157,6 +160,7 @@ def background(settings: Settings, engine: Engine, events: Events, outbox: Outbo
         Loop("outbox external", runner(outbox.external_names), RUN_EVERY, leader.leads),
         Loop("deadlines", lambda: run_deadlines(engine, events), DEADLINES_EVERY, leader.leads),
         Loop("tasks", lambda: remind(engine, events, now_utc()), REMIND_EVERY, leader.leads),
+        Loop("sessions", lambda: sessions.end_expired(engine, now_utc(), limits), END_SESSIONS_EVERY, leader.leads),
         Loop("files", lambda: sweep(engine, files, now_utc()), SWEEP_EVERY, leader.leads),
     ]
     return Background(leader, loops)

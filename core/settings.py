@@ -35,6 +35,10 @@ class Settings(BaseSettings):
     keys in audit.key of the data folder, made at first start. Processes with several data folders need the same one."""
     token_minutes: int = Field(default=15, ge=1, le=60)
     """How long an access token is good for."""
+    session_idle_minutes: int = Field(default=30, ge=2, le=480)
+    """How long a browser's session may be unused before it ends; a wall display's (role display) does not."""
+    session_hours: int = Field(default=12, ge=1, le=24)
+    """How long a browser's session lasts at most; a wall display's lasts 30 days."""
 
     nats_url: str | None = None
     """The stream: one URL, or several with commas between; unset: the embedded server."""

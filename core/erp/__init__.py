@@ -3,6 +3,7 @@
 MODULES = (
     "kernel",
     "kernel.access",
+    "kernel.sessions",
     "kernel.calendars",
     "kernel.numbering",
     "kernel.attachments",

@@ -14,9 +14,11 @@ from core.erp.kernel.door import NothingAsked
 from core.erp.kernel.errors import Forbidden, Unauthenticated
 from core.erp.kernel.events import Events
 from core.erp.kernel.http import LOCK_TIMEOUT
+from core.erp.kernel.model import User
 from core.erp.kernel.password_checks import PasswordChecks
+from core.erp.kernel.sessions import service as sessions
+from core.erp.kernel.sessions.service import Limits, actor_of_session
 from core.erp.kernel.signatures import Signing
-from core.erp.kernel.tokens import actor_of, issue_token, renew, revoke
 from core.erp.kernel.unit import Actor, Unit, transact
 
 T = TypeVar("T")
@@ -24,41 +26,35 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """The core, as a page sees it. `minutes` is how long a session lasts."""
+    """The core, as a page sees it. A session is named by the value of its cookie."""
 
     engine: Engine
     events: Events
     checks: PasswordChecks
-    key: str
-    minutes: int
+    limits: Limits
 
-    async def sign_in(self, login: str, password: str, address: str) -> tuple[str, int, bool]:
-        """(token, seconds it lasts, whether the password was a one-time one).
-
-        Raises Unauthenticated, TooManyAttempts, Busy.
-        """
+    async def sign_in(self, login: str, password: str, address: str) -> tuple[str, User]:
+        """(the session's cookie, its user). Raises Unauthenticated, TooManyAttempts, Busy."""
         user = await self.checks.sign_in(login, password, address)
-        return *issue_token(user, self.key, now_utc(), self.minutes), user.one_time_until is not None
+        return await asyncio.to_thread(sessions.begin, self.engine, user, now_utc(), address), user
 
     async def change_password(self, token: str, password: str, new_password: str) -> None:
         """The signed-in user's own choice of a password. Raises Unauthenticated, Forbidden, Invalid, Busy."""
-        actor = await asyncio.to_thread(actor_of, self.engine, token, self.key)
+        actor = await asyncio.to_thread(actor_of_session, self.engine, token, now_utc(), self.limits)
         await self.checks.change_password(actor, password, new_password)
 
     def sign_out(self, token: str) -> None:
-        """From here on the token opens nothing, in whatever tab and on whatever instance."""
-        revoke(self.engine, token, self.key, now_utc())
-
-    def renew(self, token: str) -> tuple[str, int]:
-        """A fresh token for a wall display. Raises Unauthenticated, Forbidden."""
-        return renew(self.engine, token, self.key, now_utc(), self.minutes)
+        """From here on the session opens nothing, in whatever tab and on whatever instance."""
+        sessions.end(self.engine, token, now_utc())
 
     async def actor(self, token: str) -> Actor:
-        """Who the token speaks for. Raises Unauthenticated."""
-        return await asyncio.to_thread(self._actor, token)
+        """Who the session is of, which goes on by this. Raises Unauthenticated."""
+        return await asyncio.to_thread(self._actor, token, prolong=True)
 
     async def do(self, token: str, work: Callable[[Unit], T], *permits: str) -> T:
         """Runs `work` in one transaction in the name of who signed in and holds all of these permits, at least one.
+
+        Pages ask by themselves: a session does not go on by it.
 
         Raises what the core raises; what the database's own guards refuse is raised as the core's error.
         """
@@ -73,10 +69,10 @@ class Desk:
         finally:
             proof.spent = True
 
-    def _actor(self, token: str) -> Actor:
-        actor = actor_of(self.engine, token, self.key)
+    def _actor(self, token: str, *, prolong: bool = False) -> Actor:
+        actor = actor_of_session(self.engine, token, now_utc(), self.limits, prolong=prolong)
         if actor.one_time:
-            raise Unauthenticated("web.choose_password_first", extra={"why": "password"})
+            raise Unauthenticated("web.choose_password_first", extra={"why": "one_time"})
         return actor
 
     def _do(self, token: str, work: Callable[[Unit], T], permits: tuple[str, ...]) -> T:

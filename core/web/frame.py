@@ -13,8 +13,7 @@ from nicegui import ui
 
 from core.erp.kernel.auth import now_utc
 from core.erp.kernel.errors import Forbidden, LotwiseError, Unauthenticated
-from core.erp.kernel.middleware import COOKIE
-from core.erp.kernel.permits import is_display
+from core.erp.kernel.sessions.cookies import cookie_of
 from core.erp.kernel.signatures import Signing
 from core.erp.kernel.unit import Actor, Unit
 from core.web.desk import Desk
@@ -87,7 +86,7 @@ def signing_in(why: str, back: str = "/") -> str:
 
 async def visit(desk: Desk, request: Request) -> Visit | RedirectResponse:
     """The visit of whoever the request's cookie speaks for, or the way to the sign-in page."""
-    token = request.cookies.get(COOKIE)
+    token = cookie_of(request)
     path = request.url.path
     if token is None:
         return RedirectResponse(signing_in("first", path), 303)
@@ -98,34 +97,20 @@ async def visit(desk: Desk, request: Request) -> Visit | RedirectResponse:
     return Visit(desk, token, actor, path)
 
 
-_WHY = {"out": "out", "wrong": "ended"}
-"""By why a token opens nothing: what the sign-in page says."""
+_WHY = {"out": "out", "wrong": "ended", "ended": "by_administrator", "password": "changed"}
+"""By why a session has ended: what the sign-in page says."""
 
 
 def error_page(error: Unauthenticated, path: str) -> str:
-    """Where to when a token opens nothing: an expired one may be a wall display's, which is renewed."""
-    if error.extra.get("why") == "expired":
-        return "/renew?" + urlencode({"back": path})
-    if error.extra.get("why") == "password":
+    """Where to when a session has ended, or opens only the choice of a password."""
+    if error.extra.get("why") == "one_time":
         return "/password"
     return signing_in(_WHY.get(error.extra.get("why", ""), "expired"), path)
-
-
-def keep_alive(of: Visit) -> None:
-    """A wall display asks for a fresh session in time, and goes on asking while we are away."""
-    if not is_display(of.actor.roles):
-        return
-    every = of.desk.minutes * 60_000 // 2
-    ui.add_body_html(
-        f"<script>setInterval(() => fetch('/healthz').then(found => {{ if (found.ok) location.replace('/renew?back=' +"
-        f" encodeURIComponent(location.pathname)) }}).catch(() => null), {every})</script>"
-    )
 
 
 def header(of: Visit) -> None:
     """Where one can go, who is signed in, and what the times are."""
     ui.colors(primary=PRIMARY)
-    keep_alive(of)
     with ui.header().classes("items-center justify-between bg-primary q-py-sm"):
         with (
             ui.row().classes("items-center gap-4"),

@@ -12,14 +12,15 @@ from starlette.datastructures import MutableHeaders
 from starlette.routing import BaseRoute, Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from core.erp.kernel.errors import Busy, Forbidden, LotwiseError, TooManyAttempts, Unauthenticated
+from core.erp.kernel.errors import Busy, LotwiseError, TooManyAttempts, Unauthenticated
 from core.erp.kernel.http import BIGGEST_ID
-from core.erp.kernel.middleware import COOKIE, METHODS
+from core.erp.kernel.middleware import METHODS
 from core.erp.kernel.proxies import address_of
-from core.erp.kernel.tokens import RENEWAL_WINDOW
+from core.erp.kernel.sessions.cookies import cookie_of, delete_cookie, set_cookie
+from core.erp.kernel.sessions.service import lasts
 from core.web import excursion, hold, home, incident, password_page, shipment, shipments_and_centres, stock
 from core.web.desk import Desk
-from core.web.frame import Visit, error_page, header, signing_in, visit
+from core.web.frame import Visit, header, signing_in, visit
 from core.web.password_page import PASSWORD
 from core.web.shipment import FileImportPort
 
@@ -30,6 +31,8 @@ WHY = {
     "wrong": "Wrong login or password.",
     "many": "Too many wrong passwords, or too many at once: wait a little and try again.",
     "ended": "Your session has ended after too many wrong passwords: sign in again.",
+    "by_administrator": "An administrator has ended your session: sign in again.",
+    "changed": "Your password was changed: sign in with the new one.",
     "chosen": "Your new password holds from now on: sign in with it.",
 }
 _BACK = re.compile(r"/[a-z]*(/\d{1,19})?")
@@ -56,12 +59,9 @@ def install_pages(app: FastAPI, take: FileImportPort) -> None:
 
     `take` is what is done with a logger's file.
 
-    The session is the API's own short-lived token in an HttpOnly, SameSite=Strict cookie: no script and no other site
-    can read or use it, and nothing of it is stored here.
+    The session is a row in the database, named by a cookie that no script and no other site can read.
     """
-    desk = Desk(
-        app.state.engine, app.state.events, app.state.checks, app.state.signing_key, app.state.settings.token_minutes
-    )
+    desk = Desk(app.state.engine, app.state.events, app.state.checks, app.state.session_limits)
     _session_routes(app, desk)
     password_page.install(app, desk)
     _unknown_api(app)
@@ -124,44 +124,24 @@ def _session_routes(app: FastAPI, desk: Desk) -> None:
         """Signs in and leads back, or says why not."""
         back = _own(back)
         try:
-            token, lasts, one_time = await desk.sign_in(login, password, address_of(request))
+            cookie, user = await desk.sign_in(login, password, address_of(request))
         except Unauthenticated:
             return RedirectResponse(signing_in("wrong", back), 303)
         except (TooManyAttempts, Busy):
             return RedirectResponse(signing_in("many", back), 303)
-        return _with_session(request, PASSWORD if one_time else back, token, lasts)
-
-    @app.get("/renew", include_in_schema=False)
-    def renew(request: Request, back: str = "/") -> Response:
-        """A wall display goes on; everybody else signs in again."""
-        back = _own(back)
-        try:
-            token, lasts = desk.renew(request.cookies.get(COOKIE) or "")
-        except Unauthenticated as error:
-            why = error.extra.get("why")
-            return RedirectResponse(signing_in("expired", back) if why == "expired" else error_page(error, back), 303)
-        except Forbidden:
-            return RedirectResponse(signing_in("expired", back), 303)
-        return _with_session(request, back, token, lasts)
+        answer = RedirectResponse(PASSWORD if user.one_time_until is not None else back, 303)
+        set_cookie(answer, request, cookie, lasts(user))
+        return answer
 
     @app.post("/logout", include_in_schema=False)
     def sign_out(request: Request) -> Response:
         """Ends the session, in every tab."""
-        token = request.cookies.get(COOKIE)
-        if token is not None:
-            desk.sign_out(token)
+        cookie = cookie_of(request)
+        if cookie is not None:
+            desk.sign_out(cookie)
         answer = RedirectResponse(signing_in("out"), 303)
-        answer.delete_cookie(COOKIE, httponly=True, samesite="strict")
+        delete_cookie(answer, request)
         return answer
-
-
-def _with_session(request: Request, back: str, token: str, lasts: int) -> Response:
-    """Leads back with the session in a cookie, kept as long as it could still be renewed."""
-    answer = RedirectResponse(back, 303)
-    kept = lasts + int(RENEWAL_WINDOW.total_seconds())
-    secure = request.url.scheme == "https"
-    answer.set_cookie(COOKIE, token, max_age=kept, httponly=True, samesite="strict", secure=secure)
-    return answer
 
 
 def _unknown_api(app: FastAPI) -> None:

@@ -7,8 +7,8 @@ from fastapi import FastAPI, Form, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from core.erp.kernel.errors import LotwiseError, Unauthenticated
-from core.erp.kernel.middleware import COOKIE
 from core.erp.kernel.passwords import MAX_LENGTH, MIN_LENGTH
+from core.erp.kernel.sessions.cookies import cookie_of
 from core.web.desk import Desk
 from core.web.frame import error_page, signing_in
 
@@ -37,7 +37,7 @@ def install(app: FastAPI, desk: Desk) -> None:
     @app.get(PASSWORD, include_in_schema=False)
     def form(request: Request) -> Response:
         """The form, for who is signed in."""
-        if request.cookies.get(COOKIE) is None:
+        if cookie_of(request) is None:
             return RedirectResponse(signing_in("first", PASSWORD), 303)
         return _page()
 
@@ -52,7 +52,7 @@ def install(app: FastAPI, desk: Desk) -> None:
         if chosen != again:
             return _page("The new password was not typed twice the same way.", 422)
         try:
-            await desk.change_password(request.cookies.get(COOKIE) or "", password, chosen)
+            await desk.change_password(cookie_of(request) or "", password, chosen)
         except Unauthenticated as error:
             return RedirectResponse(error_page(error, PASSWORD), 303)
         except LotwiseError as error:

@@ -127,7 +127,8 @@ class Rows:
     def _value(self, name: str, column: Column[Any], place: str) -> Any:
         if column.name == "state":
             return workflows()[name].begins[0]
-        target = target_of(column.name)
+        kind = target_of(column.name)
+        target = self._named.get(kind, kind) if kind is not None else None
         if target is not None and target in self._tables and target != name:
             one = self.row(target, place)
             return [one] if isinstance(column.type, ARRAY) else one

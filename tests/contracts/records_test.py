@@ -45,6 +45,7 @@ SEEN_BY_ALL_INSIDE = {
     "supplier_certificate",
     "role",
     "user",
+    "session",
     "import_run",
     "bom",
 }

@@ -19,6 +19,7 @@ from core.erp.kernel.access.users import Place
 from core.erp.kernel.errors import Conflict, Forbidden, IllegalMove, Invalid, NotFound, Refused
 from core.erp.kernel.events import Events
 from core.erp.kernel.model import User
+from core.erp.kernel.sessions.service import Limits, begin
 from core.erp.kernel.unit import Actor, Unit, system, unit
 from core.web.desk import Desk
 
@@ -336,9 +337,10 @@ def test_the_pages_show_nothing_to_who_belongs_to_some_sites(company: Company) -
     with unit(company.engine, SYSTEM, company.events) as u:
         u.session.add(Site(code="A", name="A"))
     company.add("sam", "warehouse", place=Place(site_ids=(1,)))
-    desk = Desk(company.engine, company.events, None, KEY, 15)  # type: ignore[arg-type]  # no password is checked here
+    limits = Limits.of(30, 12)
+    desk = Desk(company.engine, company.events, None, limits)  # type: ignore[arg-type]  # no password is checked here
     with company.engine.connect() as conn:
         row = conn.execute(text("SELECT * FROM app_user WHERE login = 'sam'")).one()
-    token, _ = tokens.issue_token(User(**row._mapping), KEY, datetime.now(UTC), 15)
+    cookie = begin(company.engine, User(**row._mapping), datetime.now(UTC), "here")
     with pytest.raises(Forbidden, match="every site"):
-        asyncio.run(desk.do(token, lambda u: u.now, "stock.read"))
+        asyncio.run(desk.do(cookie, lambda u: u.now, "stock.read"))

@@ -1,6 +1,5 @@
 """Sessions end everywhere at once, and only a wall display's goes on by itself."""
 
-import asyncio
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -17,10 +16,8 @@ from core.erp.kernel import passwords, tokens
 from core.erp.kernel.access import users
 from core.erp.kernel.errors import Forbidden, Unauthenticated
 from core.erp.kernel.model import User
-from core.erp.kernel.password_checks import PasswordChecks
 from core.erp.kernel.unit import system, unit
 from core.settings import Settings
-from core.web.desk import Desk
 from tests.serving import serving
 
 PASSWORD = "correct horse battery"
@@ -70,18 +67,6 @@ def test_signing_out_on_one_instance_ends_the_session_on_the_other(two: list[htt
         assert me(client, again) == 200, "another session of the same person goes on"
     assert one.post("/api/v1/token/revoke").status_code == 401
     assert one.post("/api/v1/token/revoke", headers={"Authorization": "Bearer x"}).status_code == 200
-
-
-def test_a_page_signed_out_is_signed_out_of_the_api_too(two: list[httpx.Client], engine: Engine) -> None:
-    checks = PasswordChecks(engine)
-    desk = Desk(engine, build_events(), checks, KEY, 15)
-    token, lasts, one_time = asyncio.run(desk.sign_in("qa", PASSWORD, "here"))
-    checks.close()
-    assert (lasts, one_time) == (900, False)
-    who = {"Authorization": f"Bearer {token}"}
-    assert me(two[0], who) == 200
-    desk.sign_out(token)
-    assert me(two[0], who) == 401
 
 
 def test_a_new_password_ends_every_session_and_a_new_role_none(

@@ -51,6 +51,7 @@ def test_old_keys_and_tries_go_and_young_ones_stay(filled: Engine, monkeypatch: 
     assert delete_expired(filled, NOW) == {
         "idempotency_key": 99 - IDEMPOTENCY_KEYS_KEPT.days,
         "login_attempt": 99 - LOGIN_ATTEMPTS_KEPT.days,
+        "browser_session": 0,
     }
     assert rows(filled, "SELECT count(*), min(at) FROM idempotency_key") == [
         (IDEMPOTENCY_KEYS_KEPT.days + 1, NOW - IDEMPOTENCY_KEYS_KEPT)
@@ -58,7 +59,7 @@ def test_old_keys_and_tries_go_and_young_ones_stay(filled: Engine, monkeypatch: 
     assert rows(filled, "SELECT count(*), min(at) FROM login_attempt") == [
         (LOGIN_ATTEMPTS_KEPT.days + 1, NOW - LOGIN_ATTEMPTS_KEPT)
     ]
-    assert delete_expired(filled, NOW) == {"idempotency_key": 0, "login_attempt": 0}
+    assert delete_expired(filled, NOW) == dict.fromkeys(("idempotency_key", "login_attempt", "browser_session"), 0)
 
 
 def test_a_round_of_housekeeping(filled: Engine) -> None:

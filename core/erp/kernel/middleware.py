@@ -2,7 +2,6 @@
 
 import re
 from http import HTTPStatus
-from http.cookies import CookieError, SimpleCookie
 from urllib.parse import urlsplit
 
 from fastapi.responses import JSONResponse
@@ -15,9 +14,6 @@ from core.erp.kernel.problems import problem
 from core.erp.kernel.words import Message, accepted
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE")
-COOKIE = "lotwise_session"
-PAGE_FORMS = frozenset({"/login", "/password", "/logout"})
-"""Pages' forms, guarded against other sites also without a cookie: who is signed in as somebody else is misled."""
 API = "/api/"
 MAX_BODY_ELSEWHERE, MAX_UPLOAD = MIB, 65 * MIB
 """Bytes of a body outside the API's routes, which say by themselves; of a file that a page takes."""
@@ -63,7 +59,7 @@ def _refused(scope: Scope, headers: Headers, most: int) -> JSONResponse | None:
     if method not in METHODS:
         unknown = Message("kernel.no_method", method=method)
         return _problem(headers, HTTPStatus.NOT_IMPLEMENTED, unknown, {"Allow": ", ".join(METHODS)})
-    if method not in SAFE and (path in PAGE_FORMS or _has_session(headers)) and _foreign(headers):
+    if method not in SAFE and _foreign(headers):  # without a cookie too: who is signed in as somebody else is misled
         return _problem(headers, HTTPStatus.FORBIDDEN, Message("kernel.form_from_another_site"))
     declared = headers.get("content-length", "")
     if not path.startswith(API) and declared.isdigit() and int(declared) > most:
@@ -75,13 +71,6 @@ def _problem(
     asked: Headers, status: HTTPStatus, detail: Message, headers: dict[str, str] | None = None
 ) -> JSONResponse:
     return problem(status, status.phrase, detail, accepted(asked.get("accept-language")), headers)
-
-
-def _has_session(headers: Headers) -> bool:
-    try:
-        return COOKIE in SimpleCookie(headers.get("cookie", ""))
-    except CookieError:
-        return COOKIE in headers.get("cookie", "")
 
 
 def _foreign(headers: Headers) -> bool:

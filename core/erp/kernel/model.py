@@ -199,7 +199,10 @@ class Signature(SQLModel, table=True):
     """Name, time, meaning and the hash of the record it signs (21 CFR 11.50, 11.70). Append-only."""
 
     __tablename__ = "signature"
-    __table_args__ = (Index("signature_entity", "entity", "entity_id"),)
+    __table_args__ = (
+        Index("signature_entity", "entity", "entity_id"),
+        Index("signature_session", "session", postgresql_where="session IS NOT NULL"),
+    )
 
     id: int = identity()
     user_id: int = Field(sa_column=Column(BigInteger, nullable=False))
@@ -213,7 +216,7 @@ class Signature(SQLModel, table=True):
     record_hash: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
     reason: str | None = None
     session: str | None = None
-    """The session (access token) it was made in; the first signing of a session gives login and password."""
+    """The session (of a token or a browser) it was made in; the first signing of a session gives login and password."""
 
 
 class LoginAttempt(SQLModel, table=True):

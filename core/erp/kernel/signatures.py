@@ -18,6 +18,7 @@ from core.erp.kernel.errors import Forbidden, Invalid, Unauthenticated
 from core.erp.kernel.events import Events
 from core.erp.kernel.model import RevokedToken, Signature, User
 from core.erp.kernel.permits import MANAGES_USERS
+from core.erp.kernel.sessions import service as sessions
 from core.erp.kernel.tables import table
 from core.erp.kernel.tokens import MAX_SESSION
 from core.erp.kernel.unit import Actor, Unit, record_hash, unit
@@ -182,19 +183,27 @@ def _change_password(u: Unit, row: Any, password: str) -> None:
     users = table(User)
     chosen = {"password_hash": passwords.hash_of(password), "one_time_until": None, "token_epoch": row.token_epoch + 1}
     u.conn.execute(update(users).where(users.c.id == row.id).values(chosen))
+    sessions.end_all_of(u, row.id, "password")
     u.audit("user.password", "user", row.id, after={"password": "chosen by its owner"})
 
 
 def _session_ended(u: Unit, session: str) -> bool:
+    browser = sessions.id_named(session)
+    if browser is not None:
+        return sessions.has_ended(u.conn, browser)
     revoked = table(RevokedToken)
     return u.conn.execute(select(revoked.c.jti).where(revoked.c.jti == session)).first() is not None
 
 
 def _end_session(u: Unit, session: str) -> None:
     """Too many wrong passwords: the session ends, and its owner signs in again."""
+    u.audit("session.end", "user", u.actor.user_id, reason="too many wrong passwords when signing")
+    browser = sessions.id_named(session)
+    if browser is not None:
+        sessions.end_wrong(u, browser)
+        return
     row = {"jti": session, "user_id": u.actor.user_id, "at": u.now, "until": u.now + MAX_SESSION, "why": "wrong"}
     u.conn.execute(upsert(RevokedToken).values(row).on_conflict_do_nothing())
-    u.audit("session.end", "user", u.actor.user_id, reason="too many wrong passwords when signing")
 
 
 def begin_signing(u: Unit, proof: Proof, act: Act) -> Signer:

@@ -55,12 +55,16 @@ def actor_of(engine: Engine, token: str, key: str) -> Actor:
     (forged, the password changed since, or a user who may not sign in any more).
     """
     claims = _claims(token, key)
-    row = _user(engine, claims)
+    return user_actor(_user(engine, claims), claims["jti"])
+
+
+def user_actor(row: Any, session: str) -> Actor:
+    """The actor that a row of `app_user` with its COMPOSED permits is, in a session."""
     return Actor(
         row.login,
         frozenset(row.roles),
         row.id,
-        session=claims["jti"],
+        session=session,
         one_time=row.one_time_until is not None,
         sites=frozenset(row.site_ids) or None,
         partner_id=row.partner_id,

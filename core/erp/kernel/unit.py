@@ -55,7 +55,7 @@ class Actor:
     user_id: int | None = None
     system: bool = False
     session: str | None = None
-    """The signed-in session (the access token's id), None for the system and the command line."""
+    """The signed-in session: a token's id, or a browser session's name. None for the system and the command line."""
     one_time: bool = False
     """Signed in with a password that somebody else gave: may choose their own, and nothing else."""
     permits: frozenset[str] = _OF_THE_ROLES

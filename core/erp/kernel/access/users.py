@@ -17,6 +17,7 @@ from core.erp.kernel.errors import Conflict, Forbidden, Invalid, Refused, absent
 from core.erp.kernel.events import UserPlaced
 from core.erp.kernel.model import User
 from core.erp.kernel.permits import Role, conflicting
+from core.erp.kernel.sessions import service as sessions
 from core.erp.kernel.tables import table
 from core.erp.kernel.unit import Unit
 from core.erp.kernel.words import Message
@@ -112,10 +113,13 @@ def change_user(
     if active is not None:
         user.token_epoch += user.active and not active  # who may come back later begins with a new session
         user.active = active
+        if not active:
+            sessions.end_all_of(u, user_id, "inactive")
     if password is not None and hashed is not None:
         passwords.check_rules(password, user.login, user.name)
         user.password_hash, user.one_time_until = hashed, u.now + ONE_TIME_PASSWORD_LIFETIME
         user.token_epoch += 1  # whoever had the old one is out, everywhere
+        sessions.end_all_of(u, user_id, "password")
     u.session.add(user)
     require_manager(u, managing)
     if place is not None:

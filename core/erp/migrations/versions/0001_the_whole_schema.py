@@ -168,6 +168,9 @@ CREATE TRIGGER role_no_truncate BEFORE TRUNCATE ON role FOR EACH STATEMENT EXECU
 CREATE TRIGGER role_identity BEFORE UPDATE ON role FOR EACH ROW EXECUTE FUNCTION lotwise_guard_identity('id', 'code', 'edition', 'created_at')
     ''',
     r'''
+CREATE TRIGGER browser_session_identity BEFORE UPDATE ON browser_session FOR EACH ROW EXECUTE FUNCTION lotwise_guard_identity('id', 'secret_hash', 'user_id', 'token_epoch', 'began_at', 'address')
+    ''',
+    r'''
 CREATE TRIGGER work_calendar_no_delete BEFORE DELETE ON work_calendar FOR EACH ROW EXECUTE FUNCTION lotwise_forbid_change()
     ''',
     r'''
@@ -793,6 +796,10 @@ END $$
     ''',
     r'''
 CREATE TRIGGER signature_guard BEFORE INSERT ON signature FOR EACH ROW EXECUTE FUNCTION lotwise_guard_signature()
+    ''',
+    r'''
+CREATE TRIGGER browser_session_once BEFORE UPDATE ON browser_session
+FOR EACH ROW WHEN (OLD.ended_at IS NOT NULL) EXECUTE FUNCTION lotwise_forbid_change()
     ''',
     r'''
 CREATE OR REPLACE FUNCTION lotwise_guard_counter() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -1776,6 +1783,23 @@ def upgrade() -> None:
     sa.UniqueConstraint('bom_id', 'item_id')
     )
     op.create_index(op.f('ix_bom_line_bom_id'), 'bom_line', ['bom_id'], unique=False)
+    op.create_table('browser_session',
+    sa.Column('id', sa.BigInteger(), autoincrement=True, nullable=False),
+    sa.Column('secret_hash', sa.LargeBinary(), nullable=False),
+    sa.Column('user_id', sa.BigInteger(), nullable=False),
+    sa.Column('token_epoch', sa.Integer(), nullable=False),
+    sa.Column('began_at', sa.DateTime(timezone=True), nullable=False),
+    sa.Column('last_used_at', sa.DateTime(timezone=True), nullable=False),
+    sa.Column('ended_at', sa.DateTime(timezone=True), nullable=True),
+    sa.Column('ended_why', sqlmodel.sql.sqltypes.AutoString(), nullable=True),
+    sa.Column('address', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.CheckConstraint("ended_why IN ('out', 'wrong', 'password', 'inactive', 'expired', 'administrator')"),
+    sa.CheckConstraint('num_nonnulls(ended_at, ended_why) IN (0, 2)'),
+    sa.PrimaryKeyConstraint('id'),
+    sa.UniqueConstraint('secret_hash')
+    )
+    op.create_index('browser_session_began', 'browser_session', ['began_at', 'id'], unique=False)
+    op.create_index('browser_session_standing', 'browser_session', ['user_id'], unique=False, postgresql_where='ended_at IS NULL')
     op.create_table('calibration',
     sa.Column('id', sa.BigInteger(), autoincrement=True, nullable=False),
     sa.Column('sensor_id', sa.BigInteger(), nullable=False),
@@ -2632,6 +2656,7 @@ def upgrade() -> None:
     sa.PrimaryKeyConstraint('id')
     )
     op.create_index('signature_entity', 'signature', ['entity', 'entity_id'], unique=False)
+    op.create_index('signature_session', 'signature', ['session'], unique=False, postgresql_where='session IS NOT NULL')
     op.create_table('site',
     sa.Column('id', sa.BigInteger(), autoincrement=True, nullable=False),
     sa.Column('code', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
