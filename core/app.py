@@ -164,9 +164,9 @@ def create_app(
     app.add_middleware(RequestGuard)
     app.add_middleware(TrustedProxies, trusted=settings.proxies)
     problems.install(app)
-    app.include_router(_own_routes(settings, health))
+    app.router.routes.extend(_own_routes(settings, health).routes)
     for module in modules.found("api"):
-        app.include_router(module.router, prefix="/api/v1")
-    app.include_router(record_routes.router(), prefix="/api/v1")
+        app.router.routes.extend(module.router.routes)
+    app.router.routes.extend(record_routes.router().routes)
     permits.check(asked_by(app.router.routes))
     return app

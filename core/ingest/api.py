@@ -12,7 +12,6 @@ from core.erp.exposure.judge.judge import Judge
 from core.erp.kernel.auth import now_utc
 from core.erp.kernel.door import needs, routes
 from core.erp.kernel.http import (
-    PROBLEMS,
     Answer,
     Body,
     Cursor,
@@ -41,7 +40,7 @@ from core.ingest.sources import retire_source
 from core.series.model import ReadingConflict, ReadingRow, SeriesPoint
 from core.series.rows import Kind
 
-_ingest = routes(prefix="/ingest", tags=["ingest"], responses=PROBLEMS)
+router = routes(prefix="/ingest", tags=["ingest"])
 
 
 class StoppedOut(Answer):
@@ -66,7 +65,7 @@ class LagOut(Answer):
     unowned: list[int]
 
 
-@_ingest.get("/lag")
+@router.get("/lag")
 @needs("ingest.read")
 def read_lag(door: Door) -> LagOut:
     """What waits, and for how long: unshipped batches, dead letters, stopped partitions, gateways not heard of."""
@@ -91,7 +90,7 @@ class DeadLetterOut(Answer):
     outcome: str | None
 
 
-@_ingest.get("/dead-letters")
+@router.get("/dead-letters")
 @needs("ingest.read")
 def read_dead_letters(
     door: Door,
@@ -137,7 +136,7 @@ class ReplayOut(Answer):
     remaining: dict[str, int]
 
 
-@_ingest.post("/dead-letters/replay", status_code=200, response_model=ReplayOut)
+@router.post("/dead-letters/replay", status_code=200, response_model=ReplayOut)
 @needs("ingest.manage")
 def replay_dead_letters(body: ReplayIn, door: Door, request: Request) -> JSONResponse:
     """Tries dead letters again, such as readings of a point that has been made meanwhile, and judges what lands."""
@@ -170,7 +169,7 @@ class ConflictOut(BaseModel):
     second: ValueOut
 
 
-@_ingest.get("/conflicts")
+@router.get("/conflicts")
 @needs("ingest.read")
 def read_conflicts(
     door: Door,
@@ -235,7 +234,7 @@ class IngestAlarmOut(Answer):
     cleared_at: datetime | None
 
 
-@_ingest.get("/alarms")
+@router.get("/alarms")
 @needs("ingest.read")
 def read_alarms(
     door: Door,
@@ -270,7 +269,7 @@ class EpochOut(Answer):
     waiting: int = Field(description="watermarks that wait for lower numbers or for earlier epochs")
 
 
-@_ingest.get("/epochs")
+@router.get("/epochs")
 @needs("ingest.read")
 def read_epochs(door: Door, gateway: str | None = None, cursor: Cursor = None, limit: Limit = 100) -> Page[EpochOut]:
     """Every start of every gateway, newest first; what waits there shows where something is missing."""
@@ -308,7 +307,7 @@ class ClosedOut(BaseModel):
     signature_id: int
 
 
-@_ingest.post("/epochs/{gateway}/{epoch}/close", status_code=201, response_model=ClosedOut)
+@router.post("/epochs/{gateway}/{epoch}/close", status_code=201, response_model=ClosedOut)
 @needs("epoch.close")
 async def close(gateway: str, epoch: str, body: CloseIn, door: Door) -> JSONResponse:
     """Closes an epoch whose spool is lost: what is missing becomes gaps on record, and later watermarks count again."""
@@ -336,7 +335,7 @@ class SourceOut(Answer):
     retired_at: datetime | None
 
 
-@_ingest.get("/sources")
+@router.get("/sources")
 @needs("ingest.read")
 def read_sources(door: Door, gateway: str | None = None) -> list[SourceOut]:
     """Every source that ever spoke for a zone. One removed from its gateway's configuration is retired by itself once
@@ -364,7 +363,7 @@ class RetiredOut(BaseModel):
     zones: list[str]
 
 
-@_ingest.post("/sources/{gateway}/{source}/retire", status_code=201, response_model=RetiredOut)
+@router.post("/sources/{gateway}/{source}/retire", status_code=201, response_model=RetiredOut)
 @needs("ingest.manage")
 def retire(gateway: str, source: str, body: RetireIn, door: Door) -> JSONResponse:
     """Retires a source of a gateway that will not be started again: its zones wait for it no more."""
@@ -375,7 +374,5 @@ def retire(gateway: str, source: str, body: RetireIn, door: Door) -> JSONRespons
     )
 
 
-router = routes()
-router.include_router(_ingest)
-router.include_router(imports_api.router)
-router.include_router(unknown_points_api.router)
+for _other in (imports_api.router, unknown_points_api.router):
+    router.routes.extend(_other.routes)

@@ -12,7 +12,7 @@ from fastapi.responses import JSONResponse
 from core.erp.exposure.judge.judge import Judge
 from core.erp.kernel.auth import now_utc
 from core.erp.kernel.door import MIB, needs, routes
-from core.erp.kernel.http import PROBLEMS, Door, DoorKeeper
+from core.erp.kernel.http import Door, DoorKeeper
 from core.erp.kernel.rehearsal import rehearsed
 from core.erp.kernel.unit import Unit
 from core.ingest.file_import import answer, import_file
@@ -21,7 +21,7 @@ from core.ingest.import_shapes import FileImportOut, ImportIn, ImportOut
 from core.ingest.importing import ImportRequest, Series, import_logger
 from core.ingest.uploads import FORM, form_of, read_upload
 
-router = routes(tags=["imports"], responses=PROBLEMS)
+router = routes(tags=["imports"])
 
 
 def _order(body: ImportIn, read: AllValues) -> ImportRequest:

@@ -7,14 +7,14 @@ from fastapi import Query
 from sqlalchemy import func, select
 
 from core.erp.kernel.door import needs, routes
-from core.erp.kernel.http import PROBLEMS, Answer, Door
+from core.erp.kernel.http import Answer, Door
 from core.erp.kernel.scope import scoped
 from core.erp.kernel.tables import table
 from core.erp.kernel.unit import Unit
 from core.ingest.model import DeadLetter
 from core.ingest.scopes import DEAD_LETTERS
 
-router = routes(prefix="/ingest", tags=["ingest"], responses=PROBLEMS)
+router = routes(prefix="/ingest", tags=["ingest"])
 
 _d = table(DeadLetter).c
 _UNKNOWN = (

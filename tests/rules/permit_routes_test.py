@@ -20,8 +20,8 @@ from core.web.pages import install_pages
 
 ROOT = Path(__file__).parents[2]
 API = "/api/v1"
-OPEN_TO_ALL = {"POST /token", "POST /token/renew", "POST /token/revoke"}
-SIGNED_IN_ONLY = {"POST /password", "GET /me", "POST /me/language"}
+OPEN_TO_ALL = {f"POST {API}/token", f"POST {API}/token/renew", f"POST {API}/token/revoke"}
+SIGNED_IN_ONLY = {f"POST {API}/password", f"GET {API}/me", f"POST {API}/me/language"}
 NO_ROUTE_OF_THE_DOOR = {
     f"{API}/openapi.json",
     f"{API}/instance",

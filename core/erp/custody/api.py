@@ -12,7 +12,6 @@ from core.erp.custody.model import CustodyFact
 from core.erp.kernel.auth import now_utc
 from core.erp.kernel.door import needs, routes
 from core.erp.kernel.http import (
-    PROBLEMS,
     Answer,
     Body,
     Cursor,
@@ -31,7 +30,7 @@ from core.erp.kernel.named import hidden
 from core.erp.kernel.tables import table
 from core.erp.kernel.unit import Unit
 
-router = routes(tags=["custody"], responses=PROBLEMS)
+router = routes(tags=["custody"])
 
 
 class LocationIn(Body):

@@ -9,12 +9,12 @@ from pydantic import AwareDatetime
 from core.erp.exposure import service
 from core.erp.kernel.door import needs, routes
 from core.erp.kernel.errors import Invalid, NotFound
-from core.erp.kernel.http import PROBLEMS, Answer, Door, Duration, Figure, Id
+from core.erp.kernel.http import Answer, Door, Duration, Figure, Id
 from core.erp.kernel.scope import visible
 from core.erp.kernel.unit import Unit
 from core.series.restoring import series_of
 
-router = routes(tags=["exposure"], responses=PROBLEMS)
+router = routes(tags=["exposure"])
 
 WIDEST = timedelta(days=400)
 

@@ -12,7 +12,6 @@ from core.erp.kernel.audit_verification import verify
 from core.erp.kernel.door import needs, open_to_all, routes, signed_in_only
 from core.erp.kernel.errors import Forbidden, NotFound, Unauthenticated
 from core.erp.kernel.http import (
-    PROBLEMS,
     Answer,
     Body,
     Cursor,
@@ -34,8 +33,8 @@ from core.erp.kernel.tables import table
 from core.erp.kernel.unit import Actor, Unit
 from core.erp.kernel.witness import WITNESS_FILE, Witness
 
-router = routes(responses=PROBLEMS)
-router.include_router(restorations)
+router = routes()
+router.routes.extend(restorations.routes)
 
 Secret = Annotated[SecretStr, Field(max_length=1024)]
 """A password in a body: what is longer than any may be is not even hashed."""

@@ -6,7 +6,7 @@ request without a token costs nothing, whatever it carries, and who lacks the pe
 
 import asyncio
 import inspect
-from collections.abc import Callable, Coroutine, Iterable, Iterator
+from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
@@ -21,6 +21,7 @@ from starlette.types import Receive, Scope
 from core.erp.kernel.concurrency import ConcurrencyLimiter
 from core.erp.kernel.errors import Forbidden, TooLarge, Unauthenticated
 from core.erp.kernel.named import naming
+from core.erp.kernel.openapi import PROBLEMS
 from core.erp.kernel.tokens import actor_of
 from core.erp.kernel.unit import Actor, lacking
 from core.erp.kernel.words import Message, accepted, render
@@ -105,6 +106,14 @@ class DoorRoute(APIRoute):
 
     def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
         super().__init__(path, naming(endpoint), **options)
+        self._beginning = path.partition("{")[0]
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        """The framework's own answer, or none at once: it asks route by route, and there are hundreds."""
+        path: str = scope["path"]
+        if path.startswith(API) and not path.startswith(self._beginning):
+            return Match.NONE, {}
+        return super().matches(scope)
 
     def get_route_handler(self) -> Handler:
         """FastAPI's handler behind ours."""
@@ -123,40 +132,13 @@ class DoorRoute(APIRoute):
         return handler
 
 
-class DoorRouter(APIRouter):
-    """A router that is asked only for what begins as its routes do: the framework asks route by route, several times
-    for each request, and there are hundreds.
+def routes(prefix: str = "", **options: Any) -> APIRouter:
+    """A router under API whose routes are `DoorRoute`s and may answer PROBLEMS.
+
+    They have their whole path, so that others take them as they are (`other.routes.extend(router.routes)`): a router
+    that includes another makes every route anew.
     """
-
-    def matches(self, scope: Scope) -> tuple[Match, Scope]:
-        """The framework's own answer, or none at once."""
-        path: str = scope.get("path", "")
-        if path.startswith(API) and path[len(API) :].partition("/")[0] not in self._beginnings():
-            return Match.NONE, {}
-        return super().matches(scope)
-
-    def _beginnings(self) -> frozenset[str]:
-        """The first parts of its routes' paths, of routers within too; made again when a route was added."""
-        count = len(self.routes)
-        known: tuple[int, frozenset[str]] | None = getattr(self, "_known_beginnings", None)
-        if known is None or known[0] != count:
-            known = (count, frozenset(_first_parts(self.routes)))
-            self._known_beginnings = known
-        return known[1]
-
-
-def _first_parts(found: Iterable[BaseRoute]) -> Iterator[str]:
-    for route in found:
-        within = getattr(route, "original_router", None)
-        if within is not None:
-            yield from _first_parts(within.routes)
-        else:
-            yield str(getattr(route, "path", "")).strip("/").partition("/")[0]
-
-
-def routes(**options: Any) -> APIRouter:
-    """A router under API whose routes are `DoorRoute`s."""
-    return DoorRouter(route_class=DoorRoute, **options)
+    return APIRouter(route_class=DoorRoute, prefix=f"{API.rstrip('/')}{prefix}", responses=PROBLEMS, **options)
 
 
 async def _authorize(request: Request, wants: Wants) -> None:

@@ -4,13 +4,27 @@ What a shape gives as its own example is shown; the rest is made from the shape 
 """
 
 from collections.abc import Callable, Mapping
+from http import HTTPStatus
 from typing import Any
 
 from fastapi import FastAPI
 
+from core.erp.kernel.shapes import Problem
+
 PROBLEM = "application/problem+json"
-JSON = "application/json"
-FIRST_ERROR = 400
+SHAPE = "#/components/schemas/{model}"
+PROBLEMS: dict[int | str, dict[str, Any]] = {
+    status: {
+        "description": HTTPStatus(status).phrase,
+        "content": {PROBLEM: {"schema": {"$ref": SHAPE.format(model=Problem.__name__)}}},
+    }
+    for status in (400, 401, 403, 404, 409, 413, 422, 429, 503)
+}
+"""`responses=` of every route: 400 for a body that is no text at all, 413 for one that is too large, 429 for too many
+tries at a password, 503 where too much waits already, a record is held, or the series store behind cannot be had.
+
+Named, not given as a model: the framework would make a validator of it for each status of each route.
+"""
 MAX_DEPTH = 6
 """Shapes within shapes that an example follows."""
 
@@ -84,22 +98,15 @@ def describe(app: FastAPI) -> None:
 
 
 def complete(description: dict[str, Any]) -> None:
-    """Puts the examples in and gives problems their media type, in place."""
-    shapes = description.get("components", {}).get("schemas", {})
+    """Puts the examples in, and the shape of a problem, in place."""
+    shapes = description.setdefault("components", {}).setdefault("schemas", {})
+    shapes[Problem.__name__] = Problem.model_json_schema(mode="serialization", ref_template=SHAPE)
     for path in description["paths"].values():
         for operation in path.values():
-            for status, answer in operation["responses"].items():
-                if status.isdecimal() and int(status) >= FIRST_ERROR:
-                    _as_problem(answer)
-                else:
+            for answer in operation["responses"].values():
+                if PROBLEM not in answer.get("content", {}):  # its shape has an example
                     _show(answer.get("content", {}), shapes)
             _show(operation.get("requestBody", {}).get("content", {}), shapes)
-
-
-def _as_problem(answer: dict[str, Any]) -> None:
-    content = answer.get("content", {})
-    if JSON in content:
-        content[PROBLEM] = content.pop(JSON)
 
 
 def _show(content: dict[str, Any], shapes: Mapping[str, Schema]) -> None:

@@ -5,7 +5,7 @@ are typed parameters of the description; an answer's rows are checked and writte
 """
 
 from collections.abc import Callable
-from functools import partial
+from functools import cache, partial
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Response
@@ -14,7 +14,7 @@ from pydantic import BaseModel, TypeAdapter
 
 from core.erp.kernel.attachments.record_attachments import Attachable, attachment_routes
 from core.erp.kernel.door import needs, routes
-from core.erp.kernel.http import PROBLEMS, Cursor, Door, DoorKeeper, Id, Limit
+from core.erp.kernel.http import Cursor, Door, DoorKeeper, Id, Limit
 from core.erp.kernel.print_routes import sheet_routes
 from core.erp.kernel.record_parameters import as_endpoint, asked_of, asked_parameters
 from core.erp.kernel.record_tables import table_routes
@@ -30,13 +30,12 @@ from core.erp.kernel.unit import Unit
 JSON = "application/json"
 
 
+@cache
 def router() -> APIRouter:
-    """The routes of all entities, module by module."""
-    made = routes(responses=PROBLEMS)
+    """The routes of all entities, module by module: the same for every app, and most of what making one takes."""
+    made = routes()
     for entity in entities().values():
-        one = routes()
-        _add(one, entity)
-        made.include_router(one)
+        _add(made, entity)
     return made
 
 
@@ -44,16 +43,16 @@ def _add(made: APIRouter, entity: Entity) -> None:
     add = partial(_route, made, module_of(entity))
     things, thing = f"/{entity.path}", f"/{entity.path}/{{record_id}}"
     add("GET", things, _list(entity), entity.read, Listed[entity.shape])  # type: ignore[name-defined]  # known when run
-    made.include_router(table_routes(entity, module_of(entity)))  # before what has an id behind its path
+    made.routes.extend(table_routes(entity, module_of(entity)).routes)  # before what has an id behind its path
     add("GET", thing, _one(entity), entity.read, detail(entity))
-    made.include_router(sheet_routes(entity, module_of(entity)))
+    made.routes.extend(sheet_routes(entity, module_of(entity)).routes)
     add("GET", f"{thing}/history", _history(entity), entity.read, Page[EntryOut])
     if entity.create is not None:
         add("POST", things, _create(entity), entity.create.permit, detail(entity), status=201)
     if entity.change is not None:
         add("PATCH", thing, _change(entity), entity.change.permit, detail(entity))
     if entity.files is not None:
-        made.include_router(attachment_routes(_attachable(entity, entity.files)))
+        made.routes.extend(attachment_routes(_attachable(entity, entity.files)).routes)
     for verb in entity.verbs:
         path, answer = f"{thing}/{verb.address}", verb.answer or detail(entity)
         add("POST", path, _verb(entity, verb), entity.permits(verb), answer, status=verb.status)

@@ -10,12 +10,12 @@ from sqlalchemy import select
 from core.erp.kernel import restorations
 from core.erp.kernel.audit_journal import JOURNAL_FILE, Journal
 from core.erp.kernel.door import needs, routes
-from core.erp.kernel.http import PROBLEMS, Answer, Door, Id, SignIn, Text
+from core.erp.kernel.http import Answer, Door, Id, SignIn, Text
 from core.erp.kernel.model import Restoration
 from core.erp.kernel.tables import table
 from core.erp.kernel.unit import Unit
 
-router = routes(tags=["restorations"], responses=PROBLEMS)
+router = routes(tags=["restorations"])
 
 
 class RestorationOut(Answer):

@@ -6,7 +6,6 @@ Pydantic only: what declares records or answers needs no web framework.
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from functools import cache
-from http import HTTPStatus
 from typing import Annotated, Any, ClassVar, Generic, Self, TypeVar
 
 from pydantic import (
@@ -162,15 +161,6 @@ class Problem(BaseModel):
     detail: str
     id: str = ""
     params: dict[str, Any] = {}
-
-
-PROBLEMS: dict[int | str, dict[str, Any]] = {
-    status: {"model": Problem, "description": HTTPStatus(status).phrase}
-    for status in (400, 401, 403, 404, 409, 413, 422, 429, 503)
-}
-"""`responses=` of every route: 400 for a body that is no text at all, 413 for one that is too large, 429 for too many
-tries at a password, 503 where too much waits already, a record is held, or the series store behind cannot be had.
-"""
 
 
 class ReasonIn(Body):

@@ -8,7 +8,7 @@ from sqlalchemy import select
 from starlette.concurrency import run_in_threadpool
 
 from core.erp.kernel.door import needs, routes
-from core.erp.kernel.http import PROBLEMS, Door, Id
+from core.erp.kernel.http import Door, Id
 from core.erp.kernel.print_routes import PRINTED, printed
 from core.erp.kernel.records.read import row_of
 from core.erp.kernel.scope import scoped
@@ -22,7 +22,7 @@ from core.erp.lots.rules import Purpose
 from core.erp.lots.scopes import GENEALOGY
 from core.erp.lots.shapes import EdgeOut, MergeIn, MovableOut, ObstacleOut, SublotOut
 
-router = routes(tags=["lots"], responses=PROBLEMS)
+router = routes(tags=["lots"])
 
 
 @router.post("/sublots/merge", status_code=201, response_model=SublotOut)

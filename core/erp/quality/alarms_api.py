@@ -16,7 +16,7 @@ from core.erp.quality.model import ZoneAlarmMode
 from core.erp.quality.scopes import ALARM_MODES
 from core.erp.quality.shapes import AlarmKind, ModeIn, ModeOut, ShelveIn
 
-router = routes(tags=["alarms"])
+router = routes(tags=["quality", "alarms"])
 
 _m = table(ZoneAlarmMode)
 

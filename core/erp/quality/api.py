@@ -6,7 +6,7 @@ from fastapi.responses import JSONResponse
 from sqlalchemy import ColumnElement, exists, func, select
 
 from core.erp.kernel.door import needs, routes
-from core.erp.kernel.http import PROBLEMS, Door, Id, Limit
+from core.erp.kernel.http import Door, Id, Limit
 from core.erp.kernel.scope import scoped, visible
 from core.erp.kernel.tables import table
 from core.erp.kernel.unit import Unit
@@ -28,8 +28,8 @@ from core.erp.quality.shapes import (
     ReleaseReviewOut,
 )
 
-router = routes(tags=["quality"], responses=PROBLEMS)
-router.include_router(alarms)
+router = routes(tags=["quality"])
+router.routes.extend(alarms.routes)
 
 
 def _answers(_: Unit, made: Sequence[Disposition]) -> list[DispositionOut]:

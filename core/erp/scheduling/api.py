@@ -4,7 +4,7 @@ from fastapi.responses import JSONResponse
 from pydantic import AwareDatetime, BaseModel, Field
 
 from core.erp.kernel.door import needs, routes
-from core.erp.kernel.http import PROBLEMS, Answer, Body, Door, Id, Quantity, Ref, Sentence
+from core.erp.kernel.http import Answer, Body, Door, Id, Quantity, Ref, Sentence
 from core.erp.kernel.records.read import row_of
 from core.erp.kernel.records.shown import detail, shown
 from core.erp.kernel.unit import Unit
@@ -13,7 +13,7 @@ from core.erp.production.records import OPERATIONS, WORK_CENTRES, WORK_ORDERS
 from core.erp.production.shapes import Seconds
 from core.erp.scheduling import service
 
-router = routes(tags=["scheduling"], responses=PROBLEMS)
+router = routes(tags=["scheduling"])
 
 Order = detail(WORK_ORDERS)
 """A work order as its own record answers it."""

@@ -3,7 +3,7 @@
 from sqlalchemy import ColumnElement, select
 
 from core.erp.kernel.door import needs, routes
-from core.erp.kernel.http import PROBLEMS, Cursor, Door, Limit, Page, paginate
+from core.erp.kernel.http import Cursor, Door, Limit, Page, paginate
 from core.erp.kernel.scope import scoped
 from core.erp.kernel.tables import table
 from core.erp.kernel.unit import Unit
@@ -12,7 +12,7 @@ from core.erp.lots.scopes import STOCK_TASKS
 from core.erp.shipments.model import ShipmentLine
 from core.erp.shipments.shapes import TaskKind, TaskOut
 
-router = routes(tags=["shipments"], responses=PROBLEMS)
+router = routes(tags=["shipments"])
 
 _l, _t = table(ShipmentLine), table(StockTask)
 

@@ -5,11 +5,11 @@ from fastapi.responses import JSONResponse
 from core.erp.kernel.access.shapes import LanguageIn, PermitOut
 from core.erp.kernel.access.users import choose_language
 from core.erp.kernel.door import needs, routes, signed_in_only
-from core.erp.kernel.http import PROBLEMS, Door
+from core.erp.kernel.http import Door
 from core.erp.kernel.permits import declared
 from core.erp.kernel.unit import Unit
 
-router = routes(responses=PROBLEMS)
+router = routes()
 
 
 @router.get("/permits", tags=["access"])

@@ -17,7 +17,7 @@ from core.erp.kernel.attachments.model import AttachmentVersion
 from core.erp.kernel.attachments.shapes import AttachmentIn, AttachmentOut, VersionIn, WithdrawIn, shown
 from core.erp.kernel.attachments.uploading import MAX_BODY, form, store_of, upload
 from core.erp.kernel.door import needs, routes
-from core.erp.kernel.http import PROBLEMS, Door, Id
+from core.erp.kernel.http import Door, Id
 from core.erp.kernel.unit import Unit
 
 Check = Callable[[Unit, int], None]
@@ -47,7 +47,7 @@ _FILE: dict[str, Any] = {
 
 def attachment_routes(of: Attachable) -> APIRouter:
     """List, attach, next version, withdraw, download, under that record's permits and scope."""
-    router = routes(prefix=f"/{of.path}/{{record_id}}/attachments", tags=["attachments"], responses=PROBLEMS)
+    router = routes(prefix=f"/{of.path}/{{record_id}}/attachments", tags=["attachments"])
     _reading(router, of)
     _writing(router, of)
     return router

@@ -6,14 +6,14 @@ from fastapi import Query
 from sqlalchemy import func, select
 
 from core.erp.kernel.door import needs, routes
-from core.erp.kernel.http import PROBLEMS, Answer, Door
+from core.erp.kernel.http import Answer, Door
 from core.erp.kernel.tables import table
 from core.erp.kernel.tasks.model import Task
 from core.erp.kernel.tasks.scopes import mine
 from core.erp.kernel.tasks.shapes import TaskOut
 from core.erp.kernel.unit import Unit
 
-router = routes(tags=["tasks"], responses=PROBLEMS)
+router = routes(tags=["tasks"])
 
 
 class MineOut(Answer):
