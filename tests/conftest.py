@@ -6,6 +6,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg
@@ -67,15 +68,31 @@ def template(postgres: EmbeddedPostgres) -> str:
     return "lotwise_template"
 
 
-@pytest.fixture
-def database(postgres: EmbeddedPostgres, template: str) -> Iterator[str]:
-    """The name of a fresh database with the whole schema."""
+@contextmanager
+def copied(postgres: EmbeddedPostgres, template: str) -> Iterator[str]:
+    """The name of a database copied from the template, dropped at the end."""
     name = f"t_{os.getpid()}_{next(_numbers)}"
     with psycopg.connect(postgres.conninfo(), autocommit=True) as conn:
         conn.execute(f'CREATE DATABASE "{name}" OWNER {OWNER} TEMPLATE "{template}" STRATEGY FILE_COPY'.encode())
     yield name
     with psycopg.connect(postgres.conninfo(), autocommit=True) as conn:
         conn.execute(f'DROP DATABASE "{name}" WITH (FORCE)'.encode())
+
+
+@pytest.fixture
+def database(postgres: EmbeddedPostgres, template: str) -> Iterator[str]:
+    """The name of a fresh database with the whole schema."""
+    with copied(postgres, template) as name:
+        yield name
+
+
+@pytest.fixture(scope="module")
+def module_engine(postgres: EmbeddedPostgres, template: str) -> Iterator[Engine]:
+    """One database for all tests of a module, as the running application sees it: for what is expensive to start."""
+    with copied(postgres, template) as name:
+        made = opened(postgres.url_as(APP, name), pool_size=10, max_overflow=20)
+        yield made
+        made.dispose()
 
 
 @pytest.fixture

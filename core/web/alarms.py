@@ -9,7 +9,7 @@ from core.erp.kernel.unit import Unit
 from core.erp.quality import service as quality
 from core.web import queries as q
 from core.web.formatting import NONE, clock, number
-from core.web.frame import Visit, heading, live, refusal, table
+from core.web.old_frame import Visit, heading, live, refusal, table
 
 ALARMS = (
     ("zone", "Zone"),

@@ -10,7 +10,7 @@ from core.erp.kernel.errors import Invalid
 from core.erp.kernel.signatures import Signing
 from core.erp.kernel.unit import Unit
 from core.erp.quality import service as quality
-from core.web.frame import Visit, heading, refusal, signing
+from core.web.old_frame import Visit, heading, refusal, signing
 
 DECISIONS = {
     "accept": "accept: the goods are fit for use; lifts this excursion's hold",

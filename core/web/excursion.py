@@ -11,8 +11,8 @@ from core.web import excursion_chart
 from core.web import queries as q
 from core.web.decision_forms import assessment_form, disposition_form
 from core.web.formatting import NONE, clock, length, limit, number
-from core.web.frame import Visit, facts, heading, table
 from core.web.home import holds_table
+from core.web.old_frame import Visit, facts, heading, table
 
 LIMITS = (
     ("key", "Limit"),

@@ -7,7 +7,7 @@ from nicegui import ui
 from core.erp.lots import service as lots
 from core.web import queries as q
 from core.web.formatting import NONE, clock
-from core.web.frame import Visit, facts, heading, refusal
+from core.web.old_frame import Visit, facts, heading, refusal
 
 UNDECIDED = frozenset({"open", "ended", "assessed"})
 

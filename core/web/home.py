@@ -10,7 +10,7 @@ from core.erp.kernel.unit import Unit
 from core.web import queries as q
 from core.web.alarms import alarms
 from core.web.formatting import NONE, age, band, clock, length, limit, number
-from core.web.frame import Visit, heading, live, table
+from core.web.old_frame import Visit, heading, live, table
 
 ZONES = (
     ("address", "Zone"),

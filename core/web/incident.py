@@ -9,8 +9,8 @@ from core.erp.quality import service as quality
 from core.web import queries as q
 from core.web.decision_forms import assessment_form, disposition_form
 from core.web.formatting import NONE, clock
-from core.web.frame import Visit, facts, heading, table
 from core.web.home import EXCURSIONS, excursion_row
+from core.web.old_frame import Visit, facts, heading, table
 
 
 async def incident(of: Visit, incident_id: int) -> None:

@@ -10,7 +10,7 @@ from core.erp.kernel.errors import LotwiseError, Unauthenticated
 from core.erp.kernel.passwords import MAX_LENGTH, MIN_LENGTH
 from core.erp.kernel.sessions.cookies import cookie_of
 from core.web.desk import Desk
-from core.web.frame import error_page, signing_in
+from core.web.old_frame import error_page, signing_in
 
 PASSWORD = "/password"  # noqa: S105 - a path
 _PAGE = """<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Lotwise: your password</title>

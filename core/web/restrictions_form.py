@@ -8,7 +8,7 @@ from core.erp.kernel.unit import Unit
 from core.erp.lots import service as lots
 from core.web.decision_forms import RESTRICTIONS, restriction
 from core.web.formatting import clock
-from core.web.frame import Visit, heading, refusal, table
+from core.web.old_frame import Visit, heading, refusal, table
 
 COLUMNS = (("kind", "Condition"), ("value", "Restricted to"), ("reason", "Reason"), ("by", "By"), ("since", "Since"))
 LIFT = """<q-td :props="props"><q-btn dense flat color="primary" label="Lift"

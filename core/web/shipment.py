@@ -14,7 +14,7 @@ from core.erp.kernel.records.shown import shown
 from core.erp.kernel.unit import Unit
 from core.erp.shipments.records import SHIPMENTS
 from core.web.formatting import NONE, clock
-from core.web.frame import Visit, facts, heading, live, refusal, table
+from core.web.old_frame import Visit, facts, heading, live, refusal, table
 
 LINES = (("sublot", "Sublot"), ("lot", "Lot"), ("item", "Item"), ("amount", "Amount"), ("state", "State"))
 LOGGERS = (("serial", "Required logger"), ("state", "State"), ("read", "Read"))

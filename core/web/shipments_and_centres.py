@@ -8,7 +8,7 @@ from core.erp.kernel.unit import Unit
 from core.erp.scheduling import service as scheduling
 from core.web import queries as q
 from core.web.formatting import NONE, clock, length
-from core.web.frame import Visit, heading, live, table
+from core.web.old_frame import Visit, heading, live, table
 
 SHIPMENTS = (
     ("code", "Shipment"),

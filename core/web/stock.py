@@ -12,8 +12,8 @@ from core.erp.quality import service as quality
 from core.web import queries as q
 from core.web.excursion import show_exposure, signature_text
 from core.web.formatting import NONE, clock
-from core.web.frame import Visit, facts, heading, live, refusal, signing, table
 from core.web.home import EXCURSIONS, excursion_row, holds_table
+from core.web.old_frame import Visit, facts, heading, live, refusal, signing, table
 from core.web.restrictions_form import restrictions
 
 SUBLOTS = (

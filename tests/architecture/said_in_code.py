@@ -62,7 +62,24 @@ def said() -> list[Said]:
     """Every call in the core, and in its SQL, that tells people something by a constant or a sentence made on the
     spot.
     """
-    return [one for path, node in _nodes() for one in (*_said(path, node), *_said_in_sql(path, node))]
+    in_code = [one for path, node in _nodes() for one in (*_said(path, node), *_said_in_sql(path, node))]
+    return [*in_code, *said_in_templates()]
+
+
+def templates() -> list[Path]:
+    return sorted((Path(core.__file__).parent / "web" / "templates").rglob("*.html"))
+
+
+_IN_TEMPLATE = re.compile(r"\bt\('([\w.]+)'((?:, *\w+=(?:[^()]|\([^()]*\))*?)*)\)")
+
+
+def said_in_templates() -> Iterator[Said]:
+    """`t('web.found', count=rows|length)`."""
+    for path in templates():
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+            for found in _IN_TEMPLATE.finditer(line):
+                where = f"{path.relative_to(Path(core.__file__).parent.parent)}:{number}"
+                yield Said(where, found[1], frozenset(re.findall(r", *(\w+)=", found[2])))
 
 
 _IN_SQL = re.compile(r"lotwise_message\('([\w.]+)'")
@@ -158,6 +175,5 @@ def _of_a_family(node: ast.JoinedStr) -> bool:
 
 def constants() -> str:
     """Every text in the core's source, one a line: where an id is used that is not written where it is told."""
-    return "\n".join(
-        node.value for _, node in _nodes() if isinstance(node, ast.Constant) and isinstance(node.value, str)
-    )
+    in_code = (node.value for _, node in _nodes() if isinstance(node, ast.Constant) and isinstance(node.value, str))
+    return "\n".join([*in_code, *(path.read_text(encoding="utf-8") for path in templates())])

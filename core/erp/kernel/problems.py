@@ -109,7 +109,7 @@ def _database_error(request: Request, error: Exception) -> JSONResponse:
     state = getattr(error.orig, "sqlstate", None)
     if isinstance(error, OperationalError) and (state is None or state.startswith(_TRANSIENT)):
         return _database_unavailable(request, error)
-    return _unexpected(request, error)
+    return unexpected(request, error)
 
 
 _TRANSIENT = ("08", "40", "53", "57")
@@ -123,7 +123,7 @@ def _database_unavailable(request: Request, error: Exception) -> JSONResponse:
     return problem(503, "Unavailable", detail, language_of(request), {"Retry-After": "5"})
 
 
-def _unexpected(request: Request, error: Exception) -> JSONResponse:
+def unexpected(request: Request, error: Exception) -> JSONResponse:
     """Says that it was us, and under which id the log has it; never what it was."""
     number = uuid.uuid4().hex
     log.error("error %s in %s %s", number, request.method, request.url.path, exc_info=error)
@@ -144,5 +144,5 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(DBAPIError, _database_error)
     app.add_exception_handler(PoolTimeout, _database_unavailable)
     app.add_exception_handler(StoreUnavailable, _store_unavailable)
-    app.add_exception_handler(Exception, _unexpected)
+    app.add_exception_handler(Exception, unexpected)
     describe(app)

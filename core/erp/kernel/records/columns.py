@@ -77,9 +77,9 @@ def link_of(entity: Entity, name: str, info: FieldInfo) -> str | None:
 
 
 def _field(entity: Entity, name: str, info: FieldInfo, *, required: bool, link: str | None = None) -> Field:
-    leaf = _leaf(info.annotation)
+    leaf = leaf_of(info.annotation)
     many = get_origin(leaf) is list
-    choices = _choices(entity, name, _leaf(get_args(leaf)[0]) if many else leaf)
+    choices = _choices(entity, name, leaf_of(get_args(leaf)[0]) if many else leaf)
     kind = Kind.TEXT if link is not None else Kind.CHOICE if choices else _KINDS.get(leaf, Kind.TEXT)
     digits, decimals = _FIGURE if leaf is float else _QUANTITY
     return Field(
@@ -87,16 +87,17 @@ def _field(entity: Entity, name: str, info: FieldInfo, *, required: bool, link: 
         _labels(entity.field(name)),
         kind,
         required=required,
-        filled=not _may_be_none(info.annotation),
+        filled=not may_be_none(info.annotation),
         many=many and kind in {Kind.TEXT, Kind.CHOICE},
         choices=choices if kind is Kind.CHOICE else (),
-        longest=LONGEST if many else _longest(info),
+        longest=LONGEST if many else longest_of(info),
         digits=digits,
         decimals=decimals,
     )
 
 
-def _longest(info: FieldInfo) -> int:
+def longest_of(info: FieldInfo) -> int:
+    """Letters that a field takes."""
     return next((part.max_length for part in info.metadata if isinstance(part, MaxLen)), LONGEST)
 
 
@@ -131,21 +132,22 @@ def _parts(annotation: Any) -> list[Any]:
     return [annotation]
 
 
-def _leaf(annotation: Any) -> Any:
+def leaf_of(annotation: Any) -> Any:
     """The type of the value itself, None where there are several."""
     parts = [part for part in _parts(annotation) if part is not type(None)]
     return parts[0] if len(parts) == 1 else None
 
 
-def _may_be_none(annotation: Any) -> bool:
+def may_be_none(annotation: Any) -> bool:
+    """Whether a value may be left empty."""
     return type(None) in _parts(annotation)
 
 
 def _single(annotation: Any) -> bool:
     """Whether it stands in one cell: a value, or several texts or words."""
-    leaf = _leaf(annotation)
+    leaf = leaf_of(annotation)
     if get_origin(leaf) is list:
-        part = _leaf(get_args(leaf)[0])
+        part = leaf_of(get_args(leaf)[0])
         return part is str or get_origin(part) is Literal or (isinstance(part, type) and issubclass(part, StrEnum))
     if leaf is None or get_origin(leaf) not in {None, Literal}:
         return False

@@ -1,0 +1,71 @@
+"""Where one can go: desks and lists, in groups by the work they are for; each shown to whoever may read it."""
+
+from dataclasses import dataclass
+
+from core.erp.kernel.records.declare import as_permits
+from core.erp.kernel.records.registry import entities
+from core.erp.kernel.unit import Actor
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A desk, by its address, the id of its name, and the permits of which one opens it (none: anybody inside)."""
+
+    address: str
+    name: str
+    permits: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """One line of the navigation as its reader sees it."""
+
+    address: str
+    name: str
+    current: bool
+
+
+GROUPS: tuple[tuple[str, tuple[Place | str, ...]], ...] = (
+    ("web.nav_now", (Place("/", "web.nav_front"), Place("/tasks", "records.task", ("task.read",)))),
+    ("web.nav_goods", ("sublot", "lot", "item", "hold", "restriction", "reservation", "stock_move", "stock_task")),
+    ("web.nav_plant", ("zone", "zone_alarm", "point", "sensor", "calibration", "calibration_plan")),
+    ("web.nav_movement", ("shipment", "work_order", "work_order_operation", "work_centre", "bom")),
+    (
+        "web.nav_quality",
+        ("excursion", "incident", "deviation", "supplier_certificate", "batch_release", "field_action", "deadline"),
+    ),
+    (
+        "web.nav_setup",
+        ("partner", "partner_contact", "site", "storage_profile", "user", "role", "work_calendar", "import_run"),
+    ),
+)
+"""Desks, and entities by name, whose list it is."""
+
+
+def navigation(actor: Actor, path: str) -> list[tuple[str, list[Link]]]:
+    """(id of the group's name, its links) for who holds the permits; the longest address that `path` is under is
+    current.
+    """
+    groups = [(name, [place for one in places if _open(place := _place(one), actor)]) for name, places in GROUPS]
+    under = [place.address for _, places in groups for place in places if _under(path, place.address)]
+    current = max(under, key=len, default=None)
+    return [
+        (name, [Link(place.address, place.name, place.address == current) for place in places])
+        for name, places in groups
+        if places
+    ]
+
+
+def _place(one: Place | str) -> Place:
+    if isinstance(one, Place):
+        return one
+    entity = entities()[one]
+    return Place(f"/{entity.path}", f"records.{entity.name}", as_permits(entity.read))
+
+
+def _open(place: Place, actor: Actor) -> bool:
+    return not place.permits or any(map(actor.may, place.permits))
+
+
+def _under(path: str, address: str) -> bool:
+    return path == address or (address != "/" and path.startswith(f"{address}/"))

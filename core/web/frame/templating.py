@@ -1,0 +1,138 @@
+"""Templates and the words in them: one environment for each language and zone, so that no macro needs to be told."""
+
+from collections.abc import Sequence
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from babel.dates import format_date
+from babel.numbers import format_decimal
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from core.erp.kernel.words import CHINESE, ENGLISH, Message, catalogue, render
+from core.web.frame import assets
+from core.web.frame.states import tone
+
+FOLDER = Path(__file__).parent.parent / "templates"
+LOCALES = {ENGLISH: "en_GB", CHINESE: "zh_Hans_CN"}
+OTHER_LANGUAGE = {ENGLISH: (CHINESE, "中文"), CHINESE: (ENGLISH, "English")}
+"""What the switch leads to: its language, and its name in that language."""
+SAYING = ("t", "say", "label", "has", "state", "badge", "when", "day", "num", "lasting")
+"""What templates may call by its own name."""
+MINUTE, HOUR, DAY = 60, 3600, 86400
+
+
+class Words:
+    """What templates say things with, for one reader: a language and the zone that times are shown in."""
+
+    def __init__(self, language: str, zone: ZoneInfo) -> None:
+        self.language, self.zone = language, zone
+        self.locale = LOCALES[language]
+
+    def t(self, id: str, /, **params: Any) -> str:  # noqa: A002 - the word the wire has for it
+        """The text of a message."""
+        return render(Message(id, **params), self.language, self.zone)
+
+    def say(self, message: str | Message | None) -> str:
+        """A message in the reader's language; people's own words as they are."""
+        return render(message, self.language, self.zone) if isinstance(message, Message) else message or ""
+
+    def label(self, message: str | Message) -> str:
+        """What something is called, as a heading or a label begins: with a capital letter."""
+        text = render(Message(message), self.language) if isinstance(message, str) else self.say(message)
+        return text[:1].upper() + text[1:]
+
+    def has(self, id: str) -> bool:  # noqa: A002 - as above
+        """Whether there is such a message."""
+        return id in catalogue(self.language)
+
+    def state(self, noun: str, state: str, *, bare: bool = False) -> Markup:
+        """A state as shape and word."""
+        return self.badge(tone(noun, state), self.label(f"state.{noun}.{state}"), bare=bare)
+
+    def badge(self, look: str, text: str, *, bare: bool = False) -> Markup:
+        """A shape and a word."""
+        return Markup('<span class="st st-{}{}">{}{}</span>').format(look, " bare" if bare else "", icon(look), text)
+
+    def when(self, at: datetime | None, *, seconds: bool = False) -> Markup:
+        """An instant in the reader's zone: `30 Nov 2026 03:42`, its offset and UTC behind it."""
+        if at is None:
+            return Markup("–")
+        local = at.astimezone(self.zone)
+        day = self.day(local.date())
+        text = f"{day} {local:%H:%M:%S}" if seconds else f"{day} {local:%H:%M}"
+        utc = f"{at.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
+        return Markup('<time datetime="{}" title="{}">{}</time>').format(utc, f"{utc} · {self.offset(at)}", text)
+
+    def day(self, day: date | None) -> str:
+        """A date as the reader writes it: `30 Nov 2026`, `2026年11月30日`."""
+        return "–" if day is None else format_date(day, "medium", locale=self.locale)
+
+    def offset(self, at: datetime) -> str:
+        """The zone's name and its offset at that instant: `Shanghai, UTC+8`."""
+        minutes = int((at.astimezone(self.zone).utcoffset() or timedelta()).total_seconds()) // 60
+        hours, rest = divmod(abs(minutes), 60)
+        offset = f"{'-' if minutes < 0 else '+'}{hours}" + (f":{rest:02}" if rest else "")
+        name = self.zone.key.rpartition("/")[2].replace("_", " ")
+        return "UTC" if self.zone.key == "UTC" else f"{name}, UTC{offset}"
+
+    def num(self, value: Decimal | float | None, unit: str = "") -> str:
+        """A number as the reader writes it, a narrow space before its unit."""
+        if value is None:
+            return "–"
+        text = format_decimal(value, "#,##0.######", locale=self.locale).replace("-", "\u2212")
+        return f"{text}\u202f{unit}" if unit else text
+
+    def lasting(self, span: timedelta | float | None) -> str:
+        """A length of time in its two greatest units: `3 h 10 min`."""
+        if span is None:
+            return "–"
+        seconds = int(span.total_seconds() if isinstance(span, timedelta) else span)
+        for size, name, small, smaller in (
+            (DAY, "web.days", HOUR, "web.hours"),
+            (HOUR, "web.hours", MINUTE, "web.minutes"),
+            (MINUTE, "web.minutes", 1, "web.seconds"),
+        ):
+            if seconds >= size:
+                great, rest = seconds // size, seconds % size // small
+                return self.t(name, n=great) + (f"\u00a0{self.t(smaller, n=rest)}" if rest else "")
+        return self.t("web.seconds", n=seconds)
+
+    def listed(self, parts: Sequence[str]) -> str:
+        """Several words in a row."""
+        return ("、" if self.language == CHINESE else ", ").join(parts)
+
+
+def icon(name: str, css: str = "i") -> Markup:
+    """One of the shapes in `parts/sprite.html`."""
+    return Markup('<svg class="{}" viewBox="0 0 16 16" aria-hidden="true"><use href="#s-{}"/></svg>').format(css, name)
+
+
+@lru_cache(maxsize=64)
+def environment(language: str, zone: str) -> Environment:
+    """The templates as a reader of this language sees them, times as this zone (by its IANA name) has them."""
+    words = Words(language, ZoneInfo(zone))
+    made = Environment(
+        loader=FileSystemLoader(FOLDER),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        auto_reload=False,
+        cache_size=-1,
+    )
+    made.globals.update({one: getattr(words, one) for one in SAYING})
+    made.globals.update(
+        words=words,
+        language=language,
+        other_language=OTHER_LANGUAGE[language],
+        listed=words.listed,
+        offset=words.offset,
+        icon=icon,
+        asset=assets.address,
+    )
+    return made

@@ -1,0 +1,1 @@
+"""Lists, pages and forms of every declared record."""

@@ -1,0 +1,278 @@
+"""Forms: making a record, changing it, and every verb; a refusal shows the form again with what was written in it."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from fastapi import APIRouter, Response
+from fastapi.responses import RedirectResponse
+from pydantic import BaseModel
+from starlette.concurrency import run_in_threadpool
+
+from core.erp.kernel.door import needs
+from core.erp.kernel.http import Id
+from core.erp.kernel.records import verbs, write
+from core.erp.kernel.records.columns import link_of
+from core.erp.kernel.records.declare import Entity, Verb, as_permits
+from core.erp.kernel.records.read import row_of
+from core.erp.kernel.records.shown import change_form, shown
+from core.erp.kernel.unit import Unit
+from core.erp.kernel.words import Message, render
+from core.web.frame.visit import Outcome, Visit, Visiting
+from core.web.records.inputs import Filled, inputs, summary
+from core.web.records.parsing import read_form
+from core.web.records.pickers import offers
+from core.web.records.record import verb_name
+from core.web.records.shown import named, title
+
+MORE = "_more"
+"""The button that asks for one line more in a table."""
+
+
+@dataclass(frozen=True)
+class Form:
+    """One form: what it says, the body it fills, and the record it is about."""
+
+    entity: Entity
+    heading: str
+    button: str
+    model: type[BaseModel] | None
+    address: str
+    back: str
+    signed: bool = False
+    reasoned: bool = False
+    meaning: str = ""
+    record: Mapping[str, Any] | None = None
+    title: str = ""
+    version: int | None = None
+
+
+def add(made: APIRouter, entity: Entity) -> None:
+    """The forms' pages."""
+    if entity.create is not None:
+        _add_create(made, entity)
+    if entity.change is not None:
+        _add_change(made, entity)
+    for verb in entity.verbs:
+        _add_verb(made, entity, verb)
+    _add_picker(made, entity)
+
+
+def _two(
+    made: APIRouter, path: str, permits: tuple[str, ...], show: Callable[..., Any], send: Callable[..., Any]
+) -> None:
+    made.add_api_route(path, needs(*permits)(show), methods=["GET"])
+    made.add_api_route(path, needs(*permits)(send), methods=["POST"])
+
+
+# --- making
+
+
+def _add_create(made: APIRouter, entity: Entity) -> None:
+    assert entity.create is not None
+    body, address = entity.create.body, f"/{entity.path}/new"
+
+    def form(visit: Visit) -> Form:
+        heading = visit.words.t("web.new_record", what=entity.called)
+        return Form(entity, heading, visit.words.t("web.create"), body, address, f"/{entity.path}")
+
+    def show(visit: Visiting) -> Response:
+        given = {name: visit.request.query_params[name] for name in visit.request.query_params}
+        return visit.read(lambda u: form_page(u, visit, form(visit), _prefilled(u, entity, body, given)))
+
+    async def send(visit: Visiting) -> Response:
+        async def act(parsed: Any) -> Outcome:
+            return await visit.post(lambda u: shown(u, entity, write.create(u, entity, parsed)), parsed)
+
+        return await sent(visit, form(visit), act, lambda done: f"/{entity.path}/{done['id']}")
+
+    _two(made, address, as_permits(entity.create.permit), show, send)
+
+
+def _prefilled(u: Unit, entity: Entity, body: type[BaseModel], given: Mapping[str, str]) -> Filled:
+    """What a link to the form fills in: `?item_id=7`."""
+    values: dict[str, Any] = {}
+    called: dict[tuple[str, int], str] = {}
+    for name, text in given.items():
+        info = body.model_fields.get(name)
+        if info is None:
+            continue
+        link = link_of(entity, name, info)
+        if link is not None and text.isdigit() and len(text) < 19:  # noqa: PLR2004 - digits of the biggest id
+            values[name] = int(text)
+            called |= named(u, link, {int(text)})
+        else:
+            values[name] = text
+    return Filled(values=values, called=called)
+
+
+# --- changing
+
+
+def _add_change(made: APIRouter, entity: Entity) -> None:
+    assert entity.change is not None
+    body, path = change_form(entity), f"/{entity.path}/{{record_id}}/edit"
+
+    def form(u: Unit, visit: Visit, record_id: int) -> tuple[Form, Filled]:
+        record = shown(u, entity, record_id)
+        row = {name: getattr(record, name) for name in type(record).model_fields}
+        here, called = f"/{entity.path}/{record_id}", title(entity, row, visit.words)
+        heading = visit.words.t("web.change_record", what=called)
+        made_form = Form(
+            entity,
+            heading,
+            visit.words.t("web.save"),
+            body,
+            f"{here}/edit",
+            here,
+            record=row,
+            title=called,
+            version=row["version"],
+        )
+        return made_form, Filled(values=row, called=_called(u, entity, body, row))
+
+    def show(visit: Visiting, record_id: Id) -> Response:
+        def work(u: Unit) -> Response:
+            return form_page(u, visit, *form(u, visit, record_id))
+
+        return visit.read(work)
+
+    async def send(visit: Visiting, record_id: Id) -> Response:
+        found, _ = await run_in_threadpool(visit.read, lambda u: form(u, visit, record_id))
+
+        async def act(parsed: Any) -> Outcome:
+            def work(u: Unit) -> BaseModel:
+                row_of(u, entity, record_id)
+                write.change(u, entity, record_id, parsed.version, parsed)
+                return shown(u, entity, record_id)
+
+            return await visit.post(work, parsed)
+
+        return await sent(visit, found, act, lambda _: f"/{entity.path}/{record_id}")
+
+    _two(made, path, as_permits(entity.change.permit), show, send)
+
+
+def _called(u: Unit, entity: Entity, body: type[BaseModel], row: Mapping[str, Any]) -> dict[tuple[str, int], str]:
+    known: dict[tuple[str, int], str] = {}
+    for name, info in body.model_fields.items():
+        link, value = link_of(entity, name, info), row.get(name)
+        if link is None or value is None:
+            continue
+        ids = value if isinstance(value, (list, tuple)) else [value]
+        known |= named(u, link, ids)
+    return known
+
+
+# --- verbs
+
+
+def _add_verb(made: APIRouter, entity: Entity, verb: Verb) -> None:
+    path, model = f"/{entity.path}/{{record_id}}/{verb.address}", entity.form(verb)
+
+    def form(u: Unit, visit: Visit, record_id: int) -> Form:
+        row = dict(row_of(u, entity, record_id)._mapping)  # noqa: SLF001 - SQLAlchemy's public way to a row's dict
+        here, called = f"/{entity.path}/{record_id}", title(entity, row, visit.words)
+        name = verb_name(entity, verb, visit)
+        heading = visit.words.t("web.verb_on", verb=name, what=called)
+        meaning = _meaning(entity, verb, visit)
+        signed = verb.signing is not None
+        return Form(
+            entity,
+            heading,
+            name,
+            model,
+            f"{here}/{verb.address}",
+            here,
+            signed,
+            meaning=meaning,
+            record=row,
+            title=called,
+        )
+
+    def show(visit: Visiting, record_id: Id) -> Response:
+        return visit.read(lambda u: form_page(u, visit, form(u, visit, record_id), Filled()))
+
+    async def send(visit: Visiting, record_id: Id) -> Response:
+        found = await run_in_threadpool(visit.read, lambda u: form(u, visit, record_id))
+
+        def work(u: Unit, parsed: Any = None) -> BaseModel:
+            row_of(u, entity, record_id)
+            verbs.do(u, entity, verb, record_id, parsed)
+            return shown(u, entity, record_id)
+
+        async def act(parsed: Any) -> Outcome:
+            if verb.signing is not None:
+                signing = verbs.signing_of(entity, verb, record_id, parsed)
+                return await visit.sign(signing, parsed, lambda u, _: shown(u, entity, record_id))
+            bodies = () if parsed is None else (parsed,)
+            return await visit.post(lambda u: work(u, parsed), *bodies)
+
+        return await sent(visit, found, act, lambda _: f"/{entity.path}/{record_id}")
+
+    _two(made, path, entity.permits(verb), show, send)
+
+
+def _meaning(entity: Entity, verb: Verb, visit: Visit) -> str:
+    move = entity.cycle.moves.get(verb.name) if entity.cycle is not None else None
+    return visit.words.t(move.meaning) if move is not None and move.meaning is not None else ""
+
+
+# --- what all forms share
+
+
+def form_page(u: Unit, visit: Visit, form: Form, filled: Filled, status: int = 200, **more: Any) -> Response:
+    """A form, filled."""
+    del u
+    fields = inputs(form.entity, form.model, visit.words, filled) if form.model is not None else []
+    context = {"refused": "", "changed": None, "faults": summary(fields), "password_error": "", **more}
+    return visit.page("records/form.html", status, form=form, entity=form.entity, fields=fields, **context)
+
+
+async def sent(
+    visit: Visit, form: Form, act: Callable[[Any], Any], done: Callable[[Mapping[str, Any]], str]
+) -> Response:
+    """Reads the form, acts once, and leads on; or shows it again with what was written, and what is wrong."""
+    written = Filled(written=visit.form or {"_": [""]}, more=visit.given(MORE))
+    if visit.resumed or written.more:
+        return await _again(visit, form, written, 200)
+    parsed, errors = await run_in_threadpool(visit.read, lambda u: _parsed(u, visit, form))
+    if errors:
+        said = {path: render(what, visit.language, visit.zone) for path, what in errors.items()}
+        wrong = Filled(written=written.written, errors=said)
+        return await _again(visit, form, wrong, 422, password_error=said.get("password", ""))
+    outcome: Outcome = await act(parsed)
+    if outcome.refused:
+        return await _again(
+            visit, form, written, outcome.status, refused=outcome.detail, changed=outcome.body.get("since")
+        )
+    return RedirectResponse(done(outcome.body), 303)
+
+
+def _parsed(u: Unit, visit: Visit, form: Form) -> tuple[Any, dict[str, Message]]:
+    if form.model is None:
+        return None, {}
+    sent_form = dict(visit.form)
+    if form.version is not None:
+        sent_form["version"] = [visit.given("_version")]
+    parsed, errors = read_form(u, form.entity, form.model, sent_form, visit.zone)
+    return parsed, errors
+
+
+async def _again(visit: Visit, form: Form, filled: Filled, status: int, **more: Any) -> Response:
+    def work(u: Unit) -> Response:
+        return form_page(u, visit, form, filled, status, **more)
+
+    return await run_in_threadpool(visit.read, work)
+
+
+# --- pickers
+
+
+def _add_picker(made: APIRouter, entity: Entity) -> None:
+    @needs(*as_permits(entity.read))
+    def pick(visit: Visiting, q: str = "") -> Response:
+        found = visit.read(lambda u: offers(u, entity, q.strip()[:200]))
+        return visit.fragment("parts/offers.html", offers=found)
+
+    made.add_api_route(f"/pick/{entity.name}", pick, methods=["GET"])

@@ -1,0 +1,235 @@
+"""A form's fields, made from the body it fills: their kinds, choices and links, what was written, what is wrong."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from enum import StrEnum
+from typing import Any, Literal, get_args, get_origin
+from zoneinfo import ZoneInfo
+
+from pydantic import BaseModel, SecretStr
+from pydantic.fields import FieldInfo
+
+from core.erp.kernel.records.columns import leaf_of, link_of, longest_of, may_be_none
+from core.erp.kernel.records.declare import Entity
+from core.erp.kernel.words import ENGLISH, catalogue
+from core.web.frame.templating import Words
+from core.web.records.shown import word_of
+
+SEVERAL = frozenset({list, tuple, set, frozenset})
+"""Types that hold several values."""
+SPARE = 1
+"""Empty lines that a list of lines ends with."""
+HINTS = {"time": "web.hint_time", "span": "web.hint_span", "link": "web.hint_link", "links": "web.hint_links"}
+"""What is said above fields of a kind."""
+LONG_TEXT = frozenset({"reason", "note", "comment", "text", "description", "root_cause", "criterion", "finding"})
+"""Fields that take several lines."""
+
+
+@dataclass(slots=True)
+class Input:
+    """One field: `kind` is text, lines, number, date, time, flag, choice, choices, link, links, span, secret, group or
+    table. `value` is what stands in it, as text; several for choices. A group's fields are `parts`, a table's lines
+    `rows`.
+    """
+
+    name: str
+    label: str
+    kind: str
+    required: bool = False
+    value: str = ""
+    values: tuple[str, ...] = ()
+    choices: tuple[tuple[str, str], ...] = ()
+    link: str | None = None
+    longest: int | None = None
+    error: str = ""
+    parts: list["Input"] = field(default_factory=list)
+    rows: list[list["Input"]] = field(default_factory=list)
+
+    @property
+    def id(self) -> str:
+        """For labels and the error summary."""
+        return "f-" + self.name.replace(".", "-")
+
+    @property
+    def hint(self) -> str:
+        """The id of what is said above the field."""
+        return HINTS.get(self.kind, "")
+
+    def errors(self) -> list["Input"]:
+        """The field itself and those within, where they have an error."""
+        within = [*self.parts, *(part for row in self.rows for part in row)]
+        return [*([self] if self.error else []), *(one for part in within for one in part.errors())]
+
+
+@dataclass(frozen=True)
+class Filled:
+    """What a form is filled with: texts by field as they were written, or else values of a record."""
+
+    written: Mapping[str, list[str]] = field(default_factory=dict)
+    values: Mapping[str, Any] = field(default_factory=dict)
+    errors: Mapping[str, str] = field(default_factory=dict)
+    called: Mapping[tuple[str, int], str] = field(default_factory=dict)
+    more: str = ""
+    """The table that one line more was asked for."""
+
+
+def inputs(entity: Entity, model: type[BaseModel], words: Words, filled: Filled, within: str = "") -> list[Input]:
+    """The fields of a form for this body."""
+    return [
+        _input(entity, f"{within}{name}", name, info, words, filled)
+        for name, info in model.model_fields.items()
+        if name not in {"version", "password", "login"}
+    ]
+
+
+def _input(entity: Entity, path: str, name: str, info: FieldInfo, words: Words, filled: Filled) -> Input:
+    kind, leaf = kind_of(entity, name, info)
+    made = Input(
+        path, label_of(entity, name, words), kind, required=info.is_required() and not may_be_none(info.annotation)
+    )
+    made.error = filled.errors.get(path, "")
+    made.longest = longest_of(info) if kind in {"text", "lines"} else None
+    if kind in {"link", "links"}:
+        made.link = link_of(entity, name, info)
+    if kind in {"choice", "choices"}:
+        made.choices = tuple((value, word_of(name, value, words)) for value in choices_of(leaf))
+    if kind == "group":
+        made.parts = inputs(entity, leaf, words, filled, f"{path}.")
+    elif kind == "table":
+        count = _lines(path, filled)
+        made.rows = [inputs(entity, leaf, words, filled, f"{path}.{line}.") for line in range(count)]
+    else:
+        _fill(made, info, words, filled)
+    return made
+
+
+def label_of(entity: Entity, name: str, words: Words) -> str:
+    """What a field of a form is called; its own name, where there is no word for it."""
+    message = entity.field(name)
+    return words.label(message) if message.id in catalogue(ENGLISH) else name.replace("_", " ").capitalize()
+
+
+def kind_of(entity: Entity, name: str, info: FieldInfo) -> tuple[str, Any]:
+    """(the input's kind, the type of the value itself or of each of several)."""
+    leaf = leaf_of(info.annotation)
+    many = get_origin(leaf) in SEVERAL
+    if many:
+        leaf = leaf_of(get_args(leaf)[0])
+    if link_of(entity, name, info) is not None:
+        return "links" if many else "link", leaf
+    if isinstance(leaf, type) and issubclass(leaf, BaseModel):
+        return "table" if many else "group", leaf
+    if choices_of(leaf):
+        return "choices" if many else "choice", leaf
+    if many:
+        return "lines", leaf
+    if leaf is str and name in LONG_TEXT:
+        return "lines", leaf
+    return _KINDS.get(leaf, "text"), leaf
+
+
+_KINDS: dict[Any, str] = {
+    bool: "flag",
+    int: "number",
+    float: "number",
+    Decimal: "number",
+    date: "date",
+    datetime: "time",
+    timedelta: "span",
+    SecretStr: "secret",
+}
+
+
+def choices_of(leaf: Any) -> tuple[str, ...]:
+    """The few words that a value may be."""
+    if get_origin(leaf) is Literal:
+        return tuple(value for value in get_args(leaf) if isinstance(value, str) and value)
+    if isinstance(leaf, type) and issubclass(leaf, StrEnum):
+        return tuple(member.value for member in leaf)
+    return ()
+
+
+# --- what stands in a field
+
+
+def _fill(made: Input, info: FieldInfo, words: Words, filled: Filled) -> None:
+    if filled.written:
+        texts = filled.written.get(made.name, [])
+        made.value, made.values = (texts[-1] if texts else ""), tuple(texts)
+        return
+    value = _value_at(filled.values, made.name)
+    if value is _ABSENT:
+        value = None if info.is_required() else info.get_default(call_default_factory=True)
+    several = value if isinstance(value, (list, tuple, set, frozenset)) else [value]
+    texts = [text_of(made, one, words.zone, filled) for one in several if one is not None]
+    made.values = tuple(texts)
+    made.value = "\n".join(texts) if made.kind in {"lines", "links"} else (texts[-1] if texts else "")
+
+
+_ABSENT = object()
+
+
+def _value_at(values: Any, path: str) -> Any:
+    found = values
+    for part in path.split("."):
+        if isinstance(found, BaseModel):
+            found = found.model_dump()
+        if isinstance(found, Mapping) and part in found:
+            found = found[part]
+        elif isinstance(found, (list, tuple)) and part.isdigit() and int(part) < len(found):
+            found = found[int(part)]
+        else:
+            return _ABSENT
+    return found
+
+
+def _lines(path: str, filled: Filled) -> int:
+    """How many lines a table has: those there are, and an empty one."""
+    if filled.written:
+        numbers = [
+            int(rest.partition(".")[0])
+            for name in filled.written
+            if name.startswith(f"{path}.") and (rest := name[len(path) + 1 :]).partition(".")[0].isdigit()
+        ]
+        return max(numbers, default=-1) + 1 + (1 if filled.more == path else 0)
+    there = _value_at(filled.values, path)
+    return (len(there) if isinstance(there, (list, tuple)) else 0) + SPARE
+
+
+def text_of(made: Input, value: Any, zone: ZoneInfo, filled: Filled) -> str:
+    """A value as a field holds it: times in the reader's zone, spans as `30 min`, links by what records are called."""
+    if made.link is not None and isinstance(value, int):
+        return filled.called.get((made.link, value), str(value))
+    if isinstance(value, datetime):
+        return value.astimezone(zone).strftime("%Y-%m-%dT%H:%M")
+    show = next((show for kind, show in _AS_TEXT if isinstance(value, kind)), str)
+    return show(value)
+
+
+_UNITS = (("d", 86400), ("h", 3600), ("min", 60), ("s", 1))
+
+
+def span_text(span: timedelta) -> str:
+    """A length of time as people write it and `parsing.span_in` reads it: `1 d 2 h`."""
+    rest, parts = int(span.total_seconds()), []
+    for unit, size in _UNITS:
+        if rest >= size:
+            parts.append(f"{rest // size} {unit}")
+            rest %= size
+    return " ".join(parts) or "0 min"
+
+
+_AS_TEXT: tuple[tuple[type, Callable[[Any], str]], ...] = (
+    (bool, lambda value: "yes" if value else ""),
+    (timedelta, span_text),
+    (Decimal, lambda value: format(value.normalize(), "f")),
+    (float, lambda value: f"{value:.15g}"),
+    (StrEnum, lambda value: str(value.value)),
+)
+
+
+def summary(fields: list[Input]) -> list[Input]:
+    """Every field with an error, in the form's order."""
+    return [one for made in fields for one in made.errors()]

@@ -1,0 +1,197 @@
+"""The page of one record: its facts, its life cycle, what may be done with it, what hangs on it, its history."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cache
+from typing import Any
+
+from fastapi import APIRouter, Response
+from pydantic import BaseModel
+
+from core.erp.kernel.door import needs
+from core.erp.kernel.http import Id
+from core.erp.kernel.records.declare import Entity, Verb, as_permits
+from core.erp.kernel.records.history import Entry, history
+from core.erp.kernel.records.registry import entities
+from core.erp.kernel.records.shown import shown
+from core.erp.kernel.unit import Unit
+from core.web.frame.visit import Visit, Visiting
+from core.web.records.shown import Cells, Shown, columns, labels, part_name, plain, title
+
+ENTRIES = 50
+"""Newest entries of the history on the page; the rest is behind a link."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One state of the life cycle's path: whether it was passed, is now or may come; since when, by whom, why."""
+
+    state: str
+    place: str
+    at: datetime | None = None
+    by: str = ""
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SectionTable:
+    """A part of the answer that is a list of like things, or one thing."""
+
+    name: str
+    headings: list[str]
+    rows: list[list[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Related:
+    """A list of other records that name this one."""
+
+    entity: Entity
+    column: str
+
+
+def add(made: APIRouter, entity: Entity) -> None:
+    """The record's page."""
+
+    @needs(*as_permits(entity.read))
+    def one(visit: Visiting, record_id: Id) -> Response:
+        return visit.read(lambda u: record_page(u, entity, visit, record_id))
+
+    made.add_api_route(f"/{entity.path}/{{record_id}}", one, methods=["GET"], name=f"one_{entity.name}")
+
+
+def record_page(u: Unit, entity: Entity, visit: Visit, record_id: int, status: int = 200, **more: Any) -> Response:
+    """The page. Raises NotFound, the same for a record outside the reader's scope."""
+    record = shown(u, entity, record_id)
+    row = {name: getattr(record, name) for name in type(record).model_fields}
+    cells = Cells(entity, visit.words, labels(u, entity, [row]))
+    entries, further = history(u, entity, record_id, limit=ENTRIES)
+    sections = [section_table(section.name, row[section.name], visit) for section in entity.sections]
+    return visit.page(
+        "records/record.html",
+        status,
+        entity=entity,
+        row=row,
+        title=title(entity, row, visit.words),
+        facts=[(column, cells.cell(column, row)) for column in columns(entity) if column.name != "state"],
+        state=row.get("state") if entity.cycle is not None else None,
+        path=path_of(entity, row.get("state"), entries),
+        verb_name=lambda verb: verb_name(entity, verb, visit),
+        verbs=offered(entity, row["moves"]),
+        may_change=may_change(entity, row, visit),
+        sections=[one for one in sections if one is not None and one.rows],
+        related=[one for one in related(entity) if visit.may(*as_permits(one.entity.read))],
+        entries=[(entry, changes_of(entity, entry, visit)) for entry in entries],
+        further=further,
+        **more,
+    )
+
+
+def offered(entity: Entity, moves: Sequence[str]) -> list[Verb]:
+    """The verbs that are buttons now."""
+    return [verb for verb in entity.verbs if verb.name in moves]
+
+
+def may_change(entity: Entity, row: Mapping[str, Any], visit: Visit) -> bool:
+    """Whether the record is open to changes, to this reader, in its state."""
+    change = entity.change
+    if change is None or not visit.may(*as_permits(change.permit)):
+        return False
+    return change.states is None or row.get("state") in change.states
+
+
+def verb_name(entity: Entity, verb: Verb, visit: Visit) -> str:
+    """What a verb's button says."""
+    return visit.words.label(f"move.{entity.name}.{verb.name}")
+
+
+def path_of(entity: Entity, state: str | None, entries: Sequence[Entry]) -> list[Step]:
+    """The states the record went through, the one it is in, and those that lie ahead on the main way."""
+    if entity.cycle is None or state is None:
+        return []
+    passed: list[Step] = []
+    for entry in reversed(entries):
+        change = next((one for one in entry.changes if one.field == "state" and one.after), None)
+        if change is not None and (not passed or passed[-1].state != change.after):
+            passed.append(Step(str(change.after), "done", entry.at, entry.actor, entry.reason))
+    if not passed or passed[-1].state != state:
+        passed.append(Step(state, "now"))
+    last = passed[-1]
+    steps = [*passed[:-1], Step(last.state, "now", last.at, last.by, last.reason)]
+    return steps + [Step(name, "to") for name in ahead(entity, state)]
+
+
+def ahead(entity: Entity, state: str) -> list[str]:
+    """The states that follow one another by the first move that leads on."""
+    assert entity.cycle is not None
+    found, here = list[str](), state
+    while True:
+        following = next(
+            (
+                move.target
+                for move in entity.cycle.moves.values()
+                if here in move.sources and move.target not in {state, *found}
+            ),
+            None,
+        )
+        if following is None or len(found) > 4:  # noqa: PLR2004 - more is no longer a glance
+            return found
+        found.append(following)
+        here = following
+
+
+def section_table(name: str, value: Any, visit: Visit) -> SectionTable | None:
+    """A section's value as a table; None where it is nothing that a table shows."""
+    lines = value if isinstance(value, (list, tuple)) else [value] if isinstance(value, BaseModel) else None
+    if lines is None:
+        if value is None or value == "":
+            return None
+        return SectionTable(name, [], [[plain(name, value, visit.words)]])
+    if not lines:
+        return SectionTable(name, [], [])
+    if not isinstance(lines[0], BaseModel):
+        return SectionTable(name, [], [[plain(name, one, visit.words)] for one in lines])
+    fields = [field for field in type(lines[0]).model_fields if not field.endswith("_message") and field != "id"]
+    headings = [part_name(field, visit.words) for field in fields]
+    return SectionTable(name, headings, [[_part(field, line, visit) for field in fields] for line in lines])
+
+
+def _part(field: str, line: BaseModel, visit: Visit) -> Any:
+    value = getattr(line, field)
+    return "–" if value is None else plain(field, value, visit.words)
+
+
+@cache
+def related(entity: Entity) -> tuple[Related, ...]:
+    """Lists of others that may be filtered by this record."""
+    return tuple(
+        Related(other, column.name)
+        for other in entities().values()
+        for column in other.columns
+        if column.link == entity.name and column.filter == "eq"
+    )
+
+
+def changes_of(entity: Entity, entry: Entry, visit: Visit) -> list[tuple[str, Any, Any]]:
+    """(field, before, after) of one entry, as its reader reads them."""
+    names = {column.name: column for column in columns(entity)}
+    return [
+        (
+            visit.words.say(names[change.field].label)
+            if change.field in names
+            else part_name(change.field, visit.words),
+            _then(entity, names.get(change.field), change.before, visit),
+            _then(entity, names.get(change.field), change.after, visit),
+        )
+        for change in entry.changes
+        if not change.field.endswith(("_message", "_hash")) and change.field != "id"
+    ]
+
+
+def _then(entity: Entity, column: Shown | None, value: Any, visit: Visit) -> Any:
+    if value is None:
+        return "–"
+    if column is not None and column.name == "state" and entity.cycle is not None:
+        return visit.words.state(entity.cycle.noun, str(value), bare=True)
+    return plain(column.name if column is not None else "", value, visit.words)

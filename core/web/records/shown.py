@@ -1,0 +1,171 @@
+"""How the fields of a record are shown: by the kind of their values, what they link to by its own label."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from functools import cache
+from typing import Any
+
+from markupsafe import Markup
+from pydantic import BaseModel
+from sqlalchemy import select
+
+from core.erp.kernel.records.declare import Entity
+from core.erp.kernel.records.registry import entities
+from core.erp.kernel.scope import scoped
+from core.erp.kernel.unit import Unit
+from core.erp.kernel.words import ENGLISH, Message, catalogue, from_json, render
+from core.web.frame.templating import Words
+
+INTERNAL = frozenset({"id", "moves", "version", "token_epoch", "search_grams"})
+"""Fields that people have no use for."""
+FEW = 8
+"""Columns that a list shows where its entity does not say."""
+Labels = Mapping[tuple[str, int], str]
+"""(entity, id) → what people call that record."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """One column of a list, or fact of a page."""
+
+    name: str
+    label: Message
+    link: str | None = None
+    numeric: bool = False
+
+
+@cache
+def columns(entity: Entity) -> tuple[Shown, ...]:
+    """Every field of the entity's answer that people read, the label first."""
+    fields = [name for name in entity.shape.model_fields if _is_shown(name)]
+    fields.sort(key=lambda name: (name != entity.label, name != "state"))
+    return tuple(_shown(entity, name) for name in fields)
+
+
+@cache
+def usual(entity: Entity) -> tuple[str, ...]:
+    """The columns that its list shows at first."""
+    declared = [column.name for column in entity.columns]
+    found = [one.name for one in columns(entity)]
+    found.sort(key=lambda name: (name != entity.label, name != "state", name not in declared))
+    chosen = found[:FEW]
+    return tuple(name for name in (one.name for one in columns(entity)) if name in chosen)
+
+
+def _is_shown(name: str) -> bool:
+    return name not in INTERNAL and not name.endswith(("_message", "_hash"))
+
+
+def _shown(entity: Entity, name: str) -> Shown:
+    declared, info = entity.by_name.get(name), entity.shape.model_fields[name]
+    link = declared.link if declared is not None else None
+    numeric = any(kind in str(info.annotation) for kind in ("Decimal", "float", "int")) and link is None
+    return Shown(name, entity.field(name), link, numeric and "list" not in str(info.annotation))
+
+
+def labels(u: Unit, entity: Entity, rows: Sequence[Mapping[str, Any]]) -> dict[tuple[str, int], str]:
+    """What people call the records that the rows link to, of those that the actor may know of."""
+    wanted: dict[str, set[int]] = {}
+    for column in columns(entity):
+        if column.link is not None and column.link != entity.name:
+            wanted.setdefault(column.link, set()).update(
+                row[column.name] for row in rows if isinstance(row.get(column.name), int)
+            )
+    return {key: text for name, ids in wanted.items() if ids for key, text in named(u, name, ids).items()}
+
+
+def named(u: Unit, name: str, ids: Iterable[int]) -> dict[tuple[str, int], str]:
+    """What people call these records, by (entity, id)."""
+    entity = entities()[name]
+    if entity.label == "id":
+        return {(name, one): str(one) for one in ids}
+    c = entity.rows.c
+    wanted = select(c.id, entity.column(entity.label).label("called")).where(c.id.in_(ids))
+    return {(name, row.id): str(row.called) for row in u.conn.execute(scoped(wanted, entity.scope, u.actor))}
+
+
+def title(entity: Entity, row: Mapping[str, Any], words: Words) -> str:
+    """What a record is called: its label, or its kind and number."""
+    if entity.label == "id":
+        return words.t("web.numbered", what=entity.called, number=row["id"])
+    return str(row[entity.label])
+
+
+class Cells:
+    """Makes values of one entity into what its reader sees."""
+
+    def __init__(self, entity: Entity, words: Words, known: Labels) -> None:
+        self._entity, self._words, self._known = entity, words, known
+
+    def cell(self, column: Shown, row: Mapping[str, Any]) -> Markup | str:
+        """One value."""
+        value = row.get(column.name)
+        written = row.get(f"{column.name}_message")
+        if written is not None:
+            return self._words.say(from_json(written))
+        if value is None or value == "":
+            return "–"
+        if column.name == "state" and self._entity.cycle is not None:
+            return self._words.state(self._entity.cycle.noun, str(value), bare=True)
+        if column.link is not None and isinstance(value, int):
+            return self.link(column.link, value)
+        return plain(column.name, value, self._words)
+
+    def link(self, name: str, record_id: int) -> Markup:
+        """A record by what people call it; its number, where the reader may not know more."""
+        called = self._known.get((name, record_id))
+        if called is None:
+            return Markup("{}").format(record_id)
+        return Markup('<a href="/{}/{}">{}</a>').format(entities()[name].path, record_id, called)
+
+
+def plain(name: str, value: Any, words: Words) -> Markup | str:
+    """A value by its own kind."""
+    if isinstance(value, bool):
+        return words.t("web.yes" if value else "web.no")
+    for kind, show in _BY_KIND:
+        if isinstance(value, kind):
+            return show(value, words)
+    if isinstance(value, BaseModel):
+        value = value.model_dump()
+    if isinstance(value, Mapping):
+        parts = [
+            f"{part_name(key, words)}: {plain(key, part, words)}" for key, part in value.items() if part is not None
+        ]
+        return words.listed(parts)
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return words.listed([str(plain(name, one, words)) for one in value]) or "–"
+    return word_of(name, str(value), words)
+
+
+_BY_KIND: tuple[tuple[Any, Callable[[Any, Words], Markup | str]], ...] = (
+    (datetime, lambda value, words: words.when(value)),
+    (date, lambda value, words: words.day(value)),
+    (timedelta, lambda value, words: words.lasting(value)),
+    ((int, float, Decimal), lambda value, words: words.num(value)),
+)
+
+
+def word_of(name: str, value: str, words: Words) -> str:
+    """One of a field's few words in the reader's language; text as it is."""
+    message = choice_id(name, value)
+    return words.t(message) if message is not None and message in catalogue(words.language) else value
+
+
+def choice_id(name: str, value: str) -> str | None:
+    """The id of the word for one of a field's few values; None for what is no word: a language has its own name."""
+    if f"purpose.{value}" in catalogue(ENGLISH) and name == "purpose":
+        return f"purpose.{value}"
+    return None if name in _NAMES else f"choice.{name}.{_SIGNS.get(value, value)}"
+
+
+_NAMES = frozenset({"language"})
+_SIGNS = {"<": "lt", "<=": "le", ">": "gt", ">=": "ge"}
+
+
+def part_name(name: str, words: Words) -> str:
+    """What a field is called wherever it is met; its name, where it has no word."""
+    message = f"field.{name}"
+    return render(Message(message), words.language) if message in catalogue(words.language) else name.replace("_", " ")

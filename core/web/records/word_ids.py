@@ -1,0 +1,63 @@
+"""The ids of words that forms and filters need beyond those of fields: of the few values that a field may have."""
+
+from collections.abc import Iterator
+from typing import get_args, get_origin
+
+from pydantic import BaseModel
+
+from core.erp.kernel.records.columns import leaf_of
+from core.erp.kernel.records.declare import Entity
+from core.erp.kernel.records.filters import parameters
+from core.erp.kernel.records.registry import entities
+from core.erp.kernel.words import ENGLISH, catalogue
+from core.web.records.inputs import SEVERAL, choices_of
+from core.web.records.lists import half_of
+from core.web.records.shown import choice_id
+
+
+def choice_ids() -> set[str]:
+    """Of every value of every field that has few, in forms and in filters."""
+    found = {
+        choice_id(name, value)
+        for entity in entities().values()
+        for name, value in (
+            *_of_filters(entity),
+            *(one for model in _models(entity) for one in _of_model(entity, model)),
+        )
+    }
+    return {one for one in found if one is not None}
+
+
+def filter_ids() -> set[str]:
+    """Of the filters that no field gives its name."""
+    return {
+        f"filter.{name}"
+        for entity in entities().values()
+        for name in parameters(entity)
+        if half_of(entity, name) is None and entity.field(name).id not in catalogue(ENGLISH)
+    }
+
+
+def _models(entity: Entity) -> Iterator[type[BaseModel]]:
+    yield entity.shape
+    for one in (entity.create, entity.change):
+        if one is not None:
+            yield one.body
+    yield from (form for verb in entity.verbs if (form := entity.form(verb)) is not None)
+
+
+def _of_model(entity: Entity, model: type[BaseModel]) -> Iterator[tuple[str, str]]:
+    for name, info in model.model_fields.items():
+        leaf = leaf_of(info.annotation)
+        if get_origin(leaf) in SEVERAL:
+            leaf = leaf_of(get_args(leaf)[0])
+        if isinstance(leaf, type) and issubclass(leaf, BaseModel):
+            yield from _of_model(entity, leaf)
+        elif name != "state" or entity.cycle is None:
+            yield from ((name, value) for value in choices_of(leaf))
+
+
+def _of_filters(entity: Entity) -> Iterator[tuple[str, str]]:
+    for name, parameter in parameters(entity).items():
+        if name != "state" or entity.cycle is None:
+            yield from ((name, value) for value in choices_of(parameter.kind))

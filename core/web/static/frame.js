@@ -1,0 +1,71 @@
+// What forms and lists do beyond plain HTML: nothing here is needed for an act.
+const $ = (css, within = document) => within.querySelector(css);
+
+// the error summary takes focus, so that it is read out and its links are next
+$('[data-focus]')?.focus();
+const once = $('form[data-send-at-once]');
+if (once) once.submit();
+
+// one sending: buttons are off from the first click until the page is left
+document.addEventListener('submit', event => {
+  const form = event.target;
+  if (form.dataset.sending) { event.preventDefault(); return; }
+  if (form.hasAttribute('data-tidy')) {  // a list's address has only what is asked for
+    for (const field of form.elements) if (field.name && !field.value) field.disabled = true;
+    return;
+  }
+  if (form.method !== 'post') return;
+  if (!navigator.onLine) { event.preventDefault(); return; }
+  form.dataset.sending = '1';
+  const button = event.submitter;
+  setTimeout(() => { for (const one of form.querySelectorAll('button')) one.disabled = true; button?.classList.add('b-busy'); });
+});
+addEventListener('pageshow', event => {  // back from the browser's memory: the form may be sent again
+  if (!event.persisted) return;
+  for (const form of document.querySelectorAll('form[data-sending]')) {
+    delete form.dataset.sending;
+    for (const one of form.querySelectorAll('button')) { one.disabled = false; one.classList.remove('b-busy'); }
+  }
+});
+
+// pickers: what is written is looked for, a little after the last key
+let waiting;
+document.addEventListener('input', event => {
+  const field = event.target;
+  if (!field.dataset?.pick) return;
+  clearTimeout(waiting);
+  waiting = setTimeout(() => offer(field), 150);
+});
+document.addEventListener('focusin', event => { if (event.target.dataset?.pick && !event.target.value) offer(event.target); });
+async function offer(field) {
+  const found = await fetch(`${field.dataset.pick}?q=${encodeURIComponent(field.value)}`).catch(() => null);
+  if (found?.ok) field.list.innerHTML = await found.text();
+}
+
+// drafts: what was typed stays in this browser until it was sent or left
+const drafted = $('form[data-draft]');
+if (drafted) {
+  const key = `draft:${location.pathname}`, old = JSON.parse(sessionStorage.getItem(key) ?? 'null');
+  const fields = () => [...drafted.elements].filter(one => one.name && !one.name.startsWith('_') && !['password', 'hidden'].includes(one.type));
+  if (old && !$('.note-err')) for (const one of fields()) {
+    const kept = old[one.name];
+    if (kept === undefined) continue;
+    if (['checkbox', 'radio'].includes(one.type)) one.checked = kept.includes(one.value); else if (!one.value) one.value = kept[0] ?? '';
+  }
+  drafted.addEventListener('input', () => {
+    const now = {};
+    for (const one of fields()) if (!['checkbox', 'radio'].includes(one.type) || one.checked) (now[one.name] ??= []).push(one.value);
+    sessionStorage.setItem(key, JSON.stringify(now));
+  });
+  drafted.addEventListener('submit', () => sessionStorage.removeItem(key));
+  for (const link of drafted.querySelectorAll('a')) link.addEventListener('click', () => sessionStorage.removeItem(key));
+}
+
+// one drop-down open at a time, closed by Escape and by a click elsewhere
+document.addEventListener('click', event => {
+  for (const one of document.querySelectorAll('details.drop[open]')) if (!one.contains(event.target)) one.open = false;
+});
+document.addEventListener('keydown', event => {
+  if (event.key === 'Escape') for (const one of document.querySelectorAll('details.drop[open]')) { one.open = false; $('summary', one).focus(); }
+  if (event.key === '/' && !/^(input|textarea|select)$/i.test(event.target.tagName)) { event.preventDefault(); $('#q')?.focus(); }
+});

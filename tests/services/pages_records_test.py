@@ -1,0 +1,177 @@
+"""Lists, records and forms as pages: what is typed is kept, sent once, and shown to whom it belongs."""
+
+import itertools
+import re
+from collections.abc import Iterator
+
+import pytest
+from sqlalchemy import Engine, text
+
+from core.app import build_events
+from core.erp.catalog.service import create_site
+from core.erp.kernel.access.users import Place
+from core.erp.kernel.unit import system, unit
+from tests.pages import Browser, filled, pages, text_of
+
+_numbers = itertools.count(1)
+
+
+def room() -> dict[str, str]:
+    """Another cold room for each test."""
+    return {"address": f"suzhou/cold/room-{next(_numbers)}", "name": "Cold room 1", "site_id": "suzhou"}
+
+
+def count(engine: Engine, address: str) -> int:
+    with engine.connect() as conn:
+        found = conn.execute(text("SELECT count(*) FROM zone WHERE address = :a"), {"a": address})
+        return int(found.scalar_one())
+
+
+SCRIPT = '<script>alert("x")</script>\u202e=1+1 \U0001f9ca'
+
+
+@pytest.fixture(scope="module")
+def people(module_engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Browser]]:
+    with unit(module_engine, system("test"), build_events()) as u:
+        suzhou = create_site(u, "suzhou", "Suzhou plant", "Asia/Shanghai").id
+        berlin = create_site(u, "berlin", "Berlin depot", "Europe/Berlin").id
+    roles = {"eng": ["admin"], "bea": ["buyer"], "bo": ["admin"], "qa": ["qa"], "wall": ["display"]}
+    places = {"eng": Place((suzhou,)), "bo": Place((berlin,))}
+    with pages(module_engine, tmp_path_factory.mktemp("pages"), roles, places) as found:
+        yield found
+
+
+def test_a_page_names_its_language_and_has_one_heading(people: dict[str, Browser]) -> None:
+    page = people["eng"].get("/zones")
+    assert '<html lang="en">' in page
+    assert len(re.findall("<h1", page)) == 1
+    assert 'href="#main"' in page
+
+
+def test_a_record_is_made_changed_and_its_history_told(people: dict[str, Browser], module_engine: Engine) -> None:
+    eng = people["eng"]
+    cold = room()
+    made = eng.send("/zones/new", {**cold, "band_low": "2", "band_high": "8"})
+    page = eng.get(made.headers["location"])
+    assert "Cold room 1" in text_of(page)
+    eng.send(f"{made.headers['location']}/edit", {"name": "Cold room A"})
+    read = text_of(eng.get(made.headers["location"]))
+    assert "Cold room 1 → Cold room A" in read
+    assert count(module_engine, cold["address"]) == 1
+
+
+def test_a_refused_form_keeps_what_was_typed_and_says_at_which_field(people: dict[str, Browser]) -> None:
+    eng = people["eng"]
+    answer = eng.send("/zones/new", {**room(), "name": SCRIPT, "site_id": "nowhere", "band_low": "warm"}, 422)
+    read = text_of(answer.text)
+    assert "no site is called “nowhere”" in read
+    assert "is no number" in read
+    assert 'href="#f-site_id"' in answer.text
+    assert 'aria-invalid="true"' in answer.text
+    assert "<script>alert" not in answer.text
+    assert "&lt;script&gt;alert" in answer.text
+
+
+def test_a_form_sent_twice_is_posted_once(people: dict[str, Browser], module_engine: Engine) -> None:
+    eng = people["eng"]
+    key = re.search('name="_key" value="([^"]+)"', eng.get("/zones/new"))
+    assert key is not None
+    cold = room()
+    fields = {"_key": key[1], **cold}
+    one, two = (eng.client.post("/zones/new", data=fields) for _ in range(2))
+    assert (one.status_code, two.status_code) == (303, 303)
+    assert one.headers["location"] == two.headers["location"]
+    assert count(module_engine, cold["address"]) == 1
+
+
+def test_a_form_of_an_ended_session_waits_behind_the_sign_in(people: dict[str, Browser], module_engine: Engine) -> None:
+    eng = people["bo"]
+    eng.get("/zones/new")
+    eng.client.cookies.clear()
+    cold = room()
+    answer = eng.client.post("/zones/new", data={**cold, "name": "typed by hand"})
+    assert answer.status_code == 401
+    assert "nothing was posted" in text_of(answer.text)
+    kept = dict(re.findall('<input type="hidden" name="([^"]+)" value="([^"]*)"', answer.text))
+    resumed = eng.client.post("/login", data={**kept, "login": "bo", "password": "correct horse battery"})
+    assert "typed by hand" in resumed.text
+    again = eng.client.post("/zones/new", data={"name": "typed by hand", "_resume": "1"})
+    assert 'value="typed by hand"' in again.text
+    assert count(module_engine, cold["address"]) == 0
+
+
+def test_who_saw_an_older_record_is_told_who_changed_it(people: dict[str, Browser]) -> None:
+    eng = people["eng"]
+    at = eng.send("/zones/new", room()).headers["location"]
+    seen = filled(eng.form(f"{at}/edit"))
+    eng.send(f"{at}/edit", {"name": "Cold room A"})
+    answer = eng.client.post(f"{at}/edit", data={**seen, "name": "Cold room B"})
+    assert answer.status_code == 409
+    assert "eng: zone.change" in text_of(answer.text)
+    assert 'value="Cold room B"' in answer.text
+
+
+def test_nobody_sees_or_picks_what_is_of_another_site(people: dict[str, Browser]) -> None:
+    cold = room()
+    at = people["eng"].send("/zones/new", cold).headers["location"]
+    bo = people["bo"]
+    assert cold["address"] not in bo.get("/zones")
+    assert "There is no" not in bo.get(at, 404)
+    assert bo.client.post(f"{at}/edit", data={"name": "mine", "_version": "1"}).status_code == 404
+    assert cold["address"] not in bo.get(f"/pick/zone?q={cold['address']}")
+    assert cold["address"] in people["eng"].get(f"/pick/zone?q={cold['address']}")
+
+
+def test_who_lacks_the_permit_is_told_so_and_a_missing_page_is_404(people: dict[str, Browser]) -> None:
+    assert people["bea"].client.get("/zones/new").status_code == 403
+    assert people["wall"].client.post("/zones/new", data={"name": "x"}).status_code == 403
+    assert people["eng"].client.get("/zones/999").status_code == 404
+    assert people["eng"].client.get("/zones/abc").status_code == 404
+
+
+def test_another_site_signs_nobody_in_and_posts_nothing(people: dict[str, Browser]) -> None:
+    eng = people["eng"]
+    foreign = {"origin": "https://elsewhere.example"}
+    fields = {"login": "eng", "password": "correct horse battery"}
+    assert eng.client.post("/login", data=fields, headers=foreign).status_code == 403
+    assert eng.client.post("/zones/new", data={"name": "x"}, headers=foreign).status_code == 403
+
+
+def test_after_signing_in_one_is_led_to_our_own_pages_only(people: dict[str, Browser]) -> None:
+    for back, led in (
+        ("/zones?sort=address", "/zones?sort=address"),
+        ("//evil.example", "/"),
+        ("https://evil.example", "/"),
+    ):
+        assert people["eng"].sign_in(back=back).headers["location"] == led
+
+
+def test_pages_run_no_script_but_ours(people: dict[str, Browser]) -> None:
+    answer = people["eng"].client.get("/zones")
+    policy = answer.headers["content-security-policy"]
+    assert "script-src 'self'" in policy
+    assert "unsafe" not in policy
+    assert re.search(r"<[^>]+ (style|on\w+)=", answer.text) is None
+
+
+def test_the_language_is_the_readers_choice(people: dict[str, Browser]) -> None:
+    eng = people["bea"]
+    answer = eng.client.post("/language", data={"language": "zh", "back": "/zones"})
+    assert answer.headers["location"] == "/zones"
+    page = eng.get("/zones")
+    assert 'lang="zh-Hans"' in page
+    assert "筛选" in page
+
+
+def test_a_list_is_filtered_sorted_and_paged_by_its_address(people: dict[str, Browser]) -> None:
+    eng = people["eng"]
+    for number in range(30):
+        eng.send("/zones/new", {**room(), "address": f"suzhou/paged/room-{number:02}", "name": f"Room {number}"})
+    first = eng.get("/zones?q=suzhou/paged&sort=-address")
+    assert "room-29" in first
+    assert "room-04" not in first
+    following = re.search(r'rel="next" href="([^"]+)"', first)
+    assert following is not None
+    assert "room-04" in eng.get(following[1].replace("&amp;", "&"))
+    assert "30 found" in text_of(first)
+    assert "cannot be looked for" in text_of(eng.get("/zones?site_id=999999999999999999999"))
