@@ -19,6 +19,7 @@ MODULES = (
     "quality",
     "production",
     "shipments",
+    "capa",
     "scheduling",
     "recall",
 )

@@ -43,6 +43,7 @@ FITTING: dict[str, dict[str, Any]] = {
     "profile_version": {"version": 1},
     "task": {"permit": "stock.read", "assignee": None},
     "work_calendar": {"days": []},
+    "capa": {"source": "complaint"},
 }
 FORCED: dict[str, tuple[str, ...]] = {
     "hold": ("sublot_id",),

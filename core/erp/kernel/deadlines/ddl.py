@@ -7,7 +7,7 @@ TABLES = (
     Guarded(
         Deadline,
         kept=True,
-        identity=("term", "entity", "entity_id", "site_id", "permit", "begun_at", "begun_by"),
+        identity=("term", "entity", "entity_id", "site_id", "permit", "assignee", "begun_at", "begun_by"),
         changes=("about", "about_message", "counted", "due_at", "next_at", "state", "closed_at", "closed_by"),
     ),
     Guarded(

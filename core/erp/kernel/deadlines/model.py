@@ -13,8 +13,9 @@ from core.erp.kernel.model import identity, moment, ref
 class Deadline(SQLModel, table=True):
     """By when something is to be done with a record (`entity`, `entity_id`). Late is computed, never a state.
 
-    `term` is the kind of deadline, as a module declares it; `about` what the record is called; `counted` how `due_at`
-    was counted from `begun_at`, if it was. `next_at` is when its next step is done; of one record and term one is open.
+    `term` is the kind of deadline, as a module declares it; `about` what the record is called; `assignee` the login of
+    whom it is for, where it is not for all who hold `permit`; `counted` how `due_at` was counted from `begun_at`, if it
+    was. `next_at` is when its next step is done; of one record and term one is open.
     """
 
     __tablename__ = "deadline"
@@ -34,6 +35,7 @@ class Deadline(SQLModel, table=True):
     about_message: dict[str, Any] | None = Field(default=None, sa_column=Column(JSONB(none_as_null=True)))
     site_id: int | None = ref(nullable=True, index=True)
     permit: str
+    assignee: str | None = None
     begun_at: datetime = moment()
     begun_by: str
     counted: str | None = None

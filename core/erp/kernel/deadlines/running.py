@@ -139,7 +139,7 @@ def _refused(u: Unit, effect: Effect, deadline: Deadline) -> Message | str | Non
 
 
 def _notify(u: Unit, deadline: Deadline, step: DeadlineStep) -> None:
-    names = ("term", "entity", "entity_id", "about", "about_message", "site_id", "due_at")
+    names = ("term", "entity", "entity_id", "about", "about_message", "site_id", "due_at", "assignee")
     said = {name: getattr(deadline, name) for name in names}
     said |= {"permit": step.permit or deadline.permit, "at": step.at, "outcome": step.outcome}
     late = late_by(step.at, u.now)
@@ -159,7 +159,8 @@ def _open_task(u: Unit, deadline: Deadline, step: DeadlineStep, refused: Message
         service.task_kind(deadline),
         said,
         due_at=deadline.due_at,
-        permit=step.permit or deadline.permit,
+        permit=step.permit or (deadline.permit if deadline.assignee is None else None),
+        assignee=deadline.assignee if step.permit is None else None,
         entity=deadline.entity,
         entity_id=deadline.entity_id,
         site_id=deadline.site_id,

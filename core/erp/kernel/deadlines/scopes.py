@@ -1,6 +1,6 @@
-"""Which deadlines somebody sees: of their own sites those for a permit of theirs; who oversees or audits, all."""
+"""Which deadlines somebody sees: of their sites those for them, by person or permit; who oversees or audits, all."""
 
-from sqlalchemy import ColumnElement
+from sqlalchemy import ColumnElement, or_
 
 from core.erp.kernel.deadlines.model import Deadline
 from core.erp.kernel.scope import Visible, all_of, sites
@@ -14,7 +14,7 @@ _d = table(Deadline).c
 def _for_me(actor: Actor) -> ColumnElement[bool] | None:
     if actor.system or any(actor.may(permit) for permit in SEES_ALL):
         return None
-    return _d.permit.in_(sorted(actor.permits))
+    return or_(_d.permit.in_(sorted(actor.permits)), _d.assignee == actor.login)
 
 
 DEADLINES = all_of(sites(_d.site_id), _for_me)

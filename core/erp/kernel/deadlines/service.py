@@ -28,12 +28,14 @@ def begin(
     about: str | Message,
     *,
     site_id: int | None = None,
+    assignee: str | None = None,
     due_at: datetime | None = None,
     within: Count | None = None,
     start: datetime | None = None,
 ) -> Deadline:
     """A record's deadline: at `due_at`, or `within` so much (the term's own) of `start` (now), by the site's calendar.
 
+    With an `assignee` (a login) that person gets its tasks, in place of whoever holds the term's permit.
     Raises Conflict where one of that term is open, ValueError where nothing says when it is due.
     """
     if find(u, term, entity, entity_id) is not None:
@@ -53,6 +55,7 @@ def begin(
         about_message=message,
         site_id=site_id,
         permit=term.permit,
+        assignee=assignee,
         begun_at=begun,
         begun_by=u.actor.login,
         counted=str(counted) if counted is not None else None,

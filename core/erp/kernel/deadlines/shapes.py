@@ -31,6 +31,7 @@ class DeadlineOut(Answer):
     about_message: Sentence
     site_id: int | None
     permit: str = Field(examples=["certificate.manage"])
+    assignee: str | None = Field(description="whose it is, where it is not for whoever holds the permit")
     begun_at: AwareDatetime
     begun_by: str
     counted: str | None = Field(description="how it was counted from begun_at", examples=["15 working_days"])

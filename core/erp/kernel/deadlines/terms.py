@@ -26,7 +26,8 @@ Effect = Callable[[Unit, Deadline], None]
 class Term:
     """A kind of deadline: `Term("certificate_expiry", "certificate.manage", warnings=(days(90), days(30)), effect=…)`.
 
-    Holders of `permit` get a task with the first warning, and hear of it again with each other and when it is due.
+    Holders of `permit` (or the person whom a deadline is begun for) get a task with the first warning, and hear of it
+    again with each other and when it is due.
     `within` is how long there is, where whoever begins one says nothing else. Its words are `term.NAME`.
     """
 

@@ -110,7 +110,13 @@ def _withdrawing(entity: Entity) -> Any:
     if cycle is None or move is None:
         return None
 
+    act = next((verb.act for verb in entity.verbs if verb.name == move), None)
+
     def withdraw(u: Unit, ids: Sequence[int], reason: str) -> None:
+        if act is not None:  # what the verb does besides its move
+            for one in ids:
+                act(u, one, reason=reason)
+            return
         cycle.apply_many(u, entity.table, ids, move, reason=reason if cycle.moves[move].reasoned else None)
 
     return withdraw

@@ -110,7 +110,7 @@ def add(
     if permit is not None and permit not in declared():
         raise Invalid("tasks.no_such_permit", permit=permit)
     if assignee is not None:
-        _fit(u, assignee, None, site_id)
+        require_able(u, assignee, None, site_id)
     at = due_at or due(calendars.of(u, site_id), u.now, working_days(1))
     if at < u.now - timedelta(minutes=1):
         raise Invalid("tasks.due_in_the_past", due=at)
@@ -127,7 +127,7 @@ def take(u: Unit, task_id: int) -> Task:
 def hand_over(u: Unit, task_id: int, *, to: str, reason: str | None = None) -> Task:
     """Somebody else does it, who may. Raises Invalid (no such person), Refused (lacks permit or site)."""
     task = u.get_one(Task, task_id, lock=True)
-    _fit(u, to, task.permit, task.site_id)
+    require_able(u, to, task.permit, task.site_id)
     _pass_on(u, task, "hand_over", to, reason)
     u.outbox("task.remind", task_id, task_facts(task))
     return task
@@ -203,8 +203,8 @@ def _close(u: Unit, task: Task, move: str, word: str | None) -> Task:
     return task
 
 
-def _fit(u: Unit, login: str, permit: str | None, site_id: int | None) -> None:
-    """Raises Invalid where nobody is called so, Refused where they may not do it."""
+def require_able(u: Unit, login: str, permit: str | None, site_id: int | None) -> None:
+    """Raises Invalid where nobody is called so, Refused where they may not do it: no such permit, not at the site."""
     c = table(User).c
     user = u.conn.execute(select(c.id, c.site_ids).where(c.login == login, c.active)).first()
     if user is None:

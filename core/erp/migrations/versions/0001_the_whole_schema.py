@@ -216,7 +216,7 @@ CREATE TRIGGER deadline_no_delete BEFORE DELETE ON deadline FOR EACH ROW EXECUTE
 CREATE TRIGGER deadline_no_truncate BEFORE TRUNCATE ON deadline FOR EACH STATEMENT EXECUTE FUNCTION lotwise_forbid_change()
     ''',
     r'''
-CREATE TRIGGER deadline_identity BEFORE UPDATE ON deadline FOR EACH ROW EXECUTE FUNCTION lotwise_guard_identity('id', 'term', 'entity', 'entity_id', 'site_id', 'permit', 'begun_at', 'begun_by')
+CREATE TRIGGER deadline_identity BEFORE UPDATE ON deadline FOR EACH ROW EXECUTE FUNCTION lotwise_guard_identity('id', 'term', 'entity', 'entity_id', 'site_id', 'permit', 'assignee', 'begun_at', 'begun_by')
     ''',
     r'''
 CREATE TRIGGER deadline_step_no_delete BEFORE DELETE ON deadline_step FOR EACH ROW EXECUTE FUNCTION lotwise_forbid_change()
@@ -612,6 +612,36 @@ CREATE TRIGGER field_action_consignee_no_delete BEFORE DELETE ON field_action_co
 CREATE TRIGGER field_action_consignee_no_truncate BEFORE TRUNCATE ON field_action_consignee FOR EACH STATEMENT EXECUTE FUNCTION lotwise_forbid_change()
     ''',
     r'''
+CREATE TRIGGER capa_no_delete BEFORE DELETE ON capa FOR EACH ROW EXECUTE FUNCTION lotwise_forbid_change()
+    ''',
+    r'''
+CREATE TRIGGER capa_no_truncate BEFORE TRUNCATE ON capa FOR EACH STATEMENT EXECUTE FUNCTION lotwise_forbid_change()
+    ''',
+    r'''
+CREATE TRIGGER capa_identity BEFORE UPDATE ON capa FOR EACH ROW EXECUTE FUNCTION lotwise_guard_identity('id', 'number', 'site_id', 'kind', 'source', 'reference', 'deviation_id', 'incident_id', 'opened_at')
+    ''',
+    r'''
+CREATE TRIGGER capa_action_no_delete BEFORE DELETE ON capa_action FOR EACH ROW EXECUTE FUNCTION lotwise_forbid_change()
+    ''',
+    r'''
+CREATE TRIGGER capa_action_no_truncate BEFORE TRUNCATE ON capa_action FOR EACH STATEMENT EXECUTE FUNCTION lotwise_forbid_change()
+    ''',
+    r'''
+CREATE TRIGGER capa_action_identity BEFORE UPDATE ON capa_action FOR EACH ROW EXECUTE FUNCTION lotwise_guard_identity('id', 'capa_id')
+    ''',
+    r'''
+CREATE TRIGGER capa_plan_append_only BEFORE UPDATE OR DELETE ON capa_plan FOR EACH ROW EXECUTE FUNCTION lotwise_forbid_change()
+    ''',
+    r'''
+CREATE TRIGGER capa_plan_no_truncate BEFORE TRUNCATE ON capa_plan FOR EACH STATEMENT EXECUTE FUNCTION lotwise_forbid_change()
+    ''',
+    r'''
+CREATE TRIGGER capa_check_append_only BEFORE UPDATE OR DELETE ON capa_check FOR EACH ROW EXECUTE FUNCTION lotwise_forbid_change()
+    ''',
+    r'''
+CREATE TRIGGER capa_check_no_truncate BEFORE TRUNCATE ON capa_check FOR EACH STATEMENT EXECUTE FUNCTION lotwise_forbid_change()
+    ''',
+    r'''
 CREATE TRIGGER epoch_closed_append_only BEFORE UPDATE OR DELETE ON epoch_closed FOR EACH ROW EXECUTE FUNCTION lotwise_forbid_change()
     ''',
     r'''
@@ -688,6 +718,12 @@ CREATE TRIGGER field_action_cycle BEFORE INSERT OR UPDATE ON field_action FOR EA
     ''',
     r'''
 CREATE TRIGGER shipment_cycle BEFORE INSERT OR UPDATE ON shipment FOR EACH ROW EXECUTE FUNCTION lotwise_guard_cycle('shipment', 'planned', 'arrived>accepted', 'arrived>refused', 'dispatched>arrived', 'dispatched>in_transit', 'in_transit>arrived', 'picked>arrived', 'picked>cancelled', 'picked>dispatched', 'picked>in_transit', 'planned>arrived', 'planned>cancelled', 'planned>in_transit', 'planned>picked')
+    ''',
+    r'''
+CREATE TRIGGER capa_cycle BEFORE INSERT OR UPDATE ON capa FOR EACH ROW EXECUTE FUNCTION lotwise_guard_cycle('capa', 'open', 'analysed>analysed', 'analysed>planned', 'analysed>withdrawn', 'done>analysed', 'done>closed', 'done>open', 'open>analysed', 'open>withdrawn', 'planned>analysed', 'planned>done')
+    ''',
+    r'''
+CREATE TRIGGER capa_action_cycle BEFORE INSERT OR UPDATE ON capa_action FOR EACH ROW EXECUTE FUNCTION lotwise_guard_cycle('capa_action', 'open', 'done>open', 'done>verified', 'open>done', 'open>dropped')
     ''',
     r'''
 CREATE OR REPLACE FUNCTION series_append_only() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -1445,6 +1481,96 @@ CREATE TRIGGER shipment_guard BEFORE UPDATE ON shipment FOR EACH ROW EXECUTE FUN
 CREATE TRIGGER shipment_logger_signed BEFORE INSERT OR UPDATE ON shipment_logger FOR EACH ROW EXECUTE FUNCTION lotwise_guard_signed('shipment_logger', 'id')
     ''',
     r'''
+CREATE TRIGGER capa_signed BEFORE UPDATE ON capa
+FOR EACH ROW WHEN (OLD.state NOT IN ('open', 'analysed')) EXECUTE FUNCTION lotwise_guard_only('state')
+    ''',
+    r'''
+CREATE TRIGGER capa_action_done BEFORE UPDATE ON capa_action
+FOR EACH ROW WHEN (OLD.state <> 'open')
+EXECUTE FUNCTION lotwise_guard_only('state', 'result', 'done_by', 'done_at')
+    ''',
+    r'''
+CREATE OR REPLACE FUNCTION lotwise_guard_capa() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    newest capa_plan;
+    lacking text;
+BEGIN
+    SELECT * INTO newest FROM capa_plan p WHERE p.capa_id = NEW.id ORDER BY p.id DESC LIMIT 1;
+    -- this very plan: one of the past stands for what was meant then
+    IF NEW.state = 'planned' AND newest.transaction IS DISTINCT FROM pg_current_xact_id()::text::bigint THEN
+        lacking := 'capa.planned_unsigned';
+    ELSIF (NEW.state = 'closed' OR OLD.state = 'done' AND NEW.state = 'open') AND NOT EXISTS (SELECT FROM capa_check c
+            WHERE c.plan_id = newest.id AND c.effective = (NEW.state = 'closed')) THEN
+        lacking := 'capa.unchecked';
+    ELSIF NEW.state = 'withdrawn' AND newest.id IS NOT NULL THEN
+        lacking := 'capa.planned_already';
+    END IF;
+    IF lacking IS NOT NULL THEN
+        RAISE EXCEPTION 'CAPA % does not become %: no plan or check is signed for it', NEW.number, NEW.state
+            USING ERRCODE = 'LW001',
+            DETAIL = lotwise_message(lacking, jsonb_build_object('number', NEW.number))::text;
+    END IF;
+    RETURN NULL;
+END $$
+    ''',
+    r'''
+CREATE CONSTRAINT TRIGGER capa_moved AFTER UPDATE OF state ON capa DEFERRABLE INITIALLY DEFERRED
+FOR EACH ROW WHEN (NEW.state <> OLD.state) EXECUTE FUNCTION lotwise_guard_capa()
+    ''',
+    r'''
+CREATE OR REPLACE FUNCTION lotwise_guard_capa_check() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    plan record;
+    checker bigint := (SELECT s.user_id FROM signature s WHERE s.id = NEW.signature_id);
+BEGIN
+    SELECT c.number, p.check_from, s.user_id INTO plan FROM capa c
+        LEFT JOIN capa_plan p ON p.id = NEW.plan_id AND p.capa_id = c.id
+        LEFT JOIN signature s ON s.id = p.signature_id WHERE c.id = NEW.capa_id;
+    IF plan.check_from IS NULL THEN
+        RAISE EXCEPTION 'CAPA % has no such plan', plan.number USING ERRCODE = 'LW001',
+            DETAIL = lotwise_message('capa.planned_unsigned', jsonb_build_object('number', plan.number))::text;
+    ELSIF NEW.signed_at < plan.check_from THEN
+        RAISE EXCEPTION 'CAPA % is checked too early', plan.number USING ERRCODE = 'LW001',
+            DETAIL = lotwise_message('capa.checked_too_early',
+                jsonb_build_object('number', plan.number, 'since', plan.check_from))::text;
+    ELSIF checker = plan.user_id THEN
+        RAISE EXCEPTION 'CAPA % is checked by who has planned it', plan.number USING ERRCODE = 'LW001',
+            DETAIL = lotwise_message('capa.checked_by_planner',
+                jsonb_build_object('number', plan.number, 'login', NEW.signed_by))::text;
+    END IF;
+    RETURN NEW;
+END $$
+    ''',
+    r'''
+CREATE TRIGGER capa_check_guard BEFORE INSERT ON capa_check
+FOR EACH ROW EXECUTE FUNCTION lotwise_guard_capa_check()
+    ''',
+    r'''
+CREATE OR REPLACE FUNCTION lotwise_guard_capa_action() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    its capa;
+BEGIN
+    SELECT * INTO its FROM capa c WHERE c.id = NEW.capa_id;
+    IF its.state IN ('open', 'analysed')
+            OR TG_OP = 'UPDATE' AND (NEW.what, NEW.owner, NEW.due_on) = (OLD.what, OLD.owner, OLD.due_on) THEN
+        RETURN NEW;
+    END IF;
+    RAISE EXCEPTION 'the plan of CAPA % is signed', its.number USING ERRCODE = 'LW001',
+        DETAIL = lotwise_message('capa.plan_is_signed', jsonb_build_object('number', its.number,
+            'state', lotwise_message('state.capa.' || its.state)))::text;
+END $$
+    ''',
+    r'''
+CREATE TRIGGER capa_action_guard BEFORE INSERT OR UPDATE ON capa_action
+FOR EACH ROW EXECUTE FUNCTION lotwise_guard_capa_action()
+    ''',
+    r'''
+CREATE TRIGGER capa_plan_signed BEFORE INSERT OR UPDATE ON capa_plan FOR EACH ROW EXECUTE FUNCTION lotwise_guard_signed('capa', 'capa_id')
+    ''',
+    r'''
+CREATE TRIGGER capa_check_signed BEFORE INSERT OR UPDATE ON capa_check FOR EACH ROW EXECUTE FUNCTION lotwise_guard_signed('capa', 'capa_id')
+    ''',
+    r'''
 CREATE TRIGGER batch_only BEFORE UPDATE ON batch FOR EACH ROW EXECUTE FUNCTION lotwise_guard_only('status', 'shipped_at', 'landed_count', 'duplicate_count', 'conflict_count')
     ''',
     r'''
@@ -1848,6 +1974,82 @@ def upgrade() -> None:
     sa.UniqueConstraint('calibration_id')
     )
     op.create_index(op.f('ix_calibration_review_sensor_id'), 'calibration_review', ['sensor_id'], unique=False)
+    op.create_table('capa',
+    sa.Column('id', sa.BigInteger(), autoincrement=True, nullable=False),
+    sa.Column('number', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('site_id', sa.BigInteger(), nullable=False),
+    sa.Column('kind', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('source', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('reference', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('deviation_id', sa.BigInteger(), nullable=True),
+    sa.Column('incident_id', sa.BigInteger(), nullable=True),
+    sa.Column('title', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('problem', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('opened_at', sa.DateTime(timezone=True), nullable=False),
+    sa.Column('state', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('cause_method', sqlmodel.sql.sqltypes.AutoString(), nullable=True),
+    sa.Column('cause', sqlmodel.sql.sqltypes.AutoString(), nullable=True),
+    sa.Column('criterion', sqlmodel.sql.sqltypes.AutoString(), nullable=True),
+    sa.Column('check_on', sa.Date(), nullable=True),
+    sa.CheckConstraint("(source = 'deviation') = (deviation_id IS NOT NULL)"),
+    sa.CheckConstraint("(source = 'incident') = (incident_id IS NOT NULL)"),
+    sa.CheckConstraint("deviation_id IS NOT NULL OR incident_id IS NOT NULL OR reference <> ''"),
+    sa.CheckConstraint("state IN ('open', 'analysed', 'planned', 'done', 'closed', 'withdrawn')"),
+    sa.PrimaryKeyConstraint('id'),
+    sa.UniqueConstraint('number')
+    )
+    op.create_index('capa_number_begins', 'capa', [sa.literal_column('lotwise_folded(number)').label('folded')], unique=False, postgresql_ops={'folded': 'text_pattern_ops'})
+    op.create_index('capa_opened', 'capa', ['opened_at', 'id'], unique=False)
+    op.create_index('capa_state', 'capa', ['state'], unique=False)
+    op.create_index('capa_title_within', 'capa', [sa.literal_column('lotwise_bigrams(title)')], unique=False, postgresql_using='gin')
+    op.create_index(op.f('ix_capa_deviation_id'), 'capa', ['deviation_id'], unique=False)
+    op.create_index(op.f('ix_capa_incident_id'), 'capa', ['incident_id'], unique=False)
+    op.create_index(op.f('ix_capa_site_id'), 'capa', ['site_id'], unique=False)
+    op.create_table('capa_action',
+    sa.Column('id', sa.BigInteger(), autoincrement=True, nullable=False),
+    sa.Column('capa_id', sa.BigInteger(), nullable=False),
+    sa.Column('what', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('owner', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('due_on', sa.Date(), nullable=False),
+    sa.Column('state', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('result', sqlmodel.sql.sqltypes.AutoString(), nullable=True),
+    sa.Column('done_by', sqlmodel.sql.sqltypes.AutoString(), nullable=True),
+    sa.Column('done_at', sa.DateTime(timezone=True), nullable=True),
+    sa.CheckConstraint("num_nonnulls(result, done_by, done_at) = CASE WHEN state IN ('done', 'verified') THEN 3 ELSE 0 END"),
+    sa.CheckConstraint("state IN ('open', 'done', 'verified', 'dropped')"),
+    sa.PrimaryKeyConstraint('id')
+    )
+    op.create_index('capa_action_due', 'capa_action', ['due_on', 'id'], unique=False)
+    op.create_index('capa_action_owner', 'capa_action', ['owner'], unique=False)
+    op.create_index(op.f('ix_capa_action_capa_id'), 'capa_action', ['capa_id'], unique=False)
+    op.create_table('capa_check',
+    sa.Column('id', sa.BigInteger(), autoincrement=True, nullable=False),
+    sa.Column('capa_id', sa.BigInteger(), nullable=False),
+    sa.Column('plan_id', sa.BigInteger(), nullable=False),
+    sa.Column('effective', sa.Boolean(), nullable=False),
+    sa.Column('finding', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('signature_id', sa.BigInteger(), nullable=False),
+    sa.Column('signed_by', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('signed_at', sa.DateTime(timezone=True), nullable=False),
+    sa.Column('record', postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+    sa.PrimaryKeyConstraint('id'),
+    sa.UniqueConstraint('plan_id'),
+    sa.UniqueConstraint('signature_id')
+    )
+    op.create_index(op.f('ix_capa_check_capa_id'), 'capa_check', ['capa_id'], unique=False)
+    op.create_table('capa_plan',
+    sa.Column('id', sa.BigInteger(), autoincrement=True, nullable=False),
+    sa.Column('capa_id', sa.BigInteger(), nullable=False),
+    sa.Column('check_from', sa.DateTime(timezone=True), nullable=False),
+    sa.Column('signature_id', sa.BigInteger(), nullable=False),
+    sa.Column('signed_by', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('signed_at', sa.DateTime(timezone=True), nullable=False),
+    sa.Column('record', postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+    sa.Column('transaction', sa.BigInteger(), server_default=sa.text('pg_current_xact_id()::text::bigint'), nullable=False),
+    sa.PrimaryKeyConstraint('id'),
+    sa.UniqueConstraint('signature_id')
+    )
+    op.create_index(op.f('ix_capa_plan_capa_id'), 'capa_plan', ['capa_id'], unique=False)
     op.create_table('custody_fact',
     sa.Column('id', sa.BigInteger(), autoincrement=True, nullable=False),
     sa.Column('sublot_id', sa.BigInteger(), nullable=False),
@@ -1890,6 +2092,7 @@ def upgrade() -> None:
     sa.Column('about_message', postgresql.JSONB(none_as_null=True, astext_type=sa.Text()), nullable=True),
     sa.Column('site_id', sa.BigInteger(), nullable=True),
     sa.Column('permit', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('assignee', sqlmodel.sql.sqltypes.AutoString(), nullable=True),
     sa.Column('begun_at', sa.DateTime(timezone=True), nullable=False),
     sa.Column('begun_by', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
     sa.Column('counted', sqlmodel.sql.sqltypes.AutoString(), nullable=True),
