@@ -4,6 +4,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import count
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -17,6 +18,7 @@ from core.erp.quality.rules import (
     Origin,
     OriginPart,
     accepted_count,
+    assessment_stands,
     breaks_further,
     excursion_changes,
     same_run,
@@ -172,6 +174,34 @@ def test_a_cumulative_count_is_one_run_for_ever() -> None:
     first, later = signed(0, 80, 80), breach(900, 30, kind="cumulative", out=110)
     assert same_run(first, later)
     assert not excursion_changes([first], [later], DELAYS)
+
+
+@pytest.mark.parametrize(
+    ("state", "ended", "was", "now", "stands"),
+    [
+        ("assessed", None, ("unproven", 60), ("unproven", 90), True),  # the silence goes on
+        ("assessed", None, ("proven", 80), ("proven", 80), True),  # nothing was read since
+        ("assessed", None, ("proven", 80), ("proven", 90), False),  # read again, and still warm
+        ("assessed", None, ("uncertain", 80), ("uncertain", 81), False),
+        ("assessed", None, ("unproven", 60), ("uncertain", 60), False),
+        ("assessed", None, ("unproven", 60), ("proven", 60), False),
+        ("assessed", 80, ("unproven", 60), ("unproven", 90), False),  # it was thought to be over
+        ("ended", None, ("unproven", 60), ("unproven", 90), False),
+        ("open", None, ("unproven", 60), ("unproven", 90), False),
+    ],
+)
+def test_an_assessment_of_what_goes_on_stands_while_nothing_more_is_known(
+    state: str, ended: int | None, was: tuple[Certainty, int], now: tuple[Certainty, int], stands: bool
+) -> None:
+    known = replace(
+        signed(0, 80, 0),
+        state=state,
+        accepted=None,
+        ended_at=None if ended is None else DAY + ended * MINUTE,
+        certainty=was[0],
+        out=was[1] * MINUTE,
+    )
+    assert assessment_stands(known, breach(0, None, out=now[1], certainty=now[0])) is stands
 
 
 def test_a_moved_start_names_what_it_replaces() -> None:

@@ -368,7 +368,6 @@ def test_a_deviation_is_concluded_by_qa_and_its_hold_lifted_by_itself(plant: Pla
 
 
 EXCURSION_FORBIDDEN = [
-    ("open", "assess"),
     ("open", "dispose"),
     ("open", "close"),
     ("ended", "dispose"),

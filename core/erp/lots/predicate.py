@@ -137,6 +137,16 @@ def obstacles(
     return found
 
 
+def unjudged(u: Unit, sublot_ids: Sequence[int]) -> dict[int, Message]:
+    """Those of the sublots of which nobody knows now what they go through, and why: no point measures where they stand,
+    or none has said anything good for longer than their profile allows.
+    """
+    against = obstacles(u, sublot_ids, Purpose.USE)
+    return {
+        sublot: one.message for sublot, found in against.items() for one in found if one.kind == ObstacleKind.UNJUDGED
+    }
+
+
 def movable(
     u: Unit,
     sublot_id: int,

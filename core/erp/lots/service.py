@@ -16,6 +16,7 @@ from core.erp.lots.predicate import (
     refusal,
     require_movable,
     reserved,
+    unjudged,
 )
 from core.erp.lots.reservations import (
     abandon_reservation,
@@ -79,4 +80,5 @@ __all__ = [
     "resume_reservation",
     "reverse",
     "split",
+    "unjudged",
 ]

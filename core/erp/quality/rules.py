@@ -86,7 +86,10 @@ class ReleaseObstacle:
 
 @dataclass(frozen=True, slots=True)
 class KnownExcursion:
-    """An excursion as it stands in the database, as far as matching needs it."""
+    """An excursion as it stands in the database, as far as matching needs it.
+
+    `ended_at` of one that was signed before it had ended is when it was signed: no more than that was accepted.
+    """
 
     id: int
     limit_key: str
@@ -287,6 +290,15 @@ def excursion_changes(
             unclaimed.remove(replaced)
         opened.append(NewExcursion(breach, before, replaced.id if replaced else None))
     return ExcursionChanges(tuple(opened), tuple(updated), tuple(refuted))
+
+
+def assessment_stands(known: KnownExcursion, breach: Breach) -> bool:
+    """Whether an assessment of what goes on still holds: it was made while nobody measured the goods, and nothing
+    more is known of them. What only the worst case says grows with the silence itself.
+    """
+    if known.state != "assessed" or known.ended_at is not None or known.certainty != breach.certainty:
+        return False
+    return breach.certainty == "unproven" or breach.out == known.out
 
 
 def incident_kind(certainty: str) -> str:

@@ -693,7 +693,7 @@ CREATE TRIGGER sublot_cycle BEFORE INSERT OR UPDATE ON sublot FOR EACH ROW EXECU
 CREATE TRIGGER reservation_cycle BEFORE INSERT OR UPDATE ON reservation FOR EACH ROW EXECUTE FUNCTION lotwise_guard_cycle('reservation', 'active', 'active>cancelled', 'active>consumed', 'active>picked', 'active>suspended', 'picked>cancelled', 'picked>consumed', 'picked>suspended', 'suspended>active', 'suspended>cancelled')
     ''',
     r'''
-CREATE TRIGGER excursion_cycle BEFORE INSERT OR UPDATE ON excursion FOR EACH ROW EXECUTE FUNCTION lotwise_guard_cycle('excursion', 'open ended', 'assessed>dispositioned', 'assessed>open', 'assessed>superseded', 'dispositioned>closed', 'ended>assessed', 'ended>open', 'ended>superseded', 'open>ended', 'open>superseded')
+CREATE TRIGGER excursion_cycle BEFORE INSERT OR UPDATE ON excursion FOR EACH ROW EXECUTE FUNCTION lotwise_guard_cycle('excursion', 'open ended', 'assessed>dispositioned', 'assessed>open', 'assessed>superseded', 'dispositioned>closed', 'ended>assessed', 'ended>open', 'ended>superseded', 'open>assessed', 'open>ended', 'open>superseded')
     ''',
     r'''
 CREATE TRIGGER deviation_cycle BEFORE INSERT OR UPDATE ON deviation FOR EACH ROW EXECUTE FUNCTION lotwise_guard_cycle('deviation', 'open', 'open>closed')

@@ -21,10 +21,12 @@ from core.erp.quality.service.excursions import (
     disposition,
     disposition_signing,
     dispositions_signing,
+    holds_of_cause,
     veto_hold_lift,
 )
 from core.erp.quality.service.incident_disposition import (
     assess_incident,
+    assessable,
     dispose_incident,
     incident_disposition_signing,
     undecided,
@@ -48,6 +50,7 @@ __all__ = [
     "apply_conditions",
     "assess",
     "assess_incident",
+    "assessable",
     "auto_release",
     "close",
     "close_deviation",
@@ -56,6 +59,7 @@ __all__ = [
     "disposition",
     "disposition_signing",
     "dispositions_signing",
+    "holds_of_cause",
     "incident_disposition_signing",
     "open_deviation",
     "open_for_fact",

@@ -44,7 +44,10 @@ def get(u: Unit, excursion_id: int, *, lock: bool = False) -> Excursion:
 
 
 def assess(u: Unit, excursion_id: int, assessment: str) -> Excursion:
-    """QA has looked at an excursion that has ended and says what it means. Releases nothing."""
+    """QA has looked at an excursion and says what it means. Releases nothing.
+
+    One that goes on is refused, unless nobody measures its goods any more: then nothing can end it.
+    """
     excursion = get(u, excursion_id, lock=True)
     EXCURSION.apply(u, excursion, "assess", reason=assessment)
     excursion.assessed_by, excursion.assessment = u.actor.login, assessment
@@ -140,7 +143,7 @@ def _dispose(
     excursion.accepted = excursion.out
     u.session.add(excursion)
     u.session.flush()
-    lifted = _holds_of_cause(u, excursion_id) if decision in RELEASING else []
+    lifted = holds_of_cause(u, [excursion_id])[excursion_id] if decision in RELEASING else []
     for hold in lifted:
         lots.lift_hold(u, hold, f"disposition of excursion {excursion_id}: {decision}: {reason}")
     for wanted in restrictions:
@@ -222,36 +225,42 @@ def _add_restriction(u: Unit, sublot_id: int, wanted: NewRestriction, reason: st
 
 
 _HOLDS_OF_CAUSE = text("""
-    WITH RECURSIVE same(id) AS (
-        SELECT CAST(:id AS bigint)
+    WITH RECURSIVE same(root, id) AS (
+        SELECT r, r FROM unnest(CAST(:ids AS bigint[])) r
         UNION
-        SELECT e.replaces_id FROM excursion e JOIN same s ON e.id = s.id WHERE e.replaces_id IS NOT NULL
-    ), up(id) AS (
-        SELECT sublot_id FROM excursion WHERE id = :id
+        SELECT s.root, e.replaces_id FROM excursion e JOIN same s ON e.id = s.id WHERE e.replaces_id IS NOT NULL
+    ), up(root, id) AS (
+        SELECT id, sublot_id FROM excursion WHERE id = ANY (CAST(:ids AS bigint[]))
         UNION
-        SELECT g.parent_id FROM genealogy g JOIN up ON g.child_id = up.id
+        SELECT up.root, g.parent_id FROM genealogy g JOIN up ON g.child_id = up.id
         WHERE g.transformation LIKE 'split:%' OR g.transformation LIKE 'merge:%'
     )
-    SELECT h.id FROM hold h JOIN same s ON h.excursion_id = s.id WHERE h.lifted_at IS NULL
+    SELECT s.root, h.id FROM hold h JOIN same s ON h.excursion_id = s.id WHERE h.lifted_at IS NULL
     UNION
-    SELECT h.id FROM excursion e
+    SELECT e.id, h.id FROM excursion e
     JOIN hold h ON h.sublot_id = e.sublot_id AND h.lifted_at IS NULL
-    JOIN hold o ON o.id = h.origin_hold_id AND o.sublot_id IN (SELECT id FROM up)
+    JOIN hold o ON o.id = h.origin_hold_id AND (e.id, o.sublot_id) IN (SELECT root, id FROM up)
     JOIN excursion x ON x.id = o.excursion_id AND x.version_id = e.version_id AND x.limit_key = e.limit_key
-    WHERE e.id = :id AND (x.started_at = e.started_at OR (
-        x.started_at < COALESCE(e.ended_at, 'infinity') AND e.started_at < COALESCE(x.ended_at, 'infinity')))
-    ORDER BY 1
+    -- a run that was signed before it had ended goes no further than that
+    LEFT JOIN LATERAL (SELECT max(d.at) AS at FROM disposition d WHERE d.excursion_id = x.id) signed ON true
+    WHERE e.id = ANY (CAST(:ids AS bigint[])) AND (x.started_at = e.started_at OR (
+        x.started_at < COALESCE(e.ended_at, 'infinity')
+        AND e.started_at < COALESCE(x.ended_at, signed.at, 'infinity')))
+    ORDER BY 1, 2
 """)
 
 
-def _holds_of_cause(u: Unit, excursion_id: int) -> list[int]:
-    """The standing holds of this cause on this sublot, and no other.
+def holds_of_cause(u: Unit, excursion_ids: Sequence[int]) -> dict[int, list[int]]:
+    """By excursion, the standing holds of its cause on its sublot, and no other: what a releasing decision lifts.
 
     Its own, those of the superseded excursions it replaced, and the copies that a split or a merger took from its
     parents for the very same run: the goods went through it once, and its own excursion is of the worst of them. What
     a work order's output inherited is another thing and stays.
     """
-    return list(u.conn.scalars(_HOLDS_OF_CAUSE, {"id": excursion_id}))
+    found: dict[int, list[int]] = {one: [] for one in excursion_ids}
+    for excursion, hold in u.conn.execute(_HOLDS_OF_CAUSE, {"ids": sorted(found)}):
+        found[excursion].append(hold)
+    return found
 
 
 def _reject(u: Unit, sublot_id: int, reason: str) -> None:

@@ -1,6 +1,6 @@
 """QA's acts on a whole incident: one assessment, one signature's password, yet each excursion recorded by itself."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from sqlalchemy import select
@@ -14,7 +14,7 @@ from core.erp.lots import service as lots
 from core.erp.quality.model import Disposition, Excursion, Incident
 from core.erp.quality.rules import LIVE
 from core.erp.quality.service.excursions import NewRestriction, assess, dispose_many, dispositions_signing
-from core.erp.quality.workflow import ENDED
+from core.erp.quality.workflow import ENDED, OPEN
 
 
 def undecided(u: Unit, incident_id: int) -> dict[int, str]:
@@ -28,13 +28,25 @@ def undecided(u: Unit, incident_id: int) -> dict[int, str]:
 
 
 def assess_incident(u: Unit, incident_id: int, assessment: str) -> list[Excursion]:
-    """The same assessment of every excursion of an incident that has ended. Refused where none has."""
-    ended = [number for number, state in undecided(u, incident_id).items() if state == ENDED]
-    if not ended:
+    """The same assessment of every excursion of an incident that waits for one. Refused where none does."""
+    waiting = assessable(u, undecided(u, incident_id))
+    if not waiting:
         raise Refused("quality.nothing_to_assess", incident_id=incident_id)
     c = table(Excursion).c
-    lots.lock_sublots(u, list(u.conn.scalars(select(c.sublot_id).where(c.id.in_(ended)))))
-    return [assess(u, number, assessment) for number in ended]
+    lots.lock_sublots(u, list(u.conn.scalars(select(c.sublot_id).where(c.id.in_(waiting)))))
+    return [assess(u, number, assessment) for number in waiting]
+
+
+def assessable(u: Unit, states: Mapping[int, str]) -> list[int]:
+    """Those of the excursions, given with their states, that may be assessed: what has ended, and what goes on where
+    nobody measures the goods any more.
+    """
+    c = table(Excursion).c
+    going_on = sorted(number for number, state in states.items() if state == OPEN)
+    rows = u.conn.execute(select(c.id, c.sublot_id).where(c.id.in_(going_on))).all() if going_on else []
+    unwatched = lots.unjudged(u, sorted({row.sublot_id for row in rows})) if rows else {}
+    endless = {row.id for row in rows if row.sublot_id in unwatched}
+    return [number for number, state in states.items() if state == ENDED or number in endless]
 
 
 def incident_disposition_signing(
@@ -44,11 +56,14 @@ def incident_disposition_signing(
     reason: str,
     *,
     restrictions: Sequence[NewRestriction] = (),
+    left: Sequence[int] = (),
 ) -> Signing[list[Disposition]]:
     """The act of signing `dispose_incident`."""
 
     def work(u: Unit, proof: Proof) -> list[Disposition]:
-        return dispose_incident(u, incident_id, excursion_ids, decision, reason, proof, restrictions=restrictions)
+        return dispose_incident(
+            u, incident_id, excursion_ids, decision, reason, proof, restrictions=restrictions, left=left
+        )
 
     return replace(dispositions_signing(excursion_ids, decision, reason, restrictions=restrictions), work=work)
 
@@ -62,15 +77,16 @@ def dispose_incident(
     proof: Proof,
     *,
     restrictions: Sequence[NewRestriction] = (),
+    left: Sequence[int] = (),
 ) -> list[Disposition]:
-    """One signed act on all that is undecided of an incident, each excursion × sublot recorded by itself; all or none.
+    """One signed act on what is undecided of an incident, each excursion × sublot recorded by itself; all or none.
 
-    `excursion_ids` are what the signer has seen. Raises Conflict if that is not, or no longer, all of it, and what
-    `dispose_many` raises.
+    `excursion_ids`, with those `left` undecided knowingly, are what the signer has seen. Raises Conflict if that is
+    not, or no longer, all of it, and what `dispose_many` raises.
     """
-    waiting = undecided(u, incident_id)
-    if set(excursion_ids) != waiting.keys():
-        missing, gone = sorted(waiting.keys() - set(excursion_ids)), sorted(set(excursion_ids) - waiting.keys())
+    waiting, seen = undecided(u, incident_id), {*excursion_ids, *left}
+    if seen != waiting.keys():
+        missing, gone = sorted(waiting.keys() - seen), sorted(seen - waiting.keys())
         none = [Message("quality.none")]
         raise Conflict(
             "quality.incident_changed",

@@ -12,6 +12,7 @@ from core.erp.kernel.unit import Unit
 from core.erp.kernel.words import Message, render
 from core.erp.quality.model import Excursion, Incident
 from core.erp.quality.rules import Breach, incident_kind
+from core.erp.quality.service.ends import known_end
 
 _INCIDENT, _EXCURSION = table(Incident), table(Excursion)
 
@@ -47,11 +48,11 @@ def _overlap(span: _Span, breach: Breach) -> bool:
 
 
 def _open_incidents(u: Unit, zones: set[int], since: datetime) -> dict[tuple[int, str], list[_Span]]:
-    c, i = _EXCURSION.c, _INCIDENT.c
+    c, i, end = _EXCURSION.c, _INCIDENT.c, known_end()
     rows = u.conn.execute(
-        select(i.id, i.zone_id, i.kind, c.started_at, c.ended_at)
+        select(i.id, i.zone_id, i.kind, c.started_at, end)
         .join(_INCIDENT, i.id == c.incident_id)
-        .where(i.zone_id.in_(sorted(zones)), or_(c.ended_at.is_(None), c.ended_at > since))
+        .where(i.zone_id.in_(sorted(zones)), or_(end.is_(None), end > since))
         .order_by(i.id)
     )
     found: dict[tuple[int, str], list[_Span]] = {}

@@ -12,6 +12,7 @@ from core.erp.kernel.tables import table
 from core.erp.kernel.unit import Unit
 from core.erp.quality.model import Disposition, Excursion
 from core.erp.quality.rules import LIVE, SIGNED, KnownExcursion, Origin, OriginPart
+from core.erp.quality.service.ends import known_end
 
 Key = tuple[int, int]
 """Sublot and profile version."""
@@ -50,7 +51,7 @@ def _known_excursions(
             e.limit_key,
             e.started_at,
             e.broke_at,
-            e.ended_at,
+            known_end(),
             e.certainty,
             e.out,
             e.lowest,

@@ -26,8 +26,10 @@ from core.erp.quality.rules import (
     KnownExcursion,
     NewExcursion,
     Origin,
+    assessment_stands,
     excursion_changes,
 )
+from core.erp.quality.service.ends import known_end
 from core.erp.quality.service.incidents import assign_incidents
 from core.erp.quality.service.origins import origins
 from core.erp.quality.workflow import ENDED, EXCURSION, OPEN
@@ -102,7 +104,7 @@ def _known_excursions(u: Unit, items: Sequence[Judged]) -> dict[Key, list[KnownE
             c.limit_key,
             c.started_at,
             c.broke_at,
-            c.ended_at,
+            known_end(),
             c.certainty,
             c.out,
             c.lowest,
@@ -152,7 +154,7 @@ def _times(span: _Span) -> dict[str, datetime | None]:
 def _move(known: KnownExcursion, breach: Breach) -> str | None:
     """The move by which what stands goes along with the data."""
     if breach.ended_at is None:
-        return "reopen" if known.state != OPEN else None
+        return "reopen" if known.state != OPEN and not assessment_stands(known, breach) else None
     return "end" if known.state == OPEN else None
 
 
