@@ -4,6 +4,7 @@ from fastapi import FastAPI, Request
 from fastapi.responses import Response
 
 from core.erp.kernel import problems
+from core.web.desks.front import routes as front
 from core.web.frame import assets, routes, signing_in
 from core.web.frame.sites import Sites
 from core.web.records import routes as records_routes
@@ -14,6 +15,7 @@ def install(app: FastAPI) -> None:
     app.state.sites = Sites(app.state.engine)
     app.include_router(assets.router)
     app.include_router(signing_in.router)
+    app.include_router(front.router)
     app.include_router(records_routes.router())
     app.add_exception_handler(Exception, _unexpected)
 

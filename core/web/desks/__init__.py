@@ -1,0 +1,1 @@
+"""Pages for jobs that a list and a form cannot do."""

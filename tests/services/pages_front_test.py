@@ -1,0 +1,70 @@
+"""The front page: each sees what needs them, in order of harm, with the next act; nobody sees what is not theirs."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+from sqlalchemy import Engine
+
+from tests.pages import Browser, pages, text_of
+from tests.world import OVER_8_FOR_60, World, at, every, judging
+
+PEOPLE = {"qa": ["qa"], "eng": ["plant_engineer"], "wes": ["warehouse"], "rp": ["responsible_person"], "bea": ["buyer"]}
+
+
+@dataclass(frozen=True)
+class Plant:
+    world: World
+    people: dict[str, Browser]
+
+
+@pytest.fixture(scope="module")
+def plant(module_engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Plant]:
+    world = judging(module_engine)
+    room = world.zone("cold", band_low=2.0, band_high=8.0)
+    item = world.item(OVER_8_FOR_60)
+    world.sublot(item, room, at("00:00"))
+    world.sublot(item, room, at("00:00"), released=False)
+    world.feed("cold", every(5, at("00:00"), at("01:00"), 5.0), upto=at("01:00"))
+    world.feed("cold", every(5, at("01:05"), at("03:00"), 12.0), upto=at("03:00"))
+    with pages(module_engine, tmp_path_factory.mktemp("pages"), PEOPLE) as people:
+        yield Plant(world, people)
+
+
+def test_qa_sees_the_incident_before_all_else(plant: Plant) -> None:
+    read = text_of(plant.people["qa"].get("/"))
+    assert "What needs me now" in read
+    assert "Incidents with goods 1" in read
+    assert "Still out" in read
+    assert read.index("Incidents with goods") < read.index("Alarms to acknowledge")
+
+
+def test_an_engineer_is_led_to_the_alarm_and_a_warehouse_clerk_is_not(plant: Plant) -> None:
+    page = plant.people["eng"].get("/")
+    assert "Alarms to acknowledge" in page
+    assert ">Acknowledge<" in page
+    assert "Alarms to acknowledge" not in plant.people["wes"].get("/")
+
+
+def test_the_responsible_person_sees_what_waits_for_release(plant: Plant) -> None:
+    read = text_of(plant.people["rp"].get("/"))
+    assert "Releases waiting 1" in read
+    assert "Releases waiting" not in text_of(plant.people["bea"].get("/"))
+
+
+def test_the_plant_is_told_in_one_line(plant: Plant) -> None:
+    read = text_of(plant.people["bea"].get("/"))
+    assert "Zones: 0 in band, 1 out" in read
+    assert "Sublots held: 2" in read
+
+
+def test_its_live_part_is_the_same_without_the_frame(plant: Plant) -> None:
+    part = plant.people["qa"].get("/front/needs")
+    assert "<html" not in part
+    assert "Incidents with goods" in part
+
+
+def test_who_is_not_signed_in_is_led_to_the_sign_in(plant: Plant) -> None:
+    answer = plant.people["qa"].client.get("/", cookies={}, headers={"cookie": ""})
+    assert answer.status_code == 303
+    assert answer.headers["location"] == "/login?why=first&back=%2F"
