@@ -15,6 +15,7 @@ from core.erp.kernel.auth import now_utc
 from core.erp.kernel.deadlines.running import run as run_deadlines
 from core.erp.kernel.deadlines.terms import terms
 from core.erp.kernel.events import Events
+from core.erp.kernel.live.telling import tell
 from core.erp.kernel.outbox import Outbox
 from core.erp.kernel.sessions import service as sessions
 from core.erp.kernel.tasks.reminding import remind
@@ -155,6 +156,7 @@ def background(settings: Settings, engine: Engine, events: Events, outbox: Outbo
 
     loops = [
         Loop("sealer", lambda: sealer.seal(now_utc()), SEAL_EVERY, leader.leads),
+        Loop("live", lambda: tell(engine), RUN_EVERY, leader.leads),
         Loop("outbox", runner(outbox.internal_names), RUN_EVERY, leader.leads),
         # Another server that is slow or away holds up nothing of ours.
         Loop("outbox external", runner(outbox.external_names), RUN_EVERY, leader.leads),

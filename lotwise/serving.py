@@ -5,7 +5,7 @@ import logging
 import signal
 import socket
 import ssl
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 
 import uvicorn
 from rich.console import Console
@@ -38,7 +38,7 @@ def serve(settings: Settings, host: str, port: int) -> None:
             install_pages(app, FileImporter(live=settings.instance == "live"))
             # of what uvicorn says only what is wrong; where we listen is told in our own words
             with _ending_in_order():
-                _Server(configured(app, settings), url).run(sockets=[listener])
+                _Server(configured(app, settings), url, app.state.live.close).run(sockets=[listener])
             engine.dispose()
     log.info("stopped")
 
@@ -84,17 +84,22 @@ def _ending_in_order() -> Iterator[None]:
 
 
 class _Server(uvicorn.Server):
-    """Says where it listens once it does."""
+    """Says where it listens once it does, and ends the event streams when it is to stop: they would go on for ever."""
 
-    def __init__(self, config: uvicorn.Config, url: str) -> None:
+    def __init__(self, config: uvicorn.Config, url: str, end_streams: Callable[[], Awaitable[None]]) -> None:
         super().__init__(config)
-        self._url = url
+        self._url, self._end_streams = url, end_streams
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Starts to listen."""
         await super().startup(sockets)
         if self.started:
             log.info("ready: pages on %s, API on %s/api/v1, health on %s/healthz", *[self._url] * 3)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Stops listening; requests in hand are finished."""
+        await self._end_streams()
+        await super().shutdown(sockets)
 
 
 def listening(host: str, port: int) -> socket.socket:

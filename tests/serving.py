@@ -1,5 +1,6 @@
 """The core's app on a port of its own, in a thread of the test's process."""
 
+import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -12,11 +13,22 @@ from fastapi import FastAPI
 from tests.servers import free_port
 
 
+class _Server(uvicorn.Server):
+    """As `lotwise serve` does, it ends event streams first: they would go on for ever."""
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Stops listening."""
+        app = self.config.app
+        if isinstance(app, FastAPI) and hasattr(app.state, "live"):
+            await app.state.live.close()
+        await super().shutdown(sockets)
+
+
 @contextmanager
 def serving(app: FastAPI) -> Iterator[httpx.Client]:
     """A client of the app, which runs with its lifespan until the block ends."""
     port = free_port()
-    server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=port, log_level="warning"))
+    server = _Server(uvicorn.Config(app, host="127.0.0.1", port=port, log_level="warning"))
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     while not server.started:

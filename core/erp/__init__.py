@@ -4,6 +4,7 @@ MODULES = (
     "kernel",
     "kernel.access",
     "kernel.sessions",
+    "kernel.live",
     "kernel.calendars",
     "kernel.numbering",
     "kernel.attachments",

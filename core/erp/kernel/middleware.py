@@ -1,6 +1,7 @@
 """What holds for every request, before any route: methods, other sites' forms, bounds of bodies, headers of answers."""
 
 import re
+import time
 from http import HTTPStatus
 from urllib.parse import urlsplit
 
@@ -15,6 +16,8 @@ from core.erp.kernel.words import Message, accepted
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE")
 API = "/api/"
+BEGAN = "lotwise.began"
+"""Of a request: when it came, in milliseconds of the clock. A page is as of then: what changes later it is told of."""
 MAX_BODY_ELSEWHERE, MAX_UPLOAD = MIB, 65 * MIB
 """Bytes of a body outside the API's routes, which say by themselves; of a file that a page takes."""
 YEAR = 31_536_000
@@ -45,6 +48,7 @@ class RequestGuard:
             await self._app(scope, receive, send)
 
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
+        scope[BEGAN] = int(time.time() * 1000)
         headers = Headers(scope=scope)
         most = MAX_UPLOAD if _UPLOAD.fullmatch(scope["path"]) else MAX_BODY_ELSEWHERE
         refused = _refused(scope, headers, most)

@@ -4,6 +4,7 @@ from fastapi import FastAPI, Request
 from fastapi.responses import Response
 
 from core.erp.kernel import problems
+from core.web import live
 from core.web.desks.front import routes as front
 from core.web.frame import assets, routes, signing_in
 from core.web.frame.sites import Sites
@@ -13,6 +14,7 @@ from core.web.records import routes as records_routes
 def install(app: FastAPI) -> None:
     """Mounts every page. The API keeps its paths and its problem documents."""
     app.state.sites = Sites(app.state.engine)
+    live.install(app)
     app.include_router(assets.router)
     app.include_router(signing_in.router)
     app.include_router(front.router)

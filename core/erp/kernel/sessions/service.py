@@ -83,8 +83,8 @@ def actor_of_session(engine: Engine, cookie: str, now: datetime, limits: Limits,
     """The actor a cookie speaks for; `prolong` where a person asked (a page that renews itself is no use of a session).
 
     Raises Unauthenticated, with `why`: `expired` (unused or too old), `out` (signed out), `wrong` (ended by wrong
-    passwords), `password` (changed since), `ended` (by an administrator), or `invalid` (no such session, or a user who
-    may not sign in any more).
+    passwords), `password` (changed since), `ended` (by an administrator), or `invalid` (no such session, or a user
+    who may not sign in any more).
     """
     with engine.connect() as conn:
         row = conn.execute(_BY_HASH, {"hash": _hash(cookie)}).one_or_none()

@@ -838,6 +838,31 @@ CREATE TRIGGER browser_session_once BEFORE UPDATE ON browser_session
 FOR EACH ROW WHEN (OLD.ended_at IS NOT NULL) EXECUTE FUNCTION lotwise_forbid_change()
     ''',
     r'''
+CREATE OR REPLACE FUNCTION lotwise_live_outbox() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO live_change (outbox_id) SELECT id FROM fresh;
+    RETURN NULL;
+END $$
+    ''',
+    r'''
+CREATE TRIGGER live_outbox AFTER INSERT ON outbox REFERENCING NEW TABLE AS fresh
+FOR EACH STATEMENT EXECUTE FUNCTION lotwise_live_outbox()
+    ''',
+    r'''
+CREATE OR REPLACE FUNCTION lotwise_live_row() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO live_change (topic) VALUES (TG_ARGV[0] || ':' || NEW.id);
+    RETURN NULL;
+END $$
+    ''',
+    r'''
+CREATE TRIGGER live_user AFTER UPDATE ON app_user FOR EACH ROW EXECUTE FUNCTION lotwise_live_row('user')
+    ''',
+    r'''
+CREATE TRIGGER live_session AFTER UPDATE OF ended_at ON browser_session
+FOR EACH ROW EXECUTE FUNCTION lotwise_live_row('session')
+    ''',
+    r'''
 CREATE OR REPLACE FUNCTION lotwise_guard_counter() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     IF TG_OP = 'INSERT' AND NEW.last <> 1 THEN
@@ -2454,6 +2479,13 @@ def upgrade() -> None:
     )
     op.create_index('item_profile_item', 'item_profile', ['item_id', 'from_at'], unique=False)
     op.create_index(op.f('ix_item_profile_version_id'), 'item_profile', ['version_id'], unique=False)
+    op.create_table('live_change',
+    sa.Column('id', sa.BigInteger(), autoincrement=True, nullable=False),
+    sa.Column('outbox_id', sa.BigInteger(), nullable=True),
+    sa.Column('topic', sqlmodel.sql.sqltypes.AutoString(), nullable=True),
+    sa.PrimaryKeyConstraint('id'),
+    prefixes=['UNLOGGED']
+    )
     op.create_table('login_attempt',
     sa.Column('id', sa.BigInteger(), autoincrement=True, nullable=False),
     sa.Column('login', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
