@@ -9,7 +9,7 @@ import contextlib
 import logging
 import random
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 from core.telemetry.batch import BadBatch, ConfirmReply, ConfirmRequest, decode, encode, pack
 from core.telemetry.stream import confirm_subject
@@ -207,10 +207,7 @@ class Forwarder:
         beyond_replay = 0
         for i in range(0, len(asks), ASK_AT_ONCE):
             some = asks[i : i + ASK_AT_ONCE]
-            ask = ConfirmRequest(
-                self._gateway, tuple((a.epoch, a.partition, a.upto) for a in some), tuple(a.since for a in some)
-            )
-            data = await self._carrier.ask(confirm_subject(self._gateway), encode(ask))
+            data = await self._carrier.ask(confirm_subject(self._gateway), encode(question(self._gateway, some)))
             try:
                 reply = decode(ConfirmReply, data)
             except BadBatch as error:
@@ -266,6 +263,16 @@ class Forwarder:
     def trouble(self) -> dict[str, str]:
         """What does not work now, by part: stream, publish, core."""
         return dict(self._trouble)
+
+
+def question(gateway: str, asks: Sequence[Outstanding]) -> ConfirmRequest:
+    """What the core is asked: how far it has confirmed these, and told beside it how far it once had."""
+    return ConfirmRequest(
+        gateway,
+        tuple((ask.epoch, ask.partition, ask.upto) for ask in asks),
+        since=tuple(ask.since for ask in asks),
+        confirmed=tuple(ask.confirmed for ask in asks),
+    )
 
 
 def _widest(some: list[Outstanding], others: list[Outstanding]) -> list[Outstanding]:

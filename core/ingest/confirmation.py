@@ -1,13 +1,18 @@
 """Confirmations: a gateway asks how far it is confirmed, PostgreSQL answers."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import repeat
 
-from sqlalchemy import Connection, Engine, text
+from sqlalchemy import Connection, Engine, func, text
+from sqlalchemy.dialects.postgresql import insert as upsert
 
+from core.ingest.model import ConfirmationLost
 from core.telemetry.batch import MISSING_MAX, POINTS_MAX, BadBatch, Confirmed, ConfirmReply, ConfirmRequest
 from core.telemetry.reading import INT_MAX
+
+log = logging.getLogger(__name__)
 
 MISSING_LISTED_MAX = 65_536
 """Missing numbers that an answer lists in all: with 9 bytes each it stays within a stream's usual message size."""
@@ -30,8 +35,9 @@ class ConsumerState:
 def answer(engine: Engine, ask: ConfirmRequest, standing: ConsumerState) -> ConfirmReply:
     """What is confirmed of all that is asked, from one snapshot of committed batches.
 
-    Of a run that misses very much it speaks as far as it has room; the rest is told when it is asked for again. Raises
-    BadBatch for a question about more than any gateway has.
+    Of a run that misses very much it speaks as far as it has room; the rest is told when it is asked for again. What
+    had been confirmed and is not there is written down before it is told. Raises BadBatch for a question about more
+    than any gateway has.
     """
     if len(ask.upto) > RUNS_MAX:
         raise BadBatch(f"a question about {len(ask.upto)} runs, at most {RUNS_MAX}")
@@ -50,7 +56,31 @@ def answer(engine: Engine, ask: ConfirmRequest, standing: ConsumerState) -> Conf
         closed = conn.execute(
             text("SELECT epoch FROM epoch_closed WHERE gateway = :g ORDER BY epoch"), {"g": ask.gateway}
         ).scalars()
-        return ConfirmReply(confirmed, standing.stream, dict(standing.floors), tuple(closed), _unknown(conn, ask))
+        reply = ConfirmReply(confirmed, standing.stream, dict(standing.floors), tuple(closed), _unknown(conn, ask))
+    _note_lost(engine, ask, through)
+    return reply
+
+
+def _note_lost(engine: Engine, ask: ConfirmRequest, through: Sequence[int]) -> None:
+    """Writes down, once, what the gateway had been told is confirmed and this database does not have."""
+    since = (*ask.since, *repeat(0, len(ask.upto) - len(ask.since)))
+    lost = [
+        {"gateway": ask.gateway, "epoch": epoch, "partition": partition, "confirmed": done, "once_confirmed": once}
+        | {"gone": min(gone, once), "at": func.now()}
+        for (epoch, partition, _), once, done, gone in zip(ask.upto, ask.confirmed, through, since, strict=False)
+        if once > done
+    ]
+    if not lost:
+        return
+    with engine.begin() as conn:
+        made = conn.execute(upsert(ConfirmationLost).on_conflict_do_nothing().values(lost)).rowcount
+    if made:
+        log.error(
+            "gateway %s had been told that more is confirmed than this database has, in %d partitions: it was restored,"
+            " and the gateway sends again",
+            ask.gateway,
+            made,
+        )
 
 
 def _unknown(conn: Connection, ask: ConfirmRequest) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ from core.ingest.model import (
     BatchFold,
     BatchProgress,
     BatchRow,
+    ConfirmationLost,
     DeadLetter,
     EpochClosed,
     GatewayEpoch,
@@ -40,6 +41,7 @@ TABLES = (
         why="headers add up in it for a year; lotwise prove lays them beside the gateway's",
     ),
     Guarded(BatchProgress, changes=("through", "follows"), why="how far batches are confirmed"),
+    Guarded(ConfirmationLost, append_only=True),
     Guarded(
         GatewayEpoch,
         changes=("config", "sources", "announced", "previous", "last_numbers"),

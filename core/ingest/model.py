@@ -89,6 +89,23 @@ class BatchProgress(SQLModel, table=True):
     follows: bool = Field(default=False, sa_column=Column(Boolean, nullable=False))
 
 
+class ConfirmationLost(SQLModel, table=True):
+    """A gateway that had been told all through `once_confirmed` is confirmed asked, and this database had all through
+    `confirmed`: it was restored. At or below `gone` the gateway has nothing any more to send again. Append-only; once
+    for each `confirmed`.
+    """
+
+    __tablename__ = "confirmation_lost"
+
+    gateway: str = Field(primary_key=True)
+    epoch: str = Field(primary_key=True)
+    partition: int = Field(primary_key=True)
+    confirmed: int = Field(sa_column=Column(BigInteger, primary_key=True, autoincrement=False))
+    once_confirmed: int = Field(sa_column=Column(BigInteger, nullable=False))
+    gone: int = Field(sa_column=Column(BigInteger, nullable=False))
+    at: datetime = moment()
+
+
 class GatewayEpoch(SQLModel, table=True):
     """An epoch heard of. `announced` once a number 1 has said what came before: `previous` and its last numbers.
 

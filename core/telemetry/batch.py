@@ -172,13 +172,15 @@ class ConfirmRequest(msgspec.Struct, frozen=True):
 
     `upto` gives for each the highest number the gateway has sent. `since`, where given, goes along with it: the
     gateway no longer has anything at or below that number, so that `missing` need not list it. `points` are addresses
-    of which it wants to know whether the catalog has them, at most POINTS_MAX.
+    of which it wants to know whether the catalog has them, at most POINTS_MAX. `confirmed`, where given, goes along
+    with `upto`: through which number the gateway has been told before that all are confirmed.
     """
 
     gateway: str
     upto: tuple[tuple[str, int, int], ...]
     since: tuple[int, ...] = ()
     points: tuple[str, ...] = ()
+    confirmed: tuple[int, ...] = ()
 
 
 POINTS_MAX = 2000

@@ -18,6 +18,10 @@ log = logging.getLogger("lotwise.edge.spool")
 DROPPED = "dropped by the spool's byte bound"
 # headers are folded in order of number, so that what is left begins right after what is gone
 _REPLAYABLE_SINCE = "(SELECT min(l.number) - 1 FROM batch l WHERE l.epoch = b.epoch AND l.partition = b.partition)"
+_CONFIRMED = (
+    "(SELECT min(o.number) - 1 FROM batch o INDEXED BY batch_open"
+    " WHERE o.epoch = b.epoch AND o.partition = b.partition AND o.confirmed_at IS NULL)"
+)
 RESEND_AFTER_MAX = timedelta(minutes=5)
 
 
@@ -27,13 +31,13 @@ def outstanding(rows: Rows) -> list[Outstanding]:
     At most MISSING_MAX beyond the lowest open one, so that no answer outgrows a message.
     """
     found = rows.db.execute(
-        f"SELECT e.epoch, b.partition, min(b.number), max(b.number), {_REPLAYABLE_SINCE}"  # noqa: S608 - a constant
+        f"SELECT e.epoch, b.partition, min(b.number), max(b.number), {_REPLAYABLE_SINCE}, {_CONFIRMED}"  # noqa: S608 - constants
         " FROM batch b INDEXED BY batch_open CROSS JOIN epoch e ON e.id = b.epoch WHERE b.confirmed_at IS NULL"
         " AND b.sequence IS NOT NULL GROUP BY b.epoch, b.partition"
     )
     return [
-        Outstanding(epoch, partition, min(high, low + MISSING_MAX - 1), since)
-        for epoch, partition, low, high, since in found
+        Outstanding(epoch, partition, min(high, low + MISSING_MAX - 1), since, confirmed)
+        for epoch, partition, low, high, since, confirmed in found
     ]
 
 
@@ -47,7 +51,7 @@ def replayable(rows: Rows) -> list[Outstanding]:
         "WITH done AS MATERIALIZED (SELECT c.epoch, c.partition, coalesce((SELECT min(o.number) - 1"  # noqa: S608 - a constant
         " FROM batch o INDEXED BY batch_open WHERE o.epoch = c.epoch AND o.partition = c.partition"
         " AND o.confirmed_at IS NULL), c.last) AS upto FROM counter c)"
-        f" SELECT e.epoch, b.partition, b.number, {_REPLAYABLE_SINCE} FROM done d CROSS JOIN batch b"
+        f" SELECT e.epoch, b.partition, b.number, {_REPLAYABLE_SINCE}, b.number FROM done d CROSS JOIN batch b"
         " ON b.epoch = d.epoch AND b.partition = d.partition AND b.number = d.upto"
         " CROSS JOIN payload p ON p.batch = b.id CROSS JOIN epoch e ON e.id = b.epoch"
     )

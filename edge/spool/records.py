@@ -83,13 +83,15 @@ class SentMark(msgspec.Struct, frozen=True):
 class Outstanding(msgspec.Struct, frozen=True):
     """What to ask the core about one (epoch, partition): everything above `since` through `upto`.
 
-    At or below `since` the spool has nothing left: it was confirmed, and its replay window is past.
+    At or below `since` the spool has nothing left: it was confirmed, and its replay window is past. Through `confirmed`
+    the core has said that it has every one.
     """
 
     epoch: str
     partition: int
     upto: int
     since: int = 0
+    confirmed: int = 0
 
 
 class Settled(msgspec.Struct, frozen=True):

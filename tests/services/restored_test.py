@@ -1,31 +1,48 @@
 """A restored backup frees nothing: behind its witness, what a hold would stop is refused until QA has signed."""
 
+import asyncio
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
 from sqlalchemy import Engine, text
 from sqlalchemy.exc import DBAPIError
 
+from core.app import build_events
 from core.erp.kernel import restorations, signatures
 from core.erp.kernel.access import users
 from core.erp.kernel.audit import BehindWitness, Sealer
 from core.erp.kernel.audit_journal import JOURNAL_FILE, Journal
 from core.erp.kernel.audit_verification import verify
 from core.erp.kernel.errors import Conflict, Forbidden, Refused
+from core.erp.kernel.outbox import Outbox, OutboxMessage
 from core.erp.kernel.permits import Role
 from core.erp.kernel.unit import Actor, unit
 from core.erp.kernel.witness import WITNESS_FILE, Witness
 from core.erp.lots import service as lots
+from core.ingest.confirmation import ConsumerState, answer
+from core.ingest.transaction import IngestTransaction, StreamMessage
+from core.telemetry.address import partition_of
+from core.telemetry.batch import ConfirmRequest, pack
+from core.telemetry.reading import Reading
+from edge.forwarder import question
+from edge.spool import SentMark, Spool, SpoolOptions
+from edge.spool.records import Outstanding, Settled
 from lotwise.embedded.postgres import EmbeddedPostgres
 from tests.keys import opened
+from tests.services.ingest_support import RecordingJudge, fold
 from tests.services.lots_world import NOON, World, build
 
 PASSWORD = "correct horse battery"
 LATER = NOON + timedelta(hours=8)
+ZONE = "s1/store/cold"
+PARTITION = partition_of(ZONE)
+SLOW = SpoolOptions(cut_every=timedelta(hours=1))
 PLAIN = text("""
     INSERT INTO stock_move (sublot_id, source, target, amount, at, posted_at, actor, purpose, reference, fact)
     VALUES (:s, 'stock', 'production', 1, now(), now(), 'x', 'use', 'x', false)
@@ -60,8 +77,8 @@ class After:
             return {o.kind.value for o in lots.movable(u, self.sublot, "use")}
 
 
-@pytest.fixture
-def after(engine: Engine, postgres: EmbeddedPostgres, tmp_path: Path) -> Iterator[After]:
+def morning(engine: Engine, folder: Path) -> tuple[World, int]:
+    """A world with one sublot, sealed at noon."""
     world = build(engine)
     world.good_until(world.cold, LATER + timedelta(hours=1))
     sublot = world.stock()
@@ -69,19 +86,40 @@ def after(engine: Engine, postgres: EmbeddedPostgres, tmp_path: Path) -> Iterato
         users.create_user(u, "quality", "Quality", PASSWORD, [Role.QA])
     with engine.begin() as conn:
         conn.execute(text("UPDATE app_user SET one_time_until = NULL"))
-    sealer(engine, tmp_path).seal(NOON)
-    url = copied(postgres, engine, f"{engine.url.database}_backup")
+    sealer(engine, folder).seal(NOON)
+    return world, sublot
+
+
+def evening(world: World, sublot: int, folder: Path) -> int:
+    """What the backup will not have: a hold, whose id it gives, a scrap fact, a user."""
     with world.unit(now=LATER) as u:
         held = lots.place_hold(u, kind="manual", reason="broken seal", since_at=NOON, sublot_id=sublot)[0].id
         lots.post_fact(u, sublot, Decimal(2), "scrap", purpose="destruction", reference="D-1", at=NOON, reason="fell")
         users.create_user(u, "newcomer", "Newcomer", PASSWORD, [Role.WAREHOUSE])
-    sealer(engine, tmp_path).seal(LATER)
+    sealer(world.engine, folder).seal(LATER)
+    return held
+
+
+@contextmanager
+def put_back(postgres: EmbeddedPostgres, url: str) -> Iterator[Engine]:
+    """The backup in place of the database; gone afterwards."""
     back = opened(url)
-    made = After(world, back, tmp_path, held, sublot)
-    yield made
-    back.dispose()
-    with psycopg.connect(postgres.conninfo(), autocommit=True) as conn:
-        conn.execute(f'DROP DATABASE "{engine.url.database}_backup" WITH (FORCE)'.encode())
+    try:
+        yield back
+    finally:
+        back.dispose()
+        name = back.url.database
+        with psycopg.connect(postgres.conninfo(), autocommit=True) as conn:
+            conn.execute(f'DROP DATABASE "{name}" WITH (FORCE)'.encode())
+
+
+@pytest.fixture
+def after(engine: Engine, postgres: EmbeddedPostgres, tmp_path: Path) -> Iterator[After]:
+    world, sublot = morning(engine, tmp_path)
+    url = copied(postgres, engine, f"{engine.url.database}_backup")
+    held = evening(world, sublot, tmp_path)
+    with put_back(postgres, url) as back:
+        yield After(world, back, tmp_path, held, sublot)
 
 
 def signer(engine: Engine) -> Actor:
@@ -129,11 +167,170 @@ def test_intentions_are_refused_until_qa_signs(after: After) -> None:
     assert {("hold.place", "hold"), ("stock.fact", "sublot"), ("user.create", "user")} <= missing
     assert record["missing_seals"] == [2, 2]
     assert record["missing_unlisted"] == []
+    assert (record["receivers"], record["gateways"]) == ([], [])
     sign(after)
     assert after.kinds() == set()
     after.take()
     with pytest.raises(Conflict):
         sign(after, LATER + timedelta(minutes=1))
+
+
+def record_of(engine: Engine, folder: Path) -> dict[str, Any]:
+    with unit(engine, Actor("x"), build_events(), LATER) as u:
+        return restorations.record_of(u, 1, Journal(folder / JOURNAL_FILE))
+
+
+def test_receivers_are_named_with_the_newest_delivery_that_is_known(
+    engine: Engine, postgres: EmbeddedPostgres, tmp_path: Path
+) -> None:
+    """Who is told by message keeps what was sent after the backup; and no id of that time is given again."""
+    world, sublot = morning(engine, tmp_path)
+    other = world.stock(number="L2")
+    sent: list[OutboxMessage] = []
+    outbox = Outbox()
+    outbox.on_external("hold.%", "webhook", sent.append)
+    outbox.on_external("excursion.opened", "grafana:excursion.opened", sent.append)
+    outbox.on_internal("hold.%", "our own tasks", lambda *_: None)
+    outbox.subscribe(engine)
+
+    def hold(engine: Engine, reason: str, now: datetime) -> int:
+        with unit(engine, Actor("system:test", system=True), world.events, now) as u:
+            return lots.place_hold(u, kind="manual", reason=reason, since_at=NOON, sublot_id=other)[0].id
+
+    first = hold(engine, "dented", NOON)
+    outbox.run(engine, world.events, NOON)
+    hold(engine, "wet", NOON)
+    sealer(engine, tmp_path).seal(NOON)
+    url = copied(postgres, engine, f"{engine.url.database}_backup")
+    lost = evening(world, sublot, tmp_path)
+    outbox.run(engine, world.events, LATER)
+    assert [message.topic for message in sent] == ["hold.placed"] * 3
+    with put_back(postgres, url) as back:
+        with pytest.raises(BehindWitness):
+            sealer(back, tmp_path).compare(LATER)
+        receivers = record_of(back, tmp_path)["receivers"]
+        assert receivers == [
+            {
+                "receiver": "grafana:excursion.opened",
+                "topics": "excursion.opened",
+                "newest_delivered": None,
+                "waiting": 0,
+            },
+            {
+                "receiver": "webhook",
+                "topics": "hold.%",
+                "newest_delivered": {
+                    "event": sent[0].id,
+                    "topic": "hold.placed",
+                    "key": str(first),
+                    "at": NOON.isoformat(),
+                    "delivered_at": NOON.isoformat(),
+                },
+                "waiting": 1,
+            },
+        ]
+        assert hold(back, "opened", LATER) > lost
+        before, sent[:] = {message.id for message in sent}, []
+        outbox.run(back, world.events, LATER)
+        again, new = sent
+        assert again.id in before, "what waited is told once more"
+        assert new.id > max(before)
+        assert record_of(back, tmp_path)["receivers"] == receivers, "what is told now was not known then"
+
+
+def test_gateways_tell_how_far_they_had_been_confirmed(
+    engine: Engine, postgres: EmbeddedPostgres, tmp_path: Path
+) -> None:
+    """Three batches are in the backup and five were confirmed: two come again, and QA sees which, and when they did."""
+
+    async def story() -> None:
+        world, sublot = morning(engine, tmp_path)
+        add_heard(engine, world.cold, NOON)
+        async with await Spool.open(tmp_path / "spool", "gw", "s1", SLOW) as spool:
+            await confirmed_by(engine, spool, 0, 1, 2)
+            url = copied(postgres, engine, f"{engine.url.database}_backup")
+            await confirmed_by(engine, spool, 3, 4)
+            assert lost_of(engine) == [], "a core that knows all it confirmed has nothing to write down"
+            evening(world, sublot, tmp_path)
+            with put_back(postgres, url) as back:
+                with pytest.raises(BehindWitness):
+                    sealer(back, tmp_path).compare(LATER)
+                away = {"gateway": "gw", "confirmed_to": NOON.isoformat(), "heard_since": None}
+                assert record_of(back, tmp_path)["gateways"] == [{**away, "lost_batches": 0, "lost": []}]
+                settled = await asked(back, spool, await spool.replayable())
+                assert settled.taken_back == 2
+                run = {"epoch": spool.epoch, "partition": PARTITION, "confirmed": 3, "once_confirmed": 5}
+                lost = [{**run, "come_again": 0, "cannot_come": 0}]
+                assert record_of(back, tmp_path)["gateways"] == [{**away, "lost_batches": 2, "lost": lost}]
+                await confirmed_by(back, spool, 5)
+                add_heard(back, world.cold, LATER + timedelta(minutes=1))
+                (gateway,) = record_of(back, tmp_path)["gateways"]
+                assert gateway["confirmed_to"] == NOON.isoformat(), "that is what the backup knew"
+                assert gateway["heard_since"] == (LATER + timedelta(minutes=1)).isoformat()
+                assert gateway["lost"] == [{**run, "come_again": 2, "cannot_come": 0}]
+                await asked(back, spool, await spool.replayable())
+                assert len(lost_of(back)) == 1, "told once"
+
+    asyncio.run(story())
+
+
+def test_what_a_gateway_no_longer_has_is_counted_as_what_cannot_come(engine: Engine) -> None:
+    """Of ten that were confirmed it has only those above the sixth, and the core not one."""
+    ask = ConfirmRequest("gw", (("e1", 3, 12), ("e1", 4, 7)), since=(6, 0), confirmed=(10, 0))
+    for _ in range(2):
+        answer(engine, ask, ConsumerState())
+    assert lost_of(engine) == [("gw", "e1", 3, 0, 10, 6)]
+    with pytest.raises(DBAPIError), engine.begin() as conn:
+        conn.execute(text("DELETE FROM confirmation_lost"))
+
+
+def test_a_loss_of_an_earlier_restore_is_not_told_again(after: After) -> None:
+    with after.engine.begin() as conn:
+        conn.execute(
+            text("INSERT INTO confirmation_lost VALUES ('gw', 'e0', 3, 1, 9, 0, :at)"),
+            {"at": NOON - timedelta(minutes=1)},
+        )
+    with pytest.raises(BehindWitness):
+        sealer(after.engine, after.folder).compare(LATER)
+    assert record_of(after.engine, after.folder)["gateways"] == []
+
+
+def add_heard(engine: Engine, zone: int, at: datetime) -> None:
+    """The gateway's source has spoken for the zone."""
+    with engine.begin() as conn:
+        conn.execute(
+            text(
+                "INSERT INTO source_watermark (zone_id, gateway, source, redundancy_group, upto, received_at)"
+                " VALUES (:zone, 'gw', 'probes', '', :at, :at)"
+                " ON CONFLICT (zone_id, gateway, source) DO UPDATE SET upto = :at, received_at = :at"
+            ),
+            {"zone": zone, "at": at},
+        )
+
+
+async def confirmed_by(engine: Engine, spool: Spool, *numbers: int) -> None:
+    """Readings, a batch each, and whatever else is unsent: sent, folded and confirmed by the database."""
+    for number in numbers:
+        at = NOON + timedelta(minutes=number)
+        await spool.keep([Reading(f"{ZONE}/probe/temperature", at, 5.0, "Cel", at)])
+        await spool.flush()
+    batches = await spool.unsent(100)
+    folding = IngestTransaction(judge=RecordingJudge(), live=False)
+    fold(engine, folding, *(StreamMessage(PARTITION, pack(one.header, one.body)) for one in batches))
+    await spool.mark_sent([SentMark(one.row, one.attempt, one.row, "s1") for one in batches])
+    await asked(engine, spool, await spool.outstanding())
+    assert await spool.outstanding() == []
+
+
+async def asked(engine: Engine, spool: Spool, asks: list[Outstanding]) -> Settled:
+    """The gateway's question and the core's answer, as both are made, without the stream between."""
+    return await spool.settle(asks, answer(engine, question("gw", asks), ConsumerState("s1")), {})
+
+
+def lost_of(engine: Engine) -> list[tuple[Any, ...]]:
+    with engine.connect() as conn:
+        query = "SELECT gateway, epoch, partition, confirmed, once_confirmed, gone FROM confirmation_lost"
+        return [tuple(row) for row in conn.execute(text(query))]
 
 
 def test_the_trail_goes_on_where_it_was_restored_to(after: After) -> None:

@@ -456,7 +456,7 @@ def test_headers_fold_after_the_replay_window_and_can_be_proved(tmp_path: Path) 
             missing = ConfirmReply((Confirmed(spool.epoch, PARTITION, 0, (1, 2, 3, 4, 5, 6)),), "s1", {})
             await spool.mark_sent([SentMark(b.row, b.attempt, 9, "s1") for b in await spool.unsent(9)])
             asks = await spool.outstanding()
-            assert asks == [Outstanding(spool.epoch, PARTITION, 6, 5)]
+            assert asks == [Outstanding(spool.epoch, PARTITION, 6, 5, 5)]
             settled = await spool.settle(asks, missing, {})
             assert (settled.taken_back, settled.beyond_replay) == (0, 5)
             # a core that need not list what is gone still confirms what is there

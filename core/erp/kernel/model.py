@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, Column, DateTime, Index, LargeBinary, Text, UniqueConstraint
+from sqlalchemy import BigInteger, Boolean, Column, DateTime, Index, LargeBinary, Text, UniqueConstraint
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlmodel import Field, SQLModel
 
@@ -127,7 +127,8 @@ class Restoration(SQLModel, table=True):
     """The database was found behind its witness: a backup was put back, or the newest rows were cut off.
 
     Until QA has signed it, what a hold would stop is stopped (`lotwise_obstacles`). `database_seal` is the last seal
-    that was there, `witnessed_seal` the last that was witnessed; `record` is what was signed.
+    that was there, `witnessed_seal` the last that was witnessed; `known` is what the database then knew of receivers
+    and gateways (`restoration_record.known`), before they went on; `record` is what was signed.
     """
 
     __tablename__ = "restoration"
@@ -137,6 +138,7 @@ class Restoration(SQLModel, table=True):
     found_at: datetime = moment()
     database_seal: int = Field(sa_column=Column(BigInteger, nullable=False))
     witnessed_seal: int = Field(sa_column=Column(BigInteger, nullable=False))
+    known: dict[str, Any] = Field(sa_column=Column(JSONB, nullable=False))
     signature_id: int | None = Field(default=None, sa_column=Column(BigInteger, unique=True))
     signed_at: datetime | None = moment(nullable=True)
     record: dict[str, Any] | None = Field(default=None, sa_column=Column(JSONB))
@@ -174,12 +176,16 @@ class OutboxTask(SQLModel, table=True):
 
 
 class OutboxSubscription(SQLModel, table=True):
-    """A handler and the topics it wants (a LIKE pattern). A trigger makes the task with the outbox row."""
+    """A handler and the topics it wants (a LIKE pattern). A trigger makes the task with the outbox row.
+
+    `external`: it tells another server, which a restore of this database does not rewind.
+    """
 
     __tablename__ = "outbox_subscription"
 
     handler: str = Field(primary_key=True)
     pattern: str
+    external: bool = Field(default=False, sa_column=Column(Boolean, nullable=False))
 
 
 class IdempotencyKey(SQLModel, table=True):

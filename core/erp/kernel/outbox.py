@@ -82,8 +82,9 @@ class Outbox:
         """Writes the subscriptions down: from now on every outbox row gets its tasks with it."""
         with engine.begin() as conn:
             for name, pattern in sorted(self._patterns.items()):
-                statement = upsert(OutboxSubscription).values(handler=name, pattern=pattern)
-                conn.execute(statement.on_conflict_do_update(index_elements=["handler"], set_={"pattern": pattern}))
+                row = {"pattern": pattern, "external": name in self._external}
+                statement = upsert(OutboxSubscription).values(handler=name, **row)
+                conn.execute(statement.on_conflict_do_update(index_elements=["handler"], set_=row))
 
     @property
     def internal_names(self) -> list[str]:

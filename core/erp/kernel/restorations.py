@@ -6,7 +6,6 @@ back by themselves: gateways send again what the restored core no longer confirm
 """
 
 import logging
-from dataclasses import asdict
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -17,7 +16,8 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from core.erp.kernel import signatures
 from core.erp.kernel.audit_journal import Journal
 from core.erp.kernel.errors import Conflict, NotFound
-from core.erp.kernel.model import AuditSeal, Restoration
+from core.erp.kernel.model import Restoration
+from core.erp.kernel.restoration_record import known, lacking
 from core.erp.kernel.tables import table
 from core.erp.kernel.unit import Unit
 from core.erp.kernel.words import Message
@@ -28,18 +28,20 @@ BEHIND_WITNESS = (
     "the database was restored or its newest rows cut off: it ends with seal %d, and seal %d was witnessed. "
     "What a hold would stop is refused until QA has signed it"
 )
-MAX_LISTED = 1000
-"""Rows named in the record at most; all are counted."""
-_R, _SEALS = table(Restoration), table(AuditSeal)
+_R = table(Restoration)
 
 
 def record_restoration(engine: Engine, database_seal: int, witnessed_seal: int, now: datetime) -> None:
-    """Writes down that the database is behind its witness; from then on intentions are refused. Once."""
+    """Writes down that the database is behind its witness; from then on intentions are refused. Once.
+
+    Ids given since the backup are in messages, annotations and on paper: none of them is given again.
+    """
     same = (_R.c.database_seal == database_seal, _R.c.witnessed_seal == witnessed_seal)
     row = {"database_seal": database_seal, "witnessed_seal": witnessed_seal, "found_at": now}
     with engine.begin() as conn:
         if conn.execute(select(_R.c.id).where(*same)).first() is None:
-            conn.execute(upsert(Restoration).values(row).on_conflict_do_nothing())
+            conn.execute(upsert(Restoration).values(**row, known=known(conn)).on_conflict_do_nothing())
+            conn.execute(text("SELECT lotwise_skip_ids()"))
             log.error(BEHIND_WITNESS, database_seal, witnessed_seal)
 
 
@@ -49,9 +51,6 @@ def signed_since(conn: Connection, at: datetime) -> list[tuple[int, int, datetim
     return [(row.id, row.database_seal, row.signed_at) for row in conn.execute(query)]
 
 
-_GATEWAYS = text("SELECT gateway, max(received_at) AS heard FROM source_watermark GROUP BY gateway ORDER BY gateway")
-
-
 def record_of(u: Unit, restoration_id: int, journal: Journal) -> dict[str, Any]:
     """What is signed: to when the database was restored, and what is known to be missing. Raises NotFound."""
     row = u.get(Restoration, restoration_id)
@@ -59,19 +58,7 @@ def record_of(u: Unit, restoration_id: int, journal: Journal) -> dict[str, Any]:
         raise NotFound("kernel.no_restoration", restoration_id=restoration_id)
     if row.record is not None:
         return row.record
-    seal = u.conn.execute(select(_SEALS.c.at).where(_SEALS.c.number == row.database_seal)).scalar()
-    missing = journal.after(row.database_seal)
-    gateways = u.conn.execute(_GATEWAYS).all()
-    return {
-        "restored_to": seal.isoformat() if seal is not None else None,
-        "missing_seals": [row.database_seal + 1, row.witnessed_seal],
-        "missing_rows": len(missing),
-        "missing": [asdict(entry) for entry in missing[:MAX_LISTED]],
-        "missing_unlisted": sorted(
-            set(range(row.database_seal + 1, row.witnessed_seal + 1)) - {entry.seal for entry in missing}
-        )[:MAX_LISTED],
-        "gateways_confirmed_to": {one.gateway: one.heard.isoformat() for one in gateways},
-    }
+    return lacking(u.conn, row, journal)
 
 
 def signing(restoration_id: int, reason: str, journal: Journal) -> signatures.Signing[Restoration]:

@@ -27,7 +27,8 @@ class RestorationOut(Answer):
     witnessed_seal: int
     signed_at: AwareDatetime | None
     record: dict[str, Any] | None = Field(
-        description="what is, or would be, signed: restored_to, missing (audit rows), gateways_confirmed_to"
+        description="what is, or would be, signed: restored_to, missing (audit rows), receivers (of messages, each with"
+        " the newest delivery that is known here), gateways (each with how far it is and once was confirmed)"
     )
 
 

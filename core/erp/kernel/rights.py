@@ -2,7 +2,8 @@
 
 `lotwise_owner` owns and migrates. `lotwise_app` runs: SELECT and INSERT everywhere, and beyond that only what a
 table's declaration says (`guarded`), which a life cycle or housekeeping needs. It can alter nothing, switch off no
-trigger, truncate nothing; the partitions of readings are made and dropped by two functions of the owner's.
+trigger, truncate nothing; the partitions of readings are made and dropped, and ids passed over after a restore, by
+functions of the owner's.
 """
 
 from collections.abc import Iterable
@@ -35,6 +36,7 @@ def grants(tables: Iterable[Guarded]) -> str:
         f"GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO {APP}",
         f"GRANT EXECUTE ON FUNCTION series_make_week(text, timestamptz, timestamptz) TO {APP}",
         f"GRANT EXECUTE ON FUNCTION series_drop_week(text, interval) TO {APP}",
+        f"GRANT EXECUTE ON FUNCTION lotwise_skip_ids() TO {APP}",
     ]
     for one in sorted(tables, key=lambda one: one.name):
         found.append(f"GRANT INSERT ON {one.name} TO {APP}")

@@ -642,6 +642,12 @@ CREATE TRIGGER capa_check_append_only BEFORE UPDATE OR DELETE ON capa_check FOR 
 CREATE TRIGGER capa_check_no_truncate BEFORE TRUNCATE ON capa_check FOR EACH STATEMENT EXECUTE FUNCTION lotwise_forbid_change()
     ''',
     r'''
+CREATE TRIGGER confirmation_lost_append_only BEFORE UPDATE OR DELETE ON confirmation_lost FOR EACH ROW EXECUTE FUNCTION lotwise_forbid_change()
+    ''',
+    r'''
+CREATE TRIGGER confirmation_lost_no_truncate BEFORE TRUNCATE ON confirmation_lost FOR EACH STATEMENT EXECUTE FUNCTION lotwise_forbid_change()
+    ''',
+    r'''
 CREATE TRIGGER epoch_closed_append_only BEFORE UPDATE OR DELETE ON epoch_closed FOR EACH ROW EXECUTE FUNCTION lotwise_forbid_change()
     ''',
     r'''
@@ -776,6 +782,24 @@ CREATE OR REPLACE FUNCTION series_make_week(name text, start timestamptz, stop t
     ''',
     r'''
 REVOKE ALL ON FUNCTION series_make_week(text, timestamptz, timestamptz) FROM PUBLIC
+    ''',
+    r'''
+CREATE OR REPLACE FUNCTION lotwise_skip_ids() RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+DECLARE
+    one regclass;
+BEGIN
+    FOR one IN
+        SELECT d.objid FROM pg_depend d JOIN pg_class c ON c.oid = d.objid AND c.relkind = 'S'
+        WHERE d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_class'::regclass AND d.deptype IN ('a', 'i')
+            AND c.relnamespace = 'public'::regnamespace
+    LOOP
+        PERFORM setval(one, nextval(one) + 1000000);
+    END LOOP;
+END $$
+    ''',
+    r'''
+REVOKE ALL ON FUNCTION lotwise_skip_ids() FROM PUBLIC
     ''',
     r'''
 CREATE TRIGGER restoration_only BEFORE UPDATE ON restoration FOR EACH ROW EXECUTE FUNCTION lotwise_guard_only('signature_id', 'signed_at', 'record')
@@ -2075,6 +2099,16 @@ def upgrade() -> None:
     sa.UniqueConstraint('signature_id')
     )
     op.create_index(op.f('ix_capa_plan_capa_id'), 'capa_plan', ['capa_id'], unique=False)
+    op.create_table('confirmation_lost',
+    sa.Column('gateway', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('epoch', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('partition', sa.Integer(), nullable=False),
+    sa.Column('confirmed', sa.BigInteger(), autoincrement=False, nullable=False),
+    sa.Column('once_confirmed', sa.BigInteger(), nullable=False),
+    sa.Column('gone', sa.BigInteger(), nullable=False),
+    sa.Column('at', sa.DateTime(timezone=True), nullable=False),
+    sa.PrimaryKeyConstraint('gateway', 'epoch', 'partition', 'confirmed')
+    )
     op.create_table('custody_fact',
     sa.Column('id', sa.BigInteger(), autoincrement=True, nullable=False),
     sa.Column('sublot_id', sa.BigInteger(), nullable=False),
@@ -2532,6 +2566,7 @@ def upgrade() -> None:
     op.create_table('outbox_subscription',
     sa.Column('handler', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
     sa.Column('pattern', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('external', sa.Boolean(), nullable=False),
     sa.PrimaryKeyConstraint('handler')
     )
     op.create_table('outbox_task',
@@ -2728,6 +2763,7 @@ def upgrade() -> None:
     sa.Column('found_at', sa.DateTime(timezone=True), nullable=False),
     sa.Column('database_seal', sa.BigInteger(), nullable=False),
     sa.Column('witnessed_seal', sa.BigInteger(), nullable=False),
+    sa.Column('known', postgresql.JSONB(astext_type=sa.Text()), nullable=False),
     sa.Column('signature_id', sa.BigInteger(), nullable=True),
     sa.Column('signed_at', sa.DateTime(timezone=True), nullable=True),
     sa.Column('record', postgresql.JSONB(astext_type=sa.Text()), nullable=True),
