@@ -18,7 +18,7 @@ from core.erp.kernel.tabular import report  # noqa: F401 - an error's class is f
 from core.erp.kernel.words import CHINESE, ENGLISH, LANGUAGES, Template, catalogue
 from core.erp.kernel.words.catalogues import PLACEHOLDER, folders, read
 from core.erp.kernel.workflow import Workflow, workflows
-from core.web.records.word_ids import choice_ids, filter_ids
+from core.web.records.word_ids import choice_ids, field_ids, filter_ids
 from tests.architecture.said_in_code import ERRORS, constants, families_used, raised_in_sql, said
 
 FAMILIES = (
@@ -72,7 +72,7 @@ def _declared() -> set[str]:
         found |= _of_cycle(cycle)
     for entity in entities().values():
         found |= _of_entity(entity)
-    return found | choice_ids() | filter_ids()
+    return found | choice_ids() | field_ids() | filter_ids()
 
 
 def _of_entity(entity: Entity) -> set[str]:

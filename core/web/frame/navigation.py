@@ -32,11 +32,30 @@ GROUPS: tuple[tuple[str, tuple[Place | str, ...]], ...] = (
     ("web.nav_movement", ("shipment", "work_order", "work_order_operation", "work_centre", "bom")),
     (
         "web.nav_quality",
-        ("excursion", "incident", "deviation", "supplier_certificate", "batch_release", "field_action", "deadline"),
+        (
+            "excursion",
+            "incident",
+            "deviation",
+            "capa",
+            "supplier_certificate",
+            "batch_release",
+            "field_action",
+            "deadline",
+        ),
     ),
     (
         "web.nav_setup",
-        ("partner", "partner_contact", "site", "storage_profile", "user", "role", "work_calendar", "import_run"),
+        (
+            "partner",
+            "partner_contact",
+            "site",
+            "storage_profile",
+            "user",
+            "session",
+            "role",
+            "work_calendar",
+            "import_run",
+        ),
     ),
 )
 """Desks, and entities by name, whose list it is."""

@@ -10,14 +10,11 @@ turn; unknown: nobody knows; no: over, and of no more use.
 
 _BY_NOUN: Mapping[str, Mapping[str, Tone]] = {
     "excursion": {"open": "harm", "ended": "harm", "assessed": "warn", "dispositioned": "ok", "closed": "ok"},
-    "zone_alarm": {
+    "alarm": {
         "unacknowledged": "harm",
         "acknowledged": "warn",
         "returned_unacknowledged": "warn",
         "normal": "ok",
-        "shelved": "unknown",
-        "suppressed": "unknown",
-        "out_of_service": "unknown",
     },
     "sublot": {"released": "ok", "quarantine": "wait", "expected": "wait", "rejected": "no"},
     "shipment": {"accepted": "ok", "refused": "no"},

@@ -19,6 +19,8 @@ from core.web.records.shown import word_of
 
 SEVERAL = frozenset({list, tuple, set, frozenset})
 """Types that hold several values."""
+UNSEEN = frozenset({"id", "version", "password", "login"})
+"""Fields of bodies that no form of a record shows: a signature has a part of its own."""
 SPARE = 1
 """Empty lines that a list of lines ends with."""
 HINTS = {"time": "web.hint_time", "span": "web.hint_span", "link": "web.hint_link", "links": "web.hint_links"}
@@ -80,7 +82,7 @@ def inputs(entity: Entity, model: type[BaseModel], words: Words, filled: Filled,
     return [
         _input(entity, f"{within}{name}", name, info, words, filled)
         for name, info in model.model_fields.items()
-        if name not in {"version", "password", "login"}
+        if name not in UNSEEN
     ]
 
 

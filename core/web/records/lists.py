@@ -102,8 +102,12 @@ class Listing:
         return declared.link if declared is not None else None
 
     def bar(self, known: Mapping[tuple[str, int], str]) -> list[FilterField]:
-        """The filters as fields."""
-        return [self._bar_field(parameter, known) for parameter in parameters(self.entity).values()]
+        """The filters as fields: those that are set first, then states and links, halves of ranges last."""
+        made = [self._bar_field(parameter, known) for parameter in parameters(self.entity).values()]
+        order = {"choices": 0, "choice": 1, "link": 2, "text": 3}
+        searched = self.entity.label if self.entity.searches else None
+        shown = [one for one in made if one.name != searched or one.value]
+        return sorted(shown, key=lambda one: (not one.values, one.name != "state", order.get(one.kind, 4)))
 
     def _bar_field(self, parameter: Parameter, known: Mapping[tuple[str, int], str]) -> FilterField:
         name, words = parameter.name, self.visit.words

@@ -2,21 +2,24 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
+from decimal import Decimal, InvalidOperation
 from functools import cache
 from typing import Any
 
 from fastapi import APIRouter, Response
-from pydantic import BaseModel
+from pydantic import AwareDatetime, BaseModel
 
 from core.erp.kernel.door import needs
 from core.erp.kernel.http import Id
+from core.erp.kernel.records.columns import leaf_of
 from core.erp.kernel.records.declare import Entity, Verb, as_permits
 from core.erp.kernel.records.history import Entry, history
 from core.erp.kernel.records.registry import entities
 from core.erp.kernel.records.shown import shown
 from core.erp.kernel.unit import Unit
 from core.web.frame.visit import Visit, Visiting
+from core.web.records.inputs import UNSEEN
 from core.web.records.shown import Cells, Shown, columns, labels, part_name, plain, title
 
 ENTRIES = 50
@@ -67,7 +70,7 @@ def record_page(u: Unit, entity: Entity, visit: Visit, record_id: int, status: i
     row = {name: getattr(record, name) for name in type(record).model_fields}
     cells = Cells(entity, visit.words, labels(u, entity, [row]))
     entries, further = history(u, entity, record_id, limit=ENTRIES)
-    sections = [section_table(section.name, row[section.name], visit) for section in entity.sections]
+    sections = [section_table(entity, section.name, row[section.name], visit) for section in entity.sections]
     return visit.page(
         "records/record.html",
         status,
@@ -82,7 +85,9 @@ def record_page(u: Unit, entity: Entity, visit: Visit, record_id: int, status: i
         may_change=may_change(entity, row, visit),
         sections=[one for one in sections if one is not None and one.rows],
         related=[one for one in related(entity) if visit.may(*as_permits(one.entity.read))],
-        entries=[(entry, changes_of(entity, entry, visit)) for entry in entries],
+        entries=[
+            (entry, action_of(entity, entry.action, visit), changes_of(entity, entry, visit)) for entry in entries
+        ],
         further=further,
         **more,
     )
@@ -141,7 +146,7 @@ def ahead(entity: Entity, state: str) -> list[str]:
         here = following
 
 
-def section_table(name: str, value: Any, visit: Visit) -> SectionTable | None:
+def section_table(entity: Entity, name: str, value: Any, visit: Visit) -> SectionTable | None:
     """A section's value as a table; None where it is nothing that a table shows."""
     lines = value if isinstance(value, (list, tuple)) else [value] if isinstance(value, BaseModel) else None
     if lines is None:
@@ -152,9 +157,16 @@ def section_table(name: str, value: Any, visit: Visit) -> SectionTable | None:
         return SectionTable(name, [], [])
     if not isinstance(lines[0], BaseModel):
         return SectionTable(name, [], [[plain(name, one, visit.words)] for one in lines])
-    fields = [field for field in type(lines[0]).model_fields if not field.endswith("_message") and field != "id"]
-    headings = [part_name(field, visit.words) for field in fields]
+    names = type(lines[0]).model_fields
+    fields = [one for one in names if one not in UNSEEN and not one.endswith("_message") and not _repeated(one, names)]
+    headings = [visit.words.label(entity.field(one)) for one in fields]
     return SectionTable(name, headings, [[_part(field, line, visit) for field in fields] for line in lines])
+
+
+def _repeated(name: str, names: Mapping[str, Any]) -> bool:
+    """An id beside what its record is called."""
+    base = name.removesuffix("_id")
+    return base != name and any(one in names for one in (base, f"{base}_code", f"{base}_number"))
 
 
 def _part(field: str, line: BaseModel, visit: Visit) -> Any:
@@ -181,16 +193,42 @@ def changes_of(entity: Entity, entry: Entry, visit: Visit) -> list[tuple[str, An
             visit.words.say(names[change.field].label)
             if change.field in names
             else part_name(change.field, visit.words),
-            _then(entity, names.get(change.field), change.before, visit),
-            _then(entity, names.get(change.field), change.after, visit),
+            _then(entity, names.get(change.field), _as_typed(entity, change.field, change.before), visit),
+            _then(entity, names.get(change.field), _as_typed(entity, change.field, change.after), visit),
         )
         for change in entry.changes
         if not change.field.endswith(("_message", "_hash")) and change.field != "id"
     ]
 
 
+def action_of(entity: Entity, action: str, visit: Visit) -> str:
+    """What was done, as its button says it; the trail's own word for what has none."""
+    name, words = action.rpartition(".")[2], visit.words
+    if name in _WRITTEN:
+        return words.t(_WRITTEN[name])
+    message = f"move.{entity.name}.{name}"
+    return words.label(message) if words.has(message) else action
+
+
+_WRITTEN = {"create": "web.created", "change": "web.changed"}
+
+
+def _as_typed(entity: Entity, name: str, value: Any) -> Any:
+    """A value of the trail, which is JSON, as its field has it: times and days are times and days again."""
+    info = entity.shape.model_fields.get(name)
+    if info is None or not isinstance(value, str):
+        return value
+    kind = leaf_of(info.annotation)
+    try:
+        if kind in (datetime, AwareDatetime):
+            return datetime.fromisoformat(value)
+        return date.fromisoformat(value) if kind is date else Decimal(value) if kind is Decimal else value
+    except (ValueError, InvalidOperation):
+        return value
+
+
 def _then(entity: Entity, column: Shown | None, value: Any, visit: Visit) -> Any:
-    if value is None:
+    if value is None or value == "":
         return "–"
     if column is not None and column.name == "state" and entity.cycle is not None:
         return visit.words.state(entity.cycle.noun, str(value), bare=True)

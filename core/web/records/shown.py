@@ -34,12 +34,15 @@ class Shown:
     label: Message
     link: str | None = None
     numeric: bool = False
+    called: str | None = None
+    """The field beside it that says what the linked record is called."""
 
 
 @cache
 def columns(entity: Entity) -> tuple[Shown, ...]:
     """Every field of the entity's answer that people read, the label first."""
-    fields = [name for name in entity.shape.model_fields if _is_shown(name)]
+    beside = {called for name in entity.shape.model_fields if (called := _called(entity, name)) is not None}
+    fields = [name for name in entity.shape.model_fields if _is_shown(name) and name not in beside]
     fields.sort(key=lambda name: (name != entity.label, name != "state"))
     return tuple(_shown(entity, name) for name in fields)
 
@@ -62,14 +65,23 @@ def _shown(entity: Entity, name: str) -> Shown:
     declared, info = entity.by_name.get(name), entity.shape.model_fields[name]
     link = declared.link if declared is not None else None
     numeric = any(kind in str(info.annotation) for kind in ("Decimal", "float", "int")) and link is None
-    return Shown(name, entity.field(name), link, numeric and "list" not in str(info.annotation))
+    return Shown(name, entity.field(name), link, numeric and "list" not in str(info.annotation), _called(entity, name))
+
+
+def _called(entity: Entity, name: str) -> str | None:
+    """The field that says what a link's record is called: `lot_number` or `lot` beside `lot_id`."""
+    declared, base = entity.by_name.get(name), name.removesuffix("_id")
+    if declared is None or declared.link is None or base == name:
+        return None
+    labels_of = (base, f"{base}_{entities()[declared.link].label}")
+    return next((one for one in labels_of if one in entity.shape.model_fields and one != entity.label), None)
 
 
 def labels(u: Unit, entity: Entity, rows: Sequence[Mapping[str, Any]]) -> dict[tuple[str, int], str]:
     """What people call the records that the rows link to, of those that the actor may know of."""
     wanted: dict[str, set[int]] = {}
     for column in columns(entity):
-        if column.link is not None and column.link != entity.name:
+        if column.link is not None and column.called is None:
             wanted.setdefault(column.link, set()).update(
                 row[column.name] for row in rows if isinstance(row.get(column.name), int)
             )
@@ -110,12 +122,12 @@ class Cells:
         if column.name == "state" and self._entity.cycle is not None:
             return self._words.state(self._entity.cycle.noun, str(value), bare=True)
         if column.link is not None and isinstance(value, int):
-            return self.link(column.link, value)
+            return self.link(column.link, value, row.get(column.called) if column.called is not None else None)
         return plain(column.name, value, self._words)
 
-    def link(self, name: str, record_id: int) -> Markup:
+    def link(self, name: str, record_id: int, beside: str | None = None) -> Markup:
         """A record by what people call it; its number, where the reader may not know more."""
-        called = self._known.get((name, record_id))
+        called = beside or self._known.get((name, record_id))
         if called is None:
             return Markup("{}").format(record_id)
         return Markup('<a href="/{}/{}">{}</a>').format(entities()[name].path, record_id, called)

@@ -1,7 +1,7 @@
 """The ids of words that forms and filters need beyond those of fields: of the few values that a field may have."""
 
 from collections.abc import Iterator
-from typing import get_args, get_origin
+from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel
 
@@ -10,7 +10,7 @@ from core.erp.kernel.records.declare import Entity
 from core.erp.kernel.records.filters import parameters
 from core.erp.kernel.records.registry import entities
 from core.erp.kernel.words import ENGLISH, catalogue
-from core.web.records.inputs import SEVERAL, choices_of
+from core.web.records.inputs import SEVERAL, UNSEEN, choices_of
 from core.web.records.lists import half_of
 from core.web.records.shown import choice_id
 
@@ -36,6 +36,33 @@ def filter_ids() -> set[str]:
         for name in parameters(entity)
         if half_of(entity, name) is None and entity.field(name).id not in catalogue(ENGLISH)
     }
+
+
+def field_ids() -> set[str]:
+    """Of every field of a form, of a section of a record's page, and of what stands in one."""
+    found = set()
+    for entity in entities().values():
+        found |= {entity.field(section.name).id for section in entity.sections}
+        models = [*_models(entity), *(model for section in entity.sections for model in _within(section.shape))]
+        found |= {entity.field(name).id for model in models for name in _fields(model)}
+    return found
+
+
+def _fields(model: type[BaseModel]) -> Iterator[str]:
+    for name, info in model.model_fields.items():
+        if name in UNSEEN or name.endswith("_message"):
+            continue
+        yield name
+        for within in _within(info.annotation):
+            yield from _fields(within)
+
+
+def _within(shape: Any) -> Iterator[type[BaseModel]]:
+    leaf = leaf_of(shape)
+    if get_origin(leaf) in SEVERAL:
+        leaf = leaf_of(get_args(leaf)[0])
+    if isinstance(leaf, type) and issubclass(leaf, BaseModel):
+        yield leaf
 
 
 def _models(entity: Entity) -> Iterator[type[BaseModel]]:

@@ -86,7 +86,7 @@ def alarms(u: Unit, visit: Visit) -> Found:
         [
             Need(
                 "harm" if row["state"] == "unacknowledged" else "warn",
-                words.label(f"state.zone_alarm.{row['state']}"),
+                words.label(f"state.alarm.{row['state']}"),
                 words.t("web.alarm_said", kind=words.t(f"choice.kind.{row['kind']}"), zone=row["zone"]),
                 f"/alarms/{row['id']}",
                 words.t("web.act_acknowledge" if visit.may("alarm.acknowledge") else "web.act_look"),
