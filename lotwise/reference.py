@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -137,13 +138,18 @@ def _blank(kind: type[Any], **given: object) -> Any:
 # --- API
 
 
-def api_page() -> str:
-    """Every route, by what it is about."""
+@cache
+def api_description() -> dict[str, Any]:
+    """The API's OpenAPI document, as every running core gives it. Making it takes seconds."""
     settings = Settings(instance="test", secret_key=SecretStr("-" * SHORTEST_SECRET))
     nowhere = create_engine("postgresql+psycopg://")  # never connected to: only the routes are asked for
-    description = create_app(settings, nowhere, run_background=False).openapi()
+    return create_app(settings, nowhere, run_background=False).openapi()
+
+
+def api_page() -> str:
+    """Every route, by what it is about."""
     by_tag: dict[str, list[tuple[str, ...]]] = {}
-    for path, operations in sorted(description["paths"].items()):
+    for path, operations in sorted(api_description()["paths"].items()):
         for method in METHODS:
             if method in operations:
                 row = (f"`{method.upper()} {path}`", _first(operations[method]))

@@ -28,6 +28,7 @@ from core.erp.kernel.signatures import Act, Proof
 from core.erp.kernel.unit import Actor, system, transact
 from core.settings import Settings
 from lotwise.embedded.postgres import EmbeddedPostgres
+from lotwise.reference import api_description
 from tests.contracts.record_rows import FOREIGN, OWN, Rows, target_of
 from tests.keys import opened
 from tests.rules.attachments_rules_test import PDF_FILE
@@ -108,7 +109,7 @@ def office(postgres: EmbeddedPostgres, template: str, tmp_path_factory: pytest.T
     app = create_app(settings, engine, run_background=False)
     client = httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://office")
     with pytest.MonkeyPatch.context() as patch, asyncio.Runner() as runner:
-        made = Office(engine, Rows(owner), client, runner, app.openapi())
+        made = Office(engine, Rows(owner), client, runner, api_description())
 
         def actor_of(engine: Engine, token: str, key: str) -> Actor:
             del engine, key

@@ -10,7 +10,6 @@ from typing import Any
 import httpx
 import pytest
 from argon2 import PasswordHasher
-from fastapi import FastAPI
 from pydantic import SecretStr
 from sqlalchemy import Engine
 
@@ -22,6 +21,7 @@ from core.erp.kernel.permits import INSIDE, Role
 from core.erp.kernel.records.registry import entities
 from core.erp.kernel.unit import Unit
 from core.settings import Settings
+from lotwise.reference import api_description
 from tests.services.quality_plant import build
 from tests.services.two_sites import Furnished
 from tests.serving import serving
@@ -39,10 +39,9 @@ BY_HAND = {"/imports", "/imports/files"}
 
 @dataclass
 class Sites:
-    """The app, the ids of what there is at either site by kind, and who belongs to which."""
+    """The API, the ids of what there is at either site by kind, and who belongs to which."""
 
     client: httpx.Client
-    app: FastAPI
     home: dict[str, int]
     far: dict[str, int]
 
@@ -52,7 +51,7 @@ class Sites:
         return {"Authorization": f"Bearer {answer.json()['access_token']}"}
 
     def operations(self) -> Iterator[tuple[str, str, dict[str, Any]]]:
-        for path, methods in self.app.openapi()["paths"].items():
+        for path, methods in api_description()["paths"].items():
             for method, operation in methods.items():
                 if path.startswith("/api/v1/"):
                     yield method.upper(), path.removeprefix("/api/v1"), operation
@@ -78,7 +77,7 @@ def sites(engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> It
     settings = Settings(instance="test", secret_key=SecretStr("s" * 40), data_dir=tmp_path)
     app = create_app(settings, engine, run_background=False)
     with serving(app) as client:
-        yield Sites(client, app, home, far)
+        yield Sites(client, home, far)
 
 
 OWN_LABELS = {"work_centre": "near-WC", "alternatives": "near-WC", "zone": "near/a/room"}
@@ -284,7 +283,7 @@ def test_every_id_of_a_request_names_a_kind_that_has_a_scope(sites: Sites) -> No
             if re.fullmatch(r"\w+_ids?", name) and kind_of_field(name) is None and name not in nothing:
                 unknown.add((path, name))
         body = operation.get("requestBody", {}).get("content", {}).get("application/json", {}).get("schema", {})
-        shapes = sites.app.openapi()["components"]["schemas"]
+        shapes = api_description()["components"]["schemas"]
         for name in properties(body, shapes, set()):
             if re.fullmatch(r"\w+_ids?", name) and kind_of_field(name) is None and name not in nothing:
                 unknown.add((path, name))
