@@ -21,6 +21,7 @@ from core.erp.kernel import passwords
 from core.erp.kernel.access.users import Place, create_user
 from core.erp.kernel.unit import system, unit
 from core.settings import Settings
+from core.web.desks.logistics.logger_files import FileImportPort
 from core.web.frame.installing import install
 from tests.serving import serving
 
@@ -87,6 +88,7 @@ def pages(
     folder: Path,
     people: Mapping[str, Sequence[str]],
     places: Mapping[str, Place] | None = None,
+    take: FileImportPort | None = None,
 ) -> Iterator[dict[str, Browser]]:
     """The core with its pages, and these people (login: roles), each signed in at a browser of their own."""
     with pytest.MonkeyPatch.context() as patched:
@@ -97,7 +99,7 @@ def pages(
                 create_user(u, login, login.title(), PASSWORD, roles, place=(places or {}).get(login))
         settings = Settings(instance="test", secret_key=SecretStr("s" * 40), data_dir=folder)
         app = create_app(settings, engine, run_background=False)
-        install(app)
+        install(app, take)
         with serving(app) as client, contextlib.ExitStack() as open_clients:
             found = {}
             for login in people:

@@ -20,10 +20,10 @@ from core.erp.kernel.sessions.cookies import cookie_of, delete_cookie, set_cooki
 from core.erp.kernel.sessions.service import lasts
 from core.web import excursion, hold, home, incident, password_page, shipment, shipments_and_centres, stock
 from core.web.desk import Desk
+from core.web.desks.logistics.logger_files import FileImportPort
 from core.web.frame.installing import install
 from core.web.old_frame import Visit, header, signing_in, visit
 from core.web.password_page import PASSWORD
-from core.web.shipment import FileImportPort
 
 WHY = {
     "first": "Sign in to go on.",
@@ -63,7 +63,7 @@ def install_pages(app: FastAPI, take: FileImportPort) -> None:
     The session is a row in the database, named by a cookie that no script and no other site can read.
     """
     desk = Desk(app.state.engine, app.state.events, app.state.checks, app.state.session_limits)
-    install(app)
+    install(app, take)
     _session_routes(app, desk)
     password_page.install(app, desk)
     _unknown_api(app)

@@ -11,6 +11,7 @@ from core.app import build_events
 from core.erp.catalog.service import create_site
 from core.erp.kernel.access.users import Place
 from core.erp.kernel.unit import system, unit
+from core.web.records.finding import scanned
 from tests.pages import Browser, filled, pages, text_of
 
 _numbers = itertools.count(1)
@@ -52,10 +53,9 @@ def test_a_record_is_made_changed_and_its_history_told(people: dict[str, Browser
     eng = people["eng"]
     cold = room()
     made = eng.send("/zones/new", {**cold, "band_low": "2", "band_high": "8"})
-    page = eng.get(made.headers["location"])
-    assert "Cold room 1" in text_of(page)
+    assert "Cold room 1" in text_of(eng.get(made.headers["location"]))
     eng.send(f"{made.headers['location']}/edit", {"name": "Cold room A"})
-    read = text_of(eng.get(made.headers["location"]))
+    read = text_of(eng.get(f"{made.headers['location']}/record"))
     assert "Cold room 1 → Cold room A" in read
     assert count(module_engine, cold["address"]) == 1
 
@@ -175,3 +175,21 @@ def test_a_list_is_filtered_sorted_and_paged_by_its_address(people: dict[str, Br
     assert "room-04" in eng.get(following[1].replace("&amp;", "&"))
     assert "30 found" in text_of(first)
     assert "cannot be looked for" in text_of(eng.get("/zones?site_id=999999999999999999999"))
+
+
+def test_one_search_finds_everything_by_name_and_opens_what_is_called_so(people: dict[str, Browser]) -> None:
+    eng, cold = people["eng"], room()
+    at = eng.send("/zones/new", cold).headers["location"]
+    assert eng.client.get("/find", params={"q": cold["address"]}).headers["location"] == at
+    assert cold["address"] in eng.get("/find?q=suzhou/cold")
+    assert cold["address"] not in people["bo"].get("/find?q=suzhou/cold")
+
+
+def test_a_scanned_code_is_looked_for_by_its_serial_lot_and_handling_unit() -> None:
+    assert scanned("]d201069357186000101726123110B7240\x1d21S1") == [
+        "]d201069357186000101726123110B7240\x1d21S1",
+        "S1",
+        "B7240",
+    ]
+    assert scanned("10123456") == ["10123456"]
+    assert scanned("WO-1") == ["WO-1"]

@@ -25,8 +25,8 @@ HEADERS = {"X-Content-Type-Options": "nosniff", "X-Frame-Options": "DENY", "Refe
 API_POLICY = "default-src 'none'; frame-ancestors 'none'"
 """Answers of the API are data: a browser that is led to one runs nothing of it and shows it in no frame."""
 
-_UPLOAD = re.compile(r"/_nicegui/client/[^/]+/upload/[^/]+")
-"""Where the pages' library takes a file."""
+_UPLOAD = re.compile(r"/loggers/import")
+"""Where a page takes a file."""
 
 
 class RequestGuard:

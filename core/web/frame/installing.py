@@ -6,18 +6,39 @@ from fastapi.responses import Response
 from core.erp.kernel import problems
 from core.web import live
 from core.web.desks.front import routes as front
-from core.web.frame import assets, routes, signing_in
+from core.web.desks.logistics import centres, logger_files, shipments
+from core.web.desks.logistics.logger_files import FileImportPort
+from core.web.desks.lot_life import routes as lot_life
+from core.web.desks.plant import modes
+from core.web.desks.plant import routes as plant
+from core.web.desks.wall import routes as wall
+from core.web.frame import assets, password, routes, signing_in
 from core.web.frame.sites import Sites
+from core.web.records import finding
 from core.web.records import routes as records_routes
 
 
-def install(app: FastAPI) -> None:
-    """Mounts every page. The API keeps its paths and its problem documents."""
+def install(app: FastAPI, take: FileImportPort | None = None) -> None:
+    """Mounts every page. The API keeps its paths and its problem documents.
+
+    `take` is what is done with a logger's file; without it no such page is there.
+    """
     app.state.sites = Sites(app.state.engine)
     live.install(app)
     app.include_router(assets.router)
     app.include_router(signing_in.router)
+    app.include_router(password.router)
     app.include_router(front.router)
+    app.include_router(plant.router)
+    app.include_router(lot_life.router)
+    app.include_router(shipments.router)
+    app.include_router(centres.router)
+    app.include_router(wall.router)
+    if take is not None:
+        app.state.file_import = take
+        app.include_router(logger_files.router)
+    app.include_router(modes.router)
+    app.include_router(finding.router)
     app.include_router(records_routes.router())
     app.add_exception_handler(Exception, _unexpected)
 

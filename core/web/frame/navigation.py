@@ -25,11 +25,25 @@ class Link:
     current: bool
 
 
+PLANT = Place("/plant", "web.nav_tiles", ("exposure.read",))
+CENTRES = Place("/centres", "web.nav_centres", ("schedule.read",))
+LOGGERS = Place("/loggers/import", "web.read_out_logger", ("logger.import",))
 GROUPS: tuple[tuple[str, tuple[Place | str, ...]], ...] = (
     ("web.nav_now", (Place("/", "web.nav_front"), Place("/tasks", "records.task", ("task.read",)))),
     ("web.nav_goods", ("sublot", "lot", "item", "hold", "restriction", "reservation", "stock_move", "stock_task")),
-    ("web.nav_plant", ("zone", "zone_alarm", "point", "sensor", "calibration", "calibration_plan")),
-    ("web.nav_movement", ("shipment", "work_order", "work_order_operation", "work_centre", "bom")),
+    (
+        "web.nav_plant",
+        (
+            Place("/plant", "web.nav_plant", ("exposure.read",)),
+            "zone",
+            "zone_alarm",
+            "point",
+            "sensor",
+            "calibration",
+            "calibration_plan",
+        ),
+    ),
+    ("web.nav_movement", ("shipment", LOGGERS, CENTRES, "work_order", "work_order_operation", "work_centre", "bom")),
     (
         "web.nav_quality",
         (

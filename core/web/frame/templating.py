@@ -1,6 +1,6 @@
 """Templates and the words in them: one environment for each language and zone, so that no macro needs to be told."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from functools import lru_cache
@@ -13,7 +13,7 @@ from babel.numbers import format_decimal
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from core.erp.kernel.words import CHINESE, ENGLISH, Message, catalogue, render
+from core.erp.kernel.words import CHINESE, ENGLISH, Message, catalogue, render, sentence
 from core.web.frame import assets
 from core.web.frame.states import tone
 
@@ -40,6 +40,10 @@ class Words:
     def say(self, message: str | Message | None) -> str:
         """A message in the reader's language; people's own words as they are."""
         return render(message, self.language, self.zone) if isinstance(message, Message) else message or ""
+
+    def sentence(self, row: Mapping[str, Any], name: str) -> str:
+        """A sentence of a row: what the system wrote in the reader's language, people's words as they are."""
+        return self.say(sentence(row[name], row.get(f"{name}_message")))
 
     def label(self, message: str | Message) -> str:
         """What something is called, as a heading or a label begins: with a capital letter."""

@@ -70,9 +70,9 @@ class Hub:
     def require_room(self, one: Subscriber) -> None:
         """Raises TooManyAttempts or Busy where there are too many streams already."""
         if sum(other.actor.session == one.actor.session for other in self._streams) >= MOST_OF_A_SESSION:
-            raise TooManyAttempts("web.live_too_many", retry_after=30)
+            raise TooManyAttempts("web.live_too_many", extra={"retry_after": 30})
         if len(self._streams) >= MOST_STREAMS:
-            raise Busy("web.live_too_many", retry_after=30)
+            raise Busy("web.live_too_many", extra={"retry_after": 30})
 
     def since(self, at: int) -> list[Change] | None:
         """What has changed since then; None where that is not known any more."""

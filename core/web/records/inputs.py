@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Any, Literal, get_args, get_origin
 from zoneinfo import ZoneInfo
 
-from pydantic import BaseModel, SecretStr
+from pydantic import AwareDatetime, BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 
 from core.erp.kernel.records.columns import leaf_of, link_of, longest_of, may_be_none
@@ -139,6 +139,7 @@ _KINDS: dict[Any, str] = {
     Decimal: "number",
     date: "date",
     datetime: "time",
+    AwareDatetime: "time",
     timedelta: "span",
     SecretStr: "secret",
 }

@@ -62,9 +62,13 @@ def add(made: APIRouter, entity: Entity) -> None:
         return visit.read(lambda u: record_page(u, entity, visit, record_id))
 
     made.add_api_route(f"/{entity.path}/{{record_id}}", one, methods=["GET"], name=f"one_{entity.name}")
+    # where a desk has taken the address of its own
+    made.add_api_route(f"/{entity.path}/{{record_id}}/record", one, methods=["GET"], name=f"record_{entity.name}")
 
 
-def record_page(u: Unit, entity: Entity, visit: Visit, record_id: int, status: int = 200, **more: Any) -> Response:
+def record_page(
+    u: Unit, entity: Entity, visit: Visit, record_id: int, *, template: str = "records/record.html", **more: Any
+) -> Response:
     """The page. Raises NotFound, the same for a record outside the reader's scope."""
     record = shown(u, entity, record_id)
     row = {name: getattr(record, name) for name in type(record).model_fields}
@@ -72,13 +76,12 @@ def record_page(u: Unit, entity: Entity, visit: Visit, record_id: int, status: i
     entries, further = history(u, entity, record_id, limit=ENTRIES)
     sections = [section_table(entity, section.name, row[section.name], visit) for section in entity.sections]
     return visit.page(
-        "records/record.html",
-        status,
+        template,
         entity=entity,
         row=row,
         title=title(entity, row, visit.words),
         facts=[(column, cells.cell(column, row)) for column in columns(entity) if column.name != "state"],
-        state=row.get("state") if entity.cycle is not None else None,
+        current=row.get("state") if entity.cycle is not None else None,
         path=path_of(entity, row.get("state"), entries),
         verb_name=lambda verb: verb_name(entity, verb, visit),
         verbs=offered(entity, row["moves"]),

@@ -14,7 +14,7 @@ document.addEventListener('submit', event => {
     for (const field of form.elements) if (field.name && !field.value) field.disabled = true;
     return;
   }
-  if (form.method !== 'post') return;
+  if (form.method !== 'post' || form.dataset.inplace) return;
   if (!navigator.onLine) { event.preventDefault(); return; }
   form.dataset.sending = '1';
   const button = event.submitter;
@@ -41,6 +41,27 @@ async function offer(field) {
   const found = await fetch(`${field.dataset.pick}?q=${encodeURIComponent(field.value)}`).catch(() => null);
   if (found?.ok) field.list.innerHTML = await found.text();
 }
+
+// a form that shows what came of it beside itself: what was chosen in it stays, a file too
+document.addEventListener('submit', async event => {
+  const form = event.target, target = form.dataset.inplace;
+  if (!target || event.defaultPrevented) return;
+  event.preventDefault();
+  const sent = new FormData(form, event.submitter);
+  for (const one of form.querySelectorAll('button')) one.disabled = true;
+  try {
+    const answer = await fetch(form.action, {method: 'post', body: sent});
+    if (answer.redirected) { location.assign(answer.url); return; }
+    const page = new DOMParser().parseFromString(await answer.text(), 'text/html');
+    document.getElementById(target).replaceChildren(...page.getElementById(target).childNodes);
+    const key = page.querySelector('[name=_key]');
+    if (key) form.elements._key.value = key.value;
+    document.querySelector(`#${target} [data-focus]`)?.focus();
+  } finally { delete form.dataset.sending; for (const one of form.querySelectorAll('button')) { one.disabled = false; one.classList.remove('b-busy'); } }
+});
+
+// a choice that is a whole form is sent at once
+document.addEventListener('change', event => { if (event.target.matches('[data-submit]')) event.target.form.requestSubmit(); });
 
 // drafts: what was typed stays in this browser until it was sent or left
 const drafted = $('form[data-draft]');

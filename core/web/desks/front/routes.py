@@ -3,8 +3,10 @@
 from typing import Any
 
 from fastapi import Response
+from fastapi.responses import RedirectResponse
 
 from core.erp.kernel.door import signed_in_only
+from core.erp.kernel.permits import is_display
 from core.erp.kernel.unit import Unit
 from core.web.desks.front.needs import Panel
 from core.web.desks.front.sources import SOURCES
@@ -18,7 +20,9 @@ router = page_routes()
 @router.get("/")
 @signed_in_only()
 def front(visit: Visiting) -> Response:
-    """What needs me now."""
+    """What needs me now; a wall display's is the plant."""
+    if is_display(visit.actor.roles):
+        return RedirectResponse("/wall", 303)
     return visit.read(lambda u: visit.page("desks/front.html", **_found(u, visit)))
 
 

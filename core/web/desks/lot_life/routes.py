@@ -1,0 +1,69 @@
+"""A sublot's page: the record's, with what may be done with the goods and what they went through above it."""
+
+from datetime import timedelta
+from typing import Any
+
+from fastapi import Response
+
+from core.erp.exposure.service import exposure
+from core.erp.kernel.door import needs
+from core.erp.kernel.http import Id
+from core.erp.kernel.records import read
+from core.erp.kernel.records.registry import entities
+from core.erp.kernel.unit import Unit
+from core.erp.lots import service as lots
+from core.erp.lots.rules import Obstacle, Purpose
+from core.web.frame.routes import page_routes
+from core.web.frame.visit import Visit, Visiting
+from core.web.records.record import record_page
+
+router = page_routes()
+SPANS = {
+    "24h": ("web.span_24h", timedelta(hours=24)),
+    "7d": ("web.span_7d", timedelta(days=7)),
+    "30d": ("web.span_30d", timedelta(days=30)),
+    "life": ("web.span_life", None),
+}
+"""What its chart may show, up to now."""
+MOST = 20
+
+
+@router.get("/sublots/{record_id:int}")
+@needs("stock.read")
+def sublot(visit: Visiting, record_id: Id, span: str = "life") -> Response:
+    """One sublot."""
+    return visit.read(lambda u: _page(u, visit, record_id, span))
+
+
+def _page(u: Unit, visit: Visit, record_id: int, span: str) -> Response:
+    read.row_of(u, entities()["sublot"], record_id)
+    chosen = span if span in SPANS else "life"
+    length = SPANS[chosen][1]
+    may_see = visit.may("exposure.read")
+    return record_page(
+        u,
+        entities()["sublot"],
+        visit,
+        record_id,
+        template="desks/sublot.html",
+        purposes=_purposes(u, record_id),
+        holds=_rows(u, "hold", sublot_id=record_id, open_only=True),
+        restrictions=_rows(u, "restriction", sublot_id=record_id),
+        excursions=_rows(u, "excursion", sublot_id=record_id) if visit.may("quality.read") else [],
+        exposed=exposure(u.conn, record_id, u.now) if may_see else None,
+        may_see=may_see,
+        span=chosen,
+        spans=SPANS,
+        since=u.now - length if length is not None else None,
+        now=u.now,
+    )
+
+
+def _purposes(u: Unit, record_id: int) -> list[tuple[str, list[Obstacle]]]:
+    """(purpose, what stands against it) of every purpose that goods may be taken for."""
+    return [(str(purpose), lots.movable(u, record_id, purpose)) for purpose in Purpose]
+
+
+def _rows(u: Unit, name: str, **filters: Any) -> list[dict[str, Any]]:
+    found = read.page(u, entities()[name], read.Asked(filters, limit=MOST))
+    return [dict(row._mapping) for row in found.rows]  # noqa: SLF001 - SQLAlchemy's public way to a row's dict

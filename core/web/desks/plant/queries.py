@@ -1,0 +1,182 @@
+"""Zones as they stand now: value, band, age, alarms, goods and held goods; one statement for all of them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Select, false, func, select
+
+from core.erp.catalog.model import Item, Point, Zone
+from core.erp.catalog.scopes import ZONES
+from core.erp.kernel.scope import scoped
+from core.erp.kernel.tables import table
+from core.erp.kernel.unit import Unit
+from core.erp.lots.model import Hold, Lot, Sublot, ZoneJudged
+from core.erp.lots.scopes import SUBLOTS
+from core.erp.quality.model import ZoneAlarm
+from core.web.frame.states import Tone
+
+_z, _j, _p = table(Zone).c, table(ZoneJudged).c, table(Point).c
+_s, _h, _a, _lot, _item = table(Sublot).c, table(Hold).c, table(ZoneAlarm).c, table(Lot).c, table(Item).c
+NORMAL, RETURNED = "normal", "returned_unacknowledged"
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How a zone stands: how bad (0 the worst), its shape and word, and how its tile looks."""
+
+    rank: int
+    look: Tone
+    word: str
+    tile: str
+
+
+STANDINGS: Mapping[str, Standing] = {
+    "out": Standing(0, "harm", "web.zone_out", "tile-harm"),
+    "silent": Standing(1, "unknown", "web.zone_silent", "tile-unknown"),
+    "returned": Standing(2, "warn", "web.zone_returned", "tile-warn"),
+    "unknown": Standing(3, "unknown", "web.zone_unknown", "tile-unknown"),
+    "unwatched": Standing(4, "unknown", "web.zone_unwatched", "tile-unknown"),
+    "no_band": Standing(5, "wait", "web.zone_no_band", ""),
+    "well": Standing(6, "ok", "web.zone_well", ""),
+}
+"""In order of harm."""
+
+
+@dataclass(frozen=True, slots=True)
+class ZoneNow:
+    """One zone as it stands."""
+
+    id: int
+    name: str
+    address: str
+    area: str
+    value: float | None
+    low: float | None
+    high: float | None
+    read_at: datetime | None
+    judged_to: datetime | None
+    goods: int
+    held: int
+    standing: Standing
+    simulated: bool
+    accepts_held: bool
+    silent_since: datetime | None
+
+
+def _statement() -> Select[Any]:
+    held = select(1).where(_h.lifted_at.is_(None), (_h.sublot_id == _s.id) | (_h.lot_id == _s.lot_id)).exists()
+    goods = (
+        select(
+            _s.zone_id,
+            func.count().label("goods"),
+            func.count().filter(held).label("held"),
+        )
+        .where(_s.zone_id.is_not(None))
+        .group_by(_s.zone_id)
+        .subquery()
+    )
+    alarms = (
+        select(_a.zone_id, func.bool_or(_a.state == RETURNED).label("returned"))
+        .where(_a.state != NORMAL, ~_a.suppressed, ~_a.out_of_service)
+        .group_by(_a.zone_id)
+        .subquery()
+    )
+    watched = select(1).where(_p.zone_id == _z.id, _p.role == "required").exists()
+    return (
+        select(
+            *(_z[name] for name in ("id", "name", "address", "band_low", "band_high", "allowed_gap")),
+            _z.simulated,
+            _z.accepts_held,
+            _z.worst_temperature,
+            _j.last_value,
+            _j.last_good_at,
+            _j.judged_to,
+            _j.silent_since,
+            func.coalesce(goods.c.goods, 0).label("goods"),
+            func.coalesce(goods.c.held, 0).label("held"),
+            func.coalesce(alarms.c.returned, false()).label("returned"),
+            watched.label("watched"),
+        )
+        .select_from(table(Zone))
+        .outerjoin(table(ZoneJudged), _j.zone_id == _z.id)
+        .outerjoin(goods, goods.c.zone_id == _z.id)
+        .outerjoin(alarms, alarms.c.zone_id == _z.id)
+    )
+
+
+def zones(u: Unit, zone_id: int | None = None) -> list[ZoneNow]:
+    """The zones that the reader may see, worst first; or one of them."""
+    statement = scoped(_statement(), ZONES, u.actor)
+    if zone_id is not None:
+        statement = statement.where(_z.id == zone_id)
+    found = [_zone(row, u.now) for row in u.conn.execute(statement)]
+    return sorted(found, key=lambda one: (one.standing.rank, -one.held, -one.goods, one.address))
+
+
+def _zone(row: Any, now: datetime) -> ZoneNow:
+    parts = row.address.split("/")
+    return ZoneNow(
+        row.id,
+        row.name,
+        row.address,
+        "/".join(parts[:2]),
+        row.last_value,
+        row.band_low,
+        row.band_high,
+        row.last_good_at,
+        row.judged_to,
+        row.goods,
+        row.held,
+        STANDINGS[_standing(row, now)],
+        row.simulated,
+        row.accepts_held,
+        row.silent_since,
+    )
+
+
+def _standing(row: Any, now: datetime) -> str:
+    """How a zone stands, in one word: by its last good value, its age, its band and its alarms."""
+    if not row.watched:
+        return "unwatched"
+    if row.last_good_at is None or row.last_value is None:
+        return "unknown"
+    if now - row.last_good_at > row.allowed_gap:
+        return "silent"
+    low, high, value = row.band_low, row.band_high, row.last_value
+    if (high is not None and value > high) or (low is not None and value < low):
+        return "out"
+    if row.returned:
+        return "returned"
+    return "no_band" if low is None and high is None else "well"
+
+
+_holds = (
+    select(func.count())
+    .where(_h.lifted_at.is_(None), (_h.sublot_id == _s.id) | (_h.lot_id == _s.lot_id))
+    .correlate(table(Sublot))
+    .scalar_subquery()
+)
+_INSIDE = (
+    select(
+        _s.id,
+        _s.code,
+        _s.state,
+        _s.handling_unit,
+        _lot.number.label("lot"),
+        _item.code.label("item"),
+        _holds.label("holds"),
+    )
+    .select_from(table(Sublot))
+    .join(table(Lot), _lot.id == _s.lot_id)
+    .join(table(Item), _item.id == _lot.item_id)
+)
+MOST_GOODS = 25
+
+
+def inside(u: Unit, zone_id: int) -> Sequence[Any]:
+    """The first goods that stand in the zone now, held ones first."""
+    wanted = _INSIDE.where(_s.zone_id == zone_id)
+    found = u.conn.execute(scoped(wanted, SUBLOTS, u.actor).order_by(_s.id.desc()).limit(MOST_GOODS)).all()
+    return sorted(found, key=lambda row: (-min(row.holds, 1), row.code))

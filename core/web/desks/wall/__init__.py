@@ -1,0 +1,1 @@
+"""The wall display: the plant readable from five metres, renewed by itself."""

@@ -1,0 +1,138 @@
+"""The plant's pages: tiles worst first, one zone, alarms acknowledged and shelved; a sublot; the wall; logger files."""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine
+
+from core.erp.kernel.errors import Invalid
+from core.erp.kernel.unit import Unit
+from core.erp.lots.model import Sublot
+from tests.pages import Browser, pages, text_of
+from tests.world import OVER_8_FOR_60, World, at, every, judging
+
+PEOPLE = {"qa": ["qa"], "eng": ["plant_engineer"], "lou": ["logistics"], "wall": ["display"], "bea": ["buyer"]}
+
+
+@dataclass(frozen=True)
+class Plant:
+    world: World
+    people: dict[str, Browser]
+    warm: int
+    cool: int
+    sublot: int
+
+
+@pytest.fixture(scope="module")
+def plant(module_engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Plant]:
+    world = judging(module_engine)
+    cool = world.zone("cool", band_low=2.0, band_high=8.0, gap=timedelta(days=4000))
+    warm = world.zone("warm", band_low=2.0, band_high=8.0, gap=timedelta(days=4000))
+    item = world.item(OVER_8_FOR_60, gap=timedelta(days=4000))
+    sublot = world.sublot(item, warm, at("00:00"))
+    world.feed("cool", every(5, at("00:00"), at("03:00"), 5.0), upto=at("03:00"))
+    world.feed("warm", every(5, at("00:00"), at("03:00"), 12.0), upto=at("03:00"))
+    with pages(module_engine, tmp_path_factory.mktemp("pages"), PEOPLE) as people:
+        yield Plant(world, people, warm, cool, sublot)
+
+
+def test_tiles_stand_worst_first_with_value_band_and_goods(plant: Plant) -> None:
+    page = plant.people["eng"].get("/plant")
+    read = text_of(page)
+    assert read.index("warm Out of band") < read.index("cool In band")
+    assert "12 °C, band 2 to 8" in read
+    assert "1 inside, 1 held" in read
+    assert "<html" not in plant.people["eng"].get("/plant/tiles")
+
+
+def test_a_zone_shows_its_alarm_which_an_engineer_acknowledges_and_shelves(plant: Plant) -> None:
+    eng = plant.people["eng"]
+    page = eng.get(f"/zones/{plant.warm}")
+    action = re.search(r'action="(/alarms/\d+/acknowledge)"', page)
+    assert action is not None
+    assert eng.client.post(action[1], data={}).status_code == 303
+    assert "Acknowledged" in text_of(eng.get(f"/zones/{plant.warm}"))
+    shelve = f"/zones/{plant.warm}/alarms/high/shelve"
+    assert "must be filled in" in text_of(eng.send(shelve, {"reason": ""}, 422).text)
+    soon = (datetime.now().astimezone() + timedelta(hours=1)).strftime("%Y-%m-%dT%H:%M")
+    assert eng.send(shelve, {"until": soon, "reason": "defrosting"}).headers["location"] == f"/zones/{plant.warm}"
+    assert plant.people["bea"].client.get(shelve).status_code == 403
+
+
+def test_a_zone_that_is_not_there_is_not_found(plant: Plant) -> None:
+    plant.people["eng"].get("/zones/999999", 404)
+
+
+def test_a_sublot_says_what_stands_against_it_and_what_it_went_through(plant: Plant) -> None:
+    read = text_of(plant.people["qa"].get(f"/sublots/{plant.sublot}"))
+    assert "What it may be taken for, now" in read
+    assert "Not now" in read
+    assert "Hold 1" in read
+    assert "12 / 12 °C" in read
+    plant.people["qa"].get("/sublots/999999", 404)
+
+
+def test_a_hold_is_placed_and_lifted_by_its_forms(plant: Plant) -> None:
+    qa = plant.people["qa"]
+    fields = {"sublot_id": _code(plant), "kind": "quality", "reason": "looks odd"}
+    at_ = qa.send("/holds/new", fields).headers["location"]
+    assert "looks odd" in qa.get(at_)
+    qa.send(f"{at_}/lift", {"reason": "it was the light"})
+    assert "it was the light" in qa.get(at_)
+
+
+def _code(plant: Plant) -> str:
+    return plant.world.do(lambda u: str(u.get_one(Sublot, plant.sublot).code))
+
+
+def test_the_wall_is_what_a_display_is_led_to(plant: Plant) -> None:
+    wall = plant.people["wall"]
+    assert wall.client.get("/").headers["location"] == "/wall"
+    assert "warm" in text_of(wall.get("/wall"))
+
+
+class Importer:
+    """Takes what begins with a number of readings, and nothing else."""
+
+    async def read(self, name: str, data: bytes, fields: Mapping[str, object], now: datetime) -> Any:
+        del now
+        if not data[:1].isdigit():
+            raise Invalid("ingest.mapping_unreadable", file=name, why="no number")
+        return int(data), fields
+
+    def import_upload(self, u: Unit, upload: Any) -> dict[str, Any]:
+        del u
+        count, fields = upload
+        file = {"name": "x", "kind": "csv", "device": "", "serial": "7", "readings": count, "authenticity": None}
+        return {
+            **dict.fromkeys(("before", "after", "between", "duplicates", "conflicts"), 0),
+            **dict.fromkeys(("excursions", "holds"), ()),
+            "dry_run": fields["dry_run"],
+            "counted": count,
+            "refused": {},
+            "file": file | {"doubts": [], "doubts_in_all": 0},
+        }
+
+
+def test_a_loggers_file_is_tried_before_it_is_bound(
+    module_engine: Engine, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    people = {"lee": ["logistics"], "ann": ["buyer"]}
+    with pages(module_engine, tmp_path_factory.mktemp("import"), people, take=Importer()) as found:
+        lee, path = found["lee"], "/loggers/import"
+        assert 'value="S-1"' in lee.get(f"{path}?shipment=S-1")
+        fields = {"target": "shipment", "called": "S-1", "act": "try"}
+        tried = lee.client.post(path, data=fields, files={"file": ("a.csv", b"17")})
+        assert "Tried only, nothing kept" in tried.text
+        assert 'value="S-1"' in tried.text
+        bound = lee.client.post(path, data=fields | {"act": "bind"}, files={"file": ("a.csv", b"17")})
+        assert "Tried only" not in bound.text
+        refused = lee.client.post(path, data=fields, files={"file": ("a.csv", b"what")})
+        assert refused.status_code == 422
+        assert "no number" in refused.text
+        assert lee.client.post(path, data=fields).status_code == 422
+        assert found["ann"].client.get(path).status_code == 403
