@@ -1,4 +1,4 @@
-"""Puts the core together: routes, handlers, the background work, and whether it is well."""
+"""Puts the core together: routes, the background work, and whether it is well."""
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
@@ -7,64 +7,20 @@ from contextlib import asynccontextmanager
 from fastapi import APIRouter, FastAPI, Response
 from pydantic import BaseModel
 from sqlalchemy import Engine
-from sqlmodel import SQLModel
 
 from core.background import background, compare_with_witness
-from core.erp.kernel import guarded, modules, permits, problems, record_routes
+from core.erp.kernel import modules, permits, problems, record_routes
 from core.erp.kernel.door import asked_by, export_limiter, post_limiter, print_limiter, upload_limiter
-from core.erp.kernel.events import Event, Events
+from core.erp.kernel.events import Events
 from core.erp.kernel.middleware import RequestGuard
 from core.erp.kernel.outbox import Outbox
 from core.erp.kernel.password_checks import PasswordChecks
 from core.erp.kernel.proxies import TrustedProxies
 from core.erp.kernel.sessions.service import Limits
-from core.erp.kernel.workflow import workflows
 from core.health import OK, CapacityProbe, DatabaseProbe, Health, Probe, disk_probe
 from core.series.restoring import influx_attached
 from core.settings import Settings
-
-
-def event_kinds() -> list[type[Event]]:
-    """Every in-transaction event that a module declares, by name."""
-    found = {
-        value
-        for module in modules.found("events")
-        for value in vars(module).values()
-        if isinstance(value, type) and issubclass(value, Event) and value is not Event
-    }
-    return sorted(found, key=lambda kind: kind.__name__)
-
-
-def check_declarations() -> None:
-    """What modules declare of their tables and life cycles fits what there is. Raises ValueError: the core must not
-    start.
-    """
-    guarded.declared()
-    stateful = {name for name, made in SQLModel.metadata.tables.items() if "state" in made.c}
-    apart = sorted(stateful ^ set(workflows()))
-    if apart:
-        raise ValueError(f"tables with a state are not those that have a life cycle: {', '.join(apart)}")
-
-
-def build_events() -> Events:
-    """Everybody's handlers. Raises MissingHandlers when an event lacks one it requires: the core must not start."""
-    events = Events()
-    for module in modules.found("handlers"):
-        register = getattr(module, "register", None)
-        if register is not None:
-            register(events)
-    events.check(*event_kinds())
-    return events
-
-
-def build_outbox() -> Outbox:
-    """Everybody's outbox handlers (`register_outbox(outbox)` in a module's handlers)."""
-    outbox = Outbox()
-    for module in modules.found("handlers"):
-        register = getattr(module, "register_outbox", None)
-        if register is not None:
-            register(outbox)
-    return outbox
+from core.wiring import build_events, build_outbox, check_declarations
 
 
 class InstanceOut(BaseModel):

@@ -10,7 +10,6 @@ from pydantic import ValidationError
 from rich.console import Console
 from sqlalchemy import Engine, select, text
 
-from core.app import build_events
 from core.erp.kernel.audit import Sealer, newest_seal
 from core.erp.kernel.audit_verification import Finding, VerificationProgress, verify
 from core.erp.kernel.model import AuditSeal
@@ -18,6 +17,7 @@ from core.erp.kernel.tables import table
 from core.erp.kernel.unit import system, transact
 from core.erp.kernel.witness import WITNESS_FILE, Head, Witness
 from core.settings import Settings
+from core.wiring import build_events
 from lotwise.runtime import error_sentence, servers
 
 app = typer.Typer(

@@ -307,10 +307,10 @@ def users_add(
     password: Annotated[str, typer.Option(prompt=True, hide_input=True, confirmation_prompt=True)],
 ) -> None:
     """Add somebody who may sign in."""
-    from core.app import build_events
     from core.erp.kernel.access.users import create_user
     from core.erp.kernel.errors import LotwiseError
     from core.erp.kernel.unit import system, transact
+    from core.wiring import build_events
     from lotwise.runtime import error_sentence, servers
 
     conf = settings()

@@ -14,7 +14,6 @@ from sqlalchemy import Engine, text
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import configure_mappers
 
-from core.app import build_events
 from core.erp.exposure.judge.judge import Judge
 from core.erp.exposure.judge.timer import (
     NextLook,
@@ -36,6 +35,7 @@ from core.ingest.worker import run_ingest
 from core.series.port import StoreUnavailable
 from core.series.restoring import influx_attached
 from core.settings import Settings
+from core.wiring import build_events
 
 log = logging.getLogger("lotwise.ingest")
 

@@ -13,7 +13,6 @@ from pathlib import Path
 from pydantic import SecretStr
 
 import core
-from core.app import build_events, event_kinds
 from core.erp.kernel import modules
 from core.erp.kernel.events import Event, Handler
 from core.erp.kernel.outbox import Outbox
@@ -21,6 +20,7 @@ from core.erp.kernel.records.registry import entities
 from core.erp.kernel.workflow import workflows
 from core.outbound import handlers as outbound
 from core.outbound.settings import SHORTEST_WEBHOOK_SECRET, OutboundSettings
+from core.wiring import build_events, event_kinds
 
 SOURCE = Path(core.__file__).parent
 ANY = "…"

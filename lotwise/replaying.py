@@ -6,12 +6,12 @@ from rich.console import Console
 from rich.table import Table
 from sqlalchemy import Engine, text
 
-from core.app import build_events
 from core.erp.exposure.judge.judge import Judge
 from core.erp.kernel.unit import system
 from core.ingest.replaying import Filter
 from core.ingest.replaying import replay as run
 from core.settings import Settings
+from core.wiring import build_events
 from lotwise.runtime import servers
 
 

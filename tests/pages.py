@@ -16,13 +16,14 @@ from fastapi import FastAPI
 from pydantic import SecretStr
 from sqlalchemy import Engine
 
-from core.app import build_events, create_app
+from core.app import create_app
 from core.erp.kernel import passwords
 from core.erp.kernel.access.users import Place, create_user
 from core.erp.kernel.unit import system, unit
 from core.settings import Settings
 from core.web.desks.logistics.logger_files import FileImportPort
 from core.web.frame.installing import install
+from core.wiring import build_events
 from tests.serving import serving
 
 PASSWORD = "correct horse battery"

@@ -16,7 +16,6 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Engine, text
 
-from core.app import build_events
 from core.erp.exposure.judge.judge import Judge
 from core.erp.kernel.audit_keys import open_engine
 from core.erp.migrations import upgrade
@@ -26,6 +25,7 @@ from core.telemetry.address import partition_of
 from core.telemetry.batch import Body, Header, Watermark, digest, encode_body, pack
 from core.telemetry.connection import disconnect_within
 from core.telemetry.reading import Reading
+from core.wiring import build_events
 from lotwise.bench.figures import busy_of, figure, resident
 from lotwise.bench.plant import BENCH_KEYS, Plant, build
 from lotwise.bench.workers import drained

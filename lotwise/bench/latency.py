@@ -16,13 +16,13 @@ from numpy.typing import NDArray
 from ruamel.yaml import YAML
 from sqlalchemy import Engine, text
 
-from core.app import build_events
 from core.erp.exposure.judge.judge import Judge
 from core.erp.kernel.audit_keys import open_engine
 from core.erp.kernel.unit import Unit, system, transact
 from core.erp.migrations import upgrade
 from core.series.landing import write_rows
 from core.telemetry.reading import Reading
+from core.wiring import build_events
 from edge.spool import SpoolOptions
 from lotwise.bench.broker import Broker, broker
 from lotwise.bench.figures import figure

@@ -16,12 +16,12 @@ import httpx
 import numpy as np
 from sqlalchemy import Engine, text
 
-from core.app import build_events
 from core.erp.kernel.access.users import create_user
 from core.erp.kernel.audit_keys import open_engine
 from core.erp.kernel.permits import Role
 from core.erp.kernel.unit import system, transact
 from core.erp.migrations import upgrade
+from core.wiring import build_events
 from lotwise.bench.figures import figure
 from lotwise.bench.plant import BENCH_KEYS, Plant, build
 from lotwise.embedded.postgres import EmbeddedPostgres

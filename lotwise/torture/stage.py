@@ -12,13 +12,13 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
-from core.app import build_events
 from core.erp.kernel.access.users import create_user
 from core.erp.kernel.audit_keys import open_engine
 from core.erp.kernel.rights import APP, OWNER
 from core.erp.kernel.unit import Unit, system, transact
 from core.erp.migrations import upgrade
 from core.settings import Settings
+from core.wiring import build_events
 from lotwise.embedded.lease import Lease
 from lotwise.embedded.nats import EmbeddedNats
 from lotwise.embedded.postgres import EmbeddedPostgres

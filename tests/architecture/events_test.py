@@ -2,7 +2,7 @@
 
 import pytest
 
-from core.app import event_kinds
+from core.wiring import event_kinds
 from lotwise.reference_events import everybodys_outbox, handled, tellers, topic_rows, topics
 
 

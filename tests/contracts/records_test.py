@@ -15,7 +15,7 @@ import pytest
 from pydantic import SecretStr
 from sqlalchemy import Engine, text
 
-from core.app import build_events, create_app
+from core.app import create_app
 from core.erp.kernel import door
 from core.erp.kernel import unit as units
 from core.erp.kernel.password_checks import PasswordChecks
@@ -27,6 +27,7 @@ from core.erp.kernel.rights import APP, OWNER
 from core.erp.kernel.signatures import Act, Proof
 from core.erp.kernel.unit import Actor, system, transact
 from core.settings import Settings
+from core.wiring import build_events
 from lotwise.embedded.postgres import EmbeddedPostgres
 from lotwise.reference import api_description
 from tests.contracts.record_rows import FOREIGN, OWN, Rows, target_of

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine, text
 
-from core.app import build_events
 from core.erp.catalog.service import create_site
 from core.erp.kernel.unit import Unit, system, transact
+from core.wiring import build_events
 from tests.faults.capa_victim import NOW, open_one
 from tests.services.numbering_test import Undone, waits_for
 

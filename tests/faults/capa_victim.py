@@ -7,9 +7,9 @@ import sys
 import time
 from datetime import UTC, datetime
 
-from core.app import build_events
 from core.erp.capa.service import open_capa
 from core.erp.kernel.unit import Unit, system, unit
+from core.wiring import build_events
 from tests.keys import opened
 
 NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)

@@ -16,11 +16,12 @@ from jsonschema import Draft202012Validator
 from pydantic import SecretStr
 from sqlalchemy import Engine, create_engine, text
 
-from core.app import build_events, create_app
+from core.app import create_app
 from core.erp.kernel import passwords
 from core.erp.kernel.access.users import create_user
 from core.erp.kernel.unit import system, unit
 from core.settings import Settings
+from core.wiring import build_events
 from tests.serving import serving
 from tests.world import RELEASE
 

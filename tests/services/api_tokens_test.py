@@ -11,13 +11,14 @@ from argon2 import PasswordHasher
 from pydantic import SecretStr
 from sqlalchemy import Engine, text
 
-from core.app import build_events, create_app
+from core.app import create_app
 from core.erp.kernel import passwords, tokens
 from core.erp.kernel.access import users
 from core.erp.kernel.errors import Forbidden, Unauthenticated
 from core.erp.kernel.model import User
 from core.erp.kernel.unit import system, unit
 from core.settings import Settings
+from core.wiring import build_events
 from tests.serving import serving
 
 PASSWORD = "correct horse battery"

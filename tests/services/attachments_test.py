@@ -18,7 +18,7 @@ from pydantic import SecretStr
 from sqlalchemy import Engine, text
 from sqlalchemy.exc import DBAPIError
 
-from core.app import build_events, create_app
+from core.app import create_app
 from core.erp.kernel import passwords
 from core.erp.kernel.access.users import create_user
 from core.erp.kernel.attachments import files, record_attachments, service, uploading
@@ -29,6 +29,7 @@ from core.erp.kernel.errors import Busy, Conflict
 from core.erp.kernel.events import Events
 from core.erp.kernel.unit import Unit, system, transact, unit
 from core.settings import Settings
+from core.wiring import build_events
 from tests.rules.attachments_rules_test import PDF_FILE, PNG_FILE, XLSX_FILE
 from tests.serving import serving
 

@@ -10,7 +10,7 @@ from argon2 import PasswordHasher
 from pydantic import SecretStr
 from sqlalchemy import Engine, text
 
-from core.app import build_events, create_app
+from core.app import create_app
 from core.erp.catalog.service import create_site
 from core.erp.kernel import passwords
 from core.erp.kernel.access.users import Place, create_user
@@ -19,6 +19,7 @@ from core.erp.kernel.calendars.rules import STANDARD, due, working_days
 from core.erp.kernel.events import Events
 from core.erp.kernel.unit import system, unit
 from core.settings import Settings
+from core.wiring import build_events
 from tests.serving import serving
 
 PASSWORD = "correct horse battery"

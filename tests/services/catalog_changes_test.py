@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, text
 
-from core.app import build_events
 from core.erp.catalog import revisions
 from core.erp.catalog.model import Point
 from core.erp.kernel.errors import Invalid, Refused
+from core.wiring import build_events
 from tests.services.api_core_test import Api, Plant, api, plant  # noqa: F401 - fixtures
 from tests.world import MINUTE, OVER_8_FOR_60, World, at, every
 

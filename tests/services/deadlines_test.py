@@ -10,7 +10,6 @@ import pytest
 from sqlalchemy import Engine, text
 from sqlalchemy.exc import DBAPIError
 
-from core.app import build_events
 from core.erp.catalog.service import create_site
 from core.erp.kernel.attachments.model import Attachment
 from core.erp.kernel.attachments.workflow import ATTACHMENT
@@ -26,6 +25,7 @@ from core.erp.kernel.errors import Conflict, Refused
 from core.erp.kernel.events import Events
 from core.erp.kernel.tasks import service as tasks
 from core.erp.kernel.unit import Unit, system, unit
+from core.wiring import build_events
 
 NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
 DAY = timedelta(days=1)

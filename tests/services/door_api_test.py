@@ -14,7 +14,7 @@ from fastapi import FastAPI
 from pydantic import SecretStr
 from sqlalchemy import Engine, text
 
-from core.app import build_events, create_app
+from core.app import create_app
 from core.erp.kernel import http, passwords
 from core.erp.kernel.access.users import create_user
 from core.erp.kernel.door import MAX_BODY
@@ -22,6 +22,7 @@ from core.erp.kernel.unit import system, unit
 from core.ingest.file_import import FileImporter
 from core.settings import Settings
 from core.web.pages import install_pages
+from core.wiring import build_events
 from lotwise.reference import api_description
 from tests.serving import serving
 

@@ -13,11 +13,12 @@ from pydantic import SecretStr
 from sqlalchemy import Engine, text
 from typer.testing import CliRunner
 
-from core.app import build_events, create_app
+from core.app import create_app
 from core.erp.kernel.access import users
 from core.erp.kernel.permits import Role
 from core.erp.shipments import service as shipments
 from core.settings import Settings
+from core.wiring import build_events
 from lotwise.importing import app as import_app
 from simulators.loggerfile import SimulatedLogger
 from simulators.loggerfile import report as report_of

@@ -9,11 +9,12 @@ import pytest
 from pydantic import SecretStr
 from sqlalchemy import Engine
 
-from core.app import build_events, create_app
+from core.app import create_app
 from core.erp.kernel.access.users import create_user
 from core.erp.kernel.unit import system, unit
 from core.ingest.transaction import IngestTransaction
 from core.settings import Settings
+from core.wiring import build_events
 from tests.services.ingest_support import (
     PARTITION,
     POINT,

@@ -4,7 +4,6 @@ from datetime import timedelta
 
 from sqlalchemy import Engine, text
 
-from core.app import build_events
 from core.erp.exposure.judge.judge import Judge
 from core.ingest.importing import ImportRequest, ImportResult, Series, Value, import_logger
 from core.ingest.shipping import prune, ship
@@ -12,6 +11,7 @@ from core.ingest.transaction import IngestTransaction
 from core.series.memory import MemoryStore
 from core.series.postgres import PostgresStore
 from core.series.restoring import attach, series_of
+from core.wiring import build_events
 from tests.services.ingest_after_test import again, rows
 from tests.services.ingest_support import POINT as PROBE
 from tests.services.ingest_support import Gateway, RecordingJudge, add_points, fold, reading

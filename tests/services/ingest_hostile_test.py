@@ -13,7 +13,6 @@ import msgspec
 import pytest
 from sqlalchemy import Engine
 
-from core.app import build_events
 from core.erp.kernel.unit import system, transact
 from core.ingest import confirmation
 from core.ingest.confirmation import ConsumerState, answer
@@ -38,6 +37,7 @@ from core.telemetry.batch import (
 )
 from core.telemetry.quality import Quality
 from core.telemetry.reading import Reading
+from core.wiring import build_events
 from tests.services.ingest_after_test import rows
 from tests.services.ingest_support import Gateway, RecordingJudge, add_points, fold
 from tests.world import OVER_8_FOR_60, World, at, every

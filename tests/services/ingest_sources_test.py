@@ -6,7 +6,6 @@ from datetime import datetime
 import pytest
 from sqlalchemy import Engine, text
 
-from core.app import build_events
 from core.erp.exposure.judge.judge import Judge
 from core.erp.kernel.unit import system, transact
 from core.ingest.epochs import close_epoch
@@ -15,6 +14,7 @@ from core.ingest.transaction import IngestTransaction, StreamMessage
 from core.telemetry.address import partition_of
 from core.telemetry.batch import Announced, Watermark
 from core.telemetry.reading import Reading
+from core.wiring import build_events
 from tests.services.ingest_after_test import rows
 from tests.services.ingest_support import Gateway
 from tests.world import OVER_8_FOR_60, World, at, every

@@ -15,7 +15,7 @@ from argon2 import PasswordHasher
 from pydantic import SecretStr
 from sqlalchemy import Engine, text
 
-from core.app import build_events, create_app
+from core.app import create_app
 from core.erp.kernel import passwords
 from core.erp.kernel.access import users
 from core.erp.kernel.access.users import Place
@@ -30,6 +30,7 @@ from core.web import live
 from core.web.live import fragments, hub, stream
 from core.web.live.fragments import Fragments
 from core.web.live.hub import Hub
+from core.wiring import build_events
 from tests.processes import until
 from tests.serving import serving
 

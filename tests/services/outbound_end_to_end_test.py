@@ -8,12 +8,13 @@ from typing import Any
 from pydantic import SecretStr
 from sqlalchemy import Engine
 
-from core.app import build_events, build_outbox, create_app
+from core.app import create_app
 from core.erp.kernel.access.users import create_user
 from core.erp.kernel.permits import Role
 from core.outbound.grafana import Annotator
 from core.outbound.handlers import register_grafana
 from core.settings import Settings
+from core.wiring import build_events, build_outbox
 from tests.services.outbound_servers import TOKEN, grafana
 from tests.serving import serving
 from tests.world import OVER_8_FOR_60, World, at, every

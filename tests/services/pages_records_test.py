@@ -7,11 +7,11 @@ from collections.abc import Iterator
 import pytest
 from sqlalchemy import Engine, text
 
-from core.app import build_events
 from core.erp.catalog.service import create_site
 from core.erp.kernel.access.users import Place
 from core.erp.kernel.unit import system, unit
 from core.web.records.finding import scanned
+from core.wiring import build_events
 from tests.pages import Browser, filled, pages, text_of
 
 _numbers = itertools.count(1)

@@ -21,7 +21,7 @@ from pydantic import SecretStr
 from sqlalchemy import Engine, text
 from zxingcpp import read_barcode
 
-from core.app import build_events, create_app
+from core.app import create_app
 from core.erp.kernel import passwords
 from core.erp.kernel.access.users import Place, create_user
 from core.erp.kernel.errors import Invalid, NotFound
@@ -36,6 +36,7 @@ from core.erp.lots.labels import SUBLOT_LABEL, label_of
 from core.erp.partners.model import Partner
 from core.erp.quality import service as quality
 from core.settings import Settings
+from core.wiring import build_events
 from tests.pdf_text import text_of
 from tests.serving import serving
 from tests.world import DAY, World

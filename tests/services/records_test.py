@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, text
 
-from core.app import build_events
 from core.erp.kernel.records import Column, Entity, Verb
 from core.erp.kernel.records.checked import check
 from core.erp.kernel.records.search import behind
@@ -15,6 +14,7 @@ from core.erp.quality.model import Deviation
 from core.erp.quality.scopes import DEVIATIONS
 from core.erp.quality.service.deviations import open_deviation
 from core.erp.quality.workflow import DEVIATION
+from core.wiring import build_events
 from lotwise.embedded.postgres import EmbeddedPostgres
 from tests.desks import Desk, office
 from tests.world import DAY, World

@@ -13,7 +13,6 @@ import pytest
 from sqlalchemy import Engine, text
 from sqlalchemy.exc import DBAPIError
 
-from core.app import build_events
 from core.erp.kernel import restorations, signatures
 from core.erp.kernel.access import users
 from core.erp.kernel.audit import BehindWitness, Sealer
@@ -30,6 +29,7 @@ from core.ingest.transaction import IngestTransaction, StreamMessage
 from core.telemetry.address import partition_of
 from core.telemetry.batch import ConfirmRequest, pack
 from core.telemetry.reading import Reading
+from core.wiring import build_events
 from edge.forwarder import question
 from edge.spool import SentMark, Spool, SpoolOptions
 from edge.spool.records import Outstanding, Settled

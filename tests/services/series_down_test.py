@@ -6,7 +6,6 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import Engine
 
-from core.app import build_events
 from core.erp.kernel.unit import system, transact
 from core.ingest.shipping import ShipOptions, run_shipper, ship
 from core.ingest.transaction import IngestTransaction
@@ -14,6 +13,7 @@ from core.series.port import StoreUnavailable
 from core.telemetry.address import partition_of
 from core.telemetry.batch import Watermark
 from core.telemetry.reading import Reading
+from core.wiring import build_events
 from tests.faults.ingest_running import until
 from tests.services.ingest_after_test import Moody, landed, rows
 from tests.services.ingest_support import Gateway

@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from sqlalchemy import Engine, text
 from sqlalchemy.exc import DBAPIError
 
-from core.app import build_events
 from core.erp.kernel import passwords, signatures
 from core.erp.kernel.access import users
 from core.erp.kernel.errors import Forbidden, Invalid, NotFound, Refused, Unauthenticated
@@ -24,6 +23,7 @@ from core.erp.kernel.sessions.service import Limits, actor_of_session, begin
 from core.erp.kernel.signatures import Act, begin_signing, prove
 from core.erp.kernel.unit import Actor, Unit, system, unit
 from core.erp.kernel.words import Message
+from core.wiring import build_events
 from tests.keys import opened
 
 NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)

@@ -14,11 +14,12 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 from pydantic import SecretStr
 from sqlalchemy import Engine
 
-from core.app import build_events, create_app
+from core.app import create_app
 from core.erp.kernel import passwords
 from core.erp.kernel.access.users import create_user
 from core.erp.kernel.unit import system, unit
 from core.settings import Settings
+from core.wiring import build_events
 from lotwise.reference import api_description
 from tests.serving import serving
 

@@ -14,7 +14,7 @@ from pydantic import SecretStr
 from python_calamine import CalamineWorkbook
 from sqlalchemy import Engine, text
 
-from core.app import build_events, create_app
+from core.app import create_app
 from core.erp.catalog.model import Site
 from core.erp.catalog.shapes import SiteIn
 from core.erp.kernel import passwords
@@ -31,6 +31,7 @@ from core.erp.partners.model import Partner
 from core.erp.quality.model import Deviation
 from core.erp.quality.scopes import DEVIATIONS
 from core.settings import Settings
+from core.wiring import build_events
 from tests.services.tabular_world import csv_of, xlsx_of
 from tests.serving import serving
 

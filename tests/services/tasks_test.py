@@ -14,7 +14,7 @@ from pydantic import SecretStr
 from sqlalchemy import Engine, text
 from sqlalchemy.exc import DBAPIError
 
-from core.app import build_events, create_app
+from core.app import create_app
 from core.erp.catalog.service import create_site
 from core.erp.kernel import passwords
 from core.erp.kernel.access.users import Place, create_user
@@ -26,6 +26,7 @@ from core.erp.kernel.tasks.rules import first_reminder, next_reminder
 from core.erp.kernel.unit import Actor, Unit, system, transact, unit
 from core.erp.kernel.words import Message
 from core.settings import Settings
+from core.wiring import build_events
 from tests.serving import serving
 
 PASSWORD = "correct horse battery"

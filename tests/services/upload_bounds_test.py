@@ -15,7 +15,7 @@ from argon2 import PasswordHasher
 from pydantic import SecretStr
 from sqlalchemy import Engine
 
-from core.app import build_events, create_app
+from core.app import create_app
 from core.erp.kernel import passwords
 from core.erp.kernel.access.users import create_user
 from core.erp.kernel.errors import Invalid
@@ -26,6 +26,7 @@ from core.settings import Settings
 from core.telemetry.compact import State, Values, micros_of
 from core.telemetry.quality import Quality, Reason
 from core.telemetry.readers.csv_mapping import CsvMapping
+from core.wiring import build_events
 from tests.serving import serving
 
 PASSWORD = "correct horse battery"

@@ -9,10 +9,10 @@ import pytest
 from sqlalchemy import Engine, text
 from sqlalchemy.exc import DBAPIError
 
-from core.app import build_events
 from core.erp.catalog.rules import calibration_passed, left_good, within
 from core.erp.kernel.deadlines.running import run
 from core.erp.kernel.errors import Invalid
+from core.wiring import build_events
 from tests.desks import PASSWORD, Desk, office
 from tests.rules.attachments_rules_test import PDF_FILE
 from tests.world import DAY, OVER_8_FOR_60, World, at, every

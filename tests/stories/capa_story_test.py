@@ -12,13 +12,13 @@ import pytest
 from sqlalchemy import Engine, text
 from sqlalchemy.exc import DBAPIError
 
-from core.app import build_events
 from core.erp.catalog.service import create_site
 from core.erp.kernel import http, signatures
 from core.erp.kernel.access.users import Place
 from core.erp.kernel.deadlines.running import run
 from core.erp.kernel.unit import system, unit
 from core.erp.quality.model import Deviation
+from core.wiring import build_events
 from tests.desks import PASSWORD, Desk, office, seat
 from tests.rules.attachments_rules_test import PDF_FILE
 

@@ -17,11 +17,12 @@ from pydantic import SecretStr
 from python_calamine import CalamineWorkbook
 from sqlalchemy import Engine
 
-from core.app import build_events, create_app
+from core.app import create_app
 from core.erp.kernel import http, passwords
 from core.erp.kernel.access.users import create_user
 from core.erp.kernel.unit import system, unit
 from core.settings import Settings
+from core.wiring import build_events
 from tests.serving import serving
 from tests.world import DAY, OVER_8_FOR_60, World, at, every
 

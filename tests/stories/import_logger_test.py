@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine, text
 
-from core.app import build_events
 from core.erp.catalog.model import ProfileLimit
 from core.erp.exposure.judge.judge import Judge
 from core.erp.kernel.errors import Invalid, NotFound, Refused
@@ -17,6 +16,7 @@ from core.erp.quality import service as quality
 from core.erp.shipments import service as shipments
 from core.ingest.importing import ImportRequest, import_logger
 from core.telemetry.readers.fridgetag import read_fridgetag
+from core.wiring import build_events
 from tests.stories.loggers import AFTER, FILE, FREEZE, JOURNEY, PASSWORD, Journey, person, series
 from tests.world import HOUR, OVER_8_FOR_60, World, at, every
 

@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine, text
 
-from core.app import build_events
 from core.erp.catalog.model import ProfileLimit
 from core.erp.exposure.judge.judge import Judge
 from core.erp.kernel.errors import Refused
@@ -16,6 +15,7 @@ from core.erp.shipments import service as shipments
 from core.ingest.importing import ImportRequest, ImportResult, Series, Value, import_logger
 from core.telemetry.readers.csv_file import read_csv
 from core.telemetry.readers.csv_mapping import Column, CsvMapping
+from core.wiring import build_events
 from tests.stories.loggers import OFFICE, Journey, Values, series
 from tests.world import MINUTE, OVER_8_FOR_60, World, at, every
 

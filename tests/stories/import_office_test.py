@@ -5,10 +5,10 @@ from datetime import datetime, timedelta
 import pytest
 from sqlalchemy import Engine, text
 
-from core.app import build_events
 from core.erp.catalog.model import ProfileLimit
 from core.erp.exposure.judge.judge import Judge
 from core.ingest.importing import ImportRequest, import_logger
+from core.wiring import build_events
 from tests.stories.loggers import OFFICE, Journey, Values, series
 from tests.world import OVER_8_FOR_60, World, at, every
 

@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, text
 
-from core.app import build_events
 from core.erp.exposure.judge.judge import Judge
 from core.erp.kernel.rehearsal import rehearsed
 from core.erp.kernel.unit import Unit
@@ -14,6 +13,7 @@ from core.ingest import landing
 from core.ingest.file_import import answer
 from core.ingest.importing import ImportRequest, Series, Value, import_logger
 from core.telemetry.quality import Quality, Reason
+from core.wiring import build_events
 from tests.stories.loggers import AFTER, FILE, Journey
 from tests.world import OVER_8_FOR_60, World, at, every
 

@@ -9,7 +9,6 @@ import pytest
 from sqlalchemy import Engine, text
 from sqlalchemy.exc import DBAPIError
 
-from core.app import build_events
 from core.erp.kernel.access.users import Place
 from core.erp.kernel.deadlines.running import run
 from core.erp.kernel.errors import Invalid, NotFound, Refused
@@ -20,6 +19,7 @@ from core.erp.kernel.unit import Actor, Unit, system, transact
 from core.erp.lots import service as lots
 from core.erp.partners import service
 from core.erp.shipments import service as shipments
+from core.wiring import build_events
 from tests.desks import Desk, office, seat
 from tests.rules.attachments_rules_test import PDF_FILE
 from tests.world import World

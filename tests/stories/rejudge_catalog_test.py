@@ -5,7 +5,6 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import Engine, text
 
-from core.app import build_events
 from core.erp.catalog import calibrations
 from core.erp.catalog import service as catalog
 from core.erp.catalog.events import JudgingChanged
@@ -13,6 +12,7 @@ from core.erp.catalog.model import ProfileLimit, Zone
 from core.erp.exposure.judge.timer import judge_new_profiles
 from core.erp.kernel.events import Events, MissingHandlers
 from core.erp.kernel.unit import Unit
+from core.wiring import build_events
 from tests.world import DAY, HOUR, MINUTE, OVER_8_FOR_60, World, at, every
 
 YEAR = timedelta(days=365)

@@ -9,7 +9,7 @@ import httpx
 from pydantic import SecretStr
 from sqlalchemy import Engine
 
-from core.app import build_events, create_app
+from core.app import create_app
 from core.erp.kernel.access.users import create_user
 from core.erp.kernel.unit import system, transact
 from core.ingest.shipping import prune, ship
@@ -19,6 +19,7 @@ from core.settings import Settings
 from core.telemetry.address import partition_of
 from core.telemetry.batch import Watermark
 from core.telemetry.reading import Reading
+from core.wiring import build_events
 from tests.contracts.series_influxd import influxd
 from tests.services.ingest_support import Gateway
 from tests.serving import serving

@@ -7,7 +7,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Engine, text
 
-from core.app import build_events
 from core.erp.catalog import calibrations
 from core.erp.exposure import service as exposure
 from core.ingest.shipping import RESTORED_FOR, prune
@@ -18,6 +17,7 @@ from core.series.postgres import PostgresStore
 from core.series.restoring import attach, restore_range, series_of
 from core.series.tiered import TieredStore
 from core.telemetry.reading import Reading
+from core.wiring import build_events
 from tests.world import DAY, HOUR, MINUTE, OVER_8_FOR_60, World, at, every
 
 ROOM = "s1/a/room/p1/temperature"

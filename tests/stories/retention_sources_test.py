@@ -5,7 +5,6 @@ from datetime import datetime
 import pytest
 from sqlalchemy import Engine, text
 
-from core.app import build_events
 from core.erp.exposure.judge.judge import Judge
 from core.erp.exposure.judge.timer import SilenceLimits, tick
 from core.erp.kernel.errors import Conflict, Forbidden, Invalid, NotFound
@@ -13,6 +12,7 @@ from core.erp.kernel.permits import Role
 from core.erp.kernel.unit import Actor
 from core.ingest.sources import retire_source
 from core.telemetry.batch import Watermark
+from core.wiring import build_events
 from tests.world import OVER_8_FOR_60, World, at, every
 
 ADMIN = Actor("an.admin", frozenset({Role.ADMIN}))

@@ -19,7 +19,6 @@ from argon2 import PasswordHasher
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 from sqlalchemy import text
 
-from core.app import build_events
 from core.erp.kernel import passwords
 from core.erp.kernel.access.users import create_user
 from core.erp.kernel.auth import now_utc
@@ -27,6 +26,7 @@ from core.erp.kernel.permits import Role
 from core.erp.kernel.unit import Unit
 from core.erp.lots import service as lots
 from core.erp.shipments import service as shipments
+from core.wiring import build_events
 from lotwise.embedded.postgres import EmbeddedPostgres
 from tests.keys import opened
 from tests.servers import free_port, need_chromium
