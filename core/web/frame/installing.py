@@ -8,6 +8,7 @@ from core.web import live
 from core.web.desks.front import routes as front
 from core.web.desks.logistics import centres, logger_files, shipments
 from core.web.desks.logistics.logger_files import FileImportPort
+from core.web.desks.lot_life import release
 from core.web.desks.lot_life import routes as lot_life
 from core.web.desks.plant import modes
 from core.web.desks.plant import routes as plant
@@ -31,6 +32,7 @@ def install(app: FastAPI, take: FileImportPort | None = None) -> None:
     app.include_router(front.router)
     app.include_router(plant.router)
     app.include_router(lot_life.router)
+    app.include_router(release.router)
     app.include_router(shipments.router)
     app.include_router(centres.router)
     app.include_router(wall.router)

@@ -34,7 +34,7 @@ GROUPS: tuple[tuple[str, tuple[Place | str, ...]], ...] = (
     (
         "web.nav_plant",
         (
-            Place("/plant", "web.nav_plant", ("exposure.read",)),
+            Place("/plant", "web.nav_tiles", ("exposure.read",)),
             "zone",
             "zone_alarm",
             "point",

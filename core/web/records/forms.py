@@ -45,6 +45,8 @@ class Form:
     record: Mapping[str, Any] | None = None
     title: str = ""
     version: int | None = None
+    notes: tuple[str, ...] = ()
+    """What is to be known before it is sent: what stands against it."""
 
 
 def add(made: APIRouter, entity: Entity) -> None:

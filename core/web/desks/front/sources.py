@@ -155,7 +155,7 @@ def releases(u: Unit, visit: Visit) -> Found:
                 "hold" if row["held"] else "wait",
                 words.t("web.held") if row["held"] else words.label("state.sublot.quarantine"),
                 words.t("web.sublot_said", code=row["code"], item=row["item_code"], lot=row["lot_number"]),
-                f"/release/{row['id']}",
+                f"/sublots/{row['id']}",
                 words.t("web.act_release" if visit.may("batch.release") else "web.act_look"),
                 words.t("web.on_hand", amount=words.num(row["on_hand"])),
                 ago(visit, row["created_at"], u.now),
@@ -237,7 +237,7 @@ SOURCES = (
     Source("web.need_shipments", SHIPPING, shipments, "/shipments?held=true"),
     Source("web.need_orders", ("production.report", "production.plan"), orders, "/work-orders?state=held"),
     Source("web.need_stock_tasks", ("stock.move", "stock.pick"), stock_tasks, "/stock-tasks"),
-    Source("web.need_releases", ("batch.release", "lot.disposition"), releases, "/release"),
+    Source("web.need_releases", ("batch.release", "lot.disposition"), releases, "/sublots?state=quarantine"),
     Source("web.need_tasks", ("task.read",), tasks, "/tasks"),
     Source("web.need_deadlines", ("deadline.read",), deadlines, "/deadlines"),
 )

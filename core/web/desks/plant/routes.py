@@ -16,6 +16,8 @@ from core.web.frame.routes import page_routes
 from core.web.frame.visit import Visit, Visiting
 
 router = page_routes()
+MOST_POINTS = 8
+"""Points on a zone's page, those that count first; all are behind a link."""
 SPANS = {
     "12h": ("web.span_12h", timedelta(hours=12)),
     "24h": ("web.span_24h", timedelta(hours=24)),
@@ -75,7 +77,7 @@ def _zone(u: Unit, visit: Visit, zone_id: int, span: str) -> dict[str, Any]:
         "now": u.now,
         "alarms": alarms,
         "goods": inside(u, zone_id) if visit.may("stock.read") else [],
-        "points": _list(u, "point", zone_id, 50),
+        "points": sorted(_list(u, "point", zone_id, 50), key=lambda one: one["role"] == "machine")[:MOST_POINTS],
         "modes": ("high", "low", "stale"),
     }
 
