@@ -1,4 +1,4 @@
-"""What the simulated devices are tried on: a test instance, and real brokers."""
+"""What contracts are tried on: a test instance and real brokers for simulated devices, an office for records."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -6,8 +6,10 @@ from pathlib import Path
 import pytest
 
 from lotwise.embedded.nats import EmbeddedNats
+from lotwise.embedded.postgres import EmbeddedPostgres
 from lotwise.embedded.process import ServerProcess
 from simulators.link import Broker
+from tests.contracts.office import Office, opened_office
 from tests.servers import accepts, free_port, need_mosquitto
 
 
@@ -15,6 +17,12 @@ from tests.servers import accepts, free_port, need_mosquitto
 def test_instance(monkeypatch: pytest.MonkeyPatch) -> None:
     """Simulators run on a test instance only."""
     monkeypatch.setenv("LOTWISE_INSTANCE", "test")
+
+
+@pytest.fixture(scope="session")
+def office(postgres: EmbeddedPostgres, template: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Office]:
+    """One for all tests of records: each makes people of its own, and what it changes at a place of its own."""
+    yield from opened_office(postgres, template, tmp_path_factory.mktemp("records_contract"))
 
 
 @pytest.fixture(params=["nats", "mosquitto"])

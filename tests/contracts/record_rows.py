@@ -18,13 +18,13 @@ from core.erp.kernel.workflow import workflows
 
 NOW = datetime(2026, 3, 2, 8, tzinfo=UTC)
 OWN, FOREIGN = "own", "foreign"
-"""Of the actor's own site and partner, or of another."""
-FIRST = {OWN: 100_000, FOREIGN: 200_000}
-"""Their ids begin here, so that no number is met by chance."""
+"""Of the actor's own site and partner, or of another. A test that changes its records makes a place of its own."""
+FIRST = 100_000
+"""Ids of the first place begin here, those of the next at twice as much: no number is met by chance."""
 
 # Written by hand: what a column's name and type do not tell. A callable is given the place.
 FITTING: dict[str, dict[str, Any]] = {
-    "app_user": {"password_hash": "x", "roles": ["warehouse"]},
+    "app_user": {"password_hash": "x", "roles": ["warehouse"], "active": True, "token_epoch": 0},
     "role": {"permits": ["stock.read"], "edition": 1},
     "zone": {"address": lambda place: f"{place}/a/room", "band_delay": timedelta(0)},
     "point": {"address": lambda place: f"{place}/a/room/p/temperature", "role": "required", "unit": "Cel"},
@@ -35,6 +35,7 @@ FITTING: dict[str, dict[str, Any]] = {
     "supplier_certificate": {"kind": "gmp", "valid_until": date(2199, 1, 1)},
     "batch_release": {"automatic": True},
     "restriction": {"kind": "market", "value": {"allowed": ["DE"]}},
+    "hold": {"lift_permit": "hold.lift"},
     "reservation": {"purpose": "sale"},
     "stock_move": {"source": "supplier", "target": "stock", "purpose": "sale"},
     "work_order": {"priority": 1},
@@ -42,6 +43,7 @@ FITTING: dict[str, dict[str, Any]] = {
     "import_run": {"entity": "lot", "mode": "all", "faults": []},
     "profile_version": {"version": 1},
     "task": {"permit": "stock.read", "assignee": None},
+    "work_centre": {"up": True},
     "work_calendar": {"days": []},
     "capa": {"source": "complaint"},
 }
@@ -75,6 +77,8 @@ class Rows:
     def __init__(self, owner: Engine) -> None:
         self.owner = owner
         self.ids: dict[tuple[str, str], int] = {}
+        self._places: list[str] = []
+        self._fitted: dict[tuple[str, str], dict[str, Any]] = {}
         self._tables = {str(table(model).name): model for model in _models()}
         self._named = {entity.name: str(entity.rows.name) for entity in entities().values()}
 
@@ -86,6 +90,12 @@ class Rows:
         """The id of a record by the name that links have."""
         return self.row(self._named.get(name, name), place)
 
+    def fit(self, name: str, place: str, **values: Any) -> None:
+        """What the row of that table at the place is to hold (a callable is given the rows and the place); before it
+        is made.
+        """
+        self._fitted[name, place] = values
+
     def known(self, name: str) -> bool:
         """Whether there are records of that name."""
         return name in self._named or name in self._tables
@@ -95,10 +105,15 @@ class Rows:
         if (name, place) not in self.ids:
             values = self._values(name, place)
         if (name, place) not in self.ids:  # nor made on the way, by what it names
-            self.ids[name, place] = self._insert(name, values | {"id": FIRST[place] + len(self.ids)})
+            self.ids[name, place] = self._insert(name, values | {"id": self._next_id(place)})
             for beside in ALSO.get(name, ()):
                 self.row(beside, place)
         return self.ids[name, place]
+
+    def _next_id(self, place: str) -> int:
+        if place not in self._places:
+            self._places.append(place)
+        return FIRST * (self._places.index(place) + 1) + len(self.ids)
 
     def _insert(self, name: str, values: dict[str, Any]) -> int:
         rows = table(self._tables[name])
@@ -115,6 +130,8 @@ class Rows:
 
     def _values(self, name: str, place: str) -> dict[str, Any]:
         fitting = {key: value(place) if callable(value) else value for key, value in FITTING.get(name, {}).items()}
+        asked = self._fitted.get((name, place), {})
+        fitting |= {key: value(self, place) if callable(value) else value for key, value in asked.items()}
         found: dict[str, Any] = {}
         for column in table(self._tables[name]).c:
             if column.name in fitting:
@@ -167,6 +184,7 @@ TARGETS = {
     "to_zone_id": "zone",
     "from_zone_id": "zone",
     "product_id": "item",
+    "action_id": "field_action",
 }
 """Which table a column's ids are of, where its name does not say."""
 

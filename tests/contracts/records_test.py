@@ -3,39 +3,24 @@
 One database for the whole file. Who asks is whoever the test says; passwords are not what is tested here.
 """
 
-import asyncio
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import httpx
-import psycopg
 import pytest
-from pydantic import SecretStr
-from sqlalchemy import Engine, text
 
-from core.app import create_app
-from core.erp.kernel import door
-from core.erp.kernel import unit as units
-from core.erp.kernel.password_checks import PasswordChecks
+from core.wiring import build_events
 from core.erp.kernel.permits import declared
 from core.erp.kernel.records.declare import Entity, as_permits
 from core.erp.kernel.records.read import sortable
 from core.erp.kernel.records.registry import entities
-from core.erp.kernel.rights import APP, OWNER
-from core.erp.kernel.signatures import Act, Proof
 from core.erp.kernel.unit import Actor, system, transact
-from core.settings import Settings
-from core.wiring import build_events
-from lotwise.embedded.postgres import EmbeddedPostgres
-from lotwise.reference import api_description
-from tests.contracts.record_rows import FOREIGN, OWN, Rows, target_of
-from tests.keys import opened
-from tests.rules.attachments_rules_test import PDF_FILE
+from tests.contracts.office import ABSENT, Office, body_of, path_of, with_own_links
+from tests.contracts.record_acts import READY, STORIES, Ready
+from tests.contracts.record_rows import FOREIGN, OWN, target_of
 
 NAMES = sorted(entities())
-ABSENT = 987654321
 
 # Written by hand: what everybody inside sees, and so is foreign to outside people only.
 SEEN_BY_ALL_INSIDE = {
@@ -55,86 +40,6 @@ SEEN_BY_ALL_INSIDE = {
 SEEN_BY_THEIR_PARTNER = {"partner", "partner_site", "partner_contact", "supplier_certificate"}
 
 
-@dataclass
-class Office:
-    """The API, and people who are whatever a test says they are."""
-
-    engine: Engine
-    rows: Rows
-    client: httpx.AsyncClient
-    runner: asyncio.Runner
-    description: dict[str, Any]
-    people: dict[str, Actor] = field(default_factory=dict)
-
-    def person(self, login: str, *permits: str, **more: Any) -> Actor:
-        """Somebody at the own site with these permits."""
-        number = 1000 + len(self.people)
-        place = {"sites": frozenset({self.rows.row("site", OWN)})} | more
-        made = Actor(login, user_id=number, session=f"s{number}", permits=frozenset(permits), **place)
-        self.people[login] = made
-        return made
-
-    def partners_person(self, login: str, *permits: str) -> Actor:
-        """Somebody of the own partner."""
-        return self.person(login, *permits, sites=None, partner_id=self.rows.row("partner", OWN))
-
-    def ask(self, who: Actor, method: str, path: str, *, language: str = "en", **more: Any) -> httpx.Response:
-        headers = {"Authorization": f"Bearer {who.login}", "Accept-Language": language}
-        sent = self.client.request(method, f"/api/v1{path}", headers=headers, **more)
-        return self.runner.run(sent)
-
-    def routes(self, entity: Entity) -> list[tuple[str, str, dict[str, Any]]]:
-        """(method, path, operation) of every route below the entity's path, hand-written ones too."""
-        begins = re.compile(rf"/api/v1/{re.escape(entity.path)}(/|$)")
-        return [
-            (method.upper(), path.removeprefix("/api/v1"), operation)
-            for path, operations in self.description["paths"].items()
-            if begins.match(path)
-            for method, operation in operations.items()
-        ]
-
-    def audited(self) -> int:
-        with self.engine.connect() as conn:
-            return int(conn.execute(text("SELECT count(*) FROM audit")).scalar_one())
-
-
-@pytest.fixture(scope="module")
-def office(postgres: EmbeddedPostgres, template: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Office]:
-    name = "records_contract"
-    with psycopg.connect(postgres.conninfo(), autocommit=True) as conn:
-        conn.execute(f'CREATE DATABASE "{name}" OWNER {OWNER} TEMPLATE "{template}" STRATEGY FILE_COPY'.encode())
-    engine, owner = opened(postgres.url_as(APP, name), pool_size=10), opened(postgres.url(name))
-    settings = Settings(
-        instance="test", secret_key=SecretStr("s" * 40), data_dir=tmp_path_factory.mktemp("records_contract")
-    )
-    app = create_app(settings, engine, run_background=False)
-    client = httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://office")
-    with pytest.MonkeyPatch.context() as patch, asyncio.Runner() as runner:
-        made = Office(engine, Rows(owner), client, runner, api_description())
-
-        def actor_of(engine: Engine, token: str, key: str) -> Actor:
-            del engine, key
-            return made.people[token]
-
-        async def prove(self: PasswordChecks, actor: Actor, act: Act, password: str, login: str | None) -> Proof:
-            del self, password, login
-            return Proof(actor.user_id or 0, actor.session or "", actor.login, 0, act, units.system_clock())
-
-        def permits_now(conn: Any, user_id: int) -> frozenset[str]:
-            del conn
-            return next(one.permits for one in made.people.values() if one.user_id == user_id)
-
-        patch.setattr(door, "actor_of", actor_of)
-        patch.setattr(units, "permits_now", permits_now)
-        patch.setattr(PasswordChecks, "prove", prove)
-        yield made
-        runner.run(client.aclose())
-    engine.dispose()
-    owner.dispose()
-    with psycopg.connect(postgres.conninfo(), autocommit=True) as conn:
-        conn.execute(f'DROP DATABASE "{name}" WITH (FORCE)'.encode())
-
-
 @pytest.fixture(params=NAMES)
 def entity(request: pytest.FixtureRequest) -> Entity:
     return entities()[request.param]
@@ -144,21 +49,6 @@ def everything(entity: Entity) -> tuple[str, ...]:
     """Every permit that there is."""
     del entity
     return tuple(declared())
-
-
-def path_of(path: str, record_id: int) -> str:
-    """A route's path with its record; whatever else it has is absent."""
-    head, _, rest = path.partition("}")
-    return re.sub(r"\{\w+\}", str(ABSENT), f"{re.sub(r'{[^}]*$', str(record_id), head)}{rest}")
-
-
-def body_of(operation: dict[str, Any]) -> dict[str, Any]:
-    """What the description shows as a body, or a file."""
-    content = operation.get("requestBody", {}).get("content", {})
-    if "application/json" in content:
-        shown = content["application/json"]
-        return {"json": shown.get("example") or next(iter(shown["examples"].values()))["value"]}
-    return {"files": {"file": ("report.pdf", PDF_FILE)}} if content else {}
 
 
 def without(answer: httpx.Response, number: int) -> str:
@@ -389,18 +279,46 @@ def test_a_second_person_is_another_one(office: Office, entity: Entity) -> None:
         assert said[1] != "workflow.second_person", verb.name
 
 
-def with_own_links(office: Office, body: Any) -> Any:
-    """A body whose ids are those of own records."""
-    if isinstance(body, list):
-        return [with_own_links(office, one) for one in body]
-    if not isinstance(body, dict):
-        return body
-    found = {}
-    for name, value in body.items():
-        kind = target_of(name)
-        if kind is not None and office.rows.known(kind):
-            own = office.rows.linked(kind, OWN)
-            found[name] = [own] if isinstance(value, list) else own
-        else:
-            found[name] = with_own_links(office, value)
-    return found
+VERBS = [(name, verb.name) for name in NAMES for verb in entities()[name].verbs]
+
+
+@pytest.mark.parametrize(("name", "verb_name"), [one for one in VERBS if one not in STORIES])
+def test_who_has_the_permit_does_it_and_it_is_on_record(office: Office, name: str, verb_name: str) -> None:
+    entity = entities()[name]
+    verb = next(one for one in entity.verbs if one.name == verb_name)
+    ready, place, rows = READY.get((name, verb_name), Ready()), f"{name}-{verb_name}", office.rows
+    for table, values in ready.rows.items():
+        rows.fit(table, place, **values)
+    record_id = rows.of(entity, place)
+    for table in ready.rows:
+        rows.row(table, place)
+    states = entity.states(verb)
+    state = ready.state or (min(states) if states else None)
+    if state is not None and "state" in entity.rows.c:
+        rows.change(entity, place, state=state)
+    signer = {} if verb.signing is None else {"user_id": rows.row("app_user", place)}
+    permits = (*as_permits(entity.read), *entity.permits(verb), *ready.permits)
+    who = office.person(place, *permits, place=place, **signer)
+    assert verb.name in office.shown(who, entity, record_id)["moves"]
+    path = f"/{entity.path}/{{record_id}}/{verb.address}"
+    given = body_of(office.description["paths"][f"/api/v1{path}"]["post"])
+    if "json" in given:
+        body = {key: value(rows, place) if callable(value) else value for key, value in ready.body.items()}
+        given = {"json": with_own_links(office, given["json"], place) | body}
+    answer = office.ask(who, "POST", path_of(path, record_id), **given)
+    assert answer.status_code == verb.status, answer.text
+    assert office.acts_of(who)
+    move = entity.cycle.moves.get(verb.name) if entity.cycle is not None else None
+    if move is not None:
+        assert office.shown(who, entity, record_id)["state"] == move.target
+        newest = office.ask(who, "GET", f"/{entity.path}/{record_id}/history").json()["items"]
+        made = [one for one in newest if one["action"] == f"{entity.name}.{verb.name}" and one["actor"] == who.login]
+        assert {"field": "state", "before": state, "after": move.target} in made[0]["changes"]
+
+
+def test_what_needs_more_than_rows_is_shown_by_a_test_that_there_is() -> None:
+    assert set(STORIES) <= set(VERBS)
+    assert set(READY) <= set(VERBS) - set(STORIES)
+    for shown in STORIES.values():
+        file, _, name = shown.partition("::")
+        assert f"def {name}(" in Path(file).read_text("utf-8"), shown

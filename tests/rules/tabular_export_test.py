@@ -99,9 +99,18 @@ def test_headings_words_and_names_are_as_asked() -> None:
 
 
 def test_other_values_are_told_as_text() -> None:
-    rows = [[None], [True], [["a", 1]], [{"a": Decimal("1.50")}], [timedelta(hours=2)], [date(2026, 3, 2)], [b"\x01"]]
+    rows = [
+        [None],
+        [True],
+        [["a", 1]],
+        [[{"day": 1}]],
+        [{"a": Decimal("1.50")}],
+        [timedelta(hours=2)],
+        [date(2026, 3, 2)],
+        [b"\x01"],
+    ]
     lines = table(Export((NAME,)), *rows).splitlines()[1:]
-    assert lines == ["", '"yes"', '"a; 1"', '"{""a"": ""1.5""}"', '"7200"', "2026-03-02", '"01"']
+    assert lines == ["", '"yes"', '"a; 1"', '"{""day"": 1}"', '"{""a"": ""1.5""}"', '"PT2H"', "2026-03-02", '"01"']
 
 
 def test_quotes_and_line_ends_inside_a_cell_stay_inside() -> None:

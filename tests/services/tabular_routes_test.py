@@ -283,8 +283,8 @@ def test_a_form_that_is_no_row_of_values_has_no_import() -> None:
     assert importable_of(_linked(_ListsIn)) is None
 
 
-def test_an_import_is_undone_by_a_move_that_there_is() -> None:
-    with pytest.raises(ValueError, match="no move of its life cycle"):
+def test_an_import_is_undone_by_a_verb_that_there_is() -> None:
+    with pytest.raises(ValueError, match="no verb"):
         check(_linked(SiteIn, undo="withdraw"))
 
 

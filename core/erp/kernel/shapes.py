@@ -50,8 +50,11 @@ Figure = Annotated[float, PlainSerializer(figure, return_type=float, when_used="
 """
 
 
-def _days(value: timedelta) -> str:
-    """ISO 8601 in days, hours, minutes and seconds: a year or a month has no length that everybody agrees on."""
+def duration_text(value: timedelta) -> str:
+    """A length of time as ISO 8601, in days, hours, minutes and seconds.
+
+    A year or a month has no length that everybody agrees on.
+    """
     seconds, sign = abs(value).seconds, "-" if value < timedelta(0) else ""
     parts = ((seconds // 3600, "H"), (seconds // 60 % 60, "M"))
     time = "".join(f"{count}{name}" for count, name in parts if count)
@@ -62,7 +65,7 @@ def _days(value: timedelta) -> str:
 
 Duration = Annotated[
     timedelta,
-    PlainSerializer(_days, return_type=str, when_used="json"),
+    PlainSerializer(duration_text, return_type=str, when_used="json"),
     Field(json_schema_extra={"format": "duration"}),
 ]
 """A length of time in an answer: PT30M, P730D."""

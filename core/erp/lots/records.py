@@ -225,7 +225,7 @@ HOLDS = Entity(
     ),
     filters=(Filter("sublot_id", int, _on_sublot), Filter("open_only", bool, _open_holds)),
     hidden=Hidden(_hold.lifted_at.is_(None), unless="open_only"),
-    create=Create("hold.place", HoldIn, act=_place),
+    create=Create("hold.place", HoldIn, act=_place, undo="lift"),
     verbs=(
         # which of these it needs, the hold itself says
         Verb("lift", ReasonIn, service.lift_hold, permit=service.LIFT_PERMITS),

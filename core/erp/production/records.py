@@ -130,7 +130,7 @@ WORK_ORDERS = Entity(
         Column("due_at", filter="range", sort=True),
     ),
     filters=(Filter("sublot_id", int, _takes_from),),
-    create=Create("production.plan", OrderIn, act=service.plan),
+    create=Create("production.plan", OrderIn, act=service.plan, undo="cancel"),
     verbs=(
         _move("check_material"),
         _move("release"),

@@ -163,7 +163,7 @@ DEVIATIONS = Entity(
 )
 
 ALARMS = Entity(
-    name="zone_alarm",
+    name="alarm",
     path="alarms",
     table=ZoneAlarm,
     read="quality.read",

@@ -26,7 +26,7 @@ def INCIDENTS(actor: Actor) -> ColumnElement[bool] | None:  # noqa: N802 - a sco
 
 
 VISIBLE = (
-    Visible("zone_alarm", table(ZoneAlarm).c.id, ALARMS, "alarm"),
+    Visible("alarm", table(ZoneAlarm).c.id, ALARMS),
     Visible("incident", _incident.id, INCIDENTS),
     Visible("excursion", _excursion.id, EXCURSIONS),
     Visible("disposition", table(Disposition).c.id, DISPOSITIONS),

@@ -86,7 +86,7 @@ ROLES = Entity(
     cycle=ROLE,
     label="code",
     columns=(Column("code", filter="eq", search=True), Column("state", filter="in")),
-    create=Create(MANAGES_USERS, RoleIn, act=roles.compose_role),
+    create=Create(MANAGES_USERS, RoleIn, act=roles.compose_role, undo="withdraw"),
     change=Change(MANAGES_USERS, RoleChange, act=roles.change_role, states=frozenset({"draft"})),
     verbs=(Verb("approve", act=roles.approve_role), Verb("withdraw", ReasonIn, roles.withdraw_role)),
     sections=(Section("holders", roles.holders_of, list[str]),),

@@ -11,11 +11,13 @@ from core.erp.kernel.records.declare import Column, Entity, as_permits
 from core.erp.kernel.records.filters import parameters
 from core.erp.kernel.scope import visible
 from core.erp.kernel.search_indexes import index_name
-from core.erp.kernel.shapes import SignIn
+from core.erp.kernel.shapes import ReasonIn, SignIn
 
 
 def check(entity: Entity) -> None:
     """Raises ValueError, naming the entity and what is wrong."""
+    if entity.cycle is not None and entity.cycle.noun != entity.name:
+        raise _wrong(entity, f"its life cycle writes audit rows of {entity.cycle.noun}: its history would be empty")
     for column in entity.columns:
         entity.column(column.name)
         if column.sort:
@@ -31,9 +33,7 @@ def check(entity: Entity) -> None:
     if entity.hidden is not None and entity.hidden.unless not in parameters(entity):
         raise _wrong(entity, f"{entity.hidden.unless} is none of its filters")
     _check_verbs(entity)
-    undo = entity.create.undo if entity.create is not None else None
-    if undo is not None and (entity.cycle is None or undo not in entity.cycle.moves):
-        raise _wrong(entity, f"an import is undone by {undo}, which is no move of its life cycle")
+    _check_undo(entity)
 
 
 def _check_searches(entity: Entity) -> None:
@@ -75,6 +75,15 @@ def _check_verbs(entity: Entity) -> None:
             _check_act(entity, verb.name, verb.signing, form, 1, without=frozenset(SignIn.model_fields))
     check_permits(asked(entity))
     _check_scope(entity)
+
+
+def _check_undo(entity: Entity) -> None:
+    undo = entity.create.undo if entity.create is not None else None
+    if undo is None:
+        return
+    verb = next((one for one in entity.verbs if one.name == undo and one.signing is None), None)
+    if verb is None or entity.form(verb) not in {None, ReasonIn}:
+        raise _wrong(entity, f"an import is undone by {undo}, which is no verb that asks for a reason at most")
 
 
 def check_links(entity: Entity, entities: Collection[str]) -> None:

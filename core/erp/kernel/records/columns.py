@@ -87,7 +87,7 @@ def _field(entity: Entity, name: str, info: FieldInfo, *, required: bool, link: 
         _labels(entity.field(name)),
         kind,
         required=required,
-        filled=not may_be_none(info.annotation),
+        filled=not may_be_none(info.annotation) and info.default != "",
         many=many and kind in {Kind.TEXT, Kind.CHOICE},
         choices=choices if kind is Kind.CHOICE else (),
         longest=LONGEST if many else longest_of(info),

@@ -74,8 +74,8 @@ class Hidden:
 class Create:
     """Who may make a record, of what. `act(u, **fields)` gives the row made; without one the fields are the row.
 
-    `undo` is the move of its life cycle by which an import of such records is undone, as long as nothing was done with
-    them; without one it cannot be.
+    `undo` is the verb by which an import of such records is undone, as long as nothing was done with them; without one
+    it cannot be.
     """
 
     permit: Permits

@@ -12,7 +12,7 @@ from typing import Any
 from pydantic import ValidationError
 from sqlalchemy import UniqueConstraint, select
 
-from core.erp.kernel.records import columns, write
+from core.erp.kernel.records import columns, verbs, write
 from core.erp.kernel.records.declare import Entity
 from core.erp.kernel.records.registry import entities
 from core.erp.kernel.scope import scoped
@@ -58,9 +58,12 @@ def _prepare(u: Unit, entity: Entity, links: Mapping[str, str], lines: Sequence[
     assert entity.create is not None
     faults = _resolve(u, links, lines)
     bad = {fault.line for fault in faults}
+    texts = {name for name, info in entity.create.body.model_fields.items() if info.default == ""}
     for line in lines:
         if line.number in bad:
             continue
+        for name in texts & line.values.keys():  # an empty cell is an empty text where there may be one
+            line.values[name] = line.values[name] or ""
         try:
             line.prepared.append(entity.create.body.model_validate(line.values))
         except ValidationError as error:
@@ -106,18 +109,20 @@ def _ids(u: Unit, entity: Entity, called: set[str]) -> dict[str, list[int]]:
 
 
 def _withdrawing(entity: Entity) -> Any:
-    cycle, move = entity.cycle, entity.create.undo if entity.create is not None else None
-    if cycle is None or move is None:
+    """Takes records back by the verb that the entity says, as whoever may do that; None where it says none."""
+    undo = entity.create.undo if entity.create is not None else None
+    verb = next((one for one in entity.verbs if one.name == undo), None)
+    if verb is None:
         return None
-
-    act = next((verb.act for verb in entity.verbs if verb.name == move), None)
+    form = entity.form(verb)
 
     def withdraw(u: Unit, ids: Sequence[int], reason: str) -> None:
-        if act is not None:  # what the verb does besides its move
-            for one in ids:
-                act(u, one, reason=reason)
+        u.need(*entity.permits(verb))
+        if verb.act is None and entity.cycle is not None:  # a move and nothing more: all of them at once
+            entity.cycle.apply_many(u, entity.table, ids, verb.name, reason=reason if form is not None else None)
             return
-        cycle.apply_many(u, entity.table, ids, move, reason=reason if cycle.moves[move].reasoned else None)
+        for one in ids:
+            verbs.do(u, entity, verb, one, form(reason=reason) if form is not None else None)
 
     return withdraw
 

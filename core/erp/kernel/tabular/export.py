@@ -9,11 +9,11 @@ import json
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, tzinfo
+from datetime import UTC, date, datetime, timedelta, tzinfo
 from decimal import Decimal
 from typing import Any, Literal
 
-from core.erp.kernel.shapes import figure
+from core.erp.kernel.shapes import duration_text, figure
 from core.erp.kernel.tabular.fields import CHINESE, ENGLISH, Field, Kind
 from core.erp.kernel.tabular.formulas import escaped
 from core.erp.kernel.unit import json_value
@@ -107,7 +107,8 @@ def _cell_of(field: Field, language: str, zone: tzinfo) -> Callable[[Any], Cell]
     words = {choice.value: choice.label(language) for choice in field.choices}
 
     def listed(values: Iterable[Any]) -> str:
-        return "; ".join(str(words.get(item, json_value(item))) for item in values)
+        found = (words.get(item, item) if isinstance(item, str) else json_value(item) for item in values)
+        return "; ".join(str(item) if not isinstance(item, dict) else _as_json(item) for item in found)
 
     made: dict[type, Callable[[Any], Cell]] = {
         str: (lambda value: words.get(value, value)) if words else (lambda value: value),
@@ -117,6 +118,7 @@ def _cell_of(field: Field, language: str, zone: tzinfo) -> Callable[[Any], Cell]
         Decimal: lambda value: value.normalize() if value.is_finite() else str(value),
         datetime: lambda value: value.astimezone(zone).isoformat(),
         date: lambda value: value,
+        timedelta: duration_text,
         list: listed,
         tuple: listed,
     }
@@ -130,6 +132,10 @@ def _cell_of(field: Field, language: str, zone: tzinfo) -> Callable[[Any], Cell]
     return cell
 
 
+def _as_json(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False)
+
+
 def _other(value: object, text: Callable[[Any], Cell]) -> Cell:
     found = json_value(value)
-    return text(found) if isinstance(found, str) else json.dumps(found, ensure_ascii=False)
+    return text(found) if isinstance(found, str) else _as_json(found)

@@ -32,7 +32,7 @@ TASK_RECORDS = Entity(
     # written out, so that every plan finds the index of those that stand
     hidden=Hidden(literal_column("task.state IN ('open', 'taken')", Boolean), unless="state"),
     order="due_at",
-    create=Create(ACT, TaskIn, act=service.add),
+    create=Create(ACT, TaskIn, act=service.add, undo="cancel"),
     verbs=(
         Verb("take", act=service.take),
         Verb("hand_over", HandOverIn, service.hand_over, path="hand-over"),

@@ -167,8 +167,9 @@ def returned(u: Unit, line_id: int, amount: object, zone_id: int | None, *, at: 
     lots.get_lot(u, source.lot_id, lock=True)
     lots.lock_sublots(u, [line.sublot_id])
     back_already = u.conn.execute(_BACK, {"name": f"return:line:{line_id}"}).scalar_one()
-    if line.state != SHIPPED or quantity > line.amount - back_already:
-        raise Invalid("shipments.less_may_return", line_id=line_id, most=line.amount - back_already, amount=quantity)
+    most = line.amount - back_already if line.state == SHIPPED else 0
+    if quantity > most:
+        raise Invalid("shipments.less_may_return", line_id=line_id, most=most, amount=quantity)
     back = lots.receive(
         u,
         source.lot_id,
