@@ -10,8 +10,8 @@ from sqlalchemy import Engine, create_engine
 from core.erp.kernel import guarded
 from core.erp.kernel.records import filters, read
 from core.erp.kernel.records.declare import Entity, as_permits
-from core.erp.kernel.records.importing import importable_of
 from core.erp.kernel.records.registry import entities, module_of
+from core.erp.kernel.tabular.record_import import importable_of
 from core.erp.kernel.unit import Actor
 
 app = typer.Typer(no_args_is_help=True, help="What is declared of each kind of record.")

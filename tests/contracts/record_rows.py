@@ -22,6 +22,20 @@ OWN, FOREIGN = "own", "foreign"
 FIRST = 100_000
 """Ids of the first place begin here, those of the next at twice as much: no number is met by chance."""
 
+# Written by hand: what everybody inside sees, and so is foreign to outside people only.
+SEEN_BY_ALL_INSIDE = {
+    "item",
+    "storage_profile",
+    "partner",
+    "partner_site",
+    "partner_contact",
+    "supplier_certificate",
+    "role",
+    "user",
+    "session",
+    "import_run",
+    "bom",
+}
 # Written by hand: what a column's name and type do not tell. A callable is given the place.
 FITTING: dict[str, dict[str, Any]] = {
     "app_user": {"password_hash": "x", "roles": ["warehouse"], "active": True, "token_epoch": 0},
@@ -211,4 +225,4 @@ def _models() -> list[type[SQLModel]]:
     return [mapper.class_ for mapper in SQLModel._sa_registry.mappers]
 
 
-__all__ = ["FOREIGN", "OWN", "DBAPIError", "Rows", "target_of"]
+__all__ = ["FOREIGN", "OWN", "SEEN_BY_ALL_INSIDE", "DBAPIError", "Rows", "target_of"]

@@ -18,24 +18,10 @@ from core.erp.kernel.records.registry import entities
 from core.erp.kernel.unit import Actor, system, transact
 from tests.contracts.office import ABSENT, Office, body_of, path_of, with_own_links
 from tests.contracts.record_acts import READY, STORIES, Ready
-from tests.contracts.record_rows import FOREIGN, OWN, target_of
+from tests.contracts.record_rows import FOREIGN, OWN, SEEN_BY_ALL_INSIDE, target_of
 
 NAMES = sorted(entities())
 
-# Written by hand: what everybody inside sees, and so is foreign to outside people only.
-SEEN_BY_ALL_INSIDE = {
-    "item",
-    "storage_profile",
-    "partner",
-    "partner_site",
-    "partner_contact",
-    "supplier_certificate",
-    "role",
-    "user",
-    "session",
-    "import_run",
-    "bom",
-}
 # Written by hand: what outside people see of their own partner, given the permit.
 SEEN_BY_THEIR_PARTNER = {"partner", "partner_site", "partner_contact", "supplier_certificate"}
 

@@ -28,8 +28,8 @@ from core.erp.kernel.errors import Invalid, NotFound
 from core.erp.kernel.printing import printer
 from core.erp.kernel.printing.documents import ROOT, Document, templates
 from core.erp.kernel.printing.printer import TemplateFault, print_document
+from core.erp.kernel.printing.record_sheet import RECORD_SHEET, sheet_of
 from core.erp.kernel.records.registry import entities
-from core.erp.kernel.records.sheet import RECORD_SHEET, sheet_of
 from core.erp.kernel.unit import system, unit
 from core.erp.lots import service as lots
 from core.erp.lots.labels import SUBLOT_LABEL, label_of

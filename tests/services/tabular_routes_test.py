@@ -22,10 +22,10 @@ from core.erp.kernel.access.users import Place, create_user
 from core.erp.kernel.events import Events
 from core.erp.kernel.records import Column, Create, Entity, columns
 from core.erp.kernel.records.checked import check
-from core.erp.kernel.records.importing import importable_of
 from core.erp.kernel.records.registry import entities
 from core.erp.kernel.shapes import Body
 from core.erp.kernel.tabular.importable import Line
+from core.erp.kernel.tabular.record_import import importable_of
 from core.erp.kernel.unit import system, transact, unit
 from core.erp.partners.model import Partner
 from core.erp.quality.model import Deviation

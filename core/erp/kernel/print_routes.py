@@ -16,9 +16,9 @@ from core.erp.kernel.errors import Invalid
 from core.erp.kernel.http import Door, DoorKeeper, Id
 from core.erp.kernel.printing.documents import Document
 from core.erp.kernel.printing.printer import print_document
+from core.erp.kernel.printing.record_sheet import RECORD_SHEET, sheet_of
 from core.erp.kernel.record_parameters import as_endpoint
 from core.erp.kernel.records.declare import Entity, as_permits
-from core.erp.kernel.records.sheet import RECORD_SHEET, sheet_of
 
 PDF = "application/pdf"
 PRINTED: dict[int | str, dict[str, Any]] = {

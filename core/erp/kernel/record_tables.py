@@ -22,13 +22,13 @@ from core.erp.kernel.http import Door, DoorKeeper
 from core.erp.kernel.record_parameters import as_endpoint, asked_of, asked_parameters
 from core.erp.kernel.records import columns, read
 from core.erp.kernel.records.declare import Entity, as_permits
-from core.erp.kernel.records.importing import importable_of
 from core.erp.kernel.table_form import TABLE_FORM, table_form
 from core.erp.kernel.tabular.cursor import streamed
 from core.erp.kernel.tabular.export import Export, csv_parts
 from core.erp.kernel.tabular.importable import Importable
 from core.erp.kernel.tabular.importing import import_table
 from core.erp.kernel.tabular.reading import read_table
+from core.erp.kernel.tabular.record_import import importable_of
 from core.erp.kernel.tabular.shapes import ReportOut, TableIn, report_out
 from core.erp.kernel.tabular.sheets import MOST_BYTES
 from core.erp.kernel.tabular.spool import Spool, begun, spooled

@@ -5,12 +5,12 @@ from typing import Any
 from core.erp.kernel.errors import Refused
 from core.erp.kernel.records import Column, Entity, Section, Verb
 from core.erp.kernel.records.declare import as_permits
-from core.erp.kernel.records.importing import importable_of
 from core.erp.kernel.records.registry import entities
 from core.erp.kernel.scope import everything
 from core.erp.kernel.shapes import ReasonIn
 from core.erp.kernel.tabular.faults import Fault
 from core.erp.kernel.tabular.model import ImportRun
+from core.erp.kernel.tabular.record_import import importable_of
 from core.erp.kernel.tabular.shapes import FaultOut, RunOut, fault_out
 from core.erp.kernel.tabular.undoing import undo_import
 from core.erp.kernel.unit import Unit, lacking
