@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from tests.contracts.record_rows import Rows
+from tests.contracts.record_rows import NOW, Rows
 
 Value = Callable[[Rows, str], Any]
 """A value made of the rows at a place."""
@@ -56,11 +56,17 @@ LOADED: Fitted = {"shipment_leg": {}, "shipment_line": {"reservation_id": id_of(
 RESERVED: Fitted = {"work_order_material": {"reservation_id": id_of("reservation")}}
 PROPOSED: Fitted = {"app_user": {"proposed_roles": ["qa"], "proposed_by": "somebody"}}
 TO_SIGN: Fitted = {"calibration": {"to_sign": True, "recorded_by": "somebody"}}
+IN_FORCE: Fitted = {"capa": {"state": "planned"}, "capa_action": {"owner": acting}}
+DONE: Fitted = {"capa_action": {"state": "done", "result": "a bell", "done_by": "somebody", "done_at": NOW}}
 TASKS = ("stock.read",)
 """Whoever may do a task sees it."""
 
 # Written by hand, as all below.
 READY: dict[tuple[str, str], Ready] = {
+    ("capa", "analyse"): Ready(state="open"),
+    ("capa_action", "done"): Ready(rows=IN_FORCE),
+    ("capa_action", "verify"): Ready(rows=IN_FORCE | DONE),
+    ("capa_action", "send_back"): Ready(rows=IN_FORCE | DONE),
     ("calibration", "refuse"): Ready(rows=TO_SIGN),
     ("incident", "assess"): Ready(rows={"excursion": {"state": "ended"}}),
     ("incident", "dispose"): Ready(rows={"excursion": {"state": "assessed"}}),
@@ -110,6 +116,10 @@ STORIES: dict[tuple[str, str], str] = {
         "tests/stories/calibration_story_test.py"
         "::test_a_good_calibration_proves_nothing_before_a_second_person_has_signed_it"
     ),
+    ("capa", "plan"): "tests/stories/capa_story_test.py::test_a_plan_is_made_signed_and_done",
+    ("capa", "complete"): "tests/stories/capa_story_test.py::test_a_plan_is_made_signed_and_done",
+    ("capa", "close"): ("tests/stories/capa_story_test.py::test_not_effective_is_open_again_and_effective_is_closed"),
+    ("capa", "reopen"): ("tests/stories/capa_story_test.py::test_not_effective_is_open_again_and_effective_is_closed"),
     ("import_run", "undo"): "tests/contracts/record_tables_test.py::test_what_is_exported_is_imported_the_same",
     ("shipment", "read_logger"): "tests/services/quality_api_test.py::test_a_shipment_from_plan_to_acceptance",
     ("supplier_certificate", "verify"): (

@@ -15,11 +15,12 @@ from core.erp.kernel.records.registry import entities
 from core.erp.kernel.tabular.fields import Kind
 from core.erp.kernel.tabular.record_import import importable_of
 from tests.contracts.office import Office, body_of, with_own_links
-from tests.contracts.record_acts import FREE, Fitted, Value
+from tests.contracts.record_acts import FREE, Fitted, Value, login
 from tests.contracts.record_rows import SEEN_BY_ALL_INSIDE
 
 # Written by hand: what of the description's example does not fit the place.
 FITTING: dict[str, Mapping[str, Value | Any]] = {
+    "capa_action": {"owner": login},
     "installation": {"from_at": "2026-04-01T00:00:00Z", "to_at": "2026-04-02T00:00:00Z"},
     "partner": {"gln": ""},
     "point": {"address": lambda _, place: f"{place}/a/room/probe-1/temperature"},
@@ -39,6 +40,8 @@ FREE_TEXTS: dict[str, tuple[str, ...]] = {
     "bom": (),
     "calibration": ("certificate",),
     "calibration_plan": (),
+    "capa": ("title", "problem", "reference"),
+    "capa_action": ("what",),
     "hold": ("reason",),
     "installation": (),
     "item": ("name", "kind"),

@@ -10,12 +10,12 @@ from typing import Any
 import httpx
 import pytest
 
-from core.wiring import build_events
 from core.erp.kernel.permits import declared
 from core.erp.kernel.records.declare import Entity, as_permits
 from core.erp.kernel.records.read import sortable
 from core.erp.kernel.records.registry import entities
 from core.erp.kernel.unit import Actor, system, transact
+from core.wiring import build_events
 from tests.contracts.office import ABSENT, Office, body_of, path_of, with_own_links
 from tests.contracts.record_acts import READY, STORIES, Ready
 from tests.contracts.record_rows import FOREIGN, OWN, SEEN_BY_ALL_INSIDE, target_of
