@@ -1,18 +1,15 @@
 """The plant's pages: tiles worst first, one zone, alarms acknowledged and shelved; a sublot; the wall; logger files."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
 import pytest
 from sqlalchemy import Engine
 
-from core.erp.kernel.errors import Invalid
-from core.erp.kernel.unit import Unit
 from core.erp.lots.model import Sublot
-from tests.pages import Browser, pages, text_of
+from tests.pages import Browser, Importer, pages, text_of
 from tests.world import OVER_8_FOR_60, World, at, every, judging
 
 PEOPLE = {"qa": ["qa"], "eng": ["plant_engineer"], "lou": ["logistics"], "wall": ["display"], "bea": ["buyer"]}
@@ -93,29 +90,6 @@ def test_the_wall_is_what_a_display_is_led_to(plant: Plant) -> None:
     wall = plant.people["wall"]
     assert wall.client.get("/").headers["location"] == "/wall"
     assert "warm" in text_of(wall.get("/wall"))
-
-
-class Importer:
-    """Takes what begins with a number of readings, and nothing else."""
-
-    async def read(self, name: str, data: bytes, fields: Mapping[str, object], now: datetime) -> Any:
-        del now
-        if not data[:1].isdigit():
-            raise Invalid("ingest.mapping_unreadable", file=name, why="no number")
-        return int(data), fields
-
-    def import_upload(self, u: Unit, upload: Any) -> dict[str, Any]:
-        del u
-        count, fields = upload
-        file = {"name": "x", "kind": "csv", "device": "", "serial": "7", "readings": count, "authenticity": None}
-        return {
-            **dict.fromkeys(("before", "after", "between", "duplicates", "conflicts"), 0),
-            **dict.fromkeys(("excursions", "holds"), ()),
-            "dry_run": fields["dry_run"],
-            "counted": count,
-            "refused": {},
-            "file": file | {"doubts": [], "doubts_in_all": 0},
-        }
 
 
 def test_a_loggers_file_is_tried_before_it_is_bound(

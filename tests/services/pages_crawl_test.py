@@ -1,0 +1,94 @@
+"""Every page that somebody is led to opens in both languages, says no message's id, and carries no style or script of
+its own.
+"""
+
+import re
+from collections.abc import Iterator
+
+import pytest
+from sqlalchemy import Engine
+
+from core.erp.kernel.permits import INSIDE
+from core.erp.kernel.records.registry import entities
+from core.web.frame.navigation import GROUPS, Place
+from core.web.records.routes import STILL_OLD
+from tests.pages import Browser, Importer, pages, text_of
+from tests.world import OVER_8_FOR_60, at, every, judging
+
+RAW = re.compile(r"\b(web|field|state|records?|choice|move|filter|permit|role|purpose)\.[a-z_]+(\.[a-z_]+)*\b")
+PEOPLE = {role.value: [role.value] for role in INSIDE if role.value != "display"}
+
+
+@pytest.fixture(scope="module")
+def people(module_engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Browser]]:
+    world = judging(module_engine)
+    room = world.zone("room", band_low=2.0, band_high=8.0)
+    world.sublot(world.item(OVER_8_FOR_60), room, at("00:00"))
+    world.feed("room", every(5, at("00:00"), at("03:00"), 12.0), upto=at("03:00"))
+    with pages(module_engine, tmp_path_factory.mktemp("pages"), PEOPLE, take=Importer()) as found:
+        yield found
+
+
+def _addresses() -> list[str]:
+    places = [one for _, group in GROUPS for one in group]
+    led_to = {one.address if isinstance(one, Place) else f"/{entities()[one].path}" for one in places}
+    return sorted({*led_to, *(f"/{entity.path}" for entity in entities().values())} - {"/loggers/import"})
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_every_list_and_desk_opens_in_the_language(people: dict[str, Browser], language: str) -> None:
+    auditor = people["auditor"]
+    auditor.client.post("/language", data={"language": language, "back": "/"})
+    wrong = []
+    for address in _addresses():
+        answer = auditor.client.get(address)
+        raw = RAW.search(text_of(answer.text))
+        styled = re.search(r"<[^>]+ (?:style|on[a-z]+)=", answer.text)
+        if answer.status_code != 200 or raw or styled or len(re.findall("<h1", answer.text)) != 1:
+            wrong.append((address, answer.status_code, raw, styled))
+    assert wrong == []
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_every_record_that_is_there_opens_in_the_language(people: dict[str, Browser], language: str) -> None:
+    auditor = people["auditor"]
+    auditor.client.post("/language", data={"language": language, "back": "/"})
+    wrong, opened = [], 0
+    for entity in entities().values():
+        link = re.search(rf'href="(/{entity.path}/\d+)"', auditor.client.get(f"/{entity.path}").text)
+        if link is None or entity.name in STILL_OLD:
+            continue
+        answer = auditor.client.get(link[1])
+        opened += 1
+        raw = RAW.search(text_of(answer.text))
+        if answer.status_code != 200 or raw:
+            wrong.append((link[1], answer.status_code, raw))
+    assert wrong == []
+    assert opened > 8
+
+
+@pytest.mark.parametrize("role", sorted(PEOPLE))
+def test_everybody_has_a_front_page_and_no_link_that_is_closed_to_them(people: dict[str, Browser], role: str) -> None:
+    one = people[role]
+    page = one.get("/")
+    nav = re.search(r'<nav id="nav".*?</nav>', page, re.DOTALL)
+    assert nav is not None
+    closed = [
+        (path, status)
+        for path in re.findall(r'href="(/[^"#]*)"', nav[0])
+        if (status := one.client.get(path).status_code) != 200
+    ]
+    assert closed == []
+
+
+def test_every_form_that_admin_and_qa_may_fill_opens(people: dict[str, Browser]) -> None:
+    wrong = []
+    for login in ("admin", "qa", "warehouse", "planner", "logistics"):
+        for entity in entities().values():
+            answer = people[login].client.get(f"/{entity.path}/new")
+            if entity.create is None or answer.status_code == 403:
+                continue
+            raw = RAW.search(text_of(answer.text))
+            if answer.status_code != 200 or raw:
+                wrong.append((login, entity.path, answer.status_code, raw))
+    assert wrong == []
