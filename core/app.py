@@ -12,6 +12,7 @@ from core.background import background, compare_with_witness
 from core.erp.kernel import modules, permits, problems, record_routes
 from core.erp.kernel.door import asked_by, export_limiter, post_limiter, print_limiter, upload_limiter
 from core.erp.kernel.events import Events
+from core.erp.kernel.instance import Instance, serve
 from core.erp.kernel.middleware import RequestGuard
 from core.erp.kernel.outbox import Outbox
 from core.erp.kernel.password_checks import PasswordChecks
@@ -75,6 +76,7 @@ def create_app(
     events = events if events is not None else build_events()
     outbox = outbox if outbox is not None else build_outbox()
     checks = PasswordChecks(engine)
+    serve(engine, Instance(settings.instance == "live", settings.data_dir))
 
     working = background(settings, engine, events, outbox) if run_background else None
     database = DatabaseProbe(engine)

@@ -12,6 +12,7 @@ MODULES = (
     "kernel.deadlines",
     "kernel.tabular",
     "kernel.printing",
+    "kernel.trail",
     "catalog",
     "partners",
     "lots",

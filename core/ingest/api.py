@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Annotated, Any
 
-from fastapi import Query, Request
+from fastapi import Query
 from fastapi.responses import JSONResponse
 from pydantic import AwareDatetime, BaseModel, Field
 from sqlalchemy import select, text
@@ -19,12 +19,10 @@ from core.erp.kernel.http import (
     Duration,
     Limit,
     Page,
-    Ref,
     SignIn,
     Text,
     paginate,
 )
-from core.erp.kernel.records import Link
 from core.erp.kernel.scope import scoped
 from core.erp.kernel.signatures import Act, Proof, Signing, begin_signing
 from core.erp.kernel.tables import table
@@ -33,9 +31,11 @@ from core.erp.kernel.words import Message
 from core.ingest import imports_api, unknown_points_api
 from core.ingest.epochs import close_epoch, epoch_record
 from core.ingest.lag import ingest_lag
-from core.ingest.model import DeadLetter, EpochClosed, GatewayEpoch, IngestAlarm
-from core.ingest.replaying import Filter, replay_in
-from core.ingest.scopes import DEAD_LETTERS, SERIES_POINTS
+from core.ingest.model import EpochClosed, GatewayEpoch, IngestAlarm
+from core.ingest.records import replay_here
+from core.ingest.replaying import Filter
+from core.ingest.scopes import SERIES_POINTS
+from core.ingest.shapes import ReplayIn, ReplayOut
 from core.ingest.sources import retire_source
 from core.series.model import ReadingConflict, ReadingRow, SeriesPoint
 from core.series.rows import Kind
@@ -73,79 +73,12 @@ def read_lag(door: Door) -> LagOut:
     return LagOut.model_validate(ingest_lag(door.engine, now_utc()))
 
 
-class DeadLetterOut(Answer):
-    """What could not be decoded, validated or stored, and why. `raw` is as it came, in hex."""
-
-    id: int
-    at: datetime
-    kind: str
-    reason: str
-    detail: str
-    gateway: str | None
-    partition: int | None
-    point: str | None
-    reading_at: datetime | None
-    raw: str
-    replayed_at: datetime | None
-    outcome: str | None
-
-
-@router.get("/dead-letters")
-@needs("ingest.read")
-def read_dead_letters(
-    door: Door,
-    reason: Annotated[str | None, Query(examples=["unknown_point"])] = None,
-    gateway: str | None = None,
-    point: str | None = None,
-    open_only: Annotated[bool, Query(alias="open", description="only those not yet replayed")] = True,
-    cursor: Cursor = None,
-    limit: Limit = 100,
-) -> Page[DeadLetterOut]:
-    """Dead letters, newest first."""
-    t = table(DeadLetter)
-    given = {"reason": reason, "gateway": gateway, "point": point}
-    where = [t.c[name] == value for name, value in given.items() if value is not None]
-    if open_only:
-        where.append(t.c.replayed_at.is_(None))
-
-    def work(u: Unit) -> Page[DeadLetterOut]:
-        letters = scoped(select(t).where(*where), DEAD_LETTERS, u.actor)
-        rows, following = paginate(u, letters, t.c.id, cursor, limit, newest_first=True)
-        items = [DeadLetterOut.model_validate({**row._mapping, "raw": bytes(row.raw).hex()}) for row in rows]  # noqa: SLF001 - SQLAlchemy's public way to a row's dict
-        return Page(items=items, next=following)
-
-    return door.read(work)
-
-
-class ReplayIn(Body):
-    """Which dead letters to try again; empty fields do not narrow."""
-
-    reason: str | None = Field(default=None, examples=["unknown_point"])
-    gateway: str | None = None
-    point: str | None = None
-    ids: Annotated[list[Ref] | None, Link("dead_letter")] = None
-
-
-class ReplayOut(Answer):
-    """What came of it; `still` counts by reason those that stay as they were."""
-
-    landed: int
-    duplicates: int
-    conflicts: int
-    batches: int
-    remaining: dict[str, int]
-
-
 @router.post("/dead-letters/replay", status_code=200, response_model=ReplayOut)
 @needs("ingest.manage")
-def replay_dead_letters(body: ReplayIn, door: Door, request: Request) -> JSONResponse:
+def replay_dead_letters(body: ReplayIn, door: Door) -> JSONResponse:
     """Tries dead letters again, such as readings of a point that has been made meanwhile, and judges what lands."""
-    live = request.app.state.settings.instance == "live"
     only = Filter(body.reason, body.point, body.gateway, body.ids)
-    return door.post(
-        lambda u: ReplayOut.model_validate(replay_in(u, Judge(), only, live=live)),
-        status=200,
-    )
+    return door.post(lambda u: ReplayOut.model_validate(replay_here(u, only)), status=200)
 
 
 class ValueOut(BaseModel):

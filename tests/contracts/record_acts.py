@@ -120,6 +120,7 @@ STORIES: dict[tuple[str, str], str] = {
     ("capa", "complete"): "tests/stories/capa_story_test.py::test_a_plan_is_made_signed_and_done",
     ("capa", "close"): ("tests/stories/capa_story_test.py::test_not_effective_is_open_again_and_effective_is_closed"),
     ("capa", "reopen"): ("tests/stories/capa_story_test.py::test_not_effective_is_open_again_and_effective_is_closed"),
+    ("dead_letter", "replay"): "tests/services/ingest_api_test.py::test_dead_letters_are_shown_and_replayed",
     ("import_run", "undo"): "tests/contracts/record_tables_test.py::test_what_is_exported_is_imported_the_same",
     ("shipment", "read_logger"): "tests/services/quality_api_test.py::test_a_shipment_from_plan_to_acceptance",
     ("supplier_certificate", "verify"): (

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any, Literal, get_args, get_origin
+from zlib import crc32
 
 from sqlalchemy import CheckConstraint, Column, Engine, insert, text
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
@@ -35,6 +36,7 @@ SEEN_BY_ALL_INSIDE = {
     "session",
     "import_run",
     "bom",
+    "restoration",
 }
 # Written by hand: what a column's name and type do not tell. A callable is given the place.
 FITTING: dict[str, dict[str, Any]] = {
@@ -60,6 +62,10 @@ FITTING: dict[str, dict[str, Any]] = {
     "work_centre": {"up": True},
     "work_calendar": {"days": []},
     "capa": {"source": "complaint"},
+    "restoration": {"database_seal": lambda place: crc32(place.encode()), "known": {"receivers": [], "gateways": {}}},
+    "dead_letter": {"point": lambda place: f"{place}/a/room/p/temperature"},
+    "audit": {"entity": "zone"},
+    "signature": {"entity": "zone"},
 }
 FORCED: dict[str, tuple[str, ...]] = {
     "hold": ("sublot_id",),
@@ -81,6 +87,7 @@ ALSO: dict[str, tuple[str, ...]] = {
     "bom": ("bom_line", "routing_step"),
     "work_order": ("work_order_operation",),
     "work_order_operation": ("work_centre",),
+    "dead_letter": ("point",),
 }
 """Rows by which one of another table is seen: an instrument where it is installed, an order where it is made."""
 
@@ -147,6 +154,8 @@ class Rows:
         asked = self._fitted.get((name, place), {})
         fitting |= {key: value(self, place) if callable(value) else value for key, value in asked.items()}
         found: dict[str, Any] = {}
+        if fitting.get("entity") == "zone":  # seen by what it names
+            fitting["entity_id"] = str(self.row("zone", place))
         for column in table(self._tables[name]).c:
             if column.name in fitting:
                 found[column.name] = fitting[column.name]

@@ -222,8 +222,10 @@ def test_split_merge_transfer_and_custody(api: Api, plant: Plant) -> None:
     assert [stay["zone_id"] for stay in stays] == [plant.pen, plant.zone]
     before = api.get(f"/sublots/{merged.json()['id']}/custody-intervals", plant.store, known_at=early).json()
     assert before == []
-    gone = api.post(f"/custody/{late.json()['id']}/retract", plant.store, {"reason": "wrong label"})
-    assert gone.status_code == 201
+    gone = api.post(f"/custody-facts/{late.json()['id']}/retract", plant.store, {"reason": "wrong label"})
+    assert (gone.status_code, gone.json()["retracts_id"]) == (201, late.json()["id"])
+    facts = api.get("/custody-facts", plant.store, sublot_id=merged.json()["id"]).json()["items"]
+    assert [fact["id"] for fact in facts][-2:] == [late.json()["id"], gone.json()["id"]]
     stays = api.get(f"/sublots/{merged.json()['id']}/custody-intervals", plant.store).json()
     assert [stay["zone_id"] for stay in stays] == [plant.zone]
     here = api.get(f"/zones/{plant.zone}/custody-intervals", plant.store).json()

@@ -223,7 +223,7 @@ def test_a_devices_own_file_is_handed_in_as_with_curl(world: World, url: str) ->
             again = hand_in("R-1.csv.gz", table_file("1970-01-01T00:00:00;5.0")).json()
             assert (again["landed"], again["duplicates"], again["refused"]) == (0, len(rows()), {"absurd_time": 1})
             assert {doubt["kind"] for doubt in again["file"]["doubts"]} == {"absurd_time", "step_back", "assumed_zone"}
-        letters = client.get("/api/v1/ingest/dead-letters", params={"reason": "absurd_time"}).json()["items"]
+        letters = client.get("/api/v1/dead-letters", params={"reason": "absurd_time"}).json()["items"]
         assert [(letter["gateway"], letter["reading_at"][:4]) for letter in letters] == [("import", "1970")]
         fast = hand_in("R-1.txt", logger_file(), clock_fast="60", dry_run="true")  # Zurich's clock, said in minutes
         assert (fast.json()["landed"], fast.json()["duplicates"]) == (0, 2 * len(rows()))

@@ -6,11 +6,13 @@ from typing import Any
 
 import httpx
 import pytest
+from msgspec.structs import replace
 from pydantic import SecretStr
 from sqlalchemy import Engine
 
 from core.app import create_app
 from core.erp.kernel.access.users import create_user
+from core.erp.kernel.instance import Instance, serve
 from core.erp.kernel.unit import system, unit
 from core.ingest.transaction import IngestTransaction
 from core.settings import Settings
@@ -41,12 +43,12 @@ class Client:
         self._headers = {"Authorization": f"Bearer {token}"}
 
     def get(self, path: str, **params: Any) -> Any:
-        answer = self._http.get(f"/api/v1/ingest{path}", params=params, headers=self._headers)
+        answer = self._http.get(f"/api/v1{path}", params=params, headers=self._headers)
         assert answer.status_code == 200, answer.text
         return answer.json()
 
     def post(self, path: str, body: dict[str, Any], status: int = 200) -> Any:
-        answer = self._http.post(f"/api/v1/ingest{path}", json=body, headers=self._headers)
+        answer = self._http.post(f"/api/v1{path}", json=body, headers=self._headers)
         assert answer.status_code == status, answer.text
         return answer.json()
 
@@ -67,18 +69,43 @@ def test_dead_letters_are_shown_and_replayed(engine: Engine, http: httpx.Client)
     fold(
         engine,
         IngestTransaction(judge=RecordingJudge(), live=False),
-        Gateway().cut([reading(0), reading(1, point=NEW)]),
+        Gateway().cut([reading(0), reading(1, point=NEW), reading(2, point=NEW)]),
     )
     admin, quality = Client(http, "admin"), Client(http, "quality")
-    (letter,) = quality.get("/dead-letters")["items"]
-    assert (letter["reason"], letter["point"], letter["kind"]) == ("unknown_point", NEW, "reading")
-    assert quality.get("/lag")["dead_letters"] == {"unknown_point": 1}
-    quality.post("/dead-letters/replay", {}, 403)
-    assert admin.post("/dead-letters/replay", {})["remaining"] == {"unknown_point": 1}
+    second, first = quality.get("/dead-letters")["items"]
+    assert (first["reason"], first["point"], first["kind"]) == ("unknown_point", NEW, "reading")
+    assert quality.get("/ingest/lag")["dead_letters"] == {"unknown_point": 2}
+    assert admin.get(f"/dead-letters/{first['id']}")["moves"] == ["replay"]
+    assert bytes.fromhex(quality.get(f"/dead-letters/{first['id']}")["raw"])
+    quality.post("/ingest/dead-letters/replay", {}, 403)
+    quality.post(f"/dead-letters/{first['id']}/replay", {}, 403)
+    assert admin.post("/ingest/dead-letters/replay", {})["remaining"] == {"unknown_point": 2}
+    assert admin.post(f"/dead-letters/{first['id']}/replay", {})["remaining"] == {"unknown_point": 1}
     add_points(engine, [NEW])
-    assert admin.post("/dead-letters/replay", {"reason": "unknown_point"})["landed"] == 1
+    assert admin.post(f"/dead-letters/{second['id']}/replay", {})["landed"] == 1
+    assert admin.get(f"/dead-letters/{second['id']}")["moves"] == []
+    assert [one["id"] for one in quality.get("/dead-letters")["items"]] == [first["id"]]
+    assert admin.post("/ingest/dead-letters/replay", {"reason": "unknown_point"})["landed"] == 1
     assert quality.get("/dead-letters")["items"] == []
-    assert quality.get("/dead-letters", open=False)["items"][0]["outcome"] == "landed"
+    replayed = quality.get("/dead-letters", state="replayed")["items"]
+    assert [(one["outcome"], one["replayed_by"]) for one in replayed] == [("landed", "admin")] * 2
+
+
+def test_a_live_instance_replays_no_simulated_reading(engine: Engine, http: httpx.Client) -> None:
+    add_points(engine)
+    fold(
+        engine,
+        IngestTransaction(judge=RecordingJudge(), live=False),
+        Gateway().cut([replace(reading(0, point=NEW), simulated=True)]),
+    )
+    add_points(engine, [NEW])
+    admin = Client(http, "admin")
+    (letter,) = admin.get("/dead-letters")["items"]
+    serve(engine, Instance(live=True, data_dir=Path("/nowhere")))
+    assert admin.post(f"/dead-letters/{letter['id']}/replay", {})["remaining"] == {"simulated": 1}
+    assert admin.post("/ingest/dead-letters/replay", {})["remaining"] == {"simulated": 1}
+    serve(engine, Instance(live=False, data_dir=Path("/nowhere")))
+    assert admin.post(f"/dead-letters/{letter['id']}/replay", {})["landed"] == 1
 
 
 def test_both_values_of_a_conflict_are_shown(engine: Engine, http: httpx.Client) -> None:
@@ -87,7 +114,7 @@ def test_both_values_of_a_conflict_are_shown(engine: Engine, http: httpx.Client)
     ingest = IngestTransaction(judge=RecordingJudge(), live=False)
     fold(engine, ingest, gw.cut([reading(0, 4.0)]))
     fold(engine, ingest, gw.cut([reading(0, 9.5)]))
-    (conflict,) = Client(http, "quality").get("/conflicts", point=POINT)["items"]
+    (conflict,) = Client(http, "quality").get("/ingest/conflicts", point=POINT)["items"]
     assert (conflict["point"], conflict["first"]["value"], conflict["second"]["value"]) == (POINT, 4.0, 9.5)
     assert conflict["first"]["batch_id"] != conflict["second"]["batch_id"]
 
@@ -100,18 +127,18 @@ def test_a_lost_epoch_is_closed_by_a_signature(engine: Engine, http: httpx.Clien
     fold(engine, ingest, one, three)
     fold(engine, ingest, Gateway(epoch="f1").cut([reading(10)], [mark(10)]))
     admin, quality = Client(http, "admin"), Client(http, "quality")
-    waiting = {each["epoch"]: each["waiting"] for each in quality.get("/epochs", gateway="gw-1")["items"]}
+    waiting = {each["epoch"]: each["waiting"] for each in quality.get("/ingest/epochs", gateway="gw-1")["items"]}
     assert waiting == {"e1": 1, "f1": 1}
     signed = {"reason": "the gateway burnt", "password": PASSWORD, "login": "quality"}
-    admin.post("/epochs/gw-1/e1/close", signed, 403)
-    quality.post("/epochs/gw-1/e1/close", {**signed, "password": "wrong"}, 403)
-    quality.post("/epochs/gw-1/nope/close", signed, 404)
-    done = quality.post("/epochs/gw-1/e1/close", signed, 201)
+    admin.post("/ingest/epochs/gw-1/e1/close", signed, 403)
+    quality.post("/ingest/epochs/gw-1/e1/close", {**signed, "password": "wrong"}, 403)
+    quality.post("/ingest/epochs/gw-1/nope/close", signed, 404)
+    done = quality.post("/ingest/epochs/gw-1/e1/close", signed, 201)
     assert (done["through"], done["missing"]) == ({str(PARTITION): 1}, {str(PARTITION): [2]})
-    epochs = {each["epoch"]: each for each in quality.get("/epochs")["items"]}
+    epochs = {each["epoch"]: each for each in quality.get("/ingest/epochs")["items"]}
     assert epochs["e1"]["closed_at"] is not None
     assert epochs["f1"]["waiting"] == 0
-    quality.post("/epochs/gw-1/e1/close", signed, 409)
+    quality.post("/ingest/epochs/gw-1/e1/close", signed, 409)
 
 
 def test_a_batch_that_is_not_what_was_confirmed_alarms(engine: Engine, http: httpx.Client) -> None:
@@ -119,5 +146,5 @@ def test_a_batch_that_is_not_what_was_confirmed_alarms(engine: Engine, http: htt
     ingest = IngestTransaction(judge=RecordingJudge(), live=False)
     fold(engine, ingest, Gateway().cut([reading(0)]))
     fold(engine, ingest, Gateway().cut([reading(0, 99.0)]))
-    (alarm,) = Client(http, "quality").get("/alarms")["items"]
+    (alarm,) = Client(http, "quality").get("/ingest/alarms")["items"]
     assert (alarm["kind"], alarm["gateway"]) == ("batch_mismatch", "gw-1")

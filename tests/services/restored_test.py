@@ -16,9 +16,9 @@ from sqlalchemy.exc import DBAPIError
 from core.erp.kernel import restorations, signatures
 from core.erp.kernel.access import users
 from core.erp.kernel.audit import BehindWitness, Sealer
-from core.erp.kernel.audit_journal import JOURNAL_FILE, Journal
 from core.erp.kernel.audit_verification import verify
 from core.erp.kernel.errors import Conflict, Forbidden, Refused
+from core.erp.kernel.instance import Instance, serve
 from core.erp.kernel.outbox import Outbox, OutboxMessage
 from core.erp.kernel.permits import Role
 from core.erp.kernel.unit import Actor, unit
@@ -66,7 +66,6 @@ class After:
 
     def __init__(self, world: World, engine: Engine, folder: Path, held: int, sublot: int) -> None:
         self.world, self.engine, self.folder, self.held, self.sublot = world, engine, folder, held, sublot
-        self.journal = Journal(folder / JOURNAL_FILE)
 
     def take(self) -> None:
         with unit(self.engine, Actor("storekeeper", frozenset({Role.WAREHOUSE}), 1), self.world.events, LATER) as u:
@@ -101,9 +100,10 @@ def evening(world: World, sublot: int, folder: Path) -> int:
 
 
 @contextmanager
-def put_back(postgres: EmbeddedPostgres, url: str) -> Iterator[Engine]:
-    """The backup in place of the database; gone afterwards."""
+def put_back(postgres: EmbeddedPostgres, url: str, folder: Path) -> Iterator[Engine]:
+    """The backup in place of the database, with that data folder; gone afterwards."""
     back = opened(url)
+    serve(back, Instance(live=False, data_dir=folder))
     try:
         yield back
     finally:
@@ -118,7 +118,7 @@ def after(engine: Engine, postgres: EmbeddedPostgres, tmp_path: Path) -> Iterato
     world, sublot = morning(engine, tmp_path)
     url = copied(postgres, engine, f"{engine.url.database}_backup")
     held = evening(world, sublot, tmp_path)
-    with put_back(postgres, url) as back:
+    with put_back(postgres, url, tmp_path) as back:
         yield After(world, back, tmp_path, held, sublot)
 
 
@@ -130,7 +130,7 @@ def signer(engine: Engine) -> Actor:
 
 def sign(after: After, now: datetime = LATER) -> None:
     actor = signer(after.engine)
-    act = restorations.signing(1, "hold placed and scrap posted again", after.journal)
+    act = restorations.signing(1, reason="hold placed and scrap posted again")
     proof = signatures.prove(after.engine, actor, act.act, PASSWORD, login="quality", now=now)
     with unit(after.engine, actor, after.world.events, now) as u:
         act.work(u, proof)
@@ -161,7 +161,7 @@ def test_intentions_are_refused_until_qa_signs(after: After) -> None:
             at=NOON,
             reason="fell, posted again",
         )
-        record = restorations.record_of(u, 1, after.journal)
+        record = restorations.record_of(u, 1)
     assert record["restored_to"] == NOON.isoformat()
     missing = {(entry["action"], entry["entity"]) for entry in record["missing"]}
     assert {("hold.place", "hold"), ("stock.fact", "sublot"), ("user.create", "user")} <= missing
@@ -175,9 +175,9 @@ def test_intentions_are_refused_until_qa_signs(after: After) -> None:
         sign(after, LATER + timedelta(minutes=1))
 
 
-def record_of(engine: Engine, folder: Path) -> dict[str, Any]:
+def record_of(engine: Engine) -> dict[str, Any]:
     with unit(engine, Actor("x"), build_events(), LATER) as u:
-        return restorations.record_of(u, 1, Journal(folder / JOURNAL_FILE))
+        return restorations.record_of(u, 1)
 
 
 def test_receivers_are_named_with_the_newest_delivery_that_is_known(
@@ -205,10 +205,10 @@ def test_receivers_are_named_with_the_newest_delivery_that_is_known(
     lost = evening(world, sublot, tmp_path)
     outbox.run(engine, world.events, LATER)
     assert [message.topic for message in sent] == ["hold.placed"] * 3
-    with put_back(postgres, url) as back:
+    with put_back(postgres, url, tmp_path) as back:
         with pytest.raises(BehindWitness):
             sealer(back, tmp_path).compare(LATER)
-        receivers = record_of(back, tmp_path)["receivers"]
+        receivers = record_of(back)["receivers"]
         assert receivers == [
             {
                 "receiver": "grafana:excursion.opened",
@@ -235,7 +235,7 @@ def test_receivers_are_named_with_the_newest_delivery_that_is_known(
         again, new = sent
         assert again.id in before, "what waited is told once more"
         assert new.id > max(before)
-        assert record_of(back, tmp_path)["receivers"] == receivers, "what is told now was not known then"
+        assert record_of(back)["receivers"] == receivers, "what is told now was not known then"
 
 
 def test_gateways_tell_how_far_they_had_been_confirmed(
@@ -252,19 +252,19 @@ def test_gateways_tell_how_far_they_had_been_confirmed(
             await confirmed_by(engine, spool, 3, 4)
             assert lost_of(engine) == [], "a core that knows all it confirmed has nothing to write down"
             evening(world, sublot, tmp_path)
-            with put_back(postgres, url) as back:
+            with put_back(postgres, url, tmp_path) as back:
                 with pytest.raises(BehindWitness):
                     sealer(back, tmp_path).compare(LATER)
                 away = {"gateway": "gw", "confirmed_to": NOON.isoformat(), "heard_since": None}
-                assert record_of(back, tmp_path)["gateways"] == [{**away, "lost_batches": 0, "lost": []}]
+                assert record_of(back)["gateways"] == [{**away, "lost_batches": 0, "lost": []}]
                 settled = await asked(back, spool, await spool.replayable())
                 assert settled.taken_back == 2
                 run = {"epoch": spool.epoch, "partition": PARTITION, "confirmed": 3, "once_confirmed": 5}
                 lost = [{**run, "come_again": 0, "cannot_come": 0}]
-                assert record_of(back, tmp_path)["gateways"] == [{**away, "lost_batches": 2, "lost": lost}]
+                assert record_of(back)["gateways"] == [{**away, "lost_batches": 2, "lost": lost}]
                 await confirmed_by(back, spool, 5)
                 add_heard(back, world.cold, LATER + timedelta(minutes=1))
-                (gateway,) = record_of(back, tmp_path)["gateways"]
+                (gateway,) = record_of(back)["gateways"]
                 assert gateway["confirmed_to"] == NOON.isoformat(), "that is what the backup knew"
                 assert gateway["heard_since"] == (LATER + timedelta(minutes=1)).isoformat()
                 assert gateway["lost"] == [{**run, "come_again": 2, "cannot_come": 0}]
@@ -292,7 +292,7 @@ def test_a_loss_of_an_earlier_restore_is_not_told_again(after: After) -> None:
         )
     with pytest.raises(BehindWitness):
         sealer(after.engine, after.folder).compare(LATER)
-    assert record_of(after.engine, after.folder)["gateways"] == []
+    assert record_of(after.engine)["gateways"] == []
 
 
 def add_heard(engine: Engine, zone: int, at: datetime) -> None:
@@ -371,6 +371,6 @@ def test_who_may_sign(after: After) -> None:
     with pytest.raises(BehindWitness):
         sealer(after.engine, after.folder).compare(LATER)
     actor = Actor("storekeeper", frozenset({Role.WAREHOUSE}), 1, session="s1")
-    proof = signatures.Proof(1, "s1", "x", 0, restorations.signing(1, "r", after.journal).act, LATER)
+    proof = signatures.Proof(1, "s1", "x", 0, restorations.signing(1, reason="r").act, LATER)
     with pytest.raises(Forbidden), unit(after.engine, actor, after.world.events, LATER) as u:
-        restorations.signing(1, "r", after.journal).work(u, proof)
+        restorations.signing(1, reason="r").work(u, proof)

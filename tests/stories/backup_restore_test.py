@@ -18,10 +18,11 @@ from core.erp.kernel.access import users
 from core.erp.kernel.attachments import service as attachments
 from core.erp.kernel.attachments.files import FILES, FileStore
 from core.erp.kernel.audit import BehindWitness, Sealer
-from core.erp.kernel.audit_journal import JOURNAL_FILE, Journal
+from core.erp.kernel.audit_journal import JOURNAL_FILE
 from core.erp.kernel.audit_verification import verify
 from core.erp.kernel.errors import Refused
 from core.erp.kernel.events import Events
+from core.erp.kernel.instance import Instance, serve
 from core.erp.kernel.permits import Role
 from core.erp.kernel.rights import APP, OWNER
 from core.erp.kernel.unit import Actor, unit
@@ -175,7 +176,8 @@ def test_last_night_comes_back_and_goods_stay(site: Site, again: Callable[..., R
     """A hold, a scrap fact and a user are gone; nothing moves until QA has signed the list of them."""
     found = again(site.evening, witness=True)
     assert found.users() == {"quality"}
-    journal, events = Journal(found.data / JOURNAL_FILE), site.world.events
+    events = site.world.events
+    serve(found.engine, Instance(live=False, data_dir=found.data))
     with pytest.raises(BehindWitness):
         Sealer(found.engine, Witness(found.data / WITNESS_FILE)).compare(datetime.now(UTC))
     store = Actor("storekeeper", frozenset({Role.WAREHOUSE}), 1)
@@ -188,7 +190,7 @@ def test_last_night_comes_back_and_goods_stay(site: Site, again: Callable[..., R
     with found.engine.connect() as conn:
         user = conn.execute(text("SELECT id FROM app_user WHERE login = 'quality'")).scalar_one()
     quality, now = Actor("quality", frozenset({Role.QA}), user, session="s1"), datetime.now(UTC)
-    act = restorations.signing(1, "hold placed again, scrap posted again", journal)
+    act = restorations.signing(1, reason="hold placed again, scrap posted again")
     proof = signatures.prove(found.engine, quality, act.act, PASSWORD, login="quality", now=now)
     with unit(found.engine, quality, events) as u:
         lots.place_hold(u, kind="manual", reason="broken seal", since_at=site.evening, sublot_id=site.sublot)

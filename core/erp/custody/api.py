@@ -5,29 +5,21 @@ from typing import Annotated, Literal
 from fastapi import Query
 from fastapi.responses import JSONResponse
 from pydantic import AwareDatetime, Field
-from sqlalchemy import select
 
 from core.erp.custody import service
-from core.erp.custody.model import CustodyFact
+from core.erp.custody.shapes import FactOut
 from core.erp.kernel.auth import now_utc
 from core.erp.kernel.door import needs, routes
 from core.erp.kernel.http import (
     Answer,
     Body,
-    Cursor,
     Door,
     Id,
-    Limit,
     Moment,
-    Page,
     Ref,
-    Sentence,
-    Text,
     not_future,
-    paginate,
 )
 from core.erp.kernel.named import hidden
-from core.erp.kernel.tables import table
 from core.erp.kernel.unit import Unit
 
 router = routes(tags=["custody"])
@@ -47,27 +39,6 @@ class TransferIn(Body):
     zone_id: Ref
     purpose: Literal["quarantine_transfer", "rescue"] | None = None
     reason: Annotated[str, Field(max_length=2000)] = ""
-
-
-class RetractIn(Body):
-    """Why a fact was wrong."""
-
-    reason: Text
-
-
-class FactOut(Answer):
-    """One custody fact: `at` is when it was so, `known_at` when we learned it."""
-
-    id: int
-    sublot_id: int
-    zone_id: int | None
-    at: AwareDatetime
-    known_at: AwareDatetime
-    actor: str
-    reason: str
-    reason_message: Sentence
-    retracts_id: int | None
-    copy_of_id: int | None
 
 
 class IntervalOut(Answer):
@@ -104,19 +75,6 @@ def transfer(sublot_id: Id, body: TransferIn, door: Door) -> JSONResponse:
     return door.post(work)
 
 
-@router.get("/sublots/{sublot_id}/custody")
-@needs("custody.read")
-def list_facts(sublot_id: Id, door: Door, cursor: Cursor = None, limit: Limit = 100) -> Page[FactOut]:
-    """Every fact ever learned about where the sublot was, in the order of learning."""
-    t = table(CustodyFact)
-
-    def work(u: Unit) -> Page[FactOut]:
-        rows, following = paginate(u, select(t).where(t.c.sublot_id == sublot_id), t.c.id, cursor, limit)
-        return Page(items=[FactOut.model_validate(row).in_language(u.language) for row in rows], next=following)
-
-    return door.read(work)
-
-
 @router.get("/sublots/{sublot_id}/custody-intervals")
 @needs("custody.read")
 def sublot_intervals(sublot_id: Id, door: Door, known_at: Moment | None = None) -> list[IntervalOut]:
@@ -127,13 +85,6 @@ def sublot_intervals(sublot_id: Id, door: Door, known_at: Moment | None = None) 
         return [IntervalOut(sublot_id=sublot_id, zone_id=z, from_at=a, to_at=b) for z, a, b in spans]
 
     return door.read(work)
-
-
-@router.post("/custody/{fact_id}/retract", status_code=201, response_model=FactOut)
-@needs("custody.post")
-def retract(fact_id: Id, body: RetractIn, door: Door) -> JSONResponse:
-    """Says that a fact was wrong; it stays on record."""
-    return door.post(lambda u: FactOut.model_validate(service.retract(u, fact_id, body.reason)).in_language(u.language))
 
 
 @router.get("/zones/{zone_id}/custody-intervals")

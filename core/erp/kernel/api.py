@@ -1,40 +1,28 @@
-"""Routes of the kernel: sign in, users, the audit trail."""
+"""Routes of the kernel: sign in, and whether the audit trail is whole."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
-from fastapi import Depends, Query, Request, Response
+from fastapi import Depends, Request, Response
 from fastapi.security import OAuth2PasswordRequestForm
-from pydantic import AwareDatetime, BaseModel, Field, SecretStr
-from sqlalchemy import select
+from pydantic import BaseModel, Field, SecretStr
 
 from core.erp.kernel import auth, tokens
 from core.erp.kernel.audit_verification import verify
 from core.erp.kernel.door import needs, open_to_all, routes, signed_in_only
-from core.erp.kernel.errors import Forbidden, NotFound, Unauthenticated
+from core.erp.kernel.errors import Unauthenticated
 from core.erp.kernel.http import (
     Answer,
     Body,
-    Cursor,
     Door,
-    Id,
-    Limit,
-    Moment,
-    Page,
     bearer,
-    paginate,
     signed_in,
 )
-from core.erp.kernel.model import AuditRow
-from core.erp.kernel.named import sees_record
 from core.erp.kernel.password_checks import PasswordChecks
 from core.erp.kernel.proxies import address_of
-from core.erp.kernel.restorations_api import router as restorations
-from core.erp.kernel.tables import table
 from core.erp.kernel.unit import Actor, Unit
 from core.erp.kernel.witness import WITNESS_FILE, Witness
 
 router = routes()
-router.routes.extend(restorations.routes)
 
 Secret = Annotated[SecretStr, Field(max_length=1024)]
 """A password in a body: what is longer than any may be is not even hashed."""
@@ -158,53 +146,6 @@ def me(door: Door) -> Me:
     )
 
 
-class AuditOut(Answer):
-    """Who did what to which record, when and why."""
-
-    id: int
-    at: AwareDatetime
-    actor: str
-    action: str
-    entity: str
-    entity_id: str
-    before: dict[str, Any] | None
-    after: dict[str, Any] | None
-    reason: str | None
-
-
-@router.get("/audit", tags=["audit"])
-@needs("audit.read")
-def read_audit(
-    door: Door,
-    entity: Annotated[str | None, Query(examples=["sublot"])] = None,
-    entity_id: str | None = None,
-    actor: str | None = None,
-    action: str | None = None,
-    since: Moment | None = None,
-    until: Moment | None = None,
-    cursor: Cursor = None,
-    limit: Limit = 100,
-) -> Page[AuditOut]:
-    """The audit trail, newest first. Whoever belongs to some sites names the record whose trail it is."""
-    a = table(AuditRow)
-    given = {"entity": entity, "entity_id": entity_id, "actor": actor, "action": action}
-    where = [a.c[name] == value for name, value in given.items() if value is not None]
-    if since is not None:
-        where.append(a.c.at >= since)
-    if until is not None:
-        where.append(a.c.at < until)
-
-    def work(u: Unit) -> Page[AuditOut]:
-        if u.actor.scoped and (entity is None or entity_id is None):
-            raise Forbidden("kernel.audit_of_one_record", login=u.actor.login)
-        if entity is not None and entity_id is not None and not sees_record(u, entity, entity_id):
-            return Page(items=[], next=None)
-        rows, following = paginate(u, select(a).where(*where), a.c.id, cursor, limit, newest_first=True)
-        return Page(items=[AuditOut.model_validate(row) for row in rows], next=following)
-
-    return door.read(work)
-
-
 class FindingOut(Answer):
     """Something wrong with the trail."""
 
@@ -228,19 +169,5 @@ def verify_audit(request: Request, door: Door) -> Verdict:
     def work(u: Unit) -> Verdict:
         findings = [FindingOut.model_validate(finding) for finding in verify(u.conn, u.now, witness)]
         return Verdict(whole=not findings, findings=findings)
-
-    return door.read(work)
-
-
-@router.get("/audit/{row_id}", tags=["audit"])
-@needs("audit.read")
-def one_audit_row(row_id: Id, door: Door) -> AuditOut:
-    """One row of the trail."""
-
-    def work(u: Unit) -> AuditOut:
-        row = u.conn.execute(select(table(AuditRow)).where(table(AuditRow).c.id == row_id)).one_or_none()
-        if row is None or not sees_record(u, row.entity, row.entity_id):
-            raise NotFound("kernel.no_audit_row", row_id=row_id)
-        return AuditOut.model_validate(row)
 
     return door.read(work)

@@ -207,6 +207,7 @@ class Signature(SQLModel, table=True):
     __tablename__ = "signature"
     __table_args__ = (
         Index("signature_entity", "entity", "entity_id"),
+        Index("signature_at", "at", "id"),
         Index("signature_session", "session", postgresql_where="session IS NOT NULL"),
     )
 

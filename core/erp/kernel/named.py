@@ -14,12 +14,12 @@ from functools import cache, wraps
 from typing import Annotated, Any, get_args, get_origin
 
 from pydantic import BaseModel
-from sqlalchemy import Connection, select
+from sqlalchemy import BigInteger, ColumnElement, Connection, case, cast, false, select
 
 from core.erp.kernel.errors import absent
 from core.erp.kernel.records.links import Link
 from core.erp.kernel.records.registry import entities
-from core.erp.kernel.scope import Visible, scoped, visible
+from core.erp.kernel.scope import Scope, Visible, scoped, visible
 from core.erp.kernel.unit import Actor, Unit
 
 _ID = re.compile(r"(.+)_ids?")
@@ -151,14 +151,26 @@ def require_visible(u: Unit, named: tuple[Named, ...]) -> None:
             raise absent(kind, min(missing, key=str))
 
 
-def sees_record(u: Unit, kind: str, key: str) -> bool:
-    """Whether the actor sees the record that an audit row or a signature names by its kind and key.
+def of_record(kind: ColumnElement[Any], key: ColumnElement[Any]) -> Scope:
+    """Rows that name a record which the actor sees, by its kind and its key as text: audit rows, signatures.
 
-    Of what has no scope (a session, a backup) whoever does not see everything sees nothing.
+    Of what has no scope (a session that has ended, a backup), and of one another, whoever does not see everything sees
+    none.
     """
-    if not u.actor.scoped:
-        return True
-    return kind in kinds() and key.isascii() and key.isdecimal() and not hidden(u.conn, u.actor, kind, {int(key)})
+
+    def rows(actor: Actor) -> ColumnElement[bool] | None:
+        if not actor.scoped:
+            return None
+        number = case((key.regexp_match("^[0-9]{1,18}$"), cast(key, BigInteger)))
+        asked = [one for one in kinds().values() if one.name not in _TRAIL]
+        named = {one.name: one.keys(actor).where(one.key == number).exists() for one in asked}
+        return case(named, value=kind, else_=false())  # of each row only the kind that it names is asked
+
+    return rows
+
+
+_TRAIL = frozenset({"audit_row", "signature"})
+"""Kinds whose rows are seen by what they name."""
 
 
 def hidden(conn: Connection, actor: Actor, kind: str, values: set[int | str]) -> set[int | str]:

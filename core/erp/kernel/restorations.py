@@ -7,15 +7,15 @@ back by themselves: gateways send again what the restored core no longer confirm
 
 import logging
 from datetime import datetime
-from functools import partial
 from typing import Any
 
 from sqlalchemy import Connection, Engine, select, text, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from core.erp.kernel import signatures
-from core.erp.kernel.audit_journal import Journal
+from core.erp.kernel.audit_journal import JOURNAL_FILE, Journal
 from core.erp.kernel.errors import Conflict, NotFound
+from core.erp.kernel.instance import instance_of
 from core.erp.kernel.model import Restoration
 from core.erp.kernel.restoration_record import known, lacking
 from core.erp.kernel.tables import table
@@ -51,47 +51,39 @@ def signed_since(conn: Connection, at: datetime) -> list[tuple[int, int, datetim
     return [(row.id, row.database_seal, row.signed_at) for row in conn.execute(query)]
 
 
-def record_of(u: Unit, restoration_id: int, journal: Journal) -> dict[str, Any]:
+def record_of(u: Unit, restoration_id: int) -> dict[str, Any]:
     """What is signed: to when the database was restored, and what is known to be missing. Raises NotFound."""
     row = u.get(Restoration, restoration_id)
     if row is None:
         raise NotFound("kernel.no_restoration", restoration_id=restoration_id)
     if row.record is not None:
         return row.record
-    return lacking(u.conn, row, journal)
+    return lacking(u.conn, row, Journal(instance_of(u.conn).data_dir / JOURNAL_FILE))
 
 
-def signing(restoration_id: int, reason: str, journal: Journal) -> signatures.Signing[Restoration]:
-    """The act of signing `sign`."""
-    act = _act(restoration_id, reason)
-    work = partial(sign, restoration_id=restoration_id, reason=reason, journal=journal)
-    return signatures.Signing("restoration.sign", act, lambda u, proof: work(u, proof=proof))
+def signing(restoration_id: int, *, reason: str) -> signatures.Signing[Restoration]:
+    """QA signs "restored to T": what is missing was looked at and posted again. Goods may move from then on."""
+    act = signatures.Act(Message("meaning.restored"), "restoration", (str(restoration_id),), reason)
+    return signatures.Signing("restoration.sign", act, lambda u, proof: _sign(u, restoration_id, act, proof))
 
 
-def _act(restoration_id: int, reason: str) -> signatures.Act:
-    return signatures.Act(Message("meaning.restored"), "restoration", (str(restoration_id),), reason)
-
-
-def sign(u: Unit, *, restoration_id: int, proof: signatures.Proof, reason: str, journal: Journal) -> Restoration:
-    """QA signs that the database was restored, over the list of what is known to be missing; goods may move again.
-
-    Raises Forbidden, NotFound, Conflict (signed already).
-    """
+def _sign(u: Unit, restoration_id: int, act: signatures.Act, proof: signatures.Proof) -> Restoration:
+    """Raises Forbidden, NotFound, Conflict (signed already)."""
     u.need("restoration.sign")
     found = u.get(Restoration, restoration_id, lock=True)
     if found is None:
         raise NotFound("kernel.no_restoration", restoration_id=restoration_id)
     if found.signature_id is not None:
         raise Conflict("kernel.restoration_signed", restoration_id=restoration_id)
-    record = record_of(u, restoration_id, journal)
-    signature = signatures.begin_signing(u, proof, _act(restoration_id, reason)).sign(restoration_id, record)
+    record = record_of(u, restoration_id)
+    signature = signatures.begin_signing(u, proof, act).sign(restoration_id, record)
     changes = {"signature_id": signature.id, "signed_at": u.now, "record": record}
     u.conn.execute(update(_R).where(_R.c.id == restoration_id).values(changes))
     u.audit(
         "restoration.sign",
         "restoration",
         restoration_id,
-        reason=reason,
+        reason=act.reason,
         after={
             "restored_to": record["restored_to"],
             "missing_seals": record["missing_seals"],

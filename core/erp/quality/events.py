@@ -24,10 +24,3 @@ class ExcursionAfterDeparture(Event):
 
     items: tuple[DepartedGoods, ...]
     required: ClassVar[tuple[str, ...]] = ("shipments.field_action",)
-
-
-@dataclass(frozen=True)
-class SublotsReleased(Event):
-    """Sublots left quarantine by batch release; a handler may refuse (a veto), which refuses the release."""
-
-    sublot_ids: tuple[int, ...]

@@ -51,10 +51,12 @@ GROUPS: tuple[tuple[str, tuple[Place | str, ...]], ...] = (
             "incident",
             "deviation",
             "capa",
+            "capa_action",
             "supplier_certificate",
             "batch_release",
             "field_action",
             "deadline",
+            "signature",
         ),
     ),
     (
@@ -69,6 +71,8 @@ GROUPS: tuple[tuple[str, tuple[Place | str, ...]], ...] = (
             "role",
             "work_calendar",
             "import_run",
+            "dead_letter",
+            "audit_row",
         ),
     ),
 )

@@ -2926,6 +2926,7 @@ def upgrade() -> None:
     sa.Column('session', sqlmodel.sql.sqltypes.AutoString(), nullable=True),
     sa.PrimaryKeyConstraint('id')
     )
+    op.create_index('signature_at', 'signature', ['at', 'id'], unique=False)
     op.create_index('signature_entity', 'signature', ['entity', 'entity_id'], unique=False)
     op.create_index('signature_session', 'signature', ['session'], unique=False, postgresql_where='session IS NOT NULL')
     op.create_table('site',

@@ -20,7 +20,6 @@ from core.erp.lots import service as lots
 from core.erp.lots.events import SublotReleasing
 from core.erp.lots.rules import Purpose
 from core.erp.lots.workflow import SUBLOT
-from core.erp.quality.events import SublotsReleased
 from core.erp.quality.model import BatchRelease
 from core.erp.quality.rules import ReleaseObstacle, merge_gaps
 
@@ -252,5 +251,4 @@ def _record_release(u: Unit, sublot_id: int, record: dict[str, Any], signature_i
         after={"release_id": made.id, "automatic": made.automatic, "audit_hash": record["audit_hash"]},
     )
     u.outbox("batch.released", sublot_id, {"release_id": made.id, "automatic": made.automatic})
-    u.emit(SublotsReleased((sublot_id,)))
     return made

@@ -1,0 +1,58 @@
+"""Wire shapes of the trail."""
+
+from typing import Any, Literal
+
+from pydantic import AwareDatetime, ConfigDict, Field
+
+from core.erp.kernel.shapes import Answer, Sentence, SignIn, Text
+
+
+class AuditOut(Answer):
+    """Who did what to which record, when and why."""
+
+    id: int
+    at: AwareDatetime
+    actor: str
+    action: str
+    entity: str
+    entity_id: str
+    before: dict[str, Any] | None
+    after: dict[str, Any] | None
+    reason: str | None
+
+
+class SignatureOut(Answer):
+    """Name, time and meaning of a signature, and of which record it is (21 CFR 11.50)."""
+
+    id: int
+    at: AwareDatetime
+    user_id: int
+    name: str
+    meaning: str = Field(description="as its signer saw it, in the signer's language")
+    meaning_message: Sentence
+    reason: str | None
+    entity: str
+    entity_id: str
+
+
+class RestorationOut(Answer):
+    """The database was found behind its witness. Until that is signed, what a hold would stop is refused."""
+
+    id: int
+    found_at: AwareDatetime
+    database_seal: int
+    witnessed_seal: int
+    state: Literal["found", "signed"]
+    signature_id: int | None
+    signed_at: AwareDatetime | None
+
+
+class RestorationIn(SignIn):
+    """QA signs what is missing."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"login": "quinn", "password": "••••••••••", "reason": "hold 7 placed, scrap posted again"}]
+        }
+    )
+    reason: Text
