@@ -49,7 +49,7 @@ def done(engine: Engine, work: Callable[[Unit], Any]) -> Any:
 
 
 def person(engine: Engine, login: str, *roles: str, place: Place | None = None) -> User:
-    return done(engine, lambda u: users.create_user(u, login, login.title(), PASSWORD, roles, place=place))  # type: ignore[no-any-return]
+    return done(engine, lambda u: users.create_user(u, login, login.title(), PASSWORD, roles, place=place))  # type: ignore[no-any-return]  # what the helper gives is untyped
 
 
 def happens(engine: Engine, topic: str, key: object, **payload: object) -> None:
