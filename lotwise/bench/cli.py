@@ -151,6 +151,22 @@ def audit(rows: Annotated[int, typer.Option(min=5000, help="How many audit rows.
     run(rows)
 
 
+@app.command()
+def live(
+    sessions: Annotated[int, typer.Option(min=1, help="How many sessions, each with a stream of its own.")] = 200,
+    viewers: Annotated[int, typer.Option(min=1, help="How many of them watch a region that changes.")] = 100,
+    seconds: Annotated[float, typer.Option(min=1, help="How long each is looked at.")] = 30.0,
+    holds: Annotated[int, typer.Option(min=1, help="How many holds are placed meanwhile.")] = 30,
+) -> None:
+    """Many open pages: idle_core_pct, busy_core_pct, and from a hold's commit to the page p50_ms, p99_ms, missed.
+
+    Prints alone_core_pct (the core with no page open), idle_database_pct and busy_database_pct too.
+    """
+    from lotwise.bench.live import run
+
+    run(sessions, viewers, seconds, holds)
+
+
 @app.command("check-config")
 def check_config(
     points: Annotated[int, typer.Option(min=10, help="How many points the gateway's file has.")] = 10_000,

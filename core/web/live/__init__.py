@@ -2,9 +2,11 @@
 
 from fastapi import FastAPI
 
-from core.web.live.fragments import Fragments
+from core.web.live.fragments import Fragments, shared
 from core.web.live.hub import Hub
 from core.web.live.stream import router
+
+__all__ = ["install", "shared"]
 
 
 def install(app: FastAPI) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from fastapi import Request
+from fastapi import Request, Response
 
 from core.erp.kernel.sessions.cookies import UNASKED
 from core.erp.kernel.unit import Actor
@@ -68,6 +68,18 @@ class Fragments:
             while len(self._parts) > MOST:
                 self._parts.popitem(last=False)
         return part
+
+
+def shared(request: Request, actor: Actor, make: Callable[[], Response]) -> Response:
+    """The answer of a region's route, made once a second for all who see the same: by its whole address."""
+    what = f"{request.url.path}?{request.url.query}"
+    kept: Fragments = request.app.state.fragments
+    body, kind = kept.get(actor, what, told_at(request), lambda: _content(make()))
+    return Response(body, media_type=kind, headers={"Cache-Control": "no-store"})
+
+
+def _content(answer: Response) -> tuple[bytes, str]:
+    return bytes(answer.body), answer.headers["content-type"]
 
 
 def told_at(request: Request) -> int:
