@@ -35,7 +35,7 @@ from lotwise.embedded.postgres import EmbeddedPostgres
 from lotwise.embedded.process import ServerProcess, free_port
 
 ZONES, SUBLOTS, REGION = 100, 2_000, "/bench/zones"
-SETTLE = 5.0
+START_TIMEOUT, SETTLE = 120.0, 5.0
 PASSWORD = "four words of a bench"  # noqa: S105 - of a user in the benchmark's own database
 JITTER, VALUES, CHANGES = (0.1, 0.35), 1.0, 0.25
 """As live.js: seconds from an event to the request, and between two requests for new values, and for all else."""
@@ -155,7 +155,7 @@ def _served(sessions: int) -> Iterator[Served]:
         env = {"LOTWISE_DATABASE_URL": postgres.url(), "LOTWISE_SECRET_KEY": "b" * 40, "LOTWISE_DATA_DIR": name}
         command = [sys.executable, "-m", "lotwise.bench.live_server", str(port)]
         server = ServerProcess("serve", command, Path(name) / "serve.log", env={**os.environ, **env})
-        server.start(lambda: _up(port))
+        server.start(lambda: _up(port), within=START_TIMEOUT)
         stack.callback(server.stop)
         assert server.pid is not None
         assert postgres.pid is not None
