@@ -19,7 +19,6 @@ import httpx
 import numpy as np
 from sqlalchemy import Engine, text
 
-from core.app import build_events
 from core.erp.kernel.access.users import create_user
 from core.erp.kernel.audit_keys import open_engine
 from core.erp.kernel.auth import now_utc
@@ -29,6 +28,7 @@ from core.erp.kernel.sessions.service import begin
 from core.erp.kernel.unit import system, transact
 from core.erp.lots import service as lots
 from core.erp.migrations import upgrade
+from core.wiring import build_events
 from lotwise.bench.figures import busy_of, figure
 from lotwise.bench.plant import BENCH_KEYS, Plant, build
 from lotwise.embedded.postgres import EmbeddedPostgres

@@ -5,6 +5,8 @@ import pytest
 from core.erp.kernel.live.telling import MOST_BYTES, payloads
 from core.erp.kernel.live.topics import MOST_IDS, NO_RECORDS, collapsed, kinds_for, permits_of_kinds, topics_of
 from core.erp.kernel.permits import Role, permits_of
+from core.erp.kernel.unit import Actor
+from core.web.live.subscriber import Subscriber
 from lotwise.reference_events import topics
 
 
@@ -55,3 +57,14 @@ def test_a_notification_is_as_long_as_postgresql_takes_and_nothing_is_left_out()
     assert min(map(len, pieces[:-1])) > MOST_BYTES - 50
     assert [topic for piece in pieces for topic in piece.split(" ")] == topics
     assert list(payloads([])) == []
+
+
+def test_people_of_other_firms_are_told_kinds_and_no_ids() -> None:
+    permits = frozenset({"stock.read"})
+    own, other = Actor("wanda", permits=permits), Actor("carl", permits=permits, partner_id=3)
+    told = [topics_told(actor) for actor in (own, other)]
+    assert told == [{"hold:41", "sublot:7"}, {"hold", "sublot"}]
+
+
+def topics_told(actor: Actor) -> set[str]:
+    return Subscriber(actor, lambda: actor).visible(["hold:41", "sublot:7", "user:3", "shipment"])

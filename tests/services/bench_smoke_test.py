@@ -55,6 +55,10 @@ def bench(*arguments: str) -> subprocess.CompletedProcess[str]:
         (("audit", "--rows", "5000"), {"rows_per_s", "found_pct"}),
         (("exposure", "--days", "1", "--lots", "20", "--sample", "20"), {"seconds", "mismatches"}),
         (("check-config", "--points", "60"), {"seconds", "points"}),
+        (
+            ("live", "--sessions", "5", "--viewers", "3", "--seconds", "2", "--holds", "2"),
+            {"idle_core_pct", "busy_core_pct", "p50_ms", "p99_ms", "missed"},
+        ),
         (("signers", "--n", "3", "--wrong", "8"), {"signed_p95_s", "others_p95_ms", "errors", "wrong_errors"}),
     ],
     ids=[
@@ -69,6 +73,7 @@ def bench(*arguments: str) -> subprocess.CompletedProcess[str]:
         "audit",
         "exposure",
         "check-config",
+        "live",
         "signers",
     ],
 )
@@ -85,6 +90,8 @@ def test_it_says_its_figures(arguments: tuple[str, ...], metrics: set[str]) -> N
     if arguments[0] == "exposure":
         assert {line["value"] for line in said if line["metric"] == "mismatches"} == {0}
     assert {line["value"] for line in said if line["metric"].endswith("errors")} <= {0}
+    if arguments[0] == "live":
+        assert {line["value"] for line in said if line["metric"] == "missed"} == {0}
     if arguments[0] == "audit":
         assert {line["value"] for line in said if line["metric"] == "found_pct"} == {100}
 

@@ -13,7 +13,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_play
 from pydantic import SecretStr
 from sqlalchemy import Engine, text
 
-from core.app import build_events, create_app
+from core.app import create_app
 from core.erp.kernel.access.users import create_user
 from core.erp.kernel.auth import now_utc
 from core.erp.kernel.door import signed_in_only
@@ -28,6 +28,7 @@ from core.web.frame.routes import page_routes
 from core.web.frame.templating import environment
 from core.web.frame.visit import Visiting
 from core.web.live.hub import Hub
+from core.wiring import build_events
 from tests.processes import until
 from tests.servers import free_port, need_chromium
 from tests.serving import serving

@@ -110,8 +110,7 @@ class DoorRoute(APIRoute):
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
         """The framework's own answer, or none at once: it asks route by route, and there are hundreds."""
-        path: str = scope["path"]
-        if path.startswith(API) and not path.startswith(self._beginning):
+        if not scope["path"].startswith(self._beginning):
             return Match.NONE, {}
         return super().matches(scope)
 

@@ -4,6 +4,7 @@ from fastapi import FastAPI, Request
 from fastapi.responses import Response
 
 from core.erp.kernel import problems
+from core.erp.kernel.door import DoorRoute
 from core.web import live
 from core.web.desks.front import routes as front
 from core.web.desks.logistics import centres, logger_files, shipments
@@ -43,6 +44,8 @@ def install(app: FastAPI, take: FileImportPort | None = None) -> None:
     app.include_router(finding.router)
     app.include_router(records_routes.router())
     app.add_exception_handler(Exception, _unexpected)
+    # the framework asks route by route: a page is not looked for behind the hundreds of the API
+    app.router.routes.sort(key=lambda route: isinstance(route, DoorRoute))
 
 
 def _unexpected(request: Request, error: Exception) -> Response:

@@ -16,9 +16,11 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
+from starlette.types import Scope
 
 from core.erp.kernel.database_errors import translate
-from core.erp.kernel.door import SAFE, Wants, limit_body, wants_of
+from core.erp.kernel.door import API, SAFE, Wants, limit_body, wants_of
 from core.erp.kernel.errors import LotwiseError, Unauthenticated
 from core.erp.kernel.unit import lacking
 from core.erp.kernel.words import Message, accepted
@@ -42,6 +44,16 @@ KNOWN = (LotwiseError, DBAPIError, PoolTimeout, StoreUnavailable, RequestValidat
 class PageRoute(APIRoute):
     """A page: what goes wrong is a page too, in the reader's language."""
 
+    def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
+        super().__init__(path, endpoint, **options)
+        self._beginning = path.partition("{")[0]
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        """The framework's own answer, or none at once: it asks route by route, and there are hundreds."""
+        if not scope["path"].startswith(self._beginning):
+            return Match.NONE, {}
+        return super().matches(scope)
+
     def get_route_handler(self) -> Handler:
         """FastAPI's handler behind ours."""
         inner, wants = super().get_route_handler(), wants_of(self.endpoint)
@@ -61,9 +73,17 @@ class PageRoute(APIRoute):
         return handler
 
 
+class PageRouter(APIRouter):
+    """A router whose routes are pages: it is not asked for what is the API's."""
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        """The framework's own answer, or none at once."""
+        return (Match.NONE, {}) if scope["path"].startswith(API) else super().matches(scope)
+
+
 def page_routes() -> APIRouter:
     """A router whose routes are pages."""
-    return APIRouter(route_class=PageRoute, include_in_schema=False)
+    return PageRouter(route_class=PageRoute, include_in_schema=False)
 
 
 async def _let_in(request: Request, wants: Wants) -> None:

@@ -128,9 +128,13 @@ class Hub:
         if self._leaving is not None:
             self._leaving.cancel()
             self._leaving = None
+        if any(task.done() for task in self._tasks):  # by what nobody foresaw; it has been logged
+            self._stop()
         if not self._tasks:
             listening = listen(self._engine.url, self.changed, self._listening)
             self._tasks = [asyncio.create_task(listening), asyncio.create_task(self._tick())]
+            for task in self._tasks:
+                task.add_done_callback(_log_failure)
 
     def _stop(self) -> None:
         self._leaving, self._whole_since = None, None
@@ -149,3 +153,9 @@ class Hub:
         ended = self._tasks
         self._stop()
         await asyncio.gather(*ended, return_exceptions=True)
+
+
+def _log_failure(task: asyncio.Task[None]) -> None:
+    error = None if task.cancelled() else task.exception()
+    if error is not None:
+        log.error("open pages are told of nothing until the next one is opened", exc_info=error)

@@ -185,6 +185,10 @@ const all = at => { for (const region of regions()) schedule(region, at, VALUES)
 function sharedByWorker(key) {
   const worker = new SharedWorker(new URL('./live-worker.js', import.meta.url), {name: key, type: 'module'});
   worker.port.onmessage = event => told(event.data);
+  worker.onerror = () => {  // a browser that has shared workers, but not of modules
+    shared = sharing(key, false);
+    if (joined) shared.join(seen);
+  };
   const say = what => worker.port.postMessage(what);
   setInterval(() => joined && say({}), 30_000);
   return {join: since => say({since}), leave: () => say({leave: true}), again: () => say({again: true})};
@@ -214,14 +218,17 @@ function alone() {
   return {join: since => stream.open(since), leave: () => stream.close(), again: () => stream.again()};
 }
 
+function sharing(key, worker = !!window.SharedWorker) {
+  const how = worker ? sharedByWorker : navigator.locks && window.BroadcastChannel ? sharedByLock : alone;
+  return how(key);
+}
+
 let joined = false, leaving, shared;
 function join() { clearTimeout(leaving); if (!joined) { joined = true; shared.join(seen); } }
 function leave() { clearTimeout(leaving); if (joined) { joined = false; shared.leave(); } }
 
 if (bar) {
-  const key = `lotwise-live-${bar.dataset.session}`;
-  const how = window.SharedWorker ? sharedByWorker : navigator.locks && window.BroadcastChannel ? sharedByLock : alone;
-  shared = how(key);
+  shared = sharing(`lotwise-live-${bar.dataset.session}`);
   if (!document.hidden) join();
   document.addEventListener('visibilitychange', () => {
     if (document.hidden) { leaving = setTimeout(leave, HIDDEN); return; }
