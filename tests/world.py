@@ -249,9 +249,14 @@ def every(minutes: float, start: datetime, stop: datetime, value: float) -> list
     return out
 
 
-def judging(engine: Engine) -> World:
-    """A world in which custody, the judge and quality listen to each other, and nobody else does."""
+def judging_events() -> Events:
+    """Custody, the judge and quality listen to each other, and nobody else does."""
     events = Events()
     for module in (custody_handlers, exposure_handlers, quality_handlers):
         module.register(events)
-    return World(engine, events)
+    return events
+
+
+def judging(engine: Engine) -> World:
+    """A world in which custody, the judge and quality listen to each other, and nobody else does."""
+    return World(engine, judging_events())

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from core.erp.exposure.rules.assess import Slice, Verdict, assess
 from core.erp.exposure.rules.profile import Limit, Profile
-from core.erp.exposure.rules.runs import Runs, length
+from core.erp.exposure.rules.runs import Runs, length, without
 from core.erp.exposure.rules.signal import BAD, GOOD, UNCERTAIN, Trace
 from core.erp.exposure.rules.summary import Summary, ZoneView, add, clip_runs, decode, encode
 
@@ -301,3 +301,10 @@ def test_spares_alone_are_all_there_is() -> None:
     summary = look(spares, 0, END).summary(Profile(1, (HIGH,), 20))
     assert summary.of("high").worst == [(20, 30), (50, END)]
     assert summary.covered == 20
+
+
+def test_runs_without_others() -> None:
+    assert without([(0, 10), (20, 30)], []) == [(0, 10), (20, 30)]
+    assert without([(0, 10), (20, 30)], [(5, 25)]) == [(0, 5), (25, 30)]
+    assert without([(0, 10)], [(0, 3), (4, 5), (9, 12)]) == [(3, 4), (5, 9)]
+    assert without([(0, 10)], [(0, 10)]) == []

@@ -96,17 +96,18 @@ def _export(entity: Entity) -> Any:
                     for part in csv_parts(export, rows):
                         spool.write(part)
 
-        parts = _limited(request.app.state.export_limiter, door.actor.login, spooled(write))
-        return StreamingResponse(await begun(parts), headers=_headers(entity.path, how["format"]))
+        parts = limited(request.app.state.export_limiter, door.actor.login, spooled(write))
+        return StreamingResponse(await begun(parts), headers=table_headers(entity.path, how["format"]))
 
     about = f"Every {entity.words} that the list would show, as a file: streamed, in the reader's language."
     parameters = {"request": Request, "door": Door} | asked_parameters(entity) | _HOW
     return as_endpoint(endpoint, f"export_{entity.name}", about, **parameters)
 
 
-async def _limited(
+async def limited(
     limiter: ConcurrencyLimiter, login: str, parts: AsyncGenerator[bytes, None]
 ) -> AsyncGenerator[bytes, None]:
+    """The parts of an export, once it is its turn. Raises Busy."""
     async with limiter.slot(login, asyncio.Lock()), aclosing(parts) as all_of_them:
         async for part in all_of_them:
             yield part
@@ -132,7 +133,8 @@ def _asked(fields: Any, how: dict[str, Any], language: str) -> Export:
     )
 
 
-def _headers(name: str, form: str) -> dict[str, str]:
+def table_headers(name: str, form: Form) -> dict[str, str]:
+    """The headers of a table that is sent as a file of that name."""
     return {
         "Content-Type": XLSX if form == "xlsx" else CSV,
         "Content-Disposition": disposition(f"{name}.{form}"),
@@ -148,8 +150,8 @@ def _template(entity: Entity, importable: Importable) -> Any:
         export = _asked(importable.fields, {**how, "timezone": "UTC"}, door.actor.language)
         if how["format"] == "xlsx":
             parts = spooled(partial(write_workbook, export, ()))
-            return StreamingResponse(await begun(parts), headers=_headers(f"{entity.path}-import", "xlsx"))
-        return Response(b"".join(csv_parts(export, ())), headers=_headers(f"{entity.path}-import", "csv"))
+            return StreamingResponse(await begun(parts), headers=table_headers(f"{entity.path}-import", "xlsx"))
+        return Response(b"".join(csv_parts(export, ())), headers=table_headers(f"{entity.path}-import", "csv"))
 
     about = f"An empty table with the headings of an import of {entity.words}s."
     how = {name: parameter for name, parameter in _HOW.items() if name != "timezone"}

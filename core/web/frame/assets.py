@@ -57,10 +57,14 @@ router = APIRouter()
 @router.get("/static/{at}/{name:path}", include_in_schema=False)
 def static(request: Request, at: str, name: str) -> Response:
     """One file. An address of another version is answered too, but not kept: a page of before the upgrade asks so."""
-    found = assets().get(name)
+    return sent(request, assets().get(name), kept=at == version())
+
+
+def sent(request: Request, found: Asset | None, *, kept: bool) -> Response:
+    """A file as the browser takes it, `kept` for good or asked for again each time. Raises HTTPException for none."""
     if found is None:
         raise HTTPException(404)
-    headers = {"Cache-Control": FOR_GOOD if at == version() else "no-cache", "Vary": "Accept-Encoding"}
+    headers = {"Cache-Control": FOR_GOOD if kept else "no-cache", "Vary": "Accept-Encoding"}
     if "gzip" in request.headers.get("accept-encoding", ""):
         return Response(found.packed, media_type=found.kind, headers={**headers, "Content-Encoding": "gzip"})
     return Response(found.plain, media_type=found.kind, headers=headers)

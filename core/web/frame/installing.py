@@ -6,6 +6,7 @@ from fastapi.responses import Response
 from core.erp.kernel import problems
 from core.erp.kernel.door import DoorRoute
 from core.web import live
+from core.web.charts import api as charts
 from core.web.desks.front import routes as front
 from core.web.desks.logistics import centres, logger_files, shipments
 from core.web.desks.logistics.logger_files import FileImportPort
@@ -14,7 +15,7 @@ from core.web.desks.lot_life import routes as lot_life
 from core.web.desks.plant import modes
 from core.web.desks.plant import routes as plant
 from core.web.desks.wall import routes as wall
-from core.web.frame import assets, password, routes, signing_in
+from core.web.frame import assets, echarts, password, routes, signing_in
 from core.web.frame.sites import Sites
 from core.web.records import finding
 from core.web.records import routes as records_routes
@@ -23,11 +24,15 @@ from core.web.records import routes as records_routes
 def install(app: FastAPI, take: FileImportPort | None = None) -> None:
     """Mounts every page. The API keeps its paths and its problem documents.
 
-    `take` is what is done with a logger's file; without it no such page is there.
+    `take` is what is done with a logger's file; without it no such page is there. Raises EchartsMissing where what draws
+    charts is not there.
     """
+    echarts.files()
     app.state.sites = Sites(app.state.engine)
     live.install(app)
     app.include_router(assets.router)
+    app.include_router(echarts.router)
+    app.include_router(charts.router)
     app.include_router(signing_in.router)
     app.include_router(password.router)
     app.include_router(front.router)

@@ -14,7 +14,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from core.erp.kernel.words import CHINESE, ENGLISH, Message, catalogue, render, sentence
-from core.web.frame import assets
+from core.web.frame import assets, echarts
 from core.web.frame.states import tone
 
 FOLDER = Path(__file__).parent.parent / "templates"
@@ -138,5 +138,6 @@ def environment(language: str, zone: str) -> Environment:
         offset=words.offset,
         icon=icon,
         asset=assets.address,
+        engine=echarts.address,
     )
     return made

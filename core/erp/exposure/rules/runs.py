@@ -42,6 +42,20 @@ def union(lists: Iterable[Sequence[Run]]) -> Runs:
     return out
 
 
+def without(runs: Sequence[Run], others: Sequence[Run]) -> Runs:
+    """Every instant of the runs that is in none of the others."""
+    out: Runs = []
+    for start, stop in runs:
+        at = start
+        for a, b in clip(others, start, stop):
+            if a > at:
+                out.append((at, a))
+            at = b
+        if at < stop:
+            out.append((at, stop))
+    return out
+
+
 def run_containing(runs: Sequence[Run], inner: Run) -> Run:
     """The run that holds the inner one. Raises ValueError if none does."""
     for start, stop in runs:

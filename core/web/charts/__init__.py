@@ -1,0 +1,1 @@
+"""What charts show, as data: curves, limits, places, holds and signatures on one time axis."""
