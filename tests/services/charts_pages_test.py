@@ -10,13 +10,13 @@ import httpx
 import pytest
 from sqlalchemy import Engine, text
 
-from core.app import build_events
 from core.erp.catalog.service import create_site
 from core.erp.kernel.access.users import Place
 from core.erp.kernel.unit import system, unit
 from core.erp.partners.model import Partner
 from core.telemetry.quality import Quality
 from core.web.frame import echarts
+from core.wiring import build_events
 from tests.pages import Browser, pages, text_of
 from tests.world import OVER_8_FOR_60, World, at, every
 

@@ -57,6 +57,18 @@ def row(label: str, spans: Iterable[Interval] = (), marks: Iterable[Mark] = (), 
     return Row(label=label, heading=False, total=total, spans=list(spans), marks=list(marks))
 
 
+def stacked(label: str, bars: Iterable[Interval]) -> list[Row]:
+    """Bars in order of their beginnings, those that overlap on rows of their own, of which the first has the label."""
+    levels: list[list[Interval]] = []
+    for bar in bars:
+        level = next((level for level in levels if level[-1].stop <= bar.start), None)
+        if level is None:
+            levels.append([bar])
+        else:
+            level.append(bar)
+    return [row(label if index == 0 else "", level) for index, level in enumerate(levels)]
+
+
 def places(u: Unit, words: Words, sublot_id: int, shown: Window) -> list[Row]:
     """Where the goods were in the window, as known now: a row a place, in the order in which they came there."""
     if not u.actor.may("custody.read"):
@@ -91,16 +103,8 @@ def holds(u: Unit, words: Words, sublot_id: int, until: datetime) -> list[Row]:
     """What held the goods or their lot; holds that stood at once are on rows of their own."""
     if not u.actor.may("stock.read"):
         return []
-    levels: list[list[Interval]] = []
-    for found in u.conn.execute(_HOLDS, {"id": sublot_id}):
-        one = _hold(words, found, until)
-        level = next((level for level in levels if level[-1].stop <= one.start), None)
-        if level is None:
-            level = []
-            levels.append(level)
-        level.append(one)
-    label = words.t("web.chart_holds")
-    return [row(label if index == 0 else "", level) for index, level in enumerate(levels)]
+    bars = [_hold(words, found, until) for found in u.conn.execute(_HOLDS, {"id": sublot_id})]
+    return stacked(words.t("web.chart_holds"), bars)
 
 
 def _hold(words: Words, found: Any, until: datetime) -> Interval:

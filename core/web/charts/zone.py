@@ -163,4 +163,4 @@ def _alarms(u: Unit, words: Words, zone_id: int, shown: Window) -> list[Row]:
         )
         for row in u.conn.execute(_ALARMS, {"zone": zone_id, "start": shown.start, "stop": shown.stop})
     ]
-    return [goods.row(words.t("web.chart_alarms"), bars)] if bars else []
+    return goods.stacked(words.t("web.chart_alarms"), bars)

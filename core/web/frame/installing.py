@@ -7,6 +7,7 @@ from core.erp.kernel import problems
 from core.erp.kernel.door import DoorRoute
 from core.web import live
 from core.web.charts import api as charts
+from core.web.charts.sparkline import Sparklines
 from core.web.desks.front import routes as front
 from core.web.desks.logistics import centres, logger_files, shipments
 from core.web.desks.logistics.logger_files import FileImportPort
@@ -24,11 +25,11 @@ from core.web.records import routes as records_routes
 def install(app: FastAPI, take: FileImportPort | None = None) -> None:
     """Mounts every page. The API keeps its paths and its problem documents.
 
-    `take` is what is done with a logger's file; without it no such page is there. Raises EchartsMissing where what draws
-    charts is not there.
+    `take` is what is done with a logger's file; without it no such page is there.
+    Raises EchartsMissing where what draws charts is not there.
     """
     echarts.files()
-    app.state.sites = Sites(app.state.engine)
+    app.state.sites, app.state.sparklines = Sites(app.state.engine), Sparklines()
     live.install(app)
     app.include_router(assets.router)
     app.include_router(echarts.router)

@@ -47,14 +47,13 @@ const SHAPES = {
   document: ['M-4-6h8v12h-8z', 'ink'],
 };
 
-export function symbol(kind, x, y, size = 1) {
+export function symbol(kind, x, y) {
   if (kind === 'signature')
-    return { type: 'circle', silent: true, shape: { cx: x, cy: y, r: 4.5 * size }, style: { fill: ink('surface'), stroke: ink('ink'), lineWidth: 1.75 } };
+    return { type: 'circle', silent: true, shape: { cx: x, cy: y, r: 4.5 }, style: { fill: ink('surface'), stroke: ink('ink'), lineWidth: 1.75 } };
   const [d, colour] = SHAPES[kind];
-  const at = { x, y, scaleX: size, scaleY: size };
   const made = [path(d, { fill: ink(colour), stroke: ink('surface'), lineWidth: 1, strokeFirst: true })];
   if (kind === 'hold') made.push(path('M-3.500-4h2.500v8h-2.500zM1-4h2.500v8h-2.500z', { fill: ink('on-hold') }));
-  return { ...group(made), ...at };
+  return { ...group(made), x, y };
 }
 
 // A bar of a row, by what it says.
@@ -94,7 +93,7 @@ export class Places {
   }
 
   // `spots`: {x, y, align} of the text's anchor, its middle line at y. Gives the one taken, or null.
-  put(words, weight, spots, [left, right]) {
+  put(words, weight, spots, { left, right }) {
     const wide = this.width(words, weight) + 6, high = 14;
     for (const spot of spots) {
       const x = spot.align === 'right' ? spot.x - wide : spot.align === 'center' ? spot.x - wide / 2 : spot.x;

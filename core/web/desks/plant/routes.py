@@ -1,9 +1,11 @@
 """The plant's pages: tiles, and one zone."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
 from fastapi import Response
+from markupsafe import Markup
 
 from core.erp.kernel.door import needs
 from core.erp.kernel.errors import absent
@@ -11,7 +13,8 @@ from core.erp.kernel.http import Id
 from core.erp.kernel.records import read
 from core.erp.kernel.records.registry import entities
 from core.erp.kernel.unit import Unit
-from core.web.desks.plant.queries import inside, zones
+from core.web.charts.sparkline import Band, sparkline
+from core.web.desks.plant.queries import ZoneNow, inside, zones
 from core.web.frame.routes import page_routes
 from core.web.frame.visit import Visit, Visiting
 
@@ -32,26 +35,35 @@ SPANS = {
 @needs("exposure.read")
 def plant(visit: Visiting, area: str = "") -> Response:
     """Every zone as a tile, worst first."""
-    return visit.read(lambda u: visit.page("desks/plant.html", **_tiles(u, area)))
+    return visit.read(lambda u: visit.page("desks/plant.html", **_tiles(u, visit, area)))
 
 
 @router.get("/plant/tiles")
 @needs("exposure.read")
 def tiles(visit: Visiting, area: str = "") -> Response:
     """The same, as a live region."""
-    return visit.read(lambda u: visit.fragment("desks/plant_tiles.html", **_tiles(u, area)))
+    return visit.read(lambda u: visit.fragment("desks/plant_tiles.html", **_tiles(u, visit, area)))
 
 
-def _tiles(u: Unit, area: str) -> dict[str, Any]:
+def _tiles(u: Unit, visit: Visit, area: str) -> dict[str, Any]:
     every = zones(u)
     found = [zone for zone in every if not area or zone.area == area]
     return {
         "zones": found,
-        "sparks": {},
+        "sparks": _sparks(u, visit, found),
         "areas": sorted({zone.area for zone in every}),
         "area": area,
         "now": u.now,
         "judged": min((zone.judged_to for zone in found if zone.judged_to is not None), default=None),
+    }
+
+
+def _sparks(u: Unit, visit: Visit, found: Sequence[ZoneNow]) -> dict[int, Markup]:
+    """The last day of each zone as a picture."""
+    columns = visit.request.app.state.sparklines.of(u.conn, [zone.id for zone in found], u.now)
+    return {
+        zone.id: sparkline(columns[zone.id], Band(zone.low, zone.high), out=zone.standing.look == "harm")
+        for zone in found
     }
 
 
