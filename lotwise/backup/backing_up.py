@@ -4,6 +4,8 @@ DIR/wal/                 the log, segment by segment, archived by the server its
 DIR/files/               attachments, each once for all backups: a file of that hash never changes
 DIR/<time>/base/         the cluster, as pg_basebackup wrote it, checked against its manifest
 DIR/<time>/data/         what the data folder keeps outside PostgreSQL: keys, passwords, witness, journal
+
+A gateway's spool is in none: it is never rewound, and sends again what a restored core lacks.
 """
 
 import os
@@ -18,6 +20,7 @@ import psycopg
 from psycopg import sql
 
 from core.erp.kernel.attachments.files import FILES
+from edge.spool import FILE as SPOOL_FILE
 from lotwise.backup.attached_files import copy_files
 from lotwise.backup.manifest import faults
 from lotwise.embedded.postgres import BIN, EmbeddedPostgres
@@ -111,13 +114,18 @@ def make_backup(server: EmbeddedPostgres, data_dir: Path, folder: Path, now: dat
     return Backup(place, copied.damaged)
 
 
+def _spool(folder: str, names: list[str]) -> list[str]:  # noqa: ARG001 - what `copytree` calls
+    """Of a folder's names those that are left out: all of a gateway's."""
+    return names if SPOOL_FILE in names else []
+
+
 def _keep_data(data_dir: Path, target: Path) -> None:
     target.mkdir(mode=SHUT)
     for path in sorted(data_dir.iterdir()):
         if path.name in ONLY_NOW or path.is_socket():
             continue
         if path.is_dir():
-            shutil.copytree(path, target / path.name)
+            shutil.copytree(path, target / path.name, ignore=_spool)
         else:
             shutil.copy2(path, target / path.name)
     passwords = target / "postgres"

@@ -1,6 +1,7 @@
 """`lotwise restore`: a backup in a data folder without a database, brought forward by the archived log."""
 
 import os
+import re
 import shutil
 from datetime import UTC, datetime
 from pathlib import Path
@@ -8,15 +9,10 @@ from pathlib import Path
 import psycopg
 
 from core.erp.kernel.attachments.files import FILES
-from core.erp.kernel.audit_journal import JOURNAL_FILE
-from core.erp.kernel.witness import WITNESS_FILE
 from lotwise.backup.attached_files import copy_files
 from lotwise.backup.backing_up import BASE, DATA, SHUT, WAL, BackupFailed, check, run
 from lotwise.embedded.postgres import BIN, EmbeddedPostgres
 from lotwise.embedded.process import ServerFailed, traversable, unprivileged
-
-NEVER_REWOUND = (WITNESS_FILE, JOURNAL_FILE)
-"""What a restore leaves as it is, where it is there: it knows more than the backup."""
 
 
 def newest(folder: Path, to: datetime | None = None) -> Path:
@@ -40,8 +36,9 @@ def newest(folder: Path, to: datetime | None = None) -> Path:
 def restore(backup: Path, data_dir: Path, to: datetime | None = None, *, port: int | None = None) -> None:
     """Puts the backup into the data folder and plays the log to `to` (all there is). The server is down afterwards.
 
-    The folder must hold no database; a witness that is there stays, and tells what the backup lacks. Raises
-    BackupFailed: the folder has a database, another major version of PostgreSQL, a damaged backup, log that is missing.
+    The folder must hold no database; all else that is there stays: a witness, which tells what the backup lacks, keys,
+    a gateway's spool. Raises BackupFailed: the folder has a database, another major version of PostgreSQL, a damaged
+    backup, log that is missing.
     """
     cluster = data_dir / "postgres" / "cluster"
     if cluster.exists():
@@ -73,13 +70,16 @@ def _same_major(backup: Path) -> None:
 def _put_data(source: Path, data_dir: Path) -> None:
     data_dir.mkdir(parents=True, exist_ok=True)
     for path in source.iterdir():
-        target = data_dir / path.name
-        if path.name in NEVER_REWOUND and target.exists():
-            continue
         if path.is_dir():
-            shutil.copytree(path, target, dirs_exist_ok=True)
+            shutil.copytree(path, data_dir / path.name, dirs_exist_ok=True, copy_function=_unless_there)
         else:
-            shutil.copy2(path, target)
+            _unless_there(str(path), str(data_dir / path.name))
+
+
+def _unless_there(source: str, target: str) -> None:
+    """What is there knows more than the backup: it is never rewound."""
+    if not os.path.lexists(target):
+        shutil.copy2(source, target)
 
 
 def _own(folder: Path, cluster: Path, wal: Path) -> None:
@@ -94,9 +94,15 @@ def _own(folder: Path, cluster: Path, wal: Path) -> None:
         traversable(wal)
 
 
+_FAULT = re.compile(r"(?:FATAL|PANIC): +(.+)")
+_NOT_YET = ("the database system is starting up", "the database system is shutting down")
+"""Said to who asks whether it is ready: no reason."""
+
+
 def _why(error: ServerFailed, wal: Path, to: datetime | None, log: Path) -> str:
     """Why the server that plays the log did not come up, in a sentence; where its own words are."""
-    reasons = [line.partition("FATAL:")[2].strip() for line in str(error).splitlines() if "FATAL:" in line]
+    said = [found.group(1) for line in str(error).splitlines() if (found := _FAULT.search(line))]
+    reasons = [one for one in said if one not in _NOT_YET]
     if not reasons:
         return str(error)  # it never came to the log: a port, a folder
     if to is not None and any("before configured recovery target" in line for line in reasons):

@@ -32,8 +32,9 @@ from core.erp.migrations import upgrade
 from lotwise.attachment_checking import examine as compare
 from lotwise.backup.attached_files import copy_files
 from lotwise.backup.backing_up import BASE, BackupFailed, make_backup
-from lotwise.backup.restoring import newest, restore
+from lotwise.backup.restoring import _why, newest, restore
 from lotwise.embedded.postgres import EmbeddedPostgres
+from lotwise.embedded.process import ServerFailed
 from tests.keys import opened
 from tests.services.lots_world import World, build
 
@@ -76,6 +77,8 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
             u.conn.execute(text("UPDATE app_user SET one_time_until = NULL"))
         Sealer(engine, Witness(data / WITNESS_FILE)).seal(datetime.now(UTC))
         _attach(engine, data, b"before the backup")
+        (data / "edge" / "gw").mkdir(parents=True)
+        (data / "edge" / "gw" / "spool.sqlite").write_bytes(b"of a gateway that runs")
         place = make_backup(server, data, folder / "backups").place
         evening = datetime.now(UTC)
         with unit(engine, Actor("system:test", system=True), world.events) as u:
@@ -205,6 +208,32 @@ def test_last_night_comes_back_and_goods_stay(site: Site, again: Callable[..., R
     assert Sealer(found.engine, Witness(found.data / WITNESS_FILE)).seal(datetime.now(UTC)) > 0
     with found.engine.connect() as conn:
         assert verify(conn, None, Witness(found.data / WITNESS_FILE)) == []
+
+
+def test_what_is_there_is_not_rewound(site: Site, tmp_path: Path) -> None:
+    """Restored in place: the gateway's spool has readings that no backup has, and keys may have come since."""
+    for place in (tmp_path, *tmp_path.parents[:2]):
+        place.chmod(0o755)
+    assert not list(site.backups.rglob("spool.sqlite*")), "a spool copied while it is written is none"
+    spool, key = tmp_path / "edge" / "gw" / "spool.sqlite", tmp_path / "audit.key"
+    spool.parent.mkdir(parents=True)
+    spool.write_bytes(b"what was measured since")
+    key.write_text("a newer key beside the old one")
+    backup = shutil.copytree(site.place, tmp_path / "backups" / site.place.name)
+    shutil.copytree(site.backups / "wal", backup.with_name("wal"))
+    (backup / "data" / "edge" / "gw").mkdir(parents=True, exist_ok=True)
+    (backup / "data" / "edge" / "gw" / "spool.sqlite").write_bytes(b"an older one")
+    (backup / "data" / "audit.key").write_text("the old key")
+    restore(backup, tmp_path)
+    assert spool.read_bytes() == b"what was measured since"
+    assert key.read_text() == "a newer key beside the old one"
+
+
+def test_the_servers_own_reason_is_found_among_its_answers_to_who_asks() -> None:
+    starting = "2026-12-01 02:12:25.211 UTC [22120] FATAL:  the database system is starting up\n"
+    refused = f"{starting * 18}2026-12-01 02:12:25.225 UTC [21896] PANIC:  could not open file: Permission denied\n"
+    assert "(could not open file: Permission denied)" in _why(ServerFailed(refused), Path("wal"), None, Path("log"))
+    assert _why(ServerFailed(starting), Path("wal"), None, Path("log")) == starting
 
 
 def test_what_cannot_be_restored_says_why(site: Site, tmp_path: Path) -> None:
