@@ -214,10 +214,15 @@ def _influx(settings: Settings) -> Finding:
     return Finding("InfluxDB", well=True, detail=f"{url}: bucket {bucket} can be read")
 
 
+OF_COMMANDS = ("API", "LOGIN", "MQTT_PASSWORD", "OPCUA_PASSWORD", "PASSWORD", "SPOOL")
+"""LOTWISE_…, which commands and gateways' files read: no settings of the core, and not misspelt."""
+
+
 def misspelt() -> Iterator[tuple[str, str]]:
     """Variables that are no settings and look like one, with the one they look like."""
     known = [f"LOTWISE_{name.upper()}" for model in (Settings, OutboundSettings) for name in model.model_fields]
-    for name in sorted(name for name in os.environ if name.startswith("LOTWISE_") and name not in known):
+    right = {*known, *(f"LOTWISE_{name}" for name in OF_COMMANDS)}
+    for name in sorted(name for name in os.environ if name.startswith("LOTWISE_") and name not in right):
         for meant in get_close_matches(name, known, 1, 0.85):
             yield name, meant
 

@@ -111,9 +111,12 @@ def test_a_data_folder_that_cannot_be_made_ends_the_command_with_a_sentence(tmp_
 
 def test_a_site_says_at_its_start_which_variable_is_misspelt(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     (tmp_path / "file").touch()
-    lotwise("up", LOTWISE_DATA_DIR=str(tmp_path / "file" / "data"), LOTWISE_DATADIR="x", LOTWISE_WEBHOOK_URLS="x")
+    right = dict.fromkeys(("LOTWISE_PASSWORD", "LOTWISE_MQTT_PASSWORD", "LOTWISE_OPCUA_PASSWORD", "LOTWISE_LOGIN"), "x")
+    wrong = {"LOTWISE_DATADIR": "x", "LOTWISE_WEBHOOK_URLS": "x"}
+    lotwise("up", LOTWISE_DATA_DIR=str(tmp_path / "file" / "data"), **right, **wrong)
     assert "LOTWISE_DATADIR is no setting and changes nothing; was LOTWISE_DATA_DIR meant?" in caplog.text
     assert "was LOTWISE_WEBHOOK_URL meant?" in caplog.text
+    assert caplog.text.count("changes nothing") == len(wrong)
 
 
 def test_a_doctor_finds_a_stream_on_fewer_nodes_than_meant(tmp_path: Path, nats_server: EmbeddedNats) -> None:
