@@ -103,7 +103,7 @@ class Loop(threading.Thread):
             except Exception as error:  # the loop outlives a database that is away; said once, not at every turn
                 if self.failure is None and isinstance(error, OperationalError):  # known: its server is away
                     log.warning("%s waits for the database: %s", self.name, str(error.orig).partition("\n")[0])
-                elif self.failure is None:
+                elif self.failure is None and not isinstance(error, BehindWitness):  # told when it was found
                     log.exception("%s fails; trying again", self.name)
                 self.failure = f"{type(error).__name__}: {getattr(error, 'orig', error)}"
             self._stop_now.wait(self._every)

@@ -8,6 +8,7 @@ from itertools import repeat
 from sqlalchemy import Connection, Engine, func, text
 from sqlalchemy.dialects.postgresql import insert as upsert
 
+from core.erp.kernel.tables import table
 from core.ingest.model import ConfirmationLost
 from core.telemetry.batch import MISSING_MAX, POINTS_MAX, BadBatch, Confirmed, ConfirmReply, ConfirmRequest
 from core.telemetry.reading import INT_MAX
@@ -73,13 +74,14 @@ def _note_lost(engine: Engine, ask: ConfirmRequest, through: Sequence[int]) -> N
     if not lost:
         return
     with engine.begin() as conn:
-        made = conn.execute(upsert(ConfirmationLost).on_conflict_do_nothing().values(lost)).rowcount
+        new = upsert(ConfirmationLost).on_conflict_do_nothing().values(lost)
+        made = conn.execute(new.returning(table(ConfirmationLost).c.partition)).all()
     if made:
         log.error(
             "gateway %s had been told that more is confirmed than this database has, in %d partitions: it was restored,"
             " and the gateway sends again",
             ask.gateway,
-            made,
+            len(made),
         )
 
 

@@ -271,8 +271,8 @@ def test_only_files_that_hang_on_nothing_are_swept_and_not_too_soon(engine: Engi
     for name, days in ((kept, 400), (old, 8), (young, 6), ("strange", 400), (".incoming-1", 2)):
         age(store, name, days)
     with engine.begin() as conn:
-        columns = "found_at, database_seal, witnessed_seal, known"
-        conn.execute(text(f"INSERT INTO restoration ({columns}) VALUES (now(), 1, 2, '{{}}')"))
+        columns = "found_at, database_seal, witnessed_seal, receivers"
+        conn.execute(text(f"INSERT INTO restoration ({columns}) VALUES (now(), 1, 2, '[]')"))
     assert sweep(engine, store, NOW) == 0
     with engine.begin() as conn:
         conn.execute(text("UPDATE restoration SET signed_at = now()"))

@@ -238,48 +238,64 @@ def test_receivers_are_named_with_the_newest_delivery_that_is_known(
         assert record_of(back)["receivers"] == receivers, "what is told now was not known then"
 
 
+@pytest.mark.parametrize("first", ["core", "ingest"])
 def test_gateways_tell_how_far_they_had_been_confirmed(
-    engine: Engine, postgres: EmbeddedPostgres, tmp_path: Path
+    engine: Engine, postgres: EmbeddedPostgres, tmp_path: Path, first: str
 ) -> None:
-    """Three batches are in the backup and five were confirmed: two come again, and QA sees which, and when they did."""
+    """Three batches are in the backup and five were confirmed: two come again, and QA sees which, and when they did;
+    also where the gateway is back before the core has compared the database with its witness.
+    """
 
     async def story() -> None:
         world, sublot = morning(engine, tmp_path)
-        add_heard(engine, world.cold, NOON)
+        early, late = NOON - timedelta(minutes=1), LATER + timedelta(minutes=1)
+        add_heard(engine, world.cold, early)
         async with await Spool.open(tmp_path / "spool", "gw", "s1", SLOW) as spool:
-            await confirmed_by(engine, spool, 0, 1, 2)
+            third = await confirmed_by(engine, spool, early, 0, 1, 2)
             url = copied(postgres, engine, f"{engine.url.database}_backup")
-            await confirmed_by(engine, spool, 3, 4)
+            await confirmed_by(engine, spool, LATER, 3, 4)
             assert lost_of(engine) == [], "a core that knows all it confirmed has nothing to write down"
             evening(world, sublot, tmp_path)
             with put_back(postgres, url, tmp_path) as back:
-                with pytest.raises(BehindWitness):
-                    sealer(back, tmp_path).compare(LATER)
-                away = {"gateway": "gw", "confirmed_to": NOON.isoformat(), "heard_since": None}
-                assert record_of(back)["gateways"] == [{**away, "lost_batches": 0, "lost": []}]
+                away = {"gateway": "gw", "confirmed_to": early.isoformat(), "heard_since": None}
+                if first == "core":
+                    compare(back, tmp_path)
+                    assert record_of(back)["gateways"] == [{**away, "lost_batches": 0, "lost": []}]
                 settled = await asked(back, spool, await spool.replayable())
                 assert settled.taken_back == 2
                 run = {"epoch": spool.epoch, "partition": PARTITION, "confirmed": 3, "once_confirmed": 5}
-                lost = [{**run, "come_again": 0, "cannot_come": 0}]
-                assert record_of(back)["gateways"] == [{**away, "lost_batches": 2, "lost": lost}]
-                await confirmed_by(back, spool, 5)
-                add_heard(back, world.cold, LATER + timedelta(minutes=1))
+                run |= {"confirmed_cut_at": third.isoformat(), "cannot_come": 0}
+                if first == "core":
+                    lost = [{**run, "come_again": 0}]
+                    assert record_of(back)["gateways"] == [{**away, "lost_batches": 2, "lost": lost}]
+                await confirmed_by(back, spool, late, 5)
+                add_heard(back, world.cold, late)
+                if first == "ingest":
+                    compare(back, tmp_path)
                 (gateway,) = record_of(back)["gateways"]
-                assert gateway["confirmed_to"] == NOON.isoformat(), "that is what the backup knew"
-                assert gateway["heard_since"] == (LATER + timedelta(minutes=1)).isoformat()
-                assert gateway["lost"] == [{**run, "come_again": 2, "cannot_come": 0}]
+                assert (gateway["confirmed_to"], gateway["heard_since"]) == (early.isoformat(), late.isoformat())
+                assert gateway["lost"] == [{**run, "come_again": 2}]
                 await asked(back, spool, await spool.replayable())
                 assert len(lost_of(back)) == 1, "told once"
 
     asyncio.run(story())
 
 
-def test_what_a_gateway_no_longer_has_is_counted_as_what_cannot_come(engine: Engine) -> None:
+def compare(engine: Engine, folder: Path) -> None:
+    """What the core does at its start."""
+    with pytest.raises(BehindWitness):
+        sealer(engine, folder).compare(LATER)
+
+
+def test_what_a_gateway_no_longer_has_is_counted_as_what_cannot_come(
+    engine: Engine, caplog: pytest.LogCaptureFixture
+) -> None:
     """Of ten that were confirmed it has only those above the sixth, and the core not one."""
     ask = ConfirmRequest("gw", (("e1", 3, 12), ("e1", 4, 7)), since=(6, 0), confirmed=(10, 0))
     for _ in range(2):
         answer(engine, ask, ConsumerState())
     assert lost_of(engine) == [("gw", "e1", 3, 0, 10, 6)]
+    assert [record.args for record in caplog.records] == [("gw", 1)], "once, with how many partitions"
     with pytest.raises(DBAPIError), engine.begin() as conn:
         conn.execute(text("DELETE FROM confirmation_lost"))
 
@@ -308,18 +324,21 @@ def add_heard(engine: Engine, zone: int, at: datetime) -> None:
         )
 
 
-async def confirmed_by(engine: Engine, spool: Spool, *numbers: int) -> None:
-    """Readings, a batch each, and whatever else is unsent: sent, folded and confirmed by the database."""
+async def confirmed_by(engine: Engine, spool: Spool, now: datetime, *numbers: int) -> datetime:
+    """Readings, a batch each, and whatever else is unsent: sent, folded and confirmed by the database. When the last of
+    them was cut.
+    """
     for number in numbers:
         at = NOON + timedelta(minutes=number)
         await spool.keep([Reading(f"{ZONE}/probe/temperature", at, 5.0, "Cel", at)])
         await spool.flush()
     batches = await spool.unsent(100)
     folding = IngestTransaction(judge=RecordingJudge(), live=False)
-    fold(engine, folding, *(StreamMessage(PARTITION, pack(one.header, one.body)) for one in batches))
+    fold(engine, folding, *(StreamMessage(PARTITION, pack(one.header, one.body)) for one in batches), now=now)
     await spool.mark_sent([SentMark(one.row, one.attempt, one.row, "s1") for one in batches])
     await asked(engine, spool, await spool.outstanding())
     assert await spool.outstanding() == []
+    return batches[-1].header.cut_at
 
 
 async def asked(engine: Engine, spool: Spool, asks: list[Outstanding]) -> Settled:

@@ -127,8 +127,8 @@ class Restoration(SQLModel, table=True):
     """The database was found behind its witness: a backup was put back, or the newest rows were cut off.
 
     Until QA has signed it, what a hold would stop is stopped (`lotwise_obstacles`). `database_seal` is the last seal
-    that was there, `witnessed_seal` the last that was witnessed; `known` is what the database then knew of receivers
-    and gateways (`restoration_record.known`), before they went on; `record` is what was signed.
+    that was there, `witnessed_seal` the last that was witnessed; `receivers` is what the database then knew of who
+    is told by message, before they were told more; `record` is what was signed.
     """
 
     __tablename__ = "restoration"
@@ -138,7 +138,7 @@ class Restoration(SQLModel, table=True):
     found_at: datetime = moment()
     database_seal: int = Field(sa_column=Column(BigInteger, nullable=False))
     witnessed_seal: int = Field(sa_column=Column(BigInteger, nullable=False))
-    known: dict[str, Any] = Field(sa_column=Column(JSONB, nullable=False))
+    receivers: list[dict[str, Any]] = Field(sa_column=Column(JSONB, nullable=False))
     signature_id: int | None = Field(default=None, sa_column=Column(BigInteger, unique=True))
     signed_at: datetime | None = moment(nullable=True)
     record: dict[str, Any] | None = Field(default=None, sa_column=Column(JSONB))

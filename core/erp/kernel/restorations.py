@@ -17,7 +17,7 @@ from core.erp.kernel.audit_journal import JOURNAL_FILE, Journal
 from core.erp.kernel.errors import Conflict, NotFound
 from core.erp.kernel.instance import instance_of
 from core.erp.kernel.model import Restoration
-from core.erp.kernel.restoration_record import known, lacking
+from core.erp.kernel.restoration_record import lacking, receivers
 from core.erp.kernel.tables import table
 from core.erp.kernel.unit import Unit
 from core.erp.kernel.words import Message
@@ -40,7 +40,7 @@ def record_restoration(engine: Engine, database_seal: int, witnessed_seal: int, 
     row = {"database_seal": database_seal, "witnessed_seal": witnessed_seal, "found_at": now}
     with engine.begin() as conn:
         if conn.execute(select(_R.c.id).where(*same)).first() is None:
-            conn.execute(upsert(Restoration).values(**row, known=known(conn)).on_conflict_do_nothing())
+            conn.execute(upsert(Restoration).values(**row, receivers=receivers(conn)).on_conflict_do_nothing())
             conn.execute(text("SELECT lotwise_skip_ids()"))
             log.error(BEHIND_WITNESS, database_seal, witnessed_seal)
 

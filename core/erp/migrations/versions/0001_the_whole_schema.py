@@ -2763,7 +2763,7 @@ def upgrade() -> None:
     sa.Column('found_at', sa.DateTime(timezone=True), nullable=False),
     sa.Column('database_seal', sa.BigInteger(), nullable=False),
     sa.Column('witnessed_seal', sa.BigInteger(), nullable=False),
-    sa.Column('known', postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+    sa.Column('receivers', postgresql.JSONB(astext_type=sa.Text()), nullable=False),
     sa.Column('signature_id', sa.BigInteger(), nullable=True),
     sa.Column('signed_at', sa.DateTime(timezone=True), nullable=True),
     sa.Column('record', postgresql.JSONB(astext_type=sa.Text()), nullable=True),
