@@ -20,10 +20,12 @@ NOT_ALLOWED = "42501"
 REMOVED_FROM = {
     "batch",
     "batch_fold",
+    "browser_session",
     "dispatch_entry",
     "idempotency_key",
     "ingest_lease",
     "ingest_worker",
+    "live_change",
     "login_attempt",
     "outbox_subscription",
     "pending_watermark",
