@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
+from anyio import to_thread
 from fastapi import APIRouter, FastAPI, Response
 from pydantic import BaseModel
 from sqlalchemy import Engine
@@ -22,6 +23,10 @@ from core.health import OK, CapacityProbe, DatabaseProbe, Health, Probe, disk_pr
 from core.series.restoring import influx_attached
 from core.settings import Settings
 from core.wiring import build_events, build_outbox, check_declarations
+from core.workers import Workers
+
+THREADS, LEAST_THREADS = 40, 8
+"""Requests that are worked on at once, in all processes together, and at least in each of them."""
 
 
 class InstanceOut(BaseModel):
@@ -66,8 +71,10 @@ def create_app(
     outbox: Outbox | None = None,
     run_background: bool = True,
     probes: Mapping[str, Probe] | None = None,
+    workers: Workers | None = None,
 ) -> FastAPI:
-    """The core as one ASGI app. `probes` are what /healthz looks at besides the core's own.
+    """The core as one ASGI app. `probes` are what /healthz looks at besides the core's own; `workers` are the processes
+    that serve the same address.
 
     Raises MissingHandlers, UnknownPermit, NothingAsked, or ValueError where settings forbid a start.
     """
@@ -75,14 +82,15 @@ def create_app(
     key = settings.signing_key()
     events = events if events is not None else build_events()
     outbox = outbox if outbox is not None else build_outbox()
-    checks = PasswordChecks(engine)
+    workers = workers or Workers()
+    checks = PasswordChecks(engine, processes=workers.count)
     serve(engine, Instance(settings.instance == "live", settings.data_dir))
 
-    working = background(settings, engine, events, outbox) if run_background else None
+    working = background(settings, engine, events, outbox, workers.failing) if run_background else None
     database = DatabaseProbe(engine)
     looked_at: dict[str, Probe] = {
         "database": database,
-        "room": CapacityProbe(engine),
+        "room": CapacityProbe(engine, workers.refused),
         "disk": disk_probe(settings.data_dir),
         **({"background": working.failing_loops} if working is not None else {}),
         **(probes or {}),
@@ -92,6 +100,7 @@ def create_app(
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         del app
+        to_thread.current_default_thread_limiter().total_tokens = workers.share(THREADS, LEAST_THREADS)
         await asyncio.to_thread(outbox.subscribe, engine)
         with influx_attached(engine, *settings.store_behind()):
             if working is not None:
@@ -117,8 +126,9 @@ def create_app(
     app.state.settings, app.state.engine, app.state.events = settings, engine, events
     app.state.outbox, app.state.signing_key, app.state.checks = outbox, key, checks
     app.state.session_limits = Limits.of(settings.session_idle_minutes, settings.session_hours)
-    app.state.post_limiter, app.state.upload_limiter = post_limiter(), upload_limiter()
-    app.state.export_limiter, app.state.print_limiter = export_limiter(), print_limiter()
+    app.state.post_limiter, app.state.upload_limiter, app.state.export_limiter, app.state.print_limiter = (
+        limiter().divided(workers.count) for limiter in (post_limiter, upload_limiter, export_limiter, print_limiter)
+    )
     app.add_middleware(RequestGuard)
     app.add_middleware(TrustedProxies, trusted=settings.proxies)
     problems.install(app)

@@ -21,6 +21,7 @@ from core.erp.kernel.sessions import service as sessions
 from core.erp.kernel.tasks.reminding import remind
 from core.erp.kernel.witness import WITNESS_FILE, Witness
 from core.settings import Settings
+from core.workers import Notice
 
 log = logging.getLogger(__name__)
 
@@ -89,14 +90,18 @@ class Loop(threading.Thread):
     def __init__(self, name: str, work: Callable[[], object], every: float, may: threading.Event) -> None:
         super().__init__(name=name, daemon=True)
         self.failure: str | None = None
+        self.changed: Callable[[], None] = lambda: None
+        """Called when it fails with something else than before, and when it begins to do its work."""
         self._work, self._every, self._may, self._stop_now = work, every, may, threading.Event()
 
     def run(self) -> None:
         """Until `stop`."""
+        leads = False
         while not self._stop_now.is_set():
             if not self._may.wait(min(self._every, LEAD_EVERY)):  # not longer: it has to hear `stop`
-                self.failure = None  # another process does it
+                self.failure, leads = None, False  # another process does it
                 continue
+            before = self.failure
             try:
                 self._work()
                 self.failure = None
@@ -106,6 +111,9 @@ class Loop(threading.Thread):
                 elif self.failure is None and not isinstance(error, BehindWitness):  # told when it was found
                     log.exception("%s fails; trying again", self.name)
                 self.failure = f"{type(error).__name__}: {getattr(error, 'orig', error)}"
+            if not leads or self.failure != before:
+                self.changed()
+            leads = True
             self._stop_now.wait(self._every)
 
     def stop(self) -> None:
@@ -115,10 +123,12 @@ class Loop(threading.Thread):
 
 
 class Background:
-    """The leader and its loops."""
+    """The leader and its loops; which of them fail stands in the notice, for every process that serves."""
 
-    def __init__(self, leader: Leader, loops: Sequence[Loop]) -> None:
-        self._leader, self._loops = leader, loops
+    def __init__(self, leader: Leader, loops: Sequence[Loop], notice: Notice) -> None:
+        self._leader, self._loops, self._notice = leader, loops, notice
+        for loop in loops:
+            loop.changed = self._tell
 
     def start(self) -> None:
         """Starts the threads."""
@@ -132,9 +142,12 @@ class Background:
         self._leader.stop()
 
     def failing_loops(self) -> str | None:
-        """Which loops fail, and with what; None if none does."""
+        """Which loops fail, here or in the process that leads, and with what; None if none does."""
+        return self._notice.get()[1] or None
+
+    def _tell(self) -> None:
         failing = [f"{loop.name}: {loop.failure}" for loop in self._loops if loop.failure is not None]
-        return "; ".join(failing) or None
+        self._notice.put("; ".join(failing))
 
 
 def compare_with_witness(settings: Settings, engine: Engine) -> None:
@@ -143,7 +156,7 @@ def compare_with_witness(settings: Settings, engine: Engine) -> None:
         Sealer(engine, Witness(settings.data_dir / WITNESS_FILE)).compare(now_utc())
 
 
-def background(settings: Settings, engine: Engine, events: Events, outbox: Outbox) -> Background:
+def background(settings: Settings, engine: Engine, events: Events, outbox: Outbox, notice: Notice) -> Background:
     """The loops, not yet started. Raises ValueError where deadlines are declared that cannot be."""
     terms()
     leader = Leader(engine)
@@ -165,4 +178,4 @@ def background(settings: Settings, engine: Engine, events: Events, outbox: Outbo
         Loop("sessions", lambda: sessions.end_expired(engine, now_utc(), limits), END_SESSIONS_EVERY, leader.leads),
         Loop("files", lambda: sweep(engine, files, now_utc()), SWEEP_EVERY, leader.leads),
     ]
-    return Background(leader, loops)
+    return Background(leader, loops, notice)

@@ -7,7 +7,6 @@ import asyncio
 import logging
 import re
 import shutil
-import threading
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -18,6 +17,8 @@ from sqlalchemy import Engine, create_engine, event, text
 from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from core.workers import Notice
 
 log = logging.getLogger(__name__)
 
@@ -121,24 +122,23 @@ def _without_address(message: str) -> str:
 
 
 class CapacityProbe:
-    """Remembers that PostgreSQL refused something for lack of room, memory or connections (SQLSTATE class 53)."""
+    """Remembers that PostgreSQL refused something for lack of room, memory or connections (SQLSTATE class 53), to
+    whichever of the processes that share the notice.
+    """
 
-    def __init__(self, engine: Engine) -> None:
-        self._lock = threading.Lock()
-        self._last: tuple[float, str] | None = None
+    def __init__(self, engine: Engine, notice: Notice) -> None:
+        self._notice = notice
         event.listen(engine, "handle_error", self._note)
 
     def _note(self, context: ExceptionContext) -> None:
         error: Any = context.original_exception
         if (getattr(error, "sqlstate", None) or "").startswith("53"):
-            with self._lock:
-                self._last = time.monotonic(), _without_address(str(error))
+            self._notice.put(_without_address(str(error)))
 
     def __call__(self) -> str | None:
         """The refusal, if there was one in the last minute."""
-        with self._lock:
-            recent = self._last is not None and time.monotonic() - self._last[0] < REFUSAL_SHOWN
-            return self._last[1] if self._last is not None and recent else None
+        ago, refusal = self._notice.get()
+        return refusal if ago < REFUSAL_SHOWN else None
 
 
 def disk_probe(folder: Path) -> Probe:

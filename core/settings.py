@@ -83,6 +83,8 @@ class Settings(BaseSettings):
     """The address that the API and the pages listen on."""
     port: int = Field(default=8080, ge=0, le=65535)
     """The port that the API and the pages listen on; 0: a free one."""
+    workers: int = Field(default=1, ge=1, le=64)
+    """How many processes serve the API and the pages, on one port: one for each core that there is to spare."""
     log_level: str = "INFO"
     """What is logged: DEBUG, INFO, WARNING, ERROR."""
 

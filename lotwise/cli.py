@@ -130,7 +130,7 @@ app.command()(replay)
 out = Console()
 
 
-def settings(**given: Path) -> Settings:
+def settings(**given: Path | int) -> Settings:
     """Settings from the environment, and what was given; prints every fault and exits 2 if there are any."""
     try:
         return Settings(**given)  # type: ignore[arg-type]  # by name: only fields of its own
@@ -278,12 +278,19 @@ def serve(
     port: Annotated[int | None, typer.Option(help="Default LOTWISE_PORT.")] = None,
     certificate: Annotated[Path | None, typer.Option(help="PEM, for TLS. Default LOTWISE_CERTIFICATE.")] = None,
     key: Annotated[Path | None, typer.Option(help="Its key. Default LOTWISE_KEY.")] = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, max=64, help="How many processes serve. Default LOTWISE_WORKERS.")
+    ] = None,
 ) -> None:
-    """Serve the API and the web pages until Ctrl-C."""
+    """Serve the API and the web pages until Ctrl-C.
+
+    Of several workers each that dies is started again; SIGHUP starts them anew one after the other (a renewed
+    certificate).
+    """
     from lotwise.serving import serve as run
 
-    tls = {"certificate": certificate, "key": key}
-    conf = settings(**{name: given for name, given in tls.items() if given is not None})
+    options = {"certificate": certificate, "key": key, "workers": workers}
+    conf = settings(**{name: given for name, given in options.items() if given is not None})
     start_logging(conf.log_level)
     run(conf, host or conf.host, conf.port if port is None else port)
 

@@ -4,8 +4,9 @@ import contextlib
 import logging
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from core.ingest.stream import NatsSettings, StreamUnavailable
 from core.series.port import StoreUnavailable
 from core.settings import Settings
 from core.telemetry.stream import StreamSettings
-from lotwise.embedded.lease import Lease, ask_status
+from lotwise.embedded.lease import Lease, embedded_trouble, nothing_wrong
 from lotwise.embedded.postgres import EmbeddedPostgres
 from lotwise.embedded.process import ServerFailed
 from lotwise.embedded.supervisor import NATS, POSTGRES, postgres_folder
@@ -63,23 +64,12 @@ class Servers:
         finally:
             engine.dispose()
 
-    def trouble(self) -> str | None:
-        """What the supervisor of the embedded servers says is wrong with them; None if nothing is, or none is used."""
+    @property
+    def probe(self) -> Callable[[], str | None]:
+        """Says what is wrong with the embedded servers, in whatever process; None if nothing is, or none is used."""
         if self.lease is None:
-            return None
-        try:
-            status = ask_status(self.lease.data_dir, 1.0)
-        except ServerFailed as error:
-            return str(error)
-        if status is None:
-            return "the supervisor of the embedded servers is being started again"
-        mine = {name: found for name, found in status["servers"].items() if name in self.lease.ports}
-        wrong = [
-            f"embedded {name} on port {found['port']} is {found['state']}: {found['failure'] or 'it has died'}"
-            for name, found in mine.items()
-            if found["state"] != "up"
-        ]
-        return "; ".join(wrong) or None
+            return nothing_wrong
+        return partial(embedded_trouble, self.lease.data_dir, dict(self.lease.ports))
 
 
 def nats_settings(settings: Settings, servers: Servers) -> NatsSettings:

@@ -4,18 +4,16 @@ import contextlib
 import logging
 import signal
 import socket
-import ssl
 from collections.abc import Awaitable, Callable, Iterator
 
 import uvicorn
 from rich.console import Console
-from starlette.types import ASGIApp
 
-from core.app import create_app
-from core.ingest.file_import import FileImporter
 from core.settings import Settings
-from core.web.pages import install_pages
+from core.workers import Workers
 from lotwise.runtime import error_sentence, servers, with_secret
+from lotwise.served import Served, configured
+from lotwise.serving_workers import serve_in_workers
 
 log = logging.getLogger("lotwise.serve")
 
@@ -33,43 +31,22 @@ def serve(settings: Settings, host: str, port: int) -> None:
         url = shown(host, listener.getsockname()[1], tls=settings.certificate is not None)
         with servers(settings, stream=False, user="serve", listens=url) as found:
             found.prepare()
-            engine = found.engine(20)
-            app = create_app(settings, engine, probes={"servers": found.trouble})
-            install_pages(app, FileImporter(live=settings.instance == "live"))
-            # of what uvicorn says only what is wrong; where we listen is told in our own words
+            workers = Workers(settings.workers)
+            served = Served(settings, found.database_url, found.audit_keys, found.probe, workers)
             with _ending_in_order():
-                _Server(configured(app, settings), url, app.state.live.close).run(sockets=[listener])
-            engine.dispose()
+                if workers.count > 1:
+                    serve_in_workers(served, listener, url)
+                else:
+                    _serve_alone(served, listener, url)
     log.info("stopped")
 
 
-KEEP_ALIVE = 75
-"""Seconds that an idle connection stays: longer than proxies keep theirs, so that no request meets a closing one."""
-
-
-def configured(app: ASGIApp, settings: Settings) -> uvicorn.Config:
-    """How uvicorn serves the app: with TLS where a certificate is set. Raises SystemExit for one that does not fit.
-
-    Which proxies are believed is the app's to say (LOTWISE_TRUSTED_PROXIES): uvicorn would believe any on this machine.
-    """
-    config = uvicorn.Config(
-        app,
-        log_config=None,
-        log_level="warning",
-        access_log=False,
-        proxy_headers=False,
-        server_header=False,
-        ssl_certfile=settings.certificate,
-        ssl_keyfile=settings.key,
-        timeout_keep_alive=KEEP_ALIVE,
-    )
+def _serve_alone(served: Served, listener: socket.socket, url: str) -> None:
+    app, engine = served.app()
     try:
-        config.load()
-    except ssl.SSLError as error:
-        raise SystemExit(
-            f"cannot serve with the certificate {settings.certificate} and the key {settings.key}: {error.reason}"
-        ) from error
-    return config
+        _Server(configured(app, served.settings), url, app.state.live.close).run(sockets=[listener])
+    finally:
+        engine.dispose()
 
 
 @contextlib.contextmanager

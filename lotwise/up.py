@@ -31,6 +31,9 @@ def up(
     ] = None,
     host: Annotated[str | None, typer.Option(help="Default LOTWISE_HOST.")] = None,
     port: Annotated[int | None, typer.Option(help="Default LOTWISE_PORT.")] = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, max=64, help="How many processes serve. Default LOTWISE_WORKERS.")
+    ] = None,
 ) -> None:
     """Run a whole small site until Ctrl-C: servers, core, ingest and, with --edge, a gateway.
 
@@ -45,7 +48,7 @@ def up(
             load(edge, {"LOTWISE_NATS_URL": "nats://127.0.0.1", **os.environ})  # where it really is, is known later
         except ConfigErrors as errors:
             raise SystemExit(str(errors)) from errors
-    conf = settings()
+    conf = settings(**({} if workers is None else {"workers": workers}))
     start_logging(conf.log_level)
     for name, meant in misspelt():
         log.warning("%s is no setting and changes nothing; was %s meant?", name, meant)
@@ -78,7 +81,7 @@ def _children(conf: Settings, found: Servers, edge: Path | None, host: str, port
     environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
     log_options = ["--log-level", conf.log_level]
     children = [
-        Child("serve", ["serve", "--host", host, "--port", str(port)], environment),
+        Child("serve", ["serve", "--host", host, "--port", str(port), "--workers", str(conf.workers)], environment),
         Child("ingest", ["ingest"], environment),
     ]
     if edge is not None:

@@ -6,7 +6,8 @@ from sqlalchemy import Engine
 
 from core.erp.kernel.audit_keys import audit_keys, open_engine
 
-KEYS = audit_keys("the-audit-key-of-the-tests-own-databases")
+AUDIT_KEY = "the-audit-key-of-the-tests-own-databases"
+KEYS = audit_keys(AUDIT_KEY)
 
 
 def opened(url: str, **pool: Any) -> Engine:

@@ -25,7 +25,8 @@ from core.web.frame.visit import Visiting
 from core.web.pages import install_pages
 from core.web.queries import zones as zones_of
 from lotwise.bench.plant import BENCH_KEYS
-from lotwise.serving import configured, listening
+from lotwise.served import configured
+from lotwise.serving import listening
 
 router = page_routes()
 _HOLDS = text("SELECT count(*) FROM hold WHERE lifted_at IS NULL")

@@ -11,7 +11,7 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -43,6 +43,26 @@ def ask_status(data_dir: Path, timeout: float = 3.0) -> dict[str, Any] | None:
         with suppress(OSError):
             send(connection, {"ask": "status"})
         return receive(lines)
+
+
+def nothing_wrong() -> None:
+    """Where no embedded server is used."""
+
+
+def embedded_trouble(data_dir: Path, ports: Mapping[str, int]) -> str | None:
+    """What the supervisor of the embedded servers says is wrong with those of the ports; None if nothing is."""
+    try:
+        status = ask_status(data_dir, 1.0)
+    except ServerFailed as error:
+        return str(error)
+    if status is None:
+        return "the supervisor of the embedded servers is being started again"
+    wrong = [
+        f"embedded {name} on port {found['port']} is {found['state']}: {found['failure'] or 'it has died'}"
+        for name, found in status["servers"].items()
+        if name in ports and found["state"] != "up"
+    ]
+    return "; ".join(wrong) or None
 
 
 class _Child:

@@ -19,6 +19,7 @@ from core.app import create_app
 from core.background import Background, Leader, Loop
 from core.health import CapacityProbe, Health, disk_probe
 from core.settings import Settings
+from core.workers import Notice
 from tests.serving import serving
 
 
@@ -99,7 +100,7 @@ def test_many_that_ask_at_once_are_told_the_same() -> None:
 
 @pytest.mark.as_owner
 def test_a_refusal_for_lack_of_room_is_remembered(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
-    probe = CapacityProbe(engine)
+    probe = CapacityProbe(engine, Notice())
     assert probe() is None
     much = text("SELECT count(*) FROM (SELECT n FROM generate_series(1, 100000) n ORDER BY n DESC) a")
     with engine.connect() as conn:
@@ -126,7 +127,7 @@ def test_a_full_disk_is_told_in_words(tmp_path: Path, monkeypatch: pytest.Monkey
 
 def working(engine: Engine, name: str, done: list[str]) -> Background:
     leader = Leader(engine)
-    return Background(leader, [Loop("work", lambda: done.append(name), 0.01, leader.leads)])
+    return Background(leader, [Loop("work", lambda: done.append(name), 0.01, leader.leads)], Notice())
 
 
 def test_of_several_servers_one_leads_and_another_follows_it(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -188,7 +189,7 @@ def test_a_loop_that_fails_is_told_and_goes_on() -> None:
             raise OSError(28, "No space left on device")
 
     loop = Loop("sealer", work, 0.01, may)
-    both = Background(Leader(create_engine("postgresql+psycopg://x@127.0.0.1:9/x")), [loop])
+    both = Background(Leader(create_engine("postgresql+psycopg://x@127.0.0.1:9/x")), [loop], Notice())
     loop.start()
     until(lambda: both.failing_loops() is not None)
     assert both.failing_loops() == "sealer: OSError: [Errno 28] No space left on device"

@@ -90,20 +90,20 @@ def test_a_taken_port_ends_a_command_with_its_name(tmp_path: Path) -> None:
 def test_named_servers_need_no_lease(tmp_path: Path) -> None:
     given = Settings(data_dir=tmp_path, database_url="postgresql://a/b", nats_url="nats://c")
     with servers(given) as found:
-        assert (found.lease, found.trouble()) == (None, None)
+        assert (found.lease, found.probe()) == (None, None)
         assert ask_status(tmp_path) is None
 
 
 def test_what_is_wrong_with_the_embedded_servers_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with servers(Settings(data_dir=tmp_path, database_url="postgresql://a/b"), stop_at_once=True) as found:
-        assert found.trouble() is None
+        assert found.probe() is None
         bad = {
             "servers": {"nats": {"port": 1, "state": "failing", "failure": "no room"}, "postgres": {"state": "failing"}}
         }
         monkeypatch.setattr("lotwise.runtime.ask_status", lambda *_: bad)
-        assert found.trouble() == "embedded nats on port 1 is failing: no room"
+        assert found.probe() == "embedded nats on port 1 is failing: no room"
         monkeypatch.setattr("lotwise.runtime.ask_status", lambda *_: None)
-        assert found.trouble() == "the supervisor of the embedded servers is being started again"
+        assert found.probe() == "the supervisor of the embedded servers is being started again"
 
 
 def test_a_secret_is_made_once_and_is_its_owners(tmp_path: Path) -> None:

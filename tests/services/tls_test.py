@@ -15,7 +15,8 @@ from sqlalchemy import Engine
 
 from core.app import create_app
 from core.settings import Settings
-from lotwise.serving import configured, shown
+from lotwise.served import configured
+from lotwise.serving import shown
 from tests.servers import free_port
 
 

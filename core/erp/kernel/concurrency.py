@@ -5,6 +5,7 @@ from collections import Counter, deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from typing import Self
 
 from core.erp.kernel.errors import Busy
 
@@ -28,6 +29,13 @@ class ConcurrencyLimiter:
 
     def __post_init__(self) -> None:
         self._free = self.concurrent
+
+    def divided(self, processes: int) -> Self:
+        """What one of so many processes lets in, so that all of them together let in no more than this one would; but
+        each lets in one at a time.
+        """
+        total, per_key = -(-self.max_total // processes), -(-self.max_per_key // processes)
+        return type(self)(max(1, self.concurrent // processes), total, per_key, self.timeout, self.retry_after)
 
     @asynccontextmanager
     async def slot(self, key: str, exclusive: asyncio.Lock, *, urgent: bool = False) -> AsyncIterator[None]:

@@ -31,19 +31,21 @@ Clock = Callable[[], datetime]
 class PasswordChecks:
     """Where the core's doors (API and pages) have passwords checked. `close` when the app stops."""
 
-    def __init__(self, engine: Engine, clock: Clock = auth.now_utc) -> None:
+    def __init__(self, engine: Engine, clock: Clock = auth.now_utc, *, processes: int = 1) -> None:
+        """`processes` serve together: as many checks at once as there are cores, in all of them."""
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        limiter = ConcurrencyLimiter(cores, MAX_QUEUED, MAX_QUEUED_PER_KEY, QUEUE_TIMEOUT).divided(processes)
         self._engine = create_engine(
             engine.url,
-            pool_size=cores,
+            pool_size=limiter.concurrent,
             max_overflow=0,
             pool_pre_ping=True,
             hide_parameters=True,
             execution_options=dict(engine.get_execution_options()),  # the audit keys among them
         )
         self._clock = clock
-        self._limiter = ConcurrencyLimiter(cores, MAX_QUEUED, MAX_QUEUED_PER_KEY, QUEUE_TIMEOUT)
-        self._threads = ThreadPoolExecutor(cores, "password")
+        self._limiter = limiter
+        self._threads = ThreadPoolExecutor(limiter.concurrent, "password")
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     async def sign_in(self, login: str, password: str, address: str) -> User:
