@@ -144,6 +144,31 @@ def signers(
 
 
 @app.command()
+def api(
+    lots: Annotated[int, typer.Option(min=1000, help="How many lots, a sublot each.")] = 100_000,
+    shipments: Annotated[int, typer.Option(min=100, help="How many shipments, three lines each.")] = 20_000,
+    workers: Annotated[
+        int, typer.Option(min=1, max=64, help="How many processes serve: `lotwise serve --workers`.")
+    ] = 2,
+    at_once: Annotated[list[int] | None, typer.Option(min=1, help="How many ask at once; may be given again.")] = None,
+    seconds: Annotated[float, typer.Option(min=0.1, help="How long each is measured.")] = 8.0,
+    only: Annotated[list[str] | None, typer.Option(help="Only this operation; may be given again.")] = None,
+) -> None:
+    """The commonest reads and acts over HTTP at 1, 8 and 32 at once: requests_per_s, p95_ms and errors.
+
+    Each line names its operation: sublots, lots, shipments, sublot, shipment, lot, search, reserve, reserve_same, pick,
+    token. The core (`lotwise serve`) and the client are processes of their own.
+    """
+    from lotwise.bench.api import Size, run
+    from lotwise.bench.api_operations import OPERATIONS
+
+    unknown = sorted(set(only or ()) - set(OPERATIONS))
+    if unknown:
+        raise typer.BadParameter(f"no operation {', '.join(unknown)}", param_hint="--only")
+    run(Size(lots, shipments, workers, tuple(at_once or (1, 8, 32)), seconds, tuple(only or ())))
+
+
+@app.command()
 def audit(rows: Annotated[int, typer.Option(min=5000, help="How many audit rows.")] = 1_000_000) -> None:
     """Verify a long audit trail, and find what an owner of the database has tampered with: rows_per_s, found_pct."""
     from lotwise.bench.audit import run

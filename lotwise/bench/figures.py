@@ -21,10 +21,11 @@ def machine() -> str:
     return f"{cores} cores, {memory:.0f} GiB, {model}, Python {platform.python_version()}, {platform.system()}"
 
 
-def figure(bench: str, metric: str, value: float, unit: str, n: int, method: str) -> None:
-    """Prints one figure."""
+def figure(bench: str, metric: str, value: float, unit: str, n: int, method: str, **of: str | int) -> None:
+    """Prints one figure; `of` says which of several it is (`operation="pick"`)."""
     line = {
         "bench": bench,
+        **of,
         "metric": metric,
         "value": round(value, 3),
         "unit": unit,

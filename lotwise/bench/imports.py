@@ -3,7 +3,6 @@
 import contextlib
 import io
 import os
-import sys
 import tempfile
 import threading
 import time
@@ -21,12 +20,12 @@ from core.erp.kernel.events import Events
 from core.erp.kernel.permits import Role
 from core.erp.kernel.unit import system, unit
 from core.erp.migrations import upgrade
+from lotwise.bench.core_server import core
 from lotwise.bench.figures import figure
 from lotwise.bench.plant import BENCH_KEYS, build
 from lotwise.embedded.postgres import EmbeddedPostgres
-from lotwise.embedded.process import ServerProcess, accepts, free_port
+from lotwise.embedded.process import ServerProcess
 
-COMMAND = "from lotwise.cli import main; main()"
 PASSWORD = "bench bench bench"  # noqa: S105 - of a user of the benchmark's own database
 STEP = timedelta(minutes=1)
 LOOK = 0.05
@@ -55,10 +54,9 @@ def run(rows: int) -> None:
         upgrade(engine)
         build(engine, start, zones=1, profiles=PROFILES, sublots=GOODS)
         _people(engine)
-        port = free_port()
-        core = _core(stack, folder, postgres.url(), port)
+        served, port = core(stack, folder, postgres.url())
         file = _file(rows, start)
-        with httpx.Client(base_url=f"http://127.0.0.1:{port}/api/v1", timeout=900) as client, Memory(core) as memory:
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}/api/v1", timeout=900) as client, Memory(served) as memory:
             token = client.post("/token", data={"username": "lou", "password": PASSWORD}).raise_for_status().json()
             begun = time.perf_counter()
             answer = client.post(
@@ -96,24 +94,6 @@ def run(rows: int) -> None:
 def _people(engine: Engine) -> None:
     with unit(engine, system("bench"), Events()) as u:
         create_user(u, "lou", "Lou", PASSWORD, [Role.LOGISTICS])
-
-
-def _core(stack: ExitStack, folder: Path, database: str, port: int) -> ServerProcess:
-    env = {
-        "LOTWISE_INSTANCE": "test",
-        "LOTWISE_DATABASE_URL": database,
-        "LOTWISE_SECRET_KEY": "b" * 40,
-        "LOTWISE_DATA_DIR": str(folder / "data"),
-    }
-    process = ServerProcess(
-        "serve",
-        [sys.executable, "-c", COMMAND, "serve", "--port", str(port)],
-        folder / "serve.log",
-        env={**os.environ, **env},
-    )
-    process.start(lambda: accepts(port))
-    stack.callback(process.stop)
-    return process
 
 
 def _file(rows: int, start: datetime) -> bytes:

@@ -48,21 +48,32 @@ def build(
     sublots: int,
     limits: Sequence[LimitRow] = LIMITS,
     seed: int = 1,
+    sites: int = 1,
+    made_over: timedelta = timedelta(0),
 ) -> Plant:
-    """Makes the plant; every sublot is of a random item and stands in a random zone since `since`, released."""
+    """Makes the plant; every sublot is of a random item and stands in a random zone since `since`, released.
+
+    Zones are dealt out to the sites in turn. Lots and sublots were made one after the other, through all of
+    `made_over` until `since`.
+    """
     rng = np.random.default_rng(seed)
     with engine.begin() as conn:
-        site = conn.execute(
-            text("INSERT INTO site (code, name, timezone) VALUES ('B1', 'Bench', 'UTC') RETURNING id")
-        ).scalar_one()
+        conn.execute(
+            text(
+                "INSERT INTO site (code, name, timezone) SELECT 'B' || n, 'Bench ' || n, 'UTC'"
+                " FROM generate_series(1, :n) n"
+            ),
+            {"n": sites},
+        )
         zone_rows = conn.execute(
             text(
                 "INSERT INTO zone (site_id, address, name, kind, accepts_held,"
-                " band_delay, band_hysteresis, allowed_gap,"
-                " simulated) SELECT :site, 'b1/store/z' || n, 'Zone ' || n, 'room', false, '0', 0, '30 min', true"
-                " FROM generate_series(1, :n) n RETURNING id, address"
+                " band_delay, band_hysteresis, allowed_gap, simulated)"
+                " SELECT s.id, lower(s.code) || '/store/z' || n, 'Zone ' || n, 'room', false, '0', 0, '30 min', true"
+                " FROM generate_series(1, :n) n JOIN site s ON s.code = 'B' || ((n - 1) % :sites + 1)"
+                " ORDER BY n RETURNING id, address"
             ),
-            {"site": site, "n": zones},
+            {"sites": sites, "n": zones},
         ).all()
         conn.execute(
             text(
@@ -71,7 +82,7 @@ def build(
             )
         )
         versions, items = _profiles(conn, since, profiles, limits)
-        ids = _goods(conn, since, items, [row.id for row in zone_rows], sublots, rng)
+        ids = _goods(conn, since, items, [row.id for row in zone_rows], sublots, rng, made_over)
     return Plant(
         tuple(row.address for row in zone_rows),
         tuple(row.id for row in zone_rows),
@@ -122,22 +133,31 @@ def _profiles(conn: Connection, since: datetime, count: int, limits: Sequence[Li
 
 
 def _goods(
-    conn: Connection, since: datetime, items: list[int], zones: list[int], count: int, rng: np.random.Generator
+    conn: Connection,
+    since: datetime,
+    items: list[int],
+    zones: list[int],
+    count: int,
+    rng: np.random.Generator,
+    made_over: timedelta,
 ) -> list[int]:
     execute = conn.execute
     ids = (
         execute(
             text(
                 "WITH l AS (INSERT INTO lot (item_id, number, maker, created_at)"
-                " SELECT i, 'BL' || n, '', :at FROM unnest(CAST(:items AS bigint[])) WITH ORDINALITY x(i, n)"
-                " RETURNING id, number)"
+                " SELECT i, 'BL' || n, '', :at - (:count - n) * CAST(:step AS interval)"
+                " FROM unnest(CAST(:items AS bigint[])) WITH ORDINALITY x(i, n)"
+                " RETURNING id, number, created_at)"
                 " INSERT INTO sublot (code, lot_id, state, zone_id, created_at)"
-                " SELECT 'B' || l.number, l.id, 'quarantine', z.zone, :at FROM l"
+                " SELECT 'B' || l.number, l.id, 'quarantine', z.zone, l.created_at FROM l"
                 " JOIN unnest(CAST(:zones AS bigint[])) WITH ORDINALITY z(zone, n) ON l.number = 'BL' || z.n"
                 " RETURNING id"
             ),
             {
                 "at": since,
+                "count": count,
+                "step": made_over / count,
                 "items": [items[k] for k in rng.integers(0, len(items), count)],
                 "zones": [zones[k] for k in rng.integers(0, len(zones), count)],
             },

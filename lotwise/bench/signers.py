@@ -1,7 +1,6 @@
 """Many people sign at once, and one tries wrong passwords: what a bystander notices, and how long signing takes."""
 
 import asyncio
-import os
 import sys
 import tempfile
 import time
@@ -22,12 +21,11 @@ from core.erp.kernel.permits import Role
 from core.erp.kernel.unit import system, transact
 from core.erp.migrations import upgrade
 from core.wiring import build_events
+from lotwise.bench.core_server import core
 from lotwise.bench.figures import figure
 from lotwise.bench.plant import BENCH_KEYS, Plant, build
 from lotwise.embedded.postgres import EmbeddedPostgres
-from lotwise.embedded.process import ServerProcess, free_port
 
-COMMAND = "from lotwise.cli import main; main()"
 PASSWORD = "four words of a bench"  # noqa: S105 - of users in the benchmark's own database
 ZONES, EVERY, START_TIMEOUT = 20, 0.02, 120.0
 BYSTANDER = "bystander"
@@ -150,29 +148,9 @@ def run(n: int, wrong: int) -> None:
         with engine.begin() as conn:
             conn.execute(text("UPDATE sublot SET state = 'quarantine'"))
         logins = _people(engine, n)
-        port = free_port()
+        _, port = core(stack, Path(name), postgres.url())
         url = f"http://127.0.0.1:{port}"
-        server = ServerProcess(
-            "serve",
-            [sys.executable, "-c", COMMAND, "serve", "--port", str(port)],
-            Path(name) / "serve.log",
-            env={
-                **os.environ,
-                "LOTWISE_DATABASE_URL": postgres.url(),
-                "LOTWISE_SECRET_KEY": "b" * 40,
-                "LOTWISE_DATA_DIR": name,
-            },
-        )
-        server.start(lambda: _up(url))
-        stack.callback(server.stop)
         _print(asyncio.run(_measure(url, logins, plant, wrong)), n, wrong)
-
-
-def _up(url: str) -> bool:
-    try:
-        return httpx.get(f"{url}/api/v1/instance", timeout=5).is_success
-    except httpx.HTTPError:
-        return False
 
 
 def _print(found: dict[str, Timings], n: int, wrong: int) -> None:

@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 
 from edge.collectors.mqtt import MqttCollector
 from edge.spool import Spool
+from lotwise.bench.api_operations import OPERATIONS
 from lotwise.bench.broker import NatsBroker
 from lotwise.bench.cli import app
 from lotwise.bench.mqtt import _running, _until, fill, source
@@ -60,6 +61,10 @@ def bench(*arguments: str) -> subprocess.CompletedProcess[str]:
             {"idle_core_pct", "busy_core_pct", "p50_ms", "p99_ms", "missed"},
         ),
         (("signers", "--n", "3", "--wrong", "8"), {"signed_p95_s", "others_p95_ms", "errors", "wrong_errors"}),
+        (
+            ("api", "--lots", "1000", "--shipments", "100", "--workers", "1", "--at-once", "4", "--seconds", "1"),
+            {"requests_per_s", "p95_ms", "errors"},
+        ),
     ],
     ids=[
         "ingest",
@@ -75,6 +80,7 @@ def bench(*arguments: str) -> subprocess.CompletedProcess[str]:
         "check-config",
         "live",
         "signers",
+        "api",
     ],
 )
 def test_it_says_its_figures(arguments: tuple[str, ...], metrics: set[str]) -> None:
@@ -83,7 +89,7 @@ def test_it_says_its_figures(arguments: tuple[str, ...], metrics: set[str]) -> N
     said = [json.loads(line) for line in done.stdout.splitlines()]
     assert metrics <= {line["metric"] for line in said}
     for line in said:
-        assert line.keys() == KEYS
+        assert line.keys() - {"operation", "concurrency"} == KEYS
         assert line["bench"] == arguments[0]
         assert math.isfinite(line["value"])
         assert line["n"] > 0
@@ -92,6 +98,9 @@ def test_it_says_its_figures(arguments: tuple[str, ...], metrics: set[str]) -> N
     assert {line["value"] for line in said if line["metric"].endswith("errors")} <= {0}
     if arguments[0] == "live":
         assert {line["value"] for line in said if line["metric"] == "missed"} == {0}
+    if arguments[0] == "api":
+        asked = {(line["operation"], line["concurrency"]) for line in said if line["metric"] == "p95_ms"}
+        assert asked == {(operation, 4) for operation in OPERATIONS}
     if arguments[0] == "audit":
         assert {line["value"] for line in said if line["metric"] == "found_pct"} == {100}
 
@@ -124,5 +133,16 @@ def test_what_the_embedded_broker_still_keeps_is_counted(tmp_path: Path) -> None
 
 def test_help_explains_each() -> None:
     said = CliRunner().invoke(app, ["--help"]).stdout
-    for name in ("ingest", "mqtt", "modbus", "opcua", "latency", "import", "exposure", "signers", "check-config"):
+    for name in (
+        "ingest",
+        "mqtt",
+        "modbus",
+        "opcua",
+        "latency",
+        "import",
+        "exposure",
+        "signers",
+        "api",
+        "check-config",
+    ):
         assert name in said
