@@ -36,7 +36,7 @@ GROUPS: tuple[tuple[str, tuple[Place | str, ...]], ...] = (
         (
             Place("/plant", "web.nav_tiles", ("exposure.read",)),
             "zone",
-            "zone_alarm",
+            "alarm",
             "point",
             "sensor",
             "calibration",

@@ -17,7 +17,6 @@ MOST_IDS = 100
 """Ids of one kind that are told at once; more are told as the kind alone, which means any of them."""
 
 NO_RECORDS = {
-    "alarm": "zone_alarm",
     "attachment": None,
     "batch": "batch_release",
     "custody": "sublot",

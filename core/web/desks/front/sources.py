@@ -80,7 +80,7 @@ def _incident(visit: Visit, u: Unit, row: dict[str, Any], part: dict[str, Any]) 
 
 def alarms(u: Unit, visit: Visit) -> Found:
     """Zone alarms that nobody has acknowledged."""
-    rows, total, capped = page_of(u, "zone_alarm", state=["unacknowledged", "returned_unacknowledged"], shelved=False)
+    rows, total, capped = page_of(u, "alarm", state=["unacknowledged", "returned_unacknowledged"], shelved=False)
     words = visit.words
     return Found(
         [

@@ -70,9 +70,7 @@ def _form(u: Unit, visit: Visit, zone_id: int, kind: str, verb: str) -> Form:
     what = words.t("web.alarm_said", kind=words.t(f"choice.kind.{kind}"), zone=zone.address)
     heading = words.t("web.verb_on", verb=words.t(mode.name), what=what)
     address, back = f"/zones/{zone_id}/alarms/{kind}/{verb}", f"/zones/{zone_id}"
-    return Form(
-        entities()["zone_alarm"], heading, words.t(mode.name), mode.form, address, back, record={}, title=zone.name
-    )
+    return Form(entities()["alarm"], heading, words.t(mode.name), mode.form, address, back, record={}, title=zone.name)
 
 
 def _add(verb: str) -> None:

@@ -80,7 +80,7 @@ def _zone(u: Unit, visit: Visit, zone_id: int, span: str) -> dict[str, Any]:
         raise absent("zone", zone_id)
     chosen = span if span in SPANS else "24h"
     length = SPANS[chosen][1]
-    alarms = _list(u, "zone_alarm", zone_id, 20) if visit.may("quality.read") else []
+    alarms = _list(u, "alarm", zone_id, 20) if visit.may("quality.read") else []
     return {
         "zone": found[0],
         "span": chosen,
