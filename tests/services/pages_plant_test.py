@@ -110,3 +110,14 @@ def test_a_loggers_file_is_tried_before_it_is_bound(
         assert "no number" in refused.text
         assert lee.client.post(path, data=fields).status_code == 422
         assert found["ann"].client.get(path).status_code == 403
+
+
+def test_a_sublot_is_restricted_and_the_restriction_lifted_by_their_forms(plant: Plant) -> None:
+    qa, at_ = plant.people["qa"], f"/sublots/{plant.sublot}"
+    refused = qa.send(f"{at_}/restrict", {"kind": "market", "value": "DE", "reason": "registered there"}, 422)
+    assert "has no name with a colon" in text_of(refused.text)
+    qa.send(f"{at_}/restrict", {"kind": "market", "value": "only: DE, AT", "reason": "registered there"})
+    link = re.search(r'href="(/restrictions/\d+)"', qa.get(at_))
+    assert link is not None
+    assert "DE, AT" in text_of(qa.get(link[1]))
+    qa.send(f"{link[1]}/lift", {"reason": "registered everywhere"})

@@ -23,7 +23,13 @@ UNSEEN = frozenset({"id", "version", "password", "login"})
 """Fields of bodies that no form of a record shows: a signature has a part of its own."""
 SPARE = 1
 """Empty lines that a list of lines ends with."""
-HINTS = {"time": "web.hint_time", "span": "web.hint_span", "link": "web.hint_link", "links": "web.hint_links"}
+HINTS = {
+    "pairs": "web.hint_pairs",
+    "time": "web.hint_time",
+    "span": "web.hint_span",
+    "link": "web.hint_link",
+    "links": "web.hint_links",
+}
 """What is said above fields of a kind."""
 LONG_TEXT = frozenset({"reason", "note", "comment", "text", "description", "root_cause", "criterion", "finding"})
 """Fields that take several lines."""
@@ -31,9 +37,9 @@ LONG_TEXT = frozenset({"reason", "note", "comment", "text", "description", "root
 
 @dataclass(slots=True)
 class Input:
-    """One field: `kind` is text, lines, number, date, time, flag, choice, choices, link, links, span, secret, group or
-    table. `value` is what stands in it, as text; several for choices. A group's fields are `parts`, a table's lines
-    `rows`.
+    """One field: `kind` is text, lines, number, date, time, flag, choice, choices, link, links, span, secret, pairs,
+    group or table. `value` is what stands in it, as text; several for choices. A group's fields are `parts`, a table's
+    lines `rows`.
     """
 
     name: str
@@ -119,17 +125,19 @@ def kind_of(entity: Entity, name: str, info: FieldInfo) -> tuple[str, Any]:
     many = get_origin(leaf) in SEVERAL
     if many:
         leaf = leaf_of(get_args(leaf)[0])
-    if link_of(entity, name, info) is not None:
-        return "links" if many else "link", leaf
+    return _kind(leaf, many, name, linked=link_of(entity, name, info) is not None), leaf
+
+
+def _kind(leaf: Any, many: bool, name: str, *, linked: bool) -> str:
+    if linked:
+        return "links" if many else "link"
     if isinstance(leaf, type) and issubclass(leaf, BaseModel):
-        return "table" if many else "group", leaf
+        return "table" if many else "group"
     if choices_of(leaf):
-        return "choices" if many else "choice", leaf
-    if many:
-        return "lines", leaf
-    if leaf is str and name in LONG_TEXT:
-        return "lines", leaf
-    return _KINDS.get(leaf, "text"), leaf
+        return "choices" if many else "choice"
+    if many or (leaf is str and name in LONG_TEXT):
+        return "lines"
+    return "pairs" if get_origin(leaf) is dict else _KINDS.get(leaf, "text")
 
 
 _KINDS: dict[Any, str] = {
@@ -230,7 +238,12 @@ _AS_TEXT: tuple[tuple[type, Callable[[Any], str]], ...] = (
     (Decimal, lambda value: format(value.normalize(), "f")),
     (float, lambda value: f"{value:.15g}"),
     (StrEnum, lambda value: str(value.value)),
+    (Mapping, lambda value: "\n".join(f"{name}: {_several(one)}" for name, one in value.items())),
 )
+
+
+def _several(value: Any) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
 
 
 def summary(fields: list[Input]) -> list[Input]:

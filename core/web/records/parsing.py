@@ -112,7 +112,19 @@ class _FormReader:
             return _number(text, leaf)
         if kind == "time":
             return moment(text, self._zone)
-        return {"date": _date, "span": span_in}.get(kind, str)(text)
+        return {"date": _date, "span": span_in, "pairs": pairs_in}.get(kind, str)(text)
+
+
+def pairs_in(text: str) -> dict[str, Any]:
+    """Lines like `only: DE, AT` or `days: 90` by their names. Raises NoSuchValue for a line without a colon."""
+    found: dict[str, Any] = {}
+    for line in filter(None, map(str.strip, text.replace("：", ":").splitlines())):
+        name, colon, given = (part.strip() for part in line.partition(":"))
+        if not colon or not name or not given:
+            raise NoSuchValue(Message("web.no_pair", line=line))
+        parts = [part.strip() for part in given.replace("，", ",").replace("、", ",").split(",") if part.strip()]
+        found[name] = parts if name == "only" or len(parts) > 1 else int(given) if given.isdecimal() else given
+    return found
 
 
 def _number(text: str, leaf: Any) -> Any:
