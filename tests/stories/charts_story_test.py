@@ -212,26 +212,32 @@ def test_keys_and_buttons_move_the_window_and_finer_data_follow(served: Served) 
     page, plot = shown.page, shown.page.locator(".chart-plot")
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url) if "/charts/" in request.url else None)
-    before = page.locator("[data-drawn]").get_attribute("data-drawn")
+    opened = _window(page)
     plot.focus()
+    near = opened
     for _ in range(3):
         plot.press("+")
-    page.wait_for_function("was => document.querySelector('[data-drawn]').dataset.drawn !== was", arg=before)
-    page.wait_for_timeout(600)
+        near = _moved(page, near)
+    assert near[1] - near[0] <= (opened[1] - opened[0]) / 8 + 2
     assert asked, "a narrower window asks again"
     assert all("from=" in one and "to=" in one for one in asked)
-    start, stop = _window(page)
     plot.press("Home")
-    page.wait_for_timeout(400)
-    moved = _window(page)
-    assert moved[0] < start
-    assert moved[1] - moved[0] == stop - start
+    first = _moved(page, near)
+    assert first[0] < near[0]
+    assert first[1] - first[0] == near[1] - near[0]
     page.get_by_role("button", name="Zoom out").click()
-    page.wait_for_timeout(400)
-    assert _window(page)[1] - _window(page)[0] > stop - start
+    wide = _moved(page, first)
+    assert wide[1] - wide[0] > first[1] - first[0]
     page.get_by_role("button", name="Back").click()
-    page.wait_for_function("was => document.querySelector('[data-drawn]').dataset.drawn === was", arg=before)
+    assert _moved(page, wide) == opened
     assert (shown.said, shown.violations()) == ([], [])
+
+
+def _moved(page: Page, before: tuple[int, int]) -> tuple[int, int]:
+    """The window that is drawn next."""
+    was = f"{before[0]}-{before[1]}"
+    page.wait_for_function("was => document.querySelector('[data-drawn]').dataset.drawn !== was", arg=was)
+    return _window(page)
 
 
 def _window(page: Page) -> tuple[int, int]:
