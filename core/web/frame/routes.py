@@ -66,6 +66,8 @@ class PageRoute(APIRoute):
                 answer = await inner(request)
             except KNOWN as error:
                 answer = await _failed(request, error)
+            finally:
+                await request.close()  # files that a form sent
             for name, value in HEADERS.items():
                 answer.headers.setdefault(name, value)
             return answer
