@@ -14,7 +14,7 @@ def test_an_outbox_row_is_about_its_record_and_those_it_names() -> None:
     told = set(topics_of("hold.placed", "41", {"sublot_id": 7, "zone_id": None, "shipment_ids": [3, 4], "reason": "9"}))
     assert told == {"hold:41", "sublot:7", "shipment:3", "shipment:4"}
     assert set(topics_of("custody.changed", "7", {"sublot_id": 7, "zone_id": 2})) == {"custody", "sublot:7", "zone:2"}
-    assert set(topics_of("alarm.raised", "5", {"receiving_zone_id": 2})) == {"alarm", "zone:2"}
+    assert set(topics_of("alarm.raised", "5", {"receiving_zone_id": 2})) == {"alarm:5", "zone:2"}
     assert set(topics_of("attachment.added", "9", {"entity": "deviation", "entity_id": 12})) == {"deviation:12"}
     assert set(topics_of("epoch.closed", "gateway-1", {"sublot_id": "text"})) == {"epoch"}
 

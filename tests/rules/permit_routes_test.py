@@ -16,24 +16,40 @@ from core.erp.kernel.door import DoorRoute, NothingAsked, needs, open_to_all, ro
 from core.erp.kernel.permits import Role
 from core.ingest.file_import import FileImporter
 from core.settings import SHORTEST_SECRET, Settings
+from core.web.frame.routes import PageRoute
 from core.web.pages import install_pages
 
 ROOT = Path(__file__).parents[2]
 API = "/api/v1"
 OPEN_TO_ALL = {f"POST {API}/token", f"POST {API}/token/renew", f"POST {API}/token/revoke"}
 SIGNED_IN_ONLY = {f"POST {API}/password", f"GET {API}/me", f"POST {API}/me/language"}
+PAGES_OPEN_TO_ALL = {"GET /login", "POST /login", "POST /logout"}
+PAGES_FOR_WHOEVER_IS_SIGNED_IN = {
+    "GET /",
+    "GET /front/needs",
+    "GET /find",
+    "POST /language",
+    "GET /password",
+    "POST /password",
+}
+"""What is each one's own, or shows only what the reader's permits give."""
 NO_ROUTE_OF_THE_DOOR = {
     f"{API}/openapi.json",
     f"{API}/instance",
     "/healthz",
     "/login",
     "/logout",
-    "/renew",
     "/password",
+    "/static/{at}/{name:path}",
+    "/echarts/{at}/{name}",
+    "/live",
+    "/live/alive",
     "/api",
     "/api/{rest:path}",
 }
-"""Signing in and out, the description of the API, and what says how the core is: they ask for no token."""
+"""Signing in and out, the description of the API, what says how the core is, and the pages' own files: they ask for
+nothing. The event stream asks for the session's cookie by itself (live_test).
+"""
 READS_FOR_A_WALL = {
     "catalog.read",
     "stock.read",
@@ -81,8 +97,22 @@ def test_no_route_passes_by_the_door(app: FastAPI) -> None:
     for context in iter_route_contexts(app.router.routes):
         route = getattr(context, "original_route", context)
         path = getattr(route, "path", "")
-        if not isinstance(route, DoorRoute) and path:
+        if not isinstance(route, (DoorRoute, PageRoute)) and path:
             assert path in NO_ROUTE_OF_THE_DOOR, path
+
+
+def test_every_page_names_a_permit(app: FastAPI) -> None:
+    free, personal = set(), set()
+    for context in iter_route_contexts(app.router.routes):
+        route = getattr(context, "original_route", context)
+        if not isinstance(route, PageRoute):
+            continue
+        wants, names = wants_of(route.endpoint), {f"{method} {route.path}" for method in route.methods or ()}
+        if wants.public:
+            free |= names
+        elif not wants.permits:
+            personal |= names
+    assert (free, personal) == (PAGES_OPEN_TO_ALL, PAGES_FOR_WHOEVER_IS_SIGNED_IN)
 
 
 def test_a_route_that_names_none_does_not_start() -> None:
