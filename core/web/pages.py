@@ -18,7 +18,7 @@ from core.erp.kernel.middleware import METHODS
 from core.erp.kernel.proxies import address_of
 from core.erp.kernel.sessions.cookies import cookie_of, delete_cookie, set_cookie
 from core.erp.kernel.sessions.service import lasts
-from core.web import excursion, hold, home, incident, password_page, shipment, shipments_and_centres, stock
+from core.web import hold, home, password_page, shipment, shipments_and_centres, stock
 from core.web.desk import Desk
 from core.web.desks.logistics.logger_files import FileImportPort
 from core.web.frame.installing import install
@@ -80,8 +80,6 @@ def install_pages(app: FastAPI, take: FileImportPort) -> None:
         ("/centres", "Lotwise: work centres", shipments_and_centres.centres),
     ):
         _page(desk, path, title, draw)
-    _numbered(desk, "/excursions", "Lotwise: excursion", excursion.excursion)
-    _numbered(desk, "/incidents", "Lotwise: incident", incident.incident)
     _numbered(desk, "/holds", "Lotwise: hold", hold.hold)
     _numbered(desk, "/sublots", "Lotwise: sublot", stock.sublot)
     _numbered(desk, "/shipments", "Lotwise: shipment", functools.partial(shipment.shipment, take))

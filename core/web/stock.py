@@ -4,14 +4,13 @@ from typing import Any
 
 from nicegui import ui
 
-from core.erp.exposure.service import exposure
+from core.erp.exposure.service import Exposure, exposure
 from core.erp.kernel.unit import Unit
 from core.erp.kernel.words import render
 from core.erp.lots.rules import Purpose
 from core.erp.quality import service as quality
 from core.web import queries as q
-from core.web.excursion import show_exposure, signature_text
-from core.web.formatting import NONE, clock
+from core.web.formatting import NONE, clock, length, number
 from core.web.home import EXCURSIONS, excursion_row, holds_table
 from core.web.old_frame import Visit, facts, heading, live, refusal, signing, table
 from core.web.restrictions_form import restrictions
@@ -28,6 +27,14 @@ SUBLOTS = (
 AGAINST = (("purpose", "Purpose"), ("may", "May be taken"), ("why", "What stands against it"))
 WAITING = (*SUBLOTS, ("why", "What stands against its release"))
 FREE = "yes"
+LIMITS = (
+    ("key", "Limit"),
+    ("proven", "Out, proven"),
+    ("uncertain", "Out, if uncertain values are believed"),
+    ("worst", "Out, worst case"),
+    ("longest", "Longest proven stretch"),
+    ("budget", "Budget left"),
+)
 
 
 async def stock(of: Visit) -> None:
@@ -198,3 +205,43 @@ async def release(of: Visit) -> None:
 
 def _draw_waiting(rows: list[dict[str, Any]]) -> None:
     table(WAITING, rows, "Nothing waits", links=("code",))
+
+
+def show_exposure(found: Exposure | None) -> None:
+    """What a sublot went through up to now."""
+    heading("What the sublot went through, up to now")
+    if found is None:
+        ui.label("No exposure: these goods have no profile, or were never in a place.")
+        return
+    facts(
+        (
+            ("From", clock(found.start)),
+            ("To", clock(found.stop)),
+            ("Min / mean / max", " / ".join(number(v) for v in (found.lowest, found.mean, found.highest)) + " °C"),
+            (
+                "Mean kinetic temperature",
+                f"{number(found.mkt, 2)} °C"
+                if found.mkt is not None
+                else "not applicable (frozen goods, or coverage is not complete)",
+            ),
+            ("Covered by good readings", f"{found.covered * 100:.2f} %"),
+        )
+    )
+    rows = [
+        {
+            "id": one.key,
+            "key": one.key,
+            "proven": length(one.proven),
+            "uncertain": length(one.uncertain),
+            "worst": length(one.worst),
+            "longest": length(one.longest),
+            "budget": length(one.budget) if one.budget is not None else "not cumulative",
+        }
+        for one in found.limits
+    ]
+    table(LIMITS, rows, "The profile has no limits")
+
+
+def signature_text(name: str, at: Any, meaning: str, reason: str | None) -> str:
+    """A signature as people read it (21 CFR 11.50): printed name, time, meaning."""
+    return f"Signed by {name}, {clock(at)} UTC, {meaning}: {reason or ''}"

@@ -1,6 +1,6 @@
 """Whether an order has its material, and whether what went in came out: the guards of its life cycle."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -25,6 +25,8 @@ _MATERIAL = text("""
 
 _SECURED = frozenset({"active", "picked"})
 _WAITING = _SECURED | {"suspended"}
+RESUMED = _WAITING
+"""What secures an order's material once its planner has resumed what a hold had suspended."""
 
 
 def material_needs(u: Unit, order_id: int) -> list[Need]:
@@ -44,23 +46,37 @@ def material_obstacles(u: Unit, taken: Sequence[Any]) -> list[Message]:
     (It stands in no zone and cannot expire any more.)
     """
     against = lots.obstacles(u, sorted({row.sublot_id for row in taken}), lots.Purpose.USE) if taken else {}
-    waiting = {row.sublot_id for row in taken if row.state in _WAITING}
     return [
         Message("production.sublot_obstacle", sublot_id=sublot, obstacle=o.sentence)
-        for sublot, found in against.items()
-        for o in found
-        if sublot in waiting or o.kind == lots.ObstacleKind.HELD
+        for sublot, o in in_the_way(taken, against)
     ]
+
+
+def in_the_way(taken: Sequence[Any], against: Mapping[int, Sequence[lots.Obstacle]]) -> list[tuple[int, lots.Obstacle]]:
+    """(sublot, obstacle) of what stands against an order's materials, of all that stands against their sublots."""
+    mine = {row.sublot_id for row in taken}
+    waiting = {row.sublot_id for row in taken if row.state in _WAITING}
+    return [
+        (sublot, one)
+        for sublot in sorted(mine)
+        for one in against.get(sublot, ())
+        if sublot in waiting or one.kind == lots.ObstacleKind.HELD
+    ]
+
+
+def lacking(needs: Sequence[Need], taken: Sequence[Any], counted: frozenset[str] = _SECURED) -> list[Message]:
+    """What an order has not secured yet, by reservations in the states that are counted and by what it has used."""
+    secured: dict[int, Decimal] = {}
+    for row in taken:
+        amount = row.amount if row.state in counted else row.consumed - row.returned
+        secured[row.line_id] = secured.get(row.line_id, Decimal(0)) + amount
+    return shortages(needs, secured)
 
 
 def require_material(u: Unit, order: Any) -> None:
     """Refused unless every line is secured by sublots that may be used now. Suspended reservations secure nothing."""
     taken = materials(u, order.id)
-    secured: dict[int, Decimal] = {}
-    for row in taken:
-        amount = row.amount if row.state in _SECURED else row.consumed - row.returned
-        secured[row.line_id] = secured.get(row.line_id, Decimal(0)) + amount
-    short = shortages(material_needs(u, order.id), secured)
+    short = lacking(material_needs(u, order.id), taken)
     blocked = material_obstacles(u, taken)
     if short or blocked:
         extra = {"lacking": [{"message": one} for one in short], "obstacles": [{"message": one} for one in blocked]}

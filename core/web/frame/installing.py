@@ -8,6 +8,7 @@ from core.erp.kernel.door import DoorRoute
 from core.web import live
 from core.web.charts import api as charts
 from core.web.charts.sparkline import Sparklines
+from core.web.desks.excursions import routes as excursions
 from core.web.desks.front import routes as front
 from core.web.desks.logistics import centres, logger_files, shipments
 from core.web.desks.logistics.logger_files import FileImportPort
@@ -37,6 +38,7 @@ def install(app: FastAPI, take: FileImportPort | None = None) -> None:
     app.include_router(signing_in.router)
     app.include_router(password.router)
     app.include_router(front.router)
+    app.include_router(excursions.router)
     app.include_router(plant.router)
     app.include_router(lot_life.router)
     app.include_router(release.router)

@@ -9,7 +9,7 @@ turn; unknown: nobody knows; no: over, and of no more use.
 """
 
 _BY_NOUN: Mapping[str, Mapping[str, Tone]] = {
-    "excursion": {"open": "harm", "ended": "harm", "assessed": "warn", "dispositioned": "ok", "closed": "ok"},
+    "excursion": {"open": "harm", "ended": "wait", "assessed": "wait", "dispositioned": "ok", "closed": "ok"},
     "alarm": {
         "unacknowledged": "harm",
         "acknowledged": "warn",

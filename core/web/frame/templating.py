@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from babel.dates import format_date
+from babel.dates import format_date, format_skeleton
 from babel.numbers import format_decimal
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
@@ -21,7 +21,7 @@ FOLDER = Path(__file__).parent.parent / "templates"
 LOCALES = {ENGLISH: "en_GB", CHINESE: "zh_Hans_CN"}
 OTHER_LANGUAGE = {ENGLISH: (CHINESE, "中文"), CHINESE: (ENGLISH, "English")}
 """What the switch leads to: its language, and its name in that language."""
-SAYING = ("t", "say", "label", "has", "state", "badge", "when", "day", "num", "lasting")
+SAYING = ("t", "say", "label", "has", "state", "badge", "when", "brief", "clock", "day", "num", "lasting", "few")
 """What templates may call by its own name."""
 MINUTE, HOUR, DAY = 60, 3600, 86400
 
@@ -39,7 +39,7 @@ class Words:
 
     def say(self, message: str | Message | None) -> str:
         """A message in the reader's language; people's own words as they are."""
-        return render(message, self.language, self.zone) if isinstance(message, Message) else message or ""
+        return render(message, self.language, times=self.clock) if isinstance(message, Message) else message or ""
 
     def sentence(self, row: Mapping[str, Any], name: str) -> str:
         """A sentence of a row: what the system wrote in the reader's language, people's words as they are."""
@@ -72,9 +72,24 @@ class Words:
         utc = f"{at.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
         return Markup('<time datetime="{}" title="{}">{}</time>').format(utc, f"{utc} · {self.offset(at)}", text)
 
+    def brief(self, at: datetime | None) -> Markup:
+        """An instant of these days, without its year: `30 Nov 03:42`; all of it behind it."""
+        if at is None:
+            return Markup("–")
+        utc = f"{at.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
+        title = f"{self.day(at.astimezone(self.zone).date())} · {self.offset(at)}"
+        return Markup('<time datetime="{}" title="{}">{}</time>').format(utc, title, self.clock(at))
+
+    def clock(self, at: datetime) -> str:
+        """The same as text, for sentences; with its year, where that is another than ours."""
+        local = at.astimezone(self.zone)
+        if local.year != datetime.now(self.zone).year:
+            return f"{self.day(local.date())} {local:%H:%M}"
+        return f"{_short_day(local.date(), self.locale)} {local:%H:%M}"
+
     def day(self, day: date | None) -> str:
         """A date as the reader writes it: `30 Nov 2026`, `2026年11月30日`."""
-        return "–" if day is None else format_date(day, "medium", locale=self.locale)
+        return "–" if day is None else _long_day(day, self.locale)
 
     def offset(self, at: datetime) -> str:
         """The zone's name and its offset at that instant: `Shanghai, UTC+8`."""
@@ -106,9 +121,24 @@ class Words:
                 return self.t(name, n=great) + (f"\u00a0{self.t(smaller, n=rest)}" if rest else "")
         return self.t("web.seconds", n=seconds)
 
+    def few(self, parts: Sequence[str], most: int = 4) -> str:
+        """The first of several words in a row, and how many more there are."""
+        shown = self.listed(parts[:most])
+        return shown if len(parts) <= most else self.t("web.and_more", shown=shown, more=len(parts) - most)
+
     def listed(self, parts: Sequence[str]) -> str:
         """Several words in a row."""
         return ("、" if self.language == CHINESE else ", ").join(parts)
+
+
+@lru_cache(maxsize=4096)
+def _short_day(day: date, locale: str) -> str:
+    return format_skeleton("MMMd", day, locale=locale)
+
+
+@lru_cache(maxsize=4096)
+def _long_day(day: date, locale: str) -> str:
+    return format_date(day, "medium", locale=locale)
 
 
 def icon(name: str, css: str = "i") -> Markup:

@@ -122,7 +122,9 @@ class Visit:
         """Does `work` in one transaction, once for the form's key. What the bodies name is looked for before."""
         return await self._outcome(self._keyed(*bodies).post_async(work))
 
-    async def sign(self, signing: Signing[T], by: SignIn, answer: Callable[[Unit, T], BaseModel]) -> Outcome:
+    async def sign(
+        self, signing: Signing[T], by: SignIn, answer: Callable[[Unit, T], BaseModel | Sequence[BaseModel]]
+    ) -> Outcome:
         """Does what is signed, after the password was checked; once for the form's key."""
         return await self._outcome(self._keyed(by).sign(signing, by, answer))
 

@@ -6,9 +6,6 @@ from core.erp.kernel.records.registry import entities
 from core.web.frame.routes import page_routes
 from core.web.records import forms, lists, record
 
-STILL_OLD = frozenset({"excursion", "incident"})
-"""Entities whose records are shown by the older pages, until their desks are there."""
-
 
 def router() -> APIRouter:
     """A list, a page and the forms of every entity."""
@@ -16,6 +13,5 @@ def router() -> APIRouter:
     for entity in entities().values():
         lists.add(made, entity)
         forms.add(made, entity)
-        if entity.name not in STILL_OLD:
-            record.add(made, entity)
+        record.add(made, entity)
     return made

@@ -12,6 +12,7 @@ from core.erp.kernel.words.catalogues import PLACEHOLDER, Template, catalogue
 from core.erp.kernel.words.languages import CHINESE, ENGLISH
 from core.erp.kernel.words.message import Message, Parameter
 
+Times = Callable[[datetime], str]
 COMMA = {ENGLISH: ", ", CHINESE: "、"}
 """Between the words of a list."""
 SEMICOLON = {ENGLISH: "; ", CHINESE: "；"}
@@ -22,8 +23,9 @@ WORDS = frozenset({"record", "records", "state", "move", "field", "permit", "rol
 """Families of ids that are words: a list of them is parted as words are."""
 
 
-def render(message: Message, language: str = ENGLISH, zone: tzinfo = UTC) -> str:
-    """The text in the language, times as the zone has them with its offset (UTC: `2026-03-02 03:00:00Z`).
+def render(message: Message, language: str = ENGLISH, zone: tzinfo = UTC, times: Times | None = None) -> str:
+    """The text in the language, times as the zone has them with its offset (UTC: `2026-03-02 03:00:00Z`), or as
+    `times` writes them.
 
     An id that is not in the catalogue (any more) is shown with its parameters: what was kept stays readable.
     """
@@ -31,7 +33,8 @@ def render(message: Message, language: str = ENGLISH, zone: tzinfo = UTC) -> str
     if template is None:
         return f"{message.id} {message.as_json()['params']}"
     text = _form(template, message.params, language)
-    return PLACEHOLDER.sub(lambda found: _value(message, found[1], found[2] or "", language, zone), text)
+    written = times or partial(time_text, zone=zone)
+    return PLACEHOLDER.sub(lambda found: _value(message, found[1], found[2] or "", language, written), text)
 
 
 def shown(message: str | Message, language: str) -> str:
@@ -54,14 +57,14 @@ def _form(template: Template, params: Mapping[str, Parameter], language: str) ->
     return template.forms[0] if Locale.parse(language).plural_form(count) == "one" else template.forms[-1]
 
 
-def _value(message: Message, name: str, kind: str, language: str, zone: tzinfo) -> str:
+def _value(message: Message, name: str, kind: str, language: str, times: Times) -> str:
     """One parameter; a placeholder without one stays as it is, so that it is seen."""
     if name not in message.params:
         return f"{{{name}}}"
     value = message.params[name]
     if kind == "or" and isinstance(value, Sequence) and not isinstance(value, str):
-        return OR[language].join(_shown(one, language, zone) for one in value)
-    return _shown(_typed(value, kind), language, zone)
+        return OR[language].join(_shown(one, language, times) for one in value)
+    return _shown(_typed(value, kind), language, times)
 
 
 def _typed(value: Parameter, kind: str) -> Parameter:
@@ -81,18 +84,18 @@ _READ: dict[str, Callable[[str], Parameter]] = {
 }
 
 
-def _shown(value: Parameter, language: str, zone: tzinfo) -> str:
+def _shown(value: Parameter, language: str, times: Times) -> str:
     if isinstance(value, Message):
-        return render(value, language, zone)
+        return render(value, language, times=times)
     if isinstance(value, datetime):
-        return time_text(value, zone)
+        return times(value)
     if isinstance(value, Decimal):
         return format(value.normalize(), "f")
     if isinstance(value, float):
         return f"{value:.10g}"
     if isinstance(value, Sequence) and not isinstance(value, str):
         between = SEMICOLON if any(map(_is_sentence, value)) else COMMA
-        return between[language].join(map(partial(_shown, language=language, zone=zone), value))
+        return between[language].join(map(partial(_shown, language=language, times=times), value))
     return str(value)
 
 
