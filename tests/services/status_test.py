@@ -100,9 +100,9 @@ def test_what_is_wrong_with_the_embedded_servers_is_told(tmp_path: Path, monkeyp
         bad = {
             "servers": {"nats": {"port": 1, "state": "failing", "failure": "no room"}, "postgres": {"state": "failing"}}
         }
-        monkeypatch.setattr("lotwise.runtime.ask_status", lambda *_: bad)
+        monkeypatch.setattr("lotwise.embedded.lease.ask_status", lambda *_: bad)
         assert found.probe() == "embedded nats on port 1 is failing: no room"
-        monkeypatch.setattr("lotwise.runtime.ask_status", lambda *_: None)
+        monkeypatch.setattr("lotwise.embedded.lease.ask_status", lambda *_: None)
         assert found.probe() == "the supervisor of the embedded servers is being started again"
 
 
