@@ -76,6 +76,7 @@ READY: dict[tuple[str, str], Ready] = {
     ("reservation", "pick"): Ready(rows=FREE),
     ("reservation", "consume"): Ready(rows=FREE),
     ("reservation", "resume"): Ready(rows=FREE),
+    ("restoration", "sign"): Ready(rows={"restoration": {"signature_id": None, "signed_at": None}}),
     ("shipment", "pick"): Ready(rows=FREE | LOADED),
     ("shipment", "dispatch"): Ready(rows=FREE | LOADED),
     ("shipment", "depart"): Ready(rows={"shipment_leg": {}}, permits=("fact.post",)),

@@ -22,10 +22,13 @@ from tests.contracts.record_rows import SEEN_BY_ALL_INSIDE
 FITTING: dict[str, Mapping[str, Value | Any]] = {
     "capa_action": {"owner": login},
     "installation": {"from_at": "2026-04-01T00:00:00Z", "to_at": "2026-04-02T00:00:00Z"},
+    "item": {"code": lambda _, place: place},
     "partner": {"gln": ""},
     "point": {"address": lambda _, place: f"{place}/a/room/probe-1/temperature"},
     "role": {"permits": ["stock.read"], "outside": False},
     "user": {"password": "a good one 73", "roles": ["warehouse"], "place": {"site_ids": []}},
+    "work_centre": {"code": lambda _, place: place},
+    "work_order": {"code": lambda _, place: place},
     "zone": {"address": lambda _, place: f"site-code-{place}/a/cold-1"},
     "zone_nesting": {
         "parent_id": lambda rows, place: rows.row("zone", f"{place}-parent"),

@@ -62,7 +62,12 @@ FITTING: dict[str, dict[str, Any]] = {
     "work_centre": {"up": True},
     "work_calendar": {"days": []},
     "capa": {"source": "complaint"},
-    "restoration": {"database_seal": lambda place: crc32(place.encode()), "known": {"receivers": [], "gateways": {}}},
+    # one that nobody has signed would stop the stock of all places
+    "restoration": {
+        "database_seal": lambda place: crc32(place.encode()),
+        "signature_id": lambda place: crc32(place.encode()),
+        "signed_at": NOW,
+    },
     "dead_letter": {"point": lambda place: f"{place}/a/room/p/temperature"},
     "audit": {"entity": "zone"},
     "signature": {"entity": "zone"},
@@ -155,7 +160,7 @@ class Rows:
         fitting |= {key: value(self, place) if callable(value) else value for key, value in asked.items()}
         found: dict[str, Any] = {}
         if fitting.get("entity") == "zone":  # seen by what it names
-            fitting["entity_id"] = str(self.row("zone", place))
+            fitting["entity_id"] = str(self._trailed_zone(place))
         for column in table(self._tables[name]).c:
             if column.name in fitting:
                 found[column.name] = fitting[column.name]
@@ -164,6 +169,13 @@ class Rows:
             elif not column.nullable or column.name in FORCED.get(name, ()):
                 found[column.name] = self._value(name, column, place)
         return found
+
+    def _trailed_zone(self, place: str) -> int:
+        """A zone of the place that rows of the trail are about: no other record's history is theirs."""
+        trailed = f"{place}-trailed"
+        if ("zone", trailed) not in self.ids:
+            self.fit("zone", trailed, site_id=self.row("site", place))
+        return self.row("zone", trailed)
 
     def _value(self, name: str, column: Column[Any], place: str) -> Any:
         if column.name == "state":
