@@ -17,8 +17,9 @@ from pydantic import SecretStr
 from sqlalchemy import Engine, text
 
 from core.app import create_app
-from core.erp.kernel import door
+from core.erp.kernel import door, tokens
 from core.erp.kernel import unit as units
+from core.erp.kernel.access import effective_permits
 from core.erp.kernel.password_checks import PasswordChecks
 from core.erp.kernel.records.declare import Entity
 from core.erp.kernel.rights import APP, OWNER
@@ -103,7 +104,7 @@ def opened_office(postgres: EmbeddedPostgres, template: str, folder: Path) -> It
         made = Office(engine, Rows(owner), client, runner, api_description())
 
         # Other tests of the same process have databases of their own: theirs are asked as ever.
-        actor_kept, permits_kept, prove_kept = door.actor_of, units.permits_now, PasswordChecks.prove
+        actor_kept, permits_kept, prove_kept = tokens.actor_of, effective_permits.permits_now, PasswordChecks.prove
 
         def actor_of(asked: Engine, token: str, key: str) -> Actor:
             return made.people[token] if asked.url == engine.url else actor_kept(asked, token, key)
