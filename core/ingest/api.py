@@ -6,9 +6,12 @@ from typing import Annotated, Any
 from fastapi import Query
 from fastapi.responses import JSONResponse
 from pydantic import AwareDatetime, BaseModel, Field
-from sqlalchemy import select, text
+from sqlalchemy import func, select, text
 
+from core.erp.catalog.model import Zone
+from core.erp.catalog.scopes import ZONES
 from core.erp.exposure.judge.judge import Judge
+from core.erp.exposure.model import SourceWatermark
 from core.erp.kernel.auth import now_utc
 from core.erp.kernel.door import needs, routes
 from core.erp.kernel.http import (
@@ -34,7 +37,7 @@ from core.ingest.lag import ingest_lag
 from core.ingest.model import EpochClosed, GatewayEpoch, IngestAlarm
 from core.ingest.records import replay_here
 from core.ingest.replaying import Filter
-from core.ingest.scopes import SERIES_POINTS
+from core.ingest.scopes import DEAD_LETTERS, SERIES_POINTS
 from core.ingest.shapes import ReplayIn, ReplayOut
 from core.ingest.sources import retire_source
 from core.series.model import ReadingConflict, ReadingRow, SeriesPoint
@@ -77,7 +80,7 @@ def read_lag(door: Door) -> LagOut:
 @needs("ingest.manage")
 def replay_dead_letters(body: ReplayIn, door: Door) -> JSONResponse:
     """Tries dead letters again, such as readings of a point that has been made meanwhile, and judges what lands."""
-    only = Filter(body.reason, body.point, body.gateway, body.ids)
+    only = Filter(body.reason, body.point, body.gateway, body.ids, DEAD_LETTERS)
     return door.post(lambda u: ReplayOut.model_validate(replay_here(u, only)), status=200)
 
 
@@ -274,12 +277,23 @@ def read_sources(door: Door, gateway: str | None = None) -> list[SourceOut]:
     """Every source that ever spoke for a zone. One removed from its gateway's configuration is retired by itself once
     the gateway was started without it; one whose gateway is gone for good holds its zones back: retire it.
     """
-    query = text(
-        "SELECT gateway, source, count(*) AS zones, min(upto) AS watermark, max(received_at) AS received_at, "
-        "max(retired_at) AS retired_at FROM source_watermark WHERE cast(:g AS text) IS NULL OR gateway = :g "
-        "GROUP BY gateway, source ORDER BY gateway, source"
+    c = table(SourceWatermark).c
+    query = (
+        select(
+            c.gateway,
+            c.source,
+            func.count().label("zones"),
+            func.min(c.upto).label("watermark"),
+            func.max(c.received_at).label("received_at"),
+            func.max(c.retired_at).label("retired_at"),
+        )
+        .join(table(Zone), table(Zone).c.id == c.zone_id)
+        .group_by(c.gateway, c.source)
+        .order_by(c.gateway, c.source)
     )
-    return door.read(lambda u: [SourceOut.model_validate(row) for row in u.conn.execute(query, {"g": gateway})])
+    if gateway is not None:
+        query = query.where(c.gateway == gateway)
+    return door.read(lambda u: [SourceOut.model_validate(row) for row in u.conn.execute(scoped(query, ZONES, u.actor))])
 
 
 class RetireIn(Body):

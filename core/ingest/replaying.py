@@ -7,12 +7,15 @@ from functools import partial
 from typing import Any
 
 import msgspec
-from sqlalchemy import Engine, text
+from sqlalchemy import ColumnElement, Engine, select, text
 
 from core.erp.kernel.events import Events
+from core.erp.kernel.scope import Scope, everything, scoped
+from core.erp.kernel.tables import table
 from core.erp.kernel.unit import Actor, Unit, transact
 from core.ingest.core_batches import land_core_batch
 from core.ingest.decoding import arrival
+from core.ingest.model import DeadLetter
 from core.ingest.transaction import IngestTransaction, JudgePort, StreamMessage, hold_partitions
 from core.ingest.validation import PointUnits, check, partition_of_point
 from core.telemetry.batch import UNDECODABLE, BadBatch
@@ -24,6 +27,7 @@ _CONFIRMED = text(
     "SELECT EXISTS (SELECT FROM batch WHERE gateway = :g AND epoch = :e AND partition = :p AND number = :n)"
     " OR EXISTS (SELECT FROM batch_progress WHERE gateway = :g AND epoch = :e AND partition = :p AND through >= :n)"
 )
+_letters = table(DeadLetter)
 _decode_reading = msgspec.msgpack.Decoder(Reading).decode
 
 
@@ -35,6 +39,14 @@ class Filter:
     point: str | None = None
     gateway: str | None = None
     ids: Sequence[int] | None = None
+    scope: Scope = everything
+    """Of those, which the actor sees: what they ask for by no id is theirs too."""
+
+    def conditions(self) -> list[ColumnElement[bool]]:
+        """What is asked of a letter, whoever asks."""
+        named = {"reason": self.reason, "point": self.point, "gateway": self.gateway}
+        found = [_letters.c[name] == value for name, value in named.items() if value is not None]
+        return found if self.ids is None else [*found, _letters.c.id.in_(self.ids)]
 
 
 @dataclass(slots=True)
@@ -166,23 +178,11 @@ class _Replayer:
 
 def _open_letters(u: Unit, only: Filter, after: int) -> Sequence[Any]:
     u.need("ingest.manage")
-    return u.conn.execute(
-        text(
-            "SELECT id, batch_id, gateway, partition, kind, reason, raw FROM dead_letter WHERE replayed_at IS NULL "
-            "AND id > :after AND (cast(:reason AS text) IS NULL OR reason = :reason) "
-            "AND (cast(:point AS text) IS NULL OR point = :point) "
-            "AND (cast(:gateway AS text) IS NULL OR gateway = :gateway) "
-            "AND (cast(:ids AS bigint[]) IS NULL OR id = ANY(:ids)) ORDER BY id LIMIT :n"
-        ),
-        {
-            "after": after,
-            "reason": only.reason,
-            "point": only.point,
-            "gateway": only.gateway,
-            "ids": list(only.ids) if only.ids is not None else None,
-            "n": CHUNK,
-        },
-    ).all()
+    c = _letters.c
+    waiting = select(c.id, c.batch_id, c.kind, c.reason, c.raw).where(
+        c.replayed_at.is_(None), c.id > after, *only.conditions()
+    )
+    return u.conn.execute(scoped(waiting, only.scope, u.actor).order_by(c.id).limit(CHUNK)).all()
 
 
 def _add(total: Replayed, done: Replayed) -> None:

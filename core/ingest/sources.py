@@ -11,16 +11,22 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 
-from sqlalchemy import Connection, Engine, text
+from sqlalchemy import Connection, Engine, select, text
 
+from core.erp.catalog.model import Zone
+from core.erp.catalog.scopes import ZONES
+from core.erp.exposure.model import SourceWatermark
 from core.erp.kernel.errors import Conflict, Invalid, NotFound
 from core.erp.kernel.events import Events
+from core.erp.kernel.scope import scoped
+from core.erp.kernel.tables import table
 from core.erp.kernel.unit import Unit, When, system, transact
 from core.ingest.chain import Key, load_chain
 from core.ingest.transaction import JudgePort, hold_partitions
 from core.telemetry.address import partition_of
 from core.telemetry.batch import Watermark
 
+_spoken, _zone = table(SourceWatermark), table(Zone)
 _UNNAMED = text("""
     WITH newest AS (
         SELECT e.gateway, e.epoch, e.sources, e.config, count(*) OVER (PARTITION BY e.gateway) AS starts
@@ -84,7 +90,8 @@ def retire_source(
 
     A zone that has no other source stays where it is, and is silent from now on, like one whose gateway is: retiring
     makes no data good. A source that speaks again of a later time counts again by itself. Audited. Gives the zones'
-    addresses. Raises Forbidden, NotFound, Conflict (retired already), Invalid (no reason).
+    addresses: a person retires it for those that they see. Raises Forbidden, NotFound, Conflict (retired already),
+    Invalid (no reason).
     """
     u.need("ingest.manage")
     if not reason.strip():
@@ -117,14 +124,9 @@ def retire_source(
 
 
 def _zones_of_source(u: Unit, gateway: str, source: str) -> list[str]:
-    rows = u.conn.execute(
-        text(
-            "SELECT z.address FROM source_watermark w JOIN zone z ON z.id = w.zone_id "
-            "WHERE w.gateway = :g AND w.source = :s ORDER BY 1"
-        ),
-        {"g": gateway, "s": source},
-    )
-    found = list(rows.scalars())
+    named = (_spoken.c.gateway == gateway, _spoken.c.source == source)
+    addresses = select(_zone.c.address).join(_spoken, _spoken.c.zone_id == _zone.c.id).where(*named)
+    found = list(u.conn.scalars(scoped(addresses, ZONES, u.actor).order_by(_zone.c.address)))
     if not found:
         raise NotFound("ingest.no_source", gateway=gateway, source=source)
     return found

@@ -14,6 +14,7 @@ from pydantic import SecretStr
 from sqlalchemy import Engine
 
 from core.app import create_app
+from core.erp.exposure.model import SourceWatermark
 from core.erp.kernel import passwords
 from core.erp.kernel.access.users import Place, create_user
 from core.erp.kernel.named import kind_named, kinds
@@ -22,7 +23,7 @@ from core.erp.kernel.records.registry import entities
 from core.erp.kernel.unit import Unit
 from core.settings import Settings
 from lotwise.reference import api_description
-from tests.services.quality_plant import build
+from tests.services.quality_plant import Plant, build
 from tests.services.two_sites import Furnished
 from tests.serving import serving
 
@@ -44,6 +45,7 @@ class Sites:
     client: httpx.Client
     home: dict[str, int]
     far: dict[str, int]
+    plant: Plant
 
     def token(self, login: str) -> dict[str, str]:
         answer = self.client.post("/api/v1/token", data={"username": login, "password": PASSWORD})
@@ -77,7 +79,7 @@ def sites(engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> It
     settings = Settings(instance="test", secret_key=SecretStr("s" * 40), data_dir=tmp_path)
     app = create_app(settings, engine, run_background=False)
     with serving(app) as client:
-        yield Sites(client, home, far)
+        yield Sites(client, home, far, plant)
 
 
 OWN_LABELS = {"work_centre": "near-WC", "alternatives": "near-WC", "zone": "near/a/room"}
@@ -229,6 +231,33 @@ def test_a_signature_on_another_sites_goods_is_not_found(sites: Sites) -> None:
         headers=boss,
     )
     assert (answer.status_code, answer.json()["sublot_id"]) == (404, sites.far["sublot"])
+
+
+def test_an_act_on_all_of_a_kind_takes_those_of_ones_own_site(sites: Sites) -> None:
+    """Named by no id: dead letters to try again, the zones of a source that nobody waits for any more."""
+    manager, plant = sites.token("manager"), sites.plant
+    answer = sites.client.post("/api/v1/ingest/dead-letters/replay", json={}, headers=manager)
+    assert answer.json()["remaining"] == {"unknown_point": 1}
+    by_name = {"gateway": "gateway", "reason": "unknown_point", "point": "distant/a/room/p/temperature"}
+    answer = sites.client.post("/api/v1/ingest/dead-letters/replay", json=by_name, headers=manager)
+    assert answer.status_code == 404
+
+    def spoken(u: Unit) -> None:
+        for gateway, ids in (("shared", sites.home), ("shared", sites.far), ("theirs", sites.far)):
+            u.session.add(
+                SourceWatermark(zone_id=ids["zone"], gateway=gateway, source="probe", upto=NOW, received_at=NOW)
+            )
+
+    plant.act("setup", NOW, spoken)
+    shown = sites.client.get("/api/v1/ingest/sources", headers=manager).json()
+    assert [(one["gateway"], one["zones"]) for one in shown] == [("shared", 1)]
+    retire = {"reason": "taken out of service"}
+    foreign = sites.client.post("/api/v1/ingest/sources/theirs/probe/retire", json=retire, headers=manager)
+    assert foreign.status_code == 404
+    shared = sites.client.post("/api/v1/ingest/sources/shared/probe/retire", json=retire, headers=manager)
+    assert shared.json()["zones"] == ["near/a/room"]
+    left = "SELECT zone_id FROM source_watermark WHERE gateway = 'shared' AND retired_at IS NULL"
+    assert plant.one(left) == sites.far["zone"]
 
 
 def test_what_is_foreign_is_answered_as_what_is_absent(sites: Sites) -> None:

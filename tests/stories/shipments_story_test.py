@@ -1,5 +1,6 @@
 """Stories of logistics, at the service, with the time handed in."""
 
+from collections.abc import Callable
 from decimal import Decimal
 
 import pytest
@@ -12,6 +13,8 @@ from core.erp.kernel.unit import Unit
 from core.erp.lots import service as lots
 from core.erp.quality import service as quality
 from core.erp.shipments import service as shipments
+from core.erp.shipments.model import Shipment
+from core.erp.shipments.service.logger_zones import journey_span
 from tests.services.quality_plant import PASSWORD, Plant, at, build
 
 
@@ -105,6 +108,30 @@ def test_the_truck_that_left_at_0258(plant: Plant) -> None:
         == plant.zones["truck"]
     )
     assert plant.one("SELECT state FROM shipment WHERE id = :s", s=stays) == "picked"
+
+
+@pytest.mark.parametrize("act", ["dispatched", "departed", "arrived", "logger read"])
+def test_a_shipment_without_legs_goes_nowhere(plant: Plant, act: str) -> None:
+    """None is planned without; a row that has none all the same is refused in words, whatever is done with it."""
+
+    def bare(u: Unit) -> int:
+        row = Shipment(code="SH-1", kind="sale", consignee="C-100", created_at=u.now)
+        u.session.add(row)
+        u.session.flush()
+        return row.id
+
+    shipment = plant.act("setup", at("02:00"), bare)
+    acts: dict[str, Callable[[], object]] = {
+        "dispatched": lambda: plant.do("lou", at("02:30"), shipments.dispatch, shipment),
+        "departed": lambda: plant.do("lou", at("02:30"), shipments.departed, shipment, at("02:20"), "driver's paper"),
+        "arrived": lambda: plant.do("lou", at("02:30"), shipments.arrived, shipment, at("02:20"), "unloaded"),
+        "logger read": lambda: plant.act(
+            "lou", at("02:30"), lambda u: journey_span(u, shipments.get_shipment(u, shipment))
+        ),
+    }
+    with pytest.raises(Refused, match="SH-1 has no leg"):
+        acts[act]()
+    assert plant.one("SELECT state FROM shipment") == "planned"
 
 
 def test_a_held_shipment_arrives_into_quarantine_and_is_never_accepted(plant: Plant) -> None:

@@ -23,7 +23,7 @@ from core.erp.kernel.errors import Forbidden, TooLarge, Unauthenticated
 from core.erp.kernel.named import naming
 from core.erp.kernel.openapi import PROBLEMS
 from core.erp.kernel.tokens import actor_of
-from core.erp.kernel.unit import Actor, lacking
+from core.erp.kernel.unit import Actor
 from core.erp.kernel.words import Message, accepted, render
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -147,8 +147,8 @@ async def _authorize(request: Request, wants: Wants) -> None:
     actor = await run_in_threadpool(_authenticate, request)
     if actor.one_time and not wants.one_time:
         raise Forbidden("kernel.choose_password_first", extra={"needs": ["password"]})
-    if wants.permits and not any(actor.may(permit) for permit in wants.permits):
-        raise lacking(actor, *wants.permits)
+    if wants.permits:
+        actor.need(*wants.permits)
     language = actor.language or accepted(request.headers.get("accept-language"))
     request.state.actor, request.state.wants = replace(actor, language=language), wants
 

@@ -52,7 +52,7 @@ from core.erp.kernel.shapes import (
 from core.erp.kernel.signatures import Signing
 from core.erp.kernel.strict import OnlyDigits
 from core.erp.kernel.tables import table
-from core.erp.kernel.unit import Actor, Unit, lacking, transact
+from core.erp.kernel.unit import Actor, Unit, transact
 from core.erp.kernel.words import ENGLISH
 
 __all__ = [
@@ -168,16 +168,14 @@ class DoorKeeper:
 
         Raises Forbidden (permit, password), Invalid (first signing of a session without login), Busy.
         """
-        if not self.actor.may(signing.permit):
-            raise lacking(self.actor, signing.permit)
+        self.actor.need(signing.permit)
         proof = await self.checks.prove(self.actor, signing.act, by.password.get_secret_value(), by.login)
 
         def work(u: Unit) -> BaseModel | Sequence[BaseModel]:
-            u.need(signing.permit)
             return answer(u, signing.work(u, proof))
 
         try:
-            return await self.post_async(work, status=status)
+            return await replace(self, permits=(signing.permit,)).post_async(work, status=status)
         finally:
             proof.spent = True
 

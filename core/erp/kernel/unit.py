@@ -77,6 +77,11 @@ class Actor:
         """Whether the actor holds the permit; the system holds all but those that need a signature."""
         return self.system or permit in self.permits
 
+    def need(self, *permits: str) -> None:
+        """Raises Forbidden unless the actor holds one of the permits: as it was when the request came."""
+        if not any(self.may(permit) for permit in permits):
+            raise lacking(self, *permits)
+
     @property
     def scoped(self) -> bool:
         """Whether there may be records that this actor does not see."""
@@ -234,8 +239,7 @@ class Unit:
 
         What a person's row and roles say is read again behind every lock that was waited for.
         """
-        if not any(self.actor.may(permit) for permit in permits):
-            raise lacking(self.actor, *permits)
+        self.actor.need(*permits)
         if self.actor.session is None or self.actor.user_id is None:
             return
         if self._held is None or self._held[0] != self.now:

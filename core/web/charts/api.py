@@ -15,7 +15,7 @@ from core.erp.kernel.door import needs
 from core.erp.kernel.http import Id
 from core.erp.kernel.record_tables import limited, table_headers
 from core.erp.kernel.tabular.spool import Spool, begun, spooled
-from core.erp.kernel.unit import Unit, lacking
+from core.erp.kernel.unit import Unit
 from core.series.port import SeriesStore
 from core.series.restoring import series_of
 from core.web.charts.axis import Asked
@@ -81,8 +81,7 @@ _add("sublots", "stock.read", lot_life_chart)
 
 def _plan(visit: Visit, of: Planned) -> Plan:
     """What the database knows of a chart. Raises Forbidden, NotFound, Invalid."""
-    if not visit.may("exposure.read"):
-        raise lacking(visit.actor, "exposure.read")
+    visit.actor.need("exposure.read")
     return visit.read(of)
 
 

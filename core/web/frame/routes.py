@@ -22,7 +22,6 @@ from starlette.types import Scope
 from core.erp.kernel.database_errors import translate
 from core.erp.kernel.door import API, SAFE, Wants, limit_body, wants_of
 from core.erp.kernel.errors import LotwiseError, Unauthenticated
-from core.erp.kernel.unit import lacking
 from core.erp.kernel.words import Message, accepted
 from core.series.port import StoreUnavailable
 from core.web.frame.sessions import actor_of_request
@@ -96,8 +95,8 @@ async def _let_in(request: Request, wants: Wants) -> None:
         raise Unauthenticated("kernel.choose_password_first", extra={"why": "one_time"})
     request.state.language = actor.language or request.state.language
     request.state.actor, request.state.wants = replace(actor, language=request.state.language), wants
-    if wants.permits and not any(map(actor.may, wants.permits)):
-        raise lacking(actor, *wants.permits)
+    if wants.permits:
+        actor.need(*wants.permits)
 
 
 # --- what goes wrong

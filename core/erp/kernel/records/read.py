@@ -18,7 +18,7 @@ from core.erp.kernel.records.declare import Entity, as_permits
 from core.erp.kernel.records.filters import parameters
 from core.erp.kernel.records.search import found
 from core.erp.kernel.scope import scoped
-from core.erp.kernel.unit import Actor, Unit, lacking
+from core.erp.kernel.unit import Actor, Unit
 
 COUNTED_MOST = 10_000
 """Rows are counted up to here."""
@@ -89,8 +89,7 @@ def row_of(u: Unit, entity: Entity, record_id: int) -> Row[Any]:
 
     Raises Forbidden, NotFound (the same for one outside the actor's scope).
     """
-    if not any(u.actor.may(permit) for permit in as_permits(entity.read)):  # as it was when the request came
-        raise lacking(u.actor, *as_permits(entity.read))
+    u.actor.need(*as_permits(entity.read))
     statement = scoped(_one(entity), entity.scope, u.actor)
     row = u.conn.execute(statement, {"record": record_id}).one_or_none()
     if row is None:

@@ -13,7 +13,7 @@ from core.erp.kernel.tabular.model import ImportRun
 from core.erp.kernel.tabular.record_import import importable_of
 from core.erp.kernel.tabular.shapes import FaultOut, RunOut, fault_out
 from core.erp.kernel.tabular.undoing import undo_import
-from core.erp.kernel.unit import Unit, lacking
+from core.erp.kernel.unit import Unit
 from core.erp.kernel.words import from_json
 
 
@@ -24,9 +24,7 @@ def undo(u: Unit, run_id: int, reason: str) -> None:
     importable = importable_of(entity) if entity is not None else None
     if entity is None or importable is None or entity.create is None:
         raise Refused("tabular.never_undone")
-    permits = as_permits(entity.create.permit)
-    if not any(u.actor.may(permit) for permit in permits):
-        raise lacking(u.actor, *permits)
+    u.actor.need(*as_permits(entity.create.permit))
     undo_import(u, importable, run_id, reason)
 
 

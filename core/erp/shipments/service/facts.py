@@ -17,7 +17,13 @@ from core.erp.shipments.rules import PURPOSE
 from core.erp.shipments.service.hold_shipments import hold_those_with_held_goods
 from core.erp.shipments.service.journey import save, settle, travels_in
 from core.erp.shipments.service.logger_zones import waiting_zone
-from core.erp.shipments.service.planning import get_line, legs_of, lines_of, lock_with_goods, restriction_context
+from core.erp.shipments.service.planning import (
+    get_line,
+    legs_on_the_way,
+    lines_of,
+    lock_with_goods,
+    restriction_context,
+)
 from core.erp.shipments.workflow import LINE, RECEIVES, SHIPMENT, SHIPPED, outstanding
 
 
@@ -30,7 +36,7 @@ def departed(u: Unit, shipment_id: int, at: datetime, reason: str, *, leg: int =
     u.need(*SHIPMENT.moves["depart"].permits)  # a later leg is no move of the shipment's
     _require_past(u, at, reason)
     shipment = lock_with_goods(u, shipment_id)
-    stretch = _leg(u, shipment_id, leg)
+    stretch = _leg(u, shipment, leg)
     if stretch.departed_at is not None:
         raise IllegalMove("shipments.leg_departed", leg=leg, code=shipment.code, at=stretch.departed_at)
     if leg == 1:
@@ -99,10 +105,10 @@ def _require_past(u: Unit, at: datetime, reason: str) -> None:
         raise Invalid("lots.fact_without_reason")
 
 
-def _leg(u: Unit, shipment_id: int, number: int) -> ShipmentLeg:
-    found = next((leg for leg in legs_of(u, shipment_id) if leg.number == number), None)
+def _leg(u: Unit, shipment: Shipment, number: int) -> ShipmentLeg:
+    found = next((leg for leg in legs_on_the_way(u, shipment) if leg.number == number), None)
     if found is None:
-        raise NotFound("shipments.no_leg", shipment_id=shipment_id, leg=number)
+        raise NotFound("shipments.no_leg", shipment_id=shipment.id, leg=number)
     return found
 
 
@@ -115,8 +121,8 @@ def arrived(u: Unit, shipment_id: int, at: datetime, reason: str, *, leg: int | 
     u.need(*RECEIVES)
     _require_past(u, at, reason)
     shipment = lock_with_goods(u, shipment_id)
-    legs = legs_of(u, shipment_id)
-    stretch = legs[-1] if leg is None else _leg(u, shipment_id, leg)
+    legs = legs_on_the_way(u, shipment)
+    stretch = legs[-1] if leg is None else _leg(u, shipment, leg)
     if stretch.arrived_at is not None:
         raise IllegalMove("shipments.leg_arrived", leg=stretch.number, code=shipment.code, at=stretch.arrived_at)
     stretch.arrived_at = at

@@ -16,7 +16,13 @@ from core.erp.quality import service as quality
 from core.erp.shipments.model import Shipment, ShipmentLeg, ShipmentLine
 from core.erp.shipments.rules import PURPOSE
 from core.erp.shipments.service.logger_zones import waiting_zone
-from core.erp.shipments.service.planning import get_line, legs_of, lines_of, lock_with_goods, restriction_context
+from core.erp.shipments.service.planning import (
+    get_line,
+    legs_on_the_way,
+    lines_of,
+    lock_with_goods,
+    restriction_context,
+)
 from core.erp.shipments.workflow import LINE, PICKED, PLANNED, SHIPMENT
 
 
@@ -87,7 +93,7 @@ def dispatch(u: Unit, shipment_id: int) -> Shipment:
     obstacle, IllegalMove, Forbidden.
     """
     shipment = lock_with_goods(u, shipment_id)
-    leg = legs_of(u, shipment_id)[0]
+    leg = legs_on_the_way(u, shipment)[0]
     lines = lines_of(u, shipment_id)
     for line in lines:
         _resume_reservation(u, line)

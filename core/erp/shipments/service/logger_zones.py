@@ -24,7 +24,7 @@ from core.erp.kernel.tables import table
 from core.erp.kernel.unit import Unit
 from core.erp.kernel.words import Message
 from core.erp.shipments.model import Shipment, ShipmentLeg, ShipmentLine, ShipmentLogger
-from core.erp.shipments.service.planning import legs_of, lines_of
+from core.erp.shipments.service.planning import legs_of, legs_on_the_way, lines_of
 
 VehicleZone = Callable[[Unit, ShipmentLine, ShipmentLeg], int | None]
 
@@ -163,7 +163,7 @@ def journey_span(u: Unit, shipment: Shipment) -> tuple[datetime, datetime | None
 
     Raises Refused for a shipment that has not left.
     """
-    legs: Sequence[ShipmentLeg] = legs_of(u, shipment.id)
+    legs = legs_on_the_way(u, shipment)
     began = [at for at in (shipment.dispatched_at, shipment.departed_at, legs[0].departed_at) if at is not None]
     stop = legs[-1].arrived_at or shipment.arrived_at
     if not began and stop is None:

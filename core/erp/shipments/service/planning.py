@@ -10,7 +10,7 @@ from sqlalchemy import select, text
 
 from core.erp.catalog.service import require_zones
 from core.erp.custody.model import HandlingUnit, HandlingUnitContent
-from core.erp.kernel.errors import Conflict, IllegalMove, Invalid, absent
+from core.erp.kernel.errors import Conflict, IllegalMove, Invalid, Refused, absent
 from core.erp.kernel.tables import table
 from core.erp.kernel.unit import Unit
 from core.erp.kernel.words import Message
@@ -205,6 +205,14 @@ def legs_of(u: Unit, shipment_id: int) -> list[ShipmentLeg]:
     u.session.flush()
     ids = u.conn.scalars(select(c.id).where(c.shipment_id == shipment_id).order_by(c.number)).all()
     return [u.session.get_one(ShipmentLeg, leg, populate_existing=True) for leg in ids]
+
+
+def legs_on_the_way(u: Unit, shipment: Shipment) -> list[ShipmentLeg]:
+    """As `legs_of`, for what needs one. Raises Refused for a shipment that goes nowhere."""
+    legs = legs_of(u, shipment.id)
+    if not legs:
+        raise Refused("shipments.no_legs", code=shipment.code)
+    return legs
 
 
 _ZONES_OF_LEGS = text("""
