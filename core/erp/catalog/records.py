@@ -212,7 +212,7 @@ CALIBRATIONS = Entity(
     columns=(Column("sensor_id", filter="eq", link="sensor"), Column("state", filter="in")),
     create=Create("calibration.record", CalibrationIn, act=calibrations.record_calibration),
     verbs=(
-        Verb("sign_off", SignOffIn, signing=calibrations.sign_off_signing, permit=APPROVE, states=TO_SIGN),
+        Verb("sign_off", SignOffIn, signing=calibrations.sign_off_signing, permit=APPROVE, states=TO_SIGN, many=True),
         Verb("refuse", ReasonIn, calibrations.refuse_calibration, permit=APPROVE, states=TO_SIGN),
     ),
     files=Files("calibration.record", states=frozenset({"recorded", "to_sign"})),
@@ -234,7 +234,18 @@ ITEMS = Entity(
     search=(Search(table(Item).c.name, within=True),),
     create=Create(MANAGE, ItemIn, act=service.create_item),
     change=Change(MANAGE, ItemChange),
-    verbs=(Verb("assign_profile", AssignIn, _assign, permit=PROFILES, path="profiles", answer=AssignOut, status=201),),
+    verbs=(
+        Verb(
+            "assign_profile",
+            AssignIn,
+            _assign,
+            permit=PROFILES,
+            path="profiles",
+            answer=AssignOut,
+            status=201,
+            many=True,
+        ),
+    ),
     order="id",
     sections=(Section("profiles", queries.profiles_of, list[AssignOut]),),
 )

@@ -6,8 +6,9 @@ A check costs 20 ms of a core and 19 MiB. Whoever signs goes before whoever sign
 
 import asyncio
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from typing import TypeVar
@@ -62,6 +63,13 @@ class PasswordChecks:
             return signatures.prove(self._engine, actor, act, password, login=login, now=now)
 
         return await self._check(f"signing:{session}", f"signing:{session}", check, urgent=True)
+
+    async def prove_each(self, actor: Actor, acts: Sequence[Act], password: str, login: str | None) -> list[Proof]:
+        """A proof for each of the acts that somebody signs by one entry of the password. Raises as `prove` does."""
+        for act in acts:
+            signatures.may_sign(actor, act)
+        first = await self.prove(actor, acts[0], password, login)
+        return [first, *(replace(first, act=act) for act in acts[1:])]
 
     async def change_password(self, actor: Actor, password: str, new_password: str) -> None:
         """The signed-in user's password is `new_password` from now on. As `signatures.confirm`; raises Busy besides."""

@@ -42,7 +42,7 @@ class Act:
 
 @dataclass(slots=True)
 class Proof:
-    """Somebody has just shown by the password that it is they, for this one act. `prove` makes it, nothing else."""
+    """Somebody has just shown by the password that it is they, for this one act. Only a check of it makes one."""
 
     user_id: int
     session: str

@@ -13,15 +13,17 @@ from zoneinfo import ZoneInfo
 from fastapi import Depends, Request
 from fastapi.responses import HTMLResponse, JSONResponse
 from pydantic import BaseModel
+from sqlalchemy.exc import DBAPIError
 from starlette.datastructures import FormData, UploadFile
 
+from core.erp.kernel.database_errors import translate
 from core.erp.kernel.door import Wants, post_slot
 from core.erp.kernel.errors import LotwiseError, Unauthenticated
 from core.erp.kernel.http import DoorKeeper
 from core.erp.kernel.named import named_in
 from core.erp.kernel.problems import error_body
 from core.erp.kernel.shapes import SignIn
-from core.erp.kernel.signatures import Signing
+from core.erp.kernel.signatures import Act, Proof, Signing
 from core.erp.kernel.unit import Actor, Unit
 from core.web.frame.navigation import navigation
 from core.web.frame.sites import Sites
@@ -118,9 +120,20 @@ class Visit:
         """One field of the form; empty where it was not sent."""
         return self.form.get(name, [""])[-1]
 
-    async def post(self, work: Work, *bodies: BaseModel) -> Outcome:
-        """Does `work` in one transaction, once for the form's key. What the bodies name is looked for before."""
-        return await self._outcome(self._keyed(*bodies).post_async(work))
+    async def post(self, work: Work, *bodies: BaseModel, key: str | None = None) -> Outcome:
+        """Does `work` in one transaction, once for the form's key or for this one. What the bodies name is looked for
+        before.
+        """
+        return await self._outcome(self._keyed(*bodies, key=key).post_async(work))
+
+    async def prove_each(self, acts: Sequence[Act], by: SignIn) -> list[Proof] | Outcome:
+        """A proof for each act, by the one password that was entered; or why there is none."""
+        try:
+            return await self.door.checks.prove_each(self.actor, acts, by.password.get_secret_value(), by.login)
+        except Unauthenticated:
+            raise
+        except LotwiseError as error:
+            return Outcome(error.status, error_body(error, self.language))
 
     async def sign(
         self, signing: Signing[T], by: SignIn, answer: Callable[[Unit, T], BaseModel | Sequence[BaseModel]]
@@ -128,9 +141,9 @@ class Visit:
         """Does what is signed, after the password was checked; once for the form's key."""
         return await self._outcome(self._keyed(by).sign(signing, by, answer))
 
-    def _keyed(self, *bodies: BaseModel) -> DoorKeeper:
+    def _keyed(self, *bodies: BaseModel, key: str | None = None) -> DoorKeeper:
         named = tuple(one for body in bodies for one in named_in("", (), body)) if self.actor.scoped else ()
-        return replace(self.door, key=self.given(KEY) or None, named=named)
+        return replace(self.door, key=key or self.given(KEY) or None, named=named)
 
     async def _outcome(self, doing: Any) -> Outcome:
         try:
@@ -139,6 +152,11 @@ class Visit:
             raise
         except LotwiseError as error:
             return Outcome(error.status, error_body(error, self.language))
+        except DBAPIError as error:
+            known = translate(error)  # a guard's refusal, a lock that was not had: what was typed is shown again
+            if known is None:
+                raise
+            return Outcome(known.status, error_body(known, self.language))
         return Outcome(answer.status_code, json.loads(bytes(answer.body)))
 
 

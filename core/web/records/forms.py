@@ -1,6 +1,6 @@
 """Forms: making a record, changing it, and every verb; a refusal shows the form again with what was written in it."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -47,6 +47,11 @@ class Form:
     version: int | None = None
     notes: tuple[str, ...] = ()
     """What is to be known before it is sent: what stands against it."""
+    many: bool = False
+    chosen: Sequence[Any] = ()
+    """The records of a form that is sent for many, and with `beside` the headings of what tells them apart."""
+    beside: Sequence[Message] = ()
+    back_query: str = ""
 
 
 def add(made: APIRouter, entity: Entity) -> None:
@@ -60,9 +65,10 @@ def add(made: APIRouter, entity: Entity) -> None:
     _add_picker(made, entity)
 
 
-def _two(
+def two_routes(
     made: APIRouter, path: str, permits: tuple[str, ...], show: Callable[..., Any], send: Callable[..., Any]
 ) -> None:
+    """A form's page, and where it is sent."""
     made.add_api_route(path, needs(*permits)(show), methods=["GET"])
     made.add_api_route(path, needs(*permits)(send), methods=["POST"])
 
@@ -88,7 +94,7 @@ def _add_create(made: APIRouter, entity: Entity) -> None:
 
         return await sent(visit, form(visit), act, lambda done: f"/{entity.path}/{done['id']}")
 
-    _two(made, address, as_permits(entity.create.permit), show, send)
+    two_routes(made, address, as_permits(entity.create.permit), show, send)
 
 
 def _prefilled(u: Unit, entity: Entity, body: type[BaseModel], given: Mapping[str, str]) -> Filled:
@@ -152,7 +158,7 @@ def _add_change(made: APIRouter, entity: Entity) -> None:
 
         return await sent(visit, found, act, lambda _: f"/{entity.path}/{record_id}")
 
-    _two(made, path, as_permits(entity.change.permit), show, send)
+    two_routes(made, path, as_permits(entity.change.permit), show, send)
 
 
 def _called(u: Unit, entity: Entity, body: type[BaseModel], row: Mapping[str, Any]) -> dict[tuple[str, int], str]:
@@ -177,7 +183,7 @@ def _add_verb(made: APIRouter, entity: Entity, verb: Verb) -> None:
         here, called = f"/{entity.path}/{record_id}", title(entity, row, visit.words)
         name = verb_name(entity, verb, visit)
         heading = visit.words.t("web.verb_on", verb=name, what=called)
-        meaning = _meaning(entity, verb, visit)
+        meaning = meaning_of(entity, verb, visit)
         signed = verb.signing is not None
         return Form(
             entity,
@@ -212,10 +218,11 @@ def _add_verb(made: APIRouter, entity: Entity, verb: Verb) -> None:
 
         return await sent(visit, found, act, lambda _: f"/{entity.path}/{record_id}")
 
-    _two(made, path, entity.permits(verb), show, send)
+    two_routes(made, path, entity.permits(verb), show, send)
 
 
-def _meaning(entity: Entity, verb: Verb, visit: Visit) -> str:
+def meaning_of(entity: Entity, verb: Verb, visit: Visit) -> str:
+    """What a signature of this verb means; empty where its move says nothing of that."""
     move = entity.cycle.moves.get(verb.name) if entity.cycle is not None else None
     return visit.words.t(move.meaning) if move is not None and move.meaning is not None else ""
 

@@ -20,8 +20,11 @@ from core.erp.kernel.unit import Unit
 from core.erp.kernel.words import CHINESE, ENGLISH, catalogue
 from core.web.frame.visit import Visit, Visiting
 from core.web.records.inputs import choices_of
+from core.web.records.many import address as many_address
+from core.web.records.many import offered_on_many
 from core.web.records.parsing import NoSuchValue, moment
 from core.web.records.pickers import find
+from core.web.records.record import verb_name
 from core.web.records.shown import Cells, Shown, columns, labels, named, usual, word_of
 
 ROWS = (25, 50, 100, 200)
@@ -151,10 +154,15 @@ class Listing:
 
     def address(self, **changed: str | None) -> str:
         """The address of this list with something changed; the page's cursor is left out unless it is given."""
-        parts = [(name, value) for name, value in self.query.multi_items() if name != "cursor" and name not in changed]
+        parts = [(name, value) for name, value in self.query.multi_items() if name not in {"cursor", "all", *changed}]
         parts = [(name, value) for name, value in parts if value]
         parts += [(name, value) for name, value in changed.items() if value is not None]
         return f"/{self.entity.path}" + (f"?{urlencode(parts)}" if parts else "")
+
+    @property
+    def here(self) -> str:
+        """What of its address leads back to this page of the list."""
+        return self.address(cursor=self.query.get("cursor")).partition("?")[2]
 
     def headings(self) -> list[Heading]:
         """Every column's heading."""
@@ -245,5 +253,10 @@ def list_page(u: Unit, entity: Entity, visit: Visit) -> Response:
         refused=refused,
         may_create=entity.create is not None and visit.may(*as_permits(entity.create.permit)),
         row_counts=ROWS,
+        many=[
+            (many_address(entity, verb), verb_name(entity, verb, visit), verb)
+            for verb in offered_on_many(entity, visit)
+        ],
+        every_row="all" in listing.query,
         chinese=visit.language == CHINESE,
     )

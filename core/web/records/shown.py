@@ -57,6 +57,11 @@ def usual(entity: Entity) -> tuple[str, ...]:
     return tuple(name for name in (one.name for one in columns(entity)) if name in chosen)
 
 
+def usual_columns(entity: Entity) -> list[Shown]:
+    """The same as columns."""
+    return [one for one in columns(entity) if one.name in usual(entity)]
+
+
 def _is_shown(name: str) -> bool:
     return name not in INTERNAL and not name.endswith(("_message", "_hash"))
 

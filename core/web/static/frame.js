@@ -66,7 +66,7 @@ document.addEventListener('change', event => { if (event.target.matches('[data-s
 // drafts: what was typed stays in this browser until it was sent or left
 const drafted = $('form[data-draft]');
 if (drafted) {
-  const key = `draft:${location.pathname}`, old = JSON.parse(sessionStorage.getItem(key) ?? 'null');
+  const key = `draft:${location.pathname}${location.search}`, old = JSON.parse(sessionStorage.getItem(key) ?? 'null');
   const fields = () => [...drafted.elements].filter(one => one.name && !one.name.startsWith('_') && !['password', 'hidden'].includes(one.type));
   if (old && !$('.note-err')) for (const one of fields()) {
     const kept = old[one.name];
@@ -90,3 +90,23 @@ document.addEventListener('keydown', event => {
   if (event.key === 'Escape') for (const one of document.querySelectorAll('details.drop[open]')) { one.open = false; $('summary', one).focus(); }
   if (event.key === '/' && !/^(input|textarea|select)$/i.test(event.target.tagName)) { event.preventDefault(); $('#q')?.focus(); }
 });
+
+// rows chosen for an act on many: how many they are, all of them at once, and no act without any
+const many = $('form[data-select]');
+if (many) {
+  const rows = [...many.elements].filter(one => one.name === 'record'), said = $('[data-said]', many), none = said.textContent;
+  const tell = () => {
+    const count = rows.filter(one => one.checked).length;
+    for (const one of rows) one.closest('tr').ariaSelected = one.checked;
+    for (const one of many.querySelectorAll('button')) one.disabled = !count;
+    said.textContent = count ? said.dataset.said.replace('{n}', count) : none;
+  };
+  $('[data-all]', many).addEventListener('click', event => {
+    event.preventDefault();
+    const all = rows.every(one => one.checked);
+    for (const one of rows) one.checked = !all;
+    tell();
+  });
+  document.addEventListener('change', event => { if (event.target.form === many) tell(); });
+  addEventListener('pageshow', tell);
+}

@@ -70,7 +70,8 @@ USERS = Entity(
     create=Create(MANAGES_USERS, UserIn, act=_add),
     verbs=(
         Verb("change", UserChange, _change, permit=MANAGES_USERS),
-        Verb("approve", act=users.approve_user, permit=APPROVES_USERS),
+        # whose permits a second person lets stand is looked at one by one
+        Verb("approve", act=users.approve_user, permit=APPROVES_USERS, many=False),
         Verb("refuse", ReasonIn, users.refuse_user, permit=(APPROVES_USERS, MANAGES_USERS)),
     ),
     order="id",
@@ -88,7 +89,7 @@ ROLES = Entity(
     columns=(Column("code", filter="eq", search=True), Column("state", filter="in")),
     create=Create(MANAGES_USERS, RoleIn, act=roles.compose_role, undo="withdraw"),
     change=Change(MANAGES_USERS, RoleChange, act=roles.change_role, states=frozenset({"draft"})),
-    verbs=(Verb("approve", act=roles.approve_role), Verb("withdraw", ReasonIn, roles.withdraw_role)),
+    verbs=(Verb("approve", act=roles.approve_role, many=False), Verb("withdraw", ReasonIn, roles.withdraw_role)),
     sections=(Section("holders", roles.holders_of, list[str]),),
 )
 

@@ -116,6 +116,8 @@ class Verb:
     path: str | None = None
     answer: Any = None
     status: int = 200
+    many: bool | None = None
+    """Whether one form does it with many records at once; where nothing is said, if it asks for a reason at most."""
 
     @property
     def address(self) -> str:

@@ -1,6 +1,6 @@
 """The history of one record, field by field, from the audit trail; and its version, which is how far that has come."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -42,8 +42,16 @@ def version_of(u: Unit, entity: Entity, record_id: int) -> int:
     """The record's version: the id of its newest audit row, 0 without any. Whoever writes a record locks it and says
     so in the trail, so of two versions the later is the greater.
     """
-    newest = select(func.coalesce(func.max(_A.c.id), 0)).where(*_of(entity, record_id))
-    return int(u.conn.execute(newest).scalar_one())
+    return versions_of(u, entity, [record_id])[record_id]
+
+
+def versions_of(u: Unit, entity: Entity, ids: Sequence[int]) -> dict[int, int]:
+    """The same of several records."""
+    newest = select(_A.c.entity_id, func.max(_A.c.id)).where(
+        _A.c.entity == entity.name, _A.c.entity_id.in_(list(map(str, ids)))
+    )
+    found = {int(record_id): version for record_id, version in u.conn.execute(newest.group_by(_A.c.entity_id))}
+    return {one: found.get(one, 0) for one in ids}
 
 
 def history(

@@ -35,9 +35,9 @@ TASK_RECORDS = Entity(
     create=Create(ACT, TaskIn, act=service.add, undo="cancel"),
     verbs=(
         Verb("take", act=service.take),
-        Verb("hand_over", HandOverIn, service.hand_over, path="hand-over"),
+        Verb("hand_over", HandOverIn, service.hand_over, path="hand-over", many=True),
         Verb("give_back", act=service.give_back, path="give-back"),
-        Verb("done", DoneIn, service.done),
+        Verb("done", DoneIn, service.done, many=True),
         Verb("cancel", ReasonIn, service.cancel),
     ),
 )

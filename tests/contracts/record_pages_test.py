@@ -1,0 +1,139 @@
+"""What holds of the pages of every declared kind of record: acts on many, what hostile people write, foreign ids."""
+
+import contextlib
+import re
+from collections.abc import Iterator
+
+import pytest
+from sqlalchemy import Engine, String, Text, text
+from sqlalchemy.exc import DBAPIError
+
+from core.erp.kernel.access.users import Place
+from core.erp.kernel.permits import declared
+from core.erp.kernel.records.declare import Entity, Verb
+from core.erp.kernel.records.registry import entities
+from core.web.records.many import address, on_many
+from core.web.records.shown import columns
+from lotwise.embedded.postgres import EmbeddedPostgres
+from tests.contracts.office import ABSENT
+from tests.contracts.record_rows import FOREIGN, OWN, SEEN_BY_ALL_INSIDE, Rows
+from tests.keys import opened
+from tests.pages import PASSWORD, Browser, pages, text_of
+
+NAMES = sorted(entities())
+MANY = [(name, verb.name) for name in NAMES for verb in on_many(entities()[name])]
+HOSTILE = '<script>alert("x")</script> =1+1 \U0001f9ca'
+
+# Written by hand: what the forms of verbs on many are filled with, besides a reason.
+FIELDS: dict[tuple[str, str], dict[str, str]] = {
+    ("calibration", "sign_off"): {"login": "one", "password": PASSWORD},
+    ("item", "assign_profile"): {"version_id": "1"},
+    ("sublot", "restrict"): {"kind": "market", "value": "only: DE"},
+    ("task", "done"): {"conclusion": "seen to"},
+    ("task", "hand_over"): {"to": "all"},
+}
+KINDS = {"kind", "unit", "timezone", "status", "purpose"}
+"""Columns of few words, which no form lets anybody write freely."""
+HAND: dict[str, dict[str, str]] = {}
+
+
+class Hall:
+    """The pages over a database with a row of every kind at two sites, and people of the one."""
+
+    def __init__(self, people: dict[str, Browser], rows: Rows, engine: Engine) -> None:
+        self.people, self.rows, self.engine = people, rows, engine
+
+    @property
+    def one(self) -> Browser:
+        """Somebody of the own site with every permit but those of an administrator."""
+        return self.people["one"]
+
+    def audited(self) -> int:
+        with self.engine.connect() as conn:
+            return int(conn.execute(text("SELECT count(*) FROM audit WHERE action NOT LIKE 'session.%'")).scalar_one())
+
+
+@pytest.fixture(scope="module")
+def hall(postgres: EmbeddedPostgres, module_engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hall]:
+    owner = opened(postgres.url(module_engine.url.database or ""))
+    rows = Rows(owner)
+    rows.fit(
+        "role", "everything", code="everything", permits=sorted(set(declared()) - {"user.manage"}), state="approved"
+    )
+    rows.row("role", "everything")
+    for entity in entities().values():
+        for place in (OWN, FOREIGN):
+            rows.of(entity, place)
+    places = {"one": Place((rows.row("site", OWN),))}
+    with pages(
+        module_engine, tmp_path_factory.mktemp("hall"), {"one": ["everything"], "all": ["everything"]}, places
+    ) as people:
+        yield Hall(people, rows, module_engine)
+    owner.dispose()
+
+
+def verb_of(name: str, verb_name: str) -> tuple[Entity, Verb]:
+    entity = entities()[name]
+    return entity, next(one for one in entity.verbs if one.name == verb_name)
+
+
+def possible(hall: Hall, entity: Entity, verb: Verb, place: str) -> int:
+    """The id of the place's record, in a state that the verb may begin in."""
+    states = entity.states(verb)
+    record_id = hall.rows.of(entity, place)
+    if states and "state" in entity.rows.c:
+        with contextlib.suppress(DBAPIError):  # a state that needs more than its name
+            hall.rows.change(entity, place, state=min(states))
+    return record_id
+
+
+@pytest.mark.parametrize(("name", "verb_name"), MANY)
+def test_records_of_others_are_not_shown_to_who_acts_on_many_and_not_acted_on(
+    hall: Hall, name: str, verb_name: str
+) -> None:
+    entity, verb = verb_of(name, verb_name)
+    if name in SEEN_BY_ALL_INSIDE:
+        pytest.skip("seen by all inside")
+    own, foreign = (possible(hall, entity, verb, place) for place in (OWN, FOREIGN))
+    here = address(entity, verb)
+    page = hall.one.get(f"{here}?record={own}&record={foreign}&record={ABSENT}")
+    assert set(re.findall(r'name="record" value="(\d+)"', page)) <= {str(own)}
+    assert f"/{entity.path}/{own}" in page
+    assert f"/{entity.path}/{foreign}" not in page
+    before = hall.audited()
+    sent = {"_key": f"foreign-{name}-{verb_name}", "record": [str(foreign), str(ABSENT)], "reason": "not mine"}
+    answer = hall.one.client.post(here, data={**sent, **FIELDS.get((name, verb_name), {})})
+    assert answer.status_code == 303, text_of(answer.text)[:1500]
+    told = hall.one.get(answer.headers["location"])
+    said = [
+        text_of(cell).replace(str(foreign), "#").replace(str(ABSENT), "#") for cell in re.findall("<td>.*?</td>", told)
+    ]
+    assert len(said) == 2
+    assert said[0] == said[1]
+    assert hall.audited() == before
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_what_hostile_people_have_written_is_text_on_every_page_of_a_record(hall: Hall, name: str) -> None:
+    entity, place = entities()[name], f"hostile-{name}"
+    hall.rows.fit(str(entity.rows.name), place, **HAND.get(name, {}))
+    record_id = hall.rows.of(entity, place)
+    written = []
+    for column in entity.rows.c:
+        if isinstance(column.type, (String, Text)) and column.name not in {"state", *KINDS}:
+            with contextlib.suppress(DBAPIError):  # what the database itself lets nobody write
+                hall.rows.change(entity, place, **{column.name: HOSTILE})
+                written.append(column.name)
+    every = "&".join(f"columns={one.name}" for one in columns(entity))
+    links = [
+        f"/{entity.path}?sort=-id&rows=200&{every}",
+        f"/{entity.path}/{record_id}",
+        f"/{entity.path}/{record_id}/record",
+    ]
+    links += [f"{address(entity, verb)}?record={record_id}" for verb in on_many(entity)[:2]]
+    wrong = []
+    for link in links:
+        answer = hall.people["all"].client.get(link)
+        if answer.status_code not in {200, 403} or "<script>alert" in answer.text:
+            wrong.append((link, answer.status_code, written, text_of(answer.text)[:300]))
+    assert wrong == []
