@@ -79,6 +79,7 @@ READY: dict[tuple[str, str], Ready] = {
     ("restoration", "sign"): Ready(rows={"restoration": {"signature_id": None, "signed_at": None}}),
     ("shipment", "pick"): Ready(rows=FREE | LOADED),
     ("shipment", "dispatch"): Ready(rows=FREE | LOADED),
+    ("shipment", "hand_over"): Ready(state="picked", rows=FREE | LOADED, permits=("shipment.dispatch",)),
     ("shipment", "depart"): Ready(rows={"shipment_leg": {}}, permits=("fact.post",)),
     ("shipment", "arrive"): Ready(rows={"shipment_leg": {}}, permits=("fact.post",)),
     ("shipment", "accept"): Ready(rows=FREE),

@@ -55,6 +55,7 @@ NEVER_CHANGED = (
     "stock_move",
     "custody_fact",
     "genealogy",
+    "shipment_hand_over",
     "disposition",
     "batch_release",
     "gap_record",

@@ -6,6 +6,7 @@ from core.erp.shipments.model import (
     FieldAction,
     FieldActionConsignee,
     Shipment,
+    ShipmentHandOver,
     ShipmentLeg,
     ShipmentLine,
     ShipmentLogger,
@@ -16,6 +17,7 @@ TABLES = (
     Guarded(ShipmentLeg, kept=True),
     Guarded(ShipmentLine, kept=True),
     Guarded(ShipmentLogger, kept=True),
+    Guarded(ShipmentHandOver, append_only=True),
     Guarded(FieldAction, kept=True, changes=("state", "conclusion", "closed_at", "closed_by")),
     Guarded(FieldActionConsignee, kept=True),
 )
@@ -44,4 +46,5 @@ DDL: tuple[str, ...] = (
     _SHIPMENT,
     "CREATE TRIGGER shipment_guard BEFORE UPDATE ON shipment FOR EACH ROW EXECUTE FUNCTION lotwise_guard_shipment()",
     signed("shipment_logger", "shipment_logger", "id"),
+    signed("shipment_hand_over", "shipment", "shipment_id"),
 )

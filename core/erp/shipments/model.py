@@ -27,7 +27,7 @@ class Shipment(SQLModel, table=True):
         CheckConstraint(
             "state IN ('planned', 'picked', 'dispatched', 'in_transit', 'arrived', 'accepted', 'refused', 'cancelled')"
         ),
-        Index("shipment_state", "state"),
+        Index("shipment_due", "state", "due_at", "id"),
         Index("shipment_created", "created_at", "id"),
         beginnings("shipment", "code"),
     )
@@ -113,6 +113,29 @@ class ShipmentLogger(SQLModel, table=True):
     read_at: datetime | None = moment(nullable=True)
     signature_id: int | None = ref(nullable=True)
     reason: str | None = None
+
+
+class ShipmentHandOver(SQLModel, table=True):
+    """Goods of a shipment passed from our hands: to the carrier, or to the consignee. Signed by who gave them.
+
+    `taken_by` and `vehicle` are what was said at the ramp; `temperature` what was seen there, in °C.
+    """
+
+    __tablename__ = "shipment_hand_over"
+    __table_args__ = (
+        CheckConstraint("taker IN ('carrier', 'consignee')"),
+        Index("shipment_hand_over_signature", "signature_id", unique=True),
+    )
+
+    id: int = identity()
+    shipment_id: int = ref(index=True)
+    taker: str
+    taken_by: str
+    vehicle: str = ""
+    temperature: float | None = None
+    remark: str = ""
+    at: datetime = moment()
+    signature_id: int = ref()
 
 
 class FieldAction(SQLModel, table=True):

@@ -7,6 +7,7 @@ from sqlalchemy import Row, Select, and_, exists, func, literal, or_, select
 
 from core.erp.catalog.model import Item
 from core.erp.custody.model import HandlingUnit
+from core.erp.kernel.model import Signature
 from core.erp.kernel.tables import table
 from core.erp.kernel.unit import Unit
 from core.erp.lots.model import Hold, Lot, Sublot
@@ -14,6 +15,7 @@ from core.erp.shipments.model import (
     FieldAction,
     FieldActionConsignee,
     Shipment,
+    ShipmentHandOver,
     ShipmentLeg,
     ShipmentLine,
     ShipmentLogger,
@@ -22,6 +24,7 @@ from core.erp.shipments.shapes import HoldOut
 
 _shipment, _line, _leg, _logger = table(Shipment), table(ShipmentLine), table(ShipmentLeg), table(ShipmentLogger)
 _hold, _sublot, _lot, _item, _unit = table(Hold), table(Sublot), table(Lot), table(Item), table(HandlingUnit)
+_hand_over, _signature = table(ShipmentHandOver), table(Signature)
 _action, _consignee = table(FieldAction), table(FieldActionConsignee)
 
 HELD = exists().where(_hold.c.shipment_id == _shipment.c.id, _hold.c.lifted_at.is_(None)).correlate(_shipment)
@@ -68,6 +71,14 @@ def legs(u: Unit, row: Any) -> Sequence[Row[Any]]:
 def loggers(u: Unit, row: Any) -> Sequence[Row[Any]]:
     """A shipment's loggers."""
     return _of(u, select(_logger).where(_logger.c.shipment_id == row.id), _logger.c.serial)
+
+
+def hand_overs(u: Unit, row: Any) -> Sequence[Row[Any]]:
+    """When a shipment's goods changed hands, with who gave them."""
+    given = select(_hand_over, _signature.c.name.label("given_by")).join(
+        _signature, _signature.c.id == _hand_over.c.signature_id
+    )
+    return _of(u, given.where(_hand_over.c.shipment_id == row.id), _hand_over.c.id)
 
 
 def holds(u: Unit, row: Any) -> list[HoldOut]:

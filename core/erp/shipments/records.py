@@ -17,6 +17,8 @@ from core.erp.shipments.shapes import (
     ConsigneeOut,
     FactIn,
     FieldActionOut,
+    HandOverIn,
+    HandOverOut,
     HoldOut,
     LegIn,
     LegOut,
@@ -122,6 +124,13 @@ SHIPMENTS = Entity(
         Verb("refuse", ReasonIn, service.refuse),
         Verb("cancel", ReasonIn, service.cancel),
         Verb(
+            "hand_over",
+            HandOverIn,
+            signing=service.hand_over_signing,
+            permit="shipment.hand_over",
+            states=frozenset({PICKED, ARRIVED}),
+        ),
+        Verb(
             "add_line",
             LineIn,
             service.add_line,
@@ -160,6 +169,7 @@ SHIPMENTS = Entity(
         Section("lines", queries.lines, list[LineOut]),
         Section("legs", queries.legs, list[LegOut]),
         Section("loggers", queries.loggers, list[LoggerOut]),
+        Section("hand_overs", queries.hand_overs, list[HandOverOut]),
         Section("holds", queries.holds, list[HoldOut]),
     ),
 )

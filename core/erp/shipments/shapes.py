@@ -210,6 +210,35 @@ class ReturnOut(Answer):
     zone_id: int | None
 
 
+class HandOverIn(SignIn):
+    """Who takes the goods, and what was seen when they changed hands."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {"taken_by": "driver of the carrier", "vehicle": "B-LW 42", "temperature": 4.6, "password": "…"}
+            ]
+        }
+    )
+    taken_by: Text
+    vehicle: Annotated[str, Field(max_length=64)] = ""
+    temperature: Annotated[float, Field(ge=-273.15, le=200, allow_inf_nan=False)] | None = None
+    remark: Annotated[str, Field(max_length=2000)] = ""
+
+
+class HandOverOut(Answer):
+    """Goods that changed hands. `given_by` signed for it."""
+
+    id: int
+    taker: Literal["carrier", "consignee"]
+    taken_by: str
+    vehicle: str
+    temperature: float | None
+    remark: str
+    at: AwareDatetime
+    given_by: str
+
+
 class ConsigneeOut(Answer):
     """Who must be told, of how much."""
 

@@ -10,7 +10,7 @@ from core.web.charts import api as charts
 from core.web.charts.sparkline import Sparklines
 from core.web.desks.excursions import routes as excursions
 from core.web.desks.front import routes as front
-from core.web.desks.logistics import centres, logger_files, shipments
+from core.web.desks.logistics import board, centres, hand_over, logger_files, shipments
 from core.web.desks.logistics.logger_files import FileImportPort
 from core.web.desks.lot_life import release
 from core.web.desks.lot_life import routes as lot_life
@@ -42,7 +42,9 @@ def install(app: FastAPI, take: FileImportPort | None = None) -> None:
     app.include_router(plant.router)
     app.include_router(lot_life.router)
     app.include_router(release.router)
+    app.include_router(board.router)
     app.include_router(shipments.router)
+    app.include_router(hand_over.router)
     app.include_router(centres.router)
     app.include_router(wall.router)
     if take is not None:

@@ -27,6 +27,7 @@ class Link:
 
 PLANT = Place("/plant", "web.nav_tiles", ("exposure.read",))
 CENTRES = Place("/centres", "web.nav_centres", ("schedule.read",))
+BOARD = Place("/logistics", "web.nav_board", ("shipment.read",))
 LOGGERS = Place("/loggers/import", "web.read_out_logger", ("logger.import",))
 GROUPS: tuple[tuple[str, tuple[Place | str, ...]], ...] = (
     ("web.nav_now", (Place("/", "web.nav_front"), Place("/tasks", "records.task", ("task.read",)))),
@@ -43,7 +44,10 @@ GROUPS: tuple[tuple[str, tuple[Place | str, ...]], ...] = (
             "calibration_plan",
         ),
     ),
-    ("web.nav_movement", ("shipment", LOGGERS, CENTRES, "work_order", "work_order_operation", "work_centre", "bom")),
+    (
+        "web.nav_movement",
+        (BOARD, "shipment", LOGGERS, CENTRES, "work_order", "work_order_operation", "work_centre", "bom"),
+    ),
     (
         "web.nav_quality",
         (

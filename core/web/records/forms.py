@@ -52,6 +52,9 @@ class Form:
     """The records of a form that is sent for many, and with `beside` the headings of what tells them apart."""
     beside: Sequence[Message] = ()
     back_query: str = ""
+    template: str = "records/form.html"
+    about: Any = None
+    """What a template of its own shows above the form."""
 
 
 def add(made: APIRouter, entity: Entity) -> None:
@@ -199,7 +202,13 @@ def _add_verb(made: APIRouter, entity: Entity, verb: Verb) -> None:
         )
 
     def show(visit: Visiting, record_id: Id) -> Response:
-        return visit.read(lambda u: form_page(u, visit, form(u, visit, record_id), Filled()))
+        given = {name: visit.request.query_params[name] for name in visit.request.query_params}
+
+        def work(u: Unit) -> Response:
+            filled = _prefilled(u, entity, model, given) if model is not None else Filled()
+            return form_page(u, visit, form(u, visit, record_id), filled)
+
+        return visit.read(work)
 
     async def send(visit: Visiting, record_id: Id) -> Response:
         found = await run_in_threadpool(visit.read, lambda u: form(u, visit, record_id))
@@ -235,7 +244,7 @@ def form_page(u: Unit, visit: Visit, form: Form, filled: Filled, status: int = 2
     del u
     fields = inputs(form.entity, form.model, visit.words, filled) if form.model is not None else []
     context = {"refused": "", "changed": None, "faults": summary(fields), "password_error": "", **more}
-    return visit.page("records/form.html", status, form=form, entity=form.entity, fields=fields, **context)
+    return visit.page(form.template, status, form=form, entity=form.entity, fields=fields, **context)
 
 
 async def sent(

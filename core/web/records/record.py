@@ -67,14 +67,28 @@ def add(made: APIRouter, entity: Entity) -> None:
 
 
 def record_page(
-    u: Unit, entity: Entity, visit: Visit, record_id: int, *, template: str = "records/record.html", **more: Any
+    u: Unit,
+    entity: Entity,
+    visit: Visit,
+    record_id: int,
+    *,
+    template: str = "records/record.html",
+    shows: tuple[str, ...] = (),
+    **more: Any,
 ) -> Response:
-    """The page. Raises NotFound, the same for a record outside the reader's scope."""
+    """The page. Raises NotFound, the same for a record outside the reader's scope.
+
+    `shows`: the sections that a template of its own shows in its own way.
+    """
     record = shown(u, entity, record_id)
     row = {name: getattr(record, name) for name in type(record).model_fields}
     cells = Cells(entity, visit.words, labels(u, entity, [row]))
     entries, further = history(u, entity, record_id, limit=ENTRIES)
-    sections = [section_table(entity, section.name, row[section.name], visit) for section in entity.sections]
+    sections = [
+        section_table(entity, section.name, row[section.name], visit)
+        for section in entity.sections
+        if section.name not in shows
+    ]
     return visit.page(
         template,
         entity=entity,

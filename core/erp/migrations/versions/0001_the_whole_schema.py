@@ -600,6 +600,12 @@ CREATE TRIGGER shipment_logger_no_delete BEFORE DELETE ON shipment_logger FOR EA
 CREATE TRIGGER shipment_logger_no_truncate BEFORE TRUNCATE ON shipment_logger FOR EACH STATEMENT EXECUTE FUNCTION lotwise_forbid_change()
     ''',
     r'''
+CREATE TRIGGER shipment_hand_over_append_only BEFORE UPDATE OR DELETE ON shipment_hand_over FOR EACH ROW EXECUTE FUNCTION lotwise_forbid_change()
+    ''',
+    r'''
+CREATE TRIGGER shipment_hand_over_no_truncate BEFORE TRUNCATE ON shipment_hand_over FOR EACH STATEMENT EXECUTE FUNCTION lotwise_forbid_change()
+    ''',
+    r'''
 CREATE TRIGGER field_action_no_delete BEFORE DELETE ON field_action FOR EACH ROW EXECUTE FUNCTION lotwise_forbid_change()
     ''',
     r'''
@@ -1528,6 +1534,9 @@ CREATE TRIGGER shipment_guard BEFORE UPDATE ON shipment FOR EACH ROW EXECUTE FUN
     ''',
     r'''
 CREATE TRIGGER shipment_logger_signed BEFORE INSERT OR UPDATE ON shipment_logger FOR EACH ROW EXECUTE FUNCTION lotwise_guard_signed('shipment_logger', 'id')
+    ''',
+    r'''
+CREATE TRIGGER shipment_hand_over_signed BEFORE INSERT OR UPDATE ON shipment_hand_over FOR EACH ROW EXECUTE FUNCTION lotwise_guard_signed('shipment', 'shipment_id')
     ''',
     r'''
 CREATE TRIGGER capa_signed BEFORE UPDATE ON capa
@@ -2864,7 +2873,22 @@ def upgrade() -> None:
     op.create_index(op.f('ix_shipment_consignee_id'), 'shipment', ['consignee_id'], unique=False)
     op.create_index('shipment_code_begins', 'shipment', [sa.literal_column('lotwise_folded(code)').label('folded')], unique=False, postgresql_ops={'folded': 'text_pattern_ops'})
     op.create_index('shipment_created', 'shipment', ['created_at', 'id'], unique=False)
-    op.create_index('shipment_state', 'shipment', ['state'], unique=False)
+    op.create_index('shipment_due', 'shipment', ['state', 'due_at', 'id'], unique=False)
+    op.create_table('shipment_hand_over',
+    sa.Column('id', sa.BigInteger(), autoincrement=True, nullable=False),
+    sa.Column('shipment_id', sa.BigInteger(), nullable=False),
+    sa.Column('taker', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('taken_by', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('vehicle', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('temperature', sa.Float(), nullable=True),
+    sa.Column('remark', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('at', sa.DateTime(timezone=True), nullable=False),
+    sa.Column('signature_id', sa.BigInteger(), nullable=False),
+    sa.CheckConstraint("taker IN ('carrier', 'consignee')"),
+    sa.PrimaryKeyConstraint('id')
+    )
+    op.create_index(op.f('ix_shipment_hand_over_shipment_id'), 'shipment_hand_over', ['shipment_id'], unique=False)
+    op.create_index('shipment_hand_over_signature', 'shipment_hand_over', ['signature_id'], unique=True)
     op.create_table('shipment_leg',
     sa.Column('id', sa.BigInteger(), autoincrement=True, nullable=False),
     sa.Column('shipment_id', sa.BigInteger(), nullable=False),

@@ -3,6 +3,7 @@
 from core.erp.shipments.service.consignees import name_consignee
 from core.erp.shipments.service.facts import arrived, departed, returned
 from core.erp.shipments.service.field_actions import close_field_action, notify_consignee, open_field_actions
+from core.erp.shipments.service.hand_over import hand_over, hand_over_obstacles, hand_over_signing
 from core.erp.shipments.service.hold_shipments import hold_those_with_held_goods, on_hold_placed
 from core.erp.shipments.service.journey import accept, cancel, dispatch, open_tasks, pick, put_back, refuse
 from core.erp.shipments.service.loggers import (
@@ -40,6 +41,9 @@ __all__ = [
     "dispatch",
     "get_line",
     "get_shipment",
+    "hand_over",
+    "hand_over_obstacles",
+    "hand_over_signing",
     "hold_those_with_held_goods",
     "legs_of",
     "lines_of",

@@ -1,6 +1,6 @@
 """Zones as they stand now: value, band, age, alarms, goods and held goods; one statement for all of them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -106,11 +106,11 @@ def _statement() -> Select[Any]:
     )
 
 
-def zones(u: Unit, zone_id: int | None = None) -> list[ZoneNow]:
-    """The zones that the reader may see, worst first; or one of them."""
+def zones(u: Unit, only: Collection[int] | None = None) -> list[ZoneNow]:
+    """The zones that the reader may see, worst first; or those of them that are named."""
     statement = scoped(_statement(), ZONES, u.actor)
-    if zone_id is not None:
-        statement = statement.where(_z.id == zone_id)
+    if only is not None:
+        statement = statement.where(_z.id.in_(only))
     found = [_zone(row, u.now) for row in u.conn.execute(statement)]
     return sorted(found, key=lambda one: (one.standing.rank, -one.held, -one.goods, one.address))
 

@@ -75,7 +75,7 @@ def zone(visit: Visiting, zone_id: Id, span: str = "24h") -> Response:
 
 
 def _zone(u: Unit, visit: Visit, zone_id: int, span: str) -> dict[str, Any]:
-    found = zones(u, zone_id)
+    found = zones(u, [zone_id])
     if not found:
         raise absent("zone", zone_id)
     chosen = span if span in SPANS else "24h"
