@@ -65,6 +65,8 @@ class Sublot(SQLModel, table=True):
         Index("sublot_site_code", "site_id", "code", "id"),
         Index("sublot_created", "created_at", "id"),
         Index("sublot_site_created", "site_id", "created_at", "id"),
+        # what waits for release is few of many
+        Index("sublot_quarantine", "created_at", "id", postgresql_where="state = 'quarantine'"),
     )
 
     id: int = identity()

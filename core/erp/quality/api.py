@@ -19,13 +19,14 @@ from core.erp.quality.queries import UNDECIDED
 from core.erp.quality.records import EXCURSIONS, new_restrictions
 from core.erp.quality.shapes import (
     BatchDispositionIn,
+    BatchReleaseIn,
     DispositionOut,
     ExcursionOut,
     Queue,
-    ReleaseIn,
     ReleaseObstacleOut,
     ReleaseOut,
     ReleaseReviewOut,
+    SublotReleaseIn,
 )
 
 router = routes(tags=["quality"])
@@ -68,10 +69,20 @@ def release_review(sublot_id: Id, door: Door) -> ReleaseReviewOut:
 
 @router.post("/sublots/{sublot_id}/release", status_code=201, response_model=ReleaseOut)
 @needs("batch.release")
-async def release(sublot_id: Id, body: ReleaseIn, door: Door) -> JSONResponse:
-    """Batch release by signature: its own act, by its own permit."""
+async def release(sublot_id: Id, body: SublotReleaseIn, door: Door) -> JSONResponse:
+    """Batch release by signature: its own act, by its own permit. With `amount`, a part is split off and released."""
     act = service.release_signing(sublot_id, body.reason)
+    if body.amount is not None:
+        act = service.part_release_signing(sublot_id, body.amount, body.reason)
     return await door.sign(act, body, lambda _, made: ReleaseOut.model_validate(made))
+
+
+@router.post("/batch-releases", status_code=201, response_model=list[ReleaseOut])
+@needs("batch.release")
+async def release_many(body: BatchReleaseIn, door: Door) -> JSONResponse:
+    """Batch release of several sublots: one act of signing, a signature and a record for each, all or none."""
+    act = service.releases_signing(body.sublot_ids, body.reason)
+    return await door.sign(act, body, lambda _, made: [ReleaseOut.model_validate(one) for one in made])
 
 
 @router.post("/sublots/{sublot_id}/auto-release", status_code=201, response_model=ReleaseOut)

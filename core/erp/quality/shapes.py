@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AwareDatetime, ConfigDict, Field, PlainSerializer
 
-from core.erp.kernel.http import Answer, Body, Figure, Moment, Ref, Sentence, SignIn, Text
+from core.erp.kernel.http import Amount, Answer, Body, Figure, Moment, Ref, Sentence, SignIn, Text
 from core.erp.kernel.problems import message_fields
 from core.erp.quality.rules import ReleaseObstacle
 
@@ -81,6 +81,24 @@ class ReleaseIn(SignIn):
         }
     )
     reason: Text = "exposure and trail reviewed"
+
+
+class SublotReleaseIn(ReleaseIn):
+    """Batch release of one sublot, or of a part of it."""
+
+    amount: Amount | None = Field(None, description="a part that is split off and released; left out: all of it")
+
+
+class BatchReleaseIn(ReleaseIn):
+    """Batch release of several sublots."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"sublot_ids": [7, 8], "login": "rory", "password": "••••••••••", "reason": "reviewed"}]
+        }
+    )
+
+    sublot_ids: Annotated[list[Ref], Field(min_length=1, max_length=100)]
 
 
 class ConclusionIn(Body):

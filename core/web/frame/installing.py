@@ -12,10 +12,10 @@ from core.web.desks.excursions import routes as excursions
 from core.web.desks.front import routes as front
 from core.web.desks.logistics import board, centres, hand_over, logger_files, shipments
 from core.web.desks.logistics.logger_files import FileImportPort
-from core.web.desks.lot_life import release
 from core.web.desks.lot_life import routes as lot_life
 from core.web.desks.plant import modes
 from core.web.desks.plant import routes as plant
+from core.web.desks.release import routes as release
 from core.web.desks.wall import routes as wall
 from core.web.frame import assets, echarts, password, routes, signing_in
 from core.web.frame.sites import Sites

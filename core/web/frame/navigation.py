@@ -26,6 +26,7 @@ class Link:
 
 
 PLANT = Place("/plant", "web.nav_tiles", ("exposure.read",))
+RELEASE = Place("/release", "web.nav_release", ("quality.read",))
 CENTRES = Place("/centres", "web.nav_centres", ("schedule.read",))
 BOARD = Place("/logistics", "web.nav_board", ("shipment.read",))
 LOGGERS = Place("/loggers/import", "web.read_out_logger", ("logger.import",))
@@ -57,6 +58,7 @@ GROUPS: tuple[tuple[str, tuple[Place | str, ...]], ...] = (
             "capa",
             "capa_action",
             "supplier_certificate",
+            RELEASE,
             "batch_release",
             "field_action",
             "deadline",

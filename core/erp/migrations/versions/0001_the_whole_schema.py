@@ -3038,6 +3038,7 @@ def upgrade() -> None:
     op.create_index(op.f('ix_sublot_lot_id'), 'sublot', ['lot_id'], unique=False)
     op.create_index('sublot_code_begins', 'sublot', [sa.literal_column('lotwise_folded(code)').label('folded')], unique=False, postgresql_ops={'folded': 'text_pattern_ops'})
     op.create_index('sublot_created', 'sublot', ['created_at', 'id'], unique=False)
+    op.create_index('sublot_quarantine', 'sublot', ['created_at', 'id'], unique=False, postgresql_where="state = 'quarantine'")
     op.create_index('sublot_site', 'sublot', ['site_id', 'id'], unique=False)
     op.create_index('sublot_site_code', 'sublot', ['site_id', 'code', 'id'], unique=False)
     op.create_index('sublot_site_created', 'sublot', ['site_id', 'created_at', 'id'], unique=False)

@@ -33,13 +33,15 @@ from core.erp.quality.service.incident_disposition import (
 )
 from core.erp.quality.service.release import (
     auto_release,
+    part_release_signing,
     release,
     release_obstacles,
+    release_obstacles_of,
     release_signing,
-    review,
-    unfilled_gaps,
+    releases_signing,
     veto_release,
 )
+from core.erp.quality.service.release_review import review, trails, unfilled_gaps
 from core.erp.quality.service.sync import sync_excursions
 
 __all__ = [
@@ -64,15 +66,19 @@ __all__ = [
     "open_deviation",
     "open_for_fact",
     "out_of_service",
+    "part_release_signing",
     "raise_alarm",
     "release",
     "release_obstacles",
+    "release_obstacles_of",
     "release_signing",
+    "releases_signing",
     "return_alarm",
     "review",
     "shelve",
     "suppress",
     "sync_excursions",
+    "trails",
     "undecided",
     "unfilled_gaps",
     "unshelve",

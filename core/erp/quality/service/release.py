@@ -1,57 +1,29 @@
 """Batch release: the act by which a sublot leaves quarantine: signed, or automatic where nothing is in doubt."""
 
-import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import timedelta
+from decimal import Decimal
 from typing import Any
 
-import msgspec
-from sqlalchemy import text
+from sqlalchemy import select, text
 
-from core.erp.custody.rules import Interval
-from core.erp.exposure import service as exposure
-from core.erp.exposure.history.lineage import paths
 from core.erp.kernel import signatures
-from core.erp.kernel.errors import Refused
-from core.erp.kernel.unit import Unit, json_value, record_hash, system
+from core.erp.kernel.errors import Invalid, Refused
+from core.erp.kernel.tables import table
+from core.erp.kernel.unit import Unit, system
 from core.erp.kernel.words import Message
 from core.erp.lots import service as lots
 from core.erp.lots.events import SublotReleasing
+from core.erp.lots.model import Sublot
 from core.erp.lots.rules import Purpose
-from core.erp.lots.workflow import SUBLOT
+from core.erp.lots.workflow import QUARANTINE, SUBLOT
 from core.erp.quality.model import BatchRelease
-from core.erp.quality.rules import ReleaseObstacle, merge_gaps
+from core.erp.quality.rules import ReleaseObstacle
+from core.erp.quality.service.release_review import review, unfilled_gaps
 
-_EXCURSIONS = text("""
-    SELECT e.id, e.state, e.limit_key, e.certainty, e.started_at, e.ended_at, e.out, e.accepted, d.decision
-    FROM excursion e LEFT JOIN disposition d ON d.excursion_id = e.id
-    WHERE e.sublot_id = :id ORDER BY e.id
-""")
-
-_GAPS = text("""
-    SELECT DISTINCT g.id, COALESCE(g.zone_id, p.zone_id) AS zone_id, g.point_id, g.start_at, g.stop_at, g.reason,
-        z.allowed_gap
-    FROM unnest(CAST(:zones AS bigint[]), CAST(:froms AS timestamptz[]), CAST(:tos AS timestamptz[]))
-        AS s(zone_id, from_at, to_at)
-    JOIN gap_standing g ON (g.stop_at IS NULL OR s.from_at < g.stop_at) AND (s.to_at IS NULL OR g.start_at < s.to_at)
-    LEFT JOIN point p ON p.id = g.point_id LEFT JOIN zone z ON z.id = COALESCE(g.zone_id, p.zone_id)
-    WHERE COALESCE(g.zone_id, p.zone_id) IN (s.zone_id, lotwise_judging_zone(s.zone_id, s.from_at))
-      AND (p.id IS NULL OR p.role = 'required')
-    ORDER BY g.id
-""")
-
-_TRAIL = text("""
-    SELECT a.hash FROM audit a
-    WHERE (a.entity = 'sublot' AND a.entity_id = CAST(:id AS text))
-       OR (a.entity = 'lot' AND a.entity_id = (SELECT CAST(lot_id AS text) FROM sublot WHERE id = :id))
-       OR (a.entity = 'excursion' AND a.entity_id IN (SELECT CAST(id AS text) FROM excursion WHERE sublot_id = :id))
-    ORDER BY a.id
-""")
-
-_SUBLOT = text("""
-    SELECT s.id, s.code, s.lot_id, l.number AS lot, i.code AS item, l.expiry, lotwise_on_hand(s.id) AS on_hand
-    FROM sublot s JOIN lot l ON l.id = s.lot_id JOIN item i ON i.id = l.item_id WHERE s.id = :id
+_UNDECIDED = text("""
+    SELECT sublot_id, id, state, limit_key FROM excursion
+    WHERE sublot_id = ANY (CAST(:ids AS bigint[])) AND state IN ('open', 'ended', 'assessed') ORDER BY id
 """)
 
 _MADE_HERE = text("""
@@ -66,76 +38,27 @@ _MADE_HERE = text("""
 """)
 
 
-def unfilled_gaps(u: Unit, sublot_id: int) -> list[dict[str, Any]]:
-    """Unfilled gaps of the zones where the sublot was, while it was there: what nobody knows about it.
-
-    Those of one point that are no further apart than the zone's allowed gap are told as one (`silences` of them), from
-    the first's beginning to the last's end: a sensor with a loose contact has hundreds a day.
-    """
-    intervals = [stay for stay in _custody_intervals(u, sublot_id) if stay[0] is not None]
-    parameters = {
-        "zones": [s[0] for s in intervals],
-        "froms": [s[1] for s in intervals],
-        "tos": [s[2] for s in intervals],
-    }
-    return merge_gaps([dict(row) for row in u.conn.execute(_GAPS, parameters).mappings()])
+SIGNED = frozenset({"held", "restored", "expired"})
+"""What of the predicate bars a signed release."""
+AUTOMATIC = SIGNED | {"unjudged"}
+"""What bars an automatic one."""
 
 
-def _custody_intervals(u: Unit, sublot_id: int) -> list[Interval]:
-    """Where its goods were, each stay once: a merger's parts, too, before they were merged."""
+def release_obstacles_of(
+    u: Unit, sublot_ids: Sequence[int], *, bars: Collection[str] = SIGNED
+) -> dict[int, list[ReleaseObstacle]]:
+    """By sublot: every reason of quality's own against signing its release now; one statement a kind of reason."""
     u.session.flush()
-    intervals = {stay for path in paths(u.conn, [sublot_id])[sublot_id] for stay in path}
-    return sorted(intervals, key=lambda stay: (stay[1], stay[0] or 0))
-
-
-def review(u: Unit, sublot_id: int) -> dict[str, Any]:
-    """What a release signs: the sublot, where it was, its excursions, its gaps, and a hash of its audit trail.
-
-    The trail's hash covers every audit row of the sublot, its lot and its excursions up to now: whoever signs has had
-    the trail before him as it stood (Annex 11: reviewed before release).
-    """
-    u.flush()
-    one = {"id": sublot_id}
-    trail = hashlib.sha256()
-    rows = 0
-    for row_hash in u.conn.scalars(_TRAIL, one):
-        trail.update(row_hash)
-        rows += 1
-    history = {
-        "custody_intervals": _custody_intervals(u, sublot_id),
-        "excursions": [_in_seconds(dict(row)) for row in u.conn.execute(_EXCURSIONS, one).mappings()],
-        "gaps": unfilled_gaps(u, sublot_id),
-        "totals": _exposure(u, sublot_id),
-    }
-    head = u.conn.execute(_SUBLOT, one).mappings().one()
-    return dict(
-        json_value(
-            {
-                **head,
-                "exposure": history,
-                "exposure_hash": record_hash(history),
-                "audit_rows": rows,
-                "audit_hash": trail.digest(),
-            }
-        )
-    )
-
-
-def _exposure(u: Unit, sublot_id: int) -> dict[str, Any] | None:
-    """The sublot's exposure up to now: minutes out of each limit, extremes, MKT, coverage; None without a profile."""
-    found = exposure.exposure(u.conn, sublot_id, u.now)
-    return _in_seconds(found) if found is not None else None
-
-
-def _in_seconds(value: Any) -> Any:
-    """Lengths of time as seconds, wherever they stand."""
-    if isinstance(value, timedelta):
-        return value.total_seconds()
-    if isinstance(value, msgspec.Struct):
-        return _in_seconds(msgspec.structs.asdict(value))
-    if isinstance(value, dict):
-        return {key: _in_seconds(item) for key, item in value.items()}
-    return [_in_seconds(item) for item in value] if isinstance(value, list | tuple) else value
+    found: dict[int, list[ReleaseObstacle]] = {sublot_id: [] for sublot_id in sublot_ids}
+    ids, c = list(found), table(Sublot).c
+    for row in u.conn.execute(_UNDECIDED, {"ids": ids}):
+        found[row.sublot_id].append(ReleaseObstacle("excursion", _undecided(row)))
+    for sublot_id, standing in lots.obstacles(u, ids, Purpose.USE).items():
+        found[sublot_id] += [ReleaseObstacle(str(one.kind), one.message) for one in standing if one.kind in bars]
+    for row in u.conn.execute(select(c.id, c.state).where(c.id.in_(ids), c.state != QUARANTINE)):
+        state = Message(f"state.sublot.{row.state}")
+        found[row.id].append(ReleaseObstacle("state", Message("quality.not_in_quarantine", state=state)))
+    return found
 
 
 def release_obstacles(u: Unit, sublot_id: int, *, automatic: bool, at_consignee: bool = False) -> list[ReleaseObstacle]:
@@ -143,18 +66,9 @@ def release_obstacles(u: Unit, sublot_id: int, *, automatic: bool, at_consignee:
 
     `at_consignee`: it stands at a consignee's, where nobody of ours watches: its present there is no reason against it.
     """
-    sublot = lots.get_sublot(u, sublot_id)
-    found = [
-        ReleaseObstacle("excursion", _undecided(row))
-        for row in u.conn.execute(_EXCURSIONS, {"id": sublot_id})
-        if row.state in {"open", "ended", "assessed"}
-    ]
-    bars = {"held", "restored", "expired"} | ({"unjudged"} if automatic and not at_consignee else set())
-    standing = lots.movable(u, sublot_id, Purpose.USE)
-    found += [ReleaseObstacle(str(one.kind), one.message) for one in standing if one.kind in bars]
-    if sublot.state != "quarantine":
-        state = Message(f"state.sublot.{sublot.state}")
-        found.append(ReleaseObstacle("state", Message("quality.not_in_quarantine", state=state)))
+    lots.get_sublot(u, sublot_id)
+    bars = AUTOMATIC if automatic and not at_consignee else SIGNED
+    found = release_obstacles_of(u, [sublot_id], bars=bars)[sublot_id]
     if automatic:
         found += [ReleaseObstacle("gap", _unfilled(gap)) for gap in unfilled_gaps(u, sublot_id)]
         if u.conn.scalar(_MADE_HERE, {"id": sublot_id}):
@@ -185,22 +99,73 @@ REVIEWED = "exposure and audit trail reviewed"
 def release_signing(sublot_id: int, reason: str = REVIEWED) -> signatures.Signing[BatchRelease]:
     """The act of signing `release`."""
     return signatures.Signing(
-        "batch.release", _act(sublot_id, reason), lambda u, proof: release(u, sublot_id, proof, reason)
+        "batch.release", _act([sublot_id], reason), lambda u, proof: release(u, sublot_id, proof, reason)
     )
 
 
-def _act(sublot_id: int, reason: str) -> signatures.Act:
-    return signatures.Act(Message("meaning.batch_release"), "sublot", (str(sublot_id),), reason)
+def releases_signing(sublot_ids: Sequence[int], reason: str = REVIEWED) -> signatures.Signing[list[BatchRelease]]:
+    """The act of signing `release_many`."""
+    return signatures.Signing(
+        "batch.release", _act(sublot_ids, reason), lambda u, proof: release_many(u, sublot_ids, proof, reason)
+    )
+
+
+def part_release_signing(sublot_id: int, amount: Decimal, reason: str = REVIEWED) -> signatures.Signing[BatchRelease]:
+    """The act of signing `release_part`."""
+    return signatures.Signing(
+        "batch.release", _act([sublot_id], reason), lambda u, proof: release_part(u, sublot_id, amount, proof, reason)
+    )
+
+
+def _act(sublot_ids: Sequence[int], reason: str) -> signatures.Act:
+    ids = tuple(str(one) for one in sorted(set(sublot_ids)))
+    return signatures.Act(Message("meaning.batch_release"), "sublot", ids, reason)
 
 
 def release(u: Unit, sublot_id: int, proof: signatures.Proof, reason: str = REVIEWED) -> BatchRelease:
     """Releases a sublot by signature. Refused with every reason against it; Forbidden without `batch.release`."""
-    sublot = lots.get_sublot(u, sublot_id, lock=True)
-    _refuse(sublot_id, release_obstacles(u, sublot_id, automatic=False))
-    record = review(u, sublot_id)
-    signature = signatures.begin_signing(u, proof, _act(sublot_id, reason)).sign(sublot_id, record)
-    SUBLOT.apply(u, sublot, "release", reason=reason)
-    return _record_release(u, sublot_id, record, signature.id)
+    return release_many(u, [sublot_id], proof, reason)[0]
+
+
+def release_many(
+    u: Unit, sublot_ids: Sequence[int], proof: signatures.Proof, reason: str = REVIEWED
+) -> list[BatchRelease]:
+    """Releases several sublots by one act of signing, with a signature and a record for each: all or none.
+
+    Locked ascending. Refused with every reason against the first that cannot be; Invalid where none is named.
+    """
+    ids = sorted(set(sublot_ids))
+    if not ids:
+        raise Invalid("quality.no_sublot_named")
+    lots.lock_sublots(u, ids)
+    sublots = [lots.get_sublot(u, sublot_id) for sublot_id in ids]
+    for sublot_id, reasons in release_obstacles_of(u, ids).items():
+        _refuse(sublot_id, reasons)
+    signer = signatures.begin_signing(u, proof, _act(ids, reason))
+    return [_release(u, sublot, signer) for sublot in sublots]
+
+
+def release_part(
+    u: Unit, sublot_id: int, amount: Decimal, proof: signatures.Proof, reason: str = REVIEWED
+) -> BatchRelease:
+    """Releases an amount of a sublot: it is split off with its history, and the part is released; the rest waits on.
+
+    What is signed is the part's own record. All that is on hand is released as it is. Refused as `release` and
+    `lots.split` refuse.
+    """
+    if lots.on_hand(u, sublot_id) == lots.amount_of(amount):
+        return release(u, sublot_id, proof, reason)
+    part = lots.split(u, sublot_id, amount)
+    for reasons in release_obstacles_of(u, [sublot_id, part.id]).values():
+        _refuse(sublot_id, reasons)
+    return _release(u, part, signatures.begin_signing(u, proof, _act([sublot_id], reason)), listed_as=str(sublot_id))
+
+
+def _release(u: Unit, sublot: Sublot, signer: signatures.Signer, listed_as: str | None = None) -> BatchRelease:
+    record = review(u, sublot.id)
+    signature = signer.sign(sublot.id, record, listed_as=listed_as)
+    SUBLOT.apply(u, sublot, "release", reason=signer.reason)
+    return _record_release(u, sublot.id, record, signature.id)
 
 
 def auto_release(u: Unit, sublot_id: int, *, at_consignee: bool = False) -> BatchRelease:

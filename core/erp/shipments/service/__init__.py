@@ -9,6 +9,7 @@ from core.erp.shipments.service.journey import accept, cancel, dispatch, open_ta
 from core.erp.shipments.service.loggers import (
     confirm_logger_read,
     mark_logger_read,
+    unread_loggers,
     veto_release,
     waive_logger,
     waiver_signing,
@@ -60,6 +61,7 @@ __all__ = [
     "refuse",
     "require_logger",
     "returned",
+    "unread_loggers",
     "veto_release",
     "waive_logger",
     "waiver_signing",

@@ -1,8 +1,10 @@
 """Required loggers: read, or waived by signature. Until then the receipt stays in quarantine."""
 
+from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import select, text
+from sqlalchemy import Row, select, text
 
 from core.erp.exposure.history.logger_zones import LOGGER_ZONE
 from core.erp.kernel import signatures
@@ -106,13 +108,13 @@ def _return_unmeasured_goods(u: Unit, shipment: Shipment, waived: ShipmentLogger
 
 
 _UNREAD_LOGGERS = text("""
-    WITH RECURSIVE up(id) AS (
-        SELECT CAST(:sublot AS bigint)
+    WITH RECURSIVE up(sublot_id, id) AS (
+        SELECT one, one FROM unnest(CAST(:sublots AS bigint[])) one
         UNION
-        SELECT g.parent_id FROM genealogy g JOIN up ON g.child_id = up.id
+        SELECT up.sublot_id, g.parent_id FROM genealogy g JOIN up ON g.child_id = up.id
         WHERE g.transformation LIKE 'split:%' OR g.transformation LIKE 'merge:%'
     )
-    SELECT DISTINCT s.code, r.serial FROM up
+    SELECT DISTINCT up.sublot_id, s.id AS shipment_id, s.code, r.serial FROM up
     JOIN shipment_line l ON l.sublot_id = up.id AND l.state <> 'put_back'
     JOIN shipment s ON s.id = l.shipment_id AND s.state IN ('dispatched', 'in_transit', 'arrived')
     JOIN shipment_logger r ON r.shipment_id = s.id AND r.state = 'required'
@@ -120,10 +122,18 @@ _UNREAD_LOGGERS = text("""
 """)
 
 
+def unread_loggers(u: Unit, sublot_ids: Sequence[int]) -> dict[int, list[Row[Any]]]:
+    """By sublot: the loggers (shipment_id, code, serial) that travelled with it and are neither read nor waived."""
+    u.session.flush()
+    found: dict[int, list[Row[Any]]] = {sublot_id: [] for sublot_id in sublot_ids}
+    for row in u.conn.execute(_UNREAD_LOGGERS, {"sublots": list(found)}):
+        found[row.sublot_id].append(row)
+    return found
+
+
 def veto_release(u: Unit, releasing: SublotReleasing) -> None:
     """A receipt is not released while a logger that travelled with it is neither read nor waived."""
-    u.session.flush()
-    waiting = u.conn.execute(_UNREAD_LOGGERS, {"sublot": releasing.sublot_id}).all()
+    waiting = unread_loggers(u, [releasing.sublot_id])[releasing.sublot_id]
     if waiting:
         what = [Message("shipments.logger_of", serial=row.serial, code=row.code) for row in waiting]
         extra = {"loggers": [row.serial for row in waiting]}

@@ -237,7 +237,7 @@ SOURCES = (
     Source("web.need_shipments", SHIPPING, shipments, "/shipments?held=true"),
     Source("web.need_orders", ("production.report", "production.plan"), orders, "/work-orders?state=held"),
     Source("web.need_stock_tasks", ("stock.move", "stock.pick"), stock_tasks, "/stock-tasks"),
-    Source("web.need_releases", ("batch.release", "lot.disposition"), releases, "/sublots?state=quarantine"),
+    Source("web.need_releases", ("batch.release", "lot.disposition"), releases, "/release"),
     Source("web.need_tasks", ("task.read",), tasks, "/tasks"),
     Source("web.need_deadlines", ("deadline.read",), deadlines, "/deadlines"),
 )
