@@ -36,7 +36,9 @@ def test_qa_sees_the_incident_before_all_else(plant: Plant) -> None:
     read = text_of(plant.people["qa"].get("/"))
     assert "What needs me now" in read
     assert "Incidents with goods 1" in read
-    assert "Still out" in read
+    assert "Broken, proven" in read
+    assert "I1 200 each · 2 sublots held · 2 still out" in read
+    assert read.index("Quality") < read.index("Goods")
     assert read.index("Incidents with goods") < read.index("Alarms to acknowledge")
 
 

@@ -1,5 +1,6 @@
 """Where one can go: desks and lists, in groups by the work they are for; each shown to whoever may read it."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from core.erp.kernel.records.declare import as_permits
@@ -85,11 +86,22 @@ GROUPS: tuple[tuple[str, tuple[Place | str, ...]], ...] = (
 """Desks, and entities by name, whose list it is."""
 
 
+OWN_WORK: Mapping[str, tuple[str, ...]] = {
+    "web.nav_goods": ("stock.receive", "stock.pick", "stock.move"),
+    "web.nav_plant": ("catalog.points",),
+    "web.nav_movement": ("shipment.plan", "shipment.report", "production.plan", "production.report"),
+    "web.nav_quality": ("excursion.disposition", "batch.release", "capa.sign"),
+    "web.nav_setup": ("user.manage",),
+}
+"""By group: acts that make it somebody's daily work; whoever holds one of them has that group first."""
+
+
 def navigation(actor: Actor, path: str) -> list[tuple[str, list[Link]]]:
-    """(id of the group's name, its links) for who holds the permits; the longest address that `path` is under is
-    current.
+    """(id of the group's name, its links) for who holds the permits, their own work first; the longest address that
+    `path` is under is current.
     """
-    groups = [(name, [place for one in places if _open(place := _place(one), actor)]) for name, places in GROUPS]
+    ordered = sorted(GROUPS, key=lambda group: _not_own(group[0], actor))
+    groups = [(name, [place for one in places if _open(place := _place(one), actor)]) for name, places in ordered]
     under = [place.address for _, places in groups for place in places if _under(path, place.address)]
     current = max(under, key=len, default=None)
     return [
@@ -97,6 +109,12 @@ def navigation(actor: Actor, path: str) -> list[tuple[str, list[Link]]]:
         for name, places in groups
         if places
     ]
+
+
+def _not_own(group: str, actor: Actor) -> int:
+    if group not in OWN_WORK:
+        return 0
+    return 1 if any(map(actor.may, OWN_WORK[group])) else 2
 
 
 def _place(one: Place | str) -> Place:

@@ -114,9 +114,9 @@ class Waiting:
         return "decide" if self.assessed else "look"
 
 
-def inbox(u: Unit, after: int = 0) -> tuple[list[Waiting], int]:
-    """(ROWS incidents, the worst first, beyond the first `after`; how many there are), as far as the reader sees."""
-    rows = u.conn.execute(_waiting(u).offset(after).limit(ROWS)).all()
+def inbox(u: Unit, after: int = 0, rows: int = ROWS) -> tuple[list[Waiting], int]:
+    """(incidents, the worst first, beyond the first `after`; how many there are), as far as the reader sees."""
+    waiting = u.conn.execute(_waiting(u).offset(after).limit(rows)).all()
     certainty = {rank: name for name, rank in CERTAINTY_RANK.items()}
     found = [
         Waiting(
@@ -131,15 +131,15 @@ def inbox(u: Unit, after: int = 0) -> tuple[list[Waiting], int]:
             row.since,
             row.first,
         )
-        for row in rows
+        for row in waiting
     ]
-    pairs = [(row.id, sublot) for row in rows for sublot in row.sublots]
+    pairs = [(row.id, sublot) for row in waiting for sublot in row.sublots]
     _add_goods(u, found, pairs)
-    going_on = {row.going_on: row.id for row in rows if row.going_on is not None}
+    going_on = {row.going_on: row.id for row in waiting if row.going_on is not None}
     unwatched = lots.unjudged(u, sorted(going_on)) if going_on else {}
     for one in found:
         one.endless = any(going_on[sublot] == one.id for sublot in unwatched)
-    return found, rows[0].total if rows else 0
+    return found, waiting[0].total if waiting else 0
 
 
 def _waiting(u: Unit) -> Select[Any]:

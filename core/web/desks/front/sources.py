@@ -1,80 +1,48 @@
 """The sources of the front page, in order of harm."""
 
-from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import func, select
-
-from core.erp.kernel.tables import table
 from core.erp.kernel.unit import Unit
-from core.erp.lots.model import Hold, Sublot
-from core.erp.quality.model import Excursion
-from core.erp.quality.workflow import ASSESSED, ENDED, OPEN
-from core.erp.shipments.model import ShipmentLine
-from core.web.desks.front.needs import Found, Need, Source, ago, page_of, said
-from core.web.frame.states import Tone
+from core.web.desks.excursions.inbox import Waiting, inbox
+from core.web.desks.front.needs import MOST, Found, Need, Source, ago, page_of, said
+from core.web.desks.limits import broken_look
 from core.web.frame.visit import Visit
 
-_e, _s, _h, _l = table(Excursion).c, table(Sublot).c, table(Hold).c, table(ShipmentLine).c
 SOON = timedelta(days=30)
 WEEK = timedelta(days=7)
-_RANKS = {"proven": 0, "uncertain": 1, "unproven": 2}
-_BROKEN = ("web.broken_proven", "web.broken_uncertain", "web.broken_unproven")
-"""By rank of certainty: what is said of excursions that have ended."""
 
 
 def incidents(u: Unit, visit: Visit) -> Found:
-    """Incidents of which something awaits a decision: what still goes on first, then by certainty and age."""
-    rows, total, capped = page_of(u, "incident", undecided=True)
-    parts = _parts(u, [row["id"] for row in rows])
-    rows.sort(key=lambda row: (not parts[row["id"]]["open"], parts[row["id"]]["certainty"], row["started_at"]))
-    return Found([_incident(visit, u, row, parts[row["id"]]) for row in rows], total, capped)
+    """Incidents of which something awaits a decision, as the excursion desk has them."""
+    found, total = inbox(u, rows=MOST)
+    return Found([_incident(visit, u, one) for one in found], total)
 
 
-def _parts(u: Unit, ids: Sequence[int]) -> dict[int, dict[str, Any]]:
-    """What each incident's undecided excursions are: their number, states, certainty and goods."""
-    counted = (
-        select(
-            _e.incident_id,
-            func.count().label("count"),
-            func.count().filter(_e.state == OPEN).label("open"),
-            func.count().filter(_e.state == ENDED).label("ended"),
-            func.array_agg(_e.certainty.distinct()).label("certainties"),
-            func.array_agg(_s.code.distinct()).label("codes"),
-            func.min(_e.id).label("first"),
-        )
-        .join(table(Sublot), _s.id == _e.sublot_id)
-        .where(_e.incident_id.in_(ids), _e.state.in_((OPEN, ENDED, ASSESSED)))
-        .group_by(_e.incident_id)
-    )
-    return {
-        row.incident_id: dict(row._mapping) | {"certainty": min(_RANKS[one] for one in row.certainties)}  # noqa: SLF001 - SQLAlchemy's public way to a row's dict
-        for row in u.conn.execute(counted)
-    }
-
-
-def _incident(visit: Visit, u: Unit, row: dict[str, Any], part: dict[str, Any]) -> Need:
+def _incident(visit: Visit, u: Unit, one: Waiting) -> Need:
     words = visit.words
-    look: Tone = "harm" if part["certainty"] == 0 or part["open"] else "warn"
-    word = "web.still_out" if part["open"] else _BROKEN[part["certainty"]]
-    act = "web.act_look" if part["open"] == part["count"] else "web.act_assess" if part["ended"] else "web.act_decide"
-    if not visit.may("excursion.assess", "excursion.disposition"):
-        act = "web.act_look"
-    alone = part["count"] == 1
-    shown, more = part["codes"][:4], len(part["codes"]) - 4
-    goods = words.t("web.goods_of", codes=words.listed(shown), count=part["count"])
-    if more > 0:
-        goods = words.t("web.goods_of_more", codes=words.listed(shown), more=more, count=part["count"])
+    look, word = broken_look(one.certainty)
+    if one.open and not one.endless:
+        look, word = "harm", "web.still_out"
+    act, first = words.t("web.act_open"), False
+    if one.next == "assess" and visit.may("excursion.assess"):
+        act, first = words.t("web.act_assess_some", count=one.ended or one.open), True
+    elif one.next == "decide" and visit.may("excursion.disposition"):
+        act, first = words.t("web.act_decide_some", count=one.assessed), True
+    called = words.t("web.numbered", what=words.label("record.incident"), number=one.id)
+    goods = [f"{row.item} {words.num(row.amount, row.uom)}" for row in one.goods]
+    parts = [words.few(goods, 3), words.t("web.sublots_held", count=one.held), words.listed(one.states(words))]
+    if one.stops:
+        parts.append(f"{words.t('web.stops')} {words.few([stop.code for stop in one.stops], 3)}")
     return Need(
         look,
         words.t(word),
-        words.t("web.incident_said", number=row["id"], what=words.say(said(row, "title"))),
-        f"/excursions/{part['first']}" if alone else f"/incidents/{row['id']}",
-        words.t(act),
-        goods,
-        ago(visit, row["started_at"], u.now),
-        first=act != "web.act_look",
+        words.t("web.incident_title", called=called, said=words.say(one.title)),
+        one.address,
+        act,
+        " · ".join(parts),
+        ago(visit, one.since, u.now),
+        first=first,
     )
 
 
