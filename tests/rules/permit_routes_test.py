@@ -28,6 +28,7 @@ PAGES_FOR_WHOEVER_IS_SIGNED_IN = {
     "GET /",
     "GET /front/needs",
     "GET /find",
+    "GET /patterns",
     "POST /language",
     "GET /password",
     "POST /password",

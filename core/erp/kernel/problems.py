@@ -95,7 +95,8 @@ def _bad_request(request: Request, error: Exception) -> JSONResponse:
     return problem(422, "Invalid", message, language, extra={"errors": told_each})
 
 
-def _http_error(request: Request, error: Exception) -> JSONResponse:
+def http_error(request: Request, error: Exception) -> JSONResponse:
+    """What the framework refuses: an address that is not there, a method that it does not have."""
     assert isinstance(error, HTTPException)
     detail = getattr(error, "message", None) or str(error.detail)
     return problem(error.status_code, HTTPStatus(error.status_code).phrase, detail, language_of(request), error.headers)
@@ -140,7 +141,7 @@ def install(app: FastAPI) -> None:
     """Makes every error of the app a problem document."""
     app.add_exception_handler(LotwiseError, _lotwise_error)
     app.add_exception_handler(RequestValidationError, _bad_request)
-    app.add_exception_handler(HTTPException, _http_error)
+    app.add_exception_handler(HTTPException, http_error)
     app.add_exception_handler(DBAPIError, _database_error)
     app.add_exception_handler(PoolTimeout, _database_unavailable)
     app.add_exception_handler(StoreUnavailable, _store_unavailable)

@@ -2,6 +2,7 @@
 
 from fastapi import FastAPI, Request
 from fastapi.responses import Response
+from starlette.exceptions import HTTPException
 
 from core.erp.kernel import problems
 from core.erp.kernel.door import DoorRoute
@@ -13,6 +14,7 @@ from core.web.desks.front import routes as front
 from core.web.desks.logistics import board, centres, hand_over, logger_files, shipments
 from core.web.desks.logistics.logger_files import FileImportPort
 from core.web.desks.lot_life import routes as lot_life
+from core.web.desks.patterns import routes as patterns
 from core.web.desks.plant import modes
 from core.web.desks.plant import routes as plant
 from core.web.desks.release import routes as release
@@ -51,11 +53,21 @@ def install(app: FastAPI, take: FileImportPort | None = None) -> None:
         app.state.file_import = take
         app.include_router(logger_files.router)
     app.include_router(modes.router)
+    if app.state.settings.instance == "test":
+        app.include_router(patterns.router)
     app.include_router(finding.router)
     app.include_router(records_routes.router())
     app.add_exception_handler(Exception, _unexpected)
+    app.add_exception_handler(HTTPException, _not_served)
     # the framework asks route by route: a page is not looked for behind the hundreds of the API
     app.router.routes.sort(key=lambda route: isinstance(route, DoorRoute))
+
+
+def _not_served(request: Request, error: Exception) -> Response:
+    """A person who mistyped an address is shown a page."""
+    if request.url.path.startswith("/api/") or "text/html" not in request.headers.get("accept", ""):
+        return problems.http_error(request, error)
+    return routes.not_served(request, error)
 
 
 def _unexpected(request: Request, error: Exception) -> Response:

@@ -131,6 +131,15 @@ def unexpected(request: Request, error: Exception) -> Response:
     return error_page(request, 500, Message("kernel.went_wrong", number=number))
 
 
+def not_served(request: Request, error: Exception) -> Response:
+    """An address of no page, or a method that none has."""
+    assert isinstance(error, HTTPException)
+    request.state.language = accepted(request.headers.get("accept-language"))
+    answer = error_page(request, error.status_code, Message("web.no_such_page"))
+    answer.headers.update({**HEADERS, **(error.headers or {})})
+    return answer
+
+
 async def _signed_out(request: Request, error: Unauthenticated) -> Response:
     """To the sign-in page and back; what a form sent is kept there, and shown again afterwards."""
     why = str(error.extra.get("why", "first"))
