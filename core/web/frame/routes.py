@@ -155,11 +155,11 @@ def error_page(request: Request, status: int, what: Message | str) -> HTMLRespon
     """What went wrong, who can act, and the way back; without navigation, which a fault may have taken with it."""
     made = environment(request.state.language, "UTC").get_template("error.html")
     kind = _KINDS.get(status, "failed" if status >= HTTPStatus.INTERNAL_SERVER_ERROR else "refused")
-    text = made.render(status=status, what=what, kind=_SAID[kind], path=request.url.path)
+    text = made.render(status=status, what=what, kind=SAID[kind], path=request.url.path)
     return HTMLResponse(text, status, headers={"Retry-After": "5"} if kind == "away" else None)
 
 
-_SAID = {
+SAID = {
     "forbidden": ("web.error_forbidden", "web.error_forbidden_do"),
     "absent": ("web.error_absent", "web.error_absent_do"),
     "away": ("web.error_away", "web.error_away_do"),

@@ -7,13 +7,20 @@ from core.erp.kernel.unit import Unit
 from core.erp.kernel.workflow import workflows
 from core.web.desks.patterns import samples
 from core.web.desks.plant.queries import zones
-from core.web.frame.routes import page_routes
+from core.web.frame.routes import SAID, page_routes
 from core.web.frame.visit import Visit, Visiting
 from core.web.records.inputs import summary
 
 router = page_routes()
-TONES = ("harm", "hold", "warn", "unknown", "wait", "ok", "no")
-REFUSALS = ("refused", "forbidden", "absent", "away", "failed")
+TONES = {
+    "harm": "web.tone_harm",
+    "hold": "web.tone_hold",
+    "warn": "web.tone_warn",
+    "unknown": "web.tone_unknown",
+    "wait": "web.tone_wait",
+    "ok": "web.tone_ok",
+    "no": "web.tone_no",
+}
 
 
 @router.get("/patterns")
@@ -29,7 +36,7 @@ def _page(u: Unit, visit: Visit) -> Response:
     return visit.page(
         "desks/patterns.html",
         tones=TONES,
-        refusals=REFUSALS,
+        refusals=SAID,
         cycles=samples.cycles(),
         fields=fields,
         faults=summary(fields),
