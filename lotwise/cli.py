@@ -66,6 +66,7 @@ ELSEWHERE = {
     "prove": "lotwise.prove",
     "status": "lotwise.status",
     "up": "lotwise.up",
+    "users": "lotwise.users",
     "torture": "lotwise.torture.cli",
     "audit": "lotwise.auditing",
     "attachments": "lotwise.attachment_checking",
@@ -113,7 +114,6 @@ edge_app = typer.Typer(
     " only says what is wrong with its configuration.",
 )
 ingest_app = typer.Typer(invoke_without_command=True, help="Take readings from the stream, judge and store them.")
-users_app = typer.Typer(no_args_is_help=True, help="People who may sign in.")
 simulate_app = typer.Typer(
     no_args_is_help=True,
     cls=RunByDefault,
@@ -122,7 +122,6 @@ simulate_app = typer.Typer(
 app.add_typer(edge_app, name="edge")
 app.add_typer(simulate_app, name="simulate")
 app.add_typer(ingest_app, name="ingest")
-app.add_typer(users_app, name="users")
 simulate_app.command("run")(simulate)
 simulate_app.command("logger")(simulate_logger)
 app.command()(replay)
@@ -304,36 +303,6 @@ def migrate() -> None:
     with error_sentence(), servers(conf, stream=False, user="migrate") as found:
         found.prepare()
     out.print("the database is up to date")
-
-
-@users_app.command("add")
-def users_add(
-    login: str,
-    name: Annotated[str, typer.Option(help="Printed name, as signatures show it.")],
-    role: Annotated[list[str], typer.Option(help="May be repeated: qa, warehouse, admin, …")],
-    password: Annotated[str, typer.Option(prompt=True, hide_input=True, confirmation_prompt=True)],
-) -> None:
-    """Add somebody who may sign in."""
-    from core.erp.kernel.access.users import create_user
-    from core.erp.kernel.errors import LotwiseError
-    from core.erp.kernel.unit import system, transact
-    from core.wiring import build_events
-    from lotwise.runtime import error_sentence, servers
-
-    conf = settings()
-    with error_sentence(), servers(conf, stream=False, user="users add") as found:
-        found.prepare()
-        engine = found.engine()
-        try:
-            transact(
-                engine, system("command line"), build_events(), lambda u: create_user(u, login, name, password, role)
-            )
-        except LotwiseError as error:
-            out.print(f"[red]{error.title}[/red]: {error.detail}", highlight=False)
-            raise typer.Exit(1) from error
-        finally:
-            engine.dispose()
-    out.print(f"{login} may sign in")
 
 
 @app.command()

@@ -16,13 +16,14 @@ Fitted = dict[str, dict[str, Any]]
 @dataclass(frozen=True, slots=True)
 class Ready:
     """`rows` fit the tables' rows at the place, and are made before the record; `body` fits the example of the
-    description. `permits` are held besides those of reading and of the verb: `login` makes the actor a user who signs.
+    description. `permits` are held besides those of reading and of the verb. `everywhere`: by whoever is of all sites.
     """
 
     state: str | None = None
     rows: Fitted = field(default_factory=dict)
     body: Mapping[str, Any] = field(default_factory=dict)
     permits: tuple[str, ...] = ()
+    everywhere: bool = False
 
 
 def id_of(name: str) -> Value:
@@ -54,7 +55,9 @@ FREE: Fitted = {"sublot": {"state": "released"}, "stock_move": {"amount": 1000}}
 """Stock that may be taken."""
 LOADED: Fitted = {"shipment_leg": {}, "shipment_line": {"reservation_id": id_of("reservation")}}
 RESERVED: Fitted = {"work_order_material": {"reservation_id": id_of("reservation")}}
-PROPOSED: Fitted = {"app_user": {"proposed_roles": ["qa"], "proposed_by": "somebody"}}
+SITES: dict[str, Value] = {"site_ids": lambda rows, place: [rows.row("site", place)]}
+OF_THE_SITE: Fitted = {"app_user": SITES}
+PROPOSED: Fitted = {"app_user": SITES | {"proposed_roles": ["qa"], "proposed_by": "somebody"}}
 TO_SIGN: Fitted = {"calibration": {"to_sign": True, "recorded_by": "somebody"}}
 IN_FORCE: Fitted = {"capa": {"state": "planned"}, "capa_action": {"owner": acting}}
 DONE: Fitted = {"capa_action": {"state": "done", "result": "a bell", "done_by": "somebody", "done_at": NOW}}
@@ -77,6 +80,9 @@ READY: dict[tuple[str, str], Ready] = {
     ("reservation", "consume"): Ready(rows=FREE),
     ("reservation", "resume"): Ready(rows=FREE),
     ("restoration", "sign"): Ready(rows={"restoration": {"signature_id": None, "signed_at": None}}),
+    ("role", "approve"): Ready(everywhere=True),
+    ("role", "withdraw"): Ready(everywhere=True),
+    ("session", "end"): Ready(rows=OF_THE_SITE),
     ("shipment", "pick"): Ready(rows=FREE | LOADED),
     ("shipment", "dispatch"): Ready(rows=FREE | LOADED),
     ("shipment", "hand_over"): Ready(state="picked", rows=FREE | LOADED, permits=("shipment.dispatch",)),
@@ -100,7 +106,8 @@ READY: dict[tuple[str, str], Ready] = {
     ("user", "approve"): Ready(rows=PROPOSED),
     ("user", "refuse"): Ready(rows=PROPOSED),
     ("user", "change"): Ready(
-        body={"password": "another good one 7", "place": lambda rows, place: {"site_ids": [rows.row("site", place)]}}
+        rows=OF_THE_SITE,
+        body={"password": "another good one 7", "place": lambda rows, place: {"site_ids": [rows.row("site", place)]}},
     ),
     ("work_order", "reserve"): Ready(rows=FREE | {"work_order_line": {}}),
     ("work_order", "used_up"): Ready(rows=FREE | {"work_order_line": {}}),

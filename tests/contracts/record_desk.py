@@ -123,7 +123,7 @@ class Desk:
         self.sees_all_of = SEEN_BY_ALL_INSIDE | ({"site", "zone"} if self.who.sites is None else set())
 
     def _where(self) -> dict[str, Any]:
-        return {"sites": None} if self.entity.name in {"site", "user", "zone_nesting"} else {}
+        return {"sites": None} if self.entity.name in {"site", "user", "role", "zone_nesting"} else {}
 
     @staticmethod
     def links(entity: Entity) -> dict[str, str | None]:

@@ -232,6 +232,7 @@ def test_a_reset_ends_in_the_owners_own_choice(engine: Engine) -> None:
         told = conn.execute(text("SELECT payload FROM outbox WHERE topic = 'user.signer' ORDER BY id")).scalars().all()
         kept = conn.execute(text("SELECT after ->> 'password' FROM audit WHERE action = 'user.change'")).scalars().all()
     assert [(one["act"], one["login"], one["by"]) for one in told] == [
+        ("made", "root", "system:test"),
         ("made", "quality", "system:test"),
         ("reset", "quality", "root"),
     ]

@@ -28,7 +28,7 @@ def ref(*, nullable: bool = False, index: bool = False) -> Any:
 class User(SQLModel, table=True):
     """Somebody who signs in. `roles` are codes of roles: of permits.Role, or composed by the site (access).
 
-    `proposed_roles` make a signer, and count once a second person has approved them: not `proposed_by`.
+    `proposed_roles` sign or manage users, and count once a second person has approved them: not `proposed_by`.
     """
 
     __tablename__ = "app_user"

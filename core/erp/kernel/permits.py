@@ -83,6 +83,8 @@ PERMITS = (
 
 MANAGES_USERS = "user.manage"
 """Whoever may do this makes users: none of them may sign as well."""
+APPROVES_USERS = "user.approve"
+"""Whoever may do this is the second person whom others wait for."""
 
 
 class UnknownPermit(ValueError):
@@ -121,6 +123,13 @@ def permits_of(roles: Iterable[str]) -> frozenset[str]:
 def signing() -> frozenset[str]:
     """Permits whose acts are signed: who holds one can free goods, so giving it to somebody takes a second person."""
     return frozenset(name for name, one in declared().items() if one.signing)
+
+
+def guarded() -> frozenset[str]:
+    """Permits that nobody gives alone: those that sign, and those by which others get them. Whoever could make an
+    approver alone would be their own second person.
+    """
+    return signing() | {MANAGES_USERS, APPROVES_USERS}
 
 
 def roles_with(permit: str) -> frozenset[Role]:

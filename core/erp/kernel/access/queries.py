@@ -7,8 +7,9 @@ from sqlalchemy import any_, func, or_, select, text
 
 from core.erp.kernel.access.effective_permits import COMPOSED, permits
 from core.erp.kernel.access.model import APPROVED, ComposedRole
+from core.erp.kernel.errors import absent
 from core.erp.kernel.model import User
-from core.erp.kernel.permits import MANAGES_USERS, OUTSIDE, Role, permits_of, roles_with, signing
+from core.erp.kernel.permits import MANAGES_USERS, OUTSIDE, Role, guarded, permits_of, roles_with
 from core.erp.kernel.tables import table
 from core.erp.kernel.unit import Unit
 
@@ -25,9 +26,9 @@ class Grant:
     outside: bool
 
     @property
-    def signs(self) -> bool:
-        """Whether it makes somebody a signer."""
-        return bool(self.permits & signing())
+    def guarded(self) -> frozenset[str]:
+        """What of it nobody gives alone: giving the role takes a second person."""
+        return self.permits & guarded()
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +93,14 @@ def managers(u: Unit) -> set[int]:
     )
     found = select(_user.id).where(_user.active, or_(by_default, composed.exists()))
     return set(u.conn.scalars(found))
+
+
+def user_id(u: Unit, login: str) -> int:
+    """Who signs in so. Raises NotFound."""
+    found = u.conn.scalar(select(_user.id).where(_user.login == login))
+    if found is None:
+        raise absent("user", login)
+    return int(found)
 
 
 def newest(u: Unit, code: str) -> ComposedRole | None:

@@ -11,14 +11,13 @@ from core.erp.kernel.access.model import ComposedRole
 from core.erp.kernel.access.shapes import PlaceIn, RoleChange, RoleIn, UserChange, UserIn, UserOut
 from core.erp.kernel.access.workflow import ROLE
 from core.erp.kernel.model import User
-from core.erp.kernel.permits import MANAGES_USERS
+from core.erp.kernel.permits import APPROVES_USERS, MANAGES_USERS
 from core.erp.kernel.records import Change, Column, Create, Entity, Section, Verb
 from core.erp.kernel.shapes import ReasonIn
 from core.erp.kernel.tables import table
 from core.erp.kernel.unit import Unit
 
 _USER = table(User).c
-APPROVES_USERS = "user.approve"
 
 
 def _add(u: Unit, *, login: str, name: str, password: SecretStr, roles: list[str], place: PlaceIn) -> User:
@@ -37,7 +36,8 @@ def _change(
 ) -> None:
     """Changes roles, place, whether the user may sign in, or the password: to a one-time one, which its owner replaces.
 
-    Roles that sign wait for a second person; so they do again after a password was given or a user let in again.
+    Roles that sign or manage users wait for a second person; so they do again after a password was given or a user let
+    in again.
     """
     users.change_user(
         u,

@@ -5,12 +5,13 @@ from typing import Any
 
 from sqlalchemy import select
 
+from core.erp.kernel.access.guards import authors_of, require_all_sites, require_independent
 from core.erp.kernel.access.model import APPROVED, DRAFT, ComposedRole
 from core.erp.kernel.access.queries import Holder, holders, lock_access, newest
 from core.erp.kernel.access.users import notify_signer, require_manager
 from core.erp.kernel.access.workflow import ROLE
 from core.erp.kernel.errors import Conflict, Forbidden, Invalid, Refused, absent
-from core.erp.kernel.permits import Role, conflicting, declared, signing
+from core.erp.kernel.permits import Role, conflicting, declared, guarded
 from core.erp.kernel.tables import table
 from core.erp.kernel.unit import Unit
 from core.erp.kernel.words import Message
@@ -19,9 +20,10 @@ from core.erp.kernel.words import Message
 def compose_role(u: Unit, *, code: str, name: str, permits: Sequence[str], outside: bool = False) -> ComposedRole:
     """A draft: a new role, or the next edition of one.
 
-    Raises Conflict (a default role, a draft there is), Invalid (unknown permits, none, not for outside people),
-    Refused (permits that nobody may hold together).
+    Raises Forbidden (an actor of some sites only: roles count everywhere), Conflict (a default role, a draft there is),
+    Invalid (unknown permits, none, not for outside people), Refused (permits that nobody may hold together).
     """
+    require_all_sites(u)
     lock_access(u)
     if code in set(Role):
         raise Conflict("access.default_role", role=Message(f"role.{code}"), extra={"code": code})
@@ -46,6 +48,7 @@ def compose_role(u: Unit, *, code: str, name: str, permits: Sequence[str], outsi
 
 def change_role(u: Unit, role_id: int, **fields: Any) -> None:
     """Changes name, permits or outside of a draft. Raises as `compose_role`."""
+    require_all_sites(u)
     role = u.get_one(ComposedRole, role_id, lock=True)
     before = _content(role)
     for field, value in fields.items():
@@ -61,14 +64,16 @@ def approve_role(u: Unit, role_id: int) -> None:
     """A second person approves a draft: from now on it counts for everybody who has it, and replaces the edition
     before.
 
-    Raises Forbidden (whoever composed it, whoever has it), Refused (somebody would hold permits that exclude each
-    other, or nobody could manage users any more).
+    Raises Forbidden (whoever composed it or is not independent of them, whoever has it, an actor of some sites only),
+    Refused (somebody would hold permits that exclude each other, or nobody could manage users any more).
     """
+    require_all_sites(u)
     managing = lock_access(u)
     role = _locked(u, role_id)
     concerned = holders(u, role.code)
     if u.actor.user_id in {one.id for one in concerned}:
         raise Forbidden("access.approves_own_role", login=u.actor.login, code=role.code)
+    require_independent(u, authors_of(u, "role", role_id) - {u.actor.login})
     r = table(ComposedRole).c
     standing = u.conn.scalar(select(r.id).where(r.code == role.code, r.state == APPROVED))
     if standing is not None:
@@ -83,8 +88,9 @@ def approve_role(u: Unit, role_id: int) -> None:
 def withdraw_role(u: Unit, role_id: int, *, reason: str) -> None:
     """The role counts for nobody any more, from each one's next request; what is under way is refused.
 
-    Raises Refused where nobody could manage users any more.
+    Raises Forbidden for an actor of some sites only, Refused where nobody could manage users any more.
     """
+    require_all_sites(u)
     managing = lock_access(u)
     role = _locked(u, role_id)
     ROLE.apply(u, role, "withdraw", reason=reason, also={"holders": [one.login for one in holders(u, role.code)]})
@@ -133,8 +139,8 @@ def _require_apart(concerned: Sequence[Holder], role: ComposedRole) -> None:
 
 
 def _notify_signers(u: Unit, before: Sequence[Holder], after: Sequence[Holder]) -> None:
-    """Whoever can sign from now on: told as if they had been given a signing role."""
-    could = {one.id for one in before if one.permits & signing()}
+    """Whoever can sign or manage users from now on: told as if they had been given such a role."""
+    could = {one.id: one.permits for one in before}
     for one in after:
-        if one.active and one.permits & signing() and one.id not in could:
+        if one.active and one.permits & guarded() - could.get(one.id, frozenset()):
             notify_signer(u, "role", one)

@@ -24,7 +24,9 @@ class UserOut(Answer):
     login: str
     name: str
     roles: list[str]
-    proposed_roles: list[str] = Field(description="make a signer, and count once a second person has approved them")
+    proposed_roles: list[str] = Field(
+        description="sign or manage users, and count once a second person has approved them"
+    )
     proposed_by: str | None
     active: bool
     site_ids: list[int] = Field(description="sites the user belongs to; none: all of them")

@@ -1,7 +1,7 @@
 """Users: made, changed, placed, and the second person whom a signer needs.
 
-Whoever is given a role that signs, by somebody through a door, has it *proposed*; it counts once a second person has
-approved it. The command line and the system grant at once.
+Whoever is given a role that signs, manages or approves users, by somebody through a door, has it *proposed*; it counts
+once a second person has approved it (`guards`). The command line and the system grant at once.
 """
 
 from collections.abc import Iterable, Mapping
@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy import select
 
 from core.erp.kernel import passwords
+from core.erp.kernel.access.guards import authors_of, require_independent, require_within
 from core.erp.kernel.access.queries import Grant, Holder, grants, lock_access, managers
 from core.erp.kernel.errors import Conflict, Forbidden, Invalid, Refused, absent
 from core.erp.kernel.events import UserPlaced
@@ -25,7 +26,7 @@ from core.erp.kernel.words import Message
 ONE_TIME_PASSWORD_LIFETIME = timedelta(hours=72)
 """How long a password that somebody else gave opens the choice of one's own."""
 SIGNER_TOPIC = "user.signer"
-"""The outbox topic that tells who was given the means to sign, or waits for them, by whom."""
+"""The outbox topic that tells who was given the means to sign or to manage users, or waits for them, by whom."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,18 +94,16 @@ def change_user(
     place: Place | None = None,
 ) -> User:
     """Changes a user's roles, place, password, or whether they may sign in. Raises NotFound, Invalid, Refused (last
-    admin, permits that exclude each other), Forbidden (a place beyond the actor's own sites).
+    admin, permits that exclude each other), Forbidden (a user or a place beyond the actor's own sites).
 
     A password given so is a one-time one: it signs nothing, and its owner chooses another at the first sign-in. Whoever
-    gives it, or lets a signer in again, could be the signer: the roles that sign wait for a second person anew.
+    gives it, or lets somebody in again, could be them: what takes a second person waits for one anew.
     """
     hashed = passwords.hash_of(password) if password is not None else None
     managing = lock_access(u)
-    user = u.get(User, user_id, lock=True)
-    if user is None:
-        raise absent("user", user_id)
+    user = _within(u, user_id)
     wanted = _known(u, (*user.roles, *user.proposed_roles) if roles is None else roles, had=user.roles)
-    before, could = _standing(user), user.active and _signs(wanted, user.roles)
+    before, could = _standing(user), _guarded(grants(u, user.roles)) if user.active else frozenset()
     back = active is True and not user.active
     _give(u, user, wanted, anew=back or password is not None)
     if place is not None:
@@ -134,13 +133,16 @@ def change_user(
 
 
 def approve_user(u: Unit, user_id: int) -> None:
-    """A second person lets the proposed roles count. Raises NotFound, Forbidden (whoever proposed them, the user),
-    Refused (nothing is proposed, permits that exclude each other).
+    """A second person lets the proposed roles count. Raises NotFound, Forbidden (who made the user or proposed the
+    roles, the user, whoever is not independent of them, a user beyond the actor's own sites), Refused (nothing is
+    proposed, permits that exclude each other).
     """
     lock_access(u)
     user = _proposed(u, user_id)
-    if u.actor.login in {user.proposed_by, user.login}:
+    authors = authors_of(u, "user", user_id) | {user.proposed_by or ""}
+    if u.actor.login in authors | {user.login}:
         raise Forbidden("access.second_person", login=u.actor.login, user=user.login)
+    require_independent(u, authors)
     before = _standing(user)
     wanted = _known(u, (*user.roles, *user.proposed_roles))
     _require_fit(user, wanted)
@@ -152,7 +154,9 @@ def approve_user(u: Unit, user_id: int) -> None:
 
 
 def refuse_user(u: Unit, user_id: int, *, reason: str) -> None:
-    """The proposed roles are not given. Raises NotFound, Refused (nothing is proposed)."""
+    """The proposed roles are not given. Raises NotFound, Forbidden (a user beyond the actor's own sites), Refused
+    (nothing is proposed).
+    """
     lock_access(u)
     user = _proposed(u, user_id)
     before = _standing(user)
@@ -176,10 +180,16 @@ def require_manager(u: Unit, before: set[int]) -> None:
         raise Refused("access.last_administrator")
 
 
-def _proposed(u: Unit, user_id: int) -> User:
+def _within(u: Unit, user_id: int) -> User:
     user = u.get(User, user_id, lock=True)
     if user is None:
         raise absent("user", user_id)
+    require_within(u, user)
+    return user
+
+
+def _proposed(u: Unit, user_id: int) -> User:
+    user = _within(u, user_id)
     if not user.proposed_roles:
         raise Refused("access.nothing_proposed", login=user.login)
     return user
@@ -195,10 +205,10 @@ def _known(u: Unit, roles: Iterable[str], *, had: Iterable[str] = ()) -> dict[st
 
 
 def _give(u: Unit, user: User, wanted: Mapping[str, Grant], *, anew: bool = False) -> None:
-    """Counts what may count at once; what makes a signer, and did not count yet (or is given `anew`), is proposed."""
+    """Counts what may count at once; what takes a second person, and is new or given `anew`, is proposed."""
     asks = not u.actor.system
     kept = set() if anew else set(user.roles)
-    proposed = sorted(code for code, one in wanted.items() if asks and one.signs and code not in kept)
+    proposed = sorted(code for code, one in wanted.items() if asks and one.guarded and code not in kept)
     user.roles = sorted(set(wanted) - set(proposed))
     if set(proposed) - set(user.proposed_roles) or anew:
         user.proposed_by = u.actor.login
@@ -247,20 +257,23 @@ def _standing(user: User) -> dict[str, Any]:
     }
 
 
-def _signs(wanted: Mapping[str, Grant], codes: Iterable[str]) -> bool:
-    return any(wanted[code].signs for code in codes if code in wanted)
+def _guarded(wanted: Mapping[str, Grant]) -> frozenset[str]:
+    """The permits that nobody gives alone."""
+    return frozenset[str]().union(*(one.guarded for one in wanted.values()))
 
 
-def _notify_signer(u: Unit, user: User, wanted: Mapping[str, Grant], act: str, *, could: bool = False) -> None:
-    """Somebody was given the means to sign records, or waits for them: whoever watches over that is told, not only the
-    audit trail.
+def _notify_signer(
+    u: Unit, user: User, wanted: Mapping[str, Grant], act: str, *, could: frozenset[str] = frozenset()
+) -> None:
+    """Somebody was given the means to sign records or to manage users, or waits for them: whoever watches over that is
+    told, not only the audit trail.
     """
-    if user.active and not could and _signs(wanted, wanted):
+    if user.active and _guarded(wanted) - could:
         notify_signer(u, act, user)
 
 
 def notify_signer(u: Unit, act: str, user: User | Holder) -> None:
-    """By the outbox: somebody can sign from now on, or could once a second person has approved."""
+    """By the outbox: somebody can sign or manage users from now on, or could once a second person has approved."""
     payload = {
         "act": act,
         "login": user.login,

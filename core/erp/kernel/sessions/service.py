@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, and_, bindparam, insert, or_, select, update
 
 from core.erp.kernel.access.effective_permits import COMPOSED
+from core.erp.kernel.access.guards import require_within
 from core.erp.kernel.errors import Refused, Unauthenticated, absent
 from core.erp.kernel.model import User
 from core.erp.kernel.permits import Role, is_display
@@ -159,10 +160,13 @@ def end_all_of(u: Unit, user_id: int, why: str) -> None:
 
 
 def end_for(u: Unit, session_id: int, *, reason: str) -> None:
-    """Ends somebody's session, at once. Raises NotFound, Refused where it has ended already."""
+    """Ends somebody's session, at once. Raises NotFound, Forbidden (of a user beyond the actor's own sites), Refused
+    where it has ended already.
+    """
     session = u.get(BrowserSession, session_id, lock=True)
     if session is None:
         raise absent("session", session_id)
+    require_within(u, u.get_one(User, session.user_id))
     if session.ended_at is not None:
         raise Refused("sessions.ended_already")
     u.conn.execute(_ending("administrator", u.now, _s.c.id == session_id))
