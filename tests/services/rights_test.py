@@ -31,6 +31,7 @@ REMOVED_FROM = {
     "pending_watermark",
     "reading_restored",
     "revoked_token",
+    "saved_view",
     "source_watermark",
 }
 

@@ -26,6 +26,7 @@ from core.web.records.parsing import NoSuchValue, moment
 from core.web.records.pickers import find
 from core.web.records.record import verb_name
 from core.web.records.shown import Cells, Shown, columns, labels, named, usual, word_of
+from core.web.records.views import tabs
 
 ROWS = (25, 50, 100, 200)
 """Rows of a page that one may ask for."""
@@ -257,6 +258,8 @@ def list_page(u: Unit, entity: Entity, visit: Visit) -> Response:
             (many_address(entity, verb), verb_name(entity, verb, visit), verb)
             for verb in offered_on_many(entity, visit)
         ],
+        views=tabs(u, entity, visit),
+        view_address=f"/{entity.path}/views/new?{listing.here}",
         every_row="all" in listing.query,
         chinese=visit.language == CHINESE,
     )

@@ -4,7 +4,7 @@ from fastapi import APIRouter
 
 from core.erp.kernel.records.registry import entities
 from core.web.frame.routes import page_routes
-from core.web.records import forms, lists, many, record
+from core.web.records import forms, lists, many, record, views
 
 
 def router() -> APIRouter:
@@ -13,6 +13,7 @@ def router() -> APIRouter:
     for entity in entities().values():
         lists.add(made, entity)
         many.add(made, entity)  # before what has an id in its place
+        views.add(made, entity)
         forms.add(made, entity)
         record.add(made, entity)
     return made
