@@ -25,7 +25,7 @@ HEADERS = {"X-Content-Type-Options": "nosniff", "X-Frame-Options": "DENY", "Refe
 API_POLICY = "default-src 'none'; frame-ancestors 'none'"
 """Answers of the API are data: a browser that is led to one runs nothing of it and shows it in no frame."""
 
-_UPLOAD = re.compile(r"/loggers/import")
+_UPLOAD = re.compile(r"/[a-z-]+/import|/[a-z-]+/\d+/files(/\d+)?")
 """Where a page takes a file."""
 
 

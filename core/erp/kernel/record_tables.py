@@ -85,23 +85,30 @@ def _export(entity: Entity) -> Any:
     async def endpoint(request: Request, door: DoorKeeper, **given: Any) -> Response:
         how = {name: given.pop(name) for name in _HOW}
         export = _asked(fields, how, door.actor.language)
-        statement, values = read.all_rows(door.actor, entity, asked_of(given))
-
-        def write(spool: Spool) -> None:
-            with streamed(door.engine, statement, values) as found:
-                rows = columns.as_exported(entity, found, export.language)
-                if how["format"] == "xlsx":
-                    write_workbook(export, rows, spool)
-                else:
-                    for part in csv_parts(export, rows):
-                        spool.write(part)
-
-        parts = limited(request.app.state.export_limiter, door.actor.login, spooled(write))
-        return StreamingResponse(await begun(parts), headers=table_headers(entity.path, how["format"]))
+        return await exported(request, door, entity, asked_of(given), export, how["format"])
 
     about = f"Every {entity.words} that the list would show, as a file: streamed, in the reader's language."
     parameters = {"request": Request, "door": Door} | asked_parameters(entity) | _HOW
     return as_endpoint(endpoint, f"export_{entity.name}", about, **parameters)
+
+
+async def exported(
+    request: Request, door: DoorKeeper, entity: Entity, asked: read.Asked, export: Export, form: Form
+) -> Response:
+    """Every row that the list would show, streamed. Raises Invalid (an unknown sort, too short a search), Busy."""
+    statement, values = read.all_rows(door.actor, entity, asked)
+
+    def write(spool: Spool) -> None:
+        with streamed(door.engine, statement, values) as found:
+            rows = columns.as_exported(entity, found, export.language)
+            if form == "xlsx":
+                write_workbook(export, rows, spool)
+            else:
+                for part in csv_parts(export, rows):
+                    spool.write(part)
+
+    parts = limited(request.app.state.export_limiter, door.actor.login, spooled(write))
+    return StreamingResponse(await begun(parts), headers=table_headers(entity.path, form))
 
 
 async def limited(
@@ -148,14 +155,19 @@ def table_headers(name: str, form: Form) -> dict[str, str]:
 def _template(entity: Entity, importable: Importable) -> Any:
     async def endpoint(door: DoorKeeper, **how: Any) -> Response:
         export = _asked(importable.fields, {**how, "timezone": "UTC"}, door.actor.language)
-        if how["format"] == "xlsx":
-            parts = spooled(partial(write_workbook, export, ()))
-            return StreamingResponse(await begun(parts), headers=table_headers(f"{entity.path}-import", "xlsx"))
-        return Response(b"".join(csv_parts(export, ())), headers=table_headers(f"{entity.path}-import", "csv"))
+        return await template(entity, export, how["format"])
 
     about = f"An empty table with the headings of an import of {entity.words}s."
     how = {name: parameter for name, parameter in _HOW.items() if name != "timezone"}
     return as_endpoint(endpoint, f"import_template_{entity.name}", about, door=Door, **how)
+
+
+async def template(entity: Entity, export: Export, form: Form) -> Response:
+    """An empty table with these headings, as a file."""
+    headers = table_headers(f"{entity.path}-import", form)
+    if form == "xlsx":
+        return StreamingResponse(await begun(spooled(partial(write_workbook, export, ()))), headers=headers)
+    return Response(b"".join(csv_parts(export, ())), headers=headers)
 
 
 def _import(entity: Entity, importable: Importable) -> Any:

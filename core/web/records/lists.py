@@ -16,6 +16,7 @@ from core.erp.kernel.records.declare import Entity, as_permits
 from core.erp.kernel.records.filters import Parameter, parameters
 from core.erp.kernel.records.registry import entities
 from core.erp.kernel.shapes import Ref
+from core.erp.kernel.tabular.record_import import importable_of
 from core.erp.kernel.unit import Unit
 from core.erp.kernel.words import CHINESE, ENGLISH, catalogue
 from core.web.frame.visit import Visit, Visiting
@@ -183,10 +184,9 @@ class Listing:
         return made
 
     def export_address(self, kind: str) -> str:
-        """The API's export of what the list shows."""
-        names = {*parameters(self.entity), "sort"}
+        """What the list shows, all of it, as a file."""
+        names = {*parameters(self.entity), "sort", "q"}
         parts = [(name, value) for name, value in self.query.multi_items() if name in names and value]
-        parts += [("search", self.search)] if self.search else []
         return f"/{self.entity.path}/export?" + urlencode([*parts, ("format", kind)])
 
 
@@ -227,6 +227,12 @@ def add(made: APIRouter, entity: Entity) -> None:
     made.add_api_route(f"/{entity.path}", listed, methods=["GET"], name=f"list_{entity.name}")
 
 
+def may_import(entity: Entity, visit: Visit) -> bool:
+    """Whether the reader may make such records of a table."""
+    made = entity.create
+    return made is not None and importable_of(entity) is not None and visit.may(*as_permits(made.permit))
+
+
 def list_page(u: Unit, entity: Entity, visit: Visit) -> Response:
     """One page of the list."""
     listing, refused = Listing(entity, visit), ""
@@ -259,6 +265,7 @@ def list_page(u: Unit, entity: Entity, visit: Visit) -> Response:
             for verb in offered_on_many(entity, visit)
         ],
         views=tabs(u, entity, visit),
+        may_import=may_import(entity, visit),
         view_address=f"/{entity.path}/views/new?{listing.here}",
         every_row="all" in listing.query,
         chinese=visit.language == CHINESE,

@@ -1,0 +1,125 @@
+"""Lists as files, and the page on which records are made of one: tried, mapped, imported once, undone."""
+
+import re
+from collections.abc import Iterator
+
+import pytest
+from sqlalchemy import Engine, text
+
+from core.erp.kernel.records.registry import entities
+from core.erp.kernel.tabular.record_import import importable_of
+from tests.pages import Browser, filled, pages, text_of
+from tests.services.tabular_world import csv_of
+
+GOOD = csv_of(["Code", "Name", "Timezone"], ["north", "North", "Europe/Berlin"], ["south", "Süd", "Asia/Shanghai"])
+OTHER = csv_of(["Artikel", "Benennung", "Zone", "Farbe"], ["west", "West", "Europe/Berlin", "red"])
+
+
+@pytest.fixture(scope="module")
+def people(module_engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Browser]]:
+    with pages(module_engine, tmp_path_factory.mktemp("pages"), {"ada": ["admin"], "bea": ["buyer"]}) as found:
+        yield found
+
+
+def hand_in(one: Browser, content: str, status: int = 200, act: str = "try", **fields: object) -> str:
+    """The page that a file is answered with, or where it leads."""
+    form = {**filled(one.form("/sites/import")), "act": act, **fields}
+    answer = one.client.post("/sites/import", data=form, files={"file": ("sites.csv", content.encode())})
+    assert answer.status_code == status, text_of(answer.text)[:1500]
+    return answer.headers["location"] if status == 303 else answer.text
+
+
+def sites(engine: Engine) -> set[str]:
+    with engine.connect() as conn:
+        return set(conn.scalars(text("SELECT code FROM site")))
+
+
+def test_a_file_is_tried_and_nothing_kept_and_then_imported_once(
+    people: dict[str, Browser], module_engine: Engine
+) -> None:
+    ada = people["ada"]
+    tried = hand_in(ada, GOOD)
+    assert "2 records" in text_of(tried)
+    assert "Süd" in tried
+    assert "north" not in sites(module_engine)
+    key = re.search('name="_key" value="([^"]+)"', tried)
+    assert key is not None
+    at = hand_in(ada, GOOD, 303, "import", _key=key[1])
+    assert hand_in(ada, GOOD, 303, "import", _key=key[1]) == at
+    assert {"north", "south"} <= sites(module_engine)
+    assert "sites.csv" in ada.get(at)
+    assert "was imported" in text_of(hand_in(ada, GOOD, 409, "import"))
+
+
+def test_columns_that_are_not_known_are_said_and_remembered(people: dict[str, Browser], module_engine: Engine) -> None:
+    ada = people["ada"]
+    page = hand_in(ada, OTHER)
+    assert "nothing would be imported" in text_of(page)
+    assert re.findall('name="heading" value="([^"]+)"', page) == ["Artikel", "Benennung", "Zone", "Farbe"]
+    said = {"heading": ["Artikel", "Benennung", "Zone", "Farbe"], "field": ["code", "name", "timezone", "-"]}
+    assert "1 records" in text_of(hand_in(ada, OTHER, **said))
+    hand_in(ada, OTHER, 303, "import", **said)
+    assert "west" in sites(module_engine)
+    again = hand_in(ada, OTHER.replace("west", "east"))
+    assert "Columns as ada said them" in text_of(again)
+    assert "1 records" in text_of(again)
+    # columns of the file before say nothing of this one
+    assert "2 records" in text_of(hand_in(ada, GOOD.replace("north", "n2").replace("south", "s2"), **said))
+
+
+def test_bad_lines_are_told_by_number_and_the_good_ones_may_be_imported(
+    people: dict[str, Browser], module_engine: Engine
+) -> None:
+    bad = csv_of(["Code", "Name", "Timezone"], ["fine", "Fine", "UTC"], ["bad", "Bad", "Nowhere/City"])
+    page = hand_in(people["ada"], bad)
+    assert re.search(r'<th scope="row" class="num">3</th>', page)
+    assert "nothing would be imported" in text_of(page)
+    assert "fine" not in sites(module_engine)
+    assert "1 records" in text_of(hand_in(people["ada"], bad, mode="good"))
+    hand_in(people["ada"], bad, 303, "import", mode="good")
+    assert "fine" in sites(module_engine)
+
+
+def test_what_is_no_table_is_refused_in_words(people: dict[str, Browser]) -> None:
+    ada = people["ada"]
+    assert "Choose a file" in text_of(ada.client.post("/sites/import", data={"act": "try"}).text)
+    answer = ada.client.post("/sites/import", data={}, files={"file": ("a.xlsx", b"PK\x03\x04nothing")})
+    assert answer.status_code == 422
+    assert "<h1" in answer.text
+    hostile = hand_in(ada, csv_of(["<script>alert(1)</script>", "Code"], ["<img src=x>", "x"]))
+    assert "<script>alert" not in hostile
+    assert "<img" not in hostile
+
+
+def test_an_import_of_its_own_permit_only(people: dict[str, Browser]) -> None:
+    assert people["bea"].client.get("/sites/import").status_code == 403
+    assert people["bea"].client.post("/sites/import", data={}).status_code == 403
+    assert 'href="/sites/import"' not in people["bea"].get("/sites")
+
+
+def test_every_kind_that_comes_of_tables_has_the_page_and_its_template(people: dict[str, Browser]) -> None:
+    seen = 0
+    for entity in entities().values():
+        answer = people["ada"].client.get(f"/{entity.path}/import")
+        if importable_of(entity) is None:
+            assert answer.status_code == 404, entity.name
+        elif answer.status_code == 200:
+            seen += 1
+            template = people["ada"].client.get(f"/{entity.path}/import/template")
+            assert template.headers["content-type"].startswith("text/csv")
+            assert template.text.strip()
+    assert seen > 5
+
+
+def test_a_list_is_a_file_with_its_filters_and_no_file_of_a_filter_that_cannot_be(people: dict[str, Browser]) -> None:
+    ada = people["ada"]
+    link = re.search(r'href="(/sites/export\?[^"]*format=csv)"', ada.get("/sites?q=sou"))
+    assert link is not None
+    answer = ada.client.get(link[1].replace("&amp;", "&"))
+    assert answer.status_code == 200
+    assert "attachment" in answer.headers["content-disposition"]
+    assert "south" in answer.text
+    assert "west" not in answer.text
+    assert ada.client.get("/zones/export?site_id=999999999999999999999&format=csv").status_code == 422
+    xlsx = ada.client.get("/sites/export?format=xlsx")
+    assert xlsx.content.startswith(b"PK")
