@@ -6,8 +6,12 @@ from collections.abc import Iterator
 import pytest
 from sqlalchemy import Engine, text
 
+from core.erp.catalog.service import create_site, create_zone
 from core.erp.kernel.records.registry import entities
 from core.erp.kernel.tabular.record_import import importable_of
+from core.erp.kernel.unit import system, unit
+from core.ingest.file_import import FileImporter
+from core.wiring import build_events
 from tests.pages import Browser, filled, pages, text_of
 from tests.services.tabular_world import csv_of
 
@@ -17,7 +21,11 @@ OTHER = csv_of(["Artikel", "Benennung", "Zone", "Farbe"], ["west", "West", "Euro
 
 @pytest.fixture(scope="module")
 def people(module_engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Browser]]:
-    with pages(module_engine, tmp_path_factory.mktemp("pages"), {"ada": ["admin"], "bea": ["buyer"]}) as found:
+    with unit(module_engine, system("test"), build_events()) as u:
+        site = create_site(u, "suzhou", "Suzhou plant", "Asia/Shanghai").id
+        create_zone(u, site, "suzhou/cold/room-1", "Cold room 1")
+    roles, take = {"ada": ["admin"], "bea": ["buyer"], "lou": ["logistics"]}, FileImporter(live=False)
+    with pages(module_engine, tmp_path_factory.mktemp("pages"), roles, take=take) as found:
         yield found
 
 
@@ -123,3 +131,27 @@ def test_a_list_is_a_file_with_its_filters_and_no_file_of_a_filter_that_cannot_b
     assert ada.client.get("/zones/export?site_id=999999999999999999999&format=csv").status_code == 422
     xlsx = ada.client.get("/sites/export?format=xlsx")
     assert xlsx.content.startswith(b"PK")
+
+
+def test_of_a_recorders_table_of_no_known_form_column_unit_and_dates_are_said(people: dict[str, Browser]) -> None:
+    lou, rows = people["lou"], b"01.06.2026 10:00;41,5;x\n01.06.2026 10:10;41,9;y\n01.06.2026 10:20;42,1;z\n"
+    fields = {"target": "zone", "called": "suzhou/cold/room-1", "serial": "L-1", "timezone": "UTC", "act": "try"}
+
+    def tried(**said: object) -> tuple[int, str]:
+        answer = lou.client.post("/loggers/import", data=fields | said, files={"file": ("odd.csv", rows)})
+        return answer.status_code, text_of(answer.text)
+
+    assert tried()[0] == 422
+    said = {
+        "value_column": ["2", "", ""],
+        "value_quantity": ["temperature"] * 3,
+        "value_unit": ["[degF]", "", ""],
+        "time_columns": "1",
+        "delimiter": ";",
+        "decimal": ",",
+        "date_form": "dmy",
+    }
+    status, page = tried(**said)
+    assert status == 200, page[-1500:]
+    assert "3 readings" in page
+    assert "no column 9" in tried(**said | {"value_column": ["9", "", ""]})[1]

@@ -1,6 +1,7 @@
 """A logger's own file, for a shipment, a lot, a sublot or a zone: tried first, then bound."""
 
 import asyncio
+import json
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Protocol
@@ -19,6 +20,10 @@ from core.web.frame.visit import Visit, Visiting
 router = page_routes()
 TARGETS = ("shipment", "lot", "sublot", "zone")
 FIELDS = ("timezone", "serial", "date_form", "columns")
+MEASURED = 3
+"""Columns of measurements that the form has lines for; a mapping over the API has no such end."""
+QUANTITIES, UNITS = ("temperature", "humidity", "pressure"), ("Cel", "[degF]", "K", "%", "hPa")
+DELIMITERS, DECIMALS = (",", ";", "\t", "|"), (".", ",")
 SHOWN = 10
 """Doubtful lines of a file that the page shows; the API and the command line tell them all."""
 
@@ -65,6 +70,7 @@ async def take(visit: Visiting) -> Response:
         return _page(visit, given, 422, refused=visit.words.t(missing))
     dry_run = visit.given("act") != "bind"
     fields = {given["target"]: given["called"].strip(), "dry_run": dry_run} | {name: given[name] for name in FIELDS}
+    fields["mapping"] = _mapping(visit)
     state = visit.request.app.state
     try:
         async with state.upload_limiter.slot(visit.actor.login, asyncio.Lock()):
@@ -77,6 +83,32 @@ async def take(visit: Visiting) -> Response:
     return _page(visit, given, found=outcome.body)
 
 
+def _lines(visit: Visit) -> list[tuple[str, str, str]]:
+    """(column, quantity, unit) of every line of the form, filled or not."""
+    written = [visit.form.get(name, []) for name in ("value_column", "value_quantity", "value_unit")]
+    filled = [(a.strip(), b, c) for a, b, c in zip(*written, strict=False)]
+    return [*filled, *[("", "", "")] * MEASURED][:MEASURED]
+
+
+def _mapping(visit: Visit) -> str:
+    """What the form says of a table whose form is not known; empty where it says nothing."""
+    values = [
+        {"column": _column(column), "point": f"file/table/r/file/{quantity}", "unit": unit}
+        for column, quantity, unit in _lines(visit)
+        if column and quantity in QUANTITIES and unit in ("", *UNITS)
+    ]
+    time = [_column(part.strip()) for part in visit.given("time_columns").split(";") if part.strip()]
+    said: dict[str, Any] = {"values": values, "time": time}
+    said |= {"delimiter": visit.given("delimiter"), "decimal": visit.given("decimal")}
+    known = {name: value for name, value in said.items() if value}
+    return json.dumps(known) if known else ""
+
+
+def _column(text: str) -> str | int:
+    """A column by its heading, or by its number, 1 for the first."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 4 else text  # noqa: PLR2004 - more columns has no table
+
+
 def _page(
     visit: Visit,
     given: Mapping[str, str],
@@ -85,7 +117,17 @@ def _page(
     refused: str = "",
     found: Mapping[str, Any] | None = None,
 ) -> Response:
-    filled = {**dict.fromkeys(FIELDS, ""), **given}
+    said = {name: visit.given(name) for name in ("time_columns", "delimiter", "decimal")}
     return visit.page(
-        "desks/logger_file.html", status, given=filled, targets=TARGETS, refused=refused, found=found, shown=SHOWN
+        "desks/logger_file.html",
+        status,
+        given={**dict.fromkeys(FIELDS, ""), **said, **given},
+        lines=_lines(visit),
+        choices={"delimiter": DELIMITERS, "decimal": DECIMALS},
+        quantities=QUANTITIES,
+        units=UNITS,
+        targets=TARGETS,
+        refused=refused,
+        found=found,
+        shown=SHOWN,
     )
