@@ -52,13 +52,13 @@ def _add(made: APIRouter, entity: Entity) -> None:
     if entity.change is not None:
         add("PATCH", thing, _change(entity), entity.change.permit, detail(entity))
     if entity.files is not None:
-        made.routes.extend(attachment_routes(_attachable(entity, entity.files)).routes)
+        made.routes.extend(attachment_routes(attachable(entity, entity.files)).routes)
     for verb in entity.verbs:
         path, answer = f"{thing}/{verb.address}", verb.answer or detail(entity)
         add("POST", path, _verb(entity, verb), entity.permits(verb), answer, status=verb.status)
 
 
-def _attachable(entity: Entity, files: Files) -> Attachable:
+def attachable(entity: Entity, files: Files) -> Attachable:
     """Files hang on what is seen, and are added to nothing that somebody is about to conclude: its row is locked."""
 
     def may_read(u: Unit, record_id: int) -> None:

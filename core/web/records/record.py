@@ -19,6 +19,7 @@ from core.erp.kernel.records.registry import entities
 from core.erp.kernel.records.shown import shown
 from core.erp.kernel.unit import Unit
 from core.web.frame.visit import Visit, Visiting
+from core.web.records.attached import files_of
 from core.web.records.inputs import UNSEEN
 from core.web.records.shown import Cells, Shown, columns, labels, part_name, plain, title
 
@@ -106,6 +107,7 @@ def record_page(
             (entry, action_of(entity, entry.action, visit), changes_of(entity, entry, visit)) for entry in entries
         ],
         further=further,
+        files=files_of(u, entity, visit, row),
         **more,
     )
 

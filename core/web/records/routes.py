@@ -4,7 +4,7 @@ from fastapi import APIRouter
 
 from core.erp.kernel.records.registry import entities
 from core.web.frame.routes import page_routes
-from core.web.records import forms, lists, many, record, tables, views
+from core.web.records import files, forms, lists, many, record, tables, views
 
 
 def router() -> APIRouter:
@@ -15,6 +15,7 @@ def router() -> APIRouter:
         many.add(made, entity)  # before what has an id in its place
         views.add(made, entity)
         tables.add(made, entity)
+        files.add(made, entity)
         forms.add(made, entity)
         record.add(made, entity)
     return made

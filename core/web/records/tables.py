@@ -44,6 +44,14 @@ HOW: Given[str, tuple[str, ...]] = {
 }
 """What may be said of how a file writes its values, where it does not prove that itself."""
 SAID = (*HOW, "timezone", "sheet")
+LABELS = {
+    "decimal": "web.import_decimal",
+    "date_order": "web.import_date_order",
+    "encoding": "web.import_encoding",
+    "delimiter": "web.import_delimiter",
+    "timezone": "web.import_timezone",
+    "sheet": "web.import_sheet",
+}
 Kind = Literal["csv", "xlsx"]
 
 
@@ -202,6 +210,7 @@ def _page(
         fields=[(one.name, one.label(visit.language), one.required) for one in importable.fields],
         given={name: visit.given(name) for name in (*SAID, "mode")},
         how=HOW,
+        labels=LABELS,
         refused=refused,
         tried=tried,
         undone_by=entity.create.undo if entity.create is not None else None,

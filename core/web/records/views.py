@@ -12,7 +12,7 @@ from sqlalchemy import delete, func, select
 from sqlalchemy.dialects.postgresql import insert
 
 from core.erp.kernel.door import needs
-from core.erp.kernel.errors import Refused, absent
+from core.erp.kernel.errors import NotFound, Refused
 from core.erp.kernel.http import Id
 from core.erp.kernel.misfits import misfit
 from core.erp.kernel.records.declare import Entity, as_permits
@@ -106,7 +106,7 @@ def add(made: APIRouter, entity: Entity) -> None:
     async def drop(visit: Visiting, view_id: Id) -> Response:
         outcome = await visit.post(lambda u: _Kept(id=_drop(u, entity, view_id)))
         if outcome.refused:
-            raise absent("saved_view", view_id)
+            raise NotFound("web.no_such_view")
         return RedirectResponse(f"/{entity.path}", 303)
 
     made.add_api_route(f"{path}/new", show, methods=["GET"])
@@ -152,5 +152,5 @@ def _drop(u: Unit, entity: Entity, view_id: int) -> int:
     """Lets go of one's own view. Raises NotFound, the same for one of another."""
     mine = (_V.c.id == view_id, _V.c.entity == entity.name, _V.c.owner == u.actor.login)
     if u.conn.execute(delete(_V).where(*mine).returning(_V.c.id)).scalar_one_or_none() is None:
-        raise absent("saved_view", view_id)
+        raise NotFound("web.no_such_view")
     return view_id

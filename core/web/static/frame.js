@@ -53,6 +53,7 @@ document.addEventListener('submit', async event => {
     const answer = await fetch(form.action, {method: 'post', body: sent});
     if (answer.redirected) { location.assign(answer.url); return; }
     const page = new DOMParser().parseFromString(await answer.text(), 'text/html');
+    if (!page.getElementById(target)) { form.submit(); return; }  // another page: the sign-in, or what went wrong
     document.getElementById(target).replaceChildren(...page.getElementById(target).childNodes);
     const key = page.querySelector('[name=_key]');
     if (key) form.elements._key.value = key.value;

@@ -22,7 +22,12 @@ TARGETS = ("shipment", "lot", "sublot", "zone")
 FIELDS = ("timezone", "serial", "date_form", "columns")
 MEASURED = 3
 """Columns of measurements that the form has lines for; a mapping over the API has no such end."""
-QUANTITIES, UNITS = ("temperature", "humidity", "pressure"), ("Cel", "[degF]", "K", "%", "hPa")
+QUANTITIES = {
+    "temperature": "web.quantity_temperature",
+    "humidity": "web.quantity_humidity",
+    "pressure": "web.quantity_pressure",
+}
+UNITS = ("Cel", "[degF]", "K", "%", "hPa")
 DELIMITERS, DECIMALS = (",", ";", "\t", "|"), (".", ",")
 SHOWN = 10
 """Doubtful lines of a file that the page shows; the API and the command line tell them all."""
@@ -123,7 +128,10 @@ def _page(
         status,
         given={**dict.fromkeys(FIELDS, ""), **said, **given},
         lines=_lines(visit),
-        choices={"delimiter": DELIMITERS, "decimal": DECIMALS},
+        choices=(
+            ("delimiter", "web.import_delimiter", DELIMITERS),
+            ("decimal", "web.import_decimal", DECIMALS),
+        ),
         quantities=QUANTITIES,
         units=UNITS,
         targets=TARGETS,
