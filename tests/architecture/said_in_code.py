@@ -58,6 +58,14 @@ def _nodes() -> list[tuple[Path, ast.AST]]:
     ]
 
 
+def acts() -> set[str]:
+    """Every act that the core tells the trail by a constant."""
+    calls = [node for _, node in _nodes() if isinstance(node, ast.Call) and getattr(node.func, "attr", "") == "audit"]
+    firsts = [part for node in calls if node.args for part in ast.walk(node.args[0])]
+    texts = {str(one.value) for one in firsts if isinstance(one, ast.Constant)}
+    return {one for one in texts if "." in one.strip(".")}
+
+
 def said() -> list[Said]:
     """Every call in the core, and in its SQL, that tells people something by a constant or a sentence made on the
     spot.

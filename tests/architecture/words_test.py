@@ -2,6 +2,7 @@
 
 import re
 from collections import Counter
+from zoneinfo import ZoneInfo
 
 import pytest
 from pydantic_core._pydantic_core import list_all_errors
@@ -18,8 +19,10 @@ from core.erp.kernel.tabular import report  # noqa: F401 - an error's class is f
 from core.erp.kernel.words import CHINESE, ENGLISH, LANGUAGES, Template, catalogue
 from core.erp.kernel.words.catalogues import PLACEHOLDER, folders, read
 from core.erp.kernel.workflow import Workflow, workflows
+from core.web.frame.templating import Words
+from core.web.records.acts import act_said
 from core.web.records.word_ids import choice_ids, field_ids, filter_ids
-from tests.architecture.said_in_code import ERRORS, constants, families_used, raised_in_sql, said
+from tests.architecture.said_in_code import ERRORS, acts, constants, families_used, raised_in_sql, said
 
 FAMILIES = (
     "problem",
@@ -137,6 +140,14 @@ def test_every_id_told_is_in_the_catalogue_with_exactly_its_parameters() -> None
 def test_whatever_is_registered_has_its_words() -> None:
     titles = {f"problem.{kind.title.lower().replace(' ', '_')}" for kind in _kinds(LotwiseError)}
     assert sorted((_declared() | titles) - set(catalogue(ENGLISH))) == []
+
+
+def test_whatever_the_trail_says_was_done_is_said_in_words() -> None:
+    known = acts()
+    assert len(known) > 50
+    for language in LANGUAGES:
+        words = Words(language, ZoneInfo("UTC"))
+        assert [one for one in sorted(known) if act_said(one, words) == one] == []
 
 
 def test_no_word_is_kept_in_vain() -> None:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from sqlalchemy import Engine, text
@@ -63,8 +64,9 @@ def test_columns_that_are_not_known_are_said_and_remembered(people: dict[str, Br
     ada = people["ada"]
     page = hand_in(ada, OTHER)
     assert "nothing would be imported" in text_of(page)
-    assert re.findall('name="heading" value="([^"]+)"', page) == ["Artikel", "Benennung", "Zone", "Farbe"]
-    said = {"heading": ["Artikel", "Benennung", "Zone", "Farbe"], "field": ["code", "name", "timezone", "-"]}
+    headings = re.findall('name="heading" value="([^"]+)"', page)
+    assert headings == ["Artikel", "Benennung", "Zone", "Farbe"]
+    said: dict[str, Any] = {"heading": headings, "field": ["code", "name", "timezone", "-"]}
     assert "1 records" in text_of(hand_in(ada, OTHER, **said))
     hand_in(ada, OTHER, 303, "import", **said)
     assert "west" in sites(module_engine)

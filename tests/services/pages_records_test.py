@@ -107,7 +107,9 @@ def test_who_saw_an_older_record_is_told_who_changed_it(people: dict[str, Browse
     eng.send(f"{at}/edit", {"name": "Cold room A"})
     answer = eng.client.post(f"{at}/edit", data={**seen, "name": "Cold room B"})
     assert answer.status_code == 409
-    assert "eng: zone.change" in text_of(answer.text)
+    told = text_of(answer.text)
+    assert re.search(r"Eng, \d+ \w+ \d\d:\d\d: Changed", told), told
+    assert "Cold room 1 → Cold room A" in told
     assert 'value="Cold room B"' in answer.text
 
 
@@ -193,3 +195,19 @@ def test_a_scanned_code_is_looked_for_by_its_serial_lot_and_handling_unit() -> N
     ]
     assert scanned("10123456") == ["10123456"]
     assert scanned("WO-1") == ["WO-1"]
+
+
+def test_an_act_on_what_somebody_else_has_changed_is_told_and_not_done(people: dict[str, Browser]) -> None:
+    bea, qa = people["bea"], people["qa"]
+    at = qa.send("/tasks/new", {"title": "count the stock", "permit": "task.act"}).headers["location"]
+    del bea
+    seen = filled(qa.form(f"{at}/cancel"))
+    qa.send(f"{at}/take", {})
+    answer = qa.client.post(f"{at}/cancel", data={**seen, "reason": "typed by hand"})
+    assert answer.status_code == 409
+    told = text_of(answer.text)
+    assert re.search(r"Qa, \d+ \w+ \d\d:\d\d: Take", told), told
+    assert "Open → Taken" in told
+    assert "typed by hand" in answer.text
+    again = qa.client.post(f"{at}/cancel", data={**filled(answer.text), "reason": "typed by hand"})
+    assert again.status_code == 303

@@ -48,6 +48,11 @@ class Outcome:
         return self.status >= HTTPStatus.BAD_REQUEST
 
     @property
+    def stale(self) -> bool:
+        """Whether it was refused because somebody else was first: who did what, its answer says as `since`."""
+        return self.refused and self.body.get("id") == "kernel.changed_meanwhile"
+
+    @property
     def detail(self) -> str:
         """The refusal in the reader's language."""
         return str(self.body["detail"])

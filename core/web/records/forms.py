@@ -1,7 +1,7 @@
 """Forms: making a record, changing it, and every verb; a refusal shows the form again with what was written in it."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from fastapi import APIRouter, Response
@@ -14,19 +14,25 @@ from core.erp.kernel.http import Id
 from core.erp.kernel.records import verbs, write
 from core.erp.kernel.records.columns import link_of
 from core.erp.kernel.records.declare import Entity, Verb, as_permits
+from core.erp.kernel.records.history import history, version_of
 from core.erp.kernel.records.read import row_of
 from core.erp.kernel.records.shown import change_form, shown
+from core.erp.kernel.signatures import Proof, Signing
 from core.erp.kernel.unit import Unit
 from core.erp.kernel.words import Message, render
 from core.web.frame.visit import Outcome, Visit, Visiting
 from core.web.records.inputs import Filled, inputs, summary
 from core.web.records.parsing import read_form
 from core.web.records.pickers import offers
-from core.web.records.record import verb_name
+from core.web.records.record import said_entries, verb_name
 from core.web.records.shown import named, title
 
 MORE = "_more"
 """The button that asks for one line more in a table."""
+
+
+CHANGES = 5
+"""Newest of what others did meanwhile that a refused form tells."""
 
 
 @dataclass(frozen=True)
@@ -199,6 +205,7 @@ def _add_verb(made: APIRouter, entity: Entity, verb: Verb) -> None:
             meaning=meaning,
             record=row,
             title=called,
+            version=version_of(u, entity, record_id),
         )
 
     def show(visit: Visiting, record_id: Id) -> Response:
@@ -214,13 +221,13 @@ def _add_verb(made: APIRouter, entity: Entity, verb: Verb) -> None:
         found = await run_in_threadpool(visit.read, lambda u: form(u, visit, record_id))
 
         def work(u: Unit, parsed: Any = None) -> BaseModel:
-            row_of(u, entity, record_id)
+            _require_seen(u, entity, record_id, visit)
             verbs.do(u, entity, verb, record_id, parsed)
             return shown(u, entity, record_id)
 
         async def act(parsed: Any) -> Outcome:
             if verb.signing is not None:
-                signing = verbs.signing_of(entity, verb, record_id, parsed)
+                signing = _as_seen(verbs.signing_of(entity, verb, record_id, parsed), entity, record_id, visit)
                 return await visit.sign(signing, parsed, lambda u, _: shown(u, entity, record_id))
             bodies = () if parsed is None else (parsed,)
             return await visit.post(lambda u: work(u, parsed), *bodies)
@@ -228,6 +235,24 @@ def _add_verb(made: APIRouter, entity: Entity, verb: Verb) -> None:
         return await sent(visit, found, act, lambda _: f"/{entity.path}/{record_id}")
 
     two_routes(made, path, entity.permits(verb), show, send)
+
+
+def _require_seen(u: Unit, entity: Entity, record_id: int, visit: Visit) -> None:
+    """Raises NotFound, and Conflict where the record is no longer what the form's sender saw."""
+    row_of(u, entity, record_id)
+    seen = seen_version(visit)
+    if seen is not None:
+        write.require_version(u, entity, record_id, seen)
+
+
+def _as_seen(signing: Signing[Any], entity: Entity, record_id: int, visit: Visit) -> Signing[Any]:
+    """The act, unless the record is no longer what its signer saw."""
+
+    def work(u: Unit, proof: Proof) -> Any:
+        _require_seen(u, entity, record_id, visit)
+        return signing.work(u, proof)
+
+    return replace(signing, work=work)
 
 
 def meaning_of(entity: Entity, verb: Verb, visit: Visit) -> str:
@@ -241,10 +266,25 @@ def meaning_of(entity: Entity, verb: Verb, visit: Visit) -> str:
 
 def form_page(u: Unit, visit: Visit, form: Form, filled: Filled, status: int = 200, **more: Any) -> Response:
     """A form, filled."""
-    del u
     fields = inputs(form.entity, form.model, visit.words, filled) if form.model is not None else []
-    context = {"refused": "", "changed": None, "faults": summary(fields), "password_error": "", **more}
+    changed = _changed(u, visit, form) if more.get("refused") else []
+    context = {"refused": "", "changed": changed, "faults": summary(fields), "password_error": "", **more}
     return visit.page(form.template, status, form=form, entity=form.entity, fields=fields, **context)
+
+
+def seen_version(visit: Visit) -> int | None:
+    """The version of the record that the form's sender saw; None where it says none."""
+    given = visit.given("_version")
+    return int(given) if given.isascii() and given.isdigit() and len(given) < 19 else None  # noqa: PLR2004 - digits of the biggest id
+
+
+def _changed(u: Unit, visit: Visit, form: Form) -> list[Any]:
+    """What others did with the record since the sender of a refused form saw it, the newest last."""
+    seen = seen_version(visit)
+    if seen is None or form.record is None:
+        return []
+    entries, _ = history(u, form.entity, form.record["id"], limit=CHANGES, after=seen)
+    return said_entries(u, form.entity, entries[::-1], visit)
 
 
 async def sent(
@@ -261,9 +301,8 @@ async def sent(
         return await _again(visit, form, wrong, 422, password_error=said.get("password", ""))
     outcome: Outcome = await act(parsed)
     if outcome.refused:
-        return await _again(
-            visit, form, written, outcome.status, refused=outcome.detail, changed=outcome.body.get("since")
-        )
+        refused = visit.words.t("web.changed_meanwhile") if outcome.stale else outcome.detail
+        return await _again(visit, form, written, outcome.status, refused=refused)
     return RedirectResponse(done(outcome.body), 303)
 
 

@@ -3,6 +3,7 @@
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
 
@@ -28,6 +29,7 @@ from core.erp.kernel.signatures import Proof, Signing
 from core.erp.kernel.tables import table
 from core.erp.kernel.unit import Unit
 from core.web.frame.visit import KEY, Outcome, Visit, Visiting
+from core.web.records.acts import act_said
 from core.web.records.forms import Form, form_page, meaning_of, sent, two_routes
 from core.web.records.inputs import Filled
 from core.web.records.record import verb_name
@@ -231,6 +233,19 @@ def _versions(visit: Visit) -> dict[int, int]:
 
 
 def _told(visit: Visit, entity: Entity, record_id: int, called: str, outcome: Outcome) -> Told:
+    if outcome.stale:
+        words, since = visit.words, reversed(outcome.body["since"])
+        done = [
+            words.t(
+                "web.who_did_when",
+                login=one["actor"],
+                action=act_said(one["action"], words),
+                at=words.clock(datetime.fromisoformat(one["at"])),
+            )
+            for one in since
+        ]
+        said = words.t("web.changed_by", done=words.listed(done))
+        return Told(id=record_id, called=called, done=False, said=said)
     if outcome.refused:
         return Told(id=record_id, called=called, done=False, said=outcome.detail)
     state = outcome.body.get("state") if entity.cycle is not None else None

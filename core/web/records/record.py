@@ -19,6 +19,7 @@ from core.erp.kernel.records.registry import entities
 from core.erp.kernel.records.shown import shown
 from core.erp.kernel.unit import Unit
 from core.web.frame.visit import Visit, Visiting
+from core.web.records.acts import act_said, names_of
 from core.web.records.attached import files_of
 from core.web.records.inputs import UNSEEN
 from core.web.records.shown import Cells, Shown, columns, labels, part_name, plain, title
@@ -103,9 +104,7 @@ def record_page(
         may_change=may_change(entity, row, visit),
         sections=[one for one in sections if one is not None and one.rows],
         related=[one for one in related(entity) if visit.may(*as_permits(one.entity.read))],
-        entries=[
-            (entry, action_of(entity, entry.action, visit), changes_of(entity, entry, visit)) for entry in entries
-        ],
+        entries=said_entries(u, entity, entries, visit),
         further=further,
         files=files_of(u, entity, visit, row),
         **more,
@@ -204,6 +203,22 @@ def related(entity: Entity) -> tuple[Related, ...]:
     )
 
 
+def said_entries(
+    u: Unit, entity: Entity, entries: Sequence[Entry], visit: Visit
+) -> list[tuple[Entry, str, str, list[tuple[str, Any, Any]]]]:
+    """(entry, who did it, what was done, (field, before, after) of each change), as their reader reads them."""
+    names = names_of(u, {entry.actor for entry in entries})
+    return [
+        (
+            entry,
+            names.get(entry.actor, entry.actor),
+            act_said(entry.action, visit.words),
+            changes_of(entity, entry, visit),
+        )
+        for entry in entries
+    ]
+
+
 def changes_of(entity: Entity, entry: Entry, visit: Visit) -> list[tuple[str, Any, Any]]:
     """(field, before, after) of one entry, as its reader reads them."""
     names = {column.name: column for column in columns(entity)}
@@ -218,18 +233,6 @@ def changes_of(entity: Entity, entry: Entry, visit: Visit) -> list[tuple[str, An
         for change in entry.changes
         if not change.field.endswith(("_message", "_hash")) and change.field != "id"
     ]
-
-
-def action_of(entity: Entity, action: str, visit: Visit) -> str:
-    """What was done, as its button says it; the trail's own word for what has none."""
-    name, words = action.rpartition(".")[2], visit.words
-    if name in _WRITTEN:
-        return words.t(_WRITTEN[name])
-    message = f"move.{entity.name}.{name}"
-    return words.label(message) if words.has(message) else action
-
-
-_WRITTEN = {"create": "web.created", "change": "web.changed"}
 
 
 def _as_typed(entity: Entity, name: str, value: Any) -> Any:

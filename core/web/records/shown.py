@@ -17,6 +17,7 @@ from core.erp.kernel.scope import scoped
 from core.erp.kernel.unit import Unit
 from core.erp.kernel.words import ENGLISH, Message, catalogue, from_json, render
 from core.web.frame.templating import Words
+from core.web.records.acts import act_said
 
 INTERNAL = frozenset({"id", "moves", "version", "token_epoch", "search_grams"})
 """Fields that people have no use for."""
@@ -167,6 +168,8 @@ _BY_KIND: tuple[tuple[Any, Callable[[Any, Words], Markup | str]], ...] = (
 
 def word_of(name: str, value: str, words: Words) -> str:
     """One of a field's few words in the reader's language; text as it is."""
+    if name == "action":
+        return act_said(value, words)
     message = choice_id(name, value)
     return words.t(message) if message is not None and message in catalogue(words.language) else value
 

@@ -672,6 +672,9 @@ CREATE TRIGGER ingest_alarm_no_delete BEFORE DELETE ON ingest_alarm FOR EACH ROW
 CREATE TRIGGER ingest_alarm_no_truncate BEFORE TRUNCATE ON ingest_alarm FOR EACH STATEMENT EXECUTE FUNCTION lotwise_forbid_change()
     ''',
     r'''
+CREATE TRIGGER saved_view_identity BEFORE UPDATE ON saved_view FOR EACH ROW EXECUTE FUNCTION lotwise_guard_identity('id', 'owner', 'entity', 'name')
+    ''',
+    r'''
 CREATE TRIGGER role_cycle BEFORE INSERT OR UPDATE ON role FOR EACH ROW EXECUTE FUNCTION lotwise_guard_cycle('role', 'draft', 'approved>withdrawn', 'draft>approved', 'draft>withdrawn')
     ''',
     r'''
@@ -2830,6 +2833,20 @@ def upgrade() -> None:
     sa.UniqueConstraint('bom_id', 'number')
     )
     op.create_index(op.f('ix_routing_step_bom_id'), 'routing_step', ['bom_id'], unique=False)
+    op.create_table('saved_view',
+    sa.Column('id', sa.BigInteger(), autoincrement=True, nullable=False),
+    sa.Column('owner', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('entity', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('name', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('role', sqlmodel.sql.sqltypes.AutoString(), nullable=True),
+    sa.Column('query', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('saved_at', sa.DateTime(timezone=True), nullable=False),
+    sa.CheckConstraint("length(query) <= 4000 AND query !~ '(^|&)cursor='"),
+    sa.CheckConstraint('length(name) BETWEEN 1 AND 60'),
+    sa.PrimaryKeyConstraint('id'),
+    sa.UniqueConstraint('owner', 'entity', 'name')
+    )
+    op.create_index('saved_view_of_role', 'saved_view', ['entity', 'role'], unique=False)
     op.create_table('sensor',
     sa.Column('id', sa.BigInteger(), autoincrement=True, nullable=False),
     sa.Column('serial', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
