@@ -35,12 +35,12 @@ class Served:
         """The core with its pages, and the connections to be let go after it. Raises what `create_app` does."""
         from core.app import create_app
         from core.ingest.file_import import FileImporter
-        from core.web.pages import install_pages
+        from core.web.frame.installing import install
 
         size = self.workers.share(CONNECTIONS, LEAST_CONNECTIONS)
         engine = open_engine(self.database_url, self.audit_keys, pool_size=size, max_overflow=size, pool_pre_ping=True)
         app = create_app(self.settings, engine, probes={"servers": self.servers}, workers=self.workers)
-        install_pages(app, FileImporter(live=self.settings.instance == "live"))
+        install(app, FileImporter(live=self.settings.instance == "live"))
         return app, engine
 
 

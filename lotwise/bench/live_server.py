@@ -6,7 +6,6 @@ same.
 
 import sys
 from html import escape
-from typing import Any
 
 import uvicorn
 from fastapi import Request, Response
@@ -20,10 +19,11 @@ from core.erp.kernel.unit import Unit
 from core.ingest.file_import import FileImporter
 from core.settings import Settings
 from core.web import live
+from core.web.desks.plant.queries import ZoneNow
+from core.web.desks.plant.queries import zones as zones_of
+from core.web.frame.installing import install
 from core.web.frame.routes import page_routes
 from core.web.frame.visit import Visiting
-from core.web.pages import install_pages
-from core.web.queries import zones as zones_of
 from lotwise.bench.plant import BENCH_KEYS
 from lotwise.served import configured
 from lotwise.serving import listening
@@ -44,10 +44,10 @@ def _drawn(u: Unit) -> str:
     return f'<div data-holds="{u.conn.scalar(_HOLDS)}">{tiles}</div>'
 
 
-def _tile(zone: dict[str, Any]) -> str:
+def _tile(zone: ZoneNow) -> str:
     return (
-        f'<a class="tile" href="/zones/{zone["id"]}"><h3>{escape(zone["name"])}</h3><b>{zone["last_value"]:.1f} °C</b>'
-        f"<span>{zone['last_good_at']}</span><span>{zone['sublots']} / {zone['held']}</span></a>"
+        f'<a class="tile" href="/zones/{zone.id}"><h3>{escape(zone.name)}</h3><b>{zone.value:.1f} °C</b>'
+        f"<span>{zone.read_at}</span><span>{zone.goods} / {zone.held}</span></a>"
     )
 
 
@@ -57,7 +57,7 @@ def main(port: int) -> None:
     assert settings.database_url is not None
     app = create_app(settings, open_engine(settings.database_url, BENCH_KEYS, pool_size=20))
     app.include_router(router)
-    install_pages(app, FileImporter(live=True))
+    install(app, FileImporter(live=True))
     with listening("127.0.0.1", port) as socket:
         uvicorn.Server(configured(app, settings)).run(sockets=[socket])
 

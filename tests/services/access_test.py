@@ -1,7 +1,5 @@
 """Who may what, and the second person behind it: users, composed roles, conflicts; written by hand."""
 
-import asyncio
-from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -14,10 +12,7 @@ from core.erp.kernel import passwords
 from core.erp.kernel.access import roles, users
 from core.erp.kernel.access.users import Place
 from core.erp.kernel.errors import Conflict, Forbidden, IllegalMove, Invalid, NotFound, Refused
-from core.erp.kernel.model import User
-from core.erp.kernel.sessions.service import Limits, begin
 from core.erp.kernel.unit import unit
-from core.web.desk import Desk
 from tests.services.access_world import SYSTEM, Company
 
 
@@ -285,16 +280,3 @@ def test_who_is_not_there_is_not_found(company: Company) -> None:
 def test_a_language_is_ones_own_choice(company: Company) -> None:
     company.does("wanda", lambda u: users.choose_language(u, "zh"))
     assert company.actor("wanda").language == "zh"
-
-
-def test_the_pages_show_nothing_to_who_belongs_to_some_sites(company: Company) -> None:
-    with unit(company.engine, SYSTEM, company.events) as u:
-        u.session.add(Site(code="A", name="A"))
-    company.add("sam", "warehouse", place=Place(site_ids=(1,)))
-    limits = Limits.of(30, 12)
-    desk = Desk(company.engine, company.events, None, limits)  # type: ignore[arg-type]  # no password is checked here
-    with company.engine.connect() as conn:
-        row = conn.execute(text("SELECT * FROM app_user WHERE login = 'sam'")).one()
-    cookie = begin(company.engine, User(**row._mapping), datetime.now(UTC), "here")
-    with pytest.raises(Forbidden, match="every site"):
-        asyncio.run(desk.do(cookie, lambda u: u.now, "stock.read"))

@@ -22,7 +22,7 @@ from core.erp.kernel.permits import PEOPLE, Role
 from core.erp.kernel.unit import system, unit
 from core.ingest.file_import import FileImporter
 from core.settings import Settings
-from core.web.pages import install_pages
+from core.web.frame.installing import install
 from core.wiring import build_events
 from lotwise.reference import api_description
 from tests.serving import serving
@@ -220,7 +220,7 @@ def test_a_locked_record_is_told_and_not_waited_for(
 
 
 def test_forms_from_another_site_do_nothing(app: FastAPI) -> None:
-    install_pages(app, FileImporter(live=True))
+    install(app, FileImporter(live=True))
     form = {"login": "qa", "password": PASSWORD}
     with serving(app) as client:
         own = str(client.base_url).rstrip("/")

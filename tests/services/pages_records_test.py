@@ -131,6 +131,23 @@ def test_who_lacks_the_permit_is_told_so_and_a_missing_page_is_404(people: dict[
     assert people["eng"].client.get("/zones/abc").status_code == 404
 
 
+def test_what_nobody_serves_is_a_page_here_and_a_problem_below_the_api(people: dict[str, Browser]) -> None:
+    client = people["qa"].client
+    answer = client.get("/no-such-page", headers={"accept-language": "zh", "accept": "text/html"})
+    assert (answer.status_code, answer.headers["content-type"]) == (404, "text/html; charset=utf-8")
+    assert "没有" in text_of(answer.text)
+    assert "frame-ancestors 'none'" in answer.headers["content-security-policy"]
+    for method, path, status in (
+        ("GET", "/api/v1/no-such", 404),
+        ("GET", "/api", 404),
+        ("DELETE", "/api/v1/sites", 405),
+    ):
+        answer = client.request(method, path)
+        assert (answer.status_code, answer.headers["content-type"]) == (status, "application/problem+json"), path
+    assert "GET" in answer.headers["allow"]
+    assert client.request("PUT", "/plant").status_code == 405
+
+
 def test_another_site_signs_nobody_in_and_posts_nothing(people: dict[str, Browser]) -> None:
     eng = people["eng"]
     foreign = {"origin": "https://elsewhere.example"}

@@ -36,13 +36,8 @@ class RequestGuard:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """One request or connection."""
-        if scope["type"] == "websocket":
-            if _foreign(Headers(scope=scope)):
-                await send({"type": "websocket.close", "code": 1008})  # before it is accepted: 403
-                return
-            await self._app(scope, receive, send)
-        elif scope["type"] == "http":
+        """One request."""
+        if scope["type"] == "http":
             await self._http(scope, receive, _with_headers(scope, send))
         else:
             await self._app(scope, receive, send)

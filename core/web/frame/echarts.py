@@ -1,5 +1,6 @@
 """ECharts, as the pinned NiceGUI wheel carries it: found by the wheel's list of files, never imported, served by us.
 
+No other kept wheel carries ECharts, and the wheel is there for nothing else: no code of its own runs.
 The wheel says nothing of these files, so their names and what they export are looked at when the core starts.
 """
 

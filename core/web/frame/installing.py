@@ -19,7 +19,7 @@ from core.web.desks.plant import modes
 from core.web.desks.plant import routes as plant
 from core.web.desks.release import routes as release
 from core.web.desks.wall import routes as wall
-from core.web.frame import assets, echarts, password, routes, signing_in
+from core.web.frame import assets, echarts, password, routes, signing_in, unknown
 from core.web.frame.sites import Sites
 from core.web.records import finding
 from core.web.records import routes as records_routes
@@ -61,6 +61,7 @@ def install(app: FastAPI, take: FileImportPort | None = None) -> None:
     app.add_exception_handler(HTTPException, _not_served)
     # the framework asks route by route: a page is not looked for behind the hundreds of the API
     app.router.routes.sort(key=lambda route: isinstance(route, DoorRoute))
+    unknown.install(app)
 
 
 def _not_served(request: Request, error: Exception) -> Response:
