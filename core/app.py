@@ -11,8 +11,10 @@ from sqlalchemy import Engine
 
 from core.background import background, compare_with_witness
 from core.erp.kernel import modules, permits, problems, record_routes
+from core.erp.kernel.connections import read_only
 from core.erp.kernel.door import asked_by, export_limiter, post_limiter, print_limiter, upload_limiter
 from core.erp.kernel.events import Events
+from core.erp.kernel.http import LOCK_TIMEOUT
 from core.erp.kernel.instance import Instance, serve
 from core.erp.kernel.middleware import RequestGuard
 from core.erp.kernel.outbox import Outbox
@@ -27,6 +29,12 @@ from core.workers import Workers
 
 THREADS, LEAST_THREADS = 40, 8
 """Requests that are worked on at once, in all processes together, and at least in each of them."""
+
+
+READERS, LEAST_READERS = 20, 5
+"""Connections of those who only read, of all processes together, and at least of each; twice as many when much is
+asked at once.
+"""
 
 
 class InstanceOut(BaseModel):
@@ -84,6 +92,7 @@ def create_app(
     outbox = outbox if outbox is not None else build_outbox()
     workers = workers or Workers()
     checks = PasswordChecks(engine, processes=workers.count)
+    readers = read_only(engine, workers.share(READERS, LEAST_READERS), LOCK_TIMEOUT)
     serve(engine, Instance(settings.instance == "live", settings.data_dir))
 
     working = background(settings, engine, events, outbox, workers.failing) if run_background else None
@@ -112,6 +121,7 @@ def create_app(
         health.close()
         database.close()
         checks.close()
+        readers.dispose()
 
     app = FastAPI(
         title="Lotwise",
@@ -123,7 +133,7 @@ def create_app(
         redoc_url=None,
         description="Every reading knows its lot, and no lot moves while a reading is against it.",
     )
-    app.state.settings, app.state.engine, app.state.events = settings, engine, events
+    app.state.settings, app.state.engine, app.state.readers, app.state.events = settings, engine, readers, events
     app.state.outbox, app.state.signing_key, app.state.checks = outbox, key, checks
     app.state.session_limits = Limits.of(settings.session_idle_minutes, settings.session_hours)
     app.state.post_limiter, app.state.upload_limiter, app.state.export_limiter, app.state.print_limiter = (

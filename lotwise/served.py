@@ -10,6 +10,7 @@ from sqlalchemy import Engine
 from starlette.types import ASGIApp
 
 from core.erp.kernel.audit_keys import AuditKeys, open_engine
+from core.erp.kernel.connections import keep_prepared, look_after_rest
 from core.health import Probe
 from core.settings import Settings
 from core.workers import Workers
@@ -38,7 +39,9 @@ class Served:
         from core.web.frame.installing import install
 
         size = self.workers.share(CONNECTIONS, LEAST_CONNECTIONS)
-        engine = open_engine(self.database_url, self.audit_keys, pool_size=size, max_overflow=size, pool_pre_ping=True)
+        engine = open_engine(self.database_url, self.audit_keys, pool_size=size, max_overflow=size)
+        look_after_rest(engine)
+        keep_prepared(engine)
         app = create_app(self.settings, engine, probes={"servers": self.servers}, workers=self.workers)
         install(app, FileImporter(live=self.settings.instance == "live"))
         return app, engine

@@ -7,7 +7,9 @@ so the landing table stays the one place that is judged from.
 
 from collections.abc import Collection, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
+from psycopg.pq import TransactionStatus
 from sqlalchemy import Connection, text
 
 DAY = timedelta(days=1)
@@ -59,14 +61,15 @@ def missing(conn: Connection, points: Collection[str], start: datetime, stop: da
 def require_present(conn: Connection, points: Collection[str], start: datetime, stop: datetime) -> None:
     """Raises DroppedRangeNeeded where readings of the points in [start, stop) are not all in PostgreSQL.
 
-    Locks the table against dropping: what is there by this look stays until the transaction ends.
+    Locks the table against dropping: what is there by this look stays until the transaction ends. On a connection
+    without one (AUTOCOMMIT) it begins one, and whoever opened the connection ends it.
     """
     require_each_present(conn, [(point, start, stop) for point in points])
 
 
 def require_each_present(conn: Connection, spans: Sequence[tuple[str, datetime, datetime]]) -> None:
     """As `require_present`, of (point, start, stop) each; where nothing was dropped for as little as one."""
-    conn.execute(_KEEP)
+    _keep(conn)
     if not spans or not dropped_spans(conn, min(start for _, start, _ in spans), max(stop for _, _, stop in spans)):
         return
     alike: dict[tuple[datetime, datetime], list[str]] = {}
@@ -76,6 +79,13 @@ def require_each_present(conn: Connection, spans: Sequence[tuple[str, datetime, 
     if lacking:
         days = [day for _, day in lacking]
         raise DroppedRangeNeeded({point for point, _ in lacking}, min(days), max(days) + DAY)
+
+
+def _keep(conn: Connection) -> None:
+    raw: Any = conn.connection.dbapi_connection
+    if raw.autocommit and raw.info.transaction_status is TransactionStatus.IDLE:
+        conn.exec_driver_sql("BEGIN")
+    conn.execute(_KEEP)
 
 
 def require_keys_present(conn: Connection, keys: Iterable[tuple[str, datetime]], now: datetime) -> None:

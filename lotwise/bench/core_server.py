@@ -10,6 +10,8 @@ import httpx
 from lotwise.embedded.process import ServerProcess, free_port
 
 COMMAND = "from lotwise.cli import main; main()"
+START = 180.0
+"""Seconds that the core may take to start: a busy machine makes several workers slow to come."""
 TOKEN_MINUTES = 60
 """How long people stay signed in: longer than a benchmark takes."""
 
@@ -30,7 +32,7 @@ def core(stack: ExitStack, folder: Path, database: str, *options: str) -> tuple[
         folder / "serve.log",
         env={**os.environ, **env},
     )
-    process.start(lambda: _up(port))
+    process.start(lambda: _up(port), within=START)
     stack.callback(process.stop)
     return process, port
 

@@ -17,18 +17,22 @@ AT_TWO = Actor("bob", frozenset({Role.WAREHOUSE}), sites=frozenset({2}))
 CARRIER = Actor("cem", frozenset({Role.CARRIER}), partner_id=7)
 LOST = Actor("dot", frozenset({Role.SUPPLIER}))
 SITES, OWN = sites(GOODS.c.site_id), own_partner(GOODS.c.partner_id)
-NOTES_OF_GOODS = through(NOTES.c.goods_id, select(GOODS.c.id), SITES)
-OWN_NOTES = through(NOTES.c.goods_id, select(GOODS.c.id), OWN)
+NOTES_OF_GOODS = through(NOTES.c.goods_id, GOODS.c.id, SITES)
+GOODS_NOTED = through(NOTES.c.goods_id, GOODS.c.id, SITES, empty=False)
+OWN_NOTES = through(NOTES.c.goods_id, GOODS.c.id, OWN)
 
 
-def sql(scope: Scope, actor: Actor) -> str | None:
+def sql(scope: Scope, actor: Actor, rows: Table = GOODS) -> str | None:
     condition = scope(actor)
     if condition is None:
         return None
-    compiled = condition.compile(dialect=postgresql.dialect(), compile_kwargs={"literal_binds": True})  # type: ignore[no-untyped-call]  # SQLAlchemy's dialects have no annotations
-    return " ".join(str(compiled).split())
+    asked = select(rows.c.id).where(condition)
+    compiled = asked.compile(dialect=postgresql.dialect(), compile_kwargs={"literal_binds": True})  # type: ignore[no-untyped-call]  # SQLAlchemy's dialects have no annotations
+    return " ".join(str(compiled).split()).partition(" WHERE ")[2]
 
 
+GOODS_OF_ROW = "SELECT goods.id FROM goods WHERE goods.id = notes.goods_id"
+ROW_BY_ROW = "LIMIT ALL OFFSET 0"
 SITE_TWO = "goods.site_id IN (2) OR goods.site_id IS NULL"
 
 
@@ -57,18 +61,28 @@ SITE_TWO = "goods.site_id IN (2) OR goods.site_id IS NULL"
         (any_of(SITES, OWN), CARRIER, "goods.partner_id = 7"),
         (any_of(SITES), AT_TWO, SITE_TWO),
         (any_of(), EVERYWHERE, "false"),
-        (NOTES_OF_GOODS, EVERYWHERE, None),
-        (
-            NOTES_OF_GOODS,
-            AT_TWO,
-            f"notes.goods_id IN (SELECT goods.id FROM goods WHERE {SITE_TWO}) OR notes.goods_id IS NULL",
-        ),
-        (OWN_NOTES, CARRIER, "notes.goods_id IN (SELECT goods.id FROM goods WHERE goods.partner_id = 7)"),
-        (OWN_NOTES, LOST, "notes.goods_id IN (SELECT goods.id FROM goods WHERE false)"),
     ],
 )
 def test_a_scope_says(scope: Scope, actor: Actor, expected: str | None) -> None:
     assert sql(scope, actor) == expected
+
+
+@pytest.mark.parametrize(
+    ("scope", "actor", "expected"),
+    [
+        (NOTES_OF_GOODS, EVERYWHERE, None),
+        (
+            NOTES_OF_GOODS,
+            AT_TWO,
+            f"(EXISTS ({GOODS_OF_ROW} AND ({SITE_TWO}) {ROW_BY_ROW})) OR notes.goods_id IS NULL",
+        ),
+        (GOODS_NOTED, AT_TWO, f"EXISTS ({GOODS_OF_ROW} AND ({SITE_TWO}) {ROW_BY_ROW})"),
+        (OWN_NOTES, CARRIER, f"EXISTS ({GOODS_OF_ROW} AND goods.partner_id = 7 {ROW_BY_ROW})"),
+        (OWN_NOTES, LOST, f"EXISTS (SELECT goods.id FROM goods WHERE false {ROW_BY_ROW})"),
+    ],
+)
+def test_a_scope_through_another_is_looked_up_row_by_row(scope: Scope, actor: Actor, expected: str | None) -> None:
+    assert sql(scope, actor, NOTES) == expected
 
 
 def test_a_statement_gets_the_condition_once() -> None:

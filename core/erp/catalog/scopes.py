@@ -1,6 +1,6 @@
 """Which places, points and instruments somebody sees: those of their own sites. Items and profiles are everybody's."""
 
-from sqlalchemy import ColumnElement, not_, or_, select
+from sqlalchemy import ColumnElement, not_, or_
 
 from core.erp.catalog.model import (
     Calibration,
@@ -15,7 +15,7 @@ from core.erp.catalog.model import (
     Zone,
     ZoneNesting,
 )
-from core.erp.kernel.scope import Visible, all_of, everything, linked, sites
+from core.erp.kernel.scope import Visible, all_of, everything, linked, looked_up, sites
 from core.erp.kernel.tables import table
 from core.erp.kernel.unit import Actor
 
@@ -34,9 +34,8 @@ def SENSORS(actor: Actor) -> ColumnElement[bool] | None:  # noqa: N802 - a scope
     condition = INSTALLATIONS(actor)
     if condition is None:
         return None
-    installed = select(_installation.sensor_id)
-    seen = _sensor.id.in_(installed.where(condition))
-    return seen if actor.outside else or_(seen, not_(_sensor.id.in_(installed)))
+    seen = looked_up(_sensor.id, _installation.sensor_id, condition)
+    return seen if actor.outside else or_(seen, not_(looked_up(_sensor.id, _installation.sensor_id)))
 
 
 CALIBRATIONS = linked(table(Calibration).c.sensor_id, "sensor")

@@ -170,4 +170,4 @@ def verify_audit(request: Request, door: Door) -> Verdict:
         findings = [FindingOut.model_validate(finding) for finding in verify(u.conn, u.now, witness)]
         return Verdict(whole=not findings, findings=findings)
 
-    return door.read(work)
+    return door.look(work)

@@ -158,7 +158,7 @@ def _authenticate(request: Request) -> Actor:
     if scheme.lower() != "bearer" or not token:
         raise Unauthenticated("kernel.sign_in_first")
     state = request.app.state
-    return actor_of(state.engine, token.strip(), state.signing_key)
+    return actor_of(state.readers, token.strip(), state.signing_key)
 
 
 def post_slot(request: Request) -> Any:

@@ -19,9 +19,11 @@ from fastapi.security import OAuth2PasswordBearer
 from pydantic import BaseModel
 from sqlalchemy import ColumnElement, Engine, Row, Select, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
+from sqlalchemy.exc import InternalError
 from starlette.concurrency import run_in_threadpool
 
 from core.erp.kernel.auth import now_utc
+from core.erp.kernel.connections import READ_ONLY_REFUSED
 from core.erp.kernel.door import Wants, post_slot
 from core.erp.kernel.errors import Conflict, Invalid, NotFound, Refused
 from core.erp.kernel.events import Events
@@ -52,7 +54,7 @@ from core.erp.kernel.shapes import (
 from core.erp.kernel.signatures import Signing
 from core.erp.kernel.strict import OnlyDigits
 from core.erp.kernel.tables import table
-from core.erp.kernel.unit import Actor, Unit, transact
+from core.erp.kernel.unit import Actor, Unit, read, transact
 from core.erp.kernel.words import ENGLISH
 
 __all__ = [
@@ -113,6 +115,7 @@ class DoorKeeper:
     """Opens the one transaction of a request."""
 
     engine: Engine
+    readers: Engine
     events: Events
     checks: PasswordChecks
     actor: Actor
@@ -124,18 +127,34 @@ class DoorKeeper:
     named: tuple[Named, ...] = ()
     """What the request names, for an actor who does not see everything: it is looked for before the work is done."""
 
-    def read(self, work: Callable[[Unit], T], *, lock_timeout: timedelta | None = LOCK_TIMEOUT) -> T:
-        """Runs `work` in a transaction that writes nothing anybody keeps. The route has asked for its permit before.
-
-        What bounds its statements by itself needs no `lock_timeout`.
-        """
+    def look(self, work: Callable[[Unit], T]) -> T:
+        """As `read`, in one transaction that keeps nothing: for what locks rows to look at them, or has a cursor."""
 
         def run(u: Unit) -> T:
             require_visible(u, self.named)
             return work(u)
 
         with masking(self.engine, self.actor):
-            return transact(self.engine, self.actor, self.events, run, now_utc, lock_timeout=lock_timeout)
+            return transact(self.engine, self.actor, self.events, run, now_utc, lock_timeout=LOCK_TIMEOUT)
+
+    def read(self, work: Callable[[Unit], T], *, longest: timedelta | None = None) -> T:
+        """Runs `work`, which only reads; each of its statements may take `longest`. The route has asked for its permit.
+
+        What keeps something that it works out on the way (summaries of hours that nobody has asked for yet) is begun
+        anew in a transaction, as `look`.
+        """
+
+        def run(u: Unit) -> T:
+            require_visible(u, self.named)
+            return work(u)
+
+        try:
+            with masking(self.engine, self.actor):
+                return read(self.engine, self.readers, self.actor, self.events, run, now_utc, longest=longest)
+        except InternalError as error:
+            if getattr(error.orig, "sqlstate", None) != READ_ONLY_REFUSED:
+                raise
+        return self.look(work)
 
     def post(self, work: Callable[[Unit], BaseModel | Sequence[BaseModel]], *, status: int = 201) -> JSONResponse:
         """Runs `work` in a transaction and answers what it returns.
@@ -258,7 +277,9 @@ async def _open(
     asked = hmac.digest(state.signing_key.encode(), content, "sha256")
     turn = partial(post_slot, request)
     wants: Wants = request.state.wants
-    return DoorKeeper(state.engine, state.events, state.checks, actor, turn, idempotency_key, asked, wants.permits)
+    return DoorKeeper(
+        state.engine, state.readers, state.events, state.checks, actor, turn, idempotency_key, asked, wants.permits
+    )
 
 
 Door = Annotated[DoorKeeper, Depends(_open)]

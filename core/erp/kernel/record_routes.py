@@ -99,7 +99,7 @@ def _list(entity: Entity) -> Callable[..., Any]:
     rows_of, shape = TypeAdapter(list[entity.shape]), entity.shape  # type: ignore[name-defined]  # known when run
 
     def endpoint(door: DoorKeeper, **given: Any) -> Response:
-        found = door.read(lambda u: read.page(u, entity, asked_of(given)), lock_timeout=None)
+        found = door.read(lambda u: read.page(u, entity, asked_of(given)), longest=read.LONGEST)
         rows = rows_of.dump_json([row_answer(shape, row, door.actor.language) for row in found.rows])
         return Response(_written(rows, found), media_type=JSON)
 

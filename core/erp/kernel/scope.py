@@ -13,7 +13,7 @@ from functools import cache
 from types import MappingProxyType
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, false, or_, select, true
+from sqlalchemy import ColumnElement, Exists, Select, and_, false, literal_column, or_, select, true
 
 from core.erp.kernel import modules
 from core.erp.kernel.unit import Actor
@@ -62,19 +62,27 @@ def own_partner(column: ColumnElement[Any]) -> Scope:
     return rows
 
 
-def through(column: ColumnElement[Any], others: Select[Any], scope: Scope) -> Scope:
-    """Records whose column names a record that another entity's scope shows.
+def looked_up(ours: ColumnElement[Any], theirs: ColumnElement[Any], *conditions: ColumnElement[bool]) -> Exists:
+    """Whether there is another record whose column equals ours: by its index, when a row of ours is looked at.
 
-    `others` selects that entity's ids, and its tables are those of `scope`: `through(hold.c.sublot_id,
-    select(sublot.c.id), SUBLOTS)`. A row whose column is empty is shown to inside people.
+    Left to itself PostgreSQL reads all others first wherever it takes the list for a long one, and it takes every list
+    that ends after a page for one. Behind an OFFSET it does not.
+    """
+    others = select(theirs).where(theirs == ours, *conditions).correlate(ours.table)
+    return others.offset(literal_column("0")).exists()
+
+
+def through(column: ColumnElement[Any], key: ColumnElement[Any], scope: Scope, *, empty: bool = True) -> Scope:
+    """Records whose column names, by its key, a record that another entity's scope shows: `through(hold.c.sublot_id,
+    sublot.c.id, SUBLOTS)`. With `empty`, inside people are shown rows whose column is empty.
     """
 
     def rows(actor: Actor) -> ColumnElement[bool] | None:
         condition = scope(actor)
         if condition is None:
             return None
-        named = column.in_(others.where(condition))
-        return named if actor.outside else or_(named, column.is_(None))
+        named = looked_up(column, key, condition)
+        return or_(named, column.is_(None)) if empty and not actor.outside else named
 
     return rows
 
@@ -114,15 +122,16 @@ def visible() -> Mapping[str, Visible]:
     return MappingProxyType(found)
 
 
-def linked(column: ColumnElement[Any], name: str) -> Scope:
-    """Records whose column names a record of that kind which the actor sees; inside people see those without one too.
+def linked(column: ColumnElement[Any], name: str, *, empty: bool = True) -> Scope:
+    """Records whose column names a record of that kind which the actor sees; with `empty`, inside people see those
+    without one too.
 
     The kind may be of a module further up: it is looked for when it is asked.
     """
 
     def rows(actor: Actor) -> ColumnElement[bool] | None:
         other = visible()[name]
-        return through(column, select(other.key), other.scope)(actor)
+        return through(column, other.key, other.scope, empty=empty)(actor)
 
     return rows
 

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import jwt
-from sqlalchemy import Engine, delete, select
+from sqlalchemy import Engine, bindparam, delete, select
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from core.erp.kernel.access.effective_permits import COMPOSED, permits
@@ -117,11 +117,15 @@ def _claims(token: str, key: str, *, lenient: bool = False) -> dict[str, Any]:
     return claims
 
 
+_users, _revoked = table(User), table(RevokedToken)
+_OUT = select(_revoked.c.why).where(_revoked.c.jti == bindparam("jti")).scalar_subquery().label("out")
+_BY_TOKEN = select(_users, _OUT, COMPOSED).where(_users.c.id == bindparam("user"))
+
+
 def _user(engine: Engine, claims: dict[str, Any]) -> Any:
-    users, revoked = table(User), table(RevokedToken)
-    out = select(revoked.c.why).where(revoked.c.jti == claims["jti"]).scalar_subquery().label("out")
-    with engine.connect() as conn:
-        row = conn.execute(select(users, out, COMPOSED).where(users.c.id == int(claims["sub"]))).one_or_none()
+    # without a transaction around: every request does it
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as conn:
+        row = conn.execute(_BY_TOKEN, {"user": int(claims["sub"]), "jti": claims["jti"]}).one_or_none()
     if row is None or not row.active:
         raise Unauthenticated("kernel.user_inactive", extra={"why": "invalid"})
     if row.out is not None:

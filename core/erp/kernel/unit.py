@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from enum import Enum
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 from sqlalchemy import Connection, Engine, Executable, Row, text
 from sqlalchemy.exc import OperationalError
@@ -22,6 +22,7 @@ from sqlmodel import Session, SQLModel
 
 from core.erp.kernel.access.effective_permits import permits_now
 from core.erp.kernel.audit_keys import keys_of, message, nonce
+from core.erp.kernel.connections import bound_statements, end_transaction
 from core.erp.kernel.errors import Forbidden
 from core.erp.kernel.events import Event, Events
 from core.erp.kernel.permits import OUTSIDE, permits_of
@@ -192,18 +193,26 @@ class Unit:
     now: datetime
     events: Events
     clock: Clock | None = None
-    session: Session = field(init=False)
+    _session: Session | None = None
     _audits: list[dict[str, Any]] = field(default_factory=list)
     _outbox: list[dict[str, Any]] = field(default_factory=list)
     _held: tuple[datetime, frozenset[str]] | None = None
     """When the actor's permits were read last, and what they were."""
 
-    def __post_init__(self) -> None:
-        # It only ever joins our transaction: with the default mode a session first used inside a savepoint would
-        # open one of its own and undo it when it is closed.
-        self.session = Session(
-            bind=self.conn, autoflush=True, expire_on_commit=False, join_transaction_mode="rollback_only"
-        )
+    @property
+    def session(self) -> Session:
+        """The session on the unit's connection."""
+        if self._session is None:
+            # It only ever joins our transaction: with the default mode a session first used inside a savepoint would
+            # open one of its own and undo it when it is closed.
+            self._session = Session(
+                bind=self.conn, autoflush=True, expire_on_commit=False, join_transaction_mode="rollback_only"
+            )
+        return self._session
+
+    @session.setter
+    def session(self, session: Session) -> None:
+        self._session = session
 
     @property
     def language(self) -> str:
@@ -283,15 +292,24 @@ class Unit:
         """Runs the event's handlers now, in this transaction; their refusal is the caller's refusal."""
         self.events.run(self, event)
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._session is not None:
+            self._session.close()
+
     def discard(self) -> None:
         """Forgets what was not yet sent, after a savepoint was rolled back."""
-        self.session.expunge_all()
+        if self._session is not None:
+            self._session.expunge_all()
         self._audits.clear()
         self._outbox.clear()
 
     def flush(self) -> None:
         """Sends what is pending to the database; called by `unit` before the commit."""
-        self.session.flush()
+        if self._session is not None:
+            self._session.flush()
         for row in (*self._audits, *self._outbox):
             row["at"] = self.now
         if self._audits:
@@ -318,9 +336,56 @@ def unit(
         if lock_timeout is not None:
             conn.exec_driver_sql(f"SET LOCAL lock_timeout = {int(lock_timeout.total_seconds() * 1000)}")
         work = Unit(conn=conn, actor=actor, now=clock(), events=events, clock=clock)
-        with work.session:
+        with work:
             yield work
             work.flush()
+
+
+@contextmanager
+def reading(
+    readers: Engine, actor: Actor, events: Events, now: When = None, *, longest: timedelta | None = None
+) -> Iterator[Unit]:
+    """A unit that only reads, on one of the connections of `connections.read_only`: each statement sees what is
+    committed when it begins, and may take `longest`.
+    """
+    clock = clock_of(now)
+    with readers.connect() as conn, Unit(conn=conn, actor=actor, now=clock(), events=events, clock=clock) as work:
+        bound_statements(conn, longest)
+        yield work
+        end_transaction(conn)
+
+
+def read(
+    engine: Engine,
+    readers: Engine,
+    actor: Actor,
+    events: Events,
+    work: Callable[[Unit], T],
+    now: When = None,
+    *,
+    longest: timedelta | None = None,
+) -> T:
+    """Runs `work` in a unit that only reads; what it needs of readings that PostgreSQL no longer has is put back first,
+    as in `transact`.
+    """
+
+    def attempt() -> T:
+        with reading(readers, actor, events, now, longest=longest) as u:
+            return work(u)
+
+    return _with_readings(engine, attempt, now)
+
+
+def _with_readings(engine: Engine, attempt: Callable[[], T], now: When) -> T:
+    rounds = 0
+    while True:
+        try:
+            return attempt()
+        except DroppedRangeNeeded as need:
+            rounds += 1
+            if rounds > MAX_RESTORE_ROUNDS:
+                raise
+            restore_range(engine, need, clock_of(now)())
 
 
 def transact(
@@ -337,16 +402,15 @@ def transact(
     Where it needs readings that PostgreSQL no longer has, it is undone, they are put back while nothing is locked, and
     it begins anew. Raises StoreUnavailable where they cannot be had now.
     """
-    failures = rounds = 0
+    failures = 0
+
+    def attempt() -> T:
+        with unit(engine, actor, events, now, lock_timeout=lock_timeout) as u:
+            return work(u)
+
     while True:
         try:
-            with unit(engine, actor, events, now, lock_timeout=lock_timeout) as u:
-                return work(u)
-        except DroppedRangeNeeded as need:
-            rounds += 1
-            if rounds > MAX_RESTORE_ROUNDS:
-                raise
-            restore_range(engine, need, clock_of(now)())
+            return _with_readings(engine, attempt, now)
         except OperationalError as error:
             failures += 1
             state = getattr(error.orig, "sqlstate", None)

@@ -1,8 +1,8 @@
 """Which goods somebody sees: those of their own sites, and whatever hangs on them."""
 
-from sqlalchemy import ColumnElement, not_, or_, select
+from sqlalchemy import ColumnElement, not_, or_
 
-from core.erp.kernel.scope import Visible, all_of, linked, sites
+from core.erp.kernel.scope import Visible, all_of, linked, looked_up, sites
 from core.erp.kernel.tables import table
 from core.erp.kernel.unit import Actor
 from core.erp.lots.model import Genealogy, Hold, Lot, Reservation, Restriction, StockMove, StockTask, Sublot
@@ -19,9 +19,8 @@ def LOTS(actor: Actor) -> ColumnElement[bool] | None:  # noqa: N802 - a scope li
     condition = sites(_part.site_id)(actor)
     if condition is None:
         return None
-    parts = select(_part.id).where(_part.lot_id == _lot.id)
-    seen = parts.where(condition).exists()
-    return seen if actor.outside else or_(seen, not_(parts.exists()))
+    seen = looked_up(_lot.id, _part.lot_id, condition)
+    return seen if actor.outside else or_(seen, not_(looked_up(_lot.id, _part.lot_id)))
 
 
 HOLDS = all_of(linked(_hold.sublot_id, "sublot"), linked(_hold.lot_id, "lot"), linked(_hold.shipment_id, "shipment"))

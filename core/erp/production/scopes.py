@@ -1,8 +1,8 @@
 """Which work somebody sees: that of work centres in zones they see. Bills of material are everybody's."""
 
-from sqlalchemy import ColumnElement, not_, or_, select
+from sqlalchemy import ColumnElement, not_, or_
 
-from core.erp.kernel.scope import Visible, everything, linked
+from core.erp.kernel.scope import Visible, everything, linked, looked_up
 from core.erp.kernel.tables import table
 from core.erp.kernel.unit import Actor
 from core.erp.production.model import Bom, WorkCentre, WorkOrder, WorkOrderMaterial, WorkOrderOperation, WorkOrderOutput
@@ -23,9 +23,8 @@ def WORK_ORDERS(actor: Actor) -> ColumnElement[bool] | None:  # noqa: N802 - a s
     here = linked(_step.work_centre_id, "work_centre")(actor)
     if here is None:
         return None
-    steps = select(_step.id).where(_step.order_id == _order.id)
-    seen = steps.where(here).exists()
-    return seen if actor.outside else or_(seen, not_(steps.exists()))
+    seen = looked_up(_order.id, _step.order_id, here)
+    return seen if actor.outside else or_(seen, not_(looked_up(_order.id, _step.order_id)))
 
 
 VISIBLE = (

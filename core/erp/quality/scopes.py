@@ -1,8 +1,8 @@
 """Which alarms, excursions, incidents and deviations somebody sees: those of goods and places they see."""
 
-from sqlalchemy import ColumnElement, or_, select
+from sqlalchemy import ColumnElement, or_
 
-from core.erp.kernel.scope import Visible, all_of, linked
+from core.erp.kernel.scope import Visible, all_of, linked, looked_up
 from core.erp.kernel.tables import table
 from core.erp.kernel.unit import Actor
 from core.erp.quality.model import BatchRelease, Deviation, Disposition, Excursion, Incident, ZoneAlarm, ZoneAlarmMode
@@ -22,7 +22,7 @@ def INCIDENTS(actor: Actor) -> ColumnElement[bool] | None:  # noqa: N802 - a sco
     zones, excursions = linked(_incident.zone_id, "zone")(actor), EXCURSIONS(actor)
     if zones is None or excursions is None:
         return None
-    return or_(zones, _incident.id.in_(select(_excursion.incident_id).where(excursions)))
+    return or_(zones, looked_up(_incident.id, _excursion.incident_id, excursions))
 
 
 VISIBLE = (

@@ -1,8 +1,8 @@
 """Which shipments somebody sees: those that leave from, pass through or come to their own sites."""
 
-from sqlalchemy import ColumnElement, and_, not_, or_, select
+from sqlalchemy import ColumnElement, and_, not_, or_
 
-from core.erp.kernel.scope import Visible, linked, visible
+from core.erp.kernel.scope import Visible, linked, looked_up
 from core.erp.kernel.tables import table
 from core.erp.kernel.unit import Actor
 from core.erp.shipments.model import (
@@ -24,21 +24,20 @@ LINES = linked(_line.shipment_id, "shipment")
 LOGGERS = linked(table(ShipmentLogger).c.shipment_id, "shipment")
 FIELD_ACTIONS = linked(_action.sublot_id, "sublot")
 CONSIGNEES = linked(table(FieldActionConsignee).c.action_id, "field_action")
+_TO = linked(_shipment.receiving_zone_id, "zone", empty=False)
+_GOODS, _LEFT = linked(_goods.sublot_id, "sublot", empty=False), linked(_goods.from_zone_id, "zone", empty=False)
 
 
 def SHIPMENTS(actor: Actor) -> ColumnElement[bool] | None:  # noqa: N802 - a scope like the others
     """Shipments to a zone the actor sees, with goods the actor sees or that left from such a zone; and those that
     name neither goods nor a zone yet.
     """
-    if linked(_goods.sublot_id, "sublot")(actor) is None:
+    to, goods, left = _TO(actor), _GOODS(actor), _LEFT(actor)
+    if to is None or goods is None or left is None:
         return None
-    goods, zones = visible()["sublot"].keys(actor), visible()["zone"].keys(actor)
-    lines = select(_goods.id).where(_goods.shipment_id == _shipment.id)
-    seen = or_(
-        _shipment.receiving_zone_id.in_(zones),
-        lines.where(or_(_goods.sublot_id.in_(goods), _goods.from_zone_id.in_(zones))).exists(),
-    )
-    return seen if actor.outside else or_(seen, and_(_shipment.receiving_zone_id.is_(None), not_(lines.exists())))
+    seen = or_(to, looked_up(_shipment.id, _goods.shipment_id, or_(goods, left)))
+    unused = and_(_shipment.receiving_zone_id.is_(None), not_(looked_up(_shipment.id, _goods.shipment_id)))
+    return seen if actor.outside else or_(seen, unused)
 
 
 VISIBLE = (

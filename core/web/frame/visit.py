@@ -94,8 +94,8 @@ class Visit:
         return any(map(self.actor.may, permits))
 
     def read(self, work: Callable[[Unit], T]) -> T:
-        """What `work` finds, in one transaction that writes nothing."""
-        return self.door.read(work, lock_timeout=None)
+        """What `work` finds, which only reads."""
+        return self.door.read(work)
 
     def page(self, template: str, status: int = 200, **context: Any) -> HTMLResponse:
         """A page made of a template, which is given `visit`, the navigation and `context`."""
@@ -172,7 +172,7 @@ async def _visiting(request: Request) -> Visit:
     content = json.dumps([request.method, request.url.path, form], sort_keys=True).encode()
     asked = hmac.digest(state.signing_key.encode(), content, "sha256")
     turn = partial(post_slot, request)
-    door = DoorKeeper(state.engine, state.events, state.checks, actor, turn, None, asked, wants.permits)
+    door = DoorKeeper(state.engine, state.readers, state.events, state.checks, actor, turn, None, asked, wants.permits)
     return Visit(request, door, state.sites, form, files)
 
 

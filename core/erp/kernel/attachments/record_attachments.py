@@ -92,7 +92,7 @@ def _writing(router: APIRouter, of: Attachable) -> None:
     @needs(of.attach, max_body=MAX_BODY)
     async def attach(record_id: Id, request: Request, door: Door) -> JSONResponse:
         """Hangs a file on the record: pdf, png, jpeg, xlsx, docx, csv, txt, xml or json, told by its content."""
-        await run_in_threadpool(door.read, lambda u: check(u, record_id))  # before a byte is read
+        await run_in_threadpool(door.look, lambda u: check(u, record_id))  # before a byte is read
         async with upload(request, door.actor.login, AttachmentIn) as given:
             fields = given.fields.model_dump()
 
@@ -108,7 +108,7 @@ def _writing(router: APIRouter, of: Attachable) -> None:
     @needs(of.attach, max_body=MAX_BODY)
     async def add_version(record_id: Id, attachment_id: Id, request: Request, door: Door) -> JSONResponse:
         """The document's next version; those before stay, and can be downloaded."""
-        await run_in_threadpool(door.read, lambda u: check(u, record_id))
+        await run_in_threadpool(door.look, lambda u: check(u, record_id))
         async with upload(request, door.actor.login, VersionIn) as given:
 
             def work(u: Unit) -> AttachmentOut:

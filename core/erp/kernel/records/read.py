@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Executable, Row, Select, bindparam, func, select, tuple_
 from sqlalchemy.exc import OperationalError
 
+from core.erp.kernel.connections import bound_statements
 from core.erp.kernel.errors import Invalid, absent
 from core.erp.kernel.records import cursors
 from core.erp.kernel.records.declare import Entity, as_permits
@@ -154,7 +155,7 @@ def _total(u: Unit, entity: Entity, bound: Mapping[str, Any], conditions: list[C
 
 
 def _read(u: Unit, statement: Executable, values: Mapping[str, Any]) -> Sequence[Row[Any]]:
-    u.conn.exec_driver_sql(f"SET LOCAL statement_timeout = {int(LONGEST.total_seconds() * 1000)}")
+    bound_statements(u.conn, LONGEST)
     try:
         return u.conn.execute(statement, values).all()
     except OperationalError as error:
