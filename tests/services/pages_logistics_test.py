@@ -10,11 +10,12 @@ from sqlalchemy import Engine, text
 
 from core.erp.kernel.unit import Unit
 from core.erp.lots import service as lots
+from core.erp.production.model import Bom, WorkOrder
 from core.erp.shipments import service as shipments
 from tests.pages import PASSWORD, Browser, filled, pages, text_of
 from tests.world import OVER_8_FOR_60, World, every, judging
 
-PEOPLE = {"lee": ["logistics"], "wes": ["warehouse"], "bea": ["buyer"]}
+PEOPLE = {"pat": ["planner"], "lee": ["logistics"], "wes": ["warehouse"], "bea": ["buyer"]}
 NOW = datetime.now(UTC).replace(microsecond=0)
 HOUR = timedelta(hours=1)
 
@@ -114,3 +115,28 @@ def test_who_may_not_hand_over_does_not(ramp: Ramp) -> None:
     assert ramp.people["bea"].client.get(path).status_code == 403
     assert ramp.people["wes"].client.get(path).status_code == 403
     assert "Hand over" not in text_of(ramp.people["bea"].get("/logistics"))
+
+
+def test_a_planner_sees_what_stands_still_and_what_is_late(ramp: Ramp) -> None:
+    item = ramp.world.item()
+
+    def orders(u: Unit) -> None:
+        bom = Bom(item_id=item, output_amount=Decimal(1))
+        u.session.add(bom)
+        u.session.flush()
+        for code, state, due in (("WO-stands", "held", 5), ("WO-late", "planned", -3), ("WO-well", "planned", 9)):
+            due_at = NOW + due * HOUR
+            u.session.add(
+                WorkOrder(code=code, item_id=item, bom_id=bom.id, amount=Decimal(7), due_at=due_at, created_at=NOW)
+            )
+            u.session.flush()
+            for step in ("material_ok", "released", "running", "held") if state == "held" else ():
+                stands = {"state": step, "code": code, "why": "material is held" if step == "held" else None}
+                u.conn.execute(
+                    text("UPDATE work_order SET state = :state, stopped_reason = :why WHERE code = :code"), stands
+                )
+
+    ramp.world.do(orders)
+    read = text_of(ramp.people["pat"].get("/centres"))
+    assert read.index("WO-stands") < read.index("material is held") < read.index("WO-late") < read.index("late by 3 h")
+    assert "WO-well" not in read
