@@ -30,6 +30,7 @@ FAMILIES = (
     "records",
     "state",
     "move",
+    "button",
     "field",
     "permit",
     "role",
@@ -76,6 +77,11 @@ def _declared() -> set[str]:
     for entity in entities().values():
         found |= _of_entity(entity)
     return found | choice_ids() | field_ids() | filter_ids()
+
+
+def _buttons() -> set[str]:
+    """Verbs whose button may say more than their word in a refusal."""
+    return {f"button.{entity.name}.{verb.name}" for entity in entities().values() for verb in entity.verbs}
 
 
 def _of_entity(entity: Entity) -> set[str]:
@@ -151,7 +157,10 @@ def test_whatever_the_trail_says_was_done_is_said_in_words() -> None:
 
 
 def test_no_word_is_kept_in_vain() -> None:
-    used, declared = names_in(constants()), _declared() | {f"value.{one['type']}" for one in list_all_errors()}
+    used, declared = (
+        names_in(constants()),
+        _declared() | _buttons() | {f"value.{one['type']}" for one in list_all_errors()},
+    )
     others = [name for name in catalogue(ENGLISH) if name not in declared and not name.startswith("problem.")]
     assert [name for name in others if name not in used] == []
 

@@ -61,7 +61,10 @@ def act_said(action: str, words: Words) -> str:
     message = DONE.get(action) or ANYWHERE.get(name)
     if message is not None:
         return words.t(message)
-    return words.label(f"move.{action}") if words.has(f"move.{action}") else action
+    for message_id in (f"button.{action}", f"move.{action}"):
+        if words.has(message_id):
+            return words.label(message_id)
+    return action
 
 
 def names_of(u: Unit, logins: Iterable[str]) -> dict[str, str]:

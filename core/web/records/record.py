@@ -125,8 +125,11 @@ def may_change(entity: Entity, row: Mapping[str, Any], visit: Visit) -> bool:
 
 
 def verb_name(entity: Entity, verb: Verb, visit: Visit) -> str:
-    """What a verb's button says."""
-    return visit.words.label(f"move.{entity.name}.{verb.name}")
+    """What a verb's button says: in its own words, where those of a refusal ("cannot add a line to the shipment") are
+    none for a button.
+    """
+    own = f"button.{entity.name}.{verb.name}"
+    return visit.words.label(own if visit.words.has(own) else f"move.{entity.name}.{verb.name}")
 
 
 def path_of(entity: Entity, state: str | None, entries: Sequence[Entry]) -> list[Step]:
@@ -136,6 +139,8 @@ def path_of(entity: Entity, state: str | None, entries: Sequence[Entry]) -> list
     passed: list[Step] = []
     for entry in reversed(entries):
         change = next((one for one in entry.changes if one.field == "state" and one.after), None)
+        if change is not None and change.before and not passed:
+            passed.append(Step(str(change.before), "done"))
         if change is not None and (not passed or passed[-1].state != change.after):
             passed.append(Step(str(change.after), "done", entry.at, entry.actor, entry.reason))
     if not passed or passed[-1].state != state:
