@@ -43,6 +43,7 @@ PAGES = (
     ("aud", "/wall"),
     ("lou", "/loggers/import"),
     ("aud", "/shipments/{shipment}"),
+    ("adm", "/setup"),
     ("adm", "/users"),
     ("adm", "/users/new"),
     ("qa", "/profiles/new"),

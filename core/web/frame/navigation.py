@@ -31,6 +31,7 @@ RELEASE = Place("/release", "web.nav_release", ("quality.read",))
 CENTRES = Place("/centres", "web.nav_centres", ("schedule.read",))
 BOARD = Place("/logistics", "web.nav_board", ("shipment.read",))
 LOGGERS = Place("/loggers/import", "web.read_out_logger", ("logger.import",))
+SETUP = Place("/setup", "web.nav_setup_desk", ("catalog.manage", "catalog.points", "catalog.profiles", "user.read"))
 GROUPS: tuple[tuple[str, tuple[Place | str, ...]], ...] = (
     ("web.nav_now", (Place("/", "web.nav_front"), Place("/tasks", "records.task", ("task.read",)))),
     ("web.nav_goods", ("sublot", "lot", "item", "hold", "restriction", "reservation", "stock_move", "stock_task")),
@@ -69,6 +70,7 @@ GROUPS: tuple[tuple[str, tuple[Place | str, ...]], ...] = (
     (
         "web.nav_setup",
         (
+            SETUP,
             "partner",
             "partner_contact",
             "site",
