@@ -44,6 +44,7 @@ PAGES = (
     ("lou", "/loggers/import"),
     ("aud", "/shipments/{shipment}"),
     ("adm", "/setup"),
+    ("qa", "/setup/profiles/{profile}/preview"),
     ("adm", "/users"),
     ("adm", "/users/new"),
     ("qa", "/profiles/new"),
@@ -110,7 +111,14 @@ def served(module_engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> I
             for login, person in people.items()
         }
         browser = play.chromium.launch(executable_path=chromium, args=ARGUMENTS)
-        ids = {"zone": room, "sublot": sublot, "excursion": excursion, "incident": incident, "shipment": shipment}
+        ids = {
+            "zone": room,
+            "sublot": sublot,
+            "excursion": excursion,
+            "incident": incident,
+            "shipment": shipment,
+            "profile": 1,
+        }
         with pytest.MonkeyPatch.context() as patched:
             opened, get = set(), Environment.get_template
 

@@ -18,6 +18,7 @@ from core.web.desks.patterns import routes as patterns
 from core.web.desks.plant import modes
 from core.web.desks.plant import routes as plant
 from core.web.desks.release import routes as release
+from core.web.desks.setup import preview
 from core.web.desks.setup import routes as setup
 from core.web.desks.wall import routes as wall
 from core.web.frame import assets, echarts, password, routes, signing_in, unknown
@@ -51,6 +52,7 @@ def install(app: FastAPI, take: FileImportPort | None = None) -> None:
     app.include_router(centres.router)
     app.include_router(wall.router)
     app.include_router(setup.router)
+    app.include_router(preview.router)
     if take is not None:
         app.state.file_import = take
         app.include_router(logger_files.router)

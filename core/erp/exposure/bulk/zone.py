@@ -1,7 +1,7 @@
 """One zone under several profiles, ready to be asked for any number of intervals at once."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from operator import attrgetter
 
 import numpy as np
@@ -11,7 +11,7 @@ from core.erp.exposure.bulk.index import LEVELS, Figures, Ints, RunIndex, Temper
 from core.erp.exposure.rules import runs as r
 from core.erp.exposure.rules.profile import Profile
 from core.erp.exposure.rules.runs import Runs
-from core.erp.exposure.rules.signal import Signal, Trace, signal
+from core.erp.exposure.rules.signal import Signal, Trace, signal, within
 from core.erp.exposure.rules.summary import Summary, ZoneView
 from core.erp.exposure.times import BUCKET
 
@@ -80,7 +80,7 @@ class ZoneReader:
         for a, b in self.ranges:
             pieces = [(a, min(b, hours.start)), (max(a, hours.stop), b)] if hours.count else [(a, b)]
             out += [
-                ZoneView(_within(self.traces, start, stop), start, stop, self._silence).summary(profile)
+                ZoneView(within(self.traces, start, stop), start, stop, self._silence).summary(profile)
                 for start, stop in pieces
                 if stop > start
             ]
@@ -99,20 +99,6 @@ def shared(profile: Profile, seen: Mapping[str, Mapping[str, Runs]]) -> dict[str
         for key, members in found.items()
         if members
     }
-
-
-def _within(traces: Mapping[str, Sequence[Trace]], start: int, stop: int) -> dict[str, list[Trace]]:
-    """The readings in [start, stop), with each point's last one before."""
-    out: dict[str, list[Trace]] = {}
-    for quantity, mine in traces.items():
-        out[quantity] = []
-        for trace in mine:
-            a = max(int(np.searchsorted(trace.at, start, side="right")) - 1, 0)
-            b = int(np.searchsorted(trace.at, stop))
-            out[quantity].append(
-                replace(trace, at=trace.at[a:b], low=trace.low[a:b], high=trace.high[a:b], quality=trace.quality[a:b])
-            )
-    return out
 
 
 @dataclass(frozen=True, slots=True)

@@ -178,8 +178,7 @@ class ExposureHistory:
             blind = self._unmonitored_track(self.setup(zone), self.profile(version_id), start)
             end = min(stop, blind.stop)
             return Summary(start, end, clip_runs(blind.seen, start, end), 0, None, None, 0.0, 0.0)
-        standing = self._judged_state(zone)
-        known_to = start if standing is None else min(stop, standing[0] + 1)
+        known_to = min(stop, self.known_to(zone))
         if known_to <= start:
             return empty(start, start)
         return self.monitored_summary(zone, version_id, start, known_to)
@@ -187,6 +186,11 @@ class ExposureHistory:
     def _from_raw(self, setup: ZoneSetup, profile: Profile, start: int, stop: int) -> Summary:
         readings = load_readings(self.conn, setup, start, stop, profile.allowed_gap)
         return ZoneView(by_quantity(setup, readings), start, stop, self.watermark(setup.zone_id) + 1).summary(profile)
+
+    def known_to(self, zone: int) -> int:
+        """Up to where a zone is judged, as stored; the beginning of time if nothing was ever folded into it."""
+        standing = self._judged_state(zone)
+        return 0 if standing is None else standing[0] + 1
 
     def watermark(self, zone: int) -> int:
         """How far silence in a zone is real."""

@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterable
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import Connection, text
 
@@ -12,6 +13,10 @@ from core.telemetry.units import CANONICAL, convert
 
 BAND = 0
 """The version id under which a zone's own band is judged, as if it were a profile."""
+
+
+DRAFT = -1
+"""The version id of a profile that nobody has made yet."""
 
 
 def load_profiles(conn: Connection, version_ids: Iterable[int]) -> dict[int, Profile]:
@@ -25,31 +30,9 @@ def load_profiles(conn: Connection, version_ids: Iterable[int]) -> dict[int, Pro
         ),
         {"ids": ids},
     ):
-        unit = CANONICAL.get(row.quantity, row.unit)
-        threshold = convert(row.threshold, row.unit, unit)
-        moved = convert(row.threshold + row.hysteresis, row.unit, unit)
-        limits[row.version_id].append(
-            Limit(
-                row.key,
-                row.quantity,
-                row.op,
-                threshold,
-                row.kind,
-                span(row.delay),
-                abs(moved - threshold),
-                row.allowance,
-            )
-        )
+        limits[row.version_id].append(_limit(row))
     return {
-        row.id: Profile(
-            row.id,
-            tuple(limits[row.id]),
-            span(row.allowed_gap),
-            span(row.shortest_event),
-            row.mkt_limit,
-            span(row.mkt_window) if row.mkt_window is not None else 0,
-            row.activation_energy,
-        )
+        row.id: _profile(row.id, row, limits[row.id])
         for row in conn.execute(
             text(
                 "SELECT id, allowed_gap, shortest_event, mkt_limit, mkt_window, activation_energy"
@@ -58,6 +41,36 @@ def load_profiles(conn: Connection, version_ids: Iterable[int]) -> dict[int, Pro
             {"ids": ids},
         )
     }
+
+
+def drafted(version: Any) -> Profile:
+    """A version that is not made yet, as the rules take it: `version` has the fields of a version, and its `limits`.
+
+    Raises ValueError for limits that are none.
+    """
+    return _profile(DRAFT, version, [_limit(limit) for limit in version.limits])
+
+
+def _profile(version_id: int, row: Any, limits: Iterable[Limit]) -> Profile:
+    return Profile(
+        version_id,
+        tuple(limits),
+        span(row.allowed_gap),
+        span(row.shortest_event),
+        row.mkt_limit,
+        span(row.mkt_window) if row.mkt_window is not None else 0,
+        row.activation_energy,
+    )
+
+
+def _limit(row: Any) -> Limit:
+    """A limit with its threshold in the quantity's canonical unit."""
+    unit = CANONICAL.get(row.quantity, row.unit)
+    threshold = convert(row.threshold, row.unit, unit)
+    moved = convert(row.threshold + row.hysteresis, row.unit, unit)
+    return Limit(
+        row.key, row.quantity, row.op, threshold, row.kind, span(row.delay), abs(moved - threshold), row.allowance
+    )
 
 
 def versions_of(conn: Connection, sublot_ids: Iterable[int], now: datetime) -> dict[int, int]:

@@ -6,8 +6,8 @@ if any counted point is out, else *unknown* if a required point is and no good s
 speaks. An uncertain value out of range counts in the worse tracks only; in range it covers nothing.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,6 +40,20 @@ class Trace:
     quality: NDArray[np.int8]
     since: int = 0
     """From when on it is required (its sensor was installed); until then it is a spare."""
+
+
+def within(traces: Mapping[str, Sequence[Trace]], start: int, stop: int) -> dict[str, list[Trace]]:
+    """The readings in [start, stop), with each point's last one before."""
+    out: dict[str, list[Trace]] = {}
+    for quantity, mine in traces.items():
+        out[quantity] = []
+        for trace in mine:
+            a = max(int(np.searchsorted(trace.at, start, side="right")) - 1, 0)
+            b = int(np.searchsorted(trace.at, stop))
+            out[quantity].append(
+                replace(trace, at=trace.at[a:b], low=trace.low[a:b], high=trace.high[a:b], quality=trace.quality[a:b])
+            )
+    return out
 
 
 @dataclass(slots=True)
