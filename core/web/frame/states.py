@@ -40,6 +40,7 @@ _BY_STATE: Mapping[str, Tone] = {
     "effective": "ok",
     "returned": "ok",
     "read": "ok",
+    "current": "ok",
     "refused": "no",
     "rejected": "no",
     "cancelled": "no",

@@ -55,6 +55,39 @@ ANYWHERE = {"create": "web.created", "change": "web.changed", "opened": "web.act
 """Acts of every kind of record, by what stands behind the dot."""
 
 
+TRAIL_FIELDS = (
+    "amounts",
+    "attachment_id",
+    "bound_to",
+    "child_id",
+    "conflicts",
+    "done_on_id",
+    "duplicates",
+    "fact_id",
+    "guarded",
+    "handling_unit_id",
+    "hold_id",
+    "into",
+    "landed",
+    "missing_rows",
+    "missing_seals",
+    "move_id",
+    "of",
+    "parents",
+    "points",
+    "refused",
+    "release_id",
+    "restored_to",
+    "retired_at",
+    "sha256",
+    "size",
+    "to_sign",
+    "transformation",
+    "undone",
+)
+"""Fields that only the trail has."""
+
+
 def act_said(action: str, words: Words) -> str:
     """What was done, as its button says it; the trail's own word for what has none."""
     name = action.rpartition(".")[2]

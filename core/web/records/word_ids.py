@@ -10,6 +10,7 @@ from core.erp.kernel.records.declare import Entity
 from core.erp.kernel.records.filters import parameters
 from core.erp.kernel.records.registry import entities
 from core.erp.kernel.words import ENGLISH, catalogue
+from core.web.records.acts import TRAIL_FIELDS
 from core.web.records.inputs import SEVERAL, UNSEEN, choices_of
 from core.web.records.lists import half_of
 from core.web.records.shown import choice_id
@@ -40,7 +41,7 @@ def filter_ids() -> set[str]:
 
 def field_ids() -> set[str]:
     """Of every field of a form, of a section of a record's page, and of what stands in one."""
-    found = set()
+    found = {f"field.{name}" for name in TRAIL_FIELDS}
     for entity in entities().values():
         found |= {entity.field(section.name).id for section in entity.sections}
         models = [*_models(entity), *(model for section in entity.sections for model in _within(section.shape))]
