@@ -228,3 +228,34 @@ def test_an_act_on_what_somebody_else_has_changed_is_told_and_not_done(people: d
     assert "typed by hand" in answer.text
     again = qa.client.post(f"{at}/cancel", data={**filled(answer.text), "reason": "typed by hand"})
     assert again.status_code == 303
+
+
+def test_people_are_found_by_name_or_login_by_who_may_give_them_something_to_do(people: dict[str, Browser]) -> None:
+    qa = people["qa"]
+    offers = re.findall(r'<option value="([^"]*)">([^<]*)', qa.get("/pick/person?q=be"))
+    assert offers == [("bea", "Bea")]
+    assert people["wall"].client.get("/pick/person?q=be").status_code == 403
+    assert "bo" not in [
+        one for one, _ in re.findall(r'<option value="([^"]*)">([^<]*)', people["eng"].get("/pick/person"))
+    ]
+    at = qa.send("/tasks/new", {"title": "call the carrier", "permit": "task.act", "assignee": ""}).headers["location"]
+    assert 'data-pick="/pick/person"' in qa.get(f"{at}/hand-over")
+    nobody = qa.send(f"{at}/hand-over", {"to": "Nobody Known"}, 422)
+    assert "Nobody Known" in text_of(nobody.text)
+    qa.send(f"{at}/hand-over", {"to": "Bea"})
+    assert "bea" in text_of(qa.get(at))
+
+
+def test_a_long_history_goes_on_behind_a_link(people: dict[str, Browser]) -> None:
+    eng = people["eng"]
+    at = eng.send("/zones/new", room()).headers["location"]
+    for number in range(51):
+        eng.send(f"{at}/edit", {"name": f"Called {number}"})
+    first = eng.get(f"{at}/record")
+    assert "Called 50" in text_of(first)
+    assert "Cold room 1 → Called 0" not in text_of(first)
+    following = re.search(r'rel="next" href="(\?history=[^"#]+)', first)
+    assert following is not None
+    earlier = text_of(eng.get(f"{at}/record{following[1]}"))
+    assert "Cold room 1 → Called 0" in earlier
+    assert "Created" in earlier

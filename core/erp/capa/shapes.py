@@ -5,14 +5,13 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AwareDatetime, ConfigDict, Field
 
-from core.erp.kernel.shapes import Answer, Body, Ref, SignIn, Text
+from core.erp.kernel.shapes import Answer, Body, Login, Ref, SignIn, Text
 from core.erp.kernel.strict import Day
 
 Kind = Literal["corrective", "preventive"]
 Source = Literal["deviation", "incident", "complaint", "audit_finding", "other"]
 CauseMethod = Literal["five_whys", "fishbone", "fault_tree", "fmea", "other"]
 Title = Annotated[str, Field(min_length=1, max_length=200, pattern=r"\S")]
-Login = Annotated[str, Field(min_length=1, max_length=64, examples=["wes"])]
 
 
 class CapaIn(Body):

@@ -3,6 +3,7 @@
 Pydantic only: what declares records or answers needs no web framework.
 """
 
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from functools import cache
@@ -83,6 +84,15 @@ Moment = Annotated[AwareDatetime, AfterValidator(_plausible)]
 """A time in a body or a query: with its offset, and one that can be meant."""
 Text = Annotated[str, Field(min_length=1, max_length=2000, pattern=r"\S")]
 """Words that must be there."""
+
+
+@dataclass(frozen=True, slots=True)
+class OfPerson:
+    """Says of a text that it is somebody's login: forms offer people by name."""
+
+
+Login = Annotated[str, Field(min_length=1, max_length=64, examples=["wes"]), OfPerson()]
+"""Somebody who works here, by login."""
 
 
 class Body(BaseModel):

@@ -268,7 +268,14 @@ def form_page(u: Unit, visit: Visit, form: Form, filled: Filled, status: int = 2
     """A form, filled."""
     fields = inputs(form.entity, form.model, visit.words, filled) if form.model is not None else []
     changed = _changed(u, visit, form) if more.get("refused") else []
-    context = {"refused": "", "changed": changed, "faults": summary(fields), "password_error": "", **more}
+    context = {
+        "refused": "",
+        "stale": False,
+        "changed": changed,
+        "faults": summary(fields),
+        "password_error": "",
+        **more,
+    }
     return visit.page(form.template, status, form=form, entity=form.entity, fields=fields, **context)
 
 
@@ -301,8 +308,9 @@ async def sent(
         return await _again(visit, form, wrong, 422, password_error=said.get("password", ""))
     outcome: Outcome = await act(parsed)
     if outcome.refused:
-        refused = visit.words.t("web.changed_meanwhile") if outcome.stale else outcome.detail
-        return await _again(visit, form, written, outcome.status, refused=refused)
+        return await _again(
+            visit, form, written, outcome.status, refused=outcome.detail, stale=outcome.stale and not form.many
+        )
     return RedirectResponse(done(outcome.body), 303)
 
 

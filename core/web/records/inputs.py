@@ -15,6 +15,7 @@ from core.erp.kernel.records.columns import leaf_of, link_of, longest_of, may_be
 from core.erp.kernel.records.declare import Entity
 from core.erp.kernel.words import ENGLISH, catalogue
 from core.web.frame.templating import Words
+from core.web.records.people import names_person
 from core.web.records.shown import word_of
 
 SEVERAL = frozenset({list, tuple, set, frozenset})
@@ -28,6 +29,7 @@ HINTS = {
     "time": "web.hint_time",
     "span": "web.hint_span",
     "link": "web.hint_link",
+    "person": "web.hint_person",
     "links": "web.hint_links",
 }
 """What is said above fields of a kind."""
@@ -37,9 +39,9 @@ LONG_TEXT = frozenset({"reason", "note", "comment", "text", "description", "root
 
 @dataclass(slots=True)
 class Input:
-    """One field: `kind` is text, lines, number, date, time, flag, choice, choices, link, links, span, secret, pairs,
-    group or table. `value` is what stands in it, as text; several for choices. A group's fields are `parts`, a table's
-    lines `rows`.
+    """One field: `kind` is text, lines, number, date, time, flag, choice, choices, link, links, person, span, secret,
+    pairs, group or table. `value` is what stands in it, as text; several for choices. A group's fields are `parts`, a
+    table's lines `rows`.
     """
 
     name: str
@@ -94,6 +96,8 @@ def inputs(entity: Entity, model: type[BaseModel], words: Words, filled: Filled,
 
 def _input(entity: Entity, path: str, name: str, info: FieldInfo, words: Words, filled: Filled) -> Input:
     kind, leaf = kind_of(entity, name, info)
+    if names_person(info):
+        kind = "person"
     made = Input(
         path, label_of(entity, name, words), kind, required=info.is_required() and not may_be_none(info.annotation)
     )
@@ -101,6 +105,8 @@ def _input(entity: Entity, path: str, name: str, info: FieldInfo, words: Words, 
     made.longest = longest_of(info) if kind in {"text", "lines"} else None
     if kind in {"link", "links"}:
         made.link = link_of(entity, name, info)
+    if kind == "person":
+        made.link = "person"
     if kind in {"choice", "choices"}:
         made.choices = tuple((value, word_of(name, value, words)) for value in choices_of(leaf))
     if kind == "group":

@@ -17,6 +17,7 @@ from core.erp.kernel.tabular.values import number_in
 from core.erp.kernel.unit import Unit
 from core.erp.kernel.words import Message
 from core.web.records.inputs import SEVERAL, kind_of
+from core.web.records.people import logins_of, names_person
 from core.web.records.pickers import find
 
 B = TypeVar("B", bound=BaseModel)
@@ -106,6 +107,8 @@ class _FormReader:
         return sorted({int(number) for rest in rests if (number := rest.partition(".")[0]).isdigit()})
 
     def _value(self, name: str, info: FieldInfo, kind: str, leaf: Any, text: str) -> Any:
+        if names_person(info):
+            return _person(self._u, text)
         if kind in {"link", "links"}:
             return _linked(self._u, link_of(self._entity, name, info) or "", text)
         if kind == "number":
@@ -144,6 +147,16 @@ def _linked(u: Unit, name: str, text: str) -> int:
         return ids[0]
     what = Message(f"record.{name}")
     raise NoSuchValue(Message("web.several_called" if ids else "web.none_called", what=what, text=text))
+
+
+def _person(u: Unit, text: str) -> str:
+    """The login of whoever is called so, by login or by name. Raises NoSuchValue."""
+    found = logins_of(u, text)
+    if len(found) == 1:
+        return found[0]
+    raise NoSuchValue(
+        Message("web.several_called" if found else "web.none_called", what=Message("record.user"), text=text)
+    )
 
 
 def _date(text: str) -> str:

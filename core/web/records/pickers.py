@@ -19,6 +19,7 @@ class Offer:
 
     id: int
     called: str
+    beside: str = ""
 
 
 def find(u: Unit, entity: Entity, text: str) -> list[int]:

@@ -85,7 +85,7 @@ def record_page(
     record = shown(u, entity, record_id)
     row = {name: getattr(record, name) for name in type(record).model_fields}
     cells = Cells(entity, visit.words, labels(u, entity, [row]))
-    entries, further = history(u, entity, record_id, limit=ENTRIES)
+    entries, further = history(u, entity, record_id, visit.request.query_params.get("history"), ENTRIES)
     sections = [
         section_table(entity, section.name, row[section.name], visit)
         for section in entity.sections
@@ -98,7 +98,7 @@ def record_page(
         title=title(entity, row, visit.words),
         facts=[(column, cells.cell(column, row)) for column in columns(entity) if column.name != "state"],
         current=row.get("state") if entity.cycle is not None else None,
-        path=path_of(entity, row.get("state"), entries),
+        path=path_of(entity, row.get("state"), entries) if "history" not in visit.request.query_params else [],
         verb_name=lambda verb: verb_name(entity, verb, visit),
         verbs=offered(entity, row["moves"]),
         may_change=may_change(entity, row, visit),

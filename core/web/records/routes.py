@@ -4,12 +4,13 @@ from fastapi import APIRouter
 
 from core.erp.kernel.records.registry import entities
 from core.web.frame.routes import page_routes
-from core.web.records import files, forms, lists, many, record, tables, views
+from core.web.records import files, forms, lists, many, people, record, tables, views
 
 
 def router() -> APIRouter:
     """A list, a page and the forms of every entity."""
     made = page_routes()
+    people.add(made)
     for entity in entities().values():
         lists.add(made, entity)
         many.add(made, entity)  # before what has an id in its place

@@ -4,9 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import AwareDatetime, ConfigDict, Field
 
-from core.erp.kernel.shapes import Answer, Body, Moment, Ref, Sentence, Text
-
-Login = Annotated[str, Field(min_length=1, max_length=64)]
+from core.erp.kernel.shapes import Answer, Body, Login, Moment, Ref, Sentence, Text
 
 
 class TaskIn(Body):
