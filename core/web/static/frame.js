@@ -64,22 +64,27 @@ document.addEventListener('submit', async event => {
 // a choice that is a whole form is sent at once
 document.addEventListener('change', event => { if (event.target.matches('[data-submit]')) event.target.form.requestSubmit(); });
 
-// drafts: what was typed stays in this browser until it was sent or left
+// drafts: what was typed stays in this browser until it was sent and answered by a page of ours, or left
+const sent = sessionStorage.getItem('sent');
+if (sent && !document.body.classList.contains('bare')) { sessionStorage.removeItem(sent); sessionStorage.removeItem('sent'); }
 const drafted = $('form[data-draft]');
 if (drafted) {
   const key = `draft:${location.pathname}${location.search}`, old = JSON.parse(sessionStorage.getItem(key) ?? 'null');
-  const fields = () => [...drafted.elements].filter(one => one.name && !one.name.startsWith('_') && !['password', 'hidden'].includes(one.type));
+  const boxed = one => ['checkbox', 'radio'].includes(one.type);
+  const named = one => `${one.name}=${boxed(one) ? one.value : ''}`;
+  const touched = one => boxed(one) ? one.checked !== one.defaultChecked : one.options ? [...one.options].some(each => each.selected !== each.defaultSelected) : one.value !== one.defaultValue;
+  const fields = () => [...drafted.elements].filter(one => one.name && !one.name.startsWith('_') && !['password', 'hidden', 'file', 'submit'].includes(one.type));
   if (old && !$('.note-err')) for (const one of fields()) {
-    const kept = old[one.name];
+    const kept = old[named(one)];
     if (kept === undefined) continue;
-    if (['checkbox', 'radio'].includes(one.type)) one.checked = kept.includes(one.value); else if (!one.value) one.value = kept[0] ?? '';
+    if (boxed(one)) one.checked = kept; else one.value = kept;
+    $('[data-drafted]', drafted)?.removeAttribute('hidden');
   }
   drafted.addEventListener('input', () => {
-    const now = {};
-    for (const one of fields()) if (!['checkbox', 'radio'].includes(one.type) || one.checked) (now[one.name] ??= []).push(one.value);
-    sessionStorage.setItem(key, JSON.stringify(now));
+    const now = fields().filter(touched).map(one => [named(one), boxed(one) ? one.checked : one.value]);
+    sessionStorage.setItem(key, JSON.stringify(Object.fromEntries(now)));
   });
-  drafted.addEventListener('submit', () => sessionStorage.removeItem(key));
+  drafted.addEventListener('submit', event => { if (!event.defaultPrevented) sessionStorage.setItem('sent', key); });
   for (const link of drafted.querySelectorAll('a')) link.addEventListener('click', () => sessionStorage.removeItem(key));
 }
 
