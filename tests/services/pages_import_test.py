@@ -1,5 +1,6 @@
 """Lists as files, and the page on which records are made of one: tried, mapped, imported once, undone."""
 
+import json
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -157,3 +158,19 @@ def test_of_a_recorders_table_of_no_known_form_column_unit_and_dates_are_said(pe
     assert status == 200, page[-1500:]
     assert "3 readings" in page
     assert "no column 9" in tried(**said | {"value_column": ["9", "", ""]})[1]
+
+
+def test_how_far_a_long_file_is_is_told_while_it_goes_on(people: dict[str, Browser], module_engine: Engine) -> None:
+    ada, rows = (
+        people["ada"],
+        csv_of(["Code", "Name", "Timezone"], *[[f"far{i}", f"Far {i}", "UTC"] for i in range(1100)]),
+    )
+    form = {**filled(ada.form("/sites/import")), "act": "import"}
+    files = {"file": ("far.csv", rows.encode())}
+    answer = ada.client.post("/sites/import", data=form, files=files, headers={"x-progress": "1"}, timeout=120)
+    told = [json.loads(line) for line in answer.text.splitlines()]
+    assert [(one["done"], one["of"]) for one in told[:-1]] == [(500, 1100), (1000, 1100), (1100, 1100)]
+    assert re.fullmatch(r"/import-runs/\d+", told[-1]["to"])
+    assert "far1099" in sites(module_engine)
+    bad = ada.client.post("/sites/import", data=form, files={"file": ("a.xlsx", b"PK")}, headers={"x-progress": "1"})
+    assert "<h1" in json.loads(bad.text.splitlines()[-1])["page"]

@@ -5,13 +5,12 @@ from collections.abc import Mapping as Given
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
-from typing import Any, Literal, get_args
+from typing import IO, Any, Literal, get_args
 
 import msgspec
 from fastapi import APIRouter, Response
 from fastapi.responses import RedirectResponse
 from starlette.concurrency import run_in_threadpool
-from starlette.datastructures import UploadFile
 
 from core.erp.kernel.door import MIB, needs
 from core.erp.kernel.errors import Invalid, LotwiseError
@@ -32,6 +31,7 @@ from core.erp.kernel.tabular.sheets import MOST_BYTES, Odd
 from core.erp.kernel.unit import Unit
 from core.web.frame.visit import KEY, Visit, Visiting
 from core.web.records.lists import Listing
+from core.web.records.progress import PROGRESS, SoFar, copied, told_so_far
 
 SAMPLES, LETTERS, FAULTS = 3, 40, 100
 """Lines shown of each column, letters of each cell, and faults told on the page: the run's own page has a thousand."""
@@ -129,22 +129,40 @@ async def _take(visit: Visit, entity: Entity, importable: Importable) -> Respons
     if visit.resumed or sent is None or not sent.filename:
         refused = "" if visit.resumed else visit.words.t("web.choose_file")
         return _page(visit, entity, importable, 200 if visit.resumed else 422, refused=refused)
-    limiter = visit.request.app.state.upload_limiter
-    try:
-        async with limiter.slot(visit.actor.login, asyncio.Lock()):
-            return await _read(visit, entity, importable, sent)
-    except LotwiseError as error:
-        return _page(visit, entity, importable, error.status, refused=error.text(visit.language))
+    name = sent.filename
+
+    async def answered(file: IO[bytes], so_far: SoFar) -> Response:
+        limiter = visit.request.app.state.upload_limiter
+        try:
+            async with limiter.slot(visit.actor.login, asyncio.Lock()):
+                return await _read(visit, entity, importable, name, file, so_far)
+        except LotwiseError as error:
+            return _page(visit, entity, importable, error.status, refused=error.text(visit.language))
+
+    if PROGRESS not in visit.request.headers:
+        return await answered(sent.file, lambda *_: None)
+    file = await asyncio.to_thread(copied, sent.file)  # the form's own is closed before the answer has streamed
+    return told_so_far(file, answered)
 
 
-async def _read(visit: Visit, entity: Entity, importable: Importable, sent: UploadFile) -> Response:
+async def _read(
+    visit: Visit, entity: Entity, importable: Importable, name: str, file: IO[bytes], so_far: SoFar
+) -> Response:
     """Tries the file, or imports it. Raises what reading and importing raise."""
     said, mode = _said(visit), Mode(visit.given("mode")) if visit.given("mode") in set(Mode) else Mode.ALL
-    async with read_table(sent.filename or "table", sent.file, said, importable.known) as table:
+    async with read_table(name, file, said, importable.known) as table:
         mapping = await run_in_threadpool(_mapping, visit, table, importable.fields, said)
 
         def work(u: Unit, *, dry_run: bool = False) -> ReportOut:
-            report = import_table(u, importable, table, mapping, mode=mode, dry_run=dry_run)
+            report = import_table(
+                u,
+                importable,
+                table,
+                mapping,
+                mode=mode,
+                dry_run=dry_run,
+                so_far=lambda lines: so_far(lines, table.found.rows - 1),
+            )
             return report_out(report, importable, visit.language)
 
         refused = ""

@@ -50,9 +50,12 @@ document.addEventListener('submit', async event => {
   const sent = new FormData(form, event.submitter);
   for (const one of form.querySelectorAll('button')) one.disabled = true;
   try {
-    const answer = await fetch(form.action, {method: 'post', body: sent});
+    const bar = $('[data-progress]', form);
+    const answer = await fetch(form.action, {method: 'post', body: sent, headers: bar ? {'x-progress': '1'} : {}});
     if (answer.redirected) { location.assign(answer.url); return; }
-    const page = new DOMParser().parseFromString(await answer.text(), 'text/html');
+    const text = answer.headers.get('content-type').startsWith('application/x-ndjson') ? await streamed(answer, bar) : await answer.text();
+    if (text === null) return;
+    const page = new DOMParser().parseFromString(text, 'text/html');
     if (!page.getElementById(target)) { form.submit(); return; }  // another page: the sign-in, or what went wrong
     document.getElementById(target).replaceChildren(...page.getElementById(target).childNodes);
     const key = page.querySelector('[name=_key]');
@@ -60,6 +63,24 @@ document.addEventListener('submit', async event => {
     document.querySelector(`#${target} [data-focus]`)?.focus();
   } finally { delete form.dataset.sending; for (const one of form.querySelectorAll('button')) { one.disabled = false; one.classList.remove('b-busy'); } }
 });
+
+// an answer that tells how far it is before it is there: the page, or null where it leads to another
+async function streamed(answer, bar) {
+  const lines = answer.body.pipeThrough(new TextDecoderStream()).getReader(), meter = $('progress', bar), said = $('span', bar);
+  let rest = '', page = '';
+  bar.hidden = false;
+  for (let part = await lines.read(); !part.done; part = await lines.read()) {
+    const whole = (rest + part.value).split('\n');
+    rest = whole.pop();
+    for (const one of whole.map(JSON.parse)) {
+      if (one.to) { location.assign(one.to); return null; }
+      if (one.page) page = one.page;
+      if (one.of) { meter.max = one.of; meter.value = one.done; said.textContent = said.dataset.said.replace('{n}', one.done).replace('{of}', one.of); }
+    }
+  }
+  bar.hidden = true;
+  return page;
+}
 
 // a choice that is a whole form is sent at once
 document.addEventListener('change', event => { if (event.target.matches('[data-submit]')) event.target.form.requestSubmit(); });

@@ -3,7 +3,7 @@
 A trial does what a real run does and undoes it, so it says exactly what a real run would.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import islice
 
@@ -28,30 +28,50 @@ AT_ONCE = 500
 """Lines that an entity is shown at once before they are made."""
 
 
+def _nobody(_: int) -> None:
+    """Whoever waits is not told how far it is."""
+
+
 def import_table(
-    u: Unit, importable: Importable, source: Table, mapping: Mapping, *, mode: Mode, dry_run: bool
+    u: Unit,
+    importable: Importable,
+    source: Table,
+    mapping: Mapping,
+    *,
+    mode: Mode,
+    dry_run: bool,
+    so_far: Callable[[int], None] = _nobody,
 ) -> Report:
-    """Imports the table, or tries to. The caller has asked for the permit.
+    """Imports the table, or tries to. The caller has asked for the permit; `so_far` is told how many lines were read.
 
     Raises Conflict where the same file was imported with the same mapping, and stands. A trial tells of faults in its
     report; a real run raises NothingImported with it, so that its transaction ends.
     """
     if dry_run:
-        tried = rehearsed(u, lambda u: _import(u, importable, source, mapping, mode, dry_run=True))
+        tried = rehearsed(u, lambda u: _import(u, importable, source, mapping, mode, so_far, dry_run=True))
         return replace(tried, run_id=None)
-    report = _import(u, importable, source, mapping, mode, dry_run=False)
+    report = _import(u, importable, source, mapping, mode, so_far, dry_run=False)
     if report.refused:
         raise NothingImported(report)
     return report
 
 
-def _import(u: Unit, importable: Importable, source: Table, mapping: Mapping, mode: Mode, *, dry_run: bool) -> Report:
+def _import(
+    u: Unit,
+    importable: Importable,
+    source: Table,
+    mapping: Mapping,
+    mode: Mode,
+    so_far: Callable[[int], None],
+    *,
+    dry_run: bool,
+) -> Report:
     report = _opened(u, importable, source, mapping, mode, dry_run=dry_run)
     if report.faults.count:
         report.refused = True
         return report
     runs.once(u, importable.entity, source.found.sha256, report.mapping)
-    _make_all(u, importable, report)
+    _make_all(u, importable, report, so_far)
     report.refused = not report.made or (mode is Mode.ALL and report.faults.count > 0)
     if not report.refused:
         report.run_id = runs.record(u, importable.entity, report)
@@ -90,7 +110,7 @@ def _effective(head: Head, mapping: Mapping) -> Mapping:
 # --- the lines
 
 
-def _make_all(u: Unit, importable: Importable, report: Report) -> None:
+def _make_all(u: Unit, importable: Importable, report: Report, so_far: Callable[[int], None]) -> None:
     headings = {column.field.name: column.heading for column in report.head.columns if column.field is not None}
 
     def told(fault: LineFault) -> None:
@@ -103,6 +123,7 @@ def _make_all(u: Unit, importable: Importable, report: Report) -> None:
             refused.add(fault.line)
             told(fault)
         report.made += make(u, importable, [line for line in some if line.number not in refused], told)
+        so_far(report.lines)
 
 
 def _typed(report: Report) -> Iterator[Line]:
