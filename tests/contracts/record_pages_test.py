@@ -19,6 +19,7 @@ from tests.contracts.office import ABSENT
 from tests.contracts.record_rows import FOREIGN, OWN, SEEN_BY_ALL_INSIDE, Rows
 from tests.keys import opened
 from tests.pages import PASSWORD, Browser, pages, text_of
+from tests.rules.attachments_rules_test import PDF_FILE
 
 NAMES = sorted(entities())
 MANY = [(name, verb.name) for name in NAMES for verb in on_many(entities()[name])]
@@ -137,3 +138,37 @@ def test_what_hostile_people_have_written_is_text_on_every_page_of_a_record(hall
         if answer.status_code not in {200, 403} or "<script>alert" in answer.text:
             wrong.append((link, answer.status_code, written, text_of(answer.text)[:300]))
     assert wrong == []
+    for verb in on_many(entity)[:1]:  # whatever comes of it is told of by name
+        sent = {"record": str(record_id), "reason": HOSTILE, **FIELDS.get((name, verb.name), {})}
+        told = hall.people["all"].client.post(address(entity, verb), data=sent, follow_redirects=True)
+        assert "<script>alert" not in told.text
+
+
+def test_one_password_signs_each_of_many_by_itself_and_a_wrong_one_nothing(hall: Hall) -> None:
+    entity, verb = verb_of("calibration", "sign_off")
+    places = ("signed-1", "signed-2")
+    for place in places:
+        hall.rows.fit("calibration", place, to_sign=True, recorded_by="somebody")
+    ids = [possible(hall, entity, verb, place) for place in places]
+    one, here = hall.people["all"], address(entity, verb)
+    for each in ids:
+        attached = one.client.post(f"/calibrations/{each}/files", files={"file": ("certificate.pdf", PDF_FILE)})
+        assert attached.status_code == 303, text_of(attached.text)[:1500]
+    sent = {"_key": "wrong", "record": [str(each) for each in ids], "reason": "all of them read", "login": "all"}
+    wrong = one.client.post(here, data={**sent, "password": "not the password"})
+    assert wrong.status_code == 403
+    assert "all of them read" in wrong.text
+    assert "not the password" not in wrong.text
+    assert signatures(hall, ids) == 0
+    for _ in range(2):
+        done = one.client.post(here, data={**sent, "_key": "right", "password": PASSWORD})
+        assert done.status_code == 303, text_of(done.text)[:1500]
+    assert "2 done, 0 refused" in text_of(one.get(done.headers["location"]))
+    assert signatures(hall, ids) == 2
+
+
+def signatures(hall: Hall, ids: list[int]) -> int:
+    """How many signatures stand under these calibrations."""
+    asked = text("SELECT count(*) FROM signature WHERE entity = 'calibration' AND entity_id = ANY(:ids)")
+    with hall.engine.connect() as conn:
+        return int(conn.execute(asked, {"ids": [str(one) for one in ids]}).scalar_one())
