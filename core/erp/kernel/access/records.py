@@ -72,7 +72,7 @@ USERS = Entity(
         Verb("change", UserChange, _change, permit=MANAGES_USERS),
         # whose permits a second person lets stand is looked at one by one
         Verb("approve", act=users.approve_user, permit=APPROVES_USERS, many=False),
-        Verb("refuse", ReasonIn, users.refuse_user, permit=(APPROVES_USERS, MANAGES_USERS)),
+        Verb("refuse", ReasonIn, users.refuse_user, permit=(APPROVES_USERS, MANAGES_USERS), many=False),
     ),
     order="id",
     sections=(Section("permits", _held, list[str]),),
