@@ -62,12 +62,18 @@ def hall(postgres: EmbeddedPostgres, module_engine: Engine, tmp_path_factory: py
         "role", "everything", code="everything", permits=sorted(set(declared()) - {"user.manage"}), state="approved"
     )
     rows.row("role", "everything")
+    blind = sorted(name for name, one in declared().items() if not one.reads and name != "user.manage")
+    rows.fit("role", "blind", code="blind", permits=blind, state="approved")
+    rows.row("role", "blind")
     for entity in entities().values():
         for place in (OWN, FOREIGN):
             rows.of(entity, place)
     places = {"one": Place((rows.row("site", OWN),))}
     with pages(
-        module_engine, tmp_path_factory.mktemp("hall"), {"one": ["everything"], "all": ["everything"]}, places
+        module_engine,
+        tmp_path_factory.mktemp("hall"),
+        {"one": ["everything"], "all": ["everything"], "blind": ["blind"]},
+        places,
     ) as people:
         yield Hall(people, rows, module_engine)
     owner.dispose()
@@ -112,6 +118,17 @@ def test_records_of_others_are_not_shown_to_who_acts_on_many_and_not_acted_on(
     assert len(said) == 2
     assert said[0] == said[1]
     assert hall.audited() == before
+
+
+def test_who_may_act_and_not_read_is_shown_nothing_of_what_they_would_act_on(hall: Hall) -> None:
+    told = []
+    for name, verb_name in MANY:
+        entity, verb = verb_of(name, verb_name)
+        link = f"{address(entity, verb)}?record={hall.rows.of(entity, OWN)}"
+        answers = [hall.people["blind"].client.request(method, link).status_code for method in ("GET", "POST")]
+        if answers != [403, 403]:
+            told.append((link, answers))
+    assert told == []
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -140,6 +140,8 @@ def _ids(texts: Sequence[str]) -> list[int]:
 
 
 def _form(u: Unit, visit: Visit, entity: Entity, verb: Verb, ids: Sequence[int]) -> Form:
+    """Raises Forbidden for who may act on such records and not read them: the form shows what they are."""
+    u.actor.need(*as_permits(entity.read))
     name = verb_name(entity, verb, visit)
     chosen = _chosen(u, visit, entity, verb, ids)
     possible = sum(one.possible for one in chosen)
