@@ -169,6 +169,27 @@ def api(
 
 
 @app.command()
+def pages(
+    zones: Annotated[int, typer.Option(min=1, help="How many zones.")] = 100,
+    sublots: Annotated[int, typer.Option(min=1000, help="How many sublots, a lot each.")] = 1_000_000,
+    shipments: Annotated[int, typer.Option(min=100, help="How many shipments, three lines each.")] = 100_000,
+    excursions: Annotated[int, typer.Option(min=40, help="How many excursions.")] = 5_000,
+    days: Annotated[int, typer.Option(min=1, help="How many days of readings.")] = 90,
+    requests: Annotated[int, typer.Option(min=1, help="How often each page is asked for.")] = 100,
+    *,
+    browser: Annotated[bool, typer.Option(help="Open them in Chromium too.")] = True,
+) -> None:
+    """The pages of a firm of volume: list_p95_ms, desk_p95_ms, record_p95_ms and page_p95_ms of each; chart_ms.
+
+    In a browser, where Chromium is on the PATH: cold_kb, cold_chart_kb, warm_requests, chart_drawn_ms.
+    """
+    from lotwise.bench.pages import Size, run
+    from lotwise.bench.volume import Volume
+
+    run(Size(Volume(zones, sublots, shipments, excursions, days), requests), browser=browser)
+
+
+@app.command()
 def audit(rows: Annotated[int, typer.Option(min=5000, help="How many audit rows.")] = 1_000_000) -> None:
     """Verify a long audit trail, and find what an owner of the database has tampered with: rows_per_s, found_pct."""
     from lotwise.bench.audit import run

@@ -3,10 +3,10 @@
 import asyncio
 import contextlib
 import functools
+import gzip
 import os
 import random
 import re
-import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -15,7 +15,6 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import httpx
 import numpy as np
 from sqlalchemy import Engine, text
 
@@ -29,19 +28,21 @@ from core.erp.kernel.unit import system, transact
 from core.erp.lots import service as lots
 from core.erp.migrations import upgrade
 from core.wiring import build_events
+from lotwise.bench.core_server import core
 from lotwise.bench.figures import busy_of, figure
 from lotwise.bench.plant import BENCH_KEYS, Plant, build
+from lotwise.bench.volume import measure
 from lotwise.embedded.postgres import EmbeddedPostgres
-from lotwise.embedded.process import ServerProcess, free_port
 
-ZONES, SUBLOTS, REGION = 100, 2_000, "/bench/zones"
-START_TIMEOUT, SETTLE = 120.0, 5.0
+ZONES, SUBLOTS, REGION = 100, 2_000, "/plant/tiles"
+SETTLE = 5.0
 PASSWORD = "four words of a bench"  # noqa: S105 - of a user in the benchmark's own database
 JITTER, VALUES, CHANGES = (0.1, 0.35), 1.0, 0.25
 """As live.js: seconds from an event to the request, and between two requests for new values, and for all else."""
-HOLDS = re.compile(rb'data-holds="(\d+)"')
+HELD = re.compile(rb"<b>(\d+)</b> held")
+"""On a zone's tile."""
 METHOD = (
-    "the core with its background work as a process of its own (lotwise.bench.live_server) on embedded PostgreSQL"
+    "the core with its background work as a process of its own (`lotwise serve`) on embedded PostgreSQL"
     " (fsync on); {sessions} sessions, each with a stream of its own; "
 )
 
@@ -59,7 +60,9 @@ class Viewer:
 
     def __init__(self, port: int, cookie: str, watched: Watched | None) -> None:
         self._port, self._watched, self._shown = port, watched, 0
-        self._head = f"Host: 127.0.0.1:{port}\r\nCookie: {PLAIN_COOKIE}={cookie}\r\nAccept: */*\r\n"
+        self._head = (
+            f"Host: 127.0.0.1:{port}\r\nCookie: {PLAIN_COOKIE}={cookie}\r\nAccept: */*\r\nAccept-Encoding: gzip\r\n"
+        )
         self._due: float | None = None
         self._told = "0"
         self._wake = asyncio.Event()
@@ -113,12 +116,13 @@ class Viewer:
     def _show(self, body: bytes) -> None:
         assert self._watched is not None
         self._watched.answers += 1
-        found = HOLDS.search(body)
-        if found is None:
-            raise ConnectionError(body[:200].decode())
-        for hold in range(self._shown + 1, int(found[1]) + 1):
+        found = HELD.findall(gzip.decompress(body))
+        if not found:
+            raise ConnectionError(gzip.decompress(body)[:200].decode())
+        held = sum(map(int, found))
+        for hold in range(self._shown + 1, held + 1):
             self._watched.seen.setdefault(hold, []).append(time.time())
-        self._shown = max(self._shown, int(found[1]))
+        self._shown = max(self._shown, held)
 
 
 async def _body(reader: asyncio.StreamReader) -> bytes:
@@ -148,15 +152,12 @@ def _served(sessions: int) -> Iterator[Served]:
         engine = open_engine(postgres.url(), BENCH_KEYS)
         stack.callback(engine.dispose)
         upgrade(engine)
-        plant = build(engine, datetime.now(UTC) - timedelta(hours=1), zones=ZONES, profiles=1, sublots=SUBLOTS)
+        now = datetime.now(UTC)
+        plant = build(engine, now - timedelta(hours=1), zones=ZONES, profiles=1, sublots=SUBLOTS)
         with engine.begin() as conn:
             conn.execute(_BEGIN)
-        port = free_port()
-        env = {"LOTWISE_DATABASE_URL": postgres.url(), "LOTWISE_SECRET_KEY": "b" * 40, "LOTWISE_DATA_DIR": name}
-        command = [sys.executable, "-m", "lotwise.bench.live_server", str(port)]
-        server = ServerProcess("serve", command, Path(name) / "serve.log", env={**os.environ, **env})
-        server.start(lambda: _up(port), within=START_TIMEOUT)
-        stack.callback(server.stop)
+            measure(conn, now - timedelta(days=1), now)  # what tiles draw
+        server, port = core(stack, Path(name), postgres.url())
         assert server.pid is not None
         assert postgres.pid is not None
         yield Served(engine, plant, port, _signed_in(engine, sessions), server.pid, postgres.pid)
@@ -164,13 +165,6 @@ def _served(sessions: int) -> Iterator[Served]:
 
 _BEGIN = text("INSERT INTO zone_judged (zone_id, last_value, version) SELECT id, 5, 1 FROM zone ON CONFLICT DO NOTHING")
 _VALUES = text("UPDATE zone_judged SET last_value = 4 + random(), last_good_at = now(), version = version + 1")
-
-
-def _up(port: int) -> bool:
-    try:
-        return httpx.get(f"http://127.0.0.1:{port}/api/v1/instance", timeout=5).is_success
-    except httpx.HTTPError:
-        return False
 
 
 def _signed_in(engine: Engine, count: int) -> list[str]:
@@ -252,7 +246,7 @@ async def _measure(served: Served, viewers: int, seconds: float, holds: int) -> 
     figure("live", "idle_database_pct", database, "%", len(served.cookies), method + "nothing happens")
     watched, watching = Watched(), served.cookies[:viewers]
     changing = (
-        f"{METHOD.format(sessions=viewers)}each reads a region of {ZONES} zones anew when it is told to, as live.js"
+        f"{METHOD.format(sessions=viewers)}each reads the plant's {ZONES} tiles anew when it is told to, as live.js"
         " does; every zone has a new value every second, written as the judge does"
     )
     async with _changing(served.engine), _open(served, watching, watched):

@@ -52,7 +52,7 @@ def load(engine: Engine, volume: Volume) -> Loaded:
         conn.execute(_HELD)
         conn.execute(_BANDS)
         conn.execute(_ALARMS)
-        watched = _measure(conn, since, until)
+        watched = measure(conn, since, until)
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as conn:
         conn.execute(text("VACUUM ANALYZE"))
     return Loaded(books, watched, since, until)
@@ -113,7 +113,8 @@ _READINGS = text("""
 """)
 
 
-def _measure(conn: Connection, since: datetime, until: datetime) -> int:
+def measure(conn: Connection, since: datetime, until: datetime) -> int:
+    """Readings of every zone; gives the one that has the most."""
     raw = driver(conn)
     weeks, at = [], since
     while at < until + timedelta(days=7):

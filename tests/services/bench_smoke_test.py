@@ -19,6 +19,7 @@ from lotwise.bench.mqtt import _running, _until, fill, source
 
 ROOT = Path(__file__).parents[2]
 COMMAND = "from lotwise.cli import main; main()"
+NO_BROWSER = "--no-browser"
 KEYS = {"bench", "metric", "value", "unit", "n", "method", "machine"}
 
 
@@ -60,6 +61,19 @@ def bench(*arguments: str) -> subprocess.CompletedProcess[str]:
             ("live", "--sessions", "5", "--viewers", "3", "--seconds", "2", "--holds", "2"),
             {"idle_core_pct", "busy_core_pct", "p50_ms", "p99_ms", "missed"},
         ),
+        (
+            (
+                "pages",
+                "--zones=4",
+                "--sublots=1000",
+                "--shipments=100",
+                "--excursions=40",
+                "--days=2",
+                "--requests=1",
+                NO_BROWSER,
+            ),
+            {"list_p95_ms", "desk_p95_ms", "record_p95_ms", "page_p95_ms", "chart_ms"},
+        ),
         (("signers", "--n", "3", "--wrong", "8"), {"signed_p95_s", "others_p95_ms", "errors", "wrong_errors"}),
         (
             ("api", "--lots", "1000", "--shipments", "100", "--workers", "1", "--at-once", "4", "--seconds", "1"),
@@ -79,6 +93,7 @@ def bench(*arguments: str) -> subprocess.CompletedProcess[str]:
         "exposure",
         "check-config",
         "live",
+        "pages",
         "signers",
         "api",
     ],
@@ -143,6 +158,8 @@ def test_help_explains_each() -> None:
         "exposure",
         "signers",
         "api",
+        "pages",
+        "live",
         "check-config",
     ):
         assert name in said

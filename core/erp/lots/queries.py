@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import Row, exists, func, or_, select
+from sqlalchemy import Row, exists, func, or_, select, union
 from sqlalchemy.dialects.postgresql import aggregate_order_by
 
 from core.erp.catalog.model import Item
@@ -16,6 +16,14 @@ _hold_ids = func.coalesce(func.array_agg(aggregate_order_by(_hold.c.id, _hold.c.
 
 HELD = exists().where(*_stands).correlate(_sublot)
 """Whether a hold stands on the sublot or on its lot."""
+
+HELD_IDS = union(
+    select(_hold.c.sublot_id).where(_hold.c.lifted_at.is_(None), _hold.c.sublot_id.is_not(None)),
+    select(_sublot.c.id).join(_hold, _hold.c.lot_id == _sublot.c.lot_id).where(_hold.c.lifted_at.is_(None)),
+)
+"""Ids of the sublots on which a hold stands, or on their lot."""
+AMONG_HELD = _sublot.c.id == func.any(func.array(HELD_IDS.scalar_subquery()))
+"""As HELD, for counting and listing what is held: found from the holds' side, however many sublots there are beside."""
 
 SUBLOTS = (
     select(

@@ -1,6 +1,5 @@
 """Where pages get their charts and the readings beneath them: JSON for what draws, a table for who wants figures."""
 
-import gzip
 from collections.abc import Callable
 from datetime import datetime
 from typing import Annotated
@@ -24,6 +23,7 @@ from core.web.charts.lot_life import lot_life_chart
 from core.web.charts.plan import Plan
 from core.web.charts.readings import QUALITIES, csv, readings, table
 from core.web.charts.zone import zone_chart
+from core.web.frame.packing import packed, sent
 from core.web.frame.routes import page_routes
 from core.web.frame.templating import Words
 from core.web.frame.visit import Visit, Visiting
@@ -31,8 +31,6 @@ from core.web.frame.visit import Visit, Visiting
 router = page_routes()
 Planned = Callable[[Unit], Plan]
 Chart = Callable[[Unit, Words, int, Asked], Plan]
-PACKED_FROM = 1400
-"""Bytes: what fits into one packet is sent as it is."""
 
 
 class Window(BaseModel):
@@ -92,10 +90,7 @@ def _store(visit: Visit) -> SeriesStore:
 
 def _document(request: Request, visit: Visit, of: Planned) -> Response:
     body = _plan(visit, of).drawn(_store(visit)).model_dump_json().encode()
-    headers = {"Vary": "Accept-Encoding"}
-    if len(body) > PACKED_FROM and "gzip" in request.headers.get("accept-encoding", ""):
-        body, headers["Content-Encoding"] = gzip.compress(body, 5, mtime=0), "gzip"
-    return Response(body, media_type="application/json", headers=headers)
+    return sent(request, body, packed(body), "application/json")
 
 
 def _table(visit: Visit, back: str, of: Planned) -> Response:

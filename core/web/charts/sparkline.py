@@ -54,8 +54,8 @@ def sparkline(columns: Sequence[Column], band: Band, *, out: bool = False) -> Ma
     low, high = min([*values, *edges]), max([*values, *edges])
     room = (high - low) or 1.0
 
-    def y(value: float) -> float:
-        return round(HIGH - EDGE - (value - low) / room * (HIGH - 2 * EDGE), 1)
+    def y(value: float) -> int:
+        return round(HIGH - EDGE - (value - low) / room * (HIGH - 2 * EDGE))
 
     lines = "".join(f'<line class="lim-2" x1="0" x2="{WIDE}" y1="{y(edge)}" y2="{y(edge)}"/>' for edge in edges)
     look = "ln ln-harm" if out else "ln"
@@ -66,13 +66,13 @@ def sparkline(columns: Sequence[Column], band: Band, *, out: bool = False) -> Ma
     )
 
 
-def _path(columns: Sequence[Column], y: Callable[[float], float]) -> str:
+def _path(columns: Sequence[Column], y: Callable[[float], int]) -> str:
     """Down and up through each column, broken where one is missing."""
     parts, before = [], None
     for number, low, high in columns:
-        x = round((number + 0.5) * WIDE / COLUMNS, 1)
+        x = round((number + 0.5) * WIDE / COLUMNS)
         move = "L" if before == number - 1 else "M"
-        parts.append(f"{move}{x} {y(low)}" if low == high else f"{move}{x} {y(low)}L{x} {y(high)}")
+        parts.append(f"{move}{x} {y(low)}" if y(low) == y(high) else f"{move}{x} {y(low)}V{y(high)}")
         before = number
     return "".join(parts)
 

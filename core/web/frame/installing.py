@@ -17,6 +17,7 @@ from core.web.desks.lot_life import routes as lot_life
 from core.web.desks.patterns import routes as patterns
 from core.web.desks.plant import modes
 from core.web.desks.plant import routes as plant
+from core.web.desks.plant.queries import GoodsCounts
 from core.web.desks.release import routes as release
 from core.web.desks.setup import preview
 from core.web.desks.setup import routes as setup
@@ -35,6 +36,7 @@ def install(app: FastAPI, take: FileImportPort | None = None) -> None:
     """
     echarts.files()
     app.state.sites, app.state.sparklines = Sites(app.state.engine), Sparklines()
+    app.state.goods_counts = GoodsCounts()
     live.install(app)
     app.include_router(assets.router)
     app.include_router(echarts.router)

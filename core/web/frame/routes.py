@@ -24,6 +24,7 @@ from core.erp.kernel.door import API, SAFE, Wants, limit_body, wants_of
 from core.erp.kernel.errors import LotwiseError, Unauthenticated
 from core.erp.kernel.words import Message, accepted
 from core.series.port import StoreUnavailable
+from core.web.frame.packing import pack
 from core.web.frame.sessions import actor_of_request
 from core.web.frame.signed_out import signed_out_form
 from core.web.frame.templating import environment
@@ -69,6 +70,7 @@ class PageRoute(APIRoute):
                 await request.close()  # files that a form sent
             for name, value in HEADERS.items():
                 answer.headers.setdefault(name, value)
+            pack(request, answer)
             return answer
 
         return handler

@@ -11,6 +11,7 @@ from fastapi import Request, Response
 
 from core.erp.kernel.sessions.cookies import UNASKED
 from core.erp.kernel.unit import Actor
+from core.web.frame.packing import packed, sent
 
 T = TypeVar("T")
 
@@ -74,12 +75,14 @@ def shared(request: Request, actor: Actor, make: Callable[[], Response]) -> Resp
     """The answer of a region's route, made once a second for all who see the same: by its whole address."""
     what = f"{request.url.path}?{request.url.query}"
     kept: Fragments = request.app.state.fragments
-    body, kind = kept.get(actor, what, told_at(request), lambda: _content(make()))
-    return Response(body, media_type=kind, headers={"Cache-Control": "no-store"})
+    plain, small, kind = kept.get(actor, what, told_at(request), lambda: _content(make()))
+    return sent(request, plain, small, kind)
 
 
-def _content(answer: Response) -> tuple[bytes, str]:
-    return bytes(answer.body), answer.headers["content-type"]
+def _content(answer: Response) -> tuple[bytes, bytes | None, str]:
+    """As it is and packed: that is done once for all, too."""
+    plain = bytes(answer.body)
+    return plain, packed(plain), answer.headers["content-type"]
 
 
 def told_at(request: Request) -> int:

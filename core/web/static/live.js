@@ -179,6 +179,8 @@ function told({name, at, data}) {
   seen = Math.max(seen, at);
 }
 const all = at => { for (const region of regions()) schedule(region, at, VALUES); };
+// data-renew: seconds after which what grows old by itself (ages, what is overdue) is read again though nothing has changed
+for (const region of regions().filter(one => one.dataset.renew)) setInterval(() => schedule(region, 0, VALUES), region.dataset.renew * 1_000);
 
 // --- one stream for all tabs
 

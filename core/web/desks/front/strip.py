@@ -11,11 +11,12 @@ from core.erp.catalog.scopes import ZONES
 from core.erp.kernel.scope import scoped
 from core.erp.kernel.tables import table
 from core.erp.kernel.unit import Unit
-from core.erp.lots.model import Hold, Sublot, ZoneJudged
+from core.erp.lots.model import Sublot, ZoneJudged
+from core.erp.lots.queries import AMONG_HELD, HELD_IDS
 from core.erp.lots.scopes import SUBLOTS
 from core.erp.quality.model import ZoneAlarm
 
-_z, _j, _a, _s, _h = table(Zone).c, table(ZoneJudged).c, table(ZoneAlarm).c, table(Sublot).c, table(Hold).c
+_z, _j, _a, _s = table(Zone).c, table(ZoneJudged).c, table(ZoneAlarm).c, table(Sublot).c
 NORMAL = "normal"
 STALE = ("stale", "silent_gateway")
 MOST = 10_000
@@ -55,9 +56,12 @@ def strip(u: Unit) -> Strip:
     silent = sum(1 for row in rows if row.silent and not row.out)
     unknown = sum(1 for row in rows if row.last_value is None and not row.silent and not row.out)
     judged = [row.judged_to for row in rows if row.judged_to is not None]
-    held = select(_s.id).where(
-        select(1).where(_h.lifted_at.is_(None), (_h.sublot_id == _s.id) | (_h.lot_id == _s.lot_id)).exists()
-    )
-    counted = select(func.count()).select_from(scoped(held, SUBLOTS, u.actor).limit(MOST).subquery())
     well = len(rows) - out - silent - unknown
-    return Strip(well, out, silent, unknown, int(u.conn.scalar(counted) or 0), min(judged, default=None))
+    return Strip(well, out, silent, unknown, _held(u), min(judged, default=None))
+
+
+def _held(u: Unit) -> int:
+    held = HELD_IDS.limit(MOST).subquery()
+    if u.actor.scoped:
+        held = scoped(select(_s.id).where(AMONG_HELD), SUBLOTS, u.actor).limit(MOST).subquery()
+    return int(u.conn.scalar(select(func.count()).select_from(held)) or 0)

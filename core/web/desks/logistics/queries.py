@@ -91,7 +91,7 @@ def lanes(u: Unit, kind: str = "") -> list[Lane]:
     """Open shipments of a kind (all kinds: empty) by how far they are, first due first."""
     found = [(name, states, _of(u, states, kind)) for name, states in LANES]
     wanted = {zone for _, _, rows in found for row in rows if (zone := _zone_of(row)) is not None}
-    by_id = {zone.id: zone for zone in zones(u, wanted)} if wanted and u.actor.may("exposure.read") else {}
+    by_id = {zone.id: zone for zone in zones(u, {}, wanted)} if wanted and u.actor.may("exposure.read") else {}
     return [
         Lane(name, states, [_card(row, by_id, u.now) for row in rows[:MOST]], len(rows) > MOST)
         for name, states, rows in found

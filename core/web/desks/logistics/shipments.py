@@ -73,7 +73,7 @@ def zones_of(u: Unit, record: Any) -> dict[int | None, ZoneNow]:
     named |= {line.sublot_zone_id for line in record.lines}
     if not u.actor.may("exposure.read"):
         return {}
-    return {zone.id: zone for zone in zones(u, [one for one in named if one is not None])}
+    return {zone.id: zone for zone in zones(u, {}, [one for one in named if one is not None])}
 
 
 def _place(leg: Any) -> str:

@@ -32,7 +32,7 @@ def patterns(visit: Visiting) -> Response:
 
 def _page(u: Unit, visit: Visit) -> Response:
     fields, tiles = samples.fields(visit.words), samples.zones(u.now)
-    drawn = zones(u) if visit.may("exposure.read") else []
+    drawn = zones(u, {}) if visit.may("exposure.read") else []
     return visit.page(
         "desks/patterns.html",
         tones=TONES,

@@ -1,18 +1,22 @@
 """Zones as they stand now: value, band, age, alarms, goods and held goods; one statement for all of them."""
 
-from collections.abc import Collection, Mapping, Sequence
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from threading import Lock
 from typing import Any
 
 from sqlalchemy import Select, false, func, select
 
 from core.erp.catalog.model import Item, Point, Zone
 from core.erp.catalog.scopes import ZONES
+from core.erp.custody.model import CustodyFact
 from core.erp.kernel.scope import scoped
 from core.erp.kernel.tables import table
 from core.erp.kernel.unit import Unit
 from core.erp.lots.model import Hold, Lot, Sublot, ZoneJudged
+from core.erp.lots.queries import AMONG_HELD
 from core.erp.lots.scopes import SUBLOTS
 from core.erp.quality.model import ZoneAlarm
 from core.web.frame.states import Tone
@@ -66,17 +70,6 @@ class ZoneNow:
 
 
 def _statement() -> Select[Any]:
-    held = select(1).where(_h.lifted_at.is_(None), (_h.sublot_id == _s.id) | (_h.lot_id == _s.lot_id)).exists()
-    goods = (
-        select(
-            _s.zone_id,
-            func.count().label("goods"),
-            func.count().filter(held).label("held"),
-        )
-        .where(_s.zone_id.is_not(None))
-        .group_by(_s.zone_id)
-        .subquery()
-    )
     alarms = (
         select(_a.zone_id, func.bool_or(_a.state == RETURNED).label("returned"))
         .where(_a.state != NORMAL, ~_a.suppressed, ~_a.out_of_service)
@@ -94,28 +87,76 @@ def _statement() -> Select[Any]:
             _j.last_good_at,
             _j.judged_to,
             _j.silent_since,
-            func.coalesce(goods.c.goods, 0).label("goods"),
-            func.coalesce(goods.c.held, 0).label("held"),
             func.coalesce(alarms.c.returned, false()).label("returned"),
             watched.label("watched"),
         )
         .select_from(table(Zone))
         .outerjoin(table(ZoneJudged), _j.zone_id == _z.id)
-        .outerjoin(goods, goods.c.zone_id == _z.id)
         .outerjoin(alarms, alarms.c.zone_id == _z.id)
     )
 
 
-def zones(u: Unit, only: Collection[int] | None = None) -> list[ZoneNow]:
-    """The zones that the reader may see, worst first; or those of them that are named."""
+@dataclass(frozen=True, slots=True)
+class Inside:
+    """How many sublots stand in a zone, and how many of them are held."""
+
+    goods: int = 0
+    held: int = 0
+
+
+def zones(u: Unit, inside: Mapping[int, Inside], only: Collection[int] | None = None) -> list[ZoneNow]:
+    """The zones that the reader may see, worst first; or those of them that are named. `inside`: from `GoodsCounts`,
+    or nothing where nobody asks for it.
+    """
     statement = scoped(_statement(), ZONES, u.actor)
     if only is not None:
         statement = statement.where(_z.id.in_(only))
-    found = [_zone(row, u.now) for row in u.conn.execute(statement)]
+    found = [_zone(row, u.now, inside.get(row.id, _EMPTY)) for row in u.conn.execute(statement)]
     return sorted(found, key=lambda one: (one.standing.rank, -one.held, -one.goods, one.address))
 
 
-def _zone(row: Any, now: datetime) -> ZoneNow:
+_EMPTY = Inside()
+_COUNTED = select(_s.zone_id, func.count().label("some")).where(_s.zone_id.is_not(None)).group_by(_s.zone_id)
+_SEEN = select(
+    select(func.max(table(CustodyFact).c.id)).scalar_subquery(),
+    select(func.max(_h.id)).scalar_subquery(),
+    select(func.count()).where(_h.lifted_at.is_(None), _h.sublot_id.is_not(None)).scalar_subquery(),
+    select(func.count()).where(_h.lifted_at.is_(None), _h.lot_id.is_not(None)).scalar_subquery(),
+)
+"""What differs once goods have moved, or were held or freed."""
+KEPT = 10.0
+"""Seconds for which counts may be shown in any case: transactions end in another order than they began, so that the
+newest numbers do not tell of all.
+"""
+
+
+class GoodsCounts:
+    """What stands in each zone, counted again once anything has moved or a hold was placed or lifted: over a million
+    sublots that takes longer than all else of a page. One for all visitors: who may see which zone is asked before.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock, self._lock = clock, Lock()
+        self._kept: tuple[Any, float, dict[int, Inside]] | None = None
+
+    def of(self, u: Unit) -> Mapping[int, Inside]:
+        """By zone; one without goods is left out."""
+        seen, at = tuple(u.conn.execute(_SEEN).one()), self._clock()
+        with self._lock:
+            kept = self._kept
+        if kept is None or kept[0] != seen or at - kept[1] > KEPT:
+            kept = seen, at, _counted(u)
+            with self._lock:
+                self._kept = kept
+        return kept[2]
+
+
+def _counted(u: Unit) -> dict[int, Inside]:
+    held = {row.zone_id: row.some for row in u.conn.execute(_COUNTED.where(AMONG_HELD))}
+    return {row.zone_id: Inside(row.some, held.get(row.zone_id, 0)) for row in u.conn.execute(_COUNTED)}
+
+
+def _zone(row: Any, now: datetime, inside: Inside) -> ZoneNow:
     parts = row.address.split("/")
     return ZoneNow(
         row.id,
@@ -127,8 +168,8 @@ def _zone(row: Any, now: datetime) -> ZoneNow:
         row.band_high,
         row.last_good_at,
         row.judged_to,
-        row.goods,
-        row.held,
+        inside.goods,
+        inside.held,
         STANDINGS[_standing(row, now)],
         row.simulated,
         row.accepts_held,

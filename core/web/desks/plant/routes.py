@@ -1,10 +1,11 @@
 """The plant's pages: tiles, and one zone."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
-from fastapi import Response
+from fastapi import Request, Response
 from markupsafe import Markup
 
 from core.erp.kernel.door import needs
@@ -14,9 +15,10 @@ from core.erp.kernel.records import read
 from core.erp.kernel.records.registry import entities
 from core.erp.kernel.unit import Unit
 from core.web.charts.sparkline import Band, sparkline
-from core.web.desks.plant.queries import ZoneNow, inside, zones
+from core.web.desks.plant.queries import GoodsCounts, Inside, ZoneNow, inside, zones
 from core.web.frame.routes import page_routes
 from core.web.frame.visit import Visit, Visiting
+from core.web.live import shared
 
 router = page_routes()
 MOST_POINTS = 8
@@ -40,13 +42,14 @@ def plant(visit: Visiting, area: str = "") -> Response:
 
 @router.get("/plant/tiles")
 @needs("exposure.read")
-def tiles(visit: Visiting, area: str = "") -> Response:
+def tiles(request: Request, visit: Visiting, area: str = "") -> Response:
     """The same, as a live region."""
-    return visit.read(lambda u: visit.fragment("desks/plant_tiles.html", **_tiles(u, visit, area)))
+    made = partial(visit.read, lambda u: visit.fragment("desks/plant_tiles.html", **_tiles(u, visit, area)))
+    return shared(request, visit.actor, made)
 
 
 def _tiles(u: Unit, visit: Visit, area: str) -> dict[str, Any]:
-    every = zones(u)
+    every = zones(u, _inside(u, visit))
     found = [zone for zone in every if not area or zone.area == area]
     return {
         "zones": found,
@@ -56,6 +59,11 @@ def _tiles(u: Unit, visit: Visit, area: str) -> dict[str, Any]:
         "now": u.now,
         "judged": min((zone.judged_to for zone in found if zone.judged_to is not None), default=None),
     }
+
+
+def _inside(u: Unit, visit: Visit) -> Mapping[int, Inside]:
+    counts: GoodsCounts = visit.request.app.state.goods_counts
+    return counts.of(u)
 
 
 def _sparks(u: Unit, visit: Visit, found: Sequence[ZoneNow]) -> dict[int, Markup]:
@@ -75,7 +83,7 @@ def zone(visit: Visiting, zone_id: Id, span: str = "24h") -> Response:
 
 
 def _zone(u: Unit, visit: Visit, zone_id: int, span: str) -> dict[str, Any]:
-    found = zones(u, [zone_id])
+    found = zones(u, _inside(u, visit), [zone_id])
     if not found:
         raise absent("zone", zone_id)
     chosen = span if span in SPANS else "24h"
