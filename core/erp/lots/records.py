@@ -35,6 +35,7 @@ from core.erp.lots.shapes import (
     RestrictionIn,
     RestrictionOut,
     SplitIn,
+    SublotHoldIn,
     SublotOut,
     TaskOut,
 )
@@ -133,6 +134,12 @@ def _place(u: Unit, *, since_at: datetime | None, **fields: Any) -> int:
     return service.place_hold(u, since_at=not_future(since_at, u), **fields)[0].id
 
 
+def _place_on(u: Unit, sublot_id: int, *, since_at: datetime | None, **fields: Any) -> Hold:
+    """Holds the sublot, and everything that the hold must reach."""
+    placed = service.place_hold(u, since_at=not_future(since_at, u), sublot_id=sublot_id, **fields)
+    return u.get_one(Hold, placed[0].id)
+
+
 def _status(move: str) -> Verb:
     """A decision of QA. It moves no stock: what leaves does so by a posting for that purpose."""
     return Verb(move, ReasonIn, partial(service.change_status, move=move))
@@ -210,6 +217,7 @@ SUBLOTS = Entity(
             status=201,
             many=True,
         ),
+        Verb("hold", SublotHoldIn, _place_on, permit="hold.place", path="holds", answer=HoldOut, status=201, many=True),
         Verb("post_fact", FactIn, _post_fact, permit="fact.post", path="facts", answer=MoveOut, status=201),
         Verb("found", CountIn, service.post_found, permit="fact.post", answer=MoveOut, status=201),
         Verb("lost", CountIn, service.post_lost, permit="fact.post", answer=MoveOut, status=201),

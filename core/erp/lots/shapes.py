@@ -262,6 +262,15 @@ class HoldIn(Body):
     lift_permit: Literal["hold.lift", "batch.release", "logger.waive"] = "hold.lift"
 
 
+class SublotHoldIn(Body):
+    """A hold on one sublot, by hand."""
+
+    kind: Literal["quality", "manual", "logger"] = "quality"
+    reason: Text
+    since_at: Moment | None = None
+    lift_permit: Literal["hold.lift", "batch.release", "logger.waive"] = "hold.lift"
+
+
 class RestrictionIn(Body):
     """A condition on use, inherited by what is made of the sublot."""
 

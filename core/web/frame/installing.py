@@ -21,6 +21,7 @@ from core.web.desks.plant.queries import GoodsCounts
 from core.web.desks.release import routes as release
 from core.web.desks.setup import preview
 from core.web.desks.setup import routes as setup
+from core.web.desks.stock import routes as stock
 from core.web.desks.wall import routes as wall
 from core.web.frame import assets, echarts, password, routes, signing_in, unknown
 from core.web.frame.sites import Sites
@@ -48,6 +49,7 @@ def install(app: FastAPI, take: FileImportPort | None = None) -> None:
     app.include_router(plant.router)
     app.include_router(lot_life.router)
     app.include_router(release.router)
+    app.include_router(stock.router)
     app.include_router(board.router)
     app.include_router(shipments.router)
     app.include_router(hand_over.router)

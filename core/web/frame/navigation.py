@@ -27,6 +27,7 @@ class Link:
 
 
 PLANT = Place("/plant", "web.nav_tiles", ("exposure.read",))
+STOCK = Place("/stock", "web.nav_stock", ("stock.read",))
 RELEASE = Place("/release", "web.nav_release", ("quality.read",))
 CENTRES = Place("/centres", "web.nav_centres", ("schedule.read",))
 BOARD = Place("/logistics", "web.nav_board", ("shipment.read",))
@@ -34,7 +35,10 @@ LOGGERS = Place("/loggers/import", "web.read_out_logger", ("logger.import",))
 SETUP = Place("/setup", "web.nav_setup_desk", ("catalog.manage", "catalog.points", "catalog.profiles", "user.read"))
 GROUPS: tuple[tuple[str, tuple[Place | str, ...]], ...] = (
     ("web.nav_now", (Place("/", "web.nav_front"), Place("/tasks", "records.task", ("task.read",)))),
-    ("web.nav_goods", ("sublot", "lot", "item", "hold", "restriction", "reservation", "stock_move", "stock_task")),
+    (
+        "web.nav_goods",
+        (STOCK, "sublot", "lot", "item", "hold", "restriction", "reservation", "stock_move", "stock_task"),
+    ),
     (
         "web.nav_plant",
         (

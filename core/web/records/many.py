@@ -28,6 +28,7 @@ from core.erp.kernel.shapes import ReasonIn
 from core.erp.kernel.signatures import Proof, Signing
 from core.erp.kernel.tables import table
 from core.erp.kernel.unit import Unit
+from core.web.frame.signing_in import own
 from core.web.frame.visit import KEY, Outcome, Visit, Visiting
 from core.web.records.acts import act_said
 from core.web.records.forms import Form, form_page, meaning_of, sent, two_routes
@@ -104,11 +105,11 @@ def _add_verb(made: APIRouter, entity: Entity, verb: Verb) -> None:
     here = address(entity, verb)
 
     def show(visit: Visiting) -> Response:
-        asked = _ids(visit.request.query_params.getlist(RECORD))
+        asked = chosen_ids(visit.request.query_params.getlist(RECORD))
         return visit.read(lambda u: form_page(u, visit, _form(u, visit, entity, verb, asked), Filled()))
 
     async def send(visit: Visiting) -> Response:
-        ids = _ids(visit.form.get(RECORD, []))
+        ids = chosen_ids(visit.form.get(RECORD, []))
         form = await run_in_threadpool(visit.read, lambda u: _form(u, visit, entity, verb, ids))
         key = visit.given(KEY) or uuid.uuid4().hex
 
@@ -130,10 +131,15 @@ def _add_verb(made: APIRouter, entity: Entity, verb: Verb) -> None:
     made.add_api_route(f"{here}/done", done, methods=["GET"])
 
 
-def _ids(texts: Sequence[str]) -> list[int]:
+def chosen_ids(texts: Sequence[str]) -> list[int]:
     """The ids given, each once, MOST of them."""
     numbers = [int(one) for one in texts if one.isascii() and one.isdigit() and len(one) < 20]  # noqa: PLR2004 - digits of the biggest id
     return list(dict.fromkeys(one for one in numbers if 0 < one <= BIGGEST_ID))[:MOST]
+
+
+def _back(entity: Entity, back: str) -> str:
+    """Where they were chosen: the entity's list as it was asked for, or the desk whose address it is."""
+    return own(back) if back.startswith("/") else f"/{entity.path}" + (f"?{back}" if back else "")
 
 
 # --- the form
@@ -152,7 +158,7 @@ def _form(u: Unit, visit: Visit, entity: Entity, verb: Verb, ids: Sequence[int])
         name,
         entity.form(verb),
         address(entity, verb),
-        f"/{entity.path}" + (f"?{back}" if back else ""),
+        _back(entity, back),
         verb.signing is not None,
         meaning=meaning_of(entity, verb, visit),
         title=visit.words.label(f"records.{entity.name}"),
@@ -270,6 +276,6 @@ def _done_page(u: Unit, visit: Visit, entity: Entity, verb: Verb, key: str, back
         done=[one for one in results.records if one.done],
         refused=refused,
         again=f"{address(entity, verb)}?{again}",
-        back=f"/{entity.path}" + (f"?{back}" if back else ""),
+        back=_back(entity, back),
         may_read=visit.may(*as_permits(entity.read)),
     )
