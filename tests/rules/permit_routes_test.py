@@ -41,6 +41,7 @@ NO_ROUTE_OF_THE_DOOR = {
     "/login",
     "/logout",
     "/password",
+    "/favicon.ico",
     "/static/{at}/{name:path}",
     "/echarts/{at}/{name}",
     "/live",

@@ -119,5 +119,15 @@ def test_a_sublot_is_restricted_and_the_restriction_lifted_by_their_forms(plant:
     qa.send(f"{at_}/restrict", {"kind": "market", "value": "only: DE, AT", "reason": "registered there"})
     link = re.search(r'href="(/restrictions/\d+)"', qa.get(at_))
     assert link is not None
+    assert "Only for markets: DE, AT registered there" in text_of(qa.get(at_))
     assert "DE, AT" in text_of(qa.get(link[1]))
     qa.send(f"{link[1]}/lift", {"reason": "registered everywhere"})
+    assert link[1] not in qa.get(at_).partition("</main>")[0]
+    for kind, value, said in (
+        ("use_by", "date: 2027-07-31", "31 Jul 2027"),
+        ("remaining_life", "days: 90", "90 d"),
+        ("purpose", "only: use", "Purpose: use"),
+        ("customer", "except: C-1", "Not for customers: C-1"),
+    ):
+        qa.send(f"{at_}/restrict", {"kind": kind, "value": value, "reason": "tried"})
+        assert said in text_of(qa.get(at_)), kind

@@ -4,6 +4,7 @@ import itertools
 import re
 from collections.abc import Iterator
 
+import httpx
 import pytest
 from sqlalchemy import Engine, text
 
@@ -146,6 +147,28 @@ def test_what_nobody_serves_is_a_page_here_and_a_problem_below_the_api(people: d
         assert (answer.status_code, answer.headers["content-type"]) == (status, "application/problem+json"), path
     assert "GET" in answer.headers["allow"]
     assert client.request("PUT", "/plant").status_code == 405
+
+
+def test_signing_in_over_a_session_ends_it(people: dict[str, Browser]) -> None:
+    """Whoever was signed in at this browser before is signed out: nobody could end that session afterwards."""
+    first = people["eng"].client.cookies["lotwise_session"]
+    fields = {"login": "bea", "password": "correct horse battery", "back": "/"}
+    with httpx.Client(base_url=people["eng"].client.base_url, cookies={"lotwise_session": first}) as shared:
+        assert shared.get("/plant").status_code == 200
+        assert shared.post("/login", data=fields | {"password": "wrong"}).status_code == 401
+        assert shared.get("/plant").status_code == 200
+        assert shared.post("/login", data=fields).status_code == 303
+    assert people["eng"].client.get("/plant").headers["location"].startswith("/login?why=out")
+    assert people["eng"].sign_in().status_code == 303
+
+
+def test_a_browser_finds_its_icon(people: dict[str, Browser]) -> None:
+    client = people["eng"].client
+    for page in ("/", "/login"):
+        icon = re.search(r'<link rel="icon"[^>]* href="([^"]+)"', client.get(page).text)
+        assert icon is not None
+        assert client.get(icon[1]).headers["content-type"] == "image/svg+xml"
+    assert client.get("/favicon.ico").status_code == 200
 
 
 def test_another_site_signs_nobody_in_and_posts_nothing(people: dict[str, Browser]) -> None:

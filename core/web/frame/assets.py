@@ -54,6 +54,12 @@ def address(name: str) -> str:
 router = APIRouter()
 
 
+@router.get("/favicon.ico", include_in_schema=False)
+def favicon(request: Request) -> Response:
+    """Asked for by browsers where a page names none: a document, an error of the API."""
+    return sent(request, assets()["favicon.svg"], kept=False)
+
+
 @router.get("/static/{at}/{name:path}", include_in_schema=False)
 def static(request: Request, at: str, name: str) -> Response:
     """One file. An address of another version is answered too, but not kept: a page of before the upgrade asks so."""

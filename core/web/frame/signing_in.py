@@ -5,12 +5,14 @@ from typing import Annotated
 
 from fastapi import Form, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
+from sqlalchemy import Engine
 from starlette.concurrency import run_in_threadpool
 
 from core.erp.kernel.access.users import choose_language
 from core.erp.kernel.auth import now_utc
 from core.erp.kernel.door import open_to_all, signed_in_only
 from core.erp.kernel.errors import Busy, TooManyAttempts, Unauthenticated
+from core.erp.kernel.model import User
 from core.erp.kernel.proxies import address_of
 from core.erp.kernel.sessions import service as sessions
 from core.erp.kernel.sessions.cookies import cookie_of, delete_cookie, set_cookie
@@ -57,7 +59,7 @@ async def sign_in(request: Request) -> Response:
         return sign_in_page(request, "bad", back, kept, 401, login)
     except (TooManyAttempts, Busy) as error:
         return sign_in_page(request, "many", back, kept, error.status, login)
-    cookie = await run_in_threadpool(sessions.begin, state.engine, user, now_utc(), address_of(request))
+    cookie = await run_in_threadpool(_begin, state.engine, user, request)
     if user.one_time_until is not None:
         answer: Response = RedirectResponse("/password", 303)
     elif kept:
@@ -66,6 +68,14 @@ async def sign_in(request: Request) -> Response:
         answer = RedirectResponse(back, 303)
     set_cookie(answer, request, cookie, sessions.lasts(user))
     return answer
+
+
+def _begin(engine: Engine, user: User, request: Request) -> str:
+    """The cookie of a new session. That of whoever was signed in at this browser is over: nobody could end it later."""
+    before = cookie_of(request)
+    if before is not None:
+        sessions.end(engine, before, now_utc())
+    return sessions.begin(engine, user, now_utc(), address_of(request))
 
 
 def _resume(request: Request, back: str, kept: list[tuple[str, str]]) -> HTMLResponse:

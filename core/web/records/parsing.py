@@ -126,7 +126,8 @@ def pairs_in(text: str) -> dict[str, Any]:
         if not colon or not name or not given:
             raise NoSuchValue(Message("web.no_pair", line=line))
         parts = [part.strip() for part in given.replace("，", ",").replace("、", ",").split(",") if part.strip()]
-        found[name] = parts if name == "only" or len(parts) > 1 else int(given) if given.isdecimal() else given
+        several = name in {"only", "except"} or len(parts) > 1
+        found[name] = parts if several else int(given) if given.isdecimal() else given
     return found
 
 

@@ -21,7 +21,6 @@ from core.erp.quality.model import Disposition
 from core.erp.quality.records import EXCURSIONS, new_restrictions
 from core.erp.quality.shapes import BatchDispositionIn, RestrictionSpecIn
 from core.web.desks.excursions.cases import Case
-from core.web.frame.templating import Words
 from core.web.frame.visit import Visit
 
 T = TypeVar("T")
@@ -60,29 +59,6 @@ class DecisionForm:
     def value(self, name: str) -> str:
         """What stands in a field."""
         return self.written.get(name, "")
-
-
-_SAID = {
-    ("market", "only"): "web.only_markets",
-    ("market", "except"): "web.not_markets",
-    ("customer", "only"): "web.only_customers",
-    ("customer", "except"): "web.not_customers",
-}
-
-
-def condition_said(words: Words) -> Callable[[Mapping[str, Any]], str]:
-    """A condition that was signed (`kind`, `value`), as its reader reads it."""
-
-    def said(condition: Mapping[str, Any]) -> str:
-        kind, value = str(condition["kind"]), condition["value"]
-        ((which, given),) = value.items()
-        name = words.t(_SAID[kind, which]) if (kind, which) in _SAID else words.label(f"restriction.{kind}")
-        shown = given if isinstance(given, list) else [given]
-        if kind == "purpose":
-            shown = [words.t(f"purpose.{one}") for one in shown]
-        return f"{name}: {words.listed([str(one) for one in shown])}"
-
-    return said
 
 
 def written(visit: Visit) -> DecisionForm:

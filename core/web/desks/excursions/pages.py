@@ -9,9 +9,10 @@ from core.erp.kernel.records.read import row_of
 from core.erp.kernel.unit import Unit
 from core.erp.quality.records import EXCURSIONS, INCIDENTS
 from core.web.desks import limits
+from core.web.desks.conditions import condition_said
 from core.web.desks.excursions import cases
 from core.web.desks.excursions.cases import Case
-from core.web.desks.excursions.decisions import DECISIONS, RESTRICTIONS, DecisionForm, condition_said
+from core.web.desks.excursions.decisions import DECISIONS, RESTRICTIONS, DecisionForm
 from core.web.desks.excursions.earlier import earlier
 from core.web.desks.excursions.effects import Effects, effects_of
 from core.web.desks.excursions.timeline import timeline

@@ -13,6 +13,7 @@ from core.erp.kernel.records.registry import entities
 from core.erp.kernel.unit import Unit
 from core.erp.lots import service as lots
 from core.erp.lots.rules import Obstacle, Purpose
+from core.web.desks.conditions import condition_said
 from core.web.frame.routes import page_routes
 from core.web.frame.visit import Visit, Visiting
 from core.web.records.record import record_page
@@ -48,7 +49,8 @@ def _page(u: Unit, visit: Visit, record_id: int, span: str) -> Response:
         template="desks/sublot.html",
         purposes=_purposes(u, record_id),
         holds=_rows(u, "hold", sublot_id=record_id, open_only=True),
-        restrictions=_rows(u, "restriction", sublot_id=record_id),
+        restrictions=[one for one in _rows(u, "restriction", sublot_id=record_id) if one["lifted_at"] is None],
+        condition_said=condition_said(visit.words),
         excursions=_rows(u, "excursion", sublot_id=record_id) if visit.may("quality.read") else [],
         exposed=exposure(u.conn, record_id, u.now) if may_see else None,
         may_see=may_see,
