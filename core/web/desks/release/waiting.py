@@ -18,7 +18,7 @@ from core.erp.production.model import WorkOrder, WorkOrderMaterial
 from core.erp.shipments.model import Shipment, ShipmentLine
 
 ROWS = 25
-LOOKED_AT = 5000
+LOOKED_AT = 2000
 """Of the goods in quarantine, those that are put in order: the ones that have been there longest."""
 _s, _l, _i, _z = table(Sublot).c, table(Lot).c, table(Item).c, table(Zone).c
 _sh, _ln, _o, _m = table(Shipment).c, table(ShipmentLine).c, table(WorkOrder).c, table(WorkOrderMaterial).c
