@@ -276,37 +276,6 @@ def test_offline_keeps_what_somebody_wrote_and_posts_nothing(served: Served) -> 
     expect(page.get_by_label("What you found")).to_have_value("half a sentence more")  # a draft of this browser
 
 
-def test_the_keyboard_alone_decides_an_excursion(served: Served) -> None:
-    number = served.excursion(served.sublots[4])
-    page = page_of(served, "qa", f"/excursions/{number}#decide")
-    keys = page.keyboard
-
-    def tab_to(name: str) -> None:
-        for _ in range(40):
-            if page.evaluate("document.activeElement.id || document.activeElement.value || ''") == name:
-                return
-            keys.press("Tab")
-        raise AssertionError(name)
-
-    tab_to("f-assessment")
-    keys.type("80 min at 9.5 °C")
-    keys.press("Tab")
-    keys.press("Enter")
-    expect(page.get_by_role("button", name="Sign", exact=True)).to_be_visible()
-    page.evaluate("document.getElementById('decide').focus()")
-    tab_to("accept")
-    keys.press("Space")
-    tab_to("f-reason")
-    keys.type("within stability data")
-    tab_to("f-password")
-    keys.type(PASSWORD)
-    keys.press("Enter")
-    expect(page.locator("#decide").get_by_text(re.compile("QA Person accepted it at"))).to_be_visible()
-    assert served.values("SELECT reason FROM disposition WHERE excursion_id = :e", e=number) == [
-        "within stability data"
-    ]
-
-
 def test_a_plant_engineer_watches_shelves_and_acknowledges_and_decides_nothing(served: Served) -> None:
     number = served.excursion(served.sublots[2])
     page = page_of(served, "engineer", f"/excursions/{number}")
