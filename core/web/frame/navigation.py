@@ -32,6 +32,7 @@ RELEASE = Place("/release", "web.nav_release", ("quality.read",))
 CENTRES = Place("/centres", "web.nav_centres", ("schedule.read",))
 BOARD = Place("/logistics", "web.nav_board", ("shipment.read",))
 LOGGERS = Place("/loggers/import", "web.read_out_logger", ("logger.import",))
+AUDIT = Place("/audit-desk", "web.nav_audit_desk", ("audit.read",))
 SETUP = Place("/setup", "web.nav_setup_desk", ("catalog.manage", "catalog.points", "catalog.profiles", "user.read"))
 GROUPS: tuple[tuple[str, tuple[Place | str, ...]], ...] = (
     ("web.nav_now", (Place("/", "web.nav_front"), Place("/tasks", "records.task", ("task.read",)))),
@@ -66,6 +67,7 @@ GROUPS: tuple[tuple[str, tuple[Place | str, ...]], ...] = (
             "supplier_certificate",
             RELEASE,
             "batch_release",
+            AUDIT,
             "field_action",
             "deadline",
             "signature",

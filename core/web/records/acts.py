@@ -13,6 +13,8 @@ DONE = {
     "alarm.raised": "web.act_raised",
     "attachment.add": "web.act_attached",
     "attachment.withdraw": "web.act_file_withdrawn",
+    "audit.review": "web.act_trail_reviewed",
+    "audit.verify": "web.act_trail_verified",
     "batch.release": "web.act_released",
     "calibration_plan.due": "web.act_due_set",
     "custody.put": "web.act_put",
