@@ -104,7 +104,7 @@ class _Pages:
             return self._page(visit, record_id, attachment_id, status, refused)
 
         file = visit.files.get("file")
-        await run_in_threadpool(visit.read, lambda u: self._of.may_attach(u, record_id))
+        await run_in_threadpool(visit.door.look, lambda u: self._of.may_attach(u, record_id))
         if visit.resumed or file is None or not file.filename:
             status, said = (200, "") if visit.resumed else (422, visit.words.t("web.choose_file"))
             return await run_in_threadpool(again, status, said)

@@ -173,7 +173,8 @@ async def _read(
             if not outcome.refused:
                 return RedirectResponse(f"/import-runs/{outcome.body['run_id']}", 303)
             refused = outcome.detail
-        report = await run_in_threadpool(visit.read, lambda u: work(u, dry_run=True))
+        # a trial writes, and undoes it: it has a transaction
+        report = await run_in_threadpool(visit.door.look, lambda u: work(u, dry_run=True))
         placed = await run_in_threadpool(_placed, table, importable, report)
         return _page(visit, entity, importable, 422 if refused else 200, refused=refused, tried=Tried(report, placed))
 
