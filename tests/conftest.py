@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -32,6 +33,30 @@ def pytest_collection_finish() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 20, 20)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def messages_fit() -> Iterator[None]:
+    """A refusal of an unknown id, or with parameters that its text does not have, fails where it is made: what reads
+    the source (tests/architecture/words_test.py) does not see an id that comes in a variable.
+    """
+    from core.erp.kernel.errors import LotwiseError, UnfitValue
+    from core.erp.kernel.words import misfit
+
+    def checked(kind: type[LotwiseError] | type[UnfitValue]) -> None:
+        make = kind.__init__
+
+        def init(self: Any, *said: Any, **params: Any) -> None:
+            make(self, *said, **params)
+            wrong = misfit(self.message)
+            assert wrong is None, wrong
+
+        patch.setattr(kind, "__init__", init)
+
+    with pytest.MonkeyPatch.context() as patch:
+        checked(LotwiseError)
+        checked(UnfitValue)
+        yield
 
 
 def in_memory() -> str | None:

@@ -22,6 +22,7 @@ from core.erp.kernel.http import (
     Duration,
     Limit,
     Page,
+    Sentence,
     SignIn,
     Text,
     paginate,
@@ -51,6 +52,7 @@ class StoppedOut(Answer):
 
     partition: int
     detail: str
+    detail_message: Sentence
 
 
 class LagOut(Answer):
@@ -73,7 +75,9 @@ class LagOut(Answer):
 def read_lag(door: Door) -> LagOut:
     """What waits, and for how long: unshipped batches, dead letters, stopped partitions, gateways not heard of."""
     door.read(lambda _: None)
-    return LagOut.model_validate(ingest_lag(door.engine, now_utc()))
+    found = LagOut.model_validate(ingest_lag(door.engine, now_utc()))
+    language = door.actor.language
+    return found.model_copy(update={"stopped": [one.in_language(language) for one in found.stopped]})
 
 
 @router.post("/dead-letters/replay", status_code=200, response_model=ReplayOut)
@@ -167,6 +171,7 @@ class IngestAlarmOut(Answer):
     partition: int | None
     gateway: str | None
     detail: str
+    detail_message: Sentence
     cleared_at: datetime | None
 
 
@@ -184,7 +189,7 @@ def read_alarms(
 
     def work(u: Unit) -> Page[IngestAlarmOut]:
         rows, following = paginate(u, query, t.c.id, cursor, limit, newest_first=True)
-        return Page(items=[IngestAlarmOut.model_validate(row) for row in rows], next=following)
+        return Page(items=[IngestAlarmOut.model_validate(row).in_language(u.language) for row in rows], next=following)
 
     return door.read(work)
 

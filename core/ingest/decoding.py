@@ -6,6 +6,7 @@ from typing import Annotated, TypeVar
 
 import msgspec
 
+from core.erp.kernel.words import Message
 from core.telemetry.address import NAMED_PARTITIONS, BadAddress, check_zone
 from core.telemetry.batch import (
     UNDECODABLE,
@@ -52,7 +53,7 @@ class BadPart:
     """A part of a body that cannot be decoded: its bytes and why, and how many readings it should have been."""
 
     raw: bytes
-    detail: str
+    detail: Message
     readings: int = 0
 
 
@@ -114,7 +115,7 @@ def _check_body(body: Body) -> tuple[Body, tuple[BadPart, ...]]:
     if not lost:
         return body, ()
     sound = Body(body.readings, marks, gaps, previous, announced)
-    return sound, tuple(BadPart(encode(part), f"{type(part).__name__} that means nothing: {part!r}") for part in lost)
+    return sound, tuple(BadPart(encode(part), Message("ingest.part_means_nothing", part=repr(part))) for part in lost)
 
 
 def _split_parts(parts: Iterable[P], sound: Callable[[P], bool]) -> tuple[tuple[P, ...], list[P]]:
@@ -139,11 +140,11 @@ def _check_gap(gap: Gap) -> bool:
     return gap.start <= gap.stop and _named(gap.scope) and "\0" not in gap.reason
 
 
-def _piecewise(raw: bytes, detail: str, count: int) -> tuple[Body, tuple[BadPart, ...]]:
+def _piecewise(raw: bytes, why: str, count: int) -> tuple[Body, tuple[BadPart, ...]]:
     try:
         parts = _decode_raw_body.decode(raw)
     except UNDECODABLE:
-        return Body(), (BadPart(raw, detail, count),)
+        return Body(), (BadPart(raw, Message("ingest.undecodable", why=why), count),)
     bad: list[BadPart] = []
     body = Body(
         tuple(_good(parts.readings, _decode_reading.decode, bad, 1)),
@@ -163,5 +164,5 @@ def _good(
         try:
             good.append(decode(part))
         except UNDECODABLE as error:
-            bad.append(BadPart(bytes(part), str(error), readings))
+            bad.append(BadPart(bytes(part), Message("ingest.undecodable", why=str(error)), readings))
     return good

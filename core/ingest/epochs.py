@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection, text
 
+from core.erp.exposure.rules.gaps import SPOOL_LOST
 from core.erp.kernel.errors import Conflict, Invalid, NotFound
 from core.erp.kernel.unit import Unit
 from core.ingest.confirmation import NUMBERS_MAX
@@ -16,8 +17,6 @@ from core.ingest.progress import recount
 from core.ingest.transaction import JudgePort, hold_partitions
 from core.telemetry.address import PARTITIONS
 from core.telemetry.batch import MISSING_MAX, Gap
-
-REASON = "spool lost"
 
 
 def epoch_record(conn: Connection, gateway: str, epoch: str) -> dict[str, Any]:
@@ -118,7 +117,7 @@ def _gaps(u: Unit, gateway: str, epoch: str, reason: str) -> list[tuple[str, Gap
         ),
         {"g": gateway},
     ).all()
-    text_ = f"{REASON}: {reason}"
+    text_ = f"{SPOOL_LOST}: {reason}"
     found = [(gateway, Gap(row.address, row.upto, stop, text_)) for row in spoken if row.upto < stop]
     if found:
         return found

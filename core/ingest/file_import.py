@@ -15,6 +15,7 @@ from core.erp.kernel.errors import Invalid
 from core.erp.kernel.misfits import bad_request
 from core.erp.kernel.rehearsal import rehearsed
 from core.erp.kernel.unit import Unit
+from core.erp.kernel.words import render
 from core.ingest.import_request import ImportResult
 from core.ingest.import_shapes import ExcursionOut, FileImportOut, FileIn, HoldOut, ImportOut, SpanOut
 from core.ingest.importing import import_logger
@@ -83,7 +84,7 @@ def answer(u: Unit, done: ImportResult, *, dry_run: bool) -> ImportOut:
         after=done.after,
         between=done.between,
         refused=dict(done.refused),
-        refused_details=done.details,
+        refused_details=[render(one, u.language) for one in done.details],
         logger=done.logger,
         excursions=[ExcursionOut.model_validate(row) for row in excursions],
         holds=[HoldOut.model_validate(row).in_language(u.language) for row in holds],

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from core.erp.catalog.model import Zone
+from core.erp.kernel.words import Message
 from core.erp.shipments.service.logger_zones import TogetherSpan
 from core.telemetry.compact import State, Values, micros_of
 from core.telemetry.quality import Quality, Reason
@@ -78,7 +79,7 @@ class ImportResult:
     after: int = 0
     between: int = 0
     refused: Counter[str] = field(default_factory=Counter)
-    details: list[str] = field(default_factory=list)
+    details: list[Message] = field(default_factory=list)
     logger: str | None = None
     """The state of the required logger of that number: read, required (the journey goes on); None if not required."""
     sublots: list[int] = field(default_factory=list)

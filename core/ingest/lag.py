@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from sqlalchemy import Engine, text
 
@@ -15,6 +16,7 @@ class Stopped:
 
     partition: int
     detail: str
+    detail_message: dict[str, Any] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +50,10 @@ def ingest_lag(engine: Engine, now: datetime) -> Lag:
         ).one()
         dead = conn.execute(text("SELECT reason, count(*) FROM dead_letter WHERE replayed_at IS NULL GROUP BY 1"))
         stopped = conn.execute(
-            text("SELECT partition, detail FROM ingest_alarm WHERE kind = :k AND cleared_at IS NULL ORDER BY 1"),
+            text(
+                "SELECT partition, detail, detail_message FROM ingest_alarm "
+                "WHERE kind = :k AND cleared_at IS NULL ORDER BY 1"
+            ),
             {"k": STOPPED},
         )
         quiet = conn.execute(
@@ -81,7 +86,7 @@ def ingest_lag(engine: Engine, now: datetime) -> Lag:
             dead_letters={row[0]: row[1] for row in dead},
             pending_watermarks=conn.execute(text("SELECT count(*) FROM pending_watermark")).scalar_one(),
             runs_with_holes=holes,
-            stopped=tuple(Stopped(partition, detail) for partition, detail in stopped),
+            stopped=tuple(Stopped(*row) for row in stopped),
             alarms=conn.execute(text("SELECT count(*) FROM ingest_alarm WHERE cleared_at IS NULL")).scalar_one(),
             quiet={gateway: now - at for gateway, at in quiet if at is not None},
             unowned=tuple(unowned.all()),

@@ -170,6 +170,7 @@ class DeadLetter(SQLModel, table=True):
     kind: str
     reason: str
     detail: str
+    detail_message: dict[str, Any] | None = Field(default=None, sa_column=Column(JSONB))
     point: str | None = None
     reading_at: datetime | None = moment(nullable=True)
     raw: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
@@ -190,6 +191,7 @@ class IngestAlarm(SQLModel, table=True):
     partition: int | None = None
     gateway: str | None = None
     detail: str
+    detail_message: dict[str, Any] | None = Field(default=None, sa_column=Column(JSONB))
     cleared_at: datetime | None = moment(nullable=True)
 
 

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import AwareDatetime, Field
 
 from core.erp.kernel.records import Link
-from core.erp.kernel.shapes import Answer, Body, Ref
+from core.erp.kernel.shapes import Answer, Body, Ref, Sentence
 
 
 class DeadLetterOut(Answer):
@@ -16,6 +16,7 @@ class DeadLetterOut(Answer):
     kind: Literal["message", "part", "reading", "unstored"]
     reason: str
     detail: str
+    detail_message: Sentence
     gateway: str | None
     partition: int | None
     point: str | None

@@ -17,6 +17,7 @@ from sqlalchemy.exc import OperationalError
 
 from core.erp.kernel.events import Events
 from core.erp.kernel.unit import Unit, system, transact
+from core.erp.kernel.words import Message
 from core.ingest.alarms import clear_unshipped, raise_unshipped
 from core.ingest.model import DeadLetter
 from core.ingest.transaction import dead_reading_letter
@@ -90,8 +91,11 @@ def ship(engine: Engine, store: SeriesStore, now: datetime, options: ShipOptions
     try:
         store.write([reading for some in readings.values() for reading in some])
     except StoreRefused as error:
-        refused = [(one.reading, Refusal("series_store", one.reason)) for one in error.refused]
-        log.warning("the series store refused %d readings: %s", len(refused), refused[0][1].detail)
+        refused = [
+            (one.reading, Refusal("series_store", Message("ingest.series_store_refused", why=one.reason)))
+            for one in error.refused
+        ]
+        log.warning("the series store refused %d readings: %s", len(refused), error.refused[0].reason)
     gateways = {row.id: row.gateway for row in batches}
     with engine.begin() as conn:
         if refused:
@@ -268,7 +272,7 @@ async def run_shipper(
 def _alarm(engine: Engine, detail: str) -> bool:
     """Whether the alarm could be put down."""
     try:
-        _set_alarm(engine, lambda u: raise_unshipped(u, detail))
+        _set_alarm(engine, lambda u: raise_unshipped(u, Message("ingest.store_takes_nothing", why=detail)))
     except OperationalError as away:
         log.warning("alarm of the shipper not recorded yet: %s", away)
         return False

@@ -21,6 +21,7 @@ from core.erp.kernel.events import Events
 from core.erp.kernel.scope import scoped
 from core.erp.kernel.tables import table
 from core.erp.kernel.unit import Unit, When, system, transact
+from core.erp.kernel.words import Message, kept
 from core.ingest.chain import Key, load_chain
 from core.ingest.transaction import JudgePort, hold_partitions
 from core.telemetry.address import partition_of
@@ -74,7 +75,7 @@ def retire_unnamed(engine: Engine, judge: JudgePort, events: Events, now: When =
     with engine.connect() as conn:
         found = unnamed_sources(conn)
     for each in found:
-        reason = f"no longer in the gateway's configuration {each.config[:12]} since its start {each.epoch[:12]}"
+        reason = Message("ingest.source_unnamed", config=each.config[:12], epoch=each.epoch[:12])
         retire = partial(
             retire_source, judge=judge, gateway=each.gateway, source=each.source, reason=reason, only=each.zones
         )
@@ -83,7 +84,7 @@ def retire_unnamed(engine: Engine, judge: JudgePort, events: Events, now: When =
 
 
 def retire_source(
-    u: Unit, judge: JudgePort, gateway: str, source: str, *, reason: str, only: Collection[str] | None = None
+    u: Unit, judge: JudgePort, gateway: str, source: str, *, reason: str | Message, only: Collection[str] | None = None
 ) -> list[str]:
     """From now on nobody waits for the source, in all zones or in `only` these: they are known as far as their other
     sources say.
@@ -94,7 +95,7 @@ def retire_source(
     Invalid (no reason).
     """
     u.need("ingest.manage")
-    if not reason.strip():
+    if not kept(reason)[0].strip():
         raise Invalid("ingest.retire_without_reason")
     zones = [zone for zone in _zones_of_source(u, gateway, source) if only is None or zone in only]
     # as the ingest does: nobody folds these partitions meanwhile

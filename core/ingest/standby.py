@@ -5,29 +5,21 @@ from datetime import timedelta
 from sqlalchemy import text
 
 from core.erp.kernel.unit import Unit
+from core.erp.kernel.words import Message
+from core.ingest.alarms import raise_alarm
 
 SILENT = "standby_silent"
 _ALONE = text("SELECT pg_advisory_xact_lock(1281852235)")
-_RAISED = text("""
+_SILENT = text("""
     WITH voice AS (
         SELECT redundancy_group, gateway, source, max(upto) AS upto, max(upto + behind) AS live FROM source_watermark
         WHERE redundancy_group <> '' AND retired_at IS NULL GROUP BY 1, 2, 3
-    ), silent AS (
-        SELECT v.gateway, v.redundancy_group, string_agg(v.source, ', ' ORDER BY v.source) AS sources,
-            min(v.upto) AS since
-        FROM voice v WHERE v.live < CAST(:before AS timestamptz) AND EXISTS (
-            SELECT FROM voice o WHERE o.redundancy_group = v.redundancy_group AND o.source = v.source
-            AND o.live >= CAST(:before AS timestamptz)
-        ) GROUP BY 1, 2
     )
-    INSERT INTO ingest_alarm (at, kind, gateway, detail)
-    SELECT CAST(:now AS timestamptz), CAST(:kind AS text), s.gateway,
-        'of group ' || s.redundancy_group || ', tells nothing of ' || s.sources || ' since '
-        || to_char(s.since AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')
-        || '; another gateway of the group does, so no zone is silent, but nobody stands by'
-    FROM silent s WHERE NOT EXISTS (
-        SELECT FROM ingest_alarm a WHERE a.kind = CAST(:kind AS text) AND a.gateway = s.gateway AND a.cleared_at IS NULL
-    ) RETURNING gateway, detail
+    SELECT v.gateway, v.redundancy_group, string_agg(v.source, ', ' ORDER BY v.source) AS sources, min(v.upto) AS since
+    FROM voice v WHERE v.live < CAST(:before AS timestamptz) AND EXISTS (
+        SELECT FROM voice o WHERE o.redundancy_group = v.redundancy_group AND o.source = v.source
+        AND o.live >= CAST(:before AS timestamptz)
+    ) GROUP BY 1, 2
 """)
 _CLEARED = text("""
     UPDATE ingest_alarm a SET cleared_at = :now WHERE a.kind = :kind AND a.cleared_at IS NULL AND NOT EXISTS (
@@ -46,7 +38,10 @@ def update_standby_alarms(u: Unit, overdue: timedelta) -> None:
     """
     u.conn.execute(_ALONE)
     parameters = {"now": u.now, "kind": SILENT, "before": u.now - overdue}
-    for gateway, detail in u.conn.execute(_RAISED, parameters).all():
-        u.outbox("ingest.alarm", gateway, {"kind": SILENT, "detail": detail})
+    for row in u.conn.execute(_SILENT, parameters).all():
+        detail = Message("ingest.standby_silent", group=row.redundancy_group, sources=row.sources, since=row.since)
+        text_ = raise_alarm(u, SILENT, detail, gateway=row.gateway)
+        if text_ is not None:
+            u.outbox("ingest.alarm", row.gateway, {"kind": SILENT, "detail": text_})
     for gateway in u.conn.execute(_CLEARED, parameters).scalars().all():
         u.outbox("ingest.going", gateway, {"kind": SILENT, "gateway": gateway})

@@ -13,12 +13,14 @@ from typing import Any, Protocol
 from sqlalchemy import Connection, insert, text
 
 from core.erp.kernel.unit import Unit
+from core.erp.kernel.words import Message
 from core.ingest.batches import BatchKey, correct_counts, insert_batches
 from core.ingest.chain import Key, record_sources
 from core.ingest.decoding import Arrival, BadPart, arrival
 from core.ingest.model import DeadLetter, IngestAlarm
 from core.ingest.progress import Confirmed, advance
 from core.ingest.validation import PointUnits, Refusal, check, check_watermarks, partition_of_point
+from core.ingest.wording import stored
 from core.series.landing import Landed, land
 from core.telemetry.address import partition_now
 from core.telemetry.batch import BadBatch, Gap, Watermark, encode
@@ -162,7 +164,7 @@ def _bounded_parts(parts: Sequence[BadPart], message: bytes) -> Sequence[BadPart
     """The parts; in place of very many the whole message, once."""
     if len(parts) <= PARTS_MAX:
         return parts
-    return (BadPart(message, f"{len(parts)} parts of the batch, the first: {parts[0].detail}"),)
+    return (BadPart(message, Message("ingest.many_bad_parts", count=len(parts), first=parts[0].detail)),)
 
 
 def _land(u: Unit, work: _Gathered) -> Landed:
@@ -187,12 +189,12 @@ def hold_partitions(conn: Connection, partitions: Iterable[int]) -> list[int]:
     return ordered
 
 
-def _dead_letter(at: datetime, kind: str, reason: str, detail: str, raw: bytes, **more: Any) -> dict[str, Any]:
+def _dead_letter(at: datetime, kind: str, reason: str, detail: Message, raw: bytes, **more: Any) -> dict[str, Any]:
     return {
         "at": at,
         "kind": kind,
         "reason": reason,
-        "detail": detail[:2000].replace("\0", "?"),
+        **stored(detail),
         "raw": raw,
         "batch_id": None,
         "gateway": None,
@@ -233,12 +235,19 @@ def _sort_message(work: _Gathered, done: IngestCounts, message: StreamMessage, n
         found = arrival(message.data)
     except BadBatch as error:
         work.dead.append(
-            _dead_letter(now, "message", "not_a_batch", str(error), message.data, partition=message.partition)
+            _dead_letter(
+                now,
+                "message",
+                "not_a_batch",
+                Message("ingest.undecodable", why=str(error)),
+                message.data,
+                partition=message.partition,
+            )
         )
         return
     header = found.header
     if partition_now(header.partition) != partition_now(message.partition):
-        detail = f"{header.id} came on partition {message.partition}"
+        detail = Message("ingest.wrong_subject", batch=str(header.id), partition=message.partition)
         work.dead.append(
             _dead_letter(now, "message", "wrong_subject", detail, message.data, partition=message.partition)
         )
@@ -261,13 +270,13 @@ def _mismatch(work: _Gathered, found: Arrival, standing: str, now: datetime) -> 
     header = found.header
     if header.kind == "tombstone" and standing == "readings":
         return
-    detail = f"{header.id}: here with hash {header.sha256.hex()}, confirmed before with another"
+    detail = Message("ingest.batch_mismatch", batch=str(header.id), hash=header.sha256.hex())
     reason = "after_tombstone" if standing == "tombstone" else "batch_mismatch"
     work.dead.append(
         _dead_letter(now, "message", reason, detail, found.message, gateway=header.gateway, partition=header.partition)
     )
     work.alarms.append(
-        {"at": now, "kind": reason, "gateway": header.gateway, "partition": header.partition, "detail": detail}
+        {"at": now, "kind": reason, "gateway": header.gateway, "partition": header.partition, **stored(detail)}
     )
 
 
@@ -298,7 +307,7 @@ def _repeated_after_fold(work: _Gathered, found: Arrival, now: datetime) -> None
     """A batch whose header is folded (core.ingest.headers): confirmed, but whether this is the same is not known."""
     header = found.header
     if found.body.readings:
-        detail = f"{header.id}: confirmed long ago, and its hash is folded away"
+        detail = Message("ingest.after_fold", batch=str(header.id))
         whose = {"gateway": header.gateway, "partition": header.partition}
         work.dead.append(_dead_letter(now, "message", "after_fold", detail, found.message, **whose))
 

@@ -8,6 +8,7 @@ from functools import lru_cache
 import msgspec
 from sqlalchemy import Connection, text
 
+from core.erp.kernel.words import Message
 from core.ingest.decoding import BadPart
 from core.telemetry.address import partition_now, partition_of, zone_of
 from core.telemetry.batch import Body, Watermark, encode
@@ -29,7 +30,7 @@ class Refusal:
     """Why a reading is not judged: a code to count by, and a sentence for the one who can act."""
 
     reason: str
-    detail: str
+    detail: Message
 
 
 class PointUnits:
@@ -89,28 +90,28 @@ def _examine(reading: Reading, unit: str | None, partition: int, latest: datetim
         return reading
     try:
         return msgspec.structs.replace(reading, value=convert(float(value), reading.unit, unit), unit=unit)
-    except NotConvertible as error:
-        return Refusal("wrong_unit", f"{reading.point}: {error}")
+    except NotConvertible:
+        return Refusal("wrong_unit", Message("ingest.wrong_unit", point=reading.point, unit=reading.unit, wanted=unit))
 
 
 def _refusal(reading: Reading, unit: str | None, partition: int, latest: datetime, *, live: bool) -> Refusal | None:
     if unit is None:
-        return Refusal("unknown_point", f"{reading.point} is not in the catalog")
+        return Refusal("unknown_point", Message("ingest.unknown_point", point=reading.point))
     if partition_of_point(reading.point) != partition:
-        return Refusal("wrong_partition", f"{reading.point} does not belong in partition {partition}")
+        return Refusal("wrong_partition", Message("ingest.wrong_partition", point=reading.point, partition=partition))
     if not EARLIEST <= reading.at <= latest:
-        return Refusal("absurd_time", f"{reading.point} at {reading.at.isoformat()}")
+        return Refusal("absurd_time", Message("ingest.absurd_time", point=reading.point, at=reading.at))
     if live and reading.simulated:
-        return Refusal("simulated", f"{reading.point}: a simulated reading on a live instance")
+        return Refusal("simulated", Message("ingest.simulated", point=reading.point))
     return _value(reading)
 
 
 def _value(reading: Reading) -> Refusal | None:
     value = reading.value
     if any("\0" in word for word in (reading.unit, reading.reason, value if isinstance(value, str) else "")):
-        return Refusal("unstorable_text", f"{reading.point}: text with a NUL")
+        return Refusal("unstorable_text", Message("ingest.unstorable_text", point=reading.point))
     if isinstance(value, float) and not -MAX_MAGNITUDE <= value <= MAX_MAGNITUDE:
-        return Refusal("absurd_value", f"{reading.point}: {value!r}")
+        return Refusal("absurd_value", Message("ingest.absurd_value", point=reading.point, value=repr(value)))
     return None
 
 
@@ -123,11 +124,13 @@ def check_watermarks(body: Body, partition: int, now: datetime) -> tuple[tuple[W
     for mark in body.watermarks:
         elsewhere = [zone for zone in mark.zones if _zone_partition(zone) != partition_now(partition)]
         if elsewhere:
-            bad.append(BadPart(encode(mark), f"watermark of {elsewhere[0]}, which has another partition"))
+            bad.append(BadPart(encode(mark), Message("ingest.watermark_elsewhere", zone=elsewhere[0])))
         elif not timedelta(0) <= mark.behind <= MAX_AGE:
-            bad.append(BadPart(encode(mark), f"watermark {mark.behind} behind, at most {MAX_AGE}"))
+            bad.append(
+                BadPart(encode(mark), Message("ingest.watermark_behind", behind=str(mark.behind), most=str(MAX_AGE)))
+            )
         elif not EARLIEST <= mark.upto <= now + MAX_AHEAD:
-            bad.append(BadPart(encode(mark), f"watermark at {mark.upto.isoformat()}"))
+            bad.append(BadPart(encode(mark), Message("ingest.watermark_absurd", at=mark.upto)))
         else:
             good.append(mark)
     return tuple(good), bad

@@ -18,6 +18,7 @@ from sqlalchemy.exc import OperationalError
 from core.erp.kernel.events import Events
 from core.erp.kernel.gc_pause import gc_paused
 from core.erp.kernel.unit import Unit, system, transact
+from core.erp.kernel.words import Message
 from core.ingest import leases
 from core.ingest.alarms import clear_stopped, raise_stopped
 from core.ingest.confirmation import ConsumerState, answer
@@ -263,7 +264,7 @@ class IngestWorker:
         await hand_back(client, messages)
 
     def _raise_stopped(self, partition: int, problem: Exception) -> bool:
-        detail = f"{type(problem).__name__}: {problem}"
+        detail = Message("ingest.partition_stopped", error=type(problem).__name__, why=str(problem))
         try:
             transact(self._engine, ACTOR, self._events, lambda u: raise_stopped(u, partition, detail))
         except OperationalError as away:

@@ -15,7 +15,7 @@ from edge.spool.store import Rows
 
 log = logging.getLogger("lotwise.edge.spool")
 
-DROPPED = "dropped by the spool's byte bound"
+DROPPED = "spool_full"
 # headers are folded in order of number, so that what is left begins right after what is gone
 _REPLAYABLE_SINCE = "(SELECT min(l.number) - 1 FROM batch l WHERE l.epoch = b.epoch AND l.partition = b.partition)"
 _CONFIRMED = (

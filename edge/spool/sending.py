@@ -17,7 +17,8 @@ from edge.spool.store import Rows
 log = logging.getLogger("lotwise.edge.spool")
 
 _HEADER = "e.epoch, e.site, b.partition, b.number, b.kind, b.sha256, b.count, b.first_at, b.last_at, b.cut_at"
-DAMAGED = "damaged in the spool"
+DAMAGED, LOST = "damaged in the spool", "spool_damaged"
+"""Why it is put aside, and the code of the gap that is left."""
 """Why a gap stands for a batch whose bytes are no longer those that were cut."""
 
 
@@ -88,7 +89,7 @@ def replace_damaged(rows: Rows, row_id: int, now: datetime) -> tuple[int, int]:
     """Puts a tombstone in place of a batch whose bytes cannot be trusted: a gap for each zone it may have spoken of."""
     raw, _, header = _read(rows, row_id)
     zones = {zone_of(point) for point in rows.last_kept if partition_of_point(point) == partition_now(header.partition)}
-    body = lost_tombstone(header, zones, DAMAGED)
+    body = lost_tombstone(header, zones, LOST)
     if header.number == 1:
         body = rows.opening(header.epoch, body)
     log.error("batch %s is damaged: its %d readings are lost, a gap stands for them", header.id, header.count)

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from core.erp.exposure.rules.gaps import gap_told
 from core.erp.kernel.errors import Conflict, Refused
-from core.erp.kernel.words import Message, accepted, catalogue, from_json, render
+from core.erp.kernel.words import Message, accepted, catalogue, from_json, misfit, render
 from core.erp.kernel.words.catalogues import Template, read
 from core.erp.kernel.words.rendering import SEMICOLON
 
@@ -44,8 +45,26 @@ def test_an_error_is_english_to_who_writes_it_down_and_chinese_to_who_reads_chin
 
 
 def test_extra_is_for_programs_and_beside_the_parameters() -> None:
-    error = Refused("kernel.last_administrator", extra={"user_id": 7})
-    assert (error.message, error.extra) == (Message("kernel.last_administrator"), {"user_id": 7})
+    error = Refused("kernel.token_invalid", extra={"user_id": 7})
+    assert (error.message, error.extra) == (Message("kernel.token_invalid"), {"user_id": 7})
+
+
+def test_a_refusal_that_is_no_message_of_ours_fails() -> None:
+    """A sentence always; an unknown id, and parameters that are not those of the text, in tests (tests/conftest.py)."""
+    with pytest.raises(ValueError, match="no message id"):
+        Refused("there is no such thing")
+    with pytest.raises(AssertionError, match="in no catalogue"):
+        Refused("kernel.nobody_has_written_this")
+    with pytest.raises(AssertionError, match="is given"):
+        Refused("access.user_exists", name="quinn")
+    assert misfit(Message("access.user_exists", login="quinn")) is None
+
+
+def test_what_a_gateway_tells_of_a_gap_is_told_in_words() -> None:
+    told = {reason: render(gap_told("gw-1", reason), "zh") for reason in ("spool_full", "spool_lost: 磁盘烧毁", "x")}
+    assert told["spool_full"] == "网关 gw-1：缓存已满，数据被丢弃"
+    assert told["spool_lost: 磁盘烧毁"] == "网关 gw-1：其缓存已丢失：磁盘烧毁"
+    assert told["x"] == "网关 gw-1：x"
 
 
 def test_what_was_kept_is_rendered_as_it_was_when_it_was_said() -> None:

@@ -296,6 +296,20 @@ def test_values_that_do_not_fit_are_told_in_the_language_that_is_asked_for(clien
     assert said["detail"] == "请求内容有误：query/since：早于 2000 年或晚于 2099 年"
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "status", "id_", "detail"),
+    [
+        ("GET", "/api/v1/no-such-thing", 404, "kernel.no_route", "该地址不存在"),
+        ("DELETE", "/api/v1/sublots", 405, "kernel.wrong_method", "该地址不支持 DELETE"),
+    ],
+)
+def test_what_the_framework_refuses_is_told_in_the_language_that_is_asked_for(
+    client: httpx.Client, method: str, path: str, status: int, id_: str, detail: str
+) -> None:
+    said = problem(client.request(method, path, headers={"Accept-Language": "zh"}))
+    assert (said["status"], said["id"], said["detail"]) == (status, id_, detail)
+
+
 def test_an_answer_kept_under_a_key_is_in_the_language_it_was_given_in(client: httpx.Client) -> None:
     admin = signed_in(client, "admin") | {"Idempotency-Key": "once"}
     taken = {"login": "qa", "name": "Q", "password": "four unrelated words", "roles": ["qa"]}

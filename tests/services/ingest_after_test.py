@@ -144,7 +144,7 @@ def test_closing_a_lost_epoch_lets_later_watermarks_count_and_records_the_loss(e
         close(qa, epoch="never", signature=1)
     close(qa, signature=1)
     assert judge.watermarks[-1] == ("gw-1", mark(10))
-    assert [(g.scope, g.start, g.reason) for _, g in judge.gaps] == [(ZONE, AT, "spool lost: disk burnt")]
+    assert [(g.scope, g.start, g.reason) for _, g in judge.gaps] == [(ZONE, AT, "spool_lost: disk burnt")]
     assert rows(engine, "SELECT missing FROM epoch_closed") == [({str(PARTITION): [2]},)]
     with pytest.raises(Conflict):
         close(qa, signature=1)
@@ -221,7 +221,7 @@ def test_a_reading_the_store_refuses_costs_no_other(engine: Engine) -> None:
     assert ship(engine, store, NOW) == 1
     assert store.read(POINT, AT, NOW) == [r for r in readings if r.value != 4.3]
     assert rows(engine, "SELECT kind, reason, detail FROM dead_letter") == [
-        ("unstored", "series_store", "no such value")
+        ("unstored", "series_store", "the series store refuses it: no such value")
     ]
     assert PostgresStore(engine).read(POINT, AT, NOW) == readings
 

@@ -40,15 +40,15 @@ class Client:
     def __init__(self, http: httpx.Client, login: str) -> None:
         self._http = http
         token = http.post("/api/v1/token", data={"username": login, "password": PASSWORD}).json()["access_token"]
-        self._headers = {"Authorization": f"Bearer {token}"}
+        self.headers = {"Authorization": f"Bearer {token}"}
 
     def get(self, path: str, **params: Any) -> Any:
-        answer = self._http.get(f"/api/v1{path}", params=params, headers=self._headers)
+        answer = self._http.get(f"/api/v1{path}", params=params, headers=self.headers)
         assert answer.status_code == 200, answer.text
         return answer.json()
 
     def post(self, path: str, body: dict[str, Any], status: int = 200) -> Any:
-        answer = self._http.post(f"/api/v1{path}", json=body, headers=self._headers)
+        answer = self._http.post(f"/api/v1{path}", json=body, headers=self.headers)
         assert answer.status_code == status, answer.text
         return answer.json()
 
@@ -77,6 +77,10 @@ def test_dead_letters_are_shown_and_replayed(engine: Engine, http: httpx.Client)
     assert quality.get("/ingest/lag")["dead_letters"] == {"unknown_point": 2}
     assert admin.get(f"/dead-letters/{first['id']}")["moves"] == ["replay"]
     assert bytes.fromhex(quality.get(f"/dead-letters/{first['id']}")["raw"])
+    assert first["detail"] == f"{NEW} is not in the catalog"
+    headers = quality.headers | {"Accept-Language": "zh"}
+    told = http.get(f"/api/v1/dead-letters/{first['id']}", headers=headers).json()
+    assert (told["detail"], told["detail_message"]["id"]) == (f"目录中没有测点 {NEW}", "ingest.unknown_point")
     quality.post("/ingest/dead-letters/replay", {}, 403)
     quality.post(f"/dead-letters/{first['id']}/replay", {}, 403)
     assert admin.post("/ingest/dead-letters/replay", {})["remaining"] == {"unknown_point": 2}

@@ -7,9 +7,14 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, text
 
+from core.erp.kernel.events import Events
 from core.erp.kernel.records import Column, Entity, Verb
 from core.erp.kernel.records.checked import check
+from core.erp.kernel.records.history import history
+from core.erp.kernel.records.registry import entities
 from core.erp.kernel.records.search import behind
+from core.erp.kernel.unit import Actor, Unit, system, unit
+from core.erp.kernel.words import Message
 from core.erp.quality.model import Deviation
 from core.erp.quality.scopes import DEVIATIONS
 from core.erp.quality.service.deviations import open_deviation
@@ -119,6 +124,24 @@ def test_a_record_says_what_this_person_may_do_with_it(desks: dict[str, Desk], d
     ]
     assert history[0]["changes"] == [{"field": "state", "before": "open", "after": "closed"}]
     assert history[0]["reason"] == "no effect"
+
+
+def test_the_systems_own_reasons_are_told_in_the_language_of_who_reads(engine: Engine, deviations: list[int]) -> None:
+    """A reason given as a message is kept in English for auditors, and by id under the row's hash for its readers."""
+    given = Message("shipments.called_off", code="SH-1", reason="no truck")
+    with unit(engine, system("test"), build_events()) as u:
+        u.audit("deviation.note", "deviation", deviations[0], after={"note": "seen"}, reason=given)
+
+    def told(u: Unit) -> tuple[str | None, list[str]]:
+        entries, _ = history(u, entities()["deviation"], deviations[0])
+        return entries[0].reason, [change.field for change in entries[0].changes]
+
+    for language, reason in (("en", "shipment SH-1 cancelled: no truck"), ("zh", "发运 SH-1 已取消：no truck")):
+        with unit(engine, Actor("reader", system=True, language=language), Events()) as u:
+            assert told(u) == (reason, ["note"])
+    with engine.connect() as conn:
+        kept = conn.execute(text("SELECT reason, after -> 'reason_message' ->> 'id' FROM audit ORDER BY id DESC"))
+        assert tuple(kept.first() or ()) == ("shipment SH-1 cancelled: no truck", "shipments.called_off")
 
 
 def test_a_site_is_made_changed_and_found(desks: dict[str, Desk]) -> None:

@@ -16,7 +16,7 @@ from edge.spool import DropPolicy, SentMark, Spool, SpoolOptions, cursors, reten
 from edge.spool.epochs import begin_epoch
 from edge.spool.records import Outstanding
 from edge.spool.schema import open_spool
-from edge.spool.sending import DAMAGED
+from edge.spool.sending import DAMAGED, LOST
 from edge.spool.store import Rows
 from tests.services.edge_readings import reading
 
@@ -65,7 +65,7 @@ def test_a_batch_damaged_on_the_disk_becomes_a_gap_under_its_number(
             assert (lost.header.kind, lost.header.count) == ("tombstone", 0)
             (gap,) = decode_body(lost.body).gaps
             at = readings[number - 1].at
-            assert (gap.scope, gap.reason) == (zone_of(readings[0].point), DAMAGED)
+            assert (gap.scope, gap.reason) == (zone_of(readings[0].point), LOST)
             assert gap.start <= at < gap.stop
             assert spool.asides == {DAMAGED: 1}
             depth = await spool.depth()

@@ -504,7 +504,7 @@ def test_a_tombstone_keeps_what_else_its_batch_carried(tmp_path: Path) -> None:
             assert body.watermarks == (mark,)
             assert [(gap.scope, gap.reason) for gap in body.gaps] == [
                 (ZONE, "door"),
-                (reading(0, zones=1).point, "dropped by the spool's byte bound"),
+                (reading(0, zones=1).point, "spool_full"),
             ]
             assert (body.gaps[1].start, body.gaps[1].stop) == (
                 reading(0).at,

@@ -1,8 +1,10 @@
 """Tables of exposure: zone summaries per profile version and hour, and how far they go."""
 
 from datetime import datetime, timedelta
+from typing import Any
 
 from sqlalchemy import BigInteger, Column, DateTime, Index, Interval, LargeBinary, text
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field, SQLModel
 
 from core.erp.kernel.model import identity, moment, ref
@@ -75,5 +77,6 @@ class GapRecord(SQLModel, table=True):
     start_at: datetime = moment()
     stop_at: datetime | None = moment(nullable=True)
     reason: str
+    reason_message: dict[str, Any] | None = Field(default=None, sa_column=Column(JSONB))
     known_at: datetime = moment()
     replaces_id: int | None = ref(nullable=True, index=True)

@@ -6,11 +6,12 @@ What people are told is a message by id with its parameters (`words`), so that e
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from core.erp.kernel.words import ENGLISH, ID, Message, render
+from core.erp.kernel.words import ENGLISH, Message, render
 
 
 class LotwiseError(Exception):
-    """Something the caller should be told: `Refused("lots.sublot_held", code=code)`.
+    """Something the caller should be told: `Refused("lots.sublot_held", code=code)`. Raises ValueError for what is no
+    message's id.
 
     The parameters are the message's; they stand in the problem document flat as well, with `extra`, which is for
     programs and in no text. `str(error)` is English.
@@ -19,19 +20,14 @@ class LotwiseError(Exception):
     status: ClassVar[int] = 500
     title: ClassVar[str] = "Internal error"
 
-    def __init__(self, detail: str | Message, /, *, extra: Mapping[str, Any] | None = None, **params: Any) -> None:
-        super().__init__(detail, params)
-        if isinstance(detail, str) and ID.fullmatch(detail):
-            detail = Message(detail, **params)
-        self.message = detail if isinstance(detail, Message) else None
-        """None for an English sentence, as long as some are left."""
-        plain = self.message.as_json()["params"] if self.message is not None else params
-        self.extra: dict[str, Any] = {**plain, **(extra or {})}
-        self._sentence = str(detail)
+    def __init__(self, said: str | Message, /, *, extra: Mapping[str, Any] | None = None, **params: Any) -> None:
+        super().__init__(said, params)
+        self.message = said if isinstance(said, Message) else Message(said, **params)
+        self.extra: dict[str, Any] = {**self.message.as_json()["params"], **(extra or {})}
 
     def text(self, language: str = ENGLISH) -> str:
         """What people are told, in the language."""
-        return render(self.message, language) if self.message is not None else self._sentence
+        return render(self.message, language)
 
     @property
     def detail(self) -> str:

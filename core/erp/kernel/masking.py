@@ -42,13 +42,12 @@ def mask(engine: Engine, actor: Actor, error: LotwiseError) -> LotwiseError:
     """
     if not actor.scoped or isinstance(error, NotFound):
         return error
-    said: list[Any] = [error.extra, error.message.params if error.message is not None else {}]
+    said: list[Any] = [error.extra, error.message.params]
     with engine.connect() as conn:
         secret = _labels(conn, actor, {text for one in said for text in _texts(one)})
         ids = {name: hidden(conn, actor, kind_named(name) or "", found) for name, found in _ids(said).items()}
     secrets = _Secrets(secret, ids)
-    message = secrets.of_message(error.message) if error.message is not None else str(error)
-    return type(error)(message, extra=secrets.within(error.extra))
+    return type(error)(secrets.of_message(error.message), extra=secrets.within(error.extra))
 
 
 def _texts(value: Any) -> Iterator[str]:

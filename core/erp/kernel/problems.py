@@ -75,7 +75,7 @@ def problem(
 
 def error_body(error: LotwiseError, language: str) -> dict[str, Any]:
     """The problem document of one of our errors."""
-    return problem_body(error.status, error.title, error.message or error.detail, language, error.extra)
+    return problem_body(error.status, error.title, error.message, language, error.extra)
 
 
 def _lotwise_error(request: Request, error: Exception) -> JSONResponse:
@@ -83,7 +83,7 @@ def _lotwise_error(request: Request, error: Exception) -> JSONResponse:
     headers = {"WWW-Authenticate": "Bearer"} if isinstance(error, Unauthenticated) else {}
     if "retry_after" in error.extra:
         headers["Retry-After"] = str(error.extra["retry_after"])
-    detail = error.message or error.detail
+    detail = error.message
     return problem(error.status, error.title, detail, language_of(request), headers, error.extra)
 
 
@@ -98,8 +98,17 @@ def _bad_request(request: Request, error: Exception) -> JSONResponse:
 def http_error(request: Request, error: Exception) -> JSONResponse:
     """What the framework refuses: an address that is not there, a method that it does not have."""
     assert isinstance(error, HTTPException)
-    detail = getattr(error, "message", None) or str(error.detail)
+    detail = getattr(error, "message", None) or _of_the_framework(request, error)
     return problem(error.status_code, HTTPStatus(error.status_code).phrase, detail, language_of(request), error.headers)
+
+
+def _of_the_framework(request: Request, error: HTTPException) -> Message | str:
+    """What the framework refuses: an address that is none, a method that an address does not take."""
+    if error.status_code == HTTPStatus.NOT_FOUND:
+        return Message("kernel.no_route")
+    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        return Message("kernel.wrong_method", method=request.method)
+    return str(error.detail)
 
 
 def _database_error(request: Request, error: Exception) -> JSONResponse:

@@ -197,7 +197,7 @@ def _session_ended(u: Unit, session: str) -> bool:
 
 def _end_session(u: Unit, session: str) -> None:
     """Too many wrong passwords: the session ends, and its owner signs in again."""
-    u.audit("session.end", "user", u.actor.user_id, reason="too many wrong passwords when signing")
+    u.audit("session.end", "user", u.actor.user_id, reason=Message("kernel.too_many_wrong_signing"))
     browser = sessions.id_named(session)
     if browser is not None:
         sessions.end_wrong(u, browser)

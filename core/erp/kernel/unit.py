@@ -26,7 +26,7 @@ from core.erp.kernel.connections import bound_statements, end_transaction
 from core.erp.kernel.errors import Forbidden
 from core.erp.kernel.events import Event, Events
 from core.erp.kernel.permits import OUTSIDE, permits_of
-from core.erp.kernel.words import ENGLISH, Message
+from core.erp.kernel.words import ENGLISH, Message, kept
 from core.series.dropped_ranges import DroppedRangeNeeded
 from core.series.restoring import restore_range
 
@@ -41,6 +41,8 @@ When = datetime | Clock | None
 MAX_RETRIES = 8
 MAX_RESTORE_ROUNDS = 50
 """How many older ranges one piece of work may ask for, one after another."""
+REASON_MESSAGE = "reason_message"
+"""Where an audit row has the id and parameters of a reason that the system gave."""
 _DEADLOCK, _SERIALIZATION = "40P01", "40001"
 
 
@@ -264,9 +266,15 @@ class Unit:
         *,
         before: Mapping[str, Any] | None = None,
         after: Mapping[str, Any] | None = None,
-        reason: str | None = None,
+        reason: str | Message | None = None,
     ) -> None:
-        """Writes an audit row with this transaction: at its end, in one statement, with the time of its last lock."""
+        """Writes an audit row with this transaction: at its end, in one statement, with the time of its last lock.
+
+        A reason of the system's own is kept in English, and beside it in `after`, which the row's hash covers, by id.
+        """
+        text_, message = (None, None) if reason is None else kept(reason)
+        if message is not None:
+            after = {**(after or {}), REASON_MESSAGE: message}
         row: dict[str, Any] = {
             "actor": self.actor.login,
             "action": action,
@@ -274,7 +282,7 @@ class Unit:
             "entity_id": str(entity_id),
             "before": json_value(before) if before is not None else None,
             "after": json_value(after) if after is not None else None,
-            "reason": reason,
+            "reason": text_,
         }
         self._audits.append(row)
 

@@ -19,7 +19,7 @@ from core.erp.kernel import modules, permits
 from core.erp.kernel.errors import Forbidden, IllegalMove, Invalid, NotFound
 from core.erp.kernel.tables import table
 from core.erp.kernel.unit import Actor, Unit
-from core.erp.kernel.words import Message
+from core.erp.kernel.words import Message, kept
 
 
 class Stateful(Protocol):
@@ -109,7 +109,7 @@ class Workflow:
         entity: Stateful,
         name: str,
         *,
-        reason: str | None = None,
+        reason: str | Message | None = None,
         also: Mapping[str, Any] | None = None,
     ) -> None:
         """Makes the move on a record whose row is locked; `also` is what audit and outbox say of it besides.
@@ -135,7 +135,7 @@ class Workflow:
         ids: Collection[int],
         name: str,
         *,
-        reason: str | None = None,
+        reason: str | Message | None = None,
         also: Mapping[int, Mapping[str, Any]] | None = None,
     ) -> dict[int, str]:
         """Makes the move on many records in two statements, all or none; gives the state that each has left.
@@ -178,11 +178,11 @@ class Workflow:
             lines += [f"    {source} --> {move.target}: {move.name}" for source in sorted(move.sources)]
         return "\n".join(lines)
 
-    def _ask(self, u: Unit, move: Move, ids: list[int], reason: str | None) -> None:
+    def _ask(self, u: Unit, move: Move, ids: list[int], reason: str | Message | None) -> None:
         """What a move asks of its maker, whatever the record."""
         if not move.system:
             u.need(*move.permits)
-        if move.reasoned and not (reason and reason.strip()):
+        if move.reasoned and not (reason and kept(reason)[0].strip()):
             raise Invalid("workflow.reason_missing", move=self._move(move), record=self._record)
         if move.second_person and (theirs := self._own(u, ids)):
             who = {"move": self._move(move), "record": self._record, "login": u.actor.login}
@@ -216,7 +216,7 @@ class Workflow:
         return Message(f"state.{self.noun}.{state}")
 
     def _record_move(
-        self, u: Unit, move: Move, entity_id: int, before: str, reason: str | None, also: Mapping[str, Any]
+        self, u: Unit, move: Move, entity_id: int, before: str, reason: str | Message | None, also: Mapping[str, Any]
     ) -> None:
         """The audit row and the outbox row of a move that was made."""
         u.audit(
@@ -227,7 +227,8 @@ class Workflow:
             after={"state": move.target, **also},
             reason=reason,
         )
-        u.outbox(f"{self.noun}.{move.name}", entity_id, {"from": before, "to": move.target, "reason": reason, **also})
+        told = {"from": before, "to": move.target, "reason": None if reason is None else kept(reason)[0], **also}
+        u.outbox(f"{self.noun}.{move.name}", entity_id, told)
 
 
 @cache

@@ -13,7 +13,7 @@ from core.erp.catalog.model import Item, Zone
 from core.erp.kernel.errors import Conflict, Invalid, NotFound, Refused
 from core.erp.kernel.tables import table
 from core.erp.kernel.unit import Unit
-from core.erp.kernel.words import Message, kept
+from core.erp.kernel.words import Message
 from core.erp.lots.events import SublotCreated, ZonesToLock
 from core.erp.lots.holds import inherit_holds
 from core.erp.lots.ledger import post
@@ -68,7 +68,7 @@ def receive(
     source: str = "supplier",
     code: str | None = None,
     state: str = "quarantine",
-    reason: str = "",
+    reason: str | Message = "",
     serial: str | None = None,
     handling_unit: str | None = None,
     reference: str = "",
@@ -145,7 +145,7 @@ def arrive(
     """An expected sublot is here: stock and custody begin, in quarantine. Raises IllegalMove."""
     u.emit(ZonesToLock((), () if zone_id is None else (zone_id,)))
     sublot = get_sublot(u, sublot_id, lock=True)
-    SUBLOT.apply(u, sublot, "arrive", reason=kept(reason)[0])
+    SUBLOT.apply(u, sublot, "arrive", reason=reason)
     _arrive(u, sublot_id, amount_of(amount), zone_id, at or u.now, source, reason, reference, ())
     return get_sublot(u, sublot_id)
 

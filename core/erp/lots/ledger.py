@@ -10,7 +10,7 @@ from sqlalchemy import select
 from core.erp.kernel.errors import Conflict, Invalid, NotFound, Refused
 from core.erp.kernel.tables import table
 from core.erp.kernel.unit import Unit
-from core.erp.kernel.words import Message
+from core.erp.kernel.words import Message, kept
 from core.erp.lots.events import FactBrokeRule
 from core.erp.lots.model import StockMove
 from core.erp.lots.predicate import (
@@ -35,11 +35,12 @@ def post(
     reference: str = "",
     at: datetime | None = None,
     fact: bool = False,
-    reason: str | None = None,
+    reason: str | Message | None = None,
     reverses_id: int | None = None,
     key: str | None = None,
 ) -> StockMove:
     """Writes one row of the ledger; the database locks the sublot and checks again. For the verbs of this module."""
+    text_, message = (None, None) if reason is None else kept(reason)
     move = StockMove(
         sublot_id=sublot_id,
         source=source,
@@ -50,7 +51,8 @@ def post(
         actor=u.actor.login,
         purpose=str(purpose),
         reference=reference,
-        reason=reason,
+        reason=text_,
+        reason_message=message,
         reverses_id=reverses_id,
         fact=fact,
         key=key,
@@ -152,7 +154,7 @@ def post_fact(
     purpose: str,
     reference: str,
     at: datetime,
-    reason: str,
+    reason: str | Message,
     permit: str = "fact.post",
     key: str | None = None,
     context: Mapping[str, Any] | None = None,
@@ -166,7 +168,7 @@ def post_fact(
     u.need(permit)
     amount = amount_of(amount)
     _check_target(purpose, target_account)
-    if not reason.strip():
+    if not kept(reason)[0].strip():
         raise Invalid("lots.fact_without_reason")
     if at > u.now:
         raise Invalid("kernel.not_yet", at=at)
@@ -189,7 +191,7 @@ def post_fact(
             reference=reference,
             at=at,
             fact=True,
-            reason=f"not on record, yet it left: {reason}",
+            reason=Message("lots.left_off_record", reason=reason),
         )
     done = post(
         u,

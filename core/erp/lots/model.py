@@ -185,6 +185,7 @@ class StockMove(SQLModel, table=True):
     purpose: str
     reference: str = ""
     reason: str | None = None
+    reason_message: dict[str, Any] | None = Field(default=None, sa_column=Column(JSONB))
     reverses_id: int | None = ref(nullable=True)
     fact: bool = False
     """True for what has happened and is never refused; false for an intention, which the database checks again."""

@@ -9,6 +9,7 @@ from sqlalchemy import insert, update
 from core.erp.kernel.errors import IllegalMove, NotFound
 from core.erp.kernel.tables import table
 from core.erp.kernel.unit import Unit
+from core.erp.kernel.words import Message
 from core.erp.lots.ledger import move
 from core.erp.lots.model import Reservation, StockMove, StockTask
 from core.erp.lots.predicate import amount_of, get_sublot, lock_sublots, require_free, require_movable
@@ -85,21 +86,21 @@ def consume(
     )
 
 
-def cancel_reservation(u: Unit, reservation_id: int, *, reason: str = "") -> Reservation:
+def cancel_reservation(u: Unit, reservation_id: int, *, reason: str | Message = "") -> Reservation:
     """Gives reserved goods free."""
     reservation = _reservation(u, reservation_id)
     RESERVATION.apply(u, reservation, "cancel", reason=reason or None)
     return reservation
 
 
-def deallocate(u: Unit, reservation_id: int, *, reason: str) -> Reservation:
+def deallocate(u: Unit, reservation_id: int, *, reason: str | Message) -> Reservation:
     """What the goods were kept for has left without them, or was called off: they are free, whoever did that."""
     reservation = _reservation(u, reservation_id)
     RESERVATION.apply(u, reservation, "deallocate", reason=reason)
     return reservation
 
 
-def abandon_reservation(u: Unit, reservation_id: int, *, reason: str) -> Reservation:
+def abandon_reservation(u: Unit, reservation_id: int, *, reason: str | Message) -> Reservation:
     """Gives reserved goods free for good: nothing is left to re-allocate, and what was picked is to be put back."""
     reservation = _reservation(u, reservation_id)
     picked = reservation.state == "picked"

@@ -216,6 +216,7 @@ class MoveOut(Answer):
     purpose: str
     reference: str
     reason: str | None
+    reason_message: Sentence
     reverses_id: int | None
     fact: bool
 

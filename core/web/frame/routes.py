@@ -111,7 +111,7 @@ async def _failed(request: Request, error: Exception) -> Response:
         known = translate(error)
         error = known if known is not None else error
     if isinstance(error, LotwiseError):
-        return error_page(request, error.status, error.message or error.detail)
+        return error_page(request, error.status, error.message)
     if isinstance(error, (DBAPIError, PoolTimeout)):
         log.warning("database away in %s %s: %s", request.method, request.url.path, error)
         return error_page(request, 503, Message("kernel.database_away"))

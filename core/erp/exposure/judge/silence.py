@@ -9,6 +9,7 @@ from core.erp.exposure.judge.zone_fold import ZoneFold
 from core.erp.exposure.model import GapRecord
 from core.erp.exposure.readings.trace import PointTrace, load_readings
 from core.erp.exposure.readings.zone_setup import JudgedPoint, ZoneSetup
+from core.erp.exposure.rules import gaps
 from core.erp.exposure.rules.assess import NEVER
 from core.erp.exposure.rules.runs import clip
 from core.erp.exposure.rules.signal import BAD
@@ -130,6 +131,7 @@ def _changes(
 ) -> list[dict[str, Any]]:
     """The rows to add. A record that began before what was looked at goes on under its own beginning."""
     common = {"zone_id": of[0].zone_id, "point_id": of[1], "reason": SILENT, "known_at": u.now}
+    common["reason_message"] = gaps.SILENT.as_json()
     left = list(found)
     out: list[dict[str, Any]] = []
     for gap_id, start, stop in standing:

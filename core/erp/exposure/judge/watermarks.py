@@ -1,11 +1,13 @@
 """What gateways tell of zones besides readings: how far their sources have told all, and what is lost."""
 
+import json
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import NamedTuple
 
 from sqlalchemy import text
 
+from core.erp.exposure.rules.gaps import gap_told
 from core.erp.exposure.times import moment
 from core.erp.kernel.unit import Unit
 from core.telemetry.address import zone_or_point
@@ -78,9 +80,9 @@ def write_watermarks(
 
 
 _INSERT_GAP = text(
-    "INSERT INTO gap_record (zone_id, point_id, start_at, stop_at, reason, known_at) VALUES ("
+    "INSERT INTO gap_record (zone_id, point_id, start_at, stop_at, reason, reason_message, known_at) VALUES ("
     "(SELECT id FROM zone WHERE address = :zone), (SELECT id FROM point WHERE address = :point),"
-    " :start, :stop, :reason, :now)"
+    " :start, :stop, :reason, CAST(:message AS jsonb), :now)"
 )
 
 
@@ -89,7 +91,14 @@ def record_lost_spans(u: Unit, lost: Sequence[tuple[str, Gap]]) -> None:
     rows = []
     for gateway, gap in lost:
         zone, point = zone_or_point(gap.scope)
-        values = {"start": gap.start, "stop": gap.stop, "reason": f"{gateway}: {gap.reason}", "now": u.now}
+        message = json.dumps(gap_told(gateway, gap.reason).as_json())
+        values = {
+            "start": gap.start,
+            "stop": gap.stop,
+            "reason": f"{gateway}: {gap.reason}",
+            "message": message,
+            "now": u.now,
+        }
         rows.append({"zone": zone, "point": point, **values})
     if rows:
         u.conn.execute(_INSERT_GAP, rows)

@@ -11,7 +11,8 @@ from core.erp.kernel.model import AuditRow
 from core.erp.kernel.records import cursors
 from core.erp.kernel.records.declare import Entity
 from core.erp.kernel.tables import table
-from core.erp.kernel.unit import Unit
+from core.erp.kernel.unit import REASON_MESSAGE, Unit
+from core.erp.kernel.words import from_json, render
 
 _A = table(AuditRow)
 _NEWEST_FIRST = ("id", True)
@@ -66,16 +67,24 @@ def history(
         statement = statement.where(_A.c.id < cursors.decode(entity, _NEWEST_FIRST, cursor)[1])
     rows = u.conn.execute(statement.order_by(_A.c.id.desc()).limit(limit + 1)).all()
     following = cursors.encode(_NEWEST_FIRST, rows[limit - 1]) if len(rows) > limit else None
-    return [
-        Entry(row.id, row.at, row.actor, row.action, row.reason, changes(row.before, row.after)) for row in rows[:limit]
-    ], following
+    return [_entry(row, u.language) for row in rows[:limit]], following
+
+
+def _entry(row: Any, language: str) -> Entry:
+    message = (row.after or {}).get(REASON_MESSAGE)
+    reason = row.reason if message is None else render(from_json(message), language)
+    return Entry(row.id, row.at, row.actor, row.action, reason, changes(row.before, row.after))
 
 
 def changes(before: Mapping[str, Any] | None, after: Mapping[str, Any] | None) -> tuple[FieldChange, ...]:
     """Field by field what is not the same."""
     old, new = before or {}, after or {}
     names = [*old, *(name for name in new if name not in old)]
-    return tuple(FieldChange(name, old.get(name), new.get(name)) for name in names if old.get(name) != new.get(name))
+    return tuple(
+        FieldChange(name, old.get(name), new.get(name))
+        for name in names
+        if old.get(name) != new.get(name) and name != REASON_MESSAGE
+    )
 
 
 def _of(entity: Entity, record_id: int) -> tuple[Any, ...]:

@@ -10,7 +10,6 @@ from core.erp.kernel.errors import Busy, LotwiseError, Unauthenticated
 from core.erp.kernel.rehearsal import attempted
 from core.erp.kernel.tabular.importable import Importable, Line, LineFault
 from core.erp.kernel.unit import Unit
-from core.erp.kernel.words import Message
 
 AT_ONCE = 100
 """Lines of one savepoint."""
@@ -80,5 +79,4 @@ def _attempt(u: Unit, importable: Importable, lines: Sequence[Line]) -> list[Mad
 
 def _fault(line: Line, error: LotwiseError) -> LineFault:
     field = error.extra.get("field", "")
-    message = error.message or Message("tabular.refused", reason=str(error))
-    return LineFault(line.number, field if isinstance(field, str) else "", message)
+    return LineFault(line.number, field if isinstance(field, str) else "", error.message)

@@ -11,7 +11,7 @@ from core.erp.kernel.records import Column, Entity, Section, Verb
 from core.erp.kernel.scope import everything
 from core.erp.kernel.tables import table
 from core.erp.kernel.trail.shapes import AuditOut, RestorationIn, RestorationOut, SignatureOut
-from core.erp.kernel.unit import Unit
+from core.erp.kernel.unit import REASON_MESSAGE, Unit
 
 _a, _s, _r = table(AuditRow).c, table(Signature).c, table(Restoration).c
 _STATE = case((_r.signature_id.is_(None), literal("found")), else_=literal("signed"))
@@ -22,7 +22,10 @@ AUDIT = Entity(
     table=AuditRow,
     read="audit.read",
     scope=of_record(_a.entity, _a.entity_id),
-    statement=select(*(_a[name] for name in AuditOut.model_fields)),
+    statement=select(
+        *(_a[name] for name in AuditOut.model_fields if name != REASON_MESSAGE),
+        _a.after[REASON_MESSAGE].label(REASON_MESSAGE),
+    ),
     answer=AuditOut,
     columns=(
         Column("entity", filter="eq"),

@@ -19,6 +19,7 @@ class AuditOut(Answer):
     before: dict[str, Any] | None
     after: dict[str, Any] | None
     reason: str | None
+    reason_message: Sentence
 
 
 class SignatureOut(Answer):

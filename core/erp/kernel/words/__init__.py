@@ -7,7 +7,7 @@ A module keeps its texts beside its code, in `words/en.po` and `words/zh.po`: th
 from core.erp.kernel.words.catalogues import Template, catalogue
 from core.erp.kernel.words.languages import CHINESE, ENGLISH, LANGUAGES, accepted
 from core.erp.kernel.words.message import ID, Message, Parameter, from_json, sentence
-from core.erp.kernel.words.rendering import kept, render, shown, time_text
+from core.erp.kernel.words.rendering import kept, misfit, render, shown, time_text
 
 __all__ = [
     "CHINESE",
@@ -21,6 +21,7 @@ __all__ = [
     "catalogue",
     "from_json",
     "kept",
+    "misfit",
     "render",
     "sentence",
     "shown",

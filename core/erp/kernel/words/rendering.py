@@ -37,6 +37,17 @@ def render(message: Message, language: str = ENGLISH, zone: tzinfo = UTC, times:
     return PLACEHOLDER.sub(lambda found: _value(message, found[1], found[2] or "", language, written), text)
 
 
+def misfit(message: Message) -> str | None:
+    """What is wrong with a message of ours: an id that is in no catalogue, parameters that its text does not have or
+    lacks; None if it fits. What was kept long ago may not: it is shown all the same.
+    """
+    template = catalogue(ENGLISH).get(message.id)
+    if template is None:
+        return f"{message.id} is in no catalogue"
+    given, wanted = set(message.params), set(template.placeholders)
+    return None if given == wanted else f"{message.id} is given {sorted(given)}, says {sorted(wanted)}"
+
+
 def shown(message: str | Message, language: str) -> str:
     """What the system says, in the language; people's words as they are."""
     return render(message, language) if isinstance(message, Message) else message

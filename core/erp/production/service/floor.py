@@ -155,7 +155,7 @@ def return_material(u: Unit, material_id: int, amount: Decimal, zone_id: int | N
         amount,
         zone_id,
         source="production",
-        reason="returned from the line",
+        reason=Message("production.returned_from_line"),
         reference=f"work_order:{row.order_id}",
         parents=[(row.sublot_id, amount)],
         transformation=f"return:{row.id}:{row.returned:f}",

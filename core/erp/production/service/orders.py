@@ -185,7 +185,9 @@ def _resume_reservations(u: Unit, order_id: int) -> None:
 def _release_reservations(u: Unit, order: WorkOrder, reason: str) -> None:
     for row in materials(u, order.id):
         if row.reservation_id is not None:
-            lots.abandon_reservation(u, row.reservation_id, reason=f"work order {order.code} cancelled: {reason}")
+            lots.abandon_reservation(
+                u, row.reservation_id, reason=Message("production.called_off", code=order.code, reason=reason)
+            )
 
 
 _OPEN_TASKS = text("SELECT id FROM stock_task WHERE reservation_id = :reservation AND done_at IS NULL ORDER BY id")

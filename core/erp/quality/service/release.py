@@ -11,7 +11,7 @@ from core.erp.kernel import signatures
 from core.erp.kernel.errors import Invalid, Refused
 from core.erp.kernel.tables import table
 from core.erp.kernel.unit import Unit, system
-from core.erp.kernel.words import Message
+from core.erp.kernel.words import Message, sentence
 from core.erp.lots import service as lots
 from core.erp.lots.events import SublotReleasing
 from core.erp.lots.model import Sublot
@@ -77,7 +77,8 @@ def release_obstacles(u: Unit, sublot_id: int, *, automatic: bool, at_consignee:
 
 
 def _unfilled(gap: Mapping[str, Any]) -> Message:
-    return Message("quality.gap", zone_id=gap["zone_id"], start=gap["start_at"], reason=gap["reason"])
+    reason = sentence(gap["reason"], gap["reason_message"])
+    return Message("quality.gap", zone_id=gap["zone_id"], start=gap["start_at"], reason=reason)
 
 
 def _undecided(row: Any) -> Message:
@@ -178,7 +179,7 @@ def auto_release(u: Unit, sublot_id: int, *, at_consignee: bool = False) -> Batc
     _refuse(sublot_id, release_obstacles(u, sublot_id, automatic=True, at_consignee=at_consignee))
     record = review(u, sublot_id)
     with acting_as_system(u, "release"):
-        SUBLOT.apply(u, sublot, "release", reason="automatic: nothing against it")
+        SUBLOT.apply(u, sublot, "release", reason=Message("quality.released_by_itself"))
     return _record_release(u, sublot_id, record, None)
 
 

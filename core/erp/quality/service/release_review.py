@@ -23,7 +23,7 @@ _EXCURSIONS = text("""
 
 _GAPS = text("""
     SELECT DISTINCT g.id, COALESCE(g.zone_id, p.zone_id) AS zone_id, g.point_id, g.start_at, g.stop_at, g.reason,
-        z.allowed_gap
+        g.reason_message, z.allowed_gap
     FROM unnest(CAST(:zones AS bigint[]), CAST(:froms AS timestamptz[]), CAST(:tos AS timestamptz[]))
         AS s(zone_id, from_at, to_at)
     JOIN gap_standing g ON (g.stop_at IS NULL OR s.from_at < g.stop_at) AND (s.to_at IS NULL OR g.start_at < s.to_at)

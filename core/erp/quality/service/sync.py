@@ -143,7 +143,7 @@ def _delays(u: Unit, versions: Iterable[int]) -> dict[int, dict[str, timedelta]]
 
 def _supersede(u: Unit, refuted: Sequence[KnownExcursion]) -> None:
     spans = {known.id: _times(known) for known in refuted}
-    EXCURSION.apply_many(u, Excursion, spans, "supersede", reason="later data refute it", also=spans)
+    EXCURSION.apply_many(u, Excursion, spans, "supersede", reason=Message("quality.refuted"), also=spans)
 
 
 def _times(span: _Span) -> dict[str, datetime | None]:
@@ -183,7 +183,7 @@ def _update(u: Unit, plan: dict[Key, ExcursionChanges]) -> None:
                 after={"certainty": breach.certainty},
             )
     for move, spans in moved.items():
-        EXCURSION.apply_many(u, Excursion, spans, move, reason="as the data now stand", also=spans)
+        EXCURSION.apply_many(u, Excursion, spans, move, reason=Message("quality.as_data_stand"), also=spans)
     _raise_certainty(u, updated)
 
 

@@ -53,7 +53,7 @@ def departed(u: Unit, shipment_id: int, at: datetime, reason: str, *, leg: int =
     return shipment
 
 
-def _post_departure(u: Unit, shipment: Shipment, line: ShipmentLine, at: datetime, reason: str) -> None:
+def _post_departure(u: Unit, shipment: Shipment, line: ShipmentLine, at: datetime, reason: str | Message) -> None:
     """Posts what left without a dispatch, and opens deviations for what should not have left."""
     if shipment.kind == "inbound":
         LINE.apply(u, line, "ship", reason=reason, also={"shipment_id": shipment.id})
@@ -143,7 +143,7 @@ def _post_receipt(
     u: Unit, shipment: Shipment, line: ShipmentLine, zone: int | None, at: datetime, *, last: bool
 ) -> None:
     if line.state != SHIPPED:  # nobody had posted that it left: it must have
-        _post_departure(u, shipment, line, at, f"arrived with {shipment.code}")
+        _post_departure(u, shipment, line, at, Message("shipments.arrived_with", code=shipment.code))
     where = Message("shipments.arrived_with", code=shipment.code)
     sublot = lots.get_sublot(u, line.sublot_id)
     if last and shipment.kind == "inbound" and sublot.state == "expected":
@@ -153,7 +153,7 @@ def _post_receipt(
     doubt = outstanding(u, shipment.id) or lots.open_holds(u, shipment_id=shipment.id)
     if last and sublot.state == "released" and (doubt or lots.open_holds(u, sublot_id=line.sublot_id)):
         fresh = u.session.get_one(Sublot, line.sublot_id, populate_existing=True)
-        lots.SUBLOT.apply(u, fresh, "take_back", reason=f"receipt of {shipment.code} in quarantine")
+        lots.SUBLOT.apply(u, fresh, "take_back", reason=Message("shipments.received_in_quarantine", code=shipment.code))
 
 
 _BACK = text("SELECT COALESCE(sum(amount), 0) FROM genealogy WHERE transformation = :name")

@@ -60,7 +60,7 @@ def _pick_line(u: Unit, shipment: Shipment, line: ShipmentLine) -> None:
 def _split_line(u: Unit, shipment: Shipment, line: ShipmentLine) -> None:
     """Splits off what the line takes, so that it has one place of its own, and reserves that instead."""
     assert line.reservation_id is not None
-    lots.cancel_reservation(u, line.reservation_id, reason="picked as a sublot of its own")
+    lots.cancel_reservation(u, line.reservation_id, reason=Message("shipments.picked_apart"))
     part = lots.split(u, line.sublot_id, line.amount)
     kept = lots.reserve(
         u,
@@ -128,7 +128,7 @@ def settle(u: Unit, line: ShipmentLine) -> None:
         "picked",
         "suspended",
     }:
-        lots.deallocate(u, line.reservation_id, reason="the goods have left")
+        lots.deallocate(u, line.reservation_id, reason=Message("shipments.goods_left"))
 
 
 def accept(u: Unit, shipment_id: int) -> Shipment:
@@ -187,7 +187,9 @@ def cancel(u: Unit, shipment_id: int, reason: str) -> Shipment:
     lines = lines_of(u, shipment_id)
     for line in lines:
         if line.reservation_id is not None:
-            lots.abandon_reservation(u, line.reservation_id, reason=f"shipment {shipment.code} cancelled: {reason}")
+            lots.abandon_reservation(
+                u, line.reservation_id, reason=Message("shipments.called_off", code=shipment.code, reason=reason)
+            )
     move_lines(u, lines, "put_back")
     shipment.closed_at = u.now
     return save(u, shipment)
