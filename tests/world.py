@@ -25,7 +25,6 @@ from core.erp.custody import handlers as custody_handlers
 from core.erp.custody import service as custody
 from core.erp.exposure import handlers as exposure_handlers
 from core.erp.exposure.judge.judge import Judge
-from core.erp.kernel.errors import Forbidden
 from core.erp.kernel.events import Events
 from core.erp.kernel.signatures import Signing, prove
 from core.erp.kernel.unit import Actor, Unit, system, transact
@@ -68,8 +67,7 @@ def signed(
     login: str | None = None,
 ) -> T:
     """What a door does with an act of signing."""
-    if not actor.may(signing.permit):
-        raise Forbidden(f"{actor.login} lacks the permit {signing.permit}")
+    actor.need(signing.permit)
     proof = prove(engine, actor, signing.act, password, login=login, now=now)
     return transact(engine, actor, events, lambda u: signing.work(u, proof), now)
 

@@ -83,6 +83,7 @@ READY: dict[tuple[str, str], Ready] = {
     ("role", "approve"): Ready(everywhere=True),
     ("role", "withdraw"): Ready(everywhere=True),
     ("session", "end"): Ready(rows=OF_THE_SITE),
+    ("sensor", "withdraw"): Ready(rows={"installation": {"to_at": NOW}}),
     ("shipment", "pick"): Ready(rows=FREE | LOADED),
     ("shipment", "dispatch"): Ready(rows=FREE | LOADED),
     ("shipment", "hand_over"): Ready(state="picked", rows=FREE | LOADED, permits=("shipment.dispatch",)),

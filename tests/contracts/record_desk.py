@@ -92,14 +92,7 @@ NEVER_UNDONE = {
     "calibration": "what was measured stays; a wrong one is refused by a second person, or corrected by the next",
     "installation": "readings were judged by it from then on; it ends",
     "lot": "a batch is known for ever; what was never received holds nothing",
-    "item": "it has no life cycle",
-    "point": "it has no life cycle",
-    "sensor": "it has no life cycle",
-    "site": "it has no life cycle: everything stands at one",
-    "storage_profile": "it has no life cycle: its versions follow one another",
-    "zone": "it has no life cycle",
     "user": "who was let in is on record; they are made inactive",
-    "work_centre": "it has no life cycle: it is up or down",
     "zone_nesting": "it ends",
 }
 

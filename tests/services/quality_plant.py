@@ -28,6 +28,7 @@ from core.erp.kernel.events import Event, Events
 from core.erp.kernel.permits import Role
 from core.erp.kernel.signatures import Signing
 from core.erp.kernel.unit import Actor, Unit, system, transact
+from core.erp.lots import handlers as lots_handlers
 from core.erp.lots import service as lots
 from core.erp.lots.model import ZoneJudged
 from core.erp.production import handlers as production_handlers
@@ -62,7 +63,14 @@ def build_events() -> Events:
     """All handlers above lots; re-judging on custody is the judge's and has its own tests."""
     events = Events()
     events.on(CustodyChanged, "exposure.rejudge", lambda _u, _e: None)
-    for module in (custody_handlers, quality_handlers, production_handlers, shipment_handlers, scheduling_handlers):
+    for module in (
+        lots_handlers,
+        custody_handlers,
+        quality_handlers,
+        production_handlers,
+        shipment_handlers,
+        scheduling_handlers,
+    ):
         module.register(events)
     return events
 

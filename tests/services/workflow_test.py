@@ -197,7 +197,7 @@ def test_all_or_none_and_those_that_may_not_are_named(engine: Engine, lines: lis
 def _small(u: Unit, line: Any) -> None:
     del u
     if line.amount < 1:
-        raise Refused(f"nothing of line {line.id}")
+        raise Refused("shipments.no_legs", code=str(line.id))
 
 
 PLANNED, PICKED = frozenset({"planned"}), frozenset({"picked"})
@@ -278,7 +278,7 @@ def test_nobody_is_their_own_second_person_within_one_transaction(engine: Engine
 def test_a_signed_or_guarded_move_asks_for_all_it_says(engine: Engine, lines: list[int]) -> None:
     with engine.begin() as conn:
         conn.execute(text("UPDATE shipment_line SET amount = 0.5 WHERE id = :l"), {"l": lines[4]})
-    with pytest.raises(Refused, match=f"nothing of line {lines[4]}"), acting(engine) as u:
+    with pytest.raises(Refused, match=f"shipment {lines[4]} has no leg"), acting(engine) as u:
         TWO.apply_many(u, ShipmentLine, lines, "pick")
     with acting(engine, OTHER) as u:
         TWO.apply_many(u, ShipmentLine, lines[:2], "pick")

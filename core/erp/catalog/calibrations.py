@@ -19,7 +19,8 @@ from core.erp.catalog.model import (
 )
 from core.erp.catalog.rules import calibration_passed, left_good
 from core.erp.catalog.service import add_row, get
-from core.erp.catalog.workflow import ACTIVE, PLAN
+from core.erp.catalog.withdrawal import ACTIVE
+from core.erp.catalog.workflow import PLAN
 from core.erp.kernel.attachments import service as attachments
 from core.erp.kernel.calendars import service as calendars
 from core.erp.kernel.calendars.rules import due, working_days

@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import ClassVar
 
 from core.erp.kernel.events import Event
+from core.erp.kernel.words import Message
 
 
 @dataclass(frozen=True)
@@ -20,3 +21,14 @@ class JudgingChanged(Event):
     reason: str
     """calibration, installation, nesting, zone, point, profile."""
     required: ClassVar[tuple[str, ...]] = ("exposure.rejudge",)
+
+
+@dataclass(frozen=True)
+class Withdrawing(Event):
+    """Master data is about to be withdrawn: whoever uses the record, of this kind and id, adds to `uses` by what."""
+
+    kind: str
+    """site, zone, point, sensor, storage_profile, item, work_centre."""
+    record_id: int
+    uses: list[Message]
+    required: ClassVar[tuple[str, ...]] = ("lots.uses", "production.uses", "shipments.uses")

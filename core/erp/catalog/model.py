@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import CheckConstraint, Column, Index, Interval, UniqueConstraint
 from sqlmodel import Field, SQLModel
 
-from core.erp.kernel.model import identity, moment, ref
+from core.erp.kernel.model import active_or_withdrawn, identity, moment, ref
 from core.erp.kernel.search_indexes import beginnings, bigrams
 
 
@@ -24,6 +24,7 @@ class Site(SQLModel, table=True):
     code: str = Field(unique=True)
     name: str
     timezone: str = "UTC"
+    state: str = active_or_withdrawn()
 
 
 class Zone(SQLModel, table=True):
@@ -54,6 +55,7 @@ class Zone(SQLModel, table=True):
     band_hysteresis: float = 0.0
     allowed_gap: timedelta = Field(default=timedelta(minutes=30), sa_column=Column(Interval, nullable=False))
     simulated: bool = False
+    state: str = active_or_withdrawn()
 
 
 class ZoneNesting(SQLModel, table=True):
@@ -88,6 +90,7 @@ class Point(SQLModel, table=True):
     role: str = "required"
     plausible_low: float | None = None
     plausible_high: float | None = None
+    state: str = active_or_withdrawn()
 
 
 class Sensor(SQLModel, table=True):
@@ -99,6 +102,7 @@ class Sensor(SQLModel, table=True):
     id: int = identity()
     serial: str = Field(unique=True)
     model: str = ""
+    state: str = active_or_withdrawn()
 
 
 class Installation(SQLModel, table=True):
@@ -194,6 +198,7 @@ class StorageProfile(SQLModel, table=True):
     id: int = identity()
     code: str = Field(unique=True)
     name: str
+    state: str = active_or_withdrawn()
 
 
 class ProfileVersion(SQLModel, table=True):
@@ -252,6 +257,7 @@ class Item(SQLModel, table=True):
     kind: str = "product"
     gtin: str | None = None
     shelf_life: timedelta | None = interval_column(nullable=True)
+    state: str = active_or_withdrawn()
 
 
 class ItemProfile(SQLModel, table=True):

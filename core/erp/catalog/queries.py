@@ -15,7 +15,7 @@ from core.erp.catalog.model import (
     Sensor,
 )
 from core.erp.catalog.shapes import AssignOut, VersionOut
-from core.erp.catalog.workflow import ACTIVE
+from core.erp.catalog.withdrawal import ACTIVE
 from core.erp.kernel.tables import table
 from core.erp.kernel.unit import Unit
 

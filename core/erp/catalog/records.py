@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
+from sqlmodel import SQLModel
+
 from core.erp.catalog import calibrations, queries, revisions, scopes, service
 from core.erp.catalog.calibration_shapes import CalibrationIn, CalibrationOut, PlanChange, PlanIn, PlanOut, SignOffIn
 from core.erp.catalog.change_shapes import (
@@ -53,16 +55,27 @@ from core.erp.catalog.shapes import (
     ZoneIn,
     ZoneOut,
 )
-from core.erp.catalog.workflow import ACTIVE, PLAN
+from core.erp.catalog.withdrawal import ACTIVE
+from core.erp.catalog.workflow import ITEM, MANAGE, PLAN, POINT, POINTS, PROFILE, PROFILES, SENSOR, SITE, ZONE
 from core.erp.kernel.records import Change, Column, Create, Entity, Files, Filter, Hidden, Search, Section, Verb
 from core.erp.kernel.shapes import ReasonIn
 from core.erp.kernel.tables import table
 from core.erp.kernel.unit import Unit
 
-READ, MANAGE, POINTS, PROFILES = "catalog.read", "catalog.manage", "catalog.points", "catalog.profiles"
+READ = "catalog.read"
 APPROVE, TO_SIGN = "calibration.approve", frozenset({"to_sign"})
 LOADS = (POINTS, "custody.post")
 """Who says which zone stands in which: whoever looks after the places, or whoever loads."""
+
+
+IN_USE = frozenset({ACTIVE})
+STATE = Column("state", filter="in")
+LIFE = (Verb("withdraw"), Verb("reinstate"))
+
+
+def _active(model: type[SQLModel]) -> Hidden:
+    """Lists show what is in use, unless they are asked for a state."""
+    return Hidden(table(model).c.state == ACTIVE, unless="state")
 
 
 def _add_version(
@@ -90,12 +103,15 @@ SITES = Entity(
     table=Site,
     read=READ,
     scope=scopes.SITES,
+    cycle=SITE,
     answer=SiteOut,
     label="code",
-    columns=(Column("code", filter="eq", sort=True, search=True),),
+    columns=(Column("code", filter="eq", sort=True, search=True), STATE),
     search=(Search(table(Site).c.name, within=True),),
-    create=Create(MANAGE, SiteIn, act=service.create_site),
-    change=Change(MANAGE, SiteChange),
+    hidden=_active(Site),
+    create=Create(MANAGE, SiteIn, act=service.create_site, undo="withdraw"),
+    change=Change(MANAGE, SiteChange, states=IN_USE),
+    verbs=LIFE,
     order="id",
 )
 
@@ -105,15 +121,19 @@ ZONES = Entity(
     table=Zone,
     read=READ,
     scope=scopes.ZONES,
+    cycle=ZONE,
     answer=ZoneOut,
     label="address",
     columns=(
         Column("site_id", filter="eq", link="site"),
         Column("address", filter="eq", sort=True, search=True),
+        STATE,
     ),
     search=(Search(table(Zone).c.name, within=True),),
-    create=Create(MANAGE, ZoneIn, act=service.create_zone),
-    change=Change(MANAGE, ZoneChange, act=revisions.change_zone),
+    hidden=_active(Zone),
+    create=Create(MANAGE, ZoneIn, act=service.create_zone, undo="withdraw"),
+    change=Change(MANAGE, ZoneChange, act=revisions.change_zone, states=IN_USE),
+    verbs=LIFE,
     order="id",
 )
 
@@ -139,15 +159,19 @@ POINT_RECORDS = Entity(
     table=Point,
     read=READ,
     scope=scopes.POINTS,
+    cycle=POINT,
     answer=PointOut,
     label="address",
     columns=(
         Column("zone_id", filter="eq", link="zone"),
         Column("role", filter="eq"),
         Column("address", filter="eq", sort=True, search=True),
+        STATE,
     ),
-    create=Create(POINTS, PointIn, act=service.create_point),
-    change=Change(POINTS, PointChange, act=revisions.change_point),
+    hidden=_active(Point),
+    create=Create(POINTS, PointIn, act=service.create_point, undo="withdraw"),
+    change=Change(POINTS, PointChange, act=revisions.change_point, states=IN_USE),
+    verbs=(Verb("withdraw", ReasonIn, revisions.withdraw_point), Verb("reinstate")),
     order="id",
 )
 
@@ -157,12 +181,15 @@ SENSORS = Entity(
     table=Sensor,
     read=READ,
     scope=scopes.SENSORS,
+    cycle=SENSOR,
     answer=SensorOut,
     label="serial",
-    columns=(Column("serial", filter="eq", sort=True, search=True),),
+    columns=(Column("serial", filter="eq", sort=True, search=True), STATE),
     filters=(Filter("planned", bool, queries.is_planned),),
-    create=Create(POINTS, SensorIn, act=service.create_sensor),
-    change=Change(POINTS, SensorChange),
+    hidden=_active(Sensor),
+    create=Create(POINTS, SensorIn, act=service.create_sensor, undo="withdraw"),
+    change=Change(POINTS, SensorChange, states=IN_USE),
+    verbs=LIFE,
     order="id",
 )
 
@@ -194,7 +221,7 @@ CALIBRATION_PLANS = Entity(
         Column("state", filter="in"),
         Column("due_at", filter="range", sort=True),
     ),
-    hidden=Hidden(table(CalibrationPlan).c.state == ACTIVE, unless="state"),
+    hidden=_active(CalibrationPlan),
     create=Create("calibration.plan", PlanIn, act=calibrations.create_plan, undo="withdraw"),
     change=Change("calibration.plan", PlanChange, states=frozenset({ACTIVE})),
     verbs=(Verb("withdraw", ReasonIn, calibrations.withdraw_plan),),
@@ -225,16 +252,20 @@ ITEMS = Entity(
     table=Item,
     read=READ,
     scope=scopes.ITEMS,
+    cycle=ITEM,
     answer=ItemOut,
     label="code",
     columns=(
         Column("code", filter="eq", sort=True, search=True),
         Column("profile_id", filter="eq", link="storage_profile"),
+        STATE,
     ),
     search=(Search(table(Item).c.name, within=True),),
-    create=Create(MANAGE, ItemIn, act=service.create_item),
-    change=Change(MANAGE, ItemChange),
+    hidden=_active(Item),
+    create=Create(MANAGE, ItemIn, act=service.create_item, undo="withdraw"),
+    change=Change(MANAGE, ItemChange, states=IN_USE),
     verbs=(
+        *LIFE,
         Verb(
             "assign_profile",
             AssignIn,
@@ -256,13 +287,16 @@ PROFILE_RECORDS = Entity(
     table=StorageProfile,
     read=READ,
     scope=scopes.PROFILES,
+    cycle=PROFILE,
     answer=ProfileOut,
     label="code",
-    columns=(Column("code", filter="eq", sort=True, search=True),),
+    columns=(Column("code", filter="eq", sort=True, search=True), STATE),
     search=(Search(table(StorageProfile).c.name, within=True),),
-    create=Create(PROFILES, ProfileIn, act=service.create_profile),
-    change=Change(PROFILES, ProfileChange, act=_change_profile),
+    hidden=_active(StorageProfile),
+    create=Create(PROFILES, ProfileIn, act=service.create_profile, undo="withdraw"),
+    change=Change(PROFILES, ProfileChange, act=_change_profile, states=IN_USE),
     verbs=(
+        *LIFE,
         Verb("add_version", VersionIn, _add_version, permit=PROFILES, path="versions", answer=VersionOut, status=201),
     ),
     order="id",

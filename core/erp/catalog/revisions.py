@@ -11,6 +11,7 @@ from core.erp.catalog.events import JudgingChanged
 from core.erp.catalog.model import Item, ItemProfile, Point, ProfileLimit, ProfileVersion, StorageProfile, Zone
 from core.erp.catalog.rules import unit_fault
 from core.erp.catalog.service import add_version, assign_profile, limits_of, newest_version
+from core.erp.catalog.workflow import POINT
 from core.erp.kernel.errors import Invalid, Refused
 from core.erp.kernel.tables import table
 from core.erp.kernel.unit import Unit
@@ -60,6 +61,20 @@ def change_point(u: Unit, point_id: int, **changes: Any) -> Point:
     _record(u, "point", point, before, changed)
     if changed and point.zone_id is not None:
         u.emit(JudgingChanged((point.zone_id,), (), u.now, "point"))
+    return point
+
+
+def withdraw_point(u: Unit, point_id: int, *, reason: str) -> Point:
+    """Nothing is measured there any more. A point that was required and never read is a spare from then on: its zone
+    would wait for it. Raises Refused for a required one that has readings, by which goods were judged: it is made a
+    spare first; while a sensor is installed; IllegalMove, Forbidden.
+    """
+    point = u.get_one(Point, point_id, lock=True)
+    if point.role == "required":
+        if u.conn.execute(_READ, {"address": point.address}).scalar_one():
+            raise Refused("catalog.required_and_read", point=point.address, extra={"point_id": point_id})
+        change_point(u, point_id, role="spare")
+    POINT.apply(u, point, "withdraw", reason=reason)
     return point
 
 

@@ -23,6 +23,7 @@ from core.erp.catalog.model import (
     ZoneNesting,
 )
 from core.erp.catalog.rules import faults, unit_fault
+from core.erp.catalog.withdrawal import require_active
 from core.erp.kernel.calendars import service as calendars
 from core.erp.kernel.errors import Conflict, Invalid, Refused, absent
 from core.erp.kernel.tables import table
@@ -34,10 +35,22 @@ Row = TypeVar("Row", bound=SQLModel)
 
 
 def require_zones(u: Unit, *zone_ids: int | None) -> None:
-    """Raises NotFound for a zone that is not there; None is none."""
+    """Raises NotFound for a zone that is not there, Refused for one that is withdrawn; None is none."""
     for zone_id in zone_ids:
         if zone_id is not None:
-            get(u, Zone, zone_id)
+            active(u, Zone, zone_id)
+
+
+def active(u: Unit, model: type[Row], row_id: int) -> Row:
+    """The row, for something new that begins with it: it stays in use until that is written. Raises NotFound, Refused
+    where it is withdrawn.
+    """
+    lock = {"read": True, "key_share": True}
+    found = u.session.get(model, row_id, populate_existing=True, with_for_update=lock)
+    if found is None:
+        raise absent(str(table(model).name), row_id)
+    require_active(found)
+    return found
 
 
 def get(u: Unit, model: type[Row], row_id: int) -> Row:
@@ -85,7 +98,7 @@ def create_site(u: Unit, code: str, name: str, timezone: str = "UTC") -> Site:
 
 def create_zone(u: Unit, site_id: int, address: str, name: str, **options: Any) -> Zone:
     """A zone of a site; `options` are Zone's other fields. Raises Invalid, NotFound, Conflict."""
-    site = get(u, Site, site_id)
+    site = active(u, Site, site_id)
     _checked(check_zone, address)
     if address.split("/", maxsplit=1)[0] != site.code:
         raise Invalid("catalog.not_of_site", address=address, site=site.code)
@@ -97,8 +110,7 @@ def create_zone(u: Unit, site_id: int, address: str, name: str, **options: Any) 
 
 def nest_zone(u: Unit, zone_id: int, parent_id: int, from_at: datetime, to_at: datetime | None = None) -> ZoneNesting:
     """From `from_at` the zone stands in the parent. Raises Refused for a circle or for two parents at once."""
-    get(u, Zone, zone_id)
-    get(u, Zone, parent_id)
+    require_zones(u, zone_id, parent_id)
     if to_at is not None and to_at <= from_at:
         raise Invalid("catalog.stay_ends_early")
     n = table(ZoneNesting)
@@ -135,7 +147,7 @@ def end_nesting(u: Unit, nesting_id: int, to_at: datetime) -> ZoneNesting:
 
 def create_point(u: Unit, zone_id: int, address: str, quantity: str, unit: str, **options: Any) -> Point:
     """A measured quantity of a zone or machine. Raises Invalid (not an address of that zone), NotFound, Conflict."""
-    zone = get(u, Zone, zone_id)
+    zone = active(u, Zone, zone_id)
     _checked(check_point, address)
     if zone_of(address) != zone.address:
         raise Invalid("catalog.not_in_zone", address=address, zone=zone.address)
@@ -162,8 +174,8 @@ def install_sensor(
 
     Raises Refused if the sensor speaks for another point then.
     """
-    get(u, Sensor, sensor_id)
-    point = get(u, Point, point_id)
+    active(u, Sensor, sensor_id)
+    point = active(u, Point, point_id)
     if to_at is not None and to_at <= from_at:
         raise Invalid("catalog.installation_ends_early")
     i = table(Installation)
@@ -246,8 +258,8 @@ def create_item(u: Unit, code: str, name: str, **options: Any) -> Item:
 
 
 def newest_version(u: Unit, profile_id: int) -> ProfileVersion:
-    """The newest version of a profile. Raises NotFound, Refused if it has none."""
-    get(u, StorageProfile, profile_id)
+    """The newest version of a profile. Raises NotFound, Refused if it has none or is withdrawn."""
+    active(u, StorageProfile, profile_id)
     v = table(ProfileVersion)
     newest = select(v.c.id).where(v.c.profile_id == profile_id).order_by(v.c.version.desc()).limit(1)
     found = u.conn.execute(newest).scalar()
@@ -258,7 +270,7 @@ def newest_version(u: Unit, profile_id: int) -> ProfileVersion:
 
 def assign_profile(u: Unit, item_id: int, version_id: int, from_at: datetime) -> ItemProfile:
     """The item is judged by the version from then on. Raises NotFound, Refused (out of order)."""
-    item, version = get(u, Item, item_id), get(u, ProfileVersion, version_id)
+    item, version = active(u, Item, item_id), get(u, ProfileVersion, version_id)
     t = table(ItemProfile)
     if u.conn.execute(select(t.c.id).where(t.c.item_id == item_id, t.c.from_at > from_at)).first() is not None:
         raise Refused("catalog.later_profile", item=item.code)

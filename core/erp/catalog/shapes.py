@@ -12,6 +12,7 @@ from core.erp.kernel.strict import ABSOLUTE_ZERO, MAX_CELSIUS, Celsius
 from core.telemetry.units import convert, convertible
 
 Span = Annotated[Duration, Field(ge=timedelta(0), le=timedelta(days=3660), examples=["PT30M"])]
+MasterState = Literal["active", "withdrawn"]
 Code = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,64}$")]
 
 
@@ -36,6 +37,7 @@ class SiteOut(Answer):
     code: str
     name: str
     timezone: str
+    state: MasterState
 
 
 class ZoneIn(Body):
@@ -86,6 +88,7 @@ class ZoneOut(Answer):
     band_hysteresis: float
     allowed_gap: Duration
     simulated: bool
+    state: MasterState
 
 
 class NestingIn(Body):
@@ -160,6 +163,7 @@ class PointOut(Answer):
     role: PointRole
     plausible_low: float | None
     plausible_high: float | None
+    state: MasterState
 
 
 class SensorIn(Body):
@@ -176,6 +180,7 @@ class SensorOut(Answer):
     id: int
     serial: str
     model: str
+    state: MasterState
 
 
 class InstallationIn(Body):
@@ -211,6 +216,7 @@ class ProfileOut(Answer):
     id: int
     code: str
     name: str
+    state: MasterState
 
 
 class LimitShape(Body):
@@ -308,6 +314,7 @@ class ItemOut(Answer):
     kind: str
     gtin: str | None
     shelf_life: Duration | None
+    state: MasterState
 
 
 class AssignIn(Body):

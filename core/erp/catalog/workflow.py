@@ -1,8 +1,13 @@
-"""The life cycle of calibration plans."""
+"""The life cycles of master data and of calibration plans."""
 
+from core.erp.catalog.withdrawal import ACTIVE, WITHDRAWN, life_cycle
 from core.erp.kernel.workflow import Move, Workflow
 
-ACTIVE, WITHDRAWN = "active", "withdrawn"
+MANAGE, POINTS, PROFILES = "catalog.manage", "catalog.points", "catalog.profiles"
+
+SITE, ZONE, ITEM = life_cycle("site", MANAGE), life_cycle("zone", MANAGE), life_cycle("item", MANAGE)
+POINT, SENSOR = life_cycle("point", POINTS), life_cycle("sensor", POINTS)
+PROFILE = life_cycle("storage_profile", PROFILES)
 
 PLAN = Workflow(
     "calibration_plan",

@@ -6,6 +6,7 @@ from datetime import datetime
 from sqlalchemy import ARRAY, BigInteger, Connection, any_, insert, literal, select, text, update
 
 from core.erp.catalog.model import Zone
+from core.erp.catalog.service import active
 from core.erp.custody.events import CustodyChanged
 from core.erp.custody.model import CustodyFact
 from core.erp.custody.rules import Fact, Interval, effective, intervals_of
@@ -244,9 +245,7 @@ def transfer(u: Unit, sublot_id: int, zone_id: int, *, purpose: str | None = Non
     What is free may go anywhere. What is held may go where held stock is accepted, and with the `rescue` permit into
     any zone whose band is within its profile; its holds stay. Raises Refused, Forbidden, NotFound.
     """
-    zone = u.session.get(Zone, zone_id)
-    if zone is None:
-        raise NotFound("custody.no_zone", zone_id=zone_id)
+    zone = active(u, Zone, zone_id)
     lock_zones(u, [sublot_id], (zone_id,))
     sublot = lots.get_sublot(u, sublot_id, lock=True)
     wanted = purpose or lots.Purpose.QUARANTINE_TRANSFER

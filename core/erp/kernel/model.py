@@ -3,7 +3,17 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, Boolean, Column, DateTime, Index, LargeBinary, Text, UniqueConstraint
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    DateTime,
+    Index,
+    LargeBinary,
+    Text,
+    UniqueConstraint,
+)
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlmodel import Field, SQLModel
 
@@ -23,6 +33,12 @@ def identity() -> Any:
 def ref(*, nullable: bool = False, index: bool = False) -> Any:
     """A column for another record's id."""
     return Field(default=None, sa_column=Column(BigInteger, nullable=nullable, index=index))
+
+
+def active_or_withdrawn() -> Any:
+    """The `state` of master data, which is active until somebody withdraws it."""
+    allowed = CheckConstraint("state IN ('active', 'withdrawn')")
+    return Field(default="active", sa_column=Column(Text, allowed, nullable=False, server_default="active"))
 
 
 class User(SQLModel, table=True):

@@ -9,8 +9,9 @@ from typing import Any
 from sqlalchemy import insert, select, text
 from sqlalchemy.dialects.postgresql import insert as upsert
 
-from core.erp.catalog.model import Item, Zone
-from core.erp.kernel.errors import Conflict, Invalid, NotFound, Refused
+from core.erp.catalog.model import Item
+from core.erp.catalog.service import active, require_zones
+from core.erp.kernel.errors import Conflict, Invalid, Refused
 from core.erp.kernel.tables import table
 from core.erp.kernel.unit import Unit
 from core.erp.kernel.words import Message
@@ -30,8 +31,7 @@ def create_lot(
     """A new lot. Raises Conflict if the item's lot of that maker and number is there, NotFound, Invalid, Refused."""
     if not number.strip():
         raise Invalid("lots.lot_unnumbered")
-    if u.session.get(Item, item_id) is None:
-        raise NotFound("lots.no_item", item_id=item_id)
+    active(u, Item, item_id)
     if maker_id is not None:
         require_partner(u, maker_id, "maker")
     values: dict[str, Any] = {"item_id": item_id, "number": number, "maker": maker, "maker_id": maker_id}
@@ -89,8 +89,7 @@ def receive(
         raise Invalid("kernel.not_yet", at=at)
     if serial is not None and amount != 1:
         raise Invalid("lots.unit_of_several", amount=amount, extra={"serial": serial})
-    if zone_id is not None and u.session.get(Zone, zone_id) is None:
-        raise NotFound("lots.no_zone", zone_id=zone_id)
+    require_zones(u, zone_id)
     u.emit(ZonesToLock((), () if zone_id is None else (zone_id,)))
     lot = get_lot(u, lot_id, lock=True)
     lock_sublots(u, [parent for parent, _ in parents])

@@ -8,7 +8,7 @@ from sqlalchemy import BigInteger, CheckConstraint, Column, Index, Interval, Num
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlmodel import Field, SQLModel
 
-from core.erp.kernel.model import identity, moment, ref
+from core.erp.kernel.model import active_or_withdrawn, identity, moment, ref
 from core.erp.kernel.search_indexes import beginnings
 from core.erp.lots.model import amount_column, positive
 
@@ -36,6 +36,7 @@ class WorkCentre(SQLModel, table=True):
     up: bool = True
     state_since: datetime = moment()
     state_reason: str = ""
+    state: str = active_or_withdrawn()
 
 
 class WorkCentreState(SQLModel, table=True):

@@ -8,7 +8,8 @@ from typing import Any
 
 from sqlalchemy import select
 
-from core.erp.kernel.records import Column, Create, Entity, Filter, Section, Verb
+from core.erp.catalog.withdrawal import ACTIVE
+from core.erp.kernel.records import Column, Create, Entity, Filter, Hidden, Section, Verb
 from core.erp.kernel.shapes import ReasonIn
 from core.erp.kernel.tables import table
 from core.erp.kernel.unit import Unit
@@ -39,7 +40,7 @@ from core.erp.production.shapes import (
     SublotCreatedOut,
     UsedUpIn,
 )
-from core.erp.production.workflow import MAKING, OPERATION, TAKING, WORK_ORDER
+from core.erp.production.workflow import MAKING, OPERATION, TAKING, WORK_CENTRE, WORK_ORDER
 
 _material = table(WorkOrderMaterial).c
 
@@ -88,11 +89,21 @@ WORK_CENTRES = Entity(
     table=WorkCentre,
     read="production.read",
     scope=scopes.WORK_CENTRES,
+    cycle=WORK_CENTRE,
     answer=CentreOut,
     label="code",
-    columns=(Column("code", filter="eq", sort=True, search=True), Column("zone_id", filter="eq", link="zone")),
-    create=Create("production.plan", CentreIn, act=service.create_work_centre),
-    verbs=(Verb("state", StateIn, _report_state, permit="machine.state"),),
+    columns=(
+        Column("code", filter="eq", sort=True, search=True),
+        Column("zone_id", filter="eq", link="zone"),
+        Column("state", filter="in"),
+    ),
+    hidden=Hidden(table(WorkCentre).c.state == ACTIVE, unless="state"),
+    create=Create("production.plan", CentreIn, act=service.create_work_centre, undo="withdraw"),
+    verbs=(
+        Verb("state", StateIn, _report_state, permit="machine.state"),
+        Verb("withdraw"),
+        Verb("reinstate"),
+    ),
     order="id",
 )
 

@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 from decimal import Decimal
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import AwareDatetime, ConfigDict, Field, PlainSerializer
 
@@ -32,6 +32,7 @@ class CentreOut(Answer):
     up: bool
     state_since: AwareDatetime
     state_reason: str
+    state: Literal["active", "withdrawn"]
 
 
 class StateIn(Body):

@@ -4,6 +4,7 @@ from typing import Any
 
 from sqlalchemy import select, text
 
+from core.erp.catalog.withdrawal import life_cycle
 from core.erp.kernel.errors import Refused
 from core.erp.kernel.tables import table
 from core.erp.kernel.unit import Unit
@@ -14,6 +15,8 @@ from core.erp.production.model import WorkOrderMaterial, WorkOrderOperation, Wor
 PLANNED, MATERIAL_OK, RELEASED, RUNNING, HELD = "planned", "material_ok", "released", "running", "held"
 BLOCKED, COMPLETED, RECONCILED, CLOSED = "blocked", "completed", "reconciled", "closed"
 CANCELLED = "cancelled"
+OVER = frozenset({CLOSED, CANCELLED})
+"""States in which an order asks for nothing any more."""
 TAKING = frozenset({PLANNED, MATERIAL_OK, RELEASED, RUNNING, HELD, BLOCKED})
 """States in which an order may still reserve material."""
 MAKING = frozenset({RUNNING, HELD, COMPLETED})
@@ -37,6 +40,8 @@ def nothing_running(u: Unit, order: Any) -> None:
     if busy is not None:
         raise Refused("production.still_at", code=order.code, step=busy)
 
+
+WORK_CENTRE = life_cycle("work_centre", "production.plan")
 
 WAITING, DONE = "waiting", "done"
 

@@ -14,6 +14,8 @@ from core.erp.shipments.model import FieldActionConsignee, ShipmentLeg, Shipment
 
 PLANNED, PICKED, DISPATCHED, IN_TRANSIT = "planned", "picked", "dispatched", "in_transit"
 ARRIVED, ACCEPTED, REFUSED, CANCELLED = "arrived", "accepted", "refused", "cancelled"
+OVER = frozenset({ACCEPTED, REFUSED, CANCELLED})
+"""States in which a shipment is over."""
 
 
 SHIPPED, PUT_BACK = "shipped", "put_back"

@@ -35,12 +35,14 @@ def find(u: Unit, entity: Entity, text: str) -> list[int]:
 
 
 def offers(u: Unit, entity: Entity, text: str) -> list[Offer]:
-    """The first records whose label begins so; any, where nothing is written yet."""
+    """The first records whose label begins so; any, where nothing is written yet. None that lists hide."""
     label, c = entity.column(entity.label), entity.rows.c
     wanted = select(c.id, label.label("called")).limit(OFFERED).order_by(label, c.id)
     if text and entity.searches:
         wanted = wanted.where(c.id.in_(found(entity.rows, entity.searches, text)))
     elif text and entity.label != "id":
         wanted = wanted.where(label.startswith(text, autoescape=True))
+    if entity.hidden is not None:
+        wanted = wanted.where(entity.hidden.where)
     rows = u.conn.execute(scoped(wanted, entity.scope, u.actor))
     return [Offer(row.id, str(row.called)) for row in rows]

@@ -4,7 +4,7 @@ from datetime import datetime
 
 from sqlalchemy import ColumnElement, select, text
 
-from core.erp.catalog.service import require_zones
+from core.erp.catalog.service import active, require_zones
 from core.erp.kernel.errors import Conflict, Invalid, NotFound
 from core.erp.kernel.tables import table
 from core.erp.kernel.unit import Unit
@@ -33,6 +33,11 @@ def work_centre(u: Unit, code: str, *, lock: bool = False) -> WorkCentre:
     if found is None:
         raise NotFound("production.no_centre", code=code)
     return u.get_one(WorkCentre, found, lock=lock)
+
+
+def active_centre(u: Unit, code: str) -> WorkCentre:
+    """The work centre of that code, for work to come. Raises NotFound, Refused where it is withdrawn."""
+    return active(u, WorkCentre, work_centre(u, code).id)
 
 
 def interrupt(u: Unit, where: ColumnElement[bool]) -> None:

@@ -8,6 +8,7 @@ from decimal import Decimal
 from sqlalchemy import func, insert, select, text
 
 from core.erp.catalog.model import Item
+from core.erp.catalog.service import active
 from core.erp.kernel.errors import Conflict, Invalid, NotFound, absent
 from core.erp.kernel.tables import table
 from core.erp.kernel.unit import Unit
@@ -18,7 +19,7 @@ from core.erp.production.events import OrdersChanged
 from core.erp.production.material import materials
 from core.erp.production.model import Bom, BomLine, RoutingStep, WorkOrder, WorkOrderLine, WorkOrderOperation
 from core.erp.production.rules import scaled
-from core.erp.production.service.centres import interrupt, work_centre
+from core.erp.production.service.centres import active_centre, interrupt
 from core.erp.production.workflow import WORK_ORDER
 
 
@@ -66,8 +67,8 @@ def create_bom(
             bom_id=made.id,
             number=step.number,
             name=step.name,
-            work_centre_id=work_centre(u, step.work_centre).id,
-            alternatives=[work_centre(u, code).id for code in step.alternatives],
+            work_centre_id=active_centre(u, step.work_centre).id,
+            alternatives=[active_centre(u, code).id for code in step.alternatives],
             duration=step.duration,
         )
         for step in steps
@@ -78,10 +79,7 @@ def create_bom(
 
 
 def _item(u: Unit, item_id: int) -> Item:
-    found = u.session.get(Item, item_id)
-    if found is None:
-        raise NotFound("production.no_item", item_id=item_id)
-    return found
+    return active(u, Item, item_id)
 
 
 def plan(u: Unit, code: str, bom_id: int, amount: Decimal, due_at: datetime, *, priority: int = 100) -> WorkOrder:
@@ -107,6 +105,8 @@ def plan(u: Unit, code: str, bom_id: int, amount: Decimal, due_at: datetime, *, 
     u.session.flush()
     line, step = table(BomLine).c, table(RoutingStep).c
     rows = u.conn.execute(select(line.item_id, line.amount).where(line.bom_id == bom_id).order_by(line.id)).all()
+    for item_id in sorted({bom.item_id, *(row.item_id for row in rows)}):
+        active(u, Item, item_id)
     u.conn.execute(
         insert(WorkOrderLine),
         [

@@ -11,6 +11,7 @@ from sqlalchemy import Select, false, func, select
 
 from core.erp.catalog.model import Item, Point, Zone
 from core.erp.catalog.scopes import ZONES
+from core.erp.catalog.withdrawal import ACTIVE
 from core.erp.custody.model import CustodyFact
 from core.erp.kernel.scope import scoped
 from core.erp.kernel.tables import table
@@ -105,12 +106,11 @@ class Inside:
 
 
 def zones(u: Unit, inside: Mapping[int, Inside], only: Collection[int] | None = None) -> list[ZoneNow]:
-    """The zones that the reader may see, worst first; or those of them that are named. `inside`: from `GoodsCounts`,
-    or nothing where nobody asks for it.
+    """The zones in use that the reader may see, worst first; or those of them that are named, in use or not. `inside`:
+    from `GoodsCounts`, or nothing where nobody asks for it.
     """
     statement = scoped(_statement(), ZONES, u.actor)
-    if only is not None:
-        statement = statement.where(_z.id.in_(only))
+    statement = statement.where(_z.state == ACTIVE if only is None else _z.id.in_(only))
     found = [_zone(row, u.now, inside.get(row.id, _EMPTY)) for row in u.conn.execute(statement)]
     return sorted(found, key=lambda one: (one.standing.rank, -one.held, -one.goods, one.address))
 
