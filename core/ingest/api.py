@@ -29,7 +29,7 @@ from core.erp.kernel.http import (
 )
 from core.erp.kernel.scope import scoped
 from core.erp.kernel.signatures import Act, Proof, Signing, begin_signing
-from core.erp.kernel.tables import table
+from core.erp.kernel.tables import table, values_of
 from core.erp.kernel.unit import Unit
 from core.erp.kernel.words import Message
 from core.ingest import imports_api, unknown_points_api
@@ -137,7 +137,7 @@ def read_conflicts(
     def work(u: Unit) -> Page[ConflictOut]:
         conflicts = scoped(query, SERIES_POINTS, u.actor)
         rows, following = paginate(u, conflicts, c.c.id, cursor, limit, newest_first=True)
-        return Page(items=[_conflict(row._mapping) for row in rows], next=following)  # noqa: SLF001 - see above
+        return Page(items=[_conflict(values_of(row)) for row in rows], next=following)
 
     return door.read(work)
 

@@ -5,7 +5,7 @@ from sqlalchemy import case, literal, select
 from core.erp.exposure.judge.judge import Judge
 from core.erp.kernel.instance import instance_of
 from core.erp.kernel.records import Column, Entity, Hidden, Section, Verb
-from core.erp.kernel.tables import table
+from core.erp.kernel.tables import select_for, table
 from core.erp.kernel.unit import Unit
 from core.ingest.model import DeadLetter
 from core.ingest.replaying import Filter, Replayed, replay_in
@@ -14,7 +14,7 @@ from core.ingest.shapes import DeadLetterOut, ReplayOut
 
 _l = table(DeadLetter).c
 _OPEN = _l.replayed_at.is_(None)
-_STATE = case((_OPEN, literal("open")), else_=literal("replayed"))
+_STATE = case((_OPEN, literal("open")), else_=literal("replayed")).label("state")
 
 
 def replay_here(u: Unit, only: Filter) -> Replayed:
@@ -38,7 +38,7 @@ DEAD_LETTER_RECORDS = Entity(
     table=DeadLetter,
     read="ingest.read",
     scope=DEAD_LETTERS,
-    statement=select(*(_l[name] for name in DeadLetterOut.model_fields if name != "state"), _STATE.label("state")),
+    statement=select_for(DeadLetterOut, DeadLetter, _STATE),
     answer=DeadLetterOut,
     columns=(
         Column("state", filter="eq"),

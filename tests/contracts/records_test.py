@@ -11,12 +11,15 @@ from typing import Any
 
 import httpx
 import pytest
+from sqlalchemy import select
 
+from core.erp.kernel.events import Events
 from core.erp.kernel.permits import declared
 from core.erp.kernel.records.declare import Entity, as_permits
 from core.erp.kernel.records.read import sortable
 from core.erp.kernel.records.registry import entities
-from core.erp.kernel.unit import Actor, system, transact
+from core.erp.kernel.unit import Actor, system, transact, unit
+from core.web.records.pickers import find, offers
 from core.wiring import build_events
 from tests.contracts.office import ABSENT, Office, body_of, path_of, with_own_links
 from tests.contracts.record_acts import READY, STORIES, Ready
@@ -116,6 +119,23 @@ def test_lists_counts_searches_and_exports_show_what_is_within_scope(office: Off
     assert len(lines) == 1 + len(ids)
     if entity.searches:
         assert office.ask(who, "GET", f"/{entity.path}", params={"search": "foreign"}).json()["items"] == []
+
+
+def test_pickers_offer_and_find_what_is_within_scope(office: Office, entity: Entity) -> None:
+    own, foreign = office.rows.of(entity, OWN), office.rows.of(entity, FOREIGN)
+    who, everybody = stranger(office, entity), office.person(f"picker-{entity.name}", *declared(), sites=None)
+    label = entity.column(entity.label)
+
+    def picked(by: Actor, record_id: int) -> tuple[bool, bool]:
+        """Whether the record is offered, and found by its whole name."""
+        with unit(office.engine, by, Events()) as u:
+            called = str(u.conn.execute(select(label).where(entity.rows.c.id == record_id)).scalar_one())
+            offered = {one.id for text in ("", called) for one in offers(u, entity, text)}
+            return record_id in offered, record_id in find(u, entity, called)
+
+    assert picked(who, foreign) == (False, False)
+    if entity.name not in SEEN_BY_ALL_INSIDE:
+        assert picked(everybody, own)[1]
 
 
 def test_pages_of_every_sort_follow_one_another(office: Office, entity: Entity) -> None:

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import CheckConstraint, Column, Index, Interval, UniqueConstraint
 from sqlmodel import Field, SQLModel
 
-from core.erp.kernel.model import active_or_withdrawn, identity, moment, ref
+from core.erp.kernel.model import ACTIVE_OR_WITHDRAWN, active_or_withdrawn, identity, moment, ref
 from core.erp.kernel.search_indexes import beginnings, bigrams
 
 
@@ -18,7 +18,7 @@ class Site(SQLModel, table=True):
     """A place of business. Its time zone decides what day it is there, and so when goods expire (rule 10)."""
 
     __tablename__ = "site"
-    __table_args__ = (beginnings("site", "code"), bigrams("site", "name"))
+    __table_args__ = (CheckConstraint(ACTIVE_OR_WITHDRAWN), beginnings("site", "code"), bigrams("site", "name"))
 
     id: int = identity()
     code: str = Field(unique=True)
@@ -36,6 +36,7 @@ class Zone(SQLModel, table=True):
 
     __tablename__ = "zone"
     __table_args__ = (
+        CheckConstraint(ACTIVE_OR_WITHDRAWN),
         CheckConstraint("band_low IS NULL OR band_high IS NULL OR band_low < band_high"),
         Index("zone_site_address", "site_id", "address", "id"),
         beginnings("zone", "address"),
@@ -78,6 +79,7 @@ class Point(SQLModel, table=True):
 
     __tablename__ = "point"
     __table_args__ = (
+        CheckConstraint(ACTIVE_OR_WITHDRAWN),
         CheckConstraint("role IN ('required', 'spare', 'machine')"),
         beginnings("point", "address"),
     )
@@ -97,7 +99,7 @@ class Sensor(SQLModel, table=True):
     """A physical instrument."""
 
     __tablename__ = "sensor"
-    __table_args__ = (beginnings("sensor", "serial"),)
+    __table_args__ = (CheckConstraint(ACTIVE_OR_WITHDRAWN), beginnings("sensor", "serial"))
 
     id: int = identity()
     serial: str = Field(unique=True)
@@ -172,7 +174,7 @@ class CalibrationPlan(SQLModel, table=True):
 
     __tablename__ = "calibration_plan"
     __table_args__ = (
-        CheckConstraint("state IN ('active', 'withdrawn')"),
+        CheckConstraint(ACTIVE_OR_WITHDRAWN),
         CheckConstraint("tolerance > 0"),
         Index("calibration_plan_active", "sensor_id", unique=True, postgresql_where="state = 'active'"),
         Index("calibration_plan_due", "due_at", "id"),
@@ -193,7 +195,11 @@ class StorageProfile(SQLModel, table=True):
     """What an item tolerates; the content is in its versions."""
 
     __tablename__ = "storage_profile"
-    __table_args__ = (beginnings("storage_profile", "code"), bigrams("storage_profile", "name"))
+    __table_args__ = (
+        CheckConstraint(ACTIVE_OR_WITHDRAWN),
+        beginnings("storage_profile", "code"),
+        bigrams("storage_profile", "name"),
+    )
 
     id: int = identity()
     code: str = Field(unique=True)
@@ -247,7 +253,7 @@ class Item(SQLModel, table=True):
     """A product or material. `profile_id` may be empty for goods without storage conditions."""
 
     __tablename__ = "item"
-    __table_args__ = (beginnings("item", "code"), bigrams("item", "name"))
+    __table_args__ = (CheckConstraint(ACTIVE_OR_WITHDRAWN), beginnings("item", "code"), bigrams("item", "name"))
 
     id: int = identity()
     code: str = Field(unique=True)

@@ -26,7 +26,7 @@ from core.erp.catalog.rules import faults, unit_fault
 from core.erp.catalog.withdrawal import require_active
 from core.erp.kernel.calendars import service as calendars
 from core.erp.kernel.errors import Conflict, Invalid, Refused, absent
-from core.erp.kernel.tables import table
+from core.erp.kernel.tables import table, values_of
 from core.erp.kernel.unit import Unit
 from core.erp.kernel.words import Message
 from core.telemetry.address import BadAddress, check_point, check_segment, check_zone, zone_of
@@ -243,7 +243,7 @@ def limits_of(u: Unit, version_ids: Sequence[int]) -> dict[int, list[ProfileLimi
     found: dict[int, list[ProfileLimit]] = {version_id: [] for version_id in version_ids}
     rows = u.conn.execute(select(t).where(t.c.version_id.in_(list(version_ids))).order_by(t.c.id))
     for row in rows:
-        found[row.version_id].append(ProfileLimit(**row._mapping))  # noqa: SLF001 - a row's public dict
+        found[row.version_id].append(ProfileLimit(**values_of(row)))
     return found
 
 

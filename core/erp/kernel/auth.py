@@ -7,7 +7,7 @@ from sqlalchemy import Engine, select, update
 from core.erp.kernel import login_throttle, passwords
 from core.erp.kernel.errors import Unauthenticated
 from core.erp.kernel.model import User
-from core.erp.kernel.tables import table
+from core.erp.kernel.tables import table, values_of
 
 
 def check_password(engine: Engine, login: str, password: str, address: str, now: datetime) -> User:
@@ -32,7 +32,7 @@ def check_password(engine: Engine, login: str, password: str, address: str, now:
         raise Unauthenticated("kernel.wrong_login")
     if row.one_time_until is not None and now > row.one_time_until:
         raise Unauthenticated("kernel.one_time_run_out")
-    return User(**row._mapping)  # noqa: SLF001 - SQLAlchemy's public way to a row's dict
+    return User(**values_of(row))
 
 
 def now_utc() -> datetime:

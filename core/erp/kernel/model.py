@@ -6,7 +6,6 @@ from typing import Any
 from sqlalchemy import (
     BigInteger,
     Boolean,
-    CheckConstraint,
     Column,
     DateTime,
     Index,
@@ -35,10 +34,13 @@ def ref(*, nullable: bool = False, index: bool = False) -> Any:
     return Field(default=None, sa_column=Column(BigInteger, nullable=nullable, index=index))
 
 
+ACTIVE_OR_WITHDRAWN = "state IN ('active', 'withdrawn')"
+"""The check of its table."""
+
+
 def active_or_withdrawn() -> Any:
     """The `state` of master data, which is active until somebody withdraws it."""
-    allowed = CheckConstraint("state IN ('active', 'withdrawn')")
-    return Field(default="active", sa_column=Column(Text, allowed, nullable=False, server_default="active"))
+    return Field(default="active", sa_column=Column(Text, nullable=False, server_default="active"))
 
 
 class User(SQLModel, table=True):

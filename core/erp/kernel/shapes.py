@@ -115,6 +115,13 @@ class SignIn(Body):
     login: str | None = Field(None, max_length=64, examples=["quinn"])
 
 
+def id_in(text: str) -> int | None:
+    """The id or version that a text is, None for what is none: a number of ASCII digits, as big as ids are."""
+    if not (text.isascii() and text.isdigit()) or len(text) > len(str(BIGGEST_ID)):
+        return None
+    return number if (number := int(text)) <= BIGGEST_ID else None
+
+
 class Answer(BaseModel):
     """An answer's body, made from rows."""
 

@@ -19,7 +19,7 @@ from core.erp.kernel.events import Events
 from core.erp.kernel.model import RevokedToken, Signature, User
 from core.erp.kernel.permits import MANAGES_USERS
 from core.erp.kernel.sessions import service as sessions
-from core.erp.kernel.tables import table
+from core.erp.kernel.tables import table, values_of
 from core.erp.kernel.tokens import MAX_SESSION
 from core.erp.kernel.unit import Actor, Unit, record_hash, unit
 from core.erp.kernel.words import Message, render
@@ -172,7 +172,7 @@ def confirm_password(
         raise Forbidden("kernel.wrong_password_ended", times=wrong, extra={"session_ended": True})
     if not ok:
         raise Forbidden("kernel.wrong_password_signing" if new_password is None else "kernel.wrong_password_choosing")
-    return User(**row._mapping)  # noqa: SLF001 - SQLAlchemy's public way to a row's dict
+    return User(**values_of(row))
 
 
 def _change_password(u: Unit, row: Any, password: str) -> None:

@@ -8,7 +8,7 @@ from sqlalchemy import BigInteger, CheckConstraint, Column, Index, Interval, Num
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlmodel import Field, SQLModel
 
-from core.erp.kernel.model import active_or_withdrawn, identity, moment, ref
+from core.erp.kernel.model import ACTIVE_OR_WITHDRAWN, active_or_withdrawn, identity, moment, ref
 from core.erp.kernel.search_indexes import beginnings
 from core.erp.lots.model import amount_column, positive
 
@@ -27,7 +27,7 @@ class WorkCentre(SQLModel, table=True):
     """A machine or bench that does one operation at a time. `zone_id` is the climate its goods stand in."""
 
     __tablename__ = "work_centre"
-    __table_args__ = (beginnings("work_centre", "code"),)
+    __table_args__ = (CheckConstraint(ACTIVE_OR_WITHDRAWN), beginnings("work_centre", "code"))
 
     id: int = identity()
     code: str = Field(unique=True)

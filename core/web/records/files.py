@@ -27,6 +27,7 @@ from core.erp.kernel.records.declare import Entity
 from core.erp.kernel.records.read import row_of
 from core.erp.kernel.records.shown import shown as record_shown
 from core.erp.kernel.shapes import ReasonIn
+from core.erp.kernel.tables import values_of
 from core.erp.kernel.unit import Unit
 from core.web.frame.visit import Outcome, Visit, Visiting
 from core.web.records import forms
@@ -136,7 +137,7 @@ class _Pages:
         self, visit: Visit, record_id: int, attachment_id: int | None = None, status: int = 200, refused: str = ""
     ) -> Response:
         def work(u: Unit) -> Response:
-            row = dict(row_of(u, self._entity, record_id)._mapping)  # noqa: SLF001 - SQLAlchemy's public way to a row's dict
+            row = values_of(row_of(u, self._entity, record_id))
             document = None
             if attachment_id is not None:
                 document = service.one(u, self._entity.name, record_id, attachment_id).title
@@ -158,7 +159,7 @@ class _Pages:
     # --- withdrawing
 
     def _form(self, u: Unit, visit: Visit, record_id: int, attachment_id: int) -> forms.Form:
-        row = dict(row_of(u, self._entity, record_id)._mapping)  # noqa: SLF001 - as above
+        row = values_of(row_of(u, self._entity, record_id))
         document = service.one(u, self._entity.name, record_id, attachment_id)
         here, name = f"/{self._entity.path}/{record_id}", visit.words.label("move.attachment.withdraw")
         return forms.Form(

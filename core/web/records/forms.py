@@ -17,7 +17,9 @@ from core.erp.kernel.records.declare import Entity, Verb, as_permits
 from core.erp.kernel.records.history import history, version_of
 from core.erp.kernel.records.read import row_of
 from core.erp.kernel.records.shown import change_form, shown
+from core.erp.kernel.shapes import id_in
 from core.erp.kernel.signatures import Proof, Signing
+from core.erp.kernel.tables import values_of
 from core.erp.kernel.unit import Unit
 from core.erp.kernel.words import Message, render
 from core.web.frame.visit import Outcome, Visit, Visiting
@@ -115,9 +117,10 @@ def _prefilled(u: Unit, entity: Entity, body: type[BaseModel], given: Mapping[st
         if info is None:
             continue
         link = link_of(entity, name, info)
-        if link is not None and text.isdigit() and len(text) < 19:  # noqa: PLR2004 - digits of the biggest id
-            values[name] = int(text)
-            called |= named(u, link, {int(text)})
+        number = id_in(text) if link is not None else None
+        if link is not None and number is not None:
+            values[name] = number
+            called |= named(u, link, {number})
         else:
             values[name] = text
     return Filled(values=values, called=called)
@@ -188,7 +191,7 @@ def _add_verb(made: APIRouter, entity: Entity, verb: Verb) -> None:
     path, model = f"/{entity.path}/{{record_id}}/{verb.address}", entity.form(verb)
 
     def form(u: Unit, visit: Visit, record_id: int) -> Form:
-        row = dict(row_of(u, entity, record_id)._mapping)  # noqa: SLF001 - SQLAlchemy's public way to a row's dict
+        row = values_of(row_of(u, entity, record_id))
         here, called = f"/{entity.path}/{record_id}", title(entity, row, visit.words)
         name = verb_name(entity, verb, visit)
         heading = visit.words.t("web.verb_on", verb=name, what=called)
@@ -281,8 +284,7 @@ def form_page(u: Unit, visit: Visit, form: Form, filled: Filled, status: int = 2
 
 def seen_version(visit: Visit) -> int | None:
     """The version of the record that the form's sender saw; None where it says none."""
-    given = visit.given("_version")
-    return int(given) if given.isascii() and given.isdigit() and len(given) < 19 else None  # noqa: PLR2004 - digits of the biggest id
+    return id_in(visit.given("_version"))
 
 
 def _changed(u: Unit, visit: Visit, form: Form) -> list[Any]:

@@ -15,7 +15,8 @@ from core.erp.kernel.records import read
 from core.erp.kernel.records.declare import Entity, as_permits
 from core.erp.kernel.records.filters import Parameter, parameters
 from core.erp.kernel.records.registry import entities
-from core.erp.kernel.shapes import Ref
+from core.erp.kernel.shapes import Ref, id_in
+from core.erp.kernel.tables import values_of
 from core.erp.kernel.tabular.record_import import importable_of
 from core.erp.kernel.unit import Unit
 from core.erp.kernel.words import CHINESE, ENGLISH, catalogue
@@ -144,9 +145,9 @@ class Listing:
         found: dict[str, set[int]] = {}
         for name in parameters(self.entity):
             link = self._link(name)
-            value = self.query.get(name, "")
-            if link is not None and value.isdigit() and len(value) < 19:  # noqa: PLR2004 - digits of the biggest id
-                found.setdefault(link, set()).add(int(value))
+            number = id_in(self.query.get(name, ""))
+            if link is not None and number is not None:
+                found.setdefault(link, set()).add(number)
         return found
 
     def active(self) -> int:
@@ -241,7 +242,7 @@ def list_page(u: Unit, entity: Entity, visit: Visit) -> Response:
         found = read.page(u, entity, asked)
     except LotwiseError as error:
         found, refused = read.Listed((), None, 0), error.text(visit.language)
-    rows = [dict(row._mapping) for row in found.rows]  # noqa: SLF001 - SQLAlchemy's public way to a row's dict
+    rows = [values_of(row) for row in found.rows]
     known = {} if refused else labels(u, entity, rows)
     for link, ids in listing.linked().items():
         known |= named(u, link, ids)

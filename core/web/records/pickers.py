@@ -7,6 +7,7 @@ from sqlalchemy import select
 from core.erp.kernel.records.declare import Entity
 from core.erp.kernel.records.search import found
 from core.erp.kernel.scope import scoped
+from core.erp.kernel.shapes import id_in
 from core.erp.kernel.unit import Unit
 
 OFFERED = 12
@@ -26,9 +27,10 @@ def find(u: Unit, entity: Entity, text: str) -> list[int]:
     """The ids of the records that are called exactly so; by number where a record has no other name."""
     label, c = entity.column(entity.label), entity.rows.c
     if entity.label == "id":
-        if not (text.isascii() and text.isdigit() and len(text) < 19):  # noqa: PLR2004 - digits of the biggest id
+        number = id_in(text)
+        if number is None:
             return []
-        wanted = select(c.id).where(c.id == int(text))
+        wanted = select(c.id).where(c.id == number)
     else:
         wanted = select(c.id).where(label == text)
     return list(u.conn.scalars(scoped(wanted.limit(2), entity.scope, u.actor)))

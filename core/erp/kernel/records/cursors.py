@@ -13,7 +13,7 @@ from sqlalchemy import Row
 from core.erp.kernel.errors import Invalid
 from core.erp.kernel.records.declare import Entity
 from core.erp.kernel.shapes import BIGGEST_ID
-from core.erp.kernel.tables import value_type
+from core.erp.kernel.tables import value_type, values_of
 from core.erp.kernel.unit import json_value
 
 _READ: dict[type, Callable[[Any], Any]] = {
@@ -30,7 +30,7 @@ _READ: dict[type, Callable[[Any], Any]] = {
 
 def encode(sort: tuple[str, bool], row: Row[Any]) -> str:
     """The cursor behind this row in a list of this order, as opaque text."""
-    values = row._mapping  # noqa: SLF001 - SQLAlchemy's public way to a row's dict
+    values = values_of(row)
     content = json.dumps([sort[0], sort[1], json_value(values[sort[0]]), values["id"]], ensure_ascii=False)
     return base64.urlsafe_b64encode(content.encode()).decode().rstrip("=")
 

@@ -10,6 +10,7 @@ from core.erp.kernel.records.declare import Entity
 from core.erp.kernel.records.history import version_of
 from core.erp.kernel.records.read import row_of
 from core.erp.kernel.shapes import BIGGEST_ID, Answer, Page
+from core.erp.kernel.tables import values_of
 from core.erp.kernel.unit import Unit
 
 T = TypeVar("T")
@@ -70,7 +71,7 @@ def shown(u: Unit, entity: Entity, record_id: int) -> BaseModel:
     """The record as this actor sees it, with what this transaction has written. Raises NotFound."""
     u.flush()
     row = row_of(u, entity, record_id)
-    fields: dict[str, Any] = dict(row._mapping)  # noqa: SLF001 - SQLAlchemy's public way to a row's dict
+    fields: dict[str, Any] = values_of(row)
     fields["moves"] = entity.moves(u.actor, fields.get("state"))
     fields["version"] = version_of(u, entity, record_id)
     fields |= {section.name: section.read(u, row) for section in entity.sections}

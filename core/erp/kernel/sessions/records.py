@@ -1,6 +1,6 @@
 """The records of sessions: who is signed in with a browser, and how an administrator ends it."""
 
-from sqlalchemy import ColumnElement, select
+from sqlalchemy import ColumnElement
 
 from core.erp.kernel.model import User
 from core.erp.kernel.permits import MANAGES_USERS
@@ -10,7 +10,7 @@ from core.erp.kernel.sessions.model import BrowserSession
 from core.erp.kernel.sessions.scopes import SESSIONS
 from core.erp.kernel.sessions.shapes import SessionOut, Why
 from core.erp.kernel.shapes import ReasonIn
-from core.erp.kernel.tables import table
+from core.erp.kernel.tables import select_for, table
 
 _s, _user = table(BrowserSession).c, table(User).c
 
@@ -25,9 +25,9 @@ SESSION_RECORDS = Entity(
     table=BrowserSession,
     read="user.read",
     scope=SESSIONS,
-    statement=select(
-        *(_s[name] for name in SessionOut.model_fields if name != "login"), _user.login.label("login")
-    ).join_from(table(BrowserSession), table(User), _user.id == _s.user_id),
+    statement=select_for(SessionOut, BrowserSession, _user.login.label("login")).join_from(
+        table(BrowserSession), table(User), _user.id == _s.user_id
+    ),
     answer=SessionOut,
     columns=(
         Column("user_id", filter="eq", link="user"),

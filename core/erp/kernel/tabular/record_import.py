@@ -16,6 +16,7 @@ from core.erp.kernel.records import columns, verbs, write
 from core.erp.kernel.records.declare import Entity
 from core.erp.kernel.records.registry import entities
 from core.erp.kernel.scope import scoped
+from core.erp.kernel.shapes import id_in
 from core.erp.kernel.tabular.importable import Importable, Line, LineFault, audited_since
 from core.erp.kernel.unit import Unit
 from core.erp.kernel.words import Message
@@ -99,7 +100,7 @@ def _ids(u: Unit, entity: Entity, called: set[str]) -> dict[str, list[int]]:
     label, found = entity.column(entity.label), dict[str, list[int]]()
     wanted = select(entity.rows.c.id, label.label("called"))
     if entity.label == "id":
-        numbers = {int(one) for one in called if one.isascii() and one.isdigit() and len(one) < 19}  # noqa: PLR2004 - digits of the biggest id
+        numbers = {number for one in called if (number := id_in(one)) is not None}
         wanted = wanted.where(label.in_(numbers))
     else:
         wanted = wanted.where(label.in_(called))

@@ -9,12 +9,12 @@ from core.erp.kernel.model import AuditRow, Restoration, Signature
 from core.erp.kernel.named import of_record
 from core.erp.kernel.records import Column, Entity, Section, Verb
 from core.erp.kernel.scope import everything
-from core.erp.kernel.tables import table
+from core.erp.kernel.tables import select_for, table
 from core.erp.kernel.trail.shapes import AuditOut, RestorationIn, RestorationOut, SignatureOut
 from core.erp.kernel.unit import REASON_MESSAGE, Unit
 
 _a, _s, _r = table(AuditRow).c, table(Signature).c, table(Restoration).c
-_STATE = case((_r.signature_id.is_(None), literal("found")), else_=literal("signed"))
+_STATE = case((_r.signature_id.is_(None), literal("found")), else_=literal("signed")).label("state")
 
 AUDIT = Entity(
     name="audit_row",
@@ -22,10 +22,7 @@ AUDIT = Entity(
     table=AuditRow,
     read="audit.read",
     scope=of_record(_a.entity, _a.entity_id),
-    statement=select(
-        *(_a[name] for name in AuditOut.model_fields if name != REASON_MESSAGE),
-        _a.after[REASON_MESSAGE].label(REASON_MESSAGE),
-    ),
+    statement=select_for(AuditOut, AuditRow, _a.after[REASON_MESSAGE].label(REASON_MESSAGE)),
     answer=AuditOut,
     columns=(
         Column("entity", filter="eq"),
@@ -42,7 +39,7 @@ SIGNATURES = Entity(
     table=Signature,
     read="signature.read",
     scope=of_record(_s.entity, _s.entity_id),
-    statement=select(*(_s[name] for name in SignatureOut.model_fields)),
+    statement=select_for(SignatureOut, Signature),
     answer=SignatureOut,
     columns=(
         Column("entity", filter="eq"),
@@ -65,7 +62,7 @@ RESTORATIONS = Entity(
     table=Restoration,
     read="restoration.read",
     scope=everything,
-    statement=select(*(_r[name] for name in RestorationOut.model_fields if name != "state"), _STATE.label("state")),
+    statement=select_for(RestorationOut, Restoration, _STATE),
     answer=RestorationOut,
     columns=(Column("state", filter="eq"),),
     verbs=(

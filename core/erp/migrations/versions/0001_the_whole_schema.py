@@ -687,6 +687,24 @@ CREATE TRIGGER task_cycle BEFORE INSERT OR UPDATE ON task FOR EACH ROW EXECUTE F
 CREATE TRIGGER deadline_cycle BEFORE INSERT OR UPDATE ON deadline FOR EACH ROW EXECUTE FUNCTION lotwise_guard_cycle('deadline', 'open', 'open>cancelled', 'open>met', 'open>passed')
     ''',
     r'''
+CREATE TRIGGER site_cycle BEFORE INSERT OR UPDATE ON site FOR EACH ROW EXECUTE FUNCTION lotwise_guard_cycle('site', 'active', 'active>withdrawn', 'withdrawn>active')
+    ''',
+    r'''
+CREATE TRIGGER zone_cycle BEFORE INSERT OR UPDATE ON zone FOR EACH ROW EXECUTE FUNCTION lotwise_guard_cycle('zone', 'active', 'active>withdrawn', 'withdrawn>active')
+    ''',
+    r'''
+CREATE TRIGGER item_cycle BEFORE INSERT OR UPDATE ON item FOR EACH ROW EXECUTE FUNCTION lotwise_guard_cycle('item', 'active', 'active>withdrawn', 'withdrawn>active')
+    ''',
+    r'''
+CREATE TRIGGER point_cycle BEFORE INSERT OR UPDATE ON point FOR EACH ROW EXECUTE FUNCTION lotwise_guard_cycle('point', 'active', 'active>withdrawn', 'withdrawn>active')
+    ''',
+    r'''
+CREATE TRIGGER sensor_cycle BEFORE INSERT OR UPDATE ON sensor FOR EACH ROW EXECUTE FUNCTION lotwise_guard_cycle('sensor', 'active', 'active>withdrawn', 'withdrawn>active')
+    ''',
+    r'''
+CREATE TRIGGER storage_profile_cycle BEFORE INSERT OR UPDATE ON storage_profile FOR EACH ROW EXECUTE FUNCTION lotwise_guard_cycle('storage_profile', 'active', 'active>withdrawn', 'withdrawn>active')
+    ''',
+    r'''
 CREATE TRIGGER calibration_plan_cycle BEFORE INSERT OR UPDATE ON calibration_plan FOR EACH ROW EXECUTE FUNCTION lotwise_guard_cycle('calibration_plan', 'active', 'active>withdrawn')
     ''',
     r'''
@@ -715,6 +733,9 @@ CREATE TRIGGER deviation_cycle BEFORE INSERT OR UPDATE ON deviation FOR EACH ROW
     ''',
     r'''
 CREATE TRIGGER zone_alarm_cycle BEFORE INSERT OR UPDATE ON zone_alarm FOR EACH ROW EXECUTE FUNCTION lotwise_guard_cycle('alarm', 'unacknowledged', 'acknowledged>normal', 'returned_unacknowledged>normal', 'unacknowledged>acknowledged', 'unacknowledged>returned_unacknowledged')
+    ''',
+    r'''
+CREATE TRIGGER work_centre_cycle BEFORE INSERT OR UPDATE ON work_centre FOR EACH ROW EXECUTE FUNCTION lotwise_guard_cycle('work_centre', 'active', 'active>withdrawn', 'withdrawn>active')
     ''',
     r'''
 CREATE TRIGGER work_order_operation_cycle BEFORE INSERT OR UPDATE ON work_order_operation FOR EACH ROW EXECUTE FUNCTION lotwise_guard_cycle('work_order_operation', 'waiting', 'running>done', 'running>waiting', 'waiting>running')
@@ -2145,6 +2166,7 @@ def upgrade() -> None:
     sa.Column('kind', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
     sa.Column('reason', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
     sa.Column('detail', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('detail_message', postgresql.JSONB(astext_type=sa.Text()), nullable=True),
     sa.Column('point', sqlmodel.sql.sqltypes.AutoString(), nullable=True),
     sa.Column('reading_at', sa.DateTime(timezone=True), nullable=True),
     sa.Column('raw', sa.LargeBinary(), nullable=False),
@@ -2328,6 +2350,7 @@ def upgrade() -> None:
     sa.Column('start_at', sa.DateTime(timezone=True), nullable=False),
     sa.Column('stop_at', sa.DateTime(timezone=True), nullable=True),
     sa.Column('reason', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('reason_message', postgresql.JSONB(astext_type=sa.Text()), nullable=True),
     sa.Column('known_at', sa.DateTime(timezone=True), nullable=False),
     sa.Column('replaces_id', sa.BigInteger(), nullable=True),
     sa.PrimaryKeyConstraint('id')
@@ -2476,6 +2499,7 @@ def upgrade() -> None:
     sa.Column('partition', sa.Integer(), nullable=True),
     sa.Column('gateway', sqlmodel.sql.sqltypes.AutoString(), nullable=True),
     sa.Column('detail', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('detail_message', postgresql.JSONB(astext_type=sa.Text()), nullable=True),
     sa.Column('cleared_at', sa.DateTime(timezone=True), nullable=True),
     sa.PrimaryKeyConstraint('id')
     )
@@ -2510,6 +2534,8 @@ def upgrade() -> None:
     sa.Column('kind', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
     sa.Column('gtin', sqlmodel.sql.sqltypes.AutoString(), nullable=True),
     sa.Column('shelf_life', sa.Interval(), nullable=True),
+    sa.Column('state', sa.Text(), server_default='active', nullable=False),
+    sa.CheckConstraint("state IN ('active', 'withdrawn')"),
     sa.PrimaryKeyConstraint('id'),
     sa.UniqueConstraint('code')
     )
@@ -2666,7 +2692,9 @@ def upgrade() -> None:
     sa.Column('role', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
     sa.Column('plausible_low', sa.Float(), nullable=True),
     sa.Column('plausible_high', sa.Float(), nullable=True),
+    sa.Column('state', sa.Text(), server_default='active', nullable=False),
     sa.CheckConstraint("role IN ('required', 'spare', 'machine')"),
+    sa.CheckConstraint("state IN ('active', 'withdrawn')"),
     sa.PrimaryKeyConstraint('id'),
     sa.UniqueConstraint('address')
     )
@@ -2851,6 +2879,8 @@ def upgrade() -> None:
     sa.Column('id', sa.BigInteger(), autoincrement=True, nullable=False),
     sa.Column('serial', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
     sa.Column('model', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('state', sa.Text(), server_default='active', nullable=False),
+    sa.CheckConstraint("state IN ('active', 'withdrawn')"),
     sa.PrimaryKeyConstraint('id'),
     sa.UniqueConstraint('serial')
     )
@@ -2975,6 +3005,8 @@ def upgrade() -> None:
     sa.Column('code', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
     sa.Column('name', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
     sa.Column('timezone', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('state', sa.Text(), server_default='active', nullable=False),
+    sa.CheckConstraint("state IN ('active', 'withdrawn')"),
     sa.PrimaryKeyConstraint('id'),
     sa.UniqueConstraint('code')
     )
@@ -3004,6 +3036,7 @@ def upgrade() -> None:
     sa.Column('purpose', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
     sa.Column('reference', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
     sa.Column('reason', sqlmodel.sql.sqltypes.AutoString(), nullable=True),
+    sa.Column('reason_message', postgresql.JSONB(astext_type=sa.Text()), nullable=True),
     sa.Column('reverses_id', sa.BigInteger(), nullable=True),
     sa.Column('fact', sa.Boolean(), nullable=False),
     sa.Column('key', sqlmodel.sql.sqltypes.AutoString(), nullable=True),
@@ -3033,6 +3066,8 @@ def upgrade() -> None:
     sa.Column('id', sa.BigInteger(), autoincrement=True, nullable=False),
     sa.Column('code', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
     sa.Column('name', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('state', sa.Text(), server_default='active', nullable=False),
+    sa.CheckConstraint("state IN ('active', 'withdrawn')"),
     sa.PrimaryKeyConstraint('id'),
     sa.UniqueConstraint('code')
     )
@@ -3131,6 +3166,8 @@ def upgrade() -> None:
     sa.Column('up', sa.Boolean(), nullable=False),
     sa.Column('state_since', sa.DateTime(timezone=True), nullable=False),
     sa.Column('state_reason', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('state', sa.Text(), server_default='active', nullable=False),
+    sa.CheckConstraint("state IN ('active', 'withdrawn')"),
     sa.PrimaryKeyConstraint('id'),
     sa.UniqueConstraint('code')
     )
@@ -3237,6 +3274,8 @@ def upgrade() -> None:
     sa.Column('band_hysteresis', sa.Float(), nullable=False),
     sa.Column('allowed_gap', sa.Interval(), nullable=False),
     sa.Column('simulated', sa.Boolean(), nullable=False),
+    sa.Column('state', sa.Text(), server_default='active', nullable=False),
+    sa.CheckConstraint("state IN ('active', 'withdrawn')"),
     sa.CheckConstraint('band_low IS NULL OR band_high IS NULL OR band_low < band_high'),
     sa.PrimaryKeyConstraint('id'),
     sa.UniqueConstraint('address')

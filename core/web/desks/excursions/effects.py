@@ -10,7 +10,7 @@ from sqlalchemy import Row, select, text
 from core.erp.kernel.records.declare import as_permits
 from core.erp.kernel.records.registry import entities
 from core.erp.kernel.scope import scoped
-from core.erp.kernel.tables import table
+from core.erp.kernel.tables import table, values_of
 from core.erp.kernel.unit import Unit
 from core.erp.kernel.words import Message, sentence
 from core.erp.lots import service as lots
@@ -185,7 +185,7 @@ def _shipment(u: Unit, row: Row[Any], goods: Sequence[Good], lifted: Collection[
     """By the guard of its next move: its own holds; before it is sent also what stands against its goods; loggers once
     it has arrived.
     """
-    shipment = Shipment(**row._mapping)  # noqa: SLF001 - SQLAlchemy's public way to a row's dict
+    shipment = Shipment(**values_of(row))
     context, still = {**restriction_context(shipment), "shipment_id": None}, list[Why]()
     holds = u.conn.execute(
         select(_h.c.id, _h.c.reason, _h.c.reason_message).where(_h.c.shipment_id == row.id, _h.c.lifted_at.is_(None))

@@ -14,6 +14,7 @@ from core.erp.kernel.http import Id
 from core.erp.kernel.misfits import misfit
 from core.erp.kernel.print_routes import printed
 from core.erp.kernel.printing.record_sheet import RECORD_SHEET, sheet_of
+from core.erp.kernel.shapes import id_in
 from core.erp.kernel.unit import Unit
 from core.erp.kernel.words import Message
 from core.erp.quality import service as quality
@@ -206,7 +207,7 @@ async def _decide(visit: Visit, record_id: int, load: Load, show: Show, address:
 
 def _numbers(visit: Visit, name: str) -> list[int]:
     """Ids that a form sent; what is none is left out: the act is refused then, for it is not what was seen."""
-    return [int(one) for one in visit.form.get(name, []) if one.isascii() and one.isdigit() and len(one) < 19]  # noqa: PLR2004 - digits of the biggest id
+    return [number for one in visit.form.get(name, []) if (number := id_in(one)) is not None]
 
 
 async def _again(

@@ -9,11 +9,14 @@ from markupsafe import Markup
 
 from core.erp.kernel.records import read
 from core.erp.kernel.records.registry import entities
+from core.erp.kernel.tables import values_of
 from core.erp.kernel.unit import Unit
 from core.erp.kernel.words import Message, sentence
 from core.web.frame.states import Tone
 from core.web.frame.visit import Visit
 
+Row = dict[str, Any]
+"""A row of a list, by its columns."""
 MOST = 8
 """Lines of one source; how many more there are is said beside its heading."""
 
@@ -65,8 +68,18 @@ def page_of(u: Unit, name: str, **filters: Any) -> tuple[list[dict[str, Any]], i
     """(the first rows of an entity's list under the reader's scope, how many there are, whether that is capped)."""
     sort = filters.pop("sort", None)
     found = read.page(u, entities()[name], read.Asked(filters, sort=sort, limit=MOST, count=True))
-    rows = [dict(row._mapping) for row in found.rows]  # noqa: SLF001 - SQLAlchemy's public way to a row's dict
+    rows = [values_of(row) for row in found.rows]
     return rows, found.total or 0, found.capped
+
+
+def listed(name: str, need: Callable[[Visit, Row, datetime], Need], **filters: Any) -> Callable[[Unit, Visit], Found]:
+    """A source that is the first page of an entity's list, a line a row."""
+
+    def read_here(u: Unit, visit: Visit) -> Found:
+        rows, total, capped = page_of(u, name, **filters)
+        return Found([need(visit, row, u.now) for row in rows], total, capped)
+
+    return read_here
 
 
 def said(row: Mapping[str, Any], name: str) -> str | Message:

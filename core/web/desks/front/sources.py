@@ -1,11 +1,10 @@
 """The sources of the front page, in order of harm."""
 
-from datetime import timedelta
-from typing import Any
+from datetime import datetime, timedelta
 
 from core.erp.kernel.unit import Unit
 from core.web.desks.excursions.inbox import Waiting, inbox
-from core.web.desks.front.needs import MOST, Found, Need, Source, ago, page_of, said
+from core.web.desks.front.needs import MOST, Found, Need, Row, Source, ago, listed, said
 from core.web.desks.limits import broken_look
 from core.web.frame.visit import Visit
 
@@ -46,147 +45,92 @@ def _incident(visit: Visit, u: Unit, one: Waiting) -> Need:
     )
 
 
-def alarms(u: Unit, visit: Visit) -> Found:
-    """Zone alarms that nobody has acknowledged."""
-    rows, total, capped = page_of(u, "alarm", state=["unacknowledged", "returned_unacknowledged"], shelved=False)
+def _alarm(visit: Visit, row: Row, now: datetime) -> Need:
     words = visit.words
-    return Found(
-        [
-            Need(
-                "harm" if row["state"] == "unacknowledged" else "warn",
-                words.label(f"state.alarm.{row['state']}"),
-                words.t("web.alarm_said", kind=words.t(f"choice.kind.{row['kind']}"), zone=row["zone"]),
-                f"/alarms/{row['id']}",
-                words.t("web.act_acknowledge" if visit.may("alarm.acknowledge") else "web.act_look"),
-                words.t("web.alarm_value", value=words.num(row["value"], "°C")) if row["value"] is not None else "",
-                ago(visit, row["started_at"], u.now),
-                first=visit.may("alarm.acknowledge"),
-            )
-            for row in rows
-        ],
-        total,
-        capped,
+    return Need(
+        "harm" if row["state"] == "unacknowledged" else "warn",
+        words.label(f"state.alarm.{row['state']}"),
+        words.t("web.alarm_said", kind=words.t(f"choice.kind.{row['kind']}"), zone=row["zone"]),
+        f"/alarms/{row['id']}",
+        words.t("web.act_acknowledge" if visit.may("alarm.acknowledge") else "web.act_look"),
+        words.t("web.alarm_value", value=words.num(row["value"], "°C")) if row["value"] is not None else "",
+        ago(visit, row["started_at"], now),
+        first=visit.may("alarm.acknowledge"),
     )
 
 
-def shipments(u: Unit, visit: Visit) -> Found:
-    """Shipments that something holds."""
-    rows, total, capped = page_of(u, "shipment", held=True)
+def _shipment(visit: Visit, row: Row, _: datetime) -> Need:
     words = visit.words
-    return Found(
-        [
-            Need(
-                "hold",
-                words.t("web.held"),
-                words.t("web.shipment_said", code=row["code"], consignee=row["consignee"]),
-                f"/shipments/{row['id']}",
-                words.t("web.act_look"),
-                words.label(f"state.shipment.{row['state']}"),
-                words.t("web.due", at=row["due_at"]) if row["due_at"] else "",
-            )
-            for row in rows
-        ],
-        total,
-        capped,
+    return Need(
+        "hold",
+        words.t("web.held"),
+        words.t("web.shipment_said", code=row["code"], consignee=row["consignee"]),
+        f"/shipments/{row['id']}",
+        words.t("web.act_look"),
+        words.label(f"state.shipment.{row['state']}"),
+        words.t("web.due", at=row["due_at"]) if row["due_at"] else "",
     )
 
 
-def orders(u: Unit, visit: Visit) -> Found:
-    """Work orders that are stopped."""
-    rows, total, capped = page_of(u, "work_order", state=["held"])
+def _order(visit: Visit, row: Row, _: datetime) -> Need:
     words = visit.words
-    return Found(
-        [
-            Need(
-                "hold",
-                words.label("state.work_order.held"),
-                words.t("web.order_said", code=row["code"], item=row["item"]),
-                f"/work-orders/{row['id']}",
-                words.t("web.act_look"),
-                words.say(said(row, "stopped_reason")) if row["stopped_reason"] else "",
-                words.t("web.due", at=row["due_at"]) if row["due_at"] else "",
-            )
-            for row in rows
-        ],
-        total,
-        capped,
+    return Need(
+        "hold",
+        words.label("state.work_order.held"),
+        words.t("web.order_said", code=row["code"], item=row["item"]),
+        f"/work-orders/{row['id']}",
+        words.t("web.act_look"),
+        words.say(said(row, "stopped_reason")) if row["stopped_reason"] else "",
+        words.t("web.due", at=row["due_at"]) if row["due_at"] else "",
     )
 
 
-def releases(u: Unit, visit: Visit) -> Found:
-    """Sublots that wait in quarantine."""
-    rows, total, capped = page_of(u, "sublot", state=["quarantine"])
+def _release(visit: Visit, row: Row, now: datetime) -> Need:
     words = visit.words
-    return Found(
-        [
-            Need(
-                "hold" if row["held"] else "wait",
-                words.t("web.held") if row["held"] else words.label("state.sublot.quarantine"),
-                words.t("web.sublot_said", code=row["code"], item=row["item_code"], lot=row["lot_number"]),
-                f"/sublots/{row['id']}",
-                words.t("web.act_release" if visit.may("batch.release") else "web.act_look"),
-                words.t("web.on_hand", amount=words.num(row["on_hand"])),
-                ago(visit, row["created_at"], u.now),
-                first=visit.may("batch.release") and not row["held"],
-            )
-            for row in rows
-        ],
-        total,
-        capped,
+    return Need(
+        "hold" if row["held"] else "wait",
+        words.t("web.held") if row["held"] else words.label("state.sublot.quarantine"),
+        words.t("web.sublot_said", code=row["code"], item=row["item_code"], lot=row["lot_number"]),
+        f"/sublots/{row['id']}",
+        words.t("web.act_release" if visit.may("batch.release") else "web.act_look"),
+        words.t("web.on_hand", amount=words.num(row["on_hand"])),
+        ago(visit, row["created_at"], now),
+        first=visit.may("batch.release") and not row["held"],
     )
 
 
-def stock_tasks(u: Unit, visit: Visit) -> Found:
-    """What holds ask of the warehouse: goods to put back, reservations to allocate anew."""
-    rows, total, capped = page_of(u, "stock_task", open_only=True)
+def _stock_task(visit: Visit, row: Row, _: datetime) -> Need:
     words = visit.words
-    return Found(
-        [
-            Need(
-                "warn",
-                words.t(f"choice.kind.{row['kind']}"),
-                words.t("web.stock_task_said", amount=words.num(row["amount"]), reference=row["reference"]),
-                f"/stock-tasks/{row['id']}",
-                words.t("web.act_do"),
-                first=visit.may("stock.move"),
-            )
-            for row in rows
-        ],
-        total,
-        capped,
+    return Need(
+        "warn",
+        words.t(f"choice.kind.{row['kind']}"),
+        words.t("web.stock_task_said", amount=words.num(row["amount"]), reference=row["reference"]),
+        f"/stock-tasks/{row['id']}",
+        words.t("web.act_do"),
+        first=visit.may("stock.move"),
     )
 
 
-def tasks(u: Unit, visit: Visit) -> Found:
-    """Tasks of the reader and of those who hold the same permits, the next due first."""
-    rows, total, capped = page_of(u, "task", sort="due_at")
+def _task(visit: Visit, row: Row, now: datetime) -> Need:
     words = visit.words
-    return Found(
-        [
-            Need(
-                "warn" if row["due_at"] < u.now else "wait",
-                words.t("web.overdue") if row["due_at"] < u.now else words.label(f"state.task.{row['state']}"),
-                words.say(said(row, "title")),
-                f"/tasks/{row['id']}",
-                words.t("web.act_do"),
-                row["assignee"] or "",
-                words.t("web.due", at=row["due_at"]),
-            )
-            for row in rows
-        ],
-        total,
-        capped,
+    return Need(
+        "warn" if row["due_at"] < now else "wait",
+        words.t("web.overdue") if row["due_at"] < now else words.label(f"state.task.{row['state']}"),
+        words.say(said(row, "title")),
+        f"/tasks/{row['id']}",
+        words.t("web.act_do"),
+        row["assignee"] or "",
+        words.t("web.due", at=row["due_at"]),
     )
 
 
 def deadlines(u: Unit, visit: Visit) -> Found:
     """What ends within 30 days: certificates, calibrations and whatever else has a term."""
-    rows, total, capped = page_of(u, "deadline", due_at_before=u.now + SOON, sort="due_at", state=["open"])
-    return Found([_deadline(visit, u, row) for row in rows], total, capped)
+    return listed("deadline", _deadline, due_at_before=u.now + SOON, sort="due_at", state=["open"])(u, visit)
 
 
-def _deadline(visit: Visit, u: Unit, row: dict[str, Any]) -> Need:
-    words, left = visit.words, row["due_at"] - u.now
+def _deadline(visit: Visit, row: Row, now: datetime) -> Need:
+    words, left = visit.words, row["due_at"] - now
     word = words.t("web.ends_in", span=words.lasting(left)) if left > timedelta(0) else words.t("web.overdue")
     return Need(
         "warn" if left < WEEK else "wait",
@@ -198,15 +142,36 @@ def _deadline(visit: Visit, u: Unit, row: dict[str, Any]) -> Need:
     )
 
 
+NOT_SEEN = ["unacknowledged", "returned_unacknowledged"]
 SHIPPING = ("shipment.dispatch", "shipment.report", "shipment.plan")
 SOURCES = (
     Source("web.need_incidents", ("quality.read",), incidents, "/excursions"),
-    Source("web.need_alarms", ("alarm.acknowledge", "alarm.shelve"), alarms, "/alarms"),
-    Source("web.need_shipments", SHIPPING, shipments, "/shipments?held=true"),
-    Source("web.need_orders", ("production.report", "production.plan"), orders, "/work-orders?state=held"),
-    Source("web.need_stock_tasks", ("stock.move", "stock.pick"), stock_tasks, "/stock-tasks"),
-    Source("web.need_releases", ("batch.release", "lot.disposition"), releases, "/release"),
-    Source("web.need_tasks", ("task.read",), tasks, "/tasks"),
+    Source(
+        "web.need_alarms",
+        ("alarm.acknowledge", "alarm.shelve"),
+        listed("alarm", _alarm, state=NOT_SEEN, shelved=False),
+        "/alarms",
+    ),
+    Source("web.need_shipments", SHIPPING, listed("shipment", _shipment, held=True), "/shipments?held=true"),
+    Source(
+        "web.need_orders",
+        ("production.report", "production.plan"),
+        listed("work_order", _order, state=["held"]),
+        "/work-orders?state=held",
+    ),
+    Source(
+        "web.need_stock_tasks",
+        ("stock.move", "stock.pick"),
+        listed("stock_task", _stock_task, open_only=True),
+        "/stock-tasks",
+    ),
+    Source(
+        "web.need_releases",
+        ("batch.release", "lot.disposition"),
+        listed("sublot", _release, state=["quarantine"]),
+        "/release",
+    ),
+    Source("web.need_tasks", ("task.read",), listed("task", _task, sort="due_at"), "/tasks"),
     Source("web.need_deadlines", ("deadline.read",), deadlines, "/deadlines"),
 )
 """In order of harm: goods that may be spoiled, rooms, what travels, what is made, what waits."""

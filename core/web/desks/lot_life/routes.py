@@ -10,6 +10,7 @@ from core.erp.kernel.door import needs
 from core.erp.kernel.http import Id
 from core.erp.kernel.records import read
 from core.erp.kernel.records.registry import entities
+from core.erp.kernel.tables import values_of
 from core.erp.kernel.unit import Unit
 from core.erp.lots import service as lots
 from core.erp.lots.rules import Obstacle, Purpose
@@ -68,4 +69,4 @@ def _purposes(u: Unit, record_id: int) -> list[tuple[str, list[Obstacle]]]:
 
 def _rows(u: Unit, name: str, **filters: Any) -> list[dict[str, Any]]:
     found = read.page(u, entities()[name], read.Asked(filters, limit=MOST))
-    return [dict(row._mapping) for row in found.rows]  # noqa: SLF001 - SQLAlchemy's public way to a row's dict
+    return [values_of(row) for row in found.rows]

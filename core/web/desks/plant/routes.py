@@ -13,6 +13,7 @@ from core.erp.kernel.errors import absent
 from core.erp.kernel.http import Id
 from core.erp.kernel.records import read
 from core.erp.kernel.records.registry import entities
+from core.erp.kernel.tables import values_of
 from core.erp.kernel.unit import Unit
 from core.web.charts.sparkline import Band, sparkline
 from core.web.desks.plant.queries import GoodsCounts, Inside, ZoneNow, inside, zones
@@ -104,4 +105,4 @@ def _zone(u: Unit, visit: Visit, zone_id: int, span: str) -> dict[str, Any]:
 
 def _list(u: Unit, name: str, zone_id: int, most: int) -> list[dict[str, Any]]:
     found = read.page(u, entities()[name], read.Asked({"zone_id": zone_id}, limit=most))
-    return [dict(row._mapping) for row in found.rows]  # noqa: SLF001 - SQLAlchemy's public way to a row's dict
+    return [values_of(row) for row in found.rows]
