@@ -20,6 +20,7 @@ from core.erp.kernel.middleware import RequestGuard
 from core.erp.kernel.outbox import Outbox
 from core.erp.kernel.password_checks import PasswordChecks
 from core.erp.kernel.proxies import TrustedProxies
+from core.erp.kernel.routing import RouteIndex
 from core.erp.kernel.sessions.service import Limits
 from core.health import OK, CapacityProbe, DatabaseProbe, Health, Probe, disk_probe
 from core.series.restoring import influx_attached
@@ -147,4 +148,5 @@ def create_app(
         app.router.routes.extend(module.router.routes)
     app.router.routes.extend(record_routes.router().routes)
     permits.check(asked_by(app.router.routes))
+    app.router.middleware_stack = RouteIndex(app.router, app.router.middleware_stack)
     return app

@@ -190,6 +190,28 @@ def pages(
 
 
 @app.command()
+def lists(
+    sublots: Annotated[int, typer.Option(min=1000, help="How many sublots, a lot to each.")] = 1_000_000,
+    shipments: Annotated[int, typer.Option(min=100, help="How many shipments.")] = 100_000,
+    excursions: Annotated[int, typer.Option(min=20, help="How many excursions.")] = 5_000,
+    turns: Annotated[int, typer.Option(min=1, help="How many pages of each pair.")] = 20,
+    only: Annotated[list[str] | None, typer.Option(help="Only this list; may be given again.")] = None,
+) -> None:
+    """Every filter of a list with every sort, for somebody of one site: p95_ms, pairs_over_50_ms, pairs_refused.
+
+    Lists are sublot, lot, shipment and excursion. What takes longer than 2 s is refused in words.
+    """
+    from lotwise.bench.lists import LISTS, Size, run
+    from lotwise.bench.volume import Volume
+
+    unknown = sorted(set(only or ()) - set(LISTS))
+    if unknown:
+        raise typer.BadParameter(f"no list {', '.join(unknown)}", param_hint="--only")
+    volume = Volume(sublots=sublots, shipments=shipments, excursions=excursions, days=1)
+    run(Size(volume, turns, tuple(only or LISTS)))
+
+
+@app.command()
 def audit(rows: Annotated[int, typer.Option(min=5000, help="How many audit rows.")] = 1_000_000) -> None:
     """Verify a long audit trail, and find what an owner of the database has tampered with: rows_per_s, found_pct."""
     from lotwise.bench.audit import run

@@ -147,6 +147,20 @@ def test_a_supervisor_that_is_killed_takes_its_workers_along(core: Core) -> None
     until(lambda: not any(psutil.pid_exists(pid) for pid in workers), "no worker is left")
 
 
+@pytest.mark.timeout(300)
+def test_hangup_starts_all_anew_and_an_interrupt_from_the_keyboard_ends_them(core: Core) -> None:
+    before = core.workers()
+    core.command.process.send_signal(signal.SIGHUP)
+    until(lambda: not set(core.workers()) & set(before) and len(core.workers()) == 2, "both are others", within=120)
+    assert set(core.checks().values()) == {"ok"}
+
+    os.killpg(core.command.process.pid, signal.SIGINT)  # a terminal tells all of them at once
+    assert core.command.process.wait(60) == 0
+    assert "stopped" in core.command.output
+    assert "Traceback" not in core.command.output
+    until(lambda: not any(psutil.pid_exists(pid) for pid in before), "no worker is left")
+
+
 CANNOT = """
 import socket
 from pydantic import SecretStr

@@ -79,6 +79,10 @@ def bench(*arguments: str) -> subprocess.CompletedProcess[str]:
             ("api", "--lots", "1000", "--shipments", "100", "--workers", "1", "--at-once", "4", "--seconds", "1"),
             {"requests_per_s", "p95_ms", "errors"},
         ),
+        (
+            ("lists", "--sublots", "1000", "--shipments", "100", "--excursions", "40", "--turns", "1"),
+            {"p95_ms", "pairs_over_50_ms", "pairs_refused"},
+        ),
     ],
     ids=[
         "ingest",
@@ -96,6 +100,7 @@ def bench(*arguments: str) -> subprocess.CompletedProcess[str]:
         "pages",
         "signers",
         "api",
+        "lists",
     ],
 )
 def test_it_says_its_figures(arguments: tuple[str, ...], metrics: set[str]) -> None:
@@ -104,7 +109,7 @@ def test_it_says_its_figures(arguments: tuple[str, ...], metrics: set[str]) -> N
     said = [json.loads(line) for line in done.stdout.splitlines()]
     assert metrics <= {line["metric"] for line in said}
     for line in said:
-        assert line.keys() - {"operation", "concurrency"} == KEYS
+        assert line.keys() - {"operation", "concurrency", "list", "filter", "sort"} == KEYS
         assert line["bench"] == arguments[0]
         assert math.isfinite(line["value"])
         assert line["n"] > 0
@@ -116,6 +121,13 @@ def test_it_says_its_figures(arguments: tuple[str, ...], metrics: set[str]) -> N
     if arguments[0] == "api":
         asked = {(line["operation"], line["concurrency"]) for line in said if line["metric"] == "p95_ms"}
         assert asked == {(operation, 4) for operation in OPERATIONS}
+    if arguments[0] == "lists":
+        pairs = {(line["list"], line["filter"], line["sort"]) for line in said if line["metric"] == "p95_ms"}
+        assert {
+            ("sublots", "held=true", "-created_at"),
+            ("lots", "", "number"),
+            ("shipments", "sublot_id", "id"),
+        } <= pairs
     if arguments[0] == "audit":
         assert {line["value"] for line in said if line["metric"] == "found_pct"} == {100}
 
@@ -160,6 +172,7 @@ def test_help_explains_each() -> None:
         "api",
         "pages",
         "live",
+        "lists",
         "check-config",
     ):
         assert name in said

@@ -8,9 +8,11 @@ import asyncio
 import inspect
 from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, TypeVar
 
 from fastapi import APIRouter, Request, Response
+from fastapi.dependencies.utils import get_flat_params
 from fastapi.routing import APIRoute, iter_route_contexts
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
@@ -38,7 +40,7 @@ POST_CONCURRENCY, POST_MAX_TOTAL, POST_MAX_PER_USER, POST_TIMEOUT = 16, 512, 128
 altogether and of one person, and how many seconds.
 """
 SAFE = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
-_WANTS, _BOUND = "_door_wants", "lotwise.bound"
+_WANTS, _AT_ONCE, _BOUND = "_door_wants", "_door_at_once", "lotwise.bound"
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +120,9 @@ class DoorRoute(APIRoute):
         """FastAPI's handler behind ours."""
         inner, wants = super().get_route_handler(), wants_of(self.endpoint)
         in_a_thread = not inspect.iscoroutinefunction(self.endpoint)
+        at_once: Callable[[Request, DoorRoute], Response] | None = getattr(self.endpoint, _AT_ONCE, None)
+        if at_once is not None:
+            return self._handler_at_once(at_once, wants)
 
         async def handler(request: Request) -> Response:
             await _authorize(request, wants)
@@ -129,6 +134,28 @@ class DoorRoute(APIRoute):
                 return await inner(request)
 
         return handler
+
+    def _handler_at_once(self, answer: Callable[[Request, "DoorRoute"], Response], wants: Wants) -> Handler:
+        def answered(request: Request) -> Response:
+            _admit(request, wants)
+            limit_body(request.scope, wants.max_body)
+            return answer(request, self)
+
+        async def handler(request: Request) -> Response:
+            return await run_in_threadpool(answered, request)
+
+        return handler
+
+    @cached_property
+    def parameter_names(self) -> frozenset[str]:
+        """What its query, path and headers may name."""
+        return frozenset(field.alias for field in get_flat_params(self.dependant))
+
+
+def in_one_turn(endpoint: F, answer: Callable[[Request, DoorRoute], Response]) -> F:
+    """All that a request to the route needs is done by `answer`, in one turn of a thread: for what is asked most."""
+    setattr(endpoint, _AT_ONCE, answer)
+    return endpoint
 
 
 def routes(prefix: str = "", **options: Any) -> APIRouter:
@@ -142,9 +169,12 @@ def routes(prefix: str = "", **options: Any) -> APIRouter:
 
 async def _authorize(request: Request, wants: Wants) -> None:
     """Raises Unauthenticated, or Forbidden where none of the permits is held."""
-    if wants.public:
-        return
-    actor = await run_in_threadpool(_authenticate, request)
+    if not wants.public:
+        await run_in_threadpool(_admit, request, wants)
+
+
+def _admit(request: Request, wants: Wants) -> None:
+    actor = _authenticate(request)
     if actor.one_time and not wants.one_time:
         raise Forbidden("kernel.choose_password_first", extra={"needs": ["password"]})
     if wants.permits:

@@ -14,12 +14,12 @@ from pydantic import BaseModel, TypeAdapter
 
 from core.erp.kernel.attachments.record_attachments import Attachable, attachment_routes
 from core.erp.kernel.door import needs, routes
-from core.erp.kernel.http import Cursor, Door, DoorKeeper, Id, Limit
+from core.erp.kernel.http import Cursor, Door, DoorKeeper, Id, Limit, at_once
 from core.erp.kernel.print_routes import sheet_routes
 from core.erp.kernel.record_parameters import as_endpoint, asked_of, asked_parameters
 from core.erp.kernel.record_tables import table_routes
 from core.erp.kernel.records import read, verbs, write
-from core.erp.kernel.records.answers import row_answer
+from core.erp.kernel.records.answers import row_answers
 from core.erp.kernel.records.declare import Entity, Files, Permits, Verb, as_permits
 from core.erp.kernel.records.history import history
 from core.erp.kernel.records.registry import entities, module_of
@@ -42,11 +42,11 @@ def router() -> APIRouter:
 def _add(made: APIRouter, entity: Entity) -> None:
     add = partial(_route, made, module_of(entity))
     things, thing = f"/{entity.path}", f"/{entity.path}/{{record_id}}"
-    add("GET", things, _list(entity), entity.read, Listed[entity.shape])  # type: ignore[name-defined]  # known when run
+    add("GET", things, at_once(_list(entity)), entity.read, Listed[entity.shape])  # type: ignore[name-defined]  # known when run
     made.routes.extend(table_routes(entity, module_of(entity)).routes)  # before what has an id behind its path
-    add("GET", thing, _one(entity), entity.read, detail(entity))
+    add("GET", thing, at_once(_one(entity)), entity.read, detail(entity))
     made.routes.extend(sheet_routes(entity, module_of(entity)).routes)
-    add("GET", f"{thing}/history", _history(entity), entity.read, Page[EntryOut])
+    add("GET", f"{thing}/history", at_once(_history(entity)), entity.read, Page[EntryOut])
     if entity.create is not None:
         add("POST", things, _create(entity), entity.create.permit, detail(entity), status=201)
     if entity.change is not None:
@@ -100,7 +100,7 @@ def _list(entity: Entity) -> Callable[..., Any]:
 
     def endpoint(door: DoorKeeper, **given: Any) -> Response:
         found = door.read(lambda u: read.page(u, entity, asked_of(given)), longest=read.LONGEST)
-        rows = rows_of.dump_json([row_answer(shape, row, door.actor.language) for row in found.rows])
+        rows = rows_of.dump_json(row_answers(shape, found.rows, door.actor.language))
         return Response(_written(rows, found), media_type=JSON)
 
     parameters = asked_parameters(entity)

@@ -58,7 +58,7 @@ class Sublot(SQLModel, table=True):
         CheckConstraint(
             "state IN ('expected', 'quarantine', 'released', 'rejected', 'reworked', 'returned', 'destroyed')"
         ),
-        Index("sublot_zone", "zone_id"),
+        Index("sublot_zone", "zone_id", "id"),
         beginnings("sublot", "code"),
         Index("sublot_site", "site_id", "id"),
         # lists by code and by age, within somebody's sites and beyond

@@ -61,10 +61,11 @@ LANGUAGE sql STABLE AS $$
 $$
 """
 
+# planned once a session, for any goods: to plan it takes ten times as long as to run it, and every act asks it twice
 _OBSTACLES = f"""
 CREATE OR REPLACE FUNCTION lotwise_obstacles(ids bigint[], wanted text, at timestamptz)
 RETURNS TABLE (sublot_id bigint, kind text, message jsonb, hold_id bigint)
-LANGUAGE sql STABLE AS $$
+LANGUAGE sql STABLE SET plan_cache_mode = force_generic_plan AS $$
     WITH policy(purpose, states, held, expired, unjudged, restricted) AS (VALUES
         {_policy_rows()}
     ), s AS (

@@ -2,10 +2,11 @@
 
 from typing import Any
 
-from sqlalchemy import Row, exists, func, or_, select, union
+from sqlalchemy import Row, func, not_, or_, select, union
 from sqlalchemy.dialects.postgresql import aggregate_order_by
 
 from core.erp.catalog.model import Item
+from core.erp.kernel.scope import looked_up
 from core.erp.kernel.tables import table
 from core.erp.kernel.unit import Unit
 from core.erp.lots.model import Hold, Lot, Sublot
@@ -14,8 +15,10 @@ _sublot, _lot, _item, _hold = table(Sublot), table(Lot), table(Item), table(Hold
 _stands = (_hold.c.lifted_at.is_(None), or_(_hold.c.sublot_id == _sublot.c.id, _hold.c.lot_id == _sublot.c.lot_id))
 _hold_ids = func.coalesce(func.array_agg(aggregate_order_by(_hold.c.id, _hold.c.id)), [])
 
-HELD = exists().where(*_stands).correlate(_sublot)
-"""Whether a hold stands on the sublot or on its lot."""
+_open = _hold.c.lifted_at.is_(None)
+_is_held = or_(looked_up(_sublot.c.id, _hold.c.sublot_id, _open), looked_up(_sublot.c.lot_id, _hold.c.lot_id, _open))
+FREE = not_(_is_held)
+"""Whether none does, looked up row by row: for the many."""
 
 HELD_IDS = union(
     select(_hold.c.sublot_id).where(_hold.c.lifted_at.is_(None), _hold.c.sublot_id.is_not(None)),
@@ -23,7 +26,7 @@ HELD_IDS = union(
 )
 """Ids of the sublots on which a hold stands, or on their lot."""
 AMONG_HELD = _sublot.c.id == func.any(func.array(HELD_IDS.scalar_subquery()))
-"""As HELD, for counting and listing what is held: found from the holds' side, however many sublots there are beside."""
+"""Whether a hold stands on it, for the few of many: found from the holds' side, however many others there are."""
 
 SUBLOTS = (
     select(
@@ -33,7 +36,7 @@ SUBLOTS = (
         _lot.c.item_id,
         _item.c.code.label("item_code"),
         func.lotwise_on_hand(_sublot.c.id).label("on_hand"),
-        HELD.label("held"),
+        _is_held.label("held"),
         select(_hold_ids).where(*_stands).correlate(_sublot).scalar_subquery().label("hold_ids"),
     )
     .join(_lot, _lot.c.id == _sublot.c.lot_id)

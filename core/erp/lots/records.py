@@ -201,7 +201,7 @@ SUBLOTS = Entity(
         Column("expiry", filter="range"),
         Column("created_at", filter="range", sort=True),
     ),
-    filters=(Filter("held", bool, lambda held: queries.HELD if held else ~queries.HELD),),
+    filters=(Filter("held", bool, lambda held: queries.AMONG_HELD if held else queries.FREE),),
     verbs=(
         Verb("arrive", ArriveIn, _arrive, permit="stock.receive"),
         *(_status(move) for move in ("reject", "retest", "rework", "return", "destroy")),

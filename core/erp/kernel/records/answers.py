@@ -1,14 +1,14 @@
 """The shape of one row as it is answered, made from the columns of the statement that reads it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
-from functools import reduce
+from functools import cache, reduce
 from operator import or_
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin
 
-from pydantic import AwareDatetime, BaseModel, create_model
+from pydantic import AwareDatetime, BaseModel, TypeAdapter, create_model
 from sqlalchemy import Select
 from sqlmodel import SQLModel
 
@@ -45,6 +45,19 @@ def row_answer(shape: type[BaseModel], row: Any, language: str) -> BaseModel:
     """The row as its reader sees it: what the system wrote in the language (`Answer.in_language`)."""
     made = shape.model_validate(row)
     return made.in_language(language) if isinstance(made, Answer) else made
+
+
+def row_answers(shape: type[BaseModel], rows: Sequence[Any], language: str) -> list[BaseModel]:
+    """As `row_answer`, of many: checked in one go."""
+    made = _list_of(shape).validate_python(rows, from_attributes=True)
+    if not (issubclass(shape, Answer) and shape.has_sentences()):
+        return made
+    return [one.in_language(language) for one in made if isinstance(one, Answer)]
+
+
+@cache
+def _list_of(shape: type[BaseModel]) -> TypeAdapter[list[BaseModel]]:
+    return TypeAdapter(list[shape])  # type: ignore[valid-type]  # known when run
 
 
 def _parts(kind: Any) -> tuple[Any, ...]:

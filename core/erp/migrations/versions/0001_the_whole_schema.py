@@ -1007,7 +1007,7 @@ $$
     r'''
 CREATE OR REPLACE FUNCTION lotwise_obstacles(ids bigint[], wanted text, at timestamptz)
 RETURNS TABLE (sublot_id bigint, kind text, message jsonb, hold_id bigint)
-LANGUAGE sql STABLE AS $$
+LANGUAGE sql STABLE SET plan_cache_mode = force_generic_plan AS $$
     WITH policy(purpose, states, held, expired, unjudged, restricted) AS (VALUES
         ('sale', ARRAY['released'], true, true, true, true),
         ('use', ARRAY['released'], true, true, true, true),
@@ -3094,7 +3094,7 @@ def upgrade() -> None:
     op.create_index('sublot_site', 'sublot', ['site_id', 'id'], unique=False)
     op.create_index('sublot_site_code', 'sublot', ['site_id', 'code', 'id'], unique=False)
     op.create_index('sublot_site_created', 'sublot', ['site_id', 'created_at', 'id'], unique=False)
-    op.create_index('sublot_zone', 'sublot', ['zone_id'], unique=False)
+    op.create_index('sublot_zone', 'sublot', ['zone_id', 'id'], unique=False)
     op.create_table('supplier_certificate',
     sa.Column('id', sa.BigInteger(), autoincrement=True, nullable=False),
     sa.Column('partner_id', sa.BigInteger(), nullable=False),
