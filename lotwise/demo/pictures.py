@@ -23,7 +23,7 @@ from lotwise.embedded.postgres import EmbeddedPostgres
 from lotwise.runtime import load_audit_keys
 
 FOLDER = Path(__file__).parents[2] / "docs" / "pictures"
-DESK, PHONE = (1280, 800), (390, 844)
+DESK, PHONE = (1120, 700), (390, 844)
 MOST = 150_000
 """Bytes of one picture."""
 
@@ -58,7 +58,7 @@ PICTURES = (
         "SELECT min(e.sublot_id) FROM excursion e JOIN zone z ON z.id = e.zone_id"
         " WHERE z.address = 'north/cold/room-1' AND e.state = 'dispositioned'",
     ),
-    Picture("release-zh", "/release", "rp", language="zh"),
+    Picture("front-zh", "/", "qa", language="zh"),
     Picture(
         "shipment-phone",
         "/shipments/{}",
@@ -86,7 +86,11 @@ def draw(folder: Path = FOLDER) -> list[Path]:
         play = stack.enter_context(sync_playwright())
         browser = play.chromium.launch(executable_path=chromium(), args=[*ARGUMENTS, "--hide-scrollbars"])
         stack.callback(browser.close)
-        return [_take(browser, f"http://127.0.0.1:{port}", one, sample.engine, folder) for one in PICTURES]
+        made = [_take(browser, f"http://127.0.0.1:{port}", one, sample.engine, folder) for one in PICTURES]
+    large = [f"{file.name} has {file.stat().st_size} bytes" for file in made if file.stat().st_size > MOST]
+    if large:
+        raise RuntimeError(f"{', '.join(large)}: more than {MOST}")
+    return made
 
 
 def _take(browser: Browser, url: str, wanted: Picture, engine: Engine, folder: Path) -> Path:
@@ -112,8 +116,6 @@ def _take(browser: Browser, url: str, wanted: Picture, engine: Engine, folder: P
         page.screenshot(path=file)
     finally:
         context.close()
-    if file.stat().st_size > MOST:
-        raise RuntimeError(f"{file} has {file.stat().st_size} bytes, more than {MOST}")
     return file
 
 

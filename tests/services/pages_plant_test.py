@@ -60,6 +60,29 @@ def test_a_zone_shows_its_alarm_which_an_engineer_acknowledges_and_shelves(plant
     assert plant.people["bea"].client.get(shelve).status_code == 403
 
 
+def test_tiles_count_what_came_and_what_is_held_at_once(plant: Plant) -> None:
+    qa, world = plant.people["qa"], plant.world
+    assert "0 inside, 0 held" in text_of(qa.get("/plant"))
+    sublot = world.sublot(world.item(OVER_8_FOR_60), plant.cool, at("03:00"))
+    assert "1 inside, 0 held" in text_of(qa.get("/plant"))
+    code = world.do(lambda u: str(u.get_one(Sublot, sublot).code))
+    held = qa.send("/holds/new", {"sublot_id": code, "kind": "quality", "reason": "odd"}).headers["location"]
+    assert "1 inside, 0 held" not in text_of(qa.get("/plant"))
+    qa.send(f"{held}/lift", {"reason": "it was not"})
+    assert "1 inside, 0 held" in text_of(qa.get("/plant"))
+
+
+def test_a_page_goes_packed_to_whoever_takes_that(plant: Plant) -> None:
+    qa = plant.people["qa"].client
+    for path in ("/plant", "/sublots"):
+        packed = qa.get(path, headers={"accept-encoding": "gzip"})
+        plain = qa.get(path, headers={"accept-encoding": "identity"})
+        assert packed.headers["content-encoding"] == "gzip"
+        assert "content-encoding" not in plain.headers
+        assert packed.headers["vary"] == plain.headers["vary"] == "Accept-Encoding"
+        assert int(packed.headers["content-length"]) < int(plain.headers["content-length"])
+
+
 def test_a_zone_that_is_not_there_is_not_found(plant: Plant) -> None:
     plant.people["eng"].get("/zones/999999", 404)
 
