@@ -1,7 +1,6 @@
 """The audit desk's routes."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
 
@@ -19,6 +18,7 @@ from core.erp.kernel.trail import review
 from core.erp.kernel.unit import Unit
 from core.erp.kernel.witness import WITNESS_FILE, Witness
 from core.erp.kernel.words import Message
+from core.web.desks.faults import faults
 from core.web.frame.routes import page_routes
 from core.web.frame.visit import Outcome, Visit, Visiting
 from core.web.records.acts import act_said, names_of
@@ -56,15 +56,6 @@ class Done(BaseModel):
     signature_id: int
 
 
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """What is wrong with one field, as the error summary says it."""
-
-    id: str
-    label: str
-    error: str
-
-
 @router.get(ADDRESS)
 @needs("audit.read")
 def desk(visit: Visiting) -> Response:
@@ -78,7 +69,7 @@ async def verify_now(visit: Visiting) -> Response:
     """Reads every row, every seal and the witness, and writes down what was found."""
     witness = Witness(visit.request.app.state.settings.data_dir / WITNESS_FILE)
     checked = VerificationProgress()
-    findings = await run_in_threadpool(visit.read, lambda u: verify(u.conn, u.now, witness, checked))
+    findings = await run_in_threadpool(visit.door.look, lambda u: verify(u.conn, u.now, witness, checked))
 
     def work(u: Unit) -> list[BaseModel]:
         review.record_verification(u, findings, checked.rows, checked.seals)
@@ -137,7 +128,7 @@ def _page(
         ),
         proposed=_proposed(u, visit, reviews, verified),
         errors=wrong,
-        faults=[Fault(f"f-{name}", visit.words.label(FIELDS[name]), said) for name, said in wrong.items()],
+        faults=faults(visit.words, FIELDS, errors or {}),
         refused=refused,
         now=u.now,
     )

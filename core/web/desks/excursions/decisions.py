@@ -40,15 +40,6 @@ SEEN = "_seen"
 _COMMAS = re.compile("[,，、;；\n]")
 
 
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """What is wrong with one field: where a click on the summary leads."""
-
-    id: str
-    label: str
-    error: str
-
-
 @dataclass(frozen=True)
 class DecisionForm:
     """The form as it is shown: what was written, and what is wrong with it by field."""

@@ -25,7 +25,6 @@ from core.web.desks.excursions.cases import Case
 from core.web.desks.excursions.decisions import (
     SEEN,
     DecisionForm,
-    Fault,
     as_seen,
     done,
     read_decision,
@@ -33,6 +32,7 @@ from core.web.desks.excursions.decisions import (
     written,
 )
 from core.web.desks.excursions.inbox import ROWS, inbox, next_after
+from core.web.desks.faults import faults
 from core.web.desks.limits import broken_look
 from core.web.frame.routes import page_routes
 from core.web.frame.visit import Outcome, Visit, Visiting
@@ -221,13 +221,12 @@ async def _again(
 ) -> Response:
     """The page again, with what was written and what is wrong."""
     form = DecisionForm(written(visit).written, errors)
-    words = visit.words
-    faults = [Fault(f"f-{name}", words.label(FIELDS.get(name, name)), words.say(what)) for name, what in errors.items()]
+    wrong = faults(visit.words, FIELDS, errors)
 
     def work(u: Unit) -> Response:
         case = load(u, record_id)
         refused = "" if outcome is None else _why(visit, case, outcome)
-        return show(u, visit, case, form, status, refused=refused, faults=faults)
+        return show(u, visit, case, form, status, refused=refused, faults=wrong)
 
     return await run_in_threadpool(visit.read, work)
 

@@ -18,6 +18,7 @@ from core.erp.quality import service as quality
 from core.erp.quality.model import BatchRelease
 from core.erp.quality.service.release_review import Trail
 from core.erp.quality.shapes import ReleaseOut, SublotReleaseIn
+from core.web.desks.faults import faults
 from core.web.desks.release.checks import HEADINGS, Missing, missing
 from core.web.desks.release.waiting import named
 from core.web.frame.visit import Visit
@@ -41,15 +42,6 @@ class Reviewed:
     def ready(self) -> bool:
         """Whether nothing bars its release."""
         return not self.missing.barred and self.row.state == "quarantine"
-
-
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """What is wrong with one field, as the error summary says it."""
-
-    id: str
-    label: str
-    error: str
 
 
 def review(u: Unit, visit: Visit, ids: Sequence[int]) -> list[Reviewed]:
@@ -99,7 +91,7 @@ def signing_page(
         "address": address,
         "seen": fingerprint({one.row.id: one.trail for one in ready}),
         "errors": wrong,
-        "faults": [Fault(f"f-{name}", visit.words.label(FIELDS[name]), said) for name, said in wrong.items()],
+        "faults": faults(visit.words, FIELDS, errors or {}),
         "refused": refused,
         "meaning": visit.words.t("meaning.batch_release"),
         "now": u.now,

@@ -111,7 +111,7 @@ def tried(visit: Visiting, profile_id: Id) -> Response:
         except LotwiseError as error:
             return _page(visit, row, fields, error.status, refused=error.text(visit.language))
 
-    return visit.read(work)
+    return visit.door.look(work)
 
 
 def _fields(visit: Visit, filled: Filled) -> list[Input]:
