@@ -4,6 +4,7 @@ import time
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -15,7 +16,8 @@ from core.app import create_app
 from core.erp.kernel import connections
 from core.erp.kernel.access.users import Place, create_user
 from core.erp.kernel.connections import bound_statements, keep_prepared, look_after_rest, read_only
-from core.erp.kernel.unit import reading, system, unit
+from core.erp.kernel.http import DoorKeeper
+from core.erp.kernel.unit import Unit, reading, system, unit
 from core.settings import Settings
 from core.wiring import build_events
 from tests.keys import opened
@@ -37,6 +39,24 @@ def test_who_only_reads_writes_nothing(readers: Engine) -> None:
         pytest.raises(DBAPIError, match="read-only transaction"),
     ):
         u.conn.execute(text("INSERT INTO site (code, name, timezone) VALUES ('s', 's', 'UTC')"))
+
+
+@pytest.mark.parametrize(
+    "statement", ["SELECT FROM site FOR UPDATE", "LOCK TABLE site IN ACCESS SHARE MODE", "SAVEPOINT a"]
+)
+def test_what_needs_a_transaction_after_all_is_begun_anew_in_one(
+    engine: Engine, readers: Engine, statement: str
+) -> None:
+    tries: list[str] = []
+
+    def work(u: Unit) -> str:
+        tries.append(statement)
+        u.conn.execute(text(statement))
+        return "seen"
+
+    nobody: Any = None  # neither posts nor signs
+    door = DoorKeeper(engine, readers, build_events(), nobody, system("test"), nobody, None, b"")
+    assert (door.read(work), len(tries)) == ("seen", 2)
 
 
 def test_statements_stay_prepared_from_one_unit_to_the_next(readers: Engine) -> None:

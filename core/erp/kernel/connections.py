@@ -17,8 +17,8 @@ REST = 1.0
 """Seconds in the pool after which a connection is asked whether it lives before it is used."""
 PREPARED_MOST = 400
 """Statements that stay prepared on a connection: as many as the commonest lists and records have together."""
-READ_ONLY_REFUSED = "25006"
-"""SQLSTATE of what would write on a connection of those who only read."""
+NEEDS_TRANSACTION = frozenset({"25006", "25P01"})
+"""SQLSTATEs of what writes, locks rows, or has a savepoint or a cursor, on a connection of those who only read."""
 _READ_ONLY, _RESTED, _LONGEST = "lotwise_read_only", "lotwise_rested", "lotwise_longest"
 
 

@@ -24,7 +24,7 @@ from sqlalchemy.exc import InternalError
 from starlette.concurrency import run_in_threadpool
 
 from core.erp.kernel.auth import now_utc
-from core.erp.kernel.connections import READ_ONLY_REFUSED
+from core.erp.kernel.connections import NEEDS_TRANSACTION
 from core.erp.kernel.door import DoorRoute, Wants, in_one_turn, post_slot
 from core.erp.kernel.errors import Conflict, Invalid, NotFound, Refused
 from core.erp.kernel.events import Events
@@ -141,8 +141,8 @@ class DoorKeeper:
     def read(self, work: Callable[[Unit], T], *, longest: timedelta | None = None) -> T:
         """Runs `work`, which only reads; each of its statements may take `longest`. The route has asked for its permit.
 
-        What keeps something that it works out on the way (summaries of hours that nobody has asked for yet) is begun
-        anew in a transaction, as `look`.
+        What keeps something that it works out on the way (summaries of hours that nobody has asked for yet), or locks
+        what it looks at, is begun anew in a transaction, as `look`.
         """
 
         def run(u: Unit) -> T:
@@ -153,7 +153,7 @@ class DoorKeeper:
             with masking(self.engine, self.actor):
                 return read(self.engine, self.readers, self.actor, self.events, run, now_utc, longest=longest)
         except InternalError as error:
-            if getattr(error.orig, "sqlstate", None) != READ_ONLY_REFUSED:
+            if getattr(error.orig, "sqlstate", None) not in NEEDS_TRANSACTION:
                 raise
         return self.look(work)
 
