@@ -93,8 +93,8 @@ def create_app(
     outbox = outbox if outbox is not None else build_outbox()
     workers = workers or Workers()
     checks = PasswordChecks(engine, processes=workers.count)
-    readers = read_only(engine, workers.share(READERS, LEAST_READERS), LOCK_TIMEOUT)
     serve(engine, Instance(settings.instance == "live", settings.data_dir))
+    readers = read_only(engine, workers.share(READERS, LEAST_READERS), LOCK_TIMEOUT)
 
     working = background(settings, engine, events, outbox, workers.failing) if run_background else None
     database = DatabaseProbe(engine)

@@ -9,7 +9,7 @@ from core.erp.kernel.door import needs
 from core.erp.kernel.records import read
 from core.erp.kernel.records.registry import entities
 from core.erp.kernel.scope import scoped
-from core.erp.kernel.tables import table
+from core.erp.kernel.tables import table, values_of
 from core.erp.kernel.unit import Unit
 from core.erp.production.model import WorkCentre
 from core.erp.production.scopes import WORK_CENTRES
@@ -47,7 +47,7 @@ def _found(u: Unit, visit: Visit) -> dict[str, Any]:
 
 def _orders(u: Unit, **filters: Any) -> list[dict[str, Any]]:
     found = read.page(u, entities()["work_order"], read.Asked(filters, sort="due_at", limit=MOST))
-    return [dict(row._mapping) for row in found.rows]  # noqa: SLF001 - SQLAlchemy's public way to a row's dict
+    return [values_of(row) for row in found.rows]
 
 
 def _lists(u: Unit) -> list[dict[str, Any]]:
