@@ -44,6 +44,7 @@ PAGES = (
     ("qa", "/incidents/{incident}"),
     ("qa", "/sublots/{sublot}"),
     ("qa", "/sublots"),
+    ("qa", "/stock"),
     ("qa", "/sublots?state=nonsense"),
     ("aud", "/shipments"),
     ("aud", "/centres"),
