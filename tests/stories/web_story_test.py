@@ -215,7 +215,7 @@ def test_qa_sees_assesses_and_decides(served: Served) -> None:
     number = served.excursion(served.sublots[0])
     page = page_of(served, "qa")
     expect(page.get_by_role("heading", name="What needs me now")).to_be_visible()
-    expect(page.get_by_role("link", name="Incident 1: s1/a/room: limit broken", exact=True)).to_be_visible()
+    expect(page.get_by_role("link", name="Incident 1: room: limit broken", exact=True)).to_be_visible()
     page.set_viewport_size({"width": 1440, "height": 900})
     page.goto(f"{served.url}/excursions/{number}")
     expect(page.get_by_role("heading", level=1)).to_contain_text(f"Excursion {number}: sublot")
@@ -313,7 +313,7 @@ def test_qa_decides_an_incident_lifts_a_hold_and_the_rp_releases(served: Served)
     hold = served.world.do(held, now=now_utc())
     page = page_of(served, "qa", f"/incidents/{incident}")
     page.get_by_label("What you found").fill("80 min at 9.5 °C")
-    page.get_by_role("button", name="Record the assessment of 2").click()
+    page.get_by_role("button", name="Record the assessment of 3").click()
     decide(page, "stable, shortened life", decision="Accept with restrictions")
     expect_alert(page, "Condition: ")
     page.get_by_label("Condition").select_option("Only for markets")
@@ -322,9 +322,9 @@ def test_qa_decides_an_incident_lifts_a_hold_and_the_rp_releases(served: Served)
     sign(page)
     expect(page.get_by_role("button", name=re.compile("^Sign [0-9]"))).to_have_count(0)
     expect(page.get_by_role("row").filter(has_text="Dispositioned")).to_have_count(5)
-    assert served.values("SELECT count(DISTINCT signature_id) FROM disposition WHERE decision = 'restrict'") == [2]
+    assert served.values("SELECT count(DISTINCT signature_id) FROM disposition WHERE decision = 'restrict'") == [3]
     bound = served.values("SELECT value FROM restriction WHERE lifted_at IS NULL ORDER BY sublot_id")
-    assert bound == [{"only": ["DE", "AT"]}] * 2
+    assert bound == [{"only": ["DE", "AT"]}] * 3
 
     page.goto(f"{served.url}/holds/{hold}")
     page.get_by_role("link", name="Lift").click()
@@ -336,16 +336,21 @@ def test_qa_decides_an_incident_lifts_a_hold_and_the_rp_releases(served: Served)
     assert served.world.holds(sublot) == []
 
     page = page_of(served, "rp", f"/sublots/{sublot}")
-    expect(page.locator("main").get_by_role("link", name="Market", exact=True)).to_be_visible()
-    page.get_by_role("link", name="Review and release").click()
+    expect(page.locator("main").get_by_role("link", name="Only for markets: DE, AT")).to_be_visible()
+    page.goto(served.url + "/release")
+    row = page.get_by_role("row").filter(
+        has_text=str(served.values("SELECT code FROM sublot WHERE id = :s", s=sublot)[0])
+    )
+    expect(row).to_contain_text("Ready")
+    row.get_by_role("link", name="Review and release").click()
     page.get_by_label("Login").fill("rp")
     page.get_by_label("Password").fill("not my password")
-    page.get_by_role("button", name="Sign the release").click()
+    page.get_by_role("button", name="Sign 1").click()
     expect_alert(page, "the password does not match: nothing was signed")
-    expect(page.get_by_label("Reason")).to_have_value("exposure and trail reviewed")
+    expect(page.get_by_label("Reason")).to_have_value("exposure and audit trail reviewed")
     expect(page.get_by_label("Password")).to_have_value("")
     page.get_by_label("Password").fill(PASSWORD)
-    page.get_by_role("button", name="Sign the release").click()
+    page.get_by_role("button", name="Sign 1").click()
     expect(page.get_by_text("Released").first).to_be_visible()
     assert served.world.state(sublot) == "released"
 
@@ -363,6 +368,8 @@ def test_every_page_opens_and_the_browser_complains_of_nothing(served: Served) -
         "/holds",
         "/shipments",
         "/centres",
+        "/release",
+        "/stock",
         "/alarms",
         "/excursions",
         "/excursions/1",

@@ -60,7 +60,7 @@ class Words:
 
     def badge(self, look: str, text: str, *, bare: bool = False) -> Markup:
         """A shape and a word."""
-        return Markup('<span class="st st-{}{}">{}{}</span>').format(look, " bare" if bare else "", icon(look), text)
+        return _badge(look, text, bare)
 
     def when(self, at: datetime | None, *, seconds: bool = False) -> Markup:
         """An instant in the reader's zone: `30 Nov 2026 03:42`, its offset and UTC behind it."""
@@ -131,6 +131,12 @@ class Words:
         return ("、" if self.language == CHINESE else ", ").join(parts)
 
 
+@lru_cache(maxsize=4096, typed=True)  # a text is not the markup that is spelt like it
+def _badge(look: str, text: str, bare: bool) -> Markup:
+    """Kept: a page has a hundred of a few kinds, and to make one takes as long as a line of a table."""
+    return Markup('<span class="st st-{}{}">{}{}</span>').format(look, " bare" if bare else "", icon(look), text)
+
+
 @lru_cache(maxsize=4096)
 def _short_day(day: date, locale: str) -> str:
     return format_skeleton("MMMd", day, locale=locale)
@@ -141,6 +147,7 @@ def _long_day(day: date, locale: str) -> str:
     return format_date(day, "medium", locale=locale)
 
 
+@lru_cache(maxsize=256)
 def icon(name: str, css: str = "i") -> Markup:
     """One of the shapes in `parts/sprite.html`."""
     return Markup('<svg class="{}" viewBox="0 0 16 16" aria-hidden="true"><use href="#s-{}"/></svg>').format(css, name)

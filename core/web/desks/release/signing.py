@@ -93,6 +93,8 @@ def signing_page(
         "errors": wrong,
         "faults": faults(visit.words, FIELDS, errors or {}),
         "refused": refused,
+        # what is signed is what is on the page: said beforehand, to be put in other words
+        "reason": visit.given("reason") if visit.form else visit.words.t("web.release_reason"),
         "meaning": visit.words.t("meaning.batch_release"),
         "now": u.now,
     }
