@@ -34,7 +34,6 @@ SEEN_BY_ALL_INSIDE = {
     "role",
     "user",
     "session",
-    "import_run",
     "bom",
     "restoration",
 }
@@ -57,6 +56,7 @@ FITTING: dict[str, dict[str, Any]] = {
     "work_order": {"priority": 1},
     "bom": {"tolerance": Decimal("0.02")},
     "import_run": {"entity": "lot", "mode": "all", "faults": []},
+    "import_line": {"entity": "lot"},
     "profile_version": {"version": 1},
     "task": {"permit": "stock.read", "assignee": None},
     "work_centre": {"up": True},
@@ -93,6 +93,7 @@ ALSO: dict[str, tuple[str, ...]] = {
     "work_order": ("work_order_operation",),
     "work_order_operation": ("work_centre",),
     "dead_letter": ("point",),
+    "import_run": ("import_line",),
 }
 """Rows by which one of another table is seen: an instrument where it is installed, an order where it is made."""
 
@@ -131,7 +132,7 @@ class Rows:
         if (name, place) not in self.ids:
             values = self._values(name, place)
         if (name, place) not in self.ids:  # nor made on the way, by what it names
-            self.ids[name, place] = self._insert(name, values | {"id": self._next_id(place)})
+            self.ids[name, place] = self._insert(name, values, self._next_id(place))
             for beside in ALSO.get(name, ()):
                 self.row(beside, place)
         return self.ids[name, place]
@@ -141,11 +142,13 @@ class Rows:
             self._places.append(place)
         return FIRST * (self._places.index(place) + 1) + len(self.ids)
 
-    def _insert(self, name: str, values: dict[str, Any]) -> int:
+    def _insert(self, name: str, values: dict[str, Any], number: int) -> int:
         rows = table(self._tables[name])
+        values = values | {"id": number} if "id" in rows.c else values
         with self.owner.begin() as conn:
             conn.execute(text("SET LOCAL session_replication_role = replica"))
-            return int(conn.execute(insert(rows).values(values).returning(rows.c.id)).scalar_one())
+            first = next(iter(rows.primary_key))
+            return int(conn.execute(insert(rows).values(values).returning(first)).scalar_one())
 
     def change(self, entity: Entity, place: str, **values: Any) -> None:
         """Writes columns of a row, whatever guards say."""
@@ -207,6 +210,8 @@ _MADE: dict[type, Callable[[str], Any]] = {
 }
 
 TARGETS = {
+    "run_id": "import_run",
+    "record_id": "lot",
     "profile_id": "storage_profile",
     "version_id": "profile_version",
     "maker_id": "partner",

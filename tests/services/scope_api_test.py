@@ -20,6 +20,7 @@ from core.erp.kernel.access.users import Place, create_user
 from core.erp.kernel.named import kind_named, kinds
 from core.erp.kernel.permits import INSIDE, Role
 from core.erp.kernel.records.registry import entities
+from core.erp.kernel.tabular.model import ImportLine
 from core.erp.kernel.unit import Unit
 from core.settings import Settings
 from lotwise.reference import api_description
@@ -217,6 +218,24 @@ def test_no_act_takes_an_id_of_another_site(sites: Sites) -> None:
             assert "distant" not in answer.text
             count += 1
     assert count > 60
+
+
+def test_an_import_is_seen_and_undone_by_who_sees_all_that_it_made(sites: Sites) -> None:
+    boss, plant = sites.token("boss"), sites.plant
+    listed = sites.client.get("/api/v1/import-runs", headers=boss).json()["items"]
+    assert [one["file"] for one in listed] == ["near.csv"]
+    undo = {"reason": "wrong file"}
+    for run in (sites.far["import_run"], 987654321):
+        answer = sites.client.post(f"/api/v1/import-runs/{run}/undo", json=undo, headers=boss)
+        assert (answer.status_code, answer.json()["id"]) == (404, "kernel.no_record")
+    assert plant.one(f"SELECT lifted_at FROM hold WHERE id = {sites.far['hold']}") is None
+
+    def also_theirs(u: Unit) -> None:
+        """A file for both sites."""
+        u.session.add(ImportLine(run_id=sites.home["import_run"], line=3, entity="hold", record_id=sites.far["hold"]))
+
+    plant.act("setup", NOW, also_theirs)
+    assert sites.client.get("/api/v1/import-runs", headers=boss).json()["items"] == []
 
 
 def test_a_signature_on_another_sites_goods_is_not_found(sites: Sites) -> None:

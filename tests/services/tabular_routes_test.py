@@ -43,7 +43,9 @@ PEOPLE = {
     "otto": ["auditor"],
     "carl": ["customer"],
     "nora": ["qa"],
+    "nick": ["admin"],
 }
+PLACES = {"carl": Place(partner_id=1), "nora": Place(site_ids=(1,)), "nick": Place(site_ids=(1,))}
 FILE = csv_of(["Code", "Name", "Timezone"], ["north", "=North", "Europe/Berlin"], ["south", "Süd", "Asia/Shanghai"])
 
 
@@ -96,8 +98,7 @@ def desks(engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> It
         )
         u.session.flush()
         for login, roles in PEOPLE.items():
-            place = {"carl": Place(partner_id=1), "nora": Place(site_ids=(1,))}.get(login, Place())
-            create_user(u, login, login.title(), PASSWORD, roles, place=place)
+            create_user(u, login, login.title(), PASSWORD, roles, place=PLACES.get(login))
     settings = Settings(instance="test", secret_key=SecretStr("s" * 40), data_dir=tmp_path)
     with serving(create_app(settings, engine, run_background=False)) as client:
         yield {login: Desk(client, login) for login in PEOPLE}
@@ -155,6 +156,17 @@ def test_what_is_wrong_is_told_line_by_line_in_the_readers_language(desks: dict[
     assert [report["faults"][place]["id"] for place in (0, 2)] == ["tabular.misfit", "tabular.empty"]
     assert "hq" in report["faults"][1]["detail"]
     assert desks["ada"].codes() == ["hq", "fine"]
+
+
+def test_whoever_belongs_to_a_site_is_told_what_is_wrong_and_not_what_stands_elsewhere(desks: dict[str, Desk]) -> None:
+    desks["ada"].hand_in(FILE)
+    file = csv_of(["Code", "Name", "Timezone"], ["", "North", "UTC"], ["south", "Again", "UTC"])
+    problem = desks["nick"].hand_in(file, 422)
+    assert (problem["id"], problem["lines"], problem["bad"]) == ("tabular.nothing_imported", 2, 2)
+    assert [one["line"] for one in problem["faults"]] == [2, 3]
+    tried = desks["nick"].hand_in(file, 200, dry_run="true")
+    for faults in (problem["faults"], tried["faults"]):
+        assert "south" not in json.dumps(faults)
 
 
 def test_bad_asking_is_refused_in_words(desks: dict[str, Desk]) -> None:

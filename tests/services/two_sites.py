@@ -7,6 +7,7 @@ from typing import Any
 from sqlmodel import SQLModel
 
 from core.erp.catalog.model import Calibration, Installation, Point, Sensor, Site, Zone, ZoneNesting
+from core.erp.kernel.tabular.model import ImportLine, ImportRun
 from core.erp.kernel.unit import Unit
 from core.erp.lots import service as lots
 from core.erp.production.model import WorkCentre, WorkOrder, WorkOrderMaterial, WorkOrderOperation
@@ -28,7 +29,7 @@ class Furnished:
         plant.act("quinn", at("10:00"), self._holds)
         breach = plant.breach("01:00", "02:00", "03:00", zone=name)
         plant.judged(at("11:00"), self.ids["sublot"], breach)
-        for work in (self._found, self._quality, self._shipments, self._production, self._ingest):
+        for work in (self._found, self._quality, self._shipments, self._production, self._ingest, self._imported):
             plant.act("setup", at("11:30"), work)
 
     def _keep(self, u: Unit, kind: str, row: SQLModel) -> int:
@@ -102,6 +103,24 @@ class Furnished:
         self._keep(u, "work_order_operation", step)
         material = WorkOrderMaterial(order_id=order_id, line_id=1, sublot_id=self.ids["sublot"], amount=Decimal(1))
         self._keep(u, "work_order_material", material)
+
+    def _imported(self, u: Unit) -> None:
+        """Its hold, as if a file had made it."""
+        counts = {"mode": "good", "lines": 2, "made": 1, "bad": 1}
+        fault = {"line": 3, "column": "sublot", "value": f"{self.name}-S", "id": "tabular.empty", "params": {}}
+        run = ImportRun(
+            entity="hold",
+            at=DAY,
+            by="somebody",
+            file=f"{self.name}.csv",
+            sha256=self.name.encode(),
+            mapping={},
+            digest=b"",
+            faults=[fault | {"choices": []}],
+            **counts,
+        )
+        made = ImportLine(run_id=self._keep(u, "import_run", run), line=2, entity="hold", record_id=self.ids["hold"])
+        u.session.add(made)
 
     def _ingest(self, u: Unit) -> None:
         letter = DeadLetter(

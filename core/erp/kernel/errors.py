@@ -4,7 +4,7 @@ What people are told is a message by id with its parameters (`words`), so that e
 """
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 from core.erp.kernel.words import ENGLISH, Message, render
 
@@ -19,11 +19,21 @@ class LotwiseError(Exception):
 
     status: ClassVar[int] = 500
     title: ClassVar[str] = "Internal error"
+    masked_within: ClassVar[bool] = False
+    """Whether what it tells has been masked already, part by part, for whoever it is raised for."""
 
     def __init__(self, said: str | Message, /, *, extra: Mapping[str, Any] | None = None, **params: Any) -> None:
         super().__init__(said, params)
         self.message = said if isinstance(said, Message) else Message(said, **params)
         self.extra: dict[str, Any] = {**self.message.as_json()["params"], **(extra or {})}
+
+    def reworded(self, message: Message, extra: Mapping[str, Any]) -> Self:
+        """The same error with another message, and other parameters in the problem document: with all else that it has,
+        whatever it was made of.
+        """
+        other = type(self).__new__(type(self), message)
+        vars(other).update(vars(self), message=message, extra=dict(extra))
+        return other
 
     def text(self, language: str = ENGLISH) -> str:
         """What people are told, in the language."""

@@ -37,17 +37,30 @@ def masking(engine: Engine, actor: Actor) -> Iterator[None]:
 
 
 def mask(engine: Engine, actor: Actor, error: LotwiseError) -> LotwiseError:
-    """The refusal as this actor may read it; itself for whoever sees everything, and for what is said not to be there,
-    which is all that was asked for.
-    """
-    if not actor.scoped or isinstance(error, NotFound):
+    """`masked_error`, by a connection of its own: the transaction that was refused is over, or of no use any more."""
+    if not actor.scoped:
         return error
-    said: list[Any] = [error.extra, error.message.params]
     with engine.connect() as conn:
-        secret = _labels(conn, actor, {text for one in said for text in _texts(one)})
-        ids = {name: hidden(conn, actor, kind_named(name) or "", found) for name, found in _ids(said).items()}
-    secrets = _Secrets(secret, ids)
-    return type(error)(secrets.of_message(error.message), extra=secrets.within(error.extra))
+        return masked_error(conn, actor, error)
+
+
+def masked_error(conn: Connection, actor: Actor, error: LotwiseError) -> LotwiseError:
+    """The refusal as this actor may read it; itself for whoever sees everything, for what is said not to be there
+    (that is all that was asked for), and for one whose parts were masked one by one.
+    """
+    if not actor.scoped or isinstance(error, NotFound) or error.masked_within:
+        return error
+    message, extra = masked(conn, actor, [error.message, error.extra])
+    return error.reworded(message, extra)
+
+
+def masked(conn: Connection, actor: Actor, value: Any) -> Any:
+    """The value (messages, lists, mappings) without labels and ids of records that the actor does not see."""
+    if not actor.scoped:
+        return value
+    secret = _labels(conn, actor, set(_texts(value)))
+    ids = {name: hidden(conn, actor, kind_named(name) or "", found) for name, found in _ids(value).items()}
+    return _Secrets(secret, ids).within(value)
 
 
 def _texts(value: Any) -> Iterator[str]:

@@ -216,7 +216,13 @@ class HandOverIn(SignIn):
     model_config = ConfigDict(
         json_schema_extra={
             "examples": [
-                {"taken_by": "driver of the carrier", "vehicle": "B-LW 42", "temperature": 4.6, "password": "…"}
+                {
+                    "taken_by": "driver of the carrier",
+                    "vehicle": "B-LW 42",
+                    "temperature": 4.6,
+                    "login": "lou",
+                    "password": "••••••••••",
+                }
             ]
         }
     )

@@ -7,6 +7,7 @@ from sqlalchemy.exc import DBAPIError
 
 from core.erp.kernel.database_errors import translate
 from core.erp.kernel.errors import Busy, LotwiseError, Unauthenticated
+from core.erp.kernel.masking import masked_error
 from core.erp.kernel.rehearsal import attempted
 from core.erp.kernel.tabular.importable import Importable, Line, LineFault
 from core.erp.kernel.unit import Unit
@@ -46,11 +47,11 @@ def make(u: Unit, importable: Importable, lines: Sequence[Line], report: Callabl
         except _Stopped as stopped:
             place = stopped.place
             if len(some) == 1:
-                report(_fault(some[0], stopped.error))
+                report(_fault(u, some[0], stopped.error))
             elif place < len(some):
                 alone = [] if stopped.exact else [some[place : place + 1]]
                 if stopped.exact:
-                    report(_fault(some[place], stopped.error))
+                    report(_fault(u, some[place], stopped.error))
                 rest += [part for part in (some[place + 1 :], *alone, some[:place]) if part]
             else:
                 middle = len(some) // 2
@@ -77,6 +78,7 @@ def _attempt(u: Unit, importable: Importable, lines: Sequence[Line]) -> list[Mad
     return made
 
 
-def _fault(line: Line, error: LotwiseError) -> LineFault:
+def _fault(u: Unit, line: Line, error: LotwiseError) -> LineFault:
+    error = masked_error(u.conn, u.actor, error)
     field = error.extra.get("field", "")
     return LineFault(line.number, field if isinstance(field, str) else "", error.message)

@@ -3,14 +3,15 @@
 from typing import Any
 
 from core.erp.kernel.errors import Refused
+from core.erp.kernel.masking import masked
 from core.erp.kernel.records import Column, Entity, Section, Verb
 from core.erp.kernel.records.declare import as_permits
 from core.erp.kernel.records.registry import entities
-from core.erp.kernel.scope import everything
 from core.erp.kernel.shapes import ReasonIn
 from core.erp.kernel.tabular.faults import Fault
 from core.erp.kernel.tabular.model import ImportRun
 from core.erp.kernel.tabular.record_import import importable_of
+from core.erp.kernel.tabular.scopes import RUN, RUNS
 from core.erp.kernel.tabular.shapes import FaultOut, RunOut, fault_out
 from core.erp.kernel.tabular.undoing import undo_import
 from core.erp.kernel.unit import Unit
@@ -29,8 +30,9 @@ def undo(u: Unit, run_id: int, reason: str) -> None:
 
 
 def faults_of(u: Unit, row: Any) -> list[FaultOut]:
-    """What was wrong with the lines that were left out."""
-    kept = u.get_one(ImportRun, row.id).faults
+    """What was wrong with the lines that were left out; what stands elsewhere is told to who wrote it only."""
+    run = u.get_one(ImportRun, row.id)
+    kept = run.faults if run.by == u.actor.login else masked(u.conn, u.actor, run.faults)
     return [
         fault_out(Fault(one["line"], one["column"], one["value"], from_json(one), tuple(one["choices"])), u.language)
         for one in kept
@@ -38,11 +40,11 @@ def faults_of(u: Unit, row: Any) -> list[FaultOut]:
 
 
 IMPORT_RUNS = Entity(
-    name="import_run",
+    name=RUN,
     path="import-runs",
     table=ImportRun,
     read="import.read",
-    scope=everything,
+    scope=RUNS,
     answer=RunOut,
     label="file",
     columns=(Column("entity", filter="eq"), Column("by", filter="eq"), Column("at", filter="range")),

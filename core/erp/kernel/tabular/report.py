@@ -63,7 +63,12 @@ class Report:
 
 
 class NothingImported(Invalid):
-    """A file whose faults let nothing of it be imported. `report` says what they are."""
+    """A file whose faults let nothing of it be imported. `report` says what they are.
+
+    Each was masked when it was found: what the file itself names would else be told apart, there and not there.
+    """
+
+    masked_within = True
 
     def __init__(self, report: Report) -> None:
         faults = [
