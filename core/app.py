@@ -102,6 +102,7 @@ def create_app(
         "database": database,
         "room": CapacityProbe(engine, workers.refused),
         "disk": disk_probe(settings.data_dir),
+        "archive": database.archive,
         **({"background": working.failing_loops} if working is not None else {}),
         **(probes or {}),
     }

@@ -20,6 +20,7 @@ from core.erp.kernel.outbox import Outbox
 from core.erp.kernel.sessions import service as sessions
 from core.erp.kernel.tasks.reminding import remind
 from core.erp.kernel.witness import WITNESS_FILE, Witness
+from core.log_archive import watch as watch_archive
 from core.settings import Settings
 from core.workers import Notice
 
@@ -31,6 +32,7 @@ REMIND_EVERY = 5.0
 DEADLINES_EVERY = 5.0
 SWEEP_EVERY = 3600.0
 END_SESSIONS_EVERY = 60.0
+ARCHIVE_EVERY = 60.0
 LEAD_EVERY = 1.0
 """How often the leader looks whether it still is, and the others whether they may be."""
 _KEEPALIVE = "-c tcp_keepalives_idle=5 -c tcp_keepalives_interval=2 -c tcp_keepalives_count=3"
@@ -176,6 +178,7 @@ def background(settings: Settings, engine: Engine, events: Events, outbox: Outbo
         Loop("deadlines", lambda: run_deadlines(engine, events), DEADLINES_EVERY, leader.leads),
         Loop("tasks", lambda: remind(engine, events, now_utc()), REMIND_EVERY, leader.leads),
         Loop("sessions", lambda: sessions.end_expired(engine, now_utc(), limits), END_SESSIONS_EVERY, leader.leads),
+        Loop("log archive", lambda: watch_archive(engine, events, now_utc()), ARCHIVE_EVERY, leader.leads),
         Loop("files", lambda: sweep(engine, files, now_utc()), SWEEP_EVERY, leader.leads),
     ]
     return Background(leader, loops, notice)

@@ -18,6 +18,8 @@ from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
+from core.erp.kernel.words import render
+from core.log_archive import log_archive
 from core.workers import Notice
 
 log = logging.getLogger(__name__)
@@ -86,13 +88,13 @@ class Health:
 
 
 class DatabaseProbe:
-    """Asks the database on a connection of its own, which is made anew when it broke."""
+    """Asks the database on connections of its own, which are made anew when they broke."""
 
     def __init__(self, engine: Engine) -> None:
         given = {"connect_timeout": 2, "application_name": "lotwise health", "options": "-c statement_timeout=2000"}
         self._engine = create_engine(
             engine.url,
-            pool_size=1,
+            pool_size=2,
             max_overflow=0,
             pool_timeout=1,
             pool_pre_ping=True,
@@ -111,8 +113,17 @@ class DatabaseProbe:
             return "the question before this one has no answer yet"
         return None
 
+    def archive(self) -> str | None:
+        """Whether the log is archived; a database that does not answer is told of by the probe itself."""
+        try:
+            with self._engine.connect() as conn:
+                trouble = log_archive(conn).trouble
+        except (DBAPIError, PoolTimeout):
+            return None
+        return render(trouble) if trouble is not None else None
+
     def close(self) -> None:
-        """Ends its connection."""
+        """Ends its connections."""
         self._engine.dispose()
 
 

@@ -160,7 +160,7 @@ def _kept(settings: Settings) -> Iterator[Finding]:
     try:
         with servers(settings, stream=False, user="doctor") as found:
             engine = found.engine(1)
-            findings = [_audit(engine, settings.data_dir), _attachments(engine, settings.data_dir)]
+            findings = [_audit(engine, settings.data_dir), _attachments(engine, settings.data_dir), _archive(engine)]
             engine.dispose()
     except (OperationalError, ServerFailed) as error:
         yield Finding("audit trail", None, f"cannot be read: {getattr(error, 'orig', error)}".strip())
@@ -184,6 +184,21 @@ def _attachments(engine: Engine, data_dir: Path) -> Finding:
 
     verdict = compare(engine, FileStore(data_dir / FILES))
     return Finding("attachments", verdict.whole, f"{verdict.sentence()} (`lotwise attachments` reads them)")
+
+
+def _archive(engine: Engine) -> Finding:
+    """Whether the log goes where a restore would look for it."""
+    from core.erp.kernel.words import render
+    from core.log_archive import log_archive, unarchived
+
+    with engine.connect() as conn:
+        if unarchived(conn):
+            return Finding("log archive", None, "none: no `lotwise backup` since the database began, or was restored")
+        found = log_archive(conn)
+    if found.trouble is not None:
+        return Finding("log archive", well=False, detail=render(found.trouble))
+    until = f"{found.archived_at:%Y-%m-%d %H:%M:%S} UTC" if found.archived_at is not None else "nothing yet"
+    return Finding("log archive", well=True, detail=f"until {until}")
 
 
 def _secret(settings: Settings) -> Finding:

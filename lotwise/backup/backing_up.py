@@ -11,6 +11,7 @@ A gateway's spool is in none: it is never rewound, and sends again what a restor
 import os
 import shutil
 import subprocess
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -18,8 +19,11 @@ from pathlib import Path
 
 import psycopg
 from psycopg import sql
+from sqlalchemy import create_engine
 
 from core.erp.kernel.attachments.files import FILES
+from core.erp.kernel.words import render
+from core.log_archive import LogArchive, log_archive
 from edge.spool import FILE as SPOOL_FILE
 from lotwise.backup.attached_files import copy_files
 from lotwise.backup.manifest import faults
@@ -30,6 +34,8 @@ WAL, BASE, DATA = "wal", "base", "data"
 ONLY_NOW = (FILES, "postgres", "stream", "ports.json", "supervisor.sock", "supervisor.lock", "supervisor.log")
 """Of the data folder: servers' own files, which base and log are made of, or which are made anew; attachments."""
 SHUT = 0o700
+ARCHIVES_WITHIN = 15.0
+"""Seconds that the server has to archive what the backup itself wrote; it tries three times, a second apart."""
 
 
 class BackupFailed(RuntimeError):
@@ -66,7 +72,9 @@ def archive_to(server: EmbeddedPostgres, folder: Path) -> None:
     if "'" in str(folder) or "%" in str(folder):
         raise BackupFailed(f"{folder}: a folder for backups has no quotes and no % in its name")
     at = f"'{folder}/%f"
-    command = f"test ! -f {at}' && cp \"%p\" {at}.part' && sync {at}.part' && mv {at}.part' {at}'"
+    # one that is there is whole: the server copied it, and died before it noted that down
+    copy = f"cp \"%p\" {at}.part' && sync {at}.part' && mv {at}.part' {at}' && sync '{folder}'"
+    command = f"if test -f {at}'; then cmp -s \"%p\" {at}'; else {copy}; fi"
     with psycopg.connect(server.conninfo(), autocommit=True) as conn:
         for name, value in (("archive_command", command), ("archive_timeout", "60s")):
             conn.execute(sql.SQL("ALTER SYSTEM SET {} = {}").format(sql.Identifier(name), sql.Literal(value)))
@@ -75,10 +83,14 @@ def archive_to(server: EmbeddedPostgres, folder: Path) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Backup:
-    """A whole backup: its place, and the attachments that were damaged already and so are not in it."""
+    """A whole backup: its place, the attachments that were damaged already and so are not in it, and until when the log
+    is archived, or why it is not.
+    """
 
     place: Path
     damaged: tuple[str, ...]
+    archived_at: datetime | None
+    trouble: str
 
 
 def make_backup(server: EmbeddedPostgres, data_dir: Path, folder: Path, now: datetime | None = None) -> Backup:
@@ -111,7 +123,26 @@ def make_backup(server: EmbeddedPostgres, data_dir: Path, folder: Path, now: dat
         shutil.rmtree(fresh, ignore_errors=True)
         raise
     fresh.rename(place)
-    return Backup(place, copied.damaged)
+    archive = _archived(server)
+    trouble = render(archive.trouble) if archive.trouble is not None else ""
+    return Backup(place, copied.damaged, archive.archived_at, trouble)
+
+
+def _archived(server: EmbeddedPostgres) -> LogArchive:
+    """How far the log is archived, once the server has tried to with what there is."""
+    with psycopg.connect(server.conninfo(), autocommit=True) as conn:
+        conn.execute("SELECT pg_switch_wal()")
+    engine = create_engine(server.url())
+    try:
+        deadline = time.monotonic() + ARCHIVES_WITHIN
+        while True:
+            with engine.connect() as conn:
+                found = log_archive(conn)
+            if found.trouble is not None or (found.archived_at and not found.behind) or time.monotonic() > deadline:
+                return found
+            time.sleep(0.2)
+    finally:
+        engine.dispose()
 
 
 def _spool(folder: str, names: list[str]) -> list[str]:  # noqa: ARG001 - what `copytree` calls

@@ -36,8 +36,8 @@ def backup(
 ) -> None:
     """Make a whole backup, verified, while everything runs; from the first on the database's log is archived too.
 
-    The data folder's keys, witness and attachments go with it; a damaged attachment is named, and exits 1. Keep the
-    folder as safe as the data: it holds the keys.
+    The data folder's keys, witness and attachments go with it. Exits 1 for a damaged attachment, which is named, and
+    for a log that is not archived. Keep the folder as safe as the data: it holds the keys.
     """
     conf = embedded()
     with error_sentence(), servers(conf, stream=False, user="backup") as found:
@@ -48,7 +48,10 @@ def backup(
         except BackupFailed as error:
             out.print(f"[red]no backup[/red]: {error}", highlight=False)
             raise typer.Exit(1) from error
-    out.print(f"{made.place}: verified; the log goes on in {folder.absolute() / 'wal'}", highlight=False)
+    until = f", until {made.archived_at:%Y-%m-%d %H:%M:%S} UTC so far" if made.archived_at is not None else ""
+    out.print(f"{made.place}: verified; the log goes on in {folder.absolute() / 'wal'}{until}", highlight=False)
+    if made.trouble:
+        out.print(f"[red]the log is not archived[/red]: {made.trouble}", highlight=False)
     for name in made.damaged:
         out.print(f"[red]not copied[/red]: {conf.data_dir / FILES / name} is damaged", highlight=False)
-    raise typer.Exit(1 if made.damaged else 0)
+    raise typer.Exit(1 if made.damaged or made.trouble else 0)

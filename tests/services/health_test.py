@@ -43,7 +43,7 @@ def test_a_core_that_is_well_says_what_it_looked_at(engine: Engine, tmp_path: Pa
     assert answer.status_code == 200
     assert answer.json() == {
         "status": "ok",
-        "checks": {"database": "ok", "room": "ok", "disk": "ok", "servers": "ok"},
+        "checks": {"database": "ok", "room": "ok", "disk": "ok", "archive": "ok", "servers": "ok"},
     }
 
 
