@@ -53,7 +53,7 @@ class LogArchive:
         """What is wrong; None if nothing is."""
         since = self.archived_at
         if self.failed_at is not None and (since is None or self.failed_at > since):
-            return Message("kernel.log_archive_fails", segment=self.failed, since=since or self.failed_at)
+            return Message("kernel.log_archive_fails", segment=self.failed or "", since=since or self.failed_at)
         if since is not None and self.behind > SEGMENTS_BEHIND and self.now - since > SLOW:
             return Message("kernel.log_archive_hangs", since=since, count=self.behind)
         return None

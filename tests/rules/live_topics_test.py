@@ -59,11 +59,12 @@ def test_a_notification_is_as_long_as_postgresql_takes_and_nothing_is_left_out()
     assert list(payloads([])) == []
 
 
-def test_people_of_other_firms_are_told_kinds_and_no_ids() -> None:
+def test_who_does_not_see_every_record_is_told_kinds_and_no_ids() -> None:
     permits = frozenset({"stock.read"})
-    own, other = Actor("wanda", permits=permits), Actor("carl", permits=permits, partner_id=3)
-    told = [topics_told(actor) for actor in (own, other)]
-    assert told == [{"hold:41", "sublot:7"}, {"hold", "sublot"}]
+    all_sites, one_site = Actor("wanda", permits=permits), Actor("nora", permits=permits, sites=frozenset({1}))
+    other_firm = Actor("carl", permits=permits, partner_id=3)
+    told = [topics_told(actor) for actor in (all_sites, one_site, other_firm)]
+    assert told == [{"hold:41", "sublot:7"}, {"hold", "sublot"}, {"hold", "sublot"}]
 
 
 def topics_told(actor: Actor) -> set[str]:

@@ -39,6 +39,6 @@ def test_an_error_of_every_class_is_masked(two_sites: Engine, kind: type[Lotwise
     assert type(told) is kind
     assert told.message == Message("kernel.site_of", code=MASKED, own="near")
     assert told.extra == {"code": MASKED, "own": "near", "site_id": MASKED, "more": [1]}
-    assert told.beside == "kept"  # type: ignore[attr-defined]
+    assert told.beside == "kept"  # type: ignore[attr-defined]  # as above
     assert raised.extra["code"] == "distant", "the error itself stays as it is, for the log"
     assert mask(two_sites, Actor("ada"), raised) is raised

@@ -169,6 +169,22 @@ def test_whoever_belongs_to_a_site_is_told_what_is_wrong_and_not_what_stands_els
         assert "south" not in json.dumps(faults)
 
 
+@pytest.mark.parametrize("password", ["hidden\u202eletters 77", "", "1.23E+12", "tiny"])
+def test_a_password_in_a_file_is_shown_and_kept_nowhere(desks: dict[str, Desk], engine: Engine, password: str) -> None:
+    head = ["Login", "Name", "Password", "Roles"]
+    file = csv_of(head, ["good", "Good", "a good one 73", "warehouse"], ["bad", "Bad", password, "warehouse"])
+    report = desks["ada"].hand_in(file, mode="good", of="users")
+    assert [one["line"] for one in report["faults"]] == [3]
+    run = desks["quinn"].get(f"/import-runs/{report['run_id']}").text
+    with engine.connect() as conn:
+        kept = conn.scalar(text("SELECT row_to_json(import_run)::text FROM import_run"))
+    for told in (json.dumps(report, ensure_ascii=False), run, kept):
+        assert not password or password not in told
+        assert "a good one 73" not in told
+    slipped = csv_of([*head, ""], ["more", "More", "", "warehouse", "a good one 74"])
+    assert "a good one 74" not in json.dumps(desks["ada"].hand_in(slipped, 422, of="users"))
+
+
 def test_bad_asking_is_refused_in_words(desks: dict[str, Desk]) -> None:
     ada = desks["ada"]
     ada.get("/sites/export", 422, timezone="Mars/Base")

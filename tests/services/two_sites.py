@@ -106,8 +106,13 @@ class Furnished:
 
     def _imported(self, u: Unit) -> None:
         """Its hold, as if a file had made it."""
-        counts = {"mode": "good", "lines": 2, "made": 1, "bad": 1}
-        fault = {"line": 3, "column": "sublot", "value": f"{self.name}-S", "id": "tabular.empty", "params": {}}
+        fault: dict[str, Any] = {
+            "line": 3,
+            "column": "sublot",
+            "value": f"{self.name}-S",
+            "id": "tabular.empty",
+            "params": {},
+        }
         run = ImportRun(
             entity="hold",
             at=DAY,
@@ -117,7 +122,10 @@ class Furnished:
             mapping={},
             digest=b"",
             faults=[fault | {"choices": []}],
-            **counts,
+            mode="good",
+            lines=2,
+            made=1,
+            bad=1,
         )
         made = ImportLine(run_id=self._keep(u, "import_run", run), line=2, entity="hold", record_id=self.ids["hold"])
         u.session.add(made)

@@ -21,6 +21,7 @@ from starlette.types import Message as Part
 from starlette.types import Receive, Scope
 
 from core.erp.kernel.concurrency import ConcurrencyLimiter
+from core.erp.kernel.digits import whole
 from core.erp.kernel.errors import Forbidden, TooLarge, Unauthenticated
 from core.erp.kernel.named import naming
 from core.erp.kernel.openapi import PROBLEMS
@@ -227,8 +228,7 @@ class BodyLimit:
     def __init__(self, scope: Scope, receive: Receive, most: int) -> None:
         self.max_body = most
         self._receive, self._so_far = receive, 0
-        length = dict(scope["headers"]).get(b"content-length", b"")
-        self.declared = int(length) if length.isdigit() else 0
+        self.declared = whole(dict(scope["headers"]).get(b"content-length", b"").decode("latin-1")) or 0
 
     async def receive(self) -> Part:
         """The next part. Raises BodyTooLarge behind the last byte that is taken."""

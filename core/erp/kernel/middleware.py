@@ -10,6 +10,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.types import Message as Part
 
+from core.erp.kernel.digits import whole
 from core.erp.kernel.door import MIB, SAFE, limited_receive, too_large
 from core.erp.kernel.problems import problem
 from core.erp.kernel.words import Message, accepted
@@ -60,8 +61,8 @@ def _refused(scope: Scope, headers: Headers, most: int) -> JSONResponse | None:
         return _problem(headers, HTTPStatus.NOT_IMPLEMENTED, unknown, {"Allow": ", ".join(METHODS)})
     if method not in SAFE and _foreign(headers):  # without a cookie too: who is signed in as somebody else is misled
         return _problem(headers, HTTPStatus.FORBIDDEN, Message("kernel.form_from_another_site"))
-    declared = headers.get("content-length", "")
-    if not path.startswith(API) and declared.isdigit() and int(declared) > most:
+    declared = whole(headers.get("content-length", "")) or 0
+    if not path.startswith(API) and declared > most:
         return _problem(headers, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, too_large(most))
     return None
 

@@ -20,6 +20,7 @@ from pydantic import (
     model_validator,
 )
 
+from core.erp.kernel.digits import whole
 from core.erp.kernel import strict
 from core.erp.kernel.errors import UnfitValue
 from core.erp.kernel.words import from_json, render
@@ -117,9 +118,7 @@ class SignIn(Body):
 
 def id_in(text: str) -> int | None:
     """The id or version that a text is, None for what is none: a number of ASCII digits, as big as ids are."""
-    if not (text.isascii() and text.isdigit()) or len(text) > len(str(BIGGEST_ID)):
-        return None
-    return number if (number := int(text)) <= BIGGEST_ID else None
+    return number if (number := whole(text)) is not None and number <= BIGGEST_ID else None
 
 
 class Answer(BaseModel):

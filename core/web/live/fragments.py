@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from fastapi import Request, Response
 
+from core.erp.kernel.digits import whole
 from core.erp.kernel.sessions.cookies import UNASKED
 from core.erp.kernel.unit import Actor
 from core.web.frame.packing import packed, sent
@@ -87,5 +88,4 @@ def _content(answer: Response) -> tuple[bytes, bytes | None, str]:
 
 def told_at(request: Request) -> int:
     """The time of the change that made the page ask, in milliseconds; 0 where somebody asked, or it is unknown."""
-    said = request.headers.get(UNASKED, "")
-    return int(said) if said.isdigit() and len(said) < 20 else 0  # noqa: PLR2004 - digits of a 64-bit number
+    return whole(request.headers.get(UNASKED, "")) or 0

@@ -13,6 +13,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.concurrency import run_in_threadpool
 
 from core.erp.kernel.auth import now_utc
+from core.erp.kernel.digits import whole
 from core.erp.kernel.errors import Forbidden, Unauthenticated
 from core.erp.kernel.sessions.cookies import cookie_of
 from core.erp.kernel.sessions.service import actor_of_session
@@ -43,8 +44,8 @@ async def live(request: Request, since: Annotated[int, Query(ge=0)] = 0) -> Resp
     one = Subscriber(await run_in_threadpool(again), again)
     hub: Hub = request.app.state.live
     hub.require_room(one)
-    heard = request.headers.get("last-event-id", "")
-    events = _events(hub, one, int(heard) if heard.isdigit() else since)
+    heard = whole(request.headers.get("last-event-id", ""))
+    events = _events(hub, one, since if heard is None else heard)
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
     return StreamingResponse(events, media_type="text/event-stream", headers=headers)
 

@@ -33,14 +33,13 @@ class Subscriber:
             self.wake.set()
 
     def visible(self, topics: Iterable[str]) -> set[str]:
-        """Of the topics those of kinds that its reader reads; people of other firms are told kinds alone, no ids."""
+        """Of the topics those of kinds that its reader reads; who does not see every record is told kinds alone."""
         kinds = kinds_for(self.actor.permits)
-        outside = self.actor.outside
         found = set()
         for topic in topics:
             kind = topic.partition(":")[0]
             if kind in kinds:
-                found.add(kind if outside else topic)
+                found.add(kind if self.actor.scoped else topic)
         return found
 
     def missed(self, at: int) -> None:

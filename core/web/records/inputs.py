@@ -1,6 +1,6 @@
 """A form's fields, made from the body it fills: their kinds, choices and links, what was written, what is wrong."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 from pydantic import AwareDatetime, BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 
+from core.erp.kernel.digits import whole
 from core.erp.kernel.records.columns import leaf_of, link_of, longest_of, may_be_none
 from core.erp.kernel.records.declare import Entity
 from core.erp.kernel.words import ENGLISH, catalogue
@@ -22,6 +23,8 @@ SEVERAL = frozenset({list, tuple, set, frozenset})
 """Types that hold several values."""
 UNSEEN = frozenset({"id", "version", "password", "login"})
 """Fields of bodies that no form of a record shows: a signature has a part of its own."""
+MOST_LINES = 1000
+"""Lines of a table that a form takes: more than any body does."""
 SPARE = 1
 """Empty lines that a list of lines ends with."""
 HINTS = {
@@ -195,8 +198,8 @@ def _value_at(values: Any, path: str) -> Any:
             found = found.model_dump()
         if isinstance(found, Mapping) and part in found:
             found = found[part]
-        elif isinstance(found, (list, tuple)) and part.isdigit() and int(part) < len(found):
-            found = found[int(part)]
+        elif isinstance(found, (list, tuple)) and (place := whole(part)) is not None and place < len(found):
+            found = found[place]
         else:
             return _ABSENT
     return found
@@ -205,14 +208,18 @@ def _value_at(values: Any, path: str) -> Any:
 def _lines(path: str, filled: Filled) -> int:
     """How many lines a table has: those there are, and an empty one."""
     if filled.written:
-        numbers = [
-            int(rest.partition(".")[0])
-            for name in filled.written
-            if name.startswith(f"{path}.") and (rest := name[len(path) + 1 :]).partition(".")[0].isdigit()
-        ]
-        return max(numbers, default=-1) + 1 + (1 if filled.more == path else 0)
+        return max(lines_named(path, filled.written), default=-1) + 1 + (1 if filled.more == path else 0)
     there = _value_at(filled.values, path)
     return (len(there) if isinstance(there, (list, tuple)) else 0) + SPARE
+
+
+def lines_named(path: str, names: Iterable[str]) -> list[int]:
+    """The numbers of a table's lines that fields are called by, in order: `lines.3.amount` is of line 3. Those
+    that no form of ours sends, such as 99999999999, are none.
+    """
+    rests = (name[len(path) + 1 :] for name in names if name.startswith(f"{path}."))
+    numbers = {whole(rest.partition(".")[0]) for rest in rests}
+    return sorted(number for number in numbers if number is not None and number < MOST_LINES)
 
 
 def text_of(made: Input, value: Any, zone: ZoneInfo, filled: Filled) -> str:

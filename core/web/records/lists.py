@@ -9,6 +9,7 @@ from fastapi import APIRouter, Response
 from pydantic import TypeAdapter, ValidationError
 from starlette.datastructures import QueryParams
 
+from core.erp.kernel.digits import whole
 from core.erp.kernel.door import needs
 from core.erp.kernel.errors import LotwiseError
 from core.erp.kernel.records import read
@@ -94,10 +95,11 @@ class Listing:
     def _value(self, u: Unit, parameter: Parameter, texts: list[str]) -> Any:
         if parameter.an_id and parameter.many is False:
             link = self._link(parameter.name)
-            if link is not None and not texts[-1].isdigit():
+            number = whole(texts[-1])
+            if link is not None and number is None:
                 ids = find(u, entities()[link], texts[-1])
                 return ids[0] if ids else 0
-            return TypeAdapter(Ref).validate_python(int(texts[-1])) if texts[-1].isdigit() else 0
+            return TypeAdapter(Ref).validate_python(number) if number is not None else 0
         if "AwareDatetime" in str(parameter.kind):
             return moment(texts[-1], self.visit.zone)
         kind: Any = list[parameter.kind] if parameter.many else parameter.kind  # type: ignore[name-defined]  # known when run
@@ -120,8 +122,8 @@ class Listing:
         texts = tuple(text for text in self.query.getlist(name) if text.strip())
         value, link = (texts[-1] if texts else ""), self._link(name)
         kind, choices = _bar_kind(self.entity, parameter, words)
-        if link is not None and value.isdigit():
-            value = known.get((link, int(value)), value)
+        if link is not None and (number := whole(value)) is not None:
+            value = known.get((link, number), value)
         return FilterField(
             name,
             self._label(name),

@@ -13,6 +13,7 @@ from pydantic import BaseModel
 from sqlalchemy import select
 from starlette.concurrency import run_in_threadpool
 
+from core.erp.kernel.digits import whole
 from core.erp.kernel.door import needs
 from core.erp.kernel.errors import absent
 from core.erp.kernel.http import BIGGEST_ID
@@ -133,8 +134,8 @@ def _add_verb(made: APIRouter, entity: Entity, verb: Verb) -> None:
 
 def chosen_ids(texts: Sequence[str]) -> list[int]:
     """The ids given, each once, MOST of them."""
-    numbers = [int(one) for one in texts if one.isascii() and one.isdigit() and len(one) < 20]  # noqa: PLR2004 - digits of the biggest id
-    return list(dict.fromkeys(one for one in numbers if 0 < one <= BIGGEST_ID))[:MOST]
+    numbers = [whole(one) for one in texts]
+    return list(dict.fromkeys(one for one in numbers if one is not None and 0 < one <= BIGGEST_ID))[:MOST]
 
 
 def _back(entity: Entity, back: str) -> str:
@@ -237,7 +238,8 @@ async def _each(visit: Visit, entity: Entity, verb: Verb, key: str, called: Mapp
 def _versions(visit: Visit) -> dict[int, int]:
     """The versions that the form says its sender saw."""
     pairs = (one.partition(":") for one in visit.form.get(SEEN, []))
-    return {int(a): int(b) for a, _, b in pairs if a.isascii() and b.isascii() and a.isdigit() and b.isdigit()}
+    numbers = ((whole(a), whole(b)) for a, _, b in pairs)
+    return {a: b for a, b in numbers if a is not None and b is not None}
 
 
 def _told(visit: Visit, entity: Entity, record_id: int, called: str, outcome: Outcome) -> Told:

@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
+from core.erp.kernel.digits import whole
 from core.erp.kernel.misfits import misfit
 from core.erp.kernel.records.columns import leaf_of, link_of, may_be_none
 from core.erp.kernel.records.declare import Entity
@@ -16,7 +17,7 @@ from core.erp.kernel.records.registry import entities
 from core.erp.kernel.tabular.values import number_in
 from core.erp.kernel.unit import Unit
 from core.erp.kernel.words import Message
-from core.web.records.inputs import SEVERAL, kind_of
+from core.web.records.inputs import SEVERAL, kind_of, lines_named
 from core.web.records.people import logins_of, names_person
 from core.web.records.pickers import find
 
@@ -99,12 +100,7 @@ class _FormReader:
 
     def _lines(self, path: str) -> list[int]:
         """The lines of a table in which anything was written."""
-        rests = [
-            name[len(path) + 1 :]
-            for name, texts in self._form.items()
-            if name.startswith(f"{path}.") and any(text.strip() for text in texts)
-        ]
-        return sorted({int(number) for rest in rests if (number := rest.partition(".")[0]).isdigit()})
+        return lines_named(path, [name for name, texts in self._form.items() if any(text.strip() for text in texts)])
 
     def _value(self, name: str, info: FieldInfo, kind: str, leaf: Any, text: str) -> Any:
         if names_person(info):
@@ -126,8 +122,9 @@ def pairs_in(text: str) -> dict[str, Any]:
         if not colon or not name or not given:
             raise NoSuchValue(Message("web.no_pair", line=line))
         parts = [part.strip() for part in given.replace("，", ",").replace("、", ",").split(",") if part.strip()]
+        number = whole(given)
         several = name in {"only", "except"} or len(parts) > 1
-        found[name] = parts if several else int(given) if given.isdecimal() else given
+        found[name] = parts if several else given if number is None else number
     return found
 
 
@@ -171,12 +168,11 @@ def moment(text: str, zone: ZoneInfo) -> datetime:
     """A time of the reader's zone. Raises NoSuchValue for none, and for one that the clocks leave out in spring."""
     try:
         found = datetime.fromisoformat(text)
-    except ValueError as error:
+        local = found if found.tzinfo is not None else found.replace(tzinfo=zone)
+        there = local.astimezone(ZoneInfo("UTC")).astimezone(zone)
+    except (ValueError, OverflowError) as error:  # the first and the last day that there is lie in another year in UTC
         raise NoSuchValue(Message("web.no_time")) from error
-    if found.tzinfo is not None:
-        return found
-    local = found.replace(tzinfo=zone)
-    if local.astimezone(ZoneInfo("UTC")).astimezone(zone).replace(tzinfo=None) != found:
+    if found.tzinfo is None and there.replace(tzinfo=None) != found:
         raise NoSuchValue(Message("web.time_left_out"))
     return local
 

@@ -9,6 +9,7 @@ from functools import cache
 from types import MappingProxyType
 from typing import Any
 
+from core.erp.kernel.digits import whole
 from core.erp.kernel.named import kind_named
 from core.erp.kernel.records.declare import as_permits
 from core.erp.kernel.records.registry import entities
@@ -53,7 +54,7 @@ def topics_of(topic: str, key: str, payload: Mapping[str, Any]) -> Iterator[str]
     """What an outbox row is about: its own record, those its payload names, and the kind of what happened."""
     kind = topic.partition(".")[0]
     if NO_RECORDS.get(kind, kind) is not None:
-        yield f"{kind}:{key}" if key.isdigit() and kind in _records() else kind
+        yield f"{kind}:{key}" if whole(key) is not None and kind in _records() else kind
     if isinstance(payload.get("entity"), str) and payload.get("entity_id") is not None:
         yield f"{payload['entity']}:{payload['entity_id']}"
     for name, value in payload.items():

@@ -11,7 +11,7 @@ from types import UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from annotated_types import MaxLen
-from pydantic import AwareDatetime, BaseModel
+from pydantic import AwareDatetime, BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 
 from core.erp.kernel.records.declare import Entity
@@ -93,6 +93,7 @@ def _field(entity: Entity, name: str, info: FieldInfo, *, required: bool, link: 
         longest=LONGEST if many else longest_of(info),
         digits=digits,
         decimals=decimals,
+        secret=leaf is SecretStr,
     )
 
 

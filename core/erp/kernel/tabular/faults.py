@@ -4,6 +4,8 @@ from dataclasses import dataclass, field
 
 from core.erp.kernel.words import Message
 
+HIDDEN_CELL = "•••"
+"""In place of what stands in a cell that nobody is shown."""
 SHOWN = 1000
 """So many faults are told one by one; all are counted."""
 _LETTERS = 200

@@ -49,7 +49,7 @@ class Field:
     `required`: there must be a column; `filled`: its cells are never empty, as of a required one. `aliases` are other
     headings that files give it. `many`: several texts or choices in one cell, a semicolon between them. `longest`
     counts the letters of a text; `digits` and `decimals` are those of a number in all and behind the point; `least` and
-    `most` bound a number, both included.
+    `most` bound a number, both included. `secret`: what stands in its cells is shown and kept nowhere.
     """
 
     name: str
@@ -65,6 +65,7 @@ class Field:
     decimals: int = 6
     least: Decimal | None = None
     most: Decimal | None = None
+    secret: bool = False
 
     def __post_init__(self) -> None:
         if not self.name or any(not label.strip() for label in self.labels.values()):

@@ -11,7 +11,7 @@ import msgspec
 
 from core.erp.kernel.rehearsal import rehearsed
 from core.erp.kernel.tabular import runs
-from core.erp.kernel.tabular.faults import BadCell, Fault, shown
+from core.erp.kernel.tabular.faults import HIDDEN_CELL, BadCell, Fault, shown
 from core.erp.kernel.tabular.headings import Column, Head, find_head, place_columns
 from core.erp.kernel.tabular.importable import Importable, Line, LineFault
 from core.erp.kernel.tabular.making import make
@@ -131,6 +131,7 @@ def _typed(report: Report) -> Iterator[Line]:
     head = report.head
     columns = [column for column in head.columns if column.field is not None]
     placed = {column.place for column in head.columns}
+    secret = any(column.field.secret for column in columns if column.field)  # it may be one that slipped aside
     for number, cells in report.table.rows():
         if number <= head.line or number in head.skipped:
             continue
@@ -139,7 +140,8 @@ def _typed(report: Report) -> Iterator[Line]:
         values = {column.field.name: _value(report, number, cells, column) for column in columns if column.field}
         for place, cell in enumerate(cells):
             if place not in placed and cell not in (None, ""):
-                report.faults.add(Fault(number, "", _shown(cell), Message("tabular.cell_without_heading")))
+                value = HIDDEN_CELL if secret else _shown(cell)
+                report.faults.add(Fault(number, "", value, Message("tabular.cell_without_heading")))
         if report.faults.count == before:
             yield Line(number, values)
 
@@ -150,7 +152,8 @@ def _value(report: Report, number: int, cells: list[Cell], column: Column) -> ob
     try:
         return value_of(cell, column.field, column.place, report.settled.forms)
     except BadCell as error:
-        report.faults.add(Fault(number, column.heading, _shown(cell), error.message))
+        value = HIDDEN_CELL if column.field.secret else _shown(cell)
+        report.faults.add(Fault(number, column.heading, value, error.message))
         return None
 
 

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
+from core.erp.kernel.digits import whole
 from core.erp.kernel.errors import Conflict
 from core.erp.kernel.misfits import misfit
 from core.erp.kernel.records.read import row_of
@@ -113,10 +114,11 @@ def _day(given: str, errors: dict[str, Message]) -> str:
 
 
 def _days(given: str, errors: dict[str, Message]) -> int:
-    if not (given.isascii() and given.isdigit()) or not 0 < int(given[:9]) <= MAX_REMAINING_LIFE_DAYS:
+    days = whole(given) or 0
+    if not 0 < days <= MAX_REMAINING_LIFE_DAYS:
         errors["days"] = Message("web.no_days", given=given)
         return 0
-    return int(given)
+    return days
 
 
 def as_seen(signing: Signing[T], ids: Sequence[int], seen: str, case: Callable[[Unit], Case]) -> Signing[T]:

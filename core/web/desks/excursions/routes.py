@@ -9,6 +9,7 @@ from fastapi.responses import RedirectResponse
 from pydantic import ValidationError
 from starlette.concurrency import run_in_threadpool
 
+from core.erp.kernel.digits import whole
 from core.erp.kernel.door import needs
 from core.erp.kernel.http import Id
 from core.erp.kernel.misfits import misfit
@@ -39,6 +40,8 @@ from core.web.frame.visit import Outcome, Visit, Visiting
 from core.web.records.lists import list_page
 
 router = page_routes()
+FARTHEST = 999_999
+"""Rows that the list is read beyond."""
 FIELDS = {
     "decision": "web.decision",
     "restriction": "web.condition",
@@ -61,8 +64,7 @@ def waiting(visit: Visiting) -> Response:
     query = visit.request.query_params
     if set(query) - {"after"}:
         return visit.read(lambda u: list_page(u, EXCURSIONS, visit))
-    text = query.get("after", "")
-    after = int(text) if text.isascii() and text.isdigit() and len(text) < len("1000000") else 0
+    after = min(whole(query.get("after", "")) or 0, FARTHEST)
 
     def work(u: Unit) -> Response:
         found, total = inbox(u, after)

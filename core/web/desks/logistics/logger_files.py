@@ -10,6 +10,7 @@ from fastapi import Response
 from pydantic import BaseModel, ConfigDict
 
 from core.erp.kernel.auth import now_utc
+from core.erp.kernel.digits import whole
 from core.erp.kernel.door import needs
 from core.erp.kernel.errors import LotwiseError
 from core.erp.kernel.middleware import MAX_UPLOAD
@@ -31,6 +32,8 @@ UNITS = ("Cel", "[degF]", "K", "%", "hPa")
 DELIMITERS, DECIMALS = (",", ";", "\t", "|"), (".", ",")
 SHOWN = 10
 """Doubtful lines of a file that the page shows; the API and the command line tell them all."""
+MOST_COLUMNS = 1000
+"""No table has more: a greater number is a heading."""
 
 
 class FileImportPort(Protocol):
@@ -111,7 +114,8 @@ def _mapping(visit: Visit) -> str:
 
 def _column(text: str) -> str | int:
     """A column by its heading, or by its number, 1 for the first."""
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 4 else text  # noqa: PLR2004 - more columns has no table
+    number = whole(text)
+    return number if number is not None and number < MOST_COLUMNS else text
 
 
 def _page(

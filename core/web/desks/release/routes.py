@@ -3,6 +3,7 @@
 from fastapi import Response
 from fastapi.responses import RedirectResponse
 
+from core.erp.kernel.digits import whole
 from core.erp.kernel.door import needs
 from core.erp.kernel.errors import Invalid
 from core.erp.kernel.http import BIGGEST_ID, Id
@@ -30,7 +31,7 @@ def _desk(u: Unit, visit: Visit, item: str, after: int) -> Response:
     u.need("stock.read")
     ids = find(u, entities()["item"], item) if item else []
     rows, total = waiting(u, (ids or [0])[0] if item else None, after)
-    signed = [one for one in visit.request.query_params.getlist("signed") if one.isascii() and one.isdigit()]
+    signed = [one for one in visit.request.query_params.getlist("signed") if whole(one) is not None]
     return visit.page(
         "desks/release.html",
         rows=rows,
@@ -79,7 +80,7 @@ async def send(visit: Visiting, record_id: Id) -> Response:
 
 def _chosen(texts: list[str]) -> list[int]:
     """Sublots by number, each once. Raises Invalid for none, for too many and for what is no number."""
-    ids = sorted({int(one) for one in texts if one.isascii() and one.isdigit() and 0 < int(one[:20]) <= BIGGEST_ID})
+    ids = sorted({number for one in texts if (number := whole(one)) is not None and 0 < number <= BIGGEST_ID})
     if not ids or len(ids) > ROWS:
         raise Invalid("web.choose_some", most=ROWS)
     return ids
