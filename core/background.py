@@ -17,6 +17,7 @@ from core.erp.kernel.deadlines.terms import terms
 from core.erp.kernel.events import Events
 from core.erp.kernel.live.telling import tell
 from core.erp.kernel.outbox import Outbox
+from core.erp.kernel.restorations import look_at_gateways, look_at_mark, newest_seal_number
 from core.erp.kernel.sessions import service as sessions
 from core.erp.kernel.tasks.reminding import remind
 from core.erp.kernel.witness import WITNESS_FILE, Witness
@@ -33,6 +34,7 @@ DEADLINES_EVERY = 5.0
 SWEEP_EVERY = 3600.0
 END_SESSIONS_EVERY = 60.0
 ARCHIVE_EVERY = 60.0
+GATEWAYS_EVERY = 5.0
 LEAD_EVERY = 1.0
 """How often the leader looks whether it still is, and the others whether they may be."""
 _KEEPALIVE = "-c tcp_keepalives_idle=5 -c tcp_keepalives_interval=2 -c tcp_keepalives_count=3"
@@ -154,8 +156,12 @@ class Background:
 
 def compare_with_witness(settings: Settings, engine: Engine) -> None:
     """At a start, before anybody is served: a database behind its witness refuses intentions from the first request."""
+    witness = Witness(settings.data_dir / WITNESS_FILE)
+    with engine.connect() as conn:
+        last = newest_seal_number(conn)
+    look_at_mark(engine, witness, last, now_utc())
     with contextlib.suppress(BehindWitness):  # it is written down and told; the core serves, and facts are posted
-        Sealer(engine, Witness(settings.data_dir / WITNESS_FILE)).compare(now_utc())
+        Sealer(engine, witness).compare(now_utc())
 
 
 def background(settings: Settings, engine: Engine, events: Events, outbox: Outbox, notice: Notice) -> Background:
@@ -178,6 +184,7 @@ def background(settings: Settings, engine: Engine, events: Events, outbox: Outbo
         Loop("deadlines", lambda: run_deadlines(engine, events), DEADLINES_EVERY, leader.leads),
         Loop("tasks", lambda: remind(engine, events, now_utc()), REMIND_EVERY, leader.leads),
         Loop("sessions", lambda: sessions.end_expired(engine, now_utc(), limits), END_SESSIONS_EVERY, leader.leads),
+        Loop("restorations", lambda: look_at_gateways(engine, now_utc()), GATEWAYS_EVERY, leader.leads),
         Loop("log archive", lambda: watch_archive(engine, events, now_utc()), ARCHIVE_EVERY, leader.leads),
         Loop("files", lambda: sweep(engine, files, now_utc()), SWEEP_EVERY, leader.leads),
     ]

@@ -22,6 +22,7 @@ from psycopg import sql
 from sqlalchemy import create_engine
 
 from core.erp.kernel.attachments.files import FILES
+from core.erp.kernel.restorations import RESTORED_MARK
 from core.erp.kernel.words import render
 from core.log_archive import LogArchive, log_archive
 from edge.spool import FILE as SPOOL_FILE
@@ -31,7 +32,16 @@ from lotwise.embedded.postgres import BIN, EmbeddedPostgres
 from lotwise.embedded.process import traversable, unprivileged
 
 WAL, BASE, DATA = "wal", "base", "data"
-ONLY_NOW = (FILES, "postgres", "stream", "ports.json", "supervisor.sock", "supervisor.lock", "supervisor.log")
+ONLY_NOW = (
+    FILES,
+    RESTORED_MARK,
+    "postgres",
+    "stream",
+    "ports.json",
+    "supervisor.sock",
+    "supervisor.lock",
+    "supervisor.log",
+)
 """Of the data folder: servers' own files, which base and log are made of, or which are made anew; attachments."""
 SHUT = 0o700
 ARCHIVES_WITHIN = 15.0

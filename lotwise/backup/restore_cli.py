@@ -7,7 +7,9 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from core.background import compare_with_witness
 from core.erp.kernel.attachments.files import FILES, FileStore
+from core.erp.kernel.restorations import unsigned
 from core.erp.kernel.witness import WITNESS_FILE, Witness
 from lotwise.attachment_checking import examine as compare
 from lotwise.auditing import examine
@@ -40,8 +42,8 @@ def restore_command(
 ) -> None:
     """Restore into the data folder (LOTWISE_DATA_DIR), which must hold no database; verify the audit trail at the end.
 
-    A witness that is in the folder stays as it is. If it knows of more than what was restored, goods stay where they
-    are until QA has signed what is missing.
+    A witness that is in the folder stays as it is. If it knows of more than what was restored, or there is none but the
+    backup's own, goods stay where they are until QA has signed what is missing.
     """
     conf = embedded()
     until = _instant(to) if to is not None else None
@@ -53,6 +55,8 @@ def restore_command(
         raise typer.Exit(1) from error
     with error_sentence(), servers(conf, stream=False, user="restore") as found:
         engine = found.engine(1)
+        compare_with_witness(conf, engine)
+        unknown = unsigned(engine)
         verdict = examine(engine, Witness(conf.data_dir / WITNESS_FILE))
         attachments = compare(engine, FileStore(conf.data_dir / FILES), read=True)
         engine.dispose()
@@ -63,6 +67,8 @@ def restore_command(
     others = [finding for finding in verdict.findings if finding.kind != "restored"]
     for finding in verdict.findings:
         out.print(f"{finding.kind}: {finding.detail}", highlight=False)
-    if verdict.findings and not others:
-        out.print("Goods stay where they are until QA has signed what is missing: GET /api/v1/restorations")
+    if unknown or (verdict.findings and not others):
+        known = "what came after the backup, which no witness here tells" if unknown else "what is missing"
+        out.print(f"Goods stay where they are until QA has signed {known}: GET /api/v1/restorations")
+    out.print("No log is archived until the next `lotwise backup`.")
     raise typer.Exit(0 if attachments.whole and not others else 1)

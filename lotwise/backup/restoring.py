@@ -9,6 +9,8 @@ from pathlib import Path
 import psycopg
 
 from core.erp.kernel.attachments.files import FILES
+from core.erp.kernel.restorations import RESTORED_MARK, WITNESS_STAYED
+from core.erp.kernel.witness import WITNESS_FILE
 from lotwise.backup.attached_files import copy_files
 from lotwise.backup.backing_up import BASE, DATA, SHUT, WAL, BackupFailed, check, run
 from lotwise.embedded.postgres import BIN, EmbeddedPostgres
@@ -45,6 +47,11 @@ def restore(backup: Path, data_dir: Path, to: datetime | None = None, *, port: i
         raise BackupFailed(f"{cluster} is there: move the old `postgres` folder away first, nothing is overwritten")
     _same_major(backup)
     check(backup / BASE)
+    data_dir.mkdir(parents=True, exist_ok=True)
+    # a witness out of the backup knows nothing that the backup does not: goods wait for QA then (restorations)
+    mark, stayed = data_dir / RESTORED_MARK, (data_dir / WITNESS_FILE).exists()
+    if not mark.exists():  # of a restore that was broken off, which has brought the backup's witness already
+        mark.write_text(WITNESS_STAYED if stayed else "the witness is the backup's\n")
     _put_data(backup / DATA, data_dir)
     copy_files(backup.parent / FILES, data_dir / FILES)
     fresh = cluster.with_name("cluster.restored")
@@ -68,7 +75,6 @@ def _same_major(backup: Path) -> None:
 
 
 def _put_data(source: Path, data_dir: Path) -> None:
-    data_dir.mkdir(parents=True, exist_ok=True)
     for path in source.iterdir():
         if path.is_dir():
             shutil.copytree(path, data_dir / path.name, dirs_exist_ok=True, copy_function=_unless_there)

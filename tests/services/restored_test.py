@@ -352,6 +352,18 @@ def lost_of(engine: Engine) -> list[tuple[Any, ...]]:
         return [tuple(row) for row in conn.execute(text(query))]
 
 
+def test_a_gateway_that_had_been_told_more_is_confirmed_opens_a_restoration(after: After) -> None:
+    """Where no witness tells of the restore; asked again it is the same one."""
+    assert after.kinds() == set()
+    for _ in range(2):
+        answer(after.engine, ConfirmRequest("gw-9", (("e1", 3, 5),), confirmed=(4,)), ConsumerState("s1"))
+        restorations.look_at_gateways(after.engine, LATER)
+        with after.engine.connect() as conn:
+            found = conn.execute(text("SELECT database_seal, witnessed_seal FROM restoration")).all()
+        assert [tuple(row) for row in found] == [(1, 1)]
+    assert after.kinds() == {"restored"}
+
+
 def test_the_trail_goes_on_where_it_was_restored_to(after: After) -> None:
     with pytest.raises(BehindWitness):
         sealer(after.engine, after.folder).seal(LATER)

@@ -11,8 +11,10 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from pydantic import SecretStr
 from sqlalchemy import Engine, text
 
+from core.background import compare_with_witness
 from core.erp.kernel import restorations, signatures
 from core.erp.kernel.access import users
 from core.erp.kernel.attachments import service as attachments
@@ -29,6 +31,7 @@ from core.erp.kernel.unit import Actor, unit
 from core.erp.kernel.witness import WITNESS_FILE, Witness
 from core.erp.lots import service as lots
 from core.erp.migrations import upgrade
+from core.settings import Settings
 from lotwise.attachment_checking import examine as compare
 from lotwise.backup.attached_files import copy_files
 from lotwise.backup.backing_up import BASE, BackupFailed, make_backup
@@ -208,6 +211,64 @@ def test_last_night_comes_back_and_goods_stay(site: Site, again: Callable[..., R
     assert Sealer(found.engine, Witness(found.data / WITNESS_FILE)).seal(datetime.now(UTC)) > 0
     with found.engine.connect() as conn:
         assert verify(conn, None, Witness(found.data / WITNESS_FILE)) == []
+
+
+def _found(found: Restored) -> list[tuple[int, int]]:
+    """The restorations after a start of the core, by the seals that are there and that were witnessed."""
+    settings = Settings(instance="test", secret_key=SecretStr("s" * 40), data_dir=found.data)
+    compare_with_witness(settings, found.engine)
+    compare_with_witness(settings, found.engine)  # the next start
+    with found.engine.connect() as conn:
+        rows = conn.execute(text("SELECT database_seal, witnessed_seal FROM restoration ORDER BY id"))
+        return [tuple(row) for row in rows]
+
+
+def test_after_the_loss_of_the_disk_goods_stay_until_qa_has_signed_that_nobody_knows(
+    site: Site, again: Callable[..., Restored]
+) -> None:
+    """The witness is the backup's own, and agrees with it."""
+    found = again(site.evening, witness=False)
+    serve(found.engine, Instance(live=False, data_dir=found.data))
+    restored = _found(found)
+    assert len(restored) == 1
+    assert restored[0][0] == restored[0][1]
+    events, store = site.world.events, Actor("storekeeper", frozenset({Role.WAREHOUSE}), 1)
+    with unit(found.engine, store, events) as u:
+        assert [o.kind.value for o in lots.movable(u, site.sublot, "use")] == ["restored"]
+        assert restorations.record_of(u, 1)["later_unknown"]
+    with found.engine.connect() as conn:
+        user = conn.execute(text("SELECT id FROM app_user WHERE login = 'quality'")).scalar_one()
+    quality, now = Actor("quality", frozenset({Role.QA}), user, session="s1"), datetime.now(UTC)
+    witness = Witness(found.data / WITNESS_FILE)
+    Sealer(found.engine, witness).seal(now)
+    act = restorations.signing(1, reason="asked everybody")
+    proof = signatures.prove(found.engine, quality, act.act, PASSWORD, login="quality", now=now)
+    with unit(found.engine, quality, events) as u:
+        act.work(u, proof)
+    with unit(found.engine, store, events) as u:
+        assert lots.movable(u, site.sublot, "use") == []
+    Sealer(found.engine, witness).seal(datetime.now(UTC))
+    with found.engine.connect() as conn:
+        assert verify(conn, None, Witness(found.data / WITNESS_FILE)) == []
+    assert len(_found(found)) == 1
+
+
+def test_a_witness_that_is_as_new_proves_that_nothing_is_missing(again: Callable[..., Restored]) -> None:
+    found = again(None, witness=True)
+    serve(found.engine, Instance(live=False, data_dir=found.data))
+    assert _found(found) == []
+    assert not (found.data / restorations.RESTORED_MARK).exists()
+
+
+def test_a_witness_that_is_older_than_the_backup_proves_nothing(again: Callable[..., Restored]) -> None:
+    found = again(None, witness=True)
+    (found.data / restorations.RESTORED_MARK).write_text(restorations.WITNESS_STAYED)
+    lines = (found.data / WITNESS_FILE).read_text().splitlines(keepends=True)
+    (found.data / WITNESS_FILE).write_text("".join(lines[:-1]))
+    serve(found.engine, Instance(live=False, data_dir=found.data))
+    restored = _found(found)
+    assert [seal for seal, _ in restored] == [seal for _, seal in restored]
+    assert len(restored) == 1
 
 
 def test_what_is_there_is_not_rewound(site: Site, tmp_path: Path) -> None:

@@ -70,6 +70,8 @@ def _delivery(row: Any) -> dict[str, Any] | None:
 def lacking(conn: Connection, row: Restoration, journal: Journal) -> dict[str, Any]:
     """The record as it stands: what the journal, receivers and gateways tell that the database lacks.
 
+    `later_unknown`: no witness tells what came after the backup, so that nothing missing is listed does not mean that
+    nothing is.
     Of each gateway: `confirmed_to`, when the newest batch came that was there with the last seal; `heard_since`, None
     until it has spoken to the restored core: within a minute of that it says how far it had been confirmed; and `lost`,
     where that was further (numbers of batches, and when the last that is here was cut; `come_again` and `cannot_come`
@@ -81,6 +83,7 @@ def lacking(conn: Connection, row: Restoration, journal: Journal) -> dict[str, A
     return {
         "restored_to": sealed_at.isoformat() if sealed_at is not None else None,
         "missing_seals": [row.database_seal + 1, row.witnessed_seal],
+        "later_unknown": row.witnessed_seal == row.database_seal,
         "missing_rows": len(missing),
         "missing": [asdict(entry) for entry in missing[:MAX_LISTED]],
         "missing_unlisted": sorted(

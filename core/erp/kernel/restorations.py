@@ -9,21 +9,30 @@ import logging
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Engine, select, text, update
+from sqlalchemy import Connection, Engine, func, select, text, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from core.erp.kernel import signatures
 from core.erp.kernel.audit_journal import JOURNAL_FILE, Journal
 from core.erp.kernel.errors import Conflict, NotFound
 from core.erp.kernel.instance import instance_of
-from core.erp.kernel.model import Restoration
+from core.erp.kernel.model import AuditSeal, Restoration
 from core.erp.kernel.restoration_record import lacking, receivers
 from core.erp.kernel.tables import table
 from core.erp.kernel.unit import Unit
+from core.erp.kernel.witness import Witness
 from core.erp.kernel.words import Message
 
 log = logging.getLogger(__name__)
 
+RESTORED_MARK = "restored-unproven"
+"""A file in the data folder: a backup was put back, and the core has not looked yet whether a witness knows what came
+after it.
+"""
+NOTHING_KNOWN = (
+    "the database was restored to seal %d, and what came after it is unknown: %s. What a hold would stop is refused"
+    " until QA has signed it"
+)
 BEHIND_WITNESS = (
     "the database was restored or its newest rows cut off: it ends with seal %d, and seal %d was witnessed. "
     "What a hold would stop is refused until QA has signed it"
@@ -36,18 +45,93 @@ def record_restoration(engine: Engine, database_seal: int, witnessed_seal: int, 
 
     Ids given since the backup are in messages, annotations and on paper: none of them is given again.
     """
+    if _record(engine, database_seal, witnessed_seal, now):
+        log.error(BEHIND_WITNESS, database_seal, witnessed_seal)
+
+
+def _record(engine: Engine, database_seal: int, witnessed_seal: int, now: datetime) -> bool:
+    """Whether that was new."""
     same = (_R.c.database_seal == database_seal, _R.c.witnessed_seal == witnessed_seal)
     row = {"database_seal": database_seal, "witnessed_seal": witnessed_seal, "found_at": now}
     with engine.begin() as conn:
-        if conn.execute(select(_R.c.id).where(*same)).first() is None:
-            conn.execute(upsert(Restoration).values(**row, receivers=receivers(conn)).on_conflict_do_nothing())
-            conn.execute(text("SELECT lotwise_skip_ids()"))
-            log.error(BEHIND_WITNESS, database_seal, witnessed_seal)
+        if conn.execute(select(_R.c.id).where(*same)).first() is not None:
+            return False
+        conn.execute(upsert(Restoration).values(**row, receivers=receivers(conn)).on_conflict_do_nothing())
+        conn.execute(text("SELECT lotwise_skip_ids()"))
+        return True
+
+
+def record_unknown(engine: Engine, database_seal: int, why: str, now: datetime) -> None:
+    """Writes down that the database was restored, and that nobody knows what came after it: as `record_restoration`,
+    with as many seals witnessed as there are.
+    """
+    if database_seal and not unsigned(engine):
+        _record(engine, database_seal, database_seal, now)
+        log.error(NOTHING_KNOWN, database_seal, why)
+
+
+def look_at_mark(engine: Engine, witness: Witness, database_seal: int, now: datetime) -> None:
+    """After `lotwise restore`: a witness that was there before it, and is as far as the database or further, tells what
+    is missing or that nothing is. Any other came with the backup itself, or is older: then nobody knows.
+    """
+    mark = witness.path.with_name(RESTORED_MARK)
+    if not mark.exists():
+        return
+    witness.refresh()
+    stayed = mark.read_text() == WITNESS_STAYED
+    if not stayed or witness.last is None or witness.last.number < database_seal:
+        record_unknown(engine, database_seal, "no witness was there that is as new as the backup", now)
+    mark.unlink(missing_ok=True)
+
+
+# one that was found after the newest batch that the gateway had here when it said so, is the same restore
+_TOLD_BY_GATEWAYS = text("""
+    SELECT l.gateway FROM confirmation_lost l WHERE NOT EXISTS (
+        SELECT FROM restoration r WHERE r.found_at > greatest(
+            (SELECT max(b.received_at) FROM batch b WHERE b.gateway = l.gateway AND b.received_at < l.at),
+            (SELECT max(f.last_received_at) FROM batch_fold f
+                WHERE f.gateway = l.gateway AND f.last_received_at < l.at),
+            '-infinity'))
+    ORDER BY l.at LIMIT 1
+""")
+
+
+def look_at_gateways(engine: Engine, now: datetime) -> None:
+    """A gateway that had been told more is confirmed than the database has, tells of a restore that no witness has told
+    of: it is written down.
+    """
+    with engine.connect() as conn:
+        gateway, last = conn.scalar(_TOLD_BY_GATEWAYS), newest_seal_number(conn)
+    if gateway is not None:
+        record_unknown(engine, last, f"gateway {gateway} had been told that more is confirmed", now)
+
+
+def newest_seal_number(conn: Connection) -> int:
+    """The number of the last seal; 0 before the first."""
+    return conn.scalar(select(func.max(table(AuditSeal).c.number))) or 0
+
+
+def unsigned(engine: Engine) -> bool:
+    """Whether what came after a restore is unknown, and nobody has signed that yet."""
+    where = (_R.c.signature_id.is_(None), _R.c.witnessed_seal == _R.c.database_seal)
+    with engine.connect() as conn:
+        return conn.execute(select(_R.c.id).where(*where)).first() is not None
+
+
+WITNESS_STAYED = "the witness was there before the restore\n"
+"""What the mark says in that case."""
 
 
 def signed_since(conn: Connection, at: datetime) -> list[tuple[int, int, datetime]]:
-    """(id, last seal that was there, when signed) of the restorations signed after a time, oldest first."""
-    query = select(_R.c.id, _R.c.database_seal, _R.c.signed_at).where(_R.c.signed_at > at).order_by(_R.c.signed_at)
+    """(id, last seal that was there, when signed) of the restorations signed after a time, oldest first.
+
+    Of those that a witness has told: from their seal on it is written anew.
+    """
+    query = (
+        select(_R.c.id, _R.c.database_seal, _R.c.signed_at)
+        .where(_R.c.signed_at > at, _R.c.witnessed_seal > _R.c.database_seal)
+        .order_by(_R.c.signed_at)
+    )
     return [(row.id, row.database_seal, row.signed_at) for row in conn.execute(query)]
 
 
