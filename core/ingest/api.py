@@ -1,7 +1,7 @@
 """Routes of the ingest: its lag, dead letters and their replay, conflicts, alarms, epochs and closing one."""
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 from fastapi import Query
 from fastapi.responses import JSONResponse
@@ -14,6 +14,7 @@ from core.erp.exposure.judge.judge import Judge
 from core.erp.exposure.model import SourceWatermark
 from core.erp.kernel.auth import now_utc
 from core.erp.kernel.door import needs, routes
+from core.erp.kernel.errors import NotFound
 from core.erp.kernel.http import (
     Answer,
     Body,
@@ -27,10 +28,11 @@ from core.erp.kernel.http import (
     Text,
     paginate,
 )
+from core.erp.kernel.masking import MASKED
 from core.erp.kernel.scope import scoped
 from core.erp.kernel.signatures import Act, Proof, Signing, begin_signing
 from core.erp.kernel.tables import table, values_of
-from core.erp.kernel.unit import Unit
+from core.erp.kernel.unit import Actor, Unit
 from core.erp.kernel.words import Message
 from core.ingest import imports_api, unknown_points_api
 from core.ingest.epochs import close_epoch, epoch_record
@@ -38,7 +40,7 @@ from core.ingest.lag import ingest_lag
 from core.ingest.model import EpochClosed, GatewayEpoch, IngestAlarm
 from core.ingest.records import replay_here
 from core.ingest.replaying import Filter
-from core.ingest.scopes import DEAD_LETTERS, SERIES_POINTS
+from core.ingest.scopes import ALARMS, DEAD_LETTERS, GATEWAYS, SERIES_POINTS
 from core.ingest.shapes import ReplayIn, ReplayOut
 from core.ingest.sources import retire_source
 from core.series.model import ReadingConflict, ReadingRow, SeriesPoint
@@ -73,11 +75,23 @@ class LagOut(Answer):
 @router.get("/lag")
 @needs("ingest.read")
 def read_lag(door: Door) -> LagOut:
-    """What waits, and for how long: unshipped batches, dead letters, stopped partitions, gateways not heard of."""
-    door.read(lambda _: None)
+    """What waits, and for how long: unshipped batches, dead letters, stopped partitions, gateways not heard of. Whoever
+    belongs to some sites is told of their own gateways, and not why a partition has stopped.
+    """
+    gateways = scoped(select(table(GatewayEpoch).c.gateway), GATEWAYS, door.actor)
+    seen = door.read(lambda u: set(u.conn.scalars(gateways)))
     found = LagOut.model_validate(ingest_lag(door.engine, now_utc()))
-    language = door.actor.language
-    return found.model_copy(update={"stopped": [one.in_language(language) for one in found.stopped]})
+    quiet = {gateway: since for gateway, since in found.quiet.items() if gateway in seen or not door.actor.scoped}
+    stopped = [_told(one.in_language(door.actor.language), door.actor) for one in found.stopped]
+    return found.model_copy(update={"stopped": stopped, "quiet": quiet})
+
+
+Told = TypeVar("Told", bound=Answer)
+
+
+def _told(one: Told, actor: Actor) -> Told:
+    """Why a partition has stopped is of many zones, of other sites too."""
+    return one.model_copy(update={"detail": MASKED, "detail_message": None}) if actor.scoped else one
 
 
 @router.post("/dead-letters/replay", status_code=200, response_model=ReplayOut)
@@ -188,8 +202,10 @@ def read_alarms(
     query = select(t).where(t.c.cleared_at.is_(None)) if standing else select(t)
 
     def work(u: Unit) -> Page[IngestAlarmOut]:
-        rows, following = paginate(u, query, t.c.id, cursor, limit, newest_first=True)
-        return Page(items=[IngestAlarmOut.model_validate(row).in_language(u.language) for row in rows], next=following)
+        rows, following = paginate(u, scoped(query, ALARMS, u.actor), t.c.id, cursor, limit, newest_first=True)
+        items = [IngestAlarmOut.model_validate(row).in_language(u.language) for row in rows]
+        told = [one if one.gateway is not None else _told(one, u.actor) for one in items]
+        return Page(items=told, next=following)
 
     return door.read(work)
 
@@ -226,7 +242,7 @@ def read_epochs(door: Door, gateway: str | None = None, cursor: Cursor = None, l
         query = query.where(e.c.gateway == gateway)
 
     def work(u: Unit) -> Page[EpochOut]:
-        rows, following = paginate(u, query, e.c.id, cursor, limit, newest_first=True)
+        rows, following = paginate(u, scoped(query, GATEWAYS, u.actor), e.c.id, cursor, limit, newest_first=True)
         return Page(items=[EpochOut.model_validate(row) for row in rows], next=following)
 
     return door.read(work)
@@ -256,6 +272,9 @@ async def close(gateway: str, epoch: str, body: CloseIn, door: Door) -> JSONResp
     act = Act(Message("meaning.epoch_closed"), "epoch", (name,), reason)
 
     def work(u: Unit, proof: Proof) -> ClosedOut:
+        e = table(GatewayEpoch).c
+        if u.conn.execute(scoped(select(e.id).where(e.gateway == gateway), GATEWAYS, u.actor)).first() is None:
+            raise NotFound("ingest.no_epoch", gateway=gateway, epoch=epoch)
         signature = begin_signing(u, proof, act).sign(name, epoch_record(u.conn, gateway, epoch))
         done = close_epoch(u, Judge(), gateway, epoch, reason=reason, signature_id=signature.id)
         return ClosedOut(

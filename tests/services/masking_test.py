@@ -33,12 +33,14 @@ def two_sites(engine: Engine) -> Engine:
 @pytest.mark.parametrize("kind", [one for one in kinds() if one not in {NotFound, NothingImported}])
 def test_an_error_of_every_class_is_masked(two_sites: Engine, kind: type[LotwiseError]) -> None:
     raised = kind.__new__(kind)
-    LotwiseError.__init__(raised, "kernel.site_of", code="distant", own="near", extra={"site_id": 2, "more": [1]})
+    LotwiseError.__init__(
+        raised, "access.approves_own_role", code="distant", login="near", extra={"site_id": 2, "more": [1]}
+    )
     raised.beside = "kept"  # type: ignore[attr-defined]  # what a class has of its own
     told = mask(two_sites, NEAR, raised)
     assert type(told) is kind
-    assert told.message == Message("kernel.site_of", code=MASKED, own="near")
-    assert told.extra == {"code": MASKED, "own": "near", "site_id": MASKED, "more": [1]}
+    assert told.message == Message("access.approves_own_role", code=MASKED, login="near")
+    assert told.extra == {"code": MASKED, "login": "near", "site_id": MASKED, "more": [1]}
     assert told.beside == "kept"  # type: ignore[attr-defined]  # as above
     assert raised.extra["code"] == "distant", "the error itself stays as it is, for the log"
     assert mask(two_sites, Actor("ada"), raised) is raised

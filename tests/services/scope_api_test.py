@@ -22,6 +22,7 @@ from core.erp.kernel.permits import INSIDE, Role
 from core.erp.kernel.records.registry import entities
 from core.erp.kernel.tabular.model import ImportLine
 from core.erp.kernel.unit import Unit
+from core.ingest.model import GatewayEpoch, IngestAlarm
 from core.settings import Settings
 from lotwise.reference import api_description
 from tests.services.quality_plant import Plant, build
@@ -277,6 +278,38 @@ def test_an_act_on_all_of_a_kind_takes_those_of_ones_own_site(sites: Sites) -> N
     assert shared.json()["zones"] == ["near/a/room"]
     left = "SELECT zone_id FROM source_watermark WHERE gateway = 'shared' AND retired_at IS NULL"
     assert plant.one(left) == sites.far["zone"]
+
+
+def test_a_gateway_is_seen_by_who_sees_all_that_it_speaks_for(sites: Sites) -> None:
+    """Gateways have no ids of their own: which epochs there are, what they lack, and who may say that one is lost."""
+    boss, plant = sites.token("boss"), sites.plant
+
+    def started(u: Unit) -> None:
+        for gateway, ids in (("own", sites.home), ("distant-gw", sites.far), ("both", sites.home), ("both", sites.far)):
+            spoken = SourceWatermark(zone_id=ids["zone"], gateway=gateway, source=f"s{ids['zone']}", upto=NOW)
+            spoken.received_at = NOW
+            u.session.add(spoken)
+        for gateway in ("own", "distant-gw", "both"):
+            u.session.add(GatewayEpoch(gateway=gateway, epoch="e1", first_seen_at=NOW))
+            u.session.add(IngestAlarm(at=NOW, kind="changed", gateway=gateway, detail=f"of {gateway}"))
+        u.session.add(IngestAlarm(at=NOW, kind="stopped", partition=3, detail="distant/a/room"))
+
+    plant.act("setup", NOW, started)
+    got = {one: sites.client.get(f"/api/v1/ingest/{one}", headers=boss) for one in ("lag", "alarms", "epochs")}
+    assert [one["gateway"] for one in got["epochs"].json()["items"]] == ["own"]
+    assert {one["gateway"] for one in got["alarms"].json()["items"]} == {"own", None}
+    for answer in got.values():
+        assert answer.status_code == 200
+        assert not any(word in answer.text for word in ("distant", "both"))
+    signed = {"reason": "disk replaced", "login": "boss", "password": PASSWORD}
+    foreign = [
+        sites.client.post(f"/api/v1/ingest/epochs/{gateway}/e1/close", json=signed, headers=boss)
+        for gateway in ("distant-gw", "both", "nobody")
+    ]
+    assert [one.status_code for one in foreign] == [404, 404, 404]
+    assert plant.one("SELECT count(*) FROM epoch_closed") == 0
+    own = sites.client.post("/api/v1/ingest/epochs/own/e1/close", json=signed, headers=boss)
+    assert own.status_code == 201, own.text
 
 
 def test_what_is_foreign_is_answered_as_what_is_absent(sites: Sites) -> None:

@@ -20,8 +20,8 @@ from pydantic import (
     model_validator,
 )
 
-from core.erp.kernel.digits import whole
 from core.erp.kernel import strict
+from core.erp.kernel.digits import whole
 from core.erp.kernel.errors import UnfitValue
 from core.erp.kernel.words import from_json, render
 

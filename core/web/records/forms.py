@@ -9,7 +9,6 @@ from fastapi.responses import RedirectResponse
 from pydantic import BaseModel
 from starlette.concurrency import run_in_threadpool
 
-from core.erp.kernel.digits import whole
 from core.erp.kernel.door import needs
 from core.erp.kernel.http import Id
 from core.erp.kernel.records import verbs, write

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 from sqlalchemy import select
 
-from core.erp.kernel.digits import whole
 from core.erp.kernel.records.declare import Entity
 from core.erp.kernel.records.search import found
 from core.erp.kernel.scope import scoped

@@ -12,7 +12,6 @@ from typing import Any
 from pydantic import ValidationError
 from sqlalchemy import UniqueConstraint, select
 
-from core.erp.kernel.digits import whole
 from core.erp.kernel.records import columns, verbs, write
 from core.erp.kernel.records.declare import Entity
 from core.erp.kernel.records.registry import entities

@@ -10,6 +10,7 @@ from pydantic import AwareDatetime, BaseModel
 from starlette.concurrency import run_in_threadpool
 
 from core.erp.kernel.audit_verification import VerificationProgress, verify
+from core.erp.kernel.digits import whole
 from core.erp.kernel.door import needs
 from core.erp.kernel.records import read
 from core.erp.kernel.records.registry import entities
@@ -142,7 +143,7 @@ def _newest(u: Unit) -> list[dict[str, Any]]:
 def _address(row: Mapping[str, Any]) -> str | None:
     """The page of the record that a row is of, where it has one."""
     entity = entities().get(row["entity"])
-    return f"/{entity.path}/{row['entity_id']}" if entity is not None and row["entity_id"].isdigit() else None
+    return f"/{entity.path}/{row['entity_id']}" if entity is not None and whole(row["entity_id"]) is not None else None
 
 
 def _proposed(
