@@ -357,6 +357,8 @@ def test_a_cell_is_its_fields_value(field: str, cell: Cell, forms: Forms, value:
         ("at", "02/03/2026 25:30", POINT, "no_moment"),
         ("at", "2026-03-02 08:30", Forms(), "say_timezone"),
         ("at", "2026-03-29 02:30", POINT, "time_skipped"),
+        ("at", "0001-01-01T00:00+14:00", POINT, "no_moment"),
+        ("at", "9999-12-31T23:59-12:00", POINT, "no_moment"),
         ("at", "2026-10-25 02:30", POINT, "time_twice"),
         ("cold", "maybe", POINT, "no_flag"),
         ("cold", 2.0, POINT, "no_flag"),
@@ -367,6 +369,29 @@ def test_what_is_no_value_or_could_be_two_is_refused(field: str, cell: Cell, for
     with pytest.raises(BadCell) as caught:
         value_of(cell, BY_NAME[field], 0, forms)
     assert caught.value.message.id == f"tabular.{why}"
+
+
+def test_a_heading_that_names_a_zone_says_it_of_its_column() -> None:
+    """As the product's own template writes it: `Since (UTC)`."""
+    fields = (Field("code", {"en": "Code"}), Field("since", {"en": "Since", "zh": "自"}, Kind.MOMENT))
+
+    def read(heading: str, timezone: str | None = None) -> Settled:
+        head = place_columns(1, ["Code", heading], fields, Mapping())
+        assert head.faults == ()
+        return settle(
+            [(1, ["Code", heading]), (2, ["c", "2026-11-30 08:00:00"])], head, Mapping(timezone=timezone), "csv"
+        )
+
+    def instant(heading: str, timezone: str | None = None) -> object:
+        return value_of("2026-11-30 08:00:00", fields[1], 1, read(heading, timezone).forms)
+
+    for heading in ("Since (UTC)", "since (utc) *", "自（UTC）", "自 (UTC)"):
+        assert instant(heading) == datetime(2026, 11, 30, 8, tzinfo=UTC), heading
+    assert instant("Since (Asia/Shanghai)") == datetime(2026, 11, 30, tzinfo=UTC)
+    assert instant("Since (+08:00)") == datetime(2026, 11, 30, tzinfo=UTC)
+    assert instant("Since (UTC)", timezone="Asia/Shanghai") == datetime(2026, 11, 30, tzinfo=UTC)
+    assert [one.message.id for one in read("Since").faults] == ["tabular.say_timezone"]
+    assert [one.message.id for one in read("Since (Mars/Base)").faults] == ["tabular.say_timezone"]
 
 
 # --- out and in again

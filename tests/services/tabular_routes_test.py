@@ -153,7 +153,7 @@ def test_what_is_wrong_is_told_line_by_line_in_the_readers_language(desks: dict[
     good = data.replace("hq,Again,", "hq,Again,UTC") + "fine,Fine,UTC\r\n"
     report = desks["ada"].hand_in(good, mode="good")
     assert [one["line"] for one in report["faults"]] == [2, 3, 4]
-    assert [report["faults"][place]["id"] for place in (0, 2)] == ["tabular.misfit", "tabular.empty"]
+    assert [report["faults"][place]["id"] for place in (0, 2)] == ["value.string_pattern_mismatch", "tabular.empty"]
     assert "hq" in report["faults"][1]["detail"]
     assert desks["ada"].codes() == ["hq", "fine"]
 

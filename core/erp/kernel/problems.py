@@ -133,12 +133,16 @@ def _database_unavailable(request: Request, error: Exception) -> JSONResponse:
     return problem(503, "Unavailable", detail, language_of(request), {"Retry-After": "5"})
 
 
+LAST = {"Connection": "close"}
+"""Of an answer to what nobody foresaw: the server ends the connection behind it, and a client told so sends no more."""
+
+
 def unexpected(request: Request, error: Exception) -> JSONResponse:
     """Says that it was us, and under which id the log has it; never what it was."""
     number = uuid.uuid4().hex
     log.error("error %s in %s %s", number, request.method, request.url.path, exc_info=error)
     detail = Message("kernel.went_wrong", number=number)
-    return problem(500, "Internal error", detail, language_of(request), extra={"number": number})
+    return problem(500, "Internal error", detail, language_of(request), LAST, {"number": number})
 
 
 def _store_unavailable(request: Request, error: Exception) -> JSONResponse:

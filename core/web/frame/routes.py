@@ -22,6 +22,7 @@ from starlette.types import Scope
 from core.erp.kernel.database_errors import translate
 from core.erp.kernel.door import API, SAFE, Wants, limit_body, wants_of
 from core.erp.kernel.errors import LotwiseError, Unauthenticated
+from core.erp.kernel.problems import LAST
 from core.erp.kernel.words import Message, accepted
 from core.series.port import StoreUnavailable
 from core.web.frame.packing import pack
@@ -130,7 +131,9 @@ def unexpected(request: Request, error: Exception) -> Response:
     number = uuid.uuid4().hex
     log.error("error %s in %s %s", number, request.method, request.url.path, exc_info=error)
     request.state.language = accepted(request.headers.get("accept-language"))
-    return error_page(request, 500, Message("kernel.went_wrong", number=number))
+    answer = error_page(request, 500, Message("kernel.went_wrong", number=number))
+    answer.headers.update(LAST)
+    return answer
 
 
 def not_served(request: Request, error: Exception) -> Response:

@@ -12,7 +12,6 @@ from starlette.concurrency import run_in_threadpool
 from core.erp.kernel.door import needs
 from core.erp.kernel.http import Id
 from core.erp.kernel.records import verbs, write
-from core.erp.kernel.records.columns import link_of
 from core.erp.kernel.records.declare import Entity, Verb, as_permits
 from core.erp.kernel.records.history import history, version_of
 from core.erp.kernel.records.read import row_of
@@ -23,7 +22,7 @@ from core.erp.kernel.tables import values_of
 from core.erp.kernel.unit import Unit
 from core.erp.kernel.words import Message, render
 from core.web.frame.visit import Outcome, Visit, Visiting
-from core.web.records.inputs import Filled, inputs, summary
+from core.web.records.inputs import Filled, inputs, link_of, summary
 from core.web.records.parsing import read_form
 from core.web.records.pickers import offers
 from core.web.records.record import said_entries, verb_name

@@ -12,8 +12,10 @@ from pydantic import AwareDatetime, BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 
 from core.erp.kernel.digits import whole
-from core.erp.kernel.records.columns import leaf_of, link_of, longest_of, may_be_none
+from core.erp.kernel.records import columns
+from core.erp.kernel.records.columns import leaf_of, longest_of, may_be_none
 from core.erp.kernel.records.declare import Entity
+from core.erp.kernel.records.registry import entities
 from core.erp.kernel.words import ENGLISH, catalogue
 from core.web.frame.templating import Words
 from core.web.records.people import names_person
@@ -135,6 +137,12 @@ def kind_of(entity: Entity, name: str, info: FieldInfo) -> tuple[str, Any]:
     if many:
         leaf = leaf_of(get_args(leaf)[0])
     return _kind(leaf, many, name, linked=link_of(entity, name, info) is not None), leaf
+
+
+def link_of(entity: Entity, name: str, info: FieldInfo) -> str | None:
+    """The kind of record that a field picks by what it is called; None for ids of what is no record of its own."""
+    found = columns.link_of(entity, name, info)
+    return found if found in entities() else None
 
 
 def _kind(leaf: Any, many: bool, name: str, *, linked: bool) -> str:

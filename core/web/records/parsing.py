@@ -11,13 +11,13 @@ from pydantic.fields import FieldInfo
 
 from core.erp.kernel.digits import whole
 from core.erp.kernel.misfits import misfit
-from core.erp.kernel.records.columns import leaf_of, link_of, may_be_none
+from core.erp.kernel.records.columns import leaf_of, may_be_none
 from core.erp.kernel.records.declare import Entity
 from core.erp.kernel.records.registry import entities
 from core.erp.kernel.tabular.values import number_in
 from core.erp.kernel.unit import Unit
 from core.erp.kernel.words import Message
-from core.web.records.inputs import SEVERAL, kind_of, lines_named
+from core.web.records.inputs import SEVERAL, kind_of, lines_named, link_of
 from core.web.records.people import logins_of, names_person
 from core.web.records.pickers import find
 
@@ -182,4 +182,7 @@ def span_in(text: str) -> timedelta:
     parts = list(_SPAN.finditer(text))
     if not parts or _SPAN.sub("", text).strip(" ,"):
         raise NoSuchValue(Message("web.no_span"))
-    return timedelta(seconds=sum(float(part[1]) * _SECONDS[part[2][0].lower()] for part in parts))
+    try:
+        return timedelta(seconds=sum(float(part[1]) * _SECONDS[part[2][0].lower()] for part in parts))
+    except OverflowError as error:
+        raise NoSuchValue(Message("web.no_span")) from error

@@ -84,6 +84,12 @@ class Field:
         """Every heading that means this field, as `heading_key` writes it."""
         return frozenset(heading_key(text) for text in (self.name, *self.labels.values(), *self.aliases))
 
+    def zone_in(self, heading: str) -> str | None:
+        """The zone that an instant's heading names behind, as headings of an export and of a template do; else None."""
+        bare = normalize("NFKC", heading)
+        found = _ZONE.search(bare) if self.kind is Kind.MOMENT and heading_key(heading) not in self.headings else None
+        return found[1].strip() if found is not None and heading_key(bare[: found.start()]) in self.headings else None
+
     def is_headed(self, heading: str) -> bool:
         """Whether the heading means this field; an instant's may name its zone behind: `Received (Asia/Shanghai)`."""
         key = heading_key(heading)
@@ -101,7 +107,7 @@ class Field:
 
 _ASIDE = re.compile(r"[*\s]+$|\((?:required|必填)\)\s*$")
 
-_ZONE = re.compile(r" *\([a-z0-9_/+: -]+\)$")
+_ZONE = re.compile(r" *\(([a-z0-9_/+: -]+)\)[*\s]*$", re.IGNORECASE)
 
 
 def heading_key(text: str) -> str:

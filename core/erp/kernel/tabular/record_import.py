@@ -12,6 +12,7 @@ from typing import Any
 from pydantic import ValidationError
 from sqlalchemy import UniqueConstraint, select
 
+from core.erp.kernel.misfits import misfit
 from core.erp.kernel.records import columns, verbs, write
 from core.erp.kernel.records.declare import Entity
 from core.erp.kernel.records.registry import entities
@@ -68,9 +69,7 @@ def _prepare(u: Unit, entity: Entity, links: Mapping[str, str], lines: Sequence[
         try:
             line.prepared.append(entity.create.body.model_validate(line.values))
         except ValidationError as error:
-            first = error.errors()[0]
-            field = str(first["loc"][0]) if first["loc"] else ""
-            faults.append(LineFault(line.number, field, Message("tabular.misfit", what=first["msg"])))
+            faults += [LineFault(line.number, str(next(iter(one["loc"]), "")), misfit(one)) for one in error.errors()]
     return faults
 
 

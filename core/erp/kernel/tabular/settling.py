@@ -4,7 +4,8 @@ One value often does not tell: 03/04/2026 is two days, 1,234 two numbers. The wh
 (some row has a 13th). What stands before the fractions is never concluded: it is said.
 """
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import tzinfo
 from unicodedata import normalize
@@ -70,7 +71,8 @@ class _Seen:
 def settle(rows: Iterable[Row], head: Head, mapping: Mapping, form: str) -> Settled:
     """Looks at every row below the headings. Raises nothing: what is not settled is a fault of the file."""
     columns = [column for column in head.columns if column.field is not None]
-    seen = _look(rows, head, columns)
+    zones = _zones(columns)
+    seen = _look(rows, head, columns, zones)
     faults: list[Fault] = []
     notes: list[Message] = []
     zone = _zone(mapping, faults)
@@ -88,28 +90,39 @@ def settle(rows: Iterable[Row], head: Head, mapping: Mapping, form: str) -> Sett
         Message("tabular.numbers_as_text", column=column.heading, count=count)
         for column, count in seen.numbers.values()
     ]
-    return Settled(Forms(mapping.decimal, orders, zone, escapes=form == "csv"), tuple(faults), tuple(notes))
+    return Settled(Forms(mapping.decimal, orders, zone, form == "csv", zones), tuple(faults), tuple(notes))
 
 
-def _look(rows: Iterable[Row], head: Head, columns: list[Column]) -> _Seen:
+def _zones(columns: list[Column]) -> dict[int, tzinfo]:
+    """The zones that headings name, by the column's place: `Since (UTC)`. What is none there is none."""
+    found = {}
+    for column in columns:
+        name = column.field.zone_in(column.heading) if column.field is not None else None
+        if name is not None:
+            with suppress(BadFile):
+                found[column.place] = zone_named(name)
+    return found
+
+
+def _look(rows: Iterable[Row], head: Head, columns: list[Column], zones: Container[int]) -> _Seen:
     seen = _Seen()
     for line, cells in rows:
         if line <= head.line or line in head.skipped:
             continue
         for column in columns:
             if column.place < len(cells) and (cell := cells[column.place]) is not None:
-                _look_at(seen, line, column, cell)
+                _look_at(seen, line, column, cell, zoned=column.place in zones)
     return seen
 
 
-def _look_at(seen: _Seen, line: int, column: Column, cell: Cell) -> None:
+def _look_at(seen: _Seen, line: int, column: Column, cell: Cell, *, zoned: bool) -> None:
     assert column.field is not None
     kind, text = column.field.kind, cell.strip() if isinstance(cell, str) else None
     if text is not None and kind in _DATED:
         seen.dates.setdefault(column.place, _Dates(column)).see(line, text)
     if text is not None and kind in _COUNTED and seen.fraction is None and _needs_decimal(text):
         seen.fraction = (line, column, shown(text))
-    if kind is Kind.MOMENT and seen.wall is None and _has_no_zone(cell):
+    if kind is Kind.MOMENT and seen.wall is None and not zoned and _has_no_zone(cell):
         seen.wall = (line, column, shown(cell.iso if isinstance(cell, Stamp) else cell))
     if kind is Kind.TEXT and isinstance(cell, float):
         _, count = seen.numbers.get(column.place, (column, 0))

@@ -32,13 +32,15 @@ _CUT = re.compile(r"\d(?:[.,]\d+)?E\+\d{2,}", re.IGNORECASE)
 class Forms:
     """How the file's values are written, as far as it is known: said, or proved by the file (`settling`).
 
-    `orders` are the date orders by the column's place. `escapes`: a text's apostrophe before a formula is an export's.
+    `orders` are the date orders by the column's place, `zones` those that headings name, where none is said for all.
+    `escapes`: a text's apostrophe before a formula is an export's.
     """
 
     decimal: Literal[".", ","] | None = None
     orders: dict[int, DateOrder] = field(default_factory=dict)
     zone: tzinfo | None = None
     escapes: bool = True
+    zones: dict[int, tzinfo] = field(default_factory=dict)
 
 
 def value_of(cell: Cell, of: Field, place: int, forms: Forms) -> Any:
@@ -163,7 +165,7 @@ def number_in(text: str, decimal: str | None) -> Decimal | None:
 
 def _numbers(decimal: str | None) -> re.Pattern[str]:
     apart = {".": "[, '\u2019]", ",": "[. '\u2019]", None: "[ '\u2019]"}[decimal]
-    whole = rf"\d{{1,30}}|\d{{1,3}}(?:{apart}\d{{3}})+"
+    whole = rf"\d{{1,30}}|\d{{1,3}}(?:{apart}\d{{3}}){{1,9}}"
     fraction = rf"{re.escape(decimal)}\d{{1,30}}" if decimal else ""
     return re.compile(rf"[+-]?(?:(?:{whole})(?:{fraction})?{rf'|{fraction}' if fraction else ''})", re.ASCII)
 
@@ -224,11 +226,13 @@ def _moment(cell: Cell, of: Field, place: int, forms: Forms) -> datetime:
         raise BadCell(Message("tabular.number_for_date"))
     if found is None:
         raise BadCell(Message("tabular.no_moment"))
-    if found.tzinfo is not None:
-        return found.astimezone(UTC)
-    if forms.zone is None:
+    zone = forms.zone or forms.zones.get(place)
+    if found.tzinfo is None and zone is None:
         raise BadCell(Message("tabular.say_timezone", value=shown(cell)))
-    return _in_zone(found, forms.zone)
+    try:
+        return found.astimezone(UTC) if found.tzinfo is not None or zone is None else _in_zone(found, zone)
+    except OverflowError as error:  # the calendar's first and last day are others elsewhere
+        raise BadCell(Message("tabular.no_moment")) from error
 
 
 def iso_moment(text: str) -> datetime | None:
