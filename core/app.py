@@ -22,7 +22,7 @@ from core.erp.kernel.password_checks import PasswordChecks
 from core.erp.kernel.proxies import TrustedProxies
 from core.erp.kernel.routing import RouteIndex
 from core.erp.kernel.sessions.service import Limits
-from core.health import OK, CapacityProbe, DatabaseProbe, Health, Probe, disk_probe
+from core.health import FAILING, CapacityProbe, DatabaseProbe, Health, Probe, disk_probe, verdict
 from core.series.restoring import influx_attached
 from core.settings import Settings
 from core.wiring import build_events, build_outbox, check_declarations
@@ -46,7 +46,7 @@ class InstanceOut(BaseModel):
 
 
 class HealthOut(BaseModel):
-    """`ok` or `failing`, and for each thing looked at `ok` or what is wrong."""
+    """`ok`, `warning` (it works; somebody must mend what is told) or `failing`; each check: `ok`, or what is wrong."""
 
     status: str
     checks: dict[str, str]
@@ -64,10 +64,10 @@ def _own_routes(settings: Settings, health: Health) -> APIRouter:
     async def health_now(response: Response) -> HealthOut:
         """Whether the core is well, and if not, what is wrong. Answers in a few seconds, whatever is."""
         checks = await health.check()
-        well = all(result == OK for result in checks.values())
-        if not well:
+        status = verdict(checks)
+        if status == FAILING:
             response.status_code, response.headers["Retry-After"] = 503, "5"
-        return HealthOut(status=OK if well else "failing", checks=checks)
+        return HealthOut(status=status, checks=checks)
 
     return router
 

@@ -27,13 +27,15 @@ log = logging.getLogger(__name__)
 Probe = Callable[[], str | None]
 """Says what is wrong; None if nothing is."""
 
-OK = "ok"
+OK, WARNING, FAILING = "ok", "warning", "failing"
 PROBE_TIMEOUT = 3.0
 """Seconds that a probe may take."""
 CACHE_SECONDS = 1.0
 """Seconds that an answer serves everybody: anybody may ask, and asking costs little."""
 MIN_FREE_BYTES = 64 * 2**20
 """Bytes: with less room PostgreSQL soon has none for its log of what is committed (segments of 16 MiB)."""
+TOLD_ONLY = frozenset({"archive"})
+"""Probes whose trouble somebody must mend while the core works as ever: it is not to be taken out of service for it."""
 REFUSAL_SHOWN = 60.0
 """Seconds that a refusal for lack of room is told."""
 
@@ -85,6 +87,12 @@ class Health:
     def close(self) -> None:
         """Waits for nothing: a probe that hangs ends by its own time-outs."""
         self._pool.shutdown(wait=False, cancel_futures=True)
+
+
+def verdict(checks: Mapping[str, str]) -> str:
+    """`ok`; `warning`, where what is wrong stops nobody's work; or `failing`."""
+    wrong = {name for name, result in checks.items() if result != OK}
+    return OK if not wrong else WARNING if wrong <= TOLD_ONLY else FAILING
 
 
 class DatabaseProbe:

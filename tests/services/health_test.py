@@ -17,7 +17,7 @@ from sqlalchemy.exc import OperationalError
 from core import background, health
 from core.app import create_app
 from core.background import Background, Leader, Loop
-from core.health import CapacityProbe, Health, disk_probe
+from core.health import CapacityProbe, Health, disk_probe, verdict
 from core.settings import Settings
 from core.workers import Notice
 from tests.serving import serving
@@ -45,6 +45,15 @@ def test_a_core_that_is_well_says_what_it_looked_at(engine: Engine, tmp_path: Pa
         "status": "ok",
         "checks": {"database": "ok", "room": "ok", "disk": "ok", "archive": "ok", "servers": "ok"},
     }
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [((), "ok"), (("archive",), "warning"), (("disk",), "failing"), (("archive", "database"), "failing")],
+)
+def test_what_stops_nobodys_work_takes_no_core_out_of_service(wrong: tuple[str, ...], said: str) -> None:
+    checks = {name: "trouble" if name in wrong else "ok" for name in ("database", "disk", "archive")}
+    assert verdict(checks) == said
 
 
 def test_it_answers_while_every_request_waits_for_a_connection(postgres_url: str, tmp_path: Path) -> None:
