@@ -18,7 +18,8 @@ from sqlalchemy import Engine, create_engine, text
 
 from core.app import create_app
 from core.erp.kernel import passwords
-from core.erp.kernel.access.users import create_user
+from core.erp.kernel.access.queries import user_id
+from core.erp.kernel.access.users import approve_user, create_user
 from core.erp.kernel.unit import system, unit
 from core.settings import Settings
 from core.wiring import build_events
@@ -321,12 +322,21 @@ def test_stale_token_and_revoked_user(api: Api, plant: Plant) -> None:
     assert api.get("/sublots", plant.store).status_code == 401, "the old session does not come back with the user"
 
 
+def approved_at_the_machine(api: Api, login: str) -> None:
+    """What `lotwise users approve` does."""
+    with unit(api.engine, system("command line"), build_events()) as u:
+        approve_user(u, user_id(u, login))
+
+
 @pytest.mark.parametrize("change", [{"active": False}, {"roles": ["qa"]}])
 def test_the_last_administrator_stays(api: Api, plant: Plant, change: dict[str, Any]) -> None:
     users = {u["login"]: u["id"] for u in api.get("/users", plant.admin).json()["items"]}
     refused = api.post(f"/users/{users['admin']}/change", plant.admin, change)
     assert (refused.status_code, "another administrator" in refused.json()["detail"]) == (409, True)
     assert api.post(f"/users/{users['store']}/change", plant.admin, {"roles": ["admin"]}).status_code == 200
+    waits = api.post(f"/users/{users['admin']}/change", plant.admin, change)
+    assert waits.status_code == 409, "one who waits for a second person is no other administrator yet"
+    approved_at_the_machine(api, "store")
     assert api.post(f"/users/{users['admin']}/change", plant.admin, change).status_code == 200
 
 
@@ -570,6 +580,7 @@ def test_places_that_nobody_knows(api: Api, plant: Plant) -> None:
     assert (held.status_code, held.json()["type"]) == (404, "urn:lotwise:not-found")
     people = {"login": "lou", "name": "Lou", "password": "a long password of Lou", "roles": ["logistics", "planner"]}
     assert api.post("/users", plant.admin, people).status_code == 201
+    approved_at_the_machine(api, "lou")
     lou = api.own_password("lou", "a long password of Lou")
     leg = {"origin": "dock", "destination": "C"}
     shipment = {"code": "SH-1", "consignee": "C", "lines": [{"sublot_id": sublot, "amount": "1"}], "legs": [leg]}

@@ -116,14 +116,14 @@ def test_a_table_is_tried_imported_exported_and_told_in_the_readers_language(des
     answer = ada.get("/sites/export", names="true", language="zh", byte_order_mark="true")
     assert answer.headers["content-disposition"].startswith('attachment; filename="sites.csv"')
     lines = answer.content.decode("utf-8").splitlines()
-    assert lines[:2] == ['\ufeff"编号","代码","名称","时区"', '"id","code","name","timezone"']
+    assert lines[:2] == ['\ufeff"编号","代码","名称","时区","状态"', '"id","code","name","timezone","state"']
     assert '"\'=North"' in lines[3]
 
 
 def test_an_export_is_a_workbook_where_that_is_asked(desks: dict[str, Desk]) -> None:
     answer = desks["ada"].get("/sites/export", format="xlsx")
     (head, row) = CalamineWorkbook.from_filelike(io.BytesIO(answer.content)).get_sheet_by_index(0).to_python()
-    assert (head, row[1:3]) == (["id", "code", "name", "timezone"], ["hq", "Head office"])
+    assert (head, row[1:3]) == (["id", "code", "name", "timezone", "state"], ["hq", "Head office"])
     template = desks["ada"].get("/sites/import-template", format="xlsx", language="zh")
     book = CalamineWorkbook.from_filelike(io.BytesIO(template.content))
     assert book.get_sheet_by_index(0).to_python() == [["代码", "名称", "时区"]]
@@ -211,15 +211,18 @@ def test_the_same_key_imports_once_and_the_same_file_too(desks: dict[str, Desk])
 
 
 def test_runs_are_records_and_an_entity_that_takes_nothing_back_is_not_undone(desks: dict[str, Desk]) -> None:
-    data = FILE + ",nameless,UTC\r\n"
-    run = desks["ada"].hand_in(data, mode="good")["run_id"]
-    desks["ada"].get("/import-runs", entity="site")
+    heads = ["login", "name", "password", "roles"]
+    data = csv_of(
+        heads, ["eve", "Eve", "long enough for all", "buyer"], ["", "No login", "long enough for all", "buyer"]
+    )
+    run = desks["ada"].hand_in(data, of="users", mode="good")["run_id"]
+    desks["ada"].get("/import-runs", entity="user")
     shown = desks["quinn"].get(f"/import-runs/{run}").json()
-    assert (shown["entity"], shown["by"], shown["made"], shown["bad"]) == ("site", "ada", 2, 1)
-    assert [(one["line"], one["detail"]) for one in shown["faults"]] == [(4, "must not be empty")]
+    assert (shown["entity"], shown["by"], shown["made"], shown["bad"]) == ("user", "ada", 1, 1)
+    assert [(one["line"], one["detail"]) for one in shown["faults"]] == [(3, "must not be empty")]
     assert desks["otto"].get(f"/import-runs/{run}").json()["moves"] == []
     desks["otto"].post(f"/import-runs/{run}/undo", 403, reason="wrong")
-    desks["quinn"].post(f"/import-runs/{run}/undo", 403, reason="wrong")  # may make no sites
+    desks["quinn"].post(f"/import-runs/{run}/undo", 403, reason="wrong")  # may make no users
     refused = desks["ada"].post(f"/import-runs/{run}/undo", 409, reason="wrong")
     assert refused["id"] == "tabular.never_undone"
 
