@@ -63,7 +63,10 @@ def browse(endpoint: str, asked: Wanted, names_in: Path | None) -> BrowsedSource
     """
     if asked.file is not None:
         return _opcua(configured(asked.file, endpoint), endpoint, asked, names_in)
-    parts = urlsplit(endpoint)
+    try:
+        parts = urlsplit(endpoint)
+    except ValueError as error:
+        raise CannotBrowse(f"{endpoint!r} is no address: {error}") from error
     if parts.scheme in {"mqtt", "mqtts"}:
         return _mqtt(parts, asked, names_in)
     if parts.scheme in {"modbus", "modbus+rtu"}:

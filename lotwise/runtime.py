@@ -56,7 +56,11 @@ class Servers:
             upgrade(engine)
         except ProgrammingError as error:
             if getattr(error.orig, "sqlstate", None) != _NOT_ALLOWED:
-                raise
+                said = str(error.orig).partition("\n")[0]
+                raise ServerFailed(
+                    f"{said}: this version cannot bring the database's schema up to date (before 1.0 a data folder of "
+                    "an earlier one is made anew)"
+                ) from error
             raise ServerFailed(
                 f"{error.orig}: the schema is to be made or changed, which is its owner's to do: run `lotwise migrate` "
                 "with LOTWISE_MIGRATE_URL"

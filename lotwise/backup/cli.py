@@ -45,7 +45,7 @@ def backup(
         server = EmbeddedPostgres(postgres_folder(conf.data_dir), port=found.lease.ports[POSTGRES])
         try:
             made = make_backup(server, conf.data_dir, folder)
-        except BackupFailed as error:
+        except (BackupFailed, OSError) as error:  # a folder that cannot be made or written, a disk that is full
             out.print(f"[red]no backup[/red]: {error}", highlight=False)
             raise typer.Exit(1) from error
     until = f", until {made.archived_at:%Y-%m-%d %H:%M:%S} UTC so far" if made.archived_at is not None else ""

@@ -203,3 +203,19 @@ def test_a_server_with_a_database_of_its_own_needs_a_secret_key() -> None:
     done = lotwise("serve", LOTWISE_DATABASE_URL="postgresql://x@127.0.0.1:1/x")
     assert done.exit_code == 2
     assert "LOTWISE_SECRET_KEY" in done.stdout
+
+
+@pytest.mark.parametrize("address", ["mqtt://[::1", "modbus://plc:port", "opc.tcp://[plc"])
+def test_browsing_what_is_no_address_is_told_in_words(tmp_path: Path, address: str) -> None:
+    done = lotwise("edge", "browse", address, LOTWISE_DATA_DIR=str(tmp_path), LOTWISE_INSTANCE="test")
+    assert done.exit_code == 1, done.output
+    assert isinstance(done.exception, SystemExit)
+    assert address.partition("//")[2][:4] in done.output
+
+
+def test_a_backup_that_cannot_be_written_is_told_in_words(tmp_path: Path) -> None:
+    done = lotwise("backup", "/proc/no-such-folder", LOTWISE_DATA_DIR=str(tmp_path / "data"), LOTWISE_INSTANCE="test")
+    assert done.exit_code == 1, done.output
+    assert isinstance(done.exception, SystemExit)
+    assert "no backup" in done.output
+    assert "/proc/no-such-folder" in done.output
