@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import Connection, Engine, text
 
+from core.erp.exposure.service import exposure
 from core.series.landing import driver, ensure_weeks, point_ids, week_of
 from lotwise.bench.distributor import Books, fill
 from lotwise.bench.plant import unguarded
@@ -53,6 +54,7 @@ def load(engine: Engine, volume: Volume) -> Loaded:
         conn.execute(_BANDS)
         conn.execute(_ALARMS)
         watched = measure(conn, since, until)
+        close_hours(conn, until)
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as conn:
         conn.execute(text("VACUUM ANALYZE"))
     return Loaded(books, watched, since, until)
@@ -111,6 +113,21 @@ _READINGS = text("""
     FROM unnest(CAST(:points AS bigint[])) p CROSS JOIN
         generate_series(CAST(:since AS timestamptz), CAST(:until AS timestamptz), CAST(:every AS interval)) at
 """)
+
+
+_STOOD_LONGEST = text("""
+    SELECT DISTINCT ON (s.zone_id, p.version_id) s.id FROM sublot s JOIN lot l ON l.id = s.lot_id
+    JOIN item_profile p ON p.item_id = l.item_id WHERE s.zone_id IS NOT NULL
+    ORDER BY s.zone_id, p.version_id, s.created_at, s.id
+""")
+
+
+def close_hours(conn: Connection, until: datetime) -> None:
+    """The closed hours of every zone and profile, which the judge keeps while it runs: without them the first page of
+    each would work them out, and write them.
+    """
+    for sublot in conn.scalars(_STOOD_LONGEST).all():
+        exposure(conn, sublot, until)
 
 
 def measure(conn: Connection, since: datetime, until: datetime) -> int:

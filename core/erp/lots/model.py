@@ -96,7 +96,7 @@ class Hold(SQLModel, table=True):
         Index("hold_lot_open", "lot_id", postgresql_where="lifted_at IS NULL"),
         Index("hold_shipment_open", "shipment_id", postgresql_where="lifted_at IS NULL"),
         Index("hold_excursion", "excursion_id"),
-        Index("hold_origin_open", "origin_hold_id", postgresql_where="lifted_at IS NULL"),
+        Index("hold_origin", "origin_hold_id", postgresql_where="origin_hold_id IS NOT NULL"),
     )
 
     id: int = identity()

@@ -2426,7 +2426,7 @@ def upgrade() -> None:
     )
     op.create_index('hold_excursion', 'hold', ['excursion_id'], unique=False)
     op.create_index('hold_lot_open', 'hold', ['lot_id'], unique=False, postgresql_where='lifted_at IS NULL')
-    op.create_index('hold_origin_open', 'hold', ['origin_hold_id'], unique=False, postgresql_where='lifted_at IS NULL')
+    op.create_index('hold_origin', 'hold', ['origin_hold_id'], unique=False, postgresql_where='origin_hold_id IS NOT NULL')
     op.create_index('hold_shipment_open', 'hold', ['shipment_id'], unique=False, postgresql_where='lifted_at IS NULL')
     op.create_index('hold_sublot_open', 'hold', ['sublot_id'], unique=False, postgresql_where='lifted_at IS NULL')
     op.create_table('idempotency_key',

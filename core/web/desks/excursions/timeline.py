@@ -22,7 +22,13 @@ LONGEST = 400
 
 # the moves of excursions are said by their audit rows; that one was signed by its signature
 _HAPPENED = text("""
-    WITH ours AS (SELECT id FROM hold WHERE excursion_id = ANY (CAST(:ids AS bigint[])))
+    WITH ours AS MATERIALIZED (
+        SELECT id FROM hold WHERE excursion_id = ANY (CAST(:ids AS bigint[]))
+    ), reached AS MATERIALIZED (
+        SELECT h.*, to_jsonb((SELECT s.code FROM sublot s WHERE s.id = h.sublot_id)) AS code FROM hold h
+        WHERE h.sublot_id IS NOT NULL AND h.id IN (
+            SELECT id FROM ours UNION ALL SELECT i.id FROM hold i JOIN ours ON i.origin_hold_id = ours.id)
+    )
     SELECT * FROM (
         SELECT a.at, a.action AS what, a.actor AS who, a.reason, a.after AS detail, a.id AS number FROM audit a
         WHERE a.entity = 'excursion' AND a.entity_id = ANY (CAST(:names AS text[]))
@@ -33,13 +39,11 @@ _HAPPENED = text("""
         FROM signature g WHERE g.entity = 'excursion' AND g.entity_id = ANY (CAST(:names AS text[]))
         UNION ALL
         SELECT h.placed_at, CASE WHEN h.origin_hold_id IS NULL THEN 'held' ELSE 'inherited' END, h.placed_by, NULL,
-            to_jsonb(s.code), h.id
-        FROM hold h JOIN sublot s ON s.id = h.sublot_id
-        WHERE h.id IN (SELECT id FROM ours) OR h.origin_hold_id IN (SELECT id FROM ours)
+            h.code, h.id
+        FROM reached h
         UNION ALL
-        SELECT h.lifted_at, 'lifted', h.lifted_by, h.lift_reason, to_jsonb(s.code), h.id
-        FROM hold h JOIN sublot s ON s.id = h.sublot_id
-        WHERE h.lifted_at IS NOT NULL AND (h.id IN (SELECT id FROM ours) OR h.origin_hold_id IN (SELECT id FROM ours))
+        SELECT h.lifted_at, 'lifted', h.lifted_by, h.lift_reason, h.code, h.id
+        FROM reached h WHERE h.lifted_at IS NOT NULL
         UNION ALL
         SELECT h.placed_at, 'shipment_held', h.placed_by, NULL, to_jsonb(s.code), h.id
         FROM hold h JOIN shipment s ON s.id = h.shipment_id

@@ -102,8 +102,11 @@ def _of(u: Unit, states: tuple[str, ...], kind: str) -> Sequence[Any]:
     where: list[ColumnElement[bool]] = [_s.c.state.in_(states)]
     if kind:
         where.append(_s.c.kind == kind)
-    wanted = scoped(_statement(), SHIPMENTS, u.actor).where(*where)
-    return u.conn.execute(wanted.order_by(_s.c.due_at, _s.c.id).limit(MOST + 1)).all()
+    # which ones first: what is asked of each would be asked of all that there are, and then be sorted
+    first = scoped(select(_s.c.id), SHIPMENTS, u.actor).where(*where).order_by(_s.c.due_at, _s.c.id).limit(MOST + 1)
+    ids = u.conn.scalars(first).all()
+    wanted = _statement().where(_s.c.id.in_(ids)).order_by(_s.c.due_at, _s.c.id)
+    return u.conn.execute(wanted).all() if ids else []
 
 
 def _zone_of(row: Any) -> int | None:
