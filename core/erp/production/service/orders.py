@@ -165,11 +165,8 @@ def move_order(u: Unit, order_id: int, move: str, *, reason: str | None = None) 
     WORK_ORDER.apply(u, order, move, reason=reason)
     if move == "cancel":
         _release_reservations(u, order, reason or "")
-    u.emit(
-        OrdersChanged(
-            (order_id,), Message("production.order_moved", code=order.code, move=Message(f"move.work_order.{move}"))
-        )
-    )
+    state = Message(f"state.work_order.{order.state}")
+    u.emit(OrdersChanged((order_id,), Message("production.order_is", code=order.code, state=state)))
     return order
 
 
