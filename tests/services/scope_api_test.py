@@ -323,6 +323,19 @@ def test_what_is_foreign_is_answered_as_what_is_absent(sites: Sites) -> None:
         assert answers[0] == answers[1]
 
 
+def test_nobody_learns_who_works_at_another_site(sites: Sites) -> None:
+    boss = sites.token("boss")
+
+    def given_to(login: str) -> tuple[int, str]:
+        body = {"title": "Label pallet 7 anew", "assignee": login, "site_id": sites.home["site"]}
+        answer = sites.client.post("/api/v1/tasks", json=body, headers=boss)
+        return answer.status_code, answer.text.replace(login, "X")
+
+    assert given_to("distant.user") == given_to("nobody.at.all")
+    assert given_to("distant.user")[0] == 404
+    assert given_to("near.user")[0] == 201
+
+
 def test_outside_people_open_nothing(sites: Sites) -> None:
     carrier = sites.token("carrier")
     for method, path, _ in sites.operations():

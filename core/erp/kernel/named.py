@@ -20,6 +20,7 @@ from core.erp.kernel.errors import absent
 from core.erp.kernel.records.links import Link
 from core.erp.kernel.records.registry import entities
 from core.erp.kernel.scope import Scope, Visible, scoped, visible
+from core.erp.kernel.shapes import names_person
 from core.erp.kernel.unit import Actor, Unit
 
 _ID = re.compile(r"(.+)_ids?")
@@ -83,7 +84,11 @@ def named_in(name: str, metadata: tuple[Any, ...], value: Any) -> Iterator[Named
     """Every record that the value of a parameter or field names, those in shapes within too."""
     if isinstance(value, BaseModel):
         for field, about in type(value).model_fields.items():
-            yield from named_in(field, tuple(about.metadata), getattr(value, field))
+            inner = getattr(value, field)
+            if isinstance(inner, str) and names_person(about):
+                yield Named("user", inner)
+            else:
+                yield from named_in(field, tuple(about.metadata), inner)
     elif isinstance(value, list | tuple | set | frozenset):
         for one in value:
             yield from named_in(name, metadata, one)

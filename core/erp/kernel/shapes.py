@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from functools import cache
-from typing import Annotated, Any, ClassVar, Generic, Self, TypeVar
+from typing import Annotated, Any, ClassVar, Generic, Self, TypeVar, get_args
 
 from pydantic import (
     AfterValidator,
@@ -19,6 +19,7 @@ from pydantic import (
     SecretStr,
     model_validator,
 )
+from pydantic.fields import FieldInfo
 
 from core.erp.kernel import strict
 from core.erp.kernel.digits import whole
@@ -94,6 +95,15 @@ class OfPerson:
 
 Login = Annotated[str, Field(min_length=1, max_length=64, examples=["wes"]), OfPerson()]
 """Somebody who works here, by login."""
+
+
+def names_person(info: FieldInfo) -> bool:
+    """Whether a field is somebody's login."""
+    return _marked((*info.metadata, info.annotation))
+
+
+def _marked(parts: Any) -> bool:
+    return any(isinstance(part, OfPerson) or _marked(get_args(part)) for part in parts)
 
 
 class Body(BaseModel):

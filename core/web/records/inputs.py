@@ -16,9 +16,9 @@ from core.erp.kernel.records import columns
 from core.erp.kernel.records.columns import leaf_of, longest_of, may_be_none
 from core.erp.kernel.records.declare import Entity
 from core.erp.kernel.records.registry import entities
+from core.erp.kernel.shapes import names_person
 from core.erp.kernel.words import ENGLISH, catalogue
 from core.web.frame.templating import Words
-from core.web.records.people import names_person
 from core.web.records.shown import word_of
 
 SEVERAL = frozenset({list, tuple, set, frozenset})

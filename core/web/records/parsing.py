@@ -14,11 +14,12 @@ from core.erp.kernel.misfits import misfit
 from core.erp.kernel.records.columns import leaf_of, may_be_none
 from core.erp.kernel.records.declare import Entity
 from core.erp.kernel.records.registry import entities
+from core.erp.kernel.shapes import names_person
 from core.erp.kernel.tabular.values import number_in
 from core.erp.kernel.unit import Unit
 from core.erp.kernel.words import Message
 from core.web.records.inputs import SEVERAL, kind_of, lines_named, link_of
-from core.web.records.people import logins_of, names_person
+from core.web.records.people import logins_of
 from core.web.records.pickers import find
 
 B = TypeVar("B", bound=BaseModel)

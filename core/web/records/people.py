@@ -1,9 +1,8 @@
 """People as forms name them: found by how their name or login begins, by whoever may give somebody something to do."""
 
-from typing import Any, get_args
+from typing import Any
 
 from fastapi import APIRouter, Response
-from pydantic.fields import FieldInfo
 from sqlalchemy import Select, func, or_, select
 
 from core.erp.kernel.access.scopes import USERS
@@ -12,22 +11,13 @@ from core.erp.kernel.model import User
 from core.erp.kernel.records.declare import as_permits
 from core.erp.kernel.records.registry import entities
 from core.erp.kernel.scope import scoped
-from core.erp.kernel.shapes import OfPerson
+from core.erp.kernel.shapes import names_person
 from core.erp.kernel.tables import table
 from core.erp.kernel.unit import Unit
 from core.web.frame.visit import Visiting
 from core.web.records.pickers import OFFERED, Offer
 
 _U = table(User).c
-
-
-def names_person(info: FieldInfo) -> bool:
-    """Whether a field of a form is somebody's login."""
-    return _marked((*info.metadata, info.annotation))
-
-
-def _marked(parts: Any) -> bool:
-    return any(isinstance(part, OfPerson) or _marked(get_args(part)) for part in parts)
 
 
 def _seen(u: Unit, wanted: Select[Any]) -> Select[Any]:

@@ -20,4 +20,4 @@ def _of_own_sites(actor: Actor) -> ColumnElement[bool] | None:
 USERS = inside(_of_own_sites)
 ROLES = everything
 
-VISIBLE = (Visible("user", _user.id, USERS), Visible("role", table(ComposedRole).c.id, ROLES))
+VISIBLE = (Visible("user", _user.id, USERS, label=_user.login), Visible("role", table(ComposedRole).c.id, ROLES))
