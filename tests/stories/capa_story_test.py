@@ -357,7 +357,7 @@ def test_nobody_sees_those_of_other_sites(firm: Firm) -> None:
     assert qing.post("/capa-actions", 201, **stranger)["owner"] == "wu"
     there = seat(firm.engine, client, "shan", ["warehouse"], Place(site_ids=(firm.sites["sha"],)))
     assert [one["number"] for one in there.get("/capas")["items"]] == ["CAPA-2026-0001"]
-    assert qing.post("/capa-actions", 409, **{**stranger, "owner": "shan"})["id"] == "tasks.not_at_site"
+    assert qing.post("/capa-actions", 404, **{**stranger, "owner": "shan"})["id"] == "kernel.no_record"
 
 
 OTHERS = {"qing": ["qa"], "wu": ["warehouse"]}
