@@ -129,14 +129,9 @@ class DoorKeeper:
     """What the request names, for an actor who does not see everything: it is looked for before the work is done."""
 
     def look(self, work: Callable[[Unit], T]) -> T:
-        """As `read`, in one transaction that keeps nothing: for what locks rows to look at them, or has a cursor."""
-
-        def run(u: Unit) -> T:
-            require_visible(u, self.named)
-            return work(u)
-
+        """As `read`, in one transaction: for what locks rows to look at them, has a cursor, or keeps what it finds."""
         with masking(self.engine, self.actor):
-            return transact(self.engine, self.actor, self.events, run, now_utc, lock_timeout=LOCK_TIMEOUT)
+            return transact(self.engine, self.actor, self.events, self._seen(work), now_utc, lock_timeout=LOCK_TIMEOUT)
 
     def read(self, work: Callable[[Unit], T], *, longest: timedelta | None = None) -> T:
         """Runs `work`, which only reads; each of its statements may take `longest`. The route has asked for its permit.
@@ -144,18 +139,23 @@ class DoorKeeper:
         What keeps something that it works out on the way (summaries of hours that nobody has asked for yet), or locks
         what it looks at, is begun anew in a transaction, as `look`.
         """
+        seen = self._seen(work)
+        try:
+            with masking(self.engine, self.actor):
+                return read(self.engine, self.readers, self.actor, self.events, seen, now_utc, longest=longest)
+        except InternalError as error:
+            if getattr(error.orig, "sqlstate", None) not in NEEDS_TRANSACTION:
+                raise
+        return self.look(work)
+
+    def _seen(self, work: Callable[[Unit], T]) -> Callable[[Unit], T]:
+        """The work, once what the request names has been looked for under the actor's scope."""
 
         def run(u: Unit) -> T:
             require_visible(u, self.named)
             return work(u)
 
-        try:
-            with masking(self.engine, self.actor):
-                return read(self.engine, self.readers, self.actor, self.events, run, now_utc, longest=longest)
-        except InternalError as error:
-            if getattr(error.orig, "sqlstate", None) not in NEEDS_TRANSACTION:
-                raise
-        return self.look(work)
+        return run
 
     def post(self, work: Callable[[Unit], BaseModel | Sequence[BaseModel]], *, status: int = 201) -> JSONResponse:
         """Runs `work` in a transaction and answers what it returns.

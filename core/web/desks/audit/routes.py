@@ -15,6 +15,7 @@ from core.erp.kernel.door import needs
 from core.erp.kernel.records import read
 from core.erp.kernel.records.registry import entities
 from core.erp.kernel.shapes import SignIn, Text
+from core.erp.kernel.tables import values_of
 from core.erp.kernel.trail import review
 from core.erp.kernel.unit import Unit
 from core.erp.kernel.witness import WITNESS_FILE, Witness
@@ -137,7 +138,7 @@ def _page(
 
 def _newest(u: Unit) -> list[dict[str, Any]]:
     found = read.page(u, entities()["audit_row"], read.Asked(sort="-id", limit=ROWS))
-    return [dict(row._mapping) for row in found.rows]  # noqa: SLF001 - SQLAlchemy's public way to a row's dict
+    return [values_of(row) for row in found.rows]
 
 
 def _address(row: Mapping[str, Any]) -> str | None:

@@ -14,7 +14,7 @@ from core.erp.kernel.model import User
 from core.erp.kernel.records import read, verbs
 from core.erp.kernel.records.registry import entities
 from core.erp.kernel.scope import scoped
-from core.erp.kernel.tables import table
+from core.erp.kernel.tables import table, values_of
 from core.erp.kernel.unit import Unit
 from core.web.desks.setup.missing import missing
 from core.web.desks.setup.places import UNKNOWN_POINT, gateways, put_aside, sites
@@ -75,7 +75,7 @@ def _first(u: Unit, name: str, visit: Visit, permit: str) -> list[dict[str, Any]
     if not visit.actor.may(permit):
         return []
     found = read.page(u, entities()[name], read.Asked(sort="-id", limit=SHOWN))
-    return [dict(row._mapping) for row in found.rows]  # noqa: SLF001 - SQLAlchemy's public way to a row's dict
+    return [values_of(row) for row in found.rows]
 
 
 def _users(u: Unit) -> Any:

@@ -6,6 +6,7 @@ from typing import Any
 
 from core.erp.kernel.records import read
 from core.erp.kernel.records.registry import entities
+from core.erp.kernel.tables import values_of
 from core.erp.kernel.unit import Unit
 from core.erp.lots import service as lots
 
@@ -42,7 +43,7 @@ def goods(u: Unit, asked: read.Asked, purpose: str, context: Mapping[str, str], 
     cursor, looked_at = asked.cursor, 0
     for _ in range(PARTS):
         part = read.page(u, entities()["sublot"], replace(asked, cursor=cursor, limit=ROWS, count=False))
-        rows = [dict(row._mapping) for row in part.rows]  # noqa: SLF001 - SQLAlchemy's public way to a row's dict
+        rows = [values_of(row) for row in part.rows]
         cursor, looked_at = part.next, looked_at + len(rows)
         here = rows if empty else [row for row in rows if row["on_hand"] > 0]
         against = lots.obstacles(u, [row["id"] for row in here], purpose, context=context)
