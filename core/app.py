@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from datetime import datetime
 
 from anyio import to_thread
 from fastapi import APIRouter, FastAPI, Response
@@ -22,7 +23,9 @@ from core.erp.kernel.password_checks import PasswordChecks
 from core.erp.kernel.proxies import TrustedProxies
 from core.erp.kernel.routing import RouteIndex
 from core.erp.kernel.sessions.service import Limits
+from core.foreseen import FillingDisk, certificate_probe
 from core.health import FAILING, CapacityProbe, DatabaseProbe, Health, Probe, disk_probe, verdict
+from core.heartbeats import SignsOfLife
 from core.series.restoring import influx_attached
 from core.settings import Settings
 from core.wiring import build_events, build_outbox, check_declarations
@@ -50,9 +53,11 @@ class HealthOut(BaseModel):
 
     status: str
     checks: dict[str, str]
+    heartbeats: dict[str, datetime]
+    """When each part that there is gave its last sign of life."""
 
 
-def _own_routes(settings: Settings, health: Health) -> APIRouter:
+def _own_routes(settings: Settings, health: Health, signs: SignsOfLife) -> APIRouter:
     router = APIRouter(tags=["instance"])
 
     @router.get("/api/v1/instance")
@@ -67,7 +72,7 @@ def _own_routes(settings: Settings, health: Health) -> APIRouter:
         status = verdict(checks)
         if status == FAILING:
             response.status_code, response.headers["Retry-After"] = 503, "5"
-        return HealthOut(status=status, checks=checks)
+        return HealthOut(status=status, checks=checks, heartbeats=signs.times)
 
     return router
 
@@ -98,12 +103,19 @@ def create_app(
 
     working = background(settings, engine, events, outbox, workers.failing) if run_background else None
     database = DatabaseProbe(engine)
+    signs = SignsOfLife(database.connect)
     looked_at: dict[str, Probe] = {
         "database": database,
         "room": CapacityProbe(engine, workers.refused),
         "disk": disk_probe(settings.data_dir),
         "archive": database.archive,
+        "filling": FillingDisk(settings.data_dir),
+        "certificate": certificate_probe(settings.certificate),
+        "ingest": signs.probe(lambda now: now.ingest_trouble),
+        "gateways": signs.probe(lambda now: now.gateway_trouble),
+        "clock": signs.probe(lambda now: now.clock_trouble),
         **({"background": working.failing_loops} if working is not None else {}),
+        **({"heartbeat": signs.probe(lambda now: now.background_trouble)} if working is not None else {}),
         **(probes or {}),
     }
     health = Health(looked_at)
@@ -144,7 +156,7 @@ def create_app(
     app.add_middleware(RequestGuard)
     app.add_middleware(TrustedProxies, trusted=settings.proxies)
     problems.install(app)
-    app.router.routes.extend(_own_routes(settings, health).routes)
+    app.router.routes.extend(_own_routes(settings, health, signs).routes)
     for module in modules.found("api"):
         app.router.routes.extend(module.router.routes)
     app.router.routes.extend(record_routes.router().routes)

@@ -3,7 +3,9 @@
 import contextlib
 import logging
 import threading
+import time
 from collections.abc import Callable, Sequence
+from datetime import timedelta
 
 from sqlalchemy import Engine, NullPool, create_engine, text
 from sqlalchemy.exc import DBAPIError, OperationalError
@@ -21,6 +23,7 @@ from core.erp.kernel.restorations import look_at_gateways, look_at_mark, newest_
 from core.erp.kernel.sessions import service as sessions
 from core.erp.kernel.tasks.reminding import remind
 from core.erp.kernel.witness import WITNESS_FILE, Witness
+from core.heartbeats import CORE, LOOP_PATIENCE, beat
 from core.log_archive import watch as watch_archive
 from core.settings import Settings
 from core.workers import Notice
@@ -34,7 +37,10 @@ DEADLINES_EVERY = 5.0
 SWEEP_EVERY = 3600.0
 END_SESSIONS_EVERY = 60.0
 ARCHIVE_EVERY = 60.0
+BEAT_EVERY = 5.0
 GATEWAYS_EVERY = 5.0
+CALLS_A_TURN = 20
+"""Rows that are told to other servers before the loop comes round: with all away a turn takes as many time-outs."""
 LEAD_EVERY = 1.0
 """How often the leader looks whether it still is, and the others whether they may be."""
 _KEEPALIVE = "-c tcp_keepalives_idle=5 -c tcp_keepalives_interval=2 -c tcp_keepalives_count=3"
@@ -96,7 +102,14 @@ class Loop(threading.Thread):
         self.failure: str | None = None
         self.changed: Callable[[], None] = lambda: None
         """Called when it fails with something else than before, and when it begins to do its work."""
+        self.turned_at = time.monotonic()
+        """When it last came round, or began to lead."""
         self._work, self._every, self._may, self._stop_now = work, every, may, threading.Event()
+
+    @property
+    def sign_of_life(self) -> tuple[float, timedelta]:
+        """(how many seconds ago it came round, within what it should again)."""
+        return time.monotonic() - self.turned_at, LOOP_PATIENCE + 2 * timedelta(seconds=self._every)
 
     def run(self) -> None:
         """Until `stop`."""
@@ -105,6 +118,8 @@ class Loop(threading.Thread):
             if not self._may.wait(min(self._every, LEAD_EVERY)):  # not longer: it has to hear `stop`
                 self.failure, leads = None, False  # another process does it
                 continue
+            if not leads:
+                self.turned_at = time.monotonic()
             before = self.failure
             try:
                 self._work()
@@ -117,7 +132,7 @@ class Loop(threading.Thread):
                 self.failure = f"{type(error).__name__}: {getattr(error, 'orig', error)}"
             if not leads or self.failure != before:
                 self.changed()
-            leads = True
+            leads, self.turned_at = True, time.monotonic()
             self._stop_now.wait(self._every)
 
     def stop(self) -> None:
@@ -172,15 +187,15 @@ def background(settings: Settings, engine: Engine, events: Events, outbox: Outbo
     files = FileStore(settings.data_dir / FILES)
     limits = sessions.Limits.of(settings.session_idle_minutes, settings.session_hours)
 
-    def runner(names: Sequence[str]) -> Callable[[], object]:
-        return lambda: outbox.run(engine, events, names=names)
+    def runner(names: Sequence[str], most: int = 1000) -> Callable[[], object]:
+        return lambda: outbox.run(engine, events, names=names, most=most)
 
     loops = [
         Loop("sealer", lambda: sealer.seal(now_utc()), SEAL_EVERY, leader.leads),
         Loop("live", lambda: tell(engine), RUN_EVERY, leader.leads),
         Loop("outbox", runner(outbox.internal_names), RUN_EVERY, leader.leads),
         # Another server that is slow or away holds up nothing of ours.
-        Loop("outbox external", runner(outbox.external_names), RUN_EVERY, leader.leads),
+        Loop("outbox external", runner(outbox.external_names, CALLS_A_TURN), RUN_EVERY, leader.leads),
         Loop("deadlines", lambda: run_deadlines(engine, events), DEADLINES_EVERY, leader.leads),
         Loop("tasks", lambda: remind(engine, events, now_utc()), REMIND_EVERY, leader.leads),
         Loop("sessions", lambda: sessions.end_expired(engine, now_utc(), limits), END_SESSIONS_EVERY, leader.leads),
@@ -188,4 +203,9 @@ def background(settings: Settings, engine: Engine, events: Events, outbox: Outbo
         Loop("log archive", lambda: watch_archive(engine, events, now_utc()), ARCHIVE_EVERY, leader.leads),
         Loop("files", lambda: sweep(engine, files, now_utc()), SWEEP_EVERY, leader.leads),
     ]
-    return Background(leader, loops, notice)
+
+    def heartbeat() -> None:
+        beat(engine, {CORE: (0.0, LOOP_PATIENCE)} | {loop.name: loop.sign_of_life for loop in loops})
+
+    signs = Loop("heartbeat", heartbeat, BEAT_EVERY, leader.leads)
+    return Background(leader, [*loops, signs], notice)

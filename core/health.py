@@ -13,7 +13,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Engine, create_engine, event, text
+from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -34,7 +34,7 @@ CACHE_SECONDS = 1.0
 """Seconds that an answer serves everybody: anybody may ask, and asking costs little."""
 MIN_FREE_BYTES = 64 * 2**20
 """Bytes: with less room PostgreSQL soon has none for its log of what is committed (segments of 16 MiB)."""
-TOLD_ONLY = frozenset({"archive"})
+TOLD_ONLY = frozenset({"archive", "heartbeat", "ingest", "gateways", "clock", "filling", "certificate"})
 """Probes whose trouble somebody must mend while the core works as ever: it is not to be taken out of service for it."""
 REFUSAL_SHOWN = 60.0
 """Seconds that a refusal for lack of room is told."""
@@ -120,6 +120,10 @@ class DatabaseProbe:
         except PoolTimeout:
             return "the question before this one has no answer yet"
         return None
+
+    def connect(self) -> Connection:
+        """One of its connections, which asks for no longer than a probe may."""
+        return self._engine.connect()
 
     def archive(self) -> str | None:
         """Whether the log is archived; a database that does not answer is told of by the probe itself."""

@@ -22,6 +22,7 @@ REMOVED_FROM = {
     "batch_fold",
     "browser_session",
     "dispatch_entry",
+    "heartbeat",
     "idempotency_key",
     "ingest_lease",
     "ingest_worker",

@@ -5,6 +5,7 @@ from core.erp.kernel.model import (
     AuditRow,
     AuditSeal,
     AuditSealed,
+    Heartbeat,
     IdempotencyKey,
     LoginAttempt,
     OutboxRow,
@@ -31,6 +32,7 @@ TABLES = (
         why="work in hand; what is told is in outbox",
     ),
     Guarded(OutboxSubscription, changes=EVERY, removable=True, why="who is told: written at each start from the code"),
+    Guarded(Heartbeat, changes=EVERY, removable=True, why="signs of life: what counts is the newest of each part"),
     Guarded(
         IdempotencyKey,
         changes=("status", "response"),

@@ -1,6 +1,6 @@
 """Tables of the kernel: users, audit rows and their seals, outbox, idempotency keys, signatures."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import (
@@ -9,6 +9,7 @@ from sqlalchemy import (
     Column,
     DateTime,
     Index,
+    Interval,
     LargeBinary,
     Text,
     UniqueConstraint,
@@ -204,6 +205,16 @@ class OutboxSubscription(SQLModel, table=True):
     handler: str = Field(primary_key=True)
     pattern: str
     external: bool = Field(default=False, sa_column=Column(Boolean, nullable=False))
+
+
+class Heartbeat(SQLModel, table=True):
+    """When a part of the background work last came round, by the database's clock, and within what it should again."""
+
+    __tablename__ = "heartbeat"
+
+    part: str = Field(primary_key=True)
+    at: datetime = moment()
+    due_within: timedelta = Field(sa_column=Column(Interval, nullable=False))
 
 
 class IdempotencyKey(SQLModel, table=True):

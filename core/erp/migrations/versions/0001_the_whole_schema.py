@@ -2401,6 +2401,12 @@ def upgrade() -> None:
     )
     op.create_index(op.f('ix_handling_unit_content_handling_unit_id'), 'handling_unit_content', ['handling_unit_id'], unique=False)
     op.create_index(op.f('ix_handling_unit_content_sublot_id'), 'handling_unit_content', ['sublot_id'], unique=False)
+    op.create_table('heartbeat',
+    sa.Column('part', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('at', sa.DateTime(timezone=True), nullable=False),
+    sa.Column('due_within', sa.Interval(), nullable=False),
+    sa.PrimaryKeyConstraint('part')
+    )
     op.create_table('hold',
     sa.Column('id', sa.BigInteger(), autoincrement=True, nullable=False),
     sa.Column('lot_id', sa.BigInteger(), nullable=True),
