@@ -45,6 +45,7 @@ class LoadedWhenAsked(TyperGroup):
 LISTED_FIRST = (
     "up",
     "status",
+    "watch",
     "doctor",
     "users",
     "demo",
@@ -65,6 +66,7 @@ ELSEWHERE = {
     "bench": "lotwise.bench.cli",
     "prove": "lotwise.prove",
     "status": "lotwise.status",
+    "watch": "lotwise.watching.cli",
     "up": "lotwise.up",
     "users": "lotwise.users",
     "torture": "lotwise.torture.cli",

@@ -5,12 +5,14 @@ from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import httpx
+import msgspec
 import typer
 from rich.console import Console
 from rich.table import Column, Table
 
 from core.settings import Settings
 from core.telemetry.connection import without_credentials
+from edge.health import Health
 from lotwise.cli import settings
 from lotwise.embedded.lease import ask_status
 from lotwise.embedded.ports import read_ports
@@ -67,9 +69,18 @@ def _health(url: str) -> dict[str, Any]:
         health: Any = answer.json()
     except (httpx.HTTPError, ValueError) as error:
         return {"status": "silent", "checks": {"answer": str(error)}}
-    if not isinstance(health, dict) or not health.keys() & {"status", "gateway"}:
-        return {"status": "silent", "checks": {"answer": "no health of ours"}}
-    return health if "status" in health else _gateway(health)
+    return health_of(health) or {"status": "silent", "checks": {"answer": "no health of ours"}}
+
+
+def health_of(answer: Any) -> dict[str, Any] | None:
+    """A core's or gateway's health in the core's form; None for what is neither's."""
+    if isinstance(answer, dict) and isinstance(answer.get("checks"), dict) and "status" in answer:
+        return answer
+    try:
+        msgspec.convert(answer, Health)
+    except msgspec.ValidationError:
+        return None
+    return _gateway(answer)
 
 
 def _gateway(health: dict[str, Any]) -> dict[str, Any]:
