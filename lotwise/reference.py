@@ -187,7 +187,8 @@ def permits_page() -> str:
 
 
 def _marks(one: Permit) -> str:
-    return ", ".join(word for word, on in (("signs", one.signing), ("also outside", one.outside)) if on)
+    marks = (("signs", one.signing), ("also outside", one.outside), ("all sites", one.all_sites))
+    return ", ".join(word for word, on in marks if on)
 
 
 def events_page() -> str:

@@ -4,6 +4,7 @@ Who asks is whoever the test says; passwords are not what is tested here.
 """
 
 import asyncio
+import itertools
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -28,11 +29,12 @@ from core.erp.kernel.unit import Actor
 from core.settings import Settings
 from lotwise.embedded.postgres import EmbeddedPostgres
 from lotwise.reference import api_description
-from tests.contracts.record_rows import OWN, Rows, target_of
+from tests.contracts.record_rows import OWN, SEEN_BY_ALL_INSIDE, Rows, target_of
 from tests.keys import opened
 from tests.rules.attachments_rules_test import PDF_FILE
 
 ABSENT = 987654321
+CHANGED_BY_ALL_SITES = SEEN_BY_ALL_INSIDE - {"session", "user"}
 
 
 @dataclass
@@ -45,15 +47,21 @@ class Office:
     runner: asyncio.Runner
     description: dict[str, Any]
     people: dict[str, Actor] = field(default_factory=dict)
+    numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1000))
 
     def person(self, login: str, *permits: str, place: str = OWN, **more: Any) -> Actor:
         """Somebody at the site of a place, the own one by default, with these permits."""
-        number = 1000 + len(self.people)
+        number = next(self.numbers)
         where = {"sites": frozenset({self.rows.row("site", place)})} | more
         known: dict[str, Any] = {"user_id": number, "session": f"s{number}"} | where
         made = Actor(login, permits=frozenset(permits), **known)
         self.people[login] = made
         return made
+
+    @staticmethod
+    def where(entity: Entity) -> dict[str, Any]:
+        """Where somebody belongs who changes such records."""
+        return {"sites": None} if entity.name in CHANGED_BY_ALL_SITES else {}
 
     def shown(self, who: Actor, entity: Entity, record_id: int) -> dict[str, Any]:
         """One record as its reader sees it."""

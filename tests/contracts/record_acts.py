@@ -16,14 +16,13 @@ Fitted = dict[str, dict[str, Any]]
 @dataclass(frozen=True, slots=True)
 class Ready:
     """`rows` fit the tables' rows at the place, and are made before the record; `body` fits the example of the
-    description. `permits` are held besides those of reading and of the verb. `everywhere`: by whoever is of all sites.
+    description. `permits` are held besides those of reading and of the verb.
     """
 
     state: str | None = None
     rows: Fitted = field(default_factory=dict)
     body: Mapping[str, Any] = field(default_factory=dict)
     permits: tuple[str, ...] = ()
-    everywhere: bool = False
 
 
 def id_of(name: str) -> Value:
@@ -80,8 +79,8 @@ READY: dict[tuple[str, str], Ready] = {
     ("reservation", "consume"): Ready(rows=FREE),
     ("reservation", "resume"): Ready(rows=FREE),
     ("restoration", "sign"): Ready(rows={"restoration": {"signature_id": None, "signed_at": None}}),
-    ("role", "approve"): Ready(everywhere=True),
-    ("role", "withdraw"): Ready(everywhere=True),
+    ("role", "approve"): Ready(),
+    ("role", "withdraw"): Ready(),
     ("session", "end"): Ready(rows=OF_THE_SITE),
     ("sensor", "withdraw"): Ready(rows={"installation": {"to_at": NOW}}),
     ("shipment", "pick"): Ready(rows=FREE | LOADED),

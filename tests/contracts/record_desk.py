@@ -110,13 +110,11 @@ class Desk:
         for table, values in BESIDE.get(entity.name, {}).items():
             office.rows.fit(table, self.place, **values)
             office.rows.row(table, self.place)
-        self.who = office.person(self.place, *permits, place=self.place, **self._where())
-        self.reader = office.person(f"reader-{self.place}", *declared(), place=self.place, **self._where())
+        where = {"sites": None} if entity.name in {"site", "user", "zone_nesting"} else office.where(entity)
+        self.who = office.person(self.place, *permits, place=self.place, **where)
+        self.reader = office.person(f"reader-{self.place}", *declared(), place=self.place, **where)
 
         self.sees_all_of = SEEN_BY_ALL_INSIDE | ({"site", "zone"} if self.who.sites is None else set())
-
-    def _where(self) -> dict[str, Any]:
-        return {"sites": None} if self.entity.name in {"site", "user", "role", "zone_nesting"} else {}
 
     @staticmethod
     def links(entity: Entity) -> dict[str, str | None]:

@@ -202,7 +202,7 @@ def test_a_stale_change_is_told_who_changed_what(office: Office, entity: Entity)
     if entity.change is None:
         pytest.skip("is not changed")
     own = office.rows.of(entity, OWN)
-    who = office.person(f"editor-{entity.name}", *declared())
+    who = office.person(f"editor-{entity.name}", *declared(), **office.where(entity))
     if entity.change.states is not None:
         office.rows.change(entity, OWN, state=min(entity.change.states))
     seen = office.ask(who, "GET", f"/{entity.path}/{own}").json()["version"]
@@ -276,9 +276,8 @@ def test_a_second_person_is_another_one(office: Office, entity: Entity) -> None:
     if not verbs:
         pytest.skip("needs no second person")
     own = office.rows.of(entity, OWN)
-    where: dict[str, Any] = {"sites": None} if entity.name == "role" else {}
-    first = office.person(f"first-{entity.name}", *declared(), **where)
-    second = office.person(f"second-{entity.name}", *declared(), **where)
+    first = office.person(f"first-{entity.name}", *declared(), **office.where(entity))
+    second = office.person(f"second-{entity.name}", *declared(), **office.where(entity))
     transact(office.engine, first, build_events(), lambda u: u.audit(f"{entity.name}.change", entity.name, own))
     for verb in verbs:
         office.rows.change(entity, OWN, state=min(moves[verb.name].sources))
@@ -308,8 +307,7 @@ def test_who_has_the_permit_does_it_and_it_is_on_record(office: Office, name: st
         rows.change(entity, place, state=state)
     signer = {} if verb.signing is None else {"user_id": rows.row("app_user", place)}
     permits = (*as_permits(entity.read), *entity.permits(verb), *ready.permits)
-    where: dict[str, Any] = {"sites": None} if ready.everywhere else {}
-    who = office.person(place, *permits, place=place, **signer, **where)
+    who = office.person(place, *permits, place=place, **signer, **office.where(entity))
     assert verb.name in office.shown(who, entity, record_id)["moves"]
     path = f"/{entity.path}/{{record_id}}/{verb.address}"
     given = body_of(office.description["paths"][f"/api/v1{path}"]["post"])

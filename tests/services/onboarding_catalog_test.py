@@ -135,7 +135,7 @@ def test_who_may_not_is_told_so(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(catalog_writer, "START_TIMEOUT", 0.0)
-    assert "lacks the permit catalog.manage" in made(api, file, "--yes", login="store").output
+    assert "lacks the permit catalog.sites" in made(api, file, "--yes", login="store").output
     wrong = lotwise(
         "edge",
         "catalog",

@@ -160,13 +160,17 @@ def test_what_is_wrong_is_told_line_by_line_in_the_readers_language(desks: dict[
 
 def test_whoever_belongs_to_a_site_is_told_what_is_wrong_and_not_what_stands_elsewhere(desks: dict[str, Desk]) -> None:
     desks["ada"].hand_in(FILE)
-    file = csv_of(["Code", "Name", "Timezone"], ["", "North", "UTC"], ["south", "Again", "UTC"])
-    problem = desks["nick"].hand_in(file, 422)
+    head = ["Site", "Address", "Name"]
+    desks["ada"].hand_in(csv_of(head, ["south", "south/store/room", "Room"]), of="zones")
+    file = csv_of(head, ["", "hq/store/room", "Room"], ["south", "south/store/room", "Again"])
+    problem = desks["nick"].hand_in(file, 422, of="zones")
     assert (problem["id"], problem["lines"], problem["bad"]) == ("tabular.nothing_imported", 2, 2)
     assert [one["line"] for one in problem["faults"]] == [2, 3]
-    tried = desks["nick"].hand_in(file, 200, dry_run="true")
+    tried = desks["nick"].hand_in(file, 200, of="zones", dry_run="true")
+    nowhere = desks["nick"].hand_in(file.replace("south", "absent"), 200, of="zones", dry_run="true")
     for faults in (problem["faults"], tried["faults"]):
-        assert "south" not in json.dumps(faults)
+        told = json.loads(json.dumps(faults).replace("south", "absent"))
+        assert told == nowhere["faults"], "as for a site that is not there"
 
 
 @pytest.mark.parametrize("password", ["hidden\u202eletters 77", "", "1.23E+12", "tiny"])

@@ -56,7 +56,20 @@ from core.erp.catalog.shapes import (
     ZoneOut,
 )
 from core.erp.catalog.withdrawal import ACTIVE
-from core.erp.catalog.workflow import ITEM, MANAGE, PLAN, POINT, POINTS, PROFILE, PROFILES, SENSOR, SITE, ZONE
+from core.erp.catalog.workflow import (
+    ITEM,
+    MAKES_SITES,
+    MANAGE,
+    MANAGES_ITEMS,
+    PLAN,
+    POINT,
+    POINTS,
+    PROFILE,
+    PROFILES,
+    SENSOR,
+    SITE,
+    ZONE,
+)
 from core.erp.kernel.records import Change, Column, Create, Entity, Files, Filter, Hidden, Search, Section, Verb
 from core.erp.kernel.shapes import ReasonIn
 from core.erp.kernel.tables import table
@@ -109,7 +122,7 @@ SITES = Entity(
     columns=(Column("code", filter="eq", sort=True, search=True), STATE),
     search=(Search(table(Site).c.name, within=True),),
     hidden=_active(Site),
-    create=Create(MANAGE, SiteIn, act=service.create_site, undo="withdraw"),
+    create=Create(MAKES_SITES, SiteIn, act=service.create_site, undo="withdraw"),
     change=Change(MANAGE, SiteChange, states=IN_USE),
     verbs=LIFE,
     order="id",
@@ -262,8 +275,8 @@ ITEMS = Entity(
     ),
     search=(Search(table(Item).c.name, within=True),),
     hidden=_active(Item),
-    create=Create(MANAGE, ItemIn, act=service.create_item, undo="withdraw"),
-    change=Change(MANAGE, ItemChange, states=IN_USE),
+    create=Create(MANAGES_ITEMS, ItemIn, act=service.create_item, undo="withdraw"),
+    change=Change(MANAGES_ITEMS, ItemChange, states=IN_USE),
     verbs=(
         *LIFE,
         Verb(

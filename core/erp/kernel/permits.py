@@ -50,13 +50,15 @@ class Permit:
     """What somebody may do or read, and the default roles that may.
 
     `signing`: its acts are signed, so whoever holds it can free goods. `outside`: a site may give it to a role of
-    outside people too, since every read that goes by it has a scope for them.
+    outside people too, since every read that goes by it has a scope for them. `all_sites`: its acts touch what every
+    site works with, so it counts only for whoever belongs to all of them.
     """
 
     name: str
     roles: frozenset[Role] = frozenset()
     signing: bool = False
     outside: bool = False
+    all_sites: bool = False
 
     @property
     def reads(self) -> bool:
@@ -64,9 +66,9 @@ class Permit:
         return self.name.endswith(".read")
 
 
-def permit(name: str, *roles: Role, signing: bool = False, outside: bool = False) -> Permit:
+def permit(name: str, *roles: Role, signing: bool = False, outside: bool = False, all_sites: bool = False) -> Permit:
     """A permit that these default roles hold."""
-    return Permit(name, frozenset(roles), signing, outside)
+    return Permit(name, frozenset(roles), signing, outside, all_sites)
 
 
 PERMITS = (
@@ -76,10 +78,10 @@ PERMITS = (
     permit("user.read", Role.ADMIN, Role.QA, Role.AUDITOR),
     permit("audit.read", Role.QA, Role.RESPONSIBLE_PERSON, Role.ADMIN, Role.AUDITOR),
     # its act is signed and frees nothing: no second person need vouch for whoever is given it
-    permit("audit.review", Role.QA, Role.AUDITOR),
+    permit("audit.review", Role.QA, Role.AUDITOR, all_sites=True),
     permit("signature.read", *PEOPLE),
     permit("restoration.read", *INSIDE),
-    permit("restoration.sign", Role.QA, signing=True),
+    permit("restoration.sign", Role.QA, signing=True, all_sites=True),
 )
 """The kernel's own."""
 
@@ -125,6 +127,11 @@ def permits_of(roles: Iterable[str]) -> frozenset[str]:
 def signing() -> frozenset[str]:
     """Permits whose acts are signed: who holds one can free goods, so giving it to somebody takes a second person."""
     return frozenset(name for name, one in declared().items() if one.signing)
+
+
+def of_all_sites() -> frozenset[str]:
+    """Permits that count only for whoever belongs to all sites: nobody of some changes what the others work with."""
+    return frozenset(name for name, one in declared().items() if one.all_sites)
 
 
 def guarded() -> frozenset[str]:

@@ -25,7 +25,7 @@ from core.erp.kernel.audit_keys import keys_of, message, nonce
 from core.erp.kernel.connections import bound_statements, end_transaction
 from core.erp.kernel.errors import Forbidden
 from core.erp.kernel.events import Event, Events
-from core.erp.kernel.permits import OUTSIDE, permits_of
+from core.erp.kernel.permits import OUTSIDE, of_all_sites, permits_of
 from core.erp.kernel.words import ENGLISH, Message, kept
 from core.series.dropped_ranges import DroppedRangeNeeded
 from core.series.restoring import restore_range
@@ -69,12 +69,17 @@ class Actor:
     """The partner whose person this is: outside people have one, inside people none."""
     language: str = ""
     """The language chosen (`en`, `zh`); empty: the browser's."""
+    withheld: frozenset[str] = frozenset()
+    """What the actor's roles permit, and counts only for whoever belongs to all sites."""
 
     def __post_init__(self) -> None:
         if self.permits is _OF_THE_ROLES:
             object.__setattr__(self, "permits", permits_of(self.roles))
         if self.one_time:
             object.__setattr__(self, "permits", frozenset())
+        if self.sites is not None:
+            object.__setattr__(self, "withheld", self.permits & of_all_sites())
+            object.__setattr__(self, "permits", self.permits - self.withheld)
 
     def may(self, permit: str) -> bool:
         """Whether the actor holds the permit; the system holds all but those that need a signature."""
@@ -99,6 +104,9 @@ class Actor:
 def lacking(actor: Actor, *permits: str) -> Forbidden:
     """The refusal of who holds none of the permits, of which one would do."""
     names, extra = [Message(f"permit.{permit}") for permit in permits], {"permit": permits[0], "permits": [*permits]}
+    if withheld := sorted(actor.withheld.intersection(permits)):
+        name = Message(f"permit.{withheld[0]}")
+        return Forbidden("kernel.permit_of_all_sites", login=actor.login, name=name, extra=extra)
     if len(permits) == 1:
         return Forbidden("kernel.permit_lacking", login=actor.login, permit=permits[0], name=names[0], extra=extra)
     return Forbidden("kernel.permits_lacking", login=actor.login, permits=[*permits], names=names, extra=extra)

@@ -19,7 +19,7 @@ from core.erp.lots.events import SublotCreated, ZonesToLock
 from core.erp.lots.holds import inherit_holds
 from core.erp.lots.ledger import post
 from core.erp.lots.model import Genealogy, Lot, Restriction, Sublot
-from core.erp.lots.predicate import amount_of, get_lot, get_sublot, lock_sublots, on_hand, reserved
+from core.erp.lots.predicate import amount_of, get_lot, get_sublot, lock_sublots, on_hand, require_whole_lot, reserved
 from core.erp.lots.rules import InternalPurpose
 from core.erp.lots.workflow import SUBLOT
 from core.erp.partners.service import require_partner
@@ -46,8 +46,9 @@ def create_lot(
 def name_maker(u: Unit, lot_id: int, maker_id: int | None) -> Lot:
     """Says which partner the lot's maker is, or that it is none we know. What was received stays as it was.
 
-    Raises NotFound, Refused (a partner that is blocked, or makes nothing).
+    Raises NotFound, Forbidden (goods of it at another site), Refused (a partner that is blocked, or makes nothing).
     """
+    require_whole_lot(u, lot_id)
     lot = get_lot(u, lot_id, lock=True)
     if maker_id is not None:
         require_partner(u, maker_id, "maker")

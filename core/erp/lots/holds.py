@@ -21,7 +21,7 @@ from core.erp.lots.events import HoldLifted, HoldPlaced
 from core.erp.lots.hold_reach import lock_lots, reach, require_sublots, sublots_of
 from core.erp.lots.hold_rows import NewHold, PlacedHold
 from core.erp.lots.model import Hold, Reservation, StockTask, Sublot
-from core.erp.lots.predicate import lock_sublots
+from core.erp.lots.predicate import lock_sublots, require_whole_lot
 from core.erp.lots.workflow import ACTIVE, PICKED, RESERVATION
 
 
@@ -232,7 +232,8 @@ def _record_placed(u: Unit, hold: PlacedHold) -> None:
 def lift_hold(u: Unit, hold_id: int, reason: str) -> Hold:
     """Lifts this one hold, by whom it names; nothing else moves with it, holds inherited from it included.
 
-    Suspended reservations stay suspended until someone resumes them. Raises NotFound, Forbidden, Invalid, IllegalMove.
+    Suspended reservations stay suspended until someone resumes them. Raises NotFound, Forbidden (also for a whole
+    lot of which another site has some), Invalid, IllegalMove.
     """
     seen = u.session.get(Hold, hold_id)
     if seen is None:
@@ -242,6 +243,7 @@ def lift_hold(u: Unit, hold_id: int, reason: str) -> Hold:
         raise Invalid("lots.lift_without_reason")
     if seen.lot_id is not None:
         lock_lots(u, [seen.lot_id])
+        require_whole_lot(u, seen.lot_id)
     reached = sorted({seen.sublot_id} if seen.sublot_id is not None else sublots_of(u, [seen]))
     lock_sublots(u, reached)
     hold = u.get_one(Hold, hold_id, lock=True)

@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import bindparam, func, select, text
 
-from core.erp.kernel.errors import Invalid, NotFound, Refused
+from core.erp.kernel.errors import Forbidden, Invalid, NotFound, Refused
 from core.erp.kernel.tables import table
 from core.erp.kernel.unit import Unit
 from core.erp.kernel.words import Message, from_json, sentence
@@ -49,6 +49,19 @@ def get_lot(u: Unit, lot_id: int, *, lock: bool = False) -> Lot:
     if found is None:
         raise NotFound("lots.no_lot", lot_id=lot_id)
     return found
+
+
+def require_whole_lot(u: Unit, lot_id: int) -> None:
+    """Raises Forbidden where another site has goods of the lot: what concerns all of it is for somebody of all those
+    sites. Placing a hold asks for less, since a hold must reach all.
+    """
+    if u.actor.system or u.actor.sites is None:
+        return
+    s = table(Sublot).c
+    elsewhere = select(s.id).where(s.lot_id == lot_id, s.site_id.not_in(sorted(u.actor.sites))).limit(1)
+    if u.conn.execute(elsewhere).first() is not None:
+        number = get_lot(u, lot_id).number
+        raise Forbidden("lots.lot_of_other_sites", login=u.actor.login, number=number, extra={"lot_id": lot_id})
 
 
 def lock_sublots(u: Unit, sublot_ids: Sequence[int]) -> None:

@@ -115,7 +115,7 @@ BOMS = Entity(
     scope=scopes.BOMS,
     answer=BomOut,
     columns=(Column("item_id", filter="eq", link="item"),),
-    create=Create("production.plan", BomIn, act=_create_bom),
+    create=Create("production.bills", BomIn, act=_create_bom),
     order="id",
     sections=(
         Section("lines", queries.bom_lines, list[BomLineOut]),

@@ -33,7 +33,11 @@ CENTRES = Place("/centres", "web.nav_centres", ("schedule.read",))
 BOARD = Place("/logistics", "web.nav_board", ("shipment.read",))
 LOGGERS = Place("/loggers/import", "web.read_out_logger", ("logger.import",))
 AUDIT = Place("/audit-desk", "web.nav_audit_desk", ("audit.read",))
-SETUP = Place("/setup", "web.nav_setup_desk", ("catalog.manage", "catalog.points", "catalog.profiles", "user.read"))
+SETUP = Place(
+    "/setup",
+    "web.nav_setup_desk",
+    ("catalog.manage", "catalog.items", "catalog.points", "catalog.profiles", "user.read"),
+)
 GROUPS: tuple[tuple[str, tuple[Place | str, ...]], ...] = (
     ("web.nav_now", (Place("/", "web.nav_front"), Place("/tasks", "records.task", ("task.read",)))),
     (

@@ -6,7 +6,7 @@ from pydantic import SecretStr
 from sqlalchemy import select
 
 from core.erp.kernel.access import roles, scopes, users
-from core.erp.kernel.access.effective_permits import COMPOSED, permits
+from core.erp.kernel.access.effective_permits import COMPOSED, permits, permits_at
 from core.erp.kernel.access.model import ComposedRole
 from core.erp.kernel.access.shapes import PlaceIn, RoleChange, RoleIn, UserChange, UserIn, UserOut
 from core.erp.kernel.access.workflow import ROLE
@@ -50,7 +50,7 @@ def _change(
 
 
 def _held(_: Unit, row: Any) -> list[str]:
-    return sorted(permits(row.roles, row.composed)) if row.active else []
+    return sorted(permits_at(row.site_ids, permits(row.roles, row.composed))) if row.active else []
 
 
 USERS = Entity(

@@ -6,6 +6,7 @@ from dataclasses import replace
 from sqlalchemy import select
 
 from core.erp.kernel.errors import Conflict, NotFound, Refused
+from core.erp.kernel.scope import sees
 from core.erp.kernel.signatures import Proof, Signing
 from core.erp.kernel.tables import table
 from core.erp.kernel.unit import Unit
@@ -13,17 +14,20 @@ from core.erp.kernel.words import Message
 from core.erp.lots import service as lots
 from core.erp.quality.model import Disposition, Excursion, Incident
 from core.erp.quality.rules import LIVE
+from core.erp.quality.scopes import EXCURSIONS
 from core.erp.quality.service.excursions import NewRestriction, assess, dispose_many, dispositions_signing
 from core.erp.quality.workflow import ENDED, OPEN
 
 
 def undecided(u: Unit, incident_id: int) -> dict[int, str]:
-    """The excursions of an incident that nobody has disposed of, with their states. Raises NotFound."""
+    """The excursions of an incident that the actor sees and nobody has disposed of, with their states: those of one
+    site are decided there. Raises NotFound.
+    """
     if u.session.get(Incident, incident_id) is None:
         raise NotFound("quality.no_incident", incident_id=incident_id)
     c = table(Excursion).c
     u.session.flush()
-    where = (c.incident_id == incident_id, c.state.in_(sorted(LIVE)))
+    where = (c.incident_id == incident_id, c.state.in_(sorted(LIVE)), sees(EXCURSIONS, u.actor))
     return {row.id: row.state for row in u.conn.execute(select(c.id, c.state).where(*where).order_by(c.id))}
 
 
