@@ -12,6 +12,7 @@ from sqlalchemy import Engine
 
 from core.background import background, compare_with_witness
 from core.erp.kernel import modules, permits, problems, record_routes
+from core.erp.kernel.concurrency import Turns
 from core.erp.kernel.connections import read_only
 from core.erp.kernel.door import asked_by, export_limiter, post_limiter, print_limiter, upload_limiter
 from core.erp.kernel.events import Events
@@ -33,7 +34,8 @@ from core.workers import Workers
 
 THREADS, LEAST_THREADS = 40, 8
 """Requests that are worked on at once, in all processes together, and at least in each of them."""
-
+TURNS, LEAST_TURNS, PATIENCE = 8, 4, 0.25
+"""Of them, those who read have so many turns, and a turn is at most so many seconds."""
 
 READERS, LEAST_READERS = 20, 5
 """Connections of those who only read, of all processes together, and at least of each; twice as many when much is
@@ -153,6 +155,7 @@ def create_app(
     app.state.post_limiter, app.state.upload_limiter, app.state.export_limiter, app.state.print_limiter = (
         limiter().divided(workers.count) for limiter in (post_limiter, upload_limiter, export_limiter, print_limiter)
     )
+    app.state.turns = Turns(workers.share(TURNS, LEAST_TURNS), PATIENCE)
     app.add_middleware(RequestGuard)
     app.add_middleware(TrustedProxies, trusted=settings.proxies)
     problems.install(app)

@@ -17,6 +17,7 @@ from sqlalchemy import Engine, text
 from core.app import create_app
 from core.erp.kernel import http, passwords
 from core.erp.kernel.access.users import create_user
+from core.erp.kernel.concurrency import Turns
 from core.erp.kernel.door import MAX_BODY
 from core.erp.kernel.permits import PEOPLE, Role
 from core.erp.kernel.unit import system, unit
@@ -334,3 +335,25 @@ def test_no_parameter_of_a_statement_is_told_or_logged(
     assert answer.status_code == 500
     assert "sekrit" not in answer.text + caplog.text
     assert json.loads(answer.text)["number"] in caplog.text
+
+
+class _Watched(Turns):
+    """Counts the turns that are taken."""
+
+    taken = 0
+
+    async def begin(self) -> None:
+        await super().begin()
+        self.taken += 1
+
+
+def test_who_reads_waits_for_a_turn(client: httpx.Client, app: FastAPI) -> None:
+    headers = signed_in(client, "qa")
+    app.state.turns = turns = _Watched(1, 60)
+    for path in ("/sublots", "/lots?limit=1", "/tasks", "/sublots/1"):  # made from a declaration, and by hand
+        before = turns.taken
+        client.get(f"/api/v1{path}", headers=headers)
+        assert turns.taken > before, path
+        assert turns.free == 1, path
+    assert client.get("/api/v1/sublots").status_code == 401
+    assert turns.free == 1

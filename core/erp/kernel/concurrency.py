@@ -1,10 +1,11 @@
-"""Limits how many do something costly at the same time: who waits, in which order, how many and how long."""
+"""Limits how many do something at the same time: who waits, in which order, how many and how long."""
 
 import asyncio
 from collections import Counter, deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from types import TracebackType
 from typing import Self
 
 from core.erp.kernel.errors import Busy
@@ -105,3 +106,67 @@ class ConcurrencyLimiter:
                     waiting.set_result(None)
                     return
         self._free += 1
+
+
+class Turns:
+    """`at_once` at a time, in the order in which they came: `async with turns.turn():`. Belongs to one event loop.
+
+    For what is short. Threads that all work at once take the interpreter from each other, want as many connections, and
+    answer in no order. Who takes longer than `patience` seconds goes on, but the next need not wait for that.
+    """
+
+    def __init__(self, at_once: int, patience: float) -> None:
+        self.free, self.patience = at_once, patience
+        self._waiting: deque[asyncio.Future[None]] = deque()
+
+    def turn(self) -> "_Turn":
+        """One turn, to be entered once."""
+        return _Turn(self)
+
+    async def begin(self) -> None:
+        """Waits for its turn."""
+        if self.free:
+            self.free -= 1
+            return
+        mine = asyncio.get_running_loop().create_future()
+        self._waiting.append(mine)
+        try:
+            await mine
+        except asyncio.CancelledError:
+            if mine.done() and not mine.cancelled():  # its turn came at the very moment
+                self.end()
+            raise
+
+    def end(self) -> None:
+        """Gives the turn to the next who still waits."""
+        while self._waiting:
+            waiting = self._waiting.popleft()
+            if not waiting.done():
+                waiting.set_result(None)
+                return
+        self.free += 1
+
+
+class _Turn:
+    """Of `Turns`: given back at its end, or when patience with it has ended."""
+
+    __slots__ = ("_late", "_over", "_turns")
+
+    def __init__(self, turns: Turns) -> None:
+        self._turns, self._over = turns, False
+
+    async def __aenter__(self) -> None:
+        await self._turns.begin()
+        self._late = asyncio.get_running_loop().call_later(self._turns.patience, self._end)
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        del kind, error, trace
+        self._late.cancel()
+        self._end()
+
+    def _end(self) -> None:
+        if not self._over:
+            self._over = True
+            self._turns.end()

@@ -20,7 +20,7 @@ from starlette.routing import BaseRoute, Match
 from starlette.types import Message as Part
 from starlette.types import Receive, Scope
 
-from core.erp.kernel.concurrency import ConcurrencyLimiter
+from core.erp.kernel.concurrency import ConcurrencyLimiter, Turns
 from core.erp.kernel.digits import whole
 from core.erp.kernel.errors import Forbidden, TooLarge, Unauthenticated
 from core.erp.kernel.named import naming
@@ -128,8 +128,11 @@ class DoorRoute(APIRoute):
         async def handler(request: Request) -> Response:
             await _authorize(request, wants)
             limit_body(request.scope, wants.max_body)
-            if request.method in SAFE or wants.public or not in_a_thread:
+            if wants.public or not in_a_thread:
                 return await inner(request)
+            if request.method in SAFE:
+                async with turns(request).turn():
+                    return await inner(request)
             await request.body()  # before the turn: nobody holds one who is slow to say what for
             async with post_slot(request):
                 return await inner(request)
@@ -143,7 +146,8 @@ class DoorRoute(APIRoute):
             return answer(request, self)
 
         async def handler(request: Request) -> Response:
-            return await run_in_threadpool(answered, request)
+            async with turns(request).turn():
+                return await run_in_threadpool(answered, request)
 
         return handler
 
@@ -171,7 +175,8 @@ def routes(prefix: str = "", **options: Any) -> APIRouter:
 async def _authorize(request: Request, wants: Wants) -> None:
     """Raises Unauthenticated, or Forbidden where none of the permits is held."""
     if not wants.public:
-        await run_in_threadpool(_admit, request, wants)
+        async with turns(request).turn():
+            await run_in_threadpool(_admit, request, wants)
 
 
 def _admit(request: Request, wants: Wants) -> None:
@@ -190,6 +195,12 @@ def _authenticate(request: Request) -> Actor:
         raise Unauthenticated("kernel.sign_in_first")
     state = request.app.state
     return actor_of(state.readers, token.strip(), state.signing_key)
+
+
+def turns(request: Request) -> Turns:
+    """The turns of those who read, in this process."""
+    found: Turns = request.app.state.turns
+    return found
 
 
 def post_slot(request: Request) -> Any:

@@ -1,5 +1,6 @@
 """Routes of pages: each names its permits as the API's do; who is not signed in is led to the sign-in page and back."""
 
+import inspect
 import logging
 import uuid
 from collections.abc import Callable, Coroutine
@@ -20,7 +21,7 @@ from starlette.routing import Match
 from starlette.types import Scope
 
 from core.erp.kernel.database_errors import translate
-from core.erp.kernel.door import API, SAFE, Wants, limit_body, wants_of
+from core.erp.kernel.door import API, SAFE, Wants, limit_body, turns, wants_of
 from core.erp.kernel.errors import LotwiseError, Unauthenticated
 from core.erp.kernel.problems import LAST
 from core.erp.kernel.words import Message, accepted
@@ -57,7 +58,14 @@ class PageRoute(APIRoute):
 
     def get_route_handler(self) -> Handler:
         """FastAPI's handler behind ours."""
-        inner, wants = super().get_route_handler(), wants_of(self.endpoint)
+        whole, wants = super().get_route_handler(), wants_of(self.endpoint)
+        in_a_thread = not inspect.iscoroutinefunction(self.endpoint)
+
+        async def inner(request: Request) -> Response:
+            if wants.public or not in_a_thread or request.method not in SAFE:
+                return await whole(request)
+            async with turns(request).turn():
+                return await whole(request)
 
         async def handler(request: Request) -> Response:
             request.state.language = accepted(request.headers.get("accept-language"))
@@ -93,7 +101,8 @@ def page_routes() -> APIRouter:
 async def _let_in(request: Request, wants: Wants) -> None:
     if wants.public:
         return
-    actor = await run_in_threadpool(actor_of_request, request)
+    async with turns(request).turn():
+        actor = await run_in_threadpool(actor_of_request, request)
     if actor.one_time and not wants.one_time:
         raise Unauthenticated("kernel.choose_password_first", extra={"why": "one_time"})
     request.state.language = actor.language or request.state.language
