@@ -25,12 +25,15 @@ class CannotStart(RuntimeError):
 
 
 class Child:
-    """One process, started again later and later when it dies."""
+    """One process, started again later and later when it dies: `lotwise` with these words, or a module of ours."""
 
-    def __init__(self, name: str, words: Sequence[str], environment: Mapping[str, str]) -> None:
+    def __init__(
+        self, name: str, words: Sequence[str], environment: Mapping[str, str], *, module: str | None = None
+    ) -> None:
         self.name = name
         self.restarts = 0
-        self._command = [sys.executable, "-c", "from lotwise.cli import main; main()", *words]
+        program = ["-c", "from lotwise.cli import main; main()"] if module is None else ["-m", module]
+        self._command = [sys.executable, *program, *words]
         self._environment = dict(environment)
         self._process: asyncio.subprocess.Process | None = None
         self._stopping = asyncio.Event()

@@ -13,6 +13,7 @@ from core.erp.kernel.audit_keys import AuditKeys, open_engine
 from core.erp.kernel.connections import keep_prepared, look_after_rest
 from core.health import Probe
 from core.settings import Settings
+from core.web.desks.simulators.port import Simulators
 from core.workers import Workers
 
 CONNECTIONS, LEAST_CONNECTIONS = 20, 5
@@ -43,8 +44,16 @@ class Served:
         look_after_rest(engine)
         keep_prepared(engine)
         app = create_app(self.settings, engine, probes={"servers": self.servers}, workers=self.workers)
-        install(app, FileImporter(live=self.settings.instance == "live"))
+        install(app, FileImporter(live=self.settings.instance == "live"), self._simulators())
         return app, engine
+
+    def _simulators(self) -> Simulators | None:
+        """What runs simulated devices for the pages: on a test instance only."""
+        if self.settings.instance != "test":
+            return None
+        from lotwise.simulations.client import SimulatorsBeside
+
+        return SimulatorsBeside(self.settings.data_dir)
 
 
 def config_of(app: ASGIApp | Callable[[], ASGIApp], settings: Settings, *, workers: int = 1) -> uvicorn.Config:

@@ -14,6 +14,7 @@ from core.workers import Workers
 from lotwise.runtime import error_sentence, servers, with_secret
 from lotwise.served import Served, configured
 from lotwise.serving_workers import serve_in_workers
+from lotwise.simulations.keeping import simulators_kept
 
 log = logging.getLogger("lotwise.serve")
 
@@ -33,7 +34,7 @@ def serve(settings: Settings, host: str, port: int) -> None:
             found.prepare()
             workers = Workers(settings.workers)
             served = Served(settings, found.database_url, found.audit_keys, found.probe, workers)
-            with _ending_in_order():
+            with _ending_in_order(), simulators_kept(settings, found.database_url):
                 if workers.count > 1:
                     serve_in_workers(served, listener, url)
                 else:

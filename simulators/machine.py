@@ -86,6 +86,11 @@ class FillingMachine:
         """URL of its server."""
         return self.server.endpoint
 
+    @property
+    def silent(self) -> bool:
+        """Whether it was told to be."""
+        return self._silent
+
     def node(self, variable: str) -> ua.NodeId:
         """Node id of a variable."""
         return self.server.node(variable)

@@ -9,20 +9,28 @@ from typing import Any
 from simulators.devices import ControllerDevice, MachineDevice
 from simulators.fleet import Fleet
 from simulators.guard import InstanceSettings, require_test_instance
-from simulators.scenario import Scenario
+from simulators.link import BrokerUnreachable
+from simulators.scenario import Injected, Scenario
 from simulators.scenariofile import read_scenario
 from simulators.sensors import Report
-from simulators.timetable import Timetable
+from simulators.timetable import Step, Timetable
 
 OnEvent = Callable[["ScenarioEvent"], None]
 
 
 @dataclass(frozen=True)
 class ScenarioEvent:
-    """Something that was done, so many real seconds after the beginning."""
+    """Something that was done, so many real seconds after the beginning: what, to whom, and with what."""
 
     at: float
-    text: str
+    subject: str
+    did: str
+    detail: str = ""
+
+    @property
+    def text(self) -> str:
+        """The same in one line."""
+        return f"{self.subject}: {self.did} {self.detail}".rstrip() if self.subject else self.detail or self.did
 
 
 @dataclass
@@ -42,6 +50,75 @@ class Summary:
         raise KeyError(device)
 
 
+class Run:
+    """A scenario that runs. While it does, `fleet` is up, and `inject` makes something happen besides."""
+
+    def __init__(self, scenario: Scenario, on_event: OnEvent | None = None) -> None:
+        self.scenario = scenario
+        self.fleet = Fleet(scenario)
+        self.summary = Summary(scenario.name)
+        self._tell = on_event
+        self._timetable = Timetable(self.fleet)
+        self._begun: float | None = None
+        self._ends: set[asyncio.Task[None]] = set()
+
+    async def play(self) -> Summary:
+        """From its start to its end. Raises as `run_scenario`."""
+        try:
+            async with self.fleet:
+                self._begun = asyncio.get_running_loop().time()
+                text = f"{len(self.fleet.rooms)} rooms and {len(self.fleet.devices)} devices are up: "
+                self._report("", "up", text + _addresses(self.scenario))
+                for step in self._timetable.steps():
+                    if step.at >= self.scenario.duration:
+                        break
+                    await _until(self._begun + step.at, self.fleet)
+                    await step.act()
+                    self._report(step.subject, step.did, step.detail)
+                await _until(self._begun + self.scenario.duration, self.fleet)
+                self._report("", "over")
+                self.summary.seconds = self.elapsed
+        finally:
+            for task in self._ends:
+                task.cancel()
+        self.summary.reports = self.fleet.reports()
+        return self.summary
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since everything was up; none before."""
+        return 0.0 if self._begun is None else asyncio.get_running_loop().time() - self._begun
+
+    async def inject(self, event: Injected) -> None:
+        """Does it at once, and undoes it later if it lasts for a while. Raises BrokerUnreachable, OSError, ValueError
+        where it cannot be.
+        """
+        if self._begun is None:
+            raise ValueError(f"{self.scenario.name} is not up yet")
+        now, *later = self._timetable.of(event)
+        await now.act()
+        self._report(now.subject, now.did, now.detail)
+        for step in later:
+            task = asyncio.create_task(self._later(step, step.at - now.at))
+            self._ends.add(task)
+            task.add_done_callback(self._ends.discard)
+
+    async def _later(self, step: Step, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+        try:
+            await step.act()
+        except (BrokerUnreachable, OSError) as error:
+            self._report(step.subject, "failed", str(error))
+        else:
+            self._report(step.subject, step.did, step.detail)
+
+    def _report(self, subject: str, did: str, detail: str = "") -> None:
+        happened = ScenarioEvent(self.elapsed, subject, did, detail)
+        self.summary.events.append(happened)
+        if self._tell is not None:
+            self._tell(happened)
+
+
 async def run_scenario(
     scenario: Scenario | Path | str,
     *,
@@ -56,31 +133,7 @@ async def run_scenario(
     """
     await asyncio.to_thread(require_test_instance, settings)
     found = scenario if isinstance(scenario, Scenario) else read_scenario(Path(scenario))
-    found = found.overridden(overrides or {})
-    summary = Summary(found.name)
-    fleet = Fleet(found)
-    loop = asyncio.get_running_loop()
-    async with fleet:
-        begun = loop.time()
-
-        def report_event(text: str) -> None:
-            happened = ScenarioEvent(loop.time() - begun, text)
-            summary.events.append(happened)
-            if on_event is not None:
-                on_event(happened)
-
-        report_event(f"{len(fleet.rooms)} rooms and {len(fleet.devices)} devices are up: {_addresses(found)}")
-        for step in Timetable(fleet).steps():
-            if step.at >= found.duration:
-                break
-            await _until(begun + step.at, fleet)
-            await step.act()
-            report_event(step.text)
-        await _until(begun + found.duration, fleet)
-        report_event("over")
-        summary.seconds = loop.time() - begun
-    summary.reports = fleet.reports()
-    return summary
+    return await Run(found.overridden(overrides or {}), on_event).play()
 
 
 def _addresses(scenario: Scenario) -> str:

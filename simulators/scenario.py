@@ -131,6 +131,23 @@ class FaultEvent(Strict):
         return Fault(self.fault, self.amount, timedelta(seconds=self.step), self.every)
 
 
+class FaultOver(Strict):
+    """A fault of a device is over, however long it was to last."""
+
+    device: DeviceName
+    over: FaultKind
+    unit: int = 1
+
+    @classmethod
+    def of(cls, event: FaultEvent) -> Self:
+        """The end of that fault."""
+        return cls(device=event.device, over=event.fault, unit=event.unit)
+
+
+Injected = Event | FaultEvent | FaultOver
+"""What may happen to a scenario that runs."""
+
+
 class Scenario(Strict):
     """One scenario."""
 

@@ -5,13 +5,13 @@ from pathlib import Path
 from typing import Any
 
 from asyncua import ua
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from core.telemetry.located import ConfigErrors, Located, NodePath
 from simulators.faults import APPLIES, FaultKind
 from simulators.field_types import seconds, wording
 from simulators.machine import VARIABLES
-from simulators.scenario import ZONE_ACTS, Scenario
+from simulators.scenario import ZONE_ACTS, Injected, Scenario
 
 PROTOCOLS = {
     "mqtt_sensor": "mqtt",
@@ -48,6 +48,28 @@ def read_scenario(path: Path, environment: Mapping[str, str] | None = None) -> S
     if document.errors:
         raise ConfigErrors(document.errors)
     return scenario
+
+
+_INJECTED: TypeAdapter[Injected] = TypeAdapter(Injected)
+_KEYS = {"do": "timeline", "fault": "faults", "over": "faults"}
+"""What tells the kinds of event apart, and the section of a file that they would stand in."""
+
+
+def injected(scenario: Scenario, asked: Mapping[str, Any]) -> Injected:
+    """An event for a scenario that runs: as in a file, at once; `{device, over: FAULT}` ends a fault.
+
+    Raises ValueError with everything that cannot be.
+    """
+    section = next((section for key, section in _KEYS.items() if key in asked), "timeline")
+    raw = scenario.model_dump(by_alias=True, mode="json") | {"timeline": [], "faults": []} | {section: [dict(asked)]}
+    problems = [text for where, text in _references(raw) if where[0] == section]
+    if problems:
+        raise ValueError("; ".join(problems))
+    try:
+        return _INJECTED.validate_python(dict(asked))
+    except ValidationError as error:
+        found = {f"{'.'.join(map(str, each['loc'][1:]))}: {wording(each)}" for each in error.errors(include_url=False)}
+        raise ValueError("; ".join(sorted(found))) from error
 
 
 def _beneath(where: NodePath, others: Sequence[NodePath]) -> bool:

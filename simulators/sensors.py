@@ -106,6 +106,11 @@ class MqttSensor(FaultLink):
         """Its name."""
         return self.identity.name
 
+    @property
+    def silent(self) -> bool:
+        """Whether it was told to be."""
+        return self._silent
+
     async def start(self) -> None:
         """Connects and begins to measure. Raises BrokerUnreachable, LiveInstance."""
         refuse_unmarked(os.environ.get("LOTWISE_INSTANCE"))

@@ -91,6 +91,11 @@ class SparkplugNode(FaultLink):
         self._held: tuple[int, list[Message]] | None = None
         self._count = 0
 
+    @property
+    def silent(self) -> bool:
+        """Whether the node itself was told to be."""
+        return "" in self._silent
+
     async def start(self) -> None:
         """Connects, is born, and begins to measure. Raises BrokerUnreachable, LiveInstance."""
         refuse_unmarked(os.environ.get("LOTWISE_INSTANCE"))

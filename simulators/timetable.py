@@ -12,8 +12,9 @@ from simulators.machine import FillingMachine
 from simulators.rooms import ColdRoom
 from simulators.scenario import (
     DeviceEvent,
-    Event,
     FaultEvent,
+    FaultOver,
+    Injected,
     LoadProduct,
     MachineState,
     MachineStatus,
@@ -29,11 +30,18 @@ Act = Callable[[], Coroutine[Any, Any, None]]
 
 @dataclass(frozen=True)
 class Step:
-    """One thing to do at a time, seconds after the beginning."""
+    """One thing to do at a time, seconds after the beginning: what is done to whom, and with what."""
 
     at: float
-    text: str
+    subject: str
+    did: str
     act: Act
+    detail: str = ""
+
+    @property
+    def text(self) -> str:
+        """What is done, in one line."""
+        return f"{self.subject}: {self.did} {self.detail}".rstrip()
 
 
 _ZONE_ACTS: dict[str, tuple[Callable[[ColdRoom], None], str]] = {
@@ -73,14 +81,19 @@ class Timetable:
             MachineState: self._machine_state,
             MachineStatus: self._machine_status,
             ProbeEvent: self._probe_event,
+            FaultEvent: self._fault,
+            FaultOver: lambda event: [self._fault_over(event)],
         }
 
     def steps(self) -> list[Step]:
         """Every step by its time; those of one time in the order of the file."""
-        events: list[Event] = list(self._fleet.scenario.timeline)
-        steps = [step for event in events for step in self._makers[type(event)](event)]
-        steps += [step for fault in self._fleet.scenario.faults for step in self._fault(fault)]
+        scenario = self._fleet.scenario
+        steps = [step for event in (*scenario.timeline, *scenario.faults) for step in self.of(event)]
         return sorted(steps, key=lambda step: step.at)
+
+    def of(self, event: Injected) -> list[Step]:
+        """What one event means, and what undoes it if it lasts for a while only."""
+        return self._makers[type(event)](event)
 
     def _room(self, event: ZoneEvent | ZoneSetting | LoadProduct) -> ColdRoom:
         if event.zone is None:
@@ -90,10 +103,10 @@ class Timetable:
     def _zone_event(self, event: ZoneEvent) -> list[Step]:
         room = self._room(event)
         act, undo = _ZONE_ACTS[event.do]
-        steps = [Step(event.at, f"{event.space}: {event.do}", _now(partial(act, room)))]
+        steps = [Step(event.at, event.space, event.do, _now(partial(act, room)))]
         if event.lasting is not None:
             back = _ZONE_ACTS[undo][0]
-            steps.append(Step(event.at + event.lasting, f"{event.space}: {undo}", _now(partial(back, room))))
+            steps.append(Step(event.at + event.lasting, event.space, undo, _now(partial(back, room))))
         return steps
 
     def _zone_setting(self, event: ZoneSetting) -> list[Step]:
@@ -105,16 +118,16 @@ class Timetable:
             before.append(read(room))
             put(room, event.to)
 
-        steps = [Step(event.at, f"{event.space}: {event.do} {event.to} °C", _now(act))]
+        steps = [Step(event.at, event.space, event.do, _now(act), f"{event.to:g} °C")]
         if event.lasting is not None:
             ends = event.at + event.lasting
-            steps.append(Step(ends, f"{event.space}: {event.do} as before", _now(lambda: put(room, before[-1]))))
+            steps.append(Step(ends, event.space, f"{event.do}_back", _now(lambda: put(room, before[-1]))))
         return steps
 
     def _load_product(self, event: LoadProduct) -> list[Step]:
         room = self._room(event)
-        text = f"{event.space}: {event.kg} kg of {event.temperature} °C brought in"
-        return [Step(event.at, text, _now(partial(room.load_product, event.kg, event.temperature)))]
+        load = _now(partial(room.load_product, event.kg, event.temperature))
+        return [Step(event.at, event.space, event.do, load, f"{event.kg:g} kg, {event.temperature:g} °C")]
 
     def _device_event(self, event: DeviceEvent) -> list[Step]:
         device = self._fleet.devices[event.device]
@@ -128,9 +141,9 @@ class Timetable:
             acts = {"silence": device.silence, "resume": device.resume}
         undo = {"silence": "resume", "resume": "silence"}[event.do]
         name = "/".join(filter(None, (event.device, event.member)))
-        steps = [Step(event.at, f"{name}: {event.do}", _now(acts[event.do]))]
+        steps = [Step(event.at, name, event.do, _now(acts[event.do]))]
         if event.lasting is not None:
-            steps.append(Step(event.at + event.lasting, f"{name}: {undo}", _now(acts[undo])))
+            steps.append(Step(event.at + event.lasting, name, undo, _now(acts[undo])))
         return steps
 
     def _machine(self, name: str) -> FillingMachine:
@@ -141,7 +154,7 @@ class Timetable:
     def _machine_state(self, event: MachineState) -> list[Step]:
         machine = self._machine(event.device)
         wanted = event.wanted()
-        return [Step(event.at, f"{event.device}: {event.state}", _now(partial(machine.bring_to, wanted)))]
+        return [Step(event.at, event.device, event.do, _now(partial(machine.bring_to, wanted)), event.state)]
 
     def _machine_status(self, event: MachineStatus) -> list[Step]:
         machine = self._machine(event.device)
@@ -149,10 +162,10 @@ class Timetable:
         def put(status: str | None) -> Act:
             return _now(partial(machine.set_status, event.variable, status))
 
-        text = f"{event.device}.{event.variable}: status"
-        steps = [Step(event.at, f"{text} {event.status or 'Good'}", put(event.status))]
+        name = f"{event.device}.{event.variable}"
+        steps = [Step(event.at, name, event.do, put(event.status), event.status or "Good")]
         if event.lasting is not None:
-            steps.append(Step(event.at + event.lasting, f"{text} Good", put(None)))
+            steps.append(Step(event.at + event.lasting, name, event.do, put(None), "Good"))
         return steps
 
     def _probe_event(self, event: ProbeEvent) -> list[Step]:
@@ -164,10 +177,10 @@ class Timetable:
         def do(name: str) -> Act:
             return _now(partial(acts[name], event.probe - 1, event.unit))
 
-        text = f"{event.device}.{event.unit}: "
-        steps = [Step(event.at, f"{text}{event.do} {event.probe}", do(event.do))]
+        name = f"{event.device}.{event.unit}"
+        steps = [Step(event.at, name, event.do, do(event.do), str(event.probe))]
         if event.lasting is not None:
-            steps.append(Step(event.at + event.lasting, f"{text}{undo} {event.probe}", do(undo)))
+            steps.append(Step(event.at + event.lasting, name, undo, do(undo), str(event.probe)))
         return steps
 
     def _fault(self, event: FaultEvent) -> list[Step]:
@@ -180,13 +193,22 @@ class Timetable:
             elif not isinstance(device, MqttLoad):
                 await device.fault(fault)
 
+        steps = [Step(event.begins, self._of_unit(event), "fault", begin, fault.kind)]
+        if event.lasting is not None:
+            steps.append(self._fault_over(FaultOver.of(event), event.begins + event.lasting))
+        return steps
+
+    def _fault_over(self, event: FaultOver, at: float = 0.0) -> Step:
+        device = self._fleet.devices[event.device]
+
         async def end() -> None:
             if isinstance(device, ColdRoomController):
-                await device.clear(fault.kind, event.unit)
+                await device.clear(event.over, event.unit)
             elif not isinstance(device, MqttLoad):
-                await device.clear(fault.kind)
+                await device.clear(event.over)
 
-        steps = [Step(event.begins, f"{event.device}: fault {fault.kind}", begin)]
-        if event.lasting is not None:
-            steps.append(Step(event.begins + event.lasting, f"{event.device}: fault {fault.kind} over", end))
-        return steps
+        return Step(at, self._of_unit(event), "fault_over", end, event.over)
+
+    def _of_unit(self, event: FaultEvent | FaultOver) -> str:
+        several = isinstance(self._fleet.devices[event.device], ColdRoomController)
+        return f"{event.device}.{event.unit}" if several else event.device

@@ -12,9 +12,11 @@ from playwright.sync_api import Browser, Page, sync_playwright
 from sqlalchemy import Engine, text
 
 from core.erp.shipments.model import Shipment
+from core.web.desks.simulators.port import Asked
 from core.web.frame.templating import FOLDER
 from tests.pages import Importer, pages
 from tests.servers import need_chromium
+from tests.simulating import FakeSimulators
 from tests.world import OVER_8_FOR_60, at, every, judging
 
 pytestmark = pytest.mark.browser
@@ -31,6 +33,7 @@ PEOPLE = {
     "aud": ["auditor"],
     "lou": ["logistics"],
     "rp": ["responsible_person"],
+    "tess": ["tester"],
 }
 PAGES = (
     ("eng", "/patterns"),
@@ -59,6 +62,9 @@ PAGES = (
     ("qa", "/sublots/views/new"),
     ("adm", "/zones/import"),
     ("adm", "/setup"),
+    ("tess", "/simulators"),
+    ("tess", "/simulators/scenarios/cold_room_failure"),
+    ("tess", "/simulators/runs/00000000"),
     ("qa", "/setup/profiles/{profile}/preview"),
     ("adm", "/users"),
     ("adm", "/users/new"),
@@ -118,8 +124,12 @@ def served(module_engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> I
     with module_engine.connect() as conn:
         excursion, incident = conn.execute(text("SELECT id, incident_id FROM excursion ORDER BY id")).one()
     shipment = world._add(Shipment(code="SH-1", consignee="clinic", created_at=at("00:00")))
-    folder = tmp_path_factory.mktemp("pages")
-    with pages(module_engine, folder, PEOPLE, take=Importer()) as people, sync_playwright() as play:
+    folder, simulators = tmp_path_factory.mktemp("pages"), FakeSimulators()
+    simulators.start("00000000", Asked("cold_room_failure"), "tess")
+    with (
+        pages(module_engine, folder, PEOPLE, take=Importer(), simulators=simulators) as people,
+        sync_playwright() as play,
+    ):
         url = str(people["qa"].client.base_url)
         cookies = {
             login: [{"name": one.name, "value": one.value, "url": url} for one in person.client.cookies.jar]

@@ -100,11 +100,22 @@ def asked() -> bytes:
 
 def bound(memory: int = MEMORY, processor: int = PROCESSOR) -> None:
     """Limits this process's memory, time, files and priority, where the system knows such limits."""
+    limit_memory(memory)
     try:
         import resource
     except ImportError:  # not on this system: the time by the clock remains
         return
-    resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
     resource.setrlimit(resource.RLIMIT_CPU, (processor, processor))
     resource.setrlimit(resource.RLIMIT_FSIZE, (DISK, DISK))
-    os.nice(5)  # those who wait for a page go first
+
+
+def limit_memory(memory: int) -> None:
+    """Limits this process's address space, where the system knows such a limit, and lets those who wait for a page go
+    first.
+    """
+    try:
+        import resource
+    except ImportError:
+        return
+    resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
+    os.nice(5)

@@ -22,6 +22,8 @@ from core.web.desks.plant.queries import GoodsCounts
 from core.web.desks.release import routes as release
 from core.web.desks.setup import preview
 from core.web.desks.setup import routes as setup
+from core.web.desks.simulators import routes as simulators_routes
+from core.web.desks.simulators.port import Simulators
 from core.web.desks.stock import routes as stock
 from core.web.desks.wall import routes as wall
 from core.web.frame import assets, echarts, password, routes, signing_in, unknown
@@ -30,10 +32,11 @@ from core.web.records import finding
 from core.web.records import routes as records_routes
 
 
-def install(app: FastAPI, take: FileImportPort | None = None) -> None:
+def install(app: FastAPI, take: FileImportPort | None = None, simulators: Simulators | None = None) -> None:
     """Mounts every page. The API keeps its paths and its problem documents.
 
-    `take` is what is done with a logger's file; without it no such page is there.
+    `take` is what is done with a logger's file, `simulators` what runs simulated devices; without one of them no such
+    page is there, and on a live instance never the simulators'.
     Raises EchartsMissing where what draws charts is not there.
     """
     echarts.files()
@@ -63,8 +66,12 @@ def install(app: FastAPI, take: FileImportPort | None = None) -> None:
         app.state.file_import = take
         app.include_router(logger_files.router)
     app.include_router(modes.router)
+    app.state.simulators = None
     if app.state.settings.instance == "test":
         app.include_router(patterns.router)
+        if simulators is not None:
+            app.state.simulators = simulators
+            app.include_router(simulators_routes.router)
     app.include_router(finding.router)
     app.include_router(records_routes.router())
     app.add_exception_handler(Exception, _unexpected)

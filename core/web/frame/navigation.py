@@ -33,6 +33,7 @@ CENTRES = Place("/centres", "web.nav_centres", ("schedule.read",))
 BOARD = Place("/logistics", "web.nav_board", ("shipment.read",))
 LOGGERS = Place("/loggers/import", "web.read_out_logger", ("logger.import",))
 AUDIT = Place("/audit-desk", "web.nav_audit_desk", ("audit.read",))
+SIMULATORS = Place("/simulators", "web.nav_simulators", ("simulator.run",))
 SETUP = Place(
     "/setup",
     "web.nav_setup_desk",
@@ -81,6 +82,7 @@ GROUPS: tuple[tuple[str, tuple[Place | str, ...]], ...] = (
         "web.nav_setup",
         (
             SETUP,
+            SIMULATORS,
             "partner",
             "partner_contact",
             "site",
@@ -103,17 +105,20 @@ OWN_WORK: Mapping[str, tuple[str, ...]] = {
     "web.nav_plant": ("catalog.points",),
     "web.nav_movement": ("shipment.plan", "shipment.report", "production.plan", "production.report"),
     "web.nav_quality": ("excursion.disposition", "batch.release", "capa.sign"),
-    "web.nav_setup": ("user.manage",),
+    "web.nav_setup": ("user.manage", "simulator.run"),
 }
 """By group: acts that make it somebody's daily work; whoever holds one of them has that group first."""
 
 
-def navigation(actor: Actor, path: str) -> list[tuple[str, list[Link]]]:
+def navigation(actor: Actor, path: str, absent: frozenset[Place] = frozenset()) -> list[tuple[str, list[Link]]]:
     """(id of the group's name, its links) for who holds the permits, their own work first; the longest address that
-    `path` is under is current.
+    `path` is under is current. `absent` are desks that this instance has not.
     """
     ordered = sorted(GROUPS, key=lambda group: _not_own(group[0], actor))
-    groups = [(name, [place for one in places if _open(place := _place(one), actor)]) for name, places in ordered]
+    groups = [
+        (name, [place for one in places if (place := _place(one)) not in absent and _open(place, actor)])
+        for name, places in ordered
+    ]
     under = [place.address for _, places in groups for place in places if _under(path, place.address)]
     current = max(under, key=len, default=None)
     return [

@@ -25,7 +25,7 @@ from core.erp.kernel.problems import error_body
 from core.erp.kernel.shapes import SignIn
 from core.erp.kernel.signatures import Act, Proof, Signing
 from core.erp.kernel.unit import Actor, Unit
-from core.web.frame.navigation import navigation
+from core.web.frame.navigation import SIMULATORS, Place, navigation
 from core.web.frame.sites import Sites
 from core.web.frame.templating import Words, environment
 
@@ -102,12 +102,16 @@ class Visit:
         made = environment(self.language, self.zone.key).get_template(template)
         text = made.render(
             visit=self,
-            groups=navigation(self.actor, self.request.url.path),
+            groups=navigation(self.actor, self.request.url.path, self._absent),
             here=self.request.url.path,
             form_key=uuid.uuid4().hex,
             **context,
         )
         return HTMLResponse(text, status)
+
+    @property
+    def _absent(self) -> frozenset[Place]:
+        return frozenset() if self.request.app.state.simulators is not None else frozenset({SIMULATORS})
 
     def fragment(self, template: str, **context: Any) -> HTMLResponse:
         """A part of a page, for a live region."""

@@ -83,6 +83,15 @@ async function streamed(answer, bar) {
 }
 
 // a choice that is a whole form is sent at once
+for (const button of document.querySelectorAll('[data-copy]')) button.hidden = false;
+document.addEventListener('click', async event => {
+  const button = event.target.closest('[data-copy]'), from = button && document.getElementById(button.dataset.copy);
+  if (!from) return;
+  from.select();
+  // without TLS, and away from this machine, browsers give no clipboard: the old way still works there
+  await (navigator.clipboard?.writeText(from.value) ?? Promise.resolve(document.execCommand('copy')));
+  button.textContent = button.dataset.copied;
+});
 document.addEventListener('change', event => { if (event.target.matches('[data-submit]')) event.target.form.requestSubmit(); });
 
 // drafts: what was typed stays in this browser until it was sent and answered by a page of ours, or left

@@ -24,6 +24,7 @@ NO_RECORDS = {
     "dispatch_list": "work_order",
     "epoch": "ingest.read",
     "ingest": "ingest.read",
+    "simulation": "simulator.run",
     "stock": "sublot",
 }
 """First words of the outbox's topics that are no record: the record whose readers may know, or a permit; None: told by

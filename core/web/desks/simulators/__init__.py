@@ -1,0 +1,1 @@
+"""Simulated devices by click: the pages of a test instance, over a port that whoever starts the server fills."""
