@@ -10,11 +10,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import certifi
 import psycopg
 import pytest
+from argon2 import PasswordHasher
 from hypothesis import settings
 from sqlalchemy import Engine
 
+from core.erp.kernel import passwords
 from core.erp.kernel.rights import APP, OWNER
 from lotwise.embedded.nats import EmbeddedNats
 from lotwise.embedded.postgres import EmbeddedPostgres
@@ -28,10 +31,15 @@ settings.register_profile("large", max_examples=1000, deadline=None)
 settings.load_profile("large" if os.environ.get("LOTWISE_TEST_HEAVY") == "1" else "small")
 
 
+def pytest_collection() -> None:
+    """What is imported while tests are collected stays: the collector of cycles need not walk it meanwhile."""
+    gc.disable()
+
+
 def pytest_collection_finish() -> None:
-    """All modules are here to stay: the collector of cycles need not walk them again after every test's few objects."""
-    gc.collect()
+    """Nor walk it again after every test's few objects."""
     gc.freeze()
+    gc.enable()
     gc.set_threshold(20_000, 20, 20)
 
 
@@ -56,6 +64,33 @@ def messages_fit() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         checked(LotwiseError)
         checked(UnfitValue)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def few_authorities(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Clients of the tests and of the commands they start trust one authority of the web instead of all: reading all
+    takes 30 ms a client (measured), and no test asks the web.
+    """
+    first = tmp_path_factory.mktemp("authorities") / "one.pem"
+    first.write_text(_first_certificate(Path(certifi.where()).read_text("utf-8")))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SSL_CERT_FILE", str(first))
+        yield
+
+
+def _first_certificate(pem: str) -> str:
+    _, begins, rest = pem.partition("-----BEGIN CERTIFICATE-----")
+    certificate, ends, _ = rest.partition("-----END CERTIFICATE-----")
+    return f"{begins}{certificate}{ends}\n"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cheap_passwords() -> Iterator[None]:
+    """A password's hash takes next to nothing; what a real one costs is said by tests/rules/passwords_test.py."""
+    cheap = PasswordHasher(time_cost=1, memory_cost=64, parallelism=1)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(passwords, "hasher", lambda: cheap)
         yield
 
 

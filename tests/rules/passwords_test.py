@@ -1,11 +1,24 @@
 """What may be a password, by NIST SP 800-63B: length, and not what is tried first; nothing about its composition."""
 
 import time
+from collections.abc import Iterator
 
 import pytest
 
 from core.erp.kernel import passwords
 from core.erp.kernel.errors import Invalid
+
+DEAR = passwords.hasher
+"""As it is outside of tests."""
+
+
+@pytest.fixture(autouse=True)
+def dear_passwords(cheap_passwords: None) -> Iterator[None]:
+    """What others save on is the subject here."""
+    del cheap_passwords
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(passwords, "hasher", DEAR)
+        yield
 
 
 @pytest.mark.parametrize(

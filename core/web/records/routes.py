@@ -1,5 +1,7 @@
 """The pages of all entities."""
 
+from functools import cache
+
 from fastapi import APIRouter
 
 from core.erp.kernel.records.registry import entities
@@ -7,8 +9,9 @@ from core.web.frame.routes import page_routes
 from core.web.records import files, forms, lists, many, people, record, tables, views
 
 
+@cache
 def router() -> APIRouter:
-    """A list, a page and the forms of every entity."""
+    """A list, a page and the forms of every entity: the same for every app, and most of what installing takes."""
     made = page_routes()
     people.add(made)
     for entity in entities().values():
