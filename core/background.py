@@ -10,6 +10,7 @@ from datetime import timedelta
 from sqlalchemy import Engine, NullPool, create_engine, text
 from sqlalchemy.exc import DBAPIError, OperationalError
 
+from core.erp.exposure.sensors.looking import look_at_sensors
 from core.erp.kernel.attachments.files import FILES, FileStore
 from core.erp.kernel.attachments.sweeping import sweep
 from core.erp.kernel.audit import BehindWitness, Sealer
@@ -37,6 +38,7 @@ DEADLINES_EVERY = 5.0
 SWEEP_EVERY = 3600.0
 END_SESSIONS_EVERY = 60.0
 ARCHIVE_EVERY = 60.0
+SENSORS_EVERY = 900.0
 BEAT_EVERY = 5.0
 GATEWAYS_EVERY = 5.0
 CALLS_A_TURN = 20
@@ -201,6 +203,7 @@ def background(settings: Settings, engine: Engine, events: Events, outbox: Outbo
         Loop("sessions", lambda: sessions.end_expired(engine, now_utc(), limits), END_SESSIONS_EVERY, leader.leads),
         Loop("restorations", lambda: look_at_gateways(engine, now_utc()), GATEWAYS_EVERY, leader.leads),
         Loop("log archive", lambda: watch_archive(engine, events, now_utc()), ARCHIVE_EVERY, leader.leads),
+        Loop("sensors", lambda: look_at_sensors(engine, events, now_utc()), SENSORS_EVERY, leader.leads),
         Loop("files", lambda: sweep(engine, files, now_utc()), SWEEP_EVERY, leader.leads),
     ]
 

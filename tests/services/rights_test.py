@@ -30,6 +30,7 @@ REMOVED_FROM = {
     "login_attempt",
     "outbox_subscription",
     "pending_watermark",
+    "point_hour",
     "reading_restored",
     "revoked_token",
     "saved_view",

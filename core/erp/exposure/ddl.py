@@ -1,12 +1,18 @@
 """What tells a live fold that something it keeps in memory has changed: its zone's row is written by another."""
 
-from core.erp.exposure.model import GapRecord, SourceWatermark, ZoneProfile, ZoneSummary
+from core.erp.exposure.model import GapRecord, PointHour, SourceWatermark, ZoneProfile, ZoneSummary
 from core.erp.kernel.guarded import EVERY, Guarded
 
 TABLES = (
     Guarded(GapRecord, append_only=True),
     Guarded(ZoneSummary, changes=EVERY, why="closed hours: made again from readings (design, rule 8)"),
     Guarded(ZoneProfile, changes=("from_at",), why="since when closed hours exist: made again from readings"),
+    Guarded(
+        PointHour,
+        changes=("low", "high", "median", "readings", "rises"),
+        removable=True,
+        why="made again from readings that came late; kept 35 days",
+    ),
     Guarded(
         SourceWatermark,
         changes=EVERY,

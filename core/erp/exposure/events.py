@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from typing import ClassVar, Literal
 
 from core.erp.kernel.events import Event
+from core.erp.kernel.words import Message
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,26 @@ class ZoneState(Event):
     at: datetime
     value: float | None
     required: ClassVar[tuple[str, ...]] = ("quality.alarm",)
+
+
+@dataclass(frozen=True)
+class SensorState:
+    """A sensor came into, or is not in, a condition of its own: it is not to be trusted. `detail` says by what."""
+
+    zone_id: int
+    point_id: int
+    kind: str
+    active: bool
+    at: datetime
+    detail: Message | None
+
+
+@dataclass(frozen=True)
+class SensorStates(Event):
+    """How the sensors of some zones are now, each condition of each."""
+
+    items: tuple[SensorState, ...]
+    required: ClassVar[tuple[str, ...]] = ("quality.sensor_alarms",)
 
 
 @dataclass(frozen=True)

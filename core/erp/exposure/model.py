@@ -36,6 +36,21 @@ class ZoneProfile(SQLModel, table=True):
     from_at: datetime = moment()
 
 
+class PointHour(SQLModel, table=True):
+    """What is kept of a point's readings of an hour, in the quantity's canonical unit: how a sensor usually is."""
+
+    __tablename__ = "point_hour"
+
+    point_id: int = Field(sa_column=Column(BigInteger, primary_key=True, autoincrement=False))
+    hour_at: datetime = Field(sa_column=Column(DateTime(timezone=True), primary_key=True))
+    low: float
+    high: float
+    median: float
+    readings: int
+    rises: int
+    """Rises as a defrost's whose highest reading lies in the hour."""
+
+
 class SourceWatermark(SQLModel, table=True):
     """How far a source of a gateway has spoken for a zone.
 

@@ -162,10 +162,12 @@ class Deviation(SQLModel, table=True):
 
 
 class ZoneAlarm(SQLModel, table=True):
-    """A zone out of its own band, or silent. ISA-18.2 states; the operator's.
+    """A zone out of its own band, or silent; or a sensor of it not to be trusted. ISA-18.2 states; the operator's.
 
-    `kind`: high, low, stale, silent_gateway. States: unacknowledged, acknowledged, returned_unacknowledged, normal
-    (closed), with `shelved_until`, `suppressed`, `out_of_service` beside it. Shelving never silences the judge.
+    `kind`: high, low, stale, silent_gateway; of one sensor (`point_id`): sensor_stuck, sensor_jumps, sensor_drifts,
+    sensor_no_defrost, with what was found in `detail_message`. States: unacknowledged, acknowledged,
+    returned_unacknowledged, normal (closed), with `shelved_until`, `suppressed`, `out_of_service` beside it. Shelving
+    never silences the judge.
     """
 
     __tablename__ = "zone_alarm"
@@ -175,6 +177,7 @@ class ZoneAlarm(SQLModel, table=True):
             "zone_alarm_open",
             "zone_id",
             "kind",
+            text("coalesce(point_id, 0)"),
             unique=True,
             postgresql_where="state <> 'normal' AND returned_at IS NULL",
         ),
@@ -194,6 +197,9 @@ class ZoneAlarm(SQLModel, table=True):
     suppressed: bool = False
     out_of_service: bool = False
     value: float | None = None
+    point_id: int | None = ref(nullable=True)
+    detail: str | None = None
+    detail_message: dict[str, Any] | None = Field(default=None, sa_column=Column(JSONB))
 
 
 class ZoneAlarmMode(SQLModel, table=True):

@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Row, Select, func, select
 
-from core.erp.catalog.model import Item, Zone
+from core.erp.catalog.model import Item, Point, Zone
 from core.erp.kernel.tables import table
 from core.erp.kernel.unit import Unit
 from core.erp.lots.model import Hold, Lot, Sublot
@@ -14,7 +14,7 @@ from core.erp.quality.shapes import HoldOut
 from core.erp.quality.workflow import ASSESSED, ENDED, OPEN, SUPERSEDED
 
 _excursion, _incident, _alarm, _zone = table(Excursion), table(Incident), table(ZoneAlarm), table(Zone)
-_sublot, _lot, _item = table(Sublot), table(Lot), table(Item)
+_sublot, _lot, _item, _point = table(Sublot), table(Lot), table(Item), table(Point)
 # an incident's excursions, under a name of their own: its scope asks for excursions too
 _part = _excursion.alias("excursion_of_incident")
 
@@ -37,8 +37,12 @@ EXCURSIONS = (
 )
 """Excursions with the names that people know things by."""
 
-ALARMS = select(_alarm, _zone.c.address.label("zone")).join_from(_alarm, _zone, _zone.c.id == _alarm.c.zone_id)
-"""Zone alarms with their zone."""
+ALARMS = (
+    select(_alarm, _zone.c.address.label("zone"), _point.c.address.label("point"))
+    .join_from(_alarm, _zone, _zone.c.id == _alarm.c.zone_id)
+    .outerjoin(_point, _point.c.id == _alarm.c.point_id)
+)
+"""Zone alarms with their zone, and the point whose sensor they are about."""
 
 
 def _of_incident(*conditions: ColumnElement[bool]) -> Select[Any]:

@@ -175,6 +175,7 @@ ALARMS = Entity(
         Column("state", filter="in"),
         Column("zone_id", filter="eq", link="zone"),
         Column("kind", filter="in"),
+        Column("point_id", filter="eq", link="point"),
     ),
     filters=(Filter("active", bool, _active), Filter("shelved", bool, _shelved)),
     verbs=(

@@ -12,7 +12,9 @@ from core.erp.quality.rules import ReleaseObstacle
 Seconds = Annotated[timedelta, PlainSerializer(timedelta.total_seconds, return_type=float)]
 """A length of time, in seconds on the wire."""
 Certainty = Literal["proven", "uncertain", "unproven"]
-AlarmKind = Literal["high", "low", "stale", "silent_gateway"]
+AlarmKind = Literal[
+    "high", "low", "stale", "silent_gateway", "sensor_stuck", "sensor_jumps", "sensor_drifts", "sensor_no_defrost"
+]
 IncidentKind = Literal["limit", "gap", "silent_gateway"]
 Decision = Literal["accept", "restrict", "reject", "rework", "return", "destroy"]
 
@@ -266,6 +268,10 @@ class AlarmOut(Answer):
     suppressed: bool
     out_of_service: bool
     value: Figure | None
+    point_id: int | None
+    point: str | None
+    detail: str | None
+    detail_message: Sentence
 
 
 class ShelveIn(Body):

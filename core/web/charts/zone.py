@@ -58,6 +58,10 @@ _ALARM_KINDS = {
     "low": "web.chart_alarm_low",
     "stale": "web.chart_alarm_stale",
     "silent_gateway": "web.chart_alarm_silent_gateway",
+    "sensor_stuck": "web.chart_alarm_sensor",
+    "sensor_jumps": "web.chart_alarm_sensor",
+    "sensor_drifts": "web.chart_alarm_sensor",
+    "sensor_no_defrost": "web.chart_alarm_sensor",
 }
 
 

@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 Times = NDArray[np.int64]
 """Milliseconds since 1970."""
 Floats = NDArray[np.float64]
-HOUR = 3_600_000
+MINUTE = 60_000
+HOUR = 60 * MINUTE
 DAY = 24 * HOUR
 SCALED_MAD = 1.4826
 """The median of absolute deviations of normal noise, times this, is its standard deviation."""
@@ -49,6 +50,8 @@ class Parameters:
     """The least step that is a jump."""
     jump_noise: float = 8.0
     """A jump is also so many times the usual step."""
+    jump_rate: float = 0.5
+    """And so much a minute: a defrost or an open door warms the air, but not so fast between two readings."""
     jump_back: int = 2
     """Within so many readings it is back: what stays where it went was measured."""
     jumps: int = 3
@@ -70,6 +73,10 @@ class Parameters:
     """Rises this close are of one defrost."""
 
 
+HOUSE = Parameters()
+"""The house's defaults."""
+
+
 @dataclass(frozen=True, slots=True)
 class Samples:
     """One point's good readings, by time; `at` and `value` have one length."""
@@ -84,6 +91,19 @@ class Samples:
 
     def __len__(self) -> int:
         return int(self.at.size)
+
+
+@dataclass(frozen=True, slots=True)
+class Hour:
+    """What is kept of a point's good readings of one hour that is over; `start` is in milliseconds."""
+
+    start: int
+    low: float
+    high: float
+    median: float
+    count: int
+    rises: int
+    """How many rises as a defrost's had their highest reading in it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,19 +122,22 @@ def movement(samples: Samples) -> float:
 
 
 def stuck(
-    own: Samples, neighbours: Sequence[Samples], now: int, parameters: Parameters = Parameters()
+    day: Samples, past: Sequence[Hour], neighbours: Sequence[Samples], now: int, parameters: Parameters = HOUSE
 ) -> Finding | None:
-    """It did not move at all for the window, though it usually does, or others in its zone did."""
-    window = own.between(now - parameters.stuck_window, now)
+    """It did not move at all for the window, though it usually does, or others in its zone did.
+
+    `day` are its readings of the last 24 hours, `past` the hours before now that are kept.
+    """
+    window = day.between(now - parameters.stuck_window, now)
     if not _enough(window, parameters) or movement(window) > 0:
         return None
     value = float(window.value[0])
     moved = max((movement(one.between(int(window.at[0]), now)) for one in neighbours), default=0.0)
-    usual = _moving_share(own, now, parameters)
+    usual = _moving_share(past, now, parameters)
     if moved < parameters.neighbour_moves and (usual is None or usual < parameters.past_moving):
         return None
-    others = np.flatnonzero(own.value != value)
-    since = int(own.at[others[-1] + 1]) if others.size else int(own.at[0])
+    others = np.flatnonzero(day.value != value)
+    since = int(day.at[others[-1] + 1]) if others.size else int(day.at[0])
     return Finding(Kind.STUCK, since, {"value": value, "hours": (now - since) / HOUR, "neighbour": moved})
 
 
@@ -125,26 +148,37 @@ def _enough(window: Samples, parameters: Parameters) -> bool:
     return int(window.at[-1] - window.at[0]) >= parameters.covered * parameters.stuck_window
 
 
-def _moving_share(own: Samples, now: int, parameters: Parameters) -> float | None:
+def _moving_share(past: Sequence[Hour], now: int, parameters: Parameters) -> float | None:
     """In which share of the earlier windows of that length it moved; None where there are too few to say."""
-    starts = range(now - 2 * parameters.stuck_window, int(own.at[0]) - 1, -parameters.stuck_window)
-    windows = [own.between(start, start + parameters.stuck_window) for start in starts]
-    moving = [movement(window) > 0 for window in windows if _enough(window, parameters)]
+    by_window: dict[int, list[Hour]] = {}
+    for hour in past:
+        age = now - parameters.stuck_window - hour.start
+        if age > 0:
+            by_window.setdefault(age // parameters.stuck_window, []).append(hour)
+    needed = parameters.covered * parameters.stuck_window / HOUR
+    moving = [
+        max(hour.high for hour in hours) > min(hour.low for hour in hours)
+        for hours in by_window.values()
+        if len(hours) >= needed
+    ]
     return sum(moving) / len(moving) if len(moving) >= 4 else None  # noqa: PLR2004 - a day of the default's windows
 
 
-def jumps(own: Samples, now: int, parameters: Parameters = Parameters()) -> Finding | None:
-    """Single readings far away from those before and after them, several times in a day."""
-    day = own.between(now - DAY, now)
+def jumps(day: Samples, neighbours: Sequence[Samples], now: int, parameters: Parameters = HOUSE) -> Finding | None:
+    """Single readings far away from those before and after, faster than air warms, several times in a day.
+
+    Where another sensor of the zone moved at the same time, the room did.
+    """
+    day = day.between(now - DAY, now)
     if len(day) < parameters.least_readings:
         return None
-    steps = np.diff(day.value)
-    limit = max(parameters.jump, parameters.jump_noise * float(np.median(np.abs(steps))))
+    usual = float(np.median(np.abs(np.diff(day.value))))
+    limit = max(parameters.jump, parameters.jump_noise * usual)
     found: list[int] = []
     place = 1
     while place < len(day):
-        back = _back(day.value, place, limit, parameters.jump_back)
-        if back is not None:
+        back = _back(day, place, limit, parameters)
+        if back is not None and not any(_moved_too(one, day, place, back, limit / 2) for one in neighbours):
             found.append(place)
         place = back or place + 1
     if len(found) < parameters.jumps:
@@ -153,27 +187,32 @@ def jumps(own: Samples, now: int, parameters: Parameters = Parameters()) -> Find
     return Finding(Kind.JUMPS, int(day.at[found[0]]), {"count": len(found), "largest": float(sizes.max())})
 
 
-def _back(value: Floats, place: int, limit: float, within: int) -> int | None:
+def _back(day: Samples, place: int, limit: float, parameters: Parameters) -> int | None:
     """Where it is back at what it was before a jump at `place`; None if there is no jump, or it stays away."""
-    before = value[place - 1]
-    if abs(value[place] - before) < limit:
+    before, step = day.value[place - 1], abs(day.value[place] - day.value[place - 1])
+    minutes = (day.at[place] - day.at[place - 1]) / MINUTE
+    if step < max(limit, parameters.jump_rate * minutes):
         return None
-    for after in range(place + 1, min(place + 1 + within, value.size)):
-        if abs(value[after] - before) < limit / 2:
+    for after in range(place + 1, min(place + 1 + parameters.jump_back, len(day))):
+        if abs(day.value[after] - before) < limit / 2:
             return after
     return None
 
 
-def drifts(own: Samples, probe: Samples, now: int, parameters: Parameters = Parameters()) -> Finding | None:
+def _moved_too(neighbour: Samples, day: Samples, place: int, back: int, by: float) -> bool:
+    """Whether the other moved as well between the readings before and behind the jump."""
+    return movement(neighbour.between(int(day.at[place - 1]), int(day.at[back]) + 1)) >= by
+
+
+def drifts(own: Sequence[Hour], probe: Sequence[Hour], now: int, parameters: Parameters = HOUSE) -> Finding | None:
     """The difference to a probe of the same zone has moved: its median of this day against that of the days before.
 
     A difference that was always there is where they hang, not drift. Of two alone nobody can say which it is.
     """
-    differences = _hourly_differences(own, probe)
-    hours = np.array(sorted(differences), dtype=np.int64)
-    values = np.array([differences[int(hour)] for hour in hours])
-    today = hours * HOUR >= now - DAY
-    recent, earlier = values[today], values[~today]
+    theirs = {hour.start: hour.median for hour in probe}
+    both = [(hour.start, hour.median - theirs[hour.start]) for hour in own if hour.start in theirs]
+    recent = np.array([difference for start, difference in both if start >= now - DAY])
+    earlier = np.array([difference for start, difference in both if start < now - DAY])
     if min(recent.size, earlier.size) < parameters.drift_hours:
         return None
     before, after = float(np.median(earlier)), float(np.median(recent))
@@ -184,19 +223,7 @@ def drifts(own: Samples, probe: Samples, now: int, parameters: Parameters = Para
     return Finding(Kind.DRIFTS, now - DAY, {"before": before, "after": after, "moved": moved})
 
 
-def _hourly_differences(own: Samples, probe: Samples) -> dict[int, float]:
-    """By hour since 1970 in which both spoke: the median of one less that of the other."""
-    mine, other = _hourly_medians(own), _hourly_medians(probe)
-    return {hour: mine[hour] - other[hour] for hour in mine.keys() & other.keys()}
-
-
-def _hourly_medians(samples: Samples) -> dict[int, float]:
-    hours, first = np.unique(samples.at // HOUR, return_index=True)
-    parts = np.split(samples.value, first[1:]) if hours.size else []
-    return {int(hour): float(np.median(part)) for hour, part in zip(hours, parts, strict=True)}
-
-
-def rises(samples: Samples, parameters: Parameters = Parameters()) -> list[int]:
+def rises(samples: Samples, parameters: Parameters = HOUSE) -> list[int]:
     """When it was lifted well over what it was in the hours around and came back: as each defrost does.
 
     Times of the highest reading of each; those nearer than `near` are one.
@@ -216,25 +243,51 @@ def rises(samples: Samples, parameters: Parameters = Parameters()) -> list[int]:
 
 
 def misses_defrosts(
-    own: Samples, neighbours: Sequence[Samples], now: int, parameters: Parameters = Parameters()
+    day: Samples, past: Sequence[Hour], neighbours: Sequence[Samples], now: int, parameters: Parameters = HOUSE
 ) -> Finding | None:
     """It had a rise at each defrost on most of the days before and has none today, though others in its zone have.
 
-    Without others that rise, a day without any is told where every one of the days before had them.
+    Without others in its zone, a day without any is told where every one of the days before had them.
     """
-    days = [rises(own.between(start, start + DAY), parameters) for start in range(now - 7 * DAY, now, DAY)]
-    *before, today = days
-    usual = [len(one) >= parameters.rises_a_day for one in before]
-    if sum(usual) <= len(usual) / 2 or len(own.between(now - DAY, now)) < parameters.least_readings:
+    counts = _rises_by_day(past, now)
+    usual = [count >= parameters.rises_a_day for count in counts]
+    if len(usual) < 3 or sum(usual) <= len(usual) / 2 or len(day) < parameters.least_readings:  # noqa: PLR2004 - days
         return None
-    theirs = max((rises(one.between(now - DAY, now), parameters) for one in neighbours), key=len, default=[])
+    today = rises(day, parameters)
+    theirs = max((rises(one, parameters) for one in neighbours), key=len, default=[])
     missed = [peak for peak in theirs if all(abs(peak - mine) > parameters.near for mine in today)]
-    expected = float(np.median([len(one) for one in before]))
     if theirs:
-        if len(missed) < max(parameters.rises_missed, len(theirs) / 2):
+        if len(missed) < max(parameters.rises_missed, len(theirs)):
             return None
         return Finding(Kind.NO_DEFROST, missed[0], {"missed": len(missed), "expected": len(theirs)})
     if today or neighbours or not all(usual):
         return None
-    last = max(peak for one in before for peak in one)
+    expected = float(np.median(counts))
+    last = max(hour.start for hour in past if hour.rises)
     return Finding(Kind.NO_DEFROST, last, {"missed": expected, "expected": expected})
+
+
+def _rises_by_day(past: Sequence[Hour], now: int) -> list[int]:
+    """The rises of each of the days before the last 24 hours that was spoken of for most of it, newest first."""
+    hours: dict[int, list[Hour]] = {}
+    for hour in past:
+        age = now - DAY - hour.start
+        if age > 0:
+            hours.setdefault(age // DAY, []).append(hour)
+    full = 18
+    return [sum(hour.rises for hour in hours[day]) for day in sorted(hours) if len(hours[day]) >= full]
+
+
+def digest(day: Samples, start: int, parameters: Parameters = HOUSE) -> Hour | None:
+    """What is kept of the hour from `start` on, seen in the day around it; None where nothing was said in it."""
+    hour = day.between(start, start + HOUR)
+    if not len(hour):
+        return None
+    return Hour(
+        start,
+        float(hour.value.min()),
+        float(hour.value.max()),
+        float(np.median(hour.value)),
+        len(hour),
+        sum(start <= peak < start + HOUR for peak in rises(day, parameters)),
+    )

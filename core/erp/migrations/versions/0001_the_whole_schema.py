@@ -2706,6 +2706,16 @@ def upgrade() -> None:
     )
     op.create_index(op.f('ix_point_zone_id'), 'point', ['zone_id'], unique=False)
     op.create_index('point_address_begins', 'point', [sa.literal_column('lotwise_folded(address)').label('folded')], unique=False, postgresql_ops={'folded': 'text_pattern_ops'})
+    op.create_table('point_hour',
+    sa.Column('point_id', sa.BigInteger(), autoincrement=False, nullable=False),
+    sa.Column('hour_at', sa.DateTime(timezone=True), nullable=False),
+    sa.Column('low', sa.Float(), nullable=False),
+    sa.Column('high', sa.Float(), nullable=False),
+    sa.Column('median', sa.Float(), nullable=False),
+    sa.Column('readings', sa.Integer(), nullable=False),
+    sa.Column('rises', sa.Integer(), nullable=False),
+    sa.PrimaryKeyConstraint('point_id', 'hour_at')
+    )
     op.create_table('profile_limit',
     sa.Column('id', sa.BigInteger(), autoincrement=True, nullable=False),
     sa.Column('version_id', sa.BigInteger(), nullable=False),
@@ -3304,11 +3314,14 @@ def upgrade() -> None:
     sa.Column('suppressed', sa.Boolean(), nullable=False),
     sa.Column('out_of_service', sa.Boolean(), nullable=False),
     sa.Column('value', sa.Float(), nullable=True),
+    sa.Column('point_id', sa.BigInteger(), nullable=True),
+    sa.Column('detail', sqlmodel.sql.sqltypes.AutoString(), nullable=True),
+    sa.Column('detail_message', postgresql.JSONB(astext_type=sa.Text()), nullable=True),
     sa.CheckConstraint("state IN ('unacknowledged', 'acknowledged', 'returned_unacknowledged', 'normal')"),
     sa.PrimaryKeyConstraint('id')
     )
     op.create_index(op.f('ix_zone_alarm_zone_id'), 'zone_alarm', ['zone_id'], unique=False)
-    op.create_index('zone_alarm_open', 'zone_alarm', ['zone_id', 'kind'], unique=True, postgresql_where="state <> 'normal' AND returned_at IS NULL")
+    op.create_index('zone_alarm_open', 'zone_alarm', ['zone_id', 'kind', sa.literal_column('coalesce(point_id, 0)')], unique=True, postgresql_where="state <> 'normal' AND returned_at IS NULL")
     op.create_table('zone_alarm_mode',
     sa.Column('zone_id', sa.BigInteger(), autoincrement=False, nullable=False),
     sa.Column('kind', sqlmodel.sql.sqltypes.AutoString(), nullable=False),

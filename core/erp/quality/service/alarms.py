@@ -6,7 +6,7 @@ from sqlalchemy import ColumnElement, bindparam, func, insert, select, text, upd
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from core.erp.catalog.model import Zone
-from core.erp.exposure.events import ZoneState, ZoneStates
+from core.erp.exposure.events import SensorStates, ZoneState, ZoneStates
 from core.erp.exposure.model import SourceWatermark
 from core.erp.kernel.errors import Invalid, NotFound, absent
 from core.erp.kernel.tables import table
@@ -17,7 +17,9 @@ from core.erp.quality.workflow import ACKNOWLEDGED, ALARM, NORMAL, RETURNED, UNA
 
 _ALARM, _MODE, _INCIDENT = table(ZoneAlarm), table(ZoneAlarmMode), table(Incident)
 
-KINDS = frozenset({"high", "low", "stale", "silent_gateway"})
+SENSOR_KINDS = frozenset({"sensor_stuck", "sensor_jumps", "sensor_drifts", "sensor_no_defrost"})
+"""Of one sensor: it is not to be trusted, whatever its zone is like."""
+KINDS = frozenset({"high", "low", "stale", "silent_gateway"}) | SENSOR_KINDS
 MAX_SHELVE_TIME = timedelta(hours=24)
 """Nobody shelves an alarm for longer than a day at a time (ISA-18.2: shelving is bounded)."""
 
@@ -49,11 +51,35 @@ def apply_conditions(u: Unit, states: ZoneStates) -> None:
             standing.add((state.zone_id, state.kind))
 
 
-def raise_alarm(u: Unit, zone_id: int, kind: str, started_at: datetime, value: float | None) -> int:
+def apply_sensor_conditions(u: Unit, states: SensorStates) -> None:
+    """Raises an alarm of each sensor that is not to be trusted, and returns those of sensors that are again."""
+    c = _ALARM.c
+    points = sorted({state.point_id for state in states.items})
+    rows = u.conn.execute(
+        select(c.point_id, c.kind).where(c.point_id == func.any(bindparam("points", points)), *_is_standing())
+    )
+    standing = {(row.point_id, row.kind) for row in rows}
+    for state in states.items:
+        stands = (state.point_id, state.kind) in standing
+        if state.active and not stands:
+            raise_alarm(u, state.zone_id, state.kind, state.at, None, state.point_id, state.detail)
+        elif stands and not state.active:
+            return_alarm(u, state.zone_id, state.kind, state.at, state.point_id)
+
+
+def raise_alarm(
+    u: Unit,
+    zone_id: int,
+    kind: str,
+    started_at: datetime,
+    value: float | None,
+    point_id: int | None = None,
+    detail: Message | None = None,
+) -> int:
     """Raises the alarm, or answers the one that stands. Returns its id. What is shelved, suppressed or out of service
     is recorded all the same and marked so; only its annunciation differs (`annunciate` in the outbox row).
     """
-    standing = u.conn.scalar(select(_ALARM.c.id).where(*_active(zone_id, kind)))
+    standing = u.conn.scalar(select(_ALARM.c.id).where(*_active(zone_id, kind, point_id)))
     if standing is not None:
         return int(standing)
     mode = u.conn.execute(select(_MODE).where(_MODE.c.zone_id == zone_id, _MODE.c.kind == kind)).mappings().first()
@@ -69,6 +95,9 @@ def raise_alarm(u: Unit, zone_id: int, kind: str, started_at: datetime, value: f
         "suppressed": bool(mode and mode["suppressed"]),
         "out_of_service": bool(mode and mode["out_of_service"]),
         "value": value,
+        "point_id": point_id,
+        "detail": None if detail is None else render(detail),
+        "detail_message": None if detail is None else detail.as_json(),
     }
     made = u.conn.scalar(insert(_ALARM).values(row).returning(_ALARM.c.id))
     assert made is not None
@@ -78,12 +107,12 @@ def raise_alarm(u: Unit, zone_id: int, kind: str, started_at: datetime, value: f
     return int(made)
 
 
-def return_alarm(u: Unit, zone_id: int, kind: str, at: datetime) -> int | None:
+def return_alarm(u: Unit, zone_id: int, kind: str, at: datetime, point_id: int | None = None) -> int | None:
     """The condition is over at `at`: acknowledged becomes normal, unacknowledged waits for its acknowledgement.
 
     Returns the alarm's id, or None if none stood.
     """
-    found = u.conn.scalar(select(_ALARM.c.id).where(*_active(zone_id, kind)))
+    found = u.conn.scalar(select(_ALARM.c.id).where(*_active(zone_id, kind, point_id)))
     if found is None:
         return None
     alarm = _get(u, int(found))
@@ -149,8 +178,9 @@ def _set_mode(u: Unit, zone_id: int, kind: str, reason: str, action: str, **valu
     u.outbox(f"alarm.{action}", zone_id, {"kind": kind, **values, "reason": reason})
 
 
-def _active(zone_id: int, kind: str) -> tuple[ColumnElement[bool], ...]:
-    return _ALARM.c.zone_id == zone_id, _ALARM.c.kind == kind, *_is_standing()
+def _active(zone_id: int, kind: str, point_id: int | None) -> tuple[ColumnElement[bool], ...]:
+    c = _ALARM.c
+    return c.zone_id == zone_id, c.kind == kind, c.point_id.is_not_distinct_from(point_id), *_is_standing()
 
 
 def _is_standing() -> tuple[ColumnElement[bool], ...]:

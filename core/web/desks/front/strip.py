@@ -19,6 +19,7 @@ from core.erp.quality.model import ZoneAlarm
 _z, _j, _a, _s = table(Zone).c, table(ZoneJudged).c, table(ZoneAlarm).c, table(Sublot).c
 NORMAL = "normal"
 STALE = ("stale", "silent_gateway")
+OUT = ("high", "low")
 MOST = 10_000
 
 
@@ -40,7 +41,7 @@ def strip(u: Unit) -> Strip:
         select(
             _a.zone_id,
             func.bool_or(_a.kind.in_(STALE)).label("silent"),
-            func.bool_or(_a.kind.not_in(STALE)).label("out"),
+            func.bool_or(_a.kind.in_(OUT)).label("out"),
         )
         .where(_a.state.not_in((NORMAL,)), _a.returned_at.is_(None))
         .group_by(_a.zone_id)
