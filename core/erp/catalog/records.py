@@ -275,7 +275,7 @@ ITEMS = Entity(
     ),
     search=(Search(table(Item).c.name, within=True),),
     hidden=_active(Item),
-    create=Create(MANAGES_ITEMS, ItemIn, act=service.create_item, undo="withdraw"),
+    create=Create(MANAGES_ITEMS, ItemIn, act=service.create_item, many=service.create_items, undo="withdraw"),
     change=Change(MANAGES_ITEMS, ItemChange, states=IN_USE),
     verbs=(
         *LIFE,

@@ -1,6 +1,6 @@
 """The verbs of the catalog: places, points, instruments, items and what they tolerate. They never commit."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -255,6 +255,30 @@ def create_item(u: Unit, code: str, name: str, **options: Any) -> Item:
     if version is not None:
         assign_profile(u, item.id, version.id, u.now)
     return item
+
+
+def create_items(u: Unit, items: Sequence[Mapping[str, Any]]) -> list[int]:
+    """As `create_item`, many at once: each profile is looked for once. Raises as it does, but that it is the database
+    that finds a code taken.
+    """
+    wanted = {one["profile_id"] for one in items if one.get("profile_id") is not None}
+    versions = {profile_id: newest_version(u, profile_id) for profile_id in sorted(wanted)}
+    made = [Item(**one) for one in items]
+    _add_rows(u, made, "item")
+    judged = [item for item in made if item.profile_id is not None]
+    rows = [ItemProfile(item_id=item.id, version_id=versions[item.profile_id].id, from_at=u.now) for item in judged]
+    _add_rows(u, rows, "item_profile")
+    if judged:
+        u.emit(JudgingChanged((), tuple(item.id for item in judged), u.now, "profile"))
+    return [item.id for item in made]
+
+
+def _add_rows(u: Unit, rows: Sequence[Any], entity: str) -> None:
+    """Stores new rows with their audit, in one statement."""
+    u.session.add_all(rows)
+    u.session.flush()
+    for row in rows:
+        u.audit(f"{entity}.create", entity, row.id, after=row.model_dump())
 
 
 def newest_version(u: Unit, profile_id: int) -> ProfileVersion:

@@ -4,7 +4,7 @@ A declaration holds data and references to functions. Whatever it names that is 
 core with a wrong declaration does not start.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal
@@ -74,6 +74,8 @@ class Hidden:
 class Create:
     """Who may make a record, of what. `act(u, **fields)` gives the row made; without one the fields are the row.
 
+    `many(u, [fields, …])` makes many at once and gives their ids in order: what `act` would have made of each. Without
+    one, an import makes them one by one where there is an act.
     `undo` is the verb by which an import of such records is undone, as long as nothing was done with them; without one
     it cannot be.
     """
@@ -82,6 +84,12 @@ class Create:
     body: type[BaseModel]
     act: Callable[..., Any] | None = None
     undo: str | None = None
+    many: Callable[[Unit, Sequence[dict[str, Any]]], Sequence[int]] | None = None
+
+    @property
+    def at_once(self) -> bool:
+        """Whether many records are made in a few statements."""
+        return self.many is not None or self.act is None
 
 
 @dataclass(frozen=True, slots=True)

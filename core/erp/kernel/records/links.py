@@ -24,12 +24,13 @@ class Link:
     entity: str
 
 
-def require_linked(u: Unit, entity: Entity, body: BaseModel) -> None:
-    """Raises NotFound for the first id in a body that names nothing, or nothing that the actor may know of."""
+def require_linked(u: Unit, entity: Entity, *bodies: BaseModel) -> None:
+    """Raises NotFound for the first id in the bodies that names nothing, or nothing that the actor may know of."""
     columns = tuple((column.name, column.link) for column in entity.columns if column.link is not None)
     wanted: dict[str, set[int]] = {}
-    for name, record_id in _named(body, columns):
-        wanted.setdefault(name, set()).add(record_id)
+    for body in bodies:
+        for name, record_id in _named(body, columns):
+            wanted.setdefault(name, set()).add(record_id)
     for name, ids in wanted.items():
         require(u, name, ids)
 

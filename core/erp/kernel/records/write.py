@@ -3,7 +3,7 @@
 What a body names by id is looked for under the actor's scope first: a foreign id is answered as one that is not there.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pydantic import BaseModel
@@ -46,32 +46,66 @@ def create(u: Unit, entity: Entity, body: BaseModel) -> int:
     return int(made if isinstance(made, int) else made.id)
 
 
+def create_many(u: Unit, entity: Entity, bodies: Sequence[BaseModel]) -> list[int]:
+    """Makes a record of each in a few statements (`at_once`); their ids, in order.
+
+    Raises what `create` raises, of any of them; one that is there already the database finds.
+    """
+    declared = entity.create
+    assert declared is not None
+    assert declared.at_once
+    require_linked(u, entity, *bodies)
+    if declared.many is not None:
+        return list(declared.many(u, [fields_of(body) for body in bodies]))
+    rows = [_fit(u, entity, _stored(fields_of(body))) for body in bodies]
+    return [made.id for made in _stored_rows(u, entity, rows)]
+
+
 def _insert(u: Unit, entity: Entity, body: BaseModel) -> Any:
     values = _stored(fields_of(body))
+    row = _fit(u, entity, values)
+    _require_unique(u, entity, values)
+    return _stored_rows(u, entity, [row])[0]
+
+
+def _fit(u: Unit, entity: Entity, values: Mapping[str, Any]) -> Any:
+    """The row, if its guard lets it be."""
     if entity.guard is not None:
         entity.guard(u, values)
-    _require_unique(u, entity, values)
-    made = entity.table(**values)
-    u.session.add(made)
+    return entity.table(**values)
+
+
+def _stored_rows(u: Unit, entity: Entity, rows: Sequence[Any]) -> Sequence[Any]:
+    u.session.add_all(rows)
     u.session.flush()
-    after = made.model_dump()
-    u.audit(f"{entity.name}.create", entity.name, after["id"], after=after)
-    u.outbox(f"{entity.name}.create", after["id"], after)
-    return made
+    for made in rows:
+        after = made.model_dump()
+        u.audit(f"{entity.name}.create", entity.name, after["id"], after=after)
+        u.outbox(f"{entity.name}.create", after["id"], after)
+    return rows
+
+
+def uniques(entity: Entity) -> list[list[str]]:
+    """The columns by which the database knows two records apart, constraint by constraint."""
+    found = [constraint for constraint in entity.rows.constraints if isinstance(constraint, UniqueConstraint)]
+    return [[column.name for column in one.columns] for one in found]
+
+
+def is_there(entity: Entity, there: Mapping[str, Any]) -> Conflict:
+    """The refusal of a record that has these values, as one has that is there."""
+    same = [str(value) for value in there.values()]
+    return Conflict("kernel.record_there", record=entity.called, same=same, extra=dict(there))
 
 
 def _require_unique(u: Unit, entity: Entity, values: Mapping[str, Any], record_id: int | None = None) -> None:
     """Raises Conflict in words; of two at the same moment the database's own constraint refuses one."""
     rows = entity.rows
-    for constraint in rows.constraints:
-        names = [column.name for column in constraint.columns] if isinstance(constraint, UniqueConstraint) else []
-        if not names or any(values.get(name) is None for name in names):
+    for names in uniques(entity):
+        if any(values.get(name) is None for name in names):
             continue
         same = select(rows.c.id).where(*(rows.c[name] == values[name] for name in names), rows.c.id != (record_id or 0))
         if u.conn.execute(same).first() is not None:
-            there = [str(values[name]) for name in names]
-            extra = {name: values[name] for name in names}
-            raise Conflict("kernel.record_there", record=entity.called, same=there, extra=extra)
+            raise is_there(entity, {name: values[name] for name in names})
 
 
 def change(u: Unit, entity: Entity, record_id: int, version: int, body: BaseModel) -> None:

@@ -48,7 +48,9 @@ class Importable:
     """An entity whose records come from tables.
 
     `create(u, line)` makes one of a line and gives its id; it raises what it refuses (Refused, Invalid, NotFound,
-    Conflict), which is then told of its line. `key` are the fields by which two lines would be the same record.
+    Conflict), which is then told of its line. `create_many(u, lines)` makes all of them or raises what it refuses of
+    any; without it, or then, they are made one by one. `key` are the fields by which two lines would be the same
+    record.
     `prepare(u, lines)` looks at some lines at once before any is made: it may write into their values (an id for a
     code), and says what it has against them.
     To undo a run, `moved(u, ids, since)` names the records that have gone on since then, by id; if there are none,
@@ -62,6 +64,7 @@ class Importable:
     prepare: Callable[[Unit, Sequence[Line]], Iterable[LineFault]] = _nothing
     withdraw: Callable[[Unit, Sequence[int], str], None] | None = None
     moved: Callable[[Unit, Sequence[int], datetime], Mapping[int, str]] = _none_moved
+    create_many: Callable[[Unit, Sequence[Line]], Sequence[int]] | None = None
 
     def __post_init__(self) -> None:
         names = [field.name for field in self.fields]

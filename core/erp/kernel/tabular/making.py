@@ -33,13 +33,42 @@ class _Stopped(Exception):
         self.place, self.error, self.exact = place, error, exact
 
 
+class _Unfit(Exception):
+    """Of lines that were made at once, one was refused: nobody knows which."""
+
+
 def make(u: Unit, importable: Importable, lines: Sequence[Line], report: Callable[[LineFault], None]) -> Iterator[Made]:
     """Makes a record of every line that is not refused; `report` is given each that is.
 
-    Many lines share a savepoint. One that is refused splits it: those before it are made again without it, then those
-    behind it. Where it is not known which one it was (the database is told of rows some at a time), halves are tried.
+    Many lines share a savepoint, and are made at once where the entity can; if one of them is refused, one by one. One
+    that is refused then splits them: those before it are made again without it, then those behind it. Where it is not
+    known which one it was (the database is told of rows some at a time), halves are tried.
     """
-    rest = [list(lines[begin : begin + AT_ONCE]) for begin in range(0, len(lines), AT_ONCE)][::-1]
+    for begin in range(0, len(lines), AT_ONCE):
+        some = list(lines[begin : begin + AT_ONCE])
+        try:
+            yield from _at_once(u, importable, some)
+        except _Unfit:
+            yield from _one_by_one(u, importable, some, report)
+
+
+def _at_once(u: Unit, importable: Importable, lines: list[Line]) -> list[Made]:
+    """All of the lines by what makes many. Raises _Unfit, with nothing of them left."""
+    if importable.create_many is None:
+        raise _Unfit
+    try:
+        with attempted(u):
+            ids = importable.create_many(u, lines)
+    except (DBAPIError, LotwiseError) as error:
+        _known(error)
+        raise _Unfit from error
+    return [Made(line.number, made) for line, made in zip(lines, ids, strict=True)]
+
+
+def _one_by_one(
+    u: Unit, importable: Importable, lines: list[Line], report: Callable[[LineFault], None]
+) -> Iterator[Made]:
+    rest = [lines]
     while rest:
         some = rest.pop()
         try:
@@ -65,17 +94,18 @@ def _attempt(u: Unit, importable: Importable, lines: Sequence[Line]) -> list[Mad
         with attempted(u):
             for line in lines:
                 made.append(Made(line.number, importable.create(u, line)))  # noqa: PERF401 - counted when it fails
-    except DBAPIError as error:
-        known = translate(error)
-        if known is None or isinstance(known, _NOT_OF_A_LINE):
-            raise
-        # rows are sent together: it may be another line's that was made before
-        raise _Stopped(len(made), known, exact=False) from error
-    except LotwiseError as error:
-        if isinstance(error, _NOT_OF_A_LINE):
-            raise
-        raise _Stopped(len(made), error, exact=True) from error
+    except (DBAPIError, LotwiseError) as error:
+        # rows are sent to the database together: it may be another line's that was made before
+        raise _Stopped(len(made), _known(error), exact=isinstance(error, LotwiseError)) from error
     return made
+
+
+def _known(error: DBAPIError | LotwiseError) -> LotwiseError:
+    """What it says of a line. Raises the error itself where it says nothing of one."""
+    known = error if isinstance(error, LotwiseError) else translate(error)
+    if known is None or isinstance(known, _NOT_OF_A_LINE):
+        raise error
+    return known
 
 
 def _fault(u: Unit, line: Line, error: LotwiseError) -> LineFault:

@@ -4,14 +4,15 @@ A field that holds another record's id is filled with what people call that reco
 the actor may know of, many lines at once.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from functools import cache
 from typing import Any
 
 from pydantic import ValidationError
-from sqlalchemy import UniqueConstraint, select
+from sqlalchemy import select, tuple_
 
+from core.erp.kernel.masking import masked_error
 from core.erp.kernel.misfits import misfit
 from core.erp.kernel.records import columns, verbs, write
 from core.erp.kernel.records.declare import Entity
@@ -39,6 +40,7 @@ def importable_of(entity: Entity) -> Importable | None:
         entity.name,
         fields,
         create=lambda u, line: write.create(u, entity, line.prepared[0]),
+        create_many=_many(entity) if entity.create.at_once else None,
         key=_key(entity, names),
         prepare=lambda u, lines: _prepare(u, entity, links, lines),
         withdraw=_withdrawing(entity),
@@ -46,11 +48,13 @@ def importable_of(entity: Entity) -> Importable | None:
     )
 
 
+def _many(entity: Entity) -> Callable[[Unit, Sequence[Line]], Sequence[int]]:
+    return lambda u, lines: write.create_many(u, entity, [line.prepared[0] for line in lines])
+
+
 def _key(entity: Entity, names: set[str]) -> tuple[str, ...]:
     """The columns by which the database itself knows two records apart, where a file has all of them."""
-    keys = [[column.name] for column in entity.rows.columns if column.unique]
-    constraints = [one for one in entity.rows.constraints if isinstance(one, UniqueConstraint)]
-    keys += [[column.name for column in one.columns] for one in constraints]
+    keys = [[column.name] for column in entity.rows.columns if column.unique] + write.uniques(entity)
     found = sorted(tuple(key) for key in keys if key and set(key) <= names)
     return found[0] if found else ()
 
@@ -70,7 +74,24 @@ def _prepare(u: Unit, entity: Entity, links: Mapping[str, str], lines: Sequence[
             line.prepared.append(entity.create.body.model_validate(line.values))
         except ValidationError as error:
             faults += [LineFault(line.number, str(next(iter(one["loc"]), "")), misfit(one)) for one in error.errors()]
+    if entity.create.at_once:
+        faults += _taken(u, entity, [line for line in lines if line.prepared])
     return faults
+
+
+def _taken(u: Unit, entity: Entity, lines: Sequence[Line]) -> list[LineFault]:
+    """Of lines whose record is there already, why: found for all of them at once, before any is made."""
+    faults = dict[int, LineFault]()
+    for names in write.uniques(entity):
+        columns_ = [entity.rows.c[name] for name in names]
+        keys = {line.number: tuple(getattr(line.prepared[0], name, None) for name in names) for line in lines}
+        wanted = {key for key in keys.values() if None not in key}
+        there = {tuple(row) for row in u.conn.execute(select(*columns_).where(tuple_(*columns_).in_(wanted)))}
+        for number, key in keys.items():
+            if key in there:
+                error = masked_error(u.conn, u.actor, write.is_there(entity, dict(zip(names, key, strict=True))))
+                faults.setdefault(number, LineFault(number, "", error.message))
+    return list(faults.values())
 
 
 def _resolve(u: Unit, links: Mapping[str, str], lines: Sequence[Line]) -> list[LineFault]:
