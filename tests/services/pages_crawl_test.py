@@ -82,6 +82,21 @@ def test_every_list_and_desk_opens_in_the_language(people: dict[str, Browser], l
     assert wrong == []
 
 
+def test_every_list_has_a_heading_above_each_of_its_columns(people: dict[str, Browser]) -> None:
+    wrong, rows = [], 0
+    for entity in entities().values():
+        page = people["auditor"].get(f"/{entity.path}?sort=")
+        table = re.search(r"<thead>(.*?)</thead><tbody>(.*?)</tr>", page, re.DOTALL)
+        if table is None:
+            continue
+        heads, cells = (len(re.findall(r"<t[hd][ >]", part)) for part in table.groups())
+        rows += 1
+        if heads != cells:
+            wrong.append((entity.name, heads, cells))
+    assert wrong == []
+    assert rows > 8
+
+
 @pytest.mark.parametrize("language", ["en", "zh"])
 def test_every_record_that_is_there_opens_in_the_language(people: dict[str, Browser], language: str) -> None:
     auditor = people["auditor"]

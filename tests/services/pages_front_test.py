@@ -1,5 +1,6 @@
 """The front page: each sees what needs them, in order of harm, with the next act; nobody sees what is not theirs."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -53,6 +54,19 @@ def test_the_responsible_person_sees_what_waits_for_release(plant: Plant) -> Non
     read = text_of(plant.people["rp"].get("/"))
     assert "Releases waiting 1" in read
     assert "Releases waiting" not in text_of(plant.people["bea"].get("/"))
+
+
+def test_what_others_decide_is_told_after_ones_own_work_and_is_not_counted(plant: Plant) -> None:
+    read = text_of(plant.people["eng"].get("/"))
+    assert re.search(r"Alarms to acknowledge (\d+)", read)[1] == re.search(r"(\d+) things?, worst first", read)[1]  # type: ignore[index]  # found, or it fails
+    assert read.index("Alarms to acknowledge") < read.index("Incidents with goods 1 for others to act on")
+    read = text_of(plant.people["wes"].get("/"))
+    assert read.index("Nothing needs you now. As of") < read.index("Incidents with goods 1 for others to act on")
+
+
+def test_an_incident_says_how_long_goods_were_out_and_how_warm_it_was(plant: Plant) -> None:
+    read = text_of(plant.people["qa"].get("/"))
+    assert re.search(r"out for [^·]*", read)[0] == "out for 1 h 55 min, 12.0 – 12.0 °C "  # type: ignore[index]  # found, or it fails
 
 
 def test_the_plant_is_told_in_one_line(plant: Plant) -> None:

@@ -193,6 +193,16 @@ def test_only_the_region_that_is_concerned_is_read_and_says_why(plant: Plant, co
     assert errors == []
 
 
+def test_of_an_address_that_answers_its_whole_page_the_region_alone_is_taken(
+    plant: Plant, context: BrowserContext
+) -> None:
+    page = opened(context, plant)
+    whole = page.content()
+    plant.changes("hold.placed", 41, holds=whole.replace("<p>none</p>", "<p>hold 41</p>"))
+    expect(page.locator("#holds")).to_have_text("hold 41")
+    expect(page.locator("h1")).to_have_count(1)
+
+
 def test_what_is_typed_stays_and_the_region_follows_later(plant: Plant, context: BrowserContext) -> None:
     form = '<p id="state">{}</p><form method="post"><input name="reason" id="reason"></form>'
     plant.parts["holds"] = form.format("old")

@@ -34,8 +34,8 @@ class Words:
         self.locale = LOCALES[language]
 
     def t(self, id: str, /, **params: Any) -> str:  # noqa: A002 - the word the wire has for it
-        """The text of a message."""
-        return render(Message(id, **params), self.language, self.zone)
+        """The text of a message, times in it as `clock` writes them."""
+        return render(Message(id, **params), self.language, times=self.clock)
 
     def say(self, message: str | Message | None) -> str:
         """A message in the reader's language; people's own words as they are."""
@@ -106,6 +106,13 @@ class Words:
         text = format_decimal(value, "#,##0.######", locale=self.locale).replace("-", "\u2212")
         return f"{text}\u202f{unit}" if unit else text
 
+    def measured(self, value: float | None, unit: str = "") -> str:
+        """A measured value, as `num` writes it, with a decimal even where that is none: `11.0` stands beside `10.7`."""
+        if value is None:
+            return "–"
+        text = format_decimal(value, "#,##0.0#####", locale=self.locale).replace("-", "\u2212")
+        return f"{text}\u202f{unit}" if unit else text
+
     def lasting(self, span: timedelta | float | None) -> str:
         """A length of time in its two greatest units: `3 h 10 min`."""
         if span is None:
@@ -172,6 +179,7 @@ def environment(language: str, zone: str) -> Environment:
         language=language,
         other_language=OTHER_LANGUAGE[language],
         listed=words.listed,
+        measured=words.measured,
         offset=words.offset,
         icon=icon,
         asset=assets.address,

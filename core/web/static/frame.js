@@ -137,7 +137,7 @@ if (many) {
     for (const one of many.querySelectorAll('button')) one.disabled = !count;
     said.textContent = count ? said.dataset.said.replace('{n}', count) : none;
   };
-  $('[data-all]', many).addEventListener('click', event => {
+  $('[data-all]', many)?.addEventListener('click', event => {
     event.preventDefault();
     const all = rows.every(one => one.checked);
     for (const one of rows) one.checked = !all;

@@ -104,9 +104,11 @@ const marked = element => element.id ? `#${CSS.escape(element.id)}`
 function swap(region, html) {
   const template = document.createElement('template');
   template.innerHTML = html;
-  const [only] = template.content.children;
-  const made = template.content.childElementCount === 1 && only.hasAttribute('data-live') ? only : template.content;
-  if (made === only) for (const name of ['data-live', 'data-src', 'class']) only.hasAttribute(name) ? region.setAttribute(name, only.getAttribute(name)) : region.removeAttribute(name);
+  const [first] = template.content.children, alone = template.content.childElementCount === 1 && first.hasAttribute('data-live');
+  // the region itself, alone or on its whole page; or only what is in it
+  const only = alone ? first : [...template.content.querySelectorAll('[data-live]')].find(one => one.dataset.src === region.dataset.src);
+  const made = only ?? template.content;
+  if (only) for (const name of ['data-live', 'data-src', 'class']) only.hasAttribute(name) ? region.setAttribute(name, only.getAttribute(name)) : region.removeAttribute(name);
   const active = region.contains(document.activeElement) && document.activeElement !== region ? marked(document.activeElement) : null;
   const opened = [...region.querySelectorAll('details[id][open]')].map(one => one.id);
   const scrolled = [region, ...region.querySelectorAll('[id]')].filter(one => one.scrollTop || one.scrollLeft).map(one => [one.id, one.scrollTop, one.scrollLeft]);

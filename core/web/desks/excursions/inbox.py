@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Row, Select, case, func, select, text
@@ -86,6 +86,10 @@ class Waiting:
     since: datetime
     first: int
     """Of its excursions, the first by number."""
+    out: timedelta
+    """How long the goods that were out the longest were out of a limit."""
+    lowest: float | None
+    highest: float | None
     endless: bool = False
     """What goes on cannot end: nobody measures its goods."""
     goods: list[Row[Any]] = field(default_factory=list)
@@ -100,6 +104,13 @@ class Waiting:
     def held(self) -> int:
         """Sublots that are held."""
         return sum(row.held for row in self.goods)
+
+    def reached(self, words: Words) -> str:
+        """How long the goods were out, and the least and the most that was measured meanwhile."""
+        if self.lowest is None or self.highest is None:
+            return words.t("web.out_for", span=words.lasting(self.out))
+        span = f"{words.measured(self.lowest)} – {words.measured(self.highest, '°C')}"
+        return words.t("web.out_for_reached", span=words.lasting(self.out), reached=span)
 
     def states(self, words: Words) -> list[str]:
         """How many of its excursions are in which state, those of none left out."""
@@ -130,6 +141,9 @@ def inbox(u: Unit, after: int = 0, rows: int = ROWS) -> tuple[list[Waiting], int
             certainty[row.surest],
             row.since,
             row.first,
+            row.out,
+            row.lowest,
+            row.highest,
         )
         for row in waiting
     ]
@@ -153,6 +167,9 @@ def _waiting(u: Unit) -> Select[Any]:
             _surest.label("surest"),
             func.min(_e.c.started_at).label("since"),
             func.min(_e.c.id).label("first"),
+            func.max(_e.c.out).label("out"),
+            func.min(_e.c.lowest).label("lowest"),
+            func.max(_e.c.highest).label("highest"),
             func.array_agg(_e.c.sublot_id.distinct()).label("sublots"),
             func.min(_e.c.sublot_id).filter(_e.c.state == OPEN).label("going_on"),
         )

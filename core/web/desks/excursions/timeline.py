@@ -196,7 +196,7 @@ def _alarm(group: Sequence[Row[Any]], words: Words) -> Told:
     if detail["returned"] is not None:
         parts.append(words.t("web.told_returned", at=words.clock(datetime.fromisoformat(detail["returned"]))))
     kind = words.t(f"choice.kind.{detail['kind']}")
-    value = words.num(detail["value"], "°C") if detail["value"] is not None else ""
+    value = words.measured(detail["value"], "°C") if detail["value"] is not None else ""
     said = words.t("web.told_alarm_value", kind=kind, value=value) if value else words.t("web.told_alarm", kind=kind)
     return Told(row.at, "warn", said, words.listed(parts) or words.t("web.told_nobody"), f"/alarms/{row.number}")
 

@@ -19,6 +19,8 @@ Row = dict[str, Any]
 """A row of a list, by its columns."""
 MOST = 8
 """Lines of one source; how many more there are is said beside its heading."""
+MOST_TOLD = 3
+"""Lines of what is another's work."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +46,8 @@ class Source:
     read: Callable[[Unit, Visit], "Found"]
     all: str
     """Where the whole list is."""
+    own: tuple[str, ...] = ()
+    """Permits of which one makes it the reader's work; others are told of the worst. None: everybody's work."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +66,8 @@ class Panel:
     heading: str
     all: str
     found: Found
+    own: bool = True
+    """Whether it is its reader's work, or only told them."""
 
 
 def page_of(u: Unit, name: str, **filters: Any) -> tuple[list[dict[str, Any]], int, bool]:

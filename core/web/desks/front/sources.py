@@ -4,12 +4,14 @@ from datetime import datetime, timedelta
 
 from core.erp.kernel.unit import Unit
 from core.web.desks.excursions.inbox import Waiting, inbox
+from core.web.desks.front import work
 from core.web.desks.front.needs import MOST, Found, Need, Row, Source, ago, listed, said
 from core.web.desks.limits import broken_look
 from core.web.frame.visit import Visit
 
 SOON = timedelta(days=30)
 WEEK = timedelta(days=7)
+EXPECTED = "/sublots?state=expected"
 
 
 def incidents(u: Unit, visit: Visit) -> Found:
@@ -30,7 +32,8 @@ def _incident(visit: Visit, u: Unit, one: Waiting) -> Need:
         act, first = words.t("web.act_decide_some", count=one.assessed), True
     called = words.t("web.numbered", what=words.label("record.incident"), number=one.id)
     goods = [f"{row.item} {words.num(row.amount, row.uom)}" for row in one.goods]
-    parts = [words.few(goods, 3), words.t("web.sublots_held", count=one.held), words.listed(one.states(words))]
+    held, states = words.t("web.sublots_held", count=one.held), words.listed(one.states(words))
+    parts = [one.reached(words), words.few(goods, 3), held, states]
     if one.stops:
         parts.append(f"{words.t('web.stops')} {words.few([stop.code for stop in one.stops], 3)}")
     return Need(
@@ -53,7 +56,7 @@ def _alarm(visit: Visit, row: Row, now: datetime) -> Need:
         words.t("web.alarm_said", kind=words.t(f"choice.kind.{row['kind']}"), zone=row["zone"]),
         f"/alarms/{row['id']}",
         words.t("web.act_acknowledge" if visit.may("alarm.acknowledge") else "web.act_look"),
-        words.t("web.alarm_value", value=words.num(row["value"], "°C")) if row["value"] is not None else "",
+        words.t("web.alarm_value", value=words.measured(row["value"], "°C")) if row["value"] is not None else "",
         ago(visit, row["started_at"], now),
         first=visit.may("alarm.acknowledge"),
     )
@@ -91,36 +94,11 @@ def _release(visit: Visit, row: Row, now: datetime) -> Need:
         "hold" if row["held"] else "wait",
         words.t("web.held") if row["held"] else words.label("state.sublot.quarantine"),
         words.t("web.sublot_said", code=row["code"], item=row["item_code"], lot=row["lot_number"]),
-        f"/sublots/{row['id']}",
+        f"/sublots/{row['id']}/release" if visit.may("batch.release") else f"/sublots/{row['id']}",
         words.t("web.act_release" if visit.may("batch.release") else "web.act_look"),
         words.t("web.on_hand", amount=words.num(row["on_hand"])),
         ago(visit, row["created_at"], now),
         first=visit.may("batch.release") and not row["held"],
-    )
-
-
-def _stock_task(visit: Visit, row: Row, _: datetime) -> Need:
-    words = visit.words
-    return Need(
-        "warn",
-        words.t(f"choice.kind.{row['kind']}"),
-        words.t("web.stock_task_said", amount=words.num(row["amount"]), reference=row["reference"]),
-        f"/stock-tasks/{row['id']}",
-        words.t("web.act_do"),
-        first=visit.may("stock.move"),
-    )
-
-
-def _task(visit: Visit, row: Row, now: datetime) -> Need:
-    words = visit.words
-    return Need(
-        "warn" if row["due_at"] < now else "wait",
-        words.t("web.overdue") if row["due_at"] < now else words.label(f"state.task.{row['state']}"),
-        words.say(said(row, "title")),
-        f"/tasks/{row['id']}",
-        words.t("web.act_do"),
-        row["assignee"] or "",
-        words.t("web.due", at=row["due_at"]),
     )
 
 
@@ -144,8 +122,10 @@ def _deadline(visit: Visit, row: Row, now: datetime) -> Need:
 
 NOT_SEEN = ["unacknowledged", "returned_unacknowledged"]
 SHIPPING = ("shipment.dispatch", "shipment.report", "shipment.plan")
+MAKING = ("production.report", "production.plan")
+DECIDING = ("excursion.assess", "excursion.disposition")
 SOURCES = (
-    Source("web.need_incidents", ("quality.read",), incidents, "/excursions"),
+    Source("web.need_incidents", ("quality.read",), incidents, "/excursions", own=DECIDING),
     Source(
         "web.need_alarms",
         ("alarm.acknowledge", "alarm.shelve"),
@@ -154,24 +134,34 @@ SOURCES = (
     ),
     Source("web.need_shipments", SHIPPING, listed("shipment", _shipment, held=True), "/shipments?held=true"),
     Source(
-        "web.need_orders",
-        ("production.report", "production.plan"),
-        listed("work_order", _order, state=["held"]),
-        "/work-orders?state=held",
+        "web.need_orders", MAKING, listed("work_order", _order, state=["held", "blocked"]), "/work-orders?state=held"
     ),
+    Source("web.need_centres", MAKING, work.work_centres, "/centres"),
     Source(
         "web.need_stock_tasks",
         ("stock.move", "stock.pick"),
-        listed("stock_task", _stock_task, open_only=True),
+        work.stock_tasks,
         "/stock-tasks",
+    ),
+    Source(
+        "web.need_reservations",
+        ("stock.reserve",),
+        work.reservations,
+        "/reservations?state=suspended",
     ),
     Source(
         "web.need_releases",
         ("batch.release", "lot.disposition"),
         listed("sublot", _release, state=["quarantine"]),
         "/release",
+        own=("batch.release",),
     ),
-    Source("web.need_tasks", ("task.read",), listed("task", _task, sort="due_at"), "/tasks"),
+    Source("web.need_tasks", ("task.read",), work.tasks, "/tasks"),
+    Source("web.need_under_way", ("shipment.report",), work.under_way, "/logistics"),
+    Source("web.need_picking", ("stock.pick",), work.to_pick, "/logistics"),
+    Source("web.need_receipts", ("stock.receive",), listed("sublot", work.receipt, state=["expected"]), EXPECTED),
+    Source("web.need_letters", ("ingest.manage",), listed("dead_letter", work.letter), "/dead-letters"),
+    Source("web.need_trail", ("audit.review",), work.trail, "/audit-desk"),
     Source("web.need_deadlines", ("deadline.read",), deadlines, "/deadlines"),
 )
 """In order of harm: goods that may be spoiled, rooms, what travels, what is made, what waits."""

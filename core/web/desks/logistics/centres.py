@@ -42,7 +42,7 @@ def _found(u: Unit, visit: Visit) -> dict[str, Any]:
     may = visit.may("production.read")
     stopped = _orders(u, state=list(STOPPED)) if may else []
     late = _orders(u, state=list(OPEN), due_at_before=u.now) if may else []
-    return {"lists": _lists(u), "stopped": stopped, "late": late, "now": u.now, "most": MOST}
+    return {"lists": dispatch_lists(u), "stopped": stopped, "late": late, "now": u.now, "most": MOST}
 
 
 def _orders(u: Unit, **filters: Any) -> list[dict[str, Any]]:
@@ -50,7 +50,8 @@ def _orders(u: Unit, **filters: Any) -> list[dict[str, Any]]:
     return [values_of(row) for row in found.rows]
 
 
-def _lists(u: Unit) -> list[dict[str, Any]]:
+def dispatch_lists(u: Unit) -> list[dict[str, Any]]:
+    """Of each work centre that the reader sees: what it runs, and what is next."""
     c = table(WorkCentre).c
     codes = u.conn.scalars(scoped(select(c.code), WORK_CENTRES, u.actor).order_by(c.code)).all()
     return [scheduling.dispatch_list(u, code) for code in codes]

@@ -89,7 +89,7 @@ def _statement() -> Select[Any]:
 
 def lanes(u: Unit, kind: str = "") -> list[Lane]:
     """Open shipments of a kind (all kinds: empty) by how far they are, first due first."""
-    found = [(name, states, _of(u, states, kind)) for name, states in LANES]
+    found = [(name, states, due_first(u, states, kind)) for name, states in LANES]
     wanted = {zone for _, _, rows in found for row in rows if (zone := _zone_of(row)) is not None}
     by_id = {zone.id: zone for zone in zones(u, {}, wanted)} if wanted and u.actor.may("exposure.read") else {}
     return [
@@ -98,7 +98,8 @@ def lanes(u: Unit, kind: str = "") -> list[Lane]:
     ]
 
 
-def _of(u: Unit, states: tuple[str, ...], kind: str) -> Sequence[Any]:
+def due_first(u: Unit, states: tuple[str, ...], kind: str = "") -> Sequence[Any]:
+    """Shipments in these states, the first due first, and one more than MOST of them at most."""
     where: list[ColumnElement[bool]] = [_s.c.state.in_(states)]
     if kind:
         where.append(_s.c.kind == kind)
