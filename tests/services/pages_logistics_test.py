@@ -64,7 +64,7 @@ def test_the_board_shows_what_is_due_first_first(ramp: Ramp) -> None:
     assert "late by 1 h" in read
     assert "due in 29 h" in read or "due in 1 d" in read
     assert "no due time" in read
-    assert read.index("To hand over") < read.index("SH-ready") < read.index("On the way")
+    assert read.rindex("To hand over") < read.index("SH-ready") < read.rindex("On the way")
 
 
 def test_a_held_shipment_says_so_and_is_not_handed_over(ramp: Ramp) -> None:

@@ -41,7 +41,7 @@ def test_tiles_stand_worst_first_with_value_band_and_goods(plant: Plant) -> None
     page = plant.people["eng"].get("/plant")
     read = text_of(page)
     assert read.index("warm Out of band") < read.index("cool In band")
-    assert "12 °C, band 2 to 8" in read
+    assert "12.0 °C Band (2 to 8)" in read
     assert "1 inside, 1 held" in read
     assert "<html" not in plant.people["eng"].get("/plant/tiles")
 
@@ -92,7 +92,7 @@ def test_a_sublot_says_what_stands_against_it_and_what_it_went_through(plant: Pl
     assert "What it may be taken for, now" in read
     assert "Not now" in read
     assert "Hold 1" in read
-    assert "12 / 12 °C" in read
+    assert "12.0 / 12.0 °C" in read
     plant.people["qa"].get("/sublots/999999", 404)
 
 

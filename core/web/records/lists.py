@@ -20,7 +20,7 @@ from core.erp.kernel.shapes import Ref, id_in
 from core.erp.kernel.tables import values_of
 from core.erp.kernel.tabular.record_import import importable_of
 from core.erp.kernel.unit import Unit
-from core.erp.kernel.words import CHINESE, ENGLISH, catalogue
+from core.erp.kernel.words import CHINESE, ENGLISH, Message, catalogue
 from core.web.frame.visit import Visit, Visiting
 from core.web.records.inputs import choices_of
 from core.web.records.many import address as many_address
@@ -138,7 +138,7 @@ class Listing:
     def _label(self, name: str) -> str:
         words, half = self.visit.words, half_of(self.entity, name)
         if half is not None:
-            return words.t(half[0], what=self.entity.field(half[1]))
+            return words.label(Message(half[0], what=self.entity.field(half[1])))
         message = self.entity.field(name)
         return words.label(message) if message.id in catalogue(ENGLISH) else words.t(f"filter.{name}")
 
@@ -246,15 +246,14 @@ def list_page(u: Unit, entity: Entity, visit: Visit) -> Response:
         found, refused = read.Listed((), None, 0), error.text(visit.language)
     rows = [values_of(row) for row in found.rows]
     known = {} if refused else labels(u, entity, rows)
-    for link, ids in listing.linked().items():
-        known |= named(u, link, ids)
-    cells, shown = Cells(entity, visit.words, known), listing.columns()
+    found_by = {key: text for link, ids in listing.linked().items() for key, text in named(u, link, ids).items()}
+    cells, shown = Cells(entity, visit.words, known, brief=True), listing.columns()
     return visit.page(
         "records/list.html",
         422 if refused else 200,
         entity=entity,
         listing=listing,
-        bar=listing.bar(known),
+        bar=listing.bar(found_by),
         headings=listing.headings(),
         rows=[(row, [(column, cells.cell(column, row)) for column in shown]) for row in rows],
         found=found,

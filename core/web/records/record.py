@@ -1,6 +1,6 @@
 """The page of one record: its facts, its life cycle, what may be done with it, what hangs on it, its history."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal, InvalidOperation
@@ -8,7 +8,7 @@ from functools import cache
 from typing import Any
 
 from fastapi import APIRouter, Response
-from pydantic import AwareDatetime, BaseModel
+from pydantic import AwareDatetime
 
 from core.erp.kernel.door import needs
 from core.erp.kernel.http import Id
@@ -21,31 +21,12 @@ from core.erp.kernel.unit import Unit
 from core.web.frame.visit import Visit, Visiting
 from core.web.records.acts import act_said, names_of
 from core.web.records.attached import files_of
-from core.web.records.inputs import UNSEEN
+from core.web.records.life import forward, path_of
+from core.web.records.sections import section_tables
 from core.web.records.shown import Cells, Shown, columns, labels, part_name, plain, title
 
 ENTRIES = 50
 """Newest entries of the history on the page; the rest is behind a link."""
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """One state of the life cycle's path: whether it was passed, is now or may come; since when, by whom, why."""
-
-    state: str
-    place: str
-    at: datetime | None = None
-    by: str = ""
-    reason: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class SectionTable:
-    """A part of the answer that is a list of like things, or one thing."""
-
-    name: str
-    headings: list[str]
-    rows: list[list[Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,20 +57,22 @@ def record_page(
     *,
     template: str = "records/record.html",
     shows: tuple[str, ...] = (),
+    elsewhere: Collection[str] = (),
     **more: Any,
 ) -> Response:
     """The page. Raises NotFound, the same for a record outside the reader's scope.
 
-    `shows`: the sections that a template of its own shows in its own way.
+    `shows`: the sections that a template of its own shows in its own way; `elsewhere`: the verbs that it offers there.
     """
     record = shown(u, entity, record_id)
     row = {name: getattr(record, name) for name in type(record).model_fields}
     cells = Cells(entity, visit.words, labels(u, entity, [row]))
     entries, further = history(u, entity, record_id, visit.request.query_params.get("history"), ENTRIES)
     sections = [
-        section_table(entity, section.name, row[section.name], visit)
+        table
         for section in entity.sections
         if section.name not in shows
+        for table in section_tables(entity, section.name, row[section.name], visit, row)
     ]
     return visit.page(
         template,
@@ -100,9 +83,10 @@ def record_page(
         current=row.get("state") if entity.cycle is not None else None,
         path=path_of(entity, row.get("state"), entries) if "history" not in visit.request.query_params else [],
         verb_name=lambda verb: verb_name(entity, verb, visit),
-        verbs=offered(entity, row["moves"]),
+        verbs=[verb for verb in offered(entity, row["moves"]) if verb.name not in elsewhere],
+        forward=forward(entity, row),
         may_change=may_change(entity, row, visit),
-        sections=[one for one in sections if one is not None and one.rows],
+        sections=sections,
         related=[one for one in related(entity) if visit.may(*as_permits(one.entity.read))],
         entries=said_entries(u, entity, entries, visit),
         further=further,
@@ -130,71 +114,6 @@ def verb_name(entity: Entity, verb: Verb, visit: Visit) -> str:
     """
     own = f"button.{entity.name}.{verb.name}"
     return visit.words.label(own if visit.words.has(own) else f"move.{entity.name}.{verb.name}")
-
-
-def path_of(entity: Entity, state: str | None, entries: Sequence[Entry]) -> list[Step]:
-    """The states the record went through, the one it is in, and those that lie ahead on the main way."""
-    if entity.cycle is None or state is None:
-        return []
-    passed: list[Step] = []
-    for entry in reversed(entries):
-        change = next((one for one in entry.changes if one.field == "state" and one.after), None)
-        if change is not None and change.before and not passed:
-            passed.append(Step(str(change.before), "done"))
-        if change is not None and (not passed or passed[-1].state != change.after):
-            passed.append(Step(str(change.after), "done", entry.at, entry.actor, entry.reason))
-    if not passed or passed[-1].state != state:
-        passed.append(Step(state, "now"))
-    last = passed[-1]
-    steps = [*passed[:-1], Step(last.state, "now", last.at, last.by, last.reason)]
-    return steps + [Step(name, "to") for name in ahead(entity, state)]
-
-
-def ahead(entity: Entity, state: str) -> list[str]:
-    """The states that follow one another by the first move that leads on."""
-    assert entity.cycle is not None
-    found, here = list[str](), state
-    while True:
-        following = next(
-            (
-                move.target
-                for move in entity.cycle.moves.values()
-                if here in move.sources and move.target not in {state, *found}
-            ),
-            None,
-        )
-        if following is None or len(found) > 4:  # noqa: PLR2004 - more is no longer a glance
-            return found
-        found.append(following)
-        here = following
-
-
-def section_table(entity: Entity, name: str, value: Any, visit: Visit) -> SectionTable | None:
-    """A section's value as a table; None where it is nothing that a table shows."""
-    lines = value if isinstance(value, (list, tuple)) else [value] if isinstance(value, BaseModel) else None
-    if lines is None:
-        if value is None or value == "":
-            return None
-        return SectionTable(name, [], [[plain(name, value, visit.words)]])
-    if not lines:
-        return SectionTable(name, [], [])
-    if not isinstance(lines[0], BaseModel):
-        return SectionTable(name, [], [[plain(name, one, visit.words)] for one in lines])
-    names = type(lines[0]).model_fields
-    fields = [one for one in names if one not in UNSEEN and not one.endswith("_message") and not _repeated(one, names)]
-    headings = [visit.words.label(entity.field(one)) for one in fields]
-    return SectionTable(name, headings, [[_part(field, line, visit) for field in fields] for line in lines])
-
-
-def _repeated(name: str, names: Mapping[str, Any]) -> bool:
-    """An id beside what its record is called."""
-    base = name.removesuffix("_id")
-    return base != name and any(one in names for one in (base, f"{base}_code", f"{base}_number"))
-
-
-def _part(field: str, line: BaseModel, visit: Visit) -> Any:
-    value = getattr(line, field)
-    return "–" if value is None else plain(field, value, visit.words)
 
 
 @cache

@@ -21,6 +21,8 @@ from core.web.records.acts import act_said
 
 INTERNAL = frozenset({"id", "moves", "version", "token_epoch", "search_grams"})
 """Fields that people have no use for."""
+SPOKEN = {"zone": "name", "site": "name"}
+"""Fields by which people speak of a record that is found by another: a zone by its address, a site by its code."""
 FEW = 8
 """Columns that a list shows where its entity does not say."""
 Labels = Mapping[tuple[str, int], str]
@@ -87,20 +89,29 @@ def labels(u: Unit, entity: Entity, rows: Sequence[Mapping[str, Any]]) -> dict[t
     """What people call the records that the rows link to, of those that the actor may know of."""
     wanted: dict[str, set[int]] = {}
     for column in columns(entity):
-        if column.link is not None and column.called is None:
+        if column.link is not None and (column.called is None or column.link in SPOKEN):
             wanted.setdefault(column.link, set()).update(
                 row[column.name] for row in rows if isinstance(row.get(column.name), int)
             )
-    return {key: text for name, ids in wanted.items() if ids for key, text in named(u, name, ids).items()}
+    return {key: text for name, ids in wanted.items() if ids for key, text in spoken(u, name, ids).items()}
+
+
+def spoken(u: Unit, name: str, ids: Iterable[int]) -> dict[tuple[str, int], str]:
+    """What people call these records where they are only read, by (entity, id)."""
+    return _called_by(u, name, ids, SPOKEN.get(name, entities()[name].label))
 
 
 def named(u: Unit, name: str, ids: Iterable[int]) -> dict[tuple[str, int], str]:
-    """What people call these records, by (entity, id)."""
+    """What these records are found by, by (entity, id)."""
+    return _called_by(u, name, ids, entities()[name].label)
+
+
+def _called_by(u: Unit, name: str, ids: Iterable[int], field: str) -> dict[tuple[str, int], str]:
     entity = entities()[name]
-    if entity.label == "id":
+    if field == "id":
         return {(name, one): str(one) for one in ids}
     c = entity.rows.c
-    wanted = select(c.id, entity.column(entity.label).label("called")).where(c.id.in_(ids))
+    wanted = select(c.id, entity.column(field).label("called")).where(c.id.in_(ids))
     return {(name, row.id): str(row.called) for row in u.conn.execute(scoped(wanted, entity.scope, u.actor))}
 
 
@@ -108,14 +119,14 @@ def title(entity: Entity, row: Mapping[str, Any], words: Words) -> str:
     """What a record is called: its label, or its kind and number."""
     if entity.label == "id":
         return words.t("web.numbered", what=entity.called, number=row["id"])
-    return str(row[entity.label])
+    return words.sentence(row, entity.label) if f"{entity.label}_message" in row else str(row[entity.label])
 
 
 class Cells:
-    """Makes values of one entity into what its reader sees."""
+    """Makes values of one entity into what its reader sees; `brief` ones, of a list, write times without this year."""
 
-    def __init__(self, entity: Entity, words: Words, known: Labels) -> None:
-        self._entity, self._words, self._known = entity, words, known
+    def __init__(self, entity: Entity, words: Words, known: Labels, *, brief: bool = False) -> None:
+        self._entity, self._words, self._known, self._brief = entity, words, known, brief
 
     def cell(self, column: Shown, row: Mapping[str, Any]) -> Markup | str:
         """One value."""
@@ -129,11 +140,14 @@ class Cells:
             return self._words.state(self._entity.cycle.noun, str(value), bare=True)
         if column.link is not None and isinstance(value, int):
             return self.link(column.link, value, row.get(column.called) if column.called is not None else None)
+        if self._brief and isinstance(value, datetime):
+            return self._words.brief(value)
         return plain(column.name, value, self._words)
 
     def link(self, name: str, record_id: int, beside: str | None = None) -> Markup:
         """A record by what people call it; its number, where the reader may not know more."""
-        called = beside or self._known.get((name, record_id))
+        known = self._known.get((name, record_id))
+        called = known if name in SPOKEN and known is not None else beside or known
         if called is None:
             return Markup("{}").format(record_id)
         return Markup('<a href="/{}/{}">{}</a>').format(entities()[name].path, record_id, called)

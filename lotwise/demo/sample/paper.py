@@ -148,7 +148,7 @@ def _capas(sample: Sample) -> None:
     texts = (
         (
             "corrective",
-            "audit",
+            "audit_finding",
             "Door of Truck 7 is left open while loading",
             "Three excursions in two weeks began at the dock.",
         ),

@@ -108,9 +108,9 @@ class Waiting:
     def reached(self, words: Words) -> str:
         """How long the goods were out, and the least and the most that was measured meanwhile."""
         if self.lowest is None or self.highest is None:
-            return words.t("web.out_for", span=words.lasting(self.out))
+            return words.t("web.was_out", span=words.lasting(self.out))
         span = f"{words.measured(self.lowest)} – {words.measured(self.highest, '°C')}"
-        return words.t("web.out_for_reached", span=words.lasting(self.out), reached=span)
+        return words.t("web.was_out_reached", span=words.lasting(self.out), reached=span)
 
     def states(self, words: Words) -> list[str]:
         """How many of its excursions are in which state, those of none left out."""

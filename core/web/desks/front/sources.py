@@ -5,9 +5,10 @@ from datetime import datetime, timedelta
 from core.erp.kernel.unit import Unit
 from core.web.desks.excursions.inbox import Waiting, inbox
 from core.web.desks.front import work
-from core.web.desks.front.needs import MOST, Found, Need, Row, Source, ago, listed, said
+from core.web.desks.front.needs import MOST, Found, Need, Row, Source, ago, listed, page_of, said
 from core.web.desks.limits import broken_look
 from core.web.frame.visit import Visit
+from core.web.records.shown import spoken
 
 SOON = timedelta(days=30)
 WEEK = timedelta(days=7)
@@ -45,6 +46,17 @@ def _incident(visit: Visit, u: Unit, one: Waiting) -> Need:
         " · ".join(parts),
         ago(visit, one.since, u.now),
         first=first,
+    )
+
+
+def alarms(u: Unit, visit: Visit) -> Found:
+    """Alarms that nobody has acknowledged, of those that are not shelved."""
+    rows, total, capped = page_of(u, "alarm", state=NOT_SEEN, shelved=False)
+    names = spoken(u, "zone", {row["zone_id"] for row in rows})
+    return Found(
+        [_alarm(visit, {**row, "zone": names.get(("zone", row["zone_id"]), row["zone"])}, u.now) for row in rows],
+        total,
+        capped,
     )
 
 
@@ -129,7 +141,7 @@ SOURCES = (
     Source(
         "web.need_alarms",
         ("alarm.acknowledge", "alarm.shelve"),
-        listed("alarm", _alarm, state=NOT_SEEN, shelved=False),
+        alarms,
         "/alarms",
     ),
     Source("web.need_shipments", SHIPPING, listed("shipment", _shipment, held=True), "/shipments?held=true"),

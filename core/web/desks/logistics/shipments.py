@@ -20,6 +20,8 @@ from core.web.records.record import record_page
 router = page_routes()
 SHOWS = ("lines", "legs", "loggers", "hand_overs", "holds")
 """The parts of the record that its page shows in its own way."""
+BY_LEG = ("depart", "arrive")
+"""The verbs that its page offers beside each leg."""
 ROUND = timedelta(hours=1)
 """What of a zone's temperature is shown before and after the goods were in it."""
 
@@ -59,6 +61,7 @@ def _page(u: Unit, visit: Visit, record_id: int) -> Response:
         record_id,
         template="desks/shipment.html",
         shows=SHOWS,
+        elsewhere=BY_LEG if record.legs else (),
         stretches=[Stretch(leg, _place(leg), known.get(leg.vehicle_zone_id)) for leg in record.legs],
         zones=known,
         units=_by_unit(record.lines),

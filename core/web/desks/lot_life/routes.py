@@ -5,7 +5,7 @@ from typing import Any
 
 from fastapi import Response
 
-from core.erp.exposure.service import exposure
+from core.erp.exposure.service import Exposure, exposure
 from core.erp.kernel.door import needs
 from core.erp.kernel.http import Id
 from core.erp.kernel.records import read
@@ -15,6 +15,7 @@ from core.erp.kernel.unit import Unit
 from core.erp.lots import service as lots
 from core.erp.lots.rules import Obstacle, Purpose
 from core.web.desks.conditions import condition_said
+from core.web.desks.limits import LimitLine, limit_name, limit_of, limits_of, lines
 from core.web.frame.routes import page_routes
 from core.web.frame.visit import Visit, Visiting
 from core.web.records.record import record_page
@@ -41,7 +42,9 @@ def _page(u: Unit, visit: Visit, record_id: int, span: str) -> Response:
     read.row_of(u, entities()["sublot"], record_id)
     chosen = span if span in SPANS else "life"
     length = SPANS[chosen][1]
-    may_see = visit.may("exposure.read")
+    exposed = exposure(u.conn, record_id, u.now) if visit.may("exposure.read") else None
+    excursions = _rows(u, "excursion", sublot_id=record_id) if visit.may("quality.read") else []
+    known = {one: limits_of(u, one) for one in {row["version_id"] for row in excursions}}
     return record_page(
         u,
         entities()["sublot"],
@@ -52,14 +55,21 @@ def _page(u: Unit, visit: Visit, record_id: int, span: str) -> Response:
         holds=_rows(u, "hold", sublot_id=record_id, open_only=True),
         restrictions=[one for one in _rows(u, "restriction", sublot_id=record_id) if one["lifted_at"] is None],
         condition_said=condition_said(visit.words),
-        excursions=_rows(u, "excursion", sublot_id=record_id) if visit.may("quality.read") else [],
-        exposed=exposure(u.conn, record_id, u.now) if may_see else None,
-        may_see=may_see,
+        excursions=excursions,
+        broken_limit=lambda row: limit_name(limit_of(known[row["version_id"]], row["limit_key"]), visit.words),
+        exposed=exposed,
+        limits=_limits(u, visit, exposed) if exposed is not None else (),
+        may_see=visit.may("exposure.read"),
         span=chosen,
         spans=SPANS,
         since=u.now - length if length is not None else None,
         now=u.now,
     )
+
+
+def _limits(u: Unit, visit: Visit, exposed: Exposure) -> list[LimitLine]:
+    known = limits_of(u, exposed.version_id)
+    return lines(u, exposed.sublot_id, exposed.version_id, known, exposed, visit.words)
 
 
 def _purposes(u: Unit, record_id: int) -> list[tuple[str, list[Obstacle]]]:

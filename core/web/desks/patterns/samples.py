@@ -11,7 +11,7 @@ from core.web.desks.front.needs import Found, Need, Panel
 from core.web.desks.plant.queries import STANDINGS, ZoneNow
 from core.web.frame.templating import Words
 from core.web.records.inputs import Input
-from core.web.records.record import Step
+from core.web.records.life import Step
 
 VALUES = {"out": 11.9, "silent": 5.2, "returned": 7.9, "unknown": None, "unwatched": None, "no_band": 21.4, "well": 4.6}
 """A value for each of a zone's standings."""
