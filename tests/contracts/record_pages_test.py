@@ -1,6 +1,8 @@
 """What holds of the pages of every declared kind of record: acts on many, what hostile people write, foreign ids."""
 
 import contextlib
+import csv
+import io
 import re
 from collections.abc import Iterator
 
@@ -11,6 +13,7 @@ from sqlalchemy.exc import DBAPIError
 from core.erp.kernel.access.users import Place
 from core.erp.kernel.permits import declared
 from core.erp.kernel.records.declare import Entity, Verb
+from core.erp.kernel.records.filters import parameters
 from core.erp.kernel.records.registry import entities
 from core.web.records.many import address, on_many
 from core.web.records.shown import columns
@@ -129,6 +132,32 @@ def test_who_may_act_and_not_read_is_shown_nothing_of_what_they_would_act_on(hal
         if answers != [403, 403]:
             told.append((link, answers))
     assert told == []
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_list_is_json_and_csv_at_its_own_address_with_the_same_permits_scope_and_filters(
+    hall: Hall, name: str
+) -> None:
+    entity = entities()[name]
+    own, foreign = hall.rows.of(entity, OWN), hall.rows.of(entity, FOREIGN)
+    found = hall.one.client.get(f"/{entity.path}.json?rows=200")
+    assert (found.status_code, found.headers["content-type"]) == (200, "application/json")
+    ids = {row["id"] for row in found.json()["items"]}
+    assert found.json()["total"] == len(ids)
+    if name not in SEEN_BY_ALL_INSIDE:
+        assert own in ids
+        assert foreign not in ids
+    table = hall.one.client.get(f"/{entity.path}.csv")
+    lines = list(csv.reader(io.StringIO(table.text, newline="")))
+    assert (table.status_code, len(lines)) == (200, 1 + len(ids))
+    page = hall.one.get(f"/{entity.path}?sort=-id&rows=200")
+    assert f'href="/{entity.path}.json?sort=-id"' in page
+    assert f'href="/{entity.path}.csv?sort=-id"' in page
+    for kind in ("json", "csv", "xlsx"):
+        assert hall.people["blind"].client.get(f"/{entity.path}.{kind}").status_code == 403
+    if entity.cycle is not None and "state" in parameters(entity):
+        wrong = hall.one.client.get(f"/{entity.path}.json?state=nonsense")
+        assert (wrong.status_code, wrong.json()["status"]) == (422, 422), "not left out"
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -125,17 +125,17 @@ def test_every_kind_that_comes_of_tables_has_the_page_and_its_template(people: d
 
 def test_a_list_is_a_file_with_its_filters_and_no_file_of_a_filter_that_cannot_be(people: dict[str, Browser]) -> None:
     ada = people["ada"]
-    link = re.search(r'href="(/sites/export\?[^"]*format=csv)"', ada.get("/sites?q=suz"))
+    link = re.search(r'href="(/sites\.csv[^"]*)"', ada.get("/sites?q=suz"))
     assert link is not None
     answer = ada.client.get(link[1].replace("&amp;", "&"))
     assert answer.status_code == 200
     assert "attachment" in answer.headers["content-disposition"]
     assert "suzhou" in answer.text
     assert "harbin" not in answer.text
-    assert ada.client.get("/zones/export?state=nonsense&format=csv").status_code == 422
-    nothing = ada.client.get("/zones/export?site_id=999999999999999999999&format=csv").text
+    assert ada.client.get("/zones.csv?state=nonsense").status_code == 422
+    nothing = ada.client.get("/zones.csv?site_id=999999999999999999999").text
     assert len(nothing.splitlines()) == 1, "a site that cannot be has no zones: the heading alone"
-    xlsx = ada.client.get("/sites/export?format=xlsx")
+    xlsx = ada.client.get("/sites.xlsx")
     assert xlsx.content.startswith(b"PK")
 
 

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AwareDatetime, ConfigDict, Field
 
-from core.erp.kernel.shapes import Answer, Body, Login, Ref, SignIn, Text
+from core.erp.kernel.shapes import Answer, Body, Login, Ref, SignIn, Text, Who
 from core.erp.kernel.strict import Day
 
 Kind = Literal["corrective", "preventive"]
@@ -135,7 +135,7 @@ class ActionOut(Answer):
     capa_id: int
     capa: str
     what: str
-    owner: str
+    owner: Who
     due_on: date
     state: Literal["open", "done", "verified", "dropped"]
     result: str | None

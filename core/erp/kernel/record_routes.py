@@ -96,12 +96,9 @@ def _about(entity: Entity) -> str:
 
 
 def _list(entity: Entity) -> Callable[..., Any]:
-    rows_of, shape = TypeAdapter(list[entity.shape]), entity.shape  # type: ignore[name-defined]  # known when run
-
     def endpoint(door: DoorKeeper, **given: Any) -> Response:
         found = door.read(lambda u: read.page(u, entity, asked_of(given)), longest=read.LONGEST)
-        rows = rows_of.dump_json(row_answers(shape, found.rows, door.actor.language))
-        return Response(_written(rows, found), media_type=JSON)
+        return listed_json(entity, found, door.actor.language)
 
     parameters = asked_parameters(entity)
     parameters |= {"cursor": (Cursor, None), "limit": (Limit, 100), "count": (Count, False)}
@@ -109,6 +106,17 @@ def _list(entity: Entity) -> Callable[..., Any]:
 
 
 Count = Annotated[bool, Query(description=f"count them all too, up to {read.COUNTED_MOST}")]
+
+
+@cache
+def _rows_of(entity: Entity) -> TypeAdapter[Any]:
+    return TypeAdapter(list[entity.shape])  # type: ignore[name-defined]  # known when run
+
+
+def listed_json(entity: Entity, found: read.Listed, language: str) -> Response:
+    """A page of a list as it goes over the wire."""
+    rows = _rows_of(entity).dump_json(row_answers(entity.shape, found.rows, language))
+    return Response(_written(rows, found), media_type=JSON)
 
 
 def _written(rows: bytes, found: read.Listed) -> bytes:

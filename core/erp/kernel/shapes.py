@@ -95,6 +95,8 @@ class OfPerson:
 
 Login = Annotated[str, Field(min_length=1, max_length=64, examples=["wes"]), OfPerson()]
 """Somebody who works here, by login."""
+Who = Annotated[str, OfPerson()]
+"""The login of somebody, in an answer: lists that filter by it offer people by name."""
 
 
 def names_person(info: FieldInfo) -> bool:

@@ -16,7 +16,7 @@ from core.erp.kernel.records import read
 from core.erp.kernel.records.declare import Entity, as_permits
 from core.erp.kernel.records.filters import Parameter, parameters
 from core.erp.kernel.records.registry import entities
-from core.erp.kernel.shapes import Ref, id_in
+from core.erp.kernel.shapes import Ref, id_in, names_person
 from core.erp.kernel.tables import values_of
 from core.erp.kernel.tabular.record_import import importable_of
 from core.erp.kernel.unit import Unit
@@ -26,6 +26,7 @@ from core.web.records.inputs import choices_of
 from core.web.records.many import address as many_address
 from core.web.records.many import offered_on_many
 from core.web.records.parsing import NoSuchValue, moment
+from core.web.records.people import logins_of
 from core.web.records.pickers import find
 from core.web.records.record import verb_name
 from core.web.records.shown import Cells, Shown, columns, labels, named, usual, word_of
@@ -93,6 +94,9 @@ class Listing:
         )
 
     def _value(self, u: Unit, parameter: Parameter, texts: list[str]) -> Any:
+        if self._of_person(parameter.name):  # by name or login; who is not found, or is one of several, is nobody's
+            found = logins_of(u, texts[-1])
+            texts = [found[0] if len(found) == 1 else texts[-1]]
         if parameter.an_id and parameter.many is False:
             link = self._link(parameter.name)
             number = whole(texts[-1])
@@ -104,6 +108,10 @@ class Listing:
             return moment(texts[-1], self.visit.zone)
         kind: Any = list[parameter.kind] if parameter.many else parameter.kind  # type: ignore[name-defined]  # known when run
         return TypeAdapter(kind).validate_python(texts if parameter.many else texts[-1])
+
+    def _of_person(self, name: str) -> bool:
+        field = self.entity.shape.model_fields.get(name)
+        return field is not None and names_person(field)
 
     def _link(self, name: str) -> str | None:
         declared = self.entity.by_name.get(name)
@@ -122,15 +130,16 @@ class Listing:
         texts = tuple(text for text in self.query.getlist(name) if text.strip())
         value, link = (texts[-1] if texts else ""), self._link(name)
         kind, choices = _bar_kind(self.entity, parameter, words)
+        person = self._of_person(name)
         if link is not None and (number := whole(value)) is not None:
             value = known.get((link, number), value)
         return FilterField(
             name,
             self._label(name),
-            "link" if link else kind,
+            "link" if link or person else kind,
             value,
             choices,
-            link or "",
+            link or ("person" if person else ""),
             texts,
             self.errors.get(name, ""),
         )
@@ -187,10 +196,10 @@ class Listing:
         return made
 
     def export_address(self, kind: str) -> str:
-        """What the list shows, all of it, as a file."""
+        """What the list shows, as a file: all of it, or as JSON page by page."""
         names = {*parameters(self.entity), "sort", "q"}
         parts = [(name, value) for name, value in self.query.multi_items() if name in names and value]
-        return f"/{self.entity.path}/export?" + urlencode([*parts, ("format", kind)])
+        return f"/{self.entity.path}.{kind}" + (f"?{urlencode(parts)}" if parts else "")
 
 
 def half_of(entity: Entity, name: str) -> tuple[str, str] | None:

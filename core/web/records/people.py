@@ -1,4 +1,6 @@
-"""People as forms name them: found by how their name or login begins, by whoever may give somebody something to do."""
+"""People as forms and lists name them: found by how their name or login begins, by whoever may give somebody something
+to do or look for what somebody did.
+"""
 
 from typing import Any
 
@@ -9,6 +11,7 @@ from core.erp.kernel.access.scopes import USERS
 from core.erp.kernel.door import needs
 from core.erp.kernel.model import User
 from core.erp.kernel.records.declare import as_permits
+from core.erp.kernel.records.filters import parameters
 from core.erp.kernel.records.registry import entities
 from core.erp.kernel.scope import scoped
 from core.erp.kernel.shapes import names_person
@@ -47,9 +50,12 @@ def logins_of(u: Unit, text: str) -> list[str]:
 
 
 def _asking() -> set[str]:
-    """The permits of every form that names somebody."""
+    """The permits of every form that names somebody, and of every list that is asked by somebody's name."""
     found: set[str] = set()
     for entity in entities().values():
+        fields = entity.shape.model_fields
+        if any(names_person(fields[name]) for name in parameters(entity) if name in fields):
+            found |= set(as_permits(entity.read))
         asked = [(one.body, as_permits(one.permit)) for one in (entity.create, entity.change) if one is not None]
         asked += [(form, entity.permits(verb)) for verb in entity.verbs if (form := entity.form(verb)) is not None]
         for body, permits in asked:

@@ -9,13 +9,15 @@ from typing import IO, Any, Literal, get_args
 
 import msgspec
 from fastapi import APIRouter, Response
-from fastapi.responses import RedirectResponse
+from fastapi.responses import JSONResponse, RedirectResponse
 from starlette.concurrency import run_in_threadpool
 
 from core.erp.kernel.door import MIB, needs
 from core.erp.kernel.errors import Invalid, LotwiseError
+from core.erp.kernel.problems import error_body
+from core.erp.kernel.record_routes import listed_json
 from core.erp.kernel.record_tables import exported, template
-from core.erp.kernel.records import columns
+from core.erp.kernel.records import columns, read
 from core.erp.kernel.records.declare import Entity, as_permits
 from core.erp.kernel.tabular.export import Export
 from core.erp.kernel.tabular.fields import Field
@@ -75,7 +77,10 @@ class Tried:
 
 def add(made: APIRouter, entity: Entity) -> None:
     """Where the list is a file; and where the entity's records come of tables, their page and template."""
-    made.add_api_route(f"/{entity.path}/export", needs(*as_permits(entity.read))(_export(entity)), methods=["GET"])
+    for kind in get_args(Kind):
+        endpoint = needs(*as_permits(entity.read))(_export(entity, kind))
+        made.add_api_route(f"/{entity.path}.{kind}", endpoint, methods=["GET"])
+    made.add_api_route(f"/{entity.path}.json", needs(*as_permits(entity.read))(_as_json(entity)), methods=["GET"])
     importable = importable_of(entity)
     if importable is None or entity.create is None:
         return
@@ -97,26 +102,45 @@ def add(made: APIRouter, entity: Entity) -> None:
 # --- out
 
 
-def _kind(visit: Visit) -> Kind:
-    asked = visit.request.query_params.get("format", "csv")
-    return "xlsx" if asked == get_args(Kind)[1] else "csv"
-
-
-def _export(entity: Entity) -> Any:
+def _export(entity: Entity, kind: Kind) -> Any:
     async def endpoint(visit: Visiting) -> Response:
-        listing = Listing(entity, visit)
-        asked = await run_in_threadpool(visit.read, listing.asked)
-        if listing.errors:  # a filter that cannot be is not left out: the file would hold what nobody asked for
-            raise Invalid("web.bad_address")
+        asked = await run_in_threadpool(visit.read, lambda u: _asked(u, entity, visit))
         export = Export(columns.exported(entity), language=visit.language, zone=visit.zone)
-        return await exported(visit.request, visit.door, entity, asked, export, _kind(visit))
+        return await exported(visit.request, visit.door, entity, asked, export, kind)
 
     return endpoint
 
 
+def _as_json(entity: Entity) -> Any:
+    """A page of the list as `GET /api/v1/things` answers it; what is refused as the API tells it."""
+
+    def endpoint(visit: Visiting) -> Response:
+        def work(u: Unit) -> read.Listed:
+            return read.page(u, entity, _asked(u, entity, visit))
+
+        try:
+            return listed_json(entity, visit.read(work), visit.language)
+        except LotwiseError as error:
+            return JSONResponse(error_body(error, visit.language), error.status, media_type="application/problem+json")
+
+    return endpoint
+
+
+def _asked(u: Unit, entity: Entity, visit: Visit) -> read.Asked:
+    """What the list's address asks. Raises Invalid for a filter that cannot be: it is not left out, or the file would
+    hold what nobody asked for.
+    """
+    listing = Listing(entity, visit)
+    asked = listing.asked(u)
+    if listing.errors:
+        raise Invalid("web.bad_address")
+    return asked
+
+
 def _template(entity: Entity, importable: Importable) -> Any:
     async def endpoint(visit: Visiting) -> Response:
-        return await template(entity, Export(importable.fields, language=visit.language), _kind(visit))
+        kind: Kind = "xlsx" if visit.request.query_params.get("format") == "xlsx" else "csv"
+        return await template(entity, Export(importable.fields, language=visit.language), kind)
 
     return endpoint
 

@@ -5,7 +5,7 @@ from typing import Annotated, Any, ClassVar, Literal
 import msgspec
 from pydantic import AwareDatetime, Field
 
-from core.erp.kernel.shapes import Answer, Body
+from core.erp.kernel.shapes import Answer, Body, Who
 from core.erp.kernel.tabular.faults import Fault
 from core.erp.kernel.tabular.importable import Importable
 from core.erp.kernel.tabular.report import Mode, Report
@@ -90,7 +90,7 @@ class RunOut(Answer):
     id: int
     entity: str
     at: AwareDatetime
-    by: str
+    by: Who
     file: str
     mode: Mode
     lines: int

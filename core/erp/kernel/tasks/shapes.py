@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import AwareDatetime, ConfigDict, Field
 
-from core.erp.kernel.shapes import Answer, Body, Login, Moment, Ref, Sentence, Text
+from core.erp.kernel.shapes import Answer, Body, Login, Moment, Ref, Sentence, Text, Who
 
 
 class TaskIn(Body):
@@ -46,7 +46,7 @@ class TaskOut(Answer):
     entity_id: int | None
     site_id: int | None
     permit: str | None = Field(description="of those who may do it", examples=["stock.move"])
-    assignee: str | None = Field(description="whose it is", examples=["wanda"])
+    assignee: Who | None = Field(description="whose it is", examples=["wanda"])
     due_at: AwareDatetime
     remind_at: AwareDatetime | None
     state: Literal["open", "taken", "done", "withdrawn"]

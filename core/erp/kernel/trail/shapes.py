@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 from pydantic import AwareDatetime, ConfigDict, Field
 
-from core.erp.kernel.shapes import Answer, Sentence, SignIn, Text
+from core.erp.kernel.shapes import Answer, Sentence, SignIn, Text, Who
 
 
 class AuditOut(Answer):
@@ -12,7 +12,7 @@ class AuditOut(Answer):
 
     id: int
     at: AwareDatetime
-    actor: str
+    actor: Who
     action: str
     entity: str
     entity_id: str
