@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,9 @@ from sqlalchemy import Engine, text
 
 from core.erp.kernel.audit import Sealer
 from core.erp.kernel.auth import now_utc
+from core.erp.kernel.deadlines.running import run
 from core.erp.kernel.witness import WITNESS_FILE, Witness
+from core.wiring import build_events
 from tests.pages import PASSWORD, Browser, filled, pages, text_of
 from tests.world import judging
 
@@ -114,3 +117,46 @@ def test_an_auditor_reviews_and_does_nothing_else_and_others_do_not(desk: Desk) 
 def test_the_trail_is_searched_by_who_what_and_when(desk: Desk) -> None:
     page = desk.people["aud"].get("/audit?entity=audit&actor=aud")
     assert re.search(r"/audit/\d+", page)
+    by_name = desk.people["aud"].get("/audit?actor=Aud")
+    assert re.search(r"/audit/\d+", by_name)
+    assert 'data-pick="/pick/person"' in by_name
+    assert "wes" in desk.people["aud"].get("/pick/person?q=we")
+
+
+def test_the_next_review_is_a_deadline_and_a_task_of_who_may_review_until_it_is_done(desk: Desk) -> None:
+    soon = (now_utc() + timedelta(days=10)).date().isoformat()
+    desk.verify()
+    desk.sign(start=EARLY, next_due=soon)
+    run(desk.engine, build_events(), now_utc())
+    for login in ("aud", "qa"):
+        assert "Review the audit trail from" in text_of(desk.people[login].get("/")), login
+    assert "Review the audit trail from" not in text_of(desk.people["wes"].get("/"))
+    desk.verify()
+    desk.sign(start=EARLY, next_due="2099-03-01")
+    assert "Review the audit trail from" not in text_of(desk.people["aud"].get("/"))
+    client = desk.people["aud"].client
+    met, standing = (client.get(f"/deadlines.json?state={one}&rows=200").json()["items"] for one in ("met", "open"))
+    assert met
+    assert len(standing) == 1
+
+
+def test_the_api_verifies_and_signs_reviews_too(desk: Desk) -> None:
+    api = desk.people["aud"].client
+    token = api.post("/api/v1/token", data={"username": "aud", "password": PASSWORD}).json()["access_token"]
+    headers = {"authorization": f"Bearer {token}"}
+    verified = api.post("/api/v1/audit-verifications", headers=headers)
+    assert (verified.status_code, verified.json()["findings"]) == (201, 0)
+    now = now_utc()
+    asked = {
+        "start": "2020-01-01T00:00:00Z",
+        "stop": (now - timedelta(minutes=1)).isoformat(),
+        "next_due": "2099-03-01",
+        "reason": "by program",
+        "login": "aud",
+    }
+    wrong = api.post("/api/v1/audit-reviews", json={**asked, "password": "not it"}, headers=headers)
+    assert wrong.status_code == 403
+    signed = api.post("/api/v1/audit-reviews", json={**asked, "password": PASSWORD}, headers=headers)
+    assert signed.status_code == 201, signed.text
+    newest = api.get("/api/v1/audit-reviews", headers=headers).json()[0]
+    assert (newest["remark"], newest["signature_id"]) == ("by program", signed.json()["signature_id"])

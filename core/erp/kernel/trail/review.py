@@ -5,16 +5,18 @@ Both are written into the trail itself, where nobody changes them any more (21 C
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import UTC, date, datetime, time
 from typing import Any
 
 from sqlalchemy import ColumnElement, Row, func, select
 
 from core.erp.kernel.audit_verification import Finding
+from core.erp.kernel.deadlines import service as deadlines
 from core.erp.kernel.errors import Invalid, Refused
 from core.erp.kernel.model import AuditRow, AuditSeal
 from core.erp.kernel.signatures import Act, Proof, Signing, begin_signing
 from core.erp.kernel.tables import table
+from core.erp.kernel.trail.deadlines import REVIEW
 from core.erp.kernel.unit import Unit
 from core.erp.kernel.words import Message
 
@@ -111,6 +113,7 @@ def signing(start: datetime, stop: datetime, next_due: date, reason: str) -> Sig
     def work(u: Unit, proof: Proof) -> int:
         record = _record(u, start, stop, next_due)
         signer = begin_signing(u, proof, act)
+        last = reviews(u, 1)
         signature = signer.sign(name, record)
         u.audit(
             REVIEWED,
@@ -119,6 +122,11 @@ def signing(start: datetime, stop: datetime, next_due: date, reason: str) -> Sig
             reason=reason,
             after={**record, "name": signer.name, "signature_id": signature.id},
         )
+        if last:
+            deadlines.meet(u, REVIEW, "signature", last[0].signature_id)
+        about = Message("kernel.review_next", start=stop.date(), due=next_due)
+        due_at = datetime.combine(next_due, time(23, 59), UTC)
+        deadlines.begin(u, REVIEW, "signature", signature.id, about, due_at=due_at)
         return signature.id
 
     return Signing(PERMIT, act, work)

@@ -1,5 +1,6 @@
 """Wire shapes of the trail."""
 
+from datetime import date
 from typing import Any, Literal
 
 from pydantic import AwareDatetime, ConfigDict, Field
@@ -57,3 +58,56 @@ class RestorationIn(SignIn):
         }
     )
     reason: Text
+
+
+class ReviewIn(SignIn):
+    """A period of the trail, what was seen in it, and when it is to be done again."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "login": "quinn",
+                    "password": "••••••••••",
+                    "start": "2026-01-01T00:00:00Z",
+                    "stop": "2026-04-01T00:00:00Z",
+                    "next_due": "2026-07-15",
+                    "reason": "nothing unexpected",
+                }
+            ]
+        }
+    )
+    start: AwareDatetime
+    stop: AwareDatetime
+    next_due: date
+    reason: Text
+
+
+class ReviewOut(Answer):
+    """A period of the trail that somebody has reviewed and signed; `rows` and `findings` as they were then."""
+
+    start: AwareDatetime
+    stop: AwareDatetime
+    at: AwareDatetime
+    by: Who
+    name: str
+    remark: str
+    rows: int
+    findings: int
+    next_due: date
+    signature_id: int
+
+
+class ReviewSignedOut(Answer):
+    """The signature of a review."""
+
+    signature_id: int
+
+
+class VerificationOut(Answer):
+    """What was read of the trail, and how many things were found wrong: none, and it is whole."""
+
+    at: AwareDatetime
+    rows: int
+    seals: int
+    findings: int

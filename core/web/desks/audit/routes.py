@@ -1,12 +1,12 @@
 """The audit desk's routes."""
 
 from collections.abc import Mapping
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from fastapi import Response
 from fastapi.responses import RedirectResponse
-from pydantic import AwareDatetime, BaseModel
+from pydantic import BaseModel
 from starlette.concurrency import run_in_threadpool
 
 from core.erp.kernel.audit_verification import VerificationProgress, verify
@@ -14,9 +14,9 @@ from core.erp.kernel.digits import whole
 from core.erp.kernel.door import needs
 from core.erp.kernel.records import read
 from core.erp.kernel.records.registry import entities
-from core.erp.kernel.shapes import SignIn, Text
 from core.erp.kernel.tables import values_of
 from core.erp.kernel.trail import review
+from core.erp.kernel.trail.shapes import ReviewIn, ReviewSignedOut
 from core.erp.kernel.unit import Unit
 from core.erp.kernel.witness import WITNESS_FILE, Witness
 from core.erp.kernel.words import Message
@@ -41,21 +41,6 @@ FIELDS = {
     "password": "web.password",
     "login": "web.login",
 }
-
-
-class ReviewIn(SignIn):
-    """A period of the trail, what was seen in it, and when it is to be done again."""
-
-    start: AwareDatetime
-    stop: AwareDatetime
-    next_due: date
-    reason: Text
-
-
-class Done(BaseModel):
-    """The signature of a review."""
-
-    signature_id: int
 
 
 @router.get(ADDRESS)
@@ -95,7 +80,7 @@ async def sign(visit: Visiting) -> Response:
     if body is None or errors:
         return await run_in_threadpool(visit.read, lambda u: _page(u, visit, 422, errors=errors))
     signing = review.signing(body.start, body.stop, body.next_due, body.reason)
-    outcome = await visit.sign(signing, body, lambda _, signed: Done(signature_id=signed))
+    outcome = await visit.sign(signing, body, lambda _, signed: ReviewSignedOut(signature_id=signed))
     return await _after(visit, outcome)
 
 
