@@ -10,6 +10,7 @@ from datetime import timedelta
 from sqlalchemy import Engine, NullPool, create_engine, text
 from sqlalchemy.exc import DBAPIError, OperationalError
 
+from core.erp.alerting.running import run as run_alerts
 from core.erp.exposure.sensors.looking import look_at_sensors
 from core.erp.kernel.attachments.files import FILES, FileStore
 from core.erp.kernel.attachments.sweeping import sweep
@@ -196,8 +197,12 @@ def background(settings: Settings, engine: Engine, events: Events, outbox: Outbo
         Loop("sealer", lambda: sealer.seal(now_utc()), SEAL_EVERY, leader.leads),
         Loop("live", lambda: tell(engine), RUN_EVERY, leader.leads),
         Loop("outbox", runner(outbox.internal_names), RUN_EVERY, leader.leads),
-        # Another server that is slow or away holds up nothing of ours.
-        Loop("outbox external", runner(outbox.external_names, CALLS_A_TURN), RUN_EVERY, leader.leads),
+        # Another server that is slow or away holds up nothing of ours, nor of another's.
+        *(
+            Loop(f"outbox {lane}", runner(names, CALLS_A_TURN), RUN_EVERY, leader.leads)
+            for lane, names in outbox.lanes.items()
+        ),
+        Loop("alerts", lambda: run_alerts(engine, events), RUN_EVERY, leader.leads),
         Loop("deadlines", lambda: run_deadlines(engine, events), DEADLINES_EVERY, leader.leads),
         Loop("tasks", lambda: remind(engine, events, now_utc()), REMIND_EVERY, leader.leads),
         Loop("sessions", lambda: sessions.end_expired(engine, now_utc(), limits), END_SESSIONS_EVERY, leader.leads),

@@ -115,7 +115,11 @@ def everybodys_outbox() -> Outbox:
 
 
 def handled(pattern: str, topic: str) -> bool:
-    """Whether a handler that wants topics like the pattern gets the topic."""
+    """Whether a handler that wants topics like the pattern gets the topic, or may get one whose end is only known when
+    it is told.
+    """
+    if topic.endswith(ANY) and pattern.startswith(topic.removesuffix(ANY)):
+        return True
     wild = {"%": ".*", "_": "."}
     return re.fullmatch("".join(wild.get(sign, re.escape(sign)) for sign in pattern), topic) is not None
 

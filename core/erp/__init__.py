@@ -24,6 +24,7 @@ MODULES = (
     "capa",
     "scheduling",
     "recall",
+    "alerting",
 )
 """Modules of the ERP, lower ones first: their tables are made and their handlers run in this order."""
 

@@ -5,12 +5,14 @@ import re
 from core.erp.kernel.access.users import SIGNER_TOPIC
 from core.erp.kernel.outbox import Outbox
 from core.outbound.grafana import Annotator, handlers
+from core.outbound.messages.registering import register_messages
 from core.outbound.settings import OutboundSettings
 from core.outbound.webhook import Webhook
 
 
 def register_outbox(outbox: Outbox, settings: OutboundSettings | None = None) -> None:
-    """Grafana's annotations and the webhook; nothing where neither is set. Raises ValueError for unfit settings.
+    """Grafana's annotations and the webhook, where they are set; messages to people. Raises ValueError for unfit
+    settings.
 
     Whatever its topics are, the webhook tells who was given the means to sign: no administrator does that unseen.
     """
@@ -22,6 +24,7 @@ def register_outbox(outbox: Outbox, settings: OutboundSettings | None = None) ->
         outbox.on_external(chosen.webhook_topics, "webhook", webhook.send)
         if not _covers(chosen.webhook_topics, SIGNER_TOPIC):
             outbox.on_external(SIGNER_TOPIC, "webhook signers", webhook.send)
+    register_messages(outbox, chosen)
 
 
 def _covers(pattern: str, topic: str) -> bool:

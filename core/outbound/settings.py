@@ -4,7 +4,7 @@ from functools import partial
 from typing import Annotated
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, SecretStr, model_validator
+from pydantic import AfterValidator, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from core.settings import PLACEHOLDER
@@ -31,8 +31,11 @@ def _http(url: str) -> str:
 Url = Annotated[str, AfterValidator(_http)]
 
 
+Secret = Annotated[SecretStr, AfterValidator(_check_secret)]
+
+
 class OutboundSettings(BaseSettings):
-    """Grafana's address and service-account token; one webhook's address, secret and topics."""
+    """Grafana's address and token; one webhook's address, secret and topics; the channels of messages to people."""
 
     model_config = SettingsConfigDict(
         env_prefix="LOTWISE_", extra="ignore", env_ignore_empty=True, use_attribute_docstrings=True
@@ -50,6 +53,29 @@ class OutboundSettings(BaseSettings):
     """Signs webhooks (HMAC-SHA-256), at least 32 characters."""
     webhook_topics: str = "hold.%"
     """Which events: an SQL LIKE pattern over their topics."""
+
+    public_url: Url | None = None
+    """The address that people open the pages at, for the links in messages; unset: messages have only the path."""
+    smtp_url: Secret | None = None
+    """The mail server: smtps://user:password@host:465 (TLS), smtp://… (STARTTLS), smtp+plain://… (none)."""
+    smtp_from: str = "lotwise@localhost"
+    """Whom mails are from."""
+    sms_url: Secret | None = None
+    """The SMS gateway, as an apprise URL in which {to} stands for the number."""
+    voice_url: Secret | None = None
+    """The gateway that calls and reads aloud, as an apprise URL in which {to} stands for the number."""
+    chat_urls: dict[str, Secret] = {}
+    """Chat robots (WeCom, DingTalk, Feishu, Teams, Slack, …) by name, as JSON: {"plant": "feishu://token"}."""
+    siren_url: Secret | None = None
+    """The MQTT broker of sirens and lamps: mqtts://user:password@host; their topic is the way's address."""
+
+    @field_validator("smtp_url")
+    @classmethod
+    def _smtp(cls, value: SecretStr | None) -> SecretStr | None:
+        parts = urlsplit(value.get_secret_value()) if value is not None else None
+        if parts is not None and (parts.scheme not in {"smtps", "smtp", "smtp+plain"} or not parts.hostname):
+            raise ValueError("must be smtps://, smtp:// (STARTTLS) or smtp+plain:// with a host")
+        return value
 
     @model_validator(mode="after")
     def _together(self) -> "OutboundSettings":

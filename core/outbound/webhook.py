@@ -7,8 +7,9 @@ receiver that has seen it may ignore the repetition.
 import hashlib
 import hmac
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import httpx
 
@@ -63,20 +64,22 @@ class Webhook:
 
     def send(self, message: OutboxMessage) -> None:
         """Posts the message. Raises RetryLater when it may go later, WebhookRefused when it never will."""
-        body = json.dumps(
-            {
-                "id": message.id,
-                "at": json_value(message.at),
-                "topic": message.topic,
-                "key": message.key,
-                "payload": json_value(message.payload),
-            },
-            sort_keys=True,
-        ).encode()
+        said = {
+            "id": message.id,
+            "at": json_value(message.at),
+            "topic": message.topic,
+            "key": message.key,
+            "payload": json_value(message.payload),
+        }
+        self.post(str(message.id), said)
+
+    def post(self, event: str, said: Mapping[str, Any]) -> None:
+        """Posts what is said of an event, signed; it has a topic. A redirect is refused: it may lead inside."""
+        body = json.dumps(said, sort_keys=True).encode()
         headers = {
             "Content-Type": "application/json",
-            "Lotwise-Event": str(message.id),
-            "Lotwise-Topic": message.topic,
+            "Lotwise-Event": event,
+            "Lotwise-Topic": str(said["topic"]),
             "Lotwise-Signature": sign(self._secret, body, self._clock()),
         }
         try:

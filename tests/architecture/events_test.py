@@ -39,5 +39,9 @@ def test_patterns_are_those_of_sql(pattern: str, topic: str, *, gets: bool) -> N
 
 def test_the_page_shows_who_gets_what() -> None:
     rows = {row[0]: row for row in topic_rows(everybodys_outbox().patterns)}
-    assert rows["`hold.placed`"] == ("`hold.placed`", "`lots/holds.py`", "`grafana:hold.placed`, `webhook`")
+    assert rows["`hold.placed`"] == (
+        "`hold.placed`",
+        "`lots/holds.py`",
+        "`alerts:hold`, `grafana:hold.placed`, `webhook`",
+    )
     assert rows["`shipment.pick`"] == ("`shipment.pick`", "`kernel/workflow.py`", "")

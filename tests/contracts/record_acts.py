@@ -65,6 +65,10 @@ TASKS = ("stock.read",)
 
 # Written by hand, as all below.
 READY: dict[tuple[str, str], Ready] = {
+    ("absence", "withdraw"): Ready(permits=("alerting.manage",)),
+    ("absence", "reinstate"): Ready(permits=("alerting.manage",)),
+    ("contact_way", "withdraw"): Ready(permits=("alerting.manage",)),
+    ("contact_way", "reinstate"): Ready(permits=("alerting.manage",)),
     ("capa", "analyse"): Ready(state="open"),
     ("capa_action", "done"): Ready(rows=IN_FORCE),
     ("capa_action", "verify"): Ready(rows=IN_FORCE | DONE),

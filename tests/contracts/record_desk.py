@@ -16,11 +16,24 @@ from core.erp.kernel.tabular.fields import Kind
 from core.erp.kernel.tabular.record_import import importable_of
 from tests.contracts.office import Office, body_of, with_own_links
 from tests.contracts.record_acts import FREE, Fitted, Value, login
-from tests.contracts.record_rows import SEEN_BY_ALL_INSIDE
+from tests.contracts.record_rows import SEEN_BY_ALL_INSIDE, Rows
+
+
+def keeper(rows: Rows, place: str) -> str:
+    """The login of who makes records there, as a user that there is."""
+    rows.fit("app_user", place, login=place)
+    rows.row("app_user", place)
+    return place
+
 
 # Written by hand: what of the description's example does not fit the place.
 FITTING: dict[str, Mapping[str, Value | Any]] = {
     "capa_action": {"owner": login},
+    "absence": {"login": keeper, "deputy": lambda rows, place: login(rows, f"{place}-deputy")},
+    "alert_route": {"steps": [{"after_minutes": 0, "role": "qa"}], "zone_id": None, "item_id": None},
+    "contact_way": {"login": keeper},
+    "on_call_rota": {"logins": lambda rows, place: [login(rows, place)]},
+    "on_call_swap": {"login": login},
     "installation": {"from_at": "2026-04-01T00:00:00Z", "to_at": "2026-04-02T00:00:00Z"},
     "item": {"code": lambda _, place: place},
     "partner": {"gln": ""},
@@ -45,6 +58,11 @@ FREE_TEXTS: dict[str, tuple[str, ...]] = {
     "calibration_plan": (),
     "capa": ("title", "problem", "reference"),
     "capa_action": ("what",),
+    "absence": (),
+    "alert_route": ("name",),
+    "contact_way": ("name",),
+    "on_call_rota": ("name",),
+    "on_call_swap": ("note",),
     "hold": ("reason",),
     "installation": (),
     "item": ("name", "kind"),

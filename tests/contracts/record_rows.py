@@ -36,6 +36,7 @@ SEEN_BY_ALL_INSIDE = {
     "session",
     "bom",
     "restoration",
+    "absence",
 }
 # Written by hand: what a column's name and type do not tell. A callable is given the place.
 FITTING: dict[str, dict[str, Any]] = {
@@ -68,6 +69,13 @@ FITTING: dict[str, dict[str, Any]] = {
         "signature_id": lambda place: crc32(place.encode()),
         "signed_at": NOW,
     },
+    "on_call_swap": {"to_at": NOW + timedelta(hours=1)},
+    "on_call_rota": {"handover": "08:00", "days": 7},
+    "absence": {"to_at": NOW + timedelta(hours=1), "login": lambda place: f"app_user-login-{place}"},
+    "alert_route": {"events": ["hold"], "steps": [{"after_minutes": 0, "role": "qa"}], "repeat_minutes": 0},
+    "contact_way": {"login": None, "kind": "mail", "address": "a@example.com", "quiet": ""},
+    "alert": {"event": "hold"},
+    "alert_message": {"channel": "page", "kind": "told", "alert_ids": []},
     "dead_letter": {"point": lambda place: f"{place}/a/room/p/temperature"},
     "audit": {"entity": "zone"},
     "signature": {"entity": "zone"},
@@ -81,11 +89,16 @@ FORCED: dict[str, tuple[str, ...]] = {
     "sublot": ("zone_id", "site_id"),
     "work_calendar": ("site_id",),
     "incident": ("zone_id",),
+    "alert": ("site_id",),
+    "alert_message": ("site_id",),
+    "alert_route": ("site_id",),
+    "contact_way": ("site_id",),
 }
 """Columns that may be empty and are not, since what is seen goes by them."""
 
 
 ALSO: dict[str, tuple[str, ...]] = {
+    "absence": ("app_user",),
     "sensor": ("installation",),
     "lot": ("sublot",),
     "shipment": ("shipment_line",),
@@ -225,6 +238,8 @@ TARGETS = {
     "from_zone_id": "zone",
     "product_id": "item",
     "action_id": "field_action",
+    "rota_id": "on_call_rota",
+    "way_id": "contact_way",
 }
 """Which table a column's ids are of, where its name does not say."""
 

@@ -46,6 +46,7 @@ NEVER_CHANGED = (
     "audit",
     "audit_seal",
     "audit_sealed",
+    "alert_part",
     "outbox",
     "signature",
     "attachment_version",

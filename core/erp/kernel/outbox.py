@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Engine, select, update
+from sqlalchemy import Engine, bindparam, func, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from core.erp.kernel.events import Events
@@ -42,7 +42,12 @@ class RetryLater(Exception):
 
 
 InternalHandler = Callable[[Unit, OutboxMessage], None]
+ManyHandler = Callable[[Unit, Sequence[OutboxMessage]], None]
 ExternalHandler = Callable[[OutboxMessage], None]
+Carrier = Callable[[Engine, Events, OutboxMessage], None]
+"""An external handler that reads what it tells from our database, and writes there what came of it."""
+AT_ONCE = 500
+"""Tasks of one handler that are done in one transaction, where it takes many."""
 
 
 class Outbox:
@@ -50,7 +55,8 @@ class Outbox:
 
     def __init__(self) -> None:
         self._internal: dict[str, InternalHandler] = {}
-        self._external: dict[str, ExternalHandler] = {}
+        self._many: dict[str, ManyHandler] = {}
+        self._external: dict[str, Carrier] = {}
         self._patterns: dict[str, str] = {}
 
     def on_internal(self, pattern: str, name: str, handler: InternalHandler) -> None:
@@ -60,6 +66,21 @@ class Outbox:
 
     def on_external(self, pattern: str, name: str, handler: ExternalHandler) -> None:
         """Registers a handler that calls another server; raises RetryLater when it should be repeated."""
+        self._add(pattern, name)
+        self._external[name] = lambda *given: handler(given[-1])
+
+    def on_internal_many(self, pattern: str, name: str, handler: ManyHandler) -> None:
+        """As `on_internal`, for a handler that takes many rows at once, in order: a flood costs few transactions. Where
+        they fail together, each is handled by itself.
+        """
+        self._add(pattern, name)
+        self._many[name] = handler
+        self._internal[name] = lambda u, message: handler(u, [message])
+
+    def on_carrier(self, pattern: str, name: str, handler: Carrier) -> None:
+        """As `on_external`, for a handler that reads what it tells, and notes what came of it, in transactions of its
+        own.
+        """
         self._add(pattern, name)
         self._external[name] = handler
 
@@ -96,6 +117,14 @@ class Outbox:
         """Names of the handlers that call other servers, and so may be slow."""
         return sorted(self._external)
 
+    @property
+    def lanes(self) -> dict[str, list[str]]:
+        """The same by whom they call, which a name begins with (`grafana:hold.placed`): none waits for another's."""
+        found: dict[str, list[str]] = {}
+        for name in self.external_names:
+            found.setdefault(name.partition(":")[0].partition(" ")[0], []).append(name)
+        return found
+
     def run(
         self, engine: Engine, events: Events, now: When = None, *, names: Sequence[str] | None = None, most: int = 1000
     ) -> int:
@@ -104,9 +133,37 @@ class Outbox:
         Returns how many were tried.
         """
         wanted, tried = self.names if names is None else names, 0
+        for name in set(wanted) & set(self._many):
+            while done := self._run_many(engine, events, now, name):
+                tried += done
         while wanted and tried < most and self._run_next(engine, events, now, wanted):
             tried += 1
         return tried
+
+    def _run_many(self, engine: Engine, events: Events, when: When, name: str) -> int:
+        """Those due of a handler that takes many, in one transaction; 0 where there are few, or they fail together."""
+        tasks, rows, now = table(OutboxTask), table(OutboxRow), clock_of(when)()
+        due = (
+            select(tasks.c.id, rows)
+            .join(rows, rows.c.id == tasks.c.outbox_id)
+            .where(tasks.c.handler == name, tasks.c.done_at.is_(None), tasks.c.next_at <= now)
+            .order_by(tasks.c.id)
+            .limit(AT_ONCE)
+            .with_for_update(skip_locked=True, of=tasks)
+        )
+        try:
+            with unit(engine, system("outbox"), events, when) as u:
+                found = u.conn.execute(due).all()
+                if len(found) < 2:  # noqa: PLR2004 - one is handled as any other
+                    return 0
+                self._many[name](u, [OutboxMessage(*row[1:]) for row in found])
+                mine = tasks.c.id == func.any(bindparam("ids", [row[0] for row in found]))
+                values = {"done_at": now, "last_error": None, "attempts": tasks.c.attempts + 1}
+                u.conn.execute(update(tasks).where(mine).values(**values))
+        except Exception:  # which of them it is, and its back-off, is found one by one
+            log.exception("outbox handler %s failed on many rows at once", name)
+            return 0
+        return len(found)
 
     def _run_next(self, engine: Engine, events: Events, when: When, names: Sequence[str]) -> bool:
         tasks, now = table(OutboxTask), clock_of(when)()
@@ -137,13 +194,13 @@ class Outbox:
             self._settle(engine, task, _backoff(task, error, now))
             return True
         if inside is None:
-            self._run_external(engine, task, message, now)
+            self._run_external(engine, events, task, message, now)
         return True
 
-    def _run_external(self, engine: Engine, task: Any, message: OutboxMessage, now: datetime) -> None:
+    def _run_external(self, engine: Engine, events: Events, task: Any, message: OutboxMessage, now: datetime) -> None:
         values: dict[str, Any] = {"done_at": now, "last_error": None}
         try:
-            self._external[task.handler](message)
+            self._external[task.handler](engine, events, message)
         except RetryLater as error:
             values = _backoff(task, error, now)
         except Exception as error:  # a handler's fault costs no other; it is kept and tried again

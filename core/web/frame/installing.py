@@ -9,6 +9,7 @@ from core.erp.kernel.door import DoorRoute
 from core.web import live
 from core.web.charts import api as charts
 from core.web.charts.sparkline import Sparklines
+from core.web.desks.alerts import routes as alerts
 from core.web.desks.audit import routes as audit
 from core.web.desks.excursions import routes as excursions
 from core.web.desks.front import routes as front
@@ -61,6 +62,7 @@ def install(app: FastAPI, take: FileImportPort | None = None, simulators: Simula
     app.include_router(wall.router)
     app.include_router(setup.router)
     app.include_router(audit.router)
+    app.include_router(alerts.router)
     app.include_router(preview.router)
     if take is not None:
         app.state.file_import = take

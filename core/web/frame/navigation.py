@@ -40,7 +40,7 @@ SETUP = Place(
     ("catalog.manage", "catalog.items", "catalog.points", "catalog.profiles", "user.read"),
 )
 GROUPS: tuple[tuple[str, tuple[Place | str, ...]], ...] = (
-    ("web.nav_now", (Place("/", "web.nav_front"), Place("/tasks", "records.task", ("task.read",)))),
+    ("web.nav_now", (Place("/", "web.nav_front"), Place("/tasks", "records.task", ("task.read",)), "alert")),
     (
         "web.nav_goods",
         (STOCK, "sublot", "lot", "item", "hold", "restriction", "reservation", "stock_move", "stock_task"),
@@ -91,6 +91,12 @@ GROUPS: tuple[tuple[str, tuple[Place | str, ...]], ...] = (
             "session",
             "role",
             "work_calendar",
+            "alert_route",
+            "on_call_rota",
+            "on_call_swap",
+            "absence",
+            "contact_way",
+            "alert_message",
             "import_run",
             "dead_letter",
             "audit_row",

@@ -16,6 +16,8 @@ _BY_NOUN: Mapping[str, Mapping[str, Tone]] = {
         "returned_unacknowledged": "warn",
         "normal": "ok",
     },
+    "alert": {"standing": "warn", "taken": "wait", "over": "ok"},
+    "alert_message": {"sent": "ok", "failed": "warn"},
     "sublot": {"released": "ok", "quarantine": "wait", "expected": "wait", "rejected": "no"},
     "shipment": {"accepted": "ok", "refused": "no"},
 }

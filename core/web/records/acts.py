@@ -11,6 +11,8 @@ from core.web.frame.templating import Words
 
 DONE = {
     "alarm.raised": "web.act_raised",
+    "alert.goes_on": "web.act_goes_on",
+    "alert_message.see": "web.act_seen",
     "attachment.add": "web.act_attached",
     "attachment.withdraw": "web.act_file_withdrawn",
     "audit.review": "web.act_trail_reviewed",

@@ -648,6 +648,81 @@ CREATE TRIGGER capa_check_append_only BEFORE UPDATE OR DELETE ON capa_check FOR 
 CREATE TRIGGER capa_check_no_truncate BEFORE TRUNCATE ON capa_check FOR EACH STATEMENT EXECUTE FUNCTION lotwise_forbid_change()
     ''',
     r'''
+CREATE TRIGGER alert_route_no_delete BEFORE DELETE ON alert_route FOR EACH ROW EXECUTE FUNCTION lotwise_forbid_change()
+    ''',
+    r'''
+CREATE TRIGGER alert_route_no_truncate BEFORE TRUNCATE ON alert_route FOR EACH STATEMENT EXECUTE FUNCTION lotwise_forbid_change()
+    ''',
+    r'''
+CREATE TRIGGER on_call_rota_no_delete BEFORE DELETE ON on_call_rota FOR EACH ROW EXECUTE FUNCTION lotwise_forbid_change()
+    ''',
+    r'''
+CREATE TRIGGER on_call_rota_no_truncate BEFORE TRUNCATE ON on_call_rota FOR EACH STATEMENT EXECUTE FUNCTION lotwise_forbid_change()
+    ''',
+    r'''
+CREATE TRIGGER on_call_rota_identity BEFORE UPDATE ON on_call_rota FOR EACH ROW EXECUTE FUNCTION lotwise_guard_identity('id', 'site_id')
+    ''',
+    r'''
+CREATE TRIGGER on_call_swap_no_delete BEFORE DELETE ON on_call_swap FOR EACH ROW EXECUTE FUNCTION lotwise_forbid_change()
+    ''',
+    r'''
+CREATE TRIGGER on_call_swap_no_truncate BEFORE TRUNCATE ON on_call_swap FOR EACH STATEMENT EXECUTE FUNCTION lotwise_forbid_change()
+    ''',
+    r'''
+CREATE TRIGGER on_call_swap_identity BEFORE UPDATE ON on_call_swap FOR EACH ROW EXECUTE FUNCTION lotwise_guard_identity('id', 'rota_id')
+    ''',
+    r'''
+CREATE TRIGGER absence_no_delete BEFORE DELETE ON absence FOR EACH ROW EXECUTE FUNCTION lotwise_forbid_change()
+    ''',
+    r'''
+CREATE TRIGGER absence_no_truncate BEFORE TRUNCATE ON absence FOR EACH STATEMENT EXECUTE FUNCTION lotwise_forbid_change()
+    ''',
+    r'''
+CREATE TRIGGER absence_identity BEFORE UPDATE ON absence FOR EACH ROW EXECUTE FUNCTION lotwise_guard_identity('id', 'login')
+    ''',
+    r'''
+CREATE TRIGGER contact_way_no_delete BEFORE DELETE ON contact_way FOR EACH ROW EXECUTE FUNCTION lotwise_forbid_change()
+    ''',
+    r'''
+CREATE TRIGGER contact_way_no_truncate BEFORE TRUNCATE ON contact_way FOR EACH STATEMENT EXECUTE FUNCTION lotwise_forbid_change()
+    ''',
+    r'''
+CREATE TRIGGER contact_way_identity BEFORE UPDATE ON contact_way FOR EACH ROW EXECUTE FUNCTION lotwise_guard_identity('id', 'login', 'kind')
+    ''',
+    r'''
+CREATE TRIGGER alert_no_delete BEFORE DELETE ON alert FOR EACH ROW EXECUTE FUNCTION lotwise_forbid_change()
+    ''',
+    r'''
+CREATE TRIGGER alert_no_truncate BEFORE TRUNCATE ON alert FOR EACH STATEMENT EXECUTE FUNCTION lotwise_forbid_change()
+    ''',
+    r'''
+CREATE TRIGGER alert_identity BEFORE UPDATE ON alert FOR EACH ROW EXECUTE FUNCTION lotwise_guard_identity('id', 'event', 'cause', 'raised_at', 'drill')
+    ''',
+    r'''
+CREATE TRIGGER alert_part_append_only BEFORE UPDATE OR DELETE ON alert_part FOR EACH ROW EXECUTE FUNCTION lotwise_forbid_change()
+    ''',
+    r'''
+CREATE TRIGGER alert_part_no_truncate BEFORE TRUNCATE ON alert_part FOR EACH STATEMENT EXECUTE FUNCTION lotwise_forbid_change()
+    ''',
+    r'''
+CREATE TRIGGER alert_step_no_delete BEFORE DELETE ON alert_step FOR EACH ROW EXECUTE FUNCTION lotwise_forbid_change()
+    ''',
+    r'''
+CREATE TRIGGER alert_step_no_truncate BEFORE TRUNCATE ON alert_step FOR EACH STATEMENT EXECUTE FUNCTION lotwise_forbid_change()
+    ''',
+    r'''
+CREATE TRIGGER alert_message_no_delete BEFORE DELETE ON alert_message FOR EACH ROW EXECUTE FUNCTION lotwise_forbid_change()
+    ''',
+    r'''
+CREATE TRIGGER alert_message_no_truncate BEFORE TRUNCATE ON alert_message FOR EACH STATEMENT EXECUTE FUNCTION lotwise_forbid_change()
+    ''',
+    r'''
+CREATE TRIGGER alert_delivery_no_delete BEFORE DELETE ON alert_delivery FOR EACH ROW EXECUTE FUNCTION lotwise_forbid_change()
+    ''',
+    r'''
+CREATE TRIGGER alert_delivery_no_truncate BEFORE TRUNCATE ON alert_delivery FOR EACH STATEMENT EXECUTE FUNCTION lotwise_forbid_change()
+    ''',
+    r'''
 CREATE TRIGGER confirmation_lost_append_only BEFORE UPDATE OR DELETE ON confirmation_lost FOR EACH ROW EXECUTE FUNCTION lotwise_forbid_change()
     ''',
     r'''
@@ -760,6 +835,27 @@ CREATE TRIGGER capa_cycle BEFORE INSERT OR UPDATE ON capa FOR EACH ROW EXECUTE F
     ''',
     r'''
 CREATE TRIGGER capa_action_cycle BEFORE INSERT OR UPDATE ON capa_action FOR EACH ROW EXECUTE FUNCTION lotwise_guard_cycle('capa_action', 'open', 'done>open', 'done>verified', 'open>done', 'open>dropped')
+    ''',
+    r'''
+CREATE TRIGGER alert_route_cycle BEFORE INSERT OR UPDATE ON alert_route FOR EACH ROW EXECUTE FUNCTION lotwise_guard_cycle('alert_route', 'active', 'active>withdrawn', 'withdrawn>active')
+    ''',
+    r'''
+CREATE TRIGGER on_call_rota_cycle BEFORE INSERT OR UPDATE ON on_call_rota FOR EACH ROW EXECUTE FUNCTION lotwise_guard_cycle('on_call_rota', 'active', 'active>withdrawn', 'withdrawn>active')
+    ''',
+    r'''
+CREATE TRIGGER on_call_swap_cycle BEFORE INSERT OR UPDATE ON on_call_swap FOR EACH ROW EXECUTE FUNCTION lotwise_guard_cycle('on_call_swap', 'active', 'active>withdrawn', 'withdrawn>active')
+    ''',
+    r'''
+CREATE TRIGGER absence_cycle BEFORE INSERT OR UPDATE ON absence FOR EACH ROW EXECUTE FUNCTION lotwise_guard_cycle('absence', 'active', 'active>withdrawn', 'withdrawn>active')
+    ''',
+    r'''
+CREATE TRIGGER contact_way_cycle BEFORE INSERT OR UPDATE ON contact_way FOR EACH ROW EXECUTE FUNCTION lotwise_guard_cycle('contact_way', 'active', 'active>withdrawn', 'withdrawn>active')
+    ''',
+    r'''
+CREATE TRIGGER alert_cycle BEFORE INSERT OR UPDATE ON alert FOR EACH ROW EXECUTE FUNCTION lotwise_guard_cycle('alert', 'standing', 'standing>over', 'standing>taken', 'taken>over')
+    ''',
+    r'''
+CREATE TRIGGER alert_message_cycle BEFORE INSERT OR UPDATE ON alert_message FOR EACH ROW EXECUTE FUNCTION lotwise_guard_cycle('alert_message', 'queued sent', 'queued>failed', 'queued>sent')
     ''',
     r'''
 CREATE OR REPLACE FUNCTION series_append_only() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -1817,6 +1913,149 @@ def upgrade() -> None:
     for statement in BEFORE:
         op.execute(sa.text(statement.replace(':', '\\:')))
     # ### commands auto generated by Alembic - please adjust! ###
+    op.create_table('absence',
+    sa.Column('id', sa.BigInteger(), autoincrement=True, nullable=False),
+    sa.Column('login', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('from_at', sa.DateTime(timezone=True), nullable=False),
+    sa.Column('to_at', sa.DateTime(timezone=True), nullable=False),
+    sa.Column('deputy', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('state', sa.Text(), server_default='active', nullable=False),
+    sa.CheckConstraint("state IN ('active', 'withdrawn')"),
+    sa.CheckConstraint('from_at < to_at'),
+    sa.PrimaryKeyConstraint('id')
+    )
+    op.create_index(op.f('ix_absence_from_at'), 'absence', ['from_at'], unique=False)
+    op.create_index(op.f('ix_absence_login'), 'absence', ['login'], unique=False)
+    op.create_table('alert',
+    sa.Column('id', sa.BigInteger(), autoincrement=True, nullable=False),
+    sa.Column('event', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('severity', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('cause', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('entity', sqlmodel.sql.sqltypes.AutoString(), nullable=True),
+    sa.Column('entity_id', sa.BigInteger(), nullable=True),
+    sa.Column('site_id', sa.BigInteger(), nullable=True),
+    sa.Column('zone_id', sa.BigInteger(), nullable=True),
+    sa.Column('title', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('title_message', postgresql.JSONB(none_as_null=True, astext_type=sa.Text()), nullable=True),
+    sa.Column('began_at', sa.DateTime(timezone=True), nullable=False),
+    sa.Column('raised_at', sa.DateTime(timezone=True), nullable=False),
+    sa.Column('state', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('taken_by', sqlmodel.sql.sqltypes.AutoString(), nullable=True),
+    sa.Column('taken_at', sa.DateTime(timezone=True), nullable=True),
+    sa.Column('comment', sqlmodel.sql.sqltypes.AutoString(), nullable=True),
+    sa.Column('over_at', sa.DateTime(timezone=True), nullable=True),
+    sa.Column('clear_at', sa.DateTime(timezone=True), nullable=True),
+    sa.Column('silenced_until', sa.DateTime(timezone=True), nullable=True),
+    sa.Column('repeat', sa.Interval(), nullable=True),
+    sa.Column('repeated_at', sa.DateTime(timezone=True), nullable=True),
+    sa.Column('next_at', sa.DateTime(timezone=True), nullable=True),
+    sa.Column('failures', sa.Integer(), nullable=False),
+    sa.Column('drill', sa.Boolean(), nullable=False),
+    sa.CheckConstraint("severity IN ('harm', 'alarm', 'notice')"),
+    sa.CheckConstraint("state <> 'taken' OR taken_at IS NOT NULL"),
+    sa.CheckConstraint("state IN ('standing', 'taken', 'over')"),
+    sa.CheckConstraint('num_nonnulls(taken_at, taken_by, comment) IN (0, 3)'),
+    sa.PrimaryKeyConstraint('id')
+    )
+    op.create_index('alert_cause', 'alert', ['cause'], unique=True, postgresql_where="state IN ('standing', 'taken')")
+    op.create_index('alert_next', 'alert', ['next_at', 'id'], unique=False, postgresql_where='next_at IS NOT NULL')
+    op.create_index('alert_open', 'alert', ['severity', 'id'], unique=False, postgresql_where="state IN ('standing', 'taken')")
+    op.create_index('alert_raised', 'alert', ['raised_at', 'id'], unique=False)
+    op.create_index('alert_source', 'alert', ['entity', 'entity_id'], unique=False)
+    op.create_index(op.f('ix_alert_site_id'), 'alert', ['site_id'], unique=False)
+    op.create_index(op.f('ix_alert_zone_id'), 'alert', ['zone_id'], unique=False)
+    op.create_table('alert_delivery',
+    sa.Column('id', sa.BigInteger(), autoincrement=True, nullable=False),
+    sa.Column('message_id', sa.BigInteger(), nullable=False),
+    sa.Column('channel', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('attempt', sa.Integer(), nullable=False),
+    sa.Column('began_at', sa.DateTime(timezone=True), nullable=False),
+    sa.Column('ended_at', sa.DateTime(timezone=True), nullable=True),
+    sa.Column('outcome', sqlmodel.sql.sqltypes.AutoString(), nullable=True),
+    sa.Column('detail', sa.Text(), server_default=sa.text("''"), nullable=False),
+    sa.CheckConstraint("outcome IN ('sent', 'later', 'refused', 'unknown')"),
+    sa.CheckConstraint('(ended_at IS NULL) = (outcome IS NULL)'),
+    sa.PrimaryKeyConstraint('id'),
+    sa.UniqueConstraint('message_id', 'attempt')
+    )
+    op.create_index('alert_delivery_recent', 'alert_delivery', ['channel', 'began_at'], unique=False)
+    op.create_table('alert_message',
+    sa.Column('id', sa.BigInteger(), autoincrement=True, nullable=False),
+    sa.Column('alert_ids', postgresql.ARRAY(sa.BigInteger()), nullable=False),
+    sa.Column('site_id', sa.BigInteger(), nullable=True),
+    sa.Column('kind', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('login', sqlmodel.sql.sqltypes.AutoString(), nullable=True),
+    sa.Column('called', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('channel', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('way_id', sa.BigInteger(), nullable=True),
+    sa.Column('language', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('subject', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('body', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('short', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('drill', sa.Boolean(), nullable=False),
+    sa.Column('created_at', sa.DateTime(timezone=True), nullable=False),
+    sa.Column('not_before', sa.DateTime(timezone=True), nullable=True),
+    sa.Column('state', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('sent_at', sa.DateTime(timezone=True), nullable=True),
+    sa.Column('seen_at', sa.DateTime(timezone=True), nullable=True),
+    sa.Column('failure', sqlmodel.sql.sqltypes.AutoString(), nullable=True),
+    sa.CheckConstraint("(channel = 'page') = (way_id IS NULL)"),
+    sa.CheckConstraint("state IN ('queued', 'sent', 'failed')"),
+    sa.PrimaryKeyConstraint('id')
+    )
+    op.create_index('alert_message_alerts', 'alert_message', ['alert_ids'], unique=False, postgresql_using='gin')
+    op.create_index('alert_message_created', 'alert_message', ['created_at', 'id'], unique=False)
+    op.create_index('alert_message_person', 'alert_message', ['login', 'created_at'], unique=False)
+    op.create_index('alert_message_queued', 'alert_message', ['channel', 'id'], unique=False, postgresql_where="state = 'queued'")
+    op.create_index('alert_message_waits', 'alert_message', ['not_before', 'id'], unique=False, postgresql_where='not_before IS NOT NULL')
+    op.create_index(op.f('ix_alert_message_site_id'), 'alert_message', ['site_id'], unique=False)
+    op.create_table('alert_part',
+    sa.Column('id', sa.BigInteger(), autoincrement=True, nullable=False),
+    sa.Column('alert_id', sa.BigInteger(), nullable=False),
+    sa.Column('entity', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('entity_id', sa.BigInteger(), nullable=False),
+    sa.Column('at', sa.DateTime(timezone=True), nullable=False),
+    sa.PrimaryKeyConstraint('id'),
+    sa.UniqueConstraint('alert_id', 'entity', 'entity_id')
+    )
+    op.create_index('alert_part_of', 'alert_part', ['entity', 'entity_id'], unique=False)
+    op.create_table('alert_route',
+    sa.Column('id', sa.BigInteger(), autoincrement=True, nullable=False),
+    sa.Column('name', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('site_id', sa.BigInteger(), nullable=True),
+    sa.Column('zone_id', sa.BigInteger(), nullable=True),
+    sa.Column('item_id', sa.BigInteger(), nullable=True),
+    sa.Column('events', postgresql.ARRAY(sa.Text()), server_default='{}', nullable=False),
+    sa.Column('hours', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('steps', postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+    sa.Column('repeat_minutes', sa.Integer(), nullable=False),
+    sa.Column('state', sa.Text(), server_default='active', nullable=False),
+    sa.CheckConstraint("hours IN ('always', 'working', 'off')"),
+    sa.CheckConstraint("state IN ('active', 'withdrawn')"),
+    sa.CheckConstraint('repeat_minutes BETWEEN 0 AND 1440'),
+    sa.PrimaryKeyConstraint('id')
+    )
+    op.create_index('alert_route_name', 'alert_route', ['name', 'id'], unique=False)
+    op.create_index('alert_route_name_begins', 'alert_route', [sa.literal_column('lotwise_folded(name)').label('folded')], unique=False, postgresql_ops={'folded': 'text_pattern_ops'})
+    op.create_index(op.f('ix_alert_route_item_id'), 'alert_route', ['item_id'], unique=False)
+    op.create_index(op.f('ix_alert_route_site_id'), 'alert_route', ['site_id'], unique=False)
+    op.create_index(op.f('ix_alert_route_zone_id'), 'alert_route', ['zone_id'], unique=False)
+    op.create_table('alert_step',
+    sa.Column('id', sa.BigInteger(), autoincrement=True, nullable=False),
+    sa.Column('alert_id', sa.BigInteger(), nullable=False),
+    sa.Column('route_id', sa.BigInteger(), nullable=True),
+    sa.Column('at', sa.DateTime(timezone=True), nullable=False),
+    sa.Column('target', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('value', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('done_at', sa.DateTime(timezone=True), nullable=True),
+    sa.Column('outcome', sqlmodel.sql.sqltypes.AutoString(), nullable=True),
+    sa.Column('people', postgresql.ARRAY(sa.Text()), server_default='{}', nullable=False),
+    sa.CheckConstraint("outcome IN ('told', 'nobody', 'void')"),
+    sa.CheckConstraint('(done_at IS NULL) = (outcome IS NULL)'),
+    sa.PrimaryKeyConstraint('id')
+    )
+    op.create_index('alert_step_open', 'alert_step', ['alert_id', 'at'], unique=False, postgresql_where='done_at IS NULL')
+    op.create_index(op.f('ix_alert_step_alert_id'), 'alert_step', ['alert_id'], unique=False)
     op.create_table('app_user',
     sa.Column('id', sa.BigInteger(), autoincrement=True, nullable=False),
     sa.Column('login', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
@@ -2142,6 +2381,22 @@ def upgrade() -> None:
     sa.Column('at', sa.DateTime(timezone=True), nullable=False),
     sa.PrimaryKeyConstraint('gateway', 'epoch', 'partition', 'confirmed')
     )
+    op.create_table('contact_way',
+    sa.Column('id', sa.BigInteger(), autoincrement=True, nullable=False),
+    sa.Column('name', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('login', sqlmodel.sql.sqltypes.AutoString(), nullable=True),
+    sa.Column('site_id', sa.BigInteger(), nullable=True),
+    sa.Column('kind', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('address', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('quiet', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('state', sa.Text(), server_default='active', nullable=False),
+    sa.CheckConstraint("kind IN ('mail', 'sms', 'voice', 'chat', 'webhook', 'mqtt')"),
+    sa.CheckConstraint("state IN ('active', 'withdrawn')"),
+    sa.PrimaryKeyConstraint('id')
+    )
+    op.create_index('contact_way_name_begins', 'contact_way', [sa.literal_column('lotwise_folded(name)').label('folded')], unique=False, postgresql_ops={'folded': 'text_pattern_ops'})
+    op.create_index(op.f('ix_contact_way_login'), 'contact_way', ['login'], unique=False)
+    op.create_index(op.f('ix_contact_way_site_id'), 'contact_way', ['site_id'], unique=False)
     op.create_table('custody_fact',
     sa.Column('id', sa.BigInteger(), autoincrement=True, nullable=False),
     sa.Column('sublot_id', sa.BigInteger(), nullable=False),
@@ -2598,6 +2853,36 @@ def upgrade() -> None:
     sa.CheckConstraint('last >= 1'),
     sa.PrimaryKeyConstraint('series', 'site', 'year')
     )
+    op.create_table('on_call_rota',
+    sa.Column('id', sa.BigInteger(), autoincrement=True, nullable=False),
+    sa.Column('name', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('site_id', sa.BigInteger(), nullable=False),
+    sa.Column('first_day', sa.Date(), nullable=False),
+    sa.Column('handover', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('days', sa.Integer(), nullable=False),
+    sa.Column('logins', postgresql.ARRAY(sa.Text()), server_default='{}', nullable=False),
+    sa.Column('state', sa.Text(), server_default='active', nullable=False),
+    sa.CheckConstraint("state IN ('active', 'withdrawn')"),
+    sa.CheckConstraint('days BETWEEN 1 AND 366'),
+    sa.PrimaryKeyConstraint('id')
+    )
+    op.create_index(op.f('ix_on_call_rota_site_id'), 'on_call_rota', ['site_id'], unique=False)
+    op.create_index('on_call_rota_name', 'on_call_rota', ['name', 'id'], unique=False)
+    op.create_index('on_call_rota_name_begins', 'on_call_rota', [sa.literal_column('lotwise_folded(name)').label('folded')], unique=False, postgresql_ops={'folded': 'text_pattern_ops'})
+    op.create_table('on_call_swap',
+    sa.Column('id', sa.BigInteger(), autoincrement=True, nullable=False),
+    sa.Column('rota_id', sa.BigInteger(), nullable=False),
+    sa.Column('from_at', sa.DateTime(timezone=True), nullable=False),
+    sa.Column('to_at', sa.DateTime(timezone=True), nullable=False),
+    sa.Column('login', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('note', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('state', sa.Text(), server_default='active', nullable=False),
+    sa.CheckConstraint("state IN ('active', 'withdrawn')"),
+    sa.CheckConstraint('from_at < to_at'),
+    sa.PrimaryKeyConstraint('id')
+    )
+    op.create_index(op.f('ix_on_call_swap_from_at'), 'on_call_swap', ['from_at'], unique=False)
+    op.create_index(op.f('ix_on_call_swap_rota_id'), 'on_call_swap', ['rota_id'], unique=False)
     op.create_table('outbox',
     sa.Column('id', sa.BigInteger(), autoincrement=True, nullable=False),
     sa.Column('at', sa.DateTime(timezone=True), nullable=False),

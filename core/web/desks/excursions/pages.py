@@ -9,6 +9,7 @@ from core.erp.kernel.records.read import row_of
 from core.erp.kernel.unit import Unit
 from core.erp.quality.records import EXCURSIONS, INCIDENTS
 from core.web.desks import limits
+from core.web.desks.alerts.telling import telling_of
 from core.web.desks.conditions import condition_said
 from core.web.desks.excursions import cases
 from core.web.desks.excursions.cases import Case
@@ -49,7 +50,8 @@ def excursion_page(
     one, effects = case.excursions[0], effects_of(u, case)
     found = exposure(u.conn, one.sublot_id, u.now)
     of_profile = limits.limits_of(u, one.version_id)
-    context = _shared(u, visit, case, effects, form, f"/excursions/{one.id}") | more
+    telling = telling_of(u, visit, "excursion", one.id)
+    context = _shared(u, visit, case, effects, form, f"/excursions/{one.id}") | {"telling": telling} | more
     return visit.page(
         "desks/excursion.html",
         status,
@@ -72,7 +74,8 @@ def incident_page(
         for one in case.excursions
     }
     effects = effects_of(u, case) if case.excursions else None
-    context = _shared(u, visit, case, effects, form, f"/incidents/{case.incident.id}") | more
+    telling = telling_of(u, visit, "incident", case.incident.id)
+    context = _shared(u, visit, case, effects, form, f"/incidents/{case.incident.id}") | {"telling": telling} | more
     return visit.page("desks/incident.html", status, limit_names=names, **context)
 
 

@@ -1,0 +1,1 @@
+"""The acts of alerting, inside a transaction that somebody else opened."""

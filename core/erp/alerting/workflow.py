@@ -1,0 +1,56 @@
+"""Life cycles of alerting."""
+
+from typing import Any
+
+from core.erp.kernel.errors import Forbidden
+from core.erp.kernel.unit import Unit
+from core.erp.kernel.workflow import Guard, Move, Workflow
+
+ACTIVE, WITHDRAWN = "active", "withdrawn"
+STANDING, TAKEN, OVER = "standing", "taken", "over"
+QUEUED, SENT, FAILED = "queued", "sent", "failed"
+
+
+def require_own(u: Unit, record: Any) -> None:
+    """Raises Forbidden for what is another's, to whoever does not manage alerting."""
+    if record.login != u.actor.login and not u.actor.may("alerting.manage"):
+        raise Forbidden("alerting.not_yours")
+
+
+def _master(noun: str, permit: str, guard: Guard | None = None) -> Workflow:
+    return Workflow(
+        noun,
+        (
+            Move("withdraw", frozenset({ACTIVE}), WITHDRAWN, permit=permit, reasoned=True, guard=guard),
+            Move("reinstate", frozenset({WITHDRAWN}), ACTIVE, permit=permit, guard=guard),
+        ),
+        begins=(ACTIVE,),
+    )
+
+
+ALERT_ROUTE = _master("alert_route", "alerting.manage")
+ON_CALL_ROTA = _master("on_call_rota", "alerting.manage")
+ON_CALL_SWAP = _master("on_call_swap", "alerting.manage")
+ABSENCE = _master("absence", "contact_way.keep", require_own)
+CONTACT_WAY = _master("contact_way", "contact_way.keep", require_own)
+
+ALERT = Workflow(
+    "alert",
+    (
+        # whoever takes it says what is done: by every door
+        Move("take", frozenset({STANDING}), TAKEN, permit="alert.take", reasoned=True),
+        # the record that it is of was acknowledged on its own page, where the same is asked
+        Move("take_there", frozenset({STANDING}), TAKEN, system=True),
+        Move("end", frozenset({STANDING, TAKEN}), OVER, system=True),
+    ),
+    begins=(STANDING,),
+)
+
+ALERT_MESSAGE = Workflow(
+    "alert_message",
+    (
+        Move("send", frozenset({QUEUED}), SENT, system=True),
+        Move("fail", frozenset({QUEUED}), FAILED, system=True),
+    ),
+    begins=(QUEUED, SENT),  # on the page it is at once
+)
