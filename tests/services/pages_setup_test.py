@@ -77,3 +77,15 @@ def test_unknown_points_are_told_made_and_tried_again(people: dict[str, Browser]
 def test_a_warehouse_clerk_is_not_led_there(people: dict[str, Browser]) -> None:
     assert 'href="/setup"' not in people["wes"].get("/")
     assert 'href="/setup"' in people["aud"].get("/")
+
+
+def test_a_user_is_made_by_a_form_and_a_change_keeps_what_it_does_not_touch(people: dict[str, Browser]) -> None:
+    adm = people["adm"]
+    form = adm.form("/users/new")
+    assert re.search(r'name="login" type="text"', form)
+    assert re.search(r'name="roles" type="checkbox" value="warehouse"', form)
+    fields = {"login": "new", "name": "New", "password": "for the first day only", "roles": ["warehouse"]}
+    made = adm.send("/users/new", fields).headers["location"]
+    assert adm.send(f"{made}/change", {}).headers["location"] == made
+    assert "May sign in Yes" in text_of(adm.get(made))
+    assert re.search(r'value="warehouse" checked', adm.form(f"{made}/change"))

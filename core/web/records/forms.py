@@ -23,6 +23,7 @@ from core.erp.kernel.unit import Unit
 from core.erp.kernel.words import Message, render
 from core.web.frame.visit import Outcome, Visit, Visiting
 from core.web.records.inputs import Filled, inputs, link_of, summary
+from core.web.records.offered import offered
 from core.web.records.parsing import read_form
 from core.web.records.pickers import offers
 from core.web.records.record import said_entries, verb_name
@@ -32,6 +33,8 @@ MORE = "_more"
 """The button that asks for one line more in a table."""
 
 
+CHANGE = "change"
+"""The verb that changes a record where no plain change does."""
 CHANGES = 5
 """Newest of what others did meanwhile that a refused form tells."""
 
@@ -215,6 +218,8 @@ def _add_verb(made: APIRouter, entity: Entity, verb: Verb) -> None:
 
         def work(u: Unit) -> Response:
             filled = _prefilled(u, entity, model, given) if model is not None else Filled()
+            if model is not None and verb.name == CHANGE:
+                filled = _as_it_is(u, entity, model, record_id, filled)
             return form_page(u, visit, form(u, visit, record_id), filled)
 
         return visit.read(work)
@@ -237,6 +242,12 @@ def _add_verb(made: APIRouter, entity: Entity, verb: Verb) -> None:
         return await sent(visit, found, act, lambda _: f"/{entity.path}/{record_id}")
 
     two_routes(made, path, entity.permits(verb), show, send)
+
+
+def _as_it_is(u: Unit, entity: Entity, model: type[BaseModel], record_id: int, given: Filled) -> Filled:
+    """What the record has now: a form that changes it would take away what it does not show."""
+    row = values_of(row_of(u, entity, record_id))
+    return Filled(values={**row, **given.values}, called={**_called(u, entity, model, row), **given.called})
 
 
 def _require_seen(u: Unit, entity: Entity, record_id: int, visit: Visit) -> None:
@@ -268,6 +279,7 @@ def meaning_of(entity: Entity, verb: Verb, visit: Visit) -> str:
 
 def form_page(u: Unit, visit: Visit, form: Form, filled: Filled, status: int = 200, **more: Any) -> Response:
     """A form, filled."""
+    filled = replace(filled, offered=offered(u, form.entity, visit.words))
     fields = inputs(form.entity, form.model, visit.words, filled) if form.model is not None else []
     changed = _changed(u, visit, form) if more.get("refused") else []
     context = {

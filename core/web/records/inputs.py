@@ -12,19 +12,20 @@ from pydantic import AwareDatetime, BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 
 from core.erp.kernel.digits import whole
+from core.erp.kernel.named import kind_named
 from core.erp.kernel.records import columns
 from core.erp.kernel.records.columns import leaf_of, longest_of, may_be_none
 from core.erp.kernel.records.declare import Entity
 from core.erp.kernel.records.registry import entities
-from core.erp.kernel.shapes import names_person
+from core.erp.kernel.shapes import SignIn, names_person
 from core.erp.kernel.words import ENGLISH, catalogue
 from core.web.frame.templating import Words
 from core.web.records.shown import word_of
 
 SEVERAL = frozenset({list, tuple, set, frozenset})
 """Types that hold several values."""
-UNSEEN = frozenset({"id", "version", "password", "login"})
-"""Fields of bodies that no form of a record shows: a signature has a part of its own."""
+UNSEEN = frozenset({"id", "version"})
+"""Fields of bodies that no form of a record shows."""
 MOST_LINES = 1000
 """Lines of a table that a form takes: more than any body does."""
 SPARE = 1
@@ -38,6 +39,8 @@ HINTS = {
     "links": "web.hint_links",
 }
 """What is said above fields of a kind."""
+Choices = tuple[tuple[str, str], ...]
+"""Values, each with its word."""
 LONG_TEXT = frozenset({"reason", "note", "comment", "text", "description", "root_cause", "criterion", "finding"})
 """Fields that take several lines."""
 
@@ -88,6 +91,8 @@ class Filled:
     called: Mapping[tuple[str, int], str] = field(default_factory=dict)
     more: str = ""
     """The table that one line more was asked for."""
+    offered: Mapping[str, Choices] = field(default_factory=dict)
+    """By field: what may be chosen there today."""
 
 
 def inputs(entity: Entity, model: type[BaseModel], words: Words, filled: Filled, within: str = "") -> list[Input]:
@@ -95,8 +100,13 @@ def inputs(entity: Entity, model: type[BaseModel], words: Words, filled: Filled,
     return [
         _input(entity, f"{within}{name}", name, info, words, filled)
         for name, info in model.model_fields.items()
-        if name not in UNSEEN
+        if not is_unseen(model, name)
     ]
+
+
+def is_unseen(model: type[BaseModel], name: str) -> bool:
+    """Whether no form shows the field: a signature has a part of its own there."""
+    return name in UNSEEN or (issubclass(model, SignIn) and name in SignIn.model_fields)
 
 
 def _input(entity: Entity, path: str, name: str, info: FieldInfo, words: Words, filled: Filled) -> Input:
@@ -112,6 +122,8 @@ def _input(entity: Entity, path: str, name: str, info: FieldInfo, words: Words, 
         made.link = link_of(entity, name, info)
     if kind == "person":
         made.link = "person"
+    if kind == "text" and name in entities() and entities()[name].label == "code":
+        made.link = name  # the text is what that record is called
     if kind in {"choice", "choices"}:
         made.choices = tuple((value, word_of(name, value, words)) for value in choices_of(leaf))
     if kind == "group":
@@ -121,6 +133,10 @@ def _input(entity: Entity, path: str, name: str, info: FieldInfo, words: Words, 
         made.rows = [inputs(entity, leaf, words, filled, f"{path}.{line}.") for line in range(count)]
     else:
         _fill(made, info, words, filled)
+    if path in filled.offered:
+        offered = filled.offered[path]
+        gone = [one for one in made.values if one not in dict(offered)]  # kept until somebody takes it away
+        made.kind, made.choices = "choices", (*offered, *((one, one) for one in gone))
     return made
 
 
@@ -132,17 +148,22 @@ def label_of(entity: Entity, name: str, words: Words) -> str:
 
 def kind_of(entity: Entity, name: str, info: FieldInfo) -> tuple[str, Any]:
     """(the input's kind, the type of the value itself or of each of several)."""
-    leaf = leaf_of(info.annotation)
-    many = get_origin(leaf) in SEVERAL
-    if many:
-        leaf = leaf_of(get_args(leaf)[0])
+    many, leaf = get_origin(leaf_of(info.annotation)) in SEVERAL, _leaf_in(info)
     return _kind(leaf, many, name, linked=link_of(entity, name, info) is not None), leaf
 
 
 def link_of(entity: Entity, name: str, info: FieldInfo) -> str | None:
     """The kind of record that a field picks by what it is called; None for ids of what is no record of its own."""
     found = columns.link_of(entity, name, info)
+    if found is None and _leaf_in(info) is int:
+        found = kind_named(name)
     return found if found in entities() else None
+
+
+def _leaf_in(info: FieldInfo) -> Any:
+    """The type of the value, or of each of several."""
+    leaf = leaf_of(info.annotation)
+    return leaf_of(get_args(leaf)[0]) if get_origin(leaf) in SEVERAL else leaf
 
 
 def _kind(leaf: Any, many: bool, name: str, *, linked: bool) -> str:

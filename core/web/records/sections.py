@@ -69,7 +69,7 @@ def section_table(
     if not isinstance(lines[0], BaseModel):
         return SectionTable(called, [], [[plain(name, one, visit.words)] for one in lines])
     names = type(lines[0]).model_fields
-    unseen = {*UNSEEN, *_lists_of(type(lines[0]))}
+    unseen = {*UNSEEN, "password", *_lists_of(type(lines[0]))}
     fields = [one for one in names if one not in unseen and not one.endswith("_message") and not _repeated(one, names)]
     fields = [one for one in fields if not _of_itself(entity, row or {}, one, lines)]
     headings = [visit.words.label(entity.field(one)) for one in fields]

@@ -11,7 +11,7 @@ from core.erp.kernel.records.filters import parameters
 from core.erp.kernel.records.registry import entities
 from core.erp.kernel.words import ENGLISH, catalogue
 from core.web.records.acts import TRAIL_FIELDS
-from core.web.records.inputs import SEVERAL, UNSEEN, choices_of
+from core.web.records.inputs import SEVERAL, choices_of, is_unseen
 from core.web.records.lists import half_of
 from core.web.records.shown import choice_id
 
@@ -51,7 +51,7 @@ def field_ids() -> set[str]:
 
 def _fields(model: type[BaseModel]) -> Iterator[str]:
     for name, info in model.model_fields.items():
-        if name in UNSEEN or name.endswith("_message"):
+        if is_unseen(model, name) or name.endswith("_message"):
             continue
         yield name
         for within in _within(info.annotation):
