@@ -115,6 +115,25 @@ def test_many_are_held_and_freed_and_restricted_and_freed_from_here(desk: Desk) 
     assert "Free" in desk.row(b)
 
 
+def test_a_list_and_a_page_say_first_that_goods_are_held_whatever_their_state_is(desk: Desk) -> None:
+    """A held sublot was listed as released, in green."""
+    sublot, code = desk.goods()
+    qa = desk.people["qa"]
+
+    def listed() -> list[str]:
+        """What a list says behind its name."""
+        row = re.search(rf">{code}</a>.*?</tr>", qa.get(f"/sublots?q={code}"), re.DOTALL)
+        assert row is not None
+        return text_of(row[0].partition("</a>")[2]).split()
+
+    assert listed()[0] == "Released"
+    about = {"kind": "quality", "reason": "complaint 9", "since_at": at("03:00"), "sublot_id": sublot}
+    desk.plant.do("quinn", at("03:00"), lots.place_hold, **about)
+    assert listed()[:2] == ["Held", "released"]
+    head = qa.get(f"/sublots/{sublot}").partition("</h1>")[2]
+    assert text_of(head).split()[:2] == ["Held", "Released"]
+
+
 def test_who_may_neither_hold_nor_restrict_is_offered_nothing_and_another_site_is_not_there(desk: Desk) -> None:
     sublot, code = desk.goods()
     assert "checkbox" not in re.sub(r"<details.*?</details>", "", desk.people["wh"].get("/stock"), flags=re.DOTALL)

@@ -128,6 +128,16 @@ class Cells:
     def __init__(self, entity: Entity, words: Words, known: Labels, *, brief: bool = False) -> None:
         self._entity, self._words, self._known, self._brief = entity, words, known, brief
 
+    def _state(self, state: str, *, held: bool) -> Markup:
+        """The state; of what is held, that it is held comes first: a sublot may be released and may not move."""
+        assert self._entity.cycle is not None
+        if not held:
+            return self._words.state(self._entity.cycle.noun, state, bare=True)
+        stopped = self._words.badge("hold", self._words.t("web.held"), bare=True)
+        return stopped + Markup(' <span class="mute">{}</span>').format(
+            self._words.t(f"state.{self._entity.cycle.noun}.{state}")
+        )
+
     def cell(self, column: Shown, row: Mapping[str, Any]) -> Markup | str:
         """One value."""
         value = row.get(column.name)
@@ -137,7 +147,7 @@ class Cells:
         if value is None or value == "":
             return "–"
         if column.name == "state" and self._entity.cycle is not None:
-            return self._words.state(self._entity.cycle.noun, str(value), bare=True)
+            return self._state(str(value), held=row.get("held") is True)
         if column.link is not None and isinstance(value, int):
             return self.link(column.link, value, row.get(column.called) if column.called is not None else None)
         if self._brief and isinstance(value, datetime):
