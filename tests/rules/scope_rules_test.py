@@ -33,7 +33,7 @@ def sql(scope: Scope, actor: Actor, rows: Table = GOODS) -> str | None:
 
 GOODS_OF_ROW = "SELECT goods.id FROM goods WHERE goods.id = notes.goods_id"
 ROW_BY_ROW = "LIMIT ALL OFFSET 0"
-SITE_TWO = "goods.site_id IN (2) OR goods.site_id IS NULL"
+SITE_TWO = "goods.site_id = 2 OR goods.site_id IS NULL"
 
 
 @pytest.mark.parametrize(
@@ -87,7 +87,7 @@ def test_a_scope_through_another_is_looked_up_row_by_row(scope: Scope, actor: Ac
 
 def test_a_statement_gets_the_condition_once() -> None:
     assert "WHERE" not in str(scoped(select(GOODS), SITES, EVERYWHERE))
-    assert "WHERE goods.site_id IN" in str(scoped(select(GOODS), SITES, AT_TWO))
+    assert "WHERE goods.site_id =" in str(scoped(select(GOODS), SITES, AT_TWO))
     assert str(sees(SITES, EVERYWHERE)) == "true"
 
 

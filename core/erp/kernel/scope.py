@@ -46,7 +46,8 @@ def sites(column: ColumnElement[Any]) -> Scope:
     def rows(actor: Actor) -> ColumnElement[bool] | None:
         if actor.system or actor.sites is None:
             return None
-        return or_(column.in_(sorted(actor.sites)), column.is_(None))
+        own = sorted(actor.sites)  # of a list, each statement's text is made anew
+        return or_(column == own[0] if len(own) == 1 else column.in_(own), column.is_(None))
 
     return inside(rows)
 

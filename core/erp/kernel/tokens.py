@@ -119,7 +119,8 @@ def _claims(token: str, key: str, *, lenient: bool = False) -> dict[str, Any]:
 
 _users, _revoked = table(User), table(RevokedToken)
 _OUT = select(_revoked.c.why).where(_revoked.c.jti == bindparam("jti")).scalar_subquery().label("out")
-_BY_TOKEN = select(_users, _OUT, COMPOSED).where(_users.c.id == bindparam("user"))
+_ASKED = ("id", "login", "roles", "active", "token_epoch", "one_time_until", "site_ids", "partner_id", "language")
+_BY_TOKEN = select(*(_users.c[name] for name in _ASKED), _OUT, COMPOSED).where(_users.c.id == bindparam("user"))
 
 
 def _user(engine: Engine, claims: dict[str, Any]) -> Any:

@@ -10,7 +10,7 @@ import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from enum import Enum
@@ -80,6 +80,11 @@ class Actor:
         if self.sites is not None:
             object.__setattr__(self, "withheld", self.permits & of_all_sites())
             object.__setattr__(self, "permits", self.permits - self.withheld)
+
+    @property
+    def viewpoint(self) -> "Actor":
+        """The same for whatever depends on who it is, in every session and language: what statements are kept by."""
+        return replace(self, session=None, language="")
 
     def may(self, permit: str) -> bool:
         """Whether the actor holds the permit; the system holds all but those that need a signature."""

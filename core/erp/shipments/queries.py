@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Row, Select, and_, exists, func, literal, or_, select
+from sqlalchemy import BindParameter, Row, Select, and_, bindparam, exists, func, literal, select
 
 from core.erp.catalog.model import Item
 from core.erp.custody.model import HandlingUnit
@@ -54,35 +54,21 @@ FIELD_ACTIONS = select(_action, and_(_action.c.state == "open", func.now() > _ac
 """Field actions, and whether each is late."""
 
 
-def _of(u: Unit, statement: Select[Any], *order: Any) -> Sequence[Row[Any]]:
-    return u.conn.execute(statement.order_by(*order)).all()
+_SHOWN: BindParameter[int] = bindparam("of")
+_LINES_OF = LINES.where(_line.c.shipment_id == _SHOWN).order_by(_line.c.id)
+_LEGS_OF = select(_leg).where(_leg.c.shipment_id == _SHOWN).order_by(_leg.c.number)
+_LOGGERS_OF = select(_logger).where(_logger.c.shipment_id == _SHOWN).order_by(_logger.c.serial)
+_HAND_OVERS_OF = (
+    select(_hand_over, _signature.c.name.label("given_by"))
+    .join(_signature, _signature.c.id == _hand_over.c.signature_id)
+    .where(_hand_over.c.shipment_id == _SHOWN)
+    .order_by(_hand_over.c.id)
+)
+_CONSIGNEES_OF = select(_consignee).where(_consignee.c.action_id == _SHOWN).order_by(_consignee.c.id)
 
 
-def lines(u: Unit, row: Any) -> Sequence[Row[Any]]:
-    """A shipment's lines."""
-    return _of(u, LINES.where(_line.c.shipment_id == row.id), _line.c.id)
-
-
-def legs(u: Unit, row: Any) -> Sequence[Row[Any]]:
-    """A shipment's legs, in their order."""
-    return _of(u, select(_leg).where(_leg.c.shipment_id == row.id), _leg.c.number)
-
-
-def loggers(u: Unit, row: Any) -> Sequence[Row[Any]]:
-    """A shipment's loggers."""
-    return _of(u, select(_logger).where(_logger.c.shipment_id == row.id), _logger.c.serial)
-
-
-def hand_overs(u: Unit, row: Any) -> Sequence[Row[Any]]:
-    """When a shipment's goods changed hands, with who gave them."""
-    given = select(_hand_over, _signature.c.name.label("given_by")).join(
-        _signature, _signature.c.id == _hand_over.c.signature_id
-    )
-    return _of(u, given.where(_hand_over.c.shipment_id == row.id), _hand_over.c.id)
-
-
-def holds(u: Unit, row: Any) -> list[HoldOut]:
-    """Every hold that stands on a shipment or on its goods, in the reader's language."""
+def _holds_of() -> Select[Any]:
+    """Those on the shipment, on its sublots, and on the lots of these: each found by its own index."""
     fields = (
         _hold.c.kind,
         _hold.c.certainty,
@@ -91,19 +77,51 @@ def holds(u: Unit, row: Any) -> list[HoldOut]:
         _hold.c.since_at,
         _hold.c.placed_at,
     )
-    stands = _hold.c.lifted_at.is_(None)
-    own = select(_hold.c.id, literal("shipment").label("on"), *fields).where(_hold.c.shipment_id == row.id, stands)
+    stands, carried = _hold.c.lifted_at.is_(None), and_(_line.c.shipment_id == _SHOWN, _line.c.state != "put_back")
+    own = select(_hold.c.id, literal("shipment").label("on"), *fields).where(_hold.c.shipment_id == _SHOWN, stands)
     goods = (
         select(_hold.c.id, _sublot.c.code.label("on"), *fields)
         .join_from(_line, _sublot, _sublot.c.id == _line.c.sublot_id)
-        .join(_hold, or_(_hold.c.sublot_id == _sublot.c.id, _hold.c.lot_id == _sublot.c.lot_id))
-        .where(_line.c.shipment_id == row.id, _line.c.state != "put_back", stands)
+        .join(_hold, by)
+        .where(carried, stands)
+        for by in (_hold.c.sublot_id == _sublot.c.id, _hold.c.lot_id == _sublot.c.lot_id)
     )
-    both = own.union_all(goods).subquery()
-    found = _of(u, select(both), both.c.placed_at, both.c.id)
-    return [HoldOut.model_validate(hold).in_language(u.language) for hold in found]
+    found = own.union_all(*goods).subquery()
+    return select(found).order_by(found.c.placed_at, found.c.id)
+
+
+_HOLDS_OF = _holds_of()
+
+
+def _of(u: Unit, statement: Select[Any], row: Any) -> Sequence[Row[Any]]:
+    return u.conn.execute(statement, {"of": row.id}).all()
+
+
+def lines(u: Unit, row: Any) -> Sequence[Row[Any]]:
+    """A shipment's lines."""
+    return _of(u, _LINES_OF, row)
+
+
+def legs(u: Unit, row: Any) -> Sequence[Row[Any]]:
+    """A shipment's legs, in their order."""
+    return _of(u, _LEGS_OF, row)
+
+
+def loggers(u: Unit, row: Any) -> Sequence[Row[Any]]:
+    """A shipment's loggers."""
+    return _of(u, _LOGGERS_OF, row)
+
+
+def hand_overs(u: Unit, row: Any) -> Sequence[Row[Any]]:
+    """When a shipment's goods changed hands, with who gave them."""
+    return _of(u, _HAND_OVERS_OF, row)
+
+
+def holds(u: Unit, row: Any) -> list[HoldOut]:
+    """Every hold that stands on a shipment or on its goods, in the reader's language."""
+    return [HoldOut.model_validate(hold).in_language(u.language) for hold in _of(u, _HOLDS_OF, row)]
 
 
 def consignees(u: Unit, row: Any) -> Sequence[Row[Any]]:
     """Whom a field action tells."""
-    return _of(u, select(_consignee).where(_consignee.c.action_id == row.id), _consignee.c.id)
+    return _of(u, _CONSIGNEES_OF, row)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import bindparam, func, select
 
 from core.erp.kernel.model import AuditRow
 from core.erp.kernel.records import cursors
@@ -16,6 +16,14 @@ from core.erp.kernel.words import from_json, render
 
 _A = table(AuditRow)
 _NEWEST_FIRST = ("id", True)
+_NEWEST = (
+    select(_A.c.entity_id, func.max(_A.c.id))
+    .where(_A.c.entity == bindparam("entity"), _A.c.entity_id.in_(bindparam("ids", expanding=True)))
+    .group_by(_A.c.entity_id)
+)
+_NEWEST_OF_ONE = select(func.max(_A.c.id)).where(
+    _A.c.entity == bindparam("entity"), _A.c.entity_id == bindparam("entity_id")
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,15 +51,13 @@ def version_of(u: Unit, entity: Entity, record_id: int) -> int:
     """The record's version: the id of its newest audit row, 0 without any. Whoever writes a record locks it and says
     so in the trail, so of two versions the later is the greater.
     """
-    return versions_of(u, entity, [record_id])[record_id]
+    return u.conn.scalar(_NEWEST_OF_ONE, {"entity": entity.name, "entity_id": str(record_id)}) or 0
 
 
 def versions_of(u: Unit, entity: Entity, ids: Sequence[int]) -> dict[int, int]:
     """The same of several records."""
-    newest = select(_A.c.entity_id, func.max(_A.c.id)).where(
-        _A.c.entity == entity.name, _A.c.entity_id.in_(list(map(str, ids)))
-    )
-    found = {int(record_id): version for record_id, version in u.conn.execute(newest.group_by(_A.c.entity_id))}
+    parameters = {"entity": entity.name, "ids": list(map(str, ids))}
+    found = {int(record_id): version for record_id, version in u.conn.execute(_NEWEST, parameters)}
     return {one: found.get(one, 0) for one in ids}
 
 

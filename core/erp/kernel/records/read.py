@@ -60,13 +60,16 @@ def sortable(entity: Entity) -> tuple[str, ...]:
 def page(u: Unit, entity: Entity, asked: Asked) -> Listed:
     """One page. Raises Invalid (an unknown sort, a cursor of another order, too short a search, too slow a list)."""
     sort = _sort(entity, asked.sort or entity.order)
-    bound, conditions = _conditions(u.actor, entity, asked)
-    statement = _paged(entity, tuple(sorted(bound)), sort, after=asked.cursor is not None).where(*conditions)
+    bound, conditions = _conditions(entity, asked)
+    seen = _Seen(u.actor.viewpoint, _hides(entity, asked))
+    statement = _paged(entity, tuple(sorted(bound)), sort, seen, after=asked.cursor is not None)
+    if conditions:
+        statement = statement.where(*conditions)
     values = {**_bound(bound), "most": asked.limit + 1}
     if asked.cursor is not None:
         values["after"], values["after_id"] = cursors.decode(entity, sort, asked.cursor)
     rows = _read(u, statement, values)
-    total = _total(u, entity, bound, conditions) if asked.count else None
+    total = _total(u, entity, bound, conditions, seen) if asked.count else None
     following = cursors.encode(sort, rows[asked.limit - 1]) if len(rows) > asked.limit else None
     if total is None:
         return Listed(rows[: asked.limit], following)
@@ -79,10 +82,11 @@ def all_rows(actor: Actor, entity: Entity, asked: Asked) -> tuple[Select[Any], d
     Raises Invalid (an unknown sort, too short a search).
     """
     name, descending = _sort(entity, asked.sort or entity.order)
-    bound, conditions = _conditions(actor, entity, asked)
+    bound, conditions = _conditions(entity, asked)
+    seen = _Seen(actor.viewpoint, _hides(entity, asked))
     keys = (entity.rows.c.id,) if name == "id" else (entity.rows.c[name], entity.rows.c.id)
     order = [key.desc() if descending else key for key in keys]
-    return _filtered(entity, tuple(sorted(bound))).where(*conditions).order_by(*order), _bound(bound)
+    return _filtered(entity, tuple(sorted(bound)), seen).where(*conditions).order_by(*order), _bound(bound)
 
 
 def row_of(u: Unit, entity: Entity, record_id: int) -> Row[Any]:
@@ -91,8 +95,7 @@ def row_of(u: Unit, entity: Entity, record_id: int) -> Row[Any]:
     Raises Forbidden, NotFound (the same for one outside the actor's scope).
     """
     u.actor.need(*as_permits(entity.read))
-    statement = scoped(_one(entity), entity.scope, u.actor)
-    row = u.conn.execute(statement, {"record": record_id}).one_or_none()
+    row = u.conn.execute(_one(entity, u.actor.viewpoint), {"record": record_id}).one_or_none()
     if row is None:
         raise absent(entity.name, record_id)
     return row
@@ -105,17 +108,26 @@ def _sort(entity: Entity, text: str) -> Sort:
     return name, text.startswith("-")
 
 
-def _conditions(actor: Actor, entity: Entity, asked: Asked) -> tuple[dict[str, Any], list[ColumnElement[bool]]]:
-    """(values of the bound filters, conditions that are made anew: other filters, search, scope)."""
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """What of an entity's rows a list is of: those in somebody's scope, without what it does not show unasked."""
+
+    viewpoint: Actor
+    hides: bool
+
+
+def _hides(entity: Entity, asked: Asked) -> bool:
+    return entity.hidden is not None and entity.hidden.unless not in asked.filters
+
+
+def _conditions(entity: Entity, asked: Asked) -> tuple[dict[str, Any], list[ColumnElement[bool]]]:
+    """(values of the bound filters, conditions that are made anew: other filters, search)."""
     known = parameters(entity)
     bound = {name: value for name, value in asked.filters.items() if known[name].bound}
     conditions = [known[name].where(value) for name, value in asked.filters.items() if name not in bound]
-    if entity.hidden is not None and entity.hidden.unless not in asked.filters:
-        conditions.append(entity.hidden.where)
     if asked.search is not None:
         conditions.append(entity.rows.c.id.in_(found(entity.rows, entity.searches, asked.search)))
-    scope = entity.scope(actor)
-    return bound, conditions if scope is None else [*conditions, scope]
+    return bound, conditions
 
 
 def _bound(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -123,17 +135,19 @@ def _bound(values: Mapping[str, Any]) -> dict[str, Any]:
     return {f"f_{name}": value for name, value in values.items()}
 
 
-@lru_cache(maxsize=4096)
-def _filtered(entity: Entity, names: tuple[str, ...]) -> Select[Any]:
+@lru_cache(maxsize=1024)
+def _filtered(entity: Entity, names: tuple[str, ...], seen: _Seen) -> Select[Any]:
     known = parameters(entity)
     conditions = [known[name].where(bindparam(f"f_{name}", expanding=known[name].many)) for name in names]
-    return entity.select.where(*conditions)
+    if seen.hides and entity.hidden is not None:
+        conditions.append(entity.hidden.where)
+    return scoped(entity.select.where(*conditions), entity.scope, seen.viewpoint)
 
 
-@lru_cache(maxsize=4096)
-def _paged(entity: Entity, names: tuple[str, ...], sort: Sort, *, after: bool) -> Select[Any]:
+@lru_cache(maxsize=1024)
+def _paged(entity: Entity, names: tuple[str, ...], sort: Sort, seen: _Seen, *, after: bool) -> Select[Any]:
     """Built once: to build a statement anew costs as much as to run it."""
-    column, record_id, statement = entity.rows.c[sort[0]], entity.rows.c.id, _filtered(entity, names)
+    column, record_id, statement = entity.rows.c[sort[0]], entity.rows.c.id, _filtered(entity, names, seen)
     keys = (record_id,) if sort[0] == "id" else (column, record_id)
     if after:
         last = tuple_(*(bindparam(name) for name in ("after", "after_id")[-len(keys) :]))
@@ -144,12 +158,14 @@ def _paged(entity: Entity, names: tuple[str, ...], sort: Sort, *, after: bool) -
 
 
 @lru_cache(maxsize=1024)
-def _one(entity: Entity) -> Select[Any]:
-    return entity.select.where(entity.rows.c.id == bindparam("record"))
+def _one(entity: Entity, viewpoint: Actor) -> Select[Any]:
+    return scoped(entity.select.where(entity.rows.c.id == bindparam("record")), entity.scope, viewpoint)
 
 
-def _total(u: Unit, entity: Entity, bound: Mapping[str, Any], conditions: list[ColumnElement[bool]]) -> int:
-    rows = _filtered(entity, tuple(sorted(bound))).where(*conditions).with_only_columns(entity.rows.c.id)
+def _total(
+    u: Unit, entity: Entity, bound: Mapping[str, Any], conditions: list[ColumnElement[bool]], seen: _Seen
+) -> int:
+    rows = _filtered(entity, tuple(sorted(bound)), seen).where(*conditions).with_only_columns(entity.rows.c.id)
     counted = rows.limit(COUNTED_MOST + 1).subquery()
     return int(_read(u, select(func.count()).select_from(counted), _bound(bound))[0][0])
 
