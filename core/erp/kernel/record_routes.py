@@ -1,7 +1,7 @@
 """The routes of every declared entity, made from its declaration.
 
 `GET /things` and `/things/{id}`, its history, `POST /things`, `PATCH /things/{id}`, `POST /things/{id}/{verb}`. Filters
-are typed parameters of the description; an answer's rows are checked and written out once.
+are typed parameters of the description; a list's rows are written from their columns.
 """
 
 from collections.abc import Callable
@@ -19,11 +19,11 @@ from core.erp.kernel.print_routes import sheet_routes
 from core.erp.kernel.record_parameters import as_endpoint, asked_of, asked_parameters
 from core.erp.kernel.record_tables import table_routes
 from core.erp.kernel.records import read, verbs, write
-from core.erp.kernel.records.answers import row_answers
 from core.erp.kernel.records.declare import Entity, Files, Permits, Verb, as_permits
 from core.erp.kernel.records.history import history
 from core.erp.kernel.records.registry import entities, module_of
 from core.erp.kernel.records.shown import EntryOut, Listed, change_form, detail, shown
+from core.erp.kernel.records.written import writer
 from core.erp.kernel.shapes import Page
 from core.erp.kernel.unit import Unit
 
@@ -96,6 +96,8 @@ def _about(entity: Entity) -> str:
 
 
 def _list(entity: Entity) -> Callable[..., Any]:
+    writer(entity)  # what it cannot write stops the start
+
     def endpoint(door: DoorKeeper, **given: Any) -> Response:
         found = door.read(lambda u: read.page(u, entity, asked_of(given)), longest=read.LONGEST)
         return listed_json(entity, found, door.actor.language)
@@ -108,15 +110,9 @@ def _list(entity: Entity) -> Callable[..., Any]:
 Count = Annotated[bool, Query(description=f"count them all too, up to {read.COUNTED_MOST}")]
 
 
-@cache
-def _rows_of(entity: Entity) -> TypeAdapter[Any]:
-    return TypeAdapter(list[entity.shape])  # type: ignore[name-defined]  # known when run
-
-
 def listed_json(entity: Entity, found: read.Listed, language: str) -> Response:
     """A page of a list as it goes over the wire."""
-    rows = _rows_of(entity).dump_json(row_answers(entity.shape, found.rows, language))
-    return Response(_written(rows, found), media_type=JSON)
+    return Response(_written(writer(entity).json(found.rows, language), found), media_type=JSON)
 
 
 def _written(rows: bytes, found: read.Listed) -> bytes:

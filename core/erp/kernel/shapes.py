@@ -144,11 +144,6 @@ class Answer(BaseModel):
         texts = {name.removesuffix("_message"): render(from_json(one), language) for name, one in kept.items()}
         return self.model_copy(update=texts) if texts else self
 
-    @classmethod
-    def has_sentences(cls) -> bool:
-        """Whether a field of it holds what the system wrote."""
-        return bool(_messages(cls))
-
 
 @cache
 def _messages(shape: type[Answer]) -> tuple[str, ...]:

@@ -1,14 +1,14 @@
 """The shape of one row as it is answered, made from the columns of the statement that reads it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from decimal import Decimal
-from functools import cache, reduce
+from functools import reduce
 from operator import or_
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin
 
-from pydantic import AwareDatetime, BaseModel, TypeAdapter, create_model
+from pydantic import AwareDatetime, BaseModel, create_model
 from sqlalchemy import Select
 from sqlmodel import SQLModel
 
@@ -33,7 +33,7 @@ def answer_of(
         name = str(column.key)
         known = model.model_fields.get(name)
         kind: Any = known.annotation if known is not None else value_type(column) | None
-        if bytes in _parts(kind):
+        if bytes in parts_of(kind):
             continue
         if name == "state" and cycle is not None:
             kind = Literal[cycle.states]
@@ -47,30 +47,18 @@ def row_answer(shape: type[BaseModel], row: Any, language: str) -> BaseModel:
     return made.in_language(language) if isinstance(made, Answer) else made
 
 
-def row_answers(shape: type[BaseModel], rows: Sequence[Any], language: str) -> list[BaseModel]:
-    """As `row_answer`, of many: checked in one go."""
-    made = _list_of(shape).validate_python(rows, from_attributes=True)
-    if not (issubclass(shape, Answer) and shape.has_sentences()):
-        return made
-    return [one.in_language(language) for one in made if isinstance(one, Answer)]
-
-
-@cache
-def _list_of(shape: type[BaseModel]) -> TypeAdapter[list[BaseModel]]:
-    return TypeAdapter(list[shape])  # type: ignore[valid-type]  # known when run
-
-
-def _parts(kind: Any) -> tuple[Any, ...]:
+def parts_of(kind: Any) -> tuple[Any, ...]:
+    """The types that a type is one of."""
     return get_args(kind) if get_origin(kind) in {Union, UnionType} else (kind,)
 
 
 def _wire(kind: Any) -> Any:
-    parts = _parts(kind)
+    parts = parts_of(kind)
     found = tuple(_ON_THE_WIRE.get(part, part) for part in parts if part is not NoneType)
     return reduce(or_, (*found, None) if NoneType in parts else found)
 
 
 def without_none(kind: Any) -> Any:
     """The type of a value that is there."""
-    parts = tuple(part for part in _parts(kind) if part is not NoneType)
+    parts = tuple(part for part in parts_of(kind) if part is not NoneType)
     return reduce(or_, parts)
