@@ -34,11 +34,14 @@ $(STAMP): pyproject.toml uv.lock
 demo: setup  ## The main job on embedded servers and real protocols; stays up until Ctrl-C
 	@$(BIN)/lotwise demo
 
+# whole files, the longest first (tests/conftest.py): what a file makes for its tests is made once
+TOGETHER := -n 3 --dist loadfile --no-loadscope-reorder
+
 test: setup  ## The tests, three at a time: on two cores one of them waits
-	$(BIN)/pytest -n 3 --dist worksteal -q
+	$(BIN)/pytest $(TOGETHER) -q
 
 test-full: setup  ## The tests with their heavy parts in the large form
-	LOTWISE_TEST_HEAVY=1 $(BIN)/pytest -n 3 --dist worksteal -q --timeout=1800
+	LOTWISE_TEST_HEAVY=1 $(BIN)/pytest $(TOGETHER) -q --timeout=1800
 
 check: setup  ## The linters: ruff, mypy, the rooms, the dashboards' JSON
 	$(BIN)/ruff check $(CODE)

@@ -31,6 +31,40 @@ settings.register_profile("large", max_examples=1000, deadline=None)
 settings.load_profile("large" if os.environ.get("LOTWISE_TEST_HEAVY") == "1" else "small")
 
 
+LONGEST = (
+    "stories/demo_story_test.py",
+    "services/bench_smoke_test.py",
+    "faults/processes_test.py",
+    "services/dashboards_demo_test.py",
+    "faults/serving_workers_test.py",
+    "faults/torture_test.py",
+    "stories/web_story_test.py",
+    "stories/onboarding_story_test.py",
+    "stories/axe_story_test.py",
+    "contracts/records_test.py",
+    "services/pages_hostile_test.py",
+)
+"""Files of tests that take half a minute and more, the longest first."""
+FOLDERS = ("faults", "stories", "services", "contracts", "rules", "architecture")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest first, so that none is left alone at the end; the shortest fill up then."""
+    tests = Path(__file__).parent
+    absent = [name for name in LONGEST if not (tests / name).exists()]
+    assert absent == [], f"LONGEST names files that are not there: {absent}"
+
+    def turn(item: pytest.Item) -> tuple[int, int]:
+        name = item.path.as_posix().removeprefix(f"{tests.as_posix()}/")
+        folder = name.partition("/")[0]
+        return (
+            LONGEST.index(name) if name in LONGEST else len(LONGEST),
+            FOLDERS.index(folder) if folder in FOLDERS else 0,
+        )
+
+    items.sort(key=turn)
+
+
 def pytest_collection() -> None:
     """What is imported while tests are collected stays: the collector of cycles need not walk it meanwhile."""
     gc.disable()

@@ -122,6 +122,7 @@ class _Bench:
             else:
                 requests = self._asking.sign_ins()
             load = Load(requests, at_once, self._size.seconds, operation.status, once=acts is not None)
+            load.warm_up = min(load.warm_up, self._size.seconds)
             before = [busy_of([pid]) for pid in self._pids]
             answers = self._put(load)
             busy = [busy_of([pid]) - was for pid, was in zip(self._pids, before, strict=True)]

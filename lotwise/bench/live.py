@@ -36,6 +36,7 @@ from lotwise.embedded.postgres import EmbeddedPostgres
 
 ZONES, SUBLOTS, REGION = 100, 2_000, "/plant/tiles"
 SETTLE = 5.0
+"""Seconds after the sessions were opened before they are looked at, at most: never longer than that looking takes."""
 PASSWORD = "four words of a bench"  # noqa: S105 - of a user in the benchmark's own database
 JITTER, VALUES, CHANGES = (0.1, 0.35), 1.0, 0.25
 """As live.js: seconds from an event to the request, and between two requests for new values, and for all else."""
@@ -174,11 +175,11 @@ def _signed_in(engine: Engine, count: int) -> list[str]:
 
 
 @contextlib.asynccontextmanager
-async def _open(served: Served, cookies: list[str], watched: Watched | None) -> AsyncIterator[None]:
+async def _open(served: Served, cookies: list[str], watched: Watched | None, settle: float) -> AsyncIterator[None]:
     opened = asyncio.Semaphore(20)
     tasks = [asyncio.create_task(Viewer(served.port, cookie, watched).run(opened)) for cookie in cookies]
     try:
-        await asyncio.sleep(SETTLE)
+        await asyncio.sleep(settle)
         yield
         for task in tasks:
             if task.done():
@@ -238,9 +239,10 @@ async def _holds(served: Served, watched: Watched, count: int, viewers: int) -> 
 
 async def _measure(served: Served, viewers: int, seconds: float, holds: int) -> None:
     method = METHOD.format(sessions=len(served.cookies))
+    settle = min(SETTLE, seconds)
     core, database = await _busy(served, seconds)
     figure("live", "alone_core_pct", core, "%", 1, method + "none open, for comparison")
-    async with _open(served, served.cookies, None):
+    async with _open(served, served.cookies, None, settle):
         core, database = await _busy(served, seconds)
     figure("live", "idle_core_pct", core, "%", len(served.cookies), method + "nothing happens")
     figure("live", "idle_database_pct", database, "%", len(served.cookies), method + "nothing happens")
@@ -249,7 +251,7 @@ async def _measure(served: Served, viewers: int, seconds: float, holds: int) -> 
         f"{METHOD.format(sessions=viewers)}each reads the plant's {ZONES} tiles anew when it is told to, as live.js"
         " does; every zone has a new value every second, written as the judge does"
     )
-    async with _changing(served.engine), _open(served, watching, watched):
+    async with _changing(served.engine), _open(served, watching, watched, settle):
         before = watched.answers
         core, database = await _busy(served, seconds)
         changing += f"; {(watched.answers - before) / seconds:.0f} regions/s, load average {os.getloadavg()[0]:.1f}"

@@ -109,9 +109,9 @@ def test_a_stable_value_is_read_again_at_the_servers_time() -> None:
             times = [reading.at for reading in keeper.of("t")]
             assert times == sorted(set(times))
             steps = [later - earlier for earlier, later in pairwise(times)]
-            assert all(timedelta(0) < step < timedelta(seconds=3) for step in steps)
-            # asyncua's server moves its clock once a second.
-            assert all(timedelta(0) <= reading.edge_at - reading.at < timedelta(seconds=1.5) for reading in again)
+            assert all(timedelta(0) < step < timedelta(seconds=10) for step in steps)
+            # asyncua's server moves its clock once a second, and later where the machine is busy.
+            assert all(timedelta(0) <= reading.edge_at - reading.at < timedelta(seconds=5) for reading in again)
 
     asyncio.run(main())
 

@@ -73,7 +73,7 @@ def test_a_signal_stops_every_server_and_takes_away_every_line(deadly: int, name
         assert time.monotonic() < end
         time.sleep(0.05)
     process.send_signal(deadly)
-    out, _ = process.communicate(timeout=30)
+    out, _ = process.communicate(timeout=90)
     assert process.returncode == 130
     assert "every simulated device is down" in out
     assert not line.is_symlink()

@@ -34,7 +34,7 @@ def pair(folder: Path, name: str) -> tuple[Path, Path]:
             "ec_paramgen_curve:prime256v1",
             "-nodes",
             "-days",
-            "2",
+            "90",  # /healthz tells of one that ends within a month
             "-subj",
             "/CN=localhost",
             "-addext",
