@@ -26,7 +26,7 @@ def until(true: Callable[[], Any], what: str = "", within: float = 60.0) -> None
     deadline = time.monotonic() + within
     while not true():
         assert time.monotonic() < deadline, f"not within {within:.0f} s: {what}"
-        time.sleep(0.05)
+        time.sleep(0.1)
 
 
 class Command:

@@ -7,6 +7,7 @@ import sys
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from typer.testing import CliRunner, Result
@@ -17,6 +18,7 @@ from core.telemetry.connection import disconnect_within
 from core.telemetry.stream import StreamSettings
 from lotwise.embedded.nats import EmbeddedNats
 from lotwise.runtime import Servers
+from tests.conftest import in_memory
 from tests.services.series_http_test import Influx, serving
 
 ROOT = Path(__file__).parents[2]
@@ -213,8 +215,10 @@ def test_browsing_what_is_no_address_is_told_in_words(tmp_path: Path, address: s
     assert address.partition("//")[2][:4] in done.output
 
 
-def test_a_backup_that_cannot_be_written_is_told_in_words(tmp_path: Path) -> None:
-    done = lotwise("backup", "/proc/no-such-folder", LOTWISE_DATA_DIR=str(tmp_path / "data"), LOTWISE_INSTANCE="test")
+def test_a_backup_that_cannot_be_written_is_told_in_words() -> None:
+    # not below pytest's folder: under root PostgreSQL runs as nobody, and every pytest that starts closes it to others
+    with TemporaryDirectory(prefix="lotwise-backup-", dir=in_memory()) as folder:
+        done = lotwise("backup", "/proc/no-such-folder", LOTWISE_DATA_DIR=folder, LOTWISE_INSTANCE="test")
     assert done.exit_code == 1, done.output
     assert isinstance(done.exception, SystemExit)
     assert "no backup" in done.output
