@@ -10,7 +10,7 @@ from datetime import timedelta
 from sqlalchemy import Engine, NullPool, create_engine, text
 from sqlalchemy.exc import DBAPIError, OperationalError
 
-from core.erp.alerting.running import run as run_alerts
+from core.erp.alerting import running as alerting
 from core.erp.exposure.sensors.looking import look_at_sensors
 from core.erp.kernel.attachments.files import FILES, FileStore
 from core.erp.kernel.attachments.sweeping import sweep
@@ -41,6 +41,7 @@ END_SESSIONS_EVERY = 60.0
 ARCHIVE_EVERY = 60.0
 SENSORS_EVERY = 900.0
 BEAT_EVERY = 5.0
+ROUTES_EVERY = 60.0
 GATEWAYS_EVERY = 5.0
 CALLS_A_TURN = 20
 """Rows that are told to other servers before the loop comes round: with all away a turn takes as many time-outs."""
@@ -202,7 +203,8 @@ def background(settings: Settings, engine: Engine, events: Events, outbox: Outbo
             Loop(f"outbox {lane}", runner(names, CALLS_A_TURN), RUN_EVERY, leader.leads)
             for lane, names in outbox.lanes.items()
         ),
-        Loop("alerts", lambda: run_alerts(engine, events), RUN_EVERY, leader.leads),
+        Loop("alerts", lambda: alerting.run(engine, events), RUN_EVERY, leader.leads),
+        Loop("alert routes", lambda: alerting.check(engine, events), ROUTES_EVERY, leader.leads),
         Loop("deadlines", lambda: run_deadlines(engine, events), DEADLINES_EVERY, leader.leads),
         Loop("tasks", lambda: remind(engine, events, now_utc()), REMIND_EVERY, leader.leads),
         Loop("sessions", lambda: sessions.end_expired(engine, now_utc(), limits), END_SESSIONS_EVERY, leader.leads),

@@ -71,6 +71,7 @@ ELSEWHERE = {
     "up": "lotwise.up",
     "users": "lotwise.users",
     "torture": "lotwise.torture.cli",
+    "alert": "lotwise.alerting",
     "audit": "lotwise.auditing",
     "attachments": "lotwise.attachment_checking",
     "records": "lotwise.records",

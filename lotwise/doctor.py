@@ -161,6 +161,7 @@ def _kept(settings: Settings) -> Iterator[Finding]:
         with servers(settings, stream=False, user="doctor") as found:
             engine = found.engine(1)
             findings = [_audit(engine, settings.data_dir), _attachments(engine, settings.data_dir), _archive(engine)]
+            findings.append(_messages(engine))
             engine.dispose()
     except (OperationalError, ServerFailed) as error:
         yield Finding("audit trail", None, f"cannot be read: {getattr(error, 'orig', error)}".strip())
@@ -184,6 +185,25 @@ def _attachments(engine: Engine, data_dir: Path) -> Finding:
 
     verdict = compare(engine, FileStore(data_dir / FILES))
     return Finding("attachments", verdict.whole, f"{verdict.sentence()} (`lotwise attachments` reads them)")
+
+
+def _messages(engine: Engine) -> Finding:
+    """Whether every route of messages reaches somebody by a channel that works."""
+    from core.erp.alerting.service.alerts import routes_of
+    from core.erp.alerting.service.channels import channels_down
+    from core.erp.alerting.service.checking import unreached
+    from core.erp.kernel.events import Events
+    from core.erp.kernel.unit import system, unit
+    from core.erp.kernel.words import render
+
+    with unit(engine, system("doctor"), Events()) as u:
+        missing, down, routes = unreached(u), channels_down(u), len(routes_of(u))
+    wrong = [render(one.why) for one in missing] + [f"{channel}: nothing is taken" for channel in sorted(down)]
+    if wrong:
+        return Finding("messages", well=False, detail="; ".join(wrong))
+    if not routes:
+        return Finding("messages", None, "no routes: alerts go to whoever holds the permit (docs/alerting.md)")
+    return Finding("messages", well=True, detail=f"{routes} routes, each reaches somebody")
 
 
 def _archive(engine: Engine) -> Finding:

@@ -4,7 +4,7 @@ from functools import partial
 from typing import Annotated
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, SecretStr, field_validator, model_validator
+from pydantic import AfterValidator, Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from core.settings import PLACEHOLDER
@@ -60,6 +60,8 @@ class OutboundSettings(BaseSettings):
     """The mail server: smtps://user:password@host:465 (TLS), smtp://… (STARTTLS), smtp+plain://… (none)."""
     smtp_from: str = "lotwise@localhost"
     """Whom mails are from."""
+    smtp_timeout: float = Field(default=8.0, gt=0, le=8)
+    """Seconds to wait for each answer of the mail server."""
     sms_url: Secret | None = None
     """The SMS gateway, as an apprise URL in which {to} stands for the number."""
     voice_url: Secret | None = None

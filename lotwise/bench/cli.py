@@ -44,6 +44,16 @@ def ingest(
 
 
 @app.command()
+def alerts(
+    events: Annotated[int, typer.Option(min=10, help="How many zones alarm at once.")] = 1000,
+) -> None:
+    """A flood of alarms → messages handed to a webhook's server: first_p95_s, messages, lost."""
+    from lotwise.bench.alerts import run
+
+    run(events)
+
+
+@app.command()
 def mqtt(
     messages: Annotated[int, typer.Option(min=100, help="How many messages the broker has queued.")] = 100_000,
     *,

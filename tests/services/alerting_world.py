@@ -1,7 +1,7 @@
 """A plant whose people are told: users with ways, routes, and the passes that the background makes, by hand."""
 
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -74,9 +74,22 @@ def mail_server() -> Iterator[Post]:
 class Plant:
     """`now` is handed in; `turn` does what the background does within a second."""
 
-    def __init__(self, engine: Engine, start: datetime, port: int | None = None, **settings: Any) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        start: datetime,
+        port: int | None = None,
+        *,
+        first: bool = True,
+        mail_timeout: float | None = None,
+        **settings: Any,
+    ) -> None:
         self.engine, self.now = engine, start
-        self.world = World(engine, build_events())
+        if first:
+            self.world = World(engine, build_events())
+        self.events = build_events()
+        if mail_timeout is not None:
+            settings["smtp_timeout"] = mail_timeout
         if port is not None:
             settings["smtp_url"] = SecretStr(f"smtp+plain://127.0.0.1:{port}")
         chosen = OutboundSettings(public_url="https://lotwise.example.com", **settings)
@@ -110,10 +123,14 @@ class Plant:
     def turn(self, *, send: bool = True) -> None:
         """The outbox and the alerts, until nothing is left to do at this moment."""
         for _ in range(3):
-            self.outbox.run(self.engine, self.world.events, self.now, names=self.outbox.internal_names)
-            running.run(self.engine, self.world.events, self.now)
+            self.run(self.outbox.internal_names)
+            running.run(self.engine, self.events, self.now)
         if send:
-            self.outbox.run(self.engine, self.world.events, self.now, names=sorted(self._external.names))
+            self.run(sorted(self._external.names))
+
+    def run(self, names: Sequence[str]) -> None:
+        """These handlers of the outbox."""
+        self.outbox.run(self.engine, self.events, self.now, names=names)
 
     def after(self, **span: float) -> None:
         """Time passes, and what is due is done."""

@@ -9,6 +9,7 @@ from sqlalchemy import Engine, select, update
 
 from core.erp.alerting.model import Alert
 from core.erp.alerting.service import telling
+from core.erp.alerting.service.checking import check_routes
 from core.erp.kernel.events import Events
 from core.erp.kernel.tables import table
 from core.erp.kernel.unit import Unit, When, clock_of, system, transact
@@ -28,6 +29,11 @@ def run(engine: Engine, events: Events, when: When = None) -> int:
     while transact(engine, _SYSTEM, events, lambda u: telling.release(u, AT_ONCE), when):
         pass
     return done
+
+
+def check(engine: Engine, events: Events, when: When = None) -> None:
+    """Looks whether every route reaches somebody."""
+    transact(engine, _SYSTEM, events, check_routes, when)
 
 
 def _some(engine: Engine, events: Events, when: When, most: int) -> int:

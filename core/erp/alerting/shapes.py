@@ -20,6 +20,8 @@ Event = Literal[
     "ingest_trouble",
     "unreachable",
     "deadline",
+    "sensor",
+    "drill",
 ]
 Severity = Literal["harm", "alarm", "notice"]
 WayKind = Literal["mail", "sms", "voice", "chat", "webhook", "mqtt"]

@@ -39,8 +39,6 @@ ALERT = Workflow(
     (
         # whoever takes it says what is done: by every door
         Move("take", frozenset({STANDING}), TAKEN, permit="alert.take", reasoned=True),
-        # the record that it is of was acknowledged on its own page, where the same is asked
-        Move("take_there", frozenset({STANDING}), TAKEN, system=True),
         Move("end", frozenset({STANDING, TAKEN}), OVER, system=True),
     ),
     begins=(STANDING,),

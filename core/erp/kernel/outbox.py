@@ -44,8 +44,8 @@ class RetryLater(Exception):
 InternalHandler = Callable[[Unit, OutboxMessage], None]
 ManyHandler = Callable[[Unit, Sequence[OutboxMessage]], None]
 ExternalHandler = Callable[[OutboxMessage], None]
-Carrier = Callable[[Engine, Events, OutboxMessage], None]
-"""An external handler that reads what it tells from our database, and writes there what came of it."""
+Carrier = Callable[[Engine, Events, OutboxMessage, When], None]
+"""An external handler that reads what it tells from our database, and writes there what came of it: at that time."""
 AT_ONCE = 500
 """Tasks of one handler that are done in one transaction, where it takes many."""
 
@@ -67,7 +67,7 @@ class Outbox:
     def on_external(self, pattern: str, name: str, handler: ExternalHandler) -> None:
         """Registers a handler that calls another server; raises RetryLater when it should be repeated."""
         self._add(pattern, name)
-        self._external[name] = lambda *given: handler(given[-1])
+        self._external[name] = lambda *given: handler(given[2])
 
     def on_internal_many(self, pattern: str, name: str, handler: ManyHandler) -> None:
         """As `on_internal`, for a handler that takes many rows at once, in order: a flood costs few transactions. Where
@@ -194,13 +194,14 @@ class Outbox:
             self._settle(engine, task, _backoff(task, error, now))
             return True
         if inside is None:
-            self._run_external(engine, events, task, message, now)
+            self._run_external(engine, events, task, message, when)
         return True
 
-    def _run_external(self, engine: Engine, events: Events, task: Any, message: OutboxMessage, now: datetime) -> None:
+    def _run_external(self, engine: Engine, events: Events, task: Any, message: OutboxMessage, when: When) -> None:
+        now = clock_of(when)()
         values: dict[str, Any] = {"done_at": now, "last_error": None}
         try:
-            self._external[task.handler](engine, events, message)
+            self._external[task.handler](engine, events, message, when)
         except RetryLater as error:
             values = _backoff(task, error, now)
         except Exception as error:  # a handler's fault costs no other; it is kept and tried again

@@ -13,8 +13,6 @@ from core.erp.alerting.service.carrying import Parcel
 from core.erp.kernel.outbox import RetryLater
 from core.outbound.messages.refused import MessageRefused
 
-TIMEOUT = 8.0
-"""Seconds for each answer of the server: all of a conversation stays within the outbox's lease."""
 _SECURE, _START_TLS, _PLAIN = "smtps", "smtp", "smtp+plain"
 SCHEMES = {_SECURE: 465, _START_TLS: 587, _PLAIN: 25}
 """smtps: TLS from the first byte; smtp: STARTTLS, without which nothing is said; smtp+plain: none (on one machine)."""
@@ -22,11 +20,9 @@ _LASTING = 500
 
 
 class Mail:
-    """One SMTP server."""
+    """One SMTP server. `timeout`: seconds for each answer, so that a conversation stays within the outbox's lease."""
 
-    def __init__(
-        self, url: str, sender: str, *, context: ssl.SSLContext | None = None, timeout: float = TIMEOUT
-    ) -> None:
+    def __init__(self, url: str, sender: str, *, context: ssl.SSLContext | None = None, timeout: float = 8.0) -> None:
         self._parts, self._sender, self._timeout = urlsplit(url), sender, timeout
         self._context = context or ssl.create_default_context()
 

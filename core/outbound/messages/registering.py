@@ -8,6 +8,7 @@ from core.erp.alerting.service import carrying
 from core.erp.alerting.service.carrying import Parcel
 from core.erp.kernel.events import Events
 from core.erp.kernel.outbox import Carrier, Outbox, OutboxMessage, RetryLater
+from core.erp.kernel.unit import When
 from core.outbound.messages.gateways import Chats, Telephone, Topics
 from core.outbound.messages.mail import Mail
 from core.outbound.messages.refused import MessageRefused
@@ -39,7 +40,9 @@ def channels(settings: OutboundSettings) -> dict[str, Send]:
     """Those that are set."""
     found: dict[str, Send] = {}
     if settings.smtp_url is not None:
-        found["mail"] = Mail(settings.smtp_url.get_secret_value(), settings.smtp_from).send
+        found["mail"] = Mail(
+            settings.smtp_url.get_secret_value(), settings.smtp_from, timeout=settings.smtp_timeout
+        ).send
     if settings.sms_url is not None:
         found["sms"] = Telephone(settings.sms_url.get_secret_value()).send
     if settings.voice_url is not None:
@@ -82,18 +85,18 @@ def _unset(setting: str) -> Send:
 
 
 def _carrier(send: Send, settings: OutboundSettings) -> Carrier:
-    def carry(engine: Engine, events: Events, message: OutboxMessage) -> None:
-        parcel = carrying.begin(engine, events, int(message.key))
+    def carry(engine: Engine, events: Events, message: OutboxMessage, when: When) -> None:
+        parcel = carrying.begin(engine, events, int(message.key), when)
         if parcel is None:
             return
         try:
             send(parcel, f"{settings.public_url or ''}{parcel.path}")
         except RetryLater as error:
-            if carrying.finish(engine, events, parcel, "later", str(error)):
+            if carrying.finish(engine, events, parcel, "later", str(error), when):
                 raise
         except MessageRefused as error:
-            carrying.finish(engine, events, parcel, "refused", str(error))
+            carrying.finish(engine, events, parcel, "refused", str(error), when)
         else:
-            carrying.finish(engine, events, parcel, "sent")
+            carrying.finish(engine, events, parcel, "sent", when=when)
 
     return carry

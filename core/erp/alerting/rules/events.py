@@ -23,17 +23,22 @@ EVENTS: dict[str, Severity] = {
     "ingest_stopped": Severity.ALARM,
     "ingest_trouble": Severity.ALARM,
     "unreachable": Severity.ALARM,
+    "sensor": Severity.NOTICE,
+    "drill": Severity.ALARM,
     "deadline": Severity.NOTICE,
 }
-"""Every event that a route may name, with its severity. `unreachable`: a route that reaches nobody."""
+"""Every event, with its severity. `unreachable`: a route that reaches nobody; `sensor`: one not to be trusted."""
 
-LASTING = frozenset(EVENTS) - {"deadline"}
+LASTING = frozenset(EVENTS) - {"deadline", "drill"}
 """Events with an end, of which an all-clear tells; of any other nothing is told but that it is so."""
+
+ENDS_WHEN_TAKEN = frozenset({"deadline", "drill", "ingest_trouble"})
+"""Events of which nobody tells that they are over: whoever takes one sees to it."""
 
 FALLBACK: dict[Severity, tuple[tuple[int, str], ...]] = {
     Severity.HARM: ((0, "excursion.assess"), (15, "alerting.manage")),
     Severity.ALARM: ((0, "alarm.acknowledge"), (15, "alerting.manage")),
-    Severity.NOTICE: (),
+    Severity.NOTICE: ((0, "alarm.acknowledge"),),
 }
 """Where no route takes an event: after so many minutes, whoever holds the permit at the site. Nothing grave goes
 untold because nobody has made a route."""
@@ -44,6 +49,7 @@ TITLES = (
     "zone_low",
     "zone_low_unread",
     "zone_stale",
+    "sensor",
     "ingest_stopped",
     "ingest_trouble",
 )

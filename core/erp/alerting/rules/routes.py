@@ -22,6 +22,7 @@ class Route:
     """A route as it stands. What is None or empty narrows nothing."""
 
     id: int
+    name: str
     site_id: int | None
     zone_id: int | None
     item_id: int | None

@@ -10,7 +10,9 @@ FLAPPING = timedelta(minutes=5)
 FLOOD_COUNT, FLOOD_SPAN = 10, timedelta(minutes=10)
 """So many messages to one person in that time are a flood (ISA-18.2): what comes then is told in summaries."""
 FIRST_PAUSE, LONGEST_PAUSE = timedelta(seconds=3), timedelta(seconds=60)
-"""Between two summaries to one person: it doubles as the flood lasts."""
+"""Between two summaries to one person."""
+EVEN = 10
+"""So many summaries come at the first pause, so that each alarm of a burst is known in seconds; then it doubles."""
 
 
 def late(at: datetime, now: datetime) -> timedelta | None:
@@ -30,7 +32,7 @@ def is_flood(told: Sequence[datetime], coming: int, now: datetime) -> bool:
 
 def pause(summaries: int) -> timedelta:
     """How long after so many summaries of a flood the next one comes."""
-    return min(FIRST_PAUSE * (1 << min(max(summaries - 1, 0), 10)), LONGEST_PAUSE)
+    return min(FIRST_PAUSE * (1 << min(max(summaries - EVEN, 0), 10)), LONGEST_PAUSE)
 
 
 def next_summary(summaries: Sequence[datetime], now: datetime) -> datetime:

@@ -45,6 +45,8 @@ class Raise:
     """In place of the routes': of a drill."""
     drill: bool = False
     over_at: datetime | None = None
+    lasts: timedelta = FLAPPING
+    """How long what is over stands."""
 
     @property
     def severity(self) -> Severity:
@@ -73,6 +75,7 @@ def routes_of(u: Unit) -> list[Route]:
     return [
         Route(
             row.id,
+            row.name,
             row.site_id,
             row.zone_id,
             row.item_id,
@@ -187,7 +190,7 @@ def _row(u: Unit, one: Raise, repeat: timedelta | None) -> dict[str, object]:
         "raised_at": u.now,
         "state": STANDING,
         "over_at": one.over_at,
-        "clear_at": u.now + FLAPPING if one.over_at is not None else None,
+        "clear_at": u.now + one.lasts if one.over_at is not None else None,
         "silenced_until": one.silenced_until,
         "repeat": repeat,
         "next_at": u.now,

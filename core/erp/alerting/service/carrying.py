@@ -8,6 +8,7 @@ from datetime import timedelta
 from sqlalchemy import Engine, func, insert, select, update
 
 from core.erp.alerting.model import AlertDelivery, AlertMessage, ContactWay
+from core.erp.alerting.service.telling import otherwise
 from core.erp.alerting.workflow import ALERT_MESSAGE, QUEUED
 from core.erp.kernel.events import Events
 from core.erp.kernel.tables import table
@@ -17,6 +18,10 @@ _delivery, _way = table(AlertDelivery), table(ContactWay)
 _SYSTEM = system("messages")
 GIVEN_UP = timedelta(days=2)
 """A message that no channel has taken by then is failed: its alert has long been told otherwise, or is over."""
+
+
+PATIENCE = 2
+"""So many attempts that came to nothing, and the person is told by another way too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +51,12 @@ def begin(engine: Engine, events: Events, message_id: int, when: When = None) ->
         way = u.conn.execute(select(_way.c.address, _way.c.state).where(_way.c.id == found.way_id)).first()
         open_ones = (_delivery.c.message_id == message_id, _delivery.c.ended_at.is_(None))
         u.conn.execute(update(_delivery).where(*open_ones).values(ended_at=u.now, outcome="unknown"))
-        attempt = u.conn.scalar(select(func.count()).where(_delivery.c.message_id == message_id)) or 0
-        row = {"message_id": message_id, "channel": found.channel, "attempt": attempt + 1, "began_at": u.now}
+        row = {
+            "message_id": message_id,
+            "channel": found.channel,
+            "attempt": _attempts(u, message_id) + 1,
+            "began_at": u.now,
+        }
         delivery = u.conn.scalar(insert(_delivery).values(**row, detail="").returning(_delivery.c.id))
         assert delivery is not None
         assert way is not None
@@ -68,6 +77,10 @@ def begin(engine: Engine, events: Events, message_id: int, when: When = None) ->
     return transact(engine, _SYSTEM, events, work, when)
 
 
+def _attempts(u: Unit, message_id: int) -> int:
+    return int(u.conn.scalar(select(func.count()).where(_delivery.c.message_id == message_id)) or 0)
+
+
 def finish(engine: Engine, events: Events, parcel: Parcel, outcome: str, detail: str = "", when: When = None) -> bool:
     """What came of an attempt: sent, later, or refused for good. Gives whether the message still waits."""
 
@@ -84,6 +97,8 @@ def finish(engine: Engine, events: Events, parcel: Parcel, outcome: str, detail:
         elif outcome == "refused" or u.now - found.created_at > GIVEN_UP:
             found.failure = detail[:500]
             ALERT_MESSAGE.apply(u, found, "fail", also=gone)
+        if outcome == "refused" or (outcome == "later" and _attempts(u, parcel.message_id) == PATIENCE):
+            otherwise(u, found)
         return found.state == QUEUED
 
     return transact(engine, _SYSTEM, events, work, when)

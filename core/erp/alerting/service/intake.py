@@ -12,22 +12,23 @@ from sqlalchemy import bindparam, func, select, text
 from core.erp.alerting.service import alerts
 from core.erp.alerting.service.alerts import Raise
 from core.erp.alerting.service.places import Places
-from core.erp.alerting.service.taking import taken_elsewhere
 from core.erp.kernel.outbox import OutboxMessage
 from core.erp.kernel.tables import table
 from core.erp.kernel.unit import Unit
 from core.erp.kernel.words import Message, sentence
 from core.erp.lots.model import Hold
 from core.erp.quality.model import Excursion, Incident, ZoneAlarm, ZoneAlarmMode
+from core.erp.quality.service.alarms import SENSOR_KINDS
 
 FOR_EVER = datetime.fromisoformat("9999-01-01T00:00:00+00:00")
 """Until when what is suppressed or out of service is silenced: until somebody says otherwise."""
-_KINDS = {"high": "zone_high", "low": "zone_low", "stale": "zone_stale"}
+_KINDS = {"high": "zone_high", "low": "zone_low", "stale": "zone_stale"} | dict.fromkeys(SENSOR_KINDS, "sensor")
 """Zone alarms by kind; a silent gateway's are told once, by its incident."""
+_VALUED = frozenset({"zone_high", "zone_low"})
 
 
 def from_alarms(u: Unit, rows: Sequence[OutboxMessage]) -> None:
-    """Zone alarms: raised, returned, acknowledged."""
+    """Zone alarms: raised, returned, shown otherwise."""
     a = table(ZoneAlarm).c
     ids = sorted({int(one.key) for one in rows if one.topic not in _MODES})
     if ids:
@@ -41,9 +42,6 @@ def from_alarms(u: Unit, rows: Sequence[OutboxMessage]) -> None:
         standing = _standing(u, known)
         over = {_cause(row): row.returned_at for row in known if row.returned_at and _cause(row) not in standing}
         alerts.condition_over(u, over)
-        for row in known:
-            if row.acknowledged_by is not None:
-                taken_elsewhere(u, _cause(row), row.acknowledged_by, row.acknowledged_at)
     _modes(u, [one for one in rows if one.topic in _MODES])
 
 
@@ -60,8 +58,8 @@ def _standing(u: Unit, alarms: Iterable[Any]) -> set[str]:
 def _zone_alarm(u: Unit, alarm: Any, places: Places) -> Raise:
     zone = places.zone(alarm.zone_id)
     event = _KINDS[alarm.kind]
-    value = {} if event == "zone_stale" or alarm.value is None else {"value": alarm.value}
-    said = event if value or event == "zone_stale" else f"{event}_unread"
+    value = {"value": alarm.value} if event in _VALUED and alarm.value is not None else {}
+    said = f"{event}_unread" if event in _VALUED and not value else event
     silenced = FOR_EVER if alarm.suppressed or alarm.out_of_service else alarm.shelved_until
     return Raise(
         event,

@@ -1,34 +1,46 @@
 """Taking an alert: somebody does something about it, and says what."""
 
-from datetime import datetime
+from sqlalchemy import select
 
-from core.erp.alerting.model import Alert, AlertMessage
-from core.erp.alerting.service.alerts import open_alerts
-from core.erp.alerting.workflow import ALERT, STANDING
+from core.erp.alerting.model import Alert, AlertMessage, AlertPart
+from core.erp.alerting.rules.events import ENDS_WHEN_TAKEN
+from core.erp.alerting.workflow import ALERT
 from core.erp.kernel.errors import absent
+from core.erp.kernel.tables import table
 from core.erp.kernel.unit import Unit
+from core.erp.quality import service as quality
+from core.erp.quality.model import ZoneAlarm
+from core.erp.quality.workflow import RETURNED, UNACKNOWLEDGED
+
+_part, _alarm = table(AlertPart).c, table(ZoneAlarm).c
 
 
 def take(u: Unit, alert_id: int, *, reason: str) -> Alert:
-    """Whoever takes it says what is done; nobody else is called for it. That it is over is told all the same."""
+    """Whoever takes it says what is done; nobody else is called for it. That it is over is told all the same.
+
+    Acknowledging the zone alarm itself, which asks nothing, takes no alert: what is asked here is asked by every door.
+    """
     found = u.get(Alert, alert_id, lock=True)
     if found is None:
         raise absent("alert", alert_id)
     with u.session.no_autoflush:
         found.taken_at, found.taken_by, found.comment = u.now, u.actor.login, reason.strip() or None
         found.next_at = u.now
+        if found.event in ENDS_WHEN_TAKEN:
+            found.over_at = found.clear_at = u.now
         ALERT.apply(u, found, "take", reason=reason, also={"entity": found.entity, "entity_id": found.entity_id})
+    _acknowledge_alarms(u, alert_id)
     return found
 
 
-def taken_elsewhere(u: Unit, cause: str, login: str, at: datetime, said: str = "") -> None:
-    """The record itself was acknowledged, on its own page: that takes its alert too."""
-    alert = open_alerts(u, [cause]).get(cause)
-    if alert is None or alert.state != STANDING:
+def _acknowledge_alarms(u: Unit, alert_id: int) -> None:
+    """The zone alarms that it is of are acknowledged with it, where whoever takes it may do that."""
+    if not u.actor.may("alarm.acknowledge"):
         return
-    with u.session.no_autoflush:
-        alert.taken_by, alert.taken_at, alert.comment, alert.next_at = login, at, said, u.now
-        ALERT.apply(u, alert, "take_there", also={"taken_by": login})
+    wanted = select(_alarm.id).join(table(AlertPart), _part.entity_id == _alarm.id)
+    mine = (_part.alert_id == alert_id, _part.entity == "alarm", _alarm.state.in_((UNACKNOWLEDGED, RETURNED)))
+    for alarm_id in u.conn.scalars(wanted.where(*mine).order_by(_alarm.id)).all():
+        quality.acknowledge(u, alarm_id)
 
 
 def see(u: Unit, message_id: int) -> None:

@@ -97,25 +97,40 @@ def _due_now(
     if alert.state != STANDING and not first:
         _void(u, waiting)
         return
-    for step in waiting:
-        if step.at > u.now:
-            break
+    if _is_back(alert) and not first:
+        return
+    for step in (one for one in waiting if one.at <= u.now):
         told = _receivers(people, step, alert)
         step.done_at, step.outcome, step.people = u.now, "told" if told else "nobody", [one.called for one in told]
         u.session.add(step)
-        if not told:  # nobody there: whoever comes next is told now
-            following = next((one for one in waiting if one.done_at is None), None)
-            if following is not None and following.at > u.now:
-                following.at = u.now
+        if not told:
+            _hurry(u, waiting)
         for receiver in told:
             yield receiver, TOLD, timing.late(step.at, u.now)
-    last = _last_told(alert, steps)
-    again = timing.next_repeat(last, alert.repeat) if last is not None else None
-    if alert.state == STANDING and alert.over_at is None and again is not None and again <= u.now and not _open(steps):
+    if not _open(steps) and _repeats_now(u, alert, steps):
         alert.repeated_at = u.now
         for step in steps:
             for receiver in _receivers(people, step, alert):
                 yield receiver, REPEATED, None
+
+
+def _hurry(u: Unit, waiting: Iterable[AlertStep]) -> None:
+    """Nobody is there: whoever comes next is told now."""
+    following = next((one for one in waiting if one.done_at is None), None)
+    if following is not None and following.at > u.now:
+        following.at = u.now
+        u.session.add(following)
+
+
+def _repeats_now(u: Unit, alert: Alert, steps: list[AlertStep]) -> bool:
+    last = _last_told(alert, steps)
+    again = timing.next_repeat(last, alert.repeat) if last is not None else None
+    return alert.state == STANDING and alert.over_at is None and again is not None and again <= u.now
+
+
+def _is_back(alert: Alert) -> bool:
+    """Whether its condition is over, and it stands only because that may come back: nobody else is called."""
+    return alert.over_at is not None and not alert.drill
 
 
 def _open(steps: Iterable[AlertStep]) -> bool:
@@ -150,8 +165,8 @@ def _go_on(u: Unit, alert: Alert, steps: list[AlertStep]) -> None:
     else:
         coming = [alert.clear_at]
         waiting = [one.at for one in steps if one.done_at is None]
-        if alert.state == STANDING:
-            last = _last_told(alert, steps)
+        last = _last_told(alert, steps)
+        if alert.state == STANDING and not (_is_back(alert) and last is not None):
             coming += [min(waiting)] if waiting else []
             if not waiting and last is not None and alert.over_at is None:
                 coming.append(timing.next_repeat(last, alert.repeat))
@@ -325,6 +340,22 @@ def release(u: Unit, most: int) -> int:
     for row in rows:
         u.outbox(f"alert_message.{row.channel}", row.id, {"alert_ids": row.alert_ids})
     return len(rows)
+
+
+def otherwise(u: Unit, failed: AlertMessage) -> None:
+    """The person is told by a way that was not taken yet, where they have one that works: this one does not."""
+    if failed.login is None:
+        return
+    m = _message.c
+    same = (m.login == failed.login, m.kind == failed.kind, m.created_at == failed.created_at)
+    taken = set(u.conn.scalars(select(m.way_id).where(*same, m.alert_ids == failed.alert_ids)))
+    down = channels_down(u) | {failed.channel}
+    left = [way for way in People(u).ways(failed.login) if way.id not in taken and way.kind not in down]
+    if not left:
+        return
+    way = ways.chosen(left, Severity.ALARM)[0]
+    copied = failed.model_dump(exclude={"id", "failure", "sent_at", "seen_at"})
+    _insert(u, [copied | {"channel": way.kind, "way_id": way.id, "state": QUEUED, "not_before": None}])
 
 
 # --- the end
