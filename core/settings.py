@@ -79,6 +79,10 @@ class Settings(BaseSettings):
     trusted_proxies: str = ""
     """Addresses and networks, comma separated, whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed."""
 
+    plant_networks: str = ""
+    """Networks, comma separated (10.20.0.0/16), in which a plant engineer may have the pages ask a broker or server
+    what it has; unset: on a test instance this machine, on a live one nowhere."""
+
     host: str = "127.0.0.1"
     """The address that the API and the pages listen on."""
     port: int = Field(default=8080, ge=0, le=65535)
@@ -116,7 +120,7 @@ class Settings(BaseSettings):
             raise ValueError(f"only PostgreSQL keeps the ERP, not {scheme}")
         return f"postgresql+psycopg://{rest}"
 
-    @field_validator("trusted_proxies")
+    @field_validator("trusted_proxies", "plant_networks")
     @classmethod
     def _networks(cls, value: str) -> str:
         for network in filter(None, (part.strip() for part in value.split(","))):
@@ -127,6 +131,12 @@ class Settings(BaseSettings):
     def proxies(self) -> tuple[str, ...]:
         """The trusted proxies, one by one."""
         return tuple(filter(None, (part.strip() for part in self.trusted_proxies.split(","))))
+
+    @property
+    def plant(self) -> tuple[str, ...]:
+        """The networks that the pages may ask in, one by one."""
+        given = tuple(filter(None, (part.strip() for part in self.plant_networks.split(","))))
+        return given or (("127.0.0.0/8", "::1/128") if self.instance == "test" else ())
 
     @model_validator(mode="after")
     def _one_identity(self) -> Self:

@@ -197,11 +197,11 @@ def head(settings: Settings, gateway: str | None, site: str) -> tuple[Head, str 
     """What a new gateway file says besides its sources, and what the operator has to know of it."""
     name = gateway or f"gw-{segment_of(socket.gethostname().partition('.')[0])}"
     data_dir = settings.data_dir.absolute() / "edge" / name
-    stream, note = _stream(settings)
+    stream, note = stream_of(settings)
     return Head(name, site, settings.instance, str(data_dir), stream), note
 
 
-def _stream(settings: Settings) -> tuple[str, str | None]:
+def stream_of(settings: Settings) -> tuple[str, str | None]:
     """Where the stream is: by setting, else where the embedded one of this data folder is or will be."""
     if settings.nats_url is not None:
         return re.sub(r"//[^/@,]*@", "//", settings.nats_url), None

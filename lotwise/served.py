@@ -43,13 +43,15 @@ class Served:
         from core.app import create_app
         from core.ingest.file_import import FileImporter
         from core.web.frame.installing import install
+        from lotwise.sources.asking import SourcesBeside
 
         size = self.workers.share(CONNECTIONS, LEAST_CONNECTIONS)
         engine = open_engine(self.database_url, self.audit_keys, pool_size=size, max_overflow=size)
         look_after_rest(engine)
         keep_prepared(engine)
         app = create_app(self.settings, engine, probes={"servers": self.servers}, workers=self.workers)
-        install(app, FileImporter(live=self.settings.instance == "live"), self._simulators())
+        take = FileImporter(live=self.settings.instance == "live")
+        install(app, take, self._simulators(), SourcesBeside(self.settings))
         return app, engine
 
     def _simulators(self) -> Simulators | None:

@@ -25,6 +25,7 @@ from core.erp.kernel.unit import Unit, system, unit
 from core.settings import Settings
 from core.web.desks.logistics.logger_files import FileImportPort
 from core.web.desks.simulators.port import Simulators
+from core.web.desks.sources.port import Sources
 from core.web.frame.installing import install
 from core.wiring import build_events
 from tests.serving import serving
@@ -117,6 +118,7 @@ def pages(
     places: Mapping[str, Place] | None = None,
     take: FileImportPort | None = None,
     simulators: Simulators | None = None,
+    sources: Sources | None = None,
 ) -> Iterator[dict[str, Browser]]:
     """The core with its pages, and these people (login: roles), each signed in at a browser of their own."""
     with pytest.MonkeyPatch.context() as patched:
@@ -127,7 +129,7 @@ def pages(
                 create_user(u, login, login.title(), PASSWORD, roles, place=(places or {}).get(login))
         settings = Settings(instance="test", secret_key=SecretStr("s" * 40), data_dir=folder)
         app = create_app(settings, engine, run_background=False)
-        install(app, take, simulators)
+        install(app, take, simulators, sources)
         with serving(app) as client, contextlib.ExitStack() as open_clients:
             found = {}
             for login in people:

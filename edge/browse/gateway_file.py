@@ -115,6 +115,14 @@ def _read(path: Path) -> Any:
     return document
 
 
+def plain(path: Path) -> Any:
+    """What YAML the file holds, as plain data. Raises CannotBrowse."""
+    try:
+        return YAML(typ="safe").load(path.read_text("utf-8"))
+    except (OSError, UnicodeDecodeError, YAMLError, ValueError) as error:
+        raise CannotBrowse(f"it cannot be read: {nameless(error)}") from error
+
+
 def _yaml() -> YAML:
     yaml = YAML()
     yaml.preserve_quotes = True

@@ -13,6 +13,7 @@ from sqlalchemy import Engine, text
 
 from core.erp.shipments.model import Shipment
 from core.web.desks.simulators.port import Asked
+from core.web.desks.sources.port import AskedSource, CannotAsk, Offered
 from core.web.frame.templating import FOLDER
 from tests.pages import Importer, pages
 from tests.servers import need_chromium
@@ -62,6 +63,7 @@ PAGES = (
     ("qa", "/sublots/views/new"),
     ("adm", "/zones/import"),
     ("adm", "/setup"),
+    ("eng", "/setup/sources"),
     ("tess", "/simulators"),
     ("tess", "/simulators/scenarios/cold_room_failure"),
     ("tess", "/simulators/runs/00000000"),
@@ -77,6 +79,18 @@ PAGES = (
     ("", "/login?why=expired"),
 )
 """(who, one page of each template); nobody is signed in where none is named."""
+
+
+class NoSources:
+    """The port of sources, of which the page needs the networks only."""
+
+    networks = ("10.0.0.0/8",)
+
+    async def ask(self, asked: AskedSource) -> Offered:
+        raise CannotAsk(asked.address)
+
+    async def read(self, text: str) -> Offered:
+        raise CannotAsk(text)
 
 
 @dataclass
@@ -127,7 +141,7 @@ def served(module_engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> I
     folder, simulators = tmp_path_factory.mktemp("pages"), FakeSimulators()
     simulators.start("00000000", Asked("cold_room_failure"), "tess")
     with (
-        pages(module_engine, folder, PEOPLE, take=Importer(), simulators=simulators) as people,
+        pages(module_engine, folder, PEOPLE, take=Importer(), simulators=simulators, sources=NoSources()) as people,
         sync_playwright() as play,
     ):
         url = str(people["qa"].client.base_url)

@@ -25,6 +25,8 @@ from core.web.desks.setup import preview
 from core.web.desks.setup import routes as setup
 from core.web.desks.simulators import routes as simulators_routes
 from core.web.desks.simulators.port import Simulators
+from core.web.desks.sources import routes as sources_routes
+from core.web.desks.sources.port import Sources
 from core.web.desks.stock import routes as stock
 from core.web.desks.wall import routes as wall
 from core.web.frame import assets, echarts, password, routes, signing_in, unknown
@@ -33,11 +35,16 @@ from core.web.records import finding
 from core.web.records import routes as records_routes
 
 
-def install(app: FastAPI, take: FileImportPort | None = None, simulators: Simulators | None = None) -> None:
+def install(
+    app: FastAPI,
+    take: FileImportPort | None = None,
+    simulators: Simulators | None = None,
+    sources: Sources | None = None,
+) -> None:
     """Mounts every page. The API keeps its paths and its problem documents.
 
-    `take` is what is done with a logger's file, `simulators` what runs simulated devices; without one of them no such
-    page is there, and on a live instance never the simulators'.
+    `take` is what is done with a logger's file, `simulators` what runs simulated devices, `sources` what asks brokers
+    and servers; without one of them no such page is there, and on a live instance never the simulators'.
     Raises EchartsMissing where what draws charts is not there.
     """
     echarts.files()
@@ -68,6 +75,9 @@ def install(app: FastAPI, take: FileImportPort | None = None, simulators: Simula
         app.state.file_import = take
         app.include_router(logger_files.router)
     app.include_router(modes.router)
+    app.state.sources = sources
+    if sources is not None:
+        app.include_router(sources_routes.router)
     app.state.simulators = None
     if app.state.settings.instance == "test":
         app.include_router(patterns.router)

@@ -46,6 +46,7 @@ DONE = {
     "simulation.act": "web.act_simulation_act",
     "simulation.start": "web.act_simulation_start",
     "simulation.stop": "web.act_simulation_stop",
+    "source.browse": "web.act_source_browse",
     "source.retire": "web.act_source_retired",
     "stock.fact": "web.act_stock_fact",
     "stock.move": "web.act_stock_moved",

@@ -1,0 +1,1 @@
+"""Brokers and servers asked for the pages, and configurations read, in a bounded process."""
