@@ -7,6 +7,23 @@ from pydantic import AwareDatetime, Field
 from core.erp.kernel.records import Link
 from core.erp.kernel.shapes import Answer, Body, Ref, Sentence
 
+DeadLetterReason = Literal[
+    "absurd_time",
+    "absurd_value",
+    "after_fold",
+    "after_tombstone",
+    "batch_mismatch",
+    "series_store",
+    "simulated",
+    "undecodable",
+    "unknown_point",
+    "unstorable_text",
+    "wrong_partition",
+    "wrong_subject",
+    "wrong_unit",
+]
+"""Why something is put aside: what dead letters are counted by."""
+
 
 class DeadLetterOut(Answer):
     """What could not be decoded, validated or stored, and why."""
@@ -14,7 +31,7 @@ class DeadLetterOut(Answer):
     id: int
     at: AwareDatetime
     kind: Literal["message", "part", "reading", "unstored"]
-    reason: str
+    reason: DeadLetterReason
     detail: str
     detail_message: Sentence
     gateway: str | None

@@ -77,6 +77,7 @@ TRAIL_FIELDS = (
     "hold_id",
     "into",
     "landed",
+    "limit",
     "missing_rows",
     "missing_seals",
     "move_id",

@@ -150,7 +150,7 @@ def changes_of(entity: Entity, entry: Entry, visit: Visit) -> list[tuple[str, An
         (
             visit.words.say(names[change.field].label)
             if change.field in names
-            else part_name(change.field, visit.words),
+            else part_name(change.field, visit.words, entity.name),
             _then(entity, names.get(change.field), _as_typed(entity, change.field, change.before), visit),
             _then(entity, names.get(change.field), _as_typed(entity, change.field, change.after), visit),
         )

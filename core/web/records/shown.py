@@ -15,7 +15,7 @@ from core.erp.kernel.records.declare import Entity
 from core.erp.kernel.records.registry import entities
 from core.erp.kernel.scope import scoped
 from core.erp.kernel.unit import Unit
-from core.erp.kernel.words import ENGLISH, Message, catalogue, from_json, render
+from core.erp.kernel.words import ENGLISH, Message, catalogue, from_json
 from core.web.frame.templating import Words
 from core.web.records.acts import act_said
 
@@ -152,7 +152,8 @@ class Cells:
             return self.link(column.link, value, row.get(column.called) if column.called is not None else None)
         if self._brief and isinstance(value, datetime):
             return self._words.brief(value)
-        return plain(column.name, value, self._words)
+        about = row.get("entity")  # a row of the trail tells of another record
+        return plain(column.name, value, self._words, noun=about if isinstance(about, str) else self._entity.name)
 
     def link(self, name: str, record_id: int, beside: str | None = None) -> Markup:
         """A record by what people call it; its number, where the reader may not know more."""
@@ -163,8 +164,8 @@ class Cells:
         return Markup('<a href="/{}/{}">{}</a>').format(entities()[name].path, record_id, called)
 
 
-def plain(name: str, value: Any, words: Words) -> Markup | str:
-    """A value by its own kind."""
+def plain(name: str, value: Any, words: Words, noun: str = "") -> Markup | str:
+    """A value by its own kind; `noun` is the kind of record that it is of."""
     if isinstance(value, bool):
         return words.t("web.yes" if value else "web.no")
     for kind, show in _BY_KIND:
@@ -174,12 +175,14 @@ def plain(name: str, value: Any, words: Words) -> Markup | str:
         value = value.model_dump()
     if isinstance(value, Mapping):
         parts = [
-            f"{part_name(key, words)}: {plain(key, part, words)}" for key, part in value.items() if part is not None
+            f"{part_name(key, words, noun)}: {plain(key, part, words, noun)}"
+            for key, part in value.items()
+            if part is not None
         ]
         return words.listed(parts)
     if isinstance(value, (list, tuple, set, frozenset)):
-        return words.listed([str(plain(name, one, words)) for one in value]) or "–"
-    return word_of(name, str(value), words)
+        return words.listed([str(plain(name, one, words, noun)) for one in value]) or "–"
+    return word_of(name, str(value), words, noun)
 
 
 _BY_KIND: tuple[tuple[Any, Callable[[Any, Words], Markup | str]], ...] = (
@@ -190,12 +193,32 @@ _BY_KIND: tuple[tuple[Any, Callable[[Any, Words], Markup | str]], ...] = (
 )
 
 
-def word_of(name: str, value: str, words: Words) -> str:
+def word_of(name: str, value: str, words: Words, noun: str = "") -> str:
     """One of a field's few words in the reader's language; text as it is."""
     if name == "action":
         return act_said(value, words)
     message = choice_id(name, value)
-    return words.t(message) if message is not None and message in catalogue(words.language) else value
+    if message is not None and words.has(message):
+        return words.t(message)
+    coded = f"state.{_STATES_OF.get(noun, noun)}" if name == "state" else _CODED.get(name)
+    return words.label(f"{coded}.{value}") if words.has(f"{coded}.{value}") else value
+
+
+_CODED = {
+    "entity": "record",
+    "lift_permit": "permit",
+    "permit": "permit",
+    "permits": "permit",
+    "proposed_roles": "role",
+    "roles": "role",
+    "source": "account",
+    "sublot_state": "state.sublot",
+    "target": "account",
+    "term": "term",
+}
+"""Fields whose values are codes of something that has a word of its own."""
+_STATES_OF = {"work_order_material": "reservation"}
+"""Records that show another one's state."""
 
 
 def choice_id(name: str, value: str) -> str | None:
@@ -209,7 +232,9 @@ _NAMES = frozenset({"language"})
 _SIGNS = {"<": "lt", "<=": "le", ">": "gt", ">=": "ge"}
 
 
-def part_name(name: str, words: Words) -> str:
-    """What a field is called wherever it is met; its name, where it has no word."""
-    message = f"field.{name}"
-    return render(Message(message), words.language) if message in catalogue(words.language) else name.replace("_", " ")
+def part_name(name: str, words: Words, noun: str = "") -> str:
+    """What a field is called of that kind of record, or wherever it is met; its name, where it has no word."""
+    for message in (f"field.{noun}.{name}", f"field.{name}"):
+        if words.has(message):
+            return words.t(message)
+    return name.replace("_", " ")

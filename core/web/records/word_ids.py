@@ -17,13 +17,14 @@ from core.web.records.shown import choice_id
 
 
 def choice_ids() -> set[str]:
-    """Of every value of every field that has few, in forms and in filters."""
+    """Of every value of every field that has few, in forms, in filters, and in the sections of a record's page."""
     found = {
         choice_id(name, value)
         for entity in entities().values()
         for name, value in (
             *_of_filters(entity),
             *(one for model in _models(entity) for one in _of_model(entity, model)),
+            *(one for part in entity.sections for model in _within(part.shape) for one in _of_model(entity, model)),
         )
     }
     return {one for one in found if one is not None}

@@ -1,6 +1,7 @@
 """What people did with the sample's goods: decisions, holds, shipments, orders, certificates, CAPA."""
 
 import io
+import json
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -10,6 +11,7 @@ from core.erp.capa import service as capa
 from core.erp.kernel.attachments import service as attachments
 from core.erp.kernel.signatures import Signing, prove
 from core.erp.kernel.unit import Unit, transact
+from core.erp.kernel.words import Message, kept
 from core.erp.lots import service as lots
 from core.erp.partners.model import SupplierCertificate
 from core.erp.partners.service import verify_certificate
@@ -174,22 +176,20 @@ def _capas(sample: Sample) -> None:
 
 
 _DEAD = text("""
-    INSERT INTO dead_letter (at, gateway, partition, kind, reason, detail, point, reading_at, raw)
-    VALUES (:at, :gateway, 3, 'reading', :reason, :detail, :point, :at, '\\x7b7d')
+    INSERT INTO dead_letter (at, gateway, partition, kind, reason, detail, detail_message, point, reading_at, raw)
+    VALUES (:at, :gateway, 3, 'reading', :reason, :detail, :detail_message, :point, :at, '\\x7b7d')
 """)
 
 
 def _dead_letters(sample: Sample) -> None:
-    rows = [
-        {
-            "at": sample.now - n * HOUR,
-            "gateway": "gateway-north",
-            "reason": "unknown_point" if n % 2 else "unit",
-            "detail": "no point of this address" if n % 2 else "degF where Cel is expected",
-            "point": f"north/cold/room-{n}/probe-2/temperature",
-        }
-        for n in range(1, 9)
-    ]
+    rows = []
+    for n in range(1, 9):
+        point = f"north/cold/room-{n}/probe-2/temperature"
+        reason = "unknown_point" if n % 2 else "wrong_unit"
+        more = {} if n % 2 else {"unit": "%", "wanted": "Cel"}
+        detail, message = kept(Message(f"ingest.{reason}", point=point, **more))
+        told = {"reason": reason, "detail": detail, "detail_message": json.dumps(message)}
+        rows.append({"at": sample.now - n * HOUR, "gateway": "gateway-north", "point": point, **told})
     with sample.engine.begin() as conn:
         conn.execute(_DEAD, rows)
 
