@@ -24,6 +24,7 @@ OTHERWISE = frozenset(
         ("hold", "value.hidden"),  # contains
         ("site", "kernel.form_from_another_site"),  # a web site
         ("zone", "tabular.no_such_timezone"),  # a time zone
+        ("zone", "kernel.no_time_zone"),  # a time zone
         ("zone", "tabular.say_timezone"),
     }
 )

@@ -23,6 +23,7 @@ BY_HAND = {"/imports", "/imports/files"}
 """Routes that read their body themselves; what they look for is in their own tests."""
 
 
+ABSENT = 987654321
 OWN_LABELS = {"work_centre": "near-WC", "alternatives": "near-WC", "zone": "near/a/room"}
 """Texts that name records of one's own site, instead of what examples have."""
 LINKED = {"parent_id": "zone", "consignee_id": "partner"}
@@ -121,7 +122,7 @@ def fields(value: Any, name: str = "") -> Iterator[str]:
         yield name
 
 
-def swapped(value: Any, name: str, record: int, own: str = "") -> Any:
+def swapped(value: Any, name: str, record: int | str, own: str = "") -> Any:
     if isinstance(value, dict):
         return {key: swapped(one, name, record, key) for key, one in value.items()}
     if isinstance(value, list):
@@ -160,12 +161,72 @@ def test_no_act_takes_an_id_of_another_site(sites: Sites) -> None:
     assert count > 60
 
 
+CALLED = {
+    "address": "{}/a/room/p/humidity",
+    "alternatives": "{}-WC",
+    "assignee": "{}.user",
+    "done_on": "{}-WC",
+    "gateway": "{}-gateway",
+    "owner": "{}.user",
+    "point": "{}/a/room/p/temperature",
+    "reference": "shipment:{}",
+    "shipment": "{}-SH",
+    "to": "{}.user",
+    "work_centre": "{}-WC",
+    "zone": "{}/a/room",
+}
+"""Fields by which a body names a record or a person by what they are called, and how those of a site are. The serial
+of a logger is none: any device may travel, known or not.
+"""
+OPTIONAL = {("POST", "/tasks"): ("assignee",), ("POST", "/ingest/dead-letters/replay"): ("gateway", "point")}
+"""Those that no example of the body has."""
+
+
+def called(value: Any, name: str = "") -> Iterator[str]:
+    """The fields of a body that hold such a name."""
+    if isinstance(value, dict):
+        for key, one in value.items():
+            yield from called(one, key)
+    elif isinstance(value, list):
+        for one in value:
+            yield from called(one, name)
+    elif isinstance(value, str) and name in CALLED:
+        yield name
+
+
+def test_no_act_takes_what_is_called_so_at_another_site(sites: Sites) -> None:
+    """Labels, logins and references: one of the other site is answered as one that is nowhere."""
+    who, seen = [sites.token("boss"), sites.token("manager")], set()
+    for method, path, operation in sites.operations():
+        body = operation.get("requestBody", {}).get("content", {}).get("application/json", {}).get("example")
+        if method == "GET" or path in BY_HAND or not isinstance(body, dict):
+            continue
+        home = with_ids(body, sites.home)
+        address, _ = filled(path, sites.home)
+        for field in {*called(home), *OPTIONAL.get((method, path), ())}:
+            told = []
+            for place, number in (("distant", sites.far["shipment"]), ("nowhere", ABSENT)):
+                label = CALLED[field].format(number if field == "reference" else place)
+                given = swapped(home, field, label)
+                if field not in given and field in OPTIONAL.get((method, path), ()):
+                    given |= {field: label}
+                answers = [sites.client.request(method, f"/api/v1{address}", json=given, headers=one) for one in who]
+                answer = next((one for one in answers if one.status_code != 403), answers[0])
+                unnamed = re.sub(rf"\b{number}\b", "X", answer.text) if field == "reference" else answer.text
+                said = unnamed.replace(place, "X")
+                told.append((answer.status_code, said))
+            assert told[0] == told[1], (method, path, field)
+            assert told[0][0] in {403, 404, 409, 422}, (method, path, field, told[0])
+            seen.add(field)
+    assert {"assignee", "owner", "point", "reference", "to", "work_centre"} <= seen
+
+
 def test_an_import_is_seen_and_undone_by_who_sees_all_that_it_made(sites: Sites) -> None:
     boss, plant = sites.token("boss"), sites.plant
     listed = sites.client.get("/api/v1/import-runs", headers=boss).json()["items"]
     assert [one["file"] for one in listed] == ["near.csv"]
     undo = {"reason": "wrong file"}
-    for run in (sites.far["import_run"], 987654321):
+    for run in (sites.far["import_run"], ABSENT):
         answer = sites.client.post(f"/api/v1/import-runs/{run}/undo", json=undo, headers=boss)
         assert (answer.status_code, answer.json()["id"]) == (404, "kernel.no_record")
     assert plant.one(f"SELECT lifted_at FROM hold WHERE id = {sites.far['hold']}") is None

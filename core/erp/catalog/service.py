@@ -3,7 +3,6 @@
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from sqlalchemy import func, or_, select, update
 from sqlmodel import SQLModel
@@ -27,6 +26,7 @@ from core.erp.catalog.withdrawal import require_active
 from core.erp.kernel.calendars import service as calendars
 from core.erp.kernel.errors import Conflict, Invalid, Refused, absent
 from core.erp.kernel.tables import table, values_of
+from core.erp.kernel.time_zones import zone_named
 from core.erp.kernel.unit import Unit
 from core.erp.kernel.words import Message
 from core.telemetry.address import BadAddress, check_point, check_segment, check_zone, zone_of
@@ -87,10 +87,7 @@ def _checked(check: Callable[[str], str], address: str) -> str:
 def create_site(u: Unit, code: str, name: str, timezone: str = "UTC") -> Site:
     """A place of business. Raises Invalid (bad code, unknown time zone), Conflict."""
     _checked(check_segment, code)
-    try:
-        ZoneInfo(timezone)
-    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
-        raise Invalid("catalog.no_time_zone", timezone=timezone) from error
+    zone_named(timezone)
     site = add_row(u, Site(code=code, name=name, timezone=timezone), "site", "code")
     calendars.begin(u, site.id, timezone)
     return site

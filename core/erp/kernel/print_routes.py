@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Any
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
@@ -12,13 +11,13 @@ from starlette.concurrency import run_in_threadpool
 
 from core.erp.kernel.attachments.record_attachments import disposition
 from core.erp.kernel.door import needs, routes
-from core.erp.kernel.errors import Invalid
 from core.erp.kernel.http import Door, DoorKeeper, Id
 from core.erp.kernel.printing.documents import Document
 from core.erp.kernel.printing.printer import print_document
 from core.erp.kernel.printing.record_sheet import RECORD_SHEET, sheet_of
 from core.erp.kernel.record_parameters import as_endpoint
 from core.erp.kernel.records.declare import Entity, as_permits
+from core.erp.kernel.time_zones import zone_named
 
 PDF = "application/pdf"
 PRINTED: dict[int | str, dict[str, Any]] = {
@@ -36,14 +35,6 @@ async def printed(
         made = await print_document(document, data, at)
     headers = {"Content-Disposition": disposition(f"{name}.pdf"), "Cache-Control": "private, no-store"}
     return Response(made, media_type=PDF, headers=headers)
-
-
-def zone_named(name: str) -> ZoneInfo:
-    """The zone of that IANA name. Raises Invalid."""
-    try:
-        return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
-        raise Invalid("tabular.no_such_timezone") from error
 
 
 def sheet_routes(entity: Entity, tag: str) -> APIRouter:

@@ -9,7 +9,6 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from functools import partial
 from typing import Annotated, Any, Literal
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import JSONResponse, Response, StreamingResponse
@@ -33,6 +32,7 @@ from core.erp.kernel.tabular.shapes import ReportOut, TableIn, report_out
 from core.erp.kernel.tabular.sheets import MOST_BYTES
 from core.erp.kernel.tabular.spool import Spool, begun, spooled
 from core.erp.kernel.tabular.workbook_writer import write_workbook
+from core.erp.kernel.time_zones import zone_named
 from core.erp.kernel.unit import Unit
 from core.erp.kernel.words import LANGUAGES
 
@@ -122,10 +122,7 @@ async def limited(
 
 def _asked(fields: Any, how: dict[str, Any], language: str) -> Export:
     """Raises Invalid for a zone that there is not, and for a comma between the cells and before the fractions."""
-    try:
-        zone = ZoneInfo(how["timezone"])
-    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
-        raise Invalid("tabular.no_such_timezone") from error
+    zone = zone_named(how["timezone"])
     delimiter, decimal = _DELIMITERS[how["delimiter"]], "," if how["decimal"] == "comma" else "."
     if delimiter == decimal:
         raise Invalid("tabular.comma_twice")

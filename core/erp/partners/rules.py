@@ -4,7 +4,7 @@ import re
 from collections.abc import Collection, Iterable, Sequence
 from datetime import date, datetime, time, timedelta
 from typing import Protocol, TypedDict
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo
 
 from babel import Locale
 
@@ -59,14 +59,6 @@ def check_gln(gln: str) -> None:
         raise Invalid("partners.gln_digits", gln=gln, digits=GLN_DIGITS)
     if check_digit(gln[:-1]) != int(gln[-1]):
         raise Invalid("partners.gln_check", gln=gln, digit=check_digit(gln[:-1]))
-
-
-def check_timezone(name: str) -> None:
-    """Raises Invalid for what no clock goes by."""
-    try:
-        ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
-        raise Invalid("partners.no_timezone", name=name) from error
 
 
 def check_hours(hours: Iterable[OpenHours]) -> None:

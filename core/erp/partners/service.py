@@ -9,6 +9,7 @@ from sqlalchemy import select
 from core.erp.kernel.deadlines import service as deadlines
 from core.erp.kernel.errors import Invalid, Refused, absent
 from core.erp.kernel.tables import table
+from core.erp.kernel.time_zones import zone_named
 from core.erp.kernel.unit import Unit
 from core.erp.kernel.words import Message
 from core.erp.partners import rules
@@ -16,7 +17,7 @@ from core.erp.partners.deadlines import CERTIFICATE_EXPIRY
 from core.erp.partners.model import Partner, PartnerSite, SupplierCertificate
 from core.erp.partners.workflow import ACTIVE, CERTIFICATE, VALID
 
-_CHECKS = {"country": rules.check_country, "gln": rules.check_gln, "timezone": rules.check_timezone}
+_CHECKS = {"country": rules.check_country, "gln": rules.check_gln, "timezone": zone_named}
 """What a field must fit, wherever it is met."""
 
 

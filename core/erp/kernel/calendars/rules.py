@@ -9,8 +9,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo
 
+from core.erp.kernel.time_zones import zone_named
 from core.erp.kernel.words import Message
 
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
@@ -185,12 +186,9 @@ STANDARD_WEEK: Mapping[str, Sequence[str]] = {
 def read_calendar(timezone: str, week: Mapping[str, Sequence[str]], otherwise: Mapping[str, Sequence[str]]) -> Calendar:
     """A calendar of its written form: hours as 08:00-17:00 by weekday (mon…sun) and by day (2026-10-01).
 
-    Raises BadCalendar.
+    Raises BadCalendar; Invalid for a zone that no clock goes by.
     """
-    try:
-        zone = ZoneInfo(timezone)
-    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
-        raise BadCalendar(Message("calendars.no_such_zone", zone=timezone)) from error
+    zone = zone_named(timezone)
     strange = sorted(set(week) - set(WEEKDAYS))
     if strange:
         raise BadCalendar(Message("calendars.no_weekday", day=strange[0]))

@@ -7,7 +7,7 @@ from core.erp.kernel.shapes import ReasonIn
 from core.erp.kernel.tasks import service
 from core.erp.kernel.tasks.model import Task
 from core.erp.kernel.tasks.scopes import TASKS
-from core.erp.kernel.tasks.shapes import DoneIn, HandOverIn, TaskIn, TaskOut
+from core.erp.kernel.tasks.shapes import DoneIn, PassOnIn, TaskIn, TaskOut
 from core.erp.kernel.tasks.workflow import ACT, TASK
 
 TASK_RECORDS = Entity(
@@ -35,7 +35,7 @@ TASK_RECORDS = Entity(
     create=Create(ACT, TaskIn, act=service.add, undo="cancel"),
     verbs=(
         Verb("take", act=service.take),
-        Verb("hand_over", HandOverIn, service.hand_over, path="hand-over", many=True),
+        Verb("hand_over", PassOnIn, service.hand_over, path="hand-over", many=True),
         Verb("give_back", act=service.give_back, path="give-back"),
         Verb("done", DoneIn, service.done, many=True),
         Verb("cancel", ReasonIn, service.cancel),

@@ -21,7 +21,7 @@ class TaskIn(Body):
     remind_at: Moment | None = None
 
 
-class HandOverIn(Body):
+class PassOnIn(Body):
     """Who does it from now on."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"to": "wanda", "reason": "on leave from tomorrow"}]})
