@@ -57,6 +57,7 @@ PICTURES = (
         "qa",
         "SELECT min(e.sublot_id) FROM excursion e JOIN zone z ON z.id = e.zone_id"
         " WHERE z.address = 'north/cold/room-1' AND e.state = 'dispositioned'",
+        size=(1120, 900),
     ),
     Picture("front-zh", "/", "qa", language="zh"),
     Picture(

@@ -16,6 +16,7 @@ from core.erp.lots import service as lots
 from core.erp.production import service as production
 from core.erp.shipments import service as shipments
 from tests.pages import PASSWORD, Importer, pages
+from tests.pages import Browser as Person
 from tests.servers import need_chromium
 from tests.world import OVER_8_FOR_60, World, every, judging
 
@@ -69,8 +70,8 @@ def firm(module_engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Ite
         browser.close()
 
 
-def _page(browser: Browser, person: object) -> Page:
-    client = person.client  # type: ignore[attr-defined]  # a person of tests.pages, whose name the driver's hides
+def _page(browser: Browser, person: Person) -> Page:
+    client = person.client
     context = browser.new_context(locale="en", base_url=str(client.base_url))
     cookies = [{"name": one.name, "value": one.value or "", "url": str(client.base_url)} for one in client.cookies.jar]
     context.add_cookies(cookies)  # type: ignore[arg-type]  # a cookie's fields, as the driver names them

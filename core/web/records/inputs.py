@@ -37,6 +37,7 @@ HINTS = {
     "link": "web.hint_link",
     "person": "web.hint_person",
     "links": "web.hint_links",
+    "secret": "web.hint_secret",
 }
 """What is said above fields of a kind."""
 Choices = tuple[tuple[str, str], ...]
