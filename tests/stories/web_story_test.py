@@ -282,7 +282,7 @@ def test_a_plant_engineer_watches_shelves_and_acknowledges_and_decides_nothing(s
     expect(page.get_by_role("heading", level=1)).to_contain_text(f"Excursion {number}: sublot")
     expect(page.locator("#decide button")).to_have_count(0)
     page.goto(served.url)
-    page.get_by_role("link", name="High in s1/a/room").first.click()
+    page.get_by_role("link", name="High in room").first.click()
     page.goto(f"{served.url}/plant")
     page.get_by_role("link", name=re.compile("^room")).click()
     expect(page.get_by_role("heading", name="room", exact=True)).to_be_visible()
@@ -470,7 +470,10 @@ def test_a_wall_display_goes_on_by_itself(served: Served) -> None:
 
 def test_the_api_keeps_its_paths(served: Served) -> None:
     with httpx.Client(base_url=served.url, timeout=30) as http:
-        assert http.get("/healthz").json()["status"] == "ok"
+        health = http.get("/healthz").json()
+        # nothing takes readings in this story, and its gateway spoke last in March
+        assert {name for name, said in health["checks"].items() if said != "ok"} == {"ingest", "gateways"}
+        assert health["status"] == "warning"
         assert http.get("/api/v1/instance").json()["instance"] == "test"
         assert http.get("/api/v1/openapi.json").json()["info"]["title"] == "Lotwise"
         for method, path, status in (
