@@ -31,6 +31,7 @@ HOSTILE = '<script>alert("x")</script> =1+1 \U0001f9ca'
 # Written by hand: what the forms of verbs on many are filled with, besides a reason.
 FIELDS: dict[tuple[str, str], dict[str, str]] = {
     ("calibration", "sign_off"): {"login": "one", "password": PASSWORD},
+    ("excursion", "assess"): {"assessment": "seen on the curve"},
     ("item", "assign_profile"): {"version_id": "1"},
     ("sublot", "restrict"): {"kind": "market", "value": "only: DE"},
     ("task", "done"): {"conclusion": "seen to"},

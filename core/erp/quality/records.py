@@ -90,7 +90,7 @@ EXCURSIONS = Entity(
     ),
     hidden=Hidden(_excursion.state != SUPERSEDED, unless="state"),
     verbs=(
-        Verb("assess", AssessIn, service.assess),
+        Verb("assess", AssessIn, service.assess, many=True),
         Verb("dispose", DispositionIn, signing=_dispose, path="dispositions", answer=DispositionOut, status=201),
         Verb("close", None, service.close),
     ),

@@ -111,7 +111,7 @@ async def sheet(request: Request, visit: Visiting, record_id: Id) -> Response:
     return await printed(request, visit.actor.login, RECORD_SHEET, made.data, made.at, f"excursion-{record_id}")
 
 
-@router.get("/excursions/{record_id}/assess")
+@router.get("/excursions/{record_id:int}/assess")
 @router.get("/excursions/{record_id}/dispositions")
 @needs("quality.read")
 def to_excursion(record_id: Id) -> Response:
@@ -127,7 +127,7 @@ def to_incident(record_id: Id) -> Response:
     return RedirectResponse(f"/incidents/{record_id}#decide", 303)
 
 
-@router.post("/excursions/{record_id}/assess")
+@router.post("/excursions/{record_id:int}/assess")
 @needs("excursion.assess")
 async def assess_excursion(visit: Visiting, record_id: Id) -> Response:
     """What QA makes of an excursion."""
