@@ -179,7 +179,7 @@ def _verb(entity: Entity, verb: Verb) -> Callable[..., Any]:
 
     def unsigned(door: DoorKeeper, record_id: int, body: BaseModel | None = None) -> JSONResponse:
         def work(u: Unit) -> Any:
-            read.row_of(u, entity, record_id)
+            read.require_seen(u, entity, record_id)
             return answered(u, record_id, verbs.do(u, entity, verb, record_id, body))
 
         return door.post(work, status=verb.status)

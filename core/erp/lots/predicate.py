@@ -22,6 +22,11 @@ _RESTRICTIONS = text(
 _SHIPMENT_HOLDS = text(
     "SELECT id, reason, reason_message FROM hold WHERE shipment_id = :shipment AND lifted_at IS NULL ORDER BY id"
 )
+_FREE = text("""
+    SELECT lotwise_on_hand(:sublot) - COALESCE((SELECT sum(amount) FROM reservation
+        WHERE sublot_id = :sublot AND state IN ('active', 'picked')
+            AND (CAST(:reference AS text) IS NULL OR reference <> :reference)), 0)
+""")
 
 
 def amount_of(value: object) -> Decimal:
@@ -97,16 +102,12 @@ def on_hand_by_sublot(u: Unit, sublot_ids: Sequence[int]) -> dict[int, Decimal]:
     return {sublot_id: found.get(sublot_id, Decimal(0)) for sublot_id in sublot_ids}
 
 
-def reserved(u: Unit, sublot_id: int, *, except_reference: str | None = None) -> Decimal:
-    """What open reservations keep of a sublot, for others than the reference `but`.
-
-    Suspended ones keep nothing: they are to be re-allocated.
-    """
+def reserved(u: Unit, sublot_id: int) -> Decimal:
+    """What open reservations keep of a sublot. Suspended ones keep nothing: they are to be re-allocated."""
     r = table(Reservation)
     u.session.flush()
     open_ones = select(r.c.amount).where(r.c.sublot_id == sublot_id, r.c.state.in_(("active", "picked")))
-    rows = u.conn.execute(open_ones if except_reference is None else open_ones.where(r.c.reference != except_reference))
-    return sum(rows.scalars(), Decimal(0))
+    return sum(u.conn.execute(open_ones).scalars(), Decimal(0))
 
 
 def obstacles(
@@ -210,9 +211,16 @@ def refusal(sublot: Sublot, purpose: str, against: Sequence[Obstacle]) -> Refuse
     )
 
 
+def _free(u: Unit, sublot_id: int, reference: str | None) -> Decimal:
+    """What is on hand beside what is kept for others than the reference."""
+    u.session.flush()
+    kept_for = {"sublot": sublot_id, "reference": reference}
+    return Decimal(u.conn.execute(_FREE, kept_for).scalar_one())
+
+
 def require_free(u: Unit, sublot: Sublot, amount: Decimal, reference: str | None = None) -> None:
     """Raises Refused where so much is not on hand beside what is kept for others than the reference."""
-    free = on_hand(u, sublot.id) - reserved(u, sublot.id, except_reference=reference)
+    free = _free(u, sublot.id, reference)
     if free < amount:
         against = Obstacle(ObstacleKind.INSUFFICIENT, Message("lots.free", free=free))
         extra = {"sublot_id": sublot.id, "obstacles": [against.as_extra()]}

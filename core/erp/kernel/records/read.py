@@ -101,6 +101,13 @@ def row_of(u: Unit, entity: Entity, record_id: int) -> Row[Any]:
     return row
 
 
+def require_seen(u: Unit, entity: Entity, record_id: int) -> None:
+    """As `row_of`, for whom the row itself is no use. Raises Forbidden, NotFound."""
+    u.actor.need(*as_permits(entity.read))
+    if u.conn.scalar(_id_of(entity, u.actor.viewpoint), {"record": record_id}) is None:
+        raise absent(entity.name, record_id)
+
+
 def _sort(entity: Entity, text: str) -> Sort:
     name = text.removeprefix("-")
     if name not in sortable(entity):
@@ -160,6 +167,11 @@ def _paged(entity: Entity, names: tuple[str, ...], sort: Sort, seen: _Seen, *, a
 @lru_cache(maxsize=1024)
 def _one(entity: Entity, viewpoint: Actor) -> Select[Any]:
     return scoped(entity.select.where(entity.rows.c.id == bindparam("record")), entity.scope, viewpoint)
+
+
+@lru_cache(maxsize=1024)
+def _id_of(entity: Entity, viewpoint: Actor) -> Select[Any]:
+    return _one(entity, viewpoint).with_only_columns(entity.rows.c.id)
 
 
 def _total(
