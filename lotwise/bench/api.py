@@ -30,7 +30,7 @@ METHOD = (
     "`lotwise serve --workers {workers}` on embedded PostgreSQL (fsync on); {lots} lots, a sublot each, {shipments}"
     " shipments of three lines, {sites} sites; people belong to one of the sites; the client, a process of its own on"
     " the same cores, took {client:.2f} ms of a processor for one, the core's processes {core:.2f} ms, PostgreSQL"
-    " {postgres:.2f} ms; load average {load:.1f}; {what}"
+    " {postgres:.2f} ms: {share:.0f} % of all that was the client's; load average {load:.1f}; {what}"
 )
 
 
@@ -141,6 +141,7 @@ class _Bench:
             client=answers.cpu * each,
             core=busy[0] * each,
             postgres=busy[1] * each,
+            share=100 * answers.cpu / max(answers.cpu + sum(busy), 1e-9),
             load=os.getloadavg()[0],
             what=operation.what,
         )
@@ -151,7 +152,10 @@ class _Bench:
 
     def print_errors(self) -> None:
         """How many answers were not as they should be, and the first of them."""
-        method = "answers of another status than the one expected, and connections that the core closed"
+        method = (
+            "answers of another status than the one expected or that are no whole object of JSON, and connections that"
+        )
+        method += " the core closed"
         figure("api", "errors", self._failed, "1", self._asked, method)
         for error in self._errors[:5]:
             print(error, file=sys.stderr)

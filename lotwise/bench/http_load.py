@@ -1,8 +1,9 @@
 """The client of `bench api`, as a process of its own: so many connections, each asking again as soon as it is answered.
 
 `python -m lotwise.bench.http_load PORT`: each line of standard input is a load (`Load` as JSON), answered by one line
-(`Answers` as JSON). It ends when its input ends. Requests come ready made and of an answer only status and length are
-looked at: a client library takes several times the processor of this, and the server is on the same cores.
+(`Answers` as JSON). It ends when its input ends. Requests come ready made and of an answer only status, length and
+both ends of its JSON are looked at: a client library takes several times the processor of this, and the server is on
+the same cores.
 """
 
 import asyncio
@@ -14,6 +15,7 @@ from itertools import cycle
 import msgspec
 
 _END = b"\r\n\r\n"
+_BODY = _END + b"{"
 _LENGTH = b"content-length: "
 _SHOWN = 300
 """Bytes that are told of an answer that is not as it should be."""
@@ -68,7 +70,7 @@ class _Run:
         """An answer is whole."""
         now = time.perf_counter()
         self.answered += 1
-        if int(answer[9:12]) != self.status:
+        if int(answer[9:12]) != self.status or not answer.endswith(b"}") or _BODY not in answer:
             self.failed += 1
             if len(self.errors) < _MOST_SHOWN:
                 self.errors.append(answer[:_SHOWN].decode(errors="replace"))
