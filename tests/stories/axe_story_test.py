@@ -46,6 +46,7 @@ PAGES = (
     ("qa", "/excursions"),
     ("qa", "/excursions/{excursion}"),
     ("qa", "/incidents/{incident}"),
+    ("qa", "/alarms/{alarm}"),
     ("qa", "/sublots/{sublot}"),
     ("qa", "/sublots"),
     ("qa", "/stock"),
@@ -137,6 +138,7 @@ def served(module_engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> I
     world.feed("room", every(5, at("00:00"), at("03:00"), 12.0), upto=at("03:00"))
     with module_engine.connect() as conn:
         excursion, incident = conn.execute(text("SELECT id, incident_id FROM excursion ORDER BY id")).one()
+        alarm = conn.execute(text("SELECT id FROM zone_alarm ORDER BY id LIMIT 1")).scalar_one()
     shipment = world._add(Shipment(code="SH-1", consignee="clinic", created_at=at("00:00")))
     folder, simulators = tmp_path_factory.mktemp("pages"), FakeSimulators()
     simulators.start("00000000", Asked("cold_room_failure"), "tess")
@@ -155,6 +157,7 @@ def served(module_engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> I
             "sublot": sublot,
             "excursion": excursion,
             "incident": incident,
+            "alarm": alarm,
             "shipment": shipment,
             "profile": 1,
         }

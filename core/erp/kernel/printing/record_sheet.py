@@ -33,12 +33,27 @@ class Sheet:
     at: datetime
 
 
-def sheet_of(u: Unit, entity: Entity, record_id: int, zone: tzinfo) -> Sheet:
-    """The record's sheet, times in the zone. Raises NotFound, the same for one outside the actor's scope."""
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """Something that stands in the history and is told by other records: who was told of this one, and when."""
+
+    at: datetime
+    who: str
+    done: Message
+    reason: str = ""
+
+
+def sheet_of(u: Unit, entity: Entity, record_id: int, zone: tzinfo, beside: Sequence[Beside] = ()) -> Sheet:
+    """The record's sheet, times in the zone, with what is told `beside` in its history. Raises NotFound, the same for
+    one outside the actor's scope.
+    """
     row = row_of(u, entity, record_id)
     entries, _ = history(u, entity, record_id, limit=MOST_ENTRIES)
     signatures = _signatures(u, entity, record_id)
-    at = max([*(one.at for one in entries[:1]), *(one.at for one in signatures)], default=u.now)
+    times = [*(one.at for one in entries[:1]), *(one.at for one in signatures), *(one.at for one in beside)]
+    at = max(times, default=u.now)
+    told = [(one.at, _told(one, zone)) for one in beside]
+    acts = sorted([*((one.at, _entry(entity, one, zone)) for one in reversed(entries)), *told], key=_first)
     called = dict(zip(_names(entity), columns.as_exported(entity, [row], ENGLISH).__next__(), strict=True))
     version = version_of(u, entity, record_id)
     foot = Message("printing.foot", record=entity.called, number=record_id, version=version, at=at)
@@ -48,7 +63,7 @@ def sheet_of(u: Unit, entity: Entity, record_id: int, zone: tzinfo) -> Sheet:
         "foot": " · ".join(dict.fromkeys(render(foot, language, zone) for language in LANGUAGES)),
         "words": _WORDS,
         "facts": _facts(entity, row, zone),
-        "history": [_entry(entity, one, zone) for one in reversed(entries)],
+        "history": [entry for _, entry in acts],
         "left_out": _count(u, entity, record_id) - len(entries),
         "signatures": [
             {"name": one.name, "at": time_text(one.at, zone), "meaning": one.meaning, "reason": one.reason or ""}
@@ -106,6 +121,14 @@ def _entry(entity: Entity, entry: Entry, zone: tzinfo) -> dict[str, Any]:
             text = f"{text} ({' → '.join(steps)})"
         done[language] = text
     return {"at": time_text(entry.at, zone), "who": entry.actor, "done": done, "reason": entry.reason or ""}
+
+
+def _first(one: tuple[datetime, Any]) -> datetime:
+    return one[0]
+
+
+def _told(one: Beside, zone: tzinfo) -> dict[str, Any]:
+    return {"at": time_text(one.at, zone), "who": one.who, "done": _label(one.done), "reason": one.reason}
 
 
 def _done(entity: Entity, action: str, language: str) -> str:

@@ -7,7 +7,9 @@ from typing import Any
 
 from sqlalchemy import Row, text
 
+from core.erp.kernel.printing.record_sheet import Beside
 from core.erp.kernel.unit import Unit
+from core.erp.kernel.words import Message
 from core.web.frame.visit import Visit
 
 MOST = 200
@@ -59,3 +61,25 @@ def lines_of(u: Unit, alert_ids: Sequence[int]) -> list[Line]:
         Line(*key, tuple(rows), min((one.seen_at for one in rows if one.seen_at is not None), default=None))
         for key, rows in found.items()
     ]
+
+
+def beside(u: Unit, visit: Visit, entity: str, record_id: int) -> list[Beside]:
+    """Who was told of a record and who has taken it, for its sheet; nothing for whoever may not know."""
+    telling = telling_of(u, visit, entity, record_id)
+    if telling is None:
+        return []
+    told = [
+        Beside(
+            line.at,
+            line.called,
+            Message(
+                "alerting.sheet_told",
+                channel=Message(f"choice.channel.{way.channel}"),
+                state=Message(f"state.alert_message.{way.state}"),
+            ),
+        )
+        for line in telling.lines
+        for way in line.ways
+    ]
+    taken = [one for one in telling.alerts if one.taken_by is not None]
+    return told + [Beside(one.taken_at, one.taken_by, Message("alerting.sheet_taken"), one.comment) for one in taken]

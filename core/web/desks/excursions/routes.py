@@ -14,13 +14,15 @@ from core.erp.kernel.door import needs
 from core.erp.kernel.http import Id
 from core.erp.kernel.misfits import misfit
 from core.erp.kernel.print_routes import printed
-from core.erp.kernel.printing.record_sheet import RECORD_SHEET, sheet_of
+from core.erp.kernel.printing.record_sheet import RECORD_SHEET, Sheet, sheet_of
+from core.erp.kernel.records.read import row_of
 from core.erp.kernel.shapes import id_in
 from core.erp.kernel.unit import Unit
 from core.erp.kernel.words import Message
 from core.erp.quality import service as quality
 from core.erp.quality.records import EXCURSIONS
 from core.erp.quality.shapes import AssessIn, DispositionOut
+from core.web.desks.alerts.telling import beside
 from core.web.desks.excursions import pages
 from core.web.desks.excursions.cases import Case
 from core.web.desks.excursions.decisions import (
@@ -106,8 +108,13 @@ def incident(visit: Visiting, record_id: Id) -> Response:
 @router.get("/excursions/{record_id}/sheet")
 @needs("quality.read")
 async def sheet(request: Request, visit: Visiting, record_id: Id) -> Response:
-    """The excursion on paper."""
-    made = await run_in_threadpool(visit.read, lambda u: sheet_of(u, EXCURSIONS, record_id, visit.zone))
+    """The excursion on paper, with who was told of it."""
+
+    def work(u: Unit) -> Sheet:
+        row_of(u, EXCURSIONS, record_id)
+        return sheet_of(u, EXCURSIONS, record_id, visit.zone, beside(u, visit, "excursion", record_id))
+
+    made = await run_in_threadpool(visit.read, work)
     return await printed(request, visit.actor.login, RECORD_SHEET, made.data, made.at, f"excursion-{record_id}")
 
 
