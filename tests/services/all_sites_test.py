@@ -40,6 +40,8 @@ OF_ALL_SITES = {
     "restoration.sign",
 }
 WITHIN_ONES_SITES = {
+    "alert.take": "a site's",
+    "alerting.manage": "a site's; routes and rotas of no site are everybody's",
     "alarm.acknowledge": "a zone's",
     "alarm.shelve": "a zone's",
     "batch.release": "a sublot's",
@@ -52,6 +54,7 @@ WITHIN_ONES_SITES = {
     "capa.sign": "a site's",
     "catalog.manage": "a site and its zones",
     "catalog.points": "a zone's",
+    "contact_way.keep": "one's own, and of people one sees",
     "custody.post": "a sublot's",
     "epoch.close": "a gateway's whose zones one sees, every one",
     "excursion.assess": "a sublot's; of an incident, those one sees",
@@ -74,6 +77,7 @@ WITHIN_ONES_SITES = {
     "shipment.hand_over": "a shipment's, from or to one's site",
     "shipment.plan": "a shipment's, from or to one's site",
     "shipment.report": "a shipment's, from or to one's site",
+    "simulator.run": "a test instance's, which has no real goods",
     "stock.move": "a sublot's",
     "stock.pick": "a sublot's",
     "stock.receive": "a zone's; the maker of a lot only where no other site has any of it",
@@ -86,6 +90,8 @@ WITHIN_ONES_SITES = {
 """What keeps each within them: the scope of what it acts on, or a check of its service."""
 
 ROUTES = {
+    "POST /audit-reviews",
+    "POST /audit-verifications",
     "POST /boms",
     "POST /items",
     "POST /items/import",

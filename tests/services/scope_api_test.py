@@ -26,7 +26,7 @@ BY_HAND = {"/imports", "/imports/files"}
 ABSENT = 987654321
 OWN_LABELS = {"work_centre": "near-WC", "alternatives": "near-WC", "zone": "near/a/room"}
 """Texts that name records of one's own site, instead of what examples have."""
-LINKED = {"parent_id": "zone", "consignee_id": "partner"}
+LINKED = {"parent_id": "zone", "consignee_id": "partner", "way_id": "contact_way"}
 """Fields that say by a `Link` what they name."""
 
 
