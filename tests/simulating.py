@@ -1,4 +1,4 @@
-"""What the simulators' pages are handed in tests: the port, in memory."""
+"""What the pages of simulators and of sources are handed in tests: their ports, in memory."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence
@@ -15,6 +15,7 @@ from core.web.desks.simulators.port import (
     SimulatorsRefuse,
     Space,
 )
+from core.web.desks.sources.port import AskedSource, CannotAsk, Offered
 from lotwise.simulations import scenarios
 
 ROOM = "plant/cold/room-1"
@@ -71,3 +72,15 @@ def run(run_id: str, scenario: str, by: str) -> RunNow:
         run_id, scenario, by, "running", now, now + timedelta(hours=1), None, 600.0, 7, "127.0.0.1:1883", "",
         (SPACE,), (PROBE, BOX), happened,
     )  # fmt: skip
+
+
+class NoSources:
+    """The port of sources, where none can be asked."""
+
+    networks = ("10.0.0.0/8",)
+
+    async def ask(self, asked: AskedSource) -> Offered:
+        raise CannotAsk(asked.address)
+
+    async def read(self, text: str) -> Offered:
+        raise CannotAsk(text)

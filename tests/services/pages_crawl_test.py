@@ -5,6 +5,7 @@ carries no style or script of its own.
 import html
 import re
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from sqlalchemy import Engine
@@ -13,8 +14,10 @@ from core.erp.kernel.permits import INSIDE
 from core.erp.kernel.records.registry import entities
 from core.erp.kernel.words import CHINESE, ENGLISH, catalogue
 from core.erp.kernel.words.catalogues import PLACEHOLDER
+from core.web.desks.simulators.port import Asked
 from core.web.frame.navigation import GROUPS, Place
 from tests.pages import Browser, Importer, pages, text_of
+from tests.simulating import FakeSimulators, NoSources
 from tests.world import OVER_8_FOR_60, at, every, judging
 
 RAW = re.compile(r"\b(web|field|state|records?|choice|move|filter|permit|role|purpose)\.[a-z_]+(\.[a-z_]+)*\b")
@@ -28,6 +31,14 @@ FURTHER = (
     "/find?q=room",
 )
 """Pages that no list leads to."""
+NOT_AN_AUDITORS = (
+    ("tester", "/simulators"),
+    ("tester", "/simulators/scenarios/cold_room_failure"),
+    ("tester", "/simulators/scenarios/all_faults"),
+    ("tester", "/simulators/runs/00000000"),
+    ("plant_engineer", "/setup/sources"),
+)
+"""Pages that an auditor may not open."""
 PEOPLE = {role.value: [role.value] for role in INSIDE if role.value != "display"}
 
 
@@ -37,7 +48,10 @@ def people(module_engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> I
     room = world.zone("room", band_low=2.0, band_high=8.0)
     world.sublot(world.item(OVER_8_FOR_60), room, at("00:00"))
     world.feed("room", every(5, at("00:00"), at("03:00"), 12.0), upto=at("03:00"))
-    with pages(module_engine, tmp_path_factory.mktemp("pages"), PEOPLE, take=Importer()) as found:
+    simulators, folder = FakeSimulators(), tmp_path_factory.mktemp("pages")
+    simulators.start("00000000", Asked("cold_room_failure"), "tester")
+    beside: dict[str, Any] = {"take": Importer(), "simulators": simulators, "sources": NoSources()}
+    with pages(module_engine, folder, PEOPLE, **beside) as found:
         yield found
 
 
@@ -64,16 +78,19 @@ _ENGLISH = set(_in_english()) - {role.replace("_", " ") for role in PEOPLE}
 def _addresses() -> list[str]:
     places = [one for _, group in GROUPS for one in group]
     led_to = {one.address if isinstance(one, Place) else f"/{entities()[one].path}" for one in places}
-    return sorted({*led_to, *(f"/{entity.path}" for entity in entities().values())} - {"/loggers/import"})
+    return sorted(
+        {*led_to, *(f"/{entity.path}" for entity in entities().values())} - {"/loggers/import", "/simulators"}
+    )
 
 
 @pytest.mark.parametrize("language", ["en", "zh"])
 def test_every_list_and_desk_opens_in_the_language(people: dict[str, Browser], language: str) -> None:
-    auditor = people["auditor"]
-    auditor.client.post("/language", data={"language": language, "back": "/"})
     wrong = []
-    for address in (*_addresses(), *FURTHER):
-        answer = auditor.client.get(address)
+    asked = [("auditor", address) for address in (*_addresses(), *FURTHER)]
+    for login in ("auditor", *{login for login, _ in NOT_AN_AUDITORS}):
+        people[login].client.post("/language", data={"language": language, "back": "/"})
+    for login, address in (*asked, *NOT_AN_AUDITORS):
+        answer = people[login].client.get(address)
         raw = RAW.search(text_of(answer.text))
         styled = re.search(r"<[^>]+ (?:style|on[a-z]+)=", answer.text)
         english = english_in(answer.text) if language == CHINESE else set()

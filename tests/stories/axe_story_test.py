@@ -13,11 +13,10 @@ from sqlalchemy import Engine, text
 
 from core.erp.shipments.model import Shipment
 from core.web.desks.simulators.port import Asked
-from core.web.desks.sources.port import AskedSource, CannotAsk, Offered
 from core.web.frame.templating import FOLDER
 from tests.pages import Importer, pages
 from tests.servers import need_chromium
-from tests.simulating import FakeSimulators
+from tests.simulating import FakeSimulators, NoSources
 from tests.world import OVER_8_FOR_60, at, every, judging
 
 pytestmark = pytest.mark.browser
@@ -80,18 +79,6 @@ PAGES = (
     ("", "/login?why=expired"),
 )
 """(who, one page of each template); nobody is signed in where none is named."""
-
-
-class NoSources:
-    """The port of sources, of which the page needs the networks only."""
-
-    networks = ("10.0.0.0/8",)
-
-    async def ask(self, asked: AskedSource) -> Offered:
-        raise CannotAsk(asked.address)
-
-    async def read(self, text: str) -> Offered:
-        raise CannotAsk(text)
 
 
 @dataclass
