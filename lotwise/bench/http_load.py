@@ -25,7 +25,8 @@ _MOST_SHOWN = 5
 class Load(msgspec.Struct):
     """Requests as they go over the wire, in turn; `once`: each one time, else from the beginning again.
 
-    What is answered within the first `warm_up` seconds is not counted.
+    What is answered within the first `warm_up` seconds, or before every connection has had an answer, is not counted: a
+    core that has just started makes its first answers slowly.
     """
 
     requests: list[str]
@@ -60,6 +61,7 @@ class _Run:
         self.status = load.status
         self.began = time.perf_counter()
         self.counted_from = self.began + load.warm_up
+        self.seconds, self.cold = load.seconds, load.concurrency
         self.until = self.counted_from + load.seconds
         self.last = self.counted_from
         self.latencies: list[float] = []
@@ -80,7 +82,15 @@ class _Run:
 
     def next(self) -> bytes | None:
         """The next request; None when it is over."""
-        return next(self.requests, None) if time.perf_counter() < self.until else None
+        return next(self.requests, None) if self.cold or time.perf_counter() < self.until else None
+
+    def warmed(self) -> None:
+        """One more connection has had its first answer, or has none to come."""
+        self.cold -= 1
+        now = time.perf_counter()
+        if not self.cold and now > self.counted_from:
+            self.counted_from = self.last = now
+            self.until = now + self.seconds
 
 
 class _Connection(asyncio.Protocol):
@@ -88,6 +98,7 @@ class _Connection(asyncio.Protocol):
 
     def __init__(self, run: _Run) -> None:
         self._run, self._answer, self._length, self._asked = run, bytearray(), 0, 0.0
+        self._cold = True
         self.over = asyncio.get_running_loop().create_future()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -107,16 +118,23 @@ class _Connection(asyncio.Protocol):
             self._length = end + len(_END) + int(self._answer[start : self._answer.index(b"\r", start)])
         if len(self._answer) >= self._length:
             self._run.answered_one(self._asked, bytes(self._answer))
+            self._warmed()
             self._answer.clear()
             self._length = 0
             self._ask()
 
     def connection_lost(self, error: Exception | None) -> None:
         """It is over; before its end that is a fault."""
+        self._warmed()
         if not self.over.done():
             self._run.failed += 1
             self._run.errors.append(f"the server closed the connection: {error}")
             self.over.set_result(None)
+
+    def _warmed(self) -> None:
+        if self._cold:
+            self._cold = False
+            self._run.warmed()
 
     def _ask(self) -> None:
         request = self._run.next()
