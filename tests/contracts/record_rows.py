@@ -61,7 +61,7 @@ FITTING: dict[str, dict[str, Any]] = {
     "profile_version": {"version": 1},
     "task": {"permit": "stock.read", "assignee": None},
     "work_centre": {"up": True},
-    "work_calendar": {"days": []},
+    "work_calendar": {"days": [], "timezone": "UTC", "week": {"mon": ["08:00-17:00"]}},
     "capa": {"source": "complaint"},
     # one that nobody has signed would stop the stock of all places
     "restoration": {

@@ -41,7 +41,7 @@ OF_ALL_SITES = {
 }
 WITHIN_ONES_SITES = {
     "alert.take": "a site's",
-    "alerting.manage": "a site's; routes and rotas of no site are everybody's",
+    "alerting.manage": "a site's; a route of no site is changed by who belongs to all of them",
     "alarm.acknowledge": "a zone's",
     "alarm.shelve": "a zone's",
     "batch.release": "a sublot's",
@@ -307,3 +307,24 @@ def test_of_an_incident_one_decides_what_one_sees(sites: Sites) -> None:
     signing = quality.incident_disposition_signing(sites.home["incident"], [sites.home["excursion"]], "accept", "brief")
     plant.sign("quinn.near", at("12:05"), signing, PASSWORD, login="quinn")
     assert plant.one("SELECT count(*) FROM disposition") == 1
+
+
+ROUTE = {"name": "everywhere", "events": ["hold"], "steps": [{"after_minutes": 0, "login": "boss"}]}
+
+
+def test_a_route_of_every_site_is_made_changed_and_withdrawn_by_somebody_of_all(sites: Sites) -> None:
+    boss, whole, own = sites.token("boss"), sites.token("whole"), {"site_id": sites.home["site"]}
+    refused = sites.client.post(f"{API}/alert-routes", json=ROUTE, headers=boss)
+    assert (refused.status_code, refused.json()["id"]) == (403, "alerting.of_all_sites"), refused.text
+    mine = sites.client.post(f"{API}/alert-routes", json=ROUTE | own | {"name": "ours"}, headers=boss)
+    assert mine.status_code == 201, mine.text
+    made = sites.client.post(f"{API}/alert-routes", json=ROUTE, headers=whole)
+    assert made.status_code == 201, made.text
+    one = f"{API}/alert-routes/{made.json()['id']}"
+    read = sites.client.get(one, headers=boss)
+    assert read.status_code == 200, "it holds at theirs too, so it is read"
+    taken = sites.client.patch(one, json=own | {"version": read.json()["version"]}, headers=boss)
+    assert (taken.status_code, taken.json()["id"]) == (403, "alerting.of_all_sites"), taken.text
+    gone = sites.client.post(f"{one}/withdraw", json={"reason": "not ours"}, headers=boss)
+    assert (gone.status_code, gone.json()["id"]) == (403, "alerting.of_all_sites"), gone.text
+    assert sites.client.post(f"{one}/withdraw", json={"reason": "not ours"}, headers=whole).status_code == 200

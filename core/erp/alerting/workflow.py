@@ -17,6 +17,12 @@ def require_own(u: Unit, record: Any) -> None:
         raise Forbidden("alerting.not_yours")
 
 
+def require_all_sites(u: Unit, site_id: int | None) -> None:
+    """Raises Forbidden for what is of every site (None), to whoever belongs to some sites only."""
+    if site_id is None and not u.actor.system and u.actor.sites is not None:
+        raise Forbidden("alerting.of_all_sites")
+
+
 def _master(noun: str, permit: str, guard: Guard | None = None) -> Workflow:
     return Workflow(
         noun,
@@ -28,7 +34,7 @@ def _master(noun: str, permit: str, guard: Guard | None = None) -> Workflow:
     )
 
 
-ALERT_ROUTE = _master("alert_route", "alerting.manage")
+ALERT_ROUTE = _master("alert_route", "alerting.manage", lambda u, route: require_all_sites(u, route.site_id))
 ON_CALL_ROTA = _master("on_call_rota", "alerting.manage")
 ON_CALL_SWAP = _master("on_call_swap", "alerting.manage")
 ABSENCE = _master("absence", "contact_way.keep", require_own)

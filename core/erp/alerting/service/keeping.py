@@ -5,7 +5,9 @@ from typing import Any
 
 from sqlalchemy import select
 
+from core.erp.alerting.model import AlertRoute
 from core.erp.alerting.rules import ways
+from core.erp.alerting.workflow import require_all_sites
 from core.erp.kernel.access.model import ComposedRole
 from core.erp.kernel.errors import Forbidden, Invalid
 from core.erp.kernel.model import User
@@ -18,7 +20,10 @@ _TARGETS = ("rota_id", "login", "role", "way_id")
 
 
 def check_route(u: Unit, fields: Mapping[str, Any]) -> None:
-    """Raises Invalid where a step names nobody or several, or a role or person that there is not."""
+    """Raises Invalid where a step names nobody or several, or a role or person that there is not; Forbidden for a route
+    of every site, to whoever belongs to some sites only.
+    """
+    _require_sites(u, fields)
     for number, step in enumerate(fields["steps"], 1):
         named = [name for name in _TARGETS if step.get(name) not in {None, ""}]
         if len(named) != 1:
@@ -64,6 +69,13 @@ def check_way(u: Unit, fields: Mapping[str, Any]) -> None:
         raise Invalid("alerting.no_quiet_hours", quiet=fields["quiet"])
     if not ways.fits_address(fields["kind"], fields["address"]):
         raise Invalid("alerting.no_address", address=fields["address"])
+
+
+def _require_sites(u: Unit, fields: Mapping[str, Any]) -> None:
+    """Of what it would be, and of what it is now: nobody of some sites takes to theirs a route of every site."""
+    require_all_sites(u, fields.get("site_id"))
+    if (now := fields.get("id")) is not None:
+        require_all_sites(u, u.session.get_one(AlertRoute, now).site_id)
 
 
 def _own(u: Unit, login: str | None) -> None:
