@@ -1,4 +1,5 @@
-"""The client of `bench api`, as a process of its own: so many connections, each asking again as soon as it is answered.
+"""The client of `bench api` and `bench pages`, a process of its own: so many connections, each asking again once it is
+answered.
 
 `python -m lotwise.bench.http_load PORT`: each line of standard input is a load (`Load` as JSON), answered by one line
 (`Answers` as JSON). It ends when its input ends. Requests come ready made and of an answer only status, length and
@@ -35,6 +36,8 @@ class Load(msgspec.Struct):
     status: int
     once: bool = False
     warm_up: float = 0.5
+    json: bool = True
+    """Whether an answer has to be a JSON object; else it may be anything that is whole (a page, compressed)."""
 
 
 class Answers(msgspec.Struct):
@@ -58,7 +61,7 @@ class _Run:
     def __init__(self, load: Load) -> None:
         ready = [request.encode() for request in load.requests]
         self.requests: Iterator[bytes] = iter(ready) if load.once else cycle(ready)
-        self.status = load.status
+        self.status, self.json = load.status, load.json
         self.began = time.perf_counter()
         self.counted_from = self.began + load.warm_up
         self.seconds, self.cold = load.seconds, load.concurrency
@@ -72,7 +75,7 @@ class _Run:
         """An answer is whole."""
         now = time.perf_counter()
         self.answered += 1
-        if int(answer[9:12]) != self.status or not answer.endswith(b"}") or _BODY not in answer:
+        if int(answer[9:12]) != self.status or (self.json and not (answer.endswith(b"}") and _BODY in answer)):
             self.failed += 1
             if len(self.errors) < _MOST_SHOWN:
                 self.errors.append(answer[:_SHOWN].decode(errors="replace"))

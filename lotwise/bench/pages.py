@@ -140,7 +140,8 @@ class _Bench:
         return answers.latencies
 
     def _load(self, addresses: Sequence[str]) -> Load:
-        return Load([self._request(*pair) for pair in enumerate(addresses)], 1, AT_MOST, 200, once=True, warm_up=0.0)
+        requests = [self._request(*pair) for pair in enumerate(addresses)]
+        return Load(requests, 1, AT_MOST, 200, once=True, warm_up=0.0, json=False)
 
     def _request(self, number: int, address: str) -> str:
         cookie = self._cookies[number % len(self._cookies)]
