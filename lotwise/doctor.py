@@ -4,6 +4,7 @@ import os
 import shutil
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from difflib import get_close_matches
@@ -14,7 +15,7 @@ import psycopg
 from pydantic import ValidationError
 from rich.console import Console
 from rich.table import Column, Table
-from sqlalchemy import Engine
+from sqlalchemy import Engine, text
 from sqlalchemy.exc import OperationalError
 
 from core.outbound.settings import OutboundSettings
@@ -158,15 +159,22 @@ def _kept(settings: Settings) -> Iterator[Finding]:
         yield Finding("attachments", None, "the database is not running: `lotwise attachments` starts it and reads")
         return
     try:
-        with servers(settings, stream=False, user="doctor") as found:
-            engine = found.engine(1)
-            findings = [_audit(engine, settings.data_dir), _attachments(engine, settings.data_dir), _archive(engine)]
-            findings.append(_messages(engine))
-            engine.dispose()
+        with servers(settings, stream=False, user="doctor") as found, _disposed(found.engine(1)) as engine:
+            findings = [_audit(engine, settings.data_dir), _attachments(engine, settings.data_dir)]
+            findings += [_archive(engine), _messages(engine)]
     except (OperationalError, ServerFailed) as error:
         yield Finding("audit trail", None, f"cannot be read: {getattr(error, 'orig', error)}".strip())
         return
     yield from findings
+
+
+@contextmanager
+def _disposed(engine: Engine) -> Iterator[Engine]:
+    """The engine, whose connections are closed at the end, whatever happens."""
+    try:
+        yield engine
+    finally:
+        engine.dispose()
 
 
 def _audit(engine: Engine, data_dir: Path) -> Finding:
@@ -196,6 +204,9 @@ def _messages(engine: Engine) -> Finding:
     from core.erp.kernel.unit import system, unit
     from core.erp.kernel.words import render
 
+    with engine.connect() as conn:
+        if conn.scalar(text("SELECT to_regclass('alert_route')")) is None:
+            return Finding("messages", None, "its tables are not there yet: `lotwise migrate` makes them")
     with unit(engine, system("doctor"), Events()) as u:
         missing, down, routes = unreached(u), channels_down(u), len(routes_of(u))
     wrong = [render(one.why) for one in missing] + [f"{channel}: nothing is taken" for channel in sorted(down)]

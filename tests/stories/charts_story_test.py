@@ -97,6 +97,7 @@ class Served:
 
     def drawn(self, what: str, size: tuple[int, int] = DESKTOP, **how: str) -> Shown:
         shown = self.open(what, size, **how)
+        shown.page.locator("[data-chart]").first.scroll_into_view_if_needed()  # drawn once somebody is near
         shown.page.wait_for_selector("[data-drawn]")
         return shown
 
