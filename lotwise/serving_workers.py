@@ -51,11 +51,23 @@ class _Supervisor(Multiprocess):
         self._url: str | None = url
 
     def keep_subprocess_alive(self) -> None:
-        """As uvicorn does, and tells of it; looks whether all are ready as long as that was not told."""
+        """As uvicorn does, and tells of it; looks whether all are ready as long as that was not told.
+
+        Until then nobody is asked with patience: of one that ends before it answers uvicorn would hear after SILENT.
+        """
+        if any(process.exitcode == STARTUP_FAILURE for process in self.processes):
+            self.should_exit.set()
+            return
+        if self._url is not None and all(process.exitcode is None for process in self.processes):
+            self._tell_once_ready()
+            return
         before = {process.pid: process for process in self.processes}
         super().keep_subprocess_alive()
         for pid in before.keys() - {process.pid for process in self.processes}:
             log.warning("worker %s has ended (exit %s): another is started", pid, before[pid].exitcode)
+        self._tell_once_ready()
+
+    def _tell_once_ready(self) -> None:
         ready = self._url is not None and all(process.is_ready(LOOK) for process in self.processes)
         if ready and not self.should_exit.is_set():
             several = f"{len(self.processes)} processes; pages on %s, API on %s/api/v1, health on %s/healthz"
