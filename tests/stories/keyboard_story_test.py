@@ -77,6 +77,8 @@ def desk(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[D
 def test_the_keyboard_alone_decides_an_excursion(desk: Desk) -> None:
     keys, page = desk.keys, desk.keys.page
     page.goto(f"{desk.url}/login")
+    # a browser gives the field its focus at its next drawing, after the page is there
+    expect(page.get_by_label("Login")).to_be_focused()
     keys.write("qa")
     keys.press("Tab")
     keys.write(PASSWORD)
