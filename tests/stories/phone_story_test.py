@@ -78,3 +78,21 @@ def test_a_shipment_is_handed_over_on_a_phone(phone: Page) -> None:
     fits(phone)
     phone.goto("/logistics")
     expect(phone.locator("section", has_text="On the way").get_by_text("SH-1")).to_be_visible()
+
+
+def test_a_list_on_a_phone_begins_with_its_rows_and_unfolds_its_filters(phone: Page) -> None:
+    phone.goto("/login?back=%2Fshipments%3Fheld%3Dfalse")
+    phone.get_by_label("Login").fill("lee")
+    phone.get_by_label("Password").fill(PASSWORD)
+    phone.get_by_role("button", name="Sign in").tap()
+    row = phone.get_by_role("rowheader", name="SH-1")
+    expect(row).to_be_in_viewport()
+    held = phone.locator("#b-held")
+    expect(held).to_be_hidden()
+    fits(phone)
+    phone.get_by_text("Filters (1)", exact=True).tap()
+    expect(held).to_have_value("false")
+    held.select_option("true")
+    phone.get_by_role("button", name="Apply").tap()
+    expect(row).to_have_count(0)
+    fits(phone)

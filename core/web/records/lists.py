@@ -161,10 +161,13 @@ class Listing:
                 found.setdefault(link, set()).add(number)
         return found
 
+    def filtered(self) -> int:
+        """How many filters are set; what is searched for is none of them."""
+        return sum(1 for name in parameters(self.entity) if any(text.strip() for text in self.query.getlist(name)))
+
     def active(self) -> int:
-        """How many filters are set."""
-        names = set(parameters(self.entity))
-        return sum(1 for name in names if any(text.strip() for text in self.query.getlist(name))) + bool(self.search)
+        """How many filters are set, and whether something is searched for."""
+        return self.filtered() + bool(self.search)
 
     def address(self, **changed: str | None) -> str:
         """The address of this list with something changed; the page's cursor is left out unless it is given."""
