@@ -26,6 +26,7 @@ from core.erp.kernel.sessions import service as sessions
 from core.erp.kernel.tasks.reminding import remind
 from core.erp.kernel.witness import WITNESS_FILE, Witness
 from core.heartbeats import CORE, LOOP_PATIENCE, beat
+from core.lanes import Lane, lanes_of
 from core.log_archive import watch as watch_archive
 from core.settings import Settings
 from core.workers import Notice
@@ -43,8 +44,6 @@ SENSORS_EVERY = 900.0
 BEAT_EVERY = 5.0
 ROUTES_EVERY = 60.0
 GATEWAYS_EVERY = 5.0
-CALLS_A_TURN = 20
-"""Rows that are told to other servers before the loop comes round: with all away a turn takes as many time-outs."""
 LEAD_EVERY = 1.0
 """How often the leader looks whether it still is, and the others whether they may be."""
 _KEEPALIVE = "-c tcp_keepalives_idle=5 -c tcp_keepalives_interval=2 -c tcp_keepalives_count=3"
@@ -148,8 +147,8 @@ class Loop(threading.Thread):
 class Background:
     """The leader and its loops; which of them fail stands in the notice, for every process that serves."""
 
-    def __init__(self, leader: Leader, loops: Sequence[Loop], notice: Notice) -> None:
-        self._leader, self._loops, self._notice = leader, loops, notice
+    def __init__(self, leader: Leader, loops: Sequence[Loop], notice: Notice, lanes: Sequence[Lane] = ()) -> None:
+        self._leader, self._loops, self._notice, self._lanes = leader, loops, notice, lanes
         for loop in loops:
             loop.changed = self._tell
 
@@ -162,6 +161,8 @@ class Background:
         """Stops them; the work in hand is finished."""
         for loop in self._loops:
             loop.stop()
+        for lane in self._lanes:
+            lane.stop()
         self._leader.stop()
 
     def failing_loops(self) -> str | None:
@@ -191,18 +192,13 @@ def background(settings: Settings, engine: Engine, events: Events, outbox: Outbo
     files = FileStore(settings.data_dir / FILES)
     limits = sessions.Limits.of(settings.session_idle_minutes, settings.session_hours)
 
-    def runner(names: Sequence[str], most: int = 1000) -> Callable[[], object]:
-        return lambda: outbox.run(engine, events, names=names, most=most)
-
+    lanes = lanes_of(outbox, engine, events)
     loops = [
         Loop("sealer", lambda: sealer.seal(now_utc()), SEAL_EVERY, leader.leads),
         Loop("live", lambda: tell(engine), RUN_EVERY, leader.leads),
-        Loop("outbox", runner(outbox.internal_names), RUN_EVERY, leader.leads),
+        Loop("outbox", lambda: outbox.run(engine, events, names=outbox.internal_names), RUN_EVERY, leader.leads),
         # Another server that is slow or away holds up nothing of ours, nor of another's.
-        *(
-            Loop(f"outbox {lane}", runner(names, CALLS_A_TURN), RUN_EVERY, leader.leads)
-            for lane, names in outbox.lanes.items()
-        ),
+        *(Loop(f"outbox {name}", lane.turn, RUN_EVERY, leader.leads) for name, lane in lanes.items()),
         Loop("alerts", lambda: alerting.run(engine, events), RUN_EVERY, leader.leads),
         Loop("alert routes", lambda: alerting.check(engine, events), ROUTES_EVERY, leader.leads),
         Loop("deadlines", lambda: run_deadlines(engine, events), DEADLINES_EVERY, leader.leads),
@@ -218,4 +214,4 @@ def background(settings: Settings, engine: Engine, events: Events, outbox: Outbo
         beat(engine, {CORE: (0.0, LOOP_PATIENCE)} | {loop.name: loop.sign_of_life for loop in loops})
 
     signs = Loop("heartbeat", heartbeat, BEAT_EVERY, leader.leads)
-    return Background(leader, [*loops, signs], notice)
+    return Background(leader, [*loops, signs], notice, list(lanes.values()))

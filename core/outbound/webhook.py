@@ -48,15 +48,26 @@ def verify(secret: str, body: bytes, header: str, now: datetime, tolerance: time
         raise BadSignature(f"signed {abs(now - at)} away from now")
 
 
+def new_client(timeout: float = TIMEOUT) -> httpx.Client:
+    """Connections that webhooks may share. No redirect is followed: it may lead inside."""
+    return httpx.Client(timeout=timeout, follow_redirects=False)
+
+
 class Webhook:
-    """One receiver. `clock` gives the time of sending."""
+    """One receiver. `clock` gives the time of sending; a `client` that is handed in is the caller's."""
 
     def __init__(
-        self, url: str, secret: str, *, timeout: float = TIMEOUT, clock: Callable[[], datetime] | None = None
+        self,
+        url: str,
+        secret: str,
+        *,
+        timeout: float = TIMEOUT,
+        clock: Callable[[], datetime] | None = None,
+        client: httpx.Client | None = None,
     ) -> None:
         self._url, self._secret = url, secret
         self._clock = clock or (lambda: datetime.now(UTC))
-        self._http = httpx.Client(timeout=timeout, follow_redirects=False)
+        self._http = client or new_client(timeout)
 
     def close(self) -> None:
         """Closes the connections."""

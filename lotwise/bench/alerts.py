@@ -25,6 +25,7 @@ from core.erp.kernel.schema import create_schema
 from core.erp.kernel.tables import table
 from core.erp.kernel.unit import Unit, system, transact
 from core.erp.quality import service as quality
+from core.lanes import lanes_of
 from core.outbound.handlers import register_outbox
 from core.outbound.settings import OutboundSettings
 from core.wiring import build_events
@@ -44,6 +45,7 @@ _LEFT = text("""
     SELECT (SELECT count(*) FROM outbox_task WHERE done_at IS NULL)
         + (SELECT count(*) FROM alert_message WHERE state = 'queued')
         + (SELECT count(*) FROM zone_alarm) - (SELECT count(*) FROM alert)
+        + (SELECT count(*) FROM alert_step WHERE done_at IS NULL AND at <= now())
 """)
 _FIRST = text("""
     SELECT z.raised_at, min(m.sent_at) AS told FROM zone_alarm z
@@ -106,12 +108,10 @@ def _measure(engine: Engine, zones: Sequence[int], people: int) -> None:
     outbox = _outbox(settings)
     outbox.subscribe(engine)
 
-    def runner(names: Sequence[str]) -> Loop:
-        return Loop(names[0], lambda: outbox.run(engine, events, names=names), RUN_EVERY, may)
-
+    lanes = lanes_of(outbox, engine, events)
     loops = [
-        runner(outbox.internal_names),
-        *(runner(names) for names in outbox.lanes.values()),
+        Loop("outbox", lambda: outbox.run(engine, events, names=outbox.internal_names), RUN_EVERY, may),
+        *(Loop(name, lane.turn, RUN_EVERY, may) for name, lane in lanes.items()),
         Loop("alerts", lambda: running.run(engine, events), RUN_EVERY, may),
     ]
     for loop in loops:
@@ -124,12 +124,14 @@ def _measure(engine: Engine, zones: Sequence[int], people: int) -> None:
             while conn.scalar(_LEFT):
                 conn.rollback()
                 if time.monotonic() > deadline:
-                    raise RuntimeError("messages still wait")
+                    raise RuntimeError(f"messages still wait: {conn.execute(_LEFT).all()}")
                 time.sleep(0.2)
             found, sent = conn.execute(_FIRST).all(), conn.scalar(_SENT)
     finally:
         for loop in loops:
             loop.stop()
+        for lane in lanes.values():
+            lane.stop()
     waited = sorted((row.told - row.raised_at).total_seconds() for row in found if row.told is not None)
     method = METHOD.format(fold=PER_FOLD, people=people)
     figure("alerts", "first_p95_s", waited[int(len(waited) * 0.95)], "s", len(zones), method)

@@ -188,7 +188,7 @@ def test_a_flood_is_more_than_so_many_in_so_long(ago: list[int], coming: int) ->
 
 def test_summaries_come_further_and_further_apart() -> None:
     now = local(2, "03:00")
-    assert [timing.pause(number).total_seconds() for number in range(17)] == [*[3] * 11, 6, 12, 24, 48, 60, 60]
+    assert [timing.pause(number).total_seconds() for number in range(17)] == [*[2] * 11, 4, 8, 16, 32, 60, 60]
     assert timing.next_summary([], now) == now
-    assert timing.next_summary([now - timedelta(seconds=1)], now) == now + timedelta(seconds=2)
+    assert timing.next_summary([now - timedelta(seconds=1)], now) == now + timedelta(seconds=1)
     assert timing.next_summary([now - timedelta(hours=1)], now) == now

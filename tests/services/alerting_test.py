@@ -192,7 +192,7 @@ def test_a_flood_is_some_messages_and_summaries_and_nothing_is_lost(engine: Engi
     assert post.subjects[-1] == "同时有 30 条报警"
     for zone in zones[40:]:  # one after another: what is kept back still gains them
         plant.raise_alarm(zone)
-        plant.after(seconds=0.1)
+        plant.after(seconds=0.05)
     plant.after(seconds=10)
     assert post.subjects[11:] == ["同时有 20 条报警"]
     lost = "SELECT id FROM alert a WHERE NOT EXISTS (SELECT FROM alert_message m WHERE a.id = ANY (m.alert_ids))"

@@ -101,13 +101,15 @@ class Absence(SQLModel, table=True):
 class ContactWay(SQLModel, table=True):
     """How somebody is reached, or (without a login) a place: a chat group, a siren. The address is personal.
 
-    `quiet`: hours of the day at which it is not used, unless goods are harmed (`22:00-06:00`).
+    `quiet`: hours of the day at which it is not used, unless goods are harmed (`22:00-06:00`). `language` is that of a
+    place; a person has one already.
     """
 
     __tablename__ = "contact_way"
     __table_args__ = (
         CheckConstraint(ACTIVE_OR_WITHDRAWN),
         CheckConstraint("kind IN ('mail', 'sms', 'voice', 'chat', 'webhook', 'mqtt')"),
+        CheckConstraint("language IN ('en', 'zh')"),
         beginnings("contact_way", "name"),
     )
 
@@ -118,6 +120,7 @@ class ContactWay(SQLModel, table=True):
     kind: str
     address: str
     quiet: str = ""
+    language: str = "en"
     state: str = active_or_withdrawn()
 
 
@@ -220,7 +223,9 @@ class AlertMessage(SQLModel, table=True):
         CheckConstraint("(channel = 'page') = (way_id IS NULL)"),
         Index("alert_message_alerts", "alert_ids", postgresql_using="gin"),
         Index("alert_message_created", "created_at", "id"),
+        CheckConstraint("severity IN ('harm', 'alarm', 'notice')"),
         Index("alert_message_person", "login", "created_at"),
+        Index("alert_message_siren", "way_id", postgresql_where="channel = 'mqtt'"),
         Index("alert_message_waits", "not_before", "id", postgresql_where="not_before IS NOT NULL"),
         Index("alert_message_queued", "channel", "id", postgresql_where="state = 'queued'"),
     )
@@ -230,6 +235,8 @@ class AlertMessage(SQLModel, table=True):
     site_id: int | None = ref(nullable=True, index=True)
     kind: str
     """told, repeated, all_clear, summary."""
+    severity: str = "alarm"
+    """The gravest of its alerts': what is harm to goods goes before all else."""
     login: str | None = None
     called: str
     """The person's name, or the place's."""

@@ -8,7 +8,8 @@ from datetime import datetime, timedelta
 from sqlalchemy import Engine, select, update
 
 from core.erp.alerting.model import Alert
-from core.erp.alerting.service import telling
+from core.erp.alerting.rules.events import Severity
+from core.erp.alerting.service import messages, telling
 from core.erp.alerting.service.checking import check_routes
 from core.erp.kernel.events import Events
 from core.erp.kernel.tables import table
@@ -26,7 +27,7 @@ def run(engine: Engine, events: Events, when: When = None) -> int:
     done = 0
     while count := _some(engine, events, when, AT_ONCE):
         done += count
-    while transact(engine, _SYSTEM, events, lambda u: telling.release(u, AT_ONCE), when):
+    while transact(engine, _SYSTEM, events, lambda u: messages.release(u, AT_ONCE), when):
         pass
     return done
 
@@ -61,7 +62,8 @@ def _some(engine: Engine, events: Events, when: When, most: int) -> int:
 
 def _due(u: Unit, now: datetime, most: int) -> list[Alert]:
     a = table(Alert).c
-    wanted = select(Alert).where(a.next_at <= now).order_by(a.next_at, a.id).limit(most)
+    harm_first = (a.severity == Severity.HARM).desc()
+    wanted = select(Alert).where(a.next_at <= now).order_by(harm_first, a.next_at, a.id).limit(most)
     return list(u.session.scalars(wanted.with_for_update(skip_locked=True)))
 
 

@@ -26,6 +26,7 @@ Event = Literal[
 Severity = Literal["harm", "alarm", "notice"]
 WayKind = Literal["mail", "sms", "voice", "chat", "webhook", "mqtt"]
 Channel = Literal["page", "mail", "sms", "voice", "chat", "webhook", "mqtt"]
+Language = Literal["en", "zh"]
 MessageKind = Literal["told", "repeated", "all_clear", "summary"]
 Hours = Literal["always", "working", "off"]
 Active = Literal["active", "withdrawn"]
@@ -196,6 +197,7 @@ class WayIn(Body):
     kind: WayKind
     address: Annotated[str, Field(min_length=1, max_length=300, pattern=r"\S")]
     quiet: Annotated[str, Field(max_length=11, examples=["22:00-06:00"])] = ""
+    language: Language = "en"
 
 
 class WayChange(Body):
@@ -205,6 +207,7 @@ class WayChange(Body):
     name: Name | None = None
     address: Annotated[str, Field(min_length=1, max_length=300, pattern=r"\S")] | None = None
     quiet: Annotated[str, Field(max_length=11)] | None = None
+    language: Language | None = None
 
 
 class AlertOut(Answer):
@@ -270,6 +273,7 @@ class MessageOut(Answer):
     subject: str
     state: Literal["queued", "sent", "failed"]
     kind: MessageKind
+    severity: Severity
     called: str
     login: str | None
     channel: Channel

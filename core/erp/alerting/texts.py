@@ -63,12 +63,12 @@ def message_of(kind: str, told: Told, severity: str, reader: Reader, *, late: ti
     return _worded(lines, first, reader, drill=drill)
 
 
-def summary_of(told: Sequence[Told], reader: Reader, *, drill: bool) -> Wording:
-    """Many alerts in one message: how many, and the first of them."""
-    first = reader.say(Message("alert_subject.summary", count=len(told)))
+def summary_of(told: Sequence[Told], count: int, reader: Reader, *, over: bool, drill: bool) -> Wording:
+    """So many alerts in one message, or that so many are over, with the first of them."""
+    first = reader.say(Message("alert_subject.all_clears" if over else "alert_subject.summary", count=count))
     lines = [first, *(f"- {reader.say(one.what)}" for one in told[:LISTED])]
-    if len(told) > LISTED:
-        lines.append(reader.say(Message("alerting.and_more", count=len(told) - LISTED)))
+    if count > LISTED:
+        lines.append(reader.say(Message("alerting.and_more", count=count - LISTED)))
     return _worded(lines, first, reader, drill=drill)
 
 

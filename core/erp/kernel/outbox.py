@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Engine, bindparam, func, select, update
+from sqlalchemy import Engine, Select, bindparam, func, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from core.erp.kernel.events import Events
@@ -57,6 +57,7 @@ class Outbox:
         self._internal: dict[str, InternalHandler] = {}
         self._many: dict[str, ManyHandler] = {}
         self._external: dict[str, Carrier] = {}
+        self._urgent: set[str] = set()
         self._patterns: dict[str, str] = {}
 
     def on_internal(self, pattern: str, name: str, handler: InternalHandler) -> None:
@@ -77,12 +78,14 @@ class Outbox:
         self._many[name] = handler
         self._internal[name] = lambda u, message: handler(u, [message])
 
-    def on_carrier(self, pattern: str, name: str, handler: Carrier) -> None:
+    def on_carrier(self, pattern: str, name: str, handler: Carrier, *, urgent: bool = False) -> None:
         """As `on_external`, for a handler that reads what it tells, and notes what came of it, in transactions of its
-        own.
+        own. What is urgent is done before all else of its lane.
         """
         self._add(pattern, name)
         self._external[name] = handler
+        if urgent:
+            self._urgent.add(name)
 
     def _add(self, pattern: str, name: str) -> None:
         if name in self._patterns:
@@ -128,52 +131,67 @@ class Outbox:
     def run(
         self, engine: Engine, events: Events, now: When = None, *, names: Sequence[str] | None = None, most: int = 1000
     ) -> int:
-        """Does the tasks of these handlers (all) that are due, oldest first, each in its own time.
+        """Does the tasks of these handlers (all) that are due, oldest first, each in its own time: in a flood about
+        `most`, then it is somebody else's turn.
 
         Returns how many were tried.
         """
         wanted, tried = self.names if names is None else names, 0
-        for name in set(wanted) & set(self._many):
-            while done := self._run_many(engine, events, now, name):
-                tried += done
-        while wanted and tried < most and self._run_next(engine, events, now, wanted):
+        many = [name for name in self._many if name in wanted]  # in the order in which they were registered
+        while tried < most and (ready := self._ready(engine, many, now)):
+            tried += sum(self._run_many(engine, events, now, name) for name in ready)
+        singly = [name for name in wanted if name not in many]
+        while singly and tried < most and self._run_next(engine, events, now, singly):
             tried += 1
         return tried
 
+    def due(self, engine: Engine, names: Sequence[str], most: int, now: When = None) -> int:
+        """How many tasks of these handlers are due and in nobody's hands; of more than `most` it says so many."""
+        with engine.connect() as conn:
+            some = _due(names, clock_of(now)()).with_only_columns(table(OutboxTask).c.id).limit(most).subquery()
+            return conn.scalar(select(func.count()).select_from(some)) or 0
+
+    def _ready(self, engine: Engine, names: Sequence[str], when: When) -> list[str]:
+        """Those that have something to do."""
+        handler = table(OutboxTask).c.handler
+        with engine.connect() as conn:
+            there = set(conn.scalars(_due(names, clock_of(when)()).with_only_columns(handler).distinct()))
+        return [name for name in names if name in there]
+
     def _run_many(self, engine: Engine, events: Events, when: When, name: str) -> int:
-        """Those due of a handler that takes many, in one transaction; 0 where there are few, or they fail together."""
+        """Those due of a handler that takes many, in one transaction; where they fail together, each by itself."""
         tasks, rows, now = table(OutboxTask), table(OutboxRow), clock_of(when)()
         due = (
-            select(tasks.c.id, rows)
+            _due([name], now)
+            .with_only_columns(tasks.c.id, rows, maintain_column_froms=True)
             .join(rows, rows.c.id == tasks.c.outbox_id)
-            .where(tasks.c.handler == name, tasks.c.done_at.is_(None), tasks.c.next_at <= now)
             .order_by(tasks.c.id)
             .limit(AT_ONCE)
             .with_for_update(skip_locked=True, of=tasks)
         )
+        found: Sequence[Any] = ()
         try:
             with unit(engine, system("outbox"), events, when) as u:
                 found = u.conn.execute(due).all()
-                if len(found) < 2:  # noqa: PLR2004 - one is handled as any other
+                if not found:
                     return 0
                 self._many[name](u, [OutboxMessage(*row[1:]) for row in found])
                 mine = tasks.c.id == func.any(bindparam("ids", [row[0] for row in found]))
                 values = {"done_at": now, "last_error": None, "attempts": tasks.c.attempts + 1}
                 u.conn.execute(update(tasks).where(mine).values(**values))
         except Exception:  # which of them it is, and its back-off, is found one by one
-            log.exception("outbox handler %s failed on many rows at once", name)
-            return 0
+            if not found:
+                raise
+            if len(found) > 1:
+                log.exception("outbox handler %s failed on many rows at once", name)
+            return sum(self._run_next(engine, events, when, [name]) for _ in found)
         return len(found)
 
     def _run_next(self, engine: Engine, events: Events, when: When, names: Sequence[str]) -> bool:
         tasks, now = table(OutboxTask), clock_of(when)()
-        due = (
-            select(tasks)
-            .where(tasks.c.handler.in_(names), tasks.c.done_at.is_(None), tasks.c.next_at <= now)
-            .order_by(tasks.c.id)
-            .limit(1)
-            .with_for_update(skip_locked=True)
-        )
+        urgent = sorted(self._urgent.intersection(names))
+        first = [tasks.c.handler.in_(urgent).desc()] if urgent else []
+        due = _due(names, now).order_by(*first, tasks.c.id).limit(1).with_for_update(skip_locked=True)
         task = None
         try:
             with unit(engine, system("outbox"), events, when) as u:
@@ -213,6 +231,11 @@ class Outbox:
         tasks = table(OutboxTask)
         with engine.begin() as conn:
             conn.execute(update(tasks).where(tasks.c.id == task.id, tasks.c.done_at.is_(None)).values(**values))
+
+
+def _due(names: Sequence[str], now: datetime) -> Select[Any]:
+    tasks = table(OutboxTask)
+    return select(tasks).where(tasks.c.handler.in_(names), tasks.c.done_at.is_(None), tasks.c.next_at <= now)
 
 
 def _message(u: Unit, outbox_id: int) -> OutboxMessage:

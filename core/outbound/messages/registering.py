@@ -13,7 +13,7 @@ from core.outbound.messages.gateways import Chats, Telephone, Topics
 from core.outbound.messages.mail import Mail
 from core.outbound.messages.refused import MessageRefused
 from core.outbound.settings import OutboundSettings
-from core.outbound.webhook import Webhook, WebhookRefused
+from core.outbound.webhook import Webhook, WebhookRefused, new_client
 
 Send = Callable[[Parcel, str], None]
 CHANNELS = ("mail", "sms", "voice", "chat", "webhook", "mqtt")
@@ -33,6 +33,7 @@ def register_messages(outbox: Outbox, settings: OutboundSettings) -> None:
     ready = channels(settings)
     for name in CHANNELS:
         carrier = _carrier(ready.get(name) or _unset(NEEDS[name]), settings)
+        outbox.on_carrier(f"alert_harm.{name}", f"{name}:harm", carrier, urgent=True)
         outbox.on_carrier(f"alert_message.{name}", f"{name}:messages", carrier)
 
 
@@ -57,8 +58,10 @@ def channels(settings: OutboundSettings) -> dict[str, Send]:
 
 
 def _posted(secret: str) -> Send:
+    client = new_client()  # one for all: the authorities of certificates are read once, and connections are kept
+
     def send(parcel: Parcel, link: str) -> None:
-        receiver = Webhook(parcel.address, secret)
+        receiver = Webhook(parcel.address, secret, client=client)
         said = {
             "subject": parcel.subject,
             "body": parcel.body,
@@ -70,8 +73,6 @@ def _posted(secret: str) -> Send:
             receiver.post(parcel.key, {"id": parcel.key, "topic": "alert_message", "payload": said})
         except WebhookRefused as error:
             raise MessageRefused(str(error)) from error
-        finally:
-            receiver.close()
 
     return send
 

@@ -5,6 +5,6 @@ from core.erp.alerting.rules.events import EVENTS, TITLES, Severity
 WORDS = {
     "alert_do": tuple(EVENTS),
     "alert_severity": tuple(Severity),
-    "alert_subject": ("told", "repeated", "all_clear", "summary"),
+    "alert_subject": ("told", "repeated", "all_clear", "all_clears", "summary"),
     "alert_title": TITLES,
 }

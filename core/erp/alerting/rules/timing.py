@@ -9,7 +9,7 @@ FLAPPING = timedelta(minutes=5)
 """A condition that comes back within that is the same: no all-clear, no new alarm."""
 FLOOD_COUNT, FLOOD_SPAN = 10, timedelta(minutes=10)
 """So many messages to one person in that time are a flood (ISA-18.2): what comes then is told in summaries."""
-FIRST_PAUSE, LONGEST_PAUSE = timedelta(seconds=3), timedelta(seconds=60)
+FIRST_PAUSE, LONGEST_PAUSE = timedelta(seconds=2), timedelta(seconds=60)
 """Between two summaries to one person."""
 EVEN = 10
 """So many summaries come at the first pause, so that each alarm of a burst is known in seconds; then it doubles."""
@@ -35,7 +35,7 @@ def pause(summaries: int) -> timedelta:
     return min(FIRST_PAUSE * (1 << min(max(summaries - EVEN, 0), 10)), LONGEST_PAUSE)
 
 
-def next_summary(summaries: Sequence[datetime], now: datetime) -> datetime:
-    """When the next summary may be told to somebody who was told these lately."""
+def next_summary(summaries: Sequence[datetime], now: datetime, *, harm: bool = False) -> datetime:
+    """When the next summary may be told to somebody who was told these lately; harm to goods never waits for long."""
     recent = [at for at in summaries if now - FLOOD_SPAN < at]
-    return max(now, max(recent) + pause(len(recent))) if recent else now
+    return max(now, max(recent) + (FIRST_PAUSE if harm else pause(len(recent)))) if recent else now

@@ -8,7 +8,7 @@ from datetime import timedelta
 from sqlalchemy import Engine, func, insert, select, update
 
 from core.erp.alerting.model import AlertDelivery, AlertMessage, ContactWay
-from core.erp.alerting.service.telling import otherwise
+from core.erp.alerting.service.messages import otherwise
 from core.erp.alerting.workflow import ALERT_MESSAGE, QUEUED
 from core.erp.kernel.events import Events
 from core.erp.kernel.tables import table

@@ -3,10 +3,13 @@
 from collections import defaultdict
 from collections.abc import Sequence
 
-from sqlalchemy import text
+from sqlalchemy import bindparam, func, select, text
+from sqlalchemy.dialects.postgresql import array
 
 from core.erp.alerting.model import Alert
+from core.erp.alerting.rules.events import RANK
 from core.erp.alerting.texts import LISTED, Told
+from core.erp.kernel.tables import table
 from core.erp.kernel.unit import Unit
 from core.erp.kernel.words import sentence
 
@@ -25,6 +28,17 @@ _GOODS = text("""
     SELECT w.alert_id, i.code || ' ' || l.number AS goods FROM wanted w
     JOIN lot l ON l.id = w.lot_id JOIN item i ON i.id = l.item_id ORDER BY w.alert_id, i.code, l.number
 """)
+
+
+_WORST = array([str(one) for one in RANK])
+"""The gravest first."""
+
+
+def listed_of(u: Unit, ids: Sequence[int]) -> Sequence[Alert]:
+    """Of many, those that a summary names: the gravest, of these the oldest."""
+    a = table(Alert).c
+    wanted = select(Alert).where(a.id == func.any(bindparam("ids", list(ids))))
+    return u.session.scalars(wanted.order_by(func.array_position(_WORST, a.severity), a.id).limit(LISTED)).all()
 
 
 def facts_of(u: Unit, alerts: Sequence[Alert]) -> dict[int, Told]:

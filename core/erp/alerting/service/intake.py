@@ -266,11 +266,11 @@ def from_deadlines(u: Unit, rows: Sequence[OutboxMessage]) -> None:
 
 
 SOURCES: dict[str, Callable[[Unit, Sequence[OutboxMessage]], None]] = {
-    "alarm.%": from_alarms,
     "excursion.%": from_excursions,
-    "incident.%": from_incidents,
     "hold.%": from_holds,
+    "incident.%": from_incidents,
+    "alarm.%": from_alarms,
     "ingest.%": from_ingest,
     "deadline.%": from_deadlines,
 }
-"""Topics of the outbox, and what makes alerts of them."""
+"""Topics of the outbox, and what makes alerts of them: harm to goods first, whatever else floods."""

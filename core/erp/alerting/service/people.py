@@ -44,6 +44,7 @@ class Place:
 
     way: Way
     name: str
+    language: str
 
 
 class People:
@@ -52,6 +53,7 @@ class People:
     def __init__(self, u: Unit) -> None:
         self._u = u
         self._calendars: dict[int | None, Calendar] = {}
+        self._targets: dict[tuple[str, str, int | None], Sequence[Person]] = {}
 
     def calendar(self, site_id: int | None) -> Calendar:
         """The site's."""
@@ -77,20 +79,22 @@ class People:
         }
 
     @cached_property
-    def _ways(self) -> dict[str | None, list[tuple[Way, str]]]:
-        found: dict[str | None, list[tuple[Way, str]]] = {}
-        wanted = select(_way.id, _way.login, _way.kind, _way.quiet, _way.name).where(_way.state == ACTIVE)
+    def _ways(self) -> dict[str | None, list[tuple[Way, str, str]]]:
+        found: dict[str | None, list[tuple[Way, str, str]]] = {}
+        wanted = select(_way.id, _way.login, _way.kind, _way.quiet, _way.name, _way.language).where(
+            _way.state == ACTIVE
+        )
         for row in self._u.conn.execute(wanted.order_by(_way.id)):
-            found.setdefault(row.login, []).append((Way(row.id, row.kind, row.quiet), row.name))
+            found.setdefault(row.login, []).append((Way(row.id, row.kind, row.quiet), row.name, row.language))
         return found
 
     def ways(self, login: str) -> list[Way]:
         """How the person is reached."""
-        return [way for way, _ in self._ways.get(login, ())]
+        return [way for way, *_ in self._ways.get(login, ())]
 
     def place(self, way_id: int) -> Place | None:
         """The way that is nobody's, by its id."""
-        return next((Place(way, name) for way, name in self._ways.get(None, ()) if way.id == way_id), None)
+        return next((Place(*one) for one in self._ways.get(None, ()) if one[0].id == way_id), None)
 
     @cached_property
     def _absences(self) -> list[Away]:
@@ -111,6 +115,12 @@ class People:
 
     def target(self, kind: str, value: str, site_id: int | None) -> Sequence[Person]:
         """Whom a step tells now: those who may know of what is there, deputies in the place of who is away."""
+        key = (kind, value, site_id)
+        if key not in self._targets:
+            self._targets[key] = self._found(*key)
+        return self._targets[key]
+
+    def _found(self, kind: str, value: str, site_id: int | None) -> Sequence[Person]:
         if kind == "rota":
             turn = self.on_call(int(value), self._u.now)
             logins = [turn] if turn is not None else []

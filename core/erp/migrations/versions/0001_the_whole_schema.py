@@ -1984,6 +1984,7 @@ def upgrade() -> None:
     sa.Column('alert_ids', postgresql.ARRAY(sa.BigInteger()), nullable=False),
     sa.Column('site_id', sa.BigInteger(), nullable=True),
     sa.Column('kind', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('severity', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
     sa.Column('login', sqlmodel.sql.sqltypes.AutoString(), nullable=True),
     sa.Column('called', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
     sa.Column('channel', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
@@ -2000,6 +2001,7 @@ def upgrade() -> None:
     sa.Column('seen_at', sa.DateTime(timezone=True), nullable=True),
     sa.Column('failure', sqlmodel.sql.sqltypes.AutoString(), nullable=True),
     sa.CheckConstraint("(channel = 'page') = (way_id IS NULL)"),
+    sa.CheckConstraint("severity IN ('harm', 'alarm', 'notice')"),
     sa.CheckConstraint("state IN ('queued', 'sent', 'failed')"),
     sa.PrimaryKeyConstraint('id')
     )
@@ -2007,6 +2009,7 @@ def upgrade() -> None:
     op.create_index('alert_message_created', 'alert_message', ['created_at', 'id'], unique=False)
     op.create_index('alert_message_person', 'alert_message', ['login', 'created_at'], unique=False)
     op.create_index('alert_message_queued', 'alert_message', ['channel', 'id'], unique=False, postgresql_where="state = 'queued'")
+    op.create_index('alert_message_siren', 'alert_message', ['way_id'], unique=False, postgresql_where="channel = 'mqtt'")
     op.create_index('alert_message_waits', 'alert_message', ['not_before', 'id'], unique=False, postgresql_where='not_before IS NOT NULL')
     op.create_index(op.f('ix_alert_message_site_id'), 'alert_message', ['site_id'], unique=False)
     op.create_table('alert_part',
@@ -2389,8 +2392,10 @@ def upgrade() -> None:
     sa.Column('kind', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
     sa.Column('address', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
     sa.Column('quiet', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('language', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
     sa.Column('state', sa.Text(), server_default='active', nullable=False),
     sa.CheckConstraint("kind IN ('mail', 'sms', 'voice', 'chat', 'webhook', 'mqtt')"),
+    sa.CheckConstraint("language IN ('en', 'zh')"),
     sa.CheckConstraint("state IN ('active', 'withdrawn')"),
     sa.PrimaryKeyConstraint('id')
     )
