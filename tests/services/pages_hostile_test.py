@@ -57,11 +57,10 @@ def _pages(one: Browser) -> dict[str, set[str]]:
     """Every page that is read, of a record that is there where there is one; with what it may be asked."""
     ids = {entity.path: _first(one, entity.path) for entity in entities().values()}
     asked: dict[str, set[str]] = {}
-    for route in one.app.router.routes:
-        for page in getattr(route, "routes", [route]):
-            if isinstance(page, PageRoute) and "GET" in (page.methods or ()) and "/live" not in page.path:
-                path = re.sub(r"\{[^}]*\}", ids.get(page.path.split("/")[1], "1"), page.path)
-                asked[path] = set(inspect.signature(page.endpoint).parameters) - {"visit", "request"}
+    for page in one.app.router.routes:
+        if isinstance(page, PageRoute) and "GET" in (page.methods or ()) and "/live" not in page.path:
+            path = re.sub(r"\{[^}]*\}", ids.get(page.path.split("/")[1], "1"), page.path)
+            asked[path] = set(inspect.signature(page.endpoint).parameters) - {"visit", "request"}
     for entity in entities().values():
         asked[f"/{entity.path}"] = {*parameters(entity), "sort", "q", "rows", "columns", "cursor"}
         for where, model in _forms(entity, ids[entity.path]):

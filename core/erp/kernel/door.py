@@ -13,16 +13,17 @@ from typing import Any, TypeVar
 
 from fastapi import APIRouter, Request, Response
 from fastapi.dependencies.utils import get_flat_params
-from fastapi.routing import APIRoute, iter_route_contexts
+from fastapi.routing import iter_route_contexts
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
-from starlette.routing import BaseRoute, Match
+from starlette.routing import BaseRoute
 from starlette.types import Message as Part
 from starlette.types import Receive, Scope
 
 from core.erp.kernel.concurrency import ConcurrencyLimiter, Turns
 from core.erp.kernel.digits import whole
 from core.erp.kernel.errors import Forbidden, TooLarge, Unauthenticated
+from core.erp.kernel.late_route import LateRoute
 from core.erp.kernel.named import naming
 from core.erp.kernel.openapi import PROBLEMS
 from core.erp.kernel.tokens import actor_of
@@ -102,20 +103,18 @@ def asked_by(routes: Iterable[BaseRoute]) -> frozenset[str]:
     return frozenset(found)
 
 
-class DoorRoute(APIRoute):
+class DoorRoute(LateRoute):
     """A route that lets nobody in before it knows who it is, reads nothing of who may not, and looks for what a request
-    names under the actor's scope.
+    names under the actor's scope. Raises NothingAsked for a function that does not say what it wants.
     """
 
     def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
-        super().__init__(path, naming(endpoint), **options)
-        self._beginning = path.partition("{")[0]
+        wants_of(endpoint)
+        super().__init__(path, endpoint, **options)
 
-    def matches(self, scope: Scope) -> tuple[Match, Scope]:
-        """The framework's own answer, or none at once: it asks route by route, and there are hundreds."""
-        if not scope["path"].startswith(self._beginning):
-            return Match.NONE, {}
-        return super().matches(scope)
+    def served(self, endpoint: Callable[..., Any]) -> Callable[..., Any]:
+        """Told what a request names."""
+        return naming(endpoint)
 
     def get_route_handler(self) -> Handler:
         """FastAPI's handler behind ours."""

@@ -34,6 +34,15 @@ from core.web.frame.sites import Sites
 from core.web.records import finding
 from core.web.records import routes as records_routes
 
+EVERYWHERE = tuple(
+    part.router
+    for part in (
+        *(assets, echarts, charts, signing_in, password, front, excursions, plant, lot_life, release, stock, board),
+        *(shipments, hand_over, centres, wall, setup, audit, alerts, preview, modes, finding),
+    )
+)
+"""What every instance serves, besides the pages of its records."""
+
 
 def install(
     app: FastAPI,
@@ -51,41 +60,22 @@ def install(
     app.state.sites, app.state.sparklines = Sites(app.state.engine), Sparklines()
     app.state.goods_counts = GoodsCounts()
     live.install(app)
-    app.include_router(assets.router)
-    app.include_router(echarts.router)
-    app.include_router(charts.router)
-    app.include_router(signing_in.router)
-    app.include_router(password.router)
-    app.include_router(front.router)
-    app.include_router(excursions.router)
-    app.include_router(plant.router)
-    app.include_router(lot_life.router)
-    app.include_router(release.router)
-    app.include_router(stock.router)
-    app.include_router(board.router)
-    app.include_router(shipments.router)
-    app.include_router(hand_over.router)
-    app.include_router(centres.router)
-    app.include_router(wall.router)
-    app.include_router(setup.router)
-    app.include_router(audit.router)
-    app.include_router(alerts.router)
-    app.include_router(preview.router)
+    found = list(EVERYWHERE)
     if take is not None:
         app.state.file_import = take
-        app.include_router(logger_files.router)
-    app.include_router(modes.router)
+        found.append(logger_files.router)
     app.state.sources = sources
     if sources is not None:
-        app.include_router(sources_routes.router)
+        found.append(sources_routes.router)
     app.state.simulators = None
     if app.state.settings.instance == "test":
-        app.include_router(patterns.router)
+        found.append(patterns.router)
         if simulators is not None:
             app.state.simulators = simulators
-            app.include_router(simulators_routes.router)
-    app.include_router(finding.router)
-    app.include_router(records_routes.router())
+            found.append(simulators_routes.router)
+    for router in (*found, records_routes.router()):
+        # as they are: a router that includes another makes every route anew, for every app
+        app.router.routes.extend(router.routes)
     app.add_exception_handler(Exception, _unexpected)
     app.add_exception_handler(HTTPException, _not_served)
     # the framework asks route by route: a page is not looked for behind the hundreds of the API

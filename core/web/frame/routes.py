@@ -12,17 +12,15 @@ from urllib.parse import urlencode
 from fastapi import APIRouter, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, RedirectResponse
-from fastapi.routing import APIRoute
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
-from starlette.routing import Match
-from starlette.types import Scope
 
 from core.erp.kernel.database_errors import translate
-from core.erp.kernel.door import API, SAFE, Wants, limit_body, turns, wants_of
+from core.erp.kernel.door import SAFE, Wants, limit_body, turns, wants_of
 from core.erp.kernel.errors import LotwiseError, Unauthenticated
+from core.erp.kernel.late_route import LateRoute
 from core.erp.kernel.problems import LAST
 from core.erp.kernel.words import Message, accepted
 from core.series.port import StoreUnavailable
@@ -43,18 +41,14 @@ KNOWN = (LotwiseError, DBAPIError, PoolTimeout, StoreUnavailable, RequestValidat
 """What may go wrong on a page, and has words; for all else see `unexpected`."""
 
 
-class PageRoute(APIRoute):
-    """A page: what goes wrong is a page too, in the reader's language."""
+class PageRoute(LateRoute):
+    """A page: what goes wrong is a page too, in the reader's language. Raises NothingAsked for a function that does not
+    say what it wants.
+    """
 
     def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
+        wants_of(endpoint)
         super().__init__(path, endpoint, **options)
-        self._beginning = path.partition("{")[0]
-
-    def matches(self, scope: Scope) -> tuple[Match, Scope]:
-        """The framework's own answer, or none at once: it asks route by route, and there are hundreds."""
-        if not scope["path"].startswith(self._beginning):
-            return Match.NONE, {}
-        return super().matches(scope)
 
     def get_route_handler(self) -> Handler:
         """FastAPI's handler behind ours."""
@@ -85,17 +79,9 @@ class PageRoute(APIRoute):
         return handler
 
 
-class PageRouter(APIRouter):
-    """A router whose routes are pages: it is not asked for what is the API's."""
-
-    def matches(self, scope: Scope) -> tuple[Match, Scope]:
-        """The framework's own answer, or none at once."""
-        return (Match.NONE, {}) if scope["path"].startswith(API) else super().matches(scope)
-
-
 def page_routes() -> APIRouter:
     """A router whose routes are pages."""
-    return PageRouter(route_class=PageRoute, include_in_schema=False)
+    return APIRouter(route_class=PageRoute, include_in_schema=False)
 
 
 async def _let_in(request: Request, wants: Wants) -> None:

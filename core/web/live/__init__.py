@@ -12,4 +12,4 @@ __all__ = ["install", "shared"]
 def install(app: FastAPI) -> None:
     """Puts the stream on the core's app, and what its pages have in common."""
     app.state.live, app.state.fragments = Hub(app.state.engine), Fragments()
-    app.include_router(router)
+    app.router.routes.extend(router.routes)
